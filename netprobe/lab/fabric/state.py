@@ -1,0 +1,107 @@
+"""What the lab's control side asks of its network: the records, and the interface itself.
+
+`lab.kubelet` turns API objects into these; `lab.fabric` turns these into namespaces, links and rules.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from netprobe.model.flow import Address, ContainerPort, PodRef
+from netprobe.model.labels import Labels
+
+
+@dataclass(frozen=True, slots=True)
+class Node:
+    """A node of the lab: `addresses` has one address of each family that the lab speaks."""
+
+    name: str
+    addresses: tuple[Address, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class PodSpec:
+    """What the fabric needs to bring a pod up.
+
+    `node` None: the fabric chooses. `addresses` are given for an external host (outside the pod network,
+    kept out of every selector) and empty for a pod, which gets its own from the pod network.
+    `annotations` carry faults on demand.
+    """
+
+    ref: PodRef
+    uid: str
+    ports: tuple[ContainerPort, ...] = ()
+    node: str | None = None
+    host_network: bool = False
+    external: bool = False
+    addresses: tuple[Address, ...] = ()
+    annotations: Labels = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Placement:
+    """Where a pod was put: what its status will say."""
+
+    node: Node
+    addresses: tuple[Address, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Member:
+    """A pod as policies see it."""
+
+    ref: PodRef
+    labels: Labels
+    addresses: tuple[Address, ...]
+    ports: tuple[ContainerPort, ...]
+    node: str
+    host_network: bool = False
+    external: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class NetworkState:
+    """All that rules are made from. `policies` and `services` are API objects as stored, defaults filled in."""
+
+    namespaces: Mapping[str, Labels]
+    members: Mapping[PodRef, Member]
+    policies: Sequence[Mapping[str, Any]]
+    services: Sequence[Mapping[str, Any]] = ()
+
+
+class Process(Protocol):
+    """A process in a pod. `stderr` is None with a terminal. `wait` gives the exit status, 128+n for a signal."""
+
+    stdin: asyncio.StreamWriter | None
+    stdout: asyncio.StreamReader
+    stderr: asyncio.StreamReader | None
+
+    async def wait(self) -> int: ...
+    def kill(self) -> None: ...
+    def resize(self, columns: int, rows: int) -> None: ...
+
+
+class Fabric(Protocol):
+    """The network of a lab. A pod is placed, then enforced, then started: isolated before its first packet."""
+
+    nodes: Sequence[Node]
+
+    async def place(self, pod: PodSpec) -> Placement:
+        """Choose node and addresses; nothing can send yet. LabError where the addresses are taken."""
+
+    async def enforce(self, state: NetworkState) -> None:
+        """Make the kernel do what `state` says, atomically; returns once it does (later, where lag is asked)."""
+
+    async def start(self, ref: PodRef) -> None:
+        """Link up, listeners accepting."""
+
+    async def remove(self, ref: PodRef) -> None:
+        """Processes, then link, then namespace. Unknown pods are no error."""
+
+    async def exec(
+        self, ref: PodRef, argv: Sequence[str], *, stdin: bool = False, tty: bool = False
+    ) -> Process:
+        """Run a program in the pod, unprivileged; LabError where the pod is not started or argv[0] not found."""

@@ -1,0 +1,51 @@
+"""A cluster at one moment, as far as the network and its policies are concerned."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from netprobe.model.flow import Address, Pod, PodRef, Protocol, ServiceRef
+from netprobe.model.labels import Labels
+from netprobe.model.policy import Policy
+
+
+@dataclass(frozen=True, slots=True)
+class Namespace:
+    """A namespace and its labels, `kubernetes.io/metadata.name` among them."""
+
+    name: str
+    labels: Labels
+
+
+@dataclass(frozen=True, slots=True)
+class ServicePort:
+    """A port of a Service; `target` is a number, or the name of a container port."""
+
+    port: int
+    target: int | str
+    protocol: Protocol = Protocol.TCP
+    name: str | None = None
+    node_port: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Service:
+    """A Service. `selector` None: its endpoints are kept by hand. No addresses: headless."""
+
+    ref: ServiceRef
+    selector: Labels | None = None
+    addresses: tuple[Address, ...] = ()
+    ports: tuple[ServicePort, ...] = ()
+    external_name: str | None = None
+    publish_not_ready: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Cluster:
+    """Everything that decides a flow. A pod's namespace is always among `namespaces`."""
+
+    namespaces: Mapping[str, Namespace] = field(default_factory=dict)
+    pods: Mapping[PodRef, Pod] = field(default_factory=dict)
+    policies: tuple[Policy, ...] = ()
+    services: Mapping[ServiceRef, Service] = field(default_factory=dict)

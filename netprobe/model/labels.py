@@ -1,0 +1,64 @@
+"""Label selectors as data; whoever needs a match does the matching."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import Enum
+from typing import TypeAlias
+
+Labels: TypeAlias = Mapping[str, str]
+
+
+class Operator(Enum):
+    """The operators of a matchExpressions entry, spelled as the API spells them."""
+
+    IN = "In"
+    NOT_IN = "NotIn"
+    EXISTS = "Exists"
+    DOES_NOT_EXIST = "DoesNotExist"
+
+
+@dataclass(frozen=True, slots=True)
+class Requirement:
+    """One entry of matchExpressions; `values` is empty for Exists and DoesNotExist."""
+
+    key: str
+    operator: Operator
+    values: tuple[str, ...] = ()
+
+    def __str__(self) -> str:
+        match self.operator:
+            case Operator.IN:
+                return f"{self.key} in ({', '.join(self.values)})"
+            case Operator.NOT_IN:
+                return f"{self.key} notin ({', '.join(self.values)})"
+            case Operator.EXISTS:
+                return self.key
+            case Operator.DOES_NOT_EXIST:
+                return f"!{self.key}"
+
+
+@dataclass(frozen=True, slots=True)
+class Selector:
+    """A LabelSelector: matchLabels and matchExpressions, all of which must hold.
+
+    Without either it selects everything of its kind (types.go, metav1.LabelSelector).
+    `match_labels` holds (key, value) pairs, sorted by key.
+    """
+
+    match_labels: tuple[tuple[str, str], ...] = ()
+    requirements: tuple[Requirement, ...] = ()
+
+    @classmethod
+    def of(cls, labels: Labels | None = None, *requirements: Requirement) -> Selector:
+        return cls(tuple(sorted((labels or {}).items())), requirements)
+
+    def __str__(self) -> str:
+        """As `kubectl get -l` writes it; "everything" where nothing is asked."""
+        parts = [f"{key}={value}" for key, value in self.match_labels]
+        parts += [str(requirement) for requirement in self.requirements]
+        return ",".join(parts) or "everything"
+
+
+EVERYTHING = Selector()
