@@ -64,7 +64,7 @@ class Member:
 
 @dataclass(frozen=True, slots=True)
 class NetworkState:
-    """All that rules are made from. `policies` and `services` are API objects as stored, defaults filled in."""
+    """All that rules are made from. `policies` and `services` are API objects as stored, with defaults."""
 
     namespaces: Mapping[str, Labels]
     members: Mapping[PodRef, Member]
@@ -73,7 +73,7 @@ class NetworkState:
 
 
 class Process(Protocol):
-    """A process in a pod. `stderr` is None with a terminal. `wait` gives the exit status, 128+n for a signal."""
+    """A process in a pod. With a terminal `stderr` is None. `wait` gives the status, 128+n for a signal."""
 
     stdin: asyncio.StreamWriter | None
     stdout: asyncio.StreamReader
@@ -85,7 +85,7 @@ class Process(Protocol):
 
 
 class Fabric(Protocol):
-    """The network of a lab. A pod is placed, then enforced, then started: isolated before its first packet."""
+    """The network of a lab. A pod is placed, enforced, then started: isolated before its first packet."""
 
     nodes: Sequence[Node]
 
@@ -93,7 +93,7 @@ class Fabric(Protocol):
         """Choose node and addresses; nothing can send yet. LabError where the addresses are taken."""
 
     async def enforce(self, state: NetworkState) -> None:
-        """Make the kernel do what `state` says, atomically; returns once it does (later, where lag is asked)."""
+        """Make the kernel do what `state` says, atomically; returns once it does."""
 
     async def start(self, ref: PodRef) -> None:
         """Link up, listeners accepting."""
@@ -104,4 +104,4 @@ class Fabric(Protocol):
     async def exec(
         self, ref: PodRef, argv: Sequence[str], *, stdin: bool = False, tty: bool = False
     ) -> Process:
-        """Run a program in the pod, unprivileged; LabError where the pod is not started or argv[0] not found."""
+        """Run a program in the pod, unprivileged; LabError where it is not started or has no argv[0]."""
