@@ -1,0 +1,26 @@
+"""What the policies say: a pure simulator of NetworkPolicy v1.
+
+`Simulator.decide` judges one flow and names every cause; `evaluate` judges all pairs of a large cluster.
+"""
+
+from netprobe.simulate.profile import (
+    ANTREA,
+    CALICO,
+    CILIUM,
+    KUBE_NETWORK_POLICIES,
+    PROFILES,
+    Profile,
+    profile,
+)
+from netprobe.simulate.simulator import Simulator
+
+__all__ = [
+    "ANTREA",
+    "CALICO",
+    "CILIUM",
+    "KUBE_NETWORK_POLICIES",
+    "PROFILES",
+    "Profile",
+    "Simulator",
+    "profile",
+]

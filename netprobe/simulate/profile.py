@@ -1,0 +1,62 @@
+"""What NetworkPolicy leaves to the implementation, and what each network plugin makes of it.
+
+The API says nothing, or says "undefined", about a few cases (semantics.md, "Edges of the map"). A
+Profile is a plugin's answers. Every decision that hangs on one is marked as undefined.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import Enum
+
+from netprobe.errors import UsageError
+
+
+class Edge(Enum):
+    """How a plugin treats traffic that the API does not speak about."""
+
+    POLICIES = "policies"  # judged as any other flow
+    ALWAYS = "always"  # passes, whatever the policies say
+
+
+@dataclass(frozen=True, slots=True)
+class Profile:
+    """One plugin's answers.
+
+    `blocks_match_pods`: an ipBlock matches the address of a pod. The API means ipBlock for addresses
+    outside the cluster; Kubernetes' own end-to-end tests and Calico match pods too, Cilium gives pods an
+    identity that no block matches (cilium #9209).
+    `blocks_match_nodes`: the same for the address of a node, and so for a hostNetwork pod.
+    `own_node`: a pod to the node that it runs on (kube-network-policies #283).
+    `self_through_service`: a pod to itself by way of a Service (kubernetes #95879).
+    """
+
+    name: str
+    blocks_match_pods: bool = True
+    blocks_match_nodes: bool = True
+    own_node: Edge = Edge.POLICIES
+    self_through_service: Edge = Edge.POLICIES
+
+
+CALICO = Profile("calico")
+KUBE_NETWORK_POLICIES = Profile("kube-network-policies")
+CILIUM = Profile(
+    "cilium",
+    blocks_match_pods=False,
+    blocks_match_nodes=False,
+    self_through_service=Edge.ALWAYS,  # its hairpin path skips policy
+)
+ANTREA = Profile("antrea", self_through_service=Edge.ALWAYS)  # antrea #5687
+
+PROFILES: Mapping[str, Profile] = {
+    profile.name: profile for profile in (CALICO, CILIUM, KUBE_NETWORK_POLICIES, ANTREA)
+}
+
+
+def profile(name: str) -> Profile:
+    """The profile of that name; UsageError names the ones there are."""
+    try:
+        return PROFILES[name]
+    except KeyError:
+        raise UsageError(f"there is no profile {name!r}; choose from {', '.join(PROFILES)}") from None

@@ -1,0 +1,82 @@
+"""Services as destinations: which pods stand behind one, and on which of their ports.
+
+Policies see the pod's address and port, after the Service has been translated (docs), so a flow to a
+Service is as many flows as there are backends, each decided for itself.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from netprobe.model.cluster import Cluster, Service, ServicePort
+from netprobe.model.flow import Family, Flow, Pod, PodRef, Protocol, Via
+from netprobe.simulate.endpoint import first_of_each_family
+
+
+@dataclass(frozen=True, slots=True)
+class Backend:
+    """A pod behind a Service, and the port on it that a connection ends at."""
+
+    pod: PodRef
+    port: int
+
+
+def backends(cluster: Cluster, service: Service, flow: Flow) -> tuple[Backend, ...] | str:
+    """Where connections to the Service end; a sentence where that cannot be said."""
+    if service.external_name is not None:
+        return (
+            f"{service.ref} is an alias of {service.external_name}: what that resolves to is not known here"
+        )
+    if service.selector is None:
+        return f"{service.ref} has no selector: its endpoints are kept by hand"
+    family = flow.family
+    if service.addresses and family and family not in first_of_each_family(service.addresses):
+        return f"{service.ref} has no IPv{family} address"
+    headless = not service.addresses
+    entry = None if headless else port_entry(service, flow)
+    if not headless and entry is None:
+        what = "node port" if flow.via is Via.NODE_PORT else "port"
+        return f"{service.ref} has no {what} {flow.port}/{flow.protocol.value}"
+    found = []
+    for pod in selected(cluster, service, family):
+        port = flow.port if entry is None else target(pod, entry)
+        if port is not None:
+            found.append(Backend(pod.ref, port))
+    return tuple(found) or f"{service.ref} has no ready endpoint for {flow.port}/{flow.protocol.value}"
+
+
+def port_entry(service: Service, flow: Flow) -> ServicePort | None:
+    """The entry of `ports` that a connection arrives at."""
+    for entry in service.ports:
+        number = entry.node_port if flow.via is Via.NODE_PORT else entry.port
+        if number == flow.port and entry.protocol is flow.protocol:
+            return entry
+    return None
+
+
+def selected(cluster: Cluster, service: Service, family: Family | None) -> Iterator[Pod]:
+    """The ready pods that the Service selects, in the order of the cluster."""
+    wanted = (service.selector or {}).items()
+    for ref, pod in cluster.pods.items():
+        if ref.namespace != service.ref.namespace or not wanted <= pod.labels.items():
+            continue
+        addresses = first_of_each_family(pod.addresses)
+        if (pod.ready or service.publish_not_ready) and (
+            family is None or not addresses or family in addresses
+        ):
+            yield pod
+
+
+def target(pod: Pod, entry: ServicePort) -> int | None:
+    """The pod's port: a number as it stands, a name looked up on this very pod's containers."""
+    if isinstance(entry.target, int):
+        return entry.target
+    return named(pod, entry.target, entry.protocol)
+
+
+def named(pod: Pod, name: str, protocol: Protocol) -> int | None:
+    for declared in pod.ports:
+        if declared.name == name and declared.protocol is protocol:
+            return declared.number
+    return None
