@@ -40,7 +40,7 @@ class Sides:
         flow: Flow,
         family: Family | None,
     ) -> Side:
-        """All causes on one side, for the flow's port and protocol. An address without a pod has no policies: it is not isolated."""
+        """All causes on one side. An address without a pod has no policies: it is not isolated."""
         if subject.pod is None:
             return Side(direction)
         destination = peer if direction is Direction.EGRESS else subject

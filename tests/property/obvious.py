@@ -1,0 +1,106 @@
+"""A second evaluator, slow and obvious: written from the API's text, sharing only the model.
+
+It asks every policy about every flow and keeps nothing. Pods are judged by one address a family, as
+Calico does; Services, profiles and causes are not its business.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from netprobe.model.cluster import Cluster
+from netprobe.model.flow import Address, End, Family, Flow, Pod, PodRef, Protocol, ServiceRef
+from netprobe.model.labels import Labels, Operator, Selector
+from netprobe.model.policy import AnyPeer, AnyPort, IPBlock, NamedPort, Peer, Policy, Port, PortRange, Rule
+
+
+def passes(cluster: Cluster, flow: Flow) -> bool:
+    """Whether policies let a new connection pass, in a family that both ends can speak."""
+    if flow.source == flow.destination:
+        return True
+    source, destination = (_end(cluster, end) for end in (flow.source, flow.destination))
+    return _side(cluster, "egress", source, destination, flow) and (
+        _is_node_of(cluster, source, destination) or _side(cluster, "ingress", destination, source, flow)
+    )
+
+
+def _end(cluster: Cluster, end: End) -> Pod | Address:
+    assert not isinstance(end, ServiceRef)
+    return cluster.pods[end] if isinstance(end, PodRef) else end.address
+
+
+def _side(cluster: Cluster, direction: str, subject: Pod | Address, peer: Pod | Address, flow: Flow) -> bool:
+    if not isinstance(subject, Pod) or subject.host_network:
+        return True
+    destination = subject if direction == "ingress" else peer
+    isolated = False
+    for policy in cluster.policies:
+        rules: Iterable[Rule] | None = getattr(policy, direction)
+        if rules is None or policy.ref.namespace != subject.ref.namespace:
+            continue
+        if not _selected(policy.subjects, subject.labels):
+            continue
+        isolated = True
+        for rule in rules:
+            right_peer = any(_peer(cluster, policy, item, peer, flow.family) for item in rule.peers)
+            right_port = any(_port(item, destination, flow.port, flow.protocol) for item in rule.ports)
+            if right_peer and right_port:
+                return True
+    return not isolated
+
+
+def _is_node_of(cluster: Cluster, node: Pod | Address, pod: Pod | Address) -> bool:
+    if not isinstance(pod, Pod) or pod.host_network:
+        return False
+    if isinstance(node, Pod):
+        return node.host_network and node.node is not None and node.node == pod.node
+    neighbours = [
+        p.addresses for p in cluster.pods.values() if p.host_network and p.node and p.node == pod.node
+    ]
+    return node in pod.node_addresses or any(node in addresses for addresses in neighbours)
+
+
+def _selected(selector: Selector, labels: Labels) -> bool:
+    for key, value in selector.match_labels:
+        if labels.get(key) != value:
+            return False
+    for wanted in selector.requirements:
+        present, inside = wanted.key in labels, labels.get(wanted.key) in wanted.values
+        if wanted.operator is Operator.IN and not (present and inside):
+            return False
+        if wanted.operator is Operator.NOT_IN and present and inside:
+            return False
+        if wanted.operator is Operator.EXISTS and not present:
+            return False
+        if wanted.operator is Operator.DOES_NOT_EXIST and present:
+            return False
+    return True
+
+
+def _peer(cluster: Cluster, policy: Policy, item: Peer, peer: Pod | Address, family: Family | None) -> bool:
+    if isinstance(item, AnyPeer):
+        return True
+    if isinstance(item, IPBlock):
+        candidates = peer.addresses if isinstance(peer, Pod) else (peer,)
+        address = next((a for a in candidates if a.version == family), None)
+        if address is None or address not in item.cidr:
+            return False
+        return all(address not in excluded for excluded in item.excluded)
+    if not isinstance(peer, Pod) or peer.host_network:
+        return False
+    if item.namespaces is None:
+        right_namespace = peer.ref.namespace == policy.ref.namespace
+    else:
+        right_namespace = _selected(item.namespaces, cluster.namespaces[peer.ref.namespace].labels)
+    return right_namespace and _selected(item.pods, peer.labels)
+
+
+def _port(item: Port, destination: Pod | Address, port: int, protocol: Protocol) -> bool:
+    if isinstance(item, AnyPort):
+        return True
+    if isinstance(item, PortRange):
+        return protocol == item.protocol and item.first <= port <= item.last
+    assert isinstance(item, NamedPort)
+    if not isinstance(destination, Pod) or destination.host_network or protocol != item.protocol:
+        return False
+    return any((p.number, p.protocol, p.name) == (port, protocol, item.name) for p in destination.ports)
