@@ -1,0 +1,291 @@
+"""Declared x simulated x observed: where the three tables differ, and what that means.
+
+One rule decides the status of a flow, first match first:
+
+1. NetworkPolicy leaves the case to the implementation: UNDEFINED. It is shown and never fails a run.
+2. Two tables that both know differ: MISMATCH, whatever the third says. ("1 wins over 3.")
+3. A table that was asked could not tell: UNKNOWN. Not a mismatch, and never a "denied".
+4. The prober could not or did not try the flow: SKIPPED.
+5. Everything that was asked agrees: AS_EXPECTED.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, replace
+from enum import Enum
+from functools import partial
+
+from netprobe.model.flow import Flow
+from netprobe.model.matrix import Matrix, T
+from netprobe.model.observation import Observation, Outcome
+from netprobe.model.verdict import Decision, Verdict
+
+
+class Status(Enum):
+    """What became of a flow; the value is the word in reports."""
+
+    AS_EXPECTED = "as_expected"
+    MISMATCH = "mismatch"
+    UNKNOWN = "unknown"
+    UNDEFINED = "undefined"
+    SKIPPED = "skipped"
+
+
+class Mismatch(Enum):
+    """Two tables that differ, the one that sets the expectation first."""
+
+    DECLARED_SIMULATED = "declared-simulated"  # the policies are wrong, or the declaration is
+    DECLARED_OBSERVED = "declared-observed"  # the cluster does not do what was meant
+    SIMULATED_OBSERVED = "simulated-observed"  # the CNI, the kernel, a label or a stale rule is wrong
+
+
+class Kind(Enum):
+    """Which way a flow that is not as expected went."""
+
+    UNEXPECTED_ALLOW = "unexpected_allow"
+    UNEXPECTED_DENY = "unexpected_deny"
+    INCONCLUSIVE = "inconclusive"
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One flow in all three tables.
+
+    `declared` is None where no suite declares the flow, `decision` where nobody simulated it,
+    `observation` where nobody probed it. `reason` says why a flow is unknown, undefined or skipped.
+    """
+
+    flow: Flow
+    declared: Verdict | None
+    decision: Decision | None
+    observation: Observation | None
+    status: Status
+    mismatches: tuple[Mismatch, ...] = ()
+    kind: Kind | None = None
+    reason: str | None = None
+    step: int = 0
+
+    @property
+    def simulated(self) -> Verdict | None:
+        return self.decision.verdict if self.decision else None
+
+    @property
+    def observed(self) -> Verdict | None:
+        """What the cluster does; None where it was not tried."""
+        return _seen(self.observation)
+
+    @property
+    def result(self) -> Verdict:
+        """The one word for the flow: what was seen, else what the policies say."""
+        return self.observed or self.simulated or Verdict.UNKNOWN
+
+
+@dataclass(frozen=True, slots=True)
+class Counts:
+    """How many flows ended in which status."""
+
+    as_expected: int = 0
+    mismatches: int = 0
+    unknown: int = 0
+    undefined: int = 0
+    skipped: int = 0
+
+    @property
+    def flows(self) -> int:
+        return self.as_expected + self.mismatches + self.unknown + self.undefined + self.skipped
+
+    @property
+    def verdict(self) -> Status:
+        """Mismatch before unknown before as expected."""
+        if self.mismatches:
+            return Status.MISMATCH
+        return Status.UNKNOWN if self.unknown else Status.AS_EXPECTED
+
+    @property
+    def exit_status(self) -> int:
+        """0 as expected, 1 differences found (also when other flows are unknown), 3 could not tell."""
+        return {Status.MISMATCH: 1, Status.UNKNOWN: 3}.get(self.verdict, 0)
+
+    def __add__(self, other: Counts) -> Counts:
+        return Counts(
+            self.as_expected + other.as_expected,
+            self.mismatches + other.mismatches,
+            self.unknown + other.unknown,
+            self.undefined + other.undefined,
+            self.skipped + other.skipped,
+        )
+
+    @classmethod
+    def of(cls, tally: Counter[Status]) -> Counts:
+        return cls(
+            tally[Status.AS_EXPECTED],
+            tally[Status.MISMATCH],
+            tally[Status.UNKNOWN],
+            tally[Status.UNDEFINED],
+            tally[Status.SKIPPED],
+        )
+
+
+class Differences:
+    """The rows of one comparison, in a stable order, and how many ended in which status.
+
+    Rows are a tuple, or made anew for each iteration where there are too many to hold. The counts of
+    such a stream are known once it has been iterated to its end, which `counts` does where need be.
+    """
+
+    __slots__ = ("_counts", "_make")
+
+    def __init__(self, rows: Iterable[Row] | Callable[[], Iterator[Row]]) -> None:
+        if callable(rows):
+            self._make: Callable[[], Iterator[Row]] = rows
+            self._counts: Counts | None = None
+        else:
+            held = tuple(rows)
+            self._make = lambda: iter(held)
+            self._counts = Counts.of(Counter(row.status for row in held))
+
+    def __iter__(self) -> Iterator[Row]:
+        tally: Counter[Status] = Counter()
+        for row in self._make():
+            tally[row.status] += 1
+            yield row
+        self._counts = Counts.of(tally)
+
+    @property
+    def counted(self) -> bool:
+        """Whether `counts` is known without another pass."""
+        return self._counts is not None
+
+    @property
+    def counts(self) -> Counts:
+        if self._counts is None:
+            self._counts = Counts.of(Counter(row.status for row in self._make()))
+        return self._counts
+
+    @property
+    def rows(self) -> tuple[Row, ...]:
+        return tuple(self)
+
+
+def compare(
+    declared: Matrix[Verdict] | None,
+    simulated: Matrix[Decision] | None,
+    observed: Matrix[Observation] | None = None,
+    *,
+    step: int = 0,
+) -> Differences:
+    """Lay the tables side by side: a row for each flow that any of them holds.
+
+    The order is that of `simulated`, then of what only `declared`, then of what only `observed` holds.
+    A cell without a family stands for both: it is compared with the IPv4 and the IPv6 cell of a table
+    that tells them apart.
+    """
+    probed = observed is not None
+    return Differences(
+        judge(
+            flow,
+            _cell(declared, flow),
+            _cell(simulated, flow),
+            _cell(observed, flow),
+            probed=probed,
+            step=step,
+        )
+        for flow in _flows(simulated, declared, observed)
+    )
+
+
+def judge(
+    flow: Flow,
+    declared: Verdict | None,
+    decision: Decision | None,
+    observation: Observation | None,
+    *,
+    probed: bool = False,
+    step: int = 0,
+) -> Row:
+    """The row of one flow, by the rule at the top of this module.
+
+    `probed`: the run probes, so that a flow without an observation was left out and counts as skipped.
+    """
+
+    row = partial(Row, flow, declared, decision, observation, step=step)
+    if decision is not None and decision.undefined is not None:
+        return row(Status.UNDEFINED, reason=decision.undefined)
+
+    seen = _seen(observation)
+    said = decision.verdict if decision else None
+    kinds = {
+        # The first pair that differs names the kind: what the cluster does outweighs what the policies say.
+        Mismatch.DECLARED_OBSERVED: _kind(declared, seen),
+        Mismatch.DECLARED_SIMULATED: _kind(declared, said),
+        Mismatch.SIMULATED_OBSERVED: _kind(said, seen),
+    }
+    if any(kinds.values()):
+        pairs = tuple(pair for pair in Mismatch if kinds[pair])
+        return row(Status.MISMATCH, mismatches=pairs, kind=next(filter(None, kinds.values())))
+
+    if unknown := _why_unknown(decision, observation):
+        return row(Status.UNKNOWN, kind=Kind.INCONCLUSIVE, reason=unknown)
+    if observation is not None and seen is None:
+        return row(Status.SKIPPED, reason=observation.reason or "not tried")
+    if probed and observation is None:
+        return row(Status.SKIPPED, reason="not probed")
+    return row(Status.AS_EXPECTED)
+
+
+def _seen(observation: Observation | None) -> Verdict | None:
+    tried = observation is not None and observation.outcome is not Outcome.SKIPPED
+    return observation.verdict if observation and tried else None
+
+
+def _why_unknown(decision: Decision | None, observation: Observation | None) -> str | None:
+    """Why a table that was asked could not tell; None where every one could."""
+    if observation and _seen(observation) is Verdict.UNKNOWN:
+        return observation.reason or "the probe could not tell"
+    if decision and decision.verdict is Verdict.UNKNOWN:
+        return decision.reason or "the policies do not decide it"
+    return None if decision or observation else "neither simulated nor probed"
+
+
+def _kind(expected: Verdict | None, actual: Verdict | None) -> Kind | None:
+    """How two cells differ; None where they agree, or where one of them does not know."""
+    match expected, actual:
+        case Verdict.DENY, Verdict.ALLOW:
+            return Kind.UNEXPECTED_ALLOW
+        case Verdict.ALLOW, Verdict.DENY:
+            return Kind.UNEXPECTED_DENY
+        case _:
+            return None
+
+
+def _cell(matrix: Matrix[T] | None, flow: Flow) -> T | None:
+    if matrix is None:
+        return None
+    cell = matrix.get(flow)
+    if cell is None and flow.family is not None:
+        cell = matrix.get(replace(flow, family=None))
+    return cell
+
+
+def _flows(*matrices: Matrix[Verdict] | Matrix[Decision] | Matrix[Observation] | None) -> Iterator[Flow]:
+    """Each flow once: by family where any table tells the families apart, else without one."""
+    keys: set[Flow] = set()
+    for matrix in matrices:
+        keys.update(matrix or ())
+    told_apart = {replace(flow, family=None) for flow in keys if flow.family is not None}
+    done: set[Flow] = set()
+    for matrix in matrices:
+        for flow in matrix or ():
+            both = flow if flow.family is None else replace(flow, family=None)
+            if both in done:
+                continue
+            done.add(both)
+            if both not in told_apart:
+                yield both
+                continue
+            for family in (4, 6):
+                single = replace(both, family=family)
+                if single in keys:
+                    yield single
