@@ -1,0 +1,45 @@
+"""Names come from clusters and files: no character of theirs may act in a terminal, a page or a log."""
+
+from __future__ import annotations
+
+import re
+
+_MARKDOWN = re.compile(r"([\\`*_{}\[\]()#+!|~$-])")
+_WORKFLOW = {"%": "%25", "\r": "%0D", "\n": "%0A"}
+
+
+def plain(text: str) -> str:
+    """Control characters, direction marks and unpaired surrogates as `\\x1b`, `\\u202e`: visible, inert."""
+    if text.isprintable():
+        return text
+    return "".join(c if c.isprintable() else _code(ord(c)) for c in text)
+
+
+def _code(point: int) -> str:
+    if point < 0x100:
+        return f"\\x{point:02x}"
+    return f"\\u{point:04x}" if point < 0x10000 else f"\\U{point:08x}"
+
+
+def markdown(text: str) -> str:
+    """As literal text in GitHub's Markdown, in a table cell too: no markup, HTML, mention or reference."""
+    safe = plain(text).replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+    # A word joiner after "@" and between "://" keeps names from becoming mentions and links.
+    return _MARKDOWN.sub(r"\\\1", safe).replace("@", "@\u2060").replace("://", ":\u2060//")
+
+
+def xml(text: str) -> str:
+    """As XML text or as a quoted attribute; what XML 1.0 forbids is already gone with `plain`."""
+    safe = plain(text).replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+    return safe.replace('"', "&quot;")
+
+
+def workflow_data(text: str) -> str:
+    """The message of a GitHub workflow command; its newlines are kept, as %0A."""
+    lines = "\n".join(plain(line) for line in text.split("\n"))
+    return "".join(_WORKFLOW.get(c, c) for c in lines)
+
+
+def workflow_property(text: str) -> str:
+    """The value of a property (`file=`, `title=`) of a GitHub workflow command."""
+    return workflow_data(plain(text)).replace(":", "%3A").replace(",", "%2C")

@@ -1,0 +1,52 @@
+"""GitHub Actions: an annotation at the line of the policy that decides, for each place that differs.
+
+GitHub shows ten annotations of a kind for a step, so that the flows which one policy gets wrong share one.
+The page of the run (`$GITHUB_STEP_SUMMARY`) gets the Markdown report, which the CLI appends.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from netprobe.diff import Kind, Status
+from netprobe.report import words
+from netprobe.report.escape import plain, workflow_data, workflow_property
+from netprobe.report.record import Report
+from netprobe.report.style import PLAIN, Style
+from netprobe.report.why import Place
+
+MOST_FLOWS = 20  # named in one annotation
+
+_TITLES = {
+    Kind.UNEXPECTED_ALLOW: "Network policy lets through what should be denied",
+    Kind.UNEXPECTED_DENY: "Network policy denies what should pass",
+    Kind.INCONCLUSIVE: "Could not tell whether a flow passes",
+}
+
+
+def github(report: Report, _style: Style = PLAIN) -> Iterator[str]:
+    """Workflow commands, errors before warnings, and the summary line for the log."""
+    found: dict[tuple[Kind, Place | None], list[str]] = {}
+    for step, row in report.rows():
+        if row.kind is None:
+            continue
+        why = step.why(row)
+        flow = f"{row.flow.source} -> {words.destination(row.flow)} {words.port(row.flow, families=True)}"
+        told = row.reason if row.status is Status.UNKNOWN else f"{words.tables(row)}. {why}"
+        place = why.place if row.status is Status.MISMATCH else None
+        found.setdefault((row.kind, place), []).append(f"{flow}: {told}")
+    if report.enforcement:
+        yield _command("error", "The cluster enforces no network policy", [report.enforcement], None)
+    for problem in report.problems:
+        yield _command("warning", "netprobe", [problem], None)
+    for (kind, place), flows in sorted(found.items(), key=lambda item: item[0][0] is Kind.INCONCLUSIVE):
+        level = "warning" if kind is Kind.INCONCLUSIVE else "error"
+        yield _command(level, _TITLES[kind], flows, place)
+    yield f"netprobe: {plain(words.title(report))}: {words.closing(report)}\n"  # never begins with "::"
+
+
+def _command(level: str, title: str, lines: list[str], place: Place | None) -> str:
+    where = f"file={workflow_property(place.file)},line={place.line},col={place.column}," if place else ""
+    more = [f"and {len(lines) - MOST_FLOWS} more"] if len(lines) > MOST_FLOWS else []
+    message = workflow_data("\n".join([*lines[:MOST_FLOWS], *more]))
+    return f"::{level} {where}title={workflow_property(title)}::{message}\n"

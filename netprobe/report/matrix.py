@@ -1,0 +1,89 @@
+"""The matrix of `. X ?`: sources down, destinations across, one for each port.
+
+Pods that behave alike share a line and a column, so that a matrix stays as small as what it says.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Sequence
+from typing import TypeAlias
+
+from netprobe.diff import Row
+from netprobe.model.flow import End
+from netprobe.report import words
+from netprobe.report.escape import plain
+
+Asked: TypeAlias = tuple[str, str]  # the port as written, and how the destination is reached
+
+WIDEST = 40  # columns; beyond that nobody can follow a column down
+
+
+def alike(rows: Sequence[Row]) -> dict[End, int]:
+    """A class for each end, equal for ends that nothing in these rows tells apart.
+
+    The coarsest stable partition: two ends stay together while they have the same results towards, and
+    from, the same classes. Each round costs one pass over the rows; there are rarely more than four.
+    """
+    ends = dict.fromkeys(end for row in rows for end in (row.flow.source, row.flow.destination))
+    classes = dict.fromkeys(ends, 0)
+    while True:
+        seen: dict[End, set[tuple[object, ...]]] = {end: set() for end in ends}
+        for row in rows:
+            flow = row.flow
+            cell = (flow.port, flow.protocol, flow.family, flow.via, row.result, row.status)
+            seen[flow.source].add(("to", classes[flow.destination], *cell))
+            seen[flow.destination].add(("from", classes[flow.source], *cell))
+        numbers: dict[tuple[int, frozenset[tuple[object, ...]]], int] = {}
+        refined = {
+            end: numbers.setdefault((classes[end], frozenset(cells)), len(numbers))
+            for end, cells in seen.items()
+        }
+        if len(numbers) == len(set(classes.values())):
+            return refined
+        classes = refined
+
+
+def label(members: Sequence[End]) -> str:
+    """The first member, and how many more: "shop/cart +3"."""
+    more = f" +{len(members) - 1}" if len(members) > 1 else ""
+    return plain(str(members[0])) + more
+
+
+def matrices(rows: Sequence[Row]) -> Iterator[str]:
+    """Lines of one matrix for each port, in the order in which the ports first appear."""
+    classes = alike(rows)
+    members: dict[int, list[End]] = defaultdict(list)
+    for end, number in classes.items():
+        members[number].append(end)
+    families = len({row.flow.family for row in rows}) > 1
+    by_port: dict[Asked, list[Row]] = defaultdict(list)
+    for row in rows:
+        via = row.flow.via.value
+        by_port[words.port(row.flow, families), "" if via == "pod" else f" by {via}"].append(row)
+    for (port, via), cells in by_port.items():
+        yield f"Port {port}{via}: . allow, X deny, ? unknown, * differs from pod to pod"
+        yield from _matrix(cells, classes, members)
+        yield ""
+
+
+def _matrix(rows: Iterable[Row], classes: dict[End, int], members: dict[int, list[End]]) -> Iterator[str]:
+    marks: dict[tuple[int, int], str] = {}
+    sources: dict[int, None] = {}
+    destinations: dict[int, None] = {}
+    for row in rows:
+        key = classes[row.flow.source], classes[row.flow.destination]
+        sources[key[0]] = destinations[key[1]] = None
+        mark = row.result.mark
+        marks[key] = mark if marks.get(key, mark) == mark else "*"
+    if len(destinations) > WIDEST:
+        size = f"{len(sources)} x {len(destinations)} kinds of pod"
+        yield f"  {size}: too wide to draw; narrow it with --from and --to"
+        return
+    numbers = {group: number for number, group in enumerate({**sources, **destinations}, start=1)}
+    names = {group: f"{numbers[group]:>3} {label(members[group])}" for group in numbers}
+    width = max(map(len, names.values()))
+    yield f"{'':{width}}  " + " ".join(f"{numbers[group]:>2}" for group in destinations)
+    for group, name in names.items():
+        line = " ".join(f"{marks.get((group, to), ''):>2}" for to in destinations)
+        yield f"{name:{width}}  {line}".rstrip()

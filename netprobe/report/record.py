@@ -1,0 +1,117 @@
+"""What a report says, before it has a format."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+
+from netprobe import __version__
+from netprobe.diff import Counts, Differences, Row
+from netprobe.model.flow import End
+from netprobe.report.why import Explainer, Why, blame
+
+
+@dataclass(frozen=True, slots=True)
+class ClusterInfo:
+    """Which cluster was asked. `kind` is "lab", "cluster", or "simulated" where none was."""
+
+    kind: str = "simulated"
+    context: str | None = None
+    server_version: str | None = None
+    cni: str | None = None
+    nodes: int | None = None
+
+    def __str__(self) -> str:
+        if self.kind == "simulated":
+            return "simulated" + (f" ({self.cni})" if self.cni else "")
+        name = "the lab" if self.kind == "lab" else f"cluster {self.context or '(in use)'}"
+        details = [f"Kubernetes {self.server_version}" if self.server_version else "", self.cni or ""]
+        if self.nodes is not None:
+            details.append("1 node" if self.nodes == 1 else f"{self.nodes} nodes")
+        told = ", ".join(detail for detail in details if detail)
+        return f"{name} ({told})" if told else name
+
+
+@dataclass(frozen=True, slots=True)
+class RunInfo:
+    """When and by what; `id` is None where nothing was created. Both times know their zone."""
+
+    started: datetime
+    finished: datetime
+    id: str | None = None
+    netprobe: str = __version__
+
+    @classmethod
+    def since(cls, started: datetime, run_id: str | None = None) -> RunInfo:
+        return cls(started, datetime.now(UTC), run_id)
+
+    @property
+    def duration_s(self) -> float:
+        return (self.finished - self.started).total_seconds()
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One change and the comparison after it.
+
+    `converged_s`: how long the cluster took to enforce the change, None where nothing was probed.
+    `explain` tells why a row is as it is; by default from the decision alone.
+    """
+
+    name: str
+    differences: Differences
+    converged_s: float | None = None
+    rounds: int = 0
+    execs: int = 0
+    explain: Explainer = field(default=blame(), repr=False)
+
+    def why(self, row: Row) -> Why:
+        return self.explain(row)
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """All that one command found out.
+
+    `enforcement`: one sentence where the probes showed that the cluster enforces nothing, else None.
+    `problems`: sentences about what went wrong beside the flows, such as a clean-up that failed.
+    `nodes`: on which node a pod runs, where that is known.
+    """
+
+    suite: str | None
+    cluster: ClusterInfo
+    run: RunInfo
+    steps: tuple[Step, ...]
+    problems: tuple[str, ...] = ()
+    enforcement: str | None = None
+    nodes: Mapping[End, str] = field(default_factory=dict)
+
+    def rows(self) -> Iterator[tuple[Step, Row]]:
+        for step in self.steps:
+            for row in step.differences:
+                yield step, row
+
+    @property
+    def counted(self) -> bool:
+        return all(step.differences.counted for step in self.steps)
+
+    @property
+    def counts(self) -> Counts:
+        return sum((step.differences.counts for step in self.steps), Counts())
+
+    @property
+    def converged_s(self) -> float | None:
+        """The slowest step's, in seconds."""
+        return max((s.converged_s for s in self.steps if s.converged_s is not None), default=None)
+
+    @property
+    def execs(self) -> int:
+        return sum(step.execs for step in self.steps)
+
+    @property
+    def exit_status(self) -> int:
+        """0 as expected; 1 differences found, or nothing is enforced; 3 could not tell all of it."""
+        if self.enforcement:
+            return 1
+        return self.counts.exit_status or (3 if self.problems else 0)

@@ -1,0 +1,167 @@
+"""Tables for a terminal: `table` with the four columns people know, `wide` with all that is known."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import islice
+
+from tabulate import tabulate
+
+from netprobe.diff import Row, Status
+from netprobe.model.flow import End
+from netprobe.model.verdict import Verdict
+from netprobe.report import words
+from netprobe.report.escape import plain
+from netprobe.report.matrix import alike, label, matrices
+from netprobe.report.record import Report, Step
+from netprobe.report.style import Style
+
+LONGEST = 1_000  # rows; above that, pods that behave alike share a row
+MOST_TOLD = 50  # mismatches explained below the table; the formats for programs hold them all
+NARROWEST_NOTE = 24
+
+_COLOURS = {Verdict.ALLOW: "32", Verdict.DENY: "31", Verdict.UNKNOWN: "33"}
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """Flows from pods that behave alike to pods that behave alike, with one result."""
+
+    source: str
+    destination: str
+    port: str
+    result: Verdict
+    flows: int
+    note: str = ""
+
+
+def table(report: Report, style: Style) -> Iterator[str]:
+    """From, To, Port, Result, and a note where a flow is not simply as expected."""
+    yield from _frame(report, style, wide=False)
+
+
+def wide(report: Report, style: Style) -> Iterator[str]:
+    """The same with declared, simulated, observed and why, and a matrix for each port."""
+    yield from _frame(report, style, wide=True)
+
+
+def _frame(report: Report, style: Style, *, wide: bool) -> Iterator[str]:
+    yield style.paint(plain(words.title(report)), "1") + "\n"
+    if report.enforcement:
+        yield style.paint(plain(report.enforcement), "1;31") + "\n"
+    for index, step in enumerate(report.steps):
+        yield "\n"
+        if len(report.steps) > 1:
+            yield style.paint(plain(words.step_title(report, index)), "1") + "\n\n"
+        yield from _step(step, style, wide=wide)
+    for problem in report.problems:
+        yield style.paint(f"problem: {plain(problem)}", "33") + "\n"
+    colour = {1: "1;31", 3: "1;33"}.get(report.exit_status, "32")
+    yield style.paint(words.closing(report), colour) + "\n"
+
+
+def _step(step: Step, style: Style, *, wide: bool) -> Iterator[str]:
+    held = list(islice(step.differences, LONGEST + 1))
+    if len(held) > LONGEST:
+        yield from _grouped(groups(step.differences.rows), style)
+        told: Iterable[Row] = (row for row in step.differences if row.status is Status.MISMATCH)
+    elif not held:
+        yield "No flow to show.\n"
+        told = ()
+    else:
+        yield from _rows(step, held, style, wide=wide)
+        told = (row for row in held if row.status is Status.MISMATCH)
+        if wide:
+            yield "\n"
+            yield from (line + "\n" for line in matrices(held))
+    yield "\n"
+    yield from _explained(step, told, style)
+
+
+def _rows(step: Step, rows: Sequence[Row], style: Style, *, wide: bool) -> Iterator[str]:
+    families = len({row.flow.family for row in rows}) > 1
+    header = ["From", "To", "Port", "Result"]
+    header += ["Declared", "Simulated", "Observed", "Why"] if wide else [""]
+    lines = []
+    for row in rows:
+        result = words.word(row.result)
+        cells = [
+            plain(str(row.flow.source)),
+            plain(words.destination(row.flow)),
+            words.port(row.flow, families),
+        ]
+        cells.append(result)
+        if wide:
+            cells += [words.word(row.declared), words.word(row.simulated), words.observed(row)]
+            cells.append(plain(": ".join(filter(None, (words.note(row), str(step.why(row)))))))
+        else:
+            cells.append(plain(words.note(row)))
+        lines.append(cells)
+    if not wide and not any(cells[-1] for cells in lines):
+        header, lines = header[:-1], [cells[:-1] for cells in lines]
+    results = [row.result for row in rows]
+    marked = [row.status is Status.MISMATCH for row in rows]
+    yield from _draw(header, lines, results, marked, style)
+
+
+def _draw(
+    header: Sequence[str],
+    lines: Sequence[list[str]],
+    results: Sequence[Verdict],
+    marked: Sequence[bool],
+    style: Style,
+) -> Iterator[str]:
+    """The table, its last column cut where the terminal ends, its results coloured."""
+    if style.width and len(header) > 4:
+        fixed = sum(max(len(cells[i]) for cells in [header, *lines]) + 2 for i in range(len(header) - 1))
+        room = max(style.width - fixed, NARROWEST_NOTE)
+        for cells in lines:
+            cells[-1] = cells[-1] if len(cells[-1]) <= room else cells[-1][: room - 1] + "…"
+    for cells, result, mark in zip(lines, results, marked, strict=True):
+        cells[3] = style.paint(cells[3], _COLOURS[result])
+        if mark and len(cells) > 4:
+            cells[-1] = style.paint(cells[-1], "1;31")
+    drawn = tabulate(lines, header, tablefmt="simple", disable_numparse=True)
+    yield from (line.rstrip() + "\n" for line in drawn.splitlines())
+
+
+def _grouped(rows: Iterable[Group], style: Style) -> Iterator[str]:
+    rows = list(rows)
+    lines = [[g.source, g.destination, g.port, words.word(g.result), f"{g.flows:,}", g.note] for g in rows]
+    header = ["From", "To", "Port", "Result", "Flows", ""]
+    if not any(g.note for g in rows):
+        header, lines = header[:-1], [cells[:-1] for cells in lines]
+    yield "Pods that behave alike share a row.\n"
+    yield from _draw(header, lines, [g.result for g in rows], [bool(g.note) for g in rows], style)
+
+
+def groups(rows: Sequence[Row]) -> list[Group]:
+    """One group for each pair of classes, port and result, in the order of their first flow."""
+    classes = alike(rows)
+    members: dict[int, list[End]] = defaultdict(list)
+    for end, number in classes.items():
+        members[number].append(end)
+    families = len({row.flow.family for row in rows}) > 1
+    flows: Counter[tuple[int, int, str, Verdict, str]] = Counter()
+    for row in rows:
+        note = "" if row.status is Status.AS_EXPECTED else row.status.value
+        ends = classes[row.flow.source], classes[row.flow.destination]
+        flows[(*ends, words.port(row.flow, families), row.result, note)] += 1
+    return [
+        Group(label(members[source]), label(members[to]), port, result, number, note)
+        for (source, to, port, result, note), number in flows.items()
+    ]
+
+
+def _explained(step: Step, rows: Iterable[Row], style: Style) -> Iterator[str]:
+    """Each mismatch with the policy, rule, peer and side that decide it."""
+    rows = iter(rows)
+    for row in islice(rows, MOST_TOLD):
+        flow = row.flow
+        ends = f"{flow.source} -> {words.destination(flow)} {words.port(flow, families=True)}"
+        yield style.paint(plain(f"MISMATCH {ends}: {words.tables(row)}"), "31") + "\n"
+        yield from (f"  {plain(sentence)}\n" for sentence in step.why(row).sentences)
+    if rest := sum(1 for _ in rows):
+        yield f"and {rest:,} more mismatches: `-o json` holds them all\n"

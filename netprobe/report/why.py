@@ -1,0 +1,114 @@
+"""Why a flow is as it is: a sentence, and the place in a file where the deciding policy stands."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import TypeAlias
+
+from netprobe.diff import Row
+from netprobe.model.flow import Flow
+from netprobe.model.policy import Direction, Policy, PolicyRef
+from netprobe.model.verdict import Cause, Decision, Effect, Side, Verdict
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A file, and line and column in it, from 1."""
+
+    file: str
+    line: int
+    column: int = 1
+
+    def __str__(self) -> str:
+        return f"{self.file}:{self.line}"
+
+
+@dataclass(frozen=True, slots=True)
+class Why:
+    """What decides a flow, one sentence for each side that matters; where the first cause stands."""
+
+    sentences: tuple[str, ...] = ()
+    place: Place | None = None
+
+    def __str__(self) -> str:
+        return "; ".join(self.sentences)
+
+
+Explainer: TypeAlias = Callable[[Row], Why]
+
+
+def blame(policies: Iterable[Policy] = ()) -> Explainer:
+    """An explainer that reads the decision; with the policies at hand it names file and line too."""
+    known = {policy.ref: policy for policy in policies}
+
+    def explain(row: Row) -> Why:
+        if row.decision is None:
+            return Why()
+        return Why(_sentences(row.flow, row.decision, known), _place(row.decision, known))
+
+    return explain
+
+
+def path(cause: Cause) -> str:
+    """The cause's place inside its policy, as in "spec.ingress[0].from[1]"."""
+    if cause.rule is None:
+        return "spec.podSelector" if cause.effect is Effect.ISOLATES else f"spec.{cause.direction.value}"
+    peers = "from" if cause.direction is Direction.INGRESS else "to"
+    entry = f".{peers}[{cause.peer}]" if cause.peer is not None else ""
+    return f"spec.{cause.direction.value}[{cause.rule}]{entry}"
+
+
+def _sentences(flow: Flow, decision: Decision, known: dict[PolicyRef, Policy]) -> tuple[str, ...]:
+    if decision.verdict is Verdict.UNKNOWN or (decision.reason and not decision.because):
+        return (decision.reason,) if decision.reason else ()
+    if decision.backends and not decision.because:
+        return tuple(
+            f"{backend.destination}: {sentence}"
+            for backend, one in decision.backends
+            for sentence in _sentences(backend, one, known)
+        )
+    sides = [side for side in (decision.egress, decision.ingress) if side.verdict is Verdict.DENY]
+    return tuple(_side(flow, side, known) for side in sides or (decision.egress, decision.ingress))
+
+
+def _side(flow: Flow, side: Side, known: dict[PolicyRef, Policy]) -> str:
+    ingress = side.direction is Direction.INGRESS
+    subject, peer = (flow.destination, flow.source) if ingress else (flow.source, flow.destination)
+    if not side.isolating:
+        return f"{side.direction.value}: no policy isolates {subject}"
+    if side.allowing:
+        return f"{side.direction.value}: " + " and ".join(
+            f"{cause.policy} allows it by {_rule(cause)}{_at(cause, known)}" for cause in side.allowing
+        )
+    names = [f"{cause.policy}{_at(cause, known)}" for cause in side.isolating]
+    verb = "isolates" if len(names) == 1 else "isolate"
+    toward = "from" if ingress else "to"
+    return (
+        f"{side.direction.value}: {' and '.join(names)} {verb} {subject}, "
+        f"and no rule allows {flow.protocol.value} {flow.port} {toward} {peer}"
+    )
+
+
+def _rule(cause: Cause) -> str:
+    """The rule and the peer, numbered as the manifest's lists are, from 0."""
+    peer = f", peer {cause.peer}" if cause.peer is not None else ""
+    rule = f"rule {cause.rule}{peer}" if cause.rule is not None else "its rules"
+    return f"{rule} ({path(cause).removeprefix('spec.')})" if cause.rule is not None else rule
+
+
+def _at(cause: Cause, known: dict[PolicyRef, Policy]) -> str:
+    place = _locate(cause, known)
+    return f" [{place}]" if place else ""
+
+
+def _place(decision: Decision, known: dict[PolicyRef, Policy]) -> Place | None:
+    causes = decision.because or tuple(c for _, one in decision.backends for c in one.because)
+    return next((place for cause in causes if (place := _locate(cause, known))), None)
+
+
+def _locate(cause: Cause, known: dict[PolicyRef, Policy]) -> Place | None:
+    policy = known.get(cause.policy)
+    if policy is None or policy.origin is None:
+        return None
+    return Place(policy.origin.file, *policy.origin.at(path(cause)))

@@ -1,0 +1,93 @@
+"""The words that all formats for people share."""
+
+from __future__ import annotations
+
+from netprobe.diff import Counts, Row, Status
+from netprobe.model.flow import Flow, Protocol, Via
+from netprobe.model.observation import Outcome
+from netprobe.model.verdict import Verdict
+from netprobe.report.record import Report
+
+
+def port(flow: Flow, families: bool = False) -> str:
+    """ "5432", "53/UDP"; with `families` also the flow's, where it has one of two: "80 IPv6"."""
+    number = str(flow.port) if flow.protocol is Protocol.TCP else f"{flow.port}/{flow.protocol.value}"
+    return f"{number} IPv{flow.family}" if families and flow.family else number
+
+
+def destination(flow: Flow) -> str:
+    """The destination, and how it is reached where that is not by the pod's own address."""
+    if flow.via in {Via.POD, Via.EXTERNAL, Via.SERVICE}:
+        return str(flow.destination)
+    return f"{flow.destination} (by {flow.via.value})"
+
+
+def word(verdict: Verdict | None) -> str:
+    return verdict.value.upper() if verdict else "-"
+
+
+def tables(row: Row) -> str:
+    """All that is known, in order: "declared DENY, simulated ALLOW, observed ALLOW"."""
+    cells = (("declared", row.declared), ("simulated", row.simulated), ("observed", row.observed))
+    return ", ".join(f"{name} {word(verdict)}" for name, verdict in cells if verdict)
+
+
+def observed(row: Row) -> str:
+    """The observed verdict; a DENY by a refusal is one by a rejecting enforcer, and says so."""
+    refusals = {Outcome.REFUSED, Outcome.HOST_UNREACHABLE}
+    if row.observation and row.observed is Verdict.DENY and row.observation.outcome in refusals:
+        return "DENY (rejected)"
+    return word(row.observed)
+
+
+def note(row: Row) -> str:
+    """What stands beside the result where the flow is not simply as expected."""
+    cells = (("declared", row.declared), ("simulated", row.simulated), ("observed", row.observed))
+    others = ", ".join(
+        f"{name} {word(verdict)}" for name, verdict in cells if verdict not in {None, row.result}
+    )
+    match row.status:
+        case Status.AS_EXPECTED:
+            return ""
+        case Status.MISMATCH:
+            return f"<- MISMATCH: {others}"
+        case Status.UNKNOWN:
+            return f"could not tell: {row.reason}" + (f" ({others})" if others else "")
+        case Status.UNDEFINED:
+            return f"implementation-defined: {row.reason}" + (f" ({others})" if others else "")
+        case Status.SKIPPED:
+            return f"simulated only: {row.reason}" if row.simulated else f"skipped: {row.reason}"
+
+
+def counted(counts: Counts) -> str:
+    """ "12 flows: 11 as expected, 1 mismatch"; a count of zero is left out, except of the flows."""
+    parts = [
+        (counts.as_expected, "as expected"),
+        (counts.mismatches, "mismatch" if counts.mismatches == 1 else "mismatches"),
+        (counts.unknown, "unknown"),
+        (counts.undefined, "implementation-defined"),
+        (counts.skipped, "skipped"),
+    ]
+    told = ", ".join(f"{number:,} {what}" for number, what in parts if number)
+    flows = "1 flow" if counts.flows == 1 else f"{counts.flows:,} flows"
+    return f"{flows}: {told}" if told else flows
+
+
+def closing(report: Report) -> str:
+    """The summary line."""
+    details = [f"{report.run.duration_s:.1f} s"]
+    if report.converged_s is not None:
+        details.append(f"converged in {report.converged_s:.2f} s")
+    if report.execs:
+        details.append("1 exec" if report.execs == 1 else f"{report.execs:,} execs")
+    return f"{counted(report.counts)} ({', '.join(details)})"
+
+
+def title(report: Report) -> str:
+    return f"{report.suite or 'no suite'} on {report.cluster}"
+
+
+def step_title(report: Report, index: int) -> str:
+    step = report.steps[index]
+    took = f" (converged in {step.converged_s:.2f} s)" if step.converged_s is not None else ""
+    return f"Step {index + 1}: {step.name}{took}"
