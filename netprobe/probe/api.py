@@ -1,0 +1,100 @@
+"""What the prober asks of a cluster; `netprobe.kube` implements it, tests script it.
+
+Objects are plain dictionaries as the API spells them, with `apiVersion` and `kind`, so that nothing is lost
+on the way. `kind` arguments are the API's kind ("Pod", "NetworkPolicy", ...). Every method raises the
+ClusterError of netprobe.errors that fits, and none waits longer than the implementation's request timeout.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass
+from typing import Any, Protocol, TypeAlias
+
+Object: TypeAlias = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """One change seen by a watch: `type` is ADDED, MODIFIED or DELETED."""
+
+    type: str
+    object: Object
+
+
+@dataclass(frozen=True, slots=True)
+class Finished:
+    """How a command in a pod ended. `status` None: nobody knows, so what it did is unknown too."""
+
+    status: int | None
+    reason: str = ""
+
+
+class Execution(Protocol):
+    """A command that runs in a container; leaving its context ends the connection."""
+
+    def lines(self) -> AsyncIterator[str]:
+        """Standard output, line by line as it arrives, without the line ends; ends with the command.
+
+        A last line that was cut off by a lost connection is not given.
+        """
+        ...
+
+    async def send(self, text: str) -> None:
+        """Write to standard input, which cannot be closed: let the command end by what it reads."""
+        ...
+
+    @property
+    def finished(self) -> Finished | None:
+        """Set when `lines` has ended."""
+        ...
+
+    @property
+    def stderr(self) -> str:
+        """What arrived on standard error so far, at most some kilobytes."""
+        ...
+
+
+class ClusterAPI(Protocol):
+    """The few verbs that a run needs."""
+
+    async def get(self, kind: str, name: str, namespace: str | None = None) -> Object: ...
+
+    async def list(
+        self, kind: str, namespace: str | None = None, labels: Mapping[str, str | None] | None = None
+    ) -> list[Object]:
+        """All objects, or those with the labels; None as a value: the key is there, whatever its value."""
+        ...
+
+    async def create(self, obj: Object) -> Object:
+        """ConflictError where an object of that name exists."""
+        ...
+
+    async def replace(self, obj: Object) -> Object:
+        """Update an object that exists; with a `resourceVersion` only where it is still that version."""
+        ...
+
+    async def apply(self, obj: Object) -> Object:
+        """Create the object, or replace it where it exists."""
+        ...
+
+    async def patch(self, kind: str, name: str, namespace: str | None, patch: Object) -> Object:
+        """A JSON merge patch (RFC 7386)."""
+        ...
+
+    async def delete(self, kind: str, name: str, namespace: str | None = None) -> None:
+        """NotFoundError where it is not there. Returns before the object is gone."""
+        ...
+
+    def watch(
+        self, kind: str, namespace: str | None = None, labels: Mapping[str, str | None] | None = None
+    ) -> AsyncIterator[Event]:
+        """What is there, as ADDED, then every change; goes on over lost connections until it is closed."""
+        ...
+
+    def exec(
+        self, namespace: str, pod: str, container: str, command: Sequence[str], *, stdin: bool = True
+    ) -> AbstractAsyncContextManager[Execution]:
+        """Start a command. ClusterError on entering: it was never started."""
+        ...

@@ -1,0 +1,118 @@
+"""From flows to work: one batch for each source pod, for all of its targets. Pure.
+
+A batch also holds the controls: every pod of the run tries its own ports by its own address, which no policy
+can forbid ("Traffic from and to the node or pod itself is always allowed"), and so proves its listeners.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+
+from netprobe.model.flow import Address, ContainerPort, End, Family, Flow, Protocol
+from netprobe.probe.netcat import Target
+
+
+@dataclass(frozen=True, slots=True)
+class Station:
+    """A container that probes can be run in, and the end of flows that it stands for.
+
+    `ports` are the listeners that it can prove by reaching itself; `addresses` its own, in the order of the
+    pod's status.
+    """
+
+    end: End
+    namespace: str
+    pod: str
+    container: str
+    addresses: tuple[Address, ...]
+    node: str | None = None
+    ports: tuple[ContainerPort, ...] = ()
+
+    def address(self, family: Family | None) -> Address | None:
+        """Its first address of a family; its first at all where None is asked for."""
+        return next((a for a in self.addresses if family in (None, a.version)), None)
+
+
+@dataclass(frozen=True, slots=True)
+class Unplaced:
+    """A flow that cannot be probed from here, and why. It is skipped, not denied."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """All targets of one source. Several flows may share a target; a target without flows is a control."""
+
+    source: Station
+    targets: tuple[Target, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """`of`: the source and the target that try a flow; `listener`: those that prove its listener."""
+
+    of: Mapping[Flow, tuple[Station, Target]]
+    listener: Mapping[Flow, tuple[Station, Target]]
+    skipped: Mapping[Flow, str] = field(default_factory=dict)
+
+    def batches(self, flows: Iterable[Flow] | None = None) -> tuple[Batch, ...]:
+        """The work for some of the flows (all by default), their controls included, in a stable order."""
+        wanted: dict[Station, dict[Target, None]] = {}
+        for flow in self.of if flows is None else flows:
+            for role in (self.of, self.listener):
+                if flow in role:
+                    station, target = role[flow]
+                    wanted.setdefault(station, {})[target] = None
+        return tuple(Batch(station, tuple(targets)) for station, targets in wanted.items())
+
+
+Locate = Callable[[Flow], str | Unplaced]
+
+
+def make(flows: Iterable[Flow], stations: Mapping[End, Station], locate: Locate | None = None) -> Plan:
+    """Plan the flows. `locate` gives the host to connect to where the destination is no station."""
+    of: dict[Flow, tuple[Station, Target]] = {}
+    listener: dict[Flow, tuple[Station, Target]] = {}
+    skipped: dict[Flow, str] = {}
+    for flow in flows:
+        source = stations.get(flow.source)
+        host = _host(flow, stations, locate)
+        if source is None:
+            skipped[flow] = f"no probe can be run on {flow.source}"
+        elif flow.protocol is Protocol.SCTP:
+            skipped[flow] = "SCTP: nc cannot speak it"
+        elif isinstance(host, Unplaced):
+            skipped[flow] = host.reason
+        else:
+            of[flow] = source, Target(host, flow.port, flow.protocol)
+            control = _control(flow, host, stations)
+            if control is not None:
+                listener[flow] = control
+    return Plan(of, listener, skipped)
+
+
+def _host(flow: Flow, stations: Mapping[End, Station], locate: Locate | None) -> str | Unplaced:
+    if locate is not None:
+        return locate(flow)
+    destination, source = stations.get(flow.destination), stations.get(flow.source)
+    if destination is None:
+        return Unplaced(f"{flow.destination} has no address that is known")
+    family = flow.family
+    if family is None and source is not None and source.addresses:
+        # One row for both families: take one that both ends have.
+        common = {a.version for a in source.addresses} & {a.version for a in destination.addresses}
+        family = next((a.version for a in destination.addresses if a.version in common), None)
+    address = destination.address(family)
+    return str(address) if address else Unplaced(f"{flow.destination} has no IPv{family} address")
+
+
+def _control(flow: Flow, host: str, stations: Mapping[End, Station]) -> tuple[Station, Target] | None:
+    """The destination reaching its own port by the very address that the flow uses."""
+    destination = stations.get(flow.destination)
+    if destination is None or host not in map(str, destination.addresses):
+        return None
+    if not any(p.number == flow.port and p.protocol is flow.protocol for p in destination.ports):
+        return None
+    return destination, Target(host, flow.port, flow.protocol)

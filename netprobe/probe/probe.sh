@@ -1,0 +1,122 @@
+# Probes the targets on standard input, many at once, and answers one line for each.
+#
+#   arguments  WHOLE_S WAIT_S WORKERS: the time-out in whole seconds (nc -w) and, where the machine has a
+#              `timeout` that takes fractions, exactly; how many targets are tried at once
+#   input      "ID TCP|UDP HOST PORT" a line, closed by a line "."
+#   output     "ID STATUS BEGIN_US END_US TEXT" a line, closed by "netprobe-end COUNT NC CLOCK"
+#
+# Runs in BusyBox ash with BusyBox nc, and in dash with OpenBSD nc: nothing but POSIX shell outside the
+# branches that are taken for one of them only.
+LC_ALL=C
+export LC_ALL
+set -f
+whole=$1 exact=$2 workers=$3
+
+case $(nc -h 2>&1 </dev/null) in
+  *BusyBox*) nc=busybox ;;
+  *OpenBSD*) nc=openbsd ;;
+  *) nc=unknown ;;
+esac
+limit=
+case $(timeout --version 2>/dev/null </dev/null) in
+  *GNU*) limit="timeout $exact" ;;
+esac
+
+# The time in microseconds: a variable of ash, GNU date, or what every kernel has, in steps of 10 ms.
+if [ -n "${EPOCHREALTIME-}" ]; then
+  clock=fine
+  now() { now=$EPOCHREALTIME; now=${now%.*}${now#*.}; }
+else
+  case $(date +%s%N) in
+    ???????????????????)
+      clock=fine
+      now() { now=$(date +%s%N); now=${now%???}; } ;;
+    *)
+      clock=coarse
+      now() { read -r now rest </proc/uptime; now=${now%.*}${now#*.}0000; } ;;
+  esac
+fi
+
+tcp() {
+  out=$($limit nc -zvv -w "$whole" "$1" "$2" 2>&1 </dev/null)
+  status=$?
+}
+
+# BusyBox: nc hands the connected socket to a shell, which asks again every 250 ms until it is answered.
+# (descriptor 3 is nc's own.) An answer that does not come takes all of the 250 ms, a refusal none.
+ask='
+read -r t rest </proc/uptime
+t=${t%.*}${t#*.} end=$((t + $1 * 100)) refused=
+while [ "$t" -lt "$end" ]; do
+  begin=$t
+  printf x 2>/dev/null
+  if read -r -t 0.25 -n 1 reply && [ -n "$reply" ]; then echo answered >&4; exit; fi
+  read -r t rest </proc/uptime
+  t=${t%.*}${t#*.}
+  if [ $((t - begin)) -lt 20 ]; then refused=1; sleep 0.05; fi
+done
+if [ -n "$refused" ]; then echo refused >&4; else echo silent >&4; fi'
+
+# OpenBSD: nc ends with the first answer (-W 1), with status 0 and no text when refused.
+udp_openbsd() {
+  tries=$((whole * 4)) refused=
+  [ -n "$limit" ] || { out=unsupported status=1; return; }
+  while [ $tries -gt 0 ]; do
+    out=$(printf x | timeout 0.25 nc -u -W 1 -w "$whole" "$1" "$2" 2>&1)
+    status=$?
+    if [ "$out" = x ]; then out=answered status=0; return; fi
+    case $status in
+      0) refused=1; sleep 0.05 ;;
+      124 | 143) ;;
+      *) out=$(nc -zvu -w 1 "$1" "$2" 2>&1 </dev/null); return ;;
+    esac
+    tries=$((tries - 1))
+  done
+  status=1 out=silent
+  [ -z "$refused" ] || out=refused
+}
+
+udp() {
+  case $nc in
+    busybox)
+      out=$(nc -u -vv -w "$whole" "$1" "$2" -e sh -c "$ask" ask "$whole" 4>&1 2>&1 </dev/null)
+      status=$? ;;
+    openbsd) udp_openbsd "$1" "$2" ;;
+    *) out=unsupported status=1 ;;
+  esac
+}
+
+probe() {
+  now
+  begin=$now
+  case $2 in
+    TCP) tcp "$3" "$4" ;;
+    UDP) udp "$3" "$4" ;;
+    *) out=unsupported status=1 ;;
+  esac
+  now
+  set -- "$1" $status "$begin" "$now" $out
+  printf '%s\n' "$*"
+}
+
+count=0
+while read -r id protocol host port; do
+  [ "$id" != . ] || break
+  slot=$((count % workers))
+  eval "work_$slot=\"\${work_$slot-} \$id \$protocol \$host \$port\""
+  count=$((count + 1))
+done
+
+slot=0
+while [ $slot -lt "$workers" ] && [ $slot -lt $count ]; do
+  eval "set -- \$work_$slot"
+  (
+    while [ $# -gt 0 ]; do
+      probe "$1" "$2" "$3" "$4"
+      shift 4
+    done
+  ) &
+  slot=$((slot + 1))
+done
+wait
+echo "netprobe-end $count $nc $clock"
