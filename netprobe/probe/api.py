@@ -7,7 +7,7 @@ ClusterError of netprobe.errors that fits, and none waits longer than the implem
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from typing import Any, Protocol, TypeAlias
@@ -61,7 +61,7 @@ class ClusterAPI(Protocol):
 
     async def get(self, kind: str, name: str, namespace: str | None = None) -> Object: ...
 
-    async def list(
+    async def find(
         self, kind: str, namespace: str | None = None, labels: Mapping[str, str | None] | None = None
     ) -> list[Object]:
         """All objects, or those with the labels; None as a value: the key is there, whatever its value."""
@@ -89,7 +89,7 @@ class ClusterAPI(Protocol):
 
     def watch(
         self, kind: str, namespace: str | None = None, labels: Mapping[str, str | None] | None = None
-    ) -> AsyncIterator[Event]:
+    ) -> AsyncGenerator[Event, None]:
         """What is there, as ADDED, then every change; goes on over lost connections until it is closed."""
         ...
 

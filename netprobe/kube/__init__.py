@@ -1,0 +1,70 @@
+"""The cluster behind a kubeconfig, for the prober: `async with connect(...) as cluster`.
+
+The one importer of `kubernetes`, and that only when a cluster is spoken to: the import costs a second.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from netprobe.errors import ClusterError, UsageError
+
+if TYPE_CHECKING:
+    from netprobe.kube.client import KubeCluster
+
+__all__ = ["connect"]
+
+
+@asynccontextmanager
+async def connect(
+    kubeconfig: str | Path | None = None,
+    context: str | None = None,
+    *,
+    request_timeout_s: float = 30.0,
+    qps: float = 50.0,
+    burst: int = 100,
+) -> AsyncIterator[KubeCluster]:
+    """Open the cluster of a kubeconfig (default: $KUBECONFIG, ~/.kube/config) and of one of its contexts.
+
+    Nothing is asked of the server yet. UsageError: no such file or context. ClusterError: unreadable.
+    At most `qps` requests a second on average, `burst` at once.
+    """
+    from kubernetes.aio.client import Configuration
+    from kubernetes.aio.config import ConfigException, load_kube_config
+    from kubernetes.aio.config.kube_config import KUBE_CONFIG_DEFAULT_LOCATION
+    from kubernetes.aio.stream import WsApiClient
+
+    from netprobe.kube.client import KubeCluster
+    from netprobe.kube.limit import RateLimit
+
+    path = str(kubeconfig or KUBE_CONFIG_DEFAULT_LOCATION)
+    if kubeconfig is not None and not await asyncio.to_thread(Path(kubeconfig).is_file):
+        raise UsageError(f"{kubeconfig}: no such kubeconfig")
+    configuration = Configuration()
+    configuration.connection_pool_maxsize = 0  # execs hold their connections: bounded by who starts them
+
+    async def load() -> None:
+        try:
+            await load_kube_config(path, context, configuration, persist_config=False)
+        except ConfigException as e:
+            # The exception may quote the file, which holds secrets: name the file, not its content.
+            wanted = f"the context {context!r}" if context else "the current context"
+            raise UsageError(f"{path}: cannot use {wanted} of this kubeconfig") from e
+        except (OSError, ValueError, TypeError, AttributeError, KeyError) as e:
+            raise ClusterError(f"{path}: not a readable kubeconfig ({type(e).__name__})") from e
+
+    await load()
+    cluster = KubeCluster(
+        WsApiClient(configuration, heartbeat=20),
+        request_timeout_s=request_timeout_s,
+        limit=RateLimit(qps, burst),
+        reload=load,
+    )
+    try:
+        yield cluster
+    finally:
+        await cluster.close()

@@ -1,0 +1,216 @@
+"""The objects of a run, as the API takes them. Pure.
+
+Everything that a run makes carries `netprobe.dev/run`. Probe pods satisfy the `restricted` Pod Security
+Standard, mount no token, ask for next to nothing, and end by themselves (`activeDeadlineSeconds`) should
+nobody be left to delete them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from netprobe.model.cluster import Namespace
+from netprobe.model.flow import ContainerPort, External, Pod, PodRef, Protocol
+from netprobe.probe.api import Object
+
+RUN: Final = "netprobe.dev/run"
+ROLE: Final = "netprobe.dev/role"
+ADDRESS: Final = "netprobe.dev/address"  # on a pod of OUTSIDE: the address of an external host of the lab
+OUTSIDE: Final = "netprobe-outside"
+CONTAINER: Final = "probe"
+METADATA_NAME: Final = "kubernetes.io/metadata.name"
+
+CANARY_CONTROL: Final = 9000
+"""The port that stays open on a canary; change number n opens port 9000 + n."""
+
+
+@dataclass(frozen=True, slots=True)
+class PodOptions:
+    """How probe pods are made on this cluster."""
+
+    image: str = "docker.io/library/alpine:3.20"
+    lifetime_s: int = 3600
+    pull_secret: str | None = None
+    node_selector: Mapping[str, str] = field(default_factory=dict)
+    tolerations: tuple[Mapping[str, Any], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class OutsideHost:
+    """A host outside the pod network, which only the lab can make, and the ports that it serves."""
+
+    external: External
+    ports: tuple[ContainerPort, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Fixture:
+    """What a run creates. A pod's `node` pins it to that node; None leaves the choice to the scheduler."""
+
+    namespaces: tuple[Namespace, ...]
+    pods: tuple[Pod, ...]
+    outside: tuple[OutsideHost, ...] = ()
+
+
+def home(run: str) -> str:
+    """The run's own namespace: its Lease and its canaries."""
+    return f"netprobe-{run}"
+
+
+def namespace(name: str, run: str, labels: Mapping[str, str] | None = None) -> Object:
+    own = {key: value for key, value in (labels or {}).items() if key != METADATA_NAME}
+    return {
+        "apiVersion": "v1",
+        "kind": "Namespace",
+        "metadata": {"name": name, "labels": {**own, RUN: run}},
+    }
+
+
+def pod(
+    ref: PodRef,
+    run: str,
+    options: PodOptions,
+    *,
+    labels: Mapping[str, str] | None = None,
+    ports: Iterable[ContainerPort] = (),
+    node: str | None = None,
+    annotations: Mapping[str, str] | None = None,
+) -> Object:
+    """A probe pod that serves `ports` and lets probes be run in it."""
+    served = tuple(ports)
+    spec: dict[str, Any] = {
+        "restartPolicy": "Always",
+        "automountServiceAccountToken": False,
+        "enableServiceLinks": False,
+        "terminationGracePeriodSeconds": 0,
+        "activeDeadlineSeconds": options.lifetime_s,
+        "securityContext": {
+            "runAsNonRoot": True,
+            "runAsUser": 65534,
+            "runAsGroup": 65534,
+            "seccompProfile": {"type": "RuntimeDefault"},
+            # Ports below 1024 without a capability; one of the sysctls that `restricted` admits.
+            "sysctls": [{"name": "net.ipv4.ip_unprivileged_port_start", "value": "0"}],
+        },
+        "containers": [
+            {
+                "name": CONTAINER,
+                "image": options.image,
+                "imagePullPolicy": "IfNotPresent",
+                "command": ["sh", "-c", listeners(served)],
+                "ports": [_port(p) for p in served],
+                "securityContext": {
+                    "allowPrivilegeEscalation": False,
+                    "readOnlyRootFilesystem": True,
+                    "capabilities": {"drop": ["ALL"]},
+                },
+                "resources": {
+                    "requests": {"cpu": "1m", "memory": "8Mi"},
+                    "limits": {"cpu": "1", "memory": "128Mi"},
+                },
+            }
+        ],
+    }
+    if options.pull_secret:
+        spec["imagePullSecrets"] = [{"name": options.pull_secret}]
+    if options.node_selector:
+        spec["nodeSelector"] = dict(options.node_selector)
+    if options.tolerations:
+        spec["tolerations"] = [dict(t) for t in options.tolerations]
+    if node is not None:
+        spec["nodeName"] = node
+    metadata: dict[str, Any] = {
+        "name": ref.name,
+        "namespace": ref.namespace,
+        "labels": {**(labels or {}), RUN: run},
+    }
+    if annotations:
+        metadata["annotations"] = dict(annotations)
+    return {"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": spec}
+
+
+def _port(port: ContainerPort) -> Object:
+    entry: Object = {"containerPort": port.number, "protocol": port.protocol.value}
+    if port.name:
+        entry["name"] = port.name
+    return entry
+
+
+def listeners(ports: Iterable[ContainerPort]) -> str:
+    """The shell command that serves the ports, for BusyBox nc.
+
+    TCP: one nc for all clients. UDP: nc talks to one client and ends, so two loops take turns; a datagram
+    that falls between them is asked again by the prober. The shell stays, and ends at once when told to.
+    """
+    lines = ["trap exit TERM INT"]
+    for port in ports:
+        match port.protocol:
+            case Protocol.TCP:
+                lines.append(f"(while :; do nc -lk -p {port.number} -e true; sleep 0.2; done) &")
+            case Protocol.UDP:
+                loop = (
+                    f"(while :; do nc -u -l -p {port.number} -e head -c 1 || sleep 0.2; done) 2>/dev/null &"
+                )
+                lines += [loop, loop]
+            case Protocol.SCTP:
+                pass  # nc cannot serve it: its flows are skipped, with that reason
+    return "\n".join([*lines, "while :; do sleep 3600 & wait $!; done"])
+
+
+def external(host: OutsideHost, run: str, options: PodOptions) -> Object:
+    """The lab's external host: a pod of the reserved namespace, with its address as an annotation."""
+    slug = str(host.external.address).replace(":", "-").replace(".", "-")
+    ref = PodRef(OUTSIDE, f"host-{slug}-{run}")
+    return pod(ref, run, options, ports=host.ports, annotations={ADDRESS: str(host.external.address)})
+
+
+def canary_pods(node: str | None, index: int, run: str, options: PodOptions, changes: int) -> list[Object]:
+    """A pair on one node: a target that serves a port for each change, and a client that tries them."""
+    ports = [ContainerPort(CANARY_CONTROL + n) for n in range(changes + 1)]
+    tolerant = PodOptions(
+        options.image, options.lifetime_s, options.pull_secret, {}, ({"operator": "Exists"},)
+    )
+    return [
+        pod(
+            PodRef(home(run), f"canary-{role}-{index}"),
+            run,
+            tolerant,
+            labels={ROLE: f"canary-{role}"},
+            ports=ports if role == "target" else (),
+            node=node,
+        )
+        for role in ("target", "client")
+    ]
+
+
+def canary_policy(run: str, changes: int) -> Object:
+    """Lets the control port in, and port 9000+n for namespaces labelled with n, for the changes so far.
+
+    A connection to a new port needs this policy's new version and the namespace's new label, so it shows that
+    both kinds of change have arrived.
+    """
+    ingress: list[Object] = [{"ports": [{"protocol": "TCP", "port": CANARY_CONTROL}]}]
+    ingress += [
+        {
+            "from": [{"namespaceSelector": {"matchLabels": {change_label(n): run}}}],
+            "ports": [{"protocol": "TCP", "port": CANARY_CONTROL + n}],
+        }
+        for n in range(1, changes + 1)
+    ]
+    return {
+        "apiVersion": "networking.k8s.io/v1",
+        "kind": "NetworkPolicy",
+        "metadata": {"name": "canary", "namespace": home(run), "labels": {RUN: run}},
+        "spec": {
+            "podSelector": {"matchLabels": {ROLE: "canary-target"}},
+            "policyTypes": ["Ingress"],
+            "ingress": ingress,
+        },
+    }
+
+
+def change_label(number: int) -> str:
+    """The label of the run's own namespace that change number n sets."""
+    return f"netprobe.dev/change-{number}"
