@@ -1,0 +1,42 @@
+"""The recorded answers against a real API server: $NETPROBE_TEST_KUBECONFIG names its kubeconfig."""
+
+from __future__ import annotations
+
+import os
+from itertools import chain
+from pathlib import Path
+
+import pytest
+
+from tests.corpus.families import families
+from tests.corpus.handwritten import handwritten
+from tests.corpus.validation import answers, cases
+from tests.corpus.validation.server import Server
+
+pytestmark = pytest.mark.cluster
+
+
+@pytest.fixture(scope="module")
+def server() -> Server:
+    path = os.environ.get("NETPROBE_TEST_KUBECONFIG")
+    if not path:
+        pytest.skip("NETPROBE_TEST_KUBECONFIG is not set: no cluster to ask")
+    return Server(Path(path))
+
+
+def test_a_server_accepts_and_refuses_as_recorded(server: Server) -> None:
+    """Messages may be reworded from one version to the next; what is valid, and which fields are not, stays."""
+    recorded = answers()["cases"]
+    for case in cases():
+        said, before = server.answer(case.policy), recorded[case.name]
+        assert said["accepted"] == before["accepted"], case.name
+        assert {field for field, *_ in said.get("causes", [])} == {
+            field for field, *_ in before.get("causes", [])
+        }, case.name
+
+
+def test_a_server_accepts_every_policy_of_the_corpus(server: Server) -> None:
+    for name, moment in chain(handwritten(), families()):
+        for policy in moment.policies:
+            metadata = {**policy["metadata"], "namespace": "default"}
+            assert server.answer({**policy, "metadata": metadata}) == {"accepted": True}, name
