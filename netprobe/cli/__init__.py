@@ -1,0 +1,27 @@
+"""The command line: one file a command, each imported when it is called.
+
+A command is a module of this package with a click command named `command`; it returns its exit status (or
+None for 0) and raises `NetprobeError` for what a user should read. `netprobe.cli.app` lists them all.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from typing import NoReturn
+
+
+def main(argv: Sequence[str] | None = None, *, program: str | None = None) -> int:
+    """Run one command line and return its exit status; nothing is raised.
+
+    0 as expected, 1 differences found, 2 usage or unreadable input, 3 could not tell, 130 interrupted.
+    `argv` without the program's name; `program` is the path that it was called by.
+    """
+    from netprobe.cli.frame import guarded
+
+    return guarded(sys.argv[1:] if argv is None else argv, program or sys.argv[0])
+
+
+def entry() -> NoReturn:
+    """The console scripts `netprobe` and `kubectl-netprobe`, and `python -m netprobe`."""
+    sys.exit(main())

@@ -1,0 +1,70 @@
+"""The group of all commands, and the one table that lists them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from difflib import get_close_matches
+from importlib import import_module
+from pathlib import PurePath
+
+import click
+
+from netprobe import __version__
+
+COMMANDS = {
+    "completion": "a script that completes commands and options in your shell",
+}
+"""Each command's module and its line in `netprobe --help`, in the order in which it lists them."""
+
+
+@dataclass(slots=True)
+class Invocation:
+    """How the program was called; `ctx.obj` of every command."""
+
+    plugin: bool = False  # as `kubectl netprobe`: the current context is meant, as with every plugin
+    debug: bool = False
+
+
+def is_plugin(program: str) -> bool:
+    """Whether the program was called by kubectl, which finds plugins by this name."""
+    return PurePath(program).name.startswith(("kubectl-netprobe", "kubectl_netprobe"))
+
+
+class Commands(click.Group):
+    """A group whose commands are imported when they are called, and not to list them."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 (click asks for it)
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002
+        if cmd_name not in COMMANDS:
+            return None
+        command: click.Command = import_module(f"netprobe.cli.{cmd_name}").command
+        return command
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        if args and args[0] not in COMMANDS and not args[0].startswith("-"):
+            near = get_close_matches(args[0], COMMANDS, n=1)
+            hint = f"Did you mean {near[0]!r}?" if near else f"There are {', '.join(COMMANDS)}."
+            ctx.fail(f"No command {args[0]!r}. {hint}")
+        return super().resolve_command(ctx, args)
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
+        with formatter.section("Commands"):
+            formatter.write_dl(list(COMMANDS.items()))
+
+
+@click.group(
+    cls=Commands,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+    epilog="Exit status: 0 as expected, 1 differences found, 2 usage or unreadable input, "
+    "3 could not tell, 130 interrupted. `netprobe COMMAND --help` shows examples.",
+)
+@click.version_option(__version__, prog_name="netprobe", message="%(prog)s %(version)s")
+@click.option("--debug", is_flag=True, envvar="NETPROBE_DEBUG", help="Show the traceback of a failure.")
+@click.pass_obj
+def netprobe(invocation: Invocation, debug: bool) -> None:
+    """Does a Kubernetes cluster's network do what its NetworkPolicies say, and do they say what was meant?"""
+    invocation.debug = debug

@@ -1,0 +1,125 @@
+"""What stands around every command: errors become sentences and exit statuses, never tracebacks."""
+
+from __future__ import annotations
+
+import io
+import os
+import signal
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from types import FrameType
+from typing import NoReturn
+
+import click
+
+from netprobe.cli.app import Invocation, is_plugin, netprobe
+from netprobe.errors import InputError, NetprobeError
+
+INTERRUPTED = 130
+BROKEN_PIPE = 141  # as the shell reports a program that SIGPIPE ended
+COULD_NOT_TELL = 3
+COMPLETE = "_NETPROBE_COMPLETE"  # the variable by which the shell asks for completions
+
+
+def guarded(argv: Sequence[str], program: str) -> int:
+    """Run a command line; returns its exit status."""
+    invocation = Invocation(plugin=is_plugin(program))
+    name = "kubectl netprobe" if invocation.plugin else "netprobe"
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")  # a terminal that cannot show a name gets an escape
+    try:
+        before = signal.signal(signal.SIGTERM, _terminated)
+    except ValueError:  # not the main thread: signals are somebody else's
+        before = None
+    try:
+        return _run(argv, name, invocation)
+    except BrokenPipeError:
+        _silence()
+        return BROKEN_PIPE
+    except KeyboardInterrupt:
+        say("interrupted")
+        return INTERRUPTED
+    finally:
+        if before is not None:
+            signal.signal(signal.SIGTERM, before)
+
+
+def say(text: str) -> None:
+    """A message for the user, on standard error; control characters shown as escapes."""
+    from netprobe.report.escape import plain
+
+    for line in text.splitlines():
+        print(f"netprobe: {plain(line)}", file=sys.stderr)
+
+
+def _run(argv: Sequence[str], name: str, invocation: Invocation) -> int:
+    try:
+        return _invoke(argv, name, invocation)
+    except NetprobeError as error:
+        if invocation.debug:
+            import traceback
+
+            traceback.print_exc()
+        say(_told(error))
+        return error.exit_status
+    except click.ClickException as error:
+        error.show(sys.stderr)
+        return 2
+    except BrokenPipeError:
+        raise
+    except Exception as error:  # noqa: BLE001 (the last line of defence: a bug is told in one sentence)
+        return _bug(error, invocation)
+
+
+def _invoke(argv: Sequence[str], name: str, invocation: Invocation) -> int:
+    """What `click.Command.main` does, without its own handling of signals and pipes."""
+    if instruction := os.environ.get(COMPLETE):
+        from click.shell_completion import shell_complete
+
+        return shell_complete(netprobe, {"obj": invocation}, name, COMPLETE, instruction)
+    try:
+        with netprobe.make_context(name, list(argv), obj=invocation) as context:
+            status = netprobe.invoke(context)
+    except click.exceptions.Exit as stop:  # --help, --version
+        status = stop.exit_code
+    sys.stdout.flush()  # here, where a broken pipe is still ours to silence
+    return status if isinstance(status, int) else 0
+
+
+def _told(error: NetprobeError) -> str:
+    if isinstance(error, InputError) and len(error.problems) > 1:
+        return f"{error}\n{len(error.problems)} problems; nothing was done"
+    return str(error) or type(error).__name__
+
+
+def _bug(error: Exception, invocation: Invocation) -> int:
+    """A sentence without the exception's own text, which may quote what should not be shown."""
+    import tempfile
+    import traceback
+
+    frames = traceback.extract_tb(error.__traceback__)
+    where = f" at {Path(frames[-1].filename).name}:{frames[-1].lineno}" if frames else ""
+    if invocation.debug:
+        traceback.print_exception(error)
+        say(f"a bug in netprobe: {type(error).__name__}{where}")
+        return COULD_NOT_TELL
+    try:
+        handle, path = tempfile.mkstemp(prefix="netprobe-traceback-", suffix=".txt")
+        with os.fdopen(handle, "w", encoding="utf-8", errors="backslashreplace") as file:
+            traceback.print_exception(error, file=file)
+        kept = f"the traceback is in {path}"
+    except OSError:
+        kept = "--debug shows the traceback"
+    say(f"a bug in netprobe: {type(error).__name__}{where}; {kept}")
+    return COULD_NOT_TELL
+
+
+def _terminated(_signum: int, _frame: FrameType | None) -> NoReturn:
+    raise KeyboardInterrupt
+
+
+def _silence() -> None:
+    """Nobody reads standard output any more: let Python's own flush at exit go nowhere."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

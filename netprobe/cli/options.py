@@ -1,0 +1,199 @@
+"""Options that several commands share, spelled as kubectl spells them."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+
+from netprobe.model.flow import PodRef, Protocol
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+_UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "": 1.0}
+
+
+@dataclass(frozen=True, slots=True)
+class ReportFile:
+    """`--report FORMAT=PATH`; `path` None is standard output."""
+
+    format: str
+    path: Path | None
+
+
+@dataclass(frozen=True, slots=True)
+class PortArgument:
+    """`--port 53/udp`."""
+
+    number: int
+    protocol: Protocol = Protocol.TCP
+
+
+class PortType(click.ParamType[PortArgument]):
+    """ "80", "53/udp", "3868/SCTP"."""
+
+    name = "port"
+
+    def convert(
+        self, value: str | PortArgument, param: click.Parameter | None, ctx: click.Context | None
+    ) -> PortArgument:
+        if isinstance(value, PortArgument):
+            return value
+        number, slash, protocol = value.partition("/")
+        if not (number.isascii() and number.isdigit() and 1 <= int(number) <= 65535):
+            self.fail(f"{value!r} is not a port: 1 to 65535, as in 80 or 53/udp", param, ctx)
+        known = {member.value for member in Protocol}
+        if slash and protocol.upper() not in known:
+            self.fail(f"{value!r}: the protocol is tcp, udp or sctp", param, ctx)
+        return PortArgument(int(number), Protocol(protocol.upper()) if slash else Protocol.TCP)
+
+
+class DurationType(click.ParamType[float]):
+    """Seconds from "30s", "1m30s", "500ms" or "30", as kubectl's --request-timeout; 0 is no limit."""
+
+    name = "duration"
+
+    def convert(self, value: str | float, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        if isinstance(value, (int, float)):
+            return float(value)
+        parts = re.findall(r"(\d+(?:\.\d+)?)(ms|s|m|h|)", value)
+        if not parts or "".join(map("".join, parts)) != value:
+            self.fail(f"{value!r} is not a duration, such as 30s or 1m30s", param, ctx)
+        return sum(float(number) * _UNITS[unit] for number, unit in parts)
+
+
+class PodType(click.ParamType[PodRef]):
+    """ "namespace/pod"."""
+
+    name = "pod"
+
+    def convert(
+        self, value: str | PodRef, param: click.Parameter | None, ctx: click.Context | None
+    ) -> PodRef:
+        try:
+            return value if isinstance(value, PodRef) else PodRef.parse(value)
+        except ValueError as error:
+            self.fail(str(error), param, ctx)
+
+
+class ReportType(click.ParamType[ReportFile]):
+    """ "junit=reports/junit.xml"; the folder must exist, so that no run ends without its report."""
+
+    name = "FORMAT=PATH"
+
+    def convert(
+        self, value: str | ReportFile, param: click.Parameter | None, ctx: click.Context | None
+    ) -> ReportFile:
+        if isinstance(value, ReportFile):
+            return value
+        format_, equals, target = value.partition("=")
+        known = formats()
+        if not equals or not target or format_ not in known:
+            self.fail(f"{value!r} is not FORMAT=PATH with a format of {', '.join(known)}", param, ctx)
+        if target == "-":
+            return ReportFile(format_, None)
+        path = Path(target)
+        if path.is_dir() or not path.parent.is_dir() or not os.access(path.parent, os.W_OK):
+            self.fail(f"cannot write {target}: not a file in a folder that can be written to", param, ctx)
+        return ReportFile(format_, path)
+
+
+def formats() -> Sequence[str]:
+    from netprobe.report import FORMATS
+
+    return FORMATS
+
+
+def output_option(function: F) -> F:
+    """-o/--output and --report: what goes to standard output, and into files beside it."""
+    function = click.option(
+        "--report",
+        "reports",
+        type=ReportType(),
+        multiple=True,
+        metavar="FORMAT=PATH",
+        help="Write a report to a file too (- for standard output). Repeatable.",
+    )(function)
+    return click.option(
+        "-o",
+        "--output",
+        type=click.Choice(formats()),
+        default="table",
+        show_default=True,
+        help="What to write to standard output.",
+    )(function)
+
+
+def filename_option(function: F) -> F:
+    """-f/--filename: files, folders and - for standard input; several are one cluster."""
+    return click.option(
+        "-f",
+        "--filename",
+        "filenames",
+        multiple=True,
+        metavar="PATH",
+        type=click.Path(allow_dash=True),
+        help="A file or folder of manifests, or - for standard input. Repeatable: all are one cluster.",
+    )(function)
+
+
+def cluster_options(function: F) -> F:
+    """--kubeconfig, --context and --request-timeout (seconds, as `request_timeout_s`)."""
+    for option in (
+        click.option(
+            "--request-timeout",
+            "request_timeout_s",
+            type=DurationType(),
+            default="30s",
+            show_default=True,
+            help="How long to wait for one answer of the API server; 0 waits for ever.",
+        ),
+        click.option("--context", metavar="NAME", help="The context of the kubeconfig to use."),
+        click.option(
+            "--kubeconfig", metavar="PATH", type=click.Path(), help="The kubeconfig file of the cluster."
+        ),
+    ):
+        function = option(function)
+    return function
+
+
+def namespace_options(function: F) -> F:
+    """-n/--namespace, -A/--all-namespaces and -l/--selector."""
+    for option in (
+        click.option(
+            "-l", "--selector", metavar="LABELS", help="Only pods with these labels, as app=web,tier!=x."
+        ),
+        click.option("-A", "--all-namespaces", is_flag=True, help="Pods of all namespaces."),
+        click.option("-n", "--namespace", metavar="NAME", help="Pods of this namespace."),
+    ):
+        function = option(function)
+    return function
+
+
+def port_option(function: F) -> F:
+    """--port, repeatable, as `ports`."""
+    return click.option(
+        "--port",
+        "ports",
+        type=PortType(),
+        multiple=True,
+        metavar="PORT[/PROTOCOL]",
+        help="A port to ask for, as 80 or 53/udp. Repeatable.",
+    )(function)
+
+
+def examples(text: str) -> Callable[[F], F]:
+    """Put examples below the options of a command's help, each line as it stands."""
+
+    def decorate(function: F) -> F:
+        lines = "\n".join(f"  {line}" if line else "" for line in text.strip().splitlines())
+        # \b keeps click from filling the paragraph.
+        function.__doc__ = f"{(function.__doc__ or '').rstrip()}\n\n\b\nExamples:\n{lines}\n"
+        return function
+
+    return decorate

@@ -1,0 +1,242 @@
+"""What stands around every command: statuses, sentences, signals, pipes."""
+
+from __future__ import annotations
+
+import re
+import signal
+import subprocess
+import sys
+from pathlib import Path
+from typing import NoReturn
+
+import click
+import pytest
+
+from netprobe import __version__
+from netprobe.cli import app, main
+from netprobe.errors import (
+    ClusterError,
+    ConflictError,
+    ForbiddenError,
+    InputError,
+    LabError,
+    NetprobeError,
+    NotFoundError,
+    Problem,
+    UnreachableError,
+    UsageError,
+    WorkbenchError,
+)
+from tests.cli.conftest import Command, Program
+
+
+@pytest.mark.parametrize(
+    ("error", "status"),
+    [
+        (NetprobeError("x"), 3),
+        (UsageError("x"), 2),
+        (ClusterError("x"), 3),
+        (ForbiddenError("x"), 3),
+        (NotFoundError("x"), 3),
+        (ConflictError("x"), 3),
+        (UnreachableError("x"), 3),
+        (WorkbenchError("x"), 3),
+        (LabError("x"), 3),
+    ],
+)
+def test_an_error_is_a_sentence_and_its_status(
+    error: NetprobeError, status: int, command: Command, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def fail() -> NoReturn:
+        raise error
+
+    command(fail)
+    assert main(["trial"]) == status
+    assert capsys.readouterr() == ("", "netprobe: x\n")
+
+
+def test_every_problem_of_an_input_is_told(command: Command, capsys: pytest.CaptureFixture[str]) -> None:
+    def fail() -> NoReturn:
+        raise InputError([Problem("a.yaml:1", "spec", "one"), Problem("b.yaml:2", "", "tw\x1b[31mo")])
+
+    command(fail)
+    assert main(["trial"]) == 2
+    assert capsys.readouterr().err == (
+        "netprobe: a.yaml:1: spec: one\n"
+        "netprobe: b.yaml:2: tw\\x1b[31mo\n"
+        "netprobe: 2 problems; nothing was done\n"
+    )
+
+
+@pytest.mark.parametrize("status", [0, 1, 3, None])
+def test_a_command_returns_its_status(status: int | None, command: Command) -> None:
+    command(lambda: status)
+    assert main(["trial"]) == (status or 0)
+
+
+def test_a_bug_is_one_sentence_and_a_file(
+    command: Command,
+    capsys: pytest.CaptureFixture[str],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def fail() -> NoReturn:
+        raise RuntimeError("token=secret")
+
+    command(fail)
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    assert main(["trial"]) == 3
+    told = capsys.readouterr().err
+    assert re.fullmatch(
+        r"netprobe: a bug in netprobe: RuntimeError at \S+; the traceback is in (\S+)\n", told
+    )
+    (file,) = tmp_path.iterdir()
+    assert file.read_text().endswith("RuntimeError: token=secret\n")
+    assert file.stat().st_mode & 0o077 == 0, "only its owner may read it"
+
+
+@pytest.mark.parametrize("error", [RuntimeError("why"), UsageError("why")])
+def test_debug_shows_the_traceback(
+    error: Exception, command: Command, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def fail() -> NoReturn:
+        raise error
+
+    command(fail)
+    main(["--debug", "trial"])
+    assert "Traceback (most recent call last)" in capsys.readouterr().err
+
+
+def test_ctrl_c_ends_with_130(command: Command, capsys: pytest.CaptureFixture[str]) -> None:
+    def interrupt() -> NoReturn:
+        raise KeyboardInterrupt
+
+    command(interrupt)
+    assert main(["trial"]) == 130
+    assert capsys.readouterr().err == "netprobe: interrupted\n"
+
+
+SLEEPER = """
+import asyncio, sys
+from netprobe.cli.loop import run_async
+from netprobe.cli.frame import guarded
+import click, types
+from netprobe.cli import app
+
+async def work():
+    try:
+        print("ready", flush=True)
+        await asyncio.Event().wait()
+    finally:
+        await asyncio.sleep(0)
+        print("cleaned up", flush=True)
+
+module = types.ModuleType("netprobe.cli.trial")
+module.command = click.command("trial")(lambda: run_async(work()))
+sys.modules["netprobe.cli.trial"] = module
+app.COMMANDS["trial"] = ""
+sys.exit(guarded(["trial"], "netprobe"))
+"""
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_lets_the_cleanup_of_a_coroutine_finish(number: signal.Signals) -> None:
+    with subprocess.Popen(
+        [sys.executable, "-c", SLEEPER], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "ready\n"
+        process.send_signal(number)
+        out, err = process.communicate(timeout=30)
+    assert (out, err, process.returncode) == ("cleaned up\n", "netprobe: interrupted\n", 130)
+
+
+def test_a_broken_pipe_is_quiet() -> None:
+    with subprocess.Popen(
+        [sys.executable, "-m", "netprobe", "completion", "bash"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    ) as process:
+        assert process.stdout is not None
+        process.stdout.close()
+        _, err = process.communicate(timeout=30)
+    assert (err, process.returncode) == (b"", 141)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "hint"),
+    [
+        pytest.param(["completoin"], "Did you mean 'completion'?", id="a command misspelt"),
+        pytest.param(["qqq"], "There are ", id="no such command"),
+        pytest.param(["--verison"], "--version", id="an option misspelt"),
+        pytest.param(["completion", "tcsh"], "'bash', 'zsh', 'fish'", id="a choice that is none"),
+        pytest.param(["completion"], "Missing argument", id="an argument left out"),
+    ],
+)
+def test_usage_errors_end_with_2_and_a_hint(program: Program, arguments: list[str], hint: str) -> None:
+    done = program(*arguments)
+    assert done.returncode == 2
+    assert done.stdout == ""
+    assert hint in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_version(program: Program) -> None:
+    done = program("--version")
+    assert (done.returncode, done.stdout, done.stderr) == (0, f"netprobe {__version__}\n", "")
+
+
+def test_version_and_help_import_nothing_heavy() -> None:
+    code = (
+        "import sys; from netprobe.cli import main; main(['--version']); main(['--help']);"
+        "heavy = {'kubernetes', 'pydantic', 'yaml', 'aiohttp', 'rich', 'tabulate', 'asyncio'};"
+        "sys.exit(str(sorted(heavy & sys.modules.keys())) if heavy & sys.modules.keys() else 0)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize("name", app.COMMANDS)
+def test_every_command_has_help_with_examples(name: str, program: Program) -> None:
+    done = program(name, "--help")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "Examples:\n" in done.stdout
+    assert f"netprobe {name}" in done.stdout.partition("Examples:")[2]
+
+
+def test_the_short_help_of_a_command_is_read_from_the_table_only(program: Program) -> None:
+    shown = " ".join(program("--help").stdout.split())
+    for name, text in app.COMMANDS.items():
+        assert f"{name} {text}" in shown
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+def test_completion_scripts(shell: str, program: Program) -> None:
+    done = program("completion", shell)
+    assert done.returncode == 0
+    assert "_NETPROBE_COMPLETE" in done.stdout
+
+
+def test_the_shell_is_answered(program: Program) -> None:
+    environ = {"_NETPROBE_COMPLETE": "bash_complete", "COMP_WORDS": "netprobe comp", "COMP_CWORD": "1"}
+    assert program(**environ).stdout == "plain,completion\n"
+
+
+@pytest.mark.parametrize(
+    ("path", "plugin"),
+    [
+        ("/usr/local/bin/kubectl-netprobe", True),
+        ("kubectl-netprobe", True),
+        ("/usr/bin/netprobe", False),
+        ("/opt/kubectl-netprobe/netprobe", False),
+    ],
+)
+def test_a_kubectl_plugin_knows_that_it_is_one(path: str, plugin: bool, command: Command) -> None:
+    seen: list[app.Invocation] = []
+
+    def note() -> None:
+        seen.append(click.get_current_context().obj)
+
+    command(note)
+    assert main(["trial"], program=path) == 0
+    assert [one.plugin for one in seen] == [plugin]
