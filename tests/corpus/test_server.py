@@ -25,7 +25,7 @@ def server() -> Server:
 
 
 def test_a_server_accepts_and_refuses_as_recorded(server: Server) -> None:
-    """Messages may be reworded from one version to the next; what is valid, and which fields are not, stays."""
+    """Messages may be reworded between versions; what is valid, and which fields are not, stay."""
     recorded = answers()["cases"]
     for case in cases():
         said, before = server.answer(case.policy), recorded[case.name]

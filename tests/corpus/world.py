@@ -1,8 +1,8 @@
 """The nine pods that all cases are about, and the expected matrix as rows of text.
 
 Namespaces x, y, z (label ns) with the pods a, b, c (label pod). Each serves 80 and 81 by TCP, UDP and SCTP,
-under names such as serve-80-tcp. Addresses are chosen so that a /24 is a namespace, and its first /28 is a and
-b without c.
+under names such as serve-80-tcp. Addresses are chosen so that a /24 is a namespace, and its first /28 is a
+and b without c.
 """
 
 from __future__ import annotations
