@@ -3,6 +3,8 @@
 `Simulator.decide` judges one flow and names every cause; `evaluate` judges all pairs of a large cluster.
 """
 
+from netprobe.simulate.evaluation import Evaluation, GroupPair, Pair, evaluate
+from netprobe.simulate.groups import Group
 from netprobe.simulate.profile import (
     ANTREA,
     CALICO,
@@ -13,6 +15,7 @@ from netprobe.simulate.profile import (
     profile,
 )
 from netprobe.simulate.simulator import Simulator
+from netprobe.simulate.table import Counts, Table
 
 __all__ = [
     "ANTREA",
@@ -20,7 +23,14 @@ __all__ = [
     "CILIUM",
     "KUBE_NETWORK_POLICIES",
     "PROFILES",
+    "Counts",
+    "Evaluation",
+    "Group",
+    "GroupPair",
+    "Pair",
     "Profile",
     "Simulator",
+    "Table",
+    "evaluate",
     "profile",
 ]

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 
 from netprobe.errors import UsageError
 from netprobe.model.cluster import Cluster
@@ -58,21 +59,36 @@ class Directory:
         }
         for ref in cluster.pods:
             self.namespace_labels.setdefault(ref.namespace, {NAME_LABEL: ref.namespace})
-        self._node_addresses: dict[str, set[Address]] = {}
-        self._pods: dict[Address, PodRef] = {}
-        for pod in cluster.pods.values():
+
+    @cached_property
+    def _pods(self) -> dict[Address, PodRef]:
+        pods = self.cluster.pods.values()
+        return {address: pod.ref for pod in pods if not pod.host_network for address in pod.addresses}
+
+    @cached_property
+    def _services(self) -> dict[Address, ServiceRef]:
+        services = self.cluster.services.values()
+        return {address: service.ref for service in services for address in service.addresses}
+
+    @cached_property
+    def _node_addresses(self) -> dict[str, set[Address]]:
+        """The addresses of each node, as far as its pods know them."""
+        found: dict[str, set[Address]] = {}
+        for pod in self.cluster.pods.values():
             if pod.node is not None:
-                own = self._node_addresses.setdefault(pod.node, set())
+                own = found.setdefault(pod.node, set())
                 own.update(pod.node_addresses)
                 own.update(pod.addresses if pod.host_network else ())
-            if not pod.host_network:
-                self._pods.update(dict.fromkeys(pod.addresses, pod.ref))
-        self.nodes: frozenset[Address] = frozenset(
-            address for pod in cluster.pods.values() for address in pod.node_addresses
-        ).union(*self._node_addresses.values())
-        self._services: dict[Address, ServiceRef] = {
-            address: service.ref for service in cluster.services.values() for address in service.addresses
-        }
+        return found
+
+    @cached_property
+    def _nodes(self) -> frozenset[Address]:
+        nameless = (pod.node_addresses for pod in self.cluster.pods.values())
+        return frozenset[Address]().union(*nameless, *self._node_addresses.values())
+
+    def is_node(self, end: Endpoint) -> bool:
+        """Whether the end is a node, or a pod on a node's network."""
+        return end.host is not None or not self._nodes.isdisjoint(end.addresses.values())
 
     def pod(self, ref: PodRef) -> Endpoint:
         pod = self.cluster.pods.get(ref)
@@ -93,23 +109,38 @@ class Directory:
     def service_at(self, address: Address) -> ServiceRef | None:
         return self._services.get(address)
 
-    def on_node_of(self, pod: Pod, address: Address | None) -> bool:
-        """Whether the address belongs to the node that the pod runs on."""
-        if address is None:
-            return False
-        own = self._node_addresses.get(pod.node, set()) if pod.node is not None else set()
-        return address in own or address in pod.node_addresses
+    @cached_property
+    def _by_node_address(self) -> dict[Address, set[PodRef]]:
+        """The pods on the node that has an address, those on its own network left out."""
+        found: dict[Address, set[PodRef]] = {}
+        for pod in self.cluster.pods.values():
+            if not pod.host_network:
+                known = self._node_addresses.get(pod.node, set()) if pod.node is not None else set()
+                for address in {*known, *pod.node_addresses}:
+                    found.setdefault(address, set()).add(pod.ref)
+        return found
+
+    @cached_property
+    def _by_node(self) -> dict[str, set[PodRef]]:
+        found: dict[str, set[PodRef]] = {}
+        for pod in self.cluster.pods.values():
+            if pod.node is not None and not pod.host_network:
+                found.setdefault(pod.node, set()).add(pod.ref)
+        return found
+
+    def pods_on(self, end: Endpoint) -> frozenset[PodRef]:
+        """The pods that run on the node that an end is; none where it is a pod with an address of its own."""
+        if end.pod is not None:
+            return frozenset()
+        node = end.host.node if end.host is not None else None
+        named = self._by_node.get(node, set()) if node is not None else set()
+        return frozenset(named).union(
+            *(self._by_node_address.get(address, ()) for address in end.addresses.values())
+        )
 
     def same_node(self, one: Endpoint, other: Endpoint) -> bool:
-        """Whether `one`, a pod, runs on the node that `other` is an address of."""
-        if one.pod is None or other.pod is not None:
-            return False
-        if other.host is not None and other.host.node is not None and other.host.node == one.pod.node:
-            return True
-        return any(self.on_node_of(one.pod, address) for address in other.addresses.values())
-
-    def endpoints(self) -> Iterator[Endpoint]:
-        return (self.pod(ref) for ref in self.cluster.pods)
+        """Whether `one`, a pod, runs on the node that `other` is, or is an address of."""
+        return one.pod is not None and one.pod.ref in self.pods_on(other)
 
 
 def common_families(source: Endpoint, destination: Endpoint) -> tuple[Family | None, ...]:

@@ -95,5 +95,4 @@ class Sides:
         """Whether this plugin holds blocks against such an end at all."""
         if peer.pod is not None:
             return self._profile.blocks_match_pods
-        node = peer.host is not None or not self._directory.nodes.isdisjoint(peer.addresses.values())
-        return self._profile.blocks_match_nodes or not node
+        return self._profile.blocks_match_nodes or not self._directory.is_node(peer)

@@ -1,0 +1,40 @@
+"""Sets of small integers as Python's big integers: bit i stands for the member i."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+
+
+def pack(members: Iterable[int], size: int) -> int:
+    """The set of some numbers below `size`; linear in `size` and in the members."""
+    raw = bytearray(size // 8 + 1)
+    for member in members:
+        raw[member >> 3] |= 1 << (member & 7)
+    return int.from_bytes(raw, "little")
+
+
+def unpack(bits: int) -> Iterator[int]:
+    """The members in ascending order. The text form is searched by C code, which no loop over bits equals."""
+    text = f"{bits:b}"[::-1]
+    at = text.find("1")
+    while at >= 0:
+        yield at
+        at = text.find("1", at + 1)
+
+
+class Weights:
+    """How much the members of a set weigh together.
+
+    Weights are kept digit by digit in binary: digit k is the set of the members whose weight has bit k, so
+    that a sum takes as many popcounts as the largest weight has digits.
+    """
+
+    def __init__(self, weights: Sequence[int]) -> None:
+        digits = max((weight.bit_length() for weight in weights), default=0)
+        self._digits = [
+            pack((i for i, weight in enumerate(weights) if weight >> digit & 1), len(weights))
+            for digit in range(digits)
+        ]
+
+    def total(self, bits: int) -> int:
+        return sum((bits & digit).bit_count() << place for place, digit in enumerate(self._digits))

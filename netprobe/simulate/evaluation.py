@@ -1,0 +1,253 @@
+"""All pairs of a cluster at once.
+
+Theory of operation. Pods that the policies cannot tell apart form a group (`vocabulary`, `groups`), and a
+group is a bit position (`universe`). A selector, a block or a named port is then a set of groups: one big
+integer. For a port and a family, what a policy opens is the union of some such sets, and what a group may
+reach or be reached by is the union over the policies that select it: one row of bits a combination of
+policies (`table`). A pair is two bits. Nothing is ever done for each pair, unless somebody asks for it.
+
+Cost. P pods, G <= P groups, N policies with R rules in all, C distinct combinations of policies, K ports:
+O(P) to form the groups, O((N + R + C) * G / 64 * K) for the tables, O(1) a look-up, O(G * G / 64) for
+counts; memory C * G / 8 bytes a table. Pods with the same labels cost nothing beyond the first.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+
+from netprobe.errors import UsageError
+from netprobe.model.cluster import Cluster
+from netprobe.model.flow import External, Family, Protocol
+from netprobe.model.policy import Direction
+from netprobe.model.verdict import Verdict
+from netprobe.simulate.bits import unpack
+from netprobe.simulate.endpoint import Directory, common_families
+from netprobe.simulate.groups import Group, Member, Place, group
+from netprobe.simulate.profile import CALICO, Profile
+from netprobe.simulate.table import Ground, Isolation, Table
+from netprobe.simulate.universe import Universe
+from netprobe.simulate.vocabulary import Vocabulary
+
+
+@dataclass(frozen=True, slots=True)
+class Pair:
+    """The verdict on one ordered pair of ends.
+
+    `family` is None where it stands for both families, or for ends without an address; a pair whose
+    families differ comes twice. `undefined`: `Simulator.decide` says what the implementation decides.
+    """
+
+    source: Member
+    destination: Member
+    port: int
+    protocol: Protocol
+    family: Family | None
+    verdict: Verdict
+    undefined: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class GroupPair:
+    """The verdict on `pairs` ordered pairs of different ends, from one group to another.
+
+    `near`: these are the pairs of a node and a pod that runs on it, which go by a rule of their own.
+    """
+
+    source: Group
+    destination: Group
+    port: int
+    protocol: Protocol
+    family: Family | None
+    verdict: Verdict
+    pairs: int
+    undefined: bool = False
+    near: bool = False
+
+
+class Evaluation:
+    """The policies of a cluster worked out for all pairs of its pods, and of addresses outside.
+
+    Tables are made when first asked for, and kept.
+    """
+
+    def __init__(
+        self, cluster: Cluster, profile: Profile = CALICO, externals: Iterable[External] = ()
+    ) -> None:
+        self._directory = Directory(cluster)
+        vocabulary = Vocabulary(cluster)
+        self.groups, self._places = group(self._directory, vocabulary, profile, externals)
+        self._universe = Universe(self.groups, self._directory, profile)
+        isolations = {direction: self._isolation(cluster, direction) for direction in Direction}
+        self._ground = Ground(self._universe, self._places, isolations)
+        self._tables: dict[tuple[int, Protocol, Family | None], Table] = {}
+        self._kinds: list[int] = []
+        kinds: dict[frozenset[Family], int] = {}
+        for each in self.groups:
+            self._kinds.append(kinds.setdefault(frozenset(each.sample.addresses), len(kinds)))
+        self._common: dict[tuple[int, int], tuple[Family | None, ...]] = {}
+
+    @property
+    def places(self) -> Mapping[Member, Place]:
+        """Every end that can be asked about."""
+        return self._places
+
+    def group_of(self, end: Member) -> Group:
+        return self.groups[self._place(end).group]
+
+    def table(self, port: int, protocol: Protocol = Protocol.TCP, family: Family | None = None) -> Table:
+        """The verdicts for one port in one family, which may be left out where pods have no more than one."""
+        if family is None and len(self.families) > 1:
+            raise UsageError("the pods have addresses of both families: ask for one")
+        return self._exact(port, protocol, family)
+
+    @cached_property
+    def families(self) -> tuple[Family, ...]:
+        """The families in which some pod has an address."""
+        found = {family for each in self.groups if not each.external for family in each.sample.addresses}
+        return tuple(sorted(found))
+
+    def verdict(
+        self,
+        source: Member,
+        destination: Member,
+        port: int,
+        protocol: Protocol = Protocol.TCP,
+        family: Family | None = None,
+    ) -> Verdict:
+        """The verdict on one pair, as `Simulator.decide` gives it; UsageError for strangers."""
+        common = self._families(self._place(source).group, self._place(destination).group)
+        if family is not None:
+            common = (family,) if family in common or common == (None,) else ()
+        verdicts = {self._exact(port, protocol, one).verdict(source, destination) for one in common}
+        return verdicts.pop() if len(verdicts) == 1 else Verdict.UNKNOWN
+
+    def pairs(
+        self,
+        port: int,
+        protocol: Protocol = Protocol.TCP,
+        *,
+        sources: Iterable[Member] | None = None,
+        destinations: Iterable[Member] | None = None,
+        include_self: bool = False,
+    ) -> Iterator[Pair]:
+        """Every ordered pair of different ends, one by one, in the order of the ends given."""
+        ends = tuple(self._places) if destinations is None else tuple(destinations)
+        for source in tuple(self._places) if sources is None else sources:
+            one = self._place(source)
+            for destination in ends:
+                other = self._place(destination)
+                if one.pod is None and other.pod is None:
+                    continue
+                if source == destination and not include_self:
+                    continue
+                yield from self._split(source, destination, port, protocol)
+
+    def group_pairs(self, port: int, protocol: Protocol = Protocol.TCP) -> Iterator[GroupPair]:
+        """Every ordered pair of groups that holds at least one pair of different ends."""
+        for source in self.groups:
+            for destination in self.groups:
+                if not (source.external and destination.external):
+                    yield from self._group_pair(source, destination, port, protocol)
+
+    def _group_pair(
+        self, source: Group, destination: Group, port: int, protocol: Protocol
+    ) -> Iterator[GroupPair]:
+        ends = source.size * destination.size - (source.size if source is destination else 0)
+        near = self._near(source, destination)
+        sample = next(iter(near), None)
+        for pairs, is_near in ((ends - len(near), False), (len(near), True)):
+            if pairs <= 0:
+                continue
+            one, other = sample if is_near and sample else self._far(source, destination, near)
+            for pair in self._split(one, other, port, protocol):
+                yield GroupPair(
+                    source,
+                    destination,
+                    port,
+                    protocol,
+                    pair.family,
+                    pair.verdict,
+                    pairs,
+                    pair.undefined,
+                    is_near,
+                )
+
+    def _near(self, source: Group, destination: Group) -> list[tuple[Member, Member]]:
+        """The pairs of a node, or a pod on its network, and a pod that runs on it."""
+        universe = self._universe
+        if (source.sample.pod is None) is (destination.sample.pod is None):
+            return []
+        if source.sample.pod is None:
+            hosted = universe.pods_on(source.index)
+            return [(s, d) for d in destination.members if d in hosted for s in source.members]
+        hosted = universe.pods_on(destination.index)
+        return [(s, d) for s in source.members if s in hosted for d in destination.members]
+
+    @staticmethod
+    def _far(
+        source: Group, destination: Group, near: Iterable[tuple[Member, Member]]
+    ) -> tuple[Member, Member]:
+        """Two different ends that stand for all pairs that are not near."""
+        close = set(near)
+        return next(
+            (s, d) for s in source.members for d in destination.members if s != d and (s, d) not in close
+        )
+
+    def _split(self, source: Member, destination: Member, port: int, protocol: Protocol) -> Iterator[Pair]:
+        families = self._families(self._place(source).group, self._place(destination).group)
+        if not families:
+            yield Pair(source, destination, port, protocol, None, Verdict.UNKNOWN)
+            return
+        tables = [self._exact(port, protocol, family) for family in families]
+        verdicts = [table.verdict(source, destination) for table in tables]
+        undefined = tables[0].undefined(source, destination)
+        if len(set(verdicts)) == 1:
+            families = families if len(families) == 1 else (None,)
+        for family, verdict in zip(families, verdicts, strict=False):
+            yield Pair(source, destination, port, protocol, family, verdict, undefined)
+
+    def _families(self, one: int, other: int) -> tuple[Family | None, ...]:
+        kinds = (self._kinds[one], self._kinds[other])
+        if kinds not in self._common:
+            self._common[kinds] = common_families(self.groups[one].sample, self.groups[other].sample)
+        return self._common[kinds]
+
+    def _exact(self, port: int, protocol: Protocol, family: Family | None) -> Table:
+        """The table for a family that two ends have in common; without addresses any table will do."""
+        if family is None and self.families:
+            family = self.families[0]
+        key = (port, protocol, family)
+        table = self._tables.get(key)
+        if table is None:
+            table = self._tables[key] = Table(self._ground, *key)
+        return table
+
+    def _place(self, end: Member) -> Place:
+        place = self._places.get(end)
+        if place is None:
+            raise UsageError(f"{end} is neither a pod of the cluster nor an external of this evaluation")
+        return place
+
+    def _isolation(self, cluster: Cluster, direction: Direction) -> Isolation:
+        """Which policies select each group, in one pass over the policies."""
+        selecting: list[list[int]] = [[] for _ in self.groups]
+        for number, policy in enumerate(cluster.policies):
+            if policy.rules(direction) is None:
+                continue
+            first, end = self._universe.spans.get(policy.ref.namespace, (0, 0))
+            subjects = self._universe.selected(policy.subjects) >> first & (1 << end - first) - 1
+            for index in unpack(subjects):
+                selecting[first + index].append(number)
+        return Isolation(cluster.policies, [tuple(numbers) for numbers in selecting])
+
+
+def evaluate(
+    cluster: Cluster, profile: Profile = CALICO, *, externals: Iterable[External] = ()
+) -> Evaluation:
+    """Work out all pairs of a cluster, with some addresses outside as further ends.
+
+    Services are not among the ends: a flow to one is a flow to its backends, see `Simulator.decide`.
+    """
+    return Evaluation(cluster, profile, externals)

@@ -1,0 +1,100 @@
+"""Pods that no policy can tell apart, put together; and who is in which group."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import TypeAlias
+
+from netprobe.model.flow import Address, External, Family, Pod, PodRef
+from netprobe.simulate.endpoint import FAMILIES, Directory, Endpoint
+from netprobe.simulate.profile import Profile
+from netprobe.simulate.vocabulary import Edges, Kept, Vocabulary
+
+Member: TypeAlias = PodRef | External
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """Ends that behave alike: pods of one namespace, or one address outside.
+
+    `labels` are those that some selector looks at, as (key, value); the value is None where no selector
+    asks for it, and may then differ from member to member. `sample` is the first member and stands for all.
+    Members may run on different nodes, which matters only between a pod and its own node.
+    """
+
+    index: int
+    members: tuple[Member, ...]
+    namespace: str | None
+    labels: Kept
+    sample: Endpoint
+
+    @property
+    def size(self) -> int:
+        return len(self.members)
+
+    @property
+    def external(self) -> bool:
+        return self.namespace is None
+
+    def speaks(self, family: Family | None) -> bool:
+        """Whether its members can take part in flows of a family; without known addresses, in any."""
+        addresses = self.sample.addresses
+        return not addresses or family in addresses
+
+    def __str__(self) -> str:
+        """ "shop app=web (12 pods)", or the name of what is alone in its group."""
+        if self.size == 1:
+            return str(self.members[0])
+        words = ",".join(f"{key}={value}" if value is not None else key for key, value in self.labels)
+        return f"{self.namespace} {words or 'other pods'} ({self.size} pods)"
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where an end is found: its group, and the pod behind it (none for an address outside)."""
+
+    group: int
+    pod: Pod | None
+
+
+def group(
+    directory: Directory, vocabulary: Vocabulary, profile: Profile, externals: Iterable[External]
+) -> tuple[tuple[Group, ...], Mapping[Member, Place]]:
+    """All groups, those of a namespace side by side, and the place of every pod and external.
+
+    An external whose address is a pod's is at that pod's place. Linear in the number of pods.
+    """
+    edges: dict[Family, Edges] = {family: Edges(vocabulary.networks[family]) for family in FAMILIES}
+    found: dict[tuple[str, Kept, object], list[Pod]] = {}
+    for ref, pod in directory.cluster.pods.items():
+        labels = vocabulary.labels(ref.namespace, pod.labels)
+        ports = vocabulary.ports(pod.ports) if vocabulary.names and pod.ports else None
+        rest = (pod.host_network, ports or None, _addresses(pod, edges, profile))
+        found.setdefault((ref.namespace, labels, rest), []).append(pod)
+    groups: list[Group] = []
+    places: dict[Member, Place] = {}
+    for (namespace, labels, _), pods in sorted(found.items(), key=lambda item: item[0][0]):
+        sample = directory.pod(pods[0].ref)
+        groups.append(Group(len(groups), tuple(pod.ref for pod in pods), namespace, labels, sample))
+        places.update((pod.ref, Place(groups[-1].index, pod)) for pod in pods)
+    for external in dict.fromkeys(externals):
+        end = directory.external(external)
+        if end.somebody is not None:
+            places[external] = places[end.somebody.ref]
+            continue
+        places[external] = Place(len(groups), None)
+        groups.append(Group(len(groups), (external,), None, (), end))
+    return tuple(groups), places
+
+
+def _addresses(pod: Pod, edges: Mapping[Family, Edges], profile: Profile) -> object:
+    """What blocks can see of a pod's addresses: a class a family. A pod on its node's network is its node."""
+    if pod.host_network:
+        return (pod.node, pod.addresses, pod.node_addresses)
+    first: dict[Family, Address] = {}
+    for address in pod.addresses:
+        first.setdefault(address.version, address)
+    if not profile.blocks_match_pods:
+        return tuple(sorted(first))
+    return tuple((family, edges[family].classify(address)) for family, address in sorted(first.items()))

@@ -1,0 +1,202 @@
+"""The reachability of all groups on one port in one address family, as rows of bits."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+from netprobe.model.flow import Family, PodRef, Protocol
+from netprobe.model.policy import Direction, NamedPort, Policy
+from netprobe.model.verdict import Verdict
+from netprobe.simulate.bits import Weights, pack, unpack
+from netprobe.simulate.groups import Member, Place
+from netprobe.simulate.match import opens
+from netprobe.simulate.profile import Edge
+from netprobe.simulate.universe import Universe
+
+
+@dataclass(frozen=True, slots=True)
+class Isolation:
+    """Which policies select each group in a direction: indexes of `policies`, one tuple a group."""
+
+    policies: Sequence[Policy]
+    selecting: Sequence[tuple[int, ...]]
+
+
+@dataclass(frozen=True, slots=True)
+class Ground:
+    """What all tables of an evaluation stand on."""
+
+    universe: Universe
+    places: Mapping[Member, Place]
+    isolations: Mapping[Direction, Isolation]
+
+
+@dataclass(frozen=True, slots=True)
+class Counts:
+    """Ordered pairs of different ends, at least one of them a pod, by verdict."""
+
+    allow: int
+    deny: int
+    unknown: int
+
+
+class Table:
+    """All verdicts on (port, protocol, family); None as the family is for ends without an address.
+
+    Making one costs the rules of all policies times a set operation, and as many for each distinct
+    combination of policies that selects a group; nothing depends on the number of pairs. A set operation is
+    linear in the number of groups, 64 of them a step.
+    """
+
+    def __init__(self, ground: Ground, port: int, protocol: Protocol, family: Family | None) -> None:
+        self.port, self.protocol, self.family = port, protocol, family
+        self._universe, self._places, self._isolations = ground.universe, ground.places, ground.isolations
+        self._groups = ground.universe.groups
+        self._egress = self._rows(Direction.EGRESS)
+        self._ingress = self._rows(Direction.INGRESS)
+        self._mute = frozenset(each.index for each in self._groups if not each.speaks(family))
+
+    def verdict(self, source: Member, destination: Member) -> Verdict:
+        """The verdict on one pair; UNKNOWN without the family, KeyError for strangers."""
+        one, other = self._places[source], self._places[destination]
+        if self._mute and not self._mute.isdisjoint((one.group, other.group)):
+            return Verdict.UNKNOWN
+        if one.pod is other.pod:  # a pod to its own address, or two addresses outside
+            return Verdict.UNKNOWN if one.pod is None else Verdict.ALLOW
+        row = self._egress[one.group]
+        if row is not None and not row >> other.group & 1 and not self._leaves_to_node(one, other):
+            return Verdict.DENY
+        row = self._ingress[other.group]
+        if row is not None and not row >> one.group & 1 and not self._comes_from_node(one, other):
+            return Verdict.DENY
+        return Verdict.ALLOW
+
+    def undefined(self, source: Member, destination: Member) -> bool:
+        """Whether the verdict on a pair hangs on what NetworkPolicy leaves to the implementation."""
+        one, other = self._places[source], self._places[destination]
+        if one.pod is other.pod:
+            return False
+        leaving = bool(self._isolations[Direction.EGRESS].selecting[one.group])
+        arriving = bool(self._isolations[Direction.INGRESS].selecting[other.group])
+        if not (leaving or arriving):
+            return False
+        if any(place.pod is not None and place.pod.host_network for place in (one, other)):
+            return True
+        return leaving and one.pod is not None and one.pod.ref in self._universe.pods_on(other.group)
+
+    def counts(self) -> Counts:
+        """All ordered pairs, counted without being made. Costs the groups times a set operation."""
+        groups, everything = self._groups, self._universe.everything
+        weights = Weights([each.size for each in groups])
+        speaking = everything & ~pack(self._mute, len(groups))
+        outside = pack((each.index for each in groups if each.external), len(groups))
+        allow = total = known = 0
+        for each in groups:
+            others = everything & ~(outside if each.external else 0)
+            own = 0 if each.external else 1  # a pod to itself is not counted
+            total += each.size * (weights.total(others) - own)
+            if each.index in self._mute:
+                continue
+            known += each.size * (weights.total(others & speaking) - own)
+            row = self.reached(each.index) & others & speaking
+            allow += each.size * (weights.total(row) - (own if row >> each.index & 1 else 0))
+            allow += sum(1 for _ in self._extra(each.index))
+        return Counts(allow, known - allow, total - known)
+
+    def reached(self, group: int) -> int:
+        """The groups that a group reaches, as bits, its own node left aside."""
+        row = self._egress[group]
+        return self._arriving[group] & (self._universe.everything if row is None else row)
+
+    @cached_property
+    def _arriving(self) -> list[int]:
+        """For each source, the groups whose ingress lets it in: the ingress rows turned by 90 degrees."""
+        size = len(self._groups)
+        alike: dict[int, list[int]] = {}
+        for index, row in enumerate(self._ingress):
+            alike.setdefault(self._universe.everything if row is None else row, []).append(index)
+        open_to_all = 0
+        arriving = [0] * size
+        for row, indexes in alike.items():
+            destinations = pack(indexes, size)
+            if row == self._universe.everything:
+                open_to_all = destinations
+                continue
+            for source in unpack(row):
+                arriving[source] |= destinations
+        return [row | open_to_all for row in arriving]
+
+    def _extra(self, group: int) -> Iterator[tuple[Member, PodRef]]:
+        """Pairs of a node and a pod on it that pass although their groups' row says no."""
+        if self._groups[group].sample.pod is not None:
+            return
+        row = self.reached(group)
+        for member in self._groups[group].members:
+            for ref in self._universe.pods_on(group):
+                place = self._places[ref]
+                if not row >> place.group & 1 and self.verdict(member, ref) is Verdict.ALLOW:
+                    yield member, ref
+
+    def _comes_from_node(self, one: Place, other: Place) -> bool:
+        """ "... OR if the traffic source is the pod's local node" (types.go)."""
+        return other.pod is not None and other.pod.ref in self._universe.pods_on(one.group)
+
+    def _leaves_to_node(self, one: Place, other: Place) -> bool:
+        if self._universe.profile.own_node is Edge.POLICIES or one.pod is None:
+            return False
+        return one.pod.ref in self._universe.pods_on(other.group)
+
+    def _rows(self, direction: Direction) -> list[int | None]:
+        """For each group whom its policies let it talk to; None where nothing isolates it."""
+        isolation = self._isolations[direction]
+        opened: dict[int, list[tuple[int, int]]] = {}
+        rows: list[int | None] = [None] * len(self._groups)
+        made: dict[tuple[int, ...], tuple[int, list[tuple[int, int]]]] = {}
+        for index in unpack(self._universe.pods):
+            selecting = isolation.selecting[index]
+            if not selecting:
+                continue
+            if selecting not in made:
+                base, by_name = 0, []
+                for number in selecting:
+                    if number not in opened:
+                        opened[number] = self._opened(direction, isolation.policies[number])
+                    for subjects, peers in opened[number]:
+                        if subjects == self._universe.everything:
+                            base |= peers
+                        else:
+                            by_name.append((subjects, peers))
+                made[selecting] = (base, by_name)
+            row, by_name = made[selecting]
+            for subjects, peers in by_name:
+                if subjects >> index & 1:
+                    row |= peers
+            rows[index] = row
+        return rows
+
+    def _opened(self, direction: Direction, policy: Policy) -> list[tuple[int, int]]:
+        """What a policy lets pass on this port: pairs (subjects, peers).
+
+        A named port is looked up on the destinations, so it narrows the peers of an egress rule and the
+        subjects of an ingress rule; everything else opens the rule to all subjects of the policy.
+        """
+        universe = self._universe
+        found = []
+        unconditional = 0
+        for rule in policy.rules(direction) or ():
+            peers = 0
+            for peer in rule.peers:
+                peers |= universe.admitted(peer, policy.ref.namespace, self.family)
+            for entry in rule.ports:
+                if not isinstance(entry, NamedPort):
+                    if opens(entry, self.port, self.protocol, ()):
+                        unconditional |= peers
+                elif entry.protocol is self.protocol:
+                    declaring = universe.declaring(entry, self.port)
+                    if direction is Direction.EGRESS:
+                        unconditional |= peers & declaring
+                    elif declaring:
+                        found.append((declaring, peers))
+        return [(universe.everything, unconditional), *found]

@@ -1,0 +1,162 @@
+"""Groups as bit positions, and every question that a policy asks of them answered as a set.
+
+The second way to match selectors, blocks and named ports, beside `match`: there one thing against one
+selector, here one selector against everything at once, through an index of labels.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left, bisect_right
+from collections import defaultdict
+from itertools import accumulate
+from typing import assert_never
+
+from netprobe.model.flow import Family, PodRef, Protocol
+from netprobe.model.labels import Operator, Selector
+from netprobe.model.policy import AnyPeer, IPBlock, NamedPort, Network, Peer, PodPeer
+from netprobe.simulate.bits import pack
+from netprobe.simulate.endpoint import Directory
+from netprobe.simulate.groups import Group
+from netprobe.simulate.match import selects
+from netprobe.simulate.profile import Profile
+
+
+class Universe:
+    """All groups of an evaluation. Every answer is a set of group indexes, and kept."""
+
+    def __init__(self, groups: tuple[Group, ...], directory: Directory, profile: Profile) -> None:
+        self._directory, self.profile, self.groups = directory, profile, groups
+        size = len(groups)
+        self.everything = (1 << size) - 1
+        self.pods = pack((g.index for g in groups if g.sample.pod is not None), size)
+        self.spans: dict[str, tuple[int, int]] = {}
+        values: dict[tuple[str, str], list[int]] = defaultdict(list)
+        keys: dict[str, list[int]] = defaultdict(list)
+        for each in groups:
+            if each.namespace is not None:
+                first, _ = self.spans.get(each.namespace, (each.index, 0))
+                self.spans[each.namespace] = (first, each.index + 1)
+                for key, value in each.labels:
+                    keys[key].append(each.index)
+                    if value is not None:
+                        values[key, value].append(each.index)
+        self._values = {label: pack(indexes, size) for label, indexes in values.items()}
+        self._keys = {key: pack(indexes, size) for key, indexes in keys.items()}
+        self._selected: dict[Selector, int] = {}
+        self._namespaces: dict[Selector, int] = {}
+        self._blocks: dict[tuple[IPBlock, Family | None], int] = {}
+        self._sorted: dict[Family, tuple[list[int], list[int]]] = {}
+        self._named: dict[tuple[str, Protocol, int], int] = {}
+        self._hosted: dict[int, frozenset[PodRef]] = {}
+
+    def selected(self, selector: Selector) -> int:
+        """The groups whose labels match, pods on their node's network included."""
+        bits = self._selected.get(selector)
+        if bits is None:
+            bits = self.everything
+            for label in selector.match_labels:
+                bits &= self._values.get(label, 0)
+            for requirement in selector.requirements:
+                key = requirement.key
+                match requirement.operator:
+                    case Operator.IN:
+                        bits &= self._any_value(key, requirement.values)
+                    case Operator.NOT_IN:
+                        bits &= ~self._any_value(key, requirement.values)
+                    case Operator.EXISTS:
+                        bits &= self._keys.get(key, 0)
+                    case Operator.DOES_NOT_EXIST:
+                        bits &= ~self._keys.get(key, 0)
+                    case _:
+                        assert_never(requirement.operator)
+            self._selected[selector] = bits
+        return bits
+
+    def _any_value(self, key: str, values: tuple[str, ...]) -> int:
+        bits = 0
+        for value in values:
+            bits |= self._values.get((key, value), 0)
+        return bits
+
+    def namespace(self, name: str) -> int:
+        first, end = self.spans.get(name, (0, 0))
+        return (1 << end) - (1 << first)
+
+    def in_namespaces(self, selector: Selector) -> int:
+        """The groups in the namespaces that a selector matches."""
+        bits = self._namespaces.get(selector)
+        if bits is None:
+            bits = 0
+            for name in self.spans:
+                if selects(selector, self._directory.namespace_labels[name]):
+                    bits |= self.namespace(name)
+            self._namespaces[selector] = bits
+        return bits
+
+    def admitted(self, peer: Peer, namespace: str, family: Family | None) -> int:
+        """The groups that one item of `from` or `to` matches, in a policy of that namespace."""
+        match peer:
+            case AnyPeer():
+                return self.everything
+            case PodPeer(pods, namespaces):
+                where = self.namespace(namespace) if namespaces is None else self.in_namespaces(namespaces)
+                return self.selected(pods) & self.pods & where
+            case IPBlock():
+                return self._inside(peer, family)
+            case _:
+                assert_never(peer)
+
+    def _inside(self, block: IPBlock, family: Family | None) -> int:
+        if family is None or block.cidr.version != family:
+            return 0
+        bits = self._blocks.get((block, family))
+        if bits is None:
+            bits = self._between(block.cidr, family)
+            for excluded in block.excluded:
+                bits &= ~self._between(excluded, family)
+            self._blocks[block, family] = bits
+        return bits
+
+    def _between(self, network: Network, family: Family) -> int:
+        """The groups whose address lies in a network: the difference of two running unions."""
+        if family not in self._sorted:
+            self._sorted[family] = self._by_address(family)
+        addresses, unions = self._sorted[family]
+        first = int(network.network_address)
+        low, high = bisect_left(addresses, first), bisect_right(addresses, first + network.num_addresses - 1)
+        return unions[high] ^ unions[low]
+
+    def _by_address(self, family: Family) -> tuple[list[int], list[int]]:
+        seen = sorted(
+            (int(address), each.index)
+            for each in self.groups
+            if (address := each.sample.address(family)) is not None and self._block_sees(each)
+        )
+        unions = accumulate((1 << index for _, index in seen), lambda one, other: one | other, initial=0)
+        return [address for address, _ in seen], list(unions)
+
+    def _block_sees(self, each: Group) -> bool:
+        if each.sample.pod is not None:
+            return self.profile.blocks_match_pods
+        return self.profile.blocks_match_nodes or not self._directory.is_node(each.sample)
+
+    def declaring(self, port: NamedPort, number: int) -> int:
+        """The groups on whose pods the name stands for that number."""
+        key = (port.name, port.protocol, number)
+        if key not in self._named:
+            self._named[key] = pack(
+                (
+                    each.index
+                    for each in self.groups
+                    if each.sample.pod is not None
+                    and any((p.name, p.protocol, p.number) == key for p in each.sample.pod.ports)
+                ),
+                len(self.groups),
+            )
+        return self._named[key]
+
+    def pods_on(self, group: int) -> frozenset[PodRef]:
+        """The pods that run on the node that a group's members are; none for other groups."""
+        if group not in self._hosted:
+            self._hosted[group] = self._directory.pods_on(self.groups[group].sample)
+        return self._hosted[group]
