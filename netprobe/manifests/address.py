@@ -1,0 +1,132 @@
+"""Addresses and networks in the spellings that the API server takes.
+
+It reads them with the parser of Go before 1.17 (k8s.io/utils/net, ParseIPSloppy and ParseCIDRSloppy):
+leading zeros are skipped, host bits are cleared, IPv4 may be written as IPv4-mapped IPv6. Python's
+`ipaddress` refuses the first, so the text is taken apart here.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
+
+from netprobe.model.flow import Address
+from netprobe.model.policy import Network
+
+_BIG = 0xFFFFFF  # Go's limit for any number in an address, leading zeros not counted
+_DECIMAL = re.compile(r"[0-9]+")
+_HEX = re.compile(r"[0-9A-Fa-f]+")
+
+
+@dataclass(frozen=True, slots=True)
+class Block:
+    """A network as Go keeps it: `length` counts the bits of the family in which it was written."""
+
+    network: Network
+    length: int
+
+    def contains_strictly(self, other: Block) -> bool:
+        """The server's test for `except`: its first address lies inside, and its length is greater.
+
+        The lengths are compared as written, so that one network in two spellings may be its own subset.
+        """
+        first = other.network.network_address
+        if first.version != self.network.version:
+            return False
+        return first in self.network and self.length < other.length
+
+
+def parse_address(text: str) -> Address | None:
+    """An address; an IPv4-mapped one is the IPv4 address that it stands for. None where it is none."""
+    for character in text:
+        if character == ".":
+            number = _ipv4(text)
+            return None if number is None else IPv4Address(number)
+        if character == ":":
+            number = _ipv6(text)
+            return None if number is None else _unmapped(number)
+    return None
+
+
+def parse_block(text: str) -> Block | None:
+    """A CIDR, host bits cleared. None where it is none."""
+    head, slash, tail = text.partition("/")
+    length = _number(tail, _DECIMAL, 10)
+    if not slash or length is None:
+        return None
+    number = _ipv4(head)
+    if number is not None:
+        return Block(IPv4Network((number, length), strict=False), length) if length <= 32 else None
+    number = _ipv6(head)
+    if number is None or length > 128:
+        return None
+    masked = number >> (128 - length) << (128 - length)
+    if length >= 96 and masked >> 32 == 0xFFFF:
+        return Block(IPv4Network((masked & 0xFFFFFFFF, length - 96)), length)
+    return Block(IPv6Network((masked, length)), length)
+
+
+def _unmapped(number: int) -> Address:
+    if number >> 32 == 0xFFFF:
+        return IPv4Address(number & 0xFFFFFFFF)
+    return IPv6Address(number)
+
+
+def _number(text: str, form: re.Pattern[str], base: int) -> int | None:
+    if not form.fullmatch(text):
+        return None
+    digits = text.lstrip("0") or "0"
+    if len(digits) > 8:
+        return None
+    number = int(digits, base)
+    return number if number < _BIG else None
+
+
+def _ipv4(text: str) -> int | None:
+    parts = text.split(".")
+    if len(parts) != 4:
+        return None
+    result = 0
+    for part in parts:
+        number = _number(part, _DECIMAL, 10)
+        if number is None or number > 255:
+            return None
+        result = result << 8 | number
+    return result
+
+
+def _ipv6(text: str) -> int | None:
+    head, ellipsis, tail = text.partition("::")
+    if "::" in tail or tail.startswith(":"):
+        return None
+    before, after = _groups(head, last=not ellipsis), _groups(tail, last=True)
+    if before is None or after is None:
+        return None
+    missing = 8 - len(before) - len(after)
+    if (missing < 1) if ellipsis else (missing != 0):
+        return None
+    result = 0
+    for group in (*before, *[0] * missing, *after):
+        result = result << 16 | group
+    return result
+
+
+def _groups(text: str, *, last: bool) -> list[int] | None:
+    """The 16-bit groups of a part; `last`: its end may be written as IPv4."""
+    if not text:
+        return []
+    groups: list[int] = []
+    parts = text.split(":")
+    for index, part in enumerate(parts):
+        if "." in part and last and index == len(parts) - 1:
+            number = _ipv4(part)
+            if number is None:
+                return None
+            groups += [number >> 16, number & 0xFFFF]
+            continue
+        group = _number(part, _HEX, 16)
+        if group is None or group > 0xFFFF:
+            return None
+        groups.append(group)
+    return groups

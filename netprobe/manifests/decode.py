@@ -1,0 +1,126 @@
+"""Typed access to plain objects, as the API server's JSON decoder sees them.
+
+`null` is the same as absent, an item `null` of a list is the zero value, and a value of another type is an
+error with its path. Errors are collected, not raised, so that a reader can go on and tell all of them.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
+
+from netprobe.manifests.fields import UNKNOWN, FieldError, wrong_type
+
+_INT_LIMITS = {32: 1 << 31, 64: 1 << 63}
+_QUOTE_IT = "put it in quotes"
+
+
+def child(path: str, key: str) -> str:
+    return f"{path}.{key}" if path else key
+
+
+class Decoder:
+    """Reads fields and collects what cannot be decoded. `strict`: unknown fields are errors."""
+
+    def __init__(self, *, strict: bool = True) -> None:
+        self.strict = strict
+        self.errors: list[FieldError] = []
+
+    def mapping(self, value: Any, path: str, known: Iterable[str] | None = None) -> Mapping[str, Any]:
+        """A mapping; {} for null. `known` names all of its fields."""
+        if value is None:
+            return {}
+        if not isinstance(value, Mapping):
+            self.errors.append(wrong_type(path, value, "a mapping"))
+            return {}
+        if self.strict and known is not None:
+            self._unknown_fields(value, path, known)
+        return value
+
+    def _unknown_fields(self, value: Mapping[str, Any], path: str, known: Iterable[str]) -> None:
+        names = known if isinstance(known, frozenset | set | tuple) else tuple(known)
+        for key in value:
+            if key not in names:
+                where = child(path, str(key))
+                near = difflib.get_close_matches(str(key), names, 1, 0.7) or [
+                    name for name in names if name.lower() == str(key).lower()
+                ]
+                hint = f"did you mean {near[0]}?" if near else ""
+                self.errors.append(FieldError(where, f'unknown field "{where}"', UNKNOWN, where, hint))
+
+    def items(self, parent: Mapping[str, Any], key: str, path: str) -> Iterator[tuple[Any, str]]:
+        """The items of a list, each with its path; nothing for null."""
+        value = parent.get(key)
+        where = child(path, key)
+        if value is None:
+            return
+        if not isinstance(value, list | tuple):
+            self.errors.append(wrong_type(where, value, "a list"))
+            return
+        for index, item in enumerate(value):
+            yield item, f"{where}[{index}]"
+
+    def string(self, parent: Mapping[str, Any], key: str, path: str) -> str | None:
+        """A string; None for null and where it is none."""
+        value = parent.get(key)
+        if value is None or isinstance(value, str):
+            return value
+        hint = _QUOTE_IT if not isinstance(value, dict | list) else ""
+        self.errors.append(wrong_type(child(path, key), value, "a string", hint))
+        return None
+
+    def boolean(self, parent: Mapping[str, Any], key: str, path: str) -> bool:
+        """A boolean; False for null and where it is none."""
+        value = parent.get(key)
+        if value is None or isinstance(value, bool):
+            return bool(value)
+        self.errors.append(wrong_type(child(path, key), value, "true or false"))
+        return False
+
+    def integer(self, parent: Mapping[str, Any], key: str, path: str, bits: int = 32) -> int | None:
+        """An integer of 32 or 64 bits; None for null and where it is none."""
+        value = parent.get(key)
+        if value is None:
+            return None
+        number = as_integer(value, bits)
+        if number is None:
+            self.errors.append(wrong_type(child(path, key), value, f"an integer of {bits} bits"))
+        return number
+
+    def strings(self, parent: Mapping[str, Any], key: str, path: str) -> list[tuple[str, str]]:
+        """A list of strings, each with its path; an item null is ""."""
+        result: list[tuple[str, str]] = []
+        for item, where in self.items(parent, key, path):
+            if item is None or isinstance(item, str):
+                result.append((item or "", where))
+            else:
+                self.errors.append(wrong_type(where, item, "a string", _QUOTE_IT))
+        return result
+
+    def string_map(self, parent: Mapping[str, Any], key: str, path: str) -> dict[str, str]:
+        """Labels and their like; a value null is ""."""
+        where = child(path, key)
+        value = parent.get(key)
+        if value is None:
+            return {}
+        if not isinstance(value, Mapping):
+            self.errors.append(wrong_type(where, value, "a mapping"))
+            return {}
+        result: dict[str, str] = {}
+        for name, item in value.items():
+            if item is None or isinstance(item, str):
+                result[name] = item or ""
+            else:
+                self.errors.append(wrong_type(where, item, "a string", _QUOTE_IT, child(where, name)))
+        return result
+
+
+def as_integer(value: Any, bits: int = 32) -> int | None:
+    """YAML's 80.0 reaches the server as 80, so a float without a fraction is an integer."""
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return None
+    if isinstance(value, float) and not value.is_integer():
+        return None
+    limit = _INT_LIMITS[bits]
+    return int(value) if -limit <= value < limit else None

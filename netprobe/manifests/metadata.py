@@ -1,0 +1,157 @@
+"""Validation of `metadata`: apimachinery, pkg/api/validation/objectmeta.go."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from netprobe.manifests import fields
+from netprobe.manifests.decode import Decoder
+
+FIELDS = frozenset(
+    (
+        "name",
+        "generateName",
+        "namespace",
+        "selfLink",
+        "uid",
+        "resourceVersion",
+        "generation",
+        "creationTimestamp",
+        "deletionTimestamp",
+        "deletionGracePeriodSeconds",
+        "labels",
+        "annotations",
+        "ownerReferences",
+        "finalizers",
+        "managedFields",
+    )
+)
+_OWNER_FIELDS = frozenset(("apiVersion", "kind", "name", "uid", "controller", "blockOwnerDeletion"))
+_MANAGED_FIELDS = frozenset(
+    ("manager", "operation", "apiVersion", "time", "fieldsType", "fieldsV1", "subresource")
+)
+_ANNOTATIONS_LIMIT = 256 << 10
+_STANDARD_FINALIZERS = {"orphan", "foregroundDeletion", "kubernetes"}
+
+NameRule = Callable[[str], Sequence[str]]
+
+
+def validate_metadata(
+    decoder: Decoder, value: Any, name_rule: NameRule = fields.dns_subdomain, path: str = "metadata"
+) -> Mapping[str, Any]:
+    """Collect in `decoder` what the server refuses; returns the mapping.
+
+    A missing namespace is no error: the request's path supplies it.
+    """
+    metadata = decoder.mapping(value, path, FIELDS)
+    errors = decoder.errors
+    _names(decoder, metadata, name_rule, path)
+    generation = decoder.integer(metadata, "generation", path, 64)
+    if generation is not None and generation < 0:
+        errors.append(fields.invalid(f"{path}.generation", generation, "must be greater than or equal to 0"))
+    check_labels(decoder, metadata, "labels", path)
+    _annotations(decoder, metadata, path)
+    if metadata.get("ownerReferences"):
+        _owners(decoder, metadata, path)
+    if metadata.get("finalizers"):
+        _finalizers(decoder, metadata, path)
+    if metadata.get("managedFields"):
+        _managed(decoder, metadata, path)
+    decoder.integer(metadata, "deletionGracePeriodSeconds", path, 64)
+    for key in ("selfLink", "uid", "resourceVersion", "creationTimestamp", "deletionTimestamp"):
+        decoder.string(metadata, key, path)
+    return metadata
+
+
+def check_labels(decoder: Decoder, parent: Mapping[str, Any], key: str, path: str) -> dict[str, str]:
+    """Labels, or matchLabels: keys and values. The server names the map; `at` names the label."""
+    labels = decoder.string_map(parent, key, path)
+    where = f"{path}.{key}"
+    for name, value in labels.items():
+        for message in fields.label_key(name):
+            decoder.errors.append(fields.invalid(where, name, message, f"{where}.{name}"))
+        for message in fields.label_value(value):
+            decoder.errors.append(fields.invalid(where, value, message, f"{where}.{name}"))
+    return labels
+
+
+def _names(decoder: Decoder, metadata: Mapping[str, Any], name_rule: NameRule, path: str) -> None:
+    errors = decoder.errors
+    prefix = decoder.string(metadata, "generateName", path) or ""
+    # a generated name goes on after the prefix, so a dash at its end is harmless
+    masked = prefix[:-2] + "a" if len(prefix) > 1 and prefix.endswith("-") else prefix
+    if prefix:
+        errors += [fields.invalid(f"{path}.generateName", prefix, text) for text in name_rule(masked)]
+    name = decoder.string(metadata, "name", path)
+    if name:
+        errors += [fields.invalid(f"{path}.name", name, text) for text in name_rule(name)]
+    elif not prefix and metadata.get("name") in (None, ""):
+        errors.append(fields.required(f"{path}.name", "name or generateName is required"))
+    namespace = decoder.string(metadata, "namespace", path)
+    if namespace:
+        errors += [fields.invalid(f"{path}.namespace", namespace, t) for t in fields.dns_label(namespace)]
+
+
+def _annotations(decoder: Decoder, metadata: Mapping[str, Any], path: str) -> None:
+    annotations = decoder.string_map(metadata, "annotations", path)
+    where = f"{path}.annotations"
+    for name in annotations:
+        for message in fields.label_key(name.lower()):
+            decoder.errors.append(fields.invalid(where, name, message, f"{where}.{name}"))
+    size = sum(len(name.encode()) + len(value.encode()) for name, value in annotations.items())
+    if size > _ANNOTATIONS_LIMIT:
+        decoder.errors.append(fields.too_long(where, _ANNOTATIONS_LIMIT))
+
+
+def _owners(decoder: Decoder, metadata: Mapping[str, Any], path: str) -> None:
+    controller = ""
+    for item, where in decoder.items(metadata, "ownerReferences", path):
+        owner = decoder.mapping(item, where, _OWNER_FIELDS)
+        version = decoder.string(owner, "apiVersion", where) or ""
+        if not version.rpartition("/")[2]:
+            decoder.errors.append(fields.invalid(f"{where}.apiVersion", version, "version must not be empty"))
+        for key in ("kind", "name", "uid"):
+            if not decoder.string(owner, key, where):
+                decoder.errors.append(fields.invalid(f"{where}.{key}", "", "must not be empty"))
+        if version == "v1" and owner.get("kind") == "Event":
+            detail = "/v1, Kind=Event is disallowed from being an owner"
+            decoder.errors.append(fields.invalid(where, owner, detail))
+        decoder.boolean(owner, "blockOwnerDeletion", where)
+        if decoder.boolean(owner, "controller", where):
+            current = f"{owner.get('kind')}/{owner.get('name')}"
+            if controller:
+                detail = (
+                    "Only one reference can have Controller set to true. "
+                    f'Found "true" in references for {controller} and {current}'
+                )
+                value = metadata["ownerReferences"]
+                decoder.errors.append(fields.invalid(f"{path}.ownerReferences", value, detail))
+            controller = controller or current
+
+
+def _finalizers(decoder: Decoder, metadata: Mapping[str, Any], path: str) -> None:
+    finalizers = decoder.strings(metadata, "finalizers", path)
+    where = f"{path}.finalizers"
+    for finalizer, at in finalizers:
+        decoder.errors += [fields.invalid(where, finalizer, text, at) for text in fields.label_key(finalizer)]
+    names = [finalizer for finalizer, _ in finalizers]
+    if {"orphan", "foregroundDeletion"} <= set(names):
+        detail = "finalizer orphan and foregroundDeletion cannot be both set"
+        decoder.errors.append(fields.invalid(where, names, detail))
+    for finalizer, at in finalizers:
+        if "/" not in finalizer and finalizer not in _STANDARD_FINALIZERS:
+            detail = "name is neither a standard finalizer name nor is it fully qualified"
+            decoder.errors.append(fields.invalid(at, finalizer, detail))
+
+
+def _managed(decoder: Decoder, metadata: Mapping[str, Any], path: str) -> None:
+    for item, where in decoder.items(metadata, "managedFields", path):
+        entry = decoder.mapping(item, where, _MANAGED_FIELDS)
+        operation = decoder.string(entry, "operation", where) or ""
+        if operation not in {"Apply", "Update"}:
+            detail = "must be `Apply` or `Update`"
+            decoder.errors.append(fields.invalid(f"{where}.operation", operation, detail))
+        kind = decoder.string(entry, "fieldsType", where)
+        if kind and kind != "FieldsV1":
+            decoder.errors.append(fields.invalid(f"{where}.fieldsType", kind, "must be `FieldsV1`"))
