@@ -26,12 +26,12 @@ def head(report: Report) -> dict[str, Any]:
     return {
         "apiVersion": API_VERSION,
         "kind": "Report",
-        "suite": report.suite,
+        "suite": _text(report.suite),
         "cluster": {
             "kind": cluster.kind,
-            "context": cluster.context,
-            "server_version": cluster.server_version,
-            "cni": cluster.cni,
+            "context": _text(cluster.context),
+            "server_version": _text(cluster.server_version),
+            "cni": _text(cluster.cni),
             "nodes": cluster.nodes,
         },
         "run": {
@@ -41,7 +41,12 @@ def head(report: Report) -> dict[str, Any]:
             "finished": _time(run.finished),
         },
         "steps": [
-            {"name": s.name, "converged_s": _round(s.converged_s), "rounds": s.rounds, "execs": s.execs}
+            {
+                "name": _text(s.name),
+                "converged_s": _round(s.converged_s),
+                "rounds": s.rounds,
+                "execs": s.execs,
+            }
             for s in report.steps
         ],
     }
@@ -70,22 +75,22 @@ def flow(row: Row, nodes: Mapping[End, str]) -> dict[str, Any]:
     ends, seen = row.flow, row.observation
     control = {"listener": seen.control.listener, "path": seen.control.path} if seen else None
     return {
-        "from": str(ends.source),
-        "to": str(ends.destination),
+        "from": _text(str(ends.source)),
+        "to": _text(str(ends.destination)),
         "port": ends.port,
         "protocol": ends.protocol.value,
         "family": ends.family,
         "via": ends.via.value,
         "step": row.step,
-        "from_node": nodes.get(ends.source),
-        "to_node": nodes.get(ends.destination),
+        "from_node": _text(nodes.get(ends.source)),
+        "to_node": _text(nodes.get(ends.destination)),
         "status": row.status.value,
         "declared": _word(row.declared),
         "simulated": _word(row.simulated),
         "observed": _word(row.observed),
         "outcome": seen.outcome.value if seen else None,
         "control": control,
-        "reason": row.reason,
+        "reason": _text(row.reason),
         "mismatch": [pair.value for pair in row.mismatches],
         "because": [_cause(cause) for cause in row.decision.because] if row.decision else [],
         "attempts": seen.attempts if seen else 0,
@@ -93,9 +98,10 @@ def flow(row: Row, nodes: Mapping[End, str]) -> dict[str, Any]:
     }
 
 
-def problems(report: Report) -> list[str]:
+def problems(report: Report) -> list[str | None]:
     """What is wrong beside the flows; that nothing is enforced comes first."""
-    return [*([report.enforcement] if report.enforcement else []), *report.problems]
+    told = [*([report.enforcement] if report.enforcement else []), *report.problems]
+    return [_text(sentence) for sentence in told]
 
 
 def as_json(report: Report, _style: Style = PLAIN) -> Iterator[str]:
@@ -142,11 +148,18 @@ def as_yaml(report: Report, _style: Style = PLAIN) -> Iterator[str]:
 def _cause(cause: Cause) -> dict[str, Any]:
     return {
         "direction": cause.direction.value,
-        "policy": str(cause.policy),
+        "policy": _text(str(cause.policy)),
         "rule": cause.rule,
         "peer": cause.peer,
         "effect": cause.effect.value,
     }
+
+
+def _text(text: str | None) -> str | None:
+    """Half of a surrogate pair, as a broken file name or JSON may hold, is no text in either format."""
+    if text is None or text.isascii():
+        return text
+    return text.encode("utf-8", "backslashreplace").decode("utf-8")
 
 
 def _word(verdict: Verdict | None) -> str | None:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 
-_MARKDOWN = re.compile(r"([\\`*_{}\[\]()#+!|~$-])")
+_MARKDOWN = re.compile(r"([\\`*_\[\]|~$])")
+_BREAKS = re.compile(r"[@#]|:(?=//)")
 _WORKFLOW = {"%": "%25", "\r": "%0D", "\n": "%0A"}
 
 
@@ -24,8 +25,8 @@ def _code(point: int) -> str:
 def markdown(text: str) -> str:
     """As literal text in GitHub's Markdown, in a table cell too: no markup, HTML, mention or reference."""
     safe = plain(text).replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
-    # A word joiner after "@" and between "://" keeps names from becoming mentions and links.
-    return _MARKDOWN.sub(r"\\\1", safe).replace("@", "@\u2060").replace("://", ":\u2060//")
+    # A word joiner keeps names from becoming mentions, references and links, which no backslash does.
+    return _BREAKS.sub("\\g<0>\u2060", _MARKDOWN.sub(r"\\\1", safe))
 
 
 def xml(text: str) -> str:

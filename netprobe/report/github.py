@@ -18,9 +18,9 @@ from netprobe.report.why import Place
 MOST_FLOWS = 20  # named in one annotation
 
 _TITLES = {
-    Kind.UNEXPECTED_ALLOW: "Network policy lets through what should be denied",
-    Kind.UNEXPECTED_DENY: "Network policy denies what should pass",
-    Kind.INCONCLUSIVE: "Could not tell whether a flow passes",
+    Kind.UNEXPECTED_ALLOW: "Flows pass that should be denied",
+    Kind.UNEXPECTED_DENY: "Flows are denied that should pass",
+    Kind.INCONCLUSIVE: "Could not tell whether flows pass",
 }
 
 
@@ -32,9 +32,12 @@ def github(report: Report, _style: Style = PLAIN) -> Iterator[str]:
             continue
         why = step.why(row)
         flow = f"{row.flow.source} -> {words.destination(row.flow)} {words.port(row.flow, families=True)}"
-        told = row.reason if row.status is Status.UNKNOWN else f"{words.tables(row)}. {why}"
+        told = (
+            row.reason if row.status is Status.UNKNOWN else f"{words.blamed(row)}: {words.tables(row)}. {why}"
+        )
+        where = f"{step.name}: " if len(report.steps) > 1 else ""
         place = why.place if row.status is Status.MISMATCH else None
-        found.setdefault((row.kind, place), []).append(f"{flow}: {told}")
+        found.setdefault((row.kind, place), []).append(f"{where}{flow}: {told}")
     if report.enforcement:
         yield _command("error", "The cluster enforces no network policy", [report.enforcement], None)
     for problem in report.problems:

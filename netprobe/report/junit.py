@@ -65,7 +65,7 @@ def _case(report: Report, step: Step, row: Row) -> str:
             return f"{opening}/>\n"
         case Status.MISMATCH:
             said = _attributes({"type": kind, "message": words.tables(row)})
-            body = f"<failure {said}>{xml(str(step.why(row)))}</failure>"
+            body = f"<failure {said}>{xml(f'{words.blamed(row)}. {step.why(row)}')}</failure>"
         case Status.UNKNOWN:
             said = _attributes({"type": kind, "message": row.reason or ""})
             body = f"<error {said}>{xml(words.tables(row))}</error>"

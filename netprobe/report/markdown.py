@@ -21,12 +21,13 @@ def markdown(report: Report, _style: Style = PLAIN) -> Iterator[str]:
     yield f"### {mark} {escape(words.title(report))}\n\n"
     if report.enforcement:
         yield f"**{escape(report.enforcement)}**\n\n"
-    yield f"{escape(words.closing(report))}\n\n"
+    yield f"{escape(words.closing(report))}\n"
     for problem in report.problems:
-        yield f"- problem: {escape(problem)}\n"
+        yield f"\nProblem: {escape(problem)}\n"
     for index, step in enumerate(report.steps):
         if len(report.steps) > 1:
             yield f"\n#### {escape(words.step_title(report, index))}\n\n"
+        yield "" if len(report.steps) > 1 else "\n"
         yield from _differing(step)
         yield from _all(step)
 
@@ -37,7 +38,7 @@ def _differing(step: Step) -> Iterator[str]:
         "| | From | To | Port | Declared | Simulated | Observed | Why |\n|---|---|---|---|---|---|---|---|\n"
     )
     for row in islice(rows, LONGEST):
-        why = row.reason if row.status is Status.UNKNOWN else str(step.why(row))
+        why = row.reason if row.status is Status.UNKNOWN else f"{words.blamed(row)}. {step.why(row)}"
         cells = [
             *_ends(row),
             words.word(row.declared),

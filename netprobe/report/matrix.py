@@ -16,6 +16,7 @@ from netprobe.report.escape import plain
 
 Asked: TypeAlias = tuple[str, str]  # the port as written, and how the destination is reached
 
+FEW = 20  # ends are shown each for itself
 WIDEST = 40  # columns; beyond that nobody can follow a column down
 
 
@@ -52,7 +53,9 @@ def label(members: Sequence[End]) -> str:
 
 def matrices(rows: Sequence[Row]) -> Iterator[str]:
     """Lines of one matrix for each port, in the order in which the ports first appear."""
-    classes = alike(rows)
+    ends = dict.fromkeys(end for row in rows for end in (row.flow.source, row.flow.destination))
+    apart = {end: number for number, end in enumerate(ends)}
+    classes = apart if len(apart) <= FEW else alike(rows)
     members: dict[int, list[End]] = defaultdict(list)
     for end, number in classes.items():
         members[number].append(end)
@@ -61,10 +64,11 @@ def matrices(rows: Sequence[Row]) -> Iterator[str]:
     for row in rows:
         via = row.flow.via.value
         by_port[words.port(row.flow, families), "" if via == "pod" else f" by {via}"].append(row)
+    yield "Sources down, destinations across: . allow, X deny, ? unknown, * differs from pod to pod"
     for (port, via), cells in by_port.items():
-        yield f"Port {port}{via}: . allow, X deny, ? unknown, * differs from pod to pod"
-        yield from _matrix(cells, classes, members)
         yield ""
+        yield f"Port {port}{via}"
+        yield from _matrix(cells, classes, members)
 
 
 def _matrix(rows: Iterable[Row], classes: dict[End, int], members: dict[int, list[End]]) -> Iterator[str]:

@@ -24,7 +24,7 @@ class ClusterInfo:
 
     def __str__(self) -> str:
         if self.kind == "simulated":
-            return "simulated" + (f" ({self.cni})" if self.cni else "")
+            return f"none; simulated for {self.cni}" if self.cni else "none; simulated"
         name = "the lab" if self.kind == "lab" else f"cluster {self.context or '(in use)'}"
         details = [f"Kubernetes {self.server_version}" if self.server_version else "", self.cni or ""]
         if self.nodes is not None:

@@ -56,6 +56,7 @@ def _frame(report: Report, style: Style, *, wide: bool) -> Iterator[str]:
         if len(report.steps) > 1:
             yield style.paint(plain(words.step_title(report, index)), "1") + "\n\n"
         yield from _step(step, style, wide=wide)
+    yield "\n"
     for problem in report.problems:
         yield style.paint(f"problem: {plain(problem)}", "33") + "\n"
     colour = {1: "1;31", 3: "1;33"}.get(report.exit_status, "32")
@@ -76,7 +77,6 @@ def _step(step: Step, style: Style, *, wide: bool) -> Iterator[str]:
         if wide:
             yield "\n"
             yield from (line + "\n" for line in matrices(held))
-    yield "\n"
     yield from _explained(step, told, style)
 
 
@@ -95,7 +95,7 @@ def _rows(step: Step, rows: Sequence[Row], style: Style, *, wide: bool) -> Itera
         cells.append(result)
         if wide:
             cells += [words.word(row.declared), words.word(row.simulated), words.observed(row)]
-            cells.append(plain(": ".join(filter(None, (words.note(row), str(step.why(row)))))))
+            cells.append(plain("; ".join(filter(None, (words.mark(row), str(step.why(row)))))))
         else:
             cells.append(plain(words.note(row)))
         lines.append(cells)
@@ -115,7 +115,11 @@ def _draw(
 ) -> Iterator[str]:
     """The table, its last column cut where the terminal ends, its results coloured."""
     if style.width and len(header) > 4:
-        fixed = sum(max(len(cells[i]) for cells in [header, *lines]) + 2 for i in range(len(header) - 1))
+        # tabulate pads a heading by two, and puts two between columns.
+        widths = [
+            max(len(header[i]) + 2, *(len(cells[i]) for cells in lines)) for i in range(len(header) - 1)
+        ]
+        fixed = sum(widths) + 2 * len(widths)
         room = max(style.width - fixed, NARROWEST_NOTE)
         for cells in lines:
             cells[-1] = cells[-1] if len(cells[-1]) <= room else cells[-1][: room - 1] + "…"
@@ -158,10 +162,13 @@ def groups(rows: Sequence[Row]) -> list[Group]:
 def _explained(step: Step, rows: Iterable[Row], style: Style) -> Iterator[str]:
     """Each mismatch with the policy, rule, peer and side that decide it."""
     rows = iter(rows)
-    for row in islice(rows, MOST_TOLD):
+    told = list(islice(rows, MOST_TOLD))
+    yield "\n" if told else ""
+    for row in told:
         flow = row.flow
         ends = f"{flow.source} -> {words.destination(flow)} {words.port(flow, families=True)}"
         yield style.paint(plain(f"MISMATCH {ends}: {words.tables(row)}"), "31") + "\n"
+        yield f"  {words.blamed(row)}\n"
         yield from (f"  {plain(sentence)}\n" for sentence in step.why(row).sentences)
     if rest := sum(1 for _ in rows):
         yield f"and {rest:,} more mismatches: `-o json` holds them all\n"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from netprobe.diff import Counts, Row, Status
+from netprobe.diff import Counts, Mismatch, Row, Status
 from netprobe.model.flow import Flow, Protocol, Via
 from netprobe.model.observation import Outcome
 from netprobe.model.verdict import Verdict
@@ -40,23 +40,44 @@ def observed(row: Row) -> str:
     return word(row.observed)
 
 
-def note(row: Row) -> str:
-    """What stands beside the result where the flow is not simply as expected."""
-    cells = (("declared", row.declared), ("simulated", row.simulated), ("observed", row.observed))
-    others = ", ".join(
-        f"{name} {word(verdict)}" for name, verdict in cells if verdict not in {None, row.result}
-    )
+def blamed(row: Row) -> str:
+    """Which of the three is at odds with the others: what a mismatch asks its reader to look at."""
+    policies = "the policies do not say what is declared"
+    cluster = "the cluster does not do what the policies say"
+    says = Mismatch.DECLARED_SIMULATED in row.mismatches
+    does = Mismatch.SIMULATED_OBSERVED in row.mismatches
+    if says and does:
+        return f"{policies}, and {cluster}"
+    if says or does:
+        return policies if says else cluster
+    return "the cluster does not do what is declared"
+
+
+def mark(row: Row) -> str:
+    """What a flow that is not simply as expected is."""
     match row.status:
         case Status.AS_EXPECTED:
             return ""
         case Status.MISMATCH:
-            return f"<- MISMATCH: {others}"
+            return "MISMATCH"
         case Status.UNKNOWN:
-            return f"could not tell: {row.reason}" + (f" ({others})" if others else "")
+            return f"could not tell: {row.reason}"
         case Status.UNDEFINED:
-            return f"implementation-defined: {row.reason}" + (f" ({others})" if others else "")
+            return f"implementation-defined: {row.reason}"
         case Status.SKIPPED:
             return f"simulated only: {row.reason}" if row.simulated else f"skipped: {row.reason}"
+
+
+def note(row: Row) -> str:
+    """The mark, and what the tables say that the result does not: it stands beside the result."""
+    cells = (("declared", row.declared), ("simulated", row.simulated), ("observed", row.observed))
+    others = ", ".join(
+        f"{name} {word(verdict)}" for name, verdict in cells if verdict not in {None, row.result}
+    )
+    if row.status is Status.MISMATCH:
+        return f"<- MISMATCH: {others}"
+    told = row.status in {Status.UNKNOWN, Status.UNDEFINED} and others
+    return f"{mark(row)} ({others})" if told else mark(row)
 
 
 def counted(counts: Counts) -> str:
@@ -84,6 +105,9 @@ def closing(report: Report) -> str:
 
 
 def title(report: Report) -> str:
+    if report.cluster.kind == "simulated":
+        profile = f" for {report.cluster.cni}" if report.cluster.cni else ""
+        return f"{report.suite or 'the manifests'}, simulated{profile}"
     return f"{report.suite or 'no suite'} on {report.cluster}"
 
 

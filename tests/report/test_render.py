@@ -1,0 +1,205 @@
+"""Golden files of every format, and what no name may do in any of them."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+from xml.etree import ElementTree as ET
+
+import jsonschema
+import pytest
+import yaml
+
+from netprobe.diff import Counts
+from netprobe.report import FORMATS, Report, Style, render, save
+from tests.conftest import Golden, schema
+from tests.report.samples import all_well, hostile, sample, stream, unenforced
+
+SCHEMA = json.loads(schema().read_text())
+SAMPLES: list[Callable[[], Report]] = [sample, all_well, unenforced, hostile, lambda: stream(4)]
+NAMES = {"table": "txt", "wide": "txt", "json": "json", "yaml": "yaml", "markdown": "md", "junit": "xml"}
+
+
+def text(report: Report, format_: str, style: Style = Style()) -> str:  # noqa: B008 (frozen)
+    return "".join(render(report, format_, style))
+
+
+@pytest.mark.parametrize("format_", FORMATS)
+@pytest.mark.parametrize("make", [sample, all_well, unenforced])
+def test_golden(make: Callable[[], Report], format_: str, golden: Golden) -> None:
+    golden(f"{make.__name__}.{format_}.{NAMES.get(format_, 'txt')}", text(make(), format_))
+
+
+def documents(report: Report) -> list[dict[str, Any]]:
+    return [json.loads(text(report, "json")), yaml.safe_load(text(report, "yaml"))]
+
+
+@pytest.mark.parametrize("make", SAMPLES)
+def test_json_and_yaml_are_one_document_that_keeps_the_schema(make: Callable[[], Report]) -> None:
+    one, other = documents(make())
+    assert one == other
+    jsonschema.Draft202012Validator(SCHEMA).validate(one)
+
+
+def test_the_schema_is_one_and_refuses_what_is_not_in_the_contract() -> None:
+    jsonschema.Draft202012Validator.check_schema(SCHEMA)
+    validator = jsonschema.Draft202012Validator(SCHEMA)
+    spoils: list[Callable[[Any], object]] = [
+        lambda d: d["flows"][0].pop("control"),
+        lambda d: d["flows"][0].update(status="blocked"),
+        lambda d: d["flows"][0].update(reason="none is due"),
+        lambda d: d["flows"][1].update(mismatch=[]),
+        lambda d: d.update(extra=1),
+    ]
+    for spoil in spoils:
+        document = json.loads(text(sample(), "json"))
+        assert validator.is_valid(document)
+        spoil(document)
+        assert not validator.is_valid(document)
+
+
+def test_the_summary_counts_the_flows() -> None:
+    document = json.loads(text(sample(), "json"))
+    by_status = [flow["status"] for flow in document["flows"]]
+    summary = document["summary"]
+    assert summary["flows"] == len(by_status) == 9
+    for key, status in (("mismatches", "mismatch"), ("unknown", "unknown"), ("skipped", "skipped")):
+        assert summary[key] == by_status.count(status) > 0
+    assert summary["verdict"] == "mismatch"
+
+
+def test_a_stream_is_written_as_it_is_made_and_summed_up_at_its_end() -> None:
+    report = stream(4)
+    pieces = render(report, "json")
+    head = next(pieces)
+    assert "summary" not in head
+    assert not report.counted, "nothing was read to write the head"
+    document = json.loads(head + "".join(pieces))
+    assert document["summary"]["flows"] == len(document["flows"]) == 12
+    assert report.counts == Counts(as_expected=12)
+
+
+def test_junit_parses_and_its_counts_are_those_of_its_cases() -> None:
+    for make in (sample, unenforced, hostile):
+        root = ET.fromstring(text(make(), "junit"))  # noqa: S314 (our own text)
+        assert root.tag == "testsuites"
+        for suite in root:
+            assert suite.tag == "testsuite"
+            for key in (
+                "name",
+                "timestamp",
+                "hostname",
+                "tests",
+                "failures",
+                "errors",
+                "time",
+                "id",
+                "package",
+            ):
+                assert suite.get(key), key
+            order = [child.tag for child in suite]
+            assert order[0] == "properties"
+            assert order[-2:] == ["system-out", "system-err"]
+            cases = suite.findall("testcase")
+            assert suite.get("tests") == str(len(cases))
+            for tag, key in (("failure", "failures"), ("error", "errors"), ("skipped", "skipped")):
+                assert suite.get(key) == str(sum(case.find(tag) is not None for case in cases))
+            for case in cases:
+                assert set(case.keys()) == {"name", "classname", "time"}
+                assert len(case) <= 1
+                assert all(child.get("type") for child in case if child.tag != "skipped")
+
+
+@pytest.mark.parametrize("format_", FORMATS)
+@pytest.mark.parametrize("style", [Style(), Style(colour=True, width=80)], ids=["plain", "terminal"])
+def test_no_name_acts(format_: str, style: Style) -> None:
+    shown = text(hostile(), format_, style)
+    shown = re.sub(r"\x1b\[[0-9;]*m", "", shown) if style.colour and format_ in {"table", "wide"} else shown
+    raw = {c for c in shown if not c.isprintable()} - {"\n"}
+    assert raw <= ({"\u2060"} if format_ == "markdown" else set())
+    if format_ == "markdown":
+        assert "<script" not in shown
+        assert not re.search(r"(?<!\\)\|b", shown), "a bar that ends a cell"
+        assert not re.search(r"@\w", shown), "a mention"
+        assert "://" not in shown, "a link"
+    if format_ == "github":
+        commands = [line for line in shown.splitlines() if line.startswith("::")]
+        assert all(re.match(r"::(error|warning) [^:]*::", line) for line in commands)
+        assert not any("file=a|b" in line and ",line=3," not in line for line in commands)
+
+
+@pytest.mark.parametrize("format_", ["table", "wide"])
+def test_colour_is_added_and_nothing_else(format_: str) -> None:
+    coloured = text(sample(), format_, Style(colour=True))
+    assert "\x1b[31m" in coloured
+    assert re.sub(r"\x1b\[[0-9;]*m", "", coloured) == text(sample(), format_)
+
+
+def test_a_narrow_terminal_cuts_notes_and_never_names() -> None:
+    shown = text(sample(), "table", Style(width=80)).split("\n\n")[1]
+    assert "…" in shown
+    assert max(map(len, shown.splitlines())) <= 80
+    for name in ("frontend/web", "svc:backend/api", "partner-api"):
+        assert name in shown
+
+
+def test_a_long_table_puts_pods_that_behave_alike_into_one_row() -> None:
+    shown = text(stream(40), "table")
+    rows = [line.split() for line in shown.splitlines() if " 80 " in line]
+    # Three namespaces of 14, 13 and 13 pods; those of ns0 and ns2 cannot be told apart.
+    assert rows == [
+        ["ns0/pod-0", "+26", "ns1/pod-1", "+12", "80", "DENY", "351"],
+        ["ns0/pod-0", "+26", "ns0/pod-0", "+26", "80", "ALLOW", "702"],
+        ["ns1/pod-1", "+12", "ns0/pod-0", "+26", "80", "ALLOW", "351"],
+        ["ns1/pod-1", "+12", "ns1/pod-1", "+12", "80", "DENY", "156"],
+    ]
+    assert "1,560 flows: 1,560 as expected" in shown
+
+
+@pytest.mark.parametrize(("make", "status"), [(sample, 1), (all_well, 0), (unenforced, 1), (hostile, 1)])
+def test_the_exit_status_of_a_report(make: Callable[[], Report], status: int) -> None:
+    assert make().exit_status == status
+
+
+def test_nothing_enforced_fails_a_run_whose_flows_are_all_as_expected() -> None:
+    well = all_well()
+    report = Report(well.suite, well.cluster, well.run, well.steps, enforcement="Nothing is enforced.")
+    assert report.exit_status == 1
+    assert json.loads(text(report, "json"))["problems"] == ["Nothing is enforced."]
+    assert text(report, "table").splitlines()[1] == "Nothing is enforced."
+
+
+def test_a_problem_alone_is_status_3() -> None:
+    well = all_well()
+    assert Report(well.suite, well.cluster, well.run, well.steps, ("left behind",)).exit_status == 3
+
+
+def test_save_writes_all_or_nothing(tmp_path: Path) -> None:
+    target = tmp_path / "report.json"
+    target.write_text("old")
+
+    def breaks() -> Any:
+        yield "new"
+        raise RuntimeError("half way")
+
+    with pytest.raises(RuntimeError):
+        save(target, breaks())
+    assert target.read_text() == "old"
+    save(target, ["new", "er"])
+    assert target.read_text() == "newer"
+    assert [path.name for path in tmp_path.iterdir()] == ["report.json"], "no temporary file stays"
+
+
+def test_save_writes_through_what_is_no_file(tmp_path: Path) -> None:
+    link = tmp_path / "null"
+    link.symlink_to("/dev/null")
+    save(link, ["text"])
+    assert Path("/dev/null").is_char_device()
+
+
+def test_an_unknown_format_is_named() -> None:
+    with pytest.raises(ValueError, match="no format 'xml'; there are table, wide, json"):
+        list(render(sample(), "xml"))
