@@ -13,7 +13,7 @@ counts; memory C * G / 8 bytes a table. Pods with the same labels cost nothing b
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -22,9 +22,9 @@ from netprobe.model.cluster import Cluster
 from netprobe.model.flow import External, Family, Protocol
 from netprobe.model.policy import Direction
 from netprobe.model.verdict import Verdict
-from netprobe.simulate.bits import unpack
+from netprobe.simulate.bits import uncollected
 from netprobe.simulate.endpoint import Directory, common_families
-from netprobe.simulate.groups import Group, Member, Place, group
+from netprobe.simulate.groups import Group, Member, group
 from netprobe.simulate.profile import CALICO, Profile
 from netprobe.simulate.table import Ground, Isolation, Table
 from netprobe.simulate.universe import Universe
@@ -75,11 +75,17 @@ class Evaluation:
     def __init__(
         self, cluster: Cluster, profile: Profile = CALICO, externals: Iterable[External] = ()
     ) -> None:
-        self._directory = Directory(cluster)
+        with uncollected():
+            self._prepare(Directory(cluster), profile, externals)
+
+    def _prepare(self, directory: Directory, profile: Profile, externals: Iterable[External]) -> None:
+        cluster = directory.cluster
         vocabulary = Vocabulary(cluster)
-        self.groups, self._places = group(self._directory, vocabulary, profile, externals)
-        self._universe = Universe(self.groups, self._directory, profile)
-        isolations = {direction: self._isolation(cluster, direction) for direction in Direction}
+        self.groups, self._places = group(directory, vocabulary, profile, externals)
+        self._universe = Universe(self.groups, directory, profile)
+        isolations = {
+            direction: Isolation(direction, cluster.policies, self._universe) for direction in Direction
+        }
         self._ground = Ground(self._universe, self._places, isolations)
         self._tables: dict[tuple[int, Protocol, Family | None], Table] = {}
         self._kinds: list[int] = []
@@ -89,12 +95,12 @@ class Evaluation:
         self._common: dict[tuple[int, int], tuple[Family | None, ...]] = {}
 
     @property
-    def places(self) -> Mapping[Member, Place]:
-        """Every end that can be asked about."""
-        return self._places
+    def ends(self) -> tuple[Member, ...]:
+        """Every end that can be asked about: pods in the order of the cluster, then addresses outside."""
+        return tuple(self._places.groups)
 
     def group_of(self, end: Member) -> Group:
-        return self.groups[self._place(end).group]
+        return self.groups[self._place(end)]
 
     def table(self, port: int, protocol: Protocol = Protocol.TCP, family: Family | None = None) -> Table:
         """The verdicts for one port in one family, which may be left out where pods have no more than one."""
@@ -117,7 +123,7 @@ class Evaluation:
         family: Family | None = None,
     ) -> Verdict:
         """The verdict on one pair, as `Simulator.decide` gives it; UsageError for strangers."""
-        common = self._families(self._place(source).group, self._place(destination).group)
+        common = self._families(self._place(source), self._place(destination))
         if family is not None:
             common = (family,) if family in common or common == (None,) else ()
         verdicts = {self._exact(port, protocol, one).verdict(source, destination) for one in common}
@@ -133,12 +139,11 @@ class Evaluation:
         include_self: bool = False,
     ) -> Iterator[Pair]:
         """Every ordered pair of different ends, one by one, in the order of the ends given."""
-        ends = tuple(self._places) if destinations is None else tuple(destinations)
-        for source in tuple(self._places) if sources is None else sources:
-            one = self._place(source)
+        ends = self.ends if destinations is None else tuple(destinations)
+        for source in self.ends if sources is None else sources:
+            outside = self.group_of(source).external
             for destination in ends:
-                other = self._place(destination)
-                if one.pod is None and other.pod is None:
+                if outside and self.group_of(destination).external:
                     continue
                 if source == destination and not include_self:
                     continue
@@ -196,7 +201,7 @@ class Evaluation:
         )
 
     def _split(self, source: Member, destination: Member, port: int, protocol: Protocol) -> Iterator[Pair]:
-        families = self._families(self._place(source).group, self._place(destination).group)
+        families = self._families(self._place(source), self._place(destination))
         if not families:
             yield Pair(source, destination, port, protocol, None, Verdict.UNKNOWN)
             return
@@ -221,26 +226,15 @@ class Evaluation:
         key = (port, protocol, family)
         table = self._tables.get(key)
         if table is None:
-            table = self._tables[key] = Table(self._ground, *key)
+            with uncollected():
+                table = self._tables[key] = Table(self._ground, *key)
         return table
 
-    def _place(self, end: Member) -> Place:
-        place = self._places.get(end)
+    def _place(self, end: Member) -> int:
+        place = self._places.groups.get(end)
         if place is None:
             raise UsageError(f"{end} is neither a pod of the cluster nor an external of this evaluation")
         return place
-
-    def _isolation(self, cluster: Cluster, direction: Direction) -> Isolation:
-        """Which policies select each group, in one pass over the policies."""
-        selecting: list[list[int]] = [[] for _ in self.groups]
-        for number, policy in enumerate(cluster.policies):
-            if policy.rules(direction) is None:
-                continue
-            first, end = self._universe.spans.get(policy.ref.namespace, (0, 0))
-            subjects = self._universe.selected(policy.subjects) >> first & (1 << end - first) - 1
-            for index in unpack(subjects):
-                selecting[first + index].append(number)
-        return Isolation(cluster.policies, [tuple(numbers) for numbers in selecting])
 
 
 def evaluate(

@@ -51,19 +51,22 @@ class Group:
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
-    """Where an end is found: its group, and the pod behind it (none for an address outside)."""
+class Places:
+    """Where ends are found: the index of their group, and the pod that an external's address belongs to."""
 
-    group: int
-    pod: Pod | None
+    groups: Mapping[Member, int]
+    aliases: Mapping[Member, PodRef]
+
+    def resolve(self, end: Member) -> Member:
+        return self.aliases.get(end, end) if self.aliases else end
 
 
 def group(
     directory: Directory, vocabulary: Vocabulary, profile: Profile, externals: Iterable[External]
-) -> tuple[tuple[Group, ...], Mapping[Member, Place]]:
+) -> tuple[tuple[Group, ...], Places]:
     """All groups, those of a namespace side by side, and the place of every pod and external.
 
-    An external whose address is a pod's is at that pod's place. Linear in the number of pods.
+    An external whose address is a pod's stands for that pod. Linear in the number of pods.
     """
     edges: dict[Family, Edges] = {family: Edges(vocabulary.networks[family]) for family in FAMILIES}
     found: dict[tuple[str, Kept, object], list[Pod]] = {}
@@ -73,19 +76,24 @@ def group(
         rest = (pod.host_network, ports or None, _addresses(pod, edges, profile))
         found.setdefault((ref.namespace, labels, rest), []).append(pod)
     groups: list[Group] = []
-    places: dict[Member, Place] = {}
+    places: dict[Member, int] = {}
+    aliases: dict[Member, PodRef] = {}
     for (namespace, labels, _), pods in sorted(found.items(), key=lambda item: item[0][0]):
-        sample = directory.pod(pods[0].ref)
-        groups.append(Group(len(groups), tuple(pod.ref for pod in pods), namespace, labels, sample))
-        places.update((pod.ref, Place(groups[-1].index, pod)) for pod in pods)
+        index = len(groups)
+        members = tuple(pod.ref for pod in pods)
+        groups.append(Group(index, members, namespace, labels, directory.pod(members[0])))
+        places.update(dict.fromkeys(members, index))
     for external in dict.fromkeys(externals):
         end = directory.external(external)
         if end.somebody is not None:
+            aliases[external] = end.somebody.ref
             places[external] = places[end.somebody.ref]
             continue
-        places[external] = Place(len(groups), None)
+        places[external] = len(groups)
         groups.append(Group(len(groups), (external,), None, (), end))
-    return tuple(groups), places
+    # In the order of the cluster, so that pairs come in that order.
+    ordered: dict[Member, int] = {ref: places[ref] for ref in directory.cluster.pods}
+    return tuple(groups), Places({**ordered, **places}, aliases)
 
 
 def _addresses(pod: Pod, edges: Mapping[Family, Edges], profile: Profile) -> object:

@@ -7,21 +7,45 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from netprobe.model.flow import Family, PodRef, Protocol
-from netprobe.model.policy import Direction, NamedPort, Policy
+from netprobe.model.policy import Direction, NamedPort, Policy, Rule
 from netprobe.model.verdict import Verdict
 from netprobe.simulate.bits import Weights, pack, unpack
-from netprobe.simulate.groups import Member, Place
+from netprobe.simulate.groups import Member, Places
 from netprobe.simulate.match import opens
 from netprobe.simulate.profile import Edge
 from netprobe.simulate.universe import Universe
 
 
-@dataclass(frozen=True, slots=True)
 class Isolation:
-    """Which policies select each group in a direction: indexes of `policies`, one tuple a group."""
+    """One direction: the policies that speak about it, and which of them select each group.
 
-    policies: Sequence[Policy]
-    selecting: Sequence[tuple[int, ...]]
+    `selecting` holds indexes of `policies`, one tuple a group. What the rules admit does not depend on the
+    port, so all tables of a family share it.
+    """
+
+    def __init__(self, direction: Direction, policies: Sequence[Policy], universe: Universe) -> None:
+        self._universe = universe
+        self._policies = policies
+        self._direction = direction
+        self._admitted: dict[tuple[int, Family | None], list[tuple[Rule, int]]] = {}
+        selecting: list[list[int]] = [[] for _ in universe.groups]
+        for number, policy in enumerate(policies):
+            if policy.rules(direction) is not None:
+                for index in unpack(universe.subjects(policy)):
+                    selecting[index].append(number)
+        self.selecting = [tuple(numbers) for numbers in selecting]
+
+    def admitted(self, number: int, family: Family | None) -> list[tuple[Rule, int]]:
+        """The rules of a policy, each with the groups that its peers match."""
+        found = self._admitted.get((number, family))
+        if found is None:
+            policy = self._policies[number]
+            found = [
+                (rule, self._universe.peers(rule, policy.ref.namespace, family))
+                for rule in policy.rules(self._direction) or ()
+            ]
+            self._admitted[number, family] = found
+        return found
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +53,7 @@ class Ground:
     """What all tables of an evaluation stand on."""
 
     universe: Universe
-    places: Mapping[Member, Place]
+    places: Places
     isolations: Mapping[Direction, Isolation]
 
 
@@ -53,38 +77,51 @@ class Table:
     def __init__(self, ground: Ground, port: int, protocol: Protocol, family: Family | None) -> None:
         self.port, self.protocol, self.family = port, protocol, family
         self._universe, self._places, self._isolations = ground.universe, ground.places, ground.isolations
-        self._groups = ground.universe.groups
+        self._groups, self._where = ground.universe.groups, ground.places.groups
         self._egress = self._rows(Direction.EGRESS)
         self._ingress = self._rows(Direction.INGRESS)
         self._mute = frozenset(each.index for each in self._groups if not each.speaks(family))
+        self._odd = self._mute.union(each.index for each in self._groups if each.sample.pod is None)
 
     def verdict(self, source: Member, destination: Member) -> Verdict:
         """The verdict on one pair; UNKNOWN without the family, KeyError for strangers."""
-        one, other = self._places[source], self._places[destination]
-        if self._mute and not self._mute.isdisjoint((one.group, other.group)):
+        one, other = self._where[source], self._where[destination]
+        if self._odd and (one in self._odd or other in self._odd):
+            return self._oddly(source, destination)
+        row = self._egress[one]
+        if row is None or row >> other & 1:
+            row = self._ingress[other]
+            if row is None or row >> one & 1:
+                return Verdict.ALLOW
+        return Verdict.ALLOW if one == other and self._itself(source, destination) else Verdict.DENY
+
+    def _oddly(self, source: Member, destination: Member) -> Verdict:
+        """The verdict where an end lacks the family, is outside, or is on its node's network."""
+        one, other = self._where[source], self._where[destination]
+        if one in self._mute or other in self._mute:
             return Verdict.UNKNOWN
-        if one.pod is other.pod:  # a pod to its own address, or two addresses outside
-            return Verdict.UNKNOWN if one.pod is None else Verdict.ALLOW
-        row = self._egress[one.group]
-        if row is not None and not row >> other.group & 1 and not self._leaves_to_node(one, other):
-            return Verdict.DENY
-        row = self._ingress[other.group]
-        if row is not None and not row >> one.group & 1 and not self._comes_from_node(one, other):
-            return Verdict.DENY
-        return Verdict.ALLOW
+        if self._groups[one].external and self._groups[other].external:
+            return Verdict.UNKNOWN
+        leaving, arriving = self._egress[one], self._ingress[other]
+        leaves = leaving is None or leaving >> other & 1 or self._leaves_to_node(source, other)
+        arrives = arriving is None or arriving >> one & 1 or self._comes_from_node(one, destination)
+        passes = (leaves and arrives) or self._itself(source, destination)
+        return Verdict.ALLOW if passes else Verdict.DENY
 
     def undefined(self, source: Member, destination: Member) -> bool:
         """Whether the verdict on a pair hangs on what NetworkPolicy leaves to the implementation."""
-        one, other = self._places[source], self._places[destination]
-        if one.pod is other.pod:
+        one, other = self._where[source], self._where[destination]
+        leaving = bool(self._isolations[Direction.EGRESS].selecting[one])
+        arriving = bool(self._isolations[Direction.INGRESS].selecting[other])
+        if not (leaving or arriving) or self._itself(source, destination):
             return False
-        leaving = bool(self._isolations[Direction.EGRESS].selecting[one.group])
-        arriving = bool(self._isolations[Direction.INGRESS].selecting[other.group])
-        if not (leaving or arriving):
-            return False
-        if any(place.pod is not None and place.pod.host_network for place in (one, other)):
+        if any(self._groups[index].sample.host is not None for index in (one, other)):
             return True
-        return leaving and one.pod is not None and one.pod.ref in self._universe.pods_on(other.group)
+        return leaving and self._places.resolve(source) in self._universe.pods_on(other)
+
+    def _itself(self, source: Member, destination: Member) -> bool:
+        """A pod to its own address."""
+        return self._places.resolve(source) == self._places.resolve(destination)
 
     def counts(self) -> Counts:
         """All ordered pairs, counted without being made. Costs the groups times a set operation."""
@@ -135,18 +172,17 @@ class Table:
         row = self.reached(group)
         for member in self._groups[group].members:
             for ref in self._universe.pods_on(group):
-                place = self._places[ref]
-                if not row >> place.group & 1 and self.verdict(member, ref) is Verdict.ALLOW:
+                if not row >> self._where[ref] & 1 and self.verdict(member, ref) is Verdict.ALLOW:
                     yield member, ref
 
-    def _comes_from_node(self, one: Place, other: Place) -> bool:
+    def _comes_from_node(self, one: int, destination: Member) -> bool:
         """ "... OR if the traffic source is the pod's local node" (types.go)."""
-        return other.pod is not None and other.pod.ref in self._universe.pods_on(one.group)
+        return self._places.resolve(destination) in self._universe.pods_on(one)
 
-    def _leaves_to_node(self, one: Place, other: Place) -> bool:
-        if self._universe.profile.own_node is Edge.POLICIES or one.pod is None:
+    def _leaves_to_node(self, source: Member, other: int) -> bool:
+        if self._universe.profile.own_node is Edge.POLICIES:
             return False
-        return one.pod.ref in self._universe.pods_on(other.group)
+        return self._places.resolve(source) in self._universe.pods_on(other)
 
     def _rows(self, direction: Direction) -> list[int | None]:
         """For each group whom its policies let it talk to; None where nothing isolates it."""
@@ -162,7 +198,7 @@ class Table:
                 base, by_name = 0, []
                 for number in selecting:
                     if number not in opened:
-                        opened[number] = self._opened(direction, isolation.policies[number])
+                        opened[number] = self._opened(direction, number)
                     for subjects, peers in opened[number]:
                         if subjects == self._universe.everything:
                             base |= peers
@@ -176,7 +212,7 @@ class Table:
             rows[index] = row
         return rows
 
-    def _opened(self, direction: Direction, policy: Policy) -> list[tuple[int, int]]:
+    def _opened(self, direction: Direction, number: int) -> list[tuple[int, int]]:
         """What a policy lets pass on this port: pairs (subjects, peers).
 
         A named port is looked up on the destinations, so it narrows the peers of an egress rule and the
@@ -185,10 +221,7 @@ class Table:
         universe = self._universe
         found = []
         unconditional = 0
-        for rule in policy.rules(direction) or ():
-            peers = 0
-            for peer in rule.peers:
-                peers |= universe.admitted(peer, policy.ref.namespace, self.family)
+        for rule, peers in self._isolations[direction].admitted(number, self.family):
             for entry in rule.ports:
                 if not isinstance(entry, NamedPort):
                     if opens(entry, self.port, self.protocol, ()):

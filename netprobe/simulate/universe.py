@@ -8,12 +8,13 @@ from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
 from collections import defaultdict
+from functools import cached_property
 from itertools import accumulate
 from typing import assert_never
 
 from netprobe.model.flow import Family, PodRef, Protocol
 from netprobe.model.labels import Operator, Selector
-from netprobe.model.policy import AnyPeer, IPBlock, NamedPort, Network, Peer, PodPeer
+from netprobe.model.policy import AnyPeer, IPBlock, NamedPort, Network, Peer, PodPeer, Policy, Rule
 from netprobe.simulate.bits import pack
 from netprobe.simulate.endpoint import Directory
 from netprobe.simulate.groups import Group
@@ -46,7 +47,6 @@ class Universe:
         self._namespaces: dict[Selector, int] = {}
         self._blocks: dict[tuple[IPBlock, Family | None], int] = {}
         self._sorted: dict[Family, tuple[list[int], list[int]]] = {}
-        self._named: dict[tuple[str, Protocol, int], int] = {}
         self._hosted: dict[int, frozenset[PodRef]] = {}
 
     def selected(self, selector: Selector) -> int:
@@ -91,6 +91,18 @@ class Universe:
                 if selects(selector, self._directory.namespace_labels[name]):
                     bits |= self.namespace(name)
             self._namespaces[selector] = bits
+        return bits
+
+    def subjects(self, policy: Policy) -> int:
+        """The groups that a policy selects, those on their node's network included."""
+        first, end = self.spans.get(policy.ref.namespace, (0, 0))
+        return (self.selected(policy.subjects) >> first & (1 << end - first) - 1) << first
+
+    def peers(self, rule: Rule, namespace: str, family: Family | None) -> int:
+        """The groups that any peer of a rule matches."""
+        bits = 0
+        for peer in rule.peers:
+            bits |= self.admitted(peer, namespace, family)
         return bits
 
     def admitted(self, peer: Peer, namespace: str, family: Family | None) -> int:
@@ -142,18 +154,17 @@ class Universe:
 
     def declaring(self, port: NamedPort, number: int) -> int:
         """The groups on whose pods the name stands for that number."""
-        key = (port.name, port.protocol, number)
-        if key not in self._named:
-            self._named[key] = pack(
-                (
-                    each.index
-                    for each in self.groups
-                    if each.sample.pod is not None
-                    and any((p.name, p.protocol, p.number) == key for p in each.sample.pod.ports)
-                ),
-                len(self.groups),
-            )
-        return self._named[key]
+        return self._named.get((port.name, port.protocol, number), 0)
+
+    @cached_property
+    def _named(self) -> dict[tuple[str, Protocol, int], int]:
+        found: dict[tuple[str, Protocol, int], list[int]] = defaultdict(list)
+        for each in self.groups:
+            if each.sample.pod is not None:
+                for port in each.sample.pod.ports:
+                    if port.name is not None:
+                        found[port.name, port.protocol, port.number].append(each.index)
+        return {key: pack(indexes, len(self.groups)) for key, indexes in found.items()}
 
     def pods_on(self, group: int) -> frozenset[PodRef]:
         """The pods that run on the node that a group's members are; none for other groups."""

@@ -33,29 +33,20 @@ class Vocabulary:
         self._merged: dict[str, Words] = {}
         self.names: set[str] = set()
         self.networks: dict[Family, set[Network]] = {4: set(), 6: set()}
-        seen: set[tuple[str | None, Selector]] = set()
         for policy in cluster.policies:
-            self._hear(policy, seen)
+            self._hear(policy)
 
-    def _hear(self, policy: Policy, seen: set[tuple[str | None, Selector]]) -> None:
-        namespace = policy.ref.namespace
-        heard: list[tuple[str | None, Selector]] = [(namespace, policy.subjects)]
+    def _hear(self, policy: Policy) -> None:
+        local = self._local[policy.ref.namespace]
+        _learn(local, policy.subjects)
         for direction in Direction:
             for rule in policy.rules(direction) or ():
                 for peer in rule.peers:
                     if isinstance(peer, PodPeer):
-                        heard.append((namespace if peer.namespaces is None else None, peer.pods))
+                        _learn(local if peer.namespaces is None else self._everywhere, peer.pods)
                     elif isinstance(peer, IPBlock):
                         self.networks[peer.cidr.version].update((peer.cidr, *peer.excluded))
                 self.names.update(entry.name for entry in rule.ports if isinstance(entry, NamedPort))
-        for where, selector in heard:
-            if (where, selector) not in seen:
-                seen.add((where, selector))
-                words = self._everywhere if where is None else self._local[where]
-                for key, value in selector.match_labels:
-                    words[key].add(value)
-                for requirement in selector.requirements:
-                    words[requirement.key].update(requirement.values)
 
     def labels(self, namespace: str, labels: Labels) -> Kept:
         """What selectors can see of a pod's labels, in the order of the keys."""
@@ -69,6 +60,13 @@ class Vocabulary:
     def ports(self, declared: Iterable[ContainerPort]) -> frozenset[ContainerPort]:
         """The named ports that some rule may look up."""
         return frozenset(port for port in declared if port.name in self.names)
+
+
+def _learn(words: Words, selector: Selector) -> None:
+    for key, value in selector.match_labels:
+        words[key].add(value)
+    for requirement in selector.requirements:
+        words[requirement.key].update(requirement.values)
 
 
 def _union(one: Mapping[str, set[str]], other: Mapping[str, set[str]]) -> Words:

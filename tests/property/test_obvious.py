@@ -72,8 +72,8 @@ def test_groups_and_counts_add_up_to_the_pairs(cluster: Cluster) -> None:
             table = evaluation.table(port, Protocol.TCP, family)
             verdicts = Counter(
                 table.verdict(source, destination)
-                for source in evaluation.places
-                for destination in evaluation.places
+                for source in evaluation.ends
+                for destination in evaluation.ends
                 if source != destination
                 and not (isinstance(source, External) and isinstance(destination, External))
             )

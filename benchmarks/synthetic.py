@@ -1,0 +1,113 @@
+"""Synthetic clusters for benchmarks: sizes are given, everything else follows from a seed.
+
+Shaped like clusters that run many services: each namespace has a team, an environment and a dozen apps with
+some replicas each; most policies open one app to one or two others on a port or two, in the same namespace
+or another, some by address, and most namespaces begin with a default deny.
+"""
+
+from __future__ import annotations
+
+from ipaddress import IPv4Address, IPv4Network
+from random import Random
+
+from netprobe.model.cluster import Cluster, Namespace
+from netprobe.model.flow import ContainerPort, Pod, PodRef, Protocol
+from netprobe.model.labels import Operator, Requirement, Selector
+from netprobe.model.policy import (
+    ANY_PORT,
+    IPBlock,
+    NamedPort,
+    Peer,
+    PodPeer,
+    Policy,
+    PolicyRef,
+    Port,
+    PortRange,
+    Rule,
+)
+
+TEAMS = 12
+PORTS = (80, 443, 5432, 8080, 9090)
+PODS = int(IPv4Address("10.0.0.0"))
+
+
+def synthetic(pods: int, policies: int, namespaces: int, *, seed: int = 1, distinct: bool = False) -> Cluster:
+    """A cluster of these sizes; `distinct` gives every pod a label of its own that policies ask for."""
+    rng = Random(seed)  # noqa: S311 - numbers, not secrets
+    names = [f"ns{number}" for number in range(namespaces)]
+    spaces = {
+        name: Namespace(
+            name,
+            {
+                "kubernetes.io/metadata.name": name,
+                "team": f"team{number % TEAMS}",
+                "env": ("prod", "staging", "dev")[number % 3],
+            },
+        )
+        for number, name in enumerate(names)
+    }
+    made = {}
+    apps: dict[str, int] = {}
+    for number in range(pods):
+        name = names[number % namespaces]
+        per = pods // namespaces
+        app = number // namespaces if distinct else (number // namespaces) % max(2, per // 4)
+        apps[name] = max(apps.get(name, 0), app + 1)
+        ref = PodRef(name, f"app{app}-{number}")
+        labels = {
+            "app": f"app{app}",
+            "tier": ("front", "back", "data")[app % 3],
+            "pod-template-hash": f"{number:x}",
+        }
+        ports = (ContainerPort(PORTS[app % 5], name="main"), ContainerPort(9090, name="metrics"))
+        made[ref] = Pod(ref, labels, (IPv4Address(PODS + number + 256),), ports, node=f"n{number % 100}")
+    rules = tuple(_policy(rng, number, names, apps) for number in range(policies))
+    return Cluster(spaces, made, rules)
+
+
+def _policy(rng: Random, number: int, names: list[str], apps: dict[str, int]) -> Policy:
+    name = names[number % len(names)]
+    ref = PolicyRef(name, f"policy-{number}")
+    if number < len(names):
+        both = rng.random() < 0.5
+        return Policy(ref, ingress=(), egress=() if both else None)
+    subjects = Selector.of({"app": f"app{rng.randrange(apps[name])}"})
+    rules = tuple(_rule(rng, name, names, apps) for _ in range(rng.choice((1, 1, 2))))
+    if rng.random() < 0.6:
+        return Policy(ref, subjects, ingress=rules)
+    return Policy(ref, subjects, egress=rules)
+
+
+def _rule(rng: Random, name: str, names: list[str], apps: dict[str, int]) -> Rule:
+    peers = tuple(_peer(rng, name, names, apps) for _ in range(rng.choice((1, 2))))
+    ports: tuple[Port, ...] = tuple(_port(rng) for _ in range(rng.choice((0, 1, 1, 2))))
+    return Rule(peers, ports or ANY_PORT)
+
+
+def _peer(rng: Random, name: str, names: list[str], apps: dict[str, int]) -> Peer:
+    other = rng.choice(names)
+    app = Selector.of({"app": f"app{rng.randrange(apps[name])}"})
+    match rng.randrange(6):
+        case 0 | 1:
+            return PodPeer(app)
+        case 2:
+            return PodPeer(app, Selector.of({"kubernetes.io/metadata.name": other}))
+        case 3:
+            return PodPeer(app, Selector.of({"team": f"team{rng.randrange(TEAMS)}"}))
+        case 4:
+            stages = Requirement("env", Operator.NOT_IN, ("dev",))
+            return PodPeer(Selector.of({"tier": "front"}), Selector.of({}, stages))
+        case _:
+            block = IPv4Network((PODS + 256 + rng.randrange(40) * 256, 24))
+            return IPBlock(block, (next(block.subnets(new_prefix=28)),))
+
+
+def _port(rng: Random) -> Port:
+    match rng.randrange(4):
+        case 0:
+            return NamedPort(rng.choice(("main", "metrics")))
+        case 1:
+            return PortRange(Protocol.TCP, 8000, 9100)
+        case _:
+            number = rng.choice(PORTS)
+            return PortRange(Protocol.TCP, number, number)
