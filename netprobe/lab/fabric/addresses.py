@@ -1,0 +1,118 @@
+"""The lab's address plan, and who has which address.
+
+    nodes     172.31.255.i          fd00:172:31:255::i
+    pods      10.244.i.0/24         fd00:10:244:i::/64     node i's own block; 254 pods
+    services  10.96.0.0/16          fd00:10:96::/112       DNS at 10.96.0.10 and fd00:10:96::a
+
+A node whose block is full takes another one, from the top, as Calico's address management does. Both
+families of a pod have the same block and number. Addresses are handed out in turn, so that one that was
+just given back is the last to be used again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from ipaddress import IPv4Address, IPv6Address, ip_network
+
+from netprobe.errors import LabError
+from netprobe.lab.fabric.state import Node
+from netprobe.lab.options import IPFamily
+from netprobe.model.flow import Address
+
+_IN_A_BLOCK = 254
+_LAST_BLOCK = 255
+_OWN = (
+    *(ip_network(block) for block in ("10.244.0.0/16", "10.96.0.0/16", "172.31.255.0/24")),
+    *(ip_network(block) for block in ("fd00:10:244::/48", "fd00:10:96::/112", "fd00:172:31:255::/64")),
+)
+
+
+def versions(families: Sequence[IPFamily]) -> tuple[int, ...]:
+    """4 and 6, in the order of the options: the first is a pod's main address."""
+    return tuple(4 if family == "ipv4" else 6 for family in families)
+
+
+def node(number: int, families: Sequence[IPFamily]) -> Node:
+    """Node `number`, from 1."""
+    addresses: dict[int, Address] = {
+        4: IPv4Address(f"172.31.255.{number}"),
+        6: IPv6Address(f"fd00:172:31:255::{number:x}"),
+    }
+    return Node(f"n{number}", tuple(addresses[version] for version in versions(families)))
+
+
+def block(number: int, version: int) -> str:
+    """The network of block `number` of the pods."""
+    return f"10.244.{number}.0/24" if version == 4 else f"fd00:10:244:{number:x}::/64"
+
+
+def dns(version: int) -> str:
+    return "10.96.0.10" if version == 4 else "fd00:10:96::a"
+
+
+@dataclass(slots=True)
+class _Block:
+    number: int
+    next: int = 0
+    used: set[int] = field(default_factory=set)
+
+    def take(self) -> int | None:
+        for step in range(_IN_A_BLOCK):
+            host = (self.next + step) % _IN_A_BLOCK + 1
+            if host not in self.used:
+                self.used.add(host)
+                self.next = host % _IN_A_BLOCK
+                return host
+        return None
+
+
+class Addresses:
+    """Hands out the addresses of pods, and watches over those of external hosts."""
+
+    def __init__(self, nodes: Sequence[Node], families: Sequence[IPFamily]) -> None:
+        self._versions = versions(families)
+        self._blocks = {node.name: [_Block(number)] for number, node in enumerate(nodes, 1)}
+        self._spare = list(range(len(nodes) + 1, _LAST_BLOCK + 1))
+        self._taken: dict[Address, tuple[_Block, int] | None] = {}
+
+    def take(self, node_name: str) -> tuple[tuple[Address, ...], int | None]:
+        """Addresses for a pod on a node, and the block that the node took for it, if it had to take one."""
+        blocks = self._blocks[node_name]
+        new = None
+        for candidate in blocks:
+            if (host := candidate.take()) is not None:
+                break
+        else:
+            if not self._spare:
+                raise LabError("the lab's pod network is full")
+            new = self._spare.pop()
+            candidate = _Block(new)
+            blocks.append(candidate)
+            host = candidate.take() or 1
+        number = candidate.number
+        both: dict[int, Address] = {
+            4: IPv4Address(f"10.244.{number}.{host}"),
+            6: IPv6Address(f"fd00:10:244:{number:x}::{host:x}"),
+        }
+        addresses = tuple(both[version] for version in self._versions)
+        self._taken.update(dict.fromkeys(addresses, (candidate, host)))
+        return addresses, new
+
+    def claim(self, addresses: Sequence[Address]) -> None:
+        """Note the declared addresses of an external host. LabError where the lab cannot give them."""
+        for address in addresses:
+            if address.version not in self._versions:
+                raise LabError(f"the lab does not speak IPv{address.version}, which {address} needs")
+            if address.is_loopback or address.is_link_local or address.is_multicast or address.is_unspecified:
+                raise LabError(f"{address} is not an address that a host can have")
+            if any(address in own for own in _OWN if own.version == address.version):
+                raise LabError(f"{address} lies in a network of the lab's own and cannot be an outside host")
+            if address in self._taken:
+                raise LabError(f"{address} is the address of another outside host")
+        self._taken.update(dict.fromkeys(addresses))
+
+    def give_back(self, addresses: Sequence[Address]) -> None:
+        for address in addresses:
+            if place := self._taken.pop(address, None):
+                place[0].used.discard(place[1])

@@ -1,0 +1,113 @@
+"""What answers on a pod's declared ports: one socket each, made in the pod, served by the daemon's loop.
+
+TCP takes any number of connections at once and gives back what it is sent; UDP gives back each datagram
+to its sender. SCTP listens where the kernel has it; there is nothing to exchange.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import errno
+import functools
+import socket
+from collections.abc import Iterable, Sequence
+from typing import cast
+
+from netprobe.errors import LabError
+from netprobe.lab.fabric import kernel
+from netprobe.model.flow import ContainerPort, Protocol
+
+_BACKLOG = 4096
+_KINDS = {
+    Protocol.TCP: (socket.SOCK_STREAM, socket.IPPROTO_TCP),
+    Protocol.UDP: (socket.SOCK_DGRAM, socket.IPPROTO_UDP),
+    Protocol.SCTP: (socket.SOCK_STREAM, socket.IPPROTO_SCTP),
+}
+_FAMILIES = {4: (socket.AF_INET, "0.0.0.0"), 6: (socket.AF_INET6, "::")}  # noqa: S104 (inside the pod)
+_NOT_IN_THIS_KERNEL = {errno.EPROTONOSUPPORT, errno.ESOCKTNOSUPPORT, errno.EAFNOSUPPORT}
+
+
+class _TcpEcho(asyncio.Protocol):
+    def __init__(self, open_ones: set[asyncio.BaseTransport]) -> None:
+        self._open_ones = open_ones
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = cast("asyncio.Transport", transport)
+        self._open_ones.add(transport)
+
+    def connection_lost(self, _: Exception | None) -> None:
+        self._open_ones.discard(self._transport)
+
+    def data_received(self, data: bytes) -> None:
+        self._transport.write(data)
+
+
+class _UdpEcho(asyncio.DatagramProtocol):
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = cast("asyncio.DatagramTransport", transport)
+
+    def datagram_received(self, data: bytes, addr: tuple[str, int]) -> None:
+        self._transport.sendto(data, addr)
+
+
+class Listeners:
+    """The listeners of one pod. `open` then `close`; a closed one can be opened again."""
+
+    def __init__(self) -> None:
+        self._servers: list[asyncio.AbstractServer] = []
+        self._transports: set[asyncio.BaseTransport] = set()
+        self._sockets: list[socket.socket] = []
+
+    async def open(self, network: int, ports: Sequence[ContainerPort], versions: Iterable[int]) -> None:
+        """Listen on every port. LabError where a port is taken (pods that share their node's network)."""
+        loop = asyncio.get_running_loop()
+        echo = functools.partial(_TcpEcho, self._transports)
+        kinds = {(port.protocol, port.number) for port in ports}
+        for protocol, bound in _bind(network, sorted(kinds, key=str), versions):
+            if protocol is Protocol.TCP:
+                self._servers.append(await loop.create_server(echo, sock=bound, backlog=_BACKLOG))
+            elif protocol is Protocol.UDP:
+                transport, _ = await loop.create_datagram_endpoint(_UdpEcho, sock=bound)
+                self._transports.add(transport)
+            else:
+                self._sockets.append(bound)
+
+    def close(self) -> None:
+        for server in self._servers:
+            server.close()
+        for transport in tuple(self._transports):
+            transport.close()
+        for bound in self._sockets:
+            bound.close()
+        self._servers, self._transports, self._sockets = [], set(), []
+
+
+def _bind(
+    network: int, kinds: Iterable[tuple[Protocol, int]], versions: Iterable[int]
+) -> list[tuple[Protocol, socket.socket]]:
+    bound: list[tuple[Protocol, socket.socket]] = []
+    with contextlib.ExitStack() as undo, kernel.inside(network):
+        for protocol, port in kinds:
+            for version in versions:
+                family, anywhere = _FAMILIES[version]
+                kind, number = _KINDS[protocol]
+                try:
+                    one = socket.socket(family, kind | socket.SOCK_NONBLOCK, number)
+                except OSError as error:
+                    if protocol is Protocol.SCTP and error.errno in _NOT_IN_THIS_KERNEL:
+                        continue  # a probe of it finds no SCTP either, and says so
+                    raise
+                undo.callback(one.close)
+                one.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, protocol is Protocol.TCP)
+                if version == 6:
+                    one.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+                try:
+                    one.bind((anywhere, port))
+                except OSError as error:
+                    raise LabError(f"port {port}/{protocol.value} is taken: {error.strerror}") from error
+                if protocol is not Protocol.UDP:
+                    one.listen(_BACKLOG)
+                bound.append((protocol, one))
+        undo.pop_all()
+    return bound

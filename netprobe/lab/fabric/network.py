@@ -1,0 +1,273 @@
+"""The lab's network: implements `state.Fabric` on this machine's kernel.
+
+All work on links runs in one thread of its own, in the order in which it was asked for: it enters other
+network namespaces, and meanwhile the event loop goes on. Teardown keeps a strict order for each pod,
+processes before link before namespace, one pod at a time: kernels have panicked on less patience.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import os
+import shutil
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TypeVar
+
+from netprobe.errors import LabError
+from netprobe.lab.fabric import addresses as plan
+from netprobe.lab.fabric import kernel, plumbing, sandbox
+from netprobe.lab.fabric.enforcer import Enforcer
+from netprobe.lab.fabric.listeners import Listeners
+from netprobe.lab.fabric.process import LabProcess
+from netprobe.lab.fabric.sandboxes import Sandbox
+from netprobe.lab.fabric.spawner import Spawner
+from netprobe.lab.fabric.state import NetworkState, Node, Placement, PodSpec
+from netprobe.lab.options import LabOptions
+from netprobe.model.flow import Address, PodRef
+
+T = TypeVar("T")
+
+_ROUTER = {"ipv4/ip_forward": 1, "ipv4/conf/all/rp_filter": 0, "ipv4/conf/default/rp_filter": 0}
+_ROUTER_6 = {"ipv6/conf/all/forwarding": 1, "ipv6/conf/default/forwarding": 1}
+_QUIET_6 = {"ipv6/conf/default/addr_gen_mode": 1, "ipv6/conf/default/accept_ra": 0}
+_NO_6 = {"ipv6/conf/all/disable_ipv6": 1, "ipv6/conf/default/disable_ipv6": 1}
+_POD = {"ipv4/ip_unprivileged_port_start": 0}
+
+
+def _has_ipv6() -> bool:
+    return Path("/proc/sys/net/ipv6").exists()
+
+
+@dataclass(slots=True)
+class _Segment:
+    """A namespace that others hang on: the fabric itself, or a node; with its netlink socket."""
+
+    network: int
+    channel: plumbing.Channel
+    addresses: tuple[Address, ...] = ()
+    uplink: int = 0  # the index of a node's link in the fabric
+
+
+@dataclass(slots=True)
+class _Pod:
+    spec: PodSpec
+    node: Node
+    addresses: tuple[Address, ...]
+    network: int
+    sandbox: Sandbox
+    link: str | None = None  # None: shares its node's network
+    index: int = 0
+    started: bool = False
+    listeners: Listeners = field(default_factory=Listeners)
+
+
+class LabNetwork:
+    """Made by `await LabNetwork.open(...)`, ended by `await close()`."""
+
+    nodes: Sequence[Node]
+    _fabric: _Segment
+    _enforcer: Enforcer
+
+    def __init__(self, spawner: Spawner, options: LabOptions) -> None:
+        self._spawner = spawner
+        self._options = options
+        self._versions = plan.versions(options.ip_families)
+        self.nodes = tuple(plan.node(n, options.ip_families) for n in range(1, options.nodes + 1))
+        self._addresses = plan.Addresses(self.nodes, options.ip_families)
+        self._pods: dict[PodRef, _Pod] = {}
+        self._placing: set[PodRef] = set()
+        self._indexes = itertools.count(10)
+        self._thread = ThreadPoolExecutor(1, "links")
+        self._segments: dict[str, _Segment] = {}
+
+    @classmethod
+    async def open(cls, spawner: Spawner, options: LabOptions) -> LabNetwork:
+        """Bring up the fabric and the nodes. LabError where this machine lacks something for it."""
+        self = cls(spawner, options)
+        nft = shutil.which("nft", path=sandbox.PATH)
+        if nft is None:
+            raise LabError(f"the lab needs `nft`, not found in {sandbox.PATH}")
+        if 6 in self._versions and not _has_ipv6():
+            raise LabError("this kernel has no IPv6, which the lab was asked for")
+        await self._in_thread(self._raise_nodes)
+        self._enforcer = Enforcer(
+            spawner,
+            nft,
+            options,
+            versions=self._versions,
+            networks={name: segment.network for name, segment in self._segments.items()},
+            links=self._links,
+        )
+        return self
+
+    def _links(self, node: str) -> dict[PodRef, str]:
+        """The links on which a node filters: those of its pods, not those of external hosts."""
+        return {
+            ref: pod.link
+            for ref, pod in self._pods.items()
+            if pod.link is not None and pod.node.name == node and not pod.spec.external
+        }
+
+    async def _in_thread(self, work: Callable[[], T]) -> T:
+        try:
+            return await asyncio.get_running_loop().run_in_executor(self._thread, work)
+        except OSError as error:
+            raise LabError(f"the lab's network cannot be changed: {error}") from error
+
+    # Nodes
+
+    def _raise_nodes(self) -> None:
+        network = kernel.current_network()
+        self._tune(network, router=True)
+        self._fabric = _Segment(network, plumbing.Channel(network))
+        for number, node in enumerate(self.nodes, 1):
+            network = kernel.new_network()
+            self._tune(network, router=True)
+            segment = _Segment(network, plumbing.Channel(network), node.addresses, next(self._indexes))
+            self._segments[node.name] = segment
+            plumbing.add_link(self._fabric.channel, node.name, segment.uplink, network)
+            plumbing.raise_inner(segment.channel, node.addresses)
+            plumbing.raise_outer(self._fabric.channel, segment.uplink, node.addresses)
+            self._add_block(segment, number)
+
+    def _add_block(self, segment: _Segment, number: int) -> None:
+        """Lead a block of the pod network to a node."""
+        for address in segment.addresses:
+            block = plan.block(number, address.version)
+            plumbing.add_route(self._fabric.channel, block, segment.uplink, address)
+            plumbing.add_blackhole(segment.channel, address.version, block)
+
+    def _tune(self, network: int, *, router: bool) -> None:
+        values = dict(_ROUTER if router else _POD)
+        if 6 in self._versions:
+            values |= _QUIET_6 | (_ROUTER_6 if router else {})
+        elif _has_ipv6():
+            values |= _NO_6
+        kernel.set_sysctls(network, values)
+
+    # Pods
+
+    async def place(self, pod: PodSpec) -> Placement:
+        if pod.ref in self._pods or pod.ref in self._placing:
+            raise LabError(f"{pod.ref} is in the lab already")
+        node = self._choose(pod.node)
+        segment = self._segments[node.name]
+        new_block = None
+        shares_node = pod.host_network and not pod.external
+        if pod.external:
+            self._addresses.claim(pod.addresses)
+            placed = pod.addresses
+        elif shares_node:
+            placed = node.addresses
+        else:
+            placed, new_block = self._addresses.take(node.name)
+        index = next(self._indexes)
+
+        def make() -> int:
+            if new_block is not None:
+                self._add_block(segment, new_block)
+            if shares_node:
+                return segment.network
+            network = kernel.new_network()
+            self._tune(network, router=False)
+            outside = self._fabric if pod.external else segment
+            plumbing.add_link(outside.channel, f"p{index}", index, network)
+            return network
+
+        self._placing.add(pod.ref)
+        try:
+            network = await self._in_thread(make)
+        except LabError:
+            self._addresses.give_back(() if shares_node else placed)
+            raise
+        finally:
+            self._placing.discard(pod.ref)
+        home = Sandbox(self._spawner, pod.ref, network, placed)
+        link = None if shares_node else f"p{index}"
+        self._pods[pod.ref] = _Pod(pod, node, placed, network, home, link, index)
+        return Placement(node, placed)
+
+    def _choose(self, wanted: str | None) -> Node:
+        """The node asked for, or the one with the fewest pods."""
+        by_name = {node.name: node for node in self.nodes}
+        if wanted is not None:
+            if wanted not in by_name:
+                raise LabError(f"the lab has no node {wanted}; it has {', '.join(by_name)}")
+            return by_name[wanted]
+        load = dict.fromkeys(by_name, 0)
+        for pod in self._pods.values():
+            load[pod.node.name] += not pod.spec.external
+        return by_name[min(load, key=lambda name: load[name])]
+
+    async def enforce(self, state: NetworkState) -> None:
+        await self._enforcer.enforce(state)
+
+    async def start(self, ref: PodRef) -> None:
+        pod = self._known(ref)
+        if pod.started:
+            return
+        if pod.link is not None:
+            await self._in_thread(lambda: self._raise_pod(pod))
+        await pod.listeners.open(pod.network, pod.spec.ports, sorted({a.version for a in pod.addresses}))
+        pod.started = True
+
+    def _raise_pod(self, pod: _Pod) -> None:
+        with plumbing.Channel(pod.network) as inside:
+            plumbing.raise_inner(inside, pod.addresses)
+        segment = self._fabric if pod.spec.external else self._segments[pod.node.name]
+        plumbing.raise_outer(segment.channel, pod.index, pod.addresses, segment.addresses)
+
+    async def remove(self, ref: PodRef) -> None:
+        pod = self._pods.pop(ref, None)
+        if pod is None:
+            return
+        await pod.sandbox.close()
+        pod.listeners.close()
+        if pod.link is not None:
+            segment = self._fabric if pod.spec.external else self._segments[pod.node.name]
+
+            def take_away() -> None:
+                plumbing.delete_link(segment.channel, pod.index)
+                os.close(pod.network)
+
+            await self._in_thread(take_away)
+            self._addresses.give_back(pod.addresses)
+
+    async def exec(
+        self, ref: PodRef, argv: Sequence[str], *, stdin: bool = False, tty: bool = False
+    ) -> LabProcess:
+        pod = self._known(ref)
+        if not pod.started:
+            raise LabError(f"{ref} is not running yet")
+        if not argv or any("\0" in word for word in argv):
+            raise LabError("a command is needed, in words without a zero byte")
+        try:
+            return await pod.sandbox.exec(argv, stdin=stdin, tty=tty)
+        except OSError as error:
+            raise LabError(f"{argv[0]} cannot be started in {ref}: {error}") from error
+
+    def _known(self, ref: PodRef) -> _Pod:
+        if ref not in self._pods:
+            raise LabError(f"the lab has no pod {ref}")
+        return self._pods[ref]
+
+    # The end
+
+    async def close(self) -> None:
+        """Take everything down in order; the namespaces go with their last descriptor."""
+        for ref in list(self._pods):
+            await self.remove(ref)
+        await self._in_thread(self._lower_nodes)
+        self._thread.shutdown()
+
+    def _lower_nodes(self) -> None:
+        for segment in self._segments.values():
+            plumbing.delete_link(self._fabric.channel, segment.uplink)
+            segment.channel.close()
+            os.close(segment.network)
+        self._fabric.channel.close()
+        os.close(self._fabric.network)

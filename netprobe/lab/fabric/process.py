@@ -1,0 +1,169 @@
+"""A program started by the spawner, as the daemon handles it: streams, status, and its end."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import fcntl
+import os
+import signal
+import struct
+import termios
+from dataclasses import dataclass
+from pathlib import Path
+
+_ROUNDS = 20  # while it forks faster than one look finds; its limit of processes ends that race
+_LOST = 137  # what a process that vanished with its waiting parent is taken for: killed
+
+
+@dataclass(frozen=True, slots=True)
+class Stdio:
+    """The two sides of a process' standard streams; None where there is no such stream."""
+
+    theirs: tuple[int, int, int]
+    stdin: int | None
+    stdout: int
+    stderr: int | None
+    terminal: int | None = None
+
+    @classmethod
+    def pipes(cls, *, stdin: bool) -> Stdio:
+        if stdin:
+            their_in, our_in = os.pipe2(os.O_CLOEXEC)
+        else:
+            their_in, our_in = os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC), None
+        our_out, their_out = os.pipe2(os.O_CLOEXEC)
+        our_err, their_err = os.pipe2(os.O_CLOEXEC)
+        return cls((their_in, their_out, their_err), our_in, our_out, our_err)
+
+    @classmethod
+    def pty(cls, *, stdin: bool) -> Stdio:
+        master, slave = os.openpty()
+        ours = os.dup(master) if stdin else None
+        return cls((slave, slave, slave), ours, os.dup(master), None, master)
+
+    def close_theirs(self) -> None:
+        for fd in set(self.theirs):
+            os.close(fd)
+
+
+class LabProcess:
+    """Implements `state.Process`. Made by `LabProcess.attach`."""
+
+    stdin: asyncio.StreamWriter | None
+    stdout: asyncio.StreamReader
+    stderr: asyncio.StreamReader | None
+
+    def __init__(
+        self, pid: int, status: asyncio.Future[int], first: int | None, terminal: int | None
+    ) -> None:
+        self._pid = pid
+        self._status = status
+        self._first = first
+        self._terminal = terminal
+        status.add_done_callback(lambda _: self._close_terminal())
+
+    @classmethod
+    async def attach(cls, stdio: Stdio, answer: int, *, first: int | None = None) -> LabProcess:
+        """Take over our side of the streams. OSError where the spawner could not start the program.
+
+        `first`: the PID of the first process of the program's pod, needed to find its descendants.
+        """
+        replies, _ = await _reader(answer)
+        line = (await replies.readline()).decode()
+        if not line[:-1].isdigit():
+            for fd in (stdio.stdin, stdio.stdout, stdio.stderr, stdio.terminal):
+                if fd is not None:
+                    os.close(fd)
+            raise OSError(line.strip("!\n") or "the lab's spawner is gone")
+        status: asyncio.Future[int] = asyncio.get_running_loop().create_future()
+        process = cls(int(line), status, first, stdio.terminal)
+        process._watching = asyncio.ensure_future(process._watch(replies))
+        process.stdin = None if stdio.stdin is None else await _writer(stdio.stdin)
+        process.stdout, _ = await _reader(stdio.stdout)
+        process.stderr = None if stdio.stderr is None else (await _reader(stdio.stderr))[0]
+        return process
+
+    _watching: asyncio.Future[None]
+
+    async def _watch(self, replies: asyncio.StreamReader) -> None:
+        line = (await replies.readline()).strip()
+        if not self._status.done():
+            self._status.set_result(int(line) if line.isdigit() else _LOST)
+
+    async def wait(self) -> int:
+        return await asyncio.shield(self._status)
+
+    def kill(self) -> None:
+        """Kill the program and all that it started, unless that has made itself a session of its own.
+
+        A program that daemonises outlives its exec, as it would in a container; it ends with the pod.
+        """
+        if self._pid and not self._status.done():
+            for _ in range(_ROUNDS):
+                family = _family(self._pid, self._first)
+                if not family:
+                    break
+                for pid in family:
+                    with contextlib.suppress(ProcessLookupError):
+                        os.kill(pid, signal.SIGKILL)
+
+    def resize(self, columns: int, rows: int) -> None:
+        if self._terminal is not None and not self._status.done():
+            fcntl.ioctl(self._terminal, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
+
+    def _close_terminal(self) -> None:
+        if self._terminal is not None:
+            os.close(self._terminal)
+            self._terminal = None
+
+
+def _family(leader: int, first: int | None) -> set[int]:
+    """The living among a process, its descendants, and orphans of its session (children of the first)."""
+    found: set[int] = set()
+    waiting = [leader]
+    waiting += [pid for pid in _children(first) if _stat(pid)[3:4] == [str(leader)]] if first else []
+    while waiting:
+        pid = waiting.pop()
+        if pid not in found and _stat(pid)[:1] not in ([], ["Z"], ["X"]):
+            found.add(pid)
+            waiting += _children(pid)
+    return found
+
+
+def _children(pid: int) -> list[int]:
+    try:
+        return [int(word) for word in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+    except (FileNotFoundError, ProcessLookupError):
+        return []
+
+
+def _stat(pid: int) -> list[str]:
+    """The fields of /proc/PID/stat behind the name: state, parent, group, session; [] if gone."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    except (FileNotFoundError, ProcessLookupError):
+        return []
+
+
+class _EndsWithTerminal(asyncio.StreamReaderProtocol):
+    """The last process of a terminal hangs it up, which reads as EIO and means end of file."""
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        super().connection_lost(None if isinstance(exc, OSError) else exc)
+
+
+async def _reader(fd: int) -> tuple[asyncio.StreamReader, asyncio.BaseTransport]:
+    reader = asyncio.StreamReader()
+    transport, _ = await asyncio.get_running_loop().connect_read_pipe(
+        lambda: _EndsWithTerminal(reader), os.fdopen(fd, "rb", 0)
+    )
+    return reader, transport
+
+
+async def _writer(fd: int) -> asyncio.StreamWriter:
+    loop = asyncio.get_running_loop()
+    transport, protocol = await loop.connect_write_pipe(
+        lambda: asyncio.streams.FlowControlMixin(loop), os.fdopen(fd, "wb", 0)
+    )
+    return asyncio.StreamWriter(transport, protocol, None, loop)

@@ -1,0 +1,204 @@
+"""Where a pod's programs run: nothing of the machine to write, nobody else's processes to see.
+
+Theory of operation
+-------------------
+
+Three layers, each made once:
+
+1. The lab's root (`build_root`, by the spawner): a small read-only tmpfs with the machine's programs and
+   libraries bound into it read-only, a minimal /dev, the few files of /etc that resolving and dynamic
+   linking read, and nothing else: no homes, no /var, no /run.
+2. A pod's sandbox (`create`, at its first exec): PID, mount, UTS and IPC namespaces over the pod's network
+   namespace, with its own /tmp, /etc/hosts, /etc/hostname, /etc/resolv.conf and /proc; last a user
+   namespace in which uid and gid 65534 are all there is. Its first process holds it all together and
+   sleeps. It ignores SIGCHLD, which makes the kernel reap the orphans it inherits.
+3. An exec (`enter`, `become`): one setns into all of these at once, then uid 65534, no capabilities (an
+   execve as an ordinary user drops what the user namespace gave), no_new_privs, and limits.
+
+The user namespace of each pod does two things: it works without root, where no second uid is at hand
+(the lab's own user appears as 65534, and that user's files are nowhere to be seen), and it makes
+RLIMIT_NPROC count the pod's processes alone, so that a fork bomb fills its own pod.
+
+/proc is mounted read-only, since without root the lab's user would own /proc/sys/net.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+import resource
+import signal
+import sys
+import termios
+from pathlib import Path
+from typing import NoReturn
+
+from netprobe.lab.fabric import kernel
+
+PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+NOBODY = 65534
+
+_PROGRAMS = ("usr", "bin", "sbin", "lib", "lib32", "lib64", "libx32")
+_DEVICES = ("null", "zero", "full", "random", "urandom", "tty")
+_ETC = ("alternatives", "ld.so.cache", "ld.so.conf", "ld.so.conf.d", "protocols", "services", "localtime")
+_FILES = {
+    "passwd": f"root:x:0:0:root:/:/bin/sh\nnobody:x:{NOBODY}:{NOBODY}:nobody:/tmp:/bin/sh\n",
+    "group": f"root:x:0:\nnogroup:x:{NOBODY}:\n",
+    "nsswitch.conf": "passwd: files\ngroup: files\nhosts: files dns\nservices: files\nprotocols: files\n",
+}
+_POD_FILES = ("hosts", "hostname", "resolv.conf")
+_NAMESPACES = kernel.NEWNS | kernel.NEWUTS | kernel.NEWIPC | kernel.NEWPID
+_LIMITS = {
+    resource.RLIMIT_NPROC: 2048,  # a probe runs its targets side by side: some hundreds of processes
+    resource.RLIMIT_NOFILE: 4096,
+    resource.RLIMIT_FSIZE: 16 << 20,
+    resource.RLIMIT_CORE: 0,
+}
+_FIRST_TO_GO = 900  # oom_score_adj: where memory runs out, an exec goes before anything of the machine's
+
+
+def build_root(at: str) -> None:
+    """Make the lab's root at a folder, and move into it; for a process with a mount namespace of its own."""
+    kernel.mount("tmpfs", at, "tmpfs", kernel.MS_NOSUID | kernel.MS_NODEV, "mode=755,size=1m")
+    root = Path(at)
+    for name in _PROGRAMS:
+        _bring(Path("/", name), root / name)
+    for name in ("etc", "dev", "proc", "tmp", "pod"):
+        (root / name).mkdir()
+    for name in _ETC:
+        _bring(Path("/etc", name), root / "etc" / name)
+    for name, text in _FILES.items():
+        (root / "etc" / name).write_text(text)
+    for name in _POD_FILES:
+        (root / "etc" / name).symlink_to(f"/pod/{name}")
+    for name in ("usr/local",):  # people keep things of their own there, and no program of ours
+        if (root / name).is_dir():
+            kernel.mount("tmpfs", str(root / name), "tmpfs", kernel.MS_NOSUID | kernel.MS_NODEV, "size=4k")
+    for name in _DEVICES:
+        _bring(Path("/dev", name), root / "dev" / name)
+    kernel.set_read_only(at)
+    kernel.mount("/proc", str(root / "proc"), flags=kernel.MS_BIND | kernel.MS_REC)
+    kernel.pivot_root(at)
+
+
+def _bring(source: Path, target: Path) -> None:
+    """Show a file, folder or link of the machine at `target`."""
+    if source.is_symlink() and not source.is_absolute():
+        return
+    if source.is_symlink():
+        target.symlink_to(source.readlink())
+    elif source.exists():
+        if source.is_dir():
+            target.mkdir()
+        else:
+            target.touch()
+        kernel.mount(str(source), str(target), flags=kernel.MS_BIND | kernel.MS_REC)
+
+
+def create(network: int, *, hostname: str, files: dict[str, str]) -> str:
+    """Make a pod's sandbox; the PID of its first process. For a process forked by the spawner."""
+    kernel.setns(network, kernel.NEWNET)
+    ready, report = os.pipe2(os.O_CLOEXEC)
+    wait, go = os.pipe2(os.O_CLOEXEC)
+    kernel.unshare(kernel.NEWPID)
+    child = os.fork()
+    if child == 0:
+        try:
+            _hold(hostname, files, report, wait)
+        except OSError as error:
+            os.write(report, f"!{error}".encode())
+        finally:
+            os._exit(1)
+    os.close(report)
+    said = os.read(ready, 4096)
+    if said == b"mapped?":
+        Path(f"/proc/{child}/uid_map").write_text(f"{NOBODY} {_parent_id()} 1")
+        Path(f"/proc/{child}/setgroups").write_text("deny")
+        Path(f"/proc/{child}/gid_map").write_text(f"{NOBODY} {_parent_id()} 1")
+        os.write(go, b".")
+        said = os.read(ready, 4096)
+    return said.decode() or str(child)
+
+
+def _parent_id() -> int:
+    """What 65534 is outside: itself, or where the lab has one uid only, that."""
+    ranges = Path("/proc/self/uid_map").read_text().split()
+    return NOBODY if int(ranges[2]) > NOBODY else 0
+
+
+def _hold(hostname: str, files: dict[str, str], report: int, wait: int) -> NoReturn:
+    """The first process of a pod: set its namespaces up, then become a sleeper."""
+    kernel.unshare(kernel.NEWNS | kernel.NEWUTS | kernel.NEWIPC)
+    kernel.set_hostname(hostname)
+    small = kernel.MS_NOSUID | kernel.MS_NODEV
+    kernel.mount("tmpfs", "/tmp", "tmpfs", small, "mode=1777,size=16m,nr_inodes=4k")  # noqa: S108 (the pod's)
+    kernel.mount("tmpfs", "/pod", "tmpfs", small, "mode=755,size=64k")
+    for name, text in files.items():
+        Path("/pod", name).write_text(text)
+    kernel.set_read_only("/pod")
+    hidden = kernel.MS_NOSUID | kernel.MS_NODEV | kernel.MS_NOEXEC
+    kernel.mount("proc", "/proc", "proc", hidden | kernel.MS_RDONLY)
+    kernel.unshare(kernel.NEWUSER)
+    os.write(report, b"mapped?")
+    os.read(wait, 1)
+    _drop_identity()
+    _restore_signals()
+    signal.signal(signal.SIGCHLD, signal.SIG_IGN)
+    null = os.open("/dev/null", os.O_RDWR)
+    for fd in (0, 1, 2):
+        os.dup2(null, fd)
+    os.chdir("/")
+    os.execve("/usr/bin/sleep", ["pause", "infinity"], {})  # noqa: S606
+
+
+def enter(pod: int) -> None:
+    """Join all namespaces of a pod, by the pidfd of its first process; children are born into its PIDs."""
+    with contextlib.suppress(OSError):
+        Path("/proc/self/oom_score_adj").write_text(str(_FIRST_TO_GO))
+    with contextlib.suppress(
+        PermissionError
+    ):  # without root the kernel refuses, and there is no group to drop
+        os.setgroups([])
+    kernel.setns(pod, _NAMESPACES | kernel.NEWUSER | kernel.NEWNET)
+
+
+def become(*, argv: list[str], environment: dict[str, str], tty: bool) -> NoReturn:
+    """Turn this process, already inside, into the program; status 127 where there is none, 126 otherwise."""
+    os.setsid()
+    if tty:
+        fcntl.ioctl(0, termios.TIOCSCTTY, 0)
+    for limit, wanted in _LIMITS.items():
+        _, hard = resource.getrlimit(limit)
+        value = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
+        resource.setrlimit(limit, (value, value))
+    _drop_identity()
+    kernel.forbid_new_privileges()
+    _restore_signals()
+    os.umask(0o022)
+    os.chdir("/")
+    try:
+        os.execvpe(argv[0], argv, environment)  # noqa: S606
+    except (FileNotFoundError, NotADirectoryError):
+        where = "no such file or directory" if "/" in argv[0] else "executable file not found in $PATH"
+        _fail(127, argv[0], where)
+    except OSError as error:
+        _fail(126, argv[0], (error.strerror or str(error)).lower())
+
+
+def _drop_identity() -> None:
+    os.setresgid(NOBODY, NOBODY, NOBODY)
+    os.setresuid(NOBODY, NOBODY, NOBODY)
+
+
+def _restore_signals() -> None:
+    """What Python ignores for itself would be ignored in the program too."""
+    for number in (signal.SIGPIPE, signal.SIGXFSZ):
+        signal.signal(number, signal.SIG_DFL)
+    signal.pthread_sigmask(signal.SIG_SETMASK, ())
+
+
+def _fail(status: int, program: str, reason: str) -> NoReturn:
+    sys.stderr.write(f'exec: "{program}": {reason}\n')
+    sys.stderr.flush()
+    os._exit(status)

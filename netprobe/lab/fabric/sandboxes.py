@@ -1,0 +1,132 @@
+"""The daemon's side of sandboxes: made when a pod is first entered, and ended with the pod."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import select
+import signal
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from netprobe.errors import LabError
+from netprobe.lab.fabric import sandbox
+from netprobe.lab.fabric.addresses import dns
+from netprobe.lab.fabric.process import LabProcess, Stdio
+from netprobe.lab.fabric.spawner import Spawner
+from netprobe.model.flow import Address, PodRef
+
+
+@dataclass(frozen=True, slots=True)
+class _First:
+    """A sandbox's first process: it holds the namespaces, and all others of the pod end with it."""
+
+    pid: int
+    pidfd: int
+
+    def alive(self) -> bool:
+        poll = select.poll()
+        poll.register(self.pidfd, select.POLLIN)
+        return not poll.poll(0)
+
+
+class Sandbox:
+    """Where the programs of one pod run."""
+
+    def __init__(self, spawner: Spawner, ref: PodRef, network: int, addresses: Sequence[Address]) -> None:
+        self._spawner = spawner
+        self._ref = ref
+        self._network = network
+        self._files = _files(ref, addresses)
+        self._first: _First | None = None
+        self._making = asyncio.Lock()
+
+    async def exec(self, argv: Sequence[str], *, stdin: bool, tty: bool) -> LabProcess:
+        """Start a program. OSError where the sandbox or the program cannot be had."""
+        first = await self._ready()
+        environment = {"PATH": sandbox.PATH, "HOME": "/tmp", "HOSTNAME": self._ref.name}  # noqa: S108 (the pod's)
+        if tty:
+            environment["TERM"] = "xterm"
+        arguments = {"argv": list(argv), "environment": environment, "tty": tty}
+        stdio = Stdio.pty(stdin=stdin) if tty else Stdio.pipes(stdin=stdin)
+        try:
+            answer = self._spawner.exec(first.pidfd, arguments, stdio.theirs)
+        finally:
+            stdio.close_theirs()
+        return await LabProcess.attach(stdio, answer, first=first.pid)
+
+    async def _ready(self) -> _First:
+        async with self._making:
+            if self._first is not None and not self._first.alive():
+                self._forget()
+            if self._first is None:
+                self._first = await self._make()
+            return self._first
+
+    async def _make(self) -> _First:
+        answer = self._spawner.pod({"hostname": self._ref.name[:63], "files": self._files}, self._network)
+        text = await _read_all(answer)
+        if not text.isdigit():
+            raise LabError(
+                f"a sandbox for {self._ref} cannot be made: {text.strip('!') or 'the spawner is gone'}"
+            )
+        return _First(int(text), os.pidfd_open(int(text)))
+
+    async def close(self) -> None:
+        """Kill all processes of the pod, and return when they are gone."""
+        async with self._making:
+            if self._first is None:
+                return
+            with contextlib.suppress(ProcessLookupError):
+                signal.pidfd_send_signal(self._first.pidfd, signal.SIGKILL)
+            await _readable(self._first.pidfd)
+            self._forget()
+
+    def _forget(self) -> None:
+        if self._first is not None:
+            os.close(self._first.pidfd)
+            self._first = None
+
+
+def _settle(future: asyncio.Future[None]) -> None:
+    if not future.done():
+        future.set_result(None)
+
+
+async def _readable(fd: int) -> None:
+    loop = asyncio.get_running_loop()
+    ready: asyncio.Future[None] = loop.create_future()
+    loop.add_reader(fd, _settle, ready)
+    try:
+        await ready
+    finally:
+        loop.remove_reader(fd)
+
+
+async def _read_all(fd: int) -> str:
+    try:
+        parts: list[bytes] = []
+        while True:
+            await _readable(fd)
+            part = os.read(fd, 4096)
+            if not part:
+                return b"".join(parts).decode()
+            parts.append(part)
+    finally:
+        os.close(fd)
+
+
+def _files(ref: PodRef, addresses: Sequence[Address]) -> dict[str, str]:
+    hosts = ["127.0.0.1\tlocalhost", "::1\tlocalhost ip6-localhost ip6-loopback"]
+    hosts += [f"{address}\t{ref.name}" for address in addresses]
+    resolver = [f"nameserver {dns(version)}" for version in dict.fromkeys(a.version for a in addresses)]
+    resolver += [
+        f"search {ref.namespace}.svc.cluster.local svc.cluster.local cluster.local",
+        "options ndots:5",
+    ]
+    return {
+        "hosts": "\n".join(hosts) + "\n",
+        "hostname": f"{ref.name}\n",
+        "resolv.conf": "\n".join(resolver) + "\n",
+    }

@@ -1,0 +1,147 @@
+"""The folder of a lab: who it is, so that it can be found, asked after and ended by name.
+
+    options.json   what it was asked to be
+    process.json   PID 1 as the machine sees it, and when that process started: a PID alone may be another's
+    log            what the daemon had to say
+    kubeconfig     and whatever else the API keeps there
+
+The folders lie in $XDG_RUNTIME_DIR/netprobe/labs, for root in /run/netprobe/labs, all of mode 0700.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import stat
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from netprobe.errors import LabError, NetprobeError
+from netprobe.lab.options import LabOptions
+
+PROCESS = "process "
+READY = "ready"
+"""What a starting lab says to whoever waits for it: its first process, then that it is ready. Any other
+line is the reason why it is not."""
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """A process of this machine, once and for all. `started` is in clock ticks since boot."""
+
+    pid: int
+    started: int
+
+    @classmethod
+    def of(cls, pid: int) -> Identity | None:
+        """None where no such process lives; one that has ended and is not yet reaped does not."""
+        try:
+            fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+        except (FileNotFoundError, ProcessLookupError):
+            return None
+        return None if fields[0] in "ZX" else cls(pid, int(fields[19]))
+
+    def alive(self) -> bool:
+        return Identity.of(self.pid) == self
+
+
+@dataclass(frozen=True, slots=True)
+class Home:
+    """The folder of one lab."""
+
+    path: Path
+
+    @property
+    def name(self) -> str:
+        return self.path.name
+
+    @property
+    def kubeconfig(self) -> Path:
+        return self.path / "kubeconfig"
+
+    @property
+    def log(self) -> Path:
+        return self.path / "log"
+
+    @property
+    def _process(self) -> Path:
+        return self.path / "process.json"
+
+    @classmethod
+    def named(cls, name: str) -> Home:
+        return cls(_labs() / name)
+
+    @classmethod
+    def all(cls) -> Iterator[Home]:
+        """Every folder, of living labs and of dead ones."""
+        for path in sorted(_labs().iterdir()):
+            if path.is_dir():
+                yield cls(path)
+
+    def create(self, options: LabOptions, creator: int) -> None:
+        """Make the folder, in place of a dead lab's. LabError where a lab of that name lives.
+
+        Until the lab has a process of its own, `creator` stands for it.
+        """
+        if self.alive():
+            raise LabError(f"a lab named {self.name} is running; `netprobe lab down {self.name}` ends it")
+        self.remove()
+        try:
+            self.path.mkdir(mode=0o700)
+        except FileExistsError:
+            raise LabError(f"another lab named {self.name} is starting at this moment") from None
+        self.claim(creator)
+        (self.path / "options.json").write_text(options.to_json())
+
+    def claim(self, pid: int) -> None:
+        """Write down that this process is the lab."""
+        identity = Identity.of(pid)
+        if identity is None:
+            raise LabError("the lab ended while it was starting")
+        draft = self._process.with_suffix(".new")
+        draft.write_text(json.dumps({"pid": identity.pid, "started": identity.started}))
+        draft.replace(self._process)
+
+    def identity(self) -> Identity | None:
+        """The lab's first process, dead or alive; None where the folder does not say."""
+        try:
+            fields = json.loads(self._process.read_text())
+            return Identity(int(fields["pid"]), int(fields["started"]))
+        except (OSError, ValueError, KeyError, TypeError):
+            return None
+
+    def alive(self) -> bool:
+        identity = self.identity()
+        return identity is not None and identity.alive()
+
+    def options(self) -> LabOptions | None:
+        try:
+            return LabOptions.from_json((self.path / "options.json").read_text())
+        except (OSError, ValueError, TypeError, KeyError, NetprobeError):
+            return None
+
+    def remove(self) -> None:
+        shutil.rmtree(self.path, ignore_errors=True)
+
+
+def _labs() -> Path:
+    """The folder of all labs of this user, made where it is missing; LabError where it is not ours alone."""
+    if os.geteuid() == 0:
+        base = Path("/run/netprobe")
+    elif runtime := os.environ.get("XDG_RUNTIME_DIR"):
+        base = Path(runtime, "netprobe")
+    else:
+        base = Path(f"/tmp/netprobe-{os.geteuid()}")  # noqa: S108 (checked below to be ours alone)
+    for path in (base, base / "labs"):
+        try:
+            path.mkdir(mode=0o700, exist_ok=True)
+            found = path.lstat()
+        except OSError as error:
+            raise LabError(f"the lab cannot keep its state in {path}: {error.strerror}") from error
+        if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.geteuid() or found.st_mode & 0o077:
+            raise LabError(
+                f"the lab cannot keep its state in {path}: it is not a folder of this user's alone"
+            )
+    return base / "labs"
