@@ -52,9 +52,8 @@ async def serve(
         except LabError as error:
             say(str(error))
             return LabError.exit_status
-        except Exception:
-            log.exception("the lab did not start")
-            say(f"the lab did not start; {home.log} says why")
+        except Exception as error:
+            say(f"the lab did not start: {type(error).__name__}: {error}")
             raise
         log.info("lab %s is ready", options.name)
         say(READY)

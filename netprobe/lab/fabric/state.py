@@ -85,18 +85,29 @@ class Process(Protocol):
 
 
 class Fabric(Protocol):
-    """The network of a lab. A pod is placed, enforced, then started: isolated before its first packet."""
+    """The network of a lab. A pod is placed, enforced, then started: isolated before its first packet.
+
+    Calls may run side by side, those for one pod after one another.
+    """
 
     nodes: Sequence[Node]
 
     async def place(self, pod: PodSpec) -> Placement:
-        """Choose node and addresses; nothing can send yet. LabError where the addresses are taken."""
+        """Choose node and addresses; nothing can send yet. LabError where the addresses are taken.
+
+        A pod with `host_network` has its node's addresses. An external host needs `addresses`.
+        """
 
     async def enforce(self, state: NetworkState) -> None:
-        """Make the kernel do what `state` says, atomically; returns once it does."""
+        """Make the kernel do what `state` says, atomically on each node; returns once it does.
+
+        Calls take effect in order, and need not wait for one another: of the states that wait, the newest
+        is applied for all. With `lag_s` each takes effect that long after its call, so a caller that waits
+        for one call before it makes the next adds the lags up.
+        """
 
     async def start(self, ref: PodRef) -> None:
-        """Link up, listeners accepting."""
+        """Link up, listeners accepting. LabError where a port of a shared network is taken."""
 
     async def remove(self, ref: PodRef) -> None:
         """Processes, then link, then namespace. Unknown pods are no error."""
@@ -104,4 +115,9 @@ class Fabric(Protocol):
     async def exec(
         self, ref: PodRef, argv: Sequence[str], *, stdin: bool = False, tty: bool = False
     ) -> Process:
-        """Run a program in the pod, unprivileged; LabError where it is not started or has no argv[0]."""
+        """Run a program in the pod, unprivileged. LabError where the pod is unknown or not started.
+
+        A program that is not there ends with status 127, one that cannot be executed with 126, each with a
+        line on stderr. With a terminal, set its size by `resize` at once; the streams of a terminal end
+        when its last process does. `kill` takes the program's descendants with it.
+        """
