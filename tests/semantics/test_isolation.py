@@ -1,0 +1,142 @@
+"""Who is isolated, and how policies add up. The subject is x/a; its peers are the columns."""
+
+from __future__ import annotations
+
+import pytest
+
+from netprobe.model.labels import Selector
+from netprobe.model.policy import Direction, PodPeer, Policy
+from netprobe.model.verdict import Effect
+from tests.semantics.stage import PODS, app, block, decide, facing, marks, param, policy, rule, stage, toward
+
+PEERS = "x/b x/n y/a out"
+OPEN, CLOSED = ". . . .", "X X X X"
+ALL = Selector()
+A = app("a")
+I, E = Direction.INGRESS, Direction.EGRESS  # noqa: E741 - the two columns' names
+
+FROM_B = PodPeer(app("b"))
+FROM_Y = PodPeer(ALL, Selector.of({"team": "two"}))
+
+WHO = [  #                                                             into x/a   out of x/a
+    param([], OPEN, OPEN, id="no policy selects the pod: not isolated, everything passes"),
+    param(
+        [policy("x/p", A, ingress=())], CLOSED, OPEN, id="ingress: [] - isolated for ingress, nothing allowed"
+    ),
+    param(
+        [policy("x/p", A, egress=())], OPEN, CLOSED, id="egress: [] - isolated for egress, nothing allowed"
+    ),
+    param([policy("x/p", A, ingress=(), egress=())], CLOSED, CLOSED, id="both empty: isolated in both"),
+    param(
+        [policy("x/p", ingress=[rule()])], OPEN, OPEN, id="ingress: [{}] - everything, external sources too"
+    ),
+    param([policy("x/p", egress=[rule()])], OPEN, OPEN, id="egress: [{}] - everything, external ones too"),
+    param([policy("x/p", A, ingress=(), egress=[rule()])], CLOSED, OPEN, id="the directions are separate"),
+    param(
+        [policy("y/p", ingress=(), egress=())], ". . X .", ". . X .", id="a policy of y selects no pod of x"
+    ),
+    param([policy("x/p", A, ingress=())], CLOSED, OPEN, id="a policy that selects the pod isolates it"),
+    param(
+        [policy("x/p", app("b"), ingress=())], OPEN, "X . . .", id="one that selects its neighbour does not"
+    ),
+    param([policy("x/p", ingress=())], CLOSED, "X X . .", id="podSelector {}: every pod of the namespace"),
+    param([policy("x/p", A, ingress=[rule([FROM_B])])], ". X X X", OPEN, id="what no rule allows is denied"),
+    param(
+        [policy("x/p", A, ingress=[rule([FROM_B])]), policy("x/q", A, ingress=[rule([FROM_Y])])],
+        ". X . X",
+        OPEN,
+        id="several policies select one pod: union of what they allow",
+    ),
+    param(
+        [policy("x/p", A, ingress=()), policy("x/q", A, ingress=[rule([FROM_B])])],
+        ". X X X",
+        OPEN,
+        id="there is no deny rule: an empty policy takes nothing away",
+    ),
+    param(
+        [policy("x/p", A, ingress=[rule([FROM_B]), rule([FROM_Y])])],
+        ". X . X",
+        OPEN,
+        id="several rules of one policy: union",
+    ),
+]
+
+
+@pytest.mark.parametrize(("policies", "into", "out_of"), WHO)
+def test_who_is_isolated(policies: list[Policy], into: str, out_of: str) -> None:
+    cluster = stage(*policies)
+    assert marks(cluster, toward(I, "x/a", PEERS)) == into
+    assert marks(cluster, toward(E, "x/a", PEERS)) == out_of
+
+
+@pytest.mark.parametrize(("policies", "into", "out_of"), WHO)
+def test_the_order_of_policies_has_no_meaning(policies: list[Policy], into: str, out_of: str) -> None:
+    cluster = stage(*reversed(policies))
+    assert marks(cluster, toward(I, "x/a", PEERS)) == into
+    assert marks(cluster, toward(E, "x/a", PEERS)) == out_of
+
+
+BOTH_SIDES = [
+    param([], [], ".", id="neither side isolated: passes"),
+    param([policy("x/e", egress=[rule()])], [], ".", id="egress allows, ingress not isolated: passes"),
+    param([policy("x/e", egress=())], [], "X", id="egress denies, ingress not isolated: denied"),
+    param([], [policy("y/i", ingress=())], "X", id="egress not isolated, ingress denies: denied"),
+    param(
+        [policy("x/e", egress=[rule()])], [policy("y/i", ingress=())], "X", id="egress allows, ingress denies"
+    ),
+    param(
+        [policy("x/e", egress=())], [policy("y/i", ingress=[rule()])], "X", id="egress denies, ingress allows"
+    ),
+    param([policy("x/e", egress=())], [policy("y/i", ingress=())], "X", id="both deny"),
+    param([policy("x/e", egress=[rule()])], [policy("y/i", ingress=[rule()])], ".", id="both allow: passes"),
+    param(
+        [policy("x/i", ingress=())], [policy("y/e", egress=())], ".", id="the other directions have no say"
+    ),
+]
+
+
+@pytest.mark.parametrize(("source", "destination", "expected"), BOTH_SIDES)
+def test_a_flow_passes_when_both_sides_let_it(
+    source: list[Policy], destination: list[Policy], expected: str
+) -> None:
+    assert marks(stage(*source, *destination), ["x/a -> y/a 80"]) == expected
+
+
+def test_replies_always_pass_so_only_the_way_of_the_connection_is_judged() -> None:
+    cluster = stage(policy("x/i", ingress=()), policy("y/e", egress=()))
+    assert marks(cluster, ["x/a -> y/a 80", "y/a -> x/a 80"]) == ". X"
+
+
+@pytest.mark.parametrize("direction", Direction)
+def test_a_decision_names_every_cause_on_both_sides(direction: Direction) -> None:
+    peers = (PodPeer(app("none")), PodPeer(), FROM_Y)
+    cluster = stage(
+        facing(direction, "x/b-second", None, rule(peers), rule([block("0.0.0.0/0")]), rule()),
+        facing(direction, "x/a-first", None),
+        facing(direction, "x/other", app("b")),
+    )
+    decision = decide(cluster, toward(direction, "x/a", "y/a")[0])
+    side = decision.ingress if direction is I else decision.egress
+    assert [(str(cause.policy), cause.effect, cause.rule) for cause in side.isolating] == [
+        ("x/a-first", Effect.ISOLATES, None),
+        ("x/b-second", Effect.ISOLATES, None),
+    ]
+    assert [(str(c.policy), c.effect, c.rule, c.peer, c.port) for c in side.allowing] == [
+        ("x/b-second", Effect.ALLOWS, 0, 2, None),
+        ("x/b-second", Effect.ALLOWS, 1, 0, None),
+        ("x/b-second", Effect.ALLOWS, 2, None, None),
+    ]
+    assert {cause.direction for cause in (*side.isolating, *side.allowing)} == {direction}
+    assert decision.because == side.allowing
+    assert decision.undefined is None
+    assert decision.reason is None
+
+
+def test_a_denial_names_the_policies_that_isolate() -> None:
+    cluster = stage(policy("x/p", app("b"), ingress=()), policy("x/q", ingress=[rule([FROM_B])]))
+    decision = decide(cluster, "y/a -> x/b 80")
+    assert [str(cause.policy) for cause in decision.because] == ["x/p", "x/q"]
+
+
+def test_the_stage_is_as_its_picture_says() -> None:
+    assert [str(each.ref) for each in PODS] == ["x/a", "x/b", "x/e", "x/n", "y/a", "y/b", "z/a"]
