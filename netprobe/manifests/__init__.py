@@ -4,6 +4,7 @@ in.
 
 from __future__ import annotations
 
+from netprobe.manifests.collect import NAME_LABEL
 from netprobe.manifests.document import Document
 from netprobe.manifests.fields import FieldError
 from netprobe.manifests.load import Loaded, from_objects, load
@@ -12,6 +13,7 @@ from netprobe.manifests.reader import Reader, read_documents
 from netprobe.manifests.validate import validate_policy
 
 __all__ = [
+    "NAME_LABEL",
     "Document",
     "FieldError",
     "Loaded",

@@ -8,7 +8,7 @@ from ipaddress import IPv4Address
 from typing import Any
 
 from netprobe.errors import InputError, Problem
-from netprobe.manifests import fields
+from netprobe.manifests import fields, names
 from netprobe.manifests.decode import Decoder
 from netprobe.manifests.document import Document
 from netprobe.manifests.kinds import TEMPLATED
@@ -58,14 +58,13 @@ class Collector:
             self._policy(document)
             return
         decoder = Decoder(strict=False)
-        rule: NameRule = fields.dns_label if kind == "Namespace" else fields.dns_subdomain
-        names = self._names(decoder, document, rule)
-        if names is not None and self._is_new(kind, names, document):
-            self._read(decoder, document, kind, names)
+        rule: NameRule = names.dns_label if kind == "Namespace" else names.dns_subdomain
+        found = self._names(decoder, document, rule)
+        if found is not None and self._is_new(kind, found, document):
+            self._read(decoder, document, kind, *found)
         self.problems += document.problems(decoder.errors)
 
-    def _read(self, decoder: Decoder, document: Document, kind: str, names: tuple[str, str]) -> None:
-        namespace, name = names
+    def _read(self, decoder: Decoder, document: Document, kind: str, namespace: str, name: str) -> None:
         obj = document.object
         if kind == "Namespace":
             metadata = decoder.mapping(obj.get("metadata"), "metadata")
@@ -109,12 +108,12 @@ class Collector:
         elif metadata.get("name") in (None, ""):
             decoder.errors.append(fields.required("metadata.name", "name or generateName is required"))
         namespace = decoder.string(metadata, "namespace", "metadata") or self.default_namespace
-        for text in fields.dns_label(namespace):
+        for text in names.dns_label(namespace):
             decoder.errors.append(fields.invalid("metadata.namespace", namespace, text))
         return (namespace, name) if name and not decoder.errors else None
 
-    def _is_new(self, kind: str, names: tuple[str, str], document: Document) -> bool:
-        namespace, name = names if kind != "Namespace" else ("", names[1])
+    def _is_new(self, kind: str, found: tuple[str, str], document: Document) -> bool:
+        namespace, name = found if kind != "Namespace" else ("", found[1])
         first = self._seen.setdefault((kind, namespace, name), document)
         if first is document:
             return True
@@ -170,10 +169,10 @@ class Collector:
             for workload in self._workloads
             if not workload.idle and workload.key not in served and workload.owner not in present
         ]
-        names = [workload.pod.ref for workload in kept]
+        refs = [workload.pod.ref for workload in kept]
         for workload in kept:
             ref = workload.pod.ref
-            if ref in taken or names.count(ref) > 1:
+            if ref in taken or refs.count(ref) > 1:
                 ref = PodRef(ref.namespace, f"{ref.name}-{workload.key[1].lower()}")
             taken.add(ref)
             yield replace(workload.pod, ref=ref)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from netprobe.manifests import fields
+from netprobe.manifests import fields, names
 from netprobe.manifests.decode import Decoder
 
 FIELDS = frozenset(
@@ -38,7 +38,7 @@ NameRule = Callable[[str], Sequence[str]]
 
 
 def validate_metadata(
-    decoder: Decoder, value: Any, name_rule: NameRule = fields.dns_subdomain, path: str = "metadata"
+    decoder: Decoder, value: Any, name_rule: NameRule = names.dns_subdomain, path: str = "metadata"
 ) -> Mapping[str, Any]:
     """Collect in `decoder` what the server refuses; returns the mapping.
 
@@ -69,9 +69,9 @@ def check_labels(decoder: Decoder, parent: Mapping[str, Any], key: str, path: st
     labels = decoder.string_map(parent, key, path)
     where = f"{path}.{key}"
     for name, value in labels.items():
-        for message in fields.label_key(name):
+        for message in names.label_key(name):
             decoder.errors.append(fields.invalid(where, name, message, f"{where}.{name}"))
-        for message in fields.label_value(value):
+        for message in names.label_value(value):
             decoder.errors.append(fields.invalid(where, value, message, f"{where}.{name}"))
     return labels
 
@@ -90,14 +90,14 @@ def _names(decoder: Decoder, metadata: Mapping[str, Any], name_rule: NameRule, p
         errors.append(fields.required(f"{path}.name", "name or generateName is required"))
     namespace = decoder.string(metadata, "namespace", path)
     if namespace:
-        errors += [fields.invalid(f"{path}.namespace", namespace, t) for t in fields.dns_label(namespace)]
+        errors += [fields.invalid(f"{path}.namespace", namespace, t) for t in names.dns_label(namespace)]
 
 
 def _annotations(decoder: Decoder, metadata: Mapping[str, Any], path: str) -> None:
     annotations = decoder.string_map(metadata, "annotations", path)
     where = f"{path}.annotations"
     for name in annotations:
-        for message in fields.label_key(name.lower()):
+        for message in names.label_key(name.lower()):
             decoder.errors.append(fields.invalid(where, name, message, f"{where}.{name}"))
     size = sum(len(name.encode()) + len(value.encode()) for name, value in annotations.items())
     if size > _ANNOTATIONS_LIMIT:
@@ -134,11 +134,11 @@ def _finalizers(decoder: Decoder, metadata: Mapping[str, Any], path: str) -> Non
     finalizers = decoder.strings(metadata, "finalizers", path)
     where = f"{path}.finalizers"
     for finalizer, at in finalizers:
-        decoder.errors += [fields.invalid(where, finalizer, text, at) for text in fields.label_key(finalizer)]
-    names = [finalizer for finalizer, _ in finalizers]
-    if {"orphan", "foregroundDeletion"} <= set(names):
+        decoder.errors += [fields.invalid(where, finalizer, text, at) for text in names.label_key(finalizer)]
+    given = [finalizer for finalizer, _ in finalizers]
+    if {"orphan", "foregroundDeletion"} <= set(given):
         detail = "finalizer orphan and foregroundDeletion cannot be both set"
-        decoder.errors.append(fields.invalid(where, names, detail))
+        decoder.errors.append(fields.invalid(where, given, detail))
     for finalizer, at in finalizers:
         if "/" not in finalizer and finalizer not in _STANDARD_FINALIZERS:
             detail = "name is neither a standard finalizer name nor is it fully qualified"

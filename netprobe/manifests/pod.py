@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from netprobe.manifests import fields
+from netprobe.manifests import fields, names
 from netprobe.manifests.address import parse_address
 from netprobe.manifests.decode import Decoder
 from netprobe.manifests.metadata import check_labels
@@ -144,10 +144,10 @@ def _port(decoder: Decoder, entry: Mapping[str, Any], path: str) -> ContainerPor
             decoder.errors.append(fields.required(f"{path}.containerPort", ""))
         return None
     decoder.errors += [
-        fields.invalid(f"{path}.containerPort", number, text) for text in fields.port_number(number)
+        fields.invalid(f"{path}.containerPort", number, text) for text in names.port_number(number)
     ]
     if name is not None:
-        decoder.errors += [fields.invalid(f"{path}.name", name, text) for text in fields.port_name(name)]
+        decoder.errors += [fields.invalid(f"{path}.name", name, text) for text in names.port_name(name)]
     if protocol not in _PROTOCOLS:
         decoder.errors.append(fields.not_supported(f"{path}.protocol", protocol, _PROTOCOLS))
     if len(decoder.errors) > before:

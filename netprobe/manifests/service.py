@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from netprobe.manifests import fields
+from netprobe.manifests import fields, names
 from netprobe.manifests.address import parse_address
 from netprobe.manifests.decode import Decoder, as_integer
 from netprobe.manifests.metadata import check_labels
@@ -63,7 +63,7 @@ def _port(decoder: Decoder, value: Any, path: str) -> ServicePort | None:
         if entry.get("port") is None:
             decoder.errors.append(fields.required(f"{path}.port", ""))
     else:
-        decoder.errors += [fields.invalid(f"{path}.port", number, t) for t in fields.port_number(number)]
+        decoder.errors += [fields.invalid(f"{path}.port", number, t) for t in names.port_number(number)]
     if protocol not in _PROTOCOLS:
         decoder.errors.append(fields.not_supported(f"{path}.protocol", protocol, _PROTOCOLS))
     target = _target(decoder, entry.get("targetPort"), f"{path}.targetPort")
@@ -77,11 +77,11 @@ def _target(decoder: Decoder, value: Any, path: str) -> int | str | None:
     if value is None or value in (0, ""):
         return None
     if isinstance(value, str):
-        decoder.errors += [fields.invalid(path, value, text) for text in fields.port_name(value)]
+        decoder.errors += [fields.invalid(path, value, text) for text in names.port_name(value)]
         return value
     number = as_integer(value)
     if number is None:
         decoder.errors.append(fields.wrong_type(path, value, "an integer or a port's name"))
         return None
-    decoder.errors += [fields.invalid(path, number, text) for text in fields.port_number(number)]
+    decoder.errors += [fields.invalid(path, number, text) for text in names.port_number(number)]
     return number

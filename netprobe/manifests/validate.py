@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from netprobe.manifests import fields
+from netprobe.manifests import fields, names
 from netprobe.manifests.address import parse_block
 from netprobe.manifests.decode import Decoder, as_integer
 from netprobe.manifests.fields import FieldError
@@ -54,9 +54,9 @@ def validate_policy(obj: Mapping[str, Any], *, strict: bool = True) -> list[Fiel
 def _policy_types(decoder: Decoder, spec: Mapping[str, Any]) -> None:
     types = decoder.strings(spec, "policyTypes", "spec")
     if len(types) > len(_TYPES):
-        names = [name for name, _ in types]
+        given = [name for name, _ in types]
         detail = "may not specify more than two policyTypes"
-        decoder.errors.append(fields.invalid("spec.policyTypes", names, detail))
+        decoder.errors.append(fields.invalid("spec.policyTypes", given, detail))
         return
     for name, path in types:
         if name not in _TYPES:
@@ -79,11 +79,11 @@ def _port(decoder: Decoder, value: Any, path: str) -> None:
         if end is not None:
             detail = "may not be specified when `port` is non-numeric"
             errors.append(fields.invalid(f"{path}.endPort", end, detail))
-        errors += [fields.invalid(f"{path}.port", port, text) for text in fields.port_name(port)]
+        errors += [fields.invalid(f"{path}.port", port, text) for text in names.port_name(port)]
     elif (number := as_integer(port)) is None:
         errors.append(fields.wrong_type(f"{path}.port", port, "an integer or a port's name"))
     else:
-        errors += [fields.invalid(f"{path}.port", number, text) for text in fields.port_number(number)]
+        errors += [fields.invalid(f"{path}.port", number, text) for text in names.port_number(number)]
         if end is not None:
             _end_port(decoder, number, end, path)
 
@@ -93,7 +93,7 @@ def _end_port(decoder: Decoder, port: int, end: int, path: str) -> None:
         detail = "must be greater than or equal to `port`"
         # the server shows `port` here, up to 1.33 at least
         decoder.errors.append(fields.invalid(f"{path}.endPort", port, detail))
-    decoder.errors += [fields.invalid(f"{path}.endPort", end, text) for text in fields.port_number(end)]
+    decoder.errors += [fields.invalid(f"{path}.endPort", end, text) for text in names.port_number(end)]
 
 
 def _peer(decoder: Decoder, value: Any, path: str) -> None:
@@ -154,6 +154,6 @@ def _requirement(decoder: Decoder, value: Any, path: str) -> None:
         case _:
             errors.append(fields.invalid(f"{path}.operator", operator, "not a valid selector operator"))
     key = decoder.string(requirement, "key", path) or ""
-    errors += [fields.invalid(f"{path}.key", key, text) for text in fields.label_key(key)]
+    errors += [fields.invalid(f"{path}.key", key, text) for text in names.label_key(key)]
     for text, where in values:
-        errors += [fields.invalid(where, text, message) for message in fields.label_value(text)]
+        errors += [fields.invalid(where, text, message) for message in names.label_value(text)]

@@ -1,0 +1,23 @@
+"""The suite file: topology, policies, steps, and what the author expects of them."""
+
+from __future__ import annotations
+
+from netprobe.suite.action import Action, Apply, Change, Delete, apply
+from netprobe.suite.expectation import Expectation, Row, resolve
+from netprobe.suite.load import Step, Suite, load
+from netprobe.suite.topology import Topology
+
+__all__ = [
+    "Action",
+    "Apply",
+    "Change",
+    "Delete",
+    "Expectation",
+    "Row",
+    "Step",
+    "Suite",
+    "Topology",
+    "apply",
+    "load",
+    "resolve",
+]

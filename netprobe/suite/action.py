@@ -1,0 +1,121 @@
+"""What a step changes, as data, and what the change makes of a simulated cluster."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import TypeAlias, assert_never
+
+from netprobe.errors import InputError, Problem
+from netprobe.manifests import NAME_LABEL, Document
+from netprobe.model.cluster import Cluster, Namespace
+from netprobe.model.flow import PodRef
+from netprobe.model.labels import Labels
+from netprobe.model.policy import Policy, PolicyRef
+
+Changes: TypeAlias = Mapping[str, str | None]
+"""Labels or annotations to set; None removes one."""
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """Labels or annotations of a namespace, or of the pods that `pod` names (all replicas of one)."""
+
+    changes: Changes
+    namespace: str | None = None
+    pod: PodRef | None = None
+    annotations: bool = False
+    place: str = ""
+    path: str = ""
+
+    def pods(self, cluster: Cluster) -> tuple[PodRef, ...]:
+        """The pods that are meant, by their own name or that of their workload."""
+        if self.pod is None:
+            return ()
+        wanted = self.pod
+        return tuple(
+            pod.ref
+            for pod in cluster.pods.values()
+            if pod.ref == wanted
+            or (
+                pod.ref.namespace == wanted.namespace
+                and pod.workload is not None
+                and pod.workload.endswith(f"/{wanted.name}")
+            )
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Apply:
+    """Policies to create or to replace; the documents are what a cluster gets."""
+
+    documents: tuple[Document, ...]
+    policies: tuple[Policy, ...]
+    place: str = ""
+    path: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Delete:
+    policy: PolicyRef
+    place: str = ""
+    path: str = ""
+
+
+Action: TypeAlias = Change | Apply | Delete
+
+
+def apply(cluster: Cluster, action: Action) -> Cluster:
+    """The cluster after the action. InputError where it names what is not there."""
+    match action:
+        case Change():
+            return _change(cluster, action)
+        case Apply(_, policies):
+            new = {policy.ref: policy for policy in policies}
+            for policy in policies:
+                if policy.ref.namespace not in cluster.namespaces:
+                    raise _error(action, f"there is no namespace {policy.ref.namespace} for {policy.ref}")
+            kept = [new.pop(policy.ref, policy) for policy in cluster.policies]
+            return replace(cluster, policies=(*kept, *new.values()))
+        case Delete(ref):
+            kept = [policy for policy in cluster.policies if policy.ref != ref]
+            if len(kept) == len(cluster.policies):
+                known = ", ".join(sorted(str(policy.ref) for policy in cluster.policies)) or "none"
+                raise _error(action, f"there is no NetworkPolicy {ref} at this point (there are: {known})")
+            return replace(cluster, policies=tuple(kept))
+        case _:
+            assert_never(action)
+
+
+def _change(cluster: Cluster, action: Change) -> Cluster:
+    if action.namespace is not None:
+        namespace = cluster.namespaces.get(action.namespace)
+        if namespace is None:
+            raise _error(action, f"there is no namespace {action.namespace}")
+        if action.annotations:  # no policy reads them
+            return cluster
+        labels = {**_changed(namespace.labels, action.changes), NAME_LABEL: namespace.name}
+        changed = Namespace(namespace.name, labels)
+        return replace(cluster, namespaces={**cluster.namespaces, namespace.name: changed})
+    refs = action.pods(cluster)
+    if not refs:
+        raise _error(action, f"there is no pod {action.pod}")
+    if action.annotations:
+        return cluster
+    pods = {ref: cluster.pods[ref] for ref in refs}
+    new = {ref: replace(pod, labels=_changed(pod.labels, action.changes)) for ref, pod in pods.items()}
+    return replace(cluster, pods={**cluster.pods, **new})
+
+
+def _changed(labels: Labels, changes: Changes) -> dict[str, str]:
+    result = dict(labels)
+    for key, value in changes.items():
+        if value is None:
+            result.pop(key, None)
+        else:
+            result[key] = value
+    return result
+
+
+def _error(action: Action, message: str) -> InputError:
+    return InputError([Problem(action.place, action.path, message)])

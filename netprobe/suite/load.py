@@ -1,0 +1,246 @@
+"""A suite file, with the policies that it names, checked as a whole."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+
+from netprobe.errors import InputError, Problem
+from netprobe.manifests import Document, Reader, parse_policy
+from netprobe.model.cluster import Cluster
+from netprobe.model.flow import ContainerPort, External, PodRef
+from netprobe.model.matrix import Matrix
+from netprobe.model.policy import Policy, PolicyRef
+from netprobe.model.verdict import Verdict
+from netprobe.suite.action import Action, Apply, Change, Delete, apply
+from netprobe.suite.expectation import Expectation, Row, resolve
+from netprobe.suite.schema import ActionSpec, ExpectSpec, PolicySource
+from netprobe.suite.text import SuiteText, read_suite
+from netprobe.suite.topology import Topology, doubles, externals_of, topology_of
+
+Ports = tuple[ContainerPort, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """A change, and what is expected after it."""
+
+    name: str
+    actions: tuple[Action, ...]
+    expectation: Expectation
+
+
+@dataclass(frozen=True, slots=True)
+class Suite:
+    """What to test, and what is expected.
+
+    `topology` is None for a suite that probes what is in the cluster. `policies` are the objects that the
+    run applies, each with its namespace filled in; `parsed` are the same as records. `externals` maps the
+    hosts outside to the ports that they declare.
+    """
+
+    name: str
+    file: str
+    topology: Topology | None
+    external_ports: Mapping[External, Ports]
+    policies: tuple[Document, ...]
+    parsed: tuple[Policy, ...]
+    expectation: Expectation
+    steps: tuple[Step, ...] = ()
+
+    @property
+    def externals(self) -> tuple[External, ...]:
+        return tuple(self.external_ports)
+
+    def cluster(self, live: Cluster | None = None) -> Cluster:
+        """The cluster with the suite's policies applied, before the first step.
+
+        Without `live` it is the topology, with made-up addresses; for a suite without a topology, `live` is
+        the cluster as it is. Raises InputError where a policy's namespace is missing there.
+        """
+        if live is None:
+            live = self.topology.cluster() if self.topology is not None else Cluster()
+        return apply(live, Apply(self.policies, self.parsed, self.file, "policies"))
+
+    def declared(self, cluster: Cluster) -> tuple[Matrix[Verdict], ...]:
+        """The declared matrix at each moment, the first before the steps, for a cluster as of `cluster()`.
+
+        Raises InputError for rows that match nothing and for steps that cannot be taken, all at once.
+        """
+        problems: list[Problem] = []
+        found: list[Matrix[Verdict]] = []
+        moments = [((), self.expectation), *((step.actions, step.expectation) for step in self.steps)]
+        for actions, expectation in moments:
+            try:
+                for action in actions:
+                    cluster = apply(cluster, action)
+                found.append(resolve(expectation, cluster))
+            except InputError as error:
+                problems += [problem for problem in error.problems if problem not in problems]
+        if problems:
+            raise InputError(problems)
+        return tuple(found)
+
+    def listeners(self, cluster: Cluster | None = None) -> dict[PodRef | External, Ports]:
+        """For each pod and external host of the suite, every port that must be served.
+
+        These are the declared ones, then those that only a row of some expectation names ("any other port:
+        DENY" can be probed only where somebody would answer). Without a topology, give the cluster.
+        """
+        cluster = cluster or self.cluster()
+        ends: dict[PodRef | External, dict[ContainerPort, None]] = {
+            **{ref: dict.fromkeys(pod.ports) for ref, pod in cluster.pods.items()},
+            **{external: dict.fromkeys(ports) for external, ports in self.external_ports.items()},
+        }
+        for matrix in self.declared(cluster):
+            for flow in matrix:
+                if isinstance(flow.destination, PodRef | External) and flow.destination in ends:
+                    served = ends[flow.destination]
+                    if not any((p.number, p.protocol) == (flow.port, flow.protocol) for p in served):
+                        served[ContainerPort(flow.port, flow.protocol)] = None
+        return {end: tuple(ports) for end, ports in ends.items()}
+
+
+def load(path: str | os.PathLike[str]) -> Suite:
+    """Read a suite and everything that it names. Raises InputError with all problems, each with its place.
+
+    A suite with a topology is resolved too: rows that match nothing and steps that cannot be taken are
+    found here. One without is resolved when the cluster is known (`Suite.declared`).
+    """
+    return _Loader(read_suite(path)).suite()
+
+
+class _Loader:
+    def __init__(self, text: SuiteText) -> None:
+        self.text = text
+        self.problems: list[Problem] = []
+
+    def suite(self) -> Suite:
+        spec, text = self.text.spec, self.text
+        topology = None
+        externals: dict[External, Ports] = {}
+        if spec.topology is not None:
+            self.problems += [text.problem(path, message) for path, message in doubles(spec.topology)]
+            topology = topology_of(spec.topology) if spec.topology.namespaces else None
+            externals = externals_of(spec.topology)
+        documents, policies = self._policies(spec.policies, "policies", topology)
+        expectation = self._expectation(spec.expect, "expect", externals)
+        steps: list[Step] = []
+        for index, step in enumerate(spec.steps):
+            path = f"steps[{index}]"
+            actions = [
+                self._action(action, f"{path}.do[{number}]", topology)
+                for number, action in enumerate(step.do)
+            ]
+            if step.expect is not None:
+                expectation_after = self._expectation(step.expect, f"{path}.expect", externals)
+            else:
+                expectation_after = steps[-1].expectation if steps else expectation
+            taken = tuple(action for action in actions if action is not None)
+            steps.append(Step(step.name, taken, expectation_after))
+        suite = Suite(
+            spec.metadata.name,
+            text.origin.file,
+            topology,
+            externals,
+            documents,
+            policies,
+            expectation,
+            tuple(steps),
+        )
+        self._check(suite)
+        return suite
+
+    def _check(self, suite: Suite) -> None:
+        """What only shows when the whole is taken together."""
+        if suite.topology is not None:
+            try:
+                # policies with problems of their own are missing: what deletes them would seem wrong too
+                if not self.problems:
+                    suite.declared(suite.cluster())
+                else:
+                    resolve(suite.expectation, suite.topology.cluster())
+            except InputError as error:
+                self.problems += error.problems
+        if self.problems:
+            raise InputError(self.problems)
+
+    def _policies(
+        self, sources: Iterable[PolicySource], path: str, topology: Topology | None
+    ) -> tuple[tuple[Document, ...], tuple[Policy, ...]]:
+        documents: list[Document] = []
+        found: dict[PolicyRef, Policy] = {}
+        for index, source in enumerate(sources):
+            reader = Reader()
+            where = f"{path}[{index}]"
+            for document in reader.documents([self.text.folder / source.path]):
+                policy = self._policy(document, source.namespace, where, topology)
+                if policy is None:
+                    continue
+                if (first := found.get(policy.ref)) is not None:
+                    message = f"NetworkPolicy {policy.ref} is already at {first.origin}"
+                    self.problems.append(document.problem("metadata.name", message))
+                    continue
+                found[policy.ref] = policy
+                metadata = {**document.object["metadata"], "namespace": policy.ref.namespace}
+                documents.append(replace(document, object={**document.object, "metadata": metadata}))
+            self.problems += [
+                problem if ":" in problem.place or problem.path else self.text.problem(where, str(problem))
+                for problem in reader.problems
+            ]
+            for kind, count in reader.not_simulated.items():
+                message = f"holds {count} {kind}: neither applied nor simulated"
+                self.problems.append(self.text.problem(where, message))
+        return tuple(documents), tuple(found.values())
+
+    def _policy(
+        self, document: Document, namespace: str | None, where: str, topology: Topology | None
+    ) -> Policy | None:
+        if document.kind != "NetworkPolicy":
+            message = f"a suite applies NetworkPolicies only; this is a {document.kind}"
+            self.problems.append(document.problem("kind", message))
+            return None
+        try:
+            policy = parse_policy(document, namespace=namespace or "default")
+        except InputError as error:
+            self.problems += error.problems
+            return None
+        if topology is not None and policy.ref.namespace not in topology.namespaces:
+            own = (document.object.get("metadata") or {}).get("namespace")
+            if own or namespace:
+                message = f"the topology has no namespace {policy.ref.namespace}"
+            else:
+                place = self.text.place(where)
+                message = f"names no namespace; say which one at {place}: {{path: …, namespace: …}}"
+            self.problems.append(document.problem("metadata.namespace", message))
+            return None
+        return policy
+
+    def _expectation(self, spec: ExpectSpec, path: str, externals: Mapping[External, Ports]) -> Expectation:
+        rows = []
+        for index, row in enumerate(spec.flows):
+            where = f"{path}.flows[{index}]"
+            ports = None if row.port is None else tuple(row.port)
+            place = self.text.place(where)
+            rows.append(Row(tuple(row.source), tuple(row.destination), ports, row.verdict, place, where))
+        return Expectation(spec.default, tuple(rows), externals)
+
+    def _action(self, spec: ActionSpec, path: str, topology: Topology | None) -> Action | None:
+        place = self.text.place(path)
+        change = spec.label or spec.annotate
+        if spec.apply is not None:
+            documents, policies = self._policies(spec.apply, f"{path}.apply", topology)
+            return Apply(documents, policies, place, path)
+        try:
+            if spec.delete is not None:
+                ref = PodRef.parse(spec.delete.networkpolicy)
+                return Delete(PolicyRef(ref.namespace, ref.name), place, path)
+            if change is not None:
+                pod = PodRef.parse(change.pod) if change.pod is not None else None
+                annotations = spec.annotate is not None
+                return Change(change.changes, change.namespace, pod, annotations, place, path)
+        except ValueError:
+            text = spec.delete.networkpolicy if spec.delete else change.pod if change else ""
+            self.problems.append(self.text.problem(path, f"{text!r} is not of the form NAMESPACE/NAME"))
+        return None

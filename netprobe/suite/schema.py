@@ -1,0 +1,212 @@
+"""The suite file as it is written: pydantic models, one field for each key, and nothing unknown let pass.
+
+What a row's `from`, `to` and `port` mean is read by ends.py and ports.py while the models are built, so
+that one validation tells everything that is wrong.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Annotated, Any, Literal
+
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    InstanceOf,
+    model_validator,
+)
+
+from netprobe.manifests import names
+from netprobe.manifests.address import parse_address
+from netprobe.model.flow import Address, Protocol
+from netprobe.model.verdict import Verdict
+from netprobe.suite.ends import End, parse_end
+from netprobe.suite.ports import PortAsk, parse_ask
+
+API_VERSION = "netprobe/v1alpha1"
+KIND = "ConnectivitySuite"
+
+
+def _checked(rule: Callable[[str], Sequence[str]]) -> AfterValidator:
+    def check(value: str) -> str:
+        if problems := rule(value):
+            raise ValueError("; ".join(problems))
+        return value
+
+    return AfterValidator(check)
+
+
+def _port(value: Any) -> Any:
+    """80 and 53/UDP are short for {port: 80} and {port: 53, protocol: UDP}."""
+    if isinstance(value, str):
+        ask = parse_ask(value)
+        if isinstance(ask.port, str):
+            raise ValueError("a port is declared by its number; write {port: NUMBER, name: NAME}")  # noqa: TRY004  # pydantic reads ValueError
+        return {"port": ask.port, "protocol": (ask.protocol or Protocol.TCP).value}
+    return {"port": value} if isinstance(value, int) and not isinstance(value, bool) else value
+
+
+def _address(value: Any) -> Address:
+    address = parse_address(value) if isinstance(value, str) else None
+    if address is None:
+        raise ValueError("must be an address such as 203.0.113.50")
+    return address
+
+
+def _verdict(value: Any) -> Any:
+    word = value.lower() if isinstance(value, str) else value
+    if word not in {"allow", "deny"}:
+        raise ValueError("must be allow or deny")
+    return Verdict(word)
+
+
+def _many(value: Any) -> Any:
+    return value if isinstance(value, list) else [value]
+
+
+def _asks(value: Any) -> Any:
+    """None stands for every port that the destination declares."""
+    if value in (None, "any"):
+        return None
+    return [parse_ask(item) for item in _many(value)]
+
+
+def _ends(value: Any) -> Any:
+    return [parse_end(item) for item in _many(value)]
+
+
+def _policy(value: Any) -> Any:
+    return {"path": value} if isinstance(value, str) else value
+
+
+Name = Annotated[str, _checked(names.dns_label)]
+PodName = Annotated[str, _checked(names.dns_subdomain)]
+LabelKey = Annotated[str, _checked(names.label_key)]
+LabelValue = Annotated[str, _checked(names.label_value)]
+Labels = dict[LabelKey, LabelValue]
+Changes = dict[LabelKey, LabelValue | None]
+GivenVerdict = Annotated[InstanceOf[Verdict], BeforeValidator(_verdict)]
+Ends = Annotated[list[InstanceOf[End]], BeforeValidator(_ends), Field(min_length=1)]
+Asks = Annotated[list[InstanceOf[PortAsk]] | None, BeforeValidator(_asks)]
+
+
+class Strict(BaseModel):
+    """No unknown fields, no conversions: `80` is no name and `"80"` is no number."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+
+
+class Metadata(Strict):
+    name: Name
+
+
+class PortSpec(Strict):
+    port: Annotated[int, Field(ge=1, le=65535)]
+    protocol: Literal["TCP", "UDP", "SCTP"] = "TCP"
+    name: Annotated[str, _checked(names.port_name)] | None = None
+
+
+Ports = list[Annotated[PortSpec, BeforeValidator(_port)]]
+
+
+class PodSpec(Strict):
+    name: PodName
+    labels: Labels = {}
+    ports: Ports = []
+    replicas: Annotated[int, Field(ge=1, le=500)] | None = None
+    node: str = "any"
+
+
+class NamespaceSpec(Strict):
+    name: Name
+    labels: Labels = {}
+    pods: list[PodSpec] = []
+
+
+class ExternalSpec(Strict):
+    name: Name
+    address: Annotated[Any, BeforeValidator(_address)]
+    ports: Ports = []
+
+
+class TopologySpec(Strict):
+    namespaces: list[NamespaceSpec] = []
+    external: list[ExternalSpec] = []
+
+
+class PolicySource(Strict):
+    path: str
+    namespace: Name | None = None
+
+
+PolicySources = list[Annotated[PolicySource, BeforeValidator(_policy)]]
+
+
+class RowSpec(Strict):
+    source: Ends = Field(alias="from")
+    destination: Ends = Field(alias="to")
+    port: Asks = None
+    verdict: GivenVerdict
+
+
+class ExpectSpec(Strict):
+    default: GivenVerdict | None = None
+    flows: list[RowSpec] = []
+
+    @model_validator(mode="after")
+    def _asks_for_something(self) -> ExpectSpec:
+        if self.default is None and not self.flows:
+            raise ValueError("expects nothing: give flows, or a default")
+        return self
+
+
+class LabelSpec(Strict):
+    namespace: Name | None = None
+    pod: str | None = None
+    changes: Changes = Field(alias="set", min_length=1)
+
+    @model_validator(mode="after")
+    def _one_object(self) -> LabelSpec:
+        if (self.namespace is None) == (self.pod is None):
+            raise ValueError("name either a namespace or a pod")
+        return self
+
+
+class AnnotateSpec(LabelSpec):
+    changes: dict[LabelKey, str | None] = Field(alias="set", min_length=1)
+
+
+class DeleteSpec(Strict):
+    networkpolicy: str
+
+
+class ActionSpec(Strict):
+    label: LabelSpec | None = None
+    annotate: AnnotateSpec | None = None
+    apply: PolicySources | None = None
+    delete: DeleteSpec | None = None
+
+    @model_validator(mode="after")
+    def _one_action(self) -> ActionSpec:
+        if len(self.model_fields_set) != 1:
+            raise ValueError("needs exactly one of label, annotate, apply, delete")
+        return self
+
+
+class StepSpec(Strict):
+    name: Annotated[str, Field(min_length=1)]
+    do: Annotated[list[ActionSpec], Field(min_length=1)]
+    expect: ExpectSpec | None = None
+
+
+class SuiteSpec(Strict):
+    api_version: Literal["netprobe/v1alpha1"] = Field(alias="apiVersion")
+    kind: Literal["ConnectivitySuite"]
+    metadata: Metadata
+    topology: TopologySpec | None = None
+    policies: PolicySources = []
+    expect: ExpectSpec
+    steps: list[StepSpec] = []

@@ -1,0 +1,161 @@
+"""The suite file's text to its schema, and pydantic's errors to problems with file, line and path."""
+
+from __future__ import annotations
+
+import difflib
+import os
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, cast
+
+from pydantic import BaseModel, ValidationError
+
+from netprobe.errors import InputError, Problem
+from netprobe.manifests.fields import shown, type_name
+from netprobe.manifests.source import STDIN, Source, read
+from netprobe.manifests.yamltext import YamlError, parse
+from netprobe.model.policy import Origin
+from netprobe.suite.schema import API_VERSION, KIND, SuiteSpec
+
+_WANTED = {
+    "string_type": "a string",
+    "int_type": "a whole number",
+    "bool_type": "true or false",
+    "list_type": "a list",
+    "dict_type": "a mapping",
+    "model_type": "a mapping",
+    "model_attributes_type": "a mapping",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class SuiteText:
+    """A suite file: its schema, and where each path of it stands."""
+
+    spec: SuiteSpec
+    origin: Origin
+    folder: Path
+
+    def place(self, path: str) -> str:
+        line, column = self.origin.at(path)
+        return f"{self.origin.file}:{line}:{column}"
+
+    def problem(self, path: str, message: str) -> Problem:
+        return Problem(self.place(path), path, message)
+
+
+def read_suite(path: str | os.PathLike[str]) -> SuiteText:
+    """Read and check one suite file ("-": standard input). Raises InputError with all problems."""
+    problems: list[Problem] = []
+    name = os.fspath(path)
+    file = Path(name)
+    source = Source(STDIN, None, 0) if name == "-" else Source(name, file, 0)
+    text = read(source, problems)
+    if text is None:
+        raise InputError(problems)
+    try:
+        trees = [tree for tree in parse(text, places=True) if tree.value is not None]
+    except YamlError as error:
+        raise InputError(
+            [Problem(f"{source.name}:{error.line}:{error.column}", "", error.message)]
+        ) from error
+    if len(trees) != 1:
+        message = "the file is empty" if not trees else f"holds {len(trees)} documents; a suite is one"
+        raise InputError([Problem(source.name, "", message)])
+    tree = trees[0]
+    origin = Origin(source.name, 1, tree.places)
+    problems = [
+        Problem(
+            f"{source.name}:{line}:{column}", path, f"this key stands twice; the first is in line {first}"
+        )
+        for path, (line, column), first in tree.duplicates
+    ]
+    if not isinstance(tree.value, dict) or tree.value.get("kind") != KIND:
+        wanted = f"not a suite: expected apiVersion: {API_VERSION} and kind: {KIND}"
+        raise InputError([*problems, Problem(f"{source.name}:1", "", wanted)])
+    try:
+        spec = SuiteSpec.model_validate(tree.value)
+    except ValidationError as error:
+        raise InputError([*problems, *_problems(error, origin)]) from error
+    if problems:
+        raise InputError(problems)
+    return SuiteText(spec, origin, file.parent if source.path else Path())
+
+
+def _problems(error: ValidationError, origin: Origin) -> Iterator[Problem]:
+    found = []
+    for item in error.errors(include_url=False):
+        path = _path(item["loc"])
+        line, column = origin.at(path)
+        found.append(
+            (line, column, Problem(f"{origin.file}:{line}:{column}", path, _message(cast("Any", item))))
+        )
+    for _, _, problem in sorted(found, key=lambda entry: entry[:2]):
+        yield problem
+
+
+def _path(loc: tuple[int | str, ...]) -> str:
+    path = ""
+    for step in loc:
+        if isinstance(step, int):
+            path += f"[{step}]"
+        elif step != "[key]":  # pydantic's word for "the key, not its value"
+            path += f".{step}" if path else step
+    return path
+
+
+def _message(item: Mapping[str, Any]) -> str:
+    """What is wrong, in the words that manifests get too."""
+    kind, value = item["type"], item["input"]
+    match kind:
+        case "missing":
+            return "Required value"
+        case "extra_forbidden":
+            return _unknown_field(item["loc"])
+        case "too_short" | "string_too_short":
+            return "must not be empty"
+        case "literal_error":
+            return f"Unsupported value: {shown(value)}: must be {item['ctx']['expected']}"
+        case "value_error":
+            detail = str(item["ctx"]["error"])
+        case _ if kind in _WANTED:
+            detail = f"must be {_WANTED[kind]}, not {type_name(value)}"
+            if kind == "string_type" and isinstance(value, int | float):
+                detail += "; put it in quotes"
+        case _:
+            message = str(item["msg"])
+            detail = message[0].lower() + message[1:]
+    return f"Invalid value: {shown(value)}: {detail}"
+
+
+def _unknown_field(loc: tuple[int | str, ...]) -> str:
+    name = str(loc[-1])
+    near = difflib.get_close_matches(name, _fields(loc[:-1]), 1, 0.6)
+    return f'unknown field "{name}"' + (f"; did you mean {near[0]}?" if near else "")
+
+
+def _fields(loc: tuple[int | str, ...]) -> list[str]:
+    """The fields that the model at a place of the schema has, as the file spells them."""
+    model: Any = SuiteSpec
+    for step in loc:
+        if isinstance(step, int):
+            continue
+        field = next(
+            (field for name, field in model.model_fields.items() if step in {name, field.alias}),
+            None,
+        )
+        inner = _model_in(field.annotation) if field is not None else None
+        if inner is None:
+            return []
+        model = inner
+    return [field.alias or name for name, field in model.model_fields.items()]
+
+
+def _model_in(annotation: Any) -> type[BaseModel] | None:
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return annotation
+    for argument in getattr(annotation, "__args__", ()):
+        if (found := _model_in(argument)) is not None:
+            return found
+    return None
