@@ -1,0 +1,50 @@
+"""What the server adds to an object and what it refuses, by kind, before the object is stored."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from netprobe.lab.api.admission import pods, policies, services, workloads
+from netprobe.lab.api.resources import (
+    CRON_JOBS,
+    DAEMON_SETS,
+    DEPLOYMENTS,
+    JOBS,
+    NETWORK_POLICIES,
+    PODS,
+    REPLICA_SETS,
+    SERVICES,
+    STATEFUL_SETS,
+    Resource,
+)
+from netprobe.lab.api.status import Cause
+
+Check = Callable[[Mapping[str, Any], Mapping[str, Any] | None], Iterable[Cause]]
+
+
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """`default` fills an object in, in place; `check` says what is wrong with it (and with the change)."""
+
+    default: Callable[[dict[str, Any]], None] = lambda _: None
+    check: Check = lambda _new, _old: ()
+
+
+RULES: dict[Resource, Rules] = {
+    PODS: Rules(pods.default_pod, pods.check_pod),
+    SERVICES: Rules(services.default_service, services.check_service),
+    NETWORK_POLICIES: Rules(policies.default_policy, policies.check_policy),
+    DEPLOYMENTS: Rules(workloads.default_deployment, workloads.check_workload),
+    REPLICA_SETS: Rules(workloads.default_replica_set, workloads.check_workload),
+    STATEFUL_SETS: Rules(workloads.default_stateful_set, workloads.check_workload),
+    DAEMON_SETS: Rules(workloads.default_daemon_set, workloads.check_workload),
+    JOBS: Rules(workloads.default_job, workloads.check_job),
+    CRON_JOBS: Rules(workloads.default_cron_job, workloads.check_cron_job),
+}
+NONE = Rules()
+
+
+def rules_of(resource: Resource) -> Rules:
+    return RULES.get(resource, NONE)

@@ -1,0 +1,121 @@
+"""pods/exec: a process of the fabric at one end, a websocket at the other."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+
+from aiohttp import WSMsgType, web
+
+from netprobe.errors import LabError
+from netprobe.lab.api import requests, streams
+from netprobe.lab.api.operations import Operations
+from netprobe.lab.api.requests import Target
+from netprobe.lab.api.resources import PODS
+from netprobe.lab.api.status import bad_request
+from netprobe.lab.api.store import Object
+from netprobe.lab.fabric.state import Fabric, Process
+from netprobe.model.flow import PodRef
+
+_CHUNK = 32 * 1024
+
+
+async def execute(
+    request: web.BaseRequest, operations: Operations, fabric: Fabric, target: Target
+) -> web.StreamResponse:
+    """Run a command in a pod; the connection's end is the process' end."""
+    pod = operations.get(PODS, target.namespace, target.name).object
+    container_of(request, pod)
+    command = request.query.getall("command", [])
+    if not command:
+        raise bad_request("you must specify at least one command for the container")
+    if request.headers.get("Upgrade", "").lower() != "websocket":
+        raise bad_request("Upgrade request required: the lab speaks websocket for exec, not SPDY")
+    if pod["status"].get("phase") != "Running":
+        raise bad_request(f"cannot exec into a container in a pod that is not running; phase is {phase(pod)}")
+    socket = web.WebSocketResponse(protocols=streams.PROTOCOLS, max_msg_size=0, autoclose=True)
+    await socket.prepare(request)
+    takes_input, terminal = requests.flag(request, "stdin"), requests.flag(request, "tty")
+    ref = PodRef(target.namespace, target.name)
+    try:
+        process = await fabric.exec(ref, command, stdin=takes_input, tty=terminal)
+    except LabError as error:
+        status = streams.not_run(f"error executing command in container: {error}")
+        await socket.send_bytes(streams.frame(streams.ERROR, json.dumps(status).encode()))
+        await socket.close()
+        return socket
+    try:
+        await _Session(socket, process).run()
+    finally:
+        process.kill()
+        await process.wait()
+    return socket
+
+
+def container_of(request: web.BaseRequest, pod: Object) -> str:
+    """The container asked for, or the pod's first; ApiError 400 where there is no such one."""
+    names = [c["name"] for c in pod["spec"].get("containers", ())]
+    wanted = request.query.get("container", "") or names[0]
+    if wanted not in names:
+        raise bad_request(f"container {wanted} is not valid for pod {pod['metadata']['name']}")
+    return wanted
+
+
+def phase(pod: Object) -> str:
+    return str(pod["status"].get("phase", "Unknown"))
+
+
+class _Session:
+    def __init__(self, socket: web.WebSocketResponse, process: Process) -> None:
+        self._socket = socket
+        self._process = process
+
+    async def run(self) -> None:
+        """Carry bytes both ways until the command has ended and its output is sent, or the client goes."""
+        client = asyncio.create_task(self._listen())
+        command = asyncio.create_task(self._serve())
+        try:
+            await asyncio.wait([client, command], return_when=asyncio.FIRST_COMPLETED)
+            if command.done() and command.exception() is None:
+                await self._socket.close()
+        finally:
+            for task in (client, command):
+                task.cancel()
+            await asyncio.gather(client, command, return_exceptions=True)
+
+    async def _serve(self) -> None:
+        pumps = [self._pump(streams.STDOUT, self._process.stdout)]
+        if self._process.stderr is not None:
+            pumps.append(self._pump(streams.STDERR, self._process.stderr))
+        await asyncio.gather(*pumps)
+        status = streams.exited(await self._process.wait())
+        await self._socket.send_bytes(streams.frame(streams.ERROR, json.dumps(status).encode()))
+
+    async def _pump(self, channel: int, reader: asyncio.StreamReader) -> None:
+        while data := await reader.read(_CHUNK):
+            await self._socket.send_bytes(streams.frame(channel, data))
+
+    async def _listen(self) -> None:
+        async for message in self._socket:
+            if message.type is WSMsgType.BINARY:
+                data = message.data
+            elif message.type is WSMsgType.TEXT:
+                data = message.data.encode()
+            else:
+                continue
+            await self._feed(streams.read(data, self._socket.ws_protocol or streams.V4))
+
+    async def _feed(self, frame: streams.Frame) -> None:
+        stdin = self._process.stdin
+        match frame:
+            case streams.Input(data) if stdin is not None:
+                with contextlib.suppress(ConnectionError, RuntimeError):  # it reads no more
+                    stdin.write(data)
+                    await stdin.drain()
+            case streams.Closed() if stdin is not None:
+                stdin.close()
+            case streams.Size(columns, rows):
+                self._process.resize(columns, rows)
+            case _:
+                pass

@@ -1,0 +1,144 @@
+"""How objects begin and end: initial status, graceful deletion, finalizers, propagation."""
+
+from __future__ import annotations
+
+import copy
+from dataclasses import dataclass
+from typing import Any
+
+from netprobe.lab.api.resources import (
+    CRON_JOBS,
+    DAEMON_SETS,
+    DEPLOYMENTS,
+    DISRUPTION_BUDGETS,
+    ENDPOINT_SLICES,
+    JOBS,
+    NAMESPACES,
+    NETWORK_POLICIES,
+    PODS,
+    REPLICA_SETS,
+    SERVICES,
+    STATEFUL_SETS,
+    Resource,
+)
+from netprobe.lab.api.status import bad_request
+from netprobe.lab.api.store import Object
+
+ORPHAN = "orphan"
+FOREGROUND = "foregroundDeletion"
+_PROPAGATION = ("Orphan", "Foreground", "Background")
+_WITH_GENERATION = {
+    NETWORK_POLICIES,
+    DEPLOYMENTS,
+    REPLICA_SETS,
+    STATEFUL_SETS,
+    DAEMON_SETS,
+    JOBS,
+    CRON_JOBS,
+    DISRUPTION_BUDGETS,
+    ENDPOINT_SLICES,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Deletion:
+    """DeleteOptions. `grace_s` None: the pod's own. `propagation` "": background."""
+
+    grace_s: int | None = None
+    propagation: str = ""
+    uid: str = ""
+    resource_version: str = ""
+
+    @classmethod
+    def read(cls, options: dict[str, Any]) -> Deletion:
+        """From the body or the query; ApiError 400 where it makes no sense."""
+        preconditions = options.get("preconditions") or {}
+        propagation = options.get("propagationPolicy") or ""
+        if propagation and propagation not in _PROPAGATION:
+            raise bad_request(f'invalid DeleteOptions: propagationPolicy: Unsupported value: "{propagation}"')
+        if options.get("orphanDependents") is True:
+            propagation = "Orphan"
+        grace = options.get("gracePeriodSeconds")
+        return cls(
+            None if grace is None else max(0, int(grace)),
+            propagation,
+            preconditions.get("uid") or "",
+            preconditions.get("resourceVersion") or "",
+        )
+
+
+def initial(resource: Resource, obj: Object) -> None:
+    """What a new object starts with."""
+    if resource in _WITH_GENERATION:
+        obj["metadata"]["generation"] = 1
+    if resource is PODS:
+        obj["status"] = {"phase": "Pending", "qosClass": _qos(obj.get("spec", {}))}
+    elif resource is NAMESPACES:
+        obj["spec"] = {"finalizers": ["kubernetes"]}
+        obj["status"] = {"phase": "Active"}
+    elif resource is SERVICES:
+        obj["status"] = {"loadBalancer": {}}
+    elif resource.status:
+        obj.setdefault("status", {})
+
+
+def _qos(spec: Object) -> str:
+    resources = [c.get("resources", {}) for c in spec.get("containers", ())]
+    if not any(r.get("limits") or r.get("requests") for r in resources):
+        return "BestEffort"
+    whole = all({"cpu", "memory"} <= r.get("limits", {}).keys() for r in resources)
+    same = all(r.get("requests", r.get("limits")) == r.get("limits") for r in resources)
+    return "Guaranteed" if whole and same else "Burstable"
+
+
+def marked(resource: Resource, old: Object, deletion: Deletion, at: str) -> Object | None:
+    """`old` with the marks of its deletion; None where nothing keeps it and it can go at once."""
+    metadata = old["metadata"]
+    finalizers = [f for f in metadata.get("finalizers", ()) if f not in {ORPHAN, FOREGROUND}]
+    if deletion.propagation == "Orphan":
+        finalizers.append(ORPHAN)
+    elif deletion.propagation == "Foreground":
+        finalizers.append(FOREGROUND)
+    elif not deletion.propagation:
+        finalizers = list(metadata.get("finalizers", ()))
+    grace = _grace(old, deletion) if resource is PODS else 0
+    if not finalizers and not grace and resource is not NAMESPACES:
+        return None
+    obj = copy.deepcopy(old)
+    marks = obj["metadata"]
+    if finalizers:
+        marks["finalizers"] = finalizers
+    else:
+        marks.pop("finalizers", None)
+    if "deletionTimestamp" not in marks:
+        marks["deletionTimestamp"] = at
+        marks["deletionGracePeriodSeconds"] = grace
+        if "generation" in marks:
+            marks["generation"] += 1
+    elif resource is PODS:
+        marks["deletionGracePeriodSeconds"] = min(grace, marks.get("deletionGracePeriodSeconds", grace))
+    if resource is NAMESPACES:
+        marks.pop("deletionGracePeriodSeconds", None)
+        obj["status"] = {**obj.get("status", {}), "phase": "Terminating"}
+    return obj
+
+
+def _grace(pod: Object, deletion: Deletion) -> int:
+    """Seconds; 0 for a pod that no kubelet has, or that has ended (pkg/registry/core/pod/strategy.go)."""
+    if "nodeName" not in pod["spec"] or pod["status"].get("phase") in {"Succeeded", "Failed"}:
+        return 0
+    if deletion.grace_s is not None:
+        return deletion.grace_s
+    return int(pod["spec"].get("terminationGracePeriodSeconds", 30))
+
+
+def settled(resource: Resource, obj: Object) -> bool:
+    """Is a deletion complete: nothing left that holds the object?"""
+    metadata = obj["metadata"]
+    if "deletionTimestamp" not in metadata or metadata.get("finalizers"):
+        return False
+    if resource is PODS:
+        return not metadata.get("deletionGracePeriodSeconds", 0)
+    if resource is NAMESPACES:
+        return not obj.get("spec", {}).get("finalizers")
+    return True

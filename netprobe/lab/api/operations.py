@@ -1,0 +1,306 @@
+"""The verbs on stored objects: what the HTTP routes call, and the lab's own controllers too.
+
+Nothing here awaits, so each operation is one step for everybody else: there is no lost update to guard
+against inside, only the resourceVersion that a client gives.
+"""
+
+from __future__ import annotations
+
+import copy
+import random
+import uuid
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any, Literal
+
+from netprobe.lab.api import managed
+from netprobe.lab.api.admission import names, rules_of
+from netprobe.lab.api.admission.services import allocate
+from netprobe.lab.api.decode import Decoder
+from netprobe.lab.api.lifecycle import Deletion, initial, marked, settled
+from netprobe.lab.api.resources import (
+    NAMESPACES,
+    NETWORK_POLICIES,
+    PODS,
+    SERVICE_ACCOUNTS,
+    SERVICES,
+    Resource,
+)
+from netprobe.lab.api.schema import definition_of
+from netprobe.lab.api.status import (
+    Cause,
+    already_exists,
+    bad_request,
+    conflict,
+    forbidden,
+    invalid,
+    not_found,
+    success,
+)
+from netprobe.lab.api.store import Key, Object, Store, Stored
+
+METADATA_NAME = "kubernetes.io/metadata.name"
+_SYSTEM_FIELDS = (
+    "uid",
+    "creationTimestamp",
+    "generation",
+    "deletionTimestamp",
+    "deletionGracePeriodSeconds",
+    "generateName",
+    "resourceVersion",
+    "namespace",
+    "name",
+)
+_SUFFIX = "bcdfghjklmnpqrstvwxz2456789"
+
+Subresource = Literal["", "status", "scale"]
+
+
+def now() -> str:
+    return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def suffix(length: int = 5) -> str:
+    """The random end of a generated name, from the alphabet that spells no words."""
+    return "".join(random.choices(_SUFFIX, k=length))  # noqa: S311 (a name, not a secret)
+
+
+@dataclass(slots=True)
+class Writer:
+    """Who writes and how. `trusted` is the lab itself: its objects are taken as they are.
+
+    `warnings` collects what the client is to be told beside the result.
+    """
+
+    manager: str = "unknown"
+    dry_run: bool = False
+    validation: str = "Warn"
+    force: bool = False
+    trusted: bool = False
+    doubled: list[str] = field(default_factory=list)
+    warnings: list[str] = field(default_factory=list)
+
+
+def _keep(keys: Iterable[str], old: Object, obj: Object) -> None:
+    """Let `obj` have these keys as `old` has them, or not at all."""
+    for key in keys:
+        if key in old:
+            obj[key] = old[key]
+        else:
+            obj.pop(key, None)
+
+
+def lab_itself() -> Writer:
+    return Writer(manager="netprobe-lab", trusted=True)
+
+
+class Operations:
+    """Create, update and delete with everything that the API server does around it."""
+
+    def __init__(self, store: Store) -> None:
+        self.store = store
+
+    def get(self, resource: Resource, namespace: str, name: str) -> Stored:
+        """ApiError 404 where it is not there."""
+        stored = self.store.get(resource, Key(namespace, name))
+        if stored is None:
+            raise not_found(resource, name)
+        return stored
+
+    def create(self, resource: Resource, namespace: str, raw: Any, writer: Writer) -> Object:
+        """Store a new object; the result is what was stored. ApiError 400, 403, 404, 409 or 422."""
+        obj = self.typed(resource, raw, writer)
+        metadata = obj["metadata"]
+        if metadata.get("namespace", namespace) != namespace and resource.namespaced:
+            raise bad_request(
+                "the namespace of the provided object does not match the namespace sent on the request"
+            )
+        if metadata.pop("resourceVersion", None):
+            raise bad_request("resourceVersion should not be set on objects to be created")
+        self._require_namespace(resource, namespace, metadata.get("name", ""))
+        if not metadata.get("name"):
+            self._generate_name(resource, namespace, metadata)
+        for key in ("deletionTimestamp", "deletionGracePeriodSeconds", "selfLink", "generation"):
+            metadata.pop(key, None)
+        metadata |= {"uid": str(uuid.uuid4()), "creationTimestamp": now()}
+        if resource.namespaced:
+            metadata["namespace"] = namespace
+        else:
+            metadata.pop("namespace", None)
+        if not writer.trusted:
+            obj.pop("status", None) if resource.status else None
+        initial(resource, obj)
+        self._admit(resource, obj, None)
+        if self.store.get(resource, Key(metadata.get("namespace", ""), metadata["name"])) is not None:
+            raise already_exists(resource, metadata["name"])
+        if not writer.trusted:
+            managed.created(resource, obj, writer.manager)
+        if writer.dry_run:
+            return obj
+        return self.store.put(resource, obj).object
+
+    def update(
+        self,
+        resource: Resource,
+        namespace: str,
+        name: str,
+        raw: Any,
+        writer: Writer,
+        *,
+        subresource: Subresource = "",
+    ) -> Object:
+        """Replace an object (or its status); a given resourceVersion must be the stored one."""
+        old = self.get(resource, namespace, name).object
+        obj = self.typed(resource, raw, writer)
+        given = obj["metadata"].get("resourceVersion", "")
+        if obj["metadata"].get("name", name) != name:
+            got = obj["metadata"]["name"]
+            raise bad_request(f"the name of the object ({got}) does not match the name on the URL ({name})")
+        if obj["metadata"].get("namespace", namespace) != namespace:
+            raise bad_request(
+                "the namespace of the provided object does not match the namespace sent on the request"
+            )
+        if given and given != old["metadata"]["resourceVersion"]:
+            raise conflict(resource, name)
+        if (uid := obj["metadata"].get("uid")) and uid != old["metadata"]["uid"]:
+            theirs = old["metadata"]["uid"]
+            why = f"Precondition failed: UID in precondition: {uid}, UID in object meta: {theirs}"
+            raise conflict(resource, name, why)
+        return self.replace(resource, old, obj, writer, subresource)
+
+    def modify(
+        self,
+        resource: Resource,
+        key: Key,
+        change: Callable[[Object], None],
+        subresource: Subresource = "",
+    ) -> Object | None:
+        """The lab's own update: `change` edits a copy. None where the object is gone."""
+        stored = self.store.get(resource, key)
+        if stored is None:
+            return None
+        obj = copy.deepcopy(stored.object)
+        change(obj)
+        return self.replace(resource, stored.object, obj, lab_itself(), subresource)
+
+    def replace(
+        self, resource: Resource, old: Object, obj: Object, writer: Writer, subresource: Subresource = ""
+    ) -> Object:
+        """Store `obj`, already typed, in the place of `old`; what a client may not change is kept."""
+        _keep(_SYSTEM_FIELDS, old["metadata"], obj["metadata"])
+        if resource.status and not writer.trusted:
+            status_only = subresource == "status"
+            theirs = [key for key in old if key not in {"metadata", "status"}] if status_only else ["status"]
+            _keep(theirs, old, obj)
+        if resource is NAMESPACES and not writer.trusted:
+            obj["spec"] = old["spec"]
+        if not writer.trusted:
+            self._admit(resource, obj, old)
+        if "generation" in old["metadata"] and obj.get("spec") != old.get("spec"):
+            obj["metadata"]["generation"] = old["metadata"]["generation"] + 1
+        if not writer.trusted:
+            managed.updated(resource, obj, old, writer.manager, subresource)
+        if obj == old or writer.dry_run:
+            return obj
+        if settled(resource, obj):
+            self.store.put(resource, obj)
+            return self.store.remove(resource, self.store.key(obj)).object
+        return self.store.put(resource, obj).object
+
+    def delete(
+        self, resource: Resource, namespace: str, name: str, deletion: Deletion, writer: Writer
+    ) -> Object:
+        """Begin or finish a deletion: a Status where the object is gone, else the object."""
+        old = self.get(resource, namespace, name).object
+        for field_, given in (("uid", deletion.uid), ("resourceVersion", deletion.resource_version)):
+            if given and given != old["metadata"][field_]:
+                label = "UID" if field_ == "uid" else "ResourceVersion"
+                theirs = old["metadata"][field_]
+                why = (
+                    f"Precondition failed: {label} in precondition: {given}, {label} in object meta: {theirs}"
+                )
+                raise conflict(resource, name, why)
+        obj = marked(resource, old, deletion, now())
+        if writer.dry_run:
+            return obj if obj is not None else success(resource, name, old["metadata"]["uid"])
+        if obj is None or settled(resource, obj):
+            self.store.remove(resource, Key(namespace, name))
+            return success(resource, name, old["metadata"]["uid"])
+        return obj if obj == old else self.store.put(resource, obj).object
+
+    def typed(self, resource: Resource, raw: Any, writer: Writer) -> Object:
+        """An object of a client as one of this kind; unknown fields dropped and told."""
+        if writer.trusted:
+            return dict(raw)
+        if not isinstance(raw, Mapping):
+            raise bad_request("the request body is not an object")
+        for key, own in (("apiVersion", resource.api_version), ("kind", resource.kind)):
+            if raw.get(key, own) != own:
+                got = f"{raw.get('apiVersion', '')}, Kind={raw.get('kind', '')}"
+                text = f"the object provided is unrecognized (must be of type {resource.kind}): got {got}"
+                raise bad_request(text)
+        decoder = Decoder(resource.kind, resource.version)
+        obj = decoder.struct(dict(raw), definition_of(resource.group, resource.kind))
+        problems = [f'duplicate field "{path}"' for path in writer.doubled]
+        problems += [f'unknown field "{path}"' for path in decoder.unknown]
+        if problems and writer.validation == "Strict":
+            raise bad_request(
+                f'{resource.kind} in version "{resource.version}" cannot be handled as a {resource.kind}: '
+                f"strict decoding error: {', '.join(problems)}"
+            )
+        if writer.validation == "Warn":
+            writer.warnings += problems
+        obj.setdefault("metadata", {})
+        return {"apiVersion": resource.api_version, "kind": resource.kind, **obj}
+
+    def _admit(self, resource: Resource, obj: Object, old: Object | None) -> None:
+        rules = rules_of(resource)
+        rules.default(obj)
+        if resource is NAMESPACES:
+            labels = obj["metadata"].setdefault("labels", {})
+            labels[METADATA_NAME] = obj["metadata"]["name"]
+        name = obj["metadata"]["name"]
+        causes: list[Cause] = []
+        if resource is not NETWORK_POLICIES:  # whose own check begins with the metadata
+            causes += names.check_metadata(resource, obj["metadata"])
+        causes += rules.check(obj, old)
+        if not causes and resource is SERVICES:
+            causes += allocate(obj, old, self.store)
+        if causes:
+            raise invalid(resource, name, causes)
+        if resource is PODS and old is None:
+            self._require_account(obj)
+
+    def _require_account(self, pod: Object) -> None:
+        namespace, account = pod["metadata"]["namespace"], pod["spec"]["serviceAccountName"]
+        if account != "default" and self.store.get(SERVICE_ACCOUNTS, Key(namespace, account)) is None:
+            why = (
+                f"error looking up service account {namespace}/{account}: "
+                f'serviceaccount "{account}" not found'
+            )
+            raise forbidden(PODS, pod["metadata"]["name"], why)
+
+    def _require_namespace(self, resource: Resource, namespace: str, name: str) -> None:
+        if not resource.namespaced:
+            return
+        stored = self.store.get(NAMESPACES, Key("", namespace))
+        if stored is None:
+            raise not_found(NAMESPACES, namespace)
+        if "deletionTimestamp" in stored.object["metadata"]:
+            why = f"unable to create new content in namespace {namespace} because it is being terminated"
+            cause = Cause(
+                "metadata.namespace", f"namespace {namespace} is being terminated", "NamespaceTerminating"
+            )
+            raise forbidden(resource, name, why, [cause])
+
+    def _generate_name(self, resource: Resource, namespace: str, metadata: Object) -> None:
+        prefix = metadata.get("generateName")
+        if not prefix:
+            cause = names.required("metadata.name", "name or generateName is required")
+            raise invalid(resource, "", [cause])
+        place = namespace if resource.namespaced else ""
+        while True:
+            metadata["name"] = f"{prefix[:58]}{suffix()}"
+            if self.store.get(resource, Key(place, metadata["name"])) is None:
+                return

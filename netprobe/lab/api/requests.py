@@ -1,0 +1,163 @@
+"""What a request asks: the resource it names, its parameters, and the form of answer that it accepts."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from aiohttp import web
+
+from netprobe.lab.api import decode, table
+from netprobe.lab.api.operations import Writer
+from netprobe.lab.api.resources import Resource, find
+from netprobe.lab.api.status import ApiError, bad_request, no_such_path
+from netprobe.lab.api.store import Object, Stored
+
+Form = Literal["object", "table", "metadata"]
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """The resource that a path names. `namespace` "" is all of them; `name` "" is the collection."""
+
+    resource: Resource
+    namespace: str
+    name: str
+    subresource: str
+
+
+def target(path: str) -> Target:
+    """Read /api/v1/... and /apis/GROUP/VERSION/...; ApiError 404 for anything that is not served."""
+    parts = [part for part in path.split("/") if part]
+    if parts[0] == "api":
+        group, rest = "", parts[1:]
+    else:
+        group, rest = parts[1] if len(parts) > 1 else "", parts[2:]
+    if len(rest) < 2:
+        raise no_such_path()
+    version, names = rest[0], rest[1:]
+    namespace = ""
+    if names[0] == "namespaces" and len(names) >= 3 and names[2] not in {"status", "finalize"}:
+        namespace, names = names[1], names[2:]
+    resource = find(group, version, names[0])
+    if resource is None or len(names) > 3 or (namespace and not resource.namespaced):
+        raise no_such_path()
+    name = names[1] if len(names) > 1 else ""
+    if name and resource.namespaced and not namespace:
+        raise no_such_path()
+    return Target(resource, namespace, name, names[2] if len(names) > 2 else "")
+
+
+def form(request: web.BaseRequest) -> Form:
+    """The first form in Accept that the server can give; ApiError 406 where there is none."""
+    accepted = request.headers.get("Accept", "*/*")
+    for entry in accepted.split(","):
+        media, *parameters = (part.strip() for part in entry.split(";"))
+        values = dict(part.partition("=")[::2] for part in parameters)
+        if media not in {"application/json", "*/*", "application/*"}:
+            continue
+        match values.get("as"):
+            case "Table" if values.get("v") == "v1":
+                return "table"
+            case "PartialObjectMetadata" | "PartialObjectMetadataList" if values.get("v") == "v1":
+                return "metadata"
+            case None:
+                return "object"
+    media_types = "application/json, application/yaml"
+    text = f"only the following media types are accepted: {media_types}"
+    raise ApiError(406, "NotAcceptable", text)
+
+
+def flag(request: web.BaseRequest, name: str) -> bool:
+    return request.query.get(name, "") in {"true", "1", "True"}
+
+
+def number(request: web.BaseRequest, name: str, missing: int) -> int:
+    text = request.query.get(name, "")
+    if not text:
+        return missing
+    try:
+        return int(text)
+    except ValueError as e:
+        raise bad_request(f'strconv.ParseInt: parsing "{text}": invalid syntax') from e
+
+
+def writer(request: web.BaseRequest) -> Writer:
+    """Who writes: the fieldManager given, else the program's name from User-Agent."""
+    dry_run = request.query.getall("dryRun", [])
+    if dry_run not in ([], ["All"]):
+        raise bad_request(f'Invalid value: {json.dumps(dry_run)}: supported values: "All"')
+    validation = request.query.get("fieldValidation", "") or "Warn"
+    if validation not in {"Ignore", "Warn", "Strict"}:
+        raise bad_request(f'fieldValidation: Unsupported value: "{validation}"')
+    agent = request.headers.get("User-Agent", "unknown").partition("/")[0]
+    return Writer(
+        manager=request.query.get("fieldManager", "") or agent,
+        dry_run=bool(dry_run),
+        validation=validation,
+        force=flag(request, "force"),
+    )
+
+
+def content_type(request: web.BaseRequest) -> str:
+    return request.headers.get("Content-Type", "application/json").partition(";")[0].strip()
+
+
+async def body(request: web.BaseRequest, by: Writer) -> Any:
+    """The body as JSON values; ApiError 415 for a type that the server does not read."""
+    kind = content_type(request)
+    if kind not in {"application/json", "application/yaml", "*/*"}:
+        text = (
+            "the body of the request was in an unknown format - accepted media types include: "
+            "application/json, application/yaml"
+        )
+        raise ApiError(415, "UnsupportedMediaType", text)
+    return decode.parse(await request.read(), kind, by.doubled)
+
+
+async def options(request: web.BaseRequest) -> dict[str, Any]:
+    """DeleteOptions: the body, or what the query says of them."""
+    data = await request.read()
+    read: Any = decode.parse(data, content_type(request), []) if data.strip() else {}
+    if not isinstance(read, dict):
+        raise bad_request("the request body is not DeleteOptions")
+    for key in ("gracePeriodSeconds", "propagationPolicy", "orphanDependents"):
+        if key in request.query and key not in read:
+            text = request.query[key]
+            read[key] = text if key == "propagationPolicy" else json.loads(text)
+    return read
+
+
+def shown(request: web.BaseRequest, resource: Resource, stored: Stored) -> Any:
+    """A stored object in the form asked for."""
+    match form(request):
+        case "table":
+            metadata = {"resourceVersion": str(stored.revision)}
+            include = request.query.get("includeObject", "Metadata")
+            return table.of_list(resource, [stored], metadata, include)
+        case "metadata":
+            return table.metadata_of(stored.object)
+    return stored.json
+
+
+def rendered(request: web.BaseRequest, resource: Resource, obj: Object) -> Any:
+    """The result of a write in the form asked for."""
+    return shown(request, resource, Stored(obj, int(obj["metadata"].get("resourceVersion") or 0)))
+
+
+def reply(obj: Any, status: int = 200, by: Writer | None = None) -> web.Response:
+    """An answer in JSON, with the warnings of a write as kubectl shows them."""
+    data = obj if isinstance(obj, bytes) else json.dumps(obj, separators=(",", ":")).encode()
+    response = web.Response(body=data + b"\n", status=status, content_type="application/json")
+    for warning in by.warnings if by else ():
+        text = warning.replace("\\", "\\\\").replace('"', '\\"')
+        response.headers.add("Warning", f'299 - "{text}"')
+    return response
+
+
+def failure(error: ApiError) -> web.Response:
+    response = reply(error.status(), error.code)
+    if error.retry_after_s:
+        response.headers["Retry-After"] = str(error.retry_after_s)
+    return response

@@ -1,0 +1,175 @@
+"""The kinds that the lab serves, as data: discovery, routes, admission and printing all read this table."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+EVERY_VERB = ("create", "delete", "deletecollection", "get", "list", "patch", "update", "watch")
+READ_ONLY = ("get", "list", "watch")
+CREATE_ONLY = ("create",)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Resource:
+    """One resource of the API. `short` are kubectl's short names.
+
+    `status` and `scale` say which subresources it has; `others` names further ones, for discovery only.
+    """
+
+    group: str
+    version: str
+    kind: str
+    plural: str
+    namespaced: bool = True
+    short: tuple[str, ...] = ()
+    categories: tuple[str, ...] = ()
+    status: bool = False
+    scale: bool = False
+    others: tuple[str, ...] = ()
+    verbs: tuple[str, ...] = EVERY_VERB
+
+    @property
+    def singular(self) -> str:
+        return self.kind.lower()
+
+    @property
+    def api_version(self) -> str:
+        return f"{self.group}/{self.version}" if self.group else self.version
+
+    @property
+    def qualified(self) -> str:
+        """The name in messages: "pods", "networkpolicies.networking.k8s.io"."""
+        return f"{self.plural}.{self.group}" if self.group else self.plural
+
+    @property
+    def stored(self) -> bool:
+        return "get" in self.verbs
+
+    def __repr__(self) -> str:
+        return self.qualified
+
+
+ALL = ("all",)
+
+NAMESPACES = Resource("", "v1", "Namespace", "namespaces", namespaced=False, short=("ns",), status=True)
+PODS = Resource(
+    "",
+    "v1",
+    "Pod",
+    "pods",
+    short=("po",),
+    categories=ALL,
+    status=True,
+    others=("exec", "log", "eviction", "attach"),
+)
+SERVICES = Resource("", "v1", "Service", "services", short=("svc",), categories=ALL, status=True)
+CONFIGMAPS = Resource("", "v1", "ConfigMap", "configmaps", short=("cm",))
+SECRETS = Resource("", "v1", "Secret", "secrets")
+SERVICE_ACCOUNTS = Resource("", "v1", "ServiceAccount", "serviceaccounts", short=("sa",))
+EVENTS = Resource("", "v1", "Event", "events", short=("ev",))
+ENDPOINTS = Resource("", "v1", "Endpoints", "endpoints", short=("ep",))
+NODES = Resource("", "v1", "Node", "nodes", namespaced=False, short=("no",), status=True)
+RESOURCE_QUOTAS = Resource("", "v1", "ResourceQuota", "resourcequotas", short=("quota",), status=True)
+LIMIT_RANGES = Resource("", "v1", "LimitRange", "limitranges", short=("limits",))
+NETWORK_POLICIES = Resource("networking.k8s.io", "v1", "NetworkPolicy", "networkpolicies", short=("netpol",))
+DEPLOYMENTS = Resource(
+    "apps", "v1", "Deployment", "deployments", short=("deploy",), categories=ALL, status=True, scale=True
+)
+REPLICA_SETS = Resource(
+    "apps", "v1", "ReplicaSet", "replicasets", short=("rs",), categories=ALL, status=True, scale=True
+)
+STATEFUL_SETS = Resource(
+    "apps", "v1", "StatefulSet", "statefulsets", short=("sts",), categories=ALL, status=True, scale=True
+)
+DAEMON_SETS = Resource("apps", "v1", "DaemonSet", "daemonsets", short=("ds",), categories=ALL, status=True)
+JOBS = Resource("batch", "v1", "Job", "jobs", categories=ALL, status=True)
+CRON_JOBS = Resource("batch", "v1", "CronJob", "cronjobs", short=("cj",), categories=ALL, status=True)
+LEASES = Resource("coordination.k8s.io", "v1", "Lease", "leases")
+DISRUPTION_BUDGETS = Resource(
+    "policy", "v1", "PodDisruptionBudget", "poddisruptionbudgets", short=("pdb",), status=True
+)
+ENDPOINT_SLICES = Resource("discovery.k8s.io", "v1", "EndpointSlice", "endpointslices")
+ROLES = Resource("rbac.authorization.k8s.io", "v1", "Role", "roles")
+ROLE_BINDINGS = Resource("rbac.authorization.k8s.io", "v1", "RoleBinding", "rolebindings")
+CLUSTER_ROLES = Resource("rbac.authorization.k8s.io", "v1", "ClusterRole", "clusterroles", namespaced=False)
+CLUSTER_ROLE_BINDINGS = Resource(
+    "rbac.authorization.k8s.io", "v1", "ClusterRoleBinding", "clusterrolebindings", namespaced=False
+)
+ACCESS_REVIEWS = Resource(
+    "authorization.k8s.io",
+    "v1",
+    "SelfSubjectAccessReview",
+    "selfsubjectaccessreviews",
+    namespaced=False,
+    verbs=CREATE_ONLY,
+)
+RULES_REVIEWS = Resource(
+    "authorization.k8s.io",
+    "v1",
+    "SelfSubjectRulesReview",
+    "selfsubjectrulesreviews",
+    namespaced=False,
+    verbs=CREATE_ONLY,
+)
+SUBJECT_REVIEWS = Resource(
+    "authentication.k8s.io",
+    "v1",
+    "SelfSubjectReview",
+    "selfsubjectreviews",
+    namespaced=False,
+    verbs=CREATE_ONLY,
+)
+
+RESOURCES: tuple[Resource, ...] = (
+    NAMESPACES,
+    PODS,
+    SERVICES,
+    CONFIGMAPS,
+    SECRETS,
+    SERVICE_ACCOUNTS,
+    EVENTS,
+    ENDPOINTS,
+    NODES,
+    RESOURCE_QUOTAS,
+    LIMIT_RANGES,
+    DEPLOYMENTS,
+    REPLICA_SETS,
+    STATEFUL_SETS,
+    DAEMON_SETS,
+    JOBS,
+    CRON_JOBS,
+    NETWORK_POLICIES,
+    LEASES,
+    DISRUPTION_BUDGETS,
+    ENDPOINT_SLICES,
+    ROLES,
+    ROLE_BINDINGS,
+    CLUSTER_ROLES,
+    CLUSTER_ROLE_BINDINGS,
+    ACCESS_REVIEWS,
+    RULES_REVIEWS,
+    SUBJECT_REVIEWS,
+)
+
+STORED = tuple(resource for resource in RESOURCES if resource.stored)
+
+_BY_PATH = {(r.group, r.version, r.plural): r for r in RESOURCES}
+_BY_KIND = {(r.api_version, r.kind): r for r in RESOURCES}
+
+
+def find(group: str, version: str, plural: str) -> Resource | None:
+    return _BY_PATH.get((group, version, plural))
+
+
+def of_kind(api_version: str, kind: str) -> Resource | None:
+    return _BY_KIND.get((api_version, kind))
+
+
+def groups() -> Iterator[str]:
+    """The named groups, each once, in the order of the table."""
+    yield from dict.fromkeys(r.group for r in RESOURCES if r.group)
+
+
+def of_group(group: str) -> tuple[Resource, ...]:
+    return tuple(r for r in RESOURCES if r.group == group)

@@ -1,0 +1,173 @@
+"""From a request to an operation: paths and methods."""
+
+from __future__ import annotations
+
+import hmac
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from aiohttp import hdrs, web
+
+from netprobe.lab.api import access, discovery, openapi, patch, requests, scale
+from netprobe.lab.api.exec import execute
+from netprobe.lab.api.lifecycle import Deletion
+from netprobe.lab.api.lists import Lists, selection
+from netprobe.lab.api.logs import log
+from netprobe.lab.api.operations import Operations, Subresource
+from netprobe.lab.api.requests import Target, reply
+from netprobe.lab.api.resources import PODS
+from netprobe.lab.api.status import ApiError, method_not_allowed, no_such_path, unauthorized
+from netprobe.lab.api.watch import watch
+from netprobe.lab.fabric.state import Fabric
+
+Answer = Awaitable[web.StreamResponse]
+_VERBS = {
+    hdrs.METH_GET: "get",
+    hdrs.METH_POST: "create",
+    hdrs.METH_PUT: "update",
+    hdrs.METH_PATCH: "patch",
+    hdrs.METH_DELETE: "delete",
+}
+_STATUS_METHODS = {hdrs.METH_GET, hdrs.METH_PUT, hdrs.METH_PATCH}
+_HEALTH = ("/healthz", "/readyz", "/livez")
+
+
+class Routes:
+    """The handler of every request."""
+
+    def __init__(self, operations: Operations, fabric: Fabric, token: str) -> None:
+        self._operations = operations
+        self._fabric = fabric
+        self._expected = f"Bearer {token}".encode()
+        self._lists = Lists(operations.store)
+
+    async def handle(self, request: web.BaseRequest) -> web.StreamResponse:
+        """Answer; every refusal becomes a Status."""
+        try:
+            given = request.headers.get("Authorization", "").encode()
+            if not hmac.compare_digest(given, self._expected):
+                raise unauthorized()
+            return await self._route(request)
+        except ApiError as error:
+            return requests.failure(error)
+
+    async def _route(self, request: web.BaseRequest) -> web.StreamResponse:
+        path = request.path
+        if path.startswith(_HEALTH):
+            return web.Response(text="ok")
+        if path == "/version":
+            return reply(discovery.version())
+        if path.startswith("/openapi/"):
+            return openapi.answer(request)
+        if not path.startswith(("/api/", "/apis/")) and path not in {"/api", "/apis"}:
+            raise no_such_path()
+        if (document := discovery.document(path, request.headers.get("Accept", ""))) is not None:
+            response = reply(document)
+            if document["kind"] == "APIGroupDiscoveryList":
+                response.headers["Content-Type"] = discovery.AGGREGATED
+            return response
+        target = requests.target(path)
+        if target.subresource:
+            return await self._subresource(request, target)
+        return await self._resource(request, target)
+
+    async def _resource(self, request: web.BaseRequest, target: Target) -> web.StreamResponse:
+        verb = _VERBS.get(request.method, "")
+        collection = not target.name
+        if collection and verb == "get":
+            verb = "watch" if requests.flag(request, "watch") else "list"
+        elif collection and verb == "delete":
+            verb = "deletecollection"
+        if verb not in target.resource.verbs or collection != (verb in _ON_COLLECTIONS):
+            raise method_not_allowed()
+        if collection and target.resource.namespaced and not target.namespace and verb == "create":
+            raise method_not_allowed()
+        handler: Callable[[web.BaseRequest, Target], Answer] = getattr(self, f"_{verb}")
+        return await handler(request, target)
+
+    async def _list(self, request: web.BaseRequest, target: Target) -> web.StreamResponse:
+        return self._lists.answer(request, target)
+
+    async def _watch(self, request: web.BaseRequest, target: Target) -> web.StreamResponse:
+        return await watch(request, self._operations.store, target)
+
+    async def _get(self, request: web.BaseRequest, target: Target) -> web.StreamResponse:
+        stored = self._operations.get(target.resource, target.namespace, target.name)
+        return reply(requests.shown(request, target.resource, stored))
+
+    async def _create(self, request: web.BaseRequest, target: Target) -> web.StreamResponse:
+        by = requests.writer(request)
+        obj = await requests.body(request, by)
+        if not target.resource.stored:
+            typed = self._operations.typed(target.resource, obj, by)
+            return reply(access.review(target.resource, typed), 201, by)
+        created = self._operations.create(target.resource, target.namespace, obj, by)
+        return reply(requests.rendered(request, target.resource, created), 201, by)
+
+    async def _update(
+        self, request: web.BaseRequest, target: Target, subresource: Subresource = ""
+    ) -> web.StreamResponse:
+        by = requests.writer(request)
+        obj = await requests.body(request, by)
+        stored = self._operations.update(
+            target.resource, target.namespace, target.name, obj, by, subresource=subresource
+        )
+        return reply(requests.rendered(request, target.resource, stored), 200, by)
+
+    async def _patch(
+        self, request: web.BaseRequest, target: Target, subresource: Subresource = ""
+    ) -> web.StreamResponse:
+        by = requests.writer(request)
+        kind = requests.content_type(request)
+        data = await request.read()
+        stored, created = patch.apply(self._operations, target, kind, data, by, subresource=subresource)
+        return reply(requests.rendered(request, target.resource, stored), 201 if created else 200, by)
+
+    async def _delete(self, request: web.BaseRequest, target: Target) -> web.StreamResponse:
+        by = requests.writer(request)
+        deletion = Deletion.read(await requests.options(request))
+        result = self._operations.delete(target.resource, target.namespace, target.name, deletion, by)
+        return reply(result, 200, by)
+
+    async def _deletecollection(self, request: web.BaseRequest, target: Target) -> web.StreamResponse:
+        by = requests.writer(request)
+        deletion = Deletion.read(await requests.options(request))
+        test = selection(request, target)
+        listed = self._operations.store.items(target.resource, target.namespace)
+        chosen = [stored.object for stored in listed if test(stored.object)]
+        for obj in chosen:
+            metadata = obj["metadata"]
+            namespace = metadata.get("namespace", "")
+            self._operations.delete(target.resource, namespace, metadata["name"], deletion, by)
+        kind, version = f"{target.resource.kind}List", target.resource.api_version
+        metadata = {"resourceVersion": str(self._operations.store.revision)}
+        return reply({"kind": kind, "apiVersion": version, "metadata": metadata, "items": chosen})
+
+    async def _subresource(self, request: web.BaseRequest, target: Target) -> web.StreamResponse:
+        resource, method = target.resource, request.method
+        match target.subresource:
+            case "status" if resource.status and method in _STATUS_METHODS:
+                handler = getattr(self, f"_{_VERBS[method]}")
+                extra = {} if method == hdrs.METH_GET else {"subresource": "status"}
+                answer: web.StreamResponse = await handler(request, target, **extra)
+                return answer
+            case "scale" if resource.scale:
+                return await scale.answer(request, self._operations, target)
+            case "exec" if resource is PODS and method in {hdrs.METH_GET, hdrs.METH_POST}:
+                return await execute(request, self._operations, self._fabric, target)
+            case "log" if resource is PODS and method == hdrs.METH_GET:
+                return await log(request, self._operations, target)
+            case "eviction" if resource is PODS and method == hdrs.METH_POST:
+                return await self._evict(request, target)
+        raise no_such_path()
+
+    async def _evict(self, request: web.BaseRequest, target: Target) -> web.StreamResponse:
+        by = requests.writer(request)
+        eviction: Any = await requests.body(request, by)
+        options = eviction.get("deleteOptions") or {} if isinstance(eviction, dict) else {}
+        self._operations.delete(PODS, target.namespace, target.name, Deletion.read(options), by)
+        answer = {"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success", "code": 201}
+        return reply(answer, 201, by)
+
+
+_ON_COLLECTIONS = {"list", "watch", "create", "deletecollection"}

@@ -1,0 +1,97 @@
+"""The lab's API server: store, routes and controllers behind one TLS socket."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import secrets
+import socket
+from pathlib import Path
+from typing import Protocol
+
+from aiohttp import web
+
+from netprobe.lab.api import certs
+from netprobe.lab.api.bootstrap import bootstrap
+from netprobe.lab.api.operations import Operations
+from netprobe.lab.api.routes import Routes
+from netprobe.lab.api.store import Store
+from netprobe.lab.controllers import controllers
+from netprobe.lab.enforcer import Enforcer
+from netprobe.lab.fabric.state import Fabric
+from netprobe.lab.kubelet import Kubelet
+
+_LONGEST_LINE = 1024 * 1024  # an exec's command line stands in the URL
+
+
+class Options(Protocol):
+    """What the server reads of the lab's options."""
+
+    @property
+    def name(self) -> str: ...
+
+
+class Part(Protocol):
+    """A loop of the lab that runs as long as it."""
+
+    async def run(self) -> None: ...
+
+
+class Server:
+    """A running API server. `store` is there for tests and benchmarks."""
+
+    def __init__(
+        self, runner: web.ServerRunner, tasks: list[asyncio.Task[None]], kubeconfig: Path, store: Store
+    ) -> None:
+        self._runner = runner
+        self._tasks = tasks
+        self.kubeconfig = kubeconfig
+        self.store = store
+
+    async def close(self) -> None:
+        """Stop answering and stop the controllers; pods are left to whoever owns the fabric."""
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self._runner.cleanup()
+        with contextlib.suppress(FileNotFoundError):
+            self.kubeconfig.unlink()
+
+
+async def serve(
+    sock: socket.socket, fabric: Fabric, options: Options, home: Path, *, history: int = 10_000
+) -> Server:
+    """Serve the API on a bound loopback socket; write `home`/kubeconfig (mode 0600) with token and CA.
+
+    Returns once it answers and the nodes and first namespaces exist. `history` is how many changes of a kind
+    a watcher may be behind (see store.py).
+    """
+    certificates = certs.make()
+    token = secrets.token_urlsafe(32)
+    store = Store(history)
+    operations = Operations(store)
+    enforcer = Enforcer(store, fabric)
+    parts: list[Part] = [
+        enforcer,
+        Kubelet(operations, fabric, enforcer),
+        *controllers(operations, certificates.ca.decode()),
+    ]
+    bootstrap(operations, fabric)
+    routes = Routes(operations, fabric, token)
+    runner = web.ServerRunner(
+        web.Server(
+            routes.handle,
+            handler_cancellation=True,
+            access_log=None,
+            max_line_size=_LONGEST_LINE,
+            max_field_size=_LONGEST_LINE,
+        ),
+        shutdown_timeout=0.5,
+    )
+    await runner.setup()
+    await web.SockSite(runner, sock, ssl_context=certs.context(certificates, home)).start()
+    tasks = [asyncio.create_task(part.run(), name=type(part).__name__) for part in parts]
+    url = f"https://127.0.0.1:{sock.getsockname()[1]}"
+    path = home / "kubeconfig"
+    certs.write_private(path, certs.kubeconfig(f"netprobe-{options.name}", url, certificates.ca, token))
+    return Server(runner, tasks, path, store)

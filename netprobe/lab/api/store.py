@@ -1,0 +1,186 @@
+"""The objects of the cluster, and the history of what happened to them.
+
+Theory of operation
+-------------------
+Everything runs in one event loop, and no method here awaits between reading and writing. So a change is one
+indivisible step, and the order of revisions, of the history and of what any watcher sees is the same.
+
+One counter, the revision, numbers every change of every kind; it is the resourceVersion of the object that
+was changed and of the lists that were read then. An object, once stored, is never modified again: a change
+stores a new one. Readers therefore get the stored objects themselves, and whoever wants to change one copies
+it first. The JSON text of an object is made at most once, however many watchers are told of it.
+
+Watching is reading the history. Each kind has a log of its changes; a watcher is nothing but the revision up
+to which it has read. It reads what is newer, and waits when there is nothing. So nothing can be lost, doubled
+or reordered, a slow watcher costs no memory of its own, and many see the same. A log keeps its last `history`
+changes. A watcher whose place has been cut off is told so (410 Gone, as by a real server) and lists again.
+
+The counter starts above 1, so that "resourceVersion=1" is too old here as it is on a cluster of some age.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections import deque
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import Any, Literal, NamedTuple
+
+from netprobe.lab.api.resources import STORED, Resource
+from netprobe.lab.api.status import expired
+
+FIRST_REVISION = 100
+
+Object = dict[str, Any]
+ChangeType = Literal["ADDED", "MODIFIED", "DELETED"]
+
+
+class Key(NamedTuple):
+    """The name of an object; the namespace is "" for what has none."""
+
+    namespace: str
+    name: str
+
+
+@dataclass(slots=True, eq=False)
+class Stored:
+    """An object as stored at a revision. Never modify `object`."""
+
+    object: Object
+    revision: int
+    _bare: bytes | None = None
+
+    @property
+    def bare(self) -> bytes:
+        """As an item of a list: without apiVersion and kind, which the list tells."""
+        if self._bare is None:
+            rest = {key: value for key, value in self.object.items() if key not in {"apiVersion", "kind"}}
+            self._bare = json.dumps(rest, separators=(",", ":")).encode()
+        return self._bare
+
+    @property
+    def json(self) -> bytes:
+        kind, version = self.object["kind"], self.object["apiVersion"]
+        return f'{{"kind":"{kind}","apiVersion":"{version}",'.encode() + self.bare[1:]
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """One entry of a log. A DELETED carries the last state, with the revision of the deletion."""
+
+    type: ChangeType
+    resource: Resource
+    key: Key
+    now: Stored
+    before: Stored | None
+
+    @property
+    def revision(self) -> int:
+        return self.now.revision
+
+
+@dataclass(slots=True)
+class _Kind:
+    objects: dict[Key, Stored] = field(default_factory=dict)
+    log: deque[Change] = field(default_factory=deque)
+    forgotten: int = FIRST_REVISION
+    waiting: list[asyncio.Future[None]] = field(default_factory=list)
+
+
+class Store:
+    """Objects by kind and key; see the theory of operation above."""
+
+    def __init__(self, history: int = 10_000) -> None:
+        self.revision = FIRST_REVISION
+        self._history = history
+        self._kinds = {resource: _Kind() for resource in STORED}
+        self._by_uid: dict[str, tuple[Resource, Key]] = {}
+        self._listeners: list[Callable[[Change], None]] = []
+
+    @staticmethod
+    def key(obj: Object) -> Key:
+        return Key(obj["metadata"].get("namespace", ""), obj["metadata"]["name"])
+
+    def get(self, resource: Resource, key: Key) -> Stored | None:
+        return self._kinds[resource].objects.get(key)
+
+    def by_uid(self, uid: str) -> tuple[Resource, Stored] | None:
+        """The object with this uid, of whatever kind."""
+        place = self._by_uid.get(uid)
+        if place is None:
+            return None
+        stored = self.get(*place)
+        return None if stored is None else (place[0], stored)
+
+    def items(self, resource: Resource, namespace: str = "") -> list[Stored]:
+        """All of a kind, or those of a namespace, ordered by namespace and name."""
+        objects = self._kinds[resource].objects
+        keys = [key for key in objects if not namespace or key.namespace == namespace]
+        return [objects[key] for key in sorted(keys)]
+
+    def put(self, resource: Resource, obj: Object) -> Stored:
+        """Store an object under its name; its resourceVersion is set here."""
+        key = self.key(obj)
+        kind = self._kinds[resource]
+        before = kind.objects.get(key)
+        now = self._next(obj)
+        kind.objects[key] = now
+        self._by_uid[obj["metadata"]["uid"]] = (resource, key)
+        self._append(Change("ADDED" if before is None else "MODIFIED", resource, key, now, before))
+        return now
+
+    def remove(self, resource: Resource, key: Key) -> Stored:
+        """Take an object away; KeyError where there is none."""
+        before = self._kinds[resource].objects.pop(key)
+        self._by_uid.pop(before.object["metadata"]["uid"], None)
+        last = self._next({**before.object, "metadata": dict(before.object["metadata"])})
+        self._append(Change("DELETED", resource, key, last, before))
+        return last
+
+    def since(self, resource: Resource, revision: int) -> list[Change]:
+        """The changes of a kind after a revision, in order; ApiError 410 where they are forgotten."""
+        kind = self._kinds[resource]
+        if revision < kind.forgotten:
+            raise expired(f"too old resource version: {revision} ({kind.forgotten})")
+        return list(reversed(list(_newer(kind.log, revision))))
+
+    def newest(self, resource: Resource) -> int:
+        """The revision of the last change of a kind."""
+        log = self._kinds[resource].log
+        return log[-1].revision if log else FIRST_REVISION
+
+    def wait(self, resource: Resource) -> asyncio.Future[None]:
+        """A future that is done at the next change of a kind."""
+        future = asyncio.get_running_loop().create_future()
+        waiting = self._kinds[resource].waiting
+        waiting[:] = [*(other for other in waiting if not other.done()), future]
+        return future
+
+    def listen(self, listener: Callable[[Change], None]) -> None:
+        """Have a controller told of every change, at once and in order; it may only take note of it."""
+        self._listeners.append(listener)
+
+    def _next(self, obj: Object) -> Stored:
+        self.revision += 1
+        obj["metadata"]["resourceVersion"] = str(self.revision)
+        return Stored(obj, self.revision)
+
+    def _append(self, change: Change) -> None:
+        kind = self._kinds[change.resource]
+        kind.log.append(change)
+        if len(kind.log) > self._history:
+            kind.forgotten = kind.log.popleft().revision
+        waiting, kind.waiting = kind.waiting, []
+        for future in waiting:
+            if not future.done():
+                future.set_result(None)
+        for listener in self._listeners:
+            listener(change)
+
+
+def _newer(log: deque[Change], revision: int) -> Iterator[Change]:
+    for change in reversed(log):
+        if change.revision <= revision:
+            return
+        yield change

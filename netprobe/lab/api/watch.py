@@ -1,0 +1,138 @@
+"""Watches: a watcher reads the store's history from a revision on (see store.py), line by line."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import random
+from collections.abc import Iterator
+from typing import Any
+
+from aiohttp import web
+
+from netprobe.lab.api import requests, table
+from netprobe.lab.api.lists import selection
+from netprobe.lab.api.requests import Form, Target
+from netprobe.lab.api.resources import Resource
+from netprobe.lab.api.selectors import Test
+from netprobe.lab.api.status import ApiError
+from netprobe.lab.api.store import Change, Store, Stored
+
+_BOOKMARK_EVERY_S = 60.0
+_INITIAL_END = {"k8s.io/initial-events-end": "true"}
+
+
+class Teller:
+    """Changes as the lines of one watch. A change may not concern it, or be a beginning or an end for it:
+    an object that comes to match the selector is ADDED, one that ceases to is DELETED."""
+
+    def __init__(self, resource: Resource, namespace: str, test: Test, form: Form, include: str) -> None:
+        self._resource = resource
+        self._namespace = namespace
+        self._test = test
+        self._form = form
+        self._include = include
+        self._columns = True  # a table's columns are told once
+
+    def lines(self, change: Change) -> Iterator[bytes]:
+        if self._namespace and change.key.namespace != self._namespace:
+            return
+        before = change.before is not None and self._test(change.before.object)
+        now = change.type != "DELETED" and self._test(change.now.object)
+        if now:
+            yield self.line("MODIFIED" if before else "ADDED", change.now)
+        elif before:
+            yield self.line("DELETED", change.now)
+
+    def line(self, type_: str, stored: Stored) -> bytes:
+        if self._form == "object":
+            return b'{"type":"%s","object":%s}\n' % (type_.encode(), stored.json)
+        if self._form == "table":
+            metadata = {"resourceVersion": str(stored.revision)}
+            told: Any = table.of_list(
+                self._resource, [stored], metadata, self._include, columns=self._columns
+            )
+            self._columns = False
+        else:
+            told = {**table.metadata_of(stored.object), **table.METADATA_KIND}
+        return _line(type_, told)
+
+    def bookmark(self, revision: int, annotations: dict[str, str] | None = None) -> bytes:
+        metadata: dict[str, Any] = {"resourceVersion": str(revision), "creationTimestamp": None}
+        if annotations:
+            metadata["annotations"] = annotations
+        if self._form == "table":
+            return _line("BOOKMARK", table.empty(metadata))
+        obj = {"kind": self._resource.kind, "apiVersion": self._resource.api_version, "metadata": metadata}
+        return _line("BOOKMARK", obj)
+
+
+def _line(type_: str, obj: Any) -> bytes:
+    return json.dumps({"type": type_, "object": obj}, separators=(",", ":")).encode() + b"\n"
+
+
+async def watch(request: web.BaseRequest, store: Store, target: Target) -> web.StreamResponse:
+    """Answer a watch request until its time is over, the client goes, or its place is forgotten."""
+    asked = requests.number(request, "resourceVersion", 0)
+    if asked > store.revision:
+        text = f"Too large resource version: {asked}, current: {store.revision}"
+        raise ApiError(504, "Timeout", text, retry_after_s=1)
+    test = selection(request, target)
+    include = request.query.get("includeObject", "Metadata")
+    teller = Teller(target.resource, target.namespace, test, requests.form(request), include)
+    response = web.StreamResponse(headers={"Content-Type": "application/json"})
+    response.enable_chunked_encoding()
+    await response.prepare(request)
+    seen = store.revision
+    if requests.flag(request, "sendInitialEvents") or (
+        "sendInitialEvents" not in request.query and not asked
+    ):
+        state = [s for s in store.items(target.resource, target.namespace) if test(s.object)]
+        lines = [teller.line("ADDED", stored) for stored in state]
+        if "sendInitialEvents" in request.query:
+            lines.append(teller.bookmark(seen, _INITIAL_END))
+        await response.write(b"".join(lines))
+    else:
+        seen = asked or seen
+    bookmarks = requests.flag(request, "allowWatchBookmarks")
+    seconds = requests.number(request, "timeoutSeconds", 0) or random.randint(1800, 3600)  # noqa: S311
+    await _tell(response, store, target.resource, teller, seen=seen, seconds=seconds, bookmarks=bookmarks)
+    return response
+
+
+async def _tell(
+    response: web.StreamResponse,
+    store: Store,
+    resource: Resource,
+    teller: Teller,
+    *,
+    seen: int,
+    seconds: float,
+    bookmarks: bool,
+) -> None:
+    """Tell what comes after the revision `seen`, for some seconds."""
+    loop = asyncio.get_running_loop()
+    end = loop.time() + seconds
+    next_bookmark = loop.time() + _BOOKMARK_EVERY_S if bookmarks else end
+    while True:
+        try:
+            changes = store.since(resource, seen)
+        except ApiError as error:
+            await response.write(_line("ERROR", error.status()))
+            return
+        lines = [line for change in changes for line in teller.lines(change)]
+        # Whatever happens to other kinds, nothing of this one up to now is unread.
+        seen = max(seen, store.revision)
+        if bookmarks and loop.time() >= min(next_bookmark, end):
+            next_bookmark = loop.time() + _BOOKMARK_EVERY_S
+            lines.append(teller.bookmark(seen))
+        if lines:
+            await response.write(b"".join(lines))
+        if loop.time() >= end:
+            return
+        if store.newest(resource) <= seen:
+            change = store.wait(resource)
+            try:
+                await asyncio.wait([change], timeout=max(0.0, min(end, next_bookmark) - loop.time()))
+            finally:
+                change.cancel()

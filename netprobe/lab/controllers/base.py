@@ -1,0 +1,96 @@
+"""The loop that every controller is: something changed, so bring one thing up to date."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from abc import ABC, abstractmethod
+from collections.abc import Hashable, Iterable
+from typing import Generic, TypeVar
+
+from netprobe.errors import LabError
+from netprobe.lab.api.operations import Operations
+from netprobe.lab.api.status import ApiError
+from netprobe.lab.api.store import Change
+
+K = TypeVar("K", bound=Hashable)
+
+_RETRY_S = 0.2
+logger = logging.getLogger(__name__)
+
+
+class Controller(ABC, Generic[K]):
+    """Keys wait until a worker is free; no key is worked on twice at once; a failure is tried again.
+
+    `reconcile` compares what is with what should be: it must not matter how often or how late it is called.
+    """
+
+    parallel = 1
+
+    def __init__(self, operations: Operations) -> None:
+        self.operations = operations
+        self.store = operations.store
+        self._waiting: dict[K, None] = {}
+        self._busy: set[K] = set()
+        self._idle: list[asyncio.Future[None]] = []
+        operations.store.listen(self._note)
+
+    @abstractmethod
+    def concerned(self, change: Change) -> Iterable[K]:
+        """The keys that a change calls for. Called inside the change: it may only look."""
+
+    @abstractmethod
+    async def reconcile(self, key: K) -> float | None:
+        """Bring one thing up to date; seconds after which to look again, if any."""
+
+    def enqueue(self, key: K, after_s: float = 0.0) -> None:
+        if after_s > 0:
+            asyncio.get_running_loop().call_later(after_s, self.enqueue, key)
+            return
+        self._waiting[key] = None
+        self._rouse()
+
+    async def run(self) -> None:
+        """Work for ever."""
+        async with asyncio.TaskGroup() as group:
+            for _ in range(self.parallel):
+                group.create_task(self._work())
+
+    async def _work(self) -> None:
+        while True:
+            key = await self._take()
+            try:
+                again = await self.reconcile(key)
+            except (ApiError, LabError) as error:
+                logger.warning("%s: %s: %s; trying again", type(self).__name__, key, error)
+                again = _RETRY_S
+            except Exception:
+                logger.exception("%s: %s; trying again", type(self).__name__, key)
+                again = 1.0
+            finally:
+                self._busy.discard(key)
+                self._rouse()
+            if again is not None:
+                self.enqueue(key, max(again, 0.001))
+
+    async def _take(self) -> K:
+        while True:
+            for key in self._waiting:
+                if key not in self._busy:
+                    del self._waiting[key]
+                    self._busy.add(key)
+                    return key
+            future = asyncio.get_running_loop().create_future()
+            self._idle.append(future)
+            await future
+
+    def _rouse(self) -> None:
+        idle, self._idle = self._idle, []
+        for future in idle:
+            if not future.done():
+                future.set_result(None)
+
+    def _note(self, change: Change) -> None:
+        for key in self.concerned(change):
+            self._waiting[key] = None
+            self._rouse()

@@ -1,0 +1,224 @@
+"""Turns stored pods into pods of the fabric, and tells in their status what became of them.
+
+A pod is placed, then the rules that concern it are in force, then it is started: no packet of it comes before
+its policies. Images are not run; the fabric serves the declared ports.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from ipaddress import ip_address
+from typing import Any
+
+from netprobe.errors import LabError
+from netprobe.lab import events, podstatus
+from netprobe.lab.api.lifecycle import Deletion
+from netprobe.lab.api.operations import Operations, lab_itself, now
+from netprobe.lab.api.resources import NODES, PODS
+from netprobe.lab.api.selectors import matches
+from netprobe.lab.api.store import Change, Key, Object
+from netprobe.lab.controllers.base import Controller
+from netprobe.lab.enforcer import OUTSIDE, Enforcer
+from netprobe.lab.fabric.state import Fabric, Member, Placement, PodSpec
+from netprobe.model.flow import Address, PodRef
+
+ADDRESS = "netprobe.dev/address"
+_RETRY_S = 1.0
+
+
+@dataclass(slots=True)
+class _Local:
+    """What this kubelet has brought up."""
+
+    uid: str
+    placement: Placement
+    started_at: float
+    addresses: tuple[Address, ...]
+
+
+class Kubelet(Controller[Key]):
+    """The kubelet of every node, and the scheduler."""
+
+    parallel = 16
+
+    def __init__(self, operations: Operations, fabric: Fabric, enforcer: Enforcer) -> None:
+        super().__init__(operations)
+        self._fabric = fabric
+        self._enforcer = enforcer
+        self._local: dict[Key, _Local] = {}
+
+    def concerned(self, change: Change) -> Iterable[Key]:
+        if change.resource is not PODS:
+            return []
+        local = self._local.get(change.key)
+        if (
+            local is not None
+            and change.type == "MODIFIED"
+            and local.uid == change.now.object["metadata"]["uid"]
+        ):
+            self._look(change.now.object, local)  # policies see new labels at once
+        return [change.key]
+
+    async def reconcile(self, key: Key) -> float | None:
+        stored = self.store.get(PODS, key)
+        local = self._local.get(key)
+        if local is not None and (stored is None or stored.object["metadata"]["uid"] != local.uid):
+            await self._tear_down(key)
+            local = None
+        if stored is None:
+            return None
+        pod = stored.object
+        if "deletionTimestamp" in pod["metadata"]:
+            await self._finish(key, pod)
+            return None
+        if pod["status"]["phase"] in {"Succeeded", "Failed"}:
+            await self._tear_down(key)
+            return None
+        if local is None:
+            return await self._bring_up(key, pod)
+        return self._keep_up(key, pod, local)
+
+    async def _bring_up(self, key: Key, pod: Object) -> float | None:
+        try:
+            spec = self._spec(pod)
+            placement = await self._fabric.place(spec)
+        except (LabError, ValueError) as error:
+            self._unschedulable(key, pod, str(error))
+            return _RETRY_S
+        addresses = placement.node.addresses if spec.host_network else placement.addresses
+        local = _Local(pod["metadata"]["uid"], placement, asyncio.get_running_loop().time(), addresses)
+        self._local[key] = local
+        self._look(pod, local)
+        node = placement.node.name
+        if "nodeName" not in pod["spec"]:
+            message = f"Successfully assigned {key.namespace}/{key.name} to {node}"
+            events.record(self.operations, pod, "Scheduled", message, component="default-scheduler")
+        self.operations.modify(PODS, key, lambda obj: podstatus.scheduled(obj, node, now()), "status")
+        await self._enforcer.caught_up()
+        try:
+            await self._fabric.start(PodRef(*key))
+        except LabError as error:
+            await self._tear_down(key)
+            events.record(
+                self.operations, pod, "FailedCreatePodSandBox", str(error), component="kubelet", warning=True
+            )
+            return _RETRY_S
+        current = self.store.get(PODS, key)
+        if current is None or current.object["metadata"]["uid"] != local.uid:
+            return 0.0  # gone meanwhile: come back to clean up
+        self.operations.modify(
+            PODS, key, lambda obj: podstatus.running(obj, placement, addresses, now()), "status"
+        )
+        for container in pod["spec"]["containers"]:
+            message = f"Started container {container['name']} (netprobe lab: images are not run)"
+            events.record(self.operations, pod, "Started", message, component="kubelet")
+        deadline = pod["spec"].get("activeDeadlineSeconds")
+        return float(deadline) if deadline is not None else None
+
+    def _keep_up(self, key: Key, pod: Object, local: _Local) -> float | None:
+        """Readiness gates and the pod's own deadline."""
+        if pod["status"]["phase"] != "Running":
+            return None
+        ready = podstatus.is_ready(pod)
+        self.operations.modify(PODS, key, lambda obj: podstatus.conditions(obj, now()), "status")
+        current = self.store.get(PODS, key)
+        if current is not None and podstatus.is_ready(current.object) != ready:
+            return 0.0
+        deadline = pod["spec"].get("activeDeadlineSeconds")
+        if deadline is None:
+            return None
+        left = local.started_at + float(deadline) - asyncio.get_running_loop().time()
+        if left > 0:
+            return left
+        text = "Pod was active on the node longer than the specified deadline"
+        self.operations.modify(
+            PODS, key, lambda obj: podstatus.failed(obj, "DeadlineExceeded", text, now()), "status"
+        )
+        events.record(self.operations, pod, "DeadlineExceeded", text, component="kubelet")
+        return None
+
+    async def _finish(self, key: Key, pod: Object) -> None:
+        """A graceful deletion has no reason to take its time here: no image runs."""
+        if key in self._local:
+            for container in pod["spec"]["containers"]:
+                message = f"Stopping container {container['name']}"
+                events.record(self.operations, pod, "Killing", message, component="kubelet")
+        await self._tear_down(key)
+        stored = self.store.get(PODS, key)
+        metadata = pod["metadata"]
+        if stored is not None and stored.object["metadata"]["uid"] == metadata["uid"]:
+            if stored.object["metadata"].get("deletionGracePeriodSeconds") == 0:
+                return  # a finalizer of somebody's holds it
+            deletion = Deletion(grace_s=0, uid=metadata["uid"])
+            self.operations.delete(PODS, key.namespace, key.name, deletion, lab_itself())
+
+    async def _tear_down(self, key: Key) -> None:
+        if key in self._local:
+            ref = PodRef(*key)
+            await self._fabric.remove(ref)
+            del self._local[key]
+            self._enforcer.drop(ref)
+
+    def _look(self, pod: Object, local: _Local) -> None:
+        """Tell the enforcer how policies see this pod."""
+        metadata = pod["metadata"]
+        self._enforcer.put(
+            Member(
+                ref=PodRef(metadata["namespace"], metadata["name"]),
+                labels=metadata.get("labels") or {},
+                addresses=local.addresses,
+                ports=podstatus.ports(pod),
+                node=local.placement.node.name,
+                host_network=bool(pod["spec"].get("hostNetwork")),
+                external=metadata["namespace"] == OUTSIDE,
+            )
+        )
+
+    def _spec(self, pod: Object) -> PodSpec:
+        """What the fabric is asked for; LabError where no node fits, ValueError for a bad address."""
+        metadata, spec = pod["metadata"], pod["spec"]
+        annotations = metadata.get("annotations") or {}
+        external = metadata["namespace"] == OUTSIDE
+        addresses: tuple[Address, ...] = ()
+        if external:
+            if ADDRESS not in annotations:
+                raise LabError(f"a pod in {OUTSIDE} needs the annotation {ADDRESS}")
+            addresses = tuple(ip_address(text.strip()) for text in annotations[ADDRESS].split(","))
+        return PodSpec(
+            ref=PodRef(metadata["namespace"], metadata["name"]),
+            uid=metadata["uid"],
+            ports=podstatus.ports(pod),
+            node=self._node(spec),
+            host_network=bool(spec.get("hostNetwork")),
+            external=external,
+            addresses=addresses,
+            annotations=annotations,
+        )
+
+    def _node(self, spec: Mapping[str, Any]) -> str | None:
+        """The node that the pod asks for; None where any will do."""
+        names = [node.name for node in self._fabric.nodes]
+        if (wanted := spec.get("nodeName")) is not None:
+            if wanted not in names:
+                raise LabError(f"there is no node {wanted!r}")
+            return str(wanted)
+        if not (selector := spec.get("nodeSelector")):
+            return None
+        for stored in self.store.items(NODES):
+            metadata = stored.object["metadata"]
+            if matches({"matchLabels": selector}, metadata.get("labels") or {}) and metadata["name"] in names:
+                return str(metadata["name"])
+        total = len(names)
+        raise LabError(
+            f"0/{total} nodes are available: {total} node(s) didn't match Pod's node affinity/selector."
+        )
+
+    def _unschedulable(self, key: Key, pod: Object, why: str) -> None:
+        old = [c for c in pod["status"].get("conditions", ()) if c["type"] == "PodScheduled"]
+        if not old or old[0].get("message") != why:
+            events.record(
+                self.operations, pod, "FailedScheduling", why, component="default-scheduler", warning=True
+            )
+            self.operations.modify(PODS, key, lambda obj: podstatus.unschedulable(obj, why, now()), "status")
