@@ -114,6 +114,9 @@ class KubeCluster:
     async def delete(self, kind: str, name: str, namespace: str | None = None) -> None:
         await self._ask("DELETE", kind, namespace, name)
 
+    async def delete_all(self, kind: str, namespace: str, labels: Mapping[str, str | None]) -> None:
+        await self._ask("DELETE", kind, namespace, query={"labelSelector": selector(labels)})
+
     async def watch(
         self, kind: str, namespace: str | None = None, labels: Mapping[str, str | None] | None = None
     ) -> AsyncGenerator[Event, None]:

@@ -87,7 +87,9 @@ def _seconds(text: str | None) -> float | None:
 
 def of_request(method: str, plural: str, namespace: str | None, name: str | None) -> str:
     """A request in words: "create pods in shop", "get pods/web in shop"."""
-    verb = _VERBS.get(method, method.lower()) if name or method != "GET" else "list"
+    verb = _VERBS.get(method, method.lower())
+    if name is None:
+        verb = {"get": "list", "delete": "deletecollection"}.get(verb, verb)
     return f"{verb} {plural}{'/' + name if name else ''}{' in ' + namespace if namespace else ''}"
 
 

@@ -21,8 +21,10 @@ _CLOSE_S = 2.0
 class WebsocketExecution:
     """Implements probe's Execution on an open websocket."""
 
-    def __init__(self, socket: aiohttp.ClientWebSocketResponse) -> None:
+    def __init__(self, socket: aiohttp.ClientWebSocketResponse, what: str, host: str) -> None:
         self._socket = socket
+        self._what = what
+        self._host = host
         self._session = ExecSession()
 
     async def lines(self) -> AsyncIterator[str]:
@@ -38,8 +40,9 @@ class WebsocketExecution:
 
     async def send(self, text: str) -> None:
         data = text.encode()
-        for at in range(0, len(data), 32768):
-            await self._socket.send_bytes(bytes([STDIN]) + data[at : at + 32768])
+        with errors.told(self._what, self._host):
+            for at in range(0, len(data), 32768):
+                await self._socket.send_bytes(bytes([STDIN]) + data[at : at + 32768])
 
     @property
     def finished(self) -> Finished | None:
@@ -83,7 +86,7 @@ async def open_exec(
             # The body, which would say more, is not kept by the client.
             raise errors.from_status(e.status, e.message, what=what, headers=e.headers or {}) from e
     try:
-        yield WebsocketExecution(socket)
+        yield WebsocketExecution(socket, what, host)
     finally:
         # Not shielded: a socket that does not close in time is dropped with the session.
         try:

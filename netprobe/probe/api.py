@@ -87,6 +87,10 @@ class ClusterAPI(Protocol):
         """NotFoundError where it is not there. Returns before the object is gone."""
         ...
 
+    async def delete_all(self, kind: str, namespace: str, labels: Mapping[str, str | None]) -> None:
+        """Delete all objects of a namespace that have the labels; none is no error."""
+        ...
+
     def watch(
         self, kind: str, namespace: str | None = None, labels: Mapping[str, str | None] | None = None
     ) -> AsyncGenerator[Event, None]:

@@ -84,7 +84,8 @@ def pod(
         "restartPolicy": "Always",
         "automountServiceAccountToken": False,
         "enableServiceLinks": False,
-        "terminationGracePeriodSeconds": 0,
+        # Not 0: the API would forget the pod while its processes still run.
+        "terminationGracePeriodSeconds": 1,
         "activeDeadlineSeconds": options.lifetime_s,
         "securityContext": {
             "runAsNonRoot": True,

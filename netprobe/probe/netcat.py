@@ -90,11 +90,11 @@ def command(*, wait_s: float, workers: int) -> list[str]:
     return ["sh", "-c", _script("probe.sh"), "netprobe", str(whole), f"{wait_s:g}", str(workers)]
 
 
-def canary_command(target: Target, *, tries: int, pause_s: float) -> list[str]:
-    """The command that tries one port over and over, and tells at once when it connects."""
+def canary_command(host: str, *, control: int, port: int, tries: int, pause_s: float) -> list[str]:
+    """The command that tries two ports over and over, and tells at once when one connects (canary.sh)."""
     return [
         *("sh", "-c", _script("canary.sh"), "netprobe"),
-        *(target.host, str(target.port), str(tries), f"{pause_s:g}"),
+        *(host, str(control), str(port), str(tries), f"{pause_s:g}"),
     ]
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 
-from netprobe.model.flow import Address, ContainerPort, End, Family, Flow, Protocol
+from netprobe.model.flow import Address, ContainerPort, End, External, Family, Flow, Protocol
 from netprobe.probe.netcat import Target
 
 
@@ -97,6 +97,8 @@ def _host(flow: Flow, stations: Mapping[End, Station], locate: Locate | None) ->
     if locate is not None:
         return locate(flow)
     destination, source = stations.get(flow.destination), stations.get(flow.source)
+    if destination is None and isinstance(flow.destination, External):
+        return str(flow.destination.address)
     if destination is None:
         return Unplaced(f"{flow.destination} has no address that is known")
     family = flow.family

@@ -1,0 +1,156 @@
+"""Removing what runs made: exactly what carries their label, and nothing else, ever.
+
+A run's own namespaces go as a whole. In namespaces that are not a run's own (the lab's external hosts, the
+guests of an in-place run) each object goes for itself, and only where it carries the label.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import suppress
+from dataclasses import dataclass, field
+from typing import Final
+
+from netprobe.errors import ClusterError, NotFoundError
+from netprobe.probe import lease
+from netprobe.probe.api import ClusterAPI, Object
+from netprobe.probe.bench import RUN, home
+
+GUEST_KINDS: Final = ("Job", "Pod", "NetworkPolicy", "ConfigMap")
+"""What a run makes in namespaces that are not its own. A Job comes first: it owns others."""
+
+POLL_S: Final = 0.15
+
+
+@dataclass(frozen=True, slots=True)
+class Leftover:
+    """What one run has in the cluster. `objects` as "Namespace/x" or "Pod/ns/x"."""
+
+    run: str
+    life: lease.Life
+    objects: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Cleaned:
+    """What `clean` did, or would do: `removed` of dead runs, `spared` of living ones."""
+
+    removed: tuple[Leftover, ...] = ()
+    spared: tuple[Leftover, ...] = ()
+
+
+@dataclass(slots=True)
+class _Found:
+    namespaces: list[Object] = field(default_factory=list)
+    guests: list[Object] = field(default_factory=list)
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        return tuple(sorted(map(_name, [*self.namespaces, *self.guests])))
+
+
+async def life_of(cluster: ClusterAPI, run: str, clock: lease.Clock = lease.utc_now) -> lease.Life:
+    """Whether a run lives, by its Lease."""
+    try:
+        return lease.read(await cluster.get("Lease", lease.NAME, home(run)), clock())
+    except NotFoundError:
+        return lease.Life(False, "it holds no Lease")
+
+
+async def clean(
+    cluster: ClusterAPI,
+    run: str | None = None,
+    *,
+    dry_run: bool = False,
+    deadline_s: float = 120.0,
+    clock: lease.Clock = lease.utc_now,
+) -> Cleaned:
+    """Remove what dead runs left (all of them, or one), and wait until it is gone.
+
+    ClusterError where something is still there at the deadline; its text names it.
+    """
+    found = await _find(cluster, run)
+    left = [Leftover(r, await life_of(cluster, r, clock), found[r].names) for r in sorted(found)]
+    dead = tuple(item for item in left if not item.life.alive)
+    if dead and not dry_run:
+        async with asyncio.TaskGroup() as group:
+            for item in dead:
+                group.create_task(remove(cluster, item.run, deadline_s=deadline_s))
+    return Cleaned(dead, tuple(item for item in left if item.life.alive))
+
+
+async def remove(cluster: ClusterAPI, run: str, *, guests: bool = True, deadline_s: float = 60.0) -> None:
+    """Remove everything that carries the run's label, and wait until it is gone.
+
+    `guests` False: the run has made namespaces of its own only. A request that fails is repeated until the
+    deadline; ClusterError then, naming what is left.
+    """
+    left: tuple[str, ...] = ("everything",)
+    why = ""
+    try:
+        async with asyncio.timeout(deadline_s):
+            while True:
+                try:
+                    found = (await _find(cluster, run, guests=guests)).get(run)
+                    if found is None:
+                        return
+                    left = found.names
+                    await _delete(cluster, found)
+                except ClusterError as e:
+                    why = f" ({e})"
+                    await asyncio.sleep(1)
+                await asyncio.sleep(POLL_S)
+    except TimeoutError as e:
+        raise ClusterError(
+            f"run {run} is not all removed after {deadline_s:g} s{why}: {', '.join(left[:8])} left; "
+            f"later: netprobe clean --run {run}"
+        ) from e
+
+
+async def _find(cluster: ClusterAPI, run: str | None, *, guests: bool = True) -> dict[str, _Found]:
+    labels = {RUN: run}
+    kinds = ("Namespace", *(GUEST_KINDS if guests else ()))
+    namespaces, *others = await asyncio.gather(*(cluster.find(kind, None, labels) for kind in kinds))
+    own = {obj["metadata"]["name"] for obj in namespaces}
+    found: dict[str, _Found] = {}
+    for obj in namespaces:
+        found.setdefault(_run(obj), _Found()).namespaces.append(obj)
+    for objects in others:
+        for obj in objects:
+            if obj["metadata"]["namespace"] not in own:
+                found.setdefault(_run(obj), _Found()).guests.append(obj)
+    return found
+
+
+async def _delete(cluster: ClusterAPI, found: _Found) -> None:
+    """Ask for everything that is not already on its way out."""
+    await asyncio.gather(*(_one(cluster, obj) for obj in found.guests))
+    # The run's own namespace holds the Lease that tells others whose the rest is: it goes after the others.
+    homes = [obj for obj in found.namespaces if obj["metadata"]["name"] == home(_run(obj))]
+    others = [obj for obj in found.namespaces if obj not in homes]
+    for group in (others, homes):
+        await asyncio.gather(*(_namespace(cluster, obj) for obj in group))
+
+
+async def _namespace(cluster: ClusterAPI, obj: Object) -> None:
+    """A namespace, its pods first: they then end during the seconds that its controller waits anyway."""
+    if "deletionTimestamp" not in obj["metadata"]:
+        with suppress(NotFoundError):
+            await cluster.delete_all("Pod", obj["metadata"]["name"], {RUN: _run(obj)})
+        await _one(cluster, obj)
+
+
+async def _one(cluster: ClusterAPI, obj: Object) -> None:
+    meta = obj["metadata"]
+    if "deletionTimestamp" not in meta:
+        with suppress(NotFoundError):
+            await cluster.delete(obj["kind"], meta["name"], meta.get("namespace"))
+
+
+def _run(obj: Object) -> str:
+    return str(obj["metadata"]["labels"][RUN])
+
+
+def _name(obj: Object) -> str:
+    meta = obj["metadata"]
+    return "/".join(part for part in (obj["kind"], meta.get("namespace"), meta["name"]) if part)

@@ -1,0 +1,114 @@
+"""Rounds after a change, until two agree on every flow or the time is over.
+
+The first two are full and overlap, so that what times out does so together. Cells that moved between them are
+probed again until they stand still; then a full round has to confirm everything.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
+from typing import Final
+
+from netprobe.model.flow import Flow
+from netprobe.model.observation import Observation, Outcome
+from netprobe.model.verdict import Verdict
+from netprobe.probe.pace import Pace
+
+Round = Callable[[Sequence[Flow]], Awaitable[Mapping[Flow, Observation]]]
+
+NEVER: Final = "exec: no round of probes came to its end in time"
+
+
+@dataclass(frozen=True, slots=True)
+class Settled:
+    """`last_move`: the loop's time of the round that first saw the last cell move; None: none did."""
+
+    cells: Mapping[Flow, Observation]
+    last_move: float | None
+
+
+async def settle(probe: Round, flows: Sequence[Flow], pace: Pace) -> Settled:
+    """Probe until stable. Cells that are still moving at the deadline are UNKNOWN and flaky."""
+    history = _History(pace.retries)
+    if flows:
+        with suppress(TimeoutError):
+            async with asyncio.timeout(pace.settle_s):
+                await _rounds(probe, flows, pace, history)
+    return Settled({flow: history.cell(flow) for flow in flows}, history.last_move)
+
+
+async def _rounds(probe: Round, flows: Sequence[Flow], pace: Pace, history: _History) -> None:
+    now = asyncio.get_running_loop().time
+
+    async def full(delay_s: float) -> tuple[float, Mapping[Flow, Observation]]:
+        await asyncio.sleep(delay_s)
+        begun = now()
+        return begun, await probe(flows)
+
+    (begun, first), (begun_second, second) = await asyncio.gather(full(0), full(pace.stagger_s))
+    history.take(first, begun)
+    moving = history.take(second, begun_second)
+    while moving:
+        while moving:
+            await asyncio.sleep(pace.retry_s if history.failing else 0)
+            begun = now()
+            moving = history.take(await probe(moving), begun)
+        begun = now()
+        moving = history.take(await probe(flows), begun)
+
+
+@dataclass(slots=True)
+class _History:
+    """What was seen of each flow since the change."""
+
+    retries: int
+    last: dict[Flow, Observation] = field(default_factory=dict)
+    last_move: float | None = None
+    failing: bool = False
+    tries: Counter[Flow] = field(default_factory=Counter)
+    connected: Counter[Flow] = field(default_factory=Counter)
+    moves: Counter[Flow] = field(default_factory=Counter)
+    failures: Counter[Flow] = field(default_factory=Counter)
+    agreeing: Counter[Flow] = field(default_factory=Counter)
+
+    def take(self, seen: Mapping[Flow, Observation], begun: float) -> list[Flow]:
+        """Note a round that began at `begun`; the flows that have to be probed again."""
+        moving = [flow for flow, observation in seen.items() if self._note(flow, observation, begun)]
+        self.failing = any(seen[flow].outcome is Outcome.EXEC_FAILED for flow in moving)
+        return moving
+
+    def _note(self, flow: Flow, new: Observation, begun: float) -> bool:
+        old = self.last.get(flow)
+        self.last[flow] = new
+        self.tries[flow] += 1
+        if new.outcome is Outcome.EXEC_FAILED:
+            self.failures[flow] += 1
+            self.agreeing[flow] = 0
+            return self.failures[flow] < self.retries
+        self.connected[flow] += new.outcome is Outcome.CONNECTED
+        if old is not None and old.verdict is new.verdict and old.outcome is not Outcome.EXEC_FAILED:
+            self.agreeing[flow] += 1
+            return False
+        self.agreeing[flow] = 1
+        if old is None:
+            return False  # the first round: the second one tells
+        if old.outcome is not Outcome.EXEC_FAILED and Outcome.CONNECTED in {old.outcome, new.outcome}:
+            self.moves[flow] += 1
+            self.last_move = max(begun, self.last_move or begun)
+        return True
+
+    def cell(self, flow: Flow) -> Observation:
+        """The observation to report. A verdict needs two rounds that agree; one connection is enough to
+        say that a flow may pass, unless it moves to and fro."""
+        seen = self.last.get(flow)
+        if seen is None:
+            return Observation(Outcome.EXEC_FAILED, Verdict.UNKNOWN, reason=NEVER, attempts=0)
+        seen = replace(seen, attempts=self.tries[flow], flaky=self.moves[flow] > 1)
+        if seen.outcome is Outcome.EXEC_FAILED or self.agreeing[flow] > 1:
+            return seen
+        reason = f"flaky: connected in {self.connected[flow]} of {self.tries[flow]} tries, still changing"
+        return replace(seen, verdict=Verdict.UNKNOWN, reason=reason, flaky=self.tries[flow] > 1)
