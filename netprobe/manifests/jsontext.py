@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from json.decoder import scanstring  # type: ignore[attr-defined]
 from typing import Any
 
-_SPACE = re.compile(r"[ \t\n\r]*")
+_SPACE = re.compile(r"(?:[ \t\n\r]+|^---[ \t]*$)*", re.MULTILINE)  # `---` parts a stream of JSON too
 _ITEMS = re.compile(r'"items"\s*:\s*\[')
 _LIST = re.compile(r'"kind"\s*:\s*"\w*List"')
 

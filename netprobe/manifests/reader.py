@@ -104,6 +104,7 @@ class Reader:
         """Item by item. Where one does not parse by itself the whole decides: an anchor may stand
         elsewhere.
         """
+        inherited = whole.api_version, whole.kind.removesuffix("List")
         for index, item in enumerate(items):
             self._tell(self._done + int(item.end * scale))
             if self._skips(item.api_version, item.kind):
@@ -113,7 +114,7 @@ class Reader:
             except YamlError:
                 yield from self._rest(file, whole, index)
                 return
-            yield from self._trees(file, item, trees)
+            yield from self._trees(file, item, trees, inherited)
 
     def _rest(self, file: str, whole: Piece, index: int) -> Iterator[Document]:
         try:
@@ -149,7 +150,9 @@ class Reader:
         self.problems.append(Problem(f"{file}:{line}", "", message))
         return True
 
-    def _trees(self, file: str, part: Piece, trees: list[Tree]) -> Iterator[Document]:
+    def _trees(
+        self, file: str, part: Piece, trees: list[Tree], inherited: tuple[str, str] = ("", "")
+    ) -> Iterator[Document]:
         for index, tree in enumerate(trees):
             if tree.duplicates:
                 if not self._helm(file, part):
@@ -160,7 +163,7 @@ class Reader:
                 value, prefix = value[0], "[0]"
             line = part.line + _leading_lines(part.text)
             context = _Context(file, line, tree.places, partial(_places_again, part, index))
-            yield from self._expand(context, value, prefix, (part.api_version, part.kind))
+            yield from self._expand(context, value, prefix, inherited)
 
     def _duplicates(self, file: str, part: Piece, tree: Tree) -> None:
         again = [tree] if tree.places else _parse(part, places=True)
