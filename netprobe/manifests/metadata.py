@@ -32,6 +32,7 @@ _MANAGED_FIELDS = frozenset(
     ("manager", "operation", "apiVersion", "time", "fieldsType", "fieldsV1", "subresource")
 )
 _ANNOTATIONS_LIMIT = 256 << 10
+_GENERATED_FROM = 58  # as much of generateName as is kept; five characters follow
 _STANDARD_FINALIZERS = {"orphan", "foregroundDeletion", "kubernetes"}
 
 NameRule = Callable[[str], Sequence[str]]
@@ -45,11 +46,8 @@ def validate_metadata(
     A missing namespace is no error: the request's path supplies it.
     """
     metadata = decoder.mapping(value, path, FIELDS)
-    errors = decoder.errors
     _names(decoder, metadata, name_rule, path)
-    generation = decoder.integer(metadata, "generation", path, 64)
-    if generation is not None and generation < 0:
-        errors.append(fields.invalid(f"{path}.generation", generation, "must be greater than or equal to 0"))
+    decoder.integer(metadata, "generation", path, 64)  # whatever it is, the server sets it
     check_labels(decoder, metadata, "labels", path)
     _annotations(decoder, metadata, path)
     if metadata.get("ownerReferences"):
@@ -86,7 +84,10 @@ def _names(decoder: Decoder, metadata: Mapping[str, Any], name_rule: NameRule, p
     name = decoder.string(metadata, "name", path)
     if name:
         errors += [fields.invalid(f"{path}.name", name, text) for text in name_rule(name)]
-    elif not prefix and metadata.get("name") in (None, ""):
+    elif prefix:
+        generated = f"{prefix[:_GENERATED_FROM]}00000"
+        errors += [fields.invalid(f"{path}.name", generated, text) for text in name_rule(generated)]
+    elif metadata.get("name") in (None, ""):
         errors.append(fields.required(f"{path}.name", "name or generateName is required"))
     namespace = decoder.string(metadata, "namespace", path)
     if namespace:
@@ -105,28 +106,38 @@ def _annotations(decoder: Decoder, metadata: Mapping[str, Any], path: str) -> No
 
 
 def _owners(decoder: Decoder, metadata: Mapping[str, Any], path: str) -> None:
+    """The server names the list and not the item; `at` is the item. It drops what is there twice."""
     controller = ""
-    for item, where in decoder.items(metadata, "ownerReferences", path):
-        owner = decoder.mapping(item, where, _OWNER_FIELDS)
-        version = decoder.string(owner, "apiVersion", where) or ""
+    where = f"{path}.ownerReferences"
+    seen: list[Any] = []
+    for item, at in decoder.items(metadata, "ownerReferences", path):
+        if item in seen:
+            continue
+        seen.append(item)
+        owner = decoder.mapping(item, at, _OWNER_FIELDS)
+        version = decoder.string(owner, "apiVersion", at) or ""
+        found = []
         if not version.rpartition("/")[2]:
-            decoder.errors.append(fields.invalid(f"{where}.apiVersion", version, "version must not be empty"))
-        for key in ("kind", "name", "uid"):
-            if not decoder.string(owner, key, where):
-                decoder.errors.append(fields.invalid(f"{where}.{key}", "", "must not be empty"))
+            found.append(fields.invalid(f"{where}.apiVersion", version, "version must not be empty", at))
+        found += [
+            fields.invalid(f"{where}.{key}", "", f"{key} must not be empty", at)
+            for key in ("kind", "name", "uid")
+            if not decoder.string(owner, key, at)
+        ]
         if version == "v1" and owner.get("kind") == "Event":
-            detail = "/v1, Kind=Event is disallowed from being an owner"
-            decoder.errors.append(fields.invalid(where, owner, detail))
-        decoder.boolean(owner, "blockOwnerDeletion", where)
-        if decoder.boolean(owner, "controller", where):
+            found.append(
+                fields.invalid(where, owner, "/v1, Kind=Event is disallowed from being an owner", at)
+            )
+        decoder.errors += found
+        decoder.boolean(owner, "blockOwnerDeletion", at)
+        if decoder.boolean(owner, "controller", at):
             current = f"{owner.get('kind')}/{owner.get('name')}"
             if controller:
                 detail = (
                     "Only one reference can have Controller set to true. "
                     f'Found "true" in references for {controller} and {current}'
                 )
-                value = metadata["ownerReferences"]
-                decoder.errors.append(fields.invalid(f"{path}.ownerReferences", value, detail))
+                decoder.errors.append(fields.invalid(where, metadata["ownerReferences"], detail, at))
             controller = controller or current
 
 

@@ -114,6 +114,7 @@ def _block(decoder: Decoder, value: Any, path: str) -> None:
     entry = decoder.mapping(value, path, _BLOCK)
     detail = "must be a valid CIDR value, (e.g. 10.9.8.0/24 or 2001:db8::/64)"
     text = decoder.string(entry, "cidr", path)
+    exceptions = decoder.strings(entry, "except", path)
     if not text:
         if entry.get("cidr") in (None, ""):
             decoder.errors.append(fields.required(f"{path}.cidr", ""))
@@ -122,7 +123,7 @@ def _block(decoder: Decoder, value: Any, path: str) -> None:
     if block is None:
         decoder.errors.append(fields.invalid(f"{path}.cidr", text, detail))
         return
-    for excluded, where in decoder.strings(entry, "except", path):
+    for excluded, where in exceptions:
         inner = parse_block(excluded)
         if inner is None:
             decoder.errors.append(fields.invalid(where, excluded, detail))
