@@ -23,8 +23,10 @@ MAY_IMPORT: dict[str, set[str]] = {
     "diff": PURE,
     "probe": PURE,
     "explain": PURE | {"simulate"},
+    "survey": PURE | {"simulate", "diff"},
+    "lint": PURE | {"simulate"},
     "kube": PURE | {"probe"},  # implements probe's Protocols
-    "report": PURE | {"diff"},
+    "report": PURE | {"diff", "lint"},
     "lab": PURE | {"manifests"},  # never simulate, probe or kube: see the sentence below
 }
 """`lab` never imports `simulate`: that they agree is evidence only if policy is worked out twice.

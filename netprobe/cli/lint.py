@@ -1,0 +1,180 @@
+"""`netprobe lint`: mistakes in policies, with file and line."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import click
+
+from netprobe.cli.app import Invocation
+from netprobe.cli.frame import say
+from netprobe.cli.options import cluster_options, examples, filename_option
+from netprobe.errors import NetprobeError, Problem, UsageError
+from netprobe.lint import Edit, Finding, LintConfig, Linted, catalogue, edits, fix, lint
+from netprobe.report.findings import FINDING_FORMATS, render_findings
+from netprobe.report.style import Style
+
+KINDS = ("Namespace", "Pod", "Service", "NetworkPolicy")
+UNREADABLE = 2
+
+
+@click.command
+@click.argument("paths", nargs=-1, type=click.Path(allow_dash=True))
+@filename_option
+@cluster_options
+@click.option("-n", "--namespace", metavar="NAME", help="Where manifests that name no namespace will land.")
+@click.option(
+    "-o",
+    "--output",
+    type=click.Choice(FINDING_FORMATS),
+    default="table",
+    show_default=True,
+    help="What to write to standard output.",
+)
+@click.option("--strict", is_flag=True, help="Exit 1 on warnings too.")
+@click.option("--fix", "write", is_flag=True, help="Mend what has one right answer, in the files.")
+@click.option("--config", metavar="PATH", type=click.Path(), help="Instead of the nearest .netprobe.yaml.")
+@click.option(
+    "--explain",
+    "rule",
+    is_flag=False,
+    flag_value="",
+    metavar="[RULE]",
+    help="The manual of a rule; a list of all.",
+)
+@examples("""
+netprobe lint policies/                        # files and folders, or with -f
+netprobe lint -f policies/ -f workloads/       # more is known: selectors are held against the pods
+kubectl get ns,pods,svc,netpol -A -o yaml | netprobe lint -
+netprobe lint --context staging                # what is live
+netprobe lint --fix policies/                  # mend what has one right answer
+netprobe lint --explain or-for-and             # what a rule means, with examples
+netprobe lint -o sarif policies/ > lint.sarif  # for code scanning
+""")
+@click.pass_obj
+def command(
+    invocation: Invocation,
+    *,
+    paths: tuple[str, ...],
+    filenames: tuple[str, ...],
+    kubeconfig: str | None,
+    context: str | None,
+    request_timeout_s: float,
+    namespace: str | None,
+    output: str,
+    strict: bool,
+    write: bool,
+    config: str | None,
+    rule: str | None,
+) -> int:
+    """Find mistakes in NetworkPolicies: in files and folders, or in a cluster with --context.
+
+    A rule that needs the labels of pods or namespaces is silent where they are not given. An annotation
+    `netprobe.dev/ignore-RULE: reason` silences a rule for one policy; `.netprobe.yaml` configures.
+
+    Exit status: 1 with errors (with --strict: warnings), 2 where something cannot be read, else 0.
+    """
+    from netprobe.cli.lint_input import configuration, read
+
+    if rule is not None:
+        return _explain(rule, paths)
+    asked = [*paths, *filenames]
+    live = bool(kubeconfig or context or (invocation.plugin and not asked))
+    if live and (asked or write):
+        raise UsageError("--context and --kubeconfig look at a cluster: without files and without --fix")
+    if not asked and not live:
+        raise UsageError("nothing to look at: name files or folders, or a cluster with --context")
+    chosen = configuration(config)
+    if live:
+        linted, problems = _live(kubeconfig, context, request_timeout_s, chosen)
+        return _show(linted, problems, output, strict=strict)
+    if write and "-" in asked:
+        raise UsageError("--fix needs files: standard input cannot be changed")
+    gathered = read(asked, chosen, namespace or "default")
+    linted = lint(gathered.view(), chosen)
+    if write and _mend(linted):
+        gathered = read(asked, chosen, namespace or "default")
+        linted = lint(gathered.view(), chosen)
+    return _show(linted, gathered.problems, output, strict=strict)
+
+
+def _live(
+    kubeconfig: str | None, context: str | None, timeout_s: float, config: LintConfig
+) -> tuple[Linted, Sequence[Problem]]:
+    from netprobe.cli.lint_input import live
+    from netprobe.cli.loop import run_async
+    from netprobe.kube import connect
+
+    async def ask() -> list[Mapping[str, Any]]:
+        async with connect(kubeconfig, context, request_timeout_s=timeout_s) as cluster:
+            return [thing for kind in KINDS for thing in await cluster.find(kind)]
+
+    gathered = live(run_async(ask()))
+    return lint(gathered.view(), config), gathered.problems
+
+
+def _show(linted: Linted, problems: Sequence[Problem], output: str, *, strict: bool) -> int:
+    """The findings, then what could not be read; returns the exit status."""
+    sys.stdout.writelines(render_findings(linted, output, _edits, Style.of(sys.stdout, os.environ)))
+    for problem in problems:
+        say(str(problem))
+    return UNREADABLE if problems else int(linted.failed(strict=strict))
+
+
+def _edits(finding: Finding) -> tuple[Edit, ...]:
+    text = _text(finding.file)
+    return () if text is None else edits(text, finding)
+
+
+def _text(file: str | None) -> str | None:
+    """The characters of a file, line ends as they are; None for what is no file of ours to edit."""
+    if file is None or not Path(file).is_file():
+        return None
+    try:
+        return Path(file).read_bytes().decode("utf-8")
+    except (OSError, UnicodeDecodeError):
+        return None
+
+
+def _mend(linted: Linted) -> int:
+    """Write the files with what could be mended; returns how many findings that were."""
+    by_file: dict[str, list[Finding]] = defaultdict(list)
+    for finding in linted.findings:
+        if finding.changes and finding.file:
+            by_file[finding.file].append(finding)
+    count = 0
+    for file, findings in by_file.items():
+        text = _text(file)
+        if text is None:
+            continue
+        fixed = fix(text, findings)
+        for finding in fixed.mended:
+            say(f"{finding.place}: fixed {finding.rule}: {finding.suggestion}")
+        for finding, reason in fixed.left:
+            say(f"{finding.place}: {finding.rule} is left to you: {reason}")
+        if fixed.mended:
+            try:
+                Path(file).write_bytes(fixed.text.encode("utf-8"))
+            except OSError as error:
+                raise NetprobeError(f"cannot write {file}: {error.strerror}") from error
+        count += len(fixed.mended)
+    return count
+
+
+def _explain(name: str, paths: tuple[str, ...]) -> int:
+    rules = catalogue()
+    if not name and not paths:
+        width = max(map(len, rules))
+        for rule in rules.values():
+            print(f"{rule.id:{width}}  {rule.severity.value:7}  {rule.title}")
+        return 0
+    for one in [name, *paths] if name else paths:
+        if one not in rules:
+            raise UsageError(f"no rule {one!r}; there are {', '.join(rules)}")
+        print(f"{rules[one].id} ({rules[one].severity.value})\n\n{rules[one].text}\n")
+    return 0

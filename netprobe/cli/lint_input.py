@@ -1,0 +1,154 @@
+"""What `netprobe lint` looks at: manifests or a live cluster, and what is wrong with them before any rule."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from netprobe.errors import InputError, Problem
+from netprobe.lint import FILE_NAME, NO_CONFIG, LintConfig, Refused, View, known, parse_config
+from netprobe.manifests import Document, FieldError, Reader, parse_policy, validate_policy
+from netprobe.manifests.collect import Collector
+from netprobe.manifests.reader import Progress
+from netprobe.manifests.source import find
+from netprobe.manifests.yamltext import YamlError, parse
+from netprobe.model.labels import Labels
+from netprobe.model.policy import Origin, Policy, PolicyRef
+
+
+@dataclass(slots=True)
+class Gathered:
+    """Takes objects one by one; what the API server would refuse of a policy is kept as findings."""
+
+    namespace: str = "default"
+    live: bool = False
+    objects: list[Mapping[str, Any]] = field(default_factory=list)
+    refused: list[Refused] = field(default_factory=list)
+    repeated: list[Policy] = field(default_factory=list)
+    annotations: dict[PolicyRef, Labels] = field(default_factory=dict)
+    passed_over: Iterable[str] = ()
+    problems: list[Problem] = field(default_factory=list)
+    _seen: set[tuple[str, str, str]] = field(default_factory=set)
+    _collector: Collector = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._collector = Collector(strict=not self.live, default_namespace=self.namespace)
+
+    def add(self, document: Document) -> None:
+        """One object; of two of one name the first counts, and a second policy is kept aside."""
+        metadata = document.object.get("metadata")
+        metadata = metadata if isinstance(metadata, Mapping) else {}
+        namespace = str(metadata.get("namespace") or self.namespace)
+        name = str(metadata.get("name") or metadata.get("generateName") or "")
+        is_policy = document.kind == "NetworkPolicy"
+        ref = PolicyRef(namespace, name)
+        if is_policy and (errors := self._errors(document)):
+            self.refused += [_refused(document, ref, error) for error in errors]
+            return
+        key = (document.kind, "" if document.kind == "Namespace" else namespace, name)
+        if name and not metadata.get("generateName") and key in self._seen:
+            if is_policy:
+                self.repeated.append(parse_policy(document, namespace=self.namespace, strict=not self.live))
+            return
+        self._seen.add(key)
+        self.objects.append(document.object)
+        self._collector.add(document)
+        if is_policy and isinstance(given := metadata.get("annotations"), Mapping):
+            self.annotations[ref] = {str(key): str(value) for key, value in given.items()}
+
+    def view(self) -> View:
+        """What was gathered; objects that cannot be understood are in `problems` then."""
+        self.problems += self._collector.problems
+        self._collector.problems.clear()
+        weighed = known(self.objects, self.passed_over, live=self.live)
+        return View(
+            self._collector.cluster(),
+            weighed,
+            refused=self.refused,
+            repeated=self.repeated,
+            annotations=self.annotations,
+        )
+
+    def _errors(self, document: Document) -> list[FieldError]:
+        checked = {key: value for key, value in document.object.items() if key != "status"}
+        return [] if self.live else validate_policy(checked)
+
+
+def _refused(document: Document, ref: PolicyRef, error: FieldError) -> Refused:
+    message = f"{error.message}; {error.hint}" if error.hint else error.message
+    return Refused(ref, error.at or error.path, message, document.origin)
+
+
+def read(
+    paths: Iterable[str],
+    config: LintConfig = NO_CONFIG,
+    namespace: str = "default",
+    progress: Progress | None = None,
+) -> Gathered:
+    """Everything under files, folders and "-", but what the configuration excludes."""
+    gathered = Gathered(namespace)
+    reader = Reader(progress)
+    given = list(paths)
+    files = [source.name for source in find([path for path in given if path != "-"], gathered.problems)]
+    wanted = [file for file in files if not config.excludes(file)]
+    for document in reader.documents([*wanted, *(["-"] if "-" in given else [])]):
+        gathered.add(document)
+    gathered.problems += reader.problems
+    gathered.passed_over = list(reader.passed_over)
+    return gathered
+
+
+def live(objects: Iterable[Mapping[str, Any]]) -> Gathered:
+    """What a cluster's API lists; its policies stand in no file, but which paths are written is known."""
+    gathered = Gathered(live=True)
+    for thing in objects:
+        is_policy = thing.get("kind") == "NetworkPolicy"
+        places = dict.fromkeys(_paths(thing, ""), (1, 1)) if is_policy else {}
+        gathered.add(Document(Origin("", 1, places), thing))
+    return gathered
+
+
+def _paths(value: object, path: str) -> Iterator[str]:
+    if isinstance(value, Mapping):
+        for key, item in value.items():
+            inner = f"{path}.{key}" if path else str(key)
+            yield inner
+            yield from _paths(item, inner)
+    elif isinstance(value, list):
+        for index, item in enumerate(value):
+            yield f"{path}[{index}]"
+            yield from _paths(item, f"{path}[{index}]")
+
+
+def configuration(given: str | None) -> LintConfig:
+    """The file that was named, or the nearest `.netprobe.yaml` from here up to the repository's root."""
+    path = Path(given) if given else _nearest(Path.cwd())
+    if path is None:
+        return NO_CONFIG
+    try:
+        trees = parse(path.read_text(encoding="utf-8-sig"), places=True)
+    except YamlError as error:
+        raise InputError([Problem(f"{path}:{error.line}:{error.column}", "", error.message)]) from error
+    except (OSError, UnicodeDecodeError) as error:
+        reason = getattr(error, "strerror", None) or "not UTF-8"
+        raise InputError([Problem(str(path), "", str(reason))]) from error
+    if len(trees) > 1:
+        raise InputError([Problem(str(path), "", "more than one document")])
+    origin = Origin(str(path), 1, trees[0].places) if trees else Origin(str(path), 1)
+
+    def place(where: str) -> str:
+        line, column = origin.at(where)
+        return f"{path}:{line}:{column}"
+
+    return parse_config(trees[0].value if trees else None, place, str(path.resolve().parent))
+
+
+def _nearest(folder: Path) -> Path | None:
+    for parent in (folder, *folder.parents):
+        if (parent / FILE_NAME).is_file():
+            return parent / FILE_NAME
+        if (parent / ".git").exists():
+            return None
+    return None

@@ -1,0 +1,123 @@
+"""`.netprobe.yaml`: which rules run, how grave they are, and where.
+
+    lint:
+      exclude: [charts/, vendor/]     # files and folders that are not read
+      disable: [no-ports]
+      severity: {egress-to-anywhere: error}
+      paths:
+        - match: legacy/
+          disable: [missing-default-deny]
+
+Patterns are relative to the folder of the file; a folder means all below it, and `*` any characters.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from fnmatch import fnmatchcase
+from pathlib import PurePath
+from typing import Annotated, Any
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
+
+from netprobe.errors import InputError, Problem
+from netprobe.lint.finding import Finding, Severity
+from netprobe.lint.rule import catalogue
+
+FILE_NAME = ".netprobe.yaml"
+
+
+def _known_rule(name: str) -> str:
+    if name not in catalogue():
+        raise ValueError(f"no rule {name!r}; `netprobe lint --explain` lists them")
+    return name
+
+
+RuleId = Annotated[str, AfterValidator(_known_rule)]
+
+
+class Overrides(BaseModel):
+    """What is switched off and what weighs otherwise."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    disable: tuple[RuleId, ...] = ()
+    severity: dict[RuleId, Severity] = Field(default_factory=dict)
+
+    def apply(self, finding: Finding) -> Finding | None:
+        if finding.rule in self.disable:
+            return None
+        severity = self.severity.get(finding.rule)
+        return finding if severity is None else replace(finding, severity=severity)
+
+
+class PathOverrides(Overrides):
+    match: str | tuple[str, ...]
+
+    @property
+    def patterns(self) -> tuple[str, ...]:
+        return (self.match,) if isinstance(self.match, str) else self.match
+
+
+class LintConfig(Overrides):
+    """The `lint` section; later entries of `paths` win over earlier ones."""
+
+    exclude: tuple[str, ...] = ()
+    paths: tuple[PathOverrides, ...] = ()
+    folder: str = Field(default="", exclude=True)
+
+    def excludes(self, file: str) -> bool:
+        return any(self._matches(pattern, file) for pattern in self.exclude)
+
+    def judge(self, finding: Finding) -> Finding | None:
+        """The finding with the severity that is wanted; None where it is switched off."""
+        judged = self.apply(finding)
+        for override in self.paths:
+            if judged is None or finding.file is None:
+                break
+            if any(self._matches(pattern, finding.file) for pattern in override.patterns):
+                judged = override.apply(judged)
+        return judged
+
+    def _matches(self, pattern: str, file: str) -> bool:
+        path = PurePath(file)
+        if self.folder and path.is_absolute() and path.is_relative_to(self.folder):
+            path = path.relative_to(self.folder)
+        name, wanted = path.as_posix(), pattern.removeprefix("./")
+        return fnmatchcase(name, wanted) or fnmatchcase(name, f"{wanted.rstrip('/')}/*")
+
+
+class ConfigFile(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    lint: LintConfig = LintConfig()
+
+
+NO_CONFIG = LintConfig()
+
+
+def parse_config(value: Any, place: Callable[[str], str], folder: str = "") -> LintConfig:
+    """The configuration of a file's content. Raises InputError with all problems.
+
+    `place` gives "file:line:column" of a path; `folder` is where patterns start, absolute.
+    """
+    try:
+        config = ConfigFile.model_validate({} if value is None else value)
+    except ValidationError as error:
+        raise InputError(
+            Problem(place(path), path, problem["msg"].removeprefix("Value error, "))
+            for problem in error.errors(include_url=False)
+            for path in [_path(problem["loc"])]
+        ) from error
+    return config.lint.model_copy(update={"folder": folder})
+
+
+def _path(location: tuple[int | str, ...]) -> str:
+    text = ""
+    for part in location:
+        if isinstance(part, int):
+            text += f"[{part}]"
+        elif part != "[key]":
+            text += f".{part}" if text else part
+    return text

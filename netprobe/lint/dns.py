@@ -1,0 +1,93 @@
+"""Whether a policy lets its pods ask for names: what can be taken for a way to the cluster's DNS."""
+
+from __future__ import annotations
+
+from netprobe.lint.cover import NAME_LABEL
+from netprobe.lint.terms import only
+from netprobe.lint.view import Place, View, places
+from netprobe.model.flow import Pod, Protocol
+from netprobe.model.policy import AnyPeer, AnyPort, Direction, IPBlock, NamedPort, PodPeer, Policy, PortRange
+
+DNS_PORTS = (53, 5353)  # OpenShift's resolvers listen on 5353
+DNS_NAMESPACES = frozenset({"kube-system", "openshift-dns"})
+DNS_LABELS = (("k8s-app", "kube-dns"), ("k8s-app", "coredns"), ("app.kubernetes.io/name", "coredns"))
+
+
+class Resolvers:
+    """The DNS servers of a cluster, where its pods show them.
+
+    A rule that names port 53 is taken at its word, unless the pods that serve it are known and it misses
+    them all. A rule for every port counts only where its peer may hold DNS servers.
+    """
+
+    def __init__(self, view: View) -> None:
+        self.view = view
+        self.pods = frozenset(pod.ref for pod in view.cluster.pods.values() if _serves(pod))
+        self.namespaces = frozenset(ref.namespace for ref in self.pods)
+        self.known = bool(self.pods) and all(view.knows_labels(name) for name in self.namespaces)
+
+    def opened_by(self, policy: Policy) -> bool:
+        return any(
+            self._reaches(place)
+            for place in places(policy)
+            if place.direction is Direction.EGRESS and _asks_by_udp(place)
+        )
+
+    def _reaches(self, place: Place) -> bool:
+        explicit = not any(isinstance(port, AnyPort) for port in place.rule.ports)
+        for peer in place.rule.peers:
+            match peer:
+                case AnyPeer() | IPBlock():
+                    return True
+                case PodPeer():
+                    if self._peer_reaches(place.policy, peer, explicit):
+                        return True
+        return False
+
+    def _peer_reaches(self, policy: Policy, peer: PodPeer, explicit: bool) -> bool:
+        if self.known:
+            return any(pod.ref in self.pods for pod in self.view.peers(policy, peer))
+        if peer.namespaces is None:
+            return explicit or policy.ref.namespace in DNS_NAMESPACES | self.namespaces
+        if explicit:
+            return True
+        name = only(peer.namespaces, NAME_LABEL)
+        if name is not None:
+            return name in DNS_NAMESPACES | self.namespaces
+        matched = self.view.namespaces(peer.namespaces)
+        described = bool(matched) and all(self.view.knows_labels(name) for name in matched)
+        return not described or not DNS_NAMESPACES.isdisjoint(matched)
+
+
+def _serves(pod: Pod) -> bool:
+    return any(pod.labels.get(key) == value for key, value in DNS_LABELS) or any(
+        port.number == 53 and port.protocol is Protocol.UDP for port in pod.ports
+    )
+
+
+def _asks_by_udp(place: Place) -> bool:
+    for port in place.rule.ports:
+        match port:
+            case AnyPort():
+                return True
+            case PortRange(Protocol.UDP, first, last):
+                if any(first <= number <= last for number in DNS_PORTS):
+                    return True
+            case NamedPort(name, Protocol.UDP):
+                if "dns" in name:
+                    return True
+            case _:
+                pass
+    return False
+
+
+def tcp_only(place: Place) -> bool:
+    """Whether an egress rule opens port 53 for TCP, and for UDP not."""
+    return (
+        place.direction is Direction.EGRESS
+        and any(
+            isinstance(port, PortRange) and port.protocol is Protocol.TCP and port.first == port.last == 53
+            for port in place.rule.ports
+        )
+        and not _asks_by_udp(place)
+    )

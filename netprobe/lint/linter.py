@@ -1,0 +1,65 @@
+"""Runs the rules over a view, and sorts out what is silenced, switched off or weighed otherwise."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+from netprobe.lint.config import NO_CONFIG, LintConfig
+from netprobe.lint.finding import Finding, Severity, Silenced
+from netprobe.lint.rule import LintRule, catalogue
+from netprobe.lint.view import View
+
+IGNORE = "netprobe.dev/ignore-"
+"""The annotation that silences a rule for one policy; its value is the reason, and must not be empty."""
+
+
+@dataclass(frozen=True, slots=True)
+class Linted:
+    """What lint found, in the order of files and lines. `policies` is how many were looked at."""
+
+    findings: tuple[Finding, ...] = ()
+    silenced: tuple[Silenced, ...] = ()
+    policies: int = 0
+
+    def count(self, severity: Severity) -> int:
+        return sum(finding.severity is severity for finding in self.findings)
+
+    def failed(self, *, strict: bool = False) -> bool:
+        """Whether there are errors, or with `strict` warnings."""
+        return bool(self.count(Severity.ERROR) or (strict and self.count(Severity.WARNING)))
+
+
+def lint(view: View, config: LintConfig = NO_CONFIG, chosen: Iterable[LintRule] | None = None) -> Linted:
+    """All findings of the chosen rules (default: all of them)."""
+    findings: list[Finding] = []
+    silenced: list[Silenced] = []
+    for finding in _all(view, catalogue().values() if chosen is None else chosen):
+        judged = config.judge(finding)
+        if judged is None:
+            continue
+        reason = view.annotations.get(finding.subject, {}).get(IGNORE + finding.rule, "").strip()
+        if reason:
+            silenced.append(Silenced(judged, reason))
+        else:
+            findings.append(judged)
+    return Linted(
+        tuple(sorted(findings, key=_order)),
+        tuple(sorted(silenced, key=lambda each: _order(each.finding))),
+        len(view.cluster.policies) + len({refused.ref for refused in view.refused}),
+    )
+
+
+def _all(view: View, chosen: Iterable[LintRule]) -> Iterator[Finding]:
+    for rule in chosen:
+        yield from rule.check(view)
+
+
+def _order(finding: Finding) -> tuple[str, int, int, int, str, str]:
+    return (
+        finding.file or f"{finding.subject}",
+        *finding.position,
+        finding.severity.rank,
+        finding.rule,
+        finding.path,
+    )

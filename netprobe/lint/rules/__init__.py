@@ -1,0 +1,1 @@
+"""The rules, one a module: each docstring is the page of the manual that `--explain` shows."""

@@ -1,0 +1,58 @@
+"""A policy whose name says deny, and which allows everything.
+
+`ingress: [{}]` is one rule that matches everyone on every port; `ingress: []` is no rule. A "default deny"
+with the braces isolates its pods and lets everything through; it also undoes every other policy's limits
+for them, since policies only add.
+
+Fails:
+
+    apiVersion: networking.k8s.io/v1
+    kind: NetworkPolicy
+    metadata: {name: default-deny, namespace: production}
+    spec:
+      podSelector: {}
+      ingress:
+        - {}
+
+Passes:
+
+    apiVersion: networking.k8s.io/v1
+    kind: NetworkPolicy
+    metadata: {name: default-deny, namespace: production}
+    spec:
+      podSelector: {}
+      policyTypes: [Ingress]
+      ingress: []
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from netprobe.lint.finding import Finding, Severity
+from netprobe.lint.view import View
+from netprobe.model.policy import Direction, Rule
+
+ID = "deny-that-allows"
+SEVERITY = Severity.WARNING
+CATCH_ALL = Rule()
+SAYS_DENY = re.compile(r"(^|[-.])(deny|block|isolate)([-.]|$)")
+
+
+def check(view: View) -> Iterator[Finding]:
+    for policy in view.cluster.policies:
+        if not SAYS_DENY.search(policy.ref.name) or "allow" in policy.ref.name:
+            continue
+        sections = {d: rules for d in Direction if (rules := policy.rules(d)) is not None}
+        if not sections or not all(CATCH_ALL in rules for rules in sections.values()):
+            continue
+        direction, rules = next(iter(sections.items()))
+        yield Finding.about(
+            policy,
+            ID,
+            SEVERITY,
+            f"spec.{direction.value}[{rules.index(CATCH_ALL)}]",
+            f"the name says deny, but this rule lets everyone pass on every port ({direction.value})",
+            suggestion=f"write {direction.value}: [] to let nobody pass",
+        )

@@ -1,0 +1,63 @@
+"""Two different policies with one name: the one that is applied later replaces the other.
+
+In one file that is nearly always a copy whose name was not changed. In different files it may be two
+variants that are never applied together, so that is a note. Two equal ones are not reported.
+
+Fails:
+
+    apiVersion: networking.k8s.io/v1
+    kind: NetworkPolicy
+    metadata: {name: api, namespace: production}
+    spec:
+      podSelector: {matchLabels: {app: api}}
+      ingress: [{ports: [{port: 8080}]}]
+    ---
+    apiVersion: networking.k8s.io/v1
+    kind: NetworkPolicy
+    metadata: {name: api, namespace: production}
+    spec:
+      podSelector: {matchLabels: {app: worker}}
+      ingress: [{ports: [{port: 9000}]}]
+
+Passes:
+
+    apiVersion: networking.k8s.io/v1
+    kind: NetworkPolicy
+    metadata: {name: api, namespace: production}
+    spec:
+      podSelector: {matchLabels: {app: api}}
+      ingress: [{ports: [{port: 8080}]}]
+    ---
+    apiVersion: networking.k8s.io/v1
+    kind: NetworkPolicy
+    metadata: {name: worker, namespace: production}
+    spec:
+      podSelector: {matchLabels: {app: worker}}
+      ingress: [{ports: [{port: 9000}]}]
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from netprobe.lint.finding import Finding, Severity
+from netprobe.lint.view import View
+
+ID = "duplicate-name"
+SEVERITY = Severity.WARNING
+
+
+def check(view: View) -> Iterator[Finding]:
+    first = {policy.ref: policy for policy in view.cluster.policies}
+    for policy in view.repeated:
+        other = first.get(policy.ref)
+        if other is None or other == policy or policy.origin is None or other.origin is None:
+            continue
+        yield Finding.about(
+            policy,
+            ID,
+            SEVERITY if policy.origin.file == other.origin.file else Severity.NOTE,
+            "metadata.name",
+            f"{policy.ref} is already at {other.origin}, with another content: the later one replaces it",
+            suggestion="give it a name of its own",
+        )

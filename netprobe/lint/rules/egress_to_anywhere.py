@@ -1,0 +1,77 @@
+"""Egress to 0.0.0.0/0 or ::/0: every address there is.
+
+Whoever takes the pod over can send what it finds to any address of the internet, and with most network
+plugins to every pod, node and metadata service as well: an ipBlock of all addresses holds those too. Name
+the networks that are needed. A block with `except` is a note: the private networks are out, the internet
+is not. Port 53 alone is not reported.
+
+Fails:
+
+    apiVersion: networking.k8s.io/v1
+    kind: NetworkPolicy
+    metadata: {name: allow-partner, namespace: production}
+    spec:
+      podSelector: {matchLabels: {app: api}}
+      policyTypes: [Egress]
+      egress:
+        - to: [{ipBlock: {cidr: 0.0.0.0/0}}]
+          ports: [{port: 443}]
+
+Passes:
+
+    apiVersion: networking.k8s.io/v1
+    kind: NetworkPolicy
+    metadata: {name: allow-partner, namespace: production}
+    spec:
+      podSelector: {matchLabels: {app: api}}
+      policyTypes: [Egress]
+      egress:
+        - to: [{ipBlock: {cidr: 203.0.113.0/24}}]
+          ports: [{port: 443}]
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from netprobe.lint.finding import Finding, Severity
+from netprobe.lint.view import Place, View
+from netprobe.model.policy import Direction, IPBlock, PortRange
+
+ID = "egress-to-anywhere"
+SEVERITY = Severity.WARNING
+
+
+def check(view: View) -> Iterator[Finding]:
+    for place in view.places:
+        if place.direction is Direction.INGRESS or _dns_only(place):
+            continue
+        blocks = [(index, peer) for index, peer in enumerate(place.rule.peers) if isinstance(peer, IPBlock)]
+        halves = {block.cidr.version for _, block in blocks if block.cidr.prefixlen == 1}
+        for index, block in blocks:
+            half = block.cidr.prefixlen == 1 and _both_halves(blocks, block) and block.cidr.version in halves
+            if block.cidr.prefixlen > 0 and not half:
+                continue
+            halves.discard(block.cidr.version)
+            yield Finding.about(
+                place.policy,
+                ID,
+                Severity.NOTE if block.excluded else SEVERITY,
+                f"{place.peer_path(index)}.ipBlock.cidr",
+                f"egress to {block.cidr}{' and its other half' if half else ''}: every address"
+                + (
+                    " but the excepted ones" if block.excluded else ", pods and nodes of the cluster included"
+                ),
+                suggestion="name the networks that are needed",
+            )
+
+
+def _both_halves(blocks: list[tuple[int, IPBlock]], one: IPBlock) -> bool:
+    return any(
+        other.cidr.prefixlen == 1 and other.cidr.version == one.cidr.version and other.cidr != one.cidr
+        for _, other in blocks
+    )
+
+
+def _dns_only(place: Place) -> bool:
+    return all(isinstance(port, PortRange) and port.first == port.last == 53 for port in place.rule.ports)

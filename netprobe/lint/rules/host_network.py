@@ -1,0 +1,77 @@
+"""Pods with hostNetwork: most network plugins apply no policy to them.
+
+A hostNetwork pod has its node's address. What a policy does for it, or with it as a peer, is undefined;
+usually it is ignored by selectors and its traffic counts as the node's (docs). A policy for such pods
+alone, or a peer that names such pods alone, does nothing on most clusters.
+
+Fails:
+
+    apiVersion: v1
+    kind: Pod
+    metadata: {name: exporter, namespace: monitoring, labels: {app: exporter}}
+    spec: {hostNetwork: true, containers: [{name: exporter, image: exporter}]}
+    ---
+    apiVersion: networking.k8s.io/v1
+    kind: NetworkPolicy
+    metadata: {name: exporter, namespace: monitoring}
+    spec:
+      podSelector: {matchLabels: {app: exporter}}
+      ingress: [{ports: [{port: 9100}]}]
+
+Passes:
+
+    apiVersion: v1
+    kind: Pod
+    metadata: {name: exporter, namespace: monitoring, labels: {app: exporter}}
+    spec: {containers: [{name: exporter, image: exporter}]}
+    ---
+    apiVersion: networking.k8s.io/v1
+    kind: NetworkPolicy
+    metadata: {name: exporter, namespace: monitoring}
+    spec:
+      podSelector: {matchLabels: {app: exporter}}
+      ingress: [{ports: [{port: 9100}]}]
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from netprobe.lint.cover import selects_everything
+from netprobe.lint.finding import Finding, Severity
+from netprobe.lint.view import View
+from netprobe.lint.words import listed, workloads
+from netprobe.model.policy import PodPeer
+
+ID = "host-network"
+SEVERITY = Severity.WARNING
+
+
+def check(view: View) -> Iterator[Finding]:
+    for policy in view.cluster.policies:
+        pods = view.subjects(policy)
+        if pods and not selects_everything(policy.subjects) and all(pod.host_network for pod in pods):
+            yield Finding.about(
+                policy,
+                ID,
+                SEVERITY,
+                "spec.podSelector",
+                f"selects only hostNetwork pods ({listed(workloads(pods))}): most plugins apply no policy "
+                "to them",
+                suggestion="filter on the node, or run the pods without hostNetwork",
+            )
+    for place in view.places:
+        for index, peer in enumerate(place.rule.peers):
+            if not isinstance(peer, PodPeer) or selects_everything(peer.pods):
+                continue
+            pods = view.peers(place.policy, peer)
+            if pods and all(pod.host_network for pod in pods):
+                yield Finding.about(
+                    place.policy,
+                    ID,
+                    SEVERITY,
+                    place.peer_path(index),
+                    f"names only hostNetwork pods ({listed(workloads(pods))}): most plugins see the node "
+                    "instead",
+                    suggestion="name the nodes' addresses in an ipBlock",
+                )

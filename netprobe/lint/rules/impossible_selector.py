@@ -1,0 +1,53 @@
+"""A selector that contradicts itself: no labels satisfy it.
+
+All parts of a selector must hold at once. `matchLabels: {tier: web}` with `tier In [api]`, or `Exists` with
+`DoesNotExist`, matches nothing in any cluster. Alternatives are values of one `In`, or several peers.
+
+Fails:
+
+    apiVersion: networking.k8s.io/v1
+    kind: NetworkPolicy
+    metadata: {name: api, namespace: production}
+    spec:
+      podSelector:
+        matchLabels: {tier: web}
+        matchExpressions: [{key: tier, operator: In, values: [api]}]
+      policyTypes: [Ingress]
+
+Passes:
+
+    apiVersion: networking.k8s.io/v1
+    kind: NetworkPolicy
+    metadata: {name: api, namespace: production}
+    spec:
+      podSelector:
+        matchExpressions: [{key: tier, operator: In, values: [web, api]}]
+      policyTypes: [Ingress]
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from netprobe.lint.finding import Finding, Severity
+from netprobe.lint.selectors import all_selectors
+from netprobe.lint.terms import terms
+from netprobe.lint.view import View
+from netprobe.lint.words import listed
+
+ID = "impossible-selector"
+SEVERITY = Severity.ERROR
+
+
+def check(view: View) -> Iterator[Finding]:
+    for policy, path, selector in all_selectors(view):
+        keys = sorted(key for key, term in terms(selector).items() if term.empty)
+        if keys:
+            yield Finding.about(
+                policy,
+                ID,
+                SEVERITY,
+                path,
+                f"{selector} can match nothing: what it asks of {listed(keys)} contradicts itself",
+                suggestion="put alternatives into the values of one In, or into several peers",
+            )

@@ -1,0 +1,61 @@
+"""An egress rule that opens a named port to addresses.
+
+A name is looked up on the destination pod. An address outside the cluster has no names, so a named port
+beside an ipBlock opens nothing there.
+
+Fails:
+
+    apiVersion: networking.k8s.io/v1
+    kind: NetworkPolicy
+    metadata: {name: api, namespace: production}
+    spec:
+      podSelector: {matchLabels: {app: api}}
+      policyTypes: [Egress]
+      egress:
+        - to: [{ipBlock: {cidr: 203.0.113.0/24}}]
+          ports: [{port: https}]
+
+Passes:
+
+    apiVersion: networking.k8s.io/v1
+    kind: NetworkPolicy
+    metadata: {name: api, namespace: production}
+    spec:
+      podSelector: {matchLabels: {app: api}}
+      policyTypes: [Egress]
+      egress:
+        - to: [{ipBlock: {cidr: 203.0.113.0/24}}]
+          ports: [{port: 443}]
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from netprobe.lint.finding import Finding, Severity
+from netprobe.lint.view import View, describe
+from netprobe.model.policy import Direction, IPBlock, NamedPort
+
+ID = "named-port-for-address"
+SEVERITY = Severity.WARNING
+
+
+def check(view: View) -> Iterator[Finding]:
+    for place in view.places:
+        block = next((peer for peer in place.rule.peers if isinstance(peer, IPBlock)), None)
+        if place.direction is Direction.INGRESS or block is None:
+            continue
+        numbers = any(not isinstance(port, NamedPort) for port in place.rule.ports)
+        mixed = any(not isinstance(peer, IPBlock) for peer in place.rule.peers)
+        if numbers or mixed:
+            continue  # the rule does something for somebody
+        for index, port in enumerate(place.rule.ports):
+            if isinstance(port, NamedPort):
+                yield Finding.about(
+                    place.policy,
+                    ID,
+                    SEVERITY,
+                    f"{place.port_path(index)}.port",
+                    f"addresses outside have no port names: {port.name} opens nothing to {describe(block)}",
+                    suggestion="write the port's number",
+                )

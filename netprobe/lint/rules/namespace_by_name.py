@@ -1,0 +1,100 @@
+"""A namespaceSelector asks for a label `name`, which namespaces do not have by themselves.
+
+`matchLabels: {name: monitoring}` matches namespaces that somebody labelled `name=monitoring`. The label
+that every namespace has, always with its name, is `kubernetes.io/metadata.name` (Kubernetes 1.21 and later).
+
+The rule speaks where a namespace of that name is given and does not carry the label, and, as a note, for
+the namespaces that Kubernetes itself makes: nothing labels those but the person who set the cluster up.
+`--fix` puts the label that is always there.
+
+Fails:
+
+    {apiVersion: v1, kind: Namespace, metadata: {name: monitoring}}
+    ---
+    apiVersion: networking.k8s.io/v1
+    kind: NetworkPolicy
+    metadata: {name: allow-monitoring, namespace: production}
+    spec:
+      podSelector: {}
+      ingress:
+        - from: [{namespaceSelector: {matchLabels: {name: monitoring}}}]
+          ports: [{port: 9090}]
+
+Passes:
+
+    {apiVersion: v1, kind: Namespace, metadata: {name: monitoring}}
+    ---
+    apiVersion: networking.k8s.io/v1
+    kind: NetworkPolicy
+    metadata: {name: allow-monitoring, namespace: production}
+    spec:
+      podSelector: {}
+      ingress:
+        - from: [{namespaceSelector: {matchLabels: {kubernetes.io/metadata.name: monitoring}}}]
+          ports: [{port: 9090}]
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from netprobe.lint.cover import NAME_LABEL
+from netprobe.lint.finding import Change, Finding, Rename, Replace, Severity
+from netprobe.lint.terms import keys, only
+from netprobe.lint.view import Place, View
+from netprobe.model.labels import Selector
+from netprobe.model.policy import PodPeer
+
+ID = "namespace-by-name"
+SEVERITY = Severity.WARNING
+KEYS = ("name", "namespace", "ns", "metadata.name", "kubernetes.io/name", "kubernetes.io/metadata/name")
+BUILT_IN = frozenset({"default", "kube-system", "kube-public", "kube-node-lease"})
+
+
+def check(view: View) -> Iterator[Finding]:
+    for place in view.places:
+        for index, peer in enumerate(place.rule.peers):
+            if not isinstance(peer, PodPeer) or peer.namespaces is None:
+                continue
+            key = misnamed(view, peer.namespaces)
+            if key is None:
+                continue
+            name = only(peer.namespaces, key)
+            sure = name in view.known.namespaces or view.known.whole
+            yield Finding.about(
+                place.policy,
+                ID,
+                SEVERITY if sure else Severity.NOTE,
+                f"{place.peer_path(index)}.namespaceSelector",
+                f"namespaceSelector asks for a label {key}={name}, which namespace {name} does not carry"
+                if sure
+                else f"namespace {name} carries a label {key}={name} only where somebody put it there",
+                suggestion=f"select it by {NAME_LABEL}: {name}, which is always there",
+                changes=_change(place, index, peer.namespaces, key),
+            )
+
+
+def misnamed(view: View, selector: Selector) -> str | None:
+    """The key that stands where `kubernetes.io/metadata.name` was meant; None where none does."""
+    for key in KEYS:
+        name = only(selector, key) if key in keys(selector) else None
+        if name is None:
+            continue
+        if any(key in labels for labels in view.labels.values()):
+            return None  # somebody does label namespaces so
+        if name in view.known.namespaces or (view.known.whole and name in view.labels):
+            return key
+        if name in BUILT_IN and key == "name":
+            return key
+    return None
+
+
+def _change(place: Place, index: int, selector: Selector, key: str) -> tuple[Change, ...]:
+    path = place.keys(place.list_name, index, "namespaceSelector")
+    if key in dict(selector.match_labels):
+        return (Rename((*path, "matchLabels", key), NAME_LABEL),)
+    return tuple(
+        Replace((*path, "matchExpressions", number, "key"), NAME_LABEL)
+        for number, requirement in enumerate(selector.requirements)
+        if requirement.key == key
+    )

@@ -1,0 +1,137 @@
+"""Egress is closed, and DNS with it.
+
+Pods that may call an address but not look up its name fail with "no such host" a few seconds later. As soon
+as a policy isolates pods for egress, some policy has to open port 53, UDP and TCP, to the cluster's DNS.
+
+An entry without `protocol` means TCP: `ports: [{port: 53}]` alone does not open DNS, which asks by UDP.
+That case has one right answer, and `--fix` adds it.
+
+Where pods are given, each is judged by all policies that select it. Where a policy that might select the
+same pods opens DNS, the rule is silent. It is a note where nothing at all may leave: then nobody needs names.
+
+Fails:
+
+    apiVersion: networking.k8s.io/v1
+    kind: NetworkPolicy
+    metadata: {name: api, namespace: production}
+    spec:
+      podSelector: {matchLabels: {app: api}}
+      policyTypes: [Egress]
+      egress:
+        - to: [{podSelector: {matchLabels: {app: postgres}}}]
+          ports: [{port: 5432}]
+
+Fails:
+
+    apiVersion: networking.k8s.io/v1
+    kind: NetworkPolicy
+    metadata: {name: allow-dns, namespace: production}
+    spec:
+      podSelector: {}
+      policyTypes: [Egress]
+      egress:
+        - to: [{namespaceSelector: {matchLabels: {kubernetes.io/metadata.name: kube-system}}}]
+          ports:
+            - port: 53
+
+Passes:
+
+    apiVersion: networking.k8s.io/v1
+    kind: NetworkPolicy
+    metadata: {name: api, namespace: production}
+    spec:
+      podSelector: {matchLabels: {app: api}}
+      policyTypes: [Egress]
+      egress:
+        - to: [{podSelector: {matchLabels: {app: postgres}}}]
+          ports: [{port: 5432}]
+        - to:
+            - namespaceSelector: {matchLabels: {kubernetes.io/metadata.name: kube-system}}
+              podSelector: {matchLabels: {k8s-app: kube-dns}}
+          ports: [{port: 53, protocol: UDP}, {port: 53, protocol: TCP}]
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from netprobe.lint.cover import NAME_LABEL, selects_everything
+from netprobe.lint.dns import Resolvers, tcp_only
+from netprobe.lint.finding import Append, Finding, Severity
+from netprobe.lint.terms import disjoint, implies
+from netprobe.lint.view import Place, View, places
+from netprobe.lint.words import listed, workloads
+from netprobe.model.policy import Direction, Policy
+
+ID = "no-dns"
+SEVERITY = Severity.WARNING
+RULE = (
+    "allow UDP and TCP 53 to the cluster's DNS: as a rule "
+    f"namespaceSelector {NAME_LABEL}=kube-system with podSelector k8s-app=kube-dns"
+)
+
+
+def check(view: View) -> Iterator[Finding]:
+    resolvers = Resolvers(view)
+    for policies in view.policies.values():
+        isolating = [policy for policy in policies if policy.egress is not None]
+        helpers = {id(policy) for policy in isolating if resolvers.opened_by(policy)}
+        deaf = [policy for policy in isolating if _deaf(view, policy, isolating, helpers)]
+        reported: list[Policy] = []
+        # The widest first: what a default deny leaves out need not be said of each policy beside it.
+        for policy in sorted(deaf, key=lambda p: not selects_everything(p.subjects)):
+            half_open = [place for place in places(policy) if tcp_only(place)]
+            if half_open:
+                yield _tcp_only(half_open[0])
+            elif any(implies(policy.subjects, other.subjects) for other in reported):
+                continue
+            elif not _mended(policy, deaf):
+                yield _finding(view, policy, isolating)
+            reported.append(policy)
+
+
+def _deaf(view: View, policy: Policy, isolating: list[Policy], helpers: set[int]) -> bool:
+    """Whether some pods that the policy isolates surely cannot ask for names."""
+    pods = [pod for pod in view.subjects(policy) if not pod.host_network]
+    if pods:
+        heard = {pod.ref for other in isolating if id(other) in helpers for pod in view.subjects(other)}
+        return any(pod.ref not in heard for pod in pods)
+    return not any(
+        id(other) in helpers and not disjoint(policy.subjects, other.subjects) for other in isolating
+    )
+
+
+def _mended(policy: Policy, deaf: list[Policy]) -> bool:
+    """Whether the pods would be heard again once another policy's port 53 were opened for UDP."""
+    return any(
+        implies(policy.subjects, other.subjects) and any(tcp_only(place) for place in places(other))
+        for other in deaf
+    )
+
+
+def _tcp_only(place: Place) -> Finding:
+    number = next(n for n, port in enumerate(place.rule.ports) if getattr(port, "first", None) == 53)
+    return Finding.about(
+        place.policy,
+        ID,
+        SEVERITY,
+        place.port_path(number),
+        "port 53 is open for TCP only (an entry without protocol means TCP), and DNS asks by UDP",
+        suggestion="add {port: 53, protocol: UDP}",
+        changes=(Append(place.keys("ports"), {"port": 53, "protocol": "UDP"}),),
+    )
+
+
+def _finding(view: View, policy: Policy, isolating: list[Policy]) -> Finding:
+    beside = [other for other in isolating if not disjoint(policy.subjects, other.subjects)]
+    something = any(other.rules(Direction.EGRESS) for other in beside)
+    pods = [pod for pod in view.subjects(policy) if not pod.host_network]
+    who = listed(workloads(pods)) if pods and not selects_everything(policy.subjects) else "its pods"
+    return Finding.about(
+        policy,
+        ID,
+        SEVERITY if something else Severity.NOTE,
+        "spec.egress" if policy.egress else "spec",
+        f"egress is closed and no policy opens DNS for {who}: names cannot be looked up",
+        suggestion=RULE,
+    )

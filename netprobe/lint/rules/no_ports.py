@@ -1,0 +1,82 @@
+"""A rule without ports opens every port of every protocol.
+
+The database is opened to the pods that use it, and with it the debugger, the admin console and whatever
+the next image listens on. A rule that is plainly meant to open everything is left alone: one without peers
+(`- {}`), and one for all pods of the policy's own namespace.
+
+Fails:
+
+    apiVersion: networking.k8s.io/v1
+    kind: NetworkPolicy
+    metadata: {name: allow-api, namespace: database}
+    spec:
+      podSelector: {matchLabels: {app: postgres}}
+      ingress:
+        - from: [{podSelector: {matchLabels: {app: api}}}]
+
+Passes:
+
+    apiVersion: networking.k8s.io/v1
+    kind: NetworkPolicy
+    metadata: {name: allow-api, namespace: database}
+    spec:
+      podSelector: {matchLabels: {app: postgres}}
+      ingress:
+        - from: [{podSelector: {matchLabels: {app: api}}}]
+          ports: [{port: 5432}]
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from netprobe.lint.cover import peer_within
+from netprobe.lint.finding import Finding, Severity
+from netprobe.lint.view import Place, View, describe, written
+from netprobe.lint.words import listed
+from netprobe.model.flow import Pod, Protocol
+from netprobe.model.policy import ANY_PORT, AnyPeer, Direction, PodPeer
+
+ID = "no-ports"
+SEVERITY = Severity.WARNING
+
+
+def check(view: View) -> Iterator[Finding]:
+    for place in view.places:
+        if place.rule.ports != ANY_PORT or written(place.policy, f"{place.path}.ports"):
+            continue  # an empty list is what the rule empty-list speaks about
+        if _everyone(place):
+            continue
+        way = "from" if place.direction is Direction.INGRESS else "to"
+        yield Finding.about(
+            place.policy,
+            ID,
+            SEVERITY,
+            place.path,
+            f"no ports: every port is open {way} {listed(describe(peer) for peer in place.rule.peers)}",
+            suggestion=_suggestion(view.destinations(place)),
+        )
+
+
+def _everyone(place: Place) -> bool:
+    """Whether the rule is for everyone, or for the whole of the policy's own namespace and nobody else."""
+    own = place.policy.ref.namespace
+    return all(
+        isinstance(peer, AnyPeer)
+        or (isinstance(peer, PodPeer) and peer == PodPeer())
+        or (peer_within(PodPeer(), peer, own) and peer_within(peer, PodPeer(), own))
+        for peer in place.rule.peers
+    )
+
+
+def _suggestion(pods: tuple[Pod, ...]) -> str:
+    ports = sorted({(port.number, port.protocol.value) for pod in pods for port in pod.ports})
+    if not ports or len(ports) > 5:
+        return "list the ports that are needed"
+    entries = [
+        f"{{port: {number}}}"
+        if protocol == Protocol.TCP.value
+        else f"{{port: {number}, protocol: {protocol}}}"
+        for number, protocol in ports
+    ]
+    return f"list the ports that are needed; the pods declare [{', '.join(entries)}]"

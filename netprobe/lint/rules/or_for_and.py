@@ -1,0 +1,117 @@
+"""Two peers where one was meant: the items of `from` and `to` are alternatives.
+
+    - namespaceSelector: ...          - namespaceSelector: ...
+    - podSelector: ...                  podSelector: ...
+    every pod of those namespaces,    the matching pods
+    OR matching pods of this one      of those namespaces
+
+The two differ by one dash, and the left one opens far more. It is also a sound thing to write, so the rule
+asks only where it looks like a slip: a lone namespaceSelector beside a lone podSelector. Where the pods are
+given, it asks if pods in those namespaces carry the labels (then AND would have chosen among them), or if
+no pod of the policy's own namespace does; it is silent where the podSelector plainly means pods at home.
+
+Fails:
+
+    apiVersion: networking.k8s.io/v1
+    kind: NetworkPolicy
+    metadata: {name: allow-prometheus, namespace: production}
+    spec:
+      podSelector: {}
+      ingress:
+        - from:
+            - namespaceSelector: {matchLabels: {team: monitoring}}
+            - podSelector: {matchLabels: {app: prometheus}}
+          ports: [{port: 9187}]
+
+Passes:
+
+    apiVersion: networking.k8s.io/v1
+    kind: NetworkPolicy
+    metadata: {name: allow-prometheus, namespace: production}
+    spec:
+      podSelector: {}
+      ingress:
+        - from:
+            - namespaceSelector: {matchLabels: {team: monitoring}}
+              podSelector: {matchLabels: {app: prometheus}}
+          ports: [{port: 9187}]
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from netprobe.lint.cover import NAME_LABEL
+from netprobe.lint.finding import Finding, Severity
+from netprobe.lint.terms import impossible, only
+from netprobe.lint.view import Place, View, written
+from netprobe.model.labels import EVERYTHING, Selector
+from netprobe.model.policy import PodPeer
+
+ID = "or-for-and"
+SEVERITY = Severity.WARNING
+
+
+@dataclass(frozen=True, slots=True)
+class Pair:
+    """Two neighbours in a list of peers, `first` and the next, that look like one torn in two."""
+
+    first: int
+    namespaces: Selector
+    pods: Selector
+
+
+def check(view: View) -> Iterator[Finding]:
+    for place in view.places:
+        for pair in pairs(view, place):
+            yield Finding.about(
+                place.policy,
+                ID,
+                SEVERITY,
+                place.peer_path(pair.first),
+                f"two items of `{place.list_name}` are OR: every pod in namespaces {pair.namespaces}, and "
+                f"pods {pair.pods} of {place.policy.ref.namespace} itself; were pods {pair.pods} in "
+                "those namespaces meant?",
+                suggestion="if so, make them one item, without the dash before the second selector",
+            )
+
+
+def pairs(view: View, place: Place) -> Iterator[Pair]:
+    """The pairs that look like a slip; no item is in two of them."""
+    taken = -1
+    for first in range(len(place.rule.peers) - 1):
+        pair = _lone(place, first, first + 1) or _lone(place, first + 1, first)
+        if first != taken and pair and _suspicious(view, place, pair):
+            taken = first + 1
+            yield pair
+
+
+def _lone(place: Place, one: int, other: int) -> Pair | None:
+    """A lone namespaceSelector at `one` and a lone podSelector at `other`."""
+    match place.rule.peers[one], place.rule.peers[other]:
+        case PodPeer(pods=everything, namespaces=Selector() as namespaces), PodPeer(
+            pods=pods, namespaces=None
+        ):
+            if everything != EVERYTHING or pods == EVERYTHING or impossible(pods) or impossible(namespaces):
+                return None
+            if written(place.policy, f"{place.peer_path(one)}.podSelector"):
+                return None  # `podSelector: {}` beside the namespaceSelector: its author knows the difference
+            return Pair(min(one, other), namespaces, pods)
+        case _:
+            return None
+
+
+def _suspicious(view: View, place: Place, pair: Pair) -> bool:
+    own = place.policy.ref.namespace
+    if pair.namespaces == EVERYTHING:
+        return True  # the podSelector would add nothing
+    if only(pair.namespaces, NAME_LABEL) == own:
+        return False
+    if view.peers(place.policy, PodPeer(pair.pods, pair.namespaces)):
+        return True
+    if any(view.has_pods(name) for name in view.namespaces(pair.namespaces)):
+        return False  # the pods there were given, and none has the labels
+    if view.knows_pods(own):
+        return not view.pods(own, pair.pods)
+    return len(place.rule.peers) == 2

@@ -1,0 +1,73 @@
+"""An ipBlock that holds addresses of pods.
+
+A pod has another address after each restart, and somebody else gets the old one. An ipBlock is meant for
+addresses outside the cluster: Cilium never matches a pod by it, other plugins do. Select pods by labels.
+
+The rule speaks where pods of the input have their addresses in a narrow block (/24 or less).
+
+Fails:
+
+    apiVersion: v1
+    kind: Pod
+    metadata: {name: api, namespace: production, labels: {app: api}}
+    spec: {containers: [{name: api, image: api}]}
+    status: {phase: Running, podIP: 10.244.1.7, podIPs: [{ip: 10.244.1.7}]}
+    ---
+    apiVersion: networking.k8s.io/v1
+    kind: NetworkPolicy
+    metadata: {name: postgres, namespace: production}
+    spec:
+      podSelector: {matchLabels: {app: postgres}}
+      ingress:
+        - from: [{ipBlock: {cidr: 10.244.1.7/32}}]
+          ports: [{port: 5432}]
+
+Passes:
+
+    apiVersion: v1
+    kind: Pod
+    metadata: {name: api, namespace: production, labels: {app: api}}
+    spec: {containers: [{name: api, image: api}]}
+    status: {phase: Running, podIP: 10.244.1.7, podIPs: [{ip: 10.244.1.7}]}
+    ---
+    apiVersion: networking.k8s.io/v1
+    kind: NetworkPolicy
+    metadata: {name: postgres, namespace: production}
+    spec:
+      podSelector: {matchLabels: {app: postgres}}
+      ingress:
+        - from: [{podSelector: {matchLabels: {app: api}}}]
+          ports: [{port: 5432}]
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from netprobe.lint.addresses import AddressBook
+from netprobe.lint.finding import Finding, Severity
+from netprobe.lint.view import View
+from netprobe.lint.words import listed
+from netprobe.model.policy import IPBlock
+
+ID = "pod-address"
+SEVERITY = Severity.WARNING
+NARROW = {4: 24, 6: 112}
+
+
+def check(view: View) -> Iterator[Finding]:
+    book = AddressBook(view.cluster)
+    for place in view.places:
+        for index, peer in enumerate(place.rule.peers):
+            if not isinstance(peer, IPBlock) or peer.cidr.prefixlen < NARROW[peer.cidr.version]:
+                continue
+            pods = book.pods(peer)
+            if pods:
+                yield Finding.about(
+                    place.policy,
+                    ID,
+                    SEVERITY,
+                    f"{place.peer_path(index)}.ipBlock.cidr",
+                    f"{peer.cidr} is the address of {listed(map(str, pods))} today: pods change theirs",
+                    suggestion="select the pods by their labels",
+                )

@@ -1,0 +1,103 @@
+"""An item of a policy that another item of it already covers.
+
+The same peer or port twice, a namespace inside `namespaceSelector: {}`, a network inside a wider one, a
+rule inside another. Harmless, but somebody thinks that the item limits or adds something. `--fix` removes
+exact repetitions.
+
+Fails:
+
+    apiVersion: networking.k8s.io/v1
+    kind: NetworkPolicy
+    metadata: {name: office, namespace: production}
+    spec:
+      podSelector: {}
+      ingress:
+        - from:
+            - ipBlock: {cidr: 198.51.100.0/24}
+            - ipBlock: {cidr: 198.51.100.64/26}
+          ports:
+            - port: 443
+            - port: 443
+
+Passes:
+
+    apiVersion: networking.k8s.io/v1
+    kind: NetworkPolicy
+    metadata: {name: office, namespace: production}
+    spec:
+      podSelector: {}
+      ingress:
+        - from:
+            - ipBlock: {cidr: 198.51.100.0/24}
+            - ipBlock: {cidr: 203.0.113.0/24}
+          ports:
+            - port: 443
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import TypeVar
+
+from netprobe.lint.cover import peer_within, ports_within, rule_within
+from netprobe.lint.finding import Finding, Remove, Severity
+from netprobe.lint.rules.or_for_and import pairs
+from netprobe.lint.view import Place, View, places
+from netprobe.model.policy import Direction, Policy
+
+ID = "redundant-item"
+SEVERITY = Severity.NOTE
+
+T = TypeVar("T")
+
+
+def check(view: View) -> Iterator[Finding]:
+    for policy in view.cluster.policies:
+        for direction in Direction:
+            yield from _rules(policy, direction)
+        for place in places(policy):
+            yield from _peers(view, place)
+            for index, other, same in covered(place.rule.ports, lambda a, b: ports_within([a], [b])):
+                keys = place.keys("ports", index)
+                yield _finding(policy, place.port_path(index), place.port_path(other), same, keys)
+
+
+def _peers(view: View, place: Place) -> Iterator[Finding]:
+    own = place.policy.ref.namespace
+    torn = {index for pair in pairs(view, place) for index in (pair.first, pair.first + 1)}
+    for index, other, same in covered(place.rule.peers, lambda a, b: peer_within(a, b, own)):
+        if not {index, other} <= torn:
+            keys = place.keys(place.list_name, index)
+            yield _finding(place.policy, place.peer_path(index), place.peer_path(other), same, keys)
+
+
+def covered(items: Sequence[T], within: Callable[[T, T], bool]) -> Iterator[tuple[int, int, bool]]:
+    """(index, index of the item that covers it, whether they are equal); of equal ones the later."""
+    for index, item in enumerate(items):
+        for other, wider in enumerate(items):
+            if index == other or not within(item, wider):
+                continue
+            if within(wider, item) and other > index:
+                continue
+            yield index, other, item == wider
+            break
+
+
+def _rules(policy: Policy, direction: Direction) -> Iterator[Finding]:
+    rules = policy.rules(direction) or ()
+    for index, other, same in covered(rules, lambda a, b: rule_within(a, [b], policy.ref.namespace)):
+        section = f"spec.{direction.value}"
+        keys = ("spec", direction.value, index)
+        yield _finding(policy, f"{section}[{index}]", f"{section}[{other}]", same, keys)
+
+
+def _finding(policy: Policy, path: str, other: str, same: bool, keys: tuple[str | int, ...]) -> Finding:
+    return Finding.about(
+        policy,
+        ID,
+        SEVERITY,
+        path,
+        f"adds nothing: {other} {'says the same' if same else 'covers it'}",
+        suggestion="remove it",
+        changes=(Remove(keys),) if same else (),
+    )

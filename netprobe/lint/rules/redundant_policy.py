@@ -1,0 +1,125 @@
+"""A policy that another one makes redundant: without it, nothing changes in any cluster.
+
+Another policy of the namespace selects at least the same pods, whatever their labels, isolates them in the
+same directions, and opens all that this one opens. That is worked out on the selectors, addresses and ports
+as sets, not on the pods that happen to run. A policy that opens nothing is reported only where another one
+says the same: an explicit default deny beside allow rules is good practice.
+
+Fails:
+
+    apiVersion: networking.k8s.io/v1
+    kind: NetworkPolicy
+    metadata: {name: api-wide, namespace: production}
+    spec:
+      podSelector: {matchLabels: {app: api}}
+      ingress:
+        - from: [{namespaceSelector: {matchLabels: {tier: frontend}}}]
+          ports: [{port: 8000, endPort: 9000}]
+    ---
+    apiVersion: networking.k8s.io/v1
+    kind: NetworkPolicy
+    metadata: {name: api-narrow, namespace: production}
+    spec:
+      podSelector: {matchLabels: {app: api, version: v2}}
+      ingress:
+        - from:
+            - namespaceSelector: {matchLabels: {tier: frontend}}
+              podSelector: {matchLabels: {app: web}}
+          ports: [{port: 8080}]
+
+Passes:
+
+    apiVersion: networking.k8s.io/v1
+    kind: NetworkPolicy
+    metadata: {name: api-wide, namespace: production}
+    spec:
+      podSelector: {matchLabels: {app: api}}
+      ingress: [{from: [{namespaceSelector: {matchLabels: {tier: frontend}}}], ports: [{port: 8080}]}]
+    ---
+    apiVersion: networking.k8s.io/v1
+    kind: NetworkPolicy
+    metadata: {name: api-metrics, namespace: production}
+    spec:
+      podSelector: {matchLabels: {app: api}}
+      ingress: [{from: [{namespaceSelector: {matchLabels: {tier: frontend}}}], ports: [{port: 9090}]}]
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator
+
+from netprobe.lint.cover import rule_within
+from netprobe.lint.finding import Finding, Severity
+from netprobe.lint.terms import implies, terms
+from netprobe.lint.view import View
+from netprobe.model.labels import Selector
+from netprobe.model.policy import Direction, Policy
+
+ID = "redundant-policy"
+SEVERITY = Severity.WARNING
+
+
+def check(view: View) -> Iterator[Finding]:
+    for policies in view.policies.values():
+        wider = _Wider(policies)
+        order = {id(policy): number for number, policy in enumerate(policies)}
+        for policy in policies:
+            for other in wider.than(policy):
+                if other is policy or not redundant(policy, other):
+                    continue
+                if redundant(other, policy) and order[id(other)] > order[id(policy)]:
+                    continue  # they say the same: the later one is reported
+                yield Finding.about(
+                    policy,
+                    ID,
+                    SEVERITY,
+                    "",
+                    f"redundant: {other.ref.name} selects the same pods and allows all of this",
+                    suggestion="remove it",
+                )
+                break
+
+
+def redundant(policy: Policy, other: Policy) -> bool:
+    """Whether `other` alone does all that `policy` does, of the same namespace, in every cluster."""
+    if not implies(policy.subjects, other.subjects):
+        return False
+    if not (policy.ingress or policy.egress):  # a pure deny
+        return (
+            other.ingress == policy.ingress
+            and other.egress == policy.egress
+            and (policy.ingress is not None or policy.egress is not None)
+        )
+    for direction in Direction:
+        own, others = policy.rules(direction), other.rules(direction)
+        if own is None:
+            continue
+        if others is None or not all(rule_within(rule, others, policy.ref.namespace) for rule in own):
+            return False
+    return True
+
+
+class _Wider:
+    """Finds the policies whose subjects may hold another's, without comparing all with all.
+
+    A selector that asks for a label value can only hold selectors that ask for the same, so policies are
+    kept by one label that they ask for.
+    """
+
+    def __init__(self, policies: Iterable[Policy]) -> None:
+        self.by_label: dict[tuple[str, str] | None, list[Policy]] = defaultdict(list)
+        for policy in policies:
+            self.by_label[next(_labels(policy.subjects), None)].append(policy)
+
+    def than(self, policy: Policy) -> Iterator[Policy]:
+        yield from self.by_label.get(None, ())
+        for label in _labels(policy.subjects):
+            yield from self.by_label.get(label, ())
+
+
+def _labels(selector: Selector) -> Iterator[tuple[str, str]]:
+    """The labels of which a selector admits one value only."""
+    for key, term in terms(selector).items():
+        if len(term.values) == 1 and not term.complement and not term.absent:
+            yield key, next(iter(term.values))

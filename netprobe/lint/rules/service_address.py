@@ -1,0 +1,79 @@
+"""An egress ipBlock that holds a Service's address.
+
+Most network plugins look at a packet after the Service has been translated: its destination is a pod's
+address then, and the block never matches. Whether it does is undefined (docs). Select the pods behind the
+Service; for the API server, whose Service is `default/kubernetes`, name the addresses of its endpoints.
+
+The rule speaks where a Service in the input has its address in the block, and no pod of the input does.
+
+Fails:
+
+    apiVersion: v1
+    kind: Service
+    metadata: {name: kubernetes, namespace: default}
+    spec: {clusterIP: 10.96.0.1, ports: [{port: 443, targetPort: 6443}]}
+    ---
+    apiVersion: networking.k8s.io/v1
+    kind: NetworkPolicy
+    metadata: {name: to-api-server, namespace: production}
+    spec:
+      podSelector: {matchLabels: {app: operator}}
+      policyTypes: [Egress]
+      egress:
+        - to: [{ipBlock: {cidr: 10.96.0.1/32}}]
+          ports: [{port: 443}]
+
+Passes:
+
+    apiVersion: v1
+    kind: Service
+    metadata: {name: kubernetes, namespace: default}
+    spec: {clusterIP: 10.96.0.1, ports: [{port: 443, targetPort: 6443}]}
+    ---
+    apiVersion: networking.k8s.io/v1
+    kind: NetworkPolicy
+    metadata: {name: to-api-server, namespace: production}
+    spec:
+      podSelector: {matchLabels: {app: operator}}
+      policyTypes: [Egress]
+      egress:
+        - to: [{ipBlock: {cidr: 172.31.255.1/32}}]
+          ports: [{port: 6443}]
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from netprobe.lint.addresses import AddressBook
+from netprobe.lint.finding import Finding, Severity
+from netprobe.lint.view import View
+from netprobe.lint.words import listed
+from netprobe.model.policy import Direction, IPBlock
+
+ID = "service-address"
+SEVERITY = Severity.WARNING
+NARROW = {4: 24, 6: 112}  # a wider block is not about single Services
+
+
+def check(view: View) -> Iterator[Finding]:
+    book = AddressBook(view.cluster)
+    for place in view.places:
+        if place.direction is Direction.INGRESS:
+            continue
+        for index, peer in enumerate(place.rule.peers):
+            if not isinstance(peer, IPBlock) or peer.cidr.prefixlen < NARROW[peer.cidr.version]:
+                continue
+            services = [ref for ref in book.services(peer) if ref in view.known.addressed]
+            if not services or book.pods(peer):
+                continue
+            names = [f"{ref.namespace}/{ref.name}" for ref in services]
+            yield Finding.about(
+                place.policy,
+                ID,
+                SEVERITY,
+                f"{place.peer_path(index)}.ipBlock.cidr",
+                f"{peer.cidr} holds the address of Service {listed(names)}: most plugins see the pods' "
+                "addresses instead, and the block never matches",
+                suggestion="select the pods behind the Service, or name its endpoints' addresses",
+            )

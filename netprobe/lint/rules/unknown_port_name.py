@@ -1,0 +1,78 @@
+"""A named port that none of the destination pods has.
+
+A port's name is looked up among the container ports of the destination pod: of the policy's own pods for
+ingress, of the peers for egress. A pod that does not declare the name, with that protocol, is not opened.
+The rule speaks where some such pods are given and none of them has the name.
+
+Fails:
+
+    apiVersion: v1
+    kind: Pod
+    metadata: {name: api, namespace: production, labels: {app: api}}
+    spec: {containers: [{name: api, image: api, ports: [{name: http, containerPort: 8080}]}]}
+    ---
+    apiVersion: networking.k8s.io/v1
+    kind: NetworkPolicy
+    metadata: {name: api, namespace: production}
+    spec:
+      podSelector: {matchLabels: {app: api}}
+      ingress: [{ports: [{port: web}]}]
+
+Passes:
+
+    apiVersion: v1
+    kind: Pod
+    metadata: {name: api, namespace: production, labels: {app: api}}
+    spec: {containers: [{name: api, image: api, ports: [{name: http, containerPort: 8080}]}]}
+    ---
+    apiVersion: networking.k8s.io/v1
+    kind: NetworkPolicy
+    metadata: {name: api, namespace: production}
+    spec:
+      podSelector: {matchLabels: {app: api}}
+      ingress: [{ports: [{port: http}]}]
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from netprobe.lint.finding import Finding, Severity
+from netprobe.lint.view import View
+from netprobe.lint.words import listed, workloads
+from netprobe.model.flow import Pod
+from netprobe.model.policy import NamedPort
+
+ID = "unknown-port-name"
+SEVERITY = Severity.ERROR
+
+
+def check(view: View) -> Iterator[Finding]:
+    for place in view.places:
+        for index, port in enumerate(place.rule.ports):
+            if not isinstance(port, NamedPort):
+                continue
+            pods = view.destinations(place)
+            declared = {(p.name, p.protocol) for pod in pods for p in pod.ports}
+            if not pods or (port.name, port.protocol) in declared:
+                continue
+            yield Finding.about(
+                place.policy,
+                ID,
+                SEVERITY,
+                f"{place.port_path(index)}.port",
+                f"{listed(workloads(pods))} {'has' if len(workloads(pods)) == 1 else 'have'} no "
+                f"{port.protocol.value} port named {port.name}",
+                suggestion=_suggestion(pods, port),
+            )
+
+
+def _suggestion(pods: tuple[Pod, ...], port: NamedPort) -> str:
+    found = [p for pod in pods for p in pod.ports]
+    if any(p.name == port.name for p in found):
+        protocol = next(p.protocol.value for p in found if p.name == port.name)
+        return f"the port of that name is {protocol}: write protocol: {protocol}"
+    names = sorted({p.name for p in found if p.name and p.protocol is port.protocol})
+    if names:
+        return f"the names there are {listed(names)}"
+    return "name the port in the pod template, or write its number"

@@ -1,0 +1,96 @@
+"""A namespaceSelector matches no namespace: the peer lets nobody pass.
+
+Selectors look at the labels of namespaces, not at their names. Namespaces carry no labels of their own but
+`kubernetes.io/metadata.name`; every other one has to be put there by somebody.
+
+The rule speaks where it knows the namespaces: in a dump of a cluster (it contains `kube-system`), or where
+the input describes namespaces other than the policy's own and leaves none undescribed. A reference by
+`kubernetes.io/metadata.name` to a namespace outside the input is left alone.
+
+Fails:
+
+    {apiVersion: v1, kind: Namespace, metadata: {name: production}}
+    ---
+    {apiVersion: v1, kind: Namespace, metadata: {name: frontend, labels: {team: web}}}
+    ---
+    apiVersion: networking.k8s.io/v1
+    kind: NetworkPolicy
+    metadata: {name: allow-frontend, namespace: production}
+    spec:
+      podSelector: {}
+      ingress:
+        - from: [{namespaceSelector: {matchLabels: {tier: frontend}}}]
+          ports: [{port: 8080}]
+
+Passes:
+
+    {apiVersion: v1, kind: Namespace, metadata: {name: production}}
+    ---
+    {apiVersion: v1, kind: Namespace, metadata: {name: frontend, labels: {tier: frontend}}}
+    ---
+    apiVersion: networking.k8s.io/v1
+    kind: NetworkPolicy
+    metadata: {name: allow-frontend, namespace: production}
+    spec:
+      podSelector: {}
+      ingress:
+        - from: [{namespaceSelector: {matchLabels: {tier: frontend}}}]
+          ports: [{port: 8080}]
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from netprobe.lint.cover import NAME_LABEL
+from netprobe.lint.finding import Finding, Severity
+from netprobe.lint.rules.namespace_by_name import misnamed
+from netprobe.lint.terms import impossible, keys
+from netprobe.lint.view import View
+from netprobe.lint.words import counted, listed
+from netprobe.model.labels import Selector
+from netprobe.model.policy import PodPeer
+
+ID = "unmatched-namespace"
+SEVERITY = Severity.WARNING
+
+
+def check(view: View) -> Iterator[Finding]:
+    for place in view.places:
+        for index, peer in enumerate(place.rule.peers):
+            if not isinstance(peer, PodPeer) or peer.namespaces is None or impossible(peer.namespaces):
+                continue
+            selector = peer.namespaces
+            if view.namespaces(selector) or misnamed(view, selector):
+                continue
+            if _conclusive(view, selector, place.policy.ref.namespace):
+                yield Finding.about(
+                    place.policy,
+                    ID,
+                    SEVERITY,
+                    f"{place.peer_path(index)}.namespaceSelector",
+                    f"namespaceSelector {selector} matches none of the "
+                    f"{counted(len(view.labels), 'namespace')} given: {_why(view, selector)}",
+                    suggestion=f"label the namespaces that are meant, or select them by {NAME_LABEL}",
+                )
+
+
+def _conclusive(view: View, selector: Selector, own: str) -> bool:
+    if view.known.whole:
+        return True
+    others = view.labels.keys() - {own}
+    return bool(others) and others <= view.known.namespaces and NAME_LABEL not in keys(selector)
+
+
+def _why(view: View, selector: Selector) -> str:
+    """The keys of the selector as the namespaces carry them."""
+    parts = []
+    for key in sorted(keys(selector)):
+        values = sorted({labels[key] for labels in view.labels.values() if key in labels})
+        if key == NAME_LABEL:
+            parts.append("there is no namespace of that name")
+        elif values:
+            parts.append(f"the label {key} is there with the value {listed(values)}")
+        else:
+            parts.append(f"none carries the label {key}")
+    return "; ".join(parts)

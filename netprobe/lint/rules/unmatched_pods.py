@@ -1,0 +1,104 @@
+"""A podSelector that matches no pod.
+
+A policy whose podSelector matches nothing isolates nobody: often a label that the Deployment carries and
+its pod template does not, or a changed name. A peer that matches nothing lets nobody pass; that is a note,
+since the peer may be an optional part.
+
+The rule speaks where the pods are given: the namespace's workloads or pods are in the input, and no custom
+resource is, from which an operator might make more; or the input is a whole cluster.
+
+Fails:
+
+    {apiVersion: v1, kind: Pod, metadata: {name: api, namespace: production, labels: {app: api-server}}}
+    ---
+    apiVersion: networking.k8s.io/v1
+    kind: NetworkPolicy
+    metadata: {name: api, namespace: production}
+    spec:
+      podSelector: {matchLabels: {app: api}}
+      policyTypes: [Ingress]
+
+Passes:
+
+    {apiVersion: v1, kind: Pod, metadata: {name: api, namespace: production, labels: {app: api-server}}}
+    ---
+    apiVersion: networking.k8s.io/v1
+    kind: NetworkPolicy
+    metadata: {name: api, namespace: production}
+    spec:
+      podSelector: {matchLabels: {app: api-server}}
+      policyTypes: [Ingress]
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from netprobe.lint.cover import NAME_LABEL, selects_everything
+from netprobe.lint.finding import Finding, Severity
+from netprobe.lint.rules.or_for_and import pairs
+from netprobe.lint.rules.other_namespace_pods import elsewhere
+from netprobe.lint.terms import impossible, keys, only
+from netprobe.lint.view import Place, View
+from netprobe.lint.words import listed
+from netprobe.model.labels import Selector
+from netprobe.model.policy import PodPeer
+
+ID = "unmatched-pods"
+SEVERITY = Severity.WARNING
+
+
+def check(view: View) -> Iterator[Finding]:
+    for policy in view.cluster.policies:
+        namespace = policy.ref.namespace
+        if _pointless(policy.subjects) or not view.knows_pods(namespace) or view.subjects(policy):
+            continue
+        yield Finding.about(
+            policy,
+            ID,
+            SEVERITY,
+            "spec.podSelector",
+            f"podSelector {policy.subjects} matches no pod of {namespace}: "
+            + _why(view, [namespace], policy.subjects),
+        )
+    for place in view.places:
+        torn = {index for pair in pairs(view, place) for index in (pair.first, pair.first + 1)}
+        for index, peer in enumerate(place.rule.peers):
+            if not isinstance(peer, PodPeer) or _pointless(peer.pods) or index in torn:
+                continue
+            homes = _homes(view, place, peer)
+            if not homes or view.peers(place.policy, peer) or elsewhere(view, place, index):
+                continue
+            yield Finding.about(
+                place.policy,
+                ID,
+                Severity.NOTE,
+                f"{place.peer_path(index)}.podSelector",
+                f"podSelector {peer.pods} matches no pod of {listed(homes)}: " + _why(view, homes, peer.pods),
+            )
+
+
+def _pointless(selector: Selector) -> bool:
+    """Whether there is nothing to say: it asks nothing, or (another rule's matter) the impossible."""
+    return selects_everything(selector) or impossible(selector)
+
+
+def _homes(view: View, place: Place, peer: PodPeer) -> list[str]:
+    """The namespaces whose pods the peer means, where all of them are known; else []."""
+    if peer.namespaces is None:
+        homes = [place.policy.ref.namespace]
+    else:
+        homes = list(view.namespaces(peer.namespaces))
+        if not view.known.whole and only(peer.namespaces, NAME_LABEL) is None:
+            return []  # a namespace outside the input may match as well
+    return homes if all(view.knows_pods(name) for name in homes) else []
+
+
+def _why(view: View, namespaces: list[str], selector: Selector) -> str:
+    """The keys of the selector as the pods carry them."""
+    pods = [pod for namespace in namespaces for pod in view.all_pods(namespace)]
+    parts = []
+    for key in sorted(keys(selector)):
+        values = sorted({pod.labels[key] for pod in pods if key in pod.labels})
+        parts.append(f"{key} is {listed(values)} there" if values else f"none carries the label {key}")
+    return "; ".join(parts)

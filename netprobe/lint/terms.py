@@ -1,0 +1,110 @@
+"""Selectors compared with each other, over every set of labels there could be.
+
+A selector is a conjunction, and keys are independent of each other, so it comes apart into one Term a
+key: the values that pass, and whether the key may be absent. Selector A implies selector B exactly when A
+matches nothing at all, or when each of B's terms holds all that A leaves open for that key.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import assert_never
+
+from netprobe.model.labels import Operator, Requirement, Selector
+
+
+@dataclass(frozen=True, slots=True)
+class Term:
+    """What a selector leaves open for one key.
+
+    `values` are the ones that pass, or with `complement` the ones that do not. `absent`: the key may be
+    missing.
+    """
+
+    values: frozenset[str]
+    complement: bool = False
+    absent: bool = False
+
+    @property
+    def empty(self) -> bool:
+        return not self.values and not self.complement and not self.absent
+
+    def meet(self, other: Term) -> Term:
+        absent = self.absent and other.absent
+        if self.complement and other.complement:
+            return Term(self.values | other.values, complement=True, absent=absent)
+        if self.complement:
+            return Term(other.values - self.values, absent=absent)
+        if other.complement:
+            return Term(self.values - other.values, absent=absent)
+        return Term(self.values & other.values, absent=absent)
+
+    def within(self, other: Term) -> bool:
+        if self.absent and not other.absent:
+            return False
+        if self.complement:
+            return other.complement and other.values <= self.values
+        if other.complement:
+            return not self.values & other.values
+        return self.values <= other.values
+
+
+ANYTHING = Term(frozenset(), complement=True, absent=True)
+
+
+def _term(requirement: Requirement) -> Term:
+    values = frozenset(requirement.values)
+    match requirement.operator:
+        case Operator.IN:
+            return Term(values)
+        case Operator.NOT_IN:  # "match also where the key is absent"
+            return Term(values, complement=True, absent=True)
+        case Operator.EXISTS:
+            return Term(frozenset(), complement=True)
+        case Operator.DOES_NOT_EXIST:
+            return Term(frozenset(), absent=True)
+        case _:
+            assert_never(requirement.operator)
+
+
+@lru_cache(maxsize=65536)
+def terms(selector: Selector) -> dict[str, Term]:
+    """One Term for each key that the selector mentions."""
+    found: dict[str, Term] = {key: Term(frozenset({value})) for key, value in selector.match_labels}
+    for requirement in selector.requirements:
+        found[requirement.key] = found.get(requirement.key, ANYTHING).meet(_term(requirement))
+    return found
+
+
+def impossible(selector: Selector) -> bool:
+    """Whether no labels at all satisfy it."""
+    return any(term.empty for term in terms(selector).values())
+
+
+def implies(one: Selector, other: Selector) -> bool:
+    """Whether everything that `one` matches is matched by `other`, whatever the labels."""
+    if impossible(one):
+        return True
+    own = terms(one)
+    return all(own.get(key, ANYTHING).within(term) for key, term in terms(other).items())
+
+
+def disjoint(one: Selector, other: Selector) -> bool:
+    """Whether nothing could be matched by both."""
+    own, others = terms(one), terms(other)
+    return any(
+        own.get(key, ANYTHING).meet(others.get(key, ANYTHING)).empty for key in own.keys() | others.keys()
+    )
+
+
+def only(selector: Selector, key: str) -> str | None:
+    """The one value that the selector leaves for a key; None where there are more, or none."""
+    term = terms(selector).get(key)
+    if term is None or term.complement or term.absent or len(term.values) != 1:
+        return None
+    return next(iter(term.values))
+
+
+def keys(selector: Selector) -> frozenset[str]:
+    return frozenset(terms(selector))

@@ -1,0 +1,156 @@
+"""What lint found, as text: for terminals, programs, GitHub's pages and test reports."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+from netprobe.lint import Edit, Finding, Linted, Severity
+from netprobe.report.escape import plain, workflow_data, workflow_property, xml
+from netprobe.report.findings_sarif import sarif
+from netprobe.report.style import PLAIN, Style
+
+FINDING_FORMATS = ("table", "json", "sarif", "github", "junit")
+
+Edits = Callable[[Finding], tuple[Edit, ...]]
+"""How a finding would be mended in its file; () where no program should."""
+
+_COLOURS = {Severity.ERROR: "31", Severity.WARNING: "33", Severity.NOTE: "36"}
+_LEVELS = {Severity.ERROR: "error", Severity.WARNING: "warning", Severity.NOTE: "notice"}
+
+
+def render_findings(
+    linted: Linted,
+    format: str,  # noqa: A002 (the word that users know)
+    edits: Edits = lambda _: (),
+    style: Style = PLAIN,
+) -> Iterator[str]:
+    """The text in pieces. ValueError for a format that is not in FINDING_FORMATS."""
+    match format:
+        case "table":
+            return _lines(linted, edits, style)
+        case "json":
+            return _json(linted, edits)
+        case "sarif":
+            return sarif(linted, edits)
+        case "github":
+            return _github(linted)
+        case "junit":
+            return _junit(linted)
+        case _:
+            raise ValueError(f"no format {format!r}; there are {', '.join(FINDING_FORMATS)}")
+
+
+def summary(linted: Linted) -> str:
+    """ "2 errors and 1 warning in 5 policies"."""
+    parts = [
+        f"{count} {severity.value}{'s' if count != 1 else ''}"
+        for severity in Severity
+        if (count := linted.count(severity))
+    ]
+    policies = f"{linted.policies} polic{'y' if linted.policies == 1 else 'ies'}"
+    found = " and ".join([", ".join(parts[:-1]), parts[-1]] if len(parts) > 1 else parts) or "nothing found"
+    silenced = f", {len(linted.silenced)} silenced" if linted.silenced else ""
+    return f"{found} in {policies}{silenced}"
+
+
+def _lines(linted: Linted, edits: Edits, style: Style) -> Iterator[str]:
+    """One line a finding, as compilers write them, so that editors and terminals make links of them."""
+    for finding in linted.findings:
+        severity = style.paint(finding.severity.value, _COLOURS[finding.severity])
+        where = "" if finding.file is None else f"{finding.subject}: "
+        yield f"{plain(finding.place)}: {severity} {finding.rule}: {plain(where + finding.message)}\n"
+        if finding.suggestion:
+            mark = " [--fix]" if finding.changes and edits(finding) else ""
+            yield f"    fix: {plain(finding.suggestion)}{mark}\n"
+    yield f"{summary(linted)}\n"
+
+
+def _json(linted: Linted, edits: Edits) -> Iterator[str]:
+    document = {
+        "apiVersion": "netprobe/v1alpha1",
+        "kind": "LintReport",
+        "summary": {
+            "policies": linted.policies,
+            **{f"{severity.value}s": linted.count(severity) for severity in Severity},
+            "silenced": len(linted.silenced),
+        },
+        "findings": [_record(finding, edits) for finding in linted.findings],
+        "silenced": [{**_record(each.finding, edits), "reason": each.reason} for each in linted.silenced],
+    }
+    yield json.dumps(document, indent=2) + "\n"
+
+
+def _record(finding: Finding, edits: Edits) -> Mapping[str, Any]:
+    line, column = finding.position
+    here = finding.file is not None
+    return {
+        "rule": finding.rule,
+        "severity": finding.severity.value,
+        "policy": str(finding.subject),
+        "file": finding.file,
+        "line": line if here else None,
+        "column": column if here else None,
+        "path": finding.path or None,
+        "message": finding.message,
+        "suggestion": finding.suggestion or None,
+        "edits": [{"start": e.start, "end": e.end, "text": e.text} for e in edits(finding)]
+        if finding.changes
+        else [],
+    }
+
+
+def _github(linted: Linted) -> Iterator[str]:
+    """Workflow commands: annotations at the lines of the manifests."""
+    for finding in linted.findings:
+        where = ""
+        if finding.file is not None:
+            line, column = finding.position
+            where = f"file={workflow_property(finding.file)},line={line},col={column},"
+        text = f"{finding.subject}: {finding.message}"
+        if finding.suggestion:
+            text += f"\nfix: {finding.suggestion}"
+        title = workflow_property(f"netprobe {finding.rule}")
+        yield f"::{_LEVELS[finding.severity]} {where}title={title}::{workflow_data(text)}\n"
+    yield f"netprobe lint: {summary(linted)}\n"
+
+
+def _junit(linted: Linted) -> Iterator[str]:
+    """A test case for each finding; errors and warnings are failures, notes and silenced ones skipped."""
+    failures = linted.count(Severity.ERROR) + linted.count(Severity.WARNING)
+    skipped = linted.count(Severity.NOTE) + len(linted.silenced)
+    tests = max(1, failures + skipped)
+    yield '<?xml version="1.0" encoding="UTF-8"?>\n<testsuites>\n'
+    yield (
+        f'  <testsuite name="netprobe lint" tests="{tests}" failures="{failures}" errors="0" '
+        f'skipped="{skipped}" time="0">\n'
+    )
+    if not linted.findings and not linted.silenced:
+        yield f'    <testcase name="{xml(summary(linted))}" classname="netprobe.lint" time="0"/>\n'
+    for finding in linted.findings:
+        message = xml(finding.message)
+        if finding.severity is Severity.NOTE:
+            body = f'<skipped message="{message}"/>'
+        else:
+            fix = f"\nfix: {finding.suggestion}" if finding.suggestion else ""
+            body = (
+                f'<failure type="{finding.severity.value}" message="{message}">'
+                f"{_text(f'{finding.place}: {finding.message}{fix}')}</failure>"
+            )
+        yield _case(finding, body)
+    for each in linted.silenced:
+        yield _case(each.finding, f'<skipped message="{xml(f"silenced: {each.reason}")}"/>')
+    yield "  </testsuite>\n</testsuites>\n"
+
+
+def _case(finding: Finding, body: str) -> str:
+    name = xml(f"{finding.subject} {finding.path}".strip())
+    return (
+        f'    <testcase name="{name}" classname="netprobe.lint.{xml(finding.rule)}" '
+        f'file="{xml(finding.file or "")}" line="{finding.position[0]}" time="0">{body}</testcase>\n'
+    )
+
+
+def _text(text: str) -> str:
+    return "\n".join(xml(line) for line in text.split("\n"))

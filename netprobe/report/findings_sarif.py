@@ -1,0 +1,89 @@
+"""SARIF 2.1.0 (OASIS), as GitHub's code scanning reads it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from pathlib import PurePath
+from typing import Any
+
+from netprobe import __version__
+from netprobe.lint import Edit, Finding, Linted, LintRule, Severity, catalogue
+
+_LEVELS = {Severity.ERROR: "error", Severity.WARNING: "warning", Severity.NOTE: "note"}
+SCHEMA = "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sarif-schema-2.1.0.json"
+
+
+def sarif(linted: Linted, edits: Callable[[Finding], tuple[Edit, ...]]) -> Iterator[str]:
+    """One run; silenced findings are results with a suppression, so that pages show them as accepted."""
+    named = list(catalogue().values())
+    index = {rule.id: number for number, rule in enumerate(named)}
+    results = [_result(finding, index, edits) for finding in linted.findings]
+    results += [
+        {
+            **_result(each.finding, index, edits),
+            "suppressions": [{"kind": "inSource", "justification": each.reason}],
+        }
+        for each in linted.silenced
+    ]
+    driver = {"name": "netprobe", "version": __version__, "rules": [_rule(rule) for rule in named]}
+    run = {"tool": {"driver": driver}, "columnKind": "unicodeCodePoints", "results": results}
+    yield json.dumps({"$schema": SCHEMA, "version": "2.1.0", "runs": [run]}, indent=2) + "\n"
+
+
+def _rule(rule: LintRule) -> dict[str, Any]:
+    return {
+        "id": rule.id,
+        "name": "".join(word.capitalize() for word in rule.id.split("-")),
+        "shortDescription": {"text": rule.title},
+        "fullDescription": {"text": rule.text},
+        "help": {"text": rule.text},
+        "defaultConfiguration": {"level": _LEVELS[rule.severity]},
+    }
+
+
+def _result(
+    finding: Finding, index: dict[str, int], edits: Callable[[Finding], tuple[Edit, ...]]
+) -> dict[str, Any]:
+    text = f"{finding.subject}: {finding.message}"
+    if finding.suggestion:
+        text += f" (fix: {finding.suggestion})"
+    logical = {"fullyQualifiedName": f"networkpolicy/{finding.subject}", "kind": "object"}
+    location: dict[str, Any] = {"logicalLocations": [logical]}
+    if finding.file is not None:
+        line, column = finding.position
+        location["physicalLocation"] = {
+            "artifactLocation": {"uri": _uri(finding.file)},
+            "region": {"startLine": line, "startColumn": column},
+        }
+    result: dict[str, Any] = {
+        "ruleId": finding.rule,
+        "ruleIndex": index[finding.rule],
+        "level": _LEVELS[finding.severity],
+        "message": {"text": text},
+        "locations": [location],
+    }
+    changes = edits(finding) if finding.changes and finding.file is not None else ()
+    if changes:
+        result["fixes"] = [_fix(finding, changes)]
+    return result
+
+
+def _fix(finding: Finding, changes: tuple[Edit, ...]) -> dict[str, Any]:
+    replacements = [
+        {
+            "deletedRegion": {"charOffset": edit.start, "charLength": edit.end - edit.start},
+            **({"insertedContent": {"text": edit.text}} if edit.text else {}),
+        }
+        for edit in changes
+    ]
+    artifact = {"artifactLocation": {"uri": _uri(finding.file or "")}, "replacements": replacements}
+    return {"description": {"text": finding.suggestion}, "artifactChanges": [artifact]}
+
+
+def _uri(file: str) -> str:
+    """Relative where the file was given so: GitHub resolves it against the repository."""
+    from urllib.parse import quote
+
+    path = PurePath(file)
+    return path.as_uri() if path.is_absolute() else quote(path.as_posix())

@@ -1,0 +1,58 @@
+"""Manifests to findings, as the command does it, without files."""
+
+from __future__ import annotations
+
+from textwrap import dedent
+
+from netprobe.cli.lint_input import Gathered
+from netprobe.lint import NO_CONFIG, Finding, LintConfig, Linted, View, catalogue, lint
+from netprobe.manifests import Reader
+
+
+def view(text: str, file: str = "test.yaml") -> View:
+    gathered = Gathered()
+    reader = Reader()
+    for document in reader.text(file, dedent(text)):
+        gathered.add(document)
+    gathered.passed_over = list(reader.passed_over)
+    assert not reader.problems, reader.problems
+    seen = gathered.view()
+    assert not gathered.problems, gathered.problems
+    return seen
+
+
+def linted(text: str, *rules: str, config: LintConfig = NO_CONFIG) -> Linted:
+    chosen = [catalogue()[rule] for rule in rules] if rules else None
+    return lint(view(text), config, chosen)
+
+
+def found(text: str, *rules: str) -> tuple[Finding, ...]:
+    return linted(text, *rules).findings
+
+
+def policy(spec: str, *, name: str = "p", namespace: str = "shop") -> str:
+    """A policy with a spec in YAML's flow style."""
+    return (
+        f"{{apiVersion: networking.k8s.io/v1, kind: NetworkPolicy, "
+        f"metadata: {{name: {name}, namespace: {namespace}}}, spec: {spec}}}\n"
+    )
+
+
+def namespace(name: str, **labels: str) -> str:
+    return f"{{apiVersion: v1, kind: Namespace, metadata: {{name: {name}, labels: {_flow(labels)}}}}}\n"
+
+
+def pod(name: str, *, namespace: str = "shop", ports: str = "[]", spec: str = "", **labels: str) -> str:
+    return (
+        f"{{apiVersion: v1, kind: Pod, metadata: {{name: {name}, namespace: {namespace}, "
+        f"labels: {_flow(labels)}}}, "
+        f"spec: {{containers: [{{name: c, image: i, ports: {ports}}}]{', ' if spec else ''}{spec}}}}}\n"
+    )
+
+
+def documents(*parts: str) -> str:
+    return "---\n".join(parts)
+
+
+def _flow(labels: dict[str, str]) -> str:
+    return "{" + ", ".join(f'"{key}": "{value}"' for key, value in labels.items()) + "}"
