@@ -167,6 +167,11 @@ def decide(cluster: Cluster, asked: Flow | str, profile: Profile = CALICO) -> De
         whole = evaluate(cluster, profile, externals=externals)
         found = whole.verdict(source, destination, asked.port, asked.protocol, asked.family)
         assert found is decision.verdict, f"{asked}: all pairs at once: {found}, alone: {decision.verdict}"
+        pairs = whole.pairs(
+            asked.port, asked.protocol, sources=[source], destinations=[destination], include_self=True
+        )
+        undefined = {pair.undefined for pair in pairs if pair.verdict is found}
+        assert undefined <= {decision.undefined is not None}, asked
     return decision
 
 
