@@ -60,6 +60,7 @@ async def connect(
     await load()
     cluster = KubeCluster(
         WsApiClient(configuration, heartbeat=20),
+        context=context or _current_context(path),
         request_timeout_s=request_timeout_s,
         limit=RateLimit(qps, burst),
         reload=load,
@@ -68,3 +69,13 @@ async def connect(
         yield cluster
     finally:
         await cluster.close()
+
+
+def _current_context(path: str) -> str | None:
+    from kubernetes.aio.config import ConfigException, list_kube_config_contexts
+
+    try:
+        _, active = list_kube_config_contexts(path)
+    except ConfigException:
+        return None
+    return str(active["name"]) if active else None

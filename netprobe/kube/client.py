@@ -57,6 +57,7 @@ RETRY = tenacity.AsyncRetrying(
 class KubeCluster:
     """Implements probe's ClusterAPI. Made by `netprobe.kube.connect`.
 
+    `context` is the name of the kubeconfig's context, where it has one.
     `reload` renews the credentials (an expired token of an exec plugin); asked once for each 401.
     """
 
@@ -64,11 +65,13 @@ class KubeCluster:
         self,
         client: WsApiClient,
         *,
+        context: str | None = None,
         request_timeout_s: float = 30.0,
         limit: RateLimit | None = None,
         retry: tenacity.AsyncRetrying = RETRY,
         reload: Callable[[], Awaitable[None]] | None = None,
     ) -> None:
+        self.context = context
         self._client = client
         self._timeout_s = request_timeout_s
         self._limit = limit or RateLimit(50, 100)

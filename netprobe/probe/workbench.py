@@ -108,9 +108,16 @@ class Workbench:
 
     async def label(self, ref: PodRef | str, labels: Mapping[str, str | None]) -> None:
         """Set labels of a pod or a namespace (by name) of the run; None takes a label away."""
+        await self._patch(ref, {"labels": dict(labels)})
+
+    async def annotate(self, ref: PodRef | str, annotations: Mapping[str, str | None]) -> None:
+        """Set annotations of a pod or a namespace of the run, as `label` does."""
+        await self._patch(ref, {"annotations": dict(annotations)})
+
+    async def _patch(self, ref: PodRef | str, metadata: Object) -> None:
         namespace = ref.namespace if isinstance(ref, PodRef) else ref
         self._must_own(namespace)
-        patch = {"metadata": {"labels": dict(labels)}}
+        patch: Object = {"metadata": metadata}
         if isinstance(ref, PodRef):
             await self._cluster.patch("Pod", ref.name, namespace, patch)
         else:

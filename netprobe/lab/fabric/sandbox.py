@@ -60,6 +60,7 @@ _FIRST_TO_GO = 900  # oom_score_adj: where memory runs out, an exec goes before 
 
 def build_root(at: str) -> None:
     """Make the lab's root at a folder, and move into it; for a process with a mount namespace of its own."""
+    os.umask(0o022)  # pods run as somebody else and must be able to read it
     kernel.mount("tmpfs", at, "tmpfs", kernel.MS_NOSUID | kernel.MS_NODEV, "mode=755,size=1m")
     root = Path(at)
     for name in _PROGRAMS:
@@ -130,6 +131,7 @@ def _parent_id() -> int:
 def _hold(hostname: str, files: dict[str, str], report: int, wait: int) -> NoReturn:
     """The first process of a pod: set its namespaces up, then become a sleeper."""
     kernel.unshare(kernel.NEWNS | kernel.NEWUTS | kernel.NEWIPC)
+    os.umask(0o022)
     kernel.set_hostname(hostname)
     small = kernel.MS_NOSUID | kernel.MS_NODEV
     kernel.mount("tmpfs", "/tmp", "tmpfs", small, "mode=1777,size=16m,nr_inodes=4k")  # noqa: S108 (the pod's)

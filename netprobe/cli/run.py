@@ -1,0 +1,143 @@
+"""`netprobe run`: the main job. Declared, simulated and observed, side by side."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import click
+
+from netprobe.cli.options import (
+    DurationType,
+    ReportFile,
+    cluster_options,
+    examples,
+    output_option,
+    profile_option,
+)
+from netprobe.errors import UsageError
+
+
+@click.command
+@click.argument("suite", type=click.Path())
+@cluster_options
+@click.option("--lab", "lab_name", metavar="NAME", help="Run on the lab of that name (`netprobe lab up`).")
+@click.option("--lab-nodes", type=click.IntRange(1), default=1, help="Nodes of the lab made for this run.")
+@click.option(
+    "--lab-no-enforcement", is_flag=True, help="The lab accepts policies and enforces none, as some CNIs do."
+)
+@click.option(
+    "--lab-lag", type=DurationType(), default="0s", help="The lab enforces each change that much later."
+)
+@click.option(
+    "--lab-deny-with",
+    type=click.Choice(["drop", "reject"]),
+    default="drop",
+    help="What the lab does with a packet that no policy allows.",
+)
+@click.option(
+    "--image",
+    metavar="IMAGE",
+    default="docker.io/library/alpine:3.20",
+    show_default=True,
+    help="Image of the probe pods; needs a shell and an nc.",
+)
+@click.option("--pull-secret", metavar="NAME", help="Image pull secret, present in every namespace used.")
+@click.option(
+    "--node-selector", "node_selectors", multiple=True, metavar="KEY=VALUE", help="Where probe pods may run."
+)
+@click.option(
+    "--ready-timeout",
+    "ready_s",
+    type=DurationType(),
+    default="120s",
+    show_default=True,
+    help="How long the pods may take to become ready.",
+)
+@click.option(
+    "--probe-timeout",
+    "wait_s",
+    type=DurationType(),
+    default="1s",
+    show_default=True,
+    help="How long one try waits for an answer (nc -w).",
+)
+@profile_option
+@output_option
+@examples("""
+netprobe run manifests/two-tier/suite.yaml                 # on a lab made for this run
+netprobe run suite.yaml -o wide --report junit=junit.xml   # the matrix, and a file for the pipeline
+netprobe run --context kind-kind suite.yaml                # on a cluster of your kubeconfig
+netprobe run --lab-no-enforcement suite.yaml               # what a CNI that enforces nothing looks like
+""")
+@click.pass_context
+def command(  # noqa: PLR0917 (click passes by name)
+    ctx: click.Context,
+    suite: str,
+    kubeconfig: str | None,
+    context: str | None,
+    request_timeout_s: float,
+    lab_name: str | None,
+    lab_nodes: int,
+    lab_no_enforcement: bool,
+    lab_lag: float,
+    lab_deny_with: str,
+    image: str,
+    pull_secret: str | None,
+    node_selectors: Sequence[str],
+    ready_s: float,
+    wait_s: float,
+    profile: str,
+    output: str,
+    reports: Sequence[ReportFile],
+) -> int:
+    """Probe every flow that SUITE declares, and compare with what its policies say.
+
+    The suite's namespaces, pods and policies are created, every flow is tried by `nc -zv` in the source
+    pod, and everything is removed again. Without --kubeconfig, --context or --lab this happens on a lab
+    made for the run, whatever $KUBECONFIG says.
+    """
+    from netprobe.cli.campaign import Campaign
+    from netprobe.cli.emit import emit
+    from netprobe.cli.loop import run_async
+    from netprobe.cli.target import Target
+    from netprobe.lab.options import LabOptions
+    from netprobe.probe import Deadlines, Pace, PodOptions
+    from netprobe.simulate import profile as profile_of
+    from netprobe.suite import load
+
+    target = Target(kubeconfig, context, ctx.obj.plugin, lab_name)
+    if lab_name and (kubeconfig or context):
+        raise UsageError("--lab and --kubeconfig/--context name two different clusters: give one")
+    faults = [
+        name
+        for name in ("lab_nodes", "lab_no_enforcement", "lab_lag", "lab_deny_with")
+        if ctx.get_parameter_source(name) is not click.core.ParameterSource.DEFAULT
+    ]
+    if faults and not target.is_ephemeral_lab:
+        raise UsageError(f"--{faults[0].replace('_', '-')} is for the lab that a run makes for itself")
+    campaign = Campaign(
+        suite=load(suite),
+        target=target,
+        lab=LabOptions(
+            nodes=lab_nodes,
+            enforce=not lab_no_enforcement,
+            lag_s=lab_lag,
+            deny_with="reject" if lab_deny_with == "reject" else "drop",
+        ),
+        pods=PodOptions(image, pull_secret=pull_secret, node_selector=_pairs(node_selectors)),
+        deadlines=Deadlines(ready_s=ready_s),
+        pace=Pace(wait_s=wait_s),
+        profile=profile_of(profile),
+        request_timeout_s=request_timeout_s,
+    )
+    return emit(run_async(campaign.run()), output, reports)
+
+
+def _pairs(texts: Sequence[str]) -> dict[str, str]:
+    pairs = {}
+    for text in texts:
+        key, equals, value = text.partition("=")
+        if not (key and equals):
+            raise UsageError(f"--node-selector {text!r} is not of the form KEY=VALUE")
+        pairs[key] = value
+    return pairs
