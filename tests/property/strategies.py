@@ -33,7 +33,6 @@ from netprobe.model.labels import Operator, Requirement, Selector
 from netprobe.model.policy import (
     ANY_PEER,
     ANY_PORT,
-    AnyPeer,
     IPBlock,
     NamedPort,
     Network,
@@ -80,6 +79,11 @@ LAB = Shape(
     families=(4,), protocols=(Protocol.TCP, Protocol.UDP), without_address=False, host_network=False, nodes=1
 )
 """What the lab can show by packets: every pod has an address, none is on its node's network."""
+
+
+def seeded(seed: int) -> Random:
+    """A source of choices that is the same for the same seed."""
+    return Random(seed)  # noqa: S311 - test data, not secrets
 
 
 def random_cluster(rng: Random, shape: Shape = Shape()) -> Cluster:
@@ -278,8 +282,3 @@ def clusters(shape: Shape = Shape()) -> st.SearchStrategy[Cluster]:
 
 def shuffled(rng: Random, items: Sequence[T]) -> tuple[T, ...]:
     return tuple(rng.sample(items, len(items)))
-
-
-def every_peer(peers: Sequence[Peer]) -> bool:
-    """Whether a rule lists no peers, so that adding or reordering one would change its meaning."""
-    return any(isinstance(peer, AnyPeer) for peer in peers)

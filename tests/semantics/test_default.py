@@ -1,7 +1,7 @@
 """What the API server fills in and refuses, from the manifest to the verdict.
 
-The subject is x/a, selected by its label. The first column says who gets in (x/b, y/a, out on TCP 80; x/b on UDP 80), the second
-where it gets out to.
+The subject is x/a, selected by its label. The first column says who gets in (x/b, y/a, out on TCP 80; x/b
+on UDP 80), the second where it gets out to.
 """
 
 from __future__ import annotations
