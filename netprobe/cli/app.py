@@ -15,6 +15,8 @@ COMMANDS = {
     "run": "probe a suite and compare with what it declares and its policies say",
     "simulate": "what the policies say, without a cluster; compared with what a suite declares",
     "lint": "mistakes in policies, with file and line",
+    "lab": "a small cluster on this machine: up, down, status, kubeconfig",
+    "clean": "remove what killed runs left behind",
     "completion": "a script that completes commands and options in your shell",
 }
 """Each command's module and its line in `netprobe --help`, in the order in which it lists them."""

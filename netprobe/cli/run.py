@@ -70,7 +70,7 @@ netprobe run --context kind-kind suite.yaml                # on a cluster of you
 netprobe run --lab-no-enforcement suite.yaml               # what a CNI that enforces nothing looks like
 """)
 @click.pass_context
-def command(  # noqa: PLR0917 (click passes by name)
+def command(
     ctx: click.Context,
     suite: str,
     kubeconfig: str | None,

@@ -61,7 +61,7 @@ async def opened(
         made = await asyncio.to_thread(start, lab, ephemeral=True)
         kubeconfig = str(made.kubeconfig)
     elif target.lab is not None:
-        kubeconfig = _kubeconfig_of(target.lab)
+        kubeconfig = kubeconfig_of(target.lab)
     try:
         async with connect(kubeconfig, target.context, request_timeout_s=request_timeout_s) as cluster:
             yield Opened(cluster, await _info(cluster, target.context))
@@ -70,7 +70,7 @@ async def opened(
             made.stop()
 
 
-def _kubeconfig_of(name: str) -> str:
+def kubeconfig_of(name: str) -> str:
     for lab in list_labs():
         if lab.name == name:
             return str(lab.kubeconfig)
