@@ -42,7 +42,8 @@ def parse(body: bytes, content_type: str, doubled: list[str]) -> Any:
 class Decoder:
     """One reading of one object; `unknown` collects the paths of what the kind does not have."""
 
-    def __init__(self, kind: str, version: str) -> None:
+    def __init__(self, kind: str, version: str, *, fill: bool = True) -> None:
+        self._fill = fill
         self.kind = kind
         self.version = version
         self.unknown: list[str] = []
@@ -61,7 +62,7 @@ class Decoder:
             read = self._value(item, field.type, place)
             if read is not None and not (_is_empty(read, field) and not field.required):
                 result[key] = read
-        for key, field in definition.fields.items():
+        for key, field in definition.fields.items() if self._fill else ():
             if key in result or not (field.present or field.default):
                 continue
             result[key] = {} if field.present else field.default

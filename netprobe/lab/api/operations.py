@@ -78,6 +78,7 @@ class Writer:
     validation: str = "Warn"
     force: bool = False
     trusted: bool = False
+    applying: bool = False  # the ownership of fields is settled already
     doubled: list[str] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
 
@@ -134,7 +135,7 @@ class Operations:
         self._admit(resource, obj, None)
         if self.store.get(resource, Key(metadata.get("namespace", ""), metadata["name"])) is not None:
             raise already_exists(resource, metadata["name"])
-        if not writer.trusted:
+        if not writer.trusted and not writer.applying:
             managed.created(resource, obj, writer.manager)
         if writer.dry_run:
             return obj
@@ -199,7 +200,7 @@ class Operations:
             self._admit(resource, obj, old)
         if "generation" in old["metadata"] and obj.get("spec") != old.get("spec"):
             obj["metadata"]["generation"] = old["metadata"]["generation"] + 1
-        if not writer.trusted:
+        if not writer.trusted and not writer.applying:
             managed.updated(resource, obj, old, writer.manager, subresource)
         if obj == old or writer.dry_run:
             return obj
@@ -229,8 +230,11 @@ class Operations:
             return success(resource, name, old["metadata"]["uid"])
         return obj if obj == old else self.store.put(resource, obj).object
 
-    def typed(self, resource: Resource, raw: Any, writer: Writer) -> Object:
-        """An object of a client as one of this kind; unknown fields dropped and told."""
+    def typed(self, resource: Resource, raw: Any, writer: Writer, *, fill: bool = True) -> Object:
+        """An object of a client as one of this kind; unknown fields dropped and told.
+
+        `fill` False leaves out the values that the type itself implies.
+        """
         if writer.trusted:
             return dict(raw)
         if not isinstance(raw, Mapping):
@@ -240,7 +244,7 @@ class Operations:
                 got = f"{raw.get('apiVersion', '')}, Kind={raw.get('kind', '')}"
                 text = f"the object provided is unrecognized (must be of type {resource.kind}): got {got}"
                 raise bad_request(text)
-        decoder = Decoder(resource.kind, resource.version)
+        decoder = Decoder(resource.kind, resource.version, fill=fill)
         obj = decoder.struct(dict(raw), definition_of(resource.group, resource.kind))
         problems = [f'duplicate field "{path}"' for path in writer.doubled]
         problems += [f'unknown field "{path}"' for path in decoder.unknown]

@@ -6,10 +6,27 @@ from typing import Any
 
 from netprobe.lab.api.operations import Operations
 from netprobe.lab.controllers.base import Controller
+from netprobe.lab.controllers.budgets import Budgets
+from netprobe.lab.controllers.daemonsets import DaemonSets
+from netprobe.lab.controllers.deployments import Deployments
+from netprobe.lab.controllers.endpoints import Endpoints
 from netprobe.lab.controllers.garbage import GarbageCollector
+from netprobe.lab.controllers.jobs import Jobs
 from netprobe.lab.controllers.namespaces import Namespaces
+from netprobe.lab.controllers.replicasets import ReplicaSets
+from netprobe.lab.controllers.statefulsets import StatefulSets
 
 
 def controllers(operations: Operations, ca: str) -> list[Controller[Any]]:
     """All of them; `ca` is the PEM text that every namespace is given."""
-    return [Namespaces(operations, ca), GarbageCollector(operations)]
+    return [
+        Namespaces(operations, ca),
+        GarbageCollector(operations),
+        Deployments(operations),
+        ReplicaSets(operations),
+        StatefulSets(operations),
+        DaemonSets(operations),
+        Jobs(operations),
+        Endpoints(operations),
+        Budgets(operations),
+    ]

@@ -1,0 +1,171 @@
+"""Endpoints and EndpointSlices: the addresses behind a Service that has a selector."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable
+from typing import Any
+
+from netprobe.lab.api.lifecycle import Deletion
+from netprobe.lab.api.operations import lab_itself
+from netprobe.lab.api.resources import ENDPOINT_SLICES, ENDPOINTS, PODS, SERVICES, Resource
+from netprobe.lab.api.selectors import matches
+from netprobe.lab.api.store import Change, Key, Object
+from netprobe.lab.controllers import owned
+from netprobe.lab.controllers.base import Controller
+from netprobe.lab.enforcer import OUTSIDE
+from netprobe.lab.podstatus import is_ready
+
+SERVICE_NAME = "kubernetes.io/service-name"
+_MANAGED_BY = {"endpointslice.kubernetes.io/managed-by": "endpointslice-controller.k8s.io"}
+
+Ports = tuple[tuple[str, int, str], ...]  # name, number, protocol
+
+
+class Endpoints(Controller[Key]):
+    """Pods of a Service that resolve its ports to the same numbers share a subset, and a slice."""
+
+    def concerned(self, change: Change) -> Iterable[Key]:
+        if change.resource is SERVICES:
+            return [change.key]
+        if change.resource is not PODS or change.key.namespace == OUTSIDE:
+            return []
+        sides = [change.now.object, *([change.before.object] if change.before else ())]
+        labels = [side["metadata"].get("labels") or {} for side in sides]
+        return [
+            self.store.key(stored.object)
+            for stored in self.store.items(SERVICES, change.key.namespace)
+            if any(_selects(stored.object, each) for each in labels)
+        ]
+
+    async def reconcile(self, key: Key) -> float | None:
+        stored = self.store.get(SERVICES, key)
+        if stored is None:
+            if self.store.get(ENDPOINTS, key) is not None:
+                self.operations.delete(ENDPOINTS, *key, Deletion(), lab_itself())
+            return None
+        service = stored.object
+        if not service["spec"].get("selector") or service["spec"]["type"] == "ExternalName":
+            return None
+        groups = self._groups(service)
+        self._endpoints(service, groups)
+        self._slices(service, groups)
+        return None
+
+    def _groups(self, service: Object) -> dict[Ports, list[Object]]:
+        groups: defaultdict[Ports, list[Object]] = defaultdict(list)
+        for stored in self.store.items(PODS, service["metadata"]["namespace"]):
+            pod = stored.object
+            placed = "podIP" in pod["status"] and pod["status"]["phase"] == "Running"
+            if placed and _selects(service, pod["metadata"].get("labels") or {}):
+                groups[_resolve(service, pod)].append(pod)
+        return dict(groups)
+
+    def _endpoints(self, service: Object, groups: dict[Ports, list[Object]]) -> None:
+        subsets = []
+        for ports, pods in groups.items():
+            staying = [pod for pod in pods if "deletionTimestamp" not in pod["metadata"]]
+            ready = [_address(pod) for pod in staying if _serves(service, pod)]
+            others = [_address(pod) for pod in staying if not _serves(service, pod)]
+            subset: Object = {"ports": [_port(*port) for port in ports]}
+            if ready:
+                subset["addresses"] = ready
+            if others:
+                subset["notReadyAddresses"] = others
+            if ready or others:
+                subsets.append(subset)
+        metadata = {"name": service["metadata"]["name"], "labels": service["metadata"].get("labels", {})}
+        wanted: Object = {"metadata": metadata, **({"subsets": subsets} if subsets else {})}
+        self._store(ENDPOINTS, service, wanted)
+
+    def _slices(self, service: Object, groups: dict[Ports, list[Object]]) -> None:
+        name, namespace = service["metadata"]["name"], service["metadata"]["namespace"]
+        existing = [
+            stored.object["metadata"]["name"]
+            for stored in self.store.items(ENDPOINT_SLICES, namespace)
+            if stored.object["metadata"].get("labels", {}).get(SERVICE_NAME) == name
+            and owned.controller(stored.object) is not None
+        ]
+        for index, (ports, pods) in enumerate(groups.items() or [((), [])]):
+            metadata: Object = {
+                "labels": {**service["metadata"].get("labels", {}), **_MANAGED_BY, SERVICE_NAME: name},
+                "ownerReferences": [owned.reference(SERVICES, service)],
+            }
+            if index < len(existing):
+                metadata["name"] = existing[index]
+            else:
+                metadata["generateName"] = f"{name}-"
+            wanted: Object = {
+                "addressType": "IPv4",
+                "metadata": metadata,
+                "endpoints": [_endpoint(service, pod) for pod in pods],
+                "ports": [_port(*port) for port in ports],
+            }
+            self._store(ENDPOINT_SLICES, service, wanted)
+        for surplus in existing[max(1, len(groups)) :]:
+            self.operations.delete(ENDPOINT_SLICES, namespace, surplus, Deletion(), lab_itself())
+
+    def _store(self, resource: Resource, service: Object, wanted: Object) -> None:
+        namespace = service["metadata"]["namespace"]
+        wanted = {"apiVersion": resource.api_version, "kind": resource.kind, **wanted}
+        stored = self.store.get(resource, Key(namespace, wanted["metadata"].get("name", "")))
+        if stored is None:
+            self.operations.create(resource, namespace, wanted, lab_itself())
+            return
+        wanted["metadata"] = {**stored.object["metadata"], **wanted["metadata"]}
+        self.operations.replace(resource, stored.object, wanted, lab_itself())
+
+
+def _selects(service: Object, labels: dict[str, str]) -> bool:
+    selector = service["spec"].get("selector")
+    return bool(selector) and matches({"matchLabels": selector}, labels)
+
+
+def _serves(service: Object, pod: Object) -> bool:
+    return bool(service["spec"].get("publishNotReadyAddresses")) or is_ready(pod)
+
+
+def _resolve(service: Object, pod: Object) -> Ports:
+    """The Service's ports on a pod; a named one that the pod has not is left out."""
+    named = {
+        (port.get("name"), port["protocol"]): port["containerPort"]
+        for container in pod["spec"]["containers"]
+        for port in container.get("ports", ())
+    }
+    found = []
+    for port in service["spec"].get("ports", ()):
+        target = port["targetPort"]
+        number = named.get((target, port["protocol"])) if isinstance(target, str) else target
+        if number is not None:
+            found.append((port.get("name", ""), number, port["protocol"]))
+    return tuple(found)
+
+
+def _port(name: str, number: int, protocol: str) -> dict[str, Any]:
+    return {**({"name": name} if name else {}), "port": number, "protocol": protocol}
+
+
+def _target(pod: Object) -> Object:
+    metadata = pod["metadata"]
+    names = {key: metadata[key] for key in ("name", "namespace", "uid")}
+    return {"kind": "Pod", **names}
+
+
+def _address(pod: Object) -> Object:
+    return {"ip": pod["status"]["podIP"], "nodeName": pod["spec"]["nodeName"], "targetRef": _target(pod)}
+
+
+def _endpoint(service: Object, pod: Object) -> Object:
+    leaving = "deletionTimestamp" in pod["metadata"]
+    published = bool(service["spec"].get("publishNotReadyAddresses"))
+    conditions = {
+        "ready": published or (is_ready(pod) and not leaving),
+        "serving": published or is_ready(pod),
+        "terminating": leaving,
+    }
+    return {
+        "addresses": [pod["status"]["podIP"]],
+        "conditions": conditions,
+        "nodeName": pod["spec"]["nodeName"],
+        "targetRef": _target(pod),
+    }

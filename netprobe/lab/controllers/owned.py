@@ -1,0 +1,135 @@
+"""Pods that belong to a workload: found, adopted, made from its template, taken away."""
+
+from __future__ import annotations
+
+import copy
+import hashlib
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from netprobe.lab.api.lifecycle import Deletion
+from netprobe.lab.api.operations import Operations, lab_itself
+from netprobe.lab.api.resources import PODS, Resource
+from netprobe.lab.api.selectors import matches
+from netprobe.lab.api.store import Key, Object
+from netprobe.lab.podstatus import is_ready
+
+_TOLD_AT_ZERO = {
+    "replicas",
+    "desiredNumberScheduled",
+    "currentNumberScheduled",
+    "numberReady",
+    "numberMisscheduled",
+}
+_ALPHABET = "bcdfghjklmnpqrstvwxz2456789"
+
+
+def reference(resource: Resource, owner: Object) -> Object:
+    """The controller reference that a dependent carries."""
+    return {
+        "apiVersion": resource.api_version,
+        "kind": resource.kind,
+        "name": owner["metadata"]["name"],
+        "uid": owner["metadata"]["uid"],
+        "controller": True,
+        "blockOwnerDeletion": True,
+    }
+
+
+def controller(obj: Mapping[str, Any]) -> Mapping[str, Any] | None:
+    """The one owner that controls an object."""
+    return next((ref for ref in obj["metadata"].get("ownerReferences", ()) if ref.get("controller")), None)
+
+
+def dependents(operations: Operations, resource: Resource, owner: Object) -> list[Object]:
+    """The objects of a kind that an owner controls."""
+    metadata = owner["metadata"]
+    return [
+        stored.object
+        for stored in operations.store.items(resource, metadata["namespace"])
+        if (ref := controller(stored.object)) is not None and ref["uid"] == metadata["uid"]
+    ]
+
+
+def claim(operations: Operations, resource: Resource, owner: Object) -> list[Object]:
+    """The pods of an owner; pods without a controller that its selector matches become its own."""
+    metadata = owner["metadata"]
+    found = []
+    for stored in operations.store.items(PODS, metadata["namespace"]):
+        pod = stored.object
+        ref = controller(pod)
+        if ref is None and "deletionTimestamp" not in pod["metadata"] and _selected(owner, pod):
+            adopted = {**pod, "metadata": dict(pod["metadata"])}
+            references = pod["metadata"].get("ownerReferences", [])
+            adopted["metadata"]["ownerReferences"] = [*references, reference(resource, owner)]
+            found.append(operations.replace(PODS, pod, adopted, lab_itself()))
+        elif ref is not None and ref["uid"] == metadata["uid"]:
+            found.append(pod)
+    return found
+
+
+def _selected(owner: Object, pod: Object) -> bool:
+    return matches(owner["spec"].get("selector"), pod["metadata"].get("labels") or {})
+
+
+def alive(pod: Object) -> bool:
+    """Counts as one of the workload's pods."""
+    return "deletionTimestamp" not in pod["metadata"] and pod["status"]["phase"] not in {
+        "Succeeded",
+        "Failed",
+    }
+
+
+def ready(pods: list[Object]) -> int:
+    return sum(is_ready(pod) for pod in pods)
+
+
+def make(
+    operations: Operations,
+    resource: Resource,
+    owner: Object,
+    *,
+    name: str = "",
+    labels: Mapping[str, str] | None = None,
+    spec: Mapping[str, Any] | None = None,
+) -> Object:
+    """Create a pod from the owner's template; without a name one is generated from the owner's."""
+    template = copy.deepcopy(owner["spec"]["template"])
+    given = template.get("metadata", {})
+    metadata: Object = {
+        "labels": {**given.get("labels", {}), **(labels or {})},
+        "ownerReferences": [reference(resource, owner)],
+        **({"name": name} if name else {"generateName": f"{owner['metadata']['name']}-"}),
+    }
+    if annotations := given.get("annotations"):
+        metadata["annotations"] = annotations
+    pod = {
+        "apiVersion": "v1",
+        "kind": "Pod",
+        "metadata": metadata,
+        "spec": {**template["spec"], **(spec or {})},
+    }
+    return operations.create(PODS, owner["metadata"]["namespace"], pod, lab_itself())
+
+
+def remove(operations: Operations, pod: Object) -> None:
+    metadata = pod["metadata"]
+    deletion = Deletion(uid=metadata["uid"])
+    operations.delete(PODS, metadata["namespace"], metadata["name"], deletion, lab_itself())
+
+
+def template_hash(template: Mapping[str, Any]) -> str:
+    """A short name for a template: equal templates have equal names."""
+    digest = hashlib.sha256(json.dumps(template, sort_keys=True).encode()).digest()
+    return "".join(_ALPHABET[byte % len(_ALPHABET)] for byte in digest[:10])
+
+
+def set_status(operations: Operations, resource: Resource, obj: Object, status: Object) -> None:
+    """Write a status where it is another one; zeros are left out as the API does."""
+    told = {k: v for k, v in status.items() if k in _TOLD_AT_ZERO or v not in (0, None, [])}
+    key = Key(obj["metadata"]["namespace"], obj["metadata"]["name"])
+    stored = operations.store.get(resource, key)
+    if stored is not None and stored.object.get("status") != told:
+        replacement = {**stored.object, "metadata": dict(stored.object["metadata"]), "status": told}
+        operations.replace(resource, stored.object, replacement, lab_itself(), "status")
