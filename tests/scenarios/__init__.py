@@ -1,0 +1,173 @@
+"""The worked examples under manifests/: what they promise, held against the simulator and against the lab."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+MANIFESTS = Path(__file__).parents[2] / "manifests"
+
+
+@dataclass(frozen=True, slots=True)
+class Scenario:
+    """What one folder promises.
+
+    `flows` counts the whole declared matrix over all steps, worked out from pods and ports. `facts` are rows
+    that the folder is about, `SOURCE DESTINATION PORT VERDICT [STEP]`, where the verdict is what the policies
+    say. `differences` maps such a row, without its verdict, to the causes that the report must name.
+    """
+
+    name: str
+    flows: int
+    facts: str
+    differences: dict[str, frozenset[str]] = field(default_factory=dict)
+
+    @property
+    def suite(self) -> Path:
+        return MANIFESTS / self.name / "suite.yaml"
+
+    @property
+    def status(self) -> int:
+        """The exit status of a run: the folder's name says whether it is meant to differ."""
+        return 1 if self.name.endswith("-mistake") else 0
+
+
+PRODUCTION = """
+    frontend/web-server     production/api-server  8080/TCP  allow
+    frontend/admin          production/api-server  8080/TCP  deny
+    staging/web-server      production/api-server  8080/TCP  deny
+    production/api-server   production/postgres    5432/TCP  allow
+    monitoring/prometheus   production/postgres    9187/TCP  allow
+    production/prometheus   production/postgres    9187/TCP  deny
+    monitoring/prometheus   production/postgres    5432/TCP  deny
+    production/api-server   database/postgres      5432/TCP  allow
+    production/api-server   partner                443/TCP   allow
+    production/api-server   partner                80/TCP    deny
+    production/api-server   intranet               443/TCP   deny
+    database/mysql          production/postgres    5432/TCP  deny
+    frontend/web-server     staging/web-server     80/TCP    allow
+"""
+
+SCENARIOS = (
+    Scenario(
+        "two-tier",
+        flows=8,  # two sources each: web 80, api 8080, pg 5432 and 9187
+        facts="""
+            frontend/web  database/pg  5432/TCP  deny
+            backend/api   database/pg  5432/TCP  allow
+            backend/api   database/pg  9187/TCP  deny
+            database/pg   backend/api  8080/TCP  deny
+            frontend/web  backend/api  8080/TCP  allow
+        """,
+    ),
+    Scenario(
+        "production",
+        flows=189,  # 10 x 13 among pods, 11 x 3 to the outside, 2 x 13 from it
+        facts=PRODUCTION
+        + """
+            monitoring/grafana     production/postgres  9187/TCP  deny
+            production/api-server  database/mysql       5432/TCP  deny
+            production/api-server  dns/coredns          53/UDP    allow
+        """,
+    ),
+    Scenario(
+        "production-mistake",
+        flows=189,
+        facts=PRODUCTION
+        + """
+            monitoring/grafana     production/postgres  9187/TCP  allow
+            production/api-server  database/mysql       5432/TCP  allow
+            production/api-server  dns/coredns          53/UDP    deny
+        """,
+        differences={
+            "monitoring/grafana production/postgres 9187/TCP": frozenset(
+                {"production/allow-postgres ingress allows rule 1 peer 0"}
+            ),
+            "production/api-server database/mysql 5432/TCP": frozenset(
+                {"production/allow-egress-external egress allows rule 1 peer 0"}
+            ),
+            "production/api-server dns/coredns 53/UDP": frozenset(
+                {
+                    "production/default-deny-all egress isolates",
+                    "production/allow-egress-external egress isolates",
+                }
+            ),
+        },
+    ),
+    Scenario(
+        "same-namespace",
+        flows=18,  # three sources each: 2 x 2 ports in production, 2 x 1 in staging
+        facts="""
+            production/shop  production/cart  8080/TCP  allow
+            production/shop  production/cart  9090/TCP  deny
+            staging/shop     production/shop  8080/TCP  deny
+            production/shop  staging/shop     8080/TCP  allow
+        """,
+    ),
+    Scenario(
+        "ci-runners",
+        flows=16,  # 2 x 4 among pods, 2 x 4 from the outside
+        facts="""
+            ci-runner              production/api-server  8080/TCP  allow
+            ci-runner              production/api-server  9090/TCP  deny
+            stranger               production/api-server  8080/TCP  deny
+            production/web-server  production/api-server  8080/TCP  deny
+            staging/client         production/api-server  8080/TCP  deny
+            stranger               production/web-server  80/TCP    allow
+        """,
+    ),
+    Scenario(
+        "pipeline",
+        flows=72,  # six sources each: 2 + 4 + 4 + 2 ports
+        facts="""
+            frontend/web      backend/api       8080/TCP  allow
+            frontend/web      backend/api       9100/TCP  deny
+            frontend/web      frontend/admin    80/TCP    deny
+            frontend/web      database/primary  5432/TCP  deny
+            backend/api       database/primary  5432/TCP  allow
+            backend/api       frontend/web      80/TCP    deny
+            database/primary  backend/api       8080/TCP  deny
+            database/primary  database/replica  5432/TCP  deny
+            database/primary  dns/coredns       53/UDP    allow
+            dns/coredns       frontend/web      80/TCP    deny
+        """,
+    ),
+    Scenario(
+        "five-workloads",
+        flows=35,  # 4 x 6 among pods, 6 from the internet, 5 to it
+        facts="""
+            frontend/web    backend/api        8080/TCP  allow
+            backend/api     database/postgres  5432/TCP  allow
+            backend/api     database/redis     6379/TCP  allow
+            backend/worker  backend/api        8080/TCP  deny
+            frontend/web    database/postgres  5432/TCP  deny
+            internet        frontend/web       443/TCP   allow
+            internet        frontend/web       80/TCP    deny
+        """,
+    ),
+    Scenario(
+        "no-cluster",
+        flows=3,
+        facts="""
+            frontend/web  backend/api        8080/TCP  allow
+            frontend/web  database/postgres  5432/TCP  deny
+            backend/api   database/postgres  5432/TCP  allow
+        """,
+    ),
+    Scenario(
+        "namespace-labels",
+        flows=100,  # twice: five sources each, 4 x 2 + 2 x 1 ports
+        facts="""
+            production/shop     production/cart  8080/TCP  deny   0
+            production/shop     production/cart  8080/TCP  allow  1
+            production/shop     production/cart  9100/TCP  deny   1
+            staging/shop        production/cart  8080/TCP  deny   1
+            staging/shop        staging/cart     8080/TCP  allow  1
+            monitoring/grafana  production/cart  9100/TCP  deny   0
+            monitoring/grafana  production/cart  9100/TCP  allow  1
+            monitoring/grafana  staging/shop     9100/TCP  allow  1
+            production/shop     monitoring/grafana  9090/TCP  deny   1
+            monitoring/grafana  monitoring/prometheus  9090/TCP  allow  1
+        """,
+    ),
+)
