@@ -68,12 +68,15 @@ def _shuffle(rng: Random, rules: tuple[Rule, ...] | None) -> tuple[Rule, ...] | 
 def test_a_policy_more_adds_for_the_isolated_and_removes_for_the_others() -> None:
     tried: set[bool] = set()
 
-    @settings(max_examples=60, deadline=None)
+    @settings(max_examples=120, deadline=None)
     @given(cluster=clusters(SHAPE), rng=RANDOM)
     def law(cluster: Cluster, rng: Random) -> None:
         more = random_policies(rng, cluster, replace(SHAPE, policies=1))
         assume(more)
         added = replace(more[0], ref=replace(more[0].ref, name="one-more"))
+        if rng.random() < 0.5:  # else few pods would be isolated before
+            deny = Policy(replace(added.ref, name="deny"), ingress=(), egress=())
+            cluster = replace(cluster, policies=(*cluster.policies, deny))
         before, after = verdicts(cluster), verdicts(replace(cluster, policies=(*cluster.policies, added)))
         for flow in (flow for flow in before if before[flow] is not after[flow]):
             gained = after[flow] is Verdict.ALLOW
