@@ -132,15 +132,17 @@ class Differences:
     """The rows of one comparison, in a stable order, and how many ended in which status.
 
     Rows are a tuple, or made anew for each iteration where there are too many to hold. The counts of
-    such a stream are known once it has been iterated to its end, which `counts` does where need be.
+    such a stream are given, or known once it has been iterated to its end, which `counts` does where need be.
     """
 
     __slots__ = ("_counts", "_make")
 
-    def __init__(self, rows: Iterable[Row] | Callable[[], Iterator[Row]]) -> None:
+    def __init__(
+        self, rows: Iterable[Row] | Callable[[], Iterator[Row]], counts: Counts | None = None
+    ) -> None:
         if callable(rows):
             self._make: Callable[[], Iterator[Row]] = rows
-            self._counts: Counts | None = None
+            self._counts = counts
         else:
             held = tuple(rows)
             self._make = lambda: iter(held)

@@ -6,12 +6,14 @@ import os
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from inspect import cleandoc
+from ipaddress import ip_address
 from pathlib import Path
 from typing import Any, TypeVar
 
 import click
 
-from netprobe.model.flow import PodRef, Protocol
+from netprobe.model.flow import External, PodRef, Protocol
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -79,6 +81,20 @@ class PodType(click.ParamType[PodRef]):
             return value if isinstance(value, PodRef) else PodRef.parse(value)
         except ValueError as error:
             self.fail(str(error), param, ctx)
+
+
+class ExternalType(click.ParamType[External]):
+    """ "203.0.113.7", "2001:db8::7"."""
+
+    name = "address"
+
+    def convert(
+        self, value: str | External, param: click.Parameter | None, ctx: click.Context | None
+    ) -> External:
+        try:
+            return value if isinstance(value, External) else External(ip_address(value))
+        except ValueError:
+            self.fail(f"{value!r} is not an address, such as 203.0.113.7", param, ctx)
 
 
 class ReportType(click.ParamType[ReportFile]):
@@ -187,13 +203,24 @@ def port_option(function: F) -> F:
     )(function)
 
 
+def profile_option(function: F) -> F:
+    """--profile: what to say where NetworkPolicy leaves the answer to the implementation."""
+    return click.option(
+        "--profile",
+        metavar="NAME",
+        default="calico",
+        show_default=True,
+        help="The network plugin to go by where NetworkPolicy leaves it open.",
+    )(function)
+
+
 def examples(text: str) -> Callable[[F], F]:
     """Put examples below the options of a command's help, each line as it stands."""
 
     def decorate(function: F) -> F:
         lines = "\n".join(f"  {line}" if line else "" for line in text.strip().splitlines())
         # \b keeps click from filling the paragraph.
-        function.__doc__ = f"{(function.__doc__ or '').rstrip()}\n\n\b\nExamples:\n{lines}\n"
+        function.__doc__ = f"{cleandoc(function.__doc__ or '')}\n\n\b\nExamples:\n{lines}\n"
         return function
 
     return decorate

@@ -5,13 +5,14 @@
 """
 
 from netprobe.report.output import FORMATS, render, save
-from netprobe.report.record import ClusterInfo, Report, RunInfo, Step
+from netprobe.report.record import ClusterInfo, Group, Report, RunInfo, Step
 from netprobe.report.style import Style
 from netprobe.report.why import Place, Why, blame
 
 __all__ = [
     "FORMATS",
     "ClusterInfo",
+    "Group",
     "Place",
     "Report",
     "RunInfo",

@@ -27,11 +27,12 @@ _TITLES = {
 def github(report: Report, _style: Style = PLAIN) -> Iterator[str]:
     """Workflow commands, errors before warnings, and the summary line for the log."""
     found: dict[tuple[Kind, Place | None], list[str]] = {}
+    families = any(words.families(step.differences) for step in report.steps)
     for step, row in report.rows():
         if row.kind is None:
             continue
         why = step.why(row)
-        flow = f"{row.flow.source} -> {words.destination(row.flow)} {words.port(row.flow, families=True)}"
+        flow = words.flow(row.flow, families)
         told = (
             row.reason if row.status is Status.UNKNOWN else f"{words.blamed(row)}: {words.tables(row)}. {why}"
         )

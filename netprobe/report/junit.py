@@ -43,18 +43,18 @@ def _suite(report: Report, index: int, step: Step) -> Iterator[str]:
     for key, value in (("cluster", str(report.cluster)), ("run", report.run.id or "")):
         yield f"      <property {_attributes({'name': key, 'value': value})}/>\n"
     yield "    </properties>\n"
+    families = words.families(step.differences)
     for row in step.differences:
-        yield _case(report, step, row)
+        yield _case(report, step, row, families)
     notes = [report.enforcement] if report.enforcement else []
     yield "    <system-out></system-out>\n"
     yield f"    <system-err>{xml(' '.join([*notes, *report.problems]))}</system-err>\n  </testsuite>\n"
 
 
-def _case(report: Report, step: Step, row: Row) -> str:
-    flow = row.flow
+def _case(report: Report, step: Step, row: Row, families: bool) -> str:
     seconds = (row.observation.latency_ms or 0) / 1000 if row.observation else 0
     attributes = {
-        "name": f"{flow.source} -> {words.destination(flow)} {words.port(flow, families=True)}",
+        "name": words.flow(row.flow, families),
         "classname": f"{report.suite or 'netprobe'}.{step.name}",
         "time": f"{seconds:.6f}",
     }

@@ -7,10 +7,10 @@ from itertools import islice
 
 from netprobe.diff import Row, Status
 from netprobe.report import words
+from netprobe.report.alike import LONGEST, grouped
 from netprobe.report.escape import markdown as escape
 from netprobe.report.record import Report, Step
 from netprobe.report.style import PLAIN, Style
-from netprobe.report.table import LONGEST, groups
 
 _MARKS = {Status.MISMATCH: "❌", Status.UNKNOWN: "❔"}
 
@@ -33,14 +33,18 @@ def markdown(report: Report, _style: Style = PLAIN) -> Iterator[str]:
 
 
 def _differing(step: Step) -> Iterator[str]:
+    counts = step.differences.counts
+    if not (counts.mismatches or counts.unknown):
+        return
     rows = (row for row in step.differences if row.status in _MARKS)
     opening = (
         "| | From | To | Port | Declared | Simulated | Observed | Why |\n|---|---|---|---|---|---|---|---|\n"
     )
+    families = words.families(step.differences)
     for row in islice(rows, LONGEST):
         why = row.reason if row.status is Status.UNKNOWN else f"{words.blamed(row)}. {step.why(row)}"
         cells = [
-            *_ends(row),
+            *_ends(row, families),
             words.word(row.declared),
             words.word(row.simulated),
             words.observed(row),
@@ -55,22 +59,25 @@ def _differing(step: Step) -> Iterator[str]:
 
 
 def _all(step: Step) -> Iterator[str]:
-    held = list(islice(step.differences, LONGEST + 1))
+    held, together = grouped(step)
     yield "<details><summary>All flows</summary>\n\n"
-    if len(held) > LONGEST:
+    if together:
         yield "| From | To | Port | Result | Flows | |\n|---|---|---|---|---:|---|\n"
-        for g in groups(step.differences.rows):
+        for g in together[:LONGEST]:
             cells = [g.source, g.destination, g.port, words.word(g.result), f"{g.flows:,}", g.note]
             yield _line(map(escape, cells))
+        if len(together) > LONGEST:
+            yield f"\nand {len(together) - LONGEST:,} rows more\n"
     else:
         yield "| From | To | Port | Result | |\n|---|---|---|---|---|\n"
+        families = words.families(held)
         for row in held:
-            yield _line(map(escape, [*_ends(row), words.word(row.result), words.note(row)]))
+            yield _line(map(escape, [*_ends(row, families), words.word(row.result), words.note(row)]))
     yield "\n</details>\n"
 
 
-def _ends(row: Row) -> list[str]:
-    return [str(row.flow.source), words.destination(row.flow), words.port(row.flow, families=True)]
+def _ends(row: Row, families: bool) -> list[str]:
+    return [str(row.flow.source), words.destination(row.flow), words.port(row.flow, families)]
 
 
 def _line(cells: Iterable[str]) -> str:

@@ -12,43 +12,12 @@ from typing import TypeAlias
 from netprobe.diff import Row
 from netprobe.model.flow import End
 from netprobe.report import words
-from netprobe.report.escape import plain
+from netprobe.report.alike import alike, label
 
 Asked: TypeAlias = tuple[str, str]  # the port as written, and how the destination is reached
 
 FEW = 20  # ends are shown each for itself
 WIDEST = 40  # columns; beyond that nobody can follow a column down
-
-
-def alike(rows: Sequence[Row]) -> dict[End, int]:
-    """A class for each end, equal for ends that nothing in these rows tells apart.
-
-    The coarsest stable partition: two ends stay together while they have the same results towards, and
-    from, the same classes. Each round costs one pass over the rows; there are rarely more than four.
-    """
-    ends = dict.fromkeys(end for row in rows for end in (row.flow.source, row.flow.destination))
-    classes = dict.fromkeys(ends, 0)
-    while True:
-        seen: dict[End, set[tuple[object, ...]]] = {end: set() for end in ends}
-        for row in rows:
-            flow = row.flow
-            cell = (flow.port, flow.protocol, flow.family, flow.via, row.result, row.status)
-            seen[flow.source].add(("to", classes[flow.destination], *cell))
-            seen[flow.destination].add(("from", classes[flow.source], *cell))
-        numbers: dict[tuple[int, frozenset[tuple[object, ...]]], int] = {}
-        refined = {
-            end: numbers.setdefault((classes[end], frozenset(cells)), len(numbers))
-            for end, cells in seen.items()
-        }
-        if len(numbers) == len(set(classes.values())):
-            return refined
-        classes = refined
-
-
-def label(members: Sequence[End]) -> str:
-    """The first member, and how many more: "shop/cart +3"."""
-    more = f" +{len(members) - 1}" if len(members) > 1 else ""
-    return plain(str(members[0])) + more
 
 
 def matrices(rows: Sequence[Row]) -> Iterator[str]:
@@ -59,7 +28,7 @@ def matrices(rows: Sequence[Row]) -> Iterator[str]:
     members: dict[int, list[End]] = defaultdict(list)
     for end, number in classes.items():
         members[number].append(end)
-    families = len({row.flow.family for row in rows}) > 1
+    families = words.families(rows)
     by_port: dict[Asked, list[Row]] = defaultdict(list)
     for row in rows:
         via = row.flow.via.value

@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from netprobe import __version__
 from netprobe.diff import Counts, Differences, Row
 from netprobe.model.flow import End
+from netprobe.model.verdict import Verdict
 from netprobe.report.why import Explainer, Why, blame
 
 
@@ -52,11 +53,27 @@ class RunInfo:
 
 
 @dataclass(frozen=True, slots=True)
+class Group:
+    """Flows with one result, from pods that behave alike to pods that behave alike.
+
+    `source` and `destination` are how the pods are called together, as in "shop/cart +3".
+    """
+
+    source: str
+    destination: str
+    port: str
+    result: Verdict
+    flows: int
+    note: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Step:
     """One change and the comparison after it.
 
     `converged_s`: how long the cluster took to enforce the change, None where nothing was probed.
     `explain` tells why a row is as it is; by default from the decision alone.
+    `groups` stand for the rows in formats for people, where there are too many rows to read.
     """
 
     name: str
@@ -65,6 +82,7 @@ class Step:
     rounds: int = 0
     execs: int = 0
     explain: Explainer = field(default=blame(), repr=False)
+    groups: tuple[Group, ...] | None = None
 
     def why(self, row: Row) -> Why:
         return self.explain(row)

@@ -2,39 +2,25 @@
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from itertools import islice
 
 from tabulate import tabulate
 
 from netprobe.diff import Row, Status
-from netprobe.model.flow import End
 from netprobe.model.verdict import Verdict
 from netprobe.report import words
+from netprobe.report.alike import grouped
 from netprobe.report.escape import plain
-from netprobe.report.matrix import alike, label, matrices
-from netprobe.report.record import Report, Step
+from netprobe.report.matrix import matrices
+from netprobe.report.record import Group, Report, Step
 from netprobe.report.style import Style
 
-LONGEST = 1_000  # rows; above that, pods that behave alike share a row
+MOST_GROUPS = 500
 MOST_TOLD = 50  # mismatches explained below the table; the formats for programs hold them all
 NARROWEST_NOTE = 24
 
 _COLOURS = {Verdict.ALLOW: "32", Verdict.DENY: "31", Verdict.UNKNOWN: "33"}
-
-
-@dataclass(frozen=True, slots=True)
-class Group:
-    """Flows from pods that behave alike to pods that behave alike, with one result."""
-
-    source: str
-    destination: str
-    port: str
-    result: Verdict
-    flows: int
-    note: str = ""
 
 
 def table(report: Report, style: Style) -> Iterator[str]:
@@ -64,24 +50,23 @@ def _frame(report: Report, style: Style, *, wide: bool) -> Iterator[str]:
 
 
 def _step(step: Step, style: Style, *, wide: bool) -> Iterator[str]:
-    held = list(islice(step.differences, LONGEST + 1))
-    if len(held) > LONGEST:
-        yield from _grouped(groups(step.differences.rows), style)
-        told: Iterable[Row] = (row for row in step.differences if row.status is Status.MISMATCH)
+    held, together = grouped(step)
+    if together:
+        yield from _groups(together, style)
     elif not held:
         yield "No flow to show.\n"
-        told = ()
     else:
         yield from _rows(step, held, style, wide=wide)
-        told = (row for row in held if row.status is Status.MISMATCH)
         if wide:
             yield "\n"
             yield from (line + "\n" for line in matrices(held))
-    yield from _explained(step, told, style)
+    if not step.differences.counted or step.differences.counts.mismatches:
+        rows = step.differences if together else held
+        yield from _explained(step, (row for row in rows if row.status is Status.MISMATCH), style)
 
 
 def _rows(step: Step, rows: Sequence[Row], style: Style, *, wide: bool) -> Iterator[str]:
-    families = len({row.flow.family for row in rows}) > 1
+    families = words.families(rows)
     header = ["From", "To", "Port", "Result"]
     header += ["Declared", "Simulated", "Observed", "Why"] if wide else [""]
     lines = []
@@ -131,32 +116,17 @@ def _draw(
     yield from (line.rstrip() + "\n" for line in drawn.splitlines())
 
 
-def _grouped(rows: Iterable[Group], style: Style) -> Iterator[str]:
-    rows = list(rows)
+def _groups(rows: Sequence[Group], style: Style) -> Iterator[str]:
     lines = [[g.source, g.destination, g.port, words.word(g.result), f"{g.flows:,}", g.note] for g in rows]
     header = ["From", "To", "Port", "Result", "Flows", ""]
     if not any(g.note for g in rows):
         header, lines = header[:-1], [cells[:-1] for cells in lines]
     yield "Pods that behave alike share a row.\n"
-    yield from _draw(header, lines, [g.result for g in rows], [bool(g.note) for g in rows], style)
-
-
-def groups(rows: Sequence[Row]) -> list[Group]:
-    """One group for each pair of classes, port and result, in the order of their first flow."""
-    classes = alike(rows)
-    members: dict[int, list[End]] = defaultdict(list)
-    for end, number in classes.items():
-        members[number].append(end)
-    families = len({row.flow.family for row in rows}) > 1
-    flows: Counter[tuple[int, int, str, Verdict, str]] = Counter()
-    for row in rows:
-        note = "" if row.status is Status.AS_EXPECTED else row.status.value
-        ends = classes[row.flow.source], classes[row.flow.destination]
-        flows[(*ends, words.port(row.flow, families), row.result, note)] += 1
-    return [
-        Group(label(members[source]), label(members[to]), port, result, number, note)
-        for (source, to, port, result, note), number in flows.items()
-    ]
+    results, marked = [g.result for g in rows[:MOST_GROUPS]], [bool(g.note) for g in rows[:MOST_GROUPS]]
+    yield from _draw(header, lines[:MOST_GROUPS], results, marked, style)
+    if len(rows) > MOST_GROUPS:
+        more = f"and {len(rows) - MOST_GROUPS:,} rows more"
+        yield f"{more}: --from, --to and --port narrow it, `-o json` holds every flow\n"
 
 
 def _explained(step: Step, rows: Iterable[Row], style: Style) -> Iterator[str]:
@@ -164,10 +134,10 @@ def _explained(step: Step, rows: Iterable[Row], style: Style) -> Iterator[str]:
     rows = iter(rows)
     told = list(islice(rows, MOST_TOLD))
     yield "\n" if told else ""
+    families = words.families(step.differences)
     for row in told:
-        flow = row.flow
-        ends = f"{flow.source} -> {words.destination(flow)} {words.port(flow, families=True)}"
-        yield style.paint(plain(f"MISMATCH {ends}: {words.tables(row)}"), "31") + "\n"
+        mismatch = f"MISMATCH {words.flow(row.flow, families)}: {words.tables(row)}"
+        yield style.paint(plain(mismatch), "31") + "\n"
         yield f"  {words.blamed(row)}\n"
         yield from (f"  {plain(sentence)}\n" for sentence in step.why(row).sentences)
     if rest := sum(1 for _ in rows):

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from itertools import islice
+
 from netprobe.diff import Counts, Mismatch, Row, Status
 from netprobe.model.flow import Flow, Protocol, Via
 from netprobe.model.observation import Outcome
@@ -13,6 +16,16 @@ def port(flow: Flow, families: bool = False) -> str:
     """ "5432", "53/UDP"; with `families` also the flow's, where it has one of two: "80 IPv6"."""
     number = str(flow.port) if flow.protocol is Protocol.TCP else f"{flow.port}/{flow.protocol.value}"
     return f"{number} IPv{flow.family}" if families and flow.family else number
+
+
+def families(rows: Iterable[Row]) -> bool:
+    """Whether the family of a flow has to be told: rows of both are there, early on."""
+    return {4, 6} <= {row.flow.family for row in islice(rows, 1_000)}
+
+
+def flow(flow: Flow, families: bool) -> str:
+    """ "shop/web -> shop/cart 80"."""
+    return f"{flow.source} -> {destination(flow)} {port(flow, families)}"
 
 
 def destination(flow: Flow) -> str:
@@ -80,10 +93,10 @@ def note(row: Row) -> str:
     return f"{mark(row)} ({others})" if told else mark(row)
 
 
-def counted(counts: Counts) -> str:
+def counted(counts: Counts, good: str = "as expected") -> str:
     """ "12 flows: 11 as expected, 1 mismatch"; a count of zero is left out, except of the flows."""
     parts = [
-        (counts.as_expected, "as expected"),
+        (counts.as_expected, good),
         (counts.mismatches, "mismatch" if counts.mismatches == 1 else "mismatches"),
         (counts.unknown, "unknown"),
         (counts.undefined, "implementation-defined"),
@@ -101,7 +114,8 @@ def closing(report: Report) -> str:
         details.append(f"converged in {report.converged_s:.2f} s")
     if report.execs:
         details.append("1 exec" if report.execs == 1 else f"{report.execs:,} execs")
-    return f"{counted(report.counts)} ({', '.join(details)})"
+    good = "as expected" if report.suite is not None else "decided"  # nobody declared what to expect
+    return f"{counted(report.counts, good)} ({', '.join(details)})"
 
 
 def title(report: Report) -> str:

@@ -1,0 +1,120 @@
+"""`netprobe simulate`: what the policies say, without a cluster."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+
+import click
+
+from netprobe.cli.frame import say
+from netprobe.cli.options import (
+    ExternalType,
+    PortArgument,
+    ReportFile,
+    examples,
+    filename_option,
+    output_option,
+    port_option,
+    profile_option,
+)
+from netprobe.errors import UsageError
+from netprobe.model.flow import End, External
+
+
+@click.command
+@click.argument("suite", required=False, type=click.Path())
+@filename_option
+@port_option
+@click.option(
+    "--from", "sources", multiple=True, metavar="POD", help="Only from these: NAMESPACE/POD, * for any."
+)
+@click.option(
+    "--to", "destinations", multiple=True, metavar="POD", help="Only to these; also svc:NAMESPACE/NAME."
+)
+@click.option(
+    "--external",
+    "externals",
+    type=ExternalType(),
+    multiple=True,
+    metavar="ADDRESS",
+    help="An address outside, as both ends.",
+)
+@click.option("--include-self", is_flag=True, help="Each pod to itself, too.")
+@click.option(
+    "--changed-only", is_flag=True, help="Only flows that policies change, or that are not as expected."
+)
+@profile_option
+@output_option
+@examples("""
+netprobe simulate suite.yaml                        # compare with what the suite declares
+netprobe simulate suite.yaml -o github              # in a workflow: annotations at the policy's line
+netprobe simulate -f manifests/ --port 80 --port 53/udp -o json
+kubectl get namespaces,pods,services,networkpolicies -A -o json | netprobe simulate -f - --to shop/cart
+""")
+def command(
+    *,
+    suite: str | None,
+    filenames: Sequence[str],
+    ports: Sequence[PortArgument],
+    sources: Sequence[str],
+    destinations: Sequence[str],
+    externals: Sequence[External],
+    include_self: bool,
+    changed_only: bool,
+    profile: str,
+    output: str,
+    reports: Sequence[ReportFile],
+) -> int:
+    """Say what the policies of a SUITE, or of manifests, let pass.
+
+    With a SUITE the flows that it declares are compared with what its policies say: exit status 1 where
+    they differ. Without one, every ordered pair of different pods is listed on the ports that the
+    destination declares, or on those that --port names.
+    """
+    from netprobe.cli.emit import emit
+    from netprobe.report import ClusterInfo, Report, RunInfo
+    from netprobe.simulate import profile as profile_of
+
+    started = datetime.now(UTC)
+    chosen = profile_of(profile)
+    asked = [(port.number, port.protocol) for port in ports]
+    if suite is not None:
+        if externals or include_self:
+            raise UsageError("--external and --include-self go without a suite, which declares its own flows")
+        from netprobe.cli.suite import simulated, suite_and_cluster
+
+        read, cluster = suite_and_cluster(suite, filenames)
+        name: str | None = read.name
+        steps = simulated(
+            read,
+            cluster,
+            chosen,
+            sources=sources,
+            destinations=destinations,
+            ports=asked,
+            changed_only=changed_only,
+        )
+    elif filenames:
+        from netprobe.cli.manifests import read_cluster
+        from netprobe.cli.survey import surveyed
+        from netprobe.survey import Survey, ask
+
+        cluster, name = read_cluster(filenames), None
+        question = ask(
+            cluster,
+            sources=sources,
+            destinations=destinations,
+            externals=externals,
+            ports=asked,
+            include_self=include_self,
+        )
+        if not question.size:
+            say("no flow to show: fewer than two pods, or no port that one declares (--port names one)")
+        people = {output, *(one.format for one in reports)} - {"json", "yaml", "junit", "github"}
+        steps = (surveyed(Survey(question, chosen), changed_only=changed_only, overview=bool(people)),)
+    else:
+        raise UsageError("what should be simulated? Name a suite, or manifests by -f")
+    nodes: dict[End, str] = {pod.ref: pod.node for pod in cluster.pods.values() if pod.node is not None}
+    info = ClusterInfo(cni=chosen.name)
+    return emit(Report(name, info, RunInfo.since(started), steps, nodes=nodes), output, reports)

@@ -1,0 +1,80 @@
+"""`netprobe simulate SUITE`: what the suite declares against what its policies say, step by step."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from netprobe.cli.manifests import read_cluster
+from netprobe.diff import Differences, Row, Status, compare
+from netprobe.errors import UsageError
+from netprobe.model.cluster import Cluster
+from netprobe.model.flow import Flow, Protocol
+from netprobe.model.matrix import Matrix
+from netprobe.model.verdict import Verdict
+from netprobe.report import Step, blame
+from netprobe.simulate import Profile, Simulator
+from netprobe.suite import Suite, apply, load
+from netprobe.survey import ask
+
+FIRST_STEP = "policies applied"
+
+
+def suite_and_cluster(path: str, filenames: Sequence[str]) -> tuple[Suite, Cluster]:
+    """The suite, and the cluster it is about with its policies applied: its topology, or the manifests."""
+    suite = load(path)
+    if suite.topology is None and not filenames:
+        raise UsageError(f"{path} has no topology of its own: name the cluster's manifests by -f")
+    if suite.topology is not None and filenames:
+        raise UsageError(f"{path} has a topology of its own: -f is for suites without one")
+    return suite, suite.cluster(read_cluster(filenames) if filenames else None)
+
+
+def simulated(
+    suite: Suite,
+    cluster: Cluster,
+    profile: Profile,
+    *,
+    sources: Sequence[str] = (),
+    destinations: Sequence[str] = (),
+    ports: Sequence[tuple[int, Protocol]] = (),
+    changed_only: bool = False,
+) -> tuple[Step, ...]:
+    """The comparison at each moment of a suite. With `changed_only` what policies or a step change."""
+    asked = ask(cluster, sources=sources, destinations=destinations, externals=suite.externals, ports=ports)
+    asked_sources, asked_destinations = frozenset(asked.sources), frozenset(asked.destinations)
+
+    def is_asked(flow: Flow) -> bool:
+        return (
+            (not sources or flow.source in asked_sources)
+            and (not destinations or flow.destination in asked_destinations)
+            and (not ports or (flow.port, flow.protocol) in ports)
+        )
+
+    moments = [(FIRST_STEP, ()), *((step.name, step.actions) for step in suite.steps)]
+    steps: list[Step] = []
+    before: Iterable[Row] = ()
+    for index, ((name, actions), declared) in enumerate(zip(moments, suite.declared(cluster), strict=True)):
+        for action in actions:
+            cluster = apply(cluster, action)
+        rows = _compared(declared.where(is_asked), cluster, profile, index).rows
+        shown = _changed(rows, before, first=index == 0) if changed_only else rows
+        steps.append(Step(name, Differences(shown), explain=blame(cluster.policies)))
+        before = rows
+    return tuple(steps)
+
+
+def _compared(declared: Matrix[Verdict], cluster: Cluster, profile: Profile, step: int) -> Differences:
+    simulator = Simulator(cluster, profile)
+    flows = (one for flow in declared for one in simulator.split(flow))
+    return compare(declared, simulator.matrix(flows), step=step)
+
+
+def _changed(rows: Iterable[Row], before: Iterable[Row], *, first: bool) -> list[Row]:
+    """Without policies everything passes; later, a flow was as the step before left it."""
+    earlier = {row.flow: row.result for row in before}
+    return [
+        row
+        for row in rows
+        if row.status is not Status.AS_EXPECTED
+        or row.result is not (Verdict.ALLOW if first else earlier.get(row.flow, Verdict.ALLOW))
+    ]

@@ -1,0 +1,73 @@
+"""Pods that behave alike, put together: what keeps a report of many flows readable."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Sequence
+from itertools import islice
+
+from netprobe.diff import Row, Status
+from netprobe.model.flow import End
+from netprobe.model.verdict import Verdict
+from netprobe.report import words
+from netprobe.report.escape import plain
+from netprobe.report.record import Group, Step
+
+LONGEST = 1_000  # rows; above that, pods that behave alike share a row
+
+
+def grouped(step: Step) -> tuple[list[Row], tuple[Group, ...]]:
+    """The rows of a step, at most LONGEST, or else the groups that stand for them."""
+    if step.groups is not None:
+        return [], step.groups
+    held = list(islice(step.differences, LONGEST + 1))
+    return (held, ()) if len(held) <= LONGEST else ([], groups(step.differences.rows))
+
+
+def alike(rows: Sequence[Row]) -> dict[End, int]:
+    """A class for each end, equal for ends that nothing in these rows tells apart.
+
+    The coarsest stable partition: two ends stay together while they have the same results towards, and
+    from, the same classes. Each round costs one pass over the rows; there are rarely more than four.
+    """
+    ends = dict.fromkeys(end for row in rows for end in (row.flow.source, row.flow.destination))
+    classes = dict.fromkeys(ends, 0)
+    while True:
+        seen: dict[End, set[tuple[object, ...]]] = {end: set() for end in ends}
+        for row in rows:
+            flow = row.flow
+            cell = (flow.port, flow.protocol, flow.family, flow.via, row.result, row.status)
+            seen[flow.source].add(("to", classes[flow.destination], *cell))
+            seen[flow.destination].add(("from", classes[flow.source], *cell))
+        numbers: dict[tuple[int, frozenset[tuple[object, ...]]], int] = {}
+        refined = {
+            end: numbers.setdefault((classes[end], frozenset(cells)), len(numbers))
+            for end, cells in seen.items()
+        }
+        if len(numbers) == len(set(classes.values())):
+            return refined
+        classes = refined
+
+
+def label(members: Sequence[End]) -> str:
+    """The first member, and how many more: "shop/cart +3"."""
+    more = f" +{len(members) - 1}" if len(members) > 1 else ""
+    return plain(str(members[0])) + more
+
+
+def groups(rows: Sequence[Row]) -> tuple[Group, ...]:
+    """One group for each pair of classes, port and result, in the order of their first flow."""
+    classes = alike(rows)
+    members: dict[int, list[End]] = defaultdict(list)
+    for end, number in classes.items():
+        members[number].append(end)
+    families = words.families(rows)
+    flows: Counter[tuple[int, int, str, Verdict, str]] = Counter()
+    for row in rows:
+        note = "" if row.status is Status.AS_EXPECTED else row.status.value
+        ends = classes[row.flow.source], classes[row.flow.destination]
+        flows[(*ends, words.port(row.flow, families), row.result, note)] += 1
+    return tuple(
+        Group(label(members[source]), label(members[to]), port, result, number, note)
+        for (source, to, port, result, note), number in flows.items()
+    )

@@ -1,0 +1,298 @@
+"""`netprobe simulate`: manifests and suites in, every format and the right exit status out."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+from xml.etree import ElementTree as ET
+
+import jsonschema
+import pytest
+
+from netprobe.cli import main
+from tests.cli.conftest import Program
+from tests.conftest import schema
+
+MANIFESTS = """
+apiVersion: v1
+kind: Namespace
+metadata: {name: shop, labels: {tier: shop}}
+---
+apiVersion: v1
+kind: Pod
+metadata: {name: web, namespace: shop, labels: {app: web}}
+spec: {nodeName: n1, containers: [{name: c, image: i, ports: [{containerPort: 80}]}]}
+status: {phase: Running, podIPs: [{ip: 10.0.0.1}, {ip: "fd00::1"}]}
+---
+apiVersion: v1
+kind: Pod
+metadata: {name: cart, namespace: shop, labels: {app: cart}}
+spec: {nodeName: n2, containers: [{name: c, image: i, ports: [{containerPort: 53, protocol: UDP}]}]}
+status: {phase: Running, podIPs: [{ip: 10.0.0.2}, {ip: "fd00::2"}]}
+---
+apiVersion: v1
+kind: Pod
+metadata: {name: done, namespace: shop}
+spec: {containers: [{name: c, image: i}]}
+status: {phase: Succeeded, podIPs: [{ip: 10.0.0.3}]}
+---
+apiVersion: networking.k8s.io/v1
+kind: NetworkPolicy
+metadata: {name: by-address, namespace: shop}
+spec:
+  podSelector: {matchLabels: {app: web}}
+  ingress:
+    - from: [{ipBlock: {cidr: 10.0.0.0/30}}]
+      ports: [{port: 80}]
+---
+apiVersion: v1
+kind: Secret
+metadata: {name: of-no-interest, namespace: shop}
+"""
+
+SUITE = """
+apiVersion: netprobe/v1alpha1
+kind: ConnectivitySuite
+metadata: {name: tiny}
+topology:
+  namespaces:
+    - name: shop
+      pods:
+        - {name: web, labels: {app: web}, ports: [80]}
+        - {name: cart, labels: {app: cart}, ports: [80]}
+policies: [policy.yaml]
+expect:
+  default: allow
+  flows:
+    - {from: shop/cart, to: shop/web, port: 80, verdict: VERDICT}
+steps:
+  - name: take the policy away
+    do: [{delete: {networkpolicy: shop/closed}}]
+    expect: {default: allow}
+"""
+POLICY = """
+apiVersion: networking.k8s.io/v1
+kind: NetworkPolicy
+metadata: {name: closed, namespace: shop}
+spec: {podSelector: {matchLabels: {app: web}}, policyTypes: [Ingress]}
+"""
+
+
+@pytest.fixture
+def manifests(tmp_path: Path) -> Path:
+    path = tmp_path / "all.yaml"
+    path.write_text(MANIFESTS)
+    return path
+
+
+@pytest.fixture
+def suite(tmp_path: Path) -> Path:
+    return write_suite(tmp_path, "deny")
+
+
+def write_suite(folder: Path, verdict: str) -> Path:
+    (folder / "policy.yaml").write_text(POLICY)
+    path = folder / "suite.yaml"
+    path.write_text(SUITE.replace("VERDICT", verdict))
+    return path
+
+
+def as_json(capsys: pytest.CaptureFixture[str], *arguments: object) -> tuple[int, dict[str, Any]]:
+    status = main(["simulate", *map(str, arguments), "-o", "json"])
+    document = json.loads(capsys.readouterr().out)
+    jsonschema.Draft202012Validator(json.loads(schema().read_text())).validate(document)
+    return status, document
+
+
+def verdicts(document: dict[str, Any]) -> list[str]:
+    return [
+        f"{f['from']} {f['to']} {f['port']}/{f['protocol']} {f['family']} {f['simulated']}"
+        for f in document["flows"]
+    ]
+
+
+def test_each_ordered_pair_and_port_is_a_row_and_families_that_differ_are_two(
+    manifests: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    status, document = as_json(capsys, "-f", manifests, "--port", "80", "--port", "53/udp")
+    assert status == 0
+    assert verdicts(document) == [
+        "shop/web shop/cart 80/TCP None allow",
+        "shop/web shop/cart 53/UDP None allow",
+        "shop/cart shop/web 80/TCP 4 allow",
+        "shop/cart shop/web 80/TCP 6 deny",
+        "shop/cart shop/web 53/UDP None deny",
+    ]
+    denied = document["flows"][3]
+    assert (denied["from_node"], denied["to_node"]) == ("n2", "n1")
+    assert denied["because"] == [
+        {
+            "direction": "ingress",
+            "policy": "shop/by-address",
+            "rule": None,
+            "peer": None,
+            "effect": "isolates",
+        }
+    ]
+    assert (
+        document["flows"][2]["because"][0] | {"rule": 0, "peer": 0, "effect": "allows"}
+        == (document["flows"][2]["because"][0])
+    )
+    assert (document["suite"], document["cluster"]["kind"]) == (None, "simulated")
+
+
+def test_without_ports_those_that_the_destination_declares(
+    manifests: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    _, document = as_json(capsys, "-f", manifests, "--external", "10.0.0.3", "--external", "10.0.0.7")
+    assert verdicts(document) == [
+        "shop/web shop/cart 53/UDP None allow",
+        "shop/cart shop/web 80/TCP 4 allow",
+        "shop/cart shop/web 80/TCP 6 deny",
+        "10.0.0.3 shop/web 80/TCP 4 allow",
+        "10.0.0.3 shop/cart 53/UDP 4 allow",
+        "10.0.0.7 shop/web 80/TCP 4 deny",
+        "10.0.0.7 shop/cart 53/UDP 4 allow",
+    ]
+
+
+def test_what_has_no_say_is_told_on_stderr(manifests: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["simulate", "-f", str(manifests)]) == 0
+    assert "passed over: 1 Secret" in capsys.readouterr().err
+
+
+def test_standard_input(manifests: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "netprobe", "simulate", "-f", "-", "--to", "shop/web", "-o", "json"],
+        input=MANIFESTS,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert len(json.loads(done.stdout)["flows"]) == 2
+
+
+def test_no_flow_is_no_failure(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "policy.yaml").write_text(POLICY)
+    status, document = as_json(capsys, "-f", tmp_path)
+    assert (status, document["flows"]) == (0, [])
+
+
+def test_a_suite_that_holds(suite: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    status, document = as_json(capsys, suite)
+    assert status == 0
+    assert [step["name"] for step in document["steps"]] == ["policies applied", "take the policy away"]
+    assert [(f["step"], f["declared"], f["simulated"]) for f in document["flows"]] == [
+        (0, "allow", "allow"),
+        (0, "deny", "deny"),
+        (1, "allow", "allow"),
+        (1, "allow", "allow"),
+    ]
+
+
+def test_a_suite_that_differs_ends_with_1_and_names_the_policy(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["simulate", str(write_suite(tmp_path, "allow"))]) == 1
+    shown = capsys.readouterr().out
+    assert "MISMATCH shop/cart -> shop/web 80: declared ALLOW, simulated DENY" in shown
+    assert f"ingress: shop/closed [{tmp_path}/policy.yaml:5] isolates shop/web" in shown
+
+
+def test_changed_only_and_narrowing_a_suite(suite: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    _, document = as_json(capsys, suite, "--changed-only")
+    assert [(f["step"], f["from"], f["simulated"]) for f in document["flows"]] == [
+        (0, "shop/cart", "deny"),
+        (1, "shop/cart", "allow"),
+    ]
+    _, document = as_json(capsys, suite, "--from", "shop/web")
+    assert {f["from"] for f in document["flows"]} == {"shop/web"}
+
+
+def test_github_annotates_the_policy_and_appends_to_the_page(tmp_path: Path, program: Program) -> None:
+    path, page = write_suite(tmp_path, "allow"), tmp_path / "summary.md"
+    page.write_text("before\n")
+    done = program("simulate", str(path), "-o", "github", GITHUB_STEP_SUMMARY=str(page))
+    assert done.returncode == 1
+    assert done.stdout.startswith(f"::error file={tmp_path}/policy.yaml,line=5,")
+    assert page.read_text().startswith("before\n### ❌ tiny")
+
+
+def test_reports_beside_the_table(suite: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    junit, page = tmp_path / "junit.xml", tmp_path / "page.md"
+    wanted = [f"--report=junit={junit}", f"--report=markdown={page}", "--report=json=-"]
+    assert main(["simulate", str(suite), *wanted]) == 0
+    shown = capsys.readouterr().out
+    assert "4 flows: 4 as expected" in shown
+    assert json.loads(shown[shown.index('{"apiVersion"') :])["suite"] == "tiny"
+    assert len(ET.parse(junit).getroot().findall(".//testcase")) == 4  # noqa: S314 (our own file)
+    assert page.read_text().startswith("### ✅ tiny")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        pytest.param([], "Name a suite, or manifests by -f", id="nothing to simulate"),
+        pytest.param(["-f", "nowhere.yaml"], "nowhere.yaml", id="no such file"),
+        pytest.param(["nowhere.yaml"], "nowhere.yaml", id="no such suite"),
+        pytest.param(["-f", "{m}", "--port", "http"], "is not a port", id="a port by name"),
+        pytest.param(["-f", "{m}", "--port", "80/icmp"], "tcp, udp or sctp", id="a protocol that is none"),
+        pytest.param(["-f", "{m}", "--port", "65536"], "is not a port", id="a port out of range"),
+        pytest.param(["-f", "{m}", "--external", "example.com"], "is not an address", id="a name outside"),
+        pytest.param(["-f", "{m}", "--from", "shop/x"], "--from shop/x: no such pod", id="no such pod"),
+        pytest.param(["-f", "{m}", "--profile", "x"], "no profile 'x'", id="no such profile"),
+        pytest.param(["-f", "{m}", "--report", "json"], "is not FORMAT=PATH", id="a report without a path"),
+        pytest.param(["-f", "{m}", "--report", "pdf=a"], "is not FORMAT=PATH", id="a format that is none"),
+        pytest.param(["-f", "{m}", "--report", "json=/nowhere/a"], "cannot write", id="no such folder"),
+        pytest.param(["{s}", "-f", "{m}"], "topology of its own", id="a suite and manifests"),
+        pytest.param(["{s}", "--include-self"], "without a suite", id="flows that the suite declares"),
+    ],
+)
+def test_bad_usage_ends_with_2(
+    arguments: list[str], told: str, manifests: Path, suite: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    status = main(["simulate", *(a.format(m=manifests, s=suite) for a in arguments)])
+    out, err = capsys.readouterr()
+    assert (status, out) == (2, "")
+    assert told in " ".join(err.split())
+
+
+def test_bad_manifests_are_all_told_with_their_places(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    bad = tmp_path / "bad.yaml"
+    bad.write_text(
+        POLICY.replace("[Ingress]", "[Inbound]") + "---\n" + POLICY.replace("closed", "Not_A_Name")
+    )
+    assert main(["simulate", "-f", str(bad)]) == 2
+    told = capsys.readouterr().err
+    assert f"{bad}:5" in told
+    assert f"{bad}:10" in told
+    assert "2 problems" in told
+
+
+def test_a_pipe_and_no_color_mean_no_colour(suite: Path, program: Program) -> None:
+    assert "\x1b" not in program("simulate", str(suite)).stdout
+
+
+def test_a_closed_pipe_ends_a_stream_quietly(tmp_path: Path) -> None:
+    containers = [{"name": "c", "image": "i"}]
+    pods = [
+        {"apiVersion": "v1", "kind": "Pod", "spec": {"containers": containers}}
+        | {"metadata": {"name": f"p{i}", "namespace": "x"}}
+        for i in range(150)
+    ]
+    (tmp_path / "pods.json").write_text(json.dumps({"apiVersion": "v1", "kind": "List", "items": pods}))
+    with subprocess.Popen(
+        [sys.executable, "-m", "netprobe", "simulate", "-f", tmp_path, "--port", "80", "-o", "json"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    ) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline().startswith(b'{"apiVersion"')
+        process.stdout.close()
+        _, err = process.communicate(timeout=60)
+    assert (err, process.returncode) == (b"", 141)

@@ -1,0 +1,209 @@
+"""A survey says flow by flow, and in an overview, what the simulator says of each flow."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import replace
+from ipaddress import IPv4Address, IPv4Network, IPv6Address
+from random import Random
+
+import pytest
+
+from netprobe.errors import UsageError
+from netprobe.model.cluster import Cluster, Namespace, Service, ServicePort
+from netprobe.model.flow import ContainerPort, External, Flow, Pod, PodRef, Protocol, ServiceRef
+from netprobe.model.labels import Selector
+from netprobe.model.policy import IPBlock, NamedPort, Peer, PodPeer, Policy, PolicyRef, Port, PortRange, Rule
+from netprobe.model.verdict import Verdict
+from netprobe.simulate import Simulator
+from netprobe.survey import Question, Survey, ask
+
+TCP, UDP = Protocol.TCP, Protocol.UDP
+WEB = ContainerPort(80, TCP, "http")
+
+
+def pod(index: int, namespace: str, *, dual: bool = False, host: bool = False, ports: int = 1) -> Pod:
+    addresses = [IPv4Address(f"10.0.{index // 200}.{index % 200 + 1}")]
+    return Pod(
+        PodRef(namespace, f"p{index}"),
+        {"app": "abc"[index % 3], "noise": str(index)},
+        (*addresses, *([IPv6Address(f"fd00::{index + 1:x}")] if dual else [])),
+        (WEB, ContainerPort(53, UDP))[:ports],
+        node=f"n{index % 2}",
+        node_addresses=(IPv4Address(f"172.31.0.{index % 2 + 1}"),),
+        host_network=host,
+    )
+
+
+def cluster(seed: int, pods: int = 9) -> Cluster:
+    """Three namespaces, pods of one family or two, one on its node's network, some policies of every sort."""
+    random = Random(seed)  # noqa: S311 (a test's own dice)
+    names = ["x", "y", "z"]
+    made = [
+        pod(i, random.choice(names), dual=random.random() < 0.5, host=i == 7, ports=random.randint(0, 2))
+        for i in range(pods)
+    ]
+    peers: list[Peer] = [
+        PodPeer(Selector.of({"app": "a"})),
+        PodPeer(Selector.of({"app": "b"}), Selector.of({"team": "y"})),
+        IPBlock(IPv4Network("10.0.0.0/29")),
+    ]
+    ports: list[Port] = [PortRange(TCP, 80, 80), PortRange(UDP), NamedPort("http")]
+    rules = [Rule((random.choice(peers),), (random.choice(ports),)) for _ in range(8)]
+    policies = tuple(
+        Policy(
+            PolicyRef(random.choice(names), f"policy-{i}"),
+            Selector.of({"app": random.choice("abc")}),
+            ingress=tuple(random.sample(rules, random.randint(0, 2))) if i % 2 else None,
+            egress=None if i % 2 else tuple(random.sample(rules, random.randint(0, 2))),
+        )
+        for i in range(5)
+    )
+    namespaces = {name: Namespace(name, {"team": name}) for name in names}
+    return Cluster(namespaces, {each.ref: each for each in made}, policies)
+
+
+@pytest.mark.parametrize("seed", range(12))
+@pytest.mark.parametrize("ports", [(), ((80, TCP), (53, UDP))], ids=["declared ports", "ports asked for"])
+def test_each_row_is_what_the_simulator_decides(seed: int, ports: tuple[tuple[int, Protocol], ...]) -> None:
+    of = cluster(seed)
+    outside = External(IPv4Address("203.0.113.7"))
+    survey = Survey(ask(of, ports=ports, externals=[outside], include_self=seed % 2 == 0))
+    simulator = Simulator(of)
+    rows = list(survey.rows())
+    assert rows
+    for row in rows:
+        assert row.decision == simulator.decide(row.flow)
+        assert row.flow in simulator.split(replace(row.flow, family=None))
+    assert len({row.flow for row in rows}) == len(rows)
+    asked = {replace(row.flow, family=None) for row in rows}
+    assert len(asked) == survey.question.size
+
+
+@pytest.mark.parametrize("seed", range(30))
+@pytest.mark.parametrize("ports", [(), ((80, TCP), (53, UDP))], ids=["declared ports", "ports asked for"])
+def test_the_overview_counts_what_the_rows_say(seed: int, ports: tuple[tuple[int, Protocol], ...]) -> None:
+    of = cluster(seed, pods=14)
+    sources = ["x/*", "y/p1*"] if seed % 3 == 0 else []
+    survey = Survey(ask(of, ports=ports, sources=[s for s in sources if _matches(of, s)]))
+    on_node = {ref for ref, pod in of.pods.items() if pod.host_network}
+    rows = [r for r in survey.rows() if not on_node & {r.flow.source, r.flow.destination}]
+    found = survey.overview()
+    told: Counter[tuple[object, ...]] = Counter()
+    for bundle in found.bundles:
+        told[bundle.port, bundle.protocol, bundle.family, bundle.verdict] += bundle.flows
+    assert told == Counter((r.flow.port, r.flow.protocol, r.flow.family, r.result) for r in rows)
+    assert found.left_out == survey.question.size - len({replace(r.flow, family=None) for r in rows})
+    assert found.counts.flows == len(rows) + found.left_out
+
+
+def _matches(of: Cluster, pattern: str) -> bool:
+    namespace, _, name = pattern.partition("/")
+    return any(ref.namespace == namespace and ref.name.startswith(name.rstrip("*")) for ref in of.pods)
+
+
+def test_bundles_are_named_after_whom_they_hold() -> None:
+    pods = {p.ref: p for p in (pod(i, "xyz"[i % 3]) for i in range(9))}
+    closed = Policy(PolicyRef("x", "closed"), ingress=())
+    of = Cluster({n: Namespace(n, {}) for n in "xyz"}, pods, (closed,))
+    bundles = Survey(ask(of)).overview().bundles
+    assert sorted((str(b.sources), str(b.destinations), b.verdict.value, b.flows) for b in bundles) == [
+        ("all 9 pods", "x/* (3 pods)", "deny", 24),
+        ("all 9 pods", "y/*, z/* (6 pods)", "allow", 48),
+    ]
+    narrowed = Survey(ask(of, sources=["x/p0", "x/p3", "y/p1"])).overview().bundles
+    assert {str(b.sources) for b in narrowed} == {"x/p0 +2"}
+
+
+class TestAsking:
+    of = Cluster(
+        {"shop": Namespace("shop", {}), "db": Namespace("db", {})},
+        {p.ref: p for p in (pod(0, "shop"), pod(1, "shop"), pod(2, "db", ports=2))},
+        services={
+            ServiceRef("shop", "cart"): Service(
+                ServiceRef("shop", "cart"),
+                {"app": "a"},
+                (IPv4Address("10.96.0.9"),),
+                (ServicePort(8080, 80),),
+            )
+        },
+    )
+
+    def flows(self, question: Question) -> list[str]:
+        return [str(row.flow) for row in Survey(question).rows()]
+
+    def test_every_ordered_pair_of_different_pods_on_the_ports_that_the_destination_declares(self) -> None:
+        assert self.flows(ask(self.of)) == [
+            "shop/p0 -> shop/p1 80/TCP",
+            "shop/p0 -> db/p2 80/TCP",
+            "shop/p0 -> db/p2 53/UDP",
+            "shop/p1 -> shop/p0 80/TCP",
+            "shop/p1 -> db/p2 80/TCP",
+            "shop/p1 -> db/p2 53/UDP",
+            "db/p2 -> shop/p0 80/TCP",
+            "db/p2 -> shop/p1 80/TCP",
+        ]
+
+    def test_ports_asked_for_stand_in_for_the_declared_ones(self) -> None:
+        assert self.flows(ask(self.of, ports=[(9, TCP), (9, UDP), (9, TCP)], sources=["db/p2"])) == [
+            "db/p2 -> shop/p0 9/TCP",
+            "db/p2 -> shop/p0 9/UDP",
+            "db/p2 -> shop/p1 9/TCP",
+            "db/p2 -> shop/p1 9/UDP",
+        ]
+
+    @pytest.mark.parametrize(
+        ("sources", "destinations", "expected"),
+        [
+            (["db"], [], ["db/p2 -> shop/p0 80/TCP", "db/p2 -> shop/p1 80/TCP"]),
+            (["*/p1"], ["d*/*"], ["shop/p1 -> db/p2 80/TCP", "shop/p1 -> db/p2 53/UDP"]),
+            (["db/p2"], ["svc:shop/*"], ["db/p2 -> svc:shop/cart 8080/TCP"]),
+            (
+                ["203.0.113.7"],
+                ["shop/p?"],
+                ["203.0.113.7 -> shop/p0 80/TCP", "203.0.113.7 -> shop/p1 80/TCP"],
+            ),
+        ],
+    )
+    def test_patterns(self, sources: list[str], destinations: list[str], expected: list[str]) -> None:
+        assert self.flows(ask(self.of, sources=sources, destinations=destinations)) == expected
+
+    def test_an_external_is_both_ends_and_talks_to_no_other(self) -> None:
+        outside = [External(IPv4Address("203.0.113.7")), External(IPv4Address("203.0.113.8"))]
+        flows = self.flows(ask(self.of, ports=[(443, TCP)], externals=outside))
+        assert "203.0.113.7 -> db/p2 443/TCP" in flows
+        assert "db/p2 -> 203.0.113.8 443/TCP" in flows
+        assert not any(flow.count("203.0.113") == 2 for flow in flows)
+        assert len(flows) == 3 * 2 + 2 * 2 * 3
+
+    def test_a_pod_to_itself_is_asked_for_by_name_only(self) -> None:
+        flows = self.flows(ask(self.of, sources=["db"], destinations=["db"], include_self=True))
+        assert flows == ["db/p2 -> db/p2 80/TCP", "db/p2 -> db/p2 53/UDP"]
+        assert self.flows(ask(self.of, sources=["db"], destinations=["db"])) == []
+
+    @pytest.mark.parametrize(
+        ("sources", "destinations", "told"),
+        [
+            (["shop/nobody"], [], "--from shop/nobody: no such pod"),
+            ([], ["svc:shop/x"], "--to svc:shop/x: no such pod"),
+            (["svc:shop/cart"], [], "connections come from pods"),
+        ],
+    )
+    def test_a_pattern_that_matches_nothing_is_an_error(
+        self, sources: list[str], destinations: list[str], told: str
+    ) -> None:
+        with pytest.raises(UsageError, match=told):
+            ask(self.of, sources=sources, destinations=destinations)
+
+    def test_changed_only_leaves_out_what_passes(self) -> None:
+        closed = replace(self.of, policies=(Policy(PolicyRef("db", "closed"), ingress=()),))
+        rows = Survey(ask(closed)).differences(changed_only=True).rows
+        assert {(row.flow.destination, row.result) for row in rows} == {(PodRef("db", "p2"), Verdict.DENY)}
+
+
+def test_a_survey_is_made_as_it_is_read() -> None:
+    pods = {p.ref: p for p in (pod(i, "x") for i in range(400))}
+    survey = Survey(ask(Cluster({"x": Namespace("x", {})}, pods)))
+    rows = survey.rows()
+    assert next(rows).flow == Flow(PodRef("x", "p0"), PodRef("x", "p1"), 80, family=4)
+    assert survey.question.size == 400 * 399
