@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from functools import lru_cache
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
 
 from netprobe.model.flow import Address
@@ -39,6 +40,10 @@ class Block:
 
 def parse_address(text: str) -> Address | None:
     """An address; an IPv4-mapped one is the IPv4 address that it stands for. None where it is none."""
+    try:
+        return IPv4Address(text)  # the usual spelling, at a fifth of the cost
+    except ValueError:
+        pass
     for character in text:
         if character == ".":
             number = _ipv4(text)
@@ -49,6 +54,7 @@ def parse_address(text: str) -> Address | None:
     return None
 
 
+@lru_cache(maxsize=4096)
 def parse_block(text: str) -> Block | None:
     """A CIDR, host bits cleared. None where it is none."""
     head, slash, tail = text.partition("/")

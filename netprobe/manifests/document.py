@@ -2,13 +2,38 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from netprobe.errors import Problem
 from netprobe.manifests.fields import FieldError
+from netprobe.manifests.yamltext import Places
 from netprobe.model.policy import Origin
+
+
+class LazyPlaces(Mapping[str, tuple[int, int]]):
+    """Places that are worked out when somebody asks for the first one."""
+
+    __slots__ = ("_find", "_places")
+
+    def __init__(self, find: Callable[[], Places]) -> None:
+        self._find = find
+        self._places: Places | None = None
+
+    def _known(self) -> Places:
+        if self._places is None:
+            self._places = self._find()
+        return self._places
+
+    def __getitem__(self, path: str) -> tuple[int, int]:
+        return self._known()[path]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._known())
+
+    def __len__(self) -> int:
+        return len(self._known())
 
 
 @dataclass(frozen=True, slots=True)

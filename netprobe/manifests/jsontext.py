@@ -57,8 +57,8 @@ class _Scanner:
         self.text = text
         self.duplicate: str | None = None
         self.decoder = json.JSONDecoder(object_pairs_hook=self._object)
-        self.lines_counted = 0
-        self.line = 1
+        self.counted = 0  # lines before this offset are in `line`
+        self.line, self.line_start = 1, 0
         self.yielded = False
 
     def _object(self, pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -103,9 +103,11 @@ class _Scanner:
             raise JsonError(self.text, position, "nested too deeply", may_be_yaml=False) from error
         except ValueError as error:
             raise self._fail(position, str(error)) from error
-        self.line += self.text.count("\n", self.lines_counted, position)
-        self.lines_counted = position
-        column = position - (self.text.rfind("\n", 0, position) + 1) + 1
+        if lines := self.text.count("\n", self.counted, position):
+            self.line += lines
+            self.line_start = self.text.rfind("\n", self.counted, position) + 1
+        self.counted = position
+        column = position - self.line_start + 1
         return Found(value, position, end, self.line, column, self.duplicate, api_version, kind)
 
     def _top(self, start: int) -> Generator[Found, None, int]:

@@ -16,15 +16,17 @@ from typing import Any
 
 from netprobe.errors import InputError, Problem
 from netprobe.manifests import jsontext, piece, source, yamltext
-from netprobe.manifests.document import Document
-from netprobe.manifests.kinds import Relevance, relevance
+from netprobe.manifests.document import Document, LazyPlaces
+from netprobe.manifests.kinds import TEMPLATED, Relevance, relevance
 from netprobe.manifests.piece import Piece
+from netprobe.manifests.trim import LARGE, trimmed
 from netprobe.manifests.yamltext import Places, Tree, YamlError
 from netprobe.model.policy import Origin
 
 Progress = Callable[[int, int], None]
 """Called with the bytes read so far and their total (0 where it is not known: standard input)."""
 _STEP = 1 << 18
+_TRIMMED = TEMPLATED | {"Pod"}
 
 
 def read_documents(paths: Iterable[str | os.PathLike[str]]) -> Iterator[Document]:
@@ -51,6 +53,7 @@ class Reader:
     _done: int = 0
     _total: int = 0
     _told: int = 0
+    _large: bool = False
 
     def documents(self, paths: Iterable[str | os.PathLike[str]]) -> Iterator[Document]:
         sources = source.find(paths, self.problems)
@@ -80,6 +83,7 @@ class Reader:
             yield from self._yaml(file, text, scale)
 
     def _yaml(self, file: str, text: str, scale: float) -> Iterator[Document]:
+        self._large = len(text) > LARGE
         for part in piece.documents(text):
             yield from self._piece(file, part, scale)
             self._tell(self._done + int(part.end * scale))
@@ -94,7 +98,7 @@ class Reader:
             yield from self._list(file, part, items, scale)
         elif not self._skips(part.api_version, part.kind):
             try:
-                trees = _parse(part)
+                trees = self._parse(part)
             except YamlError as error:
                 self._syntax(file, part, error)
                 return
@@ -110,7 +114,7 @@ class Reader:
             if self._skips(item.api_version, item.kind):
                 continue
             try:
-                trees = _parse(item)
+                trees = self._parse(item)
             except YamlError:
                 yield from self._rest(file, whole, index)
                 return
@@ -124,6 +128,16 @@ class Reader:
             return
         tree.value = {**tree.value, "items": [None] * index + tree.value["items"][index:]}
         yield from self._trees(file, whole, [tree])
+
+    def _parse(self, part: Piece) -> list[Tree]:
+        if self._large and part.kind in _TRIMMED:
+            text = trimmed(part.text)
+            if text is not part.text:
+                try:
+                    return yamltext.parse(text)
+                except YamlError:  # the whole text decides, and has the right places
+                    pass
+        return _parse(part)
 
     def _skips(self, api_version: str, kind: str) -> bool:
         """Whether an object of that kind is passed over; it is counted then."""
@@ -178,7 +192,8 @@ class Reader:
             message = f'the key "{found.duplicate}" stands twice in one mapping'
             self.problems.append(Problem(f"{file}:{found.line}", "", message))
             return
-        context = _Context(file, found.line, {}, partial(_json_places, text, found))
+        part = text[found.start : found.end]
+        context = _Context(file, found.line, {}, partial(_json_places, part, found.line, found.column))
         yield from self._expand(context, found.value, "", (found.api_version, found.kind))
 
     def _expand(
@@ -230,12 +245,15 @@ class _Context:
         return Document(Origin(self.file, line), value, partial(self.origin, path))
 
     def origin(self, path: str) -> Origin:
+        line = self.places.get(path, (self.line, 1))[0]
+        return Origin(self.file, line, LazyPlaces(partial(self.below, path)))
+
+    def below(self, path: str) -> Places:
         places = self.known()
-        line = places.get(path, (self.line, 1))[0]
-        if path:
-            start = f"{path}."
-            places = {key[len(start) :]: place for key, place in places.items() if key.startswith(start)}
-        return Origin(self.file, line, places)
+        if not path:
+            return places
+        start = f"{path}."
+        return {key[len(start) :]: place for key, place in places.items() if key.startswith(start)}
 
     def known(self) -> Places:
         if not self.places:
@@ -247,13 +265,11 @@ def _places_again(part: Piece, index: int) -> Places:
     return _parse(part, places=True)[index].places
 
 
-def _json_places(text: str, found: jsontext.Found) -> Places:
-    part = text[found.start : found.end]
+def _json_places(part: str, line: int, column: int) -> Places:
     try:
-        trees = yamltext.parse(part, first_line=found.line, first_column=found.column, places=True)
+        return yamltext.parse(part, first_line=line, first_column=column, places=True)[0].places
     except YamlError:  # an escape that JSON has and YAML 1.1 has not
         return {}
-    return trees[0].places
 
 
 def _with_type(value: Mapping[str, Any], inherited: tuple[str, str]) -> Mapping[str, Any]:
@@ -264,7 +280,7 @@ def _with_type(value: Mapping[str, Any], inherited: tuple[str, str]) -> Mapping[
 
 
 def _parse(part: Piece, *, places: bool = False) -> list[Tree]:
-    return yamltext.parse(part.text, first_line=part.line, places=places or part.kind == "NetworkPolicy")
+    return yamltext.parse(part.text, first_line=part.line, places=places)
 
 
 def _leading_lines(text: str) -> int:

@@ -12,7 +12,7 @@ An alias shares the object of its anchor; nothing is copied. Nobody may change w
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -20,7 +20,6 @@ import yaml
 from yaml.cyaml import CParser  # type: ignore[attr-defined]  # the stubs hide it
 from yaml.events import (
     AliasEvent,
-    DocumentEndEvent,
     Event,
     MappingEndEvent,
     MappingStartEvent,
@@ -29,7 +28,7 @@ from yaml.events import (
     SequenceStartEvent,
 )
 
-from netprobe.manifests.scalar import key_text, resolve
+from netprobe.manifests.scalar import Scalar, key_text, resolve
 
 MAX_DEPTH = 100
 """Deeper than any object of Kubernetes; what is deeper is a mistake or an attack."""
@@ -51,29 +50,13 @@ class YamlError(Exception):
 class Tree:
     """A document: its value, the place of every path in it, and the keys that stand there twice.
 
-    A path into a mapping has the place of its key, one into a list the place of the item.
+    A path into a mapping has the place of its key, one into a list the place of the item. `duplicates` has
+    path, place and line of the first; without places only their number is right.
     """
 
     value: Any = None
     places: Places = field(default_factory=dict)
-    duplicates: list[tuple[str, tuple[int, int], int]] = field(
-        default_factory=list
-    )  # path, place, first line
-
-
-@dataclass(slots=True)
-class _Frame:
-    """A mapping or list under construction."""
-
-    value: Any
-    is_mapping: bool
-    path: str
-    anchor: str | None = None
-    started_at: int = 0  # of the node count
-    key: str | None = None
-    is_merge: bool = False
-    merged: list[Any] = field(default_factory=list)
-    lines: dict[str, int] = field(default_factory=dict)
+    duplicates: list[tuple[str, tuple[int, int], int]] = field(default_factory=list)
 
 
 def parse(text: str, *, first_line: int = 1, first_column: int = 1, places: bool = False) -> list[Tree]:
@@ -81,37 +64,57 @@ def parse(text: str, *, first_line: int = 1, first_column: int = 1, places: bool
 
     `first_line` and `first_column` are where `text` begins in its file; without `places` none is noted.
     """
-    return list(_Builder(first_line - 1, first_column - 1, places).documents(text))
+    builder = _Builder(first_line - 1, first_column - 1, with_places=places)
+    try:
+        parser: Any = CParser(text)
+        trees = []
+        event = parser.get_event()
+        while event is not None:
+            if type(event) in _STARTS:
+                trees.append(builder.document(parser.get_event, event))
+            event = parser.get_event()
+    except yaml.MarkedYAMLError as error:
+        raise builder.syntax(error) from error
+    except yaml.reader.ReaderError as error:
+        line = text.count("\n", 0, error.position) + first_line
+        raise YamlError(line, 1, f"not YAML: the character {_codepoint(error.character)}") from error
+    return trees
+
+
+_STARTS = frozenset((ScalarEvent, MappingStartEvent, SequenceStartEvent, AliasEvent))
+_KNOWN: dict[str, Scalar] = {}
+"""What plain scalars mean, so that `TCP` is resolved once and not for each of 10,000 ports."""
+_KNOWN_LIMIT = 100_000
+_MISSING: Any = object()
+_MERGE = "<<"
+
+
+@dataclass(slots=True)
+class _Frame:
+    """A mapping or list under construction; `size` is the count of nodes when it began."""
+
+    value: Any
+    is_mapping: bool
+    path: str
+    anchor: str | None
+    size: int
+    key: Any = _MISSING
+    merged: list[Any] | None = None
 
 
 class _Builder:
-    def __init__(self, offset: int, indent: int, with_places: bool) -> None:
+    def __init__(self, offset: int, indent: int, *, with_places: bool) -> None:
         self.offset = offset
         self.indent = indent  # of the first line
         self.with_places = with_places
-        self.known: dict[str, Any] = {}
 
-    def documents(self, text: str) -> Iterator[Tree]:
-        try:
-            parser: Any = CParser(text)
-            event = parser.get_event()
-            while event is not None:
-                if isinstance(event, ScalarEvent | MappingStartEvent | SequenceStartEvent | AliasEvent):
-                    yield self._document(parser, event)
-                event = parser.get_event()
-        except yaml.MarkedYAMLError as error:
-            raise self._syntax(error) from error
-        except yaml.reader.ReaderError as error:
-            line = text.count("\n", 0, error.position) + 1 + self.offset
-            raise YamlError(line, 1, f"character {error.character!r} is not allowed in YAML") from error
-
-    def _syntax(self, error: yaml.MarkedYAMLError) -> YamlError:
+    def syntax(self, error: yaml.MarkedYAMLError) -> YamlError:
         mark = error.problem_mark or error.context_mark
         line, column = (mark.line + 1 + self.offset, mark.column + 1) if mark else (1 + self.offset, 1)
-        problem = error.problem or "not YAML"
+        problem = error.problem or "cannot be read"
         if "'\\t'" in problem or "tab character" in problem:
-            problem = "a tab stands where YAML wants spaces"
-        context = f" ({error.context})" if error.context and "tab" not in problem else ""
+            return YamlError(line, column, "not YAML: a tab stands where YAML wants spaces")
+        context = f" ({error.context})" if error.context else ""
         return YamlError(line, column, f"not YAML: {problem}{context}")
 
     def _place(self, event: Event) -> tuple[int, int]:
@@ -121,134 +124,163 @@ class _Builder:
     def _fail(self, event: Event, message: str) -> YamlError:
         return YamlError(*self._place(event), message)
 
-    def _document(self, parser: Any, event: Any) -> Tree:  # noqa: C901, PLR0912, PLR0915  # one loop, for speed
+    def document(self, next_event: Callable[[], Any], event: Any) -> Tree:  # noqa: C901, PLR0912, PLR0915
+        """Build one document from its first event on. One long loop: calls would double its time."""
         tree = Tree()
         places = tree.places if self.with_places else None
         anchors: dict[str, tuple[Any, int]] = {}
         open_anchors: set[str] = set()
+        known = _KNOWN
+        if len(known) > _KNOWN_LIMIT:
+            known.clear()
         stack: list[_Frame] = []
         frame: _Frame | None = None
         nodes = aliased = 0
+        value: Any
         while True:
             kind = type(event)
-            nodes += 1
             if kind is ScalarEvent:
-                value: Any = self._scalar(event)
+                nodes += 1
+                if event.implicit[0]:  # plain, without a tag
+                    text = event.value
+                    value = known.get(text, _MISSING)
+                    if value is _MISSING:
+                        value = known[text] = resolve(text)
+                else:
+                    value = event.value if event.tag is None else self._tagged(event)
                 if event.anchor:
                     anchors[event.anchor] = (value, 1)
-            elif kind is AliasEvent:
-                if event.anchor in open_anchors:
-                    raise self._fail(event, f"alias *{event.anchor} stands inside its own anchor")
-                if event.anchor not in anchors:
-                    raise self._fail(event, f"alias *{event.anchor} has no anchor before it")
-                value, size = anchors[event.anchor]
-                nodes += size
-                aliased += size
-                if aliased > MAX_ALIASED:
-                    raise self._fail(event, f"aliases stand for more than {MAX_ALIASED:,} nodes")
             elif kind is MappingStartEvent or kind is SequenceStartEvent:
-                if frame is not None and frame.is_mapping and frame.key is None:
+                nodes += 1
+                if frame is not None and frame.is_mapping and frame.key is _MISSING:
                     raise self._fail(event, "a key must be a scalar, not a mapping or list")
                 if len(stack) >= MAX_DEPTH:
                     raise self._fail(event, f"nested deeper than {MAX_DEPTH} levels")
-                is_mapping = kind is MappingStartEvent
                 path = ""
                 if places is not None and frame is not None:
-                    path = self._path(frame, event, places)
-                frame = _Frame({} if is_mapping else [], is_mapping, path, event.anchor, nodes)
-                stack.append(frame)
+                    path = _path(frame)
+                    if not frame.is_mapping:
+                        places[path] = self._place(event)
                 if event.anchor:
                     open_anchors.add(event.anchor)
-                event = parser.get_event()
+                is_mapping = kind is MappingStartEvent
+                frame = _Frame({} if is_mapping else [], is_mapping, path, event.anchor, nodes)
+                stack.append(frame)
+                event = next_event()
                 continue
-            elif kind is MappingEndEvent or kind is SequenceEndEvent:
-                if frame is None:  # the parser closes only what it opened
-                    raise self._fail(event, "not YAML")
+            elif frame is not None and (kind is MappingEndEvent or kind is SequenceEndEvent):
                 if frame.merged:
-                    self._merge(frame)
+                    _merge(frame.value, frame.merged)
                 value = frame.value
                 if frame.anchor:
                     open_anchors.discard(frame.anchor)
-                    anchors[frame.anchor] = (value, nodes - frame.started_at + 1)
+                    anchors[frame.anchor] = (value, nodes - frame.size + 1)
                 stack.pop()
                 frame = stack[-1] if stack else None
                 if frame is not None:
                     self._put(frame, value, event)
                 else:
                     tree.value = value
-                event = parser.get_event()
+                event = next_event()
                 continue
-            elif kind is DocumentEndEvent:
+            elif kind is AliasEvent:
+                value, size = self._anchored(event, anchors, open_anchors)
+                nodes += size
+                aliased += size
+                if aliased > MAX_ALIASED:
+                    raise self._fail(event, f"aliases stand for more than {MAX_ALIASED:,} nodes")
+            else:  # the end of the document
                 return tree
             if frame is None:
                 tree.value = value
-            elif frame.is_mapping and frame.key is None:
-                self._set_key(frame, value, event, tree)
-            else:
+            elif not frame.is_mapping:
                 if places is not None:
-                    self._path(frame, event, places)
-                self._put(frame, value, event)
-            event = parser.get_event()
-
-    def _scalar(self, event: Any) -> Any:
-        text: str = event.value
-        tag: str | None = event.tag
-        if tag is None:
-            if not event.implicit[0]:
-                return text
-        elif tag in {"!", "tag:yaml.org,2002:str"}:
-            return text
-        elif tag == "tag:yaml.org,2002:binary":
-            raise self._fail(event, "!!binary is not supported in a manifest")
-        elif not tag.startswith("tag:yaml.org,2002:"):
-            return text
-        try:
-            return self.known[text]
-        except KeyError:
-            value = self.known[text] = resolve(text)
-            return value
-
-    def _path(self, frame: _Frame, event: Event, places: Places) -> str:
-        if frame.is_mapping:
-            return f"{frame.path}.{frame.key}" if frame.path else str(frame.key)
-        path = f"{frame.path}[{len(frame.value)}]"
-        places[path] = self._place(event)
-        return path
-
-    def _set_key(self, frame: _Frame, value: Any, event: Any, tree: Tree) -> None:
-        if value == "<<" and event.implicit[0]:
-            frame.key, frame.is_merge = "<<", True
-            return
-        key = value if type(value) is str else None
-        if key is None:
-            key = None if isinstance(value, dict | list) else key_text(value)
-            if key is None:
-                raise self._fail(event, f"{'null' if value is None else 'this'} cannot be a key")
-        frame.key = key
-        if self.with_places or key in frame.value:
-            place = self._place(event)
-            path = f"{frame.path}.{key}" if frame.path else key
-            if key in frame.value:
-                tree.duplicates.append((path, place, frame.lines.get(key, 0)))
+                    places[_path(frame)] = self._place(event)
+                frame.value.append(value)
+            elif frame.key is not _MISSING:
+                if frame.key is None:
+                    self._put(frame, value, event)
+                else:
+                    frame.value[frame.key] = value
+                    frame.key = _MISSING
             else:
-                tree.places[path] = place
-                frame.lines[key] = place[0]
+                key: str | None = value if type(value) is str else self._key(value, event)
+                if key == _MERGE and kind is ScalarEvent and event.implicit[0]:
+                    key = None  # stands for a merge key, which no other key is
+                elif key is not None and key in frame.value:
+                    tree.duplicates.append(self._duplicate(frame, key, event, tree.places))
+                elif places is not None:
+                    path = frame.path
+                    places[f"{path}.{key}" if path else str(key)] = self._place(event)
+                frame.key = key
+            event = next_event()
+
+    def _tagged(self, event: Any) -> Any:
+        """A scalar with a tag. Local tags (`!x`) mean nothing to Kubernetes and are ignored."""
+        tag: str = event.tag
+        if tag == "!" or not tag.startswith(_STANDARD_TAG):
+            return event.value
+        name = tag.removeprefix(_STANDARD_TAG)
+        if name in {"str", "timestamp"}:
+            return event.value
+        if name in {"int", "float", "bool", "null"}:
+            return resolve(event.value)
+        raise self._fail(event, f"!!{name} has no meaning in a manifest")
+
+    def _anchored(
+        self, event: Any, anchors: dict[str, tuple[Any, int]], open_anchors: set[str]
+    ) -> tuple[Any, int]:
+        if event.anchor in open_anchors:
+            raise self._fail(event, f"the alias *{event.anchor} stands inside its own anchor")
+        if event.anchor not in anchors:
+            raise self._fail(event, f"the alias *{event.anchor} has no anchor before it")
+        return anchors[event.anchor]
+
+    def _key(self, value: Any, event: Event) -> str:
+        key = None if isinstance(value, dict | list) else key_text(value)
+        if key is None:
+            raise self._fail(
+                event, f"{'null' if value is None else 'an alias of a collection'} cannot be a key"
+            )
+        return key
+
+    def _duplicate(
+        self, frame: _Frame, key: str, event: Event, places: Places
+    ) -> tuple[str, tuple[int, int], int]:
+        path = f"{frame.path}.{key}" if frame.path else key
+        return path, self._place(event), places.get(path, (0, 0))[0]
 
     def _put(self, frame: _Frame, value: Any, event: Event) -> None:
         if not frame.is_mapping:
             frame.value.append(value)
-        elif frame.is_merge:
-            for part in value if isinstance(value, list) else [value]:
-                if not isinstance(part, dict):
-                    raise self._fail(event, "a merge key (<<) takes a mapping or a list of mappings")
-                frame.merged.append(part)
-            frame.key, frame.is_merge = None, False
+        elif frame.key is None:
+            parts = value if isinstance(value, list) else [value]
+            if not all(isinstance(part, dict) for part in parts):
+                raise self._fail(event, "a merge key (<<) takes a mapping or a list of mappings")
+            frame.merged = [*(frame.merged or ()), *parts]
+            frame.key = _MISSING
         else:
             frame.value[frame.key] = value
-            frame.key = None
+            frame.key = _MISSING
 
-    def _merge(self, frame: _Frame) -> None:
-        """`<<`: keys of the mapping itself win, then those of the first mapping that has them."""
-        for part in frame.merged:
-            for key, value in part.items():
-                frame.value.setdefault(key, value)
+
+_STANDARD_TAG = "tag:yaml.org,2002:"
+
+
+def _path(frame: _Frame) -> str:
+    if not frame.is_mapping:
+        return f"{frame.path}[{len(frame.value)}]"
+    key = _MERGE if frame.key is None else frame.key
+    return f"{frame.path}.{key}" if frame.path else key
+
+
+def _merge(target: dict[str, Any], parts: list[Any]) -> None:
+    """`<<`: keys of the mapping itself win, then those of the first mapping that has them."""
+    for part in parts:
+        for key, value in part.items():
+            target.setdefault(key, value)
+
+
+def _codepoint(character: int | str | bytes) -> str:
+    number = character if isinstance(character, int) else ord(character)
+    return f"U+{number:04X} is not allowed"
