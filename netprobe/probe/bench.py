@@ -108,7 +108,7 @@ def pod(
                     "capabilities": {"drop": ["ALL"]},
                 },
                 "resources": {
-                    "requests": {"cpu": "1m", "memory": "8Mi"},
+                    "requests": {"cpu": "10m", "memory": "8Mi"},
                     "limits": {"cpu": "1", "memory": "128Mi"},
                 },
             }

@@ -1,16 +1,16 @@
 """The command that probes from inside a pod, and how its answer is read. Pure: text in, text out.
 
-One command takes all targets of a source (probe.sh says how) and answers one line a target. The status
-comes first: nc connected or it did not. Only where it did not does its text tell the failures apart, and
-that text differs between BusyBox nc and OpenBSD nc. A line that is missing, cut or unreadable is no answer:
-its flow is EXEC_FAILED, never "blocked".
+One command takes all targets of a source by standard input (probe.sh says how) and answers a line for each.
+The status comes first: nc connected or it did not. Only where it did not does its text tell the failures
+apart, and that text differs between BusyBox nc and OpenBSD nc. A line that is missing, cut or unreadable is
+no answer: its flow is EXEC_FAILED, never "blocked".
 """
 
 from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib.resources import files
 from typing import Final
@@ -42,15 +42,28 @@ class Answer:
 
 
 @dataclass(frozen=True, slots=True)
-class Reply:
-    """Everything that one command said. `answers` has the targets, by index, that were answered.
+class Begin:
+    """The first line: which nc answers, and whether its clock is finer than 10 ms."""
 
-    `complete`: the sentinel arrived and counts what was sent, so that nothing can be missing.
-    """
+    netcat: str
+    fine_clock: bool
 
-    answers: Mapping[int, Answer]
-    complete: bool
-    netcat: str = "unknown"
+
+@dataclass(frozen=True, slots=True)
+class Said:
+    """One answered line: nc's status, how long it took, and what it said."""
+
+    id: int
+    status: int
+    elapsed_us: int
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class End:
+    """The last line: everything that was read has been answered."""
+
+    count: int
 
 
 def _script(name: str) -> str:
@@ -59,8 +72,9 @@ def _script(name: str) -> str:
     return "\n".join(line for line in text.splitlines() if line.strip() and not line.lstrip().startswith("#"))
 
 
-_SENTINEL: Final = "netprobe-end"
-_LINE: Final = re.compile(r"(\d{1,7}) (\d{1,3}) (\d{1,20}) (\d{1,20})(?: (.*))?")
+_BEGIN: Final = re.compile(r"netprobe-begin (\w+) (fine|coarse)")
+_LINE: Final = re.compile(r"(\d{1,9}) (\d{1,3}) (\d{1,20}) (\d{1,20})(?: (.*))?")
+_END: Final = re.compile(r"netprobe-end (\d{1,9})")
 
 _TEXTS: Final[tuple[tuple[re.Pattern[str], Outcome], ...]] = tuple(
     (re.compile(pattern, re.IGNORECASE), outcome)
@@ -84,10 +98,9 @@ _TEXTS: Final[tuple[tuple[re.Pattern[str], Outcome], ...]] = tuple(
 )
 
 
-def command(*, wait_s: float, workers: int) -> list[str]:
-    """The command of one exec: waits `wait_s` for each target, tries `workers` of them at a time."""
-    whole = max(1, math.ceil(wait_s))
-    return ["sh", "-c", _script("probe.sh"), "netprobe", str(whole), f"{wait_s:g}", str(workers)]
+def command(*, wait_s: float) -> list[str]:
+    """The command of one session, which waits `wait_s` for each target."""
+    return ["sh", "-c", _script("probe.sh"), "netprobe", str(max(1, math.ceil(wait_s))), f"{wait_s:g}"]
 
 
 def canary_command(host: str, *, control: int, port: int, tries: int, pause_s: float) -> list[str]:
@@ -98,47 +111,36 @@ def canary_command(host: str, *, control: int, port: int, tries: int, pause_s: f
     ]
 
 
-def stdin(targets: Iterable[Target]) -> str:
-    """What the command reads: a line a target, numbered from 0, and a closing line."""
-    lines = [f"{i} {t.protocol.value} {t.host} {t.port}\n" for i, t in enumerate(targets)]
-    return "".join(lines) + ".\n"
+def line(number: int, target: Target) -> str:
+    """What the command reads for one target; the number comes back with the answer."""
+    return f"{number} {target.protocol.value} {target.host} {target.port}\n"
 
 
-class Reader:
-    """Reads the lines of one command as they arrive."""
+REAP: Final = "=\n"
+"""Lets the shell wait for what it started: sent when all is answered, so that nothing piles up in it."""
 
-    def __init__(self, targets: Iterable[Target]) -> None:
-        self._targets = tuple(targets)
-        self._lines: dict[int, tuple[int, int, str]] = {}
-        self._sentinel: list[str] | None = None
-
-    def feed(self, line: str) -> bool:
-        """Take one line; True where it was the sentinel, after which nothing of interest comes."""
-        if line.startswith(_SENTINEL + " "):
-            self._sentinel = line.split()
-            return True
-        match = _LINE.fullmatch(line.rstrip())
-        if match and int(match[1]) < len(self._targets):
-            elapsed_us = int(match[4]) - int(match[3])
-            self._lines[int(match[1])] = int(match[2]), elapsed_us, (match[5] or "").strip()
-        return False
-
-    def reply(self) -> Reply:
-        _, count, netcat, clock = (
-            self._sentinel if self._sentinel and len(self._sentinel) == 4 else ("", "", "unknown", "coarse")
-        )
-        answers = {
-            index: _answer(self._targets[index].protocol, status, text, elapsed if clock == "fine" else None)
-            for index, (status, elapsed, text) in self._lines.items()
-        }
-        complete = count == str(len(self._targets)) and len(answers) == len(self._targets)
-        return Reply(answers, complete, netcat)
+CLOSE: Final = ".\n"
+"""Ends the command."""
 
 
-def _answer(protocol: Protocol, status: int, text: str, elapsed_us: int | None) -> Answer:
-    outcome = outcome_of(protocol, status, text)
-    timed = outcome is Outcome.CONNECTED and elapsed_us is not None and elapsed_us >= 0
-    return Answer(outcome, elapsed_us / 1000 if timed and elapsed_us is not None else None, text)
+def read(text: str) -> Begin | Said | End | None:
+    """Read one line of the output; None for anything that is not ours."""
+    text = text.rstrip()
+    if match := _LINE.fullmatch(text):
+        elapsed_us = int(match[4]) - int(match[3])
+        return Said(int(match[1]), int(match[2]), elapsed_us, (match[5] or "").strip())
+    if match := _BEGIN.fullmatch(text):
+        return Begin(match[1], match[2] == "fine")
+    if match := _END.fullmatch(text):
+        return End(int(match[1]))
+    return None
+
+
+def answer(protocol: Protocol, said: Said, *, fine_clock: bool) -> Answer:
+    """What an answered line means; a latency only for what connected, by a clock that is fit for it."""
+    outcome = outcome_of(protocol, said.status, said.text)
+    timed = outcome is Outcome.CONNECTED and fine_clock and said.elapsed_us >= 0
+    return Answer(outcome, said.elapsed_us / 1000 if timed else None, said.text)
 
 
 def outcome_of(protocol: Protocol, status: int, text: str) -> Outcome:

@@ -12,7 +12,13 @@ class Pace:
 
     `wait_s`: how long one try waits for an answer. Whole seconds for BusyBox nc (rounded up); fractions where
         the pod has GNU timeout, as in the lab.
-    `workers`: targets tried at once in one pod. `execs`, `execs_per_node`: execs at once.
+    `window`: targets tried at once in one pod. `execs`, `execs_per_node`: pods probed at once.
+    `starts_per_node`: tries that are being started at once in all pods of a node; `start_hold_s`: the longest
+        time that an unanswered one counts among them (Starts says why).
+    `sessions`: with no more stations than this, each keeps its exec for the whole run (an exec costs 50 ms
+        of processor time); with more, each has one exec a round.
+    `hedge_s`: a TCP try without an answer is joined by a second one after this time. A connection request
+        that a full backlog drops is sent again after a second only, when nc has given up.
     `stagger_s`: the two rounds that have to agree begin this far apart, so that their time-outs overlap.
     `settle_s`: until when cells may move. `retries`: how often a failed exec, or a baseline that did not
         connect, is tried again.
@@ -21,9 +27,13 @@ class Pace:
     """
 
     wait_s: float = 1.0
-    workers: int = 48
+    hedge_s: float = 0.35
+    window: int = 48
     execs: int = 24
     execs_per_node: int = 12
+    starts_per_node: int = 16
+    start_hold_s: float = 0.1
+    sessions: int = 64
     stagger_s: float = 0.3
     settle_s: float = 60.0
     retries: int = 3
@@ -33,6 +43,6 @@ class Pace:
     pause_s: float = 0.05
 
     def exec_s(self, targets: int) -> float:
-        """The deadline of one exec: all its targets timing out, name lookups included, and as much again."""
-        turns = math.ceil(targets / self.workers)
+        """The deadline of one batch: all its targets timing out, name lookups included, and as much again."""
+        turns = math.ceil(targets / self.window)
         return self.start_s + 2 * turns * (math.ceil(self.wait_s) + 1)

@@ -58,14 +58,23 @@ class Plan:
     skipped: Mapping[Flow, str] = field(default_factory=dict)
 
     def batches(self, flows: Iterable[Flow] | None = None) -> tuple[Batch, ...]:
-        """The work for some of the flows (all by default), their controls included, in a stable order."""
+        """The work for some of the flows (all by default), their controls included, in a stable order.
+
+        Each source begins at another place of its list, so that they do not all knock at one door: BusyBox nc
+        listens with a backlog of 1, and a connection request that is dropped comes again after a second.
+        """
         wanted: dict[Station, dict[Target, None]] = {}
         for flow in self.of if flows is None else flows:
             for role in (self.of, self.listener):
                 if flow in role:
                     station, target = role[flow]
                     wanted.setdefault(station, {})[target] = None
-        return tuple(Batch(station, tuple(targets)) for station, targets in wanted.items())
+        batches = []
+        for index, (station, unique) in enumerate(wanted.items()):
+            targets = tuple(unique)
+            start = index * len(targets) // len(wanted)
+            batches.append(Batch(station, targets[start:] + targets[:start]))
+        return tuple(batches)
 
 
 Locate = Callable[[Flow], str | Unplaced]

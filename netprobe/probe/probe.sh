@@ -1,16 +1,16 @@
-# Probes the targets on standard input, many at once, and answers one line for each.
+# Probes the targets that it reads, each at once in the background, and answers one line for each.
 #
-#   arguments  WHOLE_S WAIT_S WORKERS: the time-out in whole seconds (nc -w) and, where the machine has a
-#              `timeout` that takes fractions, exactly; how many targets are tried at once
-#   input      "ID TCP|UDP HOST PORT" a line, closed by a line "."
-#   output     "ID STATUS BEGIN_US END_US TEXT" a line, closed by "netprobe-end COUNT NC CLOCK"
+#   arguments  WHOLE_S WAIT_S: the time-out in whole seconds (nc -w) and, where the machine has a `timeout`
+#              that takes fractions, exactly
+#   input      "ID TCP|UDP HOST PORT" a line; "=" waits for all that were read; "." ends
+#   output     "netprobe-begin NC CLOCK"; "ID STATUS BEGIN_US END_US TEXT" a line; "netprobe-end COUNT"
 #
 # Runs in BusyBox ash with BusyBox nc, and in dash with OpenBSD nc: nothing but POSIX shell outside the
-# branches that are taken for one of them only.
+# branches that are taken for one of them only. Who writes the targets bounds how many are tried at once.
 LC_ALL=C
 export LC_ALL
 set -f
-whole=$1 exact=$2 workers=$3
+whole=$1 exact=$2
 
 case $(nc -h 2>&1 </dev/null) in
   *BusyBox*) nc=busybox ;;
@@ -99,24 +99,16 @@ probe() {
   printf '%s\n' "$*"
 }
 
+echo "netprobe-begin $nc $clock"
 count=0
 while read -r id protocol host port; do
-  [ "$id" != . ] || break
-  slot=$((count % workers))
-  eval "work_$slot=\"\${work_$slot-} \$id \$protocol \$host \$port\""
-  count=$((count + 1))
-done
-
-slot=0
-while [ $slot -lt "$workers" ] && [ $slot -lt $count ]; do
-  eval "set -- \$work_$slot"
-  (
-    while [ $# -gt 0 ]; do
-      probe "$1" "$2" "$3" "$4"
-      shift 4
-    done
-  ) &
-  slot=$((slot + 1))
+  case $id in
+    .) break ;;
+    =) wait ;;
+    *)
+      probe "$id" "$protocol" "$host" "$port" &
+      count=$((count + 1)) ;;
+  esac
 done
 wait
-echo "netprobe-end $count $nc $clock"
+echo "netprobe-end $count"

@@ -28,8 +28,8 @@ from netprobe.probe.canary import Canary, CanaryWatch, Enforcement, overall
 from netprobe.probe.netcat import Answer
 from netprobe.probe.pace import Pace
 from netprobe.probe.plan import Locate, Station
+from netprobe.probe.session import Answers, Sessions
 from netprobe.probe.settle import settle
-from netprobe.probe.tries import Answers, Prodder
 
 
 class Bench(Protocol):
@@ -98,7 +98,7 @@ class Prober:
         self._pace = pace or Pace()
         self._plan = planning.make(self._flows, bench.stations, locate)
         self._known = listener, path
-        self._prodder = Prodder(cluster, self._pace)
+        self._sessions = Sessions(cluster, self._pace, keep=len(bench.stations) <= self._pace.sessions)
         self._progress = progress
         self._proven: set[Flow] = set()
         self._enforcement = Enforcement(None, "there is no canary")
@@ -113,6 +113,7 @@ class Prober:
 
     async def __aexit__(self, *_: object) -> None:
         await self._unwatch()
+        await self._sessions.close()
 
     async def baseline(self) -> Enforcement:
         """Prove paths, before the first change; also find out whether the cluster enforces policies."""
@@ -179,19 +180,19 @@ class Prober:
     def _facts(self, converged: float | None, problems: Sequence[str]) -> Facts:
         facts = Facts(
             rounds=self._rounds,
-            execs=self._prodder.execs + self._canary_execs,
+            execs=self._sessions.execs + self._canary_execs,
             converged_s=converged,
             enforcement=self._enforcement,
             problems=tuple(problems),
         )
-        self._rounds = self._prodder.execs = self._canary_execs = 0
+        self._rounds = self._sessions.execs = self._canary_execs = 0
         return facts
 
     async def round(self, flows: Iterable[Flow]) -> dict[Flow, Observation]:
         """Try the flows once, with their controls, and judge."""
         self._rounds += 1
         chosen = tuple(flows)
-        answers = await self._prodder.run(self._plan.batches(chosen))
+        answers = await self._sessions.run(self._plan.batches(chosen))
         served = {
             (flow.destination, flow.port, flow.protocol, self._plan.of[flow][1].host)
             for flow in chosen

@@ -1,7 +1,9 @@
 """Rounds after a change, until two agree on every flow or the time is over.
 
 The first two are full and overlap, so that what times out does so together. Cells that moved between them are
-probed again until they stand still; then a full round has to confirm everything.
+probed again until they stand still: twice the same verdict in a row. Then a full round has to confirm
+everything: a cell that differs in it is probed again, and only one that then stands elsewhere than before
+asks for another full round. (One lost packet among thousands of flows must not keep all of them moving.)
 """
 
 from __future__ import annotations
@@ -49,16 +51,21 @@ async def _rounds(probe: Round, flows: Sequence[Flow], pace: Pace, history: _His
         begun = now()
         return begun, await probe(flows)
 
-    (begun, first), (begun_second, second) = await asyncio.gather(full(0), full(pace.stagger_s))
-    history.take(first, begun)
-    moving = history.take(second, begun_second)
-    while moving:
+    async def stand(moving: list[Flow]) -> bool:
+        """Probe what moved until it stands still; whether anything stands elsewhere than before."""
+        before = {flow: history.stood.get(flow) for flow in moving}
         while moving:
             await asyncio.sleep(pace.retry_s if history.failing else 0)
             begun = now()
             moving = history.take(await probe(moving), begun)
-        begun = now()
-        moving = history.take(await probe(flows), begun)
+        return any(history.stood.get(flow) is not verdict for flow, verdict in before.items())
+
+    (begun, first), (begun_second, second) = await asyncio.gather(full(0), full(pace.stagger_s))
+    history.take(first, begun)
+    confirmed = not await stand(history.take(second, begun_second))
+    while not confirmed:
+        begun, seen = await full(0)
+        confirmed = not await stand(history.take(seen, begun))
 
 
 @dataclass(slots=True)
@@ -73,7 +80,9 @@ class _History:
     connected: Counter[Flow] = field(default_factory=Counter)
     moves: Counter[Flow] = field(default_factory=Counter)
     failures: Counter[Flow] = field(default_factory=Counter)
-    agreeing: Counter[Flow] = field(default_factory=Counter)
+    agreeing: Counter[Flow] = field(default_factory=Counter)  # rounds in a row with the same verdict
+    stood: dict[Flow, Verdict] = field(default_factory=dict)  # the verdict of the last two that agreed
+    since: dict[Flow, float] = field(default_factory=dict)  # when the verdict last became another
 
     def take(self, seen: Mapping[Flow, Observation], begun: float) -> list[Flow]:
         """Note a round that began at `begun`; the flows that have to be probed again."""
@@ -90,16 +99,20 @@ class _History:
             self.agreeing[flow] = 0
             return self.failures[flow] < self.retries
         self.connected[flow] += new.outcome is Outcome.CONNECTED
-        if old is not None and old.verdict is new.verdict and old.outcome is not Outcome.EXEC_FAILED:
-            self.agreeing[flow] += 1
-            return False
-        self.agreeing[flow] = 1
-        if old is None:
-            return False  # the first round: the second one tells
-        if old.outcome is not Outcome.EXEC_FAILED and Outcome.CONNECTED in {old.outcome, new.outcome}:
+        if old is not None and old.outcome is not Outcome.EXEC_FAILED:
+            if old.verdict is new.verdict:
+                self._agree(flow, new.verdict)
+                return False
             self.moves[flow] += 1
-            self.last_move = max(begun, self.last_move or begun)
-        return True
+            self.since[flow] = begun
+        self.agreeing[flow] = 1
+        return old is not None  # after the first round, the second one tells
+
+    def _agree(self, flow: Flow, verdict: Verdict) -> None:
+        self.agreeing[flow] += 1
+        if self.stood.get(flow) is not verdict and flow in self.since:
+            self.last_move = max(self.since[flow], self.last_move or self.since[flow])
+        self.stood[flow] = verdict
 
     def cell(self, flow: Flow) -> Observation:
         """The observation to report. A verdict needs two rounds that agree; one connection is enough to
