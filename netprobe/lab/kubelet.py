@@ -7,6 +7,7 @@ its policies. Images are not run; the fabric serves the declared ports.
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from ipaddress import ip_address
@@ -198,22 +199,26 @@ class Kubelet(Controller[Key]):
         )
 
     def _node(self, spec: Mapping[str, Any]) -> str | None:
-        """The node that the pod asks for; None where any will do."""
+        """The node that the pod asks for, or a fitting one; None where any will do."""
         names = [node.name for node in self._fabric.nodes]
         if (wanted := spec.get("nodeName")) is not None:
             if wanted not in names:
                 raise LabError(f"there is no node {wanted!r}")
             return str(wanted)
-        if not (selector := spec.get("nodeSelector")):
+        selector = {"matchLabels": spec.get("nodeSelector") or {}}
+        nodes = [stored.object for stored in self.store.items(NODES)]
+        nodes = [node for node in nodes if node["metadata"]["name"] in names]
+        matching = [node for node in nodes if matches(selector, node["metadata"].get("labels") or {})]
+        open_ = [node["metadata"]["name"] for node in matching if not node["spec"].get("unschedulable")]
+        if len(open_) == len(names):
             return None
-        for stored in self.store.items(NODES):
-            metadata = stored.object["metadata"]
-            if matches({"matchLabels": selector}, metadata.get("labels") or {}) and metadata["name"] in names:
-                return str(metadata["name"])
-        total = len(names)
-        raise LabError(
-            f"0/{total} nodes are available: {total} node(s) didn't match Pod's node affinity/selector."
-        )
+        if not open_:
+            shut, other = len(matching), len(names) - len(matching)
+            why = [f"{shut} node(s) were unschedulable"] if shut else []
+            why += [f"{other} node(s) didn't match Pod's node affinity/selector"] if other else []
+            raise LabError(f"0/{len(names)} nodes are available: {', '.join(why)}.")
+        load = Counter(local.placement.node.name for local in self._local.values())
+        return min(open_, key=lambda name: load[name])
 
     def _unschedulable(self, key: Key, pod: Object, why: str) -> None:
         old = [c for c in pod["status"].get("conditions", ()) if c["type"] == "PodScheduled"]

@@ -1,8 +1,8 @@
 """Reading what a client sent: text to JSON values, JSON values to a typed object.
 
-As in the real server a field of the wrong type is an error, and an unknown or doubled one is dropped and told
-(a warning, or an error with fieldValidation=Strict). What the server's encoder would leave out again (nulls,
-empty lists, maps and strings that are optional) is left out of the result: `ingress: []` is stored as absent.
+As in the real server a field of the wrong type is an error, and an unknown or doubled one is dropped and
+told (a warning, or an error with fieldValidation=Strict). What the server's encoder would leave out again
+(nulls, empty lists and maps, zeros that are no pointers) is left out: `ingress: []` is stored as absent.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from typing import Any
 
 import yaml
 
+from netprobe.lab.api import protobuf
 from netprobe.lab.api.schema import Definition, Field, Type
 from netprobe.lab.api.status import bad_request
 
@@ -32,6 +33,8 @@ def parse(body: bytes, content_type: str, doubled: list[str]) -> Any:
         return result
 
     try:
+        if content_type == protobuf.MEDIA_TYPE:
+            return protobuf.decode(body)
         if content_type in _YAML_TYPES and not body.lstrip().startswith(b"{"):
             return json.loads(json.dumps(yaml.load(body, yaml.CSafeLoader), default=str))
         return json.loads(body, object_pairs_hook=pairs)
@@ -142,4 +145,4 @@ def _without_indices(path: str) -> Iterator[str]:
 def _is_empty(value: Any, field: Field) -> bool:
     if field.type.is_list or field.type.is_map:
         return not value
-    return value == "" and field.type.name == "string"
+    return not field.pointer and not field.type.is_struct and value in ("", 0, False)

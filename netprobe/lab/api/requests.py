@@ -10,9 +10,12 @@ from aiohttp import web
 
 from netprobe.lab.api import decode, table
 from netprobe.lab.api.operations import Writer
+from netprobe.lab.api.protobuf import MEDIA_TYPE
 from netprobe.lab.api.resources import Resource, find
 from netprobe.lab.api.status import ApiError, bad_request, no_such_path
 from netprobe.lab.api.store import Object, Stored
+
+_READ = {"application/json", "application/yaml", MEDIA_TYPE, "*/*"}
 
 Form = Literal["object", "table", "metadata"]
 
@@ -107,10 +110,10 @@ def content_type(request: web.BaseRequest) -> str:
 async def body(request: web.BaseRequest, by: Writer) -> Any:
     """The body as JSON values; ApiError 415 for a type that the server does not read."""
     kind = content_type(request)
-    if kind not in {"application/json", "application/yaml", "*/*"}:
+    if kind not in _READ:
         text = (
             "the body of the request was in an unknown format - accepted media types include: "
-            "application/json, application/yaml"
+            f"application/json, application/yaml, {MEDIA_TYPE}"
         )
         raise ApiError(415, "UnsupportedMediaType", text)
     return decode.parse(await request.read(), kind, by.doubled)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hmac
+import logging
 from collections.abc import Awaitable, Callable
 from typing import Any
 
@@ -32,6 +33,9 @@ _STATUS_METHODS = {hdrs.METH_GET, hdrs.METH_PUT, hdrs.METH_PATCH}
 _HEALTH = ("/healthz", "/readyz", "/livez")
 
 
+logger = logging.getLogger(__name__)
+
+
 class Routes:
     """The handler of every request."""
 
@@ -44,12 +48,19 @@ class Routes:
     async def handle(self, request: web.BaseRequest) -> web.StreamResponse:
         """Answer; every refusal becomes a Status."""
         try:
-            given = request.headers.get("Authorization", "").encode()
-            if not hmac.compare_digest(given, self._expected):
-                raise unauthorized()
+            self._authenticate(request)
             return await self._route(request)
         except ApiError as error:
             return requests.failure(error)
+        except Exception as error:
+            logger.exception("%s %s", request.method, request.path)
+            text = f"Internal error occurred: {type(error).__name__}"
+            return requests.failure(ApiError(500, "InternalError", text))
+
+    def _authenticate(self, request: web.BaseRequest) -> None:
+        given = request.headers.get("Authorization", "").encode()
+        if not hmac.compare_digest(given, self._expected):
+            raise unauthorized()
 
     async def _route(self, request: web.BaseRequest) -> web.StreamResponse:
         path = request.path

@@ -48,7 +48,10 @@ class Type:
 
 @dataclass(frozen=True, slots=True)
 class Field:
-    """A field of a definition. `merge_key` None: a patch replaces the list; "": it joins scalars."""
+    """A field of a definition. `merge_key` None: a patch replaces the list; "": it joins scalars.
+
+    `pointer`: zero is told apart from absence. `number` is protobuf's, (outer, inner) where it is inlined.
+    """
 
     type: Type
     required: bool = False
@@ -59,6 +62,8 @@ class Field:
     atomic: bool = False
     retain_keys: bool = False
     merge_key: str | None = None
+    pointer: bool = False
+    number: tuple[int, int] = (0, 0)
 
     @classmethod
     def parse(cls, text: str) -> Field:
@@ -74,7 +79,14 @@ class Field:
             atomic="atomic" in values,
             retain_keys="retain-keys" in values,
             merge_key=values.get("merge"),
+            pointer="pointer" in values,
+            number=_number(values.get("no", "")),
         )
+
+
+def _number(text: str) -> tuple[int, int]:
+    outer, _, inner = text.partition(".")
+    return int(outer or 0), int(inner or 0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +96,11 @@ class Definition:
     name: str
     fields: dict[str, Field]
     atomic: bool = False
+
+    @property
+    def numbered(self) -> dict[tuple[int, int], tuple[str, Field]]:
+        """Name and field by protobuf number; (outer, 0) where nothing is inlined."""
+        return {field.number: (name, field) for name, field in self.fields.items() if field.number[0]}
 
 
 @cache

@@ -99,7 +99,7 @@ class Endpoints(Controller[Key]):
                 "addressType": "IPv4",
                 "metadata": metadata,
                 "endpoints": [_endpoint(service, pod) for pod in pods],
-                "ports": [_port(*port) for port in ports],
+                "ports": [{"name": "", **_port(*port)} for port in ports],
             }
             self._store(ENDPOINT_SLICES, service, wanted)
         for surplus in existing[max(1, len(groups)) :]:

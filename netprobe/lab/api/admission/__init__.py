@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -11,10 +12,12 @@ from netprobe.lab.api.resources import (
     CRON_JOBS,
     DAEMON_SETS,
     DEPLOYMENTS,
+    ENDPOINT_SLICES,
     JOBS,
     NETWORK_POLICIES,
     PODS,
     REPLICA_SETS,
+    SECRETS,
     SERVICES,
     STATEFUL_SETS,
     Resource,
@@ -32,6 +35,13 @@ class Rules:
     check: Check = lambda _new, _old: ()
 
 
+def _default_secret(secret: dict[str, Any]) -> None:
+    """stringData is for writing only: it goes into data."""
+    secret.setdefault("type", "Opaque")
+    for key, text in secret.pop("stringData", {}).items():
+        secret.setdefault("data", {})[key] = base64.b64encode(text.encode()).decode()
+
+
 RULES: dict[Resource, Rules] = {
     PODS: Rules(pods.default_pod, pods.check_pod),
     SERVICES: Rules(services.default_service, services.check_service),
@@ -42,6 +52,8 @@ RULES: dict[Resource, Rules] = {
     DAEMON_SETS: Rules(workloads.default_daemon_set, workloads.check_workload),
     JOBS: Rules(workloads.default_job, workloads.check_job),
     CRON_JOBS: Rules(workloads.default_cron_job, workloads.check_cron_job),
+    ENDPOINT_SLICES: Rules(services.default_slice),
+    SECRETS: Rules(_default_secret),
 }
 NONE = Rules()
 

@@ -38,6 +38,13 @@ def default_service(service: dict[str, Any]) -> None:
         spec.setdefault("allocateLoadBalancerNodePorts", True)
 
 
+def default_slice(slice_: dict[str, Any]) -> None:
+    """A port of an EndpointSlice has a name, empty if need be; kubectl relies on it."""
+    for port in slice_.get("ports", ()):
+        port.setdefault("name", "")
+        port.setdefault("protocol", "TCP")
+
+
 def allocate(service: dict[str, Any], old: Mapping[str, Any] | None, store: Store) -> Iterator[Cause]:
     """Give it addresses and node ports; those of `old` are kept. Yields what cannot be had."""
     spec = service["spec"]
