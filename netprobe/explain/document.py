@@ -1,0 +1,90 @@
+"""An explanation as plain data for `-o json` and `-o yaml`."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from netprobe.explain.record import Edit, Explanation, Item, Place, PolicyView, RuleView, SideView
+
+
+def document(explanation: Explanation) -> dict[str, Any]:
+    """A versioned document; `None` and empty lists are kept, so that every key is always there."""
+    return {"apiVersion": "netprobe/v1alpha1", "kind": "Explanation", **_explanation(explanation)}
+
+
+def _explanation(explanation: Explanation) -> dict[str, Any]:
+    flow, change = explanation.flow, explanation.change
+    return {
+        "from": str(flow.source),
+        "to": str(flow.destination),
+        "port": flow.port,
+        "protocol": flow.protocol.value,
+        "family": flow.family,
+        "via": flow.via.value,
+        "verdict": explanation.verdict.value,
+        "answer": explanation.answer,
+        "reason": explanation.reason,
+        "undefined": explanation.undefined,
+        "sides": [_side(side) for side in explanation.sides],
+        "change": None
+        if change is None
+        else {"verdict": change.verdict.value, "edits": [_edit(edit) for edit in change.edits]},
+        "parts": [_explanation(part) for part in explanation.parts],
+    }
+
+
+def _side(side: SideView) -> dict[str, Any]:
+    return {
+        "direction": side.direction.value,
+        "subject": side.subject,
+        "peer": side.peer,
+        "verdict": side.verdict.value,
+        "policies": [_policy(view) for view in side.policies],
+    }
+
+
+def _policy(view: PolicyView) -> dict[str, Any]:
+    return {
+        "policy": str(view.policy),
+        "allows": view.allows,
+        "place": _place(view.place),
+        "rules": [_rule(rule) for rule in view.rules],
+    }
+
+
+def _rule(rule: RuleView) -> dict[str, Any]:
+    return {
+        "rule": rule.index,
+        "path": rule.path,
+        "allows": rule.allows,
+        "place": _place(rule.place),
+        "peers": [_item(item) for item in rule.peers],
+        "ports": [_item(item) for item in rule.ports],
+    }
+
+
+def _item(item: Item) -> dict[str, Any]:
+    obstacle = item.obstacle
+    return {
+        "index": item.index,
+        "path": item.path,
+        "says": item.says,
+        "matches": obstacle is None,
+        "place": _place(item.place),
+        "obstacle": None
+        if obstacle is None
+        else {
+            "kind": obstacle.kind.value,
+            "text": obstacle.text,
+            "wanted": obstacle.wanted,
+            "found": obstacle.found,
+        },
+    }
+
+
+def _edit(edit: Edit) -> dict[str, Any]:
+    return {"target": edit.target, "path": edit.path, "text": edit.text, "place": _place(edit.place)}
+
+
+def _place(place: Place | None) -> dict[str, Any] | None:
+    return None if place is None else {"file": place.file, "line": place.line, "column": place.column}

@@ -1,0 +1,159 @@
+"""Holding one peer or one port entry against a flow, and naming the first thing that does not match."""
+
+from __future__ import annotations
+
+from typing import assert_never
+
+from netprobe.explain.record import Kind, Obstacle
+from netprobe.model.flow import ContainerPort, Family, Flow
+from netprobe.model.labels import Labels, Operator, Requirement, Selector
+from netprobe.model.policy import AnyPeer, AnyPort, IPBlock, NamedPort, Peer, PodPeer, Policy, Port, PortRange
+from netprobe.simulate import Simulator
+from netprobe.simulate.endpoint import Endpoint
+from netprobe.simulate.match import holds, opens
+
+
+def of_peer(
+    simulator: Simulator, policy: Policy, entry: Peer, peer: Endpoint, family: Family | None
+) -> Obstacle | None:
+    """Why an item of `from` or `to` does not match whoever the subject talks to; None where it does."""
+    match entry:
+        case AnyPeer():
+            return None
+        case PodPeer():
+            return _of_selectors(policy, entry, peer)
+        case IPBlock():
+            return _of_block(simulator, entry, peer, family)
+        case _:
+            assert_never(entry)
+
+
+def _of_selectors(policy: Policy, entry: PodPeer, peer: Endpoint) -> Obstacle | None:
+    wanted = say_peer(entry, policy)
+    if peer.host is not None:
+        text = f"{peer.name} is on its node's network, where selectors do not see it"
+        return Obstacle(Kind.HOST_NETWORK, text, wanted)
+    if peer.pod is None:
+        return Obstacle(Kind.NOT_A_POD, f"{peer.name} is no pod, and selectors match pods only", wanted)
+    namespace = peer.pod.ref.namespace
+    if entry.namespaces is None:
+        if namespace != policy.ref.namespace:
+            text = (
+                f"without a namespaceSelector it matches pods of {policy.ref.namespace} alone, "
+                f"and {peer.name} is in {namespace}"
+            )
+            return Obstacle(Kind.NAMESPACE, text, policy.ref.namespace, namespace)
+    else:
+        unmet = of_selector(entry.namespaces, peer.namespace_labels or {}, f"namespace {namespace}", True)
+        if unmet is not None:
+            return unmet
+    return of_selector(entry.pods, peer.pod.labels, peer.name, False)
+
+
+def of_selector(selector: Selector, labels: Labels, name: str, namespace: bool) -> Obstacle | None:
+    """The first requirement that labels do not meet. `name` says whose labels these are."""
+    wanted = [Requirement(key, Operator.IN, (value,)) for key, value in selector.match_labels]
+    for requirement in (*wanted, *selector.requirements):
+        if not holds(requirement, labels):
+            return _unmet(requirement, labels, name, namespace)
+    return None
+
+
+def _unmet(requirement: Requirement, labels: Labels, name: str, namespace: bool) -> Obstacle:
+    key, found = requirement.key, labels.get(requirement.key)
+    label = (key, requirement.values[0]) if len(requirement.values) == 1 else None
+    wanted = "=".join(label) if label and requirement.operator is Operator.IN else str(requirement)
+    if found is None:
+        kind = Kind.NAMESPACE_LABEL_MISSING if namespace else Kind.LABEL_MISSING
+        return Obstacle(kind, f"{name} has no label {key} (wanted: {wanted})", wanted, label=label)
+    if requirement.operator is Operator.IN:
+        kind = Kind.NAMESPACE_LABEL_DIFFERENT if namespace else Kind.LABEL_DIFFERENT
+    else:
+        kind = Kind.NAMESPACE_LABEL_PRESENT if namespace else Kind.LABEL_PRESENT
+    return Obstacle(kind, f"{name} has {key}={found} (wanted: {wanted})", wanted, f"{key}={found}")
+
+
+def _of_block(simulator: Simulator, entry: IPBlock, peer: Endpoint, family: Family | None) -> Obstacle | None:
+    wanted, address = str(entry.cidr), peer.address(family)
+    if address is None:
+        return Obstacle(Kind.ADDRESS_UNKNOWN, f"the address of {peer.name} is not known", wanted)
+    if not simulator.sides.blocks_see(peer):
+        text = f"{simulator.profile.name} holds no ipBlock against {'a pod' if peer.pod else 'a node'}"
+        return Obstacle(Kind.BLOCK_IGNORES_PODS, text, wanted, str(address))
+    if address.version != entry.cidr.version:
+        text = f"{address} is an IPv{address.version} address and {wanted} is not"
+        return Obstacle(Kind.ADDRESS_FAMILY, text, wanted, str(address))
+    if address not in entry.cidr:
+        return Obstacle(Kind.ADDRESS_OUTSIDE, f"{address} is outside {wanted}", wanted, str(address))
+    for excluded in entry.excluded:
+        if address in excluded:
+            text = f"{address} is in {wanted} but excepted by {excluded}"
+            return Obstacle(Kind.ADDRESS_EXCEPTED, text, wanted, str(excluded))
+    return None
+
+
+def of_port(entry: Port, flow: Flow, destination: Endpoint) -> Obstacle | None:
+    """Why an entry of `ports` does not cover the flow's port; None where it does."""
+    declared = destination.pod.ports if destination.pod else ()
+    if opens(entry, flow.port, flow.protocol, declared):
+        return None
+    asked, wanted = f"{flow.protocol.value} {flow.port}", say_port(entry)
+    match entry:
+        case AnyPort():  # opens everything
+            return None
+        case PortRange() | NamedPort() if entry.protocol is not flow.protocol:
+            return Obstacle(Kind.PROTOCOL, f"it opens {wanted}, not {asked}", wanted, asked)
+        case PortRange():
+            return Obstacle(Kind.PORT, f"it opens {wanted}, not {asked}", wanted, asked)
+        case NamedPort():
+            return _of_name(entry, asked, destination, declared)
+        case _:
+            assert_never(entry)
+
+
+def _of_name(
+    entry: NamedPort, asked: str, destination: Endpoint, declared: tuple[ContainerPort, ...]
+) -> Obstacle:
+    wanted = say_port(entry)
+    if destination.pod is None:
+        text = f"{destination.name} is no pod, so the name {entry.name} means nothing there"
+        return Obstacle(Kind.PORT_NAME, text, wanted)
+    numbers = [p.number for p in declared if p.name == entry.name and p.protocol is entry.protocol]
+    if not numbers:
+        others = [p.protocol.value for p in declared if p.name == entry.name]
+        more = f" (only one of {others[0]})" if others else ""
+        text = f"{destination.name} has no {entry.protocol.value} port named {entry.name}{more}"
+        return Obstacle(Kind.PORT_NAME, text, wanted)
+    found = ", ".join(map(str, numbers))
+    text = f"{entry.name} is {entry.protocol.value} {found} on {destination.name}, not {asked}"
+    return Obstacle(Kind.PORT_NAME, text, wanted, found)
+
+
+def say_peer(entry: Peer, policy: Policy) -> str:
+    """A peer in words."""
+    match entry:
+        case AnyPeer():
+            return "everybody"
+        case IPBlock(cidr, excluded):
+            return f"{cidr}" + (f" except {', '.join(map(str, excluded))}" if excluded else "")
+        case PodPeer(pods, None):
+            return f"pods {pods} of {policy.ref.namespace}"
+        case PodPeer(pods, namespaces):
+            return f"pods {pods} of namespaces {namespaces}"
+        case _:
+            assert_never(entry)
+
+
+def say_port(entry: Port) -> str:
+    """A port entry in words."""
+    match entry:
+        case AnyPort():
+            return "every port"
+        case NamedPort(name, protocol):
+            return f"{protocol.value} {name}"
+        case PortRange(protocol, 1, 65535):
+            return f"all of {protocol.value}"
+        case PortRange(protocol, first, last):
+            return f"{protocol.value} {first}" + (f"-{last}" if last != first else "")
+        case _:
+            assert_never(entry)

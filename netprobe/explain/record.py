@@ -1,0 +1,167 @@
+"""An explanation as data: what a program reads, and what the sentences are made from."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from enum import Enum
+
+from netprobe.model.flow import Flow
+from netprobe.model.policy import Direction, PolicyRef
+from netprobe.model.verdict import Verdict
+
+
+class Kind(Enum):
+    """What did not match, in the order in which it is looked for."""
+
+    NOT_A_POD = "not-a-pod"  # a selector against an address outside
+    HOST_NETWORK = "host-network"  # a selector against a pod on its node's network
+    NAMESPACE = "namespace"  # a podSelector alone against a pod of another namespace
+    NAMESPACE_LABEL_MISSING = "namespace-label-missing"
+    NAMESPACE_LABEL_DIFFERENT = "namespace-label-different"
+    NAMESPACE_LABEL_PRESENT = "namespace-label-present"
+    LABEL_MISSING = "label-missing"
+    LABEL_DIFFERENT = "label-different"
+    LABEL_PRESENT = "label-present"  # DoesNotExist, or NotIn with this very value
+    ADDRESS_UNKNOWN = "address-unknown"
+    ADDRESS_FAMILY = "address-family"
+    ADDRESS_OUTSIDE = "address-outside"
+    ADDRESS_EXCEPTED = "address-excepted"
+    BLOCK_IGNORES_PODS = "block-ignores-pods"  # the profile's network plugin holds no block against it
+    PROTOCOL = "protocol"
+    PORT = "port"
+    PORT_NAME = "port-name"  # the destination has no such named port, or another number behind it
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where something stands in a file, from 1."""
+
+    file: str
+    line: int
+    column: int = 1
+
+    def __str__(self) -> str:
+        return f"{self.file}:{self.line}"
+
+
+@dataclass(frozen=True, slots=True)
+class Obstacle:
+    """The first thing that did not match. `wanted` and `found` are short; `text` is a whole clause.
+
+    `label` is the one label (key, value) that would have met it, where a single one does.
+    """
+
+    kind: Kind
+    text: str
+    wanted: str
+    found: str | None = None
+    label: tuple[str, str] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """One entry of `from`, `to` or `ports`; no obstacle: it matches. `index` is None for an absent list."""
+
+    index: int | None
+    path: str
+    says: str
+    obstacle: Obstacle | None = None
+    place: Place | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class RuleView:
+    """One rule against the flow: it allows where some peer and some port match."""
+
+    index: int
+    path: str
+    peers: tuple[Item, ...]
+    ports: tuple[Item, ...]
+    place: Place | None = None
+
+    @property
+    def peer_matches(self) -> bool:
+        return any(item.obstacle is None for item in self.peers)
+
+    @property
+    def port_matches(self) -> bool:
+        return any(item.obstacle is None for item in self.ports)
+
+    @property
+    def allows(self) -> bool:
+        return self.peer_matches and self.port_matches
+
+
+@dataclass(frozen=True, slots=True)
+class PolicyView:
+    """A policy that selects the subject in this direction, with every rule held against the flow."""
+
+    policy: PolicyRef
+    rules: tuple[RuleView, ...]
+    place: Place | None = None
+
+    @property
+    def allows(self) -> bool:
+        return any(rule.allows for rule in self.rules)
+
+
+@dataclass(frozen=True, slots=True)
+class SideView:
+    """One end: the subject, and every policy that isolates it. None: it lets everything pass."""
+
+    direction: Direction
+    subject: str
+    peer: str
+    policies: tuple[PolicyView, ...]
+
+    @property
+    def verdict(self) -> Verdict:
+        denied = self.policies and not any(policy.allows for policy in self.policies)
+        return Verdict.DENY if denied else Verdict.ALLOW
+
+
+@dataclass(frozen=True, slots=True)
+class Edit:
+    """One thing to change. `path` is inside the policy; for labels, inside the object that `target` names."""
+
+    target: str
+    path: str
+    text: str
+    place: Place | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """The smallest known set of edits that turns the verdict; tried on the model before it is told."""
+
+    verdict: Verdict
+    edits: tuple[Edit, ...]
+
+    @property
+    def text(self) -> str:
+        return " and ".join(edit.text for edit in self.edits)
+
+
+@dataclass(frozen=True, slots=True)
+class Explanation:
+    """Why a flow has its verdict.
+
+    `parts` holds an explanation for each backend of a Service, or for each address family where these
+    differ; `sides` is empty then, and wherever no policy was asked (`reason` says why).
+    """
+
+    flow: Flow
+    verdict: Verdict
+    answer: str
+    sides: tuple[SideView, ...] = ()
+    change: Change | None = None
+    reason: str | None = None
+    undefined: str | None = None
+    parts: tuple[Explanation, ...] = ()
+
+    def walk(self) -> Iterator[Explanation]:
+        """Itself and all its parts."""
+        yield self
+        for part in self.parts:
+            yield from part.walk()

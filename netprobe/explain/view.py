@@ -1,0 +1,83 @@
+"""The sides of a flow: every policy that selects an end, each rule, peer and port held against the flow."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from netprobe.explain.obstacle import of_peer, of_port, say_peer, say_port
+from netprobe.explain.record import Item, Place, PolicyView, RuleView, SideView
+from netprobe.model.flow import Family, Flow
+from netprobe.model.policy import AnyPeer, AnyPort, Direction, Policy, Rule
+from netprobe.simulate import Simulator
+from netprobe.simulate.endpoint import Endpoint
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """A flow as one of its ends sees it."""
+
+    direction: Direction
+    flow: Flow
+    family: Family | None
+    peer: Endpoint
+    destination: Endpoint
+
+
+def side(simulator: Simulator, direction: Direction, flow: Flow, family: Family | None) -> SideView:
+    """One end's view of a flow between pods and addresses."""
+    source, destination = simulator.endpoint(flow.source), simulator.endpoint(flow.destination)
+    ingress = direction is Direction.INGRESS
+    subject, peer = (destination, source) if ingress else (source, destination)
+    policies = simulator.sides.isolating(subject.pod, direction) if subject.pod else []
+    asked = Asked(direction, flow, family, peer, destination)
+    views = (
+        PolicyView(
+            policy.ref,
+            tuple(
+                _rule(simulator, policy, asked, index, rule)
+                for index, rule in enumerate(policy.rules(direction) or ())
+            ),
+            locate(policy, ""),
+        )
+        for policy in policies
+    )
+    return SideView(direction, subject.name, peer.name, tuple(views))
+
+
+def _rule(simulator: Simulator, policy: Policy, asked: Asked, index: int, rule: Rule) -> RuleView:
+    toward = "from" if asked.direction is Direction.INGRESS else "to"
+    path = f"spec.{asked.direction.value}[{index}]"
+    peers = tuple(
+        _item(policy, f"{path}.{toward}", number, say_peer(entry, policy), isinstance(entry, AnyPeer))
+        for number, entry in enumerate(rule.peers)
+    )
+    ports = tuple(
+        _item(policy, f"{path}.ports", number, say_port(entry), isinstance(entry, AnyPort))
+        for number, entry in enumerate(rule.ports)
+    )
+    return RuleView(
+        index,
+        path,
+        tuple(
+            replace(item, obstacle=of_peer(simulator, policy, entry, asked.peer, asked.family))
+            for item, entry in zip(peers, rule.peers, strict=True)
+        ),
+        tuple(
+            replace(item, obstacle=of_port(entry, asked.flow, asked.destination))
+            for item, entry in zip(ports, rule.ports, strict=True)
+        ),
+        locate(policy, path),
+    )
+
+
+def _item(policy: Policy, path: str, number: int, says: str, everything: bool) -> Item:
+    """An entry of a list; a list that is absent or empty is one entry without an index."""
+    where = path if everything else f"{path}[{number}]"
+    return Item(None if everything else number, where, says, place=locate(policy, where))
+
+
+def locate(policy: Policy, path: str) -> Place | None:
+    """Where a path of a policy stands in its file; None for one that came from no file."""
+    if policy.origin is None:
+        return None
+    return Place(policy.origin.file, *policy.origin.at(path))
