@@ -60,7 +60,7 @@ class Collector:
         decoder = Decoder(strict=False)
         rule: NameRule = names.dns_label if kind == "Namespace" else names.dns_subdomain
         found = self._names(decoder, document, rule)
-        if found is not None and self._is_new(kind, found, document):
+        if decoder.errors or self._is_new(kind, found, document):
             self._read(decoder, document, kind, *found)
         self.problems += document.problems(decoder.errors)
 
@@ -96,8 +96,8 @@ class Collector:
             self._namespaces.setdefault(policy.ref.namespace, {})
             self._policies.append(policy)
 
-    def _names(self, decoder: Decoder, document: Document, rule: NameRule) -> tuple[str, str] | None:
-        """Namespace and name; None, with the errors collected, where the server would refuse them."""
+    def _names(self, decoder: Decoder, document: Document, rule: NameRule) -> tuple[str, str]:
+        """Namespace and name; what the server would refuse is collected."""
         metadata = decoder.mapping(document.object.get("metadata"), "metadata")
         name = decoder.string(metadata, "name", "metadata")
         if not name and (prefix := decoder.string(metadata, "generateName", "metadata")):
@@ -110,7 +110,7 @@ class Collector:
         namespace = decoder.string(metadata, "namespace", "metadata") or self.default_namespace
         for text in names.dns_label(namespace):
             decoder.errors.append(fields.invalid("metadata.namespace", namespace, text))
-        return (namespace, name) if name and not decoder.errors else None
+        return namespace, name or ""
 
     def _is_new(self, kind: str, found: tuple[str, str], document: Document) -> bool:
         namespace, name = found if kind != "Namespace" else ("", found[1])

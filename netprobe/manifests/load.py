@@ -7,7 +7,6 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from netprobe.errors import InputError
 from netprobe.manifests.collect import Collector
 from netprobe.manifests.document import Document
 from netprobe.manifests.kinds import Relevance, relevance
@@ -40,12 +39,9 @@ def load(paths: Iterable[str | os.PathLike[str]], *, progress: Progress | None =
     applied gets an address of 10.96.0.0/16, since one without an address would be headless.
     """
     reader = Reader(progress)
-    collector = Collector()
+    collector = Collector(problems=reader.problems)  # one list, in the order of reading
     for document in reader.documents(paths):
         collector.add(document)
-    problems = [*reader.problems, *collector.problems]
-    if problems:
-        raise InputError(problems)
     return Loaded(collector.cluster(), dict(reader.passed_over), dict(reader.not_simulated))
 
 

@@ -15,7 +15,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 _BORDER = re.compile(r"^---(?=[ \t\n]|\Z)", re.MULTILINE)
-_WORD = r"""[ \t]*(["']?)([A-Za-z0-9./-]+)\1[ \t]*(?:#.*)?$"""
+_WORD = r"""[ \t]*(["']?)([A-Za-z][A-Za-z0-9./-]*)\1[ \t]*(?:#.*)?$"""
 _KIND = re.compile(r"^kind:" + _WORD, re.MULTILINE)
 _API_VERSION = re.compile(r"^apiVersion:" + _WORD, re.MULTILINE)
 _ITEMS = re.compile(r"^items:[ \t]*\n((?:[ \t]*(?:#.*)?\n)*)( *)- ", re.MULTILINE)

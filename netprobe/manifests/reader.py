@@ -17,6 +17,7 @@ from typing import Any
 from netprobe.errors import InputError, Problem
 from netprobe.manifests import jsontext, piece, source, yamltext
 from netprobe.manifests.document import Document, LazyPlaces
+from netprobe.manifests.fields import type_name
 from netprobe.manifests.kinds import TEMPLATED, Relevance, relevance
 from netprobe.manifests.piece import Piece
 from netprobe.manifests.trim import LARGE, trimmed
@@ -175,6 +176,9 @@ class Reader:
             value, prefix = tree.value, ""
             if part.is_item and value:
                 value, prefix = value[0], "[0]"
+            if "{{" in part.text and _is_template(value):
+                self._helm(file, part)
+                continue
             line = part.line + _leading_lines(part.text)
             context = _Context(file, line, tree.places, partial(_places_again, part, index))
             yield from self._expand(context, value, prefix, inherited)
@@ -208,9 +212,14 @@ class Reader:
             return
         value = _with_type(value, inherited)
         api_version, kind = value.get("apiVersion"), value.get("kind")
-        if isinstance(kind, str) and kind.endswith("List") and isinstance(value.get("items"), list):
+        items = value.get("items")
+        if kind == "List" and not isinstance(items, list | None):
+            document = context.document(value, path)
+            self.problems.append(document.problem("items", f"must be a list, not {type_name(items)}"))
+            return
+        if isinstance(kind, str) and kind.endswith("List") and isinstance(items, list | None):
             inner = (str(api_version), kind.removesuffix("List"))
-            for index, item in enumerate(value["items"]):
+            for index, item in enumerate(items or ()):
                 where = f"{path}.items[{index}]" if path else f"items[{index}]"
                 yield from self._expand(context, item, where, inner)
             return
@@ -281,6 +290,17 @@ def _with_type(value: Mapping[str, Any], inherited: tuple[str, str]) -> Mapping[
 
 def _parse(part: Piece, *, places: bool = False) -> list[Tree]:
     return yamltext.parse(part.text, first_line=part.line, places=places)
+
+
+def _is_template(value: Any) -> bool:
+    """Whether a name or label still has the braces of a template, quoted, so that it is YAML."""
+    metadata = value.get("metadata") if isinstance(value, dict) else None
+    if not isinstance(metadata, dict):
+        return False
+    labels = metadata.get("labels")
+    texts = [metadata.get("name"), metadata.get("namespace")]
+    texts += [*labels, *labels.values()] if isinstance(labels, dict) else []
+    return any(isinstance(text, str) and "{{" in text for text in texts)
 
 
 def _leading_lines(text: str) -> int:

