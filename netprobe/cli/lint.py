@@ -100,6 +100,10 @@ def command(
     if write and _mend(linted):
         gathered = read(asked, chosen, namespace or "default")
         linted = lint(gathered.view(), chosen)
+    for chart in sorted(gathered.charts):
+        say(
+            f"{chart}: a Helm chart is not looked at; render it first (helm template) and lint what comes out"
+        )
     return _show(linted, gathered.problems, output, strict=strict)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,6 +14,7 @@ from netprobe.manifests import Document, FieldError, Reader, parse_policy, valid
 from netprobe.manifests.collect import Collector
 from netprobe.manifests.reader import Progress
 from netprobe.manifests.source import find
+from netprobe.manifests.source import read as read_text
 from netprobe.manifests.yamltext import YamlError, parse
 from netprobe.model.labels import Labels
 from netprobe.model.policy import Origin, Policy, PolicyRef
@@ -29,6 +31,7 @@ class Gathered:
     repeated: list[Policy] = field(default_factory=list)
     annotations: dict[PolicyRef, Labels] = field(default_factory=dict)
     passed_over: Iterable[str] = ()
+    charts: set[str] = field(default_factory=set)
     problems: list[Problem] = field(default_factory=list)
     _seen: set[tuple[str, str, str]] = field(default_factory=set)
     _collector: Collector = field(init=False)
@@ -90,14 +93,36 @@ def read(
     """Everything under files, folders and "-", but what the configuration excludes."""
     gathered = Gathered(namespace)
     reader = Reader(progress)
-    given = list(paths)
-    files = [source.name for source in find([path for path in given if path != "-"], gathered.problems)]
-    wanted = [file for file in files if not config.excludes(file)]
-    for document in reader.documents([*wanted, *(["-"] if "-" in given else [])]):
-        gathered.add(document)
+    given = set(map(str, paths))
+    for source in find(given, gathered.problems):
+        named = source.path is None or str(source.path) in given
+        if config.excludes(source.name):
+            continue
+        if not named and (chart := _chart(Path(source.name), given)):
+            gathered.charts.add(chart)
+            continue
+        text = read_text(source, gathered.problems)
+        if text is None or not (named or _OBJECT.search(text)):
+            continue
+        for document in reader.text(source.name, text, source.size):
+            gathered.add(document)
     gathered.problems += reader.problems
     gathered.passed_over = list(reader.passed_over)
     return gathered
+
+
+_OBJECT = re.compile(r"""^(---\s+)?(- )?(\{\s*)?["']?(apiVersion|kind)["']?\s*:|^\s*[\[{]""", re.MULTILINE)
+"""A file that was merely found in a folder is read where this is in it: repositories hold other YAML too."""
+
+
+def _chart(file: Path, given: set[str]) -> str | None:
+    """The Helm chart that a file found in a folder belongs to: its templates are no manifests yet."""
+    for parent in file.parents:
+        if (parent / "Chart.yaml").is_file():
+            return str(parent)
+        if str(parent) in given:
+            break
+    return None
 
 
 def live(objects: Iterable[Mapping[str, Any]]) -> Gathered:

@@ -3,7 +3,7 @@
 A folder of manifests is seldom a whole cluster. That no namespace in it carries a label means much where
 the input is a dump of a cluster, something where its namespaces are described, and nothing where there
 are only policies. Pods may also come from objects that no reader understands (a `Prometheus`, a Knative
-`Service`), so a custom resource makes the absence of a pod mean nothing.
+`Service`), so a custom resource or its definition makes the absence of a pod mean nothing.
 """
 
 from __future__ import annotations
@@ -57,6 +57,9 @@ def known(
 
 
 def _is_custom(kind: str) -> bool:
-    """Whether a kind is a custom resource: those of Kubernetes itself have no group, or one of k8s.io."""
-    group = kind.partition(".")[2]
-    return bool(group) and not group.endswith("k8s.io")
+    """Whether a kind is a custom resource, or defines one, as operators' manifests do.
+
+    The kinds of Kubernetes itself have no group, or one of k8s.io.
+    """
+    name, _, group = kind.partition(".")
+    return name == "CustomResourceDefinition" or (bool(group) and not group.endswith("k8s.io"))

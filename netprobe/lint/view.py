@@ -182,7 +182,8 @@ def describe(peer: Peer) -> str:
             return "everyone"
         case IPBlock(cidr, excluded):
             return f"{cidr} except {', '.join(map(str, excluded))}" if excluded else str(cidr)
-        case PodPeer(pods, None):
-            return f"pods {pods} of the policy's own namespace"
         case PodPeer(pods, namespaces):
-            return f"pods {pods} in namespaces {namespaces}"
+            who = "all pods" if pods == EVERYTHING else f"pods {pods}"
+            if namespaces is None:
+                return f"{who} of its own namespace"
+            return f"{who} of {'all namespaces' if namespaces == EVERYTHING else f'namespaces {namespaces}'}"

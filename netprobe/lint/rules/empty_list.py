@@ -1,7 +1,8 @@
 """An empty `from` or `to` matches everyone, an empty `ports` every port.
 
 `ingress: []` lets nobody in. `ingress: [{from: []}]` lets everybody in, addresses outside included: inside
-a rule an empty list, or a key with nothing after it, is the same as none.
+a rule an empty list, or a key with nothing after it, is the same as none. With ports beside it an empty
+`from` is a note: people do write it for "anyone".
 
 Fails:
 
@@ -43,7 +44,7 @@ def check(view: View) -> Iterator[Finding]:
             yield Finding.about(
                 place.policy,
                 ID,
-                SEVERITY,
+                SEVERITY if place.rule.ports == ANY_PORT else Severity.NOTE,
                 peers,
                 f"an empty `{place.list_name}` matches everyone, addresses outside the cluster included",
                 suggestion=f"for nobody write {place.direction.value}: []; for everyone leave "

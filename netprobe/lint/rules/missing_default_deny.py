@@ -5,8 +5,9 @@ its selected pods closed and all their neighbours open, which is seldom what the
 had in mind; the next workload that is deployed there is open too.
 
 Where the namespace's pods are given, the rule names those that nothing isolates, and is silent where there
-are none. Where they are not, it is a note: the default deny may live in another file. Egress is always a
-note: closing the egress of a few pods only is a common and sound choice.
+are none. Where they are not, it is a note: the default deny may live in another file. It is one also where
+the policy names no namespace, and so lands beside pods that nobody can name here. To close the egress of a
+few pods only is a sound choice: a note, and only in a namespace with a default deny for ingress.
 
 Fails:
 
@@ -44,7 +45,7 @@ from collections.abc import Iterator
 
 from netprobe.lint.cover import selects_everything
 from netprobe.lint.finding import Finding, Severity
-from netprobe.lint.view import View
+from netprobe.lint.view import View, written
 from netprobe.lint.words import listed, workloads
 from netprobe.model.flow import Pod
 from netprobe.model.policy import ANY_PEER, ANY_PORT, Direction, Policy, Rule
@@ -59,12 +60,15 @@ def check(view: View) -> Iterator[Finding]:
         for direction in Direction:
             isolating = [policy for policy in policies if policy.rules(direction) is not None]
             allowing = [policy for policy in isolating if _is_allow_list(policy, direction)]
-            if not allowing or any(selects_everything(policy.subjects) for policy in isolating):
+            if not allowing or _closed_by_default(policies, direction):
+                continue
+            if direction is Direction.EGRESS and not _closed_by_default(policies, Direction.INGRESS):
                 continue
             if view.has_pods(namespace):
                 left = _open(view, namespace, isolating)
                 if left:
-                    yield _finding(allowing[0], direction, left)
+                    sure = view.known.whole or written(allowing[0], "metadata.namespace")
+                    yield _finding(allowing[0], direction, left, sure=sure)
             else:
                 yield _finding(allowing[0], direction, [])
 
@@ -74,18 +78,24 @@ def _is_allow_list(policy: Policy, direction: Direction) -> bool:
     return bool(rules) and CATCH_ALL not in rules
 
 
+def _closed_by_default(policies: list[Policy], direction: Direction) -> bool:
+    return any(
+        selects_everything(policy.subjects) and policy.rules(direction) is not None for policy in policies
+    )
+
+
 def _open(view: View, namespace: str, isolating: list[Policy]) -> list[Pod]:
     closed = {pod.ref for policy in isolating for pod in view.subjects(policy)}
     return [pod for pod in view.all_pods(namespace) if pod.ref not in closed and not pod.host_network]
 
 
-def _finding(policy: Policy, direction: Direction, left: list[Pod]) -> Finding:
+def _finding(policy: Policy, direction: Direction, left: list[Pod], *, sure: bool = False) -> Finding:
     word = direction.value
     left_open = f"{listed(workloads(left))}, which no policy selects" if left else "all other pods"
     return Finding.about(
         policy,
         ID,
-        SEVERITY if left and direction is Direction.INGRESS else Severity.NOTE,
+        SEVERITY if sure and left and direction is Direction.INGRESS else Severity.NOTE,
         "spec.podSelector",
         f"namespace {policy.ref.namespace} has policies for some pods' {word} and no default deny: "
         f"{word} stays open for {left_open}",

@@ -7,7 +7,8 @@ An entry without `protocol` means TCP: `ports: [{port: 53}]` alone does not open
 That case has one right answer, and `--fix` adds it.
 
 Where pods are given, each is judged by all policies that select it. Where a policy that might select the
-same pods opens DNS, the rule is silent. It is a note where nothing at all may leave: then nobody needs names.
+same pods opens DNS, the rule is silent. A namespace from which nothing at all may leave is a note, and pods
+of which the same is true are left alone: who may call nobody needs no names.
 
 Fails:
 
@@ -61,7 +62,7 @@ from netprobe.lint.finding import Append, Finding, Severity
 from netprobe.lint.terms import disjoint, implies
 from netprobe.lint.view import Place, View, places
 from netprobe.lint.words import listed, workloads
-from netprobe.model.policy import Direction, Policy
+from netprobe.model.policy import Policy
 
 ID = "no-dns"
 SEVERITY = Severity.WARNING
@@ -85,7 +86,9 @@ def check(view: View) -> Iterator[Finding]:
                 yield _tcp_only(half_open[0])
             elif any(implies(policy.subjects, other.subjects) for other in reported):
                 continue
-            elif not _mended(policy, deaf):
+            elif not _mended(policy, deaf) and (
+                _calls(policy, isolating) or selects_everything(policy.subjects)
+            ):
                 yield _finding(view, policy, isolating)
             reported.append(policy)
 
@@ -109,6 +112,11 @@ def _mended(policy: Policy, deaf: list[Policy]) -> bool:
     )
 
 
+def _calls(policy: Policy, isolating: list[Policy]) -> bool:
+    """Whether the pods may call anybody."""
+    return any(other.egress and not disjoint(policy.subjects, other.subjects) for other in isolating)
+
+
 def _tcp_only(place: Place) -> Finding:
     number = next(n for n, port in enumerate(place.rule.ports) if getattr(port, "first", None) == 53)
     return Finding.about(
@@ -123,14 +131,12 @@ def _tcp_only(place: Place) -> Finding:
 
 
 def _finding(view: View, policy: Policy, isolating: list[Policy]) -> Finding:
-    beside = [other for other in isolating if not disjoint(policy.subjects, other.subjects)]
-    something = any(other.rules(Direction.EGRESS) for other in beside)
     pods = [pod for pod in view.subjects(policy) if not pod.host_network]
     who = listed(workloads(pods)) if pods and not selects_everything(policy.subjects) else "its pods"
     return Finding.about(
         policy,
         ID,
-        SEVERITY if something else Severity.NOTE,
+        SEVERITY if _calls(policy, isolating) else Severity.NOTE,
         "spec.egress" if policy.egress else "spec",
         f"egress is closed and no policy opens DNS for {who}: names cannot be looked up",
         suggestion=RULE,
