@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from netprobe.model.flow import PodRef
 from netprobe.simulate import Evaluation
@@ -15,15 +15,22 @@ MOST_NAMED = 3  # namespaces
 
 @dataclass(frozen=True, slots=True)
 class Crowd:
-    """Some pods: the first one, their number, and the namespaces that they are all the pods of, if any."""
+    """Some pods: the first one, their number, and the namespaces that they are all the pods of, if any.
+
+    `rest`: they are all but those of other crowds beside this one.
+    """
 
     first: PodRef
     pods: int
     namespaces: tuple[str, ...] = ()
     everybody: bool = False
+    rest: bool = False
 
     def __str__(self) -> str:
-        """ "all 40 pods", "shop/* (12 pods)", "a/*, b/*, c/* and 5 more (90 pods)", "shop/cart +3"."""
+        """ "all 40 pods", "shop/* (12 pods)", "a/*, b/*, c/* and 5 more (90 pods)", "shop/cart +3".
+
+        What is the rest of everybody is "all others (37 pods)".
+        """
         if self.pods == 1:
             return str(self.first)
         if self.everybody:
@@ -32,6 +39,8 @@ class Crowd:
             named = ", ".join(f"{name}/*" for name in self.namespaces[:MOST_NAMED])
             more = len(self.namespaces) - MOST_NAMED
             return f"{named}{f' and {more} more' if more > 0 else ''} ({self.pods:,} pods)"
+        if self.rest:
+            return f"all others ({self.pods:,} pods)"
         return f"{self.first} +{self.pods - 1:,}"
 
 
@@ -52,12 +61,12 @@ class Crowds:
         self._namespaces = {name: pack(indexes, len(groups)) for name, indexes in in_namespace.items()}
         self._made: dict[int, Crowd] = {}
 
-    def crowd(self, bits: int) -> Crowd:
+    def crowd(self, bits: int, *, rest: bool = False) -> Crowd:
         """The crowd of a set of groups that is not empty."""
         made = self._made.get(bits)
         if made is None:
             made = self._made[bits] = self._make(bits)
-        return made
+        return replace(made, rest=True) if rest else made
 
     def _make(self, bits: int) -> Crowd:
         first = self.members[next(unpack(bits))][0]

@@ -147,10 +147,12 @@ def _bundles(columns: _Columns, sources: Crowds, destinations: Crowds) -> Iterat
         classes[tuple((cell, bits) for cell, bits in cells.items() if bits)].append(group)
     for cells_of, groups in classes.items():
         to = destinations.crowd(pack(groups, columns.size))
+        most = max((bits for _, bits in cells_of), key=sources.weights.total, default=0)
         for (family, verdict), bits in cells_of:
             flows = sources.weights.total(bits) * to.pods
             flows -= sum(
                 _overlap(sources.members[g], destinations.members[g]) for g in groups if bits >> g & 1
             )
             if flows:
-                yield Bundle(sources.crowd(bits), to, columns.port, columns.protocol, family, verdict, flows)
+                crowd = sources.crowd(bits, rest=bits == most and len(cells_of) > 1)
+                yield Bundle(crowd, to, columns.port, columns.protocol, family, verdict, flows)

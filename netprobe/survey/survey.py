@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterator
 from functools import cached_property
 from typing import TypeAlias
 
 from netprobe.diff import Differences, Row, judge
-from netprobe.model.flow import End, Family, Flow, PodRef, Protocol
+from netprobe.model.flow import End, Flow, PodRef
 from netprobe.model.verdict import Verdict
 from netprobe.simulate import CALICO, Evaluation, Profile, Simulator, evaluate
 from netprobe.survey.overview import Overview, overview
-from netprobe.survey.question import Question, flow
+from netprobe.survey.question import PortAsked, Question, flow
 
-Judged: TypeAlias = list[tuple[Family | None, Row]]
+Judged: TypeAlias = list[Row]
 
 
 class Survey:
@@ -44,24 +45,26 @@ class Survey:
         speaks of its ends by name, or hangs on their nodes, is decided for each pair.
         """
         groups = self._groups()
-        known: dict[tuple[int, int, int, Protocol], Judged] = {}
+        ports = {
+            destination: self.question.ports_of(destination) for destination in self.question.destinations
+        }
+        known: dict[tuple[int, int], dict[PortAsked, Judged]] = defaultdict(dict)
         for source, destination in self.question.pairs():
             one, other = groups.get(source), groups.get(destination)
-            key = (one, other) if one is not None and other is not None and source != destination else None
-            for port, protocol in self.question.ports_of(destination):
-                if key is None:
-                    yield from (row for _, row in self._judge(flow(source, destination, port, protocol)))
-                    continue
-                judged = known.get((*key, port, protocol))
+            alike = (
+                known[one, other] if one is not None and other is not None and source != destination else {}
+            )
+            for asked in ports[destination]:
+                judged = alike.get(asked)
                 if judged is None:
-                    judged = self._judge(flow(source, destination, port, protocol))
-                    if all(row.decision and not row.decision.reason for _, row in judged):
-                        known[(*key, port, protocol)] = judged
-                    yield from (row for _, row in judged)
+                    judged = self._judge(flow(source, destination, *asked))
+                    if all(row.decision and not row.decision.reason for row in judged):
+                        alike[asked] = judged
+                    yield from judged
                     continue
-                for family, row in judged:
+                for row in judged:
                     yield Row(
-                        Flow(source, destination, port, protocol, family),
+                        Flow(source, destination, *asked, row.flow.family),
                         None,
                         row.decision,
                         None,
@@ -78,7 +81,4 @@ class Survey:
         return {end: group.index for end, group in found if group.sample.pod is not None}
 
     def _judge(self, asked: Flow) -> Judged:
-        return [
-            (one.family, judge(one, None, self.simulator.decide(one), None))
-            for one in self.simulator.split(asked)
-        ]
+        return [judge(one, None, self.simulator.decide(one), None) for one in self.simulator.split(asked)]

@@ -111,6 +111,14 @@ def test_bundles_are_named_after_whom_they_hold() -> None:
         ("all 9 pods", "x/* (3 pods)", "deny", 24),
         ("all 9 pods", "y/*, z/* (6 pods)", "allow", 48),
     ]
+    one_open = Policy(PolicyRef("x", "open"), ingress=(Rule((PodPeer(Selector.of({"noise": "3"})),)),))
+    mostly = Survey(ask(replace(of, policies=(one_open,)))).overview().bundles
+    assert [
+        (str(b.sources), str(b.destinations), b.flows) for b in mostly if "x/*" in str(b.destinations)
+    ] == [
+        ("x/p3", "x/* (3 pods)", 2),
+        ("all others (8 pods)", "x/* (3 pods)", 22),
+    ]
     narrowed = Survey(ask(of, sources=["x/p0", "x/p3", "y/p1"])).overview().bundles
     assert {str(b.sources) for b in narrowed} == {"x/p0 +2"}
 
