@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from functools import partial
 
 from netprobe.explain.edit import Candidate, directed, with_policy, with_rules
+from netprobe.explain.obstacle import say_pods
 from netprobe.explain.opening import telling
 from netprobe.explain.record import Edit, Item, RuleView, SideView
 from netprobe.model.cluster import Cluster
@@ -96,7 +97,7 @@ def _isolating(simulator: Simulator, side: SideView) -> Candidate | None:
     subjects = telling(pod.labels)
     made = directed(Policy(ref, subjects), side.direction, ())
     text = (
-        f"add a policy to {ref.namespace} that selects pods {subjects} for {side.direction.value} "
+        f"add a policy to {ref.namespace} that selects {say_pods(subjects)} for {side.direction.value} "
         "and allows what they need"
     )
     edit = Edit(f"namespace {ref.namespace}", "", text)

@@ -6,7 +6,7 @@ from typing import assert_never
 
 from netprobe.explain.record import Kind, Obstacle
 from netprobe.model.flow import ContainerPort, Family, Flow
-from netprobe.model.labels import Labels, Operator, Requirement, Selector
+from netprobe.model.labels import EVERYTHING, Labels, Operator, Requirement, Selector
 from netprobe.model.policy import AnyPeer, AnyPort, IPBlock, NamedPort, Peer, PodPeer, Policy, Port, PortRange
 from netprobe.simulate import Simulator
 from netprobe.simulate.endpoint import Endpoint
@@ -137,11 +137,16 @@ def say_peer(entry: Peer, policy: Policy) -> str:
         case IPBlock(cidr, excluded):
             return f"{cidr}" + (f" except {', '.join(map(str, excluded))}" if excluded else "")
         case PodPeer(pods, None):
-            return f"pods {pods} of {policy.ref.namespace}"
+            return f"{say_pods(pods)} of {policy.ref.namespace}"
         case PodPeer(pods, namespaces):
-            return f"pods {pods} of namespaces {namespaces}"
+            everywhere = namespaces == EVERYTHING
+            return f"{say_pods(pods)} of {'all namespaces' if everywhere else f'namespaces {namespaces}'}"
         case _:
             assert_never(entry)
+
+
+def say_pods(selector: Selector) -> str:
+    return "all pods" if selector == EVERYTHING else f"pods {selector}"
 
 
 def say_port(entry: Port) -> str:

@@ -15,7 +15,7 @@ from netprobe.explain.edit import (
     with_policy,
     with_rules,
 )
-from netprobe.explain.obstacle import say_peer, say_port
+from netprobe.explain.obstacle import say_peer, say_pods, say_port
 from netprobe.explain.record import Edit, Kind, PolicyView, RuleView, SideView
 from netprobe.model.flow import Flow
 from netprobe.model.labels import EVERYTHING, Labels, Selector
@@ -91,7 +91,7 @@ class Opener:
                 yield Candidate(RULE, (edit,), apply)
             elif self._subject.pod is not None:
                 namespace, subjects = policy.ref.namespace, telling(self._subject.pod.labels)
-                text = f"add a policy to {namespace} that selects pods {subjects} and {what}"
+                text = f"add a policy to {namespace} that selects {say_pods(subjects)} and {what}"
                 made = directed(
                     Policy(PolicyRef(namespace, "netprobe-suggests"), subjects), self._direction, (rule,)
                 )

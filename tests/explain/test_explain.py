@@ -1,0 +1,291 @@
+"""The whole explanation: the answer, both sides, the change, and the laws that hold them to the simulator."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+
+from netprobe.explain import document, explain, lines
+from netprobe.explain.change import smallest
+from netprobe.manifests import load
+from netprobe.model.cluster import Cluster, Service, ServicePort
+from netprobe.model.flow import Flow, PodRef, Protocol, ServiceRef
+from netprobe.model.labels import Selector
+from netprobe.model.policy import PodPeer, Policy, PortRange
+from netprobe.model.verdict import Verdict
+from netprobe.simulate import CILIUM, Simulator
+from tests.property.obvious import passes
+from tests.property.strategies import Shape, all_flows, clusters
+from tests.semantics.stage import OTHER_WEB, also, app, block, flow, param, pod, policy, rule, stage
+
+WEB = PortRange(Protocol.TCP, 80, 80)
+DENY = policy("y/default-deny", ingress=(), egress=())
+FROM_B = policy(
+    "y/allow-b", app("b"), ingress=[rule([PodPeer(app("b"), Selector.of({"team": "one"}))], [WEB])]
+)
+
+ANSWERS = [
+    param(
+        [DENY, FROM_B],
+        "x/a -> y/b 80",
+        "DENIED at the destination: y/default-deny isolates y/b for ingress, "
+        "and none of its 2 policies allows TCP 80 from x/a",
+        "add pods app=a of namespaces kubernetes.io/metadata.name=x to ingress[0].from of y/allow-b",
+        id="a peer is missing",
+    ),
+    param(
+        [FROM_B],
+        "x/b -> y/b 81",
+        "DENIED at the destination: y/allow-b isolates y/b for ingress and does not allow TCP 81 from x/b",
+        "add TCP 81 to ingress[0].ports of y/allow-b",
+        id="a port is missing",
+    ),
+    param(
+        [FROM_B],
+        "x/n -> y/b 80",
+        "DENIED at the destination: y/allow-b isolates y/b for ingress and does not allow TCP 80 from x/n",
+        "label pod x/n app=b",
+        id="a label is missing",
+    ),
+    param(
+        [policy("y/p", app("b"), ingress=[rule([PodPeer(app("a"), Selector.of({"team": "two"}))])])],
+        "z/a -> y/b 80",
+        "DENIED at the destination: y/p isolates y/b for ingress and does not allow TCP 80 from z/a",
+        "label namespace z team=two",
+        id="a label of the namespace is missing",
+    ),
+    param(
+        [DENY],
+        "y/a -> y/b 80",
+        "DENIED at both ends: y/default-deny isolates y/a for egress and does not allow TCP 80 to y/b; "
+        "y/default-deny isolates y/b for ingress and does not allow TCP 80 from y/a",
+        "add a policy to y that selects pods app=a and allows TCP 80 to pods app=b of y and "
+        "add a policy to y that selects pods app=b and allows TCP 80 from pods app=a of y",
+        id="a rule on both sides",
+    ),
+    param(
+        [DENY],
+        "y/b -> out 443",
+        "DENIED at the source: y/default-deny isolates y/b for egress and does not allow TCP 443 to out",
+        "add a policy to y that selects pods app=b and allows TCP 443 to 203.0.113.50/32",
+        id="an address outside",
+    ),
+    param(
+        [FROM_B],
+        "x/a -> y/b 81/UDP",
+        "DENIED at the destination: y/allow-b isolates y/b for ingress and does not allow UDP 81 from x/a",
+        "add a rule to y/allow-b that allows UDP 81 from pods app=a "
+        "of namespaces kubernetes.io/metadata.name=x",
+        id="a rule more",
+    ),
+    param(
+        [],
+        "x/a -> y/b 80",
+        "ALLOWED: nothing isolates x/a for egress; nothing isolates y/b for ingress",
+        "add a policy to y that selects pods app=b for ingress and allows what they need",
+        id="nothing isolates",
+    ),
+    param(
+        [DENY, FROM_B],
+        "x/b -> y/b 80",
+        "ALLOWED: nothing isolates x/b for egress; y/allow-b (ingress[0]) allows TCP 80 from x/b",
+        "remove ingress[0] from y/allow-b",
+        id="the only entry of its lists: the rule goes",
+    ),
+    param(
+        [policy("y/p", ingress=[rule([PodPeer(app("a")), PodPeer(app("b"), Selector())])])],
+        "x/b -> y/b 80",
+        "ALLOWED: nothing isolates x/b for egress; y/p (ingress[0]) allows TCP 80 from x/b",
+        "remove ingress[0].from[1] (pods app=b of all namespaces) from y/p",
+        id="one peer of two",
+    ),
+    param(
+        [
+            policy(
+                "y/p",
+                ingress=[rule(ports=[WEB, PortRange(Protocol.TCP, 443, 443)]), rule([block("10.0.0.0/8")])],
+            )
+        ],
+        "x/b -> y/b 80",
+        "ALLOWED: nothing isolates x/b for egress; y/p (ingress[0], ingress[1]) allows TCP 80 from x/b",
+        "remove ingress[0].ports[0] (TCP 80) from y/p and remove ingress[1] from y/p",
+        id="one port of two, and a rule",
+    ),
+]
+
+
+@pytest.mark.parametrize(("policies", "asked", "answer", "change"), ANSWERS)
+def test_the_answer_and_the_change(policies: list[Policy], asked: str, answer: str, change: str) -> None:
+    explanation = explain(Simulator(stage(*policies)), flow(asked))
+    assert explanation.answer == answer
+    assert explanation.change is not None
+    assert explanation.change.text == change
+    assert explanation.change.verdict is not explanation.verdict
+
+
+def test_the_text() -> None:
+    cluster = stage(DENY, FROM_B)
+    assert "\n".join(lines(explain(Simulator(cluster), flow("x/a -> y/b 81")))) == (
+        """\
+DENIED at the destination: y/default-deny isolates y/b for ingress, \
+and none of its 2 policies allows TCP 81 from x/a
+
+Source, egress of x/a: passes, no policy isolates it
+
+Destination, ingress of y/b: denied, 2 policies isolate it
+  y/allow-b
+    ingress[0]: does not match
+      from[0]: x/a has app=a (wanted: app=b)
+      ports[0]: it opens TCP 80, not TCP 81
+  y/default-deny: has no rule, allows nothing
+
+To be allowed: add a rule to y/allow-b that allows TCP 81 from pods app=a of namespaces \
+kubernetes.io/metadata.name=x"""
+    )
+
+
+def test_the_text_of_what_passes() -> None:
+    explanation = explain(Simulator(stage(DENY, FROM_B)), flow("x/b -> y/b 80"), suggest=False)
+    assert list(lines(explanation))[4:7] == [
+        "Destination, ingress of y/b: passes, 2 policies isolate it",
+        "  y/allow-b",
+        "    ingress[0]: allows it (pods app=b of namespaces team=one, TCP 80)",
+    ]
+    assert explanation.change is None
+
+
+def test_file_and_line_where_a_policy_came_from_a_file(tmp_path: Path) -> None:
+    file = tmp_path / "p.yaml"
+    file.write_text(
+        """\
+apiVersion: v1
+kind: Pod
+metadata: {namespace: shop, name: cart, labels: {app: cart}}
+---
+apiVersion: v1
+kind: Pod
+metadata: {namespace: shop, name: web, labels: {app: web}}
+---
+apiVersion: networking.k8s.io/v1
+kind: NetworkPolicy
+metadata: {namespace: shop, name: cart}
+spec:
+  podSelector: {matchLabels: {app: cart}}
+  ingress:
+    - from:
+        - podSelector: {matchLabels: {app: api}}
+        - ipBlock: {cidr: 10.0.0.0/8}
+      ports: [{port: 80}]
+"""
+    )
+    asked = Flow(PodRef("shop", "web"), PodRef("shop", "cart"), 80)
+    explanation = explain(Simulator(load([file]).cluster), asked)
+    view = explanation.sides[1].policies[0]
+    assert view.place is not None
+    assert view.place.line in {9, 10, 11}
+    places = [item.place for item in (*view.rules[0].peers, *view.rules[0].ports)]
+    assert [(place.file, place.line) for place in places if place] == [
+        (str(file), 16),
+        (str(file), 17),
+        (str(file), 18),
+    ]
+    assert f"      from[0] [{file}:16]: shop/web has app=web (wanted: app=api)" in lines(explanation)
+
+
+def test_what_stands_above_policies_has_a_reason_and_no_sides() -> None:
+    explanation = explain(Simulator(stage(DENY)), flow("y/a -> y/a 80"))
+    assert explanation.answer == "ALLOWED: a pod always reaches its own address"
+    assert (explanation.sides, explanation.change) == ((), None)
+
+
+def test_each_backend_of_a_service_for_itself() -> None:
+    service = Service(ServiceRef("y", "s"), {"tier": "t"}, (), (ServicePort(80, 80),), publish_not_ready=True)
+    pods = also(
+        pod("y/a", {"app": "a", "tier": "t"}, "10.244.2.1"),
+        pod("y/b", {"app": "b", "tier": "t"}, "10.244.2.2", ports=OTHER_WEB),
+    )
+    simulator = Simulator(stage(policy("y/p", app("b"), ingress=()), services=[service], pods=pods))
+    explanation = explain(simulator, flow("x/a -> svc:y/s 80"))
+    assert explanation.answer == "UNKNOWN: the backends differ: 1 of 2 would answer"
+    assert [str(part.flow.destination) for part in explanation.parts] == ["y/a", "y/b"]
+    assert [part.verdict for part in explanation.parts] == [Verdict.ALLOW, Verdict.DENY]
+    assert [part.verdict for part in explanation.walk()] == [Verdict.UNKNOWN, Verdict.ALLOW, Verdict.DENY]
+    assert any(line.startswith("  x/a -> y/b 80/TCP: DENIED") for line in lines(explanation))
+
+
+def test_each_family_for_itself_where_they_differ() -> None:
+    pods = also(
+        pod("x/a", {"app": "a"}, "10.244.1.1", "fd00::1:1"),
+        pod("y/a", {"app": "a"}, "10.244.2.1", "fd00::2:1"),
+    )
+    simulator = Simulator(stage(policy("y/p", ingress=[rule([block("0.0.0.0/0")])]), pods=pods))
+    explanation = explain(simulator, flow("x/a -> y/a 80"))
+    assert [(part.flow.family, part.verdict) for part in explanation.parts] == [
+        (4, Verdict.ALLOW),
+        (6, Verdict.DENY),
+    ]
+    assert explanation.parts[1].change is not None
+
+
+def test_a_case_that_is_left_to_the_implementation_says_so() -> None:
+    service = Service(ServiceRef("y", "s"), {"app": "b"}, (), (ServicePort(80, 80),))
+    simulator = Simulator(stage(DENY, services=[service]), CILIUM)
+    explanation = explain(simulator, flow("y/b -> svc:y/s 80"))
+    assert explanation.answer == "ALLOWED: cilium lets it pass whatever the policies say"
+    assert any("leaves this to the implementation: a pod to itself" in line for line in lines(explanation))
+
+
+def test_the_document_is_plain_data() -> None:
+    data = document(explain(Simulator(stage(DENY, FROM_B)), flow("x/a -> y/b 80")))
+    assert json.loads(json.dumps(data)) == data
+    assert (data["kind"], data["verdict"], data["from"], data["to"]) == ("Explanation", "deny", "x/a", "y/b")
+    rule_ = data["sides"][1]["policies"][0]["rules"][0]
+    assert rule_["peers"][0]["obstacle"]["kind"] == "label-different"
+    assert rule_["ports"][0]["matches"]
+    assert data["change"]["edits"][0]["path"] == "spec.ingress[0].from"
+
+
+SMALL = Shape(pods=4, policies=4, protocols=(Protocol.TCP, Protocol.UDP))
+
+
+@settings(max_examples=30, deadline=None)
+@given(cluster=clusters(SMALL))
+def test_the_sides_are_those_of_the_decision(cluster: Cluster) -> None:
+    simulator = Simulator(cluster)
+    for asked in all_flows(cluster, (80, 81), (Protocol.TCP,)):
+        decision = simulator.decide(asked)
+        explanation = explain(simulator, asked, suggest=False)
+        assert explanation.verdict is decision.verdict
+        for side, judged in zip(explanation.sides, (decision.egress, decision.ingress), strict=False):
+            assert [view.policy for view in side.policies] == [cause.policy for cause in judged.isolating]
+            assert [
+                (view.policy, rule.index, peer.index, port.index)
+                for view in side.policies
+                for rule in view.rules
+                for peer in rule.peers
+                for port in rule.ports
+                if peer.obstacle is None and port.obstacle is None
+            ] == [(cause.policy, cause.rule, cause.peer, cause.port) for cause in judged.allowing]
+
+
+def test_a_change_turns_the_verdict_by_the_obvious_evaluator_too() -> None:
+    turned: set[Verdict] = set()
+
+    @settings(max_examples=30, deadline=None)
+    @given(cluster=clusters(SMALL))
+    def law(cluster: Cluster) -> None:
+        simulator = Simulator(cluster)
+        for asked in all_flows(cluster, (80,), (Protocol.TCP,)):
+            sides = explain(simulator, asked, suggest=False).sides
+            found = smallest(simulator, asked, sides) if sides else None
+            if found is not None:
+                change, after = found
+                assert passes(after, asked) is not passes(cluster, asked)
+                assert passes(after, asked) is (change.verdict is Verdict.ALLOW)
+                turned.add(change.verdict)
+
+    law()
+    assert turned == {Verdict.ALLOW, Verdict.DENY}
