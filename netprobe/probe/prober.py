@@ -101,6 +101,7 @@ class Prober:
         self._sessions = Sessions(cluster, self._pace, keep=len(bench.stations) <= self._pace.sessions)
         self._progress = progress
         self._proven: set[Flow] = set()
+        self._before: dict[Flow, Verdict] = {}
         self._enforcement = Enforcement(None, "there is no canary")
         self._change = 0
         self._rounds = 0
@@ -120,6 +121,7 @@ class Prober:
         self._progress("probing without policies")
         await self._watch(1)
         _, self._enforcement = await asyncio.gather(self._prove(), self._enforced())
+        self._before = dict.fromkeys(self._proven, Verdict.ALLOW)
         return self._enforcement
 
     async def observe(self, change: Callable[[], Awaitable[None]] = _nothing) -> Observed:
@@ -145,7 +147,8 @@ class Prober:
             problems += late
         await self._unwatch()
         self._progress("probing")
-        settled = await settle(self.round, tuple(self._plan.of), self._pace)
+        settled = await settle(self.round, tuple(self._plan.of), self._pace, self._before)
+        self._before = {flow: cell.verdict for flow, cell in settled.cells.items()}
         if settled.last_move is not None and converged is not None:
             converged = max(converged, settled.last_move - answered)
         return Observed(self._matrix(settled.cells), self._facts(converged, problems))

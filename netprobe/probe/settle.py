@@ -33,9 +33,15 @@ class Settled:
     last_move: float | None
 
 
-async def settle(probe: Round, flows: Sequence[Flow], pace: Pace) -> Settled:
-    """Probe until stable. Cells that are still moving at the deadline are UNKNOWN and flaky."""
-    history = _History(pace.retries)
+async def settle(
+    probe: Round, flows: Sequence[Flow], pace: Pace, before: Mapping[Flow, Verdict] | None = None
+) -> Settled:
+    """Probe until stable. Cells that are still moving at the deadline are UNKNOWN and flaky.
+
+    `before`: the verdicts before the change. A cell that ends where it began has lost a packet meanwhile; it
+    is probed like any other, but says nothing about when the change was in force.
+    """
+    history = _History(pace.retries, before or {})
     if flows:
         with suppress(TimeoutError):
             async with asyncio.timeout(pace.settle_s):
@@ -73,6 +79,7 @@ class _History:
     """What was seen of each flow since the change."""
 
     retries: int
+    before: Mapping[Flow, Verdict]
     last: dict[Flow, Observation] = field(default_factory=dict)
     last_move: float | None = None
     failing: bool = False
@@ -110,7 +117,8 @@ class _History:
 
     def _agree(self, flow: Flow, verdict: Verdict) -> None:
         self.agreeing[flow] += 1
-        if self.stood.get(flow) is not verdict and flow in self.since:
+        changed = self.stood.get(flow) is not verdict and self.before.get(flow) is not verdict
+        if changed and flow in self.since:
             self.last_move = max(self.since[flow], self.last_move or self.since[flow])
         self.stood[flow] = verdict
 

@@ -1,0 +1,80 @@
+"""What a cluster is, each fact with its evidence; what may not be read is None, not an error."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final
+
+from netprobe.errors import ClusterError
+from netprobe.kube.client import KubeCluster
+from netprobe.probe.api import Object
+
+CNIS: Final[Mapping[str, str]] = {
+    # a word in the image or name of a DaemonSet -> the network plugin that it belongs to
+    "calico/node": "Calico",
+    "calico-node": "Calico",
+    "cilium": "Cilium",
+    "antrea": "Antrea",
+    "kube-router": "kube-router",
+    "ovnkube": "OVN-Kubernetes",
+    "weave": "Weave Net",
+    "kindnet": "kindnet",
+    "kube-network-policies": "kube-network-policies",
+    "aws-node": "Amazon VPC CNI",
+    "azure-npm": "Azure NPM",
+    "flannel": "Flannel",
+    "canal": "Canal",
+}
+LAB: Final = "+netprobe."
+"""In the server version of a lab, as build metadata: "v1.33.0+netprobe.0.1.0"."""
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """`nodes` None: not allowed to list them. `cni` None: nothing names it; `evidence` says what did."""
+
+    server_version: str
+    lab: bool
+    nodes: tuple[str, ...] | None
+    cni: str | None
+    evidence: str
+
+
+async def facts(cluster: KubeCluster) -> Facts:
+    """Ask a cluster what it is. ClusterError only where it does not answer at all."""
+    version = str((await cluster.raw("/version")).get("gitVersion", "unknown"))
+    if LAB in version:
+        return Facts(version, True, await _nodes(cluster), "netprobe lab", "the server's version")
+    cni, evidence = await _cni(cluster)
+    return Facts(version, False, await _nodes(cluster), cni, evidence)
+
+
+async def _nodes(cluster: KubeCluster) -> tuple[str, ...] | None:
+    try:
+        return tuple(sorted(node["metadata"]["name"] for node in await cluster.find("Node")))
+    except ClusterError:
+        return None
+
+
+async def _cni(cluster: KubeCluster) -> tuple[str | None, str]:
+    try:
+        sets = await cluster.find("DaemonSet")
+    except ClusterError as e:
+        return None, str(e)
+    return cni_of(sets)
+
+
+def cni_of(sets: list[Object]) -> tuple[str | None, str]:
+    """Name the network plugin from the DaemonSets of a cluster."""
+    found: dict[str, str] = {}
+    for obj in sets:
+        meta = obj["metadata"]
+        containers = obj["spec"]["template"]["spec"].get("containers") or ()
+        words = [meta["name"], *(container.get("image", "") for container in containers)]
+        for key, cni in CNIS.items():
+            if any(key in word for word in words):
+                found.setdefault(cni, f"DaemonSet {meta['namespace']}/{meta['name']}")
+    if not found:
+        return None, "no DaemonSet names a network plugin that is known"
+    return " and ".join(found), ", ".join(found.values())
