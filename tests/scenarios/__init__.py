@@ -134,7 +134,7 @@ SCENARIOS = (
     ),
     Scenario(
         "five-workloads",
-        flows=35,  # 4 x 6 among pods, 6 from the internet, 5 to it
+        flows=30,  # 4 x 6 among pods, 6 from the internet
         facts="""
             frontend/web    backend/api        8080/TCP  allow
             backend/api     database/postgres  5432/TCP  allow
