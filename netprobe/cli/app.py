@@ -14,6 +14,7 @@ from netprobe import __version__
 COMMANDS = {
     "run": "probe a suite and compare with what it declares and its policies say",
     "simulate": "what the policies say, without a cluster; compared with what a suite declares",
+    "explain": "which policy, rule, peer and side decide a flow, and what to change",
     "lint": "mistakes in policies, with file and line",
     "lab": "a small cluster on this machine: up, down, status, kubeconfig",
     "clean": "remove what killed runs left behind",

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from netprobe.cli.manifests import read_cluster
+from netprobe.cli.why import explainer
 from netprobe.diff import Differences, Row, Status, compare
 from netprobe.errors import UsageError
 from netprobe.model.cluster import Cluster
 from netprobe.model.flow import Flow, Protocol
-from netprobe.model.matrix import Matrix
 from netprobe.model.verdict import Verdict
-from netprobe.report import Step, blame
+from netprobe.report import Step
 from netprobe.simulate import Profile, Simulator
 from netprobe.suite import Suite, apply, load
 from netprobe.survey import ask
@@ -56,17 +56,13 @@ def simulated(
     for index, ((name, actions), declared) in enumerate(zip(moments, suite.declared(cluster), strict=True)):
         for action in actions:
             cluster = apply(cluster, action)
-        rows = _compared(declared.where(is_asked), cluster, profile, index).rows
+        simulator = Simulator(cluster, profile)
+        flows = (one for flow in declared if is_asked(flow) for one in simulator.split(flow))
+        rows = compare(declared.where(is_asked), simulator.matrix(flows), step=index).rows
         shown = _changed(rows, before, first=index == 0) if changed_only else rows
-        steps.append(Step(name, Differences(shown), explain=blame(cluster.policies)))
+        steps.append(Step(name, Differences(shown), explain=explainer(simulator)))
         before = rows
     return tuple(steps)
-
-
-def _compared(declared: Matrix[Verdict], cluster: Cluster, profile: Profile, step: int) -> Differences:
-    simulator = Simulator(cluster, profile)
-    flows = (one for flow in declared for one in simulator.split(flow))
-    return compare(declared, simulator.matrix(flows), step=step)
 
 
 def _changed(rows: Iterable[Row], before: Iterable[Row], *, first: bool) -> list[Row]:

@@ -102,16 +102,17 @@ def _matching(
 ) -> tuple[End, ...]:
     found: dict[End, None] = {}
     for pattern in patterns:
-        ends = _ends(cluster, pattern, outside)
-        if not ends:
+        matching = ends(cluster, pattern, outside)
+        if not matching:
             raise UsageError(f"{option} {pattern}: no such pod; NAMESPACE/POD, with * for any, or an address")
-        if option == "--from" and isinstance(ends[0], ServiceRef):
+        if option == "--from" and isinstance(matching[0], ServiceRef):
             raise UsageError(f"--from {pattern}: connections come from pods, not from Services")
-        found.update(dict.fromkeys(ends))
+        found.update(dict.fromkeys(matching))
     return tuple(found)
 
 
-def _ends(cluster: Cluster, pattern: str, outside: Sequence[External]) -> list[End]:
+def ends(cluster: Cluster, pattern: str, outside: Sequence[External] = ()) -> list[End]:
+    """The ends that a pattern of `ask` means; none where there is no such pod or Service."""
     named: list[End] = [end for end in outside if str(end.address) == pattern or end.name == pattern]
     if named:
         return named

@@ -1,0 +1,168 @@
+"""`netprobe explain`: which policy, rule, peer and side decide a flow, and what to change."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Sequence
+from dataclasses import replace
+
+import click
+
+from netprobe.cli.app import Invocation
+from netprobe.cli.options import (
+    PortArgument,
+    PortType,
+    cluster_options,
+    examples,
+    filename_option,
+    profile_option,
+)
+from netprobe.errors import UsageError
+from netprobe.model.cluster import Cluster
+from netprobe.model.flow import End, External, Flow
+from netprobe.model.verdict import Verdict
+from netprobe.report.escape import plain
+from netprobe.report.style import Style
+
+COLOURS = {Verdict.ALLOW: "1;32", Verdict.DENY: "1;31", Verdict.UNKNOWN: "1;33"}
+
+
+@click.command
+@click.argument("source", metavar="FROM")
+@click.argument("destination", metavar="TO")
+@click.option(
+    "--port",
+    type=PortType(),
+    metavar="PORT[/PROTOCOL]",
+    help="The port, as 80 or 53/udp; may be left out where TO declares only one.",
+)
+@filename_option
+@click.option("--suite", type=click.Path(), metavar="FILE", help="The topology and policies of a suite.")
+@click.option("--step", type=click.IntRange(0), default=0, help="After that many steps of the suite.")
+@cluster_options
+@click.option("--family", type=click.Choice(["4", "6"]), help="IPv4 or IPv6, where the two differ.")
+@profile_option
+@click.option(
+    "-o",
+    "--output",
+    type=click.Choice(["text", "json"]),
+    default="text",
+    show_default=True,
+    help="The format.",
+)
+@examples("""
+netprobe explain frontend/web database/pg --port 5432 -f manifests/
+netprobe explain monitoring/grafana production/postgres --port 9187 --suite suite.yaml
+netprobe explain shop/cart 203.0.113.10 --port 443 --context staging
+netprobe explain shop/web svc:shop/cart --port 80 -f cluster.json -o json
+""")
+@click.pass_obj
+def command(
+    invocation: Invocation,
+    /,
+    *,
+    source: str,
+    destination: str,
+    port: PortArgument | None,
+    filenames: Sequence[str],
+    suite: str | None,
+    step: int,
+    kubeconfig: str | None,
+    context: str | None,
+    request_timeout_s: float,
+    family: str | None,
+    profile: str,
+    output: str,
+) -> int:
+    """Say why a flow is allowed or denied, by manifests, a suite or a live cluster.
+
+    FROM and TO are NAMESPACE/POD or an address outside; TO may be svc:NAMESPACE/SERVICE. A workload's name
+    stands for one of its pods. The answer comes first, then each policy and rule that had a say with the
+    first thing that did not match, then the smallest change that turns the verdict. Exit status 3 where
+    nothing can be said.
+    """
+    from netprobe.explain import document, explain, lines
+    from netprobe.simulate import Simulator
+    from netprobe.simulate import profile as profile_of
+
+    is_live = bool(kubeconfig or context or invocation.plugin)
+    if bool(filenames) + (suite is not None) > 1 or not (filenames or suite or is_live):
+        raise UsageError(
+            "by which policies? Name manifests by -f, a suite by --suite, or a cluster by --context"
+        )
+    if step and suite is None:
+        raise UsageError("--step goes with --suite")
+    chosen = profile_of(profile)
+    outside: Sequence[External] = ()
+    if suite is not None:
+        cluster, outside = _moment(suite, step)
+    elif filenames:
+        from netprobe.cli.manifests import read_cluster
+
+        cluster = read_cluster(filenames)
+    else:
+        from netprobe.cli.live import live_cluster
+
+        cluster = live_cluster(kubeconfig, context, request_timeout_s)
+    asked = _flow(cluster, outside, source, destination, port)
+    if family is not None:
+        asked = replace(asked, family=4 if family == "4" else 6)
+    found = explain(Simulator(cluster, chosen), asked)
+    if output == "json":
+        print(json.dumps(document(found), indent=2))
+    else:
+        style = Style.of(sys.stdout, os.environ)
+        for number, line in enumerate(lines(found)):
+            print(style.paint(plain(line), COLOURS[found.verdict]) if number == 0 else plain(line))
+    return 3 if found.verdict is Verdict.UNKNOWN and not found.parts else 0
+
+
+def _moment(path: str, steps: int) -> tuple[Cluster, Sequence[External]]:
+    """A suite's cluster after its policies and the first `steps` steps, and its hosts outside."""
+    from netprobe.cli.suite import suite_and_cluster
+    from netprobe.suite import apply
+
+    suite, cluster = suite_and_cluster(path, ())
+    if steps > len(suite.steps):
+        raise UsageError(f"--step {steps}: {path} has {len(suite.steps)}")
+    for step in suite.steps[:steps]:
+        for action in step.actions:
+            cluster = apply(cluster, action)
+    return cluster, suite.externals
+
+
+def _flow(
+    cluster: Cluster, outside: Sequence[External], source: str, destination: str, port: PortArgument | None
+) -> Flow:
+    from netprobe.survey import Question, flow
+
+    one = _end(cluster, outside, source, "FROM")
+    other = _end(cluster, outside, destination, "TO")
+    if port is not None:
+        return flow(one, other, port.number, port.protocol)
+    declared = Question(cluster, (one,), (other,)).ports_of(other)
+    if len(declared) != 1:
+        told = ", ".join(f"{number}/{protocol.value}" for number, protocol in declared) or "none"
+        raise UsageError(f"which port of {other}? It declares {told}: name one by --port")
+    return flow(one, other, *declared[0])
+
+
+def _end(cluster: Cluster, outside: Sequence[External], text: str, name: str) -> End:
+    """The one end of that name: an end of `ask`, or a pod of the workload of that name."""
+    from netprobe.survey import ends
+
+    found = ends(cluster, text, outside)
+    if not found:
+        namespace, _, workload = text.partition("/")
+        for pod in cluster.pods.values():
+            kind_and_name = (pod.workload or "").partition("/")
+            if not found and pod.ref.namespace == namespace and kind_and_name[2] == workload:
+                found = [pod.ref]
+    if len(found) == 1:
+        return found[0]
+    if found:
+        some = ", ".join(map(str, found[:3]))
+        raise UsageError(f"{name} {text}: {len(found)} ends, such as {some}; name one")
+    raise UsageError(f"{name} {text}: no such pod; NAMESPACE/POD, svc:NAMESPACE/SERVICE or an address")

@@ -1,0 +1,140 @@
+"""`netprobe explain`: one flow, by manifests or a suite, for people and for programs."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from netprobe.cli import main
+
+CLUSTER = """
+apiVersion: v1
+kind: Namespace
+metadata: {name: shop}
+---
+apiVersion: apps/v1
+kind: Deployment
+metadata: {name: web, namespace: shop}
+spec:
+  selector: {matchLabels: {app: web}}
+  template:
+    metadata: {labels: {app: web}}
+    spec: {containers: [{name: c, image: i, ports: [{containerPort: 80}, {containerPort: 81}]}]}
+---
+apiVersion: v1
+kind: Pod
+metadata: {name: cart-1, namespace: shop, labels: {app: cart}}
+spec: {containers: [{name: c, image: i, ports: [{containerPort: 8080}]}]}
+status: {phase: Running, podIPs: [{ip: 10.0.0.2}, {ip: "fd00::2"}]}
+---
+apiVersion: v1
+kind: Pod
+metadata: {name: cart-2, namespace: shop, labels: {app: cart}}
+spec: {containers: [{name: c, image: i}]}
+status: {phase: Running, podIPs: [{ip: 10.0.0.3}, {ip: "fd00::3"}]}
+---
+apiVersion: networking.k8s.io/v1
+kind: NetworkPolicy
+metadata: {name: cart, namespace: shop}
+spec:
+  podSelector: {matchLabels: {app: cart}}
+  ingress:
+    - from: [{ipBlock: {cidr: 10.0.0.0/8}}]
+"""
+SUITE = """
+apiVersion: netprobe/v1alpha1
+kind: ConnectivitySuite
+metadata: {name: tiny}
+topology:
+  namespaces: [{name: shop, pods: [{name: web, ports: [80]}, {name: cart, ports: [80]}]}]
+  external: [{name: partner, address: 203.0.113.9}]
+policies: [deny.yaml]
+expect: {default: deny}
+steps:
+  - {name: open, do: [{delete: {networkpolicy: shop/closed}}], expect: {default: allow}}
+"""
+CLOSED = """
+apiVersion: networking.k8s.io/v1
+kind: NetworkPolicy
+metadata: {name: closed, namespace: shop}
+spec: {policyTypes: [Ingress]}
+"""
+
+
+@pytest.fixture
+def cluster(tmp_path: Path) -> str:
+    (tmp_path / "cluster.yaml").write_text(CLUSTER)
+    return str(tmp_path / "cluster.yaml")
+
+
+@pytest.fixture
+def suite(tmp_path: Path) -> str:
+    (tmp_path / "deny.yaml").write_text(CLOSED)
+    (tmp_path / "suite.yaml").write_text(SUITE)
+    return str(tmp_path / "suite.yaml")
+
+
+def explain(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, str, str]:
+    status = main(["explain", *arguments])
+    return (status, *capsys.readouterr())
+
+
+def test_the_answer_comes_first_and_names_policy_side_and_file(
+    cluster: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    status, out, err = explain(capsys, "shop/cart-2", "shop/cart-1", "--family", "6", "-f", cluster)
+    assert (status, err) == (0, "")
+    assert out.startswith("DENIED at the destination: shop/cart isolates shop/cart-1 for ingress")
+    assert "8080" in out.splitlines()[0], "the only port that the destination declares"
+    line = 1 + next(i for i, text in enumerate(CLUSTER.splitlines()) if "ipBlock" in text)
+    assert f"[{cluster}:{line}]" in out
+    assert "To be allowed: " in out
+
+
+def test_families_that_differ_are_explained_each(cluster: str, capsys: pytest.CaptureFixture[str]) -> None:
+    status, out, _ = explain(capsys, "shop/cart-2", "shop/cart-1", "-f", cluster)
+    assert status == 0
+    assert "ALLOWED" in out
+    assert "DENIED" in out
+
+
+def test_a_workload_stands_for_its_pod_and_json_is_for_programs(
+    cluster: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    arguments = ["shop/web", "shop/cart-2", "--port", "9", "-f", cluster, "-o", "json"]
+    status, out, _ = explain(capsys, *arguments)
+    document = json.loads(out)
+    assert status == 0
+    assert (document["kind"], document["from"], document["port"]) == ("Explanation", "shop/web", 9)
+
+
+@pytest.mark.parametrize(("step", "word"), [("0", "DENIED"), ("1", "ALLOWED")])
+def test_a_suite_at_a_step_and_its_hosts_outside(
+    step: str, word: str, suite: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    status, out, _ = explain(capsys, "partner", "shop/web", "--suite", suite, "--step", step)
+    assert status == 0
+    assert out.startswith(word)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        pytest.param(["a/b", "c/d"], "by which policies?", id="no policies"),
+        pytest.param(["shop/web", "shop/x", "-f", "{c}"], "TO shop/x: no such pod", id="no such pod"),
+        pytest.param(["shop/web", "shop/cart-*", "-f", "{c}"], "2 ends", id="more than one"),
+        pytest.param(["shop/cart-1", "shop/web", "-f", "{c}"], "declares 80/TCP, 81/TCP", id="which port"),
+        pytest.param(["shop/cart-1", "shop/cart-2", "-f", "{c}"], "declares none", id="no port"),
+        pytest.param(["partner", "shop/web", "--suite", "{s}", "--step", "2"], "has 1", id="no such step"),
+        pytest.param(["shop/web", "shop/cart", "-f", "{c}", "--step", "1"], "goes with --suite", id="a step"),
+        pytest.param(["shop/web", "shop/cart", "-f", "{c}", "--suite", "{s}"], "by which", id="two sources"),
+    ],
+)
+def test_bad_usage_ends_with_2(
+    arguments: list[str], told: str, cluster: str, suite: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    status, out, err = explain(capsys, *(a.format(c=cluster, s=suite) for a in arguments))
+    assert (status, out) == (2, "")
+    assert told in err
