@@ -112,7 +112,7 @@ class _Builder:
         mark = error.problem_mark or error.context_mark
         line, column = (mark.line + 1 + self.offset, mark.column + 1) if mark else (1 + self.offset, 1)
         problem = error.problem or "cannot be read"
-        if mark and text.split("\n")[mark.line][mark.column :].startswith("\t"):
+        if mark and text[mark.index : mark.index + 1] == "\t":
             return YamlError(line, column, "not YAML: a tab stands where YAML wants spaces")
         context = f" ({error.context})" if error.context else ""
         return YamlError(line, column, f"not YAML: {problem}{context}")

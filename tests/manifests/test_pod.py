@@ -1,0 +1,218 @@
+"""Pods: what of them the network sees, and which pods there are where workloads are given too."""
+# ruff: noqa: E501  # messages are compared whole
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import yaml
+
+from netprobe.manifests import from_objects
+from netprobe.model.cluster import Cluster
+from netprobe.model.flow import ContainerPort, Pod, Protocol
+from tests.manifests.conftest import Problems
+
+
+def pod(spec: str = "", status: str = "", metadata: str = "name: p") -> Pod:
+    """The only pod of a manifest whose parts are flow mappings."""
+    text = f"{{apiVersion: v1, kind: Pod, metadata: {{{metadata}}}, spec: {{{spec}}}, status: {{{status}}}}}"
+    (found,) = from_objects([yaml.safe_load(text)]).pods.values()
+    return found
+
+
+TCP, UDP = Protocol.TCP, Protocol.UDP
+PORTS = {
+    "none": ("containers: [{name: c}]", ()),
+    "protocol is TCP": ("containers: [{ports: [{containerPort: 80}]}]", (ContainerPort(80),)),
+    "of all containers": (
+        "containers: [{ports: [{containerPort: 80, name: http}]}, {ports: [{containerPort: 53, protocol: UDP}]}]",
+        (ContainerPort(80, TCP, "http"), ContainerPort(53, UDP)),
+    ),
+    "of sidecars, after the containers": (
+        (
+            "initContainers: [{restartPolicy: Always, ports: [{containerPort: 1}]}], "
+            "containers: [{ports: [{containerPort: 2}]}]"
+        ),
+        (ContainerPort(2), ContainerPort(1)),
+    ),
+    "not of init containers that end": ("initContainers: [{ports: [{containerPort: 1}]}]", ()),
+    "the same twice is once": (
+        "containers: [{ports: [{containerPort: 1}, {containerPort: 1}]}]",
+        (ContainerPort(1),),
+    ),
+}
+
+
+@pytest.mark.parametrize(("spec", "ports"), [pytest.param(*row, id=name) for name, row in PORTS.items()])
+def test_ports(spec: str, ports: tuple[ContainerPort, ...]) -> None:
+    assert pod(spec).ports == ports
+
+
+@pytest.mark.parametrize(
+    ("status", "addresses"),
+    [
+        ("podIPs: [{ip: 10.0.0.1}, {ip: 'fd00::1'}]", ["10.0.0.1", "fd00::1"]),
+        ("podIP: 10.0.0.1", ["10.0.0.1"]),
+        ("podIP: 10.0.0.1, podIPs: [{ip: 10.0.0.1}]", ["10.0.0.1"]),
+        ("podIP: ''", []),
+        ("", []),
+    ],
+)
+def test_addresses(status: str, addresses: list[str]) -> None:
+    assert [str(address) for address in pod(status=status).addresses] == addresses
+
+
+@pytest.mark.parametrize(
+    ("status", "ready"),
+    [
+        ("", True),  # a manifest: it will be
+        ("phase: Running", True),
+        ("phase: Pending", False),
+        ("phase: Running, conditions: [{type: Ready, status: 'True'}]", True),
+        ("phase: Running, conditions: [{type: Ready, status: 'False'}]", False),
+        ("phase: Running, conditions: [{type: Initialized, status: 'False'}]", True),
+    ],
+)
+def test_readiness(status: str, ready: bool) -> None:
+    assert pod(status=status).ready is ready
+
+
+def test_node_and_host_network() -> None:
+    found = pod("nodeName: n1, hostNetwork: true", "hostIPs: [{ip: 172.31.255.1}], podIP: 172.31.255.1")
+    assert (found.node, found.host_network) == ("n1", True)
+    assert list(map(str, found.node_addresses)) == ["172.31.255.1"]
+
+
+@pytest.mark.parametrize("phase", ["Succeeded", "Failed"])
+def test_finished_pods_are_left_out(phase: str) -> None:
+    obj = {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "p"}, "status": {"phase": phase}}
+    assert not from_objects([obj]).pods
+
+
+def workload(kind: str, name: str, owner: str = "", **spec: Any) -> dict[str, Any]:
+    template = {
+        "metadata": {"labels": {"app": name}},
+        "spec": {"containers": [{"ports": [{"containerPort": 80}]}]},
+    }
+    group = {"Job": "batch/v1", "CronJob": "batch/v1", "ReplicationController": "v1"}.get(kind, "apps/v1")
+    body = {"jobTemplate": {"spec": {"template": template}}} if kind == "CronJob" else {"template": template}
+    return {"apiVersion": group, "kind": kind, "metadata": metadata(name, owner), "spec": body | spec}
+
+
+def metadata(name: str, owner: str = "", **labels: str) -> dict[str, Any]:
+    found: dict[str, Any] = {"name": name, "namespace": "a", "labels": labels}
+    if owner:
+        kind, _, owner_name = owner.partition("/")
+        found["ownerReferences"] = [{"kind": kind, "name": owner_name, "controller": True}]
+    return found
+
+
+def owned(name: str, owner: str, phase: str = "Running", **labels: str) -> dict[str, Any]:
+    return {
+        "apiVersion": "v1",
+        "kind": "Pod",
+        "metadata": metadata(name, owner, **labels),
+        "status": {"phase": phase},
+    }
+
+
+def pods(cluster: Cluster) -> dict[str, str | None]:
+    return {ref.name: found.workload for ref, found in cluster.pods.items()}
+
+
+DEPLOYMENT = workload("Deployment", "web")
+REPLICA_SET = workload("ReplicaSet", "web-5d4f", "Deployment/web")
+OLD_REPLICA_SET = workload("ReplicaSet", "web-1111", "Deployment/web", replicas=0)
+PODS = [
+    owned(f"web-5d4f-{suffix}", "ReplicaSet/web-5d4f", **{"pod-template-hash": "5d4f"}) for suffix in "xy"
+]
+OF_DEPLOYMENT: dict[str, str | None] = {"web-5d4f-x": "Deployment/web", "web-5d4f-y": "Deployment/web"}
+DONE = {"status": {"conditions": [{"type": "Complete", "status": "True"}]}}
+
+WHO = {
+    "a workload is one pod": ([DEPLOYMENT], {"web": "Deployment/web"}),
+    "a ReplicaSet of a Deployment that is here": ([DEPLOYMENT, REPLICA_SET], {"web": "Deployment/web"}),
+    "the order has no meaning": ([REPLICA_SET, DEPLOYMENT], {"web": "Deployment/web"}),
+    "a ReplicaSet alone": ([REPLICA_SET], {"web-5d4f": "ReplicaSet/web-5d4f"}),
+    "an old ReplicaSet": ([OLD_REPLICA_SET], {}),
+    "pods of a workload that is here": ([DEPLOYMENT, REPLICA_SET, OLD_REPLICA_SET, *PODS], OF_DEPLOYMENT),
+    "the ReplicaSet between them is not here": ([DEPLOYMENT, *PODS], OF_DEPLOYMENT),
+    "pods alone": (PODS, OF_DEPLOYMENT),
+    "a pod of a ReplicaSet without a hash": (
+        [owned("web-x", "ReplicaSet/web")],
+        {"web-x": "ReplicaSet/web"},
+    ),
+    "a Job whose pods have ended": ([workload("Job", "j"), owned("j-x", "Job/j", "Succeeded")], {}),
+    "a Job that is over": ([workload("Job", "j") | DONE], {}),
+    "a Job of a CronJob that is here": (
+        [workload("CronJob", "c"), workload("Job", "c-1", "CronJob/c")],
+        {"c": "CronJob/c"},
+    ),
+    "the pods of that Job": (
+        [workload("CronJob", "c"), workload("Job", "c-1", "CronJob/c"), owned("c-1-x", "Job/c-1")],
+        {"c-1-x": "CronJob/c"},
+    ),
+    "each other kind": (
+        [workload(kind, kind.lower()) for kind in ("StatefulSet", "DaemonSet", "ReplicationController")],
+        {
+            "statefulset": "StatefulSet/statefulset",
+            "daemonset": "DaemonSet/daemonset",
+            "replicationcontroller": "ReplicationController/replicationcontroller",
+        },
+    ),
+    "two workloads of one name": (
+        [DEPLOYMENT, workload("StatefulSet", "web")],
+        {"web-deployment": "Deployment/web", "web-statefulset": "StatefulSet/web"},
+    ),
+    "a workload and a pod of one name": (
+        [DEPLOYMENT, owned("web", "")],
+        {"web": None, "web-deployment": "Deployment/web"},
+    ),
+    "scaled to nothing": ([workload("Deployment", "web", replicas=0)], {}),
+}
+
+
+@pytest.mark.parametrize(("objects", "expected"), [pytest.param(*row, id=name) for name, row in WHO.items()])
+def test_nobody_is_counted_twice(objects: list[dict[str, Any]], expected: dict[str, str | None]) -> None:
+    assert pods(from_objects(objects)) == expected
+
+
+def test_a_template_has_the_labels_and_ports_of_its_pods() -> None:
+    (found,) = from_objects([workload("CronJob", "c")]).pods.values()
+    assert (found.labels, found.ports) == ({"app": "c"}, (ContainerPort(80),))
+
+
+def test_everything_wrong_with_a_pod_at_once(problems: Problems) -> None:
+    told = problems(
+        "apiVersion: v1\nkind: Pod\nmetadata: {name: p, labels: {a: on, b/: c}}\nspec:\n  hostNetwork: 'yes'\n"
+        "  containers:\n  - ports:\n    - {containerPort: 0}\n    - {containerPort: http}\n    - {name: x}\n"
+        "    - {containerPort: 1, protocol: tcp}\n    - {containerPort: 2, name: UPPER}\n  - 7\n"
+        "status: {podIPs: [{ip: nowhere}]}\n"
+    )
+    assert [line.partition(": ")[2].split(" (")[0] for line in told] == [
+        "metadata.labels: Invalid value: true: must be a string, not a boolean; put it in quotes",
+        'metadata.labels: Invalid value: "b/": name part must be non-empty',
+        (
+            "metadata.labels: Invalid value: \"b/\": name part must consist of alphanumeric characters, '-', '_' or "
+            "'.', and must start and end with an alphanumeric character"
+        ),
+        'status.podIPs[0].ip: Invalid value: "nowhere": must be a valid IP address,',
+        "spec.containers[0].ports[0].containerPort: Invalid value: 0: must be between 1 and 65535, inclusive",
+        (
+            'spec.containers[0].ports[1].containerPort: Invalid value: "http": must be an integer of 32 bits, not a '
+            "string"
+        ),
+        "spec.containers[0].ports[2].containerPort: Required value",
+        'spec.containers[0].ports[3].protocol: Unsupported value: "tcp": supported values: "TCP", "UDP", "SCTP"',
+        'spec.containers[0].ports[4].name: Invalid value: "UPPER": must contain only alpha-numeric characters',
+        'spec.containers[0].ports[4].name: Invalid value: "UPPER": must contain at least one letter',
+        "spec.containers[1]: Invalid value: 7: must be a mapping, not a number",
+        'spec.hostNetwork: Invalid value: "yes": must be true or false, not a string',
+    ]
+    assert [line.partition(": ")[0] for line in told][3:6] == ["m.yaml:14:20", "m.yaml:8:8", "m.yaml:9:8"]
+
+
+def test_a_workload_without_a_template(problems: Problems) -> None:
+    told = problems("apiVersion: apps/v1\nkind: Deployment\nmetadata: {name: d}\nspec: {replicas: 2}\n")
+    assert told == ["m.yaml:4:1: spec.template: Required value: a Deployment has a template for its pods"]

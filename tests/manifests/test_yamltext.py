@@ -1,0 +1,107 @@
+"""YAML text to objects: places, duplicate keys, aliases, and texts that mean harm."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from netprobe.manifests.yamltext import MAX_DEPTH, YamlError, parse
+
+
+def value(text: str) -> Any:
+    (tree,) = parse(text)
+    assert not tree.duplicates
+    return tree.value
+
+
+def test_every_path_has_line_and_column() -> None:
+    (tree,) = parse("a:\n  b:\n  - c: 1\n    d: x\n  - [y, z]\n", places=True, first_line=11)
+    assert tree.places == {
+        "a": (11, 1),
+        "a.b": (12, 3),
+        "a.b[0]": (13, 5),
+        "a.b[0].c": (13, 5),
+        "a.b[0].d": (14, 5),
+        "a.b[1]": (15, 5),
+        "a.b[1][0]": (15, 6),
+        "a.b[1][1]": (15, 9),
+    }
+
+
+def test_text_that_begins_within_a_line_has_its_own_columns() -> None:
+    (tree,) = parse('{"a": 1,\n "b": 2}', places=True, first_line=7, first_column=5)
+    assert tree.places == {"a": (7, 6), "b": (8, 2)}
+
+
+def test_a_key_that_stands_twice_is_told_with_both_lines() -> None:
+    (tree,) = parse("a:\n  x: 1\n  y: 2\n  x: 3\n", places=True)
+    assert tree.duplicates == [("a.x", (4, 3), 2)]
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("a: &x {k: v}\nb: *x\n", {"a": {"k": "v"}, "b": {"k": "v"}}),
+        (
+            "a: &x {k: v, l: w}\nb: {<<: *x, l: own}\n",
+            {"a": {"k": "v", "l": "w"}, "b": {"l": "own", "k": "v"}},
+        ),
+        ("a: &x {k: 1}\nb: &y {k: 2, l: 2}\nc: {<<: [*x, *y]}\n", None),
+        ('"<<": text\n', {"<<": "text"}),
+        ("80: a\non: b\n", {"80": "a", "true": "b"}),
+        ("!local {a: !!str 80}\n", {"a": "80"}),
+        ("a: !!int '80'\n", {"a": 80}),
+        ("a: |\n  80\nb: >-\n  x\n  y\n", {"a": "80\n", "b": "x y"}),
+        ("&a x\n", "x"),
+        ("[]", []),
+    ],
+)
+def test_well_formed_and_odd(text: str, expected: Any) -> None:
+    found = value(text)
+    assert found == expected if expected is not None else found["c"] == {"k": 1, "l": 2}
+
+
+def bomb(levels: int, width: int = 9) -> str:
+    lines = (f"a{level}: &a{level} [{', '.join([f'*a{level - 1}'] * width)}]" for level in range(1, levels))
+    return "\n".join(("a0: &a0 [x]", *lines))
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("a: &a [*a]", "1:8: the alias *a stands inside its own anchor"),
+        ("a: *b", "1:4: the alias *b has no anchor before it"),
+        (bomb(10), "7:10: aliases stand for more than 200,000 nodes"),
+        ("a: &a {x: 1}\nb: {<<: *a}\n? {c: d}\n: e", "3:3: a key must be a scalar, not a mapping or list"),
+        ("~: x", "1:1: null cannot be a key"),
+        ("a: &a [x]\n*a : y", "2:1: an alias of a collection cannot be a key"),
+        ("a: {<<: x}", "1:9: a merge key (<<) takes a mapping or a list of mappings"),
+        ("a: !!binary aGVsbG8=", "1:4: !!binary has no meaning in a manifest"),
+        ("a:\n\tb: c", "2:1: not YAML: a tab stands where YAML wants spaces"),
+        ("a: b\n c: d", "2:3: not YAML: mapping values are not allowed in this context"),
+        ("a: [b", "2:1: not YAML: did not find expected ',' or ']' (while parsing a flow sequence)"),
+        ("a: \x00", "1:1: not YAML: the character U+0000 is not allowed"),
+    ],
+)
+def test_what_cannot_be_read_has_its_place_and_one_sentence(text: str, message: str) -> None:
+    with pytest.raises(YamlError) as caught:
+        parse(text)
+    assert f"{caught.value.line}:{caught.value.column}: {caught.value.message}" == message
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        pytest.param("[" * (MAX_DEPTH + 1), id="flow"),
+        pytest.param("".join(f"{' ' * depth}a:\n" for depth in range(MAX_DEPTH + 2)), id="block"),
+    ],
+)
+def test_nesting_has_an_end(text: str) -> None:
+    with pytest.raises(YamlError, match="nested deeper than 100 levels"):
+        parse(text)
+
+
+def test_aliases_within_the_limit_share_their_object() -> None:
+    found = value(bomb(4))
+    assert found["a3"][0] is found["a2"]
