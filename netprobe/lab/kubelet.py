@@ -218,7 +218,8 @@ class Kubelet(Controller[Key]):
             why += [f"{other} node(s) didn't match Pod's node affinity/selector"] if other else []
             raise LabError(f"0/{len(names)} nodes are available: {', '.join(why)}.")
         load = Counter(local.placement.node.name for local in self._local.values())
-        return min(open_, key=lambda name: load[name])
+        emptiest: str = min(open_, key=lambda name: load[name])
+        return emptiest
 
     def _unschedulable(self, key: Key, pod: Object, why: str) -> None:
         old = [c for c in pod["status"].get("conditions", ()) if c["type"] == "PodScheduled"]

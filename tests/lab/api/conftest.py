@@ -1,0 +1,117 @@
+"""A server on loopback over a fabric in memory, and a client that speaks plain HTTP to it."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import json
+import socket
+import ssl
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import pytest
+
+from netprobe.lab.api import Server, serve
+from netprobe.lab.options import LabOptions
+from tests.lab.api.memory import MemoryFabric
+
+Object = dict[str, Any]
+DEADLINE_S = 10.0
+
+
+class Api:
+    """Requests to the server; answers are JSON. `get("/api/v1/pods")` raises where the status is not 2xx."""
+
+    def __init__(self, session: aiohttp.ClientSession, server: Server, fabric: MemoryFabric) -> None:
+        self.session = session
+        self.server = server
+        self.fabric = fabric
+        self._changed = asyncio.Event()
+        server.store.listen(lambda _: self._changed.set())
+
+    async def ask(
+        self, method: str, path: str, body: Any = None, *, kind: str = "application/json", **query: str
+    ) -> tuple[int, Object]:
+        data = body if isinstance(body, bytes) else json.dumps(body).encode() if body is not None else None
+        headers = {"Content-Type": kind}
+        async with self.session.request(method, path, data=data, headers=headers, params=query) as response:
+            return response.status, await response.json()
+
+    async def ok(self, method: str, path: str, body: Any = None, **query: str) -> Object:
+        status, answer = await self.ask(method, path, body, **query)
+        assert status < 300, answer
+        return answer
+
+    async def fails(self, method: str, path: str, body: Any = None, **query: str) -> Object:
+        """The Status of a refusal; its code is that of the response."""
+        status, answer = await self.ask(method, path, body, **query)
+        assert answer["kind"] == "Status"
+        assert answer["status"] == "Failure"
+        assert answer["code"] == status
+        return answer
+
+    async def get(self, path: str, **query: str) -> Object:
+        return await self.ok("GET", path, **query)
+
+    async def namespace(self, name: str, **labels: str) -> Object:
+        metadata = {"name": name, "labels": labels}
+        return await self.ok("POST", "/api/v1/namespaces", {"metadata": metadata})
+
+    async def pod(self, namespace: str, name: str, spec: Object | None = None, **metadata: Any) -> Object:
+        container = {"name": "c", "image": "x", "ports": [{"containerPort": 80, "name": "http"}]}
+        body = {"metadata": {"name": name, **metadata}, "spec": {"containers": [container], **(spec or {})}}
+        return await self.ok("POST", f"/api/v1/namespaces/{namespace}/pods", body)
+
+    async def until(self, path: str, holds: Callable[[Object], Any], **query: str) -> Object:
+        """Read a path at each change of the store until something holds."""
+        async with asyncio.timeout(DEADLINE_S):
+            while True:
+                self._changed.clear()
+                status, answer = await self.ask("GET", path, **query)
+                if status != 404 and holds(answer):
+                    return answer
+                await self._changed.wait()
+
+    async def gone(self, path: str) -> None:
+        async with asyncio.timeout(DEADLINE_S):
+            while True:
+                self._changed.clear()
+                if (await self.ask("GET", path))[0] == 404:
+                    return
+                await self._changed.wait()
+
+    async def ready(self, namespace: str, name: str) -> Object:
+        """The pod, once it is."""
+
+        def holds(pod: Object) -> bool:
+            conditions = pod["status"].get("conditions", ())
+            return any(c["type"] == "Ready" and c["status"] == "True" for c in conditions)
+
+        return await self.until(f"/api/v1/namespaces/{namespace}/pods/{name}", holds)
+
+
+@asynccontextmanager
+async def running(home: Path, **options: Any) -> AsyncIterator[Api]:
+    fabric = MemoryFabric()
+    sock = socket.create_server(("127.0.0.1", 0))
+    server = await serve(sock, fabric, LabOptions(name="test"), home, **options)
+    config = json.loads(server.kubeconfig.read_text())
+    cluster, user = config["clusters"][0]["cluster"], config["users"][0]["user"]
+    ca = base64.b64decode(cluster["certificate-authority-data"]).decode()
+    connector = aiohttp.TCPConnector(ssl=ssl.create_default_context(cadata=ca))
+    headers = {"Authorization": f"Bearer {user['token']}"}
+    try:
+        async with aiohttp.ClientSession(cluster["server"], connector=connector, headers=headers) as session:
+            yield Api(session, server, fabric)
+    finally:
+        await server.close()
+
+
+@pytest.fixture
+async def api(tmp_path: Path) -> AsyncIterator[Api]:
+    async with running(tmp_path) as started:
+        yield started

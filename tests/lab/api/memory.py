@@ -1,0 +1,100 @@
+"""A fabric without a network: places pods, notes what it is told, runs programs of this machine.
+
+For tests of the API alone, which need neither rights nor a kernel's help. What packets do is tested on
+the real fabric.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from ipaddress import IPv4Address
+
+from netprobe.errors import LabError
+from netprobe.lab.fabric.state import NetworkState, Node, Placement, PodSpec
+from netprobe.model.flow import PodRef
+
+
+class MemoryProcess:
+    """A process of this machine."""
+
+    stdin: asyncio.StreamWriter | None
+    stdout: asyncio.StreamReader
+    stderr: asyncio.StreamReader | None
+
+    def __init__(self, inner: asyncio.subprocess.Process) -> None:
+        assert inner.stdout is not None
+        self.inner = inner
+        self.stdin, self.stdout, self.stderr = inner.stdin, inner.stdout, inner.stderr
+
+    async def wait(self) -> int:
+        status = await self.inner.wait()
+        return status if status >= 0 else 128 - status
+
+    def kill(self) -> None:
+        if self.inner.returncode is None:
+            self.inner.kill()
+
+    def resize(self, columns: int, rows: int) -> None:
+        raise AssertionError(f"no terminal here to be {columns} by {rows}")
+
+
+@dataclass
+class MemoryFabric:
+    """`events` is what happened, in order: ("place", ref), ("enforce", state), ("start", ref)..."""
+
+    nodes: Sequence[Node] = (
+        Node("n1", (IPv4Address("172.31.255.1"),)),
+        Node("n2", (IPv4Address("172.31.255.2"),)),
+    )
+    events: list[tuple[str, object]] = field(default_factory=list)
+    placed: dict[PodRef, Placement] = field(default_factory=dict)
+    processes: list[MemoryProcess] = field(default_factory=list)
+    told: asyncio.Event = field(default_factory=asyncio.Event)  # set at each enforcement
+
+    @property
+    def state(self) -> NetworkState:
+        """The newest."""
+        return next(what for kind, what in reversed(self.events) if isinstance(what, NetworkState))
+
+    async def place(self, pod: PodSpec) -> Placement:
+        if pod.ref in self.placed:
+            raise LabError(f"{pod.ref} is placed already")
+        names = [node.name for node in self.nodes]
+        node = self.nodes[names.index(pod.node)] if pod.node else self.nodes[len(self.placed) % len(names)]
+        number = len(self.events) + 1
+        address = IPv4Address("10.244.1.0") + number
+        placement = Placement(node, pod.addresses or (address,))
+        self.placed[pod.ref] = placement
+        self.events.append(("place", pod.ref))
+        return placement
+
+    async def enforce(self, state: NetworkState) -> None:
+        self.events.append(("enforce", state))
+        self.told.set()
+
+    async def start(self, ref: PodRef) -> None:
+        assert ref in self.placed
+        self.events.append(("start", ref))
+
+    async def remove(self, ref: PodRef) -> None:
+        self.placed.pop(ref, None)
+        self.events.append(("remove", ref))
+
+    async def exec(
+        self, ref: PodRef, argv: Sequence[str], *, stdin: bool = False, tty: bool = False
+    ) -> MemoryProcess:
+        assert not tty, "there are no terminals here"
+        if ref not in self.placed:
+            raise LabError(f"{ref} is not started")
+        pipe = asyncio.subprocess.PIPE
+        try:
+            inner = await asyncio.create_subprocess_exec(
+                *argv, stdin=pipe if stdin else asyncio.subprocess.DEVNULL, stdout=pipe, stderr=pipe
+            )
+        except FileNotFoundError as e:
+            raise LabError(f"exec: {argv[0]}: executable file not found in $PATH") from e
+        process = MemoryProcess(inner)
+        self.processes.append(process)
+        return process

@@ -1,0 +1,242 @@
+"""The loops behind the API: owners and dependents, namespaces, workloads, endpoints."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from tests.lab.api.conftest import Api, Object
+
+MAPS = "/api/v1/namespaces/default/configmaps"
+PODS = "/api/v1/namespaces/default/pods"
+APPS = "/apis/apps/v1/namespaces/default"
+JOBS = "/apis/batch/v1/namespaces/default/jobs"
+MERGE = "application/merge-patch+json"
+
+
+def owner(obj: Object, **more: Any) -> Object:
+    metadata = obj["metadata"]
+    kind = {"apiVersion": obj["apiVersion"], "kind": obj["kind"]}
+    return {**kind, "name": metadata["name"], "uid": metadata["uid"], **more}
+
+
+async def test_dependents_go_with_their_last_owner(api: Api) -> None:
+    one = await api.ok("POST", MAPS, {"metadata": {"name": "one"}})
+    two = await api.ok("POST", MAPS, {"metadata": {"name": "two"}})
+    policies = "/apis/networking.k8s.io/v1/namespaces/default/networkpolicies"
+    metadata = {"name": "p", "ownerReferences": [owner(one), owner(two)]}
+    await api.ok("POST", policies, {"metadata": metadata, "spec": {}})
+    await api.ok("DELETE", f"{MAPS}/one")
+    kept = await api.until(f"{policies}/p", lambda p: len(p["metadata"]["ownerReferences"]) == 1)
+    assert kept["metadata"]["ownerReferences"][0]["name"] == "two"
+    await api.ok("DELETE", f"{MAPS}/two")
+    await api.gone(f"{policies}/p")
+
+
+async def test_a_reference_across_namespaces_deletes_the_dependent(api: Api) -> None:
+    await api.namespace("other")
+    elsewhere = await api.ok("POST", "/api/v1/namespaces/other/configmaps", {"metadata": {"name": "o"}})
+    body = {"metadata": {"name": "d", "ownerReferences": [owner(elsewhere)]}}
+    await api.ok("POST", MAPS, body)
+    await api.gone(f"{MAPS}/d")
+
+
+async def test_an_owner_without_namespace(api: Api) -> None:
+    namespace = await api.namespace("other")
+    await api.ok("POST", MAPS, {"metadata": {"name": "d", "ownerReferences": [owner(namespace)]}})
+    await api.ok("DELETE", "/api/v1/namespaces/other")
+    await api.gone(f"{MAPS}/d")
+
+
+async def test_orphans_stay(api: Api) -> None:
+    one = await api.ok("POST", MAPS, {"metadata": {"name": "one"}})
+    await api.ok("POST", MAPS, {"metadata": {"name": "d", "ownerReferences": [owner(one)]}})
+    await api.ok("DELETE", f"{MAPS}/one", {"propagationPolicy": "Orphan"})
+    await api.gone(f"{MAPS}/one")
+    assert "ownerReferences" not in (await api.get(f"{MAPS}/d"))["metadata"]
+
+
+async def test_in_the_foreground_the_owner_goes_last(api: Api) -> None:
+    one = await api.ok("POST", MAPS, {"metadata": {"name": "one"}})
+    reference = owner(one, blockOwnerDeletion=True)
+    held = {"name": "d", "ownerReferences": [reference], "finalizers": ["example.com/hold"]}
+    await api.ok("POST", MAPS, {"metadata": held})
+    await api.ok("DELETE", f"{MAPS}/one", {"propagationPolicy": "Foreground"})
+    await api.until(f"{MAPS}/d", lambda d: "deletionTimestamp" in d["metadata"])
+    assert "deletionTimestamp" in (await api.get(f"{MAPS}/one"))["metadata"]
+    await api.ok("PATCH", f"{MAPS}/d", {"metadata": {"finalizers": None}}, kind=MERGE)
+    await api.gone(f"{MAPS}/one")
+
+
+async def test_a_namespace_takes_everything_with_it(api: Api) -> None:
+    await api.namespace("shop")
+    await api.pod("shop", "p")
+    await api.ready("shop", "p")
+    held = {"metadata": {"name": "m", "finalizers": ["example.com/hold"]}}
+    maps = "/api/v1/namespaces/shop/configmaps"
+    await api.ok("POST", maps, held)
+    leaving = await api.ok("DELETE", "/api/v1/namespaces/shop")
+    assert leaving["status"]["phase"] == "Terminating"
+    await api.gone("/api/v1/namespaces/shop/pods/p")
+    error = await api.fails("POST", maps, {"metadata": {"name": "n"}})
+    assert error["reason"] == "Forbidden"
+    assert error["details"]["causes"][0]["reason"] == "NamespaceTerminating"
+    assert (await api.get("/api/v1/namespaces/shop"))["status"]["phase"] == "Terminating"
+    await api.ok("PATCH", f"{maps}/m", {"metadata": {"finalizers": None}}, kind=MERGE)
+    await api.gone("/api/v1/namespaces/shop")
+    assert api.fabric.placed == {}
+
+
+async def test_a_namespace_is_furnished(api: Api) -> None:
+    await api.namespace("shop")
+    await api.until("/api/v1/namespaces/shop/serviceaccounts/default", bool)
+    bundle = await api.until("/api/v1/namespaces/shop/configmaps/kube-root-ca.crt", bool)
+    assert bundle["data"]["ca.crt"].startswith("-----BEGIN CERTIFICATE-----")
+
+
+def workload(name: str, **spec: Any) -> Object:
+    labels = {"app": name}
+    ports = [{"containerPort": 80, "name": "http"}]
+    template = {
+        "metadata": {"labels": labels},
+        "spec": {"containers": [{"name": "c", "image": "x:1", "ports": ports}]},
+    }
+    return {
+        "metadata": {"name": name},
+        "spec": {"selector": {"matchLabels": labels}, "template": template, **spec},
+    }
+
+
+async def pods_of(api: Api, name: str) -> list[Object]:
+    items: list[Object] = (await api.get(PODS, labelSelector=f"app={name}"))["items"]
+    return items
+
+
+def settled(number: int) -> Any:
+    def holds(obj: Object) -> bool:
+        status = obj.get("status", {})
+        return bool(
+            status.get("readyReplicas", 0) == number
+            and status.get("replicas", 0) == number
+            and status.get("updatedReplicas", number) == number
+            and status["observedGeneration"] == obj["metadata"]["generation"]
+        )
+
+    return holds
+
+
+async def test_a_deployment_rolls(api: Api) -> None:
+    path = f"{APPS}/deployments/web"
+    await api.ok("POST", f"{APPS}/deployments", workload("web", replicas=3))
+    await api.until(path, settled(3))
+    pods = await pods_of(api, "web")
+    [replica_set] = (await api.get(f"{APPS}/replicasets"))["items"]
+    hashed = replica_set["metadata"]["labels"]["pod-template-hash"]
+    assert replica_set["metadata"]["name"] == f"web-{hashed}"
+    for pod in pods:
+        assert pod["metadata"]["name"].startswith(f"web-{hashed}-")
+        assert pod["metadata"]["labels"] == {"app": "web", "pod-template-hash": hashed}
+        [reference] = pod["metadata"]["ownerReferences"]
+        assert (reference["kind"], reference["controller"]) == ("ReplicaSet", True)
+    change = {"spec": {"template": {"spec": {"containers": [{"name": "c", "image": "x:2"}]}}}}
+    await api.ok("PATCH", path, change, kind=MERGE)
+    await api.until(path, settled(3))
+    assert {pod["spec"]["containers"][0]["image"] for pod in await pods_of(api, "web")} == {"x:2"}
+    scaled = await api.ok("PATCH", f"{path}/scale", {"spec": {"replicas": 1}}, kind=MERGE)
+    assert (scaled["kind"], scaled["spec"]["replicas"]) == ("Scale", 1)
+    await api.until(path, settled(1))
+    await api.ok("DELETE", path)
+    await api.until(PODS, lambda pods: not pods["items"])
+
+
+async def test_a_bare_replica_set_adopts_and_heals(api: Api) -> None:
+    await api.pod("default", "found", labels={"app": "rs"})
+    await api.ok("POST", f"{APPS}/replicasets", workload("rs", replicas=2))
+    await api.until(f"{APPS}/replicasets/rs", settled(2))
+    names = {pod["metadata"]["name"] for pod in await pods_of(api, "rs")}
+    assert len(names) == 2
+    assert "found" in names
+    await api.ok("DELETE", f"{PODS}/found")
+    await api.gone(f"{PODS}/found")
+    await api.until(f"{APPS}/replicasets/rs", settled(2))
+
+
+async def test_a_stateful_set_counts(api: Api) -> None:
+    await api.ok("POST", f"{APPS}/statefulsets", workload("db", replicas=3, serviceName="db"))
+    await api.until(f"{APPS}/statefulsets/db", settled(3))
+    assert [pod["metadata"]["name"] for pod in await pods_of(api, "db")] == ["db-0", "db-1", "db-2"]
+    change = {"spec": {"replicas": 1}}
+    await api.ok("PATCH", f"{APPS}/statefulsets/db", change, kind=MERGE)
+    await api.until(f"{APPS}/statefulsets/db", settled(1))
+    await api.until(PODS, lambda pods: len(pods["items"]) == 1)
+    assert [pod["metadata"]["name"] for pod in await pods_of(api, "db")] == ["db-0"]
+
+
+async def test_a_daemon_set_is_on_every_node(api: Api) -> None:
+    await api.ok("POST", f"{APPS}/daemonsets", workload("agent"))
+    await api.until(f"{APPS}/daemonsets/agent", lambda ds: ds.get("status", {}).get("numberReady") == 2)
+    assert {pod["spec"]["nodeName"] for pod in await pods_of(api, "agent")} == {"n1", "n2"}
+
+
+def job(name: str, **spec: Any) -> Object:
+    template = {"spec": {"restartPolicy": "Never", "containers": [{"name": "c", "image": "pause"}]}}
+    return {"metadata": {"name": name}, "spec": {"template": template, **spec}}
+
+
+async def test_a_job_ends_at_its_deadline_and_takes_what_it_owns_along(api: Api) -> None:
+    made = await api.ok("POST", JOBS, job("run", activeDeadlineSeconds=1, ttlSecondsAfterFinished=0))
+    await api.ok("POST", MAPS, {"metadata": {"name": "owned", "ownerReferences": [owner(made)]}})
+    await api.until(f"{JOBS}/run", lambda j: j.get("status", {}).get("ready") == 1)
+    [pod] = (await api.get(PODS, labelSelector="job-name=run"))["items"]
+    assert pod["metadata"]["labels"]["batch.kubernetes.io/controller-uid"] == made["metadata"]["uid"]
+    await api.gone(f"{JOBS}/run")
+    await api.gone(f"{MAPS}/owned")
+    await api.until(PODS, lambda pods: not pods["items"])
+
+
+async def test_a_suspended_job_has_no_pods(api: Api) -> None:
+    await api.ok("POST", JOBS, job("run", suspend=True))
+    await api.until(f"{JOBS}/run", lambda j: j.get("status", {}).get("conditions"))
+    assert (await api.get(PODS))["items"] == []
+    await api.ok("PATCH", f"{JOBS}/run", {"spec": {"suspend": False}}, kind=MERGE)
+    await api.until(f"{JOBS}/run", lambda j: j["status"].get("ready") == 1)
+
+
+async def test_endpoints_follow_pods(api: Api) -> None:
+    services = "/api/v1/namespaces/default/services"
+    port = {"port": 8080, "targetPort": "http"}
+    service = {"metadata": {"name": "web"}, "spec": {"selector": {"app": "web"}, "ports": [port]}}
+    await api.ok("POST", services, service)
+    await api.pod("default", "p", labels={"app": "web"})
+    pod = await api.ready("default", "p")
+    gated = {"readinessGates": [{"conditionType": "netprobe.dev/never"}]}
+    await api.pod("default", "q", gated, labels={"app": "web"})
+    endpoints = await api.until(
+        "/api/v1/namespaces/default/endpoints/web",
+        lambda e: e.get("subsets") and e["subsets"][0].get("notReadyAddresses"),
+    )
+    [subset] = endpoints["subsets"]
+    assert [address["ip"] for address in subset["addresses"]] == [pod["status"]["podIP"]]
+    assert subset["ports"] == [{"port": 80, "protocol": "TCP"}]
+    slices = "/apis/discovery.k8s.io/v1/namespaces/default/endpointslices"
+    query = {"labelSelector": "kubernetes.io/service-name=web"}
+    listed = await api.until(slices, lambda s: s["items"] and len(s["items"][0]["endpoints"]) == 2, **query)
+    ready = {e["targetRef"]["name"]: e["conditions"]["ready"] for e in listed["items"][0]["endpoints"]}
+    assert ready == {"p": True, "q": False}
+    await api.ok("PATCH", f"{services}/web", {"spec": {"publishNotReadyAddresses": True}}, kind=MERGE)
+
+    def published(slices: Object) -> bool:
+        return all(endpoint["conditions"]["ready"] for endpoint in slices["items"][0]["endpoints"])
+
+    await api.until(slices, published, **query)
+    await api.ok("DELETE", f"{services}/web")
+    await api.until(slices, lambda s: not s["items"], **query)
+    await api.gone("/api/v1/namespaces/default/endpoints/web")
+
+
+async def test_a_budget_counts_healthy_pods(api: Api) -> None:
+    budgets = "/apis/policy/v1/namespaces/default/poddisruptionbudgets"
+    spec = {"minAvailable": 1, "selector": {"matchLabels": {"app": "web"}}}
+    await api.ok("POST", budgets, {"metadata": {"name": "b"}, "spec": spec})
+    for name in ("p", "q"):
+        await api.pod("default", name, labels={"app": "web"})
+    await api.until(f"{budgets}/b", lambda b: b["status"].get("disruptionsAllowed") == 1)

@@ -1,0 +1,147 @@
+"""pods/exec over websocket, frame by frame; the processes are real ones of this machine."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import aiohttp
+import pytest
+
+from netprobe.lab.api import streams
+from netprobe.lab.api.streams import Closed, Frame, Input, Size
+from tests.lab.api.conftest import Api
+
+EXEC = "/api/v1/namespaces/default/pods/p/exec"
+
+
+@pytest.fixture
+async def pod(api: Api) -> Api:
+    await api.pod("default", "p")
+    await api.ready("default", "p")
+    return api
+
+
+@asynccontextmanager
+async def executing(
+    api: Api, *argv: str, protocol: str = streams.V4, **query: str
+) -> AsyncIterator[aiohttp.ClientWebSocketResponse]:
+    asked = [("command", word) for word in argv] + [("stdout", "true"), ("stderr", "true"), *query.items()]
+    async with api.session.ws_connect(EXEC, protocols=(protocol,), params=asked) as socket:
+        assert socket.protocol == protocol
+        yield socket
+
+
+async def collect(socket: aiohttp.ClientWebSocketResponse) -> tuple[bytes, bytes, Any]:
+    """Standard output, standard error and the status, until the server closes."""
+    texts = {streams.STDOUT: b"", streams.STDERR: b"", streams.ERROR: b""}
+    async with asyncio.timeout(10):
+        async for message in socket:
+            texts[message.data[0]] += message.data[1:]
+    return texts[streams.STDOUT], texts[streams.STDERR], json.loads(texts[streams.ERROR])
+
+
+@pytest.mark.parametrize("protocol", [streams.V4, streams.V5])
+async def test_output_and_status(pod: Api, protocol: str) -> None:
+    async with executing(pod, "sh", "-c", "echo out; echo err >&2", protocol=protocol) as socket:
+        assert await collect(socket) == (b"out\n", b"err\n", {"metadata": {}, "status": "Success"})
+
+
+async def test_the_exit_status_is_told_as_a_kubelet_tells_it(pod: Api) -> None:
+    async with executing(pod, "sh", "-c", "exit 3") as socket:
+        _, _, status = await collect(socket)
+    assert status == {
+        "metadata": {},
+        "status": "Failure",
+        "message": "command terminated with non-zero exit code: command terminated with exit code 3",
+        "reason": "NonZeroExitCode",
+        "details": {"causes": [{"reason": "ExitCode", "message": "3"}]},
+    }
+
+
+async def test_a_program_that_is_not_there(pod: Api) -> None:
+    async with executing(pod, "no-such-program") as socket:
+        _, _, status = await collect(socket)
+    assert status["reason"] == "InternalError"
+    assert "executable file not found in $PATH" in status["message"]
+
+
+async def test_input_and_its_end(pod: Api) -> None:
+    async with executing(pod, "cat", protocol=streams.V5, stdin="true") as socket:
+        for chunk in (b"one ", b"two"):
+            await socket.send_bytes(streams.frame(streams.STDIN, chunk))
+        await socket.send_bytes(bytes([streams.CLOSE, streams.STDIN]))
+        assert await collect(socket) == (b"one two", b"", {"metadata": {}, "status": "Success"})
+
+
+async def test_much_output_comes_whole(pod: Api) -> None:
+    size = 3_000_000
+    async with executing(pod, "head", "-c", str(size), "/dev/zero") as socket:
+        out, _, status = await collect(socket)
+    assert len(out) == size
+    assert status["status"] == "Success"
+
+
+async def test_a_client_that_goes_ends_the_command(pod: Api) -> None:
+    async with executing(pod, "sh", "-c", "echo started; exec sleep 600") as socket:
+        async with asyncio.timeout(10):
+            assert (await socket.receive_bytes()) == streams.frame(streams.STDOUT, b"started\n")
+    [process] = pod.fabric.processes
+    async with asyncio.timeout(10):
+        assert await process.wait() == 137
+
+
+async def test_many_at_once(pod: Api) -> None:
+    async def one(number: int) -> bytes:
+        async with executing(pod, "echo", str(number)) as socket:
+            return (await collect(socket))[0]
+
+    outputs = await asyncio.gather(*(one(number) for number in range(20)))
+    assert outputs == [f"{number}\n".encode() for number in range(20)]
+
+
+async def test_refusals_come_before_the_stream(pod: Api) -> None:
+    assert (await pod.fails("GET", EXEC, command="x"))["message"].startswith("Upgrade request required")
+    assert (await pod.fails("GET", EXEC))["code"] == 400
+    wrong = await pod.fails("GET", EXEC, command="x", container="other")
+    assert wrong["message"] == "container other is not valid for pod p"
+    missing = await pod.fails("GET", EXEC.replace("/p/", "/q/"), command="x")
+    assert missing["code"] == 404
+    await pod.pod("default", "pending", {"nodeSelector": {"kubernetes.io/hostname": "nowhere"}})
+    path = EXEC.replace("/p/", "/pending/")
+    with pytest.raises(aiohttp.WSServerHandshakeError) as caught:
+        await pod.session.ws_connect(path, params={"command": "x"}, protocols=(streams.V4,))
+    assert caught.value.status == 400
+
+
+FRAMES: list[tuple[bytes, str, Frame]] = [
+    (b"\x00hello", streams.V4, Input(b"hello")),
+    (b"\x00", streams.V4, None),
+    (b"", streams.V4, None),
+    (b"\xff\x00", streams.V5, Closed()),
+    (b"\xff\x00", streams.V4, None),
+    (b"\xff\x01", streams.V5, None),
+    (b'\x04{"Width":80,"Height":24}', streams.V4, Size(80, 24)),
+    (b"\x04{}", streams.V4, None),
+    (b"\x04nonsense", streams.V4, None),
+    (b"\x01out", streams.V4, None),
+]
+
+
+@pytest.mark.parametrize(("message", "protocol", "frame"), FRAMES, ids=repr)
+def test_frames(message: bytes, protocol: str, frame: Frame) -> None:
+    assert streams.read(message, protocol) == frame
+
+
+async def test_a_log_says_that_images_are_not_run(pod: Api) -> None:
+    path = "/api/v1/namespaces/default/pods/p/log"
+    async with pod.session.get(path) as response:
+        assert await response.text() == "netprobe lab: images are not run; ports 80/TCP are served\n"
+    async with pod.session.get(path, params={"follow": "true"}) as response:
+        await response.content.readline()
+        await pod.ok("DELETE", "/api/v1/namespaces/default/pods/p")
+        async with asyncio.timeout(10):
+            assert await response.content.read() == b""

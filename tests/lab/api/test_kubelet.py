@@ -1,0 +1,165 @@
+"""Pods: how they come up, what their status says, how they end."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+from netprobe.lab.fabric.state import NetworkState
+from netprobe.model.flow import PodRef
+from tests.lab.api.conftest import Api, Object
+
+PODS = "/api/v1/namespaces/default/pods"
+MERGE = "application/merge-patch+json"
+
+
+async def test_a_pod_comes_up(api: Api) -> None:
+    await api.pod("default", "p", labels={"app": "x"})
+    pod = await api.ready("default", "p")
+    status = pod["status"]
+    assert status["phase"] == "Running"
+    assert status["podIPs"] == [{"ip": status["podIP"]}]
+    assert status["hostIP"].startswith("172.31.255.")
+    assert pod["spec"]["nodeName"] in {"n1", "n2"}
+    [container] = status["containerStatuses"]
+    assert container["ready"]
+    assert "running" in container["state"]
+    assert {c["type"]: c["status"] for c in status["conditions"]} == {
+        "PodReadyToStartContainers": "True",
+        "Initialized": "True",
+        "Ready": "True",
+        "ContainersReady": "True",
+        "PodScheduled": "True",
+    }
+    events = await api.get(
+        "/api/v1/namespaces/default/events", fieldSelector=f"involvedObject.uid={pod['metadata']['uid']}"
+    )
+    assert [event["reason"] for event in events["items"]] == ["Scheduled", "Started"]
+
+
+async def test_rules_are_in_force_before_a_pod_starts(api: Api) -> None:
+    """Placed, then enforced with it, then started: for each of many that come at once."""
+    names = [f"p{number}" for number in range(30)]
+    await asyncio.gather(*(api.pod("default", name) for name in names))
+    for name in names:
+        await api.ready("default", name)
+    for name in names:
+        ref = PodRef("default", name)
+        kinds = [
+            kind
+            for kind, what in api.fabric.events
+            if what == ref or (isinstance(what, NetworkState) and ref in what.members)
+        ]
+        assert kinds[:2] == ["place", "enforce"]
+        assert kinds.index("start") > kinds.index("enforce")
+    assert sum(kind == "enforce" for kind, _ in api.fabric.events) < len(names), "changes are not coalesced"
+
+
+async def test_policies_see_labels_at_once(api: Api) -> None:
+    await api.namespace("shop", tier="a")
+    await api.pod("shop", "p", labels={"app": "x"})
+    await api.ready("shop", "p")
+    await api.ok("PATCH", "/api/v1/namespaces/shop", {"metadata": {"labels": {"tier": "b"}}}, kind=MERGE)
+    change = {"metadata": {"labels": {"app": "y"}}}
+    await api.ok("PATCH", "/api/v1/namespaces/shop/pods/p", change, kind=MERGE)
+    policy = {"metadata": {"name": "deny"}, "spec": {}}
+    await api.ok("POST", "/apis/networking.k8s.io/v1/namespaces/shop/networkpolicies", policy)
+    await enforced(api, lambda state: len(state.policies) == 1)
+    state = api.fabric.state
+    assert state.namespaces["shop"] == {"tier": "b", "kubernetes.io/metadata.name": "shop"}
+    member = state.members[PodRef("shop", "p")]
+    assert member.labels == {"app": "y"}
+    assert [(port.number, port.name) for port in member.ports] == [(80, "http")]
+
+
+async def enforced(api: Api, holds: Any) -> None:
+    async with asyncio.timeout(10):
+        while not holds(api.fabric.state):
+            api.fabric.told.clear()
+            await api.fabric.told.wait()
+
+
+async def test_a_readiness_gate_is_honoured(api: Api) -> None:
+    kind = "netprobe.dev/never"
+    await api.pod("default", "p", {"readinessGates": [{"conditionType": kind}]})
+    pod = await api.until(f"{PODS}/p", lambda pod: pod["status"]["phase"] == "Running")
+    ready = next(c for c in pod["status"]["conditions"] if c["type"] == "Ready")
+    assert (ready["status"], ready["reason"]) == ("False", "ReadinessGatesNotReady")
+    assert pod["status"]["podIP"]
+    gate = {"status": {"conditions": [{"type": kind, "status": "True"}]}}
+    strategic = "application/strategic-merge-patch+json"
+    await api.ok("PATCH", f"{PODS}/p/status", gate, kind=strategic)
+    await api.ready("default", "p")
+
+
+async def test_a_deadline_fails_a_pod_and_leaves_the_object(api: Api) -> None:
+    await api.pod("default", "p", {"activeDeadlineSeconds": 1})
+    await api.ready("default", "p")
+    pod = await api.until(f"{PODS}/p", lambda pod: pod["status"]["phase"] == "Failed")
+    assert pod["status"]["reason"] == "DeadlineExceeded"
+    await enforced(api, lambda state: not state.members)
+    assert PodRef("default", "p") not in api.fabric.placed
+
+
+async def test_a_graceful_deletion_is_quick(api: Api) -> None:
+    await api.pod("default", "p")
+    await api.ready("default", "p")
+    leaving = await api.ok("DELETE", f"{PODS}/p")
+    assert leaving["metadata"]["deletionGracePeriodSeconds"] == 30
+    await api.gone(f"{PODS}/p")
+    await enforced(api, lambda state: not state.members)
+    assert api.fabric.placed == {}
+
+
+async def test_a_name_used_again_is_another_pod(api: Api) -> None:
+    for _ in range(3):
+        await api.pod("default", "p")
+        await api.ready("default", "p")
+        await api.ok("DELETE", f"{PODS}/p", {"gracePeriodSeconds": 0})
+    await enforced(api, lambda state: not state.members)
+    assert api.fabric.placed == {}
+
+
+async def test_nodes_are_chosen(api: Api) -> None:
+    await api.pod("default", "by-name", {"nodeName": "n2"})
+    await api.pod("default", "by-label", {"nodeSelector": {"kubernetes.io/hostname": "n2"}})
+    for name in ("by-name", "by-label"):
+        assert (await api.ready("default", name))["spec"]["nodeName"] == "n2"
+    await api.pod("default", "nowhere", {"nodeSelector": {"kubernetes.io/hostname": "n9"}})
+
+    def refused(pod: Object) -> bool:
+        conditions = pod["status"].get("conditions", ())
+        return any(c.get("reason") == "Unschedulable" for c in conditions)
+
+    assert (await api.until(f"{PODS}/nowhere", refused))["status"]["phase"] == "Pending"
+    await api.ok("DELETE", f"{PODS}/nowhere")
+    assert (await api.fails("GET", f"{PODS}/nowhere"))["code"] == 404
+
+
+async def test_a_pod_of_the_host_network_has_the_address_of_its_node(api: Api) -> None:
+    await api.pod("default", "p", {"hostNetwork": True, "nodeName": "n2"})
+    pod = await api.ready("default", "p")
+    assert pod["status"]["podIP"] == pod["status"]["hostIP"] == "172.31.255.2"
+    assert pod["spec"]["containers"][0]["ports"][0]["hostPort"] == 80
+    assert api.fabric.state.members[PodRef("default", "p")].host_network
+
+
+async def test_an_external_host_is_kept_out_of_every_selector(api: Api) -> None:
+    await api.namespace("netprobe-outside")
+    annotations = {"netprobe.dev/address": "203.0.113.50"}
+    await api.pod("netprobe-outside", "partner", annotations=annotations)
+    pod = await api.ready("netprobe-outside", "partner")
+    assert pod["status"]["podIP"] == "203.0.113.50"
+    state = api.fabric.state
+    assert "netprobe-outside" not in state.namespaces
+    assert state.members[PodRef("netprobe-outside", "partner")].external
+
+
+async def test_many_pods_are_up_in_a_moment(api: Api) -> None:
+    async with asyncio.timeout(20):
+        await asyncio.gather(*(api.pod("default", f"p{number}") for number in range(200)))
+
+        def up(pods: Object) -> bool:
+            return len([pod for pod in pods["items"] if pod["status"]["phase"] == "Running"]) == 200
+
+        await api.until(PODS, up)

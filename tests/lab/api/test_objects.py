@@ -1,0 +1,305 @@
+"""Objects through the API: create, read, update, patch, delete, and what is refused."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from tests.lab.api.conftest import Api, Object
+
+PODS = "/api/v1/namespaces/shop/pods"
+MAPS = "/api/v1/namespaces/shop/configmaps"
+POLICIES = "/apis/networking.k8s.io/v1/namespaces/shop/networkpolicies"
+MERGE = "application/merge-patch+json"
+STRATEGIC = "application/strategic-merge-patch+json"
+JSON_PATCH = "application/json-patch+json"
+
+
+@pytest.fixture(autouse=True)
+async def shop(api: Api) -> None:
+    await api.namespace("shop", tier="web")
+
+
+async def test_what_the_server_adds_to_an_object(api: Api) -> None:
+    made = await api.ok("POST", MAPS, {"metadata": {"name": "a"}, "data": {"k": "v"}})
+    metadata = made["metadata"]
+    assert made["apiVersion"] == "v1"
+    assert made["kind"] == "ConfigMap"
+    assert metadata["namespace"] == "shop"
+    assert len(metadata["uid"]) == 36
+    assert int(metadata["resourceVersion"]) > 0
+    assert metadata["creationTimestamp"].endswith("Z")
+    assert await api.get(f"{MAPS}/a") == made
+
+
+async def test_a_policy_counts_its_generations(api: Api) -> None:
+    made = await api.ok("POST", POLICIES, {"metadata": {"name": "p"}, "spec": {}})
+    assert made["metadata"]["generation"] == 1
+    assert made["spec"] == {"podSelector": {}, "policyTypes": ["Ingress"]}
+    change = {"spec": {"policyTypes": ["Ingress", "Egress"]}}
+    changed = await api.ok("PATCH", f"{POLICIES}/p", change, kind=MERGE)
+    assert changed["metadata"]["generation"] == 2
+    labelled = await api.ok("PATCH", f"{POLICIES}/p", {"metadata": {"labels": {"a": "b"}}}, kind=MERGE)
+    assert labelled["metadata"]["generation"] == 2
+
+
+async def test_a_write_that_changes_nothing_is_none(api: Api) -> None:
+    made = await api.ok("POST", MAPS, {"metadata": {"name": "a"}, "data": {"k": "v"}})
+    again = await api.ok("PUT", f"{MAPS}/a", made)
+    assert again["metadata"]["resourceVersion"] == made["metadata"]["resourceVersion"]
+
+
+POLICY_DEFAULTS: list[Any] = [
+    pytest.param({}, {"podSelector": {}, "policyTypes": ["Ingress"]}, id="nothing: ingress"),
+    pytest.param(
+        {"egress": [{}]},
+        {"podSelector": {}, "egress": [{}], "policyTypes": ["Ingress", "Egress"]},
+        id="an egress rule: egress too",
+    ),
+    pytest.param(
+        {"egress": []}, {"podSelector": {}, "policyTypes": ["Ingress"]}, id="an empty list is absent"
+    ),
+    pytest.param(
+        {"ingress": [{"ports": [{"port": 80}]}]},
+        {
+            "podSelector": {},
+            "ingress": [{"ports": [{"port": 80, "protocol": "TCP"}]}],
+            "policyTypes": ["Ingress"],
+        },
+        id="a port without a protocol is TCP",
+    ),
+    pytest.param(
+        {"ingress": [{"from": [{"namespaceSelector": {}}]}]},
+        {"podSelector": {}, "ingress": [{"from": [{"namespaceSelector": {}}]}], "policyTypes": ["Ingress"]},
+        id="an empty selector stays",
+    ),
+]
+
+
+@pytest.mark.parametrize(("given", "stored"), POLICY_DEFAULTS)
+async def test_defaults_of_a_policy(api: Api, given: Object, stored: Object) -> None:
+    made = await api.ok("POST", POLICIES, {"metadata": {"name": "p"}, "spec": given})
+    assert made["spec"] == stored
+
+
+async def test_a_wrong_policy_is_told_as_by_the_real_server(api: Api) -> None:
+    spec: Object = {"podSelector": {}, "ingress": [{"from": [{}]}]}
+    error = await api.fails("POST", POLICIES, {"metadata": {"name": "p"}, "spec": spec})
+    assert error["code"] == 422
+    assert error["reason"] == "Invalid"
+    assert error["message"] == (
+        'NetworkPolicy.networking.k8s.io "p" is invalid: '
+        "spec.ingress[0].from[0]: Required value: must specify a peer"
+    )
+    assert error["details"] == {
+        "name": "p",
+        "group": "networking.k8s.io",
+        "kind": "NetworkPolicy",
+        "causes": [
+            {
+                "reason": "FieldValueRequired",
+                "message": "Required value: must specify a peer",
+                "field": "spec.ingress[0].from[0]",
+            }
+        ],
+    }
+
+
+async def test_refusals(api: Api) -> None:
+    missing = await api.fails("GET", f"{PODS}/nobody")
+    assert missing["message"] == 'pods "nobody" not found'
+    assert missing["details"] == {"name": "nobody", "kind": "pods"}
+    await api.ok("POST", MAPS, {"metadata": {"name": "a"}})
+    twice = await api.fails("POST", MAPS, {"metadata": {"name": "a"}})
+    assert (twice["code"], twice["reason"]) == (409, "AlreadyExists")
+    nowhere = await api.fails("POST", "/api/v1/namespaces/no/configmaps", {"metadata": {"name": "a"}})
+    assert nowhere["message"] == 'namespaces "no" not found'
+    assert (await api.fails("GET", "/apis/example.com/v1/things"))["reason"] == "NotFound"
+    assert (await api.fails("PUT", PODS, {}))["code"] == 405
+    assert (await api.fails("POST", MAPS, b"{"))["code"] == 400
+    assert (await api.fails("POST", MAPS, b"x", kind="text/plain"))["code"] == 415
+    badly = await api.fails("POST", MAPS, {"metadata": {"name": "Not_Good"}})
+    assert badly["message"].startswith(
+        'ConfigMap "Not_Good" is invalid: metadata.name: Invalid value: "Not_Good":'
+    )
+
+
+async def test_without_the_token_nothing_is_told(api: Api) -> None:
+    for header in ("", "Bearer wrong"):
+        async with api.session.get("/version", headers={"Authorization": header}) as response:
+            assert response.status == 401
+            assert (await response.json())["reason"] == "Unauthorized"
+
+
+async def test_a_stale_update_conflicts(api: Api) -> None:
+    made = await api.ok("POST", MAPS, {"metadata": {"name": "a"}, "data": {"k": "1"}})
+    await api.ok("PATCH", f"{MAPS}/a", {"data": {"k": "2"}}, kind=MERGE)
+    error = await api.fails("PUT", f"{MAPS}/a", {**made, "data": {"k": "3"}})
+    assert error["reason"] == "Conflict"
+    assert error["message"] == (
+        'Operation cannot be fulfilled on configmaps "a": the object has been modified; '
+        "please apply your changes to the latest version and try again"
+    )
+    del made["metadata"]["resourceVersion"]
+    assert (await api.ok("PUT", f"{MAPS}/a", {**made, "data": {"k": "3"}}))["data"] == {"k": "3"}
+
+
+async def test_generated_names_differ(api: Api) -> None:
+    names = set()
+    for _ in range(20):
+        made = await api.ok("POST", MAPS, {"metadata": {"generateName": "x-"}})
+        names.add(made["metadata"]["name"])
+    assert len(names) == 20
+    assert all(len(name) == 7 and name.startswith("x-") for name in names)
+
+
+async def test_a_dry_run_stores_nothing(api: Api) -> None:
+    made = await api.ok("POST", PODS, {**_pod("p")}, dryRun="All")
+    assert made["spec"]["restartPolicy"] == "Always"
+    assert (await api.fails("GET", f"{PODS}/p"))["code"] == 404
+    await api.ok("POST", MAPS, {"metadata": {"name": "a"}})
+    await api.ok("DELETE", f"{MAPS}/a", dryRun="All")
+    await api.get(f"{MAPS}/a")
+
+
+def _pod(name: str, **spec: Any) -> Object:
+    return {"metadata": {"name": name}, "spec": {"containers": [{"name": "c", "image": "x"}], **spec}}
+
+
+async def test_unknown_fields(api: Api) -> None:
+    body = _pod("p", replicas=3)
+    strict = await api.fails("POST", PODS, body, fieldValidation="Strict")
+    assert strict["message"] == (
+        'Pod in version "v1" cannot be handled as a Pod: strict decoding error: unknown field "spec.replicas"'
+    )
+    async with api.session.post(PODS, json=body) as response:
+        assert response.status == 201
+        assert response.headers["Warning"] == '299 - "unknown field \\"spec.replicas\\""'
+        assert "replicas" not in (await response.json())["spec"]
+    async with api.session.post(PODS, json=_pod("q", x=1), params={"fieldValidation": "Ignore"}) as response:
+        assert "Warning" not in response.headers
+
+
+async def test_a_field_of_the_wrong_type(api: Api) -> None:
+    error = await api.fails("POST", PODS, _pod("p", nodeName=3))
+    assert error["code"] == 400
+    assert error["message"] == (
+        'Pod in version "v1" cannot be handled as a Pod: json: cannot unmarshal number into '
+        "Go struct field Pod.spec.nodeName of type string"
+    )
+
+
+async def test_a_pod_cannot_be_made_another(api: Api) -> None:
+    await api.ok("POST", PODS, _pod("p"))
+    change = {"spec": {"hostNetwork": True}}
+    error = await api.fails("PATCH", f"{PODS}/p", change, kind=MERGE)
+    assert "pod updates may not change fields other than" in error["message"]
+    image = {"spec": {"containers": [{"name": "c", "image": "y"}]}}
+    changed = await api.ok("PATCH", f"{PODS}/p", image, kind=STRATEGIC)
+    assert [c["image"] for c in changed["spec"]["containers"]] == ["y"]
+
+
+async def test_all_that_is_wrong_with_a_pod_is_told_at_once(api: Api) -> None:
+    container = {"name": "C", "ports": [{"containerPort": 0}, {"containerPort": 80, "name": "80"}]}
+    error = await api.fails("POST", PODS, {"metadata": {"name": "p"}, "spec": {"containers": [container]}})
+    fields = [cause["field"] for cause in error["details"]["causes"]]
+    assert fields == [
+        "spec.containers[0].name",
+        "spec.containers[0].image",
+        "spec.containers[0].ports[0].containerPort",
+        "spec.containers[0].ports[1].name",
+    ]
+
+
+async def test_the_name_of_a_namespace_is_a_label_that_cannot_be_changed(api: Api) -> None:
+    label = "kubernetes.io/metadata.name"
+    path = "/api/v1/namespaces/shop"
+    for value in ("other", None):
+        change = {"metadata": {"labels": {label: value}}}
+        assert (await api.ok("PATCH", path, change, kind=MERGE))["metadata"]["labels"][label] == "shop"
+
+
+async def test_status_and_spec_are_written_apart(api: Api) -> None:
+    await api.ok("POST", PODS, _pod("p", nodeName="elsewhere"))
+    both: Object = {"spec": {"activeDeadlineSeconds": 5}, "status": {"message": "hello"}}
+    main = await api.ok("PATCH", f"{PODS}/p", both, kind=MERGE)
+    assert main["spec"]["activeDeadlineSeconds"] == 5
+    assert "message" not in main["status"]
+    both["spec"]["activeDeadlineSeconds"] = 3
+    status = await api.ok("PATCH", f"{PODS}/p/status", both, kind=MERGE)
+    assert status["status"]["message"] == "hello"
+    assert status["spec"]["activeDeadlineSeconds"] == 5
+
+
+async def test_json_patch(api: Api) -> None:
+    await api.ok("POST", MAPS, {"metadata": {"name": "a"}, "data": {"x/y": "1"}})
+    steps = [
+        {"op": "test", "path": "/data/x~1y", "value": "1"},
+        {"op": "add", "path": "/data/z", "value": "2"},
+        {"op": "remove", "path": "/data/x~1y"},
+    ]
+    assert (await api.ok("PATCH", f"{MAPS}/a", steps, kind=JSON_PATCH))["data"] == {"z": "2"}
+    error = await api.fails("PATCH", f"{MAPS}/a", steps, kind=JSON_PATCH)
+    assert error["code"] == 422
+    assert (await api.get(f"{MAPS}/a"))["data"] == {"z": "2"}
+
+
+async def test_preconditions_of_a_deletion(api: Api) -> None:
+    made = await api.ok("POST", MAPS, {"metadata": {"name": "a"}})
+    wrong = {"preconditions": {"uid": "00000000-0000-0000-0000-000000000000"}}
+    error = await api.fails("DELETE", f"{MAPS}/a", wrong)
+    assert error["reason"] == "Conflict"
+    right = {"preconditions": {"uid": made["metadata"]["uid"]}}
+    gone = await api.ok("DELETE", f"{MAPS}/a", right)
+    assert gone["status"] == "Success"
+    assert gone["details"] == {"name": "a", "kind": "configmaps", "uid": made["metadata"]["uid"]}
+
+
+async def test_a_collection_is_deleted_by_label(api: Api) -> None:
+    for name in "abc":
+        await api.ok(
+            "POST", MAPS, {"metadata": {"name": name, "labels": {"run": "1" if name < "c" else "2"}}}
+        )
+    await api.ok("DELETE", MAPS, labelSelector="run=1")
+    left = await api.get(MAPS, labelSelector="run")
+    assert [item["metadata"]["name"] for item in left["items"]] == ["c"]
+
+
+async def test_a_finalizer_holds_an_object(api: Api) -> None:
+    body = {"metadata": {"name": "a", "finalizers": ["example.com/hold"]}}
+    await api.ok("POST", MAPS, body)
+    held = await api.ok("DELETE", f"{MAPS}/a")
+    assert "deletionTimestamp" in held["metadata"]
+    await api.ok("PATCH", f"{MAPS}/a", {"metadata": {"finalizers": None}}, kind=MERGE)
+    assert (await api.fails("GET", f"{MAPS}/a"))["code"] == 404
+
+
+async def test_services_get_addresses_and_ports(api: Api) -> None:
+    path = "/api/v1/namespaces/shop/services"
+    port = {"port": 80, "targetPort": "http"}
+    body = {"metadata": {"name": "a"}, "spec": {"ports": [port], "type": "NodePort"}}
+    first = (await api.ok("POST", path, body))["spec"]
+    assert first["clusterIP"].startswith("10.96.")
+    assert first["clusterIPs"] == [first["clusterIP"]]
+    assert 30000 <= first["ports"][0]["nodePort"] <= 32767
+    assert first["ports"][0]["protocol"] == "TCP"
+    second = (await api.ok("POST", path, {**body, "metadata": {"name": "b"}}))["spec"]
+    assert second["clusterIP"] != first["clusterIP"]
+    assert second["ports"][0]["nodePort"] != first["ports"][0]["nodePort"]
+    taken = {"metadata": {"name": "c"}, "spec": {"ports": [{"port": 1}], "clusterIP": first["clusterIP"]}}
+    assert "provided IP is already allocated" in (await api.fails("POST", path, taken))["message"]
+    headless = {"metadata": {"name": "d"}, "spec": {"clusterIP": "None", "selector": {"a": "b"}}}
+    assert (await api.ok("POST", path, headless))["spec"]["clusterIP"] == "None"
+    kept = await api.ok("PATCH", f"{path}/a", {"spec": {"ports": [{"port": 80}]}}, kind=STRATEGIC)
+    assert kept["spec"]["ports"][0]["nodePort"] == first["ports"][0]["nodePort"]
+    moved = await api.fails("PATCH", f"{path}/a", {"spec": {"clusterIP": "10.96.9.9"}}, kind=MERGE)
+    assert "may not change once set" in moved["message"]
+
+
+async def test_an_unknown_service_account_is_refused(api: Api) -> None:
+    error = await api.fails("POST", PODS, _pod("p", serviceAccountName="robot"))
+    assert error["reason"] == "Forbidden"
+    assert error["message"] == (
+        'pods "p" is forbidden: error looking up service account shop/robot: serviceaccount "robot" not found'
+    )

@@ -1,0 +1,109 @@
+"""The patches, one by one, without a server."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from netprobe.lab.api.patch import json_patch, merge
+from netprobe.lab.api.schema import definition
+from netprobe.lab.api.status import ApiError
+from netprobe.lab.api.strategic import strategic_merge
+
+MERGES: list[Any] = [
+    pytest.param({"a": "b"}, {"a": "c"}, {"a": "c"}, id="replace"),
+    pytest.param({"a": "b"}, {"b": "c"}, {"a": "b", "b": "c"}, id="add"),
+    pytest.param({"a": "b"}, {"a": None}, {}, id="null removes"),
+    pytest.param({"a": ["b"]}, {"a": ["c"]}, {"a": ["c"]}, id="lists are replaced"),
+    pytest.param({"a": {"b": "c"}}, {"a": {"b": "d", "c": None}}, {"a": {"b": "d"}}, id="objects are merged"),
+    pytest.param({"a": "foo"}, {"a": {"bb": {"c": None}}}, {"a": {"bb": {}}}, id="no null is left"),
+]
+
+
+@pytest.mark.parametrize(("target", "patch", "result"), MERGES)
+def test_merge_patch(target: Any, patch: Any, result: Any) -> None:
+    assert merge(target, patch) == result
+
+
+STEPS: list[Any] = [
+    pytest.param({"a": 1}, {"op": "add", "path": "/b", "value": 2}, {"a": 1, "b": 2}, id="add to an object"),
+    pytest.param([1, 3], {"op": "add", "path": "/1", "value": 2}, [1, 2, 3], id="add in a list"),
+    pytest.param([1], {"op": "add", "path": "/-", "value": 2}, [1, 2], id="add at the end"),
+    pytest.param([1, 2], {"op": "remove", "path": "/0"}, [2], id="remove"),
+    pytest.param([1, 2], {"op": "replace", "path": "/0", "value": 3}, [3, 2], id="replace keeps the place"),
+    pytest.param({"a": 1}, {"op": "move", "from": "/a", "path": "/b"}, {"b": 1}, id="move"),
+    pytest.param({"a": 1}, {"op": "copy", "from": "/a", "path": "/b"}, {"a": 1, "b": 1}, id="copy"),
+    pytest.param({"a/b": {"~": 1}}, {"op": "remove", "path": "/a~1b/~0"}, {"a/b": {}}, id="escapes"),
+]
+
+
+@pytest.mark.parametrize(("target", "step", "result"), STEPS)
+def test_json_patch(target: Any, step: Any, result: Any) -> None:
+    assert json_patch(target, [step]) == result
+
+
+IMPOSSIBLE: list[Any] = [
+    {"op": "remove", "path": "/x"},
+    {"op": "replace", "path": "/x", "value": 1},
+    {"op": "test", "path": "/a", "value": 2},
+    {"op": "add", "path": "/l/9", "value": 1},
+    {"op": "add", "path": "/a/b", "value": 1},
+    {"op": "paint", "path": "/a"},
+    {"op": "add", "path": "a", "value": 1},
+]
+
+
+@pytest.mark.parametrize("step", IMPOSSIBLE, ids=str)
+def test_json_patch_that_cannot_be_done(step: Any) -> None:
+    target = {"a": 1, "l": []}
+    with pytest.raises(ApiError) as caught:
+        json_patch(target, [step])
+    assert caught.value.code == 422
+    assert target == {"a": 1, "l": []}
+
+
+C, D = {"name": "c", "image": "x"}, {"name": "d", "image": "y"}
+STRATEGIC: list[Any] = [
+    pytest.param(
+        [C, D], {"containers": [{"name": "d", "image": "z"}]}, [C, {"name": "d", "image": "z"}], id="by key"
+    ),
+    pytest.param([C], {"containers": [D]}, [C, D], id="a new key is added"),
+    pytest.param([C, D], {"containers": [{"name": "c", "$patch": "delete"}]}, [D], id="delete"),
+    pytest.param([C, D], {"containers": [{"$patch": "replace"}, D]}, [D], id="replace"),
+    pytest.param(
+        [C, D],
+        {"$setElementOrder/containers": [{"name": "d"}, {"name": "c"}]},
+        [C, D],
+        id="an order without items changes nothing",
+    ),
+    pytest.param(
+        [C, D],
+        {
+            "$setElementOrder/containers": [{"name": "d"}, {"name": "c"}],
+            "containers": [{"name": "c", "image": None}],
+        },
+        [D, {"name": "c"}],
+        id="order",
+    ),
+]
+
+
+@pytest.mark.parametrize(("containers", "patch", "result"), STRATEGIC)
+def test_strategic_merge_patch(containers: Any, patch: Any, result: Any) -> None:
+    patched = strategic_merge({"containers": containers}, patch, definition("core.v1.PodSpec"))
+    assert patched["containers"] == result
+
+
+def test_a_list_without_a_key_is_replaced() -> None:
+    spec = {"policyTypes": ["Ingress"], "ingress": [{}]}
+    patched = strategic_merge(spec, {"ingress": []}, definition("networking.v1.NetworkPolicySpec"))
+    assert patched == {"policyTypes": ["Ingress"], "ingress": []}
+
+
+def test_scalars_are_joined_and_deleted() -> None:
+    of = definition("meta.v1.ObjectMeta")
+    joined = strategic_merge({"finalizers": ["a", "b"]}, {"finalizers": ["c"]}, of)
+    assert joined["finalizers"] == ["a", "b", "c"]
+    less = strategic_merge(joined, {"$deleteFromPrimitiveList/finalizers": ["a"]}, of)
+    assert less["finalizers"] == ["b", "c"]

@@ -1,0 +1,231 @@
+"""Watches and lists: nothing lost, nothing twice, everything in order."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import aiohttp
+import pytest
+
+from tests.lab.api.conftest import Api, Object, running
+
+MAPS = "/api/v1/namespaces/default/configmaps"
+MERGE = "application/merge-patch+json"
+
+
+@asynccontextmanager
+async def watching(api: Api, path: str, **query: str) -> AsyncIterator[AsyncIterator[Object]]:
+    """The events of a watch as they come."""
+
+    async def events(response: aiohttp.ClientResponse) -> AsyncIterator[Object]:
+        async for line in response.content:
+            yield json.loads(line)
+
+    async with api.session.get(path, params={"watch": "true", **query}) as response:
+        assert response.status == 200, await response.text()
+        yield events(response)
+
+
+async def take(events: AsyncIterator[Object], count: int) -> list[Object]:
+    async with asyncio.timeout(10):
+        return [await anext(events) for _ in range(count)]
+
+
+def told(events: list[Object]) -> list[str]:
+    return [f"{event['type']} {event['object']['metadata'].get('name', '')}".strip() for event in events]
+
+
+async def put(api: Api, name: str, labels: dict[str, str] | None = None) -> Object:
+    return await api.ok("POST", MAPS, {"metadata": {"name": name, "labels": labels or {}}})
+
+
+async def now(api: Api) -> str:
+    return str((await api.get(MAPS))["metadata"]["resourceVersion"])
+
+
+async def test_a_watch_tells_the_state_and_then_the_changes(api: Api) -> None:
+    await api.until(f"{MAPS}/kube-root-ca.crt", bool)
+    await put(api, "a")
+    async with watching(api, MAPS, labelSelector="!x") as events:
+        assert told(await take(events, 2)) == ["ADDED a", "ADDED kube-root-ca.crt"]
+        await put(api, "b")
+        await api.ok("PATCH", f"{MAPS}/b", {"data": {"k": "v"}}, kind=MERGE)
+        await api.ok("DELETE", f"{MAPS}/b")
+        assert told(await take(events, 3)) == ["ADDED b", "MODIFIED b", "DELETED b"]
+
+
+async def test_a_watch_goes_on_where_a_list_ended(api: Api) -> None:
+    await put(api, "a")
+    revision = await now(api)
+    await put(api, "b")
+    async with watching(api, MAPS, resourceVersion=revision, fieldSelector="metadata.name!=x") as events:
+        await put(api, "c")
+        names = told(await take(events, 2))
+    assert names == ["ADDED b", "ADDED c"]
+
+
+async def test_coming_to_match_a_selector_is_an_addition_and_ceasing_to_a_deletion(api: Api) -> None:
+    await put(api, "a")
+    async with watching(api, MAPS, resourceVersion=await now(api), labelSelector="on=1") as events:
+        for labels in ({"on": "1"}, {"on": "1", "more": "1"}, {"on": None}, {"on": "1"}):
+            await api.ok("PATCH", f"{MAPS}/a", {"metadata": {"labels": labels}}, kind=MERGE)
+        await api.ok("DELETE", f"{MAPS}/a")
+        assert told(await take(events, 5)) == ["ADDED a", "MODIFIED a", "DELETED a", "ADDED a", "DELETED a"]
+
+
+async def test_many_watchers_see_the_same_while_many_write(api: Api) -> None:
+    revision = await now(api)
+    writers, each = 5, 40
+
+    async def write(who: int) -> None:
+        for number in range(each):
+            await put(api, f"w{who}-{number}")
+
+    async def watch() -> list[tuple[str, int]]:
+        async with watching(api, MAPS, resourceVersion=revision, fieldSelector="metadata.name!=x") as events:
+            seen = [e["object"]["metadata"] for e in await take(events, writers * each)]
+        return [(m["name"], int(m["resourceVersion"])) for m in seen if m["name"] != "kube-root-ca.crt"]
+
+    watchers = [asyncio.create_task(watch()) for _ in range(4)]
+    await asyncio.gather(*(write(who) for who in range(writers)))
+    watched = await asyncio.gather(*watchers)
+    first = watched[0]
+    assert all(other == first for other in watched)
+    revisions = [revision for _, revision in first]
+    assert revisions == sorted(set(revisions))
+    for who in range(writers):
+        mine = [name for name, _ in first if name.startswith(f"w{who}-")]
+        assert mine == [f"w{who}-{number}" for number in range(len(mine))]
+        assert mine
+
+
+async def test_too_old_a_place_is_gone(tmp_path: Path) -> None:
+    async with running(tmp_path, history=5) as api:
+        revision = await now(api)
+        for number in range(8):
+            await put(api, f"m{number}")
+        for old in (revision, "1"):
+            async with watching(api, MAPS, resourceVersion=old) as events:
+                [event] = await take(events, 1)
+            assert event["type"] == "ERROR"
+            assert (event["object"]["code"], event["object"]["reason"]) == (410, "Expired")
+            assert event["object"]["message"].startswith(f"too old resource version: {old} (")
+
+
+async def test_a_place_that_is_not_there_yet(api: Api) -> None:
+    error = await api.fails("GET", MAPS, watch="true", resourceVersion="999999")
+    assert (error["code"], error["reason"]) == (504, "Timeout")
+
+
+async def test_a_bookmark_ends_a_watch_and_lets_the_next_begin_there(api: Api) -> None:
+    revision = await now(api)
+    for number in range(3):  # other kinds move on, this one does not
+        await api.namespace(f"n{number}")
+    query = {"resourceVersion": revision, "allowWatchBookmarks": "true", "timeoutSeconds": "1"}
+    async with watching(api, "/apis/networking.k8s.io/v1/networkpolicies", **query) as events:
+        [event] = [event async for event in events]
+    assert event["type"] == "BOOKMARK"
+    assert event["object"]["kind"] == "NetworkPolicy"
+    assert int(event["object"]["metadata"]["resourceVersion"]) > int(revision)
+
+
+async def test_initial_events_end_with_a_bookmark(api: Api) -> None:
+    await api.until(f"{MAPS}/kube-root-ca.crt", bool)
+    query = {
+        "sendInitialEvents": "true",
+        "resourceVersionMatch": "NotOlderThan",
+        "allowWatchBookmarks": "true",
+    }
+    async with watching(api, MAPS, **query) as events:
+        added, end = await take(events, 2)
+    assert added["type"] == "ADDED"
+    assert end["type"] == "BOOKMARK"
+    assert end["object"]["metadata"]["annotations"] == {"k8s.io/initial-events-end": "true"}
+
+
+async def test_pages_come_from_one_moment(api: Api) -> None:
+    for number in range(7):
+        await put(api, f"m{number}", {"page": "1"})
+    query = {"limit": "3", "labelSelector": "page"}
+    first = await api.get(MAPS, **query)
+    await put(api, "m0-late", {"page": "1"})
+    assert first["metadata"]["remainingItemCount"] == 4
+    second = await api.get(MAPS, **query, **{"continue": first["metadata"]["continue"]})
+    third = await api.get(MAPS, **query, **{"continue": second["metadata"]["continue"]})
+    names = [item["metadata"]["name"] for page in (first, second, third) for item in page["items"]]
+    assert names == [f"m{number}" for number in range(7)]
+    assert {page["metadata"]["resourceVersion"] for page in (first, second, third)} == {
+        first["metadata"]["resourceVersion"]
+    }
+    assert "continue" not in third["metadata"]
+    nonsense = await api.fails("GET", MAPS, **{"continue": "nonsense"})
+    assert nonsense["code"] == 400
+
+
+SELECTIONS = [
+    ("labelSelector", "app=a", "a1 a2"),
+    ("labelSelector", "app==a,v=1", "a1"),
+    ("labelSelector", "app!=a", "b1 none"),
+    ("labelSelector", "app in (a, b),v=1", "a1 b1"),
+    ("labelSelector", "app notin (a)", "b1 none"),
+    ("labelSelector", "app", "a1 a2 b1"),
+    ("labelSelector", "!app", "none"),
+    ("fieldSelector", "metadata.name=a1", "a1"),
+    ("fieldSelector", "metadata.name!=a1,metadata.namespace=default", "a2 b1 none"),
+    ("fieldSelector", "spec.nodeName=n1", "a1"),
+    ("fieldSelector", "status.phase!=Running", "none"),
+    ("fieldSelector", "spec.nodeName=", "none"),
+]
+
+
+@pytest.mark.parametrize(("kind", "text", "names"), SELECTIONS, ids=[text for _, text, _ in SELECTIONS])
+async def test_selectors(api: Api, kind: str, text: str, names: str) -> None:
+    for name, labels, node in (
+        ("a1", {"app": "a", "v": "1"}, "n1"),
+        ("a2", {"app": "a", "v": "2"}, "n2"),
+        ("b1", {"app": "b", "v": "1"}, "n2"),
+        ("none", {}, "nowhere"),
+    ):
+        await api.pod("default", name, {"nodeSelector": {"kubernetes.io/hostname": node}}, labels=labels)
+    for name in ("a1", "a2", "b1"):
+        await api.ready("default", name)
+    found = await api.get("/api/v1/pods", **{kind: text})
+    assert " ".join(item["metadata"]["name"] for item in found["items"]) == names
+
+
+async def test_a_selector_that_cannot_be_understood(api: Api) -> None:
+    for query in ({"labelSelector": "a in"}, {"fieldSelector": "spec.hostname=x"}, {"fieldSelector": "a"}):
+        assert (await api.fails("GET", MAPS, **query))["reason"] == "BadRequest"
+
+
+async def test_items_of_a_list_do_not_say_their_kind(api: Api) -> None:
+    listed = await api.get("/api/v1/namespaces")
+    assert listed["kind"] == "NamespaceList"
+    assert all("kind" not in item and "apiVersion" not in item for item in listed["items"])
+
+
+async def test_tables(api: Api) -> None:
+    await api.pod("default", "p")
+    await api.ready("default", "p")
+    headers = {"Accept": "application/json;as=Table;v=v1;g=meta.k8s.io,application/json"}
+    async with api.session.get("/api/v1/namespaces/default/pods", headers=headers) as response:
+        table = await response.json()
+    names = [column["name"] for column in table["columnDefinitions"]]
+    assert names == [
+        "Name",
+        "Ready",
+        "Status",
+        "Restarts",
+        "Age",
+        "IP",
+        "Node",
+        "Nominated Node",
+        "Readiness Gates",
+    ]
+    [row] = table["rows"]
+    assert row["cells"][:4] == ["p", "1/1", "Running", "0"]
+    assert row["object"]["kind"] == "PartialObjectMetadata"
