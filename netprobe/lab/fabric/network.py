@@ -31,6 +31,9 @@ from netprobe.model.flow import Address, PodRef
 
 T = TypeVar("T")
 
+# Refusals are answers here, and the kernel would give only one a second to each asker.
+_EVERY_REFUSAL = {"ipv4/icmp_ratemask": 0}
+_EVERY_REFUSAL_6 = {"ipv6/icmp/ratelimit": 0}
 _ROUTER = {"ipv4/ip_forward": 1, "ipv4/conf/all/rp_filter": 0, "ipv4/conf/default/rp_filter": 0}
 _ROUTER_6 = {"ipv6/conf/all/forwarding": 1, "ipv6/conf/default/forwarding": 1}
 _QUIET_6 = {"ipv6/conf/default/addr_gen_mode": 1, "ipv6/conf/default/accept_ra": 0}
@@ -142,9 +145,9 @@ class LabNetwork:
             plumbing.add_blackhole(segment.channel, address.version, block)
 
     def _tune(self, network: int, *, router: bool) -> None:
-        values = dict(_ROUTER if router else _POD)
+        values = _EVERY_REFUSAL | (_ROUTER if router else _POD)
         if 6 in self._versions:
-            values |= _QUIET_6 | (_ROUTER_6 if router else {})
+            values |= _EVERY_REFUSAL_6 | _QUIET_6 | (_ROUTER_6 if router else {})
         elif _has_ipv6():
             values |= _NO_6
         kernel.set_sysctls(network, values)

@@ -50,7 +50,15 @@ _PEERS = {"egress": "to", "ingress": "from"}
 _FAR_END = {"egress": "daddr", "ingress": "saddr"}
 _IP = {4: "ip", 6: "ip6"}
 _TYPE = {4: "ipv4_addr", 6: "ipv6_addr"}
-_DENY = {"drop": "drop", "reject": "reject with icmpx port-unreachable"}
+_DENY = {
+    "drop": (("", "drop"),),
+    # A reset and not an ICMP error: on one machine the error comes back while connect() still holds the
+    # socket, and the kernel then forgets it until the first retransmission, a second later.
+    "reject": (
+        ("meta l4proto tcp ", "reject with tcp reset"),
+        ("", "reject with icmpx port-unreachable"),
+    ),
+}
 _COMMENT_LIMIT = 120  # the kernel's is 128 bytes
 
 BASE = f"""\
@@ -143,7 +151,7 @@ class Compiler:
                     denied = _comment(f"{direction} denied: {ref}")
                     chains[entries[link]] = (
                         *(f"jump {chain}" for chain in isolating),
-                        f"counter {self._deny} {denied}",
+                        *(f"{match}counter {verdict} {denied}" for match, verdict in self._deny),
                     )
         chains.update((name, self._chains[name]) for name in policies)
         sets = {name: self._sets[name] for policy in policies for name in self._needs[policy]}

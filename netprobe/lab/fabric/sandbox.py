@@ -78,6 +78,8 @@ def build_root(at: str) -> None:
             kernel.mount("tmpfs", str(root / name), "tmpfs", kernel.MS_NOSUID | kernel.MS_NODEV, "size=4k")
     for name in _DEVICES:
         _bring(Path("/dev", name), root / "dev" / name)
+    for name, number in {"fd": "", "stdin": "0", "stdout": "1", "stderr": "2"}.items():
+        (root / "dev" / name).symlink_to(f"/proc/self/fd/{number}")
     kernel.set_read_only(at)
     kernel.mount("/proc", str(root / "proc"), flags=kernel.MS_BIND | kernel.MS_REC)
     kernel.pivot_root(at)

@@ -50,6 +50,9 @@ class Sandbox:
             environment["TERM"] = "xterm"
         arguments = {"argv": list(argv), "environment": environment, "tty": tty}
         stdio = Stdio.pty(stdin=stdin) if tty else Stdio.pipes(stdin=stdin)
+        for fd in stdio.theirs:  # so that it can open /dev/stderr
+            with contextlib.suppress(OSError):  # without root the pipes are the pod's user's already
+                os.fchown(fd, sandbox.NOBODY, sandbox.NOBODY)
         try:
             answer = self._spawner.exec(first.pidfd, arguments, stdio.theirs)
         finally:

@@ -9,11 +9,12 @@ from __future__ import annotations
 import asyncio
 import functools
 import importlib
+import json
 import os
 import subprocess
 import sys
 import traceback
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
 import pytest
@@ -30,13 +31,13 @@ _DEADLINE_S = 120
 
 
 def in_a_lab(**options: Any) -> Callable[[Inside], Callable[[], None]]:
-    """Decorate `async def test_…(network)`: it runs in a lab of its own with these options."""
+    """Decorate `async def test_...(network)`: it runs in a lab of its own with these options."""
 
     def decorate(function: Inside) -> Callable[[], None]:
         @pytest.mark.lab
         @functools.wraps(function)
         def run() -> None:
-            run_inside(function.__module__, function.__qualname__, LabOptions(**options))
+            run_inside(function.__module__, function.__name__, LabOptions(**options))
 
         del run.__wrapped__  # or pytest asks for a fixture `network`
         run.__dict__["inside"] = function
@@ -45,18 +46,25 @@ def in_a_lab(**options: Any) -> Callable[[Inside], Callable[[], None]]:
     return decorate
 
 
-def run_inside(module: str, function: str, options: LabOptions, prefix: tuple[str, ...] = ()) -> None:
-    """Run a decorated coroutine in a lab; `prefix`, setpriv say, starts the command."""
+def run_inside(module: str, function: str, options: LabOptions, prefix: Sequence[str] = ()) -> str:
+    """Run a coroutine in a lab; what it reports. Fails or skips as it does. `prefix` starts the command."""
     command = [*prefix, sys.executable, "-m", __name__, module, function, options.to_json()]
     ended = subprocess.run(command, capture_output=True, text=True, timeout=_DEADLINE_S, check=False)
     if ended.returncode == _IMPOSSIBLE:
         pytest.skip(ended.stderr.strip())
     assert ended.returncode == 0, f"{ended.stdout}\n{ended.stderr}"
+    return ended.stdout
+
+
+def report(value: Any) -> None:
+    """Hand a value back from inside, as JSON."""
+    json.dump(value, sys.stdout)
 
 
 def main(module: str, function: str, options: str) -> int:
     chosen = LabOptions.from_json(options)
-    inside: Inside = getattr(importlib.import_module(module), function).inside
+    named = getattr(importlib.import_module(module), function)
+    inside: Inside = getattr(named, "inside", named)
 
     async def work(spawner: Spawner) -> None:
         network = await LabNetwork.open(spawner, chosen)
@@ -71,6 +79,7 @@ def main(module: str, function: str, options: str) -> int:
         except BaseException:  # noqa: BLE001 (this process is the test: whatever it is, it failed)
             traceback.print_exc()
             return 1
+        sys.stdout.flush()
         return 0
 
     try:

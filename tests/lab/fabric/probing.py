@@ -1,0 +1,165 @@
+"""Pods, policies and probes for the tests of the lab's network: short to write, read as tables.
+
+Probes are made by sockets in a pod's namespace, without programs: a table of some hundred flows in a
+second. What a program sees is tested on its own (test_sandbox.py).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import os
+import socket
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from ipaddress import ip_address
+from typing import Any
+
+from netprobe.lab.fabric import kernel
+from netprobe.lab.fabric.network import LabNetwork
+from netprobe.lab.fabric.process import LabProcess
+from netprobe.lab.fabric.state import Member, NetworkState, PodSpec
+from netprobe.model.flow import Address, ContainerPort, PodRef, Protocol
+
+OPEN, REFUSED, SILENT = "open", "refused", "silent"
+_NO_ANSWER_S = 1.5  # more than a busy machine takes for an answer
+_REFUSALS = {errno.ECONNREFUSED, errno.EHOSTUNREACH, errno.EACCES}
+Object = dict[str, Any]
+
+
+def ports(*texts: str) -> tuple[ContainerPort, ...]:
+    """ "80", "53/UDP" or "web=80": a number, a protocol, a name."""
+    found = []
+    for text in texts:
+        name, _, rest = text.rpartition("=")
+        number, _, protocol = rest.partition("/")
+        found.append(ContainerPort(int(number), Protocol(protocol or "TCP"), name or None))
+    return tuple(found)
+
+
+def policy(name: str, spec: Mapping[str, Any]) -> Object:
+    """A NetworkPolicy; `name` is "namespace/name"."""
+    ref = PodRef.parse(name)
+    return {"metadata": {"namespace": ref.namespace, "name": ref.name}, "spec": dict(spec)}
+
+
+@dataclass
+class World:
+    """The pods of a network and what is said of them; kept in step with the network by its methods."""
+
+    network: LabNetwork
+    namespaces: dict[str, dict[str, str]] = field(default_factory=dict)
+    members: dict[PodRef, Member] = field(default_factory=dict)
+    policies: list[Object] = field(default_factory=list)
+
+    def state(self) -> NetworkState:
+        return NetworkState(dict(self.namespaces), dict(self.members), list(self.policies))
+
+    async def add(
+        self,
+        name: str,
+        labels: Mapping[str, str] | None = None,
+        *declared: str,
+        node: str | None = None,
+        host_network: bool = False,
+        external: Sequence[str] = (),
+    ) -> PodRef:
+        """Place, enforce, start."""
+        ref = await self.place(
+            name, labels, *declared, node=node, host_network=host_network, external=external
+        )
+        await self.network.enforce(self.state())
+        await self.network.start(ref)
+        return ref
+
+    async def place(
+        self,
+        name: str,
+        labels: Mapping[str, str] | None = None,
+        *declared: str,
+        node: str | None = None,
+        host_network: bool = False,
+        external: Sequence[str] = (),
+    ) -> PodRef:
+        ref = PodRef.parse(name)
+        self.namespaces.setdefault(ref.namespace, {"kubernetes.io/metadata.name": ref.namespace})
+        spec = PodSpec(
+            ref,
+            name,
+            ports(*declared),
+            node,
+            host_network,
+            external=bool(external),
+            addresses=tuple(ip_address(text) for text in external),
+        )
+        placed = await self.network.place(spec)
+        self.members[ref] = Member(
+            ref, labels or {}, placed.addresses, spec.ports, placed.node.name, host_network, bool(external)
+        )
+        return ref
+
+    async def enforce(self, *policies: Object) -> None:
+        """Have exactly these policies in force."""
+        self.policies = list(policies)
+        await self.network.enforce(self.state())
+
+    async def label(self, name: str, labels: Mapping[str, str]) -> None:
+        ref = PodRef.parse(name)
+        self.members[ref] = replace(self.members[ref], labels=labels)
+        await self.network.enforce(self.state())
+
+    async def remove(self, name: str) -> None:
+        ref = PodRef.parse(name)
+        await self.network.remove(ref)
+        del self.members[ref]
+        await self.network.enforce(self.state())
+
+    def address(self, name: str, version: int = 4) -> Address:
+        found = self.members[PodRef.parse(name)].addresses
+        return next(address for address in found if address.version == version)
+
+    def inside(self, name: str) -> int:
+        """The network namespace of a pod."""
+        return self.network._pods[PodRef.parse(name)].network
+
+    async def probe(
+        self, source: str, target: str, port: int, protocol: str = "TCP", version: int = 4
+    ) -> str:
+        """One new connection, or one datagram; `target` is a pod's name or an address."""
+        where = str(self.address(target, version)) if "/" in target else target
+        kind = socket.SOCK_STREAM if protocol == "TCP" else socket.SOCK_DGRAM
+        with kernel.inside(self.inside(source)):
+            one = socket.socket(socket.AF_INET6 if ":" in where else socket.AF_INET, kind)
+        with one:
+            one.setblocking(False)
+            loop = asyncio.get_running_loop()
+            try:
+                async with asyncio.timeout(_NO_ANSWER_S):
+                    await loop.sock_connect(one, (where, port))
+                    if protocol == "UDP":
+                        await loop.sock_sendall(one, b"?")
+                        await loop.sock_recv(one, 1)
+            except TimeoutError:
+                return SILENT
+            except OSError as error:
+                return REFUSED if error.errno in _REFUSALS else os.strerror(error.errno or 0)
+            return OPEN
+
+    async def row(self, flows: Iterable[tuple[str, str, int, str, int]]) -> str:
+        """The flows as marks: "." passes, "X" does not; anything else in words."""
+        marks = {OPEN: ".", SILENT: "X", REFUSED: "X"}
+        seen = await asyncio.gather(*(self.probe(*flow) for flow in flows))
+        return " ".join(marks.get(outcome, outcome) for outcome in seen)
+
+
+async def run(
+    network: LabNetwork, ref: PodRef, *argv: str, stdin: bytes | None = None
+) -> tuple[int, str, str]:
+    """Run a program in a pod to its end: status, standard output, standard error."""
+    process: LabProcess = await network.exec(ref, argv, stdin=stdin is not None)
+    if process.stdin is not None:
+        process.stdin.write(stdin or b"")
+        process.stdin.close()
+    assert process.stderr is not None
+    out, err, status = await asyncio.gather(process.stdout.read(), process.stderr.read(), process.wait())
+    return status, out.decode(), err.decode()

@@ -1,0 +1,261 @@
+"""Programs in pods: what they are, what they see, what they cannot do, and how they end."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import resource
+import select
+import signal
+import time
+from pathlib import Path
+
+import pytest
+
+from netprobe.errors import LabError
+from netprobe.lab.fabric import sandbox
+from netprobe.lab.fabric.network import LabNetwork
+from netprobe.model.flow import PodRef
+from tests.lab.fabric.inside import in_a_lab
+from tests.lab.fabric.probing import World, run
+
+POD = PodRef("x", "web")
+NOBODY = "65534"
+
+
+async def shell(network: LabNetwork, script: str, ref: PodRef = POD, stdin: bytes | None = None) -> str:
+    """Standard output of a script that must succeed."""
+    status, out, err = await run(network, ref, "sh", "-c", script, stdin=stdin)
+    assert status == 0, err
+    return out
+
+
+async def count(network: LabNetwork, ref: PodRef = POD) -> int:
+    """How many processes a pod has, beside its first and the one that counts."""
+    _, listed, _ = await run(network, ref, "ls", "/proc")
+    return len([name for name in listed.split() if name.isdigit()]) - 2
+
+
+async def until(condition: str, network: LabNetwork, ref: PodRef = POD) -> None:
+    async with asyncio.timeout(10):
+        while (await run(network, ref, "sh", "-c", condition))[0] != 0:
+            pass
+
+
+@in_a_lab()
+async def test_an_exec_is_nobody_and_can_become_nobody_else(network: LabNetwork) -> None:
+    await World(network).add("x/web")
+    assert (await shell(network, "id -u; id -g; id -G")).split() == [NOBODY] * 3
+    status = await shell(network, "cat /proc/self/status")
+    fields = dict(line.split(":\t", 1) for line in status.splitlines() if ":\t" in line)
+    assert {fields[name] for name in ("CapInh", "CapPrm", "CapEff", "CapAmb")} == {"0" * 16}
+    assert fields["NoNewPrivs"] == "1"
+    assert set(fields["Uid"].split() + fields["Gid"].split()) == {NOBODY}
+    assert set(fields["Groups"].split()) <= {NOBODY}
+    attempts = (
+        "mount -t tmpfs tmpfs /tmp",
+        "ip link set eth0 down",
+        "ip route del default",
+        "nft list ruleset",
+    )
+    for attempt in attempts:
+        assert (await run(network, POD, "sh", "-c", attempt))[0] != 0, attempt
+    assert (await shell(network, "ip -br link")).count("UP") >= 1
+
+
+@in_a_lab()
+async def test_nothing_of_the_machine_can_be_written_or_looked_into(network: LabNetwork) -> None:
+    await World(network).add("x/web")
+    folders = ("", "/usr", "/usr/local", "/etc", "/dev", "/pod")
+    for path in (*(f"{folder}/x" for folder in folders), "/etc/hosts", "/proc/sys/net/ipv4/ip_forward"):
+        status, _, complaint = await run(network, POD, "sh", "-c", f"echo 1 > {path}")
+        assert status != 0, path
+        assert "Read-only file system" in complaint or "Permission denied" in complaint
+    assert set((await shell(network, "ls /")).split()) <= {
+        *("bin", "sbin", "usr", "lib", "lib32", "lib64", "libx32"),
+        *("dev", "etc", "pod", "proc", "tmp"),
+    }
+    assert await shell(network, "find / -xdev -path /dev -prune -o -writable -type f -print") == ""
+    assert await shell(network, "echo ok > /tmp/mine && cat /tmp/mine > /dev/null && ls /tmp") == "mine\n"
+    environment = dict(line.split("=", 1) for line in (await shell(network, "env")).split())
+    assert environment.pop("PWD") == "/"
+    assert environment.pop("HOSTNAME") == "web"
+    assert environment.keys() <= {"PATH", "HOME", "_", "SHLVL", "OLDPWD"}
+
+
+@in_a_lab()
+async def test_a_pod_sees_its_own_processes_alone(network: LabNetwork) -> None:
+    world = World(network)
+    await world.add("x/web")
+    other = await world.add("x/other")
+    sleeper = await network.exec(POD, ["sleep", "1000"])
+    await until("grep -qa '[1]000' /proc/[0-9]*/cmdline", network)
+    assert await count(network) == 1  # two execs of a pod see each other
+    assert await count(network, other) == 0
+    assert os.environ["PATH"]  # and this process, which is not among them, lives
+    sleeper.kill()
+    assert await sleeper.wait() == 137
+
+
+@in_a_lab()
+async def test_files_of_a_pod_are_its_own(network: LabNetwork) -> None:
+    world = World(network)
+    await world.add("x/web")
+    other = await world.add("y/other")
+    await shell(network, "echo secret > /tmp/secret")
+    assert (await run(network, other, "cat", "/tmp/secret"))[0] == 1
+    assert await shell(network, "cat /tmp/secret") == "secret\n"
+    assert await shell(network, "hostname; cat /etc/hostname") == "web\nweb\n"
+    assert f"{world.address('y/other')}\tother\n" in await shell(network, "cat /etc/hosts", other)
+    assert "search y.svc.cluster.local" in await shell(network, "cat /etc/resolv.conf", other)
+    assert "localhost" in await shell(network, "getent hosts localhost")
+
+
+STATUSES = {
+    ("true",): 0,
+    ("sh", "-c", "exit 3"): 3,
+    ("sh", "-c", "kill -TERM $$"): 143,
+    ("sh", "-c", "kill -KILL $$"): 137,
+    ("no-such-program",): 127,
+    ("/no/such/program",): 127,
+    ("/etc/passwd",): 126,
+    ("/usr",): 126,
+}
+
+
+@in_a_lab()
+async def test_exit_statuses_are_those_of_a_container_runtime(network: LabNetwork) -> None:
+    await World(network).add("x/web")
+    seen = {argv: (await run(network, POD, *argv))[0] for argv in STATUSES}
+    assert seen == STATUSES
+    _, _, complaint = await run(network, POD, "no-such-program")
+    assert complaint == 'exec: "no-such-program": executable file not found in $PATH\n'
+
+
+@in_a_lab()
+async def test_commands_that_cannot_be_are_refused(network: LabNetwork) -> None:
+    world = World(network)
+    with pytest.raises(LabError, match="no pod x/web"):
+        await network.exec(POD, ["true"])
+    await world.place("x/web")
+    with pytest.raises(LabError, match="not running yet"):
+        await network.exec(POD, ["true"])
+    await network.start(POD)
+    for argv in ([], ["a\0b"]):
+        with pytest.raises(LabError, match="a command is needed"):
+            await network.exec(POD, argv)
+
+
+@in_a_lab()
+async def test_streams_carry_megabytes_both_ways_and_end(network: LabNetwork) -> None:
+    await World(network).add("x/web")
+    data = os.urandom(1 << 20).hex().encode()
+    status, out, err = await run(network, POD, "sh", "-c", "tee /dev/stderr", stdin=data)
+    assert (status, out, err) == (0, data.decode(), data.decode())
+    long = "x" * 120_000
+    assert await shell(network, f"printf %s {long}") == long
+    status, out, _ = await run(network, POD, "cat")  # without standard input it is at its end
+    assert (status, out) == (0, "")
+
+
+@in_a_lab()
+async def test_a_broken_pipe_ends_a_program_as_it_should(network: LabNetwork) -> None:
+    await World(network).add("x/web")
+    assert await shell(network, "yes | head -n 1") == "y\n"
+
+
+@in_a_lab()
+async def test_a_terminal_has_a_size_and_an_end(network: LabNetwork) -> None:
+    await World(network).add("x/web")
+    process = await network.exec(POD, ["sh"], stdin=True, tty=True)
+    assert process.stderr is None
+    assert process.stdin is not None
+    process.resize(101, 33)
+    process.stdin.write(b"test -t 0 && stty size; echo $TERM; exit 7\n")
+    text = (await process.stdout.read()).decode()
+    assert "33 101\r\n" in text
+    assert "xterm\r\n" in text
+    assert await process.wait() == 7
+    process.resize(80, 24)  # too late, and no error
+
+
+@in_a_lab()
+async def test_ctrl_c_reaches_the_program(network: LabNetwork) -> None:
+    await World(network).add("x/web")
+    process = await network.exec(POD, ["sleep", "1000"], stdin=True, tty=True)
+    assert process.stdin is not None
+    await until("grep -qa '[1]000' /proc/[0-9]*/cmdline", network)
+    process.stdin.write(b"\x03")
+    assert await process.wait() == 130
+
+
+@in_a_lab()
+async def test_kill_takes_the_whole_family(network: LabNetwork) -> None:
+    await World(network).add("x/web")
+    script = "(sleep 1001 & sleep 1002 &) ; (setsid sleep 1003 > /dev/null 2>&1 &) ; sh -c 'sleep 1004; true'"
+    process = await network.exec(POD, ["sh", "-c", script])
+    sleepers = "cat /proc/[0-9]*/cmdline | tr '\\0' ' ' | grep -o '[s]leep 100[1-4]' | sort -u | wc -l"
+    await until(f"test $({sleepers}) = 4", network)
+    process.kill()
+    assert await process.wait() == 137
+    async with asyncio.timeout(10):
+        while await count(network) != 1:
+            pass
+    assert "1003" in await shell(network, "cat /proc/[0-9]*/cmdline")  # a session of its own
+
+
+@in_a_lab()
+async def test_a_fork_bomb_fills_its_own_pod_alone(network: LabNetwork) -> None:
+    world = World(network)
+    await world.add("x/web")
+    other = await world.add("x/other")
+    many = sandbox._LIMITS[resource.RLIMIT_NPROC] + 50
+    script = f"i=0; while [ $i -lt {many} ]; do sleep 1000 & i=$((i+1)); done; wait"
+    bomb = await network.exec(POD, ["sh", "-c", script])
+    assert bomb.stderr is not None
+    assert b"annot fork" in await bomb.stderr.readuntil(b"annot fork")
+    assert (await run(network, other, "sh", "-c", "sleep 0 & wait"))[0] == 0
+    began = time.monotonic()
+    await network.remove(POD)
+    assert time.monotonic() - began < 10
+    assert not any("sleep\x001000" in text for text in _command_lines())
+
+
+def _command_lines() -> list[str]:
+    found = []
+    for path in Path("/proc").glob("[0-9]*/cmdline"):
+        try:
+            found.append(path.read_text())
+        except (FileNotFoundError, ProcessLookupError):
+            continue
+    return found
+
+
+@in_a_lab()
+async def test_a_pod_that_goes_takes_its_programs_with_it(network: LabNetwork) -> None:
+    await World(network).add("x/web")
+    daemon = await network.exec(POD, ["sh", "-c", "setsid sleep 1005 & sleep 1006"])
+    await until("grep -qa '[1]006' /proc/[0-9]*/cmdline", network)
+    await network.remove(POD)
+    assert await daemon.wait() == 137
+    assert not any("sleep\x00100" in text for text in _command_lines())
+    await network.remove(POD)  # twice is no error
+
+
+@in_a_lab()
+async def test_a_sandbox_whose_first_process_was_killed_is_made_anew(network: LabNetwork) -> None:
+    await World(network).add("x/web")
+    await shell(network, "true")
+    first = network._pods[POD].sandbox._first
+    assert first is not None
+    os.kill(first.pid, signal.SIGKILL)
+    select.select([first.pidfd], [], [], 10)
+    assert await shell(network, "echo again") == "again\n"
+
+
+@in_a_lab()
+async def test_a_hundred_execs_at_once(network: LabNetwork) -> None:
+    world = World(network)
+    refs = [await world.add(f"x/p{number}") for number in range(5)]
+    seen = await asyncio.gather(*(run(network, refs[n % 5], "echo", str(n)) for n in range(100)))
+    assert seen == [(0, f"{n}\n", "") for n in range(100)]
