@@ -17,9 +17,12 @@ def main(argv: Sequence[str] | None = None, *, program: str | None = None) -> in
     0 as expected, 1 differences found, 2 usage or unreadable input, 3 could not tell, 130 interrupted.
     `argv` without the program's name; `program` is the path that it was called by.
     """
-    from netprobe.cli.frame import guarded
+    try:
+        from netprobe.cli.frame import guarded
 
-    return guarded(sys.argv[1:] if argv is None else argv, program or sys.argv[0])
+        return guarded(sys.argv[1:] if argv is None else argv, program or sys.argv[0])
+    except KeyboardInterrupt:  # while importing, before anything was begun
+        return 130
 
 
 def entry() -> NoReturn:

@@ -1,0 +1,163 @@
+"""`netprobe run` from command to exit status, on the lab."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import ExitStack
+from pathlib import Path
+
+import pytest
+
+from netprobe.lab import Lab
+from tests.run.netprobe import EXAMPLES, TWO_TIER, kubectl, netprobe, started
+
+pytestmark = [pytest.mark.lab, pytest.mark.xdist_group("lab")]
+
+Bend = Callable[[str, str], Path]
+
+
+def test_the_first_example_ends_well_in_four_columns() -> None:
+    ended = netprobe("run", TWO_TIER)
+    assert ended.status == 0, ended.err
+    lines = [line.split() for line in ended.out.splitlines()]
+    assert ["From", "To", "Port", "Result"] in lines
+    assert ["frontend/web", "database/pg", "5432", "DENY"] in lines
+    assert ["backend/api", "database/pg", "5432", "ALLOW"] in lines
+
+
+def test_a_wrong_expectation_is_blamed_on_policy_rule_and_side(two_tier: Bend) -> None:
+    suite = two_tier("port: 5432, verdict: allow", "port: 5432, verdict: deny")
+    ended = netprobe("run", suite, "-o", "json")
+    assert ended.status == 1
+    row = ended.flow("backend/api", "database/pg", 5432)
+    assert row["status"] == "mismatch"
+    assert row["because"] == [
+        {"direction": "ingress", "policy": "database/allow-api", "rule": 0, "peer": 0, "effect": "allows"}
+    ]
+    assert [r for r in ended.report["flows"] if r["status"] == "mismatch"] == [row]
+
+    # What it blames is the cause: without the policy the flow is denied, as this suite declares.
+    (suite.parent / "policies" / "allow-api.yaml").unlink()
+    again = netprobe("run", suite, "-o", "json")
+    assert again.status == 0, again.out
+    assert again.flow("backend/api", "database/pg", 5432)["observed"] == "deny"
+
+
+def test_the_table_names_policy_rule_and_side(two_tier: Bend) -> None:
+    ended = netprobe("run", two_tier("port: 5432, verdict: allow", "port: 5432, verdict: deny"))
+    assert "MISMATCH backend/api -> database/pg 5432" in ended.out
+    assert "ingress: database/allow-api" in ended.out
+    assert "ingress[0].from[0]" in ended.out
+
+
+def test_without_the_default_deny_the_egress_of_the_database_is_open(two_tier: Bend) -> None:
+    suite = two_tier("metadata: {name: two-tier}", "metadata: {name: without-default-deny}")
+    (suite.parent / "policies" / "default-deny.yaml").unlink()
+    ended = netprobe("run", suite, "-o", "json")
+    assert ended.status == 1
+    opened = ended.flow("database/pg", "backend/api", 8080)
+    assert (opened["declared"], opened["simulated"], opened["observed"]) == ("deny", "allow", "allow")
+    kept = ended.flow("frontend/web", "database/pg", 5432)
+    assert (kept["status"], kept["observed"]) == ("as_expected", "deny")
+
+
+def test_a_cluster_that_enforces_nothing_is_told_in_one_sentence_on_top() -> None:
+    ended = netprobe("run", TWO_TIER, "--lab-no-enforcement")
+    assert ended.status == 1
+    top = [line for line in ended.out.splitlines() if "enforces no NetworkPolicy" in line]
+    assert len(top) == 1
+    assert ended.out.index(top[0]) < ended.out.index("From")
+
+
+def test_no_enforcement_is_found_by_probes_and_not_by_the_flag(two_tier: Bend) -> None:
+    """A suite without any DENY would pass on such a cluster: the canaries tell all the same."""
+    suite = two_tier("policies: [policies/]", "policies: []")
+    text = suite.read_text()
+    suite.write_text(text[: text.index("expect:")] + "expect: {default: allow}\n")
+    assert netprobe("run", suite).status == 0
+    ended = netprobe("run", suite, "--lab-no-enforcement")
+    assert ended.status == 1
+    assert "enforces no NetworkPolicy" in ended.out
+
+
+def test_enforcement_that_lags_is_waited_for_and_timed() -> None:
+    ended = netprobe("run", TWO_TIER, "--lab-lag", "700ms", "-o", "json")
+    assert ended.status == 0, ended.out
+    assert 0.6 < ended.report["steps"][0]["converged_s"] < 5  # the precision is measured in benchmarks/
+
+
+@pytest.mark.parametrize("deny_with", ["drop", "reject"])
+def test_denied_is_denied_however_the_packet_is_refused(deny_with: str) -> None:
+    ended = netprobe("run", TWO_TIER, "--lab-deny-with", deny_with, "-o", "json")
+    assert ended.status == 0, ended.out
+    row = ended.flow("frontend/web", "database/pg", 5432)
+    assert (row["observed"], row["outcome"]) == (
+        "deny",
+        "timed_out" if deny_with == "drop" else "refused",
+    )
+    assert row["control"] == {"listener": "self", "path": "baseline"}
+
+
+def test_several_nodes_and_both_ways_across_them() -> None:
+    ended = netprobe("run", TWO_TIER, "--lab-nodes", "3", "-o", "json")
+    assert ended.status == 0, ended.out
+    assert ended.report["cluster"]["nodes"] == 3
+
+
+def test_a_run_on_a_named_lab_leaves_it_as_it_was(lab: Lab) -> None:
+    before = everything(lab)
+    ended = netprobe("run", "--lab", lab.name, EXAMPLES / "namespace-labels" / "suite.yaml", "-o", "json")
+    assert ended.status == 0, ended.out
+    assert ended.report["steps"][0]["name"] == "policies applied"
+    assert everything(lab) == before
+
+
+def test_the_same_by_kubeconfig(lab: Lab) -> None:
+    ended = netprobe("run", "--kubeconfig", lab.kubeconfig, TWO_TIER, "-o", "json")
+    assert ended.status == 0, ended.err or ended.out
+    assert ended.report["cluster"]["kind"] == "lab"
+
+
+def test_a_namespace_of_somebody_else_is_neither_used_nor_deleted(lab: Lab) -> None:
+    kubeconfig = str(lab.kubeconfig)
+    kubectl(kubeconfig, "create", "namespace", "database")
+    try:
+        ended = netprobe("run", "--lab", lab.name, TWO_TIER)
+        assert ended.status == 3
+        assert "database" in ended.err
+        assert "not ours" in ended.err
+        assert "database" in kubectl(kubeconfig, "get", "namespaces", "-o", "name")
+        assert "frontend" not in kubectl(kubeconfig, "get", "namespaces", "-o", "name")
+    finally:
+        kubectl(kubeconfig, "delete", "namespace", "database")
+
+
+def test_two_runs_on_one_cluster_do_not_disturb_each_other(lab: Lab, two_tier: Bend) -> None:
+    """Other namespaces: both go through. The same ones: the second says whose they are."""
+    suite = two_tier("metadata: {name: two-tier}", "metadata: {name: second}")
+    for file in [suite, *(suite.parent / "policies").iterdir()]:
+        text = file.read_text()
+        for name in ("frontend", "backend", "database"):
+            text = text.replace(f"name: {name}", f"name: {name}-2").replace(f"{name}/", f"{name}-2/")
+        file.write_text(text.replace("namespace: database", "namespace: database-2"))
+    with ExitStack() as stack:
+        first, second, third = (
+            stack.enter_context(started("run", "--lab", lab.name, one)) for one in (TWO_TIER, suite, TWO_TIER)
+        )
+        for run in (first, second, third):
+            run.communicate(timeout=120)
+    statuses = sorted([first.returncode, third.returncode])
+    assert second.returncode == 0
+    # The two with the same namespaces: one goes first, the other is told so, or comes when it has gone.
+    assert statuses in ([0, 0], [0, 3])
+
+
+def everything(lab: Lab) -> str:
+    return kubectl(
+        str(lab.kubeconfig),
+        "get",
+        "namespaces,pods,networkpolicies,configmaps,services,leases,jobs",
+        "-A",
+        "-o",
+        "name",
+    )
