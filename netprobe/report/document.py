@@ -105,7 +105,7 @@ def problems(report: Report) -> list[str | None]:
 
 
 class FlowLines:
-    """Writes `flow` as JSON, ten times as fast where many rows share a decision, as in a large simulation."""
+    """Writes `flow` as JSON, several times as fast where many rows share a decision, as in a large simulation."""
 
     MOST_KEPT = 100_000
 

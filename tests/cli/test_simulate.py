@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -296,3 +297,36 @@ def test_a_closed_pipe_ends_a_stream_quietly(tmp_path: Path) -> None:
         process.stdout.close()
         _, err = process.communicate(timeout=60)
     assert (err, process.returncode) == (b"", 141)
+
+
+def on_a_terminal(path: Path, **environ: str) -> str:
+    """What `netprobe simulate` writes to a terminal of 100 columns."""
+    master, slave = os.openpty()
+    clean = {name: value for name, value in os.environ.items() if name not in {"NO_COLOR", "TERM"}}
+    with subprocess.Popen(
+        [sys.executable, "-m", "netprobe", "simulate", str(path)],
+        env=clean | {"COLUMNS": "100", "TERM": "xterm"} | environ,
+        stdin=subprocess.DEVNULL,
+        stdout=slave,
+        stderr=subprocess.DEVNULL,
+    ) as process:
+        os.close(slave)
+        pieces = []
+        while True:
+            try:
+                piece = os.read(master, 65536)
+            except OSError:  # what Linux says where the last writer is gone
+                break
+            if not piece:
+                break
+            pieces.append(piece)
+    os.close(master)
+    assert process.returncode in {0, 1}
+    return b"".join(pieces).decode()
+
+
+def test_a_terminal_gets_colour_unless_it_says_no(suite: Path) -> None:
+    assert "\x1b[32mALLOW\x1b[0m" in on_a_terminal(suite)
+    assert "\x1b" in on_a_terminal(suite, NO_COLOR="")
+    assert "\x1b" not in on_a_terminal(suite, NO_COLOR="1")
+    assert "\x1b" not in on_a_terminal(suite, TERM="dumb")
