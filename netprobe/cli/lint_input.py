@@ -102,7 +102,7 @@ def read(
             gathered.charts.add(chart)
             continue
         text = read_text(source, gathered.problems)
-        if text is None or not (named or _OBJECT.search(text)):
+        if text is None or not (named or _is_manifest(text)):
             continue
         for document in reader.text(source.name, text, source.size):
             gathered.add(document)
@@ -111,8 +111,16 @@ def read(
     return gathered
 
 
-_OBJECT = re.compile(r"""^(---\s+)?(- )?(\{\s*)?["']?(apiVersion|kind)["']?\s*:|^\s*[\[{]""", re.MULTILINE)
-"""A file that was merely found in a folder is read where this is in it: repositories hold other YAML too."""
+_OBJECT = re.compile(
+    r"""^(---\s+)?(- )?["']?(apiVersion|kind)["']?\s*:|^(---\s+)?\s*\{.*apiVersion""", re.MULTILINE
+)
+_JSON_OBJECT = re.compile(r'"?apiVersion"?\s*:')
+
+
+def _is_manifest(text: str) -> bool:
+    """Whether a file that was merely found in a folder is to be read: repositories hold other YAML too."""
+    pattern = _JSON_OBJECT if text.lstrip()[:1] in {"{", "["} else _OBJECT
+    return pattern.search(text) is not None
 
 
 def _chart(file: Path, given: set[str]) -> str | None:

@@ -7,6 +7,7 @@ from netprobe.lint.terms import only
 from netprobe.lint.view import Place, View, places
 from netprobe.model.flow import Pod, Protocol
 from netprobe.model.policy import AnyPeer, AnyPort, Direction, IPBlock, NamedPort, PodPeer, Policy, PortRange
+from netprobe.simulate.match import selects
 
 DNS_PORTS = (53, 5353)  # OpenShift's resolvers listen on 5353
 DNS_NAMESPACES = frozenset({"kube-system", "openshift-dns"})
@@ -51,12 +52,11 @@ class Resolvers:
             return explicit or policy.ref.namespace in DNS_NAMESPACES | self.namespaces
         if explicit:
             return True
-        name = only(peer.namespaces, NAME_LABEL)
-        if name is not None:
-            return name in DNS_NAMESPACES | self.namespaces
-        matched = self.view.namespaces(peer.namespaces)
-        described = bool(matched) and all(self.view.knows_labels(name) for name in matched)
-        return not described or not DNS_NAMESPACES.isdisjoint(matched)
+        if any(selects(peer.namespaces, {NAME_LABEL: name}) for name in DNS_NAMESPACES | self.namespaces):
+            return True
+        if only(peer.namespaces, NAME_LABEL) is not None:
+            return False
+        return not self.view.namespaces(peer.namespaces)  # it means other namespaces, which are given
 
 
 def _serves(pod: Pod) -> bool:

@@ -21,7 +21,7 @@ ALWAYS_THERE = "kube-system"  # every cluster has it, an application's manifests
 class Known:
     """What was given.
 
-    `whole`: everything the cluster has, so that what is missing does not exist. `namespaces`: the ones
+    `whole`: every namespace the cluster has, so that what is missing does not exist. `namespaces`: the ones
     whose labels were given. `addressed`: the Services whose addresses were given and not made up.
     `foreign`: the input holds custom resources, from which pods may come.
     """

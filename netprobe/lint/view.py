@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from netprobe.lint.cover import NAME_LABEL
-from netprobe.lint.known import NOTHING, Known
+from netprobe.lint.known import ALWAYS_THERE, NOTHING, Known
 from netprobe.model.cluster import Cluster, Service
 from netprobe.model.flow import Pod
 from netprobe.model.labels import EVERYTHING, Labels, Selector
@@ -157,9 +157,12 @@ class View:
         return namespace in self._groups
 
     def knows_pods(self, namespace: str) -> bool:
-        """Whether a pod of the namespace that was not given can be taken not to exist."""
-        if self.known.whole:
-            return bool(self.cluster.pods)
+        """Whether a pod of the namespace that was not given can be taken not to exist.
+
+        A cluster that is given with all its pods has some in kube-system.
+        """
+        if self.known.whole and self.has_pods(ALWAYS_THERE):
+            return True
         return self.has_pods(namespace) and not self.known.foreign
 
     def knows_labels(self, namespace: str) -> bool:

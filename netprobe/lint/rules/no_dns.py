@@ -62,6 +62,7 @@ from netprobe.lint.finding import Append, Finding, Severity
 from netprobe.lint.terms import disjoint, implies
 from netprobe.lint.view import Place, View, places
 from netprobe.lint.words import listed, workloads
+from netprobe.model.flow import Pod
 from netprobe.model.policy import Policy
 
 ID = "no-dns"
@@ -76,45 +77,59 @@ def check(view: View) -> Iterator[Finding]:
     resolvers = Resolvers(view)
     for policies in view.policies.values():
         isolating = [policy for policy in policies if policy.egress is not None]
-        helpers = {id(policy) for policy in isolating if resolvers.opened_by(policy)}
-        deaf = [policy for policy in isolating if _deaf(view, policy, isolating, helpers)]
+        judge = _Judge(view, isolating, [policy for policy in isolating if resolvers.opened_by(policy)])
         reported: list[Policy] = []
         # The widest first: what a default deny leaves out need not be said of each policy beside it.
-        for policy in sorted(deaf, key=lambda p: not selects_everything(p.subjects)):
+        for policy in sorted(isolating, key=lambda p: not selects_everything(p.subjects)):
+            severity = judge.severity(policy)
             half_open = [place for place in places(policy) if tcp_only(place)]
+            if severity is None or any(implies(policy.subjects, other.subjects) for other in reported):
+                continue
             if half_open:
                 yield _tcp_only(half_open[0])
-            elif any(implies(policy.subjects, other.subjects) for other in reported):
-                continue
-            elif not _mended(policy, deaf) and (
-                _calls(policy, isolating) or selects_everything(policy.subjects)
-            ):
-                yield _finding(view, policy, isolating)
+            elif not _mended(policy, isolating):
+                yield _finding(policy, severity, judge.deaf_pods(policy))
             reported.append(policy)
 
 
-def _deaf(view: View, policy: Policy, isolating: list[Policy], helpers: set[int]) -> bool:
-    """Whether some pods that the policy isolates surely cannot ask for names."""
-    pods = [pod for pod in view.subjects(policy) if not pod.host_network]
-    if pods:
-        heard = {pod.ref for other in isolating if id(other) in helpers for pod in view.subjects(other)}
-        return any(pod.ref not in heard for pod in pods)
-    return not any(
-        id(other) in helpers and not disjoint(policy.subjects, other.subjects) for other in isolating
-    )
+class _Judge:
+    """Who of a namespace may call somebody (`calling`), and who may ask for names (`opening`)."""
+
+    def __init__(self, view: View, isolating: list[Policy], opening: list[Policy]) -> None:
+        self.view = view
+        self.opening = opening
+        self.calling = [policy for policy in isolating if policy.egress]
+        self.hearing = {pod.ref for policy in opening for pod in view.subjects(policy)}
+        self.callers = {pod.ref for policy in self.calling for pod in view.subjects(policy)}
+
+    def severity(self, policy: Policy) -> Severity | None:
+        """How grave it is that the policy leaves its pods without names; None where it does not."""
+        if self._subjects(policy):
+            if self.deaf_pods(policy):
+                return SEVERITY
+        elif not self._meets(policy, self.opening) and self._meets(policy, self.calling):
+            return SEVERITY
+        return Severity.NOTE if selects_everything(policy.subjects) and not self.calling else None
+
+    def deaf_pods(self, policy: Policy) -> list[Pod]:
+        """The given pods that may call somebody, and not ask for the name."""
+        return [
+            pod for pod in self._subjects(policy) if pod.ref in self.callers and pod.ref not in self.hearing
+        ]
+
+    def _subjects(self, policy: Policy) -> list[Pod]:
+        return [pod for pod in self.view.subjects(policy) if not pod.host_network]
+
+    def _meets(self, policy: Policy, others: list[Policy]) -> bool:
+        return any(not disjoint(policy.subjects, other.subjects) for other in others)
 
 
-def _mended(policy: Policy, deaf: list[Policy]) -> bool:
+def _mended(policy: Policy, isolating: list[Policy]) -> bool:
     """Whether the pods would be heard again once another policy's port 53 were opened for UDP."""
     return any(
         implies(policy.subjects, other.subjects) and any(tcp_only(place) for place in places(other))
-        for other in deaf
+        for other in isolating
     )
-
-
-def _calls(policy: Policy, isolating: list[Policy]) -> bool:
-    """Whether the pods may call anybody."""
-    return any(other.egress and not disjoint(policy.subjects, other.subjects) for other in isolating)
 
 
 def _tcp_only(place: Place) -> Finding:
@@ -130,14 +145,13 @@ def _tcp_only(place: Place) -> Finding:
     )
 
 
-def _finding(view: View, policy: Policy, isolating: list[Policy]) -> Finding:
-    pods = [pod for pod in view.subjects(policy) if not pod.host_network]
-    who = listed(workloads(pods)) if pods and not selects_everything(policy.subjects) else "its pods"
+def _finding(policy: Policy, severity: Severity, deaf: list[Pod]) -> Finding:
     return Finding.about(
         policy,
         ID,
-        SEVERITY if _calls(policy, isolating) else Severity.NOTE,
+        severity,
         "spec.egress" if policy.egress else "spec",
-        f"egress is closed and no policy opens DNS for {who}: names cannot be looked up",
+        f"egress is closed and no policy opens DNS for {listed(workloads(deaf)) or 'its pods'}: "
+        "names cannot be looked up",
         suggestion=RULE,
     )

@@ -3,7 +3,7 @@
 Another policy of the namespace selects at least the same pods, whatever their labels, isolates them in the
 same directions, and opens all that this one opens. That is worked out on the selectors, addresses and ports
 as sets, not on the pods that happen to run. A policy that opens nothing is reported only where another one
-says the same: an explicit default deny beside allow rules is good practice.
+says the same, and as a note: an explicit default deny beside allow rules is good practice.
 
 Fails:
 
@@ -73,7 +73,7 @@ def check(view: View) -> Iterator[Finding]:
                 yield Finding.about(
                     policy,
                     ID,
-                    SEVERITY,
+                    SEVERITY if policy.ingress or policy.egress else Severity.NOTE,
                     "",
                     f"redundant: {other.ref.name} selects the same pods and allows all of this",
                     suggestion="remove it",
