@@ -29,11 +29,17 @@ from netprobe.model.policy import (
 TEAMS = 12
 PORTS = (80, 443, 5432, 8080, 9090)
 PODS = int(IPv4Address("10.0.0.0"))
+OUTSIDE = tuple(f"203.0.{third}.0" for third in range(40))
+EVERYWHERE, PRIVATE = IPv4Network("0.0.0.0/0"), IPv4Network("10.0.0.0/8")
+
+
+def seeded(seed: int) -> Random:
+    return Random(seed)  # noqa: S311 - numbers, not secrets
 
 
 def synthetic(pods: int, policies: int, namespaces: int, *, seed: int = 1, distinct: bool = False) -> Cluster:
     """A cluster of these sizes; `distinct` gives every pod a label of its own that policies ask for."""
-    rng = Random(seed)  # noqa: S311 - numbers, not secrets
+    rng = seeded(seed)
     names = [f"ns{number}" for number in range(namespaces)]
     spaces = {
         name: Namespace(
@@ -98,8 +104,10 @@ def _peer(rng: Random, name: str, names: list[str], apps: dict[str, int]) -> Pee
             stages = Requirement("env", Operator.NOT_IN, ("dev",))
             return PodPeer(Selector.of({"tier": "front"}), Selector.of({}, stages))
         case _:
-            block = IPv4Network((PODS + 256 + rng.randrange(40) * 256, 24))
-            return IPBlock(block, (next(block.subnets(new_prefix=28)),))
+            block = IPv4Network((rng.choice(OUTSIDE), 24))
+            return rng.choice(
+                (IPBlock(block, (next(block.subnets(new_prefix=28)),)), IPBlock(EVERYWHERE, (PRIVATE,)))
+            )
 
 
 def _port(rng: Random) -> Port:

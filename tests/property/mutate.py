@@ -1,0 +1,186 @@
+"""Changes one operator of the simulator after the other; the truth tables must fail for each.
+
+    python -m tests.property.mutate [MODULE ...]       every module of netprobe/simulate, or those named
+
+Each mutant runs tests/semantics in a forked process, which never sees the original. Survivors are listed and
+make the exit status 1. Mutants that no test can tell from the original carry `# mutant: equivalent` with
+the reason in the source line above or beside them, and are left out.
+"""
+
+from __future__ import annotations
+
+import argparse
+import ast
+import os
+import signal
+import sys
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from copy import deepcopy
+from importlib.abc import InspectLoader, MetaPathFinder
+from importlib.machinery import ModuleSpec
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+PACKAGE = ROOT / "netprobe" / "simulate"
+
+COMPARISONS: dict[type[ast.cmpop], type[ast.cmpop]] = {
+    ast.Eq: ast.NotEq,
+    ast.NotEq: ast.Eq,
+    ast.Lt: ast.LtE,
+    ast.LtE: ast.Lt,
+    ast.Gt: ast.GtE,
+    ast.GtE: ast.Gt,
+    ast.In: ast.NotIn,
+    ast.NotIn: ast.In,
+    ast.Is: ast.IsNot,
+    ast.IsNot: ast.Is,
+}
+OPERATORS: dict[type[ast.operator], type[ast.operator]] = {
+    ast.BitAnd: ast.BitOr,
+    ast.BitOr: ast.BitAnd,
+    ast.BitXor: ast.BitOr,
+    ast.Add: ast.Sub,
+    ast.Sub: ast.Add,
+    ast.LShift: ast.RShift,
+    ast.RShift: ast.LShift,
+    ast.Mult: ast.Add,
+}
+CALLS = {"any": "all", "all": "any", "min": "max", "max": "min"}
+EQUIVALENT = "mutant: equivalent"
+
+
+def sites(tree: ast.AST) -> Iterator[ast.AST]:
+    """The nodes that can be mutated, in a fixed order; annotations and decorators are left alone."""
+    decorating = {
+        id(inner)
+        for node in ast.walk(tree)
+        for decorator in getattr(node, "decorator_list", ())
+        for inner in ast.walk(decorator)
+    }
+    for node in ast.walk(tree):
+        if id(node) in decorating:
+            continue
+        match node:
+            case ast.Compare() | ast.BoolOp():
+                yield node
+            case ast.BinOp(op=operator) if type(operator) in OPERATORS:
+                if not _is_type(node):
+                    yield node
+            case ast.AugAssign(op=operator) if type(operator) in OPERATORS:
+                yield node
+            case ast.UnaryOp(op=ast.Not() | ast.Invert()):
+                yield node
+            case ast.Call(func=ast.Name(id=name)) if name in CALLS:
+                yield node
+            case ast.Constant(value=bool()):
+                yield node
+
+
+def _is_type(node: ast.BinOp) -> bool:
+    """`X | None` and the like, which are annotations."""
+    names = {inner.id for inner in ast.walk(node) if isinstance(inner, ast.Name)}
+    nones = any(isinstance(inner, ast.Constant) and inner.value is None for inner in ast.walk(node))
+    return isinstance(node.op, ast.BitOr) and (nones or all(name[:1].isupper() for name in names))
+
+
+def mutate(node: ast.AST) -> None:
+    """Turn one operator into its neighbour, in place."""
+    match node:
+        case ast.Compare():
+            node.ops = [COMPARISONS[type(node.ops[0])](), *node.ops[1:]]
+        case ast.BoolOp():
+            node.op = ast.Or() if isinstance(node.op, ast.And) else ast.And()
+        case ast.BinOp() | ast.AugAssign():
+            node.op = OPERATORS[type(node.op)]()
+        case ast.UnaryOp():
+            node.op = ast.UAdd() if isinstance(node.op, ast.Invert) else ast.Not()
+            if isinstance(node.op, ast.Not):
+                node.operand = ast.UnaryOp(ast.Not(), node.operand)
+        case ast.Call(func=ast.Name(id=name)):
+            node.func = ast.Name(CALLS[name], ast.Load())
+        case ast.Constant():
+            node.value = not node.value
+
+
+def mutants(path: Path) -> Iterator[tuple[str, str]]:
+    """For each mutant what was changed ("bits.py:12: ...") and the whole source."""
+    text = path.read_text()
+    lines, tree = text.splitlines(), ast.parse(text)
+    for index, node in enumerate(sites(tree)):
+        line = getattr(node, "lineno", 0)
+        last = getattr(node, "end_lineno", line)
+        if any(EQUIVALENT in lines[number] for number in range(line - 1, last)):
+            continue
+        changed = deepcopy(tree)
+        mutant = list(sites(changed))[index]
+        before = ast.unparse(mutant)
+        mutate(mutant)
+        source = ast.unparse(ast.fix_missing_locations(changed))
+        yield f"{path.name}:{line}: {before}  ->  {ast.unparse(mutant)}", source
+
+
+class Instead(MetaPathFinder, InspectLoader):
+    """Gives one module another source."""
+
+    def __init__(self, name: str, source: str) -> None:
+        self._name, self._source = name, source
+
+    def find_spec(
+        self,
+        name: str,
+        path: Sequence[str] | None,  # noqa: ARG002 - the protocol's
+        target: ModuleType | None = None,  # noqa: ARG002 - the protocol's
+    ) -> ModuleSpec | None:
+        return ModuleSpec(name, self) if name == self._name else None
+
+    def get_source(self, fullname: str) -> str:  # noqa: ARG002 - the protocol's
+        return self._source
+
+
+def survives(module: str, source: str, timeout_s: int = 60) -> bool:
+    """Whether the truth tables pass with another source of a module, in a process forked for it."""
+    child = os.fork()
+    if child == 0:
+        signal.alarm(timeout_s)  # a mutant that never ends is noticed
+        null = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(null, 1)
+        os.dup2(null, 2)
+        sys.meta_path.insert(0, Instead(f"netprobe.simulate.{module.removesuffix('.py')}", source))
+        os._exit(pytest.main(["-q", "-x", "-p", "no:cacheprovider", "--assert=plain", "tests/semantics"]))
+    _, status = os.waitpid(child, 0)
+    return status == 0
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0] if __doc__ else None)
+    parser.add_argument("modules", nargs="*", help="file names in netprobe/simulate (default: all)")
+    parser.add_argument("--jobs", type=int, default=2)
+    options = parser.parse_args()
+    modules = options.modules or sorted(path.name for path in PACKAGE.glob("*.py"))
+    tried = 0
+    survivors = []
+    if not survives("match.py", (PACKAGE / "match.py").read_text()):
+        sys.stdout.write("the truth tables fail without a mutation\n")
+        return 2
+    for module in modules:
+        todo = list(mutants(PACKAGE / module))
+        tried += len(todo)
+        with ThreadPoolExecutor(options.jobs) as pool:
+            results = pool.map(lambda mutant, module=module: survives(module, mutant[1]), todo)
+            for (what, _), alive in zip(todo, results, strict=True):
+                if alive:
+                    survivors.append(what)
+                    sys.stdout.write(f"survived  {what}\n")
+                    sys.stdout.flush()
+        sys.stdout.write(f"{module}: {len(todo)} mutants\n")
+        sys.stdout.flush()
+    sys.stdout.write(f"{tried} mutants, {len(survivors)} survived\n")
+    return 1 if survivors else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
