@@ -13,6 +13,7 @@ from typing import assert_never
 
 from netprobe.cli.narration import Narrate, narrated
 from netprobe.cli.target import Opened, Target, opened
+from netprobe.cli.why import explainer
 from netprobe.diff import compare
 from netprobe.errors import ClusterError, UsageError
 from netprobe.lab import LabOptions
@@ -21,7 +22,7 @@ from netprobe.model.flow import PodRef
 from netprobe.model.matrix import Matrix
 from netprobe.model.verdict import Decision, Verdict
 from netprobe.probe import Deadlines, Fixture, Observed, OutsideHost, Pace, PodOptions, Prober, Workbench
-from netprobe.report import Report, RunInfo, Step, blame
+from netprobe.report import Report, RunInfo, Step
 from netprobe.simulate import Profile, Simulator
 from netprobe.suite import Action, Apply, Change, Delete, Suite, Topology, apply
 
@@ -34,7 +35,7 @@ class Moment:
 
     name: str
     actions: tuple[Action, ...]
-    cluster: Cluster
+    simulator: Simulator
     declared: Matrix[Verdict]
     simulated: Matrix[Decision]
 
@@ -106,7 +107,7 @@ class Campaign:
                 cluster = apply(cluster, action)
             simulator = Simulator(cluster, self.profile)
             flows = [row for flow in declared for row in simulator.split(flow)]
-            moments.append(Moment(name, actions, cluster, declared, simulator.matrix(flows)))
+            moments.append(Moment(name, actions, simulator, declared, simulator.matrix(flows)))
         return moments
 
     async def _observe(
@@ -127,7 +128,7 @@ class Campaign:
 
                 async def change(moment: Moment = moment) -> None:
                     for action in moment.actions:
-                        await _take(bench, action, moment.cluster)
+                        await _take(bench, action, moment.simulator.cluster)
 
                 seen.append(await prober.observe(change))
         return seen
@@ -156,7 +157,7 @@ class Campaign:
                     converged_s=facts.converged_s,
                     rounds=facts.rounds,
                     execs=facts.execs,
-                    explain=blame(moment.cluster.policies),
+                    explain=explainer(moment.simulator),
                 )
             )
         return Report(

@@ -9,15 +9,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from netprobe.cli.narration import Narrate
-from netprobe.errors import ClusterError, LabError
+from netprobe.errors import LabError
 from netprobe.lab import LabOptions, list_labs, start
 from netprobe.report import ClusterInfo
 
 if TYPE_CHECKING:
     from netprobe.kube.client import KubeCluster
-
-LAB_MARK = "+netprobe."
-"""What a lab's server version carries, and no other's."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,13 +55,17 @@ async def opened(
     kubeconfig = target.kubeconfig
     if target.is_ephemeral_lab:
         narrate("starting a lab")
-        made = await asyncio.to_thread(start, lab, ephemeral=True)
+        starting = asyncio.create_task(asyncio.to_thread(start, lab, ephemeral=True))
+        await asyncio.sleep(0)
+        import netprobe.kube.client  # noqa: F401 (takes as long as the lab: meanwhile)
+
+        made = await starting
         kubeconfig = str(made.kubeconfig)
     elif target.lab is not None:
         kubeconfig = kubeconfig_of(target.lab)
     try:
         async with connect(kubeconfig, target.context, request_timeout_s=request_timeout_s) as cluster:
-            yield Opened(cluster, await _info(cluster, target.context))
+            yield Opened(cluster, await _info(cluster))
     finally:
         if made is not None:
             made.stop()
@@ -77,12 +78,11 @@ def kubeconfig_of(name: str) -> str:
     raise LabError(f"there is no lab named {name}: netprobe lab up --name {name} starts one")
 
 
-async def _info(cluster: KubeCluster, context: str | None) -> ClusterInfo:
-    version = str((await cluster.raw("/version")).get("gitVersion") or "")
-    try:
-        nodes = len(await cluster.find("Node"))
-    except ClusterError:  # the roles that a run needs do not include nodes
-        nodes = None
-    if LAB_MARK in version:
-        return ClusterInfo("lab", None, version, "netprobe lab", nodes)
-    return ClusterInfo("cluster", context or cluster.context, version, None, nodes)
+async def _info(cluster: KubeCluster) -> ClusterInfo:
+    from netprobe.kube.facts import facts
+
+    found = await facts(cluster)
+    nodes = None if found.nodes is None else len(found.nodes)
+    if found.lab:
+        return ClusterInfo("lab", None, found.server_version, found.cni, nodes)
+    return ClusterInfo("cluster", cluster.context, found.server_version, found.cni, nodes)
