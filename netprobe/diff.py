@@ -132,17 +132,15 @@ class Differences:
     """The rows of one comparison, in a stable order, and how many ended in which status.
 
     Rows are a tuple, or made anew for each iteration where there are too many to hold. The counts of
-    such a stream are given, or known once it has been iterated to its end, which `counts` does where need be.
+    such a stream are known once it has been iterated to its end, which `counts` does where need be.
     """
 
     __slots__ = ("_counts", "_make")
 
-    def __init__(
-        self, rows: Iterable[Row] | Callable[[], Iterator[Row]], counts: Counts | None = None
-    ) -> None:
+    def __init__(self, rows: Iterable[Row] | Callable[[], Iterator[Row]]) -> None:
         if callable(rows):
             self._make: Callable[[], Iterator[Row]] = rows
-            self._counts = counts
+            self._counts: Counts | None = None
         else:
             held = tuple(rows)
             self._make = lambda: iter(held)

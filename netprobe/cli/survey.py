@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from netprobe.diff import Counts, Differences
+from netprobe.diff import Counts
 from netprobe.model.flow import Flow
 from netprobe.model.verdict import Verdict
-from netprobe.report import Group, Step, blame
+from netprobe.report import Group, Groups, Step, blame
 from netprobe.report.alike import LONGEST
 from netprobe.report.words import port as written
 from netprobe.survey import Bundle, Overview, Survey
@@ -30,7 +30,7 @@ def surveyed(survey: Survey, *, changed_only: bool, overview: bool) -> Step:
     counts = Counts(as_expected=flows - unknown, unknown=unknown, skipped=found.left_out)
     families = {4, 6} <= {one.family for one in bundles}
     groups = (*(_group(one, families) for one in bundles), *_left_out(found))
-    return Step(NAME, Differences(survey.rows, counts), explain=explain, groups=groups)
+    return Step(NAME, differences, explain=explain, overview=Groups(groups, counts))
 
 
 def _group(bundle: Bundle, families: bool) -> Group:

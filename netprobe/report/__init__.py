@@ -5,7 +5,7 @@
 """
 
 from netprobe.report.output import FORMATS, render, save
-from netprobe.report.record import ClusterInfo, Group, Report, RunInfo, Step
+from netprobe.report.record import ClusterInfo, Group, Groups, Report, RunInfo, Step
 from netprobe.report.style import Style
 from netprobe.report.why import Place, Why, blame
 
@@ -13,6 +13,7 @@ __all__ = [
     "FORMATS",
     "ClusterInfo",
     "Group",
+    "Groups",
     "Place",
     "Report",
     "RunInfo",

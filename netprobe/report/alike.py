@@ -18,8 +18,8 @@ LONGEST = 1_000  # rows; above that, pods that behave alike share a row
 
 def grouped(step: Step) -> tuple[list[Row], tuple[Group, ...]]:
     """The rows of a step, at most LONGEST, or else the groups that stand for them."""
-    if step.groups is not None:
-        return [], step.groups
+    if step.overview is not None:
+        return [], step.overview.groups
     held = list(islice(step.differences, LONGEST + 1))
     return (held, ()) if len(held) <= LONGEST else ([], groups(step.differences.rows))
 

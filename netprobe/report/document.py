@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
-from netprobe.diff import Row, Status
+from netprobe.diff import Counts, Row, Status
 from netprobe.model.flow import End
 from netprobe.model.verdict import Cause, Verdict
 from netprobe.report.record import Report
@@ -53,7 +53,7 @@ def head(report: Report) -> dict[str, Any]:
 
 
 def summary(report: Report) -> dict[str, Any]:
-    counts = report.counts
+    counts = sum((step.differences.counts for step in report.steps), Counts())
     # The enforcement finding fails a run even where every declared flow is one that should pass.
     verdict = Status.MISMATCH if report.enforcement else counts.verdict
     return {
@@ -105,7 +105,7 @@ def problems(report: Report) -> list[str | None]:
 
 
 class FlowLines:
-    """Writes `flow` as JSON, several times as fast where many rows share a decision, as in a large simulation."""
+    """Writes `flow` as JSON, several times as fast where many rows share a decision."""
 
     MOST_KEPT = 100_000
 

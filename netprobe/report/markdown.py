@@ -33,7 +33,7 @@ def markdown(report: Report, _style: Style = PLAIN) -> Iterator[str]:
 
 
 def _differing(step: Step) -> Iterator[str]:
-    counts = step.differences.counts
+    counts = step.counts
     if not (counts.mismatches or counts.unknown):
         return
     rows = (row for row in step.differences if row.status in _MARKS)

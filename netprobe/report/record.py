@@ -68,12 +68,20 @@ class Group:
 
 
 @dataclass(frozen=True, slots=True)
+class Groups:
+    """What stands for the rows where there are too many to read, and for their counts."""
+
+    groups: tuple[Group, ...]
+    counts: Counts
+
+
+@dataclass(frozen=True, slots=True)
 class Step:
     """One change and the comparison after it.
 
     `converged_s`: how long the cluster took to enforce the change, None where nothing was probed.
     `explain` tells why a row is as it is; by default from the decision alone.
-    `groups` stand for the rows in formats for people, where there are too many rows to read.
+    `overview` stands for the rows in formats for people, where there are too many rows to read.
     """
 
     name: str
@@ -82,7 +90,14 @@ class Step:
     rounds: int = 0
     execs: int = 0
     explain: Explainer = field(default=blame(), repr=False)
-    groups: tuple[Group, ...] | None = None
+    overview: Groups | None = None
+
+    @property
+    def counts(self) -> Counts:
+        """Those of the rows, unless that would mean to make the rows for their number alone."""
+        if self.overview is None or self.differences.counted:
+            return self.differences.counts
+        return self.overview.counts
 
     def why(self, row: Row) -> Why:
         return self.explain(row)
@@ -112,11 +127,12 @@ class Report:
 
     @property
     def counted(self) -> bool:
+        """Whether the number of rows is known without making them."""
         return all(step.differences.counted for step in self.steps)
 
     @property
     def counts(self) -> Counts:
-        return sum((step.differences.counts for step in self.steps), Counts())
+        return sum((step.counts for step in self.steps), Counts())
 
     @property
     def converged_s(self) -> float | None:

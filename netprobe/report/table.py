@@ -60,7 +60,7 @@ def _step(step: Step, style: Style, *, wide: bool) -> Iterator[str]:
         if wide:
             yield "\n"
             yield from (line + "\n" for line in matrices(held))
-    if not step.differences.counted or step.differences.counts.mismatches:
+    if step.counts.mismatches:
         rows = step.differences if together else held
         yield from _explained(step, (row for row in rows if row.status is Status.MISMATCH), style)
 

@@ -330,3 +330,46 @@ def test_a_terminal_gets_colour_unless_it_says_no(suite: Path) -> None:
     assert "\x1b" in on_a_terminal(suite, NO_COLOR="")
     assert "\x1b" not in on_a_terminal(suite, NO_COLOR="1")
     assert "\x1b" not in on_a_terminal(suite, TERM="dumb")
+
+
+def many(folder: Path) -> Path:
+    """A cluster with more flows than a table holds, some from a pod on its node's network."""
+    pods = [
+        {"apiVersion": "v1", "kind": "Pod"}
+        | {"metadata": {"name": f"p{i}", "namespace": "shop", "labels": {"app": "ab"[i % 2]}}}
+        | {"spec": {"containers": [{"name": "c", "image": "i"}], "hostNetwork": i == 0}}
+        | {"status": {"podIPs": [{"ip": f"10.0.0.{i + 1}"}]}}
+        for i in range(40)
+    ]
+    policy = {"apiVersion": "networking.k8s.io/v1", "kind": "NetworkPolicy"} | {
+        "metadata": {"name": "closed", "namespace": "shop"},
+        "spec": {"podSelector": {"matchLabels": {"app": "b"}}, "policyTypes": ["Ingress"]},
+    }
+    path = folder / "many.json"
+    path.write_text(json.dumps({"apiVersion": "v1", "kind": "List", "items": [*pods, policy]}))
+    return path
+
+
+def test_more_flows_than_a_table_holds_are_told_by_groups(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    asked = ["simulate", "-f", str(many(tmp_path)), "--port", "80"]
+    assert main(asked) == 0
+    shown = [" ".join(line.split()) for line in capsys.readouterr().out.splitlines()]
+    assert "all 39 pods shop/p2 +18 80 ALLOW 722" in shown
+    assert "all 39 pods shop/p1 +19 80 DENY 760" in shown
+    assert any(line.startswith("- - - UNKNOWN 78 pods on their node's network") for line in shown)
+    assert "1,560 flows: 1,482 decided, 78 skipped" in shown[-1]
+
+
+def test_a_report_of_rows_beside_a_table_of_groups_counts_its_own_rows(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    rows = tmp_path / "rows.json"
+    asked = ["simulate", "-f", str(many(tmp_path)), "--port", "80", "--report", f"json={rows}"]
+    assert main([*asked, "--changed-only"]) == 0
+    document = json.loads(rows.read_text())
+    assert document["summary"]["flows"] == len(document["flows"]) == 780
+    statuses = [flow["status"] for flow in document["flows"]]
+    assert document["summary"]["undefined"] == statuses.count("undefined") == 20
+    assert "ALLOW" not in capsys.readouterr().out
