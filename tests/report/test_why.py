@@ -1,0 +1,89 @@
+"""The sentence beside a flow names policy, rule, peer and side, and where they stand."""
+
+from __future__ import annotations
+
+import pytest
+
+from netprobe.diff import judge
+from netprobe.model.flow import Flow, PodRef, ServiceRef, Via
+from netprobe.model.policy import Direction, Origin, Policy, PolicyRef
+from netprobe.model.verdict import Cause, Decision, Effect, Side, Verdict
+from netprobe.report import Place, blame
+from netprobe.report.why import path
+
+A, B, POLICY = PodRef("x", "a"), PodRef("y", "b"), PolicyRef("y", "p")
+IN, OUT = Direction.INGRESS, Direction.EGRESS
+ORIGIN = Origin("p.yaml", 3, {"spec.podSelector": (5, 3), "spec.ingress[1]": (9, 5), "spec.egress": (20, 3)})
+ISOLATES = Cause(IN, POLICY, Effect.ISOLATES)
+
+
+def side(direction: Direction, *allowing: Cause, ref: PolicyRef = POLICY) -> Side:
+    return Side(direction, (Cause(direction, ref, Effect.ISOLATES),), allowing)
+
+
+CASES = [
+    pytest.param(
+        Decision(Verdict.DENY, ingress=side(IN)),
+        "ingress: y/p [p.yaml:5] isolates y/b, and no rule allows TCP 80 from x/a",
+        Place("p.yaml", 5, 3),
+        id="denied at the destination",
+    ),
+    pytest.param(
+        Decision(Verdict.DENY, egress=side(OUT, ref=PolicyRef("x", "q")), ingress=side(IN)),
+        "egress: x/q isolates x/a, and no rule allows TCP 80 to y/b; "
+        "ingress: y/p [p.yaml:5] isolates y/b, and no rule allows TCP 80 from x/a",
+        Place("p.yaml", 5, 3),
+        id="denied at both ends, one policy from nowhere",
+    ),
+    pytest.param(
+        Decision(Verdict.ALLOW, ingress=side(IN, Cause(IN, POLICY, Effect.ALLOWS, 1, 0))),
+        "egress: no policy isolates x/a; "
+        "ingress: y/p allows it by rule 1, peer 0 (ingress[1].from[0]) [p.yaml:9]",
+        Place("p.yaml", 9, 5),
+        id="allowed by a peer; its place is the nearest that is known",
+    ),
+    pytest.param(
+        Decision(Verdict.ALLOW, ingress=side(IN, Cause(IN, POLICY, Effect.ALLOWS, 0))),
+        "egress: no policy isolates x/a; ingress: y/p allows it by rule 0 (ingress[0]) [p.yaml:3]",
+        Place("p.yaml", 3),
+        id="allowed by a rule without peers",
+    ),
+    pytest.param(
+        Decision(Verdict.ALLOW),
+        "egress: no policy isolates x/a; ingress: no policy isolates y/b",
+        None,
+        id="nobody isolates",
+    ),
+    pytest.param(Decision(Verdict.ALLOW, reason="itself"), "itself", None, id="no policy was asked"),
+    pytest.param(Decision(Verdict.UNKNOWN, reason="no endpoint"), "no endpoint", None, id="unknown"),
+]
+
+
+@pytest.mark.parametrize(("decision", "sentence", "place"), CASES)
+def test_why(decision: Decision, sentence: str, place: Place | None) -> None:
+    why = blame([Policy(POLICY, origin=ORIGIN)])(judge(Flow(A, B, 80), None, decision, None))
+    assert str(why) == sentence
+    assert why.place == place
+
+
+def test_each_backend_of_a_service_speaks_for_itself() -> None:
+    to_backend = Flow(A, B, 8080, via=Via.SERVICE)
+    decision = Decision(Verdict.DENY, backends=((to_backend, Decision(Verdict.DENY, ingress=side(IN))),))
+    flow = Flow(A, ServiceRef("y", "svc"), 80, via=Via.SERVICE)
+    why = blame([Policy(POLICY, origin=ORIGIN)])(judge(flow, None, decision, None))
+    assert why.sentences == (
+        "y/b: ingress: y/p [p.yaml:5] isolates y/b, and no rule allows TCP 8080 from x/a",
+    )
+    assert why.place == Place("p.yaml", 5, 3)
+
+
+@pytest.mark.parametrize(
+    ("cause", "written"),
+    [
+        (ISOLATES, "spec.podSelector"),
+        (Cause(OUT, POLICY, Effect.ALLOWS, 2, 1, 0), "spec.egress[2].to[1]"),
+        (Cause(IN, POLICY, Effect.ALLOWS, 0), "spec.ingress[0]"),
+    ],
+)
+def test_paths(cause: Cause, written: str) -> None:
+    assert path(cause) == written
