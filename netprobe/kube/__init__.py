@@ -11,7 +11,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from netprobe.errors import ClusterError, UsageError
+from netprobe.errors import UsageError
 
 if TYPE_CHECKING:
     from netprobe.kube.client import KubeCluster
@@ -30,9 +30,10 @@ async def connect(
 ) -> AsyncIterator[KubeCluster]:
     """Open the cluster of a kubeconfig (default: $KUBECONFIG, ~/.kube/config) and of one of its contexts.
 
-    Nothing is asked of the server yet. UsageError: no such file or context. ClusterError: unreadable.
+    Nothing is asked of the server yet. UsageError: no such file or context, or unreadable.
     At most `qps` requests a second on average, `burst` at once.
     """
+    import yaml
     from kubernetes.aio.client import Configuration
     from kubernetes.aio.config import ConfigException, load_kube_config
     from kubernetes.aio.config.kube_config import KUBE_CONFIG_DEFAULT_LOCATION
@@ -54,8 +55,8 @@ async def connect(
             # The exception may quote the file, which holds secrets: name the file, not its content.
             wanted = f"the context {context!r}" if context else "the current context"
             raise UsageError(f"{path}: cannot use {wanted} of this kubeconfig") from e
-        except (OSError, ValueError, TypeError, AttributeError, KeyError) as e:
-            raise ClusterError(f"{path}: not a readable kubeconfig ({type(e).__name__})") from e
+        except (OSError, yaml.YAMLError, ValueError, TypeError, AttributeError, KeyError) as e:
+            raise UsageError(f"{path}: not a readable kubeconfig ({type(e).__name__})") from e
 
     await load()
     cluster = KubeCluster(

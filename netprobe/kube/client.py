@@ -34,6 +34,13 @@ def selector(labels: Mapping[str, str | None] | None) -> str | None:
     return ",".join(key if value is None else f"{key}={value}" for key, value in labels.items())
 
 
+def _parsed(text: str | bytes, what: str, server: str) -> Any:
+    try:
+        return json.loads(text)
+    except ValueError as e:
+        raise ClusterError(f"cannot {what}: {server} answers, but not in JSON: is it an API server?") from e
+
+
 def _worth_another_try(error: BaseException) -> bool:
     return isinstance(error, errors.ApiStatusError) and error.status in {429, 503}
 
@@ -147,7 +154,7 @@ class KubeCluster:
     async def raw(self, path: str) -> Any:
         """GET a path that is no resource ("/version") and read its JSON."""
         async with self._response("GET", path, f"get {path}") as response:
-            return json.loads(await response.text())
+            return _parsed(await response.text(), f"get {path}", self.server)
 
     async def _list(
         self, kind: str, namespace: str | None, labels: Mapping[str, str | None] | None
@@ -182,7 +189,7 @@ class KubeCluster:
             ) as response:
                 with errors.told(what, self.server):
                     async for line in response.content:
-                        event = json.loads(line)
+                        event = _parsed(line, what, self.server)
                         yield Event(event["type"], event["object"])
 
     async def _ask(
@@ -203,7 +210,7 @@ class KubeCluster:
         async def once() -> Object:
             async with self._response(method, path, what, query=query, body=body) as response:
                 with errors.told(what, self.server):
-                    answer = json.loads(await response.text())
+                    answer = _parsed(await response.text(), what, self.server)
                 if not isinstance(answer, dict):
                     raise ClusterError(f"cannot {what}: the answer is no object")
                 return answer

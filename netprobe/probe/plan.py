@@ -63,15 +63,17 @@ class Plan:
         Each source begins at another place of its list, so that they do not all knock at one door: BusyBox nc
         listens with a backlog of 1, and a connection request that is dropped comes again after a second.
         """
-        wanted: dict[Station, dict[Target, None]] = {}
+        wanted: dict[Station, set[Target]] = {}
+        order: dict[Target, int] = {}
         for flow in self.of if flows is None else flows:
             for role in (self.of, self.listener):
                 if flow in role:
                     station, target = role[flow]
-                    wanted.setdefault(station, {})[target] = None
+                    wanted.setdefault(station, set()).add(target)
+                    order.setdefault(target, len(order))
         batches = []
         for index, (station, unique) in enumerate(wanted.items()):
-            targets = tuple(unique)
+            targets = tuple(sorted(unique, key=order.__getitem__))
             start = index * len(targets) // len(wanted)
             batches.append(Batch(station, targets[start:] + targets[:start]))
         return tuple(batches)

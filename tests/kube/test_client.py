@@ -1,0 +1,284 @@
+"""The client against a server that speaks HTTP for real and says what the test wants."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from contextlib import aclosing
+from pathlib import Path
+from typing import Any
+from urllib.parse import unquote
+
+import pytest
+import tenacity
+from aiohttp import WSMsgType, web
+
+from netprobe.errors import ClusterError, ForbiddenError, NotFoundError, UnreachableError, UsageError
+from netprobe.kube import client, connect, stream
+from netprobe.probe.api import Finished
+from tests.kube.server import serving, write_kubeconfig
+
+POD = {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "a", "namespace": "x"}, "spec": {"unknown": 1}}
+
+
+def reply(body: Any, status: int = 200, **headers: str) -> web.Response:
+    return web.json_response(body, status=status, headers=headers)
+
+
+@pytest.fixture
+def waits(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """The pauses between tries, which are noted and not waited for."""
+    noted: list[float] = []
+
+    async def note(seconds: float) -> None:
+        noted.append(seconds)
+
+    monkeypatch.setattr(client.RETRY, "sleep", note)
+    return noted
+
+
+async def test_objects_go_both_ways_as_they_are(tmp_path: Path) -> None:
+    async def handler(request: web.Request) -> web.Response:
+        return reply(await request.json())
+
+    async with serving(handler, tmp_path) as (cluster, asked):
+        assert await cluster.create(POD) == POD, "fields that no model knows are kept"
+    assert asked.requests == ["POST /api/v1/namespaces/x/pods"]
+    assert asked.headers[0]["Authorization"] == "Bearer t0ken-of-the-test"
+
+
+async def test_a_list_is_read_page_by_page(tmp_path: Path) -> None:
+    async def handler(request: web.Request) -> web.Response:
+        last = request.query.get("continue") == "more"
+        items = [{"metadata": {"name": "b" if last else "a"}}]
+        return reply({"metadata": {} if last else {"continue": "more"}, "items": items})
+
+    async with serving(handler, tmp_path) as (cluster, asked):
+        pods = await cluster.find("Pod", None, {"netprobe.dev/run": None, "app": "web"})
+    assert [pod["metadata"]["name"] for pod in pods] == ["a", "b"]
+    assert {(pod["apiVersion"], pod["kind"]) for pod in pods} == {("v1", "Pod")}
+    assert "labelSelector=netprobe.dev/run,app=web" in unquote(asked.requests[0])
+
+
+async def test_429_is_waited_for_as_long_as_the_server_asks(tmp_path: Path, waits: list[float]) -> None:
+    answers = [reply({}, 429, **{"Retry-After": "3"}), reply({}, 429), reply({}, 503), reply(POD)]
+
+    async def handler(_: web.Request) -> web.Response:
+        return answers.pop(0)
+
+    async with serving(handler, tmp_path) as (cluster, asked):
+        assert await cluster.get("Pod", "a", "x") == POD
+    assert len(asked.requests) == 4
+    assert waits[0] == 3
+    assert waits[1] < waits[2] < 1
+
+
+async def test_429_for_ever_is_given_up(tmp_path: Path, waits: list[float]) -> None:
+    async def handler(_: web.Request) -> web.Response:
+        return reply({"message": "too many"}, 429)
+
+    async with serving(handler, tmp_path) as (cluster, asked):
+        with pytest.raises(ClusterError, match="fewer requests: too many"):
+            await cluster.get("Pod", "a", "x")
+    assert len(asked.requests) == 6
+    assert len(waits) == 5
+
+
+async def test_500_is_not_repeated_since_something_may_have_been_done(tmp_path: Path) -> None:
+    async def handler(_: web.Request) -> web.Response:
+        return reply({"message": "etcd is away"}, 500)
+
+    async with serving(handler, tmp_path) as (cluster, asked):
+        with pytest.raises(ClusterError, match="it failed: etcd is away"):
+            await cluster.create(POD)
+    assert len(asked.requests) == 1
+
+
+async def test_an_expired_token_is_renewed_once(tmp_path: Path) -> None:
+    async def handler(request: web.Request) -> web.Response:
+        fresh = request.headers["Authorization"] == "Bearer fresh"
+        if not fresh:
+            write_kubeconfig(tmp_path / "kubeconfig", str(request.url.origin()), "fresh")
+        return reply(POD) if fresh else reply({"message": "Unauthorized"}, 401)
+
+    async with serving(handler, tmp_path) as (cluster, asked):
+        assert await cluster.get("Pod", "a", "x") == POD
+    assert len(asked.requests) == 2
+
+
+async def test_credentials_that_stay_refused_say_what_to_do_and_not_the_token(tmp_path: Path) -> None:
+    async def handler(_: web.Request) -> web.Response:
+        return reply({"message": "Unauthorized"}, 401)
+
+    async with serving(handler, tmp_path) as (cluster, asked):
+        with pytest.raises(ForbiddenError, match="log in again") as caught:
+            await cluster.get("Pod", "a", "x")
+    assert len(asked.requests) == 2
+    assert "t0ken" not in str(caught.value)
+
+
+async def test_a_server_that_hangs_is_left_at_the_deadline(tmp_path: Path) -> None:
+    async def handler(_: web.Request) -> web.Response:
+        await asyncio.Event().wait()
+        raise AssertionError
+
+    async with serving(handler, tmp_path) as (cluster, _):
+        cluster._timeout_s = 0.05
+        with pytest.raises(UnreachableError, match=r"cannot get pods/a in x: no answer .* in time"):
+            await cluster.get("Pod", "a", "x")
+
+
+async def test_an_answer_that_is_no_json_is_an_error_and_no_traceback(tmp_path: Path) -> None:
+    async def handler(_: web.Request) -> web.Response:
+        return web.Response(text="<html>login here</html>", content_type="text/html")
+
+    async with serving(handler, tmp_path) as (cluster, _):
+        with pytest.raises(ClusterError, match="is it an API server"):
+            await cluster.get("Pod", "a", "x")
+
+
+async def test_nobody_there(tmp_path: Path) -> None:
+    async with connect(write_kubeconfig(tmp_path / "k", "http://127.0.0.1:9")) as cluster:
+        with pytest.raises(UnreachableError, match=r"no connection to http://127\.0\.0\.1:9"):
+            await cluster.get("Pod", "a", "x")
+
+
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [
+        (None, "no such kubeconfig"),
+        ("", "not a readable kubeconfig|cannot use the current context"),
+        ("- s3cret", "not a readable kubeconfig|cannot use"),
+        ("a: [s3cret", "not a readable kubeconfig"),
+        ("{apiVersion: v1, kind: Config, clusters: [], users: [], contexts: []}", "cannot use"),
+    ],
+)
+async def test_kubeconfigs_that_cannot_be_used(tmp_path: Path, text: str | None, sentence: str) -> None:
+    path = tmp_path / "k"
+    if text is not None:
+        path.write_text(text)
+    with pytest.raises(UsageError, match=sentence) as caught:
+        async with connect(path):
+            raise AssertionError("connected")
+    assert "s3cret" not in str(caught.value), "a kubeconfig holds secrets"
+
+
+async def test_a_context_that_is_not_there(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="cannot use the context 'prod'"):
+        async with connect(write_kubeconfig(tmp_path / "k", "http://127.0.0.1:9"), "prod"):
+            raise AssertionError("connected")
+
+
+async def test_apply_creates_or_replaces_what_is_there(tmp_path: Path) -> None:
+    async def handler(request: web.Request) -> web.Response:
+        if request.method == "POST":
+            return reply({"message": "exists"}, 409)
+        if request.method == "GET":
+            return reply({**POD, "metadata": {**POD["metadata"], "resourceVersion": "7"}})  # type: ignore[dict-item]
+        return reply(await request.json())
+
+    async with serving(handler, tmp_path) as (cluster, asked):
+        done = await cluster.apply(POD)
+    assert done["metadata"]["resourceVersion"] == "7", "only if nobody has changed it meanwhile"
+    assert [request.split()[0] for request in asked.requests] == ["POST", "GET", "PUT"]
+
+
+def event(kind: str, name: str, version: str) -> bytes:
+    obj = {"kind": "Pod", "metadata": {"name": name, "resourceVersion": version}}
+    return json.dumps({"type": kind, "object": obj}).encode() + b"\n"
+
+
+async def test_a_watch_goes_on_over_lost_connections_and_expired_versions(tmp_path: Path) -> None:
+    gone = b'{"type": "ERROR", "object": {"kind": "Status", "code": 410}}\n'
+    streams = [
+        event("ADDED", "b", "2") + event("BOOKMARK", "", "5"),
+        event("MODIFIED", "b", "6") + gone,
+        event("DELETED", "b", "9"),
+    ]
+
+    async def handler(request: web.Request) -> web.StreamResponse:
+        if "watch" not in request.query:
+            return reply({"metadata": {"resourceVersion": "1"}, "items": [{"metadata": {"name": "a"}}]})
+        response = web.StreamResponse()
+        await response.prepare(request)
+        await response.write(streams.pop(0))
+        return response
+
+    seen = []
+    async with serving(handler, tmp_path) as (cluster, asked), aclosing(cluster.watch("Pod", "x")) as events:
+        async for one in events:
+            seen.append(f"{one.type} {one.object['metadata']['name']}")
+            if one.type == "DELETED":
+                break
+    assert seen == ["ADDED a", "ADDED b", "MODIFIED b", "ADDED a", "DELETED b"]
+    versions = [request.partition("resourceVersion=")[2].partition("&")[0] for request in asked.requests]
+    assert versions == ["", "1", "5", "", "1"]
+
+
+async def exec_handler(request: web.Request) -> web.StreamResponse:
+    if request.path.endswith("/gone/exec"):
+        return reply({"message": 'pods "gone" not found'}, 404)
+    socket = web.WebSocketResponse(protocols=["v4.channel.k8s.io"])
+    await socket.prepare(request)
+    async for message in socket:
+        assert message.type is WSMsgType.BINARY
+        assert message.data[0] == 0
+        await socket.send_bytes(b"\x01" + message.data[1:])
+        if message.data.endswith(b".\n"):
+            break
+    if not request.path.endswith("/cut/exec"):
+        await socket.send_bytes(b'\x03{"status": "Success"}')
+    await socket.close()
+    return socket
+
+
+async def test_an_exec_is_written_to_and_read_line_by_line(tmp_path: Path) -> None:
+    async with serving(exec_handler, tmp_path) as (cluster, asked):
+        async with cluster.exec("x", "a", "probe", ["sh", "-c", "true"]) as execution:
+            await execution.send("one\n")
+            await execution.send("zwölf\n.\n")
+            assert [line async for line in execution.lines()] == ["one", "zwölf", "."]
+        assert execution.finished == Finished(0)
+    assert asked.requests[0].startswith(
+        "GET /api/v1/namespaces/x/pods/a/exec?command=sh&command=-c&command=true"
+    )
+
+
+async def test_an_exec_that_is_cut_has_no_status(tmp_path: Path) -> None:
+    async with (
+        serving(exec_handler, tmp_path) as (cluster, _),
+        cluster.exec("x", "cut", "probe", ["sh"]) as execution,
+    ):
+        await execution.send("one\n.\n")
+        assert [line async for line in execution.lines()] == ["one", "."]
+        assert execution.finished == Finished(None, "the connection was lost")
+
+
+async def test_an_exec_in_a_pod_that_is_gone(tmp_path: Path) -> None:
+    async with serving(exec_handler, tmp_path) as (cluster, _):
+        with pytest.raises(NotFoundError, match="cannot exec in x/gone"):
+            async with cluster.exec("x", "gone", "probe", ["sh"]):
+                raise AssertionError("entered")
+
+
+async def test_closing_an_exec_does_not_wait_for_a_server_that_is_silent(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def handler(request: web.Request) -> web.StreamResponse:
+        socket = web.WebSocketResponse(autoclose=False)
+        await socket.prepare(request)
+        await asyncio.Event().wait()
+        return socket
+
+    monkeypatch.setattr(stream, "_CLOSE_S", 0.05)
+    async with (
+        serving(handler, tmp_path) as (cluster, _),
+        asyncio.timeout(5),
+        cluster.exec("x", "a", "probe", ["sh"]),
+    ):
+        pass
+
+
+def test_only_kube_errors_come_out() -> None:
+    assert isinstance(client.RETRY, tenacity.AsyncRetrying)
+    assert client.RETRY.reraise, "tenacity's own RetryError is nobody's sentence"

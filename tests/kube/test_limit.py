@@ -1,0 +1,25 @@
+from __future__ import annotations
+
+import pytest
+
+from netprobe.kube.limit import RateLimit
+
+
+def test_a_burst_and_then_a_rate() -> None:
+    limit = RateLimit(10, 3)
+    assert [round(limit.reserve(0), 3) for _ in range(6)] == [0, 0, 0, 0.1, 0.2, 0.3]
+
+
+def test_the_burst_comes_back_with_time() -> None:
+    limit = RateLimit(10, 3)
+    for _ in range(3):
+        limit.reserve(0)
+    assert round(limit.reserve(0.15), 3) == 0
+    assert round(limit.reserve(0.15), 3) == 0.05
+    assert [round(limit.reserve(100), 3) for _ in range(4)] == [0, 0, 0, 0.1]
+
+
+@pytest.mark.parametrize(("per_s", "burst"), [(0, 1), (-1, 1), (1, 0)])
+def test_limits_that_are_none(per_s: float, burst: int) -> None:
+    with pytest.raises(ValueError, match="positive rate"):
+        RateLimit(per_s, burst)

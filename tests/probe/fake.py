@@ -1,0 +1,276 @@
+"""A scripted cluster: objects in memory, and a network that is a function of time.
+
+It speaks ClusterAPI, so that workbench, canaries, prober and cleanup run against it as they are; its pods
+answer the session protocol of probe.sh and canary.sh.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager, suppress
+from copy import deepcopy
+from dataclasses import dataclass, field
+from typing import Any
+
+from netprobe.errors import ConflictError, NotFoundError
+from netprobe.probe.api import Event, Execution, Finished, Object
+from tests.probe.clock import now
+
+OPEN, SILENT, REFUSED = "open", "silent", "refused"
+WAIT_S = 1.0
+
+Network = Callable[[str, str, int, str], str]
+"""(source pod "ns/name", destination pod "ns/name", port, protocol) -> OPEN, SILENT or REFUSED."""
+
+Key = tuple[str, str | None, str]
+
+
+@dataclass
+class FakeCluster:
+    """`network` decides each try at the moment when it is made; `faults` are raised by the verb they name."""
+
+    network: Network = lambda _source, _destination, _port, _protocol: OPEN
+    lag_s: float = 0.0  # how long a canary policy takes to be in force
+    enforces: bool = True
+    follows: bool = True  # changes of the canary policy arrive at all
+    unready: Mapping[str, Object] = field(default_factory=dict)  # pod name -> the status that it keeps
+    exec_fault: Callable[[str], Exception | str | None] = lambda _pod: None
+    linger_s: float = 0.0  # how long a namespace takes to go
+
+    def __post_init__(self) -> None:
+        self.objects: dict[Key, Object] = {}
+        self.calls: list[tuple[str, str, str]] = []
+        self.execs: list[str] = []
+        self._version = 0
+        self._addresses = 0
+        self._watchers: list[asyncio.Queue[Event]] = []
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._canary_ports: list[tuple[float, set[int]]] = []
+
+    # objects
+
+    async def get(self, kind: str, name: str, namespace: str | None = None) -> Object:
+        try:
+            return deepcopy(self.objects[kind, namespace, name])
+        except KeyError:
+            raise NotFoundError(f"{kind} {name}") from None
+
+    async def find(
+        self, kind: str, namespace: str | None = None, labels: Mapping[str, str | None] | None = None
+    ) -> list[Object]:
+        return [
+            deepcopy(obj)
+            for (k, ns, _), obj in self.objects.items()
+            if k == kind and namespace in {None, ns} and _matches(obj, labels)
+        ]
+
+    async def create(self, obj: Object) -> Object:
+        meta = obj["metadata"]
+        key = obj["kind"], meta.get("namespace"), meta["name"]
+        self.calls.append(("create", obj["kind"], meta["name"]))
+        await asyncio.sleep(0)
+        if key in self.objects:
+            raise ConflictError(f"{obj['kind']} {meta['name']} already exists")
+        if meta.get("namespace") and ("Namespace", None, meta["namespace"]) not in self.objects:
+            raise NotFoundError(f"namespace {meta['namespace']} not found")
+        stored = deepcopy(obj)
+        if obj["kind"] == "Pod":
+            self._addresses += 1
+            stored["spec"].setdefault("nodeName", "n1")
+            address = f"10.0.0.{self._addresses}"
+            stored["status"] = self.unready.get(meta["name"]) or {
+                "phase": "Running",
+                "podIP": address,
+                "podIPs": [{"ip": address}],
+                "conditions": [{"type": "Ready", "status": "True"}],
+            }
+        return self._store(key, stored)
+
+    async def replace(self, obj: Object) -> Object:
+        meta = obj["metadata"]
+        await self.get(obj["kind"], meta["name"], meta.get("namespace"))
+        return self._store((obj["kind"], meta.get("namespace"), meta["name"]), deepcopy(obj))
+
+    async def apply(self, obj: Object) -> Object:
+        try:
+            return await self.create(obj)
+        except ConflictError:
+            return await self.replace(obj)
+
+    async def patch(self, kind: str, name: str, namespace: str | None, patch: Object) -> Object:
+        obj = await self.get(kind, name, namespace)
+        _merge(obj, patch)
+        return self._store((kind, namespace, name), obj)
+
+    async def delete(self, kind: str, name: str, namespace: str | None = None) -> None:
+        self.calls.append(("delete", kind, name))
+        obj = self.objects.get((kind, namespace, name))
+        if obj is None:
+            raise NotFoundError(f"{kind} {name}")
+        if kind == "Namespace":
+            obj["metadata"]["deletionTimestamp"] = "now"
+            self._later(self.linger_s, lambda: self._forget_namespace(name))
+        else:
+            del self.objects[kind, namespace, name]
+
+    async def delete_all(self, kind: str, namespace: str, labels: Mapping[str, str | None]) -> None:
+        for obj in await self.find(kind, namespace, labels):
+            with suppress(NotFoundError):
+                await self.delete(kind, obj["metadata"]["name"], namespace)
+
+    async def watch(
+        self, kind: str, namespace: str | None = None, labels: Mapping[str, str | None] | None = None
+    ) -> AsyncGenerator[Event, None]:
+        queue: asyncio.Queue[Event] = asyncio.Queue()
+        self._watchers.append(queue)
+        for obj in await self.find(kind, namespace, labels):
+            yield Event("ADDED", obj)
+        while True:
+            event = await queue.get()
+            if event.object["kind"] == kind and _matches(event.object, labels):
+                yield event
+
+    def _store(self, key: Key, obj: Object) -> Object:
+        self._version += 1
+        obj["metadata"]["resourceVersion"] = str(self._version)
+        self.objects[key] = obj
+        if key[0] == "NetworkPolicy" and key[2] == "canary" and (self.follows or not self._canary_ports):
+            ports = {p["port"] for rule in obj["spec"]["ingress"] for p in rule["ports"]}
+            self._canary_ports.append((now() + self.lag_s, ports))
+        for queue in self._watchers:
+            queue.put_nowait(Event("MODIFIED", deepcopy(obj)))
+        return deepcopy(obj)
+
+    def _forget_namespace(self, name: str) -> None:
+        self.objects = {
+            key: obj
+            for key, obj in self.objects.items()
+            if key[1] != name and key != ("Namespace", None, name)
+        }
+
+    def _later(self, delay_s: float, call: Callable[[], None]) -> None:
+        if not delay_s:
+            call()
+        else:
+            asyncio.get_running_loop().call_later(delay_s, call)
+
+    # execs
+
+    @asynccontextmanager
+    async def exec(
+        self,
+        namespace: str,
+        pod: str,
+        container: str,  # noqa: ARG002  part of the protocol
+        command: Sequence[str],
+        *,
+        stdin: bool = True,  # noqa: ARG002
+    ) -> AsyncIterator[Execution]:
+        self.execs.append(f"{namespace}/{pod}")
+        fault = self.exec_fault(f"{namespace}/{pod}")
+        if isinstance(fault, Exception):
+            raise fault
+        arguments = command[command.index("netprobe") + 1 :]
+        shell = _Shell(self, f"{namespace}/{pod}", cut=fault)
+        if len(arguments) == 5:
+            shell.canary(*arguments)
+        yield shell
+        for task in shell.tasks:
+            task.cancel()
+
+    def try_once(self, source: str, host: str, port: int, protocol: str) -> str:
+        destination = next(
+            (
+                f"{ns}/{name}"
+                for (kind, ns, name), obj in self.objects.items()
+                if kind == "Pod" and obj["status"].get("podIP") == host
+            ),
+            None,
+        )
+        if destination is None:
+            return SILENT
+        if "canary-target" in destination:
+            in_force = [ports for since, ports in self._canary_ports if since <= now()]
+            open_ = not in_force or port in in_force[-1] or not self.enforces
+            return OPEN if open_ else SILENT
+        if destination == source:
+            return OPEN
+        return self.network(source, destination, port, protocol)
+
+
+class _Shell:
+    """What probe.sh and canary.sh do, on the fake's network."""
+
+    def __init__(self, cluster: FakeCluster, source: str, cut: str | None) -> None:
+        self._cluster = cluster
+        self._source = source
+        self._out: asyncio.Queue[str | None] = asyncio.Queue()
+        self._cut = cut
+        self.tasks: set[asyncio.Task[None]] = set()
+        self.finished: Finished | None = None
+        self.stderr = ""
+        self._out.put_nowait("netprobe-begin busybox fine")
+
+    async def lines(self) -> AsyncIterator[str]:
+        while (line := await self._out.get()) is not None:
+            yield line
+        self.finished = Finished(None, "the connection was lost")
+
+    async def send(self, text: str) -> None:
+        for line in text.splitlines():
+            words = line.split()
+            if len(words) != 4:
+                continue
+            if self._cut is not None:
+                self._out.put_nowait(None)
+                return
+            self._start(self._answer(words[0], words[1], words[2], int(words[3])))
+
+    def canary(self, host: str, control: str, port: str, tries: str, pause: str) -> None:
+        self._start(self._canary(host, int(control), int(port), int(tries), float(pause)))
+
+    async def _answer(self, number: str, protocol: str, host: str, port: int) -> None:
+        result = self._cluster.try_once(self._source, host, port, protocol)
+        if result == SILENT:
+            await asyncio.sleep(WAIT_S)
+        text = {
+            ("TCP", OPEN): f"0 0 1000 {host} ({host}:{port}) open",
+            ("TCP", SILENT): f"1 0 1000 nc: {host} ({host}:{port}): Operation timed out",
+            ("TCP", REFUSED): f"1 0 1000 nc: {host} ({host}:{port}): Connection refused",
+            ("UDP", OPEN): "0 0 1000 answered",
+            ("UDP", SILENT): "0 0 1000 silent",
+            ("UDP", REFUSED): "0 0 1000 refused",
+        }[protocol, result]
+        self._out.put_nowait(f"{number} {text}")
+
+    async def _canary(self, host: str, control: int, port: int, tries: int, pause_s: float) -> None:
+        for n in range(tries):
+            self._out.put_nowait(f"try {n}")
+            if self._cluster.try_once(self._source, host, control, "TCP") == OPEN:
+                self._out.put_nowait(f"control {n}")
+            if self._cluster.try_once(self._source, host, port, "TCP") == OPEN:
+                self._out.put_nowait(f"open {n}")
+                break
+            await asyncio.sleep(pause_s)
+        self._out.put_nowait(None)
+
+    def _start(self, coroutine: Any) -> None:
+        task = asyncio.create_task(coroutine)
+        self.tasks.add(task)
+        task.add_done_callback(self.tasks.discard)
+
+
+def _matches(obj: Object, labels: Mapping[str, str | None] | None) -> bool:
+    have = obj["metadata"].get("labels") or {}
+    return all(key in have and value in {None, have[key]} for key, value in (labels or {}).items())
+
+
+def _merge(obj: Object, patch: Object) -> None:
+    for key, value in patch.items():
+        if value is None:
+            obj.pop(key, None)
+        elif isinstance(value, dict):
+            _merge(obj.setdefault(key, {}), value)
+        else:
+            obj[key] = value

@@ -1,0 +1,93 @@
+"""The objects of a run: careful guests."""
+
+from __future__ import annotations
+
+import json
+from ipaddress import ip_address
+
+from netprobe.model.flow import ContainerPort, External, PodRef, Protocol
+from netprobe.probe import bench
+from netprobe.probe.bench import OutsideHost, PodOptions
+
+PORTS = (ContainerPort(80, name="http"), ContainerPort(53, Protocol.UDP), ContainerPort(7, Protocol.SCTP))
+POD = bench.pod(PodRef("x", "a"), "r1", PodOptions(), labels={"app": "a"}, ports=PORTS)
+
+
+def test_a_pod_satisfies_the_restricted_standard() -> None:
+    """Pod Security Standards, profile "restricted": every rule that concerns a pod of ours."""
+    spec = POD["spec"]
+    (container,) = spec["containers"]
+    assert spec["securityContext"]["runAsNonRoot"] is True
+    assert spec["securityContext"]["runAsUser"] != 0
+    assert spec["securityContext"]["seccompProfile"] == {"type": "RuntimeDefault"}
+    assert container["securityContext"]["allowPrivilegeEscalation"] is False
+    assert container["securityContext"]["capabilities"] == {"drop": ["ALL"]}
+    assert {s["name"] for s in spec["securityContext"]["sysctls"]} <= {"net.ipv4.ip_unprivileged_port_start"}
+    assert not {"hostNetwork", "hostPID", "hostIPC", "volumes"} & spec.keys()
+
+
+def test_a_pod_takes_no_token_little_room_and_ends_by_itself() -> None:
+    spec = POD["spec"]
+    assert spec["automountServiceAccountToken"] is False
+    assert spec["activeDeadlineSeconds"] == 3600
+    assert spec["containers"][0]["resources"]["requests"] == {"cpu": "10m", "memory": "8Mi"}
+    assert spec["containers"][0]["imagePullPolicy"] == "IfNotPresent"
+
+
+def test_a_pod_has_the_labels_and_ports_that_were_asked_for() -> None:
+    assert POD["metadata"]["labels"] == {"app": "a", bench.RUN: "r1"}
+    assert POD["spec"]["containers"][0]["ports"] == [
+        {"containerPort": 80, "protocol": "TCP", "name": "http"},
+        {"containerPort": 53, "protocol": "UDP"},
+        {"containerPort": 7, "protocol": "SCTP"},
+    ]
+
+
+def test_every_port_but_sctp_has_a_listener() -> None:
+    text = bench.listeners(PORTS)
+    assert "nc -lk -p 80 -e true" in text
+    assert text.count("nc -u -l -p 53 -e head -c 1") == 2
+    assert "-p 7 " not in text
+
+
+def test_options_reach_the_pod() -> None:
+    options = PodOptions(
+        image="mirror/alpine:3.20",
+        pull_secret="regcred",  # noqa: S106  a name, not a secret
+        node_selector={"pool": "test"},
+        tolerations=({"key": "gpu", "operator": "Exists"},),
+    )
+    spec = bench.pod(PodRef("x", "a"), "r1", options, node="n2")["spec"]
+    assert spec["containers"][0]["image"] == "mirror/alpine:3.20"
+    assert spec["imagePullSecrets"] == [{"name": "regcred"}]
+    assert spec["nodeSelector"] == {"pool": "test"}
+    assert spec["tolerations"] == [{"key": "gpu", "operator": "Exists"}]
+    assert spec["nodeName"] == "n2"
+
+
+def test_a_namespace_keeps_its_labels_and_not_the_one_that_the_server_sets() -> None:
+    made = bench.namespace("shop", "r1", {"tier": "a", bench.METADATA_NAME: "shop"})
+    assert made["metadata"]["labels"] == {"tier": "a", bench.RUN: "r1"}
+
+
+def test_an_external_host_carries_its_address() -> None:
+    host = OutsideHost(External(ip_address("2001:db8::1")), (ContainerPort(443),))
+    made = bench.external(host, "r1", PodOptions())
+    assert made["metadata"]["namespace"] == bench.OUTSIDE
+    assert made["metadata"]["annotations"] == {bench.ADDRESS: "2001:db8::1"}
+    assert ":" not in made["metadata"]["name"]
+
+
+def test_the_canary_policy_opens_one_more_port_with_each_change() -> None:
+    ports = [
+        [p["port"] for rule in bench.canary_policy("r1", n)["spec"]["ingress"] for p in rule["ports"]]
+        for n in range(3)
+    ]
+    assert ports == [[9000], [9000, 9001], [9000, 9001, 9002]]
+    (_, rule) = bench.canary_policy("r1", 1)["spec"]["ingress"]
+    assert rule["from"] == [{"namespaceSelector": {"matchLabels": {bench.change_label(1): "r1"}}}]
+
+
+def test_objects_are_plain_json() -> None:
+    for obj in (POD, *bench.canary_pods("n1", 0, "r1", PodOptions(), 2), bench.canary_policy("r1", 2)):
+        assert json.loads(json.dumps(obj)) == obj

@@ -1,0 +1,218 @@
+"""Prober and workbench together, on the scripted cluster, in time that jumps."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from ipaddress import ip_address
+
+import pytest
+
+from netprobe.errors import ClusterError, NotFoundError
+from netprobe.model.cluster import Namespace
+from netprobe.model.flow import ContainerPort, External, Flow, Pod, PodRef, Protocol
+from netprobe.model.observation import Outcome
+from netprobe.model.verdict import Verdict
+from netprobe.probe import Fixture, Observed, OutsideHost, Pace, Prober, Workbench
+from tests.probe.clock import now, virtually
+from tests.probe.fake import OPEN, REFUSED, SILENT, FakeCluster
+
+UDP = Protocol.UDP
+PORTS = (ContainerPort(80), ContainerPort(53, UDP))
+A, B = PodRef("x", "a"), PodRef("y", "b")
+PODS = tuple(Pod(ref, {"app": ref.name}, ports=PORTS) for ref in (A, B))
+FIXTURE = Fixture((Namespace("x", {}), Namespace("y", {})), PODS)
+FLOWS = tuple(
+    Flow(s, d, port, p) for s in (A, B) for d in (A, B) for port, p in ((80, Protocol.TCP), (53, UDP))
+)
+A_TO_B, B_TO_A = Flow(A, B, 80), Flow(B, A, 80)
+
+
+@dataclass
+class World:
+    """A cluster in which a -> b is denied from `denied_s` seconds after the change."""
+
+    denied_s: float = 0.0
+    how: str = SILENT
+    broken: bool = False  # a -> b never worked
+    changed_at: float | None = None
+    cluster: FakeCluster = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.cluster = FakeCluster(self.reach)
+
+    def reach(self, source: str, destination: str, port: int, protocol: str) -> str:
+        del port, protocol
+        if (source, destination) != ("x/a", "y/b"):
+            return OPEN
+        if self.broken:
+            return SILENT
+        late = self.changed_at is not None and now() >= self.changed_at + self.denied_s
+        return self.how if late else OPEN
+
+    async def change(self) -> None:
+        self.changed_at = now()
+
+    def run(self, pace: Pace | None = None, changes: int = 1) -> list[Observed]:
+        async def run() -> list[Observed]:
+            async with (
+                Workbench(self.cluster, FIXTURE, changes=changes) as bench,
+                Prober(self.cluster, bench, FLOWS, pace=pace) as prober,
+            ):
+                await prober.baseline()
+                return [await prober.observe(self.change) for _ in range(changes)]
+
+        return virtually(run())
+
+
+def marks(observed: Observed) -> str:
+    return "".join(observed.matrix[flow].verdict.mark for flow in FLOWS)
+
+
+def test_what_a_policy_denies_is_denied_and_nothing_else() -> None:
+    (seen,) = World().run()
+    assert marks(seen) == "..XX...."
+    assert list(seen.matrix) == list(FLOWS)
+    assert seen.facts.enforcement.enforcing is True
+    assert seen.matrix[A_TO_B].outcome is Outcome.TIMED_OUT
+    assert seen.matrix[A_TO_B].control.listener == "self"
+    assert seen.matrix[A_TO_B].control.path == "baseline"
+    assert seen.facts.problems == ()
+
+
+def test_a_rejection_is_a_denial_and_says_so() -> None:
+    (seen,) = World(how=REFUSED).run()
+    assert marks(seen) == "..XX...."
+    assert "rejected" in (seen.matrix[A_TO_B].reason or "")
+
+
+def test_a_path_that_never_worked_is_unknown_and_not_denied() -> None:
+    (seen,) = World(broken=True).run()
+    assert marks(seen) == "..??...."
+    assert (seen.matrix[A_TO_B].reason or "").startswith("path:")
+
+
+def test_one_exec_a_source_for_the_whole_run_and_one_a_canary_and_change() -> None:
+    world = World()
+    seen = world.run(changes=3)
+    assert world.cluster.execs.count("x/a") == 1
+    assert world.cluster.execs.count("y/b") == 1
+    assert len([pod for pod in world.cluster.execs if "canary-client" in pod]) == 3
+    assert sum(one.facts.execs for one in seen) == len(world.cluster.execs)
+
+
+def test_with_more_stations_than_sessions_each_round_has_its_exec() -> None:
+    world = World()
+    (seen,) = world.run(Pace(sessions=1))
+    assert marks(seen) == "..XX...."
+    assert world.cluster.execs.count("x/a") == seen.facts.rounds > 1
+
+
+def test_rounds_count_only_once_the_canary_has_turned() -> None:
+    world = World(denied_s=0.3)
+    world.cluster.lag_s = 0.3
+    (seen,) = world.run()
+    assert marks(seen) == "..XX....", "a round right after the change would have seen two open cells, twice"
+    assert seen.facts.converged_s == pytest.approx(0.3, abs=0.06)
+    assert seen.facts.rounds == 3, "the baseline and one pair"
+
+
+def test_convergence_goes_on_until_the_last_cell_has_moved() -> None:
+    world = World(denied_s=0.2)  # later than the canary
+    (seen,) = world.run()
+    assert marks(seen) == "..XX...."
+    assert seen.facts.converged_s == pytest.approx(0.3, abs=0.1)
+
+
+def test_a_cluster_that_enforces_nothing_is_found_out_by_its_canary() -> None:
+    world = World()
+    world.cluster.enforces = False
+    world.cluster.network = lambda *_: OPEN
+    (seen,) = world.run()
+    assert seen.facts.enforcement.enforcing is False
+    assert "port 9001" in seen.facts.enforcement.evidence
+    assert marks(seen) == "........"
+    assert seen.facts.converged_s is None
+
+
+def test_a_change_that_never_arrives_is_a_problem_and_not_for_ever() -> None:
+    world = World()
+    world.cluster.follows = False
+    (seen,) = world.run()
+    assert seen.facts.converged_s is None
+    assert "was not seen within" in seen.facts.problems[0]
+
+
+def test_an_exec_that_cannot_be_started_makes_its_flows_unknown() -> None:
+    world = World()
+    world.cluster.exec_fault = lambda pod: ClusterError("the kubelet is away") if pod == "x/a" else None
+    (seen,) = world.run()
+    assert marks(seen) == "????....", "also what a proved about its own listeners"
+    assert "the kubelet is away" in (seen.matrix[A_TO_B].reason or "")
+
+
+def test_a_stream_that_is_cut_makes_its_flows_unknown() -> None:
+    world = World()
+    world.cluster.exec_fault = lambda pod: "cut" if pod == "x/a" else None
+    (seen,) = world.run()
+    assert marks(seen) == "????...."
+    assert {seen.matrix[flow].outcome for flow in FLOWS[:4]} == {Outcome.EXEC_FAILED}
+
+
+def test_a_stream_that_is_cut_once_is_opened_again() -> None:
+    world = World()
+    faults: list[ClusterError | str | None] = ["cut", ClusterError("busy"), None]
+
+    def fault(pod: str) -> ClusterError | str | None:
+        return faults.pop(0) if pod == "x/a" and faults else None
+
+    world.cluster.exec_fault = fault
+    (seen,) = world.run()
+    assert marks(seen) == "..XX...."
+
+
+def test_a_pod_that_is_gone_is_not_tried_again_and_again() -> None:
+    world = World()
+    world.cluster.exec_fault = lambda pod: NotFoundError("no such pod") if pod == "x/a" else None
+    (seen,) = world.run()
+    assert marks(seen) == "????...."
+
+
+def test_an_exception_of_the_change_goes_through_and_cleans_up() -> None:
+    world = World()
+
+    async def forbidden() -> None:
+        raise ClusterError("no")
+
+    world.change = forbidden  # type: ignore[method-assign]
+    with pytest.raises(ClusterError, match=r"^no$"):
+        world.run()
+    assert not world.cluster.objects
+
+
+def observe_external(*, lab: bool) -> tuple[Observed, Flow, Flow]:
+    host = External(ip_address("203.0.113.50"), "partner")
+    outward, inward = Flow(A, host, 443), Flow(host, A, 80)
+    fixture = Fixture(FIXTURE.namespaces, PODS, (OutsideHost(host, (ContainerPort(443),)),))
+    cluster = FakeCluster()
+
+    async def run() -> Observed:
+        async with (
+            Workbench(cluster, fixture, lab=lab) as bench,
+            Prober(cluster, bench, [outward, inward]) as prober,
+        ):
+            await prober.baseline()
+            return await prober.observe()
+
+    return virtually(run()), outward, inward
+
+
+def test_external_hosts_are_sources_on_a_lab() -> None:
+    seen, _, inward = observe_external(lab=True)
+    assert seen.matrix[inward].verdict is Verdict.ALLOW
+
+
+def test_external_hosts_are_skipped_as_sources_elsewhere() -> None:
+    seen, outward, inward = observe_external(lab=False)
+    assert seen.matrix[inward].outcome is Outcome.SKIPPED
+    assert seen.matrix[inward].verdict is Verdict.UNKNOWN
+    assert seen.matrix[outward].verdict is Verdict.UNKNOWN, "it never connected, so it is not denied"

@@ -1,0 +1,124 @@
+"""probe.sh and canary.sh for real, in this machine's shell with this machine's nc, over loopback."""
+
+from __future__ import annotations
+
+import asyncio
+import shutil
+import socket
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from threading import Thread
+
+import pytest
+
+from netprobe.model.flow import Protocol
+from netprobe.model.observation import Outcome
+from netprobe.probe import netcat
+from netprobe.probe.netcat import Begin, End, Said, Target
+
+pytestmark = pytest.mark.skipif(shutil.which("nc") is None, reason="no nc on this machine")
+HERE = "127.0.0.1"
+
+
+@contextmanager
+def served(protocol: Protocol) -> Iterator[int]:
+    """A port that accepts (TCP), or answers one byte to each datagram (UDP)."""
+    kind = socket.SOCK_STREAM if protocol is Protocol.TCP else socket.SOCK_DGRAM
+    with socket.socket(socket.AF_INET, kind) as listener:
+        listener.bind((HERE, 0))
+        port: int = listener.getsockname()[1]
+        if protocol is Protocol.TCP:
+            listener.listen()
+            yield port
+            return
+
+        def answer() -> None:
+            while (received := listener.recvfrom(64))[0] != b"end":
+                listener.sendto(b"x", received[1])
+
+        thread = Thread(target=answer)
+        thread.start()
+        try:
+            yield port
+        finally:
+            with socket.socket(socket.AF_INET, kind) as last:
+                last.sendto(b"end", (HERE, port))
+            thread.join()
+
+
+@contextmanager
+def silent(protocol: Protocol) -> Iterator[int]:
+    """A port that is taken and says nothing: no listen (TCP: refused), no answer (UDP)."""
+    kind = socket.SOCK_STREAM if protocol is Protocol.TCP else socket.SOCK_DGRAM
+    with socket.socket(socket.AF_INET, kind) as holder:
+        holder.bind((HERE, 0))
+        yield holder.getsockname()[1]
+
+
+async def run(command: Sequence[str], given: str) -> list[str]:
+    process = await asyncio.create_subprocess_exec(
+        *command, stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE
+    )
+    out, _ = await process.communicate(given.encode())
+    return out.decode().splitlines()
+
+
+def closed_port() -> int:
+    with silent(Protocol.UDP) as port:
+        return port
+
+
+async def test_each_target_is_answered_once_and_the_end_counts_them() -> None:
+    with ExitStack() as stack:
+        targets = {
+            Target(HERE, stack.enter_context(served(Protocol.TCP))): Outcome.CONNECTED,
+            Target(HERE, stack.enter_context(silent(Protocol.TCP))): Outcome.REFUSED,
+            Target(HERE, stack.enter_context(served(Protocol.UDP)), Protocol.UDP): Outcome.CONNECTED,
+            Target(HERE, stack.enter_context(silent(Protocol.UDP)), Protocol.UDP): Outcome.TIMED_OUT,
+            Target(HERE, closed_port(), Protocol.UDP): Outcome.REFUSED,
+            Target("nosuch.invalid", 80): Outcome.NO_SUCH_NAME,
+            Target(HERE, 80, Protocol.SCTP): Outcome.SKIPPED,
+        }
+        given = "".join(netcat.line(n, target) for n, target in enumerate(targets))
+        lines = await run(netcat.command(wait_s=1), given + netcat.REAP + netcat.CLOSE)
+    begin, *answers, end = [netcat.read(line) for line in lines]
+    assert isinstance(begin, Begin)
+    assert end == End(len(targets))
+    outcomes = {}
+    for said in answers:
+        assert isinstance(said, Said)
+        target = list(targets)[said.id]
+        outcomes[target] = netcat.answer(target.protocol, said, fine_clock=begin.fine_clock).outcome
+    assert outcomes == targets
+
+
+async def test_many_targets_at_once() -> None:
+    with served(Protocol.TCP) as port:
+        given = "".join(netcat.line(n, Target(HERE, port)) for n in range(60)) + netcat.CLOSE
+        lines = await run(netcat.command(wait_s=1), given)
+    said = [netcat.read(line) for line in lines]
+    assert {one.id for one in said if isinstance(one, Said) and one.status == 0} == set(range(60))
+    assert said[-1] == End(60)
+
+
+async def test_nothing_to_do_is_an_end_too() -> None:
+    *_, end = await run(netcat.command(wait_s=1), netcat.CLOSE)
+    assert netcat.read(end) == End(0)
+
+
+async def test_a_canary_tells_the_first_connection_and_ends() -> None:
+    with served(Protocol.TCP) as control, served(Protocol.TCP) as port:
+        lines = await run(
+            netcat.canary_command(HERE, control=control, port=port, tries=200, pause_s=0.05), ""
+        )
+    assert lines[0] == "try 0"
+    assert any(line.startswith("open ") for line in lines)
+    assert len(lines) < 60, "it did not end with the first connection"
+
+
+async def test_a_canary_whose_port_is_closed_goes_on_with_the_control() -> None:
+    with served(Protocol.TCP) as control, silent(Protocol.TCP) as port:
+        lines = await run(netcat.canary_command(HERE, control=control, port=port, tries=6, pause_s=0.05), "")
+    assert [line for line in lines if line.startswith("try")] == [f"try {n}" for n in range(6)]
+    assert sum(line.startswith("control") for line in lines) == 6
+    assert not any(line.startswith("open") for line in lines)

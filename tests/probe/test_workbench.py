@@ -1,0 +1,237 @@
+"""Making and removing the pods of a run, on the scripted cluster."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from netprobe.errors import ClusterError, ConflictError, WorkbenchError
+from netprobe.model.cluster import Namespace
+from netprobe.model.flow import ContainerPort, Pod, PodRef
+from netprobe.probe import Deadlines, Fixture, Workbench, clean
+from netprobe.probe.api import Object
+from netprobe.probe.bench import RUN, home
+from tests.probe.clock import now, virtually
+from tests.probe.fake import FakeCluster, Key
+
+FIXTURE = Fixture(
+    (Namespace("shop", {"tier": "front", "kubernetes.io/metadata.name": "shop"}),),
+    (Pod(PodRef("shop", "web"), {"app": "web"}, ports=(ContainerPort(80, name="http"),)),),
+)
+
+
+def ns(name: str, labels: dict[str, str] | None = None) -> Object:
+    return {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name, "labels": labels or {}}}
+
+
+def test_everything_made_carries_the_run_and_everything_is_removed() -> None:
+    cluster = FakeCluster(linger_s=5)
+    made: dict[Key, Object] = {}
+
+    async def run() -> None:
+        async with Workbench(cluster, FIXTURE, run="r1") as bench:
+            made.update(cluster.objects)
+            assert {str(end): s.node for end, s in bench.stations.items()} == {"shop/web": "n1"}
+            assert len(bench.canaries) == 1
+
+    virtually(run())
+    assert {f"{kind}/{name}" for kind, _, name in made} >= {
+        *("Namespace/shop", "Namespace/netprobe-r1", "Lease/netprobe", "NetworkPolicy/canary"),
+        *("Pod/web", "Pod/canary-target-0", "Pod/canary-client-0"),
+    }
+    assert all(obj["metadata"]["labels"][RUN] == "r1" for obj in made.values())
+    assert not cluster.objects
+
+
+def test_a_namespace_that_is_not_ours_is_neither_used_nor_deleted() -> None:
+    cluster = FakeCluster()
+
+    async def run() -> None:
+        await cluster.create(ns("shop"))
+        async with Workbench(cluster, FIXTURE):
+            raise AssertionError("entered")
+
+    with pytest.raises(ConflictError, match="the namespace shop exists and is not ours"):
+        virtually(run())
+    assert set(cluster.objects) == {("Namespace", None, "shop")}
+
+
+def test_a_namespace_of_a_living_run_is_named_with_that_run() -> None:
+    cluster = FakeCluster()
+
+    async def run() -> None:
+        async with Workbench(cluster, FIXTURE, run="first"):
+            with pytest.raises(ConflictError, match="in use by run first, which is alive"):
+                async with Workbench(cluster, FIXTURE, run="second"):
+                    raise AssertionError("entered")
+            assert ("Pod", "shop", "web") in cluster.objects, "the first run is not disturbed"
+            assert ("Namespace", None, home("second")) not in cluster.objects
+
+    virtually(run())
+
+
+def test_a_namespace_of_a_dead_run_comes_with_the_way_out() -> None:
+    cluster = FakeCluster()
+
+    async def run() -> None:
+        await cluster.create(ns("shop", {RUN: "old"}))
+        async with Workbench(cluster, FIXTURE):
+            raise AssertionError("entered")
+
+    with pytest.raises(ConflictError, match=r"netprobe clean --run old"):
+        virtually(run())
+
+
+def test_a_namespace_that_is_on_its_way_out_is_waited_for() -> None:
+    cluster = FakeCluster(linger_s=4)
+
+    async def run() -> float:
+        await cluster.create(ns("shop"))
+        await cluster.delete("Namespace", "shop")
+        async with Workbench(cluster, FIXTURE):
+            return now()
+
+    assert 4 <= virtually(run()) < 5
+
+
+UNREADY = {
+    "phase": "Pending",
+    "containerStatuses": [
+        {"state": {"waiting": {"reason": "ImagePullBackOff", "message": 'Back-off pulling image "alpine"'}}}
+    ],
+}
+UNSCHEDULABLE = {
+    "phase": "Pending",
+    "conditions": [
+        {"type": "PodScheduled", "status": "False", "message": "0/2 nodes are available: 2 Insufficient cpu."}
+    ],
+}
+
+
+def test_a_pod_that_cannot_become_ready_ends_the_wait_at_once() -> None:
+    cluster = FakeCluster(unready={"web": UNREADY})
+
+    async def run() -> None:
+        with pytest.raises(
+            WorkbenchError, match=r'pod shop/web cannot become ready: .*pulling image "alpine"'
+        ):
+            async with Workbench(cluster, FIXTURE):
+                raise AssertionError("entered")
+        assert now() < 10
+
+    virtually(run())
+    assert not cluster.objects
+
+
+def test_a_pod_that_does_not_become_ready_in_time_says_what_its_status_says() -> None:
+    cluster = FakeCluster(unready={"web": UNSCHEDULABLE})
+
+    async def run() -> None:
+        async with Workbench(cluster, FIXTURE, deadlines=Deadlines(ready_s=7)):
+            raise AssertionError("entered")
+
+    with pytest.raises(WorkbenchError, match=r"not ready after 7 s: shop/web: .*Insufficient cpu"):
+        virtually(run())
+    assert not cluster.objects
+
+
+@pytest.mark.parametrize("again", [False, True], ids=["once", "twice"])
+def test_cancelled_inside_everything_is_removed_first(again: bool) -> None:
+    cluster = FakeCluster(linger_s=5)
+
+    async def inside() -> None:
+        async with Workbench(cluster, FIXTURE):
+            await asyncio.sleep(1000)
+
+    async def run() -> None:
+        task = asyncio.create_task(inside())
+        await asyncio.sleep(3)
+        assert cluster.objects
+        task.cancel()
+        if again:
+            await asyncio.sleep(1)
+            task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        assert not cluster.objects
+
+    virtually(run())
+
+
+def test_cancelled_while_building_everything_is_removed_first() -> None:
+    cluster = FakeCluster(unready={"web": UNSCHEDULABLE})
+
+    async def run() -> None:
+        async def inside() -> None:
+            async with Workbench(cluster, FIXTURE):
+                raise AssertionError("entered")
+
+        task = asyncio.create_task(inside())
+        await asyncio.sleep(2)
+        assert cluster.objects
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+
+    virtually(run())
+    assert not cluster.objects
+
+
+def test_what_cannot_be_removed_is_named_with_the_way_out() -> None:
+    cluster = FakeCluster(linger_s=1000)
+
+    async def run() -> None:
+        async with Workbench(cluster, FIXTURE, run="r1", deadlines=Deadlines(removed_s=30)):
+            pass
+
+    with pytest.raises(ClusterError, match=r"not all removed after 30 s: .*later: netprobe clean --run r1"):
+        virtually(run())
+
+
+def test_what_is_not_the_runs_is_left_alone() -> None:
+    cluster = FakeCluster()
+
+    async def run() -> None:
+        await cluster.create(ns("other"))
+        async with Workbench(cluster, FIXTURE) as bench:
+            policy = {"apiVersion": "networking.k8s.io/v1", "kind": "NetworkPolicy"}
+            for call in (
+                bench.apply({**policy, "metadata": {"name": "p", "namespace": "other"}}),
+                bench.delete("NetworkPolicy", "p", "other"),
+                bench.label("other", {"a": "b"}),
+                bench.label(PodRef("other", "web"), {"a": "b"}),
+            ):
+                with pytest.raises(ConflictError, match="not one of this run's"):
+                    await call
+
+    virtually(run())
+    assert set(cluster.objects) == {("Namespace", None, "other")}
+
+
+def test_clean_removes_dead_runs_and_spares_the_living() -> None:
+    cluster = FakeCluster()
+
+    async def run() -> None:
+        await cluster.create(ns("left", {RUN: "dead"}))
+        await cluster.create(ns("theirs"))
+        guest = {"name": "guest", "namespace": "theirs", "labels": {RUN: "dead"}}
+        own = {"name": "own", "namespace": "theirs"}
+        for meta in (guest, own):
+            await cluster.create({"apiVersion": "v1", "kind": "Pod", "metadata": meta, "spec": {}})
+        async with Workbench(cluster, FIXTURE, run="alive"):
+            would = await clean(cluster, dry_run=True)
+            assert [(left.run, left.objects) for left in would.removed] == [
+                ("dead", ("Namespace/left", "Pod/theirs/guest"))
+            ]
+            assert ("Namespace", None, "left") in cluster.objects, "a dry run removes nothing"
+            done = await clean(cluster)
+            assert done == would
+            assert [left.run for left in done.spared] == ["alive"]
+            assert ("Namespace", None, "left") not in cluster.objects
+            assert ("Pod", "theirs", "guest") not in cluster.objects
+            assert ("Pod", "theirs", "own") in cluster.objects
+            assert ("Pod", "shop", "web") in cluster.objects
+            assert (await clean(cluster, "nobody")).removed == ()
+
+    virtually(run())
