@@ -71,16 +71,11 @@ def _rows(step: Step, rows: Sequence[Row], style: Style, *, wide: bool) -> Itera
     header += ["Declared", "Simulated", "Observed", "Why"] if wide else [""]
     lines = []
     for row in rows:
-        result = words.word(row.result)
-        cells = [
-            plain(str(row.flow.source)),
-            plain(words.destination(row.flow)),
-            words.port(row.flow, families),
-        ]
-        cells.append(result)
+        ends = [plain(str(row.flow.source)), plain(words.destination(row.flow))]
+        cells = [*ends, words.port(row.flow, families), words.word(row.result)]
         if wide:
-            cells += [words.word(row.declared), words.word(row.simulated), words.observed(row)]
-            cells.append(plain("; ".join(filter(None, (words.mark(row), str(step.why(row)))))))
+            why = "; ".join(filter(None, (words.mark(row), str(step.why(row)))))
+            cells += [words.word(row.declared), words.word(row.simulated), words.observed(row), plain(why)]
         else:
             cells.append(plain(words.note(row)))
         lines.append(cells)
