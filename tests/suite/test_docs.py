@@ -1,0 +1,61 @@
+"""docs/suite.md: its examples load, and its tables name what the format has."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+import netprobe
+from netprobe.simulate import Simulator
+from netprobe.suite import Action, apply, load
+from netprobe.suite.schema import ActionSpec, ExternalSpec, NamespaceSpec, PodSpec
+
+PAGE = (Path(netprobe.__file__).parent.parent / "docs" / "suite.md").read_text()
+BLOCKS = dict(re.findall(r"```yaml\n# (\S+)\n(.*?)```", PAGE, re.DOTALL))
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    for name, text in BLOCKS.items():
+        path = tmp_path / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+    return tmp_path
+
+
+def declared_and_simulated(path: Path) -> list[int]:
+    """How many flows each moment declares, all of which the policies must bear out."""
+    suite = load(path)
+    cluster = suite.cluster()
+    counts = []
+    steps: list[tuple[Action, ...]] = [(), *(step.actions for step in suite.steps)]
+    for actions, declared in zip(steps, suite.declared(cluster), strict=True):
+        for action in actions:
+            cluster = apply(cluster, action)
+        simulated = Simulator(cluster).matrix(declared)
+        assert {flow: decision.verdict for flow, decision in simulated.items()} == dict(declared)
+        counts.append(len(declared))
+    return counts
+
+
+def test_the_complete_example(folder: Path) -> None:
+    """3 flows to each of 2 web pods, 3 x 3 to the API, 3 to the partner."""
+    assert declared_and_simulated(folder / "suite.yaml") == [3 + 3 + 9 + 3] * 2
+
+
+def test_the_example_of_a_policy_without_a_namespace(folder: Path) -> None:
+    assert declared_and_simulated(folder / "ci" / "suite.yaml") == [2]
+
+
+@pytest.mark.parametrize("model", [NamespaceSpec, PodSpec, ExternalSpec, ActionSpec])
+def test_every_field_is_on_the_page(
+    model: type[NamespaceSpec | PodSpec | ExternalSpec | ActionSpec],
+) -> None:
+    for field in model.model_fields:
+        assert re.search(rf"`[^`\n]*\b{field}\b", PAGE), field
+
+
+def test_every_yaml_block_is_an_example_that_is_loaded() -> None:
+    assert PAGE.count("```yaml") == len(BLOCKS)

@@ -1,0 +1,241 @@
+"""The declared matrix: the default, rows from coarse to fine, and rows that say nothing."""
+
+from __future__ import annotations
+
+from ipaddress import ip_address
+
+import pytest
+
+from netprobe.errors import InputError
+from netprobe.model.cluster import Cluster, Service, ServicePort
+from netprobe.model.flow import ContainerPort, External, Pod, PodRef, Protocol, ServiceRef, Via
+from netprobe.model.verdict import Verdict
+from netprobe.suite import Expectation, resolve
+from tests.suite.conftest import LoadSuite, Problems
+
+
+def table(suite: LoadSuite, expect: str) -> list[str]:
+    """The declared flows as `SOURCE -> DESTINATION PORT/PROTOCOL MARK`, in their order."""
+    found = suite(f"expect: {expect}\n")
+    (matrix,) = found.declared(found.cluster())
+    return [f"{flow} {verdict.mark}" for flow, verdict in matrix.items()]
+
+
+ROWS = {
+    "a pod, a pod and a number": (
+        "{from: a/web, to: a/db, port: 5432, verdict: allow}",
+        ["a/web -> a/db 5432/TCP ."],
+    ),
+    "capital letters": ("{from: a/web, to: a/db, port: 5432, verdict: ALLOW}", ["a/web -> a/db 5432/TCP ."]),
+    "no port: every declared one": (
+        "{from: a/db, to: a/web, verdict: deny}",
+        ["a/db -> a/web 80/TCP X", "a/db -> a/web 9090/TCP X"],
+    ),
+    "any": (
+        "{from: a/db, to: a/web, port: any, verdict: deny}",
+        ["a/db -> a/web 80/TCP X", "a/db -> a/web 9090/TCP X"],
+    ),
+    "a port that is not declared": (
+        "{from: a/web, to: a/db, port: 9, verdict: deny}",
+        ["a/web -> a/db 9/TCP X"],
+    ),
+    "a port's name": (
+        "{from: '*/*', to: '*/*', port: metrics, verdict: allow}",
+        ["a/db -> a/web 9090/TCP .", "b/dns-0 -> a/web 9090/TCP .", "b/dns-1 -> a/web 9090/TCP ."],
+    ),
+    "several ports, with protocols": (
+        "{from: a/db, to: b/dns-0, port: [53/udp, 53, tcp, 53/SCTP], verdict: allow}",
+        ["a/db -> b/dns-0 53/UDP .", "a/db -> b/dns-0 53/TCP .", "a/db -> b/dns-0 53/SCTP ."],
+    ),
+    "all replicas": (
+        "{from: a/db, to: b/dns, port: 53/UDP, verdict: allow}",
+        ["a/db -> b/dns-0 53/UDP .", "a/db -> b/dns-1 53/UDP ."],
+    ),
+    "replicas to each other, none to itself": (
+        "{from: b/dns, to: b/dns, port: 53/UDP, verdict: allow}",
+        ["b/dns-0 -> b/dns-1 53/UDP .", "b/dns-1 -> b/dns-0 53/UDP ."],
+    ),
+    "a pod to itself, by its name": ("{from: a/db, to: a/db, verdict: allow}", ["a/db -> a/db 5432/TCP ."]),
+    "labels": ("{from: a/app=db, to: '*/app=web', port: 80, verdict: deny}", ["a/db -> a/web 80/TCP X"]),
+    "globs": (
+        "{from: 'a/w*', to: '?/dns-1', port: tcp, verdict: deny}",
+        ["a/web -> b/dns-1 53/TCP X"],
+    ),
+    "a list": (
+        "{from: [a/web, b/dns-0], to: a/db, port: 5432, verdict: deny}",
+        ["a/web -> a/db 5432/TCP X", "b/dns-0 -> a/db 5432/TCP X"],
+    ),
+    "external hosts": (
+        "{from: [partner, 'str*'], to: a/db, port: 5432, verdict: deny}",
+        ["partner -> a/db 5432/TCP X", "stranger -> a/db 5432/TCP X"],
+    ),
+    "to an external host": ("{from: a/db, to: partner, verdict: deny}", ["a/db -> partner 443/TCP X"]),
+    "an address that is declared": (
+        "{from: a/db, to: 203.0.113.50, verdict: deny}",
+        ["a/db -> partner 443/TCP X"],
+    ),
+    "an address that is not": (
+        "{from: a/db, to: 192.0.2.1, port: 80, verdict: deny}",
+        ["a/db -> 192.0.2.1 80/TCP X"],
+    ),
+    "everybody": (
+        "{from: '*', to: a/db, verdict: deny}",
+        [
+            "a/web -> a/db 5432/TCP X",
+            "b/dns-0 -> a/db 5432/TCP X",
+            "b/dns-1 -> a/db 5432/TCP X",
+            "partner -> a/db 5432/TCP X",
+            "stranger -> a/db 5432/TCP X",
+        ],
+    ),
+}
+
+
+@pytest.mark.parametrize(("row", "expected"), [pytest.param(*row, id=name) for name, row in ROWS.items()])
+def test_a_row(row: str, expected: list[str], suite: LoadSuite) -> None:
+    assert table(suite, f"{{flows: [{row}]}}") == expected
+
+
+def test_the_default_is_every_pair_on_every_declared_port(suite: LoadSuite) -> None:
+    found = table(suite, "{default: deny}")
+    # 4 pods and 2 hosts; towards web, db, 2 x dns, partner
+    assert len(found) == 5 * 2 + 5 * 1 + 2 * (5 * 2) + 4 * 1
+    assert len(set(found)) == len(found)
+    assert {line[-1] for line in found} == {"X"}
+    assert not any("partner -> partner" in line or "stranger -> partner" in line for line in found)
+    assert found[:2] == ["a/web -> a/db 5432/TCP X", "a/web -> b/dns-0 53/UDP X"]
+
+
+def test_a_later_row_overrides_an_earlier_one(suite: LoadSuite) -> None:
+    rows = (
+        "{from: '*/*', to: '*/*', port: 80, verdict: deny}, {from: a/db, to: a/web, port: 80, verdict: allow}"
+    )
+    found = table(suite, f"{{flows: [{rows}]}}")
+    assert [line for line in found if line.endswith(".")] == ["a/db -> a/web 80/TCP ."]
+    assert len(found) == 4 * 3
+
+
+NOTHING = {
+    "no such pod": (
+        "{from: a/wep, to: a/db, verdict: deny}",
+        "expect.flows[0].from: a/wep matches nobody; did you mean a/web?",
+    ),
+    "one of a list": (
+        "{from: [a/web, c/x], to: a/db, verdict: deny}",
+        "expect.flows[0].from: c/x matches nobody",
+    ),
+    "no such host": (
+        "{from: a/web, to: partnr, verdict: deny}",
+        "expect.flows[0].to: partnr matches nobody; did you mean partner?",
+    ),
+    "no such Service": (
+        "{from: a/web, to: 'svc:a/web', verdict: deny}",
+        "expect.flows[0].to: svc:a/web matches nobody; did you mean a/web?",
+    ),
+    "no port of that name": (
+        "{from: a/web, to: 'b/*', port: metrics, verdict: deny}",
+        "expect.flows[0].port: no destination of this row has a port named metrics; it has tcp",
+    ),
+    "a host without ports": (
+        "{from: a/web, to: stranger, verdict: deny}",
+        "expect.flows[0].to: matches nobody that declares a port; name the port",
+    ),
+    "two hosts outside": (
+        "{from: stranger, to: partner, verdict: deny}",
+        "expect.flows[0]: both ends are outside the cluster: no policy stands between them",
+    ),
+    "only itself": (
+        "{from: 'a/w*', to: 'a/w*', verdict: deny}",
+        "expect.flows[0]: matches only pods themselves; name the pod exactly at both ends to ask for that",
+    ),
+    "overridden": (
+        "{from: a/web, to: a/db, verdict: deny}, {from: a/app=web, to: 'a/d*', port: 5432, verdict: allow}",
+        "expect.flows[0]: later rows override every flow of this one: expect.flows[1]",
+    ),
+}
+
+
+@pytest.mark.parametrize(("rows", "message"), [pytest.param(*row, id=name) for name, row in NOTHING.items()])
+def test_a_row_that_says_nothing_is_an_error(rows: str, message: str, problems: Problems) -> None:
+    (problem,) = problems(f"expect:\n  flows: [{rows}]\n")
+    assert problem == f"suite.yaml:18:11: {message}"
+
+
+def test_all_such_rows_are_told_at_once(problems: Problems) -> None:
+    found = problems(
+        """\
+        expect:
+          flows:
+            - {from: a/x, to: a/y, verdict: deny}
+            - {from: a/web, to: a/z, verdict: deny}
+        """
+    )
+    assert [line.split(": ")[1] for line in found] == [
+        "expect.flows[0].from",
+        "expect.flows[0].to",
+        "expect.flows[1].to",
+    ]
+
+
+V4, V6 = ip_address("10.0.0.1"), ip_address("fd00::1")
+
+
+def cluster(*pods: Pod) -> Cluster:
+    return Cluster(pods={pod.ref: pod for pod in pods})
+
+
+@pytest.mark.parametrize(
+    ("source", "destination", "family"),
+    [
+        ((V4,), (V4,), 4),
+        ((V4, V6), (V6,), 6),
+        ((V4, V6), (V4, V6), None),
+        ((), (), None),
+        ((), (V6,), 6),
+        ((V4,), (V6,), None),
+    ],
+)
+def test_a_flow_has_the_only_family_in_common(
+    source: tuple[object, ...], destination: tuple[object, ...], family: int | None
+) -> None:
+    one = Pod(PodRef("n", "one"), {}, source)  # type: ignore[arg-type]
+    other = Pod(PodRef("n", "other"), {}, destination, (ContainerPort(80),))  # type: ignore[arg-type]
+    (flow,) = resolve(Expectation(Verdict.DENY), cluster(one, other))
+    assert flow.family == family
+
+
+def test_rows_may_name_workloads_and_services_of_a_live_cluster(suite: LoadSuite) -> None:
+    found = suite(
+        """\
+        expect:
+          flows:
+            - {from: shop/web, to: "svc:shop/cart", verdict: allow}
+            - {from: shop/web, to: shop/cart, port: 8080, verdict: deny}
+        """,
+        topology=False,
+    )
+    assert found.topology is None
+    pods = [
+        Pod(PodRef("shop", "web-5d4f-x"), {}, workload="Deployment/web"),
+        Pod(PodRef("shop", "cart-0"), {}, workload="StatefulSet/cart"),
+    ]
+    service = Service(
+        ServiceRef("shop", "cart"), ports=(ServicePort(80, 8080), ServicePort(53, 53, Protocol.UDP))
+    )
+    live = Cluster(pods={pod.ref: pod for pod in pods}, services={service.ref: service})
+    (matrix,) = found.declared(found.cluster(live))
+    assert [f"{flow} {flow.via.value} {verdict.mark}" for flow, verdict in matrix.items()] == [
+        "shop/web-5d4f-x -> svc:shop/cart 80/TCP service .",
+        "shop/web-5d4f-x -> svc:shop/cart 53/UDP service .",
+        "shop/web-5d4f-x -> shop/cart-0 8080/TCP pod X",
+    ]
+    with pytest.raises(InputError, match="matches nobody"):
+        found.declared(Cluster())
+
+
+def test_a_flow_to_the_outside_goes_by_the_address(suite: LoadSuite) -> None:
+    found = suite("expect: {flows: [{from: a/db, to: partner, verdict: deny}]}\n")
+    (matrix,) = found.declared(found.cluster())
+    (flow,) = matrix
+    assert flow.destination == External(ip_address("203.0.113.50"), "partner")
+    assert flow.via is Via.EXTERNAL
