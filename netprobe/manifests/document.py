@@ -38,7 +38,7 @@ class LazyPlaces(Mapping[str, tuple[int, int]]):
 
 @dataclass(frozen=True, slots=True)
 class Document:
-    """One API object, as plain data that nobody may change.
+    """One API object, as plain data that nobody may change. An origin without a line (0) is no text.
 
     `origin.places` is filled for NetworkPolicies; for other kinds the places are worked out when a problem
     needs them (`relocate` reads the text again), because noting all of them would cost more than reading.
@@ -69,7 +69,7 @@ class Document:
         origin = self.origin if self.origin.places or self.relocate is None else self.relocate()
         problems = []
         for error in found:
-            place = str(origin)
+            place = str(origin) if origin.line else origin.file
             if origin.places:
                 line, column = origin.at(error.at or error.path)
                 place = f"{origin.file}:{line}:{column}"

@@ -57,5 +57,5 @@ def from_objects(objects: Iterable[Mapping[str, Any]]) -> Cluster:
         if relevance(str(obj.get("apiVersion")), kind)[0] is not Relevance.MATTERS:
             continue
         name = "/".join(filter(None, (metadata.get("namespace"), metadata.get("name"))))
-        collector.add(Document(Origin(f"{kind} {name}", 1), obj))
+        collector.add(Document(Origin(f"{kind} {name}", 0), obj))
     return collector.cluster()

@@ -42,7 +42,7 @@ def parse_policy(document: Document, *, namespace: str = "default", strict: bool
     problems = document.problems(validate_policy(checked, strict=strict))
     if problems:
         raise InputError(problems)
-    return policy_of(obj, namespace=namespace, origin=document.origin)
+    return policy_of(obj, namespace=namespace, origin=document.origin if document.origin.line else None)
 
 
 def policy_of(obj: Mapping[str, Any], *, namespace: str = "default", origin: Origin | None = None) -> Policy:
