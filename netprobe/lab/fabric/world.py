@@ -68,6 +68,8 @@ def enter(
 
 def _unshare() -> None:
     uid, gid = os.geteuid(), os.getegid()
+    if forbidden := _forbidden():
+        raise LabError(forbidden)  # root needs them too: each pod's programs run in one
     try:
         kernel.unshare(_ALL if uid == 0 else _ALL | kernel.NEWUSER)
     except OSError as error:
@@ -78,11 +80,19 @@ def _unshare() -> None:
         Path("/proc/self/gid_map").write_text(f"0 {gid} 1")
 
 
-def _what_is_missing(error: OSError) -> str:
-    for name in ("user/max_user_namespaces", "kernel/unprivileged_userns_clone"):
+def _forbidden() -> str | None:
+    """What this machine says of user namespaces where it allows none."""
+    names = ["user/max_user_namespaces"]
+    if os.geteuid() != 0:
+        names.append("kernel/unprivileged_userns_clone")  # Debian's own, in older kernels
+    for name in names:
         setting = Path("/proc/sys", name)
         if setting.exists() and setting.read_text().strip() == "0":
             return f"the lab needs user namespaces, which this machine forbids: {setting} is 0"
+    return None
+
+
+def _what_is_missing(error: OSError) -> str:
     if Path("/proc/sys/kernel/apparmor_restrict_unprivileged_userns").exists():
         return (
             "the lab needs user namespaces, which AppArmor forbids to ordinary users here "

@@ -40,7 +40,7 @@ def in_a_lab(**options: Any) -> Callable[[Inside], Callable[[], None]]:
             run_inside(function.__module__, function.__name__, LabOptions(**options))
 
         del run.__wrapped__  # or pytest asks for a fixture `network`
-        run.__dict__["inside"] = function
+        run.__dict__.update(inside=function, options=LabOptions(**options))
         return run
 
     return decorate
