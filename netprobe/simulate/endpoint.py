@@ -111,21 +111,19 @@ class Directory:
 
     @cached_property
     def _by_node_address(self) -> dict[Address, set[PodRef]]:
-        """The pods on the node that has an address, those on its own network left out."""
+        """The pods on the node that has an address."""
         found: dict[Address, set[PodRef]] = {}
         for pod in self.cluster.pods.values():
-            if not pod.host_network:
-                known = self._node_addresses.get(pod.node, set()) if pod.node is not None else set()
-                for address in {*known, *pod.node_addresses}:
-                    found.setdefault(address, set()).add(pod.ref)
+            known = self._node_addresses.get(pod.node, set()) if pod.node is not None else set()
+            for address in {*known, *pod.node_addresses}:
+                found.setdefault(address, set()).add(pod.ref)
         return found
 
     @cached_property
-    def _by_node(self) -> dict[str, set[PodRef]]:
-        found: dict[str, set[PodRef]] = {}
+    def _by_node(self) -> dict[str | None, set[PodRef]]:
+        found: dict[str | None, set[PodRef]] = {}
         for pod in self.cluster.pods.values():
-            if pod.node is not None and not pod.host_network:
-                found.setdefault(pod.node, set()).add(pod.ref)
+            found.setdefault(pod.node, set()).add(pod.ref)
         return found
 
     def pods_on(self, end: Endpoint) -> frozenset[PodRef]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -10,7 +10,7 @@ from netprobe.model.flow import Family, PodRef, Protocol
 from netprobe.model.policy import Direction, NamedPort, Policy, Rule
 from netprobe.model.verdict import Verdict
 from netprobe.simulate.bits import Weights, pack, unpack
-from netprobe.simulate.groups import Member, Places
+from netprobe.simulate.groups import Group, Member, Places
 from netprobe.simulate.match import opens
 from netprobe.simulate.profile import Edge
 from netprobe.simulate.universe import Universe
@@ -125,22 +125,17 @@ class Table:
 
     def counts(self) -> Counts:
         """All ordered pairs, counted without being made. Costs the groups times a set operation."""
-        groups, everything = self._groups, self._universe.everything
-        weights = Weights([each.size for each in groups])
-        speaking = everything & ~pack(self._mute, len(groups))
-        outside = pack((each.index for each in groups if each.external), len(groups))
-        allow = total = known = 0
-        for each in groups:
-            others = everything & ~(outside if each.external else 0)
-            own = 0 if each.external else 1  # a pod to itself is not counted
-            total += each.size * (weights.total(others) - own)
-            if each.index in self._mute:
-                continue
-            known += each.size * (weights.total(others & speaking) - own)
-            row = self.reached(each.index) & others & speaking
-            allow += each.size * (weights.total(row) - (own if row >> each.index & 1 else 0))
-            allow += sum(1 for _ in self._extra(each.index))
-        return Counts(allow, known - allow, total - known)
+        weights = Weights([each.size for each in self._groups])
+        heard = [each for each in self._groups if each.index not in self._mute]
+        speaking = pack((each.index for each in heard), len(self._groups))
+        inside = pack((each.index for each in heard if not each.external), len(self._groups))
+        allow = 0
+        for each in heard:
+            row = self.reached(each.index) & (inside if each.external else speaking)
+            itself = row >> each.index & 1  # a pod to itself is not counted
+            allow += each.size * (weights.total(row) - itself) + sum(1 for _ in self._extra(each.index))
+        known = _ordered_pairs(heard)
+        return Counts(allow, known - allow, _ordered_pairs(self._groups) - known)
 
     def reached(self, group: int) -> int:
         """The groups that a group reaches, as bits, its own node left aside."""
@@ -233,3 +228,11 @@ class Table:
                     elif declaring:
                         found.append((declaring, peers))
         return [(universe.everything, unconditional), *found]
+
+
+def _ordered_pairs(groups: Iterable[Group]) -> int:
+    """The ordered pairs of different ends, at least one of them a pod."""
+    pods = outside = 0
+    for each in groups:
+        pods, outside = (pods, outside + 1) if each.external else (pods + each.size, outside)
+    return pods * (pods - 1) + 2 * pods * outside

@@ -140,6 +140,18 @@ def test_pods_on_their_node_s_network(one: Policy, asked: str, expected: str) ->
     assert mark(stage(one, pods=HOSTED), asked) == expected
 
 
+def test_a_pod_on_its_node_s_network_without_a_known_address() -> None:
+    """Its node is known by name, so it is still the node of the pods that run there."""
+    pods = also(
+        replace(pod("z/h", {}, node="n1", host_network=True), node_addresses=()),
+        replace(pod("z/i", {}, host_network=True), node=None, node_addresses=()),
+        replace(pod("x/c", {}, "10.244.1.9"), node=None, node_addresses=()),
+    )
+    asked = ["z/h -> x/a 80", "z/h -> y/a 80", "z/h -> x/c 80", "z/i -> x/a 80", "z/i -> x/c 80"]
+    cluster = stage(SHUT, policy("y/shut", ingress=()), pods=pods)
+    assert marks(cluster, asked) == ".! X! X! X! X!"
+
+
 def test_a_named_port_does_not_match_a_pod_on_its_node_s_network() -> None:
     cluster = stage(policy("x/p", egress=[rule(ports=[NamedPort("web")])]), pods=HOSTED)
     assert marks(cluster, ["x/a -> x/h2 80", "x/a -> y/a 80"]) == "X! ."

@@ -1,0 +1,275 @@
+"""All pairs at once: who is in which group, and what is counted without being listed. Counts are by hand."""
+
+from __future__ import annotations
+
+from ipaddress import ip_address
+
+import pytest
+
+from netprobe.errors import UsageError
+from netprobe.model.cluster import Cluster
+from netprobe.model.flow import External, PodRef, Protocol
+from netprobe.model.labels import EVERYTHING, Operator, Selector
+from netprobe.model.policy import NamedPort, PodPeer, Policy, PortRange
+from netprobe.simulate import CALICO, CILIUM, Evaluation, GroupPair, evaluate
+from tests.semantics.stage import (
+    OTHER_WEB,
+    OUT,
+    WEB,
+    also,
+    app,
+    block,
+    expression,
+    param,
+    pod,
+    policy,
+    rule,
+    stage,
+)
+
+OWN = policy("x/p", ingress=[rule([PodPeer()])])  # x takes nothing from y, z and outside
+
+
+def groups(evaluation: Evaluation) -> list[str]:
+    """Each group as its members, "x/a x/b"."""
+    return [" ".join(map(str, each.members)) for each in evaluation.groups]
+
+
+GROUPS = [
+    param([], ["x/a x/b x/e x/n", "y/a y/b", "z/a"], id="nothing is asked of pods: one group a namespace"),
+    param(
+        [policy("x/p", app("a"), ingress=())],
+        ["x/a", "x/b x/e", "x/n", "y/a y/b", "z/a"],
+        id="a value that subjects of x ask for; other values are alike, an absent key is not; y is not asked",
+    ),
+    param(
+        [policy("x/p", ingress=[rule([PodPeer(app("a"))])])],
+        ["x/a", "x/b x/e", "x/n", "y/a y/b", "z/a"],
+        id="a peer's podSelector alone asks pods of the own namespace",
+    ),
+    param(
+        [policy("x/p", ingress=[rule([PodPeer(app("a"), EVERYTHING)])])],
+        ["x/a", "x/b x/e", "x/n", "y/a", "y/b", "z/a"],
+        id="with a namespaceSelector it asks all pods",
+    ),
+    param(
+        [policy("x/p", egress=[rule([PodPeer(expression("app", Operator.NOT_IN, "b", ""))])])],
+        ["x/a", "x/b", "x/e", "x/n", "y/a y/b", "z/a"],
+        id="each value of an expression",
+    ),
+    param(
+        [policy("x/p", expression("app", Operator.EXISTS), ingress=())],
+        ["x/a x/b x/e", "x/n", "y/a y/b", "z/a"],
+        id="a key alone",
+    ),
+    param(
+        [policy("x/p", expression("tier", Operator.EXISTS), ingress=())],
+        ["x/a x/b x/e x/n", "y/a y/b", "z/a"],
+        id="a key that nobody has",
+    ),
+    param(
+        [policy("x/p", ingress=[rule(ports=[NamedPort("web")])])],
+        ["x/a x/e x/n", "x/b", "y/a y/b", "z/a"],
+        id="a named port, by its number",
+    ),
+    param(
+        [policy("x/p", ingress=[rule(ports=[NamedPort("dns", Protocol.UDP)])])],
+        ["x/a x/b x/e x/n", "y/a y/b", "z/a"],
+        id="a named port that all have alike",
+    ),
+    param(
+        [policy("x/p", ingress=[rule([block("10.244.1.0/28")])])],
+        ["x/a x/b x/e", "x/n", "y/a y/b", "z/a"],
+        id="an edge of a block between addresses",
+    ),
+    param(
+        [policy("z/p", ingress=[rule([block("10.244.0.0/16", "10.244.1.3/32", "10.244.2.2/32")])])],
+        ["x/a x/b x/n", "x/e", "y/a", "y/b", "z/a"],
+        id="both sides of an exception are alike again",
+    ),
+]
+
+
+@pytest.mark.parametrize(("policies", "expected"), GROUPS)
+def test_groups_are_pods_that_no_policy_tells_apart(policies: list[Policy], expected: list[str]) -> None:
+    assert sorted(groups(evaluate(stage(*policies)))) == sorted(expected)
+
+
+def test_a_plugin_that_holds_no_blocks_against_pods_does_not_tell_them_apart() -> None:
+    cluster = stage(policy("x/p", ingress=[rule([block("10.244.1.0/28")])]))
+    assert groups(evaluate(cluster, CILIUM)) == ["x/a x/b x/e x/n", "y/a y/b", "z/a"]
+
+
+def test_pods_are_told_apart_by_the_families_they_speak() -> None:
+    pods = also(pod("x/b", {}, "fd00::1"), pod("x/e", {}, "10.244.1.3", "fd00::2"), pod("x/n", {}))
+    for profile in (CALICO, CILIUM):
+        assert groups(evaluate(stage(pods=pods), profile))[:4] == ["x/a", "x/b", "x/e", "x/n"]
+
+
+def test_how_a_group_is_called() -> None:
+    cluster = stage(policy("x/p", app("b"), ingress=()), policy("y/p", app("q"), ingress=()))
+    pods = also(pod("x/c", {"app": "b"}, "10.244.1.4"), pod("x/m", {}, "10.244.1.5"))
+    names = [str(each) for each in evaluate(stage(*cluster.policies, pods=pods)).groups]
+    assert sorted(names) == [
+        "x app (2 pods)",
+        "x app=b (2 pods)",
+        "x other pods (2 pods)",
+        "y app (2 pods)",
+        "z/a",
+    ]
+
+
+def test_counts() -> None:
+    counts = evaluate(stage(OWN)).table(80).counts()
+    # 7 pods: 42 ordered pairs; y/a, y/b and z/a to the 4 of x are denied
+    assert (counts.allow, counts.deny, counts.unknown) == (30, 12, 0)
+
+
+def test_counts_with_an_address_outside() -> None:
+    evaluation = evaluate(stage(OWN), externals=[OUT, OUT])
+    counts = evaluation.table(80).counts()
+    # to and from 7 pods: 14 pairs more, 4 of them denied
+    assert (counts.allow, counts.deny, counts.unknown) == (40, 16, 0)
+    assert evaluation.ends[-1] == OUT
+    two = evaluate(stage(), externals=[OUT, External(ip_address("198.51.100.1"))])
+    assert two.table(80).counts().allow == 42 + 28
+
+
+def test_counts_of_what_cannot_be_asked() -> None:
+    pods = also(pod("z/a", {"app": "a"}, "fd00::1"), pod("z/b", {}, "10.244.3.2", "fd00::2"))
+    evaluation = evaluate(stage(OWN, pods=pods))
+    assert evaluation.families == (4, 6)
+    four, six = (evaluation.table(80, family=family).counts() for family in (4, 6))
+    # IPv4: z/a is out, 7 others; x from y/a, y/b, z/b denied. IPv6: z/a and z/b alone
+    assert (four.allow, four.deny, four.unknown) == (30, 12, 14)
+    assert (six.allow, six.deny, six.unknown) == (2, 0, 54)
+    with pytest.raises(UsageError, match="the pods have addresses of both families: ask for one"):
+        evaluation.table(80)
+
+
+def test_a_pod_to_itself_is_not_counted_among_the_denied() -> None:
+    counts = evaluate(stage(policy("x/p", ingress=(), egress=()))).table(80).counts()
+    # x has no part in anything: 4*3 within, 4*3 out, 3*4 in
+    assert (counts.allow, counts.deny) == (6, 36)
+
+
+def test_both_sides_count() -> None:
+    cluster = stage(
+        policy("x/p", egress=[rule([PodPeer(EVERYTHING, Selector.of({"team": "two"}))])]),
+        policy(
+            "y/p",
+            app("a"),
+            ingress=[rule([PodPeer(app("a"), EVERYTHING)], [PortRange(Protocol.TCP, 80, 80)])],
+        ),
+    )
+    evaluation = evaluate(cluster)
+    # x (4 pods) reaches y/b from everywhere, y/a from x/a alone; within x and to z nothing
+    # y/a is reached by x/a and z/a, not by y/b; y and z reach everything else
+    # allowed: x->y/b 4, x/a->y/a 1, y/a->5+1, y/b->5, z->4+2: 4+1+6+5+6
+    assert (evaluation.table(80).counts().allow, evaluation.table(80).counts().deny) == (22, 20)
+    # on 81 nothing enters y/a: x/a and z/a are out as well
+    assert evaluation.table(81).counts().allow == 20
+
+
+def told(pairs: list[GroupPair]) -> list[str]:
+    return [
+        f"{pair.source.sample.name}>{pair.destination.sample.name} {pair.pairs} {pair.verdict.mark}"
+        + ("!" if pair.undefined else "")
+        + (" near" if pair.near else "")
+        for pair in pairs
+    ]
+
+
+def test_group_pairs() -> None:
+    pairs = list(evaluate(stage(OWN)).group_pairs(80))
+    assert told(pairs) == [
+        "x/a>x/a 12 .",
+        "x/a>y/a 8 .",
+        "x/a>z/a 4 .",
+        "y/a>x/a 8 X",
+        "y/a>y/a 2 .",
+        "y/a>z/a 2 .",
+        "z/a>x/a 4 X",
+        "z/a>y/a 2 .",
+    ]
+    assert {(pair.port, pair.protocol, pair.family) for pair in pairs} == {(80, Protocol.TCP, 4)}
+
+
+def test_a_node_and_the_pods_on_it_are_pairs_of_their_own() -> None:
+    """x/h is on the network of n1, where x/a and x/b run; x/e and x/n run on n2."""
+    pods = [
+        pod("x/a", {}, "10.244.1.1"),
+        pod("x/b", {}, "10.244.1.2"),
+        pod("x/e", {}, "10.244.1.3", node="n2"),
+        pod("x/n", {}, "10.244.1.4", node="n2"),
+        pod("x/h", {}, "172.31.255.1", host_network=True),
+    ]
+    evaluation = evaluate(stage(policy("x/p", ingress=()), pods=pods))
+    assert told(list(evaluation.group_pairs(80))) == [
+        "x/a>x/a 12 X",
+        "x/a>x/h 2 .!",
+        "x/a>x/h 2 .! near",
+        "x/h>x/a 2 X!",
+        "x/h>x/a 2 .! near",
+    ]
+    counts = evaluation.table(80).counts()
+    assert (counts.allow, counts.deny) == (6, 14)
+
+
+def test_a_node_s_address_outside_counts_as_the_node() -> None:
+    node = External(ip_address("172.31.255.2"))
+    evaluation = evaluate(stage(policy("y/p", ingress=(), egress=())), externals=[node])
+    table = evaluation.table(80)
+    assert [table.verdict(node, PodRef(*name)).mark for name in (("y", "a"), ("y", "b"))] == [".", "."]
+    assert table.undefined(PodRef("y", "a"), node)
+    assert not table.undefined(PodRef("x", "a"), node)
+    # 42 pairs of pods less 2*5 in, 5*2 out, 2 within; the node to and from 5 others, and to y
+    assert (table.counts().allow, table.counts().deny) == (20 + 10 + 2, 22 + 2)
+
+
+def test_pairs_come_in_the_order_of_the_ends() -> None:
+    evaluation = evaluate(stage(OWN), externals=[OUT])
+    a, b = PodRef("y", "b"), PodRef("x", "a")
+    pairs = list(evaluation.pairs(80, sources=[a, OUT, b], destinations=[OUT, b]))
+    assert [f"{p.source}>{p.destination} {p.verdict.mark}" for p in pairs] == [
+        "y/b>out .",
+        "y/b>x/a X",
+        "out>x/a X",
+        "x/a>out .",
+    ]
+    everything = list(evaluation.pairs(80))
+    assert len(everything) == 56
+    assert [str(p.destination) for p in everything[:7]] == ["x/b", "x/e", "x/n", "y/a", "y/b", "z/a", "out"]
+    assert len(list(evaluation.pairs(80, include_self=True))) == 63
+
+
+def test_an_external_that_is_a_pod_is_in_its_group() -> None:
+    alias = External(ip_address("10.244.1.2"))
+    evaluation = evaluate(stage(policy("x/p", ingress=())), externals=[alias])
+    assert evaluation.group_of(alias) == evaluation.group_of(PodRef("x", "b"))
+    assert evaluation.verdict(alias, PodRef("x", "b"), 80).mark == "."
+    assert evaluation.verdict(alias, PodRef("x", "a"), 80).mark == "X"
+
+
+def test_strangers() -> None:
+    evaluation = evaluate(stage())
+    message = "out is neither a pod of the cluster nor an external of this evaluation"
+    with pytest.raises(UsageError, match=message):
+        evaluation.verdict(OUT, PodRef("x", "a"), 80)
+    with pytest.raises(UsageError, match="x/gone is neither"):
+        evaluation.group_of(PodRef("x", "gone"))
+
+
+def test_an_empty_cluster() -> None:
+    counts = evaluate(Cluster()).table(80).counts()
+    assert (counts.allow, counts.deny, counts.unknown) == (0, 0, 0)
+
+
+def test_what_two_pods_call_by_one_name_is_each_one_s_own() -> None:
+    """Two groups by their ports, under one policy: the row of one must not serve the other."""
+    cluster = stage(
+        policy("x/p", ingress=[rule([PodPeer(EVERYTHING, EVERYTHING)], [NamedPort("web")])]),
+        pods=also(pod("x/a", {}, "10.244.1.1", ports=WEB), pod("x/b", {}, "10.244.1.2", ports=OTHER_WEB)),
+    )
+    table = evaluate(cluster).table(80)
+    assert [table.verdict(PodRef("y", "a"), PodRef("x", name)).mark for name in "abe"] == [".", "X", "."]
