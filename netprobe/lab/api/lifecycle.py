@@ -28,6 +28,7 @@ ORPHAN = "orphan"
 FOREGROUND = "foregroundDeletion"
 _PROPAGATION = ("Orphan", "Foreground", "Background")
 _WITH_GENERATION = {
+    PODS,
     NETWORK_POLICIES,
     DEPLOYMENTS,
     REPLICA_SETS,

@@ -198,7 +198,8 @@ class Operations:
             obj["spec"] = old["spec"]
         if not writer.trusted:
             self._admit(resource, obj, old)
-        if "generation" in old["metadata"] and obj.get("spec") != old.get("spec"):
+        changed = obj.get("spec") != old.get("spec") and subresource != "status"
+        if changed and "generation" in old["metadata"]:
             obj["metadata"]["generation"] = old["metadata"]["generation"] + 1
         if not writer.trusted and not writer.applying:
             managed.updated(resource, obj, old, writer.manager, subresource)

@@ -131,10 +131,7 @@ def parse_fields(text: str, resource: Resource) -> Test:
             raise bad_request(f"invalid selector: '{text}'; can't understand '{part}'")
         field, operator, value = found.groups()
         if field not in supported:
-            raise bad_request(
-                f'Unable to find "{resource.api_version}, Resource={resource.plural}" that match label '
-                f'selector "", field selector "{text}": field label not supported: {field}'
-            )
+            raise bad_request(f"field label not supported: {field}")
         terms.append((tuple(supported[field].split(".")), operator != "!=", value, _DEFAULTS.get(field, "")))
 
     def test(obj: Mapping[str, Any]) -> bool:

@@ -22,6 +22,9 @@ from netprobe.lab.api.schema import Definition, Field, Type, definition_of
 from netprobe.lab.api.status import ApiError, Cause, bad_request, conflict
 from netprobe.lab.api.store import Key, Object
 
+KUBECTL = "kubectl"
+LAST_APPLIED = "kubectl.kubernetes.io/last-applied-configuration"
+
 
 def apply(
     operations: Operations, target: Target, config: Any, writer: Writer, subresource: Subresource
@@ -54,7 +57,11 @@ def apply(
         _remove(merged, before.fields - owned, theirs | owned, definition)
     typed = Decoder(resource.kind, resource.version).struct(merged, definition)
     typed = {"apiVersion": resource.api_version, "kind": resource.kind, **typed}
-    others = _settle(others, live, typed, owned, definition, force=writer.force, status=status)
+    force = writer.force or (writer.manager == KUBECTL and _said_before(live, typed, owned, definition))
+    others = _settle(others, live, typed, owned, definition, force=force, status=status)
+    if writer.manager == KUBECTL and LAST_APPLIED in live["metadata"].get("annotations", {}):
+        said = json.dumps(config, separators=(",", ":")) + "\n"
+        typed["metadata"]["annotations"] = {**typed["metadata"]["annotations"], LAST_APPLIED: said}
     if before is not None and before.fields == owned:
         mine = before  # nothing new is owned: a repeated apply changes nothing, not even the time
     managed.store(typed, [*others, mine])
@@ -67,6 +74,23 @@ def _create(operations: Operations, target: Target, wanted: Object, mine: Entry,
         wanted, definition_of(target.resource.group, target.resource.kind)
     )
     return operations.create(target.resource, target.namespace, typed, replace(writer, applying=True))
+
+
+def _said_before(live: Object, merged: Object, owned: Fields, definition: Definition) -> bool:
+    """May kubectl take over what stands in its way, all of which its own client-side apply has said?
+
+    The server lets an object go over from client-side to server-side apply so (fieldmanager's
+    lastappliedmanager.go): where the annotation says what stands there now, there is no conflict.
+    """
+    text = live["metadata"].get("annotations", {}).get(LAST_APPLIED)
+    try:
+        said = fields.values(json.loads(text), definition) if text else {}
+    except (ValueError, AttributeError):
+        return False
+    before, after = fields.values(live, definition), fields.values(merged, definition)
+    contested = frozenset().union(*(entry.fields for entry in managed.entries(live)))
+    changed = {path for path in owned & contested if before.get(path) != after.get(path)}
+    return bool(changed) and all(path in said and said[path] == before.get(path) for path in changed)
 
 
 def _settle(

@@ -1,0 +1,87 @@
+"""A lab with two nodes, and kubectl as a person runs it."""
+
+from __future__ import annotations
+
+import json
+import os
+import secrets
+import shutil
+import subprocess
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from netprobe.errors import LabError
+from netprobe.lab import Lab, LabOptions, start
+
+DEADLINE_S = 60
+
+
+@dataclass(frozen=True)
+class Kubectl:
+    """kubectl with a kubeconfig and a namespace; `files` is a folder for manifests."""
+
+    kubeconfig: Path
+    namespace: str
+    files: Path
+
+    def run(
+        self, *arguments: str, stdin: str | None = None, environment: dict[str, str] | None = None
+    ) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            self.command(*arguments),
+            input=stdin,
+            capture_output=True,
+            text=True,
+            timeout=DEADLINE_S,
+            check=False,
+            env={**os.environ, "HOME": str(self.files), **(environment or {})},
+        )
+
+    def command(self, *arguments: str) -> list[str]:
+        return ["kubectl", f"--kubeconfig={self.kubeconfig}", f"--namespace={self.namespace}", *arguments]
+
+    def __call__(self, *arguments: str, stdin: str | None = None, **environment: str) -> str:
+        """The output of a command that must succeed."""
+        done = self.run(*arguments, stdin=stdin, environment=environment)
+        assert done.returncode == 0, f"{arguments}\n{done.stdout}\n{done.stderr}"
+        return done.stdout
+
+    def fails(self, *arguments: str, stdin: str | None = None) -> str:
+        """What a command that must fail says."""
+        done = self.run(*arguments, stdin=stdin)
+        assert done.returncode != 0, done.stdout
+        return done.stderr
+
+    def json(self, *arguments: str) -> Any:
+        return json.loads(self(*arguments, "-o", "json"))
+
+    def file(self, name: str, text: str) -> str:
+        path = self.files / name
+        path.write_text(text)
+        return str(path)
+
+
+@pytest.fixture(scope="session")
+def lab() -> Iterator[Lab]:
+    if shutil.which("kubectl") is None:
+        pytest.skip("kubectl is not installed")
+    try:
+        started = start(LabOptions(name=f"kubectl-{secrets.token_hex(4)}", nodes=2), ephemeral=True)
+    except LabError as error:
+        pytest.skip(f"no lab on this machine: {error}")
+    with started:
+        yield started
+
+
+@pytest.fixture
+def kubectl(lab: Lab, tmp_path: Path) -> Iterator[Kubectl]:
+    """In a namespace of its own, which is gone afterwards."""
+    name = f"t-{secrets.token_hex(4)}"
+    made = Kubectl(lab.kubeconfig, name, tmp_path)
+    made("create", "namespace", name)
+    yield made
+    made("delete", "namespace", name, "--wait=false")

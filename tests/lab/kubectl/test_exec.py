@@ -1,0 +1,88 @@
+"""kubectl exec and logs against pods of the real fabric."""
+
+from __future__ import annotations
+
+import os
+import pty
+import select
+import subprocess
+import time
+
+import pytest
+
+from tests.lab.kubectl.conftest import DEADLINE_S, Kubectl
+
+pytestmark = pytest.mark.lab
+
+POD = """\
+apiVersion: v1
+kind: Pod
+metadata: {name: p}
+spec: {containers: [{name: c, image: x, ports: [{containerPort: 80}, {containerPort: 53, protocol: UDP}]}]}
+"""
+
+
+@pytest.fixture
+def pod(kubectl: Kubectl) -> Kubectl:
+    kubectl("apply", "-f", kubectl.file("pod.yaml", POD))
+    kubectl("wait", "--for=condition=Ready", "pod/p", "--timeout=30s")
+    return kubectl
+
+
+def test_output_input_and_status(pod: Kubectl) -> None:
+    done = pod.run("exec", "p", "--", "sh", "-c", "echo out; echo err >&2; exit 3")
+    assert (done.returncode, done.stdout) == (3, "out\n")
+    assert done.stderr == "err\ncommand terminated with exit code 3\n"
+    assert pod("exec", "-i", "p", "--", "cat", stdin="hello\n") == "hello\n"
+    many = "".join(f"line {number}\n" for number in range(50_000))
+    assert pod("exec", "-i", "p", "-c", "c", "--", "cat", stdin=many) == many
+
+
+def test_the_pod_reaches_itself(pod: Kubectl) -> None:
+    script = "nc -zv -w 2 $(hostname -i) 80"
+    done = pod.run("exec", "p", "--", "sh", "-c", script)
+    assert done.returncode == 0, done.stderr
+
+
+def test_what_cannot_be_run(pod: Kubectl) -> None:
+    assert "NotFound" in pod.fails("exec", "nobody", "--", "true")
+    assert "container other is not valid for pod p" in pod.fails("exec", "p", "-c", "other", "--", "true")
+    assert pod.run("exec", "p", "--", "no-such-program").returncode != 0
+
+
+def test_a_terminal(pod: Kubectl) -> None:
+    """`kubectl exec -it` in a terminal: a prompt, an echo, a size, an end."""
+    ours, theirs = pty.openpty()
+    command = pod.command("exec", "-it", "p", "--", "sh")
+    with subprocess.Popen(
+        command, stdin=theirs, stdout=theirs, stderr=theirs, start_new_session=True
+    ) as shell:
+        os.close(theirs)
+        os.write(ours, b"test -t 0 && echo terminal-$((40+2)); exit 7\n")
+        text = _read(ours, "terminal-42")
+        assert shell.wait(DEADLINE_S) == 7, text
+    os.close(ours)
+
+
+def _read(terminal: int, wanted: str) -> str:
+    text = ""
+    end = time.monotonic() + DEADLINE_S
+    while wanted not in text and time.monotonic() < end:
+        if select.select([terminal], [], [], 1.0)[0]:
+            try:
+                text += os.read(terminal, 4096).decode(errors="replace")
+            except OSError:
+                break
+    assert wanted in text
+    return text
+
+
+def test_logs(pod: Kubectl) -> None:
+    said = "netprobe lab: images are not run; ports 80/TCP, 53/UDP are served\n"
+    assert pod("logs", "p") == said
+    command = pod.command("logs", "-f", "p")
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as following:
+        assert following.stdout is not None
+        assert following.stdout.readline() == said
+        pod("delete", "pod", "p")
+        assert following.wait(DEADLINE_S) == 0

@@ -1,0 +1,277 @@
+"""kubectl on objects: apply, get in every form, edit, patch, label, wait, delete."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+
+import pytest
+import yaml
+
+from tests.lab.kubectl.conftest import DEADLINE_S, Kubectl
+
+pytestmark = pytest.mark.lab
+
+PODS = """\
+apiVersion: v1
+kind: Pod
+metadata: {name: web, labels: {app: web}}
+spec: {containers: [{name: c, image: "nginx:1", ports: [{containerPort: 80, name: http}]}]}
+---
+apiVersion: v1
+kind: Pod
+metadata: {name: db, labels: {app: db}}
+spec: {containers: [{name: c, image: "postgres:1", ports: [{containerPort: 5432}]}]}
+"""
+POLICY = """\
+apiVersion: networking.k8s.io/v1
+kind: NetworkPolicy
+metadata: {name: to-db}
+spec:
+  podSelector: {matchLabels: {app: db}}
+  ingress:
+    - from: [{podSelector: {matchLabels: {app: web}}}]
+      ports: [{port: 5432, protocol: TCP}]
+"""
+DEPLOYMENT = """\
+apiVersion: apps/v1
+kind: Deployment
+metadata: {name: front}
+spec:
+  replicas: 2
+  selector: {matchLabels: {app: front}}
+  template:
+    metadata: {labels: {app: front}}
+    spec: {containers: [{name: c, image: "nginx:1", ports: [{containerPort: 80}]}]}
+"""
+
+
+@pytest.fixture
+def pods(kubectl: Kubectl) -> Kubectl:
+    kubectl("apply", "-f", kubectl.file("pods.yaml", PODS))
+    kubectl("wait", "--for=condition=Ready", "pod", "--all", "--timeout=30s")
+    return kubectl
+
+
+def words(table: str) -> list[list[str]]:
+    return [line.split() for line in table.splitlines()]
+
+
+def test_get_as_a_table(pods: Kubectl) -> None:
+    header, db, web = words(pods("get", "pods"))
+    assert header == ["NAME", "READY", "STATUS", "RESTARTS", "AGE"]
+    assert db[:4] == ["db", "1/1", "Running", "0"]
+    assert web[:4] == ["web", "1/1", "Running", "0"]
+    wide = words(pods("get", "pods", "-o", "wide"))
+    assert " ".join(wide[0][5:]) == "IP NODE NOMINATED NODE READINESS GATES"
+    assert wide[1][5].startswith("10.244.")
+    assert wide[1][6] in {"n1", "n2"}
+
+
+def test_get_in_other_forms(pods: Kubectl) -> None:
+    assert pods("get", "pods", "-o", "name").split() == ["pod/db", "pod/web"]
+    assert yaml.safe_load(pods("get", "pod", "web", "-o", "yaml"))["metadata"]["name"] == "web"
+    assert len(json.loads(pods("get", "pods", "-o", "json"))["items"]) == 2
+    assert pods("get", "pods", "-o", "jsonpath={.items[*].metadata.labels.app}") == "db web"
+    assert words(pods("get", "pods", "--show-labels", "--no-headers"))[0][-1] == "app=db"
+    assert words(pods("get", "pods", "-L", "app"))[1][-1] == "db"
+    assert pods("get", "pods", "-l", "app in (web)", "-o", "name") == "pod/web\n"
+    assert pods("get", "pods", "--field-selector", "metadata.name!=web", "-o", "name") == "pod/db\n"
+    assert "web" in pods("get", "pods", "-A", "--sort-by=.metadata.name")
+    assert pods("get", "po/web", "po/db", "-o", "name").split() == ["pod/web", "pod/db"]
+    assert "NotFound" in pods.fails("get", "pod", "nobody")
+
+
+def test_apply_again_and_changed(kubectl: Kubectl) -> None:
+    path = kubectl.file("policy.yaml", POLICY)
+    assert kubectl("apply", "-f", path) == "networkpolicy.networking.k8s.io/to-db created\n"
+    assert kubectl("apply", "-f", path) == "networkpolicy.networking.k8s.io/to-db unchanged\n"
+    kubectl.file("policy.yaml", POLICY.replace("5432", "5433"))
+    assert "5433" in kubectl.run("diff", "-f", path).stdout
+    assert kubectl("apply", "-f", path) == "networkpolicy.networking.k8s.io/to-db configured\n"
+    policy = kubectl.json("get", "netpol", "to-db")
+    assert policy["spec"]["ingress"][0]["ports"] == [{"port": 5433, "protocol": "TCP"}]
+    kubectl.file("policy.yaml", POLICY.partition("      ports:")[0])
+    kubectl("apply", "-f", path)
+    assert "ports" not in kubectl.json("get", "netpol", "to-db")["spec"]["ingress"][0]
+    header, row = words(kubectl("get", "networkpolicies"))
+    assert (header, row[:2]) == (["NAME", "POD-SELECTOR", "AGE"], ["to-db", "app=db"])
+
+
+def test_apply_refuses_what_the_server_refuses(kubectl: Kubectl) -> None:
+    unknown = POLICY.replace("  podSelector:", "  podselector:", 1)
+    message = kubectl.fails("apply", "-f", kubectl.file("p.yaml", unknown))
+    assert 'strict decoding error: unknown field "spec.podselector"' in message
+    wrong = POLICY.replace("port: 5432", 'port: "80"')
+    message = kubectl.fails("apply", "-f", kubectl.file("p.yaml", wrong))
+    assert "spec.ingress[0].ports[0].port: Invalid value" in message
+    assert kubectl("get", "netpol", "-o", "name") == ""
+
+
+def test_server_side_apply_and_its_conflicts(kubectl: Kubectl) -> None:
+    path = kubectl.file("policy.yaml", POLICY)
+    kubectl("apply", "--server-side", "-f", path)
+    patch = '{"spec":{"podSelector":{"matchLabels":{"app":"other"}}}}'
+    kubectl("patch", "netpol", "to-db", "--type=merge", "-p", patch, "--field-manager=somebody")
+    message = kubectl.fails("apply", "--server-side", "-f", path)
+    assert 'conflict with "somebody" using networking.k8s.io/v1: .spec.podSelector' in message
+    kubectl("apply", "--server-side", "--force-conflicts", "-f", path)
+    assert kubectl.json("get", "netpol", "to-db")["spec"]["podSelector"] == {"matchLabels": {"app": "db"}}
+
+
+def test_from_client_side_to_server_side_apply(kubectl: Kubectl) -> None:
+    path = kubectl.file("policy.yaml", POLICY)
+    kubectl("apply", "-f", path)
+    kubectl.file("policy.yaml", POLICY.replace("5432", "5433"))
+    kubectl("apply", "--server-side", "-f", path)
+    assert kubectl.json("get", "netpol", "to-db")["spec"]["ingress"][0]["ports"][0]["port"] == 5433
+
+
+def test_edit_patch_label_annotate(pods: Kubectl) -> None:
+    pods("edit", "pod", "web", EDITOR="sed -i s/nginx:1/nginx:2/")
+    assert pods("get", "pod", "web", "-o", "jsonpath={.spec.containers[0].image}") == "nginx:2"
+    patch = '{"spec":{"containers":[{"name":"c","image":"nginx:3"}]}}'
+    pods("patch", "pod", "web", "-p", patch)
+    assert pods("get", "pod", "web", "-o", "jsonpath={.spec.containers[0].image}") == "nginx:3"
+    pods("label", "pod", "web", "tier=front")
+    assert "already has a value" in pods.fails("label", "pod", "web", "tier=back")
+    pods("label", "pod", "web", "tier=back", "--overwrite")
+    pods("label", "pod", "web", "app-")
+    assert pods.json("get", "pod", "web")["metadata"]["labels"] == {"tier": "back"}
+    pods("annotate", "pod", "web", "note=hello")
+    assert pods.json("get", "pod", "web")["metadata"]["annotations"]["note"] == "hello"
+    pods("label", "namespace", pods.namespace, "kubernetes.io/metadata.name=x", "--overwrite")
+    label = r"jsonpath={.metadata.labels.kubernetes\.io/metadata\.name}"
+    assert pods("get", "namespace", pods.namespace, "-o", label) == pods.namespace
+
+
+def test_create_of_all_sorts(kubectl: Kubectl) -> None:
+    """kubectl 1.33 sends these in protobuf, older ones in JSON."""
+    kubectl("create", "configmap", "cm", "--from-literal=a=b")
+    assert kubectl.json("get", "cm", "cm")["data"] == {"a": "b"}
+    kubectl("create", "secret", "generic", "s", "--from-literal=a=b")
+    assert kubectl.json("get", "secret", "s")["data"] == {"a": "Yg=="}
+    kubectl("create", "deployment", "d", "--image=x:1", "--replicas=2", "--port=80")
+    deployment = kubectl.json("get", "deployment", "d")
+    [container] = deployment["spec"]["template"]["spec"]["containers"]
+    assert container["ports"] == [{"containerPort": 80, "protocol": "TCP"}]
+    assert deployment["spec"]["replicas"] == 2
+    kubectl("expose", "deployment", "d", "--port=8080", "--target-port=80")
+    assert kubectl.json("get", "service", "d")["spec"]["selector"] == {"app": "d"}
+    kubectl("run", "p", "--image=x", "--labels=a=b")
+    kubectl("create", "job", "j", "--image=x")
+    kubectl("create", "role", "r", "--verb=get,list", "--resource=pods")
+    assert kubectl.json("get", "role", "r")["rules"][0]["verbs"] == ["get", "list"]
+    kubectl("create", "poddisruptionbudget", "b", "--selector=app=d", "--min-available=1")
+    kubectl("create", "serviceaccount", "robot")
+    kubectl("create", "quota", "q", "--hard=pods=3")
+    kubectl("rollout", "status", "deployment/d", "--timeout=30s")
+    kinds = "deploy,rs,po,svc,ep,endpointslices,jobs,roles,pdb,sa,quota,cm,secrets,events"
+    assert "deployment.apps/d" in kubectl("get", kinds, "-o", "wide")
+    assert "already exists" in kubectl.fails("create", "configmap", "cm")
+
+
+def test_a_deployment_is_scaled_changed_and_undone(kubectl: Kubectl) -> None:
+    kubectl("apply", "-f", kubectl.file("d.yaml", DEPLOYMENT))
+    kubectl("rollout", "status", "deployment/front", "--timeout=30s")
+    kubectl("scale", "deployment/front", "--replicas=3")
+    kubectl("wait", "--for=jsonpath={.status.readyReplicas}=3", "deployment/front", "--timeout=30s")
+    kubectl("set", "image", "deployment/front", "c=nginx:2")
+    kubectl("rollout", "status", "deployment/front", "--timeout=30s")
+    images = "jsonpath={.items[*].spec.containers[*].image}"
+    select = ("-l", "app=front", "--field-selector=status.phase=Running")
+    kubectl("rollout", "undo", "deployment/front")
+    kubectl("rollout", "status", "deployment/front", "--timeout=30s")
+    kubectl("wait", "--for=jsonpath={.status.replicas}=3", "deployment/front", "--timeout=30s")
+    assert set(kubectl("get", "pods", *select, "-o", images).split()) >= {"nginx:1"}
+    assert [row[0] for row in words(kubectl("rollout", "history", "deployment/front"))[2:] if row] == [
+        "2",
+        "3",
+    ]
+    kubectl("delete", "deployment", "front")
+    kubectl("wait", "--for=delete", "pod", "-l", "app=front", "--timeout=30s")
+
+
+def test_watch_sees_a_pod_come_and_go(kubectl: Kubectl) -> None:
+    web, _, db = PODS.partition("---")
+    kubectl("apply", "-f", kubectl.file("db.yaml", db))
+    command = kubectl.command("get", "pods", "-w", "--no-headers", "--output-watch-events")
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as watching:
+        assert watching.stdout is not None
+        assert watching.stdout.readline().split()[:2] == ["ADDED", "db"]  # it is watching
+        kubectl("wait", "--for=condition=Ready", "pod/db", "--timeout=30s")
+        kubectl("apply", "-f", kubectl.file("web.yaml", web))
+        kubectl("wait", "--for=condition=Ready", "pod/web", "--timeout=30s")
+        kubectl("delete", "pod", "web")
+        seen: list[list[str]] = []
+        for line in watching.stdout:
+            if line.split()[1] == "web":
+                seen.append(line.split())
+            if line.startswith("DELETED"):
+                break
+        watching.terminate()
+    told = [(kind, status) for kind, _, _, status, *_ in seen]
+    assert told[0] == ("ADDED", "Pending")
+    order = [("MODIFIED", "ContainerCreating"), ("MODIFIED", "Running"), ("MODIFIED", "Terminating")]
+    assert [told.index(step) for step in order] == sorted(told.index(step) for step in order)
+
+
+def test_wait_delete_and_cascade(pods: Kubectl) -> None:
+    pods("delete", "pod", "web", "--timeout=30s")
+    assert "NotFound" in pods.fails("get", "pod", "web")
+    pods("delete", "pods", "--all", "--grace-period=0", "--force")
+    other = f"{pods.namespace}-x"
+    pods("create", "namespace", other)
+    pods("-n", other, "apply", "-f", pods.file("all.yaml", f"{PODS}---\n{POLICY}---\n{DEPLOYMENT}"))
+    pods("delete", "namespace", other, "--timeout=30s")
+    assert "NotFound" in pods.fails("get", "namespace", other)
+    assert pods("get", "pods,deploy,rs,netpol", "-n", other, "-o", "name") == ""
+
+
+def test_describe(pods: Kubectl) -> None:
+    text = pods("describe", "pod", "web")
+    assert "Started container c (netprobe lab: images are not run)" in text
+    assert "Labels:           app=web" in text
+    pods("apply", "-f", pods.file("p.yaml", POLICY))
+    text = pods("describe", "networkpolicy", "to-db")
+    assert "To Port: 5432/TCP" in text
+    assert "PodSelector: app=web" in text
+    pods("expose", "pod", "web", "--port=80")
+    assert "Endpoints:                10.244." in pods("describe", "service", "web")
+    for kind in ("namespace", "node"):
+        assert pods.namespace in pods("describe", kind)
+    pods("apply", "-f", pods.file("d.yaml", DEPLOYMENT))
+    pods("rollout", "status", "deployment/front", "--timeout=30s")
+    assert "2 desired | 2 updated" in pods("describe", "deployment", "front")
+
+
+def test_what_the_server_says_of_itself(kubectl: Kubectl) -> None:
+    assert "netprobe" in kubectl("version", "--output=yaml")
+    resources = kubectl("api-resources", "-o", "name").split()
+    assert {"pods", "networkpolicies.networking.k8s.io", "deployments.apps"} <= set(resources)
+    assert "networking.k8s.io/v1" in kubectl("api-versions").split()
+    assert kubectl("auth", "can-i", "create", "pods") == "yes\n"
+    assert "netprobe-lab-admin" in kubectl("auth", "whoami")
+    text = kubectl("explain", "networkpolicy.spec.ingress.from")
+    assert "namespaceSelector\t<LabelSelector>" in text
+    assert [row[0] for row in words(kubectl("get", "nodes"))] == ["NAME", "n1", "n2"]
+    assert kubectl("get", "--raw", "/readyz") == "ok"
+    assert kubectl("get", "namespaces", "-o", "name").startswith("namespace/default")
+
+
+def test_a_cordoned_node_gets_no_pods(kubectl: Kubectl) -> None:
+    kubectl("cordon", "n1")
+    try:
+        kubectl("apply", "-f", kubectl.file("pods.yaml", PODS))
+        kubectl("wait", "--for=condition=Ready", "pod", "--all", "--timeout=30s")
+        assert kubectl("get", "pods", "-o", "jsonpath={.items[*].spec.nodeName}") == "n2 n2"
+    finally:
+        kubectl("uncordon", "n1")
+
+
+def test_two_at_once_do_not_lose_a_label(pods: Kubectl) -> None:
+    commands = [pods.command("label", "pod", "web", f"k{number}=v") for number in range(8)]
+    running = [subprocess.Popen(command, stdout=subprocess.DEVNULL) for command in commands]
+    assert [process.wait(DEADLINE_S) for process in running] == [0] * 8
+    labels = pods.json("get", "pod", "web")["metadata"]["labels"]
+    assert labels == {"app": "web", **{f"k{number}": "v" for number in range(8)}}
