@@ -1,0 +1,97 @@
+"""The clusters: the scripted one, a lab of its own, a real one where there is one."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Iterator
+from typing import TypeAlias, TypeVar
+
+import pytest
+
+from netprobe.errors import LabError
+from netprobe.kube import connect
+from netprobe.lab import LabOptions, start
+from netprobe.probe import ClusterAPI
+from netprobe.probe.api import Object
+from tests.cluster.real import kubeconfig as real_kubeconfig
+from tests.probe.clock import virtually
+from tests.probe.fake import OPEN, SILENT, FakeCluster
+
+T = TypeVar("T")
+Use: TypeAlias = Callable[[Callable[[ClusterAPI], Awaitable[T]]], T]
+
+
+class EnforcingFake(FakeCluster):
+    """The scripted cluster, enforcing the few kinds of ingress rule that this suite uses."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self.network = self._reach
+
+    def _reach(self, source: str, destination: str, port: int, protocol: str) -> str:
+        namespace, _, name = destination.partition("/")
+        labels = self.objects["Pod", namespace, name]["metadata"]["labels"]
+        origin = self.objects["Namespace", None, source.partition("/")[0]]["metadata"]["labels"]
+        specs = [
+            obj["spec"]
+            for (kind, ns, _), obj in self.objects.items()
+            if kind == "NetworkPolicy" and ns == namespace
+        ]
+        chosen = [spec for spec in specs if spec["podSelector"]["matchLabels"].items() <= labels.items()]
+        rules: list[Object] = [rule for spec in chosen for rule in spec["ingress"]]
+        passes = any(
+            {"protocol": protocol, "port": port} in rule["ports"]
+            and any(p["namespaceSelector"]["matchLabels"].items() <= origin.items() for p in rule["from"])
+            for rule in rules
+        )
+        return OPEN if passes or not chosen else SILENT
+
+
+def on(kubeconfig: str) -> Use[T]:
+    def use(work: Callable[[ClusterAPI], Awaitable[T]]) -> T:
+        async def connected() -> T:
+            async with connect(kubeconfig) as cluster:
+                return await work(cluster)
+
+        return asyncio.run(connected())
+
+    return use
+
+
+@pytest.fixture(scope="session")
+def lab() -> Iterator[str]:
+    """The kubeconfig of a lab that lives as long as the tests do."""
+    try:
+        made = start(LabOptions(name="contract"), ephemeral=True)
+    except LabError as e:
+        pytest.skip(f"no lab on this machine: {e}")
+    yield str(made.kubeconfig)
+    made.stop()
+
+
+@pytest.fixture(
+    params=[
+        "fake",
+        pytest.param("lab", marks=[pytest.mark.lab, pytest.mark.xdist_group("lab")]),
+        pytest.param("real", marks=[pytest.mark.cluster, pytest.mark.xdist_group("cluster")]),
+    ]
+)
+def use(request: pytest.FixtureRequest) -> Use[object]:
+    """Runs a coroutine function on a cluster."""
+    match request.param:
+        case "fake":
+            cluster = EnforcingFake()
+
+            async def keep(work: Callable[[ClusterAPI], Awaitable[object]]) -> object:
+                return await work(cluster)
+
+            return lambda work: virtually(keep(work))
+        case "lab":
+            return on(request.getfixturevalue("lab"))
+        case _:
+            found = real_kubeconfig()
+            if found is None:
+                pytest.skip(
+                    "no real cluster: set NETPROBE_TEST_KUBECONFIG, or bring ../shared/realcluster up"
+                )
+            return on(found)
