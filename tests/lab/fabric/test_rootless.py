@@ -27,7 +27,9 @@ def _all(*modules: ModuleType) -> Iterator[object]:
                 yield pytest.param(module.__name__, name, function.options, id=name)
 
 
-@pytest.mark.parametrize(("module", "function", "options"), list(_all(test_changes, test_places, test_sandbox)))
+@pytest.mark.parametrize(
+    ("module", "function", "options"), list(_all(test_changes, test_places, test_sandbox))
+)
 def test_without_root(module: str, function: str, options: LabOptions) -> None:
     with rootless.home() as home:
         run_inside(module, function, options, rootless.prefix(home))

@@ -1,0 +1,350 @@
+"""Labs come, stand beside each other, and go without a trace, however they end."""
+
+from __future__ import annotations
+
+import json
+import os
+import select
+import shutil
+import signal
+import socket
+import ssl
+import subprocess
+import sys
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from netprobe import lab
+from netprobe.errors import LabError, NetprobeError, UsageError
+from netprobe.lab.fabric import sandbox, world
+from netprobe.lab.home import Home, Identity
+from netprobe.lab.options import LabOptions
+from tests.lab import rootless
+
+pytestmark = [pytest.mark.lab, pytest.mark.xdist_group("lab launch")]
+_LONG_S = 30
+
+
+@pytest.fixture(autouse=True)
+def _possible() -> None:
+    if os.geteuid() != 0 and Path("/proc/sys/user/max_user_namespaces").read_text().strip() == "0":
+        pytest.skip("this machine forbids user namespaces")
+
+
+@pytest.fixture
+def name() -> Iterator[str]:
+    """A name for a lab that is ended afterwards, whatever became of it."""
+    chosen = f"test-{os.urandom(4).hex()}"
+    yield chosen
+    if Home.named(chosen).path.exists():
+        lab.stop(chosen)
+
+
+class Api:
+    """The least of a client: enough to have pods in a lab without the client library."""
+
+    def __init__(self, kubeconfig: Path) -> None:
+        config = yaml.safe_load(kubeconfig.read_text())
+        self._server = config["clusters"][0]["cluster"]["server"]
+        self._token = config["users"][0]["user"]["token"]
+        self._context = ssl._create_unverified_context()  # noqa: S323 (loopback; certificates are tested elsewhere)
+
+    def call(self, path: str, body: Any = None) -> Any:
+        request = urllib.request.Request(  # noqa: S310 (the lab's own https)
+            f"{self._server}{path}",
+            None if body is None else json.dumps(body).encode(),
+            {"Authorization": f"Bearer {self._token}", "Content-Type": "application/json"},
+        )
+        with urllib.request.urlopen(request, context=self._context, timeout=_LONG_S) as answer:  # noqa: S310
+            return json.load(answer)
+
+    def run_pods(self, count: int) -> None:
+        """Create pods, and return when all of them run."""
+        pods = "/api/v1/namespaces/default/pods"
+        for number in range(count):
+            container = {"name": "c", "image": "any", "ports": [{"containerPort": 80}]}
+            self.call(pods, {"metadata": {"name": f"p{number}"}, "spec": {"containers": [container]}})
+        phases: set[str] = set()
+        while phases != {"Running"}:
+            phases = {item["status"].get("phase", "") for item in self.call(pods)["items"]}
+
+
+def traces() -> dict[str, Any]:
+    """What a lab could leave on this machine outside its own folder."""
+    ruleset = subprocess.run(
+        [shutil.which("nft", path=sandbox.PATH) or "nft", "list", "ruleset"],
+        capture_output=True, text=True, check=False,
+    ).stdout  # fmt: skip
+    return {
+        "links": sorted(os.listdir("/sys/class/net")),  # noqa: PTH208 (names)
+        "named namespaces": sorted(os.listdir("/run/netns")) if Path("/run/netns").exists() else [],  # noqa: PTH208
+        "tables": [line for line in ruleset.splitlines() if line.startswith("table") and "netprobe" in line],
+        "mounts": sorted(line.split()[1] for line in Path("/proc/self/mounts").read_text().splitlines()
+                         if "netprobe/labs" in line),
+    }  # fmt: skip
+
+
+def processes_of(pid: int) -> set[int]:
+    """A lab's processes: its first and all that descend from it."""
+    found, waiting = set(), [pid]
+    while waiting:
+        one = waiting.pop()
+        found.add(one)
+        for children in Path(f"/proc/{one}/task").glob("*/children"):
+            waiting += [int(word) for word in children.read_text().split()]
+    return found
+
+
+def gone(pids: set[int]) -> bool:
+    """Whether all these processes have ended, soon: killing is not instant."""
+    for pid in pids:
+        try:
+            handle = os.pidfd_open(pid)
+        except ProcessLookupError:
+            continue
+        ended = select.select([handle], [], [], _LONG_S)[0]
+        os.close(handle)
+        if not ended:
+            return False
+    return True
+
+
+def test_a_named_lab_comes_is_listed_and_goes(name: str) -> None:
+    before = traces()
+    with lab.start(LabOptions(name)) as one:
+        assert one.kubeconfig.stat().st_mode & 0o777 == 0o600
+        assert one.kubeconfig.parent.stat().st_mode & 0o777 == 0o700
+        Api(one.kubeconfig).run_pods(3)
+        found = {other.name: other for other in lab.list_labs()}
+        assert found[name].pid == one.pid
+        assert found[name].health is lab.Health.RUNNING
+        assert found[name].options == one.options
+        processes = processes_of(one.pid)
+        assert len(processes) >= 2
+        assert traces() == before  # even while it runs nothing of it stands in the machine's own network
+    assert gone(processes)
+    assert not one.kubeconfig.parent.exists()
+    assert name not in {other.name for other in lab.list_labs()}
+    assert traces() == before
+    one.stop()  # twice is no error
+    with pytest.raises(LabError, match=f"no lab named {name}"):
+        lab.stop(name)
+
+
+@pytest.mark.parametrize("which", ["first process", "daemon"])
+def test_kill_leaves_nothing_but_a_folder_which_goes_next(name: str, which: str) -> None:
+    before = traces()
+    one = lab.start(LabOptions(name, nodes=2))
+    Api(one.kubeconfig).run_pods(3)
+    processes = processes_of(one.pid)
+    daemon = min(processes - {one.pid})
+    os.kill(one.pid if which == "first process" else daemon, signal.SIGKILL)
+    assert gone(processes)
+    assert traces() == before
+    assert one.kubeconfig.parent.exists()
+    assert name not in {other.name for other in lab.list_labs()}
+    assert not one.kubeconfig.parent.exists()
+
+
+def test_a_killed_lab_can_be_stopped_and_its_name_used_again(name: str) -> None:
+    for again in (False, True):
+        one = lab.start(LabOptions(name))
+        os.kill(one.pid, signal.SIGKILL)
+        assert gone({one.pid})
+        if again:
+            lab.stop(name)
+    assert not Home.named(name).path.exists()
+
+
+def test_two_labs_do_not_disturb_each_other(name: str) -> None:
+    with lab.start(LabOptions(name)) as one, lab.start(LabOptions(f"{name}-b", nodes=2)) as other:
+        Api(one.kubeconfig).run_pods(1)
+        Api(other.kubeconfig).run_pods(2)
+        addresses = [
+            item["status"]["podIP"]
+            for which in (one, other)
+            for item in Api(which.kubeconfig).call("/api/v1/namespaces/default/pods")["items"]
+        ]
+        assert len(set(addresses)) < len(addresses)  # the same addresses, each in its own world
+        one.stop()
+        assert Api(other.kubeconfig).call("/version")
+        with pytest.raises(LabError, match=f"a lab named {name}-b is running"):
+            lab.start(LabOptions(f"{name}-b"))
+        assert Api(other.kubeconfig).call("/version")  # the failed start left it alone
+
+
+EPHEMERAL = """
+import sys, time
+from netprobe import lab
+one = lab.start(lab.LabOptions(), ephemeral=True)
+print(one.pid, one.name, flush=True)
+sys.stdin.read()
+"""
+
+
+@pytest.mark.parametrize("how", ["SIGKILL", "SIGTERM", "end"])
+def test_an_ephemeral_lab_ends_with_its_parent(how: str) -> None:
+    before = traces()
+    with subprocess.Popen(
+        [sys.executable, "-c", EPHEMERAL], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as parent:
+        assert parent.stdout is not None
+        pid, name = parent.stdout.readline().split()
+        processes = processes_of(int(pid))
+        assert len(processes) >= 2
+        assert name.startswith("run-")
+        if how == "end":
+            parent.communicate()
+        else:
+            parent.send_signal(getattr(signal, how))
+            parent.wait()
+    assert gone(processes)
+    assert not Home.named(name).path.exists()
+    assert traces() == before
+
+
+def test_ctrl_c_in_the_terminal_is_not_for_the_lab() -> None:
+    with lab.start(LabOptions(), ephemeral=True) as one:
+        assert os.getsid(one.pid) != os.getsid(0)
+        assert os.getpgid(one.pid) != os.getpgid(0)
+
+
+def test_a_reused_pid_is_not_taken_for_a_lab(name: str) -> None:
+    home = Home.named(name)
+    home.create(LabOptions(name), os.getpid())
+    assert home.alive()
+    identity = Identity.of(os.getpid())
+    assert identity is not None
+    (home.path / "process.json").write_text(
+        json.dumps({"pid": identity.pid, "started": identity.started - 1})
+    )
+    assert not home.alive()
+    lab.stop(name)  # removes the folder, and ends nobody: this process still runs
+    assert not home.path.exists()
+
+
+@pytest.mark.parametrize("damage", ["", "{}", "[]", '{"pid": "x", "started": null}'])
+def test_a_damaged_folder_is_a_dead_lab(name: str, damage: str) -> None:
+    home = Home.named(name)
+    home.create(LabOptions(name), os.getpid())
+    (home.path / "process.json").write_text(damage)
+    assert not home.alive()
+    assert name not in {other.name for other in lab.list_labs()}
+    assert not home.path.exists()
+
+
+def test_the_state_folder_must_be_ours_alone(tmp_path: Path) -> None:
+    tmp_path.chmod(0o755)
+    (tmp_path / "netprobe").mkdir(mode=0o755)
+    with rootless.home() as home:
+        (home / "netprobe").mkdir(mode=0o777)
+        (home / "netprobe").chmod(0o777)
+        said = python(home, "from netprobe import lab\nprint(lab.list_labs())")
+    assert "LabError: the lab cannot keep its state in" in said.stderr
+
+
+def python(home: Path, script: str, *, first: str = "true") -> subprocess.CompletedProcess[str]:
+    """Run Python as an ordinary user."""
+    command = [*rootless.prefix(home, first=first), sys.executable, "-c", script]
+    return subprocess.run(command, capture_output=True, text=True, check=False, timeout=120)
+
+
+def test_an_ordinary_user_has_labs_too() -> None:
+    script = """
+import os
+from netprobe import lab
+from netprobe.lab.home import Home
+assert os.geteuid() != 0
+with lab.start(lab.LabOptions("mine")) as one:
+    assert one.kubeconfig.exists()
+    assert [other.name for other in lab.list_labs()] == ["mine"]
+    print("ran", one.kubeconfig)
+assert not lab.list_labs()
+"""
+    with rootless.home() as home:
+        said = python(home, script)
+        assert said.stdout == f"ran {home}/netprobe/labs/mine/kubeconfig\n", said.stderr
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="it takes root to forbid user namespaces")
+def test_forbidden_user_namespaces_are_one_sentence() -> None:
+    """In a user namespace that may hold no other: the nearest to a machine that forbids them."""
+    forbid = "echo 0 > /proc/sys/user/max_user_namespaces"
+    script = "from netprobe import lab\nlab.start(lab.LabOptions('no'))"
+    with rootless.home() as home:
+        outer = ["unshare", "--user", "sh", "-c", 'echo here; read go; exec "$@"', "sh"]
+        command = [*outer, *rootless.prefix(home, first=forbid), sys.executable, "-c", script]
+        pipe = subprocess.PIPE
+        with subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=pipe, text=True) as inner:
+            assert inner.stdout is not None
+            assert inner.stdout.readline() == "here\n"
+            for kind in ("uid_map", "gid_map"):
+                Path(f"/proc/{inner.pid}/{kind}").write_text("0 0 65536")
+            _, said = inner.communicate("go\n", timeout=120)
+        assert said.splitlines()[-1] == (
+            "netprobe.errors.LabError: the lab needs user namespaces, which this machine forbids: "
+            "/proc/sys/user/max_user_namespaces is 0"
+        )
+        assert not (home / "netprobe/labs/no").exists()
+
+
+def test_missing_programs_are_named_together(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "sleep").symlink_to("/bin/sleep")
+    monkeypatch.setattr(sandbox, "PATH", str(tmp_path))
+    with pytest.raises(LabError, match=r"`nft` \(Debian package nftables\) and `nc` \(Debian package netcat"):
+        world.require_tools()
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"name": ""},
+        {"name": "../up"},
+        {"name": "Upper"},
+        {"name": "-x"},
+        {"name": "x" * 41},
+        {"nodes": 0},
+        {"nodes": 201},
+        {"ip_families": ()},
+        {"ip_families": ("ipv4", "ipv4")},
+        {"ip_families": ("ipx",)},
+        {"lag_s": -1.0},
+        {"lag_s": float("nan")},
+        {"deny_with": "shrug"},
+    ],
+    ids=str,
+)
+def test_options_out_of_range_are_usage_errors(options: dict[str, Any]) -> None:
+    with pytest.raises(UsageError) as caught:
+        LabOptions(**options)
+    assert isinstance(caught.value, NetprobeError)
+    assert "\n" not in str(caught.value)
+
+
+def test_options_survive_the_way_to_the_daemon() -> None:
+    options = LabOptions("x", 3, ("ipv6", "ipv4"), enforce=False, lag_s=0.25, deny_with="reject")
+    assert LabOptions.from_json(options.to_json()) == options
+
+
+def test_a_name_that_leaves_the_folder_stops_nobody() -> None:
+    with pytest.raises(UsageError):
+        lab.stop("../labs")
+
+
+def test_the_lab_listens_on_loopback_alone(name: str) -> None:
+    with lab.start(LabOptions(name)) as one:
+        server = yaml.safe_load(one.kubeconfig.read_text())["clusters"][0]["cluster"]["server"]
+        host, _, port = server.removeprefix("https://").rpartition(":")
+        assert host == "127.0.0.1"
+        listening = [
+            line.split()[1]
+            for table in ("tcp", "tcp6")
+            for line in Path(f"/proc/net/{table}").read_text().splitlines()[1:]
+            if line.split()[3] == "0A" and line.split()[1].endswith(f":{int(port):04X}")
+        ]
+        assert listening == [f"{int.from_bytes(socket.inet_aton(host), 'little'):08X}:{int(port):04X}"]
