@@ -71,7 +71,7 @@ def makes_no_pods(decoder: Decoder, obj: Mapping[str, Any], kind: str) -> bool:
     spec = decoder.mapping(obj.get("spec"), "spec")
     if kind == "Job":
         status = decoder.mapping(obj.get("status"), "status")
-        over = {"Complete", "Failed"}
+        over = ("Complete", "Failed")
         return any(
             isinstance(condition, Mapping)
             and condition.get("type") in over

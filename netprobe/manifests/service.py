@@ -74,7 +74,7 @@ def _port(decoder: Decoder, value: Any, path: str) -> ServicePort | None:
 
 def _target(decoder: Decoder, value: Any, path: str) -> int | str | None:
     """`targetPort`: a number or a container port's name; None where absent, which means `port`."""
-    if value is None or value in (0, ""):
+    if value is None or (value in (0, "") and value is not False):
         return None
     if isinstance(value, str):
         decoder.errors += [fields.invalid(path, value, text) for text in names.port_name(value)]

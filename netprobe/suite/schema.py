@@ -56,11 +56,12 @@ def _address(value: Any) -> Address:
     return address
 
 
-def _verdict(value: Any) -> Any:
-    word = value.lower() if isinstance(value, str) else value
-    if word not in {"allow", "deny"}:
+def _verdict(value: Any) -> Verdict:
+    words = {verdict.value: verdict for verdict in (Verdict.ALLOW, Verdict.DENY)}
+    verdict = words.get(value.lower()) if isinstance(value, str) else None
+    if verdict is None:
         raise ValueError("must be allow or deny")
-    return Verdict(word)
+    return verdict
 
 
 def _many(value: Any) -> Any:

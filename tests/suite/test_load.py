@@ -37,6 +37,10 @@ FORM = {
         "expect: {default: no}\n",
         ["suite.yaml:17:10: expect.default: Invalid value: false: must be allow or deny"],
     ),
+    "a verdict that is a list": (
+        "expect: {default: []}\n",
+        ["suite.yaml:17:10: expect.default: Invalid value: []: must be allow or deny"],
+    ),
     "ends and ports": (
         (
             "expect:\n  flows:\n    - {from: a/b/c, to: 'A/x', port: 0, verdict: deny}\n"
