@@ -65,10 +65,13 @@ class Question:
         return total
 
 
+def via(destination: End) -> Via:
+    """By the address that a destination is known by."""
+    return {External: Via.EXTERNAL, ServiceRef: Via.SERVICE}.get(type(destination), Via.POD)
+
+
 def flow(source: End, destination: End, port: int, protocol: Protocol) -> Flow:
-    """The flow, reached by the address that its destination is known by."""
-    via = {External: Via.EXTERNAL, ServiceRef: Via.SERVICE}.get(type(destination), Via.POD)
-    return Flow(source, destination, port, protocol, via=via)
+    return Flow(source, destination, port, protocol, via=via(destination))
 
 
 def ask(

@@ -215,3 +215,13 @@ def test_a_survey_is_made_as_it_is_read() -> None:
     rows = survey.rows()
     assert next(rows).flow == Flow(PodRef("x", "p0"), PodRef("x", "p1"), 80, family=4)
     assert survey.question.size == 400 * 399
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_what_is_not_kept_is_decided_again(seed: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    question = ask(cluster(seed, pods=14), ports=[(80, TCP)])
+    rows = list(Survey(question).rows())
+    monkeypatch.setattr("netprobe.survey.survey.MOST_KEPT", 3)
+    again = list(Survey(question).rows())
+    assert [row.flow for row in again] != [row.flow for row in rows], "sources of a group come together"
+    assert set(again) == set(rows)
