@@ -72,8 +72,8 @@ def group(
     found: dict[tuple[str, Kept, object], list[Pod]] = {}
     for ref, pod in directory.cluster.pods.items():
         labels = vocabulary.labels(ref.namespace, pod.labels)
-        ports = vocabulary.ports(pod.ports) if vocabulary.names and pod.ports else None
-        rest = (pod.host_network, ports or None, _addresses(pod, edges, profile))
+        ports = vocabulary.ports(pod.ports) if vocabulary.names else None
+        rest = (pod.host_network, ports, _addresses(pod, edges, profile))
         found.setdefault((ref.namespace, labels, rest), []).append(pod)
     groups: list[Group] = []
     places: dict[Member, int] = {}

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
-from netprobe.model.flow import Family, PodRef, Protocol
+from netprobe.model.flow import Family, Protocol
 from netprobe.model.policy import Direction, NamedPort, Policy, Rule
 from netprobe.model.verdict import Verdict
 from netprobe.simulate.bits import Weights, pack, unpack
@@ -129,11 +129,11 @@ class Table:
         heard = [each for each in self._groups if each.index not in self._mute]
         speaking = pack((each.index for each in heard), len(self._groups))
         inside = pack((each.index for each in heard if not each.external), len(self._groups))
-        allow = 0
+        allow = self._despite_rows()
         for each in heard:
             row = self.reached(each.index) & (inside if each.external else speaking)
             itself = row >> each.index & 1  # a pod to itself is not counted
-            allow += each.size * (weights.total(row) - itself) + sum(1 for _ in self._extra(each.index))
+            allow += each.size * (weights.total(row) - itself)
         known = _ordered_pairs(heard)
         return Counts(allow, known - allow, _ordered_pairs(self._groups) - known)
 
@@ -160,18 +160,20 @@ class Table:
                 arriving[source] |= destinations
         return [row | open_to_all for row in arriving]
 
-    def _extra(self, group: int) -> Iterator[tuple[Member, PodRef]]:
-        """Pairs of a node and a pod on it that pass although their groups' row says no."""
-        if self._groups[group].sample.pod is not None:
-            return
-        row = self.reached(group)
-        for member in self._groups[group].members:
-            for ref in self._universe.pods_on(group):
-                if not row >> self._where[ref] & 1 and self.verdict(member, ref) is Verdict.ALLOW:
-                    yield member, ref
+    def _despite_rows(self) -> int:
+        """How many pairs of a node and a pod on it pass although the rows of their groups say no."""
+        found = 0
+        for node in (each for each in self._groups if each.sample.pod is None):
+            for ref in self._universe.pods_on(node.index):
+                for member in node.members:
+                    for source, destination in ((member, ref), (ref, member)):
+                        row = self.reached(self._where[source])
+                        passes = self.verdict(source, destination) is Verdict.ALLOW
+                        found += passes and not row >> self._where[destination] & 1
+        return found
 
     def _comes_from_node(self, one: int, destination: Member) -> bool:
-        """ "... OR if the traffic source is the pod's local node" (types.go)."""
+        """Ingress is allowed "if the traffic source is the pod's local node" (types.go)."""
         return self._places.resolve(destination) in self._universe.pods_on(one)
 
     def _leaves_to_node(self, source: Member, other: int) -> bool:

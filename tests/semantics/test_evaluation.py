@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from ipaddress import ip_address
 
 import pytest
@@ -12,6 +13,7 @@ from netprobe.model.flow import External, PodRef, Protocol
 from netprobe.model.labels import EVERYTHING, Operator, Selector
 from netprobe.model.policy import NamedPort, PodPeer, Policy, PortRange
 from netprobe.simulate import CALICO, CILIUM, Evaluation, GroupPair, evaluate
+from netprobe.simulate.profile import Edge
 from tests.semantics.stage import (
     OTHER_WEB,
     OUT,
@@ -216,6 +218,26 @@ def test_a_node_and_the_pods_on_it_are_pairs_of_their_own() -> None:
     assert (counts.allow, counts.deny) == (6, 14)
 
 
+def test_the_own_node_is_counted_where_a_plugin_never_holds_it_back() -> None:
+    profile = replace(CALICO, own_node=Edge.ALWAYS)
+    pods = [
+        pod("x/a", {}, "10.244.1.1"),
+        pod("x/b", {}, "10.244.1.2", node="n2"),
+        pod("z/h", {}, "172.31.255.1", host_network=True),
+    ]
+    evaluation = evaluate(stage(policy("x/p", egress=()), pods=pods), profile)
+    counts = evaluation.table(80).counts()
+    # out of x only x/a gets, to its own node; z/h gets to both
+    assert (counts.allow, counts.deny) == (3, 3)
+    assert told(list(evaluation.group_pairs(80))) == [
+        "x/a>x/a 2 X",
+        "x/a>z/h 1 X!",
+        "x/a>z/h 1 .! near",
+        "z/h>x/a 1 .",
+        "z/h>x/a 1 . near",
+    ]
+
+
 def test_a_node_s_address_outside_counts_as_the_node() -> None:
     node = External(ip_address("172.31.255.2"))
     evaluation = evaluate(stage(policy("y/p", ingress=(), egress=())), externals=[node])
@@ -249,6 +271,32 @@ def test_an_external_that_is_a_pod_is_in_its_group() -> None:
     assert evaluation.group_of(alias) == evaluation.group_of(PodRef("x", "b"))
     assert evaluation.verdict(alias, PodRef("x", "b"), 80).mark == "."
     assert evaluation.verdict(alias, PodRef("x", "a"), 80).mark == "X"
+
+
+def test_a_family_that_an_end_lacks() -> None:
+    pods = also(pod("x/b", {}, "10.244.1.2", "fd00::1"), pod("x/n", {}))
+    evaluation = evaluate(stage(pods=pods))
+    a, b, n = (PodRef("x", name) for name in "abn")
+    assert [evaluation.verdict(a, b, 80, family=family).mark for family in (None, 4, 6)] == [".", ".", "?"]
+    assert [evaluation.verdict(n, n, 80, family=family).mark for family in (None, 4, 6)] == [".", ".", "."]
+
+
+def test_a_table_can_be_had_without_a_family_where_there_is_but_one() -> None:
+    evaluation = evaluate(stage())
+    assert evaluation.table(80) is evaluation.table(80, family=4)
+    assert evaluation.table(80) is not evaluation.table(81)
+    assert evaluation.table(80) is not evaluation.table(80, Protocol.UDP)
+
+
+def test_groups_outside_have_no_pairs_among_each_other() -> None:
+    one, two = External(ip_address("198.51.100.1")), External(ip_address("198.51.100.2"))
+    pairs = list(evaluate(stage(pods=[pod("z/a", {}, "10.244.3.1")]), externals=[one, two]).group_pairs(80))
+    assert told(pairs) == [
+        "z/a>198.51.100.1 1 .",
+        "z/a>198.51.100.2 1 .",
+        "198.51.100.1>z/a 1 .",
+        "198.51.100.2>z/a 1 .",
+    ]
 
 
 def test_strangers() -> None:
