@@ -21,7 +21,7 @@ from netprobe.lab.home import PROCESS, READY, Home
 from netprobe.lab.options import LabOptions
 
 _START_S = 60.0  # generous: for a machine under load
-_STOP_S = 20.0
+_STOP_S = 60.0  # links go one by one, some hundredths of a second each
 
 
 class Health(Enum):
