@@ -1,0 +1,46 @@
+"""What the README shows is what the program does."""
+
+from __future__ import annotations
+
+import re
+import shutil
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from netprobe.cli.app import COMMANDS, Invocation, netprobe
+from netprobe.suite import load
+
+ROOT = Path(__file__).parent.parent
+README = (ROOT / "README.md").read_text()
+
+
+def test_the_help_block_is_the_help(request: pytest.FixtureRequest) -> None:
+    told = CliRunner().invoke(netprobe, ["--help"], prog_name="netprobe", obj=Invocation(), terminal_width=100)
+    start = README.index("```text\n") + len("```text\n")
+    shown = README[start : README.index("```", start)]
+    if request.config.getoption("--update-golden"):
+        (ROOT / "README.md").write_text(README[:start] + told.output + README[start + len(shown) :])
+    else:
+        assert shown == told.output, "pytest tests/test_readme.py --update-golden writes it anew"
+
+
+def test_every_command_that_is_shown_exists() -> None:
+    shown = set(re.findall(r"^\$ netprobe ([a-z]+)", README, re.MULTILINE))
+    assert shown
+    assert shown <= COMMANDS.keys()
+
+
+def test_every_file_that_is_linked_exists() -> None:
+    linked = re.findall(r"\]\(([^)#]+)\)", README)
+    assert linked
+    assert [link for link in linked if not (ROOT / link).exists()] == []
+
+
+def test_the_suite_that_is_shown_loads(tmp_path: Path) -> None:
+    text = re.search(r"```yaml\n(apiVersion: netprobe.*?)```", README, re.DOTALL)
+    assert text is not None
+    shutil.copytree(ROOT / "manifests" / "two-tier" / "policies", tmp_path / "policies")
+    (tmp_path / "suite.yaml").write_text(text.group(1))
+    assert load(tmp_path / "suite.yaml").name == "shop"
