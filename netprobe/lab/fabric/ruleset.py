@@ -153,8 +153,9 @@ class Compiler:
                         *(f"jump {chain}" for chain in isolating),
                         *(f"{match}counter {verdict} {denied}" for match, verdict in self._deny),
                     )
-        chains.update((name, self._chains[name]) for name in policies)
-        sets = {name: self._sets[name] for policy in policies for name in self._needs[policy]}
+        chains.update((name, self._chains[name]) for name in sorted(policies))
+        needed = sorted({name for policy in policies for name in self._needs[policy]})
+        sets = {name: self._sets[name] for name in needed}
         return Ruleset(sets, chains, maps)
 
     def _policy_chain(self, policy: Mapping[str, Any], direction: str) -> str:

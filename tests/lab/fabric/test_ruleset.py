@@ -1,0 +1,176 @@
+"""The compiler without a kernel: what it writes, and that a change writes what changed and no more."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from ipaddress import IPv4Network, IPv6Network, ip_address
+from typing import Any
+
+import pytest
+
+from netprobe.lab.fabric import update
+from netprobe.lab.fabric.cidr import parse_cidr
+from netprobe.lab.fabric.ruleset import Compiler, Ruleset
+from netprobe.lab.fabric.state import Member, NetworkState
+from netprobe.model.flow import PodRef
+from tests.conftest import Golden
+from tests.lab.fabric.inside import in_a_lab
+from tests.lab.fabric.probing import OPEN, SILENT, World, policy, ports
+
+WEB, API, LONE = PodRef("shop", "web"), PodRef("shop", "api"), PodRef("other", "lone")
+LINKS = {WEB: "p1", API: "p2", LONE: "p3"}
+ALLOW_WEB = policy(
+    "shop/allow-web",
+    {
+        "podSelector": {"matchLabels": {"app": "api"}},
+        "policyTypes": ["Ingress"],
+        "ingress": [
+            {
+                "from": [
+                    {"podSelector": {"matchLabels": {"app": "web"}}},
+                    {"ipBlock": {"cidr": "10.0.0.0/8", "except": ["10.1.0.0/16", "10.2.0.0/16"]}},
+                ],
+                "ports": [{"port": 80, "endPort": 90, "protocol": "TCP"}, {"port": "dns", "protocol": "UDP"}],
+            }
+        ],
+    },
+)
+DENY = policy("shop/deny", {"podSelector": {}, "policyTypes": ["Ingress", "Egress"]})
+
+
+def state(*policies: dict[str, Any], **labels: str) -> NetworkState:
+    """Three pods; `labels` changes the app of one by its name."""
+    members = {
+        ref: Member(
+            ref,
+            {"app": labels.get(ref.name, ref.name)},
+            (ip_address(f"10.244.1.{number}"), ip_address(f"fd00:10:244:1::{number}")),
+            ports("http=80", "dns=53/UDP"),
+            "n1",
+        )
+        for number, ref in enumerate(LINKS, 1)
+    }
+    return NetworkState({"shop": {}, "other": {}}, members, policies)
+
+
+def rules(*policies: dict[str, Any], **labels: str) -> Ruleset:
+    return Compiler(state(*policies, **labels)).node(LINKS)
+
+
+def test_everything_of_a_small_cluster(golden: Golden) -> None:
+    compiled = Compiler(state(ALLOW_WEB, DENY), (4, 6)).node(LINKS)
+    golden("ruleset.nft", update.reload(compiled))
+
+
+def test_the_same_rules_need_no_change() -> None:
+    assert update.update(rules(ALLOW_WEB, DENY), rules(DENY, ALLOW_WEB)) == ""
+
+
+def test_a_policy_that_changes_rewrites_its_own_chain_alone() -> None:
+    narrower = policy("shop/allow-web", {**ALLOW_WEB["spec"], "ingress": [{"ports": [{"port": 80}]}]})
+    text = update.update(rules(ALLOW_WEB, DENY), rules(narrower, DENY))
+    assert text.splitlines()[0] == "flush chain inet netprobe ingress/shop/allow-web"
+    assert {line.split()[4] for line in text.splitlines() if "rule" in line.split()[:2]} == {
+        "ingress/shop/allow-web"
+    }
+    assert text.count("delete set") == 2  # what nobody else refers to: pods app=web, ports called dns
+    assert len(text.splitlines()) == 4
+
+
+def test_a_label_that_changes_is_an_element_of_a_set() -> None:
+    text = update.update(rules(ALLOW_WEB), rules(ALLOW_WEB, web="worker"))
+    verb, _, *_, brace, address, _ = text.split()
+    assert (verb, brace, address) == ("delete", "{", "10.244.1.1")
+    assert len(text.splitlines()) == 1
+
+
+def test_a_label_that_makes_a_pod_a_subject_touches_its_link_alone() -> None:
+    lines = update.update(rules(ALLOW_WEB), rules(ALLOW_WEB, web="api")).splitlines()
+    assert [line for line in lines if "chain" in line] == ["add chain inet netprobe to/p1"]
+    assert [line for line in lines if " to { " in line] == [
+        'add element inet netprobe to { "p1" : jump to/p1 }'
+    ]
+    assert not [line for line in lines if "p2" in line]
+
+
+def test_the_last_policy_takes_everything_with_it() -> None:
+    text = update.update(rules(ALLOW_WEB, DENY), rules())
+    assert rules() == Ruleset.empty()
+    kinds = [" ".join(line.split()[:2]) for line in text.splitlines()]
+    assert list(dict.fromkeys(kinds)) == ["delete element", "flush chain", "delete chain", "delete set"]
+
+
+def test_a_node_loads_what_its_own_pods_need() -> None:
+    compiler = Compiler(state(ALLOW_WEB, DENY))
+    here, there = compiler.node({API: "p2"}), compiler.node({LONE: "p3"})
+    assert there == Ruleset.empty()
+    assert set(here.chains) == {
+        "from/p2",
+        "to/p2",
+        "egress/shop/deny",
+        "ingress/shop/deny",
+        "ingress/shop/allow-web",
+    }
+
+
+def test_equal_peers_share_a_set() -> None:
+    other = policy("shop/other", ALLOW_WEB["spec"])
+    assert rules(ALLOW_WEB, other).sets == rules(ALLOW_WEB).sets
+
+
+def test_outside_hosts_and_host_network_pods_are_in_no_set() -> None:
+    everyone = policy(
+        "shop/p", {"ingress": [{"from": [{"namespaceSelector": {}}], "ports": [{"port": "dns"}]}]}
+    )
+    for change in ({"external": True}, {"host_network": True}):
+        one = state(everyone)
+        members = {**one.members, LONE: replace(one.members[LONE], **change)}
+        compiled = Compiler(replace(one, members=members)).node({WEB: "p1"})
+        assert not [name for name, found in compiled.sets.items() if "10.244.1.3" in str(found.elements)]
+
+
+@pytest.mark.parametrize(
+    ("text", "network"),
+    [
+        ("10.1.2.3/8", IPv4Network("10.0.0.0/8")),
+        ("010.001.0.0/016", IPv4Network("10.1.0.0/16")),
+        ("::ffff:10.0.0.0/104", IPv4Network("10.0.0.0/8")),
+        ("::ffff:0a00:1/104", IPv4Network("10.0.0.0/8")),
+        ("::ffff:0.0.0.0/96", IPv4Network("0.0.0.0/0")),
+        ("::/0", IPv6Network("::/0")),
+        ("fd00::1/64", IPv6Network("fd00::/64")),
+        ("64:ff9b::192.0.2.1/96", IPv6Network("64:ff9b::/96")),
+    ],
+)
+def test_a_cidr_is_the_network_that_the_api_server_means(text: str, network: object) -> None:
+    assert parse_cidr(text) == network
+
+
+@in_a_lab()
+async def test_names_that_nft_could_stumble_over(network: Any) -> None:
+    """Names of policies, namespaces, pods and ports go into names of chains and sets, and into comments."""
+    world = World(network)
+    await world.add("0-x/server", {}, "fwd-8=80", "81")
+    await world.add("y/client", {})
+    for name in ("fwd", "9", "drop", "jump.to", "a--b.c-d", "0x10", "x" * 253, "accept", "1.2.3.4"):
+        allow = policy(f"0-x/{name}", {"ingress": [{"ports": [{"port": "fwd-8"}]}]})
+        await world.enforce(allow)
+        assert await world.probe("y/client", "0-x/server", 80) == OPEN, name
+    assert await world.probe("y/client", "0-x/server", 81) == SILENT
+    long = [policy(f"0-x/{'y' * 250}{n}", {"ingress": []}) for n in range(3)]
+    await world.enforce(*long)
+    assert await world.probe("y/client", "0-x/server", 80) == SILENT
+
+
+@in_a_lab(nodes=2)
+async def test_a_hundred_blocks_and_a_hundred_policies_on_one_pod(network: Any) -> None:
+    world = World(network)
+    await world.add("x/server", {}, "80")
+    await world.add("y/client", {})
+    blocks = [{"ipBlock": {"cidr": f"192.0.2.{n}/32"}} for n in range(100)]
+    others = [policy(f"x/p{n}", {"ingress": [{"from": blocks[n : n + 1]}]}) for n in range(100)]
+    await world.enforce(policy("x/p", {"ingress": [{"from": blocks}]}), *others)
+    assert await world.probe("y/client", "x/server", 80) == SILENT
+    last = {"ipBlock": {"cidr": "10.244.0.0/16"}}
+    await world.enforce(policy("x/p", {"ingress": [{"from": [*blocks, last]}]}), *others)
+    assert await world.probe("y/client", "x/server", 80) == OPEN
