@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping, Sequence
-from contextlib import AbstractAsyncContextManager, aclosing, asynccontextmanager, suppress
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, aclosing, asynccontextmanager, suppress
 from typing import Any
 
 import aiohttp
@@ -145,11 +145,25 @@ class KubeCluster:
                             yield event
                 await asyncio.sleep(0.1)  # a server that ends watches at once is not asked in a busy loop
 
-    def exec(
+    @asynccontextmanager
+    async def exec(
         self, namespace: str, pod: str, container: str, command: Sequence[str], *, stdin: bool = True
-    ) -> AbstractAsyncContextManager[Execution]:
-        where = namespace, pod, container
-        return open_exec(self._client, self._limit, where, command, stdin=stdin, timeout_s=self._timeout_s)
+    ) -> AsyncIterator[Execution]:
+        def opening() -> AbstractAsyncContextManager[Execution]:
+            where = namespace, pod, container
+            return open_exec(
+                self._client, self._limit, where, command, stdin=stdin, timeout_s=self._timeout_s
+            )
+
+        async with AsyncExitStack() as stack:
+            try:
+                execution = await stack.enter_async_context(opening())
+            except errors.UnauthorizedError:
+                if self._reload is None:
+                    raise
+                await self._reload()
+                execution = await stack.enter_async_context(opening())
+            yield execution
 
     async def raw(self, path: str) -> Any:
         """GET a path that is no resource ("/version") and read its JSON."""

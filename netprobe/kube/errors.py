@@ -28,6 +28,10 @@ class ApiStatusError(ClusterError):
         self.retry_after_s = retry_after_s
 
 
+class UnauthorizedError(ForbiddenError):
+    """The credentials are not accepted; new ones may be."""
+
+
 def from_status(
     status: int, body: str, *, what: str, headers: Mapping[str, str] | None = None
 ) -> ClusterError:
@@ -38,8 +42,13 @@ def from_status(
             reason = "it asks for fewer requests" if status == 429 else "it failed"
             text = f"cannot {what}: the API server answered {status}, {reason}: {said}"
             return ApiStatusError(text, status, _seconds((headers or {}).get("Retry-After")))
-        case 401 | 403:
-            return ForbiddenError(f"cannot {what}: {_forbidden(status, said)}")
+        case 401:
+            return UnauthorizedError(
+                f"cannot {what}: the cluster does not accept the credentials; they may have expired: "
+                "log in again, or name another --context"
+            )
+        case 403:
+            return ForbiddenError(f"cannot {what}: {_forbidden(said)}")
         case 404:
             return NotFoundError(f"cannot {what}: {said}")
         case 409:
@@ -50,12 +59,7 @@ def from_status(
     return ClusterError(f"cannot {what}: {verdict}: {said}")
 
 
-def _forbidden(status: int, said: str) -> str:
-    if status == 401:
-        return (
-            "the cluster does not accept the credentials; they may have expired: "
-            "log in again, or name another --context"
-        )
+def _forbidden(said: str) -> str:
     if "violates PodSecurity" in said:
         return f"Pod Security forbids it: {said}"
     if "exceeded quota" in said:

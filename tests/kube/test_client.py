@@ -261,6 +261,22 @@ async def test_an_exec_in_a_pod_that_is_gone(tmp_path: Path) -> None:
                 raise AssertionError("entered")
 
 
+async def test_an_exec_renews_an_expired_token_too(tmp_path: Path) -> None:
+    async def handler(request: web.Request) -> web.StreamResponse:
+        if request.headers["Authorization"] == "Bearer fresh":
+            return await exec_handler(request)
+        write_kubeconfig(tmp_path / "kubeconfig", str(request.url.origin()), "fresh")
+        return reply({"message": "Unauthorized"}, 401)
+
+    async with (
+        serving(handler, tmp_path) as (cluster, asked),
+        cluster.exec("x", "a", "probe", ["sh"]) as execution,
+    ):
+        await execution.send(".\n")
+        assert [line async for line in execution.lines()] == ["."]
+    assert len(asked.requests) == 2
+
+
 async def test_closing_an_exec_does_not_wait_for_a_server_that_is_silent(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

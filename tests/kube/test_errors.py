@@ -8,7 +8,7 @@ import pytest
 
 from netprobe.errors import ClusterError, ConflictError, ForbiddenError, NotFoundError
 from netprobe.kube import errors
-from netprobe.kube.errors import ApiStatusError
+from netprobe.kube.errors import ApiStatusError, UnauthorizedError
 
 
 def body(message: str) -> str:
@@ -16,7 +16,7 @@ def body(message: str) -> str:
 
 
 CASES = [
-    (401, body("Unauthorized"), ForbiddenError, "does not accept the credentials; they may have expired"),
+    (401, body("Unauthorized"), UnauthorizedError, "does not accept the credentials; they may have expired"),
     (
         403,
         body('pods is forbidden: User "u" cannot create resource "pods" in the namespace "x"'),
