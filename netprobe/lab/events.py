@@ -45,7 +45,6 @@ def record(
         operations.create(EVENTS, metadata.get("namespace", "default"), event, lab_itself())
     except ApiError:
         return
-    stored = operations.store.items(EVENTS)
-    if len(stored) > _KEPT:
-        oldest = min(stored, key=lambda item: item.revision)
+    if operations.store.count(EVENTS) > _KEPT:
+        oldest = min(operations.store.items(EVENTS), key=lambda item: item.revision)
         operations.store.remove(EVENTS, operations.store.key(oldest.object))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import platform
 
+from netprobe.lab.api.admission.services import SERVICE_NETWORKS, families
 from netprobe.lab.api.discovery import ARCHITECTURE, GIT_VERSION
 from netprobe.lab.api.operations import Operations, lab_itself, now
 from netprobe.lab.api.resources import NAMESPACES, NODES, SERVICES
@@ -28,7 +29,7 @@ def bootstrap(operations: Operations, fabric: Fabric) -> None:
                 "labels": {"component": "apiserver", "provider": "kubernetes"},
             },
             "spec": {
-                "clusterIP": "10.96.0.1",
+                "clusterIP": str(SERVICE_NETWORKS[families(operations.store)[0]][1]),
                 "ports": [{"name": "https", "port": 443, "targetPort": 6443}],
             },
         },
@@ -47,7 +48,10 @@ def _node(node: Node, number: int) -> Object:
         "lastTransitionTime": time,
     }
     size = {"cpu": "8", "memory": "16Gi", "pods": "1000"}
-    block = f"10.244.{number}.0/24"
+    blocks = [
+        f"10.244.{number}.0/24" if address.version == 4 else f"fd00:10:244:{number:x}::/64"
+        for address in node.addresses
+    ]
     return {
         "apiVersion": "v1",
         "kind": "Node",
@@ -59,7 +63,7 @@ def _node(node: Node, number: int) -> Object:
                 "kubernetes.io/arch": ARCHITECTURE,
             },
         },
-        "spec": {"podCIDR": block, "podCIDRs": [block], "providerID": f"netprobe://{node.name}"},
+        "spec": {"podCIDR": blocks[0], "podCIDRs": blocks, "providerID": f"netprobe://{node.name}"},
         "status": {
             "addresses": [
                 *({"type": "InternalIP", "address": str(address)} for address in node.addresses),

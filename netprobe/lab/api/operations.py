@@ -6,7 +6,7 @@ against inside, only the resourceVersion that a client gives.
 
 from __future__ import annotations
 
-import copy
+import json
 import random
 import uuid
 from collections.abc import Callable, Iterable, Mapping
@@ -181,7 +181,7 @@ class Operations:
         stored = self.store.get(resource, key)
         if stored is None:
             return None
-        obj = copy.deepcopy(stored.object)
+        obj = json.loads(stored.json)  # the quickest deep copy, and the text is wanted anyway
         change(obj)
         return self.replace(resource, stored.object, obj, lab_itself(), subresource)
 

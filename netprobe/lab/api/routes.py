@@ -52,6 +52,9 @@ class Routes:
             return await self._route(request)
         except ApiError as error:
             return requests.failure(error)
+        except web.HTTPRequestEntityTooLarge:
+            text = "Request entity too large: limit is 3145728"
+            return requests.failure(ApiError(413, "RequestEntityTooLarge", text))
         except Exception as error:
             logger.exception("%s %s", request.method, request.path)
             text = f"Internal error occurred: {type(error).__name__}"

@@ -10,6 +10,10 @@ from pathlib import Path
 from typing import Protocol
 
 from aiohttp import web
+from aiohttp.abc import AbstractStreamWriter
+from aiohttp.http import RawRequestMessage
+from aiohttp.streams import StreamReader
+from aiohttp.web_protocol import RequestHandler
 
 from netprobe.lab.api import certs
 from netprobe.lab.api.bootstrap import bootstrap
@@ -21,7 +25,20 @@ from netprobe.lab.enforcer import Enforcer
 from netprobe.lab.fabric.state import Fabric
 from netprobe.lab.kubelet import Kubelet
 
+_LARGEST_BODY = 3 * 1024 * 1024  # as a real server's limit
 _LONGEST_LINE = 1024 * 1024  # an exec's command line stands in the URL
+
+
+def _request(
+    message: RawRequestMessage,
+    payload: StreamReader,
+    protocol: RequestHandler,
+    writer: AbstractStreamWriter,
+    task: asyncio.Task[None],
+) -> web.BaseRequest:
+    """aiohttp's own, with a body as large as the API allows."""
+    loop = asyncio.get_running_loop()
+    return web.BaseRequest(message, payload, protocol, writer, task, loop, client_max_size=_LARGEST_BODY)
 
 
 class Options(Protocol):
@@ -82,6 +99,7 @@ async def serve(
         web.Server(
             routes.handle,
             handler_cancellation=True,
+            request_factory=_request,
             access_log=None,
             max_line_size=_LONGEST_LINE,
             max_field_size=_LONGEST_LINE,

@@ -138,6 +138,9 @@ class Store:
         self._append(Change("DELETED", resource, key, last, before))
         return last
 
+    def count(self, resource: Resource) -> int:
+        return len(self._kinds[resource].objects)
+
     def since(self, resource: Resource, revision: int) -> list[Change]:
         """The changes of a kind after a revision, in order; ApiError 410 where they are forgotten."""
         kind = self._kinds[resource]

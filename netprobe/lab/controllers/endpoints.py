@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable
+from ipaddress import ip_address
 from typing import Any
 
 from netprobe.lab.api.lifecycle import Deletion
@@ -86,7 +87,9 @@ class Endpoints(Controller[Key]):
             if stored.object["metadata"].get("labels", {}).get(SERVICE_NAME) == name
             and owned.controller(stored.object) is not None
         ]
-        for index, (ports, pods) in enumerate(groups.items() or [((), [])]):
+        families = service["spec"].get("ipFamilies", ["IPv4"])
+        found = [(family, *group) for family in families for group in (groups.items() or [((), [])])]
+        for index, (family, ports, pods) in enumerate(found):
             metadata: Object = {
                 "labels": {**service["metadata"].get("labels", {}), **_MANAGED_BY, SERVICE_NAME: name},
                 "ownerReferences": [owned.reference(SERVICES, service)],
@@ -96,13 +99,15 @@ class Endpoints(Controller[Key]):
             else:
                 metadata["generateName"] = f"{name}-"
             wanted: Object = {
-                "addressType": "IPv4",
+                "addressType": family,
                 "metadata": metadata,
-                "endpoints": [_endpoint(service, pod) for pod in pods],
+                "endpoints": [
+                    _endpoint(service, pod, addresses) for pod in pods if (addresses := _of(pod, family))
+                ],
                 "ports": [{"name": "", **_port(*port)} for port in ports],
             }
             self._store(ENDPOINT_SLICES, service, wanted)
-        for surplus in existing[max(1, len(groups)) :]:
+        for surplus in existing[len(found) :]:
             self.operations.delete(ENDPOINT_SLICES, namespace, surplus, Deletion(), lab_itself())
 
     def _store(self, resource: Resource, service: Object, wanted: Object) -> None:
@@ -155,7 +160,13 @@ def _address(pod: Object) -> Object:
     return {"ip": pod["status"]["podIP"], "nodeName": pod["spec"]["nodeName"], "targetRef": _target(pod)}
 
 
-def _endpoint(service: Object, pod: Object) -> Object:
+def _of(pod: Object, family: str) -> list[str]:
+    """A pod's addresses of one family."""
+    addresses = [each["ip"] for each in pod["status"]["podIPs"]]
+    return [address for address in addresses if f"IPv{ip_address(address).version}" == family]
+
+
+def _endpoint(service: Object, pod: Object, addresses: list[str]) -> Object:
     leaving = "deletionTimestamp" in pod["metadata"]
     published = bool(service["spec"].get("publishNotReadyAddresses"))
     conditions = {
@@ -164,7 +175,7 @@ def _endpoint(service: Object, pod: Object) -> Object:
         "terminating": leaving,
     }
     return {
-        "addresses": [pod["status"]["podIP"]],
+        "addresses": addresses,
         "conditions": conditions,
         "nodeName": pod["spec"]["nodeName"],
         "targetRef": _target(pod),

@@ -95,8 +95,8 @@ class Api:
 
 
 @asynccontextmanager
-async def running(home: Path, **options: Any) -> AsyncIterator[Api]:
-    fabric = MemoryFabric()
+async def running(home: Path, *, fabric: MemoryFabric | None = None, **options: Any) -> AsyncIterator[Api]:
+    fabric = fabric or MemoryFabric()
     sock = socket.create_server(("127.0.0.1", 0))
     server = await serve(sock, fabric, LabOptions(name="test"), home, **options)
     config = json.loads(server.kubeconfig.read_text())

@@ -3,23 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from ipaddress import IPv4Network, ip_address
+from ipaddress import IPv4Network, IPv6Network, ip_address
 from typing import Any
 
 from netprobe.lab.api.admission.names import invalid, label_problems, required, unsupported
 from netprobe.lab.api.admission.pods import PROTOCOLS
-from netprobe.lab.api.resources import SERVICES
+from netprobe.lab.api.resources import NODES, SERVICES
 from netprobe.lab.api.status import Cause
 from netprobe.lab.api.store import Store
 
-SERVICE_NETWORK = IPv4Network("10.96.0.0/16")
+SERVICE_NETWORKS: dict[str, IPv4Network | IPv6Network] = {
+    "IPv4": IPv4Network("10.96.0.0/16"),
+    "IPv6": IPv6Network("fd00:10:96::/112"),
+}
 NODE_PORTS = range(30000, 32768)
 _DYNAMIC_FROM = 256  # the lower band of the range is left to addresses that are asked for by hand
 _TYPES = ("ClusterIP", "ExternalName", "LoadBalancer", "NodePort")
 
 
 def default_service(service: dict[str, Any]) -> None:
-    """pkg/apis/core/v1/defaults.go, and the single-stack fields that the registry fills in."""
+    """The defaults of pkg/apis/core/v1/defaults.go."""
     spec = service.setdefault("spec", {})
     spec.setdefault("type", "ClusterIP")
     spec.setdefault("sessionAffinity", "None")
@@ -30,8 +33,6 @@ def default_service(service: dict[str, Any]) -> None:
     if spec["type"] == "ExternalName":
         return
     spec.setdefault("internalTrafficPolicy", "Cluster")
-    spec.setdefault("ipFamilyPolicy", "SingleStack")
-    spec.setdefault("ipFamilies", ["IPv4"])
     if spec["type"] in {"NodePort", "LoadBalancer"}:
         spec.setdefault("externalTrafficPolicy", "Cluster")
     if spec["type"] == "LoadBalancer":
@@ -43,6 +44,15 @@ def default_slice(slice_: dict[str, Any]) -> None:
     for port in slice_.get("ports", ()):
         port.setdefault("name", "")
         port.setdefault("protocol", "TCP")
+
+
+def families(store: Store) -> list[str]:
+    """The families that the cluster speaks, its nodes' first one first."""
+    for stored in store.items(NODES):
+        addresses = stored.object["status"]["addresses"]
+        inside = [ip_address(a["address"]) for a in addresses if a["type"] == "InternalIP"]
+        return [f"IPv{address.version}" for address in inside]
+    return ["IPv4"]
 
 
 def allocate(service: dict[str, Any], old: Mapping[str, Any] | None, store: Store) -> Iterator[Cause]:
@@ -58,41 +68,77 @@ def allocate(service: dict[str, Any], old: Mapping[str, Any] | None, store: Stor
         for stored in store.items(SERVICES)
         if stored.object["metadata"].get("uid") != service["metadata"].get("uid")
     ]
-    yield from _cluster_ip(spec, before, others)
+    problems = list(_families(spec, before, families(store)))
+    yield from problems
+    if not problems:
+        yield from _cluster_ips(spec, before, others)
     yield from _node_ports(spec, before, others)
 
 
-def _cluster_ip(
+def _families(spec: dict[str, Any], before: Mapping[str, Any], cluster: Sequence[str]) -> Iterator[Cause]:
+    """Settle ipFamilyPolicy and ipFamilies for a cluster that speaks some families, the first by default."""
+    policy = spec.setdefault("ipFamilyPolicy", before.get("ipFamilyPolicy", "SingleStack"))
+    wanted: list[str] = list(spec.get("ipFamilies") or before.get("ipFamilies") or cluster[:1])
+    for index, family in enumerate(wanted):
+        if family not in cluster:
+            yield invalid(f"spec.ipFamilies[{index}]", family, "not configured on this cluster")
+    if policy == "RequireDualStack" and len(cluster) < 2:
+        problem = "this cluster is not configured for dual-stack services"
+        yield invalid("spec.ipFamilyPolicy", policy, problem)
+    if policy == "SingleStack":
+        wanted = wanted[:1]
+    else:
+        wanted += [family for family in cluster if family not in wanted]
+    spec["ipFamilies"] = wanted
+
+
+def _cluster_ips(
     spec: dict[str, Any], before: Mapping[str, Any], others: list[dict[str, Any]]
 ) -> Iterator[Cause]:
-    wanted = spec.get("clusterIP") or (spec.get("clusterIPs") or [""])[0] or before.get("clusterIP", "")
+    kept = before.get("clusterIPs") or []
+    given, first = spec.get("clusterIPs") or [], spec.get("clusterIP")
+    if first and (not given or given == kept):  # clusterIP was the one to be written
+        given = [first, *given[1:]]
+    if kept and before.get("type") != "ExternalName" and given and given[0] != kept[0]:
+        yield invalid("spec.clusterIPs[0]", given, "may not change once set")
+        return
+    given = given or kept
+    if given == ["None"]:
+        spec["clusterIP"], spec["clusterIPs"] = "None", ["None"]
+        return
     taken = {address for other in others for address in other.get("clusterIPs", ())}
-    if not wanted:
-        size = SERVICE_NETWORK.num_addresses
-        free = (str(SERVICE_NETWORK[i]) for i in range(_DYNAMIC_FROM, size - 1))
-        wanted = next(address for address in free if address not in taken)
-    elif wanted != "None":
-        try:
-            inside = ip_address(wanted) in SERVICE_NETWORK
-        except ValueError:
-            yield invalid("spec.clusterIPs[0]", wanted, "must be a valid IP address")
-            return
-        if not inside:
-            problem = (
-                "failed to allocate IP {0}: the provided IP ({0}) is not in the valid range. "
-                "The range of valid IPs is {1}"
-            )
-            yield invalid("spec.clusterIPs", [wanted], problem.format(wanted, SERVICE_NETWORK))
-        elif wanted in taken:
-            yield invalid(
-                "spec.clusterIPs",
-                [wanted],
-                f"failed to allocate IP {wanted}: provided IP is already allocated",
-            )
-    if (was := before.get("clusterIP")) and was != wanted and before.get("type") != "ExternalName":
-        yield invalid("spec.clusterIPs[0]", [wanted], "may not change once set")
-    spec["clusterIP"] = wanted
-    spec["clusterIPs"] = [wanted]
+    addresses: list[str] = []
+    for index, family in enumerate(spec["ipFamilies"]):
+        if index < len(given):
+            yield from _check_address(given[index], index, SERVICE_NETWORKS[family], taken)
+            addresses.append(given[index])
+        else:
+            addresses.append(_free(SERVICE_NETWORKS[family], taken))
+    spec["clusterIP"], spec["clusterIPs"] = addresses[0], addresses
+
+
+def _free(network: IPv4Network | IPv6Network, taken: set[str]) -> str:
+    numbers = range(_DYNAMIC_FROM, network.num_addresses - 1)
+    return next(address for address in (str(network[i]) for i in numbers) if address not in taken)
+
+
+def _check_address(
+    wanted: str, index: int, network: IPv4Network | IPv6Network, taken: set[str]
+) -> Iterator[Cause]:
+    try:
+        inside = ip_address(wanted) in network
+    except ValueError:
+        yield invalid(f"spec.clusterIPs[{index}]", wanted, "must be a valid IP address")
+        return
+    if not inside:
+        problem = (
+            f"failed to allocate IP {wanted}: the provided IP ({wanted}) is not in the valid range. "
+            f"The range of valid IPs is {network}"
+        )
+        yield invalid("spec.clusterIPs", [wanted], problem)
+    elif wanted in taken:
+        problem = f"failed to allocate IP {wanted}: provided IP is already allocated"
+        yield invalid("spec.clusterIPs", [wanted], problem)
 
 
 def _node_ports(
