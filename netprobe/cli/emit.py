@@ -19,20 +19,21 @@ def emit(report: Report, output: str, reports: Iterable[ReportFile] = ()) -> int
     `github` the page of the workflow run gets the Markdown form, where $GITHUB_STEP_SUMMARY names it.
     NetprobeError where a file cannot be written.
     """
+    style = Style.of(sys.stdout, os.environ)
     for one in reports:
         if one.path is not None:
-            _save(one.path, report, one.format)
+            _save(one.path, report, one.format, Style(root=style.root))
     summary = os.environ.get("GITHUB_STEP_SUMMARY")
     if summary and "github" in {output, *(one.format for one in reports)}:
         _append(Path(summary), report)
     for format_ in (output, *(one.format for one in reports if one.path is None)):
-        sys.stdout.writelines(render(report, format_, Style.of(sys.stdout, os.environ)))
+        sys.stdout.writelines(render(report, format_, style))
     return report.exit_status
 
 
-def _save(path: Path, report: Report, format_: str) -> None:
+def _save(path: Path, report: Report, format_: str, style: Style) -> None:
     try:
-        save(path, render(report, format_))
+        save(path, render(report, format_, style))
     except OSError as error:
         raise NetprobeError(f"cannot write {path}: {error.strerror}") from error
 

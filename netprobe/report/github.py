@@ -7,6 +7,8 @@ The page of the run (`$GITHUB_STEP_SUMMARY`) gets the Markdown report, which the
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
 
 from netprobe.diff import Kind, Status
 from netprobe.report import words
@@ -24,7 +26,7 @@ _TITLES = {
 }
 
 
-def github(report: Report, _style: Style = PLAIN) -> Iterator[str]:
+def github(report: Report, style: Style = PLAIN) -> Iterator[str]:
     """Workflow commands, errors before warnings, and the summary line for the log."""
     found: dict[tuple[Kind, Place | None], list[str]] = {}
     families = any(words.families(step.differences) for step in report.steps)
@@ -37,7 +39,7 @@ def github(report: Report, _style: Style = PLAIN) -> Iterator[str]:
             row.reason if row.status is Status.UNKNOWN else f"{words.blamed(row)}: {words.tables(row)}. {why}"
         )
         where = f"{step.name}: " if len(report.steps) > 1 else ""
-        place = why.place if row.status is Status.MISMATCH else None
+        place = _in_repository(why.place, style.root) if row.status is Status.MISMATCH else None
         found.setdefault((row.kind, place), []).append(f"{where}{flow}: {told}")
     if report.enforcement:
         yield _command("error", "The cluster enforces no network policy", [report.enforcement], None)
@@ -47,6 +49,14 @@ def github(report: Report, _style: Style = PLAIN) -> Iterator[str]:
         level = "warning" if kind is Kind.INCONCLUSIVE else "error"
         yield _command(level, _TITLES[kind], flows, place)
     yield f"netprobe: {plain(words.title(report))}: {words.closing(report)}\n"  # never begins with "::"
+
+
+def _in_repository(place: Place | None, root: Path | None) -> Place | None:
+    """GitHub knows files by their path from the repository's folder, wherever the step runs."""
+    if place is None or root is None:
+        return place
+    path = Path(place.file).resolve()
+    return replace(place, file=str(path.relative_to(root))) if path.is_relative_to(root) else place
 
 
 def _command(level: str, title: str, lines: list[str], place: Place | None) -> str:

@@ -220,6 +220,8 @@ def test_github_annotates_the_policy_and_appends_to_the_page(tmp_path: Path, pro
     assert done.returncode == 1
     assert done.stdout.startswith(f"::error file={tmp_path}/policy.yaml,line=5,")
     assert page.read_text().startswith("before\n### ❌ tiny")
+    done = program("simulate", str(path), "-o", "github", GITHUB_WORKSPACE=str(tmp_path.parent))
+    assert done.stdout.startswith(f"::error file={tmp_path.name}/policy.yaml,line=5,")
 
 
 def test_reports_beside_the_table(suite: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
