@@ -11,6 +11,8 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import assert_never
 
+from netprobe.cli.moment import Moment
+from netprobe.cli.moment import moments as states
 from netprobe.cli.narration import Narrate, narrated
 from netprobe.cli.target import Opened, Target, opened
 from netprobe.cli.why import explainer
@@ -19,25 +21,10 @@ from netprobe.errors import ClusterError, UsageError
 from netprobe.lab import LabOptions
 from netprobe.model.cluster import Cluster
 from netprobe.model.flow import PodRef
-from netprobe.model.matrix import Matrix
-from netprobe.model.verdict import Decision, Verdict
 from netprobe.probe import Deadlines, Fixture, Observed, OutsideHost, Pace, PodOptions, Prober, Workbench
 from netprobe.report import Report, RunInfo, Step
-from netprobe.simulate import Profile, Simulator
-from netprobe.suite import Action, Apply, Change, Delete, Suite, Topology, apply
-
-APPLIED = "policies applied"
-
-
-@dataclass(frozen=True, slots=True)
-class Moment:
-    """What is expected and what the policies say after one change."""
-
-    name: str
-    actions: tuple[Action, ...]
-    simulator: Simulator
-    declared: Matrix[Verdict]
-    simulated: Matrix[Decision]
+from netprobe.simulate import Profile
+from netprobe.suite import Action, Apply, Change, Delete, Suite, Topology
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,27 +75,13 @@ class Campaign:
         problems: list[str] = []
         try:
             async with bench:
-                moments = self._moments(bench)
+                moments = list(states(self.suite, self.suite.cluster(_live(self.suite, bench)), self.profile))
                 seen = await self._observe(there, bench, moments, narrate)
         except ClusterError as error:
             if not moments or len(seen) < len(moments):
                 raise
             problems.append(str(error))  # only the cleanup failed: what was found stands, and says so
         return self._report(there, bench, started, zip(moments, seen, strict=True), problems)
-
-    def _moments(self, bench: Workbench) -> list[Moment]:
-        """The states that the suite goes through, on the addresses that the pods really have."""
-        cluster = self.suite.cluster(_live(self.suite, bench))
-        names = [APPLIED, *(step.name for step in self.suite.steps)]
-        changes: list[tuple[Action, ...]] = [(), *(step.actions for step in self.suite.steps)]
-        moments = []
-        for name, actions, declared in zip(names, changes, self.suite.declared(cluster), strict=True):
-            for action in actions:
-                cluster = apply(cluster, action)
-            simulator = Simulator(cluster, self.profile)
-            flows = [row for flow in declared for row in simulator.split(flow)]
-            moments.append(Moment(name, actions, simulator, declared, simulator.matrix(flows)))
-        return moments
 
     async def _observe(
         self, there: Opened, bench: Workbench, moments: Sequence[Moment], narrate: Narrate

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from netprobe.cli.manifests import read_cluster
+from netprobe.cli.moment import moments
 from netprobe.cli.why import explainer
 from netprobe.diff import Differences, Row, Status, compare
 from netprobe.errors import UsageError
@@ -12,11 +13,9 @@ from netprobe.model.cluster import Cluster
 from netprobe.model.flow import Flow, Protocol
 from netprobe.model.verdict import Verdict
 from netprobe.report import Step
-from netprobe.simulate import Profile, Simulator
-from netprobe.suite import Suite, apply, load
+from netprobe.simulate import Profile
+from netprobe.suite import Suite, load
 from netprobe.survey import ask
-
-FIRST_STEP = "policies applied"
 
 
 def suite_and_cluster(path: str, filenames: Sequence[str]) -> tuple[Suite, Cluster]:
@@ -50,17 +49,12 @@ def simulated(
             and (not ports or (flow.port, flow.protocol) in ports)
         )
 
-    moments = [(FIRST_STEP, ()), *((step.name, step.actions) for step in suite.steps)]
     steps: list[Step] = []
     before: Iterable[Row] = ()
-    for index, ((name, actions), declared) in enumerate(zip(moments, suite.declared(cluster), strict=True)):
-        for action in actions:
-            cluster = apply(cluster, action)
-        simulator = Simulator(cluster, profile)
-        flows = (one for flow in declared if is_asked(flow) for one in simulator.split(flow))
-        rows = compare(declared.where(is_asked), simulator.matrix(flows), step=index).rows
+    for index, moment in enumerate(moments(suite, cluster, profile, is_asked)):
+        rows = compare(moment.declared, moment.simulated, step=index).rows
         shown = _changed(rows, before, first=index == 0) if changed_only else rows
-        steps.append(Step(name, Differences(shown), explain=explainer(simulator)))
+        steps.append(Step(moment.name, Differences(shown), explain=explainer(moment.simulator)))
         before = rows
     return tuple(steps)
 
