@@ -25,7 +25,7 @@ from netprobe.probe import judge as judgement
 from netprobe.probe import plan as planning
 from netprobe.probe.api import ClusterAPI
 from netprobe.probe.canary import Canary, CanaryWatch, Enforcement, overall
-from netprobe.probe.netcat import Answer
+from netprobe.probe.netcat import Answer, Target
 from netprobe.probe.pace import Pace
 from netprobe.probe.plan import Locate, Station
 from netprobe.probe.session import Answers, Sessions
@@ -101,6 +101,7 @@ class Prober:
         self._sessions = Sessions(cluster, self._pace, keep=len(bench.stations) <= self._pace.sessions)
         self._progress = progress
         self._proven: set[Flow] = set()
+        self._served: set[Target] = set()  # what somebody connected to in this run
         self._before: dict[Flow, Verdict] = {}
         self._enforcement = Enforcement(None, "there is no canary")
         self._change = 0
@@ -197,18 +198,20 @@ class Prober:
         chosen = tuple(flows)
         answers = await self._sessions.run(self._plan.batches(chosen))
         served = {
-            (flow.destination, flow.port, flow.protocol, self._plan.of[flow][1].host)
+            self._plan.of[flow][1]
             for flow in chosen
             if answers[self._plan.of[flow]].outcome is Outcome.CONNECTED
         }
+        self._served |= served
         return {flow: self._judge(flow, answers, served) for flow in chosen}
 
-    def _judge(self, flow: Flow, answers: Answers, served: Collection[object]) -> Observation:
+    def _judge(self, flow: Flow, answers: Answers, served: Collection[Target]) -> Observation:
         answer = answers[self._plan.of[flow]]
         known_listener, known_path = self._known
         control = self._plan.listener.get(flow)
         listener = known_listener(flow)
-        if (flow.destination, flow.port, flow.protocol, self._plan.of[flow][1].host) in served:
+        # A listener that we cannot ask ourselves: that somebody reached it in this run has to do.
+        if self._plan.of[flow][1] in (self._served if control is None else served):
             listener = "peer"
         if control is not None and answers[control].outcome is Outcome.CONNECTED:
             listener = "self"

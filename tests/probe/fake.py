@@ -36,6 +36,7 @@ class FakeCluster:
     follows: bool = True  # changes of the canary policy arrive at all
     unready: Mapping[str, Object] = field(default_factory=dict)  # pod name -> the status that it keeps
     exec_fault: Callable[[str], Exception | str | None] = lambda _pod: None
+    outside: frozenset[str] = frozenset()  # addresses of hosts that are no pods; `network` knows them as such
     linger_s: float = 0.0  # how long a namespace takes to go
 
     def __post_init__(self) -> None:
@@ -189,7 +190,7 @@ class FakeCluster:
             None,
         )
         if destination is None:
-            return SILENT
+            return self.network(source, host, port, protocol) if host in self.outside else SILENT
         if "canary-target" in destination:
             in_force = [ports for since, ports in self._canary_ports if since <= now()]
             open_ = not in_force or port in in_force[-1] or not self.enforces

@@ -10,7 +10,7 @@ import pytest
 from netprobe.errors import ClusterError, NotFoundError
 from netprobe.model.cluster import Namespace
 from netprobe.model.flow import ContainerPort, External, Flow, Pod, PodRef, Protocol
-from netprobe.model.observation import Outcome
+from netprobe.model.observation import Control, Outcome
 from netprobe.model.verdict import Verdict
 from netprobe.probe import Fixture, Observed, OutsideHost, Pace, Prober, Workbench
 from tests.probe.clock import now, virtually
@@ -216,3 +216,31 @@ def test_external_hosts_are_skipped_as_sources_elsewhere() -> None:
     assert seen.matrix[inward].outcome is Outcome.SKIPPED
     assert seen.matrix[inward].verdict is Verdict.UNKNOWN
     assert seen.matrix[outward].verdict is Verdict.UNKNOWN, "it never connected, so it is not denied"
+
+
+def test_a_host_outside_that_was_reached_before_the_policies_is_denied_after_them() -> None:
+    """It cannot be asked whether it still listens: that somebody reached it in this run is the proof."""
+    host = External(ip_address("203.0.113.50"))
+    outward, never = Flow(A, host, 443), Flow(A, host, 444)
+    changed: list[float] = []
+
+    def reach(_source: str, destination: str, port: int, _protocol: str) -> str:
+        return SILENT if port == 444 or (destination == "203.0.113.50" and changed) else OPEN
+
+    cluster = FakeCluster(reach, outside=frozenset({"203.0.113.50"}))
+
+    async def close() -> None:
+        changed.append(now())
+
+    async def run() -> Observed:
+        async with (
+            Workbench(cluster, FIXTURE) as bench,
+            Prober(cluster, bench, [outward, never]) as prober,
+        ):
+            await prober.baseline()
+            return await prober.observe(close)
+
+    seen = virtually(run())
+    assert seen.matrix[outward].verdict is Verdict.DENY
+    assert seen.matrix[outward].control == Control("peer", "baseline")
+    assert seen.matrix[never].verdict is Verdict.UNKNOWN
