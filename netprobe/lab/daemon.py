@@ -58,6 +58,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         return error.exit_status
     try:
         _log_to(home.log)
+        os.chdir("/")  # the user's folder can be unmounted while the lab runs
         listening = socket.create_server(("127.0.0.1", 0), backlog=512)
         run = _daemon(options, home, listening, say, arguments.hold_fd)
         pid, proceed = world.enter(run, say)

@@ -80,7 +80,10 @@ def start(options: LabOptions, *, ephemeral: bool = False) -> Lab:
 
 def _start(options: LabOptions, hold: int | None, held: int | None) -> Lab:
     ready, theirs = os.pipe2(os.O_CLOEXEC)
-    command = [sys.executable, "-m", "netprobe.lab.daemon", "--options", options.to_json()]
+    # -P: a module of that name in the user's folder is not ours; PYTHONPATH: ours is where this one is.
+    command = [sys.executable, "-P", "-m", "netprobe.lab.daemon", "--options", options.to_json()]
+    package = Path(__file__).resolve().parents[2]
+    path = os.pathsep.join(filter(None, (str(package), os.environ.get("PYTHONPATH"))))
     command += ["--ready-fd", str(theirs)]
     passed = [theirs]
     if hold is not None:
@@ -90,6 +93,7 @@ def _start(options: LabOptions, hold: int | None, held: int | None) -> Lab:
         daemon = subprocess.Popen(
             command,
             pass_fds=passed,
+            env={**os.environ, "PYTHONPATH": path},
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.PIPE,

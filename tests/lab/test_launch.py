@@ -208,6 +208,14 @@ def test_an_ephemeral_lab_ends_with_its_parent(how: str) -> None:
     assert traces() == before
 
 
+def test_modules_in_the_users_folder_are_not_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for module in ("argparse", "socket", "netprobe"):
+        (tmp_path / f"{module}.py").write_text("raise SystemExit('the wrong module')")
+    monkeypatch.chdir(tmp_path)
+    with lab.start(LabOptions(), ephemeral=True) as one:
+        assert Path(f"/proc/{one.pid}/cwd").readlink() == Path("/")
+
+
 def test_ctrl_c_in_the_terminal_is_not_for_the_lab() -> None:
     with lab.start(LabOptions(), ephemeral=True) as one:
         assert os.getsid(one.pid) != os.getsid(0)

@@ -61,6 +61,7 @@ class LabProcess:
         self._status = status
         self._first = first
         self._terminal = terminal
+        self._outputs: list[asyncio.BaseTransport] = []
         status.add_done_callback(lambda _: self._close_terminal())
 
     @classmethod
@@ -80,8 +81,12 @@ class LabProcess:
         process = cls(int(line), status, first, stdio.terminal)
         process._watching = asyncio.ensure_future(process._watch(replies))
         process.stdin = None if stdio.stdin is None else await _writer(stdio.stdin)
-        process.stdout, _ = await _reader(stdio.stdout)
-        process.stderr = None if stdio.stderr is None else (await _reader(stdio.stderr))[0]
+        process.stdout, out = await _reader(stdio.stdout)
+        process._outputs.append(out)
+        process.stderr = None
+        if stdio.stderr is not None:
+            process.stderr, err = await _reader(stdio.stderr)
+            process._outputs.append(err)
         return process
 
     _watching: asyncio.Future[None]
@@ -97,6 +102,8 @@ class LabProcess:
     def kill(self) -> None:
         """Kill the program and all that it started, unless that has made itself a session of its own.
 
+        What it wrote and nobody read is given up: the streams are at their end.
+
         A program that daemonises outlives its exec, as it would in a container; it ends with the pod.
         """
         if self._pid and not self._status.done():
@@ -107,6 +114,10 @@ class LabProcess:
                 for pid in family:
                     with contextlib.suppress(ProcessLookupError):
                         os.kill(pid, signal.SIGKILL)
+        for output in self._outputs:
+            output.close()
+        if self.stdin is not None:
+            self.stdin.close()
 
     def resize(self, columns: int, rows: int) -> None:
         if self._terminal is not None and not self._status.done():

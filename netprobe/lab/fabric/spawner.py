@@ -102,10 +102,22 @@ def serve(control: socket.socket, daemon: int) -> int:
             kind, fds = _receive(control)
             if not kind:
                 poll.unregister(control)  # the daemon is about to end
-            elif os.fork() == 0:
-                _answer(kind, fds)
+            else:
+                _fork(kind, fds)
             for fd in fds:
                 os.close(fd)
+
+
+def _fork(kind: bytes, fds: list[int]) -> None:
+    """Have a child answer; that the machine has no process to spare is an answer too."""
+    try:
+        child = os.fork()
+    except OSError as error:
+        with contextlib.suppress(OSError):
+            os.write(fds[1], f"!{error}\n".encode())
+    else:
+        if child == 0:
+            _answer(kind, fds)
 
 
 def _receive(control: socket.socket) -> tuple[bytes, list[int]]:

@@ -170,7 +170,7 @@ async def test_lag_delays_each_change_and_keeps_their_order(network: LabNetwork)
     assert await world.probe("y/client", "x/server", 80) == OPEN
     second = asyncio.ensure_future(world.enforce())
     await first
-    assert 0.3 <= time.monotonic() - began < 0.5
+    assert time.monotonic() - began >= 0.3
     await second
     assert await world.probe("y/client", "x/server", 80) == OPEN
 

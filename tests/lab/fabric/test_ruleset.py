@@ -119,13 +119,13 @@ def test_equal_peers_share_a_set() -> None:
 
 
 def test_outside_hosts_and_host_network_pods_are_in_no_set() -> None:
-    everyone = policy(
-        "shop/p", {"ingress": [{"from": [{"namespaceSelector": {}}], "ports": [{"port": "dns"}]}]}
-    )
-    for change in ({"external": True}, {"host_network": True}):
-        one = state(everyone)
-        members = {**one.members, LONE: replace(one.members[LONE], **change)}
+    rule = {"from": [{"namespaceSelector": {}}], "ports": [{"port": "dns"}]}
+    one = state(policy("shop/p", {"ingress": [rule]}))
+    lone = one.members[LONE]
+    for changed in (replace(lone, external=True), replace(lone, host_network=True)):
+        members = {**one.members, LONE: changed}
         compiled = Compiler(replace(one, members=members)).node({WEB: "p1"})
+        assert compiled.sets
         assert not [name for name, found in compiled.sets.items() if "10.244.1.3" in str(found.elements)]
 
 

@@ -205,6 +205,20 @@ async def test_kill_takes_the_whole_family(network: LabNetwork) -> None:
 
 
 @in_a_lab()
+async def test_a_killed_flood_holds_no_descriptor(network: LabNetwork) -> None:
+    await World(network).add("x/web")
+    await shell(network, "true")
+    before = len(os.listdir("/proc/self/fd"))  # noqa: PTH208 (a count)
+    for _ in range(10):
+        flood = await network.exec(POD, ["yes"], stdin=True)
+        assert await flood.stdout.readexactly(2) == b"y\n"
+        flood.kill()
+        assert await flood.wait() == 137
+    await shell(network, "true")
+    assert len(os.listdir("/proc/self/fd")) <= before + 1  # noqa: PTH208
+
+
+@in_a_lab()
 async def test_a_fork_bomb_fills_its_own_pod_alone(network: LabNetwork) -> None:
     world = World(network)
     await world.add("x/web")
