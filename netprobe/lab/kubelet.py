@@ -15,6 +15,7 @@ from typing import Any
 
 from netprobe.errors import LabError
 from netprobe.lab import events, podstatus
+from netprobe.lab.api import faults
 from netprobe.lab.api.lifecycle import Deletion
 from netprobe.lab.api.operations import Operations, lab_itself, now
 from netprobe.lab.api.resources import NODES, PODS
@@ -79,7 +80,7 @@ class Kubelet(Controller[Key]):
             return None
         if local is None:
             return await self._bring_up(key, pod)
-        return self._keep_up(key, pod, local)
+        return await self._keep_up(key, pod, local)
 
     async def _bring_up(self, key: Key, pod: Object) -> float | None:
         try:
@@ -116,9 +117,10 @@ class Kubelet(Controller[Key]):
             message = f"Started container {container['name']} (netprobe lab: images are not run)"
             events.record(self.operations, pod, "Started", message, component="kubelet")
         deadline = pod["spec"].get("activeDeadlineSeconds")
-        return float(deadline) if deadline is not None else None
+        times = [time for time in (deadline, faults.restart_after(pod)) if time]
+        return float(min(times)) if times else None
 
-    def _keep_up(self, key: Key, pod: Object, local: _Local) -> float | None:
+    async def _keep_up(self, key: Key, pod: Object, local: _Local) -> float | None:
         """Readiness gates and the pod's own deadline."""
         if pod["status"]["phase"] != "Running":
             return None
@@ -127,18 +129,26 @@ class Kubelet(Controller[Key]):
         current = self.store.get(PODS, key)
         if current is not None and podstatus.is_ready(current.object) != ready:
             return 0.0
+        age = asyncio.get_running_loop().time() - local.started_at
+        restart = faults.restart_after(pod)
+        if restart and not podstatus.restarted(pod):
+            if age >= restart:
+                await self._tear_down(key)
+                self.operations.modify(PODS, key, podstatus.restart, "status")
+            return max(0.0, restart - age)
         deadline = pod["spec"].get("activeDeadlineSeconds")
-        if deadline is None:
-            return None
-        left = local.started_at + float(deadline) - asyncio.get_running_loop().time()
-        if left > 0:
-            return left
+        if deadline is not None and age < deadline:
+            return float(deadline) - age
+        if deadline is not None:
+            self._exceed(key, pod)
+        return None
+
+    def _exceed(self, key: Key, pod: Object) -> None:
         text = "Pod was active on the node longer than the specified deadline"
         self.operations.modify(
             PODS, key, lambda obj: podstatus.failed(obj, "DeadlineExceeded", text, now()), "status"
         )
         events.record(self.operations, pod, "DeadlineExceeded", text, component="kubelet")
-        return None
 
     async def _finish(self, key: Key, pod: Object) -> None:
         """A graceful deletion has no reason to take its time here: no image runs."""

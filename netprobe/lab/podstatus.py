@@ -45,8 +45,14 @@ def scheduled(pod: Object, node: str, at: str) -> None:
         condition("PodScheduled", True, at, ()),
     ]
     status["startTime"] = at
+    before = {c["name"]: c["restartCount"] for c in status.get("containerStatuses", ())}
     status["containerStatuses"] = [
-        {**_container(c), "state": {"waiting": {"reason": "ContainerCreating"}}, "started": False}
+        {
+            **_container(c),
+            "restartCount": before.get(c["name"], 0),
+            "state": {"waiting": {"reason": "ContainerCreating"}},
+            "started": False,
+        }
         for c in pod["spec"].get("containers", ())
     ]
 
@@ -69,10 +75,12 @@ def running(pod: Object, placement: Placement, addresses: Sequence[Address], at:
         status["podIP"] = str(addresses[0])
         status["podIPs"] = [{"ip": str(address)} for address in addresses]
     uid = pod["metadata"]["uid"]
+    before = {c["name"]: c["restartCount"] for c in status.get("containerStatuses", ())}
     status["containerStatuses"] = [
         {
             **_container(c),
             "containerID": f"netprobe-lab://{uid}-{c['name']}",
+            "restartCount": before.get(c["name"], 0),
             "ready": True,
             "started": True,
             "state": {"running": {"startedAt": at}},
@@ -133,6 +141,23 @@ def failed(pod: Object, reason: str, message: str, at: str) -> None:
         ended = {"exitCode": 137, "reason": "Error", "startedAt": started, "finishedAt": at}
         container |= {"ready": False, "started": False, "state": {"terminated": ended}}
     conditions(pod, at)
+
+
+def restart(pod: Object) -> None:
+    """Its containers have ended and are about to run again."""
+    status = pod["status"]
+    for gone in ("podIP", "podIPs"):
+        status.pop(gone, None)
+    for container in status.get("containerStatuses", ()):
+        waiting = {"waiting": {"reason": "ContainerCreating"}}
+        container |= {"ready": False, "started": False, "state": waiting}
+        container["restartCount"] += 1
+    status["phase"] = "Pending"
+    conditions(pod, status["startTime"])
+
+
+def restarted(pod: Mapping[str, Any]) -> bool:
+    return any(c["restartCount"] for c in pod["status"].get("containerStatuses", ()))
 
 
 def is_ready(pod: Mapping[str, Any]) -> bool:

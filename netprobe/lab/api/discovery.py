@@ -77,7 +77,6 @@ def _subresources(resource: Resource) -> list[tuple[str, str, list[str]]]:
 
 _OTHERS: dict[str, tuple[str, list[str]]] = {
     "exec": ("PodExecOptions", ["create", "get"]),
-    "attach": ("PodAttachOptions", ["create", "get"]),
     "log": ("Pod", ["get"]),
     "eviction": ("Eviction", ["create"]),
 }

@@ -9,7 +9,7 @@ import json
 from aiohttp import WSMsgType, web
 
 from netprobe.errors import LabError
-from netprobe.lab.api import requests, streams
+from netprobe.lab.api import faults, requests, streams
 from netprobe.lab.api.operations import Operations
 from netprobe.lab.api.requests import Target
 from netprobe.lab.api.resources import PODS
@@ -19,6 +19,7 @@ from netprobe.lab.fabric.state import Fabric, Process
 from netprobe.model.flow import PodRef
 
 _CHUNK = 32 * 1024
+_WITHOUT_STATUS = {"breaks", "loses-status"}
 
 
 async def execute(
@@ -38,6 +39,9 @@ async def execute(
     await socket.prepare(request)
     takes_input, terminal = requests.flag(request, "stdin"), requests.flag(request, "tty")
     ref = PodRef(target.namespace, target.name)
+    fault, seconds = faults.of_exec(pod)
+    if fault == "late":
+        await asyncio.sleep(seconds)
     try:
         process = await fabric.exec(ref, command, stdin=takes_input, tty=terminal)
     except LabError as error:
@@ -46,7 +50,7 @@ async def execute(
         await socket.close()
         return socket
     try:
-        await _Session(socket, process).run()
+        await _Session(socket, process, fault, request.transport).run()
     finally:
         process.kill()
         await process.wait()
@@ -67,9 +71,17 @@ def phase(pod: Object) -> str:
 
 
 class _Session:
-    def __init__(self, socket: web.WebSocketResponse, process: Process) -> None:
+    def __init__(
+        self,
+        socket: web.WebSocketResponse,
+        process: Process,
+        fault: str,
+        transport: asyncio.Transport | None,
+    ) -> None:
+        self._transport = transport
         self._socket = socket
         self._process = process
+        self._fault = fault
 
     async def run(self) -> None:
         """Carry bytes both ways until the command has ended and its output is sent, or the client goes."""
@@ -90,10 +102,19 @@ class _Session:
             pumps.append(self._pump(streams.STDERR, self._process.stderr))
         await asyncio.gather(*pumps)
         status = streams.exited(await self._process.wait())
+        if self._fault == "hangs":
+            await asyncio.get_running_loop().create_future()
+        if self._fault in _WITHOUT_STATUS:
+            return
         await self._socket.send_bytes(streams.frame(streams.ERROR, json.dumps(status).encode()))
 
     async def _pump(self, channel: int, reader: asyncio.StreamReader) -> None:
         while data := await reader.read(_CHUNK):
+            if self._fault == "hangs":
+                continue
+            if self._fault == "breaks" and self._transport is not None:
+                self._transport.abort()
+                return
             await self._socket.send_bytes(streams.frame(channel, data))
 
     async def _listen(self) -> None:

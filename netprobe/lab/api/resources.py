@@ -61,7 +61,7 @@ PODS = Resource(
     short=("po",),
     categories=ALL,
     status=True,
-    others=("exec", "log", "eviction", "attach"),
+    others=("exec", "log", "eviction"),
 )
 SERVICES = Resource("", "v1", "Service", "services", short=("svc",), categories=ALL, status=True)
 CONFIGMAPS = Resource("", "v1", "ConfigMap", "configmaps", short=("cm",))

@@ -11,6 +11,7 @@ from aiohttp import hdrs, web
 
 from netprobe.lab.api import access, discovery, openapi, patch, requests, scale
 from netprobe.lab.api.exec import execute
+from netprobe.lab.api.faults import ApiFaults
 from netprobe.lab.api.lifecycle import Deletion
 from netprobe.lab.api.lists import Lists, selection
 from netprobe.lab.api.logs import log
@@ -44,6 +45,7 @@ class Routes:
         self._fabric = fabric
         self._expected = f"Bearer {token}".encode()
         self._lists = Lists(operations.store)
+        self._faults = ApiFaults(operations.store)
 
     async def handle(self, request: web.BaseRequest) -> web.StreamResponse:
         """Answer; every refusal becomes a Status."""
@@ -81,6 +83,7 @@ class Routes:
                 response.headers["Content-Type"] = discovery.AGGREGATED
             return response
         target = requests.target(path)
+        await self._faults.strike(target)
         if target.subresource:
             return await self._subresource(request, target)
         return await self._resource(request, target)
@@ -103,7 +106,8 @@ class Routes:
         return self._lists.answer(request, target)
 
     async def _watch(self, request: web.BaseRequest, target: Target) -> web.StreamResponse:
-        return await watch(request, self._operations.store, target)
+        end_s = self._faults.watch_ends_after(target)
+        return await watch(request, self._operations.store, target, cut_after_s=end_s)
 
     async def _get(self, request: web.BaseRequest, target: Target) -> web.StreamResponse:
         stored = self._operations.get(target.resource, target.namespace, target.name)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import random
 from collections.abc import Iterator
@@ -71,8 +72,13 @@ def _line(type_: str, obj: Any) -> bytes:
     return json.dumps({"type": type_, "object": obj}, separators=(",", ":")).encode() + b"\n"
 
 
-async def watch(request: web.BaseRequest, store: Store, target: Target) -> web.StreamResponse:
-    """Answer a watch request until its time is over, the client goes, or its place is forgotten."""
+async def watch(
+    request: web.BaseRequest, store: Store, target: Target, *, cut_after_s: float = 0.0
+) -> web.StreamResponse:
+    """Answer a watch request until its time is over, the client goes, or its place is forgotten.
+
+    `cut_after_s`: a fault on demand, 0 for none.
+    """
     asked = requests.number(request, "resourceVersion", 0)
     if asked > store.revision:
         text = f"Too large resource version: {asked}, current: {store.revision}"
@@ -96,7 +102,14 @@ async def watch(request: web.BaseRequest, store: Store, target: Target) -> web.S
         seen = asked or seen
     bookmarks = requests.flag(request, "allowWatchBookmarks")
     seconds = requests.number(request, "timeoutSeconds", 0) or random.randint(1800, 3600)  # noqa: S311
-    await _tell(response, store, target.resource, teller, seen=seen, seconds=seconds, bookmarks=bookmarks)
+    telling = _tell(response, store, target.resource, teller, seen=seen, seconds=seconds, bookmarks=bookmarks)
+    if not cut_after_s:
+        await telling
+        return response
+    with contextlib.suppress(TimeoutError):
+        await asyncio.wait_for(telling, cut_after_s)
+    if request.transport is not None:
+        request.transport.abort()
     return response
 
 
