@@ -86,7 +86,7 @@ class Table:
     def verdict(self, source: Member, destination: Member) -> Verdict:
         """The verdict on one pair; UNKNOWN without the family, KeyError for strangers."""
         one, other = self._where[source], self._where[destination]
-        if self._odd and (one in self._odd or other in self._odd):
+        if one in self._odd or other in self._odd:
             return self._oddly(source, destination)
         row = self._egress[one]
         if row is None or row >> other & 1:

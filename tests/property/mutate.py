@@ -54,15 +54,19 @@ EQUIVALENT = "mutant: equivalent"
 
 
 def sites(tree: ast.AST) -> Iterator[ast.AST]:
-    """The nodes that can be mutated, in a fixed order; annotations and decorators are left alone."""
-    decorating = {
+    """The nodes that can be mutated, in a fixed order.
+
+    Annotations, decorators and the `strict` of a zip, which only guards against mistakes, are left alone.
+    """
+    spared = {
         id(inner)
         for node in ast.walk(tree)
         for decorator in getattr(node, "decorator_list", ())
         for inner in ast.walk(decorator)
     }
+    spared |= {id(n.value) for n in ast.walk(tree) if isinstance(n, ast.keyword) and n.arg == "strict"}
     for node in ast.walk(tree):
-        if id(node) in decorating:
+        if id(node) in spared:
             continue
         match node:
             case ast.Compare() | ast.BoolOp():

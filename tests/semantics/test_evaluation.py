@@ -279,6 +279,8 @@ def test_a_family_that_an_end_lacks() -> None:
     a, b, n = (PodRef("x", name) for name in "abn")
     assert [evaluation.verdict(a, b, 80, family=family).mark for family in (None, 4, 6)] == [".", ".", "?"]
     assert [evaluation.verdict(n, n, 80, family=family).mark for family in (None, 4, 6)] == [".", ".", "."]
+    six = evaluation.table(80, family=6)
+    assert [six.verdict(*pair).mark for pair in ((a, b), (b, a), (a, a), (b, b), (b, n))] == list("???..")
 
 
 def test_a_table_can_be_had_without_a_family_where_there_is_but_one() -> None:

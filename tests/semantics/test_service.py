@@ -181,6 +181,7 @@ DUAL = also(
     pod("x/a", {"app": "a"}, "10.244.1.1", "fd00::1:1"),
     pod("x/b", {"app": "b"}, "10.244.1.2", "fd00::1:2"),
     pod("x/e", {"app": ""}, "fd00::1:3"),
+    pod("x/n", {}),
 )
 OF_SERVICES = [
     param(("10.96.0.7",), "x/a", (4,), id="a Service with IPv4 alone"),
@@ -189,6 +190,7 @@ OF_SERVICES = [
     param(("10.96.0.7", "fd00:96::7"), "x/e", (6,), id="a source with IPv6 alone"),
     param((), "x/a", (4, 6), id="headless: those of its pods"),
     param(("10.96.0.7",), "x/e", (), id="none in common"),
+    param(("10.96.0.7",), "x/n", (4,), id="a source whose address is not known"),
 ]
 
 
@@ -204,6 +206,15 @@ def test_the_families_of_a_service(
     assert decision.verdict is (Verdict.ALLOW if families else Verdict.UNKNOWN)
     if len(families) == 1:
         assert [f.family for f, _ in decision.backends] == list(families)
+
+
+def test_a_headless_service_of_pods_without_known_addresses() -> None:
+    pods = also(pod("x/b", {"app": "b"}), pod("x/n", {}))
+    simulator = Simulator(stage(services=[service(addresses=())], pods=pods))
+    headless = ServiceRef("x", "s")
+    assert simulator.families(PodRef("x", "n"), headless) == (None,)
+    assert simulator.families(PodRef("x", "a"), headless) == (4,)
+    assert ends(simulator.decide(flow("x/n -> svc:x/s 81"))) == ["x/b:81 ."]
 
 
 def test_a_service_is_judged_in_its_own_family() -> None:
