@@ -17,6 +17,7 @@ import errno
 import os
 import shutil
 import socket
+import traceback
 from collections.abc import Callable
 from pathlib import Path
 
@@ -55,6 +56,8 @@ def enter(
                 status = _first_process(inside)
         except (LabError, OSError) as error:
             failed(str(error))
+        except BaseException:  # noqa: BLE001 (nobody above to see it)
+            traceback.print_exc()
         finally:
             os._exit(status)
     os.close(wait)
@@ -122,6 +125,8 @@ def _first_process(inside: Callable[[spawner.Spawner], int]) -> int:
         try:
             ours.close()
             status = inside(spawner.Spawner(theirs))
+        except BaseException:  # noqa: BLE001 (whatever it is, it ends the lab, and the log says why)
+            traceback.print_exc()
         finally:
             os._exit(status)
     theirs.close()
