@@ -12,7 +12,7 @@ from typing import Any
 
 from aiohttp import web
 
-from netprobe.lab.api import resources
+from netprobe.lab.api import resources, words
 from netprobe.lab.api.discovery import GIT_VERSION
 from netprobe.lab.api.resources import Resource
 from netprobe.lab.api.schema import (
@@ -124,8 +124,12 @@ def _kind(resource: Resource) -> dict[str, str]:
 
 def _schema(of: Definition, prefix: str, kinds: list[dict[str, str]]) -> dict[str, Any]:
     schema: dict[str, Any] = {"type": "object"}
+    if text := words.DEFINITIONS.get(of.name):
+        schema["description"] = text
     if of.fields:
-        schema["properties"] = {name: _property(field, prefix) for name, field in of.fields.items()}
+        schema["properties"] = {
+            name: _described(of.name, name, _property(field, prefix)) for name, field in of.fields.items()
+        }
     if required := [name for name, field in of.fields.items() if field.required]:
         schema["required"] = required
     if of.atomic:
@@ -133,6 +137,11 @@ def _schema(of: Definition, prefix: str, kinds: list[dict[str, str]]) -> dict[st
     if kinds:
         schema["x-kubernetes-group-version-kind"] = kinds
     return schema
+
+
+def _described(definition_name: str, name: str, schema: dict[str, Any]) -> dict[str, Any]:
+    text = words.FIELDS.get((definition_name, name))
+    return {**schema, "description": text} if text else schema
 
 
 def _property(field: Field, prefix: str) -> dict[str, Any]:

@@ -254,6 +254,7 @@ def test_what_the_server_says_of_itself(kubectl: Kubectl) -> None:
     assert "netprobe-lab-admin" in kubectl("auth", "whoami")
     text = kubectl("explain", "networkpolicy.spec.ingress.from")
     assert "namespaceSelector\t<LabelSelector>" in text
+    assert "Namespaces by label; {} is all of them." in text
     assert [row[0] for row in words(kubectl("get", "nodes"))] == ["NAME", "n1", "n2"]
     assert kubectl("get", "--raw", "/readyz") == "ok"
     assert kubectl("get", "namespaces", "-o", "name").startswith("namespace/default")

@@ -1,0 +1,59 @@
+"""Ages and the words of a pod's state, as kubectl prints them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from netprobe.lab.api.table import pods
+from netprobe.lab.api.table.text import duration
+
+MINUTE, HOUR, DAY = 60, 3600, 86400
+
+AGES = [
+    (-5, "<invalid>"),
+    (0, "0s"),
+    (119, "119s"),
+    (2 * MINUTE, "2m"),
+    (2 * MINUTE + 5, "2m5s"),
+    (9 * MINUTE + 59, "9m59s"),
+    (10 * MINUTE + 30, "10m"),
+    (179 * MINUTE, "179m"),
+    (3 * HOUR, "3h"),
+    (3 * HOUR + 20 * MINUTE, "3h20m"),
+    (8 * HOUR + 20 * MINUTE, "8h"),
+    (47 * HOUR, "47h"),
+    (2 * DAY, "2d"),
+    (2 * DAY + 3 * HOUR, "2d3h"),
+    (8 * DAY + 3 * HOUR, "8d"),
+    (400 * DAY, "400d"),
+    (2 * 365 * DAY + 20 * DAY, "2y20d"),
+    (9 * 365 * DAY, "9y"),
+]
+
+
+@pytest.mark.parametrize(("seconds", "text"), AGES, ids=[text for _, text in AGES])
+def test_ages(seconds: int, text: str) -> None:
+    assert duration(seconds) == text
+
+
+def pod(phase: str = "Running", *, leaving: bool = False, **status: Any) -> dict[str, Any]:
+    marks = {"deletionTimestamp": "2026-01-01T00:00:00Z"} if leaving else {}
+    containers = [{"name": "c"}]
+    return {"metadata": marks, "spec": {"containers": containers}, "status": {"phase": phase, **status}}
+
+
+WAITING = [{"ready": False, "state": {"waiting": {"reason": "ContainerCreating"}}}]
+STATES = [
+    (pod("Pending"), "Pending"),
+    (pod("Pending", containerStatuses=WAITING), "ContainerCreating"),
+    (pod(containerStatuses=[{"ready": True, "state": {"running": {}}}]), "Running"),
+    (pod("Failed", reason="DeadlineExceeded"), "DeadlineExceeded"),
+    (pod(leaving=True), "Terminating"),
+]
+
+
+@pytest.mark.parametrize(("obj", "word"), STATES, ids=[word for _, word in STATES])
+def test_the_state_of_a_pod_in_a_word(obj: dict[str, Any], word: str) -> None:
+    assert pods.status(obj) == word
