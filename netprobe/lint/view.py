@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from netprobe.lint.cover import NAME_LABEL
 from netprobe.lint.known import ALWAYS_THERE, NOTHING, Known
+from netprobe.lint.podindex import PodIndex
 from netprobe.model.cluster import Cluster, Service
 from netprobe.model.flow import Pod
 from netprobe.model.labels import EVERYTHING, Labels, Selector
@@ -94,10 +95,12 @@ class View:
         self.services: dict[str, list[Service]] = defaultdict(list)
         for service in cluster.services.values():
             self.services[service.ref.namespace].append(service)
-        self._groups = _grouped(cluster)
-        self._selected: dict[tuple[str, Selector], tuple[Pod, ...]] = {}
+        by_namespace: dict[str, list[Pod]] = defaultdict(list)
+        for pod in cluster.pods.values():
+            by_namespace[pod.ref.namespace].append(pod)
+        self._pods = {name: PodIndex(pods) for name, pods in by_namespace.items()}
+        self._all_pods = PodIndex(cluster.pods.values())
         self._namespaces: dict[Selector, tuple[str, ...]] = {}
-        self._everywhere: dict[tuple[Selector, Selector], tuple[Pod, ...]] = {}
 
     @property
     def places(self) -> Iterator[Place]:
@@ -106,15 +109,12 @@ class View:
 
     def pods(self, namespace: str, selector: Selector) -> tuple[Pod, ...]:
         """The given pods of a namespace that a selector matches, hostNetwork ones among them."""
-        key = (namespace, selector)
-        if key not in self._selected:
-            self._selected[key] = tuple(
-                pod
-                for labels, pods in self._groups.get(namespace, ())
-                if selects(selector, labels)
-                for pod in pods
-            )
-        return self._selected[key]
+        index = self._pods.get(namespace)
+        return index.select(selector) if index else ()
+
+    def pods_anywhere(self, selector: Selector) -> tuple[Pod, ...]:
+        """The given pods of all namespaces that a selector matches."""
+        return self._all_pods.select(selector)
 
     def all_pods(self, namespace: str) -> tuple[Pod, ...]:
         return self.pods(namespace, EVERYTHING)
@@ -130,31 +130,33 @@ class View:
             )
         return self._namespaces[selector]
 
-    def peers(self, policy: Policy, peer: PodPeer) -> tuple[Pod, ...]:
-        """The given pods that a peer names."""
+    def peers(self, policy: Policy, peer: PodPeer) -> Iterator[Pod]:
+        """The given pods that a peer names, as they are asked for."""
         if peer.namespaces is None:
-            return self.pods(policy.ref.namespace, peer.pods)
-        key = (peer.namespaces, peer.pods)
-        if key not in self._everywhere:
-            self._everywhere[key] = tuple(
-                pod for name in self.namespaces(peer.namespaces) for pod in self.pods(name, peer.pods)
-            )
-        return self._everywhere[key]
+            yield from self.pods(policy.ref.namespace, peer.pods)
+        elif peer.namespaces == EVERYTHING:
+            yield from self.pods_anywhere(peer.pods)
+        else:
+            for name in self.namespaces(peer.namespaces):
+                yield from self.pods(name, peer.pods)
+
+    def names_nobody(self, policy: Policy, peer: PodPeer) -> bool:
+        """Whether none of the given pods is the peer."""
+        return next(self.peers(policy, peer), None) is None
 
     def destinations(self, place: Place) -> tuple[Pod, ...]:
         """The given pods that a rule lets be reached; () for egress to more than pods."""
         if place.direction is Direction.INGRESS:
             return self.subjects(place.policy)
-        found: dict[object, Pod] = {}
-        for peer in place.rule.peers:
-            if not isinstance(peer, PodPeer):
-                return ()
-            found.update((pod.ref, pod) for pod in self.peers(place.policy, peer))
+        peers = [peer for peer in place.rule.peers if isinstance(peer, PodPeer)]
+        if len(peers) < len(place.rule.peers):
+            return ()
+        found = {pod.ref: pod for peer in peers for pod in self.peers(place.policy, peer)}
         return tuple(found.values())
 
     def has_pods(self, namespace: str) -> bool:
         """Whether some pods of a namespace were given."""
-        return namespace in self._groups
+        return namespace in self._pods
 
     def knows_pods(self, namespace: str) -> bool:
         """Whether a pod of the namespace that was not given can be taken not to exist.
@@ -167,15 +169,6 @@ class View:
 
     def knows_labels(self, namespace: str) -> bool:
         return self.known.whole or namespace in self.known.namespaces
-
-
-def _grouped(cluster: Cluster) -> Mapping[str, list[tuple[Labels, list[Pod]]]]:
-    """Pods of equal labels are matched once."""
-    groups: dict[str, dict[frozenset[tuple[str, str]], tuple[Labels, list[Pod]]]] = defaultdict(dict)
-    for pod in cluster.pods.values():
-        key = frozenset(pod.labels.items())
-        groups[pod.ref.namespace].setdefault(key, (pod.labels, []))[1].append(pod)
-    return {namespace: list(by_labels.values()) for namespace, by_labels in groups.items()}
 
 
 def describe(peer: Peer) -> str:

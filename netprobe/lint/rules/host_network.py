@@ -64,8 +64,11 @@ def check(view: View) -> Iterator[Finding]:
         for index, peer in enumerate(place.rule.peers):
             if not isinstance(peer, PodPeer) or selects_everything(peer.pods):
                 continue
-            pods = view.peers(place.policy, peer)
-            if pods and all(pod.host_network for pod in pods):
+            first = next(view.peers(place.policy, peer), None)
+            if first is None or not first.host_network:
+                continue
+            pods = tuple(view.peers(place.policy, peer))
+            if all(pod.host_network for pod in pods):
                 yield Finding.about(
                     place.policy,
                     ID,

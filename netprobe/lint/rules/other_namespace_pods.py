@@ -87,5 +87,4 @@ def elsewhere(view: View, place: Place, index: int) -> list[str]:
         return []
     if any(index in {pair.first, pair.first + 1} for pair in pairs(view, place)):
         return []
-    homes = view.namespaces(EVERYTHING)
-    return [name for name in homes if name != own and view.pods(name, peer.pods)]
+    return sorted({pod.ref.namespace for pod in view.pods_anywhere(peer.pods)} - {own})

@@ -62,23 +62,38 @@ SEVERITY = Severity.WARNING
 
 def check(view: View) -> Iterator[Finding]:
     for policies in view.policies.values():
-        wider = _Wider(policies)
-        order = {id(policy): number for number, policy in enumerate(policies)}
+        by_subjects: dict[Selector, list[Policy]] = defaultdict(list)
         for policy in policies:
-            for other in wider.than(policy):
-                if other is policy or not redundant(policy, other):
-                    continue
-                if redundant(other, policy) and order[id(other)] > order[id(policy)]:
-                    continue  # they say the same: the later one is reported
-                yield Finding.about(
-                    policy,
-                    ID,
-                    SEVERITY if policy.ingress or policy.egress else Severity.NOTE,
-                    "",
-                    f"redundant: {other.ref.name} selects the same pods and allows all of this",
-                    suggestion="remove it",
-                )
-                break
+            by_subjects[policy.subjects].append(policy)
+        wider = _Wider(by_subjects)
+        order = {id(policy): number for number, policy in enumerate(policies)}
+        for subjects, group in by_subjects.items():
+            candidates = [policy for selector in wider.than(subjects) for policy in by_subjects[selector]]
+            for policy in group:
+                other = _covering(policy, candidates, order)
+                if other is not None:
+                    yield _finding(policy, other)
+
+
+def _covering(policy: Policy, candidates: list[Policy], order: dict[int, int]) -> Policy | None:
+    """A policy that makes this one redundant; of two that say the same, the earlier."""
+    for other in candidates:
+        if other is policy or not redundant(policy, other):
+            continue
+        if order[id(other)] < order[id(policy)] or not redundant(other, policy):
+            return other
+    return None
+
+
+def _finding(policy: Policy, other: Policy) -> Finding:
+    return Finding.about(
+        policy,
+        ID,
+        SEVERITY if policy.ingress or policy.egress else Severity.NOTE,
+        "",
+        f"redundant: {other.ref.name} selects the same pods and allows all of this",
+        suggestion="remove it",
+    )
 
 
 def redundant(policy: Policy, other: Policy) -> bool:
@@ -101,21 +116,23 @@ def redundant(policy: Policy, other: Policy) -> bool:
 
 
 class _Wider:
-    """Finds the policies whose subjects may hold another's, without comparing all with all.
+    """Finds the selectors that hold another, without comparing all with all.
 
-    A selector that asks for a label value can only hold selectors that ask for the same, so policies are
-    kept by one label that they ask for.
+    A selector that asks for a label value can only hold selectors that ask for the same, so they are kept
+    by one label that they ask for.
     """
 
-    def __init__(self, policies: Iterable[Policy]) -> None:
-        self.by_label: dict[tuple[str, str] | None, list[Policy]] = defaultdict(list)
-        for policy in policies:
-            self.by_label[next(_labels(policy.subjects), None)].append(policy)
+    def __init__(self, selectors: Iterable[Selector]) -> None:
+        self.by_label: dict[tuple[str, str] | None, list[Selector]] = defaultdict(list)
+        for selector in selectors:
+            self.by_label[next(_labels(selector), None)].append(selector)
 
-    def than(self, policy: Policy) -> Iterator[Policy]:
-        yield from self.by_label.get(None, ())
-        for label in _labels(policy.subjects):
-            yield from self.by_label.get(label, ())
+    def than(self, selector: Selector) -> Iterator[Selector]:
+        """Itself among them."""
+        for label in (None, *_labels(selector)):
+            for other in self.by_label.get(label, ()):
+                if implies(selector, other):
+                    yield other
 
 
 def _labels(selector: Selector) -> Iterator[tuple[str, str]]:

@@ -48,6 +48,7 @@ Passes:
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterator
 
 from netprobe.lint.cover import ports_within
@@ -55,36 +56,37 @@ from netprobe.lint.finding import Finding, Replace, Severity
 from netprobe.lint.view import View
 from netprobe.lint.words import listed, workloads
 from netprobe.model.cluster import Service, ServicePort
-from netprobe.model.flow import Pod
-from netprobe.model.policy import AnyPort, PortRange
+from netprobe.model.flow import Pod, PodRef, Protocol
+from netprobe.model.labels import Selector
+from netprobe.model.policy import PortRange
 
 ID = "service-port"
 SEVERITY = Severity.ERROR
 
 
 def check(view: View) -> Iterator[Finding]:
+    fronts = Fronts(view)
     for place in view.places:
-        if any(isinstance(port, AnyPort) for port in place.rule.ports):
-            continue
-        pods = view.destinations(place)
-        if not pods:
-            continue
-        for index, port in enumerate(place.rule.ports):
-            if not isinstance(port, PortRange) or port.first != port.last or _declared(pods, port):
+        singles = [
+            (index, port)
+            for index, port in enumerate(place.rule.ports)
+            if isinstance(port, PortRange) and port.first == port.last and fronts.exist(port)
+        ]
+        pods = view.destinations(place) if singles else ()
+        for index, port in singles:
+            if _declared(pods, port):
                 continue
-            fronts = list(_fronts(view, pods, port))
-            targets = {number for _, numbers in fronts for number in numbers}
+            services, targets = fronts.behind(pods, port)
             wanted = [PortRange(port.protocol, number, number) for number in targets]
             if not targets or port.first in targets or ports_within(wanted, place.rule.ports):
                 continue
-            service = fronts[0][0]
             yield Finding.about(
                 place.policy,
                 ID,
                 SEVERITY,
                 f"{place.port_path(index)}.port",
-                f"{port.first} is the port of Service {service.ref.namespace}/{service.ref.name}; policies "
-                f"see the pod's port, {listed(map(str, sorted(targets)))} on {listed(workloads(pods))}",
+                f"{port.first} is the port of Service {listed(services)}; policies see the pod's port, "
+                f"{listed(map(str, sorted(targets)))} on {listed(workloads(pods))}",
                 suggestion=f"write port: {min(targets)}" if len(targets) == 1 else "write the pods' ports",
                 changes=(Replace(place.keys("ports", index, "port"), min(targets)),)
                 if len(targets) == 1
@@ -96,27 +98,36 @@ def _declared(pods: tuple[Pod, ...], port: PortRange) -> bool:
     return any(p.number == port.first and p.protocol is port.protocol for pod in pods for p in pod.ports)
 
 
-def _fronts(view: View, pods: tuple[Pod, ...], port: PortRange) -> Iterator[tuple[Service, set[int]]]:
-    """The Services with this port before some of the pods, and the numbers that it ends at there.
+class Fronts:
+    """The Services before each pod, by their port."""
 
-    A Service before other pods as well counts too; one without an address of its own (headless) does not:
-    its clients choose the pod's port themselves.
-    """
-    for namespace in sorted({pod.ref.namespace for pod in pods}):
-        for service in view.services[namespace]:
-            entry = next(
-                (e for e in service.ports if e.port == port.first and e.protocol is port.protocol), None
-            )
-            if entry is None or not service.selector:
-                continue
-            behind = [
-                pod
-                for pod in pods
-                if pod.ref.namespace == namespace and service.selector.items() <= pod.labels.items()
-            ]
-            numbers = {number for pod in behind if (number := _target(pod, entry)) is not None}
-            if numbers:
-                yield service, numbers
+    def __init__(self, view: View) -> None:
+        self._entries: dict[tuple[int, Protocol], list[tuple[Service, ServicePort]]] = defaultdict(list)
+        for service in view.cluster.services.values():
+            for entry in service.ports if service.selector else ():
+                self._entries[entry.port, entry.protocol].append((service, entry))
+        self._view = view
+        self._found: dict[tuple[int, Protocol], dict[PodRef, list[tuple[str, int]]]] = {}
+
+    def exist(self, port: PortRange) -> bool:
+        return (port.first, port.protocol) in self._entries
+
+    def behind(self, pods: tuple[Pod, ...], port: PortRange) -> tuple[list[str], set[int]]:
+        """The names of the Services that have this port and lead to some of the pods, and where they end."""
+        key = (port.first, port.protocol)
+        if key not in self._found:
+            self._found[key] = self._work_out(key)
+        found = self._found[key]
+        ends = [end for pod in pods for end in found.get(pod.ref, ())]
+        return list(dict.fromkeys(name for name, _ in ends)), {number for _, number in ends}
+
+    def _work_out(self, key: tuple[int, Protocol]) -> dict[PodRef, list[tuple[str, int]]]:
+        found: dict[PodRef, list[tuple[str, int]]] = defaultdict(list)
+        for service, entry in self._entries[key]:
+            for pod in self._view.pods(service.ref.namespace, Selector.of(service.selector)):
+                if (number := _target(pod, entry)) is not None:
+                    found[pod.ref].append((f"{service.ref.namespace}/{service.ref.name}", number))
+        return found
 
 
 def _target(pod: Pod, entry: ServicePort) -> int | None:

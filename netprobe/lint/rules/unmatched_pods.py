@@ -67,7 +67,7 @@ def check(view: View) -> Iterator[Finding]:
             if not isinstance(peer, PodPeer) or _pointless(peer.pods) or index in torn:
                 continue
             homes = _homes(view, place, peer)
-            if not homes or view.peers(place.policy, peer) or elsewhere(view, place, index):
+            if not homes or not view.names_nobody(place.policy, peer) or elsewhere(view, place, index):
                 continue
             yield Finding.about(
                 place.policy,

@@ -1,0 +1,43 @@
+"""Pods by their labels: what a selector matches, without asking each pod."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+
+from netprobe.model.flow import Pod
+from netprobe.model.labels import EVERYTHING, Operator, Selector
+from netprobe.simulate.match import selects
+
+
+class PodIndex:
+    """The pods of a namespace, or of a cluster. Each selector is worked out once.
+
+    The cost of a selector is the number of pods that share the rarest label that it asks for; a selector
+    that asks for none is held against all.
+    """
+
+    def __init__(self, pods: Iterable[Pod]) -> None:
+        self._all = tuple(pods)
+        self._by_label: dict[tuple[str, str], list[Pod]] = defaultdict(list)
+        for pod in self._all:
+            for label in pod.labels.items():
+                self._by_label[label].append(pod)
+        self._found: dict[Selector, tuple[Pod, ...]] = {EVERYTHING: self._all}
+
+    def select(self, selector: Selector) -> tuple[Pod, ...]:
+        found = self._found.get(selector)
+        if found is None:
+            found = tuple(pod for pod in self._candidates(selector) if selects(selector, pod.labels))
+            self._found[selector] = found
+        return found
+
+    def _candidates(self, selector: Selector) -> Sequence[Pod]:
+        choices: list[Sequence[Pod]] = [self._by_label.get(label, ()) for label in selector.match_labels]
+        if not choices:
+            choices = [
+                [pod for value in set(asked.values) for pod in self._by_label.get((asked.key, value), ())]
+                for asked in selector.requirements
+                if asked.operator is Operator.IN
+            ]
+        return min(choices, key=len) if choices else self._all
