@@ -52,6 +52,7 @@ _SYSTEM_FIELDS = (
     "namespace",
     "name",
 )
+_FOREVER = {"default", "kube-public", "kube-system"}
 _SUFFIX = "bcdfghjklmnpqrstvwxz2456789"
 
 Subresource = Literal["", "status", "scale"]
@@ -215,6 +216,8 @@ class Operations:
     ) -> Object:
         """Begin or finish a deletion: a Status where the object is gone, else the object."""
         old = self.get(resource, namespace, name).object
+        if resource is NAMESPACES and name in _FOREVER:
+            raise forbidden(resource, name, "this namespace may not be deleted")
         for field_, given in (("uid", deletion.uid), ("resourceVersion", deletion.resource_version)):
             if given and given != old["metadata"][field_]:
                 label = "UID" if field_ == "uid" else "ResourceVersion"

@@ -86,6 +86,11 @@ async def test_a_namespace_takes_everything_with_it(api: Api) -> None:
     assert api.fabric.placed == {}
 
 
+async def test_the_first_namespaces_stay(api: Api) -> None:
+    error = await api.fails("DELETE", "/api/v1/namespaces/default")
+    assert error["message"] == 'namespaces "default" is forbidden: this namespace may not be deleted'
+
+
 async def test_a_namespace_is_furnished(api: Api) -> None:
     await api.namespace("shop")
     await api.until("/api/v1/namespaces/shop/serviceaccounts/default", bool)
