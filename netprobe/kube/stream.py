@@ -16,6 +16,11 @@ from netprobe.kube.resources import RESOURCES
 from netprobe.probe.api import Execution, Finished
 
 _CLOSE_S = 2.0
+_SAID = {
+    400: "the container is not there, or has not started",
+    403: "the server does not say more",
+    404: "there is no such pod",
+}
 
 
 class WebsocketExecution:
@@ -65,7 +70,7 @@ async def open_exec(
 ) -> AsyncIterator[Execution]:
     """Start a command in `where`: namespace, pod, container. ClusterError: it was not started."""
     namespace, pod, container = where
-    what = f"exec in {namespace}/{pod}"
+    what = f"exec in {namespace}/{pod} (create pods/exec)"
     host = str(client.configuration.host)
     await limit.turn()
     # What CoreV1Api.connect_get_namespaced_pod_exec_without_preload_content does. Importing that class loads
@@ -85,7 +90,8 @@ async def open_exec(
                 socket = await connection
         except aiohttp.WSServerHandshakeError as e:
             # The body, which would say more, is not kept by the client.
-            raise errors.from_status(e.status, e.message, what=what, headers=e.headers or {}) from e
+            said = _SAID.get(e.status, "no message")
+            raise errors.from_status(e.status, said, what=what, headers=e.headers or {}) from e
     try:
         yield WebsocketExecution(socket, what, host)
     finally:

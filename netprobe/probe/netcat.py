@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib.resources import files
 from typing import Final
@@ -159,8 +158,10 @@ def outcome_of(protocol: Protocol, status: int, text: str) -> Outcome:
     for pattern, outcome in _TEXTS:
         if pattern.search(text):
             return outcome
-    if protocol is Protocol.TCP:
-        return _WORDLESS.get(status, Outcome.EXEC_FAILED) if not text else Outcome.EXEC_FAILED
+    if protocol is Protocol.TCP and status in _ENDED:  # in the middle of what nc was about to say
+        return Outcome.TIMED_OUT
+    if protocol is Protocol.TCP and status == 1 and not text:
+        return Outcome.REFUSED  # BusyBox nc with a single -v says nothing about a refusal
     return Outcome.EXEC_FAILED
 
 
@@ -170,8 +171,5 @@ _UDP_WORDS: Final = (
     ("silent", Outcome.TIMED_OUT),
 )
 
-_WORDLESS: Final[Mapping[int, Outcome]] = {
-    1: Outcome.REFUSED,  # BusyBox nc with a single -v says nothing about a refusal
-    124: Outcome.TIMED_OUT,  # GNU timeout, newer BusyBox
-    143: Outcome.TIMED_OUT,  # BusyBox timeout to 1.35: the status of SIGTERM
-}
+_ENDED: Final = frozenset({124, 143})
+"""Statuses of a command that `timeout` ended: GNU's and newer BusyBox', and BusyBox' to 1.35."""

@@ -17,10 +17,12 @@ case $(nc -h 2>&1 </dev/null) in
   *OpenBSD*) nc=openbsd ;;
   *) nc=unknown ;;
 esac
-limit=
+fractions='' limit=
 case $(timeout --version 2>/dev/null </dev/null) in
-  *GNU*) limit="timeout $exact" ;;
+  *GNU*) fractions=yes ;;
 esac
+# Where both would end a try at the same moment, nc does it alone: it says what it knows.
+[ -z "$fractions" ] || [ "$exact" = "$whole" ] || limit="timeout $exact"
 
 # The time in microseconds: a variable of ash, GNU date, or what every kernel has, in steps of 10 ms.
 if [ -n "${EPOCHREALTIME-}" ]; then
@@ -57,12 +59,15 @@ while [ "$t" -lt "$end" ]; do
 done
 if [ -n "$refused" ]; then echo refused >&4; else echo silent >&4; fi'
 
-# OpenBSD: nc ends with the first answer (-W 1), with status 0 and no text when refused.
+# OpenBSD: nc ends with the first answer (-W 1), with status 0 and no text when refused. Each try waits longer
+# than the one before, one second in all for the first three; two of them do where less than that is asked for.
 udp_openbsd() {
-  tries=$((whole * 4)) refused=
-  [ -n "$limit" ] || { out=unsupported status=1; return; }
-  while [ $tries -gt 0 ]; do
-    out=$(printf x | timeout 0.25 nc -u -W 1 -w "$whole" "$1" "$2" 2>&1)
+  [ -n "$fractions" ] || { out=unsupported status=1; return; }
+  refused='' more=$whole
+  set -- "$1" "$2" 0.2 0.3 0.5
+  [ -z "$limit" ] || [ "$whole" -gt 1 ] || set -- "$1" "$2" 0.2 0.3
+  while [ $# -gt 2 ]; do
+    out=$(printf x | timeout "$3" nc -u -W 1 -w "$whole" "$1" "$2" 2>&1)
     status=$?
     if [ "$out" = x ]; then out=answered status=0; return; fi
     case $status in
@@ -70,7 +75,10 @@ udp_openbsd() {
       124 | 143) ;;
       *) out=$(nc -zvu -w 1 "$1" "$2" 2>&1 </dev/null); return ;;
     esac
-    tries=$((tries - 1))
+    host=$1 port=$2
+    shift 3
+    [ $# -gt 0 ] || [ "$more" = 1 ] || { more=$((more - 1)); set -- 1; }
+    set -- "$host" "$port" "$@"
   done
   status=1 out=silent
   [ -z "$refused" ] || out=refused

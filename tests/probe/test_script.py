@@ -68,7 +68,8 @@ def closed_port() -> int:
         return port
 
 
-async def test_each_target_is_answered_once_and_the_end_counts_them() -> None:
+@pytest.mark.parametrize("wait_s", [0.5, 1, 2])
+async def test_each_target_is_answered_once_and_the_end_counts_them(wait_s: float) -> None:
     with ExitStack() as stack:
         targets = {
             Target(HERE, stack.enter_context(served(Protocol.TCP))): Outcome.CONNECTED,
@@ -80,7 +81,7 @@ async def test_each_target_is_answered_once_and_the_end_counts_them() -> None:
             Target(HERE, 80, Protocol.SCTP): Outcome.SKIPPED,
         }
         given = "".join(netcat.line(n, target) for n, target in enumerate(targets))
-        lines = await run(netcat.command(wait_s=1), given + netcat.REAP + netcat.CLOSE)
+        lines = await run(netcat.command(wait_s=wait_s), given + netcat.REAP + netcat.CLOSE)
     begin, *answers, end = [netcat.read(line) for line in lines]
     assert isinstance(begin, Begin)
     assert end == End(len(targets))
