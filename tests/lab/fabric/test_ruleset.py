@@ -129,6 +129,13 @@ def test_outside_hosts_and_host_network_pods_are_in_no_set() -> None:
         assert not [name for name, found in compiled.sets.items() if "10.244.1.3" in str(found.elements)]
 
 
+def test_a_named_port_is_that_of_its_protocol_alone() -> None:
+    one = state(policy("shop/p", {"ingress": [{"ports": [{"port": "both", "protocol": "UDP"}]}]}))
+    both = replace(one.members[WEB], ports=ports("both=80", "both=5000/UDP"))
+    compiled = Compiler(replace(one, members={**one.members, WEB: both})).node(LINKS)
+    assert compiled.sets["port4/udp/both"].elements == {"10.244.1.1 . 5000"}
+
+
 @pytest.mark.parametrize(
     ("text", "network"),
     [

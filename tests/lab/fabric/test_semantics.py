@@ -80,9 +80,9 @@ CASES: list[Case] = [
     ("spec {}: every pod of the namespace, ingress", [policy("x/p", {})], E, "X X X X X . . ."),
     (
         "policyTypes absent with an egress rule: both directions",
-        [policy("x/p", {**SUBJECT, "egress": [{}]})],
+        [policy("x/p", {**SUBJECT, "egress": [{"to": [block(OUT)]}]})],
         E,
-        "X X X X X . . .",
+        "X X X X X X X .",
     ),
     (
         "policyTypes absent, egress []: ingress alone",
