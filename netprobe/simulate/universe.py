@@ -28,7 +28,7 @@ class Universe:
     def __init__(self, groups: tuple[Group, ...], directory: Directory, profile: Profile) -> None:
         self._directory, self.profile, self.groups = directory, profile, groups
         size = len(groups)
-        self.everything = (1 << size) - 1
+        self.everything = (1 << size) - 1  # mutant: equivalent, -1 has all these bits too
         self.pods = pack((g.index for g in groups if g.sample.pod is not None), size)
         self.spans: dict[str, tuple[int, int]] = {}
         values: dict[tuple[str, str], list[int]] = defaultdict(list)

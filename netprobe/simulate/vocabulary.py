@@ -84,8 +84,8 @@ class Edges:
         changes: dict[int, int] = defaultdict(int)
         for number, network in enumerate(networks):
             first = int(network.network_address)
-            changes[first] ^= 1 << number
-            changes[first + network.num_addresses] ^= 1 << number
+            changes[first] |= 1 << number
+            changes[first + network.num_addresses] |= 1 << number
         self._starts = sorted(changes)
         covering, known = 0, {0: 0}
         self._classes = [0]

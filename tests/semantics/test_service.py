@@ -106,6 +106,15 @@ def test_backends_that_differ_make_no_single_verdict() -> None:
     assert decision.reason == "the backends differ: 1 of 2 would answer"
 
 
+def test_how_many_backends_would_answer() -> None:
+    cluster = stage(
+        policy("x/p", app("b"), ingress=()),
+        services=[service(ServicePort(80, 80), selector={"tier": "t"})],
+        pods=(*two_webs(), pod("x/c", {"tier": "t"}, "10.244.1.4")),
+    )
+    assert decide(cluster, "y/a -> svc:x/s 80").reason == "the backends differ: 2 of 3 would answer"
+
+
 def test_backends_that_agree_make_one() -> None:
     cluster = stage(
         policy("x/p", ingress=()),
@@ -217,6 +226,16 @@ def test_a_headless_service_of_pods_without_known_addresses() -> None:
     assert ends(simulator.decide(flow("x/n -> svc:x/s 81"))) == ["x/b:81 ."]
 
 
+def test_a_headless_service_has_the_families_of_its_own_pods() -> None:
+    pods = also(
+        pod("x/a", {"app": "a"}, "10.244.1.1", "fd00::1:1"),
+        pod("x/e", {"app": ""}, "fd00::1:3"),
+        pod("y/b", {"app": "b"}, "fd00::2:2"),
+    )
+    simulator = Simulator(stage(services=[service(addresses=())], pods=pods))
+    assert simulator.families(PodRef("x", "a"), ServiceRef("x", "s")) == (4,)
+
+
 def test_a_service_is_judged_in_its_own_family() -> None:
     """The Service has IPv4 alone, so that is what reaches the pod, although pod and source have both."""
     cluster = stage(
@@ -273,6 +292,7 @@ def test_an_egress_block_against_a_service_s_address(peer: Peer, expected: str) 
 
 PORTS_BEFORE = [
     param([PortRange(TCP, 8000, 8000)], "X!", id="the Service's own port: might be seen before"),
+    param([PortRange(TCP, 9, 9), PortRange(TCP, 8000, 8000)], "X!", id="the Service's own port among others"),
     param([PortRange(TCP, 8001, 8001)], "X", id="neither port"),
     param([PortRange(TCP, 81, 81)], "X", id="the pod's port with the Service's address: never together"),
     param([NamedPort("web")], "X", id="a name means nothing on a Service's address"),
