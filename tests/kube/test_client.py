@@ -256,7 +256,7 @@ async def test_an_exec_that_is_cut_has_no_status(tmp_path: Path) -> None:
 
 async def test_an_exec_in_a_pod_that_is_gone(tmp_path: Path) -> None:
     async with serving(exec_handler, tmp_path) as (cluster, _):
-        with pytest.raises(NotFoundError, match="cannot exec in x/gone .*no such pod"):
+        with pytest.raises(NotFoundError, match=r"cannot exec in x/gone .*no such pod"):
             async with cluster.exec("x", "gone", "probe", ["sh"]):
                 raise AssertionError("entered")
 
