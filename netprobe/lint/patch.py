@@ -10,6 +10,7 @@ fails that proof, and is left to the user.
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any, assert_never
@@ -17,6 +18,8 @@ from typing import Any, assert_never
 import yaml
 
 from netprobe.lint.finding import Append, Change, Finding, Insert, Path, Remove, Rename, Replace
+
+JSON_START = re.compile(r'\s*[\[{]\s*["{\[]')
 
 
 class UnfixableError(Exception):
@@ -250,7 +253,7 @@ def _newline(text: str) -> str:
 
 def _quoted(text: str, value: object) -> str:
     """A value on one line: as JSON in a JSON file, else as a person would write it."""
-    if text.lstrip()[:1] in {"{", "["}:
+    if JSON_START.match(text):
         return json.dumps(value)
     dumped: str = yaml.safe_dump(value, default_flow_style=True, width=10**6, sort_keys=False)
     return dumped.removesuffix("\n").removesuffix("\n...")

@@ -1,0 +1,208 @@
+"""`netprobe lint` as it is typed: statuses, formats, files."""
+
+from __future__ import annotations
+
+import json
+import xml.etree.ElementTree as ET
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from netprobe.cli import main
+from netprobe.cli.lint_input import live
+from netprobe.lint import catalogue, lint
+from tests.lint.helpers import documents, namespace, policy
+from tests.lint.test_patch import BLOCK
+
+CLEAN = policy("{podSelector: {}, policyTypes: [Ingress]}")
+WARNED = policy("{podSelector: {}, ingress: [{from: [{podSelector: {matchLabels: {app: a}}}]}]}")
+REFUSED = policy(
+    "{podSelector: {}, ingress: [{from: [{ipBlock: {cidr: 10.0.0.0/8, except: [11.0.0.0/8]}}], "
+    'ports: [{port: "80"}]}]}'
+)
+Output = pytest.CaptureFixture[str]
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    (tmp_path / ".git").mkdir()
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+@pytest.mark.parametrize(
+    ("text", "options", "status"),
+    [
+        (CLEAN, [], 0),
+        (WARNED, [], 0),
+        (WARNED, ["--strict"], 1),
+        (REFUSED, [], 1),
+        ("{ not yaml", [], 2),
+    ],
+)
+def test_status(folder: Path, text: str, options: list[str], status: int) -> None:
+    (folder / "p.yaml").write_text(text)
+    assert main(["lint", "p.yaml", *options]) == status
+
+
+def test_what_the_server_refuses_is_reported_at_its_place(folder: Path, capsys: Output) -> None:
+    (folder / "p.yaml").write_text(REFUSED)
+    main(["lint", "-f", "p.yaml"])
+    out = capsys.readouterr().out
+    assert "strict subset of `cidr`" in out
+    assert "must contain at least one letter" in out
+    column = REFUSED.index("11.0.0.0/8") + 1
+    assert f"p.yaml:1:{column}: error invalid: shop/p: " in out
+    assert "2 errors in 1 policy" in out
+
+
+def test_what_cannot_be_read_does_not_hide_the_rest(folder: Path, capsys: Output) -> None:
+    (folder / "a.yaml").write_text(WARNED)
+    (folder / "b.yaml").write_text("apiVersion: v1\nkind: [\n")
+    assert main(["lint", "."]) == 2
+    captured = capsys.readouterr()
+    assert "no-ports" in captured.out
+    assert "b.yaml:" in captured.err
+
+
+def test_a_repository_holds_other_files_too(folder: Path, capsys: Output) -> None:
+    (folder / "values.yaml").write_text("replicas: 3\nnested:\n  kind: x\n")
+    (folder / "data.json").write_text('{"a": [1, 2]}')
+    (folder / "chart" / "templates").mkdir(parents=True)
+    (folder / "chart" / "Chart.yaml").write_text("apiVersion: v2\nname: c\n")
+    (folder / "chart" / "templates" / "p.yaml").write_text("kind: NetworkPolicy\nname: {{ .Values.x }}\n")
+    (folder / "p.yaml").write_text(CLEAN)
+    assert main(["lint", "."]) == 0
+    assert "chart: a Helm chart is not looked at" in capsys.readouterr().err
+
+
+def test_fix_writes_the_file_and_says_what(folder: Path, capsys: Output) -> None:
+    file = folder / "p.yaml"
+    file.write_text(BLOCK)
+    assert main(["lint", "p.yaml"]) == 1
+    assert "[--fix]" in capsys.readouterr().out
+    assert file.read_text() == BLOCK
+    assert main(["lint", "--fix", "p.yaml"]) == 0
+    assert "    - Egress\n" in file.read_text()
+    captured = capsys.readouterr()
+    assert "fixed ineffective-section" in captured.err
+    assert "ineffective-section" not in captured.out
+
+
+def test_configuration_is_found_upwards_and_checked(folder: Path, capsys: Output) -> None:
+    (folder / "sub").mkdir()
+    (folder / "sub" / "p.yaml").write_text(WARNED)
+    (folder / ".netprobe.yaml").write_text("lint:\n  severity: {no-ports: error}\n")
+    assert main(["lint", "sub"]) == 1
+    (folder / ".netprobe.yaml").write_text("lint:\n  exclude: [sub/]\n")
+    assert main(["lint", "sub"]) == 0
+    assert "0 policies" in capsys.readouterr().out
+    (folder / ".netprobe.yaml").write_text("lint:\n  disable:\n    - no-such\n")
+    assert main(["lint", "sub"]) == 2
+    assert ".netprobe.yaml:3:7: lint.disable[0]: no rule 'no-such'" in capsys.readouterr().err
+
+
+def run(folder: Path, capsys: Output, format_: str) -> str:
+    text = documents(
+        namespace("monitoring"),
+        namespace("shop"),
+        policy(
+            "{podSelector: {}, ingress: [{from: [{namespaceSelector: {matchLabels: {name: monitoring}}}]}]}",
+            name="a",
+        ),
+        WARNED.replace("name: p,", "name: p, annotations: {netprobe.dev/ignore-no-ports: because},"),
+    )
+    (folder / "p.yaml").write_text(text)
+    main(["lint", "p.yaml", "-o", format_])
+    return capsys.readouterr().out
+
+
+def test_json(folder: Path, capsys: Output) -> None:
+    report = json.loads(run(folder, capsys, "json"))
+    assert report["kind"] == "LintReport"
+    by_rule = {finding["rule"]: finding for finding in report["findings"]}
+    found = by_rule["namespace-by-name"]
+    assert (found["file"], found["line"], found["severity"]) == ("p.yaml", 5, "warning")
+    (edit,) = found["edits"]
+    text = (folder / "p.yaml").read_text()
+    assert text[edit["start"] : edit["end"]] == "name"
+    assert edit["text"] == "kubernetes.io/metadata.name"
+    assert [(each["rule"], each["reason"]) for each in report["silenced"]] == [("no-ports", "because")]
+
+
+def test_sarif(folder: Path, capsys: Output) -> None:
+    log: dict[str, Any] = json.loads(run(folder, capsys, "sarif"))
+    (one,) = log["runs"]
+    rules = one["tool"]["driver"]["rules"]
+    assert [rule["id"] for rule in rules] == list(catalogue())
+    for result in one["results"]:
+        assert rules[result["ruleIndex"]]["id"] == result["ruleId"]
+        assert result["locations"][0]["physicalLocation"]["artifactLocation"]["uri"] == "p.yaml"
+    assert [result["ruleId"] for result in one["results"] if "suppressions" in result] == ["no-ports"]
+    (fixed,) = [result for result in one["results"] if "fixes" in result]
+    (replacement,) = fixed["fixes"][0]["artifactChanges"][0]["replacements"]
+    assert replacement["insertedContent"]["text"] == "kubernetes.io/metadata.name"
+
+
+def test_junit(folder: Path, capsys: Output) -> None:
+    (suite,) = ET.fromstring(run(folder, capsys, "junit"))  # noqa: S314 (our own output)
+    assert suite.get("failures") == str(len(suite.findall("testcase/failure")))
+    assert suite.get("tests") == str(len(suite.findall("testcase")))
+    assert suite.find("testcase/skipped[@message='silenced: because']") is not None
+
+
+def test_github(folder: Path, capsys: Output) -> None:
+    out = run(folder, capsys, "github")
+    assert "::warning file=p.yaml,line=5,col=" in out
+    assert "title=netprobe namespace-by-name::shop/a: " in out
+
+
+def test_explain(capsys: Output) -> None:
+    assert main(["lint", "--explain"]) == 0
+    listing = capsys.readouterr().out
+    assert all(rule in listing for rule in catalogue())
+    assert main(["lint", "--explain", "or-for-and"]) == 0
+    assert "Fails:" in capsys.readouterr().out
+    assert main(["lint", "--explain", "nonsense"]) == 2
+
+
+def test_a_live_cluster_has_no_files_but_is_whole() -> None:
+    live_policy = {
+        "apiVersion": "networking.k8s.io/v1",
+        "kind": "NetworkPolicy",
+        "metadata": {"name": "p", "namespace": "shop", "annotations": {"netprobe.dev/ignore-no-ports": "x"}},
+        "spec": {
+            "podSelector": {},
+            "policyTypes": ["Ingress"],
+            "ingress": [{"from": [{"namespaceSelector": {"matchLabels": {"team": "gone"}}}]}],
+            "egress": [{}],
+        },
+    }
+    gathered = live([{"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "shop"}}, live_policy])
+    result = lint(gathered.view())
+    assert [finding.rule for finding in result.findings] == ["ineffective-section", "unmatched-namespace"]
+    assert {finding.place for finding in result.findings} == {"networkpolicy/shop/p"}
+    assert len(result.silenced) == 1
+
+
+@pytest.mark.parametrize("options", [[], ["--context", "x", "p.yaml"], ["--fix", "-"], ["no-such-file"]])
+def test_usage(folder: Path, options: list[str]) -> None:
+    assert main(["lint", *options]) == 2
+
+
+@pytest.mark.parametrize(
+    ("example", "rules"),
+    [
+        ("production-mistake", {"or-for-and": 2, "no-dns": 1, "egress-to-anywhere": 1}),
+        ("production", {}),
+        ("pipeline", {}),
+        ("five-workloads", {}),
+        ("same-namespace", {}),
+    ],
+)
+def test_the_worked_examples(example: str, rules: dict[str, int], capsys: Output) -> None:
+    path = Path(__file__).parents[2] / "manifests" / example / "policies"
+    assert main(["lint", str(path), "-o", "json"]) == 0
+    findings = [finding["rule"] for finding in json.loads(capsys.readouterr().out)["findings"]]
+    assert {rule: findings.count(rule) for rule in findings} == rules
