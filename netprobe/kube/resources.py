@@ -52,6 +52,7 @@ RESOURCES: dict[str, Resource] = {
         Resource("discovery.k8s.io/v1", "EndpointSlice", "endpointslices"),
         Resource("networking.k8s.io/v1", "NetworkPolicy", "networkpolicies"),
         Resource("policy/v1", "PodDisruptionBudget", "poddisruptionbudgets"),
+        Resource("authentication.k8s.io/v1", "SelfSubjectReview", "selfsubjectreviews", False),
         Resource("authorization.k8s.io/v1", "SelfSubjectAccessReview", "selfsubjectaccessreviews", False),
     )
 }

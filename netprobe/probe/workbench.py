@@ -18,7 +18,7 @@ from typing import Any, Self
 
 from netprobe.errors import ClusterError, ConflictError, ForbiddenError, NotFoundError, WorkbenchError
 from netprobe.model.flow import ContainerPort, End, PodRef, Protocol
-from netprobe.probe import bench, cleanup, lease
+from netprobe.probe import bench, cleanup, lease, permission
 from netprobe.probe.api import ClusterAPI, Object
 from netprobe.probe.bench import Fixture, PodOptions, home
 from netprobe.probe.canary import Canary
@@ -46,9 +46,11 @@ class Workbench:
     """The namespaces and pods of one run, and what is changed in them.
 
     `changes` is how many times policies will be changed (1 + the steps): the canaries need a port for each.
+    With 0 there are no canaries.
     `lab`: the cluster is a lab, which can make external hosts; elsewhere they are left out, and flows from
-    them are skipped. Entering raises ConflictError (a namespace is somebody else's), WorkbenchError (a pod
-    never became ready) or another ClusterError; nothing of the run is left then.
+    them are skipped. Entering raises ForbiddenError (a permission is missing; nothing was made),
+    ConflictError (a namespace is somebody else's), WorkbenchError (a pod never became ready) or another
+    ClusterError; nothing of the run is left then.
     """
 
     def __init__(
@@ -77,6 +79,8 @@ class Workbench:
         self._stack = AsyncExitStack()
 
     async def __aenter__(self) -> Self:
+        if not self._lab:  # whoever may use a lab may do everything there
+            await permission.require(self._cluster, steps=self.changes > 1)
         try:
             await self._build()
         except BaseException:
@@ -141,8 +145,10 @@ class Workbench:
         self._progress("creating namespaces")
         await self._namespace(home(self.run), {})
         await self._stack.enter_async_context(lease.held(self._cluster, self.run))
-        names = [self._namespace(n.name, n.labels) for n in self._fixture.namespaces]
-        await _together(*names, self._cluster.create(bench.canary_policy(self.run, 0)))
+        made: list[Awaitable[Any]] = [self._namespace(n.name, n.labels) for n in self._fixture.namespaces]
+        if self.changes:
+            made.append(self._cluster.create(bench.canary_policy(self.run, 0)))
+        await _together(*made)
         await self._populate()
 
     async def _populate(self) -> None:
@@ -162,7 +168,7 @@ class Workbench:
                 nodes = await readiness.nodes([_ref(obj) for obj in objects.values()])
                 pairs = [
                     bench.canary_pods(node, index, self.run, self._options, self.changes)
-                    for index, node in enumerate(nodes)
+                    for index, node in enumerate(nodes if self.changes else ())
                 ]
                 await _together(*(self._pod(obj) for pair in pairs for obj in pair))
                 everything = [*objects.values(), *(obj for pair in pairs for obj in pair)]

@@ -37,6 +37,7 @@ class FakeCluster:
     unready: Mapping[str, Object] = field(default_factory=dict)  # pod name -> the status that it keeps
     exec_fault: Callable[[str], Exception | str | None] = lambda _pod: None
     outside: frozenset[str] = frozenset()  # addresses of hosts that are no pods; `network` knows them as such
+    forbidden: frozenset[str] = frozenset()  # "verb resource" that access reviews deny
     linger_s: float = 0.0  # how long a namespace takes to go
 
     def __post_init__(self) -> None:
@@ -67,6 +68,11 @@ class FakeCluster:
         ]
 
     async def create(self, obj: Object) -> Object:
+        if obj["kind"] == "SelfSubjectAccessReview":
+            attributes = obj["spec"]["resourceAttributes"]
+            path = "/".join(filter(None, [attributes["resource"], attributes.get("subresource")]))
+            asked = f"{attributes['verb']} {path}"
+            return {**obj, "status": {"allowed": asked not in self.forbidden}}
         meta = obj["metadata"]
         key = obj["kind"], meta.get("namespace"), meta["name"]
         self.calls.append(("create", obj["kind"], meta["name"]))

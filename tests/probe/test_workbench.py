@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from netprobe.errors import ClusterError, ConflictError, WorkbenchError
+from netprobe.errors import ClusterError, ConflictError, ForbiddenError, WorkbenchError
 from netprobe.model.cluster import Namespace
 from netprobe.model.flow import ContainerPort, Pod, PodRef
 from netprobe.probe import Deadlines, Fixture, Workbench, clean
@@ -42,6 +42,42 @@ def test_everything_made_carries_the_run_and_everything_is_removed() -> None:
     }
     assert all(obj["metadata"]["labels"][RUN] == "r1" for obj in made.values())
     assert not cluster.objects
+
+
+@pytest.mark.parametrize("verb", ["delete namespaces", "get pods/exec", "create leases"])
+def test_a_missing_permission_is_named_before_anything_is_made(verb: str) -> None:
+    cluster = FakeCluster(forbidden=frozenset({verb}))
+
+    async def run() -> None:
+        async with Workbench(cluster, FIXTURE):
+            raise AssertionError("entered")
+
+    with pytest.raises(ForbiddenError, match=f"lack 1 of .*: {verb}.*Nothing was created"):
+        virtually(run())
+    assert not cluster.calls
+
+
+def test_what_only_steps_need_is_asked_of_suites_with_steps_only() -> None:
+    cluster = FakeCluster(forbidden=frozenset({"patch pods"}))
+
+    async def run(changes: int) -> None:
+        async with Workbench(cluster, FIXTURE, changes=changes):
+            pass
+
+    virtually(run(1))
+    with pytest.raises(ForbiddenError, match="patch pods"):
+        virtually(run(2))
+
+
+def test_without_changes_there_are_no_canaries() -> None:
+    cluster = FakeCluster()
+
+    async def run() -> None:
+        async with Workbench(cluster, FIXTURE, changes=0) as bench:
+            assert bench.canaries == ()
+            assert {kind for kind, _, _ in cluster.objects} == {"Namespace", "Lease", "Pod"}
+
+    virtually(run())
 
 
 def test_a_namespace_that_is_not_ours_is_neither_used_nor_deleted() -> None:
