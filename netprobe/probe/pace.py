@@ -17,9 +17,9 @@ class Pace:
         time that an unanswered one counts among them (Starts says why).
     `sessions`: with no more stations than this, each keeps its exec for the whole run (an exec costs 50 ms
         of processor time); with more, each has one exec a round.
-    `hedge_s`: a TCP try without an answer is joined by a second one after this time. A connection request
-        that a full backlog drops is sent again after a second only, when nc has given up.
-    `stagger_s`: the two rounds that have to agree begin this far apart, so that their time-outs overlap.
+    `hedge`: a TCP try without an answer is joined by a second one after this part of `wait_s`. A connection
+        request that a full backlog drops is sent again after a second only, when nc has given up.
+    `stagger`: the two rounds that have to agree begin this part of `wait_s` apart: their time-outs overlap.
     `settle_s`: until when cells may move. `retries`: how often a failed exec, or a baseline that did not
         connect, is tried again.
     `canary_s`: until when a canary must have turned. `pause_s`: between two tries of a canary, hence the
@@ -27,20 +27,28 @@ class Pace:
     """
 
     wait_s: float = 1.0
-    hedge_s: float = 0.35
+    hedge: float = 0.35
     window: int = 48
     execs: int = 24
     execs_per_node: int = 12
     starts_per_node: int = 16
     start_hold_s: float = 0.1
     sessions: int = 64
-    stagger_s: float = 0.3
+    stagger: float = 0.3
     settle_s: float = 60.0
     retries: int = 3
     retry_s: float = 0.3
     start_s: float = 20.0
     canary_s: float = 8.0
     pause_s: float = 0.05
+
+    @property
+    def hedge_s(self) -> float:
+        return self.hedge * self.wait_s
+
+    @property
+    def stagger_s(self) -> float:
+        return self.stagger * self.wait_s
 
     def exec_s(self, targets: int) -> float:
         """The deadline of one batch: all its targets timing out, name lookups included, and as much again."""

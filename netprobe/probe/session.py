@@ -35,11 +35,11 @@ class Starts:
     def __init__(self, count: int, most_s: float) -> None:
         self.slots = asyncio.Semaphore(count)
         self._most_s = most_s
-        self._usual_s = most_s / 3
+        self._usual_s = most_s / 2
 
     @property
     def hold_s(self) -> float:
-        return min(self._most_s, max(0.01, 3 * self._usual_s))
+        return min(self._most_s, max(0.01, 2 * self._usual_s))
 
     def took(self, elapsed_s: float) -> None:
         """Learn from an answer (an exponential average over about ten)."""

@@ -14,7 +14,7 @@ from netprobe.probe.settle import NEVER, Settled, settle
 from tests.probe.clock import now, virtually
 
 F, G = (Flow(PodRef("x", "a"), PodRef("x", name), 80) for name in "bc")
-PACE = Pace(stagger_s=0.3, settle_s=10)
+PACE = Pace(wait_s=1, stagger=0.3, settle_s=10)
 LETTERS = {".": Outcome.CONNECTED, "X": Outcome.TIMED_OUT, "!": Outcome.EXEC_FAILED}
 
 
