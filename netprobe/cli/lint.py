@@ -50,6 +50,7 @@ UNREADABLE = 2
 @examples("""
 netprobe lint policies/                        # files and folders, or with -f
 netprobe lint -f policies/ -f workloads/       # more is known: selectors are held against the pods
+netprobe lint suite.yaml                       # a suite's policies, with the labels of its topology
 kubectl get ns,pods,svc,netpol -A -o yaml | netprobe lint -
 netprobe lint --context staging                # what is live
 netprobe lint --fix policies/                  # mend what has one right answer
@@ -79,7 +80,7 @@ def command(
 
     Exit status: 1 with errors (with --strict: warnings), 2 where something cannot be read, else 0.
     """
-    from netprobe.cli.lint_input import configuration, read
+    from netprobe.cli.lint_input import configuration, is_suite, read
 
     if rule is not None:
         return _explain(rule, paths)
@@ -93,6 +94,8 @@ def command(
     if live:
         linted, problems = _live(kubeconfig, context, request_timeout_s, chosen)
         return _show(linted, problems, output, strict=strict)
+    if len(asked) == 1 and is_suite(asked[0]):
+        return _suite(asked[0], chosen, output, strict=strict, write=write)
     if write and "-" in asked:
         raise UsageError("--fix needs files: standard input cannot be changed")
     gathered = read(asked, chosen, namespace or "default")
@@ -105,6 +108,15 @@ def command(
             f"{chart}: a Helm chart is not looked at; render it first (helm template) and lint what comes out"
         )
     return _show(linted, gathered.problems, output, strict=strict)
+
+
+def _suite(path: str, config: LintConfig, output: str, *, strict: bool, write: bool) -> int:
+    from netprobe.cli.lint_input import suite
+
+    linted = lint(suite(path), config)
+    if write and _mend(linted):
+        linted = lint(suite(path), config)
+    return _show(linted, (), output, strict=strict)
 
 
 def _live(

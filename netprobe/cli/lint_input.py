@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from netprobe.errors import InputError, Problem
-from netprobe.lint import FILE_NAME, NO_CONFIG, LintConfig, Refused, View, known, parse_config
+from netprobe.lint import FILE_NAME, NO_CONFIG, Known, LintConfig, Refused, View, known, parse_config
 from netprobe.manifests import Document, FieldError, Reader, parse_policy, validate_policy
 from netprobe.manifests.collect import Collector
 from netprobe.manifests.reader import Progress
@@ -131,6 +131,33 @@ def _chart(file: Path, given: set[str]) -> str | None:
         if str(parent) in given:
             break
     return None
+
+
+def is_suite(path: str) -> bool:
+    """Whether a file is a suite, whose topology tells the labels that its policies are about."""
+    try:
+        return bool(_SUITE.search(Path(path).read_text(encoding="utf-8")))
+    except (OSError, UnicodeDecodeError):
+        return False
+
+
+_SUITE = re.compile(r"""^["']?kind["']?\s*:\s*["']?ConnectivitySuite\b""", re.MULTILINE)
+
+
+def suite(path: str) -> View:
+    """The topology of a suite, with its policies applied. Raises InputError where it cannot be read."""
+    from netprobe.suite import load
+
+    loaded = load(path)
+    cluster = loaded.cluster()
+    annotations: dict[PolicyRef, Labels] = {}
+    for document, policy in zip(loaded.policies, loaded.parsed, strict=True):
+        given = (document.object.get("metadata") or {}).get("annotations") or {}
+        annotations[policy.ref] = {str(key): str(value) for key, value in given.items()}
+    described = Known(
+        namespaces=frozenset(cluster.namespaces) if loaded.topology is not None else frozenset()
+    )
+    return View(cluster, described, annotations=annotations)
 
 
 def live(objects: Iterable[Mapping[str, Any]]) -> Gathered:

@@ -191,6 +191,16 @@ def test_usage(folder: Path, options: list[str]) -> None:
     assert main(["lint", *options]) == 2
 
 
+def test_a_suite_tells_the_labels_of_its_topology(capsys: Output) -> None:
+    examples = Path(__file__).parents[2] / "manifests"
+    assert main(["lint", str(examples / "namespace-labels" / "suite.yaml")]) == 0
+    out = capsys.readouterr().out
+    assert "warning unmatched-namespace: " in out
+    assert "none carries the label tier" in out
+    assert main(["lint", str(examples / "production" / "suite.yaml"), "--strict"]) == 0
+    assert "nothing found" in capsys.readouterr().out
+
+
 @pytest.mark.parametrize(
     ("example", "rules"),
     [

@@ -33,7 +33,7 @@ def test_policies_alone_say_nothing_of_labels_and_pods() -> None:
     [
         pytest.param([namespace("shop")], False, id="only its own namespace is described"),
         pytest.param([namespace("shop"), namespace("other")], True, id="another namespace is described"),
-        pytest.param([namespace("other")], True, id="its own is not: a policy selects that by podSelector"),
+        pytest.param([namespace("other")], True, id="its own is not: podSelector is for that"),
         pytest.param(
             [namespace("other"), pod("b", namespace="third")],
             False,
@@ -107,7 +107,8 @@ def test_or_for_and_asks_where_it_looks_like_a_slip(around: list[str], asks: boo
             "{namespaceSelector: {matchLabels: {team: x}}}, {podSelector: {}}", id="all pods at home"
         ),
         pytest.param(
-            "{namespaceSelector: {matchLabels: {t: x}}, podSelector: {}}, {podSelector: {matchLabels: {a: b}}}",
+            "{namespaceSelector: {matchLabels: {t: x}}, podSelector: {}}, "
+            "{podSelector: {matchLabels: {a: b}}}",
             id="podSelector {} is written: the difference is known",
         ),
         pytest.param(

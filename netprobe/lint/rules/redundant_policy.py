@@ -80,9 +80,13 @@ def _covering(policy: Policy, candidates: list[Policy], order: dict[int, int]) -
     for other in candidates:
         if other is policy or not redundant(policy, other):
             continue
-        if order[id(other)] < order[id(policy)] or not redundant(other, policy):
+        if order[id(other)] < order[id(policy)] or not _the_same(policy, other):
             return other
     return None
+
+
+def _the_same(policy: Policy, other: Policy) -> bool:
+    return implies(other.subjects, policy.subjects) and redundant(other, policy)
 
 
 def _finding(policy: Policy, other: Policy) -> Finding:
@@ -97,9 +101,7 @@ def _finding(policy: Policy, other: Policy) -> Finding:
 
 
 def redundant(policy: Policy, other: Policy) -> bool:
-    """Whether `other` alone does all that `policy` does, of the same namespace, in every cluster."""
-    if not implies(policy.subjects, other.subjects):
-        return False
+    """Whether `other` does all for its subjects that `policy` does, in the same namespace and any cluster."""
     if not (policy.ingress or policy.egress):  # a pure deny
         return (
             other.ingress == policy.ingress

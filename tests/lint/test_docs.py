@@ -1,0 +1,36 @@
+"""What is written about lint outside its code keeps step with it."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from pathlib import Path
+
+import yaml
+
+from netprobe.cli.lint import command
+from netprobe.lint import catalogue, parse_config
+
+ROOT = Path(__file__).parents[2]
+PAGE = (ROOT / "docs" / "lint.md").read_text()
+
+
+def test_the_page_lists_every_rule_as_it_is() -> None:
+    listed = re.findall(r"^\| `([a-z-]+)` \| (\w+) \| (.*) \|$", PAGE, re.MULTILINE)
+    assert listed == [(rule.id, rule.severity.value, rule.title) for rule in catalogue().values()]
+
+
+def test_the_configuration_on_the_page_is_valid() -> None:
+    (text,) = re.findall(r"```yaml\n(lint:\n.*?)```", PAGE, re.DOTALL)
+    assert parse_config(yaml.safe_load(text), str).exclude == ("vendor/",)
+
+
+def test_the_annotation_on_the_page_names_a_rule() -> None:
+    assert set(re.findall(r"netprobe\.dev/ignore-([a-z-]+):", PAGE)) <= catalogue().keys()
+
+
+def test_the_hook_calls_a_command_that_there_is() -> None:
+    (hook,) = yaml.safe_load((ROOT / ".pre-commit-hooks.yaml").read_text())
+    program, name = shlex.split(hook["entry"])
+    assert (program, name) == ("netprobe", command.name)
+    assert f"id: {hook['id']}" in PAGE
