@@ -17,7 +17,9 @@ README = (ROOT / "README.md").read_text()
 
 
 def test_the_help_block_is_the_help(request: pytest.FixtureRequest) -> None:
-    told = CliRunner().invoke(netprobe, ["--help"], prog_name="netprobe", obj=Invocation(), terminal_width=100)
+    told = CliRunner().invoke(
+        netprobe, ["--help"], prog_name="netprobe", obj=Invocation(), terminal_width=100
+    )
     start = README.index("```text\n") + len("```text\n")
     shown = README[start : README.index("```", start)]
     if request.config.getoption("--update-golden"):
