@@ -8,7 +8,7 @@ from pathlib import Path
 
 import yaml
 
-from netprobe.cli.lint import command
+from netprobe.cli.app import COMMANDS
 from netprobe.lint import catalogue, parse_config
 
 ROOT = Path(__file__).parents[2]
@@ -32,5 +32,6 @@ def test_the_annotation_on_the_page_names_a_rule() -> None:
 def test_the_hook_calls_a_command_that_there_is() -> None:
     (hook,) = yaml.safe_load((ROOT / ".pre-commit-hooks.yaml").read_text())
     program, name = shlex.split(hook["entry"])
-    assert (program, name) == ("netprobe", command.name)
+    assert program == "netprobe"
+    assert name in COMMANDS
     assert f"id: {hook['id']}" in PAGE

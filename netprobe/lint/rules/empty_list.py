@@ -1,8 +1,8 @@
 """An empty `from` or `to` matches everyone, an empty `ports` every port.
 
 `ingress: []` lets nobody in. `ingress: [{from: []}]` lets everybody in, addresses outside included: inside
-a rule an empty list, or a key with nothing after it, is the same as none. With ports beside it an empty
-`from` is a note: people do write it for "anyone".
+a rule an empty list, or a key with nothing after it, is the same as none. With ports beside it, or in
+a policy whose name says "allow", an empty `from` is a note: people do write it for "anyone".
 
 Fails:
 
@@ -30,7 +30,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from netprobe.lint.finding import Finding, Severity
-from netprobe.lint.view import View, written
+from netprobe.lint.view import Place, View, written
 from netprobe.model.policy import ANY_PEER, ANY_PORT
 
 ID = "empty-list"
@@ -44,7 +44,7 @@ def check(view: View) -> Iterator[Finding]:
             yield Finding.about(
                 place.policy,
                 ID,
-                SEVERITY if place.rule.ports == ANY_PORT else Severity.NOTE,
+                Severity.NOTE if _deliberate(place) else SEVERITY,
                 peers,
                 f"an empty `{place.list_name}` matches everyone, addresses outside the cluster included",
                 suggestion=f"for nobody write {place.direction.value}: []; for everyone leave "
@@ -60,3 +60,7 @@ def check(view: View) -> Iterator[Finding]:
                 "an empty `ports` opens every port",
                 suggestion="list the ports that are needed, or leave `ports` out if all are meant",
             )
+
+
+def _deliberate(place: Place) -> bool:
+    return place.rule.ports != ANY_PORT or "allow" in place.policy.ref.name
