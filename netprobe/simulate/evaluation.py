@@ -62,8 +62,8 @@ class GroupPair:
     family: Family | None
     verdict: Verdict
     pairs: int
-    undefined: bool = False
-    near: bool = False
+    undefined: bool
+    near: bool
 
 
 class Evaluation:
