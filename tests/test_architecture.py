@@ -25,8 +25,10 @@ MAY_IMPORT: dict[str, set[str]] = {
     "explain": PURE | {"simulate"},
     "survey": PURE | {"simulate", "diff"},
     "lint": PURE | {"simulate"},
+    "impact": PURE | {"simulate"},
+    "doctor": PURE | {"probe"},
     "kube": PURE | {"probe"},  # implements probe's Protocols
-    "report": PURE | {"diff", "lint"},
+    "report": PURE | {"diff", "doctor", "impact", "lint"},
     "lab": PURE | {"manifests"},  # never simulate, probe or kube: see the sentence below
 }
 """`lab` never imports `simulate`: that they agree is evidence only if policy is worked out twice.

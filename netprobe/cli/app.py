@@ -16,6 +16,8 @@ COMMANDS = {
     "simulate": "what the policies say, without a cluster; compared with what a suite declares",
     "explain": "which policy, rule, peer and side decide a flow, and what to change",
     "lint": "mistakes in policies, with file and line",
+    "impact": "which flows open or close if a change of policies is applied",
+    "doctor": "does this cluster enforce at all? permissions, nodes, DNS, clocks, with evidence",
     "lab": "a small cluster on this machine: up, down, status, kubeconfig",
     "clean": "remove what killed runs left behind",
     "completion": "a script that completes commands and options in your shell",

@@ -98,9 +98,15 @@ class ExternalType(click.ParamType[External]):
 
 
 class ReportType(click.ParamType[ReportFile]):
-    """ "junit=reports/junit.xml"; the folder must exist, so that no run ends without its report."""
+    """ "junit=reports/junit.xml"; the folder must exist, so that no run ends without its report.
+
+    `known` are the formats that the command can write; those of a run's report if left out.
+    """
 
     name = "FORMAT=PATH"
+
+    def __init__(self, known: Sequence[str] | None = None) -> None:
+        self._known = known
 
     def convert(
         self, value: str | ReportFile, param: click.Parameter | None, ctx: click.Context | None
@@ -108,7 +114,7 @@ class ReportType(click.ParamType[ReportFile]):
         if isinstance(value, ReportFile):
             return value
         format_, equals, target = value.partition("=")
-        known = formats()
+        known = formats() if self._known is None else self._known
         if not equals or not target or format_ not in known:
             self.fail(f"{value!r} is not FORMAT=PATH with a format of {', '.join(known)}", param, ctx)
         if target == "-":
@@ -172,6 +178,41 @@ def cluster_options(function: F) -> F:
         click.option("--context", metavar="NAME", help="The context of the kubeconfig to use."),
         click.option(
             "--kubeconfig", metavar="PATH", type=click.Path(), help="The kubeconfig file of the cluster."
+        ),
+    ):
+        function = option(function)
+    return function
+
+
+def lab_options(function: F) -> F:
+    """--lab NAME, and --lab-nodes, --lab-no-enforcement, --lab-lag, --lab-deny-with for a lab of one's own.
+
+    They arrive as `lab_name`, `lab_nodes`, `lab_no_enforcement`, `lab_lag`, `lab_deny_with`, as
+    `netprobe.cli.target.meant` takes them.
+    """
+    for option in (
+        click.option(
+            "--lab-deny-with",
+            type=click.Choice(["drop", "reject"]),
+            default="drop",
+            help="What the lab does with a packet that no policy allows.",
+        ),
+        click.option(
+            "--lab-lag",
+            type=DurationType(),
+            default="0s",
+            help="The lab enforces each change that much later.",
+        ),
+        click.option(
+            "--lab-no-enforcement",
+            is_flag=True,
+            help="The lab accepts policies and enforces none, as some CNIs do.",
+        ),
+        click.option(
+            "--lab-nodes", type=click.IntRange(1), default=1, help="Nodes of the lab made for this run."
+        ),
+        click.option(
+            "--lab", "lab_name", metavar="NAME", help="Run on the lab of that name (`netprobe lab up`)."
         ),
     ):
         function = option(function)

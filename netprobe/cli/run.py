@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import click
 
@@ -11,6 +12,7 @@ from netprobe.cli.options import (
     ReportFile,
     cluster_options,
     examples,
+    lab_options,
     output_option,
     profile_option,
 )
@@ -20,20 +22,7 @@ from netprobe.errors import UsageError
 @click.command
 @click.argument("suite", type=click.Path())
 @cluster_options
-@click.option("--lab", "lab_name", metavar="NAME", help="Run on the lab of that name (`netprobe lab up`).")
-@click.option("--lab-nodes", type=click.IntRange(1), default=1, help="Nodes of the lab made for this run.")
-@click.option(
-    "--lab-no-enforcement", is_flag=True, help="The lab accepts policies and enforces none, as some CNIs do."
-)
-@click.option(
-    "--lab-lag", type=DurationType(), default="0s", help="The lab enforces each change that much later."
-)
-@click.option(
-    "--lab-deny-with",
-    type=click.Choice(["drop", "reject"]),
-    default="drop",
-    help="What the lab does with a packet that no policy allows.",
-)
+@lab_options
 @click.option(
     "--image",
     metavar="IMAGE",
@@ -72,15 +61,11 @@ netprobe run --lab-no-enforcement suite.yaml               # what a CNI that enf
 @click.pass_context
 def command(
     ctx: click.Context,
+    /,
     suite: str,
     kubeconfig: str | None,
     context: str | None,
     request_timeout_s: float,
-    lab_name: str | None,
-    lab_nodes: int,
-    lab_no_enforcement: bool,
-    lab_lag: float,
-    lab_deny_with: str,
     image: str,
     pull_secret: str | None,
     node_selectors: Sequence[str],
@@ -89,6 +74,7 @@ def command(
     profile: str,
     output: str,
     reports: Sequence[ReportFile],
+    **lab: Any,
 ) -> int:
     """Probe every flow that SUITE declares, and compare with what its policies say.
 
@@ -99,31 +85,16 @@ def command(
     from netprobe.cli.campaign import Campaign
     from netprobe.cli.emit import emit
     from netprobe.cli.loop import run_async
-    from netprobe.cli.target import Target
-    from netprobe.lab.options import LabOptions
+    from netprobe.cli.target import meant
     from netprobe.probe import Deadlines, Pace, PodOptions
     from netprobe.simulate import profile as profile_of
     from netprobe.suite import load
 
-    target = Target(kubeconfig, context, ctx.obj.plugin, lab_name)
-    if lab_name and (kubeconfig or context):
-        raise UsageError("--lab and --kubeconfig/--context name two different clusters: give one")
-    faults = [
-        name
-        for name in ("lab_nodes", "lab_no_enforcement", "lab_lag", "lab_deny_with")
-        if ctx.get_parameter_source(name) is not click.core.ParameterSource.DEFAULT
-    ]
-    if faults and not target.is_ephemeral_lab:
-        raise UsageError(f"--{faults[0].replace('_', '-')} is for the lab that a run makes for itself")
+    target, options = meant(ctx, kubeconfig, context, **lab)
     campaign = Campaign(
         suite=load(suite),
         target=target,
-        lab=LabOptions(
-            nodes=lab_nodes,
-            enforce=not lab_no_enforcement,
-            lag_s=lab_lag,
-            deny_with="reject" if lab_deny_with == "reject" else "drop",
-        ),
+        lab=options,
         pods=PodOptions(image, pull_secret=pull_secret, node_selector=_pairs(node_selectors)),
         deadlines=Deadlines(ready_s=ready_s),
         pace=Pace(wait_s=wait_s),

@@ -8,8 +8,10 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+import click
+
 from netprobe.cli.narration import Narrate
-from netprobe.errors import LabError
+from netprobe.errors import LabError, UsageError
 from netprobe.lab import LabOptions, list_labs, start
 from netprobe.report import ClusterInfo
 
@@ -29,6 +31,37 @@ class Target:
     @property
     def is_ephemeral_lab(self) -> bool:
         return not (self.kubeconfig or self.context or self.current or self.lab)
+
+
+def meant(
+    ctx: click.Context,
+    kubeconfig: str | None,
+    context: str | None,
+    *,
+    lab_name: str | None,
+    lab_nodes: int,
+    lab_no_enforcement: bool,
+    lab_lag: float,
+    lab_deny_with: str,
+) -> tuple[Target, LabOptions]:
+    """The cluster that a command's options name; UsageError where they name two, or faults for a real one."""
+    target = Target(kubeconfig, context, ctx.obj.plugin, lab_name)
+    if lab_name and (kubeconfig or context):
+        raise UsageError("--lab and --kubeconfig/--context name two different clusters: give one")
+    faults = [
+        name
+        for name in ("lab_nodes", "lab_no_enforcement", "lab_lag", "lab_deny_with")
+        if ctx.get_parameter_source(name) is not click.core.ParameterSource.DEFAULT
+    ]
+    if faults and not target.is_ephemeral_lab:
+        raise UsageError(f"--{faults[0].replace('_', '-')} is for the lab that a run makes for itself")
+    options = LabOptions(
+        nodes=lab_nodes,
+        enforce=not lab_no_enforcement,
+        lag_s=lab_lag,
+        deny_with="reject" if lab_deny_with == "reject" else "drop",
+    )
+    return target, options
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,157 @@
+"""All of it in order: ask, make the pairs, try, and remove everything, whatever happens."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+from netprobe.doctor import guest, inside, surroundings, trial, verdict
+from netprobe.doctor.pair import Knocker, Pair, deny_all, fixture, pairs, paths
+from netprobe.doctor.record import Check, Diagnosis, Status
+from netprobe.doctor.surroundings import About
+from netprobe.errors import ClusterError, NetprobeError, WorkbenchError
+from netprobe.model.observation import Outcome
+from netprobe.model.policy import Direction
+from netprobe.probe.api import ClusterAPI
+from netprobe.probe.bench import PodOptions
+from netprobe.probe.pace import Pace
+from netprobe.probe.permission import Need
+from netprobe.probe.plan import Station
+from netprobe.probe.workbench import Deadlines, Workbench, new_run
+
+HOST_POD_S = 20.0
+
+
+@dataclass(slots=True)
+class Examination:
+    """One visit. `most_nodes`: try at most so many nodes, 0 for all of them.
+
+    `within_s`: how long the cluster may take to enforce a policy.
+    """
+
+    cluster: ClusterAPI
+    about: About
+    server: str
+    lab: bool = False
+    options: PodOptions = field(default_factory=PodOptions)
+    deadlines: Deadlines = field(default_factory=Deadlines)
+    pace: Pace = field(default_factory=Pace)
+    most_nodes: int = 3
+    within_s: float = 10.0
+    progress: Callable[[str], None] = lambda _: None
+    run: str = field(default_factory=new_run)
+    _checks: list[Check] = field(default_factory=list)
+
+    async def diagnose(self) -> Diagnosis:
+        """Find out everything that can be; ClusterError only where the API does not answer at all."""
+        self.progress("asking the API server")
+        user = await surroundings.user(self.cluster)
+        self._checks = [surroundings.api(self.about, self.server)]
+        told, lacking = await surroundings.permissions(self.cluster, user)
+        self._checks += told
+        check, nodes = await surroundings.nodes(self.cluster)
+        self._checks += [check, surroundings.plugin(self.about)]
+        if any(permission.need is not Need.TELLING for permission in lacking):
+            self._checks.append(_not_tried("the permissions to make pods and policies are missing"))
+        else:
+            await self._try(None if nodes is None else surroundings.chosen(nodes, self.most_nodes))
+        return Diagnosis(self.server, tuple(self._checks), user, lacking)
+
+    async def _try(self, nodes: Sequence[str] | None) -> None:
+        if nodes is not None and not nodes:
+            self._checks.append(_not_tried("no node is ready for pods of Linux"))
+            return
+        bench = Workbench(
+            self.cluster,
+            fixture(nodes, self.run),
+            run=self.run,
+            changes=0,
+            lab=self.lab,
+            options=self.options,
+            deadlines=self.deadlines,
+            progress=self.progress,
+        )
+        begun = asyncio.get_running_loop().time()
+        knocker = Knocker(self.cluster, self.pace)
+        entered = False
+        try:
+            async with bench:
+                entered = True
+                made = pairs(bench.stations)
+                took_s = asyncio.get_running_loop().time() - begun
+                where = surroundings.names(sorted({pair.server.node or "?" for pair in made}))
+                evidence = (
+                    f"{self.options.image} runs on {where}; {2 * len(made)} pods ready in {took_s:.1f} s"
+                )
+                self._checks.append(Check("probe pods", Status.OK, evidence))
+                try:
+                    await self._inside(made, knocker)
+                finally:
+                    await knocker.close()
+        except WorkbenchError as e:
+            self._checks.append(Check("probe pods", Status.UNKNOWN, str(e), _hint(str(e))))
+        except ClusterError as e:
+            name = "probe pods" if not entered else "the rest"
+            self._checks.append(Check(name, Status.UNKNOWN, str(e), _hint(str(e))))
+
+    async def _inside(self, made: Sequence[Pair], knocker: Knocker) -> None:
+        clients = [pair.client for pair in made]
+        servers = [pair.server for pair in made]
+        wanted = paths(clients, servers)
+        self.progress("trying paths without a policy")
+        before = await trial.baseline(knocker, wanted)
+        names = await inside.names(knocker, clients)
+        looks = await asyncio.gather(*(inside.look(self.cluster, client) for client in clients))
+        seen = dict(zip(clients, looks, strict=True))
+        self._checks += [*verdict.networks(before), verdict.dns(names, lab=self.lab), verdict.families(made)]
+        host, trouble = await self._host(made)
+        beside = paths([host], servers) if host is not None else ()
+        alone = await trial.baseline(knocker, beside)
+        proven = [path for path, answer in before.items() if answer.outcome is Outcome.CONNECTED]
+        experiment = trial.Experiment(self.cluster, knocker, made, proven, self.within_s)
+        results = {}
+        for direction in Direction:
+            self.progress(f"waiting for a deny-all for {direction.value} to act")
+            policy = deny_all(self.run, direction)
+            looked = beside if direction is Direction.INGRESS else ()
+            results[direction] = await experiment.run(direction, policy, looked)
+            self._checks.append(verdict.enforcement(results[direction]))
+        ingress = results[Direction.INGRESS]
+        self._checks.append(verdict.host_network(ingress, trouble, alone))
+        self._checks += [verdict.sctp(seen), verdict.clocks(experiment.server_clock, seen)]
+
+    async def _host(self, made: Sequence[Pair]) -> tuple[Station | None, str | None]:
+        """A pod with hostNetwork beside the first server, or why there is none."""
+        self.progress("starting a pod with hostNetwork")
+        try:
+            async with asyncio.timeout(HOST_POD_S):
+                node = made[0].server.node
+                return await guest.placed(self.cluster, node, self.run, self.options), None
+        except TimeoutError:
+            return None, f"the pod did not run within {HOST_POD_S:g} s"
+        except NetprobeError as e:
+            return None, str(e)
+
+
+def _not_tried(why: str) -> Check:
+    return Check("enforcement", Status.UNKNOWN, f"not tried: {why}")
+
+
+def _hint(said: str) -> str | None:
+    """What to do about pods that do not come up, by what their status says."""
+    for words, hint in _HINTS:
+        if any(word in said for word in words):
+            return hint
+    return None
+
+
+_HINTS = (
+    (
+        ("ImagePull", "ErrImage", "InvalidImageName"),
+        "--image names one that the nodes can pull; without internet: docs/cluster.md, Images",
+    ),
+    (("exceeded quota", "LimitRange", "quota"), "the cluster gives new namespaces a quota: ask for room"),
+    (("Insufficient", "unschedulable"), "no node has room for 10m of CPU and 8 MiB"),
+    (("is not all removed",), "netprobe clean, with the same cluster options, removes the rest"),
+)

@@ -1,0 +1,29 @@
+"""A pod in its node's own network: tried where it may be, left out where it may not."""
+
+from __future__ import annotations
+
+from netprobe.doctor.pair import namespace
+from netprobe.model.flow import PodRef
+from netprobe.probe import bench
+from netprobe.probe.api import ClusterAPI, Object
+from netprobe.probe.bench import PodOptions
+from netprobe.probe.plan import Station
+from netprobe.probe.readiness import Readiness
+from netprobe.probe.workbench import station
+
+
+def host_pod(node: str | None, run: str, options: PodOptions) -> Object:
+    """A probe pod with hostNetwork. It serves nothing: a port of a node is not ours to open."""
+    obj = bench.pod(PodRef(namespace(run), "host"), run, options, node=node)
+    obj["spec"]["hostNetwork"] = True
+    del obj["spec"]["securityContext"]["sysctls"]  # the node's own: refused together with hostNetwork
+    return obj
+
+
+async def placed(cluster: ClusterAPI, node: str | None, run: str, options: PodOptions) -> Station:
+    """Make such a pod and wait for it. ClusterError or WorkbenchError where it may not be, or never runs."""
+    obj = host_pod(node, run, options)
+    ref = PodRef(obj["metadata"]["namespace"], obj["metadata"]["name"])
+    await cluster.create(obj)
+    async with Readiness(cluster, run) as readiness:
+        return station(ref, (await readiness.ready([ref]))[ref])

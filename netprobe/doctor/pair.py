@@ -1,0 +1,126 @@
+"""A client and a server on each node that is tried, and the paths between them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from netprobe.model.cluster import Namespace
+from netprobe.model.flow import ContainerPort, End, Pod, PodRef, Protocol
+from netprobe.model.policy import Direction
+from netprobe.probe.api import ClusterAPI, Object
+from netprobe.probe.bench import ROLE, RUN, Fixture
+from netprobe.probe.netcat import Answer, Target
+from netprobe.probe.pace import Pace
+from netprobe.probe.plan import Batch, Station
+from netprobe.probe.session import Sessions
+
+PORTS: Final = (ContainerPort(8080, Protocol.TCP), ContainerPort(8053, Protocol.UDP))
+CLIENT, SERVER = "client", "server"
+
+
+@dataclass(frozen=True, slots=True)
+class Pair:
+    """`client` knocks, `server` answers; both on one node, unless the scheduler was left to choose."""
+
+    client: Station
+    server: Station
+
+
+@dataclass(frozen=True, slots=True)
+class Path:
+    """One way to one port, from the pod `source` to an address of the pod `to`."""
+
+    source: Station
+    to: Station
+    target: Target
+
+    @property
+    def crosses_nodes(self) -> bool:
+        return self.source.node != self.to.node
+
+    @property
+    def family(self) -> int:
+        return 6 if ":" in self.target.host else 4
+
+    @property
+    def where(self) -> str:
+        return f"{self.source.node} -> {self.to.node}" if self.crosses_nodes else f"within {self.to.node}"
+
+    def __str__(self) -> str:
+        return f"{self.where} {self.target.protocol.value} (IPv{self.family})"
+
+
+def namespace(run: str) -> str:
+    return f"netprobe-doctor-{run}"
+
+
+def fixture(nodes: Sequence[str] | None, run: str) -> Fixture:
+    """The pods of all pairs. `nodes` None: one pair, where the scheduler wants it."""
+    where = namespace(run)
+    pods = tuple(
+        Pod(PodRef(where, f"{role}-{index}"), {ROLE: role}, ports=PORTS, node=node)
+        for index, node in enumerate([None] if nodes is None else nodes)
+        for role in (CLIENT, SERVER)
+    )
+    return Fixture((Namespace(where, {}),), pods)
+
+
+def pairs(stations: Mapping[End, Station]) -> tuple[Pair, ...]:
+    """The pods of `fixture`, as they came up."""
+    by_name = {station.pod: station for station in stations.values()}
+    count = sum(name.startswith(CLIENT) for name in by_name)
+    return tuple(Pair(by_name[f"{CLIENT}-{i}"], by_name[f"{SERVER}-{i}"]) for i in range(count))
+
+
+def paths(sources: Iterable[Station], servers: Iterable[Station]) -> tuple[Path, ...]:
+    """From every source to every port of every server, by each address of a family that both have."""
+    ends = tuple(servers)
+    return tuple(
+        Path(source, server, Target(str(address), port.number, port.protocol))
+        for source in sources
+        for server in ends
+        for address in server.addresses
+        if address.version in {a.version for a in source.addresses}
+        for port in PORTS
+    )
+
+
+def deny_all(run: str, direction: Direction) -> Object:
+    """A policy against everything that comes to the servers, or everything that leaves the clients."""
+    role = SERVER if direction is Direction.INGRESS else CLIENT
+    return {
+        "apiVersion": "networking.k8s.io/v1",
+        "kind": "NetworkPolicy",
+        "metadata": {
+            "name": f"deny-{direction.value}",
+            "namespace": namespace(run),
+            "labels": {RUN: run},
+        },
+        "spec": {"podSelector": {"matchLabels": {ROLE: role}}, "policyTypes": [direction.value.capitalize()]},
+    }
+
+
+@dataclass(slots=True)
+class Knocker:
+    """Tries paths, all of a source in one exec."""
+
+    cluster: ClusterAPI
+    pace: Pace
+    _sessions: Sessions | None = None
+
+    async def ask(self, wanted: Iterable[Path]) -> dict[Path, Answer]:
+        """Try each path once. Every path has an answer: EXEC_FAILED where none came."""
+        if self._sessions is None:
+            self._sessions = Sessions(self.cluster, self.pace)
+        asked = tuple(wanted)
+        targets: dict[Station, dict[Target, None]] = {}
+        for path in asked:
+            targets.setdefault(path.source, {})[path.target] = None
+        answers = await self._sessions.run(Batch(source, tuple(some)) for source, some in targets.items())
+        return {path: answers[path.source, path.target] for path in asked}
+
+    async def close(self) -> None:
+        if self._sessions is not None:
+            await self._sessions.close()

@@ -1,0 +1,113 @@
+"""What the doctor says, as text: for terminals, programs, and whoever grants permissions."""
+
+from __future__ import annotations
+
+import json
+import textwrap
+from collections.abc import Sequence
+from typing import Any
+
+import yaml
+
+from netprobe import __version__
+from netprobe.doctor import Check, Diagnosis, Status
+from netprobe.report.escape import plain
+from netprobe.report.style import PLAIN, Style
+
+DIAGNOSIS_FORMATS = ("table", "json", "yaml", "rbac")
+
+_WORDS = {Status.OK: "ok", Status.NOTE: "note", Status.FAILED: "FAILED", Status.UNKNOWN: "unknown"}
+_COLOURS = {Status.OK: "32", Status.NOTE: "36", Status.FAILED: "31", Status.UNKNOWN: "33"}
+_NARROW = 60
+"""Below this width lines are left to the terminal."""
+
+
+def render_diagnosis(diagnosis: Diagnosis, format: str, style: Style = PLAIN) -> str:  # noqa: A002
+    """The text. ValueError for a format that is not in DIAGNOSIS_FORMATS."""
+    match format:
+        case "table":
+            return _table(diagnosis, style)
+        case "json":
+            return json.dumps(_document(diagnosis), indent=2) + "\n"
+        case "yaml":
+            return yaml.safe_dump(_document(diagnosis), sort_keys=False, allow_unicode=True)
+        case "rbac":
+            return _rbac(diagnosis)
+    raise ValueError(f"no format {format!r}; there are {', '.join(DIAGNOSIS_FORMATS)}")
+
+
+def _document(diagnosis: Diagnosis) -> dict[str, Any]:
+    return {
+        "apiVersion": "netprobe/v1alpha1",
+        "kind": "Diagnosis",
+        "netprobe": __version__,
+        "server": diagnosis.server,
+        "user": diagnosis.user,
+        "exit_status": diagnosis.exit_status,
+        "checks": [
+            {"name": c.name, "status": c.status.value, "evidence": c.evidence, "hint": c.hint}
+            for c in diagnosis.checks
+        ],
+        "missing_permissions": [
+            {
+                "verb": permission.verb,
+                "resource": permission.resource,
+                "group": permission.group,
+                "needed": permission.need.value,
+                "why": permission.why,
+            }
+            for permission in diagnosis.lacking
+        ],
+    }
+
+
+def _table(diagnosis: Diagnosis, style: Style) -> str:
+    width = max(len(check.name) for check in diagnosis.checks)
+    lines: list[str] = []
+    hints: set[str | None] = set()  # told once
+    for check in diagnosis.checks:
+        lines += _lines(check, None if check.hint in hints else check.hint, width, style)
+        hints.add(check.hint)
+    lines += ["", _summary(diagnosis.checks)]
+    if diagnosis.lacking:
+        lines += ["", _rbac(diagnosis).rstrip()]
+    return "\n".join(lines) + "\n"
+
+
+def _lines(check: Check, hint: str | None, width: int, style: Style) -> list[str]:
+    word = _WORDS[check.status]
+    indent = 9 + width + 2
+    texts = [plain(" ".join(check.evidence.split()))]
+    if hint:
+        texts.append(f"to do: {plain(hint)}")
+    room = None if style.width is None or style.width - indent < _NARROW else style.width - indent
+    parts = [part for text in texts for part in (textwrap.wrap(text, room) if room else [text])]
+    head = style.paint(word, _COLOURS[check.status]) + " " * (9 - len(word)) + f"{check.name:{width}}  "
+    return [head + parts[0], *(" " * indent + part for part in parts[1:])]
+
+
+def _summary(checks: Sequence[Check]) -> str:
+    """The one sentence that matters most."""
+    told = {check.name: check.status for check in checks}
+    sides = {name: told.get(name, Status.UNKNOWN) for name in ("ingress", "egress")}
+    failed = [check.name for check in checks if check.status is Status.FAILED]
+    match sides["ingress"], sides["egress"]:
+        case Status.OK, Status.OK:
+            others = f", but {', '.join(failed)} failed" if failed else ""
+            return f"This cluster enforces NetworkPolicy, ingress and egress{others}."
+        case Status.FAILED, Status.FAILED:
+            return "This cluster does not enforce NetworkPolicy as it should: see ingress and egress."
+        case Status.FAILED, _:
+            return "This cluster does not enforce NetworkPolicy for ingress as it should."
+        case _, Status.FAILED:
+            return "This cluster does not enforce NetworkPolicy for egress as it should."
+    return "Could not tell whether this cluster enforces NetworkPolicy."
+
+
+def _rbac(diagnosis: Diagnosis) -> str:
+    """The missing permissions as YAML, ready to be applied by somebody who may."""
+    if not diagnosis.lacking:
+        return "# nothing is missing for runs with their own namespaces\n"
+    return "# what is missing; kubectl apply -f - as an administrator\n" + yaml.safe_dump_all(
+        diagnosis.remedy(), sort_keys=False, explicit_start=True
+    )
