@@ -27,4 +27,8 @@ def main(argv: Sequence[str] | None = None, *, program: str | None = None) -> in
 
 def entry() -> NoReturn:
     """The console scripts `netprobe` and `kubectl-netprobe`, and `python -m netprobe`."""
-    sys.exit(main())
+    status = main()
+    # Once a KeyboardInterrupt, though handled, has passed through an exec of text (dataclasses are made by one),
+    # CPython ends the process by SIGINT whatever its status is. The next such exec makes it forget.
+    exec("")  # noqa: S102
+    sys.exit(status)
