@@ -28,7 +28,7 @@ def main(argv: Sequence[str] | None = None, *, program: str | None = None) -> in
 def entry() -> NoReturn:
     """The console scripts `netprobe` and `kubectl-netprobe`, and `python -m netprobe`."""
     status = main()
-    # Once a KeyboardInterrupt, though handled, has passed through an exec of text (dataclasses are made by one),
+    # Once a KeyboardInterrupt, though handled, has passed through an exec of text (as dataclasses use),
     # CPython ends the process by SIGINT whatever its status is. The next such exec makes it forget.
     exec("")  # noqa: S102
     sys.exit(status)
