@@ -64,6 +64,9 @@ def sites(tree: ast.AST) -> Iterator[ast.AST]:
         for decorator in getattr(node, "decorator_list", ())
         for inner in ast.walk(decorator)
     }
+    for node in ast.walk(tree):
+        for annotation in (getattr(node, "annotation", None), getattr(node, "returns", None)):
+            spared |= {id(inner) for inner in ast.walk(annotation)} if annotation else set()
     spared |= {id(n.value) for n in ast.walk(tree) if isinstance(n, ast.keyword) and n.arg == "strict"}
     for node in ast.walk(tree):
         if id(node) in spared:
@@ -72,8 +75,7 @@ def sites(tree: ast.AST) -> Iterator[ast.AST]:
             case ast.Compare() | ast.BoolOp():
                 yield node
             case ast.BinOp(op=operator) if type(operator) in OPERATORS:
-                if not _is_type(node):
-                    yield node
+                yield node
             case ast.AugAssign(op=operator) if type(operator) in OPERATORS:
                 yield node
             case ast.UnaryOp(op=ast.Not() | ast.Invert()):
@@ -82,13 +84,6 @@ def sites(tree: ast.AST) -> Iterator[ast.AST]:
                 yield node
             case ast.Constant(value=bool()):
                 yield node
-
-
-def _is_type(node: ast.BinOp) -> bool:
-    """`X | None` and the like, which are annotations."""
-    names = {inner.id for inner in ast.walk(node) if isinstance(inner, ast.Name)}
-    nones = any(isinstance(inner, ast.Constant) and inner.value is None for inner in ast.walk(node))
-    return isinstance(node.op, ast.BitOr) and (nones or all(name[:1].isupper() for name in names))
 
 
 def mutate(node: ast.AST) -> None:
