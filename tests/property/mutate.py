@@ -58,16 +58,7 @@ def sites(tree: ast.AST) -> Iterator[ast.AST]:
 
     Annotations, decorators and the `strict` of a zip, which only guards against mistakes, are left alone.
     """
-    spared = {
-        id(inner)
-        for node in ast.walk(tree)
-        for decorator in getattr(node, "decorator_list", ())
-        for inner in ast.walk(decorator)
-    }
-    for node in ast.walk(tree):
-        for annotation in (getattr(node, "annotation", None), getattr(node, "returns", None)):
-            spared |= {id(inner) for inner in ast.walk(annotation)} if annotation else set()
-    spared |= {id(n.value) for n in ast.walk(tree) if isinstance(n, ast.keyword) and n.arg == "strict"}
+    spared = _spared(tree)
     for node in ast.walk(tree):
         if id(node) in spared:
             continue
@@ -84,6 +75,18 @@ def sites(tree: ast.AST) -> Iterator[ast.AST]:
                 yield node
             case ast.Constant(value=bool()):
                 yield node
+
+
+def _spared(tree: ast.AST) -> set[int]:
+    """The ids of the nodes that are no operators of the program."""
+    spared: set[int] = set()
+    for node in ast.walk(tree):
+        outside = [*getattr(node, "decorator_list", ())]
+        outside += [getattr(node, name, None) for name in ("annotation", "returns")]
+        if isinstance(node, ast.keyword) and node.arg == "strict":
+            outside.append(node.value)
+        spared |= {id(inner) for part in outside if part for inner in ast.walk(part)}
+    return spared
 
 
 def mutate(node: ast.AST) -> None:
