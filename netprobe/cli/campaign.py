@@ -66,6 +66,7 @@ class Campaign:
             ),
             changes=1 + len(self.suite.steps),
             lab=there.is_lab,
+            disposable=self.target.is_ephemeral_lab,
             options=self.pods,
             deadlines=self.deadlines,
             progress=narrate,
@@ -88,7 +89,8 @@ class Campaign:
     ) -> list[Observed]:
         flows = dict.fromkeys(flow for moment in moments for flow in moment.simulated)
         seen = []
-        async with Prober(there.cluster, bench, flows, pace=self.pace, progress=narrate) as prober:
+        pace = self.pace.within_a_machine() if there.is_lab else self.pace
+        async with Prober(there.cluster, bench, flows, pace=pace, progress=narrate) as prober:
             await prober.baseline()
 
             async def policies() -> None:

@@ -48,7 +48,8 @@ class Workbench:
     `changes` is how many times policies will be changed (1 + the steps): the canaries need a port for each.
     With 0 there are no canaries.
     `lab`: the cluster is a lab, which can make external hosts; elsewhere they are left out, and flows from
-    them are skipped. Entering raises ForbiddenError (a permission is missing; nothing was made),
+    them are skipped. `disposable`: the cluster ends with the run, so that nothing need be removed from it.
+    Entering raises ForbiddenError (a permission is missing; nothing was made),
     ConflictError (a namespace is somebody else's), WorkbenchError (a pod never became ready) or another
     ClusterError; nothing of the run is left then.
     """
@@ -61,6 +62,7 @@ class Workbench:
         run: str | None = None,
         changes: int = 1,
         lab: bool = False,
+        disposable: bool = False,
         options: PodOptions | None = None,
         deadlines: Deadlines | None = None,
         progress: Progress = lambda _: None,
@@ -72,6 +74,7 @@ class Workbench:
         self._cluster = cluster
         self._fixture = fixture
         self._lab = lab
+        self._disposable = disposable
         self._options = options or PodOptions()
         self._deadlines = deadlines or Deadlines()
         self._progress = progress
@@ -240,6 +243,9 @@ class Workbench:
 
     async def _leave(self) -> None:
         """Remove everything, also when cancelled once more meanwhile; the cancellation is passed on after."""
+        if self._disposable:
+            await self._stack.aclose()
+            return
         self._progress("removing what the run made")
         task = asyncio.create_task(self._remove(), name=f"cleanup of run {self.run}")
         cancelled: asyncio.CancelledError | None = None
