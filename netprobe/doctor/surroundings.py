@@ -72,11 +72,11 @@ async def permissions(cluster: ClusterAPI, who: str | None) -> tuple[list[Check]
     name = who or "these credentials"
     wanted = [p for p in FIXTURE if p.need is not Need.TELLING]
     try:
-        lacking = await permission.missing(cluster, FIXTURE)
-        beside = await permission.missing(cluster, (p for p in IN_PLACE if p not in FIXTURE))
+        none = set(await permission.missing(cluster, dict.fromkeys([*FIXTURE, *IN_PLACE])))
     except ClusterError as e:
         hint = "a run tries nevertheless, and stops at the first verb that is refused"
         return [Check("permissions", Status.UNKNOWN, f"the server does not tell: {e}", hint)], ()
+    lacking = tuple(p for p in FIXTURE if p in none)
     needed = [p for p in lacking if p.need is not Need.TELLING]
     quiet = [p for p in lacking if p.need is Need.TELLING]
     if needed:
@@ -92,7 +92,7 @@ async def permissions(cluster: ClusterAPI, who: str | None) -> tuple[list[Check]
     else:
         first = Check("permissions", Status.OK, f"{name} has all {len(wanted)} that a run needs")
     second = Check("permissions in place", Status.OK, "and those to test beside the workloads of others")
-    if short := [*beside, *needed]:
+    if short := [p for p in IN_PLACE if p in none and p.need is not Need.TELLING]:
         second = Check(
             "permissions in place",
             Status.NOTE,

@@ -11,7 +11,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Final
 
-from netprobe.errors import ClusterError, NotFoundError
+from netprobe.errors import ClusterError, ForbiddenError, NotFoundError
 from netprobe.probe import lease
 from netprobe.probe.api import ClusterAPI, Object
 from netprobe.probe.bench import RUN, home
@@ -33,10 +33,15 @@ class Leftover:
 
 @dataclass(frozen=True, slots=True)
 class Cleaned:
-    """What `clean` did, or would do: `removed` of dead runs, `spared` of living ones."""
+    """What `clean` did, or would do: `removed` of dead runs, `spared` of living ones.
+
+    `unseen`: kinds that may not be listed in the whole cluster. Runs in namespaces of their own need none of
+    them; what a run in place has left may be among them.
+    """
 
     removed: tuple[Leftover, ...] = ()
     spared: tuple[Leftover, ...] = ()
+    unseen: tuple[str, ...] = ()
 
 
 @dataclass(slots=True)
@@ -69,14 +74,16 @@ async def clean(
 
     ClusterError where something is still there at the deadline; its text names it.
     """
-    found = await _find(cluster, run)
+    unseen: set[str] = set()
+    found = await _find(cluster, run, unseen=unseen)
     left = [Leftover(r, await life_of(cluster, r, clock), found[r].names) for r in sorted(found)]
     dead = tuple(item for item in left if not item.life.alive)
     if dead and not dry_run:
         async with asyncio.TaskGroup() as group:
             for item in dead:
                 group.create_task(remove(cluster, item.run, deadline_s=deadline_s))
-    return Cleaned(dead, tuple(item for item in left if item.life.alive))
+    alive = tuple(item for item in left if item.life.alive)
+    return Cleaned(dead, alive, tuple(kind for kind in GUEST_KINDS if kind in unseen))
 
 
 async def remove(cluster: ClusterAPI, run: str, *, guests: bool = True, deadline_s: float = 60.0) -> None:
@@ -107,10 +114,24 @@ async def remove(cluster: ClusterAPI, run: str, *, guests: bool = True, deadline
         ) from e
 
 
-async def _find(cluster: ClusterAPI, run: str | None, *, guests: bool = True) -> dict[str, _Found]:
+async def _find(
+    cluster: ClusterAPI, run: str | None, *, guests: bool = True, unseen: set[str] | None = None
+) -> dict[str, _Found]:
+    """Everything that carries the label; `unseen` takes the kinds of guests that may not be listed."""
     labels = {RUN: run}
+
+    async def find(kind: str) -> list[Object]:
+        try:
+            return await cluster.find(kind, None, labels)
+        except ForbiddenError:
+            if kind not in GUEST_KINDS:
+                raise
+            if unseen is not None:
+                unseen.add(kind)
+            return []
+
     kinds = ("Namespace", *(GUEST_KINDS if guests else ()))
-    namespaces, *others = await asyncio.gather(*(cluster.find(kind, None, labels) for kind in kinds))
+    namespaces, *others = await asyncio.gather(*map(find, kinds))
     own = {obj["metadata"]["name"] for obj in namespaces}
     found: dict[str, _Found] = {}
     for obj in namespaces:

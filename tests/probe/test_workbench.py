@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Mapping
 
 import pytest
 
@@ -271,3 +272,24 @@ def test_clean_removes_dead_runs_and_spares_the_living() -> None:
             assert (await clean(cluster, "nobody")).removed == ()
 
     virtually(run())
+
+
+def test_what_may_not_be_listed_in_the_whole_cluster_is_named_not_taken_for_nothing() -> None:
+    class Narrow(FakeCluster):
+        async def find(
+            self, kind: str, namespace: str | None = None, labels: Mapping[str, str | None] | None = None
+        ) -> list[Object]:
+            if kind in {"Job", "ConfigMap"}:
+                raise ForbiddenError(f"cannot list {kind}")
+            return await super().find(kind, namespace, labels)
+
+    cluster = Narrow()
+
+    async def run() -> None:
+        await cluster.create(ns("left", {RUN: "dead"}))
+        cleaned = await clean(cluster)
+        assert [left.run for left in cleaned.removed] == ["dead"]
+        assert cleaned.unseen == ("Job", "ConfigMap")
+
+    virtually(run())
+    assert not cluster.objects

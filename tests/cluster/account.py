@@ -1,0 +1,116 @@
+"""A ServiceAccount on a real cluster with exactly the roles that a test gives it, and its kubeconfig."""
+
+from __future__ import annotations
+
+import json
+import secrets
+import subprocess
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+RBAC = Path(__file__).parents[2] / "manifests" / "rbac"
+Object = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """`kubeconfig` speaks as the account; `name` is how the API server calls it."""
+
+    kubeconfig: Path
+    namespace: str
+
+    @property
+    def name(self) -> str:
+        return f"system:serviceaccount:{self.namespace}:netprobe"
+
+
+def kubectl(kubeconfig: str | Path, *arguments: str, stdin: str | None = None) -> str:
+    done = subprocess.run(
+        ["kubectl", "--kubeconfig", str(kubeconfig), *arguments],
+        input=stdin,
+        capture_output=True,
+        text=True,
+        timeout=90,
+        check=False,
+    )
+    assert done.returncode == 0, f"kubectl {arguments}: {done.stderr}"
+    return done.stdout
+
+
+def published(*files: str) -> list[Object]:
+    """The documents of files of manifests/rbac/."""
+    return [doc for name in files for doc in yaml.safe_load_all((RBAC / name).read_text())]
+
+
+def renamed(documents: Iterable[Object], tag: str) -> list[Object]:
+    """The same under names that no other test uses: everything called netprobe, netprobe-x."""
+    text = json.dumps(list(documents))
+    for name in ("netprobe-fixture", "netprobe-telling", "netprobe-in-place", "netprobe-own-namespaces"):
+        text = text.replace(f'"{name}"', f'"{name}-{tag}"')
+    text = text.replace('"namespace": "netprobe"', f'"namespace": "rbac-{tag}"')
+    text = text.replace("serviceaccount:netprobe:", f"serviceaccount:rbac-{tag}:")
+    documents = json.loads(text)
+    for doc in documents:
+        if doc["kind"] == "Namespace":
+            doc["metadata"]["name"] = f"rbac-{tag}"
+    return list(documents)
+
+
+def without(documents: Sequence[Object], group: str, resource: str, verb: str) -> list[Object]:
+    """The documents with one verb on one resource taken away."""
+    changed: list[Object] = json.loads(json.dumps(documents))
+    taken = 0
+    for doc in changed:
+        rules: list[Object] = []
+        for rule in doc.get("rules") or ():
+            others = [r for r in rule["resources"] if group not in rule["apiGroups"] or r != resource]
+            rest = [v for v in rule["verbs"] if v != verb]
+            hit = resource in rule["resources"] and others != rule["resources"] and rest != rule["verbs"]
+            taken += hit
+            if not hit:
+                rules.append(rule)
+                continue
+            if others:
+                rules.append({**rule, "resources": others})
+            if rest:
+                rules.append({**rule, "resources": [resource], "verbs": rest})
+        if "rules" in doc:
+            doc["rules"] = rules
+    assert taken == 1, f"{verb} {resource}.{group} stands {taken} times in the roles"
+    return changed
+
+
+@contextmanager
+def account(admin: str, documents: Sequence[Object], folder: Path) -> Iterator[Account]:
+    """Apply the documents under names of their own, log in as their ServiceAccount, remove them after."""
+    tag = secrets.token_hex(3)
+    objects = renamed(documents, tag)
+    text = json.dumps({"apiVersion": "v1", "kind": "List", "items": objects})
+    try:
+        kubectl(admin, "apply", "-f", "-", stdin=text)
+        token = kubectl(admin, "-n", f"rbac-{tag}", "create", "token", "netprobe", "--duration=20m").strip()
+        path = folder / f"kubeconfig-{tag}"
+        path.write_text(yaml.safe_dump(_config(admin, token)))
+        path.chmod(0o600)
+        yield Account(path, f"rbac-{tag}")
+    finally:
+        kubectl(admin, "delete", "--wait=false", "--ignore-not-found", "-f", "-", stdin=text)
+
+
+def _config(admin: str, token: str) -> Mapping[str, Any]:
+    config = yaml.safe_load(Path(admin).read_text())
+    current = next(c["context"] for c in config["contexts"] if c["name"] == config["current-context"])
+    cluster = next(c["cluster"] for c in config["clusters"] if c["name"] == current["cluster"])
+    return {
+        "apiVersion": "v1",
+        "kind": "Config",
+        "current-context": "account",
+        "clusters": [{"name": "c", "cluster": cluster}],
+        "users": [{"name": "u", "user": {"token": token}}],
+        "contexts": [{"name": "account", "context": {"cluster": "c", "user": "u"}}],
+    }

@@ -1,0 +1,268 @@
+"""manifests/rbac/: exactly what a run asks for, no verb too few and none too many, on a real cluster."""
+
+from __future__ import annotations
+
+import json
+import re
+import secrets
+import subprocess
+from collections.abc import Mapping
+from contextlib import AbstractAsyncContextManager
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import pytest
+import yaml
+
+from netprobe.cli import main
+from netprobe.kube import client, stream
+from netprobe.probe.api import Execution
+from netprobe.probe.permission import FIXTURE, IN_PLACE, Need, Permission
+from tests.cluster.account import Account, Object, account, kubectl, published, without
+from tests.run.netprobe import netprobe
+
+NEEDED = [p for p in FIXTURE if p.need is not Need.TELLING]
+TELLING = [p for p in FIXTURE if p.need is Need.TELLING]
+
+SUITE = """
+apiVersion: netprobe/v1alpha1
+kind: ConnectivitySuite
+metadata: {name: rbac}
+topology:
+  namespaces:
+    - name: NAME
+      pods:
+        - {name: web, labels: {app: web}, ports: [80]}
+        - {name: db, labels: {app: db}, ports: [5432]}
+policies: [policy.yaml]
+expect:
+  default: deny
+  flows:
+    - {from: NAME/web, to: NAME/db, port: 5432, verdict: allow}
+steps:
+  - name: the label that admits is taken away
+    do:
+      - label: {pod: NAME/web, set: {app: other}}
+      - label: {namespace: NAME, set: {seen: "yes"}}
+    expect: {default: deny}
+  - name: the policy goes
+    do:
+      - delete: {networkpolicy: NAME/only-web}
+    expect: {default: allow}
+"""
+POLICY = """
+apiVersion: networking.k8s.io/v1
+kind: NetworkPolicy
+metadata: {name: only-web, namespace: NAME}
+spec:
+  podSelector: {}
+  policyTypes: [Ingress]
+  ingress:
+    - from: [{podSelector: {matchLabels: {app: web}}}]
+      ports: [{port: 5432}]
+"""
+
+
+@pytest.fixture
+def suite(tmp_path: Path) -> Path:
+    name = f"rbac-suite-{secrets.token_hex(3)}"
+    (tmp_path / "policy.yaml").write_text(POLICY.replace("NAME", name))
+    path = tmp_path / "suite.yaml"
+    path.write_text(SUITE.replace("NAME", name))
+    return path
+
+
+def namespaces(admin: str) -> str:
+    return kubectl(admin, "get", "namespaces", "-l", "netprobe.dev/run", "-o", "name")
+
+
+def nothing_left(admin: str, suite: Path) -> None:
+    name = re.search(r"rbac-suite-\w+", suite.read_text())
+    assert name is not None
+    assert name[0] not in namespaces(admin)
+
+
+@pytest.mark.parametrize("files", [["fixture.yaml"], ["fixture.yaml", "guard.yaml"]], ids="+".join)
+def test_a_run_as_exactly_that_account(
+    kubeconfig: str, suite: Path, tmp_path: Path, files: list[str]
+) -> None:
+    with account(kubeconfig, published(*files), tmp_path) as user:
+        ended = netprobe("run", suite, "--kubeconfig", user.kubeconfig, "-o", "json")
+        assert ended.status == 0, ended.err
+        assert ended.report["cluster"]["nodes"]
+        assert {row["observed"] for row in ended.report["flows"]} == {"allow", "deny"}
+        cleaned = netprobe("clean", "--kubeconfig", user.kubeconfig, "--run", "00000000")
+        assert cleaned.status == 0, cleaned.err
+        assert "may not list Job, NetworkPolicy, ConfigMap" in cleaned.err
+    nothing_left(kubeconfig, suite)
+
+
+@pytest.mark.parametrize("permission", NEEDED, ids=str)
+def test_without_one_verb_a_run_names_it_and_makes_nothing(
+    kubeconfig: str, suite: Path, tmp_path: Path, permission: Permission
+) -> None:
+    roles = without(published("fixture.yaml"), permission.group, permission.resource, permission.verb)
+    with account(kubeconfig, roles, tmp_path) as user:
+        before = versions(kubeconfig, user)
+        ended = netprobe("run", suite, "--kubeconfig", user.kubeconfig)
+        assert ended.status == 3, ended.out
+        assert (
+            f"lack 1 of the permissions that the run needs in the whole cluster: {permission} (" in ended.err
+        )
+        assert versions(kubeconfig, user) == before
+    nothing_left(kubeconfig, suite)
+
+
+def versions(admin: str, user: Account) -> str:
+    """What the account has in its namespace: unchanged where it made nothing."""
+    return kubectl(admin, "-n", user.namespace, "get", "pods,leases,networkpolicies", "-o", "name")
+
+
+@pytest.mark.parametrize("permission", TELLING, ids=str)
+def test_without_what_only_tells_a_run_goes_on(
+    kubeconfig: str, suite: Path, tmp_path: Path, permission: Permission
+) -> None:
+    roles = without(published("fixture.yaml"), permission.group, permission.resource, permission.verb)
+    with account(kubeconfig, roles, tmp_path) as user:
+        ended = netprobe("run", suite, "--kubeconfig", user.kubeconfig, "-o", "json")
+        assert ended.status == 0, ended.err
+        assert (ended.report["cluster"]["nodes"] is None) == (permission.resource == "nodes")
+
+
+def granted(documents: list[Object]) -> set[tuple[str, str, str]]:
+    return {
+        (group, resource, verb)
+        for doc in documents
+        for rule in doc.get("rules") or ()
+        for group in rule["apiGroups"]
+        for resource in rule["resources"]
+        for verb in rule["verbs"]
+    }
+
+
+def triples(permissions: tuple[Permission, ...]) -> set[tuple[str, str, str]]:
+    return {(p.group, p.resource, p.verb) for p in permissions}
+
+
+def test_the_roles_are_the_lists() -> None:
+    assert granted(published("fixture.yaml")) == triples(FIXTURE)
+    both = granted(published("fixture.yaml", "in-place.yaml"))
+    assert both >= triples(IN_PLACE)
+    assert granted(published("in-place.yaml")) <= triples(IN_PLACE), "nothing that no run needs"
+
+
+VERBS = {"POST": "create", "PUT": "update", "PATCH": "patch"}
+
+
+def asked_for(method: str, path: str, query: Mapping[str, Any]) -> tuple[str, str, str] | None:
+    """The group, resource and verb of a request, as the API server's authorizer sees it."""
+    parts = urlsplit(path).path.strip("/").split("/")
+    if parts[0] not in {"api", "apis"}:
+        return None
+    group, rest = ("", parts[2:]) if parts[0] == "api" else (parts[1], parts[3:])
+    if rest[0] == "namespaces" and len(rest) > 2:
+        rest = rest[2:]
+    named = len(rest) > 1
+    match method:
+        case "GET":
+            verb = "watch" if query.get("watch") else "get" if named else "list"
+        case "DELETE":
+            verb = "delete" if named else "deletecollection"
+        case _:
+            verb = VERBS[method]
+    return group, rest[0], verb
+
+
+@pytest.fixture
+def requests(monkeypatch: pytest.MonkeyPatch) -> set[tuple[str, str, str]]:
+    """What is asked of the API server while the test runs."""
+    seen: set[tuple[str, str, str]] = set()
+    send, open_exec = client.KubeCluster._send, stream.open_exec
+
+    async def sending(
+        self: client.KubeCluster, method: str, path: str, what: str, query: Mapping[str, Any], *rest: Any
+    ) -> Any:
+        found = asked_for(method, path, query)
+        if found is not None and not found[1].startswith("selfsubject"):
+            seen.add(found)
+        return await send(self, method, path, what, query, *rest)
+
+    def executing(*arguments: Any, **options: Any) -> AbstractAsyncContextManager[Execution]:
+        seen.add(("", "pods/exec", "get"))
+        return open_exec(*arguments, **options)
+
+    monkeypatch.setattr(client.KubeCluster, "_send", sending)
+    monkeypatch.setattr(client, "open_exec", executing)
+    return seen
+
+
+def test_no_verb_is_asked_for_in_vain(
+    kubeconfig: str, suite: Path, tmp_path: Path, requests: set[tuple[str, str, str]]
+) -> None:
+    """A run with steps, one that meets another run, and one whose image is not there use all of the list."""
+    assert main(["run", str(suite), "--kubeconfig", kubeconfig, "-o", "json"]) == 0
+    name = re.search(r"rbac-suite-\w+", suite.read_text())
+    assert name is not None
+    taken = {"metadata": {"name": name[0], "labels": {"netprobe.dev/run": "00000000"}}}
+    other = json.dumps({"apiVersion": "v1", "kind": "Namespace", **taken})
+    kubectl(kubeconfig, "apply", "-f", "-", stdin=other)
+    try:
+        assert main(["run", str(suite), "--kubeconfig", kubeconfig]) == 3
+    finally:
+        kubectl(kubeconfig, "delete", "namespace", name[0])
+    image = "registry.invalid/alpine:3.20"
+    assert (
+        main(["run", str(suite), "--kubeconfig", kubeconfig, "--image", image, "--ready-timeout", "3s"]) == 3
+    )
+    unseen = {("", "pods/exec", "create")}  # asked for by Kubernetes 1.35 and later, of the same request
+    assert requests == triples(FIXTURE) - unseen
+
+
+def as_account(user: Account, *arguments: str, stdin: str | None = None) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        ["kubectl", "--kubeconfig", str(user.kubeconfig), *arguments],
+        input=stdin,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def test_the_guard_keeps_the_account_out_of_the_namespaces_of_others(kubeconfig: str, tmp_path: Path) -> None:
+    other = f"rbac-other-{secrets.token_hex(3)}"
+    kubectl(kubeconfig, "create", "namespace", other)
+    pod = yaml.safe_dump(
+        {
+            "apiVersion": "v1",
+            "kind": "Pod",
+            "metadata": {"name": "p", "namespace": other},
+            "spec": {"containers": [{"name": "c", "image": "docker.io/library/alpine:3.20"}]},
+        }
+    )
+    tries = {
+        "a pod": (["create", "-f", "-"], pod),
+        "all pods": (["delete", "--raw", f"/api/v1/namespaces/{other}/pods"], None),
+        "the namespace": (["delete", "namespace", other], None),
+        "its label": (["label", "namespace", other, "netprobe.dev/run=00000000"], None),
+        "a namespace without the label": (["create", "namespace", f"{other}-more"], None),
+    }
+    try:
+        with account(kubeconfig, published("fixture.yaml", "guard.yaml"), tmp_path) as user:
+            until_guarded(kubeconfig, user)
+            kubectl(kubeconfig, "apply", "-f", "-", stdin=pod)
+            done = {what: as_account(user, *command, stdin=text) for what, (command, text) in tries.items()}
+            others = {w: d.stderr for w, d in done.items() if "own label, netprobe.dev/run" not in d.stderr}
+            assert not others
+            assert all(d.returncode for d in done.values())
+    finally:
+        kubectl(kubeconfig, "delete", "namespace", other, "--wait=false")
+
+
+def until_guarded(admin: str, user: Account) -> None:
+    """A new admission policy is in force after a moment."""
+    for _ in range(100):
+        done = as_account(user, "create", "namespace", f"{user.namespace}-try", "--dry-run=server")
+        if "own label" in done.stderr:
+            return
+    raise AssertionError("the admission policy never came into force")
