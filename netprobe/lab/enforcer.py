@@ -1,31 +1,37 @@
-"""Tells the fabric what the network has to be: one NetworkState after another, the newest only."""
+"""Tells the fabric what the network has to be: one NetworkState after another."""
 
 from __future__ import annotations
 
 import asyncio
 import logging
+from typing import Final
 
 from netprobe.errors import LabError
-from netprobe.lab.api.resources import NAMESPACES, NETWORK_POLICIES, SERVICES
-from netprobe.lab.api.store import Change, Store
+from netprobe.lab.api.resources import ENDPOINT_SLICES, NAMESPACES, NETWORK_POLICIES, SERVICES, Resource
+from netprobe.lab.api.store import Change, Object, Store
 from netprobe.lab.fabric.state import Fabric, Member, NetworkState
 from netprobe.model.flow import PodRef
 
 OUTSIDE = "netprobe-outside"
 """The namespace of external hosts; no selector and no policy reaches into it."""
 
-_SEEN = {NAMESPACES, NETWORK_POLICIES, SERVICES}
+_SEEN: Final = (NAMESPACES, NETWORK_POLICIES, SERVICES, ENDPOINT_SLICES)
 _RETRY_S = 0.5
 logger = logging.getLogger(__name__)
 
 
 class Enforcer:
-    """Pushes the state on every change. Changes that come while the fabric works go into one next push."""
+    """Pushes the state on every change.
+
+    A push does not wait for the one before it: the fabric keeps their order and passes over what is stale.
+    If it waited, a change that comes while another one lags would lag twice as long.
+    """
 
     def __init__(self, store: Store, fabric: Fabric) -> None:
         self._store = store
         self._fabric = fabric
         self._members: dict[PodRef, Member] = {}
+        self._objects: dict[Resource, list[Object]] = {}
         self._wanted = 1
         self._done = 0
         self._changed = asyncio.Event()
@@ -53,34 +59,40 @@ class Enforcer:
         """The state at this moment. What did not change is the very same object as before."""
         return NetworkState(
             namespaces={
-                stored.object["metadata"]["name"]: stored.object["metadata"].get("labels") or {}
-                for stored in self._store.items(NAMESPACES)
-                if stored.object["metadata"]["name"] != OUTSIDE
+                obj["metadata"]["name"]: obj["metadata"].get("labels") or {} for obj in self._all(NAMESPACES)
             },
             members=dict(self._members),
-            policies=[
-                stored.object
-                for stored in self._store.items(NETWORK_POLICIES)
-                if stored.object["metadata"]["namespace"] != OUTSIDE
-            ],
-            services=[stored.object for stored in self._store.items(SERVICES)],
+            policies=self._all(NETWORK_POLICIES),
+            services=self._all(SERVICES),
+            endpoint_slices=self._all(ENDPOINT_SLICES),
         )
 
     async def run(self) -> None:
         """Push for ever."""
-        while True:
-            await self._changed.wait()
-            self._changed.clear()
-            wanted = self._wanted
-            try:
-                await self._fabric.enforce(self.state())
-            except LabError:
-                logger.exception("the network could not be changed; trying again")
-                asyncio.get_running_loop().call_later(_RETRY_S, self._changed.set)
-                continue
-            async with self._pushed:
-                self._done = wanted
-                self._pushed.notify_all()
+        async with asyncio.TaskGroup() as group:
+            while True:
+                await self._changed.wait()
+                self._changed.clear()
+                group.create_task(self._push(self._wanted, self.state()))
+
+    async def _push(self, wanted: int, state: NetworkState) -> None:
+        try:
+            await self._fabric.enforce(state)
+        except LabError:
+            logger.exception("the network could not be changed; trying again")
+            asyncio.get_running_loop().call_later(_RETRY_S, self._changed.set)
+            return
+        async with self._pushed:
+            self._done = max(self._done, wanted)
+            self._pushed.notify_all()
+
+    def _all(self, resource: Resource) -> list[Object]:
+        """The objects of a kind that the network knows of; listed anew only after a change."""
+        if resource not in self._objects:
+            self._objects[resource] = [
+                stored.object for stored in self._store.items(resource) if not _outside(stored.object)
+            ]
+        return self._objects[resource]
 
     def _touch(self) -> None:
         self._wanted += 1
@@ -88,4 +100,10 @@ class Enforcer:
 
     def _note(self, change: Change) -> None:
         if change.resource in _SEEN:
+            self._objects.pop(change.resource, None)
             self._touch()
+
+
+def _outside(obj: Object) -> bool:
+    metadata = obj["metadata"]
+    return bool(metadata.get("namespace", metadata["name"]) == OUTSIDE)

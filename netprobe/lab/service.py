@@ -43,12 +43,14 @@ async def serve(
         loop.add_reader(hold, lambda: _note_end(loop, hold, ending))
     async with AsyncExitStack() as down:
         try:
+            from netprobe.lab import addons
             from netprobe.lab.api import serve as serve_api
 
             network = await LabNetwork.open(spawner, options)
             down.push_async_callback(network.close)
             server = await serve_api(listening, network, options, home.path)
             down.push_async_callback(server.close)
+            addons.install(server.store, network.nodes)
         except LabError as error:
             say(str(error))
             return LabError.exit_status

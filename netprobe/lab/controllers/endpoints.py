@@ -174,9 +174,13 @@ def _endpoint(service: Object, pod: Object, addresses: list[str]) -> Object:
         "serving": published or is_ready(pod),
         "terminating": leaving,
     }
+    metadata, spec = service["metadata"], pod["spec"]
+    # The name that DNS gives the endpoint (kubernetes, endpointslice/utils.go, ShouldSetHostname).
+    own_name = spec.get("hostname") and spec.get("subdomain") == metadata["name"]
     return {
         "addresses": addresses,
         "conditions": conditions,
+        **({"hostname": spec["hostname"]} if own_name else {}),
         "nodeName": pod["spec"]["nodeName"],
         "targetRef": _target(pod),
     }

@@ -20,11 +20,15 @@ from netprobe.lab.fabric.state import Node
 from netprobe.lab.options import IPFamily
 from netprobe.model.flow import Address
 
+POD_NETWORKS = {4: "10.244.0.0/16", 6: "fd00:10:244::/48"}
+SERVICE_NETWORKS = {4: "10.96.0.0/16", 6: "fd00:10:96::/112"}
+_NODE_NETWORKS = {4: "172.31.255.0/24", 6: "fd00:172:31:255::/64"}
 _IN_A_BLOCK = 254
 _LAST_BLOCK = 255
-_OWN = (
-    *(ip_network(block) for block in ("10.244.0.0/16", "10.96.0.0/16", "172.31.255.0/24")),
-    *(ip_network(block) for block in ("fd00:10:244::/48", "fd00:10:96::/112", "fd00:172:31:255::/64")),
+_OWN = tuple(
+    ip_network(block)
+    for networks in (POD_NETWORKS, SERVICE_NETWORKS, _NODE_NETWORKS)
+    for block in networks.values()
 )
 
 

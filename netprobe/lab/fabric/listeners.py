@@ -1,7 +1,8 @@
 """What answers on a pod's declared ports: one socket each, made in the pod, served by the daemon's loop.
 
 TCP takes any number of connections at once and gives back what it is sent; UDP gives back each datagram
-to its sender. SCTP listens where the kernel has it; there is nothing to exchange.
+to its sender. SCTP listens where the kernel has it; there is nothing to exchange. In the pods of the
+cluster's DNS, port 53 answers questions instead.
 """
 
 from __future__ import annotations
@@ -11,14 +12,18 @@ import contextlib
 import errno
 import functools
 import socket
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import cast
 
 from netprobe.errors import LabError
 from netprobe.lab.fabric import kernel
 from netprobe.model.flow import ContainerPort, Protocol
 
+Respond = Callable[[bytes, bool], bytes | None]
+"""A DNS message, and whether it came as a datagram → the answer, if any."""
+
 _BACKLOG = 4096
+_DNS = 53
 _KINDS = {
     Protocol.TCP: (socket.SOCK_STREAM, socket.IPPROTO_TCP),
     Protocol.UDP: (socket.SOCK_DGRAM, socket.IPPROTO_UDP),
@@ -43,12 +48,40 @@ class _TcpEcho(asyncio.Protocol):
         self._transport.write(data)
 
 
-class _UdpEcho(asyncio.DatagramProtocol):
+class _TcpNames(_TcpEcho):
+    """Messages with their length in two bytes before them (RFC 1035, 4.2.2)."""
+
+    def __init__(self, open_ones: set[asyncio.BaseTransport], respond: Respond) -> None:
+        super().__init__(open_ones)
+        self._respond = respond
+        self._received = b""
+
+    def data_received(self, data: bytes) -> None:
+        self._received += data
+        while len(self._received) >= 2:
+            end = 2 + int.from_bytes(self._received[:2])
+            if len(self._received) < end:
+                return
+            message, self._received = self._received[2:end], self._received[end:]
+            if (answer := self._respond(message, False)) is None:
+                self._transport.close()
+                return
+            self._transport.write(len(answer).to_bytes(2) + answer)
+
+
+class _Udp(asyncio.DatagramProtocol):
+    """Gives back what it is sent, or what `respond` says to it."""
+
+    def __init__(self, respond: Respond | None) -> None:
+        self._respond = respond
+
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast("asyncio.DatagramTransport", transport)
 
     def datagram_received(self, data: bytes, addr: tuple[str, int]) -> None:
-        self._transport.sendto(data, addr)
+        answer = data if self._respond is None else self._respond(data, True)
+        if answer is not None:
+            self._transport.sendto(answer, addr)
 
 
 class Listeners:
@@ -59,16 +92,30 @@ class Listeners:
         self._transports: set[asyncio.BaseTransport] = set()
         self._sockets: list[socket.socket] = []
 
-    async def open(self, network: int, ports: Sequence[ContainerPort], versions: Iterable[int]) -> None:
-        """Listen on every port. LabError where a port is taken (pods that share their node's network)."""
+    async def open(
+        self,
+        network: int,
+        ports: Sequence[ContainerPort],
+        versions: Iterable[int],
+        names: Respond | None = None,
+    ) -> None:
+        """Listen on every port. LabError where a port is taken (pods that share their node's network).
+
+        `names`: what answers on the DNS port.
+        """
         loop = asyncio.get_running_loop()
-        echo = functools.partial(_TcpEcho, self._transports)
         kinds = {(port.protocol, port.number) for port in ports}
         for protocol, bound in _bind(network, sorted(kinds, key=str), versions):
+            respond = names if bound.getsockname()[1] == _DNS else None
             if protocol is Protocol.TCP:
-                self._servers.append(await loop.create_server(echo, sock=bound, backlog=_BACKLOG))
+                made: Callable[[], _TcpEcho] = functools.partial(_TcpEcho, self._transports)
+                if respond is not None:
+                    made = functools.partial(_TcpNames, self._transports, respond)
+                self._servers.append(await loop.create_server(made, sock=bound, backlog=_BACKLOG))
             elif protocol is Protocol.UDP:
-                transport, _ = await loop.create_datagram_endpoint(_UdpEcho, sock=bound)
+                transport, _ = await loop.create_datagram_endpoint(
+                    functools.partial(_Udp, respond), sock=bound
+                )
                 self._transports.add(transport)
             else:
                 self._sockets.append(bound)

@@ -19,22 +19,36 @@ from typing import TypeVar
 
 from netprobe.errors import LabError
 from netprobe.lab.fabric import addresses as plan
-from netprobe.lab.fabric import kernel, plumbing, sandbox
+from netprobe.lab.fabric import faults, kernel, listing, plumbing, sandbox, services
 from netprobe.lab.fabric.enforcer import Enforcer
 from netprobe.lab.fabric.listeners import Listeners
+from netprobe.lab.fabric.loader import Loader
+from netprobe.lab.fabric.names import Names
 from netprobe.lab.fabric.process import LabProcess
+from netprobe.lab.fabric.proxy import Proxy
+from netprobe.lab.fabric.ruleset import POLICIES
 from netprobe.lab.fabric.sandboxes import Sandbox
 from netprobe.lab.fabric.spawner import Spawner
-from netprobe.lab.fabric.state import NetworkState, Node, Placement, PodSpec
+from netprobe.lab.fabric.state import CountedRule, NetworkState, Node, Placement, PodSpec
+from netprobe.lab.fabric.table import Table
 from netprobe.lab.options import LabOptions
 from netprobe.model.flow import Address, PodRef
 
 T = TypeVar("T")
 
+SERVES = "netprobe.dev/serves"
+"""On a pod: "dns" for one that answers for the cluster's names on port 53."""
+
 # Refusals are answers here, and the kernel would give only one a second to each asker.
 _EVERY_REFUSAL = {"ipv4/icmp_ratemask": 0}
 _EVERY_REFUSAL_6 = {"ipv6/icmp/ratelimit": 0}
-_ROUTER = {"ipv4/ip_forward": 1, "ipv4/conf/all/rp_filter": 0, "ipv4/conf/default/rp_filter": 0}
+_ROUTER = {
+    "ipv4/ip_forward": 1,
+    "ipv4/conf/all/rp_filter": 0,
+    "ipv4/conf/default/rp_filter": 0,
+    "ipv4/conf/all/send_redirects": 0,  # a pod that reaches itself through a Service leaves as it came
+    "ipv4/conf/default/send_redirects": 0,
+}
 _ROUTER_6 = {"ipv6/conf/all/forwarding": 1, "ipv6/conf/default/forwarding": 1}
 _QUIET_6 = {"ipv6/conf/default/addr_gen_mode": 1, "ipv6/conf/default/accept_ra": 0}
 _NO_6 = {"ipv6/conf/all/disable_ipv6": 1, "ipv6/conf/default/disable_ipv6": 1}
@@ -66,6 +80,7 @@ class _Pod:
     index: int = 0
     started: bool = False
     listeners: Listeners = field(default_factory=Listeners)
+    late: asyncio.Task[None] | None = None  # listens after a while, where a fault asks for that
 
 
 class LabNetwork:
@@ -74,6 +89,7 @@ class LabNetwork:
     nodes: Sequence[Node]
     _fabric: _Segment
     _enforcer: Enforcer
+    _proxy: Proxy
 
     def __init__(self, spawner: Spawner, options: LabOptions) -> None:
         self._spawner = spawner
@@ -86,6 +102,8 @@ class LabNetwork:
         self._indexes = itertools.count(10)
         self._thread = ThreadPoolExecutor(1, "links")
         self._segments: dict[str, _Segment] = {}
+        self._tables: dict[Table, dict[str, Loader]] = {}
+        self._names = Names()
 
     @classmethod
     async def open(cls, spawner: Spawner, options: LabOptions) -> LabNetwork:
@@ -97,14 +115,13 @@ class LabNetwork:
         if 6 in self._versions and not _has_ipv6():
             raise LabError("this kernel has no IPv6, which the lab was asked for")
         await self._in_thread(self._raise_nodes)
-        self._enforcer = Enforcer(
-            spawner,
-            nft,
-            options,
-            versions=self._versions,
-            networks={name: segment.network for name, segment in self._segments.items()},
-            links=self._links,
-        )
+        for table in (services.table(self._versions), POLICIES):
+            self._tables[table] = {
+                name: Loader(spawner, nft, segment.network, table) for name, segment in self._segments.items()
+            }
+        proxied, enforced = self._tables.values()
+        self._proxy = Proxy(self.nodes, versions=self._versions, loaders=proxied)
+        self._enforcer = Enforcer(options, versions=self._versions, loaders=enforced, links=self._links)
         return self
 
     def _links(self, node: str) -> dict[PodRef, str]:
@@ -207,7 +224,21 @@ class LabNetwork:
         return by_name[min(load, key=lambda name: load[name])]
 
     async def enforce(self, state: NetworkState) -> None:
-        await self._enforcer.enforce(state)
+        self._names.state = state
+        done = await asyncio.gather(
+            self._proxy.apply(state), self._enforcer.enforce(state), return_exceptions=True
+        )
+        for problem in done:
+            if problem is not None:
+                raise problem
+
+    async def rules(self) -> list[CountedRule]:
+        found = []
+        for table, loaders in self._tables.items():
+            listed = await asyncio.gather(*(loader.listing() for loader in loaders.values()))
+            for node, text in zip(loaders, listed, strict=True):
+                found += listing.read(node, table.name, text)
+        return found
 
     async def start(self, ref: PodRef) -> None:
         pod = self._known(ref)
@@ -215,8 +246,18 @@ class LabNetwork:
             return
         if pod.link is not None:
             await self._in_thread(lambda: self._raise_pod(pod))
-        await pod.listeners.open(pod.network, pod.spec.ports, sorted({a.version for a in pod.addresses}))
+        after_s = faults.listens_after(pod.spec.annotations)
+        if after_s == 0:
+            await self._listen(pod)
+        elif after_s is not None:
+            pod.late = asyncio.create_task(self._listen(pod, after_s))
         pod.started = True
+
+    async def _listen(self, pod: _Pod, after_s: float = 0.0) -> None:
+        await asyncio.sleep(after_s)
+        respond = self._names.respond if pod.spec.annotations.get(SERVES) == "dns" else None
+        versions = sorted({address.version for address in pod.addresses})
+        await pod.listeners.open(pod.network, pod.spec.ports, versions, respond)
 
     def _raise_pod(self, pod: _Pod) -> None:
         with plumbing.Channel(pod.network) as inside:
@@ -228,6 +269,8 @@ class LabNetwork:
         pod = self._pods.pop(ref, None)
         if pod is None:
             return
+        if pod.late is not None:
+            pod.late.cancel()
         await pod.sandbox.close()
         pod.listeners.close()
         if pod.link is not None:

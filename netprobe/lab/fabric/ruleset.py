@@ -23,7 +23,7 @@ own address never leaves the pod.
 
 A packet costs one look-up, and then the policies of that one pod. A pod that comes or goes changes
 elements of sets; a policy changes its own chain, and the chains of its pods where these are other ones.
-`Ruleset.update` writes that difference as one transaction. Established connections are not looked up
+`update.update` writes that difference as one transaction. Established connections are not looked up
 in any rule, so a change leaves them alone.
 
 An isolated pod is denied every protocol that no rule names (an SCTP rule isolates TCP too), ICMP
@@ -35,15 +35,16 @@ from __future__ import annotations
 import hashlib
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any, Literal
 
+from netprobe.lab.fabric import faults
 from netprobe.lab.fabric.cidr import parse_cidr
 from netprobe.lab.fabric.selection import Selection
 from netprobe.lab.fabric.state import Member, NetworkState
+from netprobe.lab.fabric.table import NamedSet, Ruleset, Table
 from netprobe.model.flow import PodRef
 
-TABLE = "inet netprobe"
+_NAME = "inet netprobe"
 DIRECTIONS = ("egress", "ingress")
 _MAP = {"egress": "from", "ingress": "to"}
 _PEERS = {"egress": "to", "ingress": "from"}
@@ -61,8 +62,8 @@ _DENY = {
 }
 _COMMENT_LIMIT = 120  # the kernel's is 128 bytes
 
-BASE = f"""\
-table {TABLE} {{
+_BASE = f"""\
+table {_NAME} {{
   map from {{ type ifname : verdict; }}
   map to {{ type ifname : verdict; }}
   chain egress {{
@@ -83,27 +84,7 @@ table {TABLE} {{
   }}
 }}
 """
-
-
-@dataclass(frozen=True, slots=True)
-class NamedSet:
-    """`kind` is nft's type of an element."""
-
-    kind: str
-    elements: frozenset[str]
-
-
-@dataclass(frozen=True, slots=True)
-class Ruleset:
-    """What is, or should be, loaded on a node beside BASE: sets, chains (their rules), and both maps."""
-
-    sets: Mapping[str, NamedSet]
-    chains: Mapping[str, tuple[str, ...]]
-    maps: Mapping[str, Mapping[str, str]]
-
-    @classmethod
-    def empty(cls) -> Ruleset:
-        return cls({}, {}, {name: {} for name in _MAP.values()})
+POLICIES = Table(_NAME, _BASE)
 
 
 class Compiler:
@@ -130,33 +111,41 @@ class Compiler:
                 if port.name:
                     self._by_name[port.protocol.value, port.name].append(member)
         self._isolating: dict[str, dict[PodRef, list[str]]] = {way: defaultdict(list) for way in DIRECTIONS}
+        self._missed: dict[str, str] = {}  # chain → the node that misses it, where a fault asks for that
         for policy in sorted(state.policies, key=_name):
             for direction in isolated_directions(policy):
+                if faults.is_missed(policy):
+                    continue
                 chain = self._policy_chain(policy, direction)
+                if node := faults.missed_on(policy):
+                    self._missed[chain] = node
                 for subject in self._selection.subjects(policy):
                     self._isolating[direction][subject.ref].append(chain)
 
-    def node(self, links: Mapping[PodRef, str]) -> Ruleset:
-        """The rules of a node, given the links of its pods."""
+    def node(self, links: Mapping[PodRef, str], name: str = "n1") -> Ruleset:
+        """The rules of a node, given the links of its pods and its name."""
         chains: dict[str, tuple[str, ...]] = {}
         maps: dict[str, dict[str, str]] = {name: {} for name in _MAP.values()}
         policies: set[str] = set()
         for direction in DIRECTIONS:
             entries = maps[_MAP[direction]]
             for ref, link in links.items():
-                isolating = self._isolating[direction].get(ref)
+                isolating = self._isolating[direction].get(ref, [])
+                if self._missed:
+                    isolating = [chain for chain in isolating if self._missed.get(chain) != name]
                 if isolating:
-                    entries[link] = f"{_MAP[direction]}/{link}"
+                    chain = f"{_MAP[direction]}/{link}"
+                    entries[f'"{link}"'] = f"jump {chain}"
                     policies.update(isolating)
-                    denied = _comment(f"{direction} denied: {ref}")
-                    chains[entries[link]] = (
+                    denied = _comment(denial(direction, ref))
+                    chains[chain] = (
                         *(f"jump {chain}" for chain in isolating),
                         *(f"{match}counter {verdict} {denied}" for match, verdict in self._deny),
                     )
         chains.update((name, self._chains[name]) for name in sorted(policies))
         needed = sorted({name for policy in policies for name in self._needs[policy]})
         sets = {name: self._sets[name] for name in needed}
-        return Ruleset(sets, chains, maps)
+        return Ruleset(sets, chains, {name: entries for name, entries in maps.items() if entries})
 
     def _policy_chain(self, policy: Mapping[str, Any], direction: str) -> str:
         chain = f"{direction}/{_name(policy)}"
@@ -165,6 +154,8 @@ class Compiler:
         needs: set[str] = set()
         rules: list[str] = []
         for index, rule in enumerate(policy["spec"].get(direction) or ()):
+            if faults.is_missed_rule(policy, direction, index):
+                continue
             for peer, who in self._peers(policy["metadata"]["namespace"], rule, direction, needs):
                 for port, what in self._ports(rule, needs):
                     for family, peer_match, port_match in _combine(who, what):
@@ -277,9 +268,19 @@ def _digest(text: str) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:20]
 
 
-def _comment(text: str) -> str:
-    """A comment that names a rule; where a name is too long its middle is left out, never its end."""
+def denial(direction: str, ref: PodRef) -> str:
+    """The comment of the rule that denies what no policy of a pod lets pass."""
+    return shortened(f"{direction} denied: {ref}")
+
+
+def shortened(text: str) -> str:
+    """As long as a comment may be; where a name is too long its middle is left out, never its end."""
     if len(text) > _COMMENT_LIMIT:
         half = _COMMENT_LIMIT // 2 - 1
         text = f"{text[:half]}..{text[-half:]}"
-    return f'comment "{text}"'
+    return text
+
+
+def _comment(text: str) -> str:
+    """A comment that names a rule."""
+    return f'comment "{shortened(text)}"'

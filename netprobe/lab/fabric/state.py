@@ -64,12 +64,29 @@ class Member:
 
 @dataclass(frozen=True, slots=True)
 class NetworkState:
-    """All that rules are made from. `policies` and `services` are API objects as stored, with defaults."""
+    """All that rules and names are made from. What is no record is an API object as stored, with defaults."""
 
     namespaces: Mapping[str, Labels]
     members: Mapping[PodRef, Member]
     policies: Sequence[Mapping[str, Any]]
     services: Sequence[Mapping[str, Any]] = ()
+    endpoint_slices: Sequence[Mapping[str, Any]] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class CountedRule:
+    """A rule as the kernel has it: its place, what it does, and how many packets have come to it.
+
+    `verdict` as in "accept", "jump ingress/shop/web" or "dnat 10.244.1.3:8080"; `packets` None where it
+    does not count.
+    """
+
+    node: str
+    table: str
+    chain: str
+    verdict: str
+    comment: str
+    packets: int | None
 
 
 class Process(Protocol):
@@ -101,10 +118,14 @@ class Fabric(Protocol):
     async def enforce(self, state: NetworkState) -> None:
         """Make the kernel do what `state` says, atomically on each node; returns once it does.
 
-        Calls take effect in order, and need not wait for one another: of the states that wait, the newest
-        is applied for all. With `lag_s` each takes effect that long after its call, so a caller that waits
-        for one call before it makes the next adds the lags up.
+        Services and names follow at once, policies as the options say (`enforce`, `lag_s`). Calls take
+        effect in order, and need not wait for one another: of the states that wait, the newest is applied
+        for all. With `lag_s` each takes effect that long after its call, so a caller that waits for one
+        call before it makes the next adds the lags up.
         """
+
+    async def rules(self) -> Sequence[CountedRule]:
+        """What is loaded on every node at this moment, in the order in which packets meet it."""
 
     async def start(self, ref: PodRef) -> None:
         """Link up, listeners accepting. LabError where a port of a shared network is taken."""

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from ipaddress import IPv4Address
 
 from netprobe.errors import LabError
-from netprobe.lab.fabric.state import NetworkState, Node, Placement, PodSpec
+from netprobe.lab.fabric.state import CountedRule, NetworkState, Node, Placement, PodSpec
 from netprobe.model.flow import PodRef
 
 
@@ -73,6 +73,9 @@ class MemoryFabric:
     async def enforce(self, state: NetworkState) -> None:
         self.events.append(("enforce", state))
         self.told.set()
+
+    async def rules(self) -> list[CountedRule]:
+        return []
 
     async def start(self, ref: PodRef) -> None:
         assert ref in self.placed

@@ -124,8 +124,9 @@ async def test_changes_end_where_a_fresh_load_would(network: LabNetwork) -> None
     for _, policies, _, _ in CASES[::-7]:
         await world.enforce(*policies, DENY)
         differences = [await rules(network, node.name) for node in network.nodes]
-        for one in network._enforcer._filters.values():
-            one.loaded = None
+        for one in network._enforcer._loaders.values():
+            one.forget()
+        network._enforcer._in_force = None
         await network.enforce(world.state())
         assert [await rules(network, node.name) for node in network.nodes] == differences
 
@@ -141,7 +142,7 @@ async def rules(network: LabNetwork, node: str) -> list[str]:
             return stripped if all(isinstance(item, dict) for item in value) else sorted(stripped, key=str)
         return value
 
-    listed = json.loads(await network._enforcer.listing(node))["nftables"]
+    listed = json.loads(await network._enforcer._loaders[node].listing())["nftables"]
     assert len(listed) > 5
     return sorted(json.dumps(strip(item), sort_keys=True) for item in listed)
 
@@ -182,4 +183,4 @@ async def test_without_enforcement_there_are_no_rules_at_all(network: LabNetwork
     await world.add("y/client", {})
     await world.enforce(DENY)
     assert await world.probe("y/client", "x/server", 80) == OPEN
-    assert not await network._enforcer.listing("n1")
+    assert not await network._enforcer._loaders["n1"].listing()

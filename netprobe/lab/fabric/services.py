@@ -1,0 +1,252 @@
+"""Services as rules of the kernel's packet filter: pure, from API objects to named blocks of nft.
+
+Theory of operation
+-------------------
+
+What kube-proxy does in its nftables mode, in a table of its own beside that of the policies:
+
+    hook prerouting, output    address . protocol . port → the chain of a Service's port (dnat)
+    hook forward, input,       before all policies: no endpoint → refused (or dropped, where the Service
+    output                     asks for local ones); another port of a Service → refused; an address of
+                               the Services' network that nobody has → dropped
+    hook postrouting           what is marked goes on under the node's own address (masquerade)
+
+    map   services4            10.96.0.7 . tcp . 80, for a node port 172.31.255.1 . tcp . 30080 → its chain
+    map   void4                the same keys, for what has no endpoint
+    set   virtual4             the addresses of all Services
+    chain service4/shop/web/http     choose an endpoint at random
+    chain external4/shop/web/http    the same for a node port: masquerade, then as above
+    chain endpoint/10.244.1.3/tcp/8080
+
+Addresses are translated before routing, so the policies (hook forward) see the pod's own address and
+port, and before masquerading, so they see who it comes from, except on another node than the one whose
+port was asked. Marked are connections that come from outside the pod network, and those of a pod to
+itself: it could not answer its own address.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from ipaddress import ip_address
+from typing import Any
+
+from netprobe.lab.fabric.addresses import POD_NETWORKS, SERVICE_NETWORKS
+from netprobe.lab.fabric.ruleset import shortened
+from netprobe.lab.fabric.state import Node
+from netprobe.lab.fabric.table import NamedSet, Ruleset, Table
+
+SERVICE_NAME = "kubernetes.io/service-name"
+_NAME = "inet netprobe-services"
+_MARK = 0x4000
+_IP = {4: "ip", 6: "ip6"}
+_TYPE = {4: "ipv4_addr", 6: "ipv6_addr"}
+_MASQUERADE = f"meta mark set meta mark | {_MARK:#x}"
+
+Object = Mapping[str, Any]
+
+
+def table(versions: Sequence[int]) -> Table:
+    """The table of Services for the address families of the lab."""
+    key = {v: f"{_IP[v]} daddr . meta l4proto . th dport" for v in versions}
+
+    def each(line: str) -> str:
+        return "\n    ".join(
+            line.format(v=v, ip=_IP[v], key=key[v], type=_TYPE[v], services=SERVICE_NETWORKS[v])
+            for v in versions
+        )
+
+    entry = "{type} . inet_proto . inet_service : verdict"
+    base = f"""\
+table {_NAME} {{
+    {each("map services{v} {{ type " + entry + "; }}")}
+    {each("map void{v} {{ type " + entry + "; }}")}
+    {each("set virtual{v} {{ type {type}; }}")}
+  chain refuse {{
+    meta l4proto tcp counter reject with tcp reset comment "no such Service or endpoint: refused"
+    counter reject with icmpx port-unreachable comment "no such Service or endpoint: refused"
+  }}
+  chain unserved {{
+    {each("{key} vmap @void{v}")}
+    {each("{ip} daddr @virtual{v} goto refuse")}
+    {each('{ip} daddr {services} counter drop comment "no such Service: dropped"')}
+  }}
+  chain prerouting {{
+    type nat hook prerouting priority -100; policy accept;
+    {each("{key} vmap @services{v}")}
+  }}
+  chain output {{
+    type nat hook output priority -100; policy accept;
+    {each("{key} vmap @services{v}")}
+  }}
+  chain unserved-forward {{
+    type filter hook forward priority -110; policy accept;
+    ct state new jump unserved
+  }}
+  chain unserved-input {{
+    type filter hook input priority -110; policy accept;
+    ct state new jump unserved
+  }}
+  chain unserved-output {{
+    type filter hook output priority -90; policy accept;
+    ct state new jump unserved
+  }}
+  chain postrouting {{
+    type nat hook postrouting priority 100; policy accept;
+    meta mark & {_MARK:#x} == {_MARK:#x} meta mark set meta mark ^ {_MARK:#x} masquerade
+  }}
+}}
+"""
+    return Table(_NAME, base)
+
+
+@dataclass(frozen=True, slots=True)
+class _Endpoint:
+    address: str
+    port: int
+    node: str | None
+
+
+class Services:
+    """The Services of a state; `node` gives the rules of one node."""
+
+    def __init__(
+        self, services: Iterable[Object], slices: Iterable[Object], versions: Sequence[int] = (4,)
+    ) -> None:
+        self._versions = versions
+        self._services = [service for service in services if service["spec"].get("clusterIPs")]
+        self._slices: defaultdict[tuple[str, str | None], list[Object]] = defaultdict(list)
+        for slice_ in slices:
+            metadata = slice_["metadata"]
+            owner = (metadata.get("labels") or {}).get(SERVICE_NAME)
+            self._slices[metadata["namespace"], owner].append(slice_)
+
+    def node(self, node: Node) -> Ruleset:
+        writer = _Writer(node)
+        for service in self._services:
+            for address in service["spec"]["clusterIPs"]:
+                version = 6 if ":" in address else 4
+                if address != "None" and version in self._versions:
+                    writer.virtual[version].add(address)
+                    for port in service["spec"].get("ports") or ():
+                        writer.port(service, port, address, version, self._endpoints(service, port, version))
+        return writer.ruleset()
+
+    def _endpoints(self, service: Object, port: Object, version: int) -> list[_Endpoint]:
+        """The ready endpoints of a port; without any, those that still serve while they end (KEP-1669)."""
+        metadata = service["metadata"]
+        ready: dict[_Endpoint, None] = {}
+        ending: dict[_Endpoint, None] = {}
+        for slice_ in self._slices[metadata["namespace"], metadata["name"]]:
+            number = _number(slice_, port)
+            if number is None or slice_.get("addressType") != f"IPv{version}":
+                continue
+            for endpoint in slice_.get("endpoints") or ():
+                conditions = endpoint.get("conditions") or {}
+                address = ip_address(endpoint["addresses"][0])
+                found = _Endpoint(str(address), number, endpoint.get("nodeName"))
+                if conditions.get("ready") is not False:
+                    ready[found] = None
+                elif conditions.get("serving") and conditions.get("terminating"):
+                    ending[found] = None
+        return sorted(ready or ending, key=str)
+
+
+def _number(slice_: Object, port: Object) -> int | None:
+    """The number that a Service's port has in a slice: they agree by name and protocol."""
+    wanted = port.get("name") or "", port["protocol"]
+    for one in slice_.get("ports") or ():
+        if (one.get("name") or "", one.get("protocol", "TCP")) == wanted:
+            number: int | None = one.get("port")
+            return number
+    return None
+
+
+class _Writer:
+    """Collects the rules of one node."""
+
+    def __init__(self, node: Node) -> None:
+        self._node = node
+        self.virtual: defaultdict[int, set[str]] = defaultdict(set)
+        self._chains: dict[str, tuple[str, ...]] = {}
+        self._maps: defaultdict[str, dict[str, str]] = defaultdict(dict)
+
+    def ruleset(self) -> Ruleset:
+        sets = {
+            f"virtual{version}": NamedSet(_TYPE[version], frozenset(found))
+            for version, found in self.virtual.items()
+        }
+        maps = {name: dict(sorted(entries.items())) for name, entries in self._maps.items()}
+        return Ruleset(sets, dict(sorted(self._chains.items())), maps)
+
+    def port(
+        self, service: Object, port: Object, address: str, version: int, endpoints: Sequence[_Endpoint]
+    ) -> None:
+        spec, protocol = service["spec"], port["protocol"].lower()
+        local = [endpoint for endpoint in endpoints if endpoint.node == self._node.name]
+        place = f"{version}/{service['metadata']['namespace']}/{service['metadata']['name']}/"
+        place += port.get("name") or f"{protocol}-{port['port']}"
+        named = (
+            f"{service['metadata']['namespace']}/{service['metadata']['name']} port {port['port']}/{protocol}"
+        )
+        outside = f"{_IP[version]} saddr != {POD_NETWORKS[version]}"
+        inner_local = spec.get("internalTrafficPolicy") == "Local"
+        chosen = local if inner_local else endpoints
+        inner = [f"{outside} {_MASQUERADE}", *self._choose(chosen, version, protocol, named)]
+        key = f"{address} . {protocol} . {port['port']}"
+        self._enter(version, key, f"service{place}", inner, chosen, refused=not endpoints)
+        number = port.get("nodePort")
+        for own in (str(a) for a in self._node.addresses if number and a.version == version):
+            key = f"{own} . {protocol} . {number}"
+            if spec.get("externalTrafficPolicy") == "Local":
+                # Pods are inside already and may go anywhere; who comes from outside keeps his address.
+                everywhere = list(self._choose(endpoints, version, protocol, named))
+                rules = [f"{_IP[version]} saddr {POD_NETWORKS[version]} {rule}" for rule in everywhere]
+                rules += self._choose(local, version, protocol, named)
+                self._enter(version, key, f"external{place}", rules, endpoints, refused=not endpoints)
+                if endpoints and not local:
+                    self._maps[f"void{version}"][key] = "drop"
+            else:
+                rules = [_MASQUERADE, *self._choose(endpoints, version, protocol, named)]
+                self._enter(version, key, f"external{place}", rules, endpoints, refused=not endpoints)
+
+    def _enter(
+        self,
+        version: int,
+        key: str,
+        chain: str,
+        rules: Sequence[str],
+        endpoints: Sequence[_Endpoint],
+        *,
+        refused: bool,
+    ) -> None:
+        if endpoints:
+            self._chains[chain] = tuple(rules)
+            self._maps[f"services{version}"][key] = f"goto {chain}"
+        else:
+            self._maps[f"void{version}"][key] = "goto refuse" if refused else "drop"
+
+    def _choose(
+        self, endpoints: Sequence[_Endpoint], version: int, protocol: str, named: str
+    ) -> Iterator[str]:
+        """The rule that goes to one of the endpoints; none where there is none."""
+        chains = [self._endpoint(endpoint, version, protocol) for endpoint in endpoints]
+        if not chains:
+            return
+        comment = f'comment "{shortened(f"service {named}")}"'
+        if len(chains) == 1:
+            yield f"counter goto {chains[0]} {comment}"
+        else:
+            entries = ", ".join(f"{index} : goto {chain}" for index, chain in enumerate(chains))
+            yield f"counter numgen random mod {len(chains)} vmap {{ {entries} }} {comment}"
+
+    def _endpoint(self, endpoint: _Endpoint, version: int, protocol: str) -> str:
+        address, port = endpoint.address, endpoint.port
+        chain = f"endpoint/{address.replace(':', '_')}/{protocol}/{port}"
+        where = f"{address}:{port}" if version == 4 else f"[{address}]:{port}"
+        self._chains[chain] = (
+            f"{_IP[version]} saddr {address} {_MASQUERADE}",
+            f'meta l4proto {protocol} counter dnat {_IP[version]} to {where} comment "endpoint {where}"',
+        )
+        return chain

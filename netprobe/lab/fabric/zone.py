@@ -1,0 +1,178 @@
+"""The names of a cluster: pure, from a state to the records of the zone cluster.local.
+
+By the specification of DNS for Services and Pods (kubernetes/dns, specification.md, version 1.1.0), and where
+it leaves a choice as CoreDNS does: an endpoint without a hostname is called by its address with dashes, a
+pod's name is its address ("pods insecure"), and a headless Service without endpoints does not exist.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from ipaddress import IPv4Address, ip_address
+from typing import Any
+
+from netprobe.lab.fabric.services import SERVICE_NAME
+from netprobe.lab.fabric.state import NetworkState
+from netprobe.model.flow import Address
+
+APEX = "cluster.local"
+TTL_S = 5
+_SRV = "0 100"  # priority and weight
+_CHAIN = 8  # names that a CNAME may lead through
+
+Object = Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """`name` without the final dot; `data` as a zone file writes it."""
+
+    name: str
+    kind: str
+    data: str
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """`exists` False: NXDOMAIN. `extra`: addresses of what the records name. `inside`: the name is ours."""
+
+    exists: bool
+    records: tuple[Record, ...] = ()
+    extra: tuple[Record, ...] = ()
+    inside: bool = True
+
+
+class Zone:
+    """`find` answers questions; names are given in lower case without the final dot."""
+
+    def __init__(self, state: NetworkState) -> None:
+        self._namespaces = frozenset(state.namespaces)
+        self._records: defaultdict[str, dict[tuple[str, str], None]] = defaultdict(dict)
+        self._add(APEX, "NS", f"ns.dns.{APEX}.")
+        self._add(APEX, "SOA", f"ns.dns.{APEX}. hostmaster.{APEX}. 1 7200 1800 86400 {TTL_S}")
+        self._add(f"dns-version.{APEX}", "TXT", '"1.1.0"')
+        for namespace in self._namespaces:
+            self._exists(f"{namespace}.svc.{APEX}")
+            self._exists(f"{namespace}.pod.{APEX}")
+        slices: defaultdict[tuple[str, str | None], list[Object]] = defaultdict(list)
+        for slice_ in state.endpoint_slices:
+            metadata = slice_["metadata"]
+            slices[metadata["namespace"], (metadata.get("labels") or {}).get(SERVICE_NAME)].append(slice_)
+        for service in state.services:
+            metadata = service["metadata"]
+            self._service(service, slices[metadata["namespace"], metadata["name"]])
+
+    @property
+    def authority(self) -> Record:
+        """What goes with "no such name" and "nothing of that kind"."""
+        return next(r for r in self._of(APEX) if r.kind == "SOA")
+
+    def find(self, name: str, kind: str) -> Answer:
+        if name.endswith((".in-addr.arpa", ".ip6.arpa")):
+            found = self._of(name)
+            return Answer(bool(found), _only(found, kind), inside=bool(found))
+        if name != APEX and not name.endswith(f".{APEX}"):
+            return Answer(exists=False, inside=False)
+        if address := self._pod(name):
+            found = (_address_record(name, address),)
+            return Answer(True, _only(found, kind))
+        if name not in self._records:
+            return Answer(exists=False)
+        found = self._of(name)
+        records = _only(found, kind)
+        if alias := _only(found, "CNAME"):
+            records = alias if kind == "CNAME" else self._follow(alias[0], kind)
+        extra = tuple(
+            address
+            for record in records
+            if record.kind == "SRV"
+            for address in self._of(record.data.rpartition(" ")[2].rstrip("."))
+            if address.kind in {"A", "AAAA"}
+        )
+        return Answer(True, records, extra)
+
+    def _follow(self, alias: Record, kind: str) -> tuple[Record, ...]:
+        """An alias and what it leads to, as far as that is ours."""
+        chain = [alias]
+        while len(chain) < _CHAIN:
+            found = self._of(chain[-1].data.rstrip(".").lower())
+            if not (further := _only(found, "CNAME")):
+                return (*chain, *_only(found, kind))
+            chain.append(further[0])
+        return tuple(chain)
+
+    def _of(self, name: str) -> tuple[Record, ...]:
+        return tuple(Record(name, kind, data) for kind, data in self._records.get(name, ()))
+
+    def _add(self, name: str, kind: str, data: str) -> None:
+        name = name.lower()
+        self._records[name][kind, data] = None
+        if name.endswith(APEX):
+            self._exists(name)
+
+    def _exists(self, name: str) -> None:
+        """A name, and with it those above it, exist even without records of their own."""
+        while name != APEX:
+            self._records.setdefault(name, {})
+            name = name.partition(".")[2]
+
+    def _pod(self, name: str) -> Address | None:
+        """10-244-1-3.NAMESPACE.pod.cluster.local"""
+        labels = name.removesuffix(f".{APEX}").split(".")
+        if len(labels) != 3 or labels[2] != "pod" or labels[1] not in self._namespaces:
+            return None
+        for text in (labels[0].replace("-", "."), labels[0].replace("-", ":")):
+            try:
+                return ip_address(text)
+            except ValueError:
+                continue
+        return None
+
+    def _service(self, service: Object, slices: Iterable[Object]) -> None:
+        metadata, spec = service["metadata"], service["spec"]
+        name = f"{metadata['name']}.{metadata['namespace']}.svc.{APEX}"
+        if spec["type"] == "ExternalName":
+            self._add(name, "CNAME", f"{spec['externalName'].rstrip('.')}.")
+            return
+        addresses = [text for text in spec.get("clusterIPs") or () if text != "None"]
+        for text in addresses:
+            self._reachable(name, text)
+            for port in spec.get("ports") or ():
+                self._port(name, port, name)
+        for slice_ in slices:
+            for endpoint in slice_.get("endpoints") or ():
+                if (endpoint.get("conditions") or {}).get("ready") is not False:
+                    self._endpoint(name, slice_, endpoint, headless=not addresses)
+
+    def _endpoint(self, name: str, slice_: Object, endpoint: Object, *, headless: bool) -> None:
+        for text in endpoint["addresses"]:
+            host = endpoint.get("hostname") or str(ip_address(text)).replace(".", "-").replace(":", "-")
+            own = f"{host}.{name}"
+            self._reachable(own, text)
+            if headless:
+                self._reachable(name, text, reverse=False)
+                for port in slice_.get("ports") or ():
+                    self._port(name, port, own)
+
+    def _reachable(self, name: str, text: str, *, reverse: bool = True) -> None:
+        address = ip_address(text)
+        record = _address_record(name, address)
+        self._add(name, record.kind, record.data)
+        if reverse:
+            self._add(address.reverse_pointer, "PTR", f"{name}.")
+
+    def _port(self, name: str, port: Object, target: str) -> None:
+        data = f"{_SRV} {port['port']} {target}."
+        self._add(name, "SRV", data)
+        if port.get("name"):
+            self._add(f"_{port['name']}._{port.get('protocol', 'TCP').lower()}.{name}", "SRV", data)
+
+
+def _address_record(name: str, address: Address) -> Record:
+    return Record(name, "A" if isinstance(address, IPv4Address) else "AAAA", str(address))
+
+
+def _only(records: Iterable[Record], kind: str) -> tuple[Record, ...]:
+    return tuple(record for record in records if kind in {record.kind, "ANY"})
