@@ -63,6 +63,7 @@ class Campaign:
                 tuple(topology.namespaces.values()),
                 tuple(replace(pod, ports=listeners[ref]) for ref, pod in topology.pods.items()),
                 tuple(OutsideHost(host, listeners[host]) for host in self.suite.externals),
+                topology.annotations,
             ),
             changes=1 + len(self.suite.steps),
             lab=there.is_lab,

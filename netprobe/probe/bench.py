@@ -47,11 +47,15 @@ class OutsideHost:
 
 @dataclass(frozen=True, slots=True)
 class Fixture:
-    """What a run creates. A pod's `node` pins it to that node; None leaves the choice to the scheduler."""
+    """What a run creates. A pod's `node` pins it to that node; None leaves the choice to the scheduler.
+
+    `annotations` are those of pods, and of namespaces by name.
+    """
 
     namespaces: tuple[Namespace, ...]
     pods: tuple[Pod, ...]
     outside: tuple[OutsideHost, ...] = ()
+    annotations: Mapping[PodRef | str, Mapping[str, str]] = field(default_factory=dict)
 
 
 def home(run: str) -> str:
@@ -59,13 +63,15 @@ def home(run: str) -> str:
     return f"netprobe-{run}"
 
 
-def namespace(name: str, run: str, labels: Mapping[str, str] | None = None) -> Object:
+def namespace(
+    name: str,
+    run: str,
+    labels: Mapping[str, str] | None = None,
+    annotations: Mapping[str, str] | None = None,
+) -> Object:
     own = {key: value for key, value in (labels or {}).items() if key != METADATA_NAME}
-    return {
-        "apiVersion": "v1",
-        "kind": "Namespace",
-        "metadata": {"name": name, "labels": {**own, RUN: run}},
-    }
+    meta = {"name": name, "labels": {**own, RUN: run}, "annotations": dict(annotations or {})}
+    return {"apiVersion": "v1", "kind": "Namespace", "metadata": meta}
 
 
 def pod(

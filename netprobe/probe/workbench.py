@@ -159,7 +159,15 @@ class Workbench:
         if outside:
             await self._outside()
         objects: dict[End, Object] = {
-            p.ref: bench.pod(p.ref, self.run, self._options, labels=p.labels, ports=p.ports, node=p.node)
+            p.ref: bench.pod(
+                p.ref,
+                self.run,
+                self._options,
+                labels=p.labels,
+                ports=p.ports,
+                node=p.node,
+                annotations=self._fixture.annotations.get(p.ref),
+            )
             for p in self._fixture.pods
         }
         objects |= {h.external: bench.external(h, self.run, self._options) for h in outside}
@@ -191,7 +199,7 @@ class Workbench:
 
     async def _namespace(self, name: str, labels: Mapping[str, str]) -> None:
         """Create a namespace of the run. One that is just being removed is waited for."""
-        obj = bench.namespace(name, self.run, labels)
+        obj = bench.namespace(name, self.run, labels, self._fixture.annotations.get(name))
         end = asyncio.get_running_loop().time() + self._deadlines.removed_s
         while not await self._created(obj):
             try:

@@ -88,6 +88,7 @@ PodName = Annotated[str, _checked(names.dns_subdomain)]
 LabelKey = Annotated[str, _checked(names.label_key)]
 LabelValue = Annotated[str, _checked(names.label_value)]
 Labels = dict[LabelKey, LabelValue]
+Annotations = dict[LabelKey, str]
 Changes = dict[LabelKey, LabelValue | None]
 GivenVerdict = Annotated[InstanceOf[Verdict], BeforeValidator(_verdict)]
 Ends = Annotated[list[InstanceOf[End]], BeforeValidator(_ends), Field(min_length=1)]
@@ -116,6 +117,7 @@ Ports = list[Annotated[PortSpec, BeforeValidator(_port)]]
 class PodSpec(Strict):
     name: PodName
     labels: Labels = {}
+    annotations: Annotations = {}
     ports: Ports = []
     replicas: Annotated[int, Field(ge=1, le=500)] | None = None
     node: str = "any"
@@ -124,6 +126,7 @@ class PodSpec(Strict):
 class NamespaceSpec(Strict):
     name: Name
     labels: Labels = {}
+    annotations: Annotations = {}
     pods: list[PodSpec] = []
 
 

@@ -23,10 +23,12 @@ class Topology:
 
     A pod with `replicas: N` is N pods, NAME-0 to NAME-(N-1), whose `workload` is "Pod/NAME". `node` is None
     where any node will do. The addresses are made up, from 10.244.0.10 on.
+    `annotations` are those of pods, and of namespaces by name: for admission, and for the lab's faults.
     """
 
     namespaces: Mapping[str, Namespace] = field(default_factory=dict)
     pods: Mapping[PodRef, Pod] = field(default_factory=dict)
+    annotations: Mapping[PodRef | str, Mapping[str, str]] = field(default_factory=dict)
 
     def cluster(self, policies: tuple[Policy, ...] = ()) -> Cluster:
         return Cluster(dict(self.namespaces), dict(self.pods), policies)
@@ -38,12 +40,17 @@ def topology_of(spec: TopologySpec) -> Topology:
         each.name: Namespace(each.name, {**each.labels, NAME_LABEL: each.name}) for each in spec.namespaces
     }
     pods: dict[PodRef, Pod] = {}
+    annotations: dict[PodRef | str, Mapping[str, str]] = {
+        each.name: each.annotations for each in spec.namespaces if each.annotations
+    }
     for namespace in spec.namespaces:
         for pod in namespace.pods:
             for name in replica_names(pod):
                 ref = PodRef(namespace.name, name)
                 pods[ref] = _pod(ref, pod, FIRST_ADDRESS + len(pods))
-    return Topology(namespaces, pods)
+                if pod.annotations:
+                    annotations[ref] = pod.annotations
+    return Topology(namespaces, pods, annotations)
 
 
 def externals_of(spec: TopologySpec) -> dict[External, tuple[ContainerPort, ...]]:
