@@ -1,0 +1,330 @@
+"""What a change of policies does, as text: for terminals, programs and pull requests."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Any
+
+from tabulate import tabulate
+
+from netprobe.impact import Breach, Bundle, Idle, Impact, Kind
+from netprobe.model.flow import Flow, Protocol
+from netprobe.model.policy import Direction, Policy, PolicyRef
+from netprobe.model.verdict import Cause, Decision, Effect, Side, Verdict
+from netprobe.report.escape import markdown as escape
+from netprobe.report.escape import plain
+from netprobe.report.style import PLAIN, Style
+from netprobe.report.why import path
+
+IMPACT_FORMATS = ("table", "json", "markdown")
+MOST_ROWS = 100
+"""Rows shown to people; JSON holds all."""
+API_VERSION = "netprobe/v1alpha1"
+
+_HEADS = {Kind.OPENS: "Opens", Kind.CLOSES: "Closes", Kind.REASON: "Same verdict for another reason"}
+_COLOURS = {Kind.OPENS: "1;33", Kind.CLOSES: "1", Kind.REASON: "1"}
+
+Row = tuple[str, str, str, str, str]
+"""From, to, ports, flows, why."""
+
+
+def render_impact(impact: Impact, format: str, style: Style = PLAIN) -> Iterator[str]:  # noqa: A002
+    """The text in pieces. ValueError for a format that is not in IMPACT_FORMATS."""
+    renderers: dict[str, Callable[[Impact, Style], Iterator[str]]] = {
+        "table": _table,
+        "json": _json,
+        "markdown": _markdown,
+    }
+    if format not in renderers:
+        raise ValueError(f"no format {format!r}; there are {', '.join(IMPACT_FORMATS)}")
+    return renderers[format](impact, style)
+
+
+def title(impact: Impact) -> str:
+    """ "1 policy added, 2 changed; 40 pods compared"."""
+    edit = impact.edit
+    parts = [
+        (len(edit.added), "added"),
+        (len(edit.changed), "changed"),
+        (len(edit.deleted), "deleted"),
+    ]
+    told = [f"{number} {word}" for number, word in parts if number] or ["none changed"]
+    policies = "1 policy" if sum(n for n, _ in parts) == 1 else "policies"
+    told[0] = f"{policies} {told[0].removeprefix('1 ')}" if policies == "1 policy" else f"policies: {told[0]}"
+    more = f"; labels of {edit.relabelled} objects changed" if edit.relabelled else ""
+    new = f", {edit.new_pods} of them new" if edit.new_pods else ""
+    pods = "1 pod" if impact.pods == 1 else f"{impact.pods:,} pods"
+    return f"{', '.join(told)}{more}; {pods} compared{new}"
+
+
+def closing(impact: Impact) -> str:
+    """ "3 flows open, 12 close, 4 have another reason; 1 against the declaration"."""
+    counts = [impact.flows(kind) for kind in Kind]
+    if not any(counts) and not impact.breaches and not impact.unclear:
+        told = "no flow opens, closes or changes its reason"
+    else:
+        opens = "1 flow opens" if counts[0] == 1 else f"{counts[0]:,} flows open"
+        closes = "1 closes" if counts[1] == 1 else f"{counts[1]:,} close"
+        told = f"{opens}, {closes}, {counts[2]:,} stay for another reason"
+    held = impact.held
+    if held is None:
+        return told
+    against = sum(len(breach.flows) for breach in impact.breaches)
+    told += f"; {against:,} against the declaration"
+    unclear = sum(len(breach.flows) for breach in impact.unclear)
+    told += f", {unclear:,} could not be told" if unclear else ""
+    told += f"; {held.mended:,} more as declared than before" if held.mended else ""
+    return told + (f"; {held.short:,} not as declared, before and after" if held.short else "")
+
+
+def _table(impact: Impact, style: Style) -> Iterator[str]:
+    yield style.paint(plain(title(impact)), "1") + "\n"
+    for head, colour, headers, rows, more in _sections(impact):
+        yield "\n" + style.paint(plain(head), colour) + "\n"
+        cells = [[plain(cell) for cell in row] for row in rows]
+        yield str(tabulate(cells, headers, tablefmt="plain", disable_numparse=True)) + "\n"
+        if more:
+            yield f"and {more:,} rows more: -o json has them all\n"
+    for note in _notes(impact):
+        yield f"\n{plain(note)}\n"
+    colour = {1: "1;31", 3: "1;33"}.get(impact.exit_status, "32")
+    yield "\n" + style.paint(closing(impact), colour) + "\n"
+
+
+def _markdown(impact: Impact, _style: Style) -> Iterator[str]:
+    """A comment for a pull request: what is dangerous in the open, the rest folded away."""
+    opens = impact.flows(Kind.OPENS)
+    mark = {1: "❌", 3: "❔"}.get(impact.exit_status, "⚠️" if opens else "✅")
+    yield f"### {mark} Network policies: {escape(title(impact))}\n\n{escape(closing(impact))}\n"
+    for head, _, headers, rows, more in _sections(impact):
+        folded = not head.startswith(("Against", "Could", "Opens", "Closes"))
+        yield f"\n<details><summary>{escape(head)}</summary>\n\n" if folded else f"\n**{escape(head)}**\n\n"
+        yield f"| {' | '.join(headers)} |\n|{'---|' * len(headers)}\n"
+        for row in rows:
+            yield f"| {' | '.join(map(escape, row))} |\n"
+        yield f"\nand {more:,} rows more\n" if more else ""
+        yield "\n</details>\n" if folded else ""
+    for note in _notes(impact):
+        yield f"\n{escape(note)}\n"
+
+
+Section = tuple[str, str, Sequence[str], list[Sequence[str]], int]
+
+
+def _sections(impact: Impact) -> Iterator[Section]:
+    """(heading, colour, columns, rows, how many rows are not shown), most dangerous first."""
+    headers = ("From", "To", "Port", "Flows", "Why")
+    for head, colour, breaches in (
+        ("Against the declaration", "1;31", impact.breaches),
+        ("Could not tell", "1;33", impact.unclear),
+    ):
+        if breaches:
+            cells: list[Sequence[str]] = [_breach(impact, one) for one in breaches[:MOST_ROWS]]
+            yield f"{head}:", colour, ("Declared", *headers), cells, max(0, len(breaches) - MOST_ROWS)
+    kinds: dict[str, list[Bundle]] = {}
+    for bundle in impact.bundles:
+        scope = "" if bundle.kind is Kind.REASON else f" {bundle.scope.value}"
+        kinds.setdefault(f"{_HEADS[bundle.kind]}{scope}:", []).append(bundle)
+    for head, bundles in kinds.items():
+        rows: list[Sequence[str]] = [_bundle(impact, bundle) for bundle in bundles[:MOST_ROWS]]
+        yield head, _COLOURS[bundles[0].kind], headers, rows, max(0, len(bundles) - MOST_ROWS)
+    if impact.idle:
+        found: list[Sequence[str]] = [
+            (str(one.policy), _which(one.direction, one.rule), one.reason, _place(impact, one))
+            for one in impact.idle[:MOST_ROWS]
+        ]
+        columns = ("Policy", "Rule", "Why", "Place")
+        yield "Could go:", "1", columns, found, max(0, len(impact.idle) - MOST_ROWS)
+
+
+def _notes(impact: Impact) -> Iterator[str]:
+    if not impact.pods:
+        yield "There is no pod to compare: give the workloads by -f or --against, or a cluster by --context."
+    if impact.left_out:
+        yield (
+            f"{impact.left_out} pods on their node's network are left out: "
+            "NetworkPolicy does not define what becomes of their flows."
+        )
+
+
+def _bundle(impact: Impact, bundle: Bundle) -> Row:
+    before, after = impact.decisions(bundle.sample)
+    ports = _ports(impact, bundle)
+    told = why(impact, before, after)
+    return str(bundle.sources), str(bundle.destinations), ports, f"{bundle.flows:,}", told
+
+
+def _breach(impact: Impact, breach: Breach) -> Sequence[str]:
+    flow = breach.flows[0]
+    family = f" IPv{flow.family}" if flow.family == 6 else ""
+    port = f"{_port(flow.port, flow.protocol)}{family}"
+    told = why(impact, breach.before, breach.after)
+    ends = str(flow.source), str(flow.destination)
+    return breach.declared.value.upper(), *ends, port, f"{len(breach.flows):,}", told
+
+
+def _ports(impact: Impact, bundle: Bundle) -> str:
+    family = f" IPv{bundle.family}" if bundle.family else ""
+    if bundle.ports is None:
+        return f"every port{family}"
+    usual = [port for port in bundle.ports if port != (impact.other, Protocol.TCP)]
+    words = [_port(*port) for port in usual]
+    if len(usual) < len(bundle.ports):
+        words.append("any other")
+    return ", ".join(words) + family
+
+
+def _port(number: int, protocol: Protocol) -> str:
+    return str(number) if protocol is Protocol.TCP else f"{number}/{protocol.value}"
+
+
+def why(impact: Impact, before: Decision, after: Decision) -> str:
+    """What decides a flow after the change, and where that is not new, what did before."""
+    new = {p.ref: p for p in impact.edit.new.policies}
+    old = {p.ref: p for p in impact.edit.old.policies}
+    now = "; ".join(_told(after, new))
+    if before.verdict is after.verdict:
+        return f"{now} (was: {'; '.join(_told(before, old))})"
+    if after.verdict is Verdict.ALLOW and not after.because:
+        return f"{now} (was: {'; '.join(_told(before, old))})"
+    return now
+
+
+def _told(decision: Decision, known: dict[PolicyRef, Policy]) -> Iterator[str]:
+    if decision.reason and not decision.because:
+        yield decision.reason
+        return
+    denying = [side for side in (decision.egress, decision.ingress) if side.verdict is Verdict.DENY]
+    if not denying and not decision.because:
+        yield "no policy isolates either end"
+        return
+    for side in denying or (decision.egress, decision.ingress):
+        if side.isolating:
+            yield _side(side, known)
+
+
+def _side(side: Side, known: dict[PolicyRef, Policy]) -> str:
+    """ "ingress: denied by shop/default-deny [deny.yaml:3]", "egress: shop/web rule 0 allows"."""
+    if not side.allowing:
+        names = dict.fromkeys(f"{cause.policy}{_at(cause, known)}" for cause in side.isolating)
+        return f"{side.direction.value}: denied by {_some(list(names))}"
+    causes = dict.fromkeys(f"{c.policy} rule {c.rule}{_at(c, known)}" for c in side.allowing)
+    return f"{side.direction.value}: allowed by {_some(list(causes))}"
+
+
+def _some(names: list[str]) -> str:
+    return ", ".join(names[:2]) + (f" and {len(names) - 2} more" if len(names) > 2 else "")
+
+
+def _at(cause: Cause, known: dict[PolicyRef, Policy]) -> str:
+    policy = known.get(cause.policy)
+    if policy is None or policy.origin is None:
+        return ""
+    at = path(cause) if cause.effect is Effect.ALLOWS else ""
+    return f" [{policy.origin.file}:{policy.origin.at(at)[0]}]"
+
+
+def _which(direction: Direction | None, rule: int | None) -> str:
+    return f"{direction.value} rule {rule}" if direction is not None else "the whole policy"
+
+
+def _place(impact: Impact, one: Idle) -> str:
+    policy = next((p for p in impact.edit.new.policies if p.ref == one.policy), None)
+    if policy is None or policy.origin is None:
+        return ""
+    at = f"spec.{one.direction.value}[{one.rule}]" if one.direction is not None else ""
+    return f"{policy.origin.file}:{policy.origin.at(at)[0]}"
+
+
+def _json(impact: Impact, _style: Style) -> Iterator[str]:
+    """One document; a bundle a line."""
+    edit, held = impact.edit, impact.held
+    head = {
+        "apiVersion": API_VERSION,
+        "kind": "Impact",
+        "policies": {
+            "added": [str(ref) for ref in edit.added],
+            "changed": [str(ref) for ref in edit.changed],
+            "deleted": [str(ref) for ref in edit.deleted],
+        },
+        "summary": {
+            "pods": impact.pods,
+            "new_pods": edit.new_pods,
+            "relabelled": edit.relabelled,
+            "left_out": impact.left_out,
+            "opens": impact.flows(Kind.OPENS),
+            "closes": impact.flows(Kind.CLOSES),
+            "other_reason": impact.flows(Kind.REASON),
+            "against_declaration": sum(len(one.flows) for one in impact.breaches) if held else None,
+            "could_not_tell": sum(len(one.flows) for one in impact.unclear) if held else None,
+        },
+        "declaration": [_breach_record(one) for one in (held.breaches if held else ())],
+        "could_go": [
+            {
+                "policy": str(one.policy),
+                "direction": one.direction.value if one.direction else None,
+                "rule": one.rule,
+                "reason": one.reason,
+            }
+            for one in impact.idle
+        ],
+    }
+    yield json.dumps(head)[:-1] + ', "changes": ['
+    between = "\n"
+    for bundle in impact.bundles:
+        yield between + json.dumps(_record(impact, bundle))
+        between = ",\n"
+    yield "\n]}\n"
+
+
+def _record(impact: Impact, bundle: Bundle) -> dict[str, Any]:
+    before, after = impact.decisions(bundle.sample)
+    other = (impact.other, Protocol.TCP)
+    asked = None if bundle.ports is None else [_asked(p) for p in bundle.ports if p != other]
+    return {
+        "change": bundle.kind.value,
+        "scope": bundle.scope.value,
+        "from": {"pods": bundle.sources.size, "names": list(bundle.sources.names)},
+        "to": {"pods": bundle.destinations.size, "names": list(bundle.destinations.names)},
+        "ports": asked,
+        "other_ports": bundle.ports is None or other in bundle.ports,
+        "family": bundle.family,
+        "flows": bundle.flows,
+        "sample": _flow(bundle.sample),
+        "before": _decision(before),
+        "after": _decision(after),
+    }
+
+
+def _breach_record(breach: Breach) -> dict[str, Any]:
+    return {
+        "declared": breach.declared.value,
+        "flows": [_flow(flow) for flow in breach.flows],
+        "before": _decision(breach.before),
+        "after": _decision(breach.after),
+    }
+
+
+def _asked(port: tuple[int, Protocol]) -> dict[str, Any]:
+    return {"port": port[0], "protocol": port[1].value}
+
+
+def _flow(flow: Flow) -> dict[str, Any]:
+    ends = {"from": str(flow.source), "to": str(flow.destination)}
+    return {**ends, **_asked((flow.port, flow.protocol)), "family": flow.family}
+
+
+def _decision(decision: Decision) -> dict[str, Any]:
+    return {"verdict": decision.verdict.value, "because": list(_causes(decision.because))}
+
+
+def _causes(causes: Iterable[Cause]) -> Iterator[dict[str, Any]]:
+    for cause in causes:
+        yield {
+            "direction": cause.direction.value,
+            "policy": str(cause.policy),
+            "rule": cause.rule,
+            "peer": cause.peer,
+            "effect": cause.effect.value,
+        }

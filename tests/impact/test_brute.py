@@ -1,0 +1,152 @@
+"""Impact against brute force: every pair, port and family decided by itself in both states."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from random import Random
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from netprobe.impact import Given, Kind, edited, impact
+from netprobe.impact.bundle import Raw, Scope, bundles
+from netprobe.impact.edit import Edit
+from netprobe.impact.outside import outside
+from netprobe.impact.port import Asked, Ports
+from netprobe.impact.states import families_of, states
+from netprobe.model.cluster import Cluster
+from netprobe.model.flow import External, Flow, PodRef
+from netprobe.model.verdict import Decision, Verdict
+from netprobe.simulate import CALICO, CILIUM, Group, Profile, Simulator
+from netprobe.simulate.bits import unpack
+from tests.property.obvious import passes
+from tests.property.strategies import Shape, random_cluster, random_policies
+
+Told = dict[Flow, Kind]
+
+
+def edits(rng: Random, *, relabel: bool = True) -> Edit:
+    """A random cluster, and a change of some of its policies, and of some labels."""
+    old = random_cluster(rng, Shape(policies=6, pods=6))
+    fresh = random_policies(rng, old, Shape(policies=4))
+    pods = dict(old.pods)
+    if relabel and rng.random() < 0.5:
+        ref = rng.choice(list(pods))
+        pods = {ref: replace(pods[ref], labels=pods[rng.choice(list(pods))].labels)}
+    namespaces = dict(old.namespaces)
+    described: frozenset[str] = frozenset()
+    if relabel and rng.random() < 0.3:
+        name = rng.choice(sorted(namespaces))
+        labels = {**namespaces[name].labels, "env": rng.choice(("prod", "dev"))}
+        namespaces[name] = replace(namespaces[name], labels=labels)
+        described = frozenset([name])
+    doomed = [policy.ref for policy in old.policies if rng.random() < 0.3]
+    new = Given(Cluster(namespaces, pods, fresh), described)
+    kept = {policy.ref for policy in fresh}
+    return edited(
+        Given(old, frozenset(old.namespaces)), new, delete=[ref for ref in doomed if ref not in kept]
+    )
+
+
+def told(edit: Edit, profile: Profile, given_ports: tuple[Asked, ...] = ()) -> tuple[Told, set[Flow]]:
+    """What impact says of each flow, and all the flows that it compares."""
+    ports = Ports(edit.old, edit.new, given_ports)
+    ends = outside((edit.old, edit.new), families_of(edit.new))
+    both = states(edit.old, edit.new, ports, ends, profile)
+    found: Told = {}
+    for raw in bundles(both, ports):
+        for flow in expanded(raw, both.groups, both.asked):
+            assert flow not in found, flow
+            found[flow] = raw.key.kind
+            assert_scope(flow, raw.key.scope)
+    compared = set()
+    everybody = [
+        end for g in both.groups if (both.ordinary | both.outside) >> g.index & 1 for end in g.members
+    ]
+    simulator = Simulator(edit.new, profile)
+    asked = {end: both.asked[g.index] for g in both.groups for end in g.members}
+    for source in everybody:
+        for destination in everybody:
+            if source == destination or (isinstance(source, External) and isinstance(destination, External)):
+                continue
+            for family in simulator.families(source, destination):
+                compared |= {Flow(source, destination, *port, family) for port in asked[destination]}
+    return found, compared
+
+
+def expanded(raw: Raw, groups: tuple[Group, ...], asked: tuple[frozenset[Asked], ...]) -> Iterator[Flow]:
+    for to in unpack(raw.destinations):
+        for one in unpack(raw.sources):
+            for source in groups[one].members:
+                for destination in groups[to].members:
+                    if source != destination:
+                        for port, protocol in asked[to] if raw.key.ports is None else raw.key.ports:
+                            yield Flow(source, destination, port, protocol, raw.key.family)
+
+
+def assert_scope(flow: Flow, scope: Scope) -> None:
+    source, destination = flow.source, flow.destination
+    if isinstance(source, External):
+        assert scope is Scope.FROM_OUTSIDE
+    elif isinstance(destination, External):
+        assert scope is Scope.TO_OUTSIDE
+    elif scope is not Scope.INSIDE:
+        assert isinstance(source, PodRef)
+        assert isinstance(destination, PodRef)
+        assert (scope is Scope.WITHIN) is (source.namespace == destination.namespace)
+
+
+def of(found: Told, flow: Flow) -> Kind | None:
+    """A flow told for its own family, or for all that its ends have."""
+    if flow in found:
+        assert flow.family is None or replace(flow, family=None) not in found
+        return found[flow]
+    return found.get(replace(flow, family=None))
+
+
+def causes(decision: Decision) -> set[tuple[object, ...]]:
+    return {(cause.direction, cause.policy, cause.effect) for cause in decision.because}
+
+
+def expected(before: Decision, after: Decision) -> Kind | None:
+    if before.verdict is not after.verdict:
+        return Kind.OPENS if after.verdict is Verdict.ALLOW else Kind.CLOSES
+    return Kind.REASON if causes(before) != causes(after) else None
+
+
+@settings(max_examples=120, deadline=None)
+@given(st.randoms(use_true_random=False), st.sampled_from([CALICO, CILIUM]), st.booleans())
+def test_every_flow_is_told_as_the_simulator_decides_it(rng: Random, profile: Profile, relabel: bool) -> None:
+    edit = edits(rng, relabel=relabel)
+    found, compared = told(edit, profile)
+    before, after = Simulator(edit.old, profile), Simulator(edit.new, profile)
+    seen = {flow: expected(before.decide(flow), after.decide(flow)) for flow in compared}
+    assert {flow: of(found, flow) for flow in compared} == seen
+    told_of = {replace(flow, family=None) for flow in found}
+    assert told_of <= {replace(flow, family=None) for flow in compared}
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.randoms(use_true_random=False))
+def test_what_opens_and_closes_is_what_an_obvious_evaluator_says(rng: Random) -> None:
+    edit = edits(rng)
+    found, compared = told(edit, CALICO)
+    for flow in compared:
+        now = (passes(edit.old, flow), passes(edit.new, flow))
+        kind = of(found, flow)
+        assert (kind is Kind.OPENS) is (now == (False, True)), flow
+        assert (kind is Kind.CLOSES) is (now == (True, False)), flow
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.randoms(use_true_random=False))
+def test_counts_are_those_of_the_flows(rng: Random) -> None:
+    edit = edits(rng)
+    found, _ = told(edit, CALICO)
+    result = impact(edit)
+    for kind in Kind:
+        assert result.flows(kind) == sum(one is kind for one in found.values())
+    for bundle in result.bundles:
+        sample = replace(bundle.sample, via=Flow(bundle.sample.source, bundle.sample.destination, 1).via)
+        assert of(found, sample) is bundle.kind

@@ -1,0 +1,118 @@
+"""`netprobe impact` as a program: what it reads, its exit status and its formats."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from netprobe.cli import main
+from tests.scenarios import MANIFESTS
+
+TWO_TIER = MANIFESTS / "two-tier"
+CLOSED = """
+apiVersion: networking.k8s.io/v1
+kind: NetworkPolicy
+metadata: {name: allow-api, namespace: database}
+spec: {podSelector: {matchLabels: {app: postgres}}, policyTypes: [Ingress]}
+"""
+WORKLOAD = """
+apiVersion: v1
+kind: Pod
+metadata: {name: NAME, namespace: database, labels: {app: postgres}}
+spec: {containers: [{name: main, ports: [{containerPort: 5432}]}]}
+"""
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """new/ and old/ with policies, and pods/."""
+    for name in ("old", "new"):
+        shutil.copytree(TWO_TIER / "policies", tmp_path / name)
+    (tmp_path / "pods").mkdir()
+    (tmp_path / "pods" / "pg.yaml").write_text("---".join(WORKLOAD.replace("NAME", n) for n in ("pg", "pg2")))
+    return tmp_path
+
+
+def found(capsys: pytest.CaptureFixture[str], *arguments: object) -> dict[str, Any]:
+    assert main(["impact", *map(str, arguments), "-o", "json"]) == 0
+    told: dict[str, Any] = json.loads(capsys.readouterr().out)
+    return told
+
+
+def test_the_suite_is_the_state_and_the_declaration(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (folder / "new" / "allow-api.yaml").write_text(CLOSED)
+    assert main(["impact", "-f", str(folder / "new"), "--expect", str(TWO_TIER / "suite.yaml")]) == 1
+    told = capsys.readouterr().out
+    assert "Against the declaration:" in told
+    assert "ALLOW       backend/api  database/pg  5432" in told
+    assert f"{folder}/new/allow-api.yaml:2" in told
+
+
+def test_two_complete_sets_as_in_git(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (folder / "new" / "default-deny.yaml").unlink()
+    paths = ("-f", folder / "new", "-f", folder / "pods", "--against", folder / "old")
+    kept = found(capsys, *paths)
+    assert kept["policies"] == {"added": [], "changed": [], "deleted": []}
+    pruned = found(capsys, *paths, "--prune")
+    assert pruned["policies"] == {"added": [], "changed": [], "deleted": ["database/default-deny"]}
+    elsewhere = found(capsys, *paths, "--prune-namespace", "backend")
+    assert elsewhere["policies"] == kept["policies"]
+
+
+def test_json_names_every_bundle(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    paths = ("-f", folder / "pods", "--against", folder / "old")
+    told = found(capsys, *paths, "--delete", "database/default-deny")
+    outside = next(one for one in told["changes"] if one["scope"] == "to outside the cluster")
+    assert (outside["change"], outside["ports"], outside["other_ports"]) == ("opens", None, True)
+    assert outside["from"] == {"pods": 2, "names": ["database/*"]}
+    assert outside["before"]["because"][0]["policy"] == "database/default-deny"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        ([], "what would be applied?"),
+        (["-f", "new"], "against what?"),
+        (["-f", "new", "--against", "old", "--context", "c"], "two different states"),
+        (["--against", "old", "--delete", "database/nope"], "no policy database/nope"),
+        (["--against", "old", "--delete", "nope"], "not of the form NAMESPACE/NAME"),
+        (["--against", "old", "--delete", "database/allow-api", "--prune"], "name the complete set by -f"),
+        (["-f", "missing", "--against", "old"], "missing"),
+    ],
+)
+def test_what_cannot_be_meant_is_said_in_a_sentence(
+    folder: Path,
+    arguments: list[str],
+    told: str,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.chdir(folder)
+    assert main(["impact", *arguments]) == 2
+    assert told in capsys.readouterr().err
+
+
+def test_problems_of_both_sides_are_told_at_once(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for name in ("old", "new"):
+        (folder / name / "bad.yaml").write_text(CLOSED.replace("podSelector", "podSelektor"))
+    assert main(["impact", "-f", str(folder / "new"), "--against", str(folder / "old")]) == 2
+    told = capsys.readouterr().err
+    assert f"{folder}/new/bad.yaml:5" in told
+    assert f"{folder}/old/bad.yaml:5" in told
+
+
+def test_a_report_beside_the_table(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    page = folder / "comment.md"
+    arguments = ["-f", str(folder / "new"), "--expect", str(TWO_TIER / "suite.yaml")]
+    assert main(["impact", *arguments, "--report", f"markdown={page}"]) == 0
+    assert page.read_text().startswith("### ✅ Network policies")
+    assert "no flow opens" in capsys.readouterr().out
+
+
+def test_without_pods_there_is_nothing_to_compare(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["impact", "-f", str(folder / "new"), "--against", str(folder / "old")]) == 0
+    assert "There is no pod to compare" in capsys.readouterr().out

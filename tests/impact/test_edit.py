@@ -1,0 +1,96 @@
+"""What a change is put on, and what stays."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from netprobe.errors import UsageError
+from netprobe.impact import Given, edited
+from netprobe.model.cluster import Cluster, Namespace
+from netprobe.model.flow import ContainerPort, Pod, PodRef
+from netprobe.model.labels import Selector
+from netprobe.model.policy import PodPeer, PolicyRef
+from tests.impact.world import NAME_LABEL, WORLD, allow
+
+ONE, TWO = (allow(name, Selector.of({"app": "web"}), PodPeer()) for name in ("one", "two"))
+ELSEWHERE = allow("one", Selector(), PodPeer(), namespace="data")
+ALL = frozenset(WORLD.namespaces)
+
+
+def names(cluster: Cluster) -> set[str]:
+    return {str(policy.ref) for policy in cluster.policies}
+
+
+def test_what_a_change_does_not_mention_stays() -> None:
+    changed = replace(ONE, ingress=())
+    edit = edited(Given(replace(WORLD, policies=(ONE, TWO)), ALL), Given(Cluster(policies=(changed,))))
+    assert names(edit.new) == {"shop/one", "shop/two"}
+    assert (edit.added, edit.changed, edit.deleted) == ((), (ONE.ref,), ())
+
+
+def test_prune_deletes_what_a_complete_set_lacks_where_it_is_complete() -> None:
+    old = Given(replace(WORLD, policies=(ONE, TWO, ELSEWHERE)), ALL)
+    new = Given(Cluster(policies=(TWO,)))
+    everywhere = edited(old, new, prunes=lambda _: True)
+    assert everywhere.deleted == (ELSEWHERE.ref, ONE.ref)
+    here = edited(old, new, prunes=lambda ref: ref.namespace == "shop")
+    assert here.deleted == (ONE.ref,)
+
+
+def test_what_is_to_be_deleted_must_be_there_and_not_in_the_change() -> None:
+    old = Given(replace(WORLD, policies=(ONE,)), ALL)
+    with pytest.raises(UsageError, match=r"no policy shop/two to delete .*shop/one"):
+        edited(old, Given(Cluster()), delete=[TWO.ref])
+    with pytest.raises(UsageError, match="is in the change"):
+        edited(old, Given(Cluster(policies=(ONE,))), delete=[ONE.ref])
+
+
+def test_a_namespace_that_is_only_mentioned_keeps_its_labels() -> None:
+    labelled = Namespace("shop", {NAME_LABEL: "shop", "tier": "front"})
+    old = Given(replace(WORLD, namespaces={**WORLD.namespaces, "shop": labelled}), ALL)
+    mentioned = Given(Cluster({"shop": Namespace("shop", {NAME_LABEL: "shop"})}, policies=(ONE,)))
+    assert edited(old, mentioned).new.namespaces["shop"] == labelled
+    described = Given(mentioned.cluster, frozenset(["shop"]))
+    assert edited(old, described).new.namespaces["shop"].labels == {NAME_LABEL: "shop"}
+    assert edited(old, described).relabelled == 1
+
+
+def test_labels_that_only_the_change_knows_hold_for_both_states() -> None:
+    """A folder of policies against a folder of policies, and the namespaces in a third."""
+    old = Given(Cluster({"shop": Namespace("shop", {NAME_LABEL: "shop"})}, policies=(ONE,)))
+    labelled = Namespace("shop", {NAME_LABEL: "shop", "tier": "front"})
+    edit = edited(old, Given(Cluster({"shop": labelled}, WORLD.pods), frozenset(["shop"])))
+    assert edit.old.namespaces["shop"] == edit.new.namespaces["shop"] == labelled
+    assert edit.relabelled == 0
+
+
+def test_a_pod_that_only_the_change_has_is_in_both_states() -> None:
+    fresh = Pod(PodRef("shop", "new"), {"app": "new"})
+    edit = edited(Given(WORLD, ALL), Given(Cluster(pods={fresh.ref: fresh})))
+    assert edit.old.pods[fresh.ref] == edit.new.pods[fresh.ref] == fresh
+    assert edit.new_pods == 1
+
+
+def test_a_workload_in_the_change_stands_for_its_pods() -> None:
+    template = Pod(
+        PodRef("shop", "api"), {"app": "api2"}, ports=(ContainerPort(9000),), workload="Deployment/api"
+    )
+    hashed = {
+        ref: replace(one, labels={**one.labels, "pod-template-hash": "1"}) for ref, one in WORLD.pods.items()
+    }
+    edit = edited(Given(replace(WORLD, pods=hashed), ALL), Given(Cluster(pods={template.ref: template})))
+    assert edit.new_pods == 0
+    for name in ("api-1", "api-2"):
+        pod = edit.new.pods[PodRef("shop", name)]
+        assert pod.labels == {"app": "api2", "pod-template-hash": "1"}
+        assert (pod.ports, pod.addresses) == (template.ports, WORLD.pods[pod.ref].addresses)
+    assert edit.relabelled == 2
+
+
+def test_a_deleted_policy_is_gone() -> None:
+    edit = edited(
+        Given(replace(WORLD, policies=(ONE,)), ALL), Given(Cluster()), delete=[PolicyRef("shop", "one")]
+    )
+    assert edit.new.policies == ()

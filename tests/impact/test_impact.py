@@ -1,0 +1,126 @@
+"""What a change does, as people are told it."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from ipaddress import ip_network
+
+from netprobe.impact import Given, Impact, Kind, edited, impact
+from netprobe.model.cluster import Cluster
+from netprobe.model.flow import Flow, PodRef, Protocol
+from netprobe.model.labels import EVERYTHING, Selector
+from netprobe.model.policy import IPBlock, PodPeer, Policy, PolicyRef, PortRange, Rule
+from netprobe.model.verdict import Verdict
+from netprobe.report.impact import render_impact
+from tests.impact.world import WORLD, allow
+
+ALL = frozenset(WORLD.namespaces)
+DENY = Policy(PolicyRef("shop", "deny"), EVERYTHING, ingress=())
+API = Selector.of({"app": "api"})
+
+
+def change(*new: Policy, old: tuple[Policy, ...] = (), declared: dict[Flow, Verdict] | None = None) -> Impact:
+    state = Given(replace(WORLD, policies=old), ALL)
+    return impact(edited(state, Given(Cluster(policies=new))), declared=declared)
+
+
+def told(found: Impact, *, reasons: bool = False) -> list[str]:
+    """The bundles as "opens: from -> to ports (flows)"."""
+    rows = []
+    for one in found.bundles:
+        if one.kind is Kind.REASON and not reasons:
+            continue
+        ports = "every" if one.ports is None else ",".join(str(number) for number, _ in one.ports)
+        rows.append(f"{one.kind.value}: {one.sources} -> {one.destinations} {ports} ({one.flows})")
+    return rows
+
+
+def test_a_default_deny_closes_a_namespace_to_everybody() -> None:
+    """3 pods of shop by 3 others each, on their port and any other; and one kind of address outside."""
+    assert told(change(DENY)) == [
+        "closes: all 4 pods -> shop/* (3 pods) every (18)",
+        "closes: every address outside -> shop/* (3 pods) every (6)",
+    ]
+
+
+def test_what_opens_comes_first_and_from_far_before_near() -> None:
+    found = change(
+        allow("api", API, PodPeer(EVERYTHING, EVERYTHING)),
+        replace(DENY, ref=PolicyRef("data", "deny")),
+        old=(DENY,),
+    )
+    assert told(found) == [
+        "opens: data/pg -> shop/api (2 pods) every (4)",
+        "opens: shop/* (3 pods) -> shop/api (2 pods) every (8)",
+        "closes: all 4 pods -> data/pg every (6)",
+        "closes: every address outside -> data/pg every (2)",
+    ]
+
+
+def test_a_rule_with_ports_opens_these_and_one_without_all() -> None:
+    port = Rule((PodPeer(),), (PortRange(Protocol.TCP, 8080, 8080),))
+    assert told(change(Policy(PolicyRef("shop", "api"), API, ingress=(port,)), old=(DENY,))) == [
+        "opens: shop/* (3 pods) -> shop/api (2 pods) 8080 (4)"
+    ]
+
+
+def test_kinds_of_addresses_are_told_apart() -> None:
+    block = IPBlock(ip_network("203.0.113.0/24"), (ip_network("203.0.113.128/25"),))
+    found = change(allow("in", API, block), old=(DENY,))
+    assert told(found) == ["opens: rest of 203.0.113.0/24 -> shop/api (2 pods) every (4)"]
+
+
+def test_a_flow_that_stays_may_have_another_reason() -> None:
+    found = change(allow("too", API, PodPeer()), old=(allow("api", API, PodPeer()),))
+    assert told(found, reasons=True) == [
+        "reason: all 4 pods -> shop/api (2 pods) every (12)",
+        "reason: every address outside -> shop/api (2 pods) every (4)",
+    ]
+
+
+def test_who_isolates_is_the_reason_of_a_denial() -> None:
+    found = change(replace(DENY, ref=PolicyRef("shop", "too")), old=(DENY,))
+    assert told(found, reasons=True) == [
+        "reason: all 4 pods -> shop/* (3 pods) every (18)",
+        "reason: every address outside -> shop/* (3 pods) every (6)",
+    ]
+
+
+def test_the_declaration_is_held_against_the_change() -> None:
+    web, pg = PodRef("shop", "web"), PodRef("data", "pg")
+    replicas = [PodRef("shop", f"api-{number}") for number in (1, 2)]
+    declared = {Flow(web, one, 8080, family=4): Verdict.ALLOW for one in replicas}
+    declared |= {Flow(pg, web, 80, family=4): Verdict.DENY}
+    closing = change(DENY, declared=declared)
+    (breach,) = closing.breaches
+    assert [flow.destination for flow in breach.flows] == replicas
+    assert closing.exit_status == 1
+    assert closing.held is not None
+    assert closing.held.mended == 1
+    opening = change(replace(DENY, ingress=(Rule(),)), old=(DENY,), declared=declared)
+    assert [breach.declared for breach in opening.breaches] == [Verdict.DENY]
+    untouched = change(replace(DENY, ref=PolicyRef("data", "deny")), declared=declared)
+    assert untouched.exit_status == 0
+    assert untouched.held is not None
+    assert untouched.held.short == 1
+
+
+def test_a_rule_that_no_declared_flow_passes_by_is_named() -> None:
+    web = PodRef("shop", "web")
+    declared = {Flow(web, PodRef("shop", "api-1"), 8080, family=4): Verdict.ALLOW}
+    used = allow("used", API, PodPeer(Selector.of({"app": "web"})))
+    unused = allow("unused", Selector.of({"app": "web"}), PodPeer(API))
+    assert [str(one) for one in change(used, unused, declared=declared).idle] == [
+        "shop/unused ingress rule 0: no flow that the declaration allows passes by it"
+    ]
+
+
+def test_no_change_is_one_sentence() -> None:
+    found = change(DENY, old=(DENY,))
+    assert "no flow opens, closes or changes its reason" in "".join(render_impact(found, "table"))
+    assert found.exit_status == 0
+
+
+def test_markdown_cannot_be_broken_by_a_name() -> None:
+    odd = replace(DENY, ref=PolicyRef("shop", "a|b<img>"))
+    assert "a\\|b&lt;img&gt;" in "".join(render_impact(change(odd), "markdown"))
