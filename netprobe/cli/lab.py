@@ -7,6 +7,7 @@ from typing import Any, TypeVar
 
 import click
 
+from netprobe.cli import lab_host, lab_trace
 from netprobe.cli.frame import say
 from netprobe.cli.options import DurationType, examples
 
@@ -148,3 +149,7 @@ def kubeconfig(name: str) -> None:
     from netprobe.cli.target import kubeconfig_of
 
     print(kubeconfig_of(name))
+
+
+command.add_command(lab_trace.command)
+command.add_command(lab_host.command)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import hmac
 import logging
 from collections.abc import Awaitable, Callable
@@ -21,6 +22,7 @@ from netprobe.lab.api.resources import PODS
 from netprobe.lab.api.status import ApiError, method_not_allowed, no_such_path, unauthorized
 from netprobe.lab.api.watch import watch
 from netprobe.lab.fabric.state import Fabric
+from netprobe.lab.trace import RULES
 
 Answer = Awaitable[web.StreamResponse]
 _VERBS = {
@@ -69,10 +71,8 @@ class Routes:
 
     async def _route(self, request: web.BaseRequest) -> web.StreamResponse:
         path = request.path
-        if path.startswith(_HEALTH):
-            return web.Response(text="ok")
-        if path == "/version":
-            return reply(discovery.version())
+        if (answer := await self._beside(path)) is not None:
+            return answer
         if path.startswith("/openapi/"):
             return openapi.answer(request)
         if not path.startswith(("/api/", "/apis/")) and path not in {"/api", "/apis"}:
@@ -87,6 +87,16 @@ class Routes:
         if target.subresource:
             return await self._subresource(request, target)
         return await self._resource(request, target)
+
+    async def _beside(self, path: str) -> web.Response | None:
+        """What is no resource: health, version, and the lab's own rules with their counters."""
+        if path.startswith(_HEALTH):
+            return web.Response(text="ok")
+        if path == "/version":
+            return reply(discovery.version())
+        if path == RULES:
+            return reply([dataclasses.asdict(rule) for rule in await self._fabric.rules()])
+        return None
 
     async def _resource(self, request: web.BaseRequest, target: Target) -> web.StreamResponse:
         verb = _VERBS.get(request.method, "")

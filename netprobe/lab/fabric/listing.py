@@ -33,5 +33,5 @@ def _verdict(part: Mapping[str, Any]) -> Iterator[str]:
     if "dnat" in part:
         address, port = part["dnat"]["addr"], part["dnat"]["port"]
         yield f"dnat [{address}]:{port}" if ":" in address else f"dnat {address}:{port}"
-    if "vmap" in part:
-        yield "vmap"
+    if isinstance(data := part.get("vmap", {}).get("data"), dict):
+        yield " ".join(["goto", *(target["goto"]["target"] for _, target in data["set"])])

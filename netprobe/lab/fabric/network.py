@@ -98,7 +98,7 @@ class LabNetwork:
         self.nodes = tuple(plan.node(n, options.ip_families) for n in range(1, options.nodes + 1))
         self._addresses = plan.Addresses(self.nodes, options.ip_families)
         self._pods: dict[PodRef, _Pod] = {}
-        self._placing: set[PodRef] = set()
+        self._placing: dict[PodRef, str] = {}  # and the node
         self._indexes = itertools.count(10)
         self._thread = ThreadPoolExecutor(1, "links")
         self._segments: dict[str, _Segment] = {}
@@ -198,14 +198,14 @@ class LabNetwork:
             plumbing.add_link(outside.channel, f"p{index}", index, network)
             return network
 
-        self._placing.add(pod.ref)
+        self._placing[pod.ref] = "" if pod.external else node.name
         try:
             network = await self._in_thread(make)
         except LabError:
             self._addresses.give_back(() if shares_node else placed)
             raise
         finally:
-            self._placing.discard(pod.ref)
+            del self._placing[pod.ref]
         home = Sandbox(self._spawner, pod.ref, network, placed)
         link = None if shares_node else f"p{index}"
         self._pods[pod.ref] = _Pod(pod, node, placed, network, home, link, index)
@@ -221,6 +221,8 @@ class LabNetwork:
         load = dict.fromkeys(by_name, 0)
         for pod in self._pods.values():
             load[pod.node.name] += not pod.spec.external
+        for name in filter(None, self._placing.values()):
+            load[name] += 1
         return by_name[min(load, key=lambda name: load[name])]
 
     async def enforce(self, state: NetworkState) -> None:

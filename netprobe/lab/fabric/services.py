@@ -38,7 +38,7 @@ from netprobe.lab.fabric.state import Node
 from netprobe.lab.fabric.table import NamedSet, Ruleset, Table
 
 SERVICE_NAME = "kubernetes.io/service-name"
-_NAME = "inet netprobe-services"
+NAME = "inet netprobe-services"
 _MARK = 0x4000
 _IP = {4: "ip", 6: "ip6"}
 _TYPE = {4: "ipv4_addr", 6: "ipv6_addr"}
@@ -59,7 +59,7 @@ def table(versions: Sequence[int]) -> Table:
 
     entry = "{type} . inet_proto . inet_service : verdict"
     base = f"""\
-table {_NAME} {{
+table {NAME} {{
     {each("map services{v} {{ type " + entry + "; }}")}
     {each("map void{v} {{ type " + entry + "; }}")}
     {each("set virtual{v} {{ type {type}; }}")}
@@ -98,7 +98,7 @@ table {_NAME} {{
   }}
 }}
 """
-    return Table(_NAME, base)
+    return Table(NAME, base)
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,6 +153,11 @@ class Services:
         return sorted(ready or ending, key=str)
 
 
+def choice(port: str) -> str:
+    """The comment of the rule that chooses an endpoint for "NAMESPACE/NAME port NUMBER/PROTOCOL"."""
+    return shortened(f"service {port}")
+
+
 def _number(slice_: Object, port: Object) -> int | None:
     """The number that a Service's port has in a slice: they agree by name and protocol."""
     wanted = port.get("name") or "", port["protocol"]
@@ -185,11 +190,9 @@ class _Writer:
     ) -> None:
         spec, protocol = service["spec"], port["protocol"].lower()
         local = [endpoint for endpoint in endpoints if endpoint.node == self._node.name]
-        place = f"{version}/{service['metadata']['namespace']}/{service['metadata']['name']}/"
-        place += port.get("name") or f"{protocol}-{port['port']}"
-        named = (
-            f"{service['metadata']['namespace']}/{service['metadata']['name']} port {port['port']}/{protocol}"
-        )
+        name = f"{service['metadata']['namespace']}/{service['metadata']['name']}"
+        place = f"{version}/{name}/{port.get('name') or protocol}"
+        named = f"{name} port {port['port']}/{protocol}"
         outside = f"{_IP[version]} saddr != {POD_NETWORKS[version]}"
         inner_local = spec.get("internalTrafficPolicy") == "Local"
         chosen = local if inner_local else endpoints
@@ -234,7 +237,7 @@ class _Writer:
         chains = [self._endpoint(endpoint, version, protocol) for endpoint in endpoints]
         if not chains:
             return
-        comment = f'comment "{shortened(f"service {named}")}"'
+        comment = f'comment "{choice(named)}"'
         if len(chains) == 1:
             yield f"counter goto {chains[0]} {comment}"
         else:

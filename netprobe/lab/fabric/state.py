@@ -77,8 +77,8 @@ class NetworkState:
 class CountedRule:
     """A rule as the kernel has it: its place, what it does, and how many packets have come to it.
 
-    `verdict` as in "accept", "jump ingress/shop/web" or "dnat 10.244.1.3:8080"; `packets` None where it
-    does not count.
+    `verdict` as in "accept", "jump ingress/shop/web", "goto CHAIN CHAIN" (one of them, at random) or
+    "dnat 10.244.1.3:8080"; `packets` None where it does not count.
     """
 
     node: str
