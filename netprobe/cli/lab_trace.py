@@ -207,10 +207,10 @@ async def _end(
         host = str(ip_address(target))
     except ValueError:
         raise UsageError(f"{target!r} is neither NAMESPACE/POD, svc:NAMESPACE/NAME nor an address") from None
-    service = await _service_at(cluster, host, port)
-    if service is None and any(ip_address(host) in ip_network(own) for own in SERVICE_NETWORKS.values()):
-        service = f"{host} port {port.number}/{port.protocol.value.lower()}"
-    return _End(host, service)
+    known = await _service_at(cluster, host, port)
+    if known is None and any(ip_address(host) in ip_network(own) for own in SERVICE_NETWORKS.values()):
+        known = f"{host} port {port.number}/{port.protocol.value.lower()}"
+    return _End(host, known)
 
 
 async def _service_at(cluster: KubeCluster, host: str, port: PortArgument) -> str | None:
