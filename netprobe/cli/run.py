@@ -97,7 +97,7 @@ def command(
         lab=options,
         pods=PodOptions(image, pull_secret=pull_secret, node_selector=_pairs(node_selectors)),
         deadlines=Deadlines(ready_s=ready_s),
-        pace=Pace(wait_s=wait_s),
+        pace=Pace(wait_s=wait_s, start_s=min(20.0, request_timeout_s or 20.0)),
         profile=profile_of(profile),
         request_timeout_s=request_timeout_s,
     )

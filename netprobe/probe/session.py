@@ -7,10 +7,11 @@ others, and rounds may overlap. Whatever ends the exec, each target that has no 
 from __future__ import annotations
 
 import asyncio
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import AsyncIterator, Iterable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
+from typing import Final
 
 from netprobe.errors import ClusterError, NotFoundError
 from netprobe.model.flow import Protocol
@@ -20,6 +21,9 @@ from netprobe.probe.api import ClusterAPI, Execution
 from netprobe.probe.netcat import Answer, Target
 from netprobe.probe.pace import Pace
 from netprobe.probe.plan import Batch, Station
+
+MUTE: Final = 2
+"""A pod in which so many commands came to their deadline without a word is not asked again in this run."""
 
 Answers = Mapping[tuple[Station, Target], Answer]
 
@@ -59,6 +63,7 @@ class Session:
         self._unsent: list[str] = []
         self._flush: asyncio.Task[None] | None = None
         self._fine_clock = False
+        self.begun = False  # the command has said that it reads
         self.trouble: str | None = None
         """Why it answers no more; None while it lives."""
 
@@ -141,7 +146,7 @@ class Session:
             async for line in self._execution.lines():
                 match netcat.read(line):
                     case netcat.Begin(_, fine_clock):
-                        self._fine_clock = fine_clock
+                        self.begun, self._fine_clock = True, fine_clock
                     case netcat.Said() as said if said.id in self._waiting:
                         target, future = self._waiting.pop(said.id)
                         future.set_result(netcat.answer(target.protocol, said, fine_clock=self._fine_clock))
@@ -170,6 +175,7 @@ class Sessions:
     pace: Pace
     keep: bool = True
     execs: int = 0
+    _mute: Counter[Station] = field(default_factory=Counter)
     _open: dict[Station, tuple[Session, AsyncExitStack]] = field(default_factory=dict)
     _locks: defaultdict[Station, asyncio.Lock] = field(default_factory=lambda: defaultdict(asyncio.Lock))
     _all: asyncio.Semaphore = field(init=False)
@@ -198,13 +204,20 @@ class Sessions:
 
     async def _batch(self, batch: Batch) -> list[Answer]:
         deadline_s = self.pace.exec_s(len(batch.targets))
+        trouble = f"its commands start, and nothing is heard of them within {deadline_s:g} s"
         async with self._nodes[batch.source.node], self._all:
+            if self._mute[batch.source] >= MUTE:
+                return [Answer(Outcome.EXEC_FAILED, None, trouble)] * len(batch.targets)
+            session = None
             try:
                 async with asyncio.timeout(deadline_s), self._session(batch.source) as session:
                     return await session.ask(batch.targets)
             except TimeoutError:
                 await self._drop(batch.source)
-                trouble = f"no end after {deadline_s:g} s"
+                if session is None or not session.begun:
+                    self._mute[batch.source] += 1
+                else:
+                    trouble = f"no end after {deadline_s:g} s"
             except ClusterError as e:
                 trouble = str(e)
         return [Answer(Outcome.EXEC_FAILED, None, trouble)] * len(batch.targets)
