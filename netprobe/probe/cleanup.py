@@ -17,7 +17,7 @@ from netprobe.probe.api import ClusterAPI, Object
 from netprobe.probe.bench import RUN, home
 
 GUEST_KINDS: Final = ("Job", "Pod", "NetworkPolicy", "ConfigMap")
-"""What a run makes in namespaces that are not its own. A Job comes first: it owns others."""
+"""What a run makes in namespaces that are not its own. A Job owns the others, and goes after them."""
 
 POLL_S: Final = 0.15
 
@@ -145,7 +145,12 @@ async def _find(
 
 async def _delete(cluster: ClusterAPI, found: _Found) -> None:
     """Ask for everything that is not already on its way out."""
-    await asyncio.gather(*(_one(cluster, obj) for obj in found.guests))
+    # Jobs last: deleting one through batch/v1 orphans what it owns, and whoever is killed in between should
+    # leave things that end by themselves.
+    owners = [obj for obj in found.guests if obj["kind"] == "Job"]
+    owned = [obj for obj in found.guests if obj["kind"] != "Job"]
+    for group in (owned, owners):
+        await asyncio.gather(*(_one(cluster, obj) for obj in group))
     # The run's own namespace holds the Lease that tells others whose the rest is: it goes after the others.
     homes = [obj for obj in found.namespaces if obj["metadata"]["name"] == home(_run(obj))]
     others = [obj for obj in found.namespaces if obj not in homes]

@@ -95,14 +95,14 @@ async def missing(cluster: ClusterAPI, wanted: Iterable[Permission]) -> tuple[Pe
     return tuple(permission for permission, may in zip(asked, allowed, strict=True) if not may)
 
 
-async def require(cluster: ClusterAPI, *, steps: bool) -> None:
-    """ForbiddenError where a run in fixture mode would be refused half-way; nothing has been made then.
+async def require(cluster: ClusterAPI, *, steps: bool, wanted: Iterable[Permission] = FIXTURE) -> None:
+    """ForbiddenError where a run would be refused half-way; nothing has been made then.
 
     A server that does not answer such questions is not asked again: what is missing fails by itself.
     """
     needs = {Need.ALWAYS, Need.STEPS} if steps else {Need.ALWAYS}
     try:
-        lacking = await missing(cluster, (p for p in FIXTURE if p.need in needs))
+        lacking = await missing(cluster, (p for p in wanted if p.need in needs))
     except ClusterError:
         return
     if lacking:

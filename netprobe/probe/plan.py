@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
+from typing import TypeAlias
 
 from netprobe.model.flow import Address, ContainerPort, End, External, Family, Flow, Protocol
 from netprobe.probe.netcat import Target
@@ -49,13 +50,20 @@ class Batch:
     targets: tuple[Target, ...]
 
 
+Try: TypeAlias = tuple[Station, Target]
+
+
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """`of`: the source and the target that try a flow; `listener`: those that prove its listener."""
+    """`of`: the source and the target that try a flow; `listener`: those that prove its listener.
 
-    of: Mapping[Flow, tuple[Station, Target]]
-    listener: Mapping[Flow, tuple[Station, Target]]
+    `path`: those that, taken together, prove its path in the same round.
+    """
+
+    of: Mapping[Flow, Try]
+    listener: Mapping[Flow, Try]
     skipped: Mapping[Flow, str] = field(default_factory=dict)
+    path: Mapping[Flow, tuple[Try, ...]] = field(default_factory=dict)
 
     def batches(self, flows: Iterable[Flow] | None = None) -> tuple[Batch, ...]:
         """The work for some of the flows (all by default), their controls included, in a stable order.
@@ -71,6 +79,9 @@ class Plan:
                     station, target = role[flow]
                     wanted.setdefault(station, set()).add(target)
                     order.setdefault(target, len(order))
+            for station, target in self.path.get(flow, ()):
+                wanted.setdefault(station, set()).add(target)
+                order.setdefault(target, len(order))
         batches = []
         for index, (station, unique) in enumerate(wanted.items()):
             targets = tuple(sorted(unique, key=order.__getitem__))
@@ -80,18 +91,30 @@ class Plan:
 
 
 Locate = Callable[[Flow], str | Unplaced]
+Pairs = Callable[[Flow], tuple[Try, ...]]
 
 
-def make(flows: Iterable[Flow], stations: Mapping[End, Station], locate: Locate | None = None) -> Plan:
-    """Plan the flows. `locate` gives the host to connect to where the destination is no station."""
-    of: dict[Flow, tuple[Station, Target]] = {}
-    listener: dict[Flow, tuple[Station, Target]] = {}
+def make(
+    flows: Iterable[Flow],
+    stations: Mapping[End, Station],
+    locate: Locate | None = None,
+    pairs: Pairs = lambda _: (),
+) -> Plan:
+    """Plan the flows.
+
+    `locate` gives the host to connect to, where that is not the station of the destination; `pairs` the
+    tries, all of which have to connect, that prove a path.
+    """
+    of: dict[Flow, Try] = {}
+    listener: dict[Flow, Try] = {}
+    path: dict[Flow, tuple[Try, ...]] = {}
     skipped: dict[Flow, str] = {}
     for flow in flows:
         source = stations.get(flow.source)
         host = _host(flow, stations, locate)
         if source is None:
-            skipped[flow] = f"no probe can be run on {flow.source}"
+            told = host.reason if locate is not None and isinstance(host, Unplaced) else None
+            skipped[flow] = told or f"no probe can be run on {flow.source}"
         elif flow.protocol is Protocol.SCTP:
             skipped[flow] = "SCTP: nc cannot speak it"
         elif isinstance(host, Unplaced):
@@ -101,7 +124,9 @@ def make(flows: Iterable[Flow], stations: Mapping[End, Station], locate: Locate 
             control = _control(flow, host, stations)
             if control is not None:
                 listener[flow] = control
-    return Plan(of, listener, skipped)
+            if proof := pairs(flow):
+                path[flow] = proof
+    return Plan(of, listener, skipped, path)
 
 
 def _host(flow: Flow, stations: Mapping[End, Station], locate: Locate | None) -> str | Unplaced:
@@ -121,7 +146,7 @@ def _host(flow: Flow, stations: Mapping[End, Station], locate: Locate | None) ->
     return str(address) if address else Unplaced(f"{flow.destination} has no IPv{family} address")
 
 
-def _control(flow: Flow, host: str, stations: Mapping[End, Station]) -> tuple[Station, Target] | None:
+def _control(flow: Flow, host: str, stations: Mapping[End, Station]) -> Try | None:
     """The destination reaching its own port by the very address that the flow uses."""
     destination = stations.get(flow.destination)
     if destination is None or host not in map(str, destination.addresses):

@@ -27,7 +27,7 @@ from netprobe.probe.api import ClusterAPI
 from netprobe.probe.canary import Canary, CanaryWatch, Enforcement, overall
 from netprobe.probe.netcat import Answer, Target
 from netprobe.probe.pace import Pace
-from netprobe.probe.plan import Locate, Station
+from netprobe.probe.plan import Locate, Pairs, Station, Try
 from netprobe.probe.session import Answers, Sessions
 from netprobe.probe.settle import settle
 
@@ -77,7 +77,8 @@ class Prober:
     """Probes `flows` from the stations of a bench.
 
     `locate` gives the host of destinations that are no stations; `listener` and `path` give controls that
-    are known from elsewhere (a readiness probe that passes, a policy-free pair), as in Control.
+    are known from elsewhere (a readiness probe that passes), as in Control. `pairs` gives the tries that
+    prove a path in the same round, where all of them connect: policy-free pairs on the same nodes.
     """
 
     def __init__(
@@ -90,13 +91,14 @@ class Prober:
         locate: Locate | None = None,
         listener: Known = lambda _: None,
         path: Known = lambda _: None,
+        pairs: Pairs = lambda _: (),
         progress: Callable[[str], None] = lambda _: None,
     ) -> None:
         self._flows = tuple(dict.fromkeys(flows))
         self._bench = bench
         self._cluster = cluster
         self._pace = pace or Pace()
-        self._plan = planning.make(self._flows, bench.stations, locate)
+        self._plan = planning.make(self._flows, bench.stations, locate, pairs)
         self._known = listener, path
         self._sessions = Sessions(cluster, self._pace, keep=len(bench.stations) <= self._pace.sessions)
         self._progress = progress
@@ -117,11 +119,17 @@ class Prober:
         await self._unwatch()
         await self._sessions.close()
 
-    async def baseline(self) -> Enforcement:
-        """Prove paths, before the first change; also find out whether the cluster enforces policies."""
-        self._progress("probing without policies")
+    async def baseline(self, *, paths: bool = True) -> Enforcement:
+        """Prove paths, before the first change; also find out whether the cluster enforces policies.
+
+        `paths` False, where policies are in force already: only the latter.
+        """
+        self._progress("probing without policies" if paths else "looking whether policies are enforced")
         await self._watch(1)
-        _, self._enforcement = await asyncio.gather(self._prove(), self._enforced())
+        if paths:
+            _, self._enforcement = await asyncio.gather(self._prove(), self._enforced())
+        else:
+            self._enforcement = await self._enforced()
         self._before = dict.fromkeys(self._proven, Verdict.ALLOW)
         return self._enforcement
 
@@ -202,6 +210,8 @@ class Prober:
             for flow in chosen
             if answers[self._plan.of[flow]].outcome is Outcome.CONNECTED
         }
+        for flow in chosen:  # a control may knock at the very door that the flow asks for
+            served |= {try_[1] for try_ in self._plan.path.get(flow, ()) if _connected(answers, try_)}
         self._served |= served
         return {flow: self._judge(flow, answers, served) for flow in chosen}
 
@@ -215,7 +225,11 @@ class Prober:
             listener = "peer"
         if control is not None and answers[control].outcome is Outcome.CONNECTED:
             listener = "self"
-        proof = Control(listener, "baseline" if flow in self._proven else known_path(flow))
+        path = "baseline" if flow in self._proven else known_path(flow)
+        pairs = self._plan.path.get(flow, ())
+        if path is None and pairs and all(_connected(answers, pair) for pair in pairs):
+            path = "pair"
+        proof = Control(listener, path)
         verdict, reason = judgement.judge(answer.outcome, proof)
         return Observation(
             answer.outcome, verdict, proof, _detailed(reason, answer), latency_ms=answer.latency_ms
@@ -254,6 +268,10 @@ class Prober:
             await self._watches.aclose()
         self._canary_execs += sum(watch.execs for watch in self._watched)
         self._watches, self._watched = None, ()
+
+
+def _connected(answers: Answers, one: Try) -> bool:
+    return answers[one].outcome is Outcome.CONNECTED
 
 
 def _detailed(reason: str | None, answer: Answer) -> str | None:

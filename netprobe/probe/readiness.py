@@ -27,6 +27,10 @@ HOPELESS: Final = frozenset(
 )
 
 
+GATE: Final = "netprobe.dev/never"
+"""A readiness gate that nothing ever turns true: keeps shadow pods out of Services."""
+
+
 class Readiness:
     """Follows the pods of a run while its context is open."""
 
@@ -117,9 +121,12 @@ class Readiness:
 
 
 def is_ready(pod: Object) -> bool:
+    """Whether probes can be run in it. A pod behind our own gate never is Ready; its containers are."""
     status = pod.get("status") or {}
+    gates = (pod.get("spec") or {}).get("readinessGates") or ()
+    wanted = "ContainersReady" if {"conditionType": GATE} in gates else "Ready"
     conditions = {c["type"]: c["status"] for c in status.get("conditions") or ()}
-    return conditions.get("Ready") == "True" and bool(status.get("podIP"))
+    return conditions.get(wanted) == "True" and bool(status.get("podIP"))
 
 
 def hopeless(pod: Object) -> bool:

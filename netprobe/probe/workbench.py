@@ -22,6 +22,7 @@ from netprobe.probe import bench, cleanup, lease, permission
 from netprobe.probe.api import ClusterAPI, Object
 from netprobe.probe.bench import Fixture, PodOptions, home
 from netprobe.probe.canary import Canary
+from netprobe.probe.permission import Permission
 from netprobe.probe.plan import Station
 from netprobe.probe.readiness import Readiness
 
@@ -83,7 +84,7 @@ class Workbench:
 
     async def __aenter__(self) -> Self:
         if not self._lab:  # whoever may use a lab may do everything there
-            await permission.require(self._cluster, steps=self.changes > 1)
+            await permission.require(self._cluster, steps=self.changes > 1, wanted=self._permissions)
         try:
             await self._build()
         except BaseException:
@@ -100,6 +101,15 @@ class Workbench:
             if error is None:
                 raise
             error.add_note(str(e))  # what ended the run is the news; that something is left is a note to it
+
+    @property
+    def _permissions(self) -> tuple[Permission, ...]:
+        return permission.FIXTURE
+
+    @property
+    def _beyond(self) -> bool:
+        """Whether anything of the run is in namespaces that are not its own."""
+        return self._lab and bool(self._fixture.outside)
 
     async def apply(self, obj: Object) -> None:
         """Create or replace an object in a namespace of the run, with the run's label."""
@@ -151,7 +161,7 @@ class Workbench:
         made: list[Awaitable[Any]] = [self._namespace(n.name, n.labels) for n in self._fixture.namespaces]
         if self.changes:
             made.append(self._cluster.create(bench.canary_policy(self.run, 0)))
-        await _together(*made)
+        await together(*made)
         await self._populate()
 
     async def _populate(self) -> None:
@@ -175,13 +185,13 @@ class Workbench:
         readiness = Readiness(self._cluster, self.run)
         try:
             async with asyncio.timeout(self._deadlines.ready_s), readiness:
-                await _together(*map(self._pod, objects.values()))
+                await together(*map(self._pod, objects.values()))
                 nodes = await readiness.nodes([_ref(obj) for obj in objects.values()])
                 pairs = [
                     bench.canary_pods(node, index, self.run, self._options, self.changes)
                     for index, node in enumerate(nodes if self.changes else ())
                 ]
-                await _together(*(self._pod(obj) for pair in pairs for obj in pair))
+                await together(*(self._pod(obj) for pair in pairs for obj in pair))
                 everything = [*objects.values(), *(obj for pair in pairs for obj in pair)]
                 pods = await readiness.ready([_ref(obj) for obj in everything])
         except TimeoutError as e:
@@ -273,7 +283,7 @@ class Workbench:
             await cleanup.remove(
                 self._cluster,
                 self.run,
-                guests=self._lab and bool(self._fixture.outside),
+                guests=self._beyond,
                 deadline_s=self._deadlines.removed_s,
             )
         finally:
@@ -304,9 +314,10 @@ def _ref(obj: Object) -> PodRef:
     return PodRef(obj["metadata"]["namespace"], obj["metadata"]["name"])
 
 
-async def _together(*calls: Awaitable[Any]) -> None:
-    """Await all; the first failure is raised once none of them runs any more."""
+async def together(*calls: Awaitable[Any]) -> list[Any]:
+    """Await all, for their results; the first failure is raised once none of them runs any more."""
     results = await asyncio.gather(*calls, return_exceptions=True)
     for result in results:
         if isinstance(result, BaseException):
             raise result
+    return list(results)

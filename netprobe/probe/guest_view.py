@@ -1,0 +1,138 @@
+"""What a run in place reads before it makes anything: get and list, nothing else."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from netprobe.model.flow import PodRef, Protocol
+from netprobe.model.labels import Labels
+from netprobe.probe.api import ClusterAPI, Object
+from netprobe.probe.bench import RUN
+
+KINDS: Final = (
+    "Namespace",
+    "Pod",
+    "Service",
+    "NetworkPolicy",
+    "Deployment",
+    "ReplicaSet",
+    "StatefulSet",
+    "DaemonSet",
+    "Job",
+    "PodDisruptionBudget",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """The objects of a cluster as listed, by kind, without what runs of netprobe made."""
+
+    objects: Mapping[str, tuple[Object, ...]]
+    _placed: Mapping[tuple[str, str], tuple[Object, ...]] = field(default_factory=dict, repr=False)
+
+    @classmethod
+    def of_objects(cls, objects: Iterable[Object]) -> Surroundings:
+        kinds: dict[str, list[Object]] = defaultdict(list)
+        placed: dict[tuple[str, str], list[Object]] = defaultdict(list)
+        everything = list(objects)
+        ours = {o["metadata"]["name"] for o in everything if o["kind"] == "Namespace" and _is_ours(o)}
+        for obj in everything:
+            namespace = obj["metadata"].get("namespace")
+            if _is_ours(obj) or namespace in ours:
+                continue
+            kinds[obj["kind"]].append(obj)
+            placed[obj["kind"], namespace or ""].append(obj)
+        return cls(
+            {kind: tuple(found) for kind, found in kinds.items()},
+            {place: tuple(found) for place, found in placed.items()},
+        )
+
+    def of(self, kind: str, namespace: str | None = None) -> tuple[Object, ...]:
+        if namespace is None:
+            return self.objects.get(kind, ())
+        return self._placed.get((kind, namespace), ())
+
+    def namespace_labels(self, name: str) -> Labels:
+        for obj in self.of("Namespace"):
+            if obj["metadata"]["name"] == name:
+                return {**(obj["metadata"].get("labels") or {}), "kubernetes.io/metadata.name": name}
+        return {"kubernetes.io/metadata.name": name}
+
+    def __iter__(self) -> Iterator[Object]:
+        for found in self.objects.values():
+            yield from found
+
+
+async def look_around(cluster: ClusterAPI) -> Surroundings:
+    """List what decides flows and who would see a shadow pod; ClusterError where that is not allowed."""
+    lists = await asyncio.gather(*(cluster.find(kind) for kind in KINDS))
+    return Surroundings.of_objects(obj for found in lists for obj in found if _lasts(obj))
+
+
+def _is_ours(obj: Object) -> bool:
+    return RUN in (obj["metadata"].get("labels") or {})
+
+
+def _lasts(obj: Object) -> bool:
+    """A pod that is being deleted is no end of a flow any more."""
+    return obj["kind"] != "Pod" or "deletionTimestamp" not in obj["metadata"]
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """What makes a real pod the same one later, and the TCP ports that its readiness probes prove."""
+
+    uid: str
+    addresses: tuple[str, ...]
+    proven: frozenset[int]
+
+
+def standings(around: Surroundings) -> dict[PodRef, Standing]:
+    return {
+        PodRef(obj["metadata"]["namespace"], obj["metadata"]["name"]): _standing(obj)
+        for obj in around.of("Pod")
+    }
+
+
+def _standing(obj: Object) -> Standing:
+    status = obj.get("status") or {}
+    addresses = tuple(a["ip"] for a in status.get("podIPs") or ())
+    return Standing(obj["metadata"]["uid"], addresses, frozenset(readiness_ports(obj)))
+
+
+def readiness_ports(pod: Object) -> Iterator[int]:
+    """The TCP ports that a passing readiness probe of the pod shows to be served, by its own address.
+
+    tcpSocket, httpGet and grpc probes connect; an exec probe says nothing about a port, and one that names
+    a `host` asks somebody else.
+    """
+    ready = {
+        status["name"]
+        for key in ("containerStatuses", "initContainerStatuses")
+        for status in (pod.get("status") or {}).get(key) or ()
+        if status.get("ready")
+    }
+    spec = pod.get("spec") or {}
+    sidecars = [c for c in spec.get("initContainers") or () if c.get("restartPolicy") == "Always"]
+    for container in (*(spec.get("containers") or ()), *sidecars):
+        probe: Mapping[str, Any] = container.get("readinessProbe") or {}
+        asked = probe.get("tcpSocket") or probe.get("httpGet") or probe.get("grpc")
+        if container["name"] in ready and asked and not asked.get("host"):
+            number = _number(asked.get("port"), container)
+            if number is not None:
+                yield number
+
+
+def _number(port: object, container: Mapping[str, Any]) -> int | None:
+    if isinstance(port, int):
+        return port
+    if isinstance(port, str) and port.isdecimal():
+        return int(port)
+    for declared in container.get("ports") or ():
+        if declared.get("name") == port and declared.get("protocol", "TCP") == Protocol.TCP.value:
+            return int(declared["containerPort"])
+    return None
