@@ -1,0 +1,238 @@
+"""Services by real packets through the whole lab: what kube-proxy would do with each of them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from tests.lab.playground import OPEN, REFUSED, SILENT, Playground, playground, pod, policy, service
+
+pytestmark = [pytest.mark.lab, pytest.mark.xdist_group("lab services")]
+
+TCP_80 = {"port": 80, "targetPort": 8080}
+NEVER = [{"conditionType": "netprobe.dev/never"}]
+
+
+@pytest.fixture(scope="module")
+def lab() -> Iterator[Playground]:
+    """Two nodes; on each a client. What a test adds besides is in a namespace of its own."""
+    with playground(nodes=2) as made:
+        made.namespace("clients")
+        made.apply(pod("clients/one", node="n1") + pod("clients/two", node="n2"))
+        yield made
+
+
+def spread(lab: Playground, source: str, host: str, port: int, endpoints: set[str]) -> None:
+    """Connections to a Service reach exactly these endpoints, each of them within some tries."""
+    before = lab.counted()
+    used: set[str] = set()
+    for _ in range(100):
+        assert lab.probe(source, host, port) == OPEN
+        used = {end for end, packets in lab.counted().items() if packets > before.get(end, 0)}
+        if used == endpoints:
+            break
+    assert used == endpoints
+
+
+def test_several_backends_behind_another_port(lab: Playground) -> None:
+    lab.namespace("several")
+    lab.apply(
+        "".join(pod(f"several/b{n}", "8080", labels={"app": "b"}, node=f"n{n}") for n in (1, 2))
+        + pod("several/never", "8080", labels={"app": "b"}, readinessGates=NEVER)
+        + service("several/b", "b", TCP_80)
+    )
+    vip = lab.vip("several/b")
+    lab.eventually(lambda: lab.probe("clients/one", vip, 80), OPEN)
+    ends = {f"{lab.address(f'several/b{n}')}:8080" for n in (1, 2)}
+    lab.eventually(lambda: {end for end in lab.counted() if end in ends}, ends)
+    spread(lab, "clients/one", vip, 80, ends)
+    spread(lab, "clients/two", vip, 80, ends)
+    assert lab.probe("clients/one", vip, 8080) == REFUSED
+    lab.delete("Pod", "b1", "several")
+    lab.eventually(lambda: len(ends & lab.counted().keys()), 1)
+    (left,) = ends & lab.counted().keys()
+    spread(lab, "clients/one", vip, 80, {left})
+
+
+def test_a_named_target_port_may_differ_from_pod_to_pod(lab: Playground) -> None:
+    lab.namespace("named")
+    lab.apply(
+        pod("named/old", "web=8080", labels={"app": "w"})
+        + pod("named/new", "web=9090", labels={"app": "w"})
+        + pod("named/other", "metrics=9100", labels={"app": "w"})
+        + service("named/w", "w", {"port": 80, "targetPort": "web"})
+    )
+    ends = {f"{lab.address('named/old')}:8080", f"{lab.address('named/new')}:9090"}
+    lab.eventually(lambda: ends <= lab.counted().keys(), True)
+    spread(lab, "clients/one", lab.vip("named/w"), 80, ends)
+
+
+def test_udp_and_tcp_on_one_port(lab: Playground) -> None:
+    lab.namespace("both")
+    udp = {"name": "u", "port": 53, "protocol": "UDP", "targetPort": 5353}
+    lab.apply(pod("both/d", "5353/UDP", "5354") + service("both/d", "d", udp))
+    vip = lab.vip("both/d")
+    lab.eventually(lambda: lab.probe("clients/one", vip, 53, "UDP"), OPEN)
+    assert lab.probe("clients/two", vip, 53, "UDP") == OPEN
+    assert lab.probe("clients/one", vip, 53) == REFUSED
+    tcp = {"name": "t", "port": 53, "targetPort": 5354}
+    lab.patch("Service", "both/d", {"spec": {"ports": [udp, tcp]}})
+    lab.eventually(lambda: lab.probe("clients/one", vip, 53), OPEN)
+    assert lab.probe("clients/one", vip, 53, "UDP") == OPEN
+
+
+def test_who_is_ready_and_who_is_published(lab: Playground) -> None:
+    lab.namespace("ready")
+    lab.apply(
+        pod("ready/p", "8080", readinessGates=NEVER)
+        + service("ready/p", "p", TCP_80)
+        + service("ready/early", "p", TCP_80, publishNotReadyAddresses=True)
+    )
+    vip, early = lab.vip("ready/p"), lab.vip("ready/early")
+    lab.eventually(lambda: lab.probe("clients/one", early, 80), OPEN)
+    assert lab.probe("clients/one", vip, 80) == REFUSED
+    gate = {"type": "netprobe.dev/never", "status": "True"}
+    conditions = lab.get("Pod", "p", "ready")["status"]["conditions"]
+    lab.patch("Pod", "ready/p", {"status": {"conditions": [*conditions, gate]}}, status=True)
+    lab.eventually(lambda: lab.probe("clients/one", vip, 80), OPEN)
+
+
+def test_without_endpoints_it_is_refused_and_without_a_service_dropped(lab: Playground) -> None:
+    lab.namespace("empty")
+    lab.apply(service("empty/none", "none", TCP_80, type="NodePort"))
+    vip = lab.vip("empty/none")
+    number = lab.get("Service", "none", "empty")["spec"]["ports"][0]["nodePort"]
+    lab.eventually(lambda: lab.probe("clients/one", vip, 80), REFUSED)
+    assert lab.probe("clients/one", "172.31.255.1", number) == REFUSED
+    assert lab.probe("clients/one", "172.31.255.2", number) == REFUSED
+    lab.delete("Service", "none", "empty")
+    lab.eventually(lambda: lab.probe("clients/one", vip, 80), SILENT)
+
+
+def test_a_node_port_on_every_node_from_inside_and_outside(lab: Playground) -> None:
+    lab.namespace("ports")
+    lab.namespace("netprobe-outside")
+    outside = {"netprobe.dev/address": "203.0.113.9"}
+    lab.apply(
+        pod("ports/s", "8080", node="n2")
+        + service("ports/s", "s", {**TCP_80, "nodePort": 30080}, type="NodePort")
+        + pod("netprobe-outside/host", annotations=outside)
+    )
+    everyone = ("clients/one", "clients/two", "ports/s", "netprobe-outside/host")
+    lab.eventually(lambda: lab.probe("clients/one", "172.31.255.1", 30080), OPEN)
+    seen = {(who, n): lab.probe(who, f"172.31.255.{n}", 30080) for who in everyone for n in (1, 2)}
+    assert set(seen.values()) == {OPEN}, seen
+    lab.patch("Service", "ports/s", {"spec": {"externalTrafficPolicy": "Local"}})
+    lab.eventually(lambda: lab.probe("netprobe-outside/host", "172.31.255.1", 30080), SILENT)
+    assert lab.probe("netprobe-outside/host", "172.31.255.2", 30080) == OPEN
+    assert lab.probe("clients/one", "172.31.255.1", 30080) == OPEN  # a pod is inside already
+
+
+def test_local_endpoints_only_where_the_service_says_so(lab: Playground) -> None:
+    lab.namespace("local")
+    lab.apply(
+        pod("local/s", "8080", node="n2") + service("local/s", "s", TCP_80, internalTrafficPolicy="Local")
+    )
+    vip = lab.vip("local/s")
+    lab.eventually(lambda: lab.probe("clients/two", vip, 80), OPEN)
+    assert lab.probe("clients/one", vip, 80) == SILENT
+
+
+def test_policies_see_the_pod_behind_the_service(lab: Playground) -> None:
+    lab.namespace("seen")
+    lab.apply(
+        pod("seen/s", "8080", node="n2")
+        + pod("seen/near", node="n2")
+        + pod("seen/far", node="n1")
+        + service("seen/s", "s", {**TCP_80, "nodePort": 30090}, type="NodePort")
+    )
+    vip = lab.vip("seen/s")
+
+    def both() -> list[str]:
+        return [lab.probe(f"seen/{who}", vip, 80) for who in ("near", "far")]
+
+    lab.eventually(both, [OPEN, OPEN])
+    lab.apply(policy("seen/p", "s", ingress=[{"ports": [{"port": 80}]}]))
+    lab.eventually(both, [SILENT, SILENT])
+    lab.apply(policy("seen/p", "s", ingress=[{"ports": [{"port": 8080}]}]))
+    lab.eventually(both, [OPEN, OPEN])
+    far = {"podSelector": {"matchLabels": {"app": "far"}}}
+    lab.apply(policy("seen/p", "s", ingress=[{"from": [far]}]))
+    lab.eventually(both, [SILENT, OPEN])
+    assert lab.probe("seen/far", "172.31.255.2", 30090) == OPEN
+    lab.delete("NetworkPolicy", "p", "seen")
+
+    def egress(peer: object) -> str:
+        return policy("seen/p", None, policyTypes=["Egress"], egress=[{"to": [peer]}])
+
+    lab.apply(egress({"ipBlock": {"cidr": "10.96.0.0/16"}}))
+    lab.eventually(both, [SILENT, SILENT])
+    lab.apply(egress({"podSelector": {"matchLabels": {"app": "s"}}}))
+    lab.eventually(both, [OPEN, OPEN])
+
+
+def test_a_pod_reaches_itself_through_its_service_where_policies_let_it(lab: Playground) -> None:
+    lab.namespace("self")
+    lab.apply(pod("self/s", "8080", "5353/UDP") + service("self/s", "s", TCP_80))
+    vip = lab.vip("self/s")
+    lab.eventually(lambda: lab.probe("self/s", vip, 80), OPEN)
+    lab.apply(policy("self/p", "s", ingress=[]))
+    lab.eventually(lambda: lab.probe("self/s", vip, 80), SILENT)  # as with Calico: judged as any other
+    assert lab.probe("self/s", lab.address("self/s"), 8080) == OPEN
+
+
+def test_endpoints_given_by_hand(lab: Playground) -> None:
+    lab.namespace("hand")
+    lab.apply(pod("hand/s", "8080") + service("hand/by-hand", None, TCP_80))
+    slice_ = {
+        "apiVersion": "discovery.k8s.io/v1",
+        "kind": "EndpointSlice",
+        "metadata": {
+            "name": "by-hand-1",
+            "namespace": "hand",
+            "labels": {"kubernetes.io/service-name": "by-hand"},
+        },
+        "addressType": "IPv4",
+        "ports": [{"port": 8080}],
+        "endpoints": [{"addresses": [lab.address("hand/s")]}],
+    }
+    vip = lab.vip("hand/by-hand")
+    lab.eventually(lambda: lab.probe("clients/one", vip, 80), REFUSED)
+    lab.do(lab.cluster.create(slice_))
+    lab.eventually(lambda: lab.probe("clients/one", vip, 80), OPEN)
+
+
+def test_the_slices_name_what_is_reached(lab: Playground) -> None:
+    lab.namespace("slices")
+    lab.apply(pod("slices/s", "8080", node="n1") + service("slices/s", "s", TCP_80))
+
+    def listed() -> list[tuple[list[str], str, int]]:
+        return [
+            (end["addresses"], end["nodeName"], one["ports"][0]["port"])
+            for one in lab.do(lab.cluster.find("EndpointSlice", "slices"))
+            for end in one.get("endpoints") or ()
+        ]
+
+    lab.eventually(listed, [([lab.address("slices/s")], "n1", 8080)])
+
+
+def test_traffic_between_nodes_crosses_another_link(lab: Playground) -> None:
+    """A pod that shares its node's network sees what goes over the node's own link, and what does not."""
+    lab.namespace("links")
+    lab.apply(
+        pod("links/node", hostNetwork=True, node="n1")
+        + pod("links/here", "80", node="n1")
+        + pod("links/there", "80", node="n2")
+    )
+
+    def crossed() -> int:
+        _, table = lab.sh("links/node", "grep eth0 /proc/net/dev")
+        return int(table.split()[2])  # packets received
+
+    begin = crossed()
+    assert lab.probe("clients/one", lab.address("links/here"), 80) == OPEN
+    same = crossed()
+    assert lab.probe("clients/one", lab.address("links/there"), 80) == OPEN
+    assert same == begin
+    assert crossed() >= same + 2  # the other's side of a connection
