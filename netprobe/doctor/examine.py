@@ -104,7 +104,7 @@ class Examination:
         names = await inside.names(knocker, clients)
         looks = await asyncio.gather(*(inside.look(self.cluster, client) for client in clients))
         seen = dict(zip(clients, looks, strict=True))
-        self._checks += [*verdict.networks(before), verdict.dns(names, lab=self.lab), verdict.families(made)]
+        self._checks += [*verdict.networks(before), verdict.dns(names), verdict.families(made)]
         host, trouble = await self._host(made)
         beside = paths([host], servers) if host is not None else ()
         alone = await trial.baseline(knocker, beside)

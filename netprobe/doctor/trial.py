@@ -89,9 +89,10 @@ class Experiment:
         ClusterError where the policy is refused.
         """
         now = asyncio.get_running_loop().time
+        kept = await self._kept()
         self.server_clock = await stamped(lambda: self.cluster.create(policy))
         begun = now()
-        seen = await self._until_stopped(begun)
+        seen = await self._until_stopped(begun, kept)
         looked = await self.knocker.ask(beside) if beside else {}
         waited_s = now() - begun
         meta = policy["metadata"]
@@ -115,13 +116,16 @@ class Experiment:
             waited_s=waited_s,
         )
 
-    async def _until_stopped(self, begun: float) -> _Seen:
-        now = asyncio.get_running_loop().time
+    async def _kept(self) -> list[Path]:
+        """The ways back, from servers to clients, that work: neither policy forbids them."""
         back = paths([pair.server for pair in self.pairs], [pair.client for pair in self.pairs])
         kept = [p for p in back if any(p.source == q.to and p.to == q.source for q in self.proven)]
-        itself = paths([pair.server for pair in self.pairs], [pair.server for pair in self.pairs])
-        listeners = [p for p in itself if p.source == p.to]
-        kept = [p for p, a in (await self.knocker.ask(kept)).items() if a.outcome is Outcome.CONNECTED]
+        return [p for p, answer in (await baseline(self.knocker, kept)).items() if _connected(answer)]
+
+    async def _until_stopped(self, begun: float, kept: Sequence[Path]) -> _Seen:
+        now = asyncio.get_running_loop().time
+        servers = [pair.server for pair in self.pairs]
+        listeners = [path for path in paths(servers, servers) if path.source == path.to]
         seen = _Seen()
         while True:
             round_s = now() - begun

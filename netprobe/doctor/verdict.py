@@ -117,11 +117,9 @@ def host_network(trial: Trial, trouble: str | None, before: Mapping[Path, Answer
     return Check(name, Status.OK, f"from a pod with hostNetwork to pods that a deny-all isolates: {evidence}")
 
 
-def dns(answers: Mapping[Station, Answer], *, lab: bool) -> Check:
-    """Whether names resolve in pods. A lab has no name server, and says so instead of failing."""
+def dns(answers: Mapping[Station, Answer]) -> Check:
+    """Whether names resolve in pods."""
     name = "DNS"
-    if lab and all(answer.outcome is Outcome.NO_SUCH_NAME for answer in answers.values()):
-        return Check(name, Status.NOTE, "the lab has no name server: pods are reached by address")
     lost = {s: a for s, a in answers.items() if a.outcome is Outcome.NO_SUCH_NAME}
     failed = {s: a for s, a in answers.items() if a.outcome is Outcome.EXEC_FAILED}
     if lost or failed:
@@ -136,7 +134,12 @@ def dns(answers: Mapping[Station, Answer], *, lab: bool) -> Check:
     if shut:
         station, answer = next(iter(shut.items()))
         evidence = f"{NAME.host} resolves; its port 443 does not connect on {station.node}: {_said(answer)}"
-        return Check(name, Status.NOTE, evidence, "Services may not work: look at kube-proxy")
+        return Check(
+            name,
+            Status.NOTE,
+            evidence,
+            "no harm where pods need no API server, as on a lab; else look at kube-proxy",
+        )
     return Check(name, Status.OK, f"{NAME.host} resolves in pods and connects by its Service")
 
 

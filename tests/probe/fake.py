@@ -38,6 +38,7 @@ class FakeCluster:
     exec_fault: Callable[[str], Exception | str | None] = lambda _pod: None
     outside: frozenset[str] = frozenset()  # addresses of hosts that are no pods; `network` knows them as such
     forbidden: frozenset[str] = frozenset()  # "verb resource" that access reviews deny
+    says: Mapping[str, str] = field(default_factory=dict)  # a line of a single word -> what any pod answers
     linger_s: float = 0.0  # how long a namespace takes to go
 
     def __post_init__(self) -> None:
@@ -73,6 +74,8 @@ class FakeCluster:
             path = "/".join(filter(None, [attributes["resource"], attributes.get("subresource")]))
             asked = f"{attributes['verb']} {path}"
             return {**obj, "status": {"allowed": asked not in self.forbidden}}
+        if obj["kind"] == "SelfSubjectReview":
+            return {**obj, "status": {"userInfo": {"username": "tester"}}}
         meta = obj["metadata"]
         key = obj["kind"], meta.get("namespace"), meta["name"]
         self.calls.append(("create", obj["kind"], meta["name"]))
@@ -178,8 +181,11 @@ class FakeCluster:
         fault = self.exec_fault(f"{namespace}/{pod}")
         if isinstance(fault, Exception):
             raise fault
-        arguments = command[command.index("netprobe") + 1 :]
+        ours = "netprobe" in command
+        arguments = command[command.index("netprobe") + 1 :] if ours else ()
         shell = _Shell(self, f"{namespace}/{pod}", cut=fault)
+        if ours:
+            shell.say("netprobe-begin busybox fine")
         if len(arguments) == 5:
             shell.canary(*arguments)
         yield shell
@@ -217,7 +223,9 @@ class _Shell:
         self.tasks: set[asyncio.Task[None]] = set()
         self.finished: Finished | None = None
         self.stderr = ""
-        self._out.put_nowait("netprobe-begin busybox fine")
+
+    def say(self, line: str) -> None:
+        self._out.put_nowait(line)
 
     async def lines(self) -> AsyncIterator[str]:
         while (line := await self._out.get()) is not None:
@@ -227,6 +235,8 @@ class _Shell:
     async def send(self, text: str) -> None:
         for line in text.splitlines():
             words = line.split()
+            if words and words[0] in self._cluster.says:
+                self.say(self._cluster.says[words[0]])
             if len(words) != 4:
                 continue
             if self._cut is not None:

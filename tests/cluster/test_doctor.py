@@ -1,0 +1,91 @@
+"""`netprobe doctor` on a real cluster: as administrator, as the published account, and as nobody."""
+
+from __future__ import annotations
+
+import json
+import secrets
+import signal
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from netprobe.probe.permission import FIXTURE
+from tests.cluster.account import account, kubectl, published
+from tests.run.netprobe import Ended, netprobe, started
+
+
+def checks(ended: Ended) -> dict[str, dict[str, Any]]:
+    return {check["name"]: check for check in json.loads(ended.out)["checks"]}
+
+
+def nothing_left(admin: str) -> None:
+    assert "netprobe-doctor-" not in kubectl(admin, "get", "namespaces", "-o", "name")
+
+
+def test_a_cluster_that_enforces(kubeconfig: str) -> None:
+    ended = netprobe("doctor", "--kubeconfig", kubeconfig, "-o", "json")
+    assert ended.status == 0, ended.out + ended.err
+    seen = checks(ended)
+    assert seen["ingress"]["evidence"].startswith("enforced: a deny-all shut all ")
+    assert seen["egress"]["evidence"].startswith("enforced: a deny-all shut all ")
+    assert seen["DNS"]["status"] == "ok"
+    assert "from a pod with hostNetwork" in seen["host network"]["evidence"]
+    assert seen["clocks"]["status"] == "ok", "every clock of this cluster is this machine's"
+    nothing_left(kubeconfig)
+
+
+def test_as_the_published_account(kubeconfig: str, tmp_path: Path) -> None:
+    with account(kubeconfig, published("fixture.yaml"), tmp_path) as user:
+        ended = netprobe("doctor", "--kubeconfig", user.kubeconfig, "-o", "json")
+        assert json.loads(ended.out)["user"] == user.name
+    seen = checks(ended)
+    assert seen["permissions"]["status"] == "ok"
+    assert seen["permissions in place"]["status"] == "note"
+    # It deletes a policy and makes a pod with hostNetwork, both within its rights; so nothing is unknown.
+    assert ended.status == 0, ended.out + ended.err
+
+
+def test_what_it_prints_is_what_is_missing(kubeconfig: str, tmp_path: Path) -> None:
+    """An account without any role: the YAML, applied by an administrator, makes it one that can run."""
+    bare = [doc for doc in published("fixture.yaml") if doc["kind"] in {"Namespace", "ServiceAccount"}]
+    name = f"netprobe-missing-{secrets.token_hex(3)}"
+    with account(kubeconfig, bare, tmp_path) as user:
+        before = netprobe("doctor", "--kubeconfig", user.kubeconfig)
+        assert before.status == 3
+        assert f"{user.name} lacks create namespaces; " in before.out
+        assert "kind: ClusterRole" in before.out
+        printed = netprobe("doctor", "--kubeconfig", user.kubeconfig, "-o", "rbac").out
+        role, binding = yaml.safe_load_all(printed)
+        assert sum(len(rule["verbs"]) for rule in role["rules"]) == len(FIXTURE)
+        for doc in (role, binding):
+            doc["metadata"]["name"] = name
+        binding["roleRef"]["name"] = name
+        text = yaml.safe_dump_all([role, binding])
+        kubectl(kubeconfig, "apply", "-f", "-", stdin=text)
+        try:
+            after = netprobe("doctor", "--kubeconfig", user.kubeconfig)
+            assert after.status == 0, after.out + after.err
+            again = netprobe("doctor", "--kubeconfig", user.kubeconfig, "-o", "rbac").out
+            assert again == "# nothing is missing for runs with their own namespaces\n"
+        finally:
+            kubectl(kubeconfig, "delete", "-f", "-", stdin=text)
+
+
+def test_an_image_that_no_node_can_pull(kubeconfig: str) -> None:
+    image = "registry.invalid/alpine:3.20"
+    ended = netprobe("doctor", "--kubeconfig", kubeconfig, "--image", image, "--ready-timeout", "60s")
+    assert ended.status == 3
+    assert "registry.invalid/alpine" in ended.out
+    assert "to do: --image names one that the nodes can pull" in ended.out
+    assert "Could not tell whether this cluster enforces" in ended.out
+    nothing_left(kubeconfig)
+
+
+def test_interrupted_it_leaves_nothing(kubeconfig: str) -> None:
+    with started("doctor", "--kubeconfig", kubeconfig) as process:
+        while "netprobe-doctor-" not in kubectl(kubeconfig, "get", "namespaces", "-o", "name"):
+            assert process.poll() is None
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(120) == 130
+    nothing_left(kubeconfig)

@@ -1,0 +1,89 @@
+"""`netprobe doctor` on labs that are right and wrong, as a user starts it."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+import yaml
+
+from netprobe.errors import LabError
+from netprobe.lab import Lab, LabOptions, start
+from tests.run.netprobe import Ended, kubectl, netprobe, started
+
+pytestmark = pytest.mark.lab
+
+
+@pytest.fixture(scope="module")
+def dual() -> Iterator[Lab]:
+    """Two nodes, both address families."""
+    try:
+        made = start(LabOptions(name=f"doctor-{os.getpid()}", nodes=2, ip_families=("ipv4", "ipv6")))
+    except LabError as error:
+        pytest.skip(f"no lab on this machine: {error}")
+    with made:
+        yield made
+
+
+def checks(ended: Ended) -> dict[str, dict[str, Any]]:
+    return {check["name"]: check for check in json.loads(ended.out)["checks"]}
+
+
+def test_a_lab_that_enforces() -> None:
+    ended = netprobe("doctor")
+    assert ended.status == 0, ended.out + ended.err
+    assert ended.out.rstrip().endswith("This cluster enforces NetworkPolicy, ingress and egress.")
+    assert "kubernetes.default.svc resolves" in ended.out
+    assert not ended.err, "nothing is said where nobody looks on"
+
+
+def test_a_lab_that_enforces_nothing() -> None:
+    ended = netprobe("doctor", "--lab-no-enforcement", "--within", "2s", "-o", "json")
+    assert ended.status == 1, ended.out + ended.err
+    seen = checks(ended)
+    for side in ("ingress", "egress"):
+        assert seen[side]["status"] == "failed"
+        assert seen[side]["evidence"].startswith("NOT ENFORCED: ")
+        assert "install a network plugin" in seen[side]["hint"]
+    assert seen["host network"]["status"] == "note"
+
+
+def test_a_lab_that_is_slow_is_waited_for() -> None:
+    ended = netprobe("doctor", "--lab-lag", "1500ms", "-o", "json")
+    assert ended.status == 0, ended.out + ended.err
+
+
+def test_two_nodes_and_both_families(dual: Lab) -> None:
+    ended = netprobe("doctor", "--lab", dual.name, "-o", "yaml")
+    assert ended.status == 0, ended.out + ended.err
+    seen = {check["name"]: check["evidence"] for check in yaml.safe_load(ended.out)["checks"]}
+    assert "n1, n2; TCP, UDP; IPv4, IPv6" in seen["node to node"]
+    assert "all 16 paths" in seen["ingress"]
+    assert seen["address families"].startswith("IPv4 and IPv6")
+    assert kubectl(str(dual.kubeconfig), "get", "namespaces", "-l", "netprobe.dev/run", "-o", "name") == ""
+
+
+def test_interrupted_it_leaves_nothing(dual: Lab) -> None:
+    with started("doctor", "--lab", dual.name) as process:
+        made = ""
+        while "netprobe-doctor" not in made:
+            assert process.poll() is None
+            made = kubectl(str(dual.kubeconfig), "get", "namespaces", "-o", "name")
+        process.send_signal(signal.SIGINT)
+        assert process.wait(60) == 130
+    assert kubectl(str(dual.kubeconfig), "get", "namespaces", "-l", "netprobe.dev/run", "-o", "name") == ""
+
+
+def test_nothing_is_missing_on_a_lab(dual: Lab) -> None:
+    ended = netprobe("doctor", "--lab", dual.name, "-o", "rbac")
+    assert ended.status == 0
+    assert list(yaml.safe_load_all(ended.out)) == []
+
+
+def test_options_that_contradict_each_other() -> None:
+    assert netprobe("doctor", "--lab", "x", "--kubeconfig", "y").status == 2
+    assert netprobe("doctor", "--kubeconfig", "y", "--lab-no-enforcement").status == 2

@@ -1,0 +1,58 @@
+"""From what was seen to a line: clocks, names and protocols."""
+
+from __future__ import annotations
+
+import pytest
+
+from netprobe.doctor import Status, verdict
+from netprobe.doctor.inside import Inside, Skew
+from netprobe.model.flow import PodRef
+from netprobe.model.observation import Outcome
+from netprobe.probe.netcat import Answer
+from netprobe.probe.plan import Station
+
+POD = Station(PodRef("x", "client-0"), "x", "client-0", "probe", (), node="n1")
+
+
+@pytest.mark.parametrize(
+    ("read", "resolution_s", "before", "after", "least"),
+    [
+        pytest.param(100.0, 1.0, 100.2, 100.4, 0.0, id="the second that it is"),
+        pytest.param(100.0, 1.0, 100.9, 101.1, 0.0, id="the second has just turned here"),
+        pytest.param(105.0, 1.0, 100.2, 100.4, pytest.approx(4.6), id="ahead"),
+        pytest.param(95.0, 1.0, 100.2, 100.4, pytest.approx(-4.2), id="behind"),
+        pytest.param(100.25, 0.001, 100.2, 100.3, 0.0, id="fine clock, within the round trip"),
+    ],
+)
+def test_a_skew_is_what_cannot_be_explained_by_delay_and_resolution(
+    read: float, resolution_s: float, before: float, after: float, least: float
+) -> None:
+    assert Skew.of(read, resolution_s, before, after).least == least
+
+
+@pytest.mark.parametrize(
+    ("server", "node", "status", "words"),
+    [
+        (Skew(-0.2, 0.9), Skew(-0.01, 0.02), Status.OK, "API server agrees to 0.9 s, n1 agrees to 0.0 s"),
+        (Skew(2.0, 3.0), Skew(0, 0), Status.NOTE, "API server +2.5 s (±0.5)"),
+        (Skew(0, 0), Skew(-40.0, -39.0), Status.FAILED, "n1 -39.5 s (±0.5)"),
+        (None, Skew(0, 0), Status.NOTE, "not told by API server"),
+    ],
+)
+def test_clocks(server: Skew | None, node: Skew, status: Status, words: str) -> None:
+    check = verdict.clocks(server, {POD: Inside(node)})
+    assert check.status is status
+    assert words in check.evidence
+
+
+@pytest.mark.parametrize(
+    ("outcome", "status"),
+    [
+        (Outcome.CONNECTED, Status.OK),
+        (Outcome.TIMED_OUT, Status.NOTE),
+        (Outcome.NO_SUCH_NAME, Status.FAILED),
+        (Outcome.EXEC_FAILED, Status.UNKNOWN),
+    ],
+)
+def test_names(outcome: Outcome, status: Status) -> None:
+    assert verdict.dns({POD: Answer(outcome)}).status is status
