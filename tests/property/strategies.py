@@ -62,9 +62,9 @@ OUTSIDE: tuple[Address, ...] = (
 
 @dataclass(frozen=True, slots=True)
 class Shape:
-    """What a random cluster may hold. `families` are those of its pods."""
+    """What a random cluster may hold. `names`: its namespaces at most. `families`: those of its pods."""
 
-    namespaces: int = 3
+    names: tuple[str, ...] = NAMESPACES
     pods: int = 6
     policies: int = 5
     services: int = 0
@@ -95,9 +95,9 @@ def random_cluster(rng: Random, shape: Shape = Shape()) -> Cluster:
 
 def random_pods(rng: Random, shape: Shape = Shape()) -> Cluster:
     """Namespaces and pods only; the addresses are from 10.244.0.0/16 and fd00:10:244::/64."""
-    names = NAMESPACES[: rng.randint(1, shape.namespaces)]
+    names = shape.names[: rng.randint(1, len(shape.names))]
     namespaces = {
-        name: Namespace(name, {**_labels(rng, NAMESPACE_LABELS), NAME_LABEL: name}) for name in names
+        name: Namespace(name, {**random_labels(rng, NAMESPACE_LABELS), NAME_LABEL: name}) for name in names
     }
     pods = {}
     for number in range(rng.randint(1, shape.pods)):
@@ -107,7 +107,7 @@ def random_pods(rng: Random, shape: Shape = Shape()) -> Cluster:
         node_addresses = tuple(_node_address(node, family) for family in shape.families)
         pods[ref] = Pod(
             ref,
-            _labels(rng, POD_LABELS),
+            random_labels(rng, POD_LABELS),
             addresses=node_addresses if on_host else _addresses(rng, number, shape),
             ports=_container_ports(rng, shape),
             node=f"n{node}",
@@ -134,7 +134,7 @@ def random_services(rng: Random, cluster: Cluster, shape: Shape) -> dict[Service
         target: int | str = rng.choice((*PORTS, *PORT_NAMES))
         services[ref] = Service(
             ref,
-            selector=_labels(rng, POD_LABELS) or {"app": "a"},
+            selector=random_labels(rng, POD_LABELS) or {"app": "a"},
             addresses=(IPv4Address(f"10.96.0.{number + 1}"),) if rng.random() < 0.8 else (),
             ports=(ServicePort(rng.choice(PORTS), target, protocol),),
         )
@@ -169,7 +169,8 @@ def _families(
     return [family for family in (4, 6) if family in one & other]
 
 
-def _labels(rng: Random, vocabulary: Mapping[str, tuple[str, ...]]) -> dict[str, str]:
+def random_labels(rng: Random, vocabulary: Mapping[str, tuple[str, ...]]) -> dict[str, str]:
+    """Some of the keys, each with one of its values."""
     return {key: rng.choice(values) for key, values in vocabulary.items() if rng.random() < 0.7}
 
 
@@ -211,16 +212,16 @@ def _policy(rng: Random, ref: PolicyRef, cluster: Cluster, shape: Shape) -> Poli
 
 
 def _rule(rng: Random, cluster: Cluster, shape: Shape) -> Rule:
-    peers: tuple[Peer, ...] = tuple(_peer(rng, cluster) for _ in range(rng.choice((0, 1, 1, 2, 3))))
+    peers: tuple[Peer, ...] = tuple(_peer(rng, cluster, shape) for _ in range(rng.choice((0, 1, 1, 2, 3))))
     ports = tuple(_port(rng, shape) for _ in range(rng.choice((0, 1, 1, 2))))
     return Rule(peers or ANY_PEER, ports or ANY_PORT)
 
 
-def _peer(rng: Random, cluster: Cluster) -> Peer:
+def _peer(rng: Random, cluster: Cluster, shape: Shape) -> Peer:
     kind = rng.choice(("pods", "namespaces", "both", "block"))
     if kind == "block":
         return _block(rng, cluster)
-    namespaces = _selector(rng, {**NAMESPACE_LABELS, NAME_LABEL: NAMESPACES}) if kind != "pods" else None
+    namespaces = _selector(rng, {**NAMESPACE_LABELS, NAME_LABEL: shape.names}) if kind != "pods" else None
     return PodPeer(
         _selector(rng, POD_LABELS) if kind != "namespaces" else Selector(),
         namespaces,
