@@ -25,7 +25,9 @@ MAY_IMPORT: dict[str, set[str]] = {
     "explain": PURE | {"simulate"},
     "survey": PURE | {"simulate", "diff"},
     "lint": PURE | {"simulate"},
+    "graph": PURE | {"simulate", "diff"},
     "impact": PURE | {"simulate"},
+    "generate": PURE | {"simulate"},
     "doctor": PURE | {"probe"},
     "kube": PURE | {"probe"},  # implements probe's Protocols
     "report": PURE | {"diff", "doctor", "impact", "lint"},

@@ -1,0 +1,197 @@
+"""From what a `graph` command names to the graph: a suite, manifests, or the report of a run."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
+from fnmatch import fnmatchcase
+from pathlib import Path
+
+from netprobe.cli.manifests import read_cluster
+from netprobe.errors import UsageError
+from netprobe.graph import Cell, Clause, Denied, Ends, Graph, Named, Party, View, Wanted, build
+from netprobe.graph.cells import Citing, of_rows
+from netprobe.graph.policies import crowds, ends_of, of_policies
+from netprobe.graph.saved import of_report, read
+from netprobe.model.cluster import Cluster
+from netprobe.model.flow import External, Flow, Protocol
+from netprobe.model.policy import Policy
+from netprobe.model.verdict import Cause
+from netprobe.report.why import path
+from netprobe.suite import Expectation, Suite, resolve
+
+MOST_WHYS = 150_000  # decisions, of some 60 µs each
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What the command line names. `whys`: the format tells why a flow is as it is."""
+
+    suite: str | None
+    filenames: Sequence[str]
+    saved: Path | None
+    sources: Sequence[str]
+    destinations: Sequence[str]
+    ports: tuple[tuple[int, Protocol], ...]
+    externals: Sequence[External]
+    step: int
+    profile: str
+    whys: bool
+
+
+def drawing(asked: Asked, wanted: Wanted) -> Graph:
+    """The graph that a command asks for; UsageError where its options do not go together."""
+    if asked.suite is None and asked.saved is None:
+        return _of_manifests(asked, wanted)
+    if asked.externals:
+        raise UsageError("--external goes with -f alone: a suite and a report have their own")
+    return _of_suite(asked, wanted) if asked.saved is None else _of_report(asked, asked.saved, wanted)
+
+
+def _of_manifests(asked: Asked, wanted: Wanted) -> Graph:
+    from netprobe.simulate import Simulator, evaluate, profile
+    from netprobe.survey import ask
+
+    if not asked.filenames:
+        raise UsageError("what should be drawn? Name a suite, manifests by -f, or a report by --report")
+    if wanted.view in {View.DECLARED, View.OBSERVED}:
+        raise UsageError(f"--{wanted.view.value}: manifests hold policies, so only --simulated can be drawn")
+    if asked.step:
+        raise UsageError("--step goes with a suite or a report")
+    chosen = profile(asked.profile)
+    cluster = read_cluster(asked.filenames)
+    question = ask(
+        cluster,
+        sources=asked.sources,
+        destinations=asked.destinations,
+        externals=asked.externals,
+        ports=asked.ports,
+    )
+    outside = [end for end in (*question.sources, *question.destinations) if isinstance(end, External)]
+    evaluation = evaluate(cluster, chosen, externals=outside)
+    found = crowds(
+        evaluation, question.sources, {end: question.ports_of(end) for end in question.destinations}
+    )
+    notes = []
+    decisions = len(found) * sum(len(crowd.ports) for crowd in found)
+    simulator = Simulator(cluster, chosen) if asked.whys and decisions <= MOST_WHYS else None
+    if asked.whys and simulator is None:
+        notes.append("too many pairs to hold the reasons of all: narrow them by --from and --to")
+    cells = of_policies(found, evaluation, simulator, Citing(citer(cluster.policies)))
+    return build("NetworkPolicies", cells, wanted, ends_of(cluster, found), notes)
+
+
+def _of_suite(asked: Asked, wanted: Wanted) -> Graph:
+    from netprobe.cli.suite import simulated, suite_and_cluster
+    from netprobe.simulate import profile
+
+    if wanted.view is View.OBSERVED:
+        raise UsageError("--observed: a suite was not probed; name the report of a run by --report")
+    suite, cluster = suite_and_cluster(str(asked.suite), asked.filenames)
+    expectation, cluster_then = _moment(suite, cluster, asked.step)
+    steps = simulated(
+        suite,
+        cluster,
+        profile(asked.profile),
+        sources=asked.sources,
+        destinations=asked.destinations,
+        ports=asked.ports,
+    )
+    exactly, by_row = _rows(expectation, cluster_then)
+    rows = steps[asked.step].differences
+    cells = of_rows(rows, citer(cluster_then.policies), exactly, by_row)
+    name = suite.name if not asked.step else f"{suite.name}, after: {steps[asked.step].name}"
+    return build(name, cells, wanted, _replicas(cluster_then))
+
+
+def _of_report(asked: Asked, file: Path, wanted: Wanted) -> Graph:
+    saved = read(file)
+    if asked.step and asked.step >= len(saved.steps):
+        raise UsageError(f"--step {asked.step}: {file} has steps 0 to {max(0, len(saved.steps) - 1)}")
+    cells: Iterable[Cell] = (cell for cell in of_report(saved, asked.step) if _is_asked(asked, cell))
+    ends, notes = Ends(), []
+    if asked.suite is not None:
+        from netprobe.cli.suite import suite_and_cluster
+
+        suite, cluster = suite_and_cluster(asked.suite, asked.filenames)
+        expectation, cluster = _moment(suite, cluster, asked.step)
+        exactly, by_row = (set(map(_key, flows)) for flows in _rows(expectation, cluster))
+        cells = (_named(cell, exactly, by_row) for cell in cells)
+        ends = _replicas(cluster)
+    elif asked.filenames:
+        raise UsageError("-f goes with a suite or alone: a report holds its flows")
+    elif wanted.denied in {Denied.ROWS, Denied.NAMED}:
+        notes.append("a report does not say which flows a row denies: name the suite too, or --denied all")
+    return build(saved.suite or file.name, cells, wanted, ends, notes)
+
+
+def citer(policies: Iterable[Policy]) -> Callable[[Cause], Clause]:
+    """Names the place of a cause in its policy, and in a file where the policy came from one."""
+    known = {policy.ref: policy for policy in policies}
+
+    def cite(cause: Cause) -> Clause:
+        policy, where = known.get(cause.policy), path(cause)
+        place = None
+        if policy is not None and policy.origin is not None:
+            place = f"{policy.origin.file}:{policy.origin.at(where)[0]}"
+        return Clause(str(cause.policy), where, place)
+
+    return cite
+
+
+def _moment(suite: Suite, cluster: Cluster, step: int) -> tuple[Expectation, Cluster]:
+    """What is expected after the first `step` steps, and the cluster then."""
+    from netprobe.suite import apply
+
+    if step > len(suite.steps):
+        raise UsageError(f"--step {step}: {suite.file} has {len(suite.steps)}")
+    for one in suite.steps[:step]:
+        for action in one.actions:
+            cluster = apply(cluster, action)
+    return (suite.steps[step - 1].expectation if step else suite.expectation), cluster
+
+
+def _rows(expectation: Expectation, cluster: Cluster) -> tuple[frozenset[Flow], frozenset[Flow]]:
+    """The flows that rows declare which name both ends, and those that any row declares."""
+    exact = tuple(
+        row
+        for row in expectation.rows
+        if not any(set(end.text) & set("*?=") for end in (*row.source, *row.destination))
+    )
+    by_row = resolve(replace(expectation, default=None), cluster)
+    exactly = resolve(replace(expectation, default=None, rows=exact), cluster)
+    return frozenset(exactly), frozenset(by_row)
+
+
+def _replicas(cluster: Cluster) -> Ends:
+    workloads = {
+        Party.of(ref): pod.workload.partition("/")[2] for ref, pod in cluster.pods.items() if pod.workload
+    }
+    return Ends(workloads=workloads)
+
+
+Key = tuple[str, str, int, Protocol]
+
+
+def _key(flow: Flow) -> Key:
+    return str(flow.source), str(flow.destination), flow.port, flow.protocol
+
+
+def _named(cell: Cell, exactly: set[Key], by_row: set[Key]) -> Cell:
+    key = (str(cell.source), str(cell.destination), cell.port, cell.protocol)
+    named = Named.EXACTLY if key in exactly else Named.WIDE if key in by_row else Named.NOT
+    return replace(cell, named=named)
+
+
+def _is_asked(asked: Asked, cell: Cell) -> bool:
+    return (
+        _matches(asked.sources, cell.source)
+        and _matches(asked.destinations, cell.destination)
+        and (not asked.ports or (cell.port, cell.protocol) in asked.ports)
+    )
+
+
+def _matches(patterns: Sequence[str], party: Party) -> bool:
+    """Patterns as `netprobe.survey.ends` reads them: a bare one is a namespace, or an end outside."""
+    names = {str(party), *([party.namespace] if party.namespace is not None else [])}
+    return not patterns or any(fnmatchcase(name, pattern) for name in names for pattern in patterns)

@@ -1,0 +1,240 @@
+"use strict";
+(() => {
+  const data = JSON.parse(document.getElementById("data").textContent);
+  const byId = (id) => document.getElementById(id);
+  const svg = document.querySelector("#pane svg"), pane = byId("pane"), panel = byId("panel");
+  const nodes = new Map(), edges = [];
+  svg.querySelectorAll(".node").forEach((g) => nodes.set(Number(g.dataset.node), g));
+  svg.querySelectorAll(".edge").forEach((g) => { edges[Number(g.dataset.edge)] = g; });
+
+  // Everything that is shown is text: no name is ever read as markup.
+  const make = (tag, kind, ...inside) => {
+    const element = document.createElement(tag);
+    if (kind) element.className = kind;
+    element.append(...inside);
+    return element;
+  };
+  const link = (text, action) => {
+    const button = make("button", "link", text);
+    button.type = "button";
+    button.addEventListener("click", action);
+    return button;
+  };
+  const show = (...inside) => { panel.replaceChildren(...inside); panel.scrollTop = 0; };
+  const name = (node) => data.nodes[node].name;
+
+  // ---- What the data says
+  const columns = { declared: 1, simulated: 2, observed: 3 };
+  const verdict = (kind) => (data.view === "result" ? kind[3] || kind[2] || kind[1] : kind[columns[data.view]]);
+  const flows = (source, target) => {
+    const flat = (data.pairs[source] || {})[target] || [], found = [];
+    for (let i = 0; i < flat.length; i += 3) {
+      found.push({ kind: data.kinds[flat[i]], egress: flat[i + 1], ingress: flat[i + 2] });
+    }
+    return found;
+  };
+  const holds = (spot, node) => {
+    const home = data.nodes[node].ns;
+    if (typeof spot === "number") return spot === node;
+    if (typeof spot === "string") return home === spot;
+    return home === null ? spot.outside : !spot.but.includes(home);
+  };
+  const inside = (spot) => data.nodes.map((_, node) => node).filter((node) => holds(spot, node));
+
+  // ---- Why
+  const cite = (number) => {
+    const [policy, path, place] = data.clauses[number];
+    const at = make("span", "", make("code", "", policy));
+    if (path) at.append(" ", make("span", "soft", path));
+    if (place) at.append(" ", make("span", "soft", `[${place}]`));
+    return at;
+  };
+  const joined = (numbers) => numbers.flatMap((number, i) => (i ? [" and ", cite(number)] : [cite(number)]));
+  const side = (direction, number, flow, source, target, denied) => {
+    if (number < 0) return null;
+    const [isolating, allowing] = data.parts[number];
+    const subject = name(direction === "egress" ? source : target);
+    const other = name(direction === "egress" ? target : source);
+    const toward = direction === "egress" ? "to" : "from";
+    const item = make("li", "", `${direction}: `);
+    if (allowing.length) {
+      if (denied) return null;
+      item.append(...joined(allowing), allowing.length > 1 ? " allow it" : " allows it");
+    } else if (isolating.length) {
+      const verb = isolating.length > 1 ? "isolate" : "isolates";
+      item.append(...joined(isolating), ` ${verb} ${subject}, and no rule allows ${flow.kind[8]} ${flow.kind[7]} ${toward} ${other}`);
+    } else {
+      if (denied || !flow.kind[6]) return null;
+      item.append(`no policy isolates ${subject}`);
+    }
+    return item;
+  };
+  const card = (flow, source, target) => {
+    const [port, declared, simulated, observed, differs, note] = flow.kind;
+    const said = { allow: "allowed", deny: "denied", unknown: "unknown" };
+    const wrong = differs && data.view !== "declared";
+    const box = make("div", wrong ? "flow wrong" : "flow");
+    box.append(make("p", wrong ? "verdict bad" : "verdict", `${port}: ${said[verdict(flow.kind)] || "not in this table"}`));
+    const tables = [["declared", declared], ["policies", simulated], ["seen", observed]].filter(([, v]) => v);
+    box.append(make("p", "soft", tables.map(([who, v]) => `${who} ${v}`).join(" · ")));
+    if (note) box.append(make("p", "", note));
+    if (simulated && simulated !== "unknown" && flow.egress >= 0) {
+      const denied = simulated === "deny";
+      const items = [side("egress", flow.egress, flow, source, target, denied), side("ingress", flow.ingress, flow, source, target, denied)].filter(Boolean);
+      if (!items.length && !denied && !note) items.push(make("li", "", "no policy isolates either end"));
+      if (items.length) box.append(make("ul", "", ...items));
+    } else if (simulated && !note) {
+      box.append(make("p", "soft", "the reason is not in this page: netprobe explain tells it"));
+    }
+    return box;
+  };
+
+  // ---- What is chosen
+  const mark = (chosen, on, arrows) => {
+    svg.classList.toggle("chosen", on.size > 0);
+    nodes.forEach((g, node) => { g.classList.toggle("on", on.has(node)); g.classList.toggle("chosen", chosen.has(node)); });
+    edges.forEach((g, edge) => g.classList.toggle("on", arrows.has(edge)));
+  };
+  const clear = () => {
+    mark(new Set(), new Set(), new Set());
+    byId("from").value = byId("to").value = "";
+    show(make("h2", "", "Why?"), make("p", "soft", "Choose an arrow, a box, or two ends above: what decides is told here, with policy, rule and place. Arrow keys move between boxes, Enter chooses, Escape clears, + and \u2212 zoom."),
+      ...wrongList());
+  };
+  const wrongList = () => {
+    const wrong = data.edges.map((edge, number) => [edge, number]).filter(([, number]) => edges[number].classList.contains("wrong"));
+    if (!wrong.length) return [];
+    return [make("h3", "bad", "Not as expected"), make("ul", "", ...wrong.map(([edge, number]) => make("li", "", link(edge.words, () => chooseEdge(number)))))];
+  };
+  const choosePair = (source, target) => {
+    byId("from").value = source; byId("to").value = target;
+    const arrows = new Set(data.edges.flatMap((edge, number) => (holds(edge.s, source) && holds(edge.t, target) ? [number] : [])));
+    mark(new Set([source, target]), new Set([source, target]), arrows);
+    const [from, to] = [source, target].map((node) => encodeURIComponent(data.nodes[node].members[0]));
+    history.replaceState(null, "", `#from=${from}&to=${to}`);
+    const found = flows(source, target);
+    const cards = found.map((flow) => card(flow, source, target));
+    if (!cards.length) cards.push(make("p", "soft", "No flow was asked about: the destination declares no port, or nothing is declared between the two."));
+    show(make("h2", "", `${name(source)} \u2192 ${name(target)}`), ...cards,
+      make("p", "", link("the other way", () => choosePair(target, source))));
+  };
+  const chooseEdge = (number) => {
+    const edge = data.edges[number];
+    if (typeof edge.s === "number" && typeof edge.t === "number") return choosePair(edge.s, edge.t);
+    const sources = inside(edge.s), targets = inside(edge.t);
+    mark(new Set(), new Set([...sources, ...targets]), new Set([number]));
+    const pairs = sources.flatMap((s) => targets.filter((t) => t !== s && flows(s, t).length).map((t) => [s, t]));
+    const list = pairs.slice(0, 300).map(([s, t]) => make("li", "", link(`${name(s)} \u2192 ${name(t)}`, () => choosePair(s, t))));
+    show(make("h2", "", edge.words), make("p", "soft", "One arrow stands for these; choose one to see why."), make("ul", "", ...list));
+  };
+  const listed = (title, found, action) => {
+    if (!found.size) return [];
+    const items = [...found].map(([other, ports]) => make("li", "", link(name(other), () => action(other)), ` ${ports.join(", ")}`));
+    return [make("h3", "", `${title} (${found.size})`), make("ul", "", ...items)];
+  };
+  const chooseNode = (node) => {
+    const groups = { out: new Map(), in: new Map(), notOut: new Map(), notIn: new Map() };
+    const add = (map, other, port) => { if (!map.has(other)) map.set(other, []); map.get(other).push(port); };
+    data.nodes.forEach((_, other) => {
+      flows(node, other).forEach(({ kind }) => add(verdict(kind) === "allow" ? groups.out : groups.notOut, other, kind[0]));
+      flows(other, node).forEach(({ kind }) => add(verdict(kind) === "allow" ? groups.in : groups.notIn, other, kind[0]));
+    });
+    const arrows = new Set(data.edges.flatMap((edge, number) => (holds(edge.s, node) || holds(edge.t, node) ? [number] : [])));
+    const on = new Set([node, ...groups.out.keys(), ...groups.in.keys()]);
+    data.edges.forEach((edge, number) => { if (arrows.has(number)) [edge.s, edge.t].forEach((spot) => { if (typeof spot === "number") on.add(spot); }); });
+    mark(new Set([node]), on, arrows);
+    byId("from").value = node; byId("to").value = "";
+    const { members, count } = data.nodes[node], shown = [];
+    if (count > 1) {
+      const more = count > members.length ? `, and ${count - members.length} more` : "";
+      shown.push(make("p", "soft", `${count} that behave alike: ${members.join(", ")}${more}`));
+    }
+    show(make("h2", "", name(node)), ...shown,
+      ...listed("reaches", groups.out, (other) => choosePair(node, other)),
+      ...listed("is reached by", groups.in, (other) => choosePair(other, node)),
+      ...listed("does not reach", groups.notOut, (other) => choosePair(node, other)),
+      ...listed("is not reached by", groups.notIn, (other) => choosePair(other, node)));
+  };
+  const act = (element) => {
+    const node = element && element.closest(".node"), edge = element && element.closest(".edge");
+    if (node && node.dataset.node !== "None") chooseNode(Number(node.dataset.node));
+    else if (edge) chooseEdge(Number(edge.dataset.edge));
+    else clear();
+  };
+  svg.addEventListener("click", (event) => act(event.target));
+
+  // ---- Keyboard: one stop for all boxes, arrow keys between them
+  const order = [...nodes.keys()].sort((a, b) => a - b);
+  nodes.forEach((g) => g.setAttribute("tabindex", "-1"));
+  if (order.length) nodes.get(order[0]).setAttribute("tabindex", "0");
+  const middle = (g) => { const b = g.querySelector(".box").getBoundingClientRect(); return [b.x + b.width / 2, b.y + b.height / 2]; };
+  const step = (from, [dx, dy]) => {
+    const [x, y] = middle(from);
+    let best = null, least = Infinity;
+    nodes.forEach((g) => {
+      const [gx, gy] = middle(g), along = (gx - x) * dx + (gy - y) * dy, beside = Math.abs((gx - x) * dy) + Math.abs((gy - y) * dx);
+      if (g !== from && along > 2 && along + 2 * beside < least) { best = g; least = along + 2 * beside; }
+    });
+    if (!best) return;
+    from.setAttribute("tabindex", "-1"); best.setAttribute("tabindex", "0"); best.focus();
+  };
+  const ways = { ArrowUp: [0, -1], ArrowDown: [0, 1], ArrowLeft: [-1, 0], ArrowRight: [1, 0] };
+  document.addEventListener("keydown", (event) => {
+    if (event.ctrlKey || event.metaKey || event.altKey) return;
+    if (event.key === "Escape") { clear(); return; }
+    if (event.target.closest("input, select")) return;
+    const node = event.target.closest(".node"), edge = event.target.closest(".edge");
+    if ((node || edge) && (event.key === "Enter" || event.key === " ")) { act(event.target); event.preventDefault(); }
+    else if (node && ways[event.key]) { step(node, ways[event.key]); event.preventDefault(); }
+    else if (event.key === "+" || event.key === "=") zoom(scale * 1.2);
+    else if (event.key === "-") zoom(scale / 1.2);
+    else if (event.key === "0") fit();
+  });
+
+  // ---- Tools
+  const width = svg.viewBox.baseVal.width, height = svg.viewBox.baseVal.height;
+  let scale = 1;
+  const zoom = (wanted) => {
+    scale = Math.min(3, Math.max(0.2, wanted));
+    svg.setAttribute("width", width * scale); svg.setAttribute("height", height * scale);
+  };
+  const whole = () => Math.min((pane.clientWidth - 4) / width, (pane.clientHeight - 4) / height);
+  const fit = () => zoom(Math.min(1.25, whole()));
+  const begin = () => zoom(Math.min(1.25, Math.max(0.8, (pane.clientWidth - 4) / width)));
+  byId("in").addEventListener("click", () => zoom(scale * 1.2));
+  byId("out").addEventListener("click", () => zoom(scale / 1.2));
+  byId("fit").addEventListener("click", fit);
+  byId("tools").addEventListener("submit", (event) => event.preventDefault());
+  byId("denied").addEventListener("change", (event) => svg.classList.toggle("quiet", !event.target.checked));
+  for (const id of ["from", "to"]) {
+    byId(id).append(make("option", "", ""), ...order.map((node) => { const option = make("option", "", name(node)); option.value = node; return option; }));
+    byId(id).addEventListener("change", () => {
+      const [from, to] = [byId("from").value, byId("to").value];
+      if (from !== "" && to !== "") choosePair(Number(from), Number(to));
+      else if (from !== "" || to !== "") { const id = from !== "" ? from : to; chooseNode(Number(id)); byId("from").value = from; byId("to").value = to; }
+      else clear();
+    });
+  }
+  byId("find").addEventListener("input", (event) => {
+    const text = event.target.value.trim().toLowerCase();
+    if (!text) { clear(); return; }
+    const found = order.filter((node) => [name(node), ...data.nodes[node].members].some((one) => one.toLowerCase().includes(text)));
+    const arrows = new Set(data.edges.flatMap((edge, number) => (found.some((n) => edge.s === n || edge.t === n) ? [number] : [])));
+    mark(new Set(found), new Set(found.length ? found : [-1]), arrows);
+    if (found.length) nodes.get(found[0]).scrollIntoView({ block: "nearest", inline: "nearest" });
+    show(make("h2", "", `${found.length} found`), make("ul", "", ...found.slice(0, 100).map((node) => make("li", "", link(name(node), () => chooseNode(node))))));
+  });
+
+  // ---- A link to a pair: page.html#from=frontend/web&to=backend/api
+  const named = new Map(data.nodes.flatMap(({ members }, node) => members.map((one) => [one, node])));
+  const linked = () => {
+    const asked = new URLSearchParams(location.hash.slice(1));
+    const [from, to] = [named.get(asked.get("from")), named.get(asked.get("to"))];
+    if (from !== undefined && to !== undefined) choosePair(from, to);
+    else if (from !== undefined || to !== undefined) chooseNode(from !== undefined ? from : to);
+    else clear();
+  };
+  window.addEventListener("hashchange", linked);
+  begin();
+  linked();
+})();
