@@ -188,8 +188,8 @@ async def _end(
     if target.startswith("svc:"):
         try:
             ref = ServiceRef.parse(target)
-        except ValueError as error:
-            raise UsageError(str(error)) from error
+        except ValueError:
+            raise UsageError(f"{target!r} is not of the form svc:NAMESPACE/SERVICE") from None
         service = await cluster.get("Service", ref.name, ref.namespace)
         host = service["spec"].get("clusterIP")
         if host in {None, "", "None"}:
