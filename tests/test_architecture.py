@@ -28,9 +28,10 @@ MAY_IMPORT: dict[str, set[str]] = {
     "graph": PURE | {"simulate", "diff"},
     "impact": PURE | {"simulate"},
     "generate": PURE | {"simulate"},
+    "conformance": PURE | {"manifests", "simulate", "diff", "probe"},
     "doctor": PURE | {"probe"},
     "kube": PURE | {"probe"},  # implements probe's Protocols
-    "report": PURE | {"diff", "doctor", "impact", "lint"},
+    "report": PURE | {"conformance", "diff", "doctor", "impact", "lint"},
     "lab": PURE | {"manifests"},  # never simulate, probe or kube: see the sentence below
 }
 """`lab` never imports `simulate`: that they agree is evidence only if policy is worked out twice.

@@ -1,1 +1,1 @@
-"""Cases whose answers were worked out by hand, not by the simulator: see cases/*.yaml and families.py."""
+"""What is known from elsewhere than the simulator: conformance cases, files with answers, validation."""

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import os
-from itertools import chain
 from pathlib import Path
 
 import pytest
 
-from tests.corpus.families import families
-from tests.corpus.handwritten import handwritten
+from netprobe.conformance.load import builtin
+from netprobe.conformance.site import made_up
 from tests.corpus.validation import answers, cases
 from tests.corpus.validation.server import Server
 
@@ -36,7 +35,8 @@ def test_a_server_accepts_and_refuses_as_recorded(server: Server) -> None:
 
 
 def test_a_server_accepts_every_policy_of_the_corpus(server: Server) -> None:
-    for name, moment in chain(handwritten(), families()):
-        for policy in moment.policies:
-            metadata = {**policy["metadata"], "namespace": "default"}
-            assert server.answer({**policy, "metadata": metadata}) == {"accepted": True}, name
+    for case in builtin():
+        for moment in case.moments:
+            for policy in made_up().policies(moment):
+                metadata = {**policy["metadata"], "namespace": "default"}
+                assert server.answer({**policy, "metadata": metadata}) == {"accepted": True}, case.name

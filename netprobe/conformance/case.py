@@ -1,0 +1,74 @@
+"""A case: policies, and what they mean for the small world of world.py. Data only."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal, TypeAlias
+
+from netprobe.conformance.world import DEFAULT, Ask, Expected, Question
+
+Object: TypeAlias = Mapping[str, Any]
+Labels: TypeAlias = Mapping[str, Mapping[str, str]]
+"""Labels on top of the usual ones: of a namespace ("y") or of a pod ("y/b")."""
+
+Need: TypeAlias = Literal["sctp", "dual-stack", "two-nodes", "outside"]
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """A row of docs/semantics.md. `shown` is "packet" where a probe can tell, else what tells instead."""
+
+    id: str
+    section: str
+    feature: str
+    rule: str
+    source: str
+    shown: str
+
+    @property
+    def by_packets(self) -> bool:
+        return self.shown == "packet"
+
+
+@dataclass(frozen=True, slots=True)
+class Moment:
+    """What exists at one moment, and what it means.
+
+    `policies` are NetworkPolicy objects with relative names and placeholders. `pods` maps pods beside the
+    nine ("x/late") to their labels; they are made in this moment, after the policies.
+    """
+
+    policies: Sequence[Object]
+    expected: Expected
+    labels: Labels = field(default_factory=dict)
+    pods: Labels = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """One thing that a cluster does or does not do.
+
+    `name` is a sentence, and unique. `rules` are the ids of the rules that it shows, the first of which gives
+    its feature. `undefined` says why NetworkPolicy leaves the answer to the implementation: such a case is
+    shown and not scored. `place` is "file:line".
+    """
+
+    name: str
+    rules: tuple[str, ...]
+    feature: str
+    moments: tuple[Moment, ...]
+    tags: frozenset[str] = frozenset()
+    needs: tuple[Need, ...] = ()
+    undefined: str | None = None
+    question: Question = DEFAULT
+    place: str = ""
+
+    def wanted(self, words: frozenset[str]) -> bool:
+        """Whether any of the words is a tag of the case, one of its rules, or its feature."""
+        return bool(words & (self.tags | {*self.rules, self.feature.lower().replace(" ", "-")}))
+
+    def denies(self) -> bool:
+        """Whether any flow is expected to be denied at any moment."""
+        asks: list[Ask] = list(self.question.asks())
+        return any(not moment.expected(ask) for moment in self.moments for ask in asks)

@@ -1,0 +1,194 @@
+"""Files of cases to cases, with everything that is wrong with them said at once."""
+
+from __future__ import annotations
+
+import functools
+import os
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from importlib.resources import files
+from pathlib import Path
+from typing import Any, Final
+
+from pydantic import ValidationError
+
+from netprobe.conformance.case import Case, Moment, Rule
+from netprobe.conformance.families import Families, policy
+from netprobe.conformance.schema import CaseFile, CaseSpec, MomentSpec, PolicySpec
+from netprobe.conformance.world import PORTS, Question, rows
+from netprobe.errors import InputError, Problem
+from netprobe.manifests.yamltext import Places, YamlError, parse
+
+HERE: Final = "netprobe/conformance"
+WRITTEN: Final = ("upstream", "edges", "more")
+"""The files of cases that are written out, in the order of a run."""
+
+LONGEST_VALUE: Final = "v" * 63
+LONGEST_KEY: Final = ".".join(["k" * 63] * 3 + ["k" * 61]) + "/" + "n" * 63
+"""A prefix of 253 characters and a name of 63: the limits of a label (apimachinery, validation.go)."""
+
+
+@functools.cache
+def rules() -> Mapping[str, Rule]:
+    """The rules of docs/semantics.md by id, in their order."""
+    (tree,) = parse(_text("rules.yaml"))
+    return {row["id"]: Rule(**row) for row in tree.value}
+
+
+@functools.cache
+def builtin() -> tuple[Case, ...]:
+    """All cases that come with netprobe: the written ones, then the families."""
+    written = [case for name in WRITTEN for case in read(_text(f"cases/{name}.yaml"), name, f"{HERE}/cases")]
+    return (*written, *_families())
+
+
+def load(path: str | os.PathLike[str]) -> tuple[Case, ...]:
+    """The cases of a file. InputError with all problems, each with file and line."""
+    file = Path(path)
+    try:
+        text = file.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError([Problem(str(path), "", f"cannot be read: {error}")]) from error
+    return read(text, file.stem, str(file.parent), file.suffix)
+
+
+def read(text: str, stem: str, folder: str, suffix: str = ".yaml") -> tuple[Case, ...]:
+    """The cases of a text; each gets the name of its file as a tag. InputError as of `load`."""
+    return _Reader(f"{folder}/{stem}{suffix}", stem).cases(text)
+
+
+@dataclass(slots=True)
+class _Reader:
+    file: str
+    tag: str
+    problems: list[Problem] = field(default_factory=list)
+    places: Places = field(default_factory=dict)
+
+    def cases(self, text: str) -> tuple[Case, ...]:
+        try:
+            trees = parse(text, places=True)
+        except YamlError as error:
+            raise InputError([Problem(f"{self.file}:{error.line}", "", error.message)]) from error
+        if len(trees) != 1:
+            raise InputError([Problem(self.file, "", "one document with a list of cases is wanted")])
+        (tree,) = trees
+        self.places = tree.places
+        self.problems += [
+            Problem(f"{self.file}:{place[0]}", path, "stands here twice")
+            for path, place, _ in tree.duplicates
+        ]
+        try:
+            specs = CaseFile.model_validate(tree.value).root
+        except ValidationError as error:
+            self.problems += [self._problem(_path(e["loc"]), e["msg"]) for e in error.errors()]
+            specs = []
+        found = [self._case(f"[{index}]", spec) for index, spec in enumerate(specs)]
+        if self.problems:
+            raise InputError(self.problems)
+        return tuple(found)
+
+    def _case(self, path: str, spec: CaseSpec) -> Case:
+        for index, rule in enumerate(spec.rules):
+            if rule not in rules():
+                self._complain(f"{path}.rules[{index}]", f"there is no rule {rule!r} in docs/semantics.md")
+        question = Question(tuple(spec.ports or PORTS), tuple(spec.ends), tuple(spec.families))
+        moments = [
+            self._moment(f"{path}.moments[{index}]", moment, question)
+            for index, moment in enumerate(spec.moments)
+        ]
+        first = rules().get(spec.rules[0])
+        return Case(
+            name=spec.case,
+            rules=tuple(spec.rules),
+            feature=first.feature if first else "",
+            moments=tuple(moments),
+            tags=frozenset({self.tag, *spec.tags, *_ways(moments), *spec.needs}),
+            needs=tuple(spec.needs),
+            undefined=spec.undefined,
+            question=question,
+            place=f"{self.file}:{self._line(path)}",
+        )
+
+    def _moment(self, path: str, spec: MomentSpec, question: Question) -> Moment:
+        for pod in spec.pods:
+            if pod not in question.extra:
+                self._complain(f"{path}.pods.{pod}", "must be one of the case's `ends`")
+        try:
+            expected = rows(spec.expect, list(question.asks()))
+        except ValueError as error:
+            self._complain(f"{path}.expect", str(error))
+            expected = bool
+        policies = [
+            made
+            for index, one in enumerate(spec.policies)
+            for made in _policies(one, one.name or f"p{index}")
+        ]
+        if len({(p["metadata"]["namespace"], p["metadata"]["name"]) for p in policies}) < len(policies):
+            self._complain(f"{path}.policies", "two policies of one namespace have one name")
+        return Moment(policies, expected, _filled(spec.labels), _filled(spec.pods))
+
+    def _complain(self, path: str, message: str) -> None:
+        self.problems.append(self._problem(path, message))
+
+    def _problem(self, path: str, message: str) -> Problem:
+        return Problem(f"{self.file}:{self._line(path)}", path, message)
+
+    def _line(self, path: str) -> int:
+        while path and path not in self.places:
+            path = path[: max(path.rfind("."), path.rfind("["), 0)]
+        return self.places[path][0] if path else 1
+
+
+def _families() -> Iterator[Case]:
+    (tree,) = parse(_text("cases/families.yaml"))
+    for member in Families(tree.value).members():
+        yield Case(
+            name=member.name,
+            rules=member.rules,
+            feature=rules()[member.rules[0]].feature,
+            moments=(member.moment,),
+            tags=member.tags | {"families"},
+            place=f"{HERE}/cases/families.yaml",
+        )
+
+
+def _policies(spec: PolicySpec, name: str) -> Iterator[dict[str, Any]]:
+    if spec.times == 1:
+        yield policy(spec.namespace, _filled(spec.spec), name)
+        return
+    for number in range(1, spec.times + 1):
+        yield policy(spec.namespace, _filled(spec.spec, number), f"{name}-{number}")
+
+
+def _filled(value: Any, number: int | None = None) -> Any:
+    """A copy with <n>, <longest key> and <longest value> replaced; a scalar that is <n> alone is a number."""
+    match value:
+        case dict():
+            return {_filled(key, number): _filled(item, number) for key, item in value.items()}
+        case list():
+            return [_filled(item, number) for item in value]
+        case "<n>" if number is not None:
+            return number
+        case str():
+            text = value if number is None else value.replace("<n>", str(number))
+            return text.replace("<longest key>", LONGEST_KEY).replace("<longest value>", LONGEST_VALUE)
+        case _:
+            return value
+
+
+def _ways(moments: Iterable[Moment]) -> Iterator[str]:
+    """ "ingress", "egress": the directions that the policies of a case speak about."""
+    for moment in moments:
+        for one in moment.policies:
+            types = [text.lower() for text in one["spec"].get("policyTypes") or ()]
+            yield from types or ("ingress",)
+            if one["spec"].get("egress") and not types:
+                yield "egress"
+
+
+def _path(location: Iterable[int | str]) -> str:
+    return "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in location)
+
+
+def _text(name: str) -> str:
+    return (files("netprobe.conformance") / name).read_text(encoding="utf-8")

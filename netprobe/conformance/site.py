@@ -1,0 +1,183 @@
+"""Where a case is tried: its relative names mapped to one fixture's namespaces, pods and addresses. Pure."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
+from typing import Any, Final
+
+from netprobe.conformance.case import Case, Moment
+from netprobe.conformance.world import (
+    EMPTY,
+    NAMESPACES,
+    OUTSIDE,
+    PODS,
+    SERVICE,
+    SERVICE_PORTS,
+    Ask,
+    container_ports,
+    is_pod,
+)
+from netprobe.manifests import from_objects
+from netprobe.model.cluster import Cluster
+from netprobe.model.flow import Address, End, External, Family, Flow, PodRef, Protocol, ServiceRef
+from netprobe.model.matrix import Matrix
+from netprobe.model.verdict import Verdict
+
+Object = dict[str, Any]
+
+NAME_LABEL: Final = "kubernetes.io/metadata.name"
+_PLACE = re.compile(r"<(pods|[xyz]/\w+|out:\w+)(?: by ([xyz]/\w+))?>")
+
+
+@dataclass(frozen=True, slots=True)
+class Site:
+    """One fixture as it is: the real names of the namespaces, and the addresses of pods, Service and hosts.
+
+    `nodes` maps pods to nodes. A pod or host that is not in `addresses` is not there.
+    """
+
+    namespaces: Mapping[str, str]
+    addresses: Mapping[str, tuple[Address, ...]]
+    nodes: Mapping[str, str] = field(default_factory=dict)
+
+    def end(self, name: str) -> End:
+        if name == SERVICE:
+            namespace, _, service = name.removeprefix("svc:").partition("/")
+            return ServiceRef(self.namespaces[namespace], service)
+        if not is_pod(name):
+            return External(self.addresses[name][0], name)
+        return self.pod(name)
+
+    def pod(self, name: str) -> PodRef:
+        namespace, _, pod = name.partition("/")
+        return PodRef(self.namespaces[namespace], pod)
+
+    def flow(self, ask: Ask) -> Flow:
+        """The flow of a cell. Where families are not told apart it is the first one of the pods."""
+        number, protocol, *family = ask.port.split("/")
+        version: Family = self.addresses[PODS[0]][0].version
+        if family:
+            version = 6 if family[0] == "6" else 4
+        source, destination = self.end(ask.source), self.end(ask.destination)
+        return Flow(source, destination, int(number), Protocol(protocol), version)
+
+    def declared(self, moment: Moment, asks: Iterable[Ask]) -> Matrix[Verdict]:
+        return Matrix(
+            (self.flow(ask), Verdict.ALLOW if moment.expected(ask) else Verdict.DENY) for ask in asks
+        )
+
+    def policies(self, moment: Moment, prefix: str = "") -> list[Object]:
+        """The policies of a moment as API objects; their names begin with `prefix`."""
+        return [self._policy(policy, prefix) for policy in moment.policies]
+
+    def cluster(self, case: Case, moment: Moment, prefix: str = "") -> Cluster:
+        """The moment for the simulator. InputError where a policy is not valid."""
+        return from_objects([*self.objects(case, moment), *self.policies(moment, prefix)])
+
+    def labels(self, name: str, moment: Moment | None = None) -> dict[str, str]:
+        """All labels of a namespace ("y") or a pod ("y/b") at a moment."""
+        own = {"pod": name.partition("/")[2]} if "/" in name else ({} if name == EMPTY else {"ns": name})
+        extra = {**moment.pods.get(name, {}), **moment.labels.get(name, {})} if moment else {}
+        return {**own, **extra}
+
+    def with_pods(self, addresses: Mapping[str, tuple[Address, ...]], nodes: Mapping[str, str]) -> Site:
+        return replace(self, addresses={**self.addresses, **addresses}, nodes={**self.nodes, **nodes})
+
+    def service(self) -> Object:
+        """The Service svc:y/web, which stands before y/a."""
+        namespace, _, name = SERVICE.removeprefix("svc:").partition("/")
+        ports = [
+            {"name": f"p{port.partition('/')[0]}", "port": int(port.partition("/")[0]), "targetPort": target}
+            for port, target in SERVICE_PORTS.items()
+        ]
+        return {
+            "apiVersion": "v1",
+            "kind": "Service",
+            "metadata": {"name": name, "namespace": self.namespaces[namespace]},
+            "spec": {"selector": {"pod": "a"}, "ports": ports},
+        }
+
+    def objects(self, case: Case, moment: Moment) -> Iterable[Object]:
+        """Namespaces, pods and Service at a moment, as the API lists them."""
+        for short, name in self.namespaces.items():
+            labels = {**self.labels(short, moment), NAME_LABEL: name}
+            yield {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name, "labels": labels}}
+        late = [end for end in case.question.extra if is_pod(end) and end in self.addresses]
+        for pod in (*PODS, *late):
+            yield self._pod(pod, self.labels(pod, moment))
+        if SERVICE in case.question.extra and SERVICE in self.addresses:
+            service = self.service()
+            addresses = list(map(str, self.addresses[SERVICE]))
+            yield {**service, "spec": {**service["spec"], "clusterIP": addresses[0], "clusterIPs": addresses}}
+
+    def _pod(self, name: str, labels: Mapping[str, str]) -> Object:
+        ref = self.pod(name)
+        ports = [
+            {"containerPort": p.number, "protocol": p.protocol.value, **({"name": p.name} if p.name else {})}
+            for p in container_ports(ref.name)
+        ]
+        addresses = [{"ip": str(address)} for address in self.addresses[name]]
+        ready = {"type": "Ready", "status": "True"}
+        return {
+            "apiVersion": "v1",
+            "kind": "Pod",
+            "metadata": {"name": ref.name, "namespace": ref.namespace, "labels": dict(labels)},
+            "spec": {"nodeName": self.nodes.get(name, "n1"), "containers": [{"name": "c", "ports": ports}]},
+            "status": {
+                "phase": "Running",
+                "podIP": addresses[0]["ip"],
+                "podIPs": addresses,
+                "conditions": [ready],
+            },
+        }
+
+    def _policy(self, policy: Mapping[str, Any], prefix: str) -> Object:
+        meta = policy["metadata"]
+        metadata = {"name": f"{prefix}{meta['name']}", "namespace": self.namespaces[meta["namespace"]]}
+        return {**policy, "metadata": metadata, "spec": self._placed(policy["spec"])}
+
+    def _placed(self, value: Any) -> Any:
+        """A copy with addresses for placeholders, and real names where namespaces are selected by name."""
+        match value:
+            case dict():
+                copy = {key: self._placed(item) for key, item in value.items()}
+                if NAME_LABEL in copy:
+                    copy[NAME_LABEL] = self.namespaces.get(copy[NAME_LABEL], copy[NAME_LABEL])
+                if copy.get("key") == NAME_LABEL:
+                    copy["values"] = [self.namespaces.get(name, name) for name in copy.get("values") or ()]
+                return copy
+            case list():
+                return [self._placed(item) for item in value]
+            case str():
+                return _PLACE.sub(lambda match: self._network(match[1], match[2]), value)
+            case _:
+                return value
+
+    def _network(self, what: str, by: str | None) -> str:
+        if what != "pods":
+            return str(ip_network(self.addresses[what][0]))
+        whole = covering([self.addresses[pod][0] for pod in PODS])
+        return f"{self.addresses[by][0]}/{whole.prefixlen}" if by else str(whole)
+
+
+def covering(addresses: Sequence[Address]) -> IPv4Network | IPv6Network:
+    """The smallest network that holds all of the addresses, which are of one family."""
+    network = ip_network(addresses[0])
+    while not all(address in network for address in addresses):
+        network = network.supernet()
+    return network
+
+
+def made_up(*, dual: bool = True) -> Site:
+    """A site that exists nowhere, for what needs no packets; `dual`: its pods have an IPv6 address too."""
+    addresses: dict[str, tuple[Address, ...]] = {}
+    for third, namespace in enumerate(NAMESPACES, 1):
+        for fourth, pod in ((1, "a"), (2, "b"), (17, "c"), (33, "late")):
+            both = ip_address(f"10.244.{third}.{fourth}"), ip_address(f"fd00:244::{third}:{fourth}")
+            addresses[f"{namespace}/{pod}"] = both if dual else both[:1]
+    addresses[SERVICE] = (ip_address("10.96.0.80"),)
+    addresses |= {name: (ip_address(f"203.0.113.{n}"),) for n, name in enumerate(OUTSIDE, 50)}
+    return Site({name: name for name in (*NAMESPACES, EMPTY)}, addresses)
