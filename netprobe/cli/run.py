@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import click
 
+from netprobe.cli.inplace_options import InPlaceOptions, inplace_options, visited
 from netprobe.cli.options import (
     DurationType,
     ReportFile,
@@ -50,12 +52,14 @@ from netprobe.errors import UsageError
     show_default=True,
     help="How long one try waits for an answer (nc -w).",
 )
+@inplace_options
 @profile_option
 @output_option
 @examples("""
 netprobe run manifests/two-tier/suite.yaml                 # on a lab made for this run
 netprobe run suite.yaml -o wide --report junit=junit.xml   # the matrix, and a file for the pipeline
 netprobe run --context kind-kind suite.yaml                # on a cluster of your kubeconfig
+netprobe run --context prod suite.yaml --in-place          # the pods that are there; --dry-run shows how
 netprobe run --lab-no-enforcement suite.yaml               # what a CNI that enforces nothing looks like
 """)
 @click.pass_context
@@ -74,7 +78,7 @@ def command(
     profile: str,
     output: str,
     reports: Sequence[ReportFile],
-    **lab: Any,
+    **others: Any,
 ) -> int:
     """Probe every flow that SUITE declares, and compare with what its policies say.
 
@@ -90,14 +94,38 @@ def command(
     from netprobe.simulate import profile as profile_of
     from netprobe.suite import load
 
-    target, options = meant(ctx, kubeconfig, context, **lab)
+    beside = InPlaceOptions.taken_from(others)
+    target, options = meant(ctx, kubeconfig, context, **others)
+    what = load(suite)
+    pods = PodOptions(image, pull_secret=pull_secret, node_selector=_pairs(node_selectors))
+    deadlines = Deadlines(ready_s=ready_s)
+    pace = Pace(wait_s=wait_s, start_s=min(20.0, request_timeout_s or 20.0))
+    if beside.in_place or what.topology is None:
+        from netprobe.cli.inplace import Visit
+
+        visit = Visit(
+            suite=what,
+            target=target,
+            lab=options,
+            pods=replace(pods, lifetime_s=beside.lifetime_whole_s),
+            deadlines=deadlines,
+            pace=pace,
+            profile=profile_of(profile),
+            ways=beside.ways,
+            sample=beside.sample,
+            seed=beside.seed,
+            disturb=beside.disturb,
+            request_timeout_s=request_timeout_s,
+        )
+        return visited(visit, output, reports, dry_run=beside.dry_run)
+    beside.refuse_elsewhere()
     campaign = Campaign(
-        suite=load(suite),
+        suite=what,
         target=target,
         lab=options,
-        pods=PodOptions(image, pull_secret=pull_secret, node_selector=_pairs(node_selectors)),
-        deadlines=Deadlines(ready_s=ready_s),
-        pace=Pace(wait_s=wait_s, start_s=min(20.0, request_timeout_s or 20.0)),
+        pods=pods,
+        deadlines=deadlines,
+        pace=pace,
         profile=profile_of(profile),
         request_timeout_s=request_timeout_s,
     )

@@ -5,7 +5,7 @@
 """
 
 from netprobe.report.output import FORMATS, render, save
-from netprobe.report.record import ClusterInfo, Group, Groups, Report, RunInfo, Step
+from netprobe.report.record import ClusterInfo, Group, Groups, InPlace, Report, RunInfo, Step, StoodFor
 from netprobe.report.style import Style
 from netprobe.report.why import Place, Why, blame
 
@@ -14,10 +14,12 @@ __all__ = [
     "ClusterInfo",
     "Group",
     "Groups",
+    "InPlace",
     "Place",
     "Report",
     "RunInfo",
     "Step",
+    "StoodFor",
     "Style",
     "Why",
     "blame",

@@ -8,13 +8,15 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from datetime import UTC, datetime
+from itertools import islice
 from typing import Any
 
-from netprobe.diff import Counts, Row, Status
+from netprobe.diff import Counts, Row, Status, Strip
 from netprobe.model.flow import End
-from netprobe.model.verdict import Cause, Verdict
-from netprobe.report.record import Report
+from netprobe.model.verdict import Cause, Decision, Verdict
+from netprobe.report.record import InPlace, Report
 from netprobe.report.style import PLAIN, Style
 
 API_VERSION = "netprobe/v1alpha1"
@@ -23,7 +25,7 @@ API_VERSION = "netprobe/v1alpha1"
 def head(report: Report) -> dict[str, Any]:
     """Everything before the flows that does not depend on counting them."""
     cluster, run = report.cluster, report.run
-    return {
+    document: dict[str, Any] = {
         "apiVersion": API_VERSION,
         "kind": "Report",
         "suite": _text(report.suite),
@@ -48,6 +50,24 @@ def head(report: Report) -> dict[str, Any]:
                 "execs": s.execs,
             }
             for s in report.steps
+        ],
+    }
+    if report.in_place is not None:
+        document["in_place"] = _in_place(report.in_place)
+    return document
+
+
+def _in_place(told: InPlace) -> dict[str, Any]:
+    return {
+        "covered": told.covered,
+        "notes": [_text(note) for note in told.notes],
+        "stood_for": [
+            {
+                "pod": _text(str(one.pod)),
+                "shadow": _text(str(one.shadow)) if one.shadow else None,
+                "pods": [_text(str(pod)) for pod in one.pods],
+            }
+            for one in told.stood_for
         ],
     }
 
@@ -105,24 +125,38 @@ def problems(report: Report) -> list[str | None]:
 
 
 class FlowLines:
-    """Writes `flow` as JSON, several times as fast where many rows share a decision."""
+    """Writes `flow` as JSON, many times as fast where rows share a decision, or come in strips."""
 
     MOST_KEPT = 100_000
 
     def __init__(self, nodes: Mapping[End, str]) -> None:
         self._nodes = nodes
         self._ends: dict[End, tuple[str, str]] = {}
-        self._tails: dict[tuple[object, ...], tuple[str, Row]] = {}
+        # By identity, so what the text was made from is kept with it.
+        self._rows: dict[int, tuple[str, str, Row]] = {}
+        self._causes: dict[int, tuple[str, Cause]] = {}
+        self._frames: dict[tuple[object, ...], tuple[str, str]] = {}
 
     def __call__(self, row: Row) -> str:
         ends = row.flow
         source, from_node = self._end(ends.source)
         to, to_node = self._end(ends.destination)
-        return (
-            f'{{"from": {source}, "to": {to}, "port": {ends.port}, "protocol": "{ends.protocol.value}", '
-            f'"family": {ends.family or "null"}, "via": "{ends.via.value}", "step": {row.step}, '
-            f'"from_node": {from_node}, "to_node": {to_node}, {self._tail(row)}'
-        )
+        middle, tail = self._middle(row), self._tail(row)
+        return f'{{"from": {source}, "to": {to}, {middle}{from_node}, "to_node": {to_node}, {tail}'
+
+    def strip(self, strip: Strip) -> Iterator[str]:
+        """The rows of a strip. Each costs two look-ups and the making of its text."""
+        source, from_node = self._end(strip.source)
+        rows = self._rows
+        for destination, row in strip.cells:
+            to, to_node = self._ends.get(destination) or self._end(destination)
+            found = rows.get(id(row))
+            if found is None:
+                if len(rows) >= self.MOST_KEPT:
+                    rows.clear()
+                found = rows[id(row)] = self._middle(row), self._tail(row), row
+            middle, tail, _ = found
+            yield f'{{"from": {source}, "to": {to}, {middle}{from_node}, "to_node": {to_node}, {tail}'
 
     def _end(self, end: End) -> tuple[str, str]:
         written = self._ends.get(end)
@@ -131,22 +165,35 @@ class FlowLines:
             written = self._ends[end] = (json.dumps(_text(str(end))), json.dumps(_text(node)))
         return written
 
-    def _tail(self, row: Row) -> str:
-        """From "status" on. A decision is known by its identity, so the row that holds it is kept with it."""
-        if row.observation is not None:
-            return self._written(row)
-        key = (id(row.decision), row.status, row.declared, row.reason, row.mismatches)
-        known = self._tails.get(key)
-        if known is None:
-            if len(self._tails) >= self.MOST_KEPT:
-                self._tails.clear()
-            known = self._tails[key] = (self._written(row), row)
-        return known[0]
-
     @staticmethod
-    def _written(row: Row) -> str:
-        text = json.dumps(flow(row, {}))
-        return text[text.index('"status": ') :]
+    def _middle(row: Row) -> str:
+        """From "port" on, as far as "from_node"."""
+        flow = row.flow
+        return (
+            f'"port": {flow.port}, "protocol": "{flow.protocol.value}", "family": {flow.family or "null"}, '
+            f'"via": "{flow.via.value}", "step": {row.step}, "from_node": '
+        )
+
+    def _tail(self, row: Row) -> str:
+        """From "status" on: what rows of one kind have in common, around the causes."""
+        if row.observation is not None or row.decision is None:
+            text = json.dumps(flow(row, {}))
+            return text[text.index('"status": ') :]
+        kind = (row.status, row.declared, row.decision.verdict, row.reason, row.mismatches)
+        frame = self._frames.get(kind)
+        if frame is None:
+            text = json.dumps(flow(replace(row, decision=Decision(row.decision.verdict)), {}))
+            before, opening, after = text[text.index('"status": ') :].partition('"because": [')
+            frame = self._frames[kind] = before + opening, after
+        return ", ".join(map(self._cause, row.decision.because)).join(frame)
+
+    def _cause(self, cause: Cause) -> str:
+        found = self._causes.get(id(cause))
+        if found is None:
+            if len(self._causes) >= self.MOST_KEPT:
+                self._causes.clear()
+            found = self._causes[id(cause)] = json.dumps(_cause(cause)), cause
+        return found[0]
 
 
 def as_json(report: Report, _style: Style = PLAIN) -> Iterator[str]:
@@ -156,15 +203,23 @@ def as_json(report: Report, _style: Style = PLAIN) -> Iterator[str]:
         opening += f', "summary": {json.dumps(summary(report))}'
     counted = report.counted
     yield opening + ',\n"flows": ['
-    between = "\n"
-    write = FlowLines(report.nodes)
-    for _, row in report.rows():
-        yield between + write(row)
-        between = ",\n"
+    lines = _lines(report)
+    yield from (f"\n{line}" for line in islice(lines, 1))
+    yield from (f",\n{line}" for line in lines)
     yield "\n],\n"
     if not counted:
         yield f'"summary": {json.dumps(summary(report))},\n'
     yield f'"problems": {json.dumps(problems(report))}}}\n'
+
+
+def _lines(report: Report) -> Iterator[str]:
+    write = FlowLines(report.nodes)
+    for step in report.steps:
+        if step.differences.striped:
+            for strip in step.differences.strips():
+                yield from write.strip(strip)
+        else:
+            yield from map(write, step.differences)
 
 
 def as_yaml(report: Report, _style: Style = PLAIN) -> Iterator[str]:

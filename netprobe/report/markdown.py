@@ -24,6 +24,8 @@ def markdown(report: Report, _style: Style = PLAIN) -> Iterator[str]:
     yield f"{escape(words.closing(report))}\n"
     for problem in report.problems:
         yield f"\nProblem: {escape(problem)}\n"
+    for sentence in words.in_place(report):
+        yield f"\n{escape(sentence)}\n"
     for index, step in enumerate(report.steps):
         if len(report.steps) > 1:
             yield f"\n#### {escape(words.step_title(report, index))}\n\n"

@@ -104,6 +104,28 @@ class Step:
 
 
 @dataclass(frozen=True, slots=True)
+class StoodFor:
+    """One end of rows of a run in place: a real pod, and what it speaks for.
+
+    `shadow`: the pod from which its rows were probed; None where it is a destination only. `pods`: those that
+    nobody can tell from it, itself among them.
+    """
+
+    pod: End
+    pods: tuple[End, ...]
+    shadow: End | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class InPlace:
+    """How a run in place stood for the cluster's own pods. `notes` are sentences that are no problems."""
+
+    covered: str
+    stood_for: tuple[StoodFor, ...] = ()
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Report:
     """All that one command found out.
 
@@ -119,6 +141,7 @@ class Report:
     problems: tuple[str, ...] = ()
     enforcement: str | None = None
     nodes: Mapping[End, str] = field(default_factory=dict)
+    in_place: InPlace | None = None
 
     def rows(self) -> Iterator[tuple[Step, Row]]:
         for step in self.steps:

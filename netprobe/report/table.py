@@ -43,6 +43,7 @@ def _frame(report: Report, style: Style, *, wide: bool) -> Iterator[str]:
             yield style.paint(plain(words.step_title(report, index)), "1") + "\n\n"
         yield from _step(step, style, wide=wide)
     yield "\n"
+    yield from (plain(sentence) + "\n" for sentence in words.in_place(report))
     for problem in report.problems:
         yield style.paint(f"problem: {plain(problem)}", "33") + "\n"
     colour = {1: "1;31", 3: "1;33"}.get(report.exit_status, "32")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from itertools import islice
 
 from netprobe.diff import Counts, Mismatch, Row, Status
@@ -116,6 +116,25 @@ def closing(report: Report) -> str:
         details.append("1 exec" if report.execs == 1 else f"{report.execs:,} execs")
     good = "as expected" if report.suite is not None else "decided"  # nobody declared what to expect
     return f"{counted(report.counts, good)} ({', '.join(details)})"
+
+
+MOST_STOOD_FOR = 20
+
+
+def in_place(report: Report) -> Iterator[str]:
+    """What a reader of a run in place has to know to read its rows."""
+    told = report.in_place
+    if told is None:
+        return
+    yield f"covered: {told.covered}"
+    crowds = [one for one in told.stood_for if len(one.pods) > 1]
+    for one in crowds[:MOST_STOOD_FOR]:
+        others = [str(pod) for pod in one.pods if pod != one.pod]
+        rest = f" and {len(others) - 3} more" if len(others) > 3 else ""
+        yield f"{one.pod} stands for {', '.join(others[:3])}{rest} too"
+    if len(crowds) > MOST_STOOD_FOR:
+        yield f"and {len(crowds) - MOST_STOOD_FOR} more pods stand for others: `-o json` holds them all"
+    yield from (f"note: {note}" for note in told.notes)
 
 
 def title(report: Report) -> str:

@@ -1,0 +1,120 @@
+"""Which pods of a cluster are probed: one for all that nobody can tell apart, and a random sample."""
+
+from __future__ import annotations
+
+import random
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, replace
+from functools import cached_property
+from operator import attrgetter
+
+from netprobe.model.cluster import Cluster
+from netprobe.model.flow import Flow, Pod, PodRef
+from netprobe.simulate import Profile, evaluate
+from netprobe.suite import Expectation
+from netprobe.suite.ends import End
+
+Merit = Callable[[Pod], int]
+"""How good a pod is as a destination: more is better."""
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """Pods of one namespace, alike to policies, to the suite's rows and in their ports.
+
+    `first` stands for all. `second` is there where there are two: it is only asked for flows from one pod of
+    a kind to another.
+    """
+
+    members: tuple[PodRef, ...]
+    first: PodRef
+    second: PodRef | None
+
+
+@dataclass(frozen=True)
+class Cover:
+    """The pods that stand for a cluster's."""
+
+    kinds: tuple[Kind, ...]
+    sampled: tuple[PodRef, ...]
+    seed: int
+
+    @cached_property
+    def _kind(self) -> dict[PodRef, Kind]:
+        return {ref: kind for kind in self.kinds for ref in kind.members}
+
+    @cached_property
+    def _standing(self) -> frozenset[PodRef]:
+        return frozenset((*(kind.first for kind in self.kinds), *self.sampled))
+
+    def reduced(self, cluster: Cluster) -> Cluster:
+        """The cluster with no other pods than those that may be an end of a row."""
+        seconds = (kind.second for kind in self.kinds if kind.second is not None)
+        kept = {*self._standing, *seconds}
+        return replace(cluster, pods={ref: pod for ref, pod in cluster.pods.items() if ref in kept})
+
+    def keeps(self, flow: Flow) -> bool:
+        """Whether a flow of the reduced cluster is one of those to be probed.
+
+        Those are between pods that stand for others, or were drawn; within a kind also from the first to the
+        second.
+        """
+        source, destination = flow.source, flow.destination
+        if isinstance(source, PodRef) and source not in self._standing:
+            return False
+        if not isinstance(destination, PodRef) or destination in self._standing:
+            return True
+        kind = self._kind[destination]
+        return kind.first == source and kind.second == destination
+
+    def stands_for(self, ref: PodRef) -> tuple[PodRef, ...]:
+        """The pods that a row with this end speaks of; one that was drawn speaks of itself."""
+        kind = self._kind[ref]
+        return kind.members if ref in {kind.first, kind.second} else (ref,)
+
+    def told(self, ends: Iterable[object]) -> str:
+        """What rows with these ends cover, in a sentence."""
+        asked = {ref for ref in ends if isinstance(ref, PodRef)}
+        kinds = [kind for kind in self.kinds if not asked.isdisjoint(kind.members)]
+        meant = sum(len(kind.members) for kind in kinds)
+        told = f"{len(asked)} of the {meant} pods that the rows mean"
+        if len(asked) < meant:
+            told += "; no policy and no row tells the others from them"
+        if self.sampled:
+            drawn = asked.intersection(self.sampled)
+            told += f"; {len(drawn)} of the {len(asked)} were drawn at random (--seed {self.seed})"
+        return told
+
+
+def cover(
+    cluster: Cluster,
+    expectations: Iterable[Expectation],
+    profile: Profile,
+    merit: Merit,
+    *,
+    sample: int = 0,
+    seed: int = 0,
+) -> Cover:
+    """Choose. Linear in the number of pods; the same cluster and seed give the same choice."""
+    patterns = list(dict.fromkeys(_patterns(expectations)))
+    evaluation = evaluate(cluster, profile)
+    found: dict[object, list[Pod]] = defaultdict(list)
+    for pod in cluster.pods.values():
+        marks = tuple(pattern.matches_pod(pod) for pattern in patterns)
+        found[evaluation.group_of(pod.ref).index, pod.ports, marks].append(pod)
+    kinds = []
+    for pods in found.values():
+        best = sorted(pods, key=merit, reverse=True)  # stable: the first in the cluster's order among equals
+        members = tuple(map(attrgetter("ref"), pods))
+        kinds.append(Kind(members, best[0].ref, best[1].ref if len(best) > 1 else None))
+    firsts = {kind.first for kind in kinds}
+    others = [ref for ref in cluster.pods if ref not in firsts]
+    drawn = random.Random(seed).sample(others, min(sample, len(others)))  # noqa: S311 (no secret)
+    return Cover(tuple(kinds), tuple(sorted(drawn)), seed)
+
+
+def _patterns(expectations: Iterable[Expectation]) -> Iterator[End]:
+    for expectation in expectations:
+        for row in expectation.rows:
+            yield from (*row.source, *row.destination)

@@ -1,0 +1,132 @@
+"""A cluster as a run in place finds it: the rows, who is shadowed where, and where each row connects to."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
+
+from netprobe.cli.inplace_cover import Cover
+from netprobe.errors import UsageError
+from netprobe.model.cluster import Cluster
+from netprobe.model.flow import Flow, PodRef, Protocol, ServiceRef, Via
+from netprobe.model.matrix import Matrix
+from netprobe.model.verdict import Decision, Verdict
+from netprobe.probe.guest import NEVER_COPIED, Party, Shadow, shadow_labels
+from netprobe.probe.guest_view import Standing
+from netprobe.simulate import Simulator
+from netprobe.simulate.vocabulary import Vocabulary
+
+
+@dataclass(frozen=True, slots=True)
+class Scene:
+    """The rows with what is declared and simulated, the guests that probe them, and why some cannot be."""
+
+    cluster: Cluster
+    simulator: Simulator
+    cover: Cover
+    declared: Matrix[Verdict]
+    simulated: Matrix[Decision]
+    party: Party
+    sourceless: Mapping[PodRef, str]
+    standings: Mapping[PodRef, Standing]
+
+    def backends(self, flow: Flow) -> tuple[tuple[PodRef, int], ...]:
+        """The pods that a row ends at, each with its port; none for what is outside."""
+        if isinstance(flow.destination, PodRef):
+            return ((flow.destination, flow.port),)
+        decision = self.simulated.get(flow)
+        ends = decision.backends if decision else ()
+        return tuple((f.destination, f.port) for f, _ in ends if isinstance(f.destination, PodRef))
+
+    def listener(self, flow: Flow) -> str | None:
+        """ "readiness" where every pod that the row ends at shows by its own readiness that it listens."""
+        ends = self.backends(flow)
+        proven = flow.protocol is Protocol.TCP and all(
+            port in self.standings[ref].proven for ref, port in ends if ref in self.standings
+        )
+        return "readiness" if ends and proven else None
+
+
+def scene(
+    cluster: Cluster,
+    simulator: Simulator,
+    cover: Cover,
+    declared: Matrix[Verdict],
+    standings: Mapping[PodRef, Standing],
+    run: str,
+    ways: Iterable[Via] = (),
+) -> Scene:
+    """What there is to probe. UsageError where no row is left."""
+    rows = Matrix(
+        (way, verdict)
+        for flow, verdict in declared.items()
+        if cover.keeps(flow)
+        for way in _by(flow, cluster, tuple(ways))
+    )
+    simulated = simulator.matrix(row for flow in rows for row in simulator.split(flow))
+    if not simulated:
+        raise UsageError("there is no flow to probe: no row names one, and there is no default")
+    party, sourceless = _party(cluster, simulated, run)
+    return Scene(cluster, simulator, cover, rows, simulated, party, sourceless, standings)
+
+
+def _by(flow: Flow, cluster: Cluster, ways: Iterable[Via]) -> Iterator[Flow]:
+    """The row as it is, a pod on its node's network by the node's address; and a Service in further ways."""
+    pod = cluster.pods.get(flow.destination) if isinstance(flow.destination, PodRef) else None
+    yield replace(flow, via=Via.HOST) if pod is not None and pod.host_network else flow
+    if not isinstance(flow.destination, ServiceRef):
+        return
+    for way in ways:
+        if way is not Via.NODE_PORT:
+            yield replace(flow, via=way)
+            continue
+        for entry in cluster.services[flow.destination].ports:
+            if (entry.port, entry.protocol) == (flow.port, flow.protocol) and entry.node_port:
+                yield replace(flow, via=way, port=entry.node_port)
+
+
+def _party(cluster: Cluster, simulated: Matrix[Decision], run: str) -> tuple[Party, dict[PodRef, str]]:
+    """One shadow for all sources with the same namespace, labels and node."""
+    vocabulary = Vocabulary(cluster)
+    places: dict[tuple[str, tuple[tuple[str, str], ...], str], list[PodRef]] = {}
+    sourceless: dict[PodRef, str] = {}
+    for source in simulated.sources():
+        if not isinstance(source, PodRef):
+            continue
+        pod = cluster.pods[source]
+        looked_at = [key for key, _ in vocabulary.labels(source.namespace, pod.labels)]
+        if pod.host_network:
+            sourceless[source] = (
+                f"{source} is on its node's network: a shadow pod of it would need privileges"
+            )
+        elif pod.node is None or not pod.addresses:
+            sourceless[source] = f"{source} has no node and address yet"
+        elif never := NEVER_COPIED.intersection(looked_at):
+            sourceless[source] = f"a policy looks at {', '.join(never)}, which no shadow pod may carry"
+        else:
+            labels = shadow_labels(pod.labels, looked_at)
+            places.setdefault((source.namespace, tuple(labels.items()), pod.node), []).append(source)
+    shadows = tuple(
+        Shadow(PodRef(namespace, f"netprobe-{run}-{index}"), dict(labels), node, tuple(sources))
+        for index, ((namespace, labels, node), sources) in enumerate(places.items())
+    )
+    nodes = dict.fromkeys(shadow.node for shadow in shadows)
+    for flow, decision in simulated.items():
+        ends = [flow.destination, *(onward.destination for onward, _ in decision.backends)]
+        nodes |= dict.fromkeys(
+            node for end in ends if isinstance(end, PodRef) and (node := cluster.pods[end].node)
+        )
+    return Party(shadows, tuple(nodes) if shadows else ()), sourceless
+
+
+def gone(here: Scene, now: Mapping[PodRef, Standing], flow: Flow) -> str | None:
+    """Why a row may speak of another pod than it began with; None where nothing moved meanwhile."""
+    for ref, port in here.backends(flow):
+        before, after = here.standings.get(ref), now.get(ref)
+        if before is None:
+            continue
+        if after is None or after.uid != before.uid or after.addresses != before.addresses:
+            return f"{ref} was replaced or moved during the run"
+        if port in before.proven and port not in after.proven:
+            return f"{ref} was not ready any more at the end of the run"
+    return None
