@@ -102,13 +102,18 @@ class Suite:
         return {end: tuple(ports) for end, ports in ends.items()}
 
 
-def load(path: str | os.PathLike[str]) -> Suite:
+def load(path: str | os.PathLike[str], *, policies: bool = True) -> Suite:
     """Read a suite and everything that it names. Raises InputError with all problems, each with its place.
 
     A suite with a topology is resolved too: rows that match nothing and steps that cannot be taken are
     found here. One without is resolved when the cluster is known (`Suite.declared`).
+
+    Without `policies` neither they nor the steps are looked at: they may be still to be written.
     """
-    return _Loader(read_suite(path)).suite()
+    text = read_suite(path)
+    if not policies:
+        text = replace(text, spec=text.spec.model_copy(update={"policies": [], "steps": []}))
+    return _Loader(text).suite()
 
 
 class _Loader:

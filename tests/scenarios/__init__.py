@@ -146,6 +146,38 @@ SCENARIOS = (
         """,
     ),
     Scenario(
+        "zero-trust",
+        flows=509,  # 15 x 29 among pods, 2 x 29 from the outside, 16 x 1 to it
+        facts="""
+            customer                frontend/gateway       443/TCP    allow
+            customer                frontend/gateway       9100/TCP   deny
+            customer                frontend/web           8080/TCP   deny
+            card-network            frontend/gateway       443/TCP    deny
+            frontend/gateway        frontend/web           8080/TCP   allow
+            frontend/gateway        backend/orders         8080/TCP   deny
+            frontend/web            backend/orders         8080/TCP   allow
+            frontend/web            backend/payments       8443/TCP   deny
+            frontend/web            data/postgres          5432/TCP   deny
+            frontend/web            frontend/mobile-api    8080/TCP   deny
+            backend/orders          backend/payments       8443/TCP   allow
+            backend/payments        backend/orders         8080/TCP   deny
+            backend/orders          data/postgres          5432/TCP   allow
+            backend/cart            data/postgres          5432/TCP   deny
+            backend/cart            data/redis             6379/TCP   allow
+            backend/mailer          data/queue             5672/TCP   allow
+            backend/payments        card-network           443/TCP    allow
+            backend/orders          card-network           443/TCP    deny
+            data/postgres           data/redis             6379/TCP   deny
+            monitoring/prometheus   data/postgres          9187/TCP   allow
+            monitoring/prometheus   data/postgres          5432/TCP   deny
+            monitoring/grafana      monitoring/prometheus  9090/TCP   allow
+            monitoring/grafana      backend/mailer         9100/TCP   allow
+            backend/mailer          monitoring/grafana     3000/TCP   deny
+            data/queue              dns/coredns            53/UDP     allow
+            dns/coredns             data/queue             5672/TCP   deny
+        """,
+    ),
+    Scenario(
         "no-cluster",
         flows=3,
         facts="""

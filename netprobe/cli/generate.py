@@ -1,0 +1,253 @@
+"""`netprobe generate`: policies from a declaration, or a declaration from what is allowed today."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from netprobe.cli.app import Invocation
+from netprobe.cli.frame import say
+from netprobe.cli.options import cluster_options, examples, filename_option, profile_option
+from netprobe.errors import InputError, NetprobeError, Problem, UsageError
+from netprobe.model.cluster import Cluster
+from netprobe.model.flow import Flow
+from netprobe.model.policy import Direction
+from netprobe.model.verdict import Verdict
+
+if TYPE_CHECKING:
+    from netprobe.generate import Generated, Refusal
+    from netprobe.simulate import Profile
+    from netprobe.suite import Expectation, Row, Suite
+
+
+@click.command
+@click.argument("suite", required=False, type=click.Path())
+@click.option(
+    "-o", "--output", metavar="FOLDER", help="Write a file for each policy there, not to standard output."
+)
+@filename_option
+@cluster_options
+@click.option("--no-dns", is_flag=True, help="Do not open the cluster's DNS where egress is closed.")
+@click.option(
+    "--namespace-label",
+    metavar="KEY",
+    help="Select namespaces by this label where it tells them apart, not by their names.",
+)
+@click.option("--verify", is_flag=True, help="Run the suite with the new policies on a lab, too.")
+@click.option(
+    "--from-cluster",
+    "proposes",
+    is_flag=True,
+    help="The other way round: propose rows from what -f or --context allows today (-o: a file).",
+)
+@profile_option
+@examples("""
+netprobe generate suite.yaml                       # the policies, proved by the simulator
+netprobe generate suite.yaml -o policies/ --verify # into files; probed on a lab
+netprobe generate suite.yaml -f cluster.yaml       # for a suite without a topology
+netprobe generate --from-cluster --context staging -o suite.yaml
+""")
+@click.pass_obj
+def command(
+    invocation: Invocation,
+    *,
+    suite: str | None,
+    output: str | None,
+    filenames: Sequence[str],
+    kubeconfig: str | None,
+    context: str | None,
+    request_timeout_s: float,
+    no_dns: bool,
+    namespace_label: str | None,
+    verify: bool,
+    proposes: bool,
+    profile: str,
+) -> int:
+    """Write the NetworkPolicies under which exactly the declared matrix of SUITE passes.
+
+    A default deny for each namespace that must be closed, one policy a subject, exact ports. With `default:
+    deny` every namespace is closed in both directions; else as few as it takes. The set is proved by the
+    simulator before it is written. The suite's own policies, and its steps, are left aside.
+
+    Exit status: 2 where no policies can meet the declaration, with the pods and the flows; with --verify
+    that of the run.
+    """
+    from netprobe.simulate import profile as profile_of
+
+    chosen = profile_of(profile)
+    live = bool(kubeconfig or context or (invocation.plugin and not filenames and (proposes or not suite)))
+    if live and filenames:
+        raise UsageError("-f and --context name two different clusters: give one")
+    if proposes:
+        if suite is not None or verify:
+            raise UsageError("--from-cluster proposes a suite: it takes none, and has nothing to --verify")
+        if not (live or filenames):
+            raise UsageError("what is allowed where? Name manifests by -f, or a cluster by --context")
+        return _propose(_world(filenames, kubeconfig, context, request_timeout_s), output, chosen)
+    if suite is None:
+        raise UsageError("what is declared? Name a suite, or ask for a proposal by --from-cluster")
+    from netprobe.suite import load
+
+    read = load(suite, policies=False)
+    if read.topology is not None and (live or filenames):
+        raise UsageError(f"{suite} has a topology of its own: -f and --context are for suites without one")
+    if read.topology is None and not (live or filenames):
+        raise UsageError(f"{suite} has no topology: name the cluster by -f or --context")
+    if read.topology is not None:
+        cluster = read.topology.cluster()
+    else:
+        cluster = _world(filenames, kubeconfig, context, request_timeout_s)
+    return _generate(read, replace(cluster, policies=()), output, chosen, not no_dns, namespace_label, verify)
+
+
+def _world(
+    filenames: Sequence[str], kubeconfig: str | None, context: str | None, request_timeout_s: float
+) -> Cluster:
+    if filenames:
+        from netprobe.cli.manifests import read_cluster
+
+        return read_cluster(filenames)
+    from netprobe.cli.live import live_cluster
+
+    return live_cluster(kubeconfig, context, request_timeout_s)
+
+
+def _propose(cluster: Cluster, output: str | None, profile: Profile) -> int:
+    from netprobe.cli.generated import declaration
+    from netprobe.generate import propose
+
+    text = declaration(propose(cluster, profile), "proposed")
+    if output is None:
+        sys.stdout.write(text)
+        return 0
+    try:
+        Path(output).write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise NetprobeError(f"cannot write {output}: {error.strerror}") from error
+    return 0
+
+
+def _generate(
+    suite: Suite,
+    cluster: Cluster,
+    output: str | None,
+    profile: Profile,
+    dns: bool,
+    namespace_label: str | None,
+    verify: bool,
+) -> int:
+    from netprobe.cli.generated import file_name, manifest, save_all
+    from netprobe.generate import generate
+    from netprobe.suite import resolve
+
+    declared = resolve(suite.expectation, cluster)
+    rows = _rows(suite.expectation, cluster)
+    found = generate(
+        declared,
+        cluster,
+        denies_by_default=suite.expectation.default is Verdict.DENY,
+        dns=dns,
+        namespace_label=namespace_label,
+        one_by_one=_one_by_one(rows),
+        profile=profile,
+    )
+    if found.refusals:
+        raise InputError(dict.fromkeys(_problem(one, rows, suite.file) for one in found.refusals))
+    words = {flow: _words(row) for flow, row in rows.items()}
+    texts = {file_name(made): manifest(made, words, Path(suite.file).name) for made in found.policies}
+    _reread(texts, found)
+    if output is not None:
+        save_all(Path(output), texts)
+    else:
+        sys.stdout.write("---\n".join(texts.values()))
+    policies = "1 policy" if len(texts) == 1 else f"{len(texts)} policies"
+    say(f"{policies}, proved by the simulator on {len(declared):,} declared flows")
+    return _verify(suite, texts, profile) if verify else 0
+
+
+def _rows(expectation: Expectation, cluster: Cluster) -> Mapping[Flow, Row]:
+    """The row that has the last word on each flow that a row names."""
+    from netprobe.suite import resolve
+
+    found: dict[Flow, Row] = {}
+    for row in expectation.rows:
+        alone = replace(expectation, default=None, rows=(row,))
+        found.update(dict.fromkeys(resolve(alone, cluster), row))
+    return found
+
+
+def _one_by_one(rows: Mapping[Flow, Row]) -> Callable[[Flow, Direction], bool]:
+    """Whether a row names the peer of a flow as itself, and not by "ns/*" or "*"."""
+    from netprobe.suite.ends import Everybody, PodPattern
+
+    def is_named(flow: Flow, direction: Direction) -> bool:
+        row = rows.get(flow)
+        if row is None:
+            return False
+        peers = row.source if direction is Direction.INGRESS else row.destination
+        return not any(
+            isinstance(p, Everybody) or (isinstance(p, PodPattern) and p.name == "*") for p in peers
+        )
+
+    return is_named
+
+
+def _words(row: Row) -> str:
+    ends = [", ".join(map(str, end)) for end in (row.source, row.destination)]
+    ports = ", ".join(map(str, row.ports)) if row.ports is not None else "every declared port"
+    return f"{ends[0]} -> {ends[1]}: {ports}"
+
+
+def _problem(refusal: Refusal, rows: Mapping[Flow, Row], file: str) -> Problem:
+    """At the row of the first flow; the others are named in the text."""
+    first, *others = refusal.flows
+    told = [f"{flow} is declared at {rows[flow].place}" for flow in others if flow in rows]
+    told += [f"{flow} is what the default says" for flow in others if flow not in rows]
+    message = "; ".join([refusal.reason, *told])
+    if first not in rows:
+        return Problem(file, "expect.default", message)
+    return Problem(rows[first].place, rows[first].path, message)
+
+
+def _reread(texts: Mapping[str, str], found: Generated) -> None:
+    """What is written means what was proved: the texts are read again."""
+    from netprobe.manifests import Reader, parse_policy
+
+    reader = Reader()
+    read = [parse_policy(document) for name, text in texts.items() for document in reader.text(name, text)]
+    if reader.problems or read != [made.policy for made in found.policies]:
+        raise NetprobeError("the policies as written do not say what was proved; nothing is given out")
+
+
+def _verify(suite: Suite, texts: Mapping[str, str], profile: Profile) -> int:
+    """The main job with the new policies, on a lab of its own."""
+    from netprobe.cli.campaign import Campaign
+    from netprobe.cli.loop import run_async
+    from netprobe.cli.target import Target
+    from netprobe.lab import LabOptions
+    from netprobe.manifests import Reader, parse_policy
+    from netprobe.probe import Deadlines, Pace, PodOptions
+    from netprobe.report import render
+
+    reader = Reader()
+    documents = tuple(document for name, text in texts.items() for document in reader.text(name, text))
+    policies = tuple(map(parse_policy, documents))
+    campaign = Campaign(
+        suite=replace(suite, policies=documents, parsed=policies, steps=()),
+        target=Target(),
+        lab=LabOptions(),
+        pods=PodOptions(),
+        deadlines=Deadlines(),
+        pace=Pace(),
+        profile=profile,
+    )
+    report = run_async(campaign.run())
+    if report.exit_status:
+        sys.stderr.writelines(render(report, "table"))
+    say(f"on the lab: {report.counts.as_expected:,} of {report.counts.flows:,} flows as declared")
+    return report.exit_status

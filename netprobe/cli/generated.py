@@ -1,0 +1,107 @@
+"""What `netprobe generate` writes: policies with the rows that they serve, and proposed declarations."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from netprobe.errors import NetprobeError, UsageError
+from netprobe.generate import Made, Proposed
+from netprobe.manifests import dump_policy
+from netprobe.model.flow import Flow, Protocol
+
+MARK = "# Written by netprobe generate from "
+MOST_ROWS = 40  # a comment that lists more is not read
+
+
+class _Dumper(yaml.SafeDumper):
+    def increase_indent(self, flow: bool = False, indentless: bool = False) -> None:  # noqa: ARG002
+        super().increase_indent(flow, False)
+
+
+def manifest(made: Made, rows: Mapping[Flow, str], origin: str) -> str:
+    """One policy as YAML, below a comment that says what it is for and which rows it serves."""
+    served = list(dict.fromkeys(rows[flow] for flow in made.flows if flow in rows))
+    if any(flow not in rows for flow in made.flows):
+        served.append("what the default allows")
+    lines = [f"{MARK}{origin}.", f"# {made.purpose}"]
+    lines += [f"#   {row}" for row in served[:MOST_ROWS]]
+    if len(served) > MOST_ROWS:
+        lines.append(f"#   and {len(served) - MOST_ROWS} rows more")
+    return "\n".join(lines) + "\n" + _dumped(_without_empty(dump_policy(made.policy)))
+
+
+def _without_empty(policy: dict[str, Any]) -> dict[str, Any]:
+    """Where policyTypes names a direction, a list without rules says nothing more."""
+    spec = {key: value for key, value in policy["spec"].items() if value != []}
+    return {**policy, "spec": spec}
+
+
+def _dumped(value: object) -> str:
+    text: str = yaml.dump(value, Dumper=_Dumper, sort_keys=False, default_flow_style=None, width=100)
+    return text
+
+
+def file_name(made: Made) -> str:
+    return f"{made.policy.ref.namespace}-{made.policy.ref.name}.yaml"
+
+
+def save_all(folder: Path, texts: Mapping[str, str]) -> None:
+    """Write files into a folder, and remove those of an earlier generation that are no longer needed.
+
+    UsageError where a file is in the way that generate has not written; nothing is changed then.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        present = {path.name: path for path in sorted(folder.glob("*.yaml"))}
+        foreign = [
+            path for name, path in present.items() if not path.read_text(encoding="utf-8").startswith(MARK)
+        ]
+        if foreign:
+            raise UsageError(
+                f"{foreign[0]} was not written by netprobe generate: it would be applied with the rest. "
+                "Choose another folder"
+            )
+        for name, path in present.items():
+            if name not in texts:
+                path.unlink()
+        for name, text in texts.items():
+            (folder / name).write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise NetprobeError(f"cannot write {error.filename or folder}: {error.strerror}") from error
+
+
+def declaration(rows: Iterable[Proposed], name: str) -> str:
+    """A suite without a topology, one row a line."""
+    head = (
+        "# Proposed by netprobe generate --from-cluster: what the policies allow today, which need not be\n"
+        "# what anybody means. Take out what should not be, and let netprobe simulate show the difference.\n"
+        "apiVersion: netprobe/v1alpha1\n"
+        "kind: ConnectivitySuite\n"
+        f"metadata: {{name: {name}}}\n"
+        "expect:\n"
+        "  default: deny\n"
+    )
+    lines = [f"    - {_row(row)}\n" for row in rows]
+    return head + ("  flows:\n" + "".join(lines) if lines else "")
+
+
+def _row(row: Proposed) -> str:
+    told: dict[str, Any] = {"from": _one(row.sources), "to": _one(row.destinations)}
+    if row.ports is not None:
+        told["port"] = _one([_port(*port) for port in row.ports])
+    told["verdict"] = "allow"
+    text: str = yaml.dump(told, Dumper=_Dumper, sort_keys=False, default_flow_style=True, width=1 << 20)
+    return text.strip()
+
+
+def _one(values: Iterable[Any]) -> Any:
+    items = list(values)
+    return items[0] if len(items) == 1 else items
+
+
+def _port(number: int, protocol: Protocol) -> int | str:
+    return number if protocol is Protocol.TCP else f"{number}/{protocol.value}"

@@ -1,0 +1,11 @@
+"""From a declaration to policies: `generate` writes the set that gives exactly a declared matrix.
+
+Every set is proved by the simulator before it is given out. A declaration that no policies can meet is
+refused, with the pods and the flows.
+"""
+
+from netprobe.generate.demand import Refusal
+from netprobe.generate.generate import Generated, Made, generate, prove
+from netprobe.generate.propose import Proposed, propose
+
+__all__ = ["Generated", "Made", "Proposed", "Refusal", "generate", "propose", "prove"]

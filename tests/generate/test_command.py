@@ -1,0 +1,165 @@
+"""`netprobe generate` as a program, both ways."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+import yaml
+
+from netprobe.cli import main
+from netprobe.suite import load
+from tests.scenarios import MANIFESTS, SCENARIOS, Scenario
+
+ZERO_TRUST = MANIFESTS / "zero-trust"
+CLUSTER = """
+apiVersion: v1
+kind: Pod
+metadata: {name: web, namespace: shop, labels: {app: web}}
+spec: {containers: [{name: main, ports: [{containerPort: 80}, {containerPort: 9100}]}]}
+---
+apiVersion: apps/v1
+kind: Deployment
+metadata: {name: api, namespace: shop}
+spec:
+  template:
+    metadata: {labels: {app: api}}
+    spec: {containers: [{name: main, ports: [{containerPort: 8080}]}]}
+---
+apiVersion: v1
+kind: Pod
+metadata: {name: pg, namespace: data, labels: {app: pg}}
+spec: {containers: [{name: main, ports: [{containerPort: 5432}]}]}
+---
+apiVersion: networking.k8s.io/v1
+kind: NetworkPolicy
+metadata: {name: pg, namespace: data}
+spec:
+  podSelector: {}
+  ingress:
+    - from:
+        - namespaceSelector: {matchLabels: {kubernetes.io/metadata.name: shop}}
+          podSelector: {matchLabels: {app: api}}
+"""
+ALIKE = """
+apiVersion: netprobe/v1alpha1
+kind: ConnectivitySuite
+metadata: {name: alike}
+topology:
+  namespaces:
+    - name: shop
+      pods:
+        - {name: web, labels: {app: web}, replicas: 2}
+        - {name: pg, labels: {app: pg}, ports: [5432]}
+policies: [policies/]
+expect:
+  default: deny
+  flows:
+    - {from: shop/web-0, to: shop/pg, verdict: allow}
+"""
+
+
+def test_the_example_is_what_generate_writes(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["generate", str(ZERO_TRUST / "suite.yaml"), "-o", str(tmp_path / "policies")]) == 0
+    written = {path.name: path.read_text() for path in (tmp_path / "policies").iterdir()}
+    assert written == {path.name: path.read_text() for path in (ZERO_TRUST / "policies").iterdir()}
+    assert "proved by the simulator on 509 declared flows" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "scenario", [pytest.param(s, id=s.name) for s in SCENARIOS if s.name != "namespace-labels"]
+)
+def test_every_declaration_of_the_examples_can_be_met(
+    scenario: Scenario, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    suite = tmp_path / "suite.yaml"
+    shutil.copy(scenario.suite, suite)
+    assert main(["generate", str(suite), "-o", str(tmp_path / "policies")]) == 0
+    text = yaml.safe_load(suite.read_text())
+    suite.write_text(yaml.safe_dump({**text, "policies": ["policies/"]}))
+    capsys.readouterr()
+    assert main(["simulate", str(suite), "-o", "json"]) == 0
+    assert json.loads(capsys.readouterr().out)["summary"]["as_expected"] == scenario.flows
+
+
+def test_a_comment_names_the_rows_that_a_policy_serves() -> None:
+    text = (ZERO_TRUST / "policies" / "data-redis.yaml").read_text()
+    assert text.startswith(
+        "# Written by netprobe generate from suite.yaml.\n"
+        "# What data/redis may do.\n"
+        "#   backend/cart -> data/redis: 6379\n"
+    )
+
+
+def test_a_refusal_stands_at_the_row(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    suite = tmp_path / "suite.yaml"
+    suite.write_text(ALIKE)
+    assert main(["generate", str(suite), "-o", str(tmp_path / "policies")]) == 2
+    told = capsys.readouterr().err
+    assert f"{suite}:15:7: expect.flows[0]: web-0 and web-1 of shop have the same labels (app=web)" in told
+    assert "deny shop/web-1 -> shop/pg 5432/TCP" in told
+    assert not (tmp_path / "policies").exists()
+
+
+def test_files_of_others_are_never_touched_and_its_own_old_ones_go(tmp_path: Path) -> None:
+    suite, folder = str(MANIFESTS / "two-tier" / "suite.yaml"), tmp_path / "policies"
+    assert main(["generate", suite, "-o", str(folder)]) == 0
+    stale = folder / "gone-gone.yaml"
+    stale.write_text((folder / "database-pg.yaml").read_text())
+    assert main(["generate", suite, "-o", str(folder)]) == 0
+    assert not stale.exists()
+    (folder / "mine.yaml").write_text("# mine\n")
+    before = {path.name: path.read_text() for path in folder.iterdir()}
+    assert main(["generate", suite, "-o", str(folder)]) == 2
+    assert {path.name: path.read_text() for path in folder.iterdir()} == before
+
+
+def test_namespaces_by_the_suites_own_label(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["generate", str(ZERO_TRUST / "suite.yaml"), "--namespace-label", "tier"]) == 0
+    policies = list(yaml.safe_load_all(capsys.readouterr().out))
+    selectors = json.dumps([policy["spec"] for policy in policies])
+    assert '"tier": "backend"' in selectors
+    assert '"kubernetes.io/metadata.name": "dns"' in selectors  # which has no such label
+
+
+def test_a_proposal_declares_what_passes_today(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    cluster, proposed = tmp_path / "cluster.yaml", tmp_path / "suite.yaml"
+    cluster.write_text(CLUSTER)
+    assert main(["generate", "--from-cluster", "-f", str(cluster), "-o", str(proposed)]) == 0
+    rows = yaml.safe_load(proposed.read_text())["expect"]["flows"]
+    assert rows == [
+        {"from": "*/*", "to": ["shop/web", "shop/api"], "verdict": "allow"},
+        {"from": "shop/api", "to": "data/pg", "verdict": "allow"},
+    ]
+    assert load(proposed).topology is None
+    capsys.readouterr()
+    assert main(["simulate", str(proposed), "-f", str(cluster)]) == 0
+    assert main(["generate", str(proposed), "-f", str(cluster), "-o", str(tmp_path / "policies")]) == 0
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        ([], "what is declared?"),
+        (["--from-cluster"], "what is allowed where?"),
+        (["--from-cluster", "suite.yaml", "-f", "x"], "it takes none"),
+        ([str(ZERO_TRUST / "suite.yaml"), "-f", "x"], "has a topology of its own"),
+        ([str(ZERO_TRUST / "suite.yaml"), "-f", "x", "--context", "c"], "two different clusters"),
+    ],
+)
+def test_what_cannot_be_meant_is_said_in_a_sentence(
+    arguments: list[str], told: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["generate", *arguments]) == 2
+    assert told in capsys.readouterr().err
+
+
+@pytest.mark.lab
+@pytest.mark.xdist_group("lab")
+def test_verify_probes_the_new_policies_on_a_lab(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    suite = tmp_path / "suite.yaml"
+    shutil.copy(MANIFESTS / "two-tier" / "suite.yaml", suite)
+    assert main(["generate", str(suite), "-o", str(tmp_path / "policies"), "--verify"]) == 0
+    assert "on the lab: 8 of 8 flows as declared" in capsys.readouterr().err
