@@ -12,7 +12,10 @@ from netprobe.lab.fabric.table import Ruleset, Table
 
 
 class Loader:
-    """One table in the network namespace `network`. Calls of `load` must not overlap."""
+    """One table in the network namespace `network`. Calls of `load` must not overlap.
+
+    `reloads` counts how often everything was loaded anew: once at first, and where a difference was refused.
+    """
 
     def __init__(self, spawner: Spawner, nft: str, network: int, table: Table) -> None:
         self._spawner = spawner
@@ -20,6 +23,7 @@ class Loader:
         self._network = network
         self._table = table
         self._loaded: Ruleset | None = None  # None: unknown
+        self.reloads = 0
 
     async def load(self, wanted: Ruleset) -> None:
         """Bring the table to `wanted`; where the difference is refused, load everything anew. LabError."""
@@ -29,6 +33,7 @@ class Loader:
             if not text or await self._run(text) is None:
                 self._loaded = wanted
                 return
+        self.reloads += 1
         if problem := await self._run(update.reload(self._table, wanted)):
             raise LabError(f"nft refused the lab's rules: {problem}")
         self._loaded = wanted

@@ -123,7 +123,7 @@ class Services:
             self._slices[metadata["namespace"], owner].append(slice_)
 
     def node(self, node: Node) -> Ruleset:
-        writer = _Writer(node)
+        writer = _Writer(node, self._versions)
         for service in self._services:
             for address in service["spec"]["clusterIPs"]:
                 version = 6 if ":" in address else 4
@@ -171,9 +171,9 @@ def _number(slice_: Object, port: Object) -> int | None:
 class _Writer:
     """Collects the rules of one node."""
 
-    def __init__(self, node: Node) -> None:
+    def __init__(self, node: Node, versions: Sequence[int]) -> None:
         self._node = node
-        self.virtual: defaultdict[int, set[str]] = defaultdict(set)
+        self.virtual: dict[int, set[str]] = {version: set() for version in versions}
         self._chains: dict[str, tuple[str, ...]] = {}
         self._maps: defaultdict[str, dict[str, str]] = defaultdict(dict)
 

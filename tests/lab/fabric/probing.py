@@ -63,10 +63,17 @@ class World:
         node: str | None = None,
         host_network: bool = False,
         external: Sequence[str] = (),
+        annotations: Mapping[str, str] | None = None,
     ) -> PodRef:
         """Place, enforce, start."""
         ref = await self.place(
-            name, labels, *declared, node=node, host_network=host_network, external=external
+            name,
+            labels,
+            *declared,
+            node=node,
+            host_network=host_network,
+            external=external,
+            annotations=annotations,
         )
         await self.network.enforce(self.state())
         await self.network.start(ref)
@@ -80,6 +87,7 @@ class World:
         node: str | None = None,
         host_network: bool = False,
         external: Sequence[str] = (),
+        annotations: Mapping[str, str] | None = None,
     ) -> PodRef:
         ref = PodRef.parse(name)
         self.namespaces.setdefault(ref.namespace, {"kubernetes.io/metadata.name": ref.namespace})
@@ -91,6 +99,7 @@ class World:
             host_network,
             external=bool(external),
             addresses=tuple(ip_address(text) for text in external),
+            annotations=annotations or {},
         )
         placed = await self.network.place(spec)
         self.members[ref] = Member(

@@ -121,6 +121,7 @@ async def test_changes_end_where_a_fresh_load_would(network: LabNetwork) -> None
     world = await build(network)
     for _, policies, _, _ in CASES:
         await world.enforce(*policies)
+    assert {one.reloads for one in network._enforcer._loaders.values()} == {1}
     for _, policies, _, _ in CASES[::-7]:
         await world.enforce(*policies, DENY)
         differences = [await rules(network, node.name) for node in network.nodes]

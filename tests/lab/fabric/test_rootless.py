@@ -11,7 +11,14 @@ import pytest
 
 from netprobe.lab.options import LabOptions
 from tests.lab import rootless
-from tests.lab.fabric import test_changes, test_places, test_sandbox, test_semantics
+from tests.lab.fabric import (
+    test_changes,
+    test_faults,
+    test_places,
+    test_sandbox,
+    test_semantics,
+    test_services,
+)
 from tests.lab.fabric.inside import run_inside
 
 pytestmark = [
@@ -28,7 +35,8 @@ def _all(*modules: ModuleType) -> Iterator[object]:
 
 
 @pytest.mark.parametrize(
-    ("module", "function", "options"), list(_all(test_changes, test_places, test_sandbox))
+    ("module", "function", "options"),
+    list(_all(test_changes, test_faults, test_places, test_sandbox, test_services)),
 )
 def test_without_root(module: str, function: str, options: LabOptions) -> None:
     with rootless.home() as home:

@@ -1,0 +1,86 @@
+"""Faults of the network do what their annotation says, to whom it says, and nothing to anybody else."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import pytest
+
+from netprobe.lab.fabric import faults
+from netprobe.lab.fabric.network import LabNetwork
+from tests.lab.fabric.inside import in_a_lab
+from tests.lab.fabric.probing import OPEN, REFUSED, SILENT, World, policy
+
+DENY = {"policyTypes": ["Ingress"]}
+
+
+def missed(what: str, spec: dict[str, Any], name: str = "x/p") -> dict[str, Any]:
+    made = policy(name, spec)
+    made["metadata"]["annotations"] = {faults.MISSED: what}
+    return made
+
+
+@pytest.mark.parametrize(
+    ("text", "after_s"),
+    [("", 0.0), ("dead", None), ("late=2.5", 2.5), ("late=-1", 0.0), ("late=soon", 0.0), ("asleep", 0.0)],
+)
+def test_an_annotation_of_listeners(text: str, after_s: float | None) -> None:
+    assert faults.listens_after({faults.LISTENER: text}) == after_s
+    assert faults.listens_after({}) == 0.0
+
+
+@in_a_lab()
+async def test_a_listener_that_is_dead_and_one_that_is_late(network: LabNetwork) -> None:
+    world = World(network)
+    await world.add("x/dead", {}, "80", "53/UDP", annotations={faults.LISTENER: "dead"})
+    await world.add("x/late", {}, "80", "53/UDP", annotations={faults.LISTENER: "late=1"})
+    started = asyncio.get_running_loop().time()
+    await world.add("x/well", {}, "80", "53/UDP")
+    assert await world.probe("x/well", "x/dead", 80) == REFUSED
+    assert await world.probe("x/dead", "x/dead", 80) == REFUSED
+    assert await world.probe("x/dead", "x/well", 80) == OPEN
+    while await world.probe("x/well", "x/late", 80) == REFUSED:
+        assert asyncio.get_running_loop().time() < started + 30
+    assert asyncio.get_running_loop().time() >= started + 0.9
+    assert await world.probe("x/well", "x/late", 53, "UDP") == OPEN
+    await world.add("x/never", {}, "80", annotations={faults.LISTENER: "late=600"})
+    await world.remove("x/never")  # while it still waits
+
+
+@in_a_lab(nodes=2)
+async def test_a_policy_that_is_missed(network: LabNetwork) -> None:
+    world = World(network)
+    await world.add("x/one", {}, "80", node="n1")
+    await world.add("x/two", {}, "80", node="n2")
+    await world.add("y/client", {}, node="n1")
+
+    async def both() -> list[str]:
+        return [await world.probe("y/client", f"x/{name}", 80) for name in ("one", "two")]
+
+    await world.enforce(policy("x/p", DENY))
+    assert await both() == [SILENT, SILENT]
+    await world.enforce(missed("policy", DENY))
+    assert await both() == [OPEN, OPEN]
+    await world.enforce(missed("node=n2", DENY))
+    assert await both() == [SILENT, OPEN]
+    await world.enforce(missed("nonsense", DENY))
+    assert await both() == [SILENT, SILENT]
+    await world.enforce(missed("policy", DENY), policy("x/other", DENY))
+    assert await both() == [SILENT, SILENT]
+
+
+@in_a_lab()
+async def test_a_rule_that_is_missed(network: LabNetwork) -> None:
+    world = World(network)
+    await world.add("x/server", {}, "80", "81")
+    await world.add("y/client", {})
+    rules = [{"ports": [{"port": 80}]}, {"ports": [{"port": 81}]}]
+
+    async def both() -> list[str]:
+        return [await world.probe("y/client", "x/server", port) for port in (80, 81)]
+
+    await world.enforce(missed("ingress=1", {"ingress": rules}))
+    assert await both() == [OPEN, SILENT]
+    await world.enforce(missed("egress=1", {"ingress": rules}))
+    assert await both() == [OPEN, OPEN]
