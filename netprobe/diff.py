@@ -12,12 +12,12 @@ One rule decides the status of a flow, first match first:
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from enum import Enum
 from functools import partial
 
-from netprobe.model.flow import Flow
+from netprobe.model.flow import End, Flow
 from netprobe.model.matrix import Matrix, T
 from netprobe.model.observation import Observation, Outcome
 from netprobe.model.verdict import Decision, Verdict
@@ -83,6 +83,23 @@ class Row:
 
 
 @dataclass(frozen=True, slots=True)
+class Strip:
+    """The rows of one source, in order: each destination with a row that stands for it.
+
+    Such a row is shared by many pairs of ends; its own ends do not count.
+    """
+
+    source: End
+    cells: Sequence[tuple[End, Row]]
+
+    def rows(self) -> Iterator[Row]:
+        for destination, row in self.cells:
+            flow = row.flow
+            ends = Flow(self.source, destination, flow.port, flow.protocol, flow.family, flow.via)
+            yield replace(row, flow=ends)
+
+
+@dataclass(frozen=True, slots=True)
 class Counts:
     """How many flows ended in which status."""
 
@@ -132,12 +149,14 @@ class Differences:
     """The rows of one comparison, in a stable order, and how many ended in which status.
 
     Rows are a tuple, or made anew for each iteration where there are too many to hold. The counts of
-    such a stream are known once it has been iterated to its end, which `counts` does where need be.
+    such a stream are known once it has been iterated to its end, which `counts` does where need be. It may
+    come in strips, which cost far less than the rows that they stand for.
     """
 
-    __slots__ = ("_counts", "_make")
+    __slots__ = ("_counts", "_make", "_strips")
 
     def __init__(self, rows: Iterable[Row] | Callable[[], Iterator[Row]]) -> None:
+        self._strips: Callable[[], Iterator[Strip]] | None = None
         if callable(rows):
             self._make: Callable[[], Iterator[Row]] = rows
             self._counts: Counts | None = None
@@ -145,6 +164,34 @@ class Differences:
             held = tuple(rows)
             self._make = lambda: iter(held)
             self._counts = Counts.of(Counter(row.status for row in held))
+
+    @classmethod
+    def in_strips(cls, make: Callable[[], Iterator[Strip]]) -> Differences:
+        """The rows of strips, made anew for each iteration."""
+        made = cls(lambda: (row for strip in make() for row in strip.rows()))
+        made._strips = make
+        return made
+
+    @property
+    def striped(self) -> bool:
+        """Whether the rows come in strips."""
+        return self._strips is not None
+
+    def strips(self) -> Iterator[Strip]:
+        """What the rows are made of, if they come in strips; counted as rows are. Else nothing."""
+        if self._strips is None:
+            return
+        tally: Counter[Status] = Counter()
+        plain = 0  # most are, and an Enum takes long to hash
+        for strip in self._strips():
+            yield strip
+            for _, row in strip.cells:
+                if row.status is Status.AS_EXPECTED:
+                    plain += 1
+                else:
+                    tally[row.status] += 1
+        tally[Status.AS_EXPECTED] += plain
+        self._counts = Counts.of(tally)
 
     def __iter__(self) -> Iterator[Row]:
         tally: Counter[Status] = Counter()
@@ -161,8 +208,9 @@ class Differences:
     @property
     def counts(self) -> Counts:
         if self._counts is None:
-            self._counts = Counts.of(Counter(row.status for row in self._make()))
-        return self._counts
+            for _ in self.strips() if self.striped else self:
+                pass
+        return self._counts or Counts()
 
     @property
     def rows(self) -> tuple[Row, ...]:

@@ -132,7 +132,8 @@ class FlowLines:
     def __init__(self, nodes: Mapping[End, str]) -> None:
         self._nodes = nodes
         self._ends: dict[End, tuple[str, str]] = {}
-        # By identity, so what the text was made from is kept with it.
+        # By identity, which costs less than equality; so what a text was made from is kept with it.
+        self._destinations: dict[int, tuple[str, str, End]] = {}
         self._rows: dict[int, tuple[str, str, Row]] = {}
         self._causes: dict[int, tuple[str, Cause]] = {}
         self._frames: dict[tuple[object, ...], tuple[str, str]] = {}
@@ -147,16 +148,17 @@ class FlowLines:
     def strip(self, strip: Strip) -> Iterator[str]:
         """The rows of a strip. Each costs two look-ups and the making of its text."""
         source, from_node = self._end(strip.source)
-        rows = self._rows
+        rows, destinations = self._rows, self._destinations
         for destination, row in strip.cells:
-            to, to_node = self._ends.get(destination) or self._end(destination)
-            found = rows.get(id(row))
-            if found is None:
+            end = destinations.get(id(destination))
+            if end is None:
+                end = destinations[id(destination)] = *self._end(destination), destination
+            text = rows.get(id(row))
+            if text is None:
                 if len(rows) >= self.MOST_KEPT:
                     rows.clear()
-                found = rows[id(row)] = self._middle(row), self._tail(row), row
-            middle, tail, _ = found
-            yield f'{{"from": {source}, "to": {to}, {middle}{from_node}, "to_node": {to_node}, {tail}'
+                text = rows[id(row)] = self._middle(row), self._tail(row), row
+            yield f'{{"from": {source}, "to": {end[0]}, {text[0]}{from_node}, "to_node": {end[1]}, {text[1]}'
 
     def _end(self, end: End) -> tuple[str, str]:
         written = self._ends.get(end)
@@ -204,8 +206,8 @@ def as_json(report: Report, _style: Style = PLAIN) -> Iterator[str]:
     counted = report.counted
     yield opening + ',\n"flows": ['
     lines = _lines(report)
-    yield from (f"\n{line}" for line in islice(lines, 1))
-    yield from (f",\n{line}" for line in lines)
+    yield from (f"\n{some}" for some in islice(lines, 1))
+    yield from (f",\n{some}" for some in lines)
     yield "\n],\n"
     if not counted:
         yield f'"summary": {json.dumps(summary(report))},\n'
@@ -213,11 +215,11 @@ def as_json(report: Report, _style: Style = PLAIN) -> Iterator[str]:
 
 
 def _lines(report: Report) -> Iterator[str]:
+    """The flows, one a line; those of a source together where they come so."""
     write = FlowLines(report.nodes)
     for step in report.steps:
         if step.differences.striped:
-            for strip in step.differences.strips():
-                yield from write.strip(strip)
+            yield from (",\n".join(write.strip(strip)) for strip in step.differences.strips() if strip.cells)
         else:
             yield from map(write, step.differences)
 

@@ -59,6 +59,7 @@ class Directory:
         }
         for ref in cluster.pods:
             self.namespace_labels.setdefault(ref.namespace, {NAME_LABEL: ref.namespace})
+        self._ends: dict[PodRef, Endpoint] = {}
 
     @cached_property
     def _pods(self) -> dict[Address, PodRef]:
@@ -91,6 +92,13 @@ class Directory:
         return end.host is not None or not self._nodes.isdisjoint(end.addresses.values())
 
     def pod(self, ref: PodRef) -> Endpoint:
+        """The pod of that name as an end, always the same object; UsageError where there is none."""
+        end = self._ends.get(ref)
+        if end is None:
+            end = self._ends[ref] = self._pod(ref)
+        return end
+
+    def _pod(self, ref: PodRef) -> Endpoint:
         pod = self.cluster.pods.get(ref)
         if pod is None:
             raise UsageError(f"there is no pod {ref}")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from ipaddress import ip_address
@@ -39,16 +39,6 @@ class Question:
                 return tuple((port.port, port.protocol) for port in self.cluster.services[destination].ports)
             case External():
                 return ()
-
-    def pairs(self, sources: Sequence[End] | None = None) -> Iterator[tuple[End, End]]:
-        """The pairs, source by source: different ends, one of them in the cluster at least."""
-        for source in self.sources if sources is None else sources:
-            outside = isinstance(source, External)
-            for destination in self.destinations:
-                if outside and isinstance(destination, External):
-                    continue
-                if source != destination or self.include_self:
-                    yield source, destination
 
     @property
     def size(self) -> int:

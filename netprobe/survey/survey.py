@@ -1,32 +1,36 @@
-"""Flow by flow: every row that a question asks for, made as it is read."""
+"""Flow by flow: every row that a question asks for, made as it is read.
+
+Rows come in strips, source by source. A pair of groups is decided once, and the row that says so stands for
+all pairs of their pods: a strip costs a look-up a cell. What speaks of its ends by name, or hangs on their
+nodes, is decided for each pair.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from functools import cached_property
 from typing import NamedTuple, TypeAlias
 
-from netprobe.diff import Differences, Kind, Row, Status, judge
-from netprobe.model.flow import End, Family, Flow, PodRef
-from netprobe.model.verdict import Decision, Verdict
+from netprobe.diff import Differences, Row, Strip, judge
+from netprobe.model.flow import End, External, Flow, PodRef
+from netprobe.model.verdict import Verdict
 from netprobe.simulate import CALICO, Evaluation, Profile, Simulator, evaluate
 from netprobe.survey.overview import Overview, overview
-from netprobe.survey.question import PortAsked, Question, flow, via
+from netprobe.survey.question import PortAsked, Question, flow
 
-MOST_KEPT = 500_000  # answers for pairs of groups, some 100 bytes each
+MOST_KEPT = 500_000  # answers for pairs of groups, some 300 bytes each
 
-
-class Answer(NamedTuple):
-    """A row without its flow: what pods that behave alike share. A pair whose families differ has two."""
-
-    family: Family | None
-    decision: Decision
-    status: Status
-    kind: Kind | None
-    reason: str | None
+Answer: TypeAlias = tuple[Row, ...]
+"""The rows of a pair: one, or two where its families differ."""
 
 
-Answers: TypeAlias = tuple[Answer, ...]
+class Column(NamedTuple):
+    """A destination on one port: its group and port as one number, if it is a pod that shares answers."""
+
+    destination: End
+    asked: PortAsked
+    kind: int | None
 
 
 class Survey:
@@ -43,43 +47,69 @@ class Survey:
 
     def differences(self, *, changed_only: bool = False) -> Differences:
         """All rows, anew for each pass; with `changed_only` those that policies keep from plainly passing."""
-        if not changed_only:
-            return Differences(self.rows)
-        return Differences(lambda: (row for row in self.rows() if row.result is not Verdict.ALLOW))
+        return Differences.in_strips(self._changed if changed_only else self.strips)
 
     def overview(self) -> Overview:
         return overview(self.question, self.evaluation)
 
     def rows(self) -> Iterator[Row]:
-        """Source by source, destination by destination, port by port; IPv4 before IPv6 where they differ.
+        """Source by source, destination by destination, port by port; IPv4 before IPv6 where they differ."""
+        for strip in self.strips():
+            yield from strip.rows()
 
-        A pair of groups is decided once: pods that no policy can tell apart have the same causes. What
-        speaks of its ends by name, or hangs on their nodes, is decided for each pair. Sources come in the
-        order of the question; where there are too many pairs of groups to keep, those of a group together.
+    def strips(self) -> Iterator[Strip]:
+        """The rows of each source side by side.
+
+        Sources come in the order of the question; where there are too many pairs of groups to keep the
+        answers of all, those of a group together.
         """
         groups = self._groups()
-        ports = {end: self.question.ports_of(end) for end in self.question.destinations}
-        shared: dict[Answers, Answers] = {}
-        known: dict[int, dict[tuple[int, PortAsked], Answers]] = {}
+        columns = list(self._columns(groups))
+        itself = {column.destination: column.destination for column in columns}
+        known: dict[int, dict[int, Answer]] = {}
         kept = 0
         for source in self._sources(groups):
             one = groups.get(source)
             if kept > MOST_KEPT:
                 known, kept = {}, 0
-            mine = known.setdefault(one, {}) if one is not None else {}
-            for _, destination in self.question.pairs([source]):
-                other = groups.get(destination) if one is not None and source != destination else None
-                by = via(destination)
-                for asked in ports[destination]:
-                    answers = mine.get((other, asked)) if other is not None else None
-                    if answers is None:
-                        answers = self._answers(flow(source, destination, *asked))
-                        if other is not None and not any(answer.decision.reason for answer in answers):
-                            mine[other, asked] = answers = shared.setdefault(answers, answers)
-                            kept += 1
-                    for family, decision, status, kind, reason in answers:
-                        ends = Flow(source, destination, *asked, family, by)
-                        yield Row(ends, None, decision, None, status, (), kind, reason)
+            mine = known.setdefault(one, {}) if one is not None else None
+            before = len(mine or ())
+            yield Strip(source, list(self._cells(source, itself.get(source), columns, mine)))
+            kept += len(mine or ()) - before
+
+    def _cells(
+        self, source: End, itself: End | None, columns: Sequence[Column], known: dict[int, Answer] | None
+    ) -> Iterator[tuple[End, Row]]:
+        """One strip. `known`: the answers of the source's group, by the kind of column, to be added to."""
+        outside = isinstance(source, External)
+        for destination, asked, kind in columns:
+            if outside and isinstance(destination, External):
+                continue
+            answer = known.get(kind) if known is not None and kind is not None else None
+            if destination is itself:
+                if not self.question.include_self:
+                    continue
+                answer = self._answer(flow(source, destination, *asked))  # like no other pair of its group
+            elif answer is None:
+                answer = self._answer(flow(source, destination, *asked))
+                if known is not None and kind is not None and not _personal(answer):
+                    known[kind] = answer
+            for row in answer:
+                yield destination, row
+
+    def _changed(self) -> Iterator[Strip]:
+        for strip in self.strips():
+            cells = [cell for cell in strip.cells if cell[1].result is not Verdict.ALLOW]
+            yield replace(strip, cells=cells)
+
+    def _columns(self, groups: dict[End, int]) -> Iterator[Column]:
+        numbers: dict[PortAsked, int] = {}
+        size = len(self.evaluation.groups)
+        for destination in self.question.destinations:
+            group = groups.get(destination)
+            for asked in self.question.ports_of(destination):
+                number = numbers.setdefault(asked, len(numbers))
+                yield Column(destination, asked, None if group is None else number * size + group)
 
     def _sources(self, groups: dict[End, int]) -> Sequence[End]:
         sources = self.question.sources
@@ -93,10 +123,11 @@ class Survey:
         found = ((end, self.evaluation.group_of(end)) for end in ends if isinstance(end, PodRef))
         return {end: group.index for end, group in found if group.sample.pod is not None}
 
-    def _answers(self, asked: Flow) -> Answers:
-        flows = self.simulator.split(asked)
-        decided = [(one, self.simulator.decide(one)) for one in flows]
-        rows = [(judge(one, None, decision, None), decision) for one, decision in decided]
-        return tuple(
-            Answer(row.flow.family, decision, row.status, row.kind, row.reason) for row, decision in rows
-        )
+    def _answer(self, asked: Flow) -> Answer:
+        rows = self.simulator.split(asked)
+        return tuple(judge(one, None, self.simulator.decide(one), None) for one in rows)
+
+
+def _personal(answer: Answer) -> bool:
+    """Whether it speaks of its own ends, so that it is no answer for others of their groups."""
+    return any(row.decision is not None and row.decision.reason is not None for row in answer)
