@@ -1,0 +1,40 @@
+"""docs/lab.md names every option, every fault and every command that the lab has."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import netprobe
+from netprobe.cli.lab import command, up
+from netprobe.lab.api import faults as api_faults
+from netprobe.lab.fabric import faults
+from netprobe.lab.fabric.network import SERVES
+from netprobe.lab.kubelet import ADDRESS
+
+PAGE = (Path(netprobe.__file__).parent.parent / "docs" / "lab.md").read_text()
+
+
+def test_every_option_of_lab_up() -> None:
+    for parameter in up.params:
+        assert any(re.search(rf"`{option}\b", PAGE) for option in parameter.opts), parameter.name
+
+
+def test_every_command() -> None:
+    for name in set(command.commands) - {"status"}:
+        assert f"netprobe lab {name}" in PAGE, name
+    shown = set(re.findall(r"^\$ netprobe lab ([a-z-]+)", PAGE, re.MULTILINE))
+    assert shown <= command.commands.keys()
+
+
+def test_every_annotation() -> None:
+    fault_names = {api_faults.EXEC, api_faults.API, api_faults.RESTART, faults.LISTENER, faults.MISSED}
+    assert set(re.findall(r"`(netprobe\.dev/[a-z-]+)", PAGE)) == {*fault_names, ADDRESS, SERVES}
+
+
+def test_every_value_of_a_fault() -> None:
+    for module in (api_faults, faults):
+        assert module.__doc__ is not None
+        for value in re.findall(r"^    (\S+)(?:  (\S+))?  ", module.__doc__, re.MULTILINE):
+            for word in filter(None, value):
+                assert f"`{word}`" in PAGE, word
