@@ -136,9 +136,10 @@ class World:
     ) -> str:
         """One new connection, or one datagram; `target` is a pod's name or an address."""
         where = str(self.address(target, version)) if "/" in target else target
-        kind = socket.SOCK_STREAM if protocol == "TCP" else socket.SOCK_DGRAM
+        kind = socket.SOCK_DGRAM if protocol == "UDP" else socket.SOCK_STREAM
+        number = socket.IPPROTO_SCTP if protocol == "SCTP" else 0
         with kernel.inside(self.inside(source)):
-            one = socket.socket(socket.AF_INET6 if ":" in where else socket.AF_INET, kind)
+            one = socket.socket(socket.AF_INET6 if ":" in where else socket.AF_INET, kind, number)
         with one:
             one.setblocking(False)
             loop = asyncio.get_running_loop()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import socket
+
 import pytest
 
 from netprobe.errors import LabError
@@ -163,3 +165,32 @@ async def test_an_address_is_given_again_only_after_the_others(network: LabNetwo
     status, out, _ = await run(network, next(iter(world.members)), "cat", "/etc/hosts")
     assert status == 0
     assert f"{world.address('x/a')}\ta" in out
+
+
+def _has_sctp() -> bool:
+    try:
+        socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_SCTP).close()
+    except OSError:
+        return False
+    return True
+
+
+@in_a_lab()
+async def test_ports_and_rules_of_sctp_do_no_harm_where_the_kernel_has_none(network: LabNetwork) -> None:
+    world = World(network)
+    await world.add("x/server", {}, "80", "3868/SCTP")
+    await world.add("y/client", {})
+    assert await world.probe("y/client", "x/server", 80) == OPEN
+    await world.enforce(policy("x/p", {"ingress": [{"ports": [{"port": 3868, "protocol": "SCTP"}]}]}))
+    assert await world.probe("y/client", "x/server", 80) == SILENT
+
+
+@pytest.mark.skipif(not _has_sctp(), reason="this kernel has no SCTP")
+@in_a_lab(deny_with="reject")
+async def test_sctp_is_judged_as_any_other(network: LabNetwork) -> None:
+    world = World(network)
+    await world.add("x/server", {}, "3868/SCTP", "3869/SCTP")
+    await world.add("y/client", {})
+    await world.enforce(policy("x/p", {"ingress": [{"ports": [{"port": 3868, "protocol": "SCTP"}]}]}))
+    assert await world.probe("y/client", "x/server", 3868, "SCTP") == OPEN
+    assert await world.probe("y/client", "x/server", 3869, "SCTP") != OPEN
