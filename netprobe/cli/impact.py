@@ -135,6 +135,8 @@ def command(
         raise UsageError("against what? --against and --context name two different states: give one")
     if (prune or prune_namespaces) and not filenames:
         raise UsageError("--prune deletes what -f lacks: name the complete set by -f")
+    if "-" in filenames and "-" in against:
+        raise UsageError("standard input can be one side only: -f - or --against -")
     declares = _suite(suite)
     new, old = both(filenames, against or None, namespace or "default")
     if live:

@@ -111,7 +111,7 @@ def impact(
     told = held(declared, before, after, both) if declared is not None else None
     return Impact(
         edit,
-        tuple(sorted(found, key=_rank)),
+        tuple(sorted(found, key=lambda one: _rank(one, asked.other))),
         told,
         tuple(_idle(edit, both, told)),
         asked.other,
@@ -122,15 +122,10 @@ def impact(
     )
 
 
-def _rank(bundle: Bundle) -> tuple[int, bool, int]:
-    only_other = bundle.ports is not None and bundle.sample.port not in {
-        port for port, _ in bundle.ports[:-1]
-    }
-    return (
-        _ORDER.index((bundle.kind, bundle.scope)),
-        only_other and len(bundle.ports or ()) == 1,
-        -bundle.flows,
-    )
+def _rank(bundle: Bundle, other: int | None) -> tuple[int, bool, int]:
+    """The kind and scope first; then what is about ports that somebody names; then how many flows."""
+    nameless = bundle.ports == ((other, Protocol.TCP),)
+    return _ORDER.index((bundle.kind, bundle.scope)), nameless, -bundle.flows
 
 
 def _idle(edit: Edit, both: States, told: Held | None) -> Iterator[Idle]:

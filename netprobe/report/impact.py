@@ -2,25 +2,23 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import Any
+from collections.abc import Callable, Iterator, Sequence
 
 from tabulate import tabulate
 
 from netprobe.impact import Breach, Bundle, Idle, Impact, Kind
-from netprobe.model.flow import Flow, Protocol
+from netprobe.model.flow import Protocol
 from netprobe.model.policy import Direction, Policy, PolicyRef
 from netprobe.model.verdict import Cause, Decision, Effect, Side, Verdict
 from netprobe.report.escape import markdown as escape
 from netprobe.report.escape import plain
+from netprobe.report.impact_document import as_json
 from netprobe.report.style import PLAIN, Style
 from netprobe.report.why import path
 
 IMPACT_FORMATS = ("table", "json", "markdown")
 MOST_ROWS = 100
 """Rows shown to people; JSON holds all."""
-API_VERSION = "netprobe/v1alpha1"
 
 _HEADS = {Kind.OPENS: "Opens", Kind.CLOSES: "Closes", Kind.REASON: "Same verdict for another reason"}
 _COLOURS = {Kind.OPENS: "1;33", Kind.CLOSES: "1", Kind.REASON: "1"}
@@ -33,7 +31,7 @@ def render_impact(impact: Impact, format: str, style: Style = PLAIN) -> Iterator
     """The text in pieces. ValueError for a format that is not in IMPACT_FORMATS."""
     renderers: dict[str, Callable[[Impact, Style], Iterator[str]]] = {
         "table": _table,
-        "json": _json,
+        "json": as_json,
         "markdown": _markdown,
     }
     if format not in renderers:
@@ -52,7 +50,8 @@ def title(impact: Impact) -> str:
     told = [f"{number} {word}" for number, word in parts if number] or ["none changed"]
     policies = "1 policy" if sum(n for n, _ in parts) == 1 else "policies"
     told[0] = f"{policies} {told[0].removeprefix('1 ')}" if policies == "1 policy" else f"policies: {told[0]}"
-    more = f"; labels of {edit.relabelled} objects changed" if edit.relabelled else ""
+    objects = "1 object" if edit.relabelled == 1 else f"{edit.relabelled:,} objects"
+    more = f"; labels of {objects} changed" if edit.relabelled else ""
     new = f", {edit.new_pods} of them new" if edit.new_pods else ""
     pods = "1 pod" if impact.pods == 1 else f"{impact.pods:,} pods"
     return f"{', '.join(told)}{more}; {pods} compared{new}"
@@ -235,96 +234,3 @@ def _place(impact: Impact, one: Idle) -> str:
         return ""
     at = f"spec.{one.direction.value}[{one.rule}]" if one.direction is not None else ""
     return f"{policy.origin.file}:{policy.origin.at(at)[0]}"
-
-
-def _json(impact: Impact, _style: Style) -> Iterator[str]:
-    """One document; a bundle a line."""
-    edit, held = impact.edit, impact.held
-    head = {
-        "apiVersion": API_VERSION,
-        "kind": "Impact",
-        "policies": {
-            "added": [str(ref) for ref in edit.added],
-            "changed": [str(ref) for ref in edit.changed],
-            "deleted": [str(ref) for ref in edit.deleted],
-        },
-        "summary": {
-            "pods": impact.pods,
-            "new_pods": edit.new_pods,
-            "relabelled": edit.relabelled,
-            "left_out": impact.left_out,
-            "opens": impact.flows(Kind.OPENS),
-            "closes": impact.flows(Kind.CLOSES),
-            "other_reason": impact.flows(Kind.REASON),
-            "against_declaration": sum(len(one.flows) for one in impact.breaches) if held else None,
-            "could_not_tell": sum(len(one.flows) for one in impact.unclear) if held else None,
-        },
-        "declaration": [_breach_record(one) for one in (held.breaches if held else ())],
-        "could_go": [
-            {
-                "policy": str(one.policy),
-                "direction": one.direction.value if one.direction else None,
-                "rule": one.rule,
-                "reason": one.reason,
-            }
-            for one in impact.idle
-        ],
-    }
-    yield json.dumps(head)[:-1] + ', "changes": ['
-    between = "\n"
-    for bundle in impact.bundles:
-        yield between + json.dumps(_record(impact, bundle))
-        between = ",\n"
-    yield "\n]}\n"
-
-
-def _record(impact: Impact, bundle: Bundle) -> dict[str, Any]:
-    before, after = impact.decisions(bundle.sample)
-    other = (impact.other, Protocol.TCP)
-    asked = None if bundle.ports is None else [_asked(p) for p in bundle.ports if p != other]
-    return {
-        "change": bundle.kind.value,
-        "scope": bundle.scope.value,
-        "from": {"pods": bundle.sources.size, "names": list(bundle.sources.names)},
-        "to": {"pods": bundle.destinations.size, "names": list(bundle.destinations.names)},
-        "ports": asked,
-        "other_ports": bundle.ports is None or other in bundle.ports,
-        "family": bundle.family,
-        "flows": bundle.flows,
-        "sample": _flow(bundle.sample),
-        "before": _decision(before),
-        "after": _decision(after),
-    }
-
-
-def _breach_record(breach: Breach) -> dict[str, Any]:
-    return {
-        "declared": breach.declared.value,
-        "flows": [_flow(flow) for flow in breach.flows],
-        "before": _decision(breach.before),
-        "after": _decision(breach.after),
-    }
-
-
-def _asked(port: tuple[int, Protocol]) -> dict[str, Any]:
-    return {"port": port[0], "protocol": port[1].value}
-
-
-def _flow(flow: Flow) -> dict[str, Any]:
-    ends = {"from": str(flow.source), "to": str(flow.destination)}
-    return {**ends, **_asked((flow.port, flow.protocol)), "family": flow.family}
-
-
-def _decision(decision: Decision) -> dict[str, Any]:
-    return {"verdict": decision.verdict.value, "because": list(_causes(decision.because))}
-
-
-def _causes(causes: Iterable[Cause]) -> Iterator[dict[str, Any]]:
-    for cause in causes:
-        yield {
-            "direction": cause.direction.value,
-            "policy": str(cause.policy),
-            "rule": cause.rule,
-            "peer": cause.peer,
-            "effect": cause.effect.value,
-        }

@@ -82,6 +82,7 @@ def test_json_names_every_bundle(folder: Path, capsys: pytest.CaptureFixture[str
         (["--against", "old", "--delete", "nope"], "not of the form NAMESPACE/NAME"),
         (["--against", "old", "--delete", "database/allow-api", "--prune"], "name the complete set by -f"),
         (["-f", "missing", "--against", "old"], "missing"),
+        (["-f", "-", "--against", "-"], "one side only"),
     ],
 )
 def test_what_cannot_be_meant_is_said_in_a_sentence(

@@ -1,0 +1,106 @@
+"""What a change of policies does, as JSON: a bundle a line."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+from netprobe.impact import Breach, Bundle, Impact, Kind
+from netprobe.model.flow import Flow, Protocol
+from netprobe.model.verdict import Cause, Decision
+from netprobe.report.document import API_VERSION
+from netprobe.report.style import PLAIN, Style
+
+
+def as_json(impact: Impact, _style: Style = PLAIN) -> Iterator[str]:
+    """One document, in pieces; docs/impact.md says what is in it."""
+    edit, held = impact.edit, impact.held
+    head = {
+        "apiVersion": API_VERSION,
+        "kind": "Impact",
+        "policies": {
+            "added": [str(ref) for ref in edit.added],
+            "changed": [str(ref) for ref in edit.changed],
+            "deleted": [str(ref) for ref in edit.deleted],
+        },
+        "summary": {
+            "pods": impact.pods,
+            "new_pods": edit.new_pods,
+            "relabelled": edit.relabelled,
+            "left_out": impact.left_out,
+            "opens": impact.flows(Kind.OPENS),
+            "closes": impact.flows(Kind.CLOSES),
+            "other_reason": impact.flows(Kind.REASON),
+            "against_declaration": sum(len(one.flows) for one in impact.breaches) if held else None,
+            "could_not_tell": sum(len(one.flows) for one in impact.unclear) if held else None,
+        },
+        "declaration": [_breach_record(one) for one in (held.breaches if held else ())],
+        "could_go": [
+            {
+                "policy": str(one.policy),
+                "direction": one.direction.value if one.direction else None,
+                "rule": one.rule,
+                "reason": one.reason,
+            }
+            for one in impact.idle
+        ],
+    }
+    yield json.dumps(head)[:-1] + ', "changes": ['
+    between = "\n"
+    for bundle in impact.bundles:
+        yield between + json.dumps(_record(impact, bundle))
+        between = ",\n"
+    yield "\n]}\n"
+
+
+def _record(impact: Impact, bundle: Bundle) -> dict[str, Any]:
+    before, after = impact.decisions(bundle.sample)
+    other = (impact.other, Protocol.TCP)
+    asked = None if bundle.ports is None else [_asked(p) for p in bundle.ports if p != other]
+    return {
+        "change": bundle.kind.value,
+        "scope": bundle.scope.value,
+        "from": {"pods": bundle.sources.size, "names": list(bundle.sources.names)},
+        "to": {"pods": bundle.destinations.size, "names": list(bundle.destinations.names)},
+        "ports": asked,
+        "other_ports": bundle.ports is None or other in bundle.ports,
+        "family": bundle.family,
+        "flows": bundle.flows,
+        "sample": _flow(bundle.sample),
+        "before": _decision(before),
+        "after": _decision(after),
+    }
+
+
+def _breach_record(breach: Breach) -> dict[str, Any]:
+    return {
+        "declared": breach.declared.value,
+        "flows": [_flow(flow) for flow in breach.flows],
+        "before": _decision(breach.before),
+        "after": _decision(breach.after),
+    }
+
+
+def _asked(port: tuple[int, Protocol]) -> dict[str, Any]:
+    return {"port": port[0], "protocol": port[1].value}
+
+
+def _flow(flow: Flow) -> dict[str, Any]:
+    ends = {"from": str(flow.source), "to": str(flow.destination)}
+    return {**ends, **_asked((flow.port, flow.protocol)), "family": flow.family}
+
+
+def _decision(decision: Decision) -> dict[str, Any]:
+    return {"verdict": decision.verdict.value, "because": list(_causes(decision.because))}
+
+
+def _causes(causes: Iterable[Cause]) -> Iterator[dict[str, Any]]:
+    for cause in causes:
+        yield {
+            "direction": cause.direction.value,
+            "policy": str(cause.policy),
+            "rule": cause.rule,
+            "peer": cause.peer,
+            "effect": cause.effect.value,
+        }
