@@ -15,6 +15,7 @@ from netprobe.model.flow import Via
 
 if TYPE_CHECKING:
     from netprobe.cli.inplace import Visit
+    from netprobe.cli.inplace_trial import Trial
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -30,6 +31,8 @@ class InPlaceOptions:
     seed: int
     lifetime_s: float
     via: tuple[str, ...]
+    shadow_namespace: bool
+    filenames: tuple[str, ...]
 
     @property
     def ways(self) -> tuple[Via, ...]:
@@ -47,6 +50,17 @@ class InPlaceOptions:
             raise UsageError("--lifetime must be 10s at least")
         return math.ceil(self.lifetime_s)
 
+    def check(self, suite: str | None) -> None:
+        """UsageError for options that do not go together."""
+        if self.shadow_namespace and not self.in_place:
+            raise UsageError("--shadow-namespace copies what is in a cluster: it needs --in-place too")
+        if self.filenames and not self.shadow_namespace:
+            raise UsageError("-f names policies to try in a copy: it needs --in-place --shadow-namespace")
+        if self.shadow_namespace and self.via:
+            raise UsageError("--via reaches Services, and --shadow-namespace copies none")
+        if self.shadow_namespace and suite is None and not self.filenames:
+            raise UsageError("--shadow-namespace tries policies: name them by -f, or give a suite that does")
+
     def refuse_elsewhere(self) -> None:
         """UsageError where one of them is given to a run that makes its own pods."""
         given = [
@@ -56,6 +70,8 @@ class InPlaceOptions:
                 ("--disturb", self.disturb),
                 ("--sample", self.sample),
                 ("--via", self.via),
+                ("--shadow-namespace", self.shadow_namespace),
+                ("-f", self.filenames),
             )
             if value
         ]
@@ -79,6 +95,20 @@ def inplace_options(function: F) -> F:
             type=click.Choice([Via.DNS.value, Via.NODE_PORT.value]),
             multiple=True,
             help="In place: reach the Services of rows in this way too. Repeatable.",
+        ),
+        click.option(
+            "--shadow-namespace",
+            is_flag=True,
+            help="In place: try policies (-f, and the suite's) in a copy, in namespaces of the run's own.",
+        ),
+        click.option(
+            "-f",
+            "--filename",
+            "filenames",
+            multiple=True,
+            metavar="PATH",
+            type=click.Path(allow_dash=True),
+            help="With --shadow-namespace: a file or folder of policies to try. Repeatable.",
         ),
         click.option(
             "--seed", type=int, default=0, show_default=True, help="In place: draws the same sample again."
@@ -123,6 +153,17 @@ def visited(visit: Visit, output: str, reports: Sequence[Any], *, dry_run: bool)
     here, seen_by, run = run_async(visit.rehearse())
     _print(rehearsal(here, seen_by, run, visit.pods))
     refuse(seen_by, disturb=visit.disturb)
+    return 0
+
+
+def tried(trial: Trial, output: str, reports: Sequence[Any], *, dry_run: bool) -> int:
+    """Try policies in a copy, or rehearse that; returns the exit status."""
+    from netprobe.cli.emit import emit
+    from netprobe.cli.loop import run_async
+
+    if not dry_run:
+        return emit(run_async(trial.run()), output, reports)
+    _print(run_async(trial.rehearse()))
     return 0
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from netprobe.cli.inplace_options import InPlaceOptions, inplace_options, visited
+from netprobe.cli.inplace_options import InPlaceOptions, inplace_options, tried, visited
 from netprobe.cli.options import (
     DurationType,
     ReportFile,
@@ -22,7 +22,7 @@ from netprobe.errors import UsageError
 
 
 @click.command
-@click.argument("suite", type=click.Path())
+@click.argument("suite", type=click.Path(), required=False)
 @cluster_options
 @lab_options
 @click.option(
@@ -66,7 +66,7 @@ netprobe run --lab-no-enforcement suite.yaml               # what a CNI that enf
 def command(
     ctx: click.Context,
     /,
-    suite: str,
+    suite: str | None,
     kubeconfig: str | None,
     context: str | None,
     request_timeout_s: float,
@@ -96,10 +96,30 @@ def command(
 
     beside = InPlaceOptions.taken_from(others)
     target, options = meant(ctx, kubeconfig, context, **others)
-    what = load(suite)
+    beside.check(suite)
+    what = load(suite) if suite is not None else None
     pods = PodOptions(image, pull_secret=pull_secret, node_selector=_pairs(node_selectors))
     deadlines = Deadlines(ready_s=ready_s)
     pace = Pace(wait_s=wait_s, start_s=min(20.0, request_timeout_s or 20.0))
+    if beside.shadow_namespace:
+        from netprobe.cli.inplace_trial import Trial
+
+        trial = Trial(
+            beside.filenames,
+            what,
+            target=target,
+            lab=options,
+            pods=pods,
+            deadlines=deadlines,
+            pace=pace,
+            profile=profile_of(profile),
+            sample=beside.sample,
+            seed=beside.seed,
+            request_timeout_s=request_timeout_s,
+        )
+        return tried(trial, output, reports, dry_run=beside.dry_run)
+    if what is None:
+        raise click.MissingParameter(ctx=ctx, param_hint="SUITE", param_type="argument")
     if beside.in_place or what.topology is None:
         from netprobe.cli.inplace import Visit
 
