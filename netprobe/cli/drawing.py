@@ -9,7 +9,7 @@ from pathlib import Path
 
 from netprobe.cli.manifests import read_cluster
 from netprobe.errors import UsageError
-from netprobe.graph import Cell, Clause, Denied, Ends, Graph, Named, Party, View, Wanted, build
+from netprobe.graph import Cell, Clause, Denied, Ends, Graph, Named, Party, View, Wanted, build, summary
 from netprobe.graph.cells import Citing, of_rows
 from netprobe.graph.policies import crowds, ends_of, of_policies
 from netprobe.graph.saved import of_report, read
@@ -20,6 +20,8 @@ from netprobe.model.verdict import Cause
 from netprobe.report.why import path
 from netprobe.suite import Expectation, Suite, resolve
 
+NAME = "NetworkPolicies"
+MOST_PAIRS = 200_000
 MOST_WHYS = 150_000  # decisions, of some 60 µs each
 
 
@@ -74,11 +76,17 @@ def _of_manifests(asked: Asked, wanted: Wanted) -> Graph:
     )
     notes = []
     decisions = len(found) * sum(len(crowd.ports) for crowd in found)
+    if wanted.summary or (wanted.summary is None and decisions > MOST_PAIRS):
+        if not wanted.summary:
+            notes.append(f"{decisions:,} pairs and ports are too many to draw: a box is a namespace here")
+        realms = summary.realms(found, evaluation)
+        cells = summary.of_realms(realms, evaluation)
+        return build(NAME, cells, replace(wanted, summary=True), summary.ends_of(realms), notes)
     simulator = Simulator(cluster, chosen) if asked.whys and decisions <= MOST_WHYS else None
     if asked.whys and simulator is None:
         notes.append("too many pairs to hold the reasons of all: narrow them by --from and --to")
     cells = of_policies(found, evaluation, simulator, Citing(citer(cluster.policies)))
-    return build("NetworkPolicies", cells, wanted, ends_of(cluster, found), notes)
+    return build(NAME, cells, wanted, ends_of(cluster, found), notes)
 
 
 def _of_suite(asked: Asked, wanted: Wanted) -> Graph:

@@ -120,9 +120,13 @@ def _blocks(graph: Graph) -> list[Block]:
             title = visible(frame) + more
             boxes = [Box(Spot(index), visible(title_of(graph.nodes[index]))) for index in part]
             blocks.append(Block(title, Box(Spot(frame=frame), title), boxes))
-    if outside := graph.inside(None):
+    # Who is only reached stands at the other end of the picture than who comes in.
+    reached = {edge.target.node for edge in graph.edges}
+    for number, is_reached in enumerate((False, True)):
+        outside = [index for index in graph.inside(None) if (index in reached) is is_reached]
         boxes = [Box(Spot(index), visible(title_of(graph.nodes[index]))) for index in outside]
-        blocks.append(Block(OUTSIDE, Box(Spot(frame=""), OUTSIDE), boxes, outside=True))
+        if boxes:
+            blocks.append(Block(OUTSIDE, Box(Spot(frame="/" * number), OUTSIDE), boxes, outside=True))
     return blocks
 
 
@@ -187,7 +191,8 @@ def _measure(made: Layout) -> None:
             for box in (block.head, *block.boxes):
                 texts = [len(box.title) * 7.2 + 24, *(len(kind.text) * 6.4 + 34 for kind in box.pins)]
                 widest = max(widest, *texts)
-        widest = min(widest, WIDEST)
+        # A crowd is known by its name alone, so that is written in full where it can be.
+        widest = min(widest, WIDEST if any(block.boxes for block in column) else WIDEST + 90)
         for block in column:
             block.width = widest + 2 * PAD + 22
             for box in block.boxes:

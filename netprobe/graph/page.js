@@ -95,6 +95,7 @@
     nodes.forEach((g, node) => { g.classList.toggle("on", on.has(node)); g.classList.toggle("chosen", chosen.has(node)); });
     edges.forEach((g, edge) => g.classList.toggle("on", arrows.has(edge)));
   };
+  const reveal = (...chosen) => chosen.forEach((node) => nodes.get(node).scrollIntoView({ block: "nearest", inline: "nearest" }));
   const clear = () => {
     mark(new Set(), new Set(), new Set());
     byId("from").value = byId("to").value = "";
@@ -112,6 +113,7 @@
     mark(new Set([source, target]), new Set([source, target]), arrows);
     const [from, to] = [source, target].map((node) => encodeURIComponent(data.nodes[node].members[0]));
     history.replaceState(null, "", `#from=${from}&to=${to}`);
+    reveal(target, source);
     const found = flows(source, target);
     const cards = found.map((flow) => card(flow, source, target));
     if (!cards.length) cards.push(make("p", "soft", "No flow was asked about: the destination declares no port, or nothing is declared between the two."));
@@ -143,6 +145,7 @@
     const on = new Set([node, ...groups.out.keys(), ...groups.in.keys()]);
     data.edges.forEach((edge, number) => { if (arrows.has(number)) [edge.s, edge.t].forEach((spot) => { if (typeof spot === "number") on.add(spot); }); });
     mark(new Set([node]), on, arrows);
+    reveal(node);
     byId("from").value = node; byId("to").value = "";
     const { members, count } = data.nodes[node], shown = [];
     if (count > 1) {
@@ -205,6 +208,7 @@
   byId("out").addEventListener("click", () => zoom(scale / 1.2));
   byId("fit").addEventListener("click", fit);
   byId("tools").addEventListener("submit", (event) => event.preventDefault());
+  byId("denied").parentElement.hidden = !svg.querySelector(".edge.deny:not(.wrong)");
   byId("denied").addEventListener("change", (event) => svg.classList.toggle("quiet", !event.target.checked));
   for (const id of ["from", "to"]) {
     byId(id).append(make("option", "", ""), ...order.map((node) => { const option = make("option", "", name(node)); option.value = node; return option; }));
@@ -221,7 +225,7 @@
     const found = order.filter((node) => [name(node), ...data.nodes[node].members].some((one) => one.toLowerCase().includes(text)));
     const arrows = new Set(data.edges.flatMap((edge, number) => (found.some((n) => edge.s === n || edge.t === n) ? [number] : [])));
     mark(new Set(found), new Set(found.length ? found : [-1]), arrows);
-    if (found.length) nodes.get(found[0]).scrollIntoView({ block: "nearest", inline: "nearest" });
+    reveal(...found.slice(0, 1));
     show(make("h2", "", `${found.length} found`), make("ul", "", ...found.slice(0, 100).map((node) => make("li", "", link(name(node), () => chooseNode(node))))));
   });
 

@@ -85,6 +85,16 @@ def test_policies_alone(capsys: Capture, tmp_path: Path) -> None:
     assert 'shop__web_0["web-#42; (3 pods)"]' in text
 
 
+def test_manifests_by_namespace(capsys: Capture, tmp_path: Path) -> None:
+    """Inside the shop everything passes that somebody listens for; from outside the web pods alone."""
+    text = graph(capsys, "-f", str(_cluster(tmp_path)), "--by-namespace", "--external", "203.0.113.7")
+    assert 'shop__web_0["4 pods"]' in text
+    assert arrows(text) == {
+        'shop__web_0 -->|"80, 5432"| shop__web_0',
+        'outside__203_0_113_7 -->|"80"| shop__web_0',
+    }
+
+
 def test_an_address_outside(capsys: Capture, tmp_path: Path) -> None:
     text = graph(capsys, "-f", str(_cluster(tmp_path)), "--external", "203.0.113.7", "--from", "203.0.113.7")
     assert arrows(text) == {'outside__203_0_113_7 -->|"80"| shop__web_0'}
