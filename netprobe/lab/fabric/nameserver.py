@@ -35,7 +35,11 @@ def respond(question: bytes, zone: Zone, *, datagram: bool) -> bytes | None:
         return answer.to_wire()
     asked = query.question[0]
     name = asked.name.to_text(omit_final_dot=True).lower()
-    _fill(answer, zone.find(name, dns.rdatatype.to_text(asked.rdtype)), zone)
+    try:
+        _fill(answer, zone.find(name, dns.rdatatype.to_text(asked.rdtype)), zone)
+    except (dns.exception.DNSException, ValueError):  # a name that DNS cannot say, an ExternalName for one
+        answer = dns.message.make_response(query, recursion_available=True)
+        answer.set_rcode(dns.rcode.SERVFAIL)
     if not datagram:
         return answer.to_wire(max_size=65535)
     most = max(query.payload, _PLAIN_UDP) if query.edns >= 0 else _PLAIN_UDP

@@ -26,6 +26,7 @@ itself: it could not answer its own address.
 
 from __future__ import annotations
 
+import contextlib
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -36,6 +37,7 @@ from netprobe.lab.fabric.addresses import POD_NETWORKS, SERVICE_NETWORKS
 from netprobe.lab.fabric.ruleset import shortened
 from netprobe.lab.fabric.state import Node
 from netprobe.lab.fabric.table import NamedSet, Ruleset, Table
+from netprobe.model.flow import Address
 
 SERVICE_NAME = "kubernetes.io/service-name"
 NAME = "inet netprobe-services"
@@ -144,13 +146,24 @@ class Services:
                 continue
             for endpoint in slice_.get("endpoints") or ():
                 conditions = endpoint.get("conditions") or {}
-                address = ip_address(endpoint["addresses"][0])
+                address = next(iter(addresses_of(endpoint, version)), None)
+                if address is None:
+                    continue
                 found = _Endpoint(str(address), number, endpoint.get("nodeName"))
                 if conditions.get("ready") is not False:
                     ready[found] = None
                 elif conditions.get("serving") and conditions.get("terminating"):
                     ending[found] = None
         return sorted(ready or ending, key=str)
+
+
+def addresses_of(endpoint: Object, version: int) -> list[Address]:
+    """The addresses of an endpoint. What is none is left out: a slice may be written by anybody."""
+    found = []
+    for text in endpoint.get("addresses") or ():
+        with contextlib.suppress(ValueError):
+            found.append(ip_address(text))
+    return [address for address in found if address.version == version]
 
 
 def choice(port: str) -> str:

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from ipaddress import IPv4Address, ip_address
 from typing import Any
 
-from netprobe.lab.fabric.services import SERVICE_NAME
+from netprobe.lab.fabric.services import SERVICE_NAME, addresses_of
 from netprobe.lab.fabric.state import NetworkState
 from netprobe.model.flow import Address
 
@@ -138,32 +138,36 @@ class Zone:
             return
         addresses = [text for text in spec.get("clusterIPs") or () if text != "None"]
         for text in addresses:
-            self._reachable(name, text)
+            self._reachable(name, ip_address(text))
             for port in spec.get("ports") or ():
                 self._port(name, port, name)
         for slice_ in slices:
+            version = {"IPv4": 4, "IPv6": 6}.get(slice_.get("addressType", ""), 0)
             for endpoint in slice_.get("endpoints") or ():
                 if (endpoint.get("conditions") or {}).get("ready") is not False:
-                    self._endpoint(name, slice_, endpoint, headless=not addresses)
+                    ends = addresses_of(endpoint, version)
+                    self._endpoint(name, slice_, ends, endpoint.get("hostname"), headless=not addresses)
 
-    def _endpoint(self, name: str, slice_: Object, endpoint: Object, *, headless: bool) -> None:
-        for text in endpoint["addresses"]:
-            host = endpoint.get("hostname") or str(ip_address(text)).replace(".", "-").replace(":", "-")
-            own = f"{host}.{name}"
-            self._reachable(own, text)
+    def _endpoint(
+        self, name: str, slice_: Object, addresses: Iterable[Address], hostname: str | None, *, headless: bool
+    ) -> None:
+        for address in addresses:
+            own = f"{hostname or str(address).replace('.', '-').replace(':', '-')}.{name}"
+            self._reachable(own, address)
             if headless:
-                self._reachable(name, text, reverse=False)
+                self._reachable(name, address, reverse=False)
                 for port in slice_.get("ports") or ():
                     self._port(name, port, own)
 
-    def _reachable(self, name: str, text: str, *, reverse: bool = True) -> None:
-        address = ip_address(text)
+    def _reachable(self, name: str, address: Address, *, reverse: bool = True) -> None:
         record = _address_record(name, address)
         self._add(name, record.kind, record.data)
         if reverse:
             self._add(address.reverse_pointer, "PTR", f"{name}.")
 
     def _port(self, name: str, port: Object, target: str) -> None:
+        if not isinstance(port.get("port"), int):
+            return
         data = f"{_SRV} {port['port']} {target}."
         self._add(name, "SRV", data)
         if port.get("name"):

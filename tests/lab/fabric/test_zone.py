@@ -11,7 +11,8 @@ import dns.rcode
 import pytest
 
 from netprobe.lab.fabric.nameserver import respond
-from netprobe.lab.fabric.state import NetworkState
+from netprobe.lab.fabric.services import Services
+from netprobe.lab.fabric.state import NetworkState, Node
 from netprobe.lab.fabric.zone import Zone
 
 Object = dict[str, Any]
@@ -167,6 +168,25 @@ def test_what_does_not_fit_a_datagram_is_cut_and_whole_by_tcp() -> None:
     assert not short.answer
     assert len(ask(name, "A", zone=big, datagram=False).answer[0]) == 199
     assert len(ask(name, "A", zone=big, use_edns=0, payload=4096).answer[0]) == 199
+
+
+def test_what_somebody_wrote_into_a_slice_harms_nobody_else() -> None:
+    bad: list[Object] = [
+        slice_("web", {"addresses": ["not-an-address"]}, {"addresses": None}, {}, end("10.244.1.9")),
+        slice_("web", {"addresses": ["example.com"]}, kind="FQDN"),
+        slice_("web", end("10.244.1.8"), kind="IPv6"),
+        slice_("db", end("10.244.1.1"), ports=({"name": "any"},)),
+    ]
+    services = [service("web", "10.96.0.7"), service("db", "None")]
+    services.append(service("odd", type="ExternalName", externalName=f"{'x' * 64}.example.com"))
+    zone = Zone(NetworkState({"shop": {}}, {}, [], services, bad))
+    assert zone.find("10-244-1-9.web.shop.svc.cluster.local", "A").records
+    assert zone.find("db.shop.svc.cluster.local", "A").records
+    assert ask("odd.shop.svc.cluster.local", "A", zone=zone).rcode() == dns.rcode.SERVFAIL
+    compiled = Services(services, bad).node(Node("n1", ()))
+    assert [chain for chain in compiled.chains if chain.startswith("endpoint")] == [
+        "endpoint/10.244.1.9/tcp/80"
+    ]
 
 
 @pytest.mark.parametrize("data", [b"", b"\0" * 11, b"GET / HTTP/1.1\r\n\r\n", b"\xff" * 600])
