@@ -14,6 +14,7 @@ from netprobe.manifests import dump_policy
 from netprobe.model.flow import Flow, Protocol
 
 MARK = "# Written by netprobe generate from "
+READ = frozenset({".yaml", ".yml", ".json"})  # what a suite, and kubectl, take from a folder
 MOST_ROWS = 40  # a comment that lists more is not read
 
 
@@ -56,7 +57,7 @@ def save_all(folder: Path, texts: Mapping[str, str]) -> None:
     """
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        present = {path.name: path for path in sorted(folder.glob("*.yaml"))}
+        present = {path.name: path for path in sorted(folder.iterdir()) if path.suffix in READ}
         foreign = [
             path for name, path in present.items() if not path.read_text(encoding="utf-8").startswith(MARK)
         ]

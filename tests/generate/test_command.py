@@ -110,7 +110,7 @@ def test_files_of_others_are_never_touched_and_its_own_old_ones_go(tmp_path: Pat
     stale.write_text((folder / "database-pg.yaml").read_text())
     assert main(["generate", suite, "-o", str(folder)]) == 0
     assert not stale.exists()
-    (folder / "mine.yaml").write_text("# mine\n")
+    (folder / "mine.yml").write_text("# mine\n")
     before = {path.name: path.read_text() for path in folder.iterdir()}
     assert main(["generate", suite, "-o", str(folder)]) == 2
     assert {path.name: path.read_text() for path in folder.iterdir()} == before
