@@ -77,6 +77,7 @@ class Campaign:
         problems: list[str] = []
         try:
             async with bench:
+                problems += bench.strange
                 moments = list(states(self.suite, self.suite.cluster(_live(self.suite, bench)), self.profile))
                 seen = await self._observe(there, bench, moments, narrate)
         except ClusterError as error:
@@ -148,13 +149,17 @@ class Campaign:
 
 
 def _live(suite: Suite, bench: Workbench) -> Cluster:
-    """The topology with the addresses and nodes that the pods were given."""
+    """The topology with the addresses and nodes that the pods were given, and the labels that they have."""
     made = suite.topology.cluster() if suite.topology is not None else Cluster()
     pods = {}
     for ref, pod in made.pods.items():
         station = bench.stations[ref]
-        pods[ref] = replace(pod, addresses=station.addresses, node=station.node)
-    return replace(made, pods=pods)
+        labels = bench.labels[ref]
+        pods[ref] = replace(pod, addresses=station.addresses, node=station.node, labels=labels)
+    namespaces = {
+        name: replace(namespace, labels=bench.labels[name]) for name, namespace in made.namespaces.items()
+    }
+    return replace(made, pods=pods, namespaces=namespaces)
 
 
 async def _take(bench: Workbench, action: Action, cluster: Cluster) -> None:

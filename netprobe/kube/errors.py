@@ -48,23 +48,42 @@ def from_status(
                 "log in again, or name another --context"
             )
         case 403:
-            return ForbiddenError(f"cannot {what}: {_forbidden(said)}")
+            return ForbiddenError(f"cannot {what}: {_admission(said) or _forbidden(said)}")
         case 404:
             return NotFoundError(f"cannot {what}: {said}")
         case 409:
             return ConflictError(f"cannot {what}: {said}")
-    verdict = (
-        "the API server calls it invalid" if status in {400, 422} else f"the API server answered {status}"
-    )
-    return ClusterError(f"cannot {what}: {verdict}: {said}")
+    told = _admission(said) if status in {400, 422} else None
+    kind = ForbiddenError if told else ClusterError
+    return kind(f"cannot {what}: {told or f'{_refusal(status)}: {said}'}")
+
+
+def _refusal(status: int) -> str:
+    return "the API server calls it invalid" if status in {400, 422} else f"the API server answered {status}"
+
+
+_ADMISSION = (
+    # what the API server's message has in it -> who said no
+    ("violates PodSecurity", "Pod Security"),
+    ("exceeded quota", "a ResourceQuota"),
+    ("failed quota", "a ResourceQuota"),
+    ("usage per Container is", "a LimitRange"),
+    ("usage per Pod is", "a LimitRange"),
+    ("limit to request ratio", "a LimitRange"),
+    ("admission webhook", "an admission webhook"),
+    ("ValidatingAdmissionPolicy", "an admission policy"),
+)
+
+
+def _admission(said: str) -> str | None:
+    """Where it was not the credentials that were refused but the object: who refused it, and why."""
+    return next((f"{who} forbids it: {said}" for words, who in _ADMISSION if words in said), None)
 
 
 def _forbidden(said: str) -> str:
-    if "violates PodSecurity" in said:
-        return f"Pod Security forbids it: {said}"
-    if "exceeded quota" in said:
-        return f"a ResourceQuota forbids it: {said}"
-    return f"the permission is missing ({said}); ask for it, or name another --context"
+    if "cannot" in said or "no message" in said:  # 'User "x" cannot create resource ...'
+        return f"the permission is missing ({said}); ask for it, or name another --context"
+    return f"the cluster forbids it: {said}"
 
 
 def _status(body: str) -> dict[str, Any]:

@@ -17,6 +17,7 @@ from netprobe.probe.api import Object
 
 RUN: Final = "netprobe.dev/run"
 ROLE: Final = "netprobe.dev/role"
+CHANGE: Final = "netprobe.dev/change-"
 ADDRESS: Final = "netprobe.dev/address"  # on a pod of OUTSIDE: the address of an external host of the lab
 OUTSIDE: Final = "netprobe-outside"
 CONTAINER: Final = "probe"
@@ -220,4 +221,4 @@ def canary_policy(run: str, changes: int) -> Object:
 
 def change_label(number: int) -> str:
     """The label of the run's own namespace that change number n sets."""
-    return f"netprobe.dev/change-{number}"
+    return f"{CHANGE}{number}"

@@ -58,6 +58,7 @@ FIXTURE: Final = (
     Permission(NETWORKING, "networkpolicies", "get", "to change the canaries' policy"),
     Permission(NETWORKING, "networkpolicies", "update", "to change the canaries' policy"),
     Permission(NETWORKING, "networkpolicies", "delete", "policies, of steps", Need.STEPS),
+    Permission(NETWORKING, "networkpolicies", "list", "policies that others put into them", Need.TELLING),
     Permission(COORDINATION, "leases", "create", "the sign that the run lives"),
     Permission(COORDINATION, "leases", "get", "whether another run lives"),
     Permission(COORDINATION, "leases", "patch", "the sign that the run lives"),

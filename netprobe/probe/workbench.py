@@ -18,7 +18,8 @@ from typing import Any, Self
 
 from netprobe.errors import ClusterError, ConflictError, ForbiddenError, NotFoundError, WorkbenchError
 from netprobe.model.flow import ContainerPort, End, PodRef, Protocol
-from netprobe.probe import bench, cleanup, lease, permission
+from netprobe.model.labels import Labels
+from netprobe.probe import admitted, bench, cleanup, lease, permission
 from netprobe.probe.api import ClusterAPI, Object
 from netprobe.probe.bench import Fixture, PodOptions, home
 from netprobe.probe.canary import Canary
@@ -47,7 +48,8 @@ class Workbench:
     """The namespaces and pods of one run, and what is changed in them.
 
     `changes` is how many times policies will be changed (1 + the steps): the canaries need a port for each.
-    With 0 there are no canaries.
+    With 0 there are no canaries. Once entered, `labels` are those that pods and namespaces (by name) have in
+    the cluster, and `strange` tells, in sentences, what admission added that changes what a probe means.
     `lab`: the cluster is a lab, which can make external hosts; elsewhere they are left out, and flows from
     them are skipped. `disposable`: the cluster ends with the run, so that nothing need be removed from it.
     Entering raises ForbiddenError (a permission is missing; nothing was made),
@@ -72,6 +74,8 @@ class Workbench:
         self.changes = changes
         self.stations: Mapping[End, Station] = {}
         self.canaries: tuple[Canary, ...] = ()
+        self.labels: Mapping[PodRef | str, Labels] = {}
+        self.strange: tuple[str, ...] = ()
         self._cluster = cluster
         self._fixture = fixture
         self._lab = lab
@@ -199,6 +203,7 @@ class Workbench:
                 f"pods are not ready after {self._deadlines.ready_s:g} s: {await readiness.explain()}"
             ) from e
         self.stations = {end: station(end, pods[_ref(obj)]) for end, obj in objects.items()}
+        await self._look(pods)
         self.canaries = tuple(
             Canary(
                 client=station(_ref(client), pods[_ref(client)]),
@@ -206,6 +211,19 @@ class Workbench:
             )
             for target, client in pairs
         )
+
+    async def _look(self, pods: Mapping[PodRef, Object]) -> None:
+        """Note what admission and controllers made of what was asked for."""
+        live = await self._cluster.find("Namespace", None, {bench.RUN: self.run})
+        own = {obj["metadata"]["name"]: obj for obj in live}
+        self.labels = {ref: admitted.labels(pod) for ref, pod in pods.items()}
+        self.labels |= {name: admitted.labels(obj) for name, obj in own.items()}
+        try:
+            lists = await asyncio.gather(*(self._cluster.find("NetworkPolicy", name) for name in own))
+        except ClusterError:  # may not be listed: a run does without
+            lists = []
+        policies = admitted.policies((policy for found in lists for policy in found), self.run)
+        self.strange = (*admitted.sidecars(pods.values()), *policies)
 
     async def _namespace(self, name: str, labels: Mapping[str, str]) -> None:
         """Create a namespace of the run. One that is just being removed is waited for."""
@@ -248,12 +266,15 @@ class Workbench:
         await self._created({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": bench.OUTSIDE}})
 
     async def _pod(self, obj: Object) -> None:
-        """Create a pod. A new namespace gets its service account a moment later, so that is waited for."""
+        """Create a pod. A new namespace gets its service account a moment later, so that is waited for.
+
+        So is a quota that has not been counted yet.
+        """
         while True:
             try:
                 await self._cluster.create(obj)
             except ForbiddenError as e:
-                if "service account" not in str(e):
+                if not any(passing in str(e) for passing in ("service account", "status unknown for quota")):
                     raise
                 await asyncio.sleep(self._deadlines.poll_s)
             else:
@@ -297,7 +318,9 @@ def station(end: End, pod: Object) -> Station:
     texts = [declared] if declared else [a["ip"] for a in status.get("podIPs") or [{"ip": status["podIP"]}]]
     ports = [
         ContainerPort(p["containerPort"], Protocol(p.get("protocol", "TCP")), p.get("name"))
-        for p in spec["containers"][0].get("ports") or ()
+        for container in spec["containers"]
+        if container["name"] == bench.CONTAINER  # admission may have put others before it
+        for p in container.get("ports") or ()
     ]
     return Station(
         end,

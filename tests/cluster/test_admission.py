@@ -1,0 +1,225 @@
+"""What a cluster's admission does to a run: let it pass, refuse it, or change what was asked for.
+
+A namespace controller (the kind that fills new namespaces with quotas and default policies) is played by the
+test: it creates its objects right after the run has created a namespace. Everything else is real, the
+webhooks included, which are served beside the API server and asked for the test's own namespaces only.
+"""
+
+from __future__ import annotations
+
+import json
+import secrets
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, TypeAlias
+
+import pytest
+
+from netprobe.cli import main
+from netprobe.kube.client import KubeCluster
+from netprobe.probe.api import Object
+from tests.cluster.account import kubectl
+from tests.cluster.webhook import Webhook, serving
+from tests.run.netprobe import netprobe
+
+SUITE = """
+apiVersion: netprobe/v1alpha1
+kind: ConnectivitySuite
+metadata: {name: admission}
+topology:
+  namespaces:
+    - name: NAME
+      labels: {LABELS}
+      pods:
+        - {name: web, labels: {app: web}, ports: [80]}
+        - {name: db, labels: {app: db}, ports: [5432]}
+policies: [policy.yaml]
+expect:
+  default: deny
+  flows:
+    - {from: NAME/web, to: NAME/db, port: 5432, verdict: allow}
+"""
+POLICY = """
+apiVersion: networking.k8s.io/v1
+kind: NetworkPolicy
+metadata: {name: only-web, namespace: NAME}
+spec:
+  podSelector: {}
+  policyTypes: [Ingress]
+  ingress:
+    - from: [{podSelector: {matchLabels: {app: web}}}]
+      ports: [{port: 5432}]
+"""
+
+Write: TypeAlias = Callable[..., Path]
+
+
+@pytest.fixture
+def name(kubeconfig: str) -> Iterator[str]:
+    """A namespace for the suite; it must be gone when the test ends."""
+    name = f"admission-{secrets.token_hex(3)}"
+    yield name
+    assert name not in kubectl(kubeconfig, "get", "namespaces", "-o", "name")
+
+
+@pytest.fixture
+def suite(tmp_path: Path, name: str) -> Write:
+    def write(labels: str = "", policy: str = POLICY) -> Path:
+        (tmp_path / "policy.yaml").write_text(policy.replace("NAME", name))
+        path = tmp_path / "suite.yaml"
+        path.write_text(SUITE.replace("NAME", name).replace("LABELS", labels))
+        return path
+
+    return write
+
+
+@pytest.fixture
+def controller(monkeypatch: pytest.MonkeyPatch) -> Callable[[Object], None]:
+    """`controller(obj)`: from now on every namespace that is created gets this object at once."""
+    create = KubeCluster.create
+
+    def playing(extra: Object) -> None:
+        async def creating(self: KubeCluster, obj: Object) -> Object:
+            made = await create(self, obj)
+            if obj["kind"] == "Namespace":
+                await create(
+                    self,
+                    {**extra, "metadata": {**extra["metadata"], "namespace": obj["metadata"]["name"]}},
+                )
+            return made
+
+        monkeypatch.setattr(KubeCluster, "create", creating)
+
+    return playing
+
+
+def thing(kind: str, spec: dict[str, Any], api: str = "v1") -> Object:
+    return {"apiVersion": api, "kind": kind, "metadata": {"name": "from-a-controller"}, "spec": spec}
+
+
+def limits(**what: Any) -> Object:
+    return thing("LimitRange", {"limits": [{"type": "Container", **what}]})
+
+
+def test_namespaces_that_enforce_the_restricted_standard(kubeconfig: str, suite: Write) -> None:
+    path = suite(
+        'pod-security.kubernetes.io/enforce: restricted, "pod-security.kubernetes.io/warn": restricted'
+    )
+    ended = netprobe("run", path, "--kubeconfig", kubeconfig)
+    assert ended.status == 0, ended.out + ended.err
+
+
+@pytest.mark.parametrize(
+    ("obj", "sentence"),
+    [
+        pytest.param(
+            thing("ResourceQuota", {"hard": {"pods": "1"}}),
+            "a ResourceQuota forbids it: ",
+            id="a quota of one pod",
+        ),
+        pytest.param(
+            thing("ResourceQuota", {"hard": {"limits.cpu": "500m"}}),
+            "exceeded quota: from-a-controller, requested: limits.cpu=1",
+            id="a quota of half a processor",
+        ),
+        pytest.param(
+            limits(max={"cpu": "500m"}),
+            "a LimitRange forbids it: ",
+            id="at most half a processor a container",
+        ),
+        pytest.param(
+            limits(maxLimitRequestRatio={"cpu": "4"}),
+            "a LimitRange forbids it: ",
+            id="a limit of at most four times the request",
+        ),
+        pytest.param(
+            limits(min={"memory": "64Mi"}),
+            "a LimitRange forbids it: ",
+            id="at least 64 MiB a container",
+        ),
+    ],
+)
+def test_what_refuses_pods_is_named_and_nothing_is_left(
+    kubeconfig: str,
+    suite: Write,
+    controller: Callable[[Object], None],
+    capfd: pytest.CaptureFixture[str],
+    *,
+    obj: Object,
+    sentence: str,
+) -> None:
+    controller(obj)
+    assert main(["run", str(suite()), "--kubeconfig", kubeconfig]) == 3
+    said = capfd.readouterr().err
+    assert sentence in said
+    assert "permission" not in said, "it is not the credentials that are wrong"
+
+
+@pytest.mark.parametrize(
+    "obj",
+    [
+        pytest.param(thing("ResourceQuota", {"hard": {"pods": "10", "limits.cpu": "10"}}), id="a quota"),
+        pytest.param(limits(default={"cpu": "50m"}, defaultRequest={"cpu": "10m"}), id="a LimitRange"),
+    ],
+)
+def test_room_enough(
+    kubeconfig: str, suite: Write, controller: Callable[[Object], None], obj: Object
+) -> None:
+    controller(obj)
+    assert main(["run", str(suite()), "--kubeconfig", kubeconfig]) == 0
+
+
+def test_a_default_deny_that_is_put_into_every_namespace(
+    kubeconfig: str,
+    suite: Write,
+    name: str,
+    controller: Callable[[Object], None],
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    spec = {"podSelector": {}, "policyTypes": ["Ingress", "Egress"]}
+    controller(thing("NetworkPolicy", spec, "networking.k8s.io/v1"))
+    assert main(["run", str(suite()), "--kubeconfig", kubeconfig, "-o", "json"]) != 0
+    report = json.loads(capfd.readouterr().out)
+    assert any(
+        f"NetworkPolicies of its own into new namespaces: {name}/from-a-controller" in problem
+        for problem in report["problems"]
+    ), report["problems"]
+    assert {row["observed"] for row in report["flows"]} == {"unknown"}, "not one DENY is claimed"
+
+
+def test_labels_that_admission_adds_are_simulated(
+    kubeconfig: str, suite: Write, name: str, tmp_path: Path
+) -> None:
+    """The policy admits team=x, which only admission gives to the pods."""
+    patch = [{"op": "add", "path": "/metadata/labels/team", "value": "x"}]
+    policy = POLICY.replace("app: web", "team: x")
+    with serving(kubeconfig, Webhook(name, "pods", patch=patch), tmp_path):
+        ended = netprobe("run", suite(policy=policy), "--kubeconfig", kubeconfig, "-o", "json")
+    flow = ended.flow(f"{name}/web", f"{name}/db", 5432)
+    assert (flow["declared"], flow["simulated"], flow["observed"]) == ("allow", "allow", "allow")
+    assert ended.status == 0, ended.out
+
+
+@pytest.mark.parametrize("place", ["0", "-"], ids=["before the probe's container", "after it"])
+def test_sidecars_are_named(kubeconfig: str, suite: Write, name: str, tmp_path: Path, place: str) -> None:
+    proxy = {
+        "name": "proxy",
+        "image": "docker.io/library/alpine:3.20",
+        "command": ["sleep", "3600"],
+        "ports": [{"containerPort": 15001}],
+    }
+    patch = [{"op": "add", "path": f"/spec/containers/{place}", "value": proxy}]
+    with serving(kubeconfig, Webhook(name, "pods", patch=patch), tmp_path):
+        ended = netprobe("run", suite(), "--kubeconfig", kubeconfig, "-o", "json")
+    assert ended.status == 3, ended.out + ended.err
+    assert any("put containers into the probe pods: proxy (" in p for p in ended.report["problems"])
+    assert {row["status"] for row in ended.report["flows"]} == {"as_expected"}
+
+
+def test_a_webhook_that_refuses_is_quoted(kubeconfig: str, suite: Write, name: str, tmp_path: Path) -> None:
+    hook = Webhook(name, "pods", refusal="images come from registry.example only")
+    with serving(kubeconfig, hook, tmp_path):
+        ended = netprobe("run", suite(), "--kubeconfig", kubeconfig)
+    assert ended.status == 3
+    assert "an admission webhook forbids it" in ended.err
+    assert "images come from registry.example only" in ended.err
