@@ -1,0 +1,254 @@
+"""Runs in place on a real cluster, in namespaces full of other people's workloads."""
+
+from __future__ import annotations
+
+import random
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import yaml
+
+from tests.cluster.account import account, kubectl, published
+from tests.cluster.neighbours import SUITE, Neighbours, neighbours, until
+from tests.run.netprobe import Ended, netprobe, started
+
+OURS = "namespaces,pods,jobs,networkpolicies,configmaps,leases,services,serviceaccounts"
+
+
+@pytest.fixture(scope="module")
+def next_door() -> Iterator[Neighbours]:
+    from tests.cluster.real import kubeconfig
+
+    found = kubeconfig()
+    if found is None:
+        pytest.skip("no real cluster: set NETPROBE_TEST_KUBECONFIG, or bring ../shared/realcluster up")
+    with neighbours(found) as made:
+        yield made
+
+
+@pytest.fixture
+def suite(next_door: Neighbours, tmp_path: Path) -> Path:
+    path = tmp_path / "suite.yaml"
+    path.write_text(next_door.text(SUITE))
+    return path
+
+
+def visit(next_door: Neighbours, suite: Path, *options: object) -> Ended:
+    return netprobe("run", suite, "--in-place", "--kubeconfig", next_door.kubeconfig, *options)
+
+
+def of_run(next_door: Neighbours, run: str) -> list[str]:
+    return kubectl(
+        next_door.kubeconfig, "get", OURS, "-A", "-l", f"netprobe.dev/run={run}", "-o", "name"
+    ).split()
+
+
+def ours(next_door: Neighbours) -> list[str]:
+    """What any run has in the neighbours' namespaces."""
+    found = []
+    for namespace in (next_door.shop, next_door.data):
+        found += kubectl(
+            next_door.kubeconfig, "-n", namespace, "get", OURS, "-l", "netprobe.dev/run", "-o", "name"
+        ).split()
+    return [name for name in found if not name.startswith("namespace/")]
+
+
+def runs(next_door: Neighbours) -> set[str]:
+    """The ids of the runs that have guests next door."""
+    items = next_door.get("jobs", "-n", next_door.shop, "-l", "netprobe.dev/run")["items"]
+    items += next_door.get("jobs", "-n", next_door.data, "-l", "netprobe.dev/run")["items"]
+    return {str(obj["metadata"]["labels"]["netprobe.dev/run"]) for obj in items}
+
+
+def test_real_pods_are_probed_and_nothing_of_others_is_touched(next_door: Neighbours, suite: Path) -> None:
+    before = next_door.everything()
+    ended = visit(next_door, suite, "-o", "json", "--via", "dns")
+    assert ended.status == 0, ended.err or ended.out
+    assert next_door.everything() == before
+    report = ended.report
+    assert of_run(next_door, report["run"]["id"]) == []
+    assert {row["status"] for row in report["flows"]} == {"as_expected"}
+    denied = [row for row in report["flows"] if row["observed"] == "deny"]
+    assert {(row["via"], row["outcome"]) for row in denied} == {
+        ("pod", "timed_out"),
+        ("service", "timed_out"),
+        ("dns", "timed_out"),
+    }
+    # Where nobody may connect, the pod's own readiness is what shows the listener; the path is a pair's.
+    assert {row["control"]["path"] for row in denied} == {"pair"}
+    assert {row["control"]["listener"] for row in denied} <= {"readiness", "peer"}
+    real = {f"{obj['metadata']['namespace']}/{obj['metadata']['name']}" for obj in before.values()}
+    for row in report["flows"]:
+        assert row["from"] in real
+        assert row["to"].removeprefix("svc:") in real
+    stood_for = {one["pod"]: one for one in report["in_place"]["stood_for"]}
+    assert all(stood_for[row["from"]]["shadow"] for row in report["flows"])
+    webs = [one for one in stood_for.values() if one["pod"].startswith(f"{next_door.shop}/web")]
+    assert {len(one["pods"]) for one in webs} == {2}, "one of the two replicas stands for both"
+
+
+def test_without_a_proof_it_is_unknown_and_says_what_would_prove_it(
+    next_door: Neighbours, tmp_path: Path
+) -> None:
+    path = tmp_path / "suite.yaml"
+    path.write_text(
+        next_door.text(SUITE[: SUITE.index("flows:")])
+        + next_door.text("""flows:
+    - {from: SHOP/batch, to: DATA/db, port: 9999, verdict: deny}
+    - {from: DATA/db, to: SHOP/batch, port: 9999, verdict: allow}
+""")
+    )
+    ended = visit(next_door, path, "-o", "json")
+    assert ended.status == 3, ended.out
+    assert {row["observed"] for row in ended.report["flows"]} == {"unknown"}
+    for row in ended.report["flows"]:
+        assert row["reason"].startswith("listener:")
+        assert "a passing TCP readiness probe on that port would prove it" in row["reason"]
+
+
+def test_a_dry_run_needs_get_and_list_and_prints_what_a_run_creates(
+    next_door: Neighbours, suite: Path, tmp_path: Path
+) -> None:
+    reader = [doc for doc in published("fixture.yaml") if doc["kind"] in {"Namespace", "ServiceAccount"}]
+    meta = {"name": "netprobe-fixture"}
+    subject = {"kind": "ServiceAccount", "name": "netprobe", "namespace": "netprobe"}
+    api = "rbac.authorization.k8s.io"
+    reader += [
+        {
+            "apiVersion": f"{api}/v1",
+            "kind": "ClusterRole",
+            "metadata": meta,
+            "rules": [{"apiGroups": ["*"], "resources": ["*"], "verbs": ["get", "list"]}],
+        },
+        {
+            "apiVersion": f"{api}/v1",
+            "kind": "ClusterRoleBinding",
+            "metadata": meta,
+            "roleRef": {"apiGroup": api, "kind": "ClusterRole", **meta},
+            "subjects": [subject],
+        },
+    ]
+    with account(next_door.kubeconfig, reader, tmp_path) as user:
+        ended = netprobe("run", suite, "--in-place", "--dry-run", "--kubeconfig", user.kubeconfig)
+    assert ended.status == 0, ended.err
+    objects = [obj for obj in yaml.safe_load_all(ended.out) if obj]
+    kinds = sorted({obj["kind"] for obj in objects})
+    assert kinds == ["Job", "Lease", "Namespace", "NetworkPolicy", "Pod"]
+    run = objects[0]["metadata"]["labels"]["netprobe.dev/run"]
+    assert of_run(next_door, run) == []
+    # What it prints is what a server takes: as it stands, admission included.
+    shadows = [o for o in objects if o["kind"] == "Pod" and o["metadata"]["namespace"] == next_door.shop]
+    assert shadows
+    for pod in shadows:
+        kubectl(next_door.kubeconfig, "create", "--dry-run=server", "-f", "-", stdin=yaml.safe_dump(pod))
+
+
+WATCHERS = {
+    "Service that publishes unready addresses": (
+        """
+apiVersion: v1
+kind: Service
+metadata: {name: gossip, namespace: SHOP}
+spec: {clusterIP: None, publishNotReadyAddresses: true, selector: {app: batch}, ports: [{port: 8080}]}
+""",
+        "Service SHOP/gossip publishes addresses that are not ready",
+    ),
+    "bare ReplicaSet": (
+        """
+apiVersion: apps/v1
+kind: ReplicaSet
+metadata: {name: bare, namespace: SHOP}
+spec:
+  replicas: 0
+  selector: {matchLabels: {app: batch}}
+  template:
+    metadata: {labels: {app: batch}}
+    spec: {containers: [{name: main, image: docker.io/library/alpine:3.20}]}
+""",
+        "ReplicaSet SHOP/bare would adopt the pod",
+    ),
+    "spread": (
+        """
+apiVersion: apps/v1
+kind: Deployment
+metadata: {name: spread, namespace: SHOP}
+spec:
+  replicas: 0
+  selector: {matchLabels: {app: spread}}
+  template:
+    metadata: {labels: {app: spread}}
+    spec:
+      containers: [{name: main, image: docker.io/library/alpine:3.20}]
+      topologySpreadConstraints:
+        - maxSkew: 1
+          topologyKey: kubernetes.io/hostname
+          whenUnsatisfiable: DoNotSchedule
+          labelSelector: {matchLabels: {app: batch}}
+""",
+        "Deployment SHOP/spread spreads its pods with DoNotSchedule",
+    ),
+}
+
+
+@pytest.mark.parametrize(("manifest", "told"), WATCHERS.values(), ids=WATCHERS)
+def test_where_somebody_would_come_to_harm_nothing_is_created(
+    next_door: Neighbours, suite: Path, manifest: str, told: str
+) -> None:
+    next_door.apply(manifest)
+    try:
+        ended = visit(next_door, suite)
+        assert ended.status == 3
+        assert next_door.text(told) in ended.err
+        assert "nothing was created" in ended.err
+        assert ours(next_door) == []
+        rehearsed = visit(next_door, suite, "--dry-run")
+        assert rehearsed.status == 3
+        assert f"# HARM: {next_door.text(told)}" in rehearsed.out
+    finally:
+        kubectl(next_door.kubeconfig, "delete", "-f", "-", stdin=next_door.text(manifest))
+
+
+def test_killed_at_random_moments_and_cleaned(next_door: Neighbours, suite: Path) -> None:
+    before = next_door.everything()
+    arguments = ("run", suite, "--in-place", "--kubeconfig", next_door.kubeconfig)
+    moments = random.Random(6)  # noqa: S311 (moments, not secrets)
+    seen = 0
+    for _ in range(4):
+        with started(*arguments) as run:
+            until(lambda: bool(ours(next_door)))
+            (name,) = runs(next_door)
+            end = time.monotonic() + moments.uniform(0, 4)
+            while time.monotonic() < end and run.poll() is None:
+                pass
+            run.kill()
+            run.wait()
+        seen += bool(ours(next_door))
+        cleaned = netprobe("clean", "--kubeconfig", next_door.kubeconfig, "--run", name)
+        assert cleaned.status == 0, cleaned.err
+        assert of_run(next_door, name) == []
+        assert next_door.everything() == before
+    assert seen, "every run was over before it was killed"
+
+
+def test_killed_and_never_cleaned_the_cluster_itself_removes_the_guests(
+    next_door: Neighbours, suite: Path
+) -> None:
+    before = next_door.everything()
+    arguments = ("run", suite, "--in-place", "--lifetime", "10s", "--kubeconfig", next_door.kubeconfig)
+    with started(*arguments) as run:
+        until(lambda: any(name.startswith("pod/") for name in ours(next_door)))
+        (name,) = runs(next_door)
+        run.kill()
+    until(lambda: ours(next_door) == [])
+    assert next_door.everything() == before
+    assert netprobe("clean", "--kubeconfig", next_door.kubeconfig, "--run", name).status == 0
+    assert of_run(next_door, name) == []
+
+
+def test_as_the_account_that_is_published_for_it(next_door: Neighbours, suite: Path, tmp_path: Path) -> None:
+    roles = published("fixture.yaml", "in-place.yaml")
+    with account(next_door.kubeconfig, roles, tmp_path) as user:
+        ended = netprobe("run", suite, "--in-place", "--kubeconfig", user.kubeconfig, "-o", "json")
+    assert ended.status == 0, ended.err or ended.out

@@ -1,0 +1,231 @@
+"""What guest_guard.py says about those who see a shadow pod, each tried on a real cluster."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import pytest
+
+from netprobe.model.flow import PodRef
+from netprobe.probe import PodOptions, guest
+from netprobe.probe.guest import Shadow
+from tests.cluster.account import Object, kubectl
+from tests.cluster.neighbours import Neighbours, neighbours, until
+
+CONTAINERS = "containers: [{name: main, image: 'docker.io/library/alpine:3.20', command: [sleep, '3600']}]"
+RUN = "77777777"
+
+
+@pytest.fixture(scope="module")
+def next_door() -> Iterator[Neighbours]:
+    from tests.cluster.real import kubeconfig
+
+    found = kubeconfig()
+    if found is None:
+        pytest.skip("no real cluster: set NETPROBE_TEST_KUBECONFIG, or bring ../shared/realcluster up")
+    with neighbours(found) as made:
+        baseline = (
+            "pod-security.kubernetes.io/enforce=baseline"  # the manifests below are as short as they can be
+        )
+        kubectl(found, "label", "namespace", made.shop, "--overwrite", baseline)
+        yield made
+
+
+@contextmanager
+def shadow(next_door: Neighbours, labels: dict[str, str]) -> Iterator[PodRef]:
+    """A shadow pod of the run's own making, with its Job, running."""
+    options = PodOptions(lifetime_s=300)
+    node = next_door.get("pods", "-n", next_door.shop)["items"][0]["spec"]["nodeName"]
+    ref = PodRef(next_door.shop, f"netprobe-{RUN}-0")
+    job = guest.owner(next_door.shop, RUN, options)
+    made: Object = json.loads(create(next_door, job))
+    pod = guest.pod(
+        Shadow(ref, labels, node, (PodRef(next_door.shop, "web"),)), RUN, options, made["metadata"]["uid"]
+    )
+    try:
+        create(next_door, pod)
+        yield ref
+    finally:
+        kubectl(
+            next_door.kubeconfig,
+            *("-n", next_door.shop, "delete", "pods,jobs", "-l", f"netprobe.dev/run={RUN}"),
+        )
+
+
+def create(next_door: Neighbours, obj: Object) -> str:
+    return kubectl(next_door.kubeconfig, "create", "-o", "json", "-f", "-", stdin=json.dumps(obj))
+
+
+def running(next_door: Neighbours, ref: PodRef) -> None:
+    where = ("-n", ref.namespace, "wait", f"pod/{ref.name}", "--for=condition=ContainersReady")
+    kubectl(next_door.kubeconfig, *where, "--timeout=60s")
+
+
+def controllers(next_door: Neighbours, ref: PodRef) -> list[str]:
+    """Who controls the pod; "gone" where somebody removed it."""
+    found = next_door.get("pods", "-n", ref.namespace, "-l", f"netprobe.dev/run={RUN}")["items"]
+    if not found or "deletionTimestamp" in found[0]["metadata"]:
+        return ["gone"]
+    owners = found[0]["metadata"].get("ownerReferences") or ()
+    return [owner["kind"] for owner in owners if owner.get("controller")]
+
+
+def endpoints(next_door: Neighbours, service: str, ref: PodRef) -> list[bool]:
+    """For each time that a Service lists the pod, whether as ready."""
+    name = f"kubernetes.io/service-name={service}"
+    slices = next_door.get("endpointslices", "-n", ref.namespace, "-l", name)["items"]
+    return [
+        bool(one["conditions"].get("ready"))
+        for each in slices
+        for one in each.get("endpoints") or ()
+        if (one.get("targetRef") or {}).get("name") == ref.name
+    ]
+
+
+ADOPTERS = {
+    "ReplicaSet": f"""
+apiVersion: apps/v1
+kind: ReplicaSet
+metadata: {{name: adopter, namespace: SHOP}}
+spec:
+  replicas: 1
+  selector: {{matchLabels: {{app: lonely}}}}
+  template: {{metadata: {{labels: {{app: lonely}}}}, spec: {{{CONTAINERS}}}}}
+""",
+    "DaemonSet": f"""
+apiVersion: apps/v1
+kind: DaemonSet
+metadata: {{name: adopter, namespace: SHOP}}
+spec:
+  selector: {{matchLabels: {{app: lonely}}}}
+  template: {{metadata: {{labels: {{app: lonely}}}}, spec: {{{CONTAINERS}}}}}
+""",
+    "Job": f"""
+apiVersion: batch/v1
+kind: Job
+metadata: {{name: adopter, namespace: SHOP}}
+spec:
+  manualSelector: true
+  selector: {{matchLabels: {{app: lonely}}}}
+  template: {{metadata: {{labels: {{app: lonely}}}}, spec: {{restartPolicy: Never, {CONTAINERS}}}}}
+""",
+}
+
+
+@pytest.mark.parametrize("manifest", ADOPTERS.values(), ids=ADOPTERS)
+def test_these_adopt_or_remove_a_shadow_pod(next_door: Neighbours, manifest: str) -> None:
+    with shadow(next_door, {"app": "lonely"}) as ref:
+        running(next_door, ref)
+        assert controllers(next_door, ref) == []
+        next_door.apply(manifest)
+        try:
+            until(lambda: controllers(next_door, ref) != [])
+        finally:
+            text = next_door.text(manifest)
+            kubectl(next_door.kubeconfig, "delete", "--cascade=foreground", "-f", "-", stdin=text)
+
+
+def test_a_deployment_and_a_stateful_set_leave_it_alone(next_door: Neighbours) -> None:
+    """Each is scaled while the pod is there, so that its controller has looked at all that it selects."""
+    stateful = """
+apiVersion: apps/v1
+kind: StatefulSet
+metadata: {name: named, namespace: SHOP}
+spec:
+  replicas: 1
+  serviceName: named
+  selector: {matchLabels: {app: web}}
+  template: {metadata: {labels: {app: web}}, spec: {CONTAINERS}}
+""".replace("CONTAINERS", CONTAINERS)
+    with shadow(next_door, {"app": "web"}) as ref:
+        running(next_door, ref)
+        scale = ("-n", next_door.shop, "scale", "deployment/web")
+        kubectl(next_door.kubeconfig, *scale, "--replicas=3")
+        next_door.settled()
+        next_door.apply(stateful)
+        try:
+            kubectl(
+                next_door.kubeconfig,
+                *("-n", next_door.shop, "rollout", "status", "sts/named", "--timeout=80s"),
+            )
+            assert controllers(next_door, ref) == []
+        finally:
+            kubectl(next_door.kubeconfig, "delete", "-f", "-", stdin=next_door.text(stateful))
+            kubectl(next_door.kubeconfig, *scale, "--replicas=2")
+            next_door.settled()
+
+
+def test_a_budget_goes_on_as_before(next_door: Neighbours) -> None:
+    def budget() -> tuple[int, int, int]:
+        status = next_door.get("poddisruptionbudget", "-n", next_door.shop, "web")["status"]
+        return status["expectedPods"], status["currentHealthy"], status["disruptionsAllowed"]
+
+    until(lambda: budget() == (2, 2, 1))
+    with shadow(next_door, {"app": "web"}) as ref:
+        running(next_door, ref)
+        # A third replica makes the budget count again, with the shadow pod there.
+        scale = ("-n", next_door.shop, "scale", "deployment/web")
+        kubectl(next_door.kubeconfig, *scale, "--replicas=3")
+        until(lambda: budget() == (3, 3, 1))
+        kubectl(next_door.kubeconfig, *scale, "--replicas=2")
+        until(lambda: budget() == (2, 2, 1))
+
+
+def test_a_service_lists_it_as_not_ready_and_one_that_publishes_all_as_ready(next_door: Neighbours) -> None:
+    gossip = """
+apiVersion: v1
+kind: Service
+metadata: {name: gossip, namespace: SHOP}
+spec: {clusterIP: None, publishNotReadyAddresses: true, selector: {app: web}, ports: [{port: 8080}]}
+"""
+    next_door.apply(gossip)
+    try:
+        with shadow(next_door, {"app": "web"}) as ref:
+            running(next_door, ref)
+            until(lambda: endpoints(next_door, "gossip", ref) == [True])
+            until(lambda: endpoints(next_door, "web", ref) == [False])
+        until(lambda: endpoints(next_door, "web", ref) == [])
+    finally:
+        kubectl(next_door.kubeconfig, "delete", "-f", "-", stdin=next_door.text(gossip))
+
+
+def test_a_required_anti_affinity_is_blocked_only_where_no_real_pod_blocks_it_already(
+    next_door: Neighbours,
+) -> None:
+    """A pod that may not run beside app=lonely cannot be scheduled on the shadow pod's node any more."""
+    picky = """
+apiVersion: v1
+kind: Pod
+metadata: {name: picky, namespace: SHOP, labels: {app: picky}}
+spec:
+  nodeSelector: {kubernetes.io/hostname: NODE}
+  affinity:
+    podAntiAffinity:
+      requiredDuringSchedulingIgnoredDuringExecution:
+        - {labelSelector: {matchLabels: {app: lonely}}, topologyKey: kubernetes.io/hostname}
+  CONTAINERS
+""".replace("CONTAINERS", CONTAINERS)
+
+    def scheduled() -> str:
+        conditions = next_door.get("pod", "-n", next_door.shop, "picky")["status"].get("conditions") or ()
+        return next((c["status"] for c in conditions if c["type"] == "PodScheduled"), "")
+
+    with shadow(next_door, {"app": "lonely"}) as ref:
+        running(next_door, ref)
+        node = next_door.get("pod", "-n", ref.namespace, ref.name)["spec"]["nodeName"]
+        next_door.apply(picky.replace("NODE", node))
+        try:
+            until(lambda: scheduled() == "False")
+        finally:
+            kubectl(
+                next_door.kubeconfig,
+                "-n",
+                next_door.shop,
+                "delete",
+                "pod",
+                "picky",
+                "--grace-period=0",
+                "--force",
+            )

@@ -1,0 +1,218 @@
+"""The objects of guests, and the bench that makes exactly these."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from netprobe.errors import ConflictError
+from netprobe.model.flow import End, Flow, PodRef, Protocol
+from netprobe.model.matrix import Matrix
+from netprobe.model.observation import Observation
+from netprobe.model.verdict import Verdict
+from netprobe.probe import Pace, PodOptions, Prober, guest
+from netprobe.probe.api import Object
+from netprobe.probe.bench import RUN
+from netprobe.probe.guest import Party, Shadow
+from netprobe.probe.guest_bench import GuestBench
+from netprobe.probe.netcat import Target
+from netprobe.probe.plan import Station, Try
+from tests.probe.clock import virtually
+from tests.probe.fake import OPEN, SILENT, FakeCluster
+
+WEB, WEB_TOO, DB = PodRef("shop", "web-1"), PodRef("shop", "web-2"), PodRef("data", "db")
+SHADOW = Shadow(PodRef("shop", "netprobe-r1-0"), {"app": "web"}, "n1", (WEB, WEB_TOO))
+PARTY = Party((SHADOW,), ("n1", "n2"))
+
+
+class Hosting(FakeCluster):
+    """The scripted cluster with uids, and with a real pod in it that nobody may enter."""
+
+    async def create(self, obj: Object) -> Object:
+        made = await super().create(obj)
+        key = obj["kind"], obj["metadata"].get("namespace"), obj["metadata"].get("name", "")
+        if key in self.objects:
+            stored = self.objects[key]
+            stored["metadata"]["uid"] = f"uid of {obj['metadata']['name']}"
+            if obj["kind"] == "Pod":
+                ready = stored["status"]["conditions"][0]
+                gated = "readinessGates" in obj["spec"]
+                stored["status"]["conditions"] = [
+                    {"type": "ContainersReady", "status": "True"},
+                    {**ready, "status": "False" if gated else "True"},
+                ]
+            return self._store(key, stored)
+        return made
+
+
+def hosting() -> Hosting:
+    cluster = Hosting()
+    for name in ("shop", "data"):
+        cluster.objects["Namespace", None, name] = {"kind": "Namespace", "metadata": {"name": name}}
+    cluster.objects["Pod", "data", "db"] = {
+        "kind": "Pod",
+        "metadata": {"name": "db", "namespace": "data"},
+        "status": {"podIP": "10.0.9.9"},
+    }
+    return cluster
+
+
+def test_only_labels_that_policies_look_at_are_copied_and_never_the_hash() -> None:
+    labels = {"app": "web", "team": "blue", "pod-template-hash": "abc", "tier": "x"}
+    assert guest.shadow_labels(labels, ["app", "tier", "absent", "pod-template-hash"]) == {
+        "app": "web",
+        "tier": "x",
+    }
+
+
+def test_a_shadow_pod_is_never_ready_owned_and_controlled_by_nobody() -> None:
+    pod = guest.pod(SHADOW, "r1", PodOptions(), "uid-1")
+    assert pod["spec"]["readinessGates"] == [{"conditionType": "netprobe.dev/never"}]
+    assert pod["metadata"]["labels"] == {"app": "web", RUN: "r1"}
+    (owner,) = pod["metadata"]["ownerReferences"]
+    assert (owner["kind"], owner["uid"], owner["controller"]) == ("Job", "uid-1", False)
+    assert pod["spec"]["nodeName"] == "n1"
+    assert pod["spec"]["automountServiceAccountToken"] is False
+
+
+def test_the_job_of_a_namespace_runs_nothing_and_ends_at_its_deadline() -> None:
+    job = guest.owner("shop", "r1", PodOptions(lifetime_s=60))
+    assert job["spec"]["parallelism"] == 0
+    assert (job["spec"]["activeDeadlineSeconds"], job["spec"]["ttlSecondsAfterFinished"]) == (60, 0)
+
+
+def test_the_bench_creates_what_a_dry_run_prints_and_removes_it() -> None:
+    cluster = hosting()
+    before = set(cluster.objects)
+    stations: dict[End, Station] = {}
+
+    async def run() -> None:
+        async with GuestBench(cluster, PARTY, run="r1", lab=True) as bench:
+            stations.update(bench.stations)
+            assert len(bench.canaries) == 2
+
+    virtually(run())
+    printed = {(obj["kind"], obj["metadata"]["name"]) for obj in guest.objects(PARTY, "r1", PodOptions())} | {
+        ("Lease", "netprobe")
+    }
+    assert {(kind, name) for verb, kind, name in cluster.calls if verb == "create"} == printed
+    assert set(cluster.objects) == before
+    assert stations[WEB] is stations[WEB_TOO], "one shadow pod for both, under the names of both"
+    assert stations[WEB].pod == "netprobe-r1-0"
+    order = [kind for verb, kind, _ in cluster.calls if verb == "delete"]
+    assert order.index("Job") > order.index("Pod"), "a Job that goes first would orphan its pods"
+
+
+def test_every_pod_knows_its_job() -> None:
+    made = guest.objects(PARTY, "r1", PodOptions(), {"shop": "uid-7"})
+    assert [pod["metadata"]["ownerReferences"][0]["uid"] for pod in made.shadows] == ["uid-7"]
+
+
+def test_what_admission_added_is_told() -> None:
+    class Injecting(Hosting):
+        async def create(self, obj: Object) -> Object:
+            if obj["kind"] == "Pod" and obj["metadata"]["namespace"] == "shop":
+                containers = [*obj["spec"]["containers"], {"name": "proxy"}]
+                labels = {**obj["metadata"]["labels"], "mesh": "yes"}
+                obj = {
+                    **obj,
+                    "metadata": {**obj["metadata"], "labels": labels},
+                    "spec": {**obj["spec"], "containers": containers},
+                }
+            return await super().create(obj)
+
+    plain = hosting()
+    cluster = Injecting()
+    cluster.objects = plain.objects
+
+    async def run() -> tuple[str, ...]:
+        async with GuestBench(cluster, PARTY, run="r1", lab=True) as bench:
+            return bench.strange
+
+    told = virtually(run())
+    assert len(told) == 2
+    assert "proxy" in told[0]
+    assert "mesh" in told[1]
+
+
+def observed(cluster: Hosting, *, listener: str | None, pairs: bool = True) -> Matrix[Observation]:
+    """One round of observation of web -> db 5432 in place."""
+    flow = Flow(WEB, DB, 5432)
+
+    async def run() -> Matrix[Observation]:
+        async with GuestBench(cluster, PARTY, run="r1", lab=True) as bench:
+
+            def path(flow: Flow) -> tuple[Try, ...]:
+                target = Target("10.0.9.9", flow.port, flow.protocol)
+                return bench.pair("n1", "n2", target) if pairs else ()
+
+            prober = Prober(
+                cluster,
+                bench,
+                [flow],
+                pace=Pace(),
+                locate=lambda _: "10.0.9.9",
+                listener=lambda _: listener,
+                pairs=path,
+            )
+            async with prober:
+                await prober.baseline(paths=False)
+                return (await prober.observe()).matrix
+
+    return virtually(run())
+
+
+def silent_for_shadows(source: str, destination: str, port: int, protocol: str) -> str:
+    return SILENT if destination == "data/db" else OPEN
+
+
+def test_silence_is_a_denial_where_readiness_and_a_pair_prove_it() -> None:
+    cluster = hosting()
+    cluster.network = silent_for_shadows
+    (cell,) = observed(cluster, listener="readiness").values()
+    assert cell.verdict is Verdict.DENY
+    assert (cell.control.listener, cell.control.path) == ("readiness", "pair")
+
+
+def test_silence_without_a_listener_or_a_path_is_unknown() -> None:
+    for listener, pairs in ((None, True), ("readiness", False)):
+        cluster = hosting()
+        cluster.network = silent_for_shadows
+        (cell,) = observed(cluster, listener=listener, pairs=pairs).values()
+        assert cell.verdict is Verdict.UNKNOWN
+
+
+def test_a_pair_that_does_not_connect_proves_nothing() -> None:
+    cluster = hosting()
+    cluster.network = lambda *_: SILENT
+    (cell,) = observed(cluster, listener="readiness").values()
+    assert cell.verdict is Verdict.UNKNOWN
+    assert (cell.reason or "").startswith("path:")
+
+
+def test_a_pair_is_tried_by_the_protocol_of_the_flow() -> None:
+    cluster = hosting()
+
+    async def run() -> tuple[Try, ...]:
+        async with GuestBench(cluster, PARTY, run="r1", lab=True) as bench:
+            return bench.pair("n1", "n2", Target("10.0.9.9", 53, Protocol.UDP))
+
+    ((station, target),) = virtually(run())
+    assert station.pod == "canary-client-0"
+    assert (target.port, target.protocol) == (9000, Protocol.UDP)
+
+
+def test_two_runs_side_by_side_have_different_names() -> None:
+    other = replace(SHADOW, ref=PodRef("shop", "netprobe-r2-0"))
+    cluster = hosting()
+
+    async def run() -> None:
+        async with (
+            GuestBench(cluster, PARTY, run="r1", lab=True),
+            GuestBench(cluster, Party((other,), ("n1",)), run="r2", lab=True),
+        ):
+            pass
+
+    try:
+        virtually(run())
+    except ConflictError as e:  # pragma: no cover
+        raise AssertionError("runs in place do not exclude each other") from e
