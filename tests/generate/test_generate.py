@@ -131,3 +131,12 @@ def test_the_label_that_names_a_pod_is_chosen_and_no_more_than_it_takes(
         for n, labels in enumerate([own, *others])
     ]
     assert str(selector(kinds[0], kinds)) == chosen
+
+
+def test_replicas_that_may_not_talk_are_no_peers_of_each_other() -> None:
+    """What every other pod of the namespace takes from web, web does not take from its replica."""
+    web = {"app": "web"}
+    cluster = world(shop_web0=web, shop_web1=web, shop_api={"app": "api"}, shop_cart={"app": "cart"})
+    allowed = [flow(f"shop/web{n}", f"shop/{to}") for n in (0, 1) for to in ("api", "cart")]
+    found = policies(generate(declared(cluster, *allowed), cluster, denies_by_default=True, dns=False))
+    assert list(found) == ["shop/default-deny", "shop/api", "shop/cart", "shop/web0"]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from ipaddress import ip_network
+from ipaddress import ip_address, ip_network
 
 from netprobe.impact import Given, Impact, Kind, edited, impact
 from netprobe.model.cluster import Cluster
@@ -124,3 +124,32 @@ def test_no_change_is_one_sentence() -> None:
 def test_markdown_cannot_be_broken_by_a_name() -> None:
     odd = replace(DENY, ref=PolicyRef("shop", "a|b<img>"))
     assert "a\\|b&lt;img&gt;" in "".join(render_impact(change(odd), "markdown"))
+
+
+def test_a_pod_with_other_labels_is_held_by_other_policies() -> None:
+    """No policy changes: what isolates the pod does."""
+    web = PodRef("shop", "web")
+    deny = {
+        app: Policy(PolicyRef("shop", f"deny-{app}"), Selector.of({"app": app}), ingress=())
+        for app in ("web", "shop")
+    }
+    old = Given(replace(WORLD, policies=tuple(deny.values())), ALL)
+    relabelled = replace(WORLD.pods[web], labels={"app": "shop"})
+    found = impact(edited(old, Given(Cluster(pods={web: relabelled}))))
+    assert told(found, reasons=True) == [
+        "reason: all 4 pods -> shop/web every (6)",
+        "reason: every address outside -> shop/web every (2)",
+    ]
+
+
+def test_a_family_is_named_only_where_the_other_one_differs() -> None:
+    """shop/web speaks both families, the others IPv4 alone."""
+    web = PodRef("shop", "web")
+    pod = WORLD.pods[web]
+    both = replace(pod, addresses=(*pod.addresses, ip_address("fd00:10:244::1")))
+    state = Given(replace(WORLD, pods={**WORLD.pods, web: both}), ALL)
+    closed = impact(edited(state, Given(Cluster(policies=(DENY,)))))
+    assert {bundle.family for bundle in closed.bundles} == {None}
+    block = IPBlock(ip_network("0.0.0.0/0"))
+    halved = impact(edited(state, Given(Cluster(policies=(allow("in", Selector(), block),)))))
+    assert {bundle.family for bundle in halved.bundles if bundle.kind is Kind.CLOSES} == {None}
