@@ -19,6 +19,8 @@ COMMANDS = {
     "impact": "which flows open or close if a change of policies is applied",
     "generate": "the policies that give exactly what a suite declares",
     "doctor": "does this cluster enforce at all? permissions, nodes, DNS, clocks, with evidence",
+    "conformance": "does this cluster implement NetworkPolicy? hundreds of cases with known answers",
+    "history": "how conformance runs went over time, and what changed in the last one",
     "graph": "who may talk to whom, as mermaid, DOT, SVG or a page to click through",
     "lab": "a small cluster on this machine: up, down, status, kubeconfig",
     "clean": "remove what killed runs left behind",

@@ -64,9 +64,10 @@ class Case:
     question: Question = DEFAULT
     place: str = ""
 
-    def wanted(self, words: frozenset[str]) -> bool:
-        """Whether any of the words is a tag of the case, one of its rules, or its feature."""
-        return bool(words & (self.tags | {*self.rules, self.feature.lower().replace(" ", "-")}))
+    @property
+    def words(self) -> frozenset[str]:
+        """What it can be asked for by: its tags, its rules and its feature ("named-ports")."""
+        return self.tags | {*self.rules, self.feature.lower().replace(" ", "-")}
 
     def denies(self) -> bool:
         """Whether any flow is expected to be denied at any moment."""

@@ -1,0 +1,198 @@
+"""`netprobe conformance`: does this cluster implement NetworkPolicy?"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from netprobe.cli.options import (
+    DurationType,
+    ReportFile,
+    ReportType,
+    cluster_options,
+    examples,
+    lab_options,
+    profile_option,
+)
+
+if TYPE_CHECKING:
+    from netprobe.conformance.case import Case
+
+FORMATS = ("table", "json", "markdown", "junit", "github")
+
+
+@click.command
+@cluster_options
+@lab_options
+@click.option(
+    "--include", multiple=True, metavar="TAG", help="Only cases with this tag, rule or feature. Repeatable."
+)
+@click.option("--exclude", multiple=True, metavar="TAG", help="No case with this tag. Repeatable.")
+@click.option(
+    "--only", multiple=True, metavar="NAME", help="Only the case of this name, or pattern (*). Repeatable."
+)
+@click.option("--list", "listing", is_flag=True, help="List the cases, and try none.")
+@click.option(
+    "--cases",
+    "files",
+    multiple=True,
+    type=click.Path(),
+    metavar="FILE",
+    help="Cases of your own beside the built-in ones: docs/conformance.md has the form. Repeatable.",
+)
+@click.option(
+    "--full", is_flag=True, help="Ask every cell of every case, also of pods that no policy concerns."
+)
+@click.option(
+    "--fixtures",
+    type=click.IntRange(1, 16),
+    default=4,
+    show_default=True,
+    help="How many cases to try at once, each on nine pods of its own.",
+)
+@click.option(
+    "--expect-failures",
+    "known_file",
+    type=click.Path(),
+    metavar="FILE",
+    help="Cases that are known to fail here, each with a reason and a date.",
+)
+@click.option(
+    "--history",
+    type=click.Path(),
+    metavar="DIR",
+    help="Keep a small file of each run here; say what changed.",
+)
+@click.option(
+    "--baseline",
+    type=click.Path(),
+    metavar="PATH",
+    help="A run to compare with, or a folder of --history: only new failures fail.",
+)
+@click.option(
+    "--image",
+    metavar="IMAGE",
+    default="docker.io/library/alpine:3.20",
+    show_default=True,
+    help="Image of the probe pods; needs a shell and an nc.",
+)
+@click.option("--pull-secret", metavar="NAME", help="Image pull secret, present in every namespace used.")
+@click.option(
+    "--ready-timeout",
+    "ready_s",
+    type=DurationType(),
+    default="180s",
+    show_default=True,
+    help="How long the pods may take to become ready.",
+)
+@click.option(
+    "--probe-timeout",
+    "wait_s",
+    type=DurationType(),
+    default="1s",
+    show_default=True,
+    help="How long one try waits for an answer (nc -w).",
+)
+@profile_option
+@click.option(
+    "-o",
+    "--output",
+    type=click.Choice(FORMATS),
+    default="table",
+    show_default=True,
+    help="What to write to standard output.",
+)
+@click.option(
+    "--report",
+    "reports",
+    type=ReportType(FORMATS),
+    multiple=True,
+    metavar="FORMAT=PATH",
+    help="Write a report to a file too (- for standard output). Repeatable.",
+)
+@examples("""
+netprobe conformance                                    # on a lab made for this
+netprobe conformance --context kind-kind --report junit=junit.xml
+netprobe conformance --include named-port --list
+netprobe conformance --context prod-eu --history runs/ --baseline runs/ --expect-failures known.yaml
+""")
+@click.pass_context
+def command(
+    ctx: click.Context,
+    /,
+    kubeconfig: str | None,
+    context: str | None,
+    request_timeout_s: float,
+    include: Sequence[str],
+    exclude: Sequence[str],
+    only: Sequence[str],
+    listing: bool,
+    files: Sequence[str],
+    full: bool,
+    fixtures: int,
+    known_file: str | None,
+    history: str | None,
+    baseline: str | None,
+    image: str,
+    pull_secret: str | None,
+    ready_s: float,
+    wait_s: float,
+    profile: str,
+    output: str,
+    reports: Sequence[ReportFile],
+    **lab: Any,
+) -> int:
+    """Say whether a cluster implements NetworkPolicy, by hundreds of cases with known answers.
+
+    Fixtures of nine pods are made once, and cases tried on them side by side: policies are applied, every
+    flow is tried by `nc -zv`, and what is seen is held against what the API's text says. Everything is
+    removed again.
+
+    Exit status: 0 all as it should be, 1 a case failed that should not, 3 could not tell or flaky.
+    """
+    from netprobe.cli.conformance_run import Night, emit
+    from netprobe.cli.loop import run_async
+    from netprobe.cli.target import meant
+    from netprobe.conformance import known
+    from netprobe.conformance.choose import chosen
+    from netprobe.conformance.history import latest
+    from netprobe.conformance.load import builtin, load
+    from netprobe.probe import Deadlines, Pace, PodOptions
+    from netprobe.simulate import profile as profile_of
+
+    target, options = meant(ctx, kubeconfig, context, **lab)
+    every = (*builtin(), *(case for file in files for case in load(file)))
+    cases = chosen(every, include=include, exclude=exclude, only=only)
+    if listing:
+        _list(cases)
+        return 0
+    night = Night(
+        cases=cases,
+        target=target,
+        lab=options,
+        pods=PodOptions(image, lifetime_s=4 * 3600, pull_secret=pull_secret),
+        deadlines=Deadlines(ready_s=ready_s),
+        pace=Pace(wait_s=wait_s),
+        profile=profile_of(profile),
+        fixtures=fixtures,
+        full=full,
+        known=known.load(known_file, every) if known_file else (),
+        baseline=latest(Path(baseline)) if baseline else None,
+        history=Path(history) if history else None,
+        request_timeout_s=request_timeout_s,
+    )
+    return emit(run_async(night.run()), output, reports)
+
+
+def _list(cases: Sequence[Case]) -> None:
+    feature = None
+    for case in sorted(cases, key=lambda case: case.feature):
+        if case.feature != feature:
+            feature = case.feature
+            print(feature)
+        tags = ", ".join(sorted(case.tags))
+        print(f"  {case.name}  [{', '.join(case.rules)}; {tags}]")
+    print("1 case" if len(cases) == 1 else f"{len(cases)} cases")

@@ -1,0 +1,155 @@
+"""One run of the conformance suite, from cases to a report that is written."""
+
+from __future__ import annotations
+
+import datetime as dt
+import os
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from netprobe import __version__
+from netprobe.cli.narration import Narrate
+from netprobe.cli.options import ReportFile
+from netprobe.cli.target import Target, opened
+from netprobe.conformance import history
+from netprobe.conformance.case import Case
+from netprobe.conformance.history import Past
+from netprobe.conformance.known import Known, judged
+from netprobe.conformance.record import Result, Status
+from netprobe.conformance.runner import Suite
+from netprobe.errors import NetprobeError
+from netprobe.lab import LabOptions
+from netprobe.probe import Deadlines, Pace, PodOptions
+from netprobe.report import RunInfo, Style, save
+from netprobe.report.conformance import Conformance, render_conformance
+from netprobe.simulate import Profile
+
+SESSIONS = 1_000  # every pod keeps its exec: fixtures are used again and again
+
+
+@dataclass(frozen=True, slots=True)
+class Night:
+    """What is to be tried, and where. `baseline`: a run whose failures are no news."""
+
+    cases: Sequence[Case]
+    target: Target
+    lab: LabOptions
+    pods: PodOptions
+    deadlines: Deadlines
+    pace: Pace
+    profile: Profile
+    fixtures: int
+    full: bool
+    known: Sequence[Known] = ()
+    baseline: Past | None = None
+    history: Path | None = None
+    request_timeout_s: float = 30.0
+
+    async def run(self) -> Conformance:
+        """Try the cases. NetprobeError where that cannot be; nothing is left on the cluster."""
+        started = dt.datetime.now(dt.UTC)
+        before = _newest(self.history)
+        with _progress(len(self.cases)) as (narrate, told):
+            async with opened(
+                self.target, self.lab, request_timeout_s=self.request_timeout_s, narrate=narrate
+            ) as there:
+                pace = replace(self.pace, sessions=SESSIONS)
+                suite = Suite(
+                    there.cluster,
+                    self.cases,
+                    fixtures=self.fixtures,
+                    full=self.full,
+                    lab=there.is_lab,
+                    disposable=self.target.is_ephemeral_lab,
+                    profile=self.profile,
+                    options=self.pods,
+                    deadlines=self.deadlines,
+                    pace=pace.within_a_machine() if there.is_lab else pace,
+                    progress=narrate,
+                    told=told,
+                )
+                results = await suite.results()
+                info = there.info
+        results = judged(results, self.known, started.date())
+        if self.baseline is not None:
+            results = history.against(results, self.baseline)
+        run = RunInfo.since(started, suite.run)
+        now = history.past(
+            results,
+            started=started,
+            cluster=str(info),
+            seconds=run.duration_s,
+            netprobe=__version__,
+            run=suite.run,
+        )
+        if self.history is not None:
+            history.save(self.history, now)
+        compared = self.baseline or before
+        changes = history.changes(compared, now) if compared is not None else None
+        return Conformance(results, info, run, changes)
+
+
+def _newest(folder: Path | None) -> Past | None:
+    """The run before this one; None where the folder is new."""
+    if folder is None or not folder.is_dir() or not any(folder.glob("*.json")):
+        return None
+    return history.latest(folder)
+
+
+def emit(found: Conformance, output: str, reports: Sequence[ReportFile]) -> int:
+    """Write a report to standard output and to files; its exit status. NetprobeError where it cannot."""
+    style = Style.of(sys.stdout, os.environ)
+    for one in reports:
+        if one.path is None:
+            continue
+        try:
+            save(one.path, render_conformance(found, one.format))
+        except OSError as error:
+            raise NetprobeError(f"cannot write {one.path}: {error.strerror}") from error
+    summary = os.environ.get("GITHUB_STEP_SUMMARY")
+    if summary and "github" in {output, *(one.format for one in reports)}:
+        try:
+            with Path(summary).open("a", encoding="utf-8") as page:
+                page.writelines(render_conformance(found, "markdown"))
+        except OSError as error:
+            raise NetprobeError(f"cannot write $GITHUB_STEP_SUMMARY: {error.strerror}") from error
+    for format_ in (output, *(one.format for one in reports if one.path is None)):
+        sys.stdout.writelines(render_conformance(found, format_, style))
+    return found.exit_status
+
+
+class _Told:
+    """Counts the results that are in, and names what fails now."""
+
+    def __init__(self) -> None:
+        self.failing: list[str] = []
+
+    def line(self, result: Result) -> str:
+        if result.status in {Status.FAILED, Status.FLAKY, Status.UNKNOWN}:
+            self.failing.append(result.case.name)
+        if not self.failing:
+            return "cases"
+        return f"{len(self.failing)} not passed, last: {self.failing[-1]}"
+
+
+@contextmanager
+def _progress(total: int) -> Iterator[tuple[Narrate, Callable[[Result], None]]]:
+    """Yields what tells of the preparations, and of each result: a bar on a terminal, else nothing."""
+    if not sys.stderr.isatty():
+        yield lambda _: None, lambda _: None
+        return
+    from rich.console import Console
+    from rich.markup import escape
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+    columns = MofNCompleteColumn(), BarColumn(), TimeElapsedColumn(), TextColumn("{task.description}")
+    counter = _Told()
+    with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
+        task = progress.add_task("starting", total=total)
+        yield (
+            lambda text: progress.update(task, description=escape(text)),
+            lambda result: progress.update(task, advance=1, description=escape(counter.line(result))),
+        )

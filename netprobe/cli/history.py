@@ -1,0 +1,70 @@
+"""`netprobe history`: how conformance runs went over time, and what changed in the last one."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from netprobe.cli.options import examples
+
+if TYPE_CHECKING:
+    from netprobe.conformance.history import Changes, Past
+
+
+@click.command
+@click.argument("folder", type=click.Path())
+@click.option(
+    "--last", type=click.IntRange(1), default=20, show_default=True, help="So many runs, the newest."
+)
+@click.option(
+    "-o",
+    "--output",
+    type=click.Choice(["table", "json"]),
+    default="table",
+    show_default=True,
+    help="What to write to standard output.",
+)
+@examples("""
+netprobe conformance --history runs/   # a run adds its file
+netprobe history runs/                 # the trend, and what the last run changed
+""")
+def command(folder: str, last: int, output: str) -> int:
+    """Show the conformance runs in FOLDER, the oldest first, and what the last one changed.
+
+    Exit status: 1 where the last run has new failures, else 0.
+    """
+    from netprobe.conformance.history import Changes, changes, runs
+
+    every = runs(Path(folder))
+    shown = every[-last:]
+    found = changes(every[-2], every[-1]) if len(every) > 1 else Changes()
+    if output == "json":
+        print(json.dumps(_document(shown, found), indent=2, ensure_ascii=False))
+    else:
+        from netprobe.report.conformance_history import trend
+
+        print("".join(trend(shown, found)), end="")
+    return 1 if found.failures else 0
+
+
+def _document(shown: tuple[Past, ...], found: Changes) -> dict[str, object]:
+    return {
+        "apiVersion": "netprobe/v1alpha1",
+        "kind": "ConformanceHistory",
+        "runs": [
+            {
+                "started": one.started.isoformat(timespec="seconds"),
+                "run": one.run,
+                "cluster": one.cluster,
+                "seconds": one.seconds,
+                "converged_s": one.converged_s,
+                "summary": {status.value: number for status, number in one.counts.items()},
+            }
+            for one in shown
+        ],
+        "changes": asdict(found),
+    }

@@ -1,0 +1,185 @@
+"""One small file a run, in a folder, and what changed from one to the next.
+
+A file has the status of each case and the seconds until its slowest change was in force; its name is the time
+at which the run began, so that the order of names is that of time.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Final
+
+from netprobe.conformance.record import Result, Results, Standing, Status
+from netprobe.errors import InputError, NetprobeError, Problem
+
+API_VERSION: Final = "netprobe/v1alpha1"
+KIND: Final = "ConformanceRun"
+SLOWER_BY_S: Final = 0.5
+SLOWER_BY: Final = 2.0
+"""A case is slower to converge where it takes both so many seconds longer and so many times as long."""
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One case of a past run."""
+
+    status: Status
+    converged_s: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Past:
+    """One run as its file tells it; `cluster` is a sentence, `seconds` the whole run's."""
+
+    started: datetime
+    cluster: str
+    seconds: float
+    cases: Mapping[str, Entry]
+    netprobe: str = ""
+    run: str = ""
+
+    @property
+    def counts(self) -> Counter[Status]:
+        return Counter(entry.status for entry in self.cases.values())
+
+    @property
+    def converged_s(self) -> float | None:
+        """The median of the cases' convergence times."""
+        times = sorted(e.converged_s for e in self.cases.values() if e.converged_s is not None)
+        return times[len(times) // 2] if times else None
+
+
+@dataclass(frozen=True, slots=True)
+class Changes:
+    """What changed between two runs, by names of cases. `slower`: seconds before and now."""
+
+    failures: tuple[str, ...] = ()
+    fixed: tuple[str, ...] = ()
+    flaky: tuple[str, ...] = ()
+    slower: tuple[tuple[str, float, float], ...] = ()
+    appeared: tuple[str, ...] = ()
+    disappeared: tuple[str, ...] = ()
+
+    def __bool__(self) -> bool:
+        return any((self.failures, self.fixed, self.flaky, self.slower, self.appeared, self.disappeared))
+
+
+def past(
+    results: Results, *, started: datetime, cluster: str, seconds: float, netprobe: str, run: str
+) -> Past:
+    entries = {r.case.name: Entry(r.status, r.converged_s) for r in results.results}
+    return Past(started.astimezone(UTC), cluster, seconds, entries, netprobe, run)
+
+
+def save(folder: Path, one: Past) -> Path:
+    """Write a run into a folder, made where it is missing; the path. NetprobeError where it cannot."""
+    path = folder / f"{one.started:%Y%m%dT%H%M%SZ}-{one.run or 'run'}.json"
+    document = {
+        "apiVersion": API_VERSION,
+        "kind": KIND,
+        "started": one.started.isoformat(timespec="seconds"),
+        "cluster": one.cluster,
+        "seconds": round(one.seconds, 1),
+        "netprobe": one.netprobe,
+        "run": one.run,
+        "cases": {
+            name: [e.status.value, None if e.converged_s is None else round(e.converged_s, 3)]
+            for name, e in one.cases.items()
+        },
+    }
+    text = json.dumps(document, indent=0, ensure_ascii=False)
+    draft = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        draft.write_text(f"{text}\n", encoding="utf-8")
+        draft.replace(path)
+    except OSError as error:
+        raise NetprobeError(f"cannot write {path}: {error.strerror}") from error
+    return path
+
+
+def read(path: Path) -> Past:
+    """A run from its file. InputError where it is none."""
+    try:
+        document = json.loads(path.read_text(encoding="utf-8"))
+        kinds = {KIND: document["cases"]}
+        return Past(
+            started=datetime.fromisoformat(document["started"]),
+            cluster=document["cluster"],
+            seconds=float(document["seconds"]),
+            cases={name: Entry(Status(status), at) for name, (status, at) in kinds[document["kind"]].items()},
+            netprobe=document.get("netprobe", ""),
+            run=document.get("run", ""),
+        )
+    except OSError as error:
+        raise InputError([Problem(str(path), "", f"cannot be read: {error.strerror}")]) from error
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise InputError([Problem(str(path), "", f"is no run of `netprobe conformance`: {error}")]) from error
+
+
+def runs(folder: Path) -> tuple[Past, ...]:
+    """All runs of a folder, the oldest first. InputError where there is none, or where a file is none."""
+    if not folder.is_dir():
+        raise InputError([Problem(str(folder), "", "is no folder")])
+    problems: list[Problem] = []
+    found: list[Past] = []
+    for path in sorted(folder.glob("*.json")):
+        try:
+            found.append(read(path))
+        except InputError as error:
+            problems += error.problems
+    if problems:
+        raise InputError(problems)
+    if not found:
+        raise InputError(
+            [Problem(str(folder), "", "has no run: `netprobe conformance --history` writes them")]
+        )
+    return tuple(sorted(found, key=lambda one: one.started))
+
+
+def latest(path: Path) -> Past:
+    """The run of a file, or the newest of a folder. InputError as of `read` and `runs`."""
+    return runs(path)[-1] if path.is_dir() else read(path)
+
+
+def changes(before: Past, now: Past) -> Changes:
+    """What is otherwise now. A case that was not tried in one of the runs is neither a failure nor fixed."""
+    both = [name for name in now.cases if name in before.cases]
+
+    def became(status: Status, *others: Status) -> tuple[str, ...]:
+        return tuple(n for n in both if now.cases[n].status is status and before.cases[n].status in others)
+
+    bad = (Status.FAILED, Status.FLAKY, Status.UNKNOWN)
+    slower = []
+    for name in both:
+        old, new = before.cases[name].converged_s, now.cases[name].converged_s
+        if old is not None and new is not None and new - old > SLOWER_BY_S and new > SLOWER_BY * old:
+            slower.append((name, old, new))
+    return Changes(
+        failures=became(Status.FAILED, *(s for s in Status if s is not Status.FAILED)),
+        fixed=became(Status.PASSED, *bad),
+        flaky=became(Status.FLAKY, *(s for s in Status if s is not Status.FLAKY)),
+        slower=tuple(slower),
+        appeared=tuple(name for name in now.cases if name not in before.cases),
+        disappeared=tuple(name for name in before.cases if name not in now.cases),
+    )
+
+
+def against(results: Results, baseline: Past) -> Results:
+    """The results, with each failure marked that the baseline had already."""
+    return replace(results, results=tuple(_against(result, baseline) for result in results.results))
+
+
+def _against(result: Result, baseline: Past) -> Result:
+    before = baseline.cases.get(result.case.name)
+    if before is None or result.standing is not None:
+        return result
+    if result.status in {Status.FAILED, Status.FLAKY, Status.UNKNOWN} and before.status is result.status:
+        return replace(result, standing=Standing.BEFORE)
+    return result

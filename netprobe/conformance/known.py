@@ -1,0 +1,101 @@
+"""Failures that are expected of a cluster: a file with a reason and an end for each.
+
+- case: "ingress: port 53-80/*"      a case's name, or a pattern with a shell's wildcards
+  reason: the plugin reads endPort only from version 2 on
+  until: 2027-03-01                  from this day on the failure counts again
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import os
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from fnmatch import fnmatchcase
+from pathlib import Path
+
+from pydantic import BaseModel, ConfigDict, Field, RootModel, ValidationError
+
+from netprobe.conformance.case import Case
+from netprobe.conformance.record import Result, Results, Standing, Status
+from netprobe.errors import InputError, Problem
+from netprobe.manifests.yamltext import YamlError, parse
+
+
+class _Entry(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    case: str = Field(min_length=1)
+    reason: str = Field(min_length=1)
+    until: dt.date
+
+
+class _Entries(RootModel[list[_Entry]]):
+    pass
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """One expected failure. `until` is the first day on which it is none any more."""
+
+    pattern: str
+    reason: str
+    until: dt.date
+
+    def holds(self, case: Case) -> bool:
+        return self.pattern == case.name or fnmatchcase(case.name, self.pattern)
+
+
+def load(path: str | os.PathLike[str], cases: Iterable[Case]) -> tuple[Known, ...]:
+    """Read a file of expected failures. InputError with all problems; a name that no case has is one."""
+    try:
+        trees = parse(Path(path).read_text(encoding="utf-8"), places=True)
+    except YamlError as error:
+        raise InputError([Problem(f"{path}:{error.line}", "", error.message)]) from error
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError([Problem(str(path), "", f"cannot be read: {error}")]) from error
+    places = trees[0].places if trees else {}
+
+    def problem(index: int, field: str, message: str) -> Problem:
+        path_ = f"[{index}].{field}" if field else f"[{index}]"
+        line, _ = places.get(path_) or places.get(f"[{index}]") or (1, 1)
+        return Problem(f"{path}:{line}", path_, message)
+
+    try:
+        entries = _Entries.model_validate((trees[0].value if trees else None) or []).root
+    except ValidationError as error:
+        found = [(*e["loc"], 0, "")[:2] for e in error.errors()]
+        raise InputError(
+            problem(int(index) if isinstance(index, int) else 0, str(field or ""), e["msg"])
+            for (index, field), e in zip(found, error.errors(), strict=True)
+        ) from error
+    known = [Known(entry.case, entry.reason, entry.until) for entry in entries]
+    every = list(cases)
+    lost = [
+        problem(index, "case", f"no case is named {one.pattern!r}: see `netprobe conformance --list`")
+        for index, one in enumerate(known)
+        if not any(map(one.holds, every))
+    ]
+    if lost:
+        raise InputError(lost)
+    return tuple(known)
+
+
+def judged(results: Results, known: Sequence[Known], today: dt.date) -> Results:
+    """The results with what is expected of each; the first entry that names a case counts."""
+    return replace(results, results=tuple(_judged(result, known, today) for result in results.results))
+
+
+def _judged(result: Result, known: Sequence[Known], today: dt.date) -> Result:
+    entry = next((one for one in known if one.holds(result.case)), None)
+    if entry is None:
+        return result
+    remark = f"{entry.reason} (until {entry.until})"
+    match result.status:
+        case Status.FAILED | Status.FLAKY | Status.UNKNOWN:
+            standing = Standing.EXPECTED if today < entry.until else Standing.EXPIRED
+            return replace(result, standing=standing, remark=remark)
+        case Status.PASSED:
+            return replace(result, standing=Standing.FIXED, remark=remark)
+        case _:
+            return result

@@ -1,0 +1,288 @@
+"""One fixture of the suite: nine pods, a pair of canaries on each node, and a prober that is kept.
+
+Theory of operation. A rig goes from one state of policies and labels to the next; every state asks for its
+own set of cells. After each change the canaries turn: their policy, a label of their namespace and a label
+of the client say the number of the change, and the policy opens one of two ports for that number alone. The
+port was closed in the state before, and that it was is seen: its cell is in every full round. So a connection
+to it shows that policies, labels of namespaces and labels of pods have arrived, and what rounds find after
+it is not older than the change. Rounds are repeated until two agree (netprobe.probe.settle).
+
+Beside the baseline, a path is proven by any pair on the same two nodes: pods that come late have no baseline.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from netprobe.conformance.site import Site
+from netprobe.errors import NotFoundError
+from netprobe.model.flow import ContainerPort, End, Flow, PodRef, ServiceRef
+from netprobe.model.matrix import Matrix
+from netprobe.model.observation import Observation, Outcome
+from netprobe.model.verdict import Verdict
+from netprobe.probe import ClusterAPI, Pace, Prober, Station, Unplaced, Workbench
+from netprobe.probe.bench import ROLE
+from netprobe.probe.canary import Canary
+from netprobe.probe.settle import settle
+
+Object = dict[str, Any]
+Labels = Mapping[str, Mapping[str, str]]
+
+CHANGE: Final = "netprobe.dev/change"
+TARGET: Final = "canary-target"
+CONTROL_PORT: Final = 9000
+CANARY_PORTS: Final = tuple(ContainerPort(CONTROL_PORT + number) for number in range(3))
+
+
+@dataclass(frozen=True, slots=True)
+class Stand:
+    """The stations of one rig, as a Prober asks for them. Its canaries are the rig's own affair."""
+
+    stations: Mapping[End, Station]
+    canaries: Sequence[Canary] = ()
+
+    async def turn(self, change: int) -> None:
+        """Nothing: see `Rig.change`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Pair:
+    """The canaries of one node."""
+
+    client: PodRef
+    target: PodRef
+
+    def flow(self, port: int) -> Flow:
+        return Flow(self.client, self.target, port)
+
+
+@dataclass(frozen=True, slots=True)
+class State:
+    """What exists in a rig: policies by namespace and name, and labels added to the usual ones."""
+
+    policies: Mapping[tuple[str, str], Object] = field(default_factory=dict)
+    labels: Labels = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """What a rig saw. `problem`: why it may be older than the change."""
+
+    matrix: Matrix[Observation]
+    converged_s: float | None
+    problem: str | None = None
+
+
+class Rig:
+    """Use as `async with`. `flows` are all that any case will ask of the nine pods."""
+
+    def __init__(
+        self,
+        cluster: ClusterAPI,
+        bench: Workbench,
+        site: Site,
+        *,
+        pairs: Sequence[Pair],
+        flows: Iterable[Flow],
+        pace: Pace,
+    ) -> None:
+        self.site = site
+        self.enforcing: bool | None = None
+        self.lacks_services = False
+        self._cluster = cluster
+        self._bench = bench
+        self._pairs = tuple(pairs)
+        self._pace = pace
+        self._state = State()
+        self._number = 0
+        self._before: dict[Flow, Verdict] = {}
+        self._stragglers: set[asyncio.Task[Any]] = set()
+        own = {*site.namespaces.values(), *(pair.client.namespace for pair in pairs)}
+        hosts = {site.end(name) for name in site.addresses if name.startswith("out:")}
+        self.stations = {
+            end: station
+            for end, station in bench.stations.items()
+            if (isinstance(end, PodRef) and end.namespace in own) or end in hosts
+        }
+        canaries = [pair.flow(port.number) for pair in pairs for port in CANARY_PORTS]
+        self._flows = tuple(dict.fromkeys((*flows, *canaries)))
+        self._prober = self._new_prober(self._flows)
+        self._joined: set[tuple[str | None, str | None]] = set()  # nodes between which the baseline connected
+
+    async def __aenter__(self) -> Rig:
+        return self
+
+    async def __aexit__(self, *error: object) -> None:
+        await self._await_stragglers()
+        await self._prober.__aexit__(*error)
+
+    async def prepare(self) -> None:
+        """The baseline, and the canaries' first policy; sets `enforcing`, `lacks_services`."""
+        await self._prober.baseline()
+        one_of_each = {self._nodes(flow): flow for flow in self._flows}.values()
+        services = [flow for flow in self._flows if isinstance(flow.destination, ServiceRef)]
+        seen = await self._prober.round([*one_of_each, *services])
+        connected = {flow for flow, o in seen.items() if o.outcome is Outcome.CONNECTED}
+        self._joined = set(map(self._nodes, connected))
+        self.lacks_services = bool(services) and not connected & set(services)
+        await self._turn(0)
+        end = asyncio.get_running_loop().time() + self._pace.canary_s
+        closed = [pair.flow(_port(1)) for pair in self._pairs]
+        while self.enforcing is not True and asyncio.get_running_loop().time() < end:
+            seen = await self._prober.round(closed)
+            self.enforcing = all(o.verdict is Verdict.DENY for o in seen.values())
+
+    async def change(
+        self, state: State, then: Callable[[], Awaitable[None]] | None = None
+    ) -> tuple[float | None, str | None]:
+        """Go to another state, do what comes `then`, and wait until it is in force.
+
+        Returns the seconds that it took, and a sentence where it was not seen to arrive.
+        """
+        await self._await_stragglers()
+        await self._go(state)
+        if then is not None:
+            await then()
+        self._number += 1
+        await self._turn(self._number)
+        now = asyncio.get_running_loop().time
+        answered = now()
+        turned = await asyncio.gather(*(self._opened(pair.flow(_port(self._number))) for pair in self._pairs))
+        late = [pair.client.name for pair, at in zip(self._pairs, turned, strict=True) if at is None]
+        if late:
+            return None, f"the change was not seen at {', '.join(late)} within {self._pace.canary_s:g} s"
+        return max(0.0, *(at - answered for at in turned if at is not None)), None
+
+    async def observe(
+        self, flows: Sequence[Flow], late: Mapping[End, Station] | None = None
+    ) -> Matrix[Observation]:
+        """Probe until stable, canaries included. `late`: stations that the rig did not begin with."""
+        closed = [pair.flow(_port(self._number + 1)) for pair in self._pairs]
+        opened = [pair.flow(_port(self._number)) for pair in self._pairs]
+        asked = tuple(dict.fromkeys((*flows, *closed, *opened)))
+        if not late:
+            settled = await settle(self._prober.round, asked, self._pace, self._before)
+        else:
+            ours = late.keys()
+            theirs = [flow for flow in flows if {flow.source, flow.destination} & ours]
+            async with self._new_prober(theirs, late) as prober:
+
+                async def both(some: Sequence[Flow]) -> dict[Flow, Observation]:
+                    new = [flow for flow in some if {flow.source, flow.destination} & ours]
+                    old = [flow for flow in some if not {flow.source, flow.destination} & ours]
+                    first, second = await asyncio.gather(self._prober.round(old), prober.round(new))
+                    return {**first, **second}
+
+                settled = await settle(both, asked, self._pace, self._before)
+        self._before |= {flow: cell.verdict for flow, cell in settled.cells.items()}
+        self.enforcing = all(settled.cells[flow].verdict is not Verdict.ALLOW for flow in closed)
+        return Matrix((flow, settled.cells[flow]) for flow in flows)
+
+    async def _go(self, state: State) -> None:
+        gone = self._state.policies.keys() - state.policies.keys()
+        new = [obj for key, obj in state.policies.items() if self._state.policies.get(key) != obj]
+        calls: list[Awaitable[None]] = [self._bench.apply(obj) for obj in new]
+        calls += [self._delete(namespace, name) for namespace, name in gone]
+        for name in {*self._state.labels, *state.labels}:
+            old, wanted = self._state.labels.get(name, {}), state.labels.get(name, {})
+            if old != wanted:
+                target = self.site.pod(name) if "/" in name else self.site.namespaces[name]
+                calls.append(self._bench.label(target, {**dict.fromkeys(old), **wanted}))
+        self._state = state  # what fails half way is put right by the next change, or by the end of the run
+        await asyncio.gather(*calls)
+
+    async def _delete(self, namespace: str, name: str) -> None:
+        with suppress(NotFoundError):  # it was never made: the change that should have failed
+            await self._bench.delete("NetworkPolicy", name, namespace)
+
+    async def _turn(self, number: int) -> None:
+        """Say the number of a change at the canaries."""
+        namespace = self._pairs[0].client.namespace
+        says = {CHANGE: str(number)}
+        await asyncio.gather(
+            self._bench.apply(canary_policy(namespace, number)),
+            self._bench.label(namespace, says),
+            *(self._bench.label(pair.client, says) for pair in self._pairs),
+        )
+
+    async def _opened(self, flow: Flow) -> float | None:
+        """When a canary's port first connects; a try that begins too early must not hold up the next one."""
+        loop = asyncio.get_running_loop()
+        end = loop.time() + self._pace.canary_s
+        tries: set[asyncio.Task[dict[Flow, Observation]]] = set()
+        try:
+            while loop.time() < end:
+                tries.add(asyncio.create_task(self._prober.round([flow])))
+                done, tries = await asyncio.wait(
+                    tries, timeout=self._pace.pause_s, return_when=asyncio.FIRST_COMPLETED
+                )
+                if any(one.result()[flow].outcome is Outcome.CONNECTED for one in done):
+                    return loop.time()
+            return None
+        finally:
+            self._stragglers |= tries
+
+    async def _await_stragglers(self) -> None:
+        """Tries are not cancelled: their answers are on the way, and a session lives on."""
+        stragglers, self._stragglers = self._stragglers, set()
+        await asyncio.gather(*stragglers, return_exceptions=True)
+
+    def _new_prober(self, flows: Iterable[Flow], late: Mapping[End, Station] | None = None) -> Prober:
+        stations = {**self.stations, **(late or {})}
+
+        def locate(flow: Flow) -> str | Unplaced:
+            end = flow.destination
+            if end in stations:
+                address = stations[end].address(flow.family)
+                return str(address) if address else Unplaced(f"{end} has no IPv{flow.family} address")
+            if isinstance(end, ServiceRef):
+                return str(self.site.addresses[f"svc:y/{end.name}"][0])
+            return Unplaced(f"{end} is not there")
+
+        def path(flow: Flow) -> str | None:
+            return "pair" if self._nodes(flow, stations) in self._joined else None
+
+        return Prober(
+            self._cluster,
+            Stand(stations),
+            flows,
+            pace=self._pace,
+            locate=locate,
+            path=path if late else lambda _: None,
+        )
+
+    def _nodes(
+        self, flow: Flow, stations: Mapping[End, Station] | None = None
+    ) -> tuple[str | None, str | None]:
+        known = stations or self.stations
+        source, destination = known.get(flow.source), known.get(flow.destination)
+        return source.node if source else None, destination.node if destination else None
+
+
+def _port(number: int) -> int:
+    """The canaries' port that change number `number` opens."""
+    return CONTROL_PORT + 1 + number % 2
+
+
+def canary_policy(namespace: str, number: int) -> Object:
+    says = {"matchLabels": {CHANGE: str(number)}}
+    return {
+        "apiVersion": "networking.k8s.io/v1",
+        "kind": "NetworkPolicy",
+        "metadata": {"name": "canary", "namespace": namespace},
+        "spec": {
+            "podSelector": {"matchLabels": {ROLE: TARGET}},
+            "policyTypes": ["Ingress"],
+            "ingress": [
+                {"ports": [{"protocol": "TCP", "port": CONTROL_PORT}]},
+                {
+                    "from": [{"namespaceSelector": says, "podSelector": says}],
+                    "ports": [{"protocol": "TCP", "port": _port(number)}],
+                },
+            ],
+        },
+    }

@@ -1,0 +1,303 @@
+"""The suite against a cluster: fixtures made once, cases side by side, each again while its answer moves."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import AsyncExitStack
+from dataclasses import dataclass, field, replace
+from ipaddress import ip_address
+from typing import Any, Final
+
+from netprobe.conformance import record
+from netprobe.conformance.case import Case, Moment
+from netprobe.conformance.cells import cells
+from netprobe.conformance.late import Latecomers
+from netprobe.conformance.record import Result, Results, Status
+from netprobe.conformance.rig import CANARY_PORTS, TARGET, Pair, Rig, State
+from netprobe.conformance.site import Site
+from netprobe.conformance.world import EMPTY, NAMESPACES, OUTSIDE, PODS, SERVICE, Ask, container_ports
+from netprobe.diff import Row, compare
+from netprobe.diff import Status as Cell
+from netprobe.errors import ClusterError
+from netprobe.model.cluster import Namespace
+from netprobe.model.flow import Address, ContainerPort, External, Flow, Pod, PodRef, Protocol
+from netprobe.model.matrix import Matrix
+from netprobe.model.observation import Observation
+from netprobe.model.verdict import Verdict
+from netprobe.probe import ClusterAPI, Deadlines, Fixture, OutsideHost, Pace, PodOptions, Workbench, new_run
+from netprobe.probe.bench import ROLE
+from netprobe.simulate import CALICO, Profile, Simulator
+
+CANARIES: Final = "k"
+MOST_TRIES: Final = 5
+OUTSIDE_PORTS: Final = (ContainerPort(80), ContainerPort(81))
+NOT_ENFORCING: Final = (
+    "this cluster accepts policies that it does not enforce: a port that one closes was open"
+)
+NO_SCTP: Final = "SCTP: neither nc nor the lab's kernel speaks it"
+
+
+@dataclass(slots=True)
+class Suite:
+    """One run of the suite. `fixtures`: how many cases are tried at once, each on nine pods of its own.
+
+    `full`: every cell of every case (cells.py says what is left out otherwise). `told` hears of each case.
+    """
+
+    cluster: ClusterAPI
+    cases: Sequence[Case]
+    fixtures: int = 4
+    full: bool = False
+    lab: bool = False
+    disposable: bool = False
+    profile: Profile = CALICO
+    options: PodOptions = field(default_factory=PodOptions)
+    deadlines: Deadlines = field(default_factory=Deadlines)
+    pace: Pace = field(default_factory=Pace)
+    progress: Callable[[str], None] = lambda _: None
+    told: Callable[[Result], None] = lambda _: None
+    run: str = field(default_factory=new_run)
+
+    async def results(self) -> Results:
+        """Try all cases. ClusterError where the fixtures cannot be made; nothing of them is left."""
+        asked = {case.name: cells(case, full=self.full) for case in self.cases}
+        nodes = await self._nodes()
+        count = max(1, min(self.fixtures, len(self.cases)))
+        plans = [_Plan(self.run, index, nodes) for index in range(count)]
+        bench = Workbench(
+            self.cluster,
+            Fixture(
+                tuple(namespace for plan in plans for namespace in plan.namespaces()),
+                tuple(pod for plan in plans for pod in plan.pods()),
+                tuple(host for plan in plans for host in plan.hosts()) if self.lab else (),
+            ),
+            run=self.run,
+            changes=0,
+            lab=self.lab,
+            disposable=self.disposable,
+            options=self.options,
+            deadlines=self.deadlines,
+            progress=self.progress,
+        )
+        done: dict[str, Result] = {}
+        problems: list[str] = []
+        rigs: list[Rig] = []
+        try:
+            async with bench, AsyncExitStack() as stack:
+                sites = await asyncio.gather(*(self._site(plan, bench) for plan in plans))
+                for plan, site in zip(plans, sites, strict=True):
+                    flows = self._flows(site, asked)
+                    rig = Rig(self.cluster, bench, site, pairs=plan.pairs(), flows=flows, pace=self.pace)
+                    rigs.append(await stack.enter_async_context(rig))
+                self.progress("probing without policies")
+                await asyncio.gather(*(rig.prepare() for rig in rigs))
+                queue = deque(enumerate(self.cases))
+                await asyncio.gather(*(self._work(rig, queue, asked, done) for rig in rigs))
+        except ClusterError as error:
+            if len(done) < len(self.cases):
+                raise
+            problems.append(str(error))  # only the cleanup failed: what was found stands
+        ordered = tuple(done[case.name] for case in self.cases)
+        enforcement = None
+        if any(rig.enforcing is False for rig in rigs):
+            enforcement = NOT_ENFORCING
+        return Results(ordered, enforcement, tuple(problems), count)
+
+    async def _work(
+        self,
+        rig: Rig,
+        queue: deque[tuple[int, Case]],
+        asked: Mapping[str, Sequence[Ask]],
+        done: dict[str, Result],
+    ) -> None:
+        loop = asyncio.get_running_loop()
+        while queue:
+            number, case = queue.popleft()
+            begun = loop.time()
+            reason = self._lacking(case, rig)
+            if reason:
+                result = Result(case, Status.SKIPPED, reason=reason)
+            else:
+                result = await self._try(rig, f"c{number}-", case, asked[case.name])
+            done[case.name] = replace(result, seconds=loop.time() - begun)
+            self.told(done[case.name])
+
+    async def _try(self, rig: Rig, prefix: str, case: Case, asks: Sequence[Ask]) -> Result:
+        async with Latecomers(self.cluster, self.run, self.options, rig.site) as late:
+            found = [
+                await self._moment(rig, late, case, moment, prefix=prefix, asks=asks)
+                for moment in case.moments
+            ]
+        status, reason = record.overall(case, tuple(found), self._unscored(case))
+        return Result(case, status, tuple(found), reason)
+
+    async def _moment(
+        self, rig: Rig, late: Latecomers, case: Case, moment: Moment, *, prefix: str, asks: Sequence[Ask]
+    ) -> record.Moment:
+        policies = {_key(policy): policy for policy in rig.site.policies(moment, prefix)}
+        state = State(policies, dict(moment.labels))
+        converged, problem = await rig.change(state, lambda: late.make(moment))
+        site = late.site
+        relative = replace(site, namespaces={name: name for name in site.namespaces})
+        cluster = relative.cluster(case, moment)
+        simulator = Simulator(cluster, self.profile)
+        declared = relative.declared(moment, asks)
+        simulated = simulator.matrix(declared)
+        real = [site.flow(ask) for ask in asks]
+        tries: list[tuple[Row, ...]] = []
+        while True:
+            seen = await rig.observe(real, late.stations)
+            observed: Matrix[Observation] = Matrix(zip(declared, seen.values(), strict=True))
+            tries.append(tuple(compare(declared, simulated, observed)))
+            if _stands(tries):
+                break
+        return record.Moment(tries[-1], _attempts(tries), converged, cluster.policies, problem)
+
+    def _lacking(self, case: Case, rig: Rig) -> str | None:
+        """Why a case cannot be tried here; None where it can."""
+        both = {address.version for address in rig.site.addresses[PODS[0]]} == {4, 6}
+        reasons = {
+            "sctp": NO_SCTP,
+            "outside": None if self.lab else "hosts outside can be made on the lab only",
+            "dual-stack": None if both else "the pods of this cluster have addresses of one family",
+            "two-nodes": None
+            if len(set(rig.site.nodes.values())) > 1
+            else "this cluster has one node to use",
+        }
+        for need in case.needs:
+            if reasons[need]:
+                return reasons[need]
+        if SERVICE in case.question.extra and rig.lacks_services:
+            return "no Service answered here before any policy was applied"
+        return None
+
+    def _unscored(self, case: Case) -> str | None:
+        if case.undefined is not None:
+            return case.undefined
+        if "block-on-pods" in case.rules and not self.profile.blocks_match_pods:
+            return f"whether an ipBlock matches pods is the plugin's choice, and {self.profile.name} does not"
+        return None
+
+    async def _nodes(self) -> tuple[str, ...]:
+        """Two nodes that take pods; () where they may not be listed."""
+        try:
+            nodes = await self.cluster.find("Node")
+        except ClusterError:
+            return ()
+        return tuple(sorted(node["metadata"]["name"] for node in nodes if _takes_pods(node)))[:2]
+
+    async def _site(self, plan: _Plan, bench: Workbench) -> Site:
+        """The fixture as it was made, its Service included."""
+        addresses: dict[str, tuple[Address, ...]] = {}
+        nodes: dict[str, str] = {}
+        for name in PODS:
+            station = bench.stations[plan.ref(name)]
+            addresses[name] = station.addresses
+            nodes[name] = station.node or ""
+        if self.lab:
+            addresses |= {host.external.name or "": (host.external.address,) for host in plan.hosts()}
+        site = Site({short: plan.name(short) for short in (*NAMESPACES, EMPTY)}, addresses, nodes)
+        service = site.service()
+        await bench.apply(service)
+        meta = service["metadata"]
+        made = await self.cluster.get("Service", meta["name"], meta["namespace"])
+        spec = made["spec"]
+        given = spec.get("clusterIPs") or [spec["clusterIP"]]
+        return site.with_pods({SERVICE: tuple(map(ip_address, given))}, {})
+
+    def _flows(self, site: Site, asked: Mapping[str, Sequence[Ask]]) -> list[Flow]:
+        """All that some case will ask of ends that are there from the start."""
+        flows: dict[Flow, None] = {}
+        versions = {str(address.version) for address in site.addresses[PODS[0]]}
+        for case in self.cases:
+            for ask in asked[case.name]:
+                there = ask.source in site.addresses and ask.destination in site.addresses
+                family = ask.port.split("/")[2:]
+                if there and set(family) <= versions:
+                    flows[site.flow(ask)] = None
+        return list(flows)
+
+
+@dataclass(frozen=True, slots=True)
+class _Plan:
+    """The objects of one fixture. Pods a and c run on the first node, b on the second where there are two."""
+
+    run: str
+    index: int
+    nodes: tuple[str, ...]
+
+    def name(self, short: str) -> str:
+        return f"netprobe-{self.run}-{self.index}{short}"
+
+    def ref(self, name: str) -> PodRef:
+        namespace, _, pod = name.partition("/")
+        return PodRef(self.name(namespace), pod)
+
+    def namespaces(self) -> Iterable[Namespace]:
+        for short in NAMESPACES:
+            yield Namespace(self.name(short), {"ns": short})
+        yield Namespace(self.name(EMPTY), {})
+        yield Namespace(self.name(CANARIES), {})
+
+    def pods(self) -> Iterable[Pod]:
+        for name in PODS:
+            ref = self.ref(name)
+            node = self.nodes["abc".index(ref.name) % len(self.nodes)] if self.nodes else None
+            yield Pod(ref, {"pod": ref.name}, ports=served(ref.name), node=node)
+        for pair, node in zip(self.pairs(), self.nodes or (None,), strict=True):
+            yield Pod(pair.client, {}, node=node)
+            yield Pod(pair.target, {ROLE: TARGET}, ports=CANARY_PORTS, node=node)
+
+    def pairs(self) -> tuple[Pair, ...]:
+        home = self.name(CANARIES)
+        return tuple(
+            Pair(PodRef(home, f"client-{number}"), PodRef(home, f"target-{number}"))
+            for number in range(max(1, len(self.nodes)))
+        )
+
+    def hosts(self) -> Iterable[OutsideHost]:
+        """Addresses of 203.0.113.0/24 that depend on the run, since two runs may share a lab."""
+        base = int(self.run, 16) % 100 * 2
+        for number, name in enumerate(OUTSIDE):
+            last = 1 + (base + self.index * len(OUTSIDE) + number) % 254
+            yield OutsideHost(External(ip_address(f"203.0.113.{last}"), name), OUTSIDE_PORTS)
+
+
+def served(pod: str) -> tuple[ContainerPort, ...]:
+    """The ports of a pod that it is made with: SCTP is declared where nothing needs to be served only."""
+    return tuple(port for port in container_ports(pod) if port.protocol is not Protocol.SCTP)
+
+
+def _takes_pods(node: Mapping[str, Any]) -> bool:
+    conditions = {c["type"]: c["status"] for c in (node.get("status") or {}).get("conditions") or ()}
+    spec = node.get("spec") or {}
+    barred = any(taint.get("effect") in {"NoSchedule", "NoExecute"} for taint in spec.get("taints") or ())
+    return conditions.get("Ready", "True") == "True" and not spec.get("unschedulable") and not barred
+
+
+def _key(policy: Mapping[str, Any]) -> tuple[str, str]:
+    return policy["metadata"]["namespace"], policy["metadata"]["name"]
+
+
+def _troubled(rows: Iterable[Row]) -> dict[Flow, Verdict | None]:
+    return {row.flow: row.observed for row in rows if row.status in {Cell.MISMATCH, Cell.UNKNOWN}}
+
+
+def _stands(tries: Sequence[tuple[Row, ...]]) -> bool:
+    """Whether there is no reason to try again: all is well, the last two tries agree, or there were enough.
+
+    A try that is as expected after one that was not has to be seen twice too.
+    """
+    if len(tries) == 1:
+        return not _troubled(tries[0])
+    first, second = ({row.flow: row.observed for row in rows} for rows in tries[-2:])
+    return first == second or len(tries) >= MOST_TRIES
+
+
+def _attempts(tries: Sequence[tuple[Row, ...]]) -> dict[Flow, tuple[Verdict, ...]]:
+    """For each flow that was ever not as expected, what every try saw."""
+    flows = dict.fromkeys(flow for rows in tries for flow in _troubled(rows))
+    by_try = [{row.flow: row.observed or Verdict.UNKNOWN for row in rows} for rows in tries]
+    return {flow: tuple(seen[flow] for seen in by_try if flow in seen) for flow in flows}

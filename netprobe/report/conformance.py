@@ -1,0 +1,44 @@
+"""What a run of the conformance suite found, as text: for terminals, programs and pull requests."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from importlib import import_module
+
+from netprobe.conformance.history import Changes
+from netprobe.conformance.record import Results
+from netprobe.report.record import ClusterInfo, RunInfo
+from netprobe.report.style import PLAIN, Style
+
+_RENDERERS = {
+    "table": ("netprobe.report.conformance_table", "table"),
+    "json": ("netprobe.report.conformance_document", "as_json"),
+    "markdown": ("netprobe.report.conformance_markdown", "markdown"),
+    "junit": ("netprobe.report.conformance_junit", "junit"),
+    "github": ("netprobe.report.conformance_github", "github"),
+}
+CONFORMANCE_FORMATS = tuple(_RENDERERS)
+
+
+@dataclass(frozen=True, slots=True)
+class Conformance:
+    """All that one run found out. `changes`: since the run before it, where that is known."""
+
+    results: Results
+    cluster: ClusterInfo
+    run: RunInfo
+    changes: Changes | None = None
+
+    @property
+    def exit_status(self) -> int:
+        return self.results.exit_status
+
+
+def render_conformance(found: Conformance, format: str, style: Style = PLAIN) -> Iterator[str]:  # noqa: A002
+    """The text in pieces. ValueError for a format that is not in CONFORMANCE_FORMATS."""
+    if format not in _RENDERERS:
+        raise ValueError(f"no format {format!r}; there are {', '.join(CONFORMANCE_FORMATS)}")
+    module, name = _RENDERERS[format]
+    pieces: Iterator[str] = getattr(import_module(module), name)(found, style)
+    return pieces

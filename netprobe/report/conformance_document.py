@@ -1,0 +1,98 @@
+"""JSON, for other programs: every case with its status, and every flow that was not as expected."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import asdict
+from typing import Any
+
+from netprobe.conformance.record import Moment, Result, Status
+from netprobe.diff import Row
+from netprobe.diff import Status as Cell
+from netprobe.model.flow import Flow
+from netprobe.report.conformance import Conformance
+from netprobe.report.style import PLAIN, Style
+from netprobe.report.why import blame
+
+
+def as_json(found: Conformance, _style: Style = PLAIN) -> Iterator[str]:
+    yield json.dumps(document(found), indent=2, ensure_ascii=False) + "\n"
+
+
+def document(found: Conformance) -> dict[str, Any]:
+    """The whole report as plain data."""
+    results = found.results
+    return {
+        "apiVersion": "netprobe/v1alpha1",
+        "kind": "ConformanceReport",
+        "cluster": asdict(found.cluster),
+        "run": {
+            "id": found.run.id,
+            "netprobe": found.run.netprobe,
+            "started": found.run.started.isoformat(timespec="seconds"),
+            "finished": found.run.finished.isoformat(timespec="seconds"),
+            "fixtures": results.fixtures,
+        },
+        "summary": {status.value: results.counts[status] for status in Status},
+        "enforcement": results.enforcement,
+        "problems": list(results.problems),
+        "changes": None if found.changes is None else asdict(found.changes),
+        "cases": [_case(result) for result in results.results],
+        "exit_status": found.exit_status,
+    }
+
+
+def _case(result: Result) -> dict[str, Any]:
+    return {
+        "name": result.case.name,
+        "feature": result.case.feature,
+        "rules": list(result.case.rules),
+        "tags": sorted(result.case.tags),
+        "place": result.case.place,
+        "status": result.status.value,
+        "reason": result.reason,
+        "standing": result.standing.value if result.standing else None,
+        "remark": result.remark,
+        "seconds": round(result.seconds, 3),
+        "flows": result.cells,
+        "moments": [
+            _moment(moment, everything=result.status is Status.UNSCORED) for moment in result.moments
+        ],
+    }
+
+
+def _moment(moment: Moment, *, everything: bool) -> dict[str, Any]:
+    """`everything`: what the implementation decides is shown in full."""
+    explain = blame(moment.policies)
+    shown = [row for row in moment.rows if everything or row.status in {Cell.MISMATCH, Cell.UNKNOWN}]
+    return {
+        "status": moment.status.value,
+        "converged_s": None if moment.converged_s is None else round(moment.converged_s, 3),
+        "problem": moment.problem,
+        "flows": [{**_row(row), "why": list(explain(row).sentences)} for row in shown],
+        "attempts": [
+            {**_flow(flow), "observed": [verdict.value for verdict in seen]}
+            for flow, seen in moment.attempts.items()
+        ],
+    }
+
+
+def _row(row: Row) -> dict[str, Any]:
+    verdicts = {"declared": row.declared, "simulated": row.simulated, "observed": row.observed}
+    return {
+        **_flow(row.flow),
+        **{name: verdict.value if verdict else None for name, verdict in verdicts.items()},
+        "status": row.status.value,
+        "reason": row.reason,
+    }
+
+
+def _flow(flow: Flow) -> dict[str, Any]:
+    return {
+        "from": str(flow.source),
+        "to": str(flow.destination),
+        "port": flow.port,
+        "protocol": flow.protocol.value,
+        "family": flow.family,
+    }

@@ -1,0 +1,35 @@
+"""Past runs of the conformance suite as a table, and what changed in the last one."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from tabulate import tabulate
+
+from netprobe.conformance.history import Changes, Past
+from netprobe.report.conformance_words import COLUMNS, HEADS, change_lines
+from netprobe.report.escape import plain
+
+
+def trend(runs: Sequence[Past], changes: Changes) -> Iterator[str]:
+    """A line for each run; columns that are empty in all of them are left out."""
+    used = [status for status in COLUMNS if any(one.counts[status] for one in runs)]
+    head = ["Run", "Cluster", *(HEADS[status] for status in used), "seconds", "converged"]
+    lines = [
+        [
+            f"{one.started:%Y-%m-%d %H:%M}",
+            plain(one.cluster),
+            *(str(one.counts[status] or "") for status in used),
+            f"{one.seconds:.1f}",
+            "" if one.converged_s is None else f"{one.converged_s:.3f} s",
+        ]
+        for one in runs
+    ]
+    right = ("left", "left", *("right" for _ in head[2:]))
+    yield tabulate(lines, head, tablefmt="simple", disable_numparse=True, colalign=right) + "\n"
+    told = list(change_lines(changes))
+    if told:
+        yield "\nIn the last run:\n"
+        yield from (f"  {plain(line)}\n" for line in told)
+    elif len(runs) > 1:
+        yield "\nNothing changed in the last run.\n"

@@ -1,0 +1,84 @@
+"""JUnit XML: a suite for each feature, a test case for each case.
+
+A failure that is expected, or that the baseline had, is skipped with that reason: it fails no pipeline.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from datetime import UTC
+
+from netprobe.conformance.record import Result, Standing, Status
+from netprobe.report import conformance_words as words
+from netprobe.report.conformance import Conformance
+from netprobe.report.escape import xml
+from netprobe.report.style import PLAIN, Style
+
+
+def junit(found: Conformance, _style: Style = PLAIN) -> Iterator[str]:
+    yield '<?xml version="1.0" encoding="UTF-8"?>\n<testsuites>\n'
+    for index, (feature, some) in enumerate(found.results.features().items()):
+        yield from _suite(found, index, feature, some)
+    yield "</testsuites>\n"
+
+
+def _suite(found: Conformance, index: int, feature: str, results: Sequence[Result]) -> Iterator[str]:
+    kinds = Counter(_kind(result) for result in results)
+    started = found.run.started.astimezone(UTC).replace(tzinfo=None).isoformat(timespec="seconds")
+    attributes = {
+        "id": str(index),
+        "name": f"conformance: {feature}",
+        "package": "netprobe",
+        "timestamp": started,
+        "hostname": found.cluster.context or found.cluster.kind,
+        "tests": str(len(results)),
+        "failures": str(kinds["failure"]),
+        "errors": str(kinds["error"]),
+        "skipped": str(kinds["skipped"]),
+        "time": f"{sum(result.seconds for result in results):.3f}",
+    }
+    yield f"  <testsuite {_attributes(attributes)}>\n    <properties>\n"
+    for key, value in (("cluster", str(found.cluster)), ("run", found.run.id or "")):
+        yield f"      <property {_attributes({'name': key, 'value': value})}/>\n"
+    yield "    </properties>\n"
+    for result in results:
+        yield _case(feature, result)
+    said = " ".join(filter(None, (found.results.enforcement, *found.results.problems)))
+    yield f"    <system-out></system-out>\n    <system-err>{xml(said)}</system-err>\n  </testsuite>\n"
+
+
+def _kind(result: Result) -> str:
+    match result.status:
+        case Status.PASSED:
+            return "passed"
+        case Status.SKIPPED | Status.UNSCORED:
+            return "skipped"
+        case _ if result.standing in {Standing.EXPECTED, Standing.BEFORE}:
+            return "skipped"
+        case Status.FAILED:
+            return "failure"
+        case _:
+            return "error"
+
+
+def _case(feature: str, result: Result) -> str:
+    attributes = {
+        "name": result.case.name,
+        "classname": f"conformance.{feature}",
+        "time": f"{result.seconds:.3f}",
+    }
+    opening = f"    <testcase {_attributes(attributes)}"
+    kind = _kind(result)
+    if kind == "passed":
+        return f"{opening}/>\n"
+    told = list(words.sentences(result))
+    if kind == "skipped":
+        message = words.standing(result) or result.reason or result.status.value
+        return f"{opening}><skipped {_attributes({'message': message})}/></testcase>\n"
+    said = _attributes({"type": result.status.value, "message": told[0] if told else ""})
+    return f"{opening}><{kind} {said}>{xml(' | '.join(told))}</{kind}></testcase>\n"
+
+
+def _attributes(values: dict[str, str]) -> str:
+    return " ".join(f'{key}="{xml(value)}"' for key, value in values.items())

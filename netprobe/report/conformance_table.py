@@ -1,0 +1,59 @@
+"""For a terminal: the table of features, each case that is not as it should be, and the closing line."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from tabulate import tabulate
+
+from netprobe.conformance.record import Result, Status
+from netprobe.report import conformance_words as words
+from netprobe.report.conformance import Conformance
+from netprobe.report.escape import plain
+from netprobe.report.style import PLAIN, Style
+
+_COLOURS = {Status.FAILED: "1;31", Status.FLAKY: "1;33", Status.UNKNOWN: "1;33"}
+MOST_TOLD = 20
+
+
+def table(found: Conformance, style: Style = PLAIN) -> Iterator[str]:
+    results = found.results
+    yield style.paint(plain(words.title(found)), "1") + "\n"
+    if results.enforcement:
+        yield style.paint(plain(results.enforcement), "1;31") + "\n"
+    yield "\n"
+    head, lines = words.features(results)
+    right = ("left", *("right" for _ in head[1:]))
+    for cells in lines:
+        passed, _, scored = cells[1].partition("/")
+        cells[1] = style.paint(cells[1], "32" if passed == scored else "31") if scored else cells[1]
+    yield tabulate(lines, head, tablefmt="simple", disable_numparse=True, colalign=right) + "\n\n"
+    yield from (f"{plain(line)}\n" for line in words.asides(results))
+    noted = words.noted(results)
+    for result in noted[:MOST_TOLD]:
+        yield from _case(result, style)
+    if len(noted) > MOST_TOLD:
+        yield f"\nand {len(noted) - MOST_TOLD} more cases that did not pass: `-o json` holds them all\n"
+    changed = list(words.changed(found))
+    if changed:
+        yield "\nSince the run before:\n"
+        yield from (f"  {plain(line)}\n" for line in changed)
+    yield "\n"
+    for problem in results.problems:
+        yield style.paint(f"problem: {plain(problem)}", "33") + "\n"
+    colour = {1: "1;31", 3: "1;33"}.get(found.exit_status, "32")
+    yield style.paint(words.closing(found), colour) + "\n"
+
+
+def _case(result: Result, style: Style) -> Iterator[str]:
+    standing = words.standing(result)
+    known = f" ({standing})" if standing else ""
+    said = f"{result.status.name} {result.case.name}{known}"
+    yield "\n" + style.paint(plain(said), _COLOURS[result.status]) + "\n"
+    yield f"  rules: {', '.join(result.case.rules)}; {plain(result.case.place)}\n"
+    yield from (f"  {plain(line)}\n" for line in words.sentences(result))
+    for number, moment in enumerate(result.moments):
+        if moment.status is Status.PASSED:
+            continue
+        yield from (f"    {plain(line)}\n" for line in words.matrix(moment))
+        yield from (f"    {plain(line)}\n" for line in words.policies(result.case, number).splitlines())

@@ -1,0 +1,188 @@
+"""The words that all formats of a conformance report for people share."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+
+import yaml
+
+from netprobe.conformance.case import Case
+from netprobe.conformance.history import Changes
+from netprobe.conformance.record import Moment, Result, Results, Standing, Status
+from netprobe.diff import Row
+from netprobe.diff import Status as Cell
+from netprobe.report import words
+from netprobe.report.conformance import Conformance
+from netprobe.report.why import blame
+
+MOST_FLOWS = 5  # told one by one for a case; the matrix shows the rest
+MOST_POLICIES = 4
+COLUMNS = (Status.PASSED, Status.FAILED, Status.FLAKY, Status.UNKNOWN, Status.UNSCORED, Status.SKIPPED)
+HEADS = {
+    Status.PASSED: "passed",
+    Status.FAILED: "failed",
+    Status.FLAKY: "flaky",
+    Status.UNKNOWN: "unknown",
+    Status.UNSCORED: "not scored",
+    Status.SKIPPED: "skipped",
+}
+
+
+def title(found: Conformance) -> str:
+    return f"NetworkPolicy conformance of {found.cluster}"
+
+
+def features(results: Results) -> tuple[list[str], list[list[str]]]:
+    """A head and a line for each feature: the rate of the scored cases, then how many ended how."""
+    used = [status for status in COLUMNS if results.counts[status]]
+    head = ["Feature", "", *(HEADS[status] for status in used)]
+    lines = []
+    for feature, some in results.features().items():
+        counts = Counter(result.status for result in some)
+        scored = sum(counts[s] for s in (Status.PASSED, Status.FAILED, Status.FLAKY, Status.UNKNOWN))
+        mark = f"{counts[Status.PASSED]}/{scored}" if scored else "-"
+        lines.append([feature, mark, *(str(counts[status] or "") for status in used)])
+    return head, lines
+
+
+def closing(found: Conformance) -> str:
+    """ "375 cases: 371 passed, 1 skipped (92.1 s, 0.25 s a case)"."""
+    results = found.results
+    counts = results.counts
+    told = ", ".join(f"{counts[status]} {HEADS[status]}" for status in COLUMNS if counts[status])
+    number = len(results.results)
+    tried = number - counts[Status.SKIPPED]
+    pace = f", {found.run.duration_s / tried:.2f} s a case" if tried else ""
+    return f"{'1 case' if number == 1 else f'{number} cases'}: {told} ({found.run.duration_s:.1f} s{pace})"
+
+
+def standing(result: Result) -> str:
+    """What a result is to somebody who knows what is expected: "", or "expected: REASON"."""
+    match result.standing:
+        case None:
+            return ""
+        case Standing.EXPECTED:
+            return f"expected: {result.remark}"
+        case Standing.EXPIRED:
+            return f"was expected, and is no longer: {result.remark}"
+        case Standing.FIXED:
+            return f"passes, although a failure is expected: {result.remark}"
+        case Standing.BEFORE:
+            return "as in the baseline"
+
+
+def asides(results: Results) -> Iterator[str]:
+    """What is no failure and should be known: skipped cases by reason, cases not scored, fixed ones."""
+    reasons = Counter(result.reason or "" for result in results.of(Status.SKIPPED))
+    yield from (f"{number} skipped: {reason}" for reason, number in reasons.items())
+    for result in results.of(Status.UNSCORED):
+        yield f"implementation-defined: {result.case.name}: {unscored(result)}"
+    for result in results.results:
+        if result.standing is Standing.FIXED:
+            yield f"{result.case.name}: {standing(result)}"
+
+
+def unscored(result: Result) -> str:
+    """What the cluster does where NetworkPolicy leaves it open, beside what is predicted."""
+    rows = [row for moment in result.moments for row in moment.rows]
+    other = [row for row in rows if row.observed is not None and row.simulated is not row.observed]
+    if not other:
+        return f"as predicted ({result.reason})"
+    names = ", ".join(f"{words.flow(row.flow, False)} {words.word(row.observed)}" for row in other[:3])
+    more = f" and {len(other) - 3} more" if len(other) > 3 else ""
+    return f"other than predicted: {names}{more} ({result.reason})"
+
+
+def noted(results: Results) -> tuple[Result, ...]:
+    """The cases that have to be told one by one, failures first."""
+    order = (Status.FAILED, Status.FLAKY, Status.UNKNOWN)
+    return tuple(result for status in order for result in results.of(status))
+
+
+def sentences(result: Result) -> Iterator[str]:
+    """Why a case is as it is: flows with their tables, what decides them, and every try of what moved."""
+    if result.reason:
+        yield result.reason
+    for number, moment in enumerate(result.moments, 1):
+        if moment.status is Status.PASSED:
+            continue
+        where = f"moment {number}: " if len(result.moments) > 1 else ""
+        explain = blame(moment.policies)
+        rows = [*moment.wrong, *moment.unknown]
+        for row in rows[:MOST_FLOWS]:
+            told = row.reason if row.status is Cell.UNKNOWN else words.tables(row)
+            yield f"{where}{words.flow(row.flow, False)}: {told}"
+            yield from (f"  {sentence}" for sentence in explain(row).sentences)
+        if len(rows) > MOST_FLOWS:
+            yield f"{where}and {len(rows) - MOST_FLOWS} more flows"
+        moved = {flow: seen for flow, seen in moment.attempts.items() if len(set(seen)) > 1}
+        for flow, seen in list(moved.items())[:MOST_FLOWS]:
+            tries = ", ".join(words.word(verdict) for verdict in seen)
+            yield f"{where}{words.flow(flow, False)}: tries in their order: {tries}"
+        if len(moved) > MOST_FLOWS:
+            yield f"{where}and {len(moved) - MOST_FLOWS} more flows that moved"
+
+
+def policies(case: Case, moment: int) -> str:
+    """The policies of a moment as YAML, as the case has them."""
+    every = case.moments[moment].policies
+    text = yaml.safe_dump_all(
+        [dict(p) for p in every[:MOST_POLICIES]], sort_keys=False, default_flow_style=None
+    )
+    more = f"# and {len(every) - MOST_POLICIES} more\n" if len(every) > MOST_POLICIES else ""
+    return f"{text}{more}"
+
+
+def matrix(moment: Moment) -> Iterator[str]:
+    """The observed matrix, one for each port; what is not as expected is followed by an exclamation mark."""
+    by_port: dict[str, list[Row]] = {}
+    for row in moment.rows:
+        by_port.setdefault(words.port(row.flow, True), []).append(row)
+    yield "Sources down, destinations across: . allow, X deny, ? unknown; ! not as expected"
+    for port, rows in by_port.items():
+        if not any(row.status in {Cell.MISMATCH, Cell.UNKNOWN} for row in rows):
+            yield f"Port {port}: as expected"
+            continue
+        yield f"Port {port}"
+        yield from _grid(rows)
+
+
+def _grid(rows: Sequence[Row]) -> Iterator[str]:
+    cells = {(row.flow.source, row.flow.destination): _mark(row) for row in rows}
+    across = sorted({row.flow.destination for row in rows}, key=str)
+    down = sorted({row.flow.source for row in rows}, key=str)
+    width = max(len(str(end)) for end in down)
+    widths = [max(3, len(str(end))) for end in across]
+    yield f"{'':{width}} {_line(map(str, across), widths)}".rstrip()
+    for source in down:
+        line = _line((cells.get((source, end), "") for end in across), widths)
+        yield f"{source!s:{width}} {line}".rstrip()
+
+
+def _line(texts: Iterable[str], widths: Sequence[int]) -> str:
+    return " ".join(f"{text:^{width}}" for text, width in zip(texts, widths, strict=True))
+
+
+def _mark(row: Row) -> str:
+    wrong = row.status in {Cell.MISMATCH, Cell.UNKNOWN}
+    return f"{row.result.mark}{'!' if wrong else ''}"
+
+
+def changed(found: Conformance) -> Iterator[str]:
+    """What changed since the run before, a line each."""
+    if found.changes is not None:
+        yield from change_lines(found.changes)
+
+
+def change_lines(changes: Changes) -> Iterator[str]:
+    for word, names in (
+        ("new failure", changes.failures),
+        ("newly flaky", changes.flaky),
+        ("fixed", changes.fixed),
+        ("new case", changes.appeared),
+        ("no longer a case", changes.disappeared),
+    ):
+        yield from (f"{word}: {name}" for name in names)
+    for name, before, now in changes.slower:
+        yield f"slower to converge: {name}: {before:.2f} s, now {now:.2f} s"
