@@ -8,8 +8,11 @@ import signal
 from pathlib import Path
 from typing import Any
 
+import pytest
 import yaml
 
+from netprobe.cli import main
+from netprobe.kube.client import KubeCluster
 from netprobe.probe.permission import FIXTURE
 from tests.cluster.account import account, kubectl, published
 from tests.run.netprobe import Ended, netprobe, started
@@ -79,6 +82,27 @@ def test_an_image_that_no_node_can_pull(kubeconfig: str) -> None:
     assert "registry.invalid/alpine" in ended.out
     assert "to do: --image names one that the nodes can pull" in ended.out
     assert "Could not tell whether this cluster enforces" in ended.out
+    nothing_left(kubeconfig)
+
+
+def test_a_cluster_that_restricts_every_namespace(
+    kubeconfig: str, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """As with a cluster-wide default: the pod with hostNetwork is left out, with the reason."""
+    create = KubeCluster.create
+
+    async def restricted(self: KubeCluster, obj: dict[str, Any]) -> dict[str, Any]:
+        if obj["kind"] == "Namespace":
+            obj["metadata"]["labels"]["pod-security.kubernetes.io/enforce"] = "restricted"
+        return await create(self, obj)
+
+    monkeypatch.setattr(KubeCluster, "create", restricted)
+    status = main(["doctor", "--kubeconfig", kubeconfig, "-o", "json"])
+    told = {check["name"]: check for check in json.loads(capfd.readouterr().out)["checks"]}
+    assert told["host network"]["status"] == "note"
+    assert "Pod Security forbids it" in told["host network"]["evidence"]
+    assert told["ingress"]["status"] == "ok"
+    assert status == 0
     nothing_left(kubeconfig)
 
 
