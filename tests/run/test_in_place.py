@@ -1,0 +1,92 @@
+"""Runs in place on the lab: the same code as on any cluster, in seconds."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from netprobe.lab import Lab
+from tests.cluster.neighbours import SUITE, WORKLOADS
+from tests.run.netprobe import kubectl, netprobe
+
+pytestmark = [pytest.mark.lab, pytest.mark.xdist_group("lab")]
+
+
+def placed(text: str) -> str:
+    return text.replace("SHOP", "place-shop").replace("DATA", "place-data")
+
+
+@pytest.fixture(scope="module")
+def inhabited(lab: Lab, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
+    """A lab with workloads in it; all of them running."""
+    path = tmp_path_factory.mktemp("workloads") / "workloads.yaml"
+    path.write_text(placed(WORKLOADS.read_text()))
+    kubeconfig = str(lab.kubeconfig)
+    kubectl(kubeconfig, "apply", "-f", str(path))
+    for where, what in (("place-shop", "deployment/web"), ("place-shop", "deployment/batch")):
+        kubectl(kubeconfig, "-n", where, "rollout", "status", what, "--timeout=30s")
+    kubectl(kubeconfig, "-n", "place-data", "rollout", "status", "sts/db", "--timeout=30s")
+    yield lab
+    kubectl(kubeconfig, "delete", "namespace", "place-shop", "place-data")
+
+
+@pytest.fixture
+def suite(tmp_path: Path) -> Path:
+    path = tmp_path / "suite.yaml"
+    rows = [line for line in placed(SUITE).splitlines() if "from: place-data/db" not in line]
+    path.write_text("\n".join(rows) + "\n")
+    return path
+
+
+def everything(lab: Lab) -> str:
+    kinds = "namespaces,pods,jobs,networkpolicies,services,replicasets,poddisruptionbudgets"
+    columns = "-o=custom-columns=K:.kind,N:.metadata.namespace,M:.metadata.name,U:.metadata.uid"
+    return kubectl(str(lab.kubeconfig), "get", kinds, "-A", columns)
+
+
+def test_real_pods_are_probed_and_everything_is_as_it_was(inhabited: Lab, suite: Path) -> None:
+    before = everything(inhabited)
+    ended = netprobe("run", suite, "--in-place", "--lab", inhabited.name, "-o", "json", "--via", "dns")
+    assert ended.status == 0, ended.err or ended.out
+    assert everything(inhabited) == before
+    denied = [row for row in ended.report["flows"] if row["observed"] == "deny"]
+    assert {row["via"] for row in denied} == {"pod", "service", "dns"}
+    assert {row["control"]["path"] for row in denied} == {"pair"}
+
+
+def test_a_wrong_declaration_is_a_mismatch(inhabited: Lab, suite: Path) -> None:
+    suite.write_text(suite.read_text().replace("verdict: deny", "verdict: allow"))
+    ended = netprobe("run", suite, "--in-place", "--lab", inhabited.name, "-o", "json")
+    assert ended.status == 1, ended.out
+    wrong = [row for row in ended.report["flows"] if row["status"] == "mismatch"]
+    assert wrong
+    assert all(row["observed"] == row["simulated"] == "deny" for row in wrong)
+    assert {cause["policy"] for row in wrong for cause in row["because"]} == {"place-data/only-web"}
+
+
+def test_a_policy_is_tried_before_it_is_applied(inhabited: Lab, tmp_path: Path) -> None:
+    policy = tmp_path / "policy.yaml"
+    policy.write_text("""
+apiVersion: networking.k8s.io/v1
+kind: NetworkPolicy
+metadata: {name: close, namespace: place-shop}
+spec:
+  podSelector: {matchLabels: {app: batch}}
+  ingress: [{from: [{namespaceSelector: {matchLabels: {kubernetes.io/metadata.name: place-data}}}]}]
+""")
+    before = everything(inhabited)
+    options = ("--in-place", "--shadow-namespace", "--lab", inhabited.name, "-o", "json")
+    ended = netprobe("run", "-f", policy, *options)
+    assert ended.status == 0, ended.err or ended.out
+    assert everything(inhabited) == before
+    closed = [
+        row for row in ended.report["flows"] if row["observed"] == "deny" and "place-shop/batch" in row["to"]
+    ]
+    assert closed, "the new policy closes what was open"
+    assert {row["control"]["path"] for row in closed} == {"baseline"}
+    skipped = [row for row in ended.report["flows"] if row["status"] == "skipped"]
+    assert [row["from"] for row in skipped] == ["place-data/db-0"]
+    assert "kubernetes.io/metadata.name" in skipped[0]["reason"]
+    assert any("was copied as" in note for note in ended.report["in_place"]["notes"])
