@@ -1,7 +1,8 @@
 """What NetworkPolicy leaves to the implementation, and what each network plugin makes of it.
 
 The API says nothing, or says "undefined", about a few cases (semantics.md, "Edges of the map"). A
-Profile is a plugin's answers. Every decision that hangs on one is marked as undefined.
+Profile is a plugin's answers. Every decision that hangs on one is marked as undefined; but whether a block
+holds pods is only a plugin's way, since the end-to-end tests say that it does.
 """
 
 from __future__ import annotations

@@ -32,8 +32,8 @@ class _Opening:
 class _Stance:
     """A pod in one direction: the policies that isolate it, and what they open, worked out once a port."""
 
-    def __init__(self, pod: Pod, direction: Direction, policies: list[Policy]) -> None:
-        self.pod, self.policies = pod, policies
+    def __init__(self, direction: Direction, policies: list[Policy]) -> None:
+        self.policies = policies
         self._direction = direction
         self._isolating = tuple(Cause(direction, policy.ref, Effect.ISOLATES) for policy in policies)
         self._openings: dict[tuple[int, Protocol, tuple[ContainerPort, ...]], _Opening] = {}
@@ -106,13 +106,13 @@ class Sides:
 
     def _stance(self, subject: Pod, direction: Direction) -> _Stance:
         found = self._stances[direction].get(subject.ref)
-        if found is None or found.pod is not subject:
+        if found is None:
             policies = [
                 policy
                 for policy in self._policies.get(subject.ref.namespace, ())
                 if policy.rules(direction) is not None and selects(policy.subjects, subject.labels)
             ]
-            found = self._stances[direction][subject.ref] = _Stance(subject, direction, policies)
+            found = self._stances[direction][subject.ref] = _Stance(direction, policies)
         return found
 
     def judge(
