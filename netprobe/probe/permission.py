@@ -15,7 +15,7 @@ from typing import Final
 from netprobe.errors import ClusterError, ForbiddenError
 from netprobe.probe.api import ClusterAPI, Object
 
-NETWORKING, COORDINATION, DISCOVERY = "networking.k8s.io", "coordination.k8s.io", "discovery.k8s.io"
+NETWORKING, COORDINATION = "networking.k8s.io", "coordination.k8s.io"
 
 
 class Need(Enum):
@@ -70,7 +70,6 @@ FIXTURE: Final = (
 
 IN_PLACE: Final = (
     *(p for p in FIXTURE if p.need is Need.ALWAYS),
-    Permission("", "pods", "get", "the state of one pod"),
     Permission("", "pods", "delete", "shadow pods, each by itself"),
     Permission(NETWORKING, "networkpolicies", "list", "the policies that are in force"),
     Permission("", "services", "list", "Services that would see a shadow pod"),
@@ -83,7 +82,6 @@ IN_PLACE: Final = (
     Permission("apps", "statefulsets", "list", "workloads that would adopt a shadow pod"),
     Permission("apps", "daemonsets", "list", "workloads that would adopt a shadow pod"),
     Permission("policy", "poddisruptionbudgets", "list", "budgets that would count a shadow pod"),
-    Permission(DISCOVERY, "endpointslices", "list", "what stands behind a Service"),
     Permission("", "events", "list", "why a pod does not become ready", Need.TELLING),
 )
 """A run beside the workloads of others, with shadow pods in their namespaces."""
