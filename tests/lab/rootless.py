@@ -31,8 +31,8 @@ def home() -> Iterator[Path]:
 def prefix(at: Path, *, first: str = "true") -> list[str]:
     """What to put before a command so that it runs as an ordinary user who owns the folder `at`.
 
-    `first` is shell that root runs before. Where Python lies in a folder that is closed to others, root's home
-    say, the command sees that folder open and empty but for Python, in a mount namespace of its own.
+    `first` is shell that root runs before. Where Python lies in a folder that is closed to others, say root's
+    home, the command sees that folder open and empty but for Python, in a mount namespace of its own.
     """
     if os.geteuid() != 0:
         return ["sh", "-c", f'{first}; exec "$@"', "sh"]
