@@ -12,8 +12,9 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
 from netprobe.cli.inplace_cover import Merit, cover
+from netprobe.cli.inplace_judge import patiently, settled_with
 from netprobe.cli.inplace_route import Route
-from netprobe.cli.inplace_scene import Scene, gone, scene
+from netprobe.cli.inplace_scene import Scene, scene
 from netprobe.cli.narration import Narrate, narrated
 from netprobe.cli.target import Opened, Target, opened
 from netprobe.cli.why import explainer
@@ -21,10 +22,7 @@ from netprobe.diff import compare
 from netprobe.errors import ClusterError, ConflictError, UsageError
 from netprobe.lab import LabOptions
 from netprobe.manifests import from_objects
-from netprobe.model.flow import Flow, Pod, PodRef, Via
-from netprobe.model.matrix import Matrix
-from netprobe.model.observation import Observation
-from netprobe.model.verdict import Verdict
+from netprobe.model.flow import Pod, PodRef, Via
 from netprobe.probe import Deadlines, Observed, Pace, PodOptions, Prober, new_run
 from netprobe.probe.guest_bench import GuestBench
 from netprobe.probe.guest_guard import Sighting, sightings
@@ -156,8 +154,9 @@ class Visit:
         async with prober:
             await prober.baseline(paths=False)
             seen = await prober.observe()
+            seen = replace(seen, matrix=await patiently(prober, seen.matrix, pace))
         now = standings(Surroundings.of_objects(await there.cluster.find("Pod")))
-        return replace(seen, matrix=_judged(seen.matrix, here, route, now))
+        return replace(seen, matrix=settled_with(seen.matrix, here, route, now))
 
     def _report(
         self,
@@ -235,19 +234,3 @@ def stood_for(here: Scene) -> Iterator[StoodFor]:
     for end in ends:
         if isinstance(end, PodRef):
             yield StoodFor(end, here.cover.stands_for(end), shadows.get(end))
-
-
-def _judged(
-    seen: Matrix[Observation], here: Scene, route: Route, now: Mapping[PodRef, Standing]
-) -> Matrix[Observation]:
-    """The observations, UNKNOWN where the real pod is not what it was, and with what would prove a denial."""
-
-    def judged(flow: Flow, cell: Observation) -> Observation:
-        moved = gone(here, now, flow)
-        if moved is not None and cell.attempts:
-            return replace(cell, verdict=Verdict.UNKNOWN, reason=f"gone: {moved}")
-        if cell.verdict is Verdict.UNKNOWN and cell.reason:
-            return replace(cell, reason=route.explained(flow, cell.reason))
-        return cell
-
-    return seen.map(judged)

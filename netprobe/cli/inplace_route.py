@@ -19,6 +19,8 @@ ADDRESS_SEEN = (
     "an ipBlock tells the shadow pod's address from the real pod's, so that it cannot stand in for it here"
 )
 ITSELF = "a pod's way to itself cannot be tried from another pod"
+_SILENT = "; a server that answers no strange datagram looks the same too, one that answers would prove it"
+_OUTSIDE = "; a pod that no policy selects gets no connection to it either"
 _WHAT_PROVES = "; a passing TCP readiness probe on that port would prove it, or a flow that may reach it"
 
 
@@ -92,10 +94,10 @@ class Route:
 
     def explained(self, flow: Flow, reason: str) -> str:
         """A reason for UNKNOWN with what would prove it."""
-        if reason.startswith("listener:") and flow.destination in self._here.cluster.pods:
-            return reason + (
-                _WHAT_PROVES if flow.protocol is Protocol.TCP else "; a flow that may reach it would"
-            )
+        if reason.startswith("listener:"):
+            if isinstance(flow.destination, External):
+                return reason + _OUTSIDE
+            return reason + (_WHAT_PROVES if flow.protocol is Protocol.TCP else _SILENT)
         if reason.startswith("path:"):
             nodes = {self._here.cluster.pods[ref].node for ref, _ in self._here.backends(flow)}
             source = self._bench.stations[flow.source].node

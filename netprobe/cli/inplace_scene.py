@@ -120,13 +120,22 @@ def _party(cluster: Cluster, simulated: Matrix[Decision], run: str) -> tuple[Par
 
 
 def gone(here: Scene, now: Mapping[PodRef, Standing], flow: Flow) -> str | None:
-    """Why a row may speak of another pod than it began with; None where nothing moved meanwhile."""
+    """Why a row may speak of another pod than it began with; None where nobody moved meanwhile."""
+    for ref, _ in here.backends(flow):
+        before, after = here.standings.get(ref), now.get(ref)
+        if before is not None and (
+            after is None or after.uid != before.uid or after.addresses != before.addresses
+        ):
+            return f"{ref} was replaced or moved during the run"
+    return None
+
+
+def faltered(here: Scene, now: Mapping[PodRef, Standing], flow: Flow) -> str | None:
+    """Why silence may be the real pod's own; None where it was ready all the time, or never."""
     for ref, port in here.backends(flow):
         before, after = here.standings.get(ref), now.get(ref)
-        if before is None:
+        if before is None or after is None:
             continue
-        if after is None or after.uid != before.uid or after.addresses != before.addresses:
-            return f"{ref} was replaced or moved during the run"
-        if port in before.proven and port not in after.proven:
-            return f"{ref} was not ready any more at the end of the run"
+        if after.since != before.since or (port in before.proven and port not in after.proven):
+            return f"{ref} was not ready all the time"
     return None

@@ -84,11 +84,15 @@ def _lasts(obj: Object) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """What makes a real pod the same one later, and the TCP ports that its readiness probes prove."""
+    """What makes a real pod the same one later, and the TCP ports that its readiness probes prove.
+
+    `since`: when it last became ready or ceased to be, as the API writes times.
+    """
 
     uid: str
     addresses: tuple[str, ...]
     proven: frozenset[int]
+    since: str | None = None
 
 
 def standings(around: Surroundings) -> dict[PodRef, Standing]:
@@ -101,7 +105,11 @@ def standings(around: Surroundings) -> dict[PodRef, Standing]:
 def _standing(obj: Object) -> Standing:
     status = obj.get("status") or {}
     addresses = tuple(a["ip"] for a in status.get("podIPs") or ())
-    return Standing(obj["metadata"]["uid"], addresses, frozenset(readiness_ports(obj)))
+    since = next(
+        (c.get("lastTransitionTime") for c in status.get("conditions") or () if c.get("type") == "Ready"),
+        None,
+    )
+    return Standing(obj["metadata"]["uid"], addresses, frozenset(readiness_ports(obj)), since)
 
 
 def readiness_ports(pod: Object) -> Iterator[int]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from ipaddress import ip_address
 from pathlib import Path
 
@@ -10,7 +11,7 @@ import yaml
 
 from netprobe.cli.inplace_copy import copy
 from netprobe.cli.inplace_cover import cover
-from netprobe.cli.inplace_scene import Scene, gone, scene
+from netprobe.cli.inplace_scene import Scene, faltered, gone, scene
 from netprobe.errors import UsageError
 from netprobe.manifests import from_objects
 from netprobe.model.cluster import Cluster, Namespace
@@ -242,34 +243,30 @@ def test_a_readiness_probe_proves_every_backend_of_a_service_or_none() -> None:
     assert found.listener(rows[Via.SERVICE]) == "readiness"
     one = PodRef("shop", "db-1")
     unproven = {**found.standings, one: Standing("1", (), frozenset())}
-    lame = Scene(
-        found.cluster,
-        found.simulator,
-        found.cover,
-        found.declared,
-        found.simulated,
-        found.party,
-        found.sourceless,
-        unproven,
-    )
+    lame = replace(found, standings=unproven)
     assert lame.listener(rows[Via.SERVICE]) is None
 
 
-def test_a_pod_that_moved_or_fell_silent_meanwhile_is_not_the_one_that_was_meant() -> None:
-    flow = Flow(PodRef("shop", "web-0"), PodRef("shop", "db-1"), 80)
+def test_a_pod_that_moved_meanwhile_is_not_the_one_that_was_meant() -> None:
+    ref = PodRef("shop", "db-1")
+    flow = Flow(PodRef("shop", "web-0"), ref, 80)
     found = here(crowd(), flow)
-    db = found.standings[PodRef("shop", "db-1")]
+    db = found.standings[ref]
     assert gone(found, found.standings, flow) is None
-    for later in (
-        None,
-        Standing("another", db.addresses, db.proven),
-        Standing(db.uid, ("10.0.9.9",), db.proven),
-        Standing(db.uid, db.addresses, frozenset()),
-    ):
-        now = {ref: one for ref, one in found.standings.items() if ref != PodRef("shop", "db-1")}
-        if later is not None:
-            now[PodRef("shop", "db-1")] = later
-        assert gone(found, now, flow), later
+    for later in (replace(db, uid="another"), replace(db, addresses=("10.0.9.9",))):
+        assert gone(found, {**found.standings, ref: later}, flow)
+    assert gone(found, {}, flow)
+
+
+def test_a_pod_that_was_not_ready_for_a_moment_may_have_been_silent_itself() -> None:
+    ref = PodRef("shop", "db-1")
+    flow = Flow(PodRef("shop", "web-0"), ref, 80)
+    found = here(crowd(), flow)
+    db = found.standings[ref]
+    assert faltered(found, found.standings, flow) is None
+    for later in (replace(db, since="2026-11-23T07:00:00Z"), replace(db, proven=frozenset())):
+        assert faltered(found, {**found.standings, ref: later}, flow)
+        assert gone(found, {**found.standings, ref: later}, flow) is None
 
 
 # the copy
