@@ -252,3 +252,51 @@ def test_as_the_account_that_is_published_for_it(next_door: Neighbours, suite: P
     with account(next_door.kubeconfig, roles, tmp_path) as user:
         ended = netprobe("run", suite, "--in-place", "--kubeconfig", user.kubeconfig, "-o", "json")
     assert ended.status == 0, ended.err or ended.out
+
+
+def test_a_policy_tried_in_a_copy_touches_nothing_real(next_door: Neighbours, tmp_path: Path) -> None:
+    policy = tmp_path / "policy.yaml"
+    policy.write_text(
+        next_door.text("""
+apiVersion: networking.k8s.io/v1
+kind: NetworkPolicy
+metadata: {name: close, namespace: SHOP}
+spec:
+  podSelector: {matchLabels: {app: batch}}
+  ingress: [{from: [{namespaceSelector: {matchLabels: {kubernetes.io/metadata.name: DATA}}}]}]
+""")
+    )
+    before = next_door.everything()
+    where = ("--kubeconfig", next_door.kubeconfig)
+    ended = netprobe("run", "-f", policy, "--in-place", "--shadow-namespace", *where, "-o", "json")
+    assert ended.status == 0, ended.err or ended.out
+    assert next_door.everything() == before
+    assert of_run(next_door, ended.report["run"]["id"]) == []
+    batch = f"{next_door.shop}/batch"
+    rows = [row for row in ended.report["flows"] if row["to"].startswith(batch)]
+    closed = [row for row in rows if row["from"].startswith(next_door.shop)]
+    assert closed
+    assert {(row["observed"], row["simulated"]) for row in closed} == {("deny", "deny")}
+    astray = [row for row in rows if row["from"].startswith(next_door.data)]
+    assert [(row["status"], row["simulated"], row["observed"]) for row in astray] == [
+        ("skipped", "allow", None)
+    ]
+    assert "kubernetes.io/metadata.name" in astray[0]["reason"]
+
+
+def test_with_disturb_it_goes_on_and_says_so(next_door: Neighbours, suite: Path) -> None:
+    manifest, told = WATCHERS["Service that publishes unready addresses"]
+    next_door.apply(manifest)
+    try:
+        ended = visit(next_door, suite, "--disturb", "-o", "json")
+        assert ended.status == 0, ended.err or ended.out
+        (note,) = [note for note in ended.report["in_place"]["notes"] if next_door.text(told) in note]
+        assert "allowed by --disturb" in note
+    finally:
+        kubectl(next_door.kubeconfig, "delete", "-f", "-", stdin=next_door.text(manifest))
+
+
+def test_a_sample_beside_the_representatives(next_door: Neighbours, suite: Path) -> None:
+    ended = visit(next_door, suite, "--sample", "1", "--seed", "3", "-o", "json")
+    assert ended.status == 0, ended.err or ended.out
+    assert "drawn at random (--seed 3)" in ended.report["in_place"]["covered"]

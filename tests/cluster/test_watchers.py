@@ -191,22 +191,37 @@ spec: {clusterIP: None, publishNotReadyAddresses: true, selector: {app: web}, po
         kubectl(next_door.kubeconfig, "delete", "-f", "-", stdin=next_door.text(gossip))
 
 
-def test_a_required_anti_affinity_is_blocked_only_where_no_real_pod_blocks_it_already(
-    next_door: Neighbours,
-) -> None:
-    """A pod that may not run beside app=lonely cannot be scheduled on the shadow pod's node any more."""
-    picky = """
-apiVersion: v1
-kind: Pod
-metadata: {name: picky, namespace: SHOP, labels: {app: picky}}
-spec:
-  nodeSelector: {kubernetes.io/hostname: NODE}
+PICKY = {
+    "anti-affinity": """
   affinity:
     podAntiAffinity:
       requiredDuringSchedulingIgnoredDuringExecution:
         - {labelSelector: {matchLabels: {app: lonely}}, topologyKey: kubernetes.io/hostname}
-  CONTAINERS
-""".replace("CONTAINERS", CONTAINERS)
+""",
+    "spread": """
+  topologySpreadConstraints:
+    - labelSelector: {matchLabels: {app: lonely}}
+      topologyKey: kubernetes.io/hostname
+      whenUnsatisfiable: DoNotSchedule
+      maxSkew: 1
+      nodeAffinityPolicy: Ignore
+""",
+}
+
+
+@pytest.mark.parametrize("ruled_out", PICKY.values(), ids=PICKY)
+def test_a_pod_of_others_cannot_be_scheduled_beside_it(next_door: Neighbours, ruled_out: str) -> None:
+    """On the shadow pod's node, where no real pod with such labels keeps it away already."""
+    if "topologySpread" in ruled_out and len(next_door.get("nodes")["items"]) < 2:
+        pytest.skip("on one node there is nothing to spread over: this cluster has one")
+    picky = f"""
+apiVersion: v1
+kind: Pod
+metadata: {{name: picky, namespace: SHOP, labels: {{app: lonely}}}}
+spec:
+  nodeSelector: {{kubernetes.io/hostname: NODE}}
+  {CONTAINERS}{ruled_out}
+"""
 
     def scheduled() -> str:
         conditions = next_door.get("pod", "-n", next_door.shop, "picky")["status"].get("conditions") or ()
@@ -219,13 +234,5 @@ spec:
         try:
             until(lambda: scheduled() == "False")
         finally:
-            kubectl(
-                next_door.kubeconfig,
-                "-n",
-                next_door.shop,
-                "delete",
-                "pod",
-                "picky",
-                "--grace-period=0",
-                "--force",
-            )
+            picked = ("-n", next_door.shop, "delete", "pod", "picky", "--grace-period=0", "--force")
+            kubectl(next_door.kubeconfig, *picked)
