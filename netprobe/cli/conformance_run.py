@@ -7,7 +7,7 @@ import os
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 from netprobe import __version__
@@ -26,8 +26,6 @@ from netprobe.probe import Deadlines, Pace, PodOptions
 from netprobe.report import RunInfo, Style, save
 from netprobe.report.conformance import Conformance, render_conformance
 from netprobe.simulate import Profile
-
-SESSIONS = 1_000  # every pod keeps its exec: fixtures are used again and again
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +54,7 @@ class Night:
             async with opened(
                 self.target, self.lab, request_timeout_s=self.request_timeout_s, narrate=narrate
             ) as there:
-                pace = replace(self.pace, sessions=SESSIONS)
+                pace = self.pace.within_a_machine() if there.is_lab else self.pace
                 suite = Suite(
                     there.cluster,
                     self.cases,
@@ -67,7 +65,7 @@ class Night:
                     profile=self.profile,
                     options=self.pods,
                     deadlines=self.deadlines,
-                    pace=pace.within_a_machine() if there.is_lab else pace,
+                    pace=pace,
                     progress=narrate,
                     told=told,
                 )

@@ -32,6 +32,9 @@ from netprobe.simulate import CALICO, Profile, Simulator
 
 CANARIES: Final = "k"
 MOST_TRIES: Final = 5
+MOST_STARTS: Final = 16  # on one node, of all fixtures together
+SESSIONS: Final = 1_000
+HEDGE: Final = 0.5
 OUTSIDE_PORTS: Final = (ContainerPort(80), ContainerPort(81))
 NOT_ENFORCING: Final = (
     "this cluster accepts policies that it does not enforce: a port that one closes was open"
@@ -62,6 +65,7 @@ class Suite:
 
     async def results(self) -> Results:
         """Try all cases. ClusterError where the fixtures cannot be made; nothing of them is left."""
+        pace = self._together()
         asked = {case.name: cells(case, full=self.full) for case in self.cases}
         nodes = await self._nodes()
         count = max(1, min(self.fixtures, len(self.cases)))
@@ -89,7 +93,7 @@ class Suite:
                 sites = await asyncio.gather(*(self._site(plan, bench) for plan in plans))
                 for plan, site in zip(plans, sites, strict=True):
                     flows = self._flows(site, asked)
-                    rig = Rig(self.cluster, bench, site, pairs=plan.pairs(), flows=flows, pace=self.pace)
+                    rig = Rig(self.cluster, bench, site, pairs=plan.pairs(), flows=flows, pace=pace)
                     rigs.append(await stack.enter_async_context(rig))
                 self.progress("probing without policies")
                 await asyncio.gather(*(rig.prepare() for rig in rigs))
@@ -104,6 +108,16 @@ class Suite:
         if any(rig.enforcing is False for rig in rigs):
             enforcement = NOT_ENFORCING
         return Results(ordered, enforcement, tuple(problems), count)
+
+    def _together(self) -> Pace:
+        """The pace of one fixture among several: they share the nodes, and every pod keeps its exec.
+
+        A try is joined by a second one late only: where machines are busy, early ones make them busier.
+        """
+        starts = max(MOST_STARTS // self.fixtures, 2)
+        return replace(
+            self.pace, sessions=SESSIONS, starts_per_node=starts, hedge=max(self.pace.hedge, HEDGE)
+        )
 
     async def _work(
         self,

@@ -53,11 +53,16 @@ class Row(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """Which cells a case is about. `extra`: ends beside the nine pods; `families`: asked each for itself."""
+    """Which cells a case is about.
+
+    `extra`: ends beside the nine pods. `families`: asked each for itself. `few`: the ports that are asked
+    where not every cell is; () for all of them.
+    """
 
     ports: tuple[str, ...] = PORTS
     extra: tuple[str, ...] = ()
     families: tuple[int, ...] = ()
+    few: tuple[str, ...] = ()
 
     def asks(self) -> Iterator[Ask]:
         """Every ordered pair of different ends that can talk, on every port."""

@@ -1,0 +1,71 @@
+"""Results as a run might find them, without a run."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Mapping, Sequence
+
+from netprobe.conformance.case import Case
+from netprobe.conformance.load import builtin
+from netprobe.conformance.record import Moment, Result, Results, Status, overall
+from netprobe.conformance.runner import _attempts
+from netprobe.conformance.site import made_up
+from netprobe.conformance.world import Ask
+from netprobe.diff import Row, compare
+from netprobe.model.matrix import Matrix
+from netprobe.model.observation import Observation, Outcome
+from netprobe.model.verdict import Verdict
+from netprobe.report import ClusterInfo, RunInfo
+from netprobe.report.conformance import Conformance
+from netprobe.simulate import Simulator
+
+SITE = made_up(dual=False)
+CASE = next(
+    case for case in builtin() if case.name == "a podSelector admits pods of the policy's own namespace"
+)
+WRONG = Ask("y/a", "x/a", "80/TCP")
+START = dt.datetime(2026, 11, 23, 6, 0, tzinfo=dt.UTC)
+SEEN = {
+    Verdict.ALLOW: Outcome.CONNECTED,
+    Verdict.DENY: Outcome.TIMED_OUT,
+    Verdict.UNKNOWN: Outcome.EXEC_FAILED,
+}
+
+
+def rows(case: Case, other: Mapping[Ask, Verdict]) -> tuple[Row, ...]:
+    """The first moment's comparison, everything as declared but for `other`."""
+    moment = case.moments[0]
+    asks = [ask for ask in case.question.asks() if "SCTP" not in ask.port]
+    declared = SITE.declared(moment, asks)
+    seen = [other.get(ask, verdict) for ask, verdict in zip(asks, declared.values(), strict=True)]
+    observed = Matrix(
+        (flow, Observation(SEEN[verdict], verdict, reason=None))
+        for flow, verdict in zip(declared, seen, strict=True)
+    )
+    return tuple(compare(declared, Simulator(SITE.cluster(case, moment)).matrix(declared), observed))
+
+
+def result(case: Case = CASE, *tries: Mapping[Ask, Verdict], converged_s: float = 0.1) -> Result:
+    """A case that was tried once for each mapping of what was other than declared."""
+    every = [rows(case, one) for one in tries or ({},)]
+    policies = SITE.cluster(case, case.moments[0]).policies
+    moment = Moment(every[-1], _attempts(every), converged_s, policies)
+    status, reason = overall(case, (moment,), None)
+    return Result(case, status, (moment,), reason, seconds=1.5)
+
+
+FAILED = result(CASE, {WRONG: Verdict.ALLOW}, {WRONG: Verdict.ALLOW})
+PASSED = result()
+FLAKY = result(CASE, {WRONG: Verdict.ALLOW}, {}, {})
+UNKNOWN = result(CASE, {WRONG: Verdict.UNKNOWN}, {WRONG: Verdict.UNKNOWN})
+SKIPPED = Result(builtin()[1], Status.SKIPPED, reason="no <SCTP> here")
+UNSCORED = Result(builtin()[2], Status.UNSCORED, reason="the plugin's choice")
+
+
+def report(*results: Result) -> Conformance:
+    run = RunInfo(START, START + dt.timedelta(seconds=12.5), "abcd1234", "0.1.0")
+    return Conformance(Results(results), ClusterInfo("cluster", "kind-x", "v1.33.0", "Calico", 2), run)
+
+
+def of(results: Sequence[Result]) -> Results:
+    return Results(tuple(results))

@@ -1,0 +1,113 @@
+"""The cases as data: enough of them, each with a known answer, and one for each rule that packets show."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import jsonschema
+import pytest
+import yaml
+
+import netprobe.conformance
+from netprobe.conformance.case import Case
+from netprobe.conformance.cells import cells, concerned
+from netprobe.conformance.load import LONGEST_KEY, LONGEST_VALUE, WRITTEN, builtin, rules
+from netprobe.conformance.schema import CaseFile
+from netprobe.conformance.site import made_up
+from netprobe.conformance.world import PODS, Ask
+from netprobe.manifests import validate_policy
+from netprobe.simulate import Simulator
+
+DOCS = Path(netprobe.conformance.__file__).parents[2] / "docs"
+DATA = Path(netprobe.conformance.__file__).parent / "cases"
+SITE = made_up()
+CASES = [pytest.param(case, id=case.name) for case in builtin()]
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_the_simulator_agrees_with_what_a_person_wrote(case: Case) -> None:
+    asks = [*case.question.asks(), *(Ask(pod, pod, "80/TCP") for pod in PODS if not case.question.families)]
+    for moment in case.moments:
+        simulator = Simulator(SITE.cluster(case, moment))
+        for flow, verdict in SITE.declared(moment, asks).items():
+            decision = simulator.decide(flow)
+            if case.undefined is None and decision.undefined is None:
+                assert decision.verdict is verdict, flow
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_an_api_server_takes_its_policies(case: Case) -> None:
+    for moment in case.moments:
+        for policy in SITE.policies(moment):
+            assert validate_policy(policy) == []
+
+
+def test_there_are_many_and_each_has_a_name_of_its_own() -> None:
+    names = [case.name for case in builtin()]
+    assert len(names) >= 300
+    assert len(names) == len(set(names))
+
+
+def test_every_rule_that_a_packet_can_show_has_a_case() -> None:
+    shown = {rule for case in builtin() for rule in case.rules}
+    assert {rule.id for rule in rules().values() if rule.by_packets} == shown
+
+
+def test_the_page_lists_every_rule_in_its_words() -> None:
+    page = (DOCS / "semantics.md").read_text()
+    listed = re.findall(r"^\| `([a-z-]+)` \| (.*?) \| (.*?) \| (.*?) \|$", page, re.MULTILINE)
+    assert listed == [(rule.id, rule.rule, rule.source, rule.shown) for rule in rules().values()]
+
+
+def test_the_schema_is_the_one_that_files_are_read_by() -> None:
+    assert json.loads((DOCS / "conformance.schema.json").read_text()) == CaseFile.model_json_schema()
+
+
+@pytest.mark.parametrize("name", WRITTEN)
+def test_the_files_keep_to_the_schema(name: str) -> None:
+    schema: dict[str, Any] = json.loads((DOCS / "conformance.schema.json").read_text())
+    jsonschema.validate(yaml.safe_load((DATA / f"{name}.yaml").read_text()), schema)
+
+
+def test_labels_are_as_long_as_the_api_allows() -> None:
+    prefix, _, name = LONGEST_KEY.partition("/")
+    assert (len(prefix), len(name), len(LONGEST_VALUE)) == (253, 63, 63)
+    assert all(len(part) <= 63 for part in prefix.split("."))
+
+
+def test_cases_tell_policies_apart() -> None:
+    """A guard for the tables themselves: most cases change something, and what they change differs."""
+    every = [
+        (
+            case.question,
+            tuple(moment.expected(ask) for moment in case.moments for ask in case.question.asks()),
+        )
+        for case in builtin()
+    ]
+    assert len(set(every)) > len(every) / 4
+
+
+def test_the_cells_of_a_case_hold_all_that_its_policies_concern() -> None:
+    """Whatever is expected to be denied is asked; of what stays open, something from every source."""
+    for case in builtin():
+        asked = set(cells(case))
+        denied = {
+            ask
+            for moment in case.moments
+            for ask in case.question.asks()
+            if not moment.expected(ask) and "SCTP" not in ask.port
+            if not case.question.few or ask.port in case.question.few
+        }
+        assert denied <= asked, case.name
+        assert set(PODS) <= {ask.source for ask in asked}, case.name
+        whole = {ask for ask in case.question.asks() if "SCTP" not in ask.port}
+        assert whole <= set(cells(case, full=True)), case.name
+
+
+def test_a_case_that_concerns_nobody_is_asked_in_full() -> None:
+    case = next(case for case in builtin() if case.name.startswith("a policy of another namespace"))
+    assert concerned(case) == frozenset()
+    assert len(cells(case)) == 9 * 8 * 4

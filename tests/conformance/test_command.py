@@ -1,0 +1,56 @@
+"""Which cases the command means, and what it says of options that name none."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from netprobe.cli import main
+from netprobe.conformance.choose import chosen
+from netprobe.conformance.load import builtin
+from netprobe.errors import UsageError
+
+
+def test_the_list_names_features_rules_and_tags(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["conformance", "--list", "--include", "dual-stack"]) == 0
+    out = capsys.readouterr().out
+    assert "Dual stack\n" in out
+    assert "  an IPv4 block opens nothing over IPv6  [dual-stack, block; dual-stack, ingress, more]" in out
+    assert out.endswith("4 cases\n")
+
+
+def test_tags_rules_and_features_choose() -> None:
+    every = builtin()
+    assert {case.feature for case in chosen(every, include=["named-ports"])} == {"Named ports"}
+    assert all("end-port" in case.rules for case in chosen(every, include=["end-port"]))
+    assert not [case for case in chosen(every, exclude=["families"]) if "families" in case.tags]
+    assert len(chosen(every, only=["ingress: peers * | *"])) == 45
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ({"include": ["named-prot"]}, "did you mean 'named-port'"),
+        ({"only": ["ingress: the bas"]}, "did you mean 'ingress: the base'"),
+        ({"include": ["upstream"], "exclude": ["upstream"]}, "no case is left"),
+    ],
+)
+def test_a_word_that_nothing_has_is_a_mistake(options: dict[str, list[str]], said: str) -> None:
+    with pytest.raises(UsageError, match=said):
+        chosen(builtin(), **options)
+
+
+def test_two_cases_of_one_name() -> None:
+    with pytest.raises(UsageError, match="names are unique"):
+        chosen([*builtin(), builtin()[0]])
+
+
+def test_mistakes_end_with_status_2(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    wrong = tmp_path / "wrong.yaml"
+    wrong.write_text("- case: x\n")
+    assert main(["conformance", "--cases", str(wrong)]) == 2
+    assert f"{wrong}:1" in capsys.readouterr().err
+    assert main(["conformance", "--expect-failures", str(wrong)]) == 2
+    assert main(["conformance", "--baseline", str(tmp_path / "none")]) == 2
+    assert main(["conformance", "--only", "nothing of the kind at all"]) == 2

@@ -1,0 +1,103 @@
+"""One small file a run, and what changed."""
+
+from __future__ import annotations
+
+import datetime as dt
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from netprobe.cli import main
+from netprobe.conformance.history import Changes, Entry, Past, against, changes, past, read, runs, save
+from netprobe.conformance.record import Standing, Status
+from netprobe.errors import InputError
+from tests.conformance.samples import CASE, FAILED, PASSED, START, of
+
+P, F, K, U, S = Status.PASSED, Status.FAILED, Status.FLAKY, Status.UNKNOWN, Status.SKIPPED
+
+
+def run(at: int, **cases: Status | tuple[Status, float]) -> Past:
+    entries = {name: Entry(*what) if isinstance(what, tuple) else Entry(what) for name, what in cases.items()}
+    return Past(START + dt.timedelta(days=at), "kind", 60.0, entries, "0.1.0", f"run{at}")
+
+
+@pytest.mark.parametrize(
+    ("before", "now", "expected"),
+    [
+        pytest.param(run(0, a=P), run(1, a=P), Changes(), id="nothing"),
+        pytest.param(run(0, a=P), run(1, a=F), Changes(failures=("a",)), id="a new failure"),
+        pytest.param(run(0, a=U), run(1, a=F), Changes(failures=("a",)), id="could not tell, now fails"),
+        pytest.param(run(0, a=F), run(1, a=F), Changes(), id="an old failure"),
+        pytest.param(run(0, a=F), run(1, a=P), Changes(fixed=("a",)), id="fixed"),
+        pytest.param(run(0, a=F), run(1, a=S), Changes(), id="skipped is not fixed"),
+        pytest.param(run(0, a=P), run(1, a=K), Changes(flaky=("a",)), id="flaky"),
+        pytest.param(
+            run(0, a=P), run(1, b=P), Changes(appeared=("b",), disappeared=("a",)), id="other cases"
+        ),
+        pytest.param(run(0, a=(P, 0.1)), run(1, a=(P, 0.9)), Changes(slower=(("a", 0.1, 0.9),)), id="slower"),
+        pytest.param(run(0, a=(P, 0.1)), run(1, a=(P, 0.5)), Changes(), id="slower, by too little to say"),
+        pytest.param(run(0, a=(P, 3.0)), run(1, a=(P, 4.0)), Changes(), id="not twice as slow"),
+    ],
+)
+def test_what_changed(before: Past, now: Past, expected: Changes) -> None:
+    assert changes(before, now) == expected
+
+
+def test_a_run_is_read_as_it_was_written(tmp_path: Path) -> None:
+    one = past(
+        of([FAILED]), started=START, cluster="kind <x>", seconds=12.5, netprobe="0.1.0", run="abcd1234"
+    )
+    path = save(tmp_path / "new", one)
+    assert path.name == "20261123T060000Z-abcd1234.json"
+    assert read(path) == one
+    assert path.stat().st_size < 500
+    assert [p.name for p in path.parent.iterdir()] == [path.name]
+
+
+def test_runs_come_in_the_order_of_time(tmp_path: Path) -> None:
+    for at in (2, 0, 1):
+        save(tmp_path, run(at, a=P))
+    assert [one.run for one in runs(tmp_path)] == ["run0", "run1", "run2"]
+
+
+def test_the_baseline_s_failures_are_no_news() -> None:
+    failing = past(of([FAILED]), started=START, cluster="", seconds=1, netprobe="", run="")
+    (same,) = against(of([FAILED]), failing).results
+    assert same.standing is Standing.BEFORE
+    assert of([same]).exit_status == 0
+    passing = past(of([PASSED]), started=START, cluster="", seconds=1, netprobe="", run="")
+    (new,) = against(of([FAILED]), passing).results
+    assert of([new]).exit_status == 1
+    known = replace(FAILED, standing=Standing.EXPIRED)
+    assert against(of([known]), failing).results == (known,)
+
+
+def test_the_command_shows_the_trend_and_the_change(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    save(tmp_path, run(0, a=P, b=F))
+    assert main(["history", str(tmp_path)]) == 0
+    save(tmp_path, run(1, a=F, b=P))
+    capsys.readouterr()
+    assert main(["history", str(tmp_path)]) == 1
+    out = capsys.readouterr().out
+    assert "2026-11-23 06:00" in out
+    assert "new failure: a" in out
+    assert "fixed: b" in out
+    assert main(["history", str(tmp_path), "-o", "json", "--last", "1"]) == 1
+    assert '"failures": [' in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("text", ["", "[]", "{}", '{"kind": "Report", "cases": {}}', '{"kind": 3}'])
+def test_what_is_no_run_is_said(text: str, tmp_path: Path) -> None:
+    (tmp_path / "x.json").write_text(text)
+    with pytest.raises(InputError, match=r"x\.json: is no run"):
+        runs(tmp_path)
+
+
+def test_no_folder_and_no_run(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["history", str(tmp_path)]) == 2
+    assert "has no run" in capsys.readouterr().err
+    assert main(["history", str(tmp_path / "none")]) == 2
+    assert CASE.name not in capsys.readouterr().err

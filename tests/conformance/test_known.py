@@ -1,0 +1,67 @@
+"""Failures that are expected: a reason and an end, and nothing that no case has."""
+
+from __future__ import annotations
+
+import datetime as dt
+from pathlib import Path
+
+import pytest
+
+from netprobe.conformance.known import Known, judged, load
+from netprobe.conformance.load import builtin
+from netprobe.conformance.record import Result, Standing
+from netprobe.errors import InputError
+from tests.conformance.samples import CASE, FAILED, FLAKY, PASSED, SKIPPED, UNKNOWN, of
+
+UNTIL = dt.date(2027, 3, 1)
+KNOWN = Known(CASE.name, "a bug of the plugin", UNTIL)
+
+
+@pytest.mark.parametrize(
+    ("found", "today", "standing", "status"),
+    [
+        pytest.param(FAILED, "2026-11-23", Standing.EXPECTED, 0, id="expected"),
+        pytest.param(FLAKY, "2026-11-23", Standing.EXPECTED, 0, id="flaky counts as failing"),
+        pytest.param(UNKNOWN, "2026-11-23", Standing.EXPECTED, 0, id="could not tell too"),
+        pytest.param(FAILED, "2027-02-28", Standing.EXPECTED, 0, id="the last day"),
+        pytest.param(FAILED, "2027-03-01", Standing.EXPIRED, 1, id="the day after"),
+        pytest.param(PASSED, "2026-11-23", Standing.FIXED, 0, id="it passes"),
+    ],
+)
+def test_what_is_expected_does_not_fail_a_run_until_its_day(
+    found: Result, today: str, standing: Standing, status: int
+) -> None:
+    results = judged(of([found]), [KNOWN], dt.date.fromisoformat(today))
+    assert results.results[0].standing is standing
+    assert results.exit_status == status
+
+
+def test_other_cases_are_left_alone() -> None:
+    assert judged(of([SKIPPED]), [KNOWN], UNTIL).results == (SKIPPED,)
+
+
+def test_a_pattern_names_many(tmp_path: Path) -> None:
+    path = tmp_path / "known.yaml"
+    path.write_text('- {case: "ingress: port *", reason: not yet, until: 2027-03-01}\n')
+    (known,) = load(path, builtin())
+    assert sum(map(known.holds, builtin())) == 34 - 7
+    assert known.until == UNTIL
+
+
+@pytest.mark.parametrize(
+    ("text", "place", "said"),
+    [
+        ("- {case: no such case, reason: r, until: 2027-03-01}\n", ":1", "no case is named"),
+        ("- case: x\n  reason: r\n", ":1", "Field required"),
+        ("- case: x\n  reason: r\n  until: soon\n", ":3", "date"),
+        ("[\n", ":", ""),
+    ],
+)
+def test_what_is_wrong_is_said_with_its_line(text: str, place: str, said: str, tmp_path: Path) -> None:
+    path = tmp_path / "known.yaml"
+    path.write_text(text)
+    with pytest.raises(InputError) as caught:
+        load(path, builtin())
+    (problem,) = caught.value.problems
+    assert problem.place.startswith(f"{path}{place}")
+    assert said in problem.message

@@ -1,0 +1,70 @@
+"""A handful of cases by packets. NETPROBE_CONFORMANCE=all takes the whole suite, some minutes' worth."""
+
+from __future__ import annotations
+
+import os
+
+import pytest
+
+from netprobe.conformance.load import builtin
+from netprobe.conformance.record import Results, Status
+from netprobe.conformance.runner import NOT_ENFORCING, Suite
+from netprobe.diff import Status as Cell
+from netprobe.kube import connect
+from netprobe.lab import LabOptions, start
+from netprobe.model.verdict import Verdict
+from netprobe.probe import Pace
+
+pytestmark = [pytest.mark.lab, pytest.mark.xdist_group("lab")]
+
+HANDFUL = {
+    "a policy that arrives before the pod that it selects",
+    "a label that is taken away again",
+    "a Service with another target port - policies see the pod's port",
+    "egress to a block outside but for one excepted address",
+    "ingress: port 53-80/TCP",
+    "no policy at all - everything passes",
+    "a pod to itself through its Service, under a deny of everything",
+    "a deny of everything closes both families",
+}
+CASES = [
+    case for case in builtin() if os.environ.get("NETPROBE_CONFORMANCE") == "all" or case.name in HANDFUL
+]
+
+
+async def tried(lab_options: LabOptions) -> Results:
+    lab = start(lab_options, ephemeral=True)
+    try:
+        async with connect(str(lab.kubeconfig)) as cluster:
+            pace = Pace(sessions=500).within_a_machine()
+            return await Suite(cluster, CASES, fixtures=4, lab=True, disposable=True, pace=pace).results()
+    finally:
+        lab.stop()
+
+
+async def test_a_lab_implements_network_policy() -> None:
+    results = await tried(LabOptions(name="conformance", nodes=2, ip_families=("ipv4", "ipv6")))
+    assert results.enforcement is None
+    bad = [r.case.name for r in results.of(Status.FAILED, Status.FLAKY, Status.UNKNOWN)]
+    assert not bad
+    assert {result.reason for result in results.of(Status.SKIPPED)} <= {
+        "SCTP: neither nc nor the lab's kernel speaks it"
+    }
+    assert {r.case.undefined for r in results.of(Status.UNSCORED)} == {
+        case.undefined for case in CASES if case.undefined
+    }
+    assert all(moment.converged_s is not None for r in results.results for moment in r.moments)
+
+
+async def test_without_enforcement_every_case_that_denies_fails_and_every_other_passes() -> None:
+    results = await tried(LabOptions(name="conformance-none", enforce=False))
+    assert results.enforcement == NOT_ENFORCING
+    assert results.exit_status == 1
+    for result in results.results:
+        denies = any(
+            row.declared is Verdict.DENY and row.status is not Cell.UNDEFINED
+            for moment in result.moments
+            for row in moment.rows
+        )
+        if result.status not in {Status.SKIPPED, Status.UNSCORED}:
+            assert result.status is (Status.FAILED if denies else Status.PASSED), result.case.name

@@ -1,0 +1,105 @@
+"""What is wrong with a file of cases, all at once, each with its line."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from netprobe.conformance.load import builtin, load
+from netprobe.conformance.site import covering, made_up
+from netprobe.conformance.world import Ask
+from netprobe.errors import InputError
+
+GOOD = """
+- case: only b reaches a
+  rules: [pod-selector]
+  tags: [mine]
+  moments:
+    - policies:
+        - in: x
+          times: 2
+          spec:
+            podSelector: {matchLabels: {pod: a}}
+            ingress:
+              - from: [{podSelector: {matchLabels: {pod: b}}}, {ipBlock: {cidr: <y/a>}}]
+                ports: [{port: <n>}]
+      labels: {x/b: {<longest key>: <longest value>}}
+      expect: |
+        * -> x/a  X
+"""
+
+
+def written(folder: Path, text: str) -> Path:
+    path = folder / "mine.yaml"
+    path.write_text(text)
+    return path
+
+
+def test_a_file_of_ones_own(tmp_path: Path) -> None:
+    (case,) = load(written(tmp_path, GOOD))
+    assert case.words >= {"mine", "pod-selector", "pod-selectors", "ingress"}
+    assert case.place == f"{tmp_path}/mine.yaml:2"
+    (moment,) = case.moments
+    assert [policy["metadata"]["name"] for policy in moment.policies] == ["p0-1", "p0-2"]
+    assert [p["spec"]["ingress"][0]["ports"][0]["port"] for p in moment.policies] == [1, 2]
+    placed = made_up().policies(moment)[0]
+    assert placed["spec"]["ingress"][0]["from"][1] == {"ipBlock": {"cidr": "10.244.2.1/32"}}
+    assert not moment.expected(Ask("y/a", "x/a", "80/TCP"))
+    assert moment.expected(Ask("x/a", "y/a", "80/TCP"))
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "place", "said"),
+    [
+        pytest.param("rules: [pod-selector]", "rules: [nonsense]", ":3", "no rule 'nonsense'", id="a rule"),
+        pytest.param("* -> x/a  X", "* -> x/d  X", ":15", "matches no flow", id="a row that matches nothing"),
+        pytest.param("* -> x/a  X", "* to x/a  X", ":15", "is not a row", id="no row"),
+        pytest.param("in: x", "in: v", ":7", "'w', 'x', 'y' or 'z'", id="a namespace"),
+        pytest.param("times: 2", "time: 2", ":8", "Extra inputs", id="a key"),
+        pytest.param("case: only", "case only", ":2", "", id="no YAML of cases"),
+    ],
+)
+def test_what_is_wrong_is_said_with_its_line(
+    old: str, new: str, place: str, said: str, tmp_path: Path
+) -> None:
+    path = written(tmp_path, GOOD.replace(old, new))
+    with pytest.raises(InputError) as caught:
+        load(path)
+    assert any(
+        said in problem.message and problem.place.startswith(f"{path}{place}")
+        for problem in caught.value.problems
+    ), caught.value
+
+
+def test_all_problems_are_said_at_once(tmp_path: Path) -> None:
+    text = GOOD.replace("[pod-selector]", "[nonsense]").replace("* -> x/a", "* -> x/d")
+    with pytest.raises(InputError) as caught:
+        load(written(tmp_path, text))
+    assert len(caught.value.problems) == 2
+
+
+def test_no_such_file(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="cannot be read"):
+        load(tmp_path / "none.yaml")
+
+
+def test_namespaces_selected_by_name_are_the_fixture_s() -> None:
+    from dataclasses import replace
+
+    site = replace(made_up(), namespaces={short: f"run-{short}" for short in "wxyz"})
+    by_name = [case for case in builtin() if "name-label" in case.rules]
+    assert by_name
+    for case in by_name:
+        for moment in case.moments:
+            text = str(site.policies(moment))
+            assert "'y'" not in text.replace("{'ns': 'y'}", "").replace("['x', 'y']", "").replace(
+                "['y', 'z']", ""
+            )
+            assert "run-" in text
+
+
+def test_the_smallest_network() -> None:
+    addresses = made_up(dual=False).addresses
+    assert str(covering([addresses["x/a"][0], addresses["x/b"][0]])) == "10.244.1.0/30"
+    assert str(covering([addresses["x/a"][0]])) == "10.244.1.1/32"

@@ -1,0 +1,105 @@
+"""Every mutant is found out: by sets on all cases, and by packets of a lab on the first case that finds it.
+
+By packets the lab itself is unchanged: what it is given is changed on the way, by `Wrong`.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from functools import cache
+from typing import Any
+
+import pytest
+
+from netprobe.conformance.case import Case
+from netprobe.conformance.cells import cells
+from netprobe.conformance.load import builtin
+from netprobe.conformance.record import Status
+from netprobe.conformance.runner import Suite
+from netprobe.conformance.site import made_up
+from netprobe.kube import connect
+from netprobe.lab import LabOptions, start
+from netprobe.manifests import from_objects
+from netprobe.probe import Pace
+from netprobe.simulate import Simulator
+from tests.conformance.mutants import MUTANTS, mutated
+
+SITE = made_up()
+Object = dict[str, Any]
+
+
+@cache
+def found_by(mutant: str) -> Case | None:
+    """The first case that can be tried anywhere and in which the mutant shows."""
+    return next((case for case in builtin() if not case.needs and shows(case, mutant)), None)
+
+
+def shows(case: Case, mutant: str) -> bool:
+    if case.undefined is not None:
+        return False
+    for moment in case.moments:
+        policies = [mutated(policy, mutant) for policy in SITE.policies(moment)]
+        simulator = Simulator(from_objects([*SITE.objects(case, moment), *policies]))
+        for flow, verdict in SITE.declared(moment, cells(case)).items():
+            decision = simulator.decide(flow)
+            if decision.undefined is None and decision.verdict is not verdict:
+                return True
+    return False
+
+
+@pytest.mark.parametrize("mutant", MUTANTS)
+def test_a_case_finds_the_mutant(mutant: str) -> None:
+    assert found_by(mutant) is not None
+
+
+def test_no_mutant_is_the_cluster_as_it_should_be() -> None:
+    """A guard for `shows`: without a mutation no case finds anything."""
+    MUTANTS["none"] = lambda _: None
+    try:
+        assert not [case.name for case in builtin()[::10] if shows(case, "none")]
+    finally:
+        del MUTANTS["none"]
+
+
+class Wrong:
+    """A cluster whose policies arrive changed: case number n is read by mutant number n."""
+
+    def __init__(self, cluster: Any, mutants: Sequence[str]) -> None:
+        self._cluster = cluster
+        self._mutants = mutants
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._cluster, name)
+
+    async def apply(self, obj: Object) -> Any:
+        number = re.match(r"c(\d+)-", obj["metadata"]["name"])
+        if obj["kind"] == "NetworkPolicy" and number:
+            return await self._cluster.apply(mutated(obj, self._mutants[int(number[1])]))
+        return await self._cluster.apply(obj)
+
+
+@pytest.mark.lab
+@pytest.mark.xdist_group("lab")
+async def test_packets_find_the_mutants() -> None:
+    mutants = list(MUTANTS)
+    cases = [case for mutant in mutants if (case := found_by(mutant))]
+    renamed = [replaced(case, mutant) for case, mutant in zip(cases, mutants, strict=True)]
+    lab = start(LabOptions(name="conformance-mutants"), ephemeral=True)
+    try:
+        async with connect(str(lab.kubeconfig)) as cluster:
+            pace = Pace(sessions=100).within_a_machine()
+            wrong: Any = Wrong(cluster, mutants)
+            results = await Suite(wrong, renamed, fixtures=4, lab=True, disposable=True, pace=pace).results()
+    finally:
+        lab.stop()
+    assert {result.case.name: result.status for result in results.results} == dict.fromkeys(
+        mutants, Status.FAILED
+    )
+
+
+def replaced(case: Case, name: str) -> Case:
+    """The case under the name of a mutant, since two mutants may be found by one case."""
+    from dataclasses import replace
+
+    return replace(case, name=name)

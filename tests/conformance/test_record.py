@@ -1,0 +1,76 @@
+"""What becomes of a case: statuses, tries, and the exit status of a run."""
+
+from __future__ import annotations
+
+import pytest
+
+from netprobe.conformance.record import Result, Results, Status
+from netprobe.conformance.runner import MOST_TRIES, _stands
+from netprobe.model.verdict import Verdict
+from tests.conformance.samples import (
+    CASE,
+    FAILED,
+    FLAKY,
+    PASSED,
+    SKIPPED,
+    UNKNOWN,
+    UNSCORED,
+    WRONG,
+    result,
+    rows,
+)
+
+AS_DECLARED = rows(CASE, {})
+OPEN = rows(CASE, {WRONG: Verdict.ALLOW})
+
+
+@pytest.mark.parametrize(
+    ("tries", "stands"),
+    [
+        pytest.param([AS_DECLARED], True, id="as expected at once"),
+        pytest.param([OPEN], False, id="a failure is tried again"),
+        pytest.param([OPEN, OPEN], True, id="the same failure twice stands"),
+        pytest.param([OPEN, AS_DECLARED], False, id="it moved: once as expected is not enough"),
+        pytest.param([OPEN, AS_DECLARED, AS_DECLARED], True, id="twice the same is the answer"),
+        pytest.param([OPEN, AS_DECLARED] * MOST_TRIES, True, id="it never stands still: enough"),
+    ],
+)
+def test_a_case_is_tried_again_while_its_answer_moves(tries: list[tuple[object, ...]], stands: bool) -> None:
+    assert _stands(tries[:MOST_TRIES]) is stands  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("found", "status"),
+    [
+        (PASSED, Status.PASSED),
+        (FAILED, Status.FAILED),
+        (UNKNOWN, Status.UNKNOWN),
+        (FLAKY, Status.FLAKY),
+        (result(CASE, {}, {WRONG: Verdict.ALLOW}, {WRONG: Verdict.ALLOW}), Status.FLAKY),
+    ],
+)
+def test_the_status_of_a_case(found: Result, status: Status) -> None:
+    assert found.status is status
+
+
+def test_a_flaky_case_keeps_every_try() -> None:
+    (moment,) = FLAKY.moments
+    assert list(moment.attempts.values()) == [(Verdict.ALLOW, Verdict.DENY, Verdict.DENY)]
+
+
+def test_unknown_says_why() -> None:
+    assert UNKNOWN.reason
+
+
+@pytest.mark.parametrize(
+    ("results", "status"),
+    [
+        ((PASSED, SKIPPED, UNSCORED), 0),
+        ((PASSED, FAILED), 1),
+        ((PASSED, FLAKY), 3),
+        ((PASSED, UNKNOWN), 3),
+        ((UNKNOWN, FAILED), 1),
+    ],
+)
+def test_the_exit_status(results: tuple[Result, ...], status: int) -> None:
+    assert Results(results).exit_status == status

@@ -1,0 +1,109 @@
+"""The report in every format: what failed, why, and what it counts as."""
+
+from __future__ import annotations
+
+import json
+import xml.etree.ElementTree as ET
+from dataclasses import replace
+
+import pytest
+
+from netprobe.conformance.history import Changes
+from netprobe.conformance.record import Standing
+from netprobe.report.conformance import CONFORMANCE_FORMATS, render_conformance
+from tests.conformance.samples import CASE, FAILED, FLAKY, PASSED, SKIPPED, UNKNOWN, UNSCORED, report
+
+ALL = report(PASSED, FAILED, FLAKY, UNKNOWN, SKIPPED, UNSCORED)
+
+
+def text(found: object, format_: str) -> str:
+    return "".join(render_conformance(found, format_))  # type: ignore[arg-type]
+
+
+def test_the_formats_are_those_of_the_command() -> None:
+    from netprobe.cli.conformance import FORMATS
+
+    assert FORMATS == CONFORMANCE_FORMATS
+
+
+def test_a_failure_has_its_flow_its_reason_its_matrix_and_its_policy() -> None:
+    told = text(report(FAILED), "table")
+    assert "Pod selectors  0/1" in told
+    assert f"FAILED {CASE.name}" in told
+    assert "y/a -> x/a 80: declared DENY, simulated DENY, observed ALLOW" in told
+    assert "ingress: x/p0 isolates x/a, and no rule allows TCP 80 from y/a" in told
+    assert "y/a  .!" in told
+    assert "matchLabels: {pod: b}" in told
+    assert "Port 81 IPv4: as expected" in told
+
+
+def test_a_flaky_case_shows_every_try() -> None:
+    assert "y/a -> x/a 80: tries in their order: ALLOW, DENY, DENY" in text(report(FLAKY), "table")
+
+
+def test_what_is_not_scored_and_not_tried_is_told() -> None:
+    told = text(ALL, "table")
+    assert "1 skipped: no <SCTP> here" in told
+    assert "implementation-defined:" in told
+    assert (
+        "6 cases: 1 passed, 1 failed, 1 flaky, 1 unknown, 1 not scored, 1 skipped (12.5 s, 2.50 s a case)"
+        in told
+    )
+
+
+def test_the_changes_since_the_run_before() -> None:
+    found = replace(report(PASSED), changes=Changes(failures=("a",), slower=(("b", 0.1, 2.0),)))
+    for format_ in ("table", "markdown"):
+        told = text(found, format_)
+        assert "new failure: a" in told
+        assert "slower to converge: b: 0.10 s, now 2.00 s" in told
+
+
+def test_junit_counts_as_the_exit_status_does() -> None:
+    (suite, *_) = ET.fromstring(text(report(PASSED, FAILED, FLAKY, UNKNOWN), "junit"))  # noqa: S314 (our own)
+    assert {key: suite.get(key) for key in ("tests", "failures", "errors", "skipped")} == {
+        "tests": "4",
+        "failures": "1",
+        "errors": "2",
+        "skipped": "0",
+    }
+    expected = replace(FAILED, standing=Standing.EXPECTED, remark="a bug (until 2027-03-01)")
+    (suite, *_) = ET.fromstring(text(report(expected), "junit"))  # noqa: S314
+    (skipped,) = suite.iter("skipped")
+    assert skipped.get("message") == "expected: a bug (until 2027-03-01)"
+
+
+def test_json_has_every_case_and_every_flow_that_is_wrong() -> None:
+    document = json.loads(text(ALL, "json"))
+    assert document["kind"] == "ConformanceReport"
+    assert document["exit_status"] == ALL.exit_status == 1
+    assert document["summary"]["failed"] == 1
+    (moment,) = document["cases"][1]["moments"]
+    (flow,) = moment["flows"]
+    assert (flow["from"], flow["to"], flow["observed"], flow["declared"]) == ("y/a", "x/a", "allow", "deny")
+    assert document["cases"][2]["moments"][0]["attempts"][0]["observed"] == ["allow", "deny", "deny"]
+
+
+def test_github_has_one_annotation_for_a_feature() -> None:
+    told = text(report(PASSED, FAILED), "github").splitlines()
+    assert told[0].startswith(
+        "::error title=Pod selectors%3A not as NetworkPolicy says::a podSelector admits"
+    )
+    assert not told[-1].startswith("::")
+    known = replace(FAILED, standing=Standing.BEFORE)
+    assert not any(line.startswith("::error") for line in text(report(known), "github").splitlines())
+
+
+def test_markdown_folds_each_case_and_keeps_names_inert() -> None:
+    told = text(ALL, "markdown")
+    assert told.count("<details>") == told.count("</details>") == 3
+    assert "no &lt;SCTP&gt; here" in told
+
+
+@pytest.mark.parametrize("format_", CONFORMANCE_FORMATS)
+def test_nothing_is_printed_about_a_run_that_passed_but_its_table(format_: str) -> None:
+    told = text(report(PASSED), format_)
+    assert "FAILED" not in told
+    assert "<failure" not in told
+    assert "<details>" not in told
+    assert "::error" not in told
