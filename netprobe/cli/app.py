@@ -22,7 +22,7 @@ COMMANDS = {
     "conformance": "does this cluster implement NetworkPolicy? hundreds of cases with known answers",
     "history": "how conformance runs went over time, and what changed in the last one",
     "graph": "who may talk to whom, as mermaid, DOT, SVG or a page to click through",
-    "lab": "a small cluster on this machine: up, down, status, kubeconfig",
+    "lab": "a small cluster on this machine, which kubectl can use",
     "clean": "remove what killed runs left behind",
     "completion": "a script that completes commands and options in your shell",
 }
