@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-lab-fuzz test-cluster lint format bench clean
+.PHONY: help setup demo test test-lab-fuzz test-cluster conformance lint format bench clean
 
 help:  ## list the targets
 	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -35,6 +35,9 @@ test-lab-fuzz: setup  ## minutes of random clusters, lab against simulator
 
 test-cluster: setup  ## tests against a real cluster: $$NETPROBE_TEST_KUBECONFIG, or ../shared/realcluster
 	$(BIN)/pytest -q tests/cluster
+
+conformance: setup  ## the whole conformance suite on the lab, with enforcement and without
+	NETPROBE_CONFORMANCE=all $(BIN)/pytest -q tests/conformance/test_lab.py
 
 lint: setup  ## ruff and mypy
 	$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy

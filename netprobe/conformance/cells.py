@@ -19,10 +19,10 @@ BEHIND = "y/a"
 def cells(case: Case, *, full: bool = False) -> tuple[Ask, ...]:
     """The cells that a cluster is asked for, in the order of the matrix, without SCTP, which nc cannot speak.
 
-    `full`: all of them. Otherwise, on the ports that tell the case, every cell of a pod that some policy of the
-    case selects at some moment, and of everything else one cell for each source, taken by the case's name: what
-    no policy concerns has to stay open, and a hundred cases together try all of it. A case that concerns no pod
-    is asked in full.
+    `full`: all of them. Otherwise, on the ports that tell the case, every cell of a pod that some policy of
+    the case selects at some moment, and of everything else one cell a source, taken by the case's name:
+    what no policy concerns has to stay open, and a hundred cases together try all of it. A case that concerns
+    no pod is asked in full.
     """
     asks = [ask for ask in case.question.asks() if "/SCTP" not in ask.port]
     if case.question.few and not full:

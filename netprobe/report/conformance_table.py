@@ -27,8 +27,10 @@ def table(found: Conformance, style: Style = PLAIN) -> Iterator[str]:
     for cells in lines:
         passed, _, scored = cells[1].partition("/")
         cells[1] = style.paint(cells[1], "32" if passed == scored else "31") if scored else cells[1]
-    yield tabulate(lines, head, tablefmt="simple", disable_numparse=True, colalign=right) + "\n\n"
-    yield from (f"{plain(line)}\n" for line in words.asides(results))
+    yield tabulate(lines, head, tablefmt="simple", disable_numparse=True, colalign=right) + "\n"
+    asides = list(words.asides(results))
+    yield "\n" if asides else ""
+    yield from (f"{plain(line)}\n" for line in asides)
     noted = words.noted(results)
     for result in noted[:MOST_TOLD]:
         yield from _case(result, style)

@@ -57,7 +57,7 @@ def test_a_file_of_ones_own(tmp_path: Path) -> None:
         pytest.param("* -> x/a  X", "* to x/a  X", ":15", "is not a row", id="no row"),
         pytest.param("in: x", "in: v", ":7", "'w', 'x', 'y' or 'z'", id="a namespace"),
         pytest.param("times: 2", "time: 2", ":8", "Extra inputs", id="a key"),
-        pytest.param("case: only", "case only", ":2", "", id="no YAML of cases"),
+        pytest.param("case: only", "case only", ":3", "not YAML", id="no YAML"),
     ],
 )
 def test_what_is_wrong_is_said_with_its_line(
@@ -103,3 +103,14 @@ def test_the_smallest_network() -> None:
     addresses = made_up(dual=False).addresses
     assert str(covering([addresses["x/a"][0], addresses["x/b"][0]])) == "10.244.1.0/30"
     assert str(covering([addresses["x/a"][0]])) == "10.244.1.1/32"
+
+
+def test_the_example_of_the_manual_loads(tmp_path: Path) -> None:
+    import re
+
+    page = (Path(__file__).parents[2] / "docs" / "conformance.md").read_text()
+    example = re.search(r"```yaml\n(- case: only b.*?)```", page, re.DOTALL)
+    assert example is not None
+    (case,) = load(written(tmp_path, example[1]))
+    assert case.moments[0].expected(Ask("x/b", "x/a", "80/TCP"))
+    assert not case.moments[0].expected(Ask("x/b", "x/a", "81/TCP"))
