@@ -110,6 +110,8 @@ class Trial:
             except InputError as error:
                 problems += error.problems
                 continue
+            if any(policy.ref == other.ref for _, other in tried):
+                problems.append(document.problem("metadata.name", f"{policy.ref} is tried twice"))
             tried.append((document, policy))
         if problems:
             raise InputError(problems)

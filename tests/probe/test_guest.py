@@ -134,6 +134,13 @@ def test_what_admission_added_is_told() -> None:
     assert "mesh" in told[1]
 
 
+def test_no_command_is_run_in_a_pod_that_is_not_ours() -> None:
+    cluster = hosting()
+    observed(cluster, listener="readiness")
+    assert cluster.execs
+    assert all(one.startswith(("shop/netprobe-r1-", "netprobe-r1/")) for one in cluster.execs)
+
+
 def observed(cluster: Hosting, *, listener: str | None, pairs: bool = True) -> Matrix[Observation]:
     """One round of observation of web -> db 5432 in place."""
     flow = Flow(WEB, DB, 5432)

@@ -90,3 +90,40 @@ spec:
     assert [row["from"] for row in skipped] == ["place-data/db-0"]
     assert "kubernetes.io/metadata.name" in skipped[0]["reason"]
     assert any("was copied as" in note for note in ended.report["in_place"]["notes"])
+
+
+def test_where_an_address_block_tells_them_apart_the_shadow_pod_does_not_stand_in(
+    inhabited: Lab, suite: Path, tmp_path: Path
+) -> None:
+    kubeconfig = str(inhabited.kubeconfig)
+    where = ("get", "pods", "-n", "place-shop", "-l", "app=batch", "-o", "jsonpath={.items[0].status.podIP}")
+    policy = tmp_path / "policy.yaml"
+    policy.write_text(f"""
+apiVersion: networking.k8s.io/v1
+kind: NetworkPolicy
+metadata: {{name: one-address, namespace: place-data}}
+spec:
+  podSelector: {{matchLabels: {{app: db}}}}
+  ingress: [{{from: [{{ipBlock: {{cidr: {kubectl(kubeconfig, *where)}/32}}}}]}}]
+""")
+    suite.write_text(suite.read_text().replace("verdict: deny", "verdict: allow"))
+    kubectl(kubeconfig, "apply", "-f", str(policy))
+    try:
+        ended = netprobe("run", suite, "--in-place", "--lab", inhabited.name, "-o", "json")
+    finally:
+        kubectl(kubeconfig, "delete", "-f", str(policy))
+    rows = [row for row in ended.report["flows"] if row["from"].startswith("place-shop/batch")]
+    assert rows
+    for row in rows:
+        assert (row["simulated"], row["observed"]) == ("allow", None)
+        assert row["reason"].startswith("skipped: an ipBlock tells the shadow pod's address")
+    assert ended.status == 0, "simulated only, and as declared"
+
+
+def test_a_dry_run_prints_and_creates_nothing(inhabited: Lab, suite: Path) -> None:
+    before = everything(inhabited)
+    ended = netprobe("run", suite, "--in-place", "--dry-run", "--lab", inhabited.name)
+    assert ended.status == 0, ended.err
+    assert everything(inhabited) == before
+    assert "readinessGates" in ended.out
+    assert "# seen by: Service place-shop/web" in ended.out
