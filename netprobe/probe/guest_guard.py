@@ -19,7 +19,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 
 from netprobe.model.labels import Labels
 from netprobe.probe.api import Object
@@ -28,7 +28,7 @@ from netprobe.probe.guest_view import Surroundings
 
 ADOPTERS: Final = ("ReplicaSet", "DaemonSet", "Job")
 KNOWN_CONTROLLERS: Final = frozenset({*ADOPTERS, "StatefulSet", "Node"})  # a Node "controls" static pods
-TEMPLATED: Final = ("Deployment", "StatefulSet", "DaemonSet", "Job")
+TEMPLATED: Final = ("Deployment", "ReplicaSet", "StatefulSet", "DaemonSet", "Job")
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +47,7 @@ class Sighting:
 
 def sightings(shadows: Iterable[Shadow], around: Surroundings) -> tuple[Sighting, ...]:
     """Everybody who would see a shadow pod, the harmful first."""
+    demanding = tuple(_demanding(around))
     found = [
         Sighting(watcher, shadow, sees, harmful)
         for shadow in shadows
@@ -55,13 +56,15 @@ def sightings(shadows: Iterable[Shadow], around: Surroundings) -> tuple[Sighting
             *_workloads(shadow, around),
             *_budgets(shadow, around),
             *_strangers(shadow, around),
-            *_placement(shadow, around),
+            *_placement(shadow, around, demanding),
         )
     ]
     return tuple(sorted(found, key=lambda one: not one.harmful))
 
 
-Seen = Iterator[tuple[str, str, bool]]
+Seen: TypeAlias = Iterator[tuple[str, str, bool]]
+Demand: TypeAlias = tuple[str, str, Mapping[str, Any]]
+"""Who, in which namespace, and the spec of its pods."""
 
 
 def _services(shadow: Shadow, around: Surroundings) -> Seen:
@@ -118,13 +121,13 @@ def _strangers(shadow: Shadow, around: Surroundings) -> Seen:
                 yield watcher, "controls pods with such labels, and may adopt this one: who knows", True
 
 
-def _placement(shadow: Shadow, around: Surroundings) -> Seen:
+def _placement(shadow: Shadow, around: Surroundings, demanding: Iterable[Demand]) -> Seen:
     beside = [
         obj["metadata"].get("labels") or {}
         for obj in around.of("Pod", shadow.ref.namespace)
         if (obj.get("spec") or {}).get("nodeName") == shadow.node
     ]
-    for watcher, namespace, spec in _pod_specs(around):
+    for watcher, namespace, spec in demanding:
         affinity = spec.get("affinity") or {}
         for kind in ("podAffinity", "podAntiAffinity"):
             terms = (affinity.get(kind) or {}).get("requiredDuringSchedulingIgnoredDuringExecution") or ()
@@ -160,15 +163,28 @@ def _concerns(term: Mapping[str, Any], namespace: str, shadow: Shadow, around: S
     return looks and keys <= shadow.labels.keys() and selects(term.get("labelSelector"), shadow.labels)
 
 
-def _pod_specs(around: Surroundings) -> Iterator[tuple[str, str, Mapping[str, Any]]]:
+def _demanding(around: Surroundings) -> Iterator[Demand]:
+    """Those who look at other pods to be placed."""
+    for watcher, namespace, spec in _pod_specs(around):
+        if spec.get("affinity") or spec.get("topologySpreadConstraints"):
+            yield watcher, namespace, spec
+
+
+def _pod_specs(around: Surroundings) -> Iterator[Demand]:
     """Whose pods are still to be scheduled: templates, and pods that no listed workload makes."""
     for kind in TEMPLATED:
         for obj in around.of(kind):
-            template = (obj.get("spec") or {}).get("template") or {}
-            yield _name(obj), obj["metadata"]["namespace"], template.get("spec") or {}
+            if "Deployment" not in _controllers(obj):  # a ReplicaSet of one repeats its template
+                template = (obj.get("spec") or {}).get("template") or {}
+                yield _name(obj), obj["metadata"]["namespace"], template.get("spec") or {}
     for obj in around.of("Pod"):
-        if not any(owner.get("controller") for owner in obj["metadata"].get("ownerReferences") or ()):
+        if KNOWN_CONTROLLERS.isdisjoint(_controllers(obj)):
             yield _name(obj), obj["metadata"]["namespace"], obj.get("spec") or {}
+
+
+def _controllers(obj: Object) -> set[str]:
+    owners = obj["metadata"].get("ownerReferences") or ()
+    return {str(owner["kind"]) for owner in owners if owner.get("controller")}
 
 
 def selects(selector: Mapping[str, Any] | None, labels: Labels) -> bool:

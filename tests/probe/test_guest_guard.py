@@ -94,6 +94,17 @@ CASES = [
     P([obj("Deployment", anti(WEB, namespaces=["shop"]), "data")], HARM, id="unless it names another"),
     P([obj("Deployment", anti(WEB, namespaceSelector={}), "data")], HARM, id="or all of them"),
     P([obj("Deployment", spread())], HARM, id="a spread counts it"),
+    P([obj("ReplicaSet", spread())], HARM, id="that of a bare ReplicaSet"),
+    P(
+        [obj("ReplicaSet", spread(), ownerReferences=owned("Deployment"))],
+        UNSEEN,
+        id="a Deployment's ReplicaSet is not asked twice",
+    ),
+    P(
+        [real({"app": "db"}, ownerReferences=owned("CloneSet")) | {"spec": spread()["template"]["spec"]}],
+        HARM,
+        id="that of a pod whose template nobody lists",
+    ),
     P(
         [obj("Deployment", spread(whenUnsatisfiable="ScheduleAnyway"))],
         UNSEEN,
