@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from pathlib import Path
 
+import jsonschema
 import pytest
 
 from netprobe.lab import Lab
 from tests.cluster.neighbours import SUITE, WORKLOADS
-from tests.run.netprobe import kubectl, netprobe
+from tests.run.netprobe import ROOT, kubectl, netprobe
 
 pytestmark = [pytest.mark.lab, pytest.mark.xdist_group("lab")]
 
@@ -51,6 +53,8 @@ def test_real_pods_are_probed_and_everything_is_as_it_was(inhabited: Lab, suite:
     ended = netprobe("run", suite, "--in-place", "--lab", inhabited.name, "-o", "json", "--via", "dns")
     assert ended.status == 0, ended.err or ended.out
     assert everything(inhabited) == before
+    schema = json.loads((ROOT / "docs" / "report.schema.json").read_text())
+    jsonschema.Draft202012Validator(schema).validate(ended.report)
     denied = [row for row in ended.report["flows"] if row["observed"] == "deny"]
     assert {row["via"] for row in denied} == {"pod", "service", "dns"}
     assert {row["control"]["path"] for row in denied} == {"pair"}
