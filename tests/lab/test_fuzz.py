@@ -35,4 +35,4 @@ def dual_stack() -> Iterator[str]:
 
 
 def test_fuzz_packets_do_what_the_simulator_says(dual_stack: str) -> None:
-    enough(asyncio.run(fuzz(dual_stack, Terms(DUAL, rounds=rounds(quick=2)), worlds=2)))
+    enough(asyncio.run(fuzz(dual_stack, Terms(DUAL, rounds=rounds(quick=3)), worlds=1)))
