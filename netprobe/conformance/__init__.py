@@ -7,6 +7,10 @@ load         files -> cases, with all that is wrong with them
 families     cases made by changing one part of a base at a time
 site         a case's relative names -> namespaces, pods and addresses of a run
 rig          one fixture: canaries, and probing until stable
+plan         the objects of a fixture
+late         pods that a case makes while its policies are there
+cells        which cells of its matrix a case asks for
+choose       which cases are meant
 runner       cases over several rigs side by side, tried again while the answer moves
 record       what was found
 known        failures that are expected, each with a reason and an end

@@ -194,8 +194,11 @@ class Rig:
             if old != wanted:
                 target = self.site.pod(name) if "/" in name else self.site.namespaces[name]
                 calls.append(self._bench.label(target, {**dict.fromkeys(old), **wanted}))
-        self._state = state  # what fails half way is put right by the next change, or by the end of the run
-        await asyncio.gather(*calls)
+        # Until all is done anything of either may be there: what fails half way the next change puts right.
+        before = self._state
+        self._state = State({**before.policies, **state.policies}, _both(before.labels, state.labels))
+        await _together(calls)
+        self._state = state
 
     async def _delete(self, namespace: str, name: str) -> None:
         with suppress(NotFoundError):  # it was never made: the change that should have failed
@@ -262,6 +265,17 @@ class Rig:
         known = stations or self.stations
         source, destination = known.get(flow.source), known.get(flow.destination)
         return source.node if source else None, destination.node if destination else None
+
+
+def _both(some: Labels, others: Labels) -> Labels:
+    return {name: {**some.get(name, {}), **others.get(name, {})} for name in {*some, *others}}
+
+
+async def _together(calls: Iterable[Awaitable[None]]) -> None:
+    """Await all; the first failure is raised once none of them runs any more."""
+    for result in await asyncio.gather(*calls, return_exceptions=True):
+        if isinstance(result, BaseException):
+            raise result
 
 
 def _port(number: int) -> int:

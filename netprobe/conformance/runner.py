@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field, replace
 from ipaddress import ip_address
@@ -14,28 +14,26 @@ from netprobe.conformance import record
 from netprobe.conformance.case import Case, Moment
 from netprobe.conformance.cells import cells
 from netprobe.conformance.late import Latecomers
+from netprobe.conformance.plan import Plan
 from netprobe.conformance.record import Result, Results, Status
-from netprobe.conformance.rig import CANARY_PORTS, TARGET, Pair, Rig, State
+from netprobe.conformance.rig import Rig, State
 from netprobe.conformance.site import Site
-from netprobe.conformance.world import EMPTY, NAMESPACES, OUTSIDE, PODS, SERVICE, Ask, container_ports
+from netprobe.conformance.world import EMPTY, NAMESPACES, PODS, SERVICE, Ask
 from netprobe.diff import Row, compare
 from netprobe.diff import Status as Cell
-from netprobe.errors import ClusterError
-from netprobe.model.cluster import Namespace
-from netprobe.model.flow import Address, ContainerPort, External, Flow, Pod, PodRef, Protocol
+from netprobe.errors import ClusterError, NetprobeError
+from netprobe.model.flow import Address, Flow
 from netprobe.model.matrix import Matrix
 from netprobe.model.observation import Observation
 from netprobe.model.verdict import Verdict
-from netprobe.probe import ClusterAPI, Deadlines, Fixture, OutsideHost, Pace, PodOptions, Workbench, new_run
-from netprobe.probe.bench import ROLE
+from netprobe.probe import ClusterAPI, Deadlines, Fixture, Pace, PodOptions, Workbench, new_run
 from netprobe.simulate import CALICO, Profile, Simulator
 
-CANARIES: Final = "k"
 MOST_TRIES: Final = 5
+MOST_TROUBLES: Final = 3
 MOST_STARTS: Final = 16  # on one node, of all fixtures together
 SESSIONS: Final = 1_000
 HEDGE: Final = 0.5
-OUTSIDE_PORTS: Final = (ContainerPort(80), ContainerPort(81))
 NOT_ENFORCING: Final = (
     "this cluster accepts policies that it does not enforce: a port that one closes was open"
 )
@@ -69,7 +67,7 @@ class Suite:
         asked = {case.name: cells(case, full=self.full) for case in self.cases}
         nodes = await self._nodes()
         count = max(1, min(self.fixtures, len(self.cases)))
-        plans = [_Plan(self.run, index, nodes) for index in range(count)]
+        plans = [Plan(self.run, index, nodes) for index in range(count)]
         bench = Workbench(
             self.cluster,
             Fixture(
@@ -98,7 +96,7 @@ class Suite:
                 self.progress("probing without policies")
                 await asyncio.gather(*(rig.prepare() for rig in rigs))
                 queue = deque(enumerate(self.cases))
-                await asyncio.gather(*(self._work(rig, queue, asked, done) for rig in rigs))
+                await _together(self._work(rig, queue, asked, done) for rig in rigs)
         except ClusterError as error:
             if len(done) < len(self.cases):
                 raise
@@ -127,6 +125,7 @@ class Suite:
         done: dict[str, Result],
     ) -> None:
         loop = asyncio.get_running_loop()
+        troubles = 0  # in a row: one case that cannot be tried says nothing about the next, several do
         while queue:
             number, case = queue.popleft()
             begun = loop.time()
@@ -134,7 +133,14 @@ class Suite:
             if reason:
                 result = Result(case, Status.SKIPPED, reason=reason)
             else:
-                result = await self._try(rig, f"c{number}-", case, asked[case.name])
+                try:
+                    result = await self._try(rig, f"c{number}-", case, asked[case.name])
+                    troubles = 0
+                except NetprobeError as error:
+                    troubles += 1
+                    if troubles == MOST_TROUBLES:
+                        raise
+                    result = Result(case, Status.UNKNOWN, reason=str(error))
             done[case.name] = replace(result, seconds=loop.time() - begun)
             self.told(done[case.name])
 
@@ -202,7 +208,7 @@ class Suite:
             return ()
         return tuple(sorted(node["metadata"]["name"] for node in nodes if _takes_pods(node)))[:2]
 
-    async def _site(self, plan: _Plan, bench: Workbench) -> Site:
+    async def _site(self, plan: Plan, bench: Workbench) -> Site:
         """The fixture as it was made, its Service included."""
         addresses: dict[str, tuple[Address, ...]] = {}
         nodes: dict[str, str] = {}
@@ -234,54 +240,15 @@ class Suite:
         return list(flows)
 
 
-@dataclass(frozen=True, slots=True)
-class _Plan:
-    """The objects of one fixture. Pods a and c run on the first node, b on the second where there are two."""
-
-    run: str
-    index: int
-    nodes: tuple[str, ...]
-
-    def name(self, short: str) -> str:
-        return f"netprobe-{self.run}-{self.index}{short}"
-
-    def ref(self, name: str) -> PodRef:
-        namespace, _, pod = name.partition("/")
-        return PodRef(self.name(namespace), pod)
-
-    def namespaces(self) -> Iterable[Namespace]:
-        for short in NAMESPACES:
-            yield Namespace(self.name(short), {"ns": short})
-        yield Namespace(self.name(EMPTY), {})
-        yield Namespace(self.name(CANARIES), {})
-
-    def pods(self) -> Iterable[Pod]:
-        for name in PODS:
-            ref = self.ref(name)
-            node = self.nodes["abc".index(ref.name) % len(self.nodes)] if self.nodes else None
-            yield Pod(ref, {"pod": ref.name}, ports=served(ref.name), node=node)
-        for pair, node in zip(self.pairs(), self.nodes or (None,), strict=True):
-            yield Pod(pair.client, {}, node=node)
-            yield Pod(pair.target, {ROLE: TARGET}, ports=CANARY_PORTS, node=node)
-
-    def pairs(self) -> tuple[Pair, ...]:
-        home = self.name(CANARIES)
-        return tuple(
-            Pair(PodRef(home, f"client-{number}"), PodRef(home, f"target-{number}"))
-            for number in range(max(1, len(self.nodes)))
-        )
-
-    def hosts(self) -> Iterable[OutsideHost]:
-        """Addresses of 203.0.113.0/24 that depend on the run, since two runs may share a lab."""
-        base = int(self.run, 16) % 100 * 2
-        for number, name in enumerate(OUTSIDE):
-            last = 1 + (base + self.index * len(OUTSIDE) + number) % 254
-            yield OutsideHost(External(ip_address(f"203.0.113.{last}"), name), OUTSIDE_PORTS)
-
-
-def served(pod: str) -> tuple[ContainerPort, ...]:
-    """The ports of a pod that it is made with: SCTP is declared where nothing needs to be served only."""
-    return tuple(port for port in container_ports(pod) if port.protocol is not Protocol.SCTP)
+async def _together(work: Iterable[Coroutine[Any, Any, None]]) -> None:
+    """Await all. Where one fails the others are ended and awaited, and its failure is raised."""
+    tasks = [asyncio.create_task(one) for one in work]
+    try:
+        await asyncio.gather(*tasks)
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
 
 
 def _takes_pods(node: Mapping[str, Any]) -> bool:

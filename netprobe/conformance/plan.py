@@ -1,0 +1,68 @@
+"""The objects of one fixture, before they are made. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from ipaddress import ip_address
+from typing import Final
+
+from netprobe.conformance.rig import CANARY_PORTS, TARGET, Pair
+from netprobe.conformance.world import EMPTY, NAMESPACES, OUTSIDE, PODS, container_ports
+from netprobe.model.cluster import Namespace
+from netprobe.model.flow import ContainerPort, External, Pod, PodRef, Protocol
+from netprobe.probe import OutsideHost
+from netprobe.probe.bench import ROLE
+
+CANARIES: Final = "k"
+OUTSIDE_PORTS: Final = (ContainerPort(80), ContainerPort(81))
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """The objects of one fixture. Pods a and c run on the first node, b on the second where there are two."""
+
+    run: str
+    index: int
+    nodes: tuple[str, ...]
+
+    def name(self, short: str) -> str:
+        return f"netprobe-{self.run}-{self.index}{short}"
+
+    def ref(self, name: str) -> PodRef:
+        namespace, _, pod = name.partition("/")
+        return PodRef(self.name(namespace), pod)
+
+    def namespaces(self) -> Iterable[Namespace]:
+        for short in NAMESPACES:
+            yield Namespace(self.name(short), {"ns": short})
+        yield Namespace(self.name(EMPTY), {})
+        yield Namespace(self.name(CANARIES), {})
+
+    def pods(self) -> Iterable[Pod]:
+        for name in PODS:
+            ref = self.ref(name)
+            node = self.nodes["abc".index(ref.name) % len(self.nodes)] if self.nodes else None
+            yield Pod(ref, {"pod": ref.name}, ports=served(ref.name), node=node)
+        for pair, node in zip(self.pairs(), self.nodes or (None,), strict=True):
+            yield Pod(pair.client, {}, node=node)
+            yield Pod(pair.target, {ROLE: TARGET}, ports=CANARY_PORTS, node=node)
+
+    def pairs(self) -> tuple[Pair, ...]:
+        home = self.name(CANARIES)
+        return tuple(
+            Pair(PodRef(home, f"client-{number}"), PodRef(home, f"target-{number}"))
+            for number in range(max(1, len(self.nodes)))
+        )
+
+    def hosts(self) -> Iterable[OutsideHost]:
+        """Addresses of 203.0.113.0/24 that depend on the run, since two runs may share a lab."""
+        base = int(self.run, 16) % 100 * 2
+        for number, name in enumerate(OUTSIDE):
+            last = 1 + (base + self.index * len(OUTSIDE) + number) % 254
+            yield OutsideHost(External(ip_address(f"203.0.113.{last}"), name), OUTSIDE_PORTS)
+
+
+def served(pod: str) -> tuple[ContainerPort, ...]:
+    """The ports of a pod that it is made with: SCTP is declared where nothing needs to be served only."""
+    return tuple(port for port in container_ports(pod) if port.protocol is not Protocol.SCTP)
