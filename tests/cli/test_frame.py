@@ -116,6 +116,8 @@ def test_ctrl_c_ends_with_130(command: Command, capsys: pytest.CaptureFixture[st
     assert capsys.readouterr().err == "netprobe: interrupted\n"
 
 
+HEARS_CTRL_C = ["env", "--default-signal=INT"]  # also where the tests run in the background of a shell
+
 SLEEPER = """
 import asyncio, sys
 from netprobe.cli.loop import run_async
@@ -142,7 +144,10 @@ sys.exit(guarded(["trial"], "netprobe"))
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_signal_lets_the_cleanup_of_a_coroutine_finish(number: signal.Signals) -> None:
     with subprocess.Popen(
-        [sys.executable, "-c", SLEEPER], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        [*HEARS_CTRL_C, sys.executable, "-c", SLEEPER],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
     ) as process:
         assert process.stdout is not None
         assert process.stdout.readline() == "ready\n"

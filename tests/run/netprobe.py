@@ -52,8 +52,9 @@ def netprobe(*arguments: object, timeout_s: float = 120) -> Ended:
 @contextmanager
 def started(*arguments: object) -> Iterator[subprocess.Popen[str]]:
     """netprobe while it runs, to be interrupted or watched; killed if the test leaves it running."""
+    hears_ctrl_c = ["env", "--default-signal=INT"]  # also where the tests run in the background of a shell
     with subprocess.Popen(
-        command(*arguments), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        [*hears_ctrl_c, *command(*arguments)], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     ) as process:
         try:
             yield process
