@@ -31,7 +31,8 @@ def _all(*modules: ModuleType) -> Iterator[object]:
     for module in modules:
         for name, function in vars(module).items():
             if name.startswith("test_") and hasattr(function, "inside"):
-                yield pytest.param(module.__name__, name, function.options, id=name)
+                marks = getattr(function, "pytestmark", ())
+                yield pytest.param(module.__name__, name, function.options, id=name, marks=marks)
 
 
 @pytest.mark.parametrize(
