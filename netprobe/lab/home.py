@@ -77,7 +77,7 @@ class Home:
     def all(cls) -> Iterator[Home]:
         """Every folder, of living labs and of dead ones."""
         for path in sorted(_labs().iterdir()):
-            if path.is_dir():
+            if path.is_dir() and not path.name.startswith("."):
                 yield cls(path)
 
     def create(self, options: LabOptions, creator: int) -> None:
@@ -88,12 +88,17 @@ class Home:
         if self.alive():
             raise LabError(f"a lab named {self.name} is running; `netprobe lab down {self.name}` ends it")
         self.remove()
+        # Made aside and moved into place whole, so that nobody takes a half-made folder for a dead lab's.
+        draft = Home(self.path.with_name(f".{self.name}-{creator}"))
+        draft.remove()
+        draft.path.mkdir(mode=0o700)
+        draft.claim(creator)
+        (draft.path / "options.json").write_text(options.to_json())
         try:
-            self.path.mkdir(mode=0o700)
-        except FileExistsError:
+            draft.path.rename(self.path)
+        except OSError:
+            draft.remove()
             raise LabError(f"another lab named {self.name} is starting at this moment") from None
-        self.claim(creator)
-        (self.path / "options.json").write_text(options.to_json())
 
     def claim(self, pid: int) -> None:
         """Write down that this process is the lab."""
