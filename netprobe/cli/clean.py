@@ -9,7 +9,7 @@ import click
 
 from netprobe.cli.frame import say
 from netprobe.cli.options import cluster_options, examples
-from netprobe.errors import UsageError
+from netprobe.errors import NetprobeError, UsageError
 
 if TYPE_CHECKING:
     from netprobe.cli.target import Target
@@ -43,7 +43,7 @@ def command(
     """
     from netprobe.cli.loop import run_async
     from netprobe.cli.target import Target
-    from netprobe.lab import list_labs
+    from netprobe.lab import Health, list_labs
 
     if lab_name and (kubeconfig or context):
         raise UsageError("--lab and --kubeconfig/--context name two different clusters: give one")
@@ -52,7 +52,15 @@ def command(
     if target.is_ephemeral_lab:
         labs = list_labs()  # forgets those that were killed; an ephemeral lab ends with its run by itself
         targets = [Target(lab=lab.name) for lab in labs if not lab.name.startswith("run-")]
-    found = [run_async(_clean(one, run, dry_run, request_timeout_s)) for one in targets]
+    found = []
+    for one in targets:
+        try:
+            found.append(run_async(_clean(one, run, dry_run, request_timeout_s)))
+        except NetprobeError:
+            # A lab that ended meanwhile, or is only starting, holds nothing that a dead run left.
+            alive = {lab.name for lab in list_labs() if lab.health is Health.RUNNING}
+            if not target.is_ephemeral_lab or one.lab in alive:
+                raise
     removed = [left for cleaned in found for left in cleaned.removed]
     spared = [left for cleaned in found for left in cleaned.spared]
     for left in removed:
