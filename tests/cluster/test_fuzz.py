@@ -8,12 +8,12 @@ from dataclasses import replace
 
 from netprobe.simulate import KUBE_NETWORK_POLICIES
 from tests.property.arena import Terms
-from tests.property.fuzz import enough, fuzz, rounds
+from tests.property.fuzz import enough, fuzz
 from tests.property.strategies import LAB
 
 
 def test_fuzz_a_real_enforcer_does_what_the_simulator_says(kubeconfig: str) -> None:
     tag = secrets.token_hex(3)
     shape = replace(LAB, names=(f"x-{tag}", f"y-{tag}", f"z-{tag}"), pods=5)
-    terms = Terms(shape, rounds=rounds(quick=4), lab=False, profile=KUBE_NETWORK_POLICIES)
+    terms = Terms(shape, lab=False, profile=KUBE_NETWORK_POLICIES)
     enough(asyncio.run(fuzz(kubeconfig, terms, worlds=1)))

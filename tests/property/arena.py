@@ -49,10 +49,11 @@ POLICY_PROTOCOLS = tuple(Protocol)  # a policy that speaks of SCTP alone isolate
 
 @dataclass(frozen=True, slots=True)
 class Terms:
-    """How a world is drawn and probed. `lab`: the cluster is one, which can make hosts outside."""
+    """How a world is drawn, and probed on `ports`. `lab`: the cluster is one and can make hosts outside."""
 
     shape: Shape = LAB
     rounds: int = 4
+    ports: tuple[int, ...] = PORTS
     lab: bool = True
     profile: Profile = CALICO
 
@@ -128,7 +129,7 @@ class World:
 
     def flows(self) -> tuple[Flow, ...]:
         known = {*self.cluster.pods, *self.terms.outside}
-        asked = all_flows(self.cluster, PORTS, self.terms.shape.protocols)
+        asked = all_flows(self.cluster, self.terms.ports, self.terms.shape.protocols)
         return tuple(flow for flow in asked if flow.source in known and flow.destination in known)
 
     async def round(self, bench: Workbench, prober: Prober, number: int, tally: Tally) -> Found:
