@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections import defaultdict
+from collections.abc import Sequence
 from zlib import crc32
 
 from netprobe.conformance.case import Case
@@ -19,14 +20,12 @@ BEHIND = "y/a"
 def cells(case: Case, *, full: bool = False) -> tuple[Ask, ...]:
     """The cells that a cluster is asked for, in the order of the matrix, without SCTP, which nc cannot speak.
 
-    `full`: all of them. Otherwise, on the ports that tell the case, every cell of a pod that some policy of
-    the case selects at some moment, and of everything else one cell a source, taken by the case's name:
-    what no policy concerns has to stay open, and a hundred cases together try all of it. A case that concerns
-    no pod is asked in full.
+    `full`: all of them. Otherwise every pair with a pod that some policy of the case selects at some moment:
+    on all ports where these are expected to differ, else on the first one and another; and of everything else
+    one cell for each source. Which ones follows from the case's name, so that many cases together try all of
+    them. A case that concerns no pod is asked in full.
     """
     asks = [ask for ask in case.question.asks() if "/SCTP" not in ask.port]
-    if case.question.few and not full:
-        asks = [ask for ask in asks if ask.port in case.question.few]
     touched = concerned(case)
     itself = [
         Ask(pod, pod, port)
@@ -35,9 +34,19 @@ def cells(case: Case, *, full: bool = False) -> tuple[Ask, ...]:
     ]
     if full or not touched:
         return (*asks, *itself)
-    chosen = {ask for ask in asks if touched & {ask.source, _pod(ask.destination)}}
-    chosen |= set(_sample((ask for ask in asks if ask not in chosen), crc32(case.name.encode())))
-    return (*(ask for ask in asks if ask in chosen), *itself)
+    number = crc32(case.name.encode())
+    pairs: dict[tuple[str, str], list[Ask]] = defaultdict(list)
+    for ask in asks:
+        pairs[ask.source, ask.destination].append(ask)
+    chosen: set[Ask] = set()
+    rest: dict[str, list[Ask]] = defaultdict(list)
+    for (source, destination), some in pairs.items():
+        if touched & {source, _pod(destination)}:
+            chosen.update(some if _differ(case, some) else _two(some, number))
+        else:
+            rest[source] += some
+    chosen.update(some[(number + index) % len(some)] for index, some in enumerate(rest.values()))
+    return (*(ask for ask in asks if ask in chosen), *itself[:2])
 
 
 def concerned(case: Case) -> frozenset[str]:
@@ -57,10 +66,13 @@ def _pod(end: str) -> str:
     return BEHIND if end == SERVICE else end
 
 
-def _sample(asks: Iterable[Ask], number: int) -> Iterable[Ask]:
-    """One cell for each source."""
-    by_source: dict[str, list[Ask]] = {}
-    for ask in asks:
-        by_source.setdefault(ask.source, []).append(ask)
-    for index, some in enumerate(by_source.values()):
-        yield some[(number + index) % len(some)]
+def _differ(case: Case, pair: Sequence[Ask]) -> bool:
+    """Whether the ports of a pair (in each family, where families are told apart) mean different things."""
+    if case.question.families:
+        return True
+    return any(len({moment.expected(ask) for ask in pair}) > 1 for moment in case.moments)
+
+
+def _two(pair: Sequence[Ask], number: int) -> Sequence[Ask]:
+    """The first port and one of the others."""
+    return [pair[0], pair[1 + number % (len(pair) - 1)]] if len(pair) > 1 else pair

@@ -20,8 +20,6 @@ ALL_PODS: Names = frozenset(PODS)
 ALL_PORTS: Names = frozenset(PORTS)
 NOTHING: Names = frozenset()
 DNS_RULE = {"ports": [{"port": 53, "protocol": "UDP"}, {"port": 53, "protocol": "TCP"}]}
-OTHERS = ("81/TCP", "80/UDP", "81/UDP")
-"""One of these is asked beside the base's port where it is the peers that vary."""
 SECTIONS = {"ingress": "from", "egress": "to"}
 
 
@@ -31,13 +29,12 @@ def names(text: str) -> Names:
 
 @dataclass(frozen=True, slots=True)
 class Member:
-    """A case in the making: its name, its rules, its one moment, and the ports that are enough to tell it."""
+    """A case in the making: its name, the rules that it shows, and its one moment."""
 
     name: str
     rules: tuple[str, ...]
     tags: Names
     moment: Moment
-    few: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,8 +71,7 @@ class Families:
 
     def __init__(self, data: Mapping[str, Any]) -> None:
         base = data["base"]
-        self._opens: str = base["opens"]
-        opens = names(self._opens)
+        opens = names(base["opens"])
         self._port: Object = base["port"]
         self._base_peer: dict[str, Object] = {"ingress": base["into"]["peer"], "egress": base["out"]["peer"]}
         self._base = {
@@ -91,10 +87,9 @@ class Families:
     def members(self) -> Iterator[Member]:
         yield from self._targets()
         for way in SECTIONS:
-            for number, (name, rules, side, shows) in enumerate(self._sides(way)):
+            for name, rules, side, shows in self._sides(way):
                 tags = frozenset({way, *(["sctp"] if "sctp" in name.lower() else [])})
-                few = (self._opens, OTHERS[number % len(OTHERS)]) if name.startswith("peer") else ()
-                yield Member(f"{way}: {name}", shows, tags, self._member(way, rules, side), few)
+                yield Member(f"{way}: {name}", shows, tags, self._member(way, rules, side))
         yield from self._stacked()
 
     def _sides(self, way: str) -> Iterator[tuple[str, list[Object], Side, tuple[str, ...]]]:

@@ -148,7 +148,6 @@ def _families() -> Iterator[Case]:
             feature=rules()[member.rules[0]].feature,
             moments=(member.moment,),
             tags=member.tags | {"families"},
-            question=Question(few=member.few),
             place=f"{HERE}/cases/families.yaml",
         )
 

@@ -55,14 +55,12 @@ class Row(NamedTuple):
 class Question:
     """Which cells a case is about.
 
-    `extra`: ends beside the nine pods. `families`: asked each for itself. `few`: the ports that are asked
-    where not every cell is; () for all of them.
+    `extra`: ends beside the nine pods. `families`: asked each for itself, () for whichever comes first.
     """
 
     ports: tuple[str, ...] = PORTS
     extra: tuple[str, ...] = ()
     families: tuple[int, ...] = ()
-    few: tuple[str, ...] = ()
 
     def asks(self) -> Iterator[Ask]:
         """Every ordered pair of different ends that can talk, on every port."""
