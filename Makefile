@@ -28,7 +28,7 @@ demo: setup  ## the main job on the lab: two worked examples
 
 test: setup  ## every test that needs no cluster
 	$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy
-	$(BIN)/pytest -q -n 2 --dist loadgroup --ignore tests/cluster
+	$(BIN)/pytest -q -n 4 --dist loadgroup --ignore tests/cluster
 
 test-lab-fuzz: setup  ## minutes of random clusters, lab against simulator
 	NETPROBE_FUZZ_SECONDS=$${NETPROBE_FUZZ_SECONDS:-180} $(BIN)/pytest -q tests/lab -k fuzz

@@ -1,14 +1,21 @@
-"""What all tests share: golden files."""
+"""What all tests share: golden files, and how hypothesis chooses."""
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import TypeAlias
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 Golden: TypeAlias = Callable[[str, str], None]
+
+# The same examples on every machine, however loaded it is; `make test-lab-fuzz` tries new ones.
+settings.register_profile("always the same", derandomize=True, suppress_health_check=[HealthCheck.too_slow])
+settings.register_profile("new ones", suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("new ones" if os.environ.get("NETPROBE_FUZZ_SECONDS") else "always the same")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

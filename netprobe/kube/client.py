@@ -20,11 +20,12 @@ from netprobe.errors import ClusterError, ConflictError, UnreachableError
 from netprobe.kube import errors
 from netprobe.kube.limit import RateLimit
 from netprobe.kube.resources import RESOURCES
-from netprobe.kube.stream import open_exec
+from netprobe.kube.stream import WebsocketExecution, open_exec
 from netprobe.probe.api import Event, Execution, Object
 
 _PAGE = 500
 _WATCH_S = 240  # how long one watch request lasts before it is asked again
+_CLOSE_S = 2.0  # how long connections may take to say goodbye
 
 
 def selector(labels: Mapping[str, str | None] | None) -> str | None:
@@ -32,6 +33,10 @@ def selector(labels: Mapping[str, str | None] | None) -> str | None:
     if not labels:
         return None
     return ",".join(key if value is None else f"{key}={value}" for key, value in labels.items())
+
+
+def _is_open(socket: Any) -> bool:
+    return bool(socket.fileno() != -1)
 
 
 def _parsed(text: str | bytes, what: str, server: str) -> Any:
@@ -84,6 +89,7 @@ class KubeCluster:
         self._limit = limit or RateLimit(50, 100)
         self._retry = retry
         self._reload = reload
+        self._sockets: set[Any] = set()  # of the connections that were not given back to the pool
 
     @property
     def server(self) -> str:
@@ -149,7 +155,7 @@ class KubeCluster:
     async def exec(
         self, namespace: str, pod: str, container: str, command: Sequence[str], *, stdin: bool = True
     ) -> AsyncIterator[Execution]:
-        def opening() -> AbstractAsyncContextManager[Execution]:
+        def opening() -> AbstractAsyncContextManager[WebsocketExecution]:
             where = namespace, pod, container
             return open_exec(
                 self._client, self._limit, where, command, stdin=stdin, timeout_s=self._timeout_s
@@ -163,6 +169,7 @@ class KubeCluster:
                     raise
                 await self._reload()
                 execution = await stack.enter_async_context(opening())
+            self._opened(execution.socket)
             yield execution
 
     async def raw(self, path: str) -> Any:
@@ -201,6 +208,8 @@ class KubeCluster:
             async with self._response(
                 "GET", resource.path(namespace), what, query=query, timeout_s=_WATCH_S + 30
             ) as response:
+                if response.connection and response.connection.transport:
+                    self._opened(response.connection.transport.get_extra_info("socket"))
                 with errors.told(what, self.server):
                     async for line in response.content:
                         event = _parsed(line, what, self.server)
@@ -288,5 +297,14 @@ class KubeCluster:
         return response
 
     async def close(self) -> None:
+        """Close all connections, and wait for those that aiohttp leaves to end by themselves."""
         await self._client.close()
-        await asyncio.sleep(0)  # lets aiohttp's transports finish, so that no socket is reported as leaked
+        with suppress(TimeoutError):
+            async with asyncio.timeout(_CLOSE_S):
+                await asyncio.sleep(0)
+                while any(map(_is_open, self._sockets)):  # noqa: ASYNC110 - nobody tells
+                    await asyncio.sleep(0.005)
+
+    def _opened(self, socket: Any) -> None:
+        """Remember the socket of a connection that is used for one thing and then closed."""
+        self._sockets = {socket, *filter(_is_open, self._sockets)}

@@ -13,7 +13,7 @@ from netprobe.kube import errors
 from netprobe.kube.exec import STDIN, ExecSession
 from netprobe.kube.limit import RateLimit
 from netprobe.kube.resources import RESOURCES
-from netprobe.probe.api import Execution, Finished
+from netprobe.probe.api import Finished
 
 _CLOSE_S = 2.0
 _SAID = {
@@ -50,6 +50,11 @@ class WebsocketExecution:
                 await self._socket.send_bytes(bytes([STDIN]) + data[at : at + 32768])
 
     @property
+    def socket(self) -> Any:
+        """The socket below, as asyncio shows it."""
+        return self._socket.get_extra_info("socket")
+
+    @property
     def finished(self) -> Finished | None:
         return self._session.finished
 
@@ -67,7 +72,7 @@ async def open_exec(
     *,
     stdin: bool,
     timeout_s: float,
-) -> AsyncIterator[Execution]:
+) -> AsyncIterator[WebsocketExecution]:
     """Start a command in `where`: namespace, pod, container. ClusterError: it was not started."""
     namespace, pod, container = where
     what = f"exec in {namespace}/{pod} (create pods/exec)"

@@ -15,7 +15,7 @@ from netprobe.lab import LabOptions, start
 from netprobe.model.verdict import Verdict
 from netprobe.probe import Pace
 
-pytestmark = [pytest.mark.lab, pytest.mark.xdist_group("lab")]
+pytestmark = pytest.mark.lab
 
 HANDFUL = {
     "a policy that arrives before the pod that it selects",
@@ -37,7 +37,7 @@ async def tried(lab_options: LabOptions) -> Results:
     try:
         async with connect(str(lab.kubeconfig)) as cluster:
             pace = Pace(sessions=500).within_a_machine()
-            return await Suite(cluster, CASES, fixtures=4, lab=True, disposable=True, pace=pace).results()
+            return await Suite(cluster, CASES, fixtures=2, lab=True, disposable=True, pace=pace).results()
     finally:
         lab.stop()
 

@@ -72,7 +72,7 @@ def lab() -> Iterator[str]:
 @pytest.fixture(
     params=[
         "fake",
-        pytest.param("lab", marks=[pytest.mark.lab, pytest.mark.xdist_group("lab")]),
+        pytest.param("lab", marks=[pytest.mark.lab, pytest.mark.xdist_group("lab contract")]),
         pytest.param("real", marks=[pytest.mark.cluster, pytest.mark.xdist_group("cluster")]),
     ]
 )

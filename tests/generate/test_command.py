@@ -157,7 +157,6 @@ def test_what_cannot_be_meant_is_said_in_a_sentence(
 
 
 @pytest.mark.lab
-@pytest.mark.xdist_group("lab")
 def test_verify_probes_the_new_policies_on_a_lab(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     suite = tmp_path / "suite.yaml"
     shutil.copy(MANIFESTS / "two-tier" / "suite.yaml", suite)

@@ -18,7 +18,7 @@ from tests.property.arena import Terms
 from tests.property.fuzz import enough, fuzz
 from tests.property.strategies import LAB
 
-pytestmark = [pytest.mark.lab, pytest.mark.xdist_group("lab")]
+pytestmark = pytest.mark.lab
 
 DUAL = replace(LAB, families=(4, 6), pods=4)
 

@@ -11,7 +11,7 @@ import pytest
 
 from netprobe.lab import Lab
 
-pytestmark = [pytest.mark.lab, pytest.mark.xdist_group("lab")]
+pytestmark = pytest.mark.lab
 
 NAME = "explained"
 OBJECTS = [

@@ -9,7 +9,7 @@ import pytest
 
 from tests.run.netprobe import Ended, netprobe
 
-pytestmark = [pytest.mark.lab, pytest.mark.xdist_group("lab")]
+pytestmark = pytest.mark.lab
 
 Bend = Callable[[str, str], Path]
 

@@ -13,7 +13,7 @@ from netprobe.lab import Lab
 from tests.cluster.neighbours import SUITE, WORKLOADS
 from tests.run.netprobe import ROOT, kubectl, netprobe
 
-pytestmark = [pytest.mark.lab, pytest.mark.xdist_group("lab")]
+pytestmark = pytest.mark.lab
 
 
 def placed(text: str) -> str:

@@ -13,7 +13,7 @@ import pytest
 from netprobe.lab import Lab, list_labs
 from tests.run.netprobe import TWO_TIER, kubectl, netprobe, started
 
-pytestmark = [pytest.mark.lab, pytest.mark.xdist_group("lab")]
+pytestmark = pytest.mark.lab
 
 DELAYS_S = sorted(random.Random(7).uniform(0.5, 5.0) for _ in range(4))  # noqa: S311 (not a secret)
 

@@ -11,7 +11,7 @@ import pytest
 from netprobe.lab import Lab
 from tests.run.netprobe import EXAMPLES, TWO_TIER, kubectl, netprobe, started
 
-pytestmark = [pytest.mark.lab, pytest.mark.xdist_group("lab")]
+pytestmark = pytest.mark.lab
 
 Bend = Callable[[str, str], Path]
 

@@ -13,7 +13,7 @@ import pytest
 from tests.scenarios import MANIFESTS, SCENARIOS, Scenario
 from tests.scenarios.rows import Key, Row, rows
 
-pytestmark = [pytest.mark.lab, pytest.mark.xdist_group("lab")]
+pytestmark = pytest.mark.lab
 
 
 def run(suite: Path, status: int) -> dict[Key, Row]:
