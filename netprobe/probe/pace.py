@@ -18,7 +18,7 @@ class Pace:
     `sessions`: with no more stations than this, each keeps its exec for the whole run (an exec costs 50 ms
         of processor time); with more, each has one exec a round.
     `hedge`: a TCP try without an answer is joined by a second one after this part of `wait_s`. A connection
-        request that a full backlog drops is sent again after a second only, when nc has given up.
+        request that a full backlog drops is sent again after a second only, when nc has given up. None: never.
     `stagger`: the two rounds that have to agree begin this part of `wait_s` apart: their time-outs overlap.
     `settle_s`: until when cells may move. `retries`: how often a failed exec, or a baseline that did not
         connect, is tried again.
@@ -27,7 +27,7 @@ class Pace:
     """
 
     wait_s: float = 1.0
-    hedge: float = 0.35
+    hedge: float | None = 0.35
     window: int = 48
     execs: int = 24
     execs_per_node: int = 12
@@ -43,16 +43,19 @@ class Pace:
     pause_s: float = 0.05
 
     @property
-    def hedge_s(self) -> float:
-        return self.hedge * self.wait_s
+    def hedge_s(self) -> float | None:
+        return None if self.hedge is None else self.hedge * self.wait_s
 
     @property
     def stagger_s(self) -> float:
         return self.stagger * self.wait_s
 
     def within_a_machine(self) -> Pace:
-        """For a lab: packets take microseconds and no backlog overflows, so what overlaps may be closer."""
-        return replace(self, hedge=0.1, stagger=0.1, pause_s=0.03)
+        """For a lab: packets take microseconds and no backlog overflows, so what overlaps may be closer.
+
+        A second try would cost processor time where there is nothing to lose; the second round is one.
+        """
+        return replace(self, hedge=None, stagger=0.1, pause_s=0.03)
 
     def exec_s(self, targets: int) -> float:
         """The deadline of one batch: all its targets timing out, name lookups included, and as much again."""

@@ -104,9 +104,10 @@ class Session:
                 await asyncio.wait({first}, timeout=self._starts.hold_s)
                 if first.done() and first.result().outcome is Outcome.CONNECTED:
                     self._starts.took(asyncio.get_running_loop().time() - begun)
-            if target.protocol is not Protocol.TCP:  # UDP asks again by itself
+            hedge_s = self._pace.hedge_s
+            if hedge_s is None or target.protocol is not Protocol.TCP:  # UDP asks again by itself
                 return await first
-            done, _ = await asyncio.wait({first}, timeout=self._pace.hedge_s)
+            done, _ = await asyncio.wait({first}, timeout=hedge_s)
             if done:
                 return first.result()
             pending = {first, self._put(target)}
