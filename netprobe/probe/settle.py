@@ -13,7 +13,6 @@ from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
-from typing import Final
 
 from netprobe.model.flow import Flow
 from netprobe.model.observation import Observation, Outcome
@@ -21,8 +20,6 @@ from netprobe.model.verdict import Verdict
 from netprobe.probe.pace import Pace
 
 Round = Callable[[Sequence[Flow]], Awaitable[Mapping[Flow, Observation]]]
-
-NEVER: Final = "exec: no round of probes came to its end in time"
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,14 +35,14 @@ async def settle(
 ) -> Settled:
     """Probe until stable. Cells that are still moving at the deadline are UNKNOWN and flaky.
 
+    Two rounds are always made; the deadline is for what comes after them.
+
     `before`: the verdicts before the change. A cell that ends where it began has lost a packet meanwhile; it
     is probed like any other, but says nothing about when the change was in force.
     """
     history = _History(pace.retries, before or {})
     if flows:
-        with suppress(TimeoutError):
-            async with asyncio.timeout(pace.settle_s):
-                await _rounds(probe, flows, pace, history)
+        await _rounds(probe, flows, pace, history)
     return Settled({flow: history.cell(flow) for flow in flows}, history.last_move)
 
 
@@ -66,12 +63,17 @@ async def _rounds(probe: Round, flows: Sequence[Flow], pace: Pace, history: _His
             moving = history.take(await probe(moving), begun)
         return any(history.stood.get(flow) is not verdict for flow, verdict in before.items())
 
+    # These two have all the time that they need: how long depends on how many flows there are.
+    started = now()
     (begun, first), (begun_second, second) = await asyncio.gather(full(0), full(pace.stagger_s))
     history.take(first, begun)
-    confirmed = not await stand(history.take(second, begun_second))
-    while not confirmed:
-        begun, seen = await full(0)
-        confirmed = not await stand(history.take(seen, begun))
+    moving = history.take(second, begun_second)
+    with suppress(TimeoutError):
+        async with asyncio.timeout(max(pace.settle_s, 2 * (now() - started))):
+            confirmed = not await stand(moving)
+            while not confirmed:
+                begun, seen = await full(0)
+                confirmed = not await stand(history.take(seen, begun))
 
 
 @dataclass(slots=True)
@@ -125,9 +127,7 @@ class _History:
     def cell(self, flow: Flow) -> Observation:
         """The observation to report. A verdict needs two rounds that agree; one connection is enough to
         say that a flow may pass, unless it moves to and fro."""
-        seen = self.last.get(flow)
-        if seen is None:
-            return Observation(Outcome.EXEC_FAILED, Verdict.UNKNOWN, reason=NEVER, attempts=0)
+        seen = self.last[flow]
         seen = replace(seen, attempts=self.tries[flow], flaky=self.moves[flow] > 1)
         if seen.outcome is Outcome.EXEC_FAILED or self.agreeing[flow] > 1:
             return seen

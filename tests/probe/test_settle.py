@@ -10,7 +10,7 @@ from netprobe.model.observation import Control, Observation, Outcome
 from netprobe.model.verdict import Verdict
 from netprobe.probe.judge import judge
 from netprobe.probe.pace import Pace
-from netprobe.probe.settle import NEVER, Settled, settle
+from netprobe.probe.settle import Settled, settle
 from tests.probe.clock import now, virtually
 
 F, G = (Flow(PodRef("x", "a"), PodRef("x", name), 80) for name in "bc")
@@ -112,10 +112,10 @@ def test_an_exec_that_always_fails_is_given_up_and_is_unknown() -> None:
     assert settled.cells[F].attempts == PACE.retries
 
 
-def test_the_deadline_leaves_a_single_denial_unknown() -> None:
-    settled = Script({F: "X", G: "X"}).settle(pace=Pace(settle_s=0.5))
-    assert verdicts(settled) == "??"
-    assert {cell.reason for cell in settled.cells.values()} == {NEVER}
+def test_two_rounds_are_made_however_long_they_take() -> None:
+    script = Script({F: "X", G: "."})
+    assert verdicts(script.settle(pace=Pace(settle_s=0.5))) == "X."
+    assert script.rounds == [(F, G), (F, G)]
 
 
 def test_nothing_to_probe() -> None:
