@@ -17,6 +17,7 @@ from netprobe.cli.options import (
     lab_options,
     profile_option,
 )
+from netprobe.cli.pod_options import PodFlags, pod_options, print_images
 
 if TYPE_CHECKING:
     from netprobe.conformance.case import Case
@@ -72,14 +73,7 @@ FORMATS = ("table", "json", "markdown", "junit", "github")
     metavar="PATH",
     help="A run to compare with, or a folder of --history: only new failures fail.",
 )
-@click.option(
-    "--image",
-    metavar="IMAGE",
-    default="docker.io/library/alpine:3.20",
-    show_default=True,
-    help="Image of the probe pods; needs a shell and an nc.",
-)
-@click.option("--pull-secret", metavar="NAME", help="Image pull secret, present in every namespace used.")
+@pod_options
 @click.option(
     "--ready-timeout",
     "ready_s",
@@ -136,14 +130,12 @@ def command(
     known_file: str | None,
     history: str | None,
     baseline: str | None,
-    image: str,
-    pull_secret: str | None,
     ready_s: float,
     wait_s: float,
     profile: str,
     output: str,
     reports: Sequence[ReportFile],
-    **lab: Any,
+    **others: Any,
 ) -> int:
     """Say whether a cluster implements NetworkPolicy, by hundreds of cases with known answers.
 
@@ -160,10 +152,13 @@ def command(
     from netprobe.conformance.choose import chosen
     from netprobe.conformance.history import latest
     from netprobe.conformance.load import builtin, load
-    from netprobe.probe import Deadlines, Pace, PodOptions
+    from netprobe.probe import Deadlines, Pace
     from netprobe.simulate import profile as profile_of
 
-    target, options = meant(ctx, kubeconfig, context, **lab)
+    flags = PodFlags.taken_from(others)
+    target, options = meant(ctx, kubeconfig, context, **others)
+    if flags.print_images:
+        return print_images(flags)
     every = (*builtin(), *(case for file in files for case in load(file)))
     cases = chosen(every, include=include, exclude=exclude, only=only)
     if listing:
@@ -173,7 +168,7 @@ def command(
         cases=cases,
         target=target,
         lab=options,
-        pods=PodOptions(image, lifetime_s=4 * 3600, pull_secret=pull_secret),
+        pods=flags.pods(lifetime_s=4 * 3600),
         deadlines=Deadlines(ready_s=ready_s),
         pace=Pace(wait_s=wait_s),
         profile=profile_of(profile),

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from netprobe.cli.options import DurationType, cluster_options, examples, lab_options
+from netprobe.cli.pod_options import PodFlags, pod_options, print_images
 
 if TYPE_CHECKING:
     from netprobe.cli.target import Target
@@ -18,14 +19,7 @@ if TYPE_CHECKING:
 @click.command
 @cluster_options
 @lab_options
-@click.option(
-    "--image",
-    metavar="IMAGE",
-    default="docker.io/library/alpine:3.20",
-    show_default=True,
-    help="Image of the probe pods; needs a shell and an nc.",
-)
-@click.option("--pull-secret", metavar="NAME", help="Image pull secret.")
+@pod_options
 @click.option(
     "--nodes",
     type=click.IntRange(0),
@@ -70,13 +64,11 @@ def command(
     kubeconfig: str | None,
     context: str | None,
     request_timeout_s: float,
-    image: str,
-    pull_secret: str | None,
     nodes: int,
     within_s: float,
     ready_s: float,
     output: str,
-    **lab: Any,
+    **others: Any,
 ) -> int:
     """Say whether a cluster enforces NetworkPolicy, and whether netprobe can run on it.
 
@@ -89,16 +81,19 @@ def command(
 
     from netprobe.cli.loop import run_async
     from netprobe.cli.target import meant
-    from netprobe.probe import Deadlines, PodOptions
+    from netprobe.probe import Deadlines
     from netprobe.report import Style
     from netprobe.report.diagnosis import render_diagnosis
 
-    target, options = meant(ctx, kubeconfig, context, **lab)
+    flags = PodFlags.taken_from(others)
+    target, options = meant(ctx, kubeconfig, context, **others)
+    if flags.print_images:
+        return print_images(flags)
     diagnosis = run_async(
         _diagnose(
             target,
             options,
-            pods=PodOptions(image, lifetime_s=900, pull_secret=pull_secret),
+            pods=flags.pods(lifetime_s=900),
             deadlines=Deadlines(ready_s=ready_s),
             most_nodes=nodes,
             within_s=within_s,

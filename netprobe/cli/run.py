@@ -18,24 +18,14 @@ from netprobe.cli.options import (
     output_option,
     profile_option,
 )
-from netprobe.errors import UsageError
+from netprobe.cli.pod_options import PodFlags, pod_options, print_images
 
 
 @click.command
 @click.argument("suite", type=click.Path(), required=False)
 @cluster_options
 @lab_options
-@click.option(
-    "--image",
-    metavar="IMAGE",
-    default="docker.io/library/alpine:3.20",
-    show_default=True,
-    help="Image of the probe pods; needs a shell and an nc.",
-)
-@click.option("--pull-secret", metavar="NAME", help="Image pull secret, present in every namespace used.")
-@click.option(
-    "--node-selector", "node_selectors", multiple=True, metavar="KEY=VALUE", help="Where probe pods may run."
-)
+@pod_options
 @click.option(
     "--ready-timeout",
     "ready_s",
@@ -70,9 +60,6 @@ def command(
     kubeconfig: str | None,
     context: str | None,
     request_timeout_s: float,
-    image: str,
-    pull_secret: str | None,
-    node_selectors: Sequence[str],
     ready_s: float,
     wait_s: float,
     profile: str,
@@ -90,15 +77,17 @@ def command(
     from netprobe.cli.emit import emit
     from netprobe.cli.loop import run_async
     from netprobe.cli.target import meant
-    from netprobe.probe import Deadlines, Pace, PodOptions
+    from netprobe.probe import Deadlines, Pace
     from netprobe.simulate import profile as profile_of
     from netprobe.suite import load
 
-    beside = InPlaceOptions.taken_from(others)
+    beside, flags = InPlaceOptions.taken_from(others), PodFlags.taken_from(others)
     target, options = meant(ctx, kubeconfig, context, **others)
+    if flags.print_images:
+        return print_images(flags)
     beside.check(suite)
     what = load(suite) if suite is not None else None
-    pods = PodOptions(image, pull_secret=pull_secret, node_selector=_pairs(node_selectors))
+    pods = flags.pods()
     deadlines = Deadlines(ready_s=ready_s)
     pace = Pace(wait_s=wait_s, start_s=min(20.0, request_timeout_s or 20.0))
     if beside.shadow_namespace:
@@ -150,13 +139,3 @@ def command(
         request_timeout_s=request_timeout_s,
     )
     return emit(run_async(campaign.run()), output, reports)
-
-
-def _pairs(texts: Sequence[str]) -> dict[str, str]:
-    pairs = {}
-    for text in texts:
-        key, equals, value = text.partition("=")
-        if not (key and equals):
-            raise UsageError(f"--node-selector {text!r} is not of the form KEY=VALUE")
-        pairs[key] = value
-    return pairs
