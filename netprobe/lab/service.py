@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import logging
 import os
 import resource
@@ -59,6 +60,8 @@ async def serve(
             raise
         log.info("lab %s is ready", options.name)
         say(READY)
+        gc.freeze()  # what was imported and made so far stays
+        gc.enable()
         await ending.wait()
         log.info("lab %s ends", options.name)
     return 0

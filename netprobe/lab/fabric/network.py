@@ -24,7 +24,6 @@ from netprobe.lab.fabric.enforcer import Enforcer
 from netprobe.lab.fabric.listeners import Listeners
 from netprobe.lab.fabric.loader import Loader
 from netprobe.lab.fabric.names import Names
-from netprobe.lab.fabric.netlink import Channel
 from netprobe.lab.fabric.process import LabProcess
 from netprobe.lab.fabric.proxy import Proxy
 from netprobe.lab.fabric.ruleset import POLICIES
@@ -65,7 +64,7 @@ class _Segment:
     """A namespace that others hang on: the fabric itself, or a node; with its netlink socket."""
 
     network: int
-    channel: Channel
+    channel: plumbing.Channel
     addresses: tuple[Address, ...] = ()
     uplink: int = 0  # the index of a node's link in the fabric
 
@@ -144,11 +143,11 @@ class LabNetwork:
     def _raise_nodes(self) -> None:
         network = kernel.current_network()
         self._tune(network, router=True)
-        self._fabric = _Segment(network, Channel(network))
+        self._fabric = _Segment(network, plumbing.Channel(network))
         for number, node in enumerate(self.nodes, 1):
             network = kernel.new_network()
             self._tune(network, router=True)
-            segment = _Segment(network, Channel(network), node.addresses, next(self._indexes))
+            segment = _Segment(network, plumbing.Channel(network), node.addresses, next(self._indexes))
             self._segments[node.name] = segment
             plumbing.add_link(self._fabric.channel, node.name, segment.uplink, network)
             plumbing.raise_inner(segment.channel, node.addresses)
@@ -160,7 +159,7 @@ class LabNetwork:
         for address in segment.addresses:
             block = plan.block(number, address.version)
             plumbing.add_route(self._fabric.channel, block, segment.uplink, address)
-            plumbing.add_blackhole(segment.channel, block)
+            plumbing.add_blackhole(segment.channel, address.version, block)
 
     def _tune(self, network: int, *, router: bool) -> None:
         values = _EVERY_REFUSAL | (_ROUTER if router else _POD)
@@ -263,7 +262,7 @@ class LabNetwork:
         await pod.listeners.open(pod.network, pod.spec.ports, versions, respond)
 
     def _raise_pod(self, pod: _Pod) -> None:
-        with Channel(pod.network) as inside:
+        with plumbing.Channel(pod.network) as inside:
             plumbing.raise_inner(inside, pod.addresses)
         segment = self._fabric if pod.spec.external else self._segments[pod.node.name]
         plumbing.raise_outer(segment.channel, pod.index, pod.addresses, segment.addresses)

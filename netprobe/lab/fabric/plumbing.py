@@ -20,42 +20,130 @@ which a lab of a few hundred pods would otherwise exhaust.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from ipaddress import ip_address, ip_network
+import os
+import socket
+import struct
+from collections.abc import Callable, Sequence
+from ipaddress import IPv4Address
 
-from netprobe.lab.fabric import netlink
-from netprobe.lab.fabric.netlink import Channel
+from pyroute2 import IPBatch
+
+from netprobe.errors import LabError
+from netprobe.lab.fabric import kernel
 from netprobe.model.flow import Address
 
-_GATEWAY = {4: ip_address("169.254.1.1"), 6: ip_address("fe80::1")}
-_ANYWHERE = {4: ip_address("0.0.0.0"), 6: ip_address("::")}  # noqa: S104 (a default route, no socket)
+_GATEWAY = {4: "169.254.1.1", 6: "fe80::1"}
+_DEFAULT = {4: "0.0.0.0/0", 6: "::/0"}
+_FAMILY = {4: socket.AF_INET, 6: socket.AF_INET6}
 _OUTER_MAC = "ee:ee:ee:ee:ee:ee"
 _INNER_MAC = "02:00:00:00:00:01"
 _LOOPBACK, _INNER = 1, 2  # indexes in a namespace of our own: `lo` comes first, we choose the second
+_LINK_SCOPE = 253
+_PERMANENT = 0x80
+_BLACKHOLE = 6
+_NO_DUPLICATE_DETECTION = 0x02
+_NO_LINK_LOCAL = 1  # addr_gen_mode "none"
+_NLMSG_ERROR = 2
+_SOL_NETLINK, _EXT_ACK = 270, 11
+
+
+def _prefix(address: Address) -> str:
+    return f"{address}/{address.max_prefixlen}"
+
+
+class Channel:
+    """A netlink socket in one namespace; close it, or keep it for a namespace that stays."""
+
+    def __init__(self, network: int) -> None:
+        with kernel.inside(network):
+            self._socket = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW | socket.SOCK_CLOEXEC, 0)
+        self._socket.bind((0, 0))
+
+    def __enter__(self) -> Channel:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        self._socket.close()
+
+    def send(self, fill: Callable[[IPBatch], None], *, gone_is_fine: bool = False) -> None:
+        """Send what `fill` puts into a batch; LabError for the first message that the kernel refuses."""
+        batch = IPBatch()
+        fill(batch)
+        wanted = _count(batch.batch)
+        self._socket.send(batch.batch)
+        refused: list[int] = []
+        while wanted:
+            for code in _acknowledged(self._socket.recv(1 << 16)):
+                wanted -= 1
+                if code:
+                    refused.append(code)
+        if refused and not gone_is_fine:
+            raise LabError(f"the kernel refused a link or a route of the lab: {os.strerror(refused[0])}")
+
+
+def _count(messages: bytes) -> int:
+    count = offset = 0
+    while offset < len(messages):
+        offset += (struct.unpack_from("I", messages, offset)[0] + 3) & ~3
+        count += 1
+    return count
+
+
+def _acknowledged(answer: bytes) -> list[int]:
+    """The error numbers of the acknowledgements in an answer, 0 for success."""
+    codes, offset = [], 0
+    while offset < len(answer):
+        length, kind = struct.unpack_from("IH", answer, offset)
+        if kind == _NLMSG_ERROR:
+            codes.append(-struct.unpack_from("i", answer, offset + 16)[0])
+        offset += (length + 3) & ~3
+    return codes
 
 
 def add_link(outside: Channel, name: str, index: int, inside: int) -> None:
     """Make a link, still down, from a namespace (its end called `name`) to `eth0` of another."""
-    outside.send(
-        [
-            netlink.add_link(
-                name, index, _OUTER_MAC, peer_index=_INNER, peer_mac=_INNER_MAC, peer_network=inside
-            )
-        ]
-    )
+
+    def fill(batch: IPBatch) -> None:
+        peer = {"ifname": "eth0", "index": _INNER, "net_ns_fd": inside, "address": _INNER_MAC}
+        batch.link("add", ifname=name, index=index, kind="veth", address=_OUTER_MAC, peer=peer)
+
+    outside.send(fill)
 
 
 def raise_inner(inside: Channel, addresses: Sequence[Address]) -> None:
     """The inner end of a link: up, with its addresses, and everything else by the gateway."""
-    messages = [netlink.raise_link(_LOOPBACK), netlink.raise_link(_INNER)]
-    messages += [netlink.add_address(_INNER, address) for address in addresses]
-    for version, address in {address.version: address for address in reversed(addresses)}.items():
-        gateway = _GATEWAY[version]
-        messages.append(netlink.add_neighbour(_INNER, gateway, _OUTER_MAC))
-        if version == 4:
-            messages.append(netlink.add_route(gateway, 32, index=_INNER, on_link=True))
-        messages.append(netlink.add_route(_ANYWHERE[version], 0, index=_INNER, via=gateway, source=address))
-    inside.send(messages)
+
+    def fill(batch: IPBatch) -> None:
+        batch.link("set", index=_LOOPBACK, state="up")
+        batch.link("set", index=_INNER, state="up")
+        for address in addresses:
+            flags = {} if address.version == 4 else {"flags": _NO_DUPLICATE_DETECTION}
+            batch.addr("add", index=_INNER, address=str(address), prefixlen=address.max_prefixlen, **flags)
+        for version, address in {address.version: address for address in reversed(addresses)}.items():
+            gateway = _GATEWAY[version]
+            batch.neigh(
+                "add",
+                family=_FAMILY[address.version],
+                dst=gateway,
+                ifindex=_INNER,
+                lladdr=_OUTER_MAC,
+                state=_PERMANENT,
+            )
+            if address.version == 4:
+                batch.route("add", dst=f"{gateway}/32", oif=_INNER, scope=_LINK_SCOPE)
+            batch.route(
+                "add",
+                family=_FAMILY[address.version],
+                dst=_DEFAULT[address.version],
+                gateway=gateway,
+                oif=_INNER,
+                prefsrc=str(address),
+            )
+
+    inside.send(fill)
 
 
 def raise_outer(
@@ -65,34 +153,43 @@ def raise_outer(
 
     `source`: the addresses that this namespace itself speaks from, one of each family.
     """
-    preferred = {address.version: address for address in source}
-    messages = [netlink.raise_link(index)]
-    for address in addresses:
-        messages.append(netlink.add_neighbour(index, address, _INNER_MAC))
-        messages.append(
-            netlink.add_route(
-                address,
-                address.max_prefixlen,
-                index=index,
-                source=preferred.get(address.version),
-                on_link=address.version == 4,
+    preferred = {address.version: str(address) for address in source}
+
+    def fill(batch: IPBatch) -> None:
+        batch.link("set", index=index, state="up")
+        for address in addresses:
+            family = _FAMILY[address.version]
+            batch.neigh(
+                "add", family=family, dst=str(address), ifindex=index, lladdr=_INNER_MAC, state=_PERMANENT
             )
-        )
-    outside.send(messages)
+            route = {"family": family, "dst": _prefix(address), "oif": index}
+            if address.version in preferred:
+                route["prefsrc"] = preferred[address.version]
+            if isinstance(address, IPv4Address):
+                route["scope"] = _LINK_SCOPE
+            batch.route("add", **route)
+
+    outside.send(fill)
 
 
-def add_route(channel: Channel, block: str, index: int, via: Address) -> None:
+def add_route(channel: Channel, network: str, index: int, via: Address) -> None:
     """A route to a whole network by the far end of a link of ours."""
-    network = ip_network(block)
-    channel.send([netlink.add_route(network.network_address, network.prefixlen, index=index, via=via)])
+
+    def fill(batch: IPBatch) -> None:
+        batch.route("add", family=_FAMILY[via.version], dst=network, gateway=str(via), oif=index)
+
+    channel.send(fill)
 
 
-def add_blackhole(channel: Channel, block: str) -> None:
-    """Drop what goes to an address of `block` that no pod has, as Calico does for a node's block."""
-    network = ip_network(block)
-    channel.send([netlink.add_route(network.network_address, network.prefixlen, index=None)])
+def add_blackhole(channel: Channel, version: int, network: str) -> None:
+    """Drop what goes to an address of `network` that no pod has, as Calico does for a node's block."""
+
+    def fill(batch: IPBatch) -> None:
+        batch.route("add", family=_FAMILY[version], dst=network, type=_BLACKHOLE)
+
+    channel.send(fill)
 
 
 def delete_link(outside: Channel, index: int) -> None:
     """Take a link away, both ends and the routes with it; one that is gone is no error."""
-    outside.send([netlink.delete_link(index)], gone_is_fine=True)
+    outside.send(lambda batch: batch.link("del", index=index), gone_is_fine=True)
