@@ -33,7 +33,7 @@ MOST_TRIES: Final = 5
 MOST_TROUBLES: Final = 3
 MOST_STARTS: Final = 16  # on one node, of all fixtures together
 SESSIONS: Final = 1_000
-NEVER: Final = 2.0  # times the time-out of a try
+PROOF_S: Final = 10.0
 NOT_ENFORCING: Final = (
     "this cluster accepts policies that it does not enforce: a port that one closes was open"
 )
@@ -110,12 +110,10 @@ class Suite:
     def _together(self) -> Pace:
         """The pace of one fixture among several: they share the nodes, and every pod keeps its exec.
 
-        In a lab no try is joined by a second one: nothing is lost there, and each costs processor time.
+        Their listeners live as long as they do, and nobody asks for latencies.
         """
         starts = max(MOST_STARTS // self.fixtures, 2)
-        return replace(
-            self.pace, sessions=SESSIONS, starts_per_node=starts, hedge=NEVER if self.lab else self.pace.hedge
-        )
+        return replace(self.pace, sessions=SESSIONS, starts_per_node=starts, proof_s=PROOF_S, timed=False)
 
     async def _work(
         self,

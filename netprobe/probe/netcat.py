@@ -97,9 +97,11 @@ _TEXTS: Final[tuple[tuple[re.Pattern[str], Outcome], ...]] = tuple(
 )
 
 
-def command(*, wait_s: float) -> list[str]:
-    """The command of one session, which waits `wait_s` for each target."""
-    return ["sh", "-c", _script("probe.sh"), "netprobe", str(max(1, math.ceil(wait_s))), f"{wait_s:g}"]
+def command(*, wait_s: float, timed: bool = True, repeated: bool = True) -> list[str]:
+    """The command of one session, which waits `wait_s` for each target. `timed`, `repeated`: see Pace."""
+    words = [word for word, off in (("untimed", not timed), ("once", not repeated)) if off]
+    whole = str(max(1, math.ceil(wait_s)))
+    return ["sh", "-c", _script("probe.sh"), "netprobe", whole, f"{wait_s:g}", *words]
 
 
 def canary_command(host: str, *, control: int, port: int, tries: int, pause_s: float) -> list[str]:

@@ -18,10 +18,14 @@ class Pace:
     `sessions`: with no more stations than this, each keeps its exec for the whole run (an exec costs 50 ms
         of processor time); with more, each has one exec a round.
     `hedge`: a TCP try without an answer is joined by a second one after this part of `wait_s`. A connection
-        request that a full backlog drops is sent again after a second only, when nc has given up. None: never.
+        request that a full backlog drops is sent again after a second only, when nc has given up. None: no
+        second try.
     `stagger`: the two rounds that have to agree begin this part of `wait_s` apart: their time-outs overlap.
     `settle_s`: until when cells may move. `retries`: how often a failed exec, or a baseline that did not
         connect, is tried again.
+    `proof_s`: for how long a listener that was seen to live is taken to live on; until then its pod does not
+        try it again. `timed`: whether latencies are wanted; `repeated`: whether a datagram that is not
+        answered is sent again.
     `canary_s`: until when a canary must have turned. `pause_s`: between two tries of a canary, hence the
         resolution of the convergence time.
     """
@@ -39,6 +43,9 @@ class Pace:
     retries: int = 3
     retry_s: float = 0.3
     start_s: float = 20.0
+    proof_s: float = 0.0
+    timed: bool = True
+    repeated: bool = True
     canary_s: float = 8.0
     pause_s: float = 0.05
 
@@ -55,7 +62,7 @@ class Pace:
 
         A second try would cost processor time where there is nothing to lose; the second round is one.
         """
-        return replace(self, hedge=None, stagger=0.1, pause_s=0.03)
+        return replace(self, hedge=None, repeated=False, stagger=0.1, pause_s=0.03)
 
     def exec_s(self, targets: int) -> float:
         """The deadline of one batch: all its targets timing out, name lookups included, and as much again."""

@@ -6,7 +6,7 @@ can forbid ("Traffic from and to the node or pod itself is always allowed"), and
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Container, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
@@ -65,8 +65,11 @@ class Plan:
     skipped: Mapping[Flow, str] = field(default_factory=dict)
     path: Mapping[Flow, tuple[Try, ...]] = field(default_factory=dict)
 
-    def batches(self, flows: Iterable[Flow] | None = None) -> tuple[Batch, ...]:
-        """The work for some of the flows (all by default), their controls included, in a stable order.
+    def batches(
+        self, flows: Iterable[Flow] | None = None, alive: Container[Target] = ()
+    ) -> tuple[Batch, ...]:
+        """The work for some of the flows (all by default), in a stable order, with the controls of all
+        listeners that are not known to be `alive`.
 
         Each source begins at another place of its list, so that they do not all knock at one door: BusyBox nc
         listens with a backlog of 1, and a connection request that is dropped comes again after a second.
@@ -74,8 +77,8 @@ class Plan:
         wanted: dict[Station, set[Target]] = {}
         order: dict[Target, int] = {}
         for flow in self.of if flows is None else flows:
-            for role in (self.of, self.listener):
-                if flow in role:
+            for role, known in ((self.of, ()), (self.listener, alive)):
+                if flow in role and role[flow][1] not in known:
                     station, target = role[flow]
                     wanted.setdefault(station, set()).add(target)
                     order.setdefault(target, len(order))

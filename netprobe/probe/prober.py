@@ -104,6 +104,7 @@ class Prober:
         self._progress = progress
         self._proven: set[Flow] = set()
         self._served: set[Target] = set()  # what somebody connected to in this run
+        self._alive: dict[Target, tuple[float, str]] = {}  # when each listener was proven, and by whom
         self._before: dict[Flow, Verdict] = {}
         self._enforcement = Enforcement(None, "there is no canary")
         self._change = 0
@@ -204,7 +205,9 @@ class Prober:
         """Try the flows once, with their controls, and judge."""
         self._rounds += 1
         chosen = tuple(flows)
-        answers = await self._sessions.run(self._plan.batches(chosen))
+        begun = asyncio.get_running_loop().time()
+        alive = {target: by for target, (at, by) in self._alive.items() if begun - at < self._pace.proof_s}
+        answers = await self._sessions.run(self._plan.batches(chosen, alive))
         served = {
             self._plan.of[flow][1]
             for flow in chosen
@@ -213,17 +216,24 @@ class Prober:
         for flow in chosen:  # a control may knock at the very door that the flow asks for
             served |= {try_[1] for try_ in self._plan.path.get(flow, ()) if _connected(answers, try_)}
         self._served |= served
-        return {flow: self._judge(flow, answers, served) for flow in chosen}
+        controls = {self._plan.listener[flow] for flow in chosen if flow in self._plan.listener}
+        self._alive |= dict.fromkeys(served, (begun, "peer"))
+        self._alive |= {
+            one[1]: (begun, "self") for one in controls if one in answers and _connected(answers, one)
+        }
+        return {flow: self._judge(flow, answers, served, alive) for flow in chosen}
 
-    def _judge(self, flow: Flow, answers: Answers, served: Collection[Target]) -> Observation:
+    def _judge(
+        self, flow: Flow, answers: Answers, served: Collection[Target], alive: Mapping[Target, str]
+    ) -> Observation:
         answer = answers[self._plan.of[flow]]
         known_listener, known_path = self._known
         control = self._plan.listener.get(flow)
-        listener = known_listener(flow)
+        listener = known_listener(flow) or alive.get(self._plan.of[flow][1])
         # A listener that we cannot ask ourselves: that somebody reached it in this run has to do.
         if self._plan.of[flow][1] in (self._served if control is None else served):
             listener = "peer"
-        if control is not None and answers[control].outcome is Outcome.CONNECTED:
+        if control is not None and control in answers and _connected(answers, control):
             listener = "self"
         path = "baseline" if flow in self._proven else known_path(flow)
         pairs = self._plan.path.get(flow, ())

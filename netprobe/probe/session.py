@@ -74,7 +74,7 @@ class Session:
     ) -> AsyncIterator[Session]:
         """Start the command; ClusterError where it was not started. `starts`: see Pace."""
         async with AsyncExitStack() as stack:
-            command = netcat.command(wait_s=pace.wait_s)
+            command = netcat.command(wait_s=pace.wait_s, timed=pace.timed, repeated=pace.repeated)
             where = station.namespace, station.pod, station.container
             session = cls(await stack.enter_async_context(cluster.exec(*where, command)), pace, starts)
             reader = asyncio.create_task(

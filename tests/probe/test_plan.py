@@ -44,6 +44,15 @@ def test_a_plan_for_some_flows_holds_their_controls_only() -> None:
     }
 
 
+def test_a_listener_that_is_known_to_live_is_not_tried_by_its_own_pod() -> None:
+    flows = [Flow(A.end, B.end, 80), Flow(A.end, B.end, 53, UDP)]
+    batches = plan.make(flows, STATIONS).batches(alive={Target("10.0.0.2", 80)})
+    assert {b.source: set(b.targets) for b in batches} == {
+        A: {Target("10.0.0.2", 80), Target("10.0.0.2", 53, UDP)},
+        B: {Target("10.0.0.2", 53, UDP)},
+    }
+
+
 def test_a_target_that_several_flows_share_is_tried_once() -> None:
     flows = [Flow(A.end, B.end, 80, family=4), Flow(A.end, B.end, 80)]
     (batch, _) = plan.make(flows, STATIONS).batches()

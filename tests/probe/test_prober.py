@@ -85,6 +85,25 @@ def test_a_rejection_is_a_denial_and_says_so() -> None:
     assert "rejected" in (seen.matrix[A_TO_B].reason or "")
 
 
+@pytest.mark.parametrize(("proof_s", "verdict"), [(0.0, Verdict.UNKNOWN), (60.0, Verdict.DENY)])
+def test_a_listener_counts_as_alive_for_as_long_as_asked_for(
+    monkeypatch: pytest.MonkeyPatch, proof_s: float, verdict: Verdict
+) -> None:
+    world = World()
+    alive = world.cluster.try_once
+
+    def dying(source: str, host: str, port: int, protocol: str) -> str:
+        """Listeners that die with the change."""
+        if world.changed_at is None or "canary" in source:
+            return alive(source, host, port, protocol)
+        return SILENT
+
+    monkeypatch.setattr(world.cluster, "try_once", dying)
+    (seen,) = world.run(Pace(proof_s=proof_s))
+    assert seen.matrix[A_TO_B].outcome is Outcome.TIMED_OUT
+    assert seen.matrix[A_TO_B].verdict is verdict
+
+
 def test_a_path_that_never_worked_is_unknown_and_not_denied() -> None:
     (seen,) = World(broken=True).run()
     assert marks(seen) == "..??...."

@@ -68,8 +68,12 @@ def closed_port() -> int:
         return port
 
 
-@pytest.mark.parametrize("wait_s", [0.5, 1, 2])
-async def test_each_target_is_answered_once_and_the_end_counts_them(wait_s: float) -> None:
+@pytest.mark.parametrize(
+    ("wait_s", "timed", "repeated"), [(0.5, True, True), (1, True, True), (2, True, True), (1, False, False)]
+)
+async def test_each_target_is_answered_once_and_the_end_counts_them(
+    wait_s: float, timed: bool, repeated: bool
+) -> None:
     with ExitStack() as stack:
         targets = {
             Target(HERE, stack.enter_context(served(Protocol.TCP))): Outcome.CONNECTED,
@@ -81,9 +85,11 @@ async def test_each_target_is_answered_once_and_the_end_counts_them(wait_s: floa
             Target(HERE, 80, Protocol.SCTP): Outcome.SKIPPED,
         }
         given = "".join(netcat.line(n, target) for n, target in enumerate(targets))
-        lines = await run(netcat.command(wait_s=wait_s), given + netcat.REAP + netcat.CLOSE)
+        command = netcat.command(wait_s=wait_s, timed=timed, repeated=repeated)
+        lines = await run(command, given + netcat.REAP + netcat.CLOSE)
     begin, *answers, end = [netcat.read(line) for line in lines]
     assert isinstance(begin, Begin)
+    assert timed or not begin.fine_clock
     assert end == End(len(targets))
     outcomes = {}
     for said in answers:
