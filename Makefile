@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-lab-fuzz test-cluster conformance lint format bench clean
+.PHONY: help setup demo test test-lab-fuzz test-cluster kind conformance lint format bench clean
 
 help:  ## list the targets
 	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -34,7 +34,11 @@ test-lab-fuzz: setup  ## minutes of random clusters, lab against simulator
 	NETPROBE_FUZZ_SECONDS=$${NETPROBE_FUZZ_SECONDS:-180} $(BIN)/pytest -q tests/lab -k fuzz
 
 test-cluster: setup  ## tests against a real cluster: $$NETPROBE_TEST_KUBECONFIG, or ../shared/realcluster
-	$(BIN)/pytest -q tests/cluster
+	NETPROBE_TEST_KUBECONFIG=$${NETPROBE_TEST_KUBECONFIG:-$$($(BIN)/python -m tests.cluster.real)} \
+		$(BIN)/pytest -q tests/cluster tests/contract tests/corpus/test_server.py
+
+kind: setup  ## a kind cluster with Calico on this machine, checked by doctor (needs docker and kind)
+	$(BIN)/netprobe kind up
 
 conformance: setup  ## the whole conformance suite on the lab, with enforcement and without
 	NETPROBE_CONFORMANCE=all $(BIN)/pytest -q tests/conformance/test_lab.py

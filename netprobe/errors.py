@@ -9,6 +9,7 @@ NetprobeError                 3   could not tell
 │   ├── ConflictError         3   somebody else owns what the run needs
 │   └── UnreachableError      3   no answer within the deadline
 ├── WorkbenchError            3   a pod of the run never became usable
+├── KindError                 3   docker or kind is missing, or did not do what was asked
 └── LabError                  3   the lab cannot start, or is gone
 """
 
@@ -78,6 +79,10 @@ class UnreachableError(ClusterError):
 
 class WorkbenchError(NetprobeError):
     """A pod of the run never became usable; the text says which one and what its status says."""
+
+
+class KindError(NetprobeError):
+    """docker, kind or the cluster that they make did not do what was asked; the text says what to do."""
 
 
 class LabError(NetprobeError):

@@ -30,6 +30,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "generate": PURE | {"simulate"},
     "conformance": PURE | {"manifests", "simulate", "diff", "probe"},
     "doctor": PURE | {"probe"},
+    "kind": PURE,
     "kube": PURE | {"probe"},  # implements probe's Protocols
     "report": PURE | {"conformance", "diff", "doctor", "impact", "lint"},
     "lab": PURE | {"manifests"},  # never simulate, probe or kube: see the sentence below

@@ -23,6 +23,7 @@ COMMANDS = {
     "history": "how conformance runs went over time, and what changed in the last one",
     "graph": "who may talk to whom, as mermaid, DOT, SVG or a page to click through",
     "lab": "a small cluster on this machine, which kubectl can use",
+    "kind": "a kind cluster with Calico on this machine, checked by doctor",
     "clean": "remove what killed runs left behind",
     "completion": "a script that completes commands and options in your shell",
 }

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import subprocess
+import sys
 from functools import cache
 from pathlib import Path
 
@@ -19,3 +20,7 @@ def kubeconfig() -> str | None:
     if not TOOL.is_file() or subprocess.run([TOOL, "status"], capture_output=True, check=False).returncode:
         return None
     return subprocess.run([TOOL, "kubeconfig"], capture_output=True, text=True, check=True).stdout.strip()
+
+
+if __name__ == "__main__":  # for `make test-cluster`: empty where there is none
+    sys.stdout.write(kubeconfig() or "")
