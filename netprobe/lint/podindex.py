@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 
-from netprobe.model.flow import Pod
+from netprobe.model.flow import ContainerPort, Pod
 from netprobe.model.labels import EVERYTHING, Operator, Selector
 from netprobe.simulate.match import selects
 
@@ -24,12 +24,21 @@ class PodIndex:
             for label in pod.labels.items():
                 self._by_label[label].append(pod)
         self._found: dict[Selector, tuple[Pod, ...]] = {EVERYTHING: self._all}
+        self._declared: dict[Selector, frozenset[ContainerPort]] = {}
 
     def select(self, selector: Selector) -> tuple[Pod, ...]:
         found = self._found.get(selector)
         if found is None:
             found = tuple(pod for pod in self._candidates(selector) if selects(selector, pod.labels))
             self._found[selector] = found
+        return found
+
+    def declared(self, selector: Selector) -> frozenset[ContainerPort]:
+        """The container ports of the pods that a selector matches."""
+        found = self._declared.get(selector)
+        if found is None:
+            found = frozenset(port for pod in self.select(selector) for port in pod.ports)
+            self._declared[selector] = found
         return found
 
     def _candidates(self, selector: Selector) -> Sequence[Pod]:

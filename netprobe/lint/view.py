@@ -10,7 +10,7 @@ from netprobe.lint.cover import NAME_LABEL
 from netprobe.lint.known import ALWAYS_THERE, NOTHING, Known
 from netprobe.lint.podindex import PodIndex
 from netprobe.model.cluster import Cluster, Service
-from netprobe.model.flow import Pod
+from netprobe.model.flow import ContainerPort, Pod
 from netprobe.model.labels import EVERYTHING, Labels, Selector
 from netprobe.model.policy import AnyPeer, Direction, IPBlock, Origin, Peer, PodPeer, Policy, PolicyRef, Rule
 from netprobe.simulate.match import selects
@@ -132,13 +132,17 @@ class View:
 
     def peers(self, policy: Policy, peer: PodPeer) -> Iterator[Pod]:
         """The given pods that a peer names, as they are asked for."""
-        if peer.namespaces is None:
-            yield from self.pods(policy.ref.namespace, peer.pods)
-        elif peer.namespaces == EVERYTHING:
-            yield from self.pods_anywhere(peer.pods)
-        else:
-            for name in self.namespaces(peer.namespaces):
-                yield from self.pods(name, peer.pods)
+        for index in self._indexes(policy, peer.namespaces):
+            yield from index.select(peer.pods)
+
+    def _indexes(self, policy: Policy, namespaces: Selector | None) -> Iterator[PodIndex]:
+        """Where the pods of a peer are looked up."""
+        if namespaces == EVERYTHING:
+            yield self._all_pods
+            return
+        for name in [policy.ref.namespace] if namespaces is None else self.namespaces(namespaces):
+            if name in self._pods:
+                yield self._pods[name]
 
     def names_nobody(self, policy: Policy, peer: PodPeer) -> bool:
         """Whether none of the given pods is the peer."""
@@ -146,13 +150,21 @@ class View:
 
     def destinations(self, place: Place) -> tuple[Pod, ...]:
         """The given pods that a rule lets be reached; () for egress to more than pods."""
-        if place.direction is Direction.INGRESS:
-            return self.subjects(place.policy)
-        peers = [peer for peer in place.rule.peers if isinstance(peer, PodPeer)]
-        if len(peers) < len(place.rule.peers):
-            return ()
+        peers = reached(place)
+        if len(peers) == 1 and peers[0].namespaces is None:
+            return self.pods(place.policy.ref.namespace, peers[0].pods)
         found = {pod.ref: pod for peer in peers for pod in self.peers(place.policy, peer)}
         return tuple(found.values())
+
+    def declared(self, place: Place) -> frozenset[ContainerPort]:
+        """The container ports of the destinations, without a walk over these for each rule."""
+        return frozenset().union(
+            *(
+                index.declared(peer.pods)
+                for peer in reached(place)
+                for index in self._indexes(place.policy, peer.namespaces)
+            )
+        )
 
     def has_pods(self, namespace: str) -> bool:
         """Whether some pods of a namespace were given."""
@@ -169,6 +181,14 @@ class View:
 
     def knows_labels(self, namespace: str) -> bool:
         return self.known.whole or namespace in self.known.namespaces
+
+
+def reached(place: Place) -> tuple[PodPeer, ...]:
+    """The peers, subjects of the policy among them, whose pods a rule lets be reached."""
+    if place.direction is Direction.INGRESS:
+        return (PodPeer(place.policy.subjects),)
+    peers = tuple(peer for peer in place.rule.peers if isinstance(peer, PodPeer))
+    return peers if len(peers) == len(place.rule.peers) else ()
 
 
 def describe(peer: Peer) -> str:

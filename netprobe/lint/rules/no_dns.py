@@ -54,7 +54,7 @@ Passes:
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 
 from netprobe.lint.cover import NAME_LABEL, selects_everything
 from netprobe.lint.dns import Resolvers, tcp_only
@@ -62,7 +62,8 @@ from netprobe.lint.finding import Append, Finding, Severity
 from netprobe.lint.terms import disjoint, implies
 from netprobe.lint.view import Place, View, places
 from netprobe.lint.words import listed, workloads
-from netprobe.model.flow import Pod
+from netprobe.model.flow import Pod, PodRef
+from netprobe.model.labels import Selector
 from netprobe.model.policy import Policy
 
 ID = "no-dns"
@@ -78,18 +79,19 @@ def check(view: View) -> Iterator[Finding]:
     for policies in view.policies.values():
         isolating = [policy for policy in policies if policy.egress is not None]
         judge = _Judge(view, isolating, [policy for policy in isolating if resolvers.opened_by(policy)])
-        reported: list[Policy] = []
+        mending = {p.subjects for p in isolating if any(tcp_only(place) for place in places(p))}
+        reported: dict[Selector, None] = {}
         # The widest first: what a default deny leaves out need not be said of each policy beside it.
         for policy in sorted(isolating, key=lambda p: not selects_everything(p.subjects)):
             severity = judge.severity(policy)
             half_open = [place for place in places(policy) if tcp_only(place)]
-            if severity is None or any(implies(policy.subjects, other.subjects) for other in reported):
+            if severity is None or _inside(policy.subjects, reported):
                 continue
             if half_open:
                 yield _tcp_only(half_open[0])
-            elif not _mended(policy, isolating):
+            elif not _inside(policy.subjects, mending):  # heard again, once that is mended
                 yield _finding(policy, severity, judge.deaf_pods(policy))
-            reported.append(policy)
+            reported[policy.subjects] = None
 
 
 class _Judge:
@@ -97,39 +99,48 @@ class _Judge:
 
     def __init__(self, view: View, isolating: list[Policy], opening: list[Policy]) -> None:
         self.view = view
-        self.opening = opening
         self.calling = [policy for policy in isolating if policy.egress]
-        self.hearing = {pod.ref for policy in opening for pod in view.subjects(policy)}
-        self.callers = {pod.ref for policy in self.calling for pod in view.subjects(policy)}
+        self._opening = {policy.subjects for policy in opening}
+        self._calling = {policy.subjects for policy in self.calling}
+        namespace = isolating[0].ref.namespace if isolating else ""
+        hearing = self._pods(namespace, opening)
+        self._deaf = self._pods(namespace, self.calling) - hearing
+        self._found: dict[Selector, list[Pod]] = {}
 
     def severity(self, policy: Policy) -> Severity | None:
         """How grave it is that the policy leaves its pods without names; None where it does not."""
-        if self._subjects(policy):
+        if any(not pod.host_network for pod in self.view.subjects(policy)):
             if self.deaf_pods(policy):
                 return SEVERITY
-        elif not self._meets(policy, self.opening) and self._meets(policy, self.calling):
+        elif not self._meets(policy, self._opening) and self._meets(policy, self._calling):
             return SEVERITY
         return Severity.NOTE if selects_everything(policy.subjects) and not self.calling else None
 
     def deaf_pods(self, policy: Policy) -> list[Pod]:
         """The given pods that may call somebody, and not ask for the name."""
-        return [
-            pod for pod in self._subjects(policy) if pod.ref in self.callers and pod.ref not in self.hearing
-        ]
+        found = self._found.get(policy.subjects)
+        if found is None:
+            deaf = self._deaf
+            found = [pod for pod in self.view.subjects(policy) if pod.ref in deaf] if deaf else []
+            self._found[policy.subjects] = found
+        return found
 
-    def _subjects(self, policy: Policy) -> list[Pod]:
-        return [pod for pod in self.view.subjects(policy) if not pod.host_network]
+    def _pods(self, namespace: str, policies: list[Policy]) -> set[PodRef]:
+        selectors = {policy.subjects for policy in policies}
+        return {
+            pod.ref
+            for selector in selectors
+            for pod in self.view.pods(namespace, selector)
+            if not pod.host_network
+        }
 
-    def _meets(self, policy: Policy, others: list[Policy]) -> bool:
-        return any(not disjoint(policy.subjects, other.subjects) for other in others)
+    def _meets(self, policy: Policy, others: set[Selector]) -> bool:
+        return any(not disjoint(policy.subjects, other) for other in others)
 
 
-def _mended(policy: Policy, isolating: list[Policy]) -> bool:
-    """Whether the pods would be heard again once another policy's port 53 were opened for UDP."""
-    return any(
-        implies(policy.subjects, other.subjects) and any(tcp_only(place) for place in places(other))
-        for other in isolating
-    )
+def _inside(selector: Selector, others: Collection[Selector]) -> bool:
+    """Whether one of the others matches all that a selector does."""
+    return selector in others or any(implies(selector, other) for other in others)
 
 
 def _tcp_only(place: Place) -> Finding:

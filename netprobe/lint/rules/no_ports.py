@@ -28,13 +28,13 @@ Passes:
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from netprobe.lint.cover import peer_within
 from netprobe.lint.finding import Finding, Severity
 from netprobe.lint.view import Place, View, describe, written
 from netprobe.lint.words import listed
-from netprobe.model.flow import Pod, Protocol
+from netprobe.model.flow import ContainerPort, Protocol
 from netprobe.model.policy import ANY_PORT, AnyPeer, Direction, PodPeer
 
 ID = "no-ports"
@@ -54,7 +54,7 @@ def check(view: View) -> Iterator[Finding]:
             SEVERITY,
             place.path,
             f"no ports: every port is open {way} {listed(describe(peer) for peer in place.rule.peers)}",
-            suggestion=_suggestion(view.destinations(place)),
+            suggestion=_suggestion(view.declared(place)),
         )
 
 
@@ -69,8 +69,8 @@ def _everyone(place: Place) -> bool:
     )
 
 
-def _suggestion(pods: tuple[Pod, ...]) -> str:
-    ports = sorted({(port.number, port.protocol.value) for pod in pods for port in pod.ports})
+def _suggestion(declared: Iterable[ContainerPort]) -> str:
+    ports = sorted({(port.number, port.protocol.value) for port in declared})
     if not ports or len(ports) > 5:
         return "list the ports that are needed"
     entries = [

@@ -46,14 +46,13 @@ Passes:
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 
+from netprobe.lint.candidates import Candidates
 from netprobe.lint.cover import rule_within
 from netprobe.lint.finding import Finding, Severity
-from netprobe.lint.terms import implies, terms
+from netprobe.lint.terms import implies, impossible
 from netprobe.lint.view import View
-from netprobe.model.labels import Selector
 from netprobe.model.policy import Direction, Policy
 
 ID = "redundant-policy"
@@ -62,25 +61,23 @@ SEVERITY = Severity.WARNING
 
 def check(view: View) -> Iterator[Finding]:
     for policies in view.policies.values():
-        by_subjects: dict[Selector, list[Policy]] = defaultdict(list)
+        candidates = Candidates(policies)
         for policy in policies:
-            by_subjects[policy.subjects].append(policy)
-        wider = _Wider(by_subjects)
-        order = {id(policy): number for number, policy in enumerate(policies)}
-        for subjects, group in by_subjects.items():
-            candidates = [policy for selector in wider.than(subjects) for policy in by_subjects[selector]]
-            for policy in group:
-                other = _covering(policy, candidates, order)
+            if not impossible(policy.subjects):  # another rule's matter
+                other = _covering(policy, candidates)
                 if other is not None:
                     yield _finding(policy, other)
 
 
-def _covering(policy: Policy, candidates: list[Policy], order: dict[int, int]) -> Policy | None:
+def _covering(policy: Policy, candidates: Candidates) -> Policy | None:
     """A policy that makes this one redundant; of two that say the same, the earlier."""
-    for other in candidates:
-        if other is policy or not redundant(policy, other):
+    earlier = True
+    for other in candidates.covering(policy):
+        if other is policy:
+            earlier = False
             continue
-        if order[id(other)] < order[id(policy)] or not _the_same(policy, other):
+        covers = implies(policy.subjects, other.subjects) and redundant(policy, other)
+        if covers and (earlier or not _the_same(policy, other)):
             return other
     return None
 
@@ -115,30 +112,3 @@ def redundant(policy: Policy, other: Policy) -> bool:
         if others is None or not all(rule_within(rule, others, policy.ref.namespace) for rule in own):
             return False
     return True
-
-
-class _Wider:
-    """Finds the selectors that hold another, without comparing all with all.
-
-    A selector that asks for a label value can only hold selectors that ask for the same, so they are kept
-    by one label that they ask for.
-    """
-
-    def __init__(self, selectors: Iterable[Selector]) -> None:
-        self.by_label: dict[tuple[str, str] | None, list[Selector]] = defaultdict(list)
-        for selector in selectors:
-            self.by_label[next(_labels(selector), None)].append(selector)
-
-    def than(self, selector: Selector) -> Iterator[Selector]:
-        """Itself among them."""
-        for label in (None, *_labels(selector)):
-            for other in self.by_label.get(label, ()):
-                if implies(selector, other):
-                    yield other
-
-
-def _labels(selector: Selector) -> Iterator[tuple[str, str]]:
-    """The labels of which a selector admits one value only."""
-    for key, term in terms(selector).items():
-        if len(term.values) == 1 and not term.complement and not term.absent:
-            yield key, next(iter(term.values))

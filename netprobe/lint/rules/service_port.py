@@ -53,7 +53,7 @@ from collections.abc import Iterator
 
 from netprobe.lint.cover import ports_within
 from netprobe.lint.finding import Finding, Replace, Severity
-from netprobe.lint.view import View
+from netprobe.lint.view import Place, View, reached
 from netprobe.lint.words import listed, workloads
 from netprobe.model.cluster import Service, ServicePort
 from netprobe.model.flow import Pod, PodRef, Protocol
@@ -72,11 +72,11 @@ def check(view: View) -> Iterator[Finding]:
             for index, port in enumerate(place.rule.ports)
             if isinstance(port, PortRange) and port.first == port.last and fronts.exist(port)
         ]
-        pods = view.destinations(place) if singles else ()
+        declared = view.declared(place) if singles else frozenset()
         for index, port in singles:
-            if _declared(pods, port):
+            if any(p.number == port.first and p.protocol is port.protocol for p in declared):
                 continue
-            services, targets = fronts.behind(pods, port)
+            services, targets = fronts.behind(place, port)
             wanted = [PortRange(port.protocol, number, number) for number in targets]
             if not targets or port.first in targets or ports_within(wanted, place.rule.ports):
                 continue
@@ -86,16 +86,12 @@ def check(view: View) -> Iterator[Finding]:
                 SEVERITY,
                 f"{place.port_path(index)}.port",
                 f"{port.first} is the port of Service {listed(services)}; policies see the pod's port, "
-                f"{listed(map(str, sorted(targets)))} on {listed(workloads(pods))}",
+                f"{listed(map(str, sorted(targets)))} on {listed(workloads(view.destinations(place)))}",
                 suggestion=f"write port: {min(targets)}" if len(targets) == 1 else "write the pods' ports",
                 changes=(Replace(place.keys("ports", index, "port"), min(targets)),)
                 if len(targets) == 1
                 else (),
             )
-
-
-def _declared(pods: tuple[Pod, ...], port: PortRange) -> bool:
-    return any(p.number == port.first and p.protocol is port.protocol for pod in pods for p in pod.ports)
 
 
 class Fronts:
@@ -108,18 +104,22 @@ class Fronts:
                 self._entries[entry.port, entry.protocol].append((service, entry))
         self._view = view
         self._found: dict[tuple[int, Protocol], dict[PodRef, list[tuple[str, int]]]] = {}
+        self._told: dict[object, tuple[list[str], set[int]]] = {}
 
     def exist(self, port: PortRange) -> bool:
         return (port.first, port.protocol) in self._entries
 
-    def behind(self, pods: tuple[Pod, ...], port: PortRange) -> tuple[list[str], set[int]]:
-        """The names of the Services that have this port and lead to some of the pods, and where they end."""
-        key = (port.first, port.protocol)
-        if key not in self._found:
-            self._found[key] = self._work_out(key)
-        found = self._found[key]
-        ends = [end for pod in pods for end in found.get(pod.ref, ())]
-        return list(dict.fromkeys(name for name, _ in ends)), {number for _, number in ends}
+    def behind(self, place: Place, port: PortRange) -> tuple[list[str], set[int]]:
+        """The Services that have this port and lead to some of a rule's destinations, and where they end."""
+        asked = (place.policy.ref.namespace, reached(place), port)
+        if asked not in self._told:
+            key = (port.first, port.protocol)
+            if key not in self._found:
+                self._found[key] = self._work_out(key)
+            found = self._found[key]
+            ends = [end for pod in self._view.destinations(place) for end in found.get(pod.ref, ())]
+            self._told[asked] = list(dict.fromkeys(n for n, _ in ends)), {number for _, number in ends}
+        return self._told[asked]
 
     def _work_out(self, key: tuple[int, Protocol]) -> dict[PodRef, list[tuple[str, int]]]:
         found: dict[PodRef, list[tuple[str, int]]] = defaultdict(list)

@@ -35,12 +35,12 @@ Passes:
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 
 from netprobe.lint.finding import Finding, Severity
 from netprobe.lint.view import View
 from netprobe.lint.words import listed, workloads
-from netprobe.model.flow import Pod
+from netprobe.model.flow import ContainerPort
 from netprobe.model.policy import NamedPort
 
 ID = "unknown-port-name"
@@ -52,9 +52,11 @@ def check(view: View) -> Iterator[Finding]:
         for index, port in enumerate(place.rule.ports):
             if not isinstance(port, NamedPort):
                 continue
+            declared = view.declared(place)
+            if any(p.name == port.name and p.protocol is port.protocol for p in declared):
+                continue
             pods = view.destinations(place)
-            declared = {(p.name, p.protocol) for pod in pods for p in pod.ports}
-            if not pods or (port.name, port.protocol) in declared:
+            if not pods:
                 continue
             yield Finding.about(
                 place.policy,
@@ -63,14 +65,14 @@ def check(view: View) -> Iterator[Finding]:
                 f"{place.port_path(index)}.port",
                 f"{listed(workloads(pods))} {'has' if len(workloads(pods)) == 1 else 'have'} no "
                 f"{port.protocol.value} port named {port.name}",
-                suggestion=_suggestion(pods, port),
+                suggestion=_suggestion(declared, port),
             )
 
 
-def _suggestion(pods: tuple[Pod, ...], port: NamedPort) -> str:
-    found = [p for pod in pods for p in pod.ports]
-    if any(p.name == port.name for p in found):
-        protocol = next(p.protocol.value for p in found if p.name == port.name)
+def _suggestion(found: Collection[ContainerPort], port: NamedPort) -> str:
+    others = sorted(p.protocol.value for p in found if p.name == port.name)
+    if others:
+        protocol = others[0]
         return f"the port of that name is {protocol}: write protocol: {protocol}"
     names = sorted({p.name for p in found if p.name and p.protocol is port.protocol})
     if names:
