@@ -64,7 +64,7 @@ class Pace:
         """
         return replace(self, hedge=None, repeated=False, stagger=0.1, pause_s=0.03)
 
-    def exec_s(self, targets: int) -> float:
-        """The deadline of one batch: all its targets timing out, name lookups included, and as much again."""
-        turns = math.ceil(targets / self.window)
-        return self.start_s + 2 * turns * (math.ceil(self.wait_s) + 1)
+    @property
+    def quiet_s(self) -> float:
+        """How long a command may be silent while targets wait: it starts, and two tries time out."""
+        return self.start_s + 2 * (math.ceil(self.wait_s) + 1)

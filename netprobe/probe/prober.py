@@ -30,6 +30,7 @@ from netprobe.probe.pace import Pace
 from netprobe.probe.plan import Locate, Pairs, Station, Try
 from netprobe.probe.session import Answers, Sessions
 from netprobe.probe.settle import settle
+from netprobe.probe.tally import Tally
 
 
 class Bench(Protocol):
@@ -100,8 +101,9 @@ class Prober:
         self._pace = pace or Pace()
         self._plan = planning.make(self._flows, bench.stations, locate, pairs)
         self._known = listener, path
-        self._sessions = Sessions(cluster, self._pace, keep=len(bench.stations) <= self._pace.sessions)
-        self._progress = progress
+        keep = len(bench.stations) <= self._pace.sessions
+        self._progress = Tally(progress)
+        self._sessions = Sessions(cluster, self._pace, keep=keep, heard=self._progress.answered)
         self._proven: set[Flow] = set()
         self._served: set[Target] = set()  # what somebody connected to in this run
         self._alive: dict[Target, tuple[float, str]] = {}  # when each listener was proven, and by whom
@@ -125,7 +127,7 @@ class Prober:
 
         `paths` False, where policies are in force already: only the latter.
         """
-        self._progress("probing without policies" if paths else "looking whether policies are enforced")
+        self._progress.say("probing without policies" if paths else "looking whether policies are enforced")
         await self._watch(1)
         if paths:
             _, self._enforcement = await asyncio.gather(self._prove(), self._enforced())
@@ -152,11 +154,11 @@ class Prober:
         answered = asyncio.get_running_loop().time()
         converged = None
         if self._enforcement.enforcing:
-            self._progress("waiting for the canaries")
+            self._progress.say("waiting for the canaries")
             converged, late = await self._turned(answered)
             problems += late
         await self._unwatch()
-        self._progress("probing")
+        self._progress.say("probing")
         settled = await settle(self.round, tuple(self._plan.of), self._pace, self._before)
         self._before = {flow: cell.verdict for flow, cell in settled.cells.items()}
         if settled.last_move is not None and converged is not None:
@@ -207,7 +209,9 @@ class Prober:
         chosen = tuple(flows)
         begun = asyncio.get_running_loop().time()
         alive = {target: by for target, (at, by) in self._alive.items() if begun - at < self._pace.proof_s}
-        answers = await self._sessions.run(self._plan.batches(chosen, alive))
+        batches = self._plan.batches(chosen, alive)
+        self._progress.asked(sum(len(batch.targets) for batch in batches))
+        answers = await self._sessions.run(batches)
         served = {
             self._plan.of[flow][1]
             for flow in chosen

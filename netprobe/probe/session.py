@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter, defaultdict
-from collections.abc import AsyncIterator, Iterable, Mapping
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Final
@@ -89,12 +89,15 @@ class Session:
                     task.cancel()
                 await asyncio.gather(*tasks, return_exceptions=True)
 
-    async def ask(self, targets: Iterable[Target]) -> list[Answer]:
-        """Try each target; the answers, in order. Never raises for what goes wrong in the pod."""
-        answers = await asyncio.gather(*map(self._try, targets))
+    async def ask(self, targets: Iterable[Target], heard: Callable[[Target, Answer], None]) -> None:
+        """Try each target and tell `heard` each answer; what goes wrong in the pod is one too."""
+
+        async def one(target: Target) -> None:
+            heard(target, await self._try(target))
+
+        await asyncio.gather(*map(one, targets))
         if not self._waiting:
             self._write(netcat.REAP)
-        return answers
 
     async def _try(self, target: Target) -> Answer:
         async with self._window:
@@ -169,12 +172,13 @@ class Session:
 class Sessions:
     """Runs batches at bounded concurrency, in sessions that are kept where there are not too many.
 
-    `execs` counts the commands that were started.
+    `heard` is called for each answer as it comes. `execs` counts the commands that were started.
     """
 
     cluster: ClusterAPI
     pace: Pace
     keep: bool = True
+    heard: Callable[[], None] = lambda: None
     execs: int = 0
     _mute: Counter[Station] = field(default_factory=Counter)
     _open: dict[Station, tuple[Session, AsyncExitStack]] = field(default_factory=dict)
@@ -195,7 +199,7 @@ class Sessions:
         return {
             (batch.source, target): answer
             for batch, answers in zip(work, results, strict=True)
-            for target, answer in zip(batch.targets, answers, strict=True)
+            for target, answer in answers.items()
         }
 
     async def close(self) -> None:
@@ -203,25 +207,39 @@ class Sessions:
         self._open.clear()
         await asyncio.gather(*(stack.aclose() for stack in stacks), return_exceptions=True)
 
-    async def _batch(self, batch: Batch) -> list[Answer]:
-        deadline_s = self.pace.exec_s(len(batch.targets))
-        trouble = f"its commands start, and nothing is heard of them within {deadline_s:g} s"
+    async def _batch(self, batch: Batch) -> Mapping[Target, Answer]:
+        """Answers as they come; when nothing comes any more, what is missing has failed."""
+        loop, quiet_s = asyncio.get_running_loop(), self.pace.quiet_s
+        trouble = f"its commands start, and nothing is heard of them within {quiet_s:g} s"
+        answers: dict[Target, Answer] = {}
         async with self._nodes[batch.source.node], self._all:
             if self._mute[batch.source] >= MUTE:
-                return [Answer(Outcome.EXEC_FAILED, None, trouble)] * len(batch.targets)
+                return self._filled(batch, answers, trouble)
             session = None
             try:
-                async with asyncio.timeout(deadline_s), self._session(batch.source) as session:
-                    return await session.ask(batch.targets)
+                async with asyncio.timeout(quiet_s) as clock, self._session(batch.source) as session:
+
+                    def heard(target: Target, answer: Answer, clock: asyncio.Timeout = clock) -> None:
+                        answers[target] = answer
+                        if not clock.expired():
+                            clock.reschedule(loop.time() + quiet_s)
+                        self.heard()
+
+                    await session.ask(batch.targets, heard)
             except TimeoutError:
                 await self._drop(batch.source)
                 if session is None or not session.begun:
                     self._mute[batch.source] += 1
                 else:
-                    trouble = f"no end after {deadline_s:g} s"
+                    trouble = f"no further answer within {quiet_s:g} s"
             except ClusterError as e:
                 trouble = str(e)
-        return [Answer(Outcome.EXEC_FAILED, None, trouble)] * len(batch.targets)
+        return self._filled(batch, answers, trouble)
+
+    @staticmethod
+    def _filled(batch: Batch, answers: Mapping[Target, Answer], trouble: str) -> Mapping[Target, Answer]:
+        failed = Answer(Outcome.EXEC_FAILED, None, trouble)
+        return {target: answers.get(target, failed) for target in batch.targets}
 
     @asynccontextmanager
     async def _session(self, station: Station) -> AsyncIterator[Session]:
