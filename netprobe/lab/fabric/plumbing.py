@@ -24,6 +24,7 @@ import os
 import socket
 import struct
 from collections.abc import Callable, Sequence
+from functools import cache, lru_cache
 from ipaddress import IPv4Address
 
 from pyroute2 import IPBatch
@@ -42,9 +43,7 @@ _LINK_SCOPE = 253
 _PERMANENT = 0x80
 _BLACKHOLE = 6
 _NO_DUPLICATE_DETECTION = 0x02
-_NO_LINK_LOCAL = 1  # addr_gen_mode "none"
 _NLMSG_ERROR = 2
-_SOL_NETLINK, _EXT_ACK = 270, 11
 
 
 def _prefix(address: Address) -> str:
@@ -68,12 +67,10 @@ class Channel:
     def close(self) -> None:
         self._socket.close()
 
-    def send(self, fill: Callable[[IPBatch], None], *, gone_is_fine: bool = False) -> None:
-        """Send what `fill` puts into a batch; LabError for the first message that the kernel refuses."""
-        batch = IPBatch()
-        fill(batch)
-        wanted = _count(batch.batch)
-        self._socket.send(batch.batch)
+    def send(self, messages: bytes, *, gone_is_fine: bool = False) -> None:
+        """Send a batch of messages; LabError for the first that the kernel refuses."""
+        wanted = _count(messages)
+        self._socket.send(messages)
         refused: list[int] = []
         while wanted:
             for code in _acknowledged(self._socket.recv(1 << 16)):
@@ -82,6 +79,20 @@ class Channel:
                     refused.append(code)
         if refused and not gone_is_fine:
             raise LabError(f"the kernel refused a link or a route of the lab: {os.strerror(refused[0])}")
+
+
+@cache
+def _compiler() -> IPBatch:
+    """One for all batches: to make one takes longer than most messages."""
+    return IPBatch()
+
+
+def _encoded(fill: Callable[[IPBatch], None]) -> bytes:
+    """The messages that `fill` puts into a batch. For the one thread that works on links."""
+    compiler = _compiler()
+    compiler.reset()
+    fill(compiler)
+    return bytes(compiler.batch)
 
 
 def _count(messages: bytes) -> int:
@@ -110,40 +121,45 @@ def add_link(outside: Channel, name: str, index: int, inside: int) -> None:
         peer = {"ifname": "eth0", "index": _INNER, "net_ns_fd": inside, "address": _INNER_MAC}
         batch.link("add", ifname=name, index=index, kind="veth", address=_OUTER_MAC, peer=peer)
 
-    outside.send(fill)
+    outside.send(_encoded(fill))
 
 
 def raise_inner(inside: Channel, addresses: Sequence[Address]) -> None:
     """The inner end of a link: up, with its addresses, and everything else by the gateway."""
 
     def fill(batch: IPBatch) -> None:
-        batch.link("set", index=_LOOPBACK, state="up")
-        batch.link("set", index=_INNER, state="up")
         for address in addresses:
             flags = {} if address.version == 4 else {"flags": _NO_DUPLICATE_DETECTION}
             batch.addr("add", index=_INNER, address=str(address), prefixlen=address.max_prefixlen, **flags)
-        for version, address in {address.version: address for address in reversed(addresses)}.items():
-            gateway = _GATEWAY[version]
-            batch.neigh(
-                "add",
-                family=_FAMILY[address.version],
-                dst=gateway,
-                ifindex=_INNER,
-                lladdr=_OUTER_MAC,
-                state=_PERMANENT,
-            )
-            if address.version == 4:
-                batch.route("add", dst=f"{gateway}/32", oif=_INNER, scope=_LINK_SCOPE)
-            batch.route(
-                "add",
-                family=_FAMILY[address.version],
-                dst=_DEFAULT[address.version],
-                gateway=gateway,
-                oif=_INNER,
-                prefsrc=str(address),
-            )
 
-    inside.send(fill)
+    first = {address.version: address for address in reversed(addresses)}
+    alone = len(first) == len(addresses)  # then the kernel need not be told which address to speak from
+    ways = [_way_out(version, None if alone else str(address)) for version, address in first.items()]
+    inside.send(_raised_inner() + _encoded(fill) + b"".join(ways))
+
+
+@cache
+def _raised_inner() -> bytes:
+    def fill(batch: IPBatch) -> None:
+        batch.link("set", index=_LOOPBACK, state="up")
+        batch.link("set", index=_INNER, state="up")
+
+    return _encoded(fill)
+
+
+@lru_cache(maxsize=16)
+def _way_out(version: int, source: str | None) -> bytes:
+    """The default route, by the gateway; the same for every pod."""
+    family, gateway = _FAMILY[version], _GATEWAY[version]
+
+    def fill(batch: IPBatch) -> None:
+        batch.neigh("add", family=family, dst=gateway, ifindex=_INNER, lladdr=_OUTER_MAC, state=_PERMANENT)
+        if version == 4:
+            batch.route("add", dst=f"{gateway}/32", oif=_INNER, scope=_LINK_SCOPE)
+        route = {"family": family, "dst": _DEFAULT[version], "gateway": gateway, "oif": _INNER}
+        batch.route("add", **route if source is None else route | {"prefsrc": source})
+
+    return _encoded(fill)
 
 
 def raise_outer(
@@ -169,7 +185,7 @@ def raise_outer(
                 route["scope"] = _LINK_SCOPE
             batch.route("add", **route)
 
-    outside.send(fill)
+    outside.send(_encoded(fill))
 
 
 def add_route(channel: Channel, network: str, index: int, via: Address) -> None:
@@ -178,7 +194,7 @@ def add_route(channel: Channel, network: str, index: int, via: Address) -> None:
     def fill(batch: IPBatch) -> None:
         batch.route("add", family=_FAMILY[via.version], dst=network, gateway=str(via), oif=index)
 
-    channel.send(fill)
+    channel.send(_encoded(fill))
 
 
 def add_blackhole(channel: Channel, version: int, network: str) -> None:
@@ -187,9 +203,9 @@ def add_blackhole(channel: Channel, version: int, network: str) -> None:
     def fill(batch: IPBatch) -> None:
         batch.route("add", family=_FAMILY[version], dst=network, type=_BLACKHOLE)
 
-    channel.send(fill)
+    channel.send(_encoded(fill))
 
 
 def delete_link(outside: Channel, index: int) -> None:
     """Take a link away, both ends and the routes with it; one that is gone is no error."""
-    outside.send(lambda batch: batch.link("del", index=index), gone_is_fine=True)
+    outside.send(_encoded(lambda batch: batch.link("del", index=index)), gone_is_fine=True)
