@@ -44,6 +44,11 @@ class LintRule:
     passes: tuple[str, ...]
     module: RuleModule
 
+    @property
+    def prose(self) -> str:
+        """The text before the snippets, without the title."""
+        return SNIPPET.split(self.text, maxsplit=1)[0].partition("\n")[2].strip()
+
     def check(self, view: View) -> Iterator[Finding]:
         return self.module.check(view)
 

@@ -36,10 +36,17 @@ def _rule(rule: LintRule) -> dict[str, Any]:
         "id": rule.id,
         "name": "".join(word.capitalize() for word in rule.id.split("-")),
         "shortDescription": {"text": rule.title},
-        "fullDescription": {"text": rule.text},
-        "help": {"text": rule.text},
+        "fullDescription": {"text": f"{rule.title} {rule.prose}"},  # GitHub cuts it at 1,024 characters
+        "help": {"text": rule.text, "markdown": _markdown(rule)},
         "defaultConfiguration": {"level": _LEVELS[rule.severity]},
     }
+
+
+def _markdown(rule: LintRule) -> str:
+    parts = [rule.prose]
+    for word, snippets in (("Fails", rule.fails), ("Passes", rule.passes)):
+        parts += [f"{word}:\n\n```yaml\n{snippet}```" for snippet in snippets]
+    return "\n\n".join(parts)
 
 
 def _result(
