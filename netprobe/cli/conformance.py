@@ -18,11 +18,28 @@ from netprobe.cli.options import (
     profile_option,
 )
 from netprobe.cli.pod_options import PodFlags, pod_options, print_images
+from netprobe.errors import UsageError
 
 if TYPE_CHECKING:
     from netprobe.conformance.case import Case
 
-FORMATS = ("table", "json", "markdown", "junit", "github")
+FORMATS = ("table", "json", "markdown", "junit", "github", "html")
+
+
+class ShardType(click.ParamType[tuple[int, int]]):
+    """ "0/3": the first of three parts."""
+
+    name = "I/N"
+
+    def convert(
+        self, value: str | tuple[int, int], param: click.Parameter | None, ctx: click.Context | None
+    ) -> tuple[int, int]:
+        if isinstance(value, tuple):
+            return value
+        index, _, count = value.partition("/")
+        if not (index.isdecimal() and count.isdecimal() and int(index) < int(count)):
+            self.fail(f"{value!r} is not of the form I/N, with I from 0 to N - 1", param, ctx)
+        return int(index), int(count)
 
 
 @click.command
@@ -44,6 +61,16 @@ FORMATS = ("table", "json", "markdown", "junit", "github")
     metavar="FILE",
     help="Cases of your own beside the built-in ones: docs/conformance.md has the form. Repeatable.",
 )
+@click.option(
+    "--shard",
+    type=ShardType(),
+    metavar="I/N",
+    help="Only part I (from 0) of the cases in N parts, as the worker of an Indexed Job.",
+)
+@click.option(
+    "--join", is_flag=True, help="Try nothing: lay the JSON reports of such parts together, and report."
+)
+@click.argument("parts", nargs=-1, type=click.Path())
 @click.option(
     "--full", is_flag=True, help="Ask every cell of every case, also of pods that no policy concerns."
 )
@@ -111,6 +138,8 @@ FORMATS = ("table", "json", "markdown", "junit", "github")
 netprobe conformance                                    # on a lab made for this
 netprobe conformance --context kind-kind --report junit=junit.xml
 netprobe conformance --include named-port --list
+netprobe conformance --context kind-kind --shard 0/3 -o json > part-0.json
+netprobe conformance --join part-*.json --report html=night.html
 netprobe conformance --context prod-eu --history runs/ --baseline runs/ --expect-failures known.yaml
 """)
 @click.pass_context
@@ -125,6 +154,9 @@ def command(
     only: Sequence[str],
     listing: bool,
     files: Sequence[str],
+    shard: tuple[int, int] | None,
+    join: bool,
+    parts: Sequence[str],
     full: bool,
     fixtures: int,
     known_file: str | None,
@@ -145,7 +177,7 @@ def command(
 
     Exit status: 0 all as it should be, 1 a case failed that should not, 3 could not tell or flaky.
     """
-    from netprobe.cli.conformance_run import Night, emit
+    from netprobe.cli.conformance_run import Ledger, Night, emit, joined
     from netprobe.cli.loop import run_async
     from netprobe.cli.target import meant
     from netprobe.conformance import known
@@ -164,6 +196,20 @@ def command(
     if listing:
         _list(cases)
         return 0
+    if join is not bool(parts):
+        raise UsageError("--join takes the JSON reports of parts, and nothing else takes files")
+    ledger = Ledger(
+        known=known.load(known_file, every) if known_file else (),
+        baseline=latest(Path(baseline)) if baseline else None,
+        history=Path(history) if history else None,
+    )
+    if join:
+        return emit(ledger.enter(*joined([Path(part) for part in parts], every)), output, reports)
+    if shard is not None:
+        index, count = shard
+        cases = cases[index::count]
+        if not cases:
+            raise UsageError(f"part {index} of {count} has no case: there are fewer cases than parts")
     night = Night(
         cases=cases,
         target=target,
@@ -174,12 +220,10 @@ def command(
         profile=profile_of(profile),
         fixtures=fixtures,
         full=full,
-        known=known.load(known_file, every) if known_file else (),
-        baseline=latest(Path(baseline)) if baseline else None,
-        history=Path(history) if history else None,
+        shard=shard,
         request_timeout_s=request_timeout_s,
     )
-    return emit(run_async(night.run()), output, reports)
+    return emit(ledger.enter(*run_async(night.run())), output, reports)
 
 
 def _list(cases: Sequence[Case]) -> None:

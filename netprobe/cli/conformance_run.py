@@ -7,10 +7,9 @@ import os
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-from netprobe import __version__
 from netprobe.cli.narration import Narrate
 from netprobe.cli.options import ReportFile
 from netprobe.cli.target import Target, opened
@@ -18,19 +17,48 @@ from netprobe.conformance import history
 from netprobe.conformance.case import Case
 from netprobe.conformance.history import Past
 from netprobe.conformance.known import Known, judged
-from netprobe.conformance.record import Result, Status
+from netprobe.conformance.record import Result, Results, Status
 from netprobe.conformance.runner import Suite
 from netprobe.errors import NetprobeError
 from netprobe.lab import LabOptions
 from netprobe.probe import Deadlines, Pace, PodOptions
-from netprobe.report import RunInfo, Style, save
+from netprobe.report import ClusterInfo, RunInfo, Style, save
 from netprobe.report.conformance import Conformance, render_conformance
 from netprobe.simulate import Profile
 
 
 @dataclass(frozen=True, slots=True)
+class Ledger:
+    """What is known beside a run: failures that are expected, a run whose failures are no news, past runs."""
+
+    known: Sequence[Known] = ()
+    baseline: Past | None = None
+    history: Path | None = None
+
+    def enter(self, results: Results, info: ClusterInfo, run: RunInfo) -> Conformance:
+        """Judge the results by it, and keep the run in the history. NetprobeError where that cannot be."""
+        before = _runs(self.history)
+        results = judged(results, self.known, run.started.date())
+        if self.baseline is not None:
+            results = history.against(results, self.baseline)
+        now = history.past(
+            results,
+            started=run.started,
+            cluster=str(info),
+            seconds=run.duration_s,
+            netprobe=run.netprobe,
+            run=run.id or "",
+        )
+        if self.history is not None:
+            history.save(self.history, now)
+        compared = self.baseline or (before[-1] if before else None)
+        changes = history.changes(compared, now) if compared is not None else None
+        return Conformance(results, info, run, changes, before)
+
+
+@dataclass(frozen=True, slots=True)
 class Night:
-    """What is to be tried, and where. `baseline`: a run whose failures are no news."""
+    """What is to be tried, and where."""
 
     cases: Sequence[Case]
     target: Target
@@ -41,15 +69,12 @@ class Night:
     profile: Profile
     fixtures: int
     full: bool
-    known: Sequence[Known] = ()
-    baseline: Past | None = None
-    history: Path | None = None
+    shard: tuple[int, int] | None = None
     request_timeout_s: float = 30.0
 
-    async def run(self) -> Conformance:
+    async def run(self) -> tuple[Results, ClusterInfo, RunInfo]:
         """Try the cases. NetprobeError where that cannot be; nothing is left on the cluster."""
         started = dt.datetime.now(dt.UTC)
-        before = _newest(self.history)
         with _progress(len(self.cases)) as (narrate, told):
             async with opened(
                 self.target, self.lab, request_timeout_s=self.request_timeout_s, narrate=narrate
@@ -71,30 +96,23 @@ class Night:
                 )
                 results = await suite.results()
                 info = there.info
-        results = judged(results, self.known, started.date())
-        if self.baseline is not None:
-            results = history.against(results, self.baseline)
-        run = RunInfo.since(started, suite.run)
-        now = history.past(
-            results,
-            started=started,
-            cluster=str(info),
-            seconds=run.duration_s,
-            netprobe=__version__,
-            run=suite.run,
-        )
-        if self.history is not None:
-            history.save(self.history, now)
-        compared = self.baseline or before
-        changes = history.changes(compared, now) if compared is not None else None
-        return Conformance(results, info, run, changes)
+        return replace(results, shard=self.shard), info, RunInfo.since(started, suite.run)
 
 
-def _newest(folder: Path | None) -> Past | None:
-    """The run before this one; None where the folder is new."""
+def joined(paths: Sequence[Path], cases: Sequence[Case]) -> tuple[Results, ClusterInfo, RunInfo]:
+    """What several runs found, as one. InputError where they cannot be joined."""
+    from netprobe.conformance.part import join
+
+    found = join(paths, cases)
+    run = RunInfo(found.started, found.finished, found.id, found.netprobe)
+    return found.results, ClusterInfo(**found.cluster), run
+
+
+def _runs(folder: Path | None) -> tuple[Past, ...]:
+    """The runs before this one, the oldest first; none where the folder is new."""
     if folder is None or not folder.is_dir() or not any(folder.glob("*.json")):
-        return None
-    return history.latest(folder)
+        return ()
+    return history.runs(folder)
 
 
 def emit(found: Conformance, output: str, reports: Sequence[ReportFile]) -> int:

@@ -13,6 +13,7 @@ cells        which cells of its matrix a case asks for
 choose       which cases are meant
 runner       cases over several rigs side by side, tried again while the answer moves
 record       what was found
+part         reports of runs of some of the cases, joined into one
 known        failures that are expected, each with a reason and an end
 history      one small file a run, and what changed since the last
 """

@@ -101,12 +101,16 @@ class Result:
 
 @dataclass(frozen=True, slots=True)
 class Results:
-    """All cases of a run, in the order of the suite. `problems` are sentences about the run as a whole."""
+    """All cases of a run, in the order of the suite. `problems` are sentences about the run as a whole.
+
+    `shard`: of how many parts this is which one (from 0), where it is a part.
+    """
 
     results: tuple[Result, ...]
     enforcement: str | None = None
     problems: tuple[str, ...] = ()
     fixtures: int = 1
+    shard: tuple[int, int] | None = None
 
     @property
     def counts(self) -> Counter[Status]:

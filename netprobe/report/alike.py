@@ -36,7 +36,8 @@ def alike(rows: Sequence[Row]) -> dict[End, int]:
         seen: dict[End, set[tuple[object, ...]]] = {end: set() for end in ends}
         for row in rows:
             flow = row.flow
-            cell = (flow.port, flow.protocol, flow.family, flow.via, row.result, row.status)
+            asked = (flow.port, flow.protocol, flow.family, flow.via, flow.placement)
+            cell = (*asked, row.result, row.status)
             seen[flow.source].add(("to", classes[flow.destination], *cell))
             seen[flow.destination].add(("from", classes[flow.source], *cell))
         numbers: dict[tuple[int, frozenset[tuple[object, ...]]], int] = {}

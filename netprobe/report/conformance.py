@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from importlib import import_module
 
-from netprobe.conformance.history import Changes
+from netprobe.conformance.history import Changes, Past
 from netprobe.conformance.record import Results
 from netprobe.report.record import ClusterInfo, RunInfo
 from netprobe.report.style import PLAIN, Style
@@ -17,18 +17,23 @@ _RENDERERS = {
     "markdown": ("netprobe.report.conformance_markdown", "markdown"),
     "junit": ("netprobe.report.conformance_junit", "junit"),
     "github": ("netprobe.report.conformance_github", "github"),
+    "html": ("netprobe.report.conformance_html", "html"),
 }
 CONFORMANCE_FORMATS = tuple(_RENDERERS)
 
 
 @dataclass(frozen=True, slots=True)
 class Conformance:
-    """All that one run found out. `changes`: since the run before it, where that is known."""
+    """All that one run found out.
+
+    `changes`: since the run before it, where that is known. `past`: the runs before it, the oldest first.
+    """
 
     results: Results
     cluster: ClusterInfo
     run: RunInfo
     changes: Changes | None = None
+    past: Sequence[Past] = ()
 
     @property
     def exit_status(self) -> int:

@@ -7,6 +7,8 @@ from collections.abc import Iterator
 from dataclasses import asdict
 from typing import Any
 
+from netprobe.conformance.case import Case
+from netprobe.conformance.part import cells_seen
 from netprobe.conformance.record import Moment, Result, Status
 from netprobe.diff import Row
 from netprobe.diff import Status as Cell
@@ -30,9 +32,10 @@ def document(found: Conformance) -> dict[str, Any]:
         "run": {
             "id": found.run.id,
             "netprobe": found.run.netprobe,
-            "started": found.run.started.isoformat(timespec="seconds"),
-            "finished": found.run.finished.isoformat(timespec="seconds"),
+            "started": found.run.started.isoformat(timespec="milliseconds"),
+            "finished": found.run.finished.isoformat(timespec="milliseconds"),
             "fixtures": results.fixtures,
+            "shard": results.shard,
         },
         "summary": {status.value: results.counts[status] for status in Status},
         "enforcement": results.enforcement,
@@ -57,19 +60,24 @@ def _case(result: Result) -> dict[str, Any]:
         "seconds": round(result.seconds, 3),
         "flows": result.cells,
         "moments": [
-            _moment(moment, everything=result.status is Status.UNSCORED) for moment in result.moments
+            _moment(result.case, moment, everything=result.status is Status.UNSCORED)
+            for moment in result.moments
         ],
     }
 
 
-def _moment(moment: Moment, *, everything: bool) -> dict[str, Any]:
-    """`everything`: what the implementation decides is shown in full."""
+def _moment(case: Case, moment: Moment, *, everything: bool) -> dict[str, Any]:
+    """`everything`: what the implementation decides is shown in full.
+
+    `seen` holds all that was asked, in few words: port, source, verdict, destinations.
+    """
     explain = blame(moment.policies)
     shown = [row for row in moment.rows if everything or row.status in {Cell.MISMATCH, Cell.UNKNOWN}]
     return {
         "status": moment.status.value,
         "converged_s": None if moment.converged_s is None else round(moment.converged_s, 3),
         "problem": moment.problem,
+        "seen": cells_seen(case, moment.rows),
         "flows": [{**_row(row), "why": list(explain(row).sentences)} for row in shown],
         "attempts": [
             {**_flow(flow), "observed": [verdict.value for verdict in seen]}

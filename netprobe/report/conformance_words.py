@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator, Sequence
 import yaml
 
 from netprobe.conformance.case import Case
+from netprobe.conformance.case import Moment as Meant
 from netprobe.conformance.history import Changes
 from netprobe.conformance.record import Moment, Result, Results, Standing, Status
 from netprobe.diff import Row
@@ -111,8 +112,7 @@ def sentences(result: Result) -> Iterator[str]:
         explain = blame(moment.policies)
         rows = [*moment.wrong, *moment.unknown]
         for row in rows[:MOST_FLOWS]:
-            told = row.reason if row.status is Cell.UNKNOWN else words.tables(row)
-            yield f"{where}{words.flow(row.flow, False)}: {told}"
+            yield f"{where}{told(row)}"
             yield from (f"  {sentence}" for sentence in explain(row).sentences)
         if len(rows) > MOST_FLOWS:
             yield f"{where}and {len(rows) - MOST_FLOWS} more flows"
@@ -124,9 +124,18 @@ def sentences(result: Result) -> Iterator[str]:
             yield f"{where}and {len(moved) - MOST_FLOWS} more flows that moved"
 
 
+def told(row: Row) -> str:
+    """A flow that is not as expected, with its tables or the reason why it is unknown."""
+    return f"{words.flow(row.flow, False)}: {row.reason if row.status is Cell.UNKNOWN else words.tables(row)}"
+
+
 def policies(case: Case, moment: int) -> str:
+    return written(case.moments[moment])
+
+
+def written(moment: Meant) -> str:
     """The policies of a moment as YAML, as the case has them."""
-    every = case.moments[moment].policies
+    every = moment.policies
     text = yaml.safe_dump_all(
         [dict(p) for p in every[:MOST_POLICIES]], sort_keys=False, default_flow_style=None
     )

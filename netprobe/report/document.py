@@ -14,7 +14,7 @@ from itertools import islice
 from typing import Any
 
 from netprobe.diff import Counts, Row, Status, Strip
-from netprobe.model.flow import End
+from netprobe.model.flow import End, Placement
 from netprobe.model.verdict import Cause, Decision, Verdict
 from netprobe.report.record import InPlace, Report
 from netprobe.report.style import PLAIN, Style
@@ -90,9 +90,10 @@ def summary(report: Report) -> dict[str, Any]:
     }
 
 
-def flow(row: Row, nodes: Mapping[End, str]) -> dict[str, Any]:
+def flow(row: Row, nodes: Mapping[End, str], elsewhere: Mapping[End, str] | None = None) -> dict[str, Any]:
     """One element of `flows`."""
     ends, seen = row.flow, row.observation
+    from_nodes = (elsewhere or {}) if ends.placement is Placement.OTHER else nodes
     control = {"listener": seen.control.listener, "path": seen.control.path} if seen else None
     return {
         "from": _text(str(ends.source)),
@@ -101,8 +102,9 @@ def flow(row: Row, nodes: Mapping[End, str]) -> dict[str, Any]:
         "protocol": ends.protocol.value,
         "family": ends.family,
         "via": ends.via.value,
+        "placement": ends.placement.value if ends.placement else None,
         "step": row.step,
-        "from_node": _text(nodes.get(ends.source)),
+        "from_node": _text(from_nodes.get(ends.source)),
         "to_node": _text(nodes.get(ends.destination)),
         "status": row.status.value,
         "declared": _word(row.declared),
@@ -129,8 +131,9 @@ class FlowLines:
 
     MOST_KEPT = 100_000
 
-    def __init__(self, nodes: Mapping[End, str]) -> None:
+    def __init__(self, nodes: Mapping[End, str], elsewhere: Mapping[End, str] | None = None) -> None:
         self._nodes = nodes
+        self._elsewhere = elsewhere or {}
         self._ends: dict[End, tuple[str, str]] = {}
         # By identity, which costs less than equality; so what a text was made from is kept with it.
         self._destinations: dict[int, tuple[str, str, End]] = {}
@@ -141,6 +144,8 @@ class FlowLines:
     def __call__(self, row: Row) -> str:
         ends = row.flow
         source, from_node = self._end(ends.source)
+        if ends.placement is Placement.OTHER:
+            from_node = json.dumps(_text(self._elsewhere.get(ends.source)))
         to, to_node = self._end(ends.destination)
         middle, tail = self._middle(row), self._tail(row)
         return f'{{"from": {source}, "to": {to}, {middle}{from_node}, "to_node": {to_node}, {tail}'
@@ -171,9 +176,10 @@ class FlowLines:
     def _middle(row: Row) -> str:
         """From "port" on, as far as "from_node"."""
         flow = row.flow
+        placement = f'"{flow.placement.value}"' if flow.placement else "null"
         return (
             f'"port": {flow.port}, "protocol": "{flow.protocol.value}", "family": {flow.family or "null"}, '
-            f'"via": "{flow.via.value}", "step": {row.step}, "from_node": '
+            f'"via": "{flow.via.value}", "placement": {placement}, "step": {row.step}, "from_node": '
         )
 
     def _tail(self, row: Row) -> str:
@@ -216,7 +222,7 @@ def as_json(report: Report, _style: Style = PLAIN) -> Iterator[str]:
 
 def _lines(report: Report) -> Iterator[str]:
     """The flows, one a line; those of a source together where they come so."""
-    write = FlowLines(report.nodes)
+    write = FlowLines(report.nodes, report.elsewhere)
     for step in report.steps:
         if step.differences.striped:
             yield from (",\n".join(write.strip(strip)) for strip in step.differences.strips() if strip.cells)
@@ -239,7 +245,7 @@ def as_yaml(report: Report, _style: Style = PLAIN) -> Iterator[str]:
         yield dump({"summary": summary(report)})
     opening = "flows:\n"
     for _, row in report.rows():
-        yield opening + dump([flow(row, report.nodes)])
+        yield opening + dump([flow(row, report.nodes, report.elsewhere)])
         opening = ""
     if opening:
         yield "flows: []\n"

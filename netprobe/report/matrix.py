@@ -32,7 +32,8 @@ def matrices(rows: Sequence[Row]) -> Iterator[str]:
     by_port: dict[Asked, list[Row]] = defaultdict(list)
     for row in rows:
         via = row.flow.via.value
-        by_port[words.port(row.flow, families), "" if via == "pod" else f" by {via}"].append(row)
+        way = ("" if via == "pod" else f" by {via}") + words.placement(row.flow)
+        by_port[words.port(row.flow, families), way].append(row)
     yield "Sources down, destinations across: . allow, X deny, ? unknown, * differs from pod to pod"
     for (port, via), cells in by_port.items():
         yield ""

@@ -131,7 +131,8 @@ class Report:
 
     `enforcement`: one sentence where the probes showed that the cluster enforces nothing, else None.
     `problems`: sentences about what went wrong beside the flows, such as a clean-up that failed.
-    `nodes`: on which node a pod runs, where that is known.
+    `nodes`: on which node a pod runs, where that is known; `elsewhere`: from which its flows with the
+    placement OTHER come.
     """
 
     suite: str | None
@@ -141,6 +142,7 @@ class Report:
     problems: tuple[str, ...] = ()
     enforcement: str | None = None
     nodes: Mapping[End, str] = field(default_factory=dict)
+    elsewhere: Mapping[End, str] = field(default_factory=dict)
     in_place: InPlace | None = None
 
     def rows(self) -> Iterator[tuple[Step, Row]]:

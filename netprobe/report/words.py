@@ -29,10 +29,14 @@ def flow(flow: Flow, families: bool) -> str:
 
 
 def destination(flow: Flow) -> str:
-    """The destination, and how it is reached where that is not by the pod's own address."""
-    if flow.via in {Via.POD, Via.EXTERNAL, Via.SERVICE}:
-        return str(flow.destination)
-    return f"{flow.destination} (by {flow.via.value})"
+    """The destination, how it is reached where that is not by the pod's own address, and from which node."""
+    told = "" if flow.via in {Via.POD, Via.EXTERNAL, Via.SERVICE} else f" (by {flow.via.value})"
+    return f"{flow.destination}{told}{placement(flow)}"
+
+
+def placement(flow: Flow) -> str:
+    """ " (other node)"; "" where a run has not seen to it."""
+    return f" ({flow.placement.value.replace('-', ' ')})" if flow.placement else ""
 
 
 def word(verdict: Verdict | None) -> str:

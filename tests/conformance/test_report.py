@@ -100,7 +100,7 @@ def test_markdown_folds_each_case_and_keeps_names_inert() -> None:
     assert "no &lt;SCTP&gt; here" in told
 
 
-@pytest.mark.parametrize("format_", CONFORMANCE_FORMATS)
+@pytest.mark.parametrize("format_", sorted({*CONFORMANCE_FORMATS} - {"html"}))
 def test_nothing_is_printed_about_a_run_that_passed_but_its_table(format_: str) -> None:
     told = text(report(PASSED), format_)
     assert "FAILED" not in told

@@ -1,0 +1,246 @@
+"""Reports of runs that each tried some of the cases, read again and joined into one.
+
+What a report keeps of each moment is what was seen (`cells_seen`); what was declared and what the policies
+say follows from the case. So a part can be read only where its cases are known.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from netprobe.conformance import record
+from netprobe.conformance.case import Case
+from netprobe.conformance.record import Result, Results, Status
+from netprobe.conformance.site import Site, made_up
+from netprobe.conformance.world import Ask
+from netprobe.diff import Row, compare
+from netprobe.errors import InputError, Problem
+from netprobe.model.flow import Flow
+from netprobe.model.matrix import Matrix
+from netprobe.model.observation import Observation, Outcome
+from netprobe.model.verdict import Verdict
+from netprobe.simulate import Simulator
+
+Seen = dict[str, dict[str, dict[str, str]]]
+"""Port, source, "allow" | "deny" | "unknown" | "skipped" -> destinations, with a space between two."""
+
+SKIPPED: Final = "skipped"
+OUTCOMES: Final[Mapping[str, tuple[Outcome, Verdict]]] = {
+    "allow": (Outcome.CONNECTED, Verdict.ALLOW),
+    "deny": (Outcome.TIMED_OUT, Verdict.DENY),
+    "unknown": (Outcome.EXEC_FAILED, Verdict.UNKNOWN),
+    SKIPPED: (Outcome.SKIPPED, Verdict.UNKNOWN),
+}
+
+
+def ask_of(case: Case, flow: Flow) -> Ask:
+    """The cell of a case that a flow is. Ends are written as cases call them."""
+    port = _port(case, flow.port, flow.protocol.value, flow.family)
+    return Ask(str(flow.source), str(flow.destination), port)
+
+
+def _port(case: Case, number: int, protocol: str, family: int | None) -> str:
+    return f"{number}/{protocol}{f'/{family}' if case.question.families else ''}"
+
+
+def cells_seen(case: Case, rows: Iterable[Row]) -> Seen:
+    """What was seen of each cell that was asked."""
+    found: dict[str, dict[str, dict[str, list[str]]]] = {}
+    for row in rows:
+        ask = ask_of(case, row.flow)
+        word = SKIPPED if row.observed is None else row.observed.value
+        sources = found.setdefault(ask.port, {})
+        sources.setdefault(ask.source, {}).setdefault(word, []).append(ask.destination)
+    return {
+        port: {
+            source: {word: " ".join(ends) for word, ends in words.items()}
+            for source, words in sources.items()
+        }
+        for port, sources in found.items()
+    }
+
+
+class _Model(BaseModel):
+    model_config = ConfigDict(frozen=True)
+
+
+class _Flow(_Model):
+    source: str = Field(alias="from")
+    destination: str = Field(alias="to")
+    port: int
+    protocol: str
+    family: int | None
+
+    def ask(self, case: Case) -> Ask:
+        return Ask(self.source, self.destination, _port(case, self.port, self.protocol, self.family))
+
+
+class _Told(_Flow):
+    reason: str | None
+
+
+class _Tried(_Flow):
+    observed: list[Verdict]
+
+
+class _Moment(_Model):
+    converged_s: float | None
+    problem: str | None
+    seen: Seen
+    flows: list[_Told]
+    attempts: list[_Tried]
+
+
+class _Case(_Model):
+    name: str
+    status: Status
+    reason: str | None
+    seconds: float
+    moments: list[_Moment]
+
+
+class _Run(_Model):
+    id: str | None
+    netprobe: str
+    started: dt.datetime
+    finished: dt.datetime
+    fixtures: int
+    shard: tuple[int, int] | None
+
+
+class _Report(_Model):
+    kind: Literal["ConformanceReport"]
+    cluster: dict[str, Any]
+    run: _Run
+    enforcement: str | None
+    problems: list[str]
+    cases: list[_Case]
+
+
+@dataclass(frozen=True, slots=True)
+class Joined:
+    """Several parts as one; `cluster` is as the JSON has it."""
+
+    results: Results
+    cluster: Mapping[str, Any]
+    started: dt.datetime
+    finished: dt.datetime
+    id: str | None
+    netprobe: str
+
+
+def join(paths: Sequence[Path], cases: Sequence[Case]) -> Joined:
+    """Read the parts and lay them together, in the order of `cases`.
+
+    InputError where a file is no report, a case is not known or stands in two parts, or the parts are of
+    different clusters. A part that is missing is a problem of the results.
+    """
+    known = {case.name: case for case in cases}
+    parts = {path: _read(path) for path in paths}
+    wrong = [*_unknown(parts, known), *_twice(parts), *_apart(parts)]
+    if wrong:
+        raise InputError(wrong)
+    found = {case.name: _result(known[case.name], case) for part in parts.values() for case in part.cases}
+    every = list(parts.values())
+    results = Results(
+        tuple(found[case.name] for case in cases if case.name in found),
+        next((part.enforcement for part in every if part.enforcement), None),
+        (*(problem for part in every for problem in part.problems), *_missing(every)),
+        sum(part.run.fixtures for part in every),
+    )
+    return Joined(
+        results,
+        every[0].cluster,
+        min(part.run.started for part in every),
+        max(part.run.finished for part in every),
+        "+".join(part.run.id for part in every if part.run.id) or None,
+        every[0].run.netprobe,
+    )
+
+
+def _read(path: Path) -> _Report:
+    try:
+        return _Report.model_validate_json(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError([Problem(str(path), "", f"cannot be read: {error}")]) from error
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(map(str, first["loc"]))
+        told = f"is no report of `netprobe conformance -o json`: {first['msg']}"
+        raise InputError([Problem(str(path), where, told)]) from error
+
+
+def _unknown(parts: Mapping[Path, _Report], known: Mapping[str, Case]) -> Iterator[Problem]:
+    for path, part in parts.items():
+        for number, case in enumerate(part.cases):
+            told = f"{case.name!r} is no case that is known here: give its file by --cases"
+            if case.name not in known:
+                yield Problem(str(path), f"cases[{number}]", told)
+            elif case.moments and len(case.moments) != len(known[case.name].moments):
+                yield Problem(str(path), f"cases[{number}]", f"{case.name!r} has other moments here")
+
+
+def _twice(parts: Mapping[Path, _Report]) -> Iterator[Problem]:
+    places: defaultdict[str, list[Path]] = defaultdict(list)
+    for path, part in parts.items():
+        for case in part.cases:
+            places[case.name].append(path)
+    for name, paths in places.items():
+        if len(paths) > 1:
+            yield Problem(str(paths[1]), "cases", f"{name!r} stands in {paths[0]} too")
+
+
+def _apart(parts: Mapping[Path, _Report]) -> Iterator[Problem]:
+    first, *others = parts.items()
+    for path, part in others:
+        if part.cluster != first[1].cluster:
+            yield Problem(str(path), "cluster", f"is another one than that of {first[0]}")
+
+
+def _missing(parts: Sequence[_Report]) -> Iterator[str]:
+    shards = {part.run.shard for part in parts if part.run.shard is not None}
+    for count in sorted({count for _, count in shards}):
+        lost = [str(index) for index in range(count) if (index, count) not in shards]
+        if lost:
+            yield f"of {count} parts, number {', '.join(lost)} is not among them: its cases are not told"
+
+
+def _result(case: Case, part: _Case) -> Result:
+    found = [_moment(case, number, moment) for number, moment in enumerate(part.moments) if part.moments]
+    return Result(case, part.status, tuple(found), part.reason, part.seconds)
+
+
+def _moment(case: Case, number: int, part: _Moment) -> record.Moment:
+    moment = case.moments[number]
+    site = _site(case)
+    seen = {
+        Ask(source, destination, port): word
+        for port, sources in part.seen.items()
+        for source, words in sources.items()
+        for word, ends in words.items()
+        for destination in ends.split()
+    }
+    reasons = {one.ask(case): one.reason for one in part.flows}
+    cluster = site.cluster(case, moment)
+    declared = site.declared(moment, seen)
+    observed = Matrix(
+        (flow, Observation(*OUTCOMES[word], reason=reasons.get(ask)))
+        for (ask, word), flow in zip(seen.items(), declared, strict=True)
+    )
+    rows = tuple(compare(declared, Simulator(cluster).matrix(declared), observed))
+    attempts = {site.flow(one.ask(case)): tuple(one.observed) for one in part.attempts}
+    return record.Moment(rows, attempts, part.converged_s, cluster.policies, part.problem)
+
+
+def _site(case: Case) -> Site:
+    """The made-up site, with any pod that only this case has."""
+    site = made_up()
+    own = [end for end in case.question.extra if end not in site.addresses]
+    return site.with_pods(dict.fromkeys(own, site.addresses["x/late"]), {})

@@ -1,0 +1,226 @@
+"""One HTML page that asks no server for anything: features, cases and their matrices, convergence, history.
+
+What can be read without a script is written as HTML; the script adds what a case holds when it is opened,
+from JSON in which `<` is written as an escape, and writes text as text, never as markup. A content security
+policy lets exactly this script and this style take effect, and no request leave the page.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+from collections.abc import Iterator, Sequence
+from functools import cache
+from importlib.resources import files
+
+from netprobe.conformance.history import Entry, Past
+from netprobe.conformance.record import Result, Results, Status
+from netprobe.report import conformance_charts as charts
+from netprobe.report import conformance_page as page
+from netprobe.report import conformance_words as words
+from netprobe.report.conformance import Conformance
+from netprobe.report.escape import xml
+from netprobe.report.style import PLAIN, Style
+
+MOST_PAST = 8
+"""Columns of past runs in the table of features."""
+
+SIGNS = {"yes": "✓", "part": "◐", "no": "✗", "open": "?", "none": "–"}  # noqa: RUF001
+SIGN_WORDS = {
+    "yes": "every case passed",
+    "part": "some cases failed",
+    "no": "every case failed",
+    "open": "could not tell, or flaky",
+    "none": "not scored, or skipped",
+}
+
+
+def html(found: Conformance, _style: Style = PLAIN) -> Iterator[str]:
+    """The document, piece by piece."""
+    style, script = asset("conformance.css"), asset("conformance.js")
+    policy = (
+        f"default-src 'none'; style-src '{_hash(style)}'; script-src '{_hash(script)}'; "
+        "base-uri 'none'; form-action 'none'"
+    )
+    title = xml(words.title(found))
+    yield '<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
+    yield f'<meta http-equiv="Content-Security-Policy" content="{policy}">\n'
+    yield '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
+    yield f'<meta name="color-scheme" content="light dark">\n<title>{title}</title>\n'
+    yield f"<style>{style}</style>\n</head>\n<body>\n"
+    yield '<a class="skip" href="#cases">Skip to the cases</a>\n'
+    yield from _top(found, title)
+    yield "<main>\n"
+    yield from _features(found)
+    yield from _changes(found)
+    yield from _cases(found.results)
+    yield from _convergence(found.results)
+    yield from _history(found)
+    yield "</main>\n"
+    yield f'<script type="application/json" id="data">{_json(page.data(found))}</script>\n'
+    yield f"<script>{script}</script>\n</body>\n</html>\n"
+
+
+def _top(found: Conformance, title: str) -> Iterator[str]:
+    results, run = found.results, found.run
+    yield f"<header>\n<h1>{title}</h1>\n<p>{xml(words.closing(found))}. "
+    yield f"Begun {run.started:%Y-%m-%d %H:%M} UTC, netprobe {xml(run.netprobe)}, "
+    yield f"run {xml(run.id or '-')}.</p>\n"
+    yield '<ul class="counts">'
+    for status in words.COLUMNS:
+        if results.counts[status]:
+            yield f'<li class="{status.value}"><b>{results.counts[status]}</b> {words.HEADS[status]}</li>'
+    yield "</ul>\n"
+    for told in (results.enforcement, *results.problems):
+        if told:
+            yield f'<p class="problem">{xml(told)}</p>\n'
+    yield '<nav aria-label="Sections"><a href="#features">Features</a> <a href="#cases">Cases</a> '
+    yield '<a href="#convergence">Convergence</a> <a href="#history">History</a></nav>\n</header>\n'
+
+
+def _features(found: Conformance) -> Iterator[str]:
+    past = found.past[-MOST_PAST:]
+    yield '<section aria-labelledby="features">\n<h2 id="features">Features</h2>\n'
+    legend = "".join(f'<li class="{kind}"><i>{SIGNS[kind]}</i> {SIGN_WORDS[kind]}</li>' for kind in SIGNS)
+    yield f'<ul class="legend">{legend}</ul>\n<div class="wide"><table class="features">\n<thead><tr>'
+    yield '<th scope="col">Feature</th>'
+    for run in past:
+        yield f'<th scope="col" class="past" title="{xml(run.cluster)}">'
+        yield f"{run.started:%m-%d}<br>{run.started:%H:%M}</th>"
+    yield "".join(f'<th scope="col">{name}</th>' for name in ("this run", "not scored", "skipped"))
+    yield "</tr></thead>\n<tbody>\n"
+    for feature, some in found.results.features().items():
+        tag = feature.lower().replace(" ", "-")
+        yield f'<tr><th scope="row"><a href="#only={tag}" data-only="{tag}">{xml(feature)}</a></th>'
+        for run in past:
+            yield _support([run.cases[r.case.name].status for r in some if r.case.name in run.cases], "past")
+        yield _support([result.status for result in some], "now")
+        for status in (Status.UNSCORED, Status.SKIPPED):
+            number = sum(result.status is status for result in some)
+            yield f"<td>{number or ''}</td>"
+        yield "</tr>\n"
+    yield "</tbody></table></div>\n"
+    asides = [xml(line) for line in words.asides(found.results)]
+    if asides:
+        yield "<details class='asides'><summary>Skipped and not scored</summary>\n<ul>"
+        yield "".join(f"<li>{line}</li>" for line in asides)
+        yield "</ul></details>\n"
+    yield "</section>\n"
+
+
+def _support(statuses: Sequence[Status], where: str) -> str:
+    """One cell of the table: how much of a feature a cluster has."""
+    scored = [status for status in statuses if status not in {Status.UNSCORED, Status.SKIPPED}]
+    passed = scored.count(Status.PASSED)
+    if not scored:
+        kind = "none"
+    elif passed == len(scored):
+        kind = "yes"
+    elif Status.FAILED not in scored:
+        kind = "open"
+    else:
+        kind = "part" if passed else "no"
+    rate = f"{passed}/{len(scored)}" if scored else ""
+    told = f'<span class="read">{SIGN_WORDS[kind]}</span>'
+    return f'<td class="{where} {kind}"><i aria-hidden="true">{SIGNS[kind]}</i> {told}{rate}</td>'
+
+
+def _changes(found: Conformance) -> Iterator[str]:
+    if found.changes is None:
+        return
+    lines = [xml(line) for line in words.changed(found)]
+    yield '<section aria-labelledby="changes">\n<h2 id="changes">Since the run before</h2>\n'
+    listed = "".join(f"<li>{line}</li>" for line in lines)
+    yield f"<ul>{listed}</ul>\n</section>\n" if lines else "<p>Nothing changed.</p>\n</section>\n"
+
+
+def _cases(results: Results) -> Iterator[str]:
+    used = [status for status in words.COLUMNS if results.counts[status]]
+    yield '<section aria-labelledby="cases">\n<h2 id="cases" tabindex="-1">Cases</h2>\n'
+    yield '<form id="tools" role="search"><label>Find <input id="find" type="search" autocomplete="off" '
+    yield 'placeholder="name, rule, tag or feature" aria-keyshortcuts="/"></label>\n'
+    yield '<fieldset><legend class="read">Show</legend>'
+    for status in used:
+        yield f'<label class="{status.value}"><input type="checkbox" name="{status.value}" checked> '
+        yield f"{words.HEADS[status]} {results.counts[status]}</label>"
+    yield '</fieldset><output id="shown" aria-live="polite"></output>'
+    yield '<span class="soft">/ finds, ↑ ↓ go from case to case, Enter opens one</span></form>\n'
+    for index, result in enumerate(results.results):
+        yield from _case(index, result)
+    yield "</section>\n"
+
+
+def _case(index: int, result: Result) -> Iterator[str]:
+    case, status = result.case, result.status
+    open_ = " open" if page.needs_telling(result) else ""
+    known = words.standing(result)
+    find = " ".join([case.name, case.feature, *sorted(case.words)]).lower()
+    yield f'<details class="case {status.value}" id="case-{index}" data-case="{index}" '
+    yield f'data-find="{xml(find)}"{open_}>'
+    yield f'<summary><b class="mark">{words.HEADS[status]}</b> <span>{xml(case.name)}</span>'
+    yield f" <small>{xml(known)}</small>" if known else ""
+    yield f' <small class="soft">{xml(case.feature)}</small></summary>\n<div class="body">'
+    lines = list(words.sentences(result))
+    if lines:
+        yield "<noscript><ul>" + "".join(f"<li>{xml(line)}</li>" for line in lines) + "</ul></noscript>"
+    yield "</div></details>\n"
+
+
+def _convergence(results: Results) -> Iterator[str]:
+    slow = sorted(
+        (r for r in results.results if r.converged_s is not None), key=lambda r: -(r.converged_s or 0)
+    )
+    times = [m.converged_s for r in results.results for m in r.moments if m.converged_s is not None]
+    yield '<section aria-labelledby="convergence">\n<h2 id="convergence">Convergence</h2>\n'
+    if not times:
+        yield "<p>No change was timed.</p>\n</section>\n"
+        return
+    yield "<p>From the API server's answer until a change was seen in force: "
+    yield f"half of {len(times)} changes within {charts.percentile(times, 0.5):.3f} s, "
+    yield f"95 of 100 within {charts.percentile(times, 0.95):.3f} s, all within {max(times):.3f} s.</p>\n"
+    yield from charts.histogram(times)
+    yield "<details><summary>The slowest</summary>\n<ol>"
+    for result in slow[:10]:
+        index = results.results.index(result)
+        yield f'<li><a href="#case-{index}">{xml(result.case.name)}</a>: {result.converged_s:.3f} s</li>'
+    yield "</ol></details>\n</section>\n"
+
+
+def _history(found: Conformance) -> Iterator[str]:
+    yield '<section aria-labelledby="history">\n<h2 id="history">History</h2>\n'
+    if not found.past:
+        yield "<p>No run before this one is known: <code>--history DIR</code> keeps them.</p>\n</section>\n"
+        return
+    runs = (*found.past, _as_past(found))
+    used = [status for status in words.COLUMNS if any(run.counts[status] for run in runs)]
+    yield from charts.trend(runs)
+    yield '<div class="wide"><table class="runs">\n<thead><tr><th scope="col">Run</th>'
+    yield '<th scope="col">Cluster</th>'
+    yield "".join(f'<th scope="col">{words.HEADS[status]}</th>' for status in used)
+    yield '<th scope="col">seconds</th><th scope="col">median convergence</th></tr></thead>\n<tbody>\n'
+    for run in reversed(runs[-charts.MOST_RUNS :]):
+        converged = "" if run.converged_s is None else f"{run.converged_s:.3f} s"
+        yield f'<tr><th scope="row">{run.started:%Y-%m-%d %H:%M}</th><td class="text">{xml(run.cluster)}</td>'
+        yield "".join(f'<td class="{s.value}">{run.counts[s] or ""}</td>' for s in used)
+        yield f"<td>{run.seconds:.1f}</td><td>{converged}</td></tr>\n"
+    yield "</tbody></table></div>\n</section>\n"
+
+
+def _as_past(found: Conformance) -> Past:
+    cases = {r.case.name: Entry(r.status, r.converged_s) for r in found.results.results}
+    return Past(found.run.started, str(found.cluster), found.run.duration_s, cases)
+
+
+@cache
+def asset(name: str) -> str:
+    return files("netprobe.report").joinpath(name).read_text(encoding="utf-8")
+
+
+def _json(value: object) -> str:
+    text = json.dumps(value, separators=(",", ":"))
+    return text.replace("&", "\\u0026").replace("<", "\\u003c").replace(">", "\\u003e")
+
+
+def _hash(text: str) -> str:
+    return f"sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}"

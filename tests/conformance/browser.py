@@ -1,0 +1,109 @@
+"""A page in a headless browser that can be asked and given keys: the DevTools protocol by websocket."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import shutil
+import tempfile
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
+QUIET = (
+    *("--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-sync"),
+    *("--disable-background-networking", "--disable-component-update", "--disable-extensions"),
+    *("--remote-debugging-port=0", "--window-size=1200,900"),
+)
+CODES = {"ArrowDown": 40, "ArrowUp": 38, "ArrowRight": 39, "Enter": 13, "Tab": 9, "/": 191, "Escape": 27}
+
+
+class Page:
+    """One page. `errors` are what its console said of errors, refusals of its own policy included."""
+
+    def __init__(self, socket: aiohttp.ClientWebSocketResponse) -> None:
+        self._socket = socket
+        self._numbers = itertools.count(1)
+        self.errors: list[str] = []
+
+    async def call(self, method: str, **params: Any) -> Any:
+        number = next(self._numbers)
+        await self._socket.send_json({"id": number, "method": method, "params": params})
+        while True:
+            message = await self._socket.receive_json(timeout=60)
+            if message.get("method") == "Log.entryAdded":
+                entry = message["params"]["entry"]
+                self.errors += [entry["text"]] if entry["level"] == "error" else []
+            elif message.get("method") == "Runtime.exceptionThrown":
+                self.errors.append(str(message["params"]))
+            elif message.get("id") == number:
+                return message["result"]
+
+    async def ask(self, expression: str) -> Any:
+        """The value of a JavaScript expression in the page."""
+        found = await self.call("Runtime.evaluate", expression=expression, returnByValue=True)
+        assert "exceptionDetails" not in found, found
+        return found["result"].get("value")
+
+    async def until(self, expression: str) -> None:
+        """Wait until it is true; TimeoutError where it never is."""
+        async with asyncio.timeout(30):
+            while not await self.ask(expression):
+                pass
+
+    async def press(self, key: str, shift: bool = False) -> None:
+        text = {"Enter": "\r"}.get(key, key if len(key) == 1 else "")
+        for kind in ("keyDown", "keyUp"):
+            await self.call(
+                "Input.dispatchKeyEvent",
+                type=kind,
+                key=key,
+                windowsVirtualKeyCode=CODES.get(key, ord(key[0].upper())),
+                modifiers=8 if shift else 0,
+                **({"text": text} if text and kind == "keyDown" else {}),
+            )
+
+    async def write(self, text: str) -> None:
+        for key in text:
+            await self.press(key)
+
+    async def scheme(self, name: str) -> None:
+        """ "light" or "dark", as the reader's system says it."""
+        features = [{"name": "prefers-color-scheme", "value": name}]
+        await self.call("Emulation.setEmulatedMedia", features=features)
+
+
+@asynccontextmanager
+async def opened(page: Path, fragment: str = "") -> AsyncIterator[Page]:
+    """The page, loaded."""
+    with tempfile.TemporaryDirectory() as profile:
+        options = [*QUIET, f"--user-data-dir={profile}", "--host-resolver-rules=MAP * ~NOTFOUND"]
+        process = await asyncio.create_subprocess_exec(
+            str(CHROMIUM), *options, "about:blank", stderr=asyncio.subprocess.PIPE
+        )
+        assert process.stderr is not None
+        try:
+            async with asyncio.timeout(60):
+                while b"DevTools listening on" not in (line := await process.stderr.readline()):
+                    assert line, "the browser ended"
+                drain = asyncio.create_task(process.stderr.read())
+            port = line.decode().split("://")[1].split("/")[0]
+            async with aiohttp.ClientSession() as session:
+                async with session.put(f"http://{port}/json/new?about:blank") as answer:
+                    target = await answer.json()
+                async with session.ws_connect(target["webSocketDebuggerUrl"], max_msg_size=0) as socket:
+                    found = Page(socket)
+                    for domain in ("Page", "Runtime", "Log"):
+                        await found.call(f"{domain}.enable")
+                    await found.call("Page.navigate", url=f"file://{page}{fragment}")
+                    while await found.ask("document.readyState + location.protocol") != "completefile:":
+                        pass
+                    yield found
+        finally:
+            process.terminate()
+            await process.wait()
+            await drain

@@ -1,0 +1,175 @@
+"""The HTML page: what it says without a script, and with one, in a real browser."""
+
+from __future__ import annotations
+
+import datetime as dt
+import re
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from netprobe.conformance.history import Changes, Entry, Past
+from netprobe.conformance.load import builtin
+from netprobe.conformance.record import Standing, Status
+from netprobe.model.verdict import Verdict
+from netprobe.report.conformance import Conformance, render_conformance
+from netprobe.report.conformance_charts import bins, percentile
+from tests.conformance.browser import CHROMIUM, opened
+from tests.conformance.samples import (
+    CASE,
+    FAILED,
+    FLAKY,
+    PASSED,
+    SKIPPED,
+    START,
+    UNKNOWN,
+    UNSCORED,
+    WRONG,
+    report,
+    result,
+)
+
+HOSTILE = '</script><img src=x onerror="document.title=1">\u202e'
+OTHER = next(case for case in builtin() if case.name == "a named UDP port")
+EVERY = report(PASSED, FAILED, FLAKY, UNKNOWN, SKIPPED, UNSCORED, result(OTHER))
+NIGHTS = tuple(
+    Past(
+        START - dt.timedelta(days=days),
+        "cluster kind-x",
+        90.0,
+        {CASE.name: Entry(status, 0.1), "a case that is gone": Entry(Status.PASSED, None)},
+    )
+    for days, status in ((2, Status.FAILED), (1, Status.PASSED))
+)
+
+
+def written(found: Conformance) -> str:
+    return "".join(render_conformance(found, "html"))
+
+
+def text(page: str) -> str:
+    body = page.partition("<body>")[2].partition('<script type="application/json"')[0]
+    return " ".join(re.sub(r"<[^>]*>", " ", body).split())
+
+
+def test_without_a_script_it_says_what_failed_and_why() -> None:
+    told = text(written(report(FAILED, PASSED)))
+    assert "2 cases: 1 passed, 1 failed" in told
+    assert "y/a -&gt; x/a 80: declared DENY, simulated DENY, observed ALLOW" in told
+    assert "no rule allows TCP 80 from y/a" in told
+
+
+def test_features_are_a_table_with_the_runs_before_as_columns() -> None:
+    page = written(replace(report(FAILED, result(OTHER)), past=NIGHTS))
+    (row,) = re.findall(r'<tr><th scope="row"><a [^>]*>Pod selectors</a></th>(.*?)</tr>', page, re.DOTALL)
+    assert re.findall(r'class="(?:past|now) (\w+)"', row) == ["no", "yes", "no"]
+    assert "every case failed" in row  # not by colour alone
+
+
+def test_history_is_a_drawing_and_a_table() -> None:
+    page = written(replace(report(PASSED), past=NIGHTS, changes=Changes(fixed=("a",))))
+    rows = re.findall(r'<th scope="row">(2026-[^<]*)</th>', page)
+    assert rows == ["2026-11-23 06:00", "2026-11-22 06:00", "2026-11-21 06:00"]
+    assert "fixed: a" in text(page)
+    assert 'class="failed"' in page.partition('id="history"')[2]
+    assert "--history DIR" in text(written(report(PASSED)))
+
+
+def test_convergence_times_as_bars() -> None:
+    found = dict(bins([0.001, 0.01, 0.015, 0.7, 99.0]))
+    assert {name: count for name, count in found.items() if count} == {
+        "< 10 ms": 1,
+        "10–20 ms": 2,  # noqa: RUF001
+        "0.5–1 s": 1,  # noqa: RUF001
+        "> 5 s": 1,
+    }
+    assert sum(found.values()) == 5
+    assert percentile([3.0, 1.0, 2.0], 0.5) == 2.0
+    assert percentile([1.0], 0.95) == 1.0
+    assert "No change was timed" in text(written(report(SKIPPED)))
+
+
+def test_a_failure_that_is_expected_is_not_opened() -> None:
+    known = replace(FAILED, standing=Standing.EXPECTED, remark="a bug (until 2027-03-01)")
+    assert " open>" in written(report(FAILED))
+    assert " open>" not in written(report(known))
+
+
+def test_it_asks_no_server_for_anything_and_names_stay_names() -> None:
+    case = replace(CASE, name=HOSTILE, tags=frozenset({HOSTILE}), undefined=HOSTILE)
+    found = report(replace(result(case), reason=HOSTILE, remark=HOSTILE, standing=Standing.FIXED))
+    page = written(replace(found, cluster=replace(found.cluster, context=HOSTILE)))
+    assert "<img" not in page
+    assert page.count("</script>") == 2
+    assert "\u202e" not in page
+    assert "default-src 'none'" in page
+    assert not re.findall(r"(?:src|href)=\"(?!#)", page)
+
+
+@pytest.mark.skipif(CHROMIUM is None, reason="chromium is not installed")
+async def test_in_a_browser(tmp_path: Path) -> None:
+    """By keys alone: finding, opening, choosing a port; then colours of either scheme."""
+    path = tmp_path / "page.html"
+    hostile = replace(result(replace(CASE, name=HOSTILE)), reason=HOSTILE)
+    second = result(OTHER, {WRONG: Verdict.DENY}, {WRONG: Verdict.DENY})
+    path.write_text(written(replace(report(FAILED, PASSED, second, hostile, SKIPPED), past=NIGHTS)))
+    async with opened(path) as page:
+        assert await page.ask("document.getElementById('shown').textContent") == "5 of 5 cases"
+        assert await page.ask("document.querySelectorAll('#case-0 table.matrix').length") == 3
+        captions = "[...document.querySelectorAll('#case-0 caption')].map((c) => c.textContent)"
+        assert await page.ask(captions) == ["declared", "simulated", "observed"]
+        wrong = "document.querySelector('#case-0 .tables table:last-child td.wrong').title"
+        assert await page.ask(wrong) == "y/a → x/a 80/TCP: allow, not as expected"
+        assert await page.ask("document.querySelectorAll('#case-1 table.matrix').length") == 0
+
+        await page.press("/")
+        await page.write("named udp")
+        assert await page.ask("document.getElementById('shown').textContent") == "1 of 5 cases"
+        await page.press("Escape")
+        await page.press("ArrowDown")
+        await page.press("ArrowDown")
+        assert await page.ask("document.activeElement.parentElement.id") == "case-1"
+        await page.press("Enter")
+        assert await page.ask("document.querySelector('#case-1').open") is True
+        assert await page.ask("document.querySelectorAll('#case-1 table.matrix').length") == 3
+        await page.press("Tab")
+        assert await page.ask("document.activeElement.getAttribute('role')") == "tab"
+        await page.press("ArrowRight")
+        assert await page.ask("document.activeElement.textContent") == "80/UDP"
+        assert await page.ask("document.activeElement.getAttribute('aria-selected')") == "true"
+
+        await page.call("Page.navigate", url=f"file://{path}#only=named-ports")
+        await page.until("document.getElementById('shown').textContent === '1 of 5 cases'")
+        await page.call("Page.navigate", url=f"file://{path}#case-3")
+        await page.until("document.querySelector('#case-3').open")
+        assert await page.ask("document.querySelector('img')") is None
+        assert await page.ask("document.title") != "1"
+
+        for scheme in ("light", "dark"):
+            await page.scheme(scheme)
+            assert await page.ask(CONTRAST) >= 4.5, scheme  # WCAG 2, AA
+        assert await page.ask("document.documentElement.scrollWidth <= innerWidth")
+        assert page.errors == []
+
+
+CONTRAST = """(() => {
+  const light = (colour) => {
+    const [r, g, b] = colour.match(/[\\d.]+/g).slice(0, 3).map((c) => c / 255)
+      .map((c) => (c <= 0.04045 ? c / 12.92 : ((c + 0.055) / 1.055) ** 2.4));
+    return 0.2126 * r + 0.7152 * g + 0.0722 * b;
+  };
+  const behind = (element) => {
+    for (let at = element; at; at = at.parentElement) {
+      const colour = getComputedStyle(at).backgroundColor;
+      if (colour !== 'rgba(0, 0, 0, 0)') return colour;
+    }
+    return 'rgb(255, 255, 255)';
+  };
+  const texts = [...document.querySelectorAll('body *:not(script, style, svg, svg *, noscript, input)')]
+    .filter((e) => [...e.childNodes].some((n) => n.nodeType === 3 && n.data.trim()) && e.checkVisibility());
+  return Math.min(...texts.map((e) => {
+    const two = [light(getComputedStyle(e).color), light(behind(e))].sort((a, b) => b - a);
+    return (two[0] + 0.05) / (two[1] + 0.05);
+  }));
+})()"""

@@ -1,0 +1,114 @@
+"""Parts of a run: what is written is read again, joined, and reported as if it had been one run."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from netprobe.cli import main
+from netprobe.cli.conformance_run import joined
+from netprobe.conformance.load import builtin
+from netprobe.conformance.part import ask_of
+from netprobe.conformance.record import Result
+from netprobe.conformance.site import made_up
+from netprobe.errors import InputError
+from netprobe.model.verdict import Verdict
+from netprobe.report.conformance import Conformance, render_conformance
+from tests.conformance.samples import FAILED, FLAKY, SKIPPED, UNKNOWN, WRONG, report, result
+
+CASES = builtin()
+SERVICE = next(case for case in CASES if "svc:y/web" in case.question.extra)
+LATE = next(case for case in CASES if case.moments[-1].pods)
+
+
+def part(folder: Path, shard: tuple[int, int] | None, *results: Result, **run: Any) -> Path:
+    found = report(*results)
+    found = replace(found, results=replace(found.results, shard=shard), **run)
+    path = folder / f"part-{shard[0] if shard else 'x'}.json"
+    path.write_text("".join(render_conformance(found, "json")))
+    return path
+
+
+def rendered(found: Conformance, format_: str) -> str:
+    return "".join(render_conformance(found, format_))
+
+
+@pytest.mark.parametrize("one", [FAILED, FLAKY, UNKNOWN, SKIPPED, result(SERVICE)])
+def test_what_is_written_is_read_again(one: Result, tmp_path: Path) -> None:
+    again = Conformance(*joined([part(tmp_path, None, one)], CASES))
+    for format_ in ("table", "markdown", "junit"):
+        assert rendered(again, format_) == rendered(report(one), format_)
+
+
+def test_every_cell_of_every_case_can_be_written() -> None:
+    site = made_up()
+    for case in CASES:
+        pods = {end: site.addresses["x/late"] for end in case.question.extra if end not in site.addresses}
+        there = site.with_pods(pods, {})
+        for ask in case.question.asks():
+            assert ask_of(case, there.flow(ask)) == ask
+
+
+def test_parts_are_joined_in_the_order_of_the_cases(tmp_path: Path) -> None:
+    late = part(tmp_path, (1, 2), result(CASES[7]))
+    early = part(tmp_path, (0, 2), result(CASES[3]), result(CASES[9]))
+    results, cluster, run = joined([late, early], CASES)
+    assert [one.case for one in results.results] == [CASES[3], CASES[7], CASES[9]]
+    assert (results.problems, results.fixtures, results.shard) == ((), 2, None)
+    assert cluster == report().cluster
+    assert run.id == "abcd1234+abcd1234"
+
+
+def test_a_part_that_is_missing_is_told_and_nothing_is_green(tmp_path: Path) -> None:
+    paths = [part(tmp_path, (0, 3), result(CASES[3])), part(tmp_path, (2, 3), result(CASES[5]))]
+    results, _, _ = joined(paths, CASES)
+    assert results.problems == ("of 3 parts, number 1 is not among them: its cases are not told",)
+    assert results.exit_status == 3
+
+
+def test_parts_that_do_not_belong_together(tmp_path: Path) -> None:
+    other = replace(report().cluster, context="another")
+    paths = [part(tmp_path, (0, 2), FAILED), part(tmp_path, (1, 2), FAILED, cluster=other)]
+    with pytest.raises(InputError) as raised:
+        joined(paths, [case for case in CASES if case != CASES[1]])
+    told = "\n".join(map(str, raised.value.problems))
+    assert f"{FAILED.case.name!r} stands in {paths[0]} too" in told
+    assert f"is another one than that of {paths[0]}" in told
+
+
+def test_a_case_that_is_not_known_here(tmp_path: Path) -> None:
+    own = replace(FAILED, case=replace(FAILED.case, name="one of theirs"))
+    with pytest.raises(InputError, match="give its file by --cases"):
+        joined([part(tmp_path, None, own)], CASES)
+
+
+def test_the_command_joins_and_its_status_is_that_of_all(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    good = part(tmp_path, (0, 2), result(CASES[3]))
+    bad = part(tmp_path, (1, 2), FAILED)
+    assert main(["conformance", "--join", str(good), str(bad), "-o", "json"]) == 1
+    document = json.loads(capsys.readouterr().out)
+    assert [case["status"] for case in document["cases"]] == ["failed", "passed"]
+
+
+def test_what_is_no_part_is_a_mistake(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    wrong = tmp_path / "wrong.json"
+    wrong.write_text("{}")
+    assert main(["conformance", "--join", str(wrong)]) == 2
+    assert "is no report of `netprobe conformance -o json`" in capsys.readouterr().err
+    assert main(["conformance", "--join", str(tmp_path / "none.json")]) == 2
+    assert main(["conformance", "--join"]) == 2
+    assert main(["conformance", "part.json"]) == 2
+    assert main(["conformance", "--shard", "3/3"]) == 2
+    assert main(["conformance", "--shard", "1/2", "--only", CASES[0].name]) == 2
+
+
+def test_a_late_pod_is_known_to_the_reader(tmp_path: Path) -> None:
+    one = result(LATE, {WRONG: Verdict.ALLOW})
+    (again,) = joined([part(tmp_path, None, one)], CASES)[0].results
+    assert {row.flow for row in again.moments[0].rows} == {row.flow for row in one.moments[0].rows}
