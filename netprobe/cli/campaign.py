@@ -7,13 +7,14 @@ probe, simulate the same moment, compare. The prober gets flows and never a verd
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import assert_never
 
 from netprobe.cli.moment import Moment
 from netprobe.cli.moment import moments as states
 from netprobe.cli.narration import Narrate, narrated
+from netprobe.cli.placement import Placing
 from netprobe.cli.target import Opened, Target, opened
 from netprobe.cli.why import explainer
 from netprobe.diff import compare
@@ -38,6 +39,7 @@ class Campaign:
     deadlines: Deadlines
     pace: Pace
     profile: Profile
+    placing: Placing = field(default_factory=Placing)
     request_timeout_s: float = 30.0
 
     async def run(self) -> Report:
@@ -48,6 +50,7 @@ class Campaign:
                 f"{self.suite.file} has no topology: what should be created? "
                 "`netprobe simulate` says what its policies mean without a cluster"
             )
+        self.placing.check(tuple(topology.pods.values()))
         with narrated() as narrate:
             async with opened(
                 self.target, self.lab, request_timeout_s=self.request_timeout_s, narrate=narrate
@@ -57,13 +60,15 @@ class Campaign:
     async def _probe(self, topology: Topology, there: Opened, narrate: Narrate) -> Report:
         started = datetime.now(UTC)
         listeners = self.suite.listeners()
+        placed = await self.placing.placed(there.cluster, tuple(topology.pods.values()))
         bench = Workbench(
             there.cluster,
             Fixture(
                 tuple(topology.namespaces.values()),
-                tuple(replace(pod, ports=listeners[ref]) for ref, pod in topology.pods.items()),
+                tuple(replace(pod, ports=listeners[pod.ref]) for pod in placed.pods),
                 tuple(OutsideHost(host, listeners[host]) for host in self.suite.externals),
                 topology.annotations,
+                placed.twins,
             ),
             changes=1 + len(self.suite.steps),
             lab=there.is_lab,
@@ -78,7 +83,8 @@ class Campaign:
         try:
             async with bench:
                 problems += bench.strange
-                moments = list(states(self.suite, self.suite.cluster(_live(self.suite, bench)), self.profile))
+                live = self.suite.cluster(_live(self.suite, bench))
+                moments = list(states(self.suite, live, self.profile, rows=self.placing.rows))
                 seen = await self._observe(there, bench, moments, narrate)
         except ClusterError as error:
             if not moments or len(seen) < len(moments):
@@ -92,7 +98,8 @@ class Campaign:
         flows = dict.fromkeys(flow for moment in moments for flow in moment.simulated)
         seen = []
         pace = self.pace.within_a_machine() if there.is_lab else self.pace
-        async with Prober(there.cluster, bench, flows, pace=pace, progress=narrate) as prober:
+        prober = Prober(there.cluster, bench, flows, pace=pace, twins=bench.twins, progress=narrate)
+        async with prober:
             await prober.baseline()
 
             async def policies() -> None:
@@ -145,6 +152,7 @@ class Campaign:
             problems=tuple(dict.fromkeys(told)),
             enforcement=enforcement,
             nodes={end: station.node for end, station in bench.stations.items() if station.node},
+            elsewhere={end: station.node for end, station in bench.twins.items() if station.node},
         )
 
 

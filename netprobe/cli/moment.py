@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
 from netprobe.model.cluster import Cluster
@@ -27,11 +27,15 @@ class Moment:
 
 
 def moments(
-    suite: Suite, cluster: Cluster, profile: Profile, wanted: Callable[[Flow], bool] = lambda _: True
+    suite: Suite,
+    cluster: Cluster,
+    profile: Profile,
+    wanted: Callable[[Flow], bool] = lambda _: True,
+    rows: Callable[[Flow], Iterable[Flow]] = lambda flow: (flow,),
 ) -> Iterator[Moment]:
     """Each moment in turn, for a cluster as of `Suite.cluster`, with the flows that are wanted.
 
-    A flow whose address families differ becomes a row for each.
+    `rows` may make several of a declared flow. One whose address families differ becomes a row for each.
     """
     names = [FIRST, *(step.name for step in suite.steps)]
     changes: list[tuple[Action, ...]] = [(), *(step.actions for step in suite.steps)]
@@ -39,6 +43,8 @@ def moments(
         for action in actions:
             cluster = apply(cluster, action)
         simulator = Simulator(cluster, profile)
-        asked = declared.where(wanted)
-        rows = (row for flow in asked for row in simulator.split(flow))
-        yield Moment(name, actions, simulator, asked, simulator.matrix(rows))
+        asked = Matrix(
+            (row, verdict) for flow, verdict in declared.where(wanted).items() for row in rows(flow)
+        )
+        split = (row for flow in asked for row in simulator.split(flow))
+        yield Moment(name, actions, simulator, asked, simulator.matrix(split))

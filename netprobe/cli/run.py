@@ -19,6 +19,7 @@ from netprobe.cli.options import (
     profile_option,
 )
 from netprobe.cli.pod_options import PodFlags, pod_options, print_images
+from netprobe.errors import UsageError
 
 
 @click.command
@@ -42,6 +43,11 @@ from netprobe.cli.pod_options import PodFlags, pod_options, print_images
     show_default=True,
     help="How long one try waits for an answer (nc -w).",
 )
+@click.option(
+    "--placement",
+    type=click.Choice(["same", "other", "both"]),
+    help="Probe flows from their destination's node, from another one, or from both as rows of their own.",
+)
 @inplace_options
 @profile_option
 @output_option
@@ -62,6 +68,7 @@ def command(
     request_timeout_s: float,
     ready_s: float,
     wait_s: float,
+    placement: str | None,
     profile: str,
     output: str,
     reports: Sequence[ReportFile],
@@ -76,6 +83,7 @@ def command(
     from netprobe.cli.campaign import Campaign
     from netprobe.cli.emit import emit
     from netprobe.cli.loop import run_async
+    from netprobe.cli.placement import CHOICES, Placing
     from netprobe.cli.target import meant
     from netprobe.probe import Deadlines, Pace
     from netprobe.simulate import profile as profile_of
@@ -90,6 +98,8 @@ def command(
     pods = flags.pods()
     deadlines = Deadlines(ready_s=ready_s)
     pace = Pace(wait_s=wait_s, start_s=min(20.0, request_timeout_s or 20.0))
+    if placement and (beside.in_place or (what is not None and what.topology is None)):
+        raise UsageError("--placement is for pods that a run makes: in place they are where they are")
     if beside.shadow_namespace:
         from netprobe.cli.inplace_trial import Trial
 
@@ -136,6 +146,7 @@ def command(
         deadlines=deadlines,
         pace=pace,
         profile=profile_of(profile),
+        placing=Placing(CHOICES[placement] if placement else ()),
         request_timeout_s=request_timeout_s,
     )
     return emit(run_async(campaign.run()), output, reports)

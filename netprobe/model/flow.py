@@ -3,23 +3,23 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from enum import Enum
 from ipaddress import IPv4Address, IPv6Address
 from typing import Literal, TypeAlias
 
 from netprobe.model.labels import Labels
+from netprobe.model.word import Word
 
 Address: TypeAlias = IPv4Address | IPv6Address
 Family: TypeAlias = Literal[4, 6]
 
 
-class Protocol(Enum):
+class Protocol(Word):
     TCP = "TCP"
     UDP = "UDP"
     SCTP = "SCTP"
 
 
-class Via(Enum):
+class Via(Word):
     """By which address the source reaches the destination."""
 
     POD = "pod"
@@ -28,6 +28,13 @@ class Via(Enum):
     NODE_PORT = "node-port"
     HOST = "host"
     EXTERNAL = "external"
+
+
+class Placement(Word):
+    """Whether the source of a flow stands on the destination's node, where a run has seen to that."""
+
+    SAME = "same-node"
+    OTHER = "other-node"
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -111,7 +118,8 @@ class Pod:
 class Flow:
     """New connections from a source to a port of a destination.
 
-    `family` is None where one row stands for both families, or for a pod without an address.
+    `family` is None where one row stands for both families, or for a pod without an address. `placement` is
+    None where pods are wherever they are; policies do not know of it.
     """
 
     source: End
@@ -120,6 +128,7 @@ class Flow:
     protocol: Protocol = Protocol.TCP
     family: Family | None = None
     via: Via = field(default=Via.POD)
+    placement: Placement | None = None
 
     def __str__(self) -> str:
         return f"{self.source} -> {self.destination} {self.port}/{self.protocol.value}"

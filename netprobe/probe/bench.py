@@ -50,13 +50,15 @@ class OutsideHost:
 class Fixture:
     """What a run creates. A pod's `node` pins it to that node; None leaves the choice to the scheduler.
 
-    `annotations` are those of pods, and of namespaces by name.
+    `annotations` are those of pods, and of namespaces by name. `twins`: pods that policies take for others,
+    by the pod that each is like; they serve nothing.
     """
 
     namespaces: tuple[Namespace, ...]
     pods: tuple[Pod, ...]
     outside: tuple[OutsideHost, ...] = ()
     annotations: Mapping[PodRef | str, Mapping[str, str]] = field(default_factory=dict)
+    twins: Mapping[PodRef, Pod] = field(default_factory=dict)
 
 
 def home(run: str) -> str:

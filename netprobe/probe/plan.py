@@ -10,7 +10,7 @@ from collections.abc import Callable, Container, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
-from netprobe.model.flow import Address, ContainerPort, End, External, Family, Flow, Protocol
+from netprobe.model.flow import Address, ContainerPort, End, External, Family, Flow, Placement, Protocol
 from netprobe.probe.netcat import Target
 
 
@@ -29,6 +29,9 @@ class Station:
     addresses: tuple[Address, ...]
     node: str | None = None
     ports: tuple[ContainerPort, ...] = ()
+
+    def __hash__(self) -> int:
+        return hash((self.namespace, self.pod, self.container))  # there is one of each; the rest is long
 
     def address(self, family: Family | None) -> Address | None:
         """Its first address of a family; its first at all where None is asked for."""
@@ -102,18 +105,21 @@ def make(
     stations: Mapping[End, Station],
     locate: Locate | None = None,
     pairs: Pairs = lambda _: (),
+    twins: Mapping[End, Station] | None = None,
 ) -> Plan:
     """Plan the flows.
 
     `locate` gives the host to connect to, where that is not the station of the destination; `pairs` the
-    tries, all of which have to connect, that prove a path.
+    tries, all of which have to connect, that prove a path; `twins` the stations that flows with the placement
+    OTHER come from.
     """
     of: dict[Flow, Try] = {}
     listener: dict[Flow, Try] = {}
     path: dict[Flow, tuple[Try, ...]] = {}
     skipped: dict[Flow, str] = {}
     for flow in flows:
-        source = stations.get(flow.source)
+        sources = (twins or {}) if flow.placement is Placement.OTHER else stations
+        source = sources.get(flow.source)
         host = _host(flow, stations, locate)
         if source is None:
             told = host.reason if locate is not None and isinstance(host, Unplaced) else None

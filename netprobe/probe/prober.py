@@ -79,7 +79,8 @@ class Prober:
 
     `locate` gives the host of destinations that are no stations; `listener` and `path` give controls that
     are known from elsewhere (a readiness probe that passes), as in Control. `pairs` gives the tries that
-    prove a path in the same round, where all of them connect: policy-free pairs on the same nodes.
+    prove a path in the same round, where all of them connect: policy-free pairs on the same nodes. `twins`
+    are the stations that flows with the placement OTHER come from.
     """
 
     def __init__(
@@ -93,13 +94,14 @@ class Prober:
         listener: Known = lambda _: None,
         path: Known = lambda _: None,
         pairs: Pairs = lambda _: (),
+        twins: Mapping[End, Station] | None = None,
         progress: Callable[[str], None] = lambda _: None,
     ) -> None:
         self._flows = tuple(dict.fromkeys(flows))
         self._bench = bench
         self._cluster = cluster
         self._pace = pace or Pace()
-        self._plan = planning.make(self._flows, bench.stations, locate, pairs)
+        self._plan = planning.make(self._flows, bench.stations, locate, pairs, twins)
         self._known = listener, path
         keep = len(bench.stations) <= self._pace.sessions
         self._progress = Tally(progress)

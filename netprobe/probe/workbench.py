@@ -17,7 +17,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from netprobe.errors import ClusterError, ConflictError, ForbiddenError, NotFoundError, WorkbenchError
-from netprobe.model.flow import ContainerPort, End, PodRef, Protocol
+from netprobe.model.flow import ContainerPort, End, Pod, PodRef, Protocol
 from netprobe.model.labels import Labels
 from netprobe.probe import admitted, bench, cleanup, lease, permission
 from netprobe.probe.api import ClusterAPI, Object
@@ -50,6 +50,8 @@ class Workbench:
     `changes` is how many times policies will be changed (1 + the steps): the canaries need a port for each.
     With 0 there are no canaries. Once entered, `labels` are those that pods and namespaces (by name) have in
     the cluster, and `strange` tells, in sentences, what admission added that changes what a probe means.
+    `twins` are the stations of the fixture's twins, each under the name of the pod that it is like; what is
+    done to the labels of that pod is done to its twin.
     `lab`: the cluster is a lab, which can make external hosts; elsewhere they are left out, and flows from
     them are skipped. `disposable`: the cluster ends with the run, so that nothing need be removed from it.
     Entering raises ForbiddenError (a permission is missing; nothing was made),
@@ -73,6 +75,7 @@ class Workbench:
         self.run = run or new_run()
         self.changes = changes
         self.stations: Mapping[End, Station] = {}
+        self.twins: Mapping[End, Station] = {}
         self.canaries: tuple[Canary, ...] = ()
         self.labels: Mapping[PodRef | str, Labels] = {}
         self.strange: tuple[str, ...] = ()
@@ -141,6 +144,8 @@ class Workbench:
         patch: Object = {"metadata": metadata}
         if isinstance(ref, PodRef):
             await self._cluster.patch("Pod", ref.name, namespace, patch)
+            if twin := self._fixture.twins.get(ref):
+                await self._cluster.patch("Pod", twin.ref.name, namespace, patch)
         else:
             await self._cluster.patch("Namespace", namespace, None, patch)
 
@@ -172,37 +177,29 @@ class Workbench:
         outside = self._fixture.outside if self._lab else ()
         if outside:
             await self._outside()
-        objects: dict[End, Object] = {
-            p.ref: bench.pod(
-                p.ref,
-                self.run,
-                self._options,
-                labels=p.labels,
-                ports=p.ports,
-                node=p.node,
-                annotations=self._fixture.annotations.get(p.ref),
-            )
-            for p in self._fixture.pods
-        }
+        objects: dict[End, Object] = {p.ref: self._object(p, p.ref) for p in self._fixture.pods}
+        twins = {ref: self._object(twin, ref) for ref, twin in self._fixture.twins.items()}
         objects |= {h.external: bench.external(h, self.run, self._options) for h in outside}
-        self._progress(f"starting {len(objects)} pods")
+        first = [*objects.values(), *twins.values()]
+        self._progress(f"starting {len(first)} pods")
         readiness = Readiness(self._cluster, self.run)
         try:
             async with asyncio.timeout(self._deadlines.ready_s), readiness:
-                await together(*map(self._pod, objects.values()))
-                nodes = await readiness.nodes([_ref(obj) for obj in objects.values()])
+                await together(*map(self._pod, first))
+                nodes = await readiness.nodes([_ref(obj) for obj in first])
                 pairs = [
                     bench.canary_pods(node, index, self.run, self._options, self.changes)
                     for index, node in enumerate(nodes if self.changes else ())
                 ]
                 await together(*(self._pod(obj) for pair in pairs for obj in pair))
-                everything = [*objects.values(), *(obj for pair in pairs for obj in pair)]
+                everything = [*first, *(obj for pair in pairs for obj in pair)]
                 pods = await readiness.ready([_ref(obj) for obj in everything])
         except TimeoutError as e:
             raise WorkbenchError(
                 f"pods are not ready after {self._deadlines.ready_s:g} s: {await readiness.explain()}"
             ) from e
         self.stations = {end: station(end, pods[_ref(obj)]) for end, obj in objects.items()}
+        self.twins = {ref: station(ref, pods[_ref(obj)]) for ref, obj in twins.items()}
         await self._look(pods)
         self.canaries = tuple(
             Canary(
@@ -210,6 +207,18 @@ class Workbench:
                 target=station(_ref(target), pods[_ref(target)]),
             )
             for target, client in pairs
+        )
+
+    def _object(self, pod: Pod, like: PodRef) -> Object:
+        """A pod of the fixture as the API takes it; `like` itself, or the pod that it is like."""
+        return bench.pod(
+            pod.ref,
+            self.run,
+            self._options,
+            labels=pod.labels,
+            ports=pod.ports,
+            node=pod.node,
+            annotations=self._fixture.annotations.get(like),
         )
 
     async def _look(self, pods: Mapping[PodRef, Object]) -> None:

@@ -1,0 +1,81 @@
+"""`--placement`: flows from the destination's node and from another, as rows of their own."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.run.netprobe import TWO_TIER, netprobe
+
+RELABELLED = """
+apiVersion: netprobe/v1alpha1
+kind: ConnectivitySuite
+metadata: {name: relabelled}
+topology:
+  namespaces:
+    - name: shop
+      pods:
+        - {name: client, labels: {app: stranger}}
+        - {name: server, labels: {app: server}, ports: [80]}
+policies: [policy.yaml]
+expect:
+  flows: [{from: shop/client, to: shop/server, port: 80, verdict: deny}]
+steps:
+  - name: a friend now
+    do: [{label: {pod: shop/client, set: {app: friend}}}]
+    expect:
+      flows: [{from: shop/client, to: shop/server, port: 80, verdict: allow}]
+"""
+POLICY = """
+apiVersion: networking.k8s.io/v1
+kind: NetworkPolicy
+metadata: {name: friends, namespace: shop}
+spec:
+  podSelector: {matchLabels: {app: server}}
+  ingress: [{from: [{podSelector: {matchLabels: {app: friend}}}]}]
+"""
+
+
+@pytest.mark.lab
+def test_both_are_rows_of_their_own_and_a_twin_follows_its_pod_s_labels(tmp_path: Path) -> None:
+    suite = tmp_path / "suite.yaml"
+    suite.write_text(RELABELLED)
+    (tmp_path / "policy.yaml").write_text(POLICY)
+    ended = netprobe("run", suite, "--placement", "both", "--lab-nodes", "2", "-o", "json")
+    assert ended.status == 0, ended.err or ended.out
+    rows = [
+        (row["step"], row["placement"], row["from_node"] == row["to_node"], row["observed"])
+        for row in ended.report["flows"]
+    ]
+    assert rows == [
+        (0, "same-node", True, "deny"),
+        (0, "other-node", False, "deny"),
+        (1, "same-node", True, "allow"),
+        (1, "other-node", False, "allow"),
+    ]
+
+
+@pytest.mark.lab
+def test_the_matrix_has_a_part_for_each(tmp_path: Path) -> None:
+    ended = netprobe("run", TWO_TIER, "--placement", "both", "--lab-nodes", "2", "-o", "wide")
+    assert ended.status == 0, ended.err or ended.out
+    assert "Port 5432 (same node)" in ended.out
+    assert "Port 5432 (other node)" in ended.out
+
+
+@pytest.mark.lab
+def test_one_node_is_too_few_for_other() -> None:
+    ended = netprobe("run", TWO_TIER, "--placement", "other")
+    assert ended.status == 3
+    assert "--placement needs 2 nodes that take pods, and 1 are known: " in ended.err
+
+
+def test_who_places_pods_otherwise_is_told(tmp_path: Path) -> None:
+    suite = tmp_path / "suite.yaml"
+    suite.write_text(RELABELLED.replace("labels: {app: server}", "labels: {app: server}, node: n1"))
+    (tmp_path / "policy.yaml").write_text(POLICY)
+    pinned = netprobe("run", suite, "--placement", "same")
+    assert (pinned.status, "the suite does: shop/server" in pinned.err) == (2, True)
+    in_place = netprobe("run", suite, "--placement", "same", "--in-place", "--context", "x")
+    assert (in_place.status, "in place they are where they are" in in_place.err) == (2, True)
