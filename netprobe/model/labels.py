@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from enum import Enum
 from typing import TypeAlias
+
+from netprobe.model.word import Word
 
 Labels: TypeAlias = Mapping[str, str]
 
 
-class Operator(Enum):
+class Operator(Word):
     """The operators of a matchExpressions entry, spelled as the API spells them."""
 
     IN = "In"

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from enum import Enum
 
 from netprobe.model.verdict import Verdict
+from netprobe.model.word import Word
 
 
-class Outcome(Enum):
+class Outcome(Word):
     """The raw fact of one try."""
 
     CONNECTED = "connected"  # TCP handshake done, or a UDP reply received

@@ -11,17 +11,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from enum import Enum
 from ipaddress import IPv4Network, IPv6Network
 from typing import TypeAlias
 
 from netprobe.model.flow import Protocol
 from netprobe.model.labels import EVERYTHING, Selector
+from netprobe.model.word import Word
 
 Network: TypeAlias = IPv4Network | IPv6Network
 
 
-class Direction(Enum):
+class Direction(Word):
     INGRESS = "ingress"
     EGRESS = "egress"
 

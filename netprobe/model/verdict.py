@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from enum import Enum
 
 from netprobe.model.flow import Flow
 from netprobe.model.policy import Direction, PolicyRef
+from netprobe.model.word import Word
 
 
-class Verdict(Enum):
+class Verdict(Word):
     """The value is the word in reports; `mark` is the character in a matrix."""
 
     ALLOW = "allow"
@@ -21,7 +21,7 @@ class Verdict(Enum):
         return {"allow": ".", "deny": "X", "unknown": "?"}[self.value]
 
 
-class Effect(Enum):
+class Effect(Word):
     ISOLATES = "isolates"
     ALLOWS = "allows"
 
