@@ -6,6 +6,7 @@ The one importer of `kubernetes`, and that only when a cluster is spoken to: the
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -45,6 +46,8 @@ async def connect(
     path = str(kubeconfig or KUBE_CONFIG_DEFAULT_LOCATION)
     if kubeconfig is not None and not await asyncio.to_thread(Path(kubeconfig).is_file):
         raise UsageError(f"{kubeconfig}: no such kubeconfig")
+    if kubeconfig is None and not await asyncio.to_thread(_any_exists, path):  # the client would go on
+        raise UsageError(f"there is no kubeconfig ({path}): name one by --kubeconfig or $KUBECONFIG")
     configuration = Configuration()
     configuration.connection_pool_maxsize = 0  # execs hold their connections: bounded by who starts them
 
@@ -70,6 +73,11 @@ async def connect(
         yield cluster
     finally:
         await cluster.close()
+
+
+def _any_exists(paths: str) -> bool:
+    """Whether one of the files is there that $KUBECONFIG names, as kubectl reads it."""
+    return any(Path(path).expanduser().exists() for path in paths.split(os.pathsep) if path)
 
 
 def _current_context(path: str) -> str | None:
