@@ -97,7 +97,7 @@ class Campaign:
     ) -> list[Observed]:
         flows = dict.fromkeys(flow for moment in moments for flow in moment.simulated)
         seen = []
-        pace = self.pace.within_a_machine() if there.is_lab else self.pace
+        pace = self.pace.within_a_machine(len(flows)) if there.is_lab else self.pace
         prober = Prober(there.cluster, bench, flows, pace=pace, twins=bench.twins, progress=narrate)
         async with prober:
             await prober.baseline()
