@@ -6,7 +6,6 @@ import math
 from dataclasses import dataclass, replace
 from typing import Final
 
-
 MANY: Final = 2_000
 """More flows than that are probed on a lab without asking how long each took."""
 
