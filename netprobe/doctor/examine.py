@@ -152,6 +152,6 @@ _HINTS = (
         "--image names one that the nodes can pull; without internet: docs/cluster.md, Images",
     ),
     (("exceeded quota", "LimitRange", "quota"), "the cluster gives new namespaces a quota: ask for room"),
-    (("Insufficient", "unschedulable"), "no node has room for 10m of CPU and 8 MiB"),
+    (("Insufficient", "unschedulable"), "no node has room for 10m of CPU and 16 MiB"),
     (("is not all removed",), "netprobe clean, with the same cluster options, removes the rest"),
 )

@@ -28,7 +28,8 @@ def sidecars(pods: Iterable[Object]) -> list[str]:
     counted = ", ".join(f"{name} ({count})" for name, count in sorted(names.items()))
     sentence = (
         f"admission put containers into the probe pods: {counted}. A proxy that answers for the destination "
-        "makes every connection look open; exempt the run's namespaces, or what was observed says little"
+        "makes every connection look open; exempt what carries the label netprobe.dev/run, or what was "
+        "observed says little"
     )
     return [sentence]
 
@@ -40,6 +41,29 @@ def strangers(pod: Object) -> list[str]:
     return beside + [
         c["name"] for c in spec.get("initContainers") or () if c.get("restartPolicy") == "Always"
     ]
+
+
+def relabelled(pairs: Iterable[tuple[Object, Object]]) -> list[str]:
+    """One sentence where pods, each as asked for and as it is, have other labels now; usually none.
+
+    Shadow pods that policies can tell from the real ones stand for nobody.
+    """
+    changed: dict[str, set[str]] = {}
+    for asked, got in pairs:
+        wanted, have = labels(asked), labels(got)
+        keys = {key for key in {*wanted, *have} if wanted.get(key) != have.get(key)}
+        if keys:
+            changed.setdefault(got["metadata"]["namespace"], set()).update(keys)
+    return [
+        f"admission changed labels of shadow pods of {namespace}: {', '.join(sorted(keys))}. Where a policy "
+        "looks at one of them, what was observed is not what the real pod sees"
+        for namespace, keys in changed.items()
+    ]
+
+
+def too_much(refusal: str) -> bool:
+    """Whether a pod was refused for its processors and memory, as a LimitRange or a quota words it."""
+    return any(word in refusal for word in ("exceeded quota", "usage per ", "limit to request ratio"))
 
 
 def policies(found: Iterable[Object], run: str) -> list[str]:

@@ -7,6 +7,7 @@ nobody be left to delete them.
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
@@ -25,6 +26,19 @@ METADATA_NAME: Final = "kubernetes.io/metadata.name"
 
 CANARY_CONTROL: Final = 9000
 """The port that stays open on a canary; change number n opens port 9000 + n."""
+
+
+RESOURCES: Final[Object] = {
+    "requests": {"cpu": "10m", "memory": "16Mi"},
+    "limits": {"cpu": "500m", "memory": "128Mi"},
+}
+"""A probe starts dozens of processes at once and then waits: half a processor keeps its answers quick."""
+
+FRUGAL: Final[Object] = {
+    "requests": {"cpu": "100m", "memory": "64Mi"},
+    "limits": {"cpu": "100m", "memory": "64Mi"},
+}
+"""Where a LimitRange or a quota refuses RESOURCES: limits that are also the requests satisfy every ratio."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,10 +130,7 @@ def pod(
                     "readOnlyRootFilesystem": True,
                     "capabilities": {"drop": ["ALL"]},
                 },
-                "resources": {
-                    "requests": {"cpu": "10m", "memory": "8Mi"},
-                    "limits": {"cpu": "1", "memory": "128Mi"},
-                },
+                "resources": copy.deepcopy(RESOURCES),
             }
         ],
     }
@@ -139,6 +150,14 @@ def pod(
     if annotations:
         metadata["annotations"] = dict(annotations)
     return {"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": spec}
+
+
+def frugal(obj: Object) -> Object:
+    """The same pod with FRUGAL resources."""
+    thin: Object = copy.deepcopy(obj)
+    for container in thin["spec"]["containers"]:
+        container["resources"] = copy.deepcopy(FRUGAL)
+    return thin
 
 
 def _port(port: ContainerPort) -> Object:

@@ -8,9 +8,9 @@ from typing import Any
 
 from netprobe.errors import WorkbenchError
 from netprobe.model.flow import PodRef
-from netprobe.probe import guest, lease
+from netprobe.probe import admitted, guest, lease
 from netprobe.probe.api import ClusterAPI, Object
-from netprobe.probe.bench import CONTAINER, Fixture, PodOptions, home
+from netprobe.probe.bench import Fixture, PodOptions, home
 from netprobe.probe.canary import Canary
 from netprobe.probe.guest import Party
 from netprobe.probe.netcat import Target
@@ -102,13 +102,12 @@ class GuestBench(Workbench):
 
     def _place(self, made: guest.Objects, pods: Mapping[PodRef, Object]) -> None:
         self.stations = {}
-        strange = []
-        for shadow, obj in zip(self.party.shadows, made.shadows, strict=True):
-            real = pods[shadow.ref]
-            strange += _admitted(obj, real)
-            place = station(shadow.stands_for[0], real)
+        for shadow in self.party.shadows:
+            place = station(shadow.stands_for[0], pods[shadow.ref])
             self.stations |= dict.fromkeys(shadow.stands_for, place)
-        self.strange = tuple(dict.fromkeys(strange))
+        asked = {_ref(obj): obj for obj in made.shadows}
+        relabelled = admitted.relabelled((obj, pods[ref]) for ref, obj in asked.items())
+        self.strange = (*admitted.sidecars(pods.values()), *relabelled)
 
         def at(obj: Object) -> Station:
             return station(_ref(obj), pods[_ref(obj)])
@@ -123,18 +122,3 @@ class GuestBench(Workbench):
 
 def _ref(obj: Object) -> PodRef:
     return PodRef(obj["metadata"]["namespace"], obj["metadata"]["name"])
-
-
-def _admitted(asked: Object, got: Object) -> list[str]:
-    """What admission added to a shadow pod that may change what its traffic looks like."""
-    ref = _ref(got)
-    told = []
-    if extra := [c["name"] for c in got["spec"]["containers"] if c["name"] != CONTAINER]:
-        told.append(
-            f"admission put containers into shadow pods of {ref.namespace} ({', '.join(extra)}): "
-            "if they proxy its traffic, what was observed is what the proxy does"
-        )
-    wanted, labels = asked["metadata"]["labels"], got["metadata"].get("labels") or {}
-    if changed := sorted(key for key in {*wanted, *labels} if wanted.get(key) != labels.get(key)):
-        told.append(f"admission changed labels of shadow pods of {ref.namespace}: {', '.join(changed)}")
-    return told

@@ -277,15 +277,20 @@ class Workbench:
     async def _pod(self, obj: Object) -> None:
         """Create a pod. A new namespace gets its service account a moment later, so that is waited for.
 
-        So is a quota that has not been counted yet.
+        So is a quota that has not been counted yet. Where a quota or a LimitRange refuses, it is asked once
+        more, for a pod that wants less.
         """
+        thin = False
         while True:
             try:
                 await self._cluster.create(obj)
             except ForbiddenError as e:
-                if not any(passing in str(e) for passing in ("service account", "status unknown for quota")):
+                if any(passing in str(e) for passing in ("service account", "status unknown for quota")):
+                    await asyncio.sleep(self._deadlines.poll_s)
+                elif not thin and admitted.too_much(str(e)):
+                    obj, thin = bench.frugal(obj), True
+                else:
                     raise
-                await asyncio.sleep(self._deadlines.poll_s)
             else:
                 return
 

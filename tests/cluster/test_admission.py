@@ -118,24 +118,14 @@ def test_namespaces_that_enforce_the_restricted_standard(kubeconfig: str, suite:
             id="a quota of one pod",
         ),
         pytest.param(
-            thing("ResourceQuota", {"hard": {"limits.cpu": "500m"}}),
-            "exceeded quota: from-a-controller, requested: limits.cpu=1",
-            id="a quota of half a processor",
+            thing("ResourceQuota", {"hard": {"limits.cpu": "150m"}}),
+            "exceeded quota: from-a-controller, requested: limits.cpu=100m",
+            id="a quota of less than two frugal pods",
         ),
         pytest.param(
-            limits(max={"cpu": "500m"}),
+            limits(max={"cpu": "50m"}),
             "a LimitRange forbids it: ",
-            id="at most half a processor a container",
-        ),
-        pytest.param(
-            limits(maxLimitRequestRatio={"cpu": "4"}),
-            "a LimitRange forbids it: ",
-            id="a limit of at most four times the request",
-        ),
-        pytest.param(
-            limits(min={"memory": "64Mi"}),
-            "a LimitRange forbids it: ",
-            id="at least 64 MiB a container",
+            id="a twentieth of a processor a container",
         ),
     ],
 )
@@ -160,6 +150,11 @@ def test_what_refuses_pods_is_named_and_nothing_is_left(
     [
         pytest.param(thing("ResourceQuota", {"hard": {"pods": "10", "limits.cpu": "10"}}), id="a quota"),
         pytest.param(limits(default={"cpu": "50m"}, defaultRequest={"cpu": "10m"}), id="a LimitRange"),
+        pytest.param(thing("ResourceQuota", {"hard": {"limits.cpu": "250m"}}), id="room for frugal pods"),
+        pytest.param(
+            limits(max={"cpu": "200m"}, min={"memory": "64Mi"}, maxLimitRequestRatio={"cpu": "1"}),
+            id="a LimitRange that frugal pods satisfy",
+        ),
     ],
 )
 def test_room_enough(

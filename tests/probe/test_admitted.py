@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from netprobe.probe import admitted
 from netprobe.probe.api import Object
 from netprobe.probe.bench import RUN, change_label
@@ -26,6 +28,32 @@ def test_only_containers_beside_the_probe_are_strange() -> None:
     assert admitted.sidecars([pod("probe"), pod("probe", init=(waiting,))]) == []
     (sentence,) = admitted.sidecars([pod("proxy", "probe"), pod("probe", "proxy", init=(beside,))])
     assert "native (1), proxy (2)" in sentence
+
+
+def test_labels_that_were_changed_are_told_once_a_namespace() -> None:
+    def of(namespace: str, **labels: str) -> Object:
+        return {"metadata": {"namespace": namespace, "labels": {RUN: "r1", **labels}}}
+
+    asked = of("shop", app="web")
+    assert admitted.relabelled([(asked, asked)]) == []
+    pairs = [(asked, of("shop", app="api")), (asked, of("shop", app="web", mesh="on")), (asked, of("data"))]
+    first, second = admitted.relabelled(pairs)
+    assert first.startswith("admission changed labels of shadow pods of shop: app, mesh.")
+    assert second.startswith("admission changed labels of shadow pods of data: app.")
+
+
+@pytest.mark.parametrize(
+    ("refusal", "too_much"),
+    [
+        ("exceeded quota: q, requested: limits.cpu=500m, used: limits.cpu=0, limited: limits.cpu=1", True),
+        ("maximum cpu usage per Container is 200m, but limit is 500m", True),
+        ("minimum memory usage per Pod is 64Mi, but request is 16Mi", True),
+        ("memory max limit to request ratio per Container is 4, but provided ratio is 8.0", True),
+        ("violates PodSecurity", False),
+    ],
+)
+def test_what_a_pod_is_refused_for(refusal: str, too_much: bool) -> None:
+    assert admitted.too_much(refusal) is too_much
 
 
 def test_only_policies_of_others_are_strange() -> None:

@@ -30,7 +30,7 @@ def test_a_pod_takes_no_token_little_room_and_ends_by_itself() -> None:
     spec = POD["spec"]
     assert spec["automountServiceAccountToken"] is False
     assert spec["activeDeadlineSeconds"] == 3600
-    assert spec["containers"][0]["resources"]["requests"] == {"cpu": "10m", "memory": "8Mi"}
+    assert spec["containers"][0]["resources"]["requests"] == {"cpu": "10m", "memory": "16Mi"}
     assert spec["containers"][0]["imagePullPolicy"] == "IfNotPresent"
 
 

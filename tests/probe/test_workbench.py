@@ -293,3 +293,30 @@ def test_what_may_not_be_listed_in_the_whole_cluster_is_named_not_taken_for_noth
 
     virtually(run())
     assert not cluster.objects
+
+
+@pytest.mark.parametrize("asks", [1, 2])
+def test_a_pod_that_asks_too_much_of_the_cluster_is_asked_for_again_with_less(asks: int) -> None:
+    """By the words of a LimitRange; `asks` is how often it refuses."""
+    tried: list[Object] = []
+
+    class Stingy(FakeCluster):
+        async def create(self, obj: Object) -> Object:
+            if obj["kind"] == "Pod" and obj["metadata"]["name"] == "web":
+                tried.append(obj["spec"]["containers"][0]["resources"])
+                if len(tried) <= asks:
+                    raise ForbiddenError("cpu max limit to request ratio per Container is 4")
+            return await super().create(obj)
+
+    async def run() -> None:
+        async with Workbench(Stingy(), FIXTURE):
+            pass
+
+    if asks == 2:
+        with pytest.raises(ForbiddenError, match="limit to request ratio"):
+            virtually(run())
+    else:
+        virtually(run())
+    assert len(tried) == 2
+    assert tried[0]["requests"] != tried[0]["limits"]
+    assert tried[1]["requests"] == tried[1]["limits"]
