@@ -99,10 +99,10 @@ def command(
     if write and "-" in asked:
         raise UsageError("--fix needs files: standard input cannot be changed")
     gathered = read(asked, chosen, namespace or "default")
-    linted = lint(gathered.view(), chosen)
+    linted = gathered.lint(chosen)
     if write and _mend(linted):
         gathered = read(asked, chosen, namespace or "default")
-        linted = lint(gathered.view(), chosen)
+        linted = gathered.lint(chosen)
     for chart in sorted(gathered.charts):
         say(
             f"{chart}: a Helm chart is not looked at; render it first (helm template) and lint what comes out"
@@ -131,7 +131,7 @@ def _live(
             return [thing for kind in KINDS for thing in await cluster.find(kind)]
 
     gathered = live(run_async(ask()))
-    return lint(gathered.view(), config), gathered.problems
+    return gathered.lint(config), gathered.problems
 
 
 def _show(linted: Linted, problems: Sequence[Problem], output: str, *, strict: bool) -> int:

@@ -4,12 +4,24 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from netprobe.errors import InputError, Problem
-from netprobe.lint import FILE_NAME, NO_CONFIG, Known, LintConfig, Refused, View, known, parse_config
+from netprobe.lint import (
+    FILE_NAME,
+    NO_CONFIG,
+    Known,
+    LintConfig,
+    Linted,
+    Refused,
+    View,
+    folder,
+    known,
+    lint,
+    parse_config,
+)
 from netprobe.manifests import Document, FieldError, Reader, parse_policy, validate_policy
 from netprobe.manifests.collect import Collector
 from netprobe.manifests.reader import Progress
@@ -28,7 +40,7 @@ class Gathered:
     live: bool = False
     objects: list[Mapping[str, Any]] = field(default_factory=list)
     refused: list[Refused] = field(default_factory=list)
-    repeated: list[Policy] = field(default_factory=list)
+    repeated: list[tuple[Policy, Labels]] = field(default_factory=list)
     annotations: dict[PolicyRef, Labels] = field(default_factory=dict)
     passed_over: Iterable[str] = ()
     charts: set[str] = field(default_factory=set)
@@ -53,13 +65,14 @@ class Gathered:
         key = (document.kind, "" if document.kind == "Namespace" else namespace, name)
         if name and not metadata.get("generateName") and key in self._seen:
             if is_policy:
-                self.repeated.append(parse_policy(document, namespace=self.namespace, strict=not self.live))
+                again = parse_policy(document, namespace=self.namespace, strict=not self.live)
+                self.repeated.append((again, _annotations(metadata)))
             return
         self._seen.add(key)
         self.objects.append(document.object)
         self._collector.add(document)
-        if is_policy and isinstance(given := metadata.get("annotations"), Mapping):
-            self.annotations[ref] = {str(key): str(value) for key, value in given.items()}
+        if is_policy and (given := _annotations(metadata)):
+            self.annotations[ref] = given
 
     def view(self) -> View:
         """What was gathered; objects that cannot be understood are in `problems` then."""
@@ -70,13 +83,49 @@ class Gathered:
             self._collector.cluster(),
             weighed,
             refused=self.refused,
-            repeated=self.repeated,
+            repeated=[policy for policy, _ in self.repeated],
             annotations=self.annotations,
         )
+
+    def lint(self, config: LintConfig = NO_CONFIG) -> Linted:
+        """The findings; a policy of which there are variants, as in overlays, is judged in each."""
+        view = self.view()
+        linted = lint(view, config)
+        for variant in self._variants():
+            policies = {policy.ref: policy for policy, _ in variant}
+            cluster = replace(
+                view.cluster,
+                policies=tuple(policies.get(policy.ref, policy) for policy in view.cluster.policies),
+            )
+            annotations = {**self.annotations, **{policy.ref: given for policy, given in variant}}
+            more = lint(View(cluster, view.known, annotations=annotations), config)
+            linted = linted.joined(more, policies.values())
+        return linted
+
+    def _variants(self) -> Iterator[list[tuple[Policy, Labels]]]:
+        """The repeated policies, those of one folder together, each name once."""
+        left = self.repeated
+        while left:
+            home = folder(left[0][0].origin.file if left[0][0].origin else "")
+            now: dict[PolicyRef, tuple[Policy, Labels]] = {}
+            later: list[tuple[Policy, Labels]] = []
+            for each in left:
+                here = each[0].origin is not None and folder(each[0].origin.file) == home
+                if here and each[0].ref not in now:
+                    now[each[0].ref] = each
+                else:
+                    later.append(each)
+            yield list(now.values())
+            left = later
 
     def _errors(self, document: Document) -> list[FieldError]:
         checked = {key: value for key, value in document.object.items() if key != "status"}
         return [] if self.live else validate_policy(checked)
+
+
+def _annotations(metadata: Mapping[str, Any]) -> Labels:
+    given = metadata.get("annotations")
+    return {str(key): str(value) for key, value in given.items()} if isinstance(given, Mapping) else {}
 
 
 def _refused(document: Document, ref: PolicyRef, error: FieldError) -> Refused:
@@ -152,8 +201,7 @@ def suite(path: str) -> View:
     cluster = loaded.cluster()
     annotations: dict[PolicyRef, Labels] = {}
     for document, policy in zip(loaded.policies, loaded.parsed, strict=True):
-        given = (document.object.get("metadata") or {}).get("annotations") or {}
-        annotations[policy.ref] = {str(key): str(value) for key, value in given.items()}
+        annotations[policy.ref] = _annotations(document.object.get("metadata") or {})
     described = Known(
         namespaces=frozenset(cluster.namespaces) if loaded.topology is not None else frozenset()
     )

@@ -9,7 +9,7 @@ from netprobe.lint.known import Known, known
 from netprobe.lint.linter import Linted, lint
 from netprobe.lint.patch import Edit, Fixed, edits, fix
 from netprobe.lint.rule import LintRule, catalogue
-from netprobe.lint.view import Refused, View
+from netprobe.lint.view import Refused, View, folder
 
 __all__ = [
     "FILE_NAME",
@@ -28,6 +28,7 @@ __all__ = [
     "catalogue",
     "edits",
     "fix",
+    "folder",
     "known",
     "lint",
     "parse_config",

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 
 from netprobe.lint.config import NO_CONFIG, LintConfig
 from netprobe.lint.finding import Finding, Severity, Silenced
 from netprobe.lint.rule import LintRule, catalogue
 from netprobe.lint.view import View
+from netprobe.model.policy import Policy
 
 IGNORE = "netprobe.dev/ignore-"
 """The annotation that silences a rule for one policy; its value is the reason, and must not be empty."""
@@ -24,6 +25,17 @@ class Linted:
 
     def count(self, severity: Severity) -> int:
         return sum(finding.severity is severity for finding in self.findings)
+
+    def joined(self, other: Linted, policies: Collection[Policy]) -> Linted:
+        """With what another look found about these policies, told apart by where they were read."""
+        origins = {id(policy.origin) for policy in policies}
+        findings = [each for each in other.findings if id(each.origin) in origins]
+        silenced = [each for each in other.silenced if id(each.finding.origin) in origins]
+        return Linted(
+            tuple(sorted([*self.findings, *findings], key=_order)),
+            tuple(sorted([*self.silenced, *silenced], key=lambda each: _order(each.finding))),
+            self.policies + len(policies),
+        )
 
     def failed(self, *, strict: bool = False) -> bool:
         """Whether there are errors, or with `strict` warnings."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from pathlib import PurePath
 
 from netprobe.lint.cover import NAME_LABEL
 from netprobe.lint.known import ALWAYS_THERE, NOTHING, Known
@@ -52,6 +53,11 @@ def places(policy: Policy) -> Iterator[Place]:
     for direction in Direction:
         for index, rule in enumerate(policy.rules(direction) or ()):
             yield Place(policy, direction, index, rule)
+
+
+def folder(file: str) -> str:
+    """Where a file stands: what stands in one folder is taken to be meant together."""
+    return str(PurePath(file).parent)
 
 
 def written(policy: Policy, path: str) -> bool:

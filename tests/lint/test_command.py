@@ -16,7 +16,7 @@ from tests.lint.helpers import documents, namespace, policy
 from tests.lint.test_patch import BLOCK
 
 CLEAN = policy("{podSelector: {}, policyTypes: [Ingress]}")
-WARNED = policy("{podSelector: {}, ingress: [{from: [{podSelector: {matchLabels: {app: a}}}]}]}")
+WARNED = policy("{podSelector: {}, ingress: [{from: [{namespaceSelector: {}}]}]}")
 REFUSED = policy(
     "{podSelector: {}, ingress: [{from: [{ipBlock: {cidr: 10.0.0.0/8, except: [11.0.0.0/8]}}], "
     'ports: [{port: "80"}]}]}'
@@ -75,6 +75,25 @@ def test_a_repository_holds_other_files_too(folder: Path, capsys: Output) -> Non
     (folder / "p.yaml").write_text(CLEAN)
     assert main(["lint", "."]) == 0
     assert "chart: a Helm chart is not looked at" in capsys.readouterr().err
+
+
+def test_each_overlay_is_judged_with_its_own_variant(folder: Path, capsys: Output) -> None:
+    for overlay, text in (("production", CLEAN), ("staging", WARNED)):
+        (folder / overlay).mkdir()
+        (folder / overlay / "p.yaml").write_text(text)
+    assert main(["lint", "."]) == 0
+    out = capsys.readouterr().out
+    assert "staging/p.yaml:1:" in out
+    assert "warning no-ports" in out
+    assert "duplicate-name" not in out
+    assert "in 2 policies" in out
+
+
+def test_a_copy_in_the_same_file_is_judged_and_reported(folder: Path, capsys: Output) -> None:
+    (folder / "p.yaml").write_text(documents(CLEAN, WARNED))
+    main(["lint", "p.yaml", "-o", "json"])
+    rules = {(each["rule"], each["severity"]) for each in json.loads(capsys.readouterr().out)["findings"]}
+    assert rules == {("duplicate-name", "warning"), ("no-ports", "warning")}
 
 
 def test_fix_writes_the_file_and_says_what(folder: Path, capsys: Output) -> None:

@@ -242,3 +242,52 @@ def test_a_policy_in_another_direction_is_not_redundant() -> None:
     ingress = policy("{podSelector: {}, ingress: [{ports: [{port: 80}]}]}", name="in")
     both = policy("{podSelector: {}, policyTypes: [Egress], egress: [{ports: [{port: 80}]}]}", name="out")
     assert found(documents(ingress, both), "redundant-policy") == ()
+
+
+HOMELESS = "{apiVersion: networking.k8s.io/v1, kind: NetworkPolicy, metadata: {name: p}, spec: "
+
+
+def test_where_a_policy_without_namespace_lands_nobody_knows_the_other_pods() -> None:
+    at_home = pod("a", namespace="default", app="a")
+    selected = HOMELESS + "{podSelector: {matchLabels: {app: b}}, policyTypes: [Ingress]}}\n"
+    (finding,) = found(documents(at_home, selected), "unmatched-pods")
+    assert finding.severity is Severity.NOTE
+    peer = HOMELESS + "{podSelector: {}, ingress: [{from: [{podSelector: {matchLabels: {app: b}}}]}]}}\n"
+    assert found(documents(at_home, peer), "unmatched-pods") == ()
+
+
+def test_a_selector_that_only_keeps_labels_out_may_be_left_with_nothing() -> None:
+    for operator in ("{key: app, operator: DoesNotExist}", "{key: app, operator: NotIn, values: [a]}"):
+        rest = policy(f"{{podSelector: {{matchExpressions: [{operator}]}}, policyTypes: [Ingress]}}")
+        assert found(documents(pod("a", app="a"), rest), "unmatched-pods") == ()
+
+
+@pytest.mark.parametrize(
+    ("peer", "severity"),
+    [
+        ("podSelector: {matchLabels: {app: a}}", Severity.NOTE),
+        ("namespaceSelector: {matchLabels: {team: a}}", Severity.NOTE),
+        ("namespaceSelector: {}, podSelector: {matchLabels: {app: a}}", Severity.NOTE),
+        ("namespaceSelector: {}", Severity.WARNING),
+        ("ipBlock: {cidr: 203.0.113.0/24}", Severity.WARNING),
+    ],
+)
+def test_no_ports_weighs_more_where_no_label_chooses(peer: str, severity: Severity) -> None:
+    (finding,) = found(policy(f"{{podSelector: {{}}, ingress: [{{from: [{{{peer}}}]}}]}}"), "no-ports")
+    assert finding.severity is severity
+
+
+def test_a_default_deny_is_not_asked_for_in_kube_system() -> None:
+    allow = "{podSelector: {matchLabels: {app: a}}, ingress: [{ports: [{port: 80}]}]}"
+    for home, speaks in (("shop", True), ("kube-system", False)):
+        text = documents(policy(allow, namespace=home), pod("b", namespace=home, app="b"))
+        assert bool(found(text, "missing-default-deny")) is speaks
+
+
+@pytest.mark.parametrize(("port", "speaks"), [(6443, False), (443, True)])
+def test_the_api_server_needs_no_name(port: int, speaks: bool) -> None:
+    text = policy(
+        "{podSelector: {matchLabels: {app: a}}, policyTypes: [Egress], "
+        f"egress: [{{to: [{{ipBlock: {{cidr: 203.0.113.1/32}}}}], ports: [{{port: {port}}}]}}]}}"
+    )
+    assert bool(found(text, "no-dns")) is speaks

@@ -1,7 +1,8 @@
 """Two different policies with one name: the one that is applied later replaces the other.
 
-In one file that is nearly always a copy whose name was not changed. In different files it may be two
-variants that are never applied together, so that is a note. Two equal ones are not reported.
+In one file that is nearly always a copy whose name was not changed. In two files of a folder it may be two
+variants that are never applied together, so that is a note; in two folders it is usual, as with overlays of
+staging and production, and not reported. Two equal ones are not reported either.
 
 Fails:
 
@@ -41,7 +42,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from netprobe.lint.finding import Finding, Severity
-from netprobe.lint.view import View
+from netprobe.lint.view import View, folder
 
 ID = "duplicate-name"
 SEVERITY = Severity.WARNING
@@ -52,6 +53,8 @@ def check(view: View) -> Iterator[Finding]:
     for policy in view.repeated:
         other = first.get(policy.ref)
         if other is None or other == policy or policy.origin is None or other.origin is None:
+            continue
+        if folder(policy.origin.file) != folder(other.origin.file):
             continue
         yield Finding.about(
             policy,

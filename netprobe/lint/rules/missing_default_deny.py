@@ -7,7 +7,8 @@ had in mind; the next workload that is deployed there is open too.
 Where the namespace's pods are given, the rule names those that nothing isolates, and is silent where there
 are none. Where they are not, it is a note: the default deny may live in another file. It is one also where
 the policy names no namespace, and so lands beside pods that nobody can name here. To close the egress of a
-few pods only is a sound choice: a note, and only in a namespace with a default deny for ingress.
+few pods only is a sound choice: a note, and only in a namespace with a default deny for ingress. Nothing
+is said of `kube-system`, where a default deny can stop the cluster itself.
 
 Fails:
 
@@ -45,6 +46,7 @@ from collections.abc import Iterator
 
 from netprobe.lint.cover import selects_everything
 from netprobe.lint.finding import Finding, Severity
+from netprobe.lint.known import ALWAYS_THERE
 from netprobe.lint.view import View, written
 from netprobe.lint.words import listed, workloads
 from netprobe.model.flow import Pod
@@ -57,6 +59,8 @@ CATCH_ALL = Rule(ANY_PEER, ANY_PORT)
 
 def check(view: View) -> Iterator[Finding]:
     for namespace, policies in view.policies.items():
+        if namespace == ALWAYS_THERE:
+            continue
         for direction in Direction:
             isolating = [policy for policy in policies if policy.rules(direction) is not None]
             allowing = [policy for policy in isolating if _is_allow_list(policy, direction)]

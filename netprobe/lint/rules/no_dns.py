@@ -8,7 +8,8 @@ That case has one right answer, and `--fix` adds it.
 
 Where pods are given, each is judged by all policies that select it. Where a policy that might select the
 same pods opens DNS, the rule is silent. A namespace from which nothing at all may leave is a note, and pods
-of which the same is true are left alone: who may call nobody needs no names.
+of which the same is true are left alone: who may call nobody needs no names. Nor does who may call nothing
+but port 6443, the API server's: its address is in every pod's environment.
 
 Fails:
 
@@ -62,12 +63,13 @@ from netprobe.lint.finding import Append, Finding, Severity
 from netprobe.lint.terms import disjoint, implies
 from netprobe.lint.view import Place, View, places
 from netprobe.lint.words import listed, workloads
-from netprobe.model.flow import Pod, PodRef
+from netprobe.model.flow import Pod, PodRef, Protocol
 from netprobe.model.labels import Selector
-from netprobe.model.policy import Policy
+from netprobe.model.policy import Policy, PortRange
 
 ID = "no-dns"
 SEVERITY = Severity.WARNING
+API_SERVER = PortRange(Protocol.TCP, 6443, 6443)
 RULE = (
     "allow UDP and TCP 53 to the cluster's DNS: as a rule "
     f"namespaceSelector {NAME_LABEL}=kube-system with podSelector k8s-app=kube-dns"
@@ -99,7 +101,7 @@ class _Judge:
 
     def __init__(self, view: View, isolating: list[Policy], opening: list[Policy]) -> None:
         self.view = view
-        self.calling = [policy for policy in isolating if policy.egress]
+        self.calling = [policy for policy in isolating if _needs_names(policy)]
         self._opening = {policy.subjects for policy in opening}
         self._calling = {policy.subjects for policy in self.calling}
         namespace = isolating[0].ref.namespace if isolating else ""
@@ -136,6 +138,11 @@ class _Judge:
 
     def _meets(self, policy: Policy, others: set[Selector]) -> bool:
         return any(not disjoint(policy.subjects, other) for other in others)
+
+
+def _needs_names(policy: Policy) -> bool:
+    """Whether it lets its pods call more than the API server."""
+    return any(port != API_SERVER for rule in policy.egress or () for port in rule.ports)
 
 
 def _inside(selector: Selector, others: Collection[Selector]) -> bool:

@@ -2,7 +2,8 @@
 
 The database is opened to the pods that use it, and with it the debugger, the admin console and whatever
 the next image listens on. A rule that is plainly meant to open everything is left alone: one without peers
-(`- {}`), and one for all pods of the policy's own namespace.
+(`- {}`), and one for all pods of the policy's own namespace. Where labels choose the peers it is a note;
+where they are addresses or the pods of all namespaces, a warning.
 
 Fails:
 
@@ -12,7 +13,7 @@ Fails:
     spec:
       podSelector: {matchLabels: {app: postgres}}
       ingress:
-        - from: [{podSelector: {matchLabels: {app: api}}}]
+        - from: [{namespaceSelector: {}}]
 
 Passes:
 
@@ -30,12 +31,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
-from netprobe.lint.cover import peer_within
+from netprobe.lint.cover import peer_within, selects_everything
 from netprobe.lint.finding import Finding, Severity
 from netprobe.lint.view import Place, View, describe, written
 from netprobe.lint.words import listed
 from netprobe.model.flow import ContainerPort, Protocol
-from netprobe.model.policy import ANY_PORT, AnyPeer, Direction, PodPeer
+from netprobe.model.policy import ANY_PORT, AnyPeer, Direction, Peer, PodPeer
 
 ID = "no-ports"
 SEVERITY = Severity.WARNING
@@ -51,7 +52,7 @@ def check(view: View) -> Iterator[Finding]:
         yield Finding.about(
             place.policy,
             ID,
-            SEVERITY,
+            Severity.NOTE if all(_chosen(peer) for peer in place.rule.peers) else SEVERITY,
             place.path,
             f"no ports: every port is open {way} {listed(describe(peer) for peer in place.rule.peers)}",
             suggestion=_suggestion(view.declared(place)),
@@ -66,6 +67,14 @@ def _everyone(place: Place) -> bool:
         or (isinstance(peer, PodPeer) and peer == PodPeer())
         or (peer_within(PodPeer(), peer, own) and peer_within(peer, PodPeer(), own))
         for peer in place.rule.peers
+    )
+
+
+def _chosen(peer: Peer) -> bool:
+    return isinstance(peer, PodPeer) and (
+        peer.namespaces is None
+        or not selects_everything(peer.namespaces)
+        or not selects_everything(peer.pods)
     )
 
 

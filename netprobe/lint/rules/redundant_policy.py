@@ -3,7 +3,7 @@
 Another policy of the namespace selects at least the same pods, whatever their labels, isolates them in the
 same directions, and opens all that this one opens. That is worked out on the selectors, addresses and ports
 as sets, not on the pods that happen to run. A policy that opens nothing is reported only where another one
-says the same, and as a note: an explicit default deny beside allow rules is good practice.
+says the same: an explicit default deny beside allow rules is good practice.
 
 Fails:
 
@@ -56,7 +56,7 @@ from netprobe.lint.view import View
 from netprobe.model.policy import Direction, Policy
 
 ID = "redundant-policy"
-SEVERITY = Severity.WARNING
+SEVERITY = Severity.NOTE
 
 
 def check(view: View) -> Iterator[Finding]:
@@ -90,9 +90,10 @@ def _finding(policy: Policy, other: Policy) -> Finding:
     return Finding.about(
         policy,
         ID,
-        SEVERITY if policy.ingress or policy.egress else Severity.NOTE,
+        SEVERITY,
         "",
-        f"redundant: {other.ref.name} selects the same pods and allows all of this",
+        f"redundant: {other.ref.name} selects the same pods and "
+        + ("allows all of this" if policy.ingress or policy.egress else "closes them as well"),
         suggestion="remove it",
     )
 

@@ -5,7 +5,9 @@ its pod template does not, or a changed name. A peer that matches nothing lets n
 since the peer may be an optional part.
 
 The rule speaks where the pods are given: the namespace's workloads or pods are in the input, and no custom
-resource is, from which an operator might make more; or the input is a whole cluster.
+resource is, from which an operator might make more; or the input is a whole cluster. A policy that names
+no namespace lands beside pods that nobody can name here: then it is a note, and nothing is said of peers.
+A selector that only keeps labels out (`NotIn`, `DoesNotExist`) is for whatever is left, be it nothing.
 
 Fails:
 
@@ -34,15 +36,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from netprobe.lint.cover import NAME_LABEL, selects_everything
+from netprobe.lint.cover import NAME_LABEL
 from netprobe.lint.finding import Finding, Severity
 from netprobe.lint.rules.or_for_and import pairs
 from netprobe.lint.rules.other_namespace_pods import elsewhere
-from netprobe.lint.terms import impossible, keys, only
-from netprobe.lint.view import Place, View
+from netprobe.lint.terms import impossible, keys, only, terms
+from netprobe.lint.view import Place, View, written
 from netprobe.lint.words import listed
 from netprobe.model.labels import Selector
-from netprobe.model.policy import PodPeer
+from netprobe.model.policy import PodPeer, Policy
 
 ID = "unmatched-pods"
 SEVERITY = Severity.WARNING
@@ -56,12 +58,14 @@ def check(view: View) -> Iterator[Finding]:
         yield Finding.about(
             policy,
             ID,
-            SEVERITY,
+            SEVERITY if _at_home(view, policy) else Severity.NOTE,
             "spec.podSelector",
             f"podSelector {policy.subjects} matches no pod of {namespace}: "
             + _why(view, [namespace], policy.subjects),
         )
     for place in view.places:
+        if not _at_home(view, place.policy):
+            continue
         torn = {index for pair in pairs(view, place) for index in (pair.first, pair.first + 1)}
         for index, peer in enumerate(place.rule.peers):
             if not isinstance(peer, PodPeer) or _pointless(peer.pods) or index in torn:
@@ -79,8 +83,13 @@ def check(view: View) -> Iterator[Finding]:
 
 
 def _pointless(selector: Selector) -> bool:
-    """Whether there is nothing to say: it asks nothing, or (another rule's matter) the impossible."""
-    return selects_everything(selector) or impossible(selector)
+    """Whether it demands no label at all, or (another rule's matter) the impossible."""
+    return all(term.absent for term in terms(selector).values()) or impossible(selector)
+
+
+def _at_home(view: View, policy: Policy) -> bool:
+    """Whether the namespace is the policy's own, and not just where it was put for want of one."""
+    return view.known.whole or policy.origin is None or written(policy, "metadata.namespace")
 
 
 def _homes(view: View, place: Place, peer: PodPeer) -> list[str]:
