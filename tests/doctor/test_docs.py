@@ -1,4 +1,4 @@
-"""docs/cluster.md: every command that it shows can be called that way, every file that it names exists."""
+"""Pages about clusters: every command that they show can be called that way, every file named exists."""
 
 from __future__ import annotations
 
@@ -12,17 +12,31 @@ import pytest
 from netprobe.cli.app import Invocation, netprobe
 
 PAGE = Path(__file__).parents[2] / "docs" / "cluster.md"
+KIND = PAGE.with_name("kind.md")
 TEXT = PAGE.read_text()
-COMMANDS = re.findall(r"^\$ netprobe (.*?)(?:\s+#.*)?$", TEXT, re.MULTILINE)
+SHOWN = re.compile(r"^\$ netprobe ([^|\n]*?)(?:\s+#.*|\s+\|.*)?$", re.MULTILINE)
+COMMANDS = SHOWN.findall(TEXT)
 
 
-@pytest.mark.parametrize("line", COMMANDS)
-def test_a_command_that_is_shown_is_understood(line: str) -> None:
+@pytest.mark.parametrize("line", [*COMMANDS, *SHOWN.findall(KIND.read_text())])
+def test_a_command_that_is_shown_is_understood(line: str, tmp_path: Path) -> None:
     name, *arguments = shlex.split(line)
     context = click.Context(netprobe, obj=Invocation())
     command = netprobe.get_command(context, name)
+    if isinstance(command, click.Group):
+        name, *arguments = arguments
+        command = command.get_command(context, name)
     assert command is not None
+    arguments = [_there(word, tmp_path) for word in arguments]
     command.make_context(name, arguments, parent=context)
+
+
+def _there(word: str, folder: Path) -> str:
+    """An archive that is named has to exist: one in its place."""
+    if not word.endswith(".tar"):
+        return word
+    (folder / word).touch()
+    return str(folder / word)
 
 
 def test_commands_are_found() -> None:
@@ -38,6 +52,15 @@ def test_files_that_are_named_exist() -> None:
     assert [path for path in shown if not (PAGE.parents[1] / path).exists()] == []
 
 
+def test_the_images_to_bring_are_those_that_are_pinned() -> None:
+    from netprobe.kind import CALICO
+
+    text = KIND.read_text()
+    assert f"installing Calico {CALICO.version}" in text
+    assert "\n".join(CALICO.images) in text
+    assert CALICO.url in text
+
+
 def test_what_pods_ask_for_is_what_they_ask_for() -> None:
     from netprobe.model.flow import PodRef
     from netprobe.probe import PodOptions, bench
@@ -45,8 +68,8 @@ def test_what_pods_ask_for_is_what_they_ask_for() -> None:
     options = PodOptions()
     asked = bench.pod(PodRef("x", "y"), "r", options)["spec"]["containers"][0]["resources"]
     assert asked == {
-        "requests": {"cpu": "10m", "memory": "8Mi"},
-        "limits": {"cpu": "1", "memory": "128Mi"},
+        "requests": {"cpu": "10m", "memory": "16Mi"},
+        "limits": {"cpu": "500m", "memory": "128Mi"},
     }
     assert f"`{options.image}`" in TEXT
     assert options.lifetime_s == 3600
