@@ -19,7 +19,7 @@ ADDRESS_SEEN = (
     "an ipBlock tells the shadow pod's address from the real pod's, so that it cannot stand in for it here"
 )
 ITSELF = "a pod's way to itself cannot be tried from another pod"
-_SILENT = "; a server that answers no strange datagram looks the same too, one that answers would prove it"
+_SILENT = "; a server that does not answer what it is asked (a DNS question) looks the same too"
 _OUTSIDE = "; a pod that no policy selects gets no connection to it either"
 _WHAT_PROVES = "; a passing TCP readiness probe on that port would prove it, or a flow that may reach it"
 

@@ -54,12 +54,14 @@ tcp() {
 
 # BusyBox: nc hands the connected socket to a shell, which asks again every 250 ms until it is answered.
 # (descriptor 3 is nc's own.) An answer that does not come takes all of the 250 ms, a refusal none.
+# What is sent is the shortest question that a DNS server answers, by itself and at once if only to refuse it (CH
+# TXT of the root, no recursion); its number begins with the x that listeners of a run give back.
 ask='
 read -r t rest </proc/uptime
 t=${t%.*}${t#*.} end=$((t + $1 * 100)) refused=
 while [ "$t" -lt "$end" ]; do
   begin=$t
-  printf x 2>/dev/null
+  printf "xx\000\000\000\001\000\000\000\000\000\000\000\000\020\000\003" 2>/dev/null
   if read -r -t 0.25 -n 1 reply && [ -n "$reply" ]; then echo answered >&4; exit; fi
   read -r t rest </proc/uptime
   t=${t%.*}${t#*.}

@@ -89,6 +89,63 @@ def test_real_pods_are_probed_and_nothing_of_others_is_touched(next_door: Neighb
     assert {len(one["pods"]) for one in webs} == {2}, "one of the two replicas stands for both"
 
 
+HOST = """
+apiVersion: v1
+kind: Namespace
+metadata: {name: SHOP-host, labels: {pod-security.kubernetes.io/enforce: privileged}}
+---
+apiVersion: v1
+kind: Pod
+metadata: {name: agent, namespace: SHOP-host}
+spec:
+  hostNetwork: true
+  terminationGracePeriodSeconds: 1
+  containers:
+    - name: main
+      image: docker.io/library/alpine:3.20
+      command: [nc, -lk, -p, "19376", -e, "true"]
+      ports: [{containerPort: 19376}]
+      readinessProbe: {tcpSocket: {port: 19376}}
+"""
+BY_NODE = """flows:
+    - {from: SHOP/web, to: SHOP-host/agent, port: 19376, verdict: allow}
+    - {from: SHOP-host/agent, to: DATA/db, port: 5432, verdict: deny}
+    - {from: DATA/db, to: SHOP-host/agent, port: 19376, verdict: allow}
+"""
+
+
+def test_a_pod_on_its_nodes_network_is_reached_by_the_node(next_door: Neighbours, tmp_path: Path) -> None:
+    path = tmp_path / "suite.yaml"
+    path.write_text(next_door.text(SUITE[: SUITE.index("flows:")] + BY_NODE))
+    next_door.apply(HOST)
+    where = ("-n", f"{next_door.shop}-host")
+    try:
+        kubectl(next_door.kubeconfig, *where, "wait", "pod/agent", "--for=condition=Ready", "--timeout=60s")
+        ended = visit(next_door, path, "-o", "json")
+    finally:
+        kubectl(next_door.kubeconfig, "delete", "namespace", f"{next_door.shop}-host")
+    there = [row for row in ended.report["flows"] if row["to"].endswith("/agent")]
+    assert [(row["via"], row["observed"], row["status"]) for row in there] == [
+        ("host", "allow", "as_expected"),
+        ("host", "allow", "as_expected"),
+    ]
+    back = next(row for row in ended.report["flows"] if row["from"].endswith("/agent"))
+    assert back["status"] == "skipped"
+    assert "would need privileges" in back["reason"]
+
+
+def test_a_dns_server_proves_that_udp_reaches_it(next_door: Neighbours, tmp_path: Path) -> None:
+    services = next_door.get("services", "-n", "kube-system", "-l", "k8s-app=kube-dns")["items"]
+    if not services:
+        pytest.skip("this cluster has no DNS")
+    name = services[0]["metadata"]["name"]
+    path = tmp_path / "suite.yaml"
+    row = f"    - {{from: SHOP/web, to: svc:kube-system/{name}, port: 53, protocol: UDP, verdict: allow}}\n"
+    path.write_text(next_door.text(SUITE[: SUITE.index("flows:")] + "flows:\n" + row))
+    ended = visit(next_door, path, "-o", "json")
+    assert {(row["observed"], row["outcome"]) for row in ended.report["flows"]} == {("allow", "connected")}
+
+
 def test_without_a_proof_it_is_unknown_and_says_what_would_prove_it(
     next_door: Neighbours, tmp_path: Path
 ) -> None:

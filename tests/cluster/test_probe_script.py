@@ -35,6 +35,8 @@ def test_every_outcome_that_a_pod_can_see(on_cluster: Run) -> None:
                 Target("fd00::1", 80): {Outcome.NETWORK_UNREACHABLE, Outcome.TIMED_OUT},
                 Target(here, 8080, Protocol.SCTP): {Outcome.SKIPPED},
             }
+            for service in await cluster.find("Service", "kube-system", {"k8s-app": "kube-dns"}):
+                wanted[Target(service["spec"]["clusterIP"], 53, UDP)] = {Outcome.CONNECTED}
             async with cluster.exec(ref.namespace, ref.name, "probe", netcat.command(wait_s=1)) as execution:
                 await execution.send("".join(netcat.line(n, t) for n, t in enumerate(wanted)) + netcat.CLOSE)
                 begin, *answers, end = [netcat.read(line) async for line in execution.lines()]

@@ -236,3 +236,19 @@ spec:
         finally:
             picked = ("-n", next_door.shop, "delete", "pod", "picky", "--grace-period=0", "--force")
             kubectl(next_door.kubeconfig, *picked)
+
+
+def test_a_job_that_goes_first_leaves_its_pod_an_orphan(next_door: Neighbours) -> None:
+    """Why cleanup removes Jobs last: through batch/v1, deleting one leaves what it owns, without an owner."""
+    with shadow(next_door, {"app": "nobody"}) as ref:
+        running(next_door, ref)
+        job = f"/apis/batch/v1/namespaces/{next_door.shop}/jobs/netprobe-{RUN}"
+        kubectl(next_door.kubeconfig, "delete", "--raw", job)  # as netprobe asks: no propagation policy
+        until(
+            lambda: (
+                next_door.get("jobs", "-n", next_door.shop, "-l", f"netprobe.dev/run={RUN}")["items"] == []
+            )
+        )
+        (pod,) = next_door.get("pods", "-n", ref.namespace, "-l", f"netprobe.dev/run={RUN}")["items"]
+        assert "deletionTimestamp" not in pod["metadata"]
+        assert not pod["metadata"].get("ownerReferences")
