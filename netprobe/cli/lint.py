@@ -7,17 +7,21 @@ import sys
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from netprobe.cli.app import Invocation
 from netprobe.cli.frame import say
 from netprobe.cli.options import cluster_options, examples, filename_option
+from netprobe.cli.progress import reading
 from netprobe.errors import NetprobeError, Problem, UsageError
 from netprobe.lint import Edit, Finding, LintConfig, Linted, catalogue, edits, fix, lint
 from netprobe.report.findings import FINDING_FORMATS, render_findings
 from netprobe.report.style import Style
+
+if TYPE_CHECKING:
+    from netprobe.cli.lint_input import Gathered
 
 KINDS = ("Namespace", "Pod", "Service", "NetworkPolicy")
 UNREADABLE = 2
@@ -80,7 +84,7 @@ def command(
 
     Exit status: 1 with errors (with --strict: warnings), 2 where something cannot be read, else 0.
     """
-    from netprobe.cli.lint_input import configuration, is_suite, read
+    from netprobe.cli.lint_input import configuration, is_suite
 
     if rule is not None:
         return _explain(rule, paths)
@@ -98,16 +102,22 @@ def command(
         return _suite(asked[0], chosen, output, strict=strict, write=write)
     if write and "-" in asked:
         raise UsageError("--fix needs files: standard input cannot be changed")
-    gathered = read(asked, chosen, namespace or "default")
-    linted = gathered.lint(chosen)
+    gathered, linted = _look(asked, chosen, namespace)
     if write and _mend(linted):
-        gathered = read(asked, chosen, namespace or "default")
-        linted = gathered.lint(chosen)
+        gathered, linted = _look(asked, chosen, namespace)
     for chart in sorted(gathered.charts):
         say(
             f"{chart}: a Helm chart is not looked at; render it first (helm template) and lint what comes out"
         )
     return _show(linted, gathered.problems, output, strict=strict)
+
+
+def _look(asked: Sequence[str], config: LintConfig, namespace: str | None) -> tuple[Gathered, Linted]:
+    from netprobe.cli.lint_input import read
+
+    with reading("reading manifests") as progress:
+        gathered = read(asked, config, namespace or "default", progress)
+    return gathered, gathered.lint(config)
 
 
 def _suite(path: str, config: LintConfig, output: str, *, strict: bool, write: bool) -> int:

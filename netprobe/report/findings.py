@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
@@ -11,6 +12,8 @@ from netprobe.report.escape import plain, workflow_data, workflow_property, xml
 from netprobe.report.findings_sarif import sarif
 from netprobe.report.style import PLAIN, Style
 
+NOTES_SHOWN = 20
+"""How many notes of one rule the table shows."""
 FINDING_FORMATS = ("table", "json", "sarif", "github", "junit")
 
 Edits = Callable[[Finding], tuple[Edit, ...]]
@@ -56,14 +59,26 @@ def summary(linted: Linted) -> str:
 
 
 def _lines(linted: Linted, edits: Edits, style: Style) -> Iterator[str]:
-    """One line a finding, as compilers write them, so that editors and terminals make links of them."""
+    """One line a finding, as compilers write them, so that editors and terminals make links of them.
+
+    Of many notes of one rule, the first few: warnings must not drown in them.
+    """
+    notes: Counter[str] = Counter()
     for finding in linted.findings:
+        if finding.severity is Severity.NOTE:
+            notes[finding.rule] += 1
+            if notes[finding.rule] > NOTES_SHOWN:
+                continue
         severity = style.paint(finding.severity.value, _COLOURS[finding.severity])
         where = "" if finding.file is None else f"{finding.subject}: "
         yield f"{plain(finding.place)}: {severity} {finding.rule}: {plain(where + finding.message)}\n"
         if finding.suggestion:
             mark = " [--fix]" if finding.changes and edits(finding) else ""
             yield f"    fix: {plain(finding.suggestion)}{mark}\n"
+    for rule, count in sorted(notes.items()):
+        if count > NOTES_SHOWN:
+            more = f"{count - NOTES_SHOWN} more notes of {rule}"
+            yield f"{more}: -o json has all, `disable: [{rule}]` in .netprobe.yaml none\n"
     yield f"{summary(linted)}\n"
 
 

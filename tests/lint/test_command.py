@@ -177,6 +177,17 @@ def test_github(folder: Path, capsys: Output) -> None:
     assert "title=netprobe namespace-by-name::shop/a: " in out
 
 
+def test_warnings_do_not_drown_in_notes(folder: Path, capsys: Output) -> None:
+    noted = "{podSelector: {}, ingress: [{from: [{podSelector: {matchLabels: {app: a}}}]}]}"
+    many = [policy(noted.replace("a}", f"a{number}}}"), name=f"p{number}") for number in range(30)]
+    (folder / "p.yaml").write_text(documents(*many, WARNED.replace("name: p,", "name: last,")))
+    assert main(["lint", "p.yaml"]) == 0
+    out = capsys.readouterr().out
+    assert out.count(" note no-ports: ") == 20
+    assert out.count(" warning no-ports: ") == 1
+    assert "10 more notes of no-ports: -o json has all" in out
+
+
 def test_explain(capsys: Output) -> None:
     assert main(["lint", "--explain"]) == 0
     listing = capsys.readouterr().out
