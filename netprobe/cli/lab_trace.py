@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from ipaddress import ip_address, ip_network
 from typing import TYPE_CHECKING, Any, Literal
@@ -28,6 +29,12 @@ Output = Literal["table", "json"]
 @click.argument("source", metavar="FROM", type=PodType())
 @click.argument("target", metavar="TO")
 @click.option("--port", type=PortType(), required=True, metavar="PORT[/PROTOCOL]", help="As 80 or 53/udp.")
+@click.option(
+    "--ip-family",
+    "family",
+    type=click.Choice(["ipv4", "ipv6"]),
+    help="Which address of TO; its first one otherwise.",
+)
 @click.option("--name", default="default", show_default=True, help="Which lab.")
 @click.option("-o", "--output", type=click.Choice(["table", "json"]), default="table", show_default=True)
 @examples("""
@@ -35,7 +42,9 @@ netprobe lab trace shop/web shop/api --port 8080
 netprobe lab trace shop/web svc:shop/api --port 80 -o json
 netprobe lab trace netprobe-outside/partner 10.244.1.3 --port 53/udp
 """)
-def command(source: PodRef, target: str, port: PortArgument, name: str, output: Output) -> int:
+def command(
+    source: PodRef, target: str, port: PortArgument, family: str | None, name: str, output: Output
+) -> int:
     """Try one connection on a lab, and show which policy and rule let it pass or dropped it.
 
     TO is a pod, a Service as svc:NAMESPACE/NAME, or an address. What is shown is read from the counters of
@@ -46,7 +55,8 @@ def command(source: PodRef, target: str, port: PortArgument, name: str, output: 
 
     if port.protocol is Protocol.SCTP:
         raise UsageError("SCTP cannot be traced: nc cannot speak it")
-    traced = run_async(_trace(kubeconfig_of(name), source, target, port))
+    version = {"ipv4": 4, "ipv6": 6}.get(family or "")
+    traced = run_async(_trace(kubeconfig_of(name), source, target, port, version))
     if output == "json":
         print(json.dumps(traced.as_json(), indent=2))
     else:
@@ -111,7 +121,9 @@ class _Traced:
                 return step.effect
 
 
-async def _trace(kubeconfig: str, source: PodRef, target: str, port: PortArgument) -> _Traced:
+async def _trace(
+    kubeconfig: str, source: PodRef, target: str, port: PortArgument, version: int | None
+) -> _Traced:
     from netprobe.kube import connect
     from netprobe.lab.trace import Counts, UnclearError, way
 
@@ -130,7 +142,7 @@ async def _trace(kubeconfig: str, source: PodRef, target: str, port: PortArgumen
             for address in pod["status"]["podIPs"]
         }
         nodes = {ref: pod["spec"]["nodeName"] for ref, pod in pods.items()}
-        end = await _end(cluster, target, port, pods)
+        end = await _end(cluster, target, port, pods, version)
         pod = end.pod or by_address.get(end.host)
         for attempt in range(_TRIES):
             before, answer, after = await _send(cluster, _station(source, pods[source]), end.host, port)
@@ -181,7 +193,11 @@ def _station(ref: PodRef, pod: dict[str, Any]) -> Station:
 
 
 async def _end(
-    cluster: KubeCluster, target: str, port: PortArgument, pods: dict[PodRef, dict[str, Any]]
+    cluster: KubeCluster,
+    target: str,
+    port: PortArgument,
+    pods: dict[PodRef, dict[str, Any]],
+    version: int | None,
 ) -> _End:
     from netprobe.lab.fabric.addresses import SERVICE_NETWORKS
 
@@ -191,9 +207,10 @@ async def _end(
         except ValueError:
             raise UsageError(f"{target!r} is not of the form svc:NAMESPACE/SERVICE") from None
         service = await cluster.get("Service", ref.name, ref.namespace)
-        host = service["spec"].get("clusterIP")
-        if host in {None, "", "None"}:
+        own = [text for text in service["spec"].get("clusterIPs") or () if text != "None"]
+        if not own:
             raise LabError(f"{target} has no address of its own: name one of its pods")
+        host = _chosen(target, own, version)
         return _End(host, f"{ref.namespace}/{ref.name} port {port.number}/{port.protocol.value.lower()}")
     if "/" in target:
         try:
@@ -202,15 +219,24 @@ async def _end(
             raise UsageError(str(error)) from error
         if pod not in pods:
             raise LabError(f"the lab has no running pod {pod}")
-        return _End(pods[pod]["status"]["podIPs"][0]["ip"], pod=pod)
+        own = [address["ip"] for address in pods[pod]["status"]["podIPs"]]
+        return _End(_chosen(target, own, version), pod=pod)
     try:
-        host = str(ip_address(target))
+        host = _chosen(target, [str(ip_address(target))], version)
     except ValueError:
         raise UsageError(f"{target!r} is neither NAMESPACE/POD, svc:NAMESPACE/NAME nor an address") from None
     known = await _service_at(cluster, host, port)
     if known is None and any(ip_address(host) in ip_network(own) for own in SERVICE_NETWORKS.values()):
         known = f"{host} port {port.number}/{port.protocol.value.lower()}"
     return _End(host, known)
+
+
+def _chosen(target: str, addresses: Sequence[str], version: int | None) -> str:
+    """The first address of a family; LabError where there is none."""
+    for address in addresses:
+        if version in {None, ip_address(address).version}:
+            return address
+    raise LabError(f"{target} has no IPv{version} address, only {', '.join(addresses)}")
 
 
 async def _service_at(cluster: KubeCluster, host: str, port: PortArgument) -> str | None:

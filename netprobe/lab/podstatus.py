@@ -108,7 +108,7 @@ def conditions(pod: Object, at: str) -> None:
     status = pod["status"]
     old = status.get("conditions", [])
     live = status["phase"] == "Running"
-    dead = {} if live else {"reason": "PodFailed"}
+    dead = {} if live else {"reason": "PodCompleted" if status["phase"] == "Succeeded" else "PodFailed"}
     shut = [
         g["conditionType"]
         for g in pod["spec"].get("readinessGates", ())
@@ -134,12 +134,19 @@ def conditions(pod: Object, at: str) -> None:
 
 def failed(pod: Object, reason: str, message: str, at: str) -> None:
     """Ended before its time: every container killed."""
+    pod["status"] |= {"reason": reason, "message": message}
+    ended(pod, 137, at)
+
+
+def ended(pod: Object, code: int, at: str) -> None:
+    """Every container has ended, with this status."""
     status = pod["status"]
-    status |= {"phase": "Failed", "reason": reason, "message": message}
+    status["phase"] = "Failed" if code else "Succeeded"
     for container in status.get("containerStatuses", ()):
         started = container["state"].get("running", {}).get("startedAt", at)
-        ended = {"exitCode": 137, "reason": "Error", "startedAt": started, "finishedAt": at}
-        container |= {"ready": False, "started": False, "state": {"terminated": ended}}
+        reason = "Error" if code else "Completed"
+        end = {"exitCode": code, "reason": reason, "startedAt": started, "finishedAt": at}
+        container |= {"ready": False, "started": False, "state": {"terminated": end}}
     conditions(pod, at)
 
 

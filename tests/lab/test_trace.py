@@ -20,7 +20,7 @@ pytestmark = [pytest.mark.lab, pytest.mark.xdist_group("lab trace")]
 
 @pytest.fixture(scope="module")
 def lab() -> Iterator[Playground]:
-    with playground(nodes=2) as made:
+    with playground(nodes=2, ip_families=("ipv4", "ipv6")) as made:
         made.namespace("shop")
         made.apply(
             pod("shop/web", node="n1")
@@ -50,10 +50,10 @@ def lab() -> Iterator[Playground]:
 
 
 def trace(
-    lab: Playground, capsys: pytest.CaptureFixture[str], source: str, target: str, port: str
+    lab: Playground, capsys: pytest.CaptureFixture[str], source: str, target: str, port: str, *more: str
 ) -> tuple[str, list[dict[str, Any]]]:
     """The outcome and the steps, each with what it has to say."""
-    arguments = ["lab", "trace", source, target, "--port", port, "--name", lab.lab.name, "-o", "json"]
+    arguments = ["lab", "trace", source, target, "--port", port, "--name", lab.lab.name, "-o", "json", *more]
     assert main(arguments) == 0
     told = json.loads(capsys.readouterr().out)
     assert (told["from"], told["to"]) == (source, target)
@@ -116,6 +116,19 @@ def test_what_denied_it(lab: Playground, capsys: pytest.CaptureFixture[str]) -> 
     assert steps == [denied]
 
 
+def test_the_family_that_was_asked_for(lab: Playground, capsys: pytest.CaptureFixture[str]) -> None:
+    """A block of IPv4 opens nothing over IPv6."""
+    block = {"ipBlock": {"cidr": "10.244.0.0/16"}}
+    lab.apply(
+        policy("shop/from-v4", "api", ingress=[{"from": [block], "ports": [{"port": 53, "protocol": "UDP"}]}])
+    )
+    four, six = ("--ip-family", "ipv4"), ("--ip-family", "ipv6")
+    assert trace(lab, capsys, "shop/web", "shop/api", "53/udp", *four)[0] == "connected"
+    outcome, steps = trace(lab, capsys, "shop/web", "shop/api", "53/udp", *six)
+    assert (outcome, steps[-1]["effect"]) == ("timed_out", "denied")
+    lab.delete("NetworkPolicy", "from-v4", "shop")
+
+
 def test_what_never_comes_to_a_policy(lab: Playground, capsys: pytest.CaptureFixture[str]) -> None:
     assert trace(lab, capsys, "shop/api", "shop/api", "8080") == ("connected", [])
     for target, effect, outcome in (
@@ -144,6 +157,7 @@ def test_the_table(lab: Playground, capsys: pytest.CaptureFixture[str]) -> None:
         (["shop/web", "svc:shop/nobody", "--port", "80"], 3, "nobody"),
         (["shop/web", "example.com", "--port", "80"], 2, "neither NAMESPACE/POD"),
         (["shop/web", "svc:x", "--port", "80"], 2, "svc:x"),
+        (["shop/web", "svc:shop/api", "--port", "80", "--ip-family", "ipv6"], 3, "has no IPv6 address"),
         (["shop/web", "shop/api", "--port", "80/sctp"], 2, "SCTP cannot be traced"),
     ],
 )

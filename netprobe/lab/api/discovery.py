@@ -46,8 +46,8 @@ def document(path: str, accept: str) -> Mapping[str, Any] | None:
             return _aggregated(list(resources.groups())) if aggregated else _group_list()
         case ["apis", group] if group in resources.groups():
             return {"kind": "APIGroup", "apiVersion": "v1", **_group(group)}
-        case ["apis", group, "v1"] if group in resources.groups():
-            return _resource_list(group, "v1")
+        case ["apis", group, version_] if resources.groups().get(group) == version_:
+            return _resource_list(group, version_)
     return None
 
 
@@ -56,7 +56,8 @@ def _core_versions() -> dict[str, Any]:
 
 
 def _group(group: str) -> dict[str, Any]:
-    version_ = {"groupVersion": f"{group}/v1", "version": "v1"}
+    name = resources.groups()[group]
+    version_ = {"groupVersion": f"{group}/{name}", "version": name}
     return {"name": group, "versions": [version_], "preferredVersion": version_}
 
 
@@ -76,6 +77,7 @@ def _subresources(resource: Resource) -> list[tuple[str, str, list[str]]]:
 
 
 _OTHERS: dict[str, tuple[str, list[str]]] = {
+    "attach": ("PodAttachOptions", ["create", "get"]),
     "exec": ("PodExecOptions", ["create", "get"]),
     "log": ("Pod", ["get"]),
     "eviction": ("Eviction", ["create"]),
@@ -83,8 +85,8 @@ _OTHERS: dict[str, tuple[str, list[str]]] = {
 _OTHER_GROUPS = {"Scale": ("autoscaling", "v1"), "Eviction": ("policy", "v1")}
 
 
-def _response_kind(kind: str, group: str) -> dict[str, str]:
-    group, version_ = _OTHER_GROUPS.get(kind, (group, "v1"))
+def _response_kind(kind: str, resource: Resource) -> dict[str, str]:
+    group, version_ = _OTHER_GROUPS.get(kind, (resource.group, resource.version))
     return {"group": group, "version": version_, "kind": kind}
 
 
@@ -130,7 +132,7 @@ def _aggregated(groups: list[str]) -> dict[str, Any]:
         for resource in resources.of_group(group):
             entry: dict[str, Any] = {
                 "resource": resource.plural,
-                "responseKind": {"group": group, "version": "v1", "kind": resource.kind},
+                "responseKind": {"group": group, "version": resource.version, "kind": resource.kind},
                 "scope": "Namespaced" if resource.namespaced else "Cluster",
                 "singularResource": resource.singular,
                 "verbs": list(resource.verbs),
@@ -142,7 +144,7 @@ def _aggregated(groups: list[str]) -> dict[str, Any]:
             subs = [
                 {
                     "subresource": name,
-                    "responseKind": _response_kind(kind, group),
+                    "responseKind": _response_kind(kind, resource),
                     "verbs": verbs,
                 }
                 for name, kind, verbs in _subresources(resource)
@@ -150,7 +152,8 @@ def _aggregated(groups: list[str]) -> dict[str, Any]:
             if subs:
                 entry["subresources"] = subs
             listed.append(entry)
-        versions = [{"version": "v1", "resources": listed, "freshness": "Current"}]
+        version_ = resources.groups().get(group, "v1")
+        versions = [{"version": version_, "resources": listed, "freshness": "Current"}]
         metadata: dict[str, Any] = {"name": group} if group else {}
         items.append({"metadata": metadata | {"creationTimestamp": None}, "versions": versions})
     return {

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+from collections.abc import Sequence
 
 from aiohttp import WSMsgType, web
 
@@ -31,6 +32,16 @@ async def execute(
     command = request.query.getall("command", [])
     if not command:
         raise bad_request("you must specify at least one command for the container")
+    return (await run(request, fabric, pod, command))[0]
+
+
+async def run(
+    request: web.BaseRequest, fabric: Fabric, pod: Object, command: Sequence[str], *, tells: bool = True
+) -> tuple[web.StreamResponse, int | None]:
+    """The answer, when all is said, and the command's status; None where it could not be started.
+
+    `tells`: the client learns the status, as of an exec; who attaches only learns that it is over.
+    """
     if request.headers.get("Upgrade", "").lower() != "websocket":
         raise bad_request("Upgrade request required: the lab speaks websocket for exec, not SPDY")
     if pod["status"].get("phase") != "Running":
@@ -38,7 +49,7 @@ async def execute(
     socket = web.WebSocketResponse(protocols=streams.PROTOCOLS, max_msg_size=0, autoclose=True)
     await socket.prepare(request)
     takes_input, terminal = requests.flag(request, "stdin"), requests.flag(request, "tty")
-    ref = PodRef(target.namespace, target.name)
+    ref = PodRef(pod["metadata"]["namespace"], pod["metadata"]["name"])
     fault, seconds = faults.of_exec(pod)
     if fault == "late":
         await asyncio.sleep(seconds)
@@ -48,13 +59,13 @@ async def execute(
         status = streams.not_run(f"error executing command in container: {error}")
         await socket.send_bytes(streams.frame(streams.ERROR, json.dumps(status).encode()))
         await socket.close()
-        return socket
+        return socket, None
     try:
-        await _Session(socket, process, fault, request.transport).run()
+        await _Session(socket, process, fault, request.transport, tells).run()
     finally:
         process.kill()
-        await process.wait()
-    return socket
+        ended = await process.wait()
+    return socket, ended
 
 
 def container_of(request: web.BaseRequest, pod: Object) -> str:
@@ -77,8 +88,10 @@ class _Session:
         process: Process,
         fault: str,
         transport: asyncio.Transport | None,
+        tells: bool,
     ) -> None:
         self._transport = transport
+        self._tells = tells
         self._socket = socket
         self._process = process
         self._fault = fault
@@ -101,7 +114,8 @@ class _Session:
         if self._process.stderr is not None:
             pumps.append(self._pump(streams.STDERR, self._process.stderr))
         await asyncio.gather(*pumps)
-        status = streams.exited(await self._process.wait())
+        code = await self._process.wait()
+        status = streams.exited(code if self._tells else 0)
         if self._fault == "hangs":
             await asyncio.get_running_loop().create_future()
         if self._fault in _WITHOUT_STATUS:

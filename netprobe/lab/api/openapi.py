@@ -37,6 +37,13 @@ _SCALARS: dict[str, dict[str, Any]] = {
     "int-or-string": {"type": "string", "format": "int-or-string"},
     "any": {"type": "object"},
 }
+_PROTOBUF = "application/com.github.proto-openapi.spec.v2@v1.0+protobuf"
+_EMPTY_V2 = b"\x0a\x032.0"
+"""A document of version 2 (gnostic's OpenAPIv2.proto) that says of itself "2.0" and describes no kind.
+
+kubectl asks for it where /openapi/v3 has no answer: for a `List`, and for kinds that are not served. What it
+does not find there it leaves to the server, which validates every object.
+"""
 _V2, _V3 = "#/definitions/", "#/components/schemas/"
 _METHODS = {"get": "get", "put": "update", "patch": "patch", "delete": "delete"}
 _COLLECTION_METHODS = {"get": "list", "post": "create", "delete": "deletecollection"}
@@ -47,13 +54,15 @@ def answer(request: web.BaseRequest) -> web.Response:
     """The document at a path; ApiError 404 where there is none."""
     parts = [part for part in request.path.split("/") if part][1:]
     match parts:
+        case ["v2"] if _PROTOBUF in request.headers.get("Accept", ""):
+            return web.Response(body=_EMPTY_V2, content_type=_PROTOBUF.replace("@", "."))
         case ["v2"]:
             text = _v2()
         case ["v3"]:
             text = _index()
         case ["v3", "api", "v1"]:
             text = _v3("")
-        case ["v3", "apis", group, "v1"] if group in resources.groups():
+        case ["v3", "apis", group, version] if resources.groups().get(group) == version:
             text = _v3(group)
         case _:
             raise no_such_path()
@@ -63,8 +72,8 @@ def answer(request: web.BaseRequest) -> web.Response:
 @cache
 def _index() -> bytes:
     paths = {"api/v1": {"serverRelativeURL": "/openapi/v3/api/v1"}}
-    for group in resources.groups():
-        paths[f"apis/{group}/v1"] = {"serverRelativeURL": f"/openapi/v3/apis/{group}/v1"}
+    for group, version in resources.groups().items():
+        paths[f"apis/{group}/{version}"] = {"serverRelativeURL": f"/openapi/v3/apis/{group}/{version}"}
     return json.dumps({"paths": paths}).encode()
 
 

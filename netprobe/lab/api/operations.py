@@ -16,6 +16,7 @@ from typing import Any, Literal
 
 from netprobe.lab.api import managed
 from netprobe.lab.api.admission import names, rules_of
+from netprobe.lab.api.admission.notes import notes
 from netprobe.lab.api.admission.services import allocate
 from netprobe.lab.api.decode import Decoder
 from netprobe.lab.api.lifecycle import Deletion, initial, marked, settled
@@ -136,6 +137,7 @@ class Operations:
         self._admit(resource, obj, None)
         if self.store.get(resource, Key(metadata.get("namespace", ""), metadata["name"])) is not None:
             raise already_exists(resource, metadata["name"])
+        writer.warnings += [] if writer.trusted else notes(resource, obj, None)
         if not writer.trusted and not writer.applying:
             managed.created(resource, obj, writer.manager)
         if writer.dry_run:
@@ -199,6 +201,7 @@ class Operations:
             obj["spec"] = old["spec"]
         if not writer.trusted:
             self._admit(resource, obj, old)
+            writer.warnings += notes(resource, obj, old)
         changed = obj.get("spec") != old.get("spec") and subresource != "status"
         if changed and "generation" in old["metadata"]:
             obj["metadata"]["generation"] = old["metadata"]["generation"] + 1

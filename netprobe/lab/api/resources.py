@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 
 EVERY_VERB = ("create", "delete", "deletecollection", "get", "list", "patch", "update", "watch")
@@ -61,7 +60,7 @@ PODS = Resource(
     short=("po",),
     categories=ALL,
     status=True,
-    others=("exec", "log", "eviction"),
+    others=("attach", "exec", "log", "eviction"),
 )
 SERVICES = Resource("", "v1", "Service", "services", short=("svc",), categories=ALL, status=True)
 CONFIGMAPS = Resource("", "v1", "ConfigMap", "configmaps", short=("cm",))
@@ -73,6 +72,27 @@ NODES = Resource("", "v1", "Node", "nodes", namespaced=False, short=("no",), sta
 RESOURCE_QUOTAS = Resource("", "v1", "ResourceQuota", "resourcequotas", short=("quota",), status=True)
 LIMIT_RANGES = Resource("", "v1", "LimitRange", "limitranges", short=("limits",))
 NETWORK_POLICIES = Resource("networking.k8s.io", "v1", "NetworkPolicy", "networkpolicies", short=("netpol",))
+CLAIMS = Resource("", "v1", "PersistentVolumeClaim", "persistentvolumeclaims", short=("pvc",), status=True)
+VOLUMES = Resource(
+    "", "v1", "PersistentVolume", "persistentvolumes", namespaced=False, short=("pv",), status=True
+)
+STORAGE_CLASSES = Resource(
+    "storage.k8s.io", "v1", "StorageClass", "storageclasses", namespaced=False, short=("sc",)
+)
+PRIORITY_CLASSES = Resource(
+    "scheduling.k8s.io", "v1", "PriorityClass", "priorityclasses", namespaced=False, short=("pc",)
+)
+INGRESSES = Resource("networking.k8s.io", "v1", "Ingress", "ingresses", short=("ing",), status=True)
+INGRESS_CLASSES = Resource("networking.k8s.io", "v1", "IngressClass", "ingressclasses", namespaced=False)
+AUTOSCALERS = Resource(
+    "autoscaling",
+    "v2",
+    "HorizontalPodAutoscaler",
+    "horizontalpodautoscalers",
+    short=("hpa",),
+    categories=ALL,
+    status=True,
+)
 DEPLOYMENTS = Resource(
     "apps", "v1", "Deployment", "deployments", short=("deploy",), categories=ALL, status=True, scale=True
 )
@@ -133,13 +153,18 @@ RESOURCES: tuple[Resource, ...] = (
     NODES,
     RESOURCE_QUOTAS,
     LIMIT_RANGES,
+    CLAIMS,
+    VOLUMES,
     DEPLOYMENTS,
     REPLICA_SETS,
     STATEFUL_SETS,
     DAEMON_SETS,
     JOBS,
     CRON_JOBS,
+    AUTOSCALERS,
     NETWORK_POLICIES,
+    INGRESSES,
+    INGRESS_CLASSES,
     LEASES,
     DISRUPTION_BUDGETS,
     ENDPOINT_SLICES,
@@ -147,6 +172,8 @@ RESOURCES: tuple[Resource, ...] = (
     ROLE_BINDINGS,
     CLUSTER_ROLES,
     CLUSTER_ROLE_BINDINGS,
+    STORAGE_CLASSES,
+    PRIORITY_CLASSES,
     ACCESS_REVIEWS,
     RULES_REVIEWS,
     SUBJECT_REVIEWS,
@@ -166,9 +193,9 @@ def of_kind(api_version: str, kind: str) -> Resource | None:
     return _BY_KIND.get((api_version, kind))
 
 
-def groups() -> Iterator[str]:
-    """The named groups, each once, in the order of the table."""
-    yield from dict.fromkeys(r.group for r in RESOURCES if r.group)
+def groups() -> dict[str, str]:
+    """The named groups and the one version that each has, in the order of the table."""
+    return {r.group: r.version for r in RESOURCES if r.group}
 
 
 def of_group(group: str) -> tuple[Resource, ...]:

@@ -11,6 +11,7 @@ from typing import Any
 from aiohttp import hdrs, web
 
 from netprobe.lab.api import access, discovery, openapi, patch, requests, scale
+from netprobe.lab.api.attach import attach
 from netprobe.lab.api.exec import execute
 from netprobe.lab.api.faults import ApiFaults
 from netprobe.lab.api.lifecycle import Deletion
@@ -18,7 +19,7 @@ from netprobe.lab.api.lists import Lists, selection
 from netprobe.lab.api.logs import log
 from netprobe.lab.api.operations import Operations, Subresource
 from netprobe.lab.api.requests import Target, reply
-from netprobe.lab.api.resources import PODS
+from netprobe.lab.api.resources import PODS, SERVICE_ACCOUNTS, SERVICES
 from netprobe.lab.api.status import ApiError, method_not_allowed, no_such_path, unauthorized
 from netprobe.lab.api.watch import watch
 from netprobe.lab.fabric.state import Fabric
@@ -183,10 +184,14 @@ class Routes:
                 return await scale.answer(request, self._operations, target)
             case "exec" if resource is PODS and method in {hdrs.METH_GET, hdrs.METH_POST}:
                 return await execute(request, self._operations, self._fabric, target)
+            case "attach" if resource is PODS and method in {hdrs.METH_GET, hdrs.METH_POST}:
+                return await attach(request, self._operations, self._fabric, target)
             case "log" if resource is PODS and method == hdrs.METH_GET:
                 return await log(request, self._operations, target)
             case "eviction" if resource is PODS and method == hdrs.METH_POST:
                 return await self._evict(request, target)
+        if (why := _ABSENT.get((resource, target.subresource))) is not None:
+            raise ApiError(501, "NotImplemented", why)
         raise no_such_path()
 
     async def _evict(self, request: web.BaseRequest, target: Target) -> web.StreamResponse:
@@ -197,5 +202,16 @@ class Routes:
         answer = {"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success", "code": 201}
         return reply(answer, 201, by)
 
+
+_NO_PROXY = "the lab forwards nothing into its pods: ask from inside, by kubectl exec POD -- nc HOST PORT"
+_ABSENT = {
+    (PODS, "portforward"): _NO_PROXY,
+    (PODS, "proxy"): _NO_PROXY,
+    (SERVICES, "proxy"): _NO_PROXY,
+    (PODS, "ephemeralcontainers"): "the lab does not run images, so no container can be added to a pod; "
+    "kubectl exec runs this machine's programs in it",
+    (SERVICE_ACCOUNTS, "token"): "the lab gives out no tokens: its one user is that of its kubeconfig",
+}
+"""Subresources that people ask for and the lab has not: a sentence in place of 404."""
 
 _ON_COLLECTIONS = {"list", "watch", "create", "deletecollection"}

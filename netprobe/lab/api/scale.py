@@ -12,7 +12,7 @@ from netprobe.lab.api.decode import Decoder, parse
 from netprobe.lab.api.operations import Operations
 from netprobe.lab.api.patch import json_patch, merge
 from netprobe.lab.api.requests import Target, reply
-from netprobe.lab.api.schema import definition_of
+from netprobe.lab.api.schema import definition
 from netprobe.lab.api.selectors import render
 from netprobe.lab.api.status import bad_request, conflict, method_not_allowed
 from netprobe.lab.api.store import Object
@@ -53,7 +53,7 @@ async def answer(request: web.BaseRequest, operations: Operations, target: Targe
         case _:
             raise method_not_allowed()
     stored = operations.get(target.resource, target.namespace, target.name).object
-    scale = Decoder("Scale", "v1").struct(wanted, definition_of("autoscaling", "Scale"))
+    scale = Decoder("Scale", "v1").struct(wanted, definition("autoscaling.v1.Scale"))
     replicas = scale["spec"].get("replicas", 0)
     if replicas < 0:
         raise bad_request("spec.replicas: must be greater than or equal to 0")

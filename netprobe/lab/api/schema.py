@@ -133,7 +133,9 @@ _PACKAGES = {
     "rbac.authorization.k8s.io": "rbac.v1",
     "authorization.k8s.io": "authorization.v1",
     "authentication.k8s.io": "authentication.v1",
-    "autoscaling": "autoscaling.v1",
+    "autoscaling": "autoscaling.v2",
+    "storage.k8s.io": "storage.v1",
+    "scheduling.k8s.io": "scheduling.v1",
 }
 
 

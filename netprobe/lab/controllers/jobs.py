@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
+from netprobe.lab import events
 from netprobe.lab.api.lifecycle import Deletion
 from netprobe.lab.api.operations import lab_itself, now
 from netprobe.lab.api.resources import JOBS
@@ -29,6 +30,11 @@ class Jobs(Workloads):
             suspended = _condition("Suspended", "JobSuspended", "Job suspended")
             self._tell(obj, {"conditions": status.get("conditions") or [suspended]})
             return None
+        if "startTime" not in status:
+            text = "the lab does not run images: the pods of this Job stay, and it does not complete"
+            events.record(
+                self.operations, obj, "ImagesAreNotRun", text, component="netprobe-lab", warning=True
+            )
         started = status.get("startTime") or now()
         deadline = spec.get("activeDeadlineSeconds")
         left = deadline - _age(started) if deadline is not None else None

@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from netprobe.lab.api.lifecycle import Deletion
@@ -52,20 +52,36 @@ def dependents(operations: Operations, resource: Resource, owner: Object) -> lis
     ]
 
 
-def claim(operations: Operations, resource: Resource, owner: Object) -> list[Object]:
-    """The pods of an owner; pods without a controller that its selector matches become its own."""
+def claim(
+    operations: Operations,
+    resource: Resource,
+    owner: Object,
+    fits: Callable[[Object], bool] = lambda _pod: True,
+) -> list[Object]:
+    """The pods of an owner: those that its selector matches and that fit.
+
+    One without a controller becomes its own; one that it controls and that is no longer such is let go, as
+    PodControllerRefManager (pkg/controller/controller_ref_manager.go) does.
+    """
     metadata = owner["metadata"]
     found = []
     for stored in operations.store.items(PODS, metadata["namespace"]):
         pod = stored.object
         ref = controller(pod)
-        if ref is None and "deletionTimestamp" not in pod["metadata"] and _selected(owner, pod):
-            adopted = {**pod, "metadata": dict(pod["metadata"])}
-            references = pod["metadata"].get("ownerReferences", [])
-            adopted["metadata"]["ownerReferences"] = [*references, reference(resource, owner)]
-            found.append(operations.replace(PODS, pod, adopted, lab_itself()))
-        elif ref is not None and ref["uid"] == metadata["uid"]:
-            found.append(pod)
+        own = ref is not None and ref["uid"] == metadata["uid"]
+        if not own and ref is not None:
+            continue
+        mine = _selected(owner, pod) and fits(pod)
+        if own == mine or "deletionTimestamp" in pod["metadata"]:
+            found += [pod] if own else []
+            continue
+        others = [r for r in pod["metadata"].get("ownerReferences", ()) if r["uid"] != metadata["uid"]]
+        references = [*others, reference(resource, owner)] if mine else others
+        changed = {**pod, "metadata": {**pod["metadata"], "ownerReferences": references}}
+        if not references:
+            del changed["metadata"]["ownerReferences"]
+        stored_now = operations.replace(PODS, pod, changed, lab_itself())
+        found += [stored_now] if mine else []
     return found
 
 

@@ -19,7 +19,8 @@ class StatefulSets(Workloads):
     def bring_about(self, obj: Object) -> float | None:
         spec, name = obj["spec"], obj["metadata"]["name"]
         revision = f"{name}-{owned.template_hash(spec['template'])}"
-        pods = {pod["metadata"]["name"]: pod for pod in owned.claim(self.operations, STATEFUL_SETS, obj)}
+        claimed = owned.claim(self.operations, STATEFUL_SETS, obj, lambda pod: _is_member(name, pod))
+        pods = {pod["metadata"]["name"]: pod for pod in claimed}
         start = spec.get("ordinals", {}).get("start", 0)
         wanted = {f"{name}-{n}": n for n in range(start, start + spec["replicas"])}
         ordered = spec["podManagementPolicy"] == "OrderedReady"
@@ -91,6 +92,12 @@ class StatefulSets(Workloads):
 def _stays(pod: Object) -> bool:
     """Is it not being deleted already?"""
     return "deletionTimestamp" not in pod["metadata"]
+
+
+def _is_member(name: str, pod: Object) -> bool:
+    """A set owns no pod that is not called as it would call it, whatever its labels."""
+    own, _, ordinal = pod["metadata"]["name"].rpartition("-")
+    return bool(own == name and ordinal.isascii() and ordinal.isdigit())
 
 
 def _ordinal(name: str) -> int:

@@ -296,7 +296,7 @@ class LabNetwork:
         try:
             return await pod.sandbox.exec(argv, stdin=stdin, tty=tty)
         except OSError as error:
-            raise LabError(f"{argv[0]} cannot be started in {ref}: {error}") from error
+            raise LabError(f"failed to exec in container: {error}") from error
 
     def _known(self, ref: PodRef) -> _Pod:
         if ref not in self._pods:

@@ -29,7 +29,6 @@ import fcntl
 import os
 import resource
 import signal
-import sys
 import termios
 from pathlib import Path
 from typing import NoReturn
@@ -168,7 +167,7 @@ def enter(pod: int) -> None:
 
 
 def become(*, argv: list[str], environment: dict[str, str], tty: bool) -> NoReturn:
-    """Turn this process, already inside, into the program; status 127 where there is none, 126 otherwise."""
+    """Turn this process, already inside, into the program; OSError with the reason where that cannot be."""
     os.setsid()
     if tty:
         fcntl.ioctl(0, termios.TIOCSCTTY, 0)
@@ -183,11 +182,11 @@ def become(*, argv: list[str], environment: dict[str, str], tty: bool) -> NoRetu
     os.chdir("/")
     try:
         os.execvpe(argv[0], argv, environment)  # noqa: S606
-    except (FileNotFoundError, NotADirectoryError):
+    except (FileNotFoundError, NotADirectoryError) as error:
         where = "no such file or directory" if "/" in argv[0] else "executable file not found in $PATH"
-        _fail(127, argv[0], where)
+        raise OSError(f'exec: "{argv[0]}": {where}') from error
     except OSError as error:
-        _fail(126, argv[0], (error.strerror or str(error)).lower())
+        raise OSError(f'exec: "{argv[0]}": {(error.strerror or str(error)).lower()}') from error
 
 
 def _drop_identity() -> None:
@@ -200,9 +199,3 @@ def _restore_signals() -> None:
     for number in (signal.SIGPIPE, signal.SIGXFSZ):
         signal.signal(number, signal.SIG_DFL)
     signal.pthread_sigmask(signal.SIG_SETMASK, ())
-
-
-def _fail(status: int, program: str, reason: str) -> NoReturn:
-    sys.stderr.write(f'exec: "{program}": {reason}\n')
-    sys.stderr.flush()
-    os._exit(status)

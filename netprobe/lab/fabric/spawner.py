@@ -15,7 +15,8 @@ a fork costs what a small process costs, whatever the daemon holds in memory.
 
 For `run` and `exec` the child forks once more and stays as the waiting parent: a process joins a PID
 namespace only by being born into it, and somebody must take its status. The answer is two lines: the
-PID as the lab sees it, and the status as a shell gives it (128+n for signal n).
+PID as the lab sees it, and the status as a shell gives it (128+n for signal n); or one that begins with !
+and says why there is no such process.
 
 The spawner ends when the daemon ends, and with PID 1 the kernel ends every process of the lab,
 including those in the PID namespaces of pods. That is why `kill -9` of either leaves nothing.
@@ -30,7 +31,6 @@ import os
 import select
 import signal
 import socket
-import sys
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NoReturn
 
@@ -177,20 +177,21 @@ def _start_and_wait(
     else:
         kernel.setns(namespace, kernel.NEWNET)
         program = lambda: _become_helper(arguments["argv"])  # noqa: E731
+    failed, report = os.pipe2(os.O_CLOEXEC)  # a program that starts closes its end without a word
     child = os.fork()
     if child == 0:
-        status = 126
         try:
             for target, fd in enumerate(stdio):
                 os.dup2(fd, target)
             program()
         except OSError as error:
-            sys.stderr.write(f"netprobe: {error}\n")
-            sys.stderr.flush()
+            os.write(report, str(error).encode())
         finally:
-            os._exit(status)
-    for fd in stdio:
+            os._exit(126)
+    for fd in (*stdio, report):
         os.close(fd)
+    if problem := os.read(failed, 4096):
+        raise OSError(problem.decode())
     os.write(answer, f"{child}\n".encode())
     ended = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
     os.write(answer, f"{ended if ended >= 0 else 128 - ended}\n".encode())

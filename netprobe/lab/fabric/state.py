@@ -136,9 +136,9 @@ class Fabric(Protocol):
     async def exec(
         self, ref: PodRef, argv: Sequence[str], *, stdin: bool = False, tty: bool = False
     ) -> Process:
-        """Run a program in the pod, unprivileged. LabError where the pod is unknown or not started.
+        """Run a program in the pod, unprivileged.
 
-        A program that is not there ends with status 127, one that cannot be executed with 126, each with a
-        line on stderr. With a terminal, set its size by `resize` at once; the streams of a terminal end
+        LabError where the pod is unknown or not started, and where the program is not there or cannot be
+        executed. With a terminal, set its size by `resize` at once; the streams of a terminal end
         when its last process does. `kill` takes the program's descendants with it.
         """

@@ -8,6 +8,7 @@ from tests.lab.api.conftest import Api, Object
 
 MAPS = "/api/v1/namespaces/default/configmaps"
 PODS = "/api/v1/namespaces/default/pods"
+EVENTS = "/api/v1/namespaces/default/events"
 APPS = "/apis/apps/v1/namespaces/default"
 JOBS = "/apis/batch/v1/namespaces/default/jobs"
 MERGE = "application/merge-patch+json"
@@ -176,6 +177,31 @@ async def test_a_stateful_set_counts(api: Api) -> None:
     assert [pod["metadata"]["name"] for pod in await pods_of(api, "db")] == ["db-0"]
 
 
+async def test_a_stateful_set_leaves_pods_of_other_names_alone(api: Api) -> None:
+    for name in ("other", "db-x", "db-0-1"):
+        await api.pod("default", name, labels={"app": "db"})
+    await api.ok("POST", f"{APPS}/statefulsets", workload("db", replicas=1))
+    await api.until(f"{APPS}/statefulsets/db", settled(1))
+    kept = {pod["metadata"]["name"]: pod for pod in await pods_of(api, "db")}
+    assert kept.keys() == {"other", "db-x", "db-0-1", "db-0"}
+    owned = {name for name, pod in kept.items() if "ownerReferences" in pod["metadata"]}
+    assert owned == {"db-0"}
+
+
+async def test_a_relabelled_pod_is_let_go_and_replaced(api: Api) -> None:
+    """How people take a pod out of service to look at it."""
+    await api.ok("POST", f"{APPS}/replicasets", workload("rs", replicas=1))
+    await api.until(f"{APPS}/replicasets/rs", settled(1))
+    [pod] = await pods_of(api, "rs")
+    path = f"{PODS}/{pod['metadata']['name']}"
+    await api.ok("PATCH", path, {"metadata": {"labels": {"app": "aside"}}}, kind=MERGE)
+    free = await api.until(path, lambda p: "ownerReferences" not in p["metadata"])
+    assert free["metadata"]["labels"] == {"app": "aside"}
+    await api.until(f"{APPS}/replicasets/rs", settled(1))
+    [new] = await pods_of(api, "rs")
+    assert new["metadata"]["name"] != pod["metadata"]["name"]
+
+
 async def test_a_daemon_set_is_on_every_node(api: Api) -> None:
     await api.ok("POST", f"{APPS}/daemonsets", workload("agent"))
     await api.until(f"{APPS}/daemonsets/agent", lambda ds: ds.get("status", {}).get("numberReady") == 2)
@@ -195,6 +221,8 @@ async def test_a_job_ends_at_its_deadline_and_takes_what_it_owns_along(api: Api)
     assert pod["metadata"]["labels"]["batch.kubernetes.io/controller-uid"] == made["metadata"]["uid"]
     await api.gone(f"{JOBS}/run")
     await api.gone(f"{MAPS}/owned")
+    said = [e["message"] for e in (await api.get(EVENTS))["items"] if e["reason"] == "ImagesAreNotRun"]
+    assert said == ["the lab does not run images: the pods of this Job stay, and it does not complete"]
     await api.until(PODS, lambda pods: not pods["items"])
 
 

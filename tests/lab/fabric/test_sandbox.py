@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import re
 import resource
 import select
 import signal
@@ -116,10 +117,13 @@ STATUSES = {
     ("sh", "-c", "exit 3"): 3,
     ("sh", "-c", "kill -TERM $$"): 143,
     ("sh", "-c", "kill -KILL $$"): 137,
-    ("no-such-program",): 127,
-    ("/no/such/program",): 127,
-    ("/etc/passwd",): 126,
-    ("/usr",): 126,
+    ("sh", "-c", "no-such-program"): 127,
+}
+NOT_STARTED = {
+    ("no-such-program",): 'exec: "no-such-program": executable file not found in $PATH',
+    ("/no/such/program",): 'exec: "/no/such/program": no such file or directory',
+    ("/etc/passwd",): 'exec: "/etc/passwd": permission denied',
+    ("/usr",): 'exec: "/usr": permission denied',
 }
 
 
@@ -128,8 +132,10 @@ async def test_exit_statuses_are_those_of_a_container_runtime(network: LabNetwor
     await World(network).add("x/web")
     seen = {argv: (await run(network, POD, *argv))[0] for argv in STATUSES}
     assert seen == STATUSES
-    _, _, complaint = await run(network, POD, "no-such-program")
-    assert complaint == 'exec: "no-such-program": executable file not found in $PATH\n'
+    for argv, reason in NOT_STARTED.items():
+        for tty in (False, True):
+            with pytest.raises(LabError, match=re.escape(reason)):
+                await network.exec(POD, argv, tty=tty)
 
 
 @in_a_lab()

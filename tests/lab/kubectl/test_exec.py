@@ -47,7 +47,10 @@ def test_the_pod_reaches_itself(pod: Kubectl) -> None:
 def test_what_cannot_be_run(pod: Kubectl) -> None:
     assert "NotFound" in pod.fails("exec", "nobody", "--", "true")
     assert "container other is not valid for pod p" in pod.fails("exec", "p", "-c", "other", "--", "true")
-    assert pod.run("exec", "p", "--", "no-such-program").returncode != 0
+    done = pod.run("exec", "p", "--", "no-such-program")
+    assert done.returncode == 1
+    assert done.stderr.startswith("error: Internal error occurred: ")
+    assert done.stderr.endswith('exec: "no-such-program": executable file not found in $PATH\n')
 
 
 def test_a_terminal(pod: Kubectl) -> None:

@@ -9,6 +9,7 @@ from typing import Any
 
 from netprobe.lab.api.admission import pods, policies, services, workloads
 from netprobe.lab.api.resources import (
+    CLAIMS,
     CRON_JOBS,
     DAEMON_SETS,
     DEPLOYMENTS,
@@ -42,6 +43,11 @@ def _default_secret(secret: dict[str, Any]) -> None:
         secret.setdefault("data", {})[key] = base64.b64encode(text.encode()).decode()
 
 
+def _default_claim(claim: dict[str, Any]) -> None:
+    claim["spec"].setdefault("volumeMode", "Filesystem")
+    claim["status"].setdefault("phase", "Pending")
+
+
 RULES: dict[Resource, Rules] = {
     PODS: Rules(pods.default_pod, pods.check_pod),
     SERVICES: Rules(services.default_service, services.check_service),
@@ -53,6 +59,7 @@ RULES: dict[Resource, Rules] = {
     JOBS: Rules(workloads.default_job, workloads.check_job),
     CRON_JOBS: Rules(workloads.default_cron_job, workloads.check_cron_job),
     ENDPOINT_SLICES: Rules(services.default_slice),
+    CLAIMS: Rules(_default_claim),
     SECRETS: Rules(_default_secret),
 }
 NONE = Rules()

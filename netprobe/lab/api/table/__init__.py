@@ -7,8 +7,10 @@ from typing import Any
 
 from netprobe.lab.api.resources import Resource
 from netprobe.lab.api.store import Object, Stored
-from netprobe.lab.api.table.columns import columns_of
+from netprobe.lab.api.table import bystanders
+from netprobe.lab.api.table.columns import AGE, COLUMNS, NAME
 
+_COLUMNS = COLUMNS | bystanders.COLUMNS
 METADATA_KIND = {"kind": "PartialObjectMetadata", "apiVersion": "meta.k8s.io/v1"}
 
 
@@ -34,7 +36,7 @@ def of_list(
     resource: Resource, items: list[Stored], metadata: dict[str, Any], include: str, *, columns: bool = True
 ) -> Object:
     """The table of some objects. `include`: None, Metadata or Object, what a row carries beside its cells."""
-    kinds = columns_of(resource)
+    kinds = _COLUMNS.get(resource, (NAME, AGE))
     at = datetime.now(UTC)
     rows = []
     for item in items:

@@ -339,7 +339,3 @@ COLUMNS: dict[r.Resource, tuple[Column, ...]] = {
     r.ROLE_BINDINGS: _BINDING,
     r.CLUSTER_ROLE_BINDINGS: _BINDING,
 }
-
-
-def columns_of(resource: r.Resource) -> tuple[Column, ...]:
-    return COLUMNS.get(resource, (NAME, AGE))

@@ -1,0 +1,167 @@
+"""What an application's manifests contain beside pods and policies, and what people type beside `exec`."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.lab.kubectl.conftest import Kubectl
+
+pytestmark = pytest.mark.lab
+
+LIST = """\
+apiVersion: v1
+kind: List
+items:
+  - {apiVersion: v1, kind: ConfigMap, metadata: {name: one}, data: {a: b}}
+  - {apiVersion: v1, kind: ConfigMap, metadata: {name: two}, data: {a: b}}
+"""
+UNKNOWN = """\
+apiVersion: example.org/v1
+kind: Thing
+metadata: {name: odd}
+---
+apiVersion: v1
+kind: ConfigMap
+metadata: {name: plain}
+"""
+BYSTANDERS = """\
+apiVersion: networking.k8s.io/v1
+kind: Ingress
+metadata: {name: web}
+spec:
+  ingressClassName: nginx
+  rules:
+    - host: a.example
+      http:
+        paths: [{path: /, pathType: Prefix, backend: {service: {name: web, port: {number: 80}}}}]
+---
+apiVersion: autoscaling/v2
+kind: HorizontalPodAutoscaler
+metadata: {name: web}
+spec:
+  scaleTargetRef: {apiVersion: apps/v1, kind: Deployment, name: web}
+  maxReplicas: 3
+  metrics: [{type: Resource, resource: {name: cpu, target: {type: Utilization, averageUtilization: 80}}}]
+---
+apiVersion: v1
+kind: PersistentVolumeClaim
+metadata: {name: data}
+spec: {accessModes: [ReadWriteOnce], resources: {requests: {storage: 1Gi}}}
+---
+apiVersion: v1
+kind: ResourceQuota
+metadata: {name: few}
+spec: {hard: {pods: "1"}}
+---
+apiVersion: batch/v1
+kind: CronJob
+metadata: {name: nightly}
+spec:
+  schedule: "0 3 * * *"
+  jobTemplate: {spec: {template: {spec: {restartPolicy: Never, containers: [{name: c, image: i}]}}}}
+---
+apiVersion: v1
+kind: Service
+metadata: {name: front}
+spec: {type: LoadBalancer, sessionAffinity: ClientIP, externalIPs: [203.0.113.9], ports: [{port: 80}]}
+"""
+
+
+def test_a_list_is_applied(kubectl: Kubectl) -> None:
+    folder = kubectl.files / "application"
+    folder.mkdir()
+    (folder / "list.yaml").write_text(LIST)
+    assert kubectl("apply", "-f", str(folder)) == "configmap/one created\nconfigmap/two created\n"
+    said = kubectl("apply", "--server-side", "--field-manager=kubectl-client-side-apply", "-f", str(folder))
+    assert said == "configmap/one serverside-applied\nconfigmap/two serverside-applied\n"
+
+
+def test_a_kind_that_is_not_served_is_told_and_stops_no_other(kubectl: Kubectl) -> None:
+    done = kubectl.run("apply", "-f", kubectl.file("odd.yaml", UNKNOWN))
+    assert done.returncode == 1
+    assert 'no matches for kind "Thing" in version "example.org/v1"' in done.stderr
+    assert done.stdout == "configmap/plain created\n"
+
+
+def test_what_is_only_stored_says_so_once(kubectl: Kubectl) -> None:
+    path = kubectl.file("bystanders.yaml", BYSTANDERS)
+    done = kubectl.run("apply", "-f", path)
+    assert done.returncode == 0, done.stderr
+    warnings = [line.removeprefix("Warning: ") for line in done.stderr.splitlines()]
+    told = [warning.partition(":")[0] for warning in warnings]
+    unused, unenforced = (
+        "the lab stores this and does not use it",
+        "the lab stores this and does not enforce it",
+    )
+    assert told[:4] == [unused, unused, unused, unenforced]
+    assert "the lab starts no Jobs by the clock; kubectl create job --from=cronjob/NAME starts one" in told
+    for what in ("sessionAffinity", "externalIPs", "load balancers"):
+        assert any(what in warning for warning in warnings), warnings
+    again = kubectl.run("apply", "-f", path)
+    assert (again.returncode, again.stderr) == (0, "")
+    assert all(line.endswith(" unchanged") for line in again.stdout.splitlines()), again.stdout
+    assert kubectl.run("diff", "-f", path).returncode == 0
+    shown = kubectl("get", "ingress,hpa,pvc")
+    assert [line.split()[:4] for line in shown.splitlines() if "/" in line] == [
+        ["ingress.networking.k8s.io/web", "nginx", "a.example", "80"],
+        ["horizontalpodautoscaler.autoscaling/web", "Deployment/web", "cpu:", "<unknown>/80%"],
+        ["persistentvolumeclaim/data", "Pending", "<unset>", kubectl("get", "pvc").split()[-1]],
+    ]
+
+
+def test_kubectl_makes_these_by_itself(kubectl: Kubectl) -> None:
+    """It sends them as protobuf."""
+    kubectl("create", "deployment", "web", "--image=x")
+    kubectl("autoscale", "deployment", "web", "--max=4", "--cpu-percent=50")
+    made = kubectl.json("get", "hpa", "web")["spec"]
+    assert (made["maxReplicas"], made["scaleTargetRef"]["name"]) == (4, "web")
+    assert made["metrics"][0]["resource"]["target"] == {"type": "Utilization", "averageUtilization": 50}
+    kubectl("create", "ingress", "way", "--rule=a.example/path=web:80")
+    [rule] = kubectl.json("get", "ingress", "way")["spec"]["rules"]
+    backend = rule["http"]["paths"][0]["backend"]
+    assert (rule["host"], backend) == ("a.example", {"service": {"name": "web", "port": {"number": 80}}})
+
+
+def test_pod_security_is_not_enforced_and_says_so(kubectl: Kubectl) -> None:
+    label = "pod-security.kubernetes.io/enforce=restricted"
+    done = kubectl.run("label", "namespace", kubectl.namespace, label)
+    assert "does not enforce Pod Security" in done.stderr
+
+
+@pytest.fixture
+def web(kubectl: Kubectl) -> Kubectl:
+    kubectl("run", "web", "--image=nginx", "--port=80", "--expose")
+    kubectl("wait", "--for=condition=Ready", "pod/web", "--timeout=30s")
+    return kubectl
+
+
+def _once(kubectl: Kubectl, *command: str) -> tuple[int, str, str]:
+    done = kubectl.run("run", "try", "--image=busybox", "--rm", "-i", "--restart=Never", "--", *command)
+    return done.returncode, done.stdout, done.stderr
+
+
+def test_a_pod_that_is_attached_to_runs_its_command(web: Kubectl) -> None:
+    status, _, said = _once(web, "nc", "-zv", "-w", "2", "web", "80")
+    assert status == 0
+    assert "succeeded" in said
+    status, out, _ = _once(web, "sh", "-c", "echo out; exit 3")
+    assert (status, out.splitlines()[0]) == (3, "out")
+    status, _, said = _once(web, "no-such-program")
+    assert status == 128
+    assert 'exec: "no-such-program": executable file not found in $PATH' in said
+    assert "NotFound" in web.fails("get", "pod", "try")
+
+
+@pytest.mark.parametrize(
+    ("command", "sentence"),
+    [
+        (["attach", "web"], "the lab does not run images, so there is nothing to attach to"),
+        (["port-forward", "web", "8080:80"], "the lab forwards nothing into its pods"),
+        (["debug", "web", "--image=busybox"], "no container can be added to a pod"),
+        (["create", "token", "default"], "the lab gives out no tokens"),
+        (["top", "pod"], "Metrics API not available"),
+    ],
+    ids=lambda words: words[0] if isinstance(words, list) else "",
+)
+def test_what_the_lab_has_not_is_one_sentence(web: Kubectl, command: list[str], sentence: str) -> None:
+    assert sentence in web.fails(*command)
