@@ -103,7 +103,7 @@ def _doomed(
 def _pods(
     old: Mapping[PodRef, Pod], new: Mapping[PodRef, Pod]
 ) -> tuple[dict[PodRef, Pod], dict[PodRef, Pod], int]:
-    """The pods before and after, and how many only the change has.
+    """The pods before and after, and how many only the change has, those on their node's network not counted.
 
     A workload in the change stands for all of its pods: they get the labels and ports of its template.
     """
@@ -126,7 +126,7 @@ def _pods(
             host_network=found.host_network,
         )
     fresh = {ref: pod for ref, pod in new.items() if ref not in served and ref not in after}
-    return {**old, **fresh}, {**after, **fresh}, len(fresh)
+    return {**old, **fresh}, {**after, **fresh}, sum(not pod.host_network for pod in fresh.values())
 
 
 _OF_A_CONTROLLER = ("pod-template-hash", "controller-revision-hash", "statefulset.kubernetes.io/pod-name")

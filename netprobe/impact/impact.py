@@ -13,7 +13,7 @@ from netprobe.impact.outside import outside
 from netprobe.impact.port import Asked, Ports
 from netprobe.impact.redundant import UNDECLARED, Idle, idle
 from netprobe.impact.states import States, families_of, states
-from netprobe.model.flow import End, Family, Flow, Protocol, Via
+from netprobe.model.flow import End, Family, Flow, PodRef, Protocol, Via
 from netprobe.model.policy import Direction
 from netprobe.model.verdict import Decision, Verdict
 from netprobe.simulate import CALICO, Profile, Simulator
@@ -54,7 +54,10 @@ class Bundle:
 
 @dataclass(frozen=True, slots=True)
 class Impact:
-    """What differs between the two states of an edit. `other` is the port that stands for all the others."""
+    """What differs between the two states of an edit. `other` is the port that stands for all the others.
+
+    `left_out` are the pods on their node's network, before or after.
+    """
 
     edit: Edit
     bundles: tuple[Bundle, ...]
@@ -62,7 +65,7 @@ class Impact:
     idle: tuple[Idle, ...]
     other: int | None
     pods: int
-    left_out: int
+    left_out: tuple[PodRef, ...]
     before: Simulator = field(repr=False, compare=False)
     after: Simulator = field(repr=False, compare=False)
 
@@ -116,7 +119,9 @@ def impact(
         tuple(_idle(edit, both, told)),
         asked.other,
         sum(g.size for g in both.groups if both.ordinary >> g.index & 1),
-        sum(pod.host_network for pod in edit.new.pods.values()),
+        tuple(
+            ref for ref, pod in edit.new.pods.items() if pod.host_network or edit.old.pods[ref].host_network
+        ),
         before,
         after,
     )

@@ -19,6 +19,8 @@ from netprobe.report.why import path
 IMPACT_FORMATS = ("table", "json", "markdown")
 MOST_ROWS = 100
 """Rows shown to people; JSON holds all."""
+SHOWN = 5
+"""Names of pods in a sentence."""
 
 _HEADS = {Kind.OPENS: "Opens", Kind.CLOSES: "Closes", Kind.REASON: "Same verdict for another reason"}
 _COLOURS = {Kind.OPENS: "1;33", Kind.CLOSES: "1", Kind.REASON: "1"}
@@ -47,9 +49,10 @@ def title(impact: Impact) -> str:
         (len(edit.changed), "changed"),
         (len(edit.deleted), "deleted"),
     ]
-    told = [f"{number} {word}" for number, word in parts if number] or ["none changed"]
-    policies = "1 policy" if sum(n for n, _ in parts) == 1 else "policies"
-    told[0] = f"{policies} {told[0].removeprefix('1 ')}" if policies == "1 policy" else f"policies: {told[0]}"
+    told = [f"{number} {word}" for number, word in parts if number] or ["no policy changed"]
+    if any(number for number, _ in parts):
+        number, _, word = told[0].partition(" ")
+        told[0] = f"{number} {'policy' if number == '1' else 'policies'} {word}"
     objects = "1 object" if edit.relabelled == 1 else f"{edit.relabelled:,} objects"
     more = f"; labels of {objects} changed" if edit.relabelled else ""
     new = f", {edit.new_pods} of them new" if edit.new_pods else ""
@@ -95,7 +98,7 @@ def _markdown(impact: Impact, _style: Style) -> Iterator[str]:
     """A comment for a pull request: what is dangerous in the open, the rest folded away."""
     opens = impact.flows(Kind.OPENS)
     mark = {1: "❌", 3: "❔"}.get(impact.exit_status, "⚠️" if opens else "✅")
-    yield f"### {mark} Network policies: {escape(title(impact))}\n\n{escape(closing(impact))}\n"
+    yield f"### {mark} netprobe impact: {escape(title(impact))}\n\n{escape(closing(impact))}\n"
     for head, _, headers, rows, more in _sections(impact):
         folded = not head.startswith(("Against", "Could", "Opens", "Closes"))
         yield f"\n<details><summary>{escape(head)}</summary>\n\n" if folded else f"\n**{escape(head)}**\n\n"
@@ -141,9 +144,11 @@ def _notes(impact: Impact) -> Iterator[str]:
     if not impact.pods:
         yield "There is no pod to compare: give the workloads by -f or --against, or a cluster by --context."
     if impact.left_out:
+        names = [str(ref) for ref in impact.left_out]
+        more = f" and {len(names) - SHOWN:,} more" if len(names) > SHOWN else ""
         yield (
-            f"{impact.left_out} pods on their node's network are left out: "
-            "NetworkPolicy does not define what becomes of their flows."
+            f"Left out, since they are on their node's network and NetworkPolicy does not define what "
+            f"becomes of their flows: {', '.join(names[:SHOWN])}{more}."
         )
 
 

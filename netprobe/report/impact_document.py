@@ -14,7 +14,7 @@ from netprobe.report.style import PLAIN, Style
 
 
 def as_json(impact: Impact, _style: Style = PLAIN) -> Iterator[str]:
-    """One document, in pieces; docs/impact.md says what is in it."""
+    """One document, in pieces; docs/impact.schema.json describes it."""
     edit, held = impact.edit, impact.held
     head = {
         "apiVersion": API_VERSION,
@@ -28,7 +28,7 @@ def as_json(impact: Impact, _style: Style = PLAIN) -> Iterator[str]:
             "pods": impact.pods,
             "new_pods": edit.new_pods,
             "relabelled": edit.relabelled,
-            "left_out": impact.left_out,
+            "left_out": len(impact.left_out),
             "opens": impact.flows(Kind.OPENS),
             "closes": impact.flows(Kind.CLOSES),
             "other_reason": impact.flows(Kind.REASON),
@@ -36,6 +36,7 @@ def as_json(impact: Impact, _style: Style = PLAIN) -> Iterator[str]:
             "could_not_tell": sum(len(one.flows) for one in impact.unclear) if held else None,
         },
         "declaration": [_breach_record(one) for one in (held.breaches if held else ())],
+        "left_out": [str(ref) for ref in impact.left_out],
         "could_go": [
             {
                 "policy": str(one.policy),

@@ -17,11 +17,12 @@ from netprobe.impact.port import Asked, Ports
 from netprobe.impact.states import families_of, states
 from netprobe.model.cluster import Cluster
 from netprobe.model.flow import External, Flow, PodRef
+from netprobe.model.policy import IPBlock, PortRange
 from netprobe.model.verdict import Decision, Verdict
 from netprobe.simulate import CALICO, CILIUM, Group, Profile, Simulator
 from netprobe.simulate.bits import unpack
 from tests.property.obvious import passes
-from tests.property.strategies import Shape, random_cluster, random_policies
+from tests.property.strategies import Shape, random_cluster, random_policies, seeded
 
 Told = dict[Flow, Kind]
 
@@ -150,3 +151,34 @@ def test_counts_are_those_of_the_flows(rng: Random) -> None:
     for bundle in result.bundles:
         sample = replace(bundle.sample, via=Flow(bundle.sample.source, bundle.sample.destination, 1).via)
         assert of(found, sample) is bundle.kind
+
+
+def test_the_random_edits_hold_all_that_is_hard() -> None:
+    seen = set()
+    for seed in range(60):
+        edit = edits(seeded(seed))
+        changed = [p for p in (*edit.old.policies, *edit.new.policies) if p.ref in edit.policies]
+        for policy in changed:
+            for rule in (*(policy.ingress or ()), *(policy.egress or ())):
+                seen |= {type(port).__name__ for port in rule.ports}
+                seen |= {
+                    "endPort" for port in rule.ports if isinstance(port, PortRange) and port.last > port.first
+                }
+                seen |= {"except" for peer in rule.peers if isinstance(peer, IPBlock) and peer.excluded}
+                seen |= {f"IPv{peer.cidr.version}" for peer in rule.peers if isinstance(peer, IPBlock)}
+        pods = edit.new.pods.values()
+        seen |= {"dual stack" for pod in pods if {4, 6} == {address.version for address in pod.addresses}}
+        seen |= {"one family" for pod in pods if len({address.version for address in pod.addresses}) == 1}
+    assert seen == {
+        *(
+            "NamedPort",
+            "PortRange",
+            "AnyPort",
+            "endPort",
+            "except",
+            "IPv4",
+            "IPv6",
+            "dual stack",
+            "one family",
+        )
+    }

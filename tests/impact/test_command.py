@@ -110,7 +110,7 @@ def test_a_report_beside_the_table(folder: Path, capsys: pytest.CaptureFixture[s
     page = folder / "comment.md"
     arguments = ["-f", str(folder / "new"), "--expect", str(TWO_TIER / "suite.yaml")]
     assert main(["impact", *arguments, "--report", f"markdown={page}"]) == 0
-    assert page.read_text().startswith("### ✅ Network policies")
+    assert page.read_text().startswith("### ✅ netprobe impact: no policy changed; 3 pods compared\n")
     assert "no flow opens" in capsys.readouterr().out
 
 

@@ -1,0 +1,84 @@
+"""The JSON form holds to docs/impact.schema.json, whatever changes."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from random import Random
+from typing import Any
+
+import jsonschema
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import netprobe
+from netprobe.impact import Kind, impact
+from netprobe.model.flow import Flow
+from netprobe.model.verdict import Verdict
+from netprobe.report.impact import render_impact
+from netprobe.simulate import Simulator
+from tests.impact.test_brute import edits
+from tests.property.strategies import seeded
+
+SCHEMA = json.loads((Path(netprobe.__file__).parents[1] / "docs" / "impact.schema.json").read_text())
+VALIDATOR = jsonschema.Draft202012Validator(SCHEMA)
+
+
+def written(rng: Random, *, declare: bool = False) -> dict[str, Any]:
+    edit = edits(rng)
+    declared = None
+    if declare:
+        refs = list(edit.new.pods)
+        flows = [Flow(one, other, 80, family=4) for one in refs for other in refs if one != other]
+        simulator = Simulator(edit.old)
+        declared = {flow: simulator.decide(flow).verdict for flow in flows}
+        declared = {flow: verdict for flow, verdict in declared.items() if verdict is not Verdict.UNKNOWN}
+    document: dict[str, Any] = json.loads("".join(render_impact(impact(edit, declared=declared), "json")))
+    return document
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.randoms(use_true_random=False), st.booleans())
+def test_every_document_keeps_the_schema(rng: Random, declare: bool) -> None:
+    VALIDATOR.validate(written(rng, declare=declare))
+
+
+@pytest.mark.parametrize(
+    "spoil",
+    [
+        lambda d: d["changes"][0].pop("sample"),
+        lambda d: d["changes"][0].update(change="appears"),
+        lambda d: d["changes"][0]["before"].update(verdict="blocked"),
+        lambda d: d["summary"].update(opens=-1),
+        lambda d: d.update(extra=1),
+    ],
+)
+def test_the_schema_refuses_what_is_not_in_the_contract(spoil: Callable[[Any], object]) -> None:
+    jsonschema.Draft202012Validator.check_schema(SCHEMA)
+    document = next(d for d in (written(seeded(seed)) for seed in range(50)) if d["changes"])
+    assert VALIDATOR.is_valid(document)
+    spoil(document)
+    assert not VALIDATOR.is_valid(document)
+
+
+def test_pods_on_their_nodes_network_are_named() -> None:
+    for seed in range(30):
+        edit = edits(seeded(seed), relabel=False)
+        hosts = [str(ref) for ref, pod in edit.new.pods.items() if pod.host_network]
+        if hosts:
+            break
+    found = impact(edit)
+    document = json.loads("".join(render_impact(found, "json")))
+    assert document["left_out"] == hosts
+    assert document["summary"]["left_out"] == len(hosts)
+    for form in ("table", "markdown"):
+        assert f"becomes of their flows: {', '.join(hosts)}." in "".join(render_impact(found, form)).replace(
+            "\\", ""
+        )
+    nobody = {ref: replace(pod, host_network=True) for ref, pod in edit.new.pods.items()}
+    empty = impact(replace(edit, old=replace(edit.old, pods=nobody), new=replace(edit.new, pods=nobody)))
+    assert all(empty.flows(kind) == 0 for kind in Kind)
+    assert len(empty.left_out) == len(nobody)
