@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Final
 
@@ -25,6 +25,15 @@ CNIS: Final[Mapping[str, str]] = {
     "azure-npm": "Azure NPM",
     "flannel": "Flannel",
     "canal": "Canal",
+}
+GROUPS: Final[Mapping[str, str]] = {
+    # an API group -> the network plugin whose resources it holds
+    "crd.projectcalico.org": "Calico",
+    "projectcalico.org": "Calico",
+    "cilium.io": "Cilium",
+    "crd.antrea.io": "Antrea",
+    "k8s.ovn.org": "OVN-Kubernetes",
+    "networking.k8s.aws": "Amazon VPC CNI",
 }
 LAB: Final = "+netprobe."
 """In the server version of a lab, as build metadata: "v1.33.0+netprobe.0.1.0"."""
@@ -59,10 +68,16 @@ async def _nodes(cluster: KubeCluster) -> tuple[str, ...] | None:
 
 async def _cni(cluster: KubeCluster) -> tuple[str | None, str]:
     try:
-        sets = await cluster.find("DaemonSet")
+        named = cni_of(await cluster.find("DaemonSet"))
     except ClusterError as e:
-        return None, str(e)
-    return cni_of(sets)
+        named = None, str(e)
+    if named[0] is not None:
+        return named
+    try:
+        found = await cluster.raw("/apis")
+    except ClusterError:
+        return named
+    return cni_by_groups(group["name"] for group in found.get("groups") or ()) or named
 
 
 def cni_of(sets: list[Object]) -> tuple[str | None, str]:
@@ -78,3 +93,12 @@ def cni_of(sets: list[Object]) -> tuple[str | None, str]:
     if not found:
         return None, "no DaemonSet names a network plugin that is known"
     return " and ".join(found), ", ".join(found.values())
+
+
+def cni_by_groups(groups: Iterable[str]) -> tuple[str, str] | None:
+    """Name the network plugin from API groups: where its agent is no DaemonSet, or may not be seen.
+
+    Weaker evidence, because resources outlive the plugin that they were made for; None where nothing is known.
+    """
+    found = {GROUPS[group]: f"the API group {group}" for group in groups if group in GROUPS}
+    return (" and ".join(found), ", ".join(found.values())) if found else None

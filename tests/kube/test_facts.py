@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from netprobe.kube.facts import cni_of
+from netprobe.kube.facts import cni_by_groups, cni_of
 from netprobe.probe.api import Object
 
 
@@ -28,3 +28,11 @@ def test_a_network_plugin_is_named_from_its_daemon_set(sets: list[Object], cni: 
     found, evidence = cni_of(sets)
     assert found == cni
     assert evidence
+
+
+def test_where_no_daemon_set_names_one_an_api_group_may() -> None:
+    assert cni_by_groups(["apps", "crd.projectcalico.org"]) == (
+        "Calico",
+        "the API group crd.projectcalico.org",
+    )
+    assert cni_by_groups(["apps", "batch"]) is None
