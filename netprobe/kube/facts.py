@@ -98,7 +98,7 @@ def cni_of(sets: list[Object]) -> tuple[str | None, str]:
 def cni_by_groups(groups: Iterable[str]) -> tuple[str, str] | None:
     """Name the network plugin from API groups: where its agent is no DaemonSet, or may not be seen.
 
-    Weaker evidence, because resources outlive the plugin that they were made for; None where nothing is known.
+    Weaker evidence: resources outlive the plugin that they were made for. None where nothing is known.
     """
     found = {GROUPS[group]: f"the API group {group}" for group in groups if group in GROUPS}
     return (" and ".join(found), ", ".join(found.values())) if found else None
