@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import aclosing
 from types import TracebackType
 from typing import Final, Self
@@ -69,7 +69,7 @@ class Readiness:
         for ref in missing[:3]:
             pod = self._pods.get(ref)
             status = complaint(pod) if pod else "it does not exist"
-            sentences.append(f"{ref}: {'; '.join(filter(None, [status, await self._events(ref)]))}")
+            sentences.append(f"{ref}: {'; '.join(filter(None, [status, await self._events(ref, status)]))}")
         if len(missing) > 3:
             sentences.append(f"and {len(missing) - 3} more")
         return " | ".join(sentences)
@@ -81,8 +81,8 @@ class Readiness:
                 pods = {ref: self._pods[ref] for ref in refs if ref in self._pods}
                 for ref, pod in pods.items():
                     if hopeless(pod):
-                        events = await self._events(ref)
-                        said = "; ".join(filter(None, [complaint(pod), events]))
+                        status = complaint(pod)
+                        said = "; ".join(filter(None, [status, await self._events(ref, status)]))
                         raise WorkbenchError(f"pod {ref} cannot become ready: {said}")
                 if len(pods) == len(refs) and all(map(fine, pods.values())):
                     return pods
@@ -106,18 +106,38 @@ class Readiness:
             async with self._changed:
                 self._changed.notify_all()
 
-    async def _events(self, ref: PodRef) -> str:
-        """The warnings about a pod, newest last; "" where they cannot be read."""
+    async def _events(self, ref: PodRef, status: str) -> str:
+        """The warnings about a pod that its status does not say already; "" where they cannot be read."""
         try:
             events = await self._cluster.find("Event", ref.namespace)
         except ClusterError:
             return ""
-        texts = [
-            f"{event.get('reason')}: {event.get('message')}"
-            for event in events
-            if (event.get("involvedObject") or {}).get("name") == ref.name and event.get("type") == "Warning"
-        ]
-        return "; ".join(dict.fromkeys(texts[-3:]))[:600]
+        return warnings(
+            (
+                (str(event.get("reason")), str(event.get("message")))
+                for event in events
+                if (event.get("involvedObject") or {}).get("name") == ref.name
+                and event.get("type") == "Warning"
+            ),
+            status,
+        )
+
+
+def warnings(events: Iterable[tuple[str, str]], status: str) -> str:
+    """The last three of (reason, message), newest last, without what the status says in other words.
+
+    That a pull secret is missing comes first: it is why, and all that follows is what.
+    """
+    told = dict.fromkeys(f"{reason}: {message}" for reason, message in events if not _said(message, status))
+    secrets = [text for text in told if text.startswith("FailedToRetrieveImagePullSecret")]
+    others = [text for text in told if text not in secrets]
+    return "; ".join([*secrets[-1:], *others[-3:]])[:600]
+
+
+def _said(message: str, status: str) -> bool:
+    return message.removeprefix("Error: ") in status or (
+        message.startswith("Failed to pull image") and "failed to pull" in status
+    )
 
 
 def is_ready(pod: Object) -> bool:

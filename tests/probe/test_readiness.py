@@ -1,0 +1,30 @@
+"""What is told of a pod that does not become ready."""
+
+from __future__ import annotations
+
+from netprobe.probe.readiness import warnings
+
+STATUS = 'ImagePullBackOff: Back-off pulling image "r.example/a:1": ErrImagePull: failed to pull and unpack'
+SECRET = (
+    "FailedToRetrieveImagePullSecret",
+    "Unable to retrieve some image pull secrets (mirror); attempting to pull the image may not succeed.",
+)
+
+
+def test_a_missing_pull_secret_comes_first_and_nothing_twice() -> None:
+    pulling = ("Failed", 'Failed to pull image "r.example/a:1": failed to pull and unpack')
+    noise = [pulling, ("Failed", "Error: ErrImagePull"), ("Failed", "Error: ImagePullBackOff")]
+    assert warnings([*noise, SECRET, *noise, SECRET], STATUS) == ": ".join(SECRET)
+    assert warnings(noise, STATUS) == ""
+
+
+def test_the_last_three_others_are_told() -> None:
+    events = [("FailedMount", f"volume {n}") for n in range(5)]
+    assert warnings(events, STATUS) == "FailedMount: volume 2; FailedMount: volume 3; FailedMount: volume 4"
+
+
+def test_a_failed_pull_that_the_status_does_not_tell_is_told() -> None:
+    assert (
+        warnings([("Failed", 'Failed to pull image "a"')], "phase Pending")
+        == 'Failed: Failed to pull image "a"'
+    )
