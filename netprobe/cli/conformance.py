@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -22,6 +23,7 @@ from netprobe.errors import UsageError
 
 if TYPE_CHECKING:
     from netprobe.conformance.case import Case
+    from netprobe.report.conformance import Conformance
 
 FORMATS = ("table", "json", "markdown", "junit", "github", "html")
 
@@ -134,6 +136,12 @@ class ShardType(click.ParamType[tuple[int, int]]):
     metavar="FORMAT=PATH",
     help="Write a report to a file too (- for standard output). Repeatable.",
 )
+@click.option(
+    "--results",
+    type=click.Path(),
+    metavar="DIR",
+    help="Write every form of the report into a folder, and a file `done` that names it, as Sonobuoy wants.",
+)
 @examples("""
 netprobe conformance                                    # on a lab made for this
 netprobe conformance --context kind-kind --report junit=junit.xml
@@ -167,6 +175,7 @@ def command(
     profile: str,
     output: str,
     reports: Sequence[ReportFile],
+    results: str | None,
     **others: Any,
 ) -> int:
     """Say whether a cluster implements NetworkPolicy, by hundreds of cases with known answers.
@@ -177,18 +186,23 @@ def command(
 
     Exit status: 0 all as it should be, 1 a case failed that should not, 3 could not tell or flaky.
     """
-    from netprobe.cli.conformance_run import Ledger, Night, emit, joined
+    from netprobe.cli.conformance_run import Ledger, Night, baseline_of, emit, joined, written
     from netprobe.cli.loop import run_async
     from netprobe.cli.target import meant
     from netprobe.conformance import known
     from netprobe.conformance.choose import chosen
-    from netprobe.conformance.history import latest
     from netprobe.conformance.load import builtin, load
     from netprobe.probe import Deadlines, Pace
     from netprobe.simulate import profile as profile_of
 
     flags = PodFlags.taken_from(others)
     target, options = meant(ctx, kubeconfig, context, **others)
+    nodes = (
+        2 if ctx.get_parameter_source("lab_nodes") is click.core.ParameterSource.DEFAULT else options.nodes
+    )
+    options = replace(
+        options, nodes=nodes, ip_families=("ipv4", "ipv6")
+    )  # so that no case is skipped for them
     if flags.print_images:
         return print_images(flags)
     every = (*builtin(), *(case for file in files for case in load(file)))
@@ -200,11 +214,16 @@ def command(
         raise UsageError("--join takes the JSON reports of parts, and nothing else takes files")
     ledger = Ledger(
         known=known.load(known_file, every) if known_file else (),
-        baseline=latest(Path(baseline)) if baseline else None,
+        baseline=baseline_of(baseline, history),
         history=Path(history) if history else None,
     )
+
+    def told(found: Conformance) -> int:
+        written(found, results)
+        return emit(found, output, reports)
+
     if join:
-        return emit(ledger.enter(*joined([Path(part) for part in parts], every)), output, reports)
+        return told(ledger.enter(*joined([Path(part) for part in parts], every)))
     if shard is not None:
         index, count = shard
         cases = cases[index::count]
@@ -223,7 +242,7 @@ def command(
         shard=shard,
         request_timeout_s=request_timeout_s,
     )
-    return emit(ledger.enter(*run_async(night.run())), output, reports)
+    return told(ledger.enter(*run_async(night.run())))
 
 
 def _list(cases: Sequence[Case]) -> None:

@@ -115,6 +115,33 @@ def _runs(folder: Path | None) -> tuple[Past, ...]:
     return history.runs(folder)
 
 
+def baseline_of(path: str | None, folder: str | None) -> Past | None:
+    """The run that --baseline names. InputError where there is none, but in the first night of a history."""
+    if path is None or (path == folder and not _runs(Path(path))):
+        return None
+    return history.latest(Path(path))
+
+
+RESULTS = {"report.html": "html", "report.json": "json", "report.md": "markdown", "junit.xml": "junit"}
+DONE = "done"
+
+
+def written(found: Conformance, folder: str | None) -> None:
+    """Write every form of the report into a folder, and `done` with the path of the JUnit file at the end.
+
+    Sonobuoy waits for such a file in its results folder. NetprobeError where it cannot be written.
+    """
+    if folder is None:
+        return
+    try:
+        Path(folder).mkdir(parents=True, exist_ok=True)
+        for name, format_ in RESULTS.items():
+            save(Path(folder, name), render_conformance(found, format_))
+        save(Path(folder, DONE), [str(Path(folder, "junit.xml").resolve())])
+    except OSError as error:
+        raise NetprobeError(f"cannot write results to {folder}: {error.strerror}") from error
+
+
 def emit(found: Conformance, output: str, reports: Sequence[ReportFile]) -> int:
     """Write a report to standard output and to files; its exit status. NetprobeError where it cannot."""
     style = Style.of(sys.stdout, os.environ)

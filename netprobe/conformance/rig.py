@@ -132,11 +132,13 @@ class Rig:
         self._joined = set(map(self._nodes, connected))
         self.lacks_services = bool(services) and not connected & set(services)
         await self._turn(0)
-        end = asyncio.get_running_loop().time() + self._pace.canary_s
+        end, pause_s = asyncio.get_running_loop().time() + self._pace.canary_s, self._pace.pause_s
         closed = [pair.flow(_port(1)) for pair in self._pairs]
         while self.enforcing is not True and asyncio.get_running_loop().time() < end:
             seen = await self._prober.round(closed)
             self.enforcing = all(o.verdict is Verdict.DENY for o in seen.values())
+            await asyncio.sleep(pause_s if self.enforcing is False else 0)
+            pause_s *= SLOWING
 
     async def change(
         self, state: State, then: Callable[[], Awaitable[None]] | None = None

@@ -27,6 +27,7 @@ from netprobe.model.matrix import Matrix
 from netprobe.model.observation import Observation
 from netprobe.model.verdict import Verdict
 from netprobe.probe import ClusterAPI, Deadlines, Fixture, Pace, PodOptions, Workbench, new_run
+from netprobe.probe.permission import CONFORMANCE
 from netprobe.simulate import CALICO, Profile, Simulator
 
 MOST_TRIES: Final = 5
@@ -82,6 +83,7 @@ class Suite:
             options=self.options,
             deadlines=self.deadlines,
             progress=self.progress,
+            permissions=CONFORMANCE,
         )
         done: dict[str, Result] = {}
         problems: list[str] = []

@@ -68,6 +68,17 @@ FIXTURE: Final = (
 )
 """A run with its own pods, in namespaces of its own."""
 
+CONFORMANCE: Final = (
+    *(
+        Permission(p.group, p.resource, p.verb, p.why, Need.ALWAYS if p.need is Need.STEPS else p.need)
+        for p in FIXTURE
+    ),
+    Permission("", "pods", "delete", "pods that a case makes while its policies are there"),
+    Permission("", "services", "create", "the Service of each fixture"),
+    Permission("", "services", "get", "its address"),
+)
+"""A run of the conformance suite; manifests/nightly/rbac.yaml grants it."""
+
 IN_PLACE: Final = (
     *(p for p in FIXTURE if p.need is Need.ALWAYS),
     Permission("", "pods", "delete", "shadow pods, each by itself"),

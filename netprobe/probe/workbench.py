@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import secrets
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from ipaddress import ip_address
@@ -54,6 +54,7 @@ class Workbench:
     done to the labels of that pod is done to its twin.
     `lab`: the cluster is a lab, which can make external hosts; elsewhere they are left out, and flows from
     them are skipped. `disposable`: the cluster ends with the run, so that nothing need be removed from it.
+    `permissions`: what the run needs.
     Entering raises ForbiddenError (a permission is missing; nothing was made),
     ConflictError (a namespace is somebody else's), WorkbenchError (a pod never became ready) or another
     ClusterError; nothing of the run is left then.
@@ -71,6 +72,7 @@ class Workbench:
         options: PodOptions | None = None,
         deadlines: Deadlines | None = None,
         progress: Progress = lambda _: None,
+        permissions: Sequence[Permission] = permission.FIXTURE,
     ) -> None:
         self.run = run or new_run()
         self.changes = changes
@@ -86,6 +88,7 @@ class Workbench:
         self._options = options or PodOptions()
         self._deadlines = deadlines or Deadlines()
         self._progress = progress
+        self._wanted = tuple(permissions)
         self._own = {n.name for n in fixture.namespaces} | {home(self.run)}
         self._stack = AsyncExitStack()
 
@@ -111,7 +114,7 @@ class Workbench:
 
     @property
     def _permissions(self) -> tuple[Permission, ...]:
-        return permission.FIXTURE
+        return self._wanted
 
     @property
     def _beyond(self) -> bool:

@@ -112,3 +112,27 @@ def test_a_late_pod_is_known_to_the_reader(tmp_path: Path) -> None:
     one = result(LATE, {WRONG: Verdict.ALLOW})
     (again,) = joined([part(tmp_path, None, one)], CASES)[0].results
     assert {row.flow for row in again.moments[0].rows} == {row.flow for row in one.moments[0].rows}
+
+
+def test_results_as_sonobuoy_wants_them(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    folder = tmp_path / "results"
+    status = main(["conformance", "--join", str(part(tmp_path, None, FAILED)), "--results", str(folder)])
+    assert status == 1
+    assert {path.name for path in folder.iterdir()} == {
+        *("done", "junit.xml", "report.html", "report.json", "report.md"),
+    }
+    assert (folder / "done").read_text() == str(folder / "junit.xml")
+    assert "<testsuites>" in (folder / "junit.xml").read_text()
+    (tmp_path / "file").write_text("")
+    capsys.readouterr()
+    taken = ["--results", str(tmp_path / "file")]
+    assert main(["conformance", "--join", str(part(tmp_path, None, FAILED)), *taken]) == 3
+    assert "cannot write results" in capsys.readouterr().err
+
+
+def test_the_first_night_has_no_baseline_and_the_second_has_the_first(tmp_path: Path) -> None:
+    nights = tmp_path / "runs"
+    command = ["conformance", "--join", str(part(tmp_path, None, FAILED)), "--baseline", str(nights)]
+    assert main(command) == 2, "a folder that nobody writes to is a mistake"
+    assert main([*command, "--history", str(nights)]) == 1
+    assert main([*command, "--history", str(nights)]) == 0
