@@ -4,7 +4,7 @@
 
 Times are CPU times. "few" changes one policy in a hundred, "all" deletes every one. The ratio is the time of
 the obvious way, deciding every pair on every port in both states, over that of impact: one pair is timed on
-a sample, and multiplied.
+a sample, and multiplied. "skewed" has two namespaces only.
 """
 
 from __future__ import annotations
@@ -26,6 +26,7 @@ from netprobe.simulate import Simulator
 SIZES = [  # pods, policies, namespaces, kind
     (1000, 500, 50, "replicas"),
     (10000, 4000, 200, "replicas"),
+    (10000, 4000, 2, "skewed"),
     (10000, 4000, 200, "distinct"),
 ]
 SAMPLE = 2_000

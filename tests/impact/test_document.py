@@ -40,7 +40,7 @@ def written(rng: Random, *, declare: bool = False) -> dict[str, Any]:
     return document
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=20, deadline=None)
 @given(st.randoms(use_true_random=False), st.booleans())
 def test_every_document_keeps_the_schema(rng: Random, declare: bool) -> None:
     VALIDATOR.validate(written(rng, declare=declare))
