@@ -1,0 +1,50 @@
+"""A run that is ended at random moments: afterwards every object of the cluster is listed, of any kind."""
+
+from __future__ import annotations
+
+import random
+import signal
+import subprocess
+
+import pytest
+
+from tests.cluster.account import kubectl
+from tests.run.netprobe import TWO_TIER, netprobe, started
+
+PASSING = ("events", "endpointslices", "endpoints.", "endpoints", "controllerrevisions", "leases")
+"""Kinds that come and go by themselves; of Leases only those of nodes and controllers do."""
+
+
+def everything(kubeconfig: str) -> set[str]:
+    """The name of every object in the cluster but those of `PASSING`, and every Lease of a run."""
+    found: set[str] = set()
+    for scope in ("true", "false"):
+        kinds = kubectl(
+            kubeconfig, "api-resources", f"--namespaced={scope}", "--verbs=list", "-o", "name"
+        ).split()
+        kinds = [kind for kind in kinds if not kind.startswith(PASSING)]
+        template = "{range .items[*]}{.kind}/{.metadata.namespace}/{.metadata.name}{'\\n'}{end}"
+        found |= set(kubectl(kubeconfig, "get", ",".join(kinds), "-A", "-o", f"jsonpath={template}").split())
+    runs = kubectl(kubeconfig, "get", "leases", "-A", "-l", "netprobe.dev/run", "-o", "name").split()
+    return found | {f"a run's {name}" for name in runs}
+
+
+@pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGINT, signal.SIGTERM], ids=lambda s: s.name)
+def test_nothing_is_left(kubeconfig: str, how: signal.Signals) -> None:
+    assert netprobe("clean", "--kubeconfig", kubeconfig).status == 0
+    before = everything(kubeconfig)
+    moments = random.Random(how)  # noqa: S311 (moments, not secrets)
+    met = 0
+    for _ in range(3):
+        with started("run", TWO_TIER, "--kubeconfig", kubeconfig) as run:
+            try:
+                run.wait(moments.uniform(2, 14))
+            except subprocess.TimeoutExpired:
+                met += 1
+                run.send_signal(how)
+            run.wait(120)
+        if how is signal.SIGKILL:
+            cleaned = netprobe("clean", "--kubeconfig", kubeconfig)
+            assert cleaned.status == 0, cleaned.err
+        assert everything(kubeconfig) - before == set()
+    assert met, "every run was over before it was ended"
