@@ -21,7 +21,7 @@ def cells(case: Case, *, full: bool = False) -> tuple[Ask, ...]:
     """The cells that a cluster is asked for, in the order of the matrix, without SCTP, which nc cannot speak.
 
     `full`: all of them. Otherwise every pair with a pod that some policy of the case selects at some moment:
-    on all ports where these are expected to differ, else on the first one and another; and of everything else
+    on all ports where these are expected to differ, else on one, each pair on another; and of everything else
     one cell for each source. Which ones follows from the case's name, so that many cases together try all of
     them. A case that concerns no pod is asked in full.
     """
@@ -40,9 +40,9 @@ def cells(case: Case, *, full: bool = False) -> tuple[Ask, ...]:
         pairs[ask.source, ask.destination].append(ask)
     chosen: set[Ask] = set()
     rest: dict[str, list[Ask]] = defaultdict(list)
-    for (source, destination), some in pairs.items():
+    for index, ((source, destination), some) in enumerate(pairs.items()):
         if touched & {source, _pod(destination)}:
-            chosen.update(some if _differ(case, some) else _two(some, number))
+            chosen.update(some if _differ(case, some) else [some[(number + index) % len(some)]])
         else:
             rest[source] += some
     chosen.update(some[(number + index) % len(some)] for index, some in enumerate(rest.values()))
@@ -71,8 +71,3 @@ def _differ(case: Case, pair: Sequence[Ask]) -> bool:
     if case.question.families:
         return True
     return any(len({moment.expected(ask) for ask in pair}) > 1 for moment in case.moments)
-
-
-def _two(pair: Sequence[Ask], number: int) -> Sequence[Ask]:
-    """The first port and one of the others."""
-    return [pair[0], pair[1 + number % (len(pair) - 1)]] if len(pair) > 1 else pair

@@ -34,7 +34,7 @@ MOST_TRIES: Final = 5
 MOST_TROUBLES: Final = 3
 MOST_STARTS: Final = 16  # on one node, of all fixtures together
 SESSIONS: Final = 1_000
-PROOF_S: Final = 10.0
+PROOF_S: Final = 30.0
 NOT_ENFORCING: Final = (
     "this cluster accepts policies that it does not enforce: a port that one closes was open"
 )
