@@ -13,6 +13,7 @@ import json
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, assert_never
 
 import yaml
@@ -20,6 +21,10 @@ import yaml
 from netprobe.lint.finding import Append, Change, Finding, Insert, Path, Remove, Rename, Replace
 
 JSON_START = re.compile(r'\s*[\[{]\s*["{\[]')
+
+
+LONGEST = 250_000
+"""Characters of a file that is edited: a dump of a cluster is not, and each edit reads all of it again."""
 
 
 class UnfixableError(Exception):
@@ -51,7 +56,11 @@ def fix(text: str, findings: Iterable[Finding]) -> Fixed:
     """Make the changes of all findings of one file, each proved by itself."""
     mended: list[Finding] = []
     left: list[tuple[Finding, str]] = []
-    placed = [(finding, locate(text, finding)) for finding in findings if finding.changes]
+    changing = [finding for finding in findings if finding.changes]
+    try:
+        placed = [(finding, locate(text, finding)) for finding in changing]
+    except UnfixableError as error:
+        return Fixed(text, (), tuple((finding, str(error)) for finding in changing))
     # Removals last, and from the end: until then every index means what it meant when it was found.
     removing = sorted((p for p in placed if _removed(p[0])), key=lambda p: _removed(p[0]), reverse=True)
     for finding, place in [*(p for p in placed if not _removed(p[0])), *removing]:
@@ -74,10 +83,10 @@ def _changed(text: str, place: Path | None, finding: Finding) -> str:
 
 def edits(text: str, finding: Finding) -> tuple[Edit, ...]:
     """What `fix` would do for one finding, as edits of the text as it is; () where it would do nothing."""
-    place = locate(text, finding)
-    if place is None:
-        return ()
     try:
+        place = locate(text, finding)
+        if place is None:
+            return ()
         for change in finding.changes:
             _proved(text, place, change)
         return tuple(_edit(text, place, change) for change in finding.changes)
@@ -95,7 +104,7 @@ def _removed(finding: Finding) -> tuple[tuple[str, int], ...]:
 
 
 def locate(text: str, finding: Finding) -> Path | None:
-    """The way to the finding's object; None where the text has changed since it was read."""
+    """The way to the finding's object; None where the text has changed since it was read. UnfixableError."""
     if finding.origin is None:
         return None
     wanted = finding.origin.places.get("kind")
@@ -124,9 +133,12 @@ def _within(way: Path, node: yaml.Node | None) -> Iterator[tuple[Path, yaml.Mapp
             yield from _within((*way, "items", index), item)
 
 
+@lru_cache(maxsize=2)
 def _compose(text: str) -> list[yaml.Node | None]:
+    if len(text) > LONGEST:
+        raise UnfixableError("the file is too long to be one that a person keeps")
     try:
-        return list(yaml.compose_all(text, Loader=yaml.SafeLoader))
+        return list(yaml.compose_all(text, Loader=yaml.CSafeLoader))
     except yaml.YAMLError as error:
         raise UnfixableError("the text is not plain YAML") from error
 
@@ -265,8 +277,8 @@ def _quoted(text: str, value: object) -> str:
 def _proved(text: str, place: Path, change: Change) -> str:
     edited = _edit(text, place, change).apply(text)
     try:
-        before = [_copy(document) for document in yaml.safe_load_all(text)]
-        after = [_copy(document) for document in yaml.safe_load_all(edited)]
+        before = [_copy(document) for document in _loaded(text)]
+        after = [_copy(document) for document in _loaded(edited)]
     except yaml.YAMLError as error:
         raise UnfixableError("the edited text would not be YAML") from error
     try:
@@ -276,6 +288,11 @@ def _proved(text: str, place: Path, change: Change) -> str:
     if before != after:
         raise UnfixableError("the edit would change something else as well")
     return edited
+
+
+@lru_cache(maxsize=2)
+def _loaded(text: str) -> list[Any]:
+    return list(yaml.load_all(text, Loader=yaml.CSafeLoader))
 
 
 def _copy(value: Any) -> Any:

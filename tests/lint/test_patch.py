@@ -7,6 +7,7 @@ from textwrap import dedent
 import pytest
 
 from netprobe.lint import edits, fix
+from netprobe.lint.patch import LONGEST
 from tests.lint.helpers import found
 
 BLOCK = """\
@@ -57,6 +58,22 @@ def test_a_list_that_ends_in_blank_lines_and_comments() -> None:
 def test_a_list_in_flow_style() -> None:
     text = BLOCK.replace("policyTypes:\n    - Ingress   # who calls us\n", "policyTypes: [ Ingress ]\n")
     assert "policyTypes: [ Ingress, Egress ]\n" in mended(text, "ineffective-section")
+
+
+def test_characters_of_several_bytes_move_no_edit() -> None:
+    text = BLOCK.replace("# policies of the shop", "# règles de l'échoppe \U0001f511").replace(
+        "the API", "l'API é"
+    )
+    assert mended(text, "ineffective-section") == text.replace("calls us\n", "calls us\n    - Egress\n")
+
+
+def test_a_file_as_long_as_a_dump_is_left_alone() -> None:
+    text = BLOCK + "# so long\n" * (LONGEST // 10)
+    (finding,) = (one for one in found(text, "ineffective-section") if one.changes)
+    assert edits(text, finding) == ()
+    fixed = fix(text, [finding])
+    assert fixed.text == text
+    assert fixed.left == ((finding, "the file is too long to be one that a person keeps"),)
 
 
 def test_windows_line_ends_stay() -> None:
