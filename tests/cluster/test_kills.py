@@ -5,10 +5,13 @@ from __future__ import annotations
 import random
 import signal
 import subprocess
+from pathlib import Path
 
 import pytest
 
 from tests.cluster.account import kubectl
+from tests.cluster.neighbours import until
+from tests.cluster.wire import wired
 from tests.run.netprobe import TWO_TIER, netprobe, started
 
 PASSING = ("events", "endpointslices", "endpoints.", "endpoints", "controllerrevisions", "leases")
@@ -48,3 +51,20 @@ def test_nothing_is_left(kubeconfig: str, how: signal.Signals) -> None:
             assert cleaned.status == 0, cleaned.err
         assert everything(kubeconfig) - before == set()
     assert met, "every run was over before it was ended"
+
+
+def test_a_connection_that_is_lost_is_told_and_what_is_left_can_be_removed(
+    kubeconfig: str, tmp_path: Path
+) -> None:
+    before = everything(kubeconfig)
+    with wired(kubeconfig, tmp_path) as (wire, path):
+        with started("run", TWO_TIER, "--kubeconfig", path) as run:
+            until(lambda: "namespace/frontend" in kubectl(kubeconfig, "get", "ns", "-o", "name"))
+            wire.cut()
+            _, said = run.communicate(timeout=150)
+        assert run.returncode == 3, said
+    assert "netprobe clean --run" in said
+    assert "Traceback" not in said
+    cleaned = netprobe("clean", "--kubeconfig", kubeconfig)
+    assert cleaned.status == 0, cleaned.err
+    assert everything(kubeconfig) - before == set()
