@@ -46,5 +46,4 @@ def record(
     except ApiError:
         return
     if operations.store.count(EVENTS) > _KEPT:
-        oldest = min(operations.store.items(EVENTS), key=lambda item: item.revision)
-        operations.store.remove(EVENTS, operations.store.key(oldest.object))
+        operations.store.remove(EVENTS, operations.store.key(operations.store.oldest(EVENTS).object))

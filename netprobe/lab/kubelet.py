@@ -43,7 +43,7 @@ class _Local:
 class Kubelet(Controller[Key]):
     """The kubelet of every node, and the scheduler."""
 
-    parallel = 16
+    parallel = 64  # they wait for the kernel together, and one transaction serves all of them
 
     def __init__(self, operations: Operations, fabric: Fabric, enforcer: Enforcer) -> None:
         super().__init__(operations)

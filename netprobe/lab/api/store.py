@@ -22,7 +22,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections import deque
+from collections import defaultdict, deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any, Literal, NamedTuple
@@ -83,6 +83,7 @@ class Change:
 @dataclass(slots=True)
 class _Kind:
     objects: dict[Key, Stored] = field(default_factory=dict)
+    names: defaultdict[str, set[str]] = field(default_factory=lambda: defaultdict(set))  # by namespace
     log: deque[Change] = field(default_factory=deque)
     forgotten: int = FIRST_REVISION
     waiting: list[asyncio.Future[None]] = field(default_factory=list)
@@ -115,9 +116,15 @@ class Store:
 
     def items(self, resource: Resource, namespace: str = "") -> list[Stored]:
         """All of a kind, or those of a namespace, ordered by namespace and name."""
-        objects = self._kinds[resource].objects
-        keys = [key for key in objects if not namespace or key.namespace == namespace]
-        return [objects[key] for key in sorted(keys)]
+        kind = self._kinds[resource]
+        if not namespace:
+            return [kind.objects[key] for key in sorted(kind.objects)]
+        names = kind.names.get(namespace, ())
+        return [kind.objects[Key(namespace, name)] for name in sorted(names)]
+
+    def oldest(self, resource: Resource) -> Stored:
+        """The object of a kind that was made first; StopIteration where there is none."""
+        return next(iter(self._kinds[resource].objects.values()))
 
     def put(self, resource: Resource, obj: Object) -> Stored:
         """Store an object under its name; its resourceVersion is set here."""
@@ -126,13 +133,18 @@ class Store:
         before = kind.objects.get(key)
         now = self._next(obj)
         kind.objects[key] = now
+        kind.names[key.namespace].add(key.name)
         self._by_uid[obj["metadata"]["uid"]] = (resource, key)
         self._append(Change("ADDED" if before is None else "MODIFIED", resource, key, now, before))
         return now
 
     def remove(self, resource: Resource, key: Key) -> Stored:
         """Take an object away; KeyError where there is none."""
-        before = self._kinds[resource].objects.pop(key)
+        kind = self._kinds[resource]
+        before = kind.objects.pop(key)
+        kind.names[key.namespace].discard(key.name)
+        if not kind.names[key.namespace]:
+            del kind.names[key.namespace]
         self._by_uid.pop(before.object["metadata"]["uid"], None)
         last = self._next({**before.object, "metadata": dict(before.object["metadata"])})
         self._append(Change("DELETED", resource, key, last, before))

@@ -61,6 +61,7 @@ class Enforcer:
         self._queue: deque[_Waiting] = deque()
         self._worker: asyncio.Task[None] | None = None
         self._in_force: _Facts | None = None
+        self._compiler: Compiler | None = None
 
     async def enforce(self, state: NetworkState) -> None:
         """Return once `state`, or a newer one, is in force on all nodes; `lag_s` later where so asked."""
@@ -100,7 +101,8 @@ class Enforcer:
         facts = _Facts(state.namespaces, state.members, state.policies, links)
         before, self._in_force = self._in_force, None
         if before != facts:
-            compiler = Compiler(state, self._versions, self._options.deny_with)
+            compiler = Compiler(state, self._versions, self._options.deny_with, self._compiler)
+            self._compiler = compiler
             await asyncio.gather(
                 *(loader.load(compiler.node(links[name], name)) for name, loader in self._loaders.items())
             )

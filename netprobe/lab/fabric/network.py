@@ -2,7 +2,7 @@
 
 All work on links runs in one thread of its own, in the order in which it was asked for: it enters other
 network namespaces, and meanwhile the event loop goes on. Teardown keeps a strict order for each pod,
-processes before link before namespace, one pod at a time: kernels have panicked on less patience.
+processes before link before namespace: kernels have panicked on less patience.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import asyncio
 import itertools
 import os
 import shutil
+from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -52,6 +53,7 @@ _ROUTER = {
 _ROUTER_6 = {"ipv6/conf/all/forwarding": 1, "ipv6/conf/default/forwarding": 1}
 _QUIET_6 = {"ipv6/conf/default/addr_gen_mode": 1, "ipv6/conf/default/accept_ra": 0}
 _NO_6 = {"ipv6/conf/all/disable_ipv6": 1, "ipv6/conf/default/disable_ipv6": 1}
+_TOGETHER = 64  # links that are deleted in one message
 _POD = {"ipv4/ip_unprivileged_port_start": 0}
 
 
@@ -98,6 +100,7 @@ class LabNetwork:
         self.nodes = tuple(plan.node(n, options.ip_families) for n in range(1, options.nodes + 1))
         self._addresses = plan.Addresses(self.nodes, options.ip_families)
         self._pods: dict[PodRef, _Pod] = {}
+        self._leaving: deque[_Pod] = deque()
         self._placing: dict[PodRef, str] = {}  # and the node
         self._indexes = itertools.count(10)
         self._thread = ThreadPoolExecutor(1, "links")
@@ -264,7 +267,7 @@ class LabNetwork:
     def _raise_pod(self, pod: _Pod) -> None:
         with plumbing.Channel(pod.network) as inside:
             plumbing.raise_inner(inside, pod.addresses)
-        segment = self._fabric if pod.spec.external else self._segments[pod.node.name]
+        segment = self._segment(pod)
         plumbing.raise_outer(segment.channel, pod.index, pod.addresses, segment.addresses)
 
     async def remove(self, ref: PodRef) -> None:
@@ -276,14 +279,21 @@ class LabNetwork:
         await pod.sandbox.close()
         pod.listeners.close()
         if pod.link is not None:
-            segment = self._fabric if pod.spec.external else self._segments[pod.node.name]
-
-            def take_away() -> None:
-                plumbing.delete_link(segment.channel, pod.index)
-                os.close(pod.network)
-
-            await self._in_thread(take_away)
+            self._leaving.append(pod)
+            await self._in_thread(self._take_away)
             self._addresses.give_back(pod.addresses)
+
+    def _take_away(self) -> None:
+        """The links of all pods that leave at this moment, then their namespaces."""
+        leaving = [self._leaving.popleft() for _ in range(min(len(self._leaving), _TOGETHER))]
+        for segment in (self._fabric, *self._segments.values()):
+            if indexes := [pod.index for pod in leaving if self._segment(pod) is segment]:
+                plumbing.delete_links(segment.channel, indexes)
+        for pod in leaving:
+            os.close(pod.network)
+
+    def _segment(self, pod: _Pod) -> _Segment:
+        return self._fabric if pod.spec.external else self._segments[pod.node.name]
 
     async def exec(
         self, ref: PodRef, argv: Sequence[str], *, stdin: bool = False, tty: bool = False
@@ -307,14 +317,13 @@ class LabNetwork:
 
     async def close(self) -> None:
         """Take everything down in order; the namespaces go with their last descriptor."""
-        for ref in list(self._pods):
-            await self.remove(ref)
+        await asyncio.gather(*(self.remove(ref) for ref in list(self._pods)))
         await self._in_thread(self._lower_nodes)
         self._thread.shutdown()
 
     def _lower_nodes(self) -> None:
         for segment in self._segments.values():
-            plumbing.delete_link(self._fabric.channel, segment.uplink)
+            plumbing.delete_links(self._fabric.channel, [segment.uplink])
             segment.channel.close()
             os.close(segment.network)
         self._fabric.channel.close()

@@ -32,24 +32,30 @@ included; errors that belong to a connection are "related" and pass, path MTU di
 
 from __future__ import annotations
 
-import hashlib
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, Literal
 
 from netprobe.lab.fabric import faults
-from netprobe.lab.fabric.cidr import parse_cidr
-from netprobe.lab.fabric.selection import Selection
+from netprobe.lab.fabric.policyrules import (
+    DIRECTIONS,
+    PeerSet,
+    PolicyRules,
+    PortSet,
+    comment,
+    isolated_directions,
+    name_of,
+    rules_of,
+    shortened,
+)
+from netprobe.lab.fabric.selection import Query, Selection
 from netprobe.lab.fabric.state import Member, NetworkState
 from netprobe.lab.fabric.table import NamedSet, Ruleset, Table
 from netprobe.model.flow import PodRef
 
 _NAME = "inet netprobe"
-DIRECTIONS = ("egress", "ingress")
 _MAP = {"egress": "from", "ingress": "to"}
-_PEERS = {"egress": "to", "ingress": "from"}
-_FAR_END = {"egress": "daddr", "ingress": "saddr"}
-_IP = {4: "ip", 6: "ip6"}
 _TYPE = {4: "ipv4_addr", 6: "ipv6_addr"}
 _DENY = {
     "drop": (("", "drop"),),
@@ -60,7 +66,6 @@ _DENY = {
         ("", "reject with icmpx port-unreachable"),
     ),
 }
-_COMMENT_LIMIT = 120  # the kernel's is 128 bytes
 
 _BASE = f"""\
 table {_NAME} {{
@@ -90,7 +95,9 @@ POLICIES = Table(_NAME, _BASE)
 class Compiler:
     """The policies of one state; `node` gives the part that a node needs.
 
-    `versions`: the address families of the lab, 4 and 6. Work that nodes share is done once.
+    `versions`: the address families of the lab, 4 and 6. Work that nodes share is done once. `before`: the
+    compiler of an earlier state, with the same options; what it worked out is taken over where nothing that
+    it rests on has changed. A policy is known by its identity: what did not change is the same object.
     """
 
     def __init__(
@@ -98,29 +105,30 @@ class Compiler:
         state: NetworkState,
         versions: Sequence[int] = (4,),
         deny_with: Literal["drop", "reject"] = "drop",
+        before: Compiler | None = None,
     ) -> None:
-        self._selection = Selection(state)
+        self._before = before
         self._versions = versions
         self._deny = _DENY[deny_with]
-        self._sets: dict[str, NamedSet] = {}
-        self._chains: dict[str, tuple[str, ...]] = {}
-        self._needs: dict[str, frozenset[str]] = {}
-        self._by_name: dict[tuple[str, str], list[Member]] = defaultdict(list)
-        for member in self._selection.everyone():
-            for port in member.ports:
-                if port.name:
-                    self._by_name[port.protocol.value, port.name].append(member)
+        self.selection: Selection = Selection(state, None if before is None else before.selection)
+        self._by_name: dict[tuple[str, str], list[Member]] | None = None
+        self.sets: dict[str, NamedSet] = {}
+        self._chains: dict[str, PolicyRules] = {}
         self._isolating: dict[str, dict[PodRef, list[str]]] = {way: defaultdict(list) for way in DIRECTIONS}
         self._missed: dict[str, str] = {}  # chain → the node that misses it, where a fault asks for that
-        for policy in sorted(state.policies, key=_name):
-            for direction in isolated_directions(policy):
-                if faults.is_missed(policy):
-                    continue
-                chain = self._policy_chain(policy, direction)
-                if node := faults.missed_on(policy):
-                    self._missed[chain] = node
-                for subject in self._selection.subjects(policy):
-                    self._isolating[direction][subject.ref].append(chain)
+        self.texts: dict[int, _Text] = {}
+        for policy in sorted(state.policies, key=name_of):
+            text = self._text(policy)
+            for direction, rules in text.rules:
+                self._chains[rules.chain] = rules
+                if text.missed_on:
+                    self._missed[rules.chain] = text.missed_on
+                for subject in self.selection.pods(text.subjects):
+                    self._isolating[direction][subject.ref].append(rules.chain)
+                for name, what in rules.sets.items():
+                    if name not in self.sets:
+                        self.sets[name] = self._set(name, what)
+        self._before = None  # what could be taken over is
 
     def node(self, links: Mapping[PodRef, str], name: str = "n1") -> Ruleset:
         """The rules of a node, given the links of its pods and its name."""
@@ -137,150 +145,74 @@ class Compiler:
                     chain = f"{_MAP[direction]}/{link}"
                     entries[f'"{link}"'] = f"jump {chain}"
                     policies.update(isolating)
-                    denied = _comment(denial(direction, ref))
+                    denied = comment(denial(direction, ref))
                     chains[chain] = (
                         *(f"jump {chain}" for chain in isolating),
                         *(f"{match}counter {verdict} {denied}" for match, verdict in self._deny),
                     )
-        chains.update((name, self._chains[name]) for name in sorted(policies))
-        needed = sorted({name for policy in policies for name in self._needs[policy]})
-        sets = {name: self._sets[name] for name in needed}
+        chains.update((name, self._chains[name].rules) for name in sorted(policies))
+        needed = sorted({name for policy in policies for name in self._chains[policy].sets})
+        sets = {name: self.sets[name] for name in needed}
         return Ruleset(sets, chains, {name: entries for name, entries in maps.items() if entries})
 
-    def _policy_chain(self, policy: Mapping[str, Any], direction: str) -> str:
-        chain = f"{direction}/{_name(policy)}"
-        if len(chain) > _COMMENT_LIMIT:
-            chain = f"{chain[:90]}/{_digest(chain)}"
-        needs: set[str] = set()
-        rules: list[str] = []
-        for index, rule in enumerate(policy["spec"].get(direction) or ()):
-            if faults.is_missed_rule(policy, direction, index):
-                continue
-            for peer, who in self._peers(policy["metadata"]["namespace"], rule, direction, needs):
-                for port, what in self._ports(rule, needs):
-                    for family, peer_match, port_match in _combine(who, what):
-                        words = [family, peer_match, port_match, "counter accept"]
-                        place = f"{direction} {_name(policy)} rule {index}{peer}{port}"
-                        rules.append(" ".join([word for word in words if word] + [_comment(place)]))
-        self._chains[chain] = tuple(rules)
-        self._needs[chain] = frozenset(needs)
-        return chain
+    def _text(self, policy: Mapping[str, Any]) -> _Text:
+        known = None if self._before is None else self._before.texts.get(id(policy))
+        if known is None:
+            ways = () if faults.is_missed(policy) else isolated_directions(policy)
+            known = _Text(
+                policy,
+                Query.of_subjects(policy),
+                tuple((way, rules_of(policy, way, self._versions)) for way in ways),
+                faults.missed_on(policy),
+            )
+        self.texts[id(policy)] = known
+        return known
 
-    def _peers(
-        self, namespace: str, rule: Mapping[str, Any], direction: str, needs: set[str]
-    ) -> Iterator[tuple[str, list[tuple[int | None, str]]]]:
-        """For each peer its place and the matches that it needs, one of each family (None: either)."""
-        peers = rule.get(_PEERS[direction])
-        if not peers:  # absent or empty: everyone, external addresses included
-            yield "", [(None, "")]
-            return
-        end = _FAR_END[direction]
-        for index, peer in enumerate(peers):
-            place = f" peer {index}"
-            if block := peer.get("ipBlock"):
-                cidr = parse_cidr(block["cidr"])
-                match = f"{_IP[cidr.version]} {end} {cidr}"
-                if excluded := sorted({str(parse_cidr(text)) for text in block.get("except") or ()}):
-                    match += "".join(f" {_IP[cidr.version]} {end} != {text}" for text in excluded)
-                yield place, [(cidr.version, match)]
-            else:
-                members = self._selection.peers(namespace, peer)
-                key = _digest(self._selection.key(namespace, peer))
-                yield (
-                    place,
-                    [
-                        (version, f"{_IP[version]} {end} @{self._address_set(key, version, members, needs)}")
-                        for version in self._versions
-                    ],
-                )
+    def _set(self, name: str, what: PeerSet | PortSet) -> NamedSet:
+        before = self._before
+        if before is not None and name in before.sets:
+            match what:
+                case PeerSet(query):
+                    same = self.selection.pods(query) is before.selection.pods(query)
+                case PortSet():
+                    same = not self.selection.changed
+            if same:
+                return before.sets[name]
+        return self._ports(what) if isinstance(what, PortSet) else self._addresses(what)
 
-    def _ports(
-        self, rule: Mapping[str, Any], needs: set[str]
-    ) -> Iterator[tuple[str, list[tuple[int | None, str]]]]:
-        """For each port entry its place and its matches, as for peers."""
-        ports = rule.get("ports")
-        if not ports:  # absent or empty: every port of every protocol
-            yield "", [(None, "")]
-            return
-        for index, entry in enumerate(ports):
-            place = f" port {index}"
-            protocol = entry.get("protocol") or "TCP"
-            lower = protocol.lower()
-            match entry.get("port"):
-                case None:
-                    yield place, [(None, f"meta l4proto {lower}")]
-                case int(number):
-                    last = entry.get("endPort")
-                    yield (
-                        place,
-                        [(None, f"{lower} dport {number}" + (f"-{last}" if last and last > number else ""))],
-                    )
-                case name:
-                    sets = {v: self._port_set(protocol, name, v, needs) for v in self._versions}
-                    yield place, [(v, f"{_IP[v]} daddr . {lower} dport @{sets[v]}") for v in sets]
+    def _addresses(self, what: PeerSet) -> NamedSet:
+        members, version = self.selection.pods(what.query), what.version
+        found = {str(a) for member in members for a in member.addresses if a.version == version}
+        return NamedSet(_TYPE[version], frozenset(found))
 
-    def _address_set(self, key: str, version: int, members: Iterable[Member], needs: set[str]) -> str:
-        name = f"pods{version}/{key}"
-        if name not in self._sets:
-            found = {str(a) for member in members for a in member.addresses if a.version == version}
-            self._sets[name] = NamedSet(_TYPE[version], frozenset(found))
-        needs.add(name)
-        return name
-
-    def _port_set(self, protocol: str, port: str, version: int, needs: set[str]) -> str:
-        name = f"port{version}/{protocol.lower()}/{port}"
-        if name not in self._sets:
-            found = {
-                f"{address} . {declared.number}"
-                for member in self._by_name[protocol, port]
-                for declared in member.ports
-                if (declared.name, declared.protocol.value) == (port, protocol)
-                for address in member.addresses
-                if address.version == version
-            }
-            self._sets[name] = NamedSet(f"{_TYPE[version]} . inet_service", frozenset(found))
-        needs.add(name)
-        return name
+    def _ports(self, what: PortSet) -> NamedSet:
+        if self._by_name is None:
+            self._by_name = defaultdict(list)
+            for member in self.selection.everyone():
+                for port in member.ports:
+                    if port.name:
+                        self._by_name[port.protocol.value, port.name].append(member)
+        found = {
+            f"{address} . {declared.number}"
+            for member in self._by_name.get((what.protocol, what.name), ())
+            for declared in member.ports
+            if (declared.name, declared.protocol.value) == (what.name, what.protocol)
+            for address in member.addresses
+            if address.version == what.version
+        }
+        return NamedSet(f"{_TYPE[what.version]} . inet_service", frozenset(found))
 
 
-def isolated_directions(policy: Mapping[str, Any]) -> list[str]:
-    """The directions in which a policy isolates: policyTypes, or its default (defaults.go)."""
-    spec = policy["spec"]
-    types = spec.get("policyTypes") or (["Ingress", "Egress"] if spec.get("egress") else ["Ingress"])
-    return [direction for direction in DIRECTIONS if direction.title() in types]
+@dataclass(frozen=True, slots=True)
+class _Text:
+    """What is worked out of one policy alone. It keeps the policy, so that its identity stays its own."""
 
-
-def _combine(
-    who: Iterable[tuple[int | None, str]], what: Sequence[tuple[int | None, str]]
-) -> Iterator[tuple[str, str, str]]:
-    """Peer and port matches of the same family together; the first word is kept free for a family."""
-    for peer_version, peer in who:
-        for port_version, port in what:
-            if peer_version is None or port_version is None or peer_version == port_version:
-                yield "", peer, port
-
-
-def _name(policy: Mapping[str, Any]) -> str:
-    return f"{policy['metadata']['namespace']}/{policy['metadata']['name']}"
-
-
-def _digest(text: str) -> str:
-    return hashlib.sha256(text.encode()).hexdigest()[:20]
+    policy: Mapping[str, Any]
+    subjects: Query
+    rules: tuple[tuple[str, PolicyRules], ...]
+    missed_on: str | None
 
 
 def denial(direction: str, ref: PodRef) -> str:
     """The comment of the rule that denies what no policy of a pod lets pass."""
     return shortened(f"{direction} denied: {ref}")
-
-
-def shortened(text: str) -> str:
-    """As long as a comment may be; where a name is too long its middle is left out, never its end."""
-    if len(text) > _COMMENT_LIMIT:
-        half = _COMMENT_LIMIT // 2 - 1
-        text = f"{text[:half]}..{text[-half:]}"
-    return text
-
-
-def _comment(text: str) -> str:
-    """A comment that names a rule."""
-    return f'comment "{shortened(text)}"'

@@ -34,7 +34,7 @@ from ipaddress import ip_address
 from typing import Any
 
 from netprobe.lab.fabric.addresses import POD_NETWORKS, SERVICE_NETWORKS
-from netprobe.lab.fabric.ruleset import shortened
+from netprobe.lab.fabric.policyrules import shortened
 from netprobe.lab.fabric.state import Node
 from netprobe.lab.fabric.table import NamedSet, Ruleset, Table
 from netprobe.model.flow import Address

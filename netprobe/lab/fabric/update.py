@@ -37,6 +37,8 @@ def _fill_sets(table: str, loaded: Mapping[str, NamedSet], wanted: Mapping[str, 
         if old is None:
             yield f"add set {table} {name} {{ type {new.kind}; }}"
             old = NamedSet(new.kind, frozenset())
+        if old is new:
+            continue
         yield from _elements("delete", table, name, old.elements - new.elements)
         yield from _elements("add", table, name, new.elements - old.elements)
 
