@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import io
 import os
 import signal
@@ -9,7 +10,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 from types import FrameType
-from typing import NoReturn
+from typing import NoReturn, TextIO
 
 import click
 
@@ -19,6 +20,7 @@ from netprobe.errors import InputError, NetprobeError
 INTERRUPTED = 130
 BROKEN_PIPE = 141  # as the shell reports a program that SIGPIPE ended
 COULD_NOT_TELL = 3
+UNWRITABLE = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO})
 COMPLETE = "_NETPROBE_COMPLETE"  # the variable by which the shell asks for completions
 
 
@@ -26,6 +28,8 @@ def guarded(argv: Sequence[str], program: str) -> int:
     """Run a command line; returns its exit status."""
     invocation = Invocation(plugin=is_plugin(program))
     name = "kubectl netprobe" if invocation.plugin else "netprobe"
+    sys.stdout = sys.stdout or _nowhere()  # None where whoever started us has closed it
+    sys.stderr = sys.stderr or _nowhere()
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")  # a terminal that cannot show a name gets an escape
@@ -69,6 +73,12 @@ def _run(argv: Sequence[str], name: str, invocation: Invocation) -> int:
         return 2
     except BrokenPipeError:
         raise
+    except OSError as error:
+        if error.errno not in UNWRITABLE or error.filename is not None:
+            return _bug(error, invocation)
+        _silence()
+        say(f"cannot write to standard output: {error.strerror}")
+        return COULD_NOT_TELL
     except Exception as error:  # noqa: BLE001 (the last line of defence: a bug is told in one sentence)
         return _bug(error, invocation)
 
@@ -123,3 +133,7 @@ def _terminated(_signum: int, _frame: FrameType | None) -> NoReturn:
 def _silence() -> None:
     """Nobody reads standard output any more: let Python's own flush at exit go nowhere."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def _nowhere() -> TextIO:
+    return Path(os.devnull).open("w", encoding="utf-8")

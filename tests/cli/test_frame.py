@@ -169,6 +169,20 @@ def test_a_broken_pipe_is_quiet() -> None:
 
 
 @pytest.mark.parametrize(
+    ("redirection", "status", "said"),
+    [
+        (">/dev/full", 3, "netprobe: cannot write to standard output: No space left on device\n"),
+        (">&-", 0, ""),
+        ("2>&-", 0, ""),
+    ],
+)
+def test_an_output_that_takes_nothing(redirection: str, status: int, said: str) -> None:
+    command = f'exec "{sys.executable}" -m netprobe completion bash {redirection}'
+    done = subprocess.run(["sh", "-c", command], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (status, said)
+
+
+@pytest.mark.parametrize(
     ("arguments", "hint"),
     [
         pytest.param(["completoin"], "Did you mean 'completion'?", id="a command misspelt"),
