@@ -9,6 +9,7 @@ site         a case's relative names -> namespaces, pods and addresses of a run
 rig          one fixture: canaries, and probing until stable
 plan         the objects of a fixture
 late         pods that a case makes while its policies are there
+held         connections that are kept open while a change is made
 cells        which cells of its matrix a case asks for
 choose       which cases are meant
 runner       cases over several rigs side by side, tried again while the answer moves

@@ -36,13 +36,17 @@ class Moment:
     """What exists at one moment, and what it means.
 
     `policies` are NetworkPolicy objects with relative names and placeholders. `pods` maps pods beside the
-    nine ("x/late") to their labels; they are made in this moment, after the policies.
+    nine ("x/late") to their labels; they are made in this moment, after the policies. One of them that is
+    there already, from an earlier moment, is deleted first where it is in `remade`. `holds` are connections
+    that are opened before the change of this moment, and kept open until the moment is over.
     """
 
     policies: Sequence[Object]
     expected: Expected
     labels: Labels = field(default_factory=dict)
     pods: Labels = field(default_factory=dict)
+    remade: frozenset[str] = frozenset()
+    holds: tuple[Ask, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

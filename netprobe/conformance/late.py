@@ -43,7 +43,7 @@ class Latecomers:
                 await self._cluster.delete("Pod", made.pod, made.namespace)
 
     async def _create(self, obj: Object) -> None:
-        """Create a pod. The last case's of the same name may take a moment to go."""
+        """Create a pod. One of the same name, of the last case or moment, may take a moment to go."""
         while True:
             try:
                 await self._cluster.create(obj)
@@ -66,8 +66,11 @@ class Latecomers:
     async def _make(self, moment: Moment) -> None:
         for name in moment.pods:
             ref = self.site.pod(name)
-            if ref in self.stations:
+            if ref in self.stations and name not in moment.remade:
                 continue
+            if ref in self.stations:
+                gone = self.stations.pop(ref)
+                await self._cluster.delete("Pod", gone.pod, gone.namespace)
             labels = self.site.labels(name, moment)
             async with Readiness(self._cluster, self._run) as readiness:
                 await self._create(pod(ref, self._run, self._options, labels=labels, ports=served(ref.name)))

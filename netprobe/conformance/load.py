@@ -15,7 +15,7 @@ from pydantic import ValidationError
 from netprobe.conformance.case import Case, Moment, Rule
 from netprobe.conformance.families import Families, policy
 from netprobe.conformance.schema import CaseFile, CaseSpec, MomentSpec, PolicySpec
-from netprobe.conformance.world import PORTS, Question, rows
+from netprobe.conformance.world import PORTS, Ask, Question, rows
 from netprobe.errors import InputError, Problem
 from netprobe.manifests.yamltext import Places, YamlError, parse
 
@@ -125,7 +125,18 @@ class _Reader:
         ]
         if len({(p["metadata"]["namespace"], p["metadata"]["name"]) for p in policies}) < len(policies):
             self._complain(f"{path}.policies", "two policies of one namespace have one name")
-        return Moment(policies, expected, _filled(spec.labels), _filled(spec.pods))
+        for index, pod in enumerate(spec.remade):
+            if pod not in spec.pods:
+                self._complain(f"{path}.remade[{index}]", "must be one of the moment's `pods`")
+        holds = [one.replace("->", " ").split() for one in spec.holds]
+        return Moment(
+            policies,
+            expected,
+            _filled(spec.labels),
+            _filled(spec.pods),
+            frozenset(spec.remade),
+            tuple(Ask(*one) for one in holds),
+        )
 
     def _complain(self, path: str, message: str) -> None:
         self.problems.append(self._problem(path, message))

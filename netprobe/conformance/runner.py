@@ -13,6 +13,7 @@ from typing import Any, Final
 from netprobe.conformance import record
 from netprobe.conformance.case import Case, Moment
 from netprobe.conformance.cells import cells
+from netprobe.conformance.held import held
 from netprobe.conformance.late import Latecomers
 from netprobe.conformance.plan import Plan
 from netprobe.conformance.record import Result, Results, Status
@@ -158,22 +159,23 @@ class Suite:
     ) -> record.Moment:
         policies = {_key(policy): policy for policy in rig.site.policies(moment, prefix)}
         state = State(policies, dict(moment.labels))
-        converged, problem = await rig.change(state, lambda: late.make(moment))
-        site = late.site
-        relative = replace(site, namespaces={name: name for name in site.namespaces})
-        cluster = relative.cluster(case, moment)
-        simulator = Simulator(cluster, self.profile)
-        declared = relative.declared(moment, asks)
-        simulated = simulator.matrix(declared)
-        real = [site.flow(ask) for ask in asks]
-        tries: list[tuple[Row, ...]] = []
-        while True:
-            seen = await rig.observe(real, late.stations)
-            observed: Matrix[Observation] = Matrix(zip(declared, seen.values(), strict=True))
-            tries.append(tuple(compare(declared, simulated, observed)))
-            if _stands(tries):
-                break
-        return record.Moment(tries[-1], _attempts(tries), converged, cluster.policies, problem)
+        async with held(self.cluster, rig.site, rig.stations, moment.holds):
+            converged, problem = await rig.change(state, lambda: late.make(moment))
+            site = late.site
+            relative = replace(site, namespaces={name: name for name in site.namespaces})
+            cluster = relative.cluster(case, moment)
+            simulator = Simulator(cluster, self.profile)
+            declared = relative.declared(moment, asks)
+            simulated = simulator.matrix(declared)
+            real = [site.flow(ask) for ask in asks]
+            tries: list[tuple[Row, ...]] = []
+            while True:
+                seen = await rig.observe(real, late.stations)
+                observed: Matrix[Observation] = Matrix(zip(declared, seen.values(), strict=True))
+                tries.append(tuple(compare(declared, simulated, observed)))
+                if _stands(tries):
+                    break
+            return record.Moment(tries[-1], _attempts(tries), converged, cluster.policies, problem)
 
     def _lacking(self, case: Case, rig: Rig) -> str | None:
         """Why a case cannot be tried here; None where it can."""

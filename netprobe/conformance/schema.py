@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, RootModel, StringConstraints
 
 Pod = Annotated[str, StringConstraints(pattern=r"^[xyz]/[a-z0-9]+$")]
+Held = Annotated[str, StringConstraints(pattern=r"^[xyz]/[abc] -> [xyz]/[abc] [0-9]+/TCP$")]
 End = Annotated[str, StringConstraints(pattern=r"^([xyz]/[a-z0-9]+|svc:y/web|out:(near|far))$")]
 Port = Annotated[str, StringConstraints(pattern=r"^[0-9]+/(TCP|UDP|SCTP)$")]
 NeedName = Literal["sctp", "dual-stack", "two-nodes", "outside"]
@@ -43,6 +44,14 @@ class MomentSpec(_Strict):
     pods: dict[Pod, dict[str, str]] = Field(
         default_factory=dict,
         description="Pods that are made now, after the policies, with these labels beside pod=NAME.",
+    )
+    remade: list[Pod] = Field(
+        default_factory=list,
+        description="Those of `pods` that are there from an earlier moment, and are deleted first.",
+    )
+    holds: list[Held] = Field(
+        default_factory=list,
+        description="Connections, as x/b -> x/a 80/TCP, opened before this moment's change and kept.",
     )
     expect: str = Field(
         description=(

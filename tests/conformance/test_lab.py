@@ -18,7 +18,8 @@ from netprobe.probe import Pace
 pytestmark = pytest.mark.lab
 
 HANDFUL = {
-    "a policy that arrives before the pod that it selects",
+    "a pod that is deleted and made again has its policies at its new address",
+    "a change that narrows while a connection is open - new ones are judged by it",
     "a label that is taken away again",
     "a Service with another target port - policies see the pod's port",
     "egress to a block outside but for one excepted address",

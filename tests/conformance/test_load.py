@@ -55,6 +55,12 @@ def test_a_file_of_ones_own(tmp_path: Path) -> None:
         pytest.param("rules: [pod-selector]", "rules: [nonsense]", ":3", "no rule 'nonsense'", id="a rule"),
         pytest.param("* -> x/a  X", "* -> x/d  X", ":15", "matches no flow", id="a row that matches nothing"),
         pytest.param("* -> x/a  X", "* to x/a  X", ":15", "is not a row", id="no row"),
+        pytest.param(
+            "      labels:", "      remade: [x/b]\n      labels:", ":14", "the moment's `pods`", id="remade"
+        ),
+        pytest.param(
+            "      labels:", "      holds: [b to a]\n      labels:", ":14", "should match", id="held"
+        ),
         pytest.param("in: x", "in: v", ":7", "'w', 'x', 'y' or 'z'", id="a namespace"),
         pytest.param("times: 2", "time: 2", ":8", "Extra inputs", id="a key"),
         pytest.param("case: only", "case only", ":3", "not YAML", id="no YAML"),

@@ -1,0 +1,55 @@
+"""Connections that are opened before a change and kept open while new ones are judged.
+
+What becomes of such a connection is the implementation's choice (website PR #43438), so nobody asks. That new
+ones between the same two pods are judged by the policies of now is no choice.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Iterable, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager
+from typing import Final
+
+from netprobe.conformance.site import Site
+from netprobe.conformance.world import Ask
+from netprobe.errors import ClusterError, WorkbenchError
+from netprobe.model.flow import End
+from netprobe.probe import ClusterAPI, Station
+
+OPENED_S: Final = 10.0
+KEPT_S: Final = 120
+"""A connection ends after so long by itself, should its exec be lost."""
+
+COMMAND: Final = 'sleep "$3" | nc -v "$1" "$2" 2>&1'
+
+
+@asynccontextmanager
+async def held(
+    cluster: ClusterAPI, site: Site, stations: Mapping[End, Station], asks: Iterable[Ask]
+) -> AsyncIterator[None]:
+    """Open a connection for each, keep them until the end. WorkbenchError where one does not open."""
+    async with AsyncExitStack() as stack:
+        for ask in asks:
+            await _open(stack, cluster, site, stations[site.end(ask.source)], ask)
+        yield
+
+
+async def _open(stack: AsyncExitStack, cluster: ClusterAPI, site: Site, station: Station, ask: Ask) -> None:
+    host, port = str(site.addresses[ask.destination][0]), ask.port.partition("/")[0]
+    command = ["sh", "-c", COMMAND, "netprobe", host, port, str(KEPT_S)]
+    why = "nc ended"
+    try:
+        async with asyncio.timeout(OPENED_S):
+            execution = await stack.enter_async_context(
+                cluster.exec(station.namespace, station.pod, station.container, command, stdin=False)
+            )
+            async for line in execution.lines():
+                if "open" in line or "succeeded" in line:  # BusyBox', OpenBSD's
+                    return
+                why = line
+    except TimeoutError:
+        why = f"not after {OPENED_S:g} s"
+    except ClusterError as error:
+        why = str(error)
+    raise WorkbenchError(f"the connection {ask.source} -> {ask.destination} {ask.port} did not open: {why}")

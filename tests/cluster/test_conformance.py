@@ -1,0 +1,70 @@
+"""The conformance suite on a real cluster: it is as it should be, faults are found, the account suffices."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from netprobe.conformance.case import Case
+from netprobe.conformance.load import builtin
+from netprobe.conformance.record import Results, Status
+from netprobe.conformance.runner import Suite
+from netprobe.kube.client import KubeCluster
+from netprobe.probe.permission import CONFORMANCE, Need, Permission
+from tests.cluster.account import account, published, without
+from tests.cluster.conftest import Run
+from tests.conformance.mutants import MUTANTS
+from tests.conformance.test_lab import HANDFUL
+from tests.conformance.test_mutants import Wrong, narrowed
+from tests.run.netprobe import netprobe
+
+NIGHTLY = "../nightly/rbac.yaml"
+NEEDED = [p for p in CONFORMANCE if p.need is Need.ALWAYS]
+NAMES = ["a podSelector admits pods of the policy's own namespace", "a label that is taken away again"]
+
+
+def found(run: Run, cases: list[Case], **options: Any) -> Results:
+    async def tried(cluster: KubeCluster) -> Results:
+        wrong: Any = Wrong(cluster, list(MUTANTS)) if options.get("wrong") else cluster
+        return await Suite(wrong, cases, fixtures=4).results()
+
+    results = run(tried)
+    assert isinstance(results, Results)
+    if results.enforcement:
+        pytest.skip(results.enforcement)
+    return results
+
+
+def test_a_handful_of_cases(on_cluster: Run) -> None:
+    results = found(on_cluster, [case for case in builtin() if case.name in HANDFUL])
+    assert not list(results.of(Status.FAILED, Status.FLAKY, Status.UNKNOWN))
+    assert results.counts[Status.PASSED] >= 4
+
+
+def test_packets_find_the_mutants(on_cluster: Run) -> None:
+    results = found(on_cluster, [narrowed(mutant) for mutant in MUTANTS], wrong=True)
+    assert {one.case.name: one.status for one in results.results} == dict.fromkeys(MUTANTS, Status.FAILED)
+
+
+def test_a_run_as_exactly_the_nightly_account(kubeconfig: str, tmp_path: Path) -> None:
+    only = [word for name in NAMES for word in ("--only", name)]
+    with account(kubeconfig, published(NIGHTLY, "guard.yaml"), tmp_path) as user:
+        ended = netprobe("conformance", *only, "--kubeconfig", user.kubeconfig, "-o", "json")
+        assert ended.err == ""
+        assert {case["reason"] for case in ended.report["cases"]} == {None}
+        assert len(ended.report["cases"]) == len(NAMES)
+
+
+@pytest.mark.parametrize("permission", NEEDED, ids=str)
+def test_without_one_verb_it_names_it_and_makes_nothing(
+    kubeconfig: str, tmp_path: Path, permission: Permission
+) -> None:
+    roles = without(published(NIGHTLY), permission.group, permission.resource, permission.verb)
+    with account(kubeconfig, roles, tmp_path) as user:
+        ended = netprobe("conformance", "--only", NAMES[0], "--kubeconfig", user.kubeconfig)
+        assert ended.status == 3, ended.out
+        assert (
+            f"lack 1 of the permissions that the run needs in the whole cluster: {permission} (" in ended.err
+        )
