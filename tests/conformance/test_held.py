@@ -1,4 +1,4 @@
-"""A connection that is to be held open: that it opened is seen, and where it did not the case cannot be told."""
+"""A connection that is to be held open: that it opened is seen; where it did not nobody can tell."""
 
 from __future__ import annotations
 
@@ -30,6 +30,7 @@ class Pod:
 
     @asynccontextmanager
     async def exec(self, *where: str, stdin: bool = True) -> AsyncIterator[Any]:
+        assert not stdin
         self.command = list(where[3])
         self.open = True
         try:
