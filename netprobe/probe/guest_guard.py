@@ -13,15 +13,18 @@ Labels have more readers than policies. For each this module holds what was seen
     required (anti-)affinity a shadow pod beside a real one that the term sees too changes nothing;
                              elsewhere it decides where real pods may run                           HARM
     a spread, DoNotSchedule  counts the pod                                                         HARM
+    ResourceQuota            counts the pod; where it leaves no room for one of theirs              HARM
 """
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final, TypeAlias
 
 from netprobe.model.labels import Labels
+from netprobe.probe import guest_quota
 from netprobe.probe.api import Object
 from netprobe.probe.guest import Shadow
 from netprobe.probe.guest_view import Surroundings
@@ -48,6 +51,8 @@ class Sighting:
 def sightings(shadows: Iterable[Shadow], around: Surroundings) -> tuple[Sighting, ...]:
     """Everybody who would see a shadow pod, the harmful first."""
     demanding = tuple(_demanding(around))
+    shadows = tuple(shadows)
+    guests = Counter(shadow.ref.namespace for shadow in shadows)
     found = [
         Sighting(watcher, shadow, sees, harmful)
         for shadow in shadows
@@ -57,6 +62,7 @@ def sightings(shadows: Iterable[Shadow], around: Surroundings) -> tuple[Sighting
             *_budgets(shadow, around),
             *_strangers(shadow, around),
             *_placement(shadow, around, demanding),
+            *_quotas(shadow, around, guests),
         )
     ]
     return tuple(sorted(found, key=lambda one: not one.harmful))
@@ -150,6 +156,12 @@ def _placement(shadow: Shadow, around: Surroundings, demanding: Iterable[Demand]
                 and selects(constraint.get("labelSelector"), shadow.labels)
             ):
                 yield watcher, "spreads its pods with DoNotSchedule, and would count this one", True
+
+
+def _quotas(shadow: Shadow, around: Surroundings, guests: Mapping[str, int]) -> Seen:
+    for obj in around.of("ResourceQuota", shadow.ref.namespace):
+        if told := guest_quota.counted(obj, guests[shadow.ref.namespace]):
+            yield _name(obj), *told
 
 
 def _concerns(term: Mapping[str, Any], namespace: str, shadow: Shadow, around: Surroundings) -> bool:

@@ -24,6 +24,7 @@ KINDS: Final = (
     "DaemonSet",
     "Job",
     "PodDisruptionBudget",
+    "ResourceQuota",
 )
 
 

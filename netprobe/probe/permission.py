@@ -93,6 +93,7 @@ IN_PLACE: Final = (
     Permission("apps", "statefulsets", "list", "workloads that would adopt a shadow pod"),
     Permission("apps", "daemonsets", "list", "workloads that would adopt a shadow pod"),
     Permission("policy", "poddisruptionbudgets", "list", "budgets that would count a shadow pod"),
+    Permission("", "resourcequotas", "list", "quotas that would count a shadow pod"),
     Permission("", "events", "list", "why a pod does not become ready", Need.TELLING),
 )
 """A run beside the workloads of others, with shadow pods in their namespaces."""

@@ -44,7 +44,25 @@ def spread(**constraint: Any) -> Object:
 HARM, SEEN, UNSEEN = True, False, None
 P = pytest.param
 
+
+def quota(hard: Object, used: Object, **spec: Any) -> Object:
+    made = obj("ResourceQuota", {"hard": hard, **spec})
+    return {**made, "status": {"hard": hard, "used": used}}
+
+
 CASES = [
+    P([quota({"pods": "10"}, {"pods": "4"})], SEEN, id="a quota with room counts it"),
+    P([quota({"pods": "10"}, {"pods": "9"})], HARM, id="a quota that it takes the last pod of"),
+    P([quota({"pods": "10"}, {"pods": "8"})], SEEN, id="a quota that has room for one more beside it"),
+    P([quota({"limits.cpu": "4"}, {"limits.cpu": "3500m"})], HARM, id="a quota with half a processor left"),
+    P([quota({"memory": "1Gi"}, {"memory": "500Mi"})], SEEN, id="a quota with memory left"),
+    P([quota({"limits.memory": "1Gi"}, {"limits.memory": "1G"})], HARM, id="1G of 1Gi leaves too little"),
+    P([quota({"services": "1"}, {"services": "1"})], UNSEEN, id="a quota of other things"),
+    P(
+        [quota({"pods": "1"}, {"pods": "1"}, scopes=["BestEffort"])],
+        UNSEEN,
+        id="a quota of pods without requests",
+    ),
     P([obj("Service", {"selector": {"app": "web"}})], SEEN, id="a Service lists it as not ready"),
     P(
         [obj("Service", {"selector": {"app": "web"}, "publishNotReadyAddresses": True})],

@@ -1,0 +1,69 @@
+"""What a namespace's quotas have left for its own pods once shadow pods are counted too. Pure.
+
+A ResourceQuota counts every pod of its namespace, whoever made it: a shadow pod that takes the last room
+keeps a real one from being made for as long as it is there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any, Final
+
+from netprobe.probe.api import Object
+from netprobe.probe.bench import RESOURCES
+
+TAKEN: Final[Mapping[str, str]] = {
+    # what a quota may bound -> what one shadow pod takes of it
+    "pods": "1",
+    "count/pods": "1",
+    "cpu": RESOURCES["requests"]["cpu"],
+    "requests.cpu": RESOURCES["requests"]["cpu"],
+    "limits.cpu": RESOURCES["limits"]["cpu"],
+    "memory": RESOURCES["requests"]["memory"],
+    "requests.memory": RESOURCES["requests"]["memory"],
+    "limits.memory": RESOURCES["limits"]["memory"],
+}
+OTHERS: Final = frozenset({"BestEffort", "NotTerminating"})
+"""Scopes that a shadow pod is outside of: it has requests and a deadline."""
+
+_UNITS: Final = {"m": 1e-3, "": 1.0} | {
+    unit: factor
+    for power, letter in enumerate(("k", "M", "G", "T", "P"), start=1)
+    for unit, factor in ((letter, 1000.0**power), (f"{letter.upper()}i", 1024.0**power))
+}
+
+
+def counted(quota: Object, shadows: int) -> tuple[str, bool] | None:
+    """What a quota makes of so many shadow pods in its namespace, and whether it is harm; None: nothing.
+
+    Harm is where no further pod as small as they are would find room beside them.
+    """
+    spec: Mapping[str, Any] = quota.get("spec") or {}
+    if OTHERS.intersection(spec.get("scopes") or ()):
+        return None
+    left = dict(_left(quota))
+    if not left:
+        return None
+    short = sorted(name for name, rest in left.items() if rest < (shadows + 1) * amount(TAKEN[name]))
+    if short:
+        return f"would have no room left for a pod of theirs ({', '.join(short)})", True
+    return "would count the pod, and has room for more", False
+
+
+def amount(quantity: str) -> float:
+    """A resource quantity as a number: "500m", "64Mi", "2"; infinity for what is not understood."""
+    number = quantity.rstrip("kKMGTPim")
+    try:
+        return float(number) * _UNITS[quantity[len(number) :]]
+    except (KeyError, ValueError):
+        return float("inf")
+
+
+def _left(quota: Object) -> Iterator[tuple[str, float]]:
+    hard: Mapping[str, str] = (
+        (quota.get("status") or {}).get("hard") or (quota.get("spec") or {}).get("hard") or {}
+    )
+    used: Mapping[str, str] = (quota.get("status") or {}).get("used") or {}
+    for name, most in hard.items():
+        if name in TAKEN:
+            yield name, amount(str(most)) - amount(str(used.get(name, "0")))
