@@ -58,10 +58,10 @@ def test_a_connection_that_is_lost_is_told_and_what_is_left_can_be_removed(
 ) -> None:
     before = everything(kubeconfig)
     with wired(kubeconfig, tmp_path) as (wire, path):
-        with started("run", TWO_TIER, "--kubeconfig", path) as run:
+        with started("run", TWO_TIER, "--kubeconfig", path, "--ready-timeout", "20s") as run:
             until(lambda: "namespace/frontend" in kubectl(kubeconfig, "get", "ns", "-o", "name"))
             wire.cut()
-            _, said = run.communicate(timeout=150)
+            _, said = run.communicate(timeout=200)
         assert run.returncode == 3, said
     assert "netprobe clean --run" in said
     assert "Traceback" not in said

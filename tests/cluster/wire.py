@@ -37,12 +37,10 @@ class Wire:
 
     async def _cut(self) -> None:
         self._server.close()
-        for writer in self._writers:
+        for writer in tuple(self._writers):
             writer.transport.abort()
         others = asyncio.all_tasks() - {asyncio.current_task()}
-        for task in others:
-            task.cancel()
-        await asyncio.gather(*others, return_exceptions=True)
+        await asyncio.gather(*others, return_exceptions=True)  # each ends with its connection
 
     async def _carry(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         far_reader, far_writer = await asyncio.open_connection(*self._to)
