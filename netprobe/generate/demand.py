@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TypeAlias
 
 from netprobe.model.cluster import Cluster
@@ -22,14 +22,14 @@ PASSING = frozenset(
 """Labels that change with each roll-out: no policy should ask for them."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Kind:
-    """Pods of a namespace with the same labels."""
+    """Pods of a namespace with the same labels. There is one object for each, compared as such."""
 
     namespace: str
     labels: tuple[tuple[str, str], ...]
-    pods: tuple[PodRef, ...] = field(compare=False)
-    name: str = field(compare=False)  # of the pod, or of the workload whose pods these are
+    pods: tuple[PodRef, ...]
+    name: str  # of the pod, or of the workload whose pods these are
 
     def __str__(self) -> str:
         return f"{self.namespace}/{self.name}"

@@ -12,11 +12,11 @@ from netprobe.generate.demand import Cell, Demand, Kind, Refusal, demand
 from netprobe.generate.label import selector
 from netprobe.generate.rule import NAME_LABEL, Opening, Rules, namespace_selectors
 from netprobe.model.cluster import Cluster
-from netprobe.model.flow import Flow, Protocol
+from netprobe.model.flow import External, Flow, Protocol, ServiceRef
 from netprobe.model.labels import EVERYTHING, Selector
 from netprobe.model.policy import Direction, PodPeer, Policy, PolicyRef, PortRange, Rule
 from netprobe.model.verdict import Decision, Verdict
-from netprobe.simulate import CALICO, Profile, Simulator
+from netprobe.simulate import CALICO, Evaluation, Profile, Simulator
 
 DNS_PORT = 53
 _DNS_RULE = Rule(
@@ -86,9 +86,24 @@ def prove(
 ) -> list[tuple[Flow, Decision]]:
     """The declared flows that these policies do not decide as declared."""
     world = Cluster(cluster.namespaces, cluster.pods, tuple(policies), cluster.services)
+    hosts = dict.fromkeys(
+        end for flow in declared for end in (flow.source, flow.destination) if isinstance(end, External)
+    )
+    evaluation = Evaluation(world, profile, hosts)
+    doubtful = [flow for flow, verdict in declared.items() if _looked_up(evaluation, flow) is not verdict]
     simulator = Simulator(world, profile)
-    decided = ((flow, simulator.decide(flow)) for flow in declared)
+    decided = ((flow, simulator.decide(flow)) for flow in doubtful)
     return [(flow, decision) for flow, decision in decided if decision.verdict is not declared[flow]]
+
+
+def _looked_up(evaluation: Evaluation, flow: Flow) -> Verdict | None:
+    """What the tables of all pairs say; None for what only a decision of its own can tell."""
+    source, destination = flow.source, flow.destination
+    if isinstance(source, ServiceRef) or isinstance(destination, ServiceRef):
+        return None
+    if isinstance(source, External) and isinstance(destination, External):
+        return None
+    return evaluation.verdict(source, destination, flow.port, flow.protocol, flow.family)
 
 
 def _serves_dns(cluster: Cluster) -> bool:
