@@ -133,6 +133,19 @@ def test_a_pod_on_its_nodes_network_is_reached_by_the_node(next_door: Neighbours
     assert (back["status"], back["observed"]) == ("undefined", None), "no shadow pod of it: needs privileges"
 
 
+def test_a_node_port_is_a_row_of_its_own_that_nobody_is_blamed_for(
+    next_door: Neighbours, suite: Path
+) -> None:
+    ended = visit(next_door, suite, "-o", "json", "--via", "node-port")
+    assert ended.status == 0, ended.err or ended.out
+    rows = [row for row in ended.report["flows"] if row["via"] == "node-port"]
+    assert {row["status"] for row in rows} == {"undefined"}, (
+        "the source's address may be rewritten on the way"
+    )
+    assert {row["observed"] for row in rows if row["simulated"] == "allow"} == {"allow"}
+    assert all(row["port"] >= 30000 for row in rows)
+
+
 def test_a_dns_server_proves_that_udp_reaches_it(next_door: Neighbours, tmp_path: Path) -> None:
     services = next_door.get("services", "-n", "kube-system", "-l", "k8s-app=kube-dns")["items"]
     if not services:
