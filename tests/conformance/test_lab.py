@@ -28,9 +28,9 @@ HANDFUL = {
     "a pod to itself through its Service, under a deny of everything",
     "a deny of everything closes both families",
 }
-CASES = [
-    case for case in builtin() if os.environ.get("NETPROBE_CONFORMANCE") == "all" or case.name in HANDFUL
-]
+ALL = os.environ.get("NETPROBE_CONFORMANCE") == "all"
+CASES = [case for case in builtin() if ALL or case.name in HANDFUL]
+FIXTURES = 4 if ALL else 2
 
 
 async def tried(lab_options: LabOptions) -> Results:
@@ -38,7 +38,9 @@ async def tried(lab_options: LabOptions) -> Results:
     try:
         async with connect(str(lab.kubeconfig)) as cluster:
             pace = Pace(sessions=500).within_a_machine()
-            return await Suite(cluster, CASES, fixtures=2, lab=True, disposable=True, pace=pace).results()
+            return await Suite(
+                cluster, CASES, fixtures=FIXTURES, lab=True, disposable=True, pace=pace
+            ).results()
     finally:
         lab.stop()
 
