@@ -8,6 +8,7 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 
 from netprobe.cli.manifests import read_cluster
+from netprobe.cli.turning import turned
 from netprobe.errors import UsageError
 from netprobe.graph import Cell, Clause, Denied, Ends, Graph, Named, Party, View, Wanted, build, summary
 from netprobe.graph.cells import Citing, of_rows
@@ -86,12 +87,13 @@ def _of_manifests(asked: Asked, wanted: Wanted) -> Graph:
     if asked.whys and simulator is None:
         notes.append("too many pairs to hold the reasons of all: narrow them by --from and --to")
     cells = of_policies(found, evaluation, simulator, Citing(citer(cluster.policies)))
-    return build(NAME, cells, wanted, ends_of(cluster, found), notes)
+    graph = build(NAME, cells, wanted, ends_of(cluster, found), notes)
+    return turned(graph, simulator, outside) if simulator is not None else graph
 
 
 def _of_suite(asked: Asked, wanted: Wanted) -> Graph:
     from netprobe.cli.suite import simulated, suite_and_cluster
-    from netprobe.simulate import profile
+    from netprobe.simulate import Simulator, profile
 
     if wanted.view is View.OBSERVED:
         raise UsageError("--observed: a suite was not probed; name the report of a run by --report")
@@ -109,7 +111,10 @@ def _of_suite(asked: Asked, wanted: Wanted) -> Graph:
     rows = steps[asked.step].differences
     cells = of_rows(rows, citer(cluster_then.policies), exactly, by_row)
     name = suite.name if not asked.step else f"{suite.name}, after: {steps[asked.step].name}"
-    return build(name, cells, wanted, _replicas(cluster_then))
+    graph = build(name, cells, wanted, _replicas(cluster_then))
+    if not asked.whys:
+        return graph
+    return turned(graph, Simulator(cluster_then, profile(asked.profile)), suite.externals)
 
 
 def _of_report(asked: Asked, file: Path, wanted: Wanted) -> Graph:

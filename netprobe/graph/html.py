@@ -83,12 +83,13 @@ class Numbers(Generic[K]):
 def data(graph: Graph) -> dict[str, Any]:
     """What the script reads. Whatever many pairs share is written once and referred to by number.
 
-    `pairs[source][target]` is a flat list, three numbers a flow: into `kinds`, and into `parts` for the
-    source's and the destination's side (-1: not known).
+    `pairs[source][target]` is a flat list, four numbers a flow: into `kinds`, into `parts` for the source's
+    and the destination's side, and into `changes` (-1: not known).
     """
     clauses: Numbers[Clause] = Numbers()
     parts: Numbers[Part] = Numbers()
     kinds: Numbers[tuple[object, ...]] = Numbers()
+    changes: Numbers[str] = Numbers()
     families = {4, 6} <= {cell.family for cells in graph.cells.values() for cell in cells}
     pairs: dict[int, dict[int, list[int]]] = {}
     for (source, target), cells in graph.cells.items():
@@ -96,6 +97,7 @@ def data(graph: Graph) -> dict[str, Any]:
         for cell in cells:
             flat += [kinds(_kind(cell, families))]
             flat += [parts(cell.why.egress), parts(cell.why.ingress)] if cell.why else [-1, -1]
+            flat += [changes(visible(cell.change)) if cell.change else -1]
     listed = [[[clauses(c) for c in part.isolating], [clauses(c) for c in part.allowing]] for part in parts]
     return {
         "view": graph.view.value,
@@ -124,6 +126,7 @@ def data(graph: Graph) -> dict[str, Any]:
             [visible(clause.policy), clause.path, clause.place and visible(clause.place)]
             for clause in clauses
         ],
+        "changes": list(changes),
         "pairs": pairs,
     }
 

@@ -184,12 +184,16 @@ def _columns(blocks: list[Block], links: dict[int, dict[int, int]]) -> list[list
     return columns
 
 
+def _pin_width(kind: Kind) -> float:
+    return len(kind.text) * (7.1 if kind.wrong else 6.4) + 34  # what is wrong is written bold
+
+
 def _measure(made: Layout) -> None:
     for column in made.columns:
         widest = 110.0
         for block in column:
             for box in (block.head, *block.boxes):
-                texts = [len(box.title) * 7.2 + 24, *(len(kind.text) * 6.4 + 34 for kind in box.pins)]
+                texts = [len(box.title) * 7.2 + 24, *(_pin_width(kind) for kind in box.pins)]
                 widest = max(widest, *texts)
         # A crowd is known by its name alone, so that is written in full where it can be.
         widest = min(widest, WIDEST if any(block.boxes for block in column) else WIDEST + 90)

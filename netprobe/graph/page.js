@@ -28,8 +28,8 @@
   const verdict = (kind) => (data.view === "result" ? kind[3] || kind[2] || kind[1] : kind[columns[data.view]]);
   const flows = (source, target) => {
     const flat = (data.pairs[source] || {})[target] || [], found = [];
-    for (let i = 0; i < flat.length; i += 3) {
-      found.push({ kind: data.kinds[flat[i]], egress: flat[i + 1], ingress: flat[i + 2] });
+    for (let i = 0; i < flat.length; i += 4) {
+      found.push({ kind: data.kinds[flat[i]], egress: flat[i + 1], ingress: flat[i + 2], change: flat[i + 3] });
     }
     return found;
   };
@@ -85,6 +85,11 @@
       if (items.length) box.append(make("ul", "", ...items));
     } else if (simulated && !note) {
       box.append(make("p", "soft", "the reason is not in this page: netprobe explain tells it"));
+    }
+    if (flow.change >= 0) box.append(make("p", "change", data.changes[flow.change]));
+    else if (simulated && simulated !== "unknown" && flow.kind[7]) {
+      const [from, to] = [source, target].map((node) => data.nodes[node].members[0]);
+      box.append(make("p", "soft", `what would turn it: netprobe explain ${from} ${to} --port ${flow.kind[7]}/${flow.kind[8].toLowerCase()} \u2026`));
     }
     return box;
   };

@@ -99,7 +99,7 @@ class Why:
 class Cell:
     """One flow in all three tables; None where a table does not hold it.
 
-    `note` says why a flow is unknown, undefined or skipped.
+    `note` says why a flow is unknown, undefined or skipped; `change` what would turn its verdict.
     """
 
     source: Party
@@ -114,6 +114,7 @@ class Cell:
     named: Named = Named.NOT
     why: Why | None = None
     note: str | None = None
+    change: str | None = None
 
     def verdict(self, view: View) -> Verdict | None:
         match view:

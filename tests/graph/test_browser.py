@@ -1,92 +1,132 @@
-"""The page in a real browser: its script runs under its own policy, and names stay names."""
+"""The page in a real browser: its script runs under its own policy, keys and clicks work, names stay text."""
 
 from __future__ import annotations
 
-import html
-import re
-import shutil
-import subprocess
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
+import pytest_asyncio
 
 from netprobe.cli import main
 from netprobe.graph import Graph, build, draw
+from tests.graph.browser import CHROMIUM, Tab, browser
 from tests.graph.samples import cell, everybody, hostile
-from tests.graph.test_formats import Page
+from tests.scenarios import MANIFESTS
 
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
-FIVE = Path(__file__).parents[2] / "manifests" / "five-workloads" / "suite.yaml"
+FIVE = MANIFESTS / "five-workloads" / "suite.yaml"
+MISTAKE = MANIFESTS / "production-mistake" / "suite.yaml"
 
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="chromium is not installed")
 
-QUIET = (
-    "--headless --no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking "
-    "--disable-component-update --disable-sync --disable-extensions --virtual-time-budget=4000 --dump-dom "
-    "--host-resolver-rules=MAP\x20*\x20~NOTFOUND"
-)
+
+@pytest_asyncio.fixture
+async def tab(tmp_path: Path) -> AsyncIterator[Tab]:
+    async with browser(tmp_path) as one:
+        yield one
+        assert one.failures == []
 
 
-def shown(page: Path, tmp_path: Path, fragment: str = "") -> str:
-    """The document after its script has run."""
-    options = [*QUIET.split(" --")[0:1], *("--" + option for option in QUIET.split(" --")[1:])]
-    done = subprocess.run(
-        [str(CHROMIUM), *options, f"--user-data-dir={tmp_path / 'profile'}", f"file://{page}{fragment}"],
-        capture_output=True,
-        text=True,
-        check=True,
-        timeout=120,
-    )
-    return done.stdout
-
-
-def written(graph: Graph, tmp_path: Path) -> Path:
+def written(graph: Graph, tmp_path: Path) -> str:
     page = tmp_path / "page.html"
     page.write_text("".join(draw(graph, "html")), encoding="utf-8")
-    return page
+    return page.as_uri()
 
 
-def panel(document: str) -> str:
+def drawn(suite: Path, tmp_path: Path) -> str:
+    page = tmp_path / f"{suite.parent.name}.html"
+    assert main(["graph", str(suite), "--output-file", str(page)]) == 0
+    return page.as_uri()
+
+
+async def panel(tab: Tab) -> str:
     """The text beside the drawing."""
-    inside = document.partition('<aside id="panel"')[2].partition(">")[2].partition("</aside>")[0]
-    return html.unescape(re.sub(r"<[^>]*>", " ", inside))
+    text: str = await tab.says("document.getElementById('panel').textContent")
+    return text
 
 
-def test_a_link_to_a_pair_tells_why(tmp_path: Path) -> None:
-    page = tmp_path / "five.html"
-    assert main(["graph", str(FIVE), "--output-file", str(page)]) == 0
-    told = " ".join(panel(shown(page, tmp_path, "#from=backend/worker&to=backend/api")).split())
+async def test_a_link_to_a_pair_tells_why_and_what_would_turn_it(tab: Tab, tmp_path: Path) -> None:
+    page = drawn(FIVE, tmp_path)
+    await tab.go(f"{page}#from=backend/worker&to=backend/api")
+    told = await panel(tab)
     assert "backend/worker → backend/api" in told
-    assert "8080: denied declared deny · policies deny" in told
+    assert "8080: denied" in told
+    assert "declared deny · policies deny" in told
     assert "egress: backend/allow-dns spec.podSelector" in told
     assert "isolate backend/worker, and no rule allows TCP 8080 to backend/api" in told
-    assert "ingress: backend/api spec.podSelector" in told
     assert "policies/api.yaml:" in told
-
-
-def test_an_allowed_flow_names_the_rules_at_both_ends(tmp_path: Path) -> None:
-    page = tmp_path / "five.html"
-    assert main(["graph", str(FIVE), "--output-file", str(page)]) == 0
-    told = " ".join(panel(shown(page, tmp_path, "#from=backend/api&to=database/redis")).split())
+    assert "To be allowed: add " in told
+    await tab.go("about:blank")
+    await tab.go(f"{page}#from=backend/api&to=database/redis")
+    told = await panel(tab)
     assert "6379: allowed" in told
     assert "egress: backend/api spec.egress[1].to[0]" in told
     assert "ingress: database/redis spec.ingress[0].from[0]" in told
+    assert "To be denied: remove " in told
 
 
-def test_hostile_names_stay_text(tmp_path: Path) -> None:
-    document = shown(written(hostile(), tmp_path), tmp_path)
-    page = Page(document)
-    assert "Choose an arrow" in panel(document), "the script did not run"
-    tags = [tag for tag, _ in page.elements]
-    assert tags.count("script") == 2
-    assert "img" not in tags
-    assert not [name for _, attributes in page.elements for name in attributes if name.startswith("on")]
+async def test_keys_move_choose_and_clear(tab: Tab, tmp_path: Path) -> None:
+    await tab.go(drawn(FIVE, tmp_path))
+    focused = "document.activeElement.dataset.node"
+    await tab.says("document.querySelector('.node[tabindex=\"0\"]').focus()")
+    first = await tab.says(focused)
+    await tab.press("ArrowRight")
+    second = await tab.says(focused)
+    assert second not in {first, None}
+    await tab.press("Enter")
+    name = await tab.says("document.querySelector('#panel h2').textContent")
+    assert "reaches" in await panel(tab)
+    assert await tab.says("document.querySelectorAll('.node.chosen').length") == 1
+    assert name == await tab.says(
+        f"JSON.parse(document.getElementById('data').textContent).nodes[{second}].name"
+    )
+    await tab.press("Escape")
+    assert (await panel(tab)).startswith("Why?")
+    assert await tab.says("document.querySelectorAll('.node.chosen').length") == 0
+    width = "Number(document.querySelector('#pane svg').getAttribute('width'))"
+    before = await tab.says(width)
+    await tab.press("+")
+    assert await tab.says(width) > before
 
 
-def test_every_name_can_be_asked_about(tmp_path: Path) -> None:
+async def test_a_click_on_an_arrow_tells_why_in_the_dark_too(tab: Tab, tmp_path: Path) -> None:
+    await tab.go(drawn(MISTAKE, tmp_path))
+    light = await tab.says("getComputedStyle(document.body).backgroundColor")
+    await tab.dark(on=True)
+    dark = await tab.says("getComputedStyle(document.body).backgroundColor")
+    assert sum(channels(dark)) < 150
+    assert sum(channels(light)) > 600
+    assert await tab.says("document.querySelectorAll('.edge.wrong').length") == 3
+    await tab.click("#panel li button")  # the first of what is not as expected
+    told = await panel(tab)
+    assert "declared deny · policies allow" in told
+    assert "To be denied: " in told
+    await tab.click(".node[data-node='0'] .box")
+    assert await tab.says("document.querySelectorAll('.node.chosen').length") == 1
+
+
+def channels(colour: str) -> list[int]:
+    return [int(part) for part in colour.partition("(")[2].rstrip(")").split(",")[:3]]
+
+
+async def test_hostile_names_stay_text(tab: Tab, tmp_path: Path) -> None:
+    await tab.go(written(hostile(), tmp_path))
+    assert "Choose an arrow" in await panel(tab), "the script did not run"
+    assert await tab.says("document.scripts.length") == 2
+    assert await tab.says("document.querySelectorAll('img, iframe, a[href], foreignObject').length") == 0
+    handlers = "[...document.querySelectorAll('*')].flatMap(e => [...e.attributes]).map(a => a.name)"
+    assert await tab.says(f"{handlers}.filter(name => name.startsWith('on'))") == []
+    for node in range(await tab.says("document.querySelectorAll('.node').length")):
+        await tab.says(f"document.querySelectorAll('.node')[{node}].focus()")
+        await tab.press("Enter")
+    assert await tab.says("document.scripts.length") == 2
+
+
+async def test_every_name_can_be_asked_about(tab: Tab, tmp_path: Path) -> None:
     """A crowd and a namespace as ends of arrows do not stop the script."""
     cells = everybody([f"{namespace}/{number}" for namespace in "abcd" for number in "123"])
     page = written(build("t", [*cells, cell("e/1", "f/1", 9)]), tmp_path)
-    told = panel(shown(page, tmp_path, "#from=a/2"))
+    await tab.go(f"{page}#from=a/2")
+    told = await panel(tab)
     assert "reaches (11)" in told
     assert "is reached by (11)" in told

@@ -198,7 +198,7 @@ def test_the_page_holds_the_reason_of_every_pair(capsys: Capture) -> None:
     page = graph(capsys, FIVE, "-o", "html")
     data = json.loads(page.partition('id="data">')[2].partition("</script>")[0])
     number = {node["name"]: str(index) for index, node in enumerate(data["nodes"])}
-    kind, egress, ingress = data["pairs"][number["backend/worker"]][number["backend/api"]]
+    kind, egress, ingress, change = data["pairs"][number["backend/worker"]][number["backend/api"]]
     assert data["kinds"][kind][:4] == ["8080", "deny", "deny", None]
 
     def policies(part: int) -> set[str]:
@@ -208,6 +208,7 @@ def test_the_page_holds_the_reason_of_every_pair(capsys: Capture) -> None:
 
     assert policies(egress) == {"backend/allow-dns", "backend/default-deny"}
     assert policies(ingress) == {"backend/api", "backend/default-deny"}
+    assert data["changes"][change].startswith("To be allowed: add ")
     places = {place for _, _, place in data["clauses"]}
     assert any(place.endswith("policies/backend-default-deny.yaml:7") for place in places)
     pairs = sum(len(targets) for targets in data["pairs"].values())
@@ -256,3 +257,15 @@ def _report() -> dict[str, object]:
         flow(83, "allow", "allow", None),
     ]
     return {"apiVersion": "netprobe/v1alpha1", "kind": "Report", "flows": flows}
+
+
+def test_a_page_of_many_flows_says_for_which_it_tells_a_change(tmp_path: Path, capsys: Capture) -> None:
+    from netprobe.cli import turning
+
+    page = tmp_path / "page.html"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(turning, "MOST", 5)
+        assert main(["graph", str(FIVE), "--output-file", str(page)]) == 0
+    text = page.read_text()
+    assert "What would turn a flow is told for 5 of " in text
+    assert text.count("To be allowed: ") + text.count("To be denied: ") <= 5
