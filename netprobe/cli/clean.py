@@ -12,7 +12,7 @@ from netprobe.cli.options import cluster_options, examples
 from netprobe.errors import NetprobeError, UsageError
 
 if TYPE_CHECKING:
-    from netprobe.cli.target import Target
+    from netprobe.campaign.target import Target
     from netprobe.probe import Cleaned, Leftover
 
 
@@ -41,8 +41,8 @@ def command(
     Only objects that carry a run's label are ever deleted. Without --kubeconfig or --context this is about
     the labs of this machine.
     """
+    from netprobe.campaign.target import Target
     from netprobe.cli.loop import run_async
-    from netprobe.cli.target import Target
     from netprobe.lab import Health, list_labs
 
     if lab_name and (kubeconfig or context):
@@ -82,8 +82,8 @@ def _told(left: Leftover) -> str:
 
 
 async def _clean(target: Target, run: str | None, dry_run: bool, request_timeout_s: float) -> Cleaned:
+    from netprobe.campaign.target import opened
     from netprobe.cli.narration import narrated
-    from netprobe.cli.target import opened
     from netprobe.lab import LabOptions
     from netprobe.probe import clean
 

@@ -10,9 +10,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from netprobe.cli.narration import Narrate
+from netprobe.campaign.target import Narrate, Target, opened
 from netprobe.cli.options import ReportFile
-from netprobe.cli.target import Target, opened
 from netprobe.conformance import history
 from netprobe.conformance.case import Case
 from netprobe.conformance.history import Past

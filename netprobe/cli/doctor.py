@@ -10,7 +10,7 @@ from netprobe.cli.options import DurationType, cluster_options, examples, lab_op
 from netprobe.cli.pod_options import PodFlags, pod_options, print_images
 
 if TYPE_CHECKING:
-    from netprobe.cli.target import Target
+    from netprobe.campaign.target import Target
     from netprobe.doctor import Diagnosis
     from netprobe.lab import LabOptions
     from netprobe.probe import Deadlines, PodOptions
@@ -114,8 +114,8 @@ async def _diagnose(
     within_s: float,
     request_timeout_s: float,
 ) -> Diagnosis:
+    from netprobe.campaign.target import opened
     from netprobe.cli.narration import narrated
-    from netprobe.cli.target import opened
     from netprobe.doctor import Examination
     from netprobe.kube.facts import facts
 

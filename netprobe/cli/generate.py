@@ -226,9 +226,9 @@ def _reread(texts: Mapping[str, str], found: Generated) -> None:
 
 def _verify(suite: Suite, texts: Mapping[str, str], profile: Profile) -> int:
     """The main job with the new policies, on a lab of its own."""
-    from netprobe.cli.campaign import Campaign
-    from netprobe.cli.loop import run_async
-    from netprobe.cli.target import Target
+    from netprobe.campaign.fixture import Campaign
+    from netprobe.campaign.target import Target
+    from netprobe.cli.narration import run_narrated
     from netprobe.lab import LabOptions
     from netprobe.manifests import Reader, parse_policy
     from netprobe.probe import Deadlines, Pace, PodOptions
@@ -246,7 +246,7 @@ def _verify(suite: Suite, texts: Mapping[str, str], profile: Profile) -> int:
         pace=Pace(),
         profile=profile,
     )
-    report = run_async(campaign.run())
+    report = run_narrated(campaign.run)
     if report.exit_status:
         sys.stderr.writelines(render(report, "table"))
     say(f"on the lab: {report.counts.as_expected:,} of {report.counts.flows:,} flows as declared")

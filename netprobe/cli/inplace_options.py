@@ -14,8 +14,8 @@ from netprobe.errors import UsageError
 from netprobe.model.flow import Via
 
 if TYPE_CHECKING:
-    from netprobe.cli.inplace import Visit
-    from netprobe.cli.inplace_trial import Trial
+    from netprobe.campaign.trial import Trial
+    from netprobe.campaign.visit import Visit
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -143,14 +143,14 @@ def inplace_options(function: F) -> F:
 
 def visited(visit: Visit, output: str, reports: Sequence[Any], *, dry_run: bool) -> int:
     """Run in place, or rehearse it; returns the exit status."""
+    from netprobe.campaign.rehearsal import rehearsal
+    from netprobe.campaign.visit import refuse
     from netprobe.cli.emit import emit
-    from netprobe.cli.inplace import refuse
-    from netprobe.cli.inplace_dry import rehearsal
-    from netprobe.cli.loop import run_async
+    from netprobe.cli.narration import run_narrated
 
     if not dry_run:
-        return emit(run_async(visit.run()), output, reports)
-    here, seen_by, run = run_async(visit.rehearse())
+        return emit(run_narrated(visit.run), output, reports)
+    here, seen_by, run = run_narrated(visit.rehearse)
     _print(rehearsal(here, seen_by, run, visit.pods))
     refuse(seen_by, disturb=visit.disturb)
     return 0
@@ -159,11 +159,11 @@ def visited(visit: Visit, output: str, reports: Sequence[Any], *, dry_run: bool)
 def tried(trial: Trial, output: str, reports: Sequence[Any], *, dry_run: bool) -> int:
     """Try policies in a copy, or rehearse that; returns the exit status."""
     from netprobe.cli.emit import emit
-    from netprobe.cli.loop import run_async
+    from netprobe.cli.narration import run_narrated
 
     if not dry_run:
-        return emit(run_async(trial.run()), output, reports)
-    _print(run_async(trial.rehearse()))
+        return emit(run_narrated(trial.run), output, reports)
+    _print(run_narrated(trial.rehearse))
     return 0
 
 

@@ -3,10 +3,22 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Coroutine, Iterator
 from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, TypeVar
 
-Narrate = Callable[[str], None]
+from netprobe.cli.loop import run_async
+
+if TYPE_CHECKING:
+    from netprobe.campaign.target import Narrate
+
+T = TypeVar("T")
+
+
+def run_narrated(work: Callable[[Narrate], Coroutine[Any, Any, T]]) -> T:
+    """Run a coroutine function that says what it is doing."""
+    with narrated() as narrate:
+        return run_async(work(narrate))
 
 
 @contextmanager

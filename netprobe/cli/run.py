@@ -80,10 +80,10 @@ def command(
     pod, and everything is removed again. Without --kubeconfig, --context or --lab this happens on a lab
     made for the run, whatever $KUBECONFIG says.
     """
-    from netprobe.cli.campaign import Campaign
+    from netprobe.campaign.fixture import Campaign
+    from netprobe.campaign.placement import CHOICES, Placing
     from netprobe.cli.emit import emit
-    from netprobe.cli.loop import run_async
-    from netprobe.cli.placement import CHOICES, Placing
+    from netprobe.cli.narration import run_narrated
     from netprobe.cli.target import meant
     from netprobe.probe import Deadlines, Pace
     from netprobe.simulate import profile as profile_of
@@ -101,7 +101,7 @@ def command(
     if placement and (beside.in_place or (what is not None and what.topology is None)):
         raise UsageError("--placement is for pods that a run makes: in place they are where they are")
     if beside.shadow_namespace:
-        from netprobe.cli.inplace_trial import Trial
+        from netprobe.campaign.trial import Trial
 
         trial = Trial(
             beside.filenames,
@@ -120,7 +120,7 @@ def command(
     if what is None:
         raise click.MissingParameter(ctx=ctx, param_hint="SUITE", param_type="argument")
     if beside.in_place or what.topology is None:
-        from netprobe.cli.inplace import Visit
+        from netprobe.campaign.visit import Visit
 
         visit = Visit(
             suite=what,
@@ -149,4 +149,4 @@ def command(
         placing=Placing(CHOICES[placement] if placement else ()),
         request_timeout_s=request_timeout_s,
     )
-    return emit(run_async(campaign.run()), output, reports)
+    return emit(run_narrated(campaign.run), output, reports)

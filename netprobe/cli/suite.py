@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
+from netprobe.campaign.moment import moments
+from netprobe.campaign.why import explainer
 from netprobe.cli.manifests import read_cluster
-from netprobe.cli.moment import moments
-from netprobe.cli.why import explainer
 from netprobe.diff import Differences, Row, Status, compare
 from netprobe.errors import UsageError
 from netprobe.model.cluster import Cluster

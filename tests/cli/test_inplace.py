@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 import yaml
 
-from netprobe.cli.inplace_copy import copy
-from netprobe.cli.inplace_cover import cover
-from netprobe.cli.inplace_scene import Scene, faltered, gone, scene
+from netprobe.campaign.copy import copy
+from netprobe.campaign.cover import cover
+from netprobe.campaign.scene import Scene, faltered, gone, scene
 from netprobe.errors import UsageError
 from netprobe.manifests import from_objects
 from netprobe.model.cluster import Cluster, Namespace
@@ -196,7 +196,7 @@ def here(cluster: Cluster, *flows: Flow, ways: tuple[Via, ...] = ()) -> Scene:
         ref: Standing(str(ref), tuple(map(str, pod.addresses)), frozenset({80}))
         for ref, pod in cluster.pods.items()
     }
-    return scene(cluster, Simulator(cluster), chosen, declared, standings, "r1", ways)
+    return scene(cluster, Simulator(cluster), chosen, declared, standings, run="r1", ways=ways)
 
 
 def test_a_shadow_pod_carries_what_policies_look_at_on_the_node_of_the_real_one() -> None:

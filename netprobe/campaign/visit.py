@@ -11,13 +11,12 @@ from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
-from netprobe.cli.inplace_cover import Merit, cover
-from netprobe.cli.inplace_judge import patiently, settled_with
-from netprobe.cli.inplace_route import Route
-from netprobe.cli.inplace_scene import Scene, scene
-from netprobe.cli.narration import Narrate, narrated
-from netprobe.cli.target import Opened, Target, opened
-from netprobe.cli.why import explainer
+from netprobe.campaign.cover import Merit, cover
+from netprobe.campaign.judge import patiently, settled_with
+from netprobe.campaign.route import Route
+from netprobe.campaign.scene import Scene, scene
+from netprobe.campaign.target import Narrate, Opened, Target, opened
+from netprobe.campaign.why import explainer
 from netprobe.diff import compare
 from netprobe.errors import ClusterError, ConflictError, UsageError
 from netprobe.lab import LabOptions
@@ -74,22 +73,20 @@ class Visit:
                 "that are in force, or try them in a copy with --shadow-namespace"
             )
 
-    async def run(self) -> Report:
+    async def run(self, narrate: Narrate) -> Report:
         """Probe and report. Whatever ends it, nothing of the run is left; NetprobeError.
 
         ConflictError where somebody would come to harm; nothing was made then.
         """
         self.check()
-        with narrated() as narrate:
-            async with self._opened(narrate) as there:
-                return await self._visit(there, narrate)
+        async with self._opened(narrate) as there:
+            return await self._visit(there, narrate)
 
-    async def rehearse(self) -> tuple[Scene, tuple[Sighting, ...], str]:
+    async def rehearse(self, narrate: Narrate) -> tuple[Scene, tuple[Sighting, ...], str]:
         """What the run would make, and who would see it: asks for nothing but get and list."""
         self.check()
-        with narrated() as narrate:
-            async with self._opened(narrate) as there:
-                around = await look_around(there.cluster)
+        async with self._opened(narrate) as there:
+            around = await look_around(there.cluster)
         run = new_run()
         here = self._scene(around, run)
         return here, sightings(here.party.shadows, around), run
@@ -109,7 +106,9 @@ class Visit:
             seed=self.seed,
         )
         declared = self.suite.declared(self.suite.cluster(chosen.reduced(cluster)))[0]
-        return scene(cluster, Simulator(cluster, self.profile), chosen, declared, known, run, self.ways)
+        return scene(
+            cluster, Simulator(cluster, self.profile), chosen, declared, known, run=run, ways=self.ways
+        )
 
     async def _visit(self, there: Opened, narrate: Narrate) -> Report:
         started = datetime.now(UTC)
@@ -136,7 +135,9 @@ class Visit:
             if seen is None:
                 raise
             problems.append(str(error))  # only the cleanup failed: what was found stands, and says so
-        return self._report(there, here, bench, started, seen, (*problems, *bench.strange), seen_by)
+        return self._report(
+            there, here, bench, started, seen, problems=(*problems, *bench.strange), seen_by=seen_by
+        )
 
     async def _observe(self, there: Opened, here: Scene, bench: GuestBench, narrate: Narrate) -> Observed:
         route = Route(here, bench)
@@ -165,6 +166,7 @@ class Visit:
         bench: GuestBench,
         started: datetime,
         seen: Observed,
+        *,
         problems: Sequence[str],
         seen_by: Iterable[Sighting],
     ) -> Report:

@@ -11,12 +11,11 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import assert_never
 
-from netprobe.cli.moment import Moment
-from netprobe.cli.moment import moments as states
-from netprobe.cli.narration import Narrate, narrated
-from netprobe.cli.placement import Placing
-from netprobe.cli.target import Opened, Target, opened
-from netprobe.cli.why import explainer
+from netprobe.campaign.moment import Moment
+from netprobe.campaign.moment import moments as states
+from netprobe.campaign.placement import Placing
+from netprobe.campaign.target import Narrate, Opened, Target, opened
+from netprobe.campaign.why import explainer
 from netprobe.diff import compare
 from netprobe.errors import ClusterError, UsageError
 from netprobe.lab import LabOptions
@@ -42,7 +41,7 @@ class Campaign:
     placing: Placing = field(default_factory=Placing)
     request_timeout_s: float = 30.0
 
-    async def run(self) -> Report:
+    async def run(self, narrate: Narrate) -> Report:
         """Probe the suite and report. Whatever ends it, nothing of the run is left; NetprobeError."""
         topology = self.suite.topology
         if topology is None:
@@ -51,11 +50,10 @@ class Campaign:
                 "`netprobe simulate` says what its policies mean without a cluster"
             )
         self.placing.check(tuple(topology.pods.values()))
-        with narrated() as narrate:
-            async with opened(
-                self.target, self.lab, request_timeout_s=self.request_timeout_s, narrate=narrate
-            ) as there:
-                return await self._probe(topology, there, narrate)
+        async with opened(
+            self.target, self.lab, request_timeout_s=self.request_timeout_s, narrate=narrate
+        ) as there:
+            return await self._probe(topology, there, narrate)
 
     async def _probe(self, topology: Topology, there: Opened, narrate: Narrate) -> Report:
         started = datetime.now(UTC)

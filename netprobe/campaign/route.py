@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 
-from netprobe.cli.inplace_scene import Scene
+from netprobe.campaign.scene import Scene
 from netprobe.model.cluster import Cluster
 from netprobe.model.flow import Address, External, Flow, Pod, PodRef, Protocol, ServiceRef, Via
 from netprobe.model.policy import Direction, IPBlock

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
 import yaml
 
-from netprobe.cli.inplace_copy import Copy, copy
-from netprobe.cli.inplace_cover import Cover, cover
-from netprobe.cli.narration import Narrate, narrated
-from netprobe.cli.target import Opened, Target, opened
-from netprobe.cli.why import explainer
+from netprobe.campaign.copy import Copy, copy
+from netprobe.campaign.cover import Cover, cover
+from netprobe.campaign.target import Narrate, Opened, Target, opened
+from netprobe.campaign.why import explainer
 from netprobe.diff import compare
 from netprobe.errors import ClusterError, InputError, Problem, UsageError
 from netprobe.lab import LabOptions
@@ -62,29 +62,26 @@ class Trial:
     seed: int = 0
     request_timeout_s: float = 30.0
 
-    async def run(self) -> Report:
+    async def run(self, narrate: Narrate) -> Report:
         """Try and report; InputError for the policies, UsageError where there is nothing to try."""
         tried = self._tried()
         started = datetime.now(UTC)
-        with narrated() as narrate:
-            async with opened(
-                self.target, self.lab, request_timeout_s=self.request_timeout_s, narrate=narrate
-            ) as there:
-                narrate("looking around")
-                around = await look_around(there.cluster)
-                run = new_run()
-                return await self._try(there, self._plan(around, tried, run), run, started, narrate)
+        async with self._opened(narrate) as there:
+            narrate("looking around")
+            around = await look_around(there.cluster)
+            run = new_run()
+            return await self._try(there, self._plan(around, tried, run), run, started, narrate)
 
-    async def rehearse(self) -> Iterator[str]:
+    async def rehearse(self, narrate: Narrate) -> Iterator[str]:
         """What a run would create, as YAML; asks for nothing but get and list."""
         tried = self._tried()
-        with narrated() as narrate:
-            async with opened(
-                self.target, self.lab, request_timeout_s=self.request_timeout_s, narrate=narrate
-            ) as there:
-                around = await look_around(there.cluster)
+        async with self._opened(narrate) as there:
+            around = await look_around(there.cluster)
         run = new_run()
         return _rehearsal(self._plan(around, tried, run), run, self._options)
+
+    def _opened(self, narrate: Narrate) -> AbstractAsyncContextManager[Opened]:
+        return opened(self.target, self.lab, request_timeout_s=self.request_timeout_s, narrate=narrate)
 
     @property
     def _options(self) -> PodOptions:
@@ -177,7 +174,7 @@ class Trial:
             if seen is None:
                 raise
             problems.append(str(error))
-        return self._report(there, plan, run, started, seen, astray, problems)
+        return self._report(there, plan, run, started, seen, astray=astray, problems=problems)
 
     async def _observe(
         self, there: Opened, made: Workbench, plan: Plan, astray: Mapping[Flow, str], narrate: Narrate
@@ -200,6 +197,7 @@ class Trial:
         run: str,
         started: datetime,
         seen: Observed,
+        *,
         astray: Mapping[Flow, str],
         problems: Sequence[str],
     ) -> Report:

@@ -6,8 +6,8 @@ import asyncio
 from collections.abc import Mapping
 from dataclasses import replace
 
-from netprobe.cli.inplace_route import Route
-from netprobe.cli.inplace_scene import Scene, faltered, gone
+from netprobe.campaign.route import Route
+from netprobe.campaign.scene import Scene, faltered, gone
 from netprobe.model.flow import Flow, PodRef
 from netprobe.model.matrix import Matrix
 from netprobe.model.observation import Observation

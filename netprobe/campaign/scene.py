@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 
-from netprobe.cli.inplace_cover import Cover
+from netprobe.campaign.cover import Cover
 from netprobe.errors import UsageError
 from netprobe.model.cluster import Cluster
 from netprobe.model.flow import Flow, PodRef, Protocol, ServiceRef, Via
@@ -53,6 +53,7 @@ def scene(
     cover: Cover,
     declared: Matrix[Verdict],
     standings: Mapping[PodRef, Standing],
+    *,
     run: str,
     ways: Iterable[Via] = (),
 ) -> Scene:

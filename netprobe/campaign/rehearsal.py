@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 
 import yaml
 
-from netprobe.cli.inplace_scene import Scene
+from netprobe.campaign.scene import Scene
 from netprobe.probe import PodOptions, guest, lease
 from netprobe.probe.guest_guard import Sighting
 
