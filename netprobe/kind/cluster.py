@@ -170,6 +170,8 @@ class KindCluster:
 
     async def _whole(self, nodes: Sequence[Node]) -> bool:
         """Whether every node has joined: then it is a cluster, whoever has made it."""
+        if all(node.role != "control-plane" for node in nodes):
+            return False
         joined = await self._asked(_control(nodes), "get", "nodes", "-o", "name")
         wanted = sum(node.role in {"control-plane", "worker"} for node in nodes)
         return joined.status == 0 and len(joined.text.split()) >= wanted

@@ -72,6 +72,18 @@ async def test_again_after_a_try_that_was_interrupted_half_way(machine: Machine)
     assert machine.state["applied"] == MANIFEST
 
 
+async def test_again_after_a_try_that_ended_before_there_was_a_control_plane(
+    machine: Machine, tmp_path: Path
+) -> None:
+    mark = tmp_path / "state" / "netprobe" / "kind" / "netprobe.unfinished"
+    mark.parent.mkdir(parents=True)
+    mark.touch()
+    machine.stands(nodes=[["netprobe-1", "running", "worker"]])
+    await cluster().up(Recipe(), PLUGIN)
+    assert machine.calls[0] == "kind delete cluster --name netprobe"
+    assert machine.state["applied"] == MANIFEST
+
+
 async def test_after_the_machine_was_restarted_its_nodes_are_started(machine: Machine) -> None:
     await cluster().up(Recipe(), PLUGIN)
     machine.stands(nodes=[[n, "exited", r] for n, _, r in machine.state["nodes"]], answers=False)
