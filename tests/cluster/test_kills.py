@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import re
 import signal
 import subprocess
 from pathlib import Path
@@ -14,12 +15,12 @@ from tests.cluster.neighbours import until
 from tests.cluster.wire import wired
 from tests.run.netprobe import TWO_TIER, netprobe, started
 
-PASSING = ("events", "endpointslices", "endpoints.", "endpoints", "controllerrevisions", "leases")
-"""Kinds that come and go by themselves; of Leases only those of nodes and controllers do."""
+PASSING = ("events", "endpointslices", "endpoints.", "endpoints", "controllerrevisions")
+"""Kinds that come and go by themselves."""
 
 
 def everything(kubeconfig: str) -> set[str]:
-    """The name of every object in the cluster but those of `PASSING`, and every Lease of a run."""
+    """The name of every object in the cluster but those of `PASSING`."""
     found: set[str] = set()
     for scope in ("true", "false"):
         kinds = kubectl(
@@ -28,16 +29,19 @@ def everything(kubeconfig: str) -> set[str]:
         kinds = [kind for kind in kinds if not kind.startswith(PASSING)]
         template = "{range .items[*]}{.kind}/{.metadata.namespace}/{.metadata.name}{'\\n'}{end}"
         found |= set(kubectl(kubeconfig, "get", ",".join(kinds), "-A", "-o", f"jsonpath={template}").split())
-    runs = kubectl(kubeconfig, "get", "leases", "-A", "-l", "netprobe.dev/run", "-o", "name").split()
-    return found | {f"a run's {name}" for name in runs}
+    return found
 
 
 def left(kubeconfig: str, before: set[str]) -> set[str]:
-    """What is there now and was not before, without namespaces that others made meanwhile."""
+    """What is there now and was not before, without namespaces of others and of runs that are alive."""
     found = everything(kubeconfig) - before
     made = {name.rpartition("/")[2] for name in found if name.startswith("Namespace/")}
-    runs = kubectl(kubeconfig, "get", "namespaces", "-l", "netprobe.dev/run", "-o", "name").split()
-    others = made - {name.rpartition("/")[2] for name in runs}
+    spared = netprobe("clean", "--dry-run", "--kubeconfig", kubeconfig)
+    living = set(re.findall(r"spared run (\w+):", spared.out + spared.err))
+    label = "jsonpath={range .items[*]}{.metadata.name}={.metadata.labels.netprobe\\.dev/run}{'\\n'}{end}"
+    runs = kubectl(kubeconfig, "get", "namespaces", "-l", "netprobe.dev/run", "-o", label).split()
+    dead = {name for name, _, run in (line.partition("=") for line in runs) if run not in living}
+    others = made - dead
     return {name for name in found if others.isdisjoint(name.split("/")[1:])}
 
 
