@@ -121,6 +121,8 @@ def _propose(cluster: Cluster, output: str | None, profile: Profile) -> int:
     from netprobe.cli.generated import declaration
     from netprobe.generate import propose
 
+    if not cluster.pods:
+        raise UsageError("there is no pod: a declaration says which pods may talk")
     text = declaration(propose(cluster, profile), "proposed")
     if output is None:
         sys.stdout.write(text)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from netprobe.cli.frame import say
+from netprobe.cli.manifests import say_overlays
 from netprobe.cli.progress import reading
 from netprobe.errors import InputError, Problem
 from netprobe.impact import Given
@@ -25,6 +26,7 @@ def read(paths: Sequence[str], namespace: str = "default") -> Given:
             collector.add(document)
     for kind, number in sorted(reader.not_simulated.items()):
         say(f"warning: not simulated, though they may decide flows: {number} {kind}")
+    say_overlays(reader.overlays)
     return Given(collector.cluster(), frozenset(described))
 
 

@@ -13,6 +13,7 @@ import click
 
 from netprobe.cli.app import Invocation
 from netprobe.cli.frame import say
+from netprobe.cli.manifests import say_overlays
 from netprobe.cli.options import cluster_options, examples, filename_option
 from netprobe.cli.progress import reading
 from netprobe.errors import NetprobeError, Problem, UsageError
@@ -109,6 +110,7 @@ def command(
         say(
             f"{chart}: a Helm chart is not looked at; render it first (helm template) and lint what comes out"
         )
+    say_overlays(gathered.overlays)
     return _show(linted, gathered.problems, output, strict=strict)
 
 
@@ -146,7 +148,8 @@ def _live(
 
 def _show(linted: Linted, problems: Sequence[Problem], output: str, *, strict: bool) -> int:
     """The findings, then what could not be read; returns the exit status."""
-    sys.stdout.writelines(render_findings(linted, output, _edits, Style.of(sys.stdout, os.environ)))
+    if linted.policies or linted.findings or output != "table" or not problems:
+        sys.stdout.writelines(render_findings(linted, output, _edits, Style.of(sys.stdout, os.environ)))
     for problem in problems:
         say(str(problem))
     return UNREADABLE if problems else int(linted.failed(strict=strict))

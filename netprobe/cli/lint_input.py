@@ -25,7 +25,7 @@ from netprobe.lint import (
 from netprobe.manifests import Document, FieldError, Reader, parse_policy, validate_policy
 from netprobe.manifests.collect import Collector
 from netprobe.manifests.reader import Progress
-from netprobe.manifests.source import find
+from netprobe.manifests.source import Aside, find
 from netprobe.manifests.source import read as read_text
 from netprobe.manifests.yamltext import YamlError, parse
 from netprobe.model.labels import Labels
@@ -44,6 +44,7 @@ class Gathered:
     annotations: dict[PolicyRef, Labels] = field(default_factory=dict)
     passed_over: Iterable[str] = ()
     charts: set[str] = field(default_factory=set)
+    overlays: list[str] = field(default_factory=list)
     problems: list[Problem] = field(default_factory=list)
     _seen: set[tuple[str, str, str]] = field(default_factory=set)
     _collector: Collector = field(init=False)
@@ -143,12 +144,10 @@ def read(
     gathered = Gathered(namespace)
     reader = Reader(progress)
     given = set(map(str, paths))
-    for source in find(given, gathered.problems):
+    aside = Aside()
+    for source in find(given, gathered.problems, aside):
         named = source.path is None or str(source.path) in given
         if config.excludes(source.name):
-            continue
-        if not named and (chart := _chart(Path(source.name), given)):
-            gathered.charts.add(chart)
             continue
         text = read_text(source, gathered.problems)
         if text is None or not (named or _is_manifest(text)):
@@ -157,6 +156,8 @@ def read(
             gathered.add(document)
     gathered.problems += reader.problems
     gathered.passed_over = list(reader.passed_over)
+    gathered.charts = {chart for chart in aside.charts if not config.excludes(chart)}
+    gathered.overlays = [folder for folder in aside.overlays if not config.excludes(folder)]
     return gathered
 
 
@@ -170,16 +171,6 @@ def _is_manifest(text: str) -> bool:
     """Whether a file that was merely found in a folder is to be read: repositories hold other YAML too."""
     pattern = _JSON_OBJECT if text.lstrip()[:1] in {"{", "["} else _OBJECT
     return pattern.search(text) is not None
-
-
-def _chart(file: Path, given: set[str]) -> str | None:
-    """The Helm chart that a file found in a folder belongs to: its templates are no manifests yet."""
-    for parent in file.parents:
-        if (parent / "Chart.yaml").is_file():
-            return str(parent)
-        if str(parent) in given:
-            break
-    return None
 
 
 def is_suite(path: str) -> bool:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from netprobe.cli.frame import say
 from netprobe.cli.progress import reading
 from netprobe.model.cluster import Cluster
+
+BUILD = "build it first (kubectl kustomize FOLDER)"
 
 
 def read_cluster(filenames: Sequence[str]) -> Cluster:
@@ -20,7 +22,13 @@ def read_cluster(filenames: Sequence[str]) -> Cluster:
         say(f"passed over: {_counted(others)}")
     if loaded.not_simulated:
         say(f"warning: not simulated, though they may decide flows: {_counted(loaded.not_simulated)}")
+    say_overlays(loaded.overlays)
     return loaded.cluster
+
+
+def say_overlays(folders: Iterable[str]) -> None:
+    for folder in folders:
+        say(f"warning: {folder}: its files as they stand, without what Kustomize makes of them; {BUILD}")
 
 
 def _counted(kinds: Mapping[str, int]) -> str:

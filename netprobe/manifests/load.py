@@ -20,12 +20,13 @@ class Loaded:
     """What was read: the cluster, and how many objects of which kind were passed over.
 
     `not_simulated` is the part of `passed_over` that decides flows too: policies of Calico, Cilium and
-    others.
+    others. `overlays` are folders from whose files Kustomize makes other objects than they hold.
     """
 
     cluster: Cluster
     passed_over: Mapping[str, int] = field(default_factory=dict)
     not_simulated: Mapping[str, int] = field(default_factory=dict)
+    overlays: tuple[str, ...] = ()
 
 
 def load(paths: Iterable[str | os.PathLike[str]], *, progress: Progress | None = None) -> Loaded:
@@ -42,7 +43,9 @@ def load(paths: Iterable[str | os.PathLike[str]], *, progress: Progress | None =
     collector = Collector(problems=reader.problems)  # one list, in the order of reading
     for document in reader.documents(paths):
         collector.add(document)
-    return Loaded(collector.cluster(), dict(reader.passed_over), dict(reader.not_simulated))
+    return Loaded(
+        collector.cluster(), dict(reader.passed_over), dict(reader.not_simulated), tuple(reader.overlays)
+    )
 
 
 def from_objects(objects: Iterable[Mapping[str, Any]]) -> Cluster:

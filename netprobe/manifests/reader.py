@@ -44,20 +44,24 @@ def read_documents(paths: Iterable[str | os.PathLike[str]]) -> Iterator[Document
 @dataclass(slots=True)
 class Reader:
     """One reading. `passed_over` counts by kind what does not matter, `not_simulated` policies of other
-    kinds.
+    kinds; `overlays` are folders from whose files Kustomize makes other objects than they hold.
     """
 
     progress: Progress | None = None
     problems: list[Problem] = field(default_factory=list)
     passed_over: Counter[str] = field(default_factory=Counter)
     not_simulated: Counter[str] = field(default_factory=Counter)
+    overlays: list[str] = field(default_factory=list)
     _done: int = 0
     _total: int = 0
     _told: int = 0
     _large: bool = False
 
     def documents(self, paths: Iterable[str | os.PathLike[str]]) -> Iterator[Document]:
-        sources = source.find(paths, self.problems)
+        aside = source.Aside()
+        sources = source.find(paths, self.problems, aside)
+        self.problems += [Problem(chart, "", source.CHART) for chart in aside.charts]
+        self.overlays += aside.overlays
         self._total = sum(found.size for found in sources)
         for found in sources:
             text = source.read(found, self.problems)

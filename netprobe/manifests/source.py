@@ -6,14 +6,21 @@ import codecs
 import os
 import sys
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
+
+import yaml
 
 from netprobe.errors import Problem
 
 STDIN = "<stdin>"
+LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _SUFFIXES = (".yaml", ".yml", ".json")
-_NOT_MANIFESTS = ("kustomization.yaml", "kustomization.yml")
+_KUSTOMIZATIONS = ("kustomization.yaml", "kustomization.yml", "Kustomization")
+_ALTERING = (
+    *("patches", "patchesStrategicMerge", "patchesJson6902", "replacements", "transformers", "generators"),
+    *("namespace", "namePrefix", "nameSuffix", "commonLabels", "labels", "bases", "components"),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,12 +44,23 @@ class Source:
         return text.replace("\ufeff", "") if "\ufeff" in text else text
 
 
-def find(paths: Iterable[str | os.PathLike[str]], problems: list[Problem]) -> list[Source]:
+@dataclass(slots=True)
+class Aside:
+    """Folders whose files are no manifests yet: charts, and overlays, whose patches are passed over."""
+
+    charts: list[str] = field(default_factory=list)
+    overlays: list[str] = field(default_factory=list)
+
+
+def find(
+    paths: Iterable[str | os.PathLike[str]], problems: list[Problem], aside: Aside | None = None
+) -> list[Source]:
     """The files behind `paths`, each once, folders searched to the bottom in the order of names.
 
-    In folders only *.yaml, *.yml and *.json count; hidden ones and kustomization.yaml are left out. What
-    cannot be found is added to `problems`.
+    In folders only *.yaml, *.yml and *.json count; hidden ones, kustomization.yaml and its patches are left
+    out, and so is a Helm chart: both are put `aside`. What cannot be found is added to `problems`.
     """
+    aside = Aside() if aside is None else aside
     found: dict[str, Source] = {}
     for given in paths:
         text = os.fspath(given)
@@ -51,8 +69,9 @@ def find(paths: Iterable[str | os.PathLike[str]], problems: list[Problem]) -> li
             continue
         path = Path(text)
         if path.is_dir():
-            files = list(_walk(path))
-            if not files:
+            charts = len(aside.charts)
+            files = list(_walk(path, aside))
+            if not files and len(aside.charts) == charts:
                 problems.append(Problem(text, "", "no .yaml, .yml or .json file in this folder"))
         elif path.exists():
             files = [path]
@@ -65,12 +84,45 @@ def find(paths: Iterable[str | os.PathLike[str]], problems: list[Problem]) -> li
     return list(found.values())
 
 
-def _walk(folder: Path) -> Iterator[Path]:
+CHART = "a Helm chart, whose templates are no manifests yet: render it first (helm template)"
+
+
+def _walk(folder: Path, aside: Aside) -> Iterator[Path]:
     for root, folders, files in os.walk(folder):
+        if "Chart.yaml" in files:
+            aside.charts.append(root)
+            folders.clear()
+            continue
         folders[:] = sorted(name for name in folders if not name.startswith("."))
-        for name in sorted(files):
-            if name.endswith(_SUFFIXES) and not name.startswith(".") and name not in _NOT_MANIFESTS:
+        patches: frozenset[str] = frozenset()
+        for name in _KUSTOMIZATIONS:
+            if name in files and (altered := _altered(Path(root, name))) is not None:
+                aside.overlays.append(root)
+                patches = altered
+        for name in sorted({*files} - {*_KUSTOMIZATIONS} - patches):
+            if name.endswith(_SUFFIXES) and not name.startswith("."):
                 yield Path(root, name)
+
+
+def _altered(file: Path) -> frozenset[str] | None:
+    """The patches of a kustomization, as names of files beside it; None where it changes no object.
+
+    What cannot be read is Kustomize's business, and alters nothing here.
+    """
+    try:
+        value = yaml.load(file.read_text(encoding="utf-8"), Loader=LOADER)  # noqa: S506 - a safe loader
+    except (OSError, UnicodeDecodeError, yaml.YAMLError, ValueError, RecursionError):
+        return None
+    if not isinstance(value, dict) or not any(value.get(key) for key in _ALTERING):
+        return None
+    entries = [
+        entry
+        for key in ("patches", "patchesStrategicMerge", "patchesJson6902")
+        if isinstance(held := value.get(key), list)
+        for entry in held
+    ]
+    paths = (entry.get("path") if isinstance(entry, dict) else entry for entry in entries)
+    return frozenset(str(path).removeprefix("./") for path in paths if path)
 
 
 def read(source: Source, problems: list[Problem]) -> str | None:

@@ -96,6 +96,24 @@ def test_a_copy_in_the_same_file_is_judged_and_reported(folder: Path, capsys: Ou
     assert rules == {("duplicate-name", "warning"), ("no-ports", "warning")}
 
 
+def test_nothing_is_said_of_policies_that_could_not_be_read(folder: Path, capsys: Output) -> None:
+    (folder / "p.yaml").write_bytes(b"\xff\xfe\x00binary")
+    assert main(["lint", "p.yaml"]) == 2
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    assert "p.yaml:1: not UTF-8" in captured.err
+
+
+def test_an_overlay_is_read_without_its_patches_and_says_so(folder: Path, capsys: Output) -> None:
+    (folder / "p.yaml").write_text(CLEAN)
+    (folder / "patch.yaml").write_text(WARNED)
+    (folder / "kustomization.yaml").write_text("resources: [p.yaml]\npatches: [{path: patch.yaml}]\n")
+    assert main(["lint", "."]) == 0
+    captured = capsys.readouterr()
+    assert "nothing found in 1 policy" in captured.out
+    assert "kubectl kustomize" in captured.err
+
+
 def test_fix_writes_the_file_and_says_what(folder: Path, capsys: Output) -> None:
     file = folder / "p.yaml"
     file.write_text(BLOCK)

@@ -136,6 +136,37 @@ def test_folders_files_and_standard_input_are_one_cluster(
     assert names(loaded) == ["a", "b", "c"]
 
 
+def test_a_patch_of_kustomize_is_no_object_and_an_overlay_is_told(tmp_path: Path) -> None:
+    base, overlay = tmp_path / "base", tmp_path / "overlay"
+    for folder in (base, overlay):
+        folder.mkdir()
+    (base / "kustomization.yaml").write_text("resources: [a.yaml]\n")
+    (base / "a.yaml").write_text(NAMESPACE % "a")
+    (overlay / "b.yaml").write_text(NAMESPACE % "b")
+    for name in ("one", "two"):
+        (overlay / f"{name}.yaml").write_text("kind: Namespace\n")
+    (overlay / "kustomization.yaml").write_text(
+        "resources: [../base]\npatches: [{path: one.yaml}]\npatchesStrategicMerge: [./two.yaml]\n"
+    )
+    loaded = load([tmp_path])
+    assert names(loaded) == ["a", "b"]
+    assert loaded.overlays == (str(overlay),)
+
+
+def test_a_chart_is_one_problem_and_a_broken_kustomization_none(tmp_path: Path) -> None:
+    templates = tmp_path / "chart" / "templates"
+    templates.mkdir(parents=True)
+    (tmp_path / "chart" / "Chart.yaml").write_text("name: c\n")
+    (templates / "np.yaml").write_text("kind: {{ .Values.kind }}\n")
+    (tmp_path / "a.yaml").write_text(NAMESPACE % "a")
+    (tmp_path / "kustomization.yaml").write_text("{")
+    with pytest.raises(InputError) as caught:
+        load([tmp_path])
+    (problem,) = caught.value.problems
+    assert problem.place == str(tmp_path / "chart")
+    assert "helm template" in problem.message
+
+
 def test_what_is_not_there(tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
     with pytest.raises(InputError) as caught:
