@@ -140,6 +140,7 @@ class Campaign:
                     rounds=facts.rounds,
                     execs=facts.execs,
                     explain=explainer(moment.simulator),
+                    declared_by=moment.authority,
                 )
             )
         return Report(

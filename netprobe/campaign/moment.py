@@ -10,20 +10,21 @@ from netprobe.model.flow import Flow
 from netprobe.model.matrix import Matrix
 from netprobe.model.verdict import Decision, Verdict
 from netprobe.simulate import Profile, Simulator
-from netprobe.suite import Action, Suite, apply
+from netprobe.suite import Action, Authority, Suite, apply
 
 FIRST = "policies applied"
 
 
 @dataclass(frozen=True, slots=True)
 class Moment:
-    """What is declared and what the policies say after one change; `actions` are the change."""
+    """What is declared, by what, and what the policies say after one change; `actions` are the change."""
 
     name: str
     actions: tuple[Action, ...]
     simulator: Simulator
     declared: Matrix[Verdict]
     simulated: Matrix[Decision]
+    authority: Authority
 
 
 def moments(
@@ -39,7 +40,9 @@ def moments(
     """
     names = [FIRST, *(step.name for step in suite.steps)]
     changes: list[tuple[Action, ...]] = [(), *(step.actions for step in suite.steps)]
-    for name, actions, declared in zip(names, changes, suite.declared(cluster), strict=True):
+    expected = [suite.expectation, *(step.expectation for step in suite.steps)]
+    matrices = suite.declared(cluster)
+    for name, actions, declared, expectation in zip(names, changes, matrices, expected, strict=True):
         for action in actions:
             cluster = apply(cluster, action)
         simulator = Simulator(cluster, profile)
@@ -47,4 +50,5 @@ def moments(
             (row, verdict) for flow, verdict in declared.where(wanted).items() for row in rows(flow)
         )
         split = (row for flow in asked for row in simulator.split(flow))
-        yield Moment(name, actions, simulator, asked, simulator.matrix(split))
+        authority = Authority(expectation, cluster)
+        yield Moment(name, actions, simulator, asked, simulator.matrix(split), authority)

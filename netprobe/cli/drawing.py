@@ -19,7 +19,7 @@ from netprobe.model.flow import External, Flow, Protocol
 from netprobe.model.policy import Policy
 from netprobe.model.verdict import Cause
 from netprobe.report.why import path
-from netprobe.suite import Expectation, Suite, resolve
+from netprobe.suite import Authority, Expectation, Suite
 
 NAME = "NetworkPolicies"
 MOST_PAIRS = 200_000
@@ -107,9 +107,8 @@ def _of_suite(asked: Asked, wanted: Wanted) -> Graph:
         destinations=asked.destinations,
         ports=asked.ports,
     )
-    exactly, by_row = _rows(expectation, cluster_then)
     rows = steps[asked.step].differences
-    cells = of_rows(rows, citer(cluster_then.policies), exactly, by_row)
+    cells = of_rows(rows, citer(cluster_then.policies), Authority(expectation, cluster_then))
     name = suite.name if not asked.step else f"{suite.name}, after: {steps[asked.step].name}"
     graph = build(name, cells, wanted, _replicas(cluster_then))
     if not asked.whys:
@@ -122,20 +121,24 @@ def _of_report(asked: Asked, file: Path, wanted: Wanted) -> Graph:
     if asked.step and asked.step >= len(saved.steps):
         raise UsageError(f"--step {asked.step}: {file} has steps 0 to {max(0, len(saved.steps) - 1)}")
     cells: Iterable[Cell] = (cell for cell in of_report(saved, asked.step) if _is_asked(asked, cell))
-    ends, notes = Ends(), []
+    notes = []
     if asked.suite is not None:
         from netprobe.cli.suite import suite_and_cluster
+        from netprobe.simulate import Simulator, profile
 
         suite, cluster = suite_and_cluster(asked.suite, asked.filenames)
         expectation, cluster = _moment(suite, cluster, asked.step)
-        exactly, by_row = (set(map(_key, flows)) for flows in _rows(expectation, cluster))
+        exactly, by_row = (set(map(_key, flows)) for flows in Authority(expectation, cluster).rows())
         cells = (_named(cell, exactly, by_row) for cell in cells)
-        ends = _replicas(cluster)
-    elif asked.filenames:
+        graph = build(saved.suite or file.name, cells, wanted, _replicas(cluster))
+        if not asked.whys:
+            return graph
+        return turned(graph, Simulator(cluster, profile(asked.profile)), suite.externals)
+    if asked.filenames:
         raise UsageError("-f goes with a suite or alone: a report holds its flows")
-    elif wanted.denied in {Denied.ROWS, Denied.NAMED}:
-        notes.append("a report does not say which flows a row denies: name the suite too, or --denied all")
-    return build(saved.suite or file.name, cells, wanted, ends, notes)
+    if wanted.denied in {Denied.ROWS, Denied.NAMED} and not saved.tells_rows:
+        notes.append("this report does not say which flows a row denies: name its suite, or --denied all")
+    return build(saved.suite or file.name, cells, wanted, Ends(), notes)
 
 
 def citer(policies: Iterable[Policy]) -> Callable[[Cause], Clause]:
@@ -162,18 +165,6 @@ def _moment(suite: Suite, cluster: Cluster, step: int) -> tuple[Expectation, Clu
         for action in one.actions:
             cluster = apply(cluster, action)
     return (suite.steps[step - 1].expectation if step else suite.expectation), cluster
-
-
-def _rows(expectation: Expectation, cluster: Cluster) -> tuple[frozenset[Flow], frozenset[Flow]]:
-    """The flows that rows declare which name both ends, and those that any row declares."""
-    exact = tuple(
-        row
-        for row in expectation.rows
-        if not any(set(end.text) & set("*?=") for end in (*row.source, *row.destination))
-    )
-    by_row = resolve(replace(expectation, default=None), cluster)
-    exactly = resolve(replace(expectation, default=None, rows=exact), cluster)
-    return frozenset(exactly), frozenset(by_row)
 
 
 def _replicas(cluster: Cluster) -> Ends:

@@ -54,7 +54,9 @@ def simulated(
     for index, moment in enumerate(moments(suite, cluster, profile, is_asked)):
         rows = compare(moment.declared, moment.simulated, step=index).rows
         shown = _changed(rows, before, first=index == 0) if changed_only else rows
-        steps.append(Step(moment.name, Differences(shown), explain=explainer(moment.simulator)))
+        differences = Differences(shown)
+        why = explainer(moment.simulator)
+        steps.append(Step(moment.name, differences, explain=why, declared_by=moment.authority))
         before = rows
     return tuple(steps)
 

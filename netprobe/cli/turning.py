@@ -38,8 +38,9 @@ def _change(cell: Cell, simulator: Simulator, hosts: dict[Party, End]) -> str | 
     if source is None or destination is None or cell.simulated in {None, Verdict.UNKNOWN}:
         return None
     flow = Flow(source, destination, cell.port, cell.protocol, cell.family)
-    change = explain(simulator, flow).change
-    if change is None:
+    told = explain(simulator, flow)
+    change = told.change
+    if change is None or told.verdict is not cell.simulated:  # a report may be older than the policies
         return None
     return f"To be {'allowed' if change.verdict is Verdict.ALLOW else 'denied'}: {change.text}"
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Container, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import TypeAlias
 
 from netprobe.diff import Row
@@ -41,19 +41,17 @@ class Citing:
         return part
 
 
+NAMED = {None: Named.NOT, "default": Named.NOT, "pattern": Named.WIDE, "row": Named.EXACTLY}
+"""By what a suite declares a flow, as reports write it."""
+
+
 def of_rows(
-    rows: Iterable[Row], cite: Cite, exactly: Container[Flow] = (), by_row: Container[Flow] = ()
+    rows: Iterable[Row], cite: Cite, declared_by: Callable[[Flow], str | None] = lambda _: None
 ) -> Iterator[Cell]:
-    """A cell for each row. `by_row`: flows that a row declares; `exactly`: one that names both ends."""
+    """A cell for each row; `declared_by` gives a key of NAMED."""
     citing = Citing(cite)
     for row in rows:
         flow, decision = row.flow, row.decision
-        both = Flow(flow.source, flow.destination, flow.port, flow.protocol, via=flow.via)
-        named = Named.NOT
-        if flow in exactly or both in exactly:
-            named = Named.EXACTLY
-        elif flow in by_row or both in by_row:
-            named = Named.WIDE
         yield Cell(
             Party.of(flow.source),
             Party.of(flow.destination),
@@ -64,7 +62,7 @@ def of_rows(
             row.simulated,
             row.observed,
             row.mismatches,
-            named,
+            NAMED[declared_by(flow)],
             citing.why(decision) if decision else None,
             row.reason or (decision.reason if decision else None),
         )

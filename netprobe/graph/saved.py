@@ -11,7 +11,8 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from netprobe.diff import Mismatch
 from netprobe.errors import InputError, Problem
-from netprobe.graph.record import Cell, Clause, Named, Part, Party, Why
+from netprobe.graph.cells import NAMED
+from netprobe.graph.record import Cell, Clause, Part, Party, Why
 from netprobe.model.flow import Family, Protocol
 from netprobe.model.verdict import Verdict
 
@@ -35,6 +36,7 @@ class SavedFlow(BaseModel):
     family: Family | None = None
     step: int = 0
     declared: Verdict | None = None
+    declared_by: Literal["row", "pattern", "default"] | None = None
     simulated: Verdict | None = None
     observed: Verdict | None = None
     reason: str | None = None
@@ -54,6 +56,11 @@ class Saved(BaseModel):
     suite: str | None = None
     steps: tuple[SavedStep, ...] = ()
     flows: tuple[SavedFlow, ...]
+
+    @property
+    def tells_rows(self) -> bool:
+        """Whether it says which flows a row declares: reports of older versions do not."""
+        return any(flow.declared_by for flow in self.flows) or not any(flow.declared for flow in self.flows)
 
 
 def read(path: Path) -> Saved:
@@ -86,7 +93,7 @@ def _problems(path: Path, error: ValidationError) -> Iterator[Problem]:
 
 
 def of_report(saved: Saved, step: int) -> Iterator[Cell]:
-    """The cells of one step. Which flows a row declares, a report does not say."""
+    """The cells of one step."""
     whys: dict[tuple[SavedCause, ...], Why] = {}
     for flow in saved.flows:
         if flow.step == step:
@@ -100,7 +107,7 @@ def of_report(saved: Saved, step: int) -> Iterator[Cell]:
                 flow.simulated,
                 flow.observed,
                 flow.mismatch,
-                Named.NOT,
+                NAMED[flow.declared_by],
                 whys.setdefault(flow.because, _why(flow.because)) if flow.simulated else None,
                 flow.reason,
             )

@@ -16,7 +16,7 @@ from typing import Any
 from netprobe.diff import Counts, Row, Status, Strip
 from netprobe.model.flow import End, Placement
 from netprobe.model.verdict import Cause, Decision, Verdict
-from netprobe.report.record import InPlace, Report
+from netprobe.report.record import InPlace, Report, Step
 from netprobe.report.style import PLAIN, Style
 
 API_VERSION = "netprobe/v1alpha1"
@@ -226,8 +226,15 @@ def _lines(report: Report) -> Iterator[str]:
     for step in report.steps:
         if step.differences.striped:
             yield from (",\n".join(write.strip(strip)) for strip in step.differences.strips() if strip.cells)
-        else:
+        elif step.declared_by is None:
             yield from map(write, step.differences)
+        else:
+            for row in step.differences:
+                yield f'{write(row)[:-1]}, "declared_by": {json.dumps(_authority(step, row))}}}'
+
+
+def _authority(step: Step, row: Row) -> str | None:
+    return step.declared_by(row.flow) if step.declared_by is not None and row.declared is not None else None
 
 
 def as_yaml(report: Report, _style: Style = PLAIN) -> Iterator[str]:
@@ -244,8 +251,11 @@ def as_yaml(report: Report, _style: Style = PLAIN) -> Iterator[str]:
     if counted:
         yield dump({"summary": summary(report)})
     opening = "flows:\n"
-    for _, row in report.rows():
-        yield opening + dump([flow(row, report.nodes, report.elsewhere)])
+    for step, row in report.rows():
+        told = flow(row, report.nodes, report.elsewhere)
+        if step.declared_by is not None:
+            told["declared_by"] = _authority(step, row)
+        yield opening + dump([told])
         opening = ""
     if opening:
         yield "flows: []\n"

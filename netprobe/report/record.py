@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
 from netprobe import __version__
 from netprobe.diff import Counts, Differences, Row
-from netprobe.model.flow import End
+from netprobe.model.flow import End, Flow
 from netprobe.model.verdict import Verdict
 from netprobe.report.why import Explainer, Why, blame
 
@@ -82,6 +82,7 @@ class Step:
     `converged_s`: how long the cluster took to enforce the change, None where nothing was probed.
     `explain` tells why a row is as it is; by default from the decision alone.
     `overview` stands for the rows in formats for people, where there are too many rows to read.
+    `declared_by` says of a flow by what a suite declares it: "row", "pattern", "default" or None.
     """
 
     name: str
@@ -91,6 +92,7 @@ class Step:
     execs: int = 0
     explain: Explainer = field(default=blame(), repr=False)
     overview: Groups | None = None
+    declared_by: Callable[[Flow], str | None] | None = field(default=None, repr=False, compare=False)
 
     @property
     def counts(self) -> Counts:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from netprobe.suite.action import Action, Apply, Change, Delete, apply
+from netprobe.suite.authority import Authority
 from netprobe.suite.expectation import Expectation, Row, resolve
 from netprobe.suite.load import Step, Suite, load
 from netprobe.suite.topology import Topology
@@ -10,6 +11,7 @@ from netprobe.suite.topology import Topology
 __all__ = [
     "Action",
     "Apply",
+    "Authority",
     "Change",
     "Delete",
     "Expectation",
