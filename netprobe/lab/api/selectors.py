@@ -131,7 +131,9 @@ def parse_fields(text: str, resource: Resource) -> Test:
             raise bad_request(f"invalid selector: '{text}'; can't understand '{part}'")
         field, operator, value = found.groups()
         if field not in supported:
-            raise bad_request(f"field label not supported: {field}")
+            only = '"metadata.name", "metadata.namespace"'
+            unknown = f'"{field}" is not a known field selector: only {only}'
+            raise bad_request(f"field label not supported: {field}" if resource in _MORE else unknown)
         terms.append((tuple(supported[field].split(".")), operator != "!=", value, _DEFAULTS.get(field, "")))
 
     def test(obj: Mapping[str, Any]) -> bool:

@@ -118,7 +118,8 @@ def _conflict(conflicts: list[tuple[Entry, Path]]) -> ApiError:
     causes, lines = [], []
     for entry in dict.fromkeys(entry for entry, _ in conflicts):
         subresource = f' with subresource "{entry.subresource}"' if entry.subresource else ""
-        named = f'"{entry.manager}"{subresource} using {entry.api_version}'
+        version = f" using {entry.api_version}" if entry.operation == "Update" else ""
+        named = f'"{entry.manager}"{subresource}{version}'
         paths = [fields.render(path) for other, path in conflicts if other is entry]
         causes += [Cause(path, f"conflict with {named}", "FieldManagerConflict") for path in paths]
         several = f"conflicts with {named}:\n" + "\n".join(f"- {path}" for path in paths)

@@ -155,6 +155,9 @@ def _hold(hostname: str, files: dict[str, str], report: int, wait: int) -> NoRet
     os.execve("/usr/bin/sleep", ["pause", "infinity"], {})  # noqa: S606
 
 
+_NOT_IN_PATH = "executable file not found in $PATH"  # as runc says it
+
+
 def enter(pod: int) -> None:
     """Join all namespaces of a pod, by the pidfd of its first process; children are born into its PIDs."""
     with contextlib.suppress(OSError):
@@ -183,8 +186,9 @@ def become(*, argv: list[str], environment: dict[str, str], tty: bool) -> NoRetu
     try:
         os.execvpe(argv[0], argv, environment)  # noqa: S606
     except (FileNotFoundError, NotADirectoryError) as error:
-        where = "no such file or directory" if "/" in argv[0] else "executable file not found in $PATH"
-        raise OSError(f'exec: "{argv[0]}": {where}') from error
+        program = argv[0]
+        where = f"stat {program}: no such file or directory" if "/" in program else _NOT_IN_PATH
+        raise OSError(f'exec: "{program}": {where}') from error
     except OSError as error:
         raise OSError(f'exec: "{argv[0]}": {(error.strerror or str(error)).lower()}') from error
 

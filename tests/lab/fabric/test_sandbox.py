@@ -121,7 +121,7 @@ STATUSES = {
 }
 NOT_STARTED = {
     ("no-such-program",): 'exec: "no-such-program": executable file not found in $PATH',
-    ("/no/such/program",): 'exec: "/no/such/program": no such file or directory',
+    ("/no/such/program",): 'exec: "/no/such/program": stat /no/such/program: no such file or directory',
     ("/etc/passwd",): 'exec: "/etc/passwd": permission denied',
     ("/usr",): 'exec: "/usr": permission denied',
 }

@@ -1,0 +1,299 @@
+"""What clients see of the API, on the lab and on a real cluster: the same words, codes and columns.
+
+By kubectl, which knows how to speak to both; `get --raw` shows what it is told.
+"""
+
+from __future__ import annotations
+
+import json
+import secrets
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.cluster.real import kubeconfig as real_kubeconfig
+from tests.lab.kubectl.conftest import Kubectl
+
+IMAGE = "docker.io/library/alpine:3.20"
+POD = f"""\
+apiVersion: v1
+kind: Pod
+metadata: {{name: p, labels: {{app: p}}}}
+spec:
+  terminationGracePeriodSeconds: 0
+  containers:
+    - name: c
+      image: {IMAGE}
+      command: [sleep, "3600"]
+      ports: [{{containerPort: 80, name: http}}]
+"""
+DEPLOYMENT = f"""\
+apiVersion: apps/v1
+kind: Deployment
+metadata: {{name: none}}
+spec:
+  replicas: 0
+  selector: {{matchLabels: {{app: none}}}}
+  template:
+    metadata: {{labels: {{app: none}}}}
+    spec:
+      containers:
+        - {{name: a, image: "{IMAGE}", env: [{{name: ONE, value: "1"}}]}}
+        - {{name: b, image: "{IMAGE}"}}
+"""
+POLICY: dict[str, Any] = {
+    "apiVersion": "networking.k8s.io/v1",
+    "kind": "NetworkPolicy",
+    "metadata": {"name": "np"},
+    "spec": {"podSelector": {"matchLabels": {"app": "p"}}},
+}
+
+
+@pytest.fixture(
+    scope="module",
+    params=[
+        pytest.param("lab", marks=[pytest.mark.lab, pytest.mark.xdist_group("lab contract")]),
+        pytest.param("real", marks=[pytest.mark.cluster, pytest.mark.xdist_group("cluster")]),
+    ],
+)
+def kubectl(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Kubectl]:
+    """In a namespace of its own, with a pod that runs."""
+    found = request.getfixturevalue("lab") if request.param == "lab" else real_kubeconfig()
+    if found is None:
+        pytest.skip("no real cluster: set NETPROBE_TEST_KUBECONFIG, or bring ../shared/realcluster up")
+    name = f"contract-{secrets.token_hex(3)}"
+    made = Kubectl(Path(found), name, tmp_path_factory.mktemp("files"))
+    made("create", "namespace", name)
+    try:
+        made("wait", "--for=create", "serviceaccount/default", "--timeout=30s")
+        made("apply", "-f", made.file("pod.yaml", POD), "-f", made.file("deployment.yaml", DEPLOYMENT))
+        made("wait", "--for=condition=Ready", "pod/p", "--timeout=60s")
+        yield made
+    finally:
+        made("delete", "namespace", name, "--wait=false")
+
+
+def raw(kubectl: Kubectl, path: str) -> str:
+    return kubectl("get", "--raw", f"/api/v1/namespaces/{kubectl.namespace}/{path}")
+
+
+def test_the_end_of_an_exec(kubectl: Kubectl) -> None:
+    done = kubectl.run("exec", "p", "--", "sh", "-c", "echo out; echo err >&2; exit 7")
+    assert (done.returncode, done.stdout) == (7, "out\n")
+    assert done.stderr == "err\ncommand terminated with exit code 7\n"
+    assert kubectl.run("exec", "p", "--", "sh", "-c", "kill -9 $$").returncode == 137
+    assert kubectl("exec", "-i", "p", "--", "cat", stdin="in\n") == "in\n"
+
+
+@pytest.mark.parametrize(
+    ("program", "reason"),
+    [
+        ("no-such-program", 'exec: "no-such-program": executable file not found in $PATH'),
+        ("/no/such/program", 'exec: "/no/such/program": stat /no/such/program: no such file or directory'),
+        ("/etc/passwd", 'exec: "/etc/passwd": permission denied'),
+    ],
+)
+def test_a_program_that_cannot_be_started(kubectl: Kubectl, program: str, reason: str) -> None:
+    done = kubectl.run("exec", "p", "--", program)
+    assert done.returncode == 1
+    assert done.stderr.startswith("error: Internal error occurred: ")
+    assert "error executing command in container: failed to exec in container: " in done.stderr
+    assert done.stderr.rstrip().endswith(reason)
+
+
+def test_an_exec_that_is_refused(kubectl: Kubectl) -> None:
+    assert kubectl.fails("exec", "p", "-c", "other", "--", "true") == (
+        "Error from server (BadRequest): container other is not valid for pod p\n"
+    )
+    assert kubectl.fails("exec", "nobody", "--", "true") == (
+        'Error from server (NotFound): pods "nobody" not found\n'
+    )
+
+
+def test_field_selectors(kubectl: Kubectl) -> None:
+    node = kubectl.json("get", "pod", "p")["spec"]["nodeName"]
+    for selector in ("metadata.name=p", "status.phase=Running", f"spec.nodeName={node}", "spec.nodeName!="):
+        assert kubectl("get", "pods", "--field-selector", selector, "-o", "name") == "pod/p\n", selector
+    for selector in ("metadata.name!=p", "status.phase=Failed", "metadata.name=p,status.phase=Pending"):
+        assert kubectl("get", "pods", "--field-selector", selector, "-o", "name") == "", selector
+    assert "field label not supported: spec.replicas" in kubectl.fails(
+        "get", "pods", "--field-selector", "spec.replicas=1"
+    )
+    assert '"metadata.labels" is not a known field selector' in kubectl.fails(
+        "get", "configmaps", "--field-selector", "metadata.labels=x"
+    )
+
+
+HEADERS = {
+    "pods": "NAME READY STATUS RESTARTS AGE IP NODE NOMINATED NODE READINESS GATES",
+    "deployments": "NAME READY UP-TO-DATE AVAILABLE AGE CONTAINERS IMAGES SELECTOR",
+    "replicasets": "NAME DESIRED CURRENT READY AGE CONTAINERS IMAGES SELECTOR",
+    "services": "NAME TYPE CLUSTER-IP EXTERNAL-IP PORT(S) AGE SELECTOR",
+    "configmaps": "NAME DATA AGE",
+    "networkpolicies": "NAME POD-SELECTOR AGE",
+    "ingresses": "NAME CLASS HOSTS ADDRESS PORTS AGE",
+    "persistentvolumeclaims": "NAME STATUS VOLUME CAPACITY ACCESS MODES STORAGECLASS "
+    "VOLUMEATTRIBUTESCLASS AGE VOLUMEMODE",
+    "horizontalpodautoscalers": "NAME REFERENCE TARGETS MINPODS MAXPODS REPLICAS AGE",
+    "resourcequotas": "NAME REQUEST LIMIT AGE",
+    "cronjobs": "NAME SCHEDULE TIMEZONE SUSPEND ACTIVE LAST SCHEDULE AGE CONTAINERS IMAGES SELECTOR",
+}
+MADE = {
+    "services": ["create", "service", "clusterip", "s", "--tcp=80"],
+    "configmaps": ["create", "configmap", "m"],
+    "ingresses": ["create", "ingress", "i", "--rule=a.example/path=s:80"],
+    "horizontalpodautoscalers": ["autoscale", "deployment", "none", "--max=2"],
+    "resourcequotas": ["create", "quota", "q", "--hard=configmaps=100"],
+    "cronjobs": ["create", "cronjob", "j", "--schedule=0 0 1 1 *", f"--image={IMAGE}"],
+}
+CLAIM = """\
+apiVersion: v1
+kind: PersistentVolumeClaim
+metadata: {name: v}
+spec: {accessModes: [ReadWriteOnce], resources: {requests: {storage: 1Mi}}}
+"""
+
+
+@pytest.mark.parametrize("kind", HEADERS)
+def test_the_columns(kubectl: Kubectl, kind: str) -> None:
+    if kind in MADE:
+        kubectl(*MADE[kind])
+    elif kind == "networkpolicies":
+        kubectl("apply", "-f", "-", stdin=json.dumps(POLICY))
+    elif kind == "persistentvolumeclaims":
+        kubectl("apply", "-f", "-", stdin=CLAIM)
+    header = kubectl("get", kind, "-o", "wide").splitlines()[0]
+    assert " ".join(header.split()) == HEADERS[kind]
+
+
+def test_every_kind_of_patch(kubectl: Kubectl) -> None:
+    def patch(kind: str, change: Any) -> Any:
+        text = json.dumps(change)
+        done = kubectl("patch", "deployment", "none", f"--type={kind}", "-p", text, "-o", "json")
+        return json.loads(done)["spec"]["template"]["spec"]["containers"]
+
+    def template(*containers: Any) -> Any:
+        return {"spec": {"template": {"spec": {"containers": containers}}}}
+
+    joined = patch("strategic", template({"name": "b", "env": [{"name": "TWO", "value": "2"}]}))
+    assert [(c["name"], c.get("env", [])) for c in joined] == [
+        ("a", [{"name": "ONE", "value": "1"}]),
+        ("b", [{"name": "TWO", "value": "2"}]),
+    ]
+    gone = patch("strategic", template({"name": "b", "$patch": "delete"}))
+    assert [c["name"] for c in gone] == ["a"]
+    replaced = patch("merge", template({"name": "z", "image": IMAGE}))
+    assert [c["name"] for c in replaced] == ["z"]
+    path = "/spec/template/spec/containers/0/name"
+    assert [c["name"] for c in patch("json", [{"op": "replace", "path": path, "value": "y"}])] == ["y"]
+    wrong = json.dumps([{"op": "test", "path": path, "value": "q"}])
+    said = kubectl.fails("patch", "deployment", "none", "--type=json", "-p", wrong)
+    assert "the server rejected our request due to an error in our request" in said or "test" in said
+
+
+def test_a_field_of_somebody_else(kubectl: Kubectl) -> None:
+    def apply(manager: str, value: str, *more: str) -> tuple[int, str]:
+        obj = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "mine"}, "data": {"k": value}}
+        done = kubectl.run(
+            "apply", "--server-side", f"--field-manager={manager}", "-f", "-", *more, stdin=json.dumps(obj)
+        )
+        return done.returncode, done.stderr
+
+    assert apply("one", "a")[0] == 0
+    status, said = apply("two", "b")
+    assert status == 1
+    assert 'Apply failed with 1 conflict: conflict with "one": .data.k' in said
+    assert apply("two", "a")[0] == 0, "the same value is no conflict"
+    assert apply("two", "b", "--force-conflicts")[0] == 0
+    kubectl("patch", "configmap", "mine", "--field-manager=editor", "-p", '{"data": {"k": "c"}}')
+    status, said = apply("two", "b")
+    assert status == 1
+    assert 'conflict with "editor" using v1: .data.k' in said
+
+
+INVALID: dict[str, tuple[dict[str, Any], str]] = {
+    "port": ({"ingress": [{"ports": [{"port": 70000}]}]}, "must be between 1 and 65535, inclusive"),
+    "cidr": (
+        {"ingress": [{"from": [{"ipBlock": {"cidr": "10.0.0.0/99"}}]}]},
+        "spec.ingress[0].from[0].ipBlock",
+    ),
+    "peer": ({"ingress": [{"from": [{}]}]}, "must specify a peer"),
+    "types": ({"policyTypes": ["Sideways"]}, 'supported values: "Ingress", "Egress"'),
+}
+
+
+@pytest.mark.parametrize("case", INVALID)
+def test_a_policy_that_is_refused(kubectl: Kubectl, case: str) -> None:
+    change, sentence = INVALID[case]
+    policy = {**POLICY, "metadata": {"name": "bad"}, "spec": {**POLICY["spec"], **change}}
+    said = kubectl.fails("create", "-f", "-", stdin=json.dumps(policy))
+    assert said.startswith('The NetworkPolicy "bad" is invalid: ')
+    assert sentence in said
+
+
+def test_a_field_that_does_not_exist(kubectl: Kubectl) -> None:
+    policy = {**POLICY, "metadata": {"name": "odd"}, "spec": {**POLICY["spec"], "ingres": []}}
+    said = kubectl.fails("create", "-f", "-", stdin=json.dumps(policy))
+    assert 'strict decoding error: unknown field "spec.ingres"' in said
+    done = kubectl.run("create", "--validate=warn", "-f", "-", "--dry-run=server", stdin=json.dumps(policy))
+    assert done.returncode == 0
+    assert done.stderr == 'Warning: unknown field "spec.ingres"\n'
+    assert "NotFound" in kubectl.fails("get", "networkpolicy", "odd")
+
+
+def test_a_watch_begins_where_a_list_ended(kubectl: Kubectl) -> None:
+    listed = json.loads(raw(kubectl, "configmaps"))
+    since = listed["metadata"]["resourceVersion"]
+    kubectl("create", "configmap", "seen")
+    kubectl("label", "configmap", "seen", "a=b")
+    kubectl("delete", "configmap", "seen")
+    text = raw(kubectl, f"configmaps?watch=1&resourceVersion={since}&timeoutSeconds=1")
+    events = [json.loads(line) for line in text.splitlines()]
+    assert [(e["type"], e["object"]["metadata"]["name"]) for e in events] == [
+        ("ADDED", "seen"),
+        ("MODIFIED", "seen"),
+        ("DELETED", "seen"),
+    ]
+    revisions = [int(event["object"]["metadata"]["resourceVersion"]) for event in events]
+    assert revisions == sorted(set(revisions))
+    selected = raw(
+        kubectl, f"configmaps?watch=1&resourceVersion={since}&timeoutSeconds=1&labelSelector=a%3Db"
+    )
+    kinds = [json.loads(line)["type"] for line in selected.splitlines()]
+    assert kinds == ["ADDED", "DELETED"], "what comes to match is added"
+
+
+def test_a_list_in_pages(kubectl: Kubectl) -> None:
+    for number in range(3):
+        kubectl("create", "configmap", f"page-{number}")
+    names = [c["metadata"]["name"] for c in json.loads(raw(kubectl, "configmaps"))["items"]]
+    seen, more = [], ""
+    while True:
+        page = json.loads(raw(kubectl, f"configmaps?limit=2{more}"))
+        seen += [item["metadata"]["name"] for item in page["items"]]
+        if not page["metadata"].get("continue"):
+            break
+        assert page["metadata"]["remainingItemCount"] == len(names) - len(seen)
+        more = f"&continue={page['metadata']['continue']}"
+    assert seen == names
+
+
+def test_the_name_of_a_namespace_stays_its_label(kubectl: Kubectl) -> None:
+    kubectl("label", "namespace", kubectl.namespace, "kubernetes.io/metadata.name=other", "--overwrite")
+    labels = kubectl.json("get", "namespace", kubectl.namespace)["metadata"]["labels"]
+    assert labels["kubernetes.io/metadata.name"] == kubectl.namespace
+
+
+def test_a_reference_into_another_namespace_deletes(kubectl: Kubectl) -> None:
+    node = kubectl.json("get", "pod", "p")
+    uid = node["metadata"]["uid"]
+    owner = {"apiVersion": "v1", "kind": "ConfigMap", "name": "elsewhere", "uid": uid}
+    obj = {
+        "apiVersion": "v1",
+        "kind": "ConfigMap",
+        "metadata": {"name": "dependent", "ownerReferences": [owner]},
+    }
+    kubectl("create", "-f", "-", stdin=json.dumps(obj))
+    kubectl("wait", "--for=delete", "configmap/dependent", "--timeout=60s")
