@@ -141,7 +141,7 @@ async def _up(
     with narrated() as narrate:
         programs = Programs(narrate)
         versions = await programs.check()
-        say("docker {}, {}".format(*versions))
+        say("docker {}, kind {}".format(*versions))
         # Before anything is made: it is what most often cannot be had.
         plugin = (await obtained(manifest)).from_registry(registry)
         cluster = KindCluster(name, programs, kubeconfig, Patience(ready_s=ready_s), say=say)

@@ -167,6 +167,11 @@ class KindCluster:
                     f"netprobe kind down --name {self.name} removes the cluster"
                 )
             await asyncio.sleep(self.patience.poll_s)
+        await self.programs.must(  # the kubeconfig may be another than that of the first time
+            *("kind", "export", "kubeconfig", "--name", self.name, *self._where),
+            deadline_s=ASK_S,
+            what="write the kubeconfig",
+        )
 
     async def _whole(self, nodes: Sequence[Node]) -> bool:
         """Whether every node has joined: then it is a cluster, whoever has made it."""

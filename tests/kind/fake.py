@@ -63,7 +63,7 @@ def docker(arguments: list[str]) -> NoReturn:
 def kind(arguments: list[str]) -> NoReturn:
     match arguments:
         case ["version", *_]:
-            done("kind v0.29.0\n")
+            done("0.29.0\n")
         case ["create", "cluster", *_] if state["create"] == "fails":
             done(failure="ERROR: failed to create cluster: no space left on device")
         case ["create", "cluster", *_]:
@@ -78,7 +78,7 @@ def kind(arguments: list[str]) -> NoReturn:
         case ["delete", "cluster", *_]:
             state.update(nodes=[], answers=False, joined=0)
             done()
-        case ["load", *_]:
+        case ["load" | "export", *_]:
             done()
     done(failure=f"unexpected: kind {arguments}")
 

@@ -22,6 +22,8 @@ APPLY = (
     "apply --server-side --force-conflicts -f -"
 )
 
+EXPORT = "kind export kubeconfig --name netprobe"
+
 
 def cluster(said: list[str] | None = None, patience: Patience = PATIENT) -> KindCluster:
     told = said if said is not None else []
@@ -52,7 +54,7 @@ async def test_again_on_a_cluster_that_is_up(machine: Machine) -> None:
     await cluster().up(Recipe(), PLUGIN)
     machine.forget()
     await cluster().up(Recipe(), PLUGIN)
-    assert machine.calls == [APPLY], "the manifest may be a newer one"
+    assert machine.calls == [EXPORT, APPLY], "another kubeconfig may be meant, and the manifest be newer"
 
 
 async def test_again_after_a_try_that_was_interrupted_half_way(machine: Machine) -> None:
@@ -89,7 +91,7 @@ async def test_after_the_machine_was_restarted_its_nodes_are_started(machine: Ma
     machine.stands(nodes=[[n, "exited", r] for n, _, r in machine.state["nodes"]], answers=False)
     machine.forget()
     await cluster().up(Recipe(), PLUGIN)
-    assert machine.calls == ["docker start netprobe-0 netprobe-1 netprobe-2", APPLY]
+    assert machine.calls == ["docker start netprobe-0 netprobe-1 netprobe-2", EXPORT, APPLY]
 
 
 async def test_a_broken_cluster_that_we_did_not_leave_is_never_removed(machine: Machine) -> None:
@@ -105,7 +107,7 @@ async def test_a_whole_cluster_is_kept_whatever_an_old_mark_says(machine: Machin
     mark.touch()
     machine.forget()
     await cluster().up(Recipe(), PLUGIN)
-    assert machine.calls == [APPLY]
+    assert machine.calls == [EXPORT, APPLY]
     assert not mark.exists()
 
 
@@ -155,7 +157,7 @@ async def test_down(machine: Machine, tmp_path: Path) -> None:
 async def test_all_that_is_missing_is_said_at_once(
     machine: Machine, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    assert await Programs().check() == ("27.3.1", "kind v0.29.0")
+    assert await Programs().check() == ("27.3.1", "0.29.0")
     machine.stands(daemon="Cannot connect to the Docker daemon at unix:///var/run/docker.sock.")
     (machine.folder / "bin" / "kind").unlink()
     with pytest.raises(KindError) as told:
