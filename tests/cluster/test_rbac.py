@@ -158,7 +158,7 @@ VERBS = {"POST": "create", "PUT": "update", "PATCH": "patch"}
 def asked_for(method: str, path: str, query: Mapping[str, Any]) -> tuple[str, str, str] | None:
     """The group, resource and verb of a request, as the API server's authorizer sees it."""
     parts = urlsplit(path).path.strip("/").split("/")
-    if parts[0] not in {"api", "apis"}:
+    if parts[0] not in {"api", "apis"} or len(parts) < 3:  # discovery: open to whoever is known
         return None
     group, rest = ("", parts[2:]) if parts[0] == "api" else (parts[1], parts[3:])
     if rest[0] == "namespaces" and len(rest) > 2:
