@@ -66,7 +66,7 @@ class Night:
     deadlines: Deadlines
     pace: Pace
     profile: Profile
-    fixtures: int
+    fixtures: int | None
     full: bool
     shard: tuple[int, int] | None = None
     request_timeout_s: float = 30.0
@@ -82,7 +82,7 @@ class Night:
                 suite = Suite(
                     there.cluster,
                     self.cases,
-                    fixtures=self.fixtures,
+                    fixtures=self.fixtures or (8 if there.is_lab else 4),
                     full=self.full,
                     lab=there.is_lab,
                     disposable=self.target.is_ephemeral_lab,

@@ -36,6 +36,7 @@ MOST_TROUBLES: Final = 3
 MOST_STARTS: Final = 16  # on one node, of all fixtures together
 SESSIONS: Final = 1_000
 PROOF_S: Final = 30.0
+START_HOLD_S: Final = 0.5
 NOT_ENFORCING: Final = (
     "this cluster accepts policies that it does not enforce: a port that one closes was open"
 )
@@ -113,10 +114,18 @@ class Suite:
     def _together(self) -> Pace:
         """The pace of one fixture among several: they share the nodes, and every pod keeps its exec.
 
-        Their listeners live as long as they do, and nobody asks for latencies.
+        Their listeners live as long as they do, and nobody asks for latencies. Where answers are slow, fewer
+        tries are started: hundreds of them at once would make each slower than the time that it waits.
         """
         starts = max(MOST_STARTS // self.fixtures, 2)
-        return replace(self.pace, sessions=SESSIONS, starts_per_node=starts, proof_s=PROOF_S, timed=False)
+        return replace(
+            self.pace,
+            sessions=SESSIONS,
+            starts_per_node=starts,
+            start_hold_s=START_HOLD_S,
+            proof_s=PROOF_S,
+            timed=False,
+        )
 
     async def _work(
         self,
