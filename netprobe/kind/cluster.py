@@ -174,8 +174,12 @@ class KindCluster:
         )
 
     async def _whole(self, nodes: Sequence[Node]) -> bool:
-        """Whether every node has joined: then it is a cluster, whoever has made it."""
+        """Whether kubeadm came to its end everywhere: then it is a cluster, whoever has made it."""
         if all(node.role != "control-plane" for node in nodes):
+            return False
+        last = "daemonset/kube-proxy", "deployment/coredns"  # what kubeadm makes last on a control plane
+        made = await self._asked(_control(nodes), "-n", "kube-system", "get", *last, "-o", "name")
+        if made.status:
             return False
         joined = await self._asked(_control(nodes), "get", "nodes", "-o", "name")
         wanted = sum(node.role in {"control-plane", "worker"} for node in nodes)

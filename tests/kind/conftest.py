@@ -66,6 +66,7 @@ class Machine:
             "nodes": [],
             "answers": False,
             "joined": 0,
+            "addons": True,
             "create": "works",
             "shown": [UP],
             "applied": None,

@@ -22,6 +22,10 @@ APPLY = (
     "apply --server-side --force-conflicts -f -"
 )
 
+NODES = [
+    ["netprobe-0", "running", "control-plane"],
+    *([f"netprobe-{n}", "running", "worker"] for n in (1, 2)),
+]
 EXPORT = "kind export kubeconfig --name netprobe"
 
 
@@ -74,13 +78,21 @@ async def test_again_after_a_try_that_was_interrupted_half_way(machine: Machine)
     assert machine.state["applied"] == MANIFEST
 
 
-async def test_again_after_a_try_that_ended_before_there_was_a_control_plane(
-    machine: Machine, tmp_path: Path
+HALVES = {
+    "without a control plane": {"nodes": [["netprobe-1", "running", "worker"]]},
+    "without its last parts": {"nodes": NODES, "answers": True, "joined": 3, "addons": False},
+    "without a worker": {"nodes": NODES, "answers": True, "joined": 2},
+}
+
+
+@pytest.mark.parametrize("half", HALVES.values(), ids=HALVES)
+async def test_again_after_a_try_that_was_killed(
+    machine: Machine, tmp_path: Path, half: dict[str, object]
 ) -> None:
     mark = tmp_path / "state" / "netprobe" / "kind" / "netprobe.unfinished"
     mark.parent.mkdir(parents=True)
     mark.touch()
-    machine.stands(nodes=[["netprobe-1", "running", "worker"]])
+    machine.stands(**half)
     await cluster().up(Recipe(), PLUGIN)
     assert machine.calls[0] == "kind delete cluster --name netprobe"
     assert machine.state["applied"] == MANIFEST
