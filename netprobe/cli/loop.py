@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import signal
 from collections.abc import Coroutine
 from typing import Any, TypeVar
@@ -27,6 +28,8 @@ def run_async(coroutine: Coroutine[Any, Any, T]) -> T:
         def interrupt() -> None:
             nonlocal interrupted
             if interrupted:
+                # Tasks are destroyed half-way now, which asyncio would tell with tracebacks.
+                logging.getLogger("asyncio").setLevel(logging.CRITICAL + 1)
                 raise KeyboardInterrupt
             interrupted = True
             if task is not None:
