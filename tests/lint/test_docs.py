@@ -35,3 +35,13 @@ def test_the_hook_calls_a_command_that_there_is() -> None:
     assert program == "netprobe"
     assert name in COMMANDS
     assert f"id: {hook['id']}" in PAGE
+
+
+def test_every_mistake_is_named_by_a_rule_that_exists_or_another_command() -> None:
+    section = PAGE.partition("## The classic mistakes")[2].partition("## Rules")[0]
+    rows = re.findall(r"^\| (?!mistake|-)(.*?) \| (.*) \|$", section, re.MULTILINE)
+    assert len(rows) == 14
+    for mistake, named in rows:
+        words = re.findall(r"`([^`]+)`", named)
+        assert words, mistake
+        assert all(word in catalogue() or word.startswith("netprobe ") for word in words), mistake
