@@ -215,7 +215,7 @@ class KindCluster:
         return (
             f"the nodes cannot pull {', '.join(seen.unpulled)} ({seen}). Where they reach no registry: "
             "`docker save` these images elsewhere, and name the archives by --load; or name a mirror by "
-            "--registry. docs/kind.md shows how"
+            "--registry. --print-images lists all that are needed; docs/kind.md shows how"
         )
 
     async def _objects(self, control: str) -> list[standings.Object]:
