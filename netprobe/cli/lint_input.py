@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +30,9 @@ from netprobe.manifests.source import read as read_text
 from netprobe.manifests.yamltext import YamlError, parse
 from netprobe.model.labels import Labels
 from netprobe.model.policy import Origin, Policy, PolicyRef
+
+MOST_WORK = 50_000
+"""Variants times policies: beyond, a variant is judged beside what stands in its own folder only."""
 
 
 @dataclass(slots=True)
@@ -92,27 +95,26 @@ class Gathered:
         """The findings; a policy of which there are variants, as in overlays, is judged in each."""
         view = self.view()
         linted = lint(view, config)
-        for variant in self._variants():
+        variants = list(self._variants())
+        everything = len(variants) * len(view.cluster.policies) <= MOST_WORK
+        for variant in variants:
             policies = {policy.ref: policy for policy, _ in variant}
-            cluster = replace(
-                view.cluster,
-                policies=tuple(policies.get(policy.ref, policy) for policy in view.cluster.policies),
-            )
+            home = _home(variant[0][0])
+            around = (one for one in view.cluster.policies if everything or _home(one) == home)
             annotations = {**self.annotations, **{policy.ref: given for policy, given in variant}}
-            more = lint(View(cluster, view.known, annotations=annotations), config)
-            linted = linted.joined(more, policies.values())
+            world = view.varied(tuple({**{one.ref: one for one in around}, **policies}.values()), annotations)
+            linted = linted.joined(lint(world, config), policies.values())
         return linted
 
     def _variants(self) -> Iterator[list[tuple[Policy, Labels]]]:
         """The repeated policies, those of one folder together, each name once."""
         left = self.repeated
         while left:
-            home = folder(left[0][0].origin.file if left[0][0].origin else "")
+            home = _home(left[0][0])
             now: dict[PolicyRef, tuple[Policy, Labels]] = {}
             later: list[tuple[Policy, Labels]] = []
             for each in left:
-                here = each[0].origin is not None and folder(each[0].origin.file) == home
-                if here and each[0].ref not in now:
+                if _home(each[0]) == home and each[0].ref not in now:
                     now[each[0].ref] = each
                 else:
                     later.append(each)
@@ -122,6 +124,10 @@ class Gathered:
     def _errors(self, document: Document) -> list[FieldError]:
         checked = {key: value for key, value in document.object.items() if key != "status"}
         return [] if self.live else validate_policy(checked)
+
+
+def _home(policy: Policy) -> str:
+    return folder(policy.origin.file) if policy.origin is not None else ""
 
 
 def _annotations(metadata: Mapping[str, Any]) -> Labels:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from copy import copy
+from dataclasses import dataclass, replace
 from pathlib import PurePath
 
 from netprobe.lint.cover import NAME_LABEL
@@ -92,9 +93,7 @@ class View:
         self.annotations = annotations or {}
         self.cluster = cluster
         self.known = known
-        self.policies: dict[str, list[Policy]] = defaultdict(list)
-        for policy in cluster.policies:
-            self.policies[policy.ref.namespace].append(policy)
+        self.policies = _by_namespace(cluster.policies)
         self.labels: dict[str, Labels] = {
             name: {**namespace.labels, NAME_LABEL: name} for name, namespace in cluster.namespaces.items()
         }
@@ -107,6 +106,16 @@ class View:
         self._pods = {name: PodIndex(pods) for name, pods in by_namespace.items()}
         self._all_pods = PodIndex(cluster.pods.values())
         self._namespaces: dict[Selector, tuple[str, ...]] = {}
+
+    def varied(self, policies: tuple[Policy, ...], annotations: Mapping[PolicyRef, Labels]) -> View:
+        """The same world with other policies; what was looked up of its pods is shared."""
+        other = copy(self)
+        other.refused = ()
+        other.repeated = ()
+        other.annotations = annotations
+        other.cluster = replace(self.cluster, policies=policies)
+        other.policies = _by_namespace(policies)
+        return other
 
     @property
     def places(self) -> Iterator[Place]:
@@ -187,6 +196,13 @@ class View:
 
     def knows_labels(self, namespace: str) -> bool:
         return self.known.whole or namespace in self.known.namespaces
+
+
+def _by_namespace(policies: Iterable[Policy]) -> dict[str, list[Policy]]:
+    found: dict[str, list[Policy]] = defaultdict(list)
+    for policy in policies:
+        found[policy.ref.namespace].append(policy)
+    return found
 
 
 def reached(place: Place) -> tuple[PodPeer, ...]:

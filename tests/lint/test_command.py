@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from netprobe.cli import main
+from netprobe.cli import lint_input, main
 from netprobe.cli.lint_input import live
 from netprobe.lint import catalogue, lint
 from tests.lint.helpers import documents, namespace, policy
@@ -87,6 +87,22 @@ def test_each_overlay_is_judged_with_its_own_variant(folder: Path, capsys: Outpu
     assert "warning no-ports" in out
     assert "duplicate-name" not in out
     assert "in 2 policies" in out
+
+
+def test_of_very_many_variants_each_is_judged_beside_its_own_folder(
+    folder: Path, capsys: Output, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    deny = policy("{podSelector: {}, policyTypes: [Ingress]}", name="deny")
+    allow = policy("{podSelector: {matchLabels: {app: a}}, ingress: [{ports: [{port: 80}]}]}", name="allow")
+    for app, text in (("a", documents(deny, allow)), ("b", documents(deny, allow)), ("c", allow)):
+        (folder / app).mkdir()
+        (folder / app / "p.yaml").write_text(text.replace("port: 80}", f"port: {80 + ord(app)}}}"))
+    counts = []
+    for work in (50_000, 0):
+        monkeypatch.setattr(lint_input, "MOST_WORK", work)
+        assert main(["lint", "."]) == 0
+        counts.append(capsys.readouterr().out.count("c/p.yaml:1:"))
+    assert counts == [0, 1], "without the default deny of the others, c has none"
 
 
 def test_a_copy_in_the_same_file_is_judged_and_reported(folder: Path, capsys: Output) -> None:
