@@ -35,7 +35,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "report": PURE | {"conformance", "diff", "doctor", "impact", "lint"},
     "lab": PURE | {"manifests"},  # never simulate, probe or kube: see the sentence below
 }
-MAY_IMPORT["campaign"] = {*MAY_IMPORT} - {"conformance", "generate", "graph", "impact", "lint"}
+MAY_IMPORT["campaign"] = {*MAY_IMPORT} - {"conformance", "generate", "graph", "impact", "kind", "lint"}
 """`lab` never imports `simulate`: that they agree is evidence only if policy is worked out twice.
 `probe` never sees an expectation, so it imports neither `suite` nor `diff`."""
 
