@@ -40,7 +40,7 @@ START_HOLD_S: Final = 0.5
 NOT_ENFORCING: Final = (
     "this cluster accepts policies that it does not enforce: a port that one closes was open"
 )
-NO_SCTP: Final = "SCTP: neither nc nor the lab's kernel speaks it"
+NO_SCTP: Final = "SCTP: nc does not speak it"
 
 
 @dataclass(slots=True)
