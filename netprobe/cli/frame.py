@@ -101,7 +101,7 @@ def _invoke(argv: Sequence[str], name: str, invocation: Invocation) -> int:
 def _told(error: NetprobeError) -> str:
     if isinstance(error, InputError) and len(error.problems) > 1:
         return f"{error}\n{len(error.problems)} problems; nothing was done"
-    return str(error) or type(error).__name__
+    return "\n".join([str(error) or type(error).__name__, *getattr(error, "__notes__", ())])
 
 
 def _bug(error: Exception, invocation: Invocation) -> int:

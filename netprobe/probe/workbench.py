@@ -97,20 +97,24 @@ class Workbench:
             await permission.require(self._cluster, steps=self.changes > 1, wanted=self._permissions)
         try:
             await self._build()
-        except BaseException:
-            await self._leave()
+        except BaseException as error:
+            await self._leave_after(error)
             raise
         return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        await self._leave_after(error)
+
+    async def _leave_after(self, error: BaseException | None) -> None:
+        """What ended the run is the news; that something is left is a note to it."""
         try:
             await self._leave()
         except ClusterError as e:
             if error is None:
                 raise
-            error.add_note(str(e))  # what ended the run is the news; that something is left is a note to it
+            error.add_note(str(e))
 
     @property
     def _permissions(self) -> tuple[Permission, ...]:

@@ -55,6 +55,17 @@ def test_an_error_is_a_sentence_and_its_status(
     assert capsys.readouterr() == ("", "netprobe: x\n")
 
 
+def test_what_else_went_wrong_is_told_after_it(command: Command, capsys: pytest.CaptureFixture[str]) -> None:
+    def fail() -> NoReturn:
+        error = NetprobeError("no pod became ready")
+        error.add_note("later: netprobe clean")
+        raise error
+
+    command(fail)
+    assert main(["trial"]) == 3
+    assert capsys.readouterr().err == "netprobe: no pod became ready\nnetprobe: later: netprobe clean\n"
+
+
 def test_every_problem_of_an_input_is_told(command: Command, capsys: pytest.CaptureFixture[str]) -> None:
     def fail() -> NoReturn:
         raise InputError([Problem("a.yaml:1", "spec", "one"), Problem("b.yaml:2", "", "tw\x1b[31mo")])

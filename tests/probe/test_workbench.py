@@ -226,6 +226,19 @@ def test_what_cannot_be_removed_is_named_with_the_way_out() -> None:
         virtually(run())
 
 
+def test_what_ended_the_run_is_told_first_and_what_is_left_after_it() -> None:
+    cluster = FakeCluster(unready={"web": UNSCHEDULABLE}, linger_s=1000)
+
+    async def run() -> None:
+        async with Workbench(cluster, FIXTURE, run="r1", deadlines=Deadlines(ready_s=7, removed_s=30)):
+            raise AssertionError("entered")
+
+    with pytest.raises(WorkbenchError, match="not ready after 7 s") as caught:
+        virtually(run())
+    (note,) = caught.value.__notes__
+    assert note.startswith("run r1 is not all removed after 30 s: ")
+
+
 def test_what_is_not_the_runs_is_left_alone() -> None:
     cluster = FakeCluster()
 
