@@ -1,4 +1,4 @@
-"""What may differ without root, once more as an ordinary user: places, processes and rules."""
+"""The tests of the network once more, as an ordinary user in a user namespace."""
 
 from __future__ import annotations
 
@@ -11,7 +11,14 @@ import pytest
 
 from netprobe.lab.options import LabOptions
 from tests.lab import rootless
-from tests.lab.fabric import test_places, test_sandbox, test_semantics, test_services
+from tests.lab.fabric import (
+    test_changes,
+    test_faults,
+    test_places,
+    test_sandbox,
+    test_semantics,
+    test_services,
+)
 from tests.lab.fabric.inside import run_inside
 
 pytestmark = [
@@ -30,7 +37,7 @@ def _all(*modules: ModuleType) -> Iterator[object]:
 
 @pytest.mark.parametrize(
     ("module", "function", "options"),
-    list(_all(test_places, test_sandbox, test_services)),
+    list(_all(test_changes, test_faults, test_places, test_sandbox, test_services)),
 )
 def test_without_root(module: str, function: str, options: LabOptions) -> None:
     with rootless.home() as home:
