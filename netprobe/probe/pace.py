@@ -27,8 +27,8 @@ class Pace:
     `stagger`: the two rounds that have to agree begin this part of `wait_s` apart: their time-outs overlap.
     `settle_s`: until when cells may move. `retries`: how often a failed exec, or a baseline that did not
         connect, is tried again.
-    `proof_s`: for how long a listener that was seen to live is taken to live on; until then its pod does not
-        try it again. `timed`: whether latencies are wanted; `repeated`: whether a datagram that is not
+    `proof_s`: for how long a TCP listener that was seen to live is taken to live on; until then its pod does
+        not try it again. `timed`: whether latencies are wanted; `repeated`: whether a datagram that is not
         answered is sent again.
     `canary_s`: until when a canary must have turned. `pause_s`: between two tries of a canary, hence the
         resolution of the convergence time.

@@ -12,12 +12,12 @@ No expectation is ever known here: rounds are repeated until they agree, never u
 from __future__ import annotations
 
 import asyncio
+import typing
 from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
-from typing import Protocol
 
-from netprobe.model.flow import End, Flow
+from netprobe.model.flow import End, Flow, Protocol
 from netprobe.model.matrix import Matrix
 from netprobe.model.observation import Control, Observation, Outcome
 from netprobe.model.verdict import Verdict
@@ -33,7 +33,7 @@ from netprobe.probe.settle import settle
 from netprobe.probe.tally import Tally
 
 
-class Bench(Protocol):
+class Bench(typing.Protocol):
     """What the prober needs of a Workbench."""
 
     @property
@@ -210,7 +210,12 @@ class Prober:
         self._rounds += 1
         chosen = tuple(flows)
         begun = asyncio.get_running_loop().time()
-        alive = {target: by for target, (at, by) in self._alive.items() if begun - at < self._pace.proof_s}
+        alive = {
+            target: by
+            for target, (at, by) in self._alive.items()
+            # A kernel accepts for a listener that is late; a datagram is answered by the listener alone.
+            if target.protocol is Protocol.TCP and begun - at < self._pace.proof_s
+        }
         batches = self._plan.batches(chosen, alive)
         self._progress.asked(sum(len(batch.targets) for batch in batches))
         answers = await self._sessions.run(batches)

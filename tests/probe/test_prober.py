@@ -102,6 +102,7 @@ def test_a_listener_counts_as_alive_for_as_long_as_asked_for(
     (seen,) = world.run(Pace(proof_s=proof_s))
     assert seen.matrix[A_TO_B].outcome is Outcome.TIMED_OUT
     assert seen.matrix[A_TO_B].verdict is verdict
+    assert seen.matrix[Flow(A, B, 53, UDP)].verdict is Verdict.UNKNOWN, "only it itself can answer a datagram"
 
 
 def test_a_path_that_never_worked_is_unknown_and_not_denied() -> None:
