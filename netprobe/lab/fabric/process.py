@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 _ROUNDS = 20  # while it forks faster than one look finds; its limit of processes ends that race
+_TIOCSPTLCK, _TIOCGPTPEER = 0x40045431, 0x5441  # on all architectures but alpha, mips, powerpc and sparc
 _LOST = 137  # what a process that vanished with its waiting parent is taken for: killed
 
 
@@ -37,8 +38,11 @@ class Stdio:
         return cls((their_in, their_out, their_err), our_in, our_out, our_err)
 
     @classmethod
-    def pty(cls, *, stdin: bool) -> Stdio:
-        master, slave = os.openpty()
+    def pty(cls, first: int, *, stdin: bool) -> Stdio:
+        """A terminal of the pod whose first process is `first`: it has a name there, which `tty` prints."""
+        master = os.open(f"/proc/{first}/root/dev/pts/ptmx", os.O_RDWR | os.O_NOCTTY | os.O_CLOEXEC)
+        fcntl.ioctl(master, _TIOCSPTLCK, struct.pack("i", 0))
+        slave = fcntl.ioctl(master, _TIOCGPTPEER, os.O_RDWR | os.O_NOCTTY | os.O_CLOEXEC)
         ours = os.dup(master) if stdin else None
         return cls((slave, slave, slave), ours, os.dup(master), None, master)
 

@@ -9,7 +9,7 @@ Three layers, each made once:
    libraries bound into it read-only, a minimal /dev, the few files of /etc that resolving and dynamic
    linking read, and nothing else: no homes, no /var, no /run.
 2. A pod's sandbox (`create`, at its first exec): PID, mount, UTS and IPC namespaces over the pod's network
-   namespace, with its own /tmp, /etc/hosts, /etc/hostname, /etc/resolv.conf and /proc; last a user
+   namespace, with its own /tmp, /etc/hosts, /etc/hostname, /etc/resolv.conf, /dev/pts and /proc; last a user
    namespace in which uid and gid 65534 are all there is. Its first process holds it all together and
    sleeps. It ignores SIGCHLD, which makes the kernel reap the orphans it inherits.
 3. An exec (`enter`, `become`): one setns into all of these at once, then uid 65534, no capabilities (an
@@ -64,7 +64,7 @@ def build_root(at: str) -> None:
     root = Path(at)
     for name in _PROGRAMS:
         _bring(Path("/", name), root / name)
-    for name in ("etc", "dev", "proc", "tmp", "pod"):
+    for name in ("etc", "dev", "dev/pts", "proc", "tmp", "pod"):
         (root / name).mkdir()
     for name in _ETC:
         _bring(Path("/etc", name), root / "etc" / name)
@@ -79,6 +79,7 @@ def build_root(at: str) -> None:
         _bring(Path("/dev", name), root / "dev" / name)
     for name, number in {"fd": "", "stdin": "0", "stdout": "1", "stderr": "2"}.items():
         (root / "dev" / name).symlink_to(f"/proc/self/fd/{number}")
+    (root / "dev/ptmx").symlink_to("pts/ptmx")
     kernel.set_read_only(at)
     kernel.mount("/proc", str(root / "proc"), flags=kernel.MS_BIND | kernel.MS_REC)
     kernel.pivot_root(at)
@@ -140,6 +141,8 @@ def _hold(hostname: str, files: dict[str, str], report: int, wait: int) -> NoRet
     for name, text in files.items():
         Path("/pod", name).write_text(text)
     kernel.set_read_only("/pod")
+    terminals = kernel.MS_NOSUID | kernel.MS_NOEXEC
+    kernel.mount("devpts", "/dev/pts", "devpts", terminals, "newinstance,ptmxmode=0666,mode=0620")
     hidden = kernel.MS_NOSUID | kernel.MS_NODEV | kernel.MS_NOEXEC
     kernel.mount("proc", "/proc", "proc", hidden | kernel.MS_RDONLY)
     kernel.unshare(kernel.NEWUSER)

@@ -49,7 +49,7 @@ class Sandbox:
         if tty:
             environment["TERM"] = "xterm"
         arguments = {"argv": list(argv), "environment": environment, "tty": tty}
-        stdio = Stdio.pty(stdin=stdin) if tty else Stdio.pipes(stdin=stdin)
+        stdio = Stdio.pty(first.pid, stdin=stdin) if tty else Stdio.pipes(stdin=stdin)
         for fd in stdio.theirs:  # so that it can open /dev/stderr
             with contextlib.suppress(OSError):  # without root the pipes are the pod's user's already
                 os.fchown(fd, sandbox.NOBODY, sandbox.NOBODY)

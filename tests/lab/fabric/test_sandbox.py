@@ -171,16 +171,17 @@ async def test_a_broken_pipe_ends_a_program_as_it_should(network: LabNetwork) ->
 
 
 @in_a_lab()
-async def test_a_terminal_has_a_size_and_an_end(network: LabNetwork) -> None:
+async def test_a_terminal_has_a_name_a_size_and_an_end(network: LabNetwork) -> None:
     await World(network).add("x/web")
     process = await network.exec(POD, ["sh"], stdin=True, tty=True)
     assert process.stderr is None
     assert process.stdin is not None
     process.resize(101, 33)
-    process.stdin.write(b"test -t 0 && stty size; echo $TERM; exit 7\n")
+    process.stdin.write(b"test -t 0 && stty size; echo $TERM; tty; echo to-$((40+2)) > /dev/tty; exit 7\n")
     text = (await process.stdout.read()).decode()
     assert "33 101\r\n" in text
-    assert "xterm\r\n" in text
+    assert "xterm\r\n/dev/pts/0\r\n" in text
+    assert "to-42\r\n" in text
     assert await process.wait() == 7
     process.resize(80, 24)  # too late, and no error
 
