@@ -11,19 +11,17 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import assert_never
 
+from netprobe.campaign import told
 from netprobe.campaign.moment import Moment
 from netprobe.campaign.moment import moments as states
 from netprobe.campaign.placement import Placing
-from netprobe.campaign.target import Narrate, Opened, Target, opened
-from netprobe.campaign.why import explainer
-from netprobe.diff import compare
+from netprobe.campaign.target import Narrate, Opened
+from netprobe.campaign.terms import Terms
 from netprobe.errors import ClusterError, UsageError
-from netprobe.lab import LabOptions
 from netprobe.model.cluster import Cluster
 from netprobe.model.flow import PodRef
-from netprobe.probe import Deadlines, Fixture, Observed, OutsideHost, Pace, PodOptions, Prober, Workbench
-from netprobe.report import Report, RunInfo, Step
-from netprobe.simulate import Profile
+from netprobe.probe import Fixture, Observed, OutsideHost, Prober, Workbench
+from netprobe.report import Report, RunInfo
 from netprobe.suite import Action, Apply, Change, Delete, Suite, Topology
 
 
@@ -32,14 +30,8 @@ class Campaign:
     """A suite, and how and where it is to be run."""
 
     suite: Suite
-    target: Target
-    lab: LabOptions
-    pods: PodOptions
-    deadlines: Deadlines
-    pace: Pace
-    profile: Profile
+    terms: Terms
     placing: Placing = field(default_factory=Placing)
-    request_timeout_s: float = 30.0
 
     async def run(self, narrate: Narrate) -> Report:
         """Probe the suite and report. Whatever ends it, nothing of the run is left; NetprobeError."""
@@ -50,9 +42,7 @@ class Campaign:
                 "`netprobe simulate` says what its policies mean without a cluster"
             )
         self.placing.check(tuple(topology.pods.values()))
-        async with opened(
-            self.target, self.lab, request_timeout_s=self.request_timeout_s, narrate=narrate
-        ) as there:
+        async with self.terms.opened(narrate) as there:
             return await self._probe(topology, there, narrate)
 
     async def _probe(self, topology: Topology, there: Opened, narrate: Narrate) -> Report:
@@ -70,9 +60,9 @@ class Campaign:
             ),
             changes=1 + len(self.suite.steps),
             lab=there.is_lab,
-            disposable=self.target.is_ephemeral_lab,
-            options=self.pods,
-            deadlines=self.deadlines,
+            disposable=self.terms.target.is_ephemeral_lab,
+            options=self.terms.pods,
+            deadlines=self.terms.deadlines,
             progress=narrate,
         )
         seen: list[Observed] = []
@@ -82,7 +72,7 @@ class Campaign:
             async with bench:
                 problems += bench.strange
                 live = self.suite.cluster(_live(self.suite, bench))
-                moments = list(states(self.suite, live, self.profile, rows=self.placing.rows))
+                moments = list(states(self.suite, live, self.terms.profile, rows=self.placing.rows))
                 seen = await self._observe(there, bench, moments, narrate)
         except ClusterError as error:
             if not moments or len(seen) < len(moments):
@@ -95,7 +85,7 @@ class Campaign:
     ) -> list[Observed]:
         flows = dict.fromkeys(flow for moment in moments for flow in moment.simulated)
         seen = []
-        pace = self.pace.within_a_machine(len(flows)) if there.is_lab else self.pace
+        pace = self.terms.pace_on(there, len(flows))
         prober = Prober(there.cluster, bench, flows, pace=pace, twins=bench.twins, progress=narrate)
         async with prober:
             await prober.baseline()
@@ -124,22 +114,21 @@ class Campaign:
         problems: Iterable[str],
     ) -> Report:
         steps = []
-        told = list(problems)
+        all_problems = list(problems)
         enforcement = None
         for number, (moment, after) in enumerate(observed):
             facts = after.facts
-            told += facts.problems
-            if facts.enforcement.enforcing is False:
-                enforcement = f"this cluster enforces no NetworkPolicy: {facts.enforcement.evidence}"
-            here = after.matrix.where(moment.simulated.__contains__)
+            all_problems += facts.problems
+            enforcement = told.enforcement(facts) or enforcement
             steps.append(
-                Step(
+                told.step(
                     moment.name,
-                    compare(moment.declared, moment.simulated, here, step=number),
-                    converged_s=facts.converged_s,
-                    rounds=facts.rounds,
-                    execs=facts.execs,
-                    explain=explainer(moment.simulator),
+                    moment.declared,
+                    moment.simulated,
+                    after.matrix.where(moment.simulated.__contains__),
+                    facts=facts,
+                    simulator=moment.simulator,
+                    number=number,
                     declared_by=moment.authority,
                 )
             )
@@ -148,7 +137,7 @@ class Campaign:
             there.info,
             RunInfo.since(started, bench.run),
             tuple(steps),
-            problems=tuple(dict.fromkeys(told)),
+            problems=tuple(dict.fromkeys(all_problems)),
             enforcement=enforcement,
             nodes={end: station.node for end, station in bench.stations.items() if station.node},
             elsewhere={end: station.node for end, station in bench.twins.items() if station.node},

@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
 import yaml
 
+from netprobe.campaign import told
 from netprobe.campaign.copy import Copy, copy
 from netprobe.campaign.cover import Cover, cover
-from netprobe.campaign.target import Narrate, Opened, Target, opened
-from netprobe.campaign.why import explainer
-from netprobe.diff import compare
+from netprobe.campaign.target import Narrate, Opened
+from netprobe.campaign.terms import Terms
 from netprobe.errors import ClusterError, InputError, Problem, UsageError
-from netprobe.lab import LabOptions
 from netprobe.manifests import Document, from_objects, parse_policy, read_documents
 from netprobe.model.cluster import Cluster
 from netprobe.model.flow import Flow, Pod, PodRef, ServiceRef
@@ -23,11 +21,11 @@ from netprobe.model.matrix import Matrix
 from netprobe.model.observation import Observation, Outcome
 from netprobe.model.policy import Policy, PolicyRef
 from netprobe.model.verdict import Decision, Verdict
-from netprobe.probe import Deadlines, Fixture, Observed, Pace, PodOptions, Prober, Workbench, bench, new_run
+from netprobe.probe import Fixture, Observed, PodOptions, Prober, Workbench, bench, new_run
 from netprobe.probe.api import Object
 from netprobe.probe.guest_view import Surroundings, look_around
-from netprobe.report import InPlace, Report, RunInfo, Step, StoodFor
-from netprobe.simulate import Profile, Simulator
+from netprobe.report import InPlace, Report, RunInfo, StoodFor
+from netprobe.simulate import Simulator
 from netprobe.suite import Apply, Suite, apply
 
 NAME = "tried in a copy"
@@ -52,21 +50,15 @@ class Trial:
 
     filenames: tuple[str, ...]
     suite: Suite | None
-    target: Target
-    lab: LabOptions
-    pods: PodOptions
-    deadlines: Deadlines
-    pace: Pace
-    profile: Profile
+    terms: Terms
     sample: int = 0
     seed: int = 0
-    request_timeout_s: float = 30.0
 
     async def run(self, narrate: Narrate) -> Report:
         """Try and report; InputError for the policies, UsageError where there is nothing to try."""
         tried = self._tried()
         started = datetime.now(UTC)
-        async with self._opened(narrate) as there:
+        async with self.terms.opened(narrate) as there:
             narrate("looking around")
             around = await look_around(there.cluster)
             run = new_run()
@@ -75,20 +67,17 @@ class Trial:
     async def rehearse(self, narrate: Narrate) -> Iterator[str]:
         """What a run would create, as YAML; asks for nothing but get and list."""
         tried = self._tried()
-        async with self._opened(narrate) as there:
+        async with self.terms.opened(narrate) as there:
             around = await look_around(there.cluster)
         run = new_run()
         return _rehearsal(self._plan(around, tried, run), run, self._options)
 
-    def _opened(self, narrate: Narrate) -> AbstractAsyncContextManager[Opened]:
-        return opened(self.target, self.lab, request_timeout_s=self.request_timeout_s, narrate=narrate)
-
     @property
     def _options(self) -> PodOptions:
-        return replace(self.pods, tolerations=_EVERYWHERE)  # each copy runs where the real pod does
+        return replace(self.terms.pods, tolerations=_EVERYWHERE)  # each copy runs where the real pod does
 
     def _tried(self) -> list[tuple[Document, Policy]]:
-        if self.target.is_ephemeral_lab:
+        if self.terms.target.is_ephemeral_lab:
             raise UsageError(
                 "a run in place is about a cluster that is there: name it by --context, --kubeconfig or --lab"
             )
@@ -123,7 +112,12 @@ class Trial:
         cluster = apply(live, Apply(documents, policies, "-f", ""))
         expectations = [self.suite.expectation] if self.suite else []
         chosen = cover(
-            cluster, expectations, self.profile, lambda pod: pod.ready, sample=self.sample, seed=self.seed
+            cluster,
+            expectations,
+            self.terms.profile,
+            lambda pod: pod.ready,
+            sample=self.sample,
+            seed=self.seed,
         )
         touched = {policy.ref.namespace for policy in policies}
         reduced = chosen.reduced(cluster)
@@ -132,7 +126,7 @@ class Trial:
         if self.suite is not None:
             declared = self.suite.declared(reduced)[0].where(chosen.keeps)
             asked = declared
-        simulator = Simulator(cluster, self.profile)
+        simulator = Simulator(cluster, self.terms.profile)
         simulated = simulator.matrix(
             row for flow in asked if chosen.keeps(flow) for row in simulator.split(flow)
         )
@@ -155,7 +149,7 @@ class Trial:
             run=run,
             lab=there.is_lab,
             options=self._options,
-            deadlines=self.deadlines,
+            deadlines=self.terms.deadlines,
             progress=narrate,
         )
         problems: list[str] = []
@@ -167,7 +161,7 @@ class Trial:
                     pod.ref: replace(pod, addresses=made.stations[pod.ref].addresses)
                     for pod in plan.copy.pods.values()
                 }
-                astray = plan.copy.astray(plan.simulated, plan.cluster, placed, self.profile)
+                astray = plan.copy.astray(plan.simulated, plan.cluster, placed, self.terms.profile)
                 astray |= dict(_uncopied(plan))
                 seen = await self._observe(there, made, plan, astray, narrate)
         except ClusterError as error:
@@ -180,7 +174,7 @@ class Trial:
         self, there: Opened, made: Workbench, plan: Plan, astray: Mapping[Flow, str], narrate: Narrate
     ) -> Observed:
         flows = [plan.copy.flow(flow) for flow in plan.simulated if flow not in astray]
-        pace = self.pace.within_a_machine() if there.is_lab else self.pace
+        pace = self.terms.pace_on(there, len(flows))
         async with Prober(there.cluster, made, flows, pace=pace, progress=narrate) as prober:
             await prober.baseline()
 
@@ -206,32 +200,23 @@ class Trial:
             for flow in plan.simulated
         )
         facts = seen.facts
-        step = Step(
-            NAME,
-            compare(plan.declared, plan.simulated, observed),
-            converged_s=facts.converged_s,
-            rounds=facts.rounds,
-            execs=facts.execs,
-            explain=explainer(Simulator(plan.cluster, self.profile)),
-        )
-        enforcement = None
-        if facts.enforcement.enforcing is False:
-            enforcement = f"this cluster enforces no NetworkPolicy: {facts.enforcement.evidence}"
+        simulator = Simulator(plan.cluster, self.terms.profile)
+        step = told.step(NAME, plan.declared, plan.simulated, observed, facts=facts, simulator=simulator)
         ends = list(plan.copy.pods)
-        told = [f"{name} was copied as {copied}" for name, copied in plan.copy.names.items()]
-        told += [f"not tried: {flow}: {why}" for flow, why in astray.items()]
+        notes = [f"{name} was copied as {copied}" for name, copied in plan.copy.names.items()]
+        notes += [f"not tried: {flow}: {why}" for flow, why in astray.items()]
         return Report(
             self.suite.name if self.suite else None,
             there.info,
             RunInfo.since(started, run),
             (step,),
             problems=tuple(dict.fromkeys((*problems, *facts.problems))),
-            enforcement=enforcement,
+            enforcement=told.enforcement(facts),
             nodes={ref: pod.node for ref, pod in plan.copy.pods.items() if pod.node},
             in_place=InPlace(
                 plan.cover.told(ends),
                 tuple(StoodFor(ref, plan.cover.stands_for(ref), plan.copy.pods[ref].ref) for ref in ends),
-                tuple(told),
+                tuple(notes),
             ),
         )
 

@@ -7,27 +7,25 @@ harm; make the guests; probe the real pods at their own addresses; look again wh
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
+from netprobe.campaign import told
 from netprobe.campaign.cover import Merit, cover
 from netprobe.campaign.judge import patiently, settled_with
 from netprobe.campaign.route import Route
 from netprobe.campaign.scene import Scene, scene
-from netprobe.campaign.target import Narrate, Opened, Target, opened
-from netprobe.campaign.why import explainer
-from netprobe.diff import compare
+from netprobe.campaign.target import Narrate, Opened
+from netprobe.campaign.terms import Terms
 from netprobe.errors import ClusterError, ConflictError, UsageError
-from netprobe.lab import LabOptions
 from netprobe.manifests import from_objects
 from netprobe.model.flow import Pod, PodRef, Via
-from netprobe.probe import Deadlines, Observed, Pace, PodOptions, Prober, new_run
+from netprobe.probe import Observed, Prober, new_run
 from netprobe.probe.guest_bench import GuestBench
 from netprobe.probe.guest_guard import Sighting, sightings
 from netprobe.probe.guest_view import Standing, Surroundings, look_around, standings
-from netprobe.report import InPlace, Report, RunInfo, Step, StoodFor
-from netprobe.simulate import Profile, Simulator
+from netprobe.report import InPlace, Report, RunInfo, StoodFor
+from netprobe.simulate import Simulator
 from netprobe.suite import Suite
 
 DECIDING = ("Namespace", "Pod", "Service", "NetworkPolicy")
@@ -43,22 +41,16 @@ class Visit:
     """
 
     suite: Suite
-    target: Target
-    lab: LabOptions
-    pods: PodOptions
-    deadlines: Deadlines
-    pace: Pace
-    profile: Profile
+    terms: Terms
     ways: tuple[Via, ...] = ()
     sample: int = 0
     seed: int = 0
     disturb: bool = False
-    request_timeout_s: float = 30.0
 
     def check(self) -> None:
         """UsageError for what cannot be done in place; nothing has been asked of the cluster then."""
         where = self.suite.file
-        if self.target.is_ephemeral_lab:
+        if self.terms.target.is_ephemeral_lab:
             raise UsageError(
                 "a run in place is about a cluster that is there: name it by --context, --kubeconfig or --lab"
             )
@@ -79,20 +71,17 @@ class Visit:
         ConflictError where somebody would come to harm; nothing was made then.
         """
         self.check()
-        async with self._opened(narrate) as there:
+        async with self.terms.opened(narrate) as there:
             return await self._visit(there, narrate)
 
     async def rehearse(self, narrate: Narrate) -> tuple[Scene, tuple[Sighting, ...], str]:
         """What the run would make, and who would see it: asks for nothing but get and list."""
         self.check()
-        async with self._opened(narrate) as there:
+        async with self.terms.opened(narrate) as there:
             around = await look_around(there.cluster)
         run = new_run()
         here = self._scene(around, run)
         return here, sightings(here.party.shadows, around), run
-
-    def _opened(self, narrate: Narrate) -> AbstractAsyncContextManager[Opened]:
-        return opened(self.target, self.lab, request_timeout_s=self.request_timeout_s, narrate=narrate)
 
     def _scene(self, around: Surroundings, run: str) -> Scene:
         cluster = from_objects(obj for obj in around if obj["kind"] in DECIDING)
@@ -100,14 +89,14 @@ class Visit:
         chosen = cover(
             cluster,
             [self.suite.expectation],
-            self.profile,
+            self.terms.profile,
             merit(known),
             sample=self.sample,
             seed=self.seed,
         )
         declared = self.suite.declared(self.suite.cluster(chosen.reduced(cluster)))[0]
         return scene(
-            cluster, Simulator(cluster, self.profile), chosen, declared, known, run=run, ways=self.ways
+            cluster, Simulator(cluster, self.terms.profile), chosen, declared, known, run=run, ways=self.ways
         )
 
     async def _visit(self, there: Opened, narrate: Narrate) -> Report:
@@ -122,8 +111,8 @@ class Visit:
             here.party,
             run=run,
             lab=there.is_lab,
-            options=self.pods,
-            deadlines=self.deadlines,
+            options=self.terms.pods,
+            deadlines=self.terms.deadlines,
             progress=narrate,
         )
         seen: Observed | None = None
@@ -141,7 +130,7 @@ class Visit:
 
     async def _observe(self, there: Opened, here: Scene, bench: GuestBench, narrate: Narrate) -> Observed:
         route = Route(here, bench)
-        pace = self.pace.within_a_machine() if there.is_lab else self.pace
+        pace = self.terms.pace_on(there, len(here.simulated))
         prober = Prober(
             there.cluster,
             bench,
@@ -170,17 +159,9 @@ class Visit:
         problems: Sequence[str],
         seen_by: Iterable[Sighting],
     ) -> Report:
-        facts = seen.facts
-        enforcement = None
-        if facts.enforcement.enforcing is False:
-            enforcement = f"this cluster enforces no NetworkPolicy: {facts.enforcement.evidence}"
-        step = Step(
-            NAME,
-            compare(here.declared, here.simulated, seen.matrix),
-            converged_s=None,  # nothing of the cluster's own was changed
-            rounds=facts.rounds,
-            execs=facts.execs,
-            explain=explainer(here.simulator),
+        facts = replace(seen.facts, converged_s=None)  # nothing of the cluster's own was changed
+        step = told.step(
+            NAME, here.declared, here.simulated, seen.matrix, facts=facts, simulator=here.simulator
         )
         nodes = {ref: pod.node for ref, pod in here.cluster.pods.items() if pod.node}
         ends = [*here.simulated.sources(), *here.simulated.destinations()]
@@ -190,7 +171,7 @@ class Visit:
             RunInfo.since(started, bench.run),
             (step,),
             problems=tuple(dict.fromkeys((*problems, *facts.problems))),
-            enforcement=enforcement,
+            enforcement=told.enforcement(facts),
             nodes={end: nodes[end] for end in ends if isinstance(end, PodRef) and end in nodes},
             in_place=InPlace(here.cover.told(ends), tuple(stood_for(here)), tuple(notes(seen_by))),
         )

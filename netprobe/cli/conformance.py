@@ -184,6 +184,7 @@ def command(
 
     Exit status: 0 all as it should be, 1 a case failed that should not, 3 could not tell or flaky.
     """
+    from netprobe.campaign.terms import Terms
     from netprobe.cli.conformance_run import Ledger, Night, baseline_of, emit, joined, written
     from netprobe.cli.loop import run_async
     from netprobe.cli.target import meant
@@ -229,16 +230,18 @@ def command(
             raise UsageError(f"part {index} of {count} has no case: there are fewer cases than parts")
     night = Night(
         cases=cases,
-        target=target,
-        lab=options,
-        pods=flags.pods(lifetime_s=4 * 3600),
-        deadlines=Deadlines(ready_s=ready_s),
-        pace=Pace(wait_s=wait_s),
-        profile=profile_of(profile),
+        terms=Terms(
+            target=target,
+            lab=options,
+            pods=flags.pods(lifetime_s=4 * 3600),
+            deadlines=Deadlines(ready_s=ready_s),
+            pace=Pace(wait_s=wait_s),
+            profile=profile_of(profile),
+            request_timeout_s=request_timeout_s,
+        ),
         fixtures=fixtures,
         full=full,
         shard=shard,
-        request_timeout_s=request_timeout_s,
     )
     return told(ledger.enter(*run_async(night.run())))
 

@@ -10,7 +10,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from netprobe.campaign.target import Narrate, Target, opened
+from netprobe.campaign.target import Narrate
+from netprobe.campaign.terms import Terms
 from netprobe.cli.options import ReportFile
 from netprobe.conformance import history
 from netprobe.conformance.case import Case
@@ -19,11 +20,8 @@ from netprobe.conformance.known import Known, judged
 from netprobe.conformance.record import Result, Results, Status
 from netprobe.conformance.runner import Suite
 from netprobe.errors import NetprobeError
-from netprobe.lab import LabOptions
-from netprobe.probe import Deadlines, Pace, PodOptions
 from netprobe.report import ClusterInfo, RunInfo, Style, save
 from netprobe.report.conformance import Conformance, render_conformance
-from netprobe.simulate import Profile
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,36 +58,27 @@ class Night:
     """What is to be tried, and where."""
 
     cases: Sequence[Case]
-    target: Target
-    lab: LabOptions
-    pods: PodOptions
-    deadlines: Deadlines
-    pace: Pace
-    profile: Profile
+    terms: Terms
     fixtures: int | None
     full: bool
     shard: tuple[int, int] | None = None
-    request_timeout_s: float = 30.0
 
     async def run(self) -> tuple[Results, ClusterInfo, RunInfo]:
         """Try the cases. NetprobeError where that cannot be; nothing is left on the cluster."""
         started = dt.datetime.now(dt.UTC)
         with _progress(len(self.cases)) as (narrate, told):
-            async with opened(
-                self.target, self.lab, request_timeout_s=self.request_timeout_s, narrate=narrate
-            ) as there:
-                pace = self.pace.within_a_machine() if there.is_lab else self.pace
+            async with self.terms.opened(narrate) as there:
                 suite = Suite(
                     there.cluster,
                     self.cases,
                     fixtures=self.fixtures or (8 if there.is_lab else 4),
                     full=self.full,
                     lab=there.is_lab,
-                    disposable=self.target.is_ephemeral_lab,
-                    profile=self.profile,
-                    options=self.pods,
-                    deadlines=self.deadlines,
-                    pace=pace,
+                    disposable=self.terms.target.is_ephemeral_lab,
+                    profile=self.terms.profile,
+                    options=self.terms.pods,
+                    deadlines=self.terms.deadlines,
+                    pace=self.terms.pace_on(there),
                     progress=narrate,
                     told=told,
                 )

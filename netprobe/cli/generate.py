@@ -229,25 +229,16 @@ def _reread(texts: Mapping[str, str], found: Generated) -> None:
 def _verify(suite: Suite, texts: Mapping[str, str], profile: Profile) -> int:
     """The main job with the new policies, on a lab of its own."""
     from netprobe.campaign.fixture import Campaign
-    from netprobe.campaign.target import Target
+    from netprobe.campaign.terms import Terms
     from netprobe.cli.narration import run_narrated
-    from netprobe.lab import LabOptions
     from netprobe.manifests import Reader, parse_policy
-    from netprobe.probe import Deadlines, Pace, PodOptions
     from netprobe.report import render
 
     reader = Reader()
     documents = tuple(document for name, text in texts.items() for document in reader.text(name, text))
     policies = tuple(map(parse_policy, documents))
-    campaign = Campaign(
-        suite=replace(suite, policies=documents, parsed=policies, steps=()),
-        target=Target(),
-        lab=LabOptions(),
-        pods=PodOptions(),
-        deadlines=Deadlines(),
-        pace=Pace(),
-        profile=profile,
-    )
+    suite = replace(suite, policies=documents, parsed=policies, steps=())
+    campaign = Campaign(suite, Terms(profile=profile))
     report = run_narrated(campaign.run)
     if report.exit_status:
         sys.stderr.writelines(render(report, "table"))

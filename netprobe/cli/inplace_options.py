@@ -151,7 +151,7 @@ def visited(visit: Visit, output: str, reports: Sequence[Any], *, dry_run: bool)
     if not dry_run:
         return emit(run_narrated(visit.run), output, reports)
     here, seen_by, run = run_narrated(visit.rehearse)
-    _print(rehearsal(here, seen_by, run, visit.pods))
+    _print(rehearsal(here, seen_by, run, visit.terms.pods))
     refuse(seen_by, disturb=visit.disturb)
     return 0
 

@@ -82,6 +82,7 @@ def command(
     """
     from netprobe.campaign.fixture import Campaign
     from netprobe.campaign.placement import CHOICES, Placing
+    from netprobe.campaign.terms import Terms
     from netprobe.cli.emit import emit
     from netprobe.cli.narration import run_narrated
     from netprobe.cli.target import meant
@@ -95,27 +96,21 @@ def command(
         return print_images(flags)
     beside.check(suite)
     what = load(suite) if suite is not None else None
-    pods = flags.pods()
-    deadlines = Deadlines(ready_s=ready_s)
-    pace = Pace(wait_s=wait_s, start_s=min(20.0, request_timeout_s or 20.0))
+    terms = Terms(
+        target=target,
+        lab=options,
+        pods=flags.pods(),
+        deadlines=Deadlines(ready_s=ready_s),
+        pace=Pace(wait_s=wait_s, start_s=min(20.0, request_timeout_s or 20.0)),
+        profile=profile_of(profile),
+        request_timeout_s=request_timeout_s,
+    )
     if placement and (beside.in_place or (what is not None and what.topology is None)):
         raise UsageError("--placement is for pods that a run makes: in place they are where they are")
     if beside.shadow_namespace:
         from netprobe.campaign.trial import Trial
 
-        trial = Trial(
-            beside.filenames,
-            what,
-            target=target,
-            lab=options,
-            pods=pods,
-            deadlines=deadlines,
-            pace=pace,
-            profile=profile_of(profile),
-            sample=beside.sample,
-            seed=beside.seed,
-            request_timeout_s=request_timeout_s,
-        )
+        trial = Trial(beside.filenames, what, terms, sample=beside.sample, seed=beside.seed)
         return tried(trial, output, reports, dry_run=beside.dry_run)
     if what is None:
         raise click.MissingParameter(ctx=ctx, param_hint="SUITE", param_type="argument")
@@ -123,30 +118,14 @@ def command(
         from netprobe.campaign.visit import Visit
 
         visit = Visit(
-            suite=what,
-            target=target,
-            lab=options,
-            pods=replace(pods, lifetime_s=beside.lifetime_whole_s),
-            deadlines=deadlines,
-            pace=pace,
-            profile=profile_of(profile),
+            what,
+            replace(terms, pods=replace(terms.pods, lifetime_s=beside.lifetime_whole_s)),
             ways=beside.ways,
             sample=beside.sample,
             seed=beside.seed,
             disturb=beside.disturb,
-            request_timeout_s=request_timeout_s,
         )
         return visited(visit, output, reports, dry_run=beside.dry_run)
     beside.refuse_elsewhere()
-    campaign = Campaign(
-        suite=what,
-        target=target,
-        lab=options,
-        pods=pods,
-        deadlines=deadlines,
-        pace=pace,
-        profile=profile_of(profile),
-        placing=Placing(CHOICES[placement] if placement else ()),
-        request_timeout_s=request_timeout_s,
-    )
+    campaign = Campaign(what, terms, Placing(CHOICES[placement] if placement else ()))
     return emit(run_narrated(campaign.run), output, reports)

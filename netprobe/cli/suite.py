@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from netprobe.campaign.moment import moments
-from netprobe.campaign.why import explainer
+from netprobe.campaign.told import explainer
 from netprobe.cli.manifests import read_cluster
 from netprobe.diff import Differences, Row, Status, compare
 from netprobe.errors import UsageError
