@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, TypeAlias
 
-from netprobe.conformance.world import DEFAULT, Ask, Expected, Question
+from netprobe.conformance.world import DEFAULT, KUBELET, PASSING, Ask, Expected, Question, is_own
 
 Object: TypeAlias = Mapping[str, Any]
 Labels: TypeAlias = Mapping[str, Mapping[str, str]]
 """Labels on top of the usual ones: of a namespace ("y") or of a pod ("y/b")."""
 
-Need: TypeAlias = Literal["sctp", "dual-stack", "two-nodes", "outside"]
+Need: TypeAlias = Literal["sctp", "dual-stack", "two-nodes", "outside", "host-network", "kubelet"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,8 +37,10 @@ class Moment:
 
     `policies` are NetworkPolicy objects with relative names and placeholders. `pods` maps pods beside the
     nine ("x/late") to their labels; they are made in this moment, after the policies. One of them that is
-    there already, from an earlier moment, is deleted first where it is in `remade`. `holds` are connections
-    that are opened before the change of this moment, and kept open until the moment is over.
+    there already, from an earlier moment, is deleted first where it is in `remade`, and deleted where it is
+    not in `pods` any more. The namespace v is made before the policies, is there as long as it has pods, and
+    may be `remade` as well. `holds` are connections that are opened before the change of this moment, and
+    kept open until the moment is over.
     """
 
     policies: Sequence[Object]
@@ -47,6 +49,19 @@ class Moment:
     pods: Labels = field(default_factory=dict)
     remade: frozenset[str] = frozenset()
     holds: tuple[Ask, ...] = ()
+
+    @property
+    def passing(self) -> bool:
+        """Whether the namespace v is there."""
+        return any(pod.startswith(f"{PASSING}/") for pod in self.pods)
+
+    def asked(self, asks: Iterable[Ask]) -> list[Ask]:
+        """Those of the cells whose ends are there at this moment."""
+        return [ask for ask in asks if self._has(ask.source) and self._has(ask.destination)]
+
+    def _has(self, end: str) -> bool:
+        pod = end.removeprefix(KUBELET)
+        return not is_own(pod) or pod in self.pods
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,4 +91,4 @@ class Case:
     def denies(self) -> bool:
         """Whether any flow is expected to be denied at any moment."""
         asks: list[Ask] = list(self.question.asks())
-        return any(not moment.expected(ask) for moment in self.moments for ask in asks)
+        return any(not moment.expected(ask) for moment in self.moments for ask in moment.asked(asks))

@@ -8,7 +8,7 @@ from zlib import crc32
 
 from netprobe.conformance.case import Case
 from netprobe.conformance.site import made_up
-from netprobe.conformance.world import PODS, SERVICE, Ask, is_pod
+from netprobe.conformance.world import PODS, SERVICE, Ask
 from netprobe.model.policy import Direction
 from netprobe.simulate import Simulator
 
@@ -52,10 +52,9 @@ def cells(case: Case, *, full: bool = False) -> tuple[Ask, ...]:
 def concerned(case: Case) -> frozenset[str]:
     """The pods that a policy of the case isolates at some moment."""
     found: set[str] = set()
-    pods = (*PODS, *(end for end in case.question.extra if is_pod(end)))
     for moment in case.moments:
         simulator = Simulator(_SITE.cluster(case, moment))
-        for name in pods:
+        for name in (*PODS, *moment.pods):
             pod = simulator.cluster.pods[_SITE.pod(name)]
             if any(simulator.sides.isolating(pod, direction) for direction in Direction):
                 found.add(name)

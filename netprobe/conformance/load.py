@@ -15,7 +15,7 @@ from pydantic import ValidationError
 from netprobe.conformance.case import Case, Moment, Rule
 from netprobe.conformance.families import Families, policy
 from netprobe.conformance.schema import CaseFile, CaseSpec, MomentSpec, PolicySpec
-from netprobe.conformance.world import PORTS, Ask, Question, rows
+from netprobe.conformance.world import PASSING, PORTS, Ask, Question, rows
 from netprobe.errors import InputError, Problem
 from netprobe.manifests.yamltext import Places, YamlError, parse
 
@@ -113,6 +113,7 @@ class _Reader:
         for pod in spec.pods:
             if pod not in question.extra:
                 self._complain(f"{path}.pods.{pod}", "must be one of the case's `ends`")
+        there = {*spec.pods, *(pod.partition("/")[0] for pod in spec.pods)}
         try:
             expected = rows(spec.expect, list(question.asks()))
         except ValueError as error:
@@ -126,8 +127,12 @@ class _Reader:
         if len({(p["metadata"]["namespace"], p["metadata"]["name"]) for p in policies}) < len(policies):
             self._complain(f"{path}.policies", "two policies of one namespace have one name")
         for index, pod in enumerate(spec.remade):
-            if pod not in spec.pods:
+            if pod not in there:
                 self._complain(f"{path}.remade[{index}]", "must be one of the moment's `pods`")
+        if PASSING not in there:
+            for index, one in enumerate(spec.policies):
+                if one.namespace == PASSING:
+                    self._complain(f"{path}.policies[{index}].in", "v is there only where it has `pods`")
         holds = [one.replace("->", " ").split() for one in spec.holds]
         return Moment(
             policies,

@@ -19,7 +19,7 @@ from netprobe.conformance import record
 from netprobe.conformance.case import Case
 from netprobe.conformance.record import Result, Results, Status
 from netprobe.conformance.site import Site, made_up
-from netprobe.conformance.world import Ask
+from netprobe.conformance.world import KUBELET, Ask
 from netprobe.diff import Row, compare
 from netprobe.errors import InputError, Problem
 from netprobe.model.flow import Flow
@@ -243,4 +243,5 @@ def _site(case: Case) -> Site:
     """The made-up site, with any pod that only this case has."""
     site = made_up()
     own = [end for end in case.question.extra if end not in site.addresses]
-    return site.with_pods(dict.fromkeys(own, site.addresses["x/late"]), {})
+    like = {end: f"{KUBELET if end.startswith(KUBELET) else ''}x/late" for end in own}
+    return site.with_pods({end: site.addresses[other] for end, other in like.items()}, {})

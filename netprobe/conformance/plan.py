@@ -8,13 +8,15 @@ from ipaddress import ip_address
 from typing import Final
 
 from netprobe.conformance.rig import CANARY_PORTS, TARGET, Pair
-from netprobe.conformance.world import EMPTY, NAMESPACES, OUTSIDE, PODS, container_ports
+from netprobe.conformance.world import EMPTY, HOST_PORT, NAMESPACES, OUTSIDE, PODS, container_ports
 from netprobe.model.cluster import Namespace
 from netprobe.model.flow import ContainerPort, External, Pod, PodRef, Protocol
 from netprobe.probe import OutsideHost
 from netprobe.probe.bench import ROLE
 
 CANARIES: Final = "k"
+MOST_FIXTURES: Final = 16
+HOST_PORTS: Final = 4096  # from HOST_PORT on; above what kernels take for connections by themselves
 OUTSIDE_PORTS: Final = (ContainerPort(80), ContainerPort(81))
 
 
@@ -43,7 +45,7 @@ class Plan:
         for name in PODS:
             ref = self.ref(name)
             node = self.nodes["abc".index(ref.name) % len(self.nodes)] if self.nodes else None
-            yield Pod(ref, {"pod": ref.name}, ports=served(ref.name), node=node)
+            yield Pod(ref, {"pod": ref.name}, ports=served(name), node=node)
         for pair, node in zip(self.pairs(), self.nodes or (None,), strict=True):
             yield Pod(pair.client, {}, node=node)
             yield Pod(pair.target, {ROLE: TARGET}, ports=CANARY_PORTS, node=node)
@@ -55,6 +57,11 @@ class Plan:
             for number in range(max(1, len(self.nodes)))
         )
 
+    @property
+    def host_port(self) -> int:
+        """What pods on a node's network serve: seldom the same for two fixtures or runs at one time."""
+        return HOST_PORT + (int(self.run, 16) * MOST_FIXTURES + self.index) % HOST_PORTS
+
     def hosts(self) -> Iterable[OutsideHost]:
         """Addresses of 203.0.113.0/24 that depend on the run, since two runs may share a lab."""
         base = int(self.run, 16) % 100 * 2
@@ -63,6 +70,6 @@ class Plan:
             yield OutsideHost(External(ip_address(f"203.0.113.{last}"), name), OUTSIDE_PORTS)
 
 
-def served(pod: str) -> tuple[ContainerPort, ...]:
+def served(name: str) -> tuple[ContainerPort, ...]:
     """The ports of a pod that it is made with: SCTP is declared where nothing needs to be served only."""
-    return tuple(port for port in container_ports(pod) if port.protocol is not Protocol.SCTP)
+    return tuple(port for port in container_ports(name) if port.protocol is not Protocol.SCTP)

@@ -6,11 +6,14 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, RootModel, StringConstraints
 
-Pod = Annotated[str, StringConstraints(pattern=r"^[xyz]/[a-z0-9]+$")]
+Pod = Annotated[str, StringConstraints(pattern=r"^[vxyz]/[a-z0-9]+$")]
+Remade = Annotated[str, StringConstraints(pattern=r"^(v|[vxyz]/[a-z0-9]+)$")]
 Held = Annotated[str, StringConstraints(pattern=r"^[xyz]/[abc] -> [xyz]/[abc] [0-9]+/TCP$")]
-End = Annotated[str, StringConstraints(pattern=r"^([xyz]/[a-z0-9]+|svc:y/web|out:(near|far))$")]
+End = Annotated[
+    str, StringConstraints(pattern=r"^((node:)?[vxyz]/[a-z0-9]+|svc:y/web|out:(near|far))$")
+]
 Port = Annotated[str, StringConstraints(pattern=r"^[0-9]+/(TCP|UDP|SCTP)$")]
-NeedName = Literal["sctp", "dual-stack", "two-nodes", "outside"]
+NeedName = Literal["sctp", "dual-stack", "two-nodes", "outside", "host-network", "kubelet"]
 
 
 class _Strict(BaseModel):
@@ -20,7 +23,7 @@ class _Strict(BaseModel):
 class PolicySpec(_Strict):
     """A NetworkPolicy of a case. Policies of one name in several moments are one policy that changes."""
 
-    namespace: Literal["w", "x", "y", "z"] = Field(alias="in", description="The namespace that it is in.")
+    namespace: Literal["v", "w", "x", "y", "z"] = Field(alias="in", description="The namespace that it is in.")
     name: str | None = Field(None, description="Its name; by default its number among the moment's policies.")
     times: int = Field(
         1, ge=1, le=500, description="So many copies; <n> in its spec is the number of each, from 1."
@@ -43,11 +46,14 @@ class MomentSpec(_Strict):
     )
     pods: dict[Pod, dict[str, str]] = Field(
         default_factory=dict,
-        description="Pods that are made now, after the policies, with these labels beside pod=NAME.",
+        description=(
+            "Pods that are there beside the nine, with these labels beside pod=NAME; made after the policies. "
+            "x/near and x/far are made on the network of their node, that of x/a and that of x/b."
+        ),
     )
-    remade: list[Pod] = Field(
+    remade: list[Remade] = Field(
         default_factory=list,
-        description="Those of `pods` that are there from an earlier moment, and are deleted first.",
+        description="What is there from an earlier moment and deleted first: some of `pods`, or the namespace v.",
     )
     holds: list[Held] = Field(
         default_factory=list,

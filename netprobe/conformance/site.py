@@ -11,8 +11,12 @@ from typing import Any, Final
 from netprobe.conformance.case import Case, Moment
 from netprobe.conformance.world import (
     EMPTY,
+    HOST_PORT,
+    KUBELET,
     NAMESPACES,
+    ON_HOST,
     OUTSIDE,
+    PASSING,
     PODS,
     SERVICE,
     SERVICE_PORTS,
@@ -29,19 +33,21 @@ from netprobe.model.verdict import Verdict
 Object = dict[str, Any]
 
 NAME_LABEL: Final = "kubernetes.io/metadata.name"
-_PLACE = re.compile(r"<(pods|[xyz]/\w+|out:\w+)(?: by ([xyz]/\w+))?>")
+_PLACE = re.compile(r"<(pods|[vxyz]/\w+|out:\w+)(?: by ([xyz]/\w+))?>")
 
 
 @dataclass(frozen=True, slots=True)
 class Site:
     """One fixture as it is: the real names of the namespaces, and the addresses of pods, Service and hosts.
 
-    `nodes` maps pods to nodes. A pod or host that is not in `addresses` is not there.
+    `nodes` maps pods to nodes; the address of a pod's node is that of its kubelet, "node:x/late". A pod or
+    host that is not in `addresses` is not there. `host_port`: what pods on a node's network serve.
     """
 
     namespaces: Mapping[str, str]
     addresses: Mapping[str, tuple[Address, ...]]
     nodes: Mapping[str, str] = field(default_factory=dict)
+    host_port: int = HOST_PORT
 
     def end(self, name: str) -> End:
         if name == SERVICE:
@@ -62,11 +68,14 @@ class Site:
         if family:
             version = 6 if family[0] == "6" else 4
         source, destination = self.end(ask.source), self.end(ask.destination)
-        return Flow(source, destination, int(number), Protocol(protocol), version)
+        port = self.host_port if ask.destination in ON_HOST else int(number)
+        return Flow(source, destination, port, Protocol(protocol), version)
 
     def declared(self, moment: Moment, asks: Iterable[Ask]) -> Matrix[Verdict]:
+        """What the case says of those of the cells whose ends are there at a moment."""
         return Matrix(
-            (self.flow(ask), Verdict.ALLOW if _passes(moment, ask) else Verdict.DENY) for ask in asks
+            (self.flow(ask), Verdict.ALLOW if _passes(moment, ask) else Verdict.DENY)
+            for ask in moment.asked(asks)
         )
 
     def policies(self, moment: Moment, prefix: str = "") -> list[Object]:
@@ -79,7 +88,9 @@ class Site:
 
     def labels(self, name: str, moment: Moment | None = None) -> dict[str, str]:
         """All labels of a namespace ("y") or a pod ("y/b") at a moment."""
-        own = {"pod": name.partition("/")[2]} if "/" in name else ({} if name == EMPTY else {"ns": name})
+        own = {"pod": name.partition("/")[2]} if "/" in name else {}
+        if name in NAMESPACES:
+            own = {"ns": name}
         extra = {**moment.pods.get(name, {}), **moment.labels.get(name, {})} if moment else {}
         return {**own, **extra}
 
@@ -103,10 +114,11 @@ class Site:
     def objects(self, case: Case, moment: Moment) -> Iterable[Object]:
         """Namespaces, pods and Service at a moment, as the API lists them."""
         for short, name in self.namespaces.items():
+            if short == PASSING and not moment.passing:
+                continue
             labels = {**self.labels(short, moment), NAME_LABEL: name}
             yield {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name, "labels": labels}}
-        late = [end for end in case.question.extra if is_pod(end) and end in self.addresses]
-        for pod in (*PODS, *late):
+        for pod in (*PODS, *moment.pods):
             yield self._pod(pod, self.labels(pod, moment))
         if SERVICE in case.question.extra and SERVICE in self.addresses:
             service = self.service()
@@ -117,17 +129,23 @@ class Site:
         ref = self.pod(name)
         ports = [
             {"containerPort": p.number, "protocol": p.protocol.value, **({"name": p.name} if p.name else {})}
-            for p in container_ports(ref.name)
+            for p in container_ports(name)
         ]
         addresses = [{"ip": str(address)} for address in self.addresses[name]]
+        node = [{"ip": str(address)} for address in self.addresses.get(f"{KUBELET}{name}", ())]
         ready = {"type": "Ready", "status": "True"}
         return {
             "apiVersion": "v1",
             "kind": "Pod",
             "metadata": {"name": ref.name, "namespace": ref.namespace, "labels": dict(labels)},
-            "spec": {"nodeName": self.nodes.get(name, "n1"), "containers": [{"name": "c", "ports": ports}]},
+            "spec": {
+                "nodeName": self.nodes.get(name, "n1"),
+                "hostNetwork": name in ON_HOST,
+                "containers": [{"name": "c", "ports": ports}],
+            },
             "status": {
                 "phase": "Running",
+                "hostIPs": node,
                 "podIP": addresses[0]["ip"],
                 "podIPs": addresses,
                 "conditions": [ready],
@@ -179,10 +197,17 @@ def covering(addresses: Sequence[Address]) -> IPv4Network | IPv6Network:
 def made_up(*, dual: bool = True) -> Site:
     """A site that exists nowhere, for what needs no packets; `dual`: its pods have an IPv6 address too."""
     addresses: dict[str, tuple[Address, ...]] = {}
-    for third, namespace in enumerate(NAMESPACES, 1):
+    for third, namespace in enumerate((*NAMESPACES, PASSING), 1):
         for fourth, pod in ((1, "a"), (2, "b"), (17, "c"), (33, "late")):
             both = ip_address(f"10.244.{third}.{fourth}"), ip_address(f"fd00:244::{third}:{fourth}")
             addresses[f"{namespace}/{pod}"] = both if dual else both[:1]
     addresses[SERVICE] = (ip_address("10.96.0.80"),)
     addresses |= {name: (ip_address(f"203.0.113.{n}"),) for n, name in enumerate(OUTSIDE, 50)}
-    return Site({name: name for name in (*NAMESPACES, EMPTY)}, addresses)
+    addresses |= {name: (ip_address(f"192.0.2.{n}"),) for n, name in enumerate(ON_HOST, 1)}
+    nodes = {name: "n2" if name in {*_ON_THE_SECOND} else "n1" for name in addresses if is_pod(name)}
+    for name, node in nodes.items():
+        addresses[f"{KUBELET}{name}"] = (ip_address(f"192.0.2.{node[1:]}"),)
+    return Site({name: name for name in (*NAMESPACES, EMPTY, PASSING)}, addresses, nodes)
+
+
+_ON_THE_SECOND: Final = ("x/b", "y/b", "z/b", "x/far")

@@ -4,12 +4,16 @@ Namespaces x, y and z (label ns), each with the pods a, b and c (label pod); a f
 pod serves 80 and 81 by TCP, UDP and SCTP, under names such as serve-80-tcp, and 82 and 83 by TCP under names
 that differ from pod to pod. The Service svc:y/web stands before y/a; out:near and out:far are hosts outside.
 
+Some cases make pods of their own ("x/late"), and some of these a namespace of their own, v, that is not there
+otherwise. x/near and x/far are pods on the network of their node, that of x/a and that of x/b, where they serve
+one port. node:x/late is the kubelet that x/late runs under, which tries one port of it.
+
 Names are relative: a run maps them to namespaces, pods and addresses of its own (see site.py).
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from itertools import product
@@ -19,12 +23,21 @@ from netprobe.model.flow import ContainerPort, Protocol
 
 NAMESPACES: Final = ("x", "y", "z")
 EMPTY: Final = "w"
+PASSING: Final = "v"
+"""The namespace that is there only while a case has pods in it."""
 PODS: Final = tuple(f"{namespace}/{pod}" for namespace, pod in product(NAMESPACES, "abc"))
 PORTS: Final = tuple(f"{number}/{protocol.value}" for protocol in Protocol for number in (80, 81))
 SERVICE: Final = "svc:y/web"
 SERVICE_PORTS: Final[Mapping[str, int | str]] = {"8080/TCP": 80, "8081/TCP": "serve-81-tcp"}
 """The Service's ports, and what each stands for on its pod, y/a."""
 OUTSIDE: Final = ("out:near", "out:far")
+ON_HOST: Final[Mapping[str, str]] = {"x/near": "x/a", "x/far": "x/b"}
+"""Pods on the network of a node, and whose node that is."""
+HOST_PORT: Final = 61000
+"""What cases call the port that such a pod serves; a run chooses a number of its own (Site.host_port)."""
+KUBELET: Final = "node:"
+PROBED_PORT: Final = "80/TCP"
+"""What a kubelet tries of a pod."""
 OTHER_NAMES: Final[Mapping[str, Mapping[int, str | None]]] = {
     "a": {82: "web", 83: "admin"},
     "b": {82: "admin", 83: "web"},
@@ -66,15 +79,24 @@ class Question:
         """Every ordered pair of different ends that can talk, on every port."""
         ends = (*PODS, *self.extra)
         for source, destination in product(ends, ends):
-            if source == destination or source.startswith("svc:"):
+            if source == destination or source.startswith("svc:") or destination.startswith(KUBELET):
                 continue
             if source.startswith("out:") and not is_pod(destination):
                 continue
-            for port in SERVICE_PORTS if destination == SERVICE else self.ports:
+            if source.startswith(KUBELET) and source != f"{KUBELET}{destination}":
+                continue
+            for port in self._ports(source, destination):
                 if not self.families:
                     yield Ask(source, destination, port)
                 for family in self.families:
                     yield Ask(source, destination, f"{port}/{family}")
+
+    def _ports(self, source: str, destination: str) -> Iterable[str]:
+        if source.startswith(KUBELET):
+            return (PROBED_PORT,)
+        if destination in ON_HOST:
+            return (f"{HOST_PORT}/TCP",)
+        return SERVICE_PORTS if destination == SERVICE else self.ports
 
 
 DEFAULT: Final = Question()
@@ -84,8 +106,16 @@ def is_pod(end: str) -> bool:
     return ":" not in end
 
 
-def container_ports(pod: str) -> tuple[ContainerPort, ...]:
-    """What a pod ("a", "late") serves, with the names that policies know."""
+def is_own(end: str) -> bool:
+    """Whether it is a pod that a case makes."""
+    return is_pod(end) and end not in PODS
+
+
+def container_ports(name: str) -> tuple[ContainerPort, ...]:
+    """What a pod ("x/a", "x/late") serves, with the names that policies know."""
+    if name in ON_HOST:
+        return (ContainerPort(HOST_PORT, Protocol.TCP, "host"),)
+    pod = name.partition("/")[2]
     served = []
     for port in PORTS:
         number, _, protocol = port.partition("/")

@@ -83,18 +83,31 @@ class ClusterAPI(Protocol):
         """A JSON merge patch (RFC 7386)."""
         ...
 
-    async def delete(self, kind: str, name: str, namespace: str | None = None) -> None:
-        """NotFoundError where it is not there. Returns before the object is gone."""
+    async def delete(
+        self, kind: str, name: str, namespace: str | None = None, *, at_once: bool = False
+    ) -> None:
+        """NotFoundError where it is not there. Returns before the object is gone.
+
+        `at_once`: a pod goes without a word of its node.
+        """
         ...
 
-    async def delete_all(self, kind: str, namespace: str, labels: Mapping[str, str | None]) -> None:
-        """Delete all objects of a namespace that have the labels; none is no error."""
+    async def delete_all(
+        self, kind: str, namespace: str, labels: Mapping[str, str | None], *, unstarted: bool = False
+    ) -> None:
+        """Delete all objects of a namespace that have the labels; none is no error.
+
+        `unstarted`: only pods of which nothing runs yet, and these without a word of their node.
+        """
         ...
 
     def watch(
         self, kind: str, namespace: str | None = None, labels: Mapping[str, str | None] | None = None
     ) -> AsyncGenerator[Event, None]:
-        """What is there, as ADDED, then every change; goes on over lost connections until it is closed."""
+        """What is there, as ADDED, then every change; goes on over lost connections until it is closed.
+
+        UnreachableError where nobody was reached for `LOST_S`.
+        """
         ...
 
     def exec(

@@ -23,7 +23,7 @@ from netprobe.model.flow import PodRef
 
 T = TypeVar("T")
 OPEN, REFUSED, SILENT = "open", "refused", "silent"
-DEADLINE_S = 30.0
+DEADLINE_S = 60.0
 
 
 class Playground:
@@ -91,7 +91,8 @@ class Playground:
     def probe(self, source: str, host: str, port: int, protocol: str = "TCP") -> str:
         """One connection, or one datagram and its echo."""
         if protocol == "UDP":
-            _, said = self.sh(source, f"echo hello | timeout 1.5 nc -u -w 2 -W 1 {host} {port}")
+            # An answer ends it at once; that there is none takes longer than a loaded lab takes for an echo.
+            _, said = self.sh(source, f"echo hello | timeout 10 nc -u -w 10 -W 1 {host} {port}")
             return OPEN if said == "hello" else REFUSED if "refused" in said else SILENT
         status, said = self.sh(source, f"nc -zv -w 1 {host} {port}")
         return OPEN if status == 0 else REFUSED if "refused" in said else SILENT

@@ -20,7 +20,7 @@ from netprobe.lab.options import LabOptions
 from tests.lab.api.memory import MemoryFabric
 
 Object = dict[str, Any]
-DEADLINE_S = 10.0
+DEADLINE_S = 60.0
 
 
 class Api:

@@ -214,11 +214,12 @@ def job(name: str, **spec: Any) -> Object:
 
 
 async def test_a_job_ends_at_its_deadline_and_takes_what_it_owns_along(api: Api) -> None:
-    made = await api.ok("POST", JOBS, job("run", activeDeadlineSeconds=1, ttlSecondsAfterFinished=0))
+    made = await api.ok("POST", JOBS, job("run", ttlSecondsAfterFinished=0))
     await api.ok("POST", MAPS, {"metadata": {"name": "owned", "ownerReferences": [owner(made)]}})
     await api.until(f"{JOBS}/run", lambda j: j.get("status", {}).get("ready") == 1)
     [pod] = (await api.get(PODS, labelSelector="job-name=run"))["items"]
     assert pod["metadata"]["labels"]["batch.kubernetes.io/controller-uid"] == made["metadata"]["uid"]
+    await api.ok("PATCH", f"{JOBS}/run", {"spec": {"activeDeadlineSeconds": 1}}, kind=MERGE)
     await api.gone(f"{JOBS}/run")
     await api.gone(f"{MAPS}/owned")
     said = [e["message"] for e in (await api.get(EVENTS))["items"] if e["reason"] == "ImagesAreNotRun"]

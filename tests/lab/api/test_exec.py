@@ -38,7 +38,7 @@ async def executing(
 async def collect(socket: aiohttp.ClientWebSocketResponse) -> tuple[bytes, bytes, Any]:
     """Standard output, standard error and the status, until the server closes."""
     texts = {streams.STDOUT: b"", streams.STDERR: b"", streams.ERROR: b""}
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         async for message in socket:
             texts[message.data[0]] += message.data[1:]
     return texts[streams.STDOUT], texts[streams.STDERR], json.loads(texts[streams.ERROR])
@@ -87,10 +87,10 @@ async def test_much_output_comes_whole(pod: Api) -> None:
 
 async def test_a_client_that_goes_ends_the_command(pod: Api) -> None:
     async with executing(pod, "sh", "-c", "echo started; exec sleep 600") as socket:
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             assert (await socket.receive_bytes()) == streams.frame(streams.STDOUT, b"started\n")
     [process] = pod.fabric.processes
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         assert await process.wait() == 137
 
 
@@ -143,5 +143,5 @@ async def test_a_log_says_that_images_are_not_run(pod: Api) -> None:
     async with pod.session.get(path, params={"follow": "true"}) as response:
         await response.content.readline()
         await pod.ok("DELETE", "/api/v1/namespaces/default/pods/p")
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             assert await response.content.read() == b""

@@ -8,12 +8,14 @@ import aiohttp
 import pytest
 
 from netprobe.lab.api import streams
+from netprobe.lab.api.resources import PODS
+from netprobe.lab.api.store import Change
 from tests.lab.api.conftest import Api
 
 EXEC = "/api/v1/namespaces/default/pods/p/exec"
 
 
-async def frames(api: Api, fault: str, script: str, *, within_s: float = 10.0) -> list[tuple[int, bytes]]:
+async def frames(api: Api, fault: str, script: str, *, within_s: float = 60.0) -> list[tuple[int, bytes]]:
     """What comes of an exec until the connection ends, or the time."""
     await api.pod("default", "p", annotations={"netprobe.dev/fault-exec": fault})
     await api.ready("default", "p")
@@ -71,21 +73,26 @@ async def test_a_request_that_is_never_answered(api: Api) -> None:
 async def test_a_watch_that_is_cut(api: Api) -> None:
     metadata = {"name": "bad", "annotations": {"netprobe.dev/fault-api": "watch/0.2"}}
     await api.ok("POST", "/api/v1/namespaces", {"metadata": metadata})
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         async with api.session.get("/api/v1/namespaces/bad/pods", params={"watch": "true"}) as response:
             with pytest.raises(aiohttp.ClientError):
                 await response.read()
 
 
 async def test_a_pod_that_restarts_has_another_address(api: Api) -> None:
+    lives: list[tuple[str, int, str]] = []
+
+    def note(change: Change) -> None:
+        if change.resource is PODS and change.now.object["status"]["phase"] == "Running":
+            pod = change.now.object
+            restarts = pod["status"]["containerStatuses"][0]["restartCount"]
+            lives.append((pod["metadata"]["uid"], restarts, pod["status"]["podIP"]))
+
+    api.server.store.listen(note)
     await api.pod("default", "p", annotations={"netprobe.dev/fault-restart": "0.2"})
-    first = await api.ready("default", "p")
     path = "/api/v1/namespaces/default/pods/p"
-    second = await api.until(
-        path,
-        lambda pod: (
-            pod["status"]["phase"] == "Running" and pod["status"]["containerStatuses"][0]["restartCount"]
-        ),
-    )
-    assert second["metadata"]["uid"] == first["metadata"]["uid"]
-    assert second["status"]["podIP"] != first["status"]["podIP"]
+    await api.until(path, lambda _: any(restarts for _, restarts, _ in lives))
+    (first, second) = sorted(set(lives), key=lambda life: life[1])
+    assert second[0] == first[0]
+    assert (first[1], second[1]) == (0, 1)
+    assert first[2] != second[2]

@@ -31,7 +31,7 @@ async def watching(api: Api, path: str, **query: str) -> AsyncIterator[AsyncIter
 
 
 async def take(events: AsyncIterator[Object], count: int) -> list[Object]:
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         return [await anext(events) for _ in range(count)]
 
 

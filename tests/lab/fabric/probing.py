@@ -23,6 +23,7 @@ from netprobe.model.flow import Address, ContainerPort, PodRef, Protocol
 
 OPEN, REFUSED, SILENT = "open", "refused", "silent"
 _NO_ANSWER_S = 1.5  # more than a busy machine takes for an answer
+_ROUNDS = 10  # two would do: one in which the listener answers, one in which that is there to be read
 _REFUSALS = {errno.ECONNREFUSED, errno.EHOSTUNREACH, errno.EACCES}
 Object = dict[str, Any]
 
@@ -150,7 +151,7 @@ class World:
                         await loop.sock_sendall(one, b"?")
                         await loop.sock_recv(one, 1)
             except TimeoutError:
-                return SILENT if protocol == "UDP" or not _connected(one) else OPEN
+                return await _late(one)
             except OSError as error:
                 return REFUSED if error.errno in _REFUSALS else os.strerror(error.errno or 0)
             return OPEN
@@ -162,13 +163,22 @@ class World:
         return " ".join(marks.get(outcome, outcome) for outcome in seen)
 
 
-def _connected(one: socket.socket) -> bool:
-    """Whether the answer came, and only this process was too busy to take it in time."""
+async def _late(one: socket.socket) -> str:
+    """Whether the answer came, and only this process was too busy to take it, or to give it, in time.
+
+    The listeners are served by this loop too: what reached one is answered in its next rounds.
+    """
+    for _ in range(_ROUNDS):
+        await asyncio.sleep(0)
+    if problem := one.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR):
+        return REFUSED if problem in _REFUSALS else os.strerror(problem)
     try:
         one.getpeername()
+        if one.type == socket.SOCK_DGRAM:
+            one.recv(1)
     except OSError:
-        return False
-    return True
+        return SILENT
+    return OPEN
 
 
 async def run(

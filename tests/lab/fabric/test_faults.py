@@ -34,17 +34,18 @@ def test_an_annotation_of_listeners(text: str, after_s: float | None) -> None:
 async def test_a_listener_that_is_dead_and_one_that_is_late(network: LabNetwork) -> None:
     world = World(network)
     await world.add("x/dead", {}, "80", "53/UDP", annotations={faults.LISTENER: "dead"})
+    began = asyncio.get_running_loop().time()
     await world.add("x/late", {}, "80", "53/UDP", annotations={faults.LISTENER: "late=1"})
-    started = asyncio.get_running_loop().time()
     await world.add("x/well", {}, "80", "53/UDP")
     assert await world.probe("x/well", "x/dead", 80) == REFUSED
     assert await world.probe("x/dead", "x/dead", 80) == REFUSED
     assert await world.probe("x/dead", "x/well", 80) == OPEN
     while await world.probe("x/well", "x/late", 80) == REFUSED:
-        assert asyncio.get_running_loop().time() < started + 30
-    assert asyncio.get_running_loop().time() >= started + 0.9
+        assert asyncio.get_running_loop().time() < began + 60
+    assert asyncio.get_running_loop().time() >= began + 1
     assert await world.probe("x/well", "x/late", 53, "UDP") == OPEN
     await world.add("x/never", {}, "80", annotations={faults.LISTENER: "late=600"})
+    assert await world.probe("x/well", "x/never", 80) == REFUSED
     await world.remove("x/never")  # while it still waits
 
 

@@ -131,7 +131,7 @@ def test_pod_security_is_not_enforced_and_says_so(kubectl: Kubectl) -> None:
 @pytest.fixture
 def web(kubectl: Kubectl) -> Kubectl:
     kubectl("run", "web", "--image=nginx", "--port=80", "--expose")
-    kubectl("wait", "--for=condition=Ready", "pod/web", "--timeout=30s")
+    kubectl("wait", "--for=condition=Ready", "pod/web", "--timeout=60s")
     return kubectl
 
 

@@ -25,7 +25,7 @@ spec: {containers: [{name: c, image: x, ports: [{containerPort: 80}, {containerP
 @pytest.fixture
 def pod(kubectl: Kubectl) -> Kubectl:
     kubectl("apply", "-f", kubectl.file("pod.yaml", POD))
-    kubectl("wait", "--for=condition=Ready", "pod/p", "--timeout=30s")
+    kubectl("wait", "--for=condition=Ready", "pod/p", "--timeout=60s")
     return kubectl
 
 

@@ -49,7 +49,7 @@ spec:
 @pytest.fixture
 def pods(kubectl: Kubectl) -> Kubectl:
     kubectl("apply", "-f", kubectl.file("pods.yaml", PODS))
-    kubectl("wait", "--for=condition=Ready", "pod", "--all", "--timeout=30s")
+    kubectl("wait", "--for=condition=Ready", "pod", "--all", "--timeout=60s")
     return kubectl
 
 
@@ -165,7 +165,7 @@ def test_create_of_all_sorts(kubectl: Kubectl) -> None:
     kubectl("create", "poddisruptionbudget", "b", "--selector=app=d", "--min-available=1")
     kubectl("create", "serviceaccount", "robot")
     kubectl("create", "quota", "q", "--hard=pods=3")
-    kubectl("rollout", "status", "deployment/d", "--timeout=30s")
+    kubectl("rollout", "status", "deployment/d", "--timeout=60s")
     kinds = "deploy,rs,po,svc,ep,endpointslices,jobs,roles,pdb,sa,quota,cm,secrets,events"
     assert "deployment.apps/d" in kubectl("get", kinds, "-o", "wide")
     assert "already exists" in kubectl.fails("create", "configmap", "cm")
@@ -173,23 +173,23 @@ def test_create_of_all_sorts(kubectl: Kubectl) -> None:
 
 def test_a_deployment_is_scaled_changed_and_undone(kubectl: Kubectl) -> None:
     kubectl("apply", "-f", kubectl.file("d.yaml", DEPLOYMENT))
-    kubectl("rollout", "status", "deployment/front", "--timeout=30s")
+    kubectl("rollout", "status", "deployment/front", "--timeout=60s")
     kubectl("scale", "deployment/front", "--replicas=3")
-    kubectl("wait", "--for=jsonpath={.status.readyReplicas}=3", "deployment/front", "--timeout=30s")
+    kubectl("wait", "--for=jsonpath={.status.readyReplicas}=3", "deployment/front", "--timeout=60s")
     kubectl("set", "image", "deployment/front", "c=nginx:2")
-    kubectl("rollout", "status", "deployment/front", "--timeout=30s")
+    kubectl("rollout", "status", "deployment/front", "--timeout=60s")
     images = "jsonpath={.items[*].spec.containers[*].image}"
     select = ("-l", "app=front", "--field-selector=status.phase=Running")
     kubectl("rollout", "undo", "deployment/front")
-    kubectl("rollout", "status", "deployment/front", "--timeout=30s")
-    kubectl("wait", "--for=jsonpath={.status.replicas}=3", "deployment/front", "--timeout=30s")
+    kubectl("rollout", "status", "deployment/front", "--timeout=60s")
+    kubectl("wait", "--for=jsonpath={.status.replicas}=3", "deployment/front", "--timeout=60s")
     assert set(kubectl("get", "pods", *select, "-o", images).split()) >= {"nginx:1"}
     assert [row[0] for row in words(kubectl("rollout", "history", "deployment/front"))[2:] if row] == [
         "2",
         "3",
     ]
     kubectl("delete", "deployment", "front")
-    kubectl("wait", "--for=delete", "pod", "-l", "app=front", "--timeout=30s")
+    kubectl("wait", "--for=delete", "pod", "-l", "app=front", "--timeout=60s")
 
 
 def test_watch_sees_a_pod_come_and_go(kubectl: Kubectl) -> None:
@@ -199,9 +199,9 @@ def test_watch_sees_a_pod_come_and_go(kubectl: Kubectl) -> None:
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as watching:
         assert watching.stdout is not None
         assert watching.stdout.readline().split()[:2] == ["ADDED", "db"]  # it is watching
-        kubectl("wait", "--for=condition=Ready", "pod/db", "--timeout=30s")
+        kubectl("wait", "--for=condition=Ready", "pod/db", "--timeout=60s")
         kubectl("apply", "-f", kubectl.file("web.yaml", web))
-        kubectl("wait", "--for=condition=Ready", "pod/web", "--timeout=30s")
+        kubectl("wait", "--for=condition=Ready", "pod/web", "--timeout=60s")
         kubectl("delete", "pod", "web")
         seen: list[list[str]] = []
         for line in watching.stdout:
@@ -217,13 +217,13 @@ def test_watch_sees_a_pod_come_and_go(kubectl: Kubectl) -> None:
 
 
 def test_wait_delete_and_cascade(pods: Kubectl) -> None:
-    pods("delete", "pod", "web", "--timeout=30s")
+    pods("delete", "pod", "web", "--timeout=60s")
     assert "NotFound" in pods.fails("get", "pod", "web")
     pods("delete", "pods", "--all", "--grace-period=0", "--force")
     other = f"{pods.namespace}-x"
     pods("create", "namespace", other)
     pods("-n", other, "apply", "-f", pods.file("all.yaml", f"{PODS}---\n{POLICY}---\n{DEPLOYMENT}"))
-    pods("delete", "namespace", other, "--timeout=30s")
+    pods("delete", "namespace", other, "--timeout=60s")
     assert "NotFound" in pods.fails("get", "namespace", other)
     assert pods("get", "pods,deploy,rs,netpol", "-n", other, "-o", "name") == ""
 
@@ -241,7 +241,7 @@ def test_describe(pods: Kubectl) -> None:
     for kind in ("namespace", "node"):
         assert pods.namespace in pods("describe", kind)
     pods("apply", "-f", pods.file("d.yaml", DEPLOYMENT))
-    pods("rollout", "status", "deployment/front", "--timeout=30s")
+    pods("rollout", "status", "deployment/front", "--timeout=60s")
     assert "2 desired | 2 updated" in pods("describe", "deployment", "front")
 
 
@@ -264,7 +264,7 @@ def test_a_cordoned_node_gets_no_pods(kubectl: Kubectl) -> None:
     kubectl("cordon", "n1")
     try:
         kubectl("apply", "-f", kubectl.file("pods.yaml", PODS))
-        kubectl("wait", "--for=condition=Ready", "pod", "--all", "--timeout=30s")
+        kubectl("wait", "--for=condition=Ready", "pod", "--all", "--timeout=60s")
         assert kubectl("get", "pods", "-o", "jsonpath={.items[*].spec.nodeName}") == "n2 n2"
     finally:
         kubectl("uncordon", "n1")

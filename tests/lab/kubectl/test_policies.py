@@ -56,7 +56,7 @@ def becomes(kubectl: Kubectl, source: str, address: str, *, allowed: bool) -> No
 
 def test_policies_and_labels_take_effect(kubectl: Kubectl) -> None:
     kubectl("apply", "-f", kubectl.file("topology.yaml", TOPOLOGY))
-    kubectl("wait", "--for=condition=Ready", "pod", "--all", "--timeout=30s")
+    kubectl("wait", "--for=condition=Ready", "pod", "--all", "--timeout=60s")
     db = kubectl("get", "pod", "db", "-o", "jsonpath={.status.podIP}")
     assert connects(kubectl, "web", db)
     assert connects(kubectl, "other", db)
@@ -76,11 +76,11 @@ def test_policies_and_labels_take_effect(kubectl: Kubectl) -> None:
 
 def test_a_new_pod_is_never_open_for_a_moment(kubectl: Kubectl) -> None:
     kubectl("apply", "-f", kubectl.file("topology.yaml", TOPOLOGY), "-f", kubectl.file("deny.yaml", DENY))
-    kubectl("wait", "--for=condition=Ready", "pod", "--all", "--timeout=30s")
+    kubectl("wait", "--for=condition=Ready", "pod", "--all", "--timeout=60s")
     db = kubectl("get", "pod", "db", "-o", "jsonpath={.status.podIP}")
     becomes(kubectl, "web", db, allowed=False)
     kubectl("run", "late", "--image=x", "--labels=app=late", "--port=80")
-    kubectl("wait", "--for=condition=Ready", "pod/late", "--timeout=30s")
+    kubectl("wait", "--for=condition=Ready", "pod/late", "--timeout=60s")
     late = kubectl("get", "pod", "late", "-o", "jsonpath={.status.podIP}")
     assert not connects(kubectl, "web", late, 80)
     assert connects(kubectl, "late", late, 80), "a pod reaches itself"
@@ -97,9 +97,9 @@ metadata: {name: partner, namespace: netprobe-outside, annotations: {netprobe.de
 spec: {containers: [{name: c, image: x, ports: [{containerPort: 443}]}]}
 """
         kubectl("-n", outside, "apply", "-f", kubectl.file("partner.yaml", pod))
-        kubectl("-n", outside, "wait", "--for=condition=Ready", "pod/partner", "--timeout=30s")
+        kubectl("-n", outside, "wait", "--for=condition=Ready", "pod/partner", "--timeout=60s")
         kubectl("apply", "-f", kubectl.file("topology.yaml", TOPOLOGY))
-        kubectl("wait", "--for=condition=Ready", "pod", "--all", "--timeout=30s")
+        kubectl("wait", "--for=condition=Ready", "pod", "--all", "--timeout=60s")
         assert connects(kubectl, "web", "203.0.113.50", 443)
     finally:
-        kubectl("delete", "namespace", outside, "--timeout=30s")
+        kubectl("delete", "namespace", outside, "--timeout=60s")
