@@ -163,6 +163,19 @@ class World:
         return " ".join(marks.get(outcome, outcome) for outcome in seen)
 
 
+class Clock:
+    """The event loop's clock from now on, which a test sets ahead: so no machine is too slow for it."""
+
+    def __init__(self) -> None:
+        loop = asyncio.get_running_loop()
+        read = loop.time
+        self._ahead_s = 0.0
+        loop.time = lambda: read() + self._ahead_s  # type: ignore[method-assign]
+
+    def forward(self, seconds: float) -> None:
+        self._ahead_s += seconds
+
+
 async def _late(one: socket.socket) -> str:
     """Whether the answer came, and only this process was too busy to take it, or to give it, in time.
 

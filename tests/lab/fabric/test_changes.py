@@ -14,7 +14,7 @@ from netprobe.errors import LabError
 from netprobe.lab.fabric import kernel
 from netprobe.lab.fabric.network import LabNetwork
 from tests.lab.fabric.inside import in_a_lab
-from tests.lab.fabric.probing import OPEN, REFUSED, SILENT, World, policy
+from tests.lab.fabric.probing import OPEN, REFUSED, SILENT, Clock, World, policy
 from tests.lab.fabric.test_semantics import CASES, build
 
 DENY = policy("x/deny", {"policyTypes": ["Ingress", "Egress"]})
@@ -163,11 +163,7 @@ async def test_a_state_that_cannot_be_compiled_leaves_what_was(network: LabNetwo
 
 @in_a_lab()
 async def test_lag_delays_each_change_and_keeps_their_order(network: LabNetwork) -> None:
-    """By a clock that the test sets, so that no machine is too slow for it."""
-    loop = asyncio.get_running_loop()
-    read, ahead_s = loop.time, 0.0
-    loop.time = lambda: read() + ahead_s  # type: ignore[method-assign]
-    world = World(network)
+    clock, world = Clock(), World(network)
     await world.add("x/server", {}, "80")
     await world.add("y/client", {})
     network._enforcer._options = replace(network._enforcer._options, lag_s=60.0)
@@ -175,16 +171,16 @@ async def test_lag_delays_each_change_and_keeps_their_order(network: LabNetwork)
     while len(network._enforcer._queue) < 1:  # noqa: ASYNC110 (until the call is made; the change is not)
         await asyncio.sleep(0)
     assert await world.probe("y/client", "x/server", 80) == OPEN
-    ahead_s += 30
+    clock.forward(30)
     second = asyncio.ensure_future(world.enforce())
     while len(network._enforcer._queue) < 2:  # noqa: ASYNC110 (as above)
         await asyncio.sleep(0)
     assert not first.done()
-    ahead_s += 30
+    clock.forward(30)
     await first
     assert await world.probe("y/client", "x/server", 80) == SILENT
     assert not second.done()
-    ahead_s += 30
+    clock.forward(30)
     await second
     assert await world.probe("y/client", "x/server", 80) == OPEN
 

@@ -20,7 +20,7 @@ from netprobe.lab.fabric.table import Ruleset
 from netprobe.model.flow import PodRef
 from tests.conftest import Golden
 from tests.lab.fabric.inside import in_a_lab
-from tests.lab.fabric.probing import OPEN, REFUSED, SILENT, World, policy
+from tests.lab.fabric.probing import OPEN, REFUSED, SILENT, Clock, World, policy
 
 Object = dict[str, Any]
 NODE = Node("n1", (ip_address("172.31.255.1"), ip_address("fd00:172:31:255::1")))
@@ -204,16 +204,18 @@ async def test_services_work_where_nothing_is_enforced(network: LabNetwork) -> N
     assert await world.probe("shop/client", "10.96.0.7", 80) == OPEN
 
 
-@in_a_lab(lag_s=0.5)
+@in_a_lab()
 async def test_services_do_not_lag_with_the_policies(network: LabNetwork) -> None:
-    world = World(network)
+    clock, world = Clock(), World(network)
     await world.add("shop/server", {}, "8080")
     await world.add("shop/client", {})
     end = str(world.address("shop/server"))
     changed = replace(world.state(), services=[WEB], endpoint_slices=[slice_("web", (end, "n1"))])
+    network._enforcer._options = replace(network._enforcer._options, lag_s=60.0)
     enforcing = asyncio.ensure_future(network.enforce(changed))
     while await world.probe("shop/client", "10.96.0.7", 80) != OPEN:
         assert not enforcing.done()
+    clock.forward(60)
     await enforcing
 
 
