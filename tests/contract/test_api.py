@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import secrets
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -243,26 +244,82 @@ def test_a_field_that_does_not_exist(kubectl: Kubectl) -> None:
     assert "NotFound" in kubectl.fails("get", "networkpolicy", "odd")
 
 
+def watched(kubectl: Kubectl, query: str, count: int, kind: str = "configmaps") -> list[Any]:
+    """The first events of a watch."""
+    path = f"/api/v1/namespaces/{kubectl.namespace}/{kind}?watch=1&{query}"
+    with subprocess.Popen(
+        kubectl.command("get", "--raw", path), stdout=subprocess.PIPE, text=True
+    ) as watching:
+        assert watching.stdout is not None
+        try:
+            return [json.loads(watching.stdout.readline()) for _ in range(count)]
+        finally:
+            watching.terminate()
+
+
+def revision(kubectl: Kubectl, kind: str = "configmaps") -> str:
+    return str(json.loads(raw(kubectl, kind))["metadata"]["resourceVersion"])
+
+
+def told(events: list[Any]) -> list[tuple[str, str]]:
+    return [(event["type"], event["object"]["metadata"]["name"]) for event in events]
+
+
 def test_a_watch_begins_where_a_list_ended(kubectl: Kubectl) -> None:
-    listed = json.loads(raw(kubectl, "configmaps"))
-    since = listed["metadata"]["resourceVersion"]
+    since = revision(kubectl)
     kubectl("create", "configmap", "seen")
     kubectl("label", "configmap", "seen", "a=b")
     kubectl("delete", "configmap", "seen")
-    text = raw(kubectl, f"configmaps?watch=1&resourceVersion={since}&timeoutSeconds=1")
-    events = [json.loads(line) for line in text.splitlines()]
-    assert [(e["type"], e["object"]["metadata"]["name"]) for e in events] == [
+    kubectl("create", "configmap", "after")
+    events = watched(kubectl, f"resourceVersion={since}", 4)
+    assert told(events) == [
         ("ADDED", "seen"),
         ("MODIFIED", "seen"),
         ("DELETED", "seen"),
+        ("ADDED", "after"),
     ]
     revisions = [int(event["object"]["metadata"]["resourceVersion"]) for event in events]
     assert revisions == sorted(set(revisions))
-    selected = raw(
-        kubectl, f"configmaps?watch=1&resourceVersion={since}&timeoutSeconds=1&labelSelector=a%3Db"
-    )
-    kinds = [json.loads(line)["type"] for line in selected.splitlines()]
-    assert kinds == ["ADDED", "DELETED"], "what comes to match is added"
+    kubectl("label", "configmap", "after", "a=b")
+    selected = watched(kubectl, f"resourceVersion={since}&labelSelector=a%3Db", 3)
+    assert told(selected) == [("ADDED", "seen"), ("DELETED", "seen"), ("ADDED", "after")]
+
+
+def test_too_old_a_place_is_gone(kubectl: Kubectl) -> None:
+    (event,) = watched(kubectl, "resourceVersion=1", 1)
+    assert (event["type"], event["object"]["kind"]) == ("ERROR", "Status")
+    assert (event["object"]["code"], event["object"]["reason"]) == (410, "Expired")
+    assert event["object"]["message"].startswith("too old resource version: 1 (")
+
+
+def test_a_place_that_is_not_there_yet(kubectl: Kubectl) -> None:
+    far = int(revision(kubectl)) + 10**9
+    path = f"/api/v1/namespaces/{kubectl.namespace}/configmaps"
+    said = kubectl.fails("get", "--raw", f"{path}?resourceVersion={far}&timeoutSeconds=1")
+    assert f"Too large resource version: {far}, current: " in said
+
+
+def test_a_bookmark_tells_how_far_a_silent_watch_has_come(kubectl: Kubectl) -> None:
+    """The kind that is watched rests while another moves on; the next watch begins at the bookmark."""
+    since = revision(kubectl, "secrets")
+    kubectl("create", "configmap", "moves-on")
+    moved = int(kubectl.json("get", "configmap", "moves-on")["metadata"]["resourceVersion"])
+    query = f"resourceVersion={since}&allowWatchBookmarks=true&timeoutSeconds=5"
+    (event,) = watched(kubectl, query, 1, "secrets")
+    assert (event["type"], event["object"]["kind"]) == ("BOOKMARK", "Secret")
+    place = event["object"]["metadata"]["resourceVersion"]
+    assert int(place) >= int(since)
+    kubectl("create", "secret", "generic", "after")
+    (event,) = watched(kubectl, f"resourceVersion={max(int(place), moved)}", 1, "secrets")
+    assert told([event]) == [("ADDED", "after")]
+
+
+def test_initial_events_end_with_a_bookmark(kubectl: Kubectl) -> None:
+    query = "sendInitialEvents=true&resourceVersionMatch=NotOlderThan&allowWatchBookmarks=true"
+    count = len(kubectl.json("get", "configmaps")["items"])
+    events = watched(kubectl, query, count + 1)
+    assert [event["type"] for event in events] == ["ADDED"] * count + ["BOOKMARK"]
+    assert events[-1]["object"]["metadata"]["annotations"] == {"k8s.io/initial-events-end": "true"}
 
 
 def test_a_list_in_pages(kubectl: Kubectl) -> None:
