@@ -21,10 +21,11 @@ from netprobe.kube import errors
 from netprobe.kube.limit import RateLimit
 from netprobe.kube.resources import RESOURCES
 from netprobe.kube.stream import WebsocketExecution, open_exec
-from netprobe.probe.api import Event, Execution, Object
+from netprobe.probe.api import LOST_S, Event, Execution, Object
 
 _PAGE = 500
 _WATCH_S = 240  # how long one watch request lasts before it is asked again
+_AT_ONCE = {"gracePeriodSeconds": 0}
 _CLOSE_S = 2.0  # how long connections may take to say goodbye
 
 
@@ -71,6 +72,7 @@ class KubeCluster:
 
     `context` is the name of the kubeconfig's context, where it has one.
     `reload` renews the credentials (an expired token of an exec plugin); asked once for each 401.
+    `lost_s`: for how long a watch goes on that reaches nobody.
     """
 
     def __init__(
@@ -82,6 +84,7 @@ class KubeCluster:
         limit: RateLimit | None = None,
         retry: tenacity.AsyncRetrying = RETRY,
         reload: Callable[[], Awaitable[None]] | None = None,
+        lost_s: float = LOST_S,
     ) -> None:
         self.context = context
         self._client = client
@@ -89,6 +92,8 @@ class KubeCluster:
         self._limit = limit or RateLimit(50, 100)
         self._retry = retry
         self._reload = reload
+        self._lost_s = lost_s
+        self._answered = 0.0  # when the server last answered anything, by the loop's clock
         self._sockets: set[Any] = set()  # of the connections that were not given back to the pool
 
     @property
@@ -127,28 +132,40 @@ class KubeCluster:
     async def patch(self, kind: str, name: str, namespace: str | None, patch: Object) -> Object:
         return await self._ask("PATCH", kind, namespace, name, body=patch)
 
-    async def delete(self, kind: str, name: str, namespace: str | None = None) -> None:
-        await self._ask("DELETE", kind, namespace, name)
+    async def delete(
+        self, kind: str, name: str, namespace: str | None = None, *, at_once: bool = False
+    ) -> None:
+        await self._ask("DELETE", kind, namespace, name, query=_AT_ONCE if at_once else None)
 
-    async def delete_all(self, kind: str, namespace: str, labels: Mapping[str, str | None]) -> None:
-        await self._ask("DELETE", kind, namespace, query={"labelSelector": selector(labels)})
+    async def delete_all(
+        self, kind: str, namespace: str, labels: Mapping[str, str | None], *, unstarted: bool = False
+    ) -> None:
+        narrowed = {**_AT_ONCE, "fieldSelector": "status.phase=Pending"} if unstarted else {}
+        await self._ask("DELETE", kind, namespace, query={"labelSelector": selector(labels), **narrowed})
 
     async def watch(
         self, kind: str, namespace: str | None = None, labels: Mapping[str, str | None] | None = None
     ) -> AsyncGenerator[Event, None]:
+        now = asyncio.get_running_loop().time
+        lost: float | None = None  # since when nobody was reached
         while True:  # from the start, and again where the version that we knew is gone (410)
             objects, version = await self._list(kind, namespace, labels)
             for obj in objects:
                 yield Event("ADDED", obj)
             while version:
-                async with aclosing(self._watch_once(kind, namespace, labels, version)) as events:
-                    async for event in events:
-                        if event.type == "ERROR":
-                            version = ""
-                            break
-                        version = event.object["metadata"]["resourceVersion"]
-                        if event.type != "BOOKMARK":
-                            yield event
+                try:
+                    async with aclosing(self._watch_once(kind, namespace, labels, version)) as events:
+                        async for event in events:
+                            if event.type == "ERROR":
+                                version = ""
+                                break
+                            version = event.object["metadata"]["resourceVersion"]
+                            if event.type != "BOOKMARK":
+                                yield event
+                except UnreachableError:  # a watch that breaks is asked again, from where it was
+                    lost = now() if lost is None or self._answered > lost else lost
+                    if now() - lost >= self._lost_s:
+                        raise
                 await asyncio.sleep(0.1)  # a server that ends watches at once is not asked in a busy loop
 
     @asynccontextmanager
@@ -204,16 +221,14 @@ class KubeCluster:
         }
         resource = RESOURCES[kind]
         what = f"watch {resource.plural}" + (f" in {namespace}" if namespace else "")
-        with suppress(UnreachableError):  # a watch that breaks is asked again, from where it was
-            async with self._response(
-                "GET", resource.path(namespace), what, query=query, timeout_s=_WATCH_S + 30
-            ) as response:
-                if response.connection and response.connection.transport:
-                    self._opened(response.connection.transport.get_extra_info("socket"))
-                with errors.told(what, self.server):
-                    async for line in response.content:
-                        event = _parsed(line, what, self.server)
-                        yield Event(event["type"], event["object"])
+        path = resource.path(namespace)
+        async with self._response("GET", path, what, query=query, timeout_s=_WATCH_S + 30) as response:
+            if response.connection and response.connection.transport:
+                self._opened(response.connection.transport.get_extra_info("socket"))
+            with errors.told(what, self.server):
+                async for line in response.content:
+                    event = _parsed(line, what, self.server)
+                    yield Event(event["type"], event["object"])
 
     async def _ask(
         self,
@@ -293,6 +308,7 @@ class KubeCluster:
             answer = await self._client.rest_client.request(
                 method, url, headers=headers, body=body, _request_timeout=timeout
             )
+        self._answered = asyncio.get_running_loop().time()
         response: aiohttp.ClientResponse = answer.response
         return response
 

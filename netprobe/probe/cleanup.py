@@ -11,9 +11,9 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Final
 
-from netprobe.errors import ClusterError, ForbiddenError, NotFoundError
+from netprobe.errors import ClusterError, ForbiddenError, NotFoundError, UnreachableError
 from netprobe.probe import lease
-from netprobe.probe.api import ClusterAPI, Object
+from netprobe.probe.api import LOST_S, ClusterAPI, Object
 from netprobe.probe.bench import RUN, home
 
 GUEST_KINDS: Final = ("Job", "Pod", "NetworkPolicy", "ConfigMap")
@@ -90,28 +90,32 @@ async def remove(cluster: ClusterAPI, run: str, *, guests: bool = True, deadline
     """Remove everything that carries the run's label, and wait until it is gone.
 
     `guests` False: the run has made namespaces of its own only. A request that fails is repeated until the
-    deadline; ClusterError then, naming what is left.
+    deadline, or until nobody was reached for `LOST_S`; ClusterError then, naming what is left.
     """
     left: tuple[str, ...] = ("everything",)
     why = ""
+    now = asyncio.get_running_loop().time
+    begun, lost = now(), None
     try:
         async with asyncio.timeout(deadline_s):
-            while True:
+            while lost is None or now() - lost < LOST_S:
                 try:
                     found = (await _find(cluster, run, guests=guests)).get(run)
                     if found is None:
                         return
-                    left = found.names
+                    left, lost = found.names, None
                     await _delete(cluster, found)
                 except ClusterError as e:
                     why = f" ({e})"
+                    lost = (lost or now()) if isinstance(e, UnreachableError) else None
                     await asyncio.sleep(1)
                 await asyncio.sleep(POLL_S)
-    except TimeoutError as e:
-        raise ClusterError(
-            f"run {run} is not all removed after {deadline_s:g} s{why}: {', '.join(left[:8])} left; "
-            f"later: netprobe clean --run {run}"
-        ) from e
+    except TimeoutError:
+        pass
+    raise ClusterError(
+        f"run {run} is not all removed after {now() - begun:.0f} s{why}: {', '.join(left[:8])} left; "
+        f"later: netprobe clean --run {run}"
+    )
 
 
 async def _find(
@@ -159,10 +163,15 @@ async def _delete(cluster: ClusterAPI, found: _Found) -> None:
 
 
 async def _namespace(cluster: ClusterAPI, obj: Object) -> None:
-    """A namespace, its pods first: they then end during the seconds that its controller waits anyway."""
+    """A namespace, its pods first: they then end during the seconds that its controller waits anyway.
+
+    Those that never started may have nobody who would end them: their node may not be there.
+    """
     if "deletionTimestamp" not in obj["metadata"]:
         with suppress(NotFoundError):
-            await cluster.delete_all("Pod", obj["metadata"]["name"], {RUN: _run(obj)})
+            name, ours = obj["metadata"]["name"], {RUN: _run(obj)}
+            await cluster.delete_all("Pod", name, ours, unstarted=True)
+            await cluster.delete_all("Pod", name, ours)
         await _one(cluster, obj)
 
 
@@ -170,7 +179,8 @@ async def _one(cluster: ClusterAPI, obj: Object) -> None:
     meta = obj["metadata"]
     if "deletionTimestamp" not in meta:
         with suppress(NotFoundError):
-            await cluster.delete(obj["kind"], meta["name"], meta.get("namespace"))
+            at_once = obj["kind"] == "Pod" and (obj.get("status") or {}).get("phase") == "Pending"
+            await cluster.delete(obj["kind"], meta["name"], meta.get("namespace"), at_once=at_once)
 
 
 def _run(obj: Object) -> str:

@@ -15,6 +15,17 @@ from tests.cluster.neighbours import until
 from tests.cluster.wire import wired
 from tests.run.netprobe import TWO_TIER, netprobe, started
 
+NOWHERE = """
+apiVersion: netprobe/v1alpha1
+kind: ConnectivitySuite
+metadata: {name: nowhere}
+topology:
+  namespaces:
+    - name: nowhere
+      pods: [{name: web, ports: [80], node: no-such-node}, {name: db, ports: [80]}]
+expect: {default: allow}
+"""
+
 PASSING = ("events", "endpointslices", "endpoints.", "endpoints", "controllerrevisions")
 """Kinds that come and go by themselves."""
 
@@ -66,15 +77,27 @@ def test_nothing_is_left(kubeconfig: str, how: signal.Signals) -> None:
     assert met, "every run was over before it was ended"
 
 
+def test_a_pod_for_a_node_that_is_not_there_is_removed_all_the_same(kubeconfig: str, tmp_path: Path) -> None:
+    """No kubelet will ever say that it has ended, and the cluster's own garbage collection takes minutes."""
+    suite = tmp_path / "suite.yaml"
+    suite.write_text(NOWHERE)
+    before = everything(kubeconfig)
+    ended = netprobe("run", suite, "--kubeconfig", kubeconfig, "--ready-timeout", "5s")
+    assert ended.status == 3
+    assert "pods are not ready after 5 s: nowhere/web" in ended.err
+    assert "netprobe clean" not in ended.err
+    assert left(kubeconfig, before) == set()
+
+
 def test_a_connection_that_is_lost_is_told_and_what_is_left_can_be_removed(
     kubeconfig: str, tmp_path: Path
 ) -> None:
     before = everything(kubeconfig)
     with wired(kubeconfig, tmp_path) as (wire, path):
-        with started("run", TWO_TIER, "--kubeconfig", path, "--ready-timeout", "20s") as run:
+        with started("run", TWO_TIER, "--kubeconfig", path, "--ready-timeout", "10m") as run:
             until(lambda: "namespace/frontend" in kubectl(kubeconfig, "get", "ns", "-o", "name"))
             wire.cut()
-            _, said = run.communicate(timeout=200)
+            _, said = run.communicate(timeout=150)
         assert run.returncode == 3, said
     assert "netprobe clean --run" in said
     assert "Traceback" not in said

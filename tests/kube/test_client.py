@@ -215,6 +215,38 @@ async def test_a_watch_goes_on_over_lost_connections_and_expired_versions(tmp_pa
     assert versions == ["", "1", "5", "", "1"]
 
 
+@pytest.mark.parametrize(
+    ("tries", "ends"),
+    [
+        pytest.param(["cut", "answer", "cut", "answer", "cut", "event"], False, id="answered in between"),
+        pytest.param(["cut"] * 4, True, id="nobody there"),  # aiohttp tries a kept connection twice
+    ],
+)
+async def test_a_watch_that_reaches_nobody_ends(tmp_path: Path, tries: list[str], *, ends: bool) -> None:
+    async def handler(request: web.Request) -> web.StreamResponse:
+        if "watch" not in request.query:
+            return reply({"metadata": {"resourceVersion": "1"}, "items": []})
+        what = tries.pop(0)
+        response = web.StreamResponse()
+        if what == "cut":
+            assert request.transport is not None
+            request.transport.abort()
+            return response
+        await response.prepare(request)
+        if what == "event":
+            await response.write(event("ADDED", "a", "2"))
+        return response
+
+    async with serving(handler, tmp_path) as (cluster, _):
+        cluster._lost_s = 0.05  # less than the pause between two tries
+        async with aclosing(cluster.watch("Pod", "x")) as events:
+            if ends:
+                with pytest.raises(UnreachableError, match="watch pods in x"):
+                    await anext(events)
+            else:
+                assert (await anext(events)).object["metadata"]["name"] == "a"
+
+
 async def exec_handler(request: web.Request) -> web.StreamResponse:
     if request.path.endswith("/gone/exec"):
         return reply({"message": 'pods "gone" not found'}, 404)

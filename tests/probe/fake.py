@@ -13,7 +13,7 @@ from copy import deepcopy
 from dataclasses import dataclass, field
 from typing import Any
 
-from netprobe.errors import ConflictError, NotFoundError
+from netprobe.errors import ConflictError, NotFoundError, UnreachableError
 from netprobe.probe.api import Event, Execution, Finished, Object
 from tests.probe.clock import now
 
@@ -40,6 +40,7 @@ class FakeCluster:
     forbidden: frozenset[str] = frozenset()  # "verb resource" that access reviews deny
     says: Mapping[str, str] = field(default_factory=dict)  # a line of a single word -> what any pod answers
     linger_s: float = 0.0  # how long a namespace takes to go
+    lost: Callable[[float], bool] = lambda _now: False  # whether nobody can be reached then
 
     def __post_init__(self) -> None:
         self.objects: dict[Key, Object] = {}
@@ -62,6 +63,8 @@ class FakeCluster:
     async def find(
         self, kind: str, namespace: str | None = None, labels: Mapping[str, str | None] | None = None
     ) -> list[Object]:
+        if self.lost(now()):
+            raise UnreachableError(f"cannot list {kind}: no connection")
         return [
             deepcopy(obj)
             for (k, ns, _), obj in self.objects.items()
@@ -113,21 +116,29 @@ class FakeCluster:
         _merge(obj, patch)
         return self._store((kind, namespace, name), obj)
 
-    async def delete(self, kind: str, name: str, namespace: str | None = None) -> None:
+    async def delete(
+        self, kind: str, name: str, namespace: str | None = None, *, at_once: bool = False
+    ) -> None:
         self.calls.append(("delete", kind, name))
         obj = self.objects.get((kind, namespace, name))
         if obj is None:
             raise NotFoundError(f"{kind} {name}")
-        if kind == "Namespace":
+        if kind == "Pod" and _unstarted(obj) and not at_once:
+            obj["metadata"]["deletionTimestamp"] = "now"  # and there is no node that would end it
+        elif kind == "Namespace":
             obj["metadata"]["deletionTimestamp"] = "now"
             self._later(self.linger_s, lambda: self._forget_namespace(name))
         else:
             del self.objects[kind, namespace, name]
 
-    async def delete_all(self, kind: str, namespace: str, labels: Mapping[str, str | None]) -> None:
+    async def delete_all(
+        self, kind: str, namespace: str, labels: Mapping[str, str | None], *, unstarted: bool = False
+    ) -> None:
         for obj in await self.find(kind, namespace, labels):
+            if unstarted and not _unstarted(obj):
+                continue
             with suppress(NotFoundError):
-                await self.delete(kind, obj["metadata"]["name"], namespace)
+                await self.delete(kind, obj["metadata"]["name"], namespace, at_once=unstarted)
 
     async def watch(
         self, kind: str, namespace: str | None = None, labels: Mapping[str, str | None] | None = None
@@ -153,6 +164,10 @@ class FakeCluster:
         return deepcopy(obj)
 
     def _forget_namespace(self, name: str) -> None:
+        if any(
+            kind == "Pod" and ns == name and _unstarted(obj) for (kind, ns, _), obj in self.objects.items()
+        ):
+            return  # it holds what does not go
         self.objects = {
             key: obj
             for key, obj in self.objects.items()
@@ -276,6 +291,10 @@ class _Shell:
         task = asyncio.create_task(coroutine)
         self.tasks.add(task)
         task.add_done_callback(self.tasks.discard)
+
+
+def _unstarted(pod: Object) -> bool:
+    return bool((pod.get("status") or {}).get("phase") == "Pending")
 
 
 def _matches(obj: Object, labels: Mapping[str, str | None] | None) -> bool:

@@ -239,6 +239,55 @@ def test_what_ended_the_run_is_told_first_and_what_is_left_after_it() -> None:
     assert note.startswith("run r1 is not all removed after 30 s: ")
 
 
+@pytest.mark.parametrize(
+    ("back_s", "removed"), [pytest.param(20, True, id="it comes back"), pytest.param(1000, False, id="lost")]
+)
+def test_nobody_is_waited_for_who_cannot_be_reached(*, back_s: float, removed: bool) -> None:
+    cluster = FakeCluster()
+
+    async def run() -> float:
+        async with Workbench(cluster, FIXTURE, run="r1"):
+            left = now()
+            cluster.lost = lambda at: at - left < back_s
+        return now() - left
+
+    if removed:
+        assert virtually(run()) < back_s + 2
+        assert not cluster.objects
+    else:
+        with pytest.raises(
+            ClusterError, match=r"all removed after 3\d s \(.*no connection\).*clean --run r1"
+        ):
+            virtually(run())
+
+
+def test_pods_that_never_started_go_although_no_node_ends_them() -> None:
+    cluster = FakeCluster(unready={"web": UNSCHEDULABLE})
+
+    async def run() -> None:
+        async with Workbench(cluster, FIXTURE, run="r1", deadlines=Deadlines(ready_s=7)):
+            raise AssertionError("entered")
+
+    with pytest.raises(WorkbenchError, match="not ready after 7 s") as caught:
+        virtually(run())
+    assert not getattr(caught.value, "__notes__", ())
+    assert not cluster.objects
+
+
+def test_so_does_a_guest_of_a_dead_run() -> None:
+    cluster = FakeCluster(unready={"shadow": UNSCHEDULABLE})
+    pod = {"apiVersion": "v1", "kind": "Pod", "spec": {}}
+
+    async def run() -> None:
+        await cluster.create(ns("theirs"))
+        meta = {"name": "shadow", "namespace": "theirs", "labels": {RUN: "dead"}}
+        await cluster.create({**pod, "metadata": meta})
+        assert [left.objects for left in (await clean(cluster)).removed] == [("Pod/theirs/shadow",)]
+
+    virtually(run())
+    assert set(cluster.objects) == {("Namespace", None, "theirs")}
+
+
 def test_what_is_not_the_runs_is_left_alone() -> None:
     cluster = FakeCluster()
 
