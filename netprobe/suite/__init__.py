@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from netprobe.suite.action import Action, Apply, Change, Delete, apply
 from netprobe.suite.authority import Authority
-from netprobe.suite.expectation import Expectation, Row, resolve
+from netprobe.suite.crowds import crowded
+from netprobe.suite.expectation import Expectation, Row
 from netprobe.suite.load import Step, Suite, load
+from netprobe.suite.resolve import resolve
 from netprobe.suite.topology import Topology
 
 __all__ = [
@@ -20,6 +22,7 @@ __all__ = [
     "Suite",
     "Topology",
     "apply",
+    "crowded",
     "load",
     "resolve",
 ]

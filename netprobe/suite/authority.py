@@ -6,7 +6,8 @@ from dataclasses import dataclass, field, replace
 
 from netprobe.model.cluster import Cluster
 from netprobe.model.flow import Flow
-from netprobe.suite.expectation import Expectation, Row, resolve
+from netprobe.suite.expectation import Expectation, Row
+from netprobe.suite.resolve import resolve
 
 
 @dataclass(slots=True)

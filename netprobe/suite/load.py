@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
+from typing import TypeVar
 
 from netprobe.errors import InputError, Problem
 from netprobe.manifests import Document, Reader, parse_policy
@@ -14,12 +15,15 @@ from netprobe.model.matrix import Matrix
 from netprobe.model.policy import Policy, PolicyRef
 from netprobe.model.verdict import Verdict
 from netprobe.suite.action import Action, Apply, Change, Delete, apply
-from netprobe.suite.expectation import Expectation, Row, resolve
+from netprobe.suite.crowds import crowded
+from netprobe.suite.expectation import Expectation, Row
+from netprobe.suite.resolve import resolve
 from netprobe.suite.schema import ActionSpec, ExpectSpec, PolicySource
 from netprobe.suite.text import SuiteText, read_suite
 from netprobe.suite.topology import Topology, doubles, externals_of, topology_of
 
 Ports = tuple[ContainerPort, ...]
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,19 +72,26 @@ class Suite:
 
         Raises InputError for rows that match nothing and for steps that cannot be taken, all at once.
         """
+        return tuple(self._moments(cluster, resolve))
+
+    def check(self, cluster: Cluster) -> None:
+        """Raise what `declared` would, without listing flows: a thousand pods have millions."""
+        self._moments(cluster, crowded)
+
+    def _moments(self, cluster: Cluster, read: Callable[[Expectation, Cluster], T]) -> list[T]:
         problems: list[Problem] = []
-        found: list[Matrix[Verdict]] = []
+        found: list[T] = []
         moments = [((), self.expectation), *((step.actions, step.expectation) for step in self.steps)]
         for actions, expectation in moments:
             try:
                 for action in actions:
                     cluster = apply(cluster, action)
-                found.append(resolve(expectation, cluster))
+                found.append(read(expectation, cluster))
             except InputError as error:
                 problems += [problem for problem in error.problems if problem not in problems]
         if problems:
             raise InputError(problems)
-        return tuple(found)
+        return found
 
     def listeners(self, cluster: Cluster | None = None) -> dict[PodRef | External, Ports]:
         """For each pod and external host of the suite, every port that must be served.
@@ -163,9 +174,9 @@ class _Loader:
             try:
                 # policies with problems of their own are missing: what deletes them would seem wrong too
                 if not self.problems:
-                    suite.declared(suite.cluster())
+                    suite.check(suite.cluster())
                 else:
-                    resolve(suite.expectation, suite.topology.cluster())
+                    crowded(suite.expectation, suite.topology.cluster())
             except InputError as error:
                 self.problems += error.problems
         if self.problems:
