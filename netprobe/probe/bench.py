@@ -124,6 +124,7 @@ def pod(
                 "image": options.image,
                 "imagePullPolicy": "IfNotPresent",
                 "command": ["sh", "-c", listeners(served)],
+                "terminationMessagePolicy": "FallbackToLogsOnError",
                 "ports": [_port(p) for p in served],
                 "securityContext": {
                     "allowPrivilegeEscalation": False,
@@ -167,20 +168,29 @@ def _port(port: ContainerPort) -> Object:
     return entry
 
 
+FIND_NC: Final = """\
+nc=
+for each in nc 'busybox nc'; do
+case $($each -h 2>&1 </dev/null) in *BusyBox*-lk*) nc=$each; break ;; esac
+done
+[ "$nc" ] || { echo 'this image has no BusyBox nc that can serve (-lk): see --image'; exit 1; }"""
+"""The image's own nc may be another one in front of BusyBox'."""
+
+
 def listeners(ports: Iterable[ContainerPort]) -> str:
     """The shell command that serves the ports, for BusyBox nc.
 
     TCP: one nc for all clients. UDP: nc talks to one client and ends, so two loops take turns; a datagram
     that falls between them is asked again by the prober. The shell stays, and ends at once when told to.
     """
-    lines = ["trap exit TERM INT"]
+    lines = ["trap exit TERM INT", FIND_NC]
     for port in ports:
         match port.protocol:
             case Protocol.TCP:
-                lines.append(f"(while :; do nc -lk -p {port.number} -e true; sleep 0.2; done) &")
+                lines.append(f"(while :; do $nc -lk -p {port.number} -e true; sleep 0.2; done) &")
             case Protocol.UDP:
                 loop = (
-                    f"(while :; do nc -u -l -p {port.number} -e head -c 1 || sleep 0.2; done) 2>/dev/null &"
+                    f"(while :; do $nc -u -l -p {port.number} -e head -c 1 || sleep 0.2; done) 2>/dev/null &"
                 )
                 lines += [loop, loop]
             case Protocol.SCTP:

@@ -4,8 +4,13 @@
 #   arguments  HOST CONTROL PORT TRIES PAUSE_S
 #   output     "try N" before each, then "control N" and "open N" for what connected; ends with the first
 #              "open", and when the reader goes away
+netcat=nc
+case $(nc -h 2>&1 </dev/null) in
+  *BusyBox* | *OpenBSD*) ;;
+  *) netcat='busybox nc' ;;
+esac
 dial() {
-  nc -z -w 1 "$1" "$2" </dev/null >/dev/null 2>&1 && echo "$3"
+  $netcat -z -w 1 "$1" "$2" </dev/null >/dev/null 2>&1 && echo "$3"
 }
 n=0
 while [ $n -lt "$4" ]; do

@@ -6,7 +6,7 @@
 #   input      "ID TCP|UDP HOST PORT" a line; "=" waits for all that were read; "." ends
 #   output     "netprobe-begin NC CLOCK"; "ID STATUS BEGIN_US END_US TEXT" a line; "netprobe-end COUNT"
 #
-# Runs in BusyBox ash with BusyBox nc, and in dash with OpenBSD nc: nothing but POSIX shell outside the
+# Runs in BusyBox ash with BusyBox nc, and on a lab in dash with OpenBSD nc: nothing but POSIX shell outside the
 # branches that are taken for one of them only. Who writes the targets bounds how many are tried at once.
 LC_ALL=C
 export LC_ALL
@@ -20,10 +20,19 @@ for word; do
   esac
 done
 
+netcat=nc shell=sh
 case $(nc -h 2>&1 </dev/null) in
   *BusyBox*) nc=busybox ;;
   *OpenBSD*) nc=openbsd ;;
   *) nc=unknown ;;
+esac
+# An image may have another nc in front of BusyBox'. A lab ("once") takes what the machine has.
+case $nc$repeated in
+  busybox* | openbsd) ;;
+  *)
+    case $(busybox nc -h 2>&1 </dev/null) in
+      *BusyBox*) nc=busybox netcat='busybox nc' shell='busybox sh' ;;
+    esac ;;
 esac
 fractions='' limit=
 case $(timeout --version 2>/dev/null </dev/null) in
@@ -48,7 +57,7 @@ else
 fi
 
 tcp() {
-  out=$($limit nc -zvv -w "$whole" "$1" "$2" 2>&1 </dev/null)
+  out=$($limit $netcat -zvv -w "$whole" "$1" "$2" 2>&1 </dev/null)
   status=$?
 }
 
@@ -101,7 +110,7 @@ X
 udp() {
   case $nc in
     busybox)
-      out=$(nc -u -vv -w "$whole" "$1" "$2" -e sh -c "$ask" ask "$whole" 4>&1 2>&1 </dev/null)
+      out=$($netcat -u -vv -w "$whole" "$1" "$2" -e $shell -c "$ask" ask "$whole" 4>&1 2>&1 </dev/null)
       status=$? ;;
     openbsd) udp_openbsd "$1" "$2" ;;
     *) out=unsupported status=1 ;;

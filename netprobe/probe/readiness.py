@@ -160,6 +160,7 @@ def complaint(pod: Object) -> str:
     """What the status of a pod says about why it is not ready, in a few words."""
     status = pod.get("status") or {}
     parts = [f"{reason}: {message}" if message else reason for reason, message in _waiting(status)]
+    parts += _last_words(status)
     if status.get("reason") or status.get("message"):
         parts.append(": ".join(filter(None, [status.get("reason"), status.get("message")])))
     parts += [
@@ -168,6 +169,12 @@ def complaint(pod: Object) -> str:
         if c.get("status") != "True" and c.get("message") and c["type"] == "PodScheduled"
     ]
     return "; ".join(parts) or f"phase {status.get('phase', 'unknown')}"
+
+
+def _last_words(status: Object) -> list[str]:
+    """What containers said when they failed."""
+    ends = [(c.get("lastState") or {}).get("terminated") for c in status.get("containerStatuses") or ()]
+    return [" ".join(str(end["message"]).split())[:300] for end in ends if end and end.get("message")]
 
 
 def _waiting(status: Object) -> list[tuple[str, str]]:

@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import json
+import subprocess
 from ipaddress import ip_address
+from pathlib import Path
+
+import pytest
 
 from netprobe.model.flow import ContainerPort, External, PodRef, Protocol
 from netprobe.probe import bench
@@ -45,9 +49,39 @@ def test_a_pod_has_the_labels_and_ports_that_were_asked_for() -> None:
 
 def test_every_port_but_sctp_has_a_listener() -> None:
     text = bench.listeners(PORTS)
-    assert "nc -lk -p 80 -e true" in text
-    assert text.count("nc -u -l -p 53 -e head -c 1") == 2
+    assert "$nc -lk -p 80 -e true" in text
+    assert text.count("$nc -u -l -p 53 -e head -c 1") == 2
     assert "-p 7 " not in text
+
+
+BUSYBOX = "BusyBox v1.36.1 multi-call binary. -lk With -e, provides persistent server"
+
+
+@pytest.mark.parametrize(
+    ("programs", "chosen"),
+    [
+        ({"nc": BUSYBOX}, "nc"),
+        ({"nc": "OpenBSD netcat", "busybox": BUSYBOX}, "busybox nc"),
+        ({"busybox": BUSYBOX}, "busybox nc"),
+        ({"nc": "OpenBSD netcat"}, None),
+        ({"nc": "BusyBox v1.36.1 multi-call binary. -l Listen mode"}, None),
+        ({}, None),
+    ],
+)
+def test_the_nc_that_can_serve_is_found(tmp_path: Path, programs: dict[str, str], chosen: str | None) -> None:
+    """An image's programs, as far as what they say of themselves goes."""
+    for name, says in programs.items():
+        (tmp_path / name).write_text(f"#!/bin/sh\necho '{says}' >&2\n")
+        (tmp_path / name).chmod(0o755)
+    script = f'{bench.FIND_NC}\necho "$nc"'
+    ended = subprocess.run(
+        ["/bin/sh", "-c", script], env={"PATH": str(tmp_path)}, capture_output=True, text=True, check=False
+    )
+    if chosen:
+        assert ended.stdout == f"{chosen}\n"
+    else:
+        assert ended.returncode == 1
+        assert "no BusyBox nc that can serve" in ended.stdout
 
 
 def test_options_reach_the_pod() -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from netprobe.probe.readiness import warnings
+from netprobe.probe.readiness import complaint, warnings
 
 STATUS = 'ImagePullBackOff: Back-off pulling image "r.example/a:1": ErrImagePull: failed to pull and unpack'
 SECRET = (
@@ -28,3 +28,10 @@ def test_a_failed_pull_that_the_status_does_not_tell_is_told() -> None:
         warnings([("Failed", 'Failed to pull image "a"')], "phase Pending")
         == 'Failed: Failed to pull image "a"'
     )
+
+
+def test_a_container_that_fails_has_the_last_word() -> None:
+    ended = {"terminated": {"exitCode": 1, "message": "this image has no BusyBox nc\n"}}
+    waiting = {"waiting": {"reason": "CrashLoopBackOff", "message": "back-off 10s"}}
+    status = {"containerStatuses": [{"name": "probe", "state": waiting, "lastState": ended}]}
+    assert complaint({"status": status}) == "CrashLoopBackOff: back-off 10s; this image has no BusyBox nc"
