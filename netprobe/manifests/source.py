@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import codecs
 import os
+import stat
 import sys
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
@@ -68,20 +69,30 @@ def find(
             found.setdefault(STDIN, Source(STDIN, None, 0))
             continue
         path = Path(text)
-        if path.is_dir():
+        try:
+            is_folder = stat.S_ISDIR(path.stat().st_mode)
+        except (OSError, ValueError) as error:  # ValueError: a zero byte
+            problems.append(Problem(text, "", _unreadable(error)))
+            continue
+        files = [path]
+        if is_folder:
             charts = len(aside.charts)
             files = list(_walk(path, aside))
             if not files and len(aside.charts) == charts:
                 problems.append(Problem(text, "", "no .yaml, .yml or .json file in this folder"))
-        elif path.exists():
-            files = [path]
-        else:
-            problems.append(Problem(text, "", "no such file or folder"))
-            continue
         for file in files:
-            size = file.stat().st_size if file.exists() else 0
+            try:
+                size = file.stat().st_size
+            except OSError:  # reading it will tell
+                size = 0
             found.setdefault(os.path.realpath(file), Source(str(file), file, size))
     return list(found.values())
+
+
+def _unreadable(error: OSError | ValueError) -> str:
+    if isinstance(error, FileNotFoundError | NotADirectoryError):
+        return "no such file or folder"
+    return getattr(error, "strerror", None) or str(error)
 
 
 CHART = "a Helm chart, whose templates are no manifests yet: render it first (helm template)"

@@ -170,10 +170,12 @@ def test_a_chart_is_one_problem_and_a_broken_kustomization_none(tmp_path: Path) 
 def test_what_is_not_there(tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
     with pytest.raises(InputError) as caught:
-        load([tmp_path / "empty", tmp_path / "nowhere.yaml"])
+        load([tmp_path / "empty", tmp_path / "nowhere.yaml", tmp_path / ("x" * 300), tmp_path / "a\0b"])
     assert [str(problem).replace(f"{tmp_path}/", "") for problem in caught.value.problems] == [
         "empty: no .yaml, .yml or .json file in this folder",
         "nowhere.yaml: no such file or folder",
+        f"{'x' * 300}: File name too long",
+        "a\\x00b: embedded null byte",
     ]
 
 
