@@ -1,36 +1,60 @@
-"""Pods that a case makes while its policies are there already, and that end with it."""
+"""What a case makes while its policies are there already, and what ends with it: pods, and the namespace v.
+
+A namespace comes before its policies, a pod after the policies of its moment. Pods on a node's network are
+not for every cluster (the Pod Security Standard "baseline" forbids them): only cases that need them make any.
+"""
 
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable, Mapping
 from contextlib import suppress
+from ipaddress import ip_address
 from types import TracebackType
-from typing import Self
+from typing import Final, Protocol, Self
 
-from netprobe.conformance.case import Moment
+from netprobe.conformance import kubelet
+from netprobe.conformance.case import Case, Moment
 from netprobe.conformance.plan import served
 from netprobe.conformance.site import Site
-from netprobe.errors import ConflictError, NotFoundError, WorkbenchError
-from netprobe.model.flow import End
+from netprobe.conformance.world import KUBELET, ON_HOST, PASSING
+from netprobe.errors import ConflictError, ForbiddenError, NotFoundError, WorkbenchError
+from netprobe.model.flow import ContainerPort, End, PodRef
+from netprobe.model.observation import Observation, Outcome
 from netprobe.probe import ClusterAPI, PodOptions, Station
 from netprobe.probe.api import Object
-from netprobe.probe.bench import pod
-from netprobe.probe.readiness import Readiness
+from netprobe.probe.bench import RUN, pod
+from netprobe.probe.readiness import complaint, hopeless, is_ready
 from netprobe.probe.workbench import station
 
-READY_S = 60.0
-POLL_S = 0.2
+READY_S: Final = 60.0
+REMOVED_S: Final = 90.0
+POLL_S: Final = 0.2
+
+
+class Bench(Protocol):
+    """What is needed of a Workbench."""
+
+    @property
+    def run(self) -> str: ...
+    async def namespace(self, name: str, labels: Mapping[str, str]) -> None: ...
 
 
 class Latecomers:
     """Use as `async with`, one for a case. `site` and `stations` know the pods that were made so far."""
 
-    def __init__(self, cluster: ClusterAPI, run: str, options: PodOptions, site: Site) -> None:
+    def __init__(
+        self, cluster: ClusterAPI, bench: Bench, case: Case, site: Site, *, options: PodOptions
+    ) -> None:
         self.site = site
         self.stations: dict[End, Station] = {}
         self._cluster = cluster
-        self._run = run
+        self._bench = bench
+        self._run = bench.run
         self._options = options
+        self._probed = {end.removeprefix(KUBELET) for end in case.question.extra if end.startswith(KUBELET)}
+        self._passing = False
+        self._reached: str | None = None  # the node whose kubelet last reached a pod of the case
 
     async def __aenter__(self) -> Self:
         return self
@@ -41,21 +65,54 @@ class Latecomers:
         for made in self.stations.values():
             with suppress(NotFoundError):
                 await self._cluster.delete("Pod", made.pod, made.namespace)
+        if self._passing:
+            with suppress(NotFoundError):
+                await self._cluster.delete("Namespace", self.site.namespaces[PASSING])
 
-    async def _create(self, obj: Object) -> None:
-        """Create a pod. One of the same name, of the last case or moment, may take a moment to go."""
+    async def clear(self, moment: Moment) -> bool:
+        """Before the change of a moment: remove what it has no more, and see to its namespace.
+
+        Returns whether the namespace v, and so every policy in it, is gone or new. WorkbenchError where what
+        is deleted does not go.
+        """
+        away = self._passing and (not moment.passing or PASSING in moment.remade)
+        kept = {self.site.pod(name) for name in moment.pods if name not in moment.remade}
+        for ref in [ref for ref in self.stations if isinstance(ref, PodRef) and ref not in kept]:
+            gone = self.stations.pop(ref)
+            if not (away and gone.namespace == self.site.namespaces[PASSING]):
+                await self._cluster.delete("Pod", gone.pod, gone.namespace)
+        if away:
+            await self._remove()
+        if not moment.passing or self._passing:
+            return away
+        await self._bench.namespace(self.site.namespaces[PASSING], self.site.labels(PASSING, moment))
+        self._passing = True
+        return True
+
+    async def _remove(self) -> None:
+        """Delete the namespace and wait until it is gone: what is probed next is a cluster without it."""
+        name = self.site.namespaces[PASSING]
+        self._passing = False
+        self.stations = {end: made for end, made in self.stations.items() if made.namespace != name}
+        await self._cluster.delete("Namespace", name)
+        try:
+            async with asyncio.timeout(REMOVED_S):
+                await self._gone(name)
+        except TimeoutError as error:
+            raise WorkbenchError(f"the namespace {name} is not gone after {REMOVED_S:g} s") from error
+
+    async def _gone(self, namespace: str) -> None:
         while True:
             try:
-                await self._cluster.create(obj)
-            except ConflictError:
-                await asyncio.sleep(POLL_S)
-            else:
+                await self._cluster.get("Namespace", namespace)
+            except NotFoundError:
                 return
+            await asyncio.sleep(POLL_S)
 
     async def make(self, moment: Moment) -> None:
         """Make the pods of a moment that are not there yet, and wait until they are ready.
 
-        WorkbenchError where one never is.
+        ForbiddenError where the cluster admits none, WorkbenchError where one never is ready.
         """
         try:
             async with asyncio.timeout(READY_S):
@@ -66,14 +123,61 @@ class Latecomers:
     async def _make(self, moment: Moment) -> None:
         for name in moment.pods:
             ref = self.site.pod(name)
-            if ref in self.stations and name not in moment.remade:
-                continue
             if ref in self.stations:
-                gone = self.stations.pop(ref)
-                await self._cluster.delete("Pod", gone.pod, gone.namespace)
-            labels = self.site.labels(name, moment)
-            async with Readiness(self._cluster, self._run) as readiness:
-                await self._create(pod(ref, self._run, self._options, labels=labels, ports=served(ref.name)))
-                made = station(ref, (await readiness.ready([ref]))[ref])
+                continue
+            # Whether one becomes ready that the kubelet asks is what the case wants to know.
+            fine = kubelet.runs if name in self._probed else is_ready
+            live = await self._live(ref, await self._create(self._object(name, moment)), fine)
+            made = station(ref, live)
             self.stations[ref] = made
-            self.site = self.site.with_pods({name: made.addresses}, {name: made.node or ""})
+            addresses = {name: made.addresses, f"{KUBELET}{name}": (ip_address(live["status"]["hostIP"]),)}
+            self.site = self.site.with_pods(addresses, {name: made.node or ""})
+
+    def _object(self, name: str, moment: Moment) -> Object:
+        ref, labels, ports = self.site.pod(name), self.site.labels(name, moment), served(name)
+        if name not in ON_HOST:
+            obj = pod(ref, self._run, self._options, labels=labels, ports=ports)
+            return kubelet.asking(obj) if name in self._probed else obj
+        ports = tuple(ContainerPort(self.site.host_port, port.protocol, port.name) for port in ports)
+        node = self.site.nodes[ON_HOST[name]] or None
+        obj = pod(ref, self._run, self._options, labels=labels, ports=ports, node=node)
+        obj["spec"]["hostNetwork"] = True
+        del obj["spec"]["securityContext"]["sysctls"]  # the node's own: refused together with hostNetwork
+        return obj
+
+    async def _live(self, ref: PodRef, created: Object, fine: Callable[[Object], bool]) -> Object:
+        """The pod once it is fine; what is told of one of the same name that has gone is not of it."""
+        while True:
+            pods = await self._cluster.find("Pod", ref.namespace, {RUN: self._run})
+            for live in pods:
+                if live["metadata"]["uid"] != created["metadata"]["uid"]:
+                    continue
+                if hopeless(live):
+                    raise WorkbenchError(f"pod {ref} cannot become ready: {complaint(live)}")
+                if fine(live):
+                    return live
+            await asyncio.sleep(POLL_S)
+
+    async def _create(self, obj: Object) -> Object:
+        """Create a pod. One of the same name, of the last case or moment, may take a moment to go.
+
+        So may the service account of a new namespace take one to come.
+        """
+        while True:
+            try:
+                return await self._cluster.create(obj)
+            except ConflictError:
+                await asyncio.sleep(POLL_S)
+            except ForbiddenError as error:
+                if "service account" not in str(error):
+                    raise
+                await asyncio.sleep(POLL_S)
+
+    async def heard(self, name: str, *, listener: str | None) -> Observation:
+        """What the kubelet says of a pod of the case; `listener`: how the pod is known to serve the port."""
+        ref = self.site.pod(name)
+        before = self._reached == self.stations[ref].node
+        seen = await kubelet.heard(self._cluster, ref, self._run, listener=listener, before=before)
+        if seen.outcome is Outcome.CONNECTED:
+            self._reached = self.stations[ref].node
+        return seen

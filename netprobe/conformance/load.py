@@ -20,7 +20,7 @@ from netprobe.errors import InputError, Problem
 from netprobe.manifests.yamltext import Places, YamlError, parse
 
 HERE: Final = "netprobe/conformance"
-WRITTEN: Final = ("upstream", "edges", "more")
+WRITTEN: Final = ("upstream", "edges", "more", "namespaces", "nodes")
 """The files of cases that are written out, in the order of a run."""
 
 LONGEST_VALUE: Final = "v" * 63

@@ -7,7 +7,8 @@ port was closed in the state before, and that it was is seen: its cell is in eve
 to it shows that policies, labels of namespaces and labels of pods have arrived, and what rounds find after
 it is not older than the change. Rounds are repeated until two agree (netprobe.probe.settle).
 
-Beside the baseline, a path is proven by any pair on the same two nodes: pods that come late have no baseline.
+Beside the baseline, a path is proven by any pair that connected between the same two places, in the baseline
+or with a pod that came late, which has none. A place is a node's pod network, or a node's own.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from netprobe.conformance.site import Site
+from netprobe.conformance.world import ON_HOST, PASSING
 from netprobe.errors import NotFoundError
 from netprobe.model.flow import ContainerPort, End, Flow, PodRef, ServiceRef
 from netprobe.model.matrix import Matrix
@@ -28,9 +30,12 @@ from netprobe.probe import ClusterAPI, Pace, Prober, Station, Unplaced, Workbenc
 from netprobe.probe.bench import ROLE
 from netprobe.probe.canary import Canary
 from netprobe.probe.settle import settle
+from netprobe.probe.workbench import together
 
 Object = dict[str, Any]
 Labels = Mapping[str, Mapping[str, str]]
+Place = tuple[str | None, bool]
+"""A node's name, and whether it is the node's own network."""
 
 CHANGE: Final = "netprobe.dev/change"
 TARGET: Final = "canary-target"
@@ -113,7 +118,8 @@ class Rig:
         canaries = [pair.flow(port.number) for pair in pairs for port in CANARY_PORTS]
         self._flows = tuple(dict.fromkeys((*flows, *canaries)))
         self._prober = self._new_prober(self._flows)
-        self._joined: set[tuple[str | None, str | None]] = set()  # nodes between which the baseline connected
+        self._served: set[Flow] = set()  # of Services: what answered before any policy was there
+        self._joined: set[tuple[Place, Place]] = set()  # between which something connected
 
     async def __aenter__(self) -> Rig:
         return self
@@ -125,12 +131,11 @@ class Rig:
     async def prepare(self) -> None:
         """The baseline, and the canaries' first policy; sets `enforcing`, `lacks_services`."""
         await self._prober.baseline()
-        one_of_each = {self._nodes(flow): flow for flow in self._flows}.values()
-        services = [flow for flow in self._flows if isinstance(flow.destination, ServiceRef)]
-        seen = await self._prober.round([*one_of_each, *services])
+        one_of_each = {self._places(flow): flow for flow in self._flows}.values()
+        seen = await self._prober.round(one_of_each)
         connected = {flow for flow, o in seen.items() if o.outcome is Outcome.CONNECTED}
-        self._joined = set(map(self._nodes, connected))
-        self.lacks_services = bool(services) and not connected & set(services)
+        self._joined = set(map(self._places, connected))
+        await self._prove_services()
         await self._turn(0)
         end, pause_s = asyncio.get_running_loop().time() + self._pace.canary_s, self._pace.pause_s
         closed = [pair.flow(_port(1)) for pair in self._pairs]
@@ -139,6 +144,21 @@ class Rig:
             self.enforcing = all(o.verdict is Verdict.DENY for o in seen.values())
             await asyncio.sleep(pause_s if self.enforcing is False else 0)
             pause_s *= SLOWING
+
+    async def _prove_services(self) -> None:
+        """Try each Service from everywhere until it answers: it is translated some time after it was made."""
+        services = [flow for flow in self._flows if isinstance(flow.destination, ServiceRef)]
+        wanted, end = services, asyncio.get_running_loop().time() + self._pace.canary_s
+        while wanted and asyncio.get_running_loop().time() < end:
+            seen = await self._prober.round(wanted)
+            self._served |= {flow for flow, o in seen.items() if o.outcome is Outcome.CONNECTED}
+            wanted = [flow for flow in wanted if flow not in self._served]
+        self.lacks_services = bool(services) and not self._served
+
+    def lost(self, namespace: str) -> None:
+        """A namespace is gone or new: nothing that was applied in it is there any more."""
+        kept = {key: obj for key, obj in self._state.policies.items() if key[0] != namespace}
+        self._state = State(kept, self._state.labels)
 
     async def change(
         self, state: State, then: Callable[[], Awaitable[None]] | None = None
@@ -182,6 +202,12 @@ class Rig:
                     return {**first, **second}
 
                 settled = await settle(both, asked, self._pace, self._before)
+            stations = {**self.stations, **late}
+            self._joined |= {
+                self._places(flow, stations)
+                for flow in theirs
+                if settled.cells[flow].outcome is Outcome.CONNECTED
+            }
         self._before |= {flow: cell.verdict for flow, cell in settled.cells.items()}
         self.enforcing = all(settled.cells[flow].verdict is not Verdict.ALLOW for flow in closed)
         return Matrix((flow, settled.cells[flow]) for flow in flows)
@@ -191,7 +217,7 @@ class Rig:
         new = [obj for key, obj in state.policies.items() if self._state.policies.get(key) != obj]
         calls: list[Awaitable[None]] = [self._bench.apply(obj) for obj in new]
         calls += [self._delete(namespace, name) for namespace, name in gone]
-        for name in {*self._state.labels, *state.labels}:
+        for name in {*self._state.labels, *state.labels} - {PASSING}:  # it is made with its labels
             old, wanted = self._state.labels.get(name, {}), state.labels.get(name, {})
             if old != wanted:
                 target = self.site.pod(name) if "/" in name else self.site.namespaces[name]
@@ -199,7 +225,7 @@ class Rig:
         # Until all is done anything of either may be there: what fails half way the next change puts right.
         before = self._state
         self._state = State({**before.policies, **state.policies}, _both(before.labels, state.labels))
-        await _together(calls)
+        await together(*calls)
         self._state = state
 
     async def _delete(self, namespace: str, name: str) -> None:
@@ -250,7 +276,7 @@ class Rig:
             return Unplaced(f"{end} is not there")
 
         def path(flow: Flow) -> str | None:
-            return "pair" if self._nodes(flow, stations) in self._joined else None
+            return "pair" if self._places(flow, stations) in self._joined else None
 
         return Prober(
             self._cluster,
@@ -258,26 +284,22 @@ class Rig:
             flows,
             pace=self._pace,
             locate=locate,
-            path=path if late else lambda _: None,
+            path=path if late else lambda flow: "baseline" if flow in self._served else None,
         )
 
-    def _nodes(
-        self, flow: Flow, stations: Mapping[End, Station] | None = None
-    ) -> tuple[str | None, str | None]:
+    def _places(self, flow: Flow, stations: Mapping[End, Station] | None = None) -> tuple[Place, Place]:
         known = stations or self.stations
-        source, destination = known.get(flow.source), known.get(flow.destination)
-        return source.node if source else None, destination.node if destination else None
+        on_host = set(map(self.site.pod, ON_HOST))
+
+        def place(end: End) -> Place:
+            station = known.get(end)
+            return station.node if station else None, end in on_host
+
+        return place(flow.source), place(flow.destination)
 
 
 def _both(some: Labels, others: Labels) -> Labels:
     return {name: {**some.get(name, {}), **others.get(name, {})} for name in {*some, *others}}
-
-
-async def _together(calls: Iterable[Awaitable[None]]) -> None:
-    """Await all; the first failure is raised once none of them runs any more."""
-    for result in await asyncio.gather(*calls, return_exceptions=True):
-        if isinstance(result, BaseException):
-            raise result
 
 
 def _port(number: int) -> int:

@@ -19,10 +19,10 @@ from netprobe.conformance.plan import Plan
 from netprobe.conformance.record import Result, Results, Status
 from netprobe.conformance.rig import Rig, State
 from netprobe.conformance.site import Site
-from netprobe.conformance.world import EMPTY, NAMESPACES, PODS, SERVICE, Ask
+from netprobe.conformance.world import EMPTY, HOST_PORT, KUBELET, NAMESPACES, PASSING, PODS, SERVICE, Ask
 from netprobe.diff import Row, compare
 from netprobe.diff import Status as Cell
-from netprobe.errors import ClusterError, NetprobeError
+from netprobe.errors import ClusterError, ForbiddenError, NetprobeError
 from netprobe.model.flow import Address, Flow
 from netprobe.model.matrix import Matrix
 from netprobe.model.observation import Observation
@@ -41,6 +41,7 @@ NOT_ENFORCING: Final = (
     "this cluster accepts policies that it does not enforce: a port that one closes was open"
 )
 NO_SCTP: Final = "SCTP: nc does not speak it"
+NO_HOST_PODS: Final = "no pod may use the network of its node here"
 
 
 @dataclass(slots=True)
@@ -66,7 +67,7 @@ class Suite:
 
     async def results(self) -> Results:
         """Try all cases. ClusterError where the fixtures cannot be made; nothing of them is left."""
-        pace = self._together()
+        pace = self._shared_pace()
         asked = {case.name: cells(case, full=self.full) for case in self.cases}
         nodes = await self._nodes()
         count = max(1, min(self.fixtures, len(self.cases)))
@@ -100,7 +101,7 @@ class Suite:
                 self.progress("probing without policies")
                 await asyncio.gather(*(rig.prepare() for rig in rigs))
                 queue = deque(enumerate(self.cases))
-                await _together(self._work(rig, queue, asked, done) for rig in rigs)
+                await abreast(self._work(rig, bench, queue, asked, done) for rig in rigs)
         except ClusterError as error:
             if len(done) < len(self.cases):
                 raise
@@ -111,7 +112,7 @@ class Suite:
             enforcement = NOT_ENFORCING
         return Results(ordered, enforcement, tuple(problems), count)
 
-    def _together(self) -> Pace:
+    def _shared_pace(self) -> Pace:
         """The pace of one fixture among several: they share the nodes, and every pod keeps its exec.
 
         Their listeners live as long as they do, and nobody asks for latencies. Where answers are slow, fewer
@@ -130,6 +131,7 @@ class Suite:
     async def _work(
         self,
         rig: Rig,
+        bench: Workbench,
         queue: deque[tuple[int, Case]],
         asked: Mapping[str, Sequence[Ask]],
         done: dict[str, Result],
@@ -144,8 +146,12 @@ class Suite:
                 result = Result(case, Status.SKIPPED, reason=reason)
             else:
                 try:
-                    result = await self._try(rig, f"c{number}-", case, asked[case.name])
+                    result = await self._try(rig, bench, f"c{number}-", case, asked[case.name])
                     troubles = 0
+                except ForbiddenError as error:
+                    if "host-network" not in case.needs:
+                        raise
+                    result = Result(case, Status.SKIPPED, reason=f"{NO_HOST_PODS}: {error}")
                 except NetprobeError as error:
                     troubles += 1
                     if troubles == MOST_TROUBLES:
@@ -154,8 +160,8 @@ class Suite:
             done[case.name] = replace(result, seconds=loop.time() - begun)
             self.told(done[case.name])
 
-    async def _try(self, rig: Rig, prefix: str, case: Case, asks: Sequence[Ask]) -> Result:
-        async with Latecomers(self.cluster, self.run, self.options, rig.site) as late:
+    async def _try(self, rig: Rig, bench: Workbench, prefix: str, case: Case, asks: Sequence[Ask]) -> Result:
+        async with Latecomers(self.cluster, bench, case, rig.site, options=self.options) as late:
             found = [
                 await self._moment(rig, late, case, moment, prefix=prefix, asks=asks)
                 for moment in case.moments
@@ -166,25 +172,41 @@ class Suite:
     async def _moment(
         self, rig: Rig, late: Latecomers, case: Case, moment: Moment, *, prefix: str, asks: Sequence[Ask]
     ) -> record.Moment:
-        policies = {_key(policy): policy for policy in rig.site.policies(moment, prefix)}
+        if await late.clear(moment):
+            rig.lost(rig.site.namespaces[PASSING])
+        policies = {_key(policy): policy for policy in late.site.policies(moment, prefix)}
         state = State(policies, dict(moment.labels))
         async with held(self.cluster, rig.site, rig.stations, moment.holds):
             converged, problem = await rig.change(state, lambda: late.make(moment))
             site = late.site
-            relative = replace(site, namespaces={name: name for name in site.namespaces})
+            relative = replace(site, namespaces={name: name for name in site.namespaces}, host_port=HOST_PORT)
             cluster = relative.cluster(case, moment)
             simulator = Simulator(cluster, self.profile)
             declared = relative.declared(moment, asks)
             simulated = simulator.matrix(declared)
-            real = [site.flow(ask) for ask in asks]
+            there = moment.asked(asks)
             tries: list[tuple[Row, ...]] = []
             while True:
-                seen = await rig.observe(real, late.stations)
-                observed: Matrix[Observation] = Matrix(zip(declared, seen.values(), strict=True))
+                seen = await self._seen(rig, late, there)
+                observed: Matrix[Observation] = Matrix(
+                    (flow, seen[ask]) for ask, flow in zip(there, declared, strict=True)
+                )
                 tries.append(tuple(compare(declared, simulated, observed)))
                 if _stands(tries):
                     break
             return record.Moment(tries[-1], _attempts(tries), converged, cluster.policies, problem)
+
+    async def _seen(self, rig: Rig, late: Latecomers, asks: Sequence[Ask]) -> Mapping[Ask, Observation]:
+        """What probes see of the cells, and what kubelets say of theirs."""
+        probed = [ask for ask in asks if not ask.source.startswith(KUBELET)]
+        cells = await rig.observe([late.site.flow(ask) for ask in probed], late.stations)
+        seen = dict(zip(probed, cells.values(), strict=True))
+        for ask in asks:
+            if ask not in seen:
+                same = (ask.destination, ask.port)
+                proofs = [cell.control.listener for one, cell in seen.items() if one[1:] == same]
+                seen[ask] = await late.heard(ask.destination, listener=next(filter(None, proofs), None))
+        return seen
 
     def _lacking(self, case: Case, rig: Rig) -> str | None:
         """Why a case cannot be tried here; None where it can."""
@@ -192,14 +214,15 @@ class Suite:
         reasons = {
             "sctp": NO_SCTP,
             "outside": None if self.lab else "hosts outside can be made on the lab only",
+            "kubelet": "the kubelet of a lab tries no pod" if self.lab else None,
             "dual-stack": None if both else "the pods of this cluster have addresses of one family",
             "two-nodes": None
             if len(set(rig.site.nodes.values())) > 1
             else "this cluster has one node to use",
         }
         for need in case.needs:
-            if reasons[need]:
-                return reasons[need]
+            if reason := reasons.get(need):
+                return reason
         if SERVICE in case.question.extra and rig.lacks_services:
             return "no Service answered here before any policy was applied"
         return None
@@ -229,7 +252,8 @@ class Suite:
             nodes[name] = station.node or ""
         if self.lab:
             addresses |= {host.external.name or "": (host.external.address,) for host in plan.hosts()}
-        site = Site({short: plan.name(short) for short in (*NAMESPACES, EMPTY)}, addresses, nodes)
+        names = {short: plan.name(short) for short in (*NAMESPACES, EMPTY, PASSING)}
+        site = Site(names, addresses, nodes, plan.host_port)
         service = site.service()
         await bench.apply(service)
         meta = service["metadata"]
@@ -251,7 +275,7 @@ class Suite:
         return list(flows)
 
 
-async def _together(work: Iterable[Coroutine[Any, Any, None]]) -> None:
+async def abreast(work: Iterable[Coroutine[Any, Any, None]]) -> None:
     """Await all. Where one fails the others are ended and awaited, and its failure is raised."""
     tasks = [asyncio.create_task(one) for one in work]
     try:

@@ -9,9 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field, RootModel, StringConstraints
 Pod = Annotated[str, StringConstraints(pattern=r"^[vxyz]/[a-z0-9]+$")]
 Remade = Annotated[str, StringConstraints(pattern=r"^(v|[vxyz]/[a-z0-9]+)$")]
 Held = Annotated[str, StringConstraints(pattern=r"^[xyz]/[abc] -> [xyz]/[abc] [0-9]+/TCP$")]
-End = Annotated[
-    str, StringConstraints(pattern=r"^((node:)?[vxyz]/[a-z0-9]+|svc:y/web|out:(near|far))$")
-]
+End = Annotated[str, StringConstraints(pattern=r"^((node:)?[vxyz]/[a-z0-9]+|svc:y/web|out:(near|far))$")]
 Port = Annotated[str, StringConstraints(pattern=r"^[0-9]+/(TCP|UDP|SCTP)$")]
 NeedName = Literal["sctp", "dual-stack", "two-nodes", "outside", "host-network", "kubelet"]
 
@@ -23,7 +21,9 @@ class _Strict(BaseModel):
 class PolicySpec(_Strict):
     """A NetworkPolicy of a case. Policies of one name in several moments are one policy that changes."""
 
-    namespace: Literal["v", "w", "x", "y", "z"] = Field(alias="in", description="The namespace that it is in.")
+    namespace: Literal["v", "w", "x", "y", "z"] = Field(
+        alias="in", description="The namespace that it is in."
+    )
     name: str | None = Field(None, description="Its name; by default its number among the moment's policies.")
     times: int = Field(
         1, ge=1, le=500, description="So many copies; <n> in its spec is the number of each, from 1."
@@ -47,13 +47,13 @@ class MomentSpec(_Strict):
     pods: dict[Pod, dict[str, str]] = Field(
         default_factory=dict,
         description=(
-            "Pods that are there beside the nine, with these labels beside pod=NAME; made after the policies. "
-            "x/near and x/far are made on the network of their node, that of x/a and that of x/b."
+            "Pods that are there beside the nine, with these labels beside pod=NAME; made after the "
+            "policies. x/near and x/far are on the network of their node, that of x/a and that of x/b."
         ),
     )
     remade: list[Remade] = Field(
         default_factory=list,
-        description="What is there from an earlier moment and deleted first: some of `pods`, or the namespace v.",
+        description="What is there from before and is deleted first: some of `pods`, or the namespace v.",
     )
     holds: list[Held] = Field(
         default_factory=list,

@@ -5,8 +5,8 @@ pod serves 80 and 81 by TCP, UDP and SCTP, under names such as serve-80-tcp, and
 that differ from pod to pod. The Service svc:y/web stands before y/a; out:near and out:far are hosts outside.
 
 Some cases make pods of their own ("x/late"), and some of these a namespace of their own, v, that is not there
-otherwise. x/near and x/far are pods on the network of their node, that of x/a and that of x/b, where they serve
-one port. node:x/late is the kubelet that x/late runs under, which tries one port of it.
+otherwise. x/near and x/far are pods on the network of their node, that of x/a and that of x/b, where they
+serve one port. node:x/late is the kubelet that x/late runs under, which tries one port of it.
 
 Names are relative: a run maps them to namespaces, pods and addresses of its own (see site.py).
 """

@@ -96,6 +96,14 @@ class Plan:
         return tuple(batches)
 
 
+def controls(tries: Iterable[Try]) -> tuple[Batch, ...]:
+    """The work for these tries alone."""
+    wanted: dict[Station, list[Target]] = {}
+    for station, target in tries:
+        wanted.setdefault(station, []).append(target)
+    return tuple(Batch(station, tuple(targets)) for station, targets in wanted.items())
+
+
 Locate = Callable[[Flow], str | Unplaced]
 Pairs = Callable[[Flow], tuple[Try, ...]]
 

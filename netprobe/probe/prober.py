@@ -218,7 +218,11 @@ class Prober:
         }
         batches = self._plan.batches(chosen, alive)
         self._progress.asked(sum(len(batch.targets) for batch in batches))
-        answers = await self._sessions.run(batches)
+        answers = dict(await self._sessions.run(batches))
+        doubted = self._doubted(chosen, answers, alive)
+        if doubted:
+            answers |= await self._sessions.run(planning.controls(doubted))
+            alive = {target: by for target, by in alive.items() if target not in {one[1] for one in doubted}}
         served = {
             self._plan.of[flow][1]
             for flow in chosen
@@ -233,6 +237,15 @@ class Prober:
             one[1]: (begun, "self") for one in controls if one in answers and _connected(answers, one)
         }
         return {flow: self._judge(flow, answers, served, alive) for flow in chosen}
+
+    def _doubted(
+        self, flows: Iterable[Flow], answers: Answers, alive: Mapping[Target, str]
+    ) -> frozenset[Try]:
+        """The controls of listeners that were alive a while ago, and that nobody reached in this round."""
+        missed = {flow for flow in flows if answers[self._plan.of[flow]].outcome is not Outcome.CONNECTED}
+        reached = {self._plan.of[flow][1] for flow in flows if flow not in missed}
+        wanted = (self._plan.listener.get(flow) for flow in missed)
+        return frozenset(one for one in wanted if one and one[1] in alive and one[1] not in reached)
 
     def _judge(
         self, flow: Flow, answers: Answers, served: Collection[Target], alive: Mapping[Target, str]

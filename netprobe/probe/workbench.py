@@ -125,6 +125,11 @@ class Workbench:
         """Whether anything of the run is in namespaces that are not its own."""
         return self._lab and bool(self._fixture.outside)
 
+    async def namespace(self, name: str, labels: Mapping[str, str]) -> None:
+        """Make one more namespace of the run; one of that name that is just being removed is waited for."""
+        await self._namespace(name, labels)
+        self._own.add(name)
+
     async def apply(self, obj: Object) -> None:
         """Create or replace an object in a namespace of the run, with the run's label."""
         meta = obj["metadata"]

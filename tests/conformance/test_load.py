@@ -61,7 +61,8 @@ def test_a_file_of_ones_own(tmp_path: Path) -> None:
         pytest.param(
             "      labels:", "      holds: [b to a]\n      labels:", ":14", "should match", id="held"
         ),
-        pytest.param("in: x", "in: v", ":7", "'w', 'x', 'y' or 'z'", id="a namespace"),
+        pytest.param("in: x", "in: u", ":7", "'w', 'x', 'y' or 'z'", id="a namespace"),
+        pytest.param("in: x", "in: v", ":7", "only where it has `pods`", id="a namespace that is not there"),
         pytest.param("times: 2", "time: 2", ":8", "Extra inputs", id="a key"),
         pytest.param("case: only", "case only", ":3", "not YAML", id="no YAML"),
     ],

@@ -9,10 +9,10 @@ import pytest
 
 from netprobe.conformance import late
 from netprobe.conformance.late import Latecomers
-from netprobe.conformance.runner import _together
+from netprobe.conformance.runner import abreast
 from netprobe.errors import ClusterError, ConflictError
 from netprobe.probe import PodOptions
-from tests.conformance.samples import SITE
+from tests.conformance.samples import CASE, SITE
 
 
 async def test_where_one_worker_fails_the_others_are_ended_first() -> None:
@@ -29,7 +29,7 @@ async def test_where_one_worker_fails_the_others_are_ended_first() -> None:
             ended.append(True)
 
     with pytest.raises(ClusterError, match="gone"):
-        await _together([works(), fails(), works()])
+        await abreast([works(), fails(), works()])
     assert ended == [True, True]
 
 
@@ -38,6 +38,8 @@ async def test_a_late_pod_waits_for_the_last_case_s_to_go(monkeypatch: pytest.Mo
     calls: list[str] = []
 
     class Busy:
+        run = "abcd1234"
+
         async def create(self, obj: dict[str, Any]) -> dict[str, Any]:
             calls.append(obj["kind"])
             if len(calls) < 3:
@@ -45,5 +47,5 @@ async def test_a_late_pod_waits_for_the_last_case_s_to_go(monkeypatch: pytest.Mo
             return obj
 
     busy: Any = Busy()
-    await Latecomers(busy, "abcd1234", PodOptions(), SITE)._create({"kind": "Pod"})
+    await Latecomers(busy, busy, CASE, SITE, options=PodOptions())._create({"kind": "Pod"})
     assert calls == ["Pod"] * 3

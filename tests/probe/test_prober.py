@@ -85,15 +85,14 @@ def test_a_rejection_is_a_denial_and_says_so() -> None:
     assert "rejected" in (seen.matrix[A_TO_B].reason or "")
 
 
-@pytest.mark.parametrize(("proof_s", "verdict"), [(0.0, Verdict.UNKNOWN), (60.0, Verdict.DENY)])
-def test_a_listener_counts_as_alive_for_as_long_as_asked_for(
-    monkeypatch: pytest.MonkeyPatch, proof_s: float, verdict: Verdict
+@pytest.mark.parametrize("proof_s", [0.0, 60.0])
+def test_a_listener_that_dies_with_the_change_denies_nothing(
+    monkeypatch: pytest.MonkeyPatch, proof_s: float
 ) -> None:
     world = World()
     alive = world.cluster.try_once
 
     def dying(source: str, host: str, port: int, protocol: str) -> str:
-        """Listeners that die with the change."""
         if world.changed_at is None or "canary" in source:
             return alive(source, host, port, protocol)
         return SILENT
@@ -101,8 +100,41 @@ def test_a_listener_counts_as_alive_for_as_long_as_asked_for(
     monkeypatch.setattr(world.cluster, "try_once", dying)
     (seen,) = world.run(Pace(proof_s=proof_s))
     assert seen.matrix[A_TO_B].outcome is Outcome.TIMED_OUT
-    assert seen.matrix[A_TO_B].verdict is verdict
+    assert seen.matrix[A_TO_B].verdict is Verdict.UNKNOWN
     assert seen.matrix[Flow(A, B, 53, UDP)].verdict is Verdict.UNKNOWN, "only it itself can answer a datagram"
+
+
+@pytest.mark.parametrize("proof_s", [0.0, 60.0])
+def test_a_pod_tries_its_own_listener_again_where_nobody_else_reached_it(
+    monkeypatch: pytest.MonkeyPatch, proof_s: float
+) -> None:
+    """With a proof that lasts, only then; without one, in every round."""
+    world = World()
+    ordinary = world.cluster.try_once
+    selves: list[int] = []
+
+    def listening(source: str, host: str, port: int, protocol: str) -> str:
+        own = world.cluster.objects["Pod", *source.split("/")]["status"]["podIP"]
+        if world.changed_at is not None and host == own and protocol == "TCP" and "canary" not in source:
+            selves.append(port)
+        return ordinary(source, host, port, protocol)
+
+    monkeypatch.setattr(world.cluster, "try_once", listening)
+    flows = (A_TO_B, B_TO_A)
+
+    async def run() -> Observed:
+        async with (
+            Workbench(world.cluster, FIXTURE, changes=1) as bench,
+            Prober(world.cluster, bench, flows, pace=Pace(proof_s=proof_s)) as prober,
+        ):
+            await prober.baseline()
+            return await prober.observe(world.change)
+
+    seen = virtually(run())
+    assert seen.matrix[A_TO_B].control == Control("self", "baseline")
+    assert seen.matrix[B_TO_A].verdict is Verdict.ALLOW
+    rounds = seen.facts.rounds - 1  # the baseline's
+    assert len(selves) == (rounds if proof_s else 2 * rounds)
 
 
 def test_a_path_that_never_worked_is_unknown_and_not_denied() -> None:
