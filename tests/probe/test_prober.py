@@ -114,7 +114,8 @@ def test_a_pod_tries_its_own_listener_again_where_nobody_else_reached_it(
     selves: list[int] = []
 
     def listening(source: str, host: str, port: int, protocol: str) -> str:
-        own = world.cluster.objects["Pod", *source.split("/")]["status"]["podIP"]
+        namespace, _, name = source.partition("/")
+        own = world.cluster.objects["Pod", namespace, name]["status"]["podIP"]
         if world.changed_at is not None and host == own and protocol == "TCP" and "canary" not in source:
             selves.append(port)
         return ordinary(source, host, port, protocol)
