@@ -21,6 +21,7 @@ INTERRUPTED = 130
 BROKEN_PIPE = 141  # as the shell reports a program that SIGPIPE ended
 COULD_NOT_TELL = 3
 UNWRITABLE = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO})
+NO_PATH = frozenset({errno.ENAMETOOLONG, errno.ELOOP, errno.EACCES, errno.ENOTDIR})
 COMPLETE = "_NETPROBE_COMPLETE"  # the variable by which the shell asks for completions
 
 
@@ -74,6 +75,9 @@ def _run(argv: Sequence[str], name: str, invocation: Invocation) -> int:
     except BrokenPipeError:
         raise
     except OSError as error:
+        if error.errno in NO_PATH and isinstance(error.filename, str):  # as somebody has given it
+            say(f"{error.filename}: {error.strerror}")
+            return 2
         if error.errno not in UNWRITABLE or error.filename is not None:
             return _bug(error, invocation)
         _silence()

@@ -106,6 +106,17 @@ def test_a_bug_is_one_sentence_and_a_file(
     assert file.stat().st_mode & 0o077 == 0, "only its owner may read it"
 
 
+@pytest.mark.parametrize(
+    "options",
+    [("history",), ("doctor", "--kubeconfig"), ("run", "manifests/two-tier/suite.yaml", "--report")],
+    ids=lambda options: options[0],
+)
+def test_a_path_that_cannot_be_one(options: tuple[str, ...], capsys: pytest.CaptureFixture[str]) -> None:
+    name = "x" * 300
+    assert main([*options, f"json={name}" if options[-1] == "--report" else name]) == 2
+    assert capsys.readouterr().err == f"netprobe: {name}: File name too long\n"
+
+
 @pytest.mark.parametrize("error", [RuntimeError("why"), UsageError("why")])
 def test_debug_shows_the_traceback(
     error: Exception, command: Command, capsys: pytest.CaptureFixture[str]

@@ -175,7 +175,7 @@ def test_what_is_not_there(tmp_path: Path) -> None:
         "empty: no .yaml, .yml or .json file in this folder",
         "nowhere.yaml: no such file or folder",
         f"{'x' * 300}: File name too long",
-        "a\\x00b: embedded null byte",
+        "a\0b: embedded null byte",
     ]
 
 
