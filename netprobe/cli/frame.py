@@ -75,14 +75,7 @@ def _run(argv: Sequence[str], name: str, invocation: Invocation) -> int:
     except BrokenPipeError:
         raise
     except OSError as error:
-        if error.errno in NO_PATH and isinstance(error.filename, str):  # as somebody has given it
-            say(f"{error.filename}: {error.strerror}")
-            return 2
-        if error.errno not in UNWRITABLE or error.filename is not None:
-            return _bug(error, invocation)
-        _silence()
-        say(f"cannot write to standard output: {error.strerror}")
-        return COULD_NOT_TELL
+        return _refused(error, invocation)
     except Exception as error:  # noqa: BLE001 (the last line of defence: a bug is told in one sentence)
         return _bug(error, invocation)
 
@@ -100,6 +93,18 @@ def _invoke(argv: Sequence[str], name: str, invocation: Invocation) -> int:
         status = stop.exit_code
     sys.stdout.flush()  # here, where a broken pipe is still ours to silence
     return status if isinstance(status, int) else 0
+
+
+def _refused(error: OSError, invocation: Invocation) -> int:
+    """By the system: a path that somebody has given, standard output, or what only a bug leads to."""
+    if error.errno in NO_PATH and isinstance(error.filename, str):
+        say(f"{error.filename}: {error.strerror}")
+        return 2
+    if error.errno not in UNWRITABLE or error.filename is not None:
+        return _bug(error, invocation)
+    _silence()
+    say(f"cannot write to standard output: {error.strerror}")
+    return COULD_NOT_TELL
 
 
 def _told(error: NetprobeError) -> str:
