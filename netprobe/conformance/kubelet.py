@@ -52,14 +52,13 @@ async def heard(
     *,
     listener: str | None,
     before: bool,
-    stands_s: float = STANDS_S,
 ) -> Observation:
     """What the kubelet says of a pod, once it has had the time to change its mind.
 
     `listener`: how the port is known to be served; `before`: whether a kubelet of that node reached a pod of
     the case earlier, which is the proof of the path.
     """
-    await asyncio.sleep(stands_s)
+    await asyncio.sleep(STANDS_S)
     reached = is_ready(await _find(cluster, ref, run))
     outcome = Outcome.CONNECTED if reached else Outcome.TIMED_OUT
     control = Control(listener, "pair" if before else None)

@@ -18,6 +18,8 @@ from netprobe.probe import Pace
 pytestmark = pytest.mark.lab
 
 HANDFUL = {
+    "a namespace that is deleted takes its policies with it",
+    "a policy that selects pods on a node's network leaves all others alone",
     "a pod that is deleted and made again has its policies at its new address",
     "a change that narrows while a connection is open - new ones are judged by it",
     "a label that is taken away again",

@@ -1,0 +1,188 @@
+"""What a case makes for itself: pods, some on a node's network, a namespace, and what a kubelet says."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from netprobe.conformance import kubelet, late
+from netprobe.conformance.case import Case, Moment
+from netprobe.conformance.late import Latecomers
+from netprobe.conformance.load import builtin
+from netprobe.conformance.world import ON_HOST
+from netprobe.errors import ConflictError, ForbiddenError, NotFoundError
+from netprobe.model.flow import PodRef
+from netprobe.model.verdict import Verdict
+from netprobe.probe import PodOptions
+from tests.conformance.samples import CASE, SITE
+
+Object = dict[str, Any]
+PASSES = bool
+
+
+class Cluster:
+    """Namespaces and pods that are there at once; a deleted namespace for one more look."""
+
+    run = "abcd1234"
+
+    def __init__(self) -> None:
+        self.objects: dict[tuple[str, str | None, str], Object] = {}
+        self.going: list[str] = []
+        self.calls: list[str] = []
+        self.ready = True
+        self._uids = 0
+
+    async def namespace(self, name: str, labels: dict[str, str]) -> None:
+        self.calls.append(f"+{name} {labels}")
+
+    async def get(self, _: str, name: str) -> Object:
+        if name not in self.going:
+            raise NotFoundError(name)
+        self.going.remove(name)
+        return {}
+
+    async def create(self, obj: Object) -> Object:
+        meta = obj["metadata"]
+        self._uids += 1
+        status = {
+            "podIP": f"10.0.0.{self._uids}",
+            "hostIP": "192.0.2.9",
+            "conditions": [{"type": "Ready", "status": str(self.ready)}],
+            "containerStatuses": [{"state": {"running": {}}}],
+        }
+        live = {**obj, "metadata": {**meta, "uid": str(self._uids)}, "status": status}
+        live["spec"] = {"nodeName": "n1", **obj["spec"]}
+        self.objects[obj["kind"], meta["namespace"], meta["name"]] = live
+        self.calls.append(f"+{meta['namespace']}/{meta['name']}")
+        return live
+
+    async def find(self, kind: str, namespace: str, _: object) -> list[Object]:
+        return [obj for key, obj in self.objects.items() if key[:2] == (kind, namespace)]
+
+    async def delete(self, kind: str, name: str, namespace: str | None = None) -> None:
+        self.calls.append(f"-{namespace}/{name}" if namespace else f"-{name}")
+        self.objects.pop((kind, namespace, name), None)
+        if kind == "Namespace":
+            self.going.append(name)
+
+
+def latecomers(cluster: Cluster, case: Case = CASE) -> Latecomers:
+    there: Any = cluster
+    return Latecomers(there, there, case, SITE, options=PodOptions())
+
+
+def moment(*pods: str, remade: tuple[str, ...] = (), **labels: dict[str, str]) -> Moment:
+    return Moment([], PASSES, labels, {pod: {} for pod in pods}, frozenset(remade))
+
+
+async def test_a_namespace_is_there_while_a_moment_has_pods_in_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(late, "POLL_S", 0)
+    cluster = Cluster()
+    steps = [
+        moment(),
+        moment("v/late", v={"tier": "new"}),
+        moment("v/late"),
+        moment("v/late", remade=("v",)),
+        moment(),
+        moment("v/late"),
+    ]
+    fresh = []
+    async with latecomers(cluster) as made:
+        for step in steps:
+            fresh.append(await made.clear(step))
+            await made.make(step)
+    assert fresh == [False, True, False, True, True, True]
+    assert cluster.calls == [
+        "+v {'tier': 'new'}",
+        "+v/late",
+        "-v",
+        "+v {}",
+        "+v/late",
+        "-v",
+        "+v {}",
+        "+v/late",
+        "-v/late",
+        "-v",
+    ]
+
+
+async def test_a_pod_is_there_while_a_moment_has_it() -> None:
+    cluster = Cluster()
+    async with latecomers(cluster) as made:
+        first = moment("x/late", "y/late")
+        for step in (first, first, moment("x/late", "y/late", remade=("x/late",)), moment("y/late")):
+            await made.clear(step)
+            await made.make(step)
+        assert set(made.stations) == {PodRef("y", "late")}
+        assert made.site.addresses["x/late"] != SITE.addresses["x/late"]
+    assert cluster.calls == ["+x/late", "+y/late", "-x/late", "+x/late", "-x/late", "-y/late"]
+
+
+async def test_a_pod_on_a_node_s_network() -> None:
+    cluster = Cluster()
+    both = moment(*ON_HOST)
+    async with latecomers(cluster) as made:
+        made.site = SITE.with_pods({}, {"x/a": "first", "x/b": "second"})
+        await made.make(both)
+    live = [pod for key, pod in cluster.objects.items() if key[0] == "Pod"]
+    assert live == []
+    specs = [made._object(name, both)["spec"] for name in ON_HOST]
+    assert [spec["nodeName"] for spec in specs] == ["first", "second"]
+    for spec in specs:
+        assert spec["hostNetwork"]
+        assert "sysctls" not in spec["securityContext"], "they would be the node's"
+        assert [port["containerPort"] for port in spec["containers"][0]["ports"]] == [SITE.host_port]
+
+
+async def test_a_new_namespace_s_account_is_waited_for_and_a_refusal_is_not(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(late, "POLL_S", 0)
+    troubles: list[Exception] = [
+        ForbiddenError('error looking up service account v/default: "default" not found'),
+        ConflictError("exists"),
+    ]
+    cluster = Cluster()
+    ordinary = cluster.create
+
+    async def create(obj: Object) -> Object:
+        if troubles:
+            raise troubles.pop()
+        return await ordinary(obj)
+
+    monkeypatch.setattr(cluster, "create", create)
+    made = latecomers(cluster)
+    await made.make(moment("x/late"))
+    assert cluster.calls == ["+x/late"]
+    troubles.append(ForbiddenError('violates PodSecurity "baseline:latest": host namespaces'))
+    with pytest.raises(ForbiddenError, match="baseline"):
+        await made.make(moment("x/near"))
+
+
+@pytest.mark.parametrize(
+    ("ready", "listener", "verdicts"),
+    [
+        pytest.param([True, True], "self", [Verdict.ALLOW, Verdict.ALLOW], id="reached"),
+        pytest.param([True, False], "self", [Verdict.ALLOW, Verdict.DENY], id="reached once"),
+        pytest.param([True, False], None, [Verdict.ALLOW, Verdict.UNKNOWN], id="a listener that may be dead"),
+        pytest.param([False], "self", [Verdict.UNKNOWN], id="never reached"),
+    ],
+)
+async def test_what_a_kubelet_says(
+    monkeypatch: pytest.MonkeyPatch, ready: list[bool], listener: str | None, verdicts: list[Verdict]
+) -> None:
+    monkeypatch.setattr(kubelet, "STANDS_S", 0)
+    case = next(case for case in builtin() if "kubelet" in case.needs)
+    cluster = Cluster()
+    cluster.ready = ready[0]
+    seen = []
+    async with latecomers(cluster, case) as made:
+        await made.make(moment("x/late"))
+        (pod,) = await cluster.find("Pod", "x", None)
+        assert pod["spec"]["containers"][0]["readinessProbe"]["tcpSocket"] == {"port": 80}
+        assert list(map(str, made.site.addresses["node:x/late"])) == ["192.0.2.9"]
+        for one in ready:
+            pod["status"]["conditions"][0]["status"] = str(one)
+            seen.append((await made.heard("x/late", listener=listener)).verdict)
+    assert seen == verdicts
