@@ -62,7 +62,16 @@ def test_the_command_takes_the_arguments(name: str) -> None:
     assert verb == "conformance"
     context = click.Context(command)
     command.parse_args(context, arguments)
-    assert context.params["kubeconfig"] == "/etc/netprobe/kubeconfig"
+    folder = "/tmp/sonobuoy/config" if name.startswith("sonobuoy") else "/etc/netprobe"
+    assert context.params["kubeconfig"] == f"{folder}/kubeconfig"
+
+
+def test_sonobuoy_gets_what_it_mounts() -> None:
+    """Its pod is in another namespace than the ConfigMap of rbac.yaml: it takes nothing that is not its own."""
+    (plugin,) = documents("sonobuoy-plugin.yaml")
+    assert plugin["config-map"] == {"kubeconfig": named("ConfigMap", "netprobe")["data"]["kubeconfig"]}
+    assert plugin["sonobuoy-config"]["result-format"] == "junit"
+    assert not plugin.keys() & {"extra-volumes", "podSpec"}
 
 
 def test_there_are_as_many_parts_as_workers() -> None:
