@@ -67,7 +67,7 @@ def test_the_command_takes_the_arguments(name: str) -> None:
 
 
 def test_sonobuoy_gets_what_it_mounts() -> None:
-    """Its pod is in another namespace than the ConfigMap of rbac.yaml: it takes nothing that is not its own."""
+    """Its pod is in another namespace than the ConfigMap of rbac.yaml: it mounts none but its own."""
     (plugin,) = documents("sonobuoy-plugin.yaml")
     assert plugin["config-map"] == {"kubeconfig": named("ConfigMap", "netprobe")["data"]["kubeconfig"]}
     assert plugin["sonobuoy-config"]["result-format"] == "junit"
