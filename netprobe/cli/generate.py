@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -15,14 +15,13 @@ from netprobe.cli.frame import say
 from netprobe.cli.options import cluster_options, examples, filename_option, profile_option
 from netprobe.errors import InputError, NetprobeError, Problem, UsageError
 from netprobe.model.cluster import Cluster
-from netprobe.model.flow import Flow
 from netprobe.model.policy import Direction
 from netprobe.model.verdict import Verdict
 
 if TYPE_CHECKING:
     from netprobe.generate import Generated, Refusal
     from netprobe.simulate import Profile
-    from netprobe.suite import Expectation, Row, Suite
+    from netprobe.suite import Row, Suite
 
 
 @click.command
@@ -144,59 +143,43 @@ def _generate(
     verify: bool,
 ) -> int:
     from netprobe.cli.generated import file_name, manifest, save_all
-    from netprobe.generate import generate
-    from netprobe.suite import resolve
+    from netprobe.generate import apart, generate
+    from netprobe.suite import crowded
 
-    declared = resolve(suite.expectation, cluster)
-    rows = _rows(suite.expectation, cluster)
+    expected = suite.expectation
     found = generate(
-        declared,
+        crowded(expected, cluster, apart),
         cluster,
-        denies_by_default=suite.expectation.default is Verdict.DENY,
+        denies_by_default=expected.default is Verdict.DENY,
         dns=dns,
         namespace_label=namespace_label,
-        one_by_one=_one_by_one(rows),
+        named={number: _named(row) for number, row in enumerate(expected.rows)},
         profile=profile,
     )
     if found.refusals:
-        raise InputError(dict.fromkeys(_problem(one, rows, suite.file) for one in found.refusals))
-    words = {flow: _words(row) for flow, row in rows.items()}
+        raise InputError(dict.fromkeys(_problem(one, suite) for one in found.refusals))
+    words = [_words(row) for row in expected.rows]
     texts = {file_name(made): manifest(made, words, Path(suite.file).name) for made in found.policies}
     _reread(texts, found)
     if output is not None:
         save_all(Path(output), texts)
     else:
         sys.stdout.write("---\n".join(texts.values()))
-    policies = "1 policy" if len(texts) == 1 else f"{len(texts)} policies"
-    say(f"{policies}, proved by the simulator on {len(declared):,} declared flows")
+    policies = "1 policy" if len(texts) == 1 else f"{len(texts):,} policies"
+    say(f"{policies}, proved by the simulator on {found.flows:,} declared flows")
     return _verify(suite, texts, profile) if verify else 0
 
 
-def _rows(expectation: Expectation, cluster: Cluster) -> Mapping[Flow, Row]:
-    """The row that has the last word on each flow that a row names."""
-    from netprobe.suite import resolve
-
-    found: dict[Flow, Row] = {}
-    for row in expectation.rows:
-        alone = replace(expectation, default=None, rows=(row,))
-        found.update(dict.fromkeys(resolve(alone, cluster), row))
-    return found
-
-
-def _one_by_one(rows: Mapping[Flow, Row]) -> Callable[[Flow, Direction], bool]:
-    """Whether a row names the peer of a flow as itself, and not by "ns/*" or "*"."""
+def _named(row: Row) -> frozenset[Direction]:
+    """The directions in which a row names its peers as themselves, and not by "ns/*" or "*"."""
     from netprobe.suite.ends import Everybody, PodPattern
 
-    def is_named(flow: Flow, direction: Direction) -> bool:
-        row = rows.get(flow)
-        if row is None:
-            return False
-        peers = row.source if direction is Direction.INGRESS else row.destination
-        return not any(
-            isinstance(p, Everybody) or (isinstance(p, PodPattern) and p.name == "*") for p in peers
-        )
-
-    return is_named
+    ends = ((Direction.INGRESS, row.source), (Direction.EGRESS, row.destination))
+    return frozenset(
+        direction
+        for direction, peers in ends
+        if not any(isinstance(p, Everybody) or (isinstance(p, PodPattern) and p.name == "*") for p in peers)
+    )
 
 
 def _words(row: Row) -> str:
@@ -205,15 +188,16 @@ def _words(row: Row) -> str:
     return f"{ends[0]} -> {ends[1]}: {ports}"
 
 
-def _problem(refusal: Refusal, rows: Mapping[Flow, Row], file: str) -> Problem:
+def _problem(refusal: Refusal, suite: Suite) -> Problem:
     """At the row of the first flow; the others are named in the text."""
-    first, *others = refusal.flows
-    told = [f"{flow} is declared at {rows[flow].place}" for flow in others if flow in rows]
-    told += [f"{flow} is what the default says" for flow in others if flow not in rows]
-    message = "; ".join([refusal.reason, *told])
-    if first not in rows:
-        return Problem(file, "expect.default", message)
-    return Problem(rows[first].place, rows[first].path, message)
+    rows = [suite.expectation.rows[number] if number is not None else None for number in refusal.rows]
+    told = [refusal.reason]
+    for flow, row in zip(refusal.flows[1:], rows[1:], strict=False):
+        told.append(f"{flow} is declared at {row.place}" if row else f"{flow} is what the default says")
+    first = rows[0] if rows else None
+    if first is None:
+        return Problem(suite.file, "expect.default", "; ".join(told))
+    return Problem(first.place, first.path, "; ".join(told))
 
 
 def _reread(texts: Mapping[str, str], found: Generated) -> None:

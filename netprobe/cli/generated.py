@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -11,10 +12,11 @@ import yaml
 from netprobe.errors import NetprobeError, UsageError
 from netprobe.generate import Made, Proposed
 from netprobe.manifests import dump_policy
-from netprobe.model.flow import Flow, Protocol
+from netprobe.model.flow import Protocol
 
 MARK = "# Written by netprobe generate from "
 READ = frozenset({".yaml", ".yml", ".json"})  # what a suite, and kubectl, take from a folder
+WIDTH = 100
 MOST_ROWS = 40  # a comment that lists more is not read
 
 
@@ -23,16 +25,14 @@ class _Dumper(yaml.SafeDumper):
         super().increase_indent(flow, False)
 
 
-def manifest(made: Made, rows: Mapping[Flow, str], origin: str) -> str:
+def manifest(made: Made, rows: Sequence[str], origin: str) -> str:
     """One policy as YAML, below a comment that says what it is for and which rows it serves."""
-    served = list(dict.fromkeys(rows[flow] for flow in made.flows if flow in rows))
-    if any(flow not in rows for flow in made.flows):
-        served.append("what the default allows")
+    served = [rows[number] if number is not None else "what the default allows" for number in made.rows]
     lines = [f"{MARK}{origin}.", f"# {made.purpose}"]
     lines += [f"#   {row}" for row in served[:MOST_ROWS]]
     if len(served) > MOST_ROWS:
         lines.append(f"#   and {len(served) - MOST_ROWS} rows more")
-    return "\n".join(lines) + "\n" + _dumped(_without_empty(dump_policy(made.policy)))
+    return "\n".join([*lines, *_block(_without_empty(dump_policy(made.policy)))]) + "\n"
 
 
 def _without_empty(policy: dict[str, Any]) -> dict[str, Any]:
@@ -41,9 +41,49 @@ def _without_empty(policy: dict[str, Any]) -> dict[str, Any]:
     return {**policy, "spec": spec}
 
 
-def _dumped(value: object) -> str:
-    text: str = yaml.dump(value, Dumper=_Dumper, sort_keys=False, default_flow_style=None, width=100)
-    return text
+def _block(value: object, indent: int = 0) -> Iterator[str]:
+    """The lines of a mapping or a list, as a person would write them: what holds no further lists or mappings
+    stands on one line where there is room.
+
+    The library's own dumper takes ten times as long, which shows where there are thousands of policies.
+    """
+    items = value.items() if isinstance(value, Mapping) else [(None, item) for item in _listed(value)]
+    for key, item in items:
+        head = " " * indent + ("- " if key is None else f"{_scalar(key)}:")
+        short = _flow(item)
+        if short is not None and len(head) + len(short) < WIDTH:
+            yield head.rstrip() + " " + short
+        elif key is None:
+            first, *rest = _block(item, indent + 2)
+            yield head + first.lstrip()
+            yield from rest
+        else:
+            yield head
+            yield from _block(item, indent + 2)
+
+
+def _flow(value: object) -> str | None:
+    """A scalar, or a list or mapping of scalars, on one line."""
+    if isinstance(value, Mapping):
+        if any(isinstance(item, Mapping | list) for item in value.values()):
+            return None
+        return "{" + ", ".join(f"{_scalar(key)}: {_scalar(item)}" for key, item in value.items()) + "}"
+    if isinstance(value, list):
+        if any(isinstance(item, Mapping | list) for item in value):
+            return None
+        return "[" + ", ".join(map(_scalar, value)) + "]"
+    return _scalar(value)
+
+
+def _listed(value: object) -> list[object]:
+    return value if isinstance(value, list) else [value]
+
+
+@lru_cache(maxsize=None, typed=True)  # 1 and True are equal
+def _scalar(value: object) -> str:
+    """With quotes where YAML would take it for something else."""
+    text: str = yaml.dump([value], Dumper=yaml.CSafeDumper, default_flow_style=True, width=1 << 20)
+    return text.strip().removeprefix("[").removesuffix("]")
 
 
 def file_name(made: Made) -> str:

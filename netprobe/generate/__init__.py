@@ -4,8 +4,21 @@ Every set is proved by the simulator before it is given out. A declaration that 
 refused, with the pods and the flows.
 """
 
-from netprobe.generate.demand import Refusal
-from netprobe.generate.generate import Generated, Made, generate, prove
+from netprobe.generate.asked import Refusal
+from netprobe.generate.demand import NamedPeers
+from netprobe.generate.flows import listed
+from netprobe.generate.generate import Generated, Made, generate
 from netprobe.generate.propose import Proposed, propose
+from netprobe.generate.space import apart
 
-__all__ = ["Generated", "Made", "Proposed", "Refusal", "generate", "propose", "prove"]
+__all__ = [
+    "Generated",
+    "Made",
+    "NamedPeers",
+    "Proposed",
+    "Refusal",
+    "apart",
+    "generate",
+    "listed",
+    "propose",
+]

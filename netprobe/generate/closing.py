@@ -6,33 +6,40 @@ opened at both ends. Any other is met with as few closings as it takes: a denied
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter
 from typing import TypeAlias
 
-from netprobe.generate.demand import Cell, Demand, Kind
+from netprobe.generate.demand import Demand
 from netprobe.model.policy import Direction
 from netprobe.model.verdict import Verdict
 
-Closed: TypeAlias = frozenset[tuple[str, Direction]]
+Place: TypeAlias = tuple[str, Direction]
+Closed: TypeAlias = frozenset[Place]
 
 
 def closed(demand: Demand, *, everything: bool) -> Closed:
     """The (namespace, direction) pairs that get a default deny."""
     if everything:
-        return frozenset((kind.namespace, direction) for kind in demand.kinds for direction in Direction)
-    stops: dict[tuple[str, Direction], set[Cell]] = defaultdict(set)
-    opened: dict[tuple[str, Direction], int] = defaultdict(int)
-    for cell, verdict in demand.cells.items():
-        for party, direction in ((cell.destination, Direction.INGRESS), (cell.source, Direction.EGRESS)):
-            if isinstance(party, Kind):
-                if verdict is Verdict.DENY:
-                    stops[party.namespace, direction].add(cell)
-                else:
-                    opened[party.namespace, direction] += 1
-    left = {cell for cell, verdict in demand.cells.items() if verdict is Verdict.DENY}
-    chosen = set()
-    while left and (found := {place: len(cells & left) for place, cells in stops.items() if cells & left}):
+        return frozenset((name, direction) for name in demand.space.namespaces for direction in Direction)
+    left = demand.between(Verdict.DENY)
+    opened = _by_place(demand.between(Verdict.ALLOW))
+    chosen: set[Place] = set()
+    while found := _by_place(left):
         place = min(found, key=lambda one: (-found[one], opened[one], one[1] is Direction.EGRESS, one[0]))
         chosen.add(place)
-        left -= stops[place]
+        left = Counter({ends: number for ends, number in left.items() if place not in _places(*ends)})
     return frozenset(chosen)
+
+
+def _by_place(pairs: Counter[tuple[str | None, str | None]]) -> Counter[Place]:
+    found: Counter[Place] = Counter()
+    for ends, number in pairs.items():
+        for place in _places(*ends):
+            found[place] += number
+    return found
+
+
+def _places(source: str | None, destination: str | None) -> list[Place]:
+    """Where a flow between two namespaces can be stopped."""
+    ends = ((destination, Direction.INGRESS), (source, Direction.EGRESS))
+    return [(name, direction) for name, direction in ends if name is not None]

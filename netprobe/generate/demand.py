@@ -1,167 +1,125 @@
-"""What a declaration asks of policies: a matrix over kinds of pods, instead of pods.
-
-A policy knows a pod by its namespace and its labels, so pods that share both are one kind: no policy treats
-them differently. A declaration that does is refused here, with the pods and the flows.
-"""
+"""What a declaration asks of policies, by kinds of pods, as bits."""
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Iterator, Mapping
+from collections import Counter, defaultdict
+from collections.abc import Mapping
 from dataclasses import dataclass
+from itertools import islice
 from typing import TypeAlias
 
+from netprobe.generate.asked import MOST_REFUSED, Asked, Asks, Piece, PortNumber, Refusal
+from netprobe.generate.odds import at_odds
+from netprobe.generate.reading import Reading
+from netprobe.generate.space import Space
 from netprobe.model.cluster import Cluster
-from netprobe.model.flow import Address, End, External, Flow, PodRef, Protocol, ServiceRef
+from netprobe.model.declared import Declared
+from netprobe.model.policy import Direction
 from netprobe.model.verdict import Verdict
-from netprobe.simulate.service import backends
+from netprobe.simulate.bits import pack, turned, unpack
 
-PASSING = frozenset(
-    {"pod-template-hash", "controller-revision-hash", "controller-uid", "batch.kubernetes.io/controller-uid"}
-)
-"""Labels that change with each roll-out: no policy should ask for them."""
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Kind:
-    """Pods of a namespace with the same labels. There is one object for each, compared as such."""
-
-    namespace: str
-    labels: tuple[tuple[str, str], ...]
-    pods: tuple[PodRef, ...]
-    name: str  # of the pod, or of the workload whose pods these are
-
-    def __str__(self) -> str:
-        return f"{self.namespace}/{self.name}"
-
-
-Party: TypeAlias = Kind | External
-PortNumber: TypeAlias = tuple[int, Protocol]
+NamedPeers: TypeAlias = Mapping[int, frozenset[Direction]]
+"""For a row the directions in which it names its peers as themselves: for ingress its sources."""
 
 
 @dataclass(frozen=True, slots=True)
-class Cell:
-    """New connections from one party to a port of another."""
+class Opening:
+    """With whom a subject may talk on a port, as bits; `named`: those whom a row names as themselves."""
 
-    source: Party
-    destination: Party
-    port: PortNumber
+    peers: int = 0
+    named: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class Refusal:
-    """Why a declaration cannot be had from policies; `flows` are the declared flows at odds."""
-
-    reason: str
-    flows: tuple[Flow, ...]
+Openings: TypeAlias = Mapping[PortNumber, Opening]
 
 
 @dataclass(frozen=True, slots=True)
 class Demand:
-    """What must pass and what must not, and which declared flows say so."""
+    """What is asked, by crowds as declared, and by kinds as policies can tell them apart."""
 
-    kinds: tuple[Kind, ...]
-    cells: Mapping[Cell, Verdict]
-    flows: Mapping[Cell, tuple[Flow, ...]]
+    space: Space
+    crowds: Asks
+    kinds: Asks
 
-    def in_namespace(self, name: str) -> list[Kind]:
-        return [kind for kind in self.kinds if kind.namespace == name]
+    def openings(self, direction: Direction, named: NamedPeers) -> Mapping[int, dict[PortNumber, Opening]]:
+        """What each kind or host may do in a direction."""
+        found: dict[int, dict[PortNumber, Opening]] = defaultdict(dict)
+        everybody = (1 << self.space.size) - 1
+        for port, targets in self.kinds.items():
+            peers = {target: asked.allow for target, asked in targets.items() if asked.allow}
+            narrow = {target: _named(targets[target], direction, named) for target in peers}
+            if direction is Direction.EGRESS:
+                peers = turned(peers, everybody, self.space.size)
+                narrow = turned(narrow, everybody, self.space.size)
+            for subject, bits in peers.items():
+                if bits:
+                    found[subject][port] = Opening(bits, narrow.get(subject, 0))
+        return found
 
+    def callers(self, subject: int, openings: Openings) -> set[int | None]:
+        """The rows by which a subject may be reached as these openings say."""
+        return {
+            piece.row
+            for port, opening in openings.items()
+            if subject in self.kinds[port]
+            for piece in self.kinds[port][subject].pieces
+            if piece.verdict is Verdict.ALLOW and piece.sources & opening.peers
+        }
 
-def demand(declared: Mapping[Flow, Verdict], cluster: Cluster) -> tuple[Demand, tuple[Refusal, ...]]:
-    """The demand of a declared matrix, and all reasons why no policies can meet it."""
-    parties = _Parties(cluster)
-    found: dict[Cell, dict[Verdict, list[Flow]]] = defaultdict(lambda: defaultdict(list))
-    refusals: list[Refusal] = []
-    for flow, verdict in declared.items():
-        targets = parties.targets(flow)
-        if isinstance(targets, str):
-            refusals.append(Refusal(f"{flow}: {targets}", (flow,)))
-            continue
-        for destination, port in targets:
-            if parties.pod(flow.source) == destination and destination is not None:
-                if verdict is Verdict.DENY:
-                    refusals.append(Refusal(f"{flow} cannot be denied: a pod always reaches itself", (flow,)))
-                continue
-            cell = Cell(parties.of(flow.source), parties.of(destination), (port, flow.protocol))
-            found[cell][verdict].append(flow)
-    for cell, by_verdict in found.items():
-        if len(by_verdict) > 1:
-            allowed, denied = by_verdict[Verdict.ALLOW][0], by_verdict[Verdict.DENY][0]
-            refusals.append(Refusal(_same(cell, allowed, denied), (allowed, denied)))
-    cells = {cell: next(iter(by_verdict)) for cell, by_verdict in found.items()}
-    flows = {cell: tuple(by_verdict[cells[cell]]) for cell, by_verdict in found.items()}
-    return Demand(parties.kinds, cells, flows), tuple(refusals)
+    def calls(self) -> Mapping[int, list[tuple[int | None, PortNumber, int]]]:
+        """For each source the rows by which it reaches others: (row, port, destinations as bits)."""
+        alike: dict[tuple[int | None, PortNumber, int], list[int]] = defaultdict(list)
+        for port, targets in self.kinds.items():
+            for target, asked in targets.items():
+                for piece in asked.pieces:
+                    if piece.verdict is Verdict.ALLOW:
+                        alike[piece.row, port, piece.sources].append(target)
+        found: dict[int, list[tuple[int | None, PortNumber, int]]] = defaultdict(list)
+        for (row, port, sources), members in alike.items():
+            bits = pack(members, self.space.size)
+            for source in unpack(sources):
+                found[source].append((row, port, bits))
+        return found
 
-
-class _Parties:
-    def __init__(self, cluster: Cluster) -> None:
-        self._cluster = cluster
-        by_key: dict[tuple[str, tuple[tuple[str, str], ...]], list[PodRef]] = defaultdict(list)
-        for ref, pod in cluster.pods.items():
-            labels = tuple(sorted((k, v) for k, v in pod.labels.items() if k not in PASSING))
-            by_key[ref.namespace, labels].append(ref)
-        self.kinds = tuple(
-            Kind(namespace, labels, tuple(refs), _name(cluster, refs))
-            for (namespace, labels), refs in by_key.items()
-        )
-        self._kind_of = {ref: kind for kind in self.kinds for ref in kind.pods}
-        pods = (pod for pod in cluster.pods.values() if not pod.host_network)
-        self._by_address: dict[Address, PodRef] = {a: pod.ref for pod in pods for a in pod.addresses}
-
-    def pod(self, end: End) -> PodRef | External | None:
-        """The pod that an end is; an address that belongs to a pod is that pod."""
-        if isinstance(end, External):
-            return self._by_address.get(end.address, end)
-        return end if isinstance(end, PodRef) else None
-
-    def of(self, end: End) -> Party:
-        found = self.pod(end)
-        if isinstance(found, External):
-            return found
-        if found is None:
-            raise TypeError(f"{end} is a Service: its backends are the parties")
-        return self._kind_of[found]
-
-    def targets(self, flow: Flow) -> list[tuple[PodRef | External, int]] | str:
-        """Whom a flow reaches, and on which port: the pods behind a Service. A sentence where nobody."""
-        end = flow.destination
-        if not isinstance(end, ServiceRef):
-            found = self.pod(end)
-            return [(found, flow.port)] if found is not None else []
-        behind = backends(self._cluster, self._cluster.services[end], flow)
-        return behind if isinstance(behind, str) else [(one.pod, one.port) for one in behind]
+    def between(self, verdict: Verdict) -> Counter[tuple[str | None, str | None]]:
+        """How many pairs of kinds and ports have a verdict, by namespaces; None for outside."""
+        spaces: list[tuple[str | None, int]] = [(None, self.space.outside), *self.space.namespaces.items()]
+        home: dict[int, str | None] = {kind.bit: kind.namespace for kind in self.space.kinds}
+        counted: dict[int, Counter[str | None]] = {}
+        found: Counter[tuple[str | None, str | None]] = Counter()
+        for targets in self.kinds.values():
+            for target, asked in targets.items():
+                bits = asked.allow if verdict is Verdict.ALLOW else asked.deny
+                if bits not in counted:
+                    counted[bits] = (
+                        Counter(home.get(source) for source in unpack(bits))
+                        if bits.bit_count() < len(spaces)
+                        else Counter({name: (bits & mask).bit_count() for name, mask in spaces})
+                    )
+                for name, number in counted[bits].items():
+                    if number:
+                        found[name, home.get(target)] += number
+        return found
 
 
-def _name(cluster: Cluster, refs: list[PodRef]) -> str:
-    workloads = {cluster.pods[ref].workload for ref in refs}
-    only = workloads.pop() if len(workloads) == 1 else None
-    return only.partition("/")[2] if only else refs[0].name
+def _named(asked: Asked, direction: Direction, named: NamedPeers) -> int:
+    bits = 0
+    for piece in asked.pieces:
+        if piece.row is not None and piece.verdict is Verdict.ALLOW and direction in named.get(piece.row, ()):
+            bits |= piece.sources
+    return bits
 
 
-def _same(cell: Cell, allowed: Flow, denied: Flow) -> str:
-    """The sentence that names the pods that no policy can tell apart."""
-    alike = [
-        f"{one} and {other} of {kind.namespace} have the same labels ({_labels(kind)})"
-        for kind, one, other in _differing(cell, allowed, denied)
-    ]
-    return f"{' and '.join(alike)}: no policy can allow {allowed} and deny {denied}"
-
-
-def _differing(cell: Cell, allowed: Flow, denied: Flow) -> Iterator[tuple[Kind, str, str]]:
-    ends = ((cell.source, allowed.source, denied.source), (cell.destination, *_destinations(allowed, denied)))
-    for party, one, other in ends:
-        if isinstance(party, Kind) and one != other:
-            yield party, _pod_name(one), _pod_name(other)
-
-
-def _destinations(allowed: Flow, denied: Flow) -> tuple[End, End]:
-    return allowed.destination, denied.destination
-
-
-def _pod_name(end: End) -> str:
-    return end.name if isinstance(end, PodRef) else str(end)
-
-
-def _labels(kind: Kind) -> str:
-    return ", ".join(f"{key}={value}" for key, value in kind.labels) or "none"
+def demand(declared: Declared, cluster: Cluster) -> tuple[Demand, tuple[Refusal, ...]]:
+    """The demand of a declared matrix, and why no policies can meet it: of each reason the first of many."""
+    reading = Reading(declared, cluster)
+    kinds: dict[PortNumber, dict[int, Asked]] = {}
+    for port, targets in reading.asks.items():
+        of_port = kinds[port] = {}
+        for target, asked in targets.items():
+            known = of_port.setdefault(reading.space.bit(target), Asked())
+            for piece in asked.pieces:
+                sources = reading.space.known(piece.sources)
+                known.add(Piece(piece.row, piece.verdict, sources, piece.toward, piece.port))
+    refusals = (*reading.refusals[:MOST_REFUSED], *islice(at_odds(kinds, reading), MOST_REFUSED))
+    return Demand(reading.space, reading.asks, kinds), refusals

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterable, Sequence
+from functools import reduce
 from itertools import combinations
+from operator import and_
 
-from netprobe.generate.demand import Kind
-from netprobe.model.labels import Operator, Requirement, Selector
+from netprobe.generate.space import Kind
+from netprobe.model.labels import Labels, Operator, Requirement, Selector
+from netprobe.simulate.bits import unpack
 
 PREFERRED = (
     "app",
@@ -21,25 +25,45 @@ PREFERRED = (
 MOST_LABELS = 3  # of a short selector; where these do not tell apart, all labels are asked for
 
 
-def selector(kind: Kind, others: Iterable[Kind]) -> Selector:
-    """What selects the pods of a kind, and of no other kind of its namespace."""
-    rest = [dict(other.labels) for other in others if other != kind]
-    own = dict(kind.labels)
-    keys = sorted(own, key=_preference)
-    for size in range(1, MOST_LABELS + 1):
-        for chosen in combinations(keys, size):
-            labels = {key: own[key] for key in chosen}
-            if not any(labels.items() <= other.items() for other in rest):
-                return Selector.of(labels)
-    # Who has all these labels has another one too, which this kind lacks.
-    alike = [other for other in rest if own.items() <= other.items()]
-    lacking: list[Requirement] = []
-    while alike:
-        foreign = sorted({key for other in alike for key in other.keys() - own.keys()}, key=_preference)
-        key = max(foreign, key=lambda one: sum(one in other for other in alike))
-        lacking.append(Requirement(key, Operator.DOES_NOT_EXIST))
-        alike = [other for other in alike if key not in other]
-    return Selector.of(own, *lacking)
+class Namespace:
+    """The kinds of one namespace, and what selects each of them and no other."""
+
+    def __init__(self, kinds: Iterable[Kind]) -> None:
+        self.kinds = tuple(kinds)
+        self._holding: dict[tuple[str, str], int] = defaultdict(int)
+        for place, kind in enumerate(self.kinds):
+            for label in kind.labels:
+                self._holding[label] |= 1 << place
+        self._places = {kind: place for place, kind in enumerate(self.kinds)}
+        self._made: dict[Kind, Selector] = {}
+
+    def selector(self, kind: Kind) -> Selector:
+        if kind not in self._made:
+            self._made[kind] = self._selector(kind)
+        return self._made[kind]
+
+    def _selector(self, kind: Kind) -> Selector:
+        own = dict(kind.labels)
+        keys = sorted(own, key=_preference)
+        alone = 1 << self._places[kind]
+        if keys:
+            for size in range(1, MOST_LABELS + 1):
+                for chosen in combinations(keys, size):
+                    if self._with({key: own[key] for key in chosen}) == alone:
+                        return Selector.of({key: own[key] for key in chosen})
+        # Who has all these labels has another one too, which this kind lacks.
+        alike = [dict(self.kinds[place].labels) for place in unpack(self._with(own) & ~alone)]
+        lacking: list[Requirement] = []
+        while alike:
+            foreign = sorted({key for other in alike for key in other.keys() - own.keys()}, key=_preference)
+            key = max(foreign, key=lambda one: sum(one in other for other in alike))
+            lacking.append(Requirement(key, Operator.DOES_NOT_EXIST))
+            alike = [other for other in alike if key not in other]
+        return Selector.of(own, *lacking)
+
+    def _with(self, labels: Labels) -> int:
+        """The kinds that have some labels, by their places here, as bits."""
+        return reduce(and_, (self._holding[label] for label in labels.items()), (1 << len(self.kinds)) - 1)
 
 
 def joined(selectors: Sequence[Selector]) -> list[Selector]:

@@ -4,77 +4,66 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
+from functools import reduce
 from ipaddress import ip_network
+from operator import or_
 
-from netprobe.generate.demand import Demand, Kind, Party, PortNumber
-from netprobe.generate.label import joined, selector
-from netprobe.model.flow import External
+from netprobe.generate.asked import PortNumber
+from netprobe.generate.demand import Openings
+from netprobe.generate.label import Namespace, joined
+from netprobe.generate.space import Kind, Space
 from netprobe.model.labels import EVERYTHING, Selector
 from netprobe.model.policy import IPBlock, Peer, PodPeer, PortRange, Rule
+from netprobe.simulate.bits import unpack
 
 NAME_LABEL = "kubernetes.io/metadata.name"
 
-Opening = tuple[Party, PortNumber]
-"""A peer, and the port on which a subject may talk with it."""
-
 
 class Rules:
-    """Writes rules for the pods of a demand. `spaces` are the selectors of its namespaces."""
+    """Writes rules for the kinds of a space. `spaces` are the selectors of its namespaces."""
 
-    def __init__(self, demand: Demand, spaces: dict[str, Selector]) -> None:
-        self._demand = demand
+    def __init__(self, space: Space, spaces: Mapping[str, Selector]) -> None:
+        self._space = space
         self._spaces = spaces
+        self._within = {name: Namespace(kinds) for name, kinds in space.by_namespace.items()}
+        self._home = {kind.bit: kind.namespace for kind in space.kinds}
 
-    def of(
-        self, openings: Mapping[Opening, bool], namespace: str, subject: Kind | None = None
-    ) -> tuple[Rule, ...]:
+    def selector(self, kind: Kind) -> Selector:
+        """What selects the pods of a kind, and no others of its namespace."""
+        return self._within[kind.namespace].selector(kind)
+
+    def of(self, openings: Openings, namespace: str, subject: Kind | None = None) -> tuple[Rule, ...]:
         """Rules for a policy of a namespace, whose only subject is `subject` where there is one.
 
         Peers with the same ports share a rule, or ports with the same peers, whichever takes fewer items.
-        `openings` says of each whether the peer's whole namespace may stand for it and its neighbours.
+        A namespace stands for its pods only where no row names one of them as itself.
         """
-        by_peer: dict[Party, set[PortNumber]] = defaultdict(set)
-        by_port: dict[PortNumber, set[Party]] = defaultdict(set)
-        for party, port in openings:
-            by_peer[party].add(port)
-            by_port[port].add(party)
-        first: dict[frozenset[PortNumber], set[Party]] = defaultdict(set)
-        for party, ports in by_peer.items():
-            first[frozenset(ports)].add(party)
-        second: dict[frozenset[Party], set[PortNumber]] = defaultdict(set)
-        for port, parties in by_port.items():
-            second[frozenset(parties)].add(port)
-        told = [
-            [(parties, set(ports)) for ports, parties in first.items()],
-            [(set(parties), ports) for parties, ports in second.items()],
-        ]
+        told = [_by_peers(openings), _by_ports(openings)]
         written = [
             [
                 Rule(
-                    tuple(self._peers(parties, _wide(openings, parties, ports), namespace, subject)),
+                    tuple(self._peers(peers, _wide(openings, peers, ports), namespace, subject)),
                     _ports(ports),
                 )
-                for parties, ports in one
+                for peers, ports in one
             ]
-            for one in told
+            for one in (told if told[0] != told[1] else told[:1])
         ]
         shortest = min(written, key=lambda rules: sum(1 + len(r.peers) + len(r.ports) for r in rules))
         return tuple(sorted(shortest, key=_order))
 
-    def _peers(
-        self, parties: set[Party], wide: set[Party], namespace: str, subject: Kind | None
-    ) -> Iterator[Peer]:
-        kinds = [kind for kind in self._demand.kinds if kind in parties]
+    def _peers(self, peers: int, wide: int, namespace: str, subject: Kind | None) -> Iterator[Peer]:
+        # A pod reaches itself whatever a policy says.
+        alone = 1 << subject.bit if subject is not None and len(subject.pods) == 1 else 0
         whole: list[str] = []
         some: list[Peer] = []
-        for name in sorted({kind.namespace for kind in kinds}, key=lambda one: (one != namespace, one)):
-            there = self._demand.in_namespace(name)
-            # A pod reaches itself whatever a policy says.
-            alone = subject if subject is not None and len(subject.pods) == 1 else None
-            if len(there) > 1 and all(kind in wide or kind == alone for kind in there):
+        for name in sorted(self._spaces_of(peers), key=lambda one: (one != namespace, one)):
+            there = self._space.namespaces[name]
+            if there & (there - 1) and not there & ~(wide | alone):
                 whole.append(name)
                 continue
-            own = [selector(kind, there) for kind in kinds if kind.namespace == name]
+            within = self._within[name]
+            own = [within.selector(self._space.kind_at[bit]) for bit in unpack(peers & there)]
             where = None if name == namespace else self._spaces[name]
             some += [PodPeer(one, where) for one in joined(own)]
         if namespace in whole:
@@ -82,12 +71,41 @@ class Rules:
         elsewhere = [self._spaces[name] for name in whole if name != namespace]
         yield from (PodPeer(EVERYTHING, one) for one in joined(elsewhere))
         yield from some
-        blocks = (IPBlock(ip_network(party.address)) for party in parties if isinstance(party, External))
+        hosts = (self._space.hosts[bit] for bit in unpack(peers & self._space.outside))
+        blocks = (IPBlock(ip_network(host.address)) for host in hosts)
         yield from sorted(blocks, key=lambda block: (block.cidr.version, int(block.cidr.network_address)))
+
+    def _spaces_of(self, peers: int) -> set[str]:
+        if peers.bit_count() < len(self._space.namespaces):
+            return {self._home[bit] for bit in unpack(peers) if bit in self._home}
+        return {name for name, kinds in self._space.namespaces.items() if kinds & peers}
+
+
+def _by_peers(openings: Openings) -> list[tuple[int, tuple[PortNumber, ...]]]:
+    """Peers with the same ports together."""
+    parts: dict[tuple[PortNumber, ...], int] = {(): reduce(or_, (o.peers for o in openings.values()), 0)}
+    for port, opening in sorted(openings.items(), key=_by_number):
+        with_it = {(*ports, port): peers & opening.peers for ports, peers in parts.items()}
+        without = {ports: peers & ~opening.peers for ports, peers in parts.items()}
+        parts = {ports: peers for ports, peers in {**without, **with_it}.items() if peers}
+    return [(peers, ports) for ports, peers in parts.items()]
+
+
+def _by_ports(openings: Openings) -> list[tuple[int, tuple[PortNumber, ...]]]:
+    """Ports with the same peers together."""
+    found: dict[int, list[PortNumber]] = defaultdict(list)
+    for port, opening in sorted(openings.items(), key=_by_number):
+        found[opening.peers].append(port)
+    return [(peers, tuple(ports)) for peers, ports in found.items()]
+
+
+def _by_number(item: tuple[PortNumber, object]) -> tuple[int, str]:
+    (number, protocol), _ = item
+    return number, protocol.value
 
 
 def namespace_selectors(
-    names: Iterable[str], labels: dict[str, dict[str, str]], key: str | None
+    names: Iterable[str], labels: Mapping[str, Mapping[str, str]], key: str | None
 ) -> dict[str, Selector]:
     """A selector for each namespace: its name, or its value of the label `key` where no other one has it."""
     values = defaultdict(list)
@@ -102,13 +120,12 @@ def namespace_selectors(
     }
 
 
-def _wide(openings: Mapping[Opening, bool], parties: set[Party], ports: set[PortNumber]) -> set[Party]:
-    return {party for party in parties if all(openings[party, port] for port in ports)}
+def _wide(openings: Openings, peers: int, ports: Iterable[PortNumber]) -> int:
+    return peers & ~reduce(or_, (openings[port].named for port in ports), 0)
 
 
-def _ports(ports: set[PortNumber]) -> tuple[PortRange, ...]:
-    ordered = sorted(ports, key=lambda port: (port[0], port[1].value))
-    return tuple(PortRange(protocol, number, number) for number, protocol in ordered)
+def _ports(ports: Iterable[PortNumber]) -> tuple[PortRange, ...]:
+    return tuple(PortRange(protocol, number, number) for number, protocol in ports)
 
 
 def _order(rule: Rule) -> tuple[int, str]:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import gc
-from collections.abc import Iterable, Iterator, Sequence
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
 
@@ -55,3 +56,29 @@ class Weights:
 
     def total(self, bits: int) -> int:
         return sum((bits & digit).bit_count() << place for place, digit in enumerate(self._digits))
+
+
+def turned(rows: Mapping[int, int], mask: int, size: int) -> dict[int, int]:
+    """For each member of `mask` the rows that hold it: a matrix of bits turned by 90 degrees.
+
+    `size` is above the number of every row. Equal rows are turned once, and a row that is mostly full is
+    turned by what it lacks.
+    """
+    alike: dict[int, list[int]] = defaultdict(list)
+    for index, row in rows.items():
+        alike[row & mask].append(index)
+    found: dict[int, int] = defaultdict(int)
+    base, lacking = 0, defaultdict[int, int](int)
+    most = mask.bit_count() // 2
+    for row, members in alike.items():
+        bits = pack(members, size)
+        if row.bit_count() > most:
+            base |= bits
+            for index in unpack(mask & ~row):
+                lacking[index] |= bits
+        else:
+            for index in unpack(row):
+                found[index] |= bits
+    if not base:
+        return found
+    return {index: (base & ~lacking.get(index, 0)) | found.get(index, 0) for index in unpack(mask)}

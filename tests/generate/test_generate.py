@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from ipaddress import ip_address
+from typing import Any
 
 import pytest
 
-from netprobe.generate import Generated, generate
-from netprobe.generate.demand import Kind
-from netprobe.generate.label import selector
+from netprobe.generate import Generated, listed
+from netprobe.generate import generate as generate_by_crowds
+from netprobe.generate.label import Namespace as Kinds
+from netprobe.generate.space import Kind
 from netprobe.model.cluster import Cluster, Namespace
 from netprobe.model.flow import ContainerPort, External, Flow, Pod, PodRef, Protocol
 from netprobe.model.policy import Direction, IPBlock, Policy
@@ -38,6 +41,10 @@ def declared(cluster: Cluster, *allowed: Flow) -> dict[Flow, Verdict]:
         Flow(one, other, 80, family=4): DENY for one in cluster.pods for other in cluster.pods if one != other
     }
     return found | dict.fromkeys(allowed, ALLOW)
+
+
+def generate(matrix: Mapping[Flow, Verdict], cluster: Cluster, **options: Any) -> Generated:
+    return generate_by_crowds(listed(matrix, cluster), cluster, **options)
 
 
 def policies(made: Generated) -> dict[str, Policy]:
@@ -127,10 +134,10 @@ def test_the_label_that_names_a_pod_is_chosen_and_no_more_than_it_takes(
     own: dict[str, str], others: list[dict[str, str]], chosen: str
 ) -> None:
     kinds = [
-        Kind("shop", tuple(sorted(labels.items())), (PodRef("shop", f"p{n}"),), f"p{n}")
+        Kind("shop", tuple(sorted(labels.items())), (PodRef("shop", f"p{n}"),), f"p{n}", n)
         for n, labels in enumerate([own, *others])
     ]
-    assert str(selector(kinds[0], kinds)) == chosen
+    assert str(Kinds(kinds).selector(kinds[0])) == chosen
 
 
 def test_replicas_that_may_not_talk_are_no_peers_of_each_other() -> None:

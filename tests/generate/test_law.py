@@ -8,8 +8,8 @@ from random import Random
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from netprobe.generate import Refusal, generate
-from netprobe.generate.demand import PASSING
+from netprobe.generate import Refusal, generate, listed
+from netprobe.generate.space import PASSING
 from netprobe.model.cluster import Cluster
 from netprobe.model.flow import External, Flow, PodRef
 from netprobe.model.verdict import Verdict
@@ -64,7 +64,7 @@ def is_right(refusal: Refusal, declared: dict[Flow, Verdict], cluster: Cluster) 
 def test_every_matrix_is_proved_or_rightly_refused(rng: Random, everything: bool, deny: float) -> None:
     cluster = random_pods(rng, SHAPE)
     declared = matrix(rng, cluster, deny)
-    made = generate(declared, cluster, denies_by_default=everything)
+    made = generate(listed(declared, cluster), cluster, denies_by_default=everything)
     if made.refusals:
         assert all(is_right(refusal, declared, cluster) for refusal in made.refusals)
         assert not made.policies
@@ -87,7 +87,7 @@ def test_an_honest_matrix_is_never_refused(rng: Random) -> None:
         )
         for flow, verdict in matrix(rng, cluster, 0.5).items()
     }
-    assert not generate(declared, cluster, denies_by_default=False).refusals
+    assert not generate(listed(declared, cluster), cluster, denies_by_default=False).refusals
 
 
 @settings(max_examples=50, deadline=None)
@@ -96,5 +96,7 @@ def test_the_same_declaration_gives_the_same_policies_in_the_same_order(rng: Ran
     cluster = random_pods(rng, SHAPE)
     declared = matrix(rng, cluster, 0.5)
     shuffled = dict(rng.sample(list(declared.items()), len(declared)))
-    one, other = (generate(each, cluster, denies_by_default=True) for each in (declared, shuffled))
+    one, other = (
+        generate(listed(each, cluster), cluster, denies_by_default=True) for each in (declared, shuffled)
+    )
     assert [made.policy for made in one.policies] == [made.policy for made in other.policies]

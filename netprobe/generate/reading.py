@@ -1,0 +1,104 @@
+"""A declaration read as what is asked of pods and hosts."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+
+from netprobe.generate.asked import Asked, Piece, PortNumber, Refusal
+from netprobe.generate.space import Space
+from netprobe.model.cluster import Cluster
+from netprobe.model.declared import Column, Declared
+from netprobe.model.flow import Address, End, External, Family, Flow, Protocol, ServiceRef, Via
+from netprobe.model.verdict import Verdict
+from netprobe.simulate.bits import unpack
+from netprobe.simulate.service import backends
+
+
+class Reading:
+    """Columns to what is asked of pods and hosts: Services are their backends, addresses of pods are pods."""
+
+    def __init__(self, declared: Declared, cluster: Cluster) -> None:
+        self.declared, self.cluster = declared, cluster
+        self.space = Space(declared.crowds, cluster)
+        self.refusals: list[Refusal] = []
+        self.asks: dict[PortNumber, dict[int, Asked]] = defaultdict(dict)
+        for flow, share in declared.itself.items():
+            if share.verdict is Verdict.DENY:
+                self._refuse(flow, share.row, "a pod always reaches itself", "cannot be denied: ")
+        for column in declared.columns:
+            self._column(column)
+
+    def _column(self, column: Column) -> None:
+        end, place = self._first(column.destination), self.space.place[column.destination]
+        if isinstance(end, ServiceRef):
+            self._service(column, end)
+            return
+        for share in column.shares:
+            self._itself(column, share.sources, share.row, share.verdict)
+            sources = self._others(share.sources, column.destination)
+            self._ask(
+                place, Piece(share.row, share.verdict, sources, column.destination, column.port), column
+            )
+
+    def _ask(self, place: int, piece: Piece, column: Column, port: int | None = None) -> None:
+        if piece.sources:
+            of_port = self.asks[port or column.port, column.protocol]
+            of_port.setdefault(place, Asked()).add(piece)
+
+    def _others(self, sources: int, crowd: int) -> int:
+        """Without the pod itself, where it is alone in its crowd; its address, named as a host, stays."""
+        return self.space.real(sources & ~(1 << crowd) if self.space.is_alone(crowd) else sources)
+
+    def _itself(self, column: Column, sources: int, row: int | None, verdict: Verdict) -> None:
+        """A pod's own address, named as a host, is the pod."""
+        for ends in self.space.aliases.items() if verdict is Verdict.DENY else ():
+            for one, other in (ends, ends[::-1]):
+                if column.destination == other and sources >> one & 1:
+                    flow = self.flow(self._first(one), self._first(other), column.port, column.protocol)
+                    self._refuse(flow, row, "a pod always reaches itself", "cannot be denied: ")
+
+    def _service(self, column: Column, service: ServiceRef) -> None:
+        for share in column.shares:
+            by_family: dict[Family | None, int] = defaultdict(int)
+            for number in unpack(share.sources):
+                by_family[self._family(self._first(number), service)] |= 1 << number
+            for family, sources in by_family.items():
+                first = self._first(next(unpack(sources)))
+                asked = Flow(first, service, column.port, column.protocol, family, Via.SERVICE)
+                behind = backends(self.cluster, self.cluster.services[service], asked)
+                if isinstance(behind, str):
+                    self._refuse(asked, share.row, behind)
+                    continue
+                for backend in behind:
+                    place = self.space.of[backend.pod]
+                    if share.verdict is Verdict.DENY and sources >> place & 1:
+                        own = Flow(backend.pod, service, column.port, column.protocol, family, Via.SERVICE)
+                        self._refuse(own, share.row, "a pod always reaches itself", "cannot be denied: ")
+                    # A backend that calls its own Service is judged by its policies, as any caller.
+                    bits = self.space.real(sources)
+                    piece = Piece(share.row, share.verdict, bits, column.destination, column.port)
+                    self._ask(place, piece, column, backend.port)
+
+    def _refuse(self, flow: Flow, row: int | None, reason: str, words: str = "") -> None:
+        separator = " " if words else ": "
+        self.refusals.append(Refusal(f"{flow}{separator}{words}{reason}", (flow,), (row,)))
+
+    def _first(self, crowd: int) -> End:
+        return self.declared.crowds[crowd][0]
+
+    def flow(self, source: End, destination: End, port: int, protocol: Protocol) -> Flow:
+        via = {External: Via.EXTERNAL, ServiceRef: Via.SERVICE}.get(type(destination), Via.POD)
+        return Flow(source, destination, port, protocol, self._family(source, destination), via)
+
+    def _family(self, source: End, destination: End) -> Family | None:
+        """The only family that two ends have in common."""
+        ours, theirs = ({a.version for a in self._addresses(end)} for end in (source, destination))
+        common = ours & theirs if ours and theirs else ours | theirs
+        return next(iter(common)) if len(common) == 1 else None
+
+    def _addresses(self, end: End) -> tuple[Address, ...]:
+        if isinstance(end, External):
+            return (end.address,)
+        if isinstance(end, ServiceRef):
+            return self.cluster.services[end].addresses
+        return self.cluster.pods[end].addresses
