@@ -11,11 +11,13 @@ What kube-proxy does in its nftables mode, in a table of its own beside that of 
                                the Services' network that nobody has → dropped
     hook postrouting           what is marked goes on under the node's own address (masquerade)
 
-    map   services4            10.96.0.7 . tcp . 80, for a node port 172.31.255.1 . tcp . 30080 → its chain
+    map   services4            10.96.0.7 . tcp . 80 → its chain; the same for 172.31.255.1 . tcp . 30080,
+                               a node port, and for 203.0.113.9 . tcp . 80, an external address
     map   void4                the same keys, for what has no endpoint
     set   virtual4             the addresses of all Services
+    set   affine4/shop/web/http/10.244.1.3    who was sent to an endpoint, for as long as that holds
     chain service4/shop/web/http     choose an endpoint at random
-    chain external4/shop/web/http    the same for a node port: masquerade, then as above
+    chain external4/shop/web/http    the same for node ports and external addresses: masquerade first
     chain endpoint/10.244.1.3/tcp/8080
 
 Addresses are translated before routing, so the policies (hook forward) see the pod's own address and
@@ -110,6 +112,17 @@ class _Endpoint:
     node: str | None
 
 
+@dataclass(frozen=True, slots=True)
+class _Port:
+    """A port of a Service on one of its addresses. `affinity_s`: how long clients keep to their endpoint."""
+
+    version: int
+    protocol: str
+    place: str
+    named: str
+    affinity_s: int
+
+
 class Services:
     """The Services of a state; `node` gives the rules of one node."""
 
@@ -171,6 +184,14 @@ def choice(port: str) -> str:
     return shortened(f"service {port}")
 
 
+def _affinity_s(spec: Object) -> int:
+    """How long a client stays with its endpoint, in seconds; 0 where it does not."""
+    if spec.get("sessionAffinity") != "ClientIP":
+        return 0
+    client = (spec.get("sessionAffinityConfig") or {}).get("clientIP") or {}
+    return int(client.get("timeoutSeconds") or 10800)
+
+
 def _number(slice_: Object, port: Object) -> int | None:
     """The number that a Service's port has in a slice: they agree by name and protocol."""
     wanted = port.get("name") or "", port["protocol"]
@@ -188,13 +209,14 @@ class _Writer:
         self._node = node
         self.virtual: dict[int, set[str]] = {version: set() for version in versions}
         self._chains: dict[str, tuple[str, ...]] = {}
+        self._sets: dict[str, NamedSet] = {}
         self._maps: defaultdict[str, dict[str, str]] = defaultdict(dict)
 
     def ruleset(self) -> Ruleset:
         sets = {
             f"virtual{version}": NamedSet(_TYPE[version], frozenset(found))
             for version, found in self.virtual.items()
-        }
+        } | dict(sorted(self._sets.items()))
         maps = {name: dict(sorted(entries.items())) for name, entries in self._maps.items()}
         return Ruleset(sets, dict(sorted(self._chains.items())), maps)
 
@@ -209,23 +231,33 @@ class _Writer:
         outside = f"{_IP[version]} saddr != {POD_NETWORKS[version]}"
         inner_local = spec.get("internalTrafficPolicy") == "Local"
         chosen = local if inner_local else endpoints
-        inner = [f"{outside} {_MASQUERADE}", *self._choose(chosen, version, protocol, named)]
+        one = _Port(version, protocol, place, named, _affinity_s(spec))
+        inner = [f"{outside} {_MASQUERADE}", *self._choose(chosen, one)]
         key = f"{address} . {protocol} . {port['port']}"
         self._enter(version, key, f"service{place}", inner, chosen, refused=not endpoints)
-        number = port.get("nodePort")
-        for own in (str(a) for a in self._node.addresses if number and a.version == version):
-            key = f"{own} . {protocol} . {number}"
+        for key in self._outer_keys(spec, port, version):
             if spec.get("externalTrafficPolicy") == "Local":
                 # Pods are inside already and may go anywhere; who comes from outside keeps his address.
-                everywhere = list(self._choose(endpoints, version, protocol, named))
+                everywhere = list(self._choose(endpoints, one))
                 rules = [f"{_IP[version]} saddr {POD_NETWORKS[version]} {rule}" for rule in everywhere]
-                rules += self._choose(local, version, protocol, named)
+                rules += self._choose(local, one)
                 self._enter(version, key, f"external{place}", rules, endpoints, refused=not endpoints)
                 if endpoints and not local:
                     self._maps[f"void{version}"][key] = "drop"
             else:
-                rules = [_MASQUERADE, *self._choose(endpoints, version, protocol, named)]
+                rules = [_MASQUERADE, *self._choose(endpoints, one)]
                 self._enter(version, key, f"external{place}", rules, endpoints, refused=not endpoints)
+
+    def _outer_keys(self, spec: Object, port: Object, version: int) -> Iterator[str]:
+        """Where a port is reached beside the Service's own address."""
+        protocol, number = port["protocol"].lower(), port.get("nodePort")
+        if number:
+            own = (str(address) for address in self._node.addresses if address.version == version)
+            yield from (f"{address} . {protocol} . {number}" for address in own)
+        external = [text for text in spec.get("externalIPs") or () if (6 if ":" in text else 4) == version]
+        for text in dict.fromkeys(str(ip_address(text)) for text in external):
+            self.virtual[version].add(text)
+            yield f"{text} . {protocol} . {port['port']}"
 
     def _enter(
         self,
@@ -243,19 +275,29 @@ class _Writer:
         else:
             self._maps[f"void{version}"][key] = "goto refuse" if refused else "drop"
 
-    def _choose(
-        self, endpoints: Sequence[_Endpoint], version: int, protocol: str, named: str
-    ) -> Iterator[str]:
-        """The rule that goes to one of the endpoints; none where there is none."""
-        chains = [self._endpoint(endpoint, version, protocol) for endpoint in endpoints]
+    def _choose(self, endpoints: Sequence[_Endpoint], port: _Port) -> Iterator[str]:
+        """The rules that go to one of the endpoints; none where there is none."""
+        chains = [self._endpoint(endpoint, port.version, port.protocol) for endpoint in endpoints]
         if not chains:
             return
-        comment = f'comment "{choice(named)}"'
+        comment = f'comment "{choice(port.named)}"'
+        if port.affinity_s:
+            for index, endpoint in enumerate(endpoints):
+                own = f"affine{port.place}/{endpoint.address.replace(':', '_')}"
+                chains[index] = self._remembering(own, chains[index], port)
+                yield f"{_IP[port.version]} saddr @{own} counter goto {chains[index]} {comment}"
         if len(chains) == 1:
             yield f"counter goto {chains[0]} {comment}"
         else:
             entries = ", ".join(f"{index} : goto {chain}" for index, chain in enumerate(chains))
             yield f"counter numgen random mod {len(chains)} vmap {{ {entries} }} {comment}"
+
+    def _remembering(self, name: str, chain: str, port: _Port) -> str:
+        """A chain that notes who is sent on to an endpoint's; each connection renews that."""
+        kind = f"{_TYPE[port.version]}; flags dynamic,timeout; timeout {port.affinity_s}s"
+        self._sets[name] = NamedSet(kind, frozenset())
+        self._chains[f"to-{name}"] = (f"update @{name} {{ {_IP[port.version]} saddr }}", f"goto {chain}")
+        return f"to-{name}"
 
     def _endpoint(self, endpoint: _Endpoint, version: int, protocol: str) -> str:
         address, port = endpoint.address, endpoint.port

@@ -18,6 +18,8 @@ SERVICE_NETWORKS: dict[str, IPv4Network | IPv6Network] = {
 }
 NODE_PORTS = range(30000, 32768)
 _DYNAMIC_FROM = 256  # the lower band of the range is left to addresses that are asked for by hand
+AFFINITY_S = 10800
+_AFFINITIES = ("ClientIP", "None")
 _TYPES = ("ClusterIP", "ExternalName", "LoadBalancer", "NodePort")
 
 
@@ -33,7 +35,10 @@ def default_service(service: dict[str, Any]) -> None:
     if spec["type"] == "ExternalName":
         return
     spec.setdefault("internalTrafficPolicy", "Cluster")
-    if spec["type"] in {"NodePort", "LoadBalancer"}:
+    if spec["sessionAffinity"] == "ClientIP":
+        client = spec.setdefault("sessionAffinityConfig", {}).setdefault("clientIP", {})
+        client.setdefault("timeoutSeconds", AFFINITY_S)
+    if spec["type"] in {"NodePort", "LoadBalancer"} or spec.get("externalIPs"):
         spec.setdefault("externalTrafficPolicy", "Cluster")
     if spec["type"] == "LoadBalancer":
         spec.setdefault("allocateLoadBalancerNodePorts", True)
@@ -176,7 +181,21 @@ def check_service(service: Mapping[str, Any], _old: Mapping[str, Any] | None) ->
         yield required("spec.ports")
     if spec["type"] == "ExternalName" and not spec.get("externalName"):
         yield required("spec.externalName")
+    if spec["sessionAffinity"] not in _AFFINITIES:
+        yield unsupported("spec.sessionAffinity", spec["sessionAffinity"], _AFFINITIES)
+    for index, text in enumerate(spec.get("externalIPs") or ()):
+        if not _is_address(text):
+            problem = "must be a valid IP address, (e.g. 10.9.8.7 or 2001:db8::ffff)"
+            yield invalid(f"spec.externalIPs[{index}]", text, problem)
     yield from _check_ports(ports)
+
+
+def _is_address(text: str) -> bool:
+    try:
+        ip_address(text)
+    except ValueError:
+        return False
+    return True
 
 
 def _check_ports(ports: Sequence[Mapping[str, Any]]) -> Iterator[Cause]:
