@@ -14,12 +14,11 @@ from ipaddress import ip_address
 from typing import Any
 
 from netprobe.errors import LabError
-from netprobe.lab import events, podstatus
+from netprobe.lab import events, placement, podstatus
 from netprobe.lab.api import faults
 from netprobe.lab.api.lifecycle import Deletion
 from netprobe.lab.api.operations import Operations, lab_itself, now
 from netprobe.lab.api.resources import NODES, PODS
-from netprobe.lab.api.selectors import matches
 from netprobe.lab.api.store import Change, Key, Object
 from netprobe.lab.controllers.base import Controller
 from netprobe.lab.enforcer import OUTSIDE, Enforcer
@@ -85,15 +84,15 @@ class Kubelet(Controller[Key]):
     async def _bring_up(self, key: Key, pod: Object) -> float | None:
         try:
             spec = self._spec(pod)
-            placement = await self._fabric.place(spec)
+            placed = await self._fabric.place(spec)
         except (LabError, ValueError) as error:
             self._unschedulable(key, pod, str(error))
             return _RETRY_S
-        addresses = placement.node.addresses if spec.host_network else placement.addresses
-        local = _Local(pod["metadata"]["uid"], placement, asyncio.get_running_loop().time(), addresses)
+        addresses = placed.node.addresses if spec.host_network else placed.addresses
+        local = _Local(pod["metadata"]["uid"], placed, asyncio.get_running_loop().time(), addresses)
         self._local[key] = local
         self._look(pod, local)
-        node = placement.node.name
+        node = placed.node.name
         if "nodeName" not in pod["spec"]:
             message = f"Successfully assigned {key.namespace}/{key.name} to {node}"
             events.record(self.operations, pod, "Scheduled", message, component="default-scheduler")
@@ -111,17 +110,19 @@ class Kubelet(Controller[Key]):
         if current is None or current.object["metadata"]["uid"] != local.uid:
             return 0.0  # gone meanwhile: come back to clean up
         self.operations.modify(
-            PODS, key, lambda obj: podstatus.running(obj, placement, addresses, now()), "status"
+            PODS, key, lambda obj: podstatus.running(obj, placed, addresses, now()), "status"
         )
         for container in pod["spec"]["containers"]:
             message = f"Started container {container['name']} (netprobe lab: images are not run)"
             events.record(self.operations, pod, "Started", message, component="kubelet")
         deadline = pod["spec"].get("activeDeadlineSeconds")
-        times = [time for time in (deadline, faults.restart_after(pod)) if time]
+        times = [
+            time for time in (deadline, faults.restart_after(pod), podstatus.completes_after(pod)) if time
+        ]
         return float(min(times)) if times else None
 
     async def _keep_up(self, key: Key, pod: Object, local: _Local) -> float | None:
-        """Readiness gates and the pod's own deadline."""
+        """Readiness gates, and the times at which the pod restarts or ends."""
         if pod["status"]["phase"] != "Running":
             return None
         ready = podstatus.is_ready(pod)
@@ -136,11 +137,13 @@ class Kubelet(Controller[Key]):
                 await self._tear_down(key)
                 self.operations.modify(PODS, key, podstatus.restart, "status")
             return max(0.0, restart - age)
-        deadline = pod["spec"].get("activeDeadlineSeconds")
-        if deadline is not None and age < deadline:
-            return float(deadline) - age
-        if deadline is not None:
+        completes, deadline = podstatus.completes_after(pod), pod["spec"].get("activeDeadlineSeconds")
+        if completes and age >= completes:
+            self.operations.modify(PODS, key, lambda obj: podstatus.ended(obj, 0, now()), "status")
+        elif deadline is not None and age >= deadline:
             self._exceed(key, pod)
+        else:
+            return min((float(time) - age for time in (completes, deadline) if time), default=None)
         return None
 
     def _exceed(self, key: Key, pod: Object) -> None:
@@ -215,21 +218,14 @@ class Kubelet(Controller[Key]):
             if wanted not in names:
                 raise LabError(f"there is no node {wanted!r}")
             return str(wanted)
-        selector = {"matchLabels": spec.get("nodeSelector") or {}}
-        nodes = [stored.object for stored in self.store.items(NODES)]
-        nodes = [node for node in nodes if node["metadata"]["name"] in names]
-        matching = [node for node in nodes if matches(selector, node["metadata"].get("labels") or {})]
-        open_ = [node["metadata"]["name"] for node in matching if not node["spec"].get("unschedulable")]
-        if len(open_) == len(names):
+        nodes = [
+            stored.object for stored in self.store.items(NODES) if stored.object["metadata"]["name"] in names
+        ]
+        fitting = placement.fitting(spec, nodes)
+        if len(fitting) == len(names):
             return None
-        if not open_:
-            shut, other = len(matching), len(names) - len(matching)
-            why = [f"{shut} node(s) were unschedulable"] if shut else []
-            why += [f"{other} node(s) didn't match Pod's node affinity/selector"] if other else []
-            raise LabError(f"0/{len(names)} nodes are available: {', '.join(why)}.")
         load = Counter(local.placement.node.name for local in self._local.values())
-        emptiest: str = min(open_, key=lambda name: load[name])
-        return emptiest
+        return min(fitting, key=lambda name: load[name])
 
     def _unschedulable(self, key: Key, pod: Object, why: str) -> None:
         old = [c for c in pod["status"].get("conditions", ()) if c["type"] == "PodScheduled"]

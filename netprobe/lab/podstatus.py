@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from netprobe.lab.api.admission.notes import COMPLETES
 from netprobe.lab.api.store import Object
 from netprobe.lab.fabric.state import Placement
 from netprobe.model.flow import Address, ContainerPort, Protocol
@@ -165,6 +166,16 @@ def restart(pod: Object) -> None:
 
 def restarted(pod: Mapping[str, Any]) -> bool:
     return any(c["restartCount"] for c in pod["status"].get("containerStatuses", ()))
+
+
+def completes_after(pod: Mapping[str, Any]) -> float:
+    """Seconds; 0 for never."""
+    if pod["spec"].get("restartPolicy", "Always") == "Always":
+        return 0.0
+    try:
+        return max(0.0, float((pod["metadata"].get("annotations") or {}).get(COMPLETES, "0")))
+    except ValueError:
+        return 0.0
 
 
 def is_ready(pod: Mapping[str, Any]) -> bool:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import secrets
 from collections.abc import Awaitable, Callable, Iterator
+from pathlib import Path
 from typing import TypeAlias, TypeVar
 
 import pytest
@@ -14,8 +16,37 @@ from netprobe.lab import LabOptions, start
 from netprobe.probe import ClusterAPI
 from netprobe.probe.api import Object
 from tests.cluster.real import kubeconfig as real_kubeconfig
+from tests.lab.kubectl.conftest import Kubectl
 from tests.probe.clock import virtually
 from tests.probe.fake import OPEN, SILENT, FakeCluster
+
+IMAGE = "docker.io/library/alpine:3.20"
+POD = f"""\
+apiVersion: v1
+kind: Pod
+metadata: {{name: p, labels: {{app: p}}}}
+spec:
+  terminationGracePeriodSeconds: 0
+  containers:
+    - name: c
+      image: {IMAGE}
+      command: [sleep, "3600"]
+      ports: [{{containerPort: 80, name: http}}]
+"""
+DEPLOYMENT = f"""\
+apiVersion: apps/v1
+kind: Deployment
+metadata: {{name: none}}
+spec:
+  replicas: 0
+  selector: {{matchLabels: {{app: none}}}}
+  template:
+    metadata: {{labels: {{app: none}}}}
+    spec:
+      containers:
+        - {{name: a, image: "{IMAGE}", env: [{{name: ONE, value: "1"}}]}}
+        - {{name: b, image: "{IMAGE}"}}
+"""
 
 T = TypeVar("T")
 Use: TypeAlias = Callable[[Callable[[ClusterAPI], Awaitable[T]]], T]
@@ -95,3 +126,27 @@ def use(request: pytest.FixtureRequest) -> Use[object]:
                     "no real cluster: set NETPROBE_TEST_KUBECONFIG, or bring ../shared/realcluster up"
                 )
             return on(found)
+
+
+@pytest.fixture(
+    scope="module",
+    params=[
+        pytest.param("lab", marks=[pytest.mark.lab, pytest.mark.xdist_group("lab contract")]),
+        pytest.param("real", marks=[pytest.mark.cluster, pytest.mark.xdist_group("cluster")]),
+    ],
+)
+def kubectl(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Kubectl]:
+    """In a namespace of its own, with a pod that runs."""
+    found = request.getfixturevalue("lab") if request.param == "lab" else real_kubeconfig()
+    if found is None:
+        pytest.skip("no real cluster: set NETPROBE_TEST_KUBECONFIG, or bring ../shared/realcluster up")
+    name = f"contract-{secrets.token_hex(3)}"
+    made = Kubectl(Path(found), name, tmp_path_factory.mktemp("files"))
+    made("create", "namespace", name)
+    try:
+        made("wait", "--for=create", "serviceaccount/default", "--timeout=30s")
+        made("apply", "-f", made.file("pod.yaml", POD), "-f", made.file("deployment.yaml", DEPLOYMENT))
+        made("wait", "--for=condition=Ready", "pod/p", "--timeout=60s")
+        yield made
+    finally:
+        made("delete", "namespace", name, "--wait=false")

@@ -73,7 +73,7 @@ def initial(resource: Resource, obj: Object) -> None:
     if resource in _WITH_GENERATION:
         obj["metadata"]["generation"] = 1
     if resource is PODS:
-        obj["status"] = {"phase": "Pending", "qosClass": _qos(obj.get("spec", {}))}
+        obj["status"] = {"phase": "Pending", "qosClass": qos(obj.get("spec", {}))}
     elif resource is NAMESPACES:
         obj["spec"] = {"finalizers": ["kubernetes"]}
         obj["status"] = {"phase": "Active"}
@@ -83,7 +83,8 @@ def initial(resource: Resource, obj: Object) -> None:
         obj.setdefault("status", {})
 
 
-def _qos(spec: Object) -> str:
+def qos(spec: Object) -> str:
+    """The quality of service that a pod's resources make."""
     resources = [c.get("resources", {}) for c in spec.get("containers", ())]
     if not any(r.get("limits") or r.get("requests") for r in resources):
         return "BestEffort"

@@ -15,7 +15,7 @@ from datetime import UTC, datetime
 from typing import Any, Literal
 
 from netprobe.lab.api import managed
-from netprobe.lab.api.admission import names, rules_of
+from netprobe.lab.api.admission import names, namespaced, rules_of
 from netprobe.lab.api.admission.notes import notes
 from netprobe.lab.api.admission.services import allocate
 from netprobe.lab.api.decode import Decoder
@@ -24,7 +24,6 @@ from netprobe.lab.api.resources import (
     NAMESPACES,
     NETWORK_POLICIES,
     PODS,
-    SERVICE_ACCOUNTS,
     SERVICES,
     Resource,
 )
@@ -134,10 +133,10 @@ class Operations:
         if not writer.trusted:
             obj.pop("status", None) if resource.status else None
         initial(resource, obj)
-        self._admit(resource, obj, None)
+        self._admit(resource, obj, None, trusted=writer.trusted)
         if self.store.get(resource, Key(metadata.get("namespace", ""), metadata["name"])) is not None:
             raise already_exists(resource, metadata["name"])
-        writer.warnings += [] if writer.trusted else notes(resource, obj, None)
+        self._tell(resource, obj, None, writer)
         if not writer.trusted and not writer.applying:
             managed.created(resource, obj, writer.manager)
         if writer.dry_run:
@@ -201,7 +200,7 @@ class Operations:
             obj["spec"] = old["spec"]
         if not writer.trusted:
             self._admit(resource, obj, old)
-            writer.warnings += notes(resource, obj, old)
+            self._tell(resource, obj, old, writer)
         changed = obj.get("spec") != old.get("spec") and subresource != "status"
         if changed and "generation" in old["metadata"]:
             obj["metadata"]["generation"] = old["metadata"]["generation"] + 1
@@ -265,9 +264,17 @@ class Operations:
         obj.setdefault("metadata", {})
         return {"apiVersion": resource.api_version, "kind": resource.kind, **obj}
 
-    def _admit(self, resource: Resource, obj: Object, old: Object | None) -> None:
+    def _tell(self, resource: Resource, obj: Object, old: Object | None, writer: Writer) -> None:
+        """Warn a client of what is stored, and is not what it may expect."""
+        if not writer.trusted:
+            writer.warnings += notes(resource, obj, old)
+            writer.warnings += namespaced.warnings(resource, obj, old, self.store)
+
+    def _admit(self, resource: Resource, obj: Object, old: Object | None, *, trusted: bool = False) -> None:
         rules = rules_of(resource)
         rules.default(obj)
+        if old is None:
+            namespaced.complete(resource, obj, self.store)
         if resource is NAMESPACES:
             labels = obj["metadata"].setdefault("labels", {})
             labels[METADATA_NAME] = obj["metadata"]["name"]
@@ -280,17 +287,8 @@ class Operations:
             causes += allocate(obj, old, self.store)
         if causes:
             raise invalid(resource, name, causes)
-        if resource is PODS and old is None:
-            self._require_account(obj)
-
-    def _require_account(self, pod: Object) -> None:
-        namespace, account = pod["metadata"]["namespace"], pod["spec"]["serviceAccountName"]
-        if account != "default" and self.store.get(SERVICE_ACCOUNTS, Key(namespace, account)) is None:
-            why = (
-                f"error looking up service account {namespace}/{account}: "
-                f'serviceaccount "{account}" not found'
-            )
-            raise forbidden(PODS, pod["metadata"]["name"], why)
+        if not trusted or resource is PODS:  # those that controllers make are for somebody too
+            namespaced.require(resource, obj, old, self.store)
 
     def _require_namespace(self, resource: Resource, namespace: str, name: str) -> None:
         if not resource.namespaced:

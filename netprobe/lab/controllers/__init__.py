@@ -13,8 +13,10 @@ from netprobe.lab.controllers.endpoints import Endpoints
 from netprobe.lab.controllers.garbage import GarbageCollector
 from netprobe.lab.controllers.jobs import Jobs
 from netprobe.lab.controllers.namespaces import Namespaces
+from netprobe.lab.controllers.quotas import Quotas
 from netprobe.lab.controllers.replicasets import ReplicaSets
 from netprobe.lab.controllers.statefulsets import StatefulSets
+from netprobe.lab.controllers.taints import Taints
 
 
 def controllers(operations: Operations, ca: str) -> list[Controller[Any]]:
@@ -29,4 +31,6 @@ def controllers(operations: Operations, ca: str) -> list[Controller[Any]]:
         Jobs(operations),
         Endpoints(operations),
         Budgets(operations),
+        Quotas(operations),
+        Taints(operations),
     ]

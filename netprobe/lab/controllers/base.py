@@ -15,7 +15,7 @@ from netprobe.lab.api.store import Change
 
 K = TypeVar("K", bound=Hashable)
 
-_RETRY_S = 0.2
+_RETRY_S, _LONGEST_RETRY_S = 0.2, 5.0
 logger = logging.getLogger(__name__)
 
 
@@ -32,6 +32,7 @@ class Controller(ABC, Generic[K]):
         self.store = operations.store
         self._waiting: dict[K, None] = {}
         self._busy: set[K] = set()
+        self._failures: dict[K, int] = {}
         self._idle: list[asyncio.Future[None]] = []
         operations.store.listen(self._note)
 
@@ -42,6 +43,9 @@ class Controller(ABC, Generic[K]):
     @abstractmethod
     async def reconcile(self, key: K) -> float | None:
         """Bring one thing up to date; seconds after which to look again, if any."""
+
+    def refused(self, key: K, error: ApiError) -> None:
+        """Called at the first of a row of refusals for the same key, so that somebody can be told."""
 
     def enqueue(self, key: K, after_s: float = 0.0) -> None:
         if after_s > 0:
@@ -61,9 +65,9 @@ class Controller(ABC, Generic[K]):
             key = await self._take()
             try:
                 again = await self.reconcile(key)
+                self._failures.pop(key, None)
             except (ApiError, LabError) as error:
-                logger.warning("%s: %s: %s; trying again", type(self).__name__, key, error)
-                again = _RETRY_S
+                again = self._failed(key, error)
             except Exception:
                 logger.exception("%s: %s; trying again", type(self).__name__, key)
                 again = 1.0
@@ -72,6 +76,16 @@ class Controller(ABC, Generic[K]):
                 self._rouse()
             if again is not None:
                 self.enqueue(key, max(again, 0.001))
+
+    def _failed(self, key: K, error: ApiError | LabError) -> float:
+        """Told once; tried again after a while that doubles each time."""
+        failures = self._failures.get(key, 0)
+        self._failures[key] = failures + 1
+        if not failures:
+            logger.warning("%s: %s: %s; trying again", type(self).__name__, key, error)
+            if isinstance(error, ApiError):
+                self.refused(key, error)
+        return min(_RETRY_S * 2.0 ** min(failures, 10), _LONGEST_RETRY_S)
 
     async def _take(self) -> K:
         while True:

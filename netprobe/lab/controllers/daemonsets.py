@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Container, Iterable
 
+from netprobe.lab import placement
 from netprobe.lab.api.resources import DAEMON_SETS, NODES
-from netprobe.lab.api.selectors import matches
 from netprobe.lab.api.store import Change, Key, Object
 from netprobe.lab.controllers import owned
 from netprobe.lab.controllers.workloads import Workloads
@@ -26,9 +26,9 @@ class DaemonSets(Workloads):
 
     def bring_about(self, obj: Object) -> float | None:
         revision = owned.template_hash(obj["spec"]["template"])
-        nodes = self._nodes(obj)
         pods = [pod for pod in owned.claim(self.operations, DAEMON_SETS, obj) if owned.alive(pod)]
         by_node = {pod["spec"].get("nodeName"): pod for pod in pods}
+        nodes = self._nodes(obj, by_node)
         labels = {REVISION: revision, "pod-template-generation": str(obj["metadata"]["generation"])}
         for node in nodes:
             if node not in by_node:
@@ -56,13 +56,16 @@ class DaemonSets(Workloads):
         owned.set_status(self.operations, DAEMON_SETS, obj, status | _always(len(nodes), len(here), ready))
         return None
 
-    def _nodes(self, obj: Object) -> list[str]:
-        selector = {"matchLabels": obj["spec"]["template"]["spec"].get("nodeSelector", {})}
-        return [
-            stored.object["metadata"]["name"]
-            for stored in self.store.items(NODES)
-            if matches(selector, stored.object["metadata"].get("labels") or {})
-        ]
+    def _nodes(self, obj: Object, taken: Container[str]) -> list[str]:
+        """Where a pod should be: they tolerate unschedulable nodes, and stay where a taint came later."""
+        spec = obj["spec"]["template"]["spec"]
+        found = []
+        for stored in self.store.items(NODES):
+            node, name = stored.object, str(stored.object["metadata"]["name"])
+            new = placement.hindrance(spec, node) in {"", placement.UNSCHEDULABLE}
+            if new or (name in taken and placement.selected(spec, node)):
+                found.append(name)
+        return found
 
 
 def _always(desired: int, current: int, ready: int) -> Object:

@@ -124,6 +124,7 @@ class Deployments(Workloads):
             "availableReplicas": ready,
             "unavailableReplicas": max(0, wanted - ready),
             "conditions": [
+                *_failures(new),
                 condition(obj, "Available", minimum, available, f"Deployment {has} minimum availability."),
                 condition(obj, "Progressing", True, reason, progress),
             ],
@@ -133,6 +134,12 @@ class Deployments(Workloads):
 
 def _revision(item: Object) -> int:
     return int(item["metadata"].get("annotations", {}).get(REVISION, "0"))
+
+
+def _failures(new: Object | None) -> list[Object]:
+    """That pods of the newest template are refused."""
+    conditions = [] if new is None else new.get("status", {}).get("conditions", [])
+    return [c for c in conditions if c["type"] == "ReplicaFailure"]
 
 
 def _newest(items: list[Object]) -> int:

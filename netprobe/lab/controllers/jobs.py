@@ -1,10 +1,14 @@
-"""Jobs: their pods run, and never complete, because images are not run; deadlines and TTLs are kept."""
+"""Jobs: as many pods as have to succeed. Images are not run, so pods stay until something ends them: an
+annotation (api/admission/notes.py), a command run for whoever attached, a deadline.
+"""
 
 from __future__ import annotations
 
+from collections import Counter
 from datetime import UTC, datetime
 
 from netprobe.lab import events
+from netprobe.lab.api.admission.notes import of_template
 from netprobe.lab.api.lifecycle import Deletion
 from netprobe.lab.api.operations import lab_itself, now
 from netprobe.lab.api.resources import JOBS
@@ -14,7 +18,8 @@ from netprobe.lab.controllers.workloads import Workloads
 
 
 class Jobs(Workloads):
-    """Keeps `parallelism` pods until the deadline; removes a finished Job after its TTL."""
+    """Keeps `parallelism` pods until enough have succeeded, or the deadline; removes a finished Job after
+    its TTL."""
 
     resource = JOBS
 
@@ -23,15 +28,15 @@ class Jobs(Workloads):
             return self._expire(obj, finished)
         pods = owned.claim(self.operations, JOBS, obj)
         live = [pod for pod in pods if owned.alive(pod)]
-        failed = sum(pod["status"]["phase"] == "Failed" for pod in pods)
+        phases = Counter(pod["status"]["phase"] for pod in pods)
+        failed, succeeded = phases["Failed"], phases["Succeeded"]
         spec, status = obj["spec"], obj.get("status", {})
         if spec.get("suspend"):
             self._clear(live)
             suspended = _condition("Suspended", "JobSuspended", "Job suspended")
             self._tell(obj, {"conditions": status.get("conditions") or [suspended]})
             return None
-        if "startTime" not in status:
-            text = "the lab does not run images: the pods of this Job stay, and it does not complete"
+        if "startTime" not in status and (text := of_template(spec["template"])):
             events.record(
                 self.operations, obj, "ImagesAreNotRun", text, component="netprobe-lab", warning=True
             )
@@ -46,15 +51,39 @@ class Jobs(Workloads):
             text = "Job has reached the specified backoff limit"
             self._fail(obj, live, failed, "BackoffLimitExceeded", text)
             return 0.0
-        wanted = min(spec.get("parallelism", 1), spec.get("completions", spec.get("parallelism", 1)))
-        live += [owned.make(self.operations, JOBS, obj) for _ in range(wanted - len(live))]
+        parallelism, completions = spec.get("parallelism", 1), spec.get("completions")
+        # Without completions it is a queue of work: over when one has found it empty and the others are done.
+        if succeeded >= completions if completions is not None else succeeded and not live:
+            self._clear(live)
+            self._complete(obj, started, succeeded, failed)
+            return 0.0
+        if completions is not None:
+            wanted = min(parallelism, completions - succeeded)
+        else:
+            wanted = len(live) if succeeded else parallelism
+        made, refusal = owned.make_many(self.operations, JOBS, obj, wanted - len(live))
+        live += made
         self._clear(live[wanted:])
         active = live[:wanted]
-        self._tell(
-            obj,
-            {"startTime": started, "active": len(active), "ready": owned.ready(active), "failed": failed},
-        )
+        counts = {
+            "active": len(active),
+            "ready": owned.ready(active),
+            "succeeded": succeeded,
+            "failed": failed,
+        }
+        self._tell(obj, {"startTime": started, **counts})
+        if refusal is not None:
+            raise refusal
         return left
+
+    def _complete(self, obj: Object, started: str, succeeded: int, failed: int) -> None:
+        text = "Reached expected number of succeeded pods"
+        conditions = [
+            _condition(kind, "CompletionsReached", text) for kind in ("SuccessCriteriaMet", "Complete")
+        ]
+        status = {"startTime": started, "completionTime": now(), "succeeded": succeeded, "failed": failed}
+        self._tell(obj, {**status, "conditions": conditions})
+        events.record(self.operations, obj, "Completed", "Job completed", component="job-controller")
 
     def _fail(self, obj: Object, live: list[Object], failed: int, reason: str, message: str) -> None:
         self._clear(live)

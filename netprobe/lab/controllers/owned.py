@@ -12,6 +12,7 @@ from netprobe.lab.api.lifecycle import Deletion
 from netprobe.lab.api.operations import Operations, lab_itself
 from netprobe.lab.api.resources import PODS, Resource
 from netprobe.lab.api.selectors import matches
+from netprobe.lab.api.status import ApiError
 from netprobe.lab.api.store import Key, Object
 from netprobe.lab.podstatus import is_ready
 
@@ -127,6 +128,19 @@ def make(
         "spec": {**template["spec"], **(spec or {})},
     }
     return operations.create(PODS, owner["metadata"]["namespace"], pod, lab_itself())
+
+
+def make_many(
+    operations: Operations, resource: Resource, owner: Object, count: int
+) -> tuple[list[Object], ApiError | None]:
+    """As many pods as can be had, and why no more; the caller tells of the first, then raises the other."""
+    made: list[Object] = []
+    while len(made) < count:
+        try:
+            made.append(make(operations, resource, owner))
+        except ApiError as error:
+            return made, error
+    return made, None
 
 
 def remove(operations: Operations, pod: Object) -> None:

@@ -24,10 +24,12 @@ class StatefulSets(Workloads):
         start = spec.get("ordinals", {}).get("start", 0)
         wanted = {f"{name}-{n}": n for n in range(start, start + spec["replicas"])}
         ordered = spec["podManagementPolicy"] == "OrderedReady"
-        self._fill(obj, pods, wanted, revision, ordered=ordered)
-        self._thin(pods, wanted, ordered=ordered)
-        self._update(obj, pods, wanted, revision)
-        self._tell(obj, list(pods.values()), revision)
+        try:
+            self._fill(obj, pods, wanted, revision, ordered=ordered)
+            self._thin(pods, wanted, ordered=ordered)
+            self._update(obj, pods, wanted, revision)
+        finally:
+            self._tell(obj, list(pods.values()), revision)
         return None
 
     def _fill(

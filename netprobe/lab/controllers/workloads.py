@@ -5,9 +5,11 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import Iterable
 
+from netprobe.lab import events
 from netprobe.lab.api.operations import now
 from netprobe.lab.api.resources import PODS, Resource
 from netprobe.lab.api.selectors import matches
+from netprobe.lab.api.status import ApiError
 from netprobe.lab.api.store import Change, Key, Object
 from netprobe.lab.controllers.base import Controller
 from netprobe.lab.controllers.owned import controller
@@ -46,6 +48,15 @@ class Workloads(Controller[Key]):
         if stored is None or "deletionTimestamp" in stored.object["metadata"]:
             return None
         return self.bring_about(stored.object)
+
+    def refused(self, key: Key, error: ApiError) -> None:
+        stored = self.store.get(self.resource, key)
+        if stored is not None:
+            component = f"{self.resource.singular}-controller"
+            text = f"Error creating: {error}"
+            events.record(
+                self.operations, stored.object, "FailedCreate", text, component=component, warning=True
+            )
 
     @abstractmethod
     def bring_about(self, obj: Object) -> float | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from netprobe.lab.api.admission.notes import COMPLETES, of_template
 from tests.lab.api.conftest import Api, Object
 
 MAPS = "/api/v1/namespaces/default/configmaps"
@@ -223,8 +224,22 @@ async def test_a_job_ends_at_its_deadline_and_takes_what_it_owns_along(api: Api)
     await api.gone(f"{JOBS}/run")
     await api.gone(f"{MAPS}/owned")
     said = [e["message"] for e in (await api.get(EVENTS))["items"] if e["reason"] == "ImagesAreNotRun"]
-    assert said == ["the lab does not run images: the pods of this Job stay, and it does not complete"]
+    assert said == [of_template({})]
     await api.until(PODS, lambda pods: not pods["items"])
+
+
+async def test_a_job_that_is_told_when_to_complete(api: Api) -> None:
+    made = job("run", completions=3, parallelism=2)
+    made["spec"]["template"]["metadata"] = {"annotations": {COMPLETES: "0.1"}}
+    await api.ok("POST", JOBS, made)
+    done = await api.until(f"{JOBS}/run", lambda j: j.get("status", {}).get("completionTime"))
+    assert (done["status"]["succeeded"], done["status"].get("failed", 0)) == (3, 0)
+    assert [c["type"] for c in done["status"]["conditions"]] == ["SuccessCriteriaMet", "Complete"]
+    pods = (await api.get(PODS, labelSelector="job-name=run"))["items"]
+    assert [pod["status"]["phase"] for pod in pods] == ["Succeeded"] * 3
+    reasons = [e["reason"] for e in (await api.get(EVENTS))["items"]]
+    assert "Completed" in reasons
+    assert "ImagesAreNotRun" not in reasons
 
 
 async def test_a_suspended_job_has_no_pods(api: Api) -> None:

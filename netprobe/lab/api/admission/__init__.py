@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from netprobe.lab.api.admission import pods, policies, services, workloads
+from netprobe.lab.api.admission import limits, pods, policies, security, services, workloads
 from netprobe.lab.api.resources import (
     CLAIMS,
     CRON_JOBS,
@@ -15,6 +15,8 @@ from netprobe.lab.api.resources import (
     DEPLOYMENTS,
     ENDPOINT_SLICES,
     JOBS,
+    LIMIT_RANGES,
+    NAMESPACES,
     NETWORK_POLICIES,
     PODS,
     REPLICA_SETS,
@@ -48,7 +50,12 @@ def _default_claim(claim: dict[str, Any]) -> None:
     claim["status"].setdefault("phase", "Pending")
 
 
+def _check_namespace(namespace: Mapping[str, Any], _: Mapping[str, Any] | None) -> Iterable[Cause]:
+    return security.check_labels(namespace["metadata"].get("labels") or {})
+
+
 RULES: dict[Resource, Rules] = {
+    NAMESPACES: Rules(check=_check_namespace),
     PODS: Rules(pods.default_pod, pods.check_pod),
     SERVICES: Rules(services.default_service, services.check_service),
     NETWORK_POLICIES: Rules(policies.default_policy, policies.check_policy),
@@ -60,6 +67,7 @@ RULES: dict[Resource, Rules] = {
     CRON_JOBS: Rules(workloads.default_cron_job, workloads.check_cron_job),
     ENDPOINT_SLICES: Rules(services.default_slice),
     CLAIMS: Rules(_default_claim),
+    LIMIT_RANGES: Rules(limits.default_limit_range),
     SECRETS: Rules(_default_secret),
 }
 NONE = Rules()

@@ -12,22 +12,23 @@ from netprobe.lab.api import resources as r
 
 Object = Mapping[str, Any]
 
+COMPLETES = "netprobe.dev/completes-after"
+"""On a pod that is not restarted always: seconds after which it has succeeded. Without it nothing ends it."""
+
+
 _UNUSED = "the lab stores this and does not use it"
 _UNENFORCED = "the lab stores this and does not enforce it"
+_FOR_ALL = "whoever holds the lab's kubeconfig may do everything"
 
 _OF_A_KIND: dict[r.Resource, str] = {
     r.INGRESSES: f"{_UNUSED}: no ingress controller runs here, and hosts outside use node ports",
     r.AUTOSCALERS: f"{_UNUSED}: images are not run, so there is no load to scale by",
     r.CLAIMS: f"{_UNUSED}: images are not run, so volumes are not mounted",
     r.VOLUMES: f"{_UNUSED}: images are not run, so volumes are not mounted",
-    r.RESOURCE_QUOTAS: _UNENFORCED,
-    r.LIMIT_RANGES: _UNENFORCED,
-    r.ROLE_BINDINGS: f"{_UNENFORCED}: whoever holds the lab's kubeconfig may do everything",
-    r.CLUSTER_ROLE_BINDINGS: f"{_UNENFORCED}: whoever holds the lab's kubeconfig may do everything",
-    r.JOBS: "the lab does not run images: the pods of a Job stay, and it never completes",
+    r.ROLE_BINDINGS: f"{_UNENFORCED}: {_FOR_ALL}",
+    r.CLUSTER_ROLE_BINDINGS: f"{_UNENFORCED}: {_FOR_ALL}",
     r.CRON_JOBS: "the lab starts no Jobs by the clock; kubectl create job --from=cronjob/NAME starts one",
 }
-_POD_SECURITY = "pod-security.kubernetes.io/"
 
 
 def notes(resource: r.Resource, obj: Object, old: Object | None) -> Iterator[str]:
@@ -39,18 +40,27 @@ def notes(resource: r.Resource, obj: Object, old: Object | None) -> Iterator[str
 def _all(resource: r.Resource, obj: Object) -> Iterator[str]:
     if resource in _OF_A_KIND:
         yield _OF_A_KIND[resource]
+    elif resource is r.JOBS:
+        if sentence := of_template(obj["spec"]["template"]):
+            yield sentence
     elif resource is r.SERVICES:
         yield from _of_service(obj.get("spec", {}))
-    elif resource is r.NAMESPACES:
-        labels = obj["metadata"].get("labels") or {}
-        if any(key.startswith(_POD_SECURITY) for key in labels):
-            yield f"the lab stores {_POD_SECURITY} labels and does not enforce Pod Security"
+    elif resource is r.RESOURCE_QUOTAS and obj["spec"].get("scopeSelector"):
+        yield f"{_UNENFORCED}: quotas with a scopeSelector"
+
+
+def of_template(template: Object) -> str:
+    """What becomes of a Job with this template; "" where it completes."""
+    if COMPLETES in (template.get("metadata", {}).get("annotations") or {}):
+        return ""
+    return (
+        "the lab does not run images: this Job's pods stay and it does not complete, unless its template "
+        f"has the annotation {COMPLETES}: SECONDS"
+    )
 
 
 def _of_service(spec: Object) -> Iterator[str]:
-    if spec.get("sessionAffinity", "None") != "None":
-        yield "the lab does not do sessionAffinity: each connection goes to any endpoint"
     if spec.get("externalIPs"):
-        yield "the lab does not do externalIPs: nothing answers on these addresses"
+        yield "externalIPs of the lab are reached from pods and nodes: nobody leads hosts outside to them"
     if spec.get("type") == "LoadBalancer":
         yield "the lab has no load balancers: hosts outside reach this Service by its node port"

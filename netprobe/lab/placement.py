@@ -1,0 +1,83 @@
+"""Which nodes a pod may be on: names, selectors, affinity, taints. Pure; the words are the scheduler's."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from netprobe.errors import LabError
+from netprobe.lab.api.selectors import matches
+
+Object = Mapping[str, Any]
+
+UNSCHEDULABLE = "node(s) were unschedulable"
+_SELECTED = "node(s) didn't match Pod's node affinity/selector"
+
+
+def fitting(spec: Object, nodes: Iterable[Object]) -> list[str]:
+    """The names of the nodes that a pod's spec lets it be on; LabError that counts why there is none."""
+    names, reasons, total = [], Counter[str](), 0
+    for node in nodes:
+        total += 1
+        if why := hindrance(spec, node):
+            reasons[why] += 1
+        else:
+            names.append(str(node["metadata"]["name"]))
+    if not names:
+        why = ", ".join(sorted(f"{count} {reason}" for reason, count in reasons.items()))
+        raise LabError(f"0/{total} nodes are available: {why}.")
+    return names
+
+
+def hindrance(spec: Object, node: Object) -> str:
+    """Why a pod may not be on a node; "" where it may."""
+    if not selected(spec, node):
+        return _SELECTED
+    for taint in node["spec"].get("taints") or ():
+        if taint["effect"] in {"NoSchedule", "NoExecute"} and not tolerated(spec, taint):
+            return f"node(s) had untolerated taint {{{taint['key']}: {taint.get('value', '')}}}"
+    return UNSCHEDULABLE if node["spec"].get("unschedulable") else ""
+
+
+def selected(spec: Object, node: Object) -> bool:
+    """Whether the pod's nodeSelector and its required node affinity mean a node."""
+    labels = node["metadata"].get("labels") or {}
+    if not matches({"matchLabels": spec.get("nodeSelector") or {}}, labels):
+        return False
+    affinity = (spec.get("affinity") or {}).get("nodeAffinity") or {}
+    required = affinity.get("requiredDuringSchedulingIgnoredDuringExecution")
+    if not required:
+        return True
+    return any(_meant(term, node) for term in required.get("nodeSelectorTerms") or ())
+
+
+def _meant(term: Object, node: Object) -> bool:
+    labels, fields = node["metadata"].get("labels") or {}, {"metadata.name": node["metadata"]["name"]}
+    asked = [
+        *((one, labels) for one in term.get("matchExpressions") or ()),
+        *((one, fields) for one in term.get("matchFields") or ()),
+    ]
+    return bool(asked) and all(_holds(one, values) for one, values in asked)
+
+
+def _holds(one: Object, values: Mapping[str, str]) -> bool:
+    if one["operator"] not in {"Gt", "Lt"}:
+        return matches({"matchExpressions": [one]}, values)
+    try:
+        own, bound = int(values[one["key"]]), int(one["values"][0])
+    except (KeyError, IndexError, ValueError):
+        return False
+    return own > bound if one["operator"] == "Gt" else own < bound
+
+
+def tolerated(spec: Object, taint: Object) -> bool:
+    return any(_tolerates(one, taint) for one in spec.get("tolerations") or ())
+
+
+def _tolerates(one: Object, taint: Object) -> bool:
+    if one.get("effect") not in {None, "", taint["effect"]}:
+        return False
+    if one.get("operator", "Equal") == "Exists":
+        return one.get("key") in {None, "", taint["key"]}
+    return bool(one.get("key") == taint["key"] and one.get("value", "") == taint.get("value", ""))
