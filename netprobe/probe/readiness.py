@@ -135,8 +135,10 @@ def warnings(events: Iterable[tuple[str, str]], status: str) -> str:
 
 
 def _said(message: str, status: str) -> bool:
-    return message.removeprefix("Error: ") in status or (
-        message.startswith("Failed to pull image") and "failed to pull" in status
+    return (
+        message.removeprefix("Error: ") in status
+        or (message.startswith("Failed to pull image") and "failed to pull" in status)
+        or (message.startswith("Back-off restarting") and "CrashLoopBackOff" in status)
     )
 
 

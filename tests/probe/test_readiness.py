@@ -34,4 +34,6 @@ def test_a_container_that_fails_has_the_last_word() -> None:
     ended = {"terminated": {"exitCode": 1, "message": "this image has no BusyBox nc\n"}}
     waiting = {"waiting": {"reason": "CrashLoopBackOff", "message": "back-off 10s"}}
     status = {"containerStatuses": [{"name": "probe", "state": waiting, "lastState": ended}]}
-    assert complaint({"status": status}) == "CrashLoopBackOff: back-off 10s; this image has no BusyBox nc"
+    told = complaint({"status": status})
+    assert told == "CrashLoopBackOff: back-off 10s; this image has no BusyBox nc"
+    assert warnings([("BackOff", "Back-off restarting failed container probe in pod web")], told) == ""
