@@ -291,3 +291,65 @@ def test_the_api_server_needs_no_name(port: int, speaks: bool) -> None:
         f"egress: [{{to: [{{ipBlock: {{cidr: 203.0.113.1/32}}}}], ports: [{{port: {port}}}]}}]}}"
     )
     assert bool(found(text, "no-dns")) is speaks
+
+
+def job(name: str, ports: str = "[]") -> str:
+    containers = f"[{{name: c, image: i, ports: {ports}}}]"
+    template = f"{{metadata: {{labels: {{app: {name}}}}}, spec: {{containers: {containers}}}}}"
+    return (
+        f"{{apiVersion: batch/v1, kind: Job, metadata: {{name: {name}, namespace: shop}}, "
+        f"spec: {{template: {template}}}}}\n"
+    )
+
+
+ALLOW_A = policy(
+    "{podSelector: {matchLabels: {app: a}}, ingress: [{from: [{podSelector: {}}], ports: [{port: 80}]}]}"
+)
+
+
+@pytest.mark.parametrize(
+    ("other", "speaks"),
+    [
+        pytest.param(job("migrate"), False, id="a Job that serves nothing"),
+        pytest.param(job("serve", "[{containerPort: 80}]"), True, id="a Job with a port"),
+        pytest.param(pod("b"), True, id="a pod that declares no port may serve one"),
+    ],
+)
+def test_nobody_talks_to_a_job(other: str, speaks: bool) -> None:
+    text = documents(ALLOW_A, pod("a", app="a"), other)
+    assert bool(found(text, "missing-default-deny")) is speaks
+
+
+@pytest.mark.parametrize(
+    ("selected", "severity"),
+    [
+        ("{app: shop, component: worker}", Severity.NOTE),
+        ("{app: shop, tier: worker}", Severity.WARNING),
+        ("{app: other, component: worker}", Severity.WARNING),
+        ("{component: worker}", Severity.WARNING),
+    ],
+)
+def test_a_component_that_is_not_there_may_be_switched_off(selected: str, severity: Severity) -> None:
+    text = documents(
+        policy(f"{{podSelector: {{matchLabels: {selected}}}, policyTypes: [Ingress]}}"),
+        pod("web", app="shop", component="web", tier="web"),
+    )
+    (finding,) = found(text, "unmatched-pods")
+    assert finding.severity is severity
+
+
+@pytest.mark.parametrize(
+    ("ports", "severities"),
+    [
+        ("[{port: https}]", [Severity.ERROR]),
+        ("[{port: http}, {port: https}]", [Severity.WARNING]),
+        ("[{port: 80}, {port: https}]", [Severity.WARNING]),
+        ("[{port: https}, {port: htpp}]", [Severity.ERROR, Severity.ERROR]),
+    ],
+)
+def test_a_port_name_beside_one_that_is_there(ports: str, severities: list[Severity]) -> None:
+    text = documents(
+        policy(f"{{podSelector: {{matchLabels: {{app: a}}}}, ingress: [{{ports: {ports}}}]}}"),
+        pod("a", ports="[{name: http, containerPort: 80}]", app="a"),
+    )
+    assert [finding.severity for finding in found(text, "unknown-port-name")] == severities

@@ -5,10 +5,11 @@ its selected pods closed and all their neighbours open, which is seldom what the
 had in mind; the next workload that is deployed there is open too.
 
 Where the namespace's pods are given, the rule names those that nothing isolates, and is silent where there
-are none. Where they are not, it is a note: the default deny may live in another file. It is one also where
-the policy names no namespace, and so lands beside pods that nobody can name here. To close the egress of a
-few pods only is a sound choice: a note, and only in a namespace with a default deny for ingress. Nothing
-is said of `kube-system`, where a default deny can stop the cluster itself.
+are none; Jobs that declare no port are left out, since nobody talks to them. Where they are not, it is a
+note: the default deny may live in another file. It is one also where the policy names no namespace, and so
+lands beside pods that nobody can name here. To close the egress of a few pods only is a sound choice: a
+note, and only in a namespace with a default deny for ingress. Nothing is said of `kube-system`, where a
+default deny can stop the cluster itself.
 
 Fails:
 
@@ -90,7 +91,16 @@ def _closed_by_default(policies: list[Policy], direction: Direction) -> bool:
 
 def _open(view: View, namespace: str, isolating: list[Policy]) -> list[Pod]:
     closed = {pod.ref for policy in isolating for pod in view.subjects(policy)}
-    return [pod for pod in view.all_pods(namespace) if pod.ref not in closed and not pod.host_network]
+    return [
+        pod
+        for pod in view.all_pods(namespace)
+        if pod.ref not in closed and not pod.host_network and not _only_works(pod)
+    ]
+
+
+def _only_works(pod: Pod) -> bool:
+    """Whether it is a Job's and serves nothing: migrations, hooks of a chart, what a CronJob starts."""
+    return not pod.ports and (pod.workload or "").startswith(("Job/", "CronJob/"))
 
 
 def _finding(policy: Policy, direction: Direction, left: list[Pod], *, sure: bool = False) -> Finding:

@@ -2,7 +2,8 @@
 
 A port's name is looked up among the container ports of the destination pod: of the policy's own pods for
 ingress, of the peers for egress. A pod that does not declare the name, with that protocol, is not opened.
-The rule speaks where some such pods are given and none of them has the name.
+The rule speaks where some such pods are given and none of them has the name. Where another port of the
+same rule does open something it is a warning: a chart writes `https` beside `http`, and serves it when asked.
 
 Fails:
 
@@ -41,7 +42,7 @@ from netprobe.lint.finding import Finding, Severity
 from netprobe.lint.view import View
 from netprobe.lint.words import listed, workloads
 from netprobe.model.flow import ContainerPort
-from netprobe.model.policy import NamedPort
+from netprobe.model.policy import NamedPort, Port
 
 ID = "unknown-port-name"
 SEVERITY = Severity.ERROR
@@ -58,15 +59,23 @@ def check(view: View) -> Iterator[Finding]:
             pods = view.destinations(place)
             if not pods:
                 continue
+            others = (p for p in place.rule.ports if p != port)
             yield Finding.about(
                 place.policy,
                 ID,
-                SEVERITY,
+                Severity.WARNING if any(_opens(other, declared) for other in others) else SEVERITY,
                 f"{place.port_path(index)}.port",
                 f"{listed(workloads(pods))} {'has' if len(workloads(pods)) == 1 else 'have'} no "
                 f"{port.protocol.value} port named {port.name}",
                 suggestion=_suggestion(declared, port),
             )
+
+
+def _opens(port: Port, declared: Collection[ContainerPort]) -> bool:
+    """Whether a port of a rule opens something: a number does, a name where some pod has it."""
+    return not isinstance(port, NamedPort) or any(
+        p.name == port.name and p.protocol is port.protocol for p in declared
+    )
 
 
 def _suggestion(found: Collection[ContainerPort], port: NamedPort) -> str:

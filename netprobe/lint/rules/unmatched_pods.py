@@ -7,6 +7,8 @@ since the peer may be an optional part.
 The rule speaks where the pods are given: the namespace's workloads or pods are in the input, and no custom
 resource is, from which an operator might make more; or the input is a whole cluster. A policy that names
 no namespace lands beside pods that nobody can name here: then it is a note, and nothing is said of peers.
+It is a note too where all labels but the component's match: charts leave a policy for a part that is
+switched off, and some parts are pods that a program starts.
 A selector that only keeps labels out (`NotIn`, `DoesNotExist`) is for whatever is left, be it nothing.
 
 Fails:
@@ -48,6 +50,7 @@ from netprobe.model.policy import PodPeer, Policy
 
 ID = "unmatched-pods"
 SEVERITY = Severity.WARNING
+COMPONENT = frozenset({"app.kubernetes.io/component", "component"})
 
 
 def check(view: View) -> Iterator[Finding]:
@@ -58,7 +61,7 @@ def check(view: View) -> Iterator[Finding]:
         yield Finding.about(
             policy,
             ID,
-            SEVERITY if _at_home(view, policy) else Severity.NOTE,
+            SEVERITY if _at_home(view, policy) and not _is_part(view, policy) else Severity.NOTE,
             "spec.podSelector",
             f"podSelector {policy.subjects} matches no pod of {namespace}: "
             + _why(view, [namespace], policy.subjects),
@@ -85,6 +88,17 @@ def check(view: View) -> Iterator[Finding]:
 def _pointless(selector: Selector) -> bool:
     """Whether it demands no label at all, or (another rule's matter) the impossible."""
     return all(term.absent for term in terms(selector).values()) or impossible(selector)
+
+
+def _is_part(view: View, policy: Policy) -> bool:
+    """Whether it selects a component of something whose other components are there."""
+    labels = dict(policy.subjects.match_labels)
+    rest = {key: value for key, value in labels.items() if key not in COMPONENT}
+    return (
+        len(rest) < len(labels)
+        and bool(rest)
+        and any(rest.items() <= pod.labels.items() for pod in view.all_pods(policy.ref.namespace))
+    )
 
 
 def _at_home(view: View, policy: Policy) -> bool:
