@@ -47,7 +47,7 @@ def _block(value: object, indent: int = 0) -> Iterator[str]:
 
     The library's own dumper takes ten times as long, which shows where there are thousands of policies.
     """
-    items = value.items() if isinstance(value, Mapping) else [(None, item) for item in _listed(value)]
+    items = value.items() if isinstance(value, dict) else [(None, item) for item in _listed(value)]
     for key, item in items:
         head = " " * indent + ("- " if key is None else f"{_scalar(key)}:")
         short = _flow(item)
@@ -64,12 +64,12 @@ def _block(value: object, indent: int = 0) -> Iterator[str]:
 
 def _flow(value: object) -> str | None:
     """A scalar, or a list or mapping of scalars, on one line."""
-    if isinstance(value, Mapping):
-        if any(isinstance(item, Mapping | list) for item in value.values()):
+    if isinstance(value, dict):
+        if any(isinstance(item, dict | list) for item in value.values()):
             return None
         return "{" + ", ".join(f"{_scalar(key)}: {_scalar(item)}" for key, item in value.items()) + "}"
     if isinstance(value, list):
-        if any(isinstance(item, Mapping | list) for item in value):
+        if any(isinstance(item, dict | list) for item in value):
             return None
         return "[" + ", ".join(map(_scalar, value)) + "]"
     return _scalar(value)
