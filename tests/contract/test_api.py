@@ -296,6 +296,21 @@ def test_a_list_in_pages(kubectl: Kubectl) -> None:
     assert seen == names
 
 
+def test_a_low_node_port_is_left_to_who_asks_for_it(kubectl: Kubectl) -> None:
+    for number in range(3):
+        kubectl("create", "service", "nodeport", f"any-{number}", "--tcp=80")
+    kubectl("create", "service", "nodeport", "wanted", "--tcp=80", "--node-port=30001")
+
+
+def test_labels_of_nodes(kubectl: Kubectl) -> None:
+    for node in kubectl.json("get", "nodes")["items"]:
+        labels = node["metadata"]["labels"]
+        assert labels["kubernetes.io/hostname"] == node["metadata"]["name"]
+        for prefix in ("kubernetes.io", "beta.kubernetes.io"):
+            assert labels[f"{prefix}/os"] == "linux"
+            assert labels[f"{prefix}/arch"] in {"amd64", "arm64"}
+
+
 def test_the_name_of_a_namespace_stays_its_label(kubectl: Kubectl) -> None:
     kubectl("label", "namespace", kubectl.namespace, "kubernetes.io/metadata.name=other", "--overwrite")
     labels = kubectl.json("get", "namespace", kubectl.namespace)["metadata"]["labels"]

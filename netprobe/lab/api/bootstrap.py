@@ -61,6 +61,8 @@ def _node(node: Node, number: int) -> Object:
                 "kubernetes.io/hostname": node.name,
                 "kubernetes.io/os": "linux",
                 "kubernetes.io/arch": ARCHITECTURE,
+                "beta.kubernetes.io/os": "linux",  # old names that manifests still select by
+                "beta.kubernetes.io/arch": ARCHITECTURE,
             },
         },
         "spec": {"podCIDR": blocks[0], "podCIDRs": blocks, "providerID": f"netprobe://{node.name}"},

@@ -82,6 +82,27 @@ STORAGE_CLASSES = Resource(
 PRIORITY_CLASSES = Resource(
     "scheduling.k8s.io", "v1", "PriorityClass", "priorityclasses", namespaced=False, short=("pc",)
 )
+DEFINITIONS = Resource(
+    "apiextensions.k8s.io",
+    "v1",
+    "CustomResourceDefinition",
+    "customresourcedefinitions",
+    namespaced=False,
+    short=("crd", "crds"),
+    categories=("api-extensions",),
+    status=True,
+)
+MUTATING_WEBHOOKS, VALIDATING_WEBHOOKS = (
+    Resource(
+        "admissionregistration.k8s.io",
+        "v1",
+        f"{kind}WebhookConfiguration",
+        f"{kind.lower()}webhookconfigurations",
+        namespaced=False,
+        categories=("api-extensions",),
+    )
+    for kind in ("Mutating", "Validating")
+)
 INGRESSES = Resource("networking.k8s.io", "v1", "Ingress", "ingresses", short=("ing",), status=True)
 INGRESS_CLASSES = Resource("networking.k8s.io", "v1", "IngressClass", "ingressclasses", namespaced=False)
 AUTOSCALERS = Resource(
@@ -174,6 +195,9 @@ RESOURCES: tuple[Resource, ...] = (
     CLUSTER_ROLE_BINDINGS,
     STORAGE_CLASSES,
     PRIORITY_CLASSES,
+    DEFINITIONS,
+    MUTATING_WEBHOOKS,
+    VALIDATING_WEBHOOKS,
     ACCESS_REVIEWS,
     RULES_REVIEWS,
     SUBJECT_REVIEWS,

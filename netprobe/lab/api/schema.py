@@ -136,6 +136,8 @@ _PACKAGES = {
     "autoscaling": "autoscaling.v2",
     "storage.k8s.io": "storage.v1",
     "scheduling.k8s.io": "scheduling.v1",
+    "apiextensions.k8s.io": "apiextensions.v1",
+    "admissionregistration.k8s.io": "admissionregistration.v1",
 }
 
 
@@ -148,4 +150,6 @@ def full_name(name: str) -> str:
     """The name that the OpenAPI documents use: "io.k8s.api.core.v1.Pod"."""
     if name.startswith("meta."):
         return f"io.k8s.apimachinery.pkg.apis.{name}"
+    if name.startswith("apiextensions."):
+        return f"io.k8s.apiextensions-apiserver.pkg.apis.{name}"
     return f"io.k8s.api.{name}"

@@ -72,6 +72,48 @@ spec: {type: LoadBalancer, externalIPs: [203.0.113.9], ports: [{port: 80}]}
 """
 
 
+DEFINITION = """\
+apiVersion: apiextensions.k8s.io/v1
+kind: CustomResourceDefinition
+metadata: {name: things.example.org}
+spec:
+  group: example.org
+  scope: Namespaced
+  names: {kind: Thing, plural: things}
+  versions:
+    - name: v1
+      served: true
+      storage: true
+      schema: {openAPIV3Schema: {type: object, x-kubernetes-preserve-unknown-fields: true}}
+---
+apiVersion: admissionregistration.k8s.io/v1
+kind: ValidatingWebhookConfiguration
+metadata: {name: things}
+webhooks:
+  - name: things.example.org
+    admissionReviewVersions: [v1]
+    sideEffects: None
+    clientConfig: {service: {name: things, namespace: default}}
+    rules: [{apiGroups: [""], apiVersions: [v1], operations: [CREATE], resources: [pods]}]
+"""
+
+
+def test_what_extends_the_api_is_stored_and_says_what_comes_of_it(kubectl: Kubectl) -> None:
+    path = kubectl.file("extension.yaml", DEFINITION)
+    try:
+        done = kubectl.run("apply", "-f", path)
+        assert done.returncode == 0, done.stderr
+        assert "custom resources are not served, and objects of this kind are refused" in done.stderr
+        assert "webhooks are not called" in done.stderr
+        assert kubectl("get", "crd").split()[:4] == ["NAME", "CREATED", "AT", "things.example.org"]
+        assert kubectl("get", "validatingwebhookconfigurations").split()[3:5] == ["things", "1"]
+        assert "NotServed" in kubectl("describe", "crd", "things.example.org")
+        assert kubectl("apply", "--server-side", "--force-conflicts", "-f", path)
+        assert 'no matches for kind "Thing"' in kubectl.fails("apply", "-f", kubectl.file("t.yaml", UNKNOWN))
+    finally:
+        kubectl("delete", "--ignore-not-found", "-f", path)
+
+
 def test_a_list_is_applied(kubectl: Kubectl) -> None:
     folder = kubectl.files / "application"
     folder.mkdir()

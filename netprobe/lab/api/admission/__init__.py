@@ -12,6 +12,7 @@ from netprobe.lab.api.resources import (
     CLAIMS,
     CRON_JOBS,
     DAEMON_SETS,
+    DEFINITIONS,
     DEPLOYMENTS,
     ENDPOINT_SLICES,
     JOBS,
@@ -50,6 +51,14 @@ def _default_claim(claim: dict[str, Any]) -> None:
     claim["status"].setdefault("phase", "Pending")
 
 
+def _default_definition(definition: dict[str, Any]) -> None:
+    """It waits to be established for ever: nothing serves what it defines."""
+    text = "the lab serves no custom resources"
+    condition = {"type": "Established", "status": "False", "reason": "NotServed", "message": text}
+    names = definition["spec"].get("names", {})
+    definition["status"] = {"conditions": [condition], "acceptedNames": names, "storedVersions": []}
+
+
 def _check_namespace(namespace: Mapping[str, Any], _: Mapping[str, Any] | None) -> Iterable[Cause]:
     return security.check_labels(namespace["metadata"].get("labels") or {})
 
@@ -67,6 +76,7 @@ RULES: dict[Resource, Rules] = {
     CRON_JOBS: Rules(workloads.default_cron_job, workloads.check_cron_job),
     ENDPOINT_SLICES: Rules(services.default_slice),
     CLAIMS: Rules(_default_claim),
+    DEFINITIONS: Rules(_default_definition),
     LIMIT_RANGES: Rules(limits.default_limit_range),
     SECRETS: Rules(_default_secret),
 }

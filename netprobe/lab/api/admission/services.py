@@ -17,6 +17,7 @@ SERVICE_NETWORKS: dict[str, IPv4Network | IPv6Network] = {
     "IPv6": IPv6Network("fd00:10:96::/112"),
 }
 NODE_PORTS = range(30000, 32768)
+_DYNAMIC_PORTS = (*range(30086, 32768), *range(30000, 30086))  # as KEP-3668 divides them
 _DYNAMIC_FROM = 256  # the lower band of the range is left to addresses that are asked for by hand
 AFFINITY_S = 10800
 _AFFINITIES = ("ClientIP", "None")
@@ -162,7 +163,7 @@ def _node_ports(
     for index, port in enumerate(ports):
         number = port.get("nodePort") or kept.get((port["port"], port["protocol"]))
         if not number:
-            number = next(n for n in NODE_PORTS if n not in numbers)
+            number = next(n for n in _DYNAMIC_PORTS if n not in numbers)
         elif number not in NODE_PORTS:
             problem = "provided port is not in the valid range. The range of valid ports is 30000-32767"
             yield invalid(f"spec.ports[{index}].nodePort", number, problem)

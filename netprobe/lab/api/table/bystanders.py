@@ -48,6 +48,8 @@ def _targets(autoscaler: Object) -> str:
     return joined(shown).replace(",", ", ")
 
 
+_WEBHOOKS = Column("Webhooks", lambda obj, _: len(at(obj, "webhooks", ())))
+
 COLUMNS: dict[r.Resource, tuple[Column, ...]] = {
     r.INGRESSES: (
         NAME,
@@ -101,6 +103,9 @@ COLUMNS: dict[r.Resource, tuple[Column, ...]] = {
         Column("AllowVolumeExpansion", lambda obj, _: str(at(obj, "allowVolumeExpansion", False)).lower()),
         AGE,
     ),
+    r.DEFINITIONS: (NAME, _plain("Created At", "metadata.creationTimestamp")),
+    r.MUTATING_WEBHOOKS: (NAME, _WEBHOOKS, AGE),
+    r.VALIDATING_WEBHOOKS: (NAME, _WEBHOOKS, AGE),
     r.PRIORITY_CLASSES: (
         NAME,
         _plain("Value", "value", 0),
