@@ -8,6 +8,7 @@ from pathlib import Path
 import netprobe
 from netprobe.cli.lab import command, up
 from netprobe.lab.api import faults as api_faults
+from netprobe.lab.api.admission.notes import COMPLETES
 from netprobe.lab.fabric import faults
 from netprobe.lab.fabric.network import SERVES
 from netprobe.lab.kubelet import ADDRESS
@@ -29,7 +30,7 @@ def test_every_command() -> None:
 
 def test_every_annotation() -> None:
     fault_names = {api_faults.EXEC, api_faults.API, api_faults.RESTART, faults.LISTENER, faults.MISSED}
-    assert set(re.findall(r"`(netprobe\.dev/[a-z-]+)", PAGE)) == {*fault_names, ADDRESS, SERVES}
+    assert set(re.findall(r"`(netprobe\.dev/[a-z-]+)", PAGE)) == {*fault_names, ADDRESS, SERVES, COMPLETES}
 
 
 def test_every_value_of_a_fault() -> None:
