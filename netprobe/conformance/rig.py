@@ -153,6 +153,7 @@ class Rig:
             seen = await self._prober.round(wanted)
             self._served |= {flow for flow, o in seen.items() if o.outcome is Outcome.CONNECTED}
             wanted = [flow for flow in wanted if flow not in self._served]
+            await asyncio.sleep(self._pace.retry_s if wanted else 0)
         self.lacks_services = bool(services) and not self._served
 
     def lost(self, namespace: str) -> None:
