@@ -13,6 +13,7 @@ from xml.etree import ElementTree as ET
 import pytest
 
 from netprobe.graph import FORMATS, Graph, Wanted, build, draw
+from netprobe.graph.svg import asset
 from tests.graph.samples import HOSTILE, cell, everybody, hostile
 
 SMALL = [cell("frontend/web", "backend/api", 8080), cell("internet", "frontend/web", 443)]
@@ -167,3 +168,12 @@ def test_boxes_lie_in_their_frame_and_on_no_other_box() -> None:
             assert upper.y + upper.height < lower.y
     for one, other in pairwise(made.columns):
         assert max(block.x + block.width for block in one) < min(block.x for block in other)
+
+
+def test_a_colour_that_means_something_is_no_namespaces_colour() -> None:
+    colours = re.findall(r"--(\w+): (#[0-9a-f]{6})", asset("graph.css"))
+    meaning = {colour for name, colour in colours if name in {"wrong", "denied", "unknown"}}
+    hues = [colour for name, colour in colours if re.fullmatch(r"h\d", name)]
+    assert len(meaning) == 6, "three, by day and by night"
+    assert not meaning & set(hues)
+    assert len(set(hues)) == len(hues)
