@@ -100,9 +100,12 @@ class Visit:
         )
 
     async def _visit(self, there: Opened, narrate: Narrate) -> Report:
+        from netprobe.kube.beside import beside  # reached by a cluster only: its import takes long
+
         started = datetime.now(UTC)
         narrate("looking around")
         around = await look_around(there.cluster)
+        others = await beside(there.cluster) or ()
         here = self._scene(around, run := new_run())
         seen_by = sightings(here.party.shadows, around)
         refuse(seen_by, disturb=self.disturb)
@@ -125,7 +128,13 @@ class Visit:
                 raise
             problems.append(str(error))  # only the cleanup failed: what was found stands, and says so
         return self._report(
-            there, here, bench, started, seen, problems=(*problems, *bench.strange), seen_by=seen_by
+            there,
+            here,
+            bench,
+            started,
+            seen,
+            problems=(*problems, *bench.strange),
+            told_too=[*notes(seen_by), *(f"not simulated, and may decide flows: {one}" for one in others)],
         )
 
     async def _observe(self, there: Opened, here: Scene, bench: GuestBench, narrate: Narrate) -> Observed:
@@ -157,7 +166,7 @@ class Visit:
         seen: Observed,
         *,
         problems: Sequence[str],
-        seen_by: Iterable[Sighting],
+        told_too: Sequence[str],
     ) -> Report:
         facts = replace(seen.facts, converged_s=None)  # nothing of the cluster's own was changed
         step = told.step(
@@ -173,7 +182,7 @@ class Visit:
             problems=tuple(dict.fromkeys((*problems, *facts.problems))),
             enforcement=told.enforcement(facts),
             nodes={end: nodes[end] for end in ends if isinstance(end, PodRef) and end in nodes},
-            in_place=InPlace(here.cover.told(ends), tuple(stood_for(here)), tuple(notes(seen_by))),
+            in_place=InPlace(here.cover.told(ends), tuple(stood_for(here)), tuple(told_too)),
         )
 
 

@@ -117,6 +117,7 @@ async def _diagnose(
     from netprobe.campaign.target import opened
     from netprobe.cli.narration import narrated
     from netprobe.doctor import Examination
+    from netprobe.kube.beside import beside
     from netprobe.kube.facts import facts
 
     with narrated() as narrate:
@@ -125,6 +126,7 @@ async def _diagnose(
                 there.cluster,
                 await facts(there.cluster),
                 there.cluster.server,
+                await beside(there.cluster),
                 lab=there.is_lab,
                 options=pods,
                 deadlines=deadlines,

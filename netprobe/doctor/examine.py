@@ -27,12 +27,13 @@ HOST_POD_S = 20.0
 class Examination:
     """One visit. `most_nodes`: try at most so many nodes, 0 for all of them.
 
-    `within_s`: how long the cluster may take to enforce a policy.
+    `within_s`: how long the cluster may take to enforce a policy. `beside`: see `surroundings.others`.
     """
 
     cluster: ClusterAPI
     about: About
     server: str
+    beside: Sequence[str] | None = ()
     lab: bool = False
     options: PodOptions = field(default_factory=PodOptions)
     deadlines: Deadlines = field(default_factory=Deadlines)
@@ -51,7 +52,7 @@ class Examination:
         told, lacking = await surroundings.permissions(self.cluster, user)
         self._checks += told
         check, nodes = await surroundings.nodes(self.cluster)
-        self._checks += [check, surroundings.plugin(self.about)]
+        self._checks += [check, surroundings.plugin(self.about), surroundings.others(self.beside)]
         if any(permission.need is not Need.TELLING for permission in lacking):
             self._checks.append(_not_tried("the permissions to make pods and policies are missing"))
         else:

@@ -52,6 +52,16 @@ def plugin(about: About) -> Check:
     return Check("network plugin", Status.OK, f"{about.cni}, by {about.evidence}")
 
 
+def others(beside: Sequence[str] | None) -> Check:
+    """Policies of kinds that are not simulated; None: nobody could say whether there are any."""
+    name = "other policies"
+    if beside is None:
+        return Check(name, Status.NOTE, "the API server does not say which API groups it has")
+    if not beside:
+        return Check(name, Status.OK, "none of a kind that decides flows beside NetworkPolicy")
+    return Check(name, Status.NOTE, f"{'; '.join(beside)}: they decide flows too, and are not simulated")
+
+
 async def user(cluster: ClusterAPI) -> str | None:
     """Who the credentials stand for; None where the server does not say (before Kubernetes 1.28)."""
     question: Object = {
