@@ -7,7 +7,7 @@ be told source by source or destination by destination: the shorter telling is t
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
 from typing import TypeAlias
@@ -16,9 +16,9 @@ from netprobe.impact.delta import Delta, Deltas
 from netprobe.impact.port import Asked, Ports
 from netprobe.impact.states import States
 from netprobe.model.flow import Family
-from netprobe.simulate.bits import pack, unpack
+from netprobe.simulate.bits import pack
 
-MOST_TURNED = 2_000_000  # bits: above that only one of the two tellings is made
+MOST_SPLIT = 1_000_000  # set operations: above that only one of the two tellings is made
 
 
 class Kind(Enum):
@@ -197,23 +197,30 @@ def _shorter(raws: list[Raw]) -> list[Raw]:
     return found
 
 
-def _by_destination(key: Key, told: Iterable[Raw]) -> list[Raw] | None:
-    raws = list(told)
-    if sum(raw.destinations.bit_count() for raw in raws) > MOST_TURNED:
-        return None
-    size = max(raw.destinations.bit_length() for raw in raws)
-    parts: dict[int, list[int]] = defaultdict(list)
-    for number, raw in enumerate(raws):
-        for destination in unpack(raw.destinations):
-            parts[destination].append(number)
-    joined: dict[tuple[int, ...], int] = {}
-    alike: dict[int, list[int]] = defaultdict(list)
-    for destination, numbers in parts.items():
-        shared = tuple(numbers)
-        if shared not in joined:
-            sources = 0
-            for number in shared:
-                sources |= raws[number].sources
-            joined[shared] = sources
-        alike[joined[shared]].append(destination)
-    return [Raw(key, sources, pack(destinations, size)) for sources, destinations in alike.items()]
+def _by_destination(key: Key, told: Sequence[Raw]) -> list[Raw] | None:
+    """One bundle for all destinations that the same bundles of `told` hold; None where that is no shorter.
+
+    A source is in one bundle of a key at most, so each part of the destinations has sources of its own, and
+    their number only grows while they are split: most tellings that are no shorter are given up early.
+    """
+    parts: dict[int, int] = {}  # destinations -> sources
+    left = MOST_SPLIT
+    for raw in told:
+        left -= len(parts)
+        new = raw.destinations
+        split: dict[int, int] = {}
+        for destinations, sources in parts.items():
+            shared = destinations & new
+            if not shared:
+                split[destinations] = sources
+                continue
+            new &= ~shared
+            split[shared] = sources | raw.sources
+            if rest := destinations & ~shared:
+                split[rest] = sources
+        if new:
+            split[new] = raw.sources
+        parts = split
+        if len(parts) >= len(told) or left < 0:
+            return None
+    return [Raw(key, sources, destinations) for destinations, sources in parts.items()]

@@ -12,14 +12,14 @@ both sides; it is denied by those that isolate the sides that deny (`Decision.be
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from netprobe.impact.port import Asked
 from netprobe.impact.states import State, States
 from netprobe.model.flow import Family
 from netprobe.model.policy import Direction, Policy, PolicyRef
-from netprobe.simulate.bits import pack, unpack
+from netprobe.simulate.bits import pack, turned, unpack
 from netprobe.simulate.table import Table
 
 
@@ -130,10 +130,13 @@ class Deltas:
         touched = list(unpack(mask & ingress.touched))
         near, far = mask & egress.touched, mask & ~egress.touched
         old, new = (
-            {**_turned(rows, everywhere, near, self._size), **_turned(rows, touched, far, self._size)}
+            {
+                **turned({index: rows[index] for index in everywhere}, near, self._size),
+                **turned({index: rows[index] for index in touched}, far, self._size),
+            }
             for rows in (ingress.old, ingress.new)
         )
-        why = _turned(ingress.why, ingress.why, mask, self._size)
+        why = turned(ingress.why, mask, self._size)
         return _Arriving(old, new, why, pack(ingress.isolated, self._size))
 
     @staticmethod
@@ -158,33 +161,6 @@ class _Arriving:
     new: Mapping[int, int]
     why: Mapping[int, int]
     isolated: int
-
-
-def _turned(
-    rows: Mapping[int, int] | list[int], indexes: Iterable[int], mask: int, size: int
-) -> dict[int, int]:
-    """For each group of `mask` the indexes whose row has it. Equal rows are turned once.
-
-    A row that is mostly full is turned by what it lacks.
-    """
-    alike: dict[int, list[int]] = defaultdict(list)
-    for index in indexes:
-        alike[rows[index] & mask].append(index)
-    found: dict[int, int] = defaultdict(int)
-    base, lacking = 0, defaultdict[int, int](int)
-    most = mask.bit_count() // 2
-    for row, members in alike.items():
-        bits = pack(members, size)
-        if row.bit_count() > most:
-            base |= bits
-            for index in unpack(mask & ~row):
-                lacking[index] |= bits
-        else:
-            for index in unpack(row):
-                found[index] |= bits
-    if not base:
-        return found
-    return {index: (base & ~lacking.get(index, 0)) | found.get(index, 0) for index in unpack(mask)}
 
 
 Numbered = tuple[int, int]

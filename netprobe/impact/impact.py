@@ -17,7 +17,7 @@ from netprobe.model.flow import End, Family, Flow, PodRef, Protocol, Via
 from netprobe.model.policy import Direction
 from netprobe.model.verdict import Decision, Verdict
 from netprobe.simulate import CALICO, Profile, Simulator
-from netprobe.simulate.bits import unpack
+from netprobe.simulate.bits import Weights, unpack
 
 _ORDER = (
     (Kind.OPENS, Scope.FROM_OUTSIDE),
@@ -109,7 +109,8 @@ def impact(
     both = states(edit.old, edit.new, asked, ends, profile)
     before, after = Simulator(edit.old, profile), Simulator(edit.new, profile)
     crowds = Crowds(both)
-    raws = [(raw, _flows(raw, both, crowds)) for raw in bundles(both, asked)]
+    by_ports = Weights([group.size * len(both.asked[group.index]) for group in both.groups])
+    raws = [(raw, _flows(raw, crowds.weights, by_ports)) for raw in bundles(both, asked)]
     found = (_bundle(raw, flows, both, crowds, asked) for raw, flows in raws if flows)
     told = held(declared, before, after, both) if declared is not None else None
     return Impact(
@@ -151,16 +152,14 @@ def _idle(edit: Edit, both: States, told: Held | None) -> Iterator[Idle]:
                     yield Idle(policy.ref, UNDECLARED, direction, index)
 
 
-def _flows(raw: Raw, both: States, crowds: Crowds) -> int:
-    """How many flows a bundle holds, without those of a pod to itself."""
-    flows, sources = 0, crowds.weights.total(raw.sources)
-    for index in unpack(raw.destinations):
-        ports = len(both.asked[index]) if raw.key.ports is None else len(raw.key.ports)
-        size = both.groups[index].size
-        flows += ports * size * sources
-        if raw.sources >> index & 1:
-            flows -= ports * size
-    return flows
+def _flows(raw: Raw, weights: Weights, by_ports: Weights) -> int:
+    """How many flows a bundle holds, without those of a pod to itself.
+
+    `weights` are the sizes of groups, `by_ports` these times the ports that each is asked on.
+    """
+    ports, each = (1, by_ports) if raw.key.ports is None else (len(raw.key.ports), weights)
+    itself = each.total(raw.sources & raw.destinations)
+    return ports * (each.total(raw.destinations) * weights.total(raw.sources) - itself)
 
 
 def _bundle(raw: Raw, flows: int, both: States, crowds: Crowds, asked: Ports) -> Bundle:
