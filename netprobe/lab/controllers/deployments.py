@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 
+from netprobe.lab import events
 from netprobe.lab.api.lifecycle import Deletion
 from netprobe.lab.api.operations import lab_itself
 from netprobe.lab.api.resources import DEPLOYMENTS, REPLICA_SETS
@@ -69,7 +70,9 @@ class Deployments(Workloads):
             },
             "spec": {"replicas": obj["spec"]["replicas"], "selector": selector, "template": template},
         }
-        return self.operations.create(REPLICA_SETS, obj["metadata"]["namespace"], made, lab_itself())
+        new = self.operations.create(REPLICA_SETS, obj["metadata"]["namespace"], made, lab_itself())
+        self._note_scaling(new, 0, new["spec"]["replicas"])
+        return new
 
     def _current(self, obj: Object, new: Object, old: list[Object]) -> Object:
         """A template that comes back (a rollout undone) is the newest revision again."""
@@ -92,9 +95,24 @@ class Deployments(Workloads):
 
     def _scale(self, item: Object, replicas: int) -> None:
         if item["spec"]["replicas"] != replicas:
+            self._note_scaling(item, item["spec"]["replicas"], replicas)
             spec = {**item["spec"], "replicas": replicas}
             replacement = {**item, "metadata": dict(item["metadata"]), "spec": spec}
             self.operations.replace(REPLICA_SETS, item, replacement, lab_itself())
+
+    def _note_scaling(self, item: Object, before: int, after: int) -> None:
+        ref = owned.controller(item)
+        stored = None if ref is None else self.store.by_uid(ref["uid"])
+        if stored is not None and before != after:
+            word = "up" if after > before else "down"
+            text = f"Scaled {word} replica set {item['metadata']['name']} from {before} to {after}"
+            events.record(
+                self.operations,
+                stored[1].object,
+                "ScalingReplicaSet",
+                text,
+                component="deployment-controller",
+            )
 
     def _forget(self, obj: Object, old: list[Object]) -> None:
         """Keep no more old revisions than asked for."""

@@ -151,6 +151,9 @@ async def test_a_deployment_rolls(api: Api) -> None:
     scaled = await api.ok("PATCH", f"{path}/scale", {"spec": {"replicas": 1}}, kind=MERGE)
     assert (scaled["kind"], scaled["spec"]["replicas"]) == ("Scale", 1)
     await api.until(path, settled(1))
+    said = [e["message"] for e in (await api.get(EVENTS))["items"] if e["reason"] == "ScalingReplicaSet"]
+    assert f"Scaled up replica set web-{hashed} from 0 to 3" in said
+    assert f"Scaled down replica set web-{hashed} from 3 to 0" in said
     await api.ok("DELETE", path)
     await api.until(PODS, lambda pods: not pods["items"])
 

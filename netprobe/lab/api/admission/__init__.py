@@ -9,6 +9,7 @@ from typing import Any
 
 from netprobe.lab.api.admission import limits, pods, policies, security, services, workloads
 from netprobe.lab.api.resources import (
+    AUTOSCALERS,
     CLAIMS,
     CRON_JOBS,
     DAEMON_SETS,
@@ -51,6 +52,15 @@ def _default_claim(claim: dict[str, Any]) -> None:
     claim["status"].setdefault("phase", "Pending")
 
 
+def _default_autoscaler(autoscaler: dict[str, Any]) -> None:
+    """pkg/apis/autoscaling/v2/defaults.go"""
+    spec = autoscaler["spec"]
+    spec.setdefault("minReplicas", 1)
+    target = {"type": "Utilization", "averageUtilization": 80}
+    if not spec.get("metrics"):
+        spec["metrics"] = [{"type": "Resource", "resource": {"name": "cpu", "target": target}}]
+
+
 def _default_definition(definition: dict[str, Any]) -> None:
     """It waits to be established for ever: nothing serves what it defines."""
     text = "the lab serves no custom resources"
@@ -76,6 +86,7 @@ RULES: dict[Resource, Rules] = {
     CRON_JOBS: Rules(workloads.default_cron_job, workloads.check_cron_job),
     ENDPOINT_SLICES: Rules(services.default_slice),
     CLAIMS: Rules(_default_claim),
+    AUTOSCALERS: Rules(_default_autoscaler),
     DEFINITIONS: Rules(_default_definition),
     LIMIT_RANGES: Rules(limits.default_limit_range),
     SECRETS: Rules(_default_secret),
