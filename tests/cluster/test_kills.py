@@ -31,7 +31,7 @@ PASSING = ("events", "endpointslices", "endpoints.", "endpoints", "controllerrev
 
 
 def everything(kubeconfig: str) -> set[str]:
-    """The name of every object in the cluster but those of `PASSING`, and what a new cluster's nodes still make."""
+    """The name of every object in the cluster but `PASSING` ones and those that new nodes make."""
     found: set[str] = set()
     for scope in ("true", "false"):
         kinds = kubectl(
