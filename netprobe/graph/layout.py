@@ -3,17 +3,18 @@
 Theory of operation. A namespace is a block of boxes, one below the other; a long one is cut into several, by
 what its pods call. Blocks stand in columns. They are put into an order in which as few arrows as can be had
 cheaply point back (Eades, Lin and Smyth's rule: callers first, called ones last); the longest way to a block
-in that order is its column, and where that would give a long, thin picture the order is cut into columns of
-equal height instead. Within columns, blocks and the boxes in them are sorted by the mean height of their
-neighbours, a few times to and fro. A port that an arrow leads to is a pin at the left of its box, with the
-label beside it inside the box, so that no label can lie on another, however many arrows there are.
+in that order is its column, and where that would give a long, thin picture the order is cut into columns
+instead, as many as make it fit a screen best. Within columns, blocks and the boxes in them are sorted by the
+mean height of their neighbours, a few times to and fro. A port that an arrow leads to is a pin at the left
+of its box, with the label beside it inside the box, so that no label can lie on another, however many arrows
+there are.
 """
 
 from __future__ import annotations
 
 import math
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 from netprobe.graph.layers import ordered
@@ -172,16 +173,34 @@ def _columns(blocks: list[Block], links: dict[int, dict[int, int]]) -> list[list
     tallest = max((sum(b.height + GAP for b in layer) for layer in layers), default=0)
     if len(layers) <= best + 2 and tallest <= max(900, 2 * total / best):
         return layers
-    columns: list[list[Block]] = [[]]
-    filled = 0.0
-    for one in order:
-        block = by_id[one]
-        if filled and filled + block.height / 2 > total / best and len(columns) < best:
-            columns.append([])
-            filled = 0.0
-        columns[-1].append(block)
-        filled += block.height + GAP
-    return columns
+    tall = [by_id[one].height + GAP for one in order]
+    splits = [_split(tall, number) for number in range(min(3, len(tall)), min(len(tall), 2 * best) + 1)]
+    chosen = min(splits, key=lambda split: max(_tallest(tall, split), len(split) * 330 / 1.7))
+    return [[by_id[one] for one in order[start:end]] for start, end in chosen]
+
+
+def _split(heights: Sequence[float], number: int) -> list[tuple[int, int]]:
+    """Heights in their order as at most so many columns, the tallest of which is as low as can be."""
+    low, high = max(heights), sum(heights)
+    while high - low > 1:
+        middle = (low + high) / 2
+        low, high = (low, middle) if len(_filled(heights, middle)) <= number else (middle, high)
+    return _filled(heights, high)
+
+
+def _filled(heights: Sequence[float], most: float) -> list[tuple[int, int]]:
+    """Each column filled up to a height, the first ones first."""
+    columns, start, filled = list[tuple[int, int]](), 0, 0.0
+    for index, height in enumerate(heights):
+        if filled and filled + height > most:
+            columns.append((start, index))
+            start, filled = index, 0.0
+        filled += height
+    return [*columns, (start, len(heights))]
+
+
+def _tallest(heights: Sequence[float], split: Iterable[tuple[int, int]]) -> float:
+    return max(sum(heights[start:end]) for start, end in split)
 
 
 def _pin_width(kind: Kind) -> float:

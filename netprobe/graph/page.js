@@ -202,13 +202,23 @@
   // ---- Tools
   const width = svg.viewBox.baseVal.width, height = svg.viewBox.baseVal.height;
   let scale = 1;
-  const zoom = (wanted) => {
-    scale = Math.min(3, Math.max(0.2, wanted));
+  const zoom = (wanted, x = 0.5, y = 0.5) => { // what is at this part of the pane stays there
+    const [left, top] = [pane.scrollLeft + pane.clientWidth * x, pane.scrollTop + pane.clientHeight * y];
+    const before = scale;
+    scale = Math.min(3, Math.max(Math.min(0.2, whole()), wanted));
     svg.setAttribute("width", width * scale); svg.setAttribute("height", height * scale);
+    pane.scrollLeft = left * scale / before - pane.clientWidth * x;
+    pane.scrollTop = top * scale / before - pane.clientHeight * y;
   };
   const whole = () => Math.min((pane.clientWidth - 4) / width, (pane.clientHeight - 4) / height);
   const fit = () => zoom(Math.min(1.25, whole()));
-  const begin = () => zoom(Math.min(1.25, Math.max(0.8, (pane.clientWidth - 4) / width)));
+  const begin = () => { // at the left, where those are that call, with the first of them in sight
+    zoom(Math.min(1.25, Math.max(0.8, (pane.clientWidth - 4) / width)));
+    const frames = [...svg.querySelectorAll("rect.frame")].map((frame) => [frame.x.baseVal.value, frame.y.baseVal.value]);
+    const [, top] = frames.reduce((one, other) => (other[0] < one[0] || (other[0] === one[0] && other[1] < one[1]) ? other : one), [width, 0]);
+    pane.scrollLeft = 0;
+    pane.scrollTop = (top - 20) * scale;
+  };
   byId("in").addEventListener("click", () => zoom(scale * 1.2));
   byId("out").addEventListener("click", () => zoom(scale / 1.2));
   byId("fit").addEventListener("click", fit);

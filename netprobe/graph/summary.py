@@ -9,7 +9,7 @@ or all of its pods may talk to some or all of the other's. Nothing is done for e
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from netprobe.graph.build import Ends
@@ -17,7 +17,7 @@ from netprobe.graph.policies import Crowd
 from netprobe.graph.record import Cell, Party
 from netprobe.model.flow import External, Family, Protocol
 from netprobe.model.verdict import Verdict
-from netprobe.simulate import Evaluation
+from netprobe.simulate import Evaluation, Table
 from netprobe.simulate.bits import pack
 
 
@@ -71,17 +71,13 @@ def of_realms(found: Sequence[Realm], evaluation: Evaluation) -> Iterator[Cell]:
         tables = {family: evaluation.table(port, protocol, family) for family in families}
         for source in found:
             rows = {
-                family: {group: tables[family].reached(group) for group in source.groups if bits >> group & 1}
-                for family, bits in speaking.items()
+                family: _rows(tables[family], source, bits, evaluation) for family, bits in speaking.items()
             }
             for number, bits in targets.items():
                 target = found[number]
                 if source.party.namespace is None and target.party.namespace is None:
                     continue
-                said = {
-                    family: _verdicts(rows[family], bits & speaking[family], evaluation)
-                    for family in families
-                }
+                said = {family: _verdicts(*rows[family], bits & speaking[family]) for family in families}
                 if len(set(said.values())) == 1:
                     said = {None: said[families[0]]}
                 for family, verdicts in said.items():
@@ -109,13 +105,18 @@ def _listening(found: Sequence[Realm], evaluation: Evaluation) -> dict[tuple[int
     }
 
 
-def _verdicts(rows: Mapping[int, int], bits: int, evaluation: Evaluation) -> tuple[Verdict, ...]:
-    """What there is among the pairs of some groups and the groups in `bits`; a pod alone has no pair."""
+def _rows(table: Table, source: Realm, speaking: int, evaluation: Evaluation) -> tuple[int, int]:
+    """The groups that some of a realm's groups reach, and those that some do not; a pod alone has no pair."""
     reached = missed = 0
-    for group, row in rows.items():
-        others = bits & ~(1 << group) if evaluation.groups[group].size == 1 else bits
-        reached |= row & others
-        missed |= ~row & others
-        if reached and missed:
-            break
-    return (Verdict.ALLOW,) * bool(reached) + (Verdict.DENY,) * bool(missed)
+    for group in source.groups:
+        if speaking >> group & 1:
+            row = table.reached(group)
+            alone = 1 << group if evaluation.groups[group].size == 1 else 0
+            reached |= row & ~alone
+            missed |= ~row & ~alone
+    return reached, missed
+
+
+def _verdicts(reached: int, missed: int, bits: int) -> tuple[Verdict, ...]:
+    """What there is among the pairs with the groups in `bits`."""
+    return (Verdict.ALLOW,) * bool(reached & bits) + (Verdict.DENY,) * bool(missed & bits)

@@ -9,7 +9,7 @@ import pytest
 import pytest_asyncio
 
 from netprobe.cli import main
-from netprobe.graph import Graph, build, draw
+from netprobe.graph import Graph, Wanted, build, draw
 from tests.graph.browser import CHROMIUM, Tab, browser
 from tests.graph.samples import cell, everybody, hostile
 from tests.scenarios import MANIFESTS
@@ -130,3 +130,28 @@ async def test_every_name_can_be_asked_about(tab: Tab, tmp_path: Path) -> None:
     told = await panel(tab)
     assert "reaches (11)" in told
     assert "is reached by (11)" in told
+
+
+IN_SIGHT = """(() => {
+  const pane = document.getElementById('pane').getBoundingClientRect();
+  const middle = [pane.x + pane.width / 2, pane.y + pane.height / 2];
+  return [...document.querySelectorAll('.node')].map((node) => {
+    const box = node.getBoundingClientRect();
+    const away = [box.x + box.width / 2 - middle[0], box.y + box.height / 2 - middle[1]];
+    const seen = Math.abs(away[0]) < pane.width / 2 && Math.abs(away[1]) < pane.height / 2;
+    return [Math.hypot(...away), seen];
+  });
+})()"""
+
+
+async def test_a_large_drawing_begins_where_something_is_and_zooms_into_what_is_in_sight(
+    tab: Tab, tmp_path: Path
+) -> None:
+    cells = [cell("caller/only", f"called/web{number}", 80) for number in range(70)]
+    await tab.go(written(build("t", cells, Wanted(group=False, bundle=False)), tmp_path))
+    before = await tab.says(IN_SIGHT)
+    assert before[0][1], "the one that calls, left of a column that is many times as high"
+    nearest = min(range(len(before)), key=lambda node: before[node][0])
+    await tab.click("#in")
+    after = await tab.says(IN_SIGHT)
+    assert after[nearest][0] < 1.3 * before[nearest][0] + 5

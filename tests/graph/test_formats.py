@@ -13,6 +13,7 @@ from xml.etree import ElementTree as ET
 import pytest
 
 from netprobe.graph import FORMATS, Graph, Wanted, build, draw
+from netprobe.graph.layout import layout
 from netprobe.graph.svg import asset
 from tests.graph.samples import HOSTILE, cell, everybody, hostile
 
@@ -177,3 +178,14 @@ def test_a_colour_that_means_something_is_no_namespaces_colour() -> None:
     assert len(meaning) == 6, "three, by day and by night"
     assert not meaning & set(hues)
     assert len(set(hues)) == len(hues)
+
+
+def test_many_blocks_fill_their_columns_evenly() -> None:
+    """Ten namespaces of twenty pods that all call each other are no long tail at the end of a row."""
+    pods = [f"n{space}/p{number}" for space in range(10) for number in range(20)]
+    cells = [cell(pods[one], pods[(one * 7 + step) % 200], 80) for one in range(200) for step in (1, 50, 111)]
+    made = layout(build("t", cells, Wanted(group=False, bundle=False, summary=False)))
+    heights = [sum(block.height for block in column) for column in made.columns]
+    assert len(made.blocks) == 10
+    assert max(heights) < 1.5 * sum(heights) / len(heights)
+    assert made.height < 2 * made.width
