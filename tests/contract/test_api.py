@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import subprocess
+from itertools import islice
 from typing import Any
 
 import pytest
@@ -15,7 +16,7 @@ from tests.contract.conftest import IMAGE
 from tests.lab.kubectl.conftest import Kubectl
 
 SILENCE_S = 10
-"""A server tells a bookmark some seconds before the end of a watch, and where it is long once a minute."""
+"""How long a watch waits for its bookmark."""
 
 POLICY: dict[str, Any] = {
     "apiVersion": "networking.k8s.io/v1",
@@ -194,14 +195,14 @@ def test_a_field_that_does_not_exist(kubectl: Kubectl) -> None:
 
 
 def watched(kubectl: Kubectl, query: str, count: int, kind: str = "configmaps") -> list[Any]:
-    """The first events of a watch."""
+    """The first events of a watch; fewer where it ended before."""
     path = f"/api/v1/namespaces/{kubectl.namespace}/{kind}?watch=1&{query}"
     with subprocess.Popen(
         kubectl.command("get", "--raw", path), stdout=subprocess.PIPE, text=True
     ) as watching:
         assert watching.stdout is not None
         try:
-            return [json.loads(watching.stdout.readline()) for _ in range(count)]
+            return [json.loads(line) for line in islice(watching.stdout, count)]
         finally:
             watching.terminate()
 
@@ -248,14 +249,23 @@ def test_a_place_that_is_not_there_yet(kubectl: Kubectl) -> None:
     assert f"Too large resource version: {far}, current: " in said
 
 
-def test_a_bookmark_tells_how_far_a_silent_watch_has_come(kubectl: Kubectl) -> None:
-    """Nothing comes that the watch selects while others move on; the next watch begins at the bookmark."""
+def test_a_bookmark_tells_how_far_a_silent_watch_has_come(
+    kubectl: Kubectl, request: pytest.FixtureRequest
+) -> None:
+    """Nothing comes that the watch selects while others move on; the next watch begins at the bookmark.
+
+    Whether and when a bookmark comes is the server's choice (meta/v1 types.go): the lab tells one before a
+    watch ends, and of a real server only what it told is judged.
+    """
     since = revision(kubectl)
     kubectl("create", "configmap", "moves-on")
     moved = int(kubectl.json("get", "configmap", "moves-on")["metadata"]["resourceVersion"])
     selected = "labelSelector=bookmarked"
     query = f"resourceVersion={since}&allowWatchBookmarks=true&timeoutSeconds={SILENCE_S}&{selected}"
-    (event,) = watched(kubectl, query, 1)
+    events = watched(kubectl, query, 1)
+    if not events and "real" in request.node.name:
+        pytest.skip(f"this server told no bookmark in {SILENCE_S} s")
+    (event,) = events
     assert (event["type"], event["object"]["kind"]) == ("BOOKMARK", "ConfigMap")
     place = int(event["object"]["metadata"]["resourceVersion"])
     assert place >= moved
