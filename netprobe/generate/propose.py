@@ -1,17 +1,22 @@
-"""A declaration proposed from what is allowed today: rows for all that passes, and deny for the rest."""
+"""A declaration proposed from what is allowed today: rows for all that passes, and deny for the rest.
+
+Workloads whose pods behave alike, as sources and as destinations, are told by name; the others pod by pod.
+Who may talk to whom is worked out as bits, classes of pods at a time (`classes`).
+"""
 
 from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import reduce
+from operator import or_
 
+from netprobe.generate.asked import PortNumber
+from netprobe.generate.classes import Classes, Rows
 from netprobe.model.cluster import Cluster
-from netprobe.model.flow import PodRef, Protocol
-from netprobe.model.verdict import Verdict
-from netprobe.simulate import CALICO, Evaluation, Profile, evaluate
-
-PortNumber = tuple[int, Protocol]
+from netprobe.simulate import CALICO, Profile
+from netprobe.simulate.bits import turned, unpack
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,80 +29,108 @@ class Proposed:
 
 
 def propose(cluster: Cluster, profile: Profile = CALICO) -> tuple[Proposed, ...]:
-    """The rows under which `default: deny` declares what the policies of a cluster let pass among its pods.
+    """The rows under which `default: deny` declares what a cluster's policies let pass among its pods."""
+    return tuple(_Proposal(Classes(cluster, profile)).rows())
 
-    By workloads; a workload whose pods do not behave alike is told pod by pod. Costs the pairs of pods.
-    """
-    return tuple(_Proposal(cluster, profile).rows())
+
+@dataclass(frozen=True, slots=True)
+class _Name:
+    """What a row can name: a workload, or one pod of several minds. `places` are its classes."""
+
+    text: str
+    places: tuple[int, ...]
+    is_alone: bool
 
 
 class _Proposal:
-    def __init__(self, cluster: Cluster, profile: Profile) -> None:
-        self._cluster = cluster
-        self._evaluation: Evaluation = evaluate(cluster, profile)
-        self._units: dict[str, list[PodRef]] = defaultdict(list)
-        for ref, pod in cluster.pods.items():
-            name = pod.workload.partition("/")[2] if pod.workload else ref.name
-            self._units[f"{ref.namespace}/{name}"].append(ref)
-        self._sources = self._settled()
+    def __init__(self, classes: Classes) -> None:
+        self._classes = classes.all
+        ports = dict.fromkeys(port for each in classes.all for port in each.ports)
+        everybody = (1 << len(classes.all)) - 1
+        self._reaches: dict[PortNumber, Rows] = {port: classes.rows(port) for port in ports}
+        self._reached: dict[PortNumber, Rows] = {
+            port: turned(rows, everybody, len(classes.all)) for port, rows in self._reaches.items()
+        }
+        self._names = self._named()
+        self._spaces: dict[str, int] = defaultdict(int)
+        self._of_class: dict[int, int] = defaultdict(int)
+        for number, name in enumerate(self._names):
+            self._spaces[name.text.partition("/")[0]] |= 1 << number
+            for place in name.places:
+                self._of_class[place] |= 1 << number
+        self._known: dict[int, int] = {}
+
+    def _named(self) -> list[_Name]:
+        by_workload: dict[str, list[int]] = defaultdict(list)
+        for place, each in enumerate(self._classes):
+            by_workload[each.name].append(place)
+        names: list[_Name] = []
+        for text, places in by_workload.items():
+            pods = [(ref, place) for place in places for ref in self._classes[place].pods]
+            if len(places) == 1 or self._alike(places):
+                names.append(_Name(text, tuple(places), len(pods) == 1))
+            else:
+                names += [_Name(str(ref), (place,), True) for ref, place in pods]
+        return names
+
+    def _alike(self, places: list[int]) -> bool:
+        """Whether classes have the same flows to and from others, and all of them among each other."""
+        own = reduce(or_, (1 << place for place in places))
+        for port in self._reaches:
+            listening = [place for place in places if port in self._classes[place].ports]
+            for lines, alike in ((self._reaches[port], places), (self._reached[port], listening)):
+                if len({lines.get(place, 0) & ~own for place in alike}) > 1:
+                    return False
+            among = {
+                self._reaches[port][one] >> other & 1
+                for one in places
+                for other in listening
+                if one != other or not self._classes[one].is_alone
+            }
+            if len(among) > 1:
+                return False
+        return True
 
     def rows(self) -> Iterator[Proposed]:
         """Destinations with the same sources on the same ports share a row."""
         joined: dict[tuple[tuple[str, ...], tuple[PortNumber, ...] | None], list[str]] = defaultdict(list)
-        for unit in self._units:
-            declared = self._declared(unit)
-            by_sources: dict[tuple[str, ...], list[PortNumber]] = defaultdict(list)
+        for number, name in enumerate(self._names):
+            declared = tuple(dict.fromkeys(p for place in name.places for p in self._classes[place].ports))
+            by_sources: dict[int, list[PortNumber]] = defaultdict(list)
             for port in declared:
-                found = self._sources[unit, port]
-                if found:
-                    by_sources[self._short(found, unit)].append(port)
+                if found := self._sources(number, port):
+                    by_sources[found].append(port)
             for sources, ports in by_sources.items():
-                joined[sources, None if len(ports) == len(declared) else tuple(ports)].append(unit)
-        for (sources, asked), destinations in joined.items():
-            yield Proposed(sources, tuple(destinations), asked)
+                asked = None if len(ports) == len(declared) else tuple(ports)
+                joined[self._short(sources, number), asked].append(name.text)
+        for (names, asked), destinations in joined.items():
+            yield Proposed(names, tuple(destinations), asked)
 
-    def _declared(self, unit: str) -> tuple[PortNumber, ...]:
-        found = ((p.number, p.protocol) for ref in self._units[unit] for p in self._cluster.pods[ref].ports)
-        return tuple(dict.fromkeys(found))
+    def _sources(self, number: int, port: PortNumber) -> int:
+        """The names from which one is reached on a port, as bits."""
+        name = self._names[number]
+        place = next(place for place in name.places if port in self._classes[place].ports)
+        column = self._reached[port].get(place, 0)
+        if self._classes[place].is_alone:
+            column &= ~(1 << place)
+        if column not in self._known:
+            self._known[column] = reduce(or_, (self._of_class[one] for one in unpack(column)), 0)
+        found = self._known[column]
+        return found & ~(1 << number) if name.is_alone else found
 
-    def _settled(self) -> Mapping[tuple[str, PortNumber], frozenset[str]]:
-        """The sources of each destination and port, after workloads of several minds are taken apart."""
-        while True:
-            found: dict[tuple[str, PortNumber], frozenset[str]] = {}
-            torn: set[str] = set()
-            for unit in self._units:
-                for port in self._declared(unit):
-                    sources = {one for one in self._units if self._passes(one, unit, port, torn)}
-                    found[unit, port] = frozenset(sources)
-            if not torn:
-                return found
-            for unit in torn:
-                for ref in self._units.pop(unit):
-                    self._units[str(ref)] = [ref]
-
-    def _passes(self, source: str, destination: str, port: PortNumber, torn: set[str]) -> bool:
-        verdicts = {
-            self._evaluation.verdict(one, other, *port) is Verdict.ALLOW
-            for one in self._units[source]
-            for other in self._units[destination]
-            if one != other and port in {(p.number, p.protocol) for p in self._cluster.pods[other].ports}
-        }
-        if len(verdicts) > 1:
-            torn |= {unit for unit in (source, destination) if len(self._units[unit]) > 1}
-        return verdicts == {True}
-
-    def _short(self, sources: frozenset[str], unit: str) -> tuple[str, ...]:
+    def _short(self, sources: int, number: int) -> tuple[str, ...]:
         """Whole namespaces by a glob; a pod to itself is never meant."""
-        free = {unit} if len(self._units[unit]) == 1 else set()
-        if self._units.keys() <= sources | free:
+        free = 1 << number if self._names[number].is_alone else 0
+        if not (1 << len(self._names)) - 1 & ~(sources | free):
             return ("*/*",)
-        by_namespace: dict[str, set[str]] = defaultdict(set)
-        for one in self._units:
-            by_namespace[one.partition("/")[0]].add(one)
         told: list[str] = []
-        for namespace, units in by_namespace.items():
-            if len(units) > 1 and units <= sources | free and units - free:
+        for namespace, inside in _touched(self._spaces, sources):
+            if inside & (inside - 1) and not inside & ~(sources | free):
                 told.append(f"{namespace}/*")
             else:
-                told += [one for one in self._units if one in units & sources]
+                told += [self._names[one].text for one in unpack(inside & sources)]
         return tuple(told)
+
+
+def _touched(spaces: Mapping[str, int], sources: int) -> Iterator[tuple[str, int]]:
+    return ((name, inside) for name, inside in spaces.items() if inside & sources)
