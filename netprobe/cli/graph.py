@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -121,6 +120,7 @@ def command(
         bundle,
         summary,
         only_drawn=bool(sources or destinations),
+        most_arrows=MOST_ARROWS if format_ == "mermaid" else None,
     )
     asked = Asked(
         suite,
@@ -135,11 +135,13 @@ def command(
         whys=format_ == "html",
     )
     graph = drawing(asked, wanted)
-    if format_ == "mermaid" and summary is None and len(graph.edges) > MOST_ARROWS:
-        say(f"{len(graph.edges):,} arrows are more than mermaid draws: a box is a namespace here")
-        graph = drawing(asked, replace(wanted, summary=True))
     for note in graph.notes:
         say(note)
+    if format_ == "mermaid" and len(graph.edges) > MOST_ARROWS:
+        say(
+            f"mermaid draws {MOST_ARROWS} arrows unless its maxEdges is raised, and these are "
+            f"{len(graph.edges):,}: narrow them by --from and --to, or ask for -o html"
+        )
     if not graph.nodes:
         say("no flow to draw: fewer than two pods, or no port that one declares (--port names one)")
     pieces = draw(graph, format_)

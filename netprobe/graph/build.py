@@ -24,6 +24,7 @@ class Wanted:
 
     `group`: pods of different workloads that behave alike are one box. `bundle`: arrows from or to every pod
     of a namespace are one. `summary`: a namespace is one box. `only_drawn`: no box without an arrow.
+    `most_arrows`: with more of them a namespace is one box, where `summary` leaves that open.
     """
 
     view: View = View.RESULT
@@ -32,6 +33,7 @@ class Wanted:
     bundle: bool | None = None
     summary: bool | None = None
     only_drawn: bool = False
+    most_arrows: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +70,9 @@ def build(
     edges = _edges(table, wanted, summary)
     if wanted.bundle or (wanted.bundle is None and len(edges) > MOST_ARROWS):
         edges = bundled(edges, nodes)
+    if wanted.summary is None and not summary and wanted.most_arrows and len(edges) > wanted.most_arrows:
+        note = f"{len(edges):,} arrows are too many for this format: a box is a namespace here"
+        return build(title, known, replace(wanted, summary=True), ends, [*told, note])
     graph = Graph(
         title,
         wanted.view,
