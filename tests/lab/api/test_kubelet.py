@@ -136,6 +136,28 @@ async def test_nodes_are_chosen(api: Api) -> None:
     assert (await api.fails("GET", f"{PODS}/nowhere"))["code"] == 404
 
 
+async def test_a_taint_drives_away_who_does_not_tolerate_it(api: Api) -> None:
+    toleration = {"key": "t", "operator": "Exists", "effect": "NoExecute"}
+    await api.pod("default", "bold", {"nodeName": "n2", "tolerations": [toleration]})
+    await api.pod("default", "shy", {"nodeName": "n2"})
+    await api.pod("default", "elsewhere", {"nodeName": "n1"})
+    for name in ("bold", "shy", "elsewhere"):
+        await api.ready("default", name)
+    taint = {"key": "t", "value": "x", "effect": "NoExecute"}
+    await api.ok("PATCH", "/api/v1/nodes/n2", {"spec": {"taints": [taint]}}, kind=MERGE)
+    await api.gone(f"{PODS}/shy")
+    assert {pod["metadata"]["name"] for pod in (await api.get(PODS))["items"]} == {"bold", "elsewhere"}
+    selector = {"kubernetes.io/hostname": "n2"}
+    await api.pod("default", "late", {"nodeSelector": selector})
+    pending = await api.until(f"{PODS}/late", lambda pod: pod["status"].get("conditions"))
+    assert pending["status"]["conditions"][0]["message"] == (
+        "0/2 nodes are available: 1 node(s) didn't match Pod's node affinity/selector, "
+        "1 node(s) had untolerated taint {t: x}."
+    )
+    await api.ok("PATCH", "/api/v1/nodes/n2", {"spec": {"taints": []}}, kind=MERGE)
+    await api.ready("default", "late")
+
+
 async def test_a_pod_of_the_host_network_has_the_address_of_its_node(api: Api) -> None:
     await api.pod("default", "p", {"hostNetwork": True, "nodeName": "n2"})
     pod = await api.ready("default", "p")

@@ -17,7 +17,7 @@ import pytest
 from netprobe.errors import LabError
 from netprobe.lab import Lab, LabOptions, start
 
-DEADLINE_S = 60
+DEADLINE_S = 120
 
 
 @dataclass(frozen=True)
