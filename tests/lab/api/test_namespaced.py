@@ -1,5 +1,5 @@
-"""What a namespace asks of its pods, rule by rule; the words that clients see are held against a real server's
-in tests/contract/test_admission.py.
+"""What a namespace asks of its pods, rule by rule; the words that clients see are held against those of a real
+server in tests/contract/test_admission.py.
 """
 
 from __future__ import annotations
@@ -59,6 +59,7 @@ def spec(pod: Object | None = None, *containers: Object, **more: Any) -> Object:
 
 GOOD = {"allowPrivilegeEscalation": False, "capabilities": {"drop": ["ALL"]}}
 SAFE = {"runAsNonRoot": True, "seccompProfile": {"type": "RuntimeDefault"}}
+ADDED = 'container "a" must not include "CHOWN" in securityContext.capabilities.add'
 STANDARDS: dict[str, tuple[str, Object, list[str]]] = {
     "nothing is asked of a privileged namespace": ("privileged", spec({}, {"privileged": True}), []),
     "an ordinary pod is baseline": ("baseline", spec(), []),
@@ -102,10 +103,7 @@ STANDARDS: dict[str, tuple[str, Object, list[str]]] = {
     "a capability that restricted does not know": (
         "restricted",
         spec(SAFE, GOOD | {"capabilities": {"drop": ["ALL"], "add": ["CHOWN"]}}),
-        [
-            'unrestricted capabilities (container "a" must not include "CHOWN" in securityContext.'
-            + "capabilities.add)",
-        ],
+        [f"unrestricted capabilities ({ADDED})"],
     ),
 }
 
