@@ -1,5 +1,6 @@
-"""What a namespace asks of its pods, rule by rule; the words that clients see are held against those of a real
-server in tests/contract/test_admission.py.
+"""What a namespace asks of its pods, rule by rule.
+
+The words that clients see are held against those of a real server in tests/contract/test_admission.py.
 """
 
 from __future__ import annotations
