@@ -18,7 +18,7 @@ from netprobe.cli.options import (
     port_option,
     profile_option,
 )
-from netprobe.errors import NetprobeError
+from netprobe.errors import NetprobeError, UsageError
 from netprobe.model.flow import External
 
 FORMATS = ("mermaid", "dot", "svg", "html")
@@ -112,7 +112,7 @@ def command(
     from netprobe.graph import Denied, View, Wanted, draw
     from netprobe.graph.mermaid import MOST_ARROWS
 
-    format_ = output or (SUFFIXES.get(output_file.suffix.lower()) if output_file else None) or "mermaid"
+    format_ = output or _format_of(output_file)
     wanted = Wanted(
         View(view or "result"),
         Denied(denied or "rows"),
@@ -155,3 +155,15 @@ def command(
     except OSError as error:
         raise NetprobeError(f"cannot write {output_file}: {error.strerror}") from error
     return 0
+
+
+def _format_of(file: Path | None) -> str:
+    """The format that a file's name asks for; mermaid where there is none, or a text to put it in."""
+    suffix = file.suffix.lower() if file is not None else ""
+    if suffix in {"", ".md", ".txt"}:
+        return "mermaid"
+    if suffix not in SUFFIXES:
+        raise UsageError(
+            f"{file}: what is that? Say so by -o ({', '.join(FORMATS)}); names end in {', '.join(SUFFIXES)}"
+        )
+    return SUFFIXES[suffix]

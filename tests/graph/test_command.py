@@ -280,3 +280,12 @@ def test_a_page_of_many_flows_says_for_which_it_tells_a_change(tmp_path: Path, c
     text = page.read_text()
     assert "What would turn a flow is told for 5 of " in text
     assert text.count("To be allowed: ") + text.count("To be denied: ") <= 5
+
+
+def test_a_files_name_says_the_format_or_is_asked_about(capsys: Capture, tmp_path: Path) -> None:
+    suite = str(MANIFESTS / "five-workloads" / "suite.yaml")
+    assert main(["graph", suite, "--output-file", str(tmp_path / "matrix.pdf")]) == 2
+    assert "matrix.pdf: what is that? Say so by -o (mermaid, dot, svg, html)" in capsys.readouterr().err
+    assert not (tmp_path / "matrix.pdf").exists()
+    assert main(["graph", suite, "--output-file", str(tmp_path / "matrix.md")]) == 0
+    assert (tmp_path / "matrix.md").read_text().startswith("flowchart")
