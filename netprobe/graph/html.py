@@ -15,7 +15,7 @@ from typing import Any, Generic, TypeVar
 
 from netprobe.graph.build import port_text
 from netprobe.graph.record import Cell, Clause, Graph, Part, Spot, View
-from netprobe.graph.svg import asset, drawing, escape, words
+from netprobe.graph.svg import asset, drawing, escape
 from netprobe.graph.words import VIEWS, full_name, visible
 
 K = TypeVar("K", bound=Hashable)
@@ -116,7 +116,6 @@ def data(graph: Graph) -> dict[str, Any]:
                 "t": _spot(edge.target),
                 "ports": edge.kind.ports,
                 "verdict": edge.kind.verdict.value,
-                "words": visible(words(graph, edge)),
             }
             for edge in graph.edges
         ],

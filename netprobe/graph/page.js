@@ -107,10 +107,11 @@
     show(make("h2", "", "Why?"), make("p", "soft", "Choose an arrow, a box, or two ends above: what decides is told here, with policy, rule and place. Arrow keys move between boxes, Enter chooses, Escape clears, + and \u2212 zoom."),
       ...wrongList());
   };
+  const words = (number) => edges[number].querySelector("title").textContent; // what the arrow is called
   const wrongList = () => {
-    const wrong = data.edges.map((edge, number) => [edge, number]).filter(([, number]) => edges[number].classList.contains("wrong"));
+    const wrong = data.edges.map((edge, number) => number).filter((number) => edges[number].classList.contains("wrong"));
     if (!wrong.length) return [];
-    return [make("h3", "bad", "Not as expected"), make("ul", "", ...wrong.map(([edge, number]) => make("li", "", link(edge.words, () => chooseEdge(number)))))];
+    return [make("h3", "bad", "Not as expected"), make("ul", "", ...wrong.map((number) => make("li", "", link(words(number), () => chooseEdge(number)))))];
   };
   const choosePair = (source, target) => {
     byId("from").value = source; byId("to").value = target;
@@ -132,7 +133,7 @@
     mark(new Set(), new Set([...sources, ...targets]), new Set([number]));
     const pairs = sources.flatMap((s) => targets.filter((t) => t !== s && flows(s, t).length).map((t) => [s, t]));
     const list = pairs.slice(0, 300).map(([s, t]) => make("li", "", link(`${name(s)} \u2192 ${name(t)}`, () => choosePair(s, t))));
-    show(make("h2", "", edge.words), make("p", "soft", "One arrow stands for these; choose one to see why."), make("ul", "", ...list));
+    show(make("h2", "", words(number)), make("p", "soft", "One arrow stands for these; choose one to see why."), make("ul", "", ...list));
   };
   const listed = (title, found, action) => {
     if (!found.size) return [];

@@ -14,6 +14,7 @@ from netprobe.graph.words import full_name, visible
 from netprobe.model.verdict import Verdict
 
 COLOURS = 8  # hues of arrows, by the namespace that they come from; none of them is red
+MANY = 2_000  # arrows, above which they lie too close to be pointed at one by one
 FEW = 60  # arrows, up to which they are drawn boldly
 SAID = {Verdict.ALLOW: "allowed", Verdict.DENY: "denied", Verdict.UNKNOWN: "unknown"}
 MARKS = {Verdict.ALLOW: "", Verdict.DENY: "\u2715 ", Verdict.UNKNOWN: "? "}
@@ -127,10 +128,11 @@ def _edge(graph: Graph, number: int, edge: Edge, routes: Routes, hues: dict[str,
     hue = "" if home is None else f" h{hues.get(home, 0)}"
     focus = ' tabindex="0"' if len(graph.edges) <= FEW else ""
     name = escape(words(graph, edge))
+    # The title is what a screen reader says; the wide one is easier to point at, where there is room for it.
+    wide = f'<path class="wide" d="{path}"/>' if len(graph.edges) <= MANY else ""
     return (
-        f'<g class="edge {classes(edge.kind)}{hue}" data-edge="{number}" role="button"{focus} '
-        f'aria-label="{name}"><title>{name}</title><path class="wide" d="{path}"/>'
-        f'<path class="line" d="{path}"/></g>\n'
+        f'<g class="edge {classes(edge.kind)}{hue}" data-edge="{number}" role="button"{focus}>'
+        f'<title>{name}</title>{wide}<path class="line" d="{path}"/></g>\n'
     )
 
 
