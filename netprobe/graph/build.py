@@ -57,13 +57,16 @@ def build(
     """A graph of the cells, in their order. The same cells always give the same graph."""
     known = [cell for cell in cells if cell.verdict(wanted.view) is not None]
     told = list(notes)
-    crowds = {party for party, members in ends.members.items() if len(members) > 1}
-    leaders = together(known, ends.workloads, everybody=wanted.group, crowds=crowds)
-    boxes = len(set(leaders.values()))
-    summary = wanted.summary if wanted.summary is not None else boxes > MOST_BOXES
-    if summary:
-        leaders = _namespaces(leaders)
-        if wanted.summary is None:
+    if wanted.summary:
+        everybody = dict.fromkeys(end for cell in known for end in (cell.source, cell.destination))
+        leaders, summary = _namespaces(everybody), True
+    else:
+        crowds = {party for party, members in ends.members.items() if len(members) > 1}
+        leaders = together(known, ends.workloads, everybody=wanted.group, crowds=crowds)
+        boxes = len(set(leaders.values()))
+        summary = wanted.summary is None and boxes > MOST_BOXES
+        if summary:
+            leaders = _namespaces(leaders)
             told.append(f"{boxes:,} boxes are too many to draw: a box is a namespace here")
     nodes, number = _nodes(leaders, ends, summary)
     table = _table(known, leaders, number, whole=summary)
@@ -85,11 +88,11 @@ def build(
     return _only_drawn(graph) if wanted.only_drawn else graph
 
 
-def _namespaces(leaders: Mapping[Party, Party]) -> dict[Party, Party]:
+def _namespaces(ends: Iterable[Party]) -> dict[Party, Party]:
     """The first pod of a namespace stands for all of it."""
     first: dict[str, Party] = {}
     found: dict[Party, Party] = {}
-    for end in leaders:
+    for end in ends:
         found[end] = end if end.namespace is None else first.setdefault(end.namespace, end)
     return found
 

@@ -29,13 +29,13 @@ def _by_target(edges: list[Edge], frames: dict[str, set[int]]) -> list[Edge]:
     for edge in edges:
         if edge.target.node is not None:
             targets[edge.source, edge.kind].add(edge.target.node)
+    home = {node: frame for frame, inside in frames.items() for node in inside}
     whole = {
         (source, kind, frame)
         for (source, kind), reached in targets.items()
-        for frame, inside in frames.items()
-        if _covers(reached, inside, source)
+        for frame in {home[node] for node in reached if node in home}
+        if _covers(reached, frames[frame], source)
     }
-    home = {node: frame for frame, inside in frames.items() for node in inside}
     return _merged(
         Edge(edge.source, Spot(frame=home[edge.target.node]), edge.kind)
         if edge.target.node in home and (edge.source, edge.kind, home[edge.target.node]) in whole

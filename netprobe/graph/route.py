@@ -20,6 +20,10 @@ class Routes:
     def __init__(self, graph: Graph, made: Layout) -> None:
         self.graph, self.made = graph, made
         self._lanes: Counter[tuple[int, float]] = Counter()
+        self._gaps = [
+            [blocks[0].y - GAP / 2, *(block.y + block.height + GAP / 2 for block in blocks)]
+            for blocks in made.columns
+        ]
 
     def path(self, edge: Edge) -> str:
         """The `d` of an SVG path."""
@@ -69,9 +73,7 @@ class Routes:
 
     def _gap(self, column: int, wanted: float) -> float:
         """The height at which to cross a column, in a lane of the nearest gap."""
-        blocks = self.made.columns[column]
-        gaps = [blocks[0].y - GAP / 2, *(block.y + block.height + GAP / 2 for block in blocks)]
-        gap = min(gaps, key=lambda y: abs(y - wanted))
+        gap = min(self._gaps[column], key=lambda y: abs(y - wanted))
         used = self._lanes[column, gap]
         self._lanes[column, gap] += 1
         lane = used % LANES
