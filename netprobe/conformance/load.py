@@ -15,7 +15,7 @@ from pydantic import ValidationError
 from netprobe.conformance.case import Case, Moment, Rule
 from netprobe.conformance.families import Families, policy
 from netprobe.conformance.schema import CaseFile, CaseSpec, MomentSpec, PolicySpec
-from netprobe.conformance.world import PASSING, PORTS, Ask, Question, rows
+from netprobe.conformance.world import KUBELET, ON_HOST, PASSING, PORTS, Ask, Question, rows
 from netprobe.errors import InputError, Problem
 from netprobe.manifests.yamltext import Places, YamlError, parse
 
@@ -91,6 +91,11 @@ class _Reader:
         for index, rule in enumerate(spec.rules):
             if rule not in rules():
                 self._complain(f"{path}.rules[{index}]", f"there is no rule {rule!r} in docs/semantics.md")
+        for need, ends in (("host-network", ON_HOST), ("kubelet", [e for e in spec.ends if KUBELET in e])):
+            if need not in spec.needs and (asked := [end for end in spec.ends if end in ends]):
+                self._complain(
+                    f"{path}.ends", f"{', '.join(asked)}: the case must say that it `needs` {need}"
+                )
         question = Question(tuple(spec.ports or PORTS), tuple(spec.ends), tuple(spec.families))
         moments = [
             self._moment(f"{path}.moments[{index}]", moment, question)

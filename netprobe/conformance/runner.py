@@ -148,15 +148,14 @@ class Suite:
                 try:
                     result = await self._try(rig, bench, f"c{number}-", case, asked[case.name])
                     troubles = 0
-                except ForbiddenError as error:
-                    if "host-network" not in case.needs:
-                        raise
-                    result = Result(case, Status.SKIPPED, reason=f"{NO_HOST_PODS}: {error}")
                 except NetprobeError as error:
-                    troubles += 1
-                    if troubles == MOST_TROUBLES:
-                        raise
-                    result = Result(case, Status.UNKNOWN, reason=str(error))
+                    if isinstance(error, ForbiddenError) and "host-network" in case.needs:
+                        result = Result(case, Status.SKIPPED, reason=f"{NO_HOST_PODS}: {error}")
+                    else:
+                        troubles += 1
+                        if troubles == MOST_TROUBLES:
+                            raise
+                        result = Result(case, Status.UNKNOWN, reason=str(error))
             done[case.name] = replace(result, seconds=loop.time() - begun)
             self.told(done[case.name])
 

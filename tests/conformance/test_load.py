@@ -63,6 +63,16 @@ def test_a_file_of_ones_own(tmp_path: Path) -> None:
         ),
         pytest.param("in: x", "in: u", ":7", "'w', 'x', 'y' or 'z'", id="a namespace"),
         pytest.param("in: x", "in: v", ":7", "only where it has `pods`", id="a namespace that is not there"),
+        pytest.param(
+            "  moments:",
+            "  ends: [x/near]\n  moments:",
+            ":5",
+            "`needs` host-network",
+            id="a pod on a node's network",
+        ),
+        pytest.param(
+            "  moments:", '  ends: ["node:x/a"]\n  moments:', ":5", "`needs` kubelet", id="a kubelet"
+        ),
         pytest.param("times: 2", "time: 2", ":8", "Extra inputs", id="a key"),
         pytest.param("case: only", "case only", ":3", "not YAML", id="no YAML"),
     ],

@@ -3,14 +3,21 @@
 from __future__ import annotations
 
 import asyncio
+from collections import deque
+from collections.abc import Mapping, Sequence
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 from netprobe.conformance import late
+from netprobe.conformance.case import Case
 from netprobe.conformance.late import Latecomers
-from netprobe.conformance.runner import abreast
-from netprobe.errors import ClusterError, ConflictError
+from netprobe.conformance.load import builtin
+from netprobe.conformance.record import Result, Status
+from netprobe.conformance.runner import MOST_TROUBLES, Suite, abreast
+from netprobe.conformance.world import Ask
+from netprobe.errors import ClusterError, ConflictError, ForbiddenError
 from netprobe.probe import PodOptions
 from tests.conformance.samples import CASE, SITE
 
@@ -31,6 +38,45 @@ async def test_where_one_worker_fails_the_others_are_ended_first() -> None:
     with pytest.raises(ClusterError, match="gone"):
         await abreast([works(), fails(), works()])
     assert ended == [True, True]
+
+
+async def tried(
+    monkeypatch: pytest.MonkeyPatch, cases: Sequence[Case], error: Exception
+) -> Mapping[str, Result]:
+    """What becomes of cases that all fail in the same way."""
+
+    async def fails(*_: object) -> Result:
+        raise error
+
+    monkeypatch.setattr(Suite, "_try", fails)
+    there: Any = SimpleNamespace(site=SITE, lacks_services=False)
+    done: dict[str, Result] = {}
+    asked: dict[str, Sequence[Ask]] = {case.name: () for case in cases}
+    await Suite(there, cases)._work(there, there, deque(enumerate(cases)), asked, done)
+    return done
+
+
+FORBIDDEN = ForbiddenError('violates PodSecurity "baseline:latest": host namespaces (hostNetwork=true)')
+
+
+async def test_where_no_pod_may_use_its_node_s_network_cases_are_skipped(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    cases = [case for case in builtin() if "host-network" in case.needs]
+    assert len(cases) > MOST_TROUBLES
+    done = await tried(monkeypatch, cases, FORBIDDEN)
+    assert {result.status for result in done.values()} == {Status.SKIPPED}
+    assert "baseline" in (done[cases[0].name].reason or "")
+
+
+async def test_what_is_forbidden_otherwise_is_unknown_and_ends_the_run_when_it_goes_on(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    cases = [case for case in builtin() if not case.needs]
+    done = await tried(monkeypatch, cases[: MOST_TROUBLES - 1], FORBIDDEN)
+    assert {result.status for result in done.values()} == {Status.UNKNOWN}
+    with pytest.raises(ForbiddenError):
+        await tried(monkeypatch, cases[:MOST_TROUBLES], FORBIDDEN)
 
 
 async def test_a_late_pod_waits_for_the_last_case_s_to_go(monkeypatch: pytest.MonkeyPatch) -> None:
