@@ -24,13 +24,13 @@ PLAIN = frozenset(string.ascii_letters + string.digits + " ,:()/.+-")
 def mermaid(graph: Graph) -> Iterator[str]:
     """The flowchart, line by line: a box a namespace; solid arrows for what is allowed, dotted ones that end
     in a cross for what is denied, in a circle for what is unknown; red where it is not as expected."""
-    ids = Ids(graph)
+    ids, inner = Ids(graph), _inner(graph)
     yield "flowchart LR\n"
     for frame in graph.frames:
         yield f'  subgraph {ids.frames[frame]}["{escape(frame)}"]\n'
         for index in graph.inside(frame):
             yield f'    {ids.nodes[index]}["{escape(title_of(graph.nodes[index]))}"]\n'
-        if frame in _inner(graph):
+        if frame in inner:
             yield f'    {ids.frames[frame]}_all(["every pod of {escape(frame)}"])\n'
         yield "  end\n"
     for index in graph.inside(None):
