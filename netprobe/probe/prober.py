@@ -219,7 +219,9 @@ class Prober:
         batches = self._plan.batches(chosen, alive)
         self._progress.asked(sum(len(batch.targets) for batch in batches))
         answers = dict(await self._sessions.run(batches))
-        doubted = self._doubted(chosen, answers, alive)
+        # Rounds overlap: what another one has proven since this one began is proven in this one.
+        old = {target: by for target, by in alive.items() if self._alive[target][0] < begun}
+        doubted = self._doubted(chosen, answers, old)
         if doubted:
             answers |= await self._sessions.run(planning.controls(doubted))
             alive = {target: by for target, by in alive.items() if target not in {one[1] for one in doubted}}
@@ -232,9 +234,10 @@ class Prober:
             served |= {try_[1] for try_ in self._plan.path.get(flow, ()) if _connected(answers, try_)}
         self._served |= served
         controls = {self._plan.listener[flow] for flow in chosen if flow in self._plan.listener}
-        self._alive |= dict.fromkeys(served, (begun, "peer"))
+        now = asyncio.get_running_loop().time()
+        self._alive |= dict.fromkeys(served, (now, "peer"))
         self._alive |= {
-            one[1]: (begun, "self") for one in controls if one in answers and _connected(answers, one)
+            one[1]: (now, "self") for one in controls if one in answers and _connected(answers, one)
         }
         return {flow: self._judge(flow, answers, served, alive) for flow in chosen}
 
