@@ -11,7 +11,7 @@ from netprobe.model.declared import Column, Declared
 from netprobe.model.flow import Address, End, External, Family, Flow, Protocol, ServiceRef, Via
 from netprobe.model.verdict import Verdict
 from netprobe.simulate.bits import unpack
-from netprobe.simulate.service import backends
+from netprobe.simulate.service import backends, selected
 
 
 class Reading:
@@ -21,6 +21,7 @@ class Reading:
         self.declared, self.cluster = declared, cluster
         self.space = Space(declared.crowds, cluster)
         self.refusals: list[Refusal] = []
+        self._known: dict[End, frozenset[Family]] = {}
         self.asks: dict[PortNumber, dict[int, Asked]] = defaultdict(dict)
         for flow, share in declared.itself.items():
             if share.verdict is Verdict.DENY:
@@ -59,12 +60,16 @@ class Reading:
 
     def _service(self, column: Column, service: ServiceRef) -> None:
         for share in column.shares:
-            by_family: dict[Family | None, int] = defaultdict(int)
+            by_families: dict[frozenset[Family], int] = defaultdict(int)
             for number in unpack(share.sources):
-                by_family[self._family(self._first(number), service)] |= 1 << number
-            for family, sources in by_family.items():
+                by_families[self._families(self._first(number), service)] |= 1 << number
+            for families, sources in by_families.items():
                 first = self._first(next(unpack(sources)))
+                family = next(iter(families)) if len(families) == 1 else None
                 asked = Flow(first, service, column.port, column.protocol, family, Via.SERVICE)
+                if not families and self._addresses(first):
+                    self._refuse(asked, share.row, "they have no address family in common")
+                    continue
                 behind = backends(self.cluster, self.cluster.services[service], asked)
                 if isinstance(behind, str):
                     self._refuse(asked, share.row, behind)
@@ -92,13 +97,25 @@ class Reading:
 
     def _family(self, source: End, destination: End) -> Family | None:
         """The only family that two ends have in common."""
-        ours, theirs = ({a.version for a in self._addresses(end)} for end in (source, destination))
-        common = ours & theirs if ours and theirs else ours | theirs
+        common = self._families(source, destination)
         return next(iter(common)) if len(common) == 1 else None
+
+    def _families(self, source: End, destination: End) -> frozenset[Family]:
+        ours, theirs = (self._versions(end) for end in (source, destination))
+        return ours & theirs if ours and theirs else ours | theirs
+
+    def _versions(self, end: End) -> frozenset[Family]:
+        if end not in self._known:
+            self._known[end] = frozenset(address.version for address in self._addresses(end))
+        return self._known[end]
 
     def _addresses(self, end: End) -> tuple[Address, ...]:
         if isinstance(end, External):
             return (end.address,)
         if isinstance(end, ServiceRef):
-            return self.cluster.services[end].addresses
+            service = self.cluster.services[end]
+            # A headless one has the addresses of the pods behind it.
+            return service.addresses or tuple(
+                address for pod in selected(self.cluster, service, None) for address in pod.addresses
+            )
         return self.cluster.pods[end].addresses
