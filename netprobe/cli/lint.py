@@ -116,10 +116,12 @@ def command(
 
 def _look(asked: Sequence[str], config: LintConfig, namespace: str | None) -> tuple[Gathered, Linted]:
     from netprobe.cli.lint_input import read
+    from netprobe.simulate.bits import uncollected
 
     with reading("reading manifests") as progress:
         gathered = read(asked, config, namespace or "default", progress)
-    return gathered, gathered.lint(config)
+    with uncollected():
+        return gathered, gathered.lint(config)
 
 
 def _suite(path: str, config: LintConfig, output: str, *, strict: bool, write: bool) -> int:

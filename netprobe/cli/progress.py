@@ -1,4 +1,8 @@
-"""How far a long reading is: on standard error, on a terminal only."""
+"""How far a long reading is: on standard error, on a terminal only.
+
+Meanwhile the garbage collector rests. It would walk all that was read again and again: a third of the time
+of 14,000 objects. Nothing read refers back to itself.
+"""
 
 from __future__ import annotations
 
@@ -10,6 +14,14 @@ from contextlib import contextmanager
 @contextmanager
 def reading(what: str) -> Iterator[Callable[[int, int], None] | None]:
     """Yields the callback that `netprobe.manifests.load` tells its bytes to; None where nobody looks on."""
+    from netprobe.simulate.bits import uncollected
+
+    with uncollected(), _shown(what) as told:
+        yield told
+
+
+@contextmanager
+def _shown(what: str) -> Iterator[Callable[[int, int], None] | None]:
     if not sys.stderr.isatty():
         yield None
         return
