@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -77,6 +77,7 @@ def command(
     that of the run.
     """
     from netprobe.simulate import profile as profile_of
+    from netprobe.simulate.bits import uncollected
 
     chosen = profile_of(profile)
     live = bool(kubeconfig or context or (invocation.plugin and not filenames and (proposes or not suite)))
@@ -101,7 +102,10 @@ def command(
         cluster = read.topology.cluster()
     else:
         cluster = _world(filenames, kubeconfig, context, request_timeout_s)
-    return _generate(read, replace(cluster, policies=()), output, chosen, not no_dns, namespace_label, verify)
+    with uncollected():
+        made = _made(read, replace(cluster, policies=()), chosen, dns=not no_dns, label=namespace_label)
+    _give_out(made, output)
+    return _verify(read, made.texts, chosen) if verify else 0
 
 
 def _world(
@@ -133,16 +137,15 @@ def _propose(cluster: Cluster, output: str | None, profile: Profile) -> int:
     return 0
 
 
-def _generate(
-    suite: Suite,
-    cluster: Cluster,
-    output: str | None,
-    profile: Profile,
-    dns: bool,
-    namespace_label: str | None,
-    verify: bool,
-) -> int:
-    from netprobe.cli.generated import file_name, manifest, save_all
+@dataclass(frozen=True, slots=True)
+class _Made:
+    texts: Mapping[str, str]  # by the names of files
+    flows: int
+
+
+def _made(suite: Suite, cluster: Cluster, profile: Profile, *, dns: bool, label: str | None) -> _Made:
+    """The policies as text, proved; InputError where no policies can meet the declaration."""
+    from netprobe.cli.generated import file_name, manifest
     from netprobe.generate import apart, generate
     from netprobe.suite import crowded
 
@@ -152,7 +155,7 @@ def _generate(
         cluster,
         denies_by_default=expected.default is Verdict.DENY,
         dns=dns,
-        namespace_label=namespace_label,
+        namespace_label=label,
         named={number: _named(row) for number, row in enumerate(expected.rows)},
         profile=profile,
     )
@@ -161,13 +164,18 @@ def _generate(
     words = [_words(row) for row in expected.rows]
     texts = {file_name(made): manifest(made, words, Path(suite.file).name) for made in found.policies}
     _reread(texts, found)
+    return _Made(texts, found.flows)
+
+
+def _give_out(made: _Made, output: str | None) -> None:
+    from netprobe.cli.generated import save_all
+
     if output is not None:
-        save_all(Path(output), texts)
+        save_all(Path(output), made.texts)
     else:
-        sys.stdout.write("---\n".join(texts.values()))
-    policies = "1 policy" if len(texts) == 1 else f"{len(texts):,} policies"
-    say(f"{policies}, proved by the simulator on {found.flows:,} declared flows")
-    return _verify(suite, texts, profile) if verify else 0
+        sys.stdout.write("---\n".join(made.texts.values()))
+    policies = "1 policy" if len(made.texts) == 1 else f"{len(made.texts):,} policies"
+    say(f"{policies}, proved by the simulator on {made.flows:,} declared flows")
 
 
 def _named(row: Row) -> frozenset[Direction]:
