@@ -96,8 +96,8 @@ def _table(impact: Impact, style: Style) -> Iterator[str]:
 
 def _markdown(impact: Impact, _style: Style) -> Iterator[str]:
     """A comment for a pull request: what is dangerous in the open, the rest folded away."""
-    opens = impact.flows(Kind.OPENS)
-    mark = {1: "❌", 3: "❔"}.get(impact.exit_status, "⚠️" if opens else "✅")
+    changes = impact.flows(Kind.OPENS) or impact.flows(Kind.CLOSES)
+    mark = {1: "❌", 3: "❔"}.get(impact.exit_status, "⚠️" if changes else "✅")
     yield f"### {mark} netprobe impact: {escape(title(impact))}\n\n{escape(closing(impact))}\n"
     for head, _, headers, rows, more in _sections(impact):
         folded = not head.startswith(("Against", "Could", "Opens", "Closes"))
