@@ -30,6 +30,10 @@ from netprobe.suite import Suite
 
 DECIDING = ("Namespace", "Pod", "Service", "NetworkPolicy")
 NAME = "as the cluster is"
+BLIND = (
+    "they may decide flows, and are not simulated; shadow pods carry no label that only they look at, so that "
+    "what was observed may not be what the real pod sees"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,7 +138,7 @@ class Visit:
             started,
             seen,
             problems=(*problems, *bench.strange),
-            told_too=[*notes(seen_by), *(f"not simulated, and may decide flows: {one}" for one in others)],
+            told_too=[*notes(seen_by), *(f"{one}: {BLIND}" for one in others)],
         )
 
     async def _observe(self, there: Opened, here: Scene, bench: GuestBench, narrate: Narrate) -> Observed:
