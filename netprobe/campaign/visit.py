@@ -31,7 +31,7 @@ from netprobe.suite import Suite
 DECIDING = ("Namespace", "Pod", "Service", "NetworkPolicy")
 NAME = "as the cluster is"
 BLIND = (
-    "they may decide flows, and are not simulated; shadow pods carry no label that only they look at, so that "
+    "they may decide flows, and are not simulated; shadow pods carry no label that only they look at: "
     "what was observed may not be what the real pod sees"
 )
 
