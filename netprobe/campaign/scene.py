@@ -56,8 +56,12 @@ def scene(
     *,
     run: str,
     ways: Iterable[Via] = (),
+    alike: bool = False,
 ) -> Scene:
-    """What there is to probe. UsageError where no row is left."""
+    """What there is to probe. UsageError where no row is left.
+
+    `alike`: shadows carry all labels that they may, for others than NetworkPolicies look at them too.
+    """
     rows = Matrix(
         (way, verdict)
         for flow, verdict in declared.items()
@@ -67,7 +71,7 @@ def scene(
     simulated = simulator.matrix(row for flow in rows for row in simulator.split(flow))
     if not simulated:
         raise UsageError("there is no flow to probe: no row names one, and there is no default")
-    party, sourceless = _party(cluster, simulated, run)
+    party, sourceless = _party(cluster, simulated, run, alike=alike)
     return Scene(cluster, simulator, cover, rows, simulated, party, sourceless, standings)
 
 
@@ -86,7 +90,9 @@ def _by(flow: Flow, cluster: Cluster, ways: Iterable[Via]) -> Iterator[Flow]:
                 yield replace(flow, via=way, port=entry.node_port)
 
 
-def _party(cluster: Cluster, simulated: Matrix[Decision], run: str) -> tuple[Party, dict[PodRef, str]]:
+def _party(
+    cluster: Cluster, simulated: Matrix[Decision], run: str, *, alike: bool
+) -> tuple[Party, dict[PodRef, str]]:
     """One shadow for all sources with the same namespace, labels and node."""
     vocabulary = Vocabulary(cluster)
     places: dict[tuple[str, tuple[tuple[str, str], ...], str], list[PodRef]] = {}
@@ -105,7 +111,7 @@ def _party(cluster: Cluster, simulated: Matrix[Decision], run: str) -> tuple[Par
         elif never := NEVER_COPIED.intersection(looked_at):
             sourceless[source] = f"a policy looks at {', '.join(never)}, which no shadow pod may carry"
         else:
-            labels = shadow_labels(pod.labels, looked_at)
+            labels = shadow_labels(pod.labels, pod.labels if alike else looked_at)
             places.setdefault((source.namespace, tuple(labels.items()), pod.node), []).append(source)
     shadows = tuple(
         Shadow(PodRef(namespace, f"netprobe-{run}-{index}"), dict(labels), node, tuple(sources))

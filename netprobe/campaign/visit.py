@@ -21,6 +21,7 @@ from netprobe.errors import ClusterError, ConflictError, UsageError
 from netprobe.manifests import from_objects
 from netprobe.model.flow import Pod, PodRef, Via
 from netprobe.probe import Observed, Prober, new_run
+from netprobe.probe.guest import NEVER_COPIED
 from netprobe.probe.guest_bench import GuestBench
 from netprobe.probe.guest_guard import Sighting, sightings
 from netprobe.probe.guest_view import Standing, Surroundings, look_around, standings
@@ -30,9 +31,13 @@ from netprobe.suite import Suite
 
 DECIDING = ("Namespace", "Pod", "Service", "NetworkPolicy")
 NAME = "as the cluster is"
-BLIND = (
-    "they may decide flows, and are not simulated; shadow pods carry no label that only they look at: "
-    "what was observed may not be what the real pod sees"
+NOT_SIMULATED = (
+    "they may decide flows, and are not simulated; shadow pods carry all labels of the real pod but "
+    f"{', '.join(sorted(NEVER_COPIED))}, and one stands for pods that differ to them alone"
+)
+NOT_LISTED = (
+    "if there are some they may decide flows, and are not simulated; shadow pods carry no label that only "
+    "they look at: what was observed may not be what the real pod sees"
 )
 
 
@@ -83,11 +88,12 @@ class Visit:
         self.check()
         async with self.terms.opened(narrate) as there:
             around = await look_around(there.cluster)
+            others = await _others(there)
         run = new_run()
-        here = self._scene(around, run)
+        here = self._scene(around, run, alike=True in others.values())
         return here, sightings(here.party.shadows, around), run
 
-    def _scene(self, around: Surroundings, run: str) -> Scene:
+    def _scene(self, around: Surroundings, run: str, *, alike: bool) -> Scene:
         cluster = from_objects(obj for obj in around if obj["kind"] in DECIDING)
         known = standings(around)
         chosen = cover(
@@ -100,17 +106,22 @@ class Visit:
         )
         declared = self.suite.declared(self.suite.cluster(chosen.reduced(cluster)))[0]
         return scene(
-            cluster, Simulator(cluster, self.terms.profile), chosen, declared, known, run=run, ways=self.ways
+            cluster,
+            Simulator(cluster, self.terms.profile),
+            chosen,
+            declared,
+            known,
+            run=run,
+            ways=self.ways,
+            alike=alike,
         )
 
     async def _visit(self, there: Opened, narrate: Narrate) -> Report:
-        from netprobe.kube.beside import beside  # reached by a cluster only: its import takes long
-
         started = datetime.now(UTC)
         narrate("looking around")
         around = await look_around(there.cluster)
-        others = await beside(there.cluster) or ()
-        here = self._scene(around, run := new_run())
+        others = await _others(there)
+        here = self._scene(around, run := new_run(), alike=True in others.values())
         seen_by = sightings(here.party.shadows, around)
         refuse(seen_by, disturb=self.disturb)
         bench = GuestBench(
@@ -138,7 +149,10 @@ class Visit:
             started,
             seen,
             problems=(*problems, *bench.strange),
-            told_too=[*notes(seen_by), *(f"{one}: {BLIND}" for one in others)],
+            told_too=[
+                *notes(seen_by),
+                *(f"{one}: {NOT_SIMULATED if sure else NOT_LISTED}" for one, sure in others.items()),
+            ],
         )
 
     async def _observe(self, there: Opened, here: Scene, bench: GuestBench, narrate: Narrate) -> Observed:
@@ -188,6 +202,13 @@ class Visit:
             nodes={end: nodes[end] for end in ends if isinstance(end, PodRef) and end in nodes},
             in_place=InPlace(here.cover.told(ends), tuple(stood_for(here)), tuple(told_too)),
         )
+
+
+async def _others(there: Opened) -> Mapping[str, bool]:
+    """Policies of other kinds, which may look at any label: each, and whether it is surely there."""
+    from netprobe.kube.beside import beside, certain  # reached by a cluster only: its import takes long
+
+    return {phrase: certain(phrase) for phrase in await beside(there.cluster) or ()}
 
 
 def merit(known: Mapping[PodRef, Standing]) -> Merit:

@@ -27,6 +27,9 @@ SAME: Final[Mapping[str, str]] = {"projectcalico.org": "crd.projectcalico.org"}
 MIRRORED: Final = "knp."
 """How the names of NetworkPolicies begin that Calico's API server shows once more as its own."""
 
+FORBIDDEN: Final = "(may not be listed)"
+FAILED: Final = "(could not be listed)"
+
 _MOST = 500
 _FEW = 3
 
@@ -43,6 +46,11 @@ async def beside(cluster: KubeCluster) -> tuple[str, ...] | None:
     known = [name for name in KINDS if name in groups and SAME.get(name) not in groups]
     found = await asyncio.gather(*(_group(cluster, groups[name]) for name in known))
     return tuple(phrase for phrases in found for phrase in phrases)
+
+
+def certain(phrase: str) -> bool:
+    """Whether a phrase of `beside` tells of policies that are there, and not that nobody knows."""
+    return not phrase.endswith((FORBIDDEN, FAILED))
 
 
 async def _group(cluster: KubeCluster, group: Mapping[str, Any]) -> list[str]:
@@ -63,9 +71,9 @@ async def _phrase(cluster: KubeCluster, path: str, what: str) -> str | None:
     try:
         answer = await cluster.raw(f"{path}?limit={_MOST}")
     except ForbiddenError:
-        return f"{what} (may not be listed)"
+        return f"{what} {FORBIDDEN}"
     except ClusterError:
-        return f"{what} (could not be listed)"
+        return f"{what} {FAILED}"
     metas = [obj["metadata"] for obj in answer.get("items") or ()]
     names = ["/".join(filter(None, (meta.get("namespace"), meta["name"]))) for meta in metas]
     names = [name for name in names if not name.rpartition("/")[2].startswith(MIRRORED)]

@@ -16,17 +16,17 @@ from netprobe.model.matrix import Matrix
 from netprobe.model.verdict import Verdict
 from netprobe.probe.guest_view import Standing
 from netprobe.simulate import CALICO, Simulator
-from tests.campaign.crowd import crowd, only_ready
+from tests.campaign.crowd import crowd, only_ready, pod
 
 
-def here(cluster: Cluster, *flows: Flow, ways: tuple[Via, ...] = ()) -> Scene:
+def here(cluster: Cluster, *flows: Flow, ways: tuple[Via, ...] = (), alike: bool = False) -> Scene:
     chosen = cover(cluster, [], CALICO, only_ready)
     declared = Matrix((flow, Verdict.ALLOW) for flow in flows)
     standings = {
         ref: Standing(str(ref), tuple(map(str, pod.addresses)), frozenset({80}))
         for ref, pod in cluster.pods.items()
     }
-    return scene(cluster, Simulator(cluster), chosen, declared, standings, run="r1", ways=ways)
+    return scene(cluster, Simulator(cluster), chosen, declared, standings, run="r1", ways=ways, alike=alike)
 
 
 def test_a_shadow_pod_carries_what_policies_look_at_on_the_node_of_the_real_one() -> None:
@@ -36,6 +36,15 @@ def test_a_shadow_pod_carries_what_policies_look_at_on_the_node_of_the_real_one(
     assert shadow.node == "n0"
     assert shadow.stands_for == (PodRef("shop", "web-0"),)
     assert set(found.party.nodes) == {"n0", "n1"}, "policy-free pairs from its node to the destination's"
+
+
+def test_where_policies_of_other_kinds_look_too_a_shadow_carries_all_that_it_may() -> None:
+    web = pod("shop", "web-0", 0, app="web", team="blue", **{"pod-template-hash": "1"})
+    plain = crowd(4)
+    cluster = Cluster(plain.namespaces, {**plain.pods, web.ref: web}, plain.policies)
+    found = here(cluster, Flow(web.ref, PodRef("shop", "db-1"), 80), alike=True)
+    (shadow,) = found.party.shadows
+    assert shadow.labels == {"app": "web", "team": "blue"}
 
 
 def test_no_rows_is_an_error() -> None:
