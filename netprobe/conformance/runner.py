@@ -64,6 +64,7 @@ class Suite:
     progress: Callable[[str], None] = lambda _: None
     told: Callable[[Result], None] = lambda _: None
     run: str = field(default_factory=new_run)
+    _closed: tuple[str, ...] = field(default=(), init=False)
 
     async def results(self) -> Results:
         """Try all cases. ClusterError where the fixtures cannot be made; nothing of them is left."""
@@ -215,9 +216,7 @@ class Suite:
             "outside": None if self.lab else "hosts outside can be made on the lab only",
             "kubelet": "the kubelet of a lab tries no pod" if self.lab else None,
             "dual-stack": None if both else "the pods of this cluster have addresses of one family",
-            "two-nodes": None
-            if len(set(rig.site.nodes.values())) > 1
-            else "this cluster has one node to use",
+            "two-nodes": None if len(set(rig.site.nodes.values())) > 1 else self._one_node(),
         }
         for need in case.needs:
             if reason := reasons.get(need):
@@ -239,7 +238,13 @@ class Suite:
             nodes = await self.cluster.find("Node")
         except ClusterError:
             return ()
-        return tuple(sorted(node["metadata"]["name"] for node in nodes if _takes_pods(node)))[:2]
+        takes = {node["metadata"]["name"]: _takes_pods(node) for node in nodes}
+        self._closed = tuple(sorted(name for name, open_ in takes.items() if not open_))
+        return tuple(sorted(name for name, open_ in takes.items() if open_))[:2]
+
+    def _one_node(self) -> str:
+        closed = f": {', '.join(self._closed)} not ready, or closed to pods" if self._closed else ""
+        return f"this cluster has one node to use{closed}"
 
     async def _site(self, plan: Plan, bench: Workbench) -> Site:
         """The fixture as it was made, its Service included."""

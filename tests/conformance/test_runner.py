@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any
 
@@ -77,6 +78,21 @@ async def test_what_is_forbidden_otherwise_is_unknown_and_ends_the_run_when_it_g
     assert {result.status for result in done.values()} == {Status.UNKNOWN}
     with pytest.raises(ForbiddenError):
         await tried(monkeypatch, cases[:MOST_TROUBLES], FORBIDDEN)
+
+
+async def test_a_node_that_takes_no_pods_is_named_where_two_are_needed() -> None:
+    def node(name: str, *, ready: str = "True") -> dict[str, Any]:
+        return {"metadata": {"name": name}, "status": {"conditions": [{"type": "Ready", "status": ready}]}}
+
+    async def find(_: str) -> list[dict[str, Any]]:
+        return [node("n2", ready="False"), node("n1")]
+
+    cluster: Any = SimpleNamespace(find=find)
+    suite = Suite(cluster, ())
+    assert await suite._nodes() == ("n1",)
+    case = next(case for case in builtin() if "two-nodes" in case.needs)
+    rig: Any = SimpleNamespace(site=replace(SITE, nodes=dict.fromkeys(SITE.nodes, "n1")))
+    assert suite._lacking(case, rig) == "this cluster has one node to use: n2 not ready, or closed to pods"
 
 
 async def test_a_late_pod_waits_for_the_last_case_s_to_go(monkeypatch: pytest.MonkeyPatch) -> None:
