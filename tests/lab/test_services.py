@@ -268,15 +268,15 @@ def test_an_external_address_is_reached_from_pods_of_every_node(lab: Playground)
     lab.namespace("external")
     lab.apply(
         pod("external/b", "8080", node="n2")
-        + service("external/b", "b", TCP_80, externalIPs=["203.0.113.9"])
-        + service("external/none", "nobody", {"port": 81}, externalIPs=["203.0.113.9"])
+        + service("external/b", "b", TCP_80, externalIPs=["203.0.113.80"])
+        + service("external/none", "nobody", {"port": 81}, externalIPs=["203.0.113.80"])
     )
     for client in ("clients/one", "clients/two"):
-        lab.eventually(partial(lab.probe, client, "203.0.113.9", 80), OPEN)
-        assert lab.probe(client, "203.0.113.9", 81) == REFUSED
-        assert lab.probe(client, "203.0.113.9", 82) == REFUSED
+        lab.eventually(partial(lab.probe, client, "203.0.113.80", 80), OPEN)
+        assert lab.probe(client, "203.0.113.80", 81) == REFUSED
+        assert lab.probe(client, "203.0.113.80", 82) == REFUSED
     lab.apply(policy("external/closed", "b", ingress=[{"from": [{"podSelector": {}}]}]))
-    lab.eventually(lambda: lab.probe("clients/two", "203.0.113.9", 80), SILENT)
+    lab.eventually(lambda: lab.probe("clients/two", "203.0.113.80", 80), SILENT)
     lab.delete("Service", "b", "external")
     lab.delete("Service", "none", "external")
-    lab.eventually(lambda: "unreachable" in lab.sh("clients/one", "nc -zv -w 1 203.0.113.9 80")[1], True)
+    lab.eventually(lambda: "unreachable" in lab.sh("clients/one", "nc -zv -w 1 203.0.113.80 80")[1], True)
