@@ -12,6 +12,7 @@ from datetime import UTC, datetime
 from typing import assert_never
 
 from netprobe.campaign import told
+from netprobe.campaign.judge import allowed, patiently
 from netprobe.campaign.moment import Moment
 from netprobe.campaign.moment import moments as states
 from netprobe.campaign.placement import Placing
@@ -94,7 +95,8 @@ class Campaign:
                 for document in self.suite.policies:
                     await bench.apply(dict(document.object))
 
-            seen.append(await prober.observe(policies))
+            after = await prober.observe(policies)
+            seen.append(await patiently(prober, after, pace, allowed(moments[0].simulated)))
             for moment in moments[1:]:
                 narrate(moment.name)
 
@@ -102,7 +104,8 @@ class Campaign:
                     for action in moment.actions:
                         await _take(bench, action, moment.simulator.cluster)
 
-                seen.append(await prober.observe(change))
+                after = await prober.observe(change)
+                seen.append(await patiently(prober, after, pace, allowed(moment.simulated)))
         return seen
 
     def _report(

@@ -1,9 +1,9 @@
-"""What an observation of a real pod is worth: it may be slow, cease to listen, or be replaced meanwhile."""
+"""What an observation is worth: packets are lost, real pods are slow, cease to listen, or are replaced."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Container, Mapping, Sequence
 from dataclasses import replace
 
 from netprobe.campaign.route import Route
@@ -11,27 +11,60 @@ from netprobe.campaign.scene import Scene, faltered, gone
 from netprobe.model.flow import Flow, PodRef
 from netprobe.model.matrix import Matrix
 from netprobe.model.observation import Observation
-from netprobe.model.verdict import Verdict
-from netprobe.probe import Pace, Prober
+from netprobe.model.verdict import Decision, Verdict
+from netprobe.probe import Observed, Pace, Prober
 from netprobe.probe.guest_view import Standing
 
 PATIENCE = 3
-"""Rounds more in which a denial has to hold: a real server may be busy, as a probe's own listener is not."""
+"""Rounds more in which a denial has to hold that is doubted: a stall of the network may outlast two."""
+
+NAMED = 5
+"""How many of the flows that were slow are named."""
 
 
-async def patiently(prober: Prober, seen: Matrix[Observation], pace: Pace) -> Matrix[Observation]:
-    """Ask the denied again. Whoever connects now may pass, and was only slow to answer."""
-    cells = dict(seen)
+async def patiently(
+    prober: Prober, seen: Observed, pace: Pace, doubted: Container[Flow] | None = None
+) -> Observed:
+    """Ask the denied again that are `doubted`, or all. Whoever connects now may pass, and was only slow.
+
+    A connection proves that a flow may pass; a denial is what is concluded when none comes, and to report one
+    that is none sends people to look for a fault that is not there. So this never asks a second time for
+    what connected. The report names the flows that moved.
+    """
+    cells = dict(seen.matrix)
+    moved: dict[Flow, None] = {}
     for _ in range(PATIENCE):
-        denied = [flow for flow, cell in cells.items() if cell.verdict is Verdict.DENY]
+        denied = [
+            flow
+            for flow, cell in cells.items()
+            if cell.verdict is Verdict.DENY and (doubted is None or flow in doubted)
+        ]
         if not denied:
             break
         await asyncio.sleep(pace.wait_s / 2)
         for flow, again in (await prober.round(denied)).items():
             before = cells[flow]
-            moved = again.verdict is not Verdict.DENY
-            cells[flow] = replace(again, attempts=before.attempts + 1, flaky=before.flaky or moved)
-    return Matrix(cells)
+            if again.verdict is not Verdict.DENY:
+                moved[flow] = None
+            cells[flow] = replace(again, attempts=before.attempts + 1, flaky=before.flaky or flow in moved)
+    late = [flow for flow in moved if cells[flow].verdict is Verdict.ALLOW]
+    problems = (*seen.facts.problems, *([_slow(late)] if late else []))
+    return replace(seen, matrix=Matrix(cells), facts=replace(seen.facts, problems=problems))
+
+
+def allowed(simulated: Mapping[Flow, Decision]) -> frozenset[Flow]:
+    """The flows that the policies let pass: whose denial would accuse the cluster."""
+    return frozenset(flow for flow, says in simulated.items() if says.verdict is Verdict.ALLOW)
+
+
+def _slow(late: Sequence[Flow]) -> str:
+    named = ", ".join(map(str, late[:NAMED]))
+    more = f" and {len(late) - NAMED} more" if len(late) > NAMED else ""
+    flows = "1 flow" if len(late) == 1 else f"{len(late)} flows"
+    return (
+        f"{flows} connected only after two rounds in which nothing came back ({named}{more}): packets are "
+        "lost, or a machine is too busy; a longer --probe-timeout asks less of it"
+    )
 
 
 def settled_with(

@@ -11,6 +11,8 @@ import yaml
 from netprobe.campaign import told
 from netprobe.campaign.copy import Copy, copy
 from netprobe.campaign.cover import Cover, cover
+from netprobe.campaign.others import Others, others
+from netprobe.campaign.judge import allowed, patiently
 from netprobe.campaign.target import Narrate, Opened
 from netprobe.campaign.terms import Terms
 from netprobe.errors import ClusterError, InputError, Problem, UsageError
@@ -29,15 +31,20 @@ from netprobe.simulate import Simulator
 from netprobe.suite import Apply, Suite, apply
 
 NAME = "tried in a copy"
+STAND_IN = (
+    "copies carry all labels of the real pods and namespaces; those of one namespace are not copied, and those "
+    "that go by a namespace's name or a pod's address do not see the copy as the real one"
+)
 NO_COPY = "Services are not copied: name the pods behind it"
 _EVERYWHERE = ({"operator": "Exists"},)
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What is to be tried. `declared` is None without a suite."""
+    """What is to be tried, beside which policies of other kinds. `declared` is None without a suite."""
 
     cluster: Cluster
+    beside: Others
     cover: Cover
     declared: Matrix[Verdict] | None
     simulated: Matrix[Decision]
@@ -61,16 +68,17 @@ class Trial:
         async with self.terms.opened(narrate) as there:
             narrate("looking around")
             around = await look_around(there.cluster)
-            run = new_run()
-            return await self._try(there, self._plan(around, tried, run), run, started, narrate)
+            plan = self._plan(around, await others(there), tried, run := new_run())
+            return await self._try(there, plan, run, started, narrate)
 
     async def rehearse(self, narrate: Narrate) -> Iterator[str]:
         """What a run would create, as YAML; asks for nothing but get and list."""
         tried = self._tried()
         async with self.terms.opened(narrate) as there:
             around = await look_around(there.cluster)
+            beside = await others(there)
         run = new_run()
-        return _rehearsal(self._plan(around, tried, run), run, self._options)
+        return _rehearsal(self._plan(around, beside, tried, run), run, self._options)
 
     @property
     def _options(self) -> PodOptions:
@@ -105,7 +113,9 @@ class Trial:
             raise UsageError("--shadow-namespace tries policies: name them by -f, or in the suite")
         return tried
 
-    def _plan(self, around: Surroundings, tried: Sequence[tuple[Document, Policy]], run: str) -> Plan:
+    def _plan(
+        self, around: Surroundings, beside: Others, tried: Sequence[tuple[Document, Policy]], run: str
+    ) -> Plan:
         deciding = {"Namespace", "Pod", "Service", "NetworkPolicy"}
         live = from_objects(obj for obj in around if obj["kind"] in deciding)
         documents, policies = zip(*tried, strict=True)
@@ -140,7 +150,8 @@ class Trial:
             for obj in around.of("NetworkPolicy")
         }
         manifests |= {policy.ref: dict(document.object) for document, policy in tried}
-        return Plan(cluster, chosen, declared, simulated, copy(cluster, simulated, manifests, run))
+        made = copy(cluster, simulated, manifests, run, alike=bool(beside))
+        return Plan(cluster, beside, chosen, declared, simulated, made)
 
     async def _try(self, there: Opened, plan: Plan, run: str, started: datetime, narrate: Narrate) -> Report:
         made = Workbench(
@@ -182,7 +193,9 @@ class Trial:
                 for manifest in plan.copy.manifests:
                     await made.apply(manifest)
 
-            return await prober.observe(policies)
+            seen = await prober.observe(policies)
+            passing = {plan.copy.flow(flow) for flow in allowed(plan.simulated)}
+            return await patiently(prober, seen, pace, passing)
 
     def _report(
         self,
@@ -204,6 +217,7 @@ class Trial:
         step = told.step(NAME, plan.declared, plan.simulated, observed, facts=facts, simulator=simulator)
         ends = list(plan.copy.pods)
         notes = [f"{name} was copied as {copied}" for name, copied in plan.copy.names.items()]
+        notes += plan.beside.notes(STAND_IN)
         notes += [f"not tried: {flow}: {why}" for flow, why in astray.items()]
         return Report(
             self.suite.name if self.suite else None,
@@ -263,5 +277,6 @@ def _rehearsal(plan: Plan, run: str, options: PodOptions) -> Iterator[str]:
     objects += [bench.canary_policy(run, 0), *plan.copy.manifests]
     yield f"# {plan.cover.told(plan.copy.pods)}; {len(plan.simulated)} flows\n"
     yield f"# and a Lease in {bench.home(run)}, renewed while the run lives\n"
+    yield from (f"# note: {note}\n" for note in plan.beside.notes(STAND_IN))
     for obj in objects:
         yield "---\n" + str(yaml.safe_dump(obj, sort_keys=False, width=110, allow_unicode=False))

@@ -13,6 +13,7 @@ from datetime import UTC, datetime
 from netprobe.campaign import told
 from netprobe.campaign.cover import Merit, cover
 from netprobe.campaign.judge import patiently, settled_with
+from netprobe.campaign.others import Others, others
 from netprobe.campaign.route import Route
 from netprobe.campaign.scene import Scene, scene
 from netprobe.campaign.target import Narrate, Opened
@@ -31,14 +32,21 @@ from netprobe.suite import Suite
 
 DECIDING = ("Namespace", "Pod", "Service", "NetworkPolicy")
 NAME = "as the cluster is"
-NOT_SIMULATED = (
-    "they may decide flows, and are not simulated; shadow pods carry all labels of the real pod but "
-    f"{', '.join(sorted(NEVER_COPIED))}, and one stands for pods that differ to them alone"
+STAND_IN = (
+    f"shadow pods carry all labels of the real pod but {', '.join(sorted(NEVER_COPIED))}, and one stands for "
+    "pods that differ to them alone"
 )
-NOT_LISTED = (
-    "if there are some they may decide flows, and are not simulated; shadow pods carry no label that only "
-    "they look at: what was observed may not be what the real pod sees"
-)
+
+
+@dataclass(frozen=True, slots=True)
+class Rehearsed:
+    """What a run would be like: its rows and guests, who would see these, and what its report would note."""
+
+    scene: Scene
+    seen_by: tuple[Sighting, ...]
+    run: str
+    beside: Others
+    notes: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,15 +91,16 @@ class Visit:
         async with self.terms.opened(narrate) as there:
             return await self._visit(there, narrate)
 
-    async def rehearse(self, narrate: Narrate) -> tuple[Scene, tuple[Sighting, ...], str]:
+    async def rehearse(self, narrate: Narrate) -> Rehearsed:
         """What the run would make, and who would see it: asks for nothing but get and list."""
         self.check()
         async with self.terms.opened(narrate) as there:
             around = await look_around(there.cluster)
-            others = await _others(there)
+            beside = await others(there)
         run = new_run()
-        here = self._scene(around, run, alike=True in others.values())
-        return here, sightings(here.party.shadows, around), run
+        here = self._scene(around, run, alike=bool(beside))
+        notes = (*unmet(here, self.ways), *beside.notes(STAND_IN))
+        return Rehearsed(here, sightings(here.party.shadows, around), run, beside, notes)
 
     def _scene(self, around: Surroundings, run: str, *, alike: bool) -> Scene:
         cluster = from_objects(obj for obj in around if obj["kind"] in DECIDING)
@@ -120,10 +129,10 @@ class Visit:
         started = datetime.now(UTC)
         narrate("looking around")
         around = await look_around(there.cluster)
-        others = await _others(there)
-        here = self._scene(around, run := new_run(), alike=True in others.values())
+        beside = await others(there)
+        here = self._scene(around, run := new_run(), alike=bool(beside))
         seen_by = sightings(here.party.shadows, around)
-        refuse(seen_by, disturb=self.disturb)
+        refuse(seen_by, beside, disturb=self.disturb)
         bench = GuestBench(
             there.cluster,
             here.party,
@@ -149,10 +158,7 @@ class Visit:
             started,
             seen,
             problems=(*problems, *bench.strange),
-            told_too=[
-                *notes(seen_by),
-                *(f"{one}: {NOT_SIMULATED if sure else NOT_LISTED}" for one, sure in others.items()),
-            ],
+            told_too=[*notes(seen_by), *unmet(here, self.ways), *beside.notes(STAND_IN)],
         )
 
     async def _observe(self, there: Opened, here: Scene, bench: GuestBench, narrate: Narrate) -> Observed:
@@ -170,8 +176,7 @@ class Visit:
         )
         async with prober:
             await prober.baseline(paths=False)
-            seen = await prober.observe()
-            seen = replace(seen, matrix=await patiently(prober, seen.matrix, pace))
+            seen = await patiently(prober, await prober.observe(), pace)
         now = standings(Surroundings.of_objects(await there.cluster.find("Pod")))
         return replace(seen, matrix=settled_with(seen.matrix, here, route, now))
 
@@ -204,13 +209,6 @@ class Visit:
         )
 
 
-async def _others(there: Opened) -> Mapping[str, bool]:
-    """Policies of other kinds, which may look at any label: each, and whether it is surely there."""
-    from netprobe.kube.beside import beside, certain  # reached by a cluster only: its import takes long
-
-    return {phrase: certain(phrase) for phrase in await beside(there.cluster) or ()}
-
-
 def merit(known: Mapping[PodRef, Standing]) -> Merit:
     """Ready pods first, then those of which more ports are proven: they make better destinations."""
 
@@ -222,7 +220,7 @@ def merit(known: Mapping[PodRef, Standing]) -> Merit:
     return of
 
 
-def refuse(seen_by: Iterable[Sighting], *, disturb: bool) -> None:
+def refuse(seen_by: Iterable[Sighting], beside: Others, *, disturb: bool) -> None:
     """ConflictError where somebody would come to harm by the guests, unless that is wanted."""
     harmed = list(dict.fromkeys(str(one) for one in seen_by if one.harmful))
     if harmed and not disturb:
@@ -230,6 +228,7 @@ def refuse(seen_by: Iterable[Sighting], *, disturb: bool) -> None:
             f"this run would disturb what others run ({len(harmed)} times); nothing was created:\n"
             + "\n".join(f"  {one}" for one in harmed[:20])
             + (f"\n  and {len(harmed) - 20} more" if len(harmed) > 20 else "")
+            + (f"\n{beside.labels_because}" if beside else "")
             + "\n--dry-run shows the pods; --disturb makes them all the same"
         )
 
