@@ -72,10 +72,13 @@ def copy(
     flows: Iterable[Flow],
     manifests: Mapping[PolicyRef, Object],
     run: str,
+    *,
+    alike: bool = False,
 ) -> Copy:
     """Copy the pods that the flows have as their ends, with their namespaces and all policies of these.
 
-    `cluster` has the policies that are to be tried; `manifests` holds the object of each policy.
+    `cluster` has the policies that are to be tried; `manifests` holds the object of each policy. `alike`:
+    copies carry all labels, for others than NetworkPolicies look at them too.
     """
     asked: dict[PodRef, dict[tuple[int, object], ContainerPort]] = {}
     for flow in flows:
@@ -92,7 +95,8 @@ def copy(
     pods = {}
     for ref, served in asked.items():
         pod = cluster.pods[ref]
-        labels = {key: pod.labels[key] for key, _ in vocabulary.labels(ref.namespace, pod.labels)}
+        seen = pod.labels if alike else (key for key, _ in vocabulary.labels(ref.namespace, pod.labels))
+        labels = {key: pod.labels[key] for key in seen}
         pods[ref] = Pod(PodRef(names[ref.namespace], ref.name), labels, (), tuple(served.values()), pod.node)
     policies = [policy for policy in cluster.policies if policy.ref.namespace in names]
     return Copy(
@@ -100,7 +104,7 @@ def copy(
         tuple(
             Namespace(
                 copied,
-                {k: v for k, v in cluster.namespaces[name].labels.items() if k in looked_at}
+                {k: v for k, v in cluster.namespaces[name].labels.items() if alike or k in looked_at}
                 | {NAME_LABEL: copied},
             )
             for name, copied in names.items()

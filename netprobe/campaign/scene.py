@@ -85,9 +85,31 @@ def _by(flow: Flow, cluster: Cluster, ways: Iterable[Via]) -> Iterator[Flow]:
         if way is not Via.NODE_PORT:
             yield replace(flow, via=way)
             continue
-        for entry in cluster.services[flow.destination].ports:
-            if (entry.port, entry.protocol) == (flow.port, flow.protocol) and entry.node_port:
-                yield replace(flow, via=way, port=entry.node_port)
+        for node_port in _node_ports(cluster, flow.destination, flow.port, flow.protocol):
+            yield replace(flow, via=way, port=node_port)
+
+
+def unmet(here: Scene, ways: Iterable[Via]) -> Iterator[str]:
+    """What was asked for by `--via` and makes no row, in sentences."""
+    services = dict.fromkeys(
+        (flow.destination, flow.port, flow.protocol)
+        for flow in here.declared
+        if isinstance(flow.destination, ServiceRef) and flow.via is Via.SERVICE
+    )
+    for way in dict.fromkeys(ways):
+        if not services:
+            yield f"--via {way.value} reaches Services, and no row names one"
+    if Via.NODE_PORT not in ways:
+        return
+    for ref, port, protocol in services:
+        if not any(_node_ports(here.cluster, ref, port, protocol)):
+            yield f"{ref} has no node port for {port}/{protocol.value}: --via node-port tries nothing there"
+
+
+def _node_ports(cluster: Cluster, ref: ServiceRef, port: int, protocol: Protocol) -> Iterator[int]:
+    for entry in cluster.services[ref].ports:
+        if (entry.port, entry.protocol) == (port, protocol) and entry.node_port:
+            yield entry.node_port
 
 
 def _party(

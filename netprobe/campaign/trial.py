@@ -11,8 +11,8 @@ import yaml
 from netprobe.campaign import told
 from netprobe.campaign.copy import Copy, copy
 from netprobe.campaign.cover import Cover, cover
-from netprobe.campaign.others import Others, others
 from netprobe.campaign.judge import allowed, patiently
+from netprobe.campaign.others import Others, others
 from netprobe.campaign.target import Narrate, Opened
 from netprobe.campaign.terms import Terms
 from netprobe.errors import ClusterError, InputError, Problem, UsageError
@@ -32,8 +32,8 @@ from netprobe.suite import Apply, Suite, apply
 
 NAME = "tried in a copy"
 STAND_IN = (
-    "copies carry all labels of the real pods and namespaces; those of one namespace are not copied, and those "
-    "that go by a namespace's name or a pod's address do not see the copy as the real one"
+    "copies carry all labels of the real pods and namespaces; policies of a namespace are not copied, and "
+    "those that go by a namespace's name or a pod's address do not see the copy as the real one"
 )
 NO_COPY = "Services are not copied: name the pods behind it"
 _EVERYWHERE = ({"operator": "Exists"},)
@@ -174,6 +174,7 @@ class Trial:
                 }
                 astray = plan.copy.astray(plan.simulated, plan.cluster, placed, self.terms.profile)
                 astray |= dict(_uncopied(plan))
+                problems += made.strange
                 seen = await self._observe(there, made, plan, astray, narrate)
         except ClusterError as error:
             if seen is None:

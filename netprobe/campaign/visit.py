@@ -15,7 +15,7 @@ from netprobe.campaign.cover import Merit, cover
 from netprobe.campaign.judge import patiently, settled_with
 from netprobe.campaign.others import Others, others
 from netprobe.campaign.route import Route
-from netprobe.campaign.scene import Scene, scene
+from netprobe.campaign.scene import Scene, scene, unmet
 from netprobe.campaign.target import Narrate, Opened
 from netprobe.campaign.terms import Terms
 from netprobe.errors import ClusterError, ConflictError, UsageError

@@ -150,9 +150,9 @@ def visited(visit: Visit, output: str, reports: Sequence[Any], *, dry_run: bool)
 
     if not dry_run:
         return emit(run_narrated(visit.run), output, reports)
-    here, seen_by, run = run_narrated(visit.rehearse)
-    _print(rehearsal(here, seen_by, run, visit.terms.pods))
-    refuse(seen_by, disturb=visit.disturb)
+    found = run_narrated(visit.rehearse)
+    _print(rehearsal(found, visit.terms.pods))
+    refuse(found.seen_by, found.beside, disturb=visit.disturb)
     return 0
 
 

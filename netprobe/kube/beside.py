@@ -29,13 +29,14 @@ MIRRORED: Final = "knp."
 
 FORBIDDEN: Final = "(may not be listed)"
 FAILED: Final = "(could not be listed)"
+UNREAD: Final = "(does not say which kinds it has)"
 
 _MOST = 500
 _FEW = 3
 
 
 async def beside(cluster: KubeCluster) -> tuple[str, ...] | None:
-    """One phrase for each kind of which there are some, or which may not be listed; usually none.
+    """One phrase for each kind of which there are some, or of which nobody can say it; usually none.
 
     None where the server does not say which API groups it has.
     """
@@ -50,20 +51,24 @@ async def beside(cluster: KubeCluster) -> tuple[str, ...] | None:
 
 def certain(phrase: str) -> bool:
     """Whether a phrase of `beside` tells of policies that are there, and not that nobody knows."""
-    return not phrase.endswith((FORBIDDEN, FAILED))
+    return not phrase.endswith((FORBIDDEN, FAILED, UNREAD))
 
 
 async def _group(cluster: KubeCluster, group: Mapping[str, Any]) -> list[str]:
     name = group["name"]
     phrases: dict[str, str | None] = {}
+    silent = False
     for version in (entry["version"] for entry in group["versions"]):
         try:
             served = await cluster.raw(f"/apis/{name}/{version}")
         except ClusterError:  # an aggregated API whose server is not there
+            silent = True
             continue
         plurals = {resource["name"] for resource in served.get("resources") or ()}
         for plural in (one for one in KINDS[name] if one in plurals and one not in phrases):
             phrases[plural] = await _phrase(cluster, f"/apis/{name}/{version}/{plural}", f"{plural}.{name}")
+    if silent and not phrases:
+        phrases[name] = f"{name} {UNREAD}"
     return [phrase for phrase in phrases.values() if phrase]
 
 

@@ -45,6 +45,13 @@ def test_a_copy_names_the_flows_that_hang_on_the_name_of_a_namespace() -> None:
     assert labels["netprobe-r1-shop"]["tier"] == "front"
     assert made.pods[PodRef("data", "one")].labels == {"app": "one"}
     assert {one["metadata"]["namespace"] for one in made.manifests} == {"netprobe-r1-data"}
+    full = copy(cluster, simulated, manifests, "r1", alike=True)
+    assert full.pods[PodRef("data", "one")].labels == {"app": "one", "team": "blue"}
+    assert full.namespaces[0].labels == {
+        "tier": "front",
+        "owner": "x",
+        "kubernetes.io/metadata.name": "netprobe-r1-shop",
+    }
     placed = {
         one.ref: Pod(one.ref, one.labels, (ip_address("10.9.0.1") + index,), one.ports)
         for index, one in enumerate(made.pods.values())

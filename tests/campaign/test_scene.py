@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from netprobe.campaign.cover import cover
-from netprobe.campaign.scene import Scene, faltered, gone, scene
+from netprobe.campaign.scene import Scene, faltered, gone, scene, unmet
 from netprobe.errors import UsageError
 from netprobe.manifests import from_objects
 from netprobe.model.cluster import Cluster
@@ -52,7 +52,8 @@ def test_no_rows_is_an_error() -> None:
         here(crowd())
 
 
-def test_a_readiness_probe_proves_every_backend_of_a_service_or_none() -> None:
+def with_service(node_port: int | None) -> Cluster:
+    port = {"port": 5432, "targetPort": 80, **({"nodePort": node_port} if node_port else {})}
     objects = [
         {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "shop"}},
         {
@@ -63,15 +64,20 @@ def test_a_readiness_probe_proves_every_backend_of_a_service_or_none() -> None:
                 "clusterIP": "10.96.0.9",
                 "clusterIPs": ["10.96.0.9"],
                 "selector": {"app": "db"},
-                "ports": [{"port": 5432, "targetPort": 80, "nodePort": 30007}],
+                "ports": [port],
             },
         },
     ]
-    services = from_objects(objects).services
     plain = crowd(4)
-    cluster = Cluster(plain.namespaces, plain.pods, plain.policies, services)
-    flow = Flow(PodRef("shop", "web-0"), ServiceRef("shop", "db"), 5432, via=Via.SERVICE)
-    found = here(cluster, flow, ways=(Via.DNS, Via.NODE_PORT))
+    return Cluster(plain.namespaces, plain.pods, plain.policies, from_objects(objects).services)
+
+
+TO_DB = Flow(PodRef("shop", "web-0"), ServiceRef("shop", "db"), 5432, via=Via.SERVICE)
+
+
+def test_a_readiness_probe_proves_every_backend_of_a_service_or_none() -> None:
+    found = here(with_service(30007), TO_DB, ways=(Via.DNS, Via.NODE_PORT))
+    assert not list(unmet(found, (Via.DNS, Via.NODE_PORT)))
     rows = {row.via: row for row in found.simulated}
     assert {via: row.port for via, row in rows.items()} == {
         Via.SERVICE: 5432,
@@ -84,6 +90,19 @@ def test_a_readiness_probe_proves_every_backend_of_a_service_or_none() -> None:
     unproven = {**found.standings, one: Standing("1", (), frozenset())}
     lame = replace(found, standings=unproven)
     assert lame.listener(rows[Via.SERVICE]) is None
+
+
+def test_a_way_that_a_service_does_not_have_is_told() -> None:
+    found = here(with_service(None), TO_DB, ways=(Via.NODE_PORT,))
+    assert [row.via for row in found.simulated] == [Via.SERVICE]
+    (told,) = unmet(found, (Via.NODE_PORT,))
+    assert told == "svc:shop/db has no node port for 5432/TCP: --via node-port tries nothing there"
+
+
+def test_ways_to_services_where_no_row_names_one_are_told() -> None:
+    found = here(crowd(), Flow(PodRef("shop", "web-0"), PodRef("shop", "db-1"), 80), ways=(Via.DNS,))
+    assert list(unmet(found, (Via.DNS,))) == ["--via dns reaches Services, and no row names one"]
+    assert not list(unmet(found, ()))
 
 
 def test_a_pod_that_moved_meanwhile_is_not_the_one_that_was_meant() -> None:

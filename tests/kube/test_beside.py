@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from aiohttp import web
 
-from netprobe.kube.beside import beside
+from netprobe.kube.beside import beside, certain
 from tests.kube.server import serving
 
 CALICO, SERVED, ADMIN = "crd.projectcalico.org", "projectcalico.org", "policy.networking.k8s.io"
@@ -88,6 +88,19 @@ async def test_others_are_told(tmp_path: Path, lists: dict[str, Any], told: tupl
 
     async with serving(handler, tmp_path) as (cluster, _):
         assert await beside(cluster) == told
+
+
+async def test_a_group_whose_own_server_is_not_there(tmp_path: Path) -> None:
+    async def handler(request: web.Request) -> web.Response:
+        if request.path == "/apis":
+            groups = [{"name": SERVED, "versions": [{"version": "v3"}]}]
+            return web.json_response({"groups": groups})
+        return web.json_response({"message": "the server is currently unable to handle it"}, status=503)
+
+    async with serving(handler, tmp_path) as (cluster, _):
+        (told,) = await beside(cluster) or ()
+    assert told == f"{SERVED} (does not say which kinds it has)"
+    assert not certain(told)
 
 
 async def test_a_server_that_hides_its_groups(tmp_path: Path) -> None:
