@@ -9,19 +9,7 @@ from netprobe.model.flow import Flow, PodRef
 from netprobe.simulate import CALICO
 from netprobe.suite import load
 from tests.campaign.crowd import crowd, only_ready
-
-SUITE = """
-apiVersion: netprobe/v1alpha1
-kind: ConnectivitySuite
-metadata: {name: there}
-expect: {default: allow}
-"""
-
-
-def suite(folder: Path, text: str = SUITE) -> Path:
-    path = folder / "suite.yaml"
-    path.write_text(text)
-    return path
+from tests.campaign.there import SUITE, suite
 
 
 def test_one_pod_stands_for_all_that_nobody_can_tell_apart() -> None:
@@ -81,6 +69,3 @@ def test_thousands_of_pods_come_to_a_handful_of_rows(tmp_path: Path) -> None:
     kept = [flow for flow in declared if chosen.keeps(flow)]
     assert len(chosen.kinds) == 2
     assert len(kept) < 60
-
-
-# the scene

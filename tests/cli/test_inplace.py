@@ -7,20 +7,8 @@ from pathlib import Path
 import pytest
 import yaml
 
+from tests.campaign.there import SUITE, suite
 from tests.cli.conftest import Program
-
-SUITE = """
-apiVersion: netprobe/v1alpha1
-kind: ConnectivitySuite
-metadata: {name: there}
-expect: {default: allow}
-"""
-
-
-def suite(folder: Path, text: str = SUITE) -> Path:
-    path = folder / "suite.yaml"
-    path.write_text(text)
-    return path
 
 
 @pytest.mark.parametrize(
