@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -10,7 +11,7 @@ import click
 from netprobe.cli.frame import say
 from netprobe.cli.narration import narrated
 from netprobe.cli.options import DurationType, examples
-from netprobe.kind.cluster import Recipe
+from netprobe.kind.cluster import Recipe, context_of
 from netprobe.model.image import mirrored
 
 NAME = "netprobe"
@@ -87,7 +88,6 @@ def up(
     """
     from netprobe.cli.doctor import command as doctor
     from netprobe.cli.loop import run_async
-    from netprobe.kind import context_of
     from netprobe.probe import PodOptions
 
     if print_images:
@@ -96,7 +96,6 @@ def up(
         return 0
     wanted = Recipe(config, node_image, tuple(archives))
     run_async(_up(name, kubeconfig, wanted, manifest, registry, ready_s))
-    say(f"the cluster is up; netprobe run SUITE --context {context_of(name)} probes on it")
     asked = ["--context", context_of(name)]
     asked += ["--kubeconfig", str(kubeconfig)] if kubeconfig else []
     asked += ["--registry", registry] if registry else []
@@ -138,14 +137,22 @@ async def _up(
 ) -> None:
     from netprobe.kind import KindCluster, Patience, Programs, obtained
 
+    now = asyncio.get_running_loop().time
+    begun = now()
+
+    def stage(text: str) -> None:
+        say(f"{now() - begun:.0f} s: {text}")
+
     with narrated() as narrate:
         programs = Programs(narrate)
         versions = await programs.check()
         say("docker {}, kind {}".format(*versions))
         # Before anything is made: it is what most often cannot be had.
+        narrate("fetching the network plugin's manifest")
         plugin = (await obtained(manifest)).from_registry(registry)
-        cluster = KindCluster(name, programs, kubeconfig, Patience(ready_s=ready_s), say=say)
+        cluster = KindCluster(name, programs, kubeconfig, Patience(ready_s=ready_s), say=stage)
         await cluster.up(recipe, plugin)
+        stage(f"the cluster is up; netprobe run SUITE --context {context_of(name)} probes on it")
 
 
 async def _down(name: str, kubeconfig: Path | None) -> bool:
