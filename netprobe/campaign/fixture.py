@@ -73,7 +73,9 @@ class Campaign:
             async with bench:
                 problems += bench.strange
                 live = self.suite.cluster(_live(self.suite, bench))
-                moments = list(states(self.suite, live, self.terms.profile, rows=self.placing.rows))
+                moments = list(
+                    states(self.suite, live, self.terms.profile, rows=self.placing.rows, probed=True)
+                )
                 seen = await self._observe(there, bench, moments, narrate)
         except ClusterError as error:
             if not moments or len(seen) < len(moments):

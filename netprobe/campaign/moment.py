@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
+from netprobe.campaign.families import apart
 from netprobe.model.cluster import Cluster
 from netprobe.model.flow import Flow
 from netprobe.model.matrix import Matrix
@@ -33,10 +34,13 @@ def moments(
     profile: Profile,
     wanted: Callable[[Flow], bool] = lambda _: True,
     rows: Callable[[Flow], Iterable[Flow]] = lambda flow: (flow,),
+    *,
+    probed: bool = False,
 ) -> Iterator[Moment]:
     """Each moment in turn, for a cluster as of `Suite.cluster`, with the flows that are wanted.
 
-    `rows` may make several of a declared flow. One whose address families differ becomes a row for each.
+    `rows` may make several of a declared flow. One whose address families differ becomes a row for each;
+    where it will be `probed`, so does every one that has two.
     """
     names = [FIRST, *(step.name for step in suite.steps)]
     changes: list[tuple[Action, ...]] = [(), *(step.actions for step in suite.steps)]
@@ -49,6 +53,6 @@ def moments(
         asked = Matrix(
             (row, verdict) for flow, verdict in declared.where(wanted).items() for row in rows(flow)
         )
-        split = (row for flow in asked for row in simulator.split(flow))
+        each = apart(asked, simulator) if probed else (r for f in asked for r in simulator.split(f))
         authority = Authority(expectation, cluster)
-        yield Moment(name, actions, simulator, asked, simulator.matrix(split), authority)
+        yield Moment(name, actions, simulator, asked, simulator.matrix(each), authority)

@@ -18,6 +18,7 @@ OUTSIDE = "connections from outside the cluster are simulated only"
 ADDRESS_SEEN = (
     "an ipBlock tells the shadow pod's address from the real pod's, so that it cannot stand in for it here"
 )
+NAMED = "by its name it is reached by IPv4 or by IPv6, as the resolver likes: ask for its addresses"
 ITSELF = "a pod's way to itself cannot be tried from another pod"
 _SILENT = "; a server that does not answer what it is asked (a DNS question) looks the same too"
 _OUTSIDE = "; a pod that no policy selects gets no connection to it either"
@@ -58,6 +59,8 @@ class Route:
 
     def _service(self, flow: Flow, ref: ServiceRef, source: Station) -> str | Unplaced:
         if flow.via is Via.DNS:
+            if flow.family and len({address.version for address in source.addresses}) > 1:
+                return Unplaced(NAMED)
             return f"{ref.name}.{ref.namespace}.svc"
         if flow.via is Via.NODE_PORT:
             return self._node_address(flow, source)

@@ -6,9 +6,10 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 
 from netprobe.campaign.cover import Cover
+from netprobe.campaign.families import apart
 from netprobe.errors import UsageError
 from netprobe.model.cluster import Cluster
-from netprobe.model.flow import Flow, PodRef, Protocol, ServiceRef, Via
+from netprobe.model.flow import Family, Flow, PodRef, Protocol, ServiceRef, Via
 from netprobe.model.matrix import Matrix
 from netprobe.model.verdict import Decision, Verdict
 from netprobe.probe.guest import NEVER_COPIED, Party, Shadow, shadow_labels
@@ -39,12 +40,22 @@ class Scene:
         return tuple((f.destination, f.port) for f, _ in ends if isinstance(f.destination, PodRef))
 
     def listener(self, flow: Flow) -> str | None:
-        """ "readiness" where every pod that the row ends at shows by its own readiness that it listens."""
+        """ "readiness" where every pod that the row ends at shows by its own readiness that it listens.
+
+        The kubelet asks a pod by its first address (`status.podIP`): of the other family that shows nothing.
+        """
         ends = self.backends(flow)
         proven = flow.protocol is Protocol.TCP and all(
-            port in self.standings[ref].proven for ref, port in ends if ref in self.standings
+            port in self.standings[ref].proven and self._asked_so(ref, flow.family)
+            for ref, port in ends
+            if ref in self.standings
         )
         return "readiness" if ends and proven else None
+
+    def _asked_so(self, ref: PodRef, family: Family | None) -> bool:
+        """Whether the kubelet asks a pod in the family of a row, or in the only one that there is."""
+        versions = [address.version for address in self.cluster.pods[ref].addresses]
+        return len(set(versions)) <= 1 or versions[0] == family
 
 
 def scene(
@@ -68,7 +79,7 @@ def scene(
         if cover.keeps(flow)
         for way in _by(flow, cluster, tuple(ways))
     )
-    simulated = simulator.matrix(row for flow in rows for row in simulator.split(flow))
+    simulated = simulator.matrix(apart(rows, simulator))
     if not simulated:
         raise UsageError("there is no flow to probe: no row names one, and there is no default")
     party, sourceless = _party(cluster, simulated, run, alike=alike)

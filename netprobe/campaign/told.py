@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 
+from netprobe.campaign.families import united
 from netprobe.diff import Mismatch, Row, compare
 from netprobe.explain import explain
 from netprobe.model.flow import Flow
@@ -29,6 +30,7 @@ def step(
     declared_by: Callable[[Flow], str | None] | None = None,
 ) -> Step:
     """One change and what was seen after it, as the report tells it."""
+    simulated, observed = united(simulated, observed)
     return Step(
         name,
         compare(declared, simulated, observed, step=number),

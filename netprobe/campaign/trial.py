@@ -11,6 +11,7 @@ import yaml
 from netprobe.campaign import told
 from netprobe.campaign.copy import Copy, copy
 from netprobe.campaign.cover import Cover, cover
+from netprobe.campaign.families import apart
 from netprobe.campaign.judge import allowed, patiently
 from netprobe.campaign.others import Others, others
 from netprobe.campaign.target import Narrate, Opened
@@ -137,9 +138,7 @@ class Trial:
             declared = self.suite.declared(reduced)[0].where(chosen.keeps)
             asked = declared
         simulator = Simulator(cluster, self.terms.profile)
-        simulated = simulator.matrix(
-            row for flow in asked if chosen.keeps(flow) for row in simulator.split(flow)
-        )
+        simulated = simulator.matrix(apart(filter(chosen.keeps, asked), simulator))
         if not simulated:
             raise UsageError(
                 f"no flow to try: no pod in {', '.join(sorted(touched))} or beside it declares a port: "

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Mapping
+from ipaddress import ip_address
 from typing import Any
 
 from netprobe.errors import WorkbenchError
-from netprobe.model.flow import PodRef
+from netprobe.model.flow import Address, PodRef
 from netprobe.probe import admitted, guest, lease
 from netprobe.probe.api import ClusterAPI, Object
 from netprobe.probe.bench import Fixture, PodOptions, home
@@ -58,9 +59,8 @@ class GuestBench(Workbench):
         if client is None or server is None or not server.addresses:
             return ()
         port = next((p.number for p in guest.SERVED if p.protocol is target.protocol), None)
-        version = 6 if ":" in target.host else 4
-        host = next((a for a in server.addresses if a.version == version), server.addresses[0])
-        return ((client, Target(str(host), port, target.protocol)),) if port else ()
+        host = next((a for a in server.addresses if _speaks(a, target.host)), None)
+        return ((client, Target(str(host), port, target.protocol)),) if port and host else ()
 
     def witness(self, node: str, target: Target) -> tuple[Try, ...]:
         """The try of a target by a policy-free pod on a node: for what is outside the cluster."""
@@ -118,6 +118,14 @@ class GuestBench(Workbench):
             Canary(client=self._clients[node], target=at(target))
             for node, (target, _) in made.canaries.items()
         )
+
+
+def _speaks(address: Address, host: str) -> bool:
+    """Whether an address is of the family of a host; nobody knows which one a name leads to."""
+    try:
+        return ip_address(host).version == address.version
+    except ValueError:
+        return True
 
 
 def _ref(obj: Object) -> PodRef:

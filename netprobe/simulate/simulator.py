@@ -72,13 +72,17 @@ class Simulator:
         One a family where the verdicts differ, else one: of the only family that the ends have in common,
         or without a family for both, for ends without addresses and for ends that share none.
         """
-        families = self.families(flow.source, flow.destination)
-        if flow.family is not None or not families:
-            return (flow,)
-        rows = tuple(replace(flow, family=family) for family in families)
+        rows = self.apart(flow)
         if len(rows) > 1 and len({self.decide(row).verdict for row in rows}) == 1:
             return (flow,)
         return rows
+
+    def apart(self, flow: Flow) -> tuple[Flow, ...]:
+        """The rows of a flow without a family, one for each that its ends have in common; else the flow."""
+        families = self.families(flow.source, flow.destination)
+        if flow.family is not None or not families:
+            return (flow,)
+        return tuple(replace(flow, family=family) for family in families)
 
     def endpoint(self, end: End) -> Endpoint:
         """An end that is a pod or an address, as policies see it; UsageError for anything else."""

@@ -1,0 +1,97 @@
+"""IPv4 and IPv6 are tried each for itself, and told as one where they came out alike."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from ipaddress import ip_address
+
+import pytest
+
+from netprobe.campaign.cover import cover
+from netprobe.campaign.families import apart, united
+from netprobe.campaign.scene import Scene, scene
+from netprobe.model.cluster import Cluster
+from netprobe.model.flow import Flow, PodRef, Via
+from netprobe.model.matrix import Matrix
+from netprobe.model.observation import Control, Observation, Outcome
+from netprobe.model.verdict import Verdict
+from netprobe.probe.guest_view import Standing
+from netprobe.simulate import CALICO, Simulator
+from tests.campaign.crowd import crowd, only_ready
+from tests.campaign.test_scene import TO_DB, with_service
+
+WEB, DB = PodRef("shop", "web-0"), PodRef("shop", "db-1")
+FLOW = Flow(WEB, DB, 80)
+V4, V6 = replace(FLOW, family=4), replace(FLOW, family=6)
+CONNECTED = Observation(Outcome.CONNECTED, Verdict.ALLOW, latency_ms=1.0)
+PROVEN = Control("self", "baseline")
+DROPPED = Observation(Outcome.TIMED_OUT, Verdict.DENY, PROVEN)
+
+
+def dual(cluster: Cluster) -> Cluster:
+    pods = {
+        ref: replace(pod, addresses=(*pod.addresses, ip_address(f"fd00::{number}")))
+        for number, (ref, pod) in enumerate(cluster.pods.items(), 1)
+    }
+    services = {
+        ref: replace(one, addresses=(*one.addresses, ip_address("fd96::9")))
+        for ref, one in cluster.services.items()
+    }
+    return replace(cluster, pods=pods, services=services)
+
+
+def test_a_flow_is_tried_in_each_family_that_both_ends_have() -> None:
+    assert list(apart([FLOW], Simulator(crowd()))) == [V4]
+    assert list(apart([FLOW], Simulator(dual(crowd())))) == [V4, V6]
+
+
+def test_by_a_name_the_resolver_chooses() -> None:
+    cluster = dual(with_service(None))
+    assert [flow.family for flow in apart([TO_DB], Simulator(cluster))] == [4, 6]
+    by_name = replace(TO_DB, via=Via.DNS)
+    assert list(apart([by_name], Simulator(cluster))) == [by_name]
+
+
+@pytest.mark.parametrize(
+    ("seen", "told"),
+    [
+        pytest.param(CONNECTED, [None], id="alike"),
+        pytest.param(replace(CONNECTED, latency_ms=9.0), [None], id="alike but for the time that it took"),
+        pytest.param(DROPPED, [4, 6], id="only one of them connects"),
+        pytest.param(replace(CONNECTED, flaky=True), [4, 6], id="one of them wavered"),
+        pytest.param(None, [4, 6], id="one was not tried"),
+    ],
+)
+def test_one_row_where_nothing_tells_them_apart(seen: Observation | None, told: list[int | None]) -> None:
+    simulated = Simulator(dual(crowd())).matrix([V4, V6])
+    cells = {V4: CONNECTED} | ({V6: seen} if seen else {})
+    said, saw = united(simulated, Matrix(cells))
+    assert [flow.family for flow in said] == told
+    assert saw[next(iter(said))] is CONNECTED
+
+
+def test_two_rows_where_the_policies_tell_them_apart() -> None:
+    allowed = Simulator(crowd()).decide(FLOW)
+    said = Matrix([(V4, allowed), (V6, replace(allowed, verdict=Verdict.DENY))])
+    assert list(united(said, Matrix({V4: CONNECTED, V6: CONNECTED}))[0]) == [V4, V6]
+
+
+def here(cluster: Cluster, flow: Flow) -> Scene:
+    chosen = cover(cluster, [], CALICO, only_ready)
+    standings = {
+        ref: Standing(str(ref), tuple(map(str, pod.addresses)), frozenset({80}))
+        for ref, pod in cluster.pods.items()
+    }
+    declared = Matrix([(flow, Verdict.ALLOW)])
+    return scene(cluster, Simulator(cluster), chosen, declared, standings, run="r1", ways=(Via.DNS,))
+
+
+def test_readiness_proves_the_family_that_the_kubelet_asks_in() -> None:
+    found = here(dual(crowd()), FLOW)
+    assert {flow.family: found.listener(flow) for flow in found.simulated} == {4: "readiness", 6: None}
+    by_service = here(dual(with_service(None)), TO_DB)
+    assert {(flow.via, flow.family): by_service.listener(flow) for flow in by_service.simulated} == {
+        (Via.SERVICE, 4): "readiness",
+        (Via.SERVICE, 6): None,
+        (Via.DNS, None): None,
+    }
