@@ -75,6 +75,11 @@ def _fault(trial: Trial) -> tuple[str, str] | None:
     tried, after = trial.tried, f"{trial.waited_s:.0f} s after a deny-all"
     if len(trial.open) == tried:
         return f"NOT ENFORCED: {after} all {tried} paths still connect", PLUGIN
+    if trial.open and (family := _family_left_out(trial)):
+        return (
+            f"NOT ENFORCED over IPv{family}: {after} all {len(trial.open)} of its paths still connect",
+            f"enable IPv{family} in the network plugin: some leave policies for it out unless told otherwise",
+        )
     if trial.open:
         return (
             f"NOT ENFORCED everywhere: {after} {len(trial.open)} of {tried} connect: {listed(trial.open)}",
@@ -91,6 +96,13 @@ def _fault(trial: Trial) -> tuple[str, str] | None:
             "the network plugin keeps stale rules: look at its agent on that node",
         )
     return None
+
+
+def _family_left_out(trial: Trial) -> int | None:
+    """The one of two address families in which nothing was shut, where all of the other was."""
+    families = {path.family for path in trial.open}
+    shut = {path.family for path in trial.stopped}
+    return families.pop() if len(families) == 1 and shut and families.isdisjoint(shut) else None
 
 
 def _suspects(trial: Trial) -> list[str]:

@@ -6,9 +6,12 @@ import pytest
 
 from netprobe.doctor import Status, verdict
 from netprobe.doctor.inside import Inside, Skew
+from netprobe.doctor.pair import Path
+from netprobe.doctor.trial import Trial
 from netprobe.model.flow import PodRef
 from netprobe.model.observation import Outcome
-from netprobe.probe.netcat import Answer
+from netprobe.model.policy import Direction
+from netprobe.probe.netcat import Answer, Target
 from netprobe.probe.plan import Station
 
 POD = Station(PodRef("x", "client-0"), "x", "client-0", "probe", (), node="n1")
@@ -56,3 +59,25 @@ def test_clocks(server: Skew | None, node: Skew, status: Status, words: str) -> 
 )
 def test_names(outcome: Outcome, status: Status) -> None:
     assert verdict.dns({POD: Answer(outcome)}).status is status
+
+
+@pytest.mark.parametrize(
+    ("shut", "words"),
+    [
+        pytest.param(
+            ["10.0.0.1"], "NOT ENFORCED over IPv6: 9 s after a deny-all all 2 of its paths", id="one family"
+        ),
+        pytest.param(["10.0.0.1", "fd00::1"], "NOT ENFORCED everywhere", id="some of it"),
+        pytest.param([], "all 2 paths still connect", id="nothing at all"),
+    ],
+)
+def test_a_family_that_policies_leave_out_is_named(shut: list[str], words: str) -> None:
+    def path(host: str, port: int = 80) -> Path:
+        return Path(POD, POD, Target(host, port))
+
+    still = (path("fd00::1", 81), path("fd00::1", 82))
+    check = verdict.enforcement(
+        Trial(Direction.INGRESS, {path(host): 0.1 for host in shut}, still, waited_s=9.0)
+    )
+    assert check.status is Status.FAILED
+    assert words in check.evidence
