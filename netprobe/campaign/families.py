@@ -9,21 +9,25 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 
-from netprobe.model.flow import Flow, Via
+from netprobe.model.flow import Family, Flow, Via
 from netprobe.model.matrix import Matrix
 from netprobe.model.observation import Observation
 from netprobe.model.verdict import Decision
 from netprobe.simulate import Simulator
 
 
-def apart(flows: Iterable[Flow], simulator: Simulator) -> Iterator[Flow]:
-    """A row for each family that a flow's ends have in common.
+def apart(flows: Iterable[Flow], simulator: Simulator, only: Family | None = None) -> Iterator[Flow]:
+    """A row for each family that a flow's ends have in common; of two the `only` one that is wanted.
 
     By a DNS name the resolver of the source chooses the family: those are told apart only where the policies
     tell them apart.
     """
     for flow in flows:
-        yield from simulator.split(flow) if flow.via is Via.DNS else simulator.apart(flow)
+        if flow.via is Via.DNS:
+            yield from simulator.split(flow)
+            continue
+        rows = simulator.apart(flow)
+        yield from (row for row in rows if only in {None, row.family} or len(rows) == 1)
 
 
 def united(

@@ -74,7 +74,14 @@ class Campaign:
                 problems += bench.strange
                 live = self.suite.cluster(_live(self.suite, bench))
                 moments = list(
-                    states(self.suite, live, self.terms.profile, rows=self.placing.rows, probed=True)
+                    states(
+                        self.suite,
+                        live,
+                        self.terms.profile,
+                        rows=self.placing.rows,
+                        probed=True,
+                        family=self.terms.family,
+                    )
                 )
                 seen = await self._observe(there, bench, moments, narrate)
         except ClusterError as error:

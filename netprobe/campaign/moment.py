@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from netprobe.campaign.families import apart
 from netprobe.model.cluster import Cluster
-from netprobe.model.flow import Flow
+from netprobe.model.flow import Family, Flow
 from netprobe.model.matrix import Matrix
 from netprobe.model.verdict import Decision, Verdict
 from netprobe.simulate import Profile, Simulator
@@ -36,11 +36,12 @@ def moments(
     rows: Callable[[Flow], Iterable[Flow]] = lambda flow: (flow,),
     *,
     probed: bool = False,
+    family: Family | None = None,
 ) -> Iterator[Moment]:
     """Each moment in turn, for a cluster as of `Suite.cluster`, with the flows that are wanted.
 
     `rows` may make several of a declared flow. One whose address families differ becomes a row for each;
-    where it will be `probed`, so does every one that has two.
+    where it will be `probed`, so does every one that has two, or the one row that is of `family`.
     """
     names = [FIRST, *(step.name for step in suite.steps)]
     changes: list[tuple[Action, ...]] = [(), *(step.actions for step in suite.steps)]
@@ -53,6 +54,6 @@ def moments(
         asked = Matrix(
             (row, verdict) for flow, verdict in declared.where(wanted).items() for row in rows(flow)
         )
-        each = apart(asked, simulator) if probed else (r for f in asked for r in simulator.split(f))
+        each = apart(asked, simulator, family) if probed else (r for f in asked for r in simulator.split(f))
         authority = Authority(expectation, cluster)
         yield Moment(name, actions, simulator, asked, simulator.matrix(each), authority)

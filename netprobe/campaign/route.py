@@ -100,7 +100,9 @@ class Route:
         if reason.startswith("listener:"):
             if isinstance(flow.destination, External):
                 return reason + _OUTSIDE
-            return reason + (_WHAT_PROVES if flow.protocol is Protocol.TCP else _SILENT)
+            if flow.protocol is not Protocol.TCP:
+                return reason + _SILENT
+            return reason + (self._here.other_family(flow) or _WHAT_PROVES)
         if reason.startswith("path:"):
             nodes = {self._here.cluster.pods[ref].node for ref, _ in self._here.backends(flow)}
             source = self._bench.stations[flow.source].node

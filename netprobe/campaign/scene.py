@@ -52,6 +52,13 @@ class Scene:
         )
         return "readiness" if ends and proven else None
 
+    def other_family(self, flow: Flow) -> str | None:
+        """Why readiness proves nothing, where that is for the family of a row; what follows the reason."""
+        if all(self._asked_so(ref, flow.family) for ref, _ in self.backends(flow)):
+            return None
+        family = f"IPv{flow.family}" if flow.family else "the family that the name leads to"
+        return f"; a flow that may reach it over {family} would prove it: the kubelet asks in the pod's first family"
+
     def _asked_so(self, ref: PodRef, family: Family | None) -> bool:
         """Whether the kubelet asks a pod in the family of a row, or in the only one that there is."""
         versions = [address.version for address in self.cluster.pods[ref].addresses]
@@ -68,10 +75,12 @@ def scene(
     run: str,
     ways: Iterable[Via] = (),
     alike: bool = False,
+    family: Family | None = None,
 ) -> Scene:
     """What there is to probe. UsageError where no row is left.
 
     `alike`: shadows carry all labels that they may, for others than NetworkPolicies look at them too.
+    `family`: of two, probe this one only.
     """
     rows = Matrix(
         (way, verdict)
@@ -79,7 +88,7 @@ def scene(
         if cover.keeps(flow)
         for way in _by(flow, cluster, tuple(ways))
     )
-    simulated = simulator.matrix(apart(rows, simulator))
+    simulated = simulator.matrix(apart(rows, simulator, family))
     if not simulated:
         raise UsageError("there is no flow to probe: no row names one, and there is no default")
     party, sourceless = _party(cluster, simulated, run, alike=alike)

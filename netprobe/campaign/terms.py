@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from netprobe.campaign.target import Narrate, Opened, Target, opened
 from netprobe.lab import LabOptions
+from netprobe.model.flow import Family
 from netprobe.probe import Deadlines, Pace, PodOptions
 from netprobe.simulate import CALICO, Profile
 
@@ -15,7 +16,8 @@ from netprobe.simulate import CALICO, Profile
 class Terms:
     """The cluster, the pods of the run, its patience, and the CNI whose choices the simulator makes.
 
-    `lab`: of the lab that is made where `target` names no cluster.
+    `lab`: of the lab that is made where `target` names no cluster. `family`: where pods have addresses of
+    both, probe this one only.
     """
 
     target: Target = field(default_factory=Target)
@@ -25,6 +27,7 @@ class Terms:
     pace: Pace = field(default_factory=Pace)
     profile: Profile = CALICO
     request_timeout_s: float = 30.0
+    family: Family | None = None
 
     def opened(self, narrate: Narrate) -> AbstractAsyncContextManager[Opened]:
         """As `target.opened`."""

@@ -138,7 +138,7 @@ class Trial:
             declared = self.suite.declared(reduced)[0].where(chosen.keeps)
             asked = declared
         simulator = Simulator(cluster, self.terms.profile)
-        simulated = simulator.matrix(apart(filter(chosen.keeps, asked), simulator))
+        simulated = simulator.matrix(apart(filter(chosen.keeps, asked), simulator, self.terms.family))
         if not simulated:
             raise UsageError(
                 f"no flow to try: no pod in {', '.join(sorted(touched))} or beside it declares a port: "

@@ -123,6 +123,7 @@ class Visit:
             run=run,
             ways=self.ways,
             alike=alike,
+            family=self.terms.family,
         )
 
     async def _visit(self, there: Opened, narrate: Narrate) -> Report:

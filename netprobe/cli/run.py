@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import Any
+from typing import Any, Final
 
 import click
 
@@ -20,6 +20,9 @@ from netprobe.cli.options import (
 )
 from netprobe.cli.pod_options import PodFlags, pod_options, print_images
 from netprobe.errors import UsageError
+from netprobe.model.flow import Family
+
+FAMILIES: Final[Mapping[str | None, Family | None]] = {None: None, "ipv4": 4, "ipv6": 6}
 
 
 @click.command
@@ -48,6 +51,11 @@ from netprobe.errors import UsageError
     type=click.Choice(["same", "other", "both"]),
     help="Probe flows from their destination's node, from another one, or from both as rows of their own.",
 )
+@click.option(
+    "--ip-family",
+    type=click.Choice(["ipv4", "ipv6"]),
+    help="Where pods have addresses of both families, probe flows in this one only.",
+)
 @inplace_options
 @profile_option
 @output_option
@@ -69,6 +77,7 @@ def command(
     ready_s: float,
     wait_s: float,
     placement: str | None,
+    ip_family: str | None,
     profile: str,
     output: str,
     reports: Sequence[ReportFile],
@@ -104,6 +113,7 @@ def command(
         pace=Pace(wait_s=wait_s, start_s=min(20.0, request_timeout_s or 20.0)),
         profile=profile_of(profile),
         request_timeout_s=request_timeout_s,
+        family=FAMILIES[ip_family],
     )
     if placement and (beside.in_place or (what is not None and what.topology is None)):
         raise UsageError("--placement is for pods that a run makes: in place they are where they are")

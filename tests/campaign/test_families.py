@@ -42,7 +42,10 @@ def dual(cluster: Cluster) -> Cluster:
 
 def test_a_flow_is_tried_in_each_family_that_both_ends_have() -> None:
     assert list(apart([FLOW], Simulator(crowd()))) == [V4]
-    assert list(apart([FLOW], Simulator(dual(crowd())))) == [V4, V6]
+    both = Simulator(dual(crowd()))
+    assert list(apart([FLOW], both)) == [V4, V6]
+    assert list(apart([FLOW], both, 6)) == [V6]
+    assert list(apart([FLOW], Simulator(crowd()), 6)) == [V4], "there is no other"
 
 
 def test_by_a_name_the_resolver_chooses() -> None:
@@ -89,6 +92,10 @@ def here(cluster: Cluster, flow: Flow) -> Scene:
 def test_readiness_proves_the_family_that_the_kubelet_asks_in() -> None:
     found = here(dual(crowd()), FLOW)
     assert {flow.family: found.listener(flow) for flow in found.simulated} == {4: "readiness", 6: None}
+    proof = found.other_family(V6)
+    assert proof is not None
+    assert "over IPv6 would prove it" in proof
+    assert found.other_family(V4) is None
     by_service = here(dual(with_service(None)), TO_DB)
     assert {(flow.via, flow.family): by_service.listener(flow) for flow in by_service.simulated} == {
         (Via.SERVICE, 4): "readiness",
