@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import platform
 
+from netprobe.lab.api.access.defaults import default_roles
 from netprobe.lab.api.admission.services import SERVICE_NETWORKS, families
 from netprobe.lab.api.discovery import ARCHITECTURE, GIT_VERSION
 from netprobe.lab.api.operations import Operations, lab_itself, now
@@ -16,6 +17,8 @@ def bootstrap(operations: Operations, fabric: Fabric) -> None:
     for name in ("default", "kube-node-lease", "kube-public", "kube-system"):
         namespace = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}}
         operations.create(NAMESPACES, "", namespace, lab_itself())
+    for resource, obj in default_roles():
+        operations.create(resource, "", obj, lab_itself())
     for index, node in enumerate(fabric.nodes):
         operations.create(NODES, "", _node(node, index + 1), lab_itself())
     operations.create(

@@ -81,8 +81,13 @@ _OTHERS: dict[str, tuple[str, list[str]]] = {
     "exec": ("PodExecOptions", ["create", "get"]),
     "log": ("Pod", ["get"]),
     "eviction": ("Eviction", ["create"]),
+    "token": ("TokenRequest", ["create"]),
 }
-_OTHER_GROUPS = {"Scale": ("autoscaling", "v1"), "Eviction": ("policy", "v1")}
+_OTHER_GROUPS = {
+    "Scale": ("autoscaling", "v1"),
+    "Eviction": ("policy", "v1"),
+    "TokenRequest": ("authentication.k8s.io", "v1"),
+}
 
 
 def _response_kind(kind: str, resource: Resource) -> dict[str, str]:

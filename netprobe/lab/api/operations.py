@@ -15,6 +15,8 @@ from datetime import UTC, datetime
 from typing import Any, Literal
 
 from netprobe.lab.api import managed
+from netprobe.lab.api.access import escalation
+from netprobe.lab.api.access.user import ADMIN, User
 from netprobe.lab.api.admission import names, namespaced, rules_of
 from netprobe.lab.api.admission.notes import notes
 from netprobe.lab.api.admission.services import allocate
@@ -75,6 +77,7 @@ class Writer:
     """
 
     manager: str = "unknown"
+    user: User = ADMIN
     dry_run: bool = False
     validation: str = "Warn"
     force: bool = False
@@ -133,7 +136,7 @@ class Operations:
         if not writer.trusted:
             obj.pop("status", None) if resource.status else None
         initial(resource, obj)
-        self._admit(resource, obj, None, trusted=writer.trusted)
+        self._admit(resource, obj, None, writer)
         if self.store.get(resource, Key(metadata.get("namespace", ""), metadata["name"])) is not None:
             raise already_exists(resource, metadata["name"])
         self._tell(resource, obj, None, writer)
@@ -199,7 +202,7 @@ class Operations:
         if resource is NAMESPACES and not writer.trusted:
             obj["spec"] = old["spec"]
         if not writer.trusted:
-            self._admit(resource, obj, old)
+            self._admit(resource, obj, old, writer)
             self._tell(resource, obj, old, writer)
         changed = obj.get("spec") != old.get("spec") and subresource != "status"
         if changed and "generation" in old["metadata"]:
@@ -270,7 +273,7 @@ class Operations:
             writer.warnings += notes(resource, obj, old)
             writer.warnings += namespaced.warnings(resource, obj, old, self.store)
 
-    def _admit(self, resource: Resource, obj: Object, old: Object | None, *, trusted: bool = False) -> None:
+    def _admit(self, resource: Resource, obj: Object, old: Object | None, writer: Writer) -> None:
         rules = rules_of(resource)
         rules.default(obj)
         if old is None:
@@ -287,7 +290,9 @@ class Operations:
             causes += allocate(obj, old, self.store)
         if causes:
             raise invalid(resource, name, causes)
-        if not trusted or resource is PODS:  # those that controllers make are for somebody too
+        if not writer.trusted:
+            escalation.check(resource, obj, old, writer.user, self.store)
+        if not writer.trusted or resource is PODS:  # those that controllers make are for somebody too
             namespaced.require(resource, obj, old, self.store)
 
     def _require_namespace(self, resource: Resource, namespace: str, name: str) -> None:

@@ -9,6 +9,7 @@ from typing import Any, Literal
 from aiohttp import web
 
 from netprobe.lab.api import decode, table
+from netprobe.lab.api.access.user import User
 from netprobe.lab.api.operations import Writer
 from netprobe.lab.api.protobuf import MEDIA_TYPE
 from netprobe.lab.api.resources import Resource, find
@@ -16,6 +17,9 @@ from netprobe.lab.api.status import ApiError, bad_request, no_such_path
 from netprobe.lab.api.store import Object, Stored
 
 _READ = {"application/json", "application/yaml", MEDIA_TYPE, "*/*"}
+
+USER = web.RequestKey("user", User)
+"""Where a request carries its user."""
 
 Form = Literal["object", "table", "metadata"]
 
@@ -86,6 +90,11 @@ def number(request: web.BaseRequest, name: str, missing: int) -> int:
         raise bad_request(f'strconv.ParseInt: parsing "{text}": invalid syntax') from e
 
 
+def user(request: web.BaseRequest) -> User:
+    """Whose request it is, as the gate has found."""
+    return request[USER]
+
+
 def writer(request: web.BaseRequest) -> Writer:
     """Who writes: the fieldManager given, else the program's name from User-Agent."""
     dry_run = request.query.getall("dryRun", [])
@@ -97,6 +106,7 @@ def writer(request: web.BaseRequest) -> Writer:
     agent = request.headers.get("User-Agent", "unknown").partition("/")[0]
     return Writer(
         manager=request.query.get("fieldManager", "") or agent,
+        user=user(request),
         dry_run=bool(dry_run),
         validation=validation,
         force=flag(request, "force"),

@@ -65,7 +65,7 @@ PODS = Resource(
 SERVICES = Resource("", "v1", "Service", "services", short=("svc",), categories=ALL, status=True)
 CONFIGMAPS = Resource("", "v1", "ConfigMap", "configmaps", short=("cm",))
 SECRETS = Resource("", "v1", "Secret", "secrets")
-SERVICE_ACCOUNTS = Resource("", "v1", "ServiceAccount", "serviceaccounts", short=("sa",))
+SERVICE_ACCOUNTS = Resource("", "v1", "ServiceAccount", "serviceaccounts", short=("sa",), others=("token",))
 EVENTS = Resource("", "v1", "Event", "events", short=("ev",))
 ENDPOINTS = Resource("", "v1", "Endpoints", "endpoints", short=("ep",))
 NODES = Resource("", "v1", "Node", "nodes", namespaced=False, short=("no",), status=True)
@@ -153,6 +153,20 @@ RULES_REVIEWS = Resource(
     namespaced=False,
     verbs=CREATE_ONLY,
 )
+SUBJECT_ACCESS_REVIEWS = Resource(
+    "authorization.k8s.io",
+    "v1",
+    "SubjectAccessReview",
+    "subjectaccessreviews",
+    namespaced=False,
+    verbs=CREATE_ONLY,
+)
+LOCAL_ACCESS_REVIEWS = Resource(
+    "authorization.k8s.io", "v1", "LocalSubjectAccessReview", "localsubjectaccessreviews", verbs=CREATE_ONLY
+)
+TOKEN_REVIEWS = Resource(
+    "authentication.k8s.io", "v1", "TokenReview", "tokenreviews", namespaced=False, verbs=CREATE_ONLY
+)
 SUBJECT_REVIEWS = Resource(
     "authentication.k8s.io",
     "v1",
@@ -200,7 +214,10 @@ RESOURCES: tuple[Resource, ...] = (
     VALIDATING_WEBHOOKS,
     ACCESS_REVIEWS,
     RULES_REVIEWS,
+    SUBJECT_ACCESS_REVIEWS,
+    LOCAL_ACCESS_REVIEWS,
     SUBJECT_REVIEWS,
+    TOKEN_REVIEWS,
 )
 
 STORED = tuple(resource for resource in RESOURCES if resource.stored)

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import dataclasses
-import hmac
 import logging
 from collections.abc import Awaitable, Callable
 from typing import Any
 
 from aiohttp import hdrs, web
 
-from netprobe.lab.api import access, discovery, openapi, patch, requests, scale
+from netprobe.lab.api import discovery, openapi, patch, requests, scale
+from netprobe.lab.api.access import Gate
+from netprobe.lab.api.access.attributes import of_request
+from netprobe.lab.api.access.reviews import review
 from netprobe.lab.api.attach import attach
+from netprobe.lab.api.decode import Decoder
 from netprobe.lab.api.exec import execute
 from netprobe.lab.api.faults import ApiFaults
 from netprobe.lab.api.lifecycle import Deletion
@@ -20,7 +23,9 @@ from netprobe.lab.api.logs import log
 from netprobe.lab.api.operations import Operations, Subresource
 from netprobe.lab.api.requests import Target, reply
 from netprobe.lab.api.resources import PODS, SERVICE_ACCOUNTS, SERVICES
-from netprobe.lab.api.status import ApiError, method_not_allowed, no_such_path, unauthorized
+from netprobe.lab.api.schema import definition
+from netprobe.lab.api.status import ApiError, method_not_allowed, no_such_path
+from netprobe.lab.api.store import Key
 from netprobe.lab.api.watch import watch
 from netprobe.lab.fabric.state import Fabric
 from netprobe.lab.trace import RULES
@@ -43,17 +48,17 @@ logger = logging.getLogger(__name__)
 class Routes:
     """The handler of every request."""
 
-    def __init__(self, operations: Operations, fabric: Fabric, token: str) -> None:
+    def __init__(self, operations: Operations, fabric: Fabric, gate: Gate) -> None:
         self._operations = operations
         self._fabric = fabric
-        self._expected = f"Bearer {token}".encode()
+        self._gate = gate
         self._lists = Lists(operations.store)
         self._faults = ApiFaults(operations.store)
 
     async def handle(self, request: web.BaseRequest) -> web.StreamResponse:
         """Answer; every refusal becomes a Status."""
         try:
-            self._authenticate(request)
+            request[requests.USER] = self._gate.admit(request)
             return await self._route(request)
         except ApiError as error:
             return requests.failure(error)
@@ -64,11 +69,6 @@ class Routes:
             logger.exception("%s %s", request.method, request.path)
             text = f"Internal error occurred: {type(error).__name__}"
             return requests.failure(ApiError(500, "InternalError", text))
-
-    def _authenticate(self, request: web.BaseRequest) -> None:
-        given = request.headers.get("Authorization", "").encode()
-        if not hmac.compare_digest(given, self._expected):
-            raise unauthorized()
 
     async def _route(self, request: web.BaseRequest) -> web.StreamResponse:
         path = request.path
@@ -129,7 +129,8 @@ class Routes:
         obj = await requests.body(request, by)
         if not target.resource.stored:
             typed = self._operations.typed(target.resource, obj, by)
-            return reply(access.review(target.resource, typed), 201, by)
+            answer = review(self._gate, by.user, target.resource, target.namespace, typed)
+            return reply(answer, 201, by)
         created = self._operations.create(target.resource, target.namespace, obj, by)
         return reply(requests.rendered(request, target.resource, created), 201, by)
 
@@ -149,6 +150,10 @@ class Routes:
         by = requests.writer(request)
         kind = requests.content_type(request)
         data = await request.read()
+        key = Key(target.namespace, target.name)
+        if kind == patch.APPLY_PATCH and self._operations.store.get(target.resource, key) is None:
+            asked = of_request(request.method, request.path, request.query)
+            self._gate.require(by.user, dataclasses.replace(asked, verb="create"))
         stored, created = patch.apply(self._operations, target, kind, data, by, subresource=subresource)
         return reply(requests.rendered(request, target.resource, stored), 201 if created else 200, by)
 
@@ -182,14 +187,15 @@ class Routes:
                 return answer
             case "scale" if resource.scale:
                 return await scale.answer(request, self._operations, target)
-            case "exec" if resource is PODS and method in {hdrs.METH_GET, hdrs.METH_POST}:
-                return await execute(request, self._operations, self._fabric, target)
-            case "attach" if resource is PODS and method in {hdrs.METH_GET, hdrs.METH_POST}:
-                return await attach(request, self._operations, self._fabric, target)
+            case "exec" | "attach" as what if resource is PODS and method in {hdrs.METH_GET, hdrs.METH_POST}:
+                run = execute if what == "exec" else attach
+                return await run(request, self._operations, self._fabric, target)
             case "log" if resource is PODS and method == hdrs.METH_GET:
                 return await log(request, self._operations, target)
             case "eviction" if resource is PODS and method == hdrs.METH_POST:
                 return await self._evict(request, target)
+            case "token" if resource is SERVICE_ACCOUNTS and method == hdrs.METH_POST:
+                return await self._token(request, target)
         if (why := _ABSENT.get((resource, target.subresource))) is not None:
             raise ApiError(501, "NotImplemented", why)
         raise no_such_path()
@@ -202,6 +208,13 @@ class Routes:
         answer = {"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success", "code": 201}
         return reply(answer, 201, by)
 
+    async def _token(self, request: web.BaseRequest, target: Target) -> web.StreamResponse:
+        by = requests.writer(request)
+        asked = await requests.body(request, by)
+        typed = Decoder("TokenRequest", "v1").struct(asked, definition("authentication.v1.TokenRequest"))
+        account = self._operations.get(target.resource, target.namespace, target.name).object
+        return reply(self._gate.tokens.issue(account, typed), 201, by)
+
 
 _NO_PROXY = "the lab forwards nothing into its pods: ask from inside, by kubectl exec POD -- nc HOST PORT"
 _ABSENT = {
@@ -210,7 +223,6 @@ _ABSENT = {
     (SERVICES, "proxy"): _NO_PROXY,
     (PODS, "ephemeralcontainers"): "the lab does not run images, so no container can be added to a pod; "
     "kubectl exec runs this machine's programs in it",
-    (SERVICE_ACCOUNTS, "token"): "the lab gives out no tokens: its one user is that of its kubeconfig",
 }
 """Subresources that people ask for and the lab has not: a sentence in place of 404."""
 

@@ -16,10 +16,12 @@ from aiohttp.streams import StreamReader
 from aiohttp.web_protocol import RequestHandler
 
 from netprobe.lab.api import certs
+from netprobe.lab.api.access import Gate
 from netprobe.lab.api.bootstrap import bootstrap
 from netprobe.lab.api.operations import Operations
 from netprobe.lab.api.routes import Routes
 from netprobe.lab.api.store import Store
+from netprobe.lab.clock import Clock, WallClock
 from netprobe.lab.controllers import controllers
 from netprobe.lab.enforcer import Enforcer
 from netprobe.lab.fabric.state import Fabric
@@ -76,13 +78,20 @@ class Server:
 
 
 async def serve(
-    sock: socket.socket, fabric: Fabric, options: Options, home: Path, *, history: int = 10_000
+    sock: socket.socket,
+    fabric: Fabric,
+    options: Options,
+    home: Path,
+    *,
+    history: int = 10_000,
+    clock: Clock | None = None,
 ) -> Server:
     """Serve the API on a bound loopback socket; write `home`/kubeconfig (mode 0600) with token and CA.
 
     Returns once it answers and the nodes and first namespaces exist. `history` is how many changes of a kind
-    a watcher may be behind (see store.py).
+    a watcher may be behind (see store.py); `clock` is the machine's where none is given.
     """
+    clock = clock or WallClock()
     certificates = certs.make()
     token = secrets.token_urlsafe(32)
     store = Store(history)
@@ -94,7 +103,7 @@ async def serve(
         *controllers(operations, certificates.ca.decode()),
     ]
     bootstrap(operations, fabric)
-    routes = Routes(operations, fabric, token)
+    routes = Routes(operations, fabric, Gate(store, clock, token))
     runner = web.ServerRunner(
         web.Server(
             routes.handle,

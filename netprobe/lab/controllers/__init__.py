@@ -15,6 +15,7 @@ from netprobe.lab.controllers.jobs import Jobs
 from netprobe.lab.controllers.namespaces import Namespaces
 from netprobe.lab.controllers.quotas import Quotas
 from netprobe.lab.controllers.replicasets import ReplicaSets
+from netprobe.lab.controllers.roles import AggregatedRoles
 from netprobe.lab.controllers.statefulsets import StatefulSets
 from netprobe.lab.controllers.taints import Taints
 
@@ -33,4 +34,5 @@ def controllers(operations: Operations, ca: str) -> list[Controller[Any]]:
         Budgets(operations),
         Quotas(operations),
         Taints(operations),
+        AggregatedRoles(operations),
     ]

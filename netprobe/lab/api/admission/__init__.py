@@ -7,10 +7,12 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from netprobe.lab.api.admission import limits, pods, policies, security, services, workloads
+from netprobe.lab.api.admission import limits, pods, policies, roles, security, services, workloads
 from netprobe.lab.api.resources import (
     AUTOSCALERS,
     CLAIMS,
+    CLUSTER_ROLE_BINDINGS,
+    CLUSTER_ROLES,
     CRON_JOBS,
     DAEMON_SETS,
     DEFINITIONS,
@@ -22,6 +24,8 @@ from netprobe.lab.api.resources import (
     NETWORK_POLICIES,
     PODS,
     REPLICA_SETS,
+    ROLE_BINDINGS,
+    ROLES,
     SECRETS,
     SERVICES,
     STATEFUL_SETS,
@@ -90,6 +94,10 @@ RULES: dict[Resource, Rules] = {
     DEFINITIONS: Rules(_default_definition),
     LIMIT_RANGES: Rules(limits.default_limit_range),
     SECRETS: Rules(_default_secret),
+    ROLES: Rules(check=roles.check_role),
+    CLUSTER_ROLES: Rules(check=roles.check_role),
+    ROLE_BINDINGS: Rules(roles.default_binding, roles.check_binding),
+    CLUSTER_ROLE_BINDINGS: Rules(roles.default_binding, roles.check_binding),
 }
 NONE = Rules()
 

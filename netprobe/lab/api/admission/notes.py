@@ -18,7 +18,6 @@ COMPLETES = "netprobe.dev/completes-after"
 
 _UNUSED = "the lab stores this and does not use it"
 _UNENFORCED = "the lab stores this and does not enforce it"
-_FOR_ALL = "whoever holds the lab's kubeconfig may do everything"
 
 _OF_A_KIND: dict[r.Resource, str] = {
     r.INGRESSES: f"{_UNUSED}: no ingress controller runs here, and hosts outside use node ports",
@@ -28,8 +27,6 @@ _OF_A_KIND: dict[r.Resource, str] = {
     r.DEFINITIONS: f"{_UNUSED}: custom resources are not served, and objects of this kind are refused",
     r.MUTATING_WEBHOOKS: f"{_UNUSED}: webhooks are not called",
     r.VALIDATING_WEBHOOKS: f"{_UNUSED}: webhooks are not called",
-    r.ROLE_BINDINGS: f"{_UNENFORCED}: {_FOR_ALL}",
-    r.CLUSTER_ROLE_BINDINGS: f"{_UNENFORCED}: {_FOR_ALL}",
     r.CRON_JOBS: "the lab starts no Jobs by the clock; kubectl create job --from=cronjob/NAME starts one",
 }
 
