@@ -56,8 +56,8 @@ class Scene:
         """Why readiness proves nothing, where that is for the family of a row; what follows the reason."""
         if all(self._asked_so(ref, flow.family) for ref, _ in self.backends(flow)):
             return None
-        family = f"IPv{flow.family}" if flow.family else "the family that the name leads to"
-        return f"; a flow that may reach it over {family} would prove it: the kubelet asks in the pod's first family"
+        over = f"IPv{flow.family}" if flow.family else "what the name leads to"
+        return f"; a flow that may reach it over {over} would prove it: the kubelet asks in the first family"
 
     def _asked_so(self, ref: PodRef, family: Family | None) -> bool:
         """Whether the kubelet asks a pod in the family of a row, or in the only one that there is."""

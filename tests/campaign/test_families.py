@@ -60,6 +60,7 @@ def test_by_a_name_the_resolver_chooses() -> None:
     [
         pytest.param(CONNECTED, [None], id="alike"),
         pytest.param(replace(CONNECTED, latency_ms=9.0), [None], id="alike but for the time that it took"),
+        pytest.param(replace(CONNECTED, control=PROVEN), [None], id="alike but for the proof"),
         pytest.param(DROPPED, [4, 6], id="only one of them connects"),
         pytest.param(replace(CONNECTED, flaky=True), [4, 6], id="one of them wavered"),
         pytest.param(None, [4, 6], id="one was not tried"),
