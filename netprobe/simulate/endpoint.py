@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
+from ipaddress import IPv4Address, IPv6Address
 
 from netprobe.errors import UsageError
 from netprobe.model.cluster import Cluster
@@ -13,6 +14,11 @@ from netprobe.model.labels import Labels
 
 NAME_LABEL = "kubernetes.io/metadata.name"
 FAMILIES: tuple[Family, Family] = (4, 6)
+ASSUMED: Mapping[Family, Address] = {4: IPv4Address("10.244.0.10"), 6: IPv6Address("fd00:10:244::a")}
+"""Where pods are taken to be that have no address yet, as those of manifests that nobody applied.
+
+In private space: a block of all addresses holds them, and one that excepts private networks does not.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,8 +37,15 @@ class Endpoint:
     namespace_labels: Labels | None = None
 
     def address(self, family: Family | None) -> Address | None:
-        """The address that a flow of this family uses."""
+        """The address that a flow of this family uses; IPv4 where neither end has one that is known."""
+        if self.assumed:
+            return ASSUMED[family or 4]
         return self.addresses.get(family) if family else None
+
+    @property
+    def assumed(self) -> bool:
+        """Whether it is a pod that has no address yet."""
+        return self.pod is not None and not self.addresses
 
     @property
     def somebody(self) -> Pod | None:

@@ -106,7 +106,7 @@ class Evaluation:
         """The verdicts for one port in one family, which may be left out where pods have no more than one."""
         if family is None and len(self.families) > 1:
             raise UsageError("the pods have addresses of both families: ask for one")
-        return self._exact(port, protocol, family)
+        return self._exact(port, protocol, family or next(iter(self.families), None))
 
     @cached_property
     def families(self) -> tuple[Family, ...]:
@@ -220,9 +220,7 @@ class Evaluation:
         return self._common[kinds]
 
     def _exact(self, port: int, protocol: Protocol, family: Family | None) -> Table:
-        """The table for a family that two ends have in common; without addresses any table will do."""
-        if family is None and self.families:
-            family = self.families[0]
+        """The table for a family that two ends have in common, None for ends without addresses."""
         key = (port, protocol, family)
         table = self._tables.get(key)
         if table is None:

@@ -119,7 +119,8 @@ class Universe:
                 assert_never(peer)
 
     def _inside(self, block: IPBlock, family: Family | None) -> int:
-        if family is None or block.cidr.version != family:
+        family = family or 4  # no end has an address that is known: `Endpoint.address` assumes one
+        if block.cidr.version != family:
             return 0
         bits = self._blocks.get((block, family))
         if bits is None:

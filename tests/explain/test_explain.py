@@ -177,7 +177,7 @@ spec:
   ingress:
     - from:
         - podSelector: {matchLabels: {app: api}}
-        - ipBlock: {cidr: 10.0.0.0/8}
+        - ipBlock: {cidr: 203.0.113.0/24}
       ports: [{port: 80}]
 """
     )

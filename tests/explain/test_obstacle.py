@@ -81,7 +81,11 @@ PEERS = [
         id="a label of any value missing",
     ),
     param(
-        "z/u", block("0.0.0.0/0"), Kind.ADDRESS_UNKNOWN, "the address of z/u is not known", id="no address"
+        "z/u",
+        block("0.0.0.0/0", "10.0.0.0/8"),
+        Kind.ADDRESS_EXCEPTED,
+        "z/u has no address yet, and the assumed 10.244.0.10 is in 0.0.0.0/0 but excepted by 10.0.0.0/8",
+        id="no address",
     ),
     param(
         "out",

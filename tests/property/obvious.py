@@ -7,6 +7,7 @@ Calico does; Services, profiles and causes are not its business.
 from __future__ import annotations
 
 from collections.abc import Iterable
+from ipaddress import ip_address
 
 from netprobe.model.cluster import Cluster
 from netprobe.model.flow import Address, End, Family, Flow, Pod, PodRef, Protocol, ServiceRef
@@ -81,8 +82,8 @@ def _peer(cluster: Cluster, policy: Policy, item: Peer, peer: Pod | Address, fam
     if isinstance(item, AnyPeer):
         return True
     if isinstance(item, IPBlock):
-        candidates = peer.addresses if isinstance(peer, Pod) else (peer,)
-        address = next((a for a in candidates if a.version == family), None)
+        candidates = _addresses(peer) if isinstance(peer, Pod) else (peer,)
+        address = next((a for a in candidates if a.version == (family or 4)), None)
         if address is None or address not in item.cidr:
             return False
         return all(address not in excluded for excluded in item.excluded)
@@ -93,6 +94,13 @@ def _peer(cluster: Cluster, policy: Policy, item: Peer, peer: Pod | Address, fam
     else:
         right_namespace = _selected(item.namespaces, cluster.namespaces[peer.ref.namespace].labels)
     return right_namespace and _selected(item.pods, peer.labels)
+
+
+def _addresses(pod: Pod) -> tuple[Address, ...]:
+    """Those of a pod; where it has none yet, the assumed ones."""
+    if pod.addresses or pod.host_network:
+        return pod.addresses
+    return ip_address("10.244.0.10"), ip_address("fd00:10:244::a")
 
 
 def _port(item: Port, destination: Pod | Address, port: int, protocol: Protocol) -> bool:
