@@ -18,7 +18,7 @@ from netprobe.manifests.policy import parse_policy
 from netprobe.manifests.service import read_service
 from netprobe.model.cluster import Cluster, Namespace, Service
 from netprobe.model.flow import Pod, PodRef, ServiceRef
-from netprobe.model.policy import Policy
+from netprobe.model.policy import Policy, PolicyRef
 
 NAME_LABEL = "kubernetes.io/metadata.name"
 """The API server sets it on every namespace, and sets it right again when somebody changes it."""
@@ -92,6 +92,10 @@ class Collector:
         except InputError as error:
             self.problems += error.problems
             return
+        metadata = document.object["metadata"]
+        if not metadata.get("name"):
+            ref = PolicyRef(policy.ref.namespace, self._generate(metadata["generateName"]))
+            policy = replace(policy, ref=ref)
         if self._is_new("NetworkPolicy", (policy.ref.namespace, policy.ref.name), document):
             self._namespaces.setdefault(policy.ref.namespace, {})
             self._policies.append(policy)
@@ -101,8 +105,7 @@ class Collector:
         metadata = decoder.mapping(document.object.get("metadata"), "metadata")
         name = decoder.string(metadata, "name", "metadata")
         if not name and (prefix := decoder.string(metadata, "generateName", "metadata")):
-            self._generated += 1
-            name = f"{prefix}{self._generated:05d}"
+            name = self._generate(prefix)
         if name:
             decoder.errors += [fields.invalid("metadata.name", name, text) for text in rule(name)]
         elif metadata.get("name") in (None, ""):
@@ -111,6 +114,11 @@ class Collector:
         for text in names.dns_label(namespace):
             decoder.errors.append(fields.invalid("metadata.namespace", namespace, text))
         return namespace, name or ""
+
+    def _generate(self, prefix: str) -> str:
+        """A name such as the server makes of `generateName`: each object has its own."""
+        self._generated += 1
+        return f"{prefix}{self._generated:05d}"
 
     def _is_new(self, kind: str, found: tuple[str, str], document: Document) -> bool:
         namespace, name = found if kind != "Namespace" else ("", found[1])

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from difflib import get_close_matches
 from enum import Enum
+from functools import cache
 
 CORE = frozenset(("Namespace", "Pod", "Service", "ReplicationController", "List"))
 _CURRENT = {
@@ -50,11 +52,12 @@ class Relevance(Enum):
     MATTERS = "matters"
     PASSED_OVER = "passed over"
     NOT_SIMULATED = "not simulated"
-    WRONG = "wrong"
+    WRONG = "wrong"  # its apiVersion
+    MISSPELT = "misspelt"  # its kind
 
 
 def relevance(api_version: str, kind: str) -> tuple[Relevance, str]:
-    """Whether an object matters. The text is the name to count it by, or what is wrong with its version."""
+    """Whether an object matters. The text is the name to count it by, or what is wrong with it."""
     group, version = _split(api_version)
     if (group, kind) in _OTHER_POLICIES:
         return Relevance.NOT_SIMULATED, f"{kind}.{group}"
@@ -65,8 +68,10 @@ def relevance(api_version: str, kind: str) -> tuple[Relevance, str]:
         return Relevance.MATTERS, kind
     if removed := _REMOVED.get((api_version, kind)):
         return Relevance.WRONG, f"{api_version} {kind} was removed in Kubernetes {removed}; write {current}"
-    if current is not None and group in _OWN_GROUPS:
+    if current is not None and (group in _OWN_GROUPS or (kind == "NetworkPolicy" and _is_misspelt(group))):
         return Relevance.WRONG, f"there is no {kind} in {api_version}; write {current}"
+    if current is None and group in _OWN_GROUPS and (meant := _meant(kind)):
+        return Relevance.MISSPELT, f"there is no {kind} in {api_version}; did you mean {meant}?"
     known = current is not None or group not in _OWN_GROUPS | {"networking.k8s.io"}
     return Relevance.PASSED_OVER, f"{kind}.{group}" if known and version and "." in group else kind
 
@@ -74,3 +79,15 @@ def relevance(api_version: str, kind: str) -> tuple[Relevance, str]:
 def _split(api_version: str) -> tuple[str, str]:
     group, slash, version = api_version.partition("/")
     return (group, version) if slash else ("", group)
+
+
+@cache
+def _meant(kind: str) -> str | None:
+    """The kind that matters of which this is a misspelling: `networkpolicy`, `NetworkPolicies`."""
+    known = {name.casefold(): name for name in _CURRENT}
+    return next((known[name] for name in get_close_matches(kind.casefold(), known, 1, 0.85)), None)
+
+
+@cache
+def _is_misspelt(group: str) -> bool:
+    return bool(get_close_matches(group.casefold(), ["networking.k8s.io"], 1, 0.85))

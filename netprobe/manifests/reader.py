@@ -235,8 +235,9 @@ class Reader:
             ]
         elif not self._skips(str(api_version), str(kind)):
             verdict, text = relevance(str(api_version), str(kind))
-            if verdict is Relevance.WRONG:
-                self.problems.append(document.problem("apiVersion", text))
+            if verdict in {Relevance.WRONG, Relevance.MISSPELT}:
+                key = "apiVersion" if verdict is Relevance.WRONG else "kind"
+                self.problems.append(document.problem(key, text))
             else:
                 yield replace(document, origin=context.origin(path)) if kind == "NetworkPolicy" else document
 

@@ -35,6 +35,8 @@ class Source:
     def text(self) -> str:
         """Its content with "\\n" line ends and no byte order mark. Raises OSError, UnicodeDecodeError."""
         data = sys.stdin.buffer.read() if self.path is None else self.path.read_bytes()
+        if self.path is None and not data.strip():  # else a pipe whose first command failed is a green run
+            raise OSError("nothing came; did the command before the pipe fail?")
         encoding = "utf-8"
         if data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
             encoding = "utf-16"
@@ -72,7 +74,8 @@ def find(
         try:
             is_folder = stat.S_ISDIR(path.stat().st_mode)
         except (OSError, ValueError) as error:  # ValueError: a zero byte
-            problems.append(Problem(text, "", _unreadable(error)))
+            message = FETCH if text.startswith(("http://", "https://")) else _unreadable(error)
+            problems.append(Problem(text, "", message))
             continue
         files = [path]
         if is_folder:
@@ -82,9 +85,14 @@ def find(
                 problems.append(Problem(text, "", "no .yaml, .yml or .json file in this folder"))
         for file in files:
             try:
-                size = file.stat().st_size
+                status = file.stat()
             except OSError:  # reading it will tell
                 size = 0
+            else:
+                size = status.st_size
+                if is_folder and not stat.S_ISREG(status.st_mode):  # to read a pipe may wait for ever
+                    problems.append(Problem(str(file), "", "neither a file nor a folder"))
+                    continue
             found.setdefault(os.path.realpath(file), Source(str(file), file, size))
     return list(found.values())
 
@@ -95,6 +103,7 @@ def _unreadable(error: OSError | ValueError) -> str:
     return getattr(error, "strerror", None) or str(error)
 
 
+FETCH = "nothing is fetched from the network: curl -fsSL URL | netprobe … -"
 CHART = "a Helm chart, whose templates are no manifests yet: render it first (helm template)"
 
 

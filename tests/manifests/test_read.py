@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import io
 import json
+import os
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -179,6 +180,29 @@ def test_what_is_not_there(tmp_path: Path) -> None:
     ]
 
 
+def test_a_pipe_in_a_folder_is_not_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe.yaml")
+    with pytest.raises(InputError, match=r"pipe\.yaml: neither a file nor a folder"):
+        load([tmp_path])
+
+
+def test_a_url_is_not_fetched() -> None:
+    with pytest.raises(InputError, match=r"^https://example\.org/p\.yaml: nothing is fetched"):
+        load(["https://example.org/p.yaml"])
+
+
+def test_an_empty_standard_input_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sys.stdin", SimpleNamespace(buffer=io.BytesIO(b"\n")))
+    with pytest.raises(InputError, match="<stdin>: nothing came"):
+        load(["-"])
+
+
+def test_each_generated_name_is_another_policy(read: Read) -> None:
+    policy = POLICY.replace("name: %s", "generateName: p-")
+    refs = [policy.ref for policy in read(f"{policy}---\n{policy}").cluster.policies]
+    assert refs == [PolicyRef("default", "p-00001"), PolicyRef("default", "p-00002")]
+
+
 def test_not_utf8(tmp_path: Path) -> None:
     path = tmp_path / "m.yaml"
     path.write_bytes((NAMESPACE % "a").encode() + b"# caf\xe9\n")
@@ -256,6 +280,20 @@ BAD = {
                 "write networking.k8s.io/v1"
             )
         ],
+    ),
+    "a misspelt group": (
+        "apiVersion: networking.k8.io/v1\nkind: NetworkPolicy\nmetadata: {name: p}\n",
+        [
+            "m.yaml:1:1: apiVersion: there is no NetworkPolicy in networking.k8.io/v1; write networking.k8s.io/v1"
+        ],
+    ),
+    "a kind in small letters": (
+        "apiVersion: networking.k8s.io/v1\nkind: Networkpolicy\nmetadata: {name: p}\n",
+        ["m.yaml:2:1: kind: there is no Networkpolicy in networking.k8s.io/v1; did you mean NetworkPolicy?"],
+    ),
+    "a kind with a letter too few": (
+        "apiVersion: apps/v1\nkind: Deploymet\nmetadata: {name: p}\n",
+        ["m.yaml:2:1: kind: there is no Deploymet in apps/v1; did you mean Deployment?"],
     ),
     "a key that stands twice": (
         POLICY % "p" + "kind: NetworkPolicy\n",
