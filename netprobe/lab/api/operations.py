@@ -41,6 +41,7 @@ from netprobe.lab.api.status import (
     success,
 )
 from netprobe.lab.api.store import Key, Object, Store, Stored
+from netprobe.lab.clock import Clock, WallClock
 
 METADATA_NAME = "kubernetes.io/metadata.name"
 _SYSTEM_FIELDS = (
@@ -60,8 +61,13 @@ _SUFFIX = "bcdfghjklmnpqrstvwxz2456789"
 Subresource = Literal["", "status", "scale"]
 
 
+def stamp(moment: datetime) -> str:
+    """A moment as the API writes it."""
+    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
 def now() -> str:
-    return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    return stamp(datetime.now(UTC))
 
 
 def suffix(length: int = 5) -> str:
@@ -103,8 +109,9 @@ def lab_itself() -> Writer:
 class Operations:
     """Create, update and delete with everything that the API server does around it."""
 
-    def __init__(self, store: Store) -> None:
+    def __init__(self, store: Store, clock: Clock | None = None) -> None:
         self.store = store
+        self._clock = clock or WallClock()
 
     def get(self, resource: Resource, namespace: str, name: str) -> Stored:
         """ApiError 404 where it is not there."""
@@ -128,7 +135,7 @@ class Operations:
             self._generate_name(resource, namespace, metadata)
         for key in ("deletionTimestamp", "deletionGracePeriodSeconds", "selfLink", "generation"):
             metadata.pop(key, None)
-        metadata |= {"uid": str(uuid.uuid4()), "creationTimestamp": now()}
+        metadata |= {"uid": str(uuid.uuid4()), "creationTimestamp": stamp(self._clock.now())}
         if resource.namespaced:
             metadata["namespace"] = namespace
         else:

@@ -95,12 +95,12 @@ async def serve(
     certificates = certs.make()
     token = secrets.token_urlsafe(32)
     store = Store(history)
-    operations = Operations(store)
+    operations = Operations(store, clock)
     enforcer = Enforcer(store, fabric)
     parts: list[Part] = [
         enforcer,
         Kubelet(operations, fabric, enforcer),
-        *controllers(operations, certificates.ca.decode()),
+        *controllers(operations, certificates.ca.decode(), clock),
     ]
     bootstrap(operations, fabric)
     routes = Routes(operations, fabric, Gate(store, clock, token))

@@ -5,8 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 from netprobe.lab.api.operations import Operations
+from netprobe.lab.clock import Clock
 from netprobe.lab.controllers.base import Controller
 from netprobe.lab.controllers.budgets import Budgets
+from netprobe.lab.controllers.cronjobs import CronJobs
 from netprobe.lab.controllers.daemonsets import DaemonSets
 from netprobe.lab.controllers.deployments import Deployments
 from netprobe.lab.controllers.endpoints import Endpoints
@@ -20,8 +22,8 @@ from netprobe.lab.controllers.statefulsets import StatefulSets
 from netprobe.lab.controllers.taints import Taints
 
 
-def controllers(operations: Operations, ca: str) -> list[Controller[Any]]:
-    """All of them; `ca` is the PEM text that every namespace is given."""
+def controllers(operations: Operations, ca: str, clock: Clock) -> list[Controller[Any]]:
+    """All of them; `ca` is the PEM text that every namespace is given, `clock` what schedules go by."""
     return [
         Namespaces(operations, ca),
         GarbageCollector(operations),
@@ -30,6 +32,7 @@ def controllers(operations: Operations, ca: str) -> list[Controller[Any]]:
         StatefulSets(operations),
         DaemonSets(operations),
         Jobs(operations),
+        CronJobs(operations, clock),
         Endpoints(operations),
         Budgets(operations),
         Quotas(operations),

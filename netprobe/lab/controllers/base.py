@@ -33,6 +33,7 @@ class Controller(ABC, Generic[K]):
         self._waiting: dict[K, None] = {}
         self._busy: set[K] = set()
         self._failures: dict[K, int] = {}
+        self._later: dict[K, asyncio.TimerHandle] = {}
         self._idle: list[asyncio.Future[None]] = []
         operations.store.listen(self._note)
 
@@ -47,10 +48,16 @@ class Controller(ABC, Generic[K]):
     def refused(self, key: K, error: ApiError) -> None:
         """Called at the first of a row of refusals for the same key, so that somebody can be told."""
 
-    def enqueue(self, key: K, after_s: float = 0.0) -> None:
-        if after_s > 0:
-            asyncio.get_running_loop().call_later(after_s, self.enqueue, key)
-            return
+    def _look_again(self, key: K, after_s: float | None) -> None:
+        """What was said last about when to look again holds, whatever was said before."""
+        if (timer := self._later.pop(key, None)) is not None:
+            timer.cancel()
+        if after_s is not None:
+            loop = asyncio.get_running_loop()
+            self._later[key] = loop.call_later(max(after_s, 0.001), self._due, key)
+
+    def _due(self, key: K) -> None:
+        self._later.pop(key, None)
         self._waiting[key] = None
         self._rouse()
 
@@ -74,8 +81,7 @@ class Controller(ABC, Generic[K]):
             finally:
                 self._busy.discard(key)
                 self._rouse()
-            if again is not None:
-                self.enqueue(key, max(again, 0.001))
+            self._look_again(key, again)
 
     def _failed(self, key: K, error: ApiError | LabError) -> float:
         """Told once; tried again after a while that doubles each time."""

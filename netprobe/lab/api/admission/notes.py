@@ -27,7 +27,6 @@ _OF_A_KIND: dict[r.Resource, str] = {
     r.DEFINITIONS: f"{_UNUSED}: custom resources are not served, and objects of this kind are refused",
     r.MUTATING_WEBHOOKS: f"{_UNUSED}: webhooks are not called",
     r.VALIDATING_WEBHOOKS: f"{_UNUSED}: webhooks are not called",
-    r.CRON_JOBS: "the lab starts no Jobs by the clock; kubectl create job --from=cronjob/NAME starts one",
 }
 
 
@@ -40,8 +39,9 @@ def notes(resource: r.Resource, obj: Object, old: Object | None) -> Iterator[str
 def _all(resource: r.Resource, obj: Object) -> Iterator[str]:
     if resource in _OF_A_KIND:
         yield _OF_A_KIND[resource]
-    elif resource is r.JOBS:
-        if sentence := of_template(obj["spec"]["template"]):
+    elif resource in {r.JOBS, r.CRON_JOBS}:
+        spec = obj["spec"]["jobTemplate"]["spec"] if resource is r.CRON_JOBS else obj["spec"]
+        if sentence := of_template(spec["template"]):
             yield sentence
     elif resource is r.SERVICES:
         yield from _of_service(obj.get("spec", {}))
