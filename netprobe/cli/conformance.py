@@ -182,11 +182,11 @@ def command(
     flow is tried by `nc -zv`, and what is seen is held against what the API's text says. Everything is
     removed again.
 
-    Exit status: 0 all as it should be, 1 a case failed that should not, 3 could not tell or flaky.
+    Exit status: 0 all as it should be, 1 a case failed that should not, 3 could not tell, flaky or not all
+    tried, 130 interrupted. However it ends, the cases that were finished are reported.
     """
     from netprobe.campaign.terms import Terms
-    from netprobe.cli.conformance_run import Ledger, Night, baseline_of, emit, joined, written
-    from netprobe.cli.loop import run_async
+    from netprobe.cli.conformance_run import Ledger, Night, emit, joined, writable, written
     from netprobe.cli.target import meant
     from netprobe.conformance import known
     from netprobe.conformance.choose import chosen
@@ -211,15 +211,17 @@ def command(
         return 0
     if join is not bool(parts):
         raise UsageError("--join takes the JSON reports of parts, and nothing else takes files")
-    ledger = Ledger(
-        known=known.load(known_file, every) if known_file else (),
-        baseline=baseline_of(baseline, history),
-        history=Path(history) if history else None,
-    )
+    expected = known.load(known_file, every) if known_file else ()
+    if results is not None:
+        writable(results, "--results")
+    ledger = Ledger.opened(expected, baseline, history)
 
     def told(found: Conformance) -> int:
-        written(found, results)
-        return emit(found, output, reports)
+        try:
+            written(found, results)
+        finally:  # a folder that is full keeps nobody from what is asked for elsewhere
+            status = emit(found, output, reports)
+        return status
 
     if join:
         return told(ledger.enter(*joined([Path(part) for part in parts], every)))
@@ -243,7 +245,7 @@ def command(
         full=full,
         shard=shard,
     )
-    return told(ledger.enter(*run_async(night.run())))
+    return told(ledger.enter(*night.found()))
 
 
 def _list(cases: Sequence[Case]) -> None:

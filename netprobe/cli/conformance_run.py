@@ -2,41 +2,65 @@
 
 from __future__ import annotations
 
+import asyncio
 import datetime as dt
 import os
 import sys
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from netprobe.campaign.target import Narrate
 from netprobe.campaign.terms import Terms
+from netprobe.cli.conformance_progress import progress
+from netprobe.cli.frame import say
+from netprobe.cli.loop import run_async
 from netprobe.cli.options import ReportFile
 from netprobe.conformance import history
 from netprobe.conformance.case import Case
 from netprobe.conformance.history import Past
 from netprobe.conformance.known import Known, judged
-from netprobe.conformance.record import Result, Results, Status
+from netprobe.conformance.record import Results, Status
 from netprobe.conformance.runner import Suite
-from netprobe.errors import NetprobeError
+from netprobe.errors import NetprobeError, UsageError
 from netprobe.report import ClusterInfo, RunInfo, Style, save
 from netprobe.report.conformance import Conformance, render_conformance
+
+LEFT_BEHIND = "the cleanup was not waited for: `netprobe clean` removes what is left"
 
 
 @dataclass(frozen=True, slots=True)
 class Ledger:
-    """What is known beside a run: failures that are expected, a run whose failures are no news, past runs."""
+    """What is known beside a run: failures that are expected, runs whose failures are no news, past runs.
+
+    `history`: where the run is kept. All is read before the run, so that no mistake in it costs a night.
+    """
 
     known: Sequence[Known] = ()
-    baseline: Past | None = None
+    baseline: Sequence[Past] = ()
     history: Path | None = None
+    past: Sequence[Past] = ()
+
+    @classmethod
+    def opened(cls, known: Sequence[Known], baseline: str | None, folder: str | None) -> Ledger:
+        """InputError where a file is none; UsageError where the folder cannot be written to."""
+        runs: tuple[Past, ...] = ()
+        if folder is not None:
+            writable(folder, "--history")
+            runs = history.runs(Path(folder)) if any(Path(folder).glob("*.json")) else ()
+        if baseline is None:
+            return cls(known, (), Path(folder) if folder else None, runs)
+        first_night = baseline == folder and not runs
+        return cls(
+            known,
+            () if first_night else history.baseline(Path(baseline)),
+            Path(folder) if folder else None,
+            runs,
+        )
 
     def enter(self, results: Results, info: ClusterInfo, run: RunInfo) -> Conformance:
-        """Judge the results by it, and keep the run in the history. NetprobeError where that cannot be."""
-        before = _runs(self.history)
+        """Judge the results by it, and keep the run in the history."""
         results = judged(results, self.known, run.started.date())
-        if self.baseline is not None:
+        if self.baseline:
             results = history.against(results, self.baseline)
         now = history.past(
             results,
@@ -47,13 +71,16 @@ class Ledger:
             run=run.id or "",
         )
         if self.history is not None:
-            history.save(self.history, now)
-        compared = self.baseline or (before[-1] if before else None)
-        changes = history.changes(compared, now) if compared is not None else None
-        return Conformance(results, info, run, changes, before)
+            try:
+                history.save(self.history, now)
+            except NetprobeError as error:  # what was found is told all the same
+                results = replace(results, problems=(*results.problems, str(error)))
+        before = self.baseline or self.past
+        changes = history.changes(before, now) if before else None
+        return Conformance(results, info, run, changes, self.past)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Night:
     """What is to be tried, and where."""
 
@@ -62,29 +89,66 @@ class Night:
     fixtures: int | None
     full: bool
     shard: tuple[int, int] | None = None
+    _started: dt.datetime = field(init=False)
+    _suite: Suite | None = field(default=None, init=False)
+    _info: ClusterInfo = field(default_factory=ClusterInfo, init=False)
 
-    async def run(self) -> tuple[Results, ClusterInfo, RunInfo]:
-        """Try the cases. NetprobeError where that cannot be; nothing is left on the cluster."""
-        started = dt.datetime.now(dt.UTC)
-        with _progress(len(self.cases)) as (narrate, told):
-            async with self.terms.opened(narrate) as there:
-                suite = Suite(
-                    there.cluster,
-                    self.cases,
-                    fixtures=self.fixtures or (8 if there.is_lab else 4),
-                    full=self.full,
-                    lab=there.is_lab,
-                    disposable=self.terms.target.is_ephemeral_lab,
-                    profile=self.terms.profile,
-                    options=self.terms.pods,
-                    deadlines=self.terms.deadlines,
-                    pace=self.terms.pace_on(there),
-                    progress=narrate,
-                    told=told,
-                )
-                results = await suite.results()
-                info = there.info
-        return replace(results, shard=self.shard), info, RunInfo.since(started, suite.run)
+    def found(self) -> tuple[Results, ClusterInfo, RunInfo]:
+        """Try the cases; nothing is left on the cluster.
+
+        What ends the run early, a signal or a cluster that is lost, ends it with what was found by then.
+        Where that is nothing it is raised: KeyboardInterrupt, or a NetprobeError.
+        """
+        self._started = dt.datetime.now(dt.UTC)
+        try:
+            results = run_async(self._tried())
+        except KeyboardInterrupt as error:
+            left = "" if self.terms.target.is_ephemeral_lab else LEFT_BEHIND
+            results = self._half(error, interrupted=True, problems=filter(None, (left,)))
+        except NetprobeError as error:
+            results = self._half(error, problems=(str(error),))
+        if results.interrupted or results.counts[Status.UNTRIED]:
+            for line in results.problems:
+                say(line)
+        run = self._suite.run if self._suite else None
+        return replace(results, shard=self.shard), self._info, RunInfo.since(self._started, run)
+
+    async def _tried(self) -> Results:
+        with progress(len(self.cases)) as (narrate, told):
+            try:
+                async with self.terms.opened(narrate) as there:
+                    self._info = there.info
+                    self._suite = Suite(
+                        there.cluster,
+                        self.cases,
+                        fixtures=self.fixtures or (8 if there.is_lab else 4),
+                        full=self.full,
+                        lab=there.is_lab,
+                        disposable=self.terms.target.is_ephemeral_lab,
+                        profile=self.terms.profile,
+                        options=self.terms.pods,
+                        deadlines=self.terms.deadlines,
+                        pace=self.terms.pace_on(there),
+                        progress=narrate,
+                        told=told,
+                    )
+                    return await self._suite.results()
+            except asyncio.CancelledError as error:  # by a signal, and all is cleaned up
+                return self._half(error, interrupted=True)
+
+    def _half(
+        self, error: BaseException, *, interrupted: bool = False, problems: Iterable[str] = ()
+    ) -> Results:
+        """What was found when `error` ended the run, and why it ended; raises it where that is nothing."""
+        suite = self._suite
+        if suite is None or not suite.tried:
+            raise error
+        ended = "interrupted" if interrupted else "the run ended early"
+        results = suite.so_far(ended)
+        told = [*problems, *getattr(error, "__notes__", ())]  # notes: what could not be removed
+        if results.counts[Status.UNTRIED] or interrupted:
+            told.insert(0, f"{ended}: {suite.tried} of {len(suite.cases)} cases were tried")
+        return replace(results, problems=tuple(told), interrupted=interrupted)
 
 
 def joined(paths: Sequence[Path], cases: Sequence[Case]) -> tuple[Results, ClusterInfo, RunInfo]:
@@ -96,18 +160,14 @@ def joined(paths: Sequence[Path], cases: Sequence[Case]) -> tuple[Results, Clust
     return found.results, ClusterInfo(**found.cluster), run
 
 
-def _runs(folder: Path | None) -> tuple[Past, ...]:
-    """The runs before this one, the oldest first; none where the folder is new."""
-    if folder is None or not folder.is_dir() or not any(folder.glob("*.json")):
-        return ()
-    return history.runs(folder)
-
-
-def baseline_of(path: str | None, folder: str | None) -> Past | None:
-    """The run that --baseline names. InputError where there is none, but in the first night of a history."""
-    if path is None or (path == folder and not _runs(Path(path))):
-        return None
-    return history.latest(Path(path))
+def writable(folder: str, option: str) -> None:
+    """Make a folder that is asked for. UsageError where nothing can be written to it."""
+    try:
+        Path(folder).mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UsageError(f"{option}: {folder} cannot be made: {error.strerror}") from error
+    if not os.access(folder, os.W_OK | os.X_OK):
+        raise UsageError(f"{option}: {folder} cannot be written to")
 
 
 RESULTS = {"report.html": "html", "report.json": "json", "report.md": "markdown", "junit.xml": "junit"}
@@ -122,7 +182,6 @@ def written(found: Conformance, folder: str | None) -> None:
     if folder is None:
         return
     try:
-        Path(folder).mkdir(parents=True, exist_ok=True)
         for name, format_ in RESULTS.items():
             save(Path(folder, name), render_conformance(found, format_))
         save(Path(folder, DONE), [str(Path(folder, "junit.xml").resolve())])
@@ -150,37 +209,3 @@ def emit(found: Conformance, output: str, reports: Sequence[ReportFile]) -> int:
     for format_ in (output, *(one.format for one in reports if one.path is None)):
         sys.stdout.writelines(render_conformance(found, format_, style))
     return found.exit_status
-
-
-class _Told:
-    """Counts the results that are in, and names what fails now."""
-
-    def __init__(self) -> None:
-        self.failing: list[str] = []
-
-    def line(self, result: Result) -> str:
-        if result.status in {Status.FAILED, Status.FLAKY, Status.UNKNOWN}:
-            self.failing.append(result.case.name)
-        if not self.failing:
-            return "cases"
-        return f"{len(self.failing)} not passed, last: {self.failing[-1]}"
-
-
-@contextmanager
-def _progress(total: int) -> Iterator[tuple[Narrate, Callable[[Result], None]]]:
-    """Yields what tells of the preparations, and of each result: a bar on a terminal, else nothing."""
-    if not sys.stderr.isatty():
-        yield lambda _: None, lambda _: None
-        return
-    from rich.console import Console
-    from rich.markup import escape
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
-
-    columns = MofNCompleteColumn(), BarColumn(), TimeElapsedColumn(), TextColumn("{task.description}")
-    counter = _Told()
-    with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
-        task = progress.add_task("starting", total=total)
-        yield (
-            lambda text: progress.update(task, description=escape(text)),
-            lambda result: progress.update(task, advance=1, description=escape(counter.line(result))),
-        )

@@ -41,7 +41,7 @@ def command(folder: str, last: int, output: str) -> int:
 
     every = runs(Path(folder))
     shown = every[-last:]
-    found = changes(every[-2], every[-1]) if len(every) > 1 else Changes()
+    found = changes(every[:-1], every[-1]) if len(every) > 1 else Changes()
     if output == "json":
         print(json.dumps(_document(shown, found), indent=2, ensure_ascii=False))
     else:

@@ -13,6 +13,7 @@ held         connections that are kept open while a change is made
 cells        which cells of its matrix a case asks for
 choose       which cases are meant
 runner       cases over several rigs side by side, tried again while the answer moves
+tries        when a case was tried often enough
 record       what was found
 part         reports of runs of some of the cases, joined into one
 known        failures that are expected, each with a reason and an end

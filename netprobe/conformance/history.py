@@ -1,7 +1,8 @@
 """One small file a run, in a folder, and what changed from one to the next.
 
 A file has the status of each case and the seconds until its slowest change was in force; its name is the time
-at which the run began, so that the order of names is that of time.
+at which the run began, so that the order of names is that of time. A run that ended early, or of some cases
+only, is kept too: what is known of a case is what the last run says that tried it.
 """
 
 from __future__ import annotations
@@ -9,20 +10,24 @@ from __future__ import annotations
 import json
 import os
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from netprobe.conformance.record import Result, Results, Standing, Status
 from netprobe.errors import InputError, NetprobeError, Problem
 
 API_VERSION: Final = "netprobe/v1alpha1"
 KIND: Final = "ConformanceRun"
+REPORT: Final = "ConformanceReport"
+"""The kind of `-o json`, which says as much of a run and more."""
 SLOWER_BY_S: Final = 0.5
 SLOWER_BY: Final = 2.0
 """A case is slower to converge where it takes both so many seconds longer and so many times as long."""
+UNTOLD: Final = frozenset({Status.SKIPPED, Status.UNTRIED})
+"""These say nothing of a case."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,6 +113,8 @@ def read(path: Path) -> Past:
     """A run from its file. InputError where it is none."""
     try:
         document = json.loads(path.read_text(encoding="utf-8"))
+        if document["kind"] == REPORT:
+            return _of_report(document)
         kinds = {KIND: document["cases"]}
         return Past(
             started=datetime.fromisoformat(document["started"]),
@@ -121,6 +128,18 @@ def read(path: Path) -> Past:
         raise InputError([Problem(str(path), "", f"cannot be read: {error.strerror}")]) from error
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise InputError([Problem(str(path), "", f"is no run of `netprobe conformance`: {error}")]) from error
+
+
+def _of_report(document: Mapping[str, Any]) -> Past:
+    run = document["run"]
+    started, finished = (datetime.fromisoformat(run[key]) for key in ("started", "finished"))
+    cases = {}
+    for case in document["cases"]:
+        times = [m["converged_s"] for m in case["moments"] if m["converged_s"] is not None]
+        cases[case["name"]] = Entry(Status(case["status"]), max(times, default=None))
+    cluster = str(document["cluster"]["context"] or document["cluster"]["kind"])
+    seconds = (finished - started).total_seconds()
+    return Past(started, cluster, seconds, cases, run["netprobe"], run["id"] or "")
 
 
 def runs(folder: Path) -> tuple[Past, ...]:
@@ -143,41 +162,51 @@ def runs(folder: Path) -> tuple[Past, ...]:
     return tuple(sorted(found, key=lambda one: one.started))
 
 
-def latest(path: Path) -> Past:
-    """The run of a file, or the newest of a folder. InputError as of `read` and `runs`."""
-    return runs(path)[-1] if path.is_dir() else read(path)
+def baseline(path: Path) -> tuple[Past, ...]:
+    """The run of a file, or those of a folder. InputError as of `read` and `runs`."""
+    return runs(path) if path.is_dir() else (read(path),)
 
 
-def changes(before: Past, now: Past) -> Changes:
-    """What is otherwise now. A case that was not tried in one of the runs is neither a failure nor fixed."""
-    both = [name for name in now.cases if name in before.cases]
+def standing(before: Sequence[Past]) -> Mapping[str, Entry]:
+    """What is known of each case: what the last of the runs says that tried it."""
+    found: dict[str, Entry] = {}
+    for one in before:
+        found |= {name: e for name, e in one.cases.items() if name not in found or e.status not in UNTOLD}
+    return found
+
+
+def changes(before: Sequence[Past], now: Past) -> Changes:
+    """What is otherwise now; `before` is not empty. What is not tried is neither a failure nor fixed."""
+    known = standing(before)
+    both = [(name, known[name], entry) for name, entry in now.cases.items() if name in known]
 
     def became(status: Status, *others: Status) -> tuple[str, ...]:
-        return tuple(n for n in both if now.cases[n].status is status and before.cases[n].status in others)
+        return tuple(name for name, old, new in both if new.status is status and old.status in others)
 
     bad = (Status.FAILED, Status.FLAKY, Status.UNKNOWN)
-    slower = []
-    for name in both:
-        old, new = before.cases[name].converged_s, now.cases[name].converged_s
-        if old is not None and new is not None and new - old > SLOWER_BY_S and new > SLOWER_BY * old:
-            slower.append((name, old, new))
+    slower = [
+        (name, old.converged_s, new.converged_s)
+        for name, old, new in both
+        if old.converged_s is not None and new.converged_s is not None
+        if new.converged_s - old.converged_s > SLOWER_BY_S and new.converged_s > SLOWER_BY * old.converged_s
+    ]
     return Changes(
         failures=became(Status.FAILED, *(s for s in Status if s is not Status.FAILED)),
         fixed=became(Status.PASSED, *bad),
         flaky=became(Status.FLAKY, *(s for s in Status if s is not Status.FLAKY)),
         slower=tuple(slower),
-        appeared=tuple(name for name in now.cases if name not in before.cases),
-        disappeared=tuple(name for name in before.cases if name not in now.cases),
+        appeared=tuple(name for name in now.cases if name not in known),
+        disappeared=tuple(name for name in before[-1].cases if name not in now.cases),
     )
 
 
-def against(results: Results, baseline: Past) -> Results:
-    """The results, with each failure marked that the baseline had already."""
-    return replace(results, results=tuple(_against(result, baseline) for result in results.results))
+def against(results: Results, before: Sequence[Past]) -> Results:
+    """The results, with each failure marked that was there already."""
+    known = standing(before)
+    return replace(results, results=tuple(_against(r, known.get(r.case.name)) for r in results.results))
 
 
-def _against(result: Result, baseline: Past) -> Result:
-    before = baseline.cases.get(result.case.name)
+def _against(result: Result, before: Entry | None) -> Result:
     if before is None or result.standing is not None:
         return result
     if result.status in {Status.FAILED, Status.FLAKY, Status.UNKNOWN} and before.status is result.status:

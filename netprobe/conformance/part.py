@@ -31,6 +31,7 @@ from netprobe.simulate import Simulator
 Seen = dict[str, dict[str, dict[str, str]]]
 """Port, source, "allow" | "deny" | "unknown" | "skipped" -> destinations, with a space between two."""
 
+TALK: Final = "netprobe: "
 SKIPPED: Final = "skipped"
 OUTCOMES: Final[Mapping[str, tuple[Outcome, Verdict]]] = {
     "allow": (Outcome.CONNECTED, Verdict.ALLOW),
@@ -167,7 +168,7 @@ def join(paths: Sequence[Path], cases: Sequence[Case]) -> Joined:
 
 def _read(path: Path) -> _Report:
     try:
-        return _Report.model_validate_json(path.read_text(encoding="utf-8"))
+        return _Report.model_validate_json(_without_talk(path.read_text(encoding="utf-8")))
     except (OSError, UnicodeDecodeError) as error:
         raise InputError([Problem(str(path), "", f"cannot be read: {error}")]) from error
     except ValidationError as error:
@@ -175,6 +176,11 @@ def _read(path: Path) -> _Report:
         where = ".".join(map(str, first["loc"]))
         told = f"is no report of `netprobe conformance -o json`: {first['msg']}"
         raise InputError([Problem(str(path), where, told)]) from error
+
+
+def _without_talk(text: str) -> str:
+    """A container's log has what was said on standard error between the lines of the report."""
+    return "".join(line for line in text.splitlines(keepends=True) if not line.startswith(TALK))
 
 
 def _unknown(parts: Mapping[Path, _Report], known: Mapping[str, Case]) -> Iterator[Problem]:

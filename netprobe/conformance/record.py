@@ -24,6 +24,7 @@ class Status(Enum):
     UNKNOWN = "unknown"  # could not tell
     UNSCORED = "implementation_defined"
     SKIPPED = "skipped"
+    UNTRIED = "not_tried"  # the run ended before it was this case's turn, or while it was
 
 
 class Standing(Enum):
@@ -74,7 +75,7 @@ class Moment:
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """One case. `reason` says why it was skipped, is not scored, or could not be told."""
+    """One case. `reason` says why it was skipped, not tried, is not scored, or could not be told."""
 
     case: Case
     status: Status
@@ -103,7 +104,7 @@ class Result:
 class Results:
     """All cases of a run, in the order of the suite. `problems` are sentences about the run as a whole.
 
-    `shard`: of how many parts this is which one (from 0), where it is a part.
+    `shard`: of how many parts this is which one (from 0), where it is a part. `interrupted`: by a signal.
     """
 
     results: tuple[Result, ...]
@@ -111,6 +112,7 @@ class Results:
     problems: tuple[str, ...] = ()
     fixtures: int = 1
     shard: tuple[int, int] | None = None
+    interrupted: bool = False
 
     @property
     def counts(self) -> Counter[Status]:
@@ -128,7 +130,14 @@ class Results:
 
     @property
     def exit_status(self) -> int:
-        """1 where a case fails that should not; 3 where one could not be told or is flaky; else 0."""
+        """1 where a case fails that should not; 3 where one could not be told or is flaky; else 0.
+
+        Before all that 130 where the run was interrupted, and 3 where it ended early: its cases are not told.
+        """
+        if self.interrupted:
+            return 130
+        if self.counts[Status.UNTRIED]:
+            return 3
         if any(result.counts_against for result in self.results):
             return 1
         untold = any(result.standing is None for result in self.of(Status.FLAKY, Status.UNKNOWN))

@@ -19,19 +19,17 @@ from netprobe.conformance.plan import Plan
 from netprobe.conformance.record import Result, Results, Status
 from netprobe.conformance.rig import Rig, State
 from netprobe.conformance.site import Site
+from netprobe.conformance.tries import attempts, stands
 from netprobe.conformance.world import EMPTY, HOST_PORT, KUBELET, NAMESPACES, PASSING, PODS, SERVICE, Ask
 from netprobe.diff import Row, compare
-from netprobe.diff import Status as Cell
 from netprobe.errors import ClusterError, ForbiddenError, NetprobeError
 from netprobe.model.flow import Address, Flow
 from netprobe.model.matrix import Matrix
 from netprobe.model.observation import Observation
-from netprobe.model.verdict import Verdict
 from netprobe.probe import ClusterAPI, Deadlines, Fixture, Pace, PodOptions, Workbench, new_run
 from netprobe.probe.permission import CONFORMANCE
 from netprobe.simulate import CALICO, Profile, Simulator
 
-MOST_TRIES: Final = 5
 MOST_TROUBLES: Final = 3
 MOST_STARTS: Final = 16  # on one node, of all fixtures together
 SESSIONS: Final = 1_000
@@ -65,9 +63,19 @@ class Suite:
     told: Callable[[Result], None] = lambda _: None
     run: str = field(default_factory=new_run)
     _closed: tuple[str, ...] = field(default=(), init=False)
+    _rigs: list[Rig] = field(default_factory=list, init=False)
+    _done: dict[str, Result] = field(default_factory=dict, init=False)
+
+    @property
+    def tried(self) -> int:
+        """How many cases are finished."""
+        return len(self._done)
 
     async def results(self) -> Results:
-        """Try all cases. ClusterError where the fixtures cannot be made; nothing of them is left."""
+        """Try all cases; nothing of the fixtures is left.
+
+        NetprobeError where they cannot be made or the cluster is lost: `so_far` has what was found by then.
+        """
         pace = self._shared_pace()
         asked = {case.name: cells(case, full=self.full) for case in self.cases}
         nodes = await self._nodes()
@@ -89,29 +97,39 @@ class Suite:
             progress=self.progress,
             permissions=CONFORMANCE,
         )
-        done: dict[str, Result] = {}
         problems: list[str] = []
-        rigs: list[Rig] = []
         try:
             async with bench, AsyncExitStack() as stack:
                 sites = await asyncio.gather(*(self._site(plan, bench) for plan in plans))
                 for plan, site in zip(plans, sites, strict=True):
                     flows = self._flows(site, asked)
                     rig = Rig(self.cluster, bench, site, pairs=plan.pairs(), flows=flows, pace=pace)
-                    rigs.append(await stack.enter_async_context(rig))
+                    self._rigs.append(await stack.enter_async_context(rig))
                 self.progress("probing without policies")
-                await asyncio.gather(*(rig.prepare() for rig in rigs))
+                await asyncio.gather(*(rig.prepare() for rig in self._rigs))
                 queue = deque(enumerate(self.cases))
-                await abreast(self._work(rig, bench, queue, asked, done) for rig in rigs)
+                await abreast(self._work(rig, bench, queue, asked) for rig in self._rigs)
         except ClusterError as error:
-            if len(done) < len(self.cases):
+            if self.tried < len(self.cases):
+                self._take_back()
                 raise
             problems.append(str(error))  # only the cleanup failed: what was found stands
-        ordered = tuple(done[case.name] for case in self.cases)
-        enforcement = None
-        if any(rig.enforcing is False for rig in rigs):
-            enforcement = NOT_ENFORCING
-        return Results(ordered, enforcement, tuple(problems), count)
+        return replace(self.so_far(), problems=tuple(problems))
+
+    def _take_back(self) -> None:
+        """A cluster that is lost: what came out untold just before is not what the cluster does."""
+        for name, result in reversed(list(self._done.items())):
+            if result.status not in {Status.UNKNOWN, Status.FLAKY}:
+                break
+            del self._done[name]
+
+    def so_far(self, why: str = "") -> Results:
+        """What was found until now. All other cases were not tried: `why` is their reason."""
+        every = tuple(
+            self._done.get(case.name) or Result(case, Status.UNTRIED, reason=why) for case in self.cases
+        )
+        enforcement = NOT_ENFORCING if any(rig.enforcing is False for rig in self._rigs) else None
+        return Results(every, enforcement, fixtures=max(1, len(self._rigs)))
 
     def _shared_pace(self) -> Pace:
         """The pace of one fixture among several: they share the nodes, and every pod keeps its exec.
@@ -135,7 +153,6 @@ class Suite:
         bench: Workbench,
         queue: deque[tuple[int, Case]],
         asked: Mapping[str, Sequence[Ask]],
-        done: dict[str, Result],
     ) -> None:
         loop = asyncio.get_running_loop()
         troubles = 0  # in a row: one case that cannot be tried says nothing about the next, several do
@@ -157,8 +174,8 @@ class Suite:
                         if troubles == MOST_TROUBLES:
                             raise
                         result = Result(case, Status.UNKNOWN, reason=str(error))
-            done[case.name] = replace(result, seconds=loop.time() - begun)
-            self.told(done[case.name])
+            self._done[case.name] = replace(result, seconds=loop.time() - begun)
+            self.told(self._done[case.name])
 
     async def _try(self, rig: Rig, bench: Workbench, prefix: str, case: Case, asks: Sequence[Ask]) -> Result:
         async with Latecomers(self.cluster, bench, case, rig.site, options=self.options) as late:
@@ -192,9 +209,9 @@ class Suite:
                     (flow, seen[ask]) for ask, flow in zip(there, declared, strict=True)
                 )
                 tries.append(tuple(compare(declared, simulated, observed)))
-                if _stands(tries):
+                if stands(tries):
                     break
-            return record.Moment(tries[-1], _attempts(tries), converged, cluster.policies, problem)
+            return record.Moment(tries[-1], attempts(tries), converged, cluster.policies, problem)
 
     async def _seen(self, rig: Rig, late: Latecomers, asks: Sequence[Ask]) -> Mapping[Ask, Observation]:
         """What probes see of the cells, and what kubelets say of theirs."""
@@ -299,25 +316,3 @@ def _takes_pods(node: Mapping[str, Any]) -> bool:
 
 def _key(policy: Mapping[str, Any]) -> tuple[str, str]:
     return policy["metadata"]["namespace"], policy["metadata"]["name"]
-
-
-def _troubled(rows: Iterable[Row]) -> dict[Flow, Verdict | None]:
-    return {row.flow: row.observed for row in rows if row.status in {Cell.MISMATCH, Cell.UNKNOWN}}
-
-
-def _stands(tries: Sequence[tuple[Row, ...]]) -> bool:
-    """Whether there is no reason to try again: all is well, the last two tries agree, or there were enough.
-
-    A try that is as expected after one that was not has to be seen twice too.
-    """
-    if len(tries) == 1:
-        return not _troubled(tries[0])
-    first, second = ({row.flow: row.observed for row in rows} for rows in tries[-2:])
-    return first == second or len(tries) >= MOST_TRIES
-
-
-def _attempts(tries: Sequence[tuple[Row, ...]]) -> dict[Flow, tuple[Verdict, ...]]:
-    """For each flow that was ever not as expected, what every try saw."""
-    flows = dict.fromkeys(flow for rows in tries for flow in _troubled(rows))
-    by_try = [{row.flow: row.observed or Verdict.UNKNOWN for row in rows} for rows in tries]
-    return {flow: tuple(seen[flow] for seen in by_try if flow in seen) for flow in flows}

@@ -36,6 +36,7 @@ def document(found: Conformance) -> dict[str, Any]:
             "finished": found.run.finished.isoformat(timespec="milliseconds"),
             "fixtures": results.fixtures,
             "shard": results.shard,
+            "interrupted": results.interrupted,
         },
         "summary": {status.value: results.counts[status] for status in Status},
         "enforcement": results.enforcement,

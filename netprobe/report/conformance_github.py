@@ -18,7 +18,8 @@ def github(found: Conformance, _style: Style = PLAIN) -> Iterator[str]:
     if results.enforcement:
         yield _command("error", "The cluster enforces no network policy", [results.enforcement])
     for problem in results.problems:
-        yield _command("warning", "netprobe", [problem])
+        level = "error" if results.counts[Status.UNTRIED] else "warning"
+        yield _command(level, "netprobe", [problem])
     for feature, some in results.features().items():
         failed = [result for result in some if result.counts_against]
         if failed:

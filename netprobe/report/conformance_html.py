@@ -26,12 +26,13 @@ from netprobe.report.style import PLAIN, Style
 MOST_PAST = 8
 """Columns of past runs in the table of features."""
 
-SIGNS = {"yes": "✓", "part": "◐", "no": "✗", "open": "?", "none": "–"}  # noqa: RUF001
+SIGNS = {"yes": "✓", "part": "◐", "no": "✗", "open": "?", "later": "…", "none": "–"}  # noqa: RUF001
 SIGN_WORDS = {
     "yes": "every case passed",
     "part": "some cases failed",
     "no": "every case failed",
-    "open": "could not tell, or flaky",
+    "open": "could not tell, flaky, or not all tried",
+    "later": "not tried",
     "none": "not scored, or skipped",
 }
 
@@ -111,10 +112,12 @@ def _features(found: Conformance) -> Iterator[str]:
 
 def _support(statuses: Sequence[Status], where: str) -> str:
     """One cell of the table: how much of a feature a cluster has."""
-    scored = [status for status in statuses if status not in {Status.UNSCORED, Status.SKIPPED}]
+    scored = [status for status in statuses if status in words.SCORED]
     passed = scored.count(Status.PASSED)
     if not scored:
         kind = "none"
+    elif scored.count(Status.UNTRIED) == len(scored):
+        kind = "later"
     elif passed == len(scored):
         kind = "yes"
     elif Status.FAILED not in scored:

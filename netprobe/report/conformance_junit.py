@@ -1,6 +1,7 @@
 """JUnit XML: a suite for each feature, a test case for each case.
 
-A failure that is expected, or that the baseline had, is skipped with that reason: it fails no pipeline.
+A failure that is expected, or that the baseline had, is skipped with that reason: it fails no pipeline. So is
+a case that was not tried; that there are such is one error, of a suite of its own.
 """
 
 from __future__ import annotations
@@ -20,7 +21,28 @@ def junit(found: Conformance, _style: Style = PLAIN) -> Iterator[str]:
     yield '<?xml version="1.0" encoding="UTF-8"?>\n<testsuites>\n'
     for index, (feature, some) in enumerate(found.results.features().items()):
         yield from _suite(found, index, feature, some)
+    yield from _whole(found)
     yield "</testsuites>\n"
+
+
+def _whole(found: Conformance) -> Iterator[str]:
+    """What keeps a run that ended early from looking like one that passed."""
+    untried = found.results.counts[Status.UNTRIED]
+    if not untried:
+        return
+    told = f"{untried} of {len(found.results.results)} cases were not tried"
+    attributes = {
+        "name": "conformance: the run",
+        "tests": "1",
+        "failures": "0",
+        "errors": "1",
+        "skipped": "0",
+    }
+    said = _attributes({"type": Status.UNTRIED.value, "message": told})
+    case = _attributes({"name": "every case was tried", "classname": "conformance.run", "time": "0.000"})
+    why = xml(" | ".join(found.results.problems) or told)
+    yield f"  <testsuite {_attributes(attributes)}>\n"
+    yield f"    <testcase {case}><error {said}>{why}</error></testcase>\n  </testsuite>\n"
 
 
 def _suite(found: Conformance, index: int, feature: str, results: Sequence[Result]) -> Iterator[str]:
@@ -52,7 +74,7 @@ def _kind(result: Result) -> str:
     match result.status:
         case Status.PASSED:
             return "passed"
-        case Status.SKIPPED | Status.UNSCORED:
+        case Status.SKIPPED | Status.UNSCORED | Status.UNTRIED:
             return "skipped"
         case _ if result.standing in {Standing.EXPECTED, Standing.BEFORE}:
             return "skipped"
@@ -75,6 +97,8 @@ def _case(feature: str, result: Result) -> str:
     told = list(words.sentences(result))
     if kind == "skipped":
         message = words.standing(result) or result.reason or result.status.value
+        if result.status is Status.UNTRIED:
+            message = f"not tried: {message}"
         return f"{opening}><skipped {_attributes({'message': message})}/></testcase>\n"
     said = _attributes({"type": result.status.value, "message": told[0] if told else ""})
     return f"{opening}><{kind} {said}>{xml(' | '.join(told))}</{kind}></testcase>\n"

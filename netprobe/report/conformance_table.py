@@ -24,9 +24,11 @@ def table(found: Conformance, style: Style = PLAIN) -> Iterator[str]:
     yield "\n"
     head, lines = words.features(results)
     right = ("left", *("right" for _ in head[1:]))
-    for cells in lines:
+    for cells, some in zip(lines, results.features().values(), strict=True):
         passed, _, scored = cells[1].partition("/")
-        cells[1] = style.paint(cells[1], "32" if passed == scored else "31") if scored else cells[1]
+        failed = any(result.status is Status.FAILED for result in some)
+        colour = "32" if passed == scored else "31" if failed else "33"
+        cells[1] = style.paint(cells[1], colour) if scored else cells[1]
     yield tabulate(lines, head, tablefmt="simple", disable_numparse=True, colalign=right) + "\n"
     asides = list(words.asides(results))
     yield "\n" if asides else ""
@@ -43,7 +45,7 @@ def table(found: Conformance, style: Style = PLAIN) -> Iterator[str]:
     yield "\n"
     for problem in results.problems:
         yield style.paint(f"problem: {plain(problem)}", "33") + "\n"
-    colour = {1: "1;31", 3: "1;33"}.get(found.exit_status, "32")
+    colour = {0: "32", 1: "1;31"}.get(found.exit_status, "1;33")
     yield style.paint(words.closing(found), colour) + "\n"
 
 

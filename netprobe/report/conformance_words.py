@@ -19,7 +19,10 @@ from netprobe.report.why import blame
 
 MOST_FLOWS = 5  # told one by one for a case; the matrix shows the rest
 MOST_POLICIES = 4
-COLUMNS = (Status.PASSED, Status.FAILED, Status.FLAKY, Status.UNKNOWN, Status.UNSCORED, Status.SKIPPED)
+COLUMNS = tuple(Status)
+SCORED = (Status.PASSED, Status.FAILED, Status.FLAKY, Status.UNKNOWN, Status.UNTRIED)
+"""What a rate is of: a case that was not tried has not passed."""
+MOST_NAMES = 5
 HEADS = {
     Status.PASSED: "passed",
     Status.FAILED: "failed",
@@ -27,6 +30,7 @@ HEADS = {
     Status.UNKNOWN: "unknown",
     Status.UNSCORED: "not scored",
     Status.SKIPPED: "skipped",
+    Status.UNTRIED: "not tried",
 }
 
 
@@ -41,7 +45,7 @@ def features(results: Results) -> tuple[list[str], list[list[str]]]:
     lines = []
     for feature, some in results.features().items():
         counts = Counter(result.status for result in some)
-        scored = sum(counts[s] for s in (Status.PASSED, Status.FAILED, Status.FLAKY, Status.UNKNOWN))
+        scored = sum(counts[status] for status in SCORED)
         mark = f"{counts[Status.PASSED]}/{scored}" if scored else "-"
         lines.append([feature, mark, *(str(counts[status] or "") for status in used)])
     return head, lines
@@ -53,7 +57,7 @@ def closing(found: Conformance) -> str:
     counts = results.counts
     told = ", ".join(f"{counts[status]} {HEADS[status]}" for status in COLUMNS if counts[status])
     number = len(results.results)
-    tried = number - counts[Status.SKIPPED]
+    tried = number - counts[Status.SKIPPED] - counts[Status.UNTRIED]
     pace = f", {found.run.duration_s / tried:.2f} s a case" if tried else ""
     return f"{'1 case' if number == 1 else f'{number} cases'}: {told} ({found.run.duration_s:.1f} s{pace})"
 
@@ -75,8 +79,9 @@ def standing(result: Result) -> str:
 
 def asides(results: Results) -> Iterator[str]:
     """What is no failure and should be known: skipped cases by reason, cases not scored, fixed ones."""
-    reasons = Counter(result.reason or "" for result in results.of(Status.SKIPPED))
-    yield from (f"{number} skipped: {reason}" for reason, number in reasons.items())
+    for status in (Status.SKIPPED, Status.UNTRIED):
+        reasons = Counter(result.reason or "" for result in results.of(status))
+        yield from (f"{number} {HEADS[status]}: {reason}" for reason, number in reasons.items())
     for result in results.of(Status.UNSCORED):
         yield f"implementation-defined: {result.case.name}: {unscored(result)}"
     for result in results.results:
@@ -189,9 +194,12 @@ def change_lines(changes: Changes) -> Iterator[str]:
         ("new failure", changes.failures),
         ("newly flaky", changes.flaky),
         ("fixed", changes.fixed),
-        ("new case", changes.appeared),
-        ("no longer a case", changes.disappeared),
+        ("new case", changes.appeared[:MOST_NAMES]),
+        ("not among the cases", changes.disappeared[:MOST_NAMES]),
     ):
         yield from (f"{word}: {name}" for name in names)
+    for word, names in (("new cases", changes.appeared), ("not among the cases", changes.disappeared)):
+        if len(names) > MOST_NAMES:
+            yield f"and {len(names) - MOST_NAMES} more {word}"
     for name, before, now in changes.slower:
         yield f"slower to converge: {name}: {before:.2f} s, now {now:.2f} s"

@@ -8,8 +8,8 @@ from collections.abc import Mapping, Sequence
 from netprobe.conformance.case import Case
 from netprobe.conformance.load import builtin
 from netprobe.conformance.record import Moment, Result, Results, Status, overall
-from netprobe.conformance.runner import _attempts
 from netprobe.conformance.site import made_up
+from netprobe.conformance.tries import attempts
 from netprobe.conformance.world import Ask
 from netprobe.diff import Row, compare
 from netprobe.model.matrix import Matrix
@@ -49,7 +49,7 @@ def result(case: Case = CASE, *tries: Mapping[Ask, Verdict], converged_s: float 
     """A case that was tried once for each mapping of what was other than declared."""
     every = [rows(case, one) for one in tries or ({},)]
     policies = SITE.cluster(case, case.moments[0]).policies
-    moment = Moment(every[-1], _attempts(every), converged_s, policies)
+    moment = Moment(every[-1], attempts(every), converged_s, policies)
     status, reason = overall(case, (moment,), None)
     return Result(case, status, (moment,), reason, seconds=1.5)
 
@@ -59,6 +59,7 @@ PASSED = result()
 FLAKY = result(CASE, {WRONG: Verdict.ALLOW}, {}, {})
 UNKNOWN = result(CASE, {WRONG: Verdict.UNKNOWN}, {WRONG: Verdict.UNKNOWN})
 SKIPPED = Result(builtin()[1], Status.SKIPPED, reason="no <SCTP> here")
+UNTRIED = Result(builtin()[3], Status.UNTRIED, reason="interrupted")
 UNSCORED = Result(builtin()[2], Status.UNSCORED, reason="the plugin's choice")
 
 

@@ -9,12 +9,25 @@ from pathlib import Path
 import pytest
 
 from netprobe.cli import main
-from netprobe.conformance.history import Changes, Entry, Past, against, changes, past, read, runs, save
-from netprobe.conformance.record import Standing, Status
+from netprobe.conformance.history import (
+    Changes,
+    Entry,
+    Past,
+    against,
+    baseline,
+    changes,
+    past,
+    read,
+    runs,
+    save,
+)
+from netprobe.conformance.record import Result, Standing, Status
 from netprobe.errors import InputError
-from tests.conformance.samples import CASE, FAILED, PASSED, START, of
+from netprobe.report.conformance import render_conformance
+from tests.conformance.samples import CASE, FAILED, PASSED, SKIPPED, START, of, report
 
 P, F, K, U, S = Status.PASSED, Status.FAILED, Status.FLAKY, Status.UNKNOWN, Status.SKIPPED
+N = Status.UNTRIED
 
 
 def run(at: int, **cases: Status | tuple[Status, float]) -> Past:
@@ -41,7 +54,46 @@ def run(at: int, **cases: Status | tuple[Status, float]) -> Past:
     ],
 )
 def test_what_changed(before: Past, now: Past, expected: Changes) -> None:
-    assert changes(before, now) == expected
+    assert changes([before], now) == expected
+
+
+@pytest.mark.parametrize(
+    ("before", "now", "expected"),
+    [
+        pytest.param([run(0, a=P), run(1, a=N)], run(2, a=F), ("a",), id="passed, not tried, fails"),
+        pytest.param([run(0, a=F), run(1, a=N)], run(2, a=F), (), id="failed, not tried, fails"),
+        pytest.param([run(0, a=F), run(1, a=S)], run(2, a=F), (), id="failed, skipped, fails"),
+        pytest.param([run(0, a=F), run(1, b=P)], run(2, a=F, b=P), (), id="a run of other cases between"),
+        pytest.param([run(0, a=F), run(1, a=P)], run(2, a=F), ("a",), id="failed, passed, fails"),
+        pytest.param([run(0, a=P)], run(1, a=N), (), id="not tried is no failure"),
+    ],
+)
+def test_what_is_known_of_a_case_is_what_the_last_run_says_that_tried_it(
+    before: list[Past], now: Past, expected: tuple[str, ...]
+) -> None:
+    found = changes(before, now)
+    assert found.failures == expected
+    assert not found.fixed
+    assert not found.appeared
+
+
+def test_half_a_run_spoils_no_baseline(tmp_path: Path) -> None:
+    """Night 1 fails, night 2 is interrupted before the case, night 3 fails in the same way: no news."""
+    for at, status in enumerate((F, N)):
+        save(tmp_path, run(at, **{CASE.name: status}))
+    (same,) = against(of([FAILED]), baseline(tmp_path)).results
+    assert same.standing is Standing.BEFORE
+    half = of([Result(CASE, Status.UNTRIED, reason="interrupted")])
+    assert against(half, baseline(tmp_path)) == half
+    assert half.exit_status == 3
+
+
+def test_a_report_is_a_baseline_too(tmp_path: Path) -> None:
+    path = tmp_path / "report.json"
+    path.write_text("".join(render_conformance(report(FAILED, SKIPPED), "json")))
+    (one,) = baseline(path)
+    assert one.cases == {CASE.name: Entry(F, 0.1), SKIPPED.case.name: Entry(S)}
+    assert (one.started, one.seconds, one.run) == (START, 12.5, "abcd1234")
 
 
 def test_a_run_is_read_as_it_was_written(tmp_path: Path) -> None:
@@ -63,14 +115,14 @@ def test_runs_come_in_the_order_of_time(tmp_path: Path) -> None:
 
 def test_the_baseline_s_failures_are_no_news() -> None:
     failing = past(of([FAILED]), started=START, cluster="", seconds=1, netprobe="", run="")
-    (same,) = against(of([FAILED]), failing).results
+    (same,) = against(of([FAILED]), [failing]).results
     assert same.standing is Standing.BEFORE
     assert of([same]).exit_status == 0
     passing = past(of([PASSED]), started=START, cluster="", seconds=1, netprobe="", run="")
-    (new,) = against(of([FAILED]), passing).results
+    (new,) = against(of([FAILED]), [passing]).results
     assert of([new]).exit_status == 1
     known = replace(FAILED, standing=Standing.EXPIRED)
-    assert against(of([known]), failing).results == (known,)
+    assert against(of([known]), [failing]).results == (known,)
 
 
 def test_the_command_shows_the_trend_and_the_change(

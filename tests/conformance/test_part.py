@@ -13,7 +13,7 @@ from netprobe.cli import main
 from netprobe.cli.conformance_run import joined
 from netprobe.conformance.load import builtin
 from netprobe.conformance.part import ask_of
-from netprobe.conformance.record import Result
+from netprobe.conformance.record import Result, Status
 from netprobe.conformance.site import made_up
 from netprobe.errors import InputError
 from netprobe.model.verdict import Verdict
@@ -96,6 +96,22 @@ def test_the_command_joins_and_its_status_is_that_of_all(
     assert [case["status"] for case in document["cases"]] == ["failed", "passed"]
 
 
+def test_a_log_is_a_part(tmp_path: Path) -> None:
+    """What a container says on standard error stands between the lines of its report."""
+    path = part(tmp_path, (0, 1), FAILED)
+    head, *lines = path.read_text().splitlines(keepends=True)
+    talk = "netprobe: 33 s: 3 of 133 cases, none failed, about 5 min left\n"
+    path.write_text("".join([talk, head, talk, *lines]))
+    (again,) = joined([path], CASES)[0].results
+    assert (again.case, again.status) == (FAILED.case, FAILED.status)
+
+
+def test_a_part_that_was_interrupted_is_not_green(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    half = part(tmp_path, (0, 2), result(CASES[3]), Result(CASES[9], Status.UNTRIED, reason="interrupted"))
+    assert main(["conformance", "--join", str(half), str(part(tmp_path, (1, 2), result(CASES[5])))]) == 3
+    assert "1 not tried: interrupted" in capsys.readouterr().out
+
+
 def test_what_is_no_part_is_a_mistake(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     wrong = tmp_path / "wrong.json"
     wrong.write_text("{}")
@@ -125,9 +141,10 @@ def test_results_as_sonobuoy_wants_them(tmp_path: Path, capsys: pytest.CaptureFi
     assert "<testsuites>" in (folder / "junit.xml").read_text()
     (tmp_path / "file").write_text("")
     capsys.readouterr()
-    taken = ["--results", str(tmp_path / "file")]
-    assert main(["conformance", "--join", str(part(tmp_path, None, FAILED)), *taken]) == 3
-    assert "cannot write results" in capsys.readouterr().err
+    for option in ("--results", "--history"):
+        taken = [option, str(tmp_path / "file" / "below")]
+        assert main(["conformance", "--join", str(part(tmp_path, None, FAILED)), *taken]) == 2
+        assert f"{option}: {tmp_path}/file/below cannot be made" in capsys.readouterr().err
 
 
 def test_the_first_night_has_no_baseline_and_the_second_has_the_first(tmp_path: Path) -> None:

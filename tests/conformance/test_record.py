@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from netprobe.conformance.record import Result, Results, Status
-from netprobe.conformance.runner import MOST_TRIES, _stands
+from netprobe.conformance.tries import MOST_TRIES, stands
 from netprobe.model.verdict import Verdict
 from tests.conformance.samples import (
     CASE,
@@ -15,6 +15,7 @@ from tests.conformance.samples import (
     SKIPPED,
     UNKNOWN,
     UNSCORED,
+    UNTRIED,
     WRONG,
     result,
     rows,
@@ -25,7 +26,7 @@ OPEN = rows(CASE, {WRONG: Verdict.ALLOW})
 
 
 @pytest.mark.parametrize(
-    ("tries", "stands"),
+    ("tries", "enough"),
     [
         pytest.param([AS_DECLARED], True, id="as expected at once"),
         pytest.param([OPEN], False, id="a failure is tried again"),
@@ -35,8 +36,8 @@ OPEN = rows(CASE, {WRONG: Verdict.ALLOW})
         pytest.param([OPEN, AS_DECLARED] * MOST_TRIES, True, id="it never stands still: enough"),
     ],
 )
-def test_a_case_is_tried_again_while_its_answer_moves(tries: list[tuple[object, ...]], stands: bool) -> None:
-    assert _stands(tries[:MOST_TRIES]) is stands  # type: ignore[arg-type]
+def test_a_case_is_tried_again_while_its_answer_moves(tries: list[tuple[object, ...]], enough: bool) -> None:
+    assert stands(tries[:MOST_TRIES]) is enough  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(
@@ -70,7 +71,14 @@ def test_unknown_says_why() -> None:
         ((PASSED, FLAKY), 3),
         ((PASSED, UNKNOWN), 3),
         ((UNKNOWN, FAILED), 1),
+        ((PASSED, UNTRIED), 3),
+        ((FAILED, UNTRIED), 3),
     ],
 )
 def test_the_exit_status(results: tuple[Result, ...], status: int) -> None:
     assert Results(results).exit_status == status
+
+
+def test_what_was_interrupted_says_so_whatever_it_found() -> None:
+    assert Results((PASSED,), interrupted=True).exit_status == 130
+    assert Results((FAILED, UNTRIED), interrupted=True).exit_status == 130

@@ -11,7 +11,7 @@ import pytest
 from netprobe.conformance.history import Changes
 from netprobe.conformance.record import Standing
 from netprobe.report.conformance import CONFORMANCE_FORMATS, render_conformance
-from tests.conformance.samples import CASE, FAILED, FLAKY, PASSED, SKIPPED, UNKNOWN, UNSCORED, report
+from tests.conformance.samples import CASE, FAILED, FLAKY, PASSED, SKIPPED, UNKNOWN, UNSCORED, UNTRIED, report
 
 ALL = report(PASSED, FAILED, FLAKY, UNKNOWN, SKIPPED, UNSCORED)
 
@@ -71,6 +71,22 @@ def test_junit_counts_as_the_exit_status_does() -> None:
     (suite, *_) = ET.fromstring(text(report(expected), "junit"))  # noqa: S314
     (skipped,) = suite.iter("skipped")
     assert skipped.get("message") == "expected: a bug (until 2027-03-01)"
+
+
+def test_what_was_not_tried_never_looks_like_what_passed() -> None:
+    found = report(PASSED, UNTRIED)
+    assert "0/1" in text(found, "table")
+    assert "1 not tried: interrupted" in text(found, "table")
+    *_, whole = suites = list(ET.fromstring(text(found, "junit")))  # noqa: S314 (our own)
+    assert [suite.get("errors") for suite in suites] == ["0", "0", "1"]
+    (error,) = whole.iter("error")
+    assert error.get("message") == "1 of 2 cases were not tried"
+    assert [one.get("message") for suite in suites for one in suite.iter("skipped")] == [
+        "not tried: interrupted"
+    ]
+    stopped = replace(found, results=replace(found.results, problems=("interrupted: 1 of 2 cases",)))
+    assert "::error title=netprobe::interrupted: 1 of 2 cases" in text(stopped, "github")
+    assert json.loads(text(found, "json"))["summary"]["not_tried"] == 1
 
 
 def test_json_has_every_case_and_every_flow_that_is_wrong() -> None:

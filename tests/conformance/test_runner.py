@@ -51,10 +51,10 @@ async def tried(
 
     monkeypatch.setattr(Suite, "_try", fails)
     there: Any = SimpleNamespace(site=SITE, lacks_services=False)
-    done: dict[str, Result] = {}
     asked: dict[str, Sequence[Ask]] = {case.name: () for case in cases}
-    await Suite(there, cases)._work(there, there, deque(enumerate(cases)), asked, done)
-    return done
+    suite = Suite(there, cases)
+    await suite._work(there, there, deque(enumerate(cases)), asked)
+    return suite._done
 
 
 FORBIDDEN = ForbiddenError('violates PodSecurity "baseline:latest": host namespaces (hostNetwork=true)')

@@ -1,0 +1,88 @@
+"""How far a run of the conformance suite is, on standard error: a bar on a terminal, else some lines."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Final
+
+from netprobe.campaign.target import Narrate
+from netprobe.cli.narration import Log, logged
+from netprobe.conformance.record import Result, Status
+
+TROUBLES: Final = {Status.FAILED: "failed", Status.FLAKY: "flaky", Status.UNKNOWN: "could not be told"}
+PAUSE_S: Final = 30.0
+
+
+@dataclass(slots=True)
+class Tally:
+    """Counts the results that are in. `clock` is in seconds."""
+
+    total: int
+    clock: Callable[[], float] = time.monotonic
+    last: str = field(default="", init=False)  # the case that did not pass
+    _counts: Counter[Status] = field(default_factory=Counter, init=False)
+    _begun: float = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.begin()
+
+    def begin(self) -> None:
+        """The fixtures are being made: what time is left is told from the last of this on."""
+        self._begun = self.clock()
+
+    def add(self, result: Result) -> None:
+        self._counts[result.status] += 1
+        if result.status in TROUBLES:
+            self.last = result.case.name
+
+    @property
+    def bad(self) -> str:
+        """ "2 failed, 1 flaky"; "none failed" where that is so."""
+        told = [f"{self._counts[status]} {word}" for status, word in TROUBLES.items() if self._counts[status]]
+        return ", ".join(told) or "none failed"
+
+    def line(self) -> str:
+        """For a log: how many, what became of them, and the time that is left."""
+        done = self._counts.total()
+        left_s = (self.clock() - self._begun) / done * (self.total - done)
+        told = f"{max(1, round(left_s))} s" if left_s < 90 else f"{round(left_s / 60)} min"
+        left = f", about {told} left" if done < self.total else ""
+        return f"{done} of {self.total} cases, {self.bad}{left}"
+
+
+@contextmanager
+def progress(total: int) -> Iterator[tuple[Narrate, Callable[[Result], None]]]:
+    """Yields what is told of the preparations, and of each result."""
+    tally = Tally(total)
+    if not sys.stderr.isatty():
+        with logged(Log(), PAUSE_S) as narrate:
+
+            def doing(text: str) -> None:
+                tally.begin()
+                narrate(text)
+
+            def told(result: Result) -> None:
+                tally.add(result)
+                narrate(tally.line())
+
+            yield doing, told
+        return
+    from rich.console import Console
+    from rich.markup import escape
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+    columns = MofNCompleteColumn(), BarColumn(), TimeElapsedColumn(), TextColumn("{task.description}")
+    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task("starting", total=total)
+
+        def advance(result: Result) -> None:
+            tally.add(result)
+            last = f", last: {tally.last}" if tally.last else ""
+            bar.update(task, advance=1, description=escape(f"{tally.bad}{last}" if last else "cases"))
+
+        yield lambda text: bar.update(task, description=escape(text)), advance

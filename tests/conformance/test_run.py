@@ -1,0 +1,106 @@
+"""What a run tells of itself however it ends, without a cluster."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from netprobe.campaign.target import Target
+from netprobe.campaign.terms import Terms
+from netprobe.cli.conformance_run import LEFT_BEHIND, Night
+from netprobe.conformance.record import Results, Status
+from netprobe.conformance.runner import Suite
+from netprobe.errors import UnreachableError
+from netprobe.report import ClusterInfo
+from tests.conformance.samples import CASE, PASSED, SKIPPED
+
+CASES = (CASE, SKIPPED.case)
+
+
+def night(monkeypatch: pytest.MonkeyPatch, then: Any, *, finished: bool = True) -> Night:
+    """One whose first case is finished when `then` happens; it may await in its cleanup."""
+
+    async def results(suite: Suite) -> Results:
+        if finished:
+            suite._done[CASE.name] = PASSED
+        await then()
+        raise AssertionError("not reached")
+
+    @asynccontextmanager
+    async def opened(*_: object) -> AsyncIterator[object]:
+        yield SimpleNamespace(cluster=None, info=ClusterInfo("cluster", "kind-x"), is_lab=False)
+
+    monkeypatch.setattr(Suite, "results", results)
+    monkeypatch.setattr(Terms, "opened", opened)
+    return Night(CASES, Terms(target=Target(context="kind-x")), fixtures=1, full=False)
+
+
+def interrupt() -> None:
+    os.kill(os.getpid(), signal.SIGTERM)
+
+
+async def interrupted_once() -> None:
+    asyncio.get_running_loop().call_soon(interrupt)
+    await asyncio.Event().wait()
+
+
+async def interrupted_twice() -> None:
+    try:
+        await interrupted_once()
+    finally:
+        interrupt()
+        await asyncio.Event().wait()
+
+
+async def lost() -> None:
+    error = UnreachableError("no connection")
+    error.add_note("left behind: netprobe-1")
+    raise error
+
+
+@pytest.mark.parametrize(
+    ("then", "status", "problems"),
+    [
+        pytest.param(interrupted_once, 130, ["interrupted: 1 of 2 cases were tried"], id="interrupted"),
+        pytest.param(
+            interrupted_twice, 130, ["interrupted: 1 of 2 cases were tried", LEFT_BEHIND], id="twice"
+        ),
+        pytest.param(
+            lost,
+            3,
+            ["the run ended early: 1 of 2 cases were tried", "no connection", "left behind: netprobe-1"],
+            id="lost",
+        ),
+    ],
+)
+def test_what_was_found_is_kept(
+    then: Any,
+    status: int,
+    problems: list[str],
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    results, info, run = night(monkeypatch, then).found()
+    assert [one.status for one in results.results] == [Status.PASSED, Status.UNTRIED]
+    assert results.exit_status == status
+    assert list(results.problems) == problems
+    assert capsys.readouterr().err.splitlines() == [f"netprobe: {problem}" for problem in problems]
+    assert info.context == "kind-x"
+    assert run.id
+
+
+@pytest.mark.parametrize(
+    ("then", "raised"), [(interrupted_once, KeyboardInterrupt), (lost, UnreachableError)]
+)
+def test_where_nothing_was_found_there_is_no_report(
+    then: Any, raised: type[BaseException], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with pytest.raises(raised):
+        night(monkeypatch, then, finished=False).found()
