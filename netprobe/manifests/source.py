@@ -6,7 +6,7 @@ import codecs
 import os
 import stat
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -80,8 +80,10 @@ def find(
         files = [path]
         if is_folder:
             charts = len(aside.charts)
-            files = list(_walk(path, aside))
-            if not files and len(aside.charts) == charts:
+            unread: list[OSError] = []
+            files = list(_walk(path, aside, unread.append))
+            problems += [Problem(str(error.filename), "", _unreadable(error)) for error in unread]
+            if not files and not unread and len(aside.charts) == charts:
                 problems.append(Problem(text, "", "no .yaml, .yml or .json file in this folder"))
         for file in files:
             try:
@@ -107,8 +109,8 @@ FETCH = "nothing is fetched from the network: curl -fsSL URL | netprobe … -"
 CHART = "a Helm chart, whose templates are no manifests yet: render it first (helm template)"
 
 
-def _walk(folder: Path, aside: Aside) -> Iterator[Path]:
-    for root, folders, files in os.walk(folder):
+def _walk(folder: Path, aside: Aside, unread: Callable[[OSError], None]) -> Iterator[Path]:
+    for root, folders, files in os.walk(folder, onerror=unread):
         if "Chart.yaml" in files:
             aside.charts.append(root)
             folders.clear()

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import errno
 import io
 import json
 import os
@@ -178,6 +179,21 @@ def test_what_is_not_there(tmp_path: Path) -> None:
         f"{'x' * 300}: File name too long",
         "a\0b: embedded null byte",
     ]
+
+
+def test_a_folder_that_cannot_be_read_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "a.yaml").write_text(NAMESPACE % "a")
+    (tmp_path / "closed").mkdir()
+    listing = os.scandir
+
+    def refusing(path: str) -> object:  # root, who may run this, is refused nothing
+        if Path(path).name == "closed":
+            raise PermissionError(errno.EACCES, "Permission denied", str(path))
+        return listing(path)
+
+    monkeypatch.setattr("os.scandir", refusing)
+    with pytest.raises(InputError, match=r"closed: Permission denied"):
+        load([tmp_path])
 
 
 def test_a_pipe_in_a_folder_is_not_waited_for(tmp_path: Path) -> None:
