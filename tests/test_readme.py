@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shlex
 import shutil
 from pathlib import Path
 
@@ -32,6 +33,22 @@ def test_every_command_that_is_shown_exists() -> None:
     shown = set(re.findall(r"^\$ netprobe ([a-z]+)", README, re.MULTILINE))
     assert shown
     assert shown <= COMMANDS.keys()
+
+
+@pytest.mark.parametrize(
+    "line",
+    re.findall(r"^\$ netprobe ((?:simulate|explain|lint|impact|generate|graph) [^#\n]+)", README, re.MULTILINE),
+)
+def test_a_command_that_needs_no_cluster_runs_as_it_is_shown(
+    line: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shutil.copytree(ROOT / "manifests", tmp_path / "manifests")
+    monkeypatch.chdir(tmp_path)
+    done = CliRunner().invoke(netprobe, shlex.split(line), obj=Invocation(), standalone_mode=False)
+    assert done.exception is None
+    assert done.return_value == ("production-mistake" in line and line.startswith("simulate"))
+    for shown in re.findall(rf"^\$ netprobe {re.escape(line)}.*\n((?:[^$`].*\n)*)", README, re.MULTILINE):
+        assert [text for text in shown.splitlines() if text != "…" and text not in done.output] == []
 
 
 def test_every_file_that_is_linked_exists() -> None:
