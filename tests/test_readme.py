@@ -15,6 +15,8 @@ from netprobe.suite import load
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text()
+WITHOUT_CLUSTER = "simulate|explain|lint|impact|generate|graph"
+OFFLINE = re.findall(rf"^\$ netprobe ((?:{WITHOUT_CLUSTER}) [^#\n]+)", README, re.MULTILINE)
 
 
 def test_the_help_block_is_the_help(request: pytest.FixtureRequest) -> None:
@@ -35,10 +37,7 @@ def test_every_command_that_is_shown_exists() -> None:
     assert shown <= COMMANDS.keys()
 
 
-@pytest.mark.parametrize(
-    "line",
-    re.findall(r"^\$ netprobe ((?:simulate|explain|lint|impact|generate|graph) [^#\n]+)", README, re.MULTILINE),
-)
+@pytest.mark.parametrize("line", OFFLINE)
 def test_a_command_that_needs_no_cluster_runs_as_it_is_shown(
     line: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
