@@ -61,8 +61,8 @@ class Moment:
 
     @property
     def flaky(self) -> bool:
-        """Whether a try gave another answer than the one after it."""
-        return any(len(set(verdicts)) > 1 for verdicts in self.attempts.values())
+        """Whether a try gave another answer than the one after it. UNKNOWN is no answer."""
+        return any(len({*verdicts} - {Verdict.UNKNOWN}) > 1 for verdicts in self.attempts.values())
 
     @property
     def status(self) -> Status:

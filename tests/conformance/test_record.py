@@ -48,6 +48,11 @@ def test_a_case_is_tried_again_while_its_answer_moves(tries: list[tuple[object, 
         (UNKNOWN, Status.UNKNOWN),
         (FLAKY, Status.FLAKY),
         (result(CASE, {}, {WRONG: Verdict.ALLOW}, {WRONG: Verdict.ALLOW}), Status.FLAKY),
+        (result(CASE, {}, {WRONG: Verdict.UNKNOWN}, {}), Status.PASSED),
+        (
+            result(CASE, {WRONG: Verdict.ALLOW}, {WRONG: Verdict.UNKNOWN}, {WRONG: Verdict.ALLOW}),
+            Status.FAILED,
+        ),
     ],
 )
 def test_the_status_of_a_case(found: Result, status: Status) -> None:
