@@ -89,6 +89,8 @@ HEADERS = {
     "VOLUMEATTRIBUTESCLASS AGE VOLUMEMODE",
     "horizontalpodautoscalers": "NAME REFERENCE TARGETS MINPODS MAXPODS REPLICAS AGE",
     "resourcequotas": "NAME REQUEST LIMIT AGE",
+    "replicationcontrollers": "NAME DESIRED CURRENT READY AGE CONTAINERS IMAGES SELECTOR",
+    "events.events.k8s.io": "LAST SEEN TYPE REASON OBJECT SUBOBJECT SOURCE MESSAGE FIRST SEEN COUNT NAME",
     "cronjobs": "NAME SCHEDULE TIMEZONE SUSPEND ACTIVE LAST SCHEDULE AGE CONTAINERS IMAGES SELECTOR",
 }
 MADE = {
@@ -105,6 +107,16 @@ kind: PersistentVolumeClaim
 metadata: {name: v}
 spec: {accessModes: [ReadWriteOnce], resources: {requests: {storage: 1Mi}}}
 """
+CONTROLLER = f"""\
+apiVersion: v1
+kind: ReplicationController
+metadata: {{name: old}}
+spec:
+  replicas: 0
+  template:
+    metadata: {{labels: {{app: old}}}}
+    spec: {{containers: [{{name: c, image: "{IMAGE}", command: [sleep, "3600"]}}]}}
+"""
 
 
 @pytest.mark.parametrize("kind", HEADERS)
@@ -113,6 +125,8 @@ def test_the_columns(kubectl: Kubectl, kind: str) -> None:
         kubectl(*MADE[kind])
     elif kind == "networkpolicies":
         kubectl("apply", "-f", "-", stdin=json.dumps(POLICY))
+    elif kind == "replicationcontrollers":
+        kubectl("apply", "-f", "-", stdin=CONTROLLER)
     elif kind == "persistentvolumeclaims":
         kubectl("apply", "-f", "-", stdin=CLAIM)
     header = kubectl("get", kind, "-o", "wide").splitlines()[0]
@@ -338,3 +352,44 @@ def test_a_reference_into_another_namespace_deletes(kubectl: Kubectl) -> None:
     }
     kubectl("create", "-f", "-", stdin=json.dumps(obj))
     kubectl("wait", "--for=delete", "configmap/dependent", "--timeout=60s")
+
+
+def test_a_replication_controller(kubectl: Kubectl) -> None:
+    kubectl("apply", "-f", "-", stdin=CONTROLLER)
+    assert kubectl.json("get", "rc", "old")["spec"]["selector"] == {"app": "old"}
+    kubectl("scale", "rc", "old", "--replicas=1")
+    kubectl("wait", "--for=jsonpath={.status.readyReplicas}=1", "rc/old", "--timeout=60s")
+    assert kubectl("get", "rc", "old", "--no-headers").split()[:4] == ["old", "1", "1", "1"]
+    (pod,) = kubectl.json("get", "pods", "-l", "app=old")["items"]
+    assert pod["metadata"]["ownerReferences"][0]["kind"] == "ReplicationController"
+    kubectl("delete", "rc", "old")
+    kubectl("wait", "--for=delete", "pod", "-l", "app=old", "--timeout=60s")
+
+
+def test_events_under_both_names(kubectl: Kubectl) -> None:
+    about = ("--field-selector", "involvedObject.name=p")
+    events = kubectl.json("get", "events", *about)["items"]
+    new = kubectl.json("get", "events.events.k8s.io", "--field-selector", "regarding.name=p")["items"]
+    assert [event["metadata"]["uid"] for event in new] == [event["metadata"]["uid"] for event in events]
+    assert [event["note"] for event in new] == [event["message"] for event in events]
+    assert {event["regarding"]["kind"] for event in new} == {"Pod"}
+    assert {event["apiVersion"] for event in new} == {"events.k8s.io/v1"}
+    event = {
+        "apiVersion": "events.k8s.io/v1",
+        "kind": "Event",
+        "metadata": {"name": "told"},
+        "eventTime": "2026-03-01T12:00:00.000000Z",
+        "action": "Testing",
+        "reason": "Test",
+        "note": "a note",
+        "type": "Normal",
+        "reportingController": "example.org/test",
+        "reportingInstance": "test-1",
+        "regarding": {"kind": "Pod", "name": "p", "namespace": kubectl.namespace, "apiVersion": "v1"},
+    }
+    kubectl("create", "-f", "-", stdin=json.dumps(event))
+    core = json.loads(raw(kubectl, "events/told"))
+    assert (core["kind"], core["apiVersion"]) == ("Event", "v1")
+    assert (core["message"], core["involvedObject"]["name"]) == ("a note", "p")
+    assert core["reportingComponent"] == "example.org/test"
+    assert "a note" in kubectl("get", "events", "told")

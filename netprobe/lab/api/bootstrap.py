@@ -5,10 +5,11 @@ from __future__ import annotations
 import platform
 
 from netprobe.lab.api.access.defaults import default_roles
+from netprobe.lab.api.admission import priorities
 from netprobe.lab.api.admission.services import SERVICE_NETWORKS, families
 from netprobe.lab.api.discovery import ARCHITECTURE, GIT_VERSION
 from netprobe.lab.api.operations import Operations, lab_itself, now
-from netprobe.lab.api.resources import NAMESPACES, NODES, SERVICES
+from netprobe.lab.api.resources import NAMESPACES, NODES, PRIORITY_CLASSES, SERVICES
 from netprobe.lab.api.store import Object
 from netprobe.lab.fabric.state import Fabric, Node
 
@@ -19,6 +20,9 @@ def bootstrap(operations: Operations, fabric: Fabric) -> None:
         operations.create(NAMESPACES, "", namespace, lab_itself())
     for resource, obj in default_roles():
         operations.create(resource, "", obj, lab_itself())
+    for name, value in priorities.SYSTEM.items():
+        priority = {"apiVersion": "scheduling.k8s.io/v1", "kind": "PriorityClass", "metadata": {"name": name}}
+        operations.create(PRIORITY_CLASSES, "", {**priority, "value": value}, lab_itself())
     for index, node in enumerate(fabric.nodes):
         operations.create(NODES, "", _node(node, index + 1), lab_itself())
     operations.create(

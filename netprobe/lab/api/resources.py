@@ -27,6 +27,7 @@ class Resource:
     scale: bool = False
     others: tuple[str, ...] = ()
     verbs: tuple[str, ...] = EVERY_VERB
+    view_of: Resource | None = None  # the kind whose objects these are, under another name (views.py)
 
     @property
     def singular(self) -> str:
@@ -67,6 +68,7 @@ CONFIGMAPS = Resource("", "v1", "ConfigMap", "configmaps", short=("cm",))
 SECRETS = Resource("", "v1", "Secret", "secrets")
 SERVICE_ACCOUNTS = Resource("", "v1", "ServiceAccount", "serviceaccounts", short=("sa",), others=("token",))
 EVENTS = Resource("", "v1", "Event", "events", short=("ev",))
+NEW_EVENTS = Resource("events.k8s.io", "v1", "Event", "events", short=("ev",), view_of=EVENTS)
 ENDPOINTS = Resource("", "v1", "Endpoints", "endpoints", short=("ep",))
 NODES = Resource("", "v1", "Node", "nodes", namespaced=False, short=("no",), status=True)
 RESOURCE_QUOTAS = Resource("", "v1", "ResourceQuota", "resourcequotas", short=("quota",), status=True)
@@ -122,6 +124,16 @@ REPLICA_SETS = Resource(
 )
 STATEFUL_SETS = Resource(
     "apps", "v1", "StatefulSet", "statefulsets", short=("sts",), categories=ALL, status=True, scale=True
+)
+REPLICATION_CONTROLLERS = Resource(
+    "",
+    "v1",
+    "ReplicationController",
+    "replicationcontrollers",
+    short=("rc",),
+    categories=ALL,
+    status=True,
+    scale=True,
 )
 DAEMON_SETS = Resource("apps", "v1", "DaemonSet", "daemonsets", short=("ds",), categories=ALL, status=True)
 JOBS = Resource("batch", "v1", "Job", "jobs", categories=ALL, status=True)
@@ -190,6 +202,7 @@ RESOURCES: tuple[Resource, ...] = (
     LIMIT_RANGES,
     CLAIMS,
     VOLUMES,
+    REPLICATION_CONTROLLERS,
     DEPLOYMENTS,
     REPLICA_SETS,
     STATEFUL_SETS,
@@ -201,6 +214,7 @@ RESOURCES: tuple[Resource, ...] = (
     INGRESSES,
     INGRESS_CLASSES,
     LEASES,
+    NEW_EVENTS,
     DISRUPTION_BUDGETS,
     ENDPOINT_SLICES,
     ROLES,
@@ -220,7 +234,7 @@ RESOURCES: tuple[Resource, ...] = (
     TOKEN_REVIEWS,
 )
 
-STORED = tuple(resource for resource in RESOURCES if resource.stored)
+STORED = tuple(resource for resource in RESOURCES if resource.stored and resource.view_of is None)
 
 _BY_PATH = {(r.group, r.version, r.plural): r for r in RESOURCES}
 _BY_KIND = {(r.api_version, r.kind): r for r in RESOURCES}

@@ -13,7 +13,7 @@ from netprobe.lab.api.operations import Operations
 from netprobe.lab.api.patch import json_patch, merge
 from netprobe.lab.api.requests import Target, reply
 from netprobe.lab.api.schema import definition
-from netprobe.lab.api.selectors import render
+from netprobe.lab.api.selectors import render, selector_of
 from netprobe.lab.api.status import bad_request, conflict, method_not_allowed
 from netprobe.lab.api.store import Object
 
@@ -25,7 +25,7 @@ def of(obj: Object) -> Object:
         for key in ("name", "namespace", "uid", "resourceVersion", "creationTimestamp")
     }
     status: Object = {"replicas": obj.get("status", {}).get("replicas", 0)}
-    if (selector := render(obj["spec"].get("selector"))) != "<none>":
+    if (selector := render(selector_of(obj))) != "<none>":
         status["selector"] = selector
     return {
         "kind": "Scale",

@@ -129,6 +129,7 @@ _PACKAGES = {
     "networking.k8s.io": "networking.v1",
     "coordination.k8s.io": "coordination.v1",
     "policy": "policy.v1",
+    "events.k8s.io": "events.v1",
     "discovery.k8s.io": "discovery.v1",
     "rbac.authorization.k8s.io": "rbac.v1",
     "authorization.k8s.io": "authorization.v1",

@@ -9,7 +9,7 @@ import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from netprobe.lab.api.resources import EVENTS, NAMESPACES, PODS, Resource
+from netprobe.lab.api.resources import EVENTS, NAMESPACES, NEW_EVENTS, PODS, Resource
 from netprobe.lab.api.status import bad_request
 
 Labels = Mapping[str, str]
@@ -40,6 +40,14 @@ def matches(selector: Mapping[str, Any] | None, labels: Labels) -> bool:
         if not holds:
             return False
     return True
+
+
+def selector_of(workload: Mapping[str, Any]) -> Mapping[str, Any] | None:
+    """The selector of a workload; that of a ReplicationController is a map of labels."""
+    selector: Mapping[str, Any] | None = workload["spec"].get("selector")
+    if workload["kind"] == "ReplicationController" and selector is not None:
+        return {"matchLabels": selector}
+    return selector
 
 
 def render(selector: Mapping[str, Any] | None) -> str:
@@ -116,6 +124,15 @@ _MORE: dict[Resource, dict[str, str]] = {
         "type": "type",
         "source": "source.component",
         "reportingComponent": "reportingComponent",
+    },
+    NEW_EVENTS: {
+        **{
+            f"regarding.{field}": f"regarding.{field}"
+            for field in ("kind", "namespace", "name", "uid", "apiVersion", "resourceVersion", "fieldPath")
+        },
+        "reason": "reason",
+        "type": "type",
+        "reportingController": "reportingController",
     },
 }
 _DEFAULTS = {"spec.hostNetwork": "false"}

@@ -27,7 +27,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any, Literal, NamedTuple
 
-from netprobe.lab.api.resources import STORED, Resource
+from netprobe.lab.api import views
+from netprobe.lab.api.resources import RESOURCES, STORED, Resource
 from netprobe.lab.api.status import expired
 
 FIRST_REVISION = 100
@@ -96,6 +97,7 @@ class Store:
         self.revision = FIRST_REVISION
         self._history = history
         self._kinds = {resource: _Kind() for resource in STORED}
+        self._kinds |= {view: self._kinds[view.view_of] for view in RESOURCES if view.view_of is not None}
         self._by_uid: dict[str, tuple[Resource, Key]] = {}
         self._listeners: list[Callable[[Change], None]] = []
 
@@ -104,7 +106,8 @@ class Store:
         return Key(obj["metadata"].get("namespace", ""), obj["metadata"]["name"])
 
     def get(self, resource: Resource, key: Key) -> Stored | None:
-        return self._kinds[resource].objects.get(key)
+        stored = self._kinds[resource].objects.get(key)
+        return stored if stored is None or resource.view_of is None else _seen(resource, stored)
 
     def by_uid(self, uid: str) -> tuple[Resource, Stored] | None:
         """The object with this uid, of whatever kind."""
@@ -118,9 +121,11 @@ class Store:
         """All of a kind, or those of a namespace, ordered by namespace and name."""
         kind = self._kinds[resource]
         if not namespace:
-            return [kind.objects[key] for key in sorted(kind.objects)]
-        names = kind.names.get(namespace, ())
-        return [kind.objects[Key(namespace, name)] for name in sorted(names)]
+            found = [kind.objects[key] for key in sorted(kind.objects)]
+        else:
+            names = kind.names.get(namespace, ())
+            found = [kind.objects[Key(namespace, name)] for name in sorted(names)]
+        return found if resource.view_of is None else [_seen(resource, stored) for stored in found]
 
     def oldest(self, resource: Resource) -> Stored:
         """The object of a kind that was made first; StopIteration where there is none."""
@@ -128,6 +133,8 @@ class Store:
 
     def put(self, resource: Resource, obj: Object) -> Stored:
         """Store an object under its name; its resourceVersion is set here."""
+        if resource.view_of is not None:
+            return _seen(resource, self.put(resource.view_of, views.stored(resource, obj)))
         key = self.key(obj)
         kind = self._kinds[resource]
         before = kind.objects.get(key)
@@ -140,6 +147,8 @@ class Store:
 
     def remove(self, resource: Resource, key: Key) -> Stored:
         """Take an object away; KeyError where there is none."""
+        if resource.view_of is not None:
+            return _seen(resource, self.remove(resource.view_of, key))
         kind = self._kinds[resource]
         before = kind.objects.pop(key)
         kind.names[key.namespace].discard(key.name)
@@ -158,7 +167,8 @@ class Store:
         kind = self._kinds[resource]
         if revision < kind.forgotten:
             raise expired(f"too old resource version: {revision} ({kind.forgotten})")
-        return list(reversed(list(_newer(kind.log, revision))))
+        found = list(reversed(list(_newer(kind.log, revision))))
+        return found if resource.view_of is None else [_seen_change(resource, change) for change in found]
 
     def newest(self, resource: Resource) -> int:
         """The revision of the last change of a kind."""
@@ -192,6 +202,15 @@ class Store:
                 future.set_result(None)
         for listener in self._listeners:
             listener(change)
+
+
+def _seen(view: Resource, stored: Stored) -> Stored:
+    return Stored(views.seen(view, stored.object), stored.revision)
+
+
+def _seen_change(view: Resource, change: Change) -> Change:
+    before = None if change.before is None else _seen(view, change.before)
+    return Change(change.type, view, change.key, _seen(view, change.now), before)
 
 
 def _newer(log: deque[Change], revision: int) -> Iterator[Change]:

@@ -17,6 +17,7 @@ from netprobe.lab.controllers.jobs import Jobs
 from netprobe.lab.controllers.namespaces import Namespaces
 from netprobe.lab.controllers.quotas import Quotas
 from netprobe.lab.controllers.replicasets import ReplicaSets
+from netprobe.lab.controllers.replicationcontrollers import ReplicationControllers
 from netprobe.lab.controllers.roles import AggregatedRoles
 from netprobe.lab.controllers.statefulsets import StatefulSets
 from netprobe.lab.controllers.taints import Taints
@@ -29,6 +30,7 @@ def controllers(operations: Operations, ca: str, clock: Clock) -> list[Controlle
         GarbageCollector(operations),
         Deployments(operations),
         ReplicaSets(operations),
+        ReplicationControllers(operations),
         StatefulSets(operations),
         DaemonSets(operations),
         Jobs(operations),

@@ -11,7 +11,7 @@ from typing import Any
 from netprobe.lab.api.lifecycle import Deletion
 from netprobe.lab.api.operations import Operations, lab_itself
 from netprobe.lab.api.resources import PODS, Resource
-from netprobe.lab.api.selectors import matches
+from netprobe.lab.api.selectors import matches, selector_of
 from netprobe.lab.api.status import ApiError
 from netprobe.lab.api.store import Key, Object
 from netprobe.lab.podstatus import is_ready
@@ -87,7 +87,7 @@ def claim(
 
 
 def _selected(owner: Object, pod: Object) -> bool:
-    return matches(owner["spec"].get("selector"), pod["metadata"].get("labels") or {})
+    return matches(selector_of(owner), pod["metadata"].get("labels") or {})
 
 
 def alive(pod: Object) -> bool:

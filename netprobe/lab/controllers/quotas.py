@@ -23,7 +23,7 @@ class Quotas(Controller[Key]):
 
     async def reconcile(self, key: Key) -> float | None:
         stored = self.store.get(RESOURCE_QUOTAS, key)
-        if stored is None or not quotas.enforceable(stored.object):
+        if stored is None:
             return None
         quota = stored.object
         used = {name: render(amount) for name, amount in sorted(quotas.used(quota, self.store).items())}

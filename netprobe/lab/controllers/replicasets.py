@@ -15,9 +15,9 @@ class ReplicaSets(Workloads):
     resource = REPLICA_SETS
 
     def bring_about(self, obj: Object) -> float | None:
-        pods = [pod for pod in owned.claim(self.operations, REPLICA_SETS, obj) if owned.alive(pod)]
+        pods = [pod for pod in owned.claim(self.operations, self.resource, obj) if owned.alive(pod)]
         wanted = obj["spec"].get("replicas", 1)
-        made, refusal = owned.make_many(self.operations, REPLICA_SETS, obj, wanted - len(pods))
+        made, refusal = owned.make_many(self.operations, self.resource, obj, wanted - len(pods))
         pods += made
         if len(pods) > wanted:
             pods.sort(key=lambda pod: (not is_ready(pod), pod["metadata"]["creationTimestamp"]))
@@ -37,7 +37,7 @@ class ReplicaSets(Workloads):
             status["conditions"] = told or [
                 condition(obj, "ReplicaFailure", True, "FailedCreate", str(refusal))
             ]
-        owned.set_status(self.operations, REPLICA_SETS, obj, status)
+        owned.set_status(self.operations, self.resource, obj, status)
         if refusal is not None:
             raise refusal
         return None

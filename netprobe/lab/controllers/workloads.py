@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from netprobe.lab import events
 from netprobe.lab.api.operations import now
 from netprobe.lab.api.resources import PODS, Resource
-from netprobe.lab.api.selectors import matches
+from netprobe.lab.api.selectors import matches, selector_of
 from netprobe.lab.api.status import ApiError
 from netprobe.lab.api.store import Change, Key, Object
 from netprobe.lab.controllers.base import Controller
@@ -40,7 +40,7 @@ class Workloads(Controller[Key]):
         return [
             self.store.key(stored.object)
             for stored in self.store.items(self.resource, change.key.namespace)
-            if matches(stored.object["spec"].get("selector"), labels)
+            if matches(selector_of(stored.object), labels)
         ]
 
     async def reconcile(self, key: Key) -> float | None:

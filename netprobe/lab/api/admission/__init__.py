@@ -7,7 +7,17 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from netprobe.lab.api.admission import limits, pods, policies, roles, security, services, workloads
+from netprobe.lab.api.admission import (
+    limits,
+    pods,
+    policies,
+    priorities,
+    roles,
+    scopes,
+    security,
+    services,
+    workloads,
+)
 from netprobe.lab.api.resources import (
     AUTOSCALERS,
     CLAIMS,
@@ -23,7 +33,10 @@ from netprobe.lab.api.resources import (
     NAMESPACES,
     NETWORK_POLICIES,
     PODS,
+    PRIORITY_CLASSES,
     REPLICA_SETS,
+    REPLICATION_CONTROLLERS,
+    RESOURCE_QUOTAS,
     ROLE_BINDINGS,
     ROLES,
     SECRETS,
@@ -84,6 +97,9 @@ RULES: dict[Resource, Rules] = {
     NETWORK_POLICIES: Rules(policies.default_policy, policies.check_policy),
     DEPLOYMENTS: Rules(workloads.default_deployment, workloads.check_workload),
     REPLICA_SETS: Rules(workloads.default_replica_set, workloads.check_workload),
+    REPLICATION_CONTROLLERS: Rules(workloads.default_replication_controller, workloads.check_workload),
+    PRIORITY_CLASSES: Rules(priorities.default_class),
+    RESOURCE_QUOTAS: Rules(check=scopes.check_quota),
     STATEFUL_SETS: Rules(workloads.default_stateful_set, workloads.check_workload),
     DAEMON_SETS: Rules(workloads.default_daemon_set, workloads.check_workload),
     JOBS: Rules(workloads.default_job, workloads.check_job),

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from netprobe.lab.api.admission import limits, quotas, security
+from netprobe.lab.api.admission import limits, priorities, quotas, security
 from netprobe.lab.api.lifecycle import qos
 from netprobe.lab.api.resources import LIMIT_RANGES, NAMESPACES, PODS, SERVICE_ACCOUNTS, Resource
 from netprobe.lab.api.status import forbidden
@@ -20,6 +20,8 @@ def complete(resource: Resource, obj: Object, store: Store) -> None:
     if resource is PODS:
         limits.default_resources(obj, _ranges(obj, store))
         obj["status"]["qosClass"] = qos(obj["spec"])
+        if why := priorities.complete(obj, store):
+            raise forbidden(resource, obj["metadata"]["name"], why)
 
 
 def require(resource: Resource, obj: Object, old: Object | None, store: Store) -> None:

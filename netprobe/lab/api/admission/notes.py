@@ -17,7 +17,6 @@ COMPLETES = "netprobe.dev/completes-after"
 
 
 _UNUSED = "the lab stores this and does not use it"
-_UNENFORCED = "the lab stores this and does not enforce it"
 
 _OF_A_KIND: dict[r.Resource, str] = {
     r.INGRESSES: f"{_UNUSED}: no ingress controller runs here, and hosts outside use node ports",
@@ -45,8 +44,6 @@ def _all(resource: r.Resource, obj: Object) -> Iterator[str]:
             yield sentence
     elif resource is r.SERVICES:
         yield from _of_service(obj.get("spec", {}))
-    elif resource is r.RESOURCE_QUOTAS and obj["spec"].get("scopeSelector"):
-        yield f"{_UNENFORCED}: quotas with a scopeSelector"
 
 
 def of_template(template: Object) -> str:

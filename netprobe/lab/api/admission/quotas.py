@@ -11,7 +11,7 @@ from fractions import Fraction
 from typing import Any
 
 from netprobe.lab.api import resources as r
-from netprobe.lab.api.admission import quantity
+from netprobe.lab.api.admission import quantity, scopes
 from netprobe.lab.api.admission.quantity import Amounts
 from netprobe.lab.api.store import Store
 
@@ -57,30 +57,6 @@ def hard(quota: Object) -> Amounts:
     return quantity.amounts(quota["spec"].get("hard"))
 
 
-def enforceable(quota: Object) -> bool:
-    """A scopeSelector is by priority classes and the like, which the lab has no use for."""
-    return not quota["spec"].get("scopeSelector")
-
-
-def _concerns(quota: Object, resource: r.Resource, obj: Object) -> bool:
-    """Is it within the scopes of a quota?"""
-    scopes = quota["spec"].get("scopes") or ()
-    if not scopes:
-        return True
-    if resource is not r.PODS:
-        return False
-    spec = obj["spec"]
-    best_effort = not any(c.get("resources") for c in spec.get("containers") or ())
-    terminating = spec.get("activeDeadlineSeconds") is not None
-    true = {
-        "BestEffort": best_effort,
-        "NotBestEffort": not best_effort,
-        "Terminating": terminating,
-        "NotTerminating": not terminating,
-    }
-    return all(true.get(scope, False) for scope in scopes)
-
-
 def used(quota: Object, store: Store) -> Amounts:
     """What there is of everything that a quota limits."""
     limited = hard(quota)
@@ -88,7 +64,7 @@ def used(quota: Object, store: Store) -> Amounts:
     sums = dict.fromkeys(limited, Fraction(0))
     for resource in _kinds(limited):
         for stored in store.items(resource, namespace):
-            if _concerns(quota, resource, stored.object):
+            if scopes.concerns(quota, resource, stored.object):
                 for name, amount in usage(resource, stored.object).items():
                     if name in sums:
                         sums[name] += amount
@@ -116,7 +92,7 @@ def problem(resource: r.Resource, obj: Object, old: Object | None, store: Store)
     for stored in store.items(r.RESOURCE_QUOTAS, namespace):
         quota = stored.object
         name = quota["metadata"]["name"]
-        if not enforceable(quota) or not _concerns(quota, resource, obj):
+        if not scopes.concerns(quota, resource, obj):
             continue
         limited = hard(quota)
         before = {} if old is None else usage(resource, old)

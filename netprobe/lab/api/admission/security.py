@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from netprobe.lab.api.admission.names import invalid
-from netprobe.lab.api.resources import CRON_JOBS, JOBS, PODS, Resource
+from netprobe.lab.api.resources import CRON_JOBS, JOBS, PODS, REPLICATION_CONTROLLERS, Resource
 from netprobe.lab.api.status import Cause
 
 Object = Mapping[str, Any]
@@ -80,7 +80,7 @@ def template_of(resource: Resource, obj: Object) -> Object | None:
         return spec
     if resource is CRON_JOBS:
         spec = (spec.get("jobTemplate") or {}).get("spec") or {}
-    elif resource.group != "apps" and resource is not JOBS:
+    elif resource.group != "apps" and resource not in {JOBS, REPLICATION_CONTROLLERS}:
         return None
     template: Object = (spec.get("template") or {}).get("spec") or {}
     return template

@@ -14,7 +14,7 @@ from netprobe.lab.api.admission.names import (
     unsupported,
 )
 from netprobe.lab.api.admission.pods import check_pod_spec, default_pod_spec
-from netprobe.lab.api.selectors import matches
+from netprobe.lab.api.selectors import matches, selector_of
 from netprobe.lab.api.status import Cause
 from netprobe.lab.schedule import Schedule, ScheduleError
 
@@ -49,6 +49,16 @@ def default_replica_set(obj: dict[str, Any]) -> None:
         obj["spec"].setdefault("selector", {"matchLabels": dict(labels)})
         if not obj["metadata"].get("labels"):
             obj["metadata"]["labels"] = dict(labels)
+
+
+def default_replication_controller(obj: dict[str, Any]) -> None:
+    """Selector and labels follow from those of the template (pkg/apis/core/v1/defaults.go)."""
+    spec = obj["spec"]
+    _default_template(spec)
+    _fill(spec, replicas=1)
+    if labels := spec["template"].get("metadata", {}).get("labels"):
+        spec.setdefault("selector", dict(labels))
+        obj["metadata"].setdefault("labels", dict(labels))
 
 
 def default_stateful_set(obj: dict[str, Any]) -> None:
@@ -104,18 +114,18 @@ def check_workload(obj: Mapping[str, Any], old: Mapping[str, Any] | None) -> Ite
     spec = obj["spec"]
     if spec.get("replicas", 0) < 0:
         yield invalid("spec.replicas", spec["replicas"], "must be greater than or equal to 0")
-    selector = spec.get("selector")
+    selector = selector_of(obj)
     labels = spec["template"].get("metadata", {}).get("labels") or {}
     if selector is None:
         yield required("spec.selector")
     else:
         yield from check_selector(selector, "spec.selector")
-        if not selector:
+        if not any(selector.values()):
             yield invalid("spec.selector", selector, "empty selector is invalid for deployment")
         elif not matches(selector, labels):
             problem = "`selector` does not match template `labels`"
             yield invalid("spec.template.metadata.labels", labels, problem)
-    if old is not None and selector != old["spec"].get("selector"):
+    if old is not None and selector != selector_of(old) and obj["kind"] != "ReplicationController":
         yield invalid("spec.selector", selector or {}, "field is immutable")
     yield from check_template(spec["template"])
     if (policy := spec["template"]["spec"].get("restartPolicy")) in {"OnFailure", "Never"}:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Any
 
+from netprobe.lab.api import views
 from netprobe.lab.api.resources import Resource
 from netprobe.lab.api.store import Object, Stored
 from netprobe.lab.api.table import bystanders
@@ -36,11 +37,12 @@ def of_list(
     resource: Resource, items: list[Stored], metadata: dict[str, Any], include: str, *, columns: bool = True
 ) -> Object:
     """The table of some objects. `include`: None, Metadata or Object, what a row carries beside its cells."""
-    kinds = _COLUMNS.get(resource, (NAME, AGE))
+    kinds = _COLUMNS.get(resource.view_of or resource, (NAME, AGE))
     at = datetime.now(UTC)
     rows = []
     for item in items:
-        row: Object = {"cells": [column.cell(item.object, at) for column in kinds]}
+        shown = item.object if resource.view_of is None else views.stored(resource, item.object)
+        row: Object = {"cells": [column.cell(shown, at) for column in kinds]}
         if include == "Object":
             row["object"] = item.object
         elif include != "None":

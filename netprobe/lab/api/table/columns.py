@@ -177,6 +177,15 @@ _BINDING = (
     Column("Groups", _subjects("Group"), wide=True),
     Column("ServiceAccounts", _subjects("ServiceAccount"), wide=True),
 )
+_REPLICAS = (
+    NAME,
+    _number("Desired", "spec.replicas"),
+    _number("Current", "status.replicas"),
+    _number("Ready", "status.readyReplicas"),
+    AGE,
+    CONTAINERS,
+    IMAGES,
+)
 _ROLE = (NAME, Column("Created At", _path("metadata.creationTimestamp")))
 
 COLUMNS: dict[r.Resource, tuple[Column, ...]] = {
@@ -264,15 +273,10 @@ COLUMNS: dict[r.Resource, tuple[Column, ...]] = {
         IMAGES,
         SELECTOR,
     ),
-    r.REPLICA_SETS: (
-        NAME,
-        _number("Desired", "spec.replicas"),
-        _number("Current", "status.replicas"),
-        _number("Ready", "status.readyReplicas"),
-        AGE,
-        CONTAINERS,
-        IMAGES,
-        SELECTOR,
+    r.REPLICA_SETS: (*_REPLICAS, SELECTOR),
+    r.REPLICATION_CONTROLLERS: (
+        *_REPLICAS,
+        Column("Selector", _of(lambda o: labels(at(o, "spec.selector"))), wide=True),
     ),
     r.STATEFUL_SETS: (
         NAME,
