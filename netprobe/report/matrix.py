@@ -43,21 +43,21 @@ def matrices(rows: Sequence[Row]) -> Iterator[str]:
 
 def _matrix(rows: Iterable[Row], classes: dict[End, int], members: dict[int, list[End]]) -> Iterator[str]:
     marks: dict[tuple[int, int], str] = {}
-    sources: dict[int, None] = {}
-    destinations: dict[int, None] = {}
     for row in rows:
         key = classes[row.flow.source], classes[row.flow.destination]
-        sources[key[0]] = destinations[key[1]] = None
         mark = row.result.mark
         marks[key] = mark if marks.get(key, mark) == mark else "*"
+    sources = dict.fromkeys(source for source, _ in marks)
+    destinations = dict.fromkeys(destination for _, destination in marks)
     if len(destinations) > WIDEST:
         size = f"{len(sources)} x {len(destinations)} kinds of pod"
         yield f"  {size}: too wide to draw; narrow it with --from and --to"
         return
     numbers = {group: number for number, group in enumerate({**sources, **destinations}, start=1)}
+    across = sorted(destinations, key=numbers.__getitem__)
     names = {group: f"{numbers[group]:>3} {label(members[group])}" for group in numbers}
     width = max(map(len, names.values()))
-    yield f"{'':{width}}  " + " ".join(f"{numbers[group]:>2}" for group in destinations)
+    yield f"{'':{width}}  " + " ".join(f"{numbers[group]:>2}" for group in across)
     for group, name in names.items():
-        line = " ".join(f"{marks.get((group, to), ''):>2}" for to in destinations)
+        line = " ".join(f"{marks.get((group, to), ''):>2}" for to in across)
         yield f"{name:{width}}  {line}".rstrip()

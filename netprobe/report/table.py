@@ -75,7 +75,8 @@ def _rows(step: Step, rows: Sequence[Row], style: Style, *, wide: bool) -> Itera
         ends = [plain(str(row.flow.source)), plain(words.destination(row.flow))]
         cells = [*ends, words.port(row.flow, families), words.word(row.result)]
         if wide:
-            why = "; ".join(filter(None, (words.mark(row), str(step.why(row)))))
+            told = [sentence for sentence in step.why(row).sentences if sentence != row.reason]
+            why = "; ".join(filter(None, (words.mark(row), *told)))
             cells += [words.word(row.declared), words.word(row.simulated), words.observed(row), plain(why)]
         else:
             cells.append(plain(words.note(row)))

@@ -32,10 +32,10 @@ def test_few_pods_are_drawn_each_for_itself() -> None:
         "Sources down, destinations across: . allow, X deny, ? unknown, * differs from pod to pod",
         "",
         "Port 80",
-        "          2  3  1",
-        "  1 n/a   .  .",
-        "  2 n/b      X  .",
-        "  3 n/c   .     .",
+        "          1  2  3",
+        "  1 n/a      .  .",
+        "  2 n/b   .     X",
+        "  3 n/c   .  .",
     ]
 
 
