@@ -12,6 +12,7 @@ import click
 from netprobe.cli.frame import say
 from netprobe.cli.options import (
     ExternalType,
+    OutputFileType,
     PortArgument,
     examples,
     filename_option,
@@ -75,7 +76,7 @@ def switch(name: str, positive: str, negative: str, told: str) -> Callable[[F], 
 @click.option(
     "-o", "--output", type=click.Choice(FORMATS), help="The format; else by the file's name, or mermaid."
 )
-@click.option("--output-file", type=click.Path(path_type=Path), metavar="PATH", help="Write to a file.")
+@click.option("--output-file", type=OutputFileType(), metavar="PATH", help="Write to a file.")
 @examples("""
 netprobe graph suite.yaml                                     # mermaid, for a README
 netprobe graph suite.yaml --output-file matrix.html           # a page to click through

@@ -119,10 +119,25 @@ class ReportType(click.ParamType[ReportFile]):
             self.fail(f"{value!r} is not FORMAT=PATH with a format of {', '.join(known)}", param, ctx)
         if target == "-":
             return ReportFile(format_, None)
-        path = Path(target)
-        if path.is_dir() or not path.parent.is_dir() or not os.access(path.parent, os.W_OK):
-            self.fail(f"cannot write {target}: not a file in a folder that can be written to", param, ctx)
-        return ReportFile(format_, path)
+        return ReportFile(format_, _writable(self, target, param, ctx))
+
+
+class OutputFileType(click.ParamType[Path]):
+    """A file to write, in a folder that exists: told before the work is done, and not after."""
+
+    name = "PATH"
+
+    def convert(self, value: str | Path, param: click.Parameter | None, ctx: click.Context | None) -> Path:
+        return _writable(self, str(value), param, ctx)
+
+
+def _writable(
+    type_: click.ParamType[Any], target: str, param: click.Parameter | None, ctx: click.Context | None
+) -> Path:
+    path = Path(target)
+    if path.is_dir() or not path.parent.is_dir() or not os.access(path.parent, os.W_OK):
+        type_.fail(f"cannot write {target}: not a file in a folder that can be written to", param, ctx)
+    return path
 
 
 def formats() -> Sequence[str]:

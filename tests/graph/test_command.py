@@ -161,12 +161,14 @@ def test_what_a_run_saw(capsys: Capture, tmp_path: Path) -> None:
         ([FIVE, "--external", "203.0.113.7"], "--external goes with -f alone"),
         ([FIVE, "--from", "nobody/here"], "--from nobody/here: no such pod"),
         (["--report", "missing.json"], "missing.json: cannot be read"),
-        ([FIVE, "--output-file", "no/such/folder/x.svg"], "cannot write no/such/folder/x.svg"),
+        (
+            [FIVE, "--output-file", "no/such/folder/x.svg"],
+            "cannot write no/such/folder/x.svg: not a file in a folder",
+        ),
     ],
 )
 def test_what_does_not_go(capsys: Capture, arguments: list[str], said: str) -> None:
-    status = 3 if "--output-file" in arguments else 2
-    assert said in graph(capsys, *arguments, status=status)
+    assert said in " ".join(graph(capsys, *arguments, status=2).split())
 
 
 @pytest.mark.parametrize(
