@@ -151,7 +151,7 @@ def _flow(
 
 def _end(cluster: Cluster, outside: Sequence[External], text: str, name: str) -> End:
     """The one end of that name: an end of `ask`, or a pod of the workload of that name."""
-    from netprobe.survey import ends
+    from netprobe.survey import ends, stranger
 
     found = ends(cluster, text, outside)
     if not found:
@@ -165,4 +165,4 @@ def _end(cluster: Cluster, outside: Sequence[External], text: str, name: str) ->
     if found:
         some = ", ".join(map(str, found[:3]))
         raise UsageError(f"{name} {text}: {len(found)} ends, such as {some}; name one")
-    raise UsageError(f"{name} {text}: no such pod; NAMESPACE/POD, svc:NAMESPACE/SERVICE or an address")
+    raise UsageError(f"{name} {text}: {stranger(cluster, text)}")

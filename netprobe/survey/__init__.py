@@ -5,7 +5,7 @@ same in as few bundles as it takes, at a cost that does not grow with the number
 """
 
 from netprobe.survey.overview import Bundle, Overview
-from netprobe.survey.question import Question, ask, ends, flow
+from netprobe.survey.question import Question, ask, ends, flow, stranger
 from netprobe.survey.survey import Survey
 
-__all__ = ["Bundle", "Overview", "Question", "Survey", "ask", "ends", "flow"]
+__all__ = ["Bundle", "Overview", "Question", "Survey", "ask", "ends", "flow", "stranger"]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from difflib import get_close_matches
 from fnmatch import fnmatchcase
 from ipaddress import ip_address
 from typing import TypeAlias
@@ -97,7 +98,7 @@ def _matching(
     for pattern in patterns:
         matching = ends(cluster, pattern, outside)
         if not matching:
-            raise UsageError(f"{option} {pattern}: no such pod; NAMESPACE/POD, with * for any, or an address")
+            raise UsageError(f"{option} {pattern}: {stranger(cluster, pattern)}")
         if option == "--from" and isinstance(matching[0], ServiceRef):
             raise UsageError(f"--from {pattern}: connections come from pods, not from Services")
         found.update(dict.fromkeys(matching))
@@ -121,3 +122,12 @@ def ends(cluster: Cluster, pattern: str, outside: Sequence[External] = ()) -> li
         for ref in cluster.pods
         if fnmatchcase(ref.namespace, namespace) and fnmatchcase(ref.name, name if slash else "*")
     ]
+
+
+def stranger(cluster: Cluster, pattern: str) -> str:
+    """What to say of a pattern that nobody answers to: who is near, or how ends are written."""
+    is_service = pattern.startswith("svc:")
+    known = list(map(str, cluster.services if is_service else cluster.pods))
+    near = get_close_matches(pattern, known, 1)
+    hint = f"did you mean {near[0]}?" if near else "NAMESPACE/POD, svc:NAMESPACE/SERVICE or an address"
+    return f"no such {'Service' if is_service else 'pod'}; {hint}"

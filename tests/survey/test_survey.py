@@ -192,8 +192,9 @@ class TestAsking:
     @pytest.mark.parametrize(
         ("sources", "destinations", "told"),
         [
-            (["shop/nobody"], [], "--from shop/nobody: no such pod"),
-            ([], ["svc:shop/x"], "--to svc:shop/x: no such pod"),
+            (["nowhere/anybody"], [], "--from nowhere/anybody: no such pod; NAMESPACE/POD"),
+            (["shpo/p1"], [], r"--from shpo/p1: no such pod; did you mean shop/p1\?"),
+            ([], ["svc:nowhere/x"], "--to svc:nowhere/x: no such Service; "),
             (["svc:shop/cart"], [], "connections come from pods"),
         ],
     )
