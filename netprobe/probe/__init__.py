@@ -1,7 +1,7 @@
 """What the cluster does: probe pods, `nc` by exec, and a judgement that never guesses.
 
     plan       flows -> one batch for each source pod              pure
-    netcat     the command in the pod, and reading its answer      pure (probe.sh, canary.sh beside it)
+    netcat     the command in the pod, and reading its answer      pure (the *.sh beside it)
     judge      outcome x listener x path -> verdict                pure, one table
     bench      the objects of a run                                pure
     workbench  makes them, waits, removes them                     Workbench

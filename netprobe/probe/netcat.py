@@ -33,11 +33,15 @@ class Target:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What one try of a target came to. `latency_ms` None: not connected, or no clock that fine."""
+    """What one try of a target came to. `latency_ms` None: not connected, or no clock that fine.
+
+    `asked_s`: when it was asked, by the loop's clock.
+    """
 
     outcome: Outcome
     latency_ms: float | None = None
     text: str = ""
+    asked_s: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,11 +101,12 @@ _TEXTS: Final[tuple[tuple[re.Pattern[str], Outcome], ...]] = tuple(
 )
 
 
-def command(*, wait_s: float, timed: bool = True, repeated: bool = True) -> list[str]:
-    """The command of one session, which waits `wait_s` for each target. `timed`, `repeated`: see Pace."""
-    words = [word for word, off in (("untimed", not timed), ("once", not repeated)) if off]
+def command(*, wait_s: float, timed: bool = True, repeated: bool = True, bulk: bool = False) -> list[str]:
+    """The command of one session, which waits `wait_s` for each target. `timed` and the rest: see Pace."""
+    words = [word for word, on in (("untimed", not timed), ("once", not repeated)) if on]
+    script = "\n".join((_script("probe.sh"), _script("bulk.sh" if bulk else "stream.sh")))
     whole = str(max(1, math.ceil(wait_s)))
-    return ["sh", "-c", _script("probe.sh"), "netprobe", whole, f"{wait_s:g}", *words]
+    return ["sh", "-c", script, "netprobe", whole, f"{wait_s:g}", *words]
 
 
 def canary_command(host: str, *, control: int, port: int, tries: int, pause_s: float) -> list[str]:
@@ -118,7 +123,10 @@ def line(number: int, target: Target) -> str:
 
 
 REAP: Final = "=\n"
-"""Lets the shell wait for what it started: sent when all is answered, so that nothing piles up in it."""
+"""Lets the shell wait for what it started: sent when all is answered, so that nothing piles up in it.
+
+In bulk it is what asks for the answers.
+"""
 
 CLOSE: Final = ".\n"
 """Ends the command."""
@@ -137,11 +145,11 @@ def read(text: str) -> Begin | Said | End | None:
     return None
 
 
-def answer(protocol: Protocol, said: Said, *, fine_clock: bool) -> Answer:
+def answer(protocol: Protocol, said: Said, *, fine_clock: bool, asked_s: float = 0.0) -> Answer:
     """What an answered line means; a latency only for what connected, by a clock that is fit for it."""
     outcome = outcome_of(protocol, said.status, said.text)
     timed = outcome is Outcome.CONNECTED and fine_clock and said.elapsed_us >= 0
-    return Answer(outcome, said.elapsed_us / 1000 if timed else None, said.text)
+    return Answer(outcome, said.elapsed_us / 1000 if timed else None, said.text, asked_s)
 
 
 def outcome_of(protocol: Protocol, status: int, text: str) -> Outcome:

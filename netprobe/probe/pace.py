@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 MANY: Final = 2_000
-"""More flows than that are probed on a lab without asking how long each took."""
+"""More flows than that are probed with fewer processes and connections each, so that it takes less time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,11 +25,14 @@ class Pace:
         request that a full backlog drops is sent again after a second only, when nc has given up. None: no
         second try.
     `stagger`: the two rounds that have to agree begin this part of `wait_s` apart: their time-outs overlap.
+    `abreast`: no more flows than that have these two rounds side by side; with more, the second comes after
+        the first, without the flows that connected `late_s` or more after the change (settle.py says why).
     `settle_s`: until when cells may move. `retries`: how often a failed exec, or a baseline that did not
         connect, is tried again.
     `proof_s`: for how long a TCP listener that was seen to live is taken to live on; until then its pod does
         not try it again. `timed`: whether latencies are wanted; `repeated`: whether a datagram that is not
-        answered is sent again.
+        answered is sent again. `bulk`: a pod tries as many targets as its window holds and then answers them
+        together, which takes fewer processes.
     `canary_s`: until when a canary must have turned. `pause_s`: between two tries of a canary, hence the
         resolution of the convergence time.
     """
@@ -43,6 +46,8 @@ class Pace:
     start_hold_s: float = 0.1
     sessions: int = 64
     stagger: float = 0.3
+    abreast: int = MANY
+    late_s: float = 5.0
     settle_s: float = 60.0
     retries: int = 3
     retry_s: float = 0.3
@@ -50,6 +55,7 @@ class Pace:
     proof_s: float = 0.0
     timed: bool = True
     repeated: bool = True
+    bulk: bool = False
     canary_s: float = 8.0
     pause_s: float = 0.05
 
@@ -65,10 +71,14 @@ class Pace:
         """For a lab: packets take microseconds and no backlog overflows, so what overlaps may be closer.
 
         A second try would cost processor time where there is nothing to lose; the second round is one. And
-        there the clock is a program: with many flows, starting it takes as long as probing them.
+        there the clock is a program: with many flows, starting it takes as long as probing them. So many
+        are tried in bulk, from as many pods of a node as of all (its nodes are one machine), in sessions that
+        are kept, since two processors are what all of it waits for.
         """
-        timed = self.timed and flows <= MANY
-        return replace(self, hedge=None, repeated=False, timed=timed, stagger=0.1, pause_s=0.03)
+        near = replace(self, hedge=None, repeated=False, stagger=0.1, pause_s=0.03)
+        if flows <= MANY:
+            return near
+        return replace(near, timed=False, bulk=True, window=64, execs_per_node=self.execs, sessions=1000)
 
     @property
     def quiet_s(self) -> float:

@@ -1,4 +1,4 @@
-# Probes the targets that it reads, each at once in the background, and answers one line for each.
+# Probes targets and answers one line for each; behind it comes stream.sh or bulk.sh, which reads them.
 #
 #   arguments  WHOLE_S WAIT_S: the time-out in whole seconds (nc -w) and, where the machine has a `timeout`
 #              that takes fractions, exactly; then "untimed" where nobody asks for latencies, which saves
@@ -129,17 +129,3 @@ probe() {
   set -- "$1" $status "$begin" "$now" $out
   printf '%s\n' "$*"
 }
-
-echo "netprobe-begin $nc $clock"
-count=0
-while read -r id protocol host port; do
-  case $id in
-    .) break ;;
-    =) wait ;;
-    *)
-      probe "$id" "$protocol" "$host" "$port" &
-      count=$((count + 1)) ;;
-  esac
-done
-wait
-echo "netprobe-end $count"

@@ -5,6 +5,7 @@
     observe    makes one change, waits until every canary has seen it, then probes. Two rounds have to
                agree, the last of them over all flows; between them only cells that moved are probed again.
                So a DENY has held in every round that counts, and a cell that connected once is not denied.
+               (With many flows, one connection that was made late enough needs no second: settle.py.)
 
 No expectation is ever known here: rounds are repeated until they agree, never until they please.
 """
@@ -12,6 +13,7 @@ No expectation is ever known here: rounds are repeated until they agree, never u
 from __future__ import annotations
 
 import asyncio
+import math
 import typing
 from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import AsyncExitStack
@@ -107,6 +109,8 @@ class Prober:
         self._progress = Tally(progress)
         self._sessions = Sessions(cluster, self._pace, keep=keep, heard=self._progress.answered)
         self._proven: set[Flow] = set()
+        self._trusting_s = math.inf  # from when on a connection stands for itself
+        self._late: set[Flow] = set()  # what connected since then
         self._served: set[Target] = set()  # what somebody connected to in this run
         self._alive: dict[Target, tuple[float, str]] = {}  # when each listener was proven, and by whom
         self._before: dict[Flow, Verdict] = {}
@@ -161,7 +165,14 @@ class Prober:
             problems += late
         await self._unwatch()
         self._progress.say("probing")
-        settled = await settle(self.round, tuple(self._plan.of), self._pace, self._before)
+        self._late.clear()
+        if converged is not None:
+            self._trusting_s = asyncio.get_running_loop().time() + self._pace.late_s
+        else:  # nothing has shown that the change is in force
+            self._trusting_s = math.inf
+        settled = await settle(
+            self.round, tuple(self._plan.of), self._pace, self._before, self._late.__contains__
+        )
         self._before = {flow: cell.verdict for flow, cell in settled.cells.items()}
         if settled.last_move is not None and converged is not None:
             converged = max(converged, settled.last_move - answered)
@@ -225,11 +236,9 @@ class Prober:
         if doubted:
             answers |= await self._sessions.run(planning.controls(doubted))
             alive = {target: by for target, by in alive.items() if target not in {one[1] for one in doubted}}
-        served = {
-            self._plan.of[flow][1]
-            for flow in chosen
-            if answers[self._plan.of[flow]].outcome is Outcome.CONNECTED
-        }
+        connected = [flow for flow in chosen if _connected(answers, self._plan.of[flow])]
+        self._late |= {flow for flow in connected if self._is_late(flow, answers)}
+        served = {self._plan.of[flow][1] for flow in connected}
         for flow in chosen:  # a control may knock at the very door that the flow asks for
             served |= {try_[1] for try_ in self._plan.path.get(flow, ()) if _connected(answers, try_)}
         self._served |= served
@@ -240,6 +249,10 @@ class Prober:
             one[1]: (now, "self") for one in controls if one in answers and _connected(answers, one)
         }
         return {flow: self._judge(flow, answers, served, alive) for flow in chosen}
+
+    def _is_late(self, flow: Flow, answers: Answers) -> bool:
+        """Of a flow that connected. Behind a Service's address somebody else may answer the next time."""
+        return flow in self._plan.listener and answers[self._plan.of[flow]].asked_s >= self._trusting_s
 
     def _doubted(
         self, flows: Iterable[Flow], answers: Answers, alive: Mapping[Target, str]

@@ -58,7 +58,7 @@ class Session:
         self._starts = starts
         self._pace = pace
         self._window = asyncio.Semaphore(pace.window)
-        self._waiting: dict[int, tuple[Target, asyncio.Future[Answer]]] = {}
+        self._waiting: dict[int, tuple[Target, float, asyncio.Future[Answer]]] = {}
         self._count = 0
         self._unsent: list[str] = []
         self._flush: asyncio.Task[None] | None = None
@@ -74,7 +74,9 @@ class Session:
     ) -> AsyncIterator[Session]:
         """Start the command; ClusterError where it was not started. `starts`: see Pace."""
         async with AsyncExitStack() as stack:
-            command = netcat.command(wait_s=pace.wait_s, timed=pace.timed, repeated=pace.repeated)
+            command = netcat.command(
+                wait_s=pace.wait_s, timed=pace.timed, repeated=pace.repeated, bulk=pace.bulk
+            )
             where = station.namespace, station.pod, station.container
             session = cls(await stack.enter_async_context(cluster.exec(*where, command)), pace, starts)
             reader = asyncio.create_task(
@@ -91,6 +93,11 @@ class Session:
 
     async def ask(self, targets: Iterable[Target], heard: Callable[[Target, Answer], None]) -> None:
         """Try each target and tell `heard` each answer; what goes wrong in the pod is one too."""
+        if self._pace.bulk:
+            waiting = tuple(targets)
+            for at in range(0, len(waiting), self._pace.window):
+                await self._together(waiting[at : at + self._pace.window], heard)
+            return
 
         async def one(target: Target) -> None:
             heard(target, await self._try(target))
@@ -98,6 +105,12 @@ class Session:
         await asyncio.gather(*map(one, targets))
         if not self._waiting:
             self._write(netcat.REAP)
+
+    async def _together(self, targets: Iterable[Target], heard: Callable[[Target, Answer], None]) -> None:
+        answers = [(target, self._put(target)) for target in targets]
+        self._write(netcat.REAP)
+        for target, answer in answers:
+            heard(target, await answer)
 
     async def _try(self, target: Target) -> Answer:
         async with self._window:
@@ -122,12 +135,13 @@ class Session:
             return answer
 
     def _put(self, target: Target) -> asyncio.Future[Answer]:
-        future: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
+        loop = asyncio.get_running_loop()
+        future: asyncio.Future[Answer] = loop.create_future()
         if self.trouble is not None:
             future.set_result(Answer(Outcome.EXEC_FAILED, None, self.trouble))
             return future
         self._count += 1
-        self._waiting[self._count] = target, future
+        self._waiting[self._count] = target, loop.time(), future
         self._write(netcat.line(self._count, target))
         return future
 
@@ -152,8 +166,10 @@ class Session:
                     case netcat.Begin(_, fine_clock):
                         self.begun, self._fine_clock = True, fine_clock
                     case netcat.Said() as said if said.id in self._waiting:
-                        target, future = self._waiting.pop(said.id)
-                        future.set_result(netcat.answer(target.protocol, said, fine_clock=self._fine_clock))
+                        target, asked_s, future = self._waiting.pop(said.id)
+                        fine = self._fine_clock
+                        answer = netcat.answer(target.protocol, said, fine_clock=fine, asked_s=asked_s)
+                        future.set_result(answer)
         except ClusterError as e:
             self._fail(str(e))
         end = self._execution.finished
@@ -162,7 +178,7 @@ class Session:
 
     def _fail(self, trouble: str) -> None:
         self.trouble = self.trouble or trouble
-        for _, future in self._waiting.values():
+        for _, _, future in self._waiting.values():
             if not future.done():
                 future.set_result(Answer(Outcome.EXEC_FAILED, None, self.trouble))
         self._waiting.clear()

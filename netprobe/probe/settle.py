@@ -4,13 +4,18 @@ The first two are full and overlap, so that what times out does so together. Cel
 probed again until they stand still: twice the same verdict in a row. Then a full round has to confirm
 everything: a cell that differs in it is probed again, and only one that then stands elsewhere than before
 asks for another full round. (One lost packet among thousands of flows must not keep all of them moving.)
+
+With many flows the second round follows the first, and leaves out what is proven by then: a connection is a
+fact, and what a second one adds is only that the change had arrived when the first was made. So where it was
+made `pace.late_s` or more after the change was seen to be in force, it stands for itself, until something
+else moves. A denial is a conclusion: no one round proves it.
 """
 
 from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 
@@ -30,29 +35,40 @@ class Settled:
     last_move: float | None
 
 
+def _nothing(_: Flow) -> bool:
+    return False
+
+
 async def settle(
-    probe: Round, flows: Sequence[Flow], pace: Pace, before: Mapping[Flow, Verdict] | None = None
+    probe: Round,
+    flows: Sequence[Flow],
+    pace: Pace,
+    before: Mapping[Flow, Verdict] | None = None,
+    proven: Callable[[Flow], bool] = _nothing,
 ) -> Settled:
     """Probe until stable. Cells that are still moving at the deadline are UNKNOWN and flaky.
 
-    Two rounds are always made; the deadline is for what comes after them.
+    Two rounds are always made; the deadline is for what comes after them. `proven`, asked after the first
+    round: whether the flow connected, late enough to need no second connection.
 
     `before`: the verdicts before the change. A cell that ends where it began has lost a packet meanwhile; it
     is probed like any other, but says nothing about when the change was in force.
     """
     history = _History(pace.retries, before or {})
     if flows:
-        await _rounds(probe, flows, pace, history)
+        await _rounds(probe, flows, pace, history, proven)
     return Settled({flow: history.cell(flow) for flow in flows}, history.last_move)
 
 
-async def _rounds(probe: Round, flows: Sequence[Flow], pace: Pace, history: _History) -> None:
+async def _rounds(
+    probe: Round, flows: Sequence[Flow], pace: Pace, history: _History, proven: Callable[[Flow], bool]
+) -> None:
     now = asyncio.get_running_loop().time
 
-    async def full(delay_s: float) -> tuple[float, Mapping[Flow, Observation]]:
+    async def ask(some: Sequence[Flow], delay_s: float = 0) -> tuple[float, Mapping[Flow, Observation]]:
         await asyncio.sleep(delay_s)
         begun = now()
-        return begun, await probe(flows)
+        return begun, await probe(some)
 
     async def stand(moving: list[Flow]) -> bool:
         """Probe what moved until it stands still; whether anything stands elsewhere than before."""
@@ -65,14 +81,21 @@ async def _rounds(probe: Round, flows: Sequence[Flow], pace: Pace, history: _His
 
     # These two have all the time that they need: how long depends on how many flows there are.
     started = now()
-    (begun, first), (begun_second, second) = await asyncio.gather(full(0), full(pace.stagger_s))
-    history.take(first, begun)
+    if len(flows) <= pace.abreast:
+        (begun, first), (begun_second, second) = await asyncio.gather(ask(flows), ask(flows, pace.stagger_s))
+        history.take(first, begun)
+    else:
+        begun, first = await ask(flows)
+        history.take(first, begun)
+        history.proven = {flow for flow in flows if proven(flow)}
+        again = [flow for flow in flows if flow not in history.proven]
+        begun_second, second = await ask(again, max(0.0, begun + pace.stagger_s - now()))
     moving = history.take(second, begun_second)
     with suppress(TimeoutError):
         async with asyncio.timeout(max(pace.settle_s, 2 * (now() - started))):
             confirmed = not await stand(moving)
             while not confirmed:
-                begun, seen = await full(0)
+                begun, seen = await ask(flows)
                 confirmed = not await stand(history.take(seen, begun))
 
 
@@ -92,6 +115,7 @@ class _History:
     agreeing: Counter[Flow] = field(default_factory=Counter)  # rounds in a row with the same verdict
     stood: dict[Flow, Verdict] = field(default_factory=dict)  # the verdict of the last two that agreed
     since: dict[Flow, float] = field(default_factory=dict)  # when the verdict last became another
+    proven: Collection[Flow] = ()  # their first connection stands for itself
 
     def take(self, seen: Mapping[Flow, Observation], begun: float) -> list[Flow]:
         """Note a round that began at `begun`; the flows that have to be probed again."""
@@ -126,10 +150,12 @@ class _History:
 
     def cell(self, flow: Flow) -> Observation:
         """The observation to report. A verdict needs two rounds that agree; one connection is enough to
-        say that a flow may pass, unless it moves to and fro."""
+        say that a flow may pass, unless it moves to and fro, or where it is proven."""
         seen = self.last[flow]
         seen = replace(seen, attempts=self.tries[flow], flaky=self.moves[flow] > 1)
         if seen.outcome is Outcome.EXEC_FAILED or self.agreeing[flow] > 1:
+            return seen
+        if flow in self.proven and self.tries[flow] == 1:
             return seen
         reason = f"flaky: connected in {self.connected[flow]} of {self.tries[flow]} tries, still changing"
         return replace(seen, verdict=Verdict.UNKNOWN, reason=reason, flaky=self.tries[flow] > 1)

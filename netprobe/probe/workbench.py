@@ -93,7 +93,7 @@ class Workbench:
         self._stack = AsyncExitStack()
 
     async def __aenter__(self) -> Self:
-        if not self._lab:  # whoever may use a lab may do everything there
+        if not self._disposable:  # a lab of the run's own, where it is the administrator
             await permission.require(self._cluster, steps=self.changes > 1, wanted=self._permissions)
         try:
             await self._build()

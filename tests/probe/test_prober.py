@@ -298,3 +298,38 @@ def test_a_host_outside_that_was_reached_before_the_policies_is_denied_after_the
     assert seen.matrix[outward].verdict is Verdict.DENY
     assert seen.matrix[outward].control == Control("peer", "baseline")
     assert seen.matrix[never].verdict is Verdict.UNKNOWN
+
+
+MANY = Pace(abreast=1, late_s=0.0)
+"""As with many flows: the second round follows the first and trusts connections."""
+
+
+def attempts(observed: Observed) -> dict[str, set[int]]:
+    found: dict[str, set[int]] = {}
+    for cell in observed.matrix.values():
+        found.setdefault(cell.verdict.mark, set()).add(cell.attempts)
+    return found
+
+
+def test_of_many_flows_a_late_connection_needs_no_second_and_a_denial_does() -> None:
+    (seen,) = World().run(MANY)
+    assert marks(seen) == "..XX...."
+    assert attempts(seen) == {".": {1}, "X": {2}}
+
+
+def test_a_connection_soon_after_the_change_is_asked_for_again() -> None:
+    (seen,) = World().run(Pace(abreast=1, late_s=5))
+    assert attempts(seen) == {".": {2}, "X": {2}}
+
+
+def test_of_many_flows_a_change_that_arrives_late_is_seen() -> None:
+    """By the second round: the first takes no time here, and so ends before `late_s`."""
+    (seen,) = World(denied_s=0.2).run(Pace(abreast=1, late_s=5))
+    assert marks(seen) == "..XX...."
+
+
+def test_where_no_canary_has_turned_no_connection_stands_for_itself() -> None:
+    world = World()
+    world.cluster.enforces = False
+    (seen,) = world.run(MANY)
+    assert attempts(seen)["."] == {2}

@@ -5,8 +5,10 @@ from __future__ import annotations
 import asyncio
 import shutil
 import socket
+import subprocess
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
+from pathlib import Path
 from threading import Thread
 
 import pytest
@@ -69,10 +71,18 @@ def closed_port() -> int:
 
 
 @pytest.mark.parametrize(
-    ("wait_s", "timed", "repeated"), [(0.5, True, True), (1, True, True), (2, True, True), (1, False, False)]
+    ("wait_s", "timed", "repeated", "bulk"),
+    [
+        (0.5, True, True, False),
+        (1, True, True, False),
+        (2, True, True, False),
+        (1, False, False, False),
+        (1, False, False, True),
+        (0.5, False, False, True),
+    ],
 )
 async def test_each_target_is_answered_once_and_the_end_counts_them(
-    wait_s: float, timed: bool, repeated: bool
+    wait_s: float, timed: bool, repeated: bool, bulk: bool
 ) -> None:
     with ExitStack() as stack:
         targets = {
@@ -85,7 +95,7 @@ async def test_each_target_is_answered_once_and_the_end_counts_them(
             Target(HERE, 80, Protocol.SCTP): Outcome.SKIPPED,
         }
         given = "".join(netcat.line(n, target) for n, target in enumerate(targets))
-        command = netcat.command(wait_s=wait_s, timed=timed, repeated=repeated)
+        command = netcat.command(wait_s=wait_s, timed=timed, repeated=repeated, bulk=bulk)
         lines = await run(command, given + netcat.REAP + netcat.CLOSE)
     begin, *answers, end = [netcat.read(line) for line in lines]
     assert isinstance(begin, Begin)
@@ -99,13 +109,35 @@ async def test_each_target_is_answered_once_and_the_end_counts_them(
     assert outcomes == targets
 
 
-async def test_many_targets_at_once() -> None:
+@pytest.mark.parametrize("bulk", [False, True])
+async def test_many_targets_at_once(bulk: bool) -> None:
     with served(Protocol.TCP) as port:
         given = "".join(netcat.line(n, Target(HERE, port)) for n in range(60)) + netcat.CLOSE
-        lines = await run(netcat.command(wait_s=1), given)
+        lines = await run(netcat.command(wait_s=1, bulk=bulk), given)
     said = [netcat.read(line) for line in lines]
     assert {one.id for one in said if isinstance(one, Said) and one.status == 0} == set(range(60))
     assert said[-1] == End(60)
+
+
+async def test_in_bulk_each_answer_is_that_of_its_own_target() -> None:
+    """In two goes: the files in which nc's words are kept are used again."""
+    with served(Protocol.TCP) as port:
+        targets = [Target(HERE, port), Target(HERE, closed_port()), Target("nosuch.invalid", 80)]
+        asked = [netcat.line(n, target) for n, target in enumerate(targets + targets[::-1])]
+        given = "".join([*asked[:3], netcat.REAP, *asked[3:], netcat.REAP, netcat.REAP, netcat.CLOSE])
+        lines = await run(netcat.command(wait_s=1, timed=False, repeated=False, bulk=True), given)
+    said = {one.id: one for one in map(netcat.read, lines) if isinstance(one, Said)}
+    outcomes = [netcat.outcome_of(Protocol.TCP, said[n].status, said[n].text) for n in range(6)]
+    first = [Outcome.CONNECTED, Outcome.REFUSED, Outcome.NO_SUCH_NAME]
+    assert outcomes == first + first[::-1]
+    assert len(said) == len(lines) - 2, "one answer each, a begin and an end"
+
+
+def test_in_bulk_no_file_is_left() -> None:
+    command = ["sh", "-c", 'echo $$; exec "$@"', "sh", *netcat.command(wait_s=1, bulk=True)]
+    said = subprocess.run(command, input=netcat.CLOSE, capture_output=True, text=True, check=True)
+    assert said.stderr == ""
+    assert not Path("/tmp", f"netprobe.{said.stdout.split()[0]}").exists()
 
 
 async def test_nothing_to_do_is_an_end_too() -> None:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import replace
 
 from netprobe.model.flow import Flow, PodRef
 from netprobe.model.observation import Control, Observation, Outcome
@@ -116,6 +117,34 @@ def test_two_rounds_are_made_however_long_they_take() -> None:
     script = Script({F: "X", G: "."})
     assert verdicts(script.settle(pace=Pace(settle_s=0.5))) == "X."
     assert script.rounds == [(F, G), (F, G)]
+
+
+def settled_by_many(script: Script, proven: Collection[Flow]) -> Settled:
+    """As where there are many flows: the second round follows the first."""
+    pace = replace(PACE, abreast=1)
+    return virtually(settle(script, tuple(script.outcomes), pace, proven=proven.__contains__))
+
+
+def test_of_many_flows_the_second_round_leaves_out_what_is_proven() -> None:
+    script = Script({F: ".", G: "X"})
+    settled = settled_by_many(script, {F})
+    assert verdicts(settled) == ".X"
+    assert script.rounds == [(F, G), (G,)]
+    assert [cell.attempts for cell in settled.cells.values()] == [1, 2]
+    assert not settled.cells[F].flaky
+
+
+def test_of_many_flows_what_is_not_proven_is_asked_twice() -> None:
+    script = Script({F: ".", G: "X"})
+    assert verdicts(settled_by_many(script, ())) == ".X"
+    assert script.rounds == [(F, G), (F, G)]
+
+
+def test_where_anything_moves_what_was_proven_is_asked_again() -> None:
+    script = Script({F: ".X", G: "X.."})
+    settled = settled_by_many(script, {F})
+    assert verdicts(settled) == "X."
+    assert script.rounds == [(F, G), (G,), (G,), (F, G), (F,), (F, G)]
 
 
 def test_nothing_to_probe() -> None:
