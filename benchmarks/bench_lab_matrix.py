@@ -1,4 +1,4 @@
-"""A policy changed on a lab of many pods: the whole matrix of one port probed, and held against the simulator.
+"""A policy changed on a lab of many pods: all pairs probed on one port, and held against the simulator.
 
     python benchmarks/bench_lab_matrix.py [PODS ...]
 
