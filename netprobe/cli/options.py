@@ -234,19 +234,6 @@ def lab_options(function: F) -> F:
     return function
 
 
-def namespace_options(function: F) -> F:
-    """-n/--namespace, -A/--all-namespaces and -l/--selector."""
-    for option in (
-        click.option(
-            "-l", "--selector", metavar="LABELS", help="Only pods with these labels, as app=web,tier!=x."
-        ),
-        click.option("-A", "--all-namespaces", is_flag=True, help="Pods of all namespaces."),
-        click.option("-n", "--namespace", metavar="NAME", help="Pods of this namespace."),
-    ):
-        function = option(function)
-    return function
-
-
 def port_option(function: F) -> F:
     """--port, repeatable, as `ports`."""
     return click.option(

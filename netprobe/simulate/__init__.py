@@ -3,7 +3,7 @@
 `Simulator.decide` judges one flow and names every cause; `evaluate` judges all pairs of a large cluster.
 """
 
-from netprobe.simulate.evaluation import Evaluation, GroupPair, Pair, evaluate
+from netprobe.simulate.evaluation import Evaluation, Pair, evaluate
 from netprobe.simulate.groups import Group
 from netprobe.simulate.profile import (
     ANTREA,
@@ -26,7 +26,6 @@ __all__ = [
     "Counts",
     "Evaluation",
     "Group",
-    "GroupPair",
     "Pair",
     "Profile",
     "Simulator",

@@ -48,24 +48,6 @@ class Pair:
     undefined: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class GroupPair:
-    """The verdict on `pairs` ordered pairs of different ends, from one group to another.
-
-    `near`: these are the pairs of a node and a pod that runs on it, which go by a rule of their own.
-    """
-
-    source: Group
-    destination: Group
-    port: int
-    protocol: Protocol
-    family: Family | None
-    verdict: Verdict
-    pairs: int
-    undefined: bool
-    near: bool
-
-
 class Evaluation:
     """The policies of a cluster worked out for all pairs of its pods, and of addresses outside.
 
@@ -148,57 +130,6 @@ class Evaluation:
                 if source == destination and not include_self:
                     continue
                 yield from self._split(source, destination, port, protocol)
-
-    def group_pairs(self, port: int, protocol: Protocol = Protocol.TCP) -> Iterator[GroupPair]:
-        """Every ordered pair of groups that holds at least one pair of different ends."""
-        for source in self.groups:
-            for destination in self.groups:
-                if not (source.external and destination.external):
-                    yield from self._group_pair(source, destination, port, protocol)
-
-    def _group_pair(
-        self, source: Group, destination: Group, port: int, protocol: Protocol
-    ) -> Iterator[GroupPair]:
-        ends = source.size * destination.size - (source.size if source is destination else 0)
-        near = self._near(source, destination)
-        sample = next(iter(near), None)
-        for pairs, is_near in ((ends - len(near), False), (len(near), True)):
-            if pairs <= 0:
-                continue
-            one, other = sample if is_near and sample else self._far(source, destination, near)
-            for pair in self._split(one, other, port, protocol):
-                yield GroupPair(
-                    source,
-                    destination,
-                    port,
-                    protocol,
-                    pair.family,
-                    pair.verdict,
-                    pairs,
-                    pair.undefined,
-                    is_near,
-                )
-
-    def _near(self, source: Group, destination: Group) -> list[tuple[Member, Member]]:
-        """The pairs of a node, or a pod on its network, and a pod that runs on it."""
-        universe = self._universe
-        if (source.sample.pod is None) is (destination.sample.pod is None):
-            return []
-        if source.sample.pod is None:
-            hosted = universe.pods_on(source.index)
-            return [(s, d) for d in destination.members if d in hosted for s in source.members]
-        hosted = universe.pods_on(destination.index)
-        return [(s, d) for s in source.members if s in hosted for d in destination.members]
-
-    @staticmethod
-    def _far(
-        source: Group, destination: Group, near: Iterable[tuple[Member, Member]]
-    ) -> tuple[Member, Member]:
-        """Two different ends that stand for all pairs that are not near."""
-        close = set(near)
-        return next(
-            (s, d) for s in source.members for d in destination.members if s != d and (s, d) not in close
-        )
 
     def _split(self, source: Member, destination: Member, port: int, protocol: Protocol) -> Iterator[Pair]:
         families = self._families(self._place(source), self._place(destination))

@@ -63,11 +63,6 @@ def test_groups_and_counts_add_up_to_the_pairs(cluster: Cluster) -> None:
         [*cluster.pods, *EXTERNALS]
     )
     for port in PORTS[:2]:
-        singly = Counter((pair.family, pair.verdict, pair.undefined) for pair in evaluation.pairs(port))
-        grouped: Counter[object] = Counter()
-        for pair in evaluation.group_pairs(port):
-            grouped[pair.family, pair.verdict, pair.undefined] += pair.pairs
-        assert grouped == singly
         for family in evaluation.families:
             table = evaluation.table(port, Protocol.TCP, family)
             verdicts = Counter(

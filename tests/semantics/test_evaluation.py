@@ -12,7 +12,7 @@ from netprobe.model.cluster import Cluster
 from netprobe.model.flow import External, PodRef, Protocol
 from netprobe.model.labels import EVERYTHING, Operator, Selector
 from netprobe.model.policy import NamedPort, PodPeer, Policy, PortRange
-from netprobe.simulate import CALICO, CILIUM, Evaluation, GroupPair, evaluate
+from netprobe.simulate import CALICO, CILIUM, Evaluation, evaluate
 from netprobe.simulate.profile import Edge
 from tests.semantics.stage import (
     OTHER_WEB,
@@ -173,31 +173,7 @@ def test_both_sides_count() -> None:
     assert evaluation.table(81).counts().allow == 20
 
 
-def told(pairs: list[GroupPair]) -> list[str]:
-    return [
-        f"{pair.source.sample.name}>{pair.destination.sample.name} {pair.pairs} {pair.verdict.mark}"
-        + ("!" if pair.undefined else "")
-        + (" near" if pair.near else "")
-        for pair in pairs
-    ]
-
-
-def test_group_pairs() -> None:
-    pairs = list(evaluate(stage(OWN)).group_pairs(80))
-    assert told(pairs) == [
-        "x/a>x/a 12 .",
-        "x/a>y/a 8 .",
-        "x/a>z/a 4 .",
-        "y/a>x/a 8 X",
-        "y/a>y/a 2 .",
-        "y/a>z/a 2 .",
-        "z/a>x/a 4 X",
-        "z/a>y/a 2 .",
-    ]
-    assert {(pair.port, pair.protocol, pair.family) for pair in pairs} == {(80, Protocol.TCP, 4)}
-
-
-def test_a_node_and_the_pods_on_it_are_pairs_of_their_own() -> None:
+def test_a_node_and_the_pods_on_it_are_counted_by_a_rule_of_their_own() -> None:
     """x/h is on the network of n1, where x/a and x/b run; x/e and x/n run on n2."""
     pods = [
         pod("x/a", {}, "10.244.1.1"),
@@ -207,13 +183,6 @@ def test_a_node_and_the_pods_on_it_are_pairs_of_their_own() -> None:
         pod("x/h", {}, "172.31.255.1", host_network=True),
     ]
     evaluation = evaluate(stage(policy("x/p", ingress=()), pods=pods))
-    assert told(list(evaluation.group_pairs(80))) == [
-        "x/a>x/a 12 X",
-        "x/a>x/h 2 .!",
-        "x/a>x/h 2 .! near",
-        "x/h>x/a 2 X!",
-        "x/h>x/a 2 .! near",
-    ]
     counts = evaluation.table(80).counts()
     assert (counts.allow, counts.deny) == (6, 14)
 
@@ -229,13 +198,6 @@ def test_the_own_node_is_counted_where_a_plugin_never_holds_it_back() -> None:
     counts = evaluation.table(80).counts()
     # out of x only x/a gets, to its own node; z/h gets to both
     assert (counts.allow, counts.deny) == (3, 3)
-    assert told(list(evaluation.group_pairs(80))) == [
-        "x/a>x/a 2 X",
-        "x/a>z/h 1 X!",
-        "x/a>z/h 1 .! near",
-        "z/h>x/a 1 .",
-        "z/h>x/a 1 . near",
-    ]
 
 
 def test_a_node_s_address_outside_counts_as_the_node() -> None:
@@ -288,17 +250,6 @@ def test_a_table_can_be_had_without_a_family_where_there_is_but_one() -> None:
     assert evaluation.table(80) is evaluation.table(80, family=4)
     assert evaluation.table(80) is not evaluation.table(81)
     assert evaluation.table(80) is not evaluation.table(80, Protocol.UDP)
-
-
-def test_groups_outside_have_no_pairs_among_each_other() -> None:
-    one, two = External(ip_address("198.51.100.1")), External(ip_address("198.51.100.2"))
-    pairs = list(evaluate(stage(pods=[pod("z/a", {}, "10.244.3.1")]), externals=[one, two]).group_pairs(80))
-    assert told(pairs) == [
-        "z/a>198.51.100.1 1 .",
-        "z/a>198.51.100.2 1 .",
-        "198.51.100.1>z/a 1 .",
-        "198.51.100.2>z/a 1 .",
-    ]
 
 
 def test_strangers() -> None:
