@@ -9,11 +9,11 @@ from __future__ import annotations
 from aiohttp import web
 
 from netprobe.lab import podstatus
-from netprobe.lab.api.exec import container_of, run
+from netprobe.lab.api.exec import container_of, run, tell
+from netprobe.lab.api.logs import sentence
 from netprobe.lab.api.operations import Operations, now
 from netprobe.lab.api.requests import Target
 from netprobe.lab.api.resources import PODS
-from netprobe.lab.api.status import bad_request
 from netprobe.lab.api.store import Key
 from netprobe.lab.fabric.state import Fabric
 
@@ -24,15 +24,15 @@ _NOT_STARTED = 128  # as containerd has it
 async def attach(
     request: web.BaseRequest, operations: Operations, fabric: Fabric, target: Target
 ) -> web.StreamResponse:
-    """Run the container's command; where the pod is not to be restarted, it ends with it."""
+    """Run the container's command; where the pod is not to be restarted, it ends with it.
+
+    Of a container that reads nothing there is nothing to follow: it says what it is, and that is all.
+    """
     pod = operations.get(PODS, target.namespace, target.name).object
     name = container_of(request, pod)
     container = next(c for c in pod["spec"]["containers"] if c["name"] == name)
     if not container.get("stdin"):
-        raise bad_request(
-            "the lab does not run images, so there is nothing to attach to; a container with stdin: true "
-            "(kubectl run -i) runs its command for whoever attaches"
-        )
+        return await tell(request, pod, f"{sentence(container)}; kubectl run -i runs a command\n")
     command = (*container.get("command", ()), *container.get("args", ())) or _SHELL
     socket, code = await run(request, fabric, pod, command, tells=False)
     status = _NOT_STARTED if code is None else code

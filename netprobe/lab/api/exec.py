@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import json
 from collections.abc import Sequence
+from typing import Any
 
 from aiohttp import WSMsgType, web
 
@@ -42,12 +43,7 @@ async def run(
 
     `tells`: the client learns the status, as of an exec; who attaches only learns that it is over.
     """
-    if request.headers.get("Upgrade", "").lower() != "websocket":
-        raise bad_request("Upgrade request required: the lab speaks websocket for exec, not SPDY")
-    if pod["status"].get("phase") != "Running":
-        raise bad_request(f"cannot exec into a container in a pod that is not running; phase is {phase(pod)}")
-    socket = web.WebSocketResponse(protocols=streams.PROTOCOLS, max_msg_size=0, autoclose=True)
-    await socket.prepare(request)
+    socket = await _opened(request, pod)
     takes_input, terminal = requests.flag(request, "stdin"), requests.flag(request, "tty")
     ref = PodRef(pod["metadata"]["namespace"], pod["metadata"]["name"])
     fault, seconds = faults.of_exec(pod)
@@ -56,9 +52,7 @@ async def run(
     try:
         process = await fabric.exec(ref, command, stdin=takes_input, tty=terminal)
     except LabError as error:
-        status = streams.not_run(f"error executing command in container: {error}")
-        await socket.send_bytes(streams.frame(streams.ERROR, json.dumps(status).encode()))
-        await socket.close()
+        await _end(socket, streams.not_run(f"error executing command in container: {error}"))
         return socket, None
     try:
         await _Session(socket, process, fault, request.transport, tells).run()
@@ -66,6 +60,29 @@ async def run(
         process.kill()
         ended = await process.wait()
     return socket, ended
+
+
+async def tell(request: web.BaseRequest, pod: Object, text: str) -> web.StreamResponse:
+    """Answer with a text and a good end, as of a command that printed it."""
+    socket = await _opened(request, pod)
+    await socket.send_bytes(streams.frame(streams.STDOUT, text.encode()))
+    await _end(socket, streams.exited(0))
+    return socket
+
+
+async def _opened(request: web.BaseRequest, pod: Object) -> web.WebSocketResponse:
+    if request.headers.get("Upgrade", "").lower() != "websocket":
+        raise bad_request("Upgrade request required: the lab speaks websocket for exec, not SPDY")
+    if pod["status"].get("phase") != "Running":
+        raise bad_request(f"cannot exec into a container in a pod that is not running; phase is {phase(pod)}")
+    socket = web.WebSocketResponse(protocols=streams.PROTOCOLS, max_msg_size=0, autoclose=True)
+    await socket.prepare(request)
+    return socket
+
+
+async def _end(socket: web.WebSocketResponse, status: dict[str, Any]) -> None:
+    await socket.send_bytes(streams.frame(streams.ERROR, json.dumps(status).encode()))
+    await socket.close()
 
 
 def container_of(request: web.BaseRequest, pod: Object) -> str:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Mapping
+from typing import Any
 
 from aiohttp import web
 
@@ -14,15 +16,20 @@ from netprobe.lab.api.resources import PODS
 from netprobe.lab.api.store import Key
 
 
+def sentence(container: Mapping[str, Any]) -> str:
+    """What a container of the lab has to say of itself."""
+    ports = [f"{p['containerPort']}/{p['protocol']}" for p in container.get("ports", ())]
+    served = f"ports {', '.join(ports)} are served" if ports else "no ports are declared"
+    return f"netprobe lab: images are not run; {served}"
+
+
 async def log(request: web.BaseRequest, operations: Operations, target: Target) -> web.StreamResponse:
     """The lab's one sentence; with follow the stream stays open until the pod ends."""
     pod = operations.get(PODS, target.namespace, target.name).object
     name = container_of(request, pod)
     container = next(c for c in pod["spec"]["containers"] if c["name"] == name)
-    ports = [f"{p['containerPort']}/{p['protocol']}" for p in container.get("ports", ())]
-    served = f"ports {', '.join(ports)} are served" if ports else "no ports are declared"
     stamp = f"{pod['status'].get('startTime', '')} " if requests.flag(request, "timestamps") else ""
-    text = f"{stamp}netprobe lab: images are not run; {served}\n"
+    text = f"{stamp}{sentence(container)}\n"
     if request.query.get("tailLines") == "0" or requests.flag(request, "previous"):
         text = ""
     response = web.StreamResponse(headers={"Content-Type": "text/plain"})

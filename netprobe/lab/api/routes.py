@@ -21,6 +21,7 @@ from netprobe.lab.api.lifecycle import Deletion
 from netprobe.lab.api.lists import Lists, selection
 from netprobe.lab.api.logs import log
 from netprobe.lab.api.operations import Operations, Subresource
+from netprobe.lab.api.portforward import forward
 from netprobe.lab.api.requests import Target, reply
 from netprobe.lab.api.resources import PODS, SERVICE_ACCOUNTS, SERVICES
 from netprobe.lab.api.schema import definition
@@ -38,6 +39,8 @@ _VERBS = {
     hdrs.METH_PATCH: "patch",
     hdrs.METH_DELETE: "delete",
 }
+_STREAMS = {"exec": execute, "attach": attach, "portforward": forward}
+_STREAM_METHODS = {hdrs.METH_GET, hdrs.METH_POST}
 _STATUS_METHODS = {hdrs.METH_GET, hdrs.METH_PUT, hdrs.METH_PATCH}
 _HEALTH = ("/healthz", "/readyz", "/livez")
 
@@ -187,9 +190,8 @@ class Routes:
                 return answer
             case "scale" if resource.scale:
                 return await scale.answer(request, self._operations, target)
-            case "exec" | "attach" as what if resource is PODS and method in {hdrs.METH_GET, hdrs.METH_POST}:
-                run = execute if what == "exec" else attach
-                return await run(request, self._operations, self._fabric, target)
+            case stream if resource is PODS and stream in _STREAMS and method in _STREAM_METHODS:
+                return await _STREAMS[stream](request, self._operations, self._fabric, target)
             case "log" if resource is PODS and method == hdrs.METH_GET:
                 return await log(request, self._operations, target)
             case "eviction" if resource is PODS and method == hdrs.METH_POST:
@@ -216,9 +218,10 @@ class Routes:
         return reply(self._gate.tokens.issue(account, typed), 201, by)
 
 
-_NO_PROXY = "the lab forwards nothing into its pods: ask from inside, by kubectl exec POD -- nc HOST PORT"
+_NO_PROXY = (
+    "the lab is no proxy into its pods: kubectl port-forward leads there, or kubectl exec POD -- nc HOST PORT"
+)
 _ABSENT = {
-    (PODS, "portforward"): _NO_PROXY,
     (PODS, "proxy"): _NO_PROXY,
     (SERVICES, "proxy"): _NO_PROXY,
     (PODS, "ephemeralcontainers"): "the lab does not run images, so no container can be added to a pod; "

@@ -20,7 +20,7 @@ from typing import TypeVar
 
 from netprobe.errors import LabError
 from netprobe.lab.fabric import addresses as plan
-from netprobe.lab.fabric import faults, kernel, listing, plumbing, sandbox, services
+from netprobe.lab.fabric import faults, kernel, listing, loopback, plumbing, sandbox, services
 from netprobe.lab.fabric.enforcer import Enforcer
 from netprobe.lab.fabric.listeners import Listeners
 from netprobe.lab.fabric.loader import Loader
@@ -307,6 +307,12 @@ class LabNetwork:
             return await pod.sandbox.exec(argv, stdin=stdin, tty=tty)
         except OSError as error:
             raise LabError(f"failed to exec in container: {error}") from error
+
+    async def connect(self, ref: PodRef, port: int) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+        pod = self._known(ref)
+        if not pod.started:
+            raise LabError(f"{ref} is not running yet")
+        return await loopback.connect(pod.network, port)
 
     def _known(self, ref: PodRef) -> _Pod:
         if ref not in self._pods:

@@ -142,3 +142,9 @@ class Fabric(Protocol):
         executed. With a terminal, set its size by `resize` at once; the streams of a terminal end
         when its last process does. `kill` takes the program's descendants with it.
         """
+
+    async def connect(self, ref: PodRef, port: int) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+        """A connection to a port of the pod by its own loopback, which no policy sees.
+
+        LabError where the pod is unknown or not started, OSError where nothing listens.
+        """

@@ -203,8 +203,6 @@ def test_a_pod_that_is_attached_to_runs_its_command(web: Kubectl) -> None:
 @pytest.mark.parametrize(
     ("command", "sentence"),
     [
-        (["attach", "web"], "the lab does not run images, so there is nothing to attach to"),
-        (["port-forward", "web", "8080:80"], "the lab forwards nothing into its pods"),
         (["debug", "web", "--image=busybox"], "no container can be added to a pod"),
         (["top", "pod"], "Metrics API not available"),
     ],

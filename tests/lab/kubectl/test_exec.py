@@ -1,12 +1,14 @@
-"""kubectl exec and logs against pods of the real fabric."""
+"""kubectl exec, attach, cp, port-forward and logs against pods of the real fabric."""
 
 from __future__ import annotations
 
 import os
 import pty
 import select
+import socket
 import subprocess
 import time
+from pathlib import Path
 
 import pytest
 
@@ -19,6 +21,13 @@ apiVersion: v1
 kind: Pod
 metadata: {name: p}
 spec: {containers: [{name: c, image: x, ports: [{containerPort: 80}, {containerPort: 53, protocol: UDP}]}]}
+"""
+
+DENY = """\
+apiVersion: networking.k8s.io/v1
+kind: NetworkPolicy
+metadata: {name: deny}
+spec: {podSelector: {}, policyTypes: [Ingress, Egress]}
 """
 
 
@@ -89,3 +98,39 @@ def test_logs(pod: Kubectl) -> None:
         assert following.stdout.readline() == said
         pod("delete", "pod", "p")
         assert following.wait(DEADLINE_S) == 0
+
+
+def test_who_attaches_to_a_pod_that_reads_nothing_is_told_what_it_is(pod: Kubectl) -> None:
+    assert pod("attach", "p").splitlines() == [
+        "netprobe lab: images are not run; ports 80/TCP, 53/UDP are served; kubectl run -i runs a command"
+    ]
+
+
+@pytest.mark.parametrize("name", ["pod/p", "service/p"])
+def test_a_port_is_forwarded_past_every_policy(pod: Kubectl, name: str) -> None:
+    """By the pod's own loopback, as a kubelet does it."""
+    pod("apply", "-f", pod.file("deny.yaml", DENY))
+    if name.startswith("service"):
+        pod("label", "pod", "p", "app=p")
+        pod("expose", "pod", "p", "--port=8080", "--target-port=80", "--selector=app=p")
+    port = 8080 if name.startswith("service") else 80
+    command = pod.command("port-forward", name, f":{port}")
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as forwarding:
+        try:
+            assert forwarding.stdout is not None
+            line = forwarding.stdout.readline()
+            ours = int(line.split(" -> ")[0].rpartition(":")[2])
+            with socket.create_connection(("127.0.0.1", ours), timeout=DEADLINE_S) as connection:
+                connection.sendall(b"hello")
+                assert connection.recv(5) == b"hello"
+        finally:
+            forwarding.kill()
+
+
+def test_files_are_copied_both_ways(pod: Kubectl, tmp_path: Path) -> None:
+    there, back = tmp_path / "there", tmp_path / "back"
+    there.write_text("content\n")
+    pod("cp", str(there), "p:/tmp/there")
+    assert pod("exec", "p", "--", "cat", "/tmp/there") == "content\n"
+    pod("cp", "p:/tmp/there", str(back))
+    assert back.read_text() == "content\n"

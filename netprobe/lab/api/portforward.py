@@ -1,0 +1,166 @@
+"""pods/portforward: streams of kubectl at one end, a pod's own loopback at the other.
+
+As a kubelet does: the connection is made inside the pod, to 127.0.0.1 or ::1, so policies do not see it. For
+each connection kubectl makes two streams with one `requestID`: "error", on which a sentence says what went
+wrong, and "data". Source: k8s.io/kubelet, pkg/cri/streaming/portforward.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from aiohttp import WSMsgType, web
+
+from netprobe.errors import LabError
+from netprobe.lab.api import spdy
+from netprobe.lab.api.exec import phase
+from netprobe.lab.api.operations import Operations
+from netprobe.lab.api.requests import Target
+from netprobe.lab.api.resources import PODS
+from netprobe.lab.api.status import bad_request
+from netprobe.lab.fabric.state import Fabric
+from netprobe.model.flow import PodRef
+
+TUNNEL = "SPDY/3.1+portforward.k8s.io"
+_CHUNK = 32 * 1024
+
+
+async def forward(
+    request: web.BaseRequest, operations: Operations, fabric: Fabric, target: Target
+) -> web.StreamResponse:
+    """Serve connections to the pod's ports until the client goes."""
+    pod = operations.get(PODS, target.namespace, target.name).object
+    wanted = request.headers.get("Sec-WebSocket-Protocol", "")
+    if request.headers.get("Upgrade", "").lower() != "websocket" or TUNNEL not in wanted:
+        raise bad_request(
+            f"Upgrade request required: the lab forwards ports by websocket ({TUNNEL}), "
+            "as kubectl does from 1.31 on"
+        )
+    if phase(pod) != "Running":
+        raise bad_request(f"unable to forward port because pod is not running. Current status={phase(pod)}")
+    socket = web.WebSocketResponse(protocols=(TUNNEL,), max_msg_size=0, autoclose=True)
+    await socket.prepare(request)
+    session = _Session(socket, fabric, PodRef(target.namespace, target.name))
+    try:
+        await session.run()
+    finally:
+        await session.close()
+    return socket
+
+
+@dataclass(slots=True)
+class _Pair:
+    """The streams of one connection, and what the client has sent that the pod has not taken yet."""
+
+    port: str
+    error: int | None = None
+    data: int | None = None
+    incoming: asyncio.Queue[bytes | None] = field(default_factory=lambda: asyncio.Queue(64))
+    task: asyncio.Task[None] | None = None
+
+
+class _Session:
+    def __init__(self, socket: web.WebSocketResponse, fabric: Fabric, ref: PodRef) -> None:
+        self._socket = socket
+        self._fabric = fabric
+        self._ref = ref
+        self._connection = spdy.Connection()
+        self._pairs: dict[str, _Pair] = {}  # by requestID
+        self._by_stream: dict[int, str] = {}
+
+    async def run(self) -> None:
+        async for message in self._socket:
+            if message.type is not WSMsgType.BINARY:
+                continue
+            try:
+                for event in self._connection.feed(message.data):
+                    await self._take(event)
+            except ValueError:
+                return  # whatever it speaks, nothing of it can be read any more
+
+    async def close(self) -> None:
+        tasks = [pair.task for pair in self._pairs.values() if pair.task is not None]
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        if not self._socket.closed:
+            await self._socket.close()
+
+    async def _take(self, event: spdy.Event) -> None:
+        match event:
+            case spdy.Opened(stream, headers):
+                await self._open(stream, headers)
+            case spdy.Data(stream, content):
+                if (pair := self._data_of(stream)) is not None:
+                    await pair.incoming.put(content)
+            case spdy.Finished(stream):
+                if (pair := self._data_of(stream)) is not None:
+                    await pair.incoming.put(None)
+            case spdy.Reset(stream):
+                if (pair := self._data_of(stream)) is not None and pair.task is not None:
+                    pair.task.cancel()
+            case spdy.Answer(content):
+                await self._socket.send_bytes(content)
+
+    def _data_of(self, stream: int) -> _Pair | None:
+        pair = self._pairs.get(self._by_stream.get(stream, ""))
+        return pair if pair is not None and pair.data == stream else None
+
+    async def _open(self, stream: int, headers: Mapping[str, str]) -> None:
+        kind, port, number = (headers.get(name, "") for name in ("streamtype", "port", "requestid"))
+        if kind not in {"error", "data"} or not _is_port(port):
+            await self._socket.send_bytes(spdy.refuse(stream))
+            return
+        pair = self._pairs.setdefault(number, _Pair(port))
+        self._by_stream[stream] = number
+        if kind == "error":
+            pair.error = stream
+        else:
+            pair.data = stream
+        await self._socket.send_bytes(self._connection.accept(stream))
+        if pair.error is not None and pair.data is not None and pair.task is None:
+            pair.task = asyncio.create_task(self._serve(number, pair, pair.error, pair.data))
+
+    async def _serve(self, number: str, pair: _Pair, error: int, data: int) -> None:
+        """One connection, from the first byte to the last."""
+        try:
+            with contextlib.suppress(ConnectionError):  # the client is gone
+                problem = await self._carry(pair, data)
+                await self._socket.send_bytes(spdy.data(data, b"", last=True))
+                await self._socket.send_bytes(spdy.data(error, problem.encode(), last=True))
+        finally:
+            del self._pairs[number], self._by_stream[error], self._by_stream[data]
+
+    async def _carry(self, pair: _Pair, stream: int) -> str:
+        """Bytes both ways until the pod has said all; what went wrong, or ""."""
+        try:
+            reader, writer = await self._fabric.connect(self._ref, int(pair.port))
+        except (LabError, OSError) as error:
+            name = str(self._ref)
+            return f"error forwarding port {pair.port} to pod {name}: failed to connect to localhost: {error}"
+        sending = asyncio.create_task(_send(pair.incoming, writer))
+        try:
+            while content := await reader.read(_CHUNK):
+                await self._socket.send_bytes(spdy.data(stream, content))
+        except ConnectionResetError as error:
+            return f"error forwarding port {pair.port}: {error.strerror or error}"
+        finally:
+            sending.cancel()
+            await asyncio.gather(sending, return_exceptions=True)
+            writer.close()
+        return ""
+
+
+async def _send(incoming: asyncio.Queue[bytes | None], writer: asyncio.StreamWriter) -> None:
+    with contextlib.suppress(ConnectionError):
+        while (content := await incoming.get()) is not None:
+            writer.write(content)
+            await writer.drain()
+        writer.write_eof()
+
+
+def _is_port(text: str) -> bool:
+    return text.isdecimal() and 0 < int(text) < 65536

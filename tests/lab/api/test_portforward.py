@@ -1,0 +1,111 @@
+"""kubectl port-forward against the API alone: a pod's loopback is this machine's here."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import shutil
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import pytest
+
+from tests.lab.api.conftest import Api, running
+
+DEADLINE_S = 60
+FORWARD = "/api/v1/namespaces/default/pods/p/portforward"
+
+
+async def echo(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    while data := await reader.read(4096):
+        writer.write(data)
+        await writer.drain()
+    writer.close()
+
+
+@asynccontextmanager
+async def served() -> AsyncIterator[int]:
+    server = await asyncio.start_server(echo, "127.0.0.1", 0)
+    async with server:
+        yield int(server.sockets[0].getsockname()[1])
+
+
+@asynccontextmanager
+async def forwarding(home: Path, port: int) -> AsyncIterator[tuple[asyncio.subprocess.Process, int]]:
+    """kubectl, and the port of this machine that leads to `port` of the pod."""
+    kubectl = shutil.which("kubectl")
+    if kubectl is None:
+        pytest.skip("kubectl is not installed")
+    process = await asyncio.create_subprocess_exec(
+        *(kubectl, f"--kubeconfig={home / 'kubeconfig'}", "port-forward", "pod/p", f":{port}"),
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+    )
+    try:
+        assert process.stdout is not None
+        async with asyncio.timeout(DEADLINE_S):
+            line = (await process.stdout.readline()).decode()
+        match = re.fullmatch(rf"Forwarding from 127\.0\.0\.1:(\d+) -> {port}\n", line)
+        assert match is not None, line
+        yield process, int(match[1])
+    finally:
+        if process.returncode is None:  # after a connection that failed it gives up, as everywhere
+            process.kill()
+        await process.wait()
+
+
+async def exchange(port: int, sent: bytes) -> bytes:
+    """Everything that comes back for what is sent, until the far side ends."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+
+    async def send() -> None:
+        writer.write(sent)
+        await writer.drain()
+        writer.write_eof()
+
+    async with asyncio.timeout(DEADLINE_S):
+        _, back = await asyncio.gather(send(), reader.read())
+    writer.close()
+    return back
+
+
+async def test_bytes_go_both_ways_on_connections_beside_each_other(tmp_path: Path) -> None:
+    async with running(tmp_path) as api, served() as port:
+        await api.pod("default", "p")
+        await api.ready("default", "p")
+        async with forwarding(tmp_path, port) as (_, ours):
+            assert await exchange(ours, b"hello") == b"hello"
+            much = bytes(range(256)) * 8192
+            texts = [b"one", much, b"", b"three"]
+            assert await asyncio.gather(*(exchange(ours, text) for text in texts)) == texts
+
+
+async def test_a_port_that_nobody_listens_on_is_told_and_the_others_go_on(tmp_path: Path) -> None:
+    async with running(tmp_path) as api, served() as port:
+        await api.pod("default", "p")
+        await api.ready("default", "p")
+        async with forwarding(tmp_path, port) as (_, ours), forwarding(tmp_path, 1) as (process, dead):
+            assert await exchange(dead, b"") == b""
+            assert process.stderr is not None
+            async with asyncio.timeout(DEADLINE_S):
+                said = (await process.stderr.readline()).decode()
+            assert "error forwarding port 1 to pod default/p: failed to connect to localhost" in said
+            assert await exchange(ours, b"still") == b"still"
+
+
+async def test_without_the_tunnel_a_sentence_says_what_is_spoken(api: Api) -> None:
+    await api.pod("default", "p")
+    await api.ready("default", "p")
+    refusal = await api.fails("POST", FORWARD)
+    assert refusal["message"].startswith("Upgrade request required: the lab forwards ports by websocket")
+
+
+async def test_what_is_no_spdy_ends_the_connection(api: Api) -> None:
+    await api.pod("default", "p")
+    await api.ready("default", "p")
+    async with api.session.ws_connect(FORWARD, protocols=("SPDY/3.1+portforward.k8s.io",)) as socket:
+        await socket.send_bytes(b"\x80\x02\x00\x01" + bytes(4))
+        async with asyncio.timeout(DEADLINE_S):
+            message = await socket.receive()
+    assert socket.closed, message
