@@ -274,9 +274,29 @@ def test_an_external_address_is_reached_from_pods_of_every_node(lab: Playground)
     for client in ("clients/one", "clients/two"):
         lab.eventually(partial(lab.probe, client, "203.0.113.80", 80), OPEN)
         assert lab.probe(client, "203.0.113.80", 81) == REFUSED
-        assert lab.probe(client, "203.0.113.80", 82) == REFUSED
+        assert "unreachable" in lab.sh(client, "nc -zv -w 1 203.0.113.80 82")[1], "that port is not its"
     lab.apply(policy("external/closed", "b", ingress=[{"from": [{"podSelector": {}}]}]))
     lab.eventually(lambda: lab.probe("clients/two", "203.0.113.80", 80), SILENT)
     lab.delete("Service", "b", "external")
     lab.delete("Service", "none", "external")
     lab.eventually(lambda: "unreachable" in lab.sh("clients/one", "nc -zv -w 1 203.0.113.80 80")[1], True)
+
+
+def test_an_external_address_wins_over_the_host_that_has_it_on_its_ports_alone(lab: Playground) -> None:
+    """As kube-proxy's rules, which translate before the packet is routed: the host is never asked."""
+    lab.namespace("shared")
+    lab.namespace("netprobe-outside")
+    lab.apply(
+        pod("netprobe-outside/owner", "80", "81", annotations={"netprobe.dev/address": "203.0.113.81"})
+        + pod("shared/b", "8080", node="n2")
+    )
+    for client in ("clients/one", "clients/two"):
+        assert lab.probe(client, "203.0.113.81", 80) == OPEN, "the host itself, so far"
+    lab.apply(policy("shared/closed", "b", ingress=[]))
+    lab.apply(service("shared/b", "b", TCP_80, externalIPs=["203.0.113.81"]))
+    for client in ("clients/one", "clients/two"):
+        lab.eventually(partial(lab.probe, client, "203.0.113.81", 80), SILENT)
+        assert lab.probe(client, "203.0.113.81", 81) == OPEN, "a port that the Service has not is the host's"
+    lab.delete("NetworkPolicy", "closed", "shared")
+    for client in ("clients/one", "clients/two"):
+        lab.eventually(partial(lab.probe, client, "203.0.113.81", 80), OPEN)

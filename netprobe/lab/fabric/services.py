@@ -14,7 +14,8 @@ What kube-proxy does in its nftables mode, in a table of its own beside that of 
     map   services4            10.96.0.7 . tcp . 80 → its chain; the same for 172.31.255.1 . tcp . 30080,
                                a node port, and for 203.0.113.9 . tcp . 80, an external address
     map   void4                the same keys, for what has no endpoint
-    set   virtual4             the addresses of all Services
+    set   virtual4             the addresses of all Services; external ones are not among them, since behind
+                               a port that no Service has there is whoever else has the address
     set   affine4/shop/web/http/10.244.1.3    who was sent to an endpoint, for as long as that holds
     chain service4/shop/web/http     choose an endpoint at random
     chain external4/shop/web/http    the same for node ports and external addresses: masquerade first
@@ -256,7 +257,6 @@ class _Writer:
             yield from (f"{address} . {protocol} . {number}" for address in own)
         external = [text for text in spec.get("externalIPs") or () if (6 if ":" in text else 4) == version]
         for text in dict.fromkeys(str(ip_address(text)) for text in external):
-            self.virtual[version].add(text)
             yield f"{text} . {protocol} . {port['port']}"
 
     def _enter(
