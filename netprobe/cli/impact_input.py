@@ -19,15 +19,12 @@ def read(paths: Sequence[str], namespace: str = "default") -> Given:
     with reading("reading manifests") as progress:
         reader = Reader(progress)
         collector = Collector(default_namespace=namespace, problems=reader.problems)
-        described = set()
         for document in reader.documents(paths):
-            if document.kind == "Namespace":
-                described.add(str((document.object.get("metadata") or {}).get("name")))
             collector.add(document)
     for kind, number in sorted(reader.not_simulated.items()):
         say(f"warning: not simulated, though they may decide flows: {number} {kind}")
     say_overlays(reader.overlays)
-    return Given(collector.cluster(), frozenset(described))
+    return Given(collector.cluster(), frozenset(collector.described))
 
 
 def both(

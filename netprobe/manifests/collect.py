@@ -38,11 +38,15 @@ class _Workload:
 
 @dataclass(slots=True)
 class Collector:
-    """Takes documents and gives the cluster. `strict`: unknown fields of policies are errors, as in files."""
+    """Takes documents and gives the cluster. `strict`: unknown fields of policies are errors, as in files.
+
+    `described`: the namespaces of which there was an object, and whose labels are known for that.
+    """
 
     strict: bool = True
     default_namespace: str = "default"
     problems: list[Problem] = field(default_factory=list)
+    described: set[str] = field(default_factory=set)
     _seen: dict[tuple[str, str, str], Document] = field(default_factory=dict)
     _namespaces: dict[str, dict[str, str]] = field(default_factory=dict)
     _pods: list[tuple[Pod, Owner | None]] = field(default_factory=list)
@@ -70,6 +74,7 @@ class Collector:
             metadata = decoder.mapping(obj.get("metadata"), "metadata")
             labels = check_labels(decoder, metadata, "labels", "metadata")
             self._namespaces[name] = labels
+            self.described.add(name)
             return
         self._namespaces.setdefault(namespace, {})
         owner = _owner(obj, namespace)

@@ -106,6 +106,13 @@ def test_problems_of_both_sides_are_told_at_once(folder: Path, capsys: pytest.Ca
     assert f"{folder}/old/bad.yaml:5" in told
 
 
+def test_metadata_that_is_no_mapping_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    file = tmp_path / "ns.yaml"
+    file.write_text("apiVersion: v1\nkind: Namespace\nmetadata: shop\n")
+    assert main(["impact", "-f", str(file), "--against", str(file)]) == 2
+    assert f"{file}:3:1: metadata: Invalid value" in capsys.readouterr().err
+
+
 def test_a_report_beside_the_table(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     page = folder / "comment.md"
     arguments = ["-f", str(folder / "new"), "--expect", str(TWO_TIER / "suite.yaml")]
