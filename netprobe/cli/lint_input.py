@@ -74,9 +74,9 @@ class Gathered:
             return
         self._seen.add(key)
         self.objects.append(document.object)
-        self._collector.add(document)
-        if is_policy and (given := _annotations(metadata)):
-            self.annotations[ref] = given
+        taken = self._collector.add(document)
+        if taken and (given := _annotations(metadata)):
+            self.annotations[taken] = given
 
     def view(self) -> View:
         """What was gathered; objects that cannot be understood are in `problems` then."""
@@ -149,7 +149,7 @@ def read(
     """Everything under files, folders and "-", but what the configuration excludes."""
     gathered = Gathered(namespace)
     reader = Reader(progress)
-    given = set(map(str, paths))
+    given = list(map(str, paths))  # in their order: of two of one name the first counts
     aside = Aside()
     for source in find(given, gathered.problems, aside):
         named = source.path is None or str(source.path) in given

@@ -56,17 +56,18 @@ class Collector:
     _services: list[tuple[Service, bool]] = field(default_factory=list)
     _generated: int = 0
 
-    def add(self, document: Document) -> None:
+    def add(self, document: Document) -> PolicyRef | None:
+        """Take one object. Returns the name of a policy, which may be one that was made for it here."""
         kind = document.kind
         if kind == "NetworkPolicy":
-            self._policy(document)
-            return
+            return self._policy(document)
         decoder = Decoder(strict=False)
         rule: NameRule = names.dns_label if kind == "Namespace" else names.dns_subdomain
         found = self._names(decoder, document, rule)
         if decoder.errors or self._is_new(kind, found, document):
             self._read(decoder, document, kind, *found)
         self.problems += document.problems(decoder.errors)
+        return None
 
     def _read(self, decoder: Decoder, document: Document, kind: str, namespace: str, name: str) -> None:
         obj = document.object
@@ -91,12 +92,12 @@ class Collector:
             idle = makes_no_pods(decoder, obj, kind)
             self._workloads.append(_Workload(pod, (namespace, kind, name), owner, idle))
 
-    def _policy(self, document: Document) -> None:
+    def _policy(self, document: Document) -> PolicyRef | None:
         try:
             policy = parse_policy(document, namespace=self.default_namespace, strict=self.strict)
         except InputError as error:
             self.problems += error.problems
-            return
+            return None
         metadata = document.object["metadata"]
         if not metadata.get("name"):
             ref = PolicyRef(policy.ref.namespace, self._generate(metadata["generateName"]))
@@ -104,6 +105,7 @@ class Collector:
         if self._is_new("NetworkPolicy", (policy.ref.namespace, policy.ref.name), document):
             self._namespaces.setdefault(policy.ref.namespace, {})
             self._policies.append(policy)
+        return policy.ref
 
     def _names(self, decoder: Decoder, document: Document, rule: NameRule) -> tuple[str, str]:
         """Namespace and name; what the server would refuse is collected."""

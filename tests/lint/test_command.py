@@ -57,6 +57,14 @@ def test_what_the_server_refuses_is_reported_at_its_place(folder: Path, capsys: 
     assert "2 errors in 1 policy" in out
 
 
+def test_of_files_with_one_policy_the_one_that_is_named_first_counts(folder: Path, capsys: Output) -> None:
+    files = [f"{letter}.yaml" for letter in "hgfedcba"]
+    for number, file in enumerate(files):
+        (folder / file).write_text(policy(f"{{podSelector: {{matchLabels: {{n: '{number}'}}}}}}"))
+    main(["lint", *files])
+    assert capsys.readouterr().out.count("is already at h.yaml:1") == 7
+
+
 def test_what_cannot_be_read_does_not_hide_the_rest(folder: Path, capsys: Output) -> None:
     (folder / "a.yaml").write_text(WARNED)
     (folder / "b.yaml").write_text("apiVersion: v1\nkind: [\n")

@@ -38,6 +38,13 @@ def test_an_annotation_with_a_reason_silences_one_rule() -> None:
     assert not result.failed(strict=True)
 
 
+def test_an_annotation_silences_a_policy_whose_name_the_server_makes() -> None:
+    result = linted(
+        with_annotation("netprobe.dev/ignore-no-ports: a test").replace("name: p", "generateName: p-")
+    )
+    assert (result.findings, len(result.silenced)) == ((), 1)
+
+
 def test_an_annotation_without_a_reason_silences_nothing() -> None:
     result = linted(with_annotation('netprobe.dev/ignore-no-ports: ""'))
     assert {finding.rule for finding in result.findings} == {"no-ports", "bad-ignore"}
