@@ -144,11 +144,32 @@ def ended(pod: Object, code: int, at: str) -> None:
     status = pod["status"]
     status["phase"] = "Failed" if code else "Succeeded"
     for container in status.get("containerStatuses", ()):
-        started = container["state"].get("running", {}).get("startedAt", at)
-        reason = "Error" if code else "Completed"
-        end = {"exitCode": code, "reason": reason, "startedAt": started, "finishedAt": at}
-        container |= {"ready": False, "started": False, "state": {"terminated": end}}
+        container |= {"ready": False, "started": False, "state": {"terminated": _end(container, code, at)}}
     conditions(pod, at)
+
+
+def _end(container: Object, code: int, at: str) -> Object:
+    started = container["state"].get("running", {}).get("startedAt", at)
+    reason = "Error" if code else "Completed"
+    return {"exitCode": code, "reason": reason, "startedAt": started, "finishedAt": at}
+
+
+def added(pod: Object, at: str) -> None:
+    """The containers that were added to it since (kubectl debug) run."""
+    told = pod["status"].setdefault("ephemeralContainerStatuses", [])
+    known = {status["name"] for status in told}
+    told += [
+        {**_container(container), "state": {"running": {"startedAt": at}}}
+        for container in pod["spec"].get("ephemeralContainers", ())
+        if container["name"] not in known
+    ]
+
+
+def added_ended(pod: Object, name: str, code: int, at: str) -> None:
+    """An added container has ended; it is not started again."""
+    for container in pod["status"].get("ephemeralContainerStatuses", ()):
+        if container["name"] == name:
+            container["state"] = {"terminated": _end(container, code, at)}
 
 
 def restart(pod: Object) -> None:

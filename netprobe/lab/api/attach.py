@@ -6,6 +6,9 @@ attaches to it. `kubectl run -it --rm --image=busybox --restart=Never x -- nc -z
 
 from __future__ import annotations
 
+import functools
+from collections.abc import Callable
+
 from aiohttp import web
 
 from netprobe.lab import podstatus
@@ -14,7 +17,7 @@ from netprobe.lab.api.logs import sentence
 from netprobe.lab.api.operations import Operations, now
 from netprobe.lab.api.requests import Target
 from netprobe.lab.api.resources import PODS
-from netprobe.lab.api.store import Key
+from netprobe.lab.api.store import Key, Object
 from netprobe.lab.fabric.state import Fabric
 
 _SHELL = ("sh",)  # what most images run where nothing else is said
@@ -26,11 +29,11 @@ async def attach(
 ) -> web.StreamResponse:
     """Run the container's command; where the pod is not to be restarted, it ends with it.
 
-    Of a container that reads nothing there is nothing to follow: it says what it is, and that is all.
+    So does a container that was added to the pod (kubectl debug), whatever becomes of the pod. Of a
+    container that reads nothing there is nothing to follow: it says what it is, and that is all.
     """
     pod = operations.get(PODS, target.namespace, target.name).object
-    name = container_of(request, pod)
-    container = next(c for c in pod["spec"]["containers"] if c["name"] == name)
+    container = container_of(request, pod)
     if not container.get("stdin"):
         return await tell(request, pod, f"{sentence(container)}; kubectl run -i runs a command\n")
     command = (*container.get("command", ()), *container.get("args", ())) or _SHELL
@@ -38,11 +41,11 @@ async def attach(
     status = _NOT_STARTED if code is None else code
     policy = pod["spec"]["restartPolicy"]
     over = policy == "Never" or (policy == "OnFailure" and status == 0)
-    if over and len(pod["spec"]["containers"]) == 1:
-        operations.modify(
-            PODS,
-            Key(target.namespace, target.name),
-            lambda current: podstatus.ended(current, status, now()),
-            "status",
-        )
+    ended: Callable[[Object], None] | None = None
+    if container not in pod["spec"]["containers"]:
+        ended = functools.partial(podstatus.added_ended, name=container["name"], code=status, at=now())
+    elif over and len(pod["spec"]["containers"]) == 1:
+        ended = functools.partial(podstatus.ended, code=status, at=now())
+    if ended is not None:
+        operations.modify(PODS, Key(target.namespace, target.name), ended, "status")
     return socket

@@ -85,13 +85,14 @@ async def _end(socket: web.WebSocketResponse, status: dict[str, Any]) -> None:
     await socket.close()
 
 
-def container_of(request: web.BaseRequest, pod: Object) -> str:
+def container_of(request: web.BaseRequest, pod: Object) -> Object:
     """The container asked for, or the pod's first; ApiError 400 where there is no such one."""
-    names = [c["name"] for c in pod["spec"].get("containers", ())]
-    wanted = request.query.get("container", "") or names[0]
-    if wanted not in names:
-        raise bad_request(f"container {wanted} is not valid for pod {pod['metadata']['name']}")
-    return wanted
+    first, *others = pod["spec"].get("containers", ())
+    wanted = request.query.get("container", "") or first["name"]
+    for container in (first, *others, *pod["spec"].get("ephemeralContainers", ())):
+        if container["name"] == wanted:
+            return dict(container)
+    raise bad_request(f"container {wanted} is not valid for pod {pod['metadata']['name']}")
 
 
 def phase(pod: Object) -> str:

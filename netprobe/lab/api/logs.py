@@ -26,8 +26,7 @@ def sentence(container: Mapping[str, Any]) -> str:
 async def log(request: web.BaseRequest, operations: Operations, target: Target) -> web.StreamResponse:
     """The lab's one sentence; with follow the stream stays open until the pod ends."""
     pod = operations.get(PODS, target.namespace, target.name).object
-    name = container_of(request, pod)
-    container = next(c for c in pod["spec"]["containers"] if c["name"] == name)
+    container = container_of(request, pod)
     stamp = f"{pod['status'].get('startTime', '')} " if requests.flag(request, "timestamps") else ""
     text = f"{stamp}{sentence(container)}\n"
     if request.query.get("tailLines") == "0" or requests.flag(request, "previous"):

@@ -31,14 +31,24 @@ def apply(
     subresource: Subresource = "",
 ) -> tuple[Object, bool]:
     """Patch an object; also whether it was created (server-side apply of one that was not there)."""
-    if kind not in {JSON_PATCH, MERGE_PATCH, STRATEGIC_MERGE_PATCH, APPLY_PATCH}:
+    if kind == APPLY_PATCH:
+        change = parse(data, kind, writer.doubled)
+        return server_side.apply(operations, target, change, writer, subresource)
+    raw = changed(operations, target, kind, data, writer)
+    stored = operations.update(
+        target.resource, target.namespace, target.name, raw, writer, subresource=subresource
+    )
+    return stored, False
+
+
+def changed(operations: Operations, target: Target, kind: str, data: bytes, writer: Writer) -> Any:
+    """The stored object with a patch that says what changes; nothing is stored."""
+    if kind not in {JSON_PATCH, MERGE_PATCH, STRATEGIC_MERGE_PATCH}:
         accepted = f"{JSON_PATCH}, {MERGE_PATCH}, {STRATEGIC_MERGE_PATCH}, {APPLY_PATCH}"
         text = f"the body of the request was in an unknown format - accepted media types include: {accepted}"
         raise ApiError(415, "UnsupportedMediaType", text)
     resource = target.resource
     change = parse(data, kind, writer.doubled)
-    if kind == APPLY_PATCH:
-        return server_side.apply(operations, target, change, writer, subresource)
     old = operations.get(resource, target.namespace, target.name).object
     if kind == JSON_PATCH:
         raw = json_patch(old, change)
@@ -51,8 +61,7 @@ def apply(
     given = raw["metadata"].get("resourceVersion")
     if given and given != old["metadata"]["resourceVersion"]:
         raise conflict(resource, target.name)
-    stored = operations.update(resource, target.namespace, target.name, raw, writer, subresource=subresource)
-    return stored, False
+    return raw
 
 
 def merge(target: Any, patch: Any) -> Any:

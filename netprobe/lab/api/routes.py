@@ -5,11 +5,12 @@ from __future__ import annotations
 import dataclasses
 import logging
 from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 from typing import Any
 
 from aiohttp import hdrs, web
 
-from netprobe.lab.api import discovery, openapi, patch, requests, scale
+from netprobe.lab.api import debug, discovery, openapi, patch, requests, scale
 from netprobe.lab.api.access import Gate
 from netprobe.lab.api.access.attributes import of_request
 from netprobe.lab.api.access.reviews import review
@@ -39,9 +40,8 @@ _VERBS = {
     hdrs.METH_PATCH: "patch",
     hdrs.METH_DELETE: "delete",
 }
-_STREAMS = {"exec": execute, "attach": attach, "portforward": forward}
-_STREAM_METHODS = {hdrs.METH_GET, hdrs.METH_POST}
-_STATUS_METHODS = {hdrs.METH_GET, hdrs.METH_PUT, hdrs.METH_PATCH}
+_STREAM_METHODS = frozenset({hdrs.METH_GET, hdrs.METH_POST})
+_STATUS_METHODS = frozenset({hdrs.METH_GET, hdrs.METH_PUT, hdrs.METH_PATCH})
 _HEALTH = ("/healthz", "/readyz", "/livez")
 
 
@@ -190,8 +190,8 @@ class Routes:
                 return answer
             case "scale" if resource.scale:
                 return await scale.answer(request, self._operations, target)
-            case stream if resource is PODS and stream in _STREAMS and method in _STREAM_METHODS:
-                return await _STREAMS[stream](request, self._operations, self._fabric, target)
+            case what if resource is PODS and (of_pods := _OF_PODS.get(what)) and method in of_pods.methods:
+                return await of_pods.handler(request, self._operations, self._fabric, target)
             case "log" if resource is PODS and method == hdrs.METH_GET:
                 return await log(request, self._operations, target)
             case "eviction" if resource is PODS and method == hdrs.METH_POST:
@@ -224,9 +224,23 @@ _NO_PROXY = (
 _ABSENT = {
     (PODS, "proxy"): _NO_PROXY,
     (SERVICES, "proxy"): _NO_PROXY,
-    (PODS, "ephemeralcontainers"): "the lab does not run images, so no container can be added to a pod; "
-    "kubectl exec runs this machine's programs in it",
 }
 """Subresources that people ask for and the lab has not: a sentence in place of 404."""
+
+
+@dataclass(frozen=True, slots=True)
+class _OfPods:
+    """A subresource of pods that needs more than the store."""
+
+    handler: Callable[[web.BaseRequest, Operations, Fabric, Target], Answer]
+    methods: frozenset[str] = _STREAM_METHODS
+
+
+_OF_PODS = {
+    "exec": _OfPods(execute),
+    "attach": _OfPods(attach),
+    "portforward": _OfPods(forward),
+    "ephemeralcontainers": _OfPods(debug.containers, _STATUS_METHODS),
+}
 
 _ON_COLLECTIONS = {"list", "watch", "create", "deletecollection"}

@@ -127,6 +127,28 @@ def test_a_port_is_forwarded_past_every_policy(pod: Kubectl, name: str) -> None:
             forwarding.kill()
 
 
+def test_a_container_is_added_to_debug(pod: Kubectl) -> None:
+    asked = (
+        "debug",
+        "p",
+        "--image=busybox",
+        "--profile=general",
+        "-c",
+        "shell",
+        "-i",
+        "--",
+        "nc",
+        "-zv",
+        "127.0.0.1",
+        "80",
+    )
+    done = pod.run(*asked)
+    assert done.returncode == 0, done.stderr
+    assert "succeeded" in done.stderr + done.stdout
+    ended = pod.json("get", "pod", "p")["status"]["ephemeralContainerStatuses"]
+    assert [(one["name"], one["state"]["terminated"]["exitCode"]) for one in ended] == [("shell", 0)]
+
+
 def test_files_are_copied_both_ways(pod: Kubectl, tmp_path: Path) -> None:
     there, back = tmp_path / "there", tmp_path / "back"
     there.write_text("content\n")

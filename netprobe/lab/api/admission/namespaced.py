@@ -32,13 +32,17 @@ def require(resource: Resource, obj: Object, old: Object | None, store: Store) -
             raise forbidden(resource, name, why)
         if found := limits.problems(obj, _ranges(obj, store)):
             raise forbidden(resource, name, found[0] if len(found) == 1 else f"[{', '.join(found)}]")
-        namespace = _namespace(obj, store)
-        level, violated = security.violated(namespace, "enforce", obj["spec"])
-        if violated:
-            told = ", ".join(map(str, violated))
-            raise forbidden(resource, name, f'violates PodSecurity "{level}": {told}')
+        require_security(resource, obj, store)
     if resource.namespaced and (why := quotas.problem(resource, obj, old, store)):
         raise forbidden(resource, name, why)
+
+
+def require_security(resource: Resource, pod: Object, store: Store) -> None:
+    """ApiError 403 where the namespace's Pod Security level forbids the pod."""
+    level, violated = security.violated(_namespace(pod, store), "enforce", pod["spec"])
+    if violated:
+        told = ", ".join(map(str, violated))
+        raise forbidden(resource, pod["metadata"]["name"], f'violates PodSecurity "{level}": {told}')
 
 
 def warnings(resource: Resource, obj: Object, old: Object | None, store: Store) -> Iterator[str]:

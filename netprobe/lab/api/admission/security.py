@@ -90,7 +90,8 @@ def template_of(resource: Resource, obj: Object) -> Object | None:
 
 
 def _containers(spec: Object) -> list[Object]:
-    return [*(spec.get("initContainers") or ()), *(spec.get("containers") or ())]
+    kinds = ("initContainers", "containers", "ephemeralContainers")
+    return [container for kind in kinds for container in spec.get(kind) or ()]
 
 
 def _context(of: Object) -> Object:

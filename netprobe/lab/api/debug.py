@@ -1,0 +1,82 @@
+"""pods/ephemeralcontainers: a container added to a pod that runs (kubectl debug).
+
+Like any container of the lab it runs no image; one that waits for input runs its command for whoever
+attaches.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from aiohttp import hdrs, web
+
+from netprobe.lab import podstatus
+from netprobe.lab.api import patch, requests
+from netprobe.lab.api.admission import namespaced
+from netprobe.lab.api.admission.names import label_problems
+from netprobe.lab.api.operations import Operations, lab_itself, now
+from netprobe.lab.api.requests import Target, reply
+from netprobe.lab.api.resources import PODS
+from netprobe.lab.api.status import Cause, invalid
+from netprobe.lab.api.store import Object
+from netprobe.lab.fabric.state import Fabric
+
+_PLACE = "spec.ephemeralContainers"
+
+
+async def containers(
+    request: web.BaseRequest, operations: Operations, _: Fabric, target: Target
+) -> web.StreamResponse:
+    """The pod, with the containers that the request adds; ApiError 403 or 422 where it may not have them."""
+    stored = operations.get(PODS, target.namespace, target.name)
+    if request.method == hdrs.METH_GET:
+        return reply(requests.shown(request, PODS, stored))
+    by, old = requests.writer(request), stored.object
+    if request.method == hdrs.METH_PATCH:
+        kind = requests.content_type(request)
+        raw = patch.changed(operations, target, kind, await request.read(), by)
+    else:
+        raw = await requests.body(request, by)
+    asked = operations.typed(PODS, raw, by).get("spec", {}).get("ephemeralContainers") or []
+    known: Sequence[Object] = old["spec"].get("ephemeralContainers", ())
+    if causes := list(_problems(asked, known, old["spec"])):
+        raise invalid(PODS, target.name, causes)
+    fresh = [container for container in asked if container not in known]
+    pod = copy.deepcopy(old)
+    pod["spec"]["ephemeralContainers"] = [*known, *fresh]
+    namespaced.require_security(PODS, pod, operations.store)
+    if not by.dry_run:
+        podstatus.added(pod, now())
+        pod = operations.replace(PODS, old, pod, lab_itself())
+    return reply(requests.rendered(request, PODS, pod), 200, by)
+
+
+def _problems(
+    asked: Sequence[Mapping[str, Any]], known: Sequence[Object], spec: Mapping[str, Any]
+) -> Iterator[Cause]:
+    gone = [container["name"] for container in known if container not in asked]
+    if gone:
+        text = f'Forbidden: existing ephemeral containers "{gone[0]}" may not be removed or changed'
+        yield Cause(_PLACE, text, "FieldValueForbidden")
+    names = [
+        container["name"] for container in (*spec["containers"], *spec.get("initContainers", ()), *known)
+    ]
+    for index, container in enumerate(asked):
+        if container in known:
+            continue
+        place, name = f"{_PLACE}[{index}]", container.get("name", "")
+        if not name:
+            yield Cause(f"{place}.name", "Required value", "FieldValueRequired")
+        for problem in label_problems(name) if name else ():
+            yield Cause(f"{place}.name", f'Invalid value: "{name}": {problem}', "FieldValueInvalid")
+        if name in names:
+            yield Cause(f"{place}.name", f'Duplicate value: "{name}"', "FieldValueDuplicate")
+        names.append(name)
+        if not container.get("image"):
+            yield Cause(f"{place}.image", "Required value", "FieldValueRequired")
+        for field in ("ports", "livenessProbe", "readinessProbe", "startupProbe", "lifecycle", "resources"):
+            if container.get(field):
+                text = "Forbidden: cannot be set for an Ephemeral Container"
+                yield Cause(f"{place}.{field}", text, "FieldValueForbidden")

@@ -1,0 +1,84 @@
+"""pods/ephemeralcontainers: what kubectl debug asks for."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from tests.lab.api.conftest import Api
+from tests.lab.api.test_exec import collect
+
+PODS = "/api/v1/namespaces/default/pods"
+STRATEGIC = "application/strategic-merge-patch+json"
+SHELL = {"name": "shell", "image": "x", "stdin": True, "command": ["sh", "-c", "echo debugged; exit 3"]}
+
+
+@pytest.fixture
+async def pod(api: Api) -> Api:
+    await api.pod("default", "p")
+    await api.ready("default", "p")
+    return api
+
+
+async def add(api: Api, *containers: dict[str, Any], status: int = 200) -> dict[str, Any]:
+    patch = json.dumps({"spec": {"ephemeralContainers": containers}}).encode()
+    got, answer = await api.ask("PATCH", f"{PODS}/p/ephemeralcontainers", patch, kind=STRATEGIC)
+    assert got == status, answer
+    return answer
+
+
+async def test_an_added_container_runs_what_it_is_asked_for_whoever_attaches(pod: Api) -> None:
+    added = await add(pod, SHELL)
+    [told] = added["status"]["ephemeralContainerStatuses"]
+    assert (told["name"], list(told["state"])) == ("shell", ["running"])
+    asked = {"container": "shell", "stdin": "true", "stdout": "true", "stderr": "true"}
+    async with pod.session.ws_connect(
+        f"{PODS}/p/attach", protocols=("v5.channel.k8s.io",), params=asked
+    ) as socket:
+        out, _, _ = await collect(socket)
+    assert out == b"debugged\n"
+    ended = await pod.until(
+        f"{PODS}/p", lambda p: "terminated" in p["status"]["ephemeralContainerStatuses"][0]["state"]
+    )
+    assert ended["status"]["ephemeralContainerStatuses"][0]["state"]["terminated"]["exitCode"] == 3
+    assert ended["status"]["phase"] == "Running", "the pod goes on"
+
+
+async def test_a_second_one_comes_beside_the_first(pod: Api) -> None:
+    await add(pod, SHELL)
+    added = await add(pod, {**SHELL, "name": "other"})
+    assert [c["name"] for c in added["spec"]["ephemeralContainers"]] == ["shell", "other"]
+    assert [c["name"] for c in added["status"]["ephemeralContainerStatuses"]] == ["shell", "other"]
+
+
+@pytest.mark.parametrize(
+    ("container", "place"),
+    [
+        ({"name": "c"}, "spec.ephemeralContainers[0].name"),
+        ({"name": "A B"}, "spec.ephemeralContainers[0].name"),
+        ({"image": ""}, "spec.ephemeralContainers[0].image"),
+        ({"ports": [{"containerPort": 80}]}, "spec.ephemeralContainers[0].ports"),
+    ],
+)
+async def test_what_cannot_be_added_is_said_with_its_place(
+    pod: Api, container: dict[str, Any], place: str
+) -> None:
+    refusal = await add(pod, {**SHELL, **container}, status=422)
+    assert [cause["field"] for cause in refusal["details"]["causes"]] == [place]
+
+
+async def test_what_was_added_stays_as_it_is(pod: Api) -> None:
+    await add(pod, SHELL)
+    refusal = await add(pod, {**SHELL, "image": "another"}, status=422)
+    assert 'existing ephemeral containers "shell" may not be' in refusal["message"]
+
+
+async def test_pod_security_is_asked(pod: Api) -> None:
+    labels = {"metadata": {"labels": {"pod-security.kubernetes.io/enforce": "baseline"}}}
+    await pod.ask("PATCH", "/api/v1/namespaces/default", json.dumps(labels).encode(), kind=STRATEGIC)
+    privileged = {**SHELL, "securityContext": {"privileged": True}}
+    refusal = await add(pod, privileged, status=403)
+    assert 'violates PodSecurity "baseline' in refusal["message"]
+    assert '"shell"' in refusal["message"]
