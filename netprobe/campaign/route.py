@@ -59,7 +59,7 @@ class Route:
 
     def _service(self, flow: Flow, ref: ServiceRef, source: Station) -> str | Unplaced:
         if flow.via is Via.DNS:
-            if flow.family and len({address.version for address in source.addresses}) > 1:
+            if flow.family and len(self._here.simulator.families(flow.source, ref)) > 1:
                 return Unplaced(NAMED)
             return f"{ref.name}.{ref.namespace}.svc"
         if flow.via is Via.NODE_PORT:

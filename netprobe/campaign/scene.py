@@ -57,7 +57,8 @@ class Scene:
         if all(self._asked_so(ref, flow.family) for ref, _ in self.backends(flow)):
             return None
         over = f"IPv{flow.family}" if flow.family else "what the name leads to"
-        return f"; a flow that may reach it over {over} would prove it: the kubelet asks in the first family"
+        told = f"; a flow that may reach it over {over} on that port would prove it"
+        return f"{told}: readiness probes go by the first family"
 
     def _asked_so(self, ref: PodRef, family: Family | None) -> bool:
         """Whether the kubelet asks a pod in the family of a row, or in the only one that there is."""

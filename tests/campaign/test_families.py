@@ -9,16 +9,20 @@ import pytest
 
 from netprobe.campaign.cover import cover
 from netprobe.campaign.families import apart, united
+from netprobe.campaign.route import NAMED, Route
 from netprobe.campaign.scene import Scene, scene
 from netprobe.model.cluster import Cluster
 from netprobe.model.flow import Flow, PodRef, Via
 from netprobe.model.matrix import Matrix
 from netprobe.model.observation import Control, Observation, Outcome
 from netprobe.model.verdict import Verdict
+from netprobe.probe.guest_bench import GuestBench
 from netprobe.probe.guest_view import Standing
+from netprobe.probe.plan import Station, Unplaced
 from netprobe.simulate import CALICO, Simulator
 from tests.campaign.crowd import crowd, only_ready
 from tests.campaign.test_scene import TO_DB, with_service
+from tests.probe.fake import FakeCluster
 
 WEB, DB = PodRef("shop", "web-0"), PodRef("shop", "db-1")
 FLOW = Flow(WEB, DB, 80)
@@ -90,12 +94,34 @@ def here(cluster: Cluster, flow: Flow) -> Scene:
     return scene(cluster, Simulator(cluster), chosen, declared, standings, run="r1", ways=(Via.DNS,))
 
 
+@pytest.mark.parametrize(
+    ("addresses", "host"),
+    [
+        pytest.param(("10.96.0.9",), "db.shop.svc", id="a Service of one family: its name leads there"),
+        pytest.param(("10.96.0.9", "fd96::9"), None, id="of two: nobody can say where"),
+    ],
+)
+def test_a_row_of_one_family_by_a_name(addresses: tuple[str, ...], host: str | None) -> None:
+    cluster = dual(with_service(None))
+    services = {
+        ref: replace(one, addresses=tuple(map(ip_address, addresses)))
+        for ref, one in cluster.services.items()
+    }
+    found = here(replace(cluster, services=services), TO_DB)
+    bench = GuestBench(FakeCluster(), found.party, run="r1")
+    bench.stations = {
+        WEB: Station(WEB, "shop", "shadow", "probe", tuple(map(ip_address, ("10.0.9.9", "fd00::99"))))
+    }
+    place = Route(found, bench).locate(replace(TO_DB, family=4, via=Via.DNS))
+    assert place == (Unplaced(NAMED) if host is None else host)
+
+
 def test_readiness_proves_the_family_that_the_kubelet_asks_in() -> None:
     found = here(dual(crowd()), FLOW)
     assert {flow.family: found.listener(flow) for flow in found.simulated} == {4: "readiness", 6: None}
     proof = found.other_family(V6)
     assert proof is not None
-    assert "over IPv6 would prove it" in proof
+    assert "over IPv6 on that port would prove it" in proof
     assert found.other_family(V4) is None
     by_service = here(dual(with_service(None)), TO_DB)
     assert {(flow.via, flow.family): by_service.listener(flow) for flow in by_service.simulated} == {

@@ -73,6 +73,7 @@ expect:
     - {from: families-z/far, to: families-z/served, port: 8080, verdict: deny}
     - {from: families-z/far, to: families-z/closed, port: 8080, verdict: deny}
     - {from: families-z/near, to: "svc:families-z/served", port: 80, verdict: allow}
+    - {from: families-z/near, to: "svc:families-z/first", port: 80, verdict: allow}
 """
 WORKLOADS = """
 apiVersion: v1
@@ -84,6 +85,14 @@ kind: Service
 metadata: {name: served, namespace: families-z}
 spec:
   ipFamilyPolicy: RequireDualStack
+  selector: {app: served}
+  ports: [{port: 80, targetPort: 8080}]
+---
+apiVersion: v1
+kind: Service
+metadata: {name: first, namespace: families-z}
+spec:
+  ipFamilyPolicy: SingleStack
   selector: {app: served}
   ports: [{port: 80, targetPort: 8080}]
 ---
@@ -166,7 +175,10 @@ def test_in_place_a_denial_is_proven_in_the_family_that_it_is_about(both: str, t
     assert rows[far, "families-z/closed", "pod", 4]["observed"] == "deny"
     unproven = rows[far, "families-z/closed", "pod", 6]
     assert (unproven["observed"], unproven["status"]) == ("unknown", "unknown")
-    assert "over IPv6 would prove it" in unproven["reason"]
+    assert "over IPv6 on that port would prove it" in unproven["reason"]
     assert rows[near, "svc:families-z/served", "service", None]["observed"] == "allow"
     assert rows[near, "svc:families-z/served", "dns", None]["observed"] == "allow"
+    of_one = [row for (_, to, *_), row in rows.items() if to == "svc:families-z/first"]
+    assert {row["via"]: row["observed"] for row in of_one} == {"service": "allow", "dns": "allow"}
+    assert len({row["family"] for row in of_one}) == 1
     assert ended.status == 3, "one row could not be told"

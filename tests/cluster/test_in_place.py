@@ -174,7 +174,10 @@ def test_without_a_proof_it_is_unknown_and_says_what_would_prove_it(
     assert {row["observed"] for row in ended.report["flows"]} == {"unknown"}
     for row in ended.report["flows"]:
         assert row["reason"].startswith("listener:")
-        assert "a passing TCP readiness probe on that port would prove it" in row["reason"]
+        proof = (
+            "a flow that may reach it over IPv6" if row["family"] == 6 else "a passing TCP readiness probe"
+        )
+        assert f"{proof} on that port would prove it" in row["reason"]
 
 
 def test_a_dry_run_needs_get_and_list_and_prints_what_a_run_creates(
