@@ -62,7 +62,10 @@ class Past:
 
 @dataclass(frozen=True, slots=True)
 class Changes:
-    """What changed between two runs, by names of cases. `slower`: seconds before and now."""
+    """What changed between two runs, by names of cases. `slower`: seconds before and now.
+
+    `other_cluster`: that of the run before, where it was another; a new version of one is another too.
+    """
 
     failures: tuple[str, ...] = ()
     fixed: tuple[str, ...] = ()
@@ -70,6 +73,7 @@ class Changes:
     slower: tuple[tuple[str, float, float], ...] = ()
     appeared: tuple[str, ...] = ()
     disappeared: tuple[str, ...] = ()
+    other_cluster: str = ""
 
     def __bool__(self) -> bool:
         return any((self.failures, self.fixed, self.flaky, self.slower, self.appeared, self.disappeared))
@@ -197,6 +201,7 @@ def changes(before: Sequence[Past], now: Past) -> Changes:
         slower=tuple(slower),
         appeared=tuple(name for name in now.cases if name not in known),
         disappeared=tuple(name for name in before[-1].cases if name not in now.cases),
+        other_cluster=before[-1].cluster if before[-1].cluster != now.cluster else "",
     )
 
 

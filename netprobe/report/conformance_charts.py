@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import pairwise
 from typing import Final
 
@@ -58,6 +58,19 @@ def histogram(times: Sequence[float]) -> Iterator[str]:
             yield f'<rect class="bar" {place} rx="2"/>\n'
             yield f'<text x="{left + 29}" y="{144 - height:.1f}">{count}</text>\n'
         yield f'<text class="soft" x="{left + 29}" y="168">{xml(name)}</text>\n'
+    yield "</svg>\n"
+
+
+def proportions(counts: Mapping[Status, int]) -> Iterator[str]:
+    """One bar, as wide as the page: what became of the cases. The numbers stand above it."""
+    total = sum(counts.values())
+    left = 0.0
+    yield '<svg class="whole" viewBox="0 0 1000 10" preserveAspectRatio="none" aria-hidden="true">'
+    for status in COLUMNS:
+        if counts[status]:
+            width = 1000 * counts[status] / total
+            yield f'<rect class="{status.value}" x="{left:.1f}" y="0" width="{width:.1f}" height="10"/>'
+            left += width
     yield "</svg>\n"
 
 

@@ -25,6 +25,8 @@ from netprobe.report.style import PLAIN, Style
 
 MOST_PAST = 8
 """Columns of past runs in the table of features."""
+MOST_OPEN = 5
+"""Cases that are opened with the page: what is wrong, where that can be read."""
 
 SIGNS = {"yes": "✓", "part": "◐", "no": "✗", "open": "?", "later": "…", "none": "–"}  # noqa: RUF001
 SIGN_WORDS = {
@@ -73,6 +75,7 @@ def _top(found: Conformance, title: str) -> Iterator[str]:
         if results.counts[status]:
             yield f'<li class="{status.value}"><b>{results.counts[status]}</b> {words.HEADS[status]}</li>'
     yield "</ul>\n"
+    yield from charts.proportions(results.counts)
     for told in (results.enforcement, *results.problems):
         if told:
             yield f'<p class="problem">{xml(told)}</p>\n'
@@ -82,8 +85,17 @@ def _top(found: Conformance, title: str) -> Iterator[str]:
 
 def _features(found: Conformance) -> Iterator[str]:
     past = found.past[-MOST_PAST:]
+    lines = {
+        feature: [
+            *([run.cases[r.case.name].status for r in some if r.case.name in run.cases] for run in past),
+            [result.status for result in some],
+        ]
+        for feature, some in found.results.features().items()
+    }
+    used = {_kind(statuses) for line in lines.values() for statuses in line}
     yield '<section aria-labelledby="features">\n<h2 id="features">Features</h2>\n'
-    legend = "".join(f'<li class="{kind}"><i>{SIGNS[kind]}</i> {SIGN_WORDS[kind]}</li>' for kind in SIGNS)
+    kinds = [kind for kind in SIGNS if kind in used]
+    legend = "".join(f'<li class="{kind}"><i>{SIGNS[kind]}</i> {SIGN_WORDS[kind]}</li>' for kind in kinds)
     yield f'<ul class="legend">{legend}</ul>\n<div class="wide"><table class="features">\n<thead><tr>'
     yield '<th scope="col">Feature</th>'
     for run in past:
@@ -91,15 +103,12 @@ def _features(found: Conformance) -> Iterator[str]:
         yield f"{run.started:%m-%d}<br>{run.started:%H:%M}</th>"
     yield "".join(f'<th scope="col">{name}</th>' for name in ("this run", "not scored", "skipped"))
     yield "</tr></thead>\n<tbody>\n"
-    for feature, some in found.results.features().items():
+    for feature, (*before, now) in lines.items():
         tag = feature.lower().replace(" ", "-")
         yield f'<tr><th scope="row"><a href="#only={tag}" data-only="{tag}">{xml(feature)}</a></th>'
-        for run in past:
-            yield _support([run.cases[r.case.name].status for r in some if r.case.name in run.cases], "past")
-        yield _support([result.status for result in some], "now")
-        for status in (Status.UNSCORED, Status.SKIPPED):
-            number = sum(result.status is status for result in some)
-            yield f"<td>{number or ''}</td>"
+        yield "".join(_support(statuses, "past") for statuses in before)
+        yield _support(now, "now")
+        yield "".join(f"<td>{now.count(s) or ''}</td>" for s in (Status.UNSCORED, Status.SKIPPED))
         yield "</tr>\n"
     yield "</tbody></table></div>\n"
     asides = [xml(line) for line in words.asides(found.results)]
@@ -110,21 +119,25 @@ def _features(found: Conformance) -> Iterator[str]:
     yield "</section>\n"
 
 
-def _support(statuses: Sequence[Status], where: str) -> str:
-    """One cell of the table: how much of a feature a cluster has."""
+def _kind(statuses: Sequence[Status]) -> str:
+    """How much of a feature a cluster has."""
     scored = [status for status in statuses if status in words.SCORED]
     passed = scored.count(Status.PASSED)
     if not scored:
-        kind = "none"
-    elif scored.count(Status.UNTRIED) == len(scored):
-        kind = "later"
-    elif passed == len(scored):
-        kind = "yes"
-    elif Status.FAILED not in scored:
-        kind = "open"
-    else:
-        kind = "part" if passed else "no"
-    rate = f"{passed}/{len(scored)}" if scored else ""
+        return "none"
+    if scored.count(Status.UNTRIED) == len(scored):
+        return "later"
+    if passed == len(scored):
+        return "yes"
+    if Status.FAILED not in scored:
+        return "open"
+    return "part" if passed else "no"
+
+
+def _support(statuses: Sequence[Status], where: str) -> str:
+    kind = _kind(statuses)
+    scored = sum(status in words.SCORED for status in statuses)
+    rate = f"{statuses.count(Status.PASSED)}/{scored}" if scored else ""
     told = f'<span class="read">{SIGN_WORDS[kind]}</span>'
     return f'<td class="{where} {kind}"><i aria-hidden="true">{SIGNS[kind]}</i> {told}{rate}</td>'
 
@@ -132,10 +145,17 @@ def _support(statuses: Sequence[Status], where: str) -> str:
 def _changes(found: Conformance) -> Iterator[str]:
     if found.changes is None:
         return
-    lines = [xml(line) for line in words.changed(found)]
     yield '<section aria-labelledby="changes">\n<h2 id="changes">Since the run before</h2>\n'
-    listed = "".join(f"<li>{line}</li>" for line in lines)
-    yield f"<ul>{listed}</ul>\n</section>\n" if lines else "<p>Nothing changed.</p>\n</section>\n"
+    if found.changes.other_cluster:
+        yield f"<p>{xml(words.other_cluster(found.changes))}</p>\n"
+    if not found.changes:
+        yield "<p>Nothing changed.</p>\n"
+    for one, several, lines in words.change_groups(found.changes):
+        open_ = " open" if len(lines) <= words.MOST_NAMES else ""
+        yield f"<details{open_}><summary>{len(lines)} {several if len(lines) > 1 else one}</summary>\n<ul>"
+        yield "".join(f"<li>{xml(line)}</li>" for line in lines)
+        yield "</ul></details>\n"
+    yield "</section>\n"
 
 
 def _cases(results: Results) -> Iterator[str]:
@@ -149,14 +169,25 @@ def _cases(results: Results) -> Iterator[str]:
         yield f"{words.HEADS[status]} {results.counts[status]}</label>"
     yield '</fieldset><output id="shown" aria-live="polite"></output>'
     yield '<span class="soft">/ finds, ↑ ↓ go from case to case, Enter opens one</span></form>\n'
-    for index, result in enumerate(results.results):
-        yield from _case(index, result)
+    every = list(enumerate(results.results))
+    noted = [(index, result) for status in words.NOTED for index, result in every if result.status is status]
+    first = [index for index, result in noted if page.needs_telling(result)][:MOST_OPEN]
+    if noted:
+        yield f"<h3>{len(noted)} not as expected</h3>\n"
+    for index, result in noted:
+        yield from _case(index, result, opened=index in first)
+    if noted:
+        yield "<h3>All others</h3>\n"
+    for index, result in every:
+        if result.status not in words.NOTED:
+            yield from _case(index, result, opened=False)
     yield "</section>\n"
 
 
-def _case(index: int, result: Result) -> Iterator[str]:
+def _case(index: int, result: Result, *, opened: bool) -> Iterator[str]:
+    """`index`: where the script finds what it holds."""
     case, status = result.case, result.status
-    open_ = " open" if page.needs_telling(result) else ""
+    open_ = " open" if opened else ""
     known = words.standing(result)
     find = " ".join([case.name, case.feature, *sorted(case.words)]).lower()
     yield f'<details class="case {status.value}" id="case-{index}" data-case="{index}" '

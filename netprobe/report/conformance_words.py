@@ -22,7 +22,9 @@ MOST_POLICIES = 4
 COLUMNS = tuple(Status)
 SCORED = (Status.PASSED, Status.FAILED, Status.FLAKY, Status.UNKNOWN, Status.UNTRIED)
 """What a rate is of: a case that was not tried has not passed."""
-MOST_NAMES = 5
+NOTED = (Status.FAILED, Status.FLAKY, Status.UNKNOWN)
+MOST_NAMES = 10
+"""Of each kind of change."""
 HEADS = {
     Status.PASSED: "passed",
     Status.FAILED: "failed",
@@ -102,8 +104,7 @@ def unscored(result: Result) -> str:
 
 def noted(results: Results) -> tuple[Result, ...]:
     """The cases that have to be told one by one, failures first."""
-    order = (Status.FAILED, Status.FLAKY, Status.UNKNOWN)
-    return tuple(result for status in order for result in results.of(status))
+    return tuple(result for status in NOTED for result in results.of(status))
 
 
 def sentences(result: Result) -> Iterator[str]:
@@ -189,17 +190,34 @@ def changed(found: Conformance) -> Iterator[str]:
         yield from change_lines(found.changes)
 
 
-def change_lines(changes: Changes) -> Iterator[str]:
-    for word, names in (
-        ("new failure", changes.failures),
-        ("newly flaky", changes.flaky),
-        ("fixed", changes.fixed),
-        ("new case", changes.appeared[:MOST_NAMES]),
-        ("not among the cases", changes.disappeared[:MOST_NAMES]),
+def change_groups(changes: Changes) -> Iterator[tuple[str, str, tuple[str, ...]]]:
+    """What changed, by kind: the word for one, the words for several, and a line each; none that is empty."""
+    slower = sorted(changes.slower, key=lambda one: -one[2] / max(one[1], 0.001))
+    for one, several, lines in (
+        ("new failure", "new failures", changes.failures),
+        ("newly flaky", "newly flaky", changes.flaky),
+        ("fixed", "fixed", changes.fixed),
+        (
+            "slower to converge",
+            "slower to converge",
+            tuple(f"{name}: {before:.2f} s, now {now:.2f} s" for name, before, now in slower),
+        ),
+        ("new case", "new cases", changes.appeared),
+        ("not among the cases", "not among the cases", changes.disappeared),
     ):
-        yield from (f"{word}: {name}" for name in names)
-    for word, names in (("new cases", changes.appeared), ("not among the cases", changes.disappeared)):
-        if len(names) > MOST_NAMES:
-            yield f"and {len(names) - MOST_NAMES} more {word}"
-    for name, before, now in changes.slower:
-        yield f"slower to converge: {name}: {before:.2f} s, now {now:.2f} s"
+        if lines:
+            yield one, several, lines
+
+
+def change_lines(changes: Changes) -> Iterator[str]:
+    """As much of it as can be read; JSON has all."""
+    if changes.other_cluster:
+        yield other_cluster(changes)
+    for one, several, lines in change_groups(changes):
+        yield from (f"{one}: {line}" for line in lines[:MOST_NAMES])
+        if len(lines) > MOST_NAMES:
+            yield f"and {len(lines) - MOST_NAMES} more {several}"
+
+
+def other_cluster(changes: Changes) -> str:
+    return f"The run before was of another cluster: {changes.other_cluster}"

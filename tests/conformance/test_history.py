@@ -50,6 +50,9 @@ def run(at: int, **cases: Status | tuple[Status, float]) -> Past:
         ),
         pytest.param(run(0, a=(P, 0.1)), run(1, a=(P, 0.9)), Changes(slower=(("a", 0.1, 0.9),)), id="slower"),
         pytest.param(run(0, a=(P, 0.1)), run(1, a=(P, 0.5)), Changes(), id="slower, by too little to say"),
+        pytest.param(
+            run(0, a=P), replace(run(1, a=P), cluster="prod"), Changes(other_cluster="kind"), id="elsewhere"
+        ),
         pytest.param(run(0, a=(P, 3.0)), run(1, a=(P, 4.0)), Changes(), id="not twice as slow"),
     ],
 )

@@ -15,6 +15,7 @@ from netprobe.conformance.record import Standing, Status
 from netprobe.model.verdict import Verdict
 from netprobe.report.conformance import Conformance, render_conformance
 from netprobe.report.conformance_charts import bins, percentile
+from netprobe.report.conformance_html import MOST_OPEN
 from tests.conformance.browser import CHROMIUM, opened
 from tests.conformance.samples import (
     CASE,
@@ -25,6 +26,7 @@ from tests.conformance.samples import (
     START,
     UNKNOWN,
     UNSCORED,
+    UNTRIED,
     WRONG,
     report,
     result,
@@ -32,6 +34,7 @@ from tests.conformance.samples import (
 
 HOSTILE = '</script><img src=x onerror="document.title=1">\u202e'
 OTHER = next(case for case in builtin() if case.name == "a named UDP port")
+LONG = next(case for case in builtin() if case.name == "labels as long as the API allows, of namespaces")
 EVERY = report(PASSED, FAILED, FLAKY, UNKNOWN, SKIPPED, UNSCORED, result(OTHER))
 NIGHTS = tuple(
     Past(
@@ -71,7 +74,7 @@ def test_history_is_a_drawing_and_a_table() -> None:
     page = written(replace(report(PASSED), past=NIGHTS, changes=Changes(fixed=("a",))))
     rows = re.findall(r'<th scope="row">(2026-[^<]*)</th>', page)
     assert rows == ["2026-11-23 06:00", "2026-11-22 06:00", "2026-11-21 06:00"]
-    assert "fixed: a" in text(page)
+    assert "1 fixed a" in text(page)
     assert 'class="failed"' in page.partition('id="history"')[2]
     assert "--history DIR" in text(written(report(PASSED)))
 
@@ -96,6 +99,30 @@ def test_a_failure_that_is_expected_is_not_opened() -> None:
     assert " open>" not in written(report(known))
 
 
+def test_where_everything_fails_a_few_cases_are_opened_and_those_stand_first() -> None:
+    page = written(report(PASSED, *[FAILED] * 30))
+    assert page.count(" open>") == MOST_OPEN
+    assert re.findall(r'id="case-(\d+)"', page) == [*map(str, range(1, 31)), "0"]
+    assert "30 not as expected" in text(page)
+
+
+def test_many_changes_are_folded_and_few_are_not() -> None:
+    many = tuple(f"case {number}" for number in range(40))
+    page = written(replace(report(PASSED), changes=Changes(failures=many, fixed=("a",))))
+    assert "<details><summary>40 new failures</summary>" in page
+    assert "<details open><summary>1 fixed</summary>" in page
+    assert "The run before was of another cluster: kind &lt;b&gt;" in written(
+        replace(report(PASSED), changes=Changes(other_cluster="kind <b>"))
+    )
+
+
+def test_half_a_run_shows_what_is_missing() -> None:
+    page = written(report(PASSED, UNTRIED))
+    assert 'class="now later"' in page
+    assert "1 not tried" in text(page)
+    assert "not tried" not in text(written(report(PASSED)))
+
+
 def test_it_asks_no_server_for_anything_and_names_stay_names() -> None:
     case = replace(CASE, name=HOSTILE, tags=frozenset({HOSTILE}), undefined=HOSTILE)
     found = report(replace(result(case), reason=HOSTILE, remark=HOSTILE, standing=Standing.FIXED))
@@ -113,9 +140,10 @@ async def test_in_a_browser(tmp_path: Path) -> None:
     path = tmp_path / "page.html"
     hostile = replace(result(replace(CASE, name=HOSTILE)), reason=HOSTILE)
     second = result(OTHER, {WRONG: Verdict.DENY}, {WRONG: Verdict.DENY})
-    path.write_text(written(replace(report(FAILED, PASSED, second, hostile, SKIPPED), past=NIGHTS)))
+    long = result(LONG, {WRONG: Verdict.DENY}, {WRONG: Verdict.DENY})
+    path.write_text(written(replace(report(FAILED, PASSED, second, hostile, SKIPPED, long), past=NIGHTS)))
     async with opened(path) as page:
-        assert await page.ask("document.getElementById('shown').textContent") == "5 of 5 cases"
+        assert await page.ask("document.getElementById('shown').textContent") == "6 of 6 cases"
         assert await page.ask("document.querySelectorAll('#case-0 table.matrix').length") == 3
         captions = "[...document.querySelectorAll('#case-0 caption')].map((c) => c.textContent)"
         assert await page.ask(captions) == ["declared", "simulated", "observed"]
@@ -125,10 +153,10 @@ async def test_in_a_browser(tmp_path: Path) -> None:
 
         await page.press("/")
         await page.write("named udp")
-        assert await page.ask("document.getElementById('shown').textContent") == "1 of 5 cases"
+        assert await page.ask("document.getElementById('shown').textContent") == "1 of 6 cases"
         await page.press("Escape")
-        await page.press("ArrowDown")
-        await page.press("ArrowDown")
+        for _ in range(3):  # past the two that failed
+            await page.press("ArrowDown")
         await page.until("document.activeElement.parentElement.id === 'case-1'")
         await page.press("Enter")
         await page.until("document.querySelectorAll('#case-1 table.matrix').length === 3")
@@ -139,7 +167,7 @@ async def test_in_a_browser(tmp_path: Path) -> None:
         assert await page.ask("document.activeElement.getAttribute('aria-selected')") == "true"
 
         await page.call("Page.navigate", url=f"file://{path}#only=named-ports")
-        await page.until("document.getElementById('shown').textContent === '1 of 5 cases'")
+        await page.until("document.getElementById('shown').textContent === '1 of 6 cases'")
         await page.call("Page.navigate", url=f"file://{path}#case-3")
         await page.until("document.querySelector('#case-3').open")
         assert await page.ask("document.querySelector('img')") is None

@@ -59,6 +59,14 @@ def test_the_changes_since_the_run_before() -> None:
         assert "slower to converge: b: 0.10 s, now 2.00 s" in told
 
 
+def test_a_hundred_changes_are_counted_and_not_listed() -> None:
+    many = tuple((f"case {number}", 0.1, 1.0 + number) for number in range(100))
+    told = text(replace(report(PASSED), changes=Changes(slower=many)), "table")
+    assert "slower to converge: case 99: 0.10 s, now 100.00 s" in told  # the worst first
+    assert told.count("slower to converge: ") == 10
+    assert "and 90 more slower to converge" in told
+
+
 def test_junit_counts_as_the_exit_status_does() -> None:
     (suite, *_) = ET.fromstring(text(report(PASSED, FAILED, FLAKY, UNKNOWN), "junit"))  # noqa: S314 (our own)
     assert {key: suite.get(key) for key in ("tests", "failures", "errors", "skipped")} == {
