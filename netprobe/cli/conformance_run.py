@@ -175,16 +175,16 @@ DONE = "done"
 
 
 def written(found: Conformance, folder: str | None) -> None:
-    """Write every form of the report into a folder, and `done` with the path of the JUnit file at the end.
+    """Write every form of the report into a folder, and `done` with the folder's path at the end.
 
-    Sonobuoy waits for such a file in its results folder. NetprobeError where it cannot be written.
+    Sonobuoy waits for such a file, and takes along what it names. NetprobeError where it cannot be written.
     """
     if folder is None:
         return
     try:
         for name, format_ in RESULTS.items():
             save(Path(folder, name), render_conformance(found, format_))
-        save(Path(folder, DONE), [str(Path(folder, "junit.xml").resolve())])
+        save(Path(folder, DONE), [str(Path(folder).resolve())])
     except OSError as error:
         raise NetprobeError(f"cannot write results to {folder}: {error.strerror}") from error
 

@@ -106,3 +106,26 @@ def test_every_file_is_named_by_the_readme() -> None:
     readme = (NIGHTLY / "README.md").read_text()
     for path in NIGHTLY.iterdir():
         assert path.name == "README.md" or f"]({path.name})" in readme
+
+
+def test_a_night_that_fails_is_in_the_history_of_the_workflow_too() -> None:
+    """What `actions/cache` saves by itself it saves after a success only."""
+    (workflow,) = documents("github-actions.yaml")
+    steps = workflow["jobs"]["conformance"]["steps"]
+    kept = {step["uses"].partition("@")[0]: step for step in steps if "cache" in step.get("uses", "")}
+    restored, saved = kept["actions/cache/restore"], kept["actions/cache/save"]
+    assert saved["if"] == "always()"
+    assert saved["with"]["key"] == restored["with"]["key"]
+    assert saved["with"]["key"].startswith(restored["with"]["restore-keys"])
+    (run,) = [step["run"] for step in steps if step.get("run", "").startswith("netprobe conformance")]
+    assert f"--history {saved['with']['path']} --baseline {saved['with']['path']}" in run
+    context = click.Context(command)
+    command.parse_args(context, run.split()[2:])
+
+
+def test_the_image_is_made_of_what_is_installed_and_runs_as_nobody() -> None:
+    """A checkout has more than that: credentials in .git/config, a .venv of hundreds of megabytes."""
+    lines = (NIGHTLY / "Dockerfile").read_text().splitlines()
+    copied = [line.split()[1:-1] for line in lines if line.startswith("COPY ")]
+    assert copied == [["pyproject.toml", "README.md"], ["netprobe"], ["--from=build", "/install"]]
+    assert lines.index("USER 65534:65534") > max(i for i, line in enumerate(lines) if line.startswith("FROM"))
