@@ -27,7 +27,10 @@ if TYPE_CHECKING:
 @click.command
 @click.argument("suite", required=False, type=click.Path())
 @click.option(
-    "-o", "--output", metavar="FOLDER", help="Write a file for each policy there, not to standard output."
+    "-o",
+    "--output",
+    metavar="PATH",
+    help="A folder for the policies, one file each; with --from-cluster, the suite's file.",
 )
 @filename_option
 @cluster_options

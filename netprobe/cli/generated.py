@@ -95,22 +95,22 @@ def save_all(folder: Path, texts: Mapping[str, str]) -> None:
 
     UsageError where a file is in the way that generate has not written; nothing is changed then.
     """
+    if folder.is_file():
+        raise UsageError(f"{folder} is a file; -o names a folder for the policies")
     try:
         folder.mkdir(parents=True, exist_ok=True)
         present = {path.name: path for path in sorted(folder.iterdir()) if path.suffix in READ}
-        foreign = [
-            path for name, path in present.items() if not path.read_text(encoding="utf-8").startswith(MARK)
-        ]
+        foreign = [path for path in present.values() if not path.read_bytes().startswith(MARK.encode())]
         if foreign:
             raise UsageError(
                 f"{foreign[0]} was not written by netprobe generate: it would be applied with the rest. "
                 "Choose another folder"
             )
+        for name, text in texts.items():
+            (folder / name).write_text(text, encoding="utf-8")
         for name, path in present.items():
             if name not in texts:
                 path.unlink()
-        for name, text in texts.items():
-            (folder / name).write_text(text, encoding="utf-8")
     except OSError as error:
         raise NetprobeError(f"cannot write {error.filename or folder}: {error.strerror}") from error
 

@@ -110,10 +110,10 @@ def test_files_of_others_are_never_touched_and_its_own_old_ones_go(tmp_path: Pat
     stale.write_text((folder / "database-pg.yaml").read_text())
     assert main(["generate", suite, "-o", str(folder)]) == 0
     assert not stale.exists()
-    (folder / "mine.yml").write_text("# mine\n")
-    before = {path.name: path.read_text() for path in folder.iterdir()}
+    (folder / "mine.yml").write_bytes(b"# caf\xe9\n")
+    before = {path.name: path.read_bytes() for path in folder.iterdir()}
     assert main(["generate", suite, "-o", str(folder)]) == 2
-    assert {path.name: path.read_text() for path in folder.iterdir()} == before
+    assert {path.name: path.read_bytes() for path in folder.iterdir()} == before
 
 
 def test_namespaces_by_the_suites_own_label(capsys: pytest.CaptureFixture[str]) -> None:
@@ -146,6 +146,7 @@ def test_a_proposal_declares_what_passes_today(tmp_path: Path, capsys: pytest.Ca
         (["--from-cluster"], "what is allowed where?"),
         (["--from-cluster", "suite.yaml", "-f", "x"], "it takes none"),
         ([str(ZERO_TRUST / "suite.yaml"), "-f", "x"], "has a topology of its own"),
+        ([str(ZERO_TRUST / "suite.yaml"), "-o", __file__], "is a file; -o names a folder"),
         ([str(ZERO_TRUST / "suite.yaml"), "-f", "x", "--context", "c"], "two different clusters"),
     ],
 )
