@@ -95,14 +95,15 @@ def account(admin: str, documents: Sequence[Object], folder: Path) -> Iterator[A
         kubectl(admin, "apply", "-f", "-", stdin=text)
         token = kubectl(admin, "-n", f"rbac-{tag}", "create", "token", "netprobe", "--duration=20m").strip()
         path = folder / f"kubeconfig-{tag}"
-        path.write_text(yaml.safe_dump(_config(admin, token)))
+        path.write_text(yaml.safe_dump(config(admin, token)))
         path.chmod(0o600)
         yield Account(path, f"rbac-{tag}")
     finally:
         kubectl(admin, "delete", "--wait=false", "--ignore-not-found", "-f", "-", stdin=text)
 
 
-def _config(admin: str, token: str) -> Mapping[str, Any]:
+def config(admin: str, token: str) -> Mapping[str, Any]:
+    """A kubeconfig for the cluster of another one, with a token in the place of its user."""
     config = yaml.safe_load(Path(admin).read_text())
     current = next(c["context"] for c in config["contexts"] if c["name"] == config["current-context"])
     cluster = next(c["cluster"] for c in config["clusters"] if c["name"] == current["cluster"])

@@ -12,17 +12,14 @@ from netprobe.conformance.load import builtin
 from netprobe.conformance.record import Results, Status
 from netprobe.conformance.runner import Suite
 from netprobe.kube.client import KubeCluster
-from netprobe.probe.permission import CONFORMANCE, Need, Permission
+from netprobe.probe.permission import Permission
 from tests.cluster.account import account, published, without
 from tests.cluster.conftest import Run
+from tests.cluster.permitted import CASES, NEEDED_AT_NIGHT, NIGHTLY, lacks
 from tests.conformance.mutants import MUTANTS
 from tests.conformance.test_lab import HANDFUL
 from tests.conformance.test_mutants import Wrong, narrowed
 from tests.run.netprobe import netprobe
-
-NIGHTLY = "../nightly/rbac.yaml"
-NEEDED = [p for p in CONFORMANCE if p.need is Need.ALWAYS]
-NAMES = ["a podSelector admits pods of the policy's own namespace", "a label that is taken away again"]
 
 
 def found(run: Run, cases: list[Case], **options: Any) -> Results:
@@ -49,22 +46,20 @@ def test_packets_find_the_mutants(on_cluster: Run) -> None:
 
 
 def test_a_run_as_exactly_the_nightly_account(kubeconfig: str, tmp_path: Path) -> None:
-    only = [word for name in NAMES for word in ("--only", name)]
+    only = [word for name in CASES for word in ("--only", name)]
     with account(kubeconfig, published(NIGHTLY, "guard.yaml"), tmp_path) as user:
         ended = netprobe("conformance", *only, "--kubeconfig", user.kubeconfig, "-o", "json")
         assert ended.err == ""
         assert {case["reason"] for case in ended.report["cases"]} == {None}
-        assert len(ended.report["cases"]) == len(NAMES)
+        assert len(ended.report["cases"]) == len(CASES)
 
 
-@pytest.mark.parametrize("permission", NEEDED, ids=str)
+@pytest.mark.parametrize("permission", NEEDED_AT_NIGHT, ids=str)
 def test_without_one_verb_it_names_it_and_makes_nothing(
     kubeconfig: str, tmp_path: Path, permission: Permission
 ) -> None:
     roles = without(published(NIGHTLY), permission.group, permission.resource, permission.verb)
     with account(kubeconfig, roles, tmp_path) as user:
-        ended = netprobe("conformance", "--only", NAMES[0], "--kubeconfig", user.kubeconfig)
+        ended = netprobe("conformance", "--only", CASES[0], "--kubeconfig", user.kubeconfig)
         assert ended.status == 3, ended.out
-        assert (
-            f"lack 1 of the permissions that the run needs in the whole cluster: {permission} (" in ended.err
-        )
+        assert lacks(permission) in ended.err

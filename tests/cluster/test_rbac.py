@@ -18,59 +18,16 @@ import yaml
 from netprobe.cli import main
 from netprobe.kube import beside, client, stream
 from netprobe.probe.api import Execution
-from netprobe.probe.permission import FIXTURE, IN_PLACE, Need, Permission
+from netprobe.probe.permission import FIXTURE, IN_PLACE, Permission
+from tests.cluster import permitted
 from tests.cluster.account import Account, Object, account, kubectl, published, without
+from tests.cluster.permitted import NEEDED, TELLING, lacks
 from tests.run.netprobe import netprobe
-
-NEEDED = [p for p in FIXTURE if p.need is not Need.TELLING]
-TELLING = [p for p in FIXTURE if p.need is Need.TELLING]
-
-SUITE = """
-apiVersion: netprobe/v1alpha1
-kind: ConnectivitySuite
-metadata: {name: rbac}
-topology:
-  namespaces:
-    - name: NAME
-      pods:
-        - {name: web, labels: {app: web}, ports: [80]}
-        - {name: db, labels: {app: db}, ports: [5432]}
-policies: [policy.yaml]
-expect:
-  default: deny
-  flows:
-    - {from: NAME/web, to: NAME/db, port: 5432, verdict: allow}
-steps:
-  - name: the label that admits is taken away
-    do:
-      - label: {pod: NAME/web, set: {app: other}}
-      - label: {namespace: NAME, set: {seen: "yes"}}
-    expect: {default: deny}
-  - name: the policy goes
-    do:
-      - delete: {networkpolicy: NAME/only-web}
-    expect: {default: allow}
-"""
-POLICY = """
-apiVersion: networking.k8s.io/v1
-kind: NetworkPolicy
-metadata: {name: only-web, namespace: NAME}
-spec:
-  podSelector: {}
-  policyTypes: [Ingress]
-  ingress:
-    - from: [{podSelector: {matchLabels: {app: web}}}]
-      ports: [{port: 5432}]
-"""
 
 
 @pytest.fixture
 def suite(tmp_path: Path) -> Path:
-    name = f"rbac-suite-{secrets.token_hex(3)}"
-    (tmp_path / "policy.yaml").write_text(POLICY.replace("NAME", name))
-    path = tmp_path / "suite.yaml"
-    path.write_text(SUITE.replace("NAME", name))
-    return path
+    return permitted.suite(tmp_path)
 
 
 def namespaces(admin: str) -> str:
@@ -107,9 +64,7 @@ def test_without_one_verb_a_run_names_it_and_makes_nothing(
         before = versions(kubeconfig, user)
         ended = netprobe("run", suite, "--kubeconfig", user.kubeconfig)
         assert ended.status == 3, ended.out
-        assert (
-            f"lack 1 of the permissions that the run needs in the whole cluster: {permission} (" in ended.err
-        )
+        assert lacks(permission) in ended.err
         assert versions(kubeconfig, user) == before
     nothing_left(kubeconfig, suite)
 

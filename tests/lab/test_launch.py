@@ -8,10 +8,8 @@ import select
 import shutil
 import signal
 import socket
-import ssl
 import subprocess
 import sys
-import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -25,6 +23,7 @@ from netprobe.lab.fabric import sandbox, world
 from netprobe.lab.home import Home, Identity
 from netprobe.lab.options import LabOptions
 from tests.lab import rootless
+from tests.lab.plain import Plain
 
 pytestmark = [pytest.mark.lab, pytest.mark.xdist_group("lab launch")]
 _LONG_S = 30
@@ -45,23 +44,8 @@ def name() -> Iterator[str]:
         lab.stop(chosen)
 
 
-class Api:
-    """The least of a client: enough to have pods in a lab without the client library."""
-
-    def __init__(self, kubeconfig: Path) -> None:
-        config = yaml.safe_load(kubeconfig.read_text())
-        self._server = config["clusters"][0]["cluster"]["server"]
-        self._token = config["users"][0]["user"]["token"]
-        self._context = ssl._create_unverified_context()  # noqa: S323 (loopback; certificates are tested elsewhere)
-
-    def call(self, path: str, body: Any = None) -> Any:
-        request = urllib.request.Request(  # noqa: S310 (the lab's own https)
-            f"{self._server}{path}",
-            None if body is None else json.dumps(body).encode(),
-            {"Authorization": f"Bearer {self._token}", "Content-Type": "application/json"},
-        )
-        with urllib.request.urlopen(request, context=self._context, timeout=_LONG_S) as answer:  # noqa: S310
-            return json.load(answer)
+class Api(Plain):
+    """A lab's API, and pods in it."""
 
     def run_pods(self, count: int) -> None:
         """Create pods, and return when all of them run."""
