@@ -181,6 +181,8 @@ def _is_manifest(text: str) -> bool:
 
 def is_suite(path: str) -> bool:
     """Whether a file is a suite, whose topology tells the labels that its policies are about."""
+    if not Path(path).is_file():  # a pipe can be read once, and is not ours
+        return False
     try:
         return bool(_SUITE.search(Path(path).read_text(encoding="utf-8")))
     except (OSError, UnicodeDecodeError):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import xml.etree.ElementTree as ET
 from pathlib import Path
 from typing import Any
@@ -55,6 +56,18 @@ def test_what_the_server_refuses_is_reported_at_its_place(folder: Path, capsys: 
     column = REFUSED.index("11.0.0.0/8") + 1
     assert f"p.yaml:1:{column}: error invalid: shop/p: " in out
     assert "2 errors in 1 policy" in out
+
+
+def test_a_pipe_is_read_once(folder: Path, capsys: Output) -> None:
+    """As with `netprobe lint <(kubectl get netpol -o yaml)`."""
+    read, write = os.pipe()
+    os.write(write, WARNED.encode())
+    os.close(write)
+    try:
+        main(["lint", f"/dev/fd/{read}"])
+    finally:
+        os.close(read)
+    assert "in 1 policy" in capsys.readouterr().out
 
 
 def test_of_files_with_one_policy_the_one_that_is_named_first_counts(folder: Path, capsys: Output) -> None:
