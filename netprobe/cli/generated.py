@@ -13,6 +13,7 @@ from netprobe.errors import NetprobeError, UsageError
 from netprobe.generate import Made, Proposed
 from netprobe.manifests import dump_policy
 from netprobe.model.flow import Protocol
+from netprobe.report import save
 
 MARK = "# Written by netprobe generate from "
 READ = frozenset({".yaml", ".yml", ".json"})  # what a suite, and kubectl, take from a folder
@@ -107,7 +108,7 @@ def save_all(folder: Path, texts: Mapping[str, str]) -> None:
                 "Choose another folder"
             )
         for name, text in texts.items():
-            (folder / name).write_text(text, encoding="utf-8")
+            save(folder / name, [text])
         for name, path in present.items():
             if name not in texts:
                 path.unlink()

@@ -18,6 +18,7 @@ from netprobe.cli.options import cluster_options, examples, filename_option
 from netprobe.cli.progress import reading
 from netprobe.errors import NetprobeError, Problem, UsageError
 from netprobe.lint import Edit, Finding, LintConfig, Linted, catalogue, edits, fix, lint
+from netprobe.report import save
 from netprobe.report.findings import FINDING_FORMATS, render_findings
 from netprobe.report.style import Style
 
@@ -190,7 +191,7 @@ def _mend(linted: Linted) -> int:
             say(f"{finding.place}: {finding.rule} is left to you: {reason}")
         if fixed.mended:
             try:
-                Path(file).write_bytes(fixed.text.encode("utf-8"))
+                save(Path(file), [fixed.text])
             except OSError as error:
                 raise NetprobeError(f"cannot write {file}: {error.strerror}") from error
         count += len(fixed.mended)

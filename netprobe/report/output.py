@@ -37,6 +37,7 @@ def render(report: Report, format: str, style: Style = PLAIN) -> Iterator[str]: 
 def save(path: Path, pieces: Iterable[str]) -> None:
     """Write a file all or nothing: who reads `path` sees the old text or the whole new one. OSError.
 
+    A file that is there keeps its permissions.
     What is there and is no regular file (/dev/stderr, a pipe) is written to, not replaced.
     """
     path = path.resolve()
@@ -48,7 +49,7 @@ def save(path: Path, pieces: Iterable[str]) -> None:
     try:
         with os.fdopen(handle, "w", encoding="utf-8", errors="backslashreplace") as file:
             file.writelines(pieces)
-            os.fchmod(file.fileno(), 0o666 & ~_umask())
+            os.fchmod(file.fileno(), path.stat().st_mode & 0o777 if path.exists() else 0o666 & ~_umask())
         Path(name).replace(path)
     except BaseException:
         with suppress(OSError):

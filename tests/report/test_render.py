@@ -198,8 +198,9 @@ def test_save_writes_all_or_nothing(tmp_path: Path) -> None:
     with pytest.raises(RuntimeError):
         save(target, breaks())
     assert target.read_text() == "old"
+    target.chmod(0o600)
     save(target, ["new", "er"])
-    assert target.read_text() == "newer"
+    assert (target.read_text(), target.stat().st_mode & 0o777) == ("newer", 0o600)
     assert [path.name for path in tmp_path.iterdir()] == ["report.json"], "no temporary file stays"
 
 
