@@ -3,10 +3,11 @@
     python benchmarks/bench_lab_matrix.py [PODS ...]
 
 Two changes are measured, of namespaces of twenty pods: "one closed" denies one namespace to the others, "zero
-trust" leaves every namespace to itself alone, so that nearly everything is denied. Seconds of the wall clock,
-and of processor time: of the prober and the report (this process), of the lab's daemon, and of what runs in
-pods (shells and nc). The ratio is to the processor time of as many bare `nc -zv` from one shell in the same
-run, two for each flow: what it is above 1 is ours, and below 1 are tries that were not needed.
+trust" leaves every namespace to itself alone, so that nearly everything is denied. "one by one" is a round as
+it is made of fewer flows, "baseline" the same in bulk. Seconds of the wall clock, and of processor time: of
+the prober and the report (this process), of the lab's daemon, and of what runs in pods (shells and nc). The
+ratio is to the processor time of as many bare `nc -zv` from one shell in the same run, two for each flow that
+a change asks about: what it is above 1 is ours, and below 1 are tries that were not needed.
 """
 
 from __future__ import annotations
@@ -144,6 +145,10 @@ async def measure(pods: int, lab: Lab) -> None:
         made = {pod.ref: replace(pod, addresses=bench.stations[pod.ref].addresses) for pod in wanted.pods}
         pace = Pace().within_a_machine(len(flows))
         async with Prober(cluster, bench, flows, pace=pace) as prober:
+            one_by_one = replace(pace, bulk=False, window=48, execs_per_node=12, sessions=64)
+            async with Prober(cluster, bench, flows, pace=one_by_one) as other:
+                await other.round(flows)
+            tell("one by one", len(flows), "")
             await prober.baseline()
             tell("baseline", len(flows), "")
             policies: list[Object] = []
