@@ -19,7 +19,8 @@ def read_cluster(filenames: Sequence[str]) -> Cluster:
         loaded = load(filenames, progress=progress)
     others = {kind: n for kind, n in loaded.passed_over.items() if kind not in loaded.not_simulated}
     if others:
-        say(f"passed over: {_counted(others)}")
+        hint = "; a suite is named without -f (explain: --suite)" if "ConnectivitySuite" in others else ""
+        say(f"passed over: {_counted(others)}{hint}")
     if loaded.not_simulated:
         say(f"warning: not simulated, though they may decide flows: {_counted(loaded.not_simulated)}")
     say_overlays(loaded.overlays)

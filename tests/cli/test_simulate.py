@@ -162,7 +162,14 @@ def test_without_ports_those_that_the_destination_declares(
 
 def test_what_has_no_say_is_told_on_stderr(manifests: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["simulate", "-f", str(manifests)]) == 0
-    assert "passed over: 1 Secret" in capsys.readouterr().err
+    assert "passed over: 1 Secret\n" in capsys.readouterr().err
+
+
+def test_a_suite_among_manifests_is_passed_over_with_a_hint(
+    suite: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    main(["simulate", "-f", str(suite)])
+    assert "1 ConnectivitySuite; a suite is named without -f" in capsys.readouterr().err
 
 
 def test_standard_input(manifests: Path) -> None:
