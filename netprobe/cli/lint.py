@@ -6,6 +6,7 @@ import os
 import sys
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
+from difflib import get_close_matches
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -207,6 +208,8 @@ def _explain(name: str, paths: tuple[str, ...]) -> int:
         return 0
     for one in [name, *paths] if name else paths:
         if one not in rules:
-            raise UsageError(f"no rule {one!r}; there are {', '.join(rules)}")
+            near = get_close_matches(one, rules, 1)
+            hint = f"did you mean {near[0]}?" if near else "`netprobe lint --explain` lists them"
+            raise UsageError(f"no rule {one!r}; {hint}")
         print(f"{rules[one].id} ({rules[one].severity.value})\n\n{rules[one].text}\n")
     return 0

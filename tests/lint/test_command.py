@@ -250,6 +250,8 @@ def test_explain(capsys: Output) -> None:
     assert main(["lint", "--explain", "or-for-and"]) == 0
     assert "Fails:" in capsys.readouterr().out
     assert main(["lint", "--explain", "nonsense"]) == 2
+    assert main(["lint", "--explain", "nodns"]) == 2
+    assert "did you mean no-dns?" in capsys.readouterr().err
 
 
 def test_a_live_cluster_has_no_files_but_is_whole() -> None:
