@@ -211,6 +211,10 @@ def command(
         return 0
     if join is not bool(parts):
         raise UsageError("--join takes the JSON reports of parts, and nothing else takes files")
+    if join and (include or exclude or only or shard):
+        raise UsageError(
+            "--join tries no cases: --include, --exclude, --only and --shard belong to the parts"
+        )
     expected = known.load(known_file, every) if known_file else ()
     if results is not None:
         writable(results, "--results")

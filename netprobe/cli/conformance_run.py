@@ -49,19 +49,19 @@ class Ledger:
             runs = history.runs(Path(folder)) if any(Path(folder).glob("*.json")) else ()
         if baseline is None:
             return cls(known, (), Path(folder) if folder else None, runs)
-        first_night = baseline == folder and not runs
-        return cls(
-            known,
-            () if first_night else history.baseline(Path(baseline)),
-            Path(folder) if folder else None,
-            runs,
-        )
+        told = runs if baseline == folder else history.baseline(Path(baseline))
+        return cls(known, told, Path(folder) if folder else None, runs)
 
     def enter(self, results: Results, info: ClusterInfo, run: RunInfo) -> Conformance:
-        """Judge the results by it, and keep the run in the history."""
+        """Judge the results by it, and keep the run in the history.
+
+        A run that is there already, since its parts are joined once more, is judged as it was before.
+        """
+        past = tuple(one for one in self.past if one.run != run.id)
+        baseline = past if self.baseline is self.past else self.baseline
         results = judged(results, self.known, run.started.date())
-        if self.baseline:
-            results = history.against(results, self.baseline)
+        if baseline:
+            results = history.against(results, baseline)
         now = history.past(
             results,
             started=run.started,
@@ -75,9 +75,9 @@ class Ledger:
                 history.save(self.history, now)
             except NetprobeError as error:  # what was found is told all the same
                 results = replace(results, problems=(*results.problems, str(error)))
-        before = self.baseline or self.past
+        before = baseline or past
         changes = history.changes(before, now) if before else None
-        return Conformance(results, info, run, changes, self.past)
+        return Conformance(results, info, run, changes, past)
 
 
 @dataclass(slots=True)

@@ -40,7 +40,7 @@ class Entry:
 
 @dataclass(frozen=True, slots=True)
 class Past:
-    """One run as its file tells it; `cluster` is a sentence, `seconds` the whole run's."""
+    """One run as its file tells it; `cluster` is a sentence, "" where unknown, `seconds` the whole run's."""
 
     started: datetime
     cluster: str
@@ -131,7 +131,8 @@ def read(path: Path) -> Past:
     except OSError as error:
         raise InputError([Problem(str(path), "", f"cannot be read: {error.strerror}")]) from error
     except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise InputError([Problem(str(path), "", f"is no run of `netprobe conformance`: {error}")]) from error
+        why = f"{error} is not there" if isinstance(error, KeyError) else str(error)
+        raise InputError([Problem(str(path), "", f"is no run of `netprobe conformance`: {why}")]) from error
 
 
 def _of_report(document: Mapping[str, Any]) -> Past:
@@ -141,9 +142,8 @@ def _of_report(document: Mapping[str, Any]) -> Past:
     for case in document["cases"]:
         times = [m["converged_s"] for m in case["moments"] if m["converged_s"] is not None]
         cases[case["name"]] = Entry(Status(case["status"]), max(times, default=None))
-    cluster = str(document["cluster"]["context"] or document["cluster"]["kind"])
     seconds = (finished - started).total_seconds()
-    return Past(started, cluster, seconds, cases, run["netprobe"], run["id"] or "")
+    return Past(started, "", seconds, cases, run["netprobe"], run["id"] or "")
 
 
 def runs(folder: Path) -> tuple[Past, ...]:
@@ -181,7 +181,7 @@ def standing(before: Sequence[Past]) -> Mapping[str, Entry]:
 
 def changes(before: Sequence[Past], now: Past) -> Changes:
     """What is otherwise now; `before` is not empty. What is not tried is neither a failure nor fixed."""
-    known = standing(before)
+    known, last = standing(before), before[-1]
     both = [(name, known[name], entry) for name, entry in now.cases.items() if name in known]
 
     def became(status: Status, *others: Status) -> tuple[str, ...]:
@@ -200,8 +200,8 @@ def changes(before: Sequence[Past], now: Past) -> Changes:
         flaky=became(Status.FLAKY, *(s for s in Status if s is not Status.FLAKY)),
         slower=tuple(slower),
         appeared=tuple(name for name in now.cases if name not in known),
-        disappeared=tuple(name for name in before[-1].cases if name not in now.cases),
-        other_cluster=before[-1].cluster if before[-1].cluster != now.cluster else "",
+        disappeared=tuple(name for name in last.cases if name not in now.cases),
+        other_cluster=last.cluster if last.cluster != now.cluster else "",
     )
 
 

@@ -11,6 +11,7 @@ import datetime as dt
 import os
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
+from difflib import get_close_matches
 from fnmatch import fnmatchcase
 from pathlib import Path
 
@@ -66,19 +67,37 @@ def load(path: str | os.PathLike[str], cases: Iterable[Case]) -> tuple[Known, ..
     except ValidationError as error:
         found = [(*e["loc"], 0, "")[:2] for e in error.errors()]
         raise InputError(
-            problem(int(index) if isinstance(index, int) else 0, str(field or ""), e["msg"])
+            problem(
+                int(index) if isinstance(index, int) else 0, str(field or ""), _wrong(e["type"], e["msg"])
+            )
             for (index, field), e in zip(found, error.errors(), strict=True)
         ) from error
     known = [Known(entry.case, entry.reason, entry.until) for entry in entries]
     every = list(cases)
     lost = [
-        problem(index, "case", f"no case is named {one.pattern!r}: see `netprobe conformance --list`")
+        problem(index, "case", f"no case is named {one.pattern!r}{_near(one.pattern, every)}")
         for index, one in enumerate(known)
         if not any(map(one.holds, every))
     ]
     if lost:
         raise InputError(lost)
     return tuple(known)
+
+
+def _wrong(kind: str, message: str) -> str:
+    """pydantic's words, but where these tell of classes."""
+    entry = "an entry is a mapping of `case`, `reason` and `until`"
+    return {
+        "list_type": f"must be a list; {entry}",
+        "model_type": f"is no entry; {entry}",
+        "extra_forbidden": f"is not known; {entry}",
+        "missing": "is missing",
+    }.get(kind, message)
+
+
+def _near(pattern: str, cases: Iterable[Case]) -> str:
+    near = get_close_matches(pattern, [case.name for case in cases], n=1, cutoff=0.7)
+    return f": did you mean {near[0]!r}?" if near else "; `netprobe conformance --list` shows the names"
 
 
 def judged(results: Results, known: Sequence[Known], today: dt.date) -> Results:

@@ -7,7 +7,7 @@ say follows from the case. So a part can be read only where its cases are known.
 from __future__ import annotations
 
 import datetime as dt
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -145,7 +145,13 @@ def join(paths: Sequence[Path], cases: Sequence[Case]) -> Joined:
     """
     known = {case.name: case for case in cases}
     parts = {path: _read(path) for path in paths}
-    wrong = [*_unknown(parts, known), *_twice(parts), *_apart(parts)]
+    again = [path for path, count in Counter(paths).items() if count > 1]
+    wrong = [
+        *(Problem(str(path), "", "is given twice") for path in again),
+        *_unknown(parts, known),
+        *_twice(parts),
+        *_apart(parts),
+    ]
     if wrong:
         raise InputError(wrong)
     found = {case.name: _result(known[case.name], case) for part in parts.values() for case in part.cases}

@@ -19,10 +19,12 @@ from netprobe.report.why import blame
 
 MOST_FLOWS = 5  # told one by one for a case; the matrix shows the rest
 MOST_POLICIES = 4
+MOST_FIXED = 3  # cases that one entry expects to fail, and that pass
 COLUMNS = tuple(Status)
 SCORED = (Status.PASSED, Status.FAILED, Status.FLAKY, Status.UNKNOWN, Status.UNTRIED)
 """What a rate is of: a case that was not tried has not passed."""
 NOTED = (Status.FAILED, Status.FLAKY, Status.UNKNOWN)
+OLD_NEWS = (Standing.EXPECTED, Standing.BEFORE)
 MOST_NAMES = 10
 """Of each kind of change."""
 HEADS = {
@@ -57,7 +59,12 @@ def closing(found: Conformance) -> str:
     """ "375 cases: 371 passed, 1 skipped (92.1 s, 0.25 s a case)"."""
     results = found.results
     counts = results.counts
-    told = ", ".join(f"{counts[status]} {HEADS[status]}" for status in COLUMNS if counts[status])
+    known = Counter(result.status for result in results.results if result.standing in OLD_NEWS)
+    told = ", ".join(
+        f"{counts[status]} {HEADS[status]}{f' ({known[status]} known)' if known[status] else ''}"
+        for status in COLUMNS
+        if counts[status]
+    )
     number = len(results.results)
     tried = number - counts[Status.SKIPPED] - counts[Status.UNTRIED]
     pace = f", {found.run.duration_s / tried:.2f} s a case" if tried else ""
@@ -86,9 +93,13 @@ def asides(results: Results) -> Iterator[str]:
         yield from (f"{number} {HEADS[status]}: {reason}" for reason, number in reasons.items())
     for result in results.of(Status.UNSCORED):
         yield f"implementation-defined: {result.case.name}: {unscored(result)}"
+    fixed: dict[str, list[Result]] = {}
     for result in results.results:
         if result.standing is Standing.FIXED:
-            yield f"{result.case.name}: {standing(result)}"
+            fixed.setdefault(standing(result), []).append(result)
+    for told, some in fixed.items():
+        more = f" and {len(some) - MOST_FIXED} more" if len(some) > MOST_FIXED else ""
+        yield f"{', '.join(result.case.name for result in some[:MOST_FIXED])}{more}: {told}"
 
 
 def unscored(result: Result) -> str:

@@ -52,9 +52,13 @@ def test_a_pattern_names_many(tmp_path: Path) -> None:
     ("text", "place", "said"),
     [
         ("- {case: no such case, reason: r, until: 2027-03-01}\n", ":1", "no case is named"),
-        ("- case: x\n  reason: r\n", ":1", "Field required"),
+        ("- case: x\n  reason: r\n", ":1", "is missing"),
         ("- case: x\n  reason: r\n  until: soon\n", ":3", "date"),
         ("[\n", ":", ""),
+        ("case: x\n", ":1", "must be a list; an entry is a mapping of `case`, `reason` and `until`"),
+        ("- case\n", ":1", "is no entry; an entry is"),
+        ("- {case: two peers are OR, reason: r, until: 2027-03-01, x: 1}\n", ":1", "is not known; an entry"),
+        ("- {case: two peres are OR, reason: r, until: 2027-03-01}\n", ":1", "mean 'two peers are OR'?"),
     ],
 )
 def test_what_is_wrong_is_said_with_its_line(text: str, place: str, said: str, tmp_path: Path) -> None:

@@ -119,6 +119,10 @@ def test_what_is_no_part_is_a_mistake(tmp_path: Path, capsys: pytest.CaptureFixt
     assert "is no report of `netprobe conformance -o json`" in capsys.readouterr().err
     assert main(["conformance", "--join", str(tmp_path / "none.json")]) == 2
     assert main(["conformance", "--join"]) == 2
+    good = str(part(tmp_path, None, FAILED))
+    assert main(["conformance", "--join", good, "--only", CASES[0].name]) == 2
+    assert main(["conformance", "--join", good, good]) == 2
+    assert "is given twice" in capsys.readouterr().err
     assert main(["conformance", "part.json"]) == 2
     assert main(["conformance", "--shard", "3/3"]) == 2
     assert main(["conformance", "--shard", "1/2", "--only", CASES[0].name]) == 2
@@ -149,7 +153,21 @@ def test_results_as_sonobuoy_wants_them(tmp_path: Path, capsys: pytest.CaptureFi
 
 def test_the_first_night_has_no_baseline_and_the_second_has_the_first(tmp_path: Path) -> None:
     nights = tmp_path / "runs"
-    command = ["conformance", "--join", str(part(tmp_path, None, FAILED)), "--baseline", str(nights)]
-    assert main(command) == 2, "a folder that nobody writes to is a mistake"
-    assert main([*command, "--history", str(nights)]) == 1
-    assert main([*command, "--history", str(nights)]) == 0
+    (tmp_path / "2").mkdir()
+    first = part(tmp_path, None, FAILED)
+    second = part(tmp_path / "2", None, FAILED, run=replace(report().run, id="beefbeef"))
+    baseline = ["--baseline", str(nights)]
+    assert main(["conformance", "--join", str(first), *baseline]) == 2, "a folder that nobody writes to"
+    kept = [*baseline, "--history", str(nights)]
+    assert main(["conformance", "--join", str(first), *kept]) == 1
+    assert main(["conformance", "--join", str(first), *kept]) == 1, "the same once more is the same"
+    assert main(["conformance", "--join", str(second), *kept]) == 0
+    assert len(list(nights.iterdir())) == 2
+
+
+def test_a_history_that_cannot_be_read_is_said_before_anything_is_tried(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "broken.json").write_text("{")
+    assert main(["conformance", "--history", str(tmp_path), "--only", CASES[0].name]) == 2
+    assert f"{tmp_path}/broken.json: is no run" in capsys.readouterr().err

@@ -51,6 +51,18 @@ def test_what_is_not_scored_and_not_tried_is_told() -> None:
     )
 
 
+def test_failures_that_are_known_are_counted_as_such() -> None:
+    known = replace(FAILED, standing=Standing.EXPECTED, remark="a bug (until 2027-03-01)")
+    assert "3 cases: 1 passed, 2 failed (1 known) (12.5 s" in text(report(PASSED, FAILED, known), "table")
+
+
+def test_a_pattern_that_expects_too_much_is_told_once() -> None:
+    fixed = replace(PASSED, standing=Standing.FIXED, remark="a bug (until 2027-03-01)")
+    told = text(report(*[fixed] * 9), "table")
+    assert told.count("although a failure is expected") == 1
+    assert f"{CASE.name} and 6 more: passes, although" in told
+
+
 def test_the_changes_since_the_run_before() -> None:
     found = replace(report(PASSED), changes=Changes(failures=("a",), slower=(("b", 0.1, 2.0),)))
     for format_ in ("table", "markdown"):
