@@ -49,7 +49,7 @@ def test_a_run_as_exactly_the_nightly_account(kubeconfig: str, tmp_path: Path) -
     only = [word for name in CASES for word in ("--only", name)]
     with account(kubeconfig, published(NIGHTLY, "guard.yaml"), tmp_path) as user:
         ended = netprobe("conformance", *only, "--kubeconfig", user.kubeconfig, "-o", "json")
-        assert ended.err == ""
+        assert not [line for line in ended.err.splitlines() if " cases, none failed" not in line]  # progress
         assert {case["reason"] for case in ended.report["cases"]} == {None}
         assert len(ended.report["cases"]) == len(CASES)
 
