@@ -157,13 +157,9 @@ def citer(policies: Iterable[Policy]) -> Callable[[Cause], Clause]:
 
 def _moment(suite: Suite, cluster: Cluster, step: int) -> tuple[Expectation, Cluster]:
     """What is expected after the first `step` steps, and the cluster then."""
-    from netprobe.suite import apply
+    from netprobe.cli.suite import after_steps
 
-    if step > len(suite.steps):
-        raise UsageError(f"--step {step}: {suite.file} has {len(suite.steps)}")
-    for one in suite.steps[:step]:
-        for action in one.actions:
-            cluster = apply(cluster, action)
+    cluster = after_steps(suite, cluster, step)
     return (suite.steps[step - 1].expectation if step else suite.expectation), cluster
 
 

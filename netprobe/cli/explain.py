@@ -87,8 +87,9 @@ def command(
     from netprobe.simulate import Simulator
     from netprobe.simulate import profile as profile_of
 
-    is_live = bool(kubeconfig or context or invocation.plugin)
-    if bool(filenames) + (suite is not None) > 1 or not (filenames or suite or is_live):
+    if (filenames or suite) and (kubeconfig or context):
+        raise UsageError("by a live cluster, or by manifests or a suite: these are two different clusters")
+    if not (filenames or suite or kubeconfig or context or invocation.plugin):
         raise UsageError(
             "by which policies? Name manifests by -f, a suite by --suite, or a cluster by --context"
         )
@@ -97,7 +98,10 @@ def command(
     chosen = profile_of(profile)
     outside: Sequence[External] = ()
     if suite is not None:
-        cluster, outside = _moment(suite, step)
+        from netprobe.cli.suite import after_steps, suite_and_cluster
+
+        read, cluster = suite_and_cluster(suite, filenames)
+        cluster, outside = after_steps(read, cluster, step), read.externals
     elif filenames:
         from netprobe.cli.manifests import read_cluster
 
@@ -117,20 +121,6 @@ def command(
         for number, line in enumerate(lines(found)):
             print(style.paint(plain(line), COLOURS[found.verdict]) if number == 0 else plain(line))
     return 3 if found.verdict is Verdict.UNKNOWN and not found.parts else 0
-
-
-def _moment(path: str, steps: int) -> tuple[Cluster, Sequence[External]]:
-    """A suite's cluster after its policies and the first `steps` steps, and its hosts outside."""
-    from netprobe.cli.suite import suite_and_cluster
-    from netprobe.suite import apply
-
-    suite, cluster = suite_and_cluster(path, ())
-    if steps > len(suite.steps):
-        raise UsageError(f"--step {steps}: {path} has {len(suite.steps)}")
-    for step in suite.steps[:steps]:
-        for action in step.actions:
-            cluster = apply(cluster, action)
-    return cluster, suite.externals
 
 
 def _flow(

@@ -14,7 +14,7 @@ from netprobe.model.flow import Flow, Protocol
 from netprobe.model.verdict import Verdict
 from netprobe.report import Step
 from netprobe.simulate import Profile
-from netprobe.suite import Suite, load
+from netprobe.suite import Suite, apply, load
 from netprobe.survey import ask
 
 
@@ -26,6 +26,16 @@ def suite_and_cluster(path: str, filenames: Sequence[str]) -> tuple[Suite, Clust
     if suite.topology is not None and filenames:
         raise UsageError(f"{path} has a topology of its own: -f is for suites without one")
     return suite, suite.cluster(read_cluster(filenames) if filenames else None)
+
+
+def after_steps(suite: Suite, cluster: Cluster, steps: int) -> Cluster:
+    """What the first `steps` steps of a suite make of its cluster; UsageError where it has fewer."""
+    if steps > len(suite.steps):
+        raise UsageError(f"--step {steps}: {suite.file} has {len(suite.steps)}")
+    for step in suite.steps[:steps]:
+        for action in step.actions:
+            cluster = apply(cluster, action)
+    return cluster
 
 
 def simulated(

@@ -119,6 +119,18 @@ def test_a_suite_at_a_step_and_its_hosts_outside(
     assert out.startswith(word)
 
 
+def test_a_suite_without_a_topology_is_about_the_manifests(
+    cluster: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    suite = tmp_path / "rows.yaml"
+    suite.write_text(
+        "apiVersion: netprobe/v1alpha1\nkind: ConnectivitySuite\nmetadata: {name: rows}\n"
+        "expect: {flows: [{from: shop/web, to: shop/cart, port: 80, verdict: allow}]}\n"
+    )
+    asked = ("shop/web", "shop/cart-1", "--port", "80", "-f", cluster)
+    assert explain(capsys, *asked, "--suite", str(suite)) == explain(capsys, *asked)
+
+
 @pytest.mark.parametrize(
     ("arguments", "told"),
     [
@@ -129,7 +141,12 @@ def test_a_suite_at_a_step_and_its_hosts_outside(
         pytest.param(["shop/cart-1", "shop/cart-2", "-f", "{c}"], "declares none", id="no port"),
         pytest.param(["partner", "shop/web", "--suite", "{s}", "--step", "2"], "has 1", id="no such step"),
         pytest.param(["shop/web", "shop/cart", "-f", "{c}", "--step", "1"], "goes with --suite", id="a step"),
-        pytest.param(["shop/web", "shop/cart", "-f", "{c}", "--suite", "{s}"], "by which", id="two sources"),
+        pytest.param(
+            ["a/b", "c/d", "-f", "{c}", "--suite", "{s}"], "a topology of its own", id="two sources"
+        ),
+        pytest.param(
+            ["a/b", "c/d", "-f", "{c}", "--context", "x"], "two different clusters", id="two clusters"
+        ),
     ],
 )
 def test_bad_usage_ends_with_2(
