@@ -393,3 +393,11 @@ def test_events_under_both_names(kubectl: Kubectl) -> None:
     assert (core["message"], core["involvedObject"]["name"]) == ("a note", "p")
     assert core["reportingComponent"] == "example.org/test"
     assert "a note" in kubectl("get", "events", "told")
+
+
+def test_a_dry_run_deletes_nothing(kubectl: Kubectl) -> None:
+    kubectl("create", "configmap", "stays")
+    kubectl("delete", "configmap", "stays", "--dry-run=server")
+    kubectl("get", "configmap", "stays")
+    kubectl("delete", "pod", "p", "--dry-run=server")
+    assert "deletionTimestamp" not in kubectl.json("get", "pod", "p")["metadata"]

@@ -9,7 +9,7 @@ from netprobe.lab.api.admission import priorities
 from netprobe.lab.api.admission.services import SERVICE_NETWORKS, families
 from netprobe.lab.api.discovery import ARCHITECTURE, GIT_VERSION
 from netprobe.lab.api.operations import Operations, lab_itself, now
-from netprobe.lab.api.resources import NAMESPACES, NODES, PRIORITY_CLASSES, SERVICES
+from netprobe.lab.api.resources import LEASES, NAMESPACES, NODES, PRIORITY_CLASSES, SERVICES
 from netprobe.lab.api.store import Object
 from netprobe.lab.fabric.state import Fabric, Node
 
@@ -25,6 +25,9 @@ def bootstrap(operations: Operations, fabric: Fabric) -> None:
         operations.create(PRIORITY_CLASSES, "", {**priority, "value": value}, lab_itself())
     for index, node in enumerate(fabric.nodes):
         operations.create(NODES, "", _node(node, index + 1), lab_itself())
+        lease = {"apiVersion": "coordination.k8s.io/v1", "kind": "Lease", "metadata": {"name": node.name}}
+        spec = {"holderIdentity": node.name, "leaseDurationSeconds": 40}
+        operations.create(LEASES, "kube-node-lease", {**lease, "spec": spec}, lab_itself())
     operations.create(
         SERVICES,
         "default",

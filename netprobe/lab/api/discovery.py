@@ -51,6 +51,14 @@ def document(path: str, accept: str) -> Mapping[str, Any] | None:
     return None
 
 
+def root() -> dict[str, list[str]]:
+    """What there is at all, as `kubectl get --raw /` shows it."""
+    groups = [path for group, name in resources.groups().items() for path in (group, f"{group}/{name}")]
+    more = ("healthz", "livez", "openapi/v2", "openapi/v3", "readyz", "version")
+    paths = ["/api", "/api/v1", "/apis", *(f"/apis/{path}" for path in groups), *(f"/{one}" for one in more)]
+    return {"paths": paths}
+
+
 def _core_versions() -> dict[str, Any]:
     return {"kind": "APIVersions", "versions": ["v1"], "serverAddressByClientCIDRs": []}
 

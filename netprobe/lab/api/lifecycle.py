@@ -51,6 +51,7 @@ class Deletion:
     propagation: str = ""
     uid: str = ""
     resource_version: str = ""
+    dry_run: bool = False
 
     @classmethod
     def read(cls, options: dict[str, Any]) -> Deletion:
@@ -61,12 +62,15 @@ class Deletion:
             raise bad_request(f'invalid DeleteOptions: propagationPolicy: Unsupported value: "{propagation}"')
         if options.get("orphanDependents") is True:
             propagation = "Orphan"
+        if (dry_run := options.get("dryRun") or []) not in ([], ["All"]):
+            raise bad_request(f"invalid DeleteOptions: dryRun: Unsupported value: {dry_run}")
         grace = options.get("gracePeriodSeconds")
         return cls(
             None if grace is None else max(0, int(grace)),
             propagation,
             preconditions.get("uid") or "",
             preconditions.get("resourceVersion") or "",
+            dry_run == ["All"],
         )
 
 

@@ -133,7 +133,7 @@ def _kind(resource: Resource) -> dict[str, str]:
 
 def _schema(of: Definition, prefix: str, kinds: list[dict[str, str]]) -> dict[str, Any]:
     schema: dict[str, Any] = {"type": "object"}
-    if text := words.DEFINITIONS.get(of.name):
+    if text := words.DEFINITIONS.get(of.name) or (words.ELSEWHERE if kinds else ""):
         schema["description"] = text
     if of.fields:
         schema["properties"] = {

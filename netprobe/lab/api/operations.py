@@ -239,7 +239,7 @@ class Operations:
                 )
                 raise conflict(resource, name, why)
         obj = marked(resource, old, deletion, now())
-        if writer.dry_run:
+        if writer.dry_run or deletion.dry_run:
             return obj if obj is not None else success(resource, name, old["metadata"]["uid"])
         if obj is None or settled(resource, obj):
             self.store.remove(resource, Key(namespace, name))

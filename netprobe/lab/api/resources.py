@@ -105,6 +105,18 @@ MUTATING_WEBHOOKS, VALIDATING_WEBHOOKS = (
     )
     for kind in ("Mutating", "Validating")
 )
+ADMISSION_POLICIES, ADMISSION_BINDINGS = (
+    Resource(
+        "admissionregistration.k8s.io",
+        "v1",
+        f"ValidatingAdmissionPolicy{kind}",
+        f"validatingadmissionpolic{plural}",
+        namespaced=False,
+        categories=("api-extensions",),
+        status=not kind,
+    )
+    for kind, plural in (("", "ies"), ("Binding", "ybindings"))
+)
 INGRESSES = Resource("networking.k8s.io", "v1", "Ingress", "ingresses", short=("ing",), status=True)
 INGRESS_CLASSES = Resource("networking.k8s.io", "v1", "IngressClass", "ingressclasses", namespaced=False)
 AUTOSCALERS = Resource(
@@ -136,6 +148,7 @@ REPLICATION_CONTROLLERS = Resource(
     scale=True,
 )
 DAEMON_SETS = Resource("apps", "v1", "DaemonSet", "daemonsets", short=("ds",), categories=ALL, status=True)
+CONTROLLER_REVISIONS = Resource("apps", "v1", "ControllerRevision", "controllerrevisions")
 JOBS = Resource("batch", "v1", "Job", "jobs", categories=ALL, status=True)
 CRON_JOBS = Resource("batch", "v1", "CronJob", "cronjobs", short=("cj",), categories=ALL, status=True)
 LEASES = Resource("coordination.k8s.io", "v1", "Lease", "leases")
@@ -207,6 +220,7 @@ RESOURCES: tuple[Resource, ...] = (
     REPLICA_SETS,
     STATEFUL_SETS,
     DAEMON_SETS,
+    CONTROLLER_REVISIONS,
     JOBS,
     CRON_JOBS,
     AUTOSCALERS,
@@ -226,6 +240,8 @@ RESOURCES: tuple[Resource, ...] = (
     DEFINITIONS,
     MUTATING_WEBHOOKS,
     VALIDATING_WEBHOOKS,
+    ADMISSION_POLICIES,
+    ADMISSION_BINDINGS,
     ACCESS_REVIEWS,
     RULES_REVIEWS,
     SUBJECT_ACCESS_REVIEWS,

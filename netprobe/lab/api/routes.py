@@ -16,6 +16,7 @@ from netprobe.lab.api.access.attributes import of_request
 from netprobe.lab.api.access.reviews import review
 from netprobe.lab.api.attach import attach
 from netprobe.lab.api.decode import Decoder
+from netprobe.lab.api.eviction import evict
 from netprobe.lab.api.exec import execute
 from netprobe.lab.api.faults import ApiFaults
 from netprobe.lab.api.lifecycle import Deletion
@@ -42,6 +43,7 @@ _VERBS = {
 }
 _STREAM_METHODS = frozenset({hdrs.METH_GET, hdrs.METH_POST})
 _STATUS_METHODS = frozenset({hdrs.METH_GET, hdrs.METH_PUT, hdrs.METH_PATCH})
+_ALONE = {"/": discovery.root, "/version": discovery.version}
 _HEALTH = ("/healthz", "/readyz", "/livez")
 
 
@@ -96,8 +98,8 @@ class Routes:
         """What is no resource: health, version, and the lab's own rules with their counters."""
         if path.startswith(_HEALTH):
             return web.Response(text="ok")
-        if path == "/version":
-            return reply(discovery.version())
+        if path in _ALONE:
+            return reply(_ALONE[path]())
         if path == RULES:
             return reply([dataclasses.asdict(rule) for rule in await self._fabric.rules()])
         return None
@@ -206,7 +208,7 @@ class Routes:
         by = requests.writer(request)
         eviction: Any = await requests.body(request, by)
         options = eviction.get("deleteOptions") or {} if isinstance(eviction, dict) else {}
-        self._operations.delete(PODS, target.namespace, target.name, Deletion.read(options), by)
+        evict(self._operations, target.namespace, target.name, Deletion.read(options), by)
         answer = {"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success", "code": 201}
         return reply(answer, 201, by)
 

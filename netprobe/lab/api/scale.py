@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from datetime import UTC, datetime
 from typing import Any
 
 from aiohttp import hdrs, web
@@ -16,6 +17,7 @@ from netprobe.lab.api.schema import definition
 from netprobe.lab.api.selectors import render, selector_of
 from netprobe.lab.api.status import bad_request, conflict, method_not_allowed
 from netprobe.lab.api.store import Object
+from netprobe.lab.api.table.text import since
 
 
 def of(obj: Object) -> Object:
@@ -36,6 +38,34 @@ def of(obj: Object) -> Object:
     }
 
 
+def _table(scale: Object) -> Object:
+    """The columns of pkg/printers/internalversion/printers.go."""
+    age = since(scale["metadata"]["creationTimestamp"], datetime.now(UTC))
+    cells = {
+        "Name": scale["metadata"]["name"],
+        "Desired": scale["spec"]["replicas"],
+        "Available": scale["status"]["replicas"],
+        "Age": age,
+    }
+    columns = [
+        {
+            "name": name,
+            "type": "integer" if isinstance(cell, int) else "string",
+            "format": "",
+            "description": name,
+            "priority": 0,
+        }
+        for name, cell in cells.items()
+    ]
+    return {
+        "kind": "Table",
+        "apiVersion": "meta.k8s.io/v1",
+        "metadata": {},
+        "columnDefinitions": columns,
+        "rows": [{"cells": list(cells.values()), "object": scale}],
+    }
+
+
 async def answer(request: web.BaseRequest, operations: Operations, target: Target) -> web.StreamResponse:
     """GET, PUT and PATCH of a workload's scale."""
     stored = operations.get(target.resource, target.namespace, target.name).object
@@ -43,7 +73,7 @@ async def answer(request: web.BaseRequest, operations: Operations, target: Targe
     by = requests.writer(request)
     match request.method:
         case hdrs.METH_GET:
-            return reply(now)
+            return reply(_table(now) if requests.form(request) == "table" else now)
         case hdrs.METH_PUT:
             wanted: Any = await requests.body(request, by)
         case hdrs.METH_PATCH:

@@ -2,6 +2,12 @@
 
 from __future__ import annotations
 
+ELSEWHERE = (
+    "The lab has words for what policies are made of (kubectl explain networkpolicy), and of all else the "
+    "fields: https://kubernetes.io/docs/reference/kubernetes-api/ explains them."
+)
+"""What is said of a kind that has no text of its own."""
+
 DEFINITIONS: dict[str, str] = {
     "networking.v1.NetworkPolicy": "Which connections the pods that it selects may have. Policies only "
     "allow: a pod that none selects in a direction is open in it.",

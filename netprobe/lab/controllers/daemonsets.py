@@ -7,11 +7,9 @@ from collections.abc import Container, Iterable
 from netprobe.lab import placement
 from netprobe.lab.api.resources import DAEMON_SETS, NODES
 from netprobe.lab.api.store import Change, Key, Object
-from netprobe.lab.controllers import owned
+from netprobe.lab.controllers import owned, revisions
 from netprobe.lab.controllers.workloads import Workloads
 from netprobe.lab.podstatus import is_ready
-
-REVISION = "controller-revision-hash"
 
 
 class DaemonSets(Workloads):
@@ -27,9 +25,11 @@ class DaemonSets(Workloads):
     def bring_about(self, obj: Object) -> float | None:
         revision = owned.template_hash(obj["spec"]["template"])
         pods = [pod for pod in owned.claim(self.operations, DAEMON_SETS, obj) if owned.alive(pod)]
+        used = {pod["metadata"]["labels"].get(revisions.LABEL, "") for pod in pods}
+        revisions.keep(self.operations, DAEMON_SETS, obj, used)
         by_node = {pod["spec"].get("nodeName"): pod for pod in pods}
         nodes = self._nodes(obj, by_node)
-        labels = {REVISION: revision, "pod-template-generation": str(obj["metadata"]["generation"])}
+        labels = {revisions.LABEL: revision, "pod-template-generation": str(obj["metadata"]["generation"])}
         for node in nodes:
             if node not in by_node:
                 by_node[node] = owned.make(
@@ -42,7 +42,7 @@ class DaemonSets(Workloads):
             ):
                 owned.remove(self.operations, pod)
         here = [by_node[node] for node in nodes]
-        old = [pod for pod in here if pod["metadata"]["labels"].get(REVISION) != revision]
+        old = [pod for pod in here if pod["metadata"]["labels"].get(revisions.LABEL) != revision]
         rolling = obj["spec"]["updateStrategy"]["type"] == "RollingUpdate"
         if old and rolling and all(map(is_ready, here)):
             owned.remove(self.operations, old[0])

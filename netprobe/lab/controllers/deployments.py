@@ -65,7 +65,7 @@ class Deployments(Workloads):
             "metadata": {
                 "name": name,
                 "labels": labels,
-                "annotations": {REVISION: revision},
+                "annotations": {**owned.passed_on(obj), REVISION: revision},
                 "ownerReferences": [owned.reference(DEPLOYMENTS, obj)],
             },
             "spec": {"replicas": obj["spec"]["replicas"], "selector": selector, "template": template},
@@ -76,12 +76,12 @@ class Deployments(Workloads):
 
     def _current(self, obj: Object, new: Object, old: list[Object]) -> Object:
         """A template that comes back (a rollout undone) is the newest revision again."""
-        newest = _newest(old)
-        if _revision(new) > newest:
-            self._note_revision(obj, str(_revision(new)))
+        revision = str(max(_revision(new), _newest(old) + 1))
+        self._note_revision(obj, revision)
+        annotations = {**owned.passed_on(obj), REVISION: revision}
+        if new["metadata"].get("annotations") == annotations:
             return new
-        self._note_revision(obj, str(newest + 1))
-        metadata = {**new["metadata"], "annotations": {REVISION: str(newest + 1)}}
+        metadata = {**new["metadata"], "annotations": annotations}
         return self.operations.replace(REPLICA_SETS, new, {**new, "metadata": metadata}, lab_itself())
 
     def _note_revision(self, obj: Object, revision: str) -> None:

@@ -8,6 +8,7 @@ import json
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from netprobe.lab import events
 from netprobe.lab.api.lifecycle import Deletion
 from netprobe.lab.api.operations import Operations, lab_itself
 from netprobe.lab.api.resources import PODS, Resource
@@ -22,6 +23,13 @@ _TOLD_AT_ZERO = {
     "currentNumberScheduled",
     "numberReady",
     "numberMisscheduled",
+}
+_OWN_ANNOTATIONS = {
+    "kubectl.kubernetes.io/last-applied-configuration",
+    "deployment.kubernetes.io/revision",
+    "deployment.kubernetes.io/revision-history",
+    "deployment.kubernetes.io/desired-replicas",
+    "deployment.kubernetes.io/max-replicas",
 }
 _ALPHABET = "bcdfghjklmnpqrstvwxz2456789"
 
@@ -127,7 +135,9 @@ def make(
         "metadata": metadata,
         "spec": {**template["spec"], **(spec or {})},
     }
-    return operations.create(PODS, owner["metadata"]["namespace"], pod, lab_itself())
+    made = operations.create(PODS, owner["metadata"]["namespace"], pod, lab_itself())
+    _tell(operations, resource, owner, made, "create")
+    return made
 
 
 def make_many(
@@ -147,12 +157,31 @@ def remove(operations: Operations, pod: Object) -> None:
     metadata = pod["metadata"]
     deletion = Deletion(uid=metadata["uid"])
     operations.delete(PODS, metadata["namespace"], metadata["name"], deletion, lab_itself())
+    ref = controller(pod)
+    if ref is not None and (owner := operations.store.by_uid(ref["uid"])) is not None:
+        _tell(operations, owner[0], owner[1].object, pod, "delete")
+
+
+def _tell(operations: Operations, resource: Resource, owner: Object, pod: Object, verb: str) -> None:
+    """The event about a pod that came or went by its owner's will."""
+    name = pod["metadata"]["name"]
+    text = f"{verb.title()}d pod: {name}"
+    if resource.kind == "StatefulSet":
+        text = f"{verb} Pod {name} in StatefulSet {owner['metadata']['name']} successful"
+    component = f"{resource.singular.removesuffix('controller')}-controller"
+    events.record(operations, owner, f"Successful{verb.title()}", text, component=component)
 
 
 def template_hash(template: Mapping[str, Any]) -> str:
     """A short name for a template: equal templates have equal names."""
     digest = hashlib.sha256(json.dumps(template, sort_keys=True).encode()).digest()
     return "".join(_ALPHABET[byte % len(_ALPHABET)] for byte in digest[:10])
+
+
+def passed_on(owner: Object) -> dict[str, str]:
+    """The annotations of a workload that its revisions carry too, the cause of a change among them."""
+    given = owner["metadata"].get("annotations") or {}
+    return {key: value for key, value in given.items() if key not in _OWN_ANNOTATIONS}
 
 
 def set_status(operations: Operations, resource: Resource, obj: Object, status: Object) -> None:

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 from netprobe.lab.api.resources import STATEFUL_SETS
 from netprobe.lab.api.store import Object
-from netprobe.lab.controllers import owned
+from netprobe.lab.controllers import owned, revisions
 from netprobe.lab.controllers.workloads import Workloads
 from netprobe.lab.podstatus import is_ready
-
-REVISION = "controller-revision-hash"
 
 
 class StatefulSets(Workloads):
@@ -21,6 +19,8 @@ class StatefulSets(Workloads):
         revision = f"{name}-{owned.template_hash(spec['template'])}"
         claimed = owned.claim(self.operations, STATEFUL_SETS, obj, lambda pod: _is_member(name, pod))
         pods = {pod["metadata"]["name"]: pod for pod in claimed}
+        used = {pod["metadata"]["labels"].get(revisions.LABEL, "") for pod in claimed}
+        revisions.keep(self.operations, STATEFUL_SETS, obj, used)
         start = spec.get("ordinals", {}).get("start", 0)
         wanted = {f"{name}-{n}": n for n in range(start, start + spec["replicas"])}
         ordered = spec["podManagementPolicy"] == "OrderedReady"
@@ -41,7 +41,7 @@ class StatefulSets(Workloads):
                 labels = {
                     "statefulset.kubernetes.io/pod-name": pod_name,
                     "apps.kubernetes.io/pod-index": str(ordinal),
-                    REVISION: revision,
+                    revisions.LABEL: revision,
                 }
                 spec = {"hostname": pod_name}
                 if service := obj["spec"].get("serviceName"):
@@ -67,14 +67,14 @@ class StatefulSets(Workloads):
             return
         partition = strategy.get("rollingUpdate", {}).get("partition", 0)
         for pod_name in sorted(wanted, key=_ordinal, reverse=True):
-            old = pods[pod_name]["metadata"]["labels"].get(REVISION) != revision
+            old = pods[pod_name]["metadata"]["labels"].get(revisions.LABEL) != revision
             if old and wanted[pod_name] >= partition and _stays(pods[pod_name]):
                 owned.remove(self.operations, pods[pod_name])
                 return
 
     def _tell(self, obj: Object, pods: list[Object], revision: str) -> None:
         live = [pod for pod in pods if owned.alive(pod)]
-        updated = sum(pod["metadata"]["labels"].get(REVISION) == revision for pod in live)
+        updated = sum(pod["metadata"]["labels"].get(revisions.LABEL) == revision for pod in live)
         before = obj.get("status", {}).get("currentRevision", revision)
         done = updated == len(live) == obj["spec"]["replicas"]
         ready = owned.ready(live)

@@ -26,6 +26,7 @@ _OF_A_KIND: dict[r.Resource, str] = {
     r.DEFINITIONS: f"{_UNUSED}: custom resources are not served, and objects of this kind are refused",
     r.MUTATING_WEBHOOKS: f"{_UNUSED}: webhooks are not called",
     r.VALIDATING_WEBHOOKS: f"{_UNUSED}: webhooks are not called",
+    r.ADMISSION_POLICIES: f"{_UNUSED}: admission policies are not evaluated, and nothing is refused by them",
 }
 
 

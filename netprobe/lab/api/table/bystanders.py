@@ -106,6 +106,18 @@ COLUMNS: dict[r.Resource, tuple[Column, ...]] = {
     r.DEFINITIONS: (NAME, _plain("Created At", "metadata.creationTimestamp")),
     r.MUTATING_WEBHOOKS: (NAME, _WEBHOOKS, AGE),
     r.VALIDATING_WEBHOOKS: (NAME, _WEBHOOKS, AGE),
+    r.ADMISSION_POLICIES: (
+        NAME,
+        Column("Validations", lambda obj, _: len(at(obj, "spec.validations", ()))),
+        _plain("ParamKind", "spec.paramKind.kind", UNSET),
+        AGE,
+    ),
+    r.ADMISSION_BINDINGS: (
+        NAME,
+        _plain("PolicyName", "spec.policyName"),
+        _plain("ParamRef", "spec.paramRef.name", UNSET),
+        AGE,
+    ),
     r.PRIORITY_CLASSES: (
         NAME,
         _plain("Value", "value", 0),

@@ -151,6 +151,14 @@ def _event_seen(field: str) -> Cell:
     return cell
 
 
+def _controller(obj: Object) -> str:
+    for ref in at(obj, "metadata.ownerReferences", ()):
+        if ref.get("controller"):
+            group = ref["apiVersion"].rpartition("/")[0]
+            return f"{ref['kind'].lower()}{'.' if group else ''}{group}/{ref['name']}"
+    return NONE
+
+
 def _subjects(kind: str) -> Cell:
     def cell(binding: Object, _: datetime) -> str:
         found = [s for s in binding.get("subjects", ()) if s["kind"] == kind]
@@ -297,6 +305,12 @@ COLUMNS: dict[r.Resource, tuple[Column, ...]] = {
         CONTAINERS,
         IMAGES,
         SELECTOR,
+    ),
+    r.CONTROLLER_REVISIONS: (
+        NAME,
+        Column("Controller", _of(_controller)),
+        _number("Revision", "revision"),
+        AGE,
     ),
     r.JOBS: (
         NAME,

@@ -1,0 +1,94 @@
+"""What becomes of workloads under kubectl: rollouts, their history, evictions; on the lab as on a cluster."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from tests.contract.conftest import IMAGE
+from tests.lab.kubectl.conftest import Kubectl
+
+
+def workload(kind: str, **spec: Any) -> str:
+    container = {"name": "c", "image": IMAGE, "command": ["sleep", "3600"]}
+    name = kind.lower()
+    labels = {"app": name}
+    template = {
+        "metadata": {"labels": labels},
+        "spec": {"terminationGracePeriodSeconds": 0, "containers": [container]},
+    }
+    made = {"selector": {"matchLabels": labels}, "template": template, **spec}
+    return json.dumps({"apiVersion": "apps/v1", "kind": kind, "metadata": {"name": name}, "spec": made})
+
+
+KINDS = {"Deployment": {}, "StatefulSet": {"serviceName": "none"}, "DaemonSet": {}}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_rollout_has_a_history_and_can_be_undone(kubectl: Kubectl, kind: str) -> None:
+    name = f"{kind.lower()}/{kind.lower()}"
+
+    def settle() -> None:
+        kubectl("rollout", "status", name, "--timeout=120s")
+
+    def history() -> list[list[str]]:
+        rows = kubectl("rollout", "history", name).splitlines()[2:]
+        return [row.split(maxsplit=1) for row in rows if row.strip()]
+
+    kubectl("apply", "-f", "-", stdin=workload(kind, **KINDS[kind]))
+    settle()
+    kubectl("set", "env", name, "TWO=2")
+    kubectl("annotate", name, "kubernetes.io/change-cause=two")
+    settle()
+    numbers = [row[0] for row in history()]
+    assert numbers == ["1", "2"]
+    assert "TWO:\t2" in kubectl("rollout", "history", name, "--revision=2")
+    kubectl("rollout", "undo", name)
+    settle()
+    assert [row[0] for row in history()] == ["2", "3"]
+    containers = kubectl.json("get", name)["spec"]["template"]["spec"]["containers"]
+    assert "env" not in containers[0]
+    kubectl("delete", name)
+
+
+def test_the_cause_of_a_change(kubectl: Kubectl) -> None:
+    kubectl("annotate", "deployment/none", "kubernetes.io/change-cause=first try")
+    kubectl("rollout", "status", "deployment/none", "--timeout=60s")
+    kubectl("set", "env", "deployment/none", "THREE=3")
+    kubectl("rollout", "status", "deployment/none", "--timeout=60s")
+    assert kubectl("rollout", "history", "deployment/none").count("first try") == 2
+
+
+def test_a_budget_keeps_a_pod_from_eviction(kubectl: Kubectl) -> None:
+    kubectl("create", "poddisruptionbudget", "keep", "--selector=app=p", "--min-available=1")
+    kubectl("wait", "--for=jsonpath={.status.currentHealthy}=1", "pdb/keep", "--timeout=60s")
+    eviction = {"apiVersion": "policy/v1", "kind": "Eviction", "metadata": {"name": "p"}}
+    path = f"/api/v1/namespaces/{kubectl.namespace}/pods/p/eviction"
+    said = kubectl.fails("create", "--raw", path, "-f", "-", stdin=json.dumps(eviction))
+    assert "Cannot evict pod as it would violate the pod's disruption budget." in said
+    kubectl("patch", "pdb", "keep", "--type=merge", "-p", '{"spec": {"minAvailable": 0}}')
+    kubectl("wait", "--for=jsonpath={.status.disruptionsAllowed}=1", "pdb/keep", "--timeout=60s")
+    dry = {**eviction, "deleteOptions": {"dryRun": ["All"]}}
+    kubectl("create", "--raw", path, "-f", "-", stdin=json.dumps(dry))
+    kubectl("get", "pod", "p")
+    kubectl("delete", "pdb", "keep")
+
+
+def test_who_made_which_pod_is_told(kubectl: Kubectl) -> None:
+    kubectl("create", "deployment", "told", f"--image={IMAGE}", "--", "sleep", "3600")
+    kubectl("rollout", "status", "deployment/told", "--timeout=120s")
+    (pod,) = kubectl("get", "pods", "-l", "app=told", "-o", "name").split()
+    name = pod.removeprefix("pod/")
+    assert f"Created pod: {name}" in kubectl("describe", "replicaset", "-l", "app=told")
+    kubectl("scale", "deployment/told", "--replicas=0")
+    kubectl("wait", "--for=delete", pod, "--timeout=60s")
+    assert f"Deleted pod: {name}" in kubectl("describe", "replicaset", "-l", "app=told")
+    kubectl("delete", "deployment", "told")
+
+
+def test_a_scale_as_a_table(kubectl: Kubectl) -> None:
+    header, row = kubectl("get", "deployment", "none", "--subresource=scale").splitlines()
+    assert header.split() == ["NAME", "DESIRED", "AVAILABLE", "AGE"]
+    assert row.split()[:3] == ["none", "0", "0"]
