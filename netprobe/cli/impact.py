@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import os
-import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -14,20 +12,19 @@ from netprobe.cli.app import Invocation
 from netprobe.cli.options import (
     PortArgument,
     ReportFile,
-    ReportType,
     cluster_options,
     examples,
+    output_option,
     port_option,
     profile_option,
 )
-from netprobe.errors import NetprobeError, UsageError
+from netprobe.errors import UsageError
 from netprobe.impact import Edit, edited, impact
 from netprobe.model.flow import PodRef
 from netprobe.model.matrix import Matrix
 from netprobe.model.policy import PolicyRef
 from netprobe.model.verdict import Verdict
 from netprobe.report.impact import IMPACT_FORMATS, render_impact
-from netprobe.report.style import Style
 
 if TYPE_CHECKING:
     from netprobe.suite import Suite
@@ -72,22 +69,7 @@ if TYPE_CHECKING:
 )
 @port_option
 @profile_option
-@click.option(
-    "-o",
-    "--output",
-    type=click.Choice(IMPACT_FORMATS),
-    default="table",
-    show_default=True,
-    help="What to write to standard output.",
-)
-@click.option(
-    "--report",
-    "reports",
-    type=ReportType(IMPACT_FORMATS),
-    multiple=True,
-    metavar="FORMAT=PATH",
-    help="Write a report to a file too (- for standard output). Repeatable.",
-)
+@output_option(IMPACT_FORMATS)
 @examples("""
 netprobe impact -f new.yaml --context staging          # as kubectl apply: what is not mentioned stays
 netprobe impact -f policies/ --against /tmp/main/policies/ --prune   # two complete sets, as in git
@@ -125,6 +107,7 @@ def command(
     Exit status: 1 where the change is against the declaration of --expect, 3 where that cannot be told,
     else 0.
     """
+    from netprobe.cli.emit import write
     from netprobe.cli.impact_input import both, whole
     from netprobe.simulate import profile as profile_of
 
@@ -162,10 +145,7 @@ def command(
         ports=[(port.number, port.protocol) for port in ports],
         declared=_declared(declares, edit),
     )
-    style = Style.of(sys.stdout, os.environ)
-    for one in reports:
-        _write(one, partial(render_impact, found, one.format))
-    sys.stdout.writelines(render_impact(found, output, style))
+    write(partial(render_impact, found), output, reports)
     return found.exit_status
 
 
@@ -192,15 +172,3 @@ def _policy(text: str) -> PolicyRef:
     except ValueError as error:
         raise UsageError(f"--delete {text}: not of the form NAMESPACE/NAME") from error
     return PolicyRef(ref.namespace, ref.name)
-
-
-def _write(one: ReportFile, text: Callable[[], Iterator[str]]) -> None:
-    from netprobe.report import save
-
-    if one.path is None:
-        sys.stdout.writelines(text())
-        return
-    try:
-        save(one.path, text())
-    except OSError as error:
-        raise NetprobeError(f"cannot write {one.path}: {error.strerror}") from error

@@ -146,24 +146,35 @@ def formats() -> Sequence[str]:
     return FORMATS
 
 
-def output_option(function: F) -> F:
-    """-o/--output and --report: what goes to standard output, and into files beside it."""
-    function = click.option(
-        "--report",
-        "reports",
-        type=ReportType(),
-        multiple=True,
-        metavar="FORMAT=PATH",
-        help="Write a report to a file too (- for standard output). Repeatable.",
-    )(function)
-    return click.option(
-        "-o",
-        "--output",
-        type=click.Choice(formats()),
-        default="table",
-        show_default=True,
-        help="What to write to standard output.",
-    )(function)
+def output_option(known: Sequence[str] | None = None) -> Callable[[F], F]:
+    """-o/--output and --report: what goes to standard output, and into files beside it.
+
+    `known` are the formats that the command can write; those of a run's report if left out.
+    """
+
+    def decorated(function: F) -> F:
+        for option in (
+            click.option(
+                "--report",
+                "reports",
+                type=ReportType(known),
+                multiple=True,
+                metavar="FORMAT=PATH",
+                help="Write a report to a file too (- for standard output). Repeatable.",
+            ),
+            click.option(
+                "-o",
+                "--output",
+                type=click.Choice(formats() if known is None else known),
+                default="table",
+                show_default=True,
+                help="What to write to standard output.",
+            ),
+        ):
+            function = option(function)
+        return function
+
+    return decorated
 
 
 def filename_option(function: F) -> F:

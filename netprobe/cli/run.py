@@ -58,7 +58,7 @@ FAMILIES: Final[Mapping[str | None, Family | None]] = {None: None, "ipv4": 4, "i
 )
 @inplace_options
 @profile_option
-@output_option
+@output_option()
 @examples("""
 netprobe run manifests/two-tier/suite.yaml                 # on a lab made for this run
 netprobe run suite.yaml -o wide --report junit=junit.xml   # the matrix, and a file for the pipeline

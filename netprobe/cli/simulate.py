@@ -45,7 +45,7 @@ from netprobe.model.flow import End, External
     "--changed-only", is_flag=True, help="Only flows that policies change, or that are not as expected."
 )
 @profile_option
-@output_option
+@output_option()
 @examples("""
 netprobe simulate suite.yaml                        # compare with what the suite declares
 netprobe simulate suite.yaml -o github              # in a workflow: annotations at the policy's line
