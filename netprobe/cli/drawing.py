@@ -149,7 +149,7 @@ def citer(policies: Iterable[Policy]) -> Callable[[Cause], Clause]:
         policy, where = known.get(cause.policy), path(cause)
         place = None
         if policy is not None and policy.origin is not None:
-            place = f"{policy.origin.file}:{policy.origin.at(where)[0]}"
+            place = str(policy.origin.place(where))
         return Clause(str(cause.policy), where, place)
 
     return cite

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from netprobe.explain.record import Edit, Explanation, Item, Place, PolicyView, RuleView, SideView
+from netprobe.explain.record import Edit, Explanation, Item, PolicyView, RuleView, SideView
+from netprobe.model.policy import Place
 
 
 def document(explanation: Explanation) -> dict[str, Any]:

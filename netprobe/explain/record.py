@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from enum import Enum
 
 from netprobe.model.flow import Flow
-from netprobe.model.policy import Direction, PolicyRef
+from netprobe.model.policy import Direction, Place, PolicyRef
 from netprobe.model.verdict import Verdict
 
 
@@ -31,18 +31,6 @@ class Kind(Enum):
     PROTOCOL = "protocol"
     PORT = "port"
     PORT_NAME = "port-name"  # the destination has no such named port, or another number behind it
-
-
-@dataclass(frozen=True, slots=True)
-class Place:
-    """Where something stands in a file, from 1."""
-
-    file: str
-    line: int
-    column: int = 1
-
-    def __str__(self) -> str:
-        return f"{self.file}:{self.line}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from netprobe.explain.record import Explanation, Item, Place, PolicyView, RuleView, SideView
+from netprobe.explain.record import Explanation, Item, PolicyView, RuleView, SideView
 from netprobe.model.flow import Flow
-from netprobe.model.policy import Direction
+from netprobe.model.policy import Direction, Place
 from netprobe.model.verdict import Verdict
 
 WORD = {Verdict.ALLOW: "ALLOWED", Verdict.DENY: "DENIED", Verdict.UNKNOWN: "UNKNOWN"}

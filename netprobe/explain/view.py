@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from netprobe.explain.obstacle import of_peer, of_port, say_peer, say_port
-from netprobe.explain.record import Item, Place, PolicyView, RuleView, SideView
+from netprobe.explain.record import Item, PolicyView, RuleView, SideView
 from netprobe.model.flow import Family, Flow
-from netprobe.model.policy import AnyPeer, AnyPort, Direction, Policy, Rule
+from netprobe.model.policy import AnyPeer, AnyPort, Direction, Place, Policy, Rule
 from netprobe.simulate import Simulator
 from netprobe.simulate.endpoint import Endpoint
 
@@ -80,4 +80,4 @@ def locate(policy: Policy, path: str) -> Place | None:
     """Where a path of a policy stands in its file; None for one that came from no file."""
     if policy.origin is None:
         return None
-    return Place(policy.origin.file, *policy.origin.at(path))
+    return policy.origin.place(path)

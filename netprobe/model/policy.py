@@ -99,6 +99,18 @@ class PolicyRef:
 
 
 @dataclass(frozen=True, slots=True)
+class Place:
+    """Where something stands in a file: line and column, from 1."""
+
+    file: str
+    line: int
+    column: int = 1
+
+    def __str__(self) -> str:
+        return f"{self.file}:{self.line}"
+
+
+@dataclass(frozen=True, slots=True)
 class Origin:
     """Where an object was read. `places` maps paths ("spec.ingress[0].from[1]") to (line, column), from 1."""
 
@@ -117,6 +129,9 @@ class Origin:
             cut = max(path.rfind("."), path.rfind("["))
             path = path[:cut] if cut > 0 else ""
         return self.line, 1
+
+    def place(self, path: str) -> Place:
+        return Place(self.file, *self.at(path))
 
 
 @dataclass(frozen=True, slots=True)

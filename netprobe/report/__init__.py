@@ -7,7 +7,7 @@
 from netprobe.report.output import FORMATS, render, save
 from netprobe.report.record import ClusterInfo, Group, Groups, InPlace, Report, RunInfo, Step, StoodFor
 from netprobe.report.style import Style
-from netprobe.report.why import Place, Why, blame
+from netprobe.report.why import Why, blame
 
 __all__ = [
     "FORMATS",
@@ -15,7 +15,6 @@ __all__ = [
     "Group",
     "Groups",
     "InPlace",
-    "Place",
     "Report",
     "RunInfo",
     "Step",

@@ -226,7 +226,7 @@ def _at(cause: Cause, known: dict[PolicyRef, Policy]) -> str:
     if policy is None or policy.origin is None:
         return ""
     at = path(cause) if cause.effect is Effect.ALLOWS else ""
-    return f" [{policy.origin.file}:{policy.origin.at(at)[0]}]"
+    return f" [{policy.origin.place(at)}]"
 
 
 def _which(direction: Direction | None, rule: int | None) -> str:
@@ -238,4 +238,4 @@ def _place(impact: Impact, one: Idle) -> str:
     if policy is None or policy.origin is None:
         return ""
     at = f"spec.{one.direction.value}[{one.rule}]" if one.direction is not None else ""
-    return f"{policy.origin.file}:{policy.origin.at(at)[0]}"
+    return str(policy.origin.place(at))

@@ -8,20 +8,8 @@ from typing import TypeAlias
 
 from netprobe.diff import Row
 from netprobe.model.flow import Flow
-from netprobe.model.policy import Direction, Policy, PolicyRef
+from netprobe.model.policy import Direction, Place, Policy, PolicyRef
 from netprobe.model.verdict import Cause, Decision, Effect, Side, Verdict
-
-
-@dataclass(frozen=True, slots=True)
-class Place:
-    """A file, and line and column in it, from 1."""
-
-    file: str
-    line: int
-    column: int = 1
-
-    def __str__(self) -> str:
-        return f"{self.file}:{self.line}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,4 +99,4 @@ def _locate(cause: Cause, known: dict[PolicyRef, Policy]) -> Place | None:
     policy = known.get(cause.policy)
     if policy is None or policy.origin is None:
         return None
-    return Place(policy.origin.file, *policy.origin.at(path(cause)))
+    return policy.origin.place(path(cause))

@@ -6,9 +6,9 @@ import pytest
 
 from netprobe.diff import judge
 from netprobe.model.flow import Flow, PodRef, ServiceRef, Via
-from netprobe.model.policy import Direction, Origin, Policy, PolicyRef
+from netprobe.model.policy import Direction, Origin, Place, Policy, PolicyRef
 from netprobe.model.verdict import Cause, Decision, Effect, Side, Verdict
-from netprobe.report import Place, blame
+from netprobe.report import blame
 from netprobe.report.why import path
 
 A, B, POLICY = PodRef("x", "a"), PodRef("y", "b"), PolicyRef("y", "p")
