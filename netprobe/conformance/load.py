@@ -15,7 +15,7 @@ from pydantic import ValidationError
 from netprobe.conformance.case import Case, Moment, Rule
 from netprobe.conformance.families import Families, policy
 from netprobe.conformance.schema import CaseFile, CaseSpec, MomentSpec, PolicySpec
-from netprobe.conformance.world import KUBELET, ON_HOST, PASSING, PORTS, Ask, Question, rows
+from netprobe.conformance.world import KUBELET, ON_HOST, OVER_6, PASSING, PORTS, Ask, Question, rows
 from netprobe.errors import InputError, Problem
 from netprobe.manifests.yamltext import Places, YamlError, parse
 
@@ -96,6 +96,8 @@ class _Reader:
                 self._complain(
                     f"{path}.ends", f"{', '.join(asked)}: the case must say that it `needs` {need}"
                 )
+        if OVER_6 in repr(spec.moments) and "dual-stack" not in spec.needs:
+            self._complain(path, "an address over IPv6: the case must say that it `needs` dual-stack")
         question = Question(tuple(spec.ports or PORTS), tuple(spec.ends), tuple(spec.families))
         moments = [
             self._moment(f"{path}.moments[{index}]", moment, question)

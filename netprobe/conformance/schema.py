@@ -32,7 +32,8 @@ class PolicySpec(_Strict):
         description=(
             "The spec of the API object. A cidr may be <x/a> (the address of that pod), <pods> (the smallest "
             "network that holds all nine), <pods by x/a> (the same, written with that pod's host bits), or "
-            "<out:near>. <longest key> and <longest value> are a label as long as the API allows."
+            "<out:near>; <x/a over IPv6> is the pod's address of that family. <longest key> and "
+            "<longest value> are a label as long as the API allows."
         )
     )
 

@@ -16,6 +16,7 @@ from netprobe.conformance.world import (
     NAMESPACES,
     ON_HOST,
     OUTSIDE,
+    OVER_6,
     PASSING,
     PODS,
     SERVICE,
@@ -33,7 +34,7 @@ from netprobe.model.verdict import Verdict
 Object = dict[str, Any]
 
 NAME_LABEL: Final = "kubernetes.io/metadata.name"
-_PLACE = re.compile(r"<(pods|[vxyz]/\w+|out:\w+)(?: by ([xyz]/\w+))?>")
+_PLACE = re.compile(rf"<(pods|[vxyz]/\w+|out:\w+)(?: by ([xyz]/\w+))?({OVER_6})?>")
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,15 +171,21 @@ class Site:
             case list():
                 return [self._placed(item) for item in value]
             case str():
-                return _PLACE.sub(lambda match: self._network(match[1], match[2]), value)
+                return _PLACE.sub(
+                    lambda match: self._network(match[1], match[2], 6 if match[3] else None), value
+                )
             case _:
                 return value
 
-    def _network(self, what: str, by: str | None) -> str:
+    def _network(self, what: str, by: str | None, family: Family | None) -> str:
         if what != "pods":
-            return str(ip_network(self.addresses[what][0]))
-        whole = covering([self.addresses[pod][0] for pod in PODS])
-        return f"{self.addresses[by][0]}/{whole.prefixlen}" if by else str(whole)
+            return str(ip_network(self._address(what, family)))
+        whole = covering([self._address(pod, family) for pod in PODS])
+        return f"{self._address(by, family)}/{whole.prefixlen}" if by else str(whole)
+
+    def _address(self, end: str, family: Family | None) -> Address:
+        """That of a family, or the first."""
+        return next(one for one in self.addresses[end] if family in {None, one.version})
 
 
 def _passes(moment: Moment, ask: Ask) -> bool:

@@ -35,6 +35,8 @@ ON_HOST: Final[Mapping[str, str]] = {"x/near": "x/a", "x/far": "x/b"}
 """Pods on the network of a node, and whose node that is."""
 HOST_PORT: Final = 61000
 """What cases call the port that such a pod serves; a run chooses a number of its own (Site.host_port)."""
+OVER_6: Final = " over IPv6"
+"""Ends the placeholder of an address that is of that family."""
 KUBELET: Final = "node:"
 PROBED_PORT: Final = "80/TCP"
 """What a kubelet tries of a pod."""

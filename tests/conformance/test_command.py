@@ -17,7 +17,7 @@ def test_the_list_names_features_rules_and_tags(capsys: pytest.CaptureFixture[st
     out = capsys.readouterr().out
     assert "Dual stack\n" in out
     assert "  an IPv4 block opens nothing over IPv6  [dual-stack, block; dual-stack, ingress, more]" in out
-    assert out.endswith("4 cases\n")
+    assert out.endswith("9 cases\n")
 
 
 def test_tags_rules_and_features_choose() -> None:

@@ -73,6 +73,7 @@ def test_a_file_of_ones_own(tmp_path: Path) -> None:
         pytest.param(
             "  moments:", '  ends: ["node:x/a"]\n  moments:', ":5", "`needs` kubelet", id="a kubelet"
         ),
+        pytest.param("<y/a>", "<y/a over IPv6>", ":2", "`needs` dual-stack", id="the other family"),
         pytest.param("times: 2", "time: 2", ":8", "Extra inputs", id="a key"),
         pytest.param("case: only", "case only", ":3", "not YAML", id="no YAML"),
     ],
