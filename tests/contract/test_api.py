@@ -401,3 +401,34 @@ def test_a_dry_run_deletes_nothing(kubectl: Kubectl) -> None:
     kubectl("get", "configmap", "stays")
     kubectl("delete", "pod", "p", "--dry-run=server")
     assert "deletionTimestamp" not in kubectl.json("get", "pod", "p")["metadata"]
+
+
+IMMUTABLE = """\
+apiVersion: v1
+kind: {kind}
+metadata: {{name: fixed}}
+immutable: true
+data: {{a: Yg==}}
+"""
+
+
+@pytest.mark.parametrize("kind", ["ConfigMap", "Secret"])
+def test_what_is_immutable(kubectl: Kubectl, kind: str) -> None:
+    kubectl("create", "-f", "-", stdin=IMMUTABLE.format(kind=kind))
+    for change in ({"data": {"a": "Yw=="}}, {"immutable": False}):
+        said = kubectl.fails("patch", kind, "fixed", "-p", json.dumps(change))
+        assert f"{next(iter(change))}: Forbidden: field is immutable when `immutable` is set" in said
+    kubectl("label", kind, "fixed", "a=b")
+
+
+def test_a_secret_holds_what_its_type_says(kubectl: Kubectl) -> None:
+    said = kubectl.fails("create", "secret", "generic", "t", "--type=kubernetes.io/tls", "--from-literal=a=b")
+    assert "data[tls.crt]: Required value" in said
+    assert "data[tls.key]: Required value" in said
+
+
+def test_the_address_of_a_service_stays(kubectl: Kubectl) -> None:
+    kubectl("create", "service", "clusterip", "stays", "--tcp=80")
+    change = {"spec": {"clusterIP": "10.96.0.77", "clusterIPs": ["10.96.0.77"]}}
+    said = kubectl.fails("patch", "service", "stays", "--type=merge", "-p", json.dumps(change))
+    assert 'spec.clusterIPs[0]: Invalid value: ["10.96.0.77"]: may not change once set' in said

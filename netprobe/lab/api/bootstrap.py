@@ -28,6 +28,11 @@ def bootstrap(operations: Operations, fabric: Fabric) -> None:
         lease = {"apiVersion": "coordination.k8s.io/v1", "kind": "Lease", "metadata": {"name": node.name}}
         spec = {"holderIdentity": node.name, "leaseDurationSeconds": 40}
         operations.create(LEASES, "kube-node-lease", {**lease, "spec": spec}, lab_itself())
+    own_service(operations)
+
+
+def own_service(operations: Operations) -> None:
+    """The Service by which pods would find the API; it has no endpoint."""
     operations.create(
         SERVICES,
         "default",

@@ -15,6 +15,7 @@ from netprobe.lab.controllers.endpoints import Endpoints
 from netprobe.lab.controllers.garbage import GarbageCollector
 from netprobe.lab.controllers.jobs import Jobs
 from netprobe.lab.controllers.namespaces import Namespaces
+from netprobe.lab.controllers.ownservice import OwnService
 from netprobe.lab.controllers.quotas import Quotas
 from netprobe.lab.controllers.replicasets import ReplicaSets
 from netprobe.lab.controllers.replicationcontrollers import ReplicationControllers
@@ -40,4 +41,5 @@ def controllers(operations: Operations, ca: str, clock: Clock) -> list[Controlle
         Quotas(operations),
         Taints(operations),
         AggregatedRoles(operations),
+        OwnService(operations),
     ]

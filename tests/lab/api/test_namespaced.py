@@ -245,3 +245,11 @@ PLACES: dict[str, tuple[Object, str]] = {
 def test_where_a_pod_may_be(case: str) -> None:
     pod_spec, why = PLACES[case]
     assert hindrance(pod_spec, NODE) == why
+
+
+async def test_the_service_of_the_api_comes_again(api: Api) -> None:
+    path = "/api/v1/namespaces/default/services/kubernetes"
+    before = await api.get(path)
+    await api.ok("DELETE", path)
+    after = await api.until(path, lambda service: service["metadata"]["uid"] != before["metadata"]["uid"])
+    assert after["spec"]["clusterIP"] == before["spec"]["clusterIP"]

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import base64
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from netprobe.lab.api.admission import (
     limits,
+    maps,
     pods,
     policies,
     priorities,
@@ -23,6 +23,7 @@ from netprobe.lab.api.resources import (
     CLAIMS,
     CLUSTER_ROLE_BINDINGS,
     CLUSTER_ROLES,
+    CONFIGMAPS,
     CRON_JOBS,
     DAEMON_SETS,
     DEFINITIONS,
@@ -55,13 +56,6 @@ class Rules:
 
     default: Callable[[dict[str, Any]], None] = lambda _: None
     check: Check = lambda _new, _old: ()
-
-
-def _default_secret(secret: dict[str, Any]) -> None:
-    """stringData is for writing only: it goes into data."""
-    secret.setdefault("type", "Opaque")
-    for key, text in secret.pop("stringData", {}).items():
-        secret.setdefault("data", {})[key] = base64.b64encode(text.encode()).decode()
 
 
 def _default_claim(claim: dict[str, Any]) -> None:
@@ -109,7 +103,8 @@ RULES: dict[Resource, Rules] = {
     AUTOSCALERS: Rules(_default_autoscaler),
     DEFINITIONS: Rules(_default_definition),
     LIMIT_RANGES: Rules(limits.default_limit_range),
-    SECRETS: Rules(_default_secret),
+    SECRETS: Rules(maps.default_secret, maps.check_secret),
+    CONFIGMAPS: Rules(check=maps.check_map),
     ROLES: Rules(check=roles.check_role),
     CLUSTER_ROLES: Rules(check=roles.check_role),
     ROLE_BINDINGS: Rules(roles.default_binding, roles.check_binding),

@@ -107,6 +107,8 @@ def quoted(value: Any) -> str:
         return str(value).lower()
     if isinstance(value, Mapping):
         return "{" + ",".join(f"{quoted(k)}:{quoted(v)}" for k, v in value.items()) + "}"
+    if isinstance(value, (list, tuple)):
+        return "[" + ",".join(map(quoted, value)) + "]"
     return str(value)
 
 
