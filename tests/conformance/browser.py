@@ -71,6 +71,11 @@ class Page:
         for key in text:
             await self.press(key)
 
+    async def width(self, pixels: int) -> None:
+        """Of the window."""
+        size = {"width": pixels, "height": 900, "deviceScaleFactor": 1, "mobile": False}
+        await self.call("Emulation.setDeviceMetricsOverride", **size)
+
     async def scheme(self, name: str) -> None:
         """ "light" or "dark", as the reader's system says it."""
         features = [{"name": "prefers-color-scheme", "value": name}]

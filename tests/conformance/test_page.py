@@ -176,7 +176,9 @@ async def test_in_a_browser(tmp_path: Path) -> None:
         for scheme in ("light", "dark"):
             await page.scheme(scheme)
             assert await page.ask(CONTRAST) >= 4.5, scheme  # WCAG 2, AA
-        assert await page.ask("document.documentElement.scrollWidth <= innerWidth")
+        for width in (1200, 320):
+            await page.width(width)
+            assert await page.ask("document.documentElement.scrollWidth <= innerWidth"), width
         assert page.errors == []
 
 
