@@ -80,15 +80,14 @@ def _of_block(simulator: Simulator, entry: IPBlock, peer: Endpoint, family: Fami
     if not simulator.sides.blocks_see(peer):
         text = f"{simulator.profile.name} holds no ipBlock against {'a pod' if peer.pod else 'a node'}"
         return Obstacle(Kind.BLOCK_IGNORES_PODS, text, wanted, str(address))
-    said = f"{peer.name} has no address yet, and the assumed {address}" if peer.assumed else str(address)
     if address.version != entry.cidr.version:
-        text = f"{said} is an IPv{address.version} address and {wanted} is not"
+        text = f"{address} is an IPv{address.version} address and {wanted} is not"
         return Obstacle(Kind.ADDRESS_FAMILY, text, wanted, str(address))
     if address not in entry.cidr:
-        return Obstacle(Kind.ADDRESS_OUTSIDE, f"{said} is outside {wanted}", wanted, str(address))
+        return Obstacle(Kind.ADDRESS_OUTSIDE, f"{address} is outside {wanted}", wanted, str(address))
     for excluded in entry.excluded:
         if address in excluded:
-            text = f"{said} is in {wanted} but excepted by {excluded}"
+            text = f"{address} is in {wanted} but excepted by {excluded}"
             return Obstacle(Kind.ADDRESS_EXCEPTED, text, wanted, str(excluded))
     return None
 

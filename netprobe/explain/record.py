@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import Enum
 
-from netprobe.model.flow import Flow
+from netprobe.model.flow import Address, Flow
 from netprobe.model.policy import Direction, Place, PolicyRef
 from netprobe.model.verdict import Verdict
 
@@ -96,12 +96,16 @@ class PolicyView:
 
 @dataclass(frozen=True, slots=True)
 class SideView:
-    """One end: the subject, and every policy that isolates it. None: it lets everything pass."""
+    """One end: the subject, and every policy that isolates it. None: it lets everything pass.
+
+    `assumed` is the address that blocks were held against where the peer has none yet.
+    """
 
     direction: Direction
     subject: str
     peer: str
     policies: tuple[PolicyView, ...]
+    assumed: Address | None = None
 
     @property
     def verdict(self) -> Verdict:

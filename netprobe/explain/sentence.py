@@ -78,6 +78,8 @@ def _side(side: SideView) -> Iterator[str]:
     passes = "passes" if side.verdict is Verdict.ALLOW else "denied"
     count = len(side.policies)
     yield f"{title}{passes}, {count} {'policy isolates' if count == 1 else 'policies isolate'} it"
+    if side.assumed is not None:
+        yield f"  {side.peer} has no address yet; blocks are held against {side.assumed}"
     for view in side.policies:
         yield from ("  " + line for line in _policy(view))
 

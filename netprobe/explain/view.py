@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from netprobe.explain.obstacle import of_peer, of_port, say_peer, say_port
 from netprobe.explain.record import Item, PolicyView, RuleView, SideView
 from netprobe.model.flow import Family, Flow
-from netprobe.model.policy import AnyPeer, AnyPort, Direction, Place, Policy, Rule
+from netprobe.model.policy import AnyPeer, AnyPort, Direction, IPBlock, Place, Policy, Rule
 from netprobe.simulate import Simulator
 from netprobe.simulate.endpoint import Endpoint
 
@@ -41,7 +41,14 @@ def side(simulator: Simulator, direction: Direction, flow: Flow, family: Family 
         )
         for policy in policies
     )
-    return SideView(direction, subject.name, peer.name, tuple(views))
+    has_blocks = any(
+        isinstance(entry, IPBlock)
+        for policy in policies
+        for rule in policy.rules(direction) or ()
+        for entry in rule.peers
+    )
+    assumed = peer.address(family) if peer.assumed and has_blocks else None
+    return SideView(direction, subject.name, peer.name, tuple(views), assumed)
 
 
 def _rule(simulator: Simulator, policy: Policy, asked: Asked, index: int, rule: Rule) -> RuleView:

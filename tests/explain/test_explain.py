@@ -13,8 +13,8 @@ from netprobe.explain.change import smallest
 from netprobe.manifests import load
 from netprobe.model.cluster import Cluster, Service, ServicePort
 from netprobe.model.flow import Flow, PodRef, Protocol, ServiceRef
-from netprobe.model.labels import Selector
-from netprobe.model.policy import PodPeer, Policy, PortRange
+from netprobe.model.labels import EVERYTHING, Selector
+from netprobe.model.policy import PodPeer, Policy, PortRange, Rule
 from netprobe.model.verdict import Verdict
 from netprobe.simulate import CILIUM, Simulator
 from tests.property.obvious import passes
@@ -228,6 +228,21 @@ def test_each_family_for_itself_where_they_differ() -> None:
         (6, Verdict.DENY),
     ]
     assert explanation.parts[1].change is not None
+
+
+@pytest.mark.parametrize(
+    ("rules", "told"),
+    [
+        pytest.param([rule([block("0.0.0.0/0")])], "10.244.0.10", id="a block"),
+        pytest.param([rule([PodPeer(EVERYTHING, EVERYTHING)])], None, id="selectors need no address"),
+    ],
+)
+def test_an_address_that_is_assumed_is_told(rules: list[Rule], told: str | None) -> None:
+    simulator = Simulator(stage(policy("x/p", app("a"), egress=rules), pods=also(pod("y/b", {}))))
+    explanation = explain(simulator, flow("x/a -> y/b 80"))
+    line = f"  y/b has no address yet; blocks are held against {told}"
+    assert [each for each in lines(explanation) if "no address" in each] == ([line] if told else [])
+    assert [side["assumed"] for side in document(explanation)["sides"]] == [told, None]
 
 
 def test_a_case_that_is_left_to_the_implementation_says_so() -> None:
