@@ -20,7 +20,7 @@ from netprobe.conformance.runner import MOST_TROUBLES, Suite, abreast
 from netprobe.conformance.world import Ask
 from netprobe.errors import ClusterError, ConflictError, ForbiddenError
 from netprobe.probe import PodOptions
-from tests.conformance.samples import CASE, SITE
+from tests.conformance.samples import CASE, FAILED, FLAKY, PASSED, SITE, UNKNOWN
 
 
 async def test_where_one_worker_fails_the_others_are_ended_first() -> None:
@@ -78,6 +78,20 @@ async def test_what_is_forbidden_otherwise_is_unknown_and_ends_the_run_when_it_g
     assert {result.status for result in done.values()} == {Status.UNKNOWN}
     with pytest.raises(ForbiddenError):
         await tried(monkeypatch, cases[:MOST_TROUBLES], FORBIDDEN)
+
+
+def test_what_came_out_untold_just_before_a_cluster_was_lost_is_no_finding() -> None:
+    nowhere: Any = None
+    names = [case.name for case in builtin()[:6]]
+    suite = Suite(nowhere, builtin()[:7])
+    every = (PASSED, UNKNOWN, FAILED, FLAKY, UNKNOWN, UNKNOWN)
+    suite._done = {
+        name: replace(result, case=case)
+        for name, result, case in zip(names, every, builtin()[:6], strict=True)
+    }
+    suite._take_back()
+    statuses = [result.status for result in suite.so_far("the run ended early").results]
+    assert statuses == [Status.PASSED, Status.UNKNOWN, Status.FAILED, *[Status.UNTRIED] * 4]
 
 
 async def test_a_node_that_takes_no_pods_is_named_where_two_are_needed() -> None:
