@@ -14,10 +14,14 @@ from netprobe.model.labels import Labels
 
 NAME_LABEL = "kubernetes.io/metadata.name"
 FAMILIES: tuple[Family, Family] = (4, 6)
-ASSUMED: Mapping[Family, Address] = {4: IPv4Address("10.244.0.10"), 6: IPv6Address("fd00:10:244::a")}
+ASSUMED: Mapping[Family, Address] = {
+    4: IPv4Address("10.244.255.254"),
+    6: IPv6Address("fd00:10:244:ffff::fffe"),
+}
 """Where pods are taken to be that have no address yet, as those of manifests that nobody applied.
 
-In private space: a block of all addresses holds them, and one that excepts private networks does not.
+At the far end of the usual pod network: a block of all addresses or of that network holds them; one that
+excepts private networks, or is about some node's pods or one pod, does not.
 """
 
 

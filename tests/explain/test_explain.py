@@ -233,7 +233,7 @@ def test_each_family_for_itself_where_they_differ() -> None:
 @pytest.mark.parametrize(
     ("rules", "told"),
     [
-        pytest.param([rule([block("0.0.0.0/0")])], "10.244.0.10", id="a block"),
+        pytest.param([rule([block("0.0.0.0/0")])], "10.244.255.254", id="a block"),
         pytest.param([rule([PodPeer(EVERYTHING, EVERYTHING)])], None, id="selectors need no address"),
     ],
 )

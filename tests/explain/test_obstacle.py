@@ -84,7 +84,7 @@ PEERS = [
         "z/u",
         block("0.0.0.0/0", "10.0.0.0/8"),
         Kind.ADDRESS_EXCEPTED,
-        "10.244.0.10 is in 0.0.0.0/0 but excepted by 10.0.0.0/8",
+        "10.244.255.254 is in 0.0.0.0/0 but excepted by 10.0.0.0/8",
         id="no address",
     ),
     param(

@@ -100,7 +100,7 @@ def _addresses(pod: Pod) -> tuple[Address, ...]:
     """Those of a pod; where it has none yet, the assumed ones."""
     if pod.addresses or pod.host_network:
         return pod.addresses
-    return ip_address("10.244.0.10"), ip_address("fd00:10:244::a")
+    return ip_address("10.244.255.254"), ip_address("fd00:10:244:ffff::fffe")
 
 
 def _port(item: Port, destination: Pod | Address, port: int, protocol: Protocol) -> bool:

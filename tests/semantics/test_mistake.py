@@ -98,7 +98,7 @@ def test_a_pod_under_deny_all_reaches_itself() -> None:
 
 @pytest.mark.parametrize("direction", Direction)
 def test_an_ipblock_against_a_pod_with_no_address_does_not_crash(direction: Direction) -> None:
-    cluster = stage(facing(direction, "x/p", app("a"), rule([block("10.0.0.0/8", "10.244.0.0/24")])))
+    cluster = stage(facing(direction, "x/p", app("a"), rule([block("10.0.0.0/8", "10.244.255.0/24")])))
     for name in ("x/b", "x/n"):
         cluster = with_address(cluster, name)
     assert marks(cluster, toward(direction, "x/a", "x/b x/n y/a")) == "X X ."
