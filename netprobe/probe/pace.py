@@ -78,7 +78,7 @@ class Pace:
         near = replace(self, hedge=None, repeated=False, stagger=0.1, pause_s=0.03)
         if flows <= MANY:
             return near
-        return replace(near, timed=False, bulk=True, window=64, execs_per_node=self.execs, sessions=1000)
+        return replace(near, timed=False, bulk=True, window=64, execs_per_node=self.execs, sessions=500)
 
     @property
     def quiet_s(self) -> float:
