@@ -393,6 +393,19 @@ async def test_nobody_gives_away_what_he_has_not(api: Api) -> None:
     await robot.ok("POST", bindings, {**binding, "metadata": {"name": "c"}})
 
 
+async def test_only_who_may_everything_makes_roles_of_roles_yet_to_come(api: Api) -> None:
+    robot = api.bearing(await token(api))
+    whole = {"clusterRoleSelectors": [{"matchLabels": {"a": "b"}}]}
+    body = {"metadata": {"name": "whole"}, "aggregationRule": whole}
+    few = {"verbs": ["create"], "apiGroups": [GROUP], "resources": ["clusterroles"]}
+    await grant(api, few, name="few")
+    assert "must have cluster-admin privileges to use the aggregationRule" in await refusal(
+        robot, "POST", f"{RBAC}/clusterroles", body
+    )
+    await grant(api, ALL, {"verbs": ["*"], "nonResourceURLs": ["*"]}, name="all")
+    await robot.ok("POST", f"{RBAC}/clusterroles", body)
+
+
 WRONG = [
     param({"rules": [{"verbs": []}]}, "roles", "rules[0].verbs: Required value", id="no verbs"),
     param({"rules": [{"verbs": ["get"], "apiGroups": [""]}]}, "roles", "rules[0].resources", id="no kind"),

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from itertools import product
 
 from netprobe.lab.api.access.attributes import Attributes
-from netprobe.lab.api.access.rbac import Rbac, Rule, allows
+from netprobe.lab.api.access.rbac import EVERYTHING, Rbac, Rule, allows
 from netprobe.lab.api.access.user import User
 from netprobe.lab.api.resources import (
     CLUSTER_ROLE_BINDINGS,
@@ -38,7 +38,7 @@ def check(resource: Resource, obj: Object, old: Object | None, user: User, store
         return
     rbac, namespace = Rbac(store), obj["metadata"].get("namespace", "")
     if resource in _ROLES:
-        if old is not None and old.get("rules") == obj.get("rules"):
+        if old is not None and all(old.get(key) == obj.get(key) for key in ("rules", "aggregationRule")):
             return
         name, verb, of, rules = obj["metadata"]["name"], "escalate", resource, obj.get("rules") or ()
     else:
@@ -53,7 +53,11 @@ def check(resource: Resource, obj: Object, old: Object | None, user: User, store
     may = Attributes(verb, of.group, of.plural, name=name, namespace=namespace)
     if rbac.decide(user, may).allowed:
         return
-    if missing := list(_not_held(rules, rbac.rules(user, namespace))):
+    held = rbac.rules(user, namespace)
+    if obj.get("aggregationRule") and any(_not_held(EVERYTHING, held)):
+        why = "must have cluster-admin privileges to use the aggregationRule"
+        raise forbidden(resource, obj["metadata"]["name"], why)
+    if missing := list(_not_held(rules, held)):
         groups = json.dumps(list(user.groups)).replace(", ", " ")
         why = (
             f'user "{user.name}" (groups={groups}) is attempting to grant RBAC permissions not currently '

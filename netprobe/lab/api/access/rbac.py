@@ -23,8 +23,10 @@ from netprobe.lab.api.store import Key, Object, Store
 
 Rule = Mapping[str, Any]
 
-_EVERY_RESOURCE: Rule = {"verbs": ["*"], "apiGroups": ["*"], "resources": ["*"]}
-_EVERY_PATH: Rule = {"verbs": ["*"], "nonResourceURLs": ["*"]}
+EVERYTHING: tuple[Rule, ...] = (
+    {"verbs": ["*"], "apiGroups": ["*"], "resources": ["*"]},
+    {"verbs": ["*"], "nonResourceURLs": ["*"]},
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +59,7 @@ class Rbac:
     def rules(self, user: User, namespace: str) -> list[Rule]:
         """All that somebody has: in the whole cluster, and in a namespace ("" for no more)."""
         if user.is_master:
-            return [_EVERY_RESOURCE, _EVERY_PATH]
+            return list(EVERYTHING)
         return [rule for _, _, rule in self._granted(user, namespace, [])]
 
     def role(self, ref: Mapping[str, str], namespace: str) -> Object | None:
