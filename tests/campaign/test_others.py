@@ -6,16 +6,21 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 from aiohttp import web
 
-from netprobe.campaign.others import others
+from netprobe.campaign.others import Others, others
+from netprobe.campaign.rehearsal import rehearsal
 from netprobe.campaign.target import Opened
-from netprobe.campaign.visit import refuse
+from netprobe.campaign.visit import Rehearsed, refuse
 from netprobe.errors import ConflictError
-from netprobe.model.flow import PodRef
+from netprobe.model.flow import Flow, PodRef
+from netprobe.probe import PodOptions
 from netprobe.probe.guest import Shadow
 from netprobe.probe.guest_guard import Sighting
 from netprobe.report import ClusterInfo
+from tests.campaign.crowd import crowd
+from tests.campaign.test_scene import here
 from tests.kube.server import serving
 
 GROUP = "crd.projectcalico.org"
@@ -70,3 +75,12 @@ async def test_where_there_are_none_nothing_is_told(tmp_path: Path) -> None:
         found = await others(Opened(cluster, ClusterInfo("cluster", None, "v1", None, None)))
     assert not found
     assert not list(found.notes("anything"))
+
+
+def test_a_rehearsal_tells_what_the_report_would_note() -> None:
+    found = here(crowd(), Flow(PodRef("shop", "web-0"), PodRef("shop", "db-1"), 80))
+    beside = Others({ALL: True})
+    notes = tuple(beside.notes("so be careful"))
+    text = "".join(rehearsal(Rehearsed(found, (), "r1", beside, notes), PodOptions()))
+    assert f"# note: {ALL}: they may decide flows, and are not simulated; so be careful\n" in text
+    assert len(list(yaml.safe_load_all(text))) > 1
