@@ -39,7 +39,7 @@ def _side(side: SideView) -> dict[str, Any]:
         "direction": side.direction.value,
         "subject": side.subject,
         "peer": side.peer,
-        "assumed": str(side.assumed) if side.assumed is not None else None,
+        "assumed": [str(address) for address in side.assumed],
         "verdict": side.verdict.value,
         "policies": [_policy(view) for view in side.policies],
     }

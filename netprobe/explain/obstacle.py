@@ -9,7 +9,7 @@ from netprobe.model.flow import ContainerPort, Family, Flow
 from netprobe.model.labels import EVERYTHING, Labels, Operator, Requirement, Selector
 from netprobe.model.policy import AnyPeer, AnyPort, IPBlock, NamedPort, Peer, PodPeer, Policy, Port, PortRange
 from netprobe.simulate import Simulator
-from netprobe.simulate.endpoint import Endpoint
+from netprobe.simulate.endpoint import ASSUMED, Endpoint
 from netprobe.simulate.match import holds, opens
 
 
@@ -74,7 +74,8 @@ def _unmet(requirement: Requirement, labels: Labels, name: str, namespace: bool)
 
 
 def _of_block(simulator: Simulator, entry: IPBlock, peer: Endpoint, family: Family | None) -> Obstacle | None:
-    wanted, address = str(entry.cidr), peer.address(family)
+    wanted = str(entry.cidr)
+    address = ASSUMED[entry.cidr.version] if peer.assumed else peer.address(family)
     if address is None:
         return Obstacle(Kind.ADDRESS_UNKNOWN, f"the address of {peer.name} is not known", wanted)
     if not simulator.sides.blocks_see(peer):

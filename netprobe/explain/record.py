@@ -98,14 +98,14 @@ class PolicyView:
 class SideView:
     """One end: the subject, and every policy that isolates it. None: it lets everything pass.
 
-    `assumed` is the address that blocks were held against where the peer has none yet.
+    `assumed` are the addresses that blocks were held against where the peer has none yet.
     """
 
     direction: Direction
     subject: str
     peer: str
     policies: tuple[PolicyView, ...]
-    assumed: Address | None = None
+    assumed: tuple[Address, ...] = ()
 
     @property
     def verdict(self) -> Verdict:

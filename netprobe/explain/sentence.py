@@ -78,8 +78,9 @@ def _side(side: SideView) -> Iterator[str]:
     passes = "passes" if side.verdict is Verdict.ALLOW else "denied"
     count = len(side.policies)
     yield f"{title}{passes}, {count} {'policy isolates' if count == 1 else 'policies isolate'} it"
-    if side.assumed is not None:
-        yield f"  {side.peer} has no address yet; blocks are held against {side.assumed}"
+    if side.assumed:
+        addresses = " and ".join(map(str, side.assumed))
+        yield f"  {side.peer} has no address yet; blocks are held against {addresses}"
     for view in side.policies:
         yield from ("  " + line for line in _policy(view))
 

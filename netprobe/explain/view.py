@@ -9,7 +9,7 @@ from netprobe.explain.record import Item, PolicyView, RuleView, SideView
 from netprobe.model.flow import Family, Flow
 from netprobe.model.policy import AnyPeer, AnyPort, Direction, IPBlock, Place, Policy, Rule
 from netprobe.simulate import Simulator
-from netprobe.simulate.endpoint import Endpoint
+from netprobe.simulate.endpoint import ASSUMED, Endpoint
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,13 +41,14 @@ def side(simulator: Simulator, direction: Direction, flow: Flow, family: Family 
         )
         for policy in policies
     )
-    has_blocks = any(
-        isinstance(entry, IPBlock)
+    held_against = {
+        ASSUMED[entry.cidr.version]
         for policy in policies
         for rule in policy.rules(direction) or ()
         for entry in rule.peers
-    )
-    assumed = peer.address(family) if peer.assumed and has_blocks else None
+        if isinstance(entry, IPBlock)
+    }
+    assumed = tuple(sorted(held_against, key=str)) if peer.assumed else ()
     return SideView(direction, subject.name, peer.name, tuple(views), assumed)
 
 

@@ -21,7 +21,8 @@ ASSUMED: Mapping[Family, Address] = {
 """Where pods are taken to be that have no address yet, as those of manifests that nobody applied.
 
 At the far end of the usual pod network: a block of all addresses or of that network holds them; one that
-excepts private networks, or is about some node's pods or one pod, does not.
+excepts private networks, or is about some node's pods or one pod, does not. They are held against blocks of
+both families, whatever the family of a flow: theirs is as little known as their addresses.
 """
 
 
@@ -41,9 +42,7 @@ class Endpoint:
     namespace_labels: Labels | None = None
 
     def address(self, family: Family | None) -> Address | None:
-        """The address that a flow of this family uses; IPv4 where neither end has one that is known."""
-        if self.assumed:
-            return ASSUMED[family or 4]
+        """The address that a flow of this family uses."""
         return self.addresses.get(family) if family else None
 
     @property

@@ -12,7 +12,7 @@ from netprobe.model.cluster import Cluster
 from netprobe.model.flow import ContainerPort, Family, Flow, Pod, PodRef, Protocol
 from netprobe.model.policy import AnyPeer, AnyPort, Direction, IPBlock, NamedPort, Peer, PodPeer, Policy
 from netprobe.model.verdict import Cause, Effect, Side
-from netprobe.simulate.endpoint import Directory, Endpoint
+from netprobe.simulate.endpoint import ASSUMED, Directory, Endpoint
 from netprobe.simulate.match import opens, selects, within
 from netprobe.simulate.profile import Profile
 
@@ -149,7 +149,7 @@ class Sides:
                     return peer.pod.ref.namespace == policy.ref.namespace and selects(pods, peer.pod.labels)
                 return selects(namespaces, peer.namespace_labels or {}) and selects(pods, peer.pod.labels)
             case IPBlock():
-                address = peer.address(family)
+                address = ASSUMED[entry.cidr.version] if peer.assumed else peer.address(family)
                 if address is None or not self.blocks_see(peer):
                     return False
                 return within(entry, address)

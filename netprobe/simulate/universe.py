@@ -16,9 +16,9 @@ from netprobe.model.flow import Family, PodRef, Protocol
 from netprobe.model.labels import Operator, Selector
 from netprobe.model.policy import AnyPeer, IPBlock, NamedPort, Network, Peer, PodPeer, Policy, Rule
 from netprobe.simulate.bits import pack
-from netprobe.simulate.endpoint import Directory
+from netprobe.simulate.endpoint import ASSUMED, Directory
 from netprobe.simulate.groups import Group
-from netprobe.simulate.match import selects
+from netprobe.simulate.match import selects, within
 from netprobe.simulate.profile import Profile
 
 
@@ -119,16 +119,22 @@ class Universe:
                 assert_never(peer)
 
     def _inside(self, block: IPBlock, family: Family | None) -> int:
-        family = family or 4  # no end has an address that is known: `Endpoint.address` assumes one
-        if block.cidr.version != family:
-            return 0
+        assumed = self._assumed if within(block, ASSUMED[block.cidr.version]) else 0
+        if family is None or block.cidr.version != family:
+            return assumed
         bits = self._blocks.get((block, family))
         if bits is None:
             bits = self._between(block.cidr, family)
             for excluded in block.excluded:
                 bits &= ~self._between(excluded, family)
             self._blocks[block, family] = bits
-        return bits
+        return bits | assumed
+
+    @cached_property
+    def _assumed(self) -> int:
+        """The groups of pods without an address, as far as blocks see pods."""
+        found = (g.index for g in self.groups if g.sample.assumed and self._block_sees(g))
+        return pack(found, len(self.groups))
 
     def _between(self, network: Network, family: Family) -> int:
         """The groups whose address lies in a network: the difference of two running unions."""

@@ -14,6 +14,8 @@ from netprobe.model.flow import Address, End, Family, Flow, Pod, PodRef, Protoco
 from netprobe.model.labels import Labels, Operator, Selector
 from netprobe.model.policy import AnyPeer, AnyPort, IPBlock, NamedPort, Peer, Policy, Port, PortRange, Rule
 
+ASSUMED: tuple[Address, ...] = ip_address("10.244.255.254"), ip_address("fd00:10:244:ffff::fffe")
+
 
 def passes(cluster: Cluster, flow: Flow) -> bool:
     """Whether policies let a new connection pass, in a family that both ends can speak."""
@@ -82,8 +84,11 @@ def _peer(cluster: Cluster, policy: Policy, item: Peer, peer: Pod | Address, fam
     if isinstance(item, AnyPeer):
         return True
     if isinstance(item, IPBlock):
-        candidates = _addresses(peer) if isinstance(peer, Pod) else (peer,)
-        address = next((a for a in candidates if a.version == (family or 4)), None)
+        if isinstance(peer, Pod) and not peer.addresses and not peer.host_network:
+            candidates, family = ASSUMED, item.cidr.version
+        else:
+            candidates = peer.addresses if isinstance(peer, Pod) else (peer,)
+        address = next((a for a in candidates if a.version == family), None)
         if address is None or address not in item.cidr:
             return False
         return all(address not in excluded for excluded in item.excluded)
@@ -94,13 +99,6 @@ def _peer(cluster: Cluster, policy: Policy, item: Peer, peer: Pod | Address, fam
     else:
         right_namespace = _selected(item.namespaces, cluster.namespaces[peer.ref.namespace].labels)
     return right_namespace and _selected(item.pods, peer.labels)
-
-
-def _addresses(pod: Pod) -> tuple[Address, ...]:
-    """Those of a pod; where it has none yet, the assumed ones."""
-    if pod.addresses or pod.host_network:
-        return pod.addresses
-    return ip_address("10.244.255.254"), ip_address("fd00:10:244:ffff::fffe")
 
 
 def _port(item: Port, destination: Pod | Address, port: int, protocol: Protocol) -> bool:
