@@ -217,7 +217,7 @@ def command(
         )
     expected = known.load(known_file, every) if known_file else ()
     if results is not None:
-        writable(results, "--results")
+        writable(Path(results), "--results")
     ledger = Ledger.opened(expected, baseline, history)
 
     def told(found: Conformance) -> int:

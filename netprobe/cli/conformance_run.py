@@ -43,14 +43,15 @@ class Ledger:
     @classmethod
     def opened(cls, known: Sequence[Known], baseline: str | None, folder: str | None) -> Ledger:
         """InputError where a file is none; UsageError where the folder cannot be written to."""
-        runs: tuple[Past, ...] = ()
-        if folder is not None:
-            writable(folder, "--history")
-            runs = history.runs(Path(folder)) if any(Path(folder).glob("*.json")) else ()
+        kept = Path(folder) if folder is not None else None
+        past: tuple[Past, ...] = ()
+        if kept is not None:
+            writable(kept, "--history")
+            past = history.runs(kept) if any(kept.glob("*.json")) else ()  # none in the first night
         if baseline is None:
-            return cls(known, (), Path(folder) if folder else None, runs)
-        told = runs if baseline == folder else history.baseline(Path(baseline))
-        return cls(known, told, Path(folder) if folder else None, runs)
+            return cls(known, (), kept, past)
+        same = kept is not None and Path(baseline).resolve() == kept.resolve()
+        return cls(known, past if same else history.baseline(Path(baseline)), kept, past)
 
     def enter(self, results: Results, info: ClusterInfo, run: RunInfo) -> Conformance:
         """Judge the results by it, and keep the run in the history.
@@ -160,10 +161,10 @@ def joined(paths: Sequence[Path], cases: Sequence[Case]) -> tuple[Results, Clust
     return found.results, ClusterInfo(**found.cluster), run
 
 
-def writable(folder: str, option: str) -> None:
+def writable(folder: Path, option: str) -> None:
     """Make a folder that is asked for. UsageError where nothing can be written to it."""
     try:
-        Path(folder).mkdir(parents=True, exist_ok=True)
+        folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise UsageError(f"{option}: {folder} cannot be made: {error.strerror}") from error
     if not os.access(folder, os.W_OK | os.X_OK):

@@ -161,7 +161,7 @@ def test_the_first_night_has_no_baseline_and_the_second_has_the_first(tmp_path: 
     kept = [*baseline, "--history", str(nights)]
     assert main(["conformance", "--join", str(first), *kept]) == 1
     assert main(["conformance", "--join", str(first), *kept]) == 1, "the same once more is the same"
-    assert main(["conformance", "--join", str(second), *kept]) == 0
+    assert main(["conformance", "--join", str(second), "--baseline", f"{nights}/", *kept[2:]]) == 0
     assert len(list(nights.iterdir())) == 2
 
 
