@@ -12,7 +12,7 @@ from collections.abc import Callable
 from aiohttp import web
 
 from netprobe.lab import podstatus
-from netprobe.lab.api.exec import container_of, run, tell
+from netprobe.lab.api.exec import container_of, require_started, run, tell
 from netprobe.lab.api.logs import sentence
 from netprobe.lab.api.operations import Operations, now
 from netprobe.lab.api.requests import Target
@@ -34,6 +34,7 @@ async def attach(
     """
     pod = operations.get(PODS, target.namespace, target.name).object
     container = container_of(request, pod)
+    require_started(pod, container)
     if not container.get("stdin"):
         return await tell(request, pod, f"{sentence(container)}; kubectl run -i runs a command\n")
     command = (*container.get("command", ()), *container.get("args", ())) or _SHELL

@@ -29,7 +29,7 @@ async def execute(
 ) -> web.StreamResponse:
     """Run a command in a pod; the connection's end is the process' end."""
     pod = operations.get(PODS, target.namespace, target.name).object
-    container_of(request, pod)
+    require_started(pod, container_of(request, pod))
     command = request.query.getall("command", [])
     if not command:
         raise bad_request("you must specify at least one command for the container")
@@ -93,6 +93,13 @@ def container_of(request: web.BaseRequest, pod: Object) -> Object:
         if container["name"] == wanted:
             return dict(container)
     raise bad_request(f"container {wanted} is not valid for pod {pod['metadata']['name']}")
+
+
+def require_started(pod: Object, container: Object) -> None:
+    """ApiError 400 where the container was added to the pod (kubectl debug) and has ended: it stays so."""
+    for status in pod["status"].get("ephemeralContainerStatuses", ()):
+        if status["name"] == container["name"] and "terminated" in status["state"]:
+            raise bad_request(f"container {status['name']} of pod {pod['metadata']['name']} has ended")
 
 
 def phase(pod: Object) -> str:

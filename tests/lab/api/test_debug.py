@@ -44,6 +44,9 @@ async def test_an_added_container_runs_what_it_is_asked_for_whoever_attaches(pod
     )
     assert ended["status"]["ephemeralContainerStatuses"][0]["state"]["terminated"]["exitCode"] == 3
     assert ended["status"]["phase"] == "Running", "the pod goes on"
+    for what in ("attach", "exec"):
+        refusal = await pod.fails("GET", f"{PODS}/p/{what}", container="shell", command="true")
+        assert refusal["message"] == "container shell of pod p has ended"
 
 
 async def test_a_second_one_comes_beside_the_first(pod: Api) -> None:
