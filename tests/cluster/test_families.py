@@ -8,61 +8,9 @@ from pathlib import Path
 import pytest
 
 from tests.cluster.account import kubectl
-from tests.run.netprobe import Ended, netprobe
+from tests.run.families import check
+from tests.run.netprobe import netprobe
 
-SUITE = """
-apiVersion: netprobe/v1alpha1
-kind: ConnectivitySuite
-metadata: {name: families}
-topology:
-  namespaces:
-    - name: families-x
-      pods:
-        - {name: four, labels: {app: four}, ports: [80, 53/UDP]}
-        - {name: six, labels: {app: six}, ports: [80, 53/UDP]}
-    - name: families-y
-      pods:
-        - {name: both, labels: {app: both}, ports: [80, 53/UDP]}
-policies: [policies.yaml]
-expect: {default: allow}
-"""
-POLICIES = """
-apiVersion: networking.k8s.io/v1
-kind: NetworkPolicy
-metadata: {name: four, namespace: families-x}
-spec:
-  podSelector: {matchLabels: {app: four}}
-  ingress: [{from: [{ipBlock: {cidr: 0.0.0.0/0}}]}]
----
-apiVersion: networking.k8s.io/v1
-kind: NetworkPolicy
-metadata: {name: six, namespace: families-x}
-spec:
-  podSelector: {matchLabels: {app: six}}
-  ingress: [{from: [{ipBlock: {cidr: "::/0"}}]}]
----
-apiVersion: networking.k8s.io/v1
-kind: NetworkPolicy
-metadata: {name: both, namespace: families-y}
-spec:
-  podSelector: {matchLabels: {app: both}}
-  ingress:
-    - from:
-        - namespaceSelector: {matchLabels: {kubernetes.io/metadata.name: families-x}}
-          podSelector: {matchLabels: {app: four}}
-"""
-SEEN = {  # source, destination, family (None: both alike) -> what passes
-    ("families-x/six", "families-x/four", 4): "allow",
-    ("families-x/six", "families-x/four", 6): "deny",
-    ("families-y/both", "families-x/four", 4): "allow",
-    ("families-y/both", "families-x/four", 6): "deny",
-    ("families-x/four", "families-x/six", 4): "deny",
-    ("families-x/four", "families-x/six", 6): "allow",
-    ("families-y/both", "families-x/six", 4): "deny",
-    ("families-y/both", "families-x/six", 6): "allow",
-    ("families-x/four", "families-y/both", None): "allow",
-    ("families-x/six", "families-y/both", None): "deny",
-}
 IN_PLACE = """
 apiVersion: netprobe/v1alpha1
 kind: ConnectivitySuite
@@ -139,22 +87,8 @@ def both() -> str:
     return found
 
 
-def run(both: str, *arguments: object) -> Ended:
-    return netprobe("run", *arguments, "--kubeconfig", both, "-o", "json")
-
-
 def test_a_block_of_one_family_and_a_selector_of_both(both: str, tmp_path: Path) -> None:
-    suite = tmp_path / "suite.yaml"
-    suite.write_text(SUITE)
-    (tmp_path / "policies.yaml").write_text(POLICIES)
-    rows = run(both, suite).report["flows"]
-    for protocol in ("TCP", "UDP"):
-        told = [row for row in rows if row["protocol"] == protocol]
-        for what in ("simulated", "observed"):
-            assert {(row["from"], row["to"], row["family"]): row[what] for row in told} == SEEN
-    only = run(both, suite, "--ip-family", "ipv6").report["flows"]
-    assert {row["family"] for row in only} == {6}
-    assert len(only) * 10 == len(rows) * 6
+    check(tmp_path, "--kubeconfig", both)
 
 
 def test_in_place_a_denial_is_proven_in_the_family_that_it_is_about(both: str, tmp_path: Path) -> None:
@@ -164,7 +98,7 @@ def test_in_place_a_denial_is_proven_in_the_family_that_it_is_about(both: str, t
     kubectl(both, "apply", "-f", "-", stdin=WORKLOADS + pods)
     try:
         kubectl(both, "-n", "families-z", "wait", "pods", "--all", "--for=condition=Ready", "--timeout=90s")
-        ended = run(both, suite, "--in-place", "--via", "dns")
+        ended = netprobe("run", suite, "--in-place", "--via", "dns", "--kubeconfig", both, "-o", "json")
     finally:
         kubectl(both, "delete", "namespace", "families-z")
     rows = {(row["from"], row["to"], row["via"], row["family"]): row for row in ended.report["flows"]}
