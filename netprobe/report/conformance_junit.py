@@ -19,55 +19,51 @@ from netprobe.report.style import PLAIN, Style
 
 def junit(found: Conformance, _style: Style = PLAIN) -> Iterator[str]:
     yield '<?xml version="1.0" encoding="UTF-8"?>\n<testsuites>\n'
-    for index, (feature, some) in enumerate(found.results.features().items()):
-        yield from _suite(found, index, feature, some)
-    yield from _whole(found)
+    features = found.results.features()
+    for index, (feature, some) in enumerate(features.items()):
+        kinds = Counter(_kind(result) for result in some)
+        seconds = sum(result.seconds for result in some)
+        cases = [_case(feature, result) for result in some]
+        yield from _suite(found, index, feature, cases, kinds=kinds, seconds=seconds)
+    if found.results.counts[Status.UNTRIED]:
+        cases = [_untried(found)]
+        yield from _suite(found, len(features), "the run", cases, kinds=Counter(["error"]), seconds=0.0)
     yield "</testsuites>\n"
 
 
-def _whole(found: Conformance) -> Iterator[str]:
-    """What keeps a run that ended early from looking like one that passed."""
-    untried = found.results.counts[Status.UNTRIED]
-    if not untried:
-        return
-    told = f"{untried} of {len(found.results.results)} cases were not tried"
-    attributes = {
-        "name": "conformance: the run",
-        "tests": "1",
-        "failures": "0",
-        "errors": "1",
-        "skipped": "0",
-    }
-    said = _attributes({"type": Status.UNTRIED.value, "message": told})
-    case = _attributes({"name": "every case was tried", "classname": "conformance.run", "time": "0.000"})
-    why = xml(" | ".join(found.results.problems) or told)
-    yield f"  <testsuite {_attributes(attributes)}>\n"
-    yield f"    <testcase {case}><error {said}>{why}</error></testcase>\n  </testsuite>\n"
-
-
-def _suite(found: Conformance, index: int, feature: str, results: Sequence[Result]) -> Iterator[str]:
-    kinds = Counter(_kind(result) for result in results)
+def _suite(
+    found: Conformance, index: int, name: str, cases: Sequence[str], *, kinds: Counter[str], seconds: float
+) -> Iterator[str]:
     started = found.run.started.astimezone(UTC).replace(tzinfo=None).isoformat(timespec="seconds")
     attributes = {
         "id": str(index),
-        "name": f"conformance: {feature}",
+        "name": f"conformance: {name}",
         "package": "netprobe",
         "timestamp": started,
         "hostname": found.cluster.context or found.cluster.kind,
-        "tests": str(len(results)),
+        "tests": str(len(cases)),
         "failures": str(kinds["failure"]),
         "errors": str(kinds["error"]),
         "skipped": str(kinds["skipped"]),
-        "time": f"{sum(result.seconds for result in results):.3f}",
+        "time": f"{seconds:.3f}",
     }
     yield f"  <testsuite {_attributes(attributes)}>\n    <properties>\n"
     for key, value in (("cluster", str(found.cluster)), ("run", found.run.id or "")):
         yield f"      <property {_attributes({'name': key, 'value': value})}/>\n"
     yield "    </properties>\n"
-    for result in results:
-        yield _case(feature, result)
+    yield from cases
     said = " ".join(filter(None, (found.results.enforcement, *found.results.problems)))
     yield f"    <system-out></system-out>\n    <system-err>{xml(said)}</system-err>\n  </testsuite>\n"
+
+
+def _untried(found: Conformance) -> str:
+    """What keeps a run that ended early from looking like one that passed."""
+    untried, every = found.results.counts[Status.UNTRIED], len(found.results.results)
+    told = f"{untried} of {every} cases were not tried"
+    attributes = {"name": "every case was tried", "classname": "conformance.the run", "time": "0.000"}
+    said = _attributes({"type": Status.UNTRIED.value, "message": told})
+    why = xml(" | ".join(found.results.problems) or told)
+    return f"    <testcase {_attributes(attributes)}><error {said}>{why}</error></testcase>\n"
 
 
 def _kind(result: Result) -> str:
