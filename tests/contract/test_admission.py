@@ -208,57 +208,42 @@ def test_nodes_that_do_not_fit(inside: Kubectl) -> None:
         inside.run("label", "node", nodes[0], f"{word}-")
 
 
-SCOPES = [  # what a quota of no pods is about, and of two pods the one that it keeps out
-    pytest.param({"scopes": ["BestEffort"]}, {}, {"requests": "1m"}, id="best effort"),
-    pytest.param({"scopes": ["Terminating"]}, {"activeDeadlineSeconds": 60}, {}, id="terminating"),
-    pytest.param(
-        {"scopes": ["NotTerminating", "NotBestEffort"]}, {"requests": "1m"}, {}, id="two scopes, both true"
-    ),
-    pytest.param(
-        {"scopeSelector": {"matchExpressions": [{"scopeName": "BestEffort", "operator": "Exists"}]}},
-        {},
-        {"requests": "1m"},
-        id="by a selector",
-    ),
-]
-
-
-@pytest.mark.parametrize(("scope", "refused", "admitted"), SCOPES)
-def test_a_quota_with_a_scope(
-    inside: Kubectl, scope: dict[str, Any], refused: dict[str, Any], admitted: dict[str, Any]
-) -> None:
-    spec = {"hard": {"pods": "0"}, **scope}
-    quota = {"apiVersion": "v1", "kind": "ResourceQuota", "metadata": {"name": "q"}, "spec": spec}
-    inside("create", "-f", "-", stdin=json.dumps(quota))
-    inside("wait", "--for=jsonpath={.status.used.pods}=0", "quota/q", "--timeout=60s")
-    assert (
-        refusal(inside, pod(**refused))
-        == "exceeded quota: q, requested: pods=1, used: pods=0, limited: pods=0"
-    )
-    inside("create", "-f", "-", stdin=pod(**admitted))
-    assert json.loads(inside("get", "quota", "q", "-o", "json"))["status"]["used"] == {"pods": "0"}
-
-
-def test_priority_classes(inside: Kubectl) -> None:
+def test_quotas_with_scopes(inside: Kubectl) -> None:
+    """Each is about the pods of its scope alone, whether the old list or a selector says so."""
     word = f"contract-{secrets.token_hex(3)}"
-    assert refusal(inside, pod(priorityClassName=word)) == f"no PriorityClass with name {word} was found"
-    term = {"scopeName": "PriorityClass", "operator": "In", "values": [word]}
-    quota = {
-        "apiVersion": "v1",
-        "kind": "ResourceQuota",
-        "metadata": {"name": "q"},
-        "spec": {"hard": {"pods": "0"}, "scopeSelector": {"matchExpressions": [term]}},
+    told: dict[str, dict[str, Any]] = {
+        "ending": {"scopes": ["Terminating"]},
+        "lasting": {
+            "scopeSelector": {"matchExpressions": list(map(_exists, ("NotTerminating", "NotBestEffort")))}
+        },
+        "urgent": {
+            "scopeSelector": {"matchExpressions": [{**_exists("PriorityClass", "In"), "values": [word]}]}
+        },
     }
+    quotas = [
+        {
+            "apiVersion": "v1",
+            "kind": "ResourceQuota",
+            "metadata": {"name": name},
+            "spec": {"hard": {"pods": "0"}, **scope},
+        }
+        for name, scope in told.items()
+    ]
+    assert refusal(inside, pod(priorityClassName=word)) == f"no PriorityClass with name {word} was found"
     inside("create", "priorityclass", word, "--value=1000")
     try:
-        inside("create", "-f", "-", stdin=json.dumps(quota))
-        inside("wait", "--for=jsonpath={.status.used.pods}=0", "quota/q", "--timeout=60s")
-        assert refusal(inside, pod(priorityClassName=word)).startswith("exceeded quota: q, requested: pods=1")
+        inside("create", "-f", "-", stdin=json.dumps({"apiVersion": "v1", "kind": "List", "items": quotas}))
+        inside("wait", "--for=jsonpath={.status.used.pods}=0", "quota", "--all", "--timeout=60s")
+        over = "requested: pods=1, used: pods=0, limited: pods=0"
+        assert refusal(inside, pod(activeDeadlineSeconds=60)) == f"exceeded quota: ending, {over}"
+        assert refusal(inside, pod(requests="1m")) == f"exceeded quota: lasting, {over}"
+        assert refusal(inside, pod(priorityClassName=word)) == f"exceeded quota: urgent, {over}"
         made = json.loads(inside("create", "-f", "-", "-o", "json", stdin=pod()))
         assert (made["spec"]["priority"], made["spec"]["preemptionPolicy"]) == (0, "PreemptLowerPriority")
-        inside("delete", "quota", "q")
-        made = json.loads(inside("create", "-f", "-", "-o", "json", stdin=pod("p2", priorityClassName=word)))
-        assert made["spec"]["priority"] == 1000
     finally:
         inside("delete", "priorityclass", word)
     inside("get", "priorityclass", "system-cluster-critical", "system-node-critical")
+
+
+def _exists(scope: str, operator: str = "Exists") -> dict[str, Any]:
+    return {"scopeName": scope, "operator": operator}

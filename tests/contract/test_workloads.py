@@ -23,31 +23,25 @@ def workload(kind: str, **spec: Any) -> str:
     return json.dumps({"apiVersion": "apps/v1", "kind": kind, "metadata": {"name": name}, "spec": made})
 
 
-KINDS = {"Deployment": {}, "StatefulSet": {"serviceName": "none"}, "DaemonSet": {}}
-
-
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", ["StatefulSet", "DaemonSet"])
 def test_a_rollout_has_a_history_and_can_be_undone(kubectl: Kubectl, kind: str) -> None:
     name = f"{kind.lower()}/{kind.lower()}"
 
     def settle() -> None:
         kubectl("rollout", "status", name, "--timeout=120s")
 
-    def history() -> list[list[str]]:
-        rows = kubectl("rollout", "history", name).splitlines()[2:]
-        return [row.split(maxsplit=1) for row in rows if row.strip()]
+    def history(*more: str) -> str:
+        return kubectl("rollout", "history", name, *more)
 
-    kubectl("apply", "-f", "-", stdin=workload(kind, **KINDS[kind]))
+    more = {"serviceName": "none"} if kind == "StatefulSet" else {}
+    kubectl("apply", "-f", "-", stdin=workload(kind, **more))
     settle()
     kubectl("set", "env", name, "TWO=2")
-    kubectl("annotate", name, "kubernetes.io/change-cause=two")
     settle()
-    numbers = [row[0] for row in history()]
-    assert numbers == ["1", "2"]
-    assert "TWO:\t2" in kubectl("rollout", "history", name, "--revision=2")
+    assert "TWO:\t2" in history("--revision=2")
     kubectl("rollout", "undo", name)
     settle()
-    assert [row[0] for row in history()] == ["2", "3"]
+    assert [row.split()[0] for row in history().splitlines()[2:] if row.strip()] == ["2", "3"]
     containers = kubectl.json("get", name)["spec"]["template"]["spec"]["containers"]
     assert "env" not in containers[0]
     kubectl("delete", name)
