@@ -31,6 +31,7 @@ class CronJobs(Workloads):
     def __init__(self, operations: Operations, clock: Clock) -> None:
         super().__init__(operations)
         self._clock = clock
+        self._told: dict[str, tuple[str, datetime]] = {}
 
     def bring_about(self, obj: Object) -> float | None:
         spec, now = obj["spec"], self._clock.now()
@@ -57,23 +58,26 @@ class CronJobs(Workloads):
         deadline = obj["spec"].get("startingDeadlineSeconds")
         if deadline is not None:
             earliest = max(earliest, now - timedelta(seconds=deadline))
+        due = schedule.newest(earliest, now)
         passed = takewhile(lambda time: time <= now, schedule.after(earliest))
-        if sum(1 for _ in islice(passed, _MANY + 2)) > _MANY + 1:
+        if due is not None and sum(1 for _ in islice(passed, _MANY + 2)) > _MANY + 1:
             text = (
                 "too many missed start times. Set or decrease .spec.startingDeadlineSeconds or check clock "
             )
-            self._record(obj, "TooManyMissedTimes", f"{text}skew", warning=True)
-        return schedule.newest(earliest, now)
+            self._record_once(obj, due, "TooManyMissedTimes", f"{text}skew", warning=True)
+        return due
 
     def _may_start(self, obj: Object, status: Object, due: datetime, now: datetime) -> bool:
         spec, active = obj["spec"], status.get("active") or []
         deadline = spec.get("startingDeadlineSeconds")
         if deadline is not None and due + timedelta(seconds=deadline) < now:
-            self._record(obj, "MissSchedule", f"Missed scheduled time to start a job: {due}", warning=True)
+            self._record_once(
+                obj, due, "MissSchedule", f"Missed scheduled time to start a job: {due}", warning=True
+            )
             return False
         if spec["concurrencyPolicy"] == "Forbid" and active:
             text = "Not starting job because prior execution is running and concurrency policy is Forbid"
-            self._record(obj, "JobAlreadyActive", text)
+            self._record_once(obj, due, "JobAlreadyActive", text)
             return False
         if spec["concurrencyPolicy"] == "Replace":
             for ref in active:
@@ -146,6 +150,15 @@ class CronJobs(Workloads):
 
     def _record(self, obj: Object, reason: str, text: str, *, warning: bool = False) -> None:
         events.record(self.operations, obj, reason, text, component="cronjob-controller", warning=warning)
+
+    def _record_once(
+        self, obj: Object, time: datetime, reason: str, text: str, *, warning: bool = False
+    ) -> None:
+        """Of what stays so until the next time, one event."""
+        uid = obj["metadata"]["uid"]
+        if self._told.get(uid) != (reason, time):
+            self._told[uid] = reason, time
+            self._record(obj, reason, text, warning=warning)
 
     def _tell(self, obj: Object, status: Object) -> None:
         owned.set_status(self.operations, CRON_JOBS, obj, status)

@@ -155,7 +155,10 @@ async def test_forbid_waits_for_the_one_before(api: Api, clock: SetClock) -> Non
     cron = await api.until(f"{CRON}/n", lambda cron: cron.get("status", {}).get("active"))
     await look(api, clock, hours=1)
     about = {"fieldSelector": "reason=JobAlreadyActive"}
-    await api.until("/api/v1/events", lambda events: events["items"], **about)
+    for _ in range(3):
+        await look(api, clock, minutes=1)
+    told = await api.until("/api/v1/events", lambda events: events["items"], **about)
+    assert len(told["items"]) == 1
     assert len(await names(api)) == 1
     await end(api, cron["status"]["active"][0]["name"])
     await api.until(f"{CRON}/n", lambda cron: cron["status"]["lastScheduleTime"] == "2026-03-01T14:00:00Z")
