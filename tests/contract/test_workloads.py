@@ -71,15 +71,15 @@ def test_a_budget_keeps_a_pod_from_eviction(kubectl: Kubectl) -> None:
 
 
 def test_who_made_which_pod_is_told(kubectl: Kubectl) -> None:
-    kubectl("create", "deployment", "told", f"--image={IMAGE}", "--", "sleep", "3600")
-    kubectl("rollout", "status", "deployment/told", "--timeout=120s")
-    (pod,) = kubectl("get", "pods", "-l", "app=told", "-o", "name").split()
+    kubectl("apply", "-f", "-", stdin=workload("Deployment"))
+    kubectl("rollout", "status", "deployment/deployment", "--timeout=120s")
+    (pod,) = kubectl("get", "pods", "-l", "app=deployment", "-o", "name").split()
     name = pod.removeprefix("pod/")
-    assert f"Created pod: {name}" in kubectl("describe", "replicaset", "-l", "app=told")
-    kubectl("scale", "deployment/told", "--replicas=0")
+    assert f"Created pod: {name}" in kubectl("describe", "replicaset", "-l", "app=deployment")
+    kubectl("scale", "deployment/deployment", "--replicas=0")
     kubectl("wait", "--for=delete", pod, "--timeout=60s")
-    assert f"Deleted pod: {name}" in kubectl("describe", "replicaset", "-l", "app=told")
-    kubectl("delete", "deployment", "told")
+    assert f"Deleted pod: {name}" in kubectl("describe", "replicaset", "-l", "app=deployment")
+    kubectl("delete", "deployment", "deployment")
 
 
 def test_a_scale_as_a_table(kubectl: Kubectl) -> None:
