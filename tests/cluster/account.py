@@ -61,8 +61,10 @@ def renamed(documents: Iterable[Object], tag: str) -> list[Object]:
     return list(documents)
 
 
-def without(documents: Sequence[Object], group: str, resource: str, verb: str) -> list[Object]:
-    """The documents with one verb on one resource taken away."""
+def without(
+    documents: Sequence[Object], group: str, resource: str, verb: str, *, everywhere: bool = False
+) -> list[Object]:
+    """The documents with one verb on one resource taken away; `everywhere`: several roles may grant it."""
     changed: list[Object] = json.loads(json.dumps(documents))
     taken = 0
     for doc in changed:
@@ -81,7 +83,9 @@ def without(documents: Sequence[Object], group: str, resource: str, verb: str) -
                 rules.append({**rule, "resources": [resource], "verbs": rest})
         if "rules" in doc:
             doc["rules"] = rules
-    assert taken == 1, f"{verb} {resource}.{group} stands {taken} times in the roles"
+    assert taken == 1 or (taken and everywhere), (
+        f"{verb} {resource}.{group} stands {taken} times in the roles"
+    )
     return changed
 
 

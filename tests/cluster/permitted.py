@@ -52,6 +52,15 @@ spec:
       ports: [{port: 5432}]
 """
 
+_IN_PLACE_SUITE = """
+apiVersion: netprobe/v1alpha1
+kind: ConnectivitySuite
+metadata: {name: rbac-in-place}
+expect:
+  flows:
+    - {from: NAME/web, to: NAME/db, port: 5432, verdict: allow}
+"""
+
 
 def suite(folder: Path) -> Path:
     """A suite that uses all of fixture.yaml, in a namespace that no other test has."""
@@ -65,3 +74,8 @@ def suite(folder: Path) -> Path:
 def lacks(permission: Permission) -> str:
     """The beginning of the sentence about one permission that is missing."""
     return f"lack 1 of the permissions that the run needs in the whole cluster: {permission} ("
+
+
+def in_place_suite(namespace: str) -> str:
+    """A suite of one flow, between pods of somebody else."""
+    return _IN_PLACE_SUITE.replace("NAME", namespace)

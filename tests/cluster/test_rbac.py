@@ -174,16 +174,6 @@ def test_no_verb_is_asked_for_in_vain(
     assert requests == triples(FIXTURE) - unseen
 
 
-IN_PLACE_SUITE = """
-apiVersion: netprobe/v1alpha1
-kind: ConnectivitySuite
-metadata: {name: rbac-in-place}
-expect:
-  flows:
-    - {from: NAME/web, to: NAME/db, port: 5432, verdict: allow}
-"""
-
-
 @pytest.fixture
 def workloads(kubeconfig: str) -> Iterator[str]:
     """A namespace with two pods that somebody else runs."""
@@ -219,7 +209,7 @@ def test_in_place_no_verb_is_too_few_and_none_too_many(
     kubeconfig: str, workloads: str, tmp_path: Path, requests: set[tuple[str, str, str]]
 ) -> None:
     suite = tmp_path / "in-place.yaml"
-    suite.write_text(IN_PLACE_SUITE.replace("NAME", workloads))
+    suite.write_text(permitted.in_place_suite(workloads))
     with account(kubeconfig, published("fixture.yaml", "in-place.yaml"), tmp_path) as user:
         assert main(["run", str(suite), "--in-place", "--kubeconfig", str(user.kubeconfig)]) == 0
     only_when_it_goes_wrong = {

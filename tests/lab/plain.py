@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import ssl
 import urllib.request
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -24,11 +25,19 @@ class Plain:
 
     def call(self, path: str, body: Any = None, *, method: str = "") -> Any:
         """The answer; without a method GET, or POST where there is a body. HTTPError where it is refused."""
+        with self._open(path, body, method) as answer:
+            return json.load(answer)
+
+    def until(self, watch: str, holds: Callable[[Any], bool]) -> None:
+        """Follow a watch until an object is as it should be."""
+        with self._open(watch) as lines:
+            assert any(holds(json.loads(line)["object"]) for line in lines), f"{watch} ended"
+
+    def _open(self, path: str, body: Any = None, method: str = "") -> Any:
         request = urllib.request.Request(  # noqa: S310 (the lab's own https)
             f"{self._server}{path}",
             None if body is None else json.dumps(body).encode(),
             {"Authorization": f"Bearer {self._token}", "Content-Type": "application/json"},
             method=method or None,
         )
-        with urllib.request.urlopen(request, context=self._context, timeout=_DEADLINE_S) as answer:  # noqa: S310
-            return json.load(answer)
+        return urllib.request.urlopen(request, context=self._context, timeout=_DEADLINE_S)  # noqa: S310

@@ -18,9 +18,18 @@ from netprobe.cli import main
 from netprobe.errors import LabError
 from netprobe.lab import LabOptions, start
 from netprobe.probe.bench import OUTSIDE
-from netprobe.probe.permission import Permission
+from netprobe.probe.permission import IN_PLACE, Need, Permission
 from tests.cluster.account import Object, config, published, without
-from tests.cluster.permitted import CASES, NEEDED, NEEDED_AT_NIGHT, NIGHTLY, TELLING, lacks, suite
+from tests.cluster.permitted import (
+    CASES,
+    NEEDED,
+    NEEDED_AT_NIGHT,
+    NIGHTLY,
+    TELLING,
+    in_place_suite,
+    lacks,
+    suite,
+)
 from tests.lab.plain import Plain
 from tests.run.netprobe import Ended
 
@@ -148,6 +157,56 @@ def test_without_one_verb_the_nightly_run_names_it_and_makes_nothing(
     ended = run("conformance", "--only", CASES[0])
     assert ended.status == 3, ended.out
     assert lacks(permission) in ended.err
+    assert robot.made() == before
+
+
+def is_ready(pod: Any) -> bool:
+    conditions = pod["status"].get("conditions", ())
+    return any(one["type"] == "Ready" and one["status"] == "True" for one in conditions)
+
+
+@pytest.fixture(scope="module")
+def workloads(robot: Robot, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A suite about two pods that somebody else runs."""
+    robot.admin.call(PATHS["Namespace"], {"metadata": {"name": "work"}})
+    port = {"containerPort": 5432}
+    container = {"name": "c", "image": "x", "ports": [port], "readinessProbe": {"tcpSocket": {"port": 5432}}}
+    for app in ("web", "db"):
+        pod = {"metadata": {"name": app, "labels": {"app": app}}, "spec": {"containers": [container]}}
+        robot.admin.call("/api/v1/namespaces/work/pods", pod)
+    path = tmp_path_factory.mktemp("in-place") / "suite.yaml"
+    path.write_text(in_place_suite("work"))
+    watch = "/api/v1/namespaces/work/pods?watch=1&fieldSelector=metadata.name="
+    for app in ("web", "db"):
+        robot.admin.until(f"{watch}{app}", is_ready)
+    return path
+
+
+IN_PLACE_ROLES = ("fixture.yaml", "in-place.yaml")
+NEEDED_IN_PLACE = [p for p in IN_PLACE if p.need is Need.ALWAYS]
+
+
+def test_a_run_in_place_as_exactly_that_account(robot: Robot, run: Run, workloads: Path) -> None:
+    robot.grant(published(*IN_PLACE_ROLES))
+    before = robot.made()
+    ended = run("run", workloads, "--in-place", "-o", "json")
+    assert ended.status == 0, ended.err
+    assert [row["observed"] for row in ended.report["flows"]] == ["allow"]
+    assert robot.made() == before
+
+
+@pytest.mark.parametrize("permission", NEEDED_IN_PLACE, ids=str)
+def test_without_one_verb_a_run_in_place_names_it_and_makes_nothing(
+    robot: Robot, run: Run, workloads: Path, permission: Permission
+) -> None:
+    """What it reads before it asks for its permissions is refused with the server's own words."""
+    group, resource, verb = permission.group, permission.resource, permission.verb
+    robot.grant(without(published(*IN_PLACE_ROLES), group, resource, verb, everywhere=True))
+    before = robot.made()
+    ended = run("run", workloads, "--in-place")
+    assert ended.status == 3, ended.out
+    said = f'cannot {verb} resource "{resource}" in API group "{group}"'
+    assert lacks(permission) in ended.err or said in ended.err
     assert robot.made() == before
 
 
