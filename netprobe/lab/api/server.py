@@ -95,15 +95,16 @@ async def serve(
     certificates = certs.make()
     token = secrets.token_urlsafe(32)
     store = Store(history)
+    gate = Gate(store, clock, token)
     operations = Operations(store, clock)
     enforcer = Enforcer(store, fabric)
     parts: list[Part] = [
         enforcer,
         Kubelet(operations, fabric, enforcer),
-        *controllers(operations, certificates.ca.decode(), clock),
+        *controllers(operations, certificates.ca.decode(), clock, gate.tokens),
     ]
     bootstrap(operations, fabric)
-    routes = Routes(operations, fabric, Gate(store, clock, token))
+    routes = Routes(operations, fabric, gate)
     runner = web.ServerRunner(
         web.Server(
             routes.handle,

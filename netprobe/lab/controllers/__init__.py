@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from netprobe.lab.api.access.tokens import Tokens
 from netprobe.lab.api.operations import Operations
 from netprobe.lab.clock import Clock
 from netprobe.lab.controllers.base import Controller
@@ -22,9 +23,10 @@ from netprobe.lab.controllers.replicationcontrollers import ReplicationControlle
 from netprobe.lab.controllers.roles import AggregatedRoles
 from netprobe.lab.controllers.statefulsets import StatefulSets
 from netprobe.lab.controllers.taints import Taints
+from netprobe.lab.controllers.tokens import AccountTokens
 
 
-def controllers(operations: Operations, ca: str, clock: Clock) -> list[Controller[Any]]:
+def controllers(operations: Operations, ca: str, clock: Clock, tokens: Tokens) -> list[Controller[Any]]:
     """All of them; `ca` is the PEM text that every namespace is given, `clock` what schedules go by."""
     return [
         Namespaces(operations, ca),
@@ -42,4 +44,5 @@ def controllers(operations: Operations, ca: str, clock: Clock) -> list[Controlle
         Taints(operations),
         AggregatedRoles(operations),
         OwnService(operations),
+        AccountTokens(operations, tokens, ca),
     ]

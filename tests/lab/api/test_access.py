@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -254,6 +255,25 @@ async def test_a_token_ends_with_what_it_is_bound_to(api: Api) -> None:
     await robot.get("/version")
     await api.ok("DELETE", "/api/v1/namespaces/shop/secrets/s")
     assert (await robot.fails("GET", "/version"))["code"] == 401
+
+
+async def test_a_secret_with_a_token(api: Api, clock: SetClock) -> None:
+    kept = "/api/v1/namespaces/shop/secrets"
+    named = {"name": "kept", "annotations": {"kubernetes.io/service-account.name": "robot"}}
+    body = {"metadata": named, "type": "kubernetes.io/service-account-token"}
+    await api.ok("POST", kept, body)
+    secret = await api.until(f"{kept}/kept", lambda secret: secret.get("data"))
+    assert set(secret["data"]) == {"ca.crt", "namespace", "token"}
+    robot = api.bearing(base64.b64decode(secret["data"]["token"]).decode())
+    clock.pass_by(days=1000)
+    await robot.get("/version")
+    await api.ok("DELETE", f"{kept}/kept")
+    assert (await robot.fails("GET", "/version"))["code"] == 401
+    await api.ok("POST", kept, body)
+    await api.ok("DELETE", "/api/v1/namespaces/shop/serviceaccounts/robot")
+    await api.gone(f"{kept}/kept")
+    said = await api.fails("POST", kept, {**body, "metadata": {"name": "nobody"}})
+    assert "metadata.annotations[kubernetes.io/service-account.name]: Required value" in said["message"]
 
 
 async def test_what_is_no_token_of_this_lab(api: Api) -> None:

@@ -49,24 +49,9 @@ class Tokens:
         at = self._clock.now()
         expires = at + timedelta(seconds=seconds)
         audiences = spec.get("audiences") or [AUDIENCE]
-        inside = {
-            "namespace": metadata["namespace"],
-            "serviceaccount": {"name": metadata["name"], "uid": metadata["uid"]},
-        }
+        claims = self._claims(account, audiences) | {"exp": int(expires.timestamp())}
         if bound := spec.get("boundObjectRef"):
-            inside[bound["kind"].lower()] = self._bound(bound, metadata["namespace"])
-        token = self._sign(
-            {
-                "aud": audiences,
-                "exp": int(expires.timestamp()),
-                "iat": int(at.timestamp()),
-                "iss": AUDIENCE,
-                "jti": str(uuid.uuid4()),
-                "kubernetes.io": inside,
-                "nbf": int(at.timestamp()),
-                "sub": account_name(metadata["namespace"], metadata["name"]),
-            }
-        )
+            claims["kubernetes.io"][bound["kind"].lower()] = self._bound(bound, metadata["namespace"])
         stamp = expires.strftime("%Y-%m-%dT%H:%M:%SZ")
         return {
             "kind": "TokenRequest",
@@ -77,13 +62,36 @@ class Tokens:
                 "creationTimestamp": at.strftime("%Y-%m-%dT%H:%M:%SZ"),
             },
             "spec": {"audiences": audiences, "expirationSeconds": seconds, "boundObjectRef": bound or None},
-            "status": {"token": token, "expirationTimestamp": stamp},
+            "status": {"token": self._sign(claims), "expirationTimestamp": stamp},
+        }
+
+    def lasting(self, account: Object, secret: Object) -> str:
+        """A token that holds as long as the Secret that it is kept in."""
+        claims = self._claims(account, [AUDIENCE])
+        claims["kubernetes.io"]["secret"] = {key: secret["metadata"][key] for key in ("name", "uid")}
+        return self._sign(claims)
+
+    def _claims(self, account: Object, audiences: list[str]) -> dict[str, Any]:
+        metadata, at = account["metadata"], int(self._clock.now().timestamp())
+        return {
+            "aud": audiences,
+            "iat": at,
+            "iss": AUDIENCE,
+            "jti": str(uuid.uuid4()),
+            "kubernetes.io": {
+                "namespace": metadata["namespace"],
+                "serviceaccount": {"name": metadata["name"], "uid": metadata["uid"]},
+            },
+            "nbf": at,
+            "sub": account_name(metadata["namespace"], metadata["name"]),
         }
 
     def user(self, token: str) -> User | None:
         """Whose it is; None where it is not one of these, or holds no longer."""
         claims = self._verified(token)
-        if claims is None or AUDIENCE not in claims["aud"] or claims["exp"] <= self._clock.now().timestamp():
+        if claims is None or AUDIENCE not in claims["aud"]:
+            return None
+        if "exp" in claims and claims["exp"] <= self._clock.now().timestamp():
             return None
         inside = claims["kubernetes.io"]
         namespace, account = inside["namespace"], inside["serviceaccount"]

@@ -10,6 +10,7 @@ from netprobe.lab.api.admission.names import required
 from netprobe.lab.api.status import Cause
 
 ACCOUNT_TOKEN = "kubernetes.io/service-account-token"  # noqa: S105 (a type)
+ACCOUNT = "kubernetes.io/service-account.name"
 _NEEDED = {
     "kubernetes.io/dockerconfigjson": (".dockerconfigjson",),
     "kubernetes.io/dockercfg": (".dockercfg",),
@@ -31,10 +32,9 @@ def check_secret(secret: Mapping[str, Any], old: Mapping[str, Any] | None) -> It
     for key in _NEEDED.get(secret["type"], ()):
         if key not in data:
             yield required(f"data[{key}]")
-    if secret["type"] == ACCOUNT_TOKEN:
-        name = "kubernetes.io/service-account.name"
-        if not (secret["metadata"].get("annotations") or {}).get(name):
-            yield required(f"metadata.annotations[{name}]")
+    annotations = secret["metadata"].get("annotations") or {}
+    if secret["type"] == ACCOUNT_TOKEN and not annotations.get(ACCOUNT):
+        yield required(f"metadata.annotations[{ACCOUNT}]")
     if old is not None and old["type"] != secret["type"]:
         yield Cause("type", f'Invalid value: "{secret["type"]}": field is immutable')
     yield from check_map(secret, old)

@@ -9,7 +9,6 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from netprobe.lab.api import resources as r
-from netprobe.lab.api.admission.maps import ACCOUNT_TOKEN
 
 Object = Mapping[str, Any]
 
@@ -44,8 +43,6 @@ def _all(resource: r.Resource, obj: Object) -> Iterator[str]:
         spec = obj["spec"]["jobTemplate"]["spec"] if resource is r.CRON_JOBS else obj["spec"]
         if sentence := of_template(spec["template"]):
             yield sentence
-    elif resource is r.SECRETS and obj["type"] == ACCOUNT_TOKEN:
-        yield "the lab fills in no tokens here: kubectl create token NAME gives one"
     elif resource is r.SERVICES:
         yield from _of_service(obj.get("spec", {}))
 
