@@ -116,7 +116,9 @@ spec:
   replicas: 0
   template:
     metadata: {{labels: {{app: old}}}}
-    spec: {{containers: [{{name: c, image: "{IMAGE}", command: [sleep, "3600"]}}]}}
+    spec:
+      terminationGracePeriodSeconds: 0
+      containers: [{{name: c, image: "{IMAGE}", command: [sleep, "3600"]}}]
 """
 
 
