@@ -1,4 +1,4 @@
-"""A real cluster, or the reason why there is none."""
+"""A real cluster, as tests/cluster/real.py finds it."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import pytest
 
 from netprobe.kube import connect
 from netprobe.kube.client import KubeCluster
-from tests.cluster.real import kubeconfig as find
+from tests.cluster import real
 
 T = TypeVar("T")
 Run: TypeAlias = Callable[[Callable[[KubeCluster], Awaitable[object]]], object]
@@ -23,12 +23,9 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(pytest.mark.xdist_group("cluster"))
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def kubeconfig() -> str:
-    found = find()
-    if found is None:
-        pytest.skip("no real cluster: set NETPROBE_TEST_KUBECONFIG, or bring ../shared/realcluster up")
-    return found
+    return real.kubeconfig()
 
 
 @pytest.fixture

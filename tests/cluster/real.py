@@ -1,26 +1,44 @@
-"""Where the real cluster is, if there is one."""
+"""The real cluster of the tests: the one that somebody named, and never one that happens to be up."""
 
 from __future__ import annotations
 
 import os
 import subprocess
 import sys
-from functools import cache
 from pathlib import Path
 
+import pytest
+
 TOOL = Path(__file__).parents[3] / "shared" / "realcluster" / "cluster"
+VARIABLE = "NETPROBE_TEST_KUBECONFIG"
 
 
-@cache
-def kubeconfig() -> str | None:
-    """$NETPROBE_TEST_KUBECONFIG, else that of ../shared/realcluster where it is up; None: there is none."""
-    given = os.environ.get("NETPROBE_TEST_KUBECONFIG")
-    if given:
-        return given
-    if not TOOL.is_file() or subprocess.run([TOOL, "status"], capture_output=True, check=False).returncode:
-        return None
+def kubeconfig() -> str:
+    """What $NETPROBE_TEST_KUBECONFIG names; the test is skipped where it names nothing."""
+    given = os.environ.get(VARIABLE)
+    if not given:
+        pytest.skip(f"no real cluster: set {VARIABLE}; `make test-cluster` brings ../shared/realcluster up")
+    return given
+
+
+def is_beside() -> bool:
+    """Whether it is that of ../shared/realcluster, whose network namespaces can be entered."""
+    return TOOL.is_file() and os.environ.get(VARIABLE) == _kubeconfig()
+
+
+def _kubeconfig() -> str:
     return subprocess.run([TOOL, "kubeconfig"], capture_output=True, text=True, check=True).stdout.strip()
 
 
-if __name__ == "__main__":  # for `make test-cluster`: empty where there is none
-    sys.stdout.write(kubeconfig() or "")
+def _bring_up() -> str:
+    """Its kubeconfig, as it is if it is up, else with two nodes; "" where there is no such tool here."""
+    if not TOOL.is_file():
+        sys.stderr.write(f"there is no ../shared/realcluster here: set {VARIABLE}\n")
+        return ""
+    if subprocess.run([TOOL, "status"], capture_output=True, check=False).returncode:
+        subprocess.run([TOOL, "up", "--nodes", "2"], stdout=sys.stderr, check=True)
+    return _kubeconfig()
+
+
+if __name__ == "__main__":  # for `make test-cluster`
+    sys.stdout.write(os.environ.get(VARIABLE) or _bring_up())

@@ -73,18 +73,13 @@ spec:
 
 
 @pytest.fixture(scope="module")
-def both() -> str:
+def both(kubeconfig: str) -> str:
     """The kubeconfig of a cluster whose pods have two addresses."""
-    from tests.cluster.real import kubeconfig
-
-    found = kubeconfig()
-    if found is None:
-        pytest.skip("no real cluster: set NETPROBE_TEST_KUBECONFIG, or bring ../shared/realcluster up")
-    pods = json.loads(kubectl(found, "get", "pods", "-A", "-o", "json"))["items"]
+    pods = json.loads(kubectl(kubeconfig, "get", "pods", "-A", "-o", "json"))["items"]
     ours = [pod for pod in pods if not pod["spec"].get("hostNetwork")]
     if not any(len(pod.get("status", {}).get("podIPs") or ()) == 2 for pod in ours):
         pytest.skip("the pods of this cluster have addresses of one family")
-    return found
+    return kubeconfig
 
 
 def test_a_block_of_one_family_and_a_selector_of_both(both: str, tmp_path: Path) -> None:

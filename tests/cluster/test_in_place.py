@@ -18,13 +18,8 @@ OURS = "namespaces,pods,jobs,networkpolicies,configmaps,leases,services,servicea
 
 
 @pytest.fixture(scope="module")
-def next_door() -> Iterator[Neighbours]:
-    from tests.cluster.real import kubeconfig
-
-    found = kubeconfig()
-    if found is None:
-        pytest.skip("no real cluster: set NETPROBE_TEST_KUBECONFIG, or bring ../shared/realcluster up")
-    with neighbours(found) as made:
+def next_door(kubeconfig: str) -> Iterator[Neighbours]:
+    with neighbours(kubeconfig) as made:
         yield made
 
 

@@ -19,17 +19,12 @@ RUN = "77777777"
 
 
 @pytest.fixture(scope="module")
-def next_door() -> Iterator[Neighbours]:
-    from tests.cluster.real import kubeconfig
-
-    found = kubeconfig()
-    if found is None:
-        pytest.skip("no real cluster: set NETPROBE_TEST_KUBECONFIG, or bring ../shared/realcluster up")
-    with neighbours(found) as made:
+def next_door(kubeconfig: str) -> Iterator[Neighbours]:
+    with neighbours(kubeconfig) as made:
         baseline = (
             "pod-security.kubernetes.io/enforce=baseline"  # the manifests below are as short as they can be
         )
-        kubectl(found, "label", "namespace", made.shop, "--overwrite", baseline)
+        kubectl(kubeconfig, "label", "namespace", made.shop, "--overwrite", baseline)
         yield made
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 import ipaddress
 import json
-import os
 import secrets
 import subprocess
 import sys
@@ -23,7 +22,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 from tests.cluster.account import kubectl
-from tests.cluster.real import TOOL
+from tests.cluster.real import TOOL, is_beside
 
 _SERVER = """
 import base64, http.server, json, ssl, sys
@@ -72,7 +71,7 @@ class Webhook:
 @contextmanager
 def serving(admin: str, hook: Webhook, folder: Path) -> Iterator[None]:
     """Serve the webhook in the API server's network namespace, registered while the context is open."""
-    if os.environ.get("NETPROBE_TEST_KUBECONFIG") or not TOOL.is_file():
+    if not is_beside():
         pytest.skip("a webhook can be put beside the API server of ../shared/realcluster only")
     bundle, certificate = _certificate(folder)
     command = [str(TOOL), "in", "n1", sys.executable, "-c", _SERVER, str(bundle), json.dumps(hook.response)]

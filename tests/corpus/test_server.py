@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 import pytest
 
 from netprobe.conformance.load import builtin
 from netprobe.conformance.site import made_up
+from tests.cluster.real import kubeconfig
 from tests.corpus.validation import answers, cases
 from tests.corpus.validation.server import Server
 
@@ -17,10 +17,7 @@ pytestmark = pytest.mark.cluster
 
 @pytest.fixture(scope="module")
 def server() -> Server:
-    path = os.environ.get("NETPROBE_TEST_KUBECONFIG")
-    if not path:
-        pytest.skip("NETPROBE_TEST_KUBECONFIG is not set: no cluster to ask")
-    return Server(Path(path))
+    return Server(Path(kubeconfig()))
 
 
 def test_a_server_accepts_and_refuses_as_recorded(server: Server) -> None:
