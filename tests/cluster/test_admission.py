@@ -150,7 +150,7 @@ def test_what_refuses_pods_is_named_and_nothing_is_left(
     [
         pytest.param(thing("ResourceQuota", {"hard": {"pods": "10", "limits.cpu": "10"}}), id="a quota"),
         pytest.param(limits(default={"cpu": "50m"}, defaultRequest={"cpu": "10m"}), id="a LimitRange"),
-        pytest.param(thing("ResourceQuota", {"hard": {"limits.cpu": "250m"}}), id="room for frugal pods"),
+        pytest.param(thing("ResourceQuota", {"hard": {"limits.cpu": "350m"}}), id="room for frugal pods"),
         pytest.param(
             limits(max={"cpu": "200m"}, min={"memory": "64Mi"}, maxLimitRequestRatio={"cpu": "1"}),
             id="a LimitRange that frugal pods satisfy",
