@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeAlias
 
-from netprobe.errors import LabError
+from netprobe.errors import UsageError
 from netprobe.lab import LabOptions, list_labs, start
 from netprobe.report import ClusterInfo
 
@@ -77,7 +77,7 @@ def kubeconfig_of(name: str) -> str:
     for lab in list_labs():
         if lab.name == name:
             return str(lab.kubeconfig)
-    raise LabError(f"there is no lab named {name}: netprobe lab up --name {name} starts one")
+    raise UsageError(f"there is no lab named {name}: netprobe lab up --name {name} starts one")
 
 
 async def _info(cluster: KubeCluster) -> ClusterInfo:

@@ -10,13 +10,14 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from netprobe.cli.options import (
-    DurationType,
     ReportFile,
     ReportType,
     cluster_options,
     examples,
     lab_options,
     profile_option,
+    ready_option,
+    wait_option,
 )
 from netprobe.cli.pod_options import PodFlags, pod_options, print_images
 from netprobe.errors import UsageError
@@ -101,22 +102,8 @@ class ShardType(click.ParamType[tuple[int, int]]):
     help="A run to compare with, or a folder of --history: only new failures fail.",
 )
 @pod_options
-@click.option(
-    "--ready-timeout",
-    "ready_s",
-    type=DurationType(),
-    default="180s",
-    show_default=True,
-    help="How long the pods may take to become ready.",
-)
-@click.option(
-    "--probe-timeout",
-    "wait_s",
-    type=DurationType(),
-    default="1s",
-    show_default=True,
-    help="How long one try waits for an answer (nc -w).",
-)
+@ready_option("180s")
+@wait_option
 @profile_option
 @click.option(
     "-o",

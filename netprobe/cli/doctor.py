@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from netprobe.cli.options import DurationType, cluster_options, examples, lab_options
+from netprobe.cli.options import DurationType, cluster_options, examples, lab_options, ready_option
 from netprobe.cli.pod_options import PodFlags, pod_options, print_images
 
 if TYPE_CHECKING:
@@ -35,14 +35,7 @@ if TYPE_CHECKING:
     show_default=True,
     help="How long the cluster may take to enforce a policy.",
 )
-@click.option(
-    "--ready-timeout",
-    "ready_s",
-    type=DurationType(),
-    default="120s",
-    show_default=True,
-    help="How long the pods may take to become ready.",
-)
+@ready_option("120s")
 @click.option(
     "-o",
     "--output",

@@ -177,6 +177,30 @@ def output_option(known: Sequence[str] | None = None) -> Callable[[F], F]:
     return decorated
 
 
+def ready_option(default: str) -> Callable[[F], F]:
+    """--ready-timeout, in seconds."""
+    return click.option(
+        "--ready-timeout",
+        "ready_s",
+        type=DurationType(),
+        default=default,
+        show_default=True,
+        help="How long the pods may take to become ready.",
+    )
+
+
+def wait_option(function: F) -> F:
+    """--probe-timeout, in seconds."""
+    return click.option(
+        "--probe-timeout",
+        "wait_s",
+        type=DurationType(),
+        default="1s",
+        show_default=True,
+        help="How long one try waits for an answer (nc -w).",
+    )(function)
+
+
 def filename_option(function: F) -> F:
     """-f/--filename: files, folders and - for standard input; several are one cluster."""
     return click.option(

@@ -10,13 +10,14 @@ import click
 
 from netprobe.cli.inplace_options import InPlaceOptions, inplace_options, tried, visited
 from netprobe.cli.options import (
-    DurationType,
     ReportFile,
     cluster_options,
     examples,
     lab_options,
     output_option,
     profile_option,
+    ready_option,
+    wait_option,
 )
 from netprobe.cli.pod_options import PodFlags, pod_options, print_images
 from netprobe.errors import UsageError
@@ -30,22 +31,8 @@ FAMILIES: Final[Mapping[str | None, Family | None]] = {None: None, "ipv4": 4, "i
 @cluster_options
 @lab_options
 @pod_options
-@click.option(
-    "--ready-timeout",
-    "ready_s",
-    type=DurationType(),
-    default="120s",
-    show_default=True,
-    help="How long the pods may take to become ready.",
-)
-@click.option(
-    "--probe-timeout",
-    "wait_s",
-    type=DurationType(),
-    default="1s",
-    show_default=True,
-    help="How long one try waits for an answer (nc -w).",
-)
+@ready_option("120s")
+@wait_option
 @click.option(
     "--placement",
     type=click.Choice(["same", "other", "both"]),

@@ -131,8 +131,8 @@ def read(path: Path) -> Past:
     except OSError as error:
         raise InputError([Problem(str(path), "", f"cannot be read: {error.strerror}")]) from error
     except (ValueError, KeyError, TypeError, AttributeError) as error:
-        why = f"{error} is not there" if isinstance(error, KeyError) else str(error)
-        raise InputError([Problem(str(path), "", f"is no run of `netprobe conformance`: {why}")]) from error
+        why = f": {error} is not there" if isinstance(error, KeyError) else ""
+        raise InputError([Problem(str(path), "", f"is no run of `netprobe conformance`{why}")]) from error
 
 
 def _of_report(document: Mapping[str, Any]) -> Past:

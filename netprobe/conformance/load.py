@@ -47,14 +47,24 @@ def load(path: str | os.PathLike[str]) -> tuple[Case, ...]:
     file = Path(path)
     try:
         text = file.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise InputError([Problem(str(path), "", f"cannot be read: {error}")]) from error
+    except OSError as error:
+        raise InputError([Problem(str(path), "", f"cannot be read: {error.strerror}")]) from error
+    except UnicodeDecodeError as error:
+        raise InputError([Problem(str(path), "", "is no UTF-8 text")]) from error
     return read(text, file.stem, str(file.parent), file.suffix)
 
 
 def read(text: str, stem: str, folder: str, suffix: str = ".yaml") -> tuple[Case, ...]:
     """The cases of a text; each gets the name of its file as a tag. InputError as of `load`."""
     return _Reader(f"{folder}/{stem}{suffix}", stem).cases(text)
+
+
+_WORDS = {  # instead of pydantic's, where these tell of classes
+    "extra_forbidden": "unknown field; docs/conformance.md has the form",
+    "missing": "Required value",
+    "model_type": "must be a mapping",
+    "list_type": "must be a list",
+}
 
 
 @dataclass(slots=True)
@@ -80,7 +90,9 @@ class _Reader:
         try:
             specs = CaseFile.model_validate(tree.value).root
         except ValidationError as error:
-            self.problems += [self._problem(_path(e["loc"]), e["msg"]) for e in error.errors()]
+            self.problems += [
+                self._problem(_path(e["loc"]), _WORDS.get(e["type"], e["msg"])) for e in error.errors()
+            ]
             specs = []
         found = [self._case(f"[{index}]", spec) for index, spec in enumerate(specs)]
         if self.problems:
@@ -203,7 +215,10 @@ def _ways(moments: Iterable[Moment]) -> Iterator[str]:
     """ "ingress", "egress": the directions that the policies of a case speak about."""
     for moment in moments:
         for one in moment.policies:
-            types = [text.lower() for text in one["spec"].get("policyTypes") or ()]
+            given = (
+                one["spec"].get("policyTypes") or ()
+            )  # whatever stands there is the API server's to refuse
+            types = [direction.lower() for direction in ("Ingress", "Egress") if direction in given]
             yield from types or ("ingress",)
             if one["spec"].get("egress") and not types:
                 yield "egress"

@@ -16,7 +16,7 @@ from enum import Enum
 from pathlib import Path
 from typing import IO
 
-from netprobe.errors import LabError
+from netprobe.errors import LabError, UsageError
 from netprobe.lab.home import PROCESS, READY, Home
 from netprobe.lab.options import LabOptions
 
@@ -144,13 +144,13 @@ def _last_words(daemon: subprocess.Popen[bytes]) -> str:
 
 
 def stop(name: str) -> None:
-    """End a lab and return when everything of it is gone. LabError where there is none of that name."""
+    """End a lab and return when everything of it is gone. UsageError where there is none of that name."""
     home = Home.named(LabOptions(name).name)
     identity = home.identity()
     if identity is not None and identity.alive():
         _end(identity.pid)
     elif not home.path.exists():
-        raise LabError(f"there is no lab named {name}")
+        raise UsageError(f"there is no lab named {name}")
     home.remove()  # where the daemon was killed: the kernel has cleared all but the folder
 
 

@@ -74,7 +74,7 @@ def test_a_file_of_ones_own(tmp_path: Path) -> None:
             "  moments:", '  ends: ["node:x/a"]\n  moments:', ":5", "`needs` kubelet", id="a kubelet"
         ),
         pytest.param("<y/a>", "<y/a over IPv6>", ":2", "`needs` dual-stack", id="the other family"),
-        pytest.param("times: 2", "time: 2", ":8", "Extra inputs", id="a key"),
+        pytest.param("times: 2", "time: 2", ":8", "unknown field", id="a key"),
         pytest.param("case: only", "case only", ":3", "not YAML", id="no YAML"),
     ],
 )
@@ -98,8 +98,18 @@ def test_all_problems_are_said_at_once(tmp_path: Path) -> None:
 
 
 def test_no_such_file(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="cannot be read"):
+    with pytest.raises(InputError, match=r"none\.yaml: cannot be read: No such file or directory$"):
         load(tmp_path / "none.yaml")
+
+
+def test_a_direction_that_is_no_text_is_the_api_server_s_to_refuse(tmp_path: Path) -> None:
+    text = """
+- case: odd
+  rules: [no-rules]
+  moments: [{policies: [{in: x, spec: {podSelector: {}, policyTypes: [[]]}}], expect: "* -> x/*  X"}]
+"""
+    (case,) = load(written(tmp_path, text))
+    assert "ingress" in case.tags
 
 
 def test_namespaces_selected_by_name_are_the_fixture_s() -> None:

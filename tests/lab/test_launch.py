@@ -116,7 +116,7 @@ def test_a_named_lab_comes_is_listed_and_goes(name: str) -> None:
     assert name not in {other.name for other in lab.list_labs()}
     assert traces() == before
     one.stop()  # twice is no error
-    with pytest.raises(LabError, match=f"no lab named {name}"):
+    with pytest.raises(UsageError, match=f"no lab named {name}"):
         lab.stop(name)
 
 
