@@ -12,7 +12,6 @@ from datetime import UTC, datetime
 from typing import assert_never
 
 from netprobe.campaign import told
-from netprobe.campaign.judge import allowed, patiently
 from netprobe.campaign.moment import Moment
 from netprobe.campaign.moment import moments as states
 from netprobe.campaign.placement import Placing
@@ -104,8 +103,7 @@ class Campaign:
                 for document in self.suite.policies:
                     await bench.apply(dict(document.object))
 
-            after = await prober.observe(policies)
-            seen.append(await patiently(prober, after, pace, allowed(moments[0].simulated)))
+            seen.append(await prober.observe(policies))
             for moment in moments[1:]:
                 narrate(moment.name)
 
@@ -113,8 +111,7 @@ class Campaign:
                     for action in moment.actions:
                         await _take(bench, action, moment.simulator.cluster)
 
-                after = await prober.observe(change)
-                seen.append(await patiently(prober, after, pace, allowed(moment.simulated)))
+                seen.append(await prober.observe(change))
         return seen
 
     def _report(

@@ -1,9 +1,9 @@
-"""What an observation is worth: packets are lost, real pods are slow, cease to listen, or are replaced."""
+"""What an observation of a real pod is worth: it may be slow, cease to listen, or be replaced meanwhile."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Container, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from netprobe.campaign.route import Route
@@ -11,34 +11,27 @@ from netprobe.campaign.scene import Scene, faltered, gone
 from netprobe.model.flow import Flow, PodRef
 from netprobe.model.matrix import Matrix
 from netprobe.model.observation import Observation
-from netprobe.model.verdict import Decision, Verdict
+from netprobe.model.verdict import Verdict
 from netprobe.probe import Observed, Pace, Prober
 from netprobe.probe.guest_view import Standing
 
 PATIENCE = 3
-"""Rounds more in which a denial has to hold that is doubted: a stall of the network may outlast two."""
+"""Rounds more in which a denial has to hold: a real server may be busy, as a probe's own listener is not."""
 
 NAMED = 5
 """How many of the flows that were slow are named."""
 
 
-async def patiently(
-    prober: Prober, seen: Observed, pace: Pace, doubted: Container[Flow] | None = None
-) -> Observed:
-    """Ask the denied again that are `doubted`, or all. Whoever connects now may pass, and was only slow.
+async def patiently(prober: Prober, seen: Observed, pace: Pace) -> Observed:
+    """Ask all that were denied again. Whoever connects now may pass, and was only slow to answer.
 
-    A connection proves that a flow may pass; a denial is what is concluded when none comes, and to report one
-    that is none sends people to look for a fault that is not there. So this never asks a second time for
-    what connected. The report names the flows that moved.
+    A connection proves that a flow may pass; a denial is what is concluded when none comes. All of them are
+    asked, whatever the policies say of them. The report names the flows that moved.
     """
     cells = dict(seen.matrix)
     moved: dict[Flow, None] = {}
     for _ in range(PATIENCE):
-        denied = [
-            flow
-            for flow, cell in cells.items()
-            if cell.verdict is Verdict.DENY and (doubted is None or flow in doubted)
-        ]
+        denied = [flow for flow, cell in cells.items() if cell.verdict is Verdict.DENY]
         if not denied:
             break
         await asyncio.sleep(pace.wait_s / 2)
@@ -50,11 +43,6 @@ async def patiently(
     late = [flow for flow in moved if cells[flow].verdict is Verdict.ALLOW]
     problems = (*seen.facts.problems, *([_slow(late)] if late else []))
     return replace(seen, matrix=Matrix(cells), facts=replace(seen.facts, problems=problems))
-
-
-def allowed(simulated: Mapping[Flow, Decision]) -> frozenset[Flow]:
-    """The flows that the policies let pass: whose denial would accuse the cluster."""
-    return frozenset(flow for flow, says in simulated.items() if says.verdict is Verdict.ALLOW)
 
 
 def _slow(late: Sequence[Flow]) -> str:

@@ -1,7 +1,8 @@
 # Behind probe.sh: each TCP target at once in the background, and "=" answers all that were read.
 #
 # So a try is one process, nc itself: a shell that catches what nc says and how it ends would be another. What
-# it says goes to a file of the pod's own, for the pods of a lab. The time is not told: 0.
+# it says goes to a file of the pod's own, for the pods of a lab. The time is not told: 0. With -vv every nc
+# says why it failed: a file that stays empty is a failure of ours, and no refusal.
 folder=/tmp/netprobe.$$
 mkdir "$folder"
 started='' slot=0
@@ -17,7 +18,10 @@ collect() {
   while [ $# -gt 0 ]; do
     wait "$1"
     status=$? out=
-    [ $status = 0 ] || while read -r line; do out="$out $line"; done <"$3"
+    if [ $status != 0 ]; then
+      while read -r line; do out="$out $line"; done <"$3"
+      out=${out:- said nothing}
+    fi
     answers="$answers$2 $status 0 0$out
 "
     shift 3

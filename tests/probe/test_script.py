@@ -133,6 +133,18 @@ async def test_in_bulk_each_answer_is_that_of_its_own_target() -> None:
     assert len(said) == len(lines) - 2, "one answer each, a begin and an end"
 
 
+async def test_in_bulk_words_that_are_lost_are_no_refusal(tmp_path: Path) -> None:
+    """As where the pod's /tmp is full: nc ends with 1, and nothing of what it said is there."""
+    mute = tmp_path / "nc"
+    mute.write_text(f'#!/bin/sh\ncase " $* " in *" -zvv "*) exit 1 ;; esac\nexec {shutil.which("nc")} "$@"\n')
+    mute.chmod(0o755)
+    command = netcat.command(wait_s=1, timed=False, repeated=False, bulk=True)
+    given = netcat.line(1, Target(HERE, closed_port(), Protocol.TCP)) + netcat.REAP + netcat.CLOSE
+    lines = await run(["sh", "-c", f'PATH={tmp_path}:$PATH; exec "$@"', "sh", *command], given)
+    (said,) = (one for one in map(netcat.read, lines) if isinstance(one, Said))
+    assert netcat.answer(Protocol.TCP, said, fine_clock=False).outcome is Outcome.EXEC_FAILED
+
+
 def test_in_bulk_no_file_is_left() -> None:
     command = ["sh", "-c", 'echo $$; exec "$@"', "sh", *netcat.command(wait_s=1, bulk=True)]
     said = subprocess.run(command, input=netcat.CLOSE, capture_output=True, text=True, check=True)
