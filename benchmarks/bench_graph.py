@@ -17,12 +17,12 @@ from time import process_time
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from benchmarks.synthetic import seeded, synthetic
-from netprobe.graph import Graph, Wanted, build, draw, summary
-from netprobe.graph.cells import Citing
-from netprobe.graph.policies import crowds, ends_of, of_policies
-from netprobe.graph.record import Clause
 from netprobe.model.cluster import Cluster
 from netprobe.model.flow import Flow
+from netprobe.report.graph import Graph, Wanted, build, draw, summary
+from netprobe.report.graph.cells import Citing
+from netprobe.report.graph.policies import crowds, ends_of, of_policies
+from netprobe.report.graph.record import Clause
 from netprobe.simulate import Simulator, evaluate
 from netprobe.survey import ask
 

@@ -31,8 +31,8 @@ from netprobe.lab import Lab, LabOptions, start
 from netprobe.manifests.policy import policy_of
 from netprobe.model.cluster import Cluster, Namespace
 from netprobe.model.flow import ContainerPort, Flow, Pod, PodRef
+from netprobe.model.objects import Object
 from netprobe.probe import Fixture, Pace, Prober, Workbench
-from netprobe.probe.api import Object
 from netprobe.simulate import Simulator
 
 SIZES = (40, 80)

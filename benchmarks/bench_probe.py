@@ -22,8 +22,8 @@ from netprobe.kube import connect
 from netprobe.lab import LabOptions, start
 from netprobe.model.cluster import Namespace
 from netprobe.model.flow import ContainerPort, Flow, Pod, PodRef, Protocol
+from netprobe.model.objects import Object
 from netprobe.probe import ClusterAPI, Fixture, Pace, Prober, Workbench
-from netprobe.probe.api import Object
 
 NAMESPACES = [f"bench-{name}" for name in "xyz"]
 PORTS = tuple(ContainerPort(n, p) for p in (Protocol.TCP, Protocol.UDP) for n in (80, 81))

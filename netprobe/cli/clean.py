@@ -12,8 +12,8 @@ from netprobe.cli.options import cluster_options, examples
 from netprobe.errors import NetprobeError, UsageError
 
 if TYPE_CHECKING:
-    from netprobe.campaign.target import Target
     from netprobe.probe import Cleaned, Leftover
+    from netprobe.run.target import Target
 
 
 @click.command
@@ -41,9 +41,9 @@ def command(
     Only objects that carry a run's label are ever deleted. Without --kubeconfig or --context this is about
     the labs of this machine.
     """
-    from netprobe.campaign.target import Target
     from netprobe.cli.loop import run_async
     from netprobe.lab import Health, list_labs
+    from netprobe.run.target import Target
 
     if lab_name and (kubeconfig or context):
         raise UsageError("--lab and --kubeconfig/--context name two different clusters: give one")
@@ -82,10 +82,10 @@ def _told(left: Leftover) -> str:
 
 
 async def _clean(target: Target, run: str | None, dry_run: bool, request_timeout_s: float) -> Cleaned:
-    from netprobe.campaign.target import opened
     from netprobe.cli.narration import narrated
     from netprobe.lab import LabOptions
     from netprobe.probe import clean
+    from netprobe.run.target import opened
 
     with narrated() as narrate:
         async with opened(

@@ -172,13 +172,13 @@ def command(
     Exit status: 0 all as it should be, 1 a case failed that should not, 3 could not tell, flaky or not all
     tried, 130 interrupted. However it ends, the cases that were finished are reported.
     """
-    from netprobe.campaign.terms import Terms
     from netprobe.cli.conformance_run import Ledger, Night, emit, joined, writable, written
     from netprobe.cli.target import meant
     from netprobe.conformance import known
     from netprobe.conformance.choose import chosen
     from netprobe.conformance.load import builtin, load
     from netprobe.probe import Deadlines, Pace
+    from netprobe.run.terms import Terms
     from netprobe.simulate import profile as profile_of
 
     flags = PodFlags.taken_from(others)

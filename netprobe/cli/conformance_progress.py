@@ -10,9 +10,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Final
 
-from netprobe.campaign.target import Narrate
 from netprobe.cli.narration import Log, logged
 from netprobe.conformance.record import Result, Status
+from netprobe.run.target import Narrate
 
 TROUBLES: Final = {Status.FAILED: "failed", Status.FLAKY: "flaky", Status.UNKNOWN: "could not be told"}
 PAUSE_S: Final = 30.0

@@ -10,7 +10,6 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from netprobe.campaign.terms import Terms
 from netprobe.cli.conformance_progress import progress
 from netprobe.cli.frame import say
 from netprobe.cli.loop import run_async
@@ -24,6 +23,7 @@ from netprobe.conformance.runner import Suite
 from netprobe.errors import NetprobeError, UsageError
 from netprobe.report import ClusterInfo, RunInfo, Style, save
 from netprobe.report.conformance import Conformance, render_conformance
+from netprobe.run.terms import Terms
 
 LEFT_BEHIND = "the cleanup was not waited for: `netprobe clean` removes what is left"
 

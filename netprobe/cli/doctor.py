@@ -10,10 +10,10 @@ from netprobe.cli.options import DurationType, cluster_options, examples, lab_op
 from netprobe.cli.pod_options import PodFlags, pod_options, print_images
 
 if TYPE_CHECKING:
-    from netprobe.campaign.target import Target
     from netprobe.doctor import Diagnosis
     from netprobe.lab import LabOptions
     from netprobe.probe import Deadlines, PodOptions
+    from netprobe.run.target import Target
 
 
 @click.command
@@ -107,11 +107,11 @@ async def _diagnose(
     within_s: float,
     request_timeout_s: float,
 ) -> Diagnosis:
-    from netprobe.campaign.target import opened
     from netprobe.cli.narration import narrated
     from netprobe.doctor import Examination
     from netprobe.kube.beside import beside
     from netprobe.kube.facts import facts
+    from netprobe.run.target import opened
 
     with narrated() as narrate:
         async with opened(target, lab, request_timeout_s=request_timeout_s, narrate=narrate) as there:

@@ -10,14 +10,26 @@ from pathlib import Path
 from netprobe.cli.manifests import read_cluster
 from netprobe.cli.turning import turned
 from netprobe.errors import UsageError
-from netprobe.graph import Cell, Clause, Denied, Ends, Graph, Named, Party, View, Wanted, build, summary
-from netprobe.graph.cells import Citing, of_rows
-from netprobe.graph.policies import crowds, ends_of, of_policies
-from netprobe.graph.saved import of_report, read
 from netprobe.model.cluster import Cluster
 from netprobe.model.flow import External, Flow, Protocol
 from netprobe.model.policy import Policy
 from netprobe.model.verdict import Cause
+from netprobe.report.graph import (
+    Cell,
+    Clause,
+    Denied,
+    Ends,
+    Graph,
+    Named,
+    Party,
+    View,
+    Wanted,
+    build,
+    summary,
+)
+from netprobe.report.graph.cells import Citing, of_rows
+from netprobe.report.graph.policies import crowds, ends_of, of_policies
+from netprobe.report.graph.saved import of_report, read
 from netprobe.report.why import path
 from netprobe.suite import Authority, Expectation, Suite
 

@@ -223,11 +223,11 @@ def _reread(texts: Mapping[str, str], found: Generated) -> None:
 
 def _verify(suite: Suite, texts: Mapping[str, str], profile: Profile) -> int:
     """The main job with the new policies, on a lab of its own."""
-    from netprobe.campaign.fixture import Campaign
-    from netprobe.campaign.terms import Terms
     from netprobe.cli.narration import run_narrated
     from netprobe.manifests import Reader, parse_policy
     from netprobe.report import render
+    from netprobe.run.fixture import Campaign
+    from netprobe.run.terms import Terms
 
     reader = Reader()
     documents = tuple(document for name, text in texts.items() for document in reader.text(name, text))

@@ -110,8 +110,8 @@ def command(
     judge.
     """
     from netprobe.cli.drawing import Asked, drawing
-    from netprobe.graph import Denied, View, Wanted, draw
-    from netprobe.graph.mermaid import MOST_ARROWS
+    from netprobe.report.graph import Denied, View, Wanted, draw
+    from netprobe.report.graph.mermaid import MOST_ARROWS
 
     format_ = output or _format_of(output_file)
     wanted = Wanted(

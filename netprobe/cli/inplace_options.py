@@ -14,8 +14,8 @@ from netprobe.errors import UsageError
 from netprobe.model.flow import Via
 
 if TYPE_CHECKING:
-    from netprobe.campaign.trial import Trial
-    from netprobe.campaign.visit import Visit
+    from netprobe.run.trial import Trial
+    from netprobe.run.visit import Visit
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -143,10 +143,10 @@ def inplace_options(function: F) -> F:
 
 def visited(visit: Visit, output: str, reports: Sequence[Any], *, dry_run: bool) -> int:
     """Run in place, or rehearse it; returns the exit status."""
-    from netprobe.campaign.rehearsal import rehearsal
-    from netprobe.campaign.visit import refuse
     from netprobe.cli.emit import emit
     from netprobe.cli.narration import run_narrated
+    from netprobe.run.rehearsal import rehearsal
+    from netprobe.run.visit import refuse
 
     if not dry_run:
         return emit(run_narrated(visit.run), output, reports)

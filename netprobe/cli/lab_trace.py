@@ -50,8 +50,8 @@ def command(
     TO is a pod, a Service as svc:NAMESPACE/NAME, or an address. What is shown is read from the counters of
     the kernel's rules, not reasoned out: `netprobe explain` does that.
     """
-    from netprobe.campaign.target import kubeconfig_of
     from netprobe.cli.loop import run_async
+    from netprobe.run.target import kubeconfig_of
 
     if port.protocol is Protocol.SCTP:
         raise UsageError("SCTP cannot be traced: nc cannot speak it")

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 from netprobe.cli.loop import run_async
 
 if TYPE_CHECKING:
-    from netprobe.campaign.target import Narrate
+    from netprobe.run.target import Narrate
 
 T = TypeVar("T")
 

@@ -76,13 +76,13 @@ def command(
     pod, and everything is removed again. Without --kubeconfig, --context or --lab this happens on a lab
     made for the run, whatever $KUBECONFIG says.
     """
-    from netprobe.campaign.fixture import Campaign
-    from netprobe.campaign.placement import CHOICES, Placing
-    from netprobe.campaign.terms import Terms
     from netprobe.cli.emit import emit
     from netprobe.cli.narration import run_narrated
     from netprobe.cli.target import meant
     from netprobe.probe import Deadlines, Pace
+    from netprobe.run.fixture import Campaign
+    from netprobe.run.placement import CHOICES, Placing
+    from netprobe.run.terms import Terms
     from netprobe.simulate import profile as profile_of
     from netprobe.suite import load
 
@@ -105,14 +105,14 @@ def command(
     if placement and (beside.in_place or (what is not None and what.topology is None)):
         raise UsageError("--placement is for pods that a run makes: in place they are where they are")
     if beside.shadow_namespace:
-        from netprobe.campaign.trial import Trial
+        from netprobe.run.trial import Trial
 
         trial = Trial(beside.filenames, what, terms, sample=beside.sample, seed=beside.seed)
         return tried(trial, output, reports, dry_run=beside.dry_run)
     if what is None:
         raise click.MissingParameter(ctx=ctx, param_hint="SUITE", param_type="argument")
     if beside.in_place or what.topology is None:
-        from netprobe.campaign.visit import Visit
+        from netprobe.run.visit import Visit
 
         visit = Visit(
             what,

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from netprobe.campaign.moment import moments
-from netprobe.campaign.told import explainer
 from netprobe.cli.manifests import read_cluster
 from netprobe.diff import Differences, Row, Status, compare
 from netprobe.errors import UsageError
@@ -13,6 +11,8 @@ from netprobe.model.cluster import Cluster
 from netprobe.model.flow import Flow, Protocol
 from netprobe.model.verdict import Verdict
 from netprobe.report import Step
+from netprobe.run.moment import moments
+from netprobe.run.told import explainer
 from netprobe.simulate import Profile
 from netprobe.suite import Suite, apply, load
 from netprobe.survey import ask

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import click
 
-from netprobe.campaign.target import Target
 from netprobe.errors import UsageError
 from netprobe.lab import LabOptions
+from netprobe.run.target import Target
 
 
 def meant(

@@ -6,9 +6,9 @@ from collections.abc import Iterable
 from dataclasses import replace
 
 from netprobe.explain import explain
-from netprobe.graph import Cell, Graph, Named, Party
 from netprobe.model.flow import End, External, Flow, PodRef, ServiceRef
 from netprobe.model.verdict import Verdict
+from netprobe.report.graph import Cell, Graph, Named, Party
 from netprobe.simulate import Simulator
 
 MOST = 1_000  # flows, of a few milliseconds each in a small cluster

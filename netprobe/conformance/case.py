@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal, TypeAlias
+from typing import Literal, TypeAlias
 
 from netprobe.conformance.world import DEFAULT, KUBELET, PASSING, Ask, Expected, Question, is_own
+from netprobe.model.objects import ReadOnlyObject
 
-Object: TypeAlias = Mapping[str, Any]
 Labels: TypeAlias = Mapping[str, Mapping[str, str]]
 """Labels on top of the usual ones: of a namespace ("y") or of a pod ("y/b")."""
 
@@ -43,7 +43,7 @@ class Moment:
     kept open until the moment is over.
     """
 
-    policies: Sequence[Object]
+    policies: Sequence[ReadOnlyObject]
     expected: Expected
     labels: Labels = field(default_factory=dict)
     pods: Labels = field(default_factory=dict)

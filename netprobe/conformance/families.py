@@ -11,8 +11,9 @@ from dataclasses import dataclass
 from itertools import combinations
 from typing import Any, TypeAlias
 
-from netprobe.conformance.case import Moment, Object
+from netprobe.conformance.case import Moment
 from netprobe.conformance.world import PODS, PORTS, Ask, Expected
+from netprobe.model.objects import Object
 
 Names: TypeAlias = frozenset[str]
 

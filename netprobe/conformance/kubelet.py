@@ -14,9 +14,9 @@ from typing import Final
 from netprobe.conformance.world import PROBED_PORT
 from netprobe.errors import NotFoundError
 from netprobe.model.flow import PodRef
+from netprobe.model.objects import Object
 from netprobe.model.observation import Control, Observation, Outcome
 from netprobe.probe import ClusterAPI
-from netprobe.probe.api import Object
 from netprobe.probe.bench import RUN
 from netprobe.probe.judge import judge
 from netprobe.probe.readiness import is_ready

@@ -20,9 +20,9 @@ from netprobe.conformance.site import Site
 from netprobe.conformance.world import KUBELET, ON_HOST, PASSING
 from netprobe.errors import ConflictError, ForbiddenError, NotFoundError, WorkbenchError
 from netprobe.model.flow import ContainerPort, End, PodRef
+from netprobe.model.objects import Object
 from netprobe.model.observation import Observation, Outcome
 from netprobe.probe import ClusterAPI, PodOptions, Station
-from netprobe.probe.api import Object
 from netprobe.probe.bench import RUN, pod
 from netprobe.probe.readiness import complaint, hopeless, is_ready
 from netprobe.probe.workbench import station

@@ -24,6 +24,7 @@ from netprobe.conformance.world import ON_HOST, PASSING
 from netprobe.errors import NotFoundError
 from netprobe.model.flow import ContainerPort, End, Flow, PodRef, ServiceRef
 from netprobe.model.matrix import Matrix
+from netprobe.model.objects import Object
 from netprobe.model.observation import Observation, Outcome
 from netprobe.model.verdict import Verdict
 from netprobe.probe import ClusterAPI, Pace, Prober, Station, Unplaced, Workbench
@@ -32,7 +33,6 @@ from netprobe.probe.canary import Canary
 from netprobe.probe.settle import settle
 from netprobe.probe.workbench import together
 
-Object = dict[str, Any]
 Labels = Mapping[str, Mapping[str, str]]
 Place = tuple[str | None, bool]
 """A node's name, and whether it is the node's own network."""

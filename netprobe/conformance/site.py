@@ -29,9 +29,8 @@ from netprobe.manifests import from_objects
 from netprobe.model.cluster import Cluster
 from netprobe.model.flow import Address, End, External, Family, Flow, PodRef, Protocol, ServiceRef
 from netprobe.model.matrix import Matrix
+from netprobe.model.objects import Object
 from netprobe.model.verdict import Verdict
-
-Object = dict[str, Any]
 
 NAME_LABEL: Final = "kubernetes.io/metadata.name"
 _PLACE = re.compile(rf"<(pods|[vxyz]/\w+|out:\w+)(?: by ([xyz]/\w+))?({OVER_6})?>")

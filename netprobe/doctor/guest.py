@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from netprobe.doctor.pair import namespace
 from netprobe.model.flow import PodRef
+from netprobe.model.objects import Object
 from netprobe.probe import bench
-from netprobe.probe.api import ClusterAPI, Object
+from netprobe.probe.api import ClusterAPI
 from netprobe.probe.bench import PodOptions
 from netprobe.probe.plan import Station
 from netprobe.probe.readiness import Readiness

@@ -12,8 +12,9 @@ from typing import Final
 
 from netprobe.doctor.pair import Knocker, Path
 from netprobe.errors import ClusterError
+from netprobe.model.objects import Object
 from netprobe.model.observation import Outcome
-from netprobe.probe.api import ClusterAPI, Object
+from netprobe.probe.api import ClusterAPI
 from netprobe.probe.netcat import Answer, Target
 from netprobe.probe.plan import Station
 

@@ -8,8 +8,9 @@ from typing import Final
 
 from netprobe.model.cluster import Namespace
 from netprobe.model.flow import ContainerPort, End, Pod, PodRef, Protocol
+from netprobe.model.objects import Object
 from netprobe.model.policy import Direction
-from netprobe.probe.api import ClusterAPI, Object
+from netprobe.probe.api import ClusterAPI
 from netprobe.probe.bench import ROLE, RUN, Fixture
 from netprobe.probe.netcat import Answer, Target
 from netprobe.probe.pace import Pace

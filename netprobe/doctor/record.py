@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import Enum
 
-from netprobe.probe.api import Object
+from netprobe.model.objects import Object
 from netprobe.probe.permission import Permission, grant
 
 

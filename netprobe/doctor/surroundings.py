@@ -8,8 +8,9 @@ from typing import Protocol
 
 from netprobe.doctor.record import Check, Status
 from netprobe.errors import ClusterError
+from netprobe.model.objects import Object
 from netprobe.probe import permission
-from netprobe.probe.api import ClusterAPI, Object
+from netprobe.probe.api import ClusterAPI
 from netprobe.probe.permission import FIXTURE, IN_PLACE, Need, Permission
 
 FEW = 3

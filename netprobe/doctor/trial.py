@@ -16,11 +16,12 @@ from typing import Final
 from netprobe.doctor.inside import Skew, stamped
 from netprobe.doctor.pair import Knocker, Pair, Path, paths
 from netprobe.errors import NotFoundError
+from netprobe.model.objects import Object
 from netprobe.model.observation import Control, Outcome
 from netprobe.model.policy import Direction
 from netprobe.model.verdict import Verdict
 from netprobe.probe import judge
-from netprobe.probe.api import ClusterAPI, Object
+from netprobe.probe.api import ClusterAPI
 from netprobe.probe.netcat import Answer
 
 ROUNDS: Final = 2

@@ -18,10 +18,9 @@ from netprobe.explain.edit import (
 from netprobe.explain.obstacle import say_peer, say_pods, say_port
 from netprobe.explain.record import Edit, Kind, PolicyView, RuleView, SideView
 from netprobe.model.flow import Flow
-from netprobe.model.labels import EVERYTHING, Labels, Selector
+from netprobe.model.labels import EVERYTHING, NAME_LABEL, Labels, Selector
 from netprobe.model.policy import Direction, IPBlock, Peer, PodPeer, Policy, PolicyRef, Port, PortRange, Rule
 from netprobe.simulate import Simulator
-from netprobe.simulate.endpoint import NAME_LABEL
 
 GENERATED = (
     "pod-template-hash",

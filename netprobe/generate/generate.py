@@ -11,12 +11,12 @@ from netprobe.generate.asked import MOST_REFUSED, PortNumber, Refusal
 from netprobe.generate.closing import Closed, closed
 from netprobe.generate.demand import Demand, NamedPeers, Opening, Openings, demand
 from netprobe.generate.proof import Wrong, flows, wrong
-from netprobe.generate.rule import NAME_LABEL, Rules, namespace_selectors
+from netprobe.generate.rule import Rules, namespace_selectors
 from netprobe.generate.space import Kind
 from netprobe.model.cluster import Cluster
 from netprobe.model.declared import Declared
 from netprobe.model.flow import External, Flow, Protocol, Via
-from netprobe.model.labels import EVERYTHING, Selector
+from netprobe.model.labels import EVERYTHING, NAME_LABEL, Selector
 from netprobe.model.policy import Direction, PodPeer, Policy, PolicyRef, PortRange, Rule
 from netprobe.model.verdict import Verdict
 from netprobe.simulate import CALICO, Profile, Simulator

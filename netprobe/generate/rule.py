@@ -12,11 +12,9 @@ from netprobe.generate.asked import PortNumber
 from netprobe.generate.demand import Openings
 from netprobe.generate.label import Namespace, joined
 from netprobe.generate.space import Kind, Space
-from netprobe.model.labels import EVERYTHING, Selector
+from netprobe.model.labels import EVERYTHING, NAME_LABEL, Selector
 from netprobe.model.policy import IPBlock, Peer, PodPeer, PortRange, Rule
 from netprobe.simulate.bits import unpack
-
-NAME_LABEL = "kubernetes.io/metadata.name"
 
 
 class Rules:

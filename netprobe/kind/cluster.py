@@ -20,6 +20,7 @@ from netprobe.kind import standing as standings
 from netprobe.kind.manifest import Manifest
 from netprobe.kind.programs import Ended, Programs, Progress
 from netprobe.kind.standing import Standing
+from netprobe.model.objects import ReadOnlyObject
 
 CONFIG: Final = files("netprobe.kind").joinpath("kind-config.yaml")
 LABEL: Final = "io.x-k8s.kind"
@@ -218,7 +219,7 @@ class KindCluster:
             "--registry. --print-images lists all that are needed; docs/kind.md shows how"
         )
 
-    async def _objects(self, control: str) -> list[standings.Object]:
+    async def _objects(self, control: str) -> list[ReadOnlyObject]:
         ended = await self._kubectl(
             control,
             *("get", "nodes,daemonsets,deployments,pods", "-n", "kube-system", "-o", "json"),

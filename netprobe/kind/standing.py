@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 
 from netprobe.errors import KindError
-
-Object = Mapping[str, Any]
+from netprobe.model.objects import ReadOnlyObject
 
 PULLING: Final = frozenset({"ErrImagePull", "ImagePullBackOff", "ErrImageNeverPull"})
 
@@ -29,7 +28,7 @@ class Standing:
         return "; ".join(self.missing) or "all is ready"
 
 
-def read(text: str) -> list[Object]:
+def read(text: str) -> list[ReadOnlyObject]:
     """The objects of `kubectl get -o json`."""
     try:
         items = json.loads(text)["items"]
@@ -38,12 +37,12 @@ def read(text: str) -> list[Object]:
     return list(items)
 
 
-def standing(objects: Iterable[Object]) -> Standing:
+def standing(objects: Iterable[ReadOnlyObject]) -> Standing:
     """How far nodes, DaemonSets, Deployments and pods of kube-system are.
 
     A controller that has not yet looked at its object counts as not ready: its status says 0 of 0.
     """
-    kinds: dict[str, list[Object]] = {}
+    kinds: dict[str, list[ReadOnlyObject]] = {}
     for obj in objects:
         kinds.setdefault(str(obj["kind"]), []).append(obj)
     missing = []
@@ -62,22 +61,22 @@ def standing(objects: Iterable[Object]) -> Standing:
     return Standing(tuple(missing), tuple(dict.fromkeys(image for pod in pods for image in _unpulled(pod))))
 
 
-def daemon_sets(objects: Iterable[Object]) -> list[str]:
+def daemon_sets(objects: Iterable[ReadOnlyObject]) -> list[str]:
     """The names of the DaemonSets, network plugins among them."""
     return [str(obj["metadata"]["name"]) for obj in objects if obj["kind"] == "DaemonSet"]
 
 
-def _short(obj: Object, have: int, wanted: int) -> list[str]:
+def _short(obj: ReadOnlyObject, have: int, wanted: int) -> list[str]:
     seen = (obj.get("status") or {}).get("observedGeneration", 0) >= obj["metadata"].get("generation", 0)
     return [] if seen and have >= wanted else [f"{obj['metadata']['name']} {have} of {wanted}"]
 
 
-def _condition(obj: Object, kind: str) -> bool:
+def _condition(obj: ReadOnlyObject, kind: str) -> bool:
     conditions = (obj.get("status") or {}).get("conditions") or ()
     return any(one["type"] == kind and one["status"] == "True" for one in conditions)
 
 
-def _unpulled(pod: Object) -> list[str]:
+def _unpulled(pod: ReadOnlyObject) -> list[str]:
     status = pod.get("status") or {}
     containers = [*(status.get("initContainerStatuses") or ()), *(status.get("containerStatuses") or ())]
     return [

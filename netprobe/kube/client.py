@@ -21,7 +21,8 @@ from netprobe.kube import errors
 from netprobe.kube.limit import RateLimit
 from netprobe.kube.resources import RESOURCES
 from netprobe.kube.stream import WebsocketExecution, open_exec
-from netprobe.probe.api import LOST_S, Event, Execution, Object
+from netprobe.model.objects import Object
+from netprobe.probe.api import LOST_S, Event, Execution
 
 _PAGE = 500
 _WATCH_S = 240  # how long one watch request lasts before it is asked again

@@ -8,7 +8,7 @@ from typing import Final
 
 from netprobe.errors import ClusterError
 from netprobe.kube.client import KubeCluster
-from netprobe.probe.api import Object
+from netprobe.model.objects import Object
 
 CNIS: Final[Mapping[str, str]] = {
     # a word in the image or name of a DaemonSet -> the network plugin that it belongs to

@@ -10,10 +10,11 @@ from collections.abc import Sequence
 
 from netprobe.lab.api.operations import Operations, lab_itself
 from netprobe.lab.api.resources import DEPLOYMENTS, SERVICE_ACCOUNTS, SERVICES
-from netprobe.lab.api.store import Object, Store
+from netprobe.lab.api.store import Store
 from netprobe.lab.fabric import addresses
 from netprobe.lab.fabric.network import SERVES
 from netprobe.lab.fabric.state import Node
+from netprobe.model.objects import Object
 
 NAMESPACE = "kube-system"
 LABELS = {"k8s-app": "kube-dns"}

@@ -8,9 +8,10 @@ from typing import Final
 
 from netprobe.errors import LabError
 from netprobe.lab.api.resources import ENDPOINT_SLICES, NAMESPACES, NETWORK_POLICIES, SERVICES, Resource
-from netprobe.lab.api.store import Change, Object, Store
+from netprobe.lab.api.store import Change, Store
 from netprobe.lab.fabric.state import Fabric, Member, NetworkState
 from netprobe.model.flow import PodRef
+from netprobe.model.objects import Object
 
 OUTSIDE = "netprobe-outside"
 """The namespace of external hosts; no selector and no policy reaches into it."""

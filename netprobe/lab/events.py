@@ -7,7 +7,7 @@ import time
 from netprobe.lab.api.operations import Operations, lab_itself, now
 from netprobe.lab.api.resources import EVENTS
 from netprobe.lab.api.status import ApiError
-from netprobe.lab.api.store import Object
+from netprobe.model.objects import Object
 
 _KEPT = 2000  # a real server forgets them after an hour
 

@@ -19,11 +19,12 @@ from netprobe.lab.api import faults
 from netprobe.lab.api.lifecycle import Deletion
 from netprobe.lab.api.operations import Operations, lab_itself, now
 from netprobe.lab.api.resources import NODES, PODS
-from netprobe.lab.api.store import Change, Key, Object
+from netprobe.lab.api.store import Change, Key
 from netprobe.lab.controllers.base import Controller
 from netprobe.lab.enforcer import OUTSIDE, Enforcer
 from netprobe.lab.fabric.state import Fabric, Member, Placement, PodSpec
 from netprobe.model.flow import Address, PodRef
+from netprobe.model.objects import Object
 
 ADDRESS = "netprobe.dev/address"
 _RETRY_S = 1.0

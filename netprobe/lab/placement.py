@@ -4,18 +4,16 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from typing import Any
 
 from netprobe.errors import LabError
 from netprobe.lab.api.selectors import matches
-
-Object = Mapping[str, Any]
+from netprobe.model.objects import ReadOnlyObject
 
 UNSCHEDULABLE = "node(s) were unschedulable"
 _SELECTED = "node(s) didn't match Pod's node affinity/selector"
 
 
-def fitting(spec: Object, nodes: Iterable[Object]) -> list[str]:
+def fitting(spec: ReadOnlyObject, nodes: Iterable[ReadOnlyObject]) -> list[str]:
     """The names of the nodes that a pod's spec lets it be on; LabError that counts why there is none."""
     names, reasons, total = [], Counter[str](), 0
     for node in nodes:
@@ -30,7 +28,7 @@ def fitting(spec: Object, nodes: Iterable[Object]) -> list[str]:
     return names
 
 
-def hindrance(spec: Object, node: Object) -> str:
+def hindrance(spec: ReadOnlyObject, node: ReadOnlyObject) -> str:
     """Why a pod may not be on a node; "" where it may."""
     if not selected(spec, node):
         return _SELECTED
@@ -40,7 +38,7 @@ def hindrance(spec: Object, node: Object) -> str:
     return UNSCHEDULABLE if node["spec"].get("unschedulable") else ""
 
 
-def selected(spec: Object, node: Object) -> bool:
+def selected(spec: ReadOnlyObject, node: ReadOnlyObject) -> bool:
     """Whether the pod's nodeSelector and its required node affinity mean a node."""
     labels = node["metadata"].get("labels") or {}
     if not matches({"matchLabels": spec.get("nodeSelector") or {}}, labels):
@@ -52,7 +50,7 @@ def selected(spec: Object, node: Object) -> bool:
     return any(_meant(term, node) for term in required.get("nodeSelectorTerms") or ())
 
 
-def _meant(term: Object, node: Object) -> bool:
+def _meant(term: ReadOnlyObject, node: ReadOnlyObject) -> bool:
     labels, fields = node["metadata"].get("labels") or {}, {"metadata.name": node["metadata"]["name"]}
     asked = [
         *((one, labels) for one in term.get("matchExpressions") or ()),
@@ -61,7 +59,7 @@ def _meant(term: Object, node: Object) -> bool:
     return bool(asked) and all(_holds(one, values) for one, values in asked)
 
 
-def _holds(one: Object, values: Mapping[str, str]) -> bool:
+def _holds(one: ReadOnlyObject, values: Mapping[str, str]) -> bool:
     if one["operator"] not in {"Gt", "Lt"}:
         return matches({"matchExpressions": [one]}, values)
     try:
@@ -71,11 +69,11 @@ def _holds(one: Object, values: Mapping[str, str]) -> bool:
     return own > bound if one["operator"] == "Gt" else own < bound
 
 
-def tolerated(spec: Object, taint: Object) -> bool:
+def tolerated(spec: ReadOnlyObject, taint: ReadOnlyObject) -> bool:
     return any(_tolerates(one, taint) for one in spec.get("tolerations") or ())
 
 
-def _tolerates(one: Object, taint: Object) -> bool:
+def _tolerates(one: ReadOnlyObject, taint: ReadOnlyObject) -> bool:
     if one.get("effect") not in {None, "", taint["effect"]}:
         return False
     if one.get("operator", "Equal") == "Exists":

@@ -6,9 +6,9 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from netprobe.lab.api.admission.notes import COMPLETES
-from netprobe.lab.api.store import Object
 from netprobe.lab.fabric.state import Placement
 from netprobe.model.flow import Address, ContainerPort, Protocol
+from netprobe.model.objects import Object
 
 _OWN_CONDITIONS = {
     "PodReadyToStartContainers",

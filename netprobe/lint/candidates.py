@@ -13,9 +13,8 @@ from collections import Counter, defaultdict
 from collections.abc import Hashable, Iterable, Iterator, Sequence
 from typing import TypeAlias, assert_never
 
-from netprobe.lint.cover import NAME_LABEL
 from netprobe.lint.terms import impossible, terms
-from netprobe.model.labels import Selector
+from netprobe.model.labels import NAME_LABEL, Selector
 from netprobe.model.policy import (
     AnyPeer,
     AnyPort,

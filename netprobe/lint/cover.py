@@ -13,7 +13,7 @@ from typing import cast
 
 from netprobe.lint.terms import implies, keys, only
 from netprobe.model.flow import Protocol
-from netprobe.model.labels import EVERYTHING, Selector
+from netprobe.model.labels import EVERYTHING, NAME_LABEL, Selector
 from netprobe.model.policy import (
     AnyPeer,
     AnyPort,
@@ -27,7 +27,6 @@ from netprobe.model.policy import (
     Rule,
 )
 
-NAME_LABEL = "kubernetes.io/metadata.name"  # on every namespace, always its name (docs)
 EVERY_PORT = tuple(PortRange(protocol) for protocol in Protocol)
 
 

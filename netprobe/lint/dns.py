@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from netprobe.lint.cover import NAME_LABEL
 from netprobe.lint.terms import only
 from netprobe.lint.view import Place, View, places
 from netprobe.model.flow import Pod, Protocol
+from netprobe.model.labels import NAME_LABEL
 from netprobe.model.policy import AnyPeer, AnyPort, Direction, IPBlock, NamedPort, PodPeer, Policy, PortRange
 from netprobe.simulate.match import selects
 

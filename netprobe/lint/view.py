@@ -8,12 +8,11 @@ from copy import copy
 from dataclasses import dataclass, replace
 from pathlib import PurePath
 
-from netprobe.lint.cover import NAME_LABEL
 from netprobe.lint.known import ALWAYS_THERE, NOTHING, Known
 from netprobe.lint.podindex import PodIndex
 from netprobe.model.cluster import Cluster, Service
 from netprobe.model.flow import ContainerPort, Pod
-from netprobe.model.labels import EVERYTHING, Labels, Selector
+from netprobe.model.labels import EVERYTHING, NAME_LABEL, Labels, Selector
 from netprobe.model.policy import AnyPeer, Direction, IPBlock, Origin, Peer, PodPeer, Policy, PolicyRef, Rule
 from netprobe.simulate.match import selects
 

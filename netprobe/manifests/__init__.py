@@ -4,7 +4,6 @@ in.
 
 from __future__ import annotations
 
-from netprobe.manifests.collect import NAME_LABEL
 from netprobe.manifests.document import Document
 from netprobe.manifests.fields import FieldError
 from netprobe.manifests.load import Loaded, from_objects, load
@@ -13,7 +12,6 @@ from netprobe.manifests.reader import Reader, read_documents
 from netprobe.manifests.validate import validate_policy
 
 __all__ = [
-    "NAME_LABEL",
     "Document",
     "FieldError",
     "Loaded",

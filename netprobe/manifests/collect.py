@@ -18,10 +18,9 @@ from netprobe.manifests.policy import parse_policy
 from netprobe.manifests.service import read_service
 from netprobe.model.cluster import Cluster, Namespace, Service
 from netprobe.model.flow import Pod, PodRef, ServiceRef
+from netprobe.model.labels import NAME_LABEL
 from netprobe.model.policy import Policy, PolicyRef
 
-NAME_LABEL = "kubernetes.io/metadata.name"
-"""The API server sets it on every namespace, and sets it right again when somebody changes it."""
 _SERVICES_START = int(IPv4Address("10.96.0.10"))
 
 Owner = tuple[str, str, str]

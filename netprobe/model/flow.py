@@ -6,20 +6,20 @@ from dataclasses import dataclass, field
 from ipaddress import IPv4Address, IPv6Address
 from typing import Literal, TypeAlias
 
+from netprobe.model.fastenum import FastEnum
 from netprobe.model.labels import Labels
-from netprobe.model.word import Word
 
 Address: TypeAlias = IPv4Address | IPv6Address
 Family: TypeAlias = Literal[4, 6]
 
 
-class Protocol(Word):
+class Protocol(FastEnum):
     TCP = "TCP"
     UDP = "UDP"
     SCTP = "SCTP"
 
 
-class Via(Word):
+class Via(FastEnum):
     """By which address the source reaches the destination."""
 
     POD = "pod"
@@ -30,7 +30,7 @@ class Via(Word):
     EXTERNAL = "external"
 
 
-class Placement(Word):
+class Placement(FastEnum):
     """Whether the source of a flow stands on the destination's node, where a run has seen to that."""
 
     SAME = "same-node"

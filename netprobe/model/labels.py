@@ -6,12 +6,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TypeAlias
 
-from netprobe.model.word import Word
+from netprobe.model.fastenum import FastEnum
 
 Labels: TypeAlias = Mapping[str, str]
 
+NAME_LABEL = "kubernetes.io/metadata.name"
+"""The label that the API server keeps on every namespace, equal to its name (docs, Namespaces)."""
 
-class Operator(Word):
+
+class Operator(FastEnum):
     """The operators of a matchExpressions entry, spelled as the API spells them."""
 
     IN = "In"

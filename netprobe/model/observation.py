@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from netprobe.model.fastenum import FastEnum
 from netprobe.model.verdict import Verdict
-from netprobe.model.word import Word
 
 
-class Outcome(Word):
+class Outcome(FastEnum):
     """The raw fact of one try."""
 
     CONNECTED = "connected"  # TCP handshake done, or a UDP reply received

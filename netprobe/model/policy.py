@@ -14,14 +14,14 @@ from dataclasses import dataclass, field
 from ipaddress import IPv4Network, IPv6Network
 from typing import TypeAlias
 
+from netprobe.model.fastenum import FastEnum
 from netprobe.model.flow import Protocol
 from netprobe.model.labels import EVERYTHING, Selector
-from netprobe.model.word import Word
 
 Network: TypeAlias = IPv4Network | IPv6Network
 
 
-class Direction(Word):
+class Direction(FastEnum):
     INGRESS = "ingress"
     EGRESS = "egress"
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from netprobe.model.fastenum import FastEnum
 from netprobe.model.flow import Flow
 from netprobe.model.policy import Direction, PolicyRef
-from netprobe.model.word import Word
 
 
-class Verdict(Word):
+class Verdict(FastEnum):
     """The value is the word in reports; `mark` is the character in a matrix."""
 
     ALLOW = "allow"
@@ -21,7 +21,7 @@ class Verdict(Word):
         return {"allow": ".", "deny": "X", "unknown": "?"}[self.value]
 
 
-class Effect(Word):
+class Effect(FastEnum):
     ISOLATES = "isolates"
     ALLOWS = "allows"
 

@@ -10,7 +10,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 
 from netprobe.model.labels import Labels
-from netprobe.probe.api import Object
+from netprobe.model.objects import Object
 from netprobe.probe.bench import CHANGE, CONTAINER, RUN
 
 

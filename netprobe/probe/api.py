@@ -10,9 +10,9 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
-from typing import Any, Final, Protocol, TypeAlias
+from typing import Final, Protocol
 
-Object: TypeAlias = dict[str, Any]
+from netprobe.model.objects import Object
 
 LOST_S: Final = 30.0
 """A server that nobody has reached for so long will not be waited for: longer than one takes to restart."""

@@ -14,7 +14,7 @@ from typing import Any, Final
 
 from netprobe.model.cluster import Namespace
 from netprobe.model.flow import ContainerPort, External, Pod, PodRef, Protocol
-from netprobe.probe.api import Object
+from netprobe.model.objects import Object
 
 RUN: Final = "netprobe.dev/run"
 ROLE: Final = "netprobe.dev/role"

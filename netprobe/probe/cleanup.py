@@ -12,8 +12,9 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from netprobe.errors import ClusterError, ForbiddenError, NotFoundError, UnreachableError
+from netprobe.model.objects import Object
 from netprobe.probe import lease
-from netprobe.probe.api import LOST_S, ClusterAPI, Object
+from netprobe.probe.api import LOST_S, ClusterAPI
 from netprobe.probe.bench import RUN, home
 
 GUEST_KINDS: Final = ("Job", "Pod", "NetworkPolicy", "ConfigMap")

@@ -20,8 +20,8 @@ from typing import Final
 
 from netprobe.model.flow import ContainerPort, PodRef, Protocol
 from netprobe.model.labels import Labels
+from netprobe.model.objects import Object
 from netprobe.probe import bench
-from netprobe.probe.api import Object
 from netprobe.probe.bench import RUN, PodOptions, home
 from netprobe.probe.readiness import GATE
 

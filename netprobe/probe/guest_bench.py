@@ -9,8 +9,9 @@ from typing import Any
 
 from netprobe.errors import WorkbenchError
 from netprobe.model.flow import Address, PodRef
+from netprobe.model.objects import Object
 from netprobe.probe import admitted, guest, lease
-from netprobe.probe.api import ClusterAPI, Object
+from netprobe.probe.api import ClusterAPI
 from netprobe.probe.bench import Fixture, PodOptions, home
 from netprobe.probe.canary import Canary
 from netprobe.probe.guest import Party

@@ -24,8 +24,8 @@ from dataclasses import dataclass
 from typing import Any, Final, TypeAlias
 
 from netprobe.model.labels import Labels
+from netprobe.model.objects import Object
 from netprobe.probe import guest_quota
-from netprobe.probe.api import Object
 from netprobe.probe.guest import Shadow
 from netprobe.probe.guest_view import Surroundings
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
-from netprobe.probe.api import Object
+from netprobe.model.objects import Object
 from netprobe.probe.bench import RESOURCES
 
 TAKEN: Final[Mapping[str, str]] = {

@@ -10,7 +10,8 @@ from typing import Any, Final
 
 from netprobe.model.flow import PodRef, Protocol
 from netprobe.model.labels import Labels
-from netprobe.probe.api import ClusterAPI, Object
+from netprobe.model.objects import Object
+from netprobe.probe.api import ClusterAPI
 from netprobe.probe.bench import RUN
 
 KINDS: Final = (

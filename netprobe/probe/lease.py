@@ -17,7 +17,8 @@ from pathlib import Path
 from typing import Final
 
 from netprobe.errors import ClusterError
-from netprobe.probe.api import ClusterAPI, Object
+from netprobe.model.objects import Object
+from netprobe.probe.api import ClusterAPI
 from netprobe.probe.bench import RUN, home
 
 NAME: Final = "netprobe"

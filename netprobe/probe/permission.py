@@ -13,7 +13,8 @@ from enum import Enum
 from typing import Final
 
 from netprobe.errors import ClusterError, ForbiddenError
-from netprobe.probe.api import ClusterAPI, Object
+from netprobe.model.objects import Object
+from netprobe.probe.api import ClusterAPI
 
 NETWORKING, COORDINATION = "networking.k8s.io", "coordination.k8s.io"
 

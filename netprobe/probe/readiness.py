@@ -10,7 +10,8 @@ from typing import Final, Self
 
 from netprobe.errors import ClusterError, WorkbenchError
 from netprobe.model.flow import PodRef
-from netprobe.probe.api import ClusterAPI, Object
+from netprobe.model.objects import Object
+from netprobe.probe.api import ClusterAPI
 from netprobe.probe.bench import RUN
 
 HOPELESS: Final = frozenset(

@@ -19,8 +19,9 @@ from typing import Any, Self
 from netprobe.errors import ClusterError, ConflictError, ForbiddenError, NotFoundError, WorkbenchError
 from netprobe.model.flow import ContainerPort, End, Pod, PodRef, Protocol
 from netprobe.model.labels import Labels
+from netprobe.model.objects import Object
 from netprobe.probe import admitted, bench, cleanup, lease, permission
-from netprobe.probe.api import ClusterAPI, Object
+from netprobe.probe.api import ClusterAPI
 from netprobe.probe.bench import Fixture, PodOptions, home
 from netprobe.probe.canary import Canary
 from netprobe.probe.permission import Permission

@@ -10,9 +10,8 @@ from ipaddress import IPv4Address, IPv6Address
 from netprobe.errors import UsageError
 from netprobe.model.cluster import Cluster
 from netprobe.model.flow import Address, External, Family, Pod, PodRef, ServiceRef
-from netprobe.model.labels import Labels
+from netprobe.model.labels import NAME_LABEL, Labels
 
-NAME_LABEL = "kubernetes.io/metadata.name"
 FAMILIES: tuple[Family, Family] = (4, 6)
 ASSUMED: Mapping[Family, Address] = {
     4: IPv4Address("10.244.255.254"),

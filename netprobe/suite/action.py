@@ -7,10 +7,10 @@ from dataclasses import dataclass, replace
 from typing import TypeAlias, assert_never
 
 from netprobe.errors import InputError, Problem
-from netprobe.manifests import NAME_LABEL, Document
+from netprobe.manifests import Document
 from netprobe.model.cluster import Cluster, Namespace
 from netprobe.model.flow import PodRef
-from netprobe.model.labels import Labels
+from netprobe.model.labels import NAME_LABEL, Labels
 from netprobe.model.policy import Policy, PolicyRef
 
 Changes: TypeAlias = Mapping[str, str | None]

@@ -6,9 +6,9 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from ipaddress import IPv4Address
 
-from netprobe.manifests import NAME_LABEL
 from netprobe.model.cluster import Cluster, Namespace
 from netprobe.model.flow import ContainerPort, External, Pod, PodRef, Protocol
+from netprobe.model.labels import NAME_LABEL
 from netprobe.model.policy import Policy
 from netprobe.suite.schema import NamespaceSpec, PodSpec, PortSpec, TopologySpec
 

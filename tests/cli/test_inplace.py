@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 import yaml
 
-from tests.campaign.there import SUITE, suite
 from tests.cli.conftest import Program
+from tests.run.there import SUITE, suite
 
 
 @pytest.mark.parametrize(

@@ -13,8 +13,9 @@ from typing import Any
 
 import yaml
 
+from netprobe.model.objects import Object
+
 RBAC = Path(__file__).parents[2] / "manifests" / "rbac"
-Object = dict[str, Any]
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,12 +9,11 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
+from netprobe.model.objects import Object
 from tests.cluster.account import kubectl
 
 WORKLOADS = Path(__file__).with_name("workloads.yaml")
-Object = dict[str, Any]
 
 SUITE = """
 apiVersion: netprobe/v1alpha1

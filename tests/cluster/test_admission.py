@@ -17,7 +17,7 @@ import pytest
 
 from netprobe.cli import main
 from netprobe.kube.client import KubeCluster
-from netprobe.probe.api import Object
+from netprobe.model.objects import Object
 from tests.cluster.account import kubectl
 from tests.cluster.webhook import Webhook, serving
 from tests.run.netprobe import netprobe

@@ -16,10 +16,10 @@ from netprobe.kube.client import KubeCluster
 from netprobe.kube.facts import facts
 from netprobe.model.cluster import Namespace
 from netprobe.model.flow import External, Flow, PodRef, Protocol
+from netprobe.model.objects import Object
 from netprobe.model.observation import Outcome
 from netprobe.model.verdict import Verdict
 from netprobe.probe import Deadlines, Fixture, PodOptions, Prober, Workbench, clean
-from netprobe.probe.api import Object
 from netprobe.probe.bench import RUN
 from tests.cluster.conftest import Run
 from tests.contract.world import CLOSED, World

@@ -17,10 +17,11 @@ import yaml
 
 from netprobe.cli import main
 from netprobe.kube import beside, client, stream
+from netprobe.model.objects import Object
 from netprobe.probe.api import Execution
 from netprobe.probe.permission import FIXTURE, IN_PLACE, Permission
 from tests.cluster import permitted
-from tests.cluster.account import Account, Object, account, kubectl, published, without
+from tests.cluster.account import Account, account, kubectl, published, without
 from tests.cluster.permitted import NEEDED, TELLING, lacks
 from tests.run.netprobe import netprobe
 

@@ -9,9 +9,10 @@ from contextlib import contextmanager
 import pytest
 
 from netprobe.model.flow import PodRef
+from netprobe.model.objects import Object
 from netprobe.probe import PodOptions, guest
 from netprobe.probe.guest import Shadow
-from tests.cluster.account import Object, kubectl
+from tests.cluster.account import kubectl
 from tests.cluster.neighbours import Neighbours, neighbours, until
 
 CONTAINERS = "containers: [{name: main, image: 'docker.io/library/alpine:3.20', command: [sleep, '3600']}]"

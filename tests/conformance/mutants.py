@@ -9,7 +9,8 @@ from collections.abc import Callable, Iterator
 from copy import deepcopy
 from typing import Any
 
-Object = dict[str, Any]
+from netprobe.model.objects import Object
+
 SECTIONS = {"ingress": "from", "egress": "to"}
 
 

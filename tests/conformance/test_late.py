@@ -13,11 +13,11 @@ from netprobe.conformance.load import builtin
 from netprobe.conformance.world import ON_HOST
 from netprobe.errors import ConflictError, ForbiddenError, NotFoundError
 from netprobe.model.flow import PodRef
+from netprobe.model.objects import Object
 from netprobe.model.verdict import Verdict
 from netprobe.probe import PodOptions
 from tests.conformance.samples import CASE, SITE
 
-Object = dict[str, Any]
 PASSES = bool
 
 

@@ -23,12 +23,12 @@ from netprobe.conformance.site import made_up
 from netprobe.kube import connect
 from netprobe.lab import LabOptions, start
 from netprobe.manifests import from_objects
+from netprobe.model.objects import Object
 from netprobe.probe import Pace
 from netprobe.simulate import Simulator
 from tests.conformance.mutants import MUTANTS, mutated
 
 SITE = made_up()
-Object = dict[str, Any]
 
 
 @cache

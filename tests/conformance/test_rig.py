@@ -8,6 +8,7 @@ from typing import Any
 from netprobe.conformance.rig import Rig, State
 from netprobe.conformance.world import Ask
 from netprobe.model.flow import Flow, PodRef
+from netprobe.model.objects import Object
 from netprobe.model.observation import Observation, Outcome
 from netprobe.model.verdict import Verdict
 from netprobe.probe import Pace, Station
@@ -16,7 +17,6 @@ from tests.conformance.samples import SITE
 TO_SERVICE = [SITE.flow(Ask(pod, "svc:y/web", "8080/TCP")) for pod in ("x/a", "x/b")]
 CONNECTED = Observation(Outcome.CONNECTED, Verdict.ALLOW)
 SILENT = Observation(Outcome.TIMED_OUT, Verdict.UNKNOWN)
-Object = dict[str, Any]
 
 
 class Bench:

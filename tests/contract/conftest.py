@@ -13,8 +13,8 @@ import pytest
 from netprobe.errors import LabError
 from netprobe.kube import connect
 from netprobe.lab import LabOptions, start
+from netprobe.model.objects import Object
 from netprobe.probe import ClusterAPI
-from netprobe.probe.api import Object
 from tests.cluster.real import kubeconfig as real_kubeconfig
 from tests.lab.kubectl.conftest import Kubectl
 from tests.probe.clock import virtually

@@ -8,9 +8,9 @@ from dataclasses import dataclass, field
 from netprobe.model.cluster import Namespace
 from netprobe.model.flow import ContainerPort, Flow, Pod, PodRef, Protocol
 from netprobe.model.matrix import Matrix
+from netprobe.model.objects import Object
 from netprobe.model.observation import Observation
 from netprobe.probe import Fixture
-from netprobe.probe.api import Object
 
 TCP, UDP = Protocol.TCP, Protocol.UDP
 PORTS = (ContainerPort(8080, TCP, "http"), ContainerPort(8053, UDP))

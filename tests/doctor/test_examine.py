@@ -6,7 +6,7 @@ import pytest
 
 from netprobe.doctor import Status
 from netprobe.errors import ClusterError
-from netprobe.probe.api import Object
+from netprobe.model.objects import Object
 from tests.doctor.world import Plugin, World, fully, node
 from tests.probe.fake import FakeCluster
 

@@ -8,7 +8,7 @@ from time import time
 
 from netprobe.doctor import Diagnosis, Examination
 from netprobe.doctor.inside import NAME
-from netprobe.probe.api import Object
+from netprobe.model.objects import Object
 from tests.probe.clock import now, virtually
 from tests.probe.fake import OPEN, SILENT, FakeCluster
 

@@ -10,9 +10,9 @@ from netprobe.errors import UsageError
 from netprobe.impact import Given, edited
 from netprobe.model.cluster import Cluster, Namespace
 from netprobe.model.flow import ContainerPort, Pod, PodRef
-from netprobe.model.labels import Selector
+from netprobe.model.labels import NAME_LABEL, Selector
 from netprobe.model.policy import PodPeer, PolicyRef
-from tests.impact.world import NAME_LABEL, WORLD, allow
+from tests.impact.world import WORLD, allow
 
 ONE, TWO = (allow(name, Selector.of({"app": "web"}), PodPeer()) for name in ("one", "two"))
 ELSEWHERE = allow("one", Selector(), PodPeer(), namespace="data")

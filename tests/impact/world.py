@@ -6,10 +6,8 @@ from ipaddress import ip_address
 
 from netprobe.model.cluster import Cluster, Namespace
 from netprobe.model.flow import ContainerPort, Pod, PodRef
-from netprobe.model.labels import Selector
+from netprobe.model.labels import NAME_LABEL, Selector
 from netprobe.model.policy import Peer, Policy, PolicyRef, Rule
-
-NAME_LABEL = "kubernetes.io/metadata.name"
 
 
 def pod(name: str, last: int, app: str, port: int, workload: str | None = None) -> Pod:

@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from netprobe.kube.facts import cni_by_groups, cni_of
-from netprobe.probe.api import Object
+from netprobe.model.objects import Object
 
 
 def daemon_set(name: str, image: str) -> Object:

@@ -6,9 +6,9 @@ from ipaddress import ip_network
 
 import pytest
 
-from netprobe.lint.cover import NAME_LABEL, block_within, peer_within, ports_within, rule_within
+from netprobe.lint.cover import block_within, peer_within, ports_within, rule_within
 from netprobe.model.flow import Protocol
-from netprobe.model.labels import EVERYTHING, Selector
+from netprobe.model.labels import EVERYTHING, NAME_LABEL, Selector
 from netprobe.model.policy import (
     ANY_PORT,
     AnyPeer,

@@ -14,7 +14,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from netprobe.errors import ConflictError, NotFoundError, UnreachableError
-from netprobe.probe.api import Event, Execution, Finished, Object
+from netprobe.model.objects import Object
+from netprobe.probe.api import Event, Execution, Finished
 from tests.probe.clock import now
 
 OPEN, SILENT, REFUSED = "open", "silent", "refused"

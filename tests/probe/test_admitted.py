@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from netprobe.model.objects import Object
 from netprobe.probe import admitted
-from netprobe.probe.api import Object
 from netprobe.probe.bench import RUN, change_label
 
 

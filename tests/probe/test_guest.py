@@ -7,10 +7,10 @@ from dataclasses import replace
 from netprobe.errors import ConflictError
 from netprobe.model.flow import End, Flow, PodRef, Protocol
 from netprobe.model.matrix import Matrix
+from netprobe.model.objects import Object
 from netprobe.model.observation import Observation
 from netprobe.model.verdict import Verdict
 from netprobe.probe import Pace, PodOptions, Prober, guest
-from netprobe.probe.api import Object
 from netprobe.probe.bench import RUN
 from netprobe.probe.guest import Party, Shadow
 from netprobe.probe.guest_bench import GuestBench

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from netprobe.model.flow import PodRef
-from netprobe.probe.api import Object
+from netprobe.model.objects import Object
 from netprobe.probe.bench import RUN
 from netprobe.probe.guest import Shadow
 from netprobe.probe.guest_guard import selects, sightings

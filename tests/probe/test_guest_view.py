@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from netprobe.probe.api import Object
+from netprobe.model.objects import Object
 from netprobe.probe.bench import RUN
 from netprobe.probe.guest_view import Surroundings, look_around, readiness_ports
 from tests.probe.clock import virtually

@@ -9,8 +9,8 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from netprobe.model.objects import Object
 from netprobe.probe import lease
-from netprobe.probe.api import Object
 from netprobe.probe.bench import home
 from tests.probe.clock import virtually
 from tests.probe.fake import FakeCluster

@@ -10,8 +10,8 @@ import pytest
 from netprobe.errors import ClusterError, ConflictError, ForbiddenError, WorkbenchError
 from netprobe.model.cluster import Namespace
 from netprobe.model.flow import ContainerPort, Pod, PodRef
+from netprobe.model.objects import Object
 from netprobe.probe import Deadlines, Fixture, Workbench, clean
-from netprobe.probe.api import Object
 from netprobe.probe.bench import RUN, home
 from tests.probe.clock import now, virtually
 from tests.probe.fake import FakeCluster, Key

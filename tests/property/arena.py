@@ -21,15 +21,16 @@ from netprobe.manifests import dump_policy
 from netprobe.manifests.policy import policy_of
 from netprobe.model.cluster import Cluster
 from netprobe.model.flow import ContainerPort, External, Flow, Pod, Protocol
+from netprobe.model.labels import NAME_LABEL
+from netprobe.model.objects import Object
 from netprobe.model.observation import Observation
 from netprobe.model.policy import Policy
 from netprobe.model.verdict import Decision, Verdict
 from netprobe.probe import Fixture, OutsideHost, Pace, Prober, Workbench
-from netprobe.probe.api import ClusterAPI, Object
+from netprobe.probe.api import ClusterAPI
 from netprobe.simulate import CALICO, Profile, Simulator
 from tests.property.strategies import (
     LAB,
-    NAME_LABEL,
     NAMESPACE_LABELS,
     OUTSIDE,
     POD_LABELS,

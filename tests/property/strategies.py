@@ -29,7 +29,7 @@ from netprobe.model.flow import (
     Protocol,
     ServiceRef,
 )
-from netprobe.model.labels import Operator, Requirement, Selector
+from netprobe.model.labels import NAME_LABEL, Operator, Requirement, Selector
 from netprobe.model.policy import (
     ANY_PEER,
     ANY_PORT,
@@ -50,7 +50,6 @@ T = TypeVar("T")
 NAMESPACES = ("x", "y", "z")
 POD_LABELS: Mapping[str, tuple[str, ...]] = {"app": ("a", "b", ""), "tier": ("front", "back")}
 NAMESPACE_LABELS: Mapping[str, tuple[str, ...]] = {"team": ("one", "two", ""), "env": ("prod",)}
-NAME_LABEL = "kubernetes.io/metadata.name"
 PORT_NAMES = ("web", "dns", "metrics")
 PORTS = (80, 81, 82, 8080)
 OUTSIDE: tuple[Address, ...] = (

@@ -1,23 +1,131 @@
-"""IPv4 and IPv6 on a lab whose pods have addresses of both: each is probed for itself."""
+"""IPv4 and IPv6 are tried each for itself, and told as one where they came out alike."""
 
 from __future__ import annotations
 
-import os
-from pathlib import Path
+from dataclasses import replace
+from ipaddress import ip_address
 
 import pytest
 
-from netprobe.errors import LabError
-from netprobe.lab import LabOptions, start
-from tests.run.families import check
+from netprobe.model.cluster import Cluster
+from netprobe.model.flow import Flow, PodRef, Via
+from netprobe.model.matrix import Matrix
+from netprobe.model.observation import Control, Observation, Outcome
+from netprobe.model.verdict import Verdict
+from netprobe.probe.guest_bench import GuestBench
+from netprobe.probe.guest_view import Standing
+from netprobe.probe.plan import Station, Unplaced
+from netprobe.run.cover import cover
+from netprobe.run.families import apart, united
+from netprobe.run.route import NAMED, Route
+from netprobe.run.scene import Scene, scene
+from netprobe.simulate import CALICO, Simulator
+from tests.probe.fake import FakeCluster
+from tests.run.crowd import crowd, only_ready
+from tests.run.test_scene import TO_DB, with_service
 
-pytestmark = pytest.mark.lab
+WEB, DB = PodRef("shop", "web-0"), PodRef("shop", "db-1")
+FLOW = Flow(WEB, DB, 80)
+V4, V6 = replace(FLOW, family=4), replace(FLOW, family=6)
+CONNECTED = Observation(Outcome.CONNECTED, Verdict.ALLOW, latency_ms=1.0)
+PROVEN = Control("self", "baseline")
+DROPPED = Observation(Outcome.TIMED_OUT, Verdict.DENY, PROVEN)
 
 
-def test_a_block_of_one_family_and_a_selector_of_both(tmp_path: Path) -> None:
-    try:
-        lab = start(LabOptions(name=f"families-{os.getpid()}", ip_families=("ipv4", "ipv6")))
-    except LabError as error:
-        pytest.skip(f"no lab on this machine: {error}")
-    with lab:
-        check(tmp_path, "--lab", lab.name)
+def dual(cluster: Cluster) -> Cluster:
+    pods = {
+        ref: replace(pod, addresses=(*pod.addresses, ip_address(f"fd00::{number}")))
+        for number, (ref, pod) in enumerate(cluster.pods.items(), 1)
+    }
+    services = {
+        ref: replace(one, addresses=(*one.addresses, ip_address("fd96::9")))
+        for ref, one in cluster.services.items()
+    }
+    return replace(cluster, pods=pods, services=services)
+
+
+def test_a_flow_is_tried_in_each_family_that_both_ends_have() -> None:
+    assert list(apart([FLOW], Simulator(crowd()))) == [V4]
+    both = Simulator(dual(crowd()))
+    assert list(apart([FLOW], both)) == [V4, V6]
+    assert list(apart([FLOW], both, 6)) == [V6]
+    assert list(apart([FLOW], Simulator(crowd()), 6)) == [V4], "there is no other"
+
+
+def test_by_a_name_the_resolver_chooses() -> None:
+    cluster = dual(with_service(None))
+    assert [flow.family for flow in apart([TO_DB], Simulator(cluster))] == [4, 6]
+    by_name = replace(TO_DB, via=Via.DNS)
+    assert list(apart([by_name], Simulator(cluster))) == [by_name]
+
+
+@pytest.mark.parametrize(
+    ("seen", "told"),
+    [
+        pytest.param(CONNECTED, [None], id="alike"),
+        pytest.param(replace(CONNECTED, latency_ms=9.0), [None], id="alike but for the time that it took"),
+        pytest.param(replace(CONNECTED, control=PROVEN), [None], id="alike but for the proof"),
+        pytest.param(DROPPED, [4, 6], id="only one of them connects"),
+        pytest.param(replace(CONNECTED, flaky=True), [4, 6], id="one of them wavered"),
+        pytest.param(None, [4, 6], id="one was not tried"),
+    ],
+)
+def test_one_row_where_nothing_tells_them_apart(seen: Observation | None, told: list[int | None]) -> None:
+    simulated = Simulator(dual(crowd())).matrix([V4, V6])
+    cells = {V4: CONNECTED} | ({V6: seen} if seen else {})
+    said, saw = united(simulated, Matrix(cells))
+    assert [flow.family for flow in said] == told
+    assert saw[next(iter(said))] is CONNECTED
+
+
+def test_two_rows_where_the_policies_tell_them_apart() -> None:
+    allowed = Simulator(crowd()).decide(FLOW)
+    said = Matrix([(V4, allowed), (V6, replace(allowed, verdict=Verdict.DENY))])
+    assert list(united(said, Matrix({V4: CONNECTED, V6: CONNECTED}))[0]) == [V4, V6]
+
+
+def here(cluster: Cluster, flow: Flow) -> Scene:
+    chosen = cover(cluster, [], CALICO, only_ready)
+    standings = {
+        ref: Standing(str(ref), tuple(map(str, pod.addresses)), frozenset({80}))
+        for ref, pod in cluster.pods.items()
+    }
+    declared = Matrix([(flow, Verdict.ALLOW)])
+    return scene(cluster, Simulator(cluster), chosen, declared, standings, run="r1", ways=(Via.DNS,))
+
+
+@pytest.mark.parametrize(
+    ("addresses", "host"),
+    [
+        pytest.param(("10.96.0.9",), "db.shop.svc", id="a Service of one family: its name leads there"),
+        pytest.param(("10.96.0.9", "fd96::9"), None, id="of two: nobody can say where"),
+    ],
+)
+def test_a_row_of_one_family_by_a_name(addresses: tuple[str, ...], host: str | None) -> None:
+    cluster = dual(with_service(None))
+    services = {
+        ref: replace(one, addresses=tuple(map(ip_address, addresses)))
+        for ref, one in cluster.services.items()
+    }
+    found = here(replace(cluster, services=services), TO_DB)
+    bench = GuestBench(FakeCluster(), found.party, run="r1")
+    bench.stations = {
+        WEB: Station(WEB, "shop", "shadow", "probe", tuple(map(ip_address, ("10.0.9.9", "fd00::99"))))
+    }
+    place = Route(found, bench).locate(replace(TO_DB, family=4, via=Via.DNS))
+    assert place == (Unplaced(NAMED) if host is None else host)
+
+
+def test_readiness_proves_the_family_that_the_kubelet_asks_in() -> None:
+    found = here(dual(crowd()), FLOW)
+    assert {flow.family: found.listener(flow) for flow in found.simulated} == {4: "readiness", 6: None}
+    proof = found.other_family(V6)
+    assert proof is not None
+    assert "over IPv6 on that port would prove it" in proof
+    assert found.other_family(V4) is None
+    by_service = here(dual(with_service(None)), TO_DB)
+    assert {(flow.via, flow.family): by_service.listener(flow) for flow in by_service.simulated} == {
+        (Via.SERVICE, 4): "readiness",
+        (Via.SERVICE, 6): None,
+        (Via.DNS, None): None,
+    }

@@ -31,7 +31,7 @@ from netprobe.model.flow import (
     ServiceRef,
     Via,
 )
-from netprobe.model.labels import Operator, Requirement, Selector
+from netprobe.model.labels import NAME_LABEL, Operator, Requirement, Selector
 from netprobe.model.policy import ANY_PEER, ANY_PORT, Direction, IPBlock, Peer, Policy, PolicyRef, Port, Rule
 from netprobe.model.verdict import Decision
 from netprobe.simulate import CALICO, Profile, Simulator, evaluate
@@ -39,7 +39,6 @@ from netprobe.simulate import CALICO, Profile, Simulator, evaluate
 param = pytest.param
 """A row of a table; its id is the sentence."""
 
-NAME_LABEL = "kubernetes.io/metadata.name"
 OUT = External(ip_address("203.0.113.50"), "out")
 NODES = {"n1": ip_address("172.31.255.1"), "n2": ip_address("172.31.255.2")}
 WEB = (ContainerPort(80, Protocol.TCP, "web"), ContainerPort(53, Protocol.UDP, "dns"))

@@ -4,20 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from netprobe.model.labels import EVERYTHING, Operator, Requirement, Selector
+from netprobe.model.labels import EVERYTHING, NAME_LABEL, Operator, Requirement, Selector
 from netprobe.model.policy import AnyPeer, Direction, Peer, PodPeer
-from tests.semantics.stage import (
-    NAME_LABEL,
-    app,
-    block,
-    expression,
-    facing,
-    marks,
-    param,
-    rule,
-    stage,
-    toward,
-)
+from tests.semantics.stage import app, block, expression, facing, marks, param, rule, stage, toward
 
 PEERS = "x/b x/e x/n y/a y/b z/a out"
 ONE, TWO = Selector.of({"team": "one"}), Selector.of({"team": "two"})

@@ -17,8 +17,9 @@ from netprobe.lab.api.logs import sentence
 from netprobe.lab.api.operations import Operations, now
 from netprobe.lab.api.requests import Target
 from netprobe.lab.api.resources import PODS
-from netprobe.lab.api.store import Key, Object
+from netprobe.lab.api.store import Key
 from netprobe.lab.fabric.state import Fabric
+from netprobe.model.objects import Object
 
 _SHELL = ("sh",)  # what most images run where nothing else is said
 _NOT_STARTED = 128  # as containerd has it

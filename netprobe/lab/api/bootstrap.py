@@ -10,8 +10,8 @@ from netprobe.lab.api.admission.services import SERVICE_NETWORKS, families
 from netprobe.lab.api.discovery import ARCHITECTURE, GIT_VERSION
 from netprobe.lab.api.operations import Operations, lab_itself, now
 from netprobe.lab.api.resources import LEASES, NAMESPACES, NODES, PRIORITY_CLASSES, SERVICES
-from netprobe.lab.api.store import Object
 from netprobe.lab.fabric.state import Fabric, Node
+from netprobe.model.objects import Object
 
 
 def bootstrap(operations: Operations, fabric: Fabric) -> None:

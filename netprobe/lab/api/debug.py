@@ -20,8 +20,8 @@ from netprobe.lab.api.operations import Operations, lab_itself, now
 from netprobe.lab.api.requests import Target, reply
 from netprobe.lab.api.resources import PODS
 from netprobe.lab.api.status import Cause, invalid
-from netprobe.lab.api.store import Object
 from netprobe.lab.fabric.state import Fabric
+from netprobe.model.objects import Object
 
 _PLACE = "spec.ephemeralContainers"
 

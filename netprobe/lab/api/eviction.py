@@ -7,7 +7,7 @@ from netprobe.lab.api.operations import Operations, Writer, lab_itself
 from netprobe.lab.api.resources import DISRUPTION_BUDGETS, PODS
 from netprobe.lab.api.selectors import matches
 from netprobe.lab.api.status import ApiError, Cause
-from netprobe.lab.api.store import Object
+from netprobe.model.objects import Object
 
 _REFUSED = "Cannot evict pod as it would violate the pod's disruption budget."
 _SEVERAL = "This pod has more than one PodDisruptionBudget, which the eviction subresource does not support."

@@ -16,9 +16,9 @@ from netprobe.lab.api.operations import Operations
 from netprobe.lab.api.requests import Target
 from netprobe.lab.api.resources import PODS
 from netprobe.lab.api.status import bad_request
-from netprobe.lab.api.store import Object
 from netprobe.lab.fabric.state import Fabric, Process
 from netprobe.model.flow import PodRef
+from netprobe.model.objects import Object
 
 _CHUNK = 32 * 1024
 _WITHOUT_STATUS = {"breaks", "loses-status"}

@@ -27,7 +27,8 @@ from collections import Counter
 from netprobe.lab.api.requests import Target
 from netprobe.lab.api.resources import NAMESPACES
 from netprobe.lab.api.status import ApiError
-from netprobe.lab.api.store import Key, Object, Store
+from netprobe.lab.api.store import Key, Store
+from netprobe.model.objects import Object
 
 EXEC = "netprobe.dev/fault-exec"
 API = "netprobe.dev/fault-api"

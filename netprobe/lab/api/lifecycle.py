@@ -23,7 +23,7 @@ from netprobe.lab.api.resources import (
     Resource,
 )
 from netprobe.lab.api.status import bad_request
-from netprobe.lab.api.store import Object
+from netprobe.model.objects import Object
 
 ORPHAN = "orphan"
 FOREGROUND = "foregroundDeletion"

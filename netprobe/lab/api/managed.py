@@ -11,7 +11,7 @@ from netprobe.lab.api import fields
 from netprobe.lab.api.fields import Fields
 from netprobe.lab.api.resources import Resource
 from netprobe.lab.api.schema import definition_of
-from netprobe.lab.api.store import Object
+from netprobe.model.objects import Object
 
 
 @dataclass(frozen=True, slots=True)

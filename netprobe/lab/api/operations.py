@@ -40,8 +40,9 @@ from netprobe.lab.api.status import (
     not_found,
     success,
 )
-from netprobe.lab.api.store import Key, Object, Store, Stored
+from netprobe.lab.api.store import Key, Store, Stored
 from netprobe.lab.clock import Clock, WallClock
+from netprobe.model.objects import Object
 
 METADATA_NAME = "kubernetes.io/metadata.name"
 _SYSTEM_FIELDS = (

@@ -12,8 +12,8 @@ from netprobe.lab.api.operations import Operations, Subresource, Writer
 from netprobe.lab.api.requests import Target
 from netprobe.lab.api.schema import definition_of
 from netprobe.lab.api.status import ApiError, Cause, bad_request, conflict
-from netprobe.lab.api.store import Object
 from netprobe.lab.api.strategic import strategic_merge
+from netprobe.model.objects import Object
 
 JSON_PATCH = "application/json-patch+json"
 MERGE_PATCH = "application/merge-patch+json"

@@ -14,7 +14,8 @@ from netprobe.lab.api.operations import Writer
 from netprobe.lab.api.protobuf import MEDIA_TYPE
 from netprobe.lab.api.resources import Resource, find
 from netprobe.lab.api.status import ApiError, bad_request, no_such_path
-from netprobe.lab.api.store import Object, Stored
+from netprobe.lab.api.store import Stored
+from netprobe.model.objects import Object
 
 _READ = {"application/json", "application/yaml", MEDIA_TYPE, "*/*"}
 

@@ -16,8 +16,8 @@ from netprobe.lab.api.requests import Target, reply
 from netprobe.lab.api.schema import definition
 from netprobe.lab.api.selectors import render, selector_of
 from netprobe.lab.api.status import bad_request, conflict, method_not_allowed
-from netprobe.lab.api.store import Object
 from netprobe.lab.api.table.text import since
+from netprobe.model.objects import Object
 
 
 def of(obj: Object) -> Object:

@@ -20,7 +20,8 @@ from netprobe.lab.api.operations import Operations, Subresource, Writer, now
 from netprobe.lab.api.requests import Target
 from netprobe.lab.api.schema import Definition, Field, Type, definition_of
 from netprobe.lab.api.status import ApiError, Cause, bad_request, conflict
-from netprobe.lab.api.store import Key, Object
+from netprobe.lab.api.store import Key
+from netprobe.model.objects import Object
 
 KUBECTL = "kubectl"
 LAST_APPLIED = "kubectl.kubernetes.io/last-applied-configuration"

@@ -25,15 +25,15 @@ import json
 from collections import defaultdict, deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from typing import Any, Literal, NamedTuple
+from typing import Literal, NamedTuple
 
 from netprobe.lab.api import views
 from netprobe.lab.api.resources import RESOURCES, STORED, Resource
 from netprobe.lab.api.status import expired
+from netprobe.model.objects import Object
 
 FIRST_REVISION = 100
 
-Object = dict[str, Any]
 ChangeType = Literal["ADDED", "MODIFIED", "DELETED"]
 
 

@@ -4,11 +4,8 @@ for their fields (pkg/apis/events/v1/conversion.go). They are stored once; the s
 
 from __future__ import annotations
 
-from typing import Any
-
 from netprobe.lab.api.resources import NEW_EVENTS, Resource
-
-Object = dict[str, Any]
+from netprobe.model.objects import Object
 
 _RENAMED: dict[Resource, dict[str, str]] = {
     NEW_EVENTS: {

@@ -8,10 +8,11 @@ from collections.abc import Iterable
 from netprobe.lab.api.operations import lab_itself
 from netprobe.lab.api.resources import DISRUPTION_BUDGETS, PODS
 from netprobe.lab.api.selectors import matches
-from netprobe.lab.api.store import Change, Key, Object
+from netprobe.lab.api.store import Change, Key
 from netprobe.lab.controllers import owned
 from netprobe.lab.controllers.base import Controller
 from netprobe.lab.podstatus import is_ready
+from netprobe.model.objects import Object
 
 
 class Budgets(Controller[Key]):

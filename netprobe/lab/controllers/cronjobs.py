@@ -10,11 +10,11 @@ from netprobe.lab import events
 from netprobe.lab.api.lifecycle import Deletion
 from netprobe.lab.api.operations import Operations, lab_itself, stamp
 from netprobe.lab.api.resources import CRON_JOBS, JOBS
-from netprobe.lab.api.store import Object
 from netprobe.lab.clock import Clock
 from netprobe.lab.controllers import owned
 from netprobe.lab.controllers.workloads import Workloads
 from netprobe.lab.schedule import Schedule
+from netprobe.model.objects import Object
 
 _SCHEDULED = "batch.kubernetes.io/cronjob-scheduled-timestamp"
 _LONGEST_LOOK_S = 60.0  # however far the next time is: the machine's clock may be set, and the machine sleep

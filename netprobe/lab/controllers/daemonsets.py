@@ -6,10 +6,11 @@ from collections.abc import Container, Iterable
 
 from netprobe.lab import placement
 from netprobe.lab.api.resources import DAEMON_SETS, NODES
-from netprobe.lab.api.store import Change, Key, Object
+from netprobe.lab.api.store import Change, Key
 from netprobe.lab.controllers import owned, revisions
 from netprobe.lab.controllers.workloads import Workloads
 from netprobe.lab.podstatus import is_ready
+from netprobe.model.objects import Object
 
 
 class DaemonSets(Workloads):

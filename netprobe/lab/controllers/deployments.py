@@ -8,9 +8,10 @@ from netprobe.lab import events
 from netprobe.lab.api.lifecycle import Deletion
 from netprobe.lab.api.operations import lab_itself
 from netprobe.lab.api.resources import DEPLOYMENTS, REPLICA_SETS
-from netprobe.lab.api.store import Key, Object
+from netprobe.lab.api.store import Key
 from netprobe.lab.controllers import owned
 from netprobe.lab.controllers.workloads import Workloads, condition
+from netprobe.model.objects import Object
 
 HASH = "pod-template-hash"
 REVISION = "deployment.kubernetes.io/revision"

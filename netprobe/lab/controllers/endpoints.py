@@ -11,11 +11,12 @@ from netprobe.lab.api.lifecycle import Deletion
 from netprobe.lab.api.operations import lab_itself
 from netprobe.lab.api.resources import ENDPOINT_SLICES, ENDPOINTS, PODS, SERVICES, Resource
 from netprobe.lab.api.selectors import matches
-from netprobe.lab.api.store import Change, Key, Object
+from netprobe.lab.api.store import Change, Key
 from netprobe.lab.controllers import owned
 from netprobe.lab.controllers.base import Controller
 from netprobe.lab.enforcer import OUTSIDE
 from netprobe.lab.podstatus import is_ready
+from netprobe.model.objects import Object
 
 SERVICE_NAME = "kubernetes.io/service-name"
 _MANAGED_BY = {"endpointslice.kubernetes.io/managed-by": "endpointslice-controller.k8s.io"}

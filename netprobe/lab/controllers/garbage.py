@@ -15,8 +15,9 @@ from netprobe.lab.api import resources
 from netprobe.lab.api.lifecycle import FOREGROUND, ORPHAN, Deletion
 from netprobe.lab.api.operations import Operations, lab_itself
 from netprobe.lab.api.resources import Resource
-from netprobe.lab.api.store import Change, Object
+from netprobe.lab.api.store import Change
 from netprobe.lab.controllers.base import Controller
+from netprobe.model.objects import Object
 
 
 class GarbageCollector(Controller[str]):

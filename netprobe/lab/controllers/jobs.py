@@ -12,9 +12,9 @@ from netprobe.lab.api.admission.notes import of_template
 from netprobe.lab.api.lifecycle import Deletion
 from netprobe.lab.api.operations import lab_itself, now
 from netprobe.lab.api.resources import JOBS
-from netprobe.lab.api.store import Object
 from netprobe.lab.controllers import owned
 from netprobe.lab.controllers.workloads import Workloads
+from netprobe.model.objects import Object
 
 
 class Jobs(Workloads):

@@ -7,8 +7,9 @@ from collections.abc import Iterable
 from netprobe.lab.api.lifecycle import Deletion
 from netprobe.lab.api.operations import Operations, lab_itself
 from netprobe.lab.api.resources import CONFIGMAPS, NAMESPACES, SERVICE_ACCOUNTS, STORED, Resource
-from netprobe.lab.api.store import Change, Key, Object
+from netprobe.lab.api.store import Change, Key
 from netprobe.lab.controllers.base import Controller
+from netprobe.model.objects import Object
 
 ROOT_CA = "kube-root-ca.crt"
 _CONTENT = tuple(resource for resource in STORED if resource.namespaced)

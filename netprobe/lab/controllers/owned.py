@@ -14,8 +14,9 @@ from netprobe.lab.api.operations import Operations, lab_itself
 from netprobe.lab.api.resources import PODS, Resource
 from netprobe.lab.api.selectors import matches, selector_of
 from netprobe.lab.api.status import ApiError
-from netprobe.lab.api.store import Key, Object
+from netprobe.lab.api.store import Key
 from netprobe.lab.podstatus import is_ready
+from netprobe.model.objects import Object
 
 _TOLD_AT_ZERO = {
     "replicas",

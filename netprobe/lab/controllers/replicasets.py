@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from netprobe.lab.api.resources import REPLICA_SETS
-from netprobe.lab.api.store import Object
 from netprobe.lab.controllers import owned
 from netprobe.lab.controllers.workloads import Workloads, condition
 from netprobe.lab.podstatus import is_ready
+from netprobe.model.objects import Object
 
 
 class ReplicaSets(Workloads):

@@ -11,8 +11,9 @@ from collections.abc import Collection
 from netprobe.lab.api.lifecycle import Deletion
 from netprobe.lab.api.operations import Operations, lab_itself
 from netprobe.lab.api.resources import CONTROLLER_REVISIONS, Resource
-from netprobe.lab.api.store import Key, Object
+from netprobe.lab.api.store import Key
 from netprobe.lab.controllers import owned
+from netprobe.model.objects import Object
 
 LABEL = "controller-revision-hash"
 

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from netprobe.lab.api.resources import STATEFUL_SETS
-from netprobe.lab.api.store import Object
 from netprobe.lab.controllers import owned, revisions
 from netprobe.lab.controllers.workloads import Workloads
 from netprobe.lab.podstatus import is_ready
+from netprobe.model.objects import Object
 
 
 class StatefulSets(Workloads):

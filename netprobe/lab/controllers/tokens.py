@@ -13,8 +13,9 @@ from netprobe.lab.api.admission.maps import ACCOUNT, ACCOUNT_TOKEN
 from netprobe.lab.api.lifecycle import Deletion
 from netprobe.lab.api.operations import Operations, lab_itself
 from netprobe.lab.api.resources import SECRETS, SERVICE_ACCOUNTS
-from netprobe.lab.api.store import Change, Key, Object
+from netprobe.lab.api.store import Change, Key
 from netprobe.lab.controllers.base import Controller
+from netprobe.model.objects import Object
 
 _UID = "kubernetes.io/service-account.uid"
 

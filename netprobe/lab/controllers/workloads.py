@@ -10,9 +10,10 @@ from netprobe.lab.api.operations import now
 from netprobe.lab.api.resources import PODS, Resource
 from netprobe.lab.api.selectors import matches, selector_of
 from netprobe.lab.api.status import ApiError
-from netprobe.lab.api.store import Change, Key, Object
+from netprobe.lab.api.store import Change, Key
 from netprobe.lab.controllers.base import Controller
 from netprobe.lab.controllers.owned import controller
+from netprobe.model.objects import Object
 
 
 class Workloads(Controller[Key]):

@@ -31,16 +31,16 @@ from __future__ import annotations
 
 import contextlib
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from ipaddress import ip_address
-from typing import Any
 
 from netprobe.lab.fabric.addresses import POD_NETWORKS, SERVICE_NETWORKS
 from netprobe.lab.fabric.policyrules import shortened
 from netprobe.lab.fabric.state import Node
 from netprobe.lab.fabric.table import NamedSet, Ruleset, Table
 from netprobe.model.flow import Address
+from netprobe.model.objects import ReadOnlyObject
 
 SERVICE_NAME = "kubernetes.io/service-name"
 NAME = "inet netprobe-services"
@@ -48,8 +48,6 @@ _MARK = 0x4000
 _IP = {4: "ip", 6: "ip6"}
 _TYPE = {4: "ipv4_addr", 6: "ipv6_addr"}
 _MASQUERADE = f"meta mark set meta mark | {_MARK:#x}"
-
-Object = Mapping[str, Any]
 
 
 def table(versions: Sequence[int]) -> Table:
@@ -128,11 +126,14 @@ class Services:
     """The Services of a state; `node` gives the rules of one node."""
 
     def __init__(
-        self, services: Iterable[Object], slices: Iterable[Object], versions: Sequence[int] = (4,)
+        self,
+        services: Iterable[ReadOnlyObject],
+        slices: Iterable[ReadOnlyObject],
+        versions: Sequence[int] = (4,),
     ) -> None:
         self._versions = versions
         self._services = [service for service in services if service["spec"].get("clusterIPs")]
-        self._slices: defaultdict[tuple[str, str | None], list[Object]] = defaultdict(list)
+        self._slices: defaultdict[tuple[str, str | None], list[ReadOnlyObject]] = defaultdict(list)
         for slice_ in slices:
             metadata = slice_["metadata"]
             owner = (metadata.get("labels") or {}).get(SERVICE_NAME)
@@ -149,7 +150,7 @@ class Services:
                         writer.port(service, port, address, version, self._endpoints(service, port, version))
         return writer.ruleset()
 
-    def _endpoints(self, service: Object, port: Object, version: int) -> list[_Endpoint]:
+    def _endpoints(self, service: ReadOnlyObject, port: ReadOnlyObject, version: int) -> list[_Endpoint]:
         """The ready endpoints of a port; without any, those that still serve while they end (KEP-1669)."""
         metadata = service["metadata"]
         ready: dict[_Endpoint, None] = {}
@@ -171,7 +172,7 @@ class Services:
         return sorted(ready or ending, key=str)
 
 
-def addresses_of(endpoint: Object, version: int) -> list[Address]:
+def addresses_of(endpoint: ReadOnlyObject, version: int) -> list[Address]:
     """The addresses of an endpoint. What is none is left out: a slice may be written by anybody."""
     found = []
     for text in endpoint.get("addresses") or ():
@@ -185,7 +186,7 @@ def choice(port: str) -> str:
     return shortened(f"service {port}")
 
 
-def _affinity_s(spec: Object) -> int:
+def _affinity_s(spec: ReadOnlyObject) -> int:
     """How long a client stays with its endpoint, in seconds; 0 where it does not."""
     if spec.get("sessionAffinity") != "ClientIP":
         return 0
@@ -193,7 +194,7 @@ def _affinity_s(spec: Object) -> int:
     return int(client.get("timeoutSeconds") or 10800)
 
 
-def _number(slice_: Object, port: Object) -> int | None:
+def _number(slice_: ReadOnlyObject, port: ReadOnlyObject) -> int | None:
     """The number that a Service's port has in a slice: they agree by name and protocol."""
     wanted = port.get("name") or "", port["protocol"]
     for one in slice_.get("ports") or ():
@@ -222,7 +223,12 @@ class _Writer:
         return Ruleset(sets, dict(sorted(self._chains.items())), maps)
 
     def port(
-        self, service: Object, port: Object, address: str, version: int, endpoints: Sequence[_Endpoint]
+        self,
+        service: ReadOnlyObject,
+        port: ReadOnlyObject,
+        address: str,
+        version: int,
+        endpoints: Sequence[_Endpoint],
     ) -> None:
         spec, protocol = service["spec"], port["protocol"].lower()
         local = [endpoint for endpoint in endpoints if endpoint.node == self._node.name]
@@ -249,7 +255,7 @@ class _Writer:
                 rules = [_MASQUERADE, *self._choose(endpoints, one)]
                 self._enter(version, key, f"external{place}", rules, endpoints, refused=not endpoints)
 
-    def _outer_keys(self, spec: Object, port: Object, version: int) -> Iterator[str]:
+    def _outer_keys(self, spec: ReadOnlyObject, port: ReadOnlyObject, version: int) -> Iterator[str]:
         """Where a port is reached beside the Service's own address."""
         protocol, number = port["protocol"].lower(), port.get("nodePort")
         if number:

@@ -8,21 +8,19 @@ pod's name is its address ("pods insecure"), and a headless Service without endp
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
 from ipaddress import IPv4Address, ip_address
-from typing import Any
 
 from netprobe.lab.fabric.services import SERVICE_NAME, addresses_of
 from netprobe.lab.fabric.state import NetworkState
 from netprobe.model.flow import Address
+from netprobe.model.objects import ReadOnlyObject
 
 APEX = "cluster.local"
 TTL_S = 5
 _SRV = "0 100"  # priority and weight
 _CHAIN = 8  # names that a CNAME may lead through
-
-Object = Mapping[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +54,7 @@ class Zone:
         for namespace in self._namespaces:
             self._exists(f"{namespace}.svc.{APEX}")
             self._exists(f"{namespace}.pod.{APEX}")
-        slices: defaultdict[tuple[str, str | None], list[Object]] = defaultdict(list)
+        slices: defaultdict[tuple[str, str | None], list[ReadOnlyObject]] = defaultdict(list)
         for slice_ in state.endpoint_slices:
             metadata = slice_["metadata"]
             slices[metadata["namespace"], (metadata.get("labels") or {}).get(SERVICE_NAME)].append(slice_)
@@ -130,7 +128,7 @@ class Zone:
                 continue
         return None
 
-    def _service(self, service: Object, slices: Iterable[Object]) -> None:
+    def _service(self, service: ReadOnlyObject, slices: Iterable[ReadOnlyObject]) -> None:
         metadata, spec = service["metadata"], service["spec"]
         name = f"{metadata['name']}.{metadata['namespace']}.svc.{APEX}"
         if spec["type"] == "ExternalName":
@@ -149,7 +147,13 @@ class Zone:
                     self._endpoint(name, slice_, ends, endpoint.get("hostname"), headless=not addresses)
 
     def _endpoint(
-        self, name: str, slice_: Object, addresses: Iterable[Address], hostname: str | None, *, headless: bool
+        self,
+        name: str,
+        slice_: ReadOnlyObject,
+        addresses: Iterable[Address],
+        hostname: str | None,
+        *,
+        headless: bool,
     ) -> None:
         for address in addresses:
             own = f"{hostname or str(address).replace('.', '-').replace(':', '-')}.{name}"
@@ -165,7 +169,7 @@ class Zone:
         if reverse:
             self._add(address.reverse_pointer, "PTR", f"{name}.")
 
-    def _port(self, name: str, port: Object, target: str) -> None:
+    def _port(self, name: str, port: ReadOnlyObject, target: str) -> None:
         if not isinstance(port.get("port"), int):
             return
         data = f"{_SRV} {port['port']} {target}."

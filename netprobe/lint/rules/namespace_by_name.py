@@ -38,11 +38,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from netprobe.lint.cover import NAME_LABEL
 from netprobe.lint.finding import Change, Finding, Rename, Replace, Severity
 from netprobe.lint.terms import keys, only
 from netprobe.lint.view import Place, View
-from netprobe.model.labels import Selector
+from netprobe.model.labels import NAME_LABEL, Selector
 from netprobe.model.policy import PodPeer
 
 ID = "namespace-by-name"

@@ -57,14 +57,14 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator
 
-from netprobe.lint.cover import NAME_LABEL, selects_everything
+from netprobe.lint.cover import selects_everything
 from netprobe.lint.dns import Resolvers, tcp_only
 from netprobe.lint.finding import Append, Finding, Severity
 from netprobe.lint.terms import disjoint, implies
 from netprobe.lint.view import Place, View, places
 from netprobe.lint.words import listed, workloads
 from netprobe.model.flow import Pod, PodRef, Protocol
-from netprobe.model.labels import Selector
+from netprobe.model.labels import NAME_LABEL, Selector
 from netprobe.model.policy import Policy, PortRange
 
 ID = "no-dns"

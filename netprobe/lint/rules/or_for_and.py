@@ -42,11 +42,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from netprobe.lint.cover import NAME_LABEL
 from netprobe.lint.finding import Finding, Severity
 from netprobe.lint.terms import impossible, only
 from netprobe.lint.view import Place, View, written
-from netprobe.model.labels import EVERYTHING, Selector
+from netprobe.model.labels import EVERYTHING, NAME_LABEL, Selector
 from netprobe.model.policy import PodPeer
 
 ID = "or-for-and"

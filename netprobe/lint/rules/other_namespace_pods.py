@@ -41,13 +41,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from netprobe.lint.cover import NAME_LABEL
 from netprobe.lint.finding import Finding, Severity
 from netprobe.lint.rules.or_for_and import pairs
 from netprobe.lint.terms import impossible
 from netprobe.lint.view import Place, View
 from netprobe.lint.words import listed
-from netprobe.model.labels import EVERYTHING
+from netprobe.model.labels import EVERYTHING, NAME_LABEL
 from netprobe.model.policy import PodPeer
 
 ID = "other-namespace-pods"

@@ -42,13 +42,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from netprobe.lint.cover import NAME_LABEL
 from netprobe.lint.finding import Finding, Severity
 from netprobe.lint.rules.namespace_by_name import misnamed
 from netprobe.lint.terms import impossible, keys
 from netprobe.lint.view import View
 from netprobe.lint.words import counted, listed
-from netprobe.model.labels import Selector
+from netprobe.model.labels import NAME_LABEL, Selector
 from netprobe.model.policy import PodPeer
 
 ID = "unmatched-namespace"

@@ -17,9 +17,9 @@ import pytest
 
 from netprobe.lab.api import Server, serve
 from netprobe.lab.options import LabOptions
+from netprobe.model.objects import Object
 from tests.lab.api.memory import MemoryFabric
 
-Object = dict[str, Any]
 DEADLINE_S = 60.0
 
 

@@ -9,7 +9,8 @@ import pytest
 
 from netprobe.lab.api import fields
 from netprobe.lab.api.schema import definition
-from tests.lab.api.conftest import Api, Object
+from netprobe.model.objects import Object
+from tests.lab.api.conftest import Api
 
 MAPS = "/api/v1/namespaces/default/configmaps"
 PODS = "/api/v1/namespaces/default/pods"

@@ -6,7 +6,8 @@ import asyncio
 from typing import Any
 
 from netprobe.lab.api.admission.notes import COMPLETES, of_template
-from tests.lab.api.conftest import Api, Object
+from netprobe.model.objects import Object
+from tests.lab.api.conftest import Api
 
 MAPS = "/api/v1/namespaces/default/configmaps"
 PODS = "/api/v1/namespaces/default/pods"

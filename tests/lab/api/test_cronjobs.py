@@ -11,8 +11,9 @@ from typing import Any
 import pytest
 
 from netprobe.lab.schedule import Schedule, ScheduleError
+from netprobe.model.objects import Object
 from tests.lab.api.clock import SetClock
-from tests.lab.api.conftest import Api, Object, running
+from tests.lab.api.conftest import Api, running
 
 param = pytest.param
 JOBS = "/apis/batch/v1/namespaces/default/jobs"

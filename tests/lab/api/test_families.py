@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from netprobe.lab.fabric.state import Node
-from tests.lab.api.conftest import Object, running
+from netprobe.model.objects import Object
+from tests.lab.api.conftest import running
 from tests.lab.api.memory import MemoryFabric
 
 SERVICES = "/api/v1/namespaces/default/services"

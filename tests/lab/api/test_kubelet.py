@@ -7,7 +7,8 @@ from typing import Any
 
 from netprobe.lab.fabric.state import NetworkState
 from netprobe.model.flow import PodRef
-from tests.lab.api.conftest import Api, Object
+from netprobe.model.objects import Object
+from tests.lab.api.conftest import Api
 
 PODS = "/api/v1/namespaces/default/pods"
 MERGE = "application/merge-patch+json"

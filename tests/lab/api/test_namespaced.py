@@ -12,7 +12,8 @@ import pytest
 
 from netprobe.lab.api.admission import limits, quantity, security
 from netprobe.lab.placement import hindrance
-from tests.lab.api.conftest import Api, Object
+from netprobe.model.objects import Object
+from tests.lab.api.conftest import Api
 
 PODS = "/api/v1/namespaces/default/pods"
 

@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from tests.lab.api.conftest import Api, Object
+from netprobe.model.objects import Object
+from tests.lab.api.conftest import Api
 
 PODS = "/api/v1/namespaces/shop/pods"
 MAPS = "/api/v1/namespaces/shop/configmaps"

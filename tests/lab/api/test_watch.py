@@ -11,7 +11,8 @@ from pathlib import Path
 import aiohttp
 import pytest
 
-from tests.lab.api.conftest import Api, Object, running
+from netprobe.model.objects import Object
+from tests.lab.api.conftest import Api, running
 
 MAPS = "/api/v1/namespaces/default/configmaps"
 MERGE = "application/merge-patch+json"

@@ -20,12 +20,12 @@ from netprobe.lab.fabric.network import LabNetwork
 from netprobe.lab.fabric.process import LabProcess
 from netprobe.lab.fabric.state import Member, NetworkState, PodSpec
 from netprobe.model.flow import Address, ContainerPort, PodRef, Protocol
+from netprobe.model.objects import Object
 
 OPEN, REFUSED, SILENT = "open", "refused", "silent"
 _NO_ANSWER_S = 1.5  # more than a busy machine takes for an answer
 _ROUNDS = 10  # two would do: one in which the listener answers, one in which that is there to be read
 _REFUSALS = {errno.ECONNREFUSED, errno.EHOSTUNREACH, errno.EACCES}
-Object = dict[str, Any]
 
 
 def ports(*texts: str) -> tuple[ContainerPort, ...]:

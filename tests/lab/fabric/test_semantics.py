@@ -22,8 +22,9 @@ import pytest
 
 from netprobe.lab.fabric.network import LabNetwork
 from netprobe.lab.options import LabOptions
+from netprobe.model.objects import Object
 from tests.lab.fabric.inside import report, run_inside
-from tests.lab.fabric.probing import Object, World, policy
+from tests.lab.fabric.probing import World, policy
 
 FLOWS = ["x/a>x/b", "y/a>x/b", "y/b>x/b", "z/a>x/b", "out/host>x/b", "x/b>y/a", "x/b>y/b", "x/b>out/host"]
 SUBJECT = {"podSelector": {"matchLabels": {"app": "b"}}}

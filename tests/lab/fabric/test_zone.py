@@ -14,8 +14,8 @@ from netprobe.lab.fabric.nameserver import respond
 from netprobe.lab.fabric.services import Services
 from netprobe.lab.fabric.state import NetworkState, Node
 from netprobe.lab.fabric.zone import Zone
+from netprobe.model.objects import Object
 
-Object = dict[str, Any]
 HTTP = {"name": "http", "port": 80, "protocol": "TCP"}
 DNS = {"name": "dns", "port": 53, "protocol": "UDP"}
 

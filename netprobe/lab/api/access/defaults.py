@@ -9,7 +9,7 @@ from typing import Any
 import yaml
 
 from netprobe.lab.api.resources import CLUSTER_ROLE_BINDINGS, CLUSTER_ROLES, Resource
-from netprobe.lab.api.store import Object
+from netprobe.model.objects import Object
 
 AGGREGATE = "rbac.authorization.k8s.io/aggregate-to-"
 _MARKS = {"kubernetes.io/bootstrapping": "rbac-defaults"}

@@ -17,7 +17,8 @@ from netprobe.lab.api.resources import (
     Resource,
 )
 from netprobe.lab.api.status import forbidden, not_found
-from netprobe.lab.api.store import Object, Store
+from netprobe.lab.api.store import Store
+from netprobe.model.objects import Object
 
 _ROLES, _BINDINGS = {ROLES, CLUSTER_ROLES}, {ROLE_BINDINGS, CLUSTER_ROLE_BINDINGS}
 _WORDS = {

@@ -19,7 +19,8 @@ from netprobe.lab.api.resources import (
     ROLES,
     Resource,
 )
-from netprobe.lab.api.store import Key, Object, Store
+from netprobe.lab.api.store import Key, Store
+from netprobe.model.objects import Object
 
 Rule = Mapping[str, Any]
 

@@ -22,8 +22,9 @@ from netprobe.lab.api.admission.names import invalid as wrong
 from netprobe.lab.api.admission.names import unsupported
 from netprobe.lab.api.resources import NODES, PODS, SECRETS, SERVICE_ACCOUNTS, Resource
 from netprobe.lab.api.status import Cause, conflict, invalid, not_found
-from netprobe.lab.api.store import Key, Object, Store
+from netprobe.lab.api.store import Key, Store
 from netprobe.lab.clock import Clock
+from netprobe.model.objects import Object
 
 AUDIENCE = "https://kubernetes.default.svc.cluster.local"
 _SHORTEST_S, _LONGEST_S, _USUAL_S = 600, 2**32, 3600

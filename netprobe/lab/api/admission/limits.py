@@ -11,8 +11,7 @@ from typing import Any
 
 from netprobe.lab.api.admission import quantity
 from netprobe.lab.api.admission.quantity import Amounts
-
-Object = Mapping[str, Any]
+from netprobe.model.objects import ReadOnlyObject
 
 _ANNOTATION = "kubernetes.io/limit-ranger"
 
@@ -33,7 +32,7 @@ def default_limit_range(obj: dict[str, Any]) -> None:
                 del item[key]
 
 
-def default_resources(pod: dict[str, Any], ranges: Iterable[Object]) -> None:
+def default_resources(pod: dict[str, Any], ranges: Iterable[ReadOnlyObject]) -> None:
     """Give the containers of a new pod the defaults of its namespace, and note that in an annotation."""
     notes = []
     for item in _items(ranges, "Container"):
@@ -50,7 +49,7 @@ def default_resources(pod: dict[str, Any], ranges: Iterable[Object]) -> None:
         annotations[_ANNOTATION] = f"LimitRanger plugin set: {'; '.join(notes)}"
 
 
-def problems(pod: Object, ranges: Iterable[Object]) -> list[str]:
+def problems(pod: ReadOnlyObject, ranges: Iterable[ReadOnlyObject]) -> list[str]:
     """What of a pod is out of the bounds of its namespace."""
     found: list[str] = []
     ranges = list(ranges)
@@ -66,12 +65,12 @@ def problems(pod: Object, ranges: Iterable[Object]) -> list[str]:
     return found
 
 
-def _items(ranges: Iterable[Object], kind: str) -> Iterator[Object]:
+def _items(ranges: Iterable[ReadOnlyObject], kind: str) -> Iterator[ReadOnlyObject]:
     for one in ranges:
         yield from (item for item in one["spec"].get("limits") or () if item["type"] == kind)
 
 
-def _outside(item: Object, requests: Amounts, limits: Amounts) -> Iterator[str]:
+def _outside(item: ReadOnlyObject, requests: Amounts, limits: Amounts) -> Iterator[str]:
     kind = item["type"]
     for name, least in sorted((item.get("min") or {}).items()):
         bound = quantity.parse(least)

@@ -12,7 +12,8 @@ from netprobe.lab.api.admission import limits, priorities, quotas, security
 from netprobe.lab.api.lifecycle import qos
 from netprobe.lab.api.resources import LIMIT_RANGES, NAMESPACES, PODS, SERVICE_ACCOUNTS, Resource
 from netprobe.lab.api.status import forbidden
-from netprobe.lab.api.store import Key, Object, Store
+from netprobe.lab.api.store import Key, Store
+from netprobe.model.objects import Object
 
 
 def complete(resource: Resource, obj: Object, store: Store) -> None:

@@ -5,12 +5,10 @@ kubectl prints each sentence as a warning, once: when the object, or what makes 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from typing import Any
+from collections.abc import Iterator
 
 from netprobe.lab.api import resources as r
-
-Object = Mapping[str, Any]
+from netprobe.model.objects import ReadOnlyObject
 
 COMPLETES = "netprobe.dev/completes-after"
 """On a pod that is not restarted always: seconds after which it has succeeded. Without it nothing ends it."""
@@ -30,13 +28,13 @@ _OF_A_KIND: dict[r.Resource, str] = {
 }
 
 
-def notes(resource: r.Resource, obj: Object, old: Object | None) -> Iterator[str]:
+def notes(resource: r.Resource, obj: ReadOnlyObject, old: ReadOnlyObject | None) -> Iterator[str]:
     """The sentences for `obj` that were not true of `old` already."""
     before = set() if old is None else set(_all(resource, old))
     yield from (sentence for sentence in _all(resource, obj) if sentence not in before)
 
 
-def _all(resource: r.Resource, obj: Object) -> Iterator[str]:
+def _all(resource: r.Resource, obj: ReadOnlyObject) -> Iterator[str]:
     if resource in _OF_A_KIND:
         yield _OF_A_KIND[resource]
     elif resource in {r.JOBS, r.CRON_JOBS}:
@@ -47,7 +45,7 @@ def _all(resource: r.Resource, obj: Object) -> Iterator[str]:
         yield from _of_service(obj.get("spec", {}))
 
 
-def of_template(template: Object) -> str:
+def of_template(template: ReadOnlyObject) -> str:
     """What becomes of a Job with this template; "" where it completes."""
     if COMPLETES in (template.get("metadata", {}).get("annotations") or {}):
         return ""
@@ -57,7 +55,7 @@ def of_template(template: Object) -> str:
     )
 
 
-def _of_service(spec: Object) -> Iterator[str]:
+def _of_service(spec: ReadOnlyObject) -> Iterator[str]:
     if spec.get("externalIPs"):
         yield "externalIPs of the lab are reached from pods and nodes: nobody leads hosts outside to them"
     if spec.get("type") == "LoadBalancer":

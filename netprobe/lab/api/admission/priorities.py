@@ -8,7 +8,8 @@ from __future__ import annotations
 from typing import Any
 
 from netprobe.lab.api.resources import PRIORITY_CLASSES
-from netprobe.lab.api.store import Key, Object, Store
+from netprobe.lab.api.store import Key, Store
+from netprobe.model.objects import Object
 
 SYSTEM = {"system-cluster-critical": 2_000_000_000, "system-node-critical": 2_000_001_000}
 """The classes that every cluster has."""

@@ -6,16 +6,14 @@ behind. Words and rules are those of the plugin ResourceQuota and of the evaluat
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from fractions import Fraction
-from typing import Any
 
 from netprobe.lab.api import resources as r
 from netprobe.lab.api.admission import quantity, scopes
 from netprobe.lab.api.admission.quantity import Amounts
 from netprobe.lab.api.store import Store
-
-Object = Mapping[str, Any]
+from netprobe.model.objects import ReadOnlyObject
 
 _COUNTED = {  # under their plain names; every kind is also counted as count/NAME
     r.PODS: "pods",
@@ -30,7 +28,7 @@ _ENDED = {"Succeeded", "Failed"}
 _ONE = Fraction(1)
 
 
-def usage(resource: r.Resource, obj: Object) -> Amounts:
+def usage(resource: r.Resource, obj: ReadOnlyObject) -> Amounts:
     """What one object takes."""
     spec = obj.get("spec") or {}
     if resource is r.PODS and (obj.get("status") or {}).get("phase") in _ENDED:
@@ -53,11 +51,11 @@ def usage(resource: r.Resource, obj: Object) -> Amounts:
     return found
 
 
-def hard(quota: Object) -> Amounts:
+def hard(quota: ReadOnlyObject) -> Amounts:
     return quantity.amounts(quota["spec"].get("hard"))
 
 
-def used(quota: Object, store: Store) -> Amounts:
+def used(quota: ReadOnlyObject, store: Store) -> Amounts:
     """What there is of everything that a quota limits."""
     limited = hard(quota)
     namespace = quota["metadata"]["namespace"]
@@ -86,7 +84,7 @@ def _is_compute(name: str) -> bool:
     return name in _COMPUTE or name.startswith(("requests.", "limits."))
 
 
-def problem(resource: r.Resource, obj: Object, old: Object | None, store: Store) -> str:
+def problem(resource: r.Resource, obj: ReadOnlyObject, old: ReadOnlyObject | None, store: Store) -> str:
     """Why the quotas of its namespace do not let an object be stored; "" where they do."""
     namespace = obj["metadata"].get("namespace", "")
     for stored in store.items(r.RESOURCE_QUOTAS, namespace):
@@ -116,7 +114,7 @@ def problem(resource: r.Resource, obj: Object, old: Object | None, store: Store)
     return ""
 
 
-def _unsaid(pod: Object, limited: Amounts) -> str:
+def _unsaid(pod: ReadOnlyObject, limited: Amounts) -> str:
     """What the containers of a pod must say and do not: a quota of it counts nothing else."""
     found = []
     for key in sorted(filter(_is_compute, limited)):

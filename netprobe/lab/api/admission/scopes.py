@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from typing import Any
+from collections.abc import Iterator
 
 from netprobe.lab.api.admission.names import invalid, required
 from netprobe.lab.api.lifecycle import qos
 from netprobe.lab.api.resources import PODS, Resource
 from netprobe.lab.api.status import Cause
-
-Object = Mapping[str, Any]
+from netprobe.model.objects import ReadOnlyObject
 
 _SCOPES = {
     "BestEffort",
@@ -22,7 +20,7 @@ _SCOPES = {
 }
 
 
-def concerns(quota: Object, resource: Resource, obj: Object) -> bool:
+def concerns(quota: ReadOnlyObject, resource: Resource, obj: ReadOnlyObject) -> bool:
     """Is it within the scopes of a quota?"""
     terms = list(_terms(quota["spec"]))
     if not terms:
@@ -30,14 +28,14 @@ def concerns(quota: Object, resource: Resource, obj: Object) -> bool:
     return resource is PODS and all(_within(obj["spec"], *term) for term in terms)
 
 
-def _terms(spec: Object) -> Iterator[tuple[str, str, tuple[str, ...]]]:
+def _terms(spec: ReadOnlyObject) -> Iterator[tuple[str, str, tuple[str, ...]]]:
     """Scope, operator and values, of the old list and of the new one."""
     yield from ((scope, "Exists", ()) for scope in spec.get("scopes") or ())
     for term in (spec.get("scopeSelector") or {}).get("matchExpressions") or ():
         yield term["scopeName"], term["operator"], tuple(term.get("values") or ())
 
 
-def _within(spec: Object, scope: str, operator: str, values: tuple[str, ...]) -> bool:
+def _within(spec: ReadOnlyObject, scope: str, operator: str, values: tuple[str, ...]) -> bool:
     """Is a pod in a scope (pkg/quota/v1/evaluator/core/pods.go)?"""
     match scope:
         case "BestEffort" | "NotBestEffort":
@@ -60,7 +58,7 @@ def _of_class(name: str, operator: str, values: tuple[str, ...]) -> bool:
             return bool(name) is (operator == "Exists")
 
 
-def _affinity_terms(spec: Object) -> Iterator[Object]:
+def _affinity_terms(spec: ReadOnlyObject) -> Iterator[ReadOnlyObject]:
     affinity = spec.get("affinity") or {}
     for kind in ("podAffinity", "podAntiAffinity"):
         own = affinity.get(kind) or {}
@@ -69,11 +67,11 @@ def _affinity_terms(spec: Object) -> Iterator[Object]:
         yield from (term.get("podAffinityTerm") or {} for term in weighted)
 
 
-def _crosses(term: Object) -> bool:
+def _crosses(term: ReadOnlyObject) -> bool:
     return bool(term.get("namespaces")) or term.get("namespaceSelector") is not None
 
 
-def check_quota(quota: Object, old: Object | None) -> Iterator[Cause]:
+def check_quota(quota: ReadOnlyObject, old: ReadOnlyObject | None) -> Iterator[Cause]:
     """pkg/apis/core/validation: which scopes there are, what may be said of them, and that they stay."""
     spec = quota["spec"]
     for index, scope in enumerate(spec.get("scopes") or ()):

@@ -8,13 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
 
 from netprobe.lab.api.admission.names import invalid
 from netprobe.lab.api.resources import CRON_JOBS, JOBS, PODS, REPLICATION_CONTROLLERS, Resource
 from netprobe.lab.api.status import Cause
-
-Object = Mapping[str, Any]
+from netprobe.model.objects import ReadOnlyObject
 
 PREFIX = "pod-security.kubernetes.io/"
 LEVELS = ("privileged", "baseline", "restricted")
@@ -55,7 +53,7 @@ def check_labels(labels: Mapping[str, str]) -> Iterator[Cause]:
             yield invalid(f"metadata.labels[{key}]", level, f"must be one of {', '.join(LEVELS)}")
 
 
-def violated(namespace: Object, mode: str, spec: Object) -> tuple[str, list[Violation]]:
+def violated(namespace: ReadOnlyObject, mode: str, spec: ReadOnlyObject) -> tuple[str, list[Violation]]:
     """The level of a mode, as messages name it ("restricted:latest"), and what of it a pod violates."""
     labels = namespace["metadata"].get("labels") or {}
     level = labels.get(f"{PREFIX}{mode}", "privileged")
@@ -63,7 +61,7 @@ def violated(namespace: Object, mode: str, spec: Object) -> tuple[str, list[Viol
     return f"{level}:{version}", list(violations(level, spec))
 
 
-def violations(level: str, spec: Object) -> Iterator[Violation]:
+def violations(level: str, spec: ReadOnlyObject) -> Iterator[Violation]:
     """What of a level's checks a pod's spec does not pass, in the order of a real server."""
     if level == "privileged":
         return
@@ -73,7 +71,7 @@ def violations(level: str, spec: Object) -> Iterator[Violation]:
             yield Violation(reason, "; ".join(details))
 
 
-def template_of(resource: Resource, obj: Object) -> Object | None:
+def template_of(resource: Resource, obj: ReadOnlyObject) -> ReadOnlyObject | None:
     """The spec of the pods that an object makes, which a warning speaks of."""
     spec = obj.get("spec") or {}
     if resource is PODS:
@@ -82,19 +80,19 @@ def template_of(resource: Resource, obj: Object) -> Object | None:
         spec = (spec.get("jobTemplate") or {}).get("spec") or {}
     elif resource.group != "apps" and resource not in {JOBS, REPLICATION_CONTROLLERS}:
         return None
-    template: Object = (spec.get("template") or {}).get("spec") or {}
+    template: ReadOnlyObject = (spec.get("template") or {}).get("spec") or {}
     return template
 
 
 # Checks: a pod's spec -> details. The words of one detail name all containers that it is true of.
 
 
-def _containers(spec: Object) -> list[Object]:
+def _containers(spec: ReadOnlyObject) -> list[ReadOnlyObject]:
     kinds = ("initContainers", "containers", "ephemeralContainers")
     return [container for kind in kinds for container in spec.get(kind) or ()]
 
 
-def _context(of: Object) -> Object:
+def _context(of: ReadOnlyObject) -> ReadOnlyObject:
     return of.get("securityContext") or {}
 
 
@@ -103,12 +101,14 @@ def _named(kind: str, names: Iterable[str]) -> str:
     return f"{kind}{'s' if len(listed) > 1 else ''} " + ", ".join(f'"{name}"' for name in listed)
 
 
-def _of_containers(spec: Object, holds: Callable[[Object], bool], sentence: str) -> Iterator[str]:
+def _of_containers(
+    spec: ReadOnlyObject, holds: Callable[[ReadOnlyObject], bool], sentence: str
+) -> Iterator[str]:
     if names := [c["name"] for c in _containers(spec) if holds(c)]:
         yield f"{_named('container', names)} {sentence}"
 
 
-def _added(spec: Object, allowed: set[str]) -> Iterator[str]:
+def _added(spec: ReadOnlyObject, allowed: set[str]) -> Iterator[str]:
     found: dict[str, set[str]] = {}
     for container in _containers(spec):
         added = (_context(container).get("capabilities") or {}).get("add") or ()
@@ -119,28 +119,28 @@ def _added(spec: Object, allowed: set[str]) -> Iterator[str]:
         yield f"{_named('container', found)} must not include {what} in securityContext.capabilities.add"
 
 
-def _default_capabilities(spec: Object) -> Iterator[str]:
+def _default_capabilities(spec: ReadOnlyObject) -> Iterator[str]:
     yield from _added(spec, _CAPABILITIES)
 
 
-def _restricted_capabilities(spec: Object) -> Iterator[str]:
-    def keeps(container: Object) -> bool:
+def _restricted_capabilities(spec: ReadOnlyObject) -> Iterator[str]:
+    def keeps(container: ReadOnlyObject) -> bool:
         return "ALL" not in ((_context(container).get("capabilities") or {}).get("drop") or ())
 
     yield from _of_containers(spec, keeps, 'must set securityContext.capabilities.drop=["ALL"]')
     yield from _added(spec, {"NET_BIND_SERVICE"})
 
 
-def _host_namespaces(spec: Object) -> Iterator[str]:
+def _host_namespaces(spec: ReadOnlyObject) -> Iterator[str]:
     yield ", ".join(f"{key}=true" for key in ("hostNetwork", "hostPID", "hostIPC") if spec.get(key))
 
 
-def _host_paths(spec: Object) -> Iterator[str]:
+def _host_paths(spec: ReadOnlyObject) -> Iterator[str]:
     if names := [volume["name"] for volume in spec.get("volumes") or () if "hostPath" in volume]:
         yield _named("volume", names)
 
 
-def _host_ports(spec: Object) -> Iterator[str]:
+def _host_ports(spec: ReadOnlyObject) -> Iterator[str]:
     taken = [
         (c["name"], p["hostPort"])
         for c in _containers(spec)
@@ -155,21 +155,21 @@ def _host_ports(spec: Object) -> Iterator[str]:
         yield f"{_named('container', names)} {verb} hostPort{plural} {', '.join(map(str, numbers))}"
 
 
-def _privileged(spec: Object) -> Iterator[str]:
-    def holds(container: Object) -> bool:
+def _privileged(spec: ReadOnlyObject) -> Iterator[str]:
+    def holds(container: ReadOnlyObject) -> bool:
         return bool(_context(container).get("privileged"))
 
     yield from _of_containers(spec, holds, "must not set securityContext.privileged=true")
 
 
-def _proc_mounts(spec: Object) -> Iterator[str]:
-    def holds(container: Object) -> bool:
+def _proc_mounts(spec: ReadOnlyObject) -> Iterator[str]:
+    def holds(container: ReadOnlyObject) -> bool:
         return bool(_context(container).get("procMount", "Default") != "Default")
 
     yield from _of_containers(spec, holds, 'must not set securityContext.procMount to "Unmasked"')
 
 
-def _selinux(spec: Object) -> Iterator[str]:
+def _selinux(spec: ReadOnlyObject) -> Iterator[str]:
     for of in (spec, *_containers(spec)):
         options = _context(of).get("seLinuxOptions") or {}
         whose = "pod" if of is spec else _named("container", [of["name"]])
@@ -180,11 +180,11 @@ def _selinux(spec: Object) -> Iterator[str]:
                 yield f"{whose} set forbidden securityContext.seLinuxOptions: {key} may not be set"
 
 
-def _profile(key: str) -> Callable[[Object], Iterator[str]]:
-    def unconfined(of: Object) -> bool:
+def _profile(key: str) -> Callable[[ReadOnlyObject], Iterator[str]]:
+    def unconfined(of: ReadOnlyObject) -> bool:
         return (_context(of).get(key) or {}).get("type") == "Unconfined"
 
-    def check(spec: Object) -> Iterator[str]:
+    def check(spec: ReadOnlyObject) -> Iterator[str]:
         sentence = f'must not set securityContext.{key}.type to "Unconfined"'
         if unconfined(spec):
             yield f"pod {sentence}"
@@ -193,18 +193,18 @@ def _profile(key: str) -> Callable[[Object], Iterator[str]]:
     return check
 
 
-def _sysctls(spec: Object) -> Iterator[str]:
+def _sysctls(spec: ReadOnlyObject) -> Iterator[str]:
     yield ", ".join(s["name"] for s in _context(spec).get("sysctls") or () if s["name"] not in _SYSCTLS)
 
 
-def _escalation(spec: Object) -> Iterator[str]:
-    def holds(container: Object) -> bool:
+def _escalation(spec: ReadOnlyObject) -> Iterator[str]:
+    def holds(container: ReadOnlyObject) -> bool:
         return _context(container).get("allowPrivilegeEscalation") is not False
 
     yield from _of_containers(spec, holds, "must set securityContext.allowPrivilegeEscalation=false")
 
 
-def _volume_types(spec: Object) -> Iterator[str]:
+def _volume_types(spec: ReadOnlyObject) -> Iterator[str]:
     kinds = {
         v["name"]: next((key for key in v if key != "name"), "emptyDir") for v in spec.get("volumes") or ()
     }
@@ -214,7 +214,7 @@ def _volume_types(spec: Object) -> Iterator[str]:
         yield f'{_named("volume", names)} {verb} restricted volume type "{kind}"'
 
 
-def _non_root(spec: Object) -> Iterator[str]:
+def _non_root(spec: ReadOnlyObject) -> Iterator[str]:
     wanted = "securityContext.runAsNonRoot"
     yield from _of_containers(
         spec, lambda c: _context(c).get("runAsNonRoot") is False, f"must not set {wanted}=false"
@@ -228,14 +228,14 @@ def _non_root(spec: Object) -> Iterator[str]:
             yield f"pod or {_named('container', names)} must set {wanted}=true"
 
 
-def _root(spec: Object) -> Iterator[str]:
+def _root(spec: ReadOnlyObject) -> Iterator[str]:
     if _context(spec).get("runAsUser") == 0:
         yield "pod must not set runAsUser=0"
     yield from _of_containers(spec, lambda c: _context(c).get("runAsUser") == 0, "must not set runAsUser=0")
 
 
-def _restricted_profile(spec: Object) -> Iterator[str]:
-    def of(one: Object) -> str | None:
+def _restricted_profile(spec: ReadOnlyObject) -> Iterator[str]:
+    def of(one: ReadOnlyObject) -> str | None:
         kind: str | None = (_context(one).get("seccompProfile") or {}).get("type")
         return kind
 
@@ -251,7 +251,7 @@ def _restricted_profile(spec: Object) -> Iterator[str]:
         yield f"pod or {_named('container', names)} {wanted}"
 
 
-_Check = tuple[str, Callable[[Object], Iterator[str]]]
+_Check = tuple[str, Callable[[ReadOnlyObject], Iterator[str]]]
 
 _FIRST: tuple[_Check, ...] = (("forbidden AppArmor profile", _profile("appArmorProfile")),)
 _COMMON: tuple[_Check, ...] = (

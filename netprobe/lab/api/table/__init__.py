@@ -7,9 +7,10 @@ from typing import Any
 
 from netprobe.lab.api import views
 from netprobe.lab.api.resources import Resource
-from netprobe.lab.api.store import Object, Stored
+from netprobe.lab.api.store import Stored
 from netprobe.lab.api.table import bystanders
 from netprobe.lab.api.table.columns import AGE, COLUMNS, NAME
+from netprobe.model.objects import Object
 
 _COLUMNS = COLUMNS | bystanders.COLUMNS
 METADATA_KIND = {"kind": "PartialObjectMetadata", "apiVersion": "meta.k8s.io/v1"}

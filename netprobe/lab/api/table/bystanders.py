@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from netprobe.lab.api import resources as r
-from netprobe.lab.api.store import Object
 from netprobe.lab.api.table.columns import AGE, NAME, Column
 from netprobe.lab.api.table.text import NONE, UNKNOWN, UNSET, at, joined
+from netprobe.model.objects import Object
 
 _MODES = {
     "ReadWriteOnce": "RWO",

@@ -9,7 +9,6 @@ from typing import Any
 
 from netprobe.lab.api import resources as r
 from netprobe.lab.api.selectors import render
-from netprobe.lab.api.store import Object
 from netprobe.lab.api.table import pods
 from netprobe.lab.api.table.text import (
     NONE,
@@ -24,6 +23,7 @@ from netprobe.lab.api.table.text import (
     moment,
     since,
 )
+from netprobe.model.objects import Object
 
 Cell = Callable[[Object, datetime], Any]
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from netprobe.lab.api.store import Object
 from netprobe.lab.api.table.text import NONE, at
+from netprobe.model.objects import Object
 
 
 def ready(pod: Object) -> str:

@@ -1,0 +1,73 @@
+"""What an observation of a real pod is worth: it may be slow, cease to listen, or be replaced meanwhile."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+
+from netprobe.model.flow import Flow, PodRef
+from netprobe.model.matrix import Matrix
+from netprobe.model.observation import Observation
+from netprobe.model.verdict import Verdict
+from netprobe.probe import Observed, Pace, Prober
+from netprobe.probe.guest_view import Standing
+from netprobe.run.route import Route
+from netprobe.run.scene import Scene, faltered, gone
+
+PATIENCE = 3
+"""Rounds more in which a denial has to hold: a real server may be busy, as a probe's own listener is not."""
+
+NAMED = 5
+"""How many of the flows that were slow are named."""
+
+
+async def patiently(prober: Prober, seen: Observed, pace: Pace) -> Observed:
+    """Ask all that were denied again. Whoever connects now may pass, and was only slow to answer.
+
+    A connection proves that a flow may pass; a denial is what is concluded when none comes. All of them are
+    asked, whatever the policies say of them. The report names the flows that moved.
+    """
+    cells = dict(seen.matrix)
+    moved: dict[Flow, None] = {}
+    for _ in range(PATIENCE):
+        denied = [flow for flow, cell in cells.items() if cell.verdict is Verdict.DENY]
+        if not denied:
+            break
+        await asyncio.sleep(pace.wait_s / 2)
+        for flow, again in (await prober.round(denied)).items():
+            before = cells[flow]
+            if again.verdict is not Verdict.DENY:
+                moved[flow] = None
+            cells[flow] = replace(again, attempts=before.attempts + 1, flaky=before.flaky or flow in moved)
+    late = [flow for flow in moved if cells[flow].verdict is Verdict.ALLOW]
+    problems = (*seen.facts.problems, *([_slow(late)] if late else []))
+    return replace(seen, matrix=Matrix(cells), facts=replace(seen.facts, problems=problems))
+
+
+def _slow(late: Sequence[Flow]) -> str:
+    named = ", ".join(map(str, late[:NAMED]))
+    more = f" and {len(late) - NAMED} more" if len(late) > NAMED else ""
+    flows = "1 flow" if len(late) == 1 else f"{len(late)} flows"
+    return (
+        f"{flows} connected only after two rounds in which nothing came back ({named}{more}): packets are "
+        "lost, or a machine is too busy; a longer --probe-timeout asks less of it"
+    )
+
+
+def settled_with(
+    seen: Matrix[Observation], here: Scene, route: Route, now: Mapping[PodRef, Standing]
+) -> Matrix[Observation]:
+    """The observations, UNKNOWN where the real pod is not what it was, and with what would prove a denial."""
+
+    def judged(flow: Flow, cell: Observation) -> Observation:
+        moved = gone(here, now, flow)
+        if moved is not None and cell.attempts:
+            return replace(cell, verdict=Verdict.UNKNOWN, reason=f"gone: {moved}")
+        if cell.verdict is Verdict.DENY and (weak := faltered(here, now, flow)):
+            return replace(cell, verdict=Verdict.UNKNOWN, reason=f"listener: {weak}")
+        if cell.verdict is Verdict.UNKNOWN and cell.reason:
+            return replace(cell, reason=route.explained(flow, cell.reason))
+        return cell
+
+    return seen.map(judged)

@@ -1,0 +1,49 @@
+"""Policies of other kinds than NetworkPolicy, which may look at any label: what a run beside them has to do.
+
+They are not simulated, so nobody can say which labels matter to them. Whoever stands in for a real pod then
+carries all of its labels, and the report says why. It is the same where nobody could say whether there are
+any: that is not the same as none.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from netprobe.run.target import Opened
+
+UNTOLD: Final = "policies of other kinds (the API server does not say which API groups it has)"
+IF_ANY: Final = "if there are some "
+
+
+@dataclass(frozen=True, slots=True)
+class Others:
+    """One phrase for each kind, and whether it is surely there; else nobody could say."""
+
+    kinds: Mapping[str, bool] = field(default_factory=dict)
+
+    def __bool__(self) -> bool:
+        """Whether there may be any."""
+        return bool(self.kinds)
+
+    def notes(self, what: str) -> Iterator[str]:
+        """One sentence for each kind; `what` is done about them, and what it cannot do."""
+        for phrase, sure in self.kinds.items():
+            yield f"{phrase}: {'' if sure else IF_ANY}they may decide flows, and are not simulated; {what}"
+
+    @property
+    def labels_because(self) -> str:
+        """Why pods carry labels that no NetworkPolicy looks at."""
+        return f"shadow pods carry all labels of the real ones, because of {'; '.join(self.kinds)}"
+
+
+async def others(there: Opened) -> Others:
+    """Ask a cluster for them."""
+    from netprobe.kube.beside import beside, certain  # reached by a cluster only: its import takes long
+
+    phrases = await beside(there.cluster)
+    if phrases is None:
+        return Others({UNTOLD: False})
+    return Others({phrase: certain(phrase) for phrase in phrases})

@@ -1,0 +1,147 @@
+"""Where each row of a run in place connects to, and what proves that its packets could get there."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
+
+from netprobe.model.cluster import Cluster
+from netprobe.model.flow import Address, External, Flow, Pod, PodRef, Protocol, ServiceRef, Via
+from netprobe.model.policy import Direction, IPBlock
+from netprobe.probe.guest_bench import GuestBench
+from netprobe.probe.netcat import Target
+from netprobe.probe.plan import Station, Try, Unplaced
+from netprobe.run.scene import Scene
+from netprobe.simulate import Simulator
+
+OUTSIDE = "connections from outside the cluster are simulated only"
+ADDRESS_SEEN = (
+    "an ipBlock tells the shadow pod's address from the real pod's, so that it cannot stand in for it here"
+)
+NAMED = "by its name it is reached by IPv4 or by IPv6, as the resolver likes: ask for its addresses"
+ITSELF = "a pod's way to itself cannot be tried from another pod"
+_SILENT = "; a server that does not answer what it is asked (a DNS question) looks the same too"
+_OUTSIDE = "; a pod that no policy selects gets no connection to it either"
+_WHAT_PROVES = "; a passing TCP readiness probe on that port would prove it, or a flow that may reach it"
+
+
+class Route:
+    """Where each row of a scene connects to, from its shadow pod, and what proves its path."""
+
+    def __init__(self, here: Scene, bench: GuestBench) -> None:
+        self._here = here
+        self._bench = bench
+        self._strange = frozenset(self._told_apart())
+
+    def locate(self, flow: Flow) -> str | Unplaced:
+        """The host that a row connects to, or why it is not probed."""
+        if prevented := self._prevented(flow):
+            return Unplaced(prevented)
+        source = self._bench.stations[flow.source]
+        match flow.destination:
+            case External(address):
+                return str(address)
+            case PodRef():
+                pod = self._here.cluster.pods[flow.destination]
+                return _address(pod.addresses or pod.node_addresses, flow, source)
+            case ServiceRef():
+                return self._service(flow, flow.destination, source)
+
+    def _prevented(self, flow: Flow) -> str | None:
+        """Why a row cannot be probed, whatever its destination's address."""
+        if not isinstance(flow.source, PodRef):
+            return OUTSIDE
+        if flow.source in self._here.sourceless:
+            return self._here.sourceless[flow.source]
+        if flow.source == flow.destination:
+            return ITSELF
+        return ADDRESS_SEEN if flow in self._strange else None
+
+    def _service(self, flow: Flow, ref: ServiceRef, source: Station) -> str | Unplaced:
+        if flow.via is Via.DNS:
+            if flow.family and len(self._here.simulator.families(flow.source, ref)) > 1:
+                return Unplaced(NAMED)
+            return f"{ref.name}.{ref.namespace}.svc"
+        if flow.via is Via.NODE_PORT:
+            return self._node_address(flow, source)
+        addresses = self._here.cluster.services[ref].addresses
+        if not addresses:
+            return Unplaced(f"{ref} has no address of its own: --via dns asks for it by name")
+        return _address(addresses, flow, source)
+
+    def _node_address(self, flow: Flow, source: Station) -> str | Unplaced:
+        for ref, _ in self._here.backends(flow):
+            pod = self._here.cluster.pods[ref]
+            if pod.node_addresses:
+                return _address(pod.node_addresses, flow, source)
+        return Unplaced(f"no address is known of a node that {flow.destination} runs on")
+
+    def pairs(self, flow: Flow) -> tuple[Try, ...]:
+        """The tries of policy-free pods that prove the way to every pod that the row ends at."""
+        station = self._bench.stations.get(flow.source)
+        host = self.locate(flow)
+        if station is None or station.node is None or isinstance(host, Unplaced):
+            return ()
+        target = Target(host, flow.port, flow.protocol)
+        if isinstance(flow.destination, External) or flow.via in {Via.NODE_PORT, Via.HOST}:
+            # Not a pod network's way: only the very same door, knocked at without policies, proves it.
+            return self._bench.witness(station.node, target)
+        found: list[Try] = []
+        for ref, _ in self._here.backends(flow):
+            node = self._here.cluster.pods[ref].node
+            pair = self._bench.pair(station.node, node, target) if node else ()
+            if not pair:
+                return ()
+            found += pair
+        return tuple(dict.fromkeys(found))
+
+    def explained(self, flow: Flow, reason: str) -> str:
+        """A reason for UNKNOWN with what would prove it."""
+        if reason.startswith("listener:"):
+            if isinstance(flow.destination, External):
+                return reason + _OUTSIDE
+            if flow.protocol is not Protocol.TCP:
+                return reason + _SILENT
+            return reason + (self._here.other_family(flow) or _WHAT_PROVES)
+        if reason.startswith("path:"):
+            nodes = {self._here.cluster.pods[ref].node for ref, _ in self._here.backends(flow)}
+            source = self._bench.stations[flow.source].node
+            where = f" between {source} and {', '.join(sorted(filter(None, nodes)))}" if nodes else ""
+            return f"{reason}; the policy-free pair{where} does not connect either"
+        return reason
+
+    def _told_apart(self) -> Iterator[Flow]:
+        """Rows that the policies decide otherwise for the shadow pod, because of its address."""
+        here = self._here
+        if not any(_blocks(here.cluster)):
+            return
+        pods = dict(here.cluster.pods)
+        shadow_of: dict[PodRef, PodRef] = {}
+        for shadow in here.party.shadows:
+            station = self._bench.stations[shadow.stands_for[0]]
+            pods[shadow.ref] = Pod(
+                shadow.ref, shadow.labels, station.addresses, node=station.node, ready=False
+            )
+            shadow_of |= dict.fromkeys(shadow.stands_for, shadow.ref)
+        simulator = Simulator(replace(here.cluster, pods=pods), here.simulator.profile)
+        for flow, decision in here.simulated.items():
+            if isinstance(flow.source, PodRef) and flow.source in shadow_of:
+                stand_in = simulator.decide(replace(flow, source=shadow_of[flow.source]))
+                if stand_in.verdict is not decision.verdict:
+                    yield flow
+
+
+def _blocks(cluster: Cluster) -> Iterator[IPBlock]:
+    for policy in cluster.policies:
+        for direction in Direction:
+            for rule in policy.rules(direction) or ():
+                yield from (peer for peer in rule.peers if isinstance(peer, IPBlock))
+
+
+def _address(addresses: Iterable[Address], flow: Flow, source: Station) -> str | Unplaced:
+    own = {address.version for address in source.addresses}
+    families = {flow.family} if flow.family else own or {4, 6}
+    for address in addresses:
+        if address.version in families:
+            return str(address)
+    return Unplaced(f"{flow.destination} has no address that {flow.source} could reach")

@@ -1,0 +1,191 @@
+"""A cluster as a run in place finds it: the rows, who is shadowed where, and where each row connects to."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
+
+from netprobe.errors import UsageError
+from netprobe.model.cluster import Cluster
+from netprobe.model.flow import Family, Flow, PodRef, Protocol, ServiceRef, Via
+from netprobe.model.matrix import Matrix
+from netprobe.model.verdict import Decision, Verdict
+from netprobe.probe.guest import NEVER_COPIED, Party, Shadow, shadow_labels
+from netprobe.probe.guest_view import Standing
+from netprobe.run.cover import Cover
+from netprobe.run.families import apart
+from netprobe.simulate import Simulator
+from netprobe.simulate.vocabulary import Vocabulary
+
+
+@dataclass(frozen=True, slots=True)
+class Scene:
+    """The rows with what is declared and simulated, the guests that probe them, and why some cannot be."""
+
+    cluster: Cluster
+    simulator: Simulator
+    cover: Cover
+    declared: Matrix[Verdict]
+    simulated: Matrix[Decision]
+    party: Party
+    sourceless: Mapping[PodRef, str]
+    standings: Mapping[PodRef, Standing]
+
+    def backends(self, flow: Flow) -> tuple[tuple[PodRef, int], ...]:
+        """The pods that a row ends at, each with its port; none for what is outside."""
+        if isinstance(flow.destination, PodRef):
+            return ((flow.destination, flow.port),)
+        decision = self.simulated.get(flow)
+        ends = decision.backends if decision else ()
+        return tuple((f.destination, f.port) for f, _ in ends if isinstance(f.destination, PodRef))
+
+    def listener(self, flow: Flow) -> str | None:
+        """ "readiness" where every pod that the row ends at shows by its own readiness that it listens.
+
+        The kubelet asks a pod by its first address (`status.podIP`): of the other family that shows nothing.
+        """
+        ends = self.backends(flow)
+        proven = flow.protocol is Protocol.TCP and all(
+            port in self.standings[ref].proven and self._asked_so(ref, flow.family)
+            for ref, port in ends
+            if ref in self.standings
+        )
+        return "readiness" if ends and proven else None
+
+    def other_family(self, flow: Flow) -> str | None:
+        """Why readiness proves nothing, where that is for the family of a row; what follows the reason."""
+        if all(self._asked_so(ref, flow.family) for ref, _ in self.backends(flow)):
+            return None
+        over = f"IPv{flow.family}" if flow.family else "what the name leads to"
+        told = f"; a flow that may reach it over {over} on that port would prove it"
+        return f"{told}: readiness probes go by the first family"
+
+    def _asked_so(self, ref: PodRef, family: Family | None) -> bool:
+        """Whether the kubelet asks a pod in the family of a row, or in the only one that there is."""
+        versions = [address.version for address in self.cluster.pods[ref].addresses]
+        return len(set(versions)) <= 1 or versions[0] == family
+
+
+def scene(
+    cluster: Cluster,
+    simulator: Simulator,
+    cover: Cover,
+    declared: Matrix[Verdict],
+    standings: Mapping[PodRef, Standing],
+    *,
+    run: str,
+    ways: Iterable[Via] = (),
+    alike: bool = False,
+    family: Family | None = None,
+) -> Scene:
+    """What there is to probe. UsageError where no row is left.
+
+    `alike`: shadows carry all labels that they may, for others than NetworkPolicies look at them too.
+    `family`: of two, probe this one only.
+    """
+    rows = Matrix(
+        (way, verdict)
+        for flow, verdict in declared.items()
+        if cover.keeps(flow)
+        for way in _by(flow, cluster, tuple(ways))
+    )
+    simulated = simulator.matrix(apart(rows, simulator, family))
+    if not simulated:
+        raise UsageError("there is no flow to probe: no row names one, and there is no default")
+    party, sourceless = _party(cluster, simulated, run, alike=alike)
+    return Scene(cluster, simulator, cover, rows, simulated, party, sourceless, standings)
+
+
+def _by(flow: Flow, cluster: Cluster, ways: Iterable[Via]) -> Iterator[Flow]:
+    """The row as it is, a pod on its node's network by the node's address; and a Service in further ways."""
+    pod = cluster.pods.get(flow.destination) if isinstance(flow.destination, PodRef) else None
+    yield replace(flow, via=Via.HOST) if pod is not None and pod.host_network else flow
+    if not isinstance(flow.destination, ServiceRef):
+        return
+    for way in ways:
+        if way is not Via.NODE_PORT:
+            yield replace(flow, via=way)
+            continue
+        for node_port in _node_ports(cluster, flow.destination, flow.port, flow.protocol):
+            yield replace(flow, via=way, port=node_port)
+
+
+def unmet(here: Scene, ways: Iterable[Via]) -> Iterator[str]:
+    """What was asked for by `--via` and makes no row, in sentences."""
+    services = dict.fromkeys(
+        (flow.destination, flow.port, flow.protocol)
+        for flow in here.declared
+        if isinstance(flow.destination, ServiceRef) and flow.via is Via.SERVICE
+    )
+    for way in dict.fromkeys(ways):
+        if not services:
+            yield f"--via {way.value} reaches Services, and no row names one"
+    if Via.NODE_PORT not in ways:
+        return
+    for ref, port, protocol in services:
+        if not any(_node_ports(here.cluster, ref, port, protocol)):
+            yield f"{ref} has no node port for {port}/{protocol.value}: --via node-port tries nothing there"
+
+
+def _node_ports(cluster: Cluster, ref: ServiceRef, port: int, protocol: Protocol) -> Iterator[int]:
+    for entry in cluster.services[ref].ports:
+        if (entry.port, entry.protocol) == (port, protocol) and entry.node_port:
+            yield entry.node_port
+
+
+def _party(
+    cluster: Cluster, simulated: Matrix[Decision], run: str, *, alike: bool
+) -> tuple[Party, dict[PodRef, str]]:
+    """One shadow for all sources with the same namespace, labels and node."""
+    vocabulary = Vocabulary(cluster)
+    places: dict[tuple[str, tuple[tuple[str, str], ...], str], list[PodRef]] = {}
+    sourceless: dict[PodRef, str] = {}
+    for source in simulated.sources():
+        if not isinstance(source, PodRef):
+            continue
+        pod = cluster.pods[source]
+        looked_at = [key for key, _ in vocabulary.labels(source.namespace, pod.labels)]
+        if pod.host_network:
+            sourceless[source] = (
+                f"{source} is on its node's network: a shadow pod of it would need privileges"
+            )
+        elif pod.node is None or not pod.addresses:
+            sourceless[source] = f"{source} has no node and address yet"
+        elif never := NEVER_COPIED.intersection(looked_at):
+            sourceless[source] = f"a policy looks at {', '.join(never)}, which no shadow pod may carry"
+        else:
+            labels = shadow_labels(pod.labels, pod.labels if alike else looked_at)
+            places.setdefault((source.namespace, tuple(labels.items()), pod.node), []).append(source)
+    shadows = tuple(
+        Shadow(PodRef(namespace, f"netprobe-{run}-{index}"), dict(labels), node, tuple(sources))
+        for index, ((namespace, labels, node), sources) in enumerate(places.items())
+    )
+    nodes = dict.fromkeys(shadow.node for shadow in shadows)
+    for flow, decision in simulated.items():
+        ends = [flow.destination, *(onward.destination for onward, _ in decision.backends)]
+        nodes |= dict.fromkeys(
+            node for end in ends if isinstance(end, PodRef) and (node := cluster.pods[end].node)
+        )
+    return Party(shadows, tuple(nodes) if shadows else ()), sourceless
+
+
+def gone(here: Scene, now: Mapping[PodRef, Standing], flow: Flow) -> str | None:
+    """Why a row may speak of another pod than it began with; None where nobody moved meanwhile."""
+    for ref, _ in here.backends(flow):
+        before, after = here.standings.get(ref), now.get(ref)
+        if before is not None and (
+            after is None or after.uid != before.uid or after.addresses != before.addresses
+        ):
+            return f"{ref} was replaced or moved during the run"
+    return None
+
+
+def faltered(here: Scene, now: Mapping[PodRef, Standing], flow: Flow) -> str | None:
+    """Why silence may be the real pod's own; None where it was ready all the time, or never."""
+    for ref, port in here.backends(flow):
+        before, after = here.standings.get(ref), now.get(ref)
+        if before is None or after is None:
+            continue
+        if after.since != before.since or (port in before.proven and port not in after.proven):
+            return f"{ref} was not ready all the time"
+    return None

@@ -1,0 +1,69 @@
+"""Cells and graphs made by hand, and names that want to be more than names."""
+
+from __future__ import annotations
+
+from netprobe.diff import Mismatch
+from netprobe.model.verdict import Verdict
+from netprobe.report.graph import Cell, Graph, Named, Party, build
+
+HOSTILE = (
+    '"]; end; click x href "https://evil.example"',
+    "</script><script>alert(1)</script>",
+    "</style><img src=https://evil.example/x onerror=alert(1)>",
+    "<!--<script>",
+    "a' onclick='alert(1)",
+    '\\"; }; digraph x { "',
+    "&lt;b&gt; &#34; #34;",
+    "`code` **bold** 1. list",
+    "line\nbreak\u2028\u2029\r\0",
+    "\u202eright to left",
+    "]]> <![CDATA[",
+    "%%{init: {'securityLevel': 'loose'}}%%",
+    "\ud800 half a surrogate",
+)
+
+DENIED_SIMULATED = (Mismatch.DECLARED_SIMULATED,)
+
+
+def cell(
+    source: str,
+    destination: str,
+    port: int = 80,
+    simulated: Verdict = Verdict.ALLOW,
+    *,
+    declared: Verdict | None = None,
+    named: Named = Named.NOT,
+) -> Cell:
+    """A simulated cell; a declaration that differs makes it a mismatch."""
+    differs = DENIED_SIMULATED if declared not in {None, simulated} else ()
+    return Cell(
+        Party.parse(source),
+        Party.parse(destination),
+        port,
+        declared=declared,
+        simulated=simulated,
+        differs=differs,
+        named=named,
+    )
+
+
+def everybody(ends: list[str], port: int = 80) -> list[Cell]:
+    """Everyone reaches everyone else."""
+    return [cell(one, other, port) for one in ends for other in ends if one != other]
+
+
+def hostile() -> Graph:
+    """All hostile names as namespaces, pods and hosts outside, with every kind of arrow."""
+    pods = [Party(name, name) for name in HOSTILE]
+    hosts = [Party(None, name) for name in HOSTILE]
+    cells = []
+    for number, (pod, host) in enumerate(zip(pods, hosts, strict=True)):
+        verdict = (Verdict.ALLOW, Verdict.DENY, Verdict.UNKNOWN)[number % 3]
+        cells.append(
+            Cell(host, pod, 80, simulated=verdict, declared=verdict, named=Named.EXACTLY, note=host.name)
+        )
+        after = pods[(number + 1) % len(pods)]
+        cells.append(
+            Cell(pod, after, 81, declared=Verdict.DENY, simulated=Verdict.ALLOW, differs=DENIED_SIMULATED)
+        )
+    return build(HOSTILE[1], cells, notes=[HOSTILE[2]])

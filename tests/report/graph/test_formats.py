@@ -1,0 +1,191 @@
+"""Every format: deterministic, well-formed, and closed to names that want to be more than names."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+import subprocess
+from html.parser import HTMLParser
+from itertools import pairwise
+from xml.etree import ElementTree as ET
+
+import pytest
+
+from netprobe.report.graph import FORMATS, Graph, Wanted, build, draw
+from netprobe.report.graph.layout import layout
+from netprobe.report.graph.svg import asset
+from tests.report.graph.samples import HOSTILE, cell, everybody, hostile
+
+SMALL = [cell("frontend/web", "backend/api", 8080), cell("internet", "frontend/web", 443)]
+
+
+def text(graph: Graph, format_: str) -> str:
+    return "".join(draw(graph, format_))
+
+
+@pytest.mark.parametrize("format_", FORMATS)
+def test_the_same_cells_give_the_same_text(format_: str) -> None:
+    assert text(build("t", SMALL), format_) == text(build("t", list(SMALL)), format_)
+
+
+@pytest.mark.parametrize("format_", FORMATS)
+def test_an_empty_graph_is_drawn(format_: str) -> None:
+    assert text(build("t", []), format_)
+
+
+@pytest.mark.parametrize("format_", FORMATS)
+def test_what_is_written_can_be_encoded_and_acts_on_no_terminal(format_: str) -> None:
+    written = text(hostile(), format_)
+    written.encode("utf-8")
+    assert all(character.isprintable() or character == "\n" for character in written)
+
+
+def test_mermaid_labels_hold_plain_characters_only() -> None:
+    """A label ends at a quote; `#` begins an entity, and all of ours are decimal numbers."""
+    for line in text(hostile(), "mermaid").splitlines()[1:]:
+        for label in re.findall(r'"([^"]*)"', line):
+            assert re.fullmatch(r"(#\d+;|[\w ,:()/.+-])*", label, re.ASCII), line
+        bare = re.sub(r'"[^"]*"', '""', line)
+        assert re.fullmatch(
+            r'  subgraph \w+\[""\]|  end| +\w+(\[""\]|\(\[""\]\))|  linkStyle [\w ,:#-]+'
+            r'|  \w+ -(->|\.-x|\.-o)\|""\| \w+',
+            bare,
+        ), line
+
+
+def test_mermaid_draws_no_arrow_between_a_frame_and_its_own_box() -> None:
+    """Mermaid stops at those: "would create a cycle"."""
+    graph = build("t", everybody([f"a/p{n}" for n in range(8)]), Wanted(bundle=True, group=False))
+    arrows = [line for line in text(graph, "mermaid").splitlines() if "-->" in line]
+    assert arrows == ['  ns_a_all -->|"80"| ns_a_all']
+
+
+def test_dot_strings_end_where_they_should() -> None:
+    written = text(hostile(), "dot")
+    bare = re.sub(r'"(?:[^"\\\n]|\\.)*"', '""', written)
+    assert '"' not in bare.replace('""', "")
+    assert "http:" not in bare
+    assert bare.count("{") == bare.count("}")
+
+
+@pytest.mark.skipif(not shutil.which("dot"), reason="Graphviz' dot is not installed")
+@pytest.mark.parametrize("graph", [build("t", SMALL), hostile()], ids=["small", "hostile"])
+def test_dot_reads_it(graph: Graph) -> None:
+    done = subprocess.run(
+        ["dot", "-Tplain"], input=text(graph, "dot"), capture_output=True, text=True, check=False, timeout=60
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.count("\nedge ") == len(graph.edges)
+
+
+def test_svg_is_xml_with_every_box_and_arrow() -> None:
+    graph = hostile()
+    root = ET.fromstring(text(graph, "svg"))  # noqa: S314 (our own)
+    kinds = [element.get("class", "").split()[0] for element in root.iter("{http://www.w3.org/2000/svg}g")]
+    assert kinds.count("node") == len(graph.nodes)
+    assert kinds.count("edge") == len(graph.edges)
+    names = {element.tag.partition("}")[2] for element in root.iter()}
+    assert names == {"svg", "style", "title", "rect", "g", "path", "text"}
+
+
+class Page(HTMLParser):
+    """The elements of a page, in order, and whether each is closed by its own end."""
+
+    VOID = frozenset({"meta", "input"})
+
+    def __init__(self, written: str) -> None:
+        super().__init__(convert_charrefs=True)
+        self.open: list[str] = []
+        self.elements: list[tuple[str, dict[str, str | None]]] = []
+        self.texts: dict[str, list[str]] = {}
+        self.feed(written)
+        self.close()
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.elements.append((tag, dict(attrs)))
+        if tag not in self.VOID:
+            self.open.append(tag)
+
+    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.elements.append((tag, dict(attrs)))
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open.pop() == tag
+
+    def handle_data(self, data: str) -> None:
+        if self.open:
+            self.texts.setdefault(self.open[-1], []).append(data)
+
+
+@pytest.mark.parametrize(
+    "graph", [build("t", SMALL), build("t", []), hostile()], ids=["small", "empty", "hostile"]
+)
+def test_the_page_is_well_formed_and_has_only_our_elements(graph: Graph) -> None:
+    page = Page(text(graph, "html"))
+    assert page.open == []
+    tags = [tag for tag, _ in page.elements]
+    assert tags.count("script") == 2
+    assert tags.count("style") == 1
+    assert not {"img", "link", "iframe", "object", "embed", "base", "a", "use", "image"} & set(tags)
+    for _, attributes in page.elements:
+        assert not {"src", "href", "style", "action", "srcset", "xlink:href"} & attributes.keys()
+        assert not [name for name in attributes if name.startswith("on")]
+
+
+@pytest.mark.parametrize("format_", ["svg", "html"])
+def test_nothing_refers_to_anything_outside(format_: str) -> None:
+    written = text(build("t", SMALL), format_)
+    assert set(re.findall(r"\w+://[^\"' ]*", written)) == {"http://www.w3.org/2000/svg"}
+    assert "url(" not in written
+    assert "@import" not in written
+
+
+def test_the_data_of_the_page_is_what_was_put_in() -> None:
+    page = Page(text(hostile(), "html"))
+    data = json.loads(page.texts["script"][0])
+    kept = {name for name in HOSTILE if name.isprintable()}
+    assert len(kept) >= 8
+    assert kept <= {node["ns"] for node in data["nodes"]}
+    for raw in page.texts["script"][:1]:
+        assert not set("<>&") & set(raw)
+
+
+def test_boxes_lie_in_their_frame_and_on_no_other_box() -> None:
+    from netprobe.report.graph.layout import layout
+
+    cells = [cell(f"n{n % 7}/p{n}", f"n{(n * 3) % 7}/p{(n * 5) % 90}", n % 9 + 1) for n in range(90)]
+    made = layout(build("t", [one for one in cells if one.source != one.destination], Wanted(group=False)))
+    for block in made.blocks:
+        assert 0 <= block.x < block.x + block.width <= made.width
+        assert 0 <= block.y < block.y + block.height <= made.height
+        for box in block.boxes:
+            assert block.x < box.x < box.x + box.width <= block.x + block.width
+        for above, below in pairwise(block.boxes):
+            assert above.y + above.height < below.y
+        assert not block.boxes or block.boxes[-1].y + block.boxes[-1].height <= block.y + block.height
+    for column in made.columns:
+        for upper, lower in pairwise(column):
+            assert upper.y + upper.height < lower.y
+    for one, other in pairwise(made.columns):
+        assert max(block.x + block.width for block in one) < min(block.x for block in other)
+
+
+def test_a_colour_that_means_something_is_no_namespaces_colour() -> None:
+    colours = re.findall(r"--(\w+): (#[0-9a-f]{6})", asset("graph.css"))
+    meaning = {colour for name, colour in colours if name in {"wrong", "denied", "unknown"}}
+    hues = [colour for name, colour in colours if re.fullmatch(r"h\d", name)]
+    assert len(meaning) == 6, "three, by day and by night"
+    assert not meaning & set(hues)
+    assert len(set(hues)) == len(hues)
+
+
+def test_many_blocks_fill_their_columns_evenly() -> None:
+    """Ten namespaces of twenty pods that all call each other are no long tail at the end of a row."""
+    pods = [f"n{space}/p{number}" for space in range(10) for number in range(20)]
+    cells = [cell(pods[one], pods[(one * 7 + step) % 200], 80) for one in range(200) for step in (1, 50, 111)]
+    made = layout(build("t", cells, Wanted(group=False, bundle=False, summary=False)))
+    heights = [sum(block.height for block in column) for column in made.columns]
+    assert len(made.blocks) == 10
+    assert max(heights) < 1.5 * sum(heights) / len(heights)
+    assert made.height < 2 * made.width
