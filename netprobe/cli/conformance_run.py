@@ -21,8 +21,9 @@ from netprobe.conformance.known import Known, judged
 from netprobe.conformance.record import Results, Status
 from netprobe.conformance.runner import Suite
 from netprobe.errors import NetprobeError, UsageError
-from netprobe.report import ClusterInfo, RunInfo, Style, save
+from netprobe.report import Style, save
 from netprobe.report.conformance import Conformance, render_conformance
+from netprobe.run.record import ClusterInfo, RunInfo
 from netprobe.run.terms import Terms
 
 LEFT_BEHIND = "the cleanup was not waited for: `netprobe clean` removes what is left"

@@ -10,6 +10,7 @@ from pathlib import Path
 from netprobe.cli.manifests import read_cluster
 from netprobe.cli.turning import turned
 from netprobe.errors import UsageError
+from netprobe.explain.why import path
 from netprobe.model.cluster import Cluster
 from netprobe.model.flow import External, Flow, Protocol
 from netprobe.model.policy import Policy
@@ -30,7 +31,6 @@ from netprobe.report.graph import (
 from netprobe.report.graph.cells import Citing, of_rows
 from netprobe.report.graph.policies import crowds, ends_of, of_policies
 from netprobe.report.graph.saved import of_report, read
-from netprobe.report.why import path
 from netprobe.suite import Authority, Expectation, Suite
 
 NAME = "NetworkPolicies"

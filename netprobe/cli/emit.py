@@ -11,7 +11,8 @@ from typing import TypeAlias
 
 from netprobe.cli.options import ReportFile
 from netprobe.errors import NetprobeError
-from netprobe.report import Report, Style, render, save
+from netprobe.report import Style, render, save
+from netprobe.run.record import Report
 
 Rendered: TypeAlias = Callable[[str, Style], Iterable[str]]
 """The text of what was found, in pieces, for the name of a format and a style."""

@@ -73,7 +73,7 @@ def command(
     destination declares, or on those that --port names.
     """
     from netprobe.cli.emit import emit
-    from netprobe.report import ClusterInfo, Report, RunInfo
+    from netprobe.run.record import ClusterInfo, Report, RunInfo
     from netprobe.simulate import profile as profile_of
 
     started = datetime.now(UTC)

@@ -10,8 +10,8 @@ from netprobe.errors import UsageError
 from netprobe.model.cluster import Cluster
 from netprobe.model.flow import Flow, Protocol
 from netprobe.model.verdict import Verdict
-from netprobe.report import Step
 from netprobe.run.moment import moments
+from netprobe.run.record import Step
 from netprobe.run.told import explainer
 from netprobe.simulate import Profile
 from netprobe.suite import Suite, apply, load

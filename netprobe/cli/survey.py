@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from netprobe.diff import Counts
+from netprobe.explain.why import blame
 from netprobe.model.flow import Flow
 from netprobe.model.verdict import Verdict
-from netprobe.report import Group, Groups, Step, blame
 from netprobe.report.alike import LONGEST
 from netprobe.report.words import port as written
+from netprobe.run.record import Group, Groups, Step
 from netprobe.survey import Bundle, Overview, Survey
 from netprobe.survey.overview import LEFT_OUT
 

@@ -5,23 +5,6 @@
 """
 
 from netprobe.report.output import FORMATS, render, save
-from netprobe.report.record import ClusterInfo, Group, Groups, InPlace, Report, RunInfo, Step, StoodFor
 from netprobe.report.style import Style
-from netprobe.report.why import Why, blame
 
-__all__ = [
-    "FORMATS",
-    "ClusterInfo",
-    "Group",
-    "Groups",
-    "InPlace",
-    "Report",
-    "RunInfo",
-    "Step",
-    "StoodFor",
-    "Style",
-    "Why",
-    "blame",
-    "render",
-    "save",
-]
+__all__ = ["FORMATS", "Style", "render", "save"]

@@ -8,8 +8,8 @@ from importlib import import_module
 
 from netprobe.conformance.history import Changes, Past
 from netprobe.conformance.record import Results
-from netprobe.report.record import ClusterInfo, RunInfo
 from netprobe.report.style import PLAIN, Style
+from netprobe.run.record import ClusterInfo, RunInfo
 
 _RENDERERS = {
     "table": ("netprobe.report.conformance_table", "table"),

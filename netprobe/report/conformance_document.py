@@ -12,10 +12,10 @@ from netprobe.conformance.part import cells_seen
 from netprobe.conformance.record import Moment, Result, Status
 from netprobe.diff import Row
 from netprobe.diff import Status as Cell
+from netprobe.explain.why import blame
 from netprobe.model.flow import Flow
 from netprobe.report.conformance import Conformance
 from netprobe.report.style import PLAIN, Style
-from netprobe.report.why import blame
 
 
 def as_json(found: Conformance, _style: Style = PLAIN) -> Iterator[str]:

@@ -19,11 +19,11 @@ from netprobe.conformance.record import Moment, Result, Status
 from netprobe.conformance.world import Ask
 from netprobe.diff import Row
 from netprobe.diff import Status as Cell
+from netprobe.explain.why import blame
 from netprobe.model.verdict import Verdict
 from netprobe.report import conformance_words as words
 from netprobe.report.conformance import Conformance
 from netprobe.report.escape import plain
-from netprobe.report.why import blame
 from netprobe.report.words import word
 
 Mark = Callable[[Row], str]

@@ -13,9 +13,9 @@ from netprobe.conformance.history import Changes
 from netprobe.conformance.record import Moment, Result, Results, Standing, Status
 from netprobe.diff import Row
 from netprobe.diff import Status as Cell
+from netprobe.explain.why import blame
 from netprobe.report import words
 from netprobe.report.conformance import Conformance
-from netprobe.report.why import blame
 
 MOST_FLOWS = 5  # told one by one for a case; the matrix shows the rest
 MOST_POLICIES = 4

@@ -16,8 +16,8 @@ from typing import Any
 from netprobe.diff import Counts, Row, Status, Strip
 from netprobe.model.flow import End, Placement
 from netprobe.model.verdict import Cause, Decision, Verdict
-from netprobe.report.record import InPlace, Report, Step
 from netprobe.report.style import PLAIN, Style
+from netprobe.run.record import InPlace, Report, Step
 
 API_VERSION = "netprobe/v1alpha1"
 

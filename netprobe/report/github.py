@@ -14,8 +14,8 @@ from netprobe.diff import Kind, Status
 from netprobe.model.policy import Place
 from netprobe.report import words
 from netprobe.report.escape import plain, workflow_data, workflow_property
-from netprobe.report.record import Report
 from netprobe.report.style import PLAIN, Style
+from netprobe.run.record import Report
 
 MOST_FLOWS = 20  # named in one annotation
 

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 
 from tabulate import tabulate
 
+from netprobe.explain.why import path
 from netprobe.impact import Breach, Bundle, Idle, Impact, Kind
 from netprobe.model.flow import Protocol
 from netprobe.model.policy import Direction, Policy, PolicyRef
@@ -14,7 +15,6 @@ from netprobe.report.escape import markdown as escape
 from netprobe.report.escape import plain
 from netprobe.report.impact_document import as_json
 from netprobe.report.style import PLAIN, Style
-from netprobe.report.why import path
 
 IMPACT_FORMATS = ("table", "json", "markdown")
 MOST_ROWS = 100

@@ -12,8 +12,8 @@ from datetime import UTC
 from netprobe.diff import Row, Status
 from netprobe.report import words
 from netprobe.report.escape import xml
-from netprobe.report.record import Report, Step
 from netprobe.report.style import PLAIN, Style
+from netprobe.run.record import Report, Step
 
 
 def junit(report: Report, _style: Style = PLAIN) -> Iterator[str]:

@@ -9,8 +9,8 @@ from netprobe.diff import Row, Status
 from netprobe.report import words
 from netprobe.report.alike import LONGEST, grouped
 from netprobe.report.escape import markdown as escape
-from netprobe.report.record import Report, Step
 from netprobe.report.style import PLAIN, Style
+from netprobe.run.record import Report, Step
 
 _MARKS = {Status.MISMATCH: "❌", Status.UNKNOWN: "❔"}
 

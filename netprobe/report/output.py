@@ -9,8 +9,8 @@ from contextlib import suppress
 from importlib import import_module
 from pathlib import Path
 
-from netprobe.report.record import Report
 from netprobe.report.style import PLAIN, Style
+from netprobe.run.record import Report
 
 # Each format's module is imported when it is asked for: tabulate and yaml are not free.
 _RENDERERS = {

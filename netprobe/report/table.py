@@ -13,8 +13,8 @@ from netprobe.report import words
 from netprobe.report.alike import grouped
 from netprobe.report.escape import plain
 from netprobe.report.matrix import matrices
-from netprobe.report.record import Group, Report, Step
 from netprobe.report.style import Style
+from netprobe.run.record import Group, Report, Step
 
 MOST_GROUPS = 500
 MOST_TOLD = 50  # mismatches explained below the table; the formats for programs hold them all

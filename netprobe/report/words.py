@@ -9,7 +9,7 @@ from netprobe.diff import Counts, Mismatch, Row, Status
 from netprobe.model.flow import Flow, Protocol, Via
 from netprobe.model.observation import Outcome
 from netprobe.model.verdict import Verdict
-from netprobe.report.record import Report
+from netprobe.run.record import Report
 
 
 def port(flow: Flow, families: bool = False) -> str:

@@ -15,11 +15,11 @@ from netprobe.errors import ClusterError, UsageError
 from netprobe.model.cluster import Cluster
 from netprobe.model.flow import PodRef
 from netprobe.probe import Fixture, Observed, OutsideHost, Prober, Workbench
-from netprobe.report import Report, RunInfo
 from netprobe.run import told
 from netprobe.run.moment import Moment
 from netprobe.run.moment import moments as states
 from netprobe.run.placement import Placing
+from netprobe.run.record import Report, RunInfo
 from netprobe.run.target import Narrate, Opened
 from netprobe.run.terms import Terms
 from netprobe.suite import Action, Apply, Change, Delete, Suite, Topology

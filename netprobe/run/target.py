@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, TypeAlias
 
 from netprobe.errors import UsageError
 from netprobe.lab import LabOptions, list_labs, start
-from netprobe.report import ClusterInfo
+from netprobe.run.record import ClusterInfo
 
 if TYPE_CHECKING:
     from netprobe.kube.client import KubeCluster

@@ -7,14 +7,14 @@ from dataclasses import replace
 
 from netprobe.diff import Mismatch, Row, compare
 from netprobe.explain import explain
+from netprobe.explain.why import Explainer, Why, blame
 from netprobe.model.flow import Flow
 from netprobe.model.matrix import Matrix
 from netprobe.model.observation import Observation
 from netprobe.model.verdict import Decision, Verdict
 from netprobe.probe import Facts
-from netprobe.report import Step, Why, blame
-from netprobe.report.why import Explainer
 from netprobe.run.families import united
+from netprobe.run.record import Step
 from netprobe.simulate import Simulator
 
 

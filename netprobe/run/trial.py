@@ -19,12 +19,12 @@ from netprobe.model.policy import Policy, PolicyRef
 from netprobe.model.verdict import Decision, Verdict
 from netprobe.probe import Fixture, Observed, PodOptions, Prober, Workbench, bench, new_run
 from netprobe.probe.guest_view import Surroundings, look_around
-from netprobe.report import InPlace, Report, RunInfo, StoodFor
 from netprobe.run import told
 from netprobe.run.copy import Copy, copy
 from netprobe.run.cover import Cover, cover
 from netprobe.run.families import apart
 from netprobe.run.others import Others, others
+from netprobe.run.record import InPlace, Report, RunInfo, StoodFor
 from netprobe.run.target import Narrate, Opened
 from netprobe.run.terms import Terms
 from netprobe.simulate import Simulator

@@ -18,11 +18,11 @@ from netprobe.probe.guest import NEVER_COPIED
 from netprobe.probe.guest_bench import GuestBench
 from netprobe.probe.guest_guard import Sighting, sightings
 from netprobe.probe.guest_view import Standing, Surroundings, look_around, standings
-from netprobe.report import InPlace, Report, RunInfo, StoodFor
 from netprobe.run import told
 from netprobe.run.cover import Merit, cover
 from netprobe.run.judge import patiently, settled_with
 from netprobe.run.others import Others, others
+from netprobe.run.record import InPlace, Report, RunInfo, StoodFor
 from netprobe.run.route import Route
 from netprobe.run.scene import Scene, scene, unmet
 from netprobe.run.target import Narrate, Opened

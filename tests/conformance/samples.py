@@ -15,8 +15,8 @@ from netprobe.diff import Row, compare
 from netprobe.model.matrix import Matrix
 from netprobe.model.observation import Observation, Outcome
 from netprobe.model.verdict import Verdict
-from netprobe.report import ClusterInfo, RunInfo
 from netprobe.report.conformance import Conformance
+from netprobe.run.record import ClusterInfo, RunInfo
 from netprobe.simulate import Simulator
 
 SITE = made_up(dual=False)

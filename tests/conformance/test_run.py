@@ -16,7 +16,7 @@ from netprobe.cli.conformance_run import LEFT_BEHIND, Night
 from netprobe.conformance.record import Results, Status
 from netprobe.conformance.runner import Suite
 from netprobe.errors import UnreachableError
-from netprobe.report import ClusterInfo
+from netprobe.run.record import ClusterInfo
 from netprobe.run.target import Target
 from netprobe.run.terms import Terms
 from tests.conformance.samples import CASE, PASSED, SKIPPED

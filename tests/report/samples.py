@@ -7,12 +7,13 @@ from datetime import UTC, datetime
 from ipaddress import IPv4Address
 
 from netprobe.diff import Differences, Row, compare
+from netprobe.explain.why import blame
 from netprobe.model.flow import End, External, Flow, PodRef, Protocol, ServiceRef, Via
 from netprobe.model.matrix import Matrix
 from netprobe.model.observation import Control, Observation, Outcome
 from netprobe.model.policy import Direction, Origin, Policy, PolicyRef
 from netprobe.model.verdict import Cause, Decision, Effect, Side, Verdict
-from netprobe.report import ClusterInfo, Report, RunInfo, Step, blame
+from netprobe.run.record import ClusterInfo, Report, RunInfo, Step
 
 ALLOW, DENY, UNKNOWN = Verdict.ALLOW, Verdict.DENY, Verdict.UNKNOWN
 STARTED = datetime(2026, 11, 2, 3, 4, 5, 678_000, tzinfo=UTC)

@@ -14,8 +14,9 @@ import pytest
 import yaml
 
 from netprobe.diff import Counts
-from netprobe.report import FORMATS, Report, Style, render, save
+from netprobe.report import FORMATS, Style, render, save
 from netprobe.report.document import FlowLines, flow
+from netprobe.run.record import Report
 from tests.conftest import Golden, schema
 from tests.report.samples import all_well, hostile, sample, stream, unenforced
 

@@ -14,8 +14,8 @@ from netprobe.model.flow import Flow, PodRef
 from netprobe.probe import PodOptions
 from netprobe.probe.guest import Shadow
 from netprobe.probe.guest_guard import Sighting
-from netprobe.report import ClusterInfo
 from netprobe.run.others import Others, others
+from netprobe.run.record import ClusterInfo
 from netprobe.run.rehearsal import rehearsal
 from netprobe.run.target import Opened
 from netprobe.run.visit import Rehearsed, refuse

@@ -1,4 +1,4 @@
-"""What a report says, before it has a format."""
+"""What a run, a simulation or a drawing found, as plain data; `netprobe.report` turns it into text."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from datetime import UTC, datetime
 
 from netprobe import __version__
 from netprobe.diff import Counts, Differences, Row
+from netprobe.explain.why import Explainer, Why, blame
 from netprobe.model.flow import End, Flow
 from netprobe.model.verdict import Verdict
-from netprobe.report.why import Explainer, Why, blame
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,11 +5,10 @@ from __future__ import annotations
 import pytest
 
 from netprobe.diff import judge
+from netprobe.explain.why import blame, path
 from netprobe.model.flow import Flow, PodRef, ServiceRef, Via
 from netprobe.model.policy import Direction, Origin, Place, Policy, PolicyRef
 from netprobe.model.verdict import Cause, Decision, Effect, Side, Verdict
-from netprobe.report import blame
-from netprobe.report.why import path
 
 A, B, POLICY = PodRef("x", "a"), PodRef("y", "b"), PolicyRef("y", "p")
 IN, OUT = Direction.INGRESS, Direction.EGRESS
