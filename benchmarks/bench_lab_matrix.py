@@ -28,10 +28,10 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 from netprobe.diff import compare
 from netprobe.kube import connect
 from netprobe.lab import Lab, LabOptions, start
-from netprobe.manifests.policy import policy_of
 from netprobe.model.cluster import Cluster, Namespace
 from netprobe.model.flow import ContainerPort, Flow, Pod, PodRef
 from netprobe.model.objects import Object
+from netprobe.policies.networkpolicy import policy_of
 from netprobe.probe import Fixture, Pace, Prober, Workbench
 from netprobe.simulate import Simulator
 

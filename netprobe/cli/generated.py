@@ -11,8 +11,8 @@ import yaml
 
 from netprobe.errors import NetprobeError, UsageError
 from netprobe.generate import Made, Proposed
-from netprobe.manifests import dump_policy
 from netprobe.model.flow import Protocol
+from netprobe.policies.networkpolicy import dump_policy
 from netprobe.report import save
 
 MARK = "# Written by netprobe generate from "

@@ -22,7 +22,7 @@ from netprobe.lint import (
     lint,
     parse_config,
 )
-from netprobe.manifests import Document, FieldError, Reader, parse_policy, validate_policy
+from netprobe.manifests import Document, Reader, parse_policy
 from netprobe.manifests.collect import Collector
 from netprobe.manifests.reader import Progress
 from netprobe.manifests.source import Aside, find
@@ -30,6 +30,8 @@ from netprobe.manifests.source import read as read_text
 from netprobe.manifests.yamltext import YamlError, parse
 from netprobe.model.labels import Labels
 from netprobe.model.policy import Origin, Policy, PolicyRef
+from netprobe.policies.fields import FieldError
+from netprobe.policies.networkpolicy import validate_policy
 
 MOST_WORK = 50_000
 """Variants times policies: beyond, a variant is judged beside what stands in its own folder only."""

@@ -8,11 +8,8 @@ from ipaddress import IPv4Address
 from typing import Any
 
 from netprobe.errors import InputError, Problem
-from netprobe.manifests import fields, names
-from netprobe.manifests.decode import Decoder
 from netprobe.manifests.document import Document
 from netprobe.manifests.kinds import TEMPLATED
-from netprobe.manifests.metadata import NameRule, check_labels
 from netprobe.manifests.pod import is_finished, makes_no_pods, read_pod, read_template
 from netprobe.manifests.policy import parse_policy
 from netprobe.manifests.service import read_service
@@ -20,6 +17,9 @@ from netprobe.model.cluster import Cluster, Namespace, Service
 from netprobe.model.flow import Pod, PodRef, ServiceRef
 from netprobe.model.labels import NAME_LABEL
 from netprobe.model.policy import Policy, PolicyRef
+from netprobe.policies import fields, names
+from netprobe.policies.fields import Decoder
+from netprobe.policies.metadata import NameRule, check_labels
 
 _SERVICES_START = int(IPv4Address("10.96.0.10"))
 

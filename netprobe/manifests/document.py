@@ -7,9 +7,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from netprobe.errors import Problem
-from netprobe.manifests.fields import FieldError
 from netprobe.manifests.yamltext import Places
 from netprobe.model.policy import Origin
+from netprobe.policies.fields import FieldError
 
 
 class LazyPlaces(Mapping[str, tuple[int, int]]):

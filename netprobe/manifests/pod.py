@@ -9,11 +9,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from netprobe.manifests import fields, names
-from netprobe.manifests.address import parse_address
-from netprobe.manifests.decode import Decoder
-from netprobe.manifests.metadata import check_labels
 from netprobe.model.flow import Address, ContainerPort, Pod, PodRef, Protocol
+from netprobe.policies import fields, names
+from netprobe.policies.address import parse_address
+from netprobe.policies.fields import Decoder
+from netprobe.policies.metadata import check_labels
 
 _PROTOCOLS = ("TCP", "UDP", "SCTP")
 _FINISHED = ("Succeeded", "Failed")

@@ -17,12 +17,12 @@ from typing import Any
 from netprobe.errors import InputError, Problem
 from netprobe.manifests import jsontext, piece, source, yamltext
 from netprobe.manifests.document import Document, LazyPlaces
-from netprobe.manifests.fields import type_name
 from netprobe.manifests.kinds import TEMPLATED, Relevance, relevance
 from netprobe.manifests.piece import Piece
 from netprobe.manifests.trim import LARGE, trimmed
 from netprobe.manifests.yamltext import Places, Tree, YamlError
 from netprobe.model.policy import Origin
+from netprobe.policies.fields import type_name
 
 Progress = Callable[[int, int], None]
 """Called with the bytes read so far and their total (0 where it is not known: standard input)."""

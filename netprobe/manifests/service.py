@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from netprobe.manifests import fields, names
-from netprobe.manifests.address import parse_address
-from netprobe.manifests.decode import Decoder, as_integer
-from netprobe.manifests.metadata import check_labels
 from netprobe.model.cluster import Service, ServicePort
 from netprobe.model.flow import Address, Protocol, ServiceRef
+from netprobe.policies import fields, names
+from netprobe.policies.address import parse_address
+from netprobe.policies.fields import Decoder, as_integer
+from netprobe.policies.metadata import check_labels
 
 _PROTOCOLS = ("TCP", "UDP", "SCTP")
 

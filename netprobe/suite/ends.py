@@ -18,8 +18,8 @@ from fnmatch import fnmatchcase
 from ipaddress import ip_address
 from typing import Any
 
-from netprobe.manifests import names
 from netprobe.model.flow import Address, External, Pod, PodRef, ServiceRef
+from netprobe.policies import names
 
 _GLOB = re.compile(r"[a-z0-9.*?-]+")
 

@@ -6,8 +6,8 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from netprobe.manifests import names
 from netprobe.model.flow import ContainerPort, Protocol
+from netprobe.policies import names
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,10 +19,10 @@ from pydantic import (
     model_validator,
 )
 
-from netprobe.manifests import names
-from netprobe.manifests.address import parse_address
 from netprobe.model.flow import Address, Protocol
 from netprobe.model.verdict import Verdict
+from netprobe.policies import names
+from netprobe.policies.address import parse_address
 from netprobe.suite.ends import End, parse_end
 from netprobe.suite.ports import PortAsk, parse_ask
 

@@ -12,10 +12,10 @@ from typing import Any, cast
 from pydantic import BaseModel, ValidationError
 
 from netprobe.errors import InputError, Problem
-from netprobe.manifests.fields import shown, type_name
 from netprobe.manifests.source import STDIN, Source, read
 from netprobe.manifests.yamltext import YamlError, parse
 from netprobe.model.policy import Origin
+from netprobe.policies.fields import shown, type_name
 from netprobe.suite.schema import API_VERSION, KIND, SuiteSpec
 
 _WANTED = {

@@ -18,7 +18,7 @@ from netprobe.conformance.load import LONGEST_KEY, LONGEST_VALUE, WRITTEN, built
 from netprobe.conformance.schema import CaseFile
 from netprobe.conformance.site import made_up
 from netprobe.conformance.world import PODS, Ask
-from netprobe.manifests import validate_policy
+from netprobe.policies.networkpolicy import validate_policy
 from netprobe.simulate import Simulator
 
 DOCS = Path(netprobe.conformance.__file__).parents[2] / "docs"

@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from netprobe.errors import InputError
-from netprobe.manifests import load, validate_policy
+from netprobe.manifests import load
+from netprobe.policies.networkpolicy import validate_policy
 from tests.corpus.validation import Case, answers, cases
 
 CASES = cases()

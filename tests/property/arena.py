@@ -17,8 +17,6 @@ from dataclasses import dataclass, field, replace
 from random import Random
 from typing import Any
 
-from netprobe.manifests import dump_policy
-from netprobe.manifests.policy import policy_of
 from netprobe.model.cluster import Cluster
 from netprobe.model.flow import ContainerPort, External, Flow, Pod, Protocol
 from netprobe.model.labels import NAME_LABEL
@@ -26,6 +24,7 @@ from netprobe.model.objects import Object
 from netprobe.model.observation import Observation
 from netprobe.model.policy import Policy
 from netprobe.model.verdict import Decision, Verdict
+from netprobe.policies.networkpolicy import dump_policy, policy_of
 from netprobe.probe import Fixture, OutsideHost, Pace, Prober, Workbench
 from netprobe.probe.api import ClusterAPI
 from netprobe.simulate import CALICO, Profile, Simulator

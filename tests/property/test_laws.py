@@ -9,12 +9,11 @@ from random import Random
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from netprobe.manifests import dump_policy, validate_policy
-from netprobe.manifests.policy import policy_of
 from netprobe.model.cluster import Cluster
 from netprobe.model.flow import End, Flow, PodRef, Protocol
 from netprobe.model.policy import Direction, Policy, Rule
 from netprobe.model.verdict import Verdict
+from netprobe.policies.networkpolicy import dump_policy, policy_of, validate_policy
 from netprobe.simulate import Simulator
 from netprobe.simulate.match import selects
 from tests.property.strategies import (

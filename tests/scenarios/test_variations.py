@@ -11,7 +11,7 @@ import pytest
 import yaml
 
 from netprobe.cli import main
-from netprobe.manifests import validate_policy
+from netprobe.policies.networkpolicy import validate_policy
 from tests.scenarios import MANIFESTS, SCENARIOS, Scenario
 from tests.scenarios.rows import Key, Row, rows
 

@@ -11,9 +11,8 @@ from typing import Any
 import pytest
 import yaml
 
-from netprobe.manifests import validate_policy
-from netprobe.manifests.policy import policy_of
 from netprobe.model.policy import Direction
+from netprobe.policies.networkpolicy import policy_of, validate_policy
 from tests.semantics.stage import marks, param, stage, toward
 
 OPEN, CLOSED = ". . . .", "X X X X"

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from netprobe.lab.api.status import Cause
-from netprobe.manifests.validate import validate_policy
+from netprobe.policies.networkpolicy import validate_policy
 
 
 def default_policy(policy: dict[str, Any]) -> None:

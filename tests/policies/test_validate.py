@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import yaml
 
-from netprobe.manifests import validate_policy
+from netprobe.policies.networkpolicy import validate_policy
 
 QUALIFIED = "([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9]"
 

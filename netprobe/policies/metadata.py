@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from netprobe.manifests import fields, names
-from netprobe.manifests.decode import Decoder
+from netprobe.policies import fields, names
+from netprobe.policies.fields import Decoder
 
 FIELDS = frozenset(
     (

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from netprobe.manifests.address import parse_address, parse_block
+from netprobe.policies.address import parse_address, parse_block
 
 BLOCKS = {
     "10.0.0.0/8": "10.0.0.0/8",

@@ -8,7 +8,7 @@ import pytest
 import yaml
 
 from netprobe.errors import InputError
-from netprobe.manifests import Document, dump_policy, parse_policy, validate_policy
+from netprobe.manifests import Document, parse_policy
 from netprobe.model.flow import Protocol
 from netprobe.model.labels import EVERYTHING, Operator, Requirement, Selector
 from netprobe.model.policy import (
@@ -24,6 +24,7 @@ from netprobe.model.policy import (
     PortRange,
     Rule,
 )
+from netprobe.policies.networkpolicy import dump_policy, validate_policy
 
 
 def policy(spec: str) -> Policy:
@@ -103,7 +104,7 @@ def test_what_is_written_back_is_valid_and_means_the_same(spec: str) -> None:
 
 
 def test_a_policy_that_no_manifest_can_say() -> None:
-    with pytest.raises(ValueError, match="a/p has neither direction"):
+    with pytest.raises(ValueError, match="a/p applies to no direction"):
         dump_policy(Policy(PolicyRef("a", "p")))
 
 
