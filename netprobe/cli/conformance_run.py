@@ -5,12 +5,12 @@ from __future__ import annotations
 import asyncio
 import datetime as dt
 import os
-import sys
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from netprobe.cli.conformance_progress import progress
+from netprobe.cli.emit import write
 from netprobe.cli.frame import say
 from netprobe.cli.loop import run_async
 from netprobe.cli.options import ReportFile
@@ -21,7 +21,7 @@ from netprobe.conformance.known import Known, judged
 from netprobe.conformance.record import Results, Status
 from netprobe.conformance.runner import Suite
 from netprobe.errors import NetprobeError, UsageError
-from netprobe.report import Style, save
+from netprobe.report import save
 from netprobe.report.conformance import Conformance, render_conformance
 from netprobe.run.record import ClusterInfo, RunInfo
 from netprobe.run.terms import Terms
@@ -183,31 +183,12 @@ def written(found: Conformance, folder: str | None) -> None:
     """
     if folder is None:
         return
-    try:
-        for name, format_ in RESULTS.items():
-            save(Path(folder, name), render_conformance(found, format_))
-        save(Path(folder, DONE), [str(Path(folder).resolve())])
-    except OSError as error:
-        raise NetprobeError(f"cannot write results to {folder}: {error.strerror}") from error
+    for name, format_ in RESULTS.items():
+        save(Path(folder, name), render_conformance(found, format_))
+    save(Path(folder, DONE), [str(Path(folder).resolve())])
 
 
 def emit(found: Conformance, output: str, reports: Sequence[ReportFile]) -> int:
     """Write a report to standard output and to files; its exit status. NetprobeError where it cannot."""
-    style = Style.of(sys.stdout, os.environ)
-    for one in reports:
-        if one.path is None:
-            continue
-        try:
-            save(one.path, render_conformance(found, one.format))
-        except OSError as error:
-            raise NetprobeError(f"cannot write {one.path}: {error.strerror}") from error
-    summary = os.environ.get("GITHUB_STEP_SUMMARY")
-    if summary and "github" in {output, *(one.format for one in reports)}:
-        try:
-            with Path(summary).open("a", encoding="utf-8") as page:
-                page.writelines(render_conformance(found, "markdown"))
-        except OSError as error:
-            raise NetprobeError(f"cannot write $GITHUB_STEP_SUMMARY: {error.strerror}") from error
-    for format_ in (output, *(one.format for one in reports if one.path is None)):
-        sys.stdout.writelines(render_conformance(found, format_, style))
+    write(lambda format_, style: render_conformance(found, format_, style), output, reports)
     return found.exit_status

@@ -225,7 +225,7 @@ def _verify(suite: Suite, texts: Mapping[str, str], profile: Profile) -> int:
     """The main job with the new policies, on a lab of its own."""
     from netprobe.cli.narration import run_narrated
     from netprobe.manifests import Reader, parse_policy
-    from netprobe.report import render
+    from netprobe.report import FORMATS
     from netprobe.run.fixture import Campaign
     from netprobe.run.terms import Terms
 
@@ -236,6 +236,6 @@ def _verify(suite: Suite, texts: Mapping[str, str], profile: Profile) -> int:
     campaign = Campaign(suite, Terms(profile=profile))
     report = run_narrated(campaign.run)
     if report.exit_status:
-        sys.stderr.writelines(render(report, "table"))
+        sys.stderr.writelines(FORMATS.render(report, "table"))
     say(f"on the lab: {report.counts.as_expected:,} of {report.counts.flows:,} flows as declared")
     return report.exit_status

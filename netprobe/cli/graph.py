@@ -19,7 +19,7 @@ from netprobe.cli.options import (
     port_option,
     profile_option,
 )
-from netprobe.errors import NetprobeError, UsageError
+from netprobe.errors import UsageError
 from netprobe.model.flow import External
 
 FORMATS = ("mermaid", "dot", "svg", "html")
@@ -151,10 +151,7 @@ def command(
         return 0
     from netprobe.report import save
 
-    try:
-        save(output_file, pieces)
-    except OSError as error:
-        raise NetprobeError(f"cannot write {output_file}: {error.strerror}") from error
+    save(output_file, pieces)
     return 0
 
 

@@ -17,7 +17,7 @@ from netprobe.cli.frame import say
 from netprobe.cli.manifests import say_overlays
 from netprobe.cli.options import cluster_options, examples, filename_option
 from netprobe.cli.progress import reading
-from netprobe.errors import NetprobeError, Problem, UsageError
+from netprobe.errors import Problem, UsageError
 from netprobe.lint import Edit, Finding, LintConfig, Linted, catalogue, edits, fix, lint
 from netprobe.report import save
 from netprobe.report.findings import FINDING_FORMATS, render_findings
@@ -191,10 +191,7 @@ def _mend(linted: Linted) -> int:
         for finding, reason in fixed.left:
             say(f"{finding.place}: {finding.rule} is left to you: {reason}")
         if fixed.mended:
-            try:
-                save(Path(file), [fixed.text])
-            except OSError as error:
-                raise NetprobeError(f"cannot write {file}: {error.strerror}") from error
+            save(Path(file), [fixed.text])
         count += len(fixed.mended)
     return count
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from inspect import cleandoc
 from ipaddress import ip_address
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 import click
 
@@ -20,8 +20,7 @@ F = TypeVar("F", bound=Callable[..., Any])
 _UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "": 1.0}
 
 
-@dataclass(frozen=True, slots=True)
-class ReportFile:
+class ReportFile(NamedTuple):
     """`--report FORMAT=PATH`; `path` None is standard output."""
 
     format: str
@@ -143,7 +142,7 @@ def _writable(
 def formats() -> Sequence[str]:
     from netprobe.report import FORMATS
 
-    return FORMATS
+    return FORMATS.names
 
 
 def output_option(known: Sequence[str] | None = None) -> Callable[[F], F]:

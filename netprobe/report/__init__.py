@@ -1,10 +1,23 @@
 """Records to text: what a run or a simulation found, for terminals, programs and pull requests.
 
-`render(report, format)` yields the text in pieces, so that a report of many rows is never held whole;
-`save` writes the pieces to a file, all or nothing. Nothing here decides anything: `netprobe.diff` did.
+`FORMATS.render(report, format)` yields the text of a report in pieces. `write` puts it where it is wanted:
+standard output, files, the summary page of a GitHub workflow. Nothing here decides anything.
 """
 
-from netprobe.report.output import FORMATS, render, save
 from netprobe.report.style import Style
+from netprobe.report.write import Formats, save
+from netprobe.run.record import Report
 
-__all__ = ["FORMATS", "Style", "render", "save"]
+FORMATS: Formats[Report] = Formats(
+    {
+        "table": "netprobe.report.table:table",
+        "wide": "netprobe.report.table:wide",
+        "json": "netprobe.report.document:as_json",
+        "yaml": "netprobe.report.document:as_yaml",
+        "markdown": "netprobe.report.markdown:markdown",
+        "junit": "netprobe.report.junit:junit",
+        "github": "netprobe.report.github:github",
+    }
+)
+
+__all__ = ["FORMATS", "Formats", "Style", "save"]

@@ -14,7 +14,7 @@ import pytest
 import yaml
 
 from netprobe.diff import Counts
-from netprobe.report import FORMATS, Style, render, save
+from netprobe.report import FORMATS, Style, save
 from netprobe.report.document import FlowLines, flow
 from netprobe.run.record import Report
 from tests.conftest import Golden, schema
@@ -26,10 +26,10 @@ NAMES = {"table": "txt", "wide": "txt", "json": "json", "yaml": "yaml", "markdow
 
 
 def text(report: Report, format_: str, style: Style = Style()) -> str:  # noqa: B008 (frozen)
-    return "".join(render(report, format_, style))
+    return "".join(FORMATS.render(report, format_, style))
 
 
-@pytest.mark.parametrize("format_", FORMATS)
+@pytest.mark.parametrize("format_", FORMATS.names)
 @pytest.mark.parametrize("make", [sample, all_well, unenforced])
 def test_golden(make: Callable[[], Report], format_: str, golden: Golden) -> None:
     golden(f"{make.__name__}.{format_}.{NAMES.get(format_, 'txt')}", text(make(), format_))
@@ -84,7 +84,7 @@ def test_the_summary_counts_the_flows() -> None:
 
 def test_a_stream_is_written_as_it_is_made_and_summed_up_at_its_end() -> None:
     report = stream(4)
-    pieces = render(report, "json")
+    pieces = FORMATS.render(report, "json")
     head = next(pieces)
     assert "summary" not in head
     assert not report.counted, "nothing was read to write the head"
@@ -124,7 +124,7 @@ def test_junit_parses_and_its_counts_are_those_of_its_cases() -> None:
                 assert all(child.get("type") for child in case if child.tag != "skipped")
 
 
-@pytest.mark.parametrize("format_", FORMATS)
+@pytest.mark.parametrize("format_", FORMATS.names)
 @pytest.mark.parametrize("style", [Style(), Style(colour=True, width=80)], ids=["plain", "terminal"])
 def test_no_name_acts(format_: str, style: Style) -> None:
     shown = text(hostile(), format_, style)
@@ -214,4 +214,4 @@ def test_save_writes_through_what_is_no_file(tmp_path: Path) -> None:
 
 def test_an_unknown_format_is_named() -> None:
     with pytest.raises(ValueError, match="no format 'xml'; there are table, wide, json"):
-        list(render(sample(), "xml"))
+        list(FORMATS.render(sample(), "xml"))

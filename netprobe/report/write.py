@@ -1,0 +1,117 @@
+"""The one report writer: from a record and the name of a format to text, and from text to where it goes.
+
+Every command that reports something (`run`, `simulate`, `conformance`, `lint`, `impact`, `history`) has a
+`Formats` with its formats by name, and calls `write`.
+"""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import suppress
+from importlib import import_module
+from pathlib import Path
+from typing import Generic, TextIO, TypeAlias, TypeVar
+
+from netprobe.errors import NetprobeError
+from netprobe.report.style import PLAIN, Style
+
+R = TypeVar("R")
+
+Render: TypeAlias = Callable[[str, Style], Iterable[str]]
+"""The text of one record in a format, in pieces that may end anywhere."""
+
+
+class Formats(Generic[R]):
+    """The formats in which one kind of record can be written.
+
+    `renderers` maps the name of a format to "module:function". The module is imported when the format is
+    used, since tabulate, yaml and jinja2 take time to import. The function takes the record and a Style, and
+    returns the text in pieces.
+    """
+
+    def __init__(self, renderers: Mapping[str, str]) -> None:
+        self._renderers = dict(renderers)
+        self.names = tuple(renderers)
+
+    def render(self, record: R, format: str, style: Style = PLAIN) -> Iterator[str]:  # noqa: A002
+        """The text in pieces. ValueError for a format that this kind of record does not have."""
+        if format not in self._renderers:
+            raise ValueError(f"no format {format!r}; there are {', '.join(self.names)}")
+        module, _, name = self._renderers[format].partition(":")
+        pieces: Iterator[str] = getattr(import_module(module), name)(record, style)
+        return pieces
+
+    def of(self, record: R) -> Render:
+        """What `write` takes: the record, to be rendered in any of the formats."""
+        return lambda format_, style: self.render(record, format_, style)
+
+
+def write(
+    render: Render,
+    output: str,
+    reports: Iterable[tuple[str, Path | None]],
+    stream: TextIO,
+    environ: Mapping[str, str],
+) -> None:
+    """Write to `stream` in the format `output`, and each of `reports`: (format, file), None for `stream`.
+
+    Files are written first, so that they are complete even if nobody reads the stream to its end. With the
+    format `github`, the Markdown form is appended to the file that $GITHUB_STEP_SUMMARY names.
+    NetprobeError if a file cannot be written.
+    """
+    style = Style.of(stream, environ)
+    for_files = Style(root=style.root)
+    reports = list(reports)
+    for format_, path in reports:
+        if path is not None:
+            save(path, render(format_, for_files))
+    summary = environ.get("GITHUB_STEP_SUMMARY")
+    if summary and "github" in {output, *(format_ for format_, _ in reports)}:
+        _append(Path(summary), render("markdown", for_files))
+    for format_ in (output, *(format_ for format_, path in reports if path is None)):
+        stream.writelines(render(format_, style))
+
+
+def save(path: Path, pieces: Iterable[str]) -> None:
+    """Write a file completely or not at all. NetprobeError if it cannot be written.
+
+    An existing file keeps its permissions. Anything that is not a regular file, such as /dev/stderr or a
+    pipe, is written to and not replaced.
+    """
+    try:
+        _save(path.resolve(), pieces)
+    except OSError as error:
+        raise NetprobeError(f"cannot write {path}: {error.strerror}") from error
+
+
+def _save(path: Path, pieces: Iterable[str]) -> None:
+    if path.exists() and not path.is_file():
+        with path.open("w", encoding="utf-8", errors="backslashreplace") as stream:
+            stream.writelines(pieces)
+        return
+    handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+    try:
+        with os.fdopen(handle, "w", encoding="utf-8", errors="backslashreplace") as file:
+            file.writelines(pieces)
+            os.fchmod(file.fileno(), path.stat().st_mode & 0o777 if path.exists() else 0o666 & ~_umask())
+        Path(name).replace(path)
+    except BaseException:
+        with suppress(OSError):
+            Path(name).unlink()
+        raise
+
+
+def _append(path: Path, pieces: Iterable[str]) -> None:
+    try:
+        with path.open("a", encoding="utf-8") as page:
+            page.writelines(pieces)
+    except OSError as error:
+        raise NetprobeError(f"cannot write $GITHUB_STEP_SUMMARY: {error.strerror}") from error
+
+
+def _umask() -> int:
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask
