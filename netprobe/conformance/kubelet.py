@@ -17,9 +17,9 @@ from netprobe.model.flow import PodRef
 from netprobe.model.objects import Object
 from netprobe.model.observation import Control, Observation, Outcome
 from netprobe.probe import ClusterAPI
-from netprobe.probe.bench import RUN
 from netprobe.probe.judge import judge
 from netprobe.probe.readiness import is_ready
+from netprobe.probe.run_objects import RUN
 
 FAILURES: Final = 3
 STANDS_S: Final = 6.0

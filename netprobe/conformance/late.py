@@ -23,8 +23,8 @@ from netprobe.model.flow import ContainerPort, End, PodRef
 from netprobe.model.objects import Object
 from netprobe.model.observation import Observation, Outcome
 from netprobe.probe import ClusterAPI, PodOptions, Station
-from netprobe.probe.bench import RUN, pod
 from netprobe.probe.readiness import complaint, hopeless, is_ready
+from netprobe.probe.run_objects import RUN, pod
 from netprobe.probe.workbench import station
 
 READY_S: Final = 60.0

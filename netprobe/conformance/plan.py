@@ -12,7 +12,7 @@ from netprobe.conformance.world import EMPTY, HOST_PORT, NAMESPACES, OUTSIDE, PO
 from netprobe.model.cluster import Namespace
 from netprobe.model.flow import ContainerPort, External, Pod, PodRef, Protocol
 from netprobe.probe import OutsideHost
-from netprobe.probe.bench import ROLE
+from netprobe.probe.run_objects import ROLE
 
 CANARIES: Final = "k"
 MOST_FIXTURES: Final = 16

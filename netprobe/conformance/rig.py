@@ -28,8 +28,8 @@ from netprobe.model.objects import Object
 from netprobe.model.observation import Observation, Outcome
 from netprobe.model.verdict import Verdict
 from netprobe.probe import ClusterAPI, Pace, Prober, Station, Unplaced, Workbench
-from netprobe.probe.bench import ROLE
 from netprobe.probe.canary import Canary
+from netprobe.probe.run_objects import ROLE
 from netprobe.probe.settle import settle
 from netprobe.probe.workbench import together
 

@@ -15,7 +15,7 @@ listener, a path that worked before, and one that works meanwhile.
 
 from __future__ import annotations
 
-from netprobe.doctor.examine import Examination
-from netprobe.doctor.record import Check, Diagnosis, Status
+from netprobe.doctor.check import Check, Diagnosis, Status
+from netprobe.doctor.examination import Examination
 
 __all__ = ["Check", "Diagnosis", "Examination", "Status"]

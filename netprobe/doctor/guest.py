@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-from netprobe.doctor.pair import namespace
+from netprobe.doctor.pod_pairs import namespace
 from netprobe.model.flow import PodRef
 from netprobe.model.objects import Object
-from netprobe.probe import bench
+from netprobe.probe import run_objects
 from netprobe.probe.api import ClusterAPI
-from netprobe.probe.bench import PodOptions
 from netprobe.probe.plan import Station
 from netprobe.probe.readiness import Readiness
+from netprobe.probe.run_objects import PodOptions
 from netprobe.probe.workbench import station
 
 
 def host_pod(node: str | None, run: str, options: PodOptions) -> Object:
     """A probe pod with hostNetwork. It serves nothing: a port of a node is not ours to open."""
-    obj = bench.pod(PodRef(namespace(run), "host"), run, options, node=node)
+    obj = run_objects.pod(PodRef(namespace(run), "host"), run, options, node=node)
     obj["spec"]["hostNetwork"] = True
     del obj["spec"]["securityContext"]["sysctls"]  # the node's own: refused together with hostNetwork
     return obj

@@ -19,9 +19,9 @@ from typing import Final, Self
 from netprobe.errors import ClusterError
 from netprobe.probe import netcat
 from netprobe.probe.api import ClusterAPI
-from netprobe.probe.bench import CANARY_CONTROL
 from netprobe.probe.pace import Pace
 from netprobe.probe.plan import Station
+from netprobe.probe.run_objects import CANARY_CONTROL
 
 SILENT_TRIES: Final = 5
 """So many tries of the control in a row must connect without the other port having done so."""

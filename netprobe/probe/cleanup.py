@@ -15,7 +15,7 @@ from netprobe.errors import ClusterError, ForbiddenError, NotFoundError, Unreach
 from netprobe.model.objects import Object
 from netprobe.probe import lease
 from netprobe.probe.api import LOST_S, ClusterAPI
-from netprobe.probe.bench import RUN, home
+from netprobe.probe.run_objects import RUN, run_namespace
 
 GUEST_KINDS: Final = ("Job", "Pod", "NetworkPolicy", "ConfigMap")
 """What a run makes in namespaces that are not its own. A Job owns the others, and goes after them."""
@@ -58,7 +58,7 @@ class _Found:
 async def life_of(cluster: ClusterAPI, run: str, clock: lease.Clock = lease.utc_now) -> lease.Life:
     """Whether a run lives, by its Lease."""
     try:
-        return lease.read(await cluster.get("Lease", lease.NAME, home(run)), clock())
+        return lease.read(await cluster.get("Lease", lease.NAME, run_namespace(run)), clock())
     except NotFoundError:
         return lease.Life(False, "it holds no Lease")
 
@@ -157,7 +157,7 @@ async def _delete(cluster: ClusterAPI, found: _Found) -> None:
     for group in (owned, owners):
         await asyncio.gather(*(_one(cluster, obj) for obj in group))
     # The run's own namespace holds the Lease that tells others whose the rest is: it goes after the others.
-    homes = [obj for obj in found.namespaces if obj["metadata"]["name"] == home(_run(obj))]
+    homes = [obj for obj in found.namespaces if obj["metadata"]["name"] == run_namespace(_run(obj))]
     others = [obj for obj in found.namespaces if obj not in homes]
     for group in (others, homes):
         await asyncio.gather(*(_namespace(cluster, obj) for obj in group))

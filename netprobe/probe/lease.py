@@ -19,7 +19,7 @@ from typing import Final
 from netprobe.errors import ClusterError
 from netprobe.model.objects import Object
 from netprobe.probe.api import ClusterAPI
-from netprobe.probe.bench import RUN, home
+from netprobe.probe.run_objects import RUN, run_namespace
 
 NAME: Final = "netprobe"
 DURATION_S: Final = 20
@@ -66,7 +66,7 @@ def lease(run: str, now: datetime) -> Object:
     return {
         "apiVersion": "coordination.k8s.io/v1",
         "kind": "Lease",
-        "metadata": {"name": NAME, "namespace": home(run), "labels": {RUN: run}},
+        "metadata": {"name": NAME, "namespace": run_namespace(run), "labels": {RUN: run}},
         "spec": {
             "holderIdentity": holder(),
             "leaseDurationSeconds": DURATION_S,
@@ -86,7 +86,9 @@ async def held(cluster: ClusterAPI, run: str, clock: Clock = utc_now) -> AsyncIt
         while True:
             await asyncio.sleep(RENEW_S)
             with suppress(ClusterError):
-                await cluster.patch("Lease", NAME, home(run), {"spec": {"renewTime": _format(clock())}})
+                await cluster.patch(
+                    "Lease", NAME, run_namespace(run), {"spec": {"renewTime": _format(clock())}}
+                )
 
     task = asyncio.create_task(renew(), name=f"lease of run {run}")
     try:

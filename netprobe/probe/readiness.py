@@ -12,7 +12,7 @@ from netprobe.errors import ClusterError, WorkbenchError
 from netprobe.model.flow import PodRef
 from netprobe.model.objects import Object
 from netprobe.probe.api import ClusterAPI
-from netprobe.probe.bench import RUN
+from netprobe.probe.run_objects import RUN
 
 HOPELESS: Final = frozenset(
     {

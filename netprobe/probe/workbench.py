@@ -20,13 +20,13 @@ from netprobe.errors import ClusterError, ConflictError, ForbiddenError, NotFoun
 from netprobe.model.flow import ContainerPort, End, Pod, PodRef, Protocol
 from netprobe.model.labels import Labels
 from netprobe.model.objects import Object
-from netprobe.probe import admitted, bench, cleanup, lease, permission
+from netprobe.probe import admission_changes, cleanup, lease, permission, run_objects
 from netprobe.probe.api import ClusterAPI
-from netprobe.probe.bench import Fixture, PodOptions, home
 from netprobe.probe.canary import Canary
 from netprobe.probe.permission import Permission
 from netprobe.probe.plan import Station
 from netprobe.probe.readiness import Readiness
+from netprobe.probe.run_objects import Fixture, PodOptions, run_namespace
 
 Progress = Callable[[str], None]
 
@@ -90,7 +90,7 @@ class Workbench:
         self._deadlines = deadlines or Deadlines()
         self._progress = progress
         self._wanted = tuple(permissions)
-        self._own = {n.name for n in fixture.namespaces} | {home(self.run)}
+        self._own = {n.name for n in fixture.namespaces} | {run_namespace(self.run)}
         self._stack = AsyncExitStack()
 
     async def __aenter__(self) -> Self:
@@ -135,7 +135,7 @@ class Workbench:
         """Create or replace an object in a namespace of the run, with the run's label."""
         meta = obj["metadata"]
         self._must_own(meta.get("namespace"))
-        labels = {**(meta.get("labels") or {}), bench.RUN: self.run}
+        labels = {**(meta.get("labels") or {}), run_objects.RUN: self.run}
         await self._cluster.apply({**obj, "metadata": {**meta, "labels": labels}})
 
     async def delete(self, kind: str, name: str, namespace: str) -> None:
@@ -166,10 +166,10 @@ class Workbench:
         """Let change number `change`, from 1, be seen at the canaries: applied after everything else."""
         if not self.canaries:
             return
-        label: Object = {"metadata": {"labels": {bench.change_label(change): self.run}}}
+        label: Object = {"metadata": {"labels": {run_objects.change_label(change): self.run}}}
         await asyncio.gather(
-            self._cluster.apply(bench.canary_policy(self.run, change)),
-            self._cluster.patch("Namespace", home(self.run), None, label),
+            self._cluster.apply(run_objects.canary_policy(self.run, change)),
+            self._cluster.patch("Namespace", run_namespace(self.run), None, label),
         )
 
     def _must_own(self, namespace: str | None) -> None:
@@ -178,11 +178,11 @@ class Workbench:
 
     async def _build(self) -> None:
         self._progress("creating namespaces")
-        await self._namespace(home(self.run), {})
+        await self._namespace(run_namespace(self.run), {})
         await self._stack.enter_async_context(lease.held(self._cluster, self.run))
         made: list[Awaitable[Any]] = [self._namespace(n.name, n.labels) for n in self._fixture.namespaces]
         if self.changes:
-            made.append(self._cluster.create(bench.canary_policy(self.run, 0)))
+            made.append(self._cluster.create(run_objects.canary_policy(self.run, 0)))
         await together(*made)
         await self._populate()
 
@@ -192,7 +192,7 @@ class Workbench:
             await self._outside()
         objects: dict[End, Object] = {p.ref: self._object(p, p.ref) for p in self._fixture.pods}
         twins = {ref: self._object(twin, ref) for ref, twin in self._fixture.twins.items()}
-        objects |= {h.external: bench.external(h, self.run, self._options) for h in outside}
+        objects |= {h.external: run_objects.external(h, self.run, self._options) for h in outside}
         first = [*objects.values(), *twins.values()]
         self._progress(f"starting {len(first)} pods")
         readiness = Readiness(self._cluster, self.run)
@@ -201,7 +201,7 @@ class Workbench:
                 await together(*map(self._pod, first))
                 nodes = await readiness.nodes([_ref(obj) for obj in first])
                 pairs = [
-                    bench.canary_pods(node, index, self.run, self._options, self.changes)
+                    run_objects.canary_pods(node, index, self.run, self._options, self.changes)
                     for index, node in enumerate(nodes if self.changes else ())
                 ]
                 await together(*(self._pod(obj) for pair in pairs for obj in pair))
@@ -224,7 +224,7 @@ class Workbench:
 
     def _object(self, pod: Pod, like: PodRef) -> Object:
         """A pod of the fixture as the API takes it; `like` itself, or the pod that it is like."""
-        return bench.pod(
+        return run_objects.pod(
             pod.ref,
             self.run,
             self._options,
@@ -236,20 +236,20 @@ class Workbench:
 
     async def _look(self, pods: Mapping[PodRef, Object]) -> None:
         """Note what admission and controllers made of what was asked for."""
-        live = await self._cluster.find("Namespace", None, {bench.RUN: self.run})
+        live = await self._cluster.find("Namespace", None, {run_objects.RUN: self.run})
         own = {obj["metadata"]["name"]: obj for obj in live}
-        self.labels = {ref: admitted.labels(pod) for ref, pod in pods.items()}
-        self.labels |= {name: admitted.labels(obj) for name, obj in own.items()}
+        self.labels = {ref: admission_changes.labels(pod) for ref, pod in pods.items()}
+        self.labels |= {name: admission_changes.labels(obj) for name, obj in own.items()}
         try:
             lists = await asyncio.gather(*(self._cluster.find("NetworkPolicy", name) for name in own))
         except ClusterError:  # may not be listed: a run does without
             lists = []
-        policies = admitted.policies((policy for found in lists for policy in found), self.run)
-        self.strange = (*admitted.sidecars(pods.values()), *policies)
+        policies = admission_changes.policies((policy for found in lists for policy in found), self.run)
+        self.strange = (*admission_changes.sidecars(pods.values()), *policies)
 
     async def _namespace(self, name: str, labels: Mapping[str, str]) -> None:
         """Create a namespace of the run. One that is just being removed is waited for."""
-        obj = bench.namespace(name, self.run, labels, self._fixture.annotations.get(name))
+        obj = run_objects.namespace(name, self.run, labels, self._fixture.annotations.get(name))
         end = asyncio.get_running_loop().time() + self._deadlines.removed_s
         while not await self._created(obj):
             try:
@@ -270,7 +270,7 @@ class Workbench:
         return True
 
     async def _whose(self, name: str, current: Object) -> str:
-        other = (current.get("labels") or {}).get(bench.RUN)
+        other = (current.get("labels") or {}).get(run_objects.RUN)
         if other is None:
             return (
                 f"the namespace {name} exists and is not ours: rename it in the suite, or remove it yourself"
@@ -285,7 +285,9 @@ class Workbench:
 
     async def _outside(self) -> None:
         """The reserved namespace is shared by all runs on a lab: made where it is missing, never deleted."""
-        await self._created({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": bench.OUTSIDE}})
+        await self._created(
+            {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": run_objects.OUTSIDE}}
+        )
 
     async def _pod(self, obj: Object) -> None:
         """Create a pod. A new namespace gets its service account a moment later, so that is waited for.
@@ -300,8 +302,8 @@ class Workbench:
             except ForbiddenError as e:
                 if any(passing in str(e) for passing in ("service account", "status unknown for quota")):
                     await asyncio.sleep(self._deadlines.poll_s)
-                elif not thin and admitted.too_much(str(e)):
-                    obj, thin = bench.frugal(obj), True
+                elif not thin and admission_changes.too_much(str(e)):
+                    obj, thin = run_objects.frugal(obj), True
                 else:
                     raise
             else:
@@ -341,19 +343,19 @@ class Workbench:
 def station(end: End, pod: Object) -> Station:
     """What the prober needs to know of a pod that is ready."""
     status, spec, meta = pod["status"], pod["spec"], pod["metadata"]
-    declared = (meta.get("annotations") or {}).get(bench.ADDRESS)
+    declared = (meta.get("annotations") or {}).get(run_objects.ADDRESS)
     texts = [declared] if declared else [a["ip"] for a in status.get("podIPs") or [{"ip": status["podIP"]}]]
     ports = [
         ContainerPort(p["containerPort"], Protocol(p.get("protocol", "TCP")), p.get("name"))
         for container in spec["containers"]
-        if container["name"] == bench.CONTAINER  # admission may have put others before it
+        if container["name"] == run_objects.CONTAINER  # admission may have put others before it
         for p in container.get("ports") or ()
     ]
     return Station(
         end,
         namespace=meta["namespace"],
         pod=meta["name"],
-        container=bench.CONTAINER,
+        container=run_objects.CONTAINER,
         addresses=tuple(map(ip_address, texts)),
         node=spec.get("nodeName"),
         ports=tuple(ports),

@@ -17,7 +17,7 @@ from netprobe.model.matrix import Matrix
 from netprobe.model.objects import Object
 from netprobe.model.policy import Direction, PodPeer, Policy, PolicyRef
 from netprobe.model.verdict import Decision
-from netprobe.probe.bench import home
+from netprobe.probe.run_objects import run_namespace
 from netprobe.simulate import Profile, Simulator
 from netprobe.simulate.vocabulary import Vocabulary
 
@@ -87,7 +87,8 @@ def copy(
                 if end == flow.destination:
                     served.setdefault((flow.port, flow.protocol), ContainerPort(flow.port, flow.protocol))
     names = {
-        name: f"{home(run)}-{name}"[:63].rstrip("-") for name in dict.fromkeys(ref.namespace for ref in asked)
+        name: f"{run_namespace(run)}-{name}"[:63].rstrip("-")
+        for name in dict.fromkeys(ref.namespace for ref in asked)
     }
     vocabulary = Vocabulary(cluster)
     looked_at = {key for selector in namespace_selectors(cluster.policies) for key in keys(selector)}

@@ -11,7 +11,7 @@ from netprobe.model.matrix import Matrix
 from netprobe.model.observation import Observation
 from netprobe.model.verdict import Verdict
 from netprobe.probe import Observed, Pace, Prober
-from netprobe.probe.guest_view import Standing
+from netprobe.probe.guests.surroundings import PodState
 from netprobe.run.route import Route
 from netprobe.run.scene import Scene, faltered, gone
 
@@ -56,7 +56,7 @@ def _slow(late: Sequence[Flow]) -> str:
 
 
 def settled_with(
-    seen: Matrix[Observation], here: Scene, route: Route, now: Mapping[PodRef, Standing]
+    seen: Matrix[Observation], here: Scene, route: Route, now: Mapping[PodRef, PodState]
 ) -> Matrix[Observation]:
     """The observations, UNKNOWN where the real pod is not what it was, and with what would prove a denial."""
 

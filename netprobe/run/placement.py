@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from netprobe.doctor import surroundings
+from netprobe.doctor import api_checks
 from netprobe.errors import UsageError, WorkbenchError
 from netprobe.model.flow import Flow, Placement, Pod, PodRef
 from netprobe.probe import ClusterAPI
@@ -45,8 +45,8 @@ class Placing:
         """Choose the nodes. WorkbenchError where there are too few that take pods."""
         if not self.wanted:
             return Placed(tuple(pods))
-        _, found = await surroundings.nodes(cluster)
-        nodes = surroundings.chosen(found or (), 2)
+        _, found = await api_checks.nodes(cluster)
+        nodes = api_checks.chosen(found or (), 2)
         needed = 2 if Placement.OTHER in self.wanted else 1
         if len(nodes) < needed:
             raise WorkbenchError(

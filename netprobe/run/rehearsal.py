@@ -7,7 +7,8 @@ from datetime import UTC, datetime
 
 import yaml
 
-from netprobe.probe import PodOptions, guest, lease
+from netprobe.probe import PodOptions, lease
+from netprobe.probe.guests import shadows
 from netprobe.run.visit import Rehearsed
 
 
@@ -15,7 +16,7 @@ def rehearsal(found: Rehearsed, pods: PodOptions) -> Iterator[str]:
     """The text, piece by piece: who would see the guests and what the report would note as comments, then
     each object in the order of its creation. The run's id and the Jobs' uids are made anew by each run."""
     here, run = found.scene, found.run
-    made = guest.objects(here.party, run, pods)
+    made = shadows.objects(here.party, run, pods)
     yield f"# {here.cover.told([*here.simulated.sources(), *here.simulated.destinations()])}\n"
     yield f"# {len(here.simulated)} flows; {len(made.pods)} pods on {len(here.party.nodes)} nodes\n"
     for one in found.seen_by:

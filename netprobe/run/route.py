@@ -8,7 +8,7 @@ from dataclasses import replace
 from netprobe.model.cluster import Cluster
 from netprobe.model.flow import Address, External, Flow, Pod, PodRef, Protocol, ServiceRef, Via
 from netprobe.model.policy import Direction, IPBlock
-from netprobe.probe.guest_bench import GuestBench
+from netprobe.probe.guests.guest_workbench import GuestWorkbench
 from netprobe.probe.netcat import Target
 from netprobe.probe.plan import Station, Try, Unplaced
 from netprobe.run.scene import Scene
@@ -28,7 +28,7 @@ _WHAT_PROVES = "; a passing TCP readiness probe on that port would prove it, or 
 class Route:
     """Where each row of a scene connects to, from its shadow pod, and what proves its path."""
 
-    def __init__(self, here: Scene, bench: GuestBench) -> None:
+    def __init__(self, here: Scene, bench: GuestWorkbench) -> None:
         self._here = here
         self._bench = bench
         self._strange = frozenset(self._told_apart())

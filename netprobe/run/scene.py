@@ -10,8 +10,8 @@ from netprobe.model.cluster import Cluster
 from netprobe.model.flow import Family, Flow, PodRef, Protocol, ServiceRef, Via
 from netprobe.model.matrix import Matrix
 from netprobe.model.verdict import Decision, Verdict
-from netprobe.probe.guest import NEVER_COPIED, Party, Shadow, shadow_labels
-from netprobe.probe.guest_view import Standing
+from netprobe.probe.guests.shadows import NEVER_COPIED, GuestPlan, Shadow, shadow_labels
+from netprobe.probe.guests.surroundings import PodState
 from netprobe.run.cover import Cover
 from netprobe.run.families import apart
 from netprobe.simulate import Simulator
@@ -27,9 +27,9 @@ class Scene:
     cover: Cover
     declared: Matrix[Verdict]
     simulated: Matrix[Decision]
-    party: Party
+    party: GuestPlan
     sourceless: Mapping[PodRef, str]
-    standings: Mapping[PodRef, Standing]
+    standings: Mapping[PodRef, PodState]
 
     def backends(self, flow: Flow) -> tuple[tuple[PodRef, int], ...]:
         """The pods that a row ends at, each with its port; none for what is outside."""
@@ -71,7 +71,7 @@ def scene(
     simulator: Simulator,
     cover: Cover,
     declared: Matrix[Verdict],
-    standings: Mapping[PodRef, Standing],
+    standings: Mapping[PodRef, PodState],
     *,
     run: str,
     ways: Iterable[Via] = (),
@@ -135,7 +135,7 @@ def _node_ports(cluster: Cluster, ref: ServiceRef, port: int, protocol: Protocol
 
 def _party(
     cluster: Cluster, simulated: Matrix[Decision], run: str, *, alike: bool
-) -> tuple[Party, dict[PodRef, str]]:
+) -> tuple[GuestPlan, dict[PodRef, str]]:
     """One shadow for all sources with the same namespace, labels and node."""
     vocabulary = Vocabulary(cluster)
     places: dict[tuple[str, tuple[tuple[str, str], ...], str], list[PodRef]] = {}
@@ -166,10 +166,10 @@ def _party(
         nodes |= dict.fromkeys(
             node for end in ends if isinstance(end, PodRef) and (node := cluster.pods[end].node)
         )
-    return Party(shadows, tuple(nodes) if shadows else ()), sourceless
+    return GuestPlan(shadows, tuple(nodes) if shadows else ()), sourceless
 
 
-def gone(here: Scene, now: Mapping[PodRef, Standing], flow: Flow) -> str | None:
+def gone(here: Scene, now: Mapping[PodRef, PodState], flow: Flow) -> str | None:
     """Why a row may speak of another pod than it began with; None where nobody moved meanwhile."""
     for ref, _ in here.backends(flow):
         before, after = here.standings.get(ref), now.get(ref)
@@ -180,7 +180,7 @@ def gone(here: Scene, now: Mapping[PodRef, Standing], flow: Flow) -> str | None:
     return None
 
 
-def faltered(here: Scene, now: Mapping[PodRef, Standing], flow: Flow) -> str | None:
+def faltered(here: Scene, now: Mapping[PodRef, PodState], flow: Flow) -> str | None:
     """Why silence may be the real pod's own; None where it was ready all the time, or never."""
     for ref, port in here.backends(flow):
         before, after = here.standings.get(ref), now.get(ref)

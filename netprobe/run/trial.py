@@ -17,8 +17,8 @@ from netprobe.model.objects import Object
 from netprobe.model.observation import Observation, Outcome
 from netprobe.model.policy import Policy, PolicyRef
 from netprobe.model.verdict import Decision, Verdict
-from netprobe.probe import Fixture, Observed, PodOptions, Prober, Workbench, bench, new_run
-from netprobe.probe.guest_view import Surroundings, look_around
+from netprobe.probe import Fixture, Observed, PodOptions, Prober, Workbench, new_run, run_objects
+from netprobe.probe.guests.surroundings import Surroundings, look_around
 from netprobe.run import told
 from netprobe.run.copy import Copy, copy
 from netprobe.run.cover import Cover, cover
@@ -264,16 +264,17 @@ def _skipped(why: str) -> Observation:
 def _rehearsal(plan: Plan, run: str, options: PodOptions) -> Iterator[str]:
     pods: list[Pod] = list(plan.copy.pods.values())
     nodes = sorted({pod.node for pod in pods if pod.node})
-    objects = [bench.namespace(bench.home(run), run)]
-    objects += [bench.namespace(one.name, run, one.labels) for one in plan.copy.namespaces]
+    objects = [run_objects.namespace(run_objects.run_namespace(run), run)]
+    objects += [run_objects.namespace(one.name, run, one.labels) for one in plan.copy.namespaces]
     objects += [
-        bench.pod(pod.ref, run, options, labels=pod.labels, ports=pod.ports, node=pod.node) for pod in pods
+        run_objects.pod(pod.ref, run, options, labels=pod.labels, ports=pod.ports, node=pod.node)
+        for pod in pods
     ]
     for index, node in enumerate(nodes):
-        objects += bench.canary_pods(node, index, run, options, 1)
-    objects += [bench.canary_policy(run, 0), *plan.copy.manifests]
+        objects += run_objects.canary_pods(node, index, run, options, 1)
+    objects += [run_objects.canary_policy(run, 0), *plan.copy.manifests]
     yield f"# {plan.cover.told(plan.copy.pods)}; {len(plan.simulated)} flows\n"
-    yield f"# and a Lease in {bench.home(run)}, renewed while the run lives\n"
+    yield f"# and a Lease in {run_objects.run_namespace(run)}, renewed while the run lives\n"
     yield from (f"# note: {note}\n" for note in plan.beside.notes(STAND_IN))
     for obj in objects:
         yield "---\n" + str(yaml.safe_dump(obj, sort_keys=False, width=110, allow_unicode=False))

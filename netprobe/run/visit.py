@@ -14,10 +14,10 @@ from netprobe.errors import ClusterError, ConflictError, UsageError
 from netprobe.manifests import from_objects
 from netprobe.model.flow import Pod, PodRef, Via
 from netprobe.probe import Observed, Prober, new_run
-from netprobe.probe.guest import NEVER_COPIED
-from netprobe.probe.guest_bench import GuestBench
-from netprobe.probe.guest_guard import Sighting, sightings
-from netprobe.probe.guest_view import Standing, Surroundings, look_around, standings
+from netprobe.probe.guests.conflicts import SideEffect, side_effects
+from netprobe.probe.guests.guest_workbench import GuestWorkbench
+from netprobe.probe.guests.shadows import NEVER_COPIED
+from netprobe.probe.guests.surroundings import PodState, Surroundings, look_around, pod_states
 from netprobe.run import told
 from netprobe.run.cover import Merit, cover
 from netprobe.run.judge import patiently, settled_with
@@ -43,7 +43,7 @@ class Rehearsed:
     """What a run would be like: its rows and guests, who would see these, and what its report would note."""
 
     scene: Scene
-    seen_by: tuple[Sighting, ...]
+    seen_by: tuple[SideEffect, ...]
     run: str
     beside: Others
     notes: tuple[str, ...]
@@ -100,11 +100,11 @@ class Visit:
         run = new_run()
         here = self._scene(around, run, alike=bool(beside))
         notes = (*unmet(here, self.ways), *beside.notes(STAND_IN))
-        return Rehearsed(here, sightings(here.party.shadows, around), run, beside, notes)
+        return Rehearsed(here, side_effects(here.party.shadows, around), run, beside, notes)
 
     def _scene(self, around: Surroundings, run: str, *, alike: bool) -> Scene:
         cluster = from_objects(obj for obj in around if obj["kind"] in DECIDING)
-        known = standings(around)
+        known = pod_states(around)
         chosen = cover(
             cluster,
             [self.suite.expectation],
@@ -132,9 +132,9 @@ class Visit:
         around = await look_around(there.cluster)
         beside = await others(there)
         here = self._scene(around, run := new_run(), alike=bool(beside))
-        seen_by = sightings(here.party.shadows, around)
+        seen_by = side_effects(here.party.shadows, around)
         refuse(seen_by, beside, disturb=self.disturb)
-        bench = GuestBench(
+        bench = GuestWorkbench(
             there.cluster,
             here.party,
             run=run,
@@ -162,7 +162,7 @@ class Visit:
             told_too=[*notes(seen_by), *unmet(here, self.ways), *beside.notes(STAND_IN)],
         )
 
-    async def _observe(self, there: Opened, here: Scene, bench: GuestBench, narrate: Narrate) -> Observed:
+    async def _observe(self, there: Opened, here: Scene, bench: GuestWorkbench, narrate: Narrate) -> Observed:
         route = Route(here, bench)
         pace = self.terms.pace_on(there, len(here.simulated))
         prober = Prober(
@@ -178,14 +178,14 @@ class Visit:
         async with prober:
             await prober.baseline(paths=False)
             seen = await patiently(prober, await prober.observe(), pace)
-        now = standings(Surroundings.of_objects(await there.cluster.find("Pod")))
+        now = pod_states(Surroundings.of_objects(await there.cluster.find("Pod")))
         return replace(seen, matrix=settled_with(seen.matrix, here, route, now))
 
     def _report(
         self,
         there: Opened,
         here: Scene,
-        bench: GuestBench,
+        bench: GuestWorkbench,
         started: datetime,
         seen: Observed,
         *,
@@ -210,7 +210,7 @@ class Visit:
         )
 
 
-def merit(known: Mapping[PodRef, Standing]) -> Merit:
+def merit(known: Mapping[PodRef, PodState]) -> Merit:
     """Ready pods first, then those of which more ports are proven: they make better destinations."""
 
     def of(pod: Pod) -> int:
@@ -221,7 +221,7 @@ def merit(known: Mapping[PodRef, Standing]) -> Merit:
     return of
 
 
-def refuse(seen_by: Iterable[Sighting], beside: Others, *, disturb: bool) -> None:
+def refuse(seen_by: Iterable[SideEffect], beside: Others, *, disturb: bool) -> None:
     """ConflictError where somebody would come to harm by the guests, unless that is wanted."""
     harmed = list(dict.fromkeys(str(one) for one in seen_by if one.harmful))
     if harmed and not disturb:
@@ -234,7 +234,7 @@ def refuse(seen_by: Iterable[Sighting], beside: Others, *, disturb: bool) -> Non
         )
 
 
-def notes(seen_by: Iterable[Sighting]) -> Iterator[str]:
+def notes(seen_by: Iterable[SideEffect]) -> Iterator[str]:
     """One sentence for each watcher and what it sees."""
     told: dict[tuple[str, str, bool], int] = {}
     for one in seen_by:

@@ -10,7 +10,7 @@ import pytest
 from netprobe.cli.pod_options import PodFlags, TolerationType, pod_options
 from netprobe.model.flow import PodRef
 from netprobe.probe import PodOptions
-from netprobe.probe.bench import pod
+from netprobe.probe.run_objects import pod
 from tests.cli.conftest import Program
 
 MAKERS = ("run", "doctor", "conformance")

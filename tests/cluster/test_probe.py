@@ -20,7 +20,7 @@ from netprobe.model.objects import Object
 from netprobe.model.observation import Outcome
 from netprobe.model.verdict import Verdict
 from netprobe.probe import Deadlines, Fixture, PodOptions, Prober, Workbench, clean
-from netprobe.probe.bench import RUN
+from netprobe.probe.run_objects import RUN
 from tests.cluster.conftest import Run
 from tests.contract.world import CLOSED, World
 

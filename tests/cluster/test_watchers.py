@@ -1,4 +1,4 @@
-"""What guest_guard.py says about those who see a shadow pod, each tried on a real cluster."""
+"""What guests/conflicts.py says about those who see a shadow pod, each tried on a real cluster."""
 
 from __future__ import annotations
 
@@ -10,8 +10,9 @@ import pytest
 
 from netprobe.model.flow import PodRef
 from netprobe.model.objects import Object
-from netprobe.probe import PodOptions, guest
-from netprobe.probe.guest import Shadow
+from netprobe.probe import PodOptions
+from netprobe.probe.guests import shadows
+from netprobe.probe.guests.shadows import Shadow
 from tests.cluster.account import kubectl
 from tests.cluster.neighbours import Neighbours, neighbours, until
 
@@ -35,9 +36,9 @@ def shadow(next_door: Neighbours, labels: dict[str, str]) -> Iterator[PodRef]:
     options = PodOptions(lifetime_s=300)
     node = next_door.get("pods", "-n", next_door.shop)["items"][0]["spec"]["nodeName"]
     ref = PodRef(next_door.shop, f"netprobe-{RUN}-0")
-    job = guest.owner(next_door.shop, RUN, options)
+    job = shadows.owner(next_door.shop, RUN, options)
     made: Object = json.loads(create(next_door, job))
-    pod = guest.pod(
+    pod = shadows.pod(
         Shadow(ref, labels, node, (PodRef(next_door.shop, "web"),)), RUN, options, made["metadata"]["uid"]
     )
     try:

@@ -17,7 +17,7 @@ from netprobe.conformance.history import runs
 from netprobe.conformance.record import Status
 from netprobe.errors import LabError
 from netprobe.lab import Lab, LabOptions, list_labs, start
-from netprobe.probe.bench import RUN
+from netprobe.probe.run_objects import RUN
 from tests.run.netprobe import kubectl, started
 
 pytestmark = pytest.mark.lab

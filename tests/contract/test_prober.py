@@ -6,7 +6,7 @@ import pytest
 
 from netprobe.errors import ConflictError
 from netprobe.probe import ClusterAPI, Observed, Prober, Workbench
-from netprobe.probe.bench import RUN
+from netprobe.probe.run_objects import RUN
 from tests.contract.conftest import Use
 from tests.contract.world import CLOSED, LABELLED, OPEN, World
 

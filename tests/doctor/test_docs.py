@@ -63,10 +63,10 @@ def test_the_images_to_bring_are_those_that_are_pinned() -> None:
 
 def test_what_pods_ask_for_is_what_they_ask_for() -> None:
     from netprobe.model.flow import PodRef
-    from netprobe.probe import PodOptions, bench
+    from netprobe.probe import PodOptions, run_objects
 
     options = PodOptions()
-    asked = bench.pod(PodRef("x", "y"), "r", options)["spec"]["containers"][0]["resources"]
+    asked = run_objects.pod(PodRef("x", "y"), "r", options)["spec"]["containers"][0]["resources"]
     assert asked == {
         "requests": {"cpu": "10m", "memory": "16Mi"},
         "limits": {"cpu": "500m", "memory": "128Mi"},

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from time import time
 
 from netprobe.doctor import Diagnosis, Examination
-from netprobe.doctor.inside import NAME
+from netprobe.doctor.pod_facts import NAME
 from netprobe.model.objects import Object
 from tests.probe.clock import now, virtually
 from tests.probe.fake import OPEN, SILENT, FakeCluster

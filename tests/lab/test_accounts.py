@@ -18,8 +18,8 @@ from netprobe.cli import main
 from netprobe.errors import LabError
 from netprobe.lab import LabOptions, start
 from netprobe.model.objects import Object
-from netprobe.probe.bench import OUTSIDE
 from netprobe.probe.permission import IN_PLACE, Need, Permission
+from netprobe.probe.run_objects import OUTSIDE
 from tests.cluster.account import config, published, without
 from tests.cluster.permitted import (
     CASES,

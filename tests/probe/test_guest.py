@@ -10,18 +10,19 @@ from netprobe.model.matrix import Matrix
 from netprobe.model.objects import Object
 from netprobe.model.observation import Observation
 from netprobe.model.verdict import Verdict
-from netprobe.probe import Pace, PodOptions, Prober, guest
-from netprobe.probe.bench import RUN
-from netprobe.probe.guest import Party, Shadow
-from netprobe.probe.guest_bench import GuestBench
+from netprobe.probe import Pace, PodOptions, Prober
+from netprobe.probe.guests import shadows
+from netprobe.probe.guests.guest_workbench import GuestWorkbench
+from netprobe.probe.guests.shadows import GuestPlan, Shadow
 from netprobe.probe.netcat import Target
 from netprobe.probe.plan import Station, Try
+from netprobe.probe.run_objects import RUN
 from tests.probe.clock import virtually
 from tests.probe.fake import OPEN, SILENT, FakeCluster
 
 WEB, WEB_TOO, DB = PodRef("shop", "web-1"), PodRef("shop", "web-2"), PodRef("data", "db")
 SHADOW = Shadow(PodRef("shop", "netprobe-r1-0"), {"app": "web"}, "n1", (WEB, WEB_TOO))
-PARTY = Party((SHADOW,), ("n1", "n2"))
+PARTY = GuestPlan((SHADOW,), ("n1", "n2"))
 
 
 class Hosting(FakeCluster):
@@ -58,14 +59,14 @@ def hosting() -> Hosting:
 
 def test_only_labels_that_policies_look_at_are_copied_and_never_the_hash() -> None:
     labels = {"app": "web", "team": "blue", "pod-template-hash": "abc", "tier": "x"}
-    assert guest.shadow_labels(labels, ["app", "tier", "absent", "pod-template-hash"]) == {
+    assert shadows.shadow_labels(labels, ["app", "tier", "absent", "pod-template-hash"]) == {
         "app": "web",
         "tier": "x",
     }
 
 
 def test_a_shadow_pod_is_never_ready_owned_and_controlled_by_nobody() -> None:
-    pod = guest.pod(SHADOW, "r1", PodOptions(), "uid-1")
+    pod = shadows.pod(SHADOW, "r1", PodOptions(), "uid-1")
     assert pod["spec"]["readinessGates"] == [{"conditionType": "netprobe.dev/never"}]
     assert pod["metadata"]["labels"] == {"app": "web", RUN: "r1"}
     (owner,) = pod["metadata"]["ownerReferences"]
@@ -75,7 +76,7 @@ def test_a_shadow_pod_is_never_ready_owned_and_controlled_by_nobody() -> None:
 
 
 def test_the_job_of_a_namespace_runs_nothing_and_ends_at_its_deadline() -> None:
-    job = guest.owner("shop", "r1", PodOptions(lifetime_s=60))
+    job = shadows.owner("shop", "r1", PodOptions(lifetime_s=60))
     assert job["spec"]["parallelism"] == 0
     assert (job["spec"]["activeDeadlineSeconds"], job["spec"]["ttlSecondsAfterFinished"]) == (60, 0)
 
@@ -86,14 +87,14 @@ def test_the_bench_creates_what_a_dry_run_prints_and_removes_it() -> None:
     stations: dict[End, Station] = {}
 
     async def run() -> None:
-        async with GuestBench(cluster, PARTY, run="r1", lab=True) as bench:
+        async with GuestWorkbench(cluster, PARTY, run="r1", lab=True) as bench:
             stations.update(bench.stations)
             assert len(bench.canaries) == 2
 
     virtually(run())
-    printed = {(obj["kind"], obj["metadata"]["name"]) for obj in guest.objects(PARTY, "r1", PodOptions())} | {
-        ("Lease", "netprobe")
-    }
+    printed = {
+        (obj["kind"], obj["metadata"]["name"]) for obj in shadows.objects(PARTY, "r1", PodOptions())
+    } | {("Lease", "netprobe")}
     assert {(kind, name) for verb, kind, name in cluster.calls if verb == "create"} == printed
     assert set(cluster.objects) == before
     assert stations[WEB] is stations[WEB_TOO], "one shadow pod for both, under the names of both"
@@ -103,7 +104,7 @@ def test_the_bench_creates_what_a_dry_run_prints_and_removes_it() -> None:
 
 
 def test_every_pod_knows_its_job() -> None:
-    made = guest.objects(PARTY, "r1", PodOptions(), {"shop": "uid-7"})
+    made = shadows.objects(PARTY, "r1", PodOptions(), {"shop": "uid-7"})
     assert [pod["metadata"]["ownerReferences"][0]["uid"] for pod in made.shadows] == ["uid-7"]
 
 
@@ -125,7 +126,7 @@ def test_what_admission_added_is_told() -> None:
     cluster.objects = plain.objects
 
     async def run() -> tuple[str, ...]:
-        async with GuestBench(cluster, PARTY, run="r1", lab=True) as bench:
+        async with GuestWorkbench(cluster, PARTY, run="r1", lab=True) as bench:
             return bench.strange
 
     told = virtually(run())
@@ -146,7 +147,7 @@ def observed(cluster: Hosting, *, listener: str | None, pairs: bool = True) -> M
     flow = Flow(WEB, DB, 5432)
 
     async def run() -> Matrix[Observation]:
-        async with GuestBench(cluster, PARTY, run="r1", lab=True) as bench:
+        async with GuestWorkbench(cluster, PARTY, run="r1", lab=True) as bench:
 
             def path(flow: Flow) -> tuple[Try, ...]:
                 target = Target("10.0.9.9", flow.port, flow.protocol)
@@ -200,7 +201,7 @@ def test_a_pair_is_tried_by_the_protocol_of_the_flow() -> None:
     cluster = hosting()
 
     async def run() -> tuple[Try, ...]:
-        async with GuestBench(cluster, PARTY, run="r1", lab=True) as bench:
+        async with GuestWorkbench(cluster, PARTY, run="r1", lab=True) as bench:
             return bench.pair("n1", "n2", Target("10.0.9.9", 53, Protocol.UDP))
 
     ((station, target),) = virtually(run())
@@ -214,8 +215,8 @@ def test_two_runs_side_by_side_have_different_names() -> None:
 
     async def run() -> None:
         async with (
-            GuestBench(cluster, PARTY, run="r1", lab=True),
-            GuestBench(cluster, Party((other,), ("n1",)), run="r2", lab=True),
+            GuestWorkbench(cluster, PARTY, run="r1", lab=True),
+            GuestWorkbench(cluster, GuestPlan((other,), ("n1",)), run="r2", lab=True),
         ):
             pass
 

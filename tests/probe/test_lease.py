@@ -11,7 +11,7 @@ import pytest
 
 from netprobe.model.objects import Object
 from netprobe.probe import lease
-from netprobe.probe.bench import home
+from netprobe.probe.run_objects import run_namespace
 from tests.probe.clock import virtually
 from tests.probe.fake import FakeCluster
 
@@ -65,11 +65,11 @@ def test_a_lease_is_renewed_while_it_is_held() -> None:
     cluster = FakeCluster()
 
     async def run() -> str:
-        await cluster.create({"kind": "Namespace", "metadata": {"name": home("r1")}})
+        await cluster.create({"kind": "Namespace", "metadata": {"name": run_namespace("r1")}})
         moments = (NOW + timedelta(seconds=n) for n in range(100))
         async with lease.held(cluster, "r1", lambda: next(moments)):
             await asyncio.sleep(3 * lease.RENEW_S + 1)
-            found = await cluster.get("Lease", lease.NAME, home("r1"))
+            found = await cluster.get("Lease", lease.NAME, run_namespace("r1"))
         return str(found["spec"]["renewTime"])
 
     assert virtually(run()) == "2026-11-23T12:00:03.000000Z"

@@ -12,7 +12,7 @@ from netprobe.model.cluster import Namespace
 from netprobe.model.flow import ContainerPort, Pod, PodRef
 from netprobe.model.objects import Object
 from netprobe.probe import Deadlines, Fixture, Workbench, clean
-from netprobe.probe.bench import RUN, home
+from netprobe.probe.run_objects import RUN, run_namespace
 from tests.probe.clock import now, virtually
 from tests.probe.fake import FakeCluster, Key
 
@@ -103,7 +103,7 @@ def test_a_namespace_of_a_living_run_is_named_with_that_run() -> None:
                 async with Workbench(cluster, FIXTURE, run="second"):
                     raise AssertionError("entered")
             assert ("Pod", "shop", "web") in cluster.objects, "the first run is not disturbed"
-            assert ("Namespace", None, home("second")) not in cluster.objects
+            assert ("Namespace", None, run_namespace("second")) not in cluster.objects
 
     virtually(run())
 

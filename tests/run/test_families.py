@@ -12,8 +12,8 @@ from netprobe.model.flow import Flow, PodRef, Via
 from netprobe.model.matrix import Matrix
 from netprobe.model.observation import Control, Observation, Outcome
 from netprobe.model.verdict import Verdict
-from netprobe.probe.guest_bench import GuestBench
-from netprobe.probe.guest_view import Standing
+from netprobe.probe.guests.guest_workbench import GuestWorkbench
+from netprobe.probe.guests.surroundings import PodState
 from netprobe.probe.plan import Station, Unplaced
 from netprobe.run.cover import cover
 from netprobe.run.families import apart, united
@@ -87,7 +87,7 @@ def test_two_rows_where_the_policies_tell_them_apart() -> None:
 def here(cluster: Cluster, flow: Flow) -> Scene:
     chosen = cover(cluster, [], CALICO, only_ready)
     standings = {
-        ref: Standing(str(ref), tuple(map(str, pod.addresses)), frozenset({80}))
+        ref: PodState(str(ref), tuple(map(str, pod.addresses)), frozenset({80}))
         for ref, pod in cluster.pods.items()
     }
     declared = Matrix([(flow, Verdict.ALLOW)])
@@ -108,7 +108,7 @@ def test_a_row_of_one_family_by_a_name(addresses: tuple[str, ...], host: str | N
         for ref, one in cluster.services.items()
     }
     found = here(replace(cluster, services=services), TO_DB)
-    bench = GuestBench(FakeCluster(), found.party, run="r1")
+    bench = GuestWorkbench(FakeCluster(), found.party, run="r1")
     bench.stations = {
         WEB: Station(WEB, "shop", "shadow", "probe", tuple(map(ip_address, ("10.0.9.9", "fd00::99"))))
     }

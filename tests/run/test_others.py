@@ -12,8 +12,8 @@ from aiohttp import web
 from netprobe.errors import ConflictError
 from netprobe.model.flow import Flow, PodRef
 from netprobe.probe import PodOptions
-from netprobe.probe.guest import Shadow
-from netprobe.probe.guest_guard import Sighting
+from netprobe.probe.guests.conflicts import SideEffect
+from netprobe.probe.guests.shadows import Shadow
 from netprobe.run.others import Others, others
 from netprobe.run.record import ClusterInfo
 from netprobe.run.rehearsal import rehearsal
@@ -62,7 +62,7 @@ async def test_where_there_may_be_any_the_safe_thing_is_done_and_told(
     assert found
     assert list(found.notes("so be careful")) == [f"{told} are not simulated; so be careful"]
     shadow = Shadow(PodRef("shop", "netprobe-1-0"), {"app": "web"}, "n1", (PodRef("shop", "web"),))
-    harmed = Sighting("DaemonSet shop/agent", shadow, "adopts it", harmful=True)
+    harmed = SideEffect("DaemonSet shop/agent", shadow, "adopts it", harmful=True)
     with pytest.raises(ConflictError, match="carry all labels of the real ones, because of"):
         refuse([harmed], found, disturb=False)
 

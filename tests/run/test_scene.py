@@ -12,7 +12,7 @@ from netprobe.model.cluster import Cluster
 from netprobe.model.flow import Flow, PodRef, ServiceRef, Via
 from netprobe.model.matrix import Matrix
 from netprobe.model.verdict import Verdict
-from netprobe.probe.guest_view import Standing
+from netprobe.probe.guests.surroundings import PodState
 from netprobe.run.cover import cover
 from netprobe.run.scene import Scene, faltered, gone, scene, unmet
 from netprobe.simulate import CALICO, Simulator
@@ -23,7 +23,7 @@ def here(cluster: Cluster, *flows: Flow, ways: tuple[Via, ...] = (), alike: bool
     chosen = cover(cluster, [], CALICO, only_ready)
     declared = Matrix((flow, Verdict.ALLOW) for flow in flows)
     standings = {
-        ref: Standing(str(ref), tuple(map(str, pod.addresses)), frozenset({80}))
+        ref: PodState(str(ref), tuple(map(str, pod.addresses)), frozenset({80}))
         for ref, pod in cluster.pods.items()
     }
     return scene(cluster, Simulator(cluster), chosen, declared, standings, run="r1", ways=ways, alike=alike)
@@ -87,7 +87,7 @@ def test_a_readiness_probe_proves_every_backend_of_a_service_or_none() -> None:
     assert len(found.backends(rows[Via.SERVICE])) == 2
     assert found.listener(rows[Via.SERVICE]) == "readiness"
     one = PodRef("shop", "db-1")
-    unproven = {**found.standings, one: Standing("1", (), frozenset())}
+    unproven = {**found.standings, one: PodState("1", (), frozenset())}
     lame = replace(found, standings=unproven)
     assert lame.listener(rows[Via.SERVICE]) is None
 

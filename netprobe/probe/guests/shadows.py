@@ -21,9 +21,9 @@ from typing import Final
 from netprobe.model.flow import ContainerPort, PodRef, Protocol
 from netprobe.model.labels import Labels
 from netprobe.model.objects import Object
-from netprobe.probe import bench
-from netprobe.probe.bench import RUN, PodOptions, home
+from netprobe.probe import run_objects
 from netprobe.probe.readiness import GATE
+from netprobe.probe.run_objects import RUN, PodOptions, run_namespace
 
 NEVER_COPIED: Final = frozenset({"pod-template-hash"})
 """With it the ReplicaSet of a Deployment would adopt the pod, and delete one to have its number again."""
@@ -46,7 +46,7 @@ class Shadow:
 
 
 @dataclass(frozen=True, slots=True)
-class Party:
+class GuestPlan:
     """All guests of a run. `nodes`: where policy-free pods are needed, those of the shadows among them."""
 
     shadows: tuple[Shadow, ...]
@@ -66,7 +66,7 @@ def shadow_labels(labels: Labels, looked_at: Iterable[str]) -> dict[str, str]:
 
 def owner(namespace: str, run: str, options: PodOptions) -> Object:
     """The Job that owns all else in a namespace. It never runs a pod (parallelism 0), it only ends."""
-    template = bench.pod(PodRef(namespace, "unused"), run, options)["spec"]
+    template = run_objects.pod(PodRef(namespace, "unused"), run, options)["spec"]
     template["restartPolicy"] = "Never"
     return {
         "apiVersion": "batch/v1",
@@ -87,7 +87,7 @@ def pod(shadow: Shadow, run: str, options: PodOptions, uid: str) -> Object:
     pinned = replace(
         options, node_selector={}, tolerations=_EVERYWHERE
     )  # where the real pod may be, it may be
-    obj = bench.pod(
+    obj = run_objects.pod(
         shadow.ref,
         run,
         pinned,
@@ -112,7 +112,7 @@ def pod(shadow: Shadow, run: str, options: PodOptions, uid: str) -> Object:
 def free_pod(node: str, index: int, run: str, options: PodOptions) -> Object:
     """A pod that no policy selects and that serves, in the run's own namespace, on a node."""
     pinned = replace(options, node_selector={}, tolerations=_EVERYWHERE)
-    return bench.pod(PodRef(home(run), f"free-{index}"), run, pinned, ports=SERVED, node=node)
+    return run_objects.pod(PodRef(run_namespace(run), f"free-{index}"), run, pinned, ports=SERVED, node=node)
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,17 +136,22 @@ class Objects:
 
 
 def objects(
-    party: Party, run: str, options: PodOptions, uids: Mapping[str, str] | None = None, *, changes: int = 1
+    party: GuestPlan,
+    run: str,
+    options: PodOptions,
+    uids: Mapping[str, str] | None = None,
+    *,
+    changes: int = 1,
 ) -> Objects:
     """The objects of a party. `uids`: of the Jobs by namespace, where they are known already."""
     known = uids or {}
     canaries: dict[str, tuple[Object, Object]] = {}
     for index, node in enumerate(party.nodes):
-        target, client = bench.canary_pods(node, index, run, options, changes)
+        target, client = run_objects.canary_pods(node, index, run, options, changes)
         canaries[node] = target, client
     return Objects(
-        bench.namespace(home(run), run),
-        bench.canary_policy(run, 0),
+        run_objects.namespace(run_namespace(run), run),
+        run_objects.canary_policy(run, 0),
         tuple(owner(namespace, run, options) for namespace in party.namespaces),
         tuple(
             pod(shadow, run, options, known.get(shadow.ref.namespace, f"<uid of the Job netprobe-{run}>"))

@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from netprobe.model.objects import Object
-from netprobe.probe.bench import RUN
-from netprobe.probe.guest_view import Surroundings, look_around, readiness_ports
+from netprobe.probe.guests.surroundings import Surroundings, look_around, readiness_ports
+from netprobe.probe.run_objects import RUN
 from tests.probe.clock import virtually
 from tests.probe.fake import FakeCluster
 

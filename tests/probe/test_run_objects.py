@@ -10,11 +10,11 @@ from pathlib import Path
 import pytest
 
 from netprobe.model.flow import ContainerPort, External, PodRef, Protocol
-from netprobe.probe import bench
-from netprobe.probe.bench import OutsideHost, PodOptions
+from netprobe.probe import run_objects
+from netprobe.probe.run_objects import OutsideHost, PodOptions
 
 PORTS = (ContainerPort(80, name="http"), ContainerPort(53, Protocol.UDP), ContainerPort(7, Protocol.SCTP))
-POD = bench.pod(PodRef("x", "a"), "r1", PodOptions(), labels={"app": "a"}, ports=PORTS)
+POD = run_objects.pod(PodRef("x", "a"), "r1", PodOptions(), labels={"app": "a"}, ports=PORTS)
 
 
 def test_a_pod_satisfies_the_restricted_standard() -> None:
@@ -39,7 +39,7 @@ def test_a_pod_takes_no_token_little_room_and_ends_by_itself() -> None:
 
 
 def test_a_pod_has_the_labels_and_ports_that_were_asked_for() -> None:
-    assert POD["metadata"]["labels"] == {"app": "a", bench.RUN: "r1"}
+    assert POD["metadata"]["labels"] == {"app": "a", run_objects.RUN: "r1"}
     assert POD["spec"]["containers"][0]["ports"] == [
         {"containerPort": 80, "protocol": "TCP", "name": "http"},
         {"containerPort": 53, "protocol": "UDP"},
@@ -48,7 +48,7 @@ def test_a_pod_has_the_labels_and_ports_that_were_asked_for() -> None:
 
 
 def test_every_port_but_sctp_has_a_listener() -> None:
-    text = bench.listeners(PORTS)
+    text = run_objects.listeners(PORTS)
     assert "$nc -lk -p 80 -e true" in text
     assert text.count("$nc -u -l -p 53 -e head -c 1") == 2
     assert "-p 7 " not in text
@@ -73,7 +73,7 @@ def test_the_nc_that_can_serve_is_found(tmp_path: Path, programs: dict[str, str]
     for name, says in programs.items():
         (tmp_path / name).write_text(f"#!/bin/sh\necho '{says}' >&2\n")
         (tmp_path / name).chmod(0o755)
-    script = f'{bench.FIND_NC}\necho "$nc"'
+    script = f'{run_objects.FIND_NC}\necho "$nc"'
     ended = subprocess.run(
         ["/bin/sh", "-c", script], env={"PATH": str(tmp_path)}, capture_output=True, text=True, check=False
     )
@@ -91,7 +91,7 @@ def test_options_reach_the_pod() -> None:
         node_selector={"pool": "test"},
         tolerations=({"key": "gpu", "operator": "Exists"},),
     )
-    spec = bench.pod(PodRef("x", "a"), "r1", options, node="n2")["spec"]
+    spec = run_objects.pod(PodRef("x", "a"), "r1", options, node="n2")["spec"]
     assert spec["containers"][0]["image"] == "mirror/alpine:3.20"
     assert spec["imagePullSecrets"] == [{"name": "regcred"}]
     assert spec["nodeSelector"] == {"pool": "test"}
@@ -100,28 +100,32 @@ def test_options_reach_the_pod() -> None:
 
 
 def test_a_namespace_keeps_its_labels_and_not_the_one_that_the_server_sets() -> None:
-    made = bench.namespace("shop", "r1", {"tier": "a", bench.METADATA_NAME: "shop"})
-    assert made["metadata"]["labels"] == {"tier": "a", bench.RUN: "r1"}
+    made = run_objects.namespace("shop", "r1", {"tier": "a", run_objects.METADATA_NAME: "shop"})
+    assert made["metadata"]["labels"] == {"tier": "a", run_objects.RUN: "r1"}
 
 
 def test_an_external_host_carries_its_address() -> None:
     host = OutsideHost(External(ip_address("2001:db8::1")), (ContainerPort(443),))
-    made = bench.external(host, "r1", PodOptions())
-    assert made["metadata"]["namespace"] == bench.OUTSIDE
-    assert made["metadata"]["annotations"] == {bench.ADDRESS: "2001:db8::1"}
+    made = run_objects.external(host, "r1", PodOptions())
+    assert made["metadata"]["namespace"] == run_objects.OUTSIDE
+    assert made["metadata"]["annotations"] == {run_objects.ADDRESS: "2001:db8::1"}
     assert ":" not in made["metadata"]["name"]
 
 
 def test_the_canary_policy_opens_one_more_port_with_each_change() -> None:
     ports = [
-        [p["port"] for rule in bench.canary_policy("r1", n)["spec"]["ingress"] for p in rule["ports"]]
+        [p["port"] for rule in run_objects.canary_policy("r1", n)["spec"]["ingress"] for p in rule["ports"]]
         for n in range(3)
     ]
     assert ports == [[9000], [9000, 9001], [9000, 9001, 9002]]
-    (_, rule) = bench.canary_policy("r1", 1)["spec"]["ingress"]
-    assert rule["from"] == [{"namespaceSelector": {"matchLabels": {bench.change_label(1): "r1"}}}]
+    (_, rule) = run_objects.canary_policy("r1", 1)["spec"]["ingress"]
+    assert rule["from"] == [{"namespaceSelector": {"matchLabels": {run_objects.change_label(1): "r1"}}}]
 
 
 def test_objects_are_plain_json() -> None:
-    for obj in (POD, *bench.canary_pods("n1", 0, "r1", PodOptions(), 2), bench.canary_policy("r1", 2)):
+    for obj in (
+        POD,
+        *run_objects.canary_pods("n1", 0, "r1", PodOptions(), 2),
+        run_objects.canary_policy("r1", 2),
+    ):
         assert json.loads(json.dumps(obj)) == obj

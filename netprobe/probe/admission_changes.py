@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping
 
 from netprobe.model.labels import Labels
 from netprobe.model.objects import Object
-from netprobe.probe.bench import CHANGE, CONTAINER, RUN
+from netprobe.probe.run_objects import CHANGE, CONTAINER, RUN
 
 
 def labels(obj: Object) -> Labels:

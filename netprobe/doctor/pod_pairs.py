@@ -11,10 +11,10 @@ from netprobe.model.flow import ContainerPort, End, Pod, PodRef, Protocol
 from netprobe.model.objects import Object
 from netprobe.model.policy import Direction
 from netprobe.probe.api import ClusterAPI
-from netprobe.probe.bench import ROLE, RUN, Fixture
 from netprobe.probe.netcat import Answer, Target
 from netprobe.probe.pace import Pace
 from netprobe.probe.plan import Batch, Station
+from netprobe.probe.run_objects import ROLE, RUN, Fixture
 from netprobe.probe.session import Sessions
 
 PORTS: Final = (ContainerPort(8080, Protocol.TCP), ContainerPort(8053, Protocol.UDP))
@@ -88,7 +88,7 @@ def paths(sources: Iterable[Station], servers: Iterable[Station]) -> tuple[Path,
     )
 
 
-def deny_all(run: str, direction: Direction) -> Object:
+def deny_all_policy(run: str, direction: Direction) -> Object:
     """A policy against everything that comes to the servers, or everything that leaves the clients."""
     role = SERVER if direction is Direction.INGRESS else CLIENT
     return {

@@ -10,29 +10,30 @@ from typing import Any
 from netprobe.errors import WorkbenchError
 from netprobe.model.flow import Address, PodRef
 from netprobe.model.objects import Object
-from netprobe.probe import admitted, guest, lease
+from netprobe.probe import admission_changes, lease
 from netprobe.probe.api import ClusterAPI
-from netprobe.probe.bench import Fixture, PodOptions, home
 from netprobe.probe.canary import Canary
-from netprobe.probe.guest import Party
+from netprobe.probe.guests import shadows
+from netprobe.probe.guests.shadows import GuestPlan
 from netprobe.probe.netcat import Target
 from netprobe.probe.permission import IN_PLACE, Permission
 from netprobe.probe.plan import Station, Try
 from netprobe.probe.readiness import Readiness
+from netprobe.probe.run_objects import Fixture, PodOptions, run_namespace
 from netprobe.probe.workbench import Deadlines, Progress, Workbench, station, together
 
 
-class GuestBench(Workbench):
+class GuestWorkbench(Workbench):
     """A Workbench whose stations are shadow pods, each under the name of the real pods that it stands for.
 
-    Entering creates exactly the `guest.objects` of the party, and a Lease. `strange`: sentences on what
+    Entering creates exactly the `shadows.objects` of the party, and a Lease. `strange`: sentences on what
     admission made of the shadow pods. What is raised is as for Workbench.
     """
 
     def __init__(
         self,
         cluster: ClusterAPI,
-        party: Party,
+        party: GuestPlan,
         *,
         run: str | None = None,
         lab: bool = False,
@@ -59,7 +60,7 @@ class GuestBench(Workbench):
         client, server = self._clients.get(source), self._servers.get(destination)
         if client is None or server is None or not server.addresses:
             return ()
-        port = next((p.number for p in guest.SERVED if p.protocol is target.protocol), None)
+        port = next((p.number for p in shadows.SERVED if p.protocol is target.protocol), None)
         host = next((a for a in server.addresses if _speaks(a, target.host)), None)
         return ((client, Target(str(host), port, target.protocol)),) if port and host else ()
 
@@ -77,17 +78,17 @@ class GuestBench(Workbench):
         return True
 
     async def _build(self) -> None:
-        made = guest.objects(self.party, self.run, self._options)
+        made = shadows.objects(self.party, self.run, self._options)
         self._progress("creating the run's own namespace")
-        await self._namespace(home(self.run), {})
+        await self._namespace(run_namespace(self.run), {})
         await self._stack.enter_async_context(lease.held(self._cluster, self.run))
         jobs = await together(*map(self._cluster.create, made.owners))
         uids = {job["metadata"]["namespace"]: str(job["metadata"]["uid"]) for job in jobs}
-        made = guest.objects(self.party, self.run, self._options, uids)
+        made = shadows.objects(self.party, self.run, self._options, uids)
         await self._cluster.create(made.policy)
         await self._populate_with(made)
 
-    async def _populate_with(self, made: guest.Objects) -> None:
+    async def _populate_with(self, made: shadows.Objects) -> None:
         self._progress(f"starting {len(made.pods)} pods")
         readiness = Readiness(self._cluster, self.run)
         try:
@@ -101,14 +102,14 @@ class GuestBench(Workbench):
             ) from e
         self._place(made, pods)
 
-    def _place(self, made: guest.Objects, pods: Mapping[PodRef, Object]) -> None:
+    def _place(self, made: shadows.Objects, pods: Mapping[PodRef, Object]) -> None:
         self.stations = {}
         for shadow in self.party.shadows:
             place = station(shadow.stands_for[0], pods[shadow.ref])
             self.stations |= dict.fromkeys(shadow.stands_for, place)
         asked = {_ref(obj): obj for obj in made.shadows}
-        relabelled = admitted.relabelled((obj, pods[ref]) for ref, obj in asked.items())
-        self.strange = (*admitted.sidecars(pods.values()), *relabelled)
+        relabelled = admission_changes.relabelled((obj, pods[ref]) for ref, obj in asked.items())
+        self.strange = (*admission_changes.sidecars(pods.values()), *relabelled)
 
         def at(obj: Object) -> Station:
             return station(_ref(obj), pods[_ref(obj)])

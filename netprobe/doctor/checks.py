@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from typing import Final
 
-from netprobe.doctor.inside import NAME, Inside, Skew
-from netprobe.doctor.pair import Pair, Path
-from netprobe.doctor.record import Check, Status
-from netprobe.doctor.surroundings import names as listed
-from netprobe.doctor.trial import Trial
+from netprobe.doctor.api_checks import names as listed
+from netprobe.doctor.check import Check, Status
+from netprobe.doctor.deny_all import Trial
+from netprobe.doctor.pod_facts import NAME, Inside, Skew
+from netprobe.doctor.pod_pairs import Pair, Path
 from netprobe.model.observation import Outcome
 from netprobe.probe.netcat import Answer
 from netprobe.probe.plan import Station

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from netprobe.model.objects import Object
-from netprobe.probe import admitted
-from netprobe.probe.bench import RUN, change_label
+from netprobe.probe import admission_changes
+from netprobe.probe.run_objects import RUN, change_label
 
 
 def pod(*containers: str, init: tuple[Object, ...] = ()) -> Object:
@@ -19,14 +19,14 @@ def policy(name: str, run: str | None) -> Object:
 
 def test_labels_are_those_that_policies_see() -> None:
     labels = {RUN: "r1", change_label(1): "r1", "app": "web", "team": "x"}
-    assert admitted.labels({"metadata": {"labels": labels}}) == {"app": "web", "team": "x"}
-    assert admitted.labels({"metadata": {}}) == {}
+    assert admission_changes.labels({"metadata": {"labels": labels}}) == {"app": "web", "team": "x"}
+    assert admission_changes.labels({"metadata": {}}) == {}
 
 
 def test_only_containers_beside_the_probe_are_strange() -> None:
     waiting, beside = {"name": "init"}, {"name": "native", "restartPolicy": "Always"}
-    assert admitted.sidecars([pod("probe"), pod("probe", init=(waiting,))]) == []
-    (sentence,) = admitted.sidecars([pod("proxy", "probe"), pod("probe", "proxy", init=(beside,))])
+    assert admission_changes.sidecars([pod("probe"), pod("probe", init=(waiting,))]) == []
+    (sentence,) = admission_changes.sidecars([pod("proxy", "probe"), pod("probe", "proxy", init=(beside,))])
     assert "native (1), proxy (2)" in sentence
 
 
@@ -35,9 +35,9 @@ def test_labels_that_were_changed_are_told_once_a_namespace() -> None:
         return {"metadata": {"namespace": namespace, "labels": {RUN: "r1", **labels}}}
 
     asked = of("shop", app="web")
-    assert admitted.relabelled([(asked, asked)]) == []
+    assert admission_changes.relabelled([(asked, asked)]) == []
     pairs = [(asked, of("shop", app="api")), (asked, of("shop", app="web", mesh="on")), (asked, of("data"))]
-    first, second = admitted.relabelled(pairs)
+    first, second = admission_changes.relabelled(pairs)
     assert first.startswith("admission changed labels of shadow pods of shop: app, mesh.")
     assert second.startswith("admission changed labels of shadow pods of data: app.")
 
@@ -53,10 +53,12 @@ def test_labels_that_were_changed_are_told_once_a_namespace() -> None:
     ],
 )
 def test_what_a_pod_is_refused_for(refusal: str, too_much: bool) -> None:
-    assert admitted.too_much(refusal) is too_much
+    assert admission_changes.too_much(refusal) is too_much
 
 
 def test_only_policies_of_others_are_strange() -> None:
-    assert admitted.policies([policy("canary", "r1")], "r1") == []
-    (sentence,) = admitted.policies([policy("a", "r1"), policy("b", "r2"), policy("deny", None)], "r1")
+    assert admission_changes.policies([policy("canary", "r1")], "r1") == []
+    (sentence,) = admission_changes.policies(
+        [policy("a", "r1"), policy("b", "r2"), policy("deny", None)], "r1"
+    )
     assert "new namespaces: shop/b, shop/deny." in sentence

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
 from netprobe.model.objects import Object
-from netprobe.probe.bench import RESOURCES
+from netprobe.probe.run_objects import RESOURCES
 
 TAKEN: Final[Mapping[str, str]] = {
     # what a quota may bound -> what one shadow pod takes of it

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from netprobe.doctor import Status, verdict
-from netprobe.doctor.inside import Inside, Skew
-from netprobe.doctor.pair import Path
-from netprobe.doctor.trial import Trial
+from netprobe.doctor import Status, checks
+from netprobe.doctor.deny_all import Trial
+from netprobe.doctor.pod_facts import Inside, Skew
+from netprobe.doctor.pod_pairs import Path
 from netprobe.model.flow import PodRef
 from netprobe.model.observation import Outcome
 from netprobe.model.policy import Direction
@@ -43,7 +43,7 @@ def test_a_skew_is_what_cannot_be_explained_by_delay_and_resolution(
     ],
 )
 def test_clocks(server: Skew | None, node: Skew, status: Status, words: str) -> None:
-    check = verdict.clocks(server, {POD: Inside(node)})
+    check = checks.clocks(server, {POD: Inside(node)})
     assert check.status is status
     assert words in check.evidence
 
@@ -58,7 +58,7 @@ def test_clocks(server: Skew | None, node: Skew, status: Status, words: str) -> 
     ],
 )
 def test_names(outcome: Outcome, status: Status) -> None:
-    assert verdict.dns({POD: Answer(outcome)}).status is status
+    assert checks.dns({POD: Answer(outcome)}).status is status
 
 
 @pytest.mark.parametrize(
@@ -76,7 +76,7 @@ def test_a_family_that_policies_leave_out_is_named(shut: list[str], words: str) 
         return Path(POD, POD, Target(host, port))
 
     still = (path("fd00::1", 81), path("fd00::1", 82))
-    check = verdict.enforcement(
+    check = checks.enforcement(
         Trial(Direction.INGRESS, {path(host): 0.1 for host in shut}, still, waited_s=9.0)
     )
     assert check.status is Status.FAILED

@@ -12,7 +12,7 @@ from netprobe.model.flow import PodRef, Protocol
 from netprobe.model.labels import Labels
 from netprobe.model.objects import Object
 from netprobe.probe.api import ClusterAPI
-from netprobe.probe.bench import RUN
+from netprobe.probe.run_objects import RUN
 
 KINDS: Final = (
     "Namespace",
@@ -85,7 +85,7 @@ def _lasts(obj: Object) -> bool:
 
 
 @dataclass(frozen=True, slots=True)
-class Standing:
+class PodState:
     """What makes a real pod the same one later, and the TCP ports that its readiness probes prove.
 
     `since`: when it last became ready or ceased to be, as the API writes times.
@@ -97,21 +97,21 @@ class Standing:
     since: str | None = None
 
 
-def standings(around: Surroundings) -> dict[PodRef, Standing]:
+def pod_states(around: Surroundings) -> dict[PodRef, PodState]:
     return {
         PodRef(obj["metadata"]["namespace"], obj["metadata"]["name"]): _standing(obj)
         for obj in around.of("Pod")
     }
 
 
-def _standing(obj: Object) -> Standing:
+def _standing(obj: Object) -> PodState:
     status = obj.get("status") or {}
     addresses = tuple(a["ip"] for a in status.get("podIPs") or ())
     since = next(
         (c.get("lastTransitionTime") for c in status.get("conditions") or () if c.get("type") == "Ready"),
         None,
     )
-    return Standing(obj["metadata"]["uid"], addresses, frozenset(readiness_ports(obj)), since)
+    return PodState(obj["metadata"]["uid"], addresses, frozenset(readiness_ports(obj)), since)
 
 
 def readiness_ports(pod: Object) -> Iterator[int]:

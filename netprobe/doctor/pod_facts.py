@@ -10,7 +10,7 @@ from datetime import datetime
 from time import time
 from typing import Final
 
-from netprobe.doctor.pair import Knocker, Path
+from netprobe.doctor.pod_pairs import Knocker, Path
 from netprobe.errors import ClusterError
 from netprobe.model.objects import Object
 from netprobe.model.observation import Outcome

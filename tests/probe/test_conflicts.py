@@ -8,10 +8,10 @@ import pytest
 
 from netprobe.model.flow import PodRef
 from netprobe.model.objects import Object
-from netprobe.probe.bench import RUN
-from netprobe.probe.guest import Shadow
-from netprobe.probe.guest_guard import selects, sightings
-from netprobe.probe.guest_view import Surroundings
+from netprobe.probe.guests.conflicts import selects, side_effects
+from netprobe.probe.guests.shadows import Shadow
+from netprobe.probe.guests.surroundings import Surroundings
+from netprobe.probe.run_objects import RUN
 
 SHADOW = Shadow(PodRef("shop", "netprobe-r1-0"), {"app": "web"}, "n1", (PodRef("shop", "web-1"),))
 WEB: Object = {"matchLabels": {"app": "web"}}
@@ -135,13 +135,13 @@ CASES = [
 
 @pytest.mark.parametrize(("objects", "expected"), CASES)
 def test_who_sees_a_shadow_pod(objects: list[Object], expected: bool | None) -> None:
-    seen = sightings([SHADOW], Surroundings.of_objects(objects))
+    seen = side_effects([SHADOW], Surroundings.of_objects(objects))
     assert (any(one.harmful for one in seen) if seen else None) is expected, list(map(str, seen))
 
 
 def test_the_harmful_come_first_and_name_the_real_pod() -> None:
     objects = [obj("Service", {"selector": {"app": "web"}}), obj("DaemonSet", {"selector": WEB})]
-    first, second = sightings([SHADOW], Surroundings.of_objects(objects))
+    first, second = side_effects([SHADOW], Surroundings.of_objects(objects))
     assert (first.harmful, second.harmful) == (True, False)
     assert str(first).startswith("DaemonSet shop/it would adopt the pod")
     assert "shop/web-1" in str(first)

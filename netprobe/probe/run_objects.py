@@ -75,7 +75,7 @@ class Fixture:
     twins: Mapping[PodRef, Pod] = field(default_factory=dict)
 
 
-def home(run: str) -> str:
+def run_namespace(run: str) -> str:
     """The run's own namespace: its Lease and its canaries."""
     return f"netprobe-{run}"
 
@@ -213,7 +213,7 @@ def canary_pods(node: str | None, index: int, run: str, options: PodOptions, cha
     )
     return [
         pod(
-            PodRef(home(run), f"canary-{role}-{index}"),
+            PodRef(run_namespace(run), f"canary-{role}-{index}"),
             run,
             tolerant,
             labels={ROLE: f"canary-{role}"},
@@ -241,7 +241,7 @@ def canary_policy(run: str, changes: int) -> Object:
     return {
         "apiVersion": "networking.k8s.io/v1",
         "kind": "NetworkPolicy",
-        "metadata": {"name": "canary", "namespace": home(run), "labels": {RUN: run}},
+        "metadata": {"name": "canary", "namespace": run_namespace(run), "labels": {RUN: run}},
         "spec": {
             "podSelector": {"matchLabels": {ROLE: "canary-target"}},
             "policyTypes": ["Ingress"],

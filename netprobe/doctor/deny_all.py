@@ -13,8 +13,8 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
-from netprobe.doctor.inside import Skew, stamped
-from netprobe.doctor.pair import Knocker, Pair, Path, paths
+from netprobe.doctor.pod_facts import Skew, stamped
+from netprobe.doctor.pod_pairs import Knocker, Pair, Path, paths
 from netprobe.errors import NotFoundError
 from netprobe.model.objects import Object
 from netprobe.model.observation import Control, Outcome

@@ -6,7 +6,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from netprobe.doctor.record import Check, Status
+from netprobe.doctor.check import Check, Status
 from netprobe.errors import ClusterError
 from netprobe.model.objects import Object
 from netprobe.probe import permission

@@ -6,18 +6,18 @@ import asyncio
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
-from netprobe.doctor import guest, inside, surroundings, trial, verdict
-from netprobe.doctor.pair import Knocker, Pair, deny_all, fixture, pairs, paths
-from netprobe.doctor.record import Check, Diagnosis, Status
-from netprobe.doctor.surroundings import About
+from netprobe.doctor import api_checks, checks, deny_all, guest, pod_facts
+from netprobe.doctor.api_checks import About
+from netprobe.doctor.check import Check, Diagnosis, Status
+from netprobe.doctor.pod_pairs import Knocker, Pair, deny_all_policy, fixture, pairs, paths
 from netprobe.errors import ClusterError, NetprobeError, WorkbenchError
 from netprobe.model.observation import Outcome
 from netprobe.model.policy import Direction
 from netprobe.probe.api import ClusterAPI
-from netprobe.probe.bench import PodOptions
 from netprobe.probe.pace import Pace
 from netprobe.probe.permission import Need
 from netprobe.probe.plan import Station
+from netprobe.probe.run_objects import PodOptions
 from netprobe.probe.workbench import Deadlines, Workbench, new_run
 
 HOST_POD_S = 20.0
@@ -27,7 +27,7 @@ HOST_POD_S = 20.0
 class Examination:
     """One visit. `most_nodes`: try at most so many nodes, 0 for all of them.
 
-    `within_s`: how long the cluster may take to enforce a policy. `beside`: see `surroundings.others`.
+    `within_s`: how long the cluster may take to enforce a policy. `beside`: see `api_checks.others`.
     """
 
     cluster: ClusterAPI
@@ -47,16 +47,16 @@ class Examination:
     async def diagnose(self) -> Diagnosis:
         """Find out everything that can be; ClusterError only where the API does not answer at all."""
         self.progress("asking the API server")
-        user = await surroundings.user(self.cluster)
-        self._checks = [surroundings.api(self.about, self.server)]
-        told, lacking = await surroundings.permissions(self.cluster, user)
+        user = await api_checks.user(self.cluster)
+        self._checks = [api_checks.api(self.about, self.server)]
+        told, lacking = await api_checks.permissions(self.cluster, user)
         self._checks += told
-        check, nodes = await surroundings.nodes(self.cluster)
-        self._checks += [check, surroundings.plugin(self.about), surroundings.others(self.beside)]
+        check, nodes = await api_checks.nodes(self.cluster)
+        self._checks += [check, api_checks.plugin(self.about), api_checks.others(self.beside)]
         if any(permission.need is not Need.TELLING for permission in lacking):
             self._checks.append(_not_tried("the permissions to make pods and policies are missing"))
         else:
-            await self._try(None if nodes is None else surroundings.chosen(nodes, self.most_nodes))
+            await self._try(None if nodes is None else api_checks.chosen(nodes, self.most_nodes))
         return Diagnosis(self.server, tuple(self._checks), user, lacking)
 
     async def _try(self, nodes: Sequence[str] | None) -> None:
@@ -81,7 +81,7 @@ class Examination:
                 entered = True
                 made = pairs(bench.stations)
                 took_s = asyncio.get_running_loop().time() - begun
-                where = surroundings.names(sorted({pair.server.node or "?" for pair in made}))
+                where = api_checks.names(sorted({pair.server.node or "?" for pair in made}))
                 evidence = (
                     f"{self.options.image} runs on {where}; {2 * len(made)} pods ready in {took_s:.1f} s"
                 )
@@ -101,26 +101,26 @@ class Examination:
         servers = [pair.server for pair in made]
         wanted = paths(clients, servers)
         self.progress("trying paths without a policy")
-        before = await trial.baseline(knocker, wanted)
-        names = await inside.names(knocker, clients)
-        looks = await asyncio.gather(*(inside.look(self.cluster, client) for client in clients))
+        before = await deny_all.baseline(knocker, wanted)
+        names = await pod_facts.names(knocker, clients)
+        looks = await asyncio.gather(*(pod_facts.look(self.cluster, client) for client in clients))
         seen = dict(zip(clients, looks, strict=True))
-        self._checks += [*verdict.networks(before), verdict.dns(names), verdict.families(made)]
+        self._checks += [*checks.networks(before), checks.dns(names), checks.families(made)]
         host, trouble = await self._host(made)
         beside = paths([host], servers) if host is not None else ()
-        alone = await trial.baseline(knocker, beside)
+        alone = await deny_all.baseline(knocker, beside)
         proven = [path for path, answer in before.items() if answer.outcome is Outcome.CONNECTED]
-        experiment = trial.Experiment(self.cluster, knocker, made, proven, self.within_s)
+        experiment = deny_all.Experiment(self.cluster, knocker, made, proven, self.within_s)
         results = {}
         for direction in Direction:
             self.progress(f"waiting for a deny-all for {direction.value} to act")
-            policy = deny_all(self.run, direction)
+            policy = deny_all_policy(self.run, direction)
             looked = beside if direction is Direction.INGRESS else ()
             results[direction] = await experiment.run(direction, policy, looked)
-            self._checks.append(verdict.enforcement(results[direction]))
+            self._checks.append(checks.enforcement(results[direction]))
         ingress = results[Direction.INGRESS]
-        self._checks.append(verdict.host_network(ingress, trouble, alone))
-        self._checks += [verdict.sctp(seen), verdict.clocks(experiment.server_clock, seen)]
+        self._checks.append(checks.host_network(ingress, trouble, alone))
+        self._checks += [checks.sctp(seen), checks.clocks(experiment.server_clock, seen)]
 
     async def _host(self, made: Sequence[Pair]) -> tuple[Station | None, str | None]:
         """A pod with hostNetwork beside the first server, or why there is none."""

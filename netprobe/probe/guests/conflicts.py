@@ -25,9 +25,9 @@ from typing import Any, Final, TypeAlias
 
 from netprobe.model.labels import Labels
 from netprobe.model.objects import Object
-from netprobe.probe import guest_quota
-from netprobe.probe.guest import Shadow
-from netprobe.probe.guest_view import Surroundings
+from netprobe.probe.guests import quota
+from netprobe.probe.guests.shadows import Shadow
+from netprobe.probe.guests.surroundings import Surroundings
 
 ADOPTERS: Final = ("ReplicaSet", "DaemonSet", "Job")
 KNOWN_CONTROLLERS: Final = frozenset({*ADOPTERS, "StatefulSet", "Node"})  # a Node "controls" static pods
@@ -35,7 +35,7 @@ TEMPLATED: Final = ("Deployment", "ReplicaSet", "StatefulSet", "DaemonSet", "Job
 
 
 @dataclass(frozen=True, slots=True)
-class Sighting:
+class SideEffect:
     """Somebody who would see a shadow pod; `watcher` as "Service shop/web"."""
 
     watcher: str
@@ -48,13 +48,13 @@ class Sighting:
         return f"{self.watcher} {self.sees} (the shadow pod of {self.shadow.stands_for[0]}, {labels})"
 
 
-def sightings(shadows: Iterable[Shadow], around: Surroundings) -> tuple[Sighting, ...]:
+def side_effects(shadows: Iterable[Shadow], around: Surroundings) -> tuple[SideEffect, ...]:
     """Everybody who would see a shadow pod, the harmful first."""
     demanding = tuple(_demanding(around))
     shadows = tuple(shadows)
     guests = Counter(shadow.ref.namespace for shadow in shadows)
     found = [
-        Sighting(watcher, shadow, sees, harmful)
+        SideEffect(watcher, shadow, sees, harmful)
         for shadow in shadows
         for watcher, sees, harmful in (
             *_services(shadow, around),
@@ -160,7 +160,7 @@ def _placement(shadow: Shadow, around: Surroundings, demanding: Iterable[Demand]
 
 def _quotas(shadow: Shadow, around: Surroundings, guests: Mapping[str, int]) -> Seen:
     for obj in around.of("ResourceQuota", shadow.ref.namespace):
-        if told := guest_quota.counted(obj, guests[shadow.ref.namespace]):
+        if told := quota.counted(obj, guests[shadow.ref.namespace]):
             yield _name(obj), *told
 
 
