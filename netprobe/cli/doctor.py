@@ -109,8 +109,7 @@ async def _diagnose(
 ) -> Diagnosis:
     from netprobe.cli.narration import narrated
     from netprobe.doctor import Examination
-    from netprobe.kube.beside import beside
-    from netprobe.kube.facts import facts
+    from netprobe.kube.facts import facts, other_policies
     from netprobe.run.target import opened
 
     with narrated() as narrate:
@@ -119,7 +118,7 @@ async def _diagnose(
                 there.cluster,
                 await facts(there.cluster),
                 there.cluster.server,
-                await beside(there.cluster),
+                await other_policies(there.cluster),
                 lab=there.is_lab,
                 options=pods,
                 deadlines=deadlines,

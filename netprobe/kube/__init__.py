@@ -1,6 +1,13 @@
 """The cluster behind a kubeconfig, for the prober: `async with connect(...) as cluster`.
 
-The one importer of `kubernetes`, and that only when a cluster is spoken to: the import costs a second.
+The only importer of `kubernetes`, and only when a cluster is contacted: the import costs a second.
+
+    transport  requests: rate limit, retries, renewed credentials
+    client     KubeCluster, the verbs of probe's ClusterAPI
+    exec       commands in pods, over websockets
+    facts      server version, nodes, network plugin, policies of other kinds
+    resources  the kinds that netprobe uses, and their paths
+    errors     errors of the wire and of the API as sentences
 """
 
 from __future__ import annotations
@@ -31,7 +38,7 @@ async def connect(
 ) -> AsyncIterator[KubeCluster]:
     """Open the cluster of a kubeconfig (default: $KUBECONFIG, ~/.kube/config) and of one of its contexts.
 
-    Nothing is asked of the server yet. UsageError: no such file or context, or unreadable.
+    No request is sent yet. UsageError: no such file or context, or unreadable.
     At most `qps` requests a second on average, `burst` at once.
     """
     import yaml
@@ -41,7 +48,7 @@ async def connect(
     from kubernetes.aio.stream import WsApiClient
 
     from netprobe.kube.client import KubeCluster
-    from netprobe.kube.limit import RateLimit
+    from netprobe.kube.transport import RateLimit
 
     path = str(kubeconfig or KUBE_CONFIG_DEFAULT_LOCATION)
     if kubeconfig is not None and not await asyncio.to_thread(Path(kubeconfig).is_file):
@@ -49,7 +56,7 @@ async def connect(
     if kubeconfig is None and not await asyncio.to_thread(_any_exists, path):  # the client would go on
         raise UsageError(f"there is no kubeconfig ({path}): name one by --kubeconfig or $KUBECONFIG")
     configuration = Configuration()
-    configuration.connection_pool_maxsize = 0  # execs hold their connections: bounded by who starts them
+    configuration.connection_pool_maxsize = 0  # execs hold their connections: the prober limits them
 
     async def load() -> None:
         try:
@@ -76,7 +83,7 @@ async def connect(
 
 
 def _any_exists(paths: str) -> bool:
-    """Whether one of the files is there that $KUBECONFIG names, as kubectl reads it."""
+    """Whether one of the files in $KUBECONFIG exists, read as kubectl does."""
     return any(Path(path).expanduser().exists() for path in paths.split(os.pathsep) if path)
 
 

@@ -1,6 +1,6 @@
 """Where the client library's errors stop: each becomes one sentence that says what to do.
 
-No token, certificate or content of a kubeconfig is ever put into a sentence.
+No sentence contains a token, a certificate or text of a kubeconfig.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ _VERBS = {"GET": "get", "POST": "create", "PUT": "update", "PATCH": "patch", "DE
 
 
 class ApiStatusError(ClusterError):
-    """An answer that is worth another try; `retry_after_s` where the server says when."""
+    """The server is overloaded or failed; `retry_after_s` where it says when to try again."""
 
     def __init__(self, message: str, status: int, retry_after_s: float | None = None) -> None:
         super().__init__(message)
@@ -29,18 +29,18 @@ class ApiStatusError(ClusterError):
 
 
 class UnauthorizedError(ForbiddenError):
-    """The credentials are not accepted; new ones may be."""
+    """The server does not accept the credentials; renewed ones may help."""
 
 
 def from_status(
     status: int, body: str, *, what: str, headers: Mapping[str, str] | None = None
 ) -> ClusterError:
     """The error for an HTTP status and the body, usually a `Status` object; `what` as "create pods in x"."""
-    said = _message(body) or "no message"
+    message = _message(body) or "no message"
     match status:
         case 429 | 500 | 502 | 503 | 504:
             reason = "it asks for fewer requests" if status == 429 else "it failed"
-            text = f"cannot {what}: the API server answered {status}, {reason}: {said}"
+            text = f"cannot {what}: the API server answered {status}, {reason}: {message}"
             return ApiStatusError(text, status, _seconds((headers or {}).get("Retry-After")))
         case 401:
             return UnauthorizedError(
@@ -48,14 +48,14 @@ def from_status(
                 "log in again, or name another --context"
             )
         case 403:
-            return ForbiddenError(f"cannot {what}: {_admission(said) or _forbidden(said)}")
+            return ForbiddenError(f"cannot {what}: {_admission(message) or _forbidden(message)}")
         case 404:
-            return NotFoundError(f"cannot {what}: {said}")
+            return NotFoundError(f"cannot {what}: {message}")
         case 409:
-            return ConflictError(f"cannot {what}: {said}")
-    told = _admission(said) if status in {400, 422} else None
-    kind = ForbiddenError if told else ClusterError
-    return kind(f"cannot {what}: {told or f'{_refusal(status)}: {said}'}")
+            return ConflictError(f"cannot {what}: {message}")
+    refused_by = _admission(message) if status in {400, 422} else None
+    kind = ForbiddenError if refused_by else ClusterError
+    return kind(f"cannot {what}: {refused_by or f'{_refusal(status)}: {message}'}")
 
 
 def _refusal(status: int) -> str:
@@ -63,7 +63,7 @@ def _refusal(status: int) -> str:
 
 
 _ADMISSION = (
-    # what the API server's message has in it -> who said no
+    # words in the API server's message -> who refused
     ("violates PodSecurity", "Pod Security"),
     ("exceeded quota", "a ResourceQuota"),
     ("failed quota", "a ResourceQuota"),
@@ -75,15 +75,15 @@ _ADMISSION = (
 )
 
 
-def _admission(said: str) -> str | None:
-    """Where it was not the credentials that were refused but the object: who refused it, and why."""
-    return next((f"{who} forbids it: {said}" for words, who in _ADMISSION if words in said), None)
+def _admission(message: str) -> str | None:
+    """Where not the credentials but the object was refused: who refused it, and why."""
+    return next((f"{who} forbids it: {message}" for words, who in _ADMISSION if words in message), None)
 
 
-def _forbidden(said: str) -> str:
-    if "cannot" in said or "no message" in said:  # 'User "x" cannot create resource ...'
-        return f"the permission is missing ({said}); ask for it, or name another --context"
-    return f"the cluster forbids it: {said}"
+def _forbidden(message: str) -> str:
+    if "cannot" in message or "no message" in message:  # 'User "x" cannot create resource ...'
+        return f"the permission is missing ({message}); ask for it, or name another --context"
+    return f"the cluster forbids it: {message}"
 
 
 def _status(body: str) -> dict[str, Any]:
@@ -117,7 +117,7 @@ def of_request(method: str, plural: str, namespace: str | None, name: str | None
 
 
 @contextmanager
-def told(what: str, host: str) -> Iterator[None]:
+def wire_errors(what: str, host: str) -> Iterator[None]:
     """Turn what goes wrong on the wire into UnreachableError or ClusterError; `host` is the server's URL."""
     try:
         yield

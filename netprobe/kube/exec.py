@@ -1,4 +1,4 @@
-"""The frames of an exec, read without a socket.
+"""A command in a pod, over a websocket. `ExecSession` reads its frames and needs no socket.
 
 The protocol (v4.channel.k8s.io, and v5 which only adds a frame that closes a channel): each binary message
 is a channel number and data. 1 is standard output, 2 standard error, 3 the error channel, on which one
@@ -11,16 +11,33 @@ status is None, and a script's own last line has to prove that it got to its end
 
 from __future__ import annotations
 
+import asyncio
 import codecs
 import json
+from collections.abc import AsyncIterator, Sequence
+from contextlib import suppress
 from typing import Any, Final
 
+import aiohttp
+
+from netprobe.kube import errors
+from netprobe.kube.resources import RESOURCES
+from netprobe.kube.transport import EXECS, Transport
+from netprobe.model.flow import PodRef
 from netprobe.probe.api import Finished
 
-STDIN, STDOUT, STDERR, ERROR, RESIZE = range(5)
-CLOSE: Final = 255  # v5: the next byte is the channel that is closed
+STDIN, STDOUT, STDERR, ERROR = range(4)
 _KEPT_STDERR: Final = 8192
 _LONGEST_LINE: Final = 65536
+_MESSAGE_BYTES: Final = 32768
+_CLOSE_S = 2.0
+
+_HANDSHAKE: Final = {
+    400: "the container is not there, or has not started",
+    403: "the server does not say more",
+    404: "there is no such pod",
+}
+"""What the status of a refused exec means: the client does not keep the server's own words."""
 
 
 class ExecSession:
@@ -63,7 +80,7 @@ class ExecSession:
 
     def _out(self, data: bytes) -> list[str]:
         *lines, self._partial = (self._partial + self._decoder.decode(data)).split("\n")
-        if len(self._partial) > _LONGEST_LINE:  # not one of ours: do not keep it
+        if len(self._partial) > _LONGEST_LINE:  # no probe prints such a line
             self._partial = ""
         return lines
 
@@ -84,3 +101,95 @@ def _finished(data: bytes) -> Finished | None:
     if codes and codes[0].isdecimal():
         return Finished(int(codes[0]), message)
     return Finished(None, message)  # the runtime could not start the command, or the pod is gone
+
+
+class WebsocketExecution:
+    """Implements probe's Execution on an open websocket."""
+
+    def __init__(self, socket: aiohttp.ClientWebSocketResponse, what: str, host: str) -> None:
+        self._socket = socket
+        self._what = what
+        self._host = host
+        self._session = ExecSession()
+
+    async def lines(self) -> AsyncIterator[str]:
+        async for message in self._socket:
+            if message.type is not aiohttp.WSMsgType.BINARY:
+                continue  # v4 speaks binary only; errors of the connection end the loop
+            for line in self._session.feed(message.data):
+                yield line
+            if self._session.finished is not None:
+                break  # the error channel comes last
+        for line in self._session.close():
+            yield line
+
+    async def send(self, text: str) -> None:
+        data = text.encode()
+        with errors.wire_errors(self._what, self._host):
+            for start in range(0, len(data), _MESSAGE_BYTES):
+                await self._socket.send_bytes(bytes([STDIN]) + data[start : start + _MESSAGE_BYTES])
+
+    async def close(self) -> None:
+        """Close the connection. One that does not close in time is dropped with the client."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(_CLOSE_S):
+                await self._socket.close()
+
+    @property
+    def socket(self) -> Any:
+        """The socket below, as asyncio shows it."""
+        return self._socket.get_extra_info("socket")
+
+    @property
+    def finished(self) -> Finished | None:
+        return self._session.finished
+
+    @property
+    def stderr(self) -> str:
+        return self._session.stderr
+
+
+async def open_exec(
+    transport: Transport, pod: PodRef, container: str, command: Sequence[str], *, stdin: bool
+) -> WebsocketExecution:
+    """Start a command, tried again where it was not started. ClusterError: it was not started."""
+
+    async def once() -> WebsocketExecution:
+        try:
+            return await _open(transport, pod, container, command, stdin=stdin)
+        except errors.UnauthorizedError:
+            if transport.reload is None:
+                raise
+            await transport.reload()
+            return await _open(transport, pod, container, command, stdin=stdin)
+
+    opened: WebsocketExecution = await EXECS(once)
+    return opened
+
+
+async def _open(
+    transport: Transport, pod: PodRef, container: str, command: Sequence[str], *, stdin: bool
+) -> WebsocketExecution:
+    what = f"exec in {pod} (create pods/exec)"
+    await transport.limit.turn()
+    # What CoreV1Api.connect_get_namespaced_pod_exec_without_preload_content does. Importing that class loads
+    # the models of the whole API, which takes longer than everything else that a small run does.
+    options = [("container", container), ("stdin", stdin), ("stdout", True), ("stderr", True)]
+    client = transport.client
+    _, url, headers, _, _ = await client.param_serialize(
+        "GET",
+        RESOURCES["Pod"].path(pod.namespace, pod.name) + "/exec",
+        query_params=[*(("command", word) for word in command), *options],
+        header_params={"Accept": "*/*"},
+        auth_settings=["BearerToken"],
+    )
+    connection = (await client.call_api("GET", url, headers, _preload_content=False)).response
+    with errors.wire_errors(what, transport.server):
+        try:
+            async with asyncio.timeout(transport.timeout_s):
+                socket = await connection
+        except aiohttp.WSServerHandshakeError as e:
+            # The client does not keep the body, which would say more.
+            message = _HANDSHAKE.get(e.status, "no message")
+            raise errors.from_status(e.status, message, what=what, headers=e.headers or {}) from e
+    return WebsocketExecution(socket, what, transport.server)

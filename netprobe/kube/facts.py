@@ -1,12 +1,13 @@
-"""What a cluster is, each fact with its evidence; what may not be read is None, not an error."""
+"""What a cluster is and which policies it has, with evidence; what may not be read is None, not an error."""
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
-from netprobe.errors import ClusterError
+from netprobe.errors import ClusterError, ForbiddenError
 from netprobe.kube.client import KubeCluster
 from netprobe.model.objects import Object
 
@@ -102,3 +103,83 @@ def cni_by_groups(groups: Iterable[str]) -> tuple[str, str] | None:
     """
     found = {GROUPS[group]: f"the API group {group}" for group in groups if group in GROUPS}
     return (" and ".join(found), ", ".join(found.values())) if found else None
+
+
+POLICY_KINDS: Final[Mapping[str, tuple[str, ...]]] = {
+    # an API group -> its resources that decide flows, beside NetworkPolicy, and are not simulated
+    "crd.projectcalico.org": ("globalnetworkpolicies", "networkpolicies"),
+    "projectcalico.org": ("globalnetworkpolicies", "networkpolicies"),
+    "cilium.io": ("ciliumclusterwidenetworkpolicies", "ciliumnetworkpolicies"),
+    "crd.antrea.io": ("clusternetworkpolicies", "networkpolicies"),
+    "policy.networking.k8s.io": (
+        "adminnetworkpolicies",
+        "baselineadminnetworkpolicies",
+        "clusternetworkpolicies",
+    ),
+}
+SAME_OBJECTS: Final[Mapping[str, str]] = {"projectcalico.org": "crd.projectcalico.org"}
+"""A group whose objects another group also serves; where both are served only the other is read."""
+
+MIRROR_PREFIX: Final = "knp."
+"""Calico's API server shows each NetworkPolicy as one of its own, with this prefix in the name."""
+
+FORBIDDEN: Final = "(may not be listed)"
+FAILED: Final = "(could not be listed)"
+UNREAD: Final = "(does not say which kinds it has)"
+
+_LISTED: Final = 500
+_NAMED: Final = 3
+
+
+async def other_policies(cluster: KubeCluster) -> tuple[str, ...] | None:
+    """One phrase for each policy kind that has objects, or that cannot be listed; usually none.
+
+    None where the server does not say which API groups it has.
+    """
+    try:
+        groups = {group["name"]: group for group in (await cluster.raw("/apis")).get("groups") or ()}
+    except ClusterError:
+        return None
+    known = [name for name in POLICY_KINDS if name in groups and SAME_OBJECTS.get(name) not in groups]
+    found = await asyncio.gather(*(_group_policies(cluster, groups[name]) for name in known))
+    return tuple(phrase for phrases in found for phrase in phrases)
+
+
+def certain(phrase: str) -> bool:
+    """Whether a phrase of `other_policies` reports policies that exist, not that they cannot be listed."""
+    return not phrase.endswith((FORBIDDEN, FAILED, UNREAD))
+
+
+async def _group_policies(cluster: KubeCluster, group: Mapping[str, Any]) -> list[str]:
+    name = group["name"]
+    phrases: dict[str, str | None] = {}
+    unavailable = False
+    for version in (entry["version"] for entry in group["versions"]):
+        try:
+            served = await cluster.raw(f"/apis/{name}/{version}")
+        except ClusterError:  # an aggregated API whose server is down
+            unavailable = True
+            continue
+        plurals = {resource["name"] for resource in served.get("resources") or ()}
+        for plural in (one for one in POLICY_KINDS[name] if one in plurals and one not in phrases):
+            phrases[plural] = await _phrase(cluster, f"/apis/{name}/{version}/{plural}", f"{plural}.{name}")
+    if unavailable and not phrases:
+        phrases[name] = f"{name} {UNREAD}"
+    return [phrase for phrase in phrases.values() if phrase]
+
+
+async def _phrase(cluster: KubeCluster, path: str, what: str) -> str | None:
+    try:
+        answer = await cluster.raw(f"{path}?limit={_LISTED}")
+    except ForbiddenError:
+        return f"{what} {FORBIDDEN}"
+    except ClusterError:
+        return f"{what} {FAILED}"
+    metas = [obj["metadata"] for obj in answer.get("items") or ()]
+    names = ["/".join(filter(None, (meta.get("namespace"), meta["name"]))) for meta in metas]
+    names = [name for name in names if not name.rpartition("/")[2].startswith(MIRROR_PREFIX)]
+    if not names:
+        return None
+    count = len(names) + int(answer.get("metadata", {}).get("remainingItemCount") or 0)
+    shown = ", ".join(names[:_NAMED]) + (", ..." if count > _NAMED else "")
+    return f"{count} {what} ({shown})"

@@ -1,4 +1,4 @@
-"""The kinds that netprobe speaks of, and their paths in the API."""
+"""The kinds that netprobe uses, and their paths in the API."""
 
 from __future__ import annotations
 

@@ -41,9 +41,9 @@ class Others:
 
 async def others(there: Opened) -> Others:
     """Ask a cluster for them."""
-    from netprobe.kube.beside import beside, certain  # reached by a cluster only: its import takes long
+    from netprobe.kube.facts import certain, other_policies  # imports the client: slow
 
-    phrases = await beside(there.cluster)
+    phrases = await other_policies(there.cluster)
     if phrases is None:
         return Others({UNTOLD: False})
     return Others({phrase: certain(phrase) for phrase in phrases})

@@ -7,7 +7,6 @@ import re
 import secrets
 import subprocess
 from collections.abc import Iterator, Mapping
-from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -16,9 +15,10 @@ import pytest
 import yaml
 
 from netprobe.cli import main
-from netprobe.kube import beside, client, stream
+from netprobe.kube import client, facts
+from netprobe.kube import exec as kube_exec
+from netprobe.kube.transport import Transport
 from netprobe.model.objects import Object
-from netprobe.probe.api import Execution
 from netprobe.probe.permission import FIXTURE, IN_PLACE, Permission
 from tests.cluster import permitted
 from tests.cluster.account import Account, account, kubectl, published, without
@@ -134,21 +134,21 @@ def asked_for(method: str, path: str, query: Mapping[str, Any]) -> tuple[str, st
 def requests(monkeypatch: pytest.MonkeyPatch) -> set[tuple[str, str, str]]:
     """What is asked of the API server while the test runs."""
     seen: set[tuple[str, str, str]] = set()
-    send, open_exec = client.KubeCluster._send, stream.open_exec
+    send, open_exec = Transport._send, kube_exec.open_exec
 
     async def sending(
-        self: client.KubeCluster, method: str, path: str, what: str, query: Mapping[str, Any], *rest: Any
+        self: Transport, method: str, path: str, what: str, *, query: Mapping[str, Any], **rest: Any
     ) -> Any:
         found = asked_for(method, path, query)
         if found is not None and not found[1].startswith("selfsubject"):
             seen.add(found)
-        return await send(self, method, path, what, query, *rest)
+        return await send(self, method, path, what, query=query, **rest)
 
-    def executing(*arguments: Any, **options: Any) -> AbstractAsyncContextManager[Execution]:
+    async def executing(*arguments: Any, **options: Any) -> Any:
         seen.add(("", "pods/exec", "get"))
-        return open_exec(*arguments, **options)
+        return await open_exec(*arguments, **options)
 
-    monkeypatch.setattr(client.KubeCluster, "_send", sending)
+    monkeypatch.setattr(Transport, "_send", sending)
     monkeypatch.setattr(client, "open_exec", executing)
     return seen
 
@@ -220,7 +220,8 @@ def test_in_place_no_verb_is_too_few_and_none_too_many(
         ("", "pods/exec", "create"),  # Kubernetes 1.35 and later
     }
     allowed_to_fail = {("", "configmaps", "list")}  # what an older run may have left
-    allowed_to_fail |= {(group, kind, "list") for group, kinds in beside.KINDS.items() for kind in kinds}
+    others = facts.POLICY_KINDS.items()
+    allowed_to_fail |= {(group, kind, "list") for group, kinds in others for kind in kinds}
     assert requests - allowed_to_fail == triples(IN_PLACE) - only_when_it_goes_wrong
 
 

@@ -10,11 +10,11 @@ from typing import Any
 from urllib.parse import unquote
 
 import pytest
-import tenacity
 from aiohttp import WSMsgType, web
 
 from netprobe.errors import ClusterError, ForbiddenError, NotFoundError, UnreachableError, UsageError
-from netprobe.kube import client, connect, stream
+from netprobe.kube import connect, transport
+from netprobe.kube import exec as kube_exec
 from netprobe.probe.api import Finished
 from tests.kube.server import serving, write_kubeconfig
 
@@ -33,7 +33,8 @@ def waits(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     async def note(seconds: float) -> None:
         noted.append(seconds)
 
-    monkeypatch.setattr(client.RETRY, "sleep", note)
+    monkeypatch.setattr(transport.REQUESTS, "sleep", note)
+    monkeypatch.setattr(transport.EXECS, "sleep", note)
     return noted
 
 
@@ -73,25 +74,23 @@ async def test_429_is_waited_for_as_long_as_the_server_asks(tmp_path: Path, wait
     assert waits[1] < waits[2] < 1
 
 
-async def test_429_for_ever_is_given_up(tmp_path: Path, waits: list[float]) -> None:
+@pytest.mark.parametrize(
+    ("status", "tries", "sentence"),
+    [
+        pytest.param(429, 6, "fewer requests: away", id="nothing was done: repeated, but not for ever"),
+        pytest.param(500, 1, "it failed: away", id="something may have been done: not repeated"),
+    ],
+)
+async def test_what_is_repeated(
+    tmp_path: Path, waits: list[float], status: int, tries: int, sentence: str
+) -> None:
     async def handler(_: web.Request) -> web.Response:
-        return reply({"message": "too many"}, 429)
+        return reply({"message": "away"}, status)
 
     async with serving(handler, tmp_path) as (cluster, asked):
-        with pytest.raises(ClusterError, match="fewer requests: too many"):
-            await cluster.get("Pod", "a", "x")
-    assert len(asked.requests) == 6
-    assert len(waits) == 5
-
-
-async def test_500_is_not_repeated_since_something_may_have_been_done(tmp_path: Path) -> None:
-    async def handler(_: web.Request) -> web.Response:
-        return reply({"message": "etcd is away"}, 500)
-
-    async with serving(handler, tmp_path) as (cluster, asked):
-        with pytest.raises(ClusterError, match="it failed: etcd is away"):
+        with pytest.raises(ClusterError, match=sentence):
             await cluster.create(POD)
-    assert len(asked.requests) == 1
+    assert len(asked.requests) == tries == len(waits) + 1
 
 
 async def test_an_expired_token_is_renewed_once(tmp_path: Path) -> None:
@@ -123,7 +122,7 @@ async def test_a_server_that_hangs_is_left_at_the_deadline(tmp_path: Path) -> No
         raise AssertionError
 
     async with serving(handler, tmp_path) as (cluster, _):
-        cluster._timeout_s = 0.05
+        cluster._transport.timeout_s = 0.05
         with pytest.raises(UnreachableError, match=r"cannot get pods/a in x: no answer .* in time"):
             await cluster.get("Pod", "a", "x")
 
@@ -250,6 +249,8 @@ async def test_a_watch_that_reaches_nobody_ends(tmp_path: Path, tries: list[str]
 async def exec_handler(request: web.Request) -> web.StreamResponse:
     if request.path.endswith("/gone/exec"):
         return reply({"message": 'pods "gone" not found'}, 404)
+    if request.path.endswith("/broken/exec"):
+        return reply({"message": "error dialing backend"}, 500)
     socket = web.WebSocketResponse(protocols=["v4.channel.k8s.io"])
     await socket.prepare(request)
     async for message in socket:
@@ -286,11 +287,23 @@ async def test_an_exec_that_is_cut_has_no_status(tmp_path: Path) -> None:
         assert execution.finished == Finished(None, "the connection was lost")
 
 
-async def test_an_exec_in_a_pod_that_is_gone(tmp_path: Path) -> None:
-    async with serving(exec_handler, tmp_path) as (cluster, _):
-        with pytest.raises(NotFoundError, match=r"cannot exec in x/gone .*no such pod"):
-            async with cluster.exec("x", "gone", "probe", ["sh"]):
+@pytest.mark.parametrize(
+    ("pod", "error", "sentence", "tries"),
+    [
+        pytest.param("gone", NotFoundError, r"cannot exec in x/gone .*no such pod", 1, id="gone"),
+        pytest.param(
+            "broken", ClusterError, "it failed", 3, id="not started: opened again, three times in all"
+        ),
+    ],
+)
+async def test_an_exec_that_does_not_open(  # noqa: PLR0917
+    tmp_path: Path, waits: list[float], pod: str, error: type[ClusterError], sentence: str, tries: int
+) -> None:
+    async with serving(exec_handler, tmp_path) as (cluster, asked):
+        with pytest.raises(error, match=sentence):
+            async with cluster.exec("x", pod, "probe", ["sh"]):
                 raise AssertionError("entered")
+    assert len(asked.requests) == tries == len(waits) + 1
 
 
 async def test_an_exec_renews_an_expired_token_too(tmp_path: Path) -> None:
@@ -318,15 +331,10 @@ async def test_closing_an_exec_does_not_wait_for_a_server_that_is_silent(
         await asyncio.Event().wait()
         return socket
 
-    monkeypatch.setattr(stream, "_CLOSE_S", 0.05)
+    monkeypatch.setattr(kube_exec, "_CLOSE_S", 0.05)
     async with (
         serving(handler, tmp_path) as (cluster, _),
         asyncio.timeout(60),
         cluster.exec("x", "a", "probe", ["sh"]),
     ):
         pass
-
-
-def test_only_kube_errors_come_out() -> None:
-    assert isinstance(client.RETRY, tenacity.AsyncRetrying)
-    assert client.RETRY.reraise, "tenacity's own RetryError is nobody's sentence"

@@ -26,6 +26,7 @@ EXIT_7 = status(
         "details": {"causes": [{"reason": "ExitCode", "message": "7"}]},
     }
 )
+FINISHED_7 = Finished(7, "command terminated with non-zero exit code")
 
 
 def read(*messages: bytes) -> tuple[list[str], Finished | None]:
@@ -34,32 +35,43 @@ def read(*messages: bytes) -> tuple[list[str], Finished | None]:
     return lines + session.close(), session.finished
 
 
-def test_lines_and_a_success() -> None:
-    assert read(b"\x01one\ntwo\n", SUCCESS) == (["one", "two"], Finished(0))
+CONNECTION_LOST = Finished(None, "the connection was lost")
 
 
-def test_a_line_that_is_cut_by_a_frame() -> None:
-    assert read(b"\x01on", b"\x01e\ntw", b"\x01o\n", SUCCESS)[0] == ["one", "two"]
+@pytest.mark.parametrize(
+    ("messages", "lines", "finished"),
+    [
+        pytest.param([b"\x01one\ntwo\n", SUCCESS], ["one", "two"], Finished(0), id="lines and a success"),
+        pytest.param(
+            [b"\x01on", b"\x01e\ntw", b"\x01o\n", SUCCESS],
+            ["one", "two"],
+            Finished(0),
+            id="a line in three frames",
+        ),
+        pytest.param([b"\x01a\xffb\n", SUCCESS], ["a\ufffdb"], Finished(0), id="not UTF-8: replaced"),
+        pytest.param(
+            [b"\x01one\ntwo", SUCCESS],
+            ["one", "two"],
+            Finished(0),
+            id="a last line without an end, command ended",
+        ),
+        pytest.param(
+            [b"\x01one\n12 0 100"],
+            ["one"],
+            CONNECTION_LOST,
+            id="lost: half a line could read as another answer",
+        ),
+        pytest.param([EXIT_7[:30], b"\x03" + EXIT_7[30:]], [], FINISHED_7, id="a status in two frames"),
+    ],
+)
+def test_a_session(messages: list[bytes], lines: list[str], finished: Finished) -> None:
+    assert read(*messages) == (lines, finished)
 
 
 def test_a_character_that_is_cut_by_a_frame() -> None:
     text = "zürich\n".encode()
     for cut in range(1, len(text)):
         assert read(b"\x01" + text[:cut], b"\x01" + text[cut:], SUCCESS)[0] == ["zürich"]
-
-
-def test_bytes_that_are_no_utf8_are_replaced() -> None:
-    assert read(b"\x01a\xffb\n", SUCCESS)[0] == ["a\ufffdb"]
-
-
-def test_a_last_line_without_an_end_counts_where_the_command_has_ended() -> None:
-    assert read(b"\x01one\ntwo", SUCCESS) == (["one", "two"], Finished(0))
-
-
-def test_a_last_line_of_a_lost_connection_is_not_given() -> None:
-    lines, finished = read(b"\x01one\n12 0 100")
-    assert lines == ["one"], "half a line could read as another answer"
-    assert finished == Finished(None, "the connection was lost")
 
 
 def test_streams_that_alternate_stay_apart() -> None:
@@ -74,7 +86,7 @@ def test_streams_that_alternate_stay_apart() -> None:
     ("frame", "finished"),
     [
         pytest.param(SUCCESS, Finished(0), id="success"),
-        pytest.param(EXIT_7, Finished(7, "command terminated with non-zero exit code"), id="a status"),
+        pytest.param(EXIT_7, FINISHED_7, id="a status"),
         pytest.param(
             status({"status": "Failure", "message": "container not found"}),
             Finished(None, "container not found"),
@@ -104,12 +116,6 @@ def test_the_error_channel(frame: bytes, finished: Finished) -> None:
     assert read(b"\x01one\n", frame) == (["one"], finished)
 
 
-def test_a_status_that_comes_in_two_frames() -> None:
-    assert read(EXIT_7[:30], b"\x03" + EXIT_7[30:])[1] == Finished(
-        7, "command terminated with non-zero exit code"
-    )
-
-
 @pytest.mark.parametrize(
     "message", [b"", b"\x01", b"\x02", b"\x04{}", b"\xff\x00", b"\x09what"],
     ids=["empty", "no output", "no error", "resize", "v5 close", "an unknown channel"],
@@ -118,15 +124,10 @@ def test_messages_that_say_nothing(message: bytes) -> None:
     assert read(message, b"\x01one\n", SUCCESS) == (["one"], Finished(0))
 
 
-def test_standard_error_is_bounded() -> None:
+def test_memory_is_bounded() -> None:
     session = ExecSession()
     for _ in range(100):
         session.feed(b"\x02" + b"x" * 1000)
-    assert len(session.stderr) == 8192
-
-
-def test_a_line_without_an_end_does_not_fill_the_memory() -> None:
-    session = ExecSession()
-    for _ in range(100):
         session.feed(b"\x01" + b"x" * 10_000)
+    assert len(session.stderr) == 8192
     assert len(session._partial) <= 65536

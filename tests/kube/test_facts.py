@@ -1,9 +1,16 @@
+"""The network plugin, and policies of other kinds, as discovery and lists show them."""
+
 from __future__ import annotations
 
-import pytest
+from pathlib import Path
+from typing import Any
 
-from netprobe.kube.facts import cni_by_groups, cni_of
+import pytest
+from aiohttp import web
+
+from netprobe.kube.facts import certain, cni_by_groups, cni_of, other_policies
 from netprobe.model.objects import Object
+from tests.kube.server import serving
 
 
 def daemon_set(name: str, image: str) -> Object:
@@ -36,3 +43,106 @@ def test_where_no_daemon_set_names_one_an_api_group_may() -> None:
         "the API group crd.projectcalico.org",
     )
     assert cni_by_groups(["apps", "batch"]) is None
+
+
+CALICO, SERVED, ADMIN = "crd.projectcalico.org", "projectcalico.org", "policy.networking.k8s.io"
+
+
+def listed(*names: str, more: int = 0) -> dict[str, Any]:
+    items = []
+    for name in names:
+        namespace, _, own = name.rpartition("/")
+        items.append({"metadata": {"name": own, **({"namespace": namespace} if namespace else {})}})
+    return {"metadata": {"remainingItemCount": more} if more else {}, "items": items}
+
+
+ONE_GNP = {f"{CALICO}/v1/globalnetworkpolicies": listed("default.allow")}
+
+
+@pytest.mark.parametrize(
+    ("lists", "phrases"),
+    [
+        pytest.param({}, (), id="no group that is known"),
+        pytest.param({f"{CALICO}/v1/globalnetworkpolicies": listed()}, (), id="a kind without objects"),
+        pytest.param(
+            {f"{CALICO}/v1/ippools": listed("pool")}, (), id="a known group, and kinds that are no policies"
+        ),
+        pytest.param(ONE_GNP, (f"1 globalnetworkpolicies.{CALICO} (default.allow)",), id="one"),
+        pytest.param(
+            {f"{CALICO}/v1/networkpolicies": listed("shop/a", "shop/b", "x/c", "x/d", more=7)},
+            (f"11 networkpolicies.{CALICO} (shop/a, shop/b, x/c, ...)",),
+            id="more than are named, more than are listed",
+        ),
+        pytest.param(
+            {**ONE_GNP, f"{SERVED}/v3/globalnetworkpolicies": listed("default.allow")},
+            (f"1 globalnetworkpolicies.{CALICO} (default.allow)",),
+            id="served by two groups: told once",
+        ),
+        pytest.param(
+            {f"{SERVED}/v3/networkpolicies": listed("shop/knp.default.web", "shop/own")},
+            (f"1 networkpolicies.{SERVED} (shop/own)",),
+            id="NetworkPolicies that are shown once more",
+        ),
+        pytest.param(
+            {
+                f"{ADMIN}/v1alpha2/clusternetworkpolicies": listed("new"),
+                f"{ADMIN}/v1alpha1/adminnetworkpolicies": listed("old"),
+                f"{ADMIN}/v1alpha1/clusternetworkpolicies": listed("new"),
+            },
+            (f"1 clusternetworkpolicies.{ADMIN} (new)", f"1 adminnetworkpolicies.{ADMIN} (old)"),
+            id="kinds of several versions: each once",
+        ),
+        pytest.param(
+            {f"{CALICO}/v1/globalnetworkpolicies": 403, f"{CALICO}/v1/networkpolicies": 500},
+            (
+                f"globalnetworkpolicies.{CALICO} (may not be listed)",
+                f"networkpolicies.{CALICO} (could not be listed)",
+            ),
+            id="nobody knows",
+        ),
+    ],
+)
+async def test_policies_of_other_kinds(
+    tmp_path: Path, lists: dict[str, Any], phrases: tuple[str, ...]
+) -> None:
+    versions: dict[str, dict[str, list[str]]] = {"apps": {"v1": ["deployments"]}}
+    for path in lists:
+        group, version, plural = path.split("/")
+        versions.setdefault(group, {}).setdefault(version, []).append(plural)
+
+    async def handler(request: web.Request) -> web.Response:
+        match request.path.strip("/").split("/"):
+            case ["apis"]:
+                groups = [{"name": g, "versions": [{"version": v} for v in vs]} for g, vs in versions.items()]
+                return web.json_response({"groups": groups})
+            case ["apis", group, version]:
+                return web.json_response({"resources": [{"name": one} for one in versions[group][version]]})
+        answer = lists[request.path.removeprefix("/apis/")]
+        if isinstance(answer, int):
+            return web.json_response({"message": "no"}, status=answer)
+        return web.json_response(answer)
+
+    async with serving(handler, tmp_path) as (cluster, _):
+        assert await other_policies(cluster) == phrases
+
+
+async def test_a_group_whose_own_server_is_down(tmp_path: Path) -> None:
+    async def handler(request: web.Request) -> web.Response:
+        if request.path == "/apis":
+            groups = [{"name": SERVED, "versions": [{"version": "v3"}]}]
+            return web.json_response({"groups": groups})
+        return web.json_response({"message": "the server is currently unable to handle it"}, status=503)
+
+    async with serving(handler, tmp_path) as (cluster, asked):
+        (phrase,) = await other_policies(cluster) or ()
+    assert phrase == f"{SERVED} (does not say which kinds it has)"
+    assert not certain(phrase)
+    assert len(asked.requests) == 2, "not retried: it may be down for good"
+
+
+async def test_a_server_that_does_not_list_its_groups(tmp_path: Path) -> None:
+    async def handler(_: web.Request) -> web.Response:
+        return web.json_response({"message": "no"}, status=403)
+
+    async with serving(handler, tmp_path) as (cluster, _):
+        assert await other_policies(cluster) is None

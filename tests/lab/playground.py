@@ -58,7 +58,7 @@ class Playground:
         path = RESOURCES[kind].path(ref.namespace, ref.name) + ("/status" if status else "")
 
         async def send() -> None:
-            async with self.cluster._response("PATCH", path, f"patch {name}", body=patch):
+            async with self.cluster._transport.response("PATCH", path, f"patch {name}", body=patch):
                 pass
 
         self.do(send())

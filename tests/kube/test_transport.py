@@ -1,8 +1,10 @@
+"""How fast requests are sent."""
+
 from __future__ import annotations
 
 import pytest
 
-from netprobe.kube.limit import RateLimit
+from netprobe.kube.transport import RateLimit
 
 
 def test_a_burst_and_then_a_rate() -> None:
@@ -20,6 +22,6 @@ def test_the_burst_comes_back_with_time() -> None:
 
 
 @pytest.mark.parametrize(("per_s", "burst"), [(0, 1), (-1, 1), (1, 0)])
-def test_limits_that_are_none(per_s: float, burst: int) -> None:
+def test_impossible_limits(per_s: float, burst: int) -> None:
     with pytest.raises(ValueError, match="positive rate"):
         RateLimit(per_s, burst)

@@ -1,0 +1,203 @@
+"""HTTP requests to the API server: paced, retried where that is safe, with credentials renewed.
+
+What may be repeated is decided here and nowhere else:
+
+    429, 503                  the server did nothing: any request is repeated
+    an exec that did not open  nothing was started: it is opened again
+    everything else           may have had an effect: it is reported, and the caller decides
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import asynccontextmanager
+from typing import Any, Final
+
+import aiohttp
+import tenacity
+from kubernetes.aio.stream import WsApiClient
+
+from netprobe.errors import ClusterError, ForbiddenError, NotFoundError
+from netprobe.kube import errors
+from netprobe.model.objects import Object
+
+CONNECT_S: Final = 10.0
+"""How long a TCP connection to the server may take."""
+
+QPS: Final = 50.0
+BURST: Final = 100
+"""The default rate, in requests a second, as kubectl's."""
+
+
+def _did_nothing(error: BaseException) -> bool:
+    return isinstance(error, errors.ApiStatusError) and error.status in {429, 503}
+
+
+def _did_not_start(error: BaseException) -> bool:
+    return isinstance(error, ClusterError) and not isinstance(error, NotFoundError | ForbiddenError)
+
+
+def _wait(state: tenacity.RetryCallState) -> float:
+    """As long as the server asks for (at most 30 s), else 0.2 s, doubled each time up to 5 s."""
+    error = state.outcome.exception() if state.outcome else None
+    wanted = error.retry_after_s if isinstance(error, errors.ApiStatusError) else None
+    return min(30.0, wanted) if wanted is not None else min(5.0, 0.1 * 2.0**state.attempt_number)
+
+
+REQUESTS: Final = tenacity.AsyncRetrying(
+    retry=tenacity.retry_if_exception(_did_nothing),
+    wait=_wait,
+    stop=tenacity.stop_after_attempt(6),
+    reraise=True,
+)
+EXECS: Final = tenacity.AsyncRetrying(
+    retry=tenacity.retry_if_exception(_did_not_start),
+    wait=_wait,
+    stop=tenacity.stop_after_attempt(3),
+    reraise=True,
+)
+
+
+class RateLimit:
+    """`await limit.turn()` returns at once `burst` times, then `per_s` times a second, in order."""
+
+    def __init__(self, per_s: float = QPS, burst: int = BURST) -> None:
+        if per_s <= 0 or burst < 1:
+            raise ValueError("a rate limit needs a positive rate and a burst of at least 1")
+        self._gap_s = 1 / per_s
+        self._slack_s = self._gap_s * (burst - 1)
+        self._next = float("-inf")  # when the next token of an empty bucket is due, less the burst
+
+    def reserve(self, now: float) -> float:
+        """Take a token; the seconds to wait for it. Generic cell rate algorithm (ITU-T I.371)."""
+        due = max(self._next, now)
+        self._next = due + self._gap_s
+        return max(0.0, due - self._slack_s - now)
+
+    async def turn(self) -> None:
+        wait_s = self.reserve(asyncio.get_running_loop().time())
+        if wait_s > 0:
+            await asyncio.sleep(wait_s)
+
+
+class Transport:
+    """Sends requests to one API server.
+
+    `reload` renews the credentials (an expired token of an exec plugin): called once for each 401.
+    `answered_at`: when the server last answered anything, by the loop's clock.
+    """
+
+    def __init__(
+        self,
+        client: WsApiClient,
+        *,
+        timeout_s: float,
+        limit: RateLimit,
+        reload: Callable[[], Awaitable[None]] | None = None,
+    ) -> None:
+        self.client = client
+        self.limit = limit
+        self.timeout_s = timeout_s
+        self.reload = reload
+        self.answered_at = 0.0
+
+    @property
+    def server(self) -> str:
+        """The URL of the API server."""
+        return str(self.client.configuration.host)
+
+    async def json(
+        self,
+        method: str,
+        path: str,
+        what: str,
+        *,
+        query: Mapping[str, Any] | None = None,
+        body: Object | None = None,
+        retry: bool = True,
+    ) -> Object:
+        """Send a request and read the object that it answers. ClusterError; `what`: the request in words."""
+
+        async def once() -> Object:
+            async with self.response(method, path, what, query=query, body=body) as response:
+                with errors.wire_errors(what, self.server):
+                    text = await response.text()
+            answer = self.parse(text, what)
+            if not isinstance(answer, dict):
+                raise ClusterError(f"cannot {what}: the answer is not an object")
+            return answer
+
+        result: Object = await (REQUESTS(once) if retry else once())
+        return result
+
+    def parse(self, text: str | bytes, what: str) -> Any:
+        """JSON from the server; ClusterError where it is something else."""
+        try:
+            return json.loads(text)
+        except ValueError as e:
+            raise ClusterError(
+                f"cannot {what}: {self.server} answers, but not in JSON: is it an API server?"
+            ) from e
+
+    @asynccontextmanager
+    async def response(
+        self,
+        method: str,
+        path: str,
+        what: str,
+        *,
+        query: Mapping[str, Any] | None = None,
+        body: Object | None = None,
+        timeout_s: float | None = None,
+    ) -> AsyncIterator[aiohttp.ClientResponse]:
+        """One response with a status of success; any other status is raised. Not retried."""
+        timeout = aiohttp.ClientTimeout(total=timeout_s or self.timeout_s, sock_connect=CONNECT_S)
+
+        async def send() -> aiohttp.ClientResponse:
+            return await self._send(method, path, what, query=query or {}, body=body, timeout=timeout)
+
+        response = await send()
+        if response.status == 401 and self.reload is not None:
+            response.release()
+            await self.reload()
+            response = await send()
+        try:
+            if response.status >= 400:
+                with errors.wire_errors(what, self.server):
+                    text = await response.text()
+                raise errors.from_status(response.status, text, what=what, headers=response.headers)
+            yield response
+        finally:
+            response.release()
+
+    async def _send(
+        self,
+        method: str,
+        path: str,
+        what: str,
+        *,
+        query: Mapping[str, Any],
+        body: Object | None,
+        timeout: aiohttp.ClientTimeout,
+    ) -> aiohttp.ClientResponse:
+        await self.limit.turn()
+        headers = {"Accept": "application/json"}
+        if method == "PATCH":
+            headers["Content-Type"] = "application/merge-patch+json"
+        _, url, headers, body, _ = await self.client.param_serialize(
+            method,
+            path,
+            query_params=[(key, value) for key, value in query.items() if value is not None],
+            header_params=headers,
+            body=body,
+            auth_settings=["BearerToken"],
+        )
+        with errors.wire_errors(what, self.server):
+            answer = await self.client.rest_client.request(
+                method, url, headers=headers, body=body, _request_timeout=timeout
+            )
+        self.answered_at = asyncio.get_running_loop().time()
+        response: aiohttp.ClientResponse = answer.response
+        return response
