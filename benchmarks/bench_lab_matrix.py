@@ -25,7 +25,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from netprobe.diff import compare
+from netprobe.diff import Counts, compare
 from netprobe.kube import connect
 from netprobe.lab import Lab, LabOptions, start
 from netprobe.model.cluster import Cluster, Namespace
@@ -167,7 +167,7 @@ async def measure(pods: int, lab: Lab) -> None:
                         policies=tuple(map(policy_of, policies)),
                     )
                 )
-                counts = compare(None, says.matrix(flows), seen.matrix).counts
+                counts = Counts.of(compare(None, says.matrix(flows), seen.matrix))
                 verdicts = Counter(cell.verdict.value for cell in seen.matrix.values())
                 tries = sum(cell.attempts for cell in seen.matrix.values())
                 told = f"{dict(verdicts)}, {tries} tries, {counts}"

@@ -1,25 +1,26 @@
 """Declared x simulated x observed: where the three tables differ, and what that means.
 
-One rule decides the status of a flow, first match first:
+The status of a flow, first match first:
 
-1. NetworkPolicy leaves the case to the implementation: UNDEFINED. It is shown and never fails a run.
-2. Two tables that both know differ: MISMATCH, whatever the third says. ("1 wins over 3.")
-3. A table that was asked could not tell: UNKNOWN. Not a mismatch, and never a "denied".
+1. The API leaves the case to the implementation: UNDEFINED. It is shown and never fails a run.
+2. Two tables that both know differ: MISMATCH, whatever the third says.
+3. A table could not tell: UNKNOWN. Not a mismatch, and never "denied".
 4. The prober could not or did not try the flow: SKIPPED.
-5. Everything that was asked agrees: AS_EXPECTED.
+5. All tables agree: AS_EXPECTED.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from enum import Enum
 from functools import partial
 
-from netprobe.model.flow import End, Flow
+from netprobe.model.flow import Flow
 from netprobe.model.matrix import Matrix, T
 from netprobe.model.observation import Observation, Outcome
+from netprobe.model.policy import Place
 from netprobe.model.verdict import Decision, Verdict
 
 
@@ -36,13 +37,13 @@ class Status(Enum):
 class Mismatch(Enum):
     """Two tables that differ, the one that sets the expectation first."""
 
-    DECLARED_SIMULATED = "declared-simulated"  # the policies are wrong, or the declaration is
-    DECLARED_OBSERVED = "declared-observed"  # the cluster does not do what was meant
+    DECLARED_SIMULATED = "declared-simulated"  # the policies or the declaration are wrong
+    DECLARED_OBSERVED = "declared-observed"  # the cluster does not do what the author meant
     SIMULATED_OBSERVED = "simulated-observed"  # the CNI, the kernel, a label or a stale rule is wrong
 
 
 class Kind(Enum):
-    """Which way a flow that is not as expected went."""
+    """In which direction a flow differs from what is expected."""
 
     UNEXPECTED_ALLOW = "unexpected_allow"
     UNEXPECTED_DENY = "unexpected_deny"
@@ -50,11 +51,24 @@ class Kind(Enum):
 
 
 @dataclass(frozen=True, slots=True)
+class Why:
+    """What decides a flow: a sentence for each side that matters; `place` is where the first cause stands."""
+
+    sentences: tuple[str, ...] = ()
+    place: Place | None = None
+
+    def __str__(self) -> str:
+        return "; ".join(self.sentences)
+
+
+@dataclass(frozen=True, slots=True)
 class Row:
     """One flow in all three tables.
 
-    `declared` is None where no suite declares the flow, `decision` where nobody simulated it,
-    `observation` where nobody probed it. `reason` says why a flow is unknown, undefined or skipped.
+    `declared` is None where no suite declares the flow, `decision` where it was not simulated,
+    `observation` where it was not probed. `reason` says why a flow is unknown, undefined or skipped.
+    `why` explains the flow, where somebody has explained it. `declared_by` says what declares the flow:
+    "row" (a row that names both ends), "pattern" (a row with `*` or labels), "default", or None.
     """
 
     flow: Flow
@@ -66,6 +80,8 @@ class Row:
     kind: Kind | None = None
     reason: str | None = None
     step: int = 0
+    why: Why = Why()
+    declared_by: str | None = None
 
     @property
     def simulated(self) -> Verdict | None:
@@ -83,31 +99,19 @@ class Row:
 
 
 @dataclass(frozen=True, slots=True)
-class Strip:
-    """The rows of one source, in order: each destination with a row that stands for it.
-
-    Such a row is shared by many pairs of ends; its own ends do not count.
-    """
-
-    source: End
-    cells: Sequence[tuple[End, Row]]
-
-    def rows(self) -> Iterator[Row]:
-        for destination, row in self.cells:
-            flow = row.flow
-            ends = Flow(self.source, destination, flow.port, flow.protocol, flow.family, flow.via)
-            yield replace(row, flow=ends)
-
-
-@dataclass(frozen=True, slots=True)
 class Counts:
-    """How many flows ended in which status."""
+    """How many flows have which status."""
 
     as_expected: int = 0
     mismatches: int = 0
     unknown: int = 0
     undefined: int = 0
     skipped: int = 0
+
+    @classmethod
+    def of(cls, rows: Iterable[Row]) -> Counts:
+        numbers = Counter(row.status.value for row in rows)  # a str hashes faster than an Enum
+        return cls(*(numbers[status.value] for status in Status))
 
     @property
     def flows(self) -> int:
@@ -134,88 +138,6 @@ class Counts:
             self.skipped + other.skipped,
         )
 
-    @classmethod
-    def of(cls, tally: Counter[Status]) -> Counts:
-        return cls(
-            tally[Status.AS_EXPECTED],
-            tally[Status.MISMATCH],
-            tally[Status.UNKNOWN],
-            tally[Status.UNDEFINED],
-            tally[Status.SKIPPED],
-        )
-
-
-class Differences:
-    """The rows of one comparison, in a stable order, and how many ended in which status.
-
-    Rows are a tuple, or made anew for each iteration where there are too many to hold. The counts of
-    such a stream are known once it has been iterated to its end, which `counts` does where need be. It may
-    come in strips, which cost far less than the rows that they stand for.
-    """
-
-    __slots__ = ("_counts", "_make", "_strips")
-
-    def __init__(self, rows: Iterable[Row] | Callable[[], Iterator[Row]]) -> None:
-        self._strips: Callable[[], Iterator[Strip]] | None = None
-        if callable(rows):
-            self._make: Callable[[], Iterator[Row]] = rows
-            self._counts: Counts | None = None
-        else:
-            held = tuple(rows)
-            self._make = lambda: iter(held)
-            self._counts = Counts.of(Counter(row.status for row in held))
-
-    @classmethod
-    def in_strips(cls, make: Callable[[], Iterator[Strip]]) -> Differences:
-        """The rows of strips, made anew for each iteration."""
-        made = cls(lambda: (row for strip in make() for row in strip.rows()))
-        made._strips = make
-        return made
-
-    @property
-    def striped(self) -> bool:
-        """Whether the rows come in strips."""
-        return self._strips is not None
-
-    def strips(self) -> Iterator[Strip]:
-        """What the rows are made of, if they come in strips; counted as rows are. Else nothing."""
-        if self._strips is None:
-            return
-        tally: Counter[Status] = Counter()
-        plain = 0  # most are, and an Enum takes long to hash
-        for strip in self._strips():
-            yield strip
-            for _, row in strip.cells:
-                if row.status is Status.AS_EXPECTED:
-                    plain += 1
-                else:
-                    tally[row.status] += 1
-        tally[Status.AS_EXPECTED] += plain
-        self._counts = Counts.of(tally)
-
-    def __iter__(self) -> Iterator[Row]:
-        tally: Counter[Status] = Counter()
-        for row in self._make():
-            tally[row.status] += 1
-            yield row
-        self._counts = Counts.of(tally)
-
-    @property
-    def counted(self) -> bool:
-        """Whether `counts` is known without another pass."""
-        return self._counts is not None
-
-    @property
-    def counts(self) -> Counts:
-        if self._counts is None:
-            for _ in self.strips() if self.striped else self:
-                pass
-        return self._counts or Counts()
-
-    @property
-    def rows(self) -> tuple[Row, ...]:
-        return tuple(self)
-
 
 def compare(
     declared: Matrix[Verdict] | None,
@@ -223,21 +145,20 @@ def compare(
     observed: Matrix[Observation] | None = None,
     *,
     step: int = 0,
-) -> Differences:
+) -> tuple[Row, ...]:
     """Lay the tables side by side: a row for each flow that any of them holds.
 
     The order is that of `simulated`, then of what only `declared`, then of what only `observed` holds.
     A cell without a family stands for both: it is compared with the IPv4 and the IPv6 cell of a table
     that tells them apart.
     """
-    probed = observed is not None
-    return Differences(
+    return tuple(
         judge(
             flow,
             _cell(declared, flow),
             _cell(simulated, flow),
             _cell(observed, flow),
-            probed=probed,
+            probed=observed is not None,
             step=step,
         )
         for flow in _flows(simulated, declared, observed)

@@ -110,7 +110,7 @@ def _of_suite(asked: Asked, wanted: Wanted) -> Graph:
     if wanted.view is View.OBSERVED:
         raise UsageError("--observed: a suite was not probed; name the report of a run by --report")
     suite, cluster = suite_and_cluster(str(asked.suite), asked.filenames)
-    expectation, cluster_then = _moment(suite, cluster, asked.step)
+    _, cluster_then = _moment(suite, cluster, asked.step)
     steps = simulated(
         suite,
         cluster,
@@ -119,8 +119,8 @@ def _of_suite(asked: Asked, wanted: Wanted) -> Graph:
         destinations=asked.destinations,
         ports=asked.ports,
     )
-    rows = steps[asked.step].differences
-    cells = of_rows(rows, citer(cluster_then.policies), Authority(expectation, cluster_then))
+    rows = steps[asked.step].rows
+    cells = of_rows(rows, citer(cluster_then.policies))
     name = suite.name if not asked.step else f"{suite.name}, after: {steps[asked.step].name}"
     graph = build(name, cells, wanted, _replicas(cluster_then))
     if not asked.whys:

@@ -21,6 +21,9 @@ from netprobe.cli.options import (
 from netprobe.errors import UsageError
 from netprobe.model.flow import End, External
 
+OF_EVERY_ROW = frozenset({"json", "yaml", "junit", "github"})
+"""The formats that write every row, however many there are."""
+
 
 @click.command
 @click.argument("suite", required=False, type=click.Path())
@@ -111,8 +114,15 @@ def command(
         )
         if not question.size:
             say("no flow to show: fewer than two pods, or no port that one declares (--port names one)")
-        people = {output, *(one.format for one in reports)} - {"json", "yaml", "junit", "github"}
-        steps = (surveyed(Survey(question, chosen), changed_only=changed_only, overview=bool(people)),)
+        written = {output, *(one.format for one in reports)}
+        steps = (
+            surveyed(
+                Survey(question, chosen),
+                changed_only=changed_only,
+                overview=bool(written - OF_EVERY_ROW),
+                rows=bool(written & OF_EVERY_ROW),
+            ),
+        )
     else:
         raise UsageError("what should be simulated? Name a suite, or manifests by -f")
     nodes: dict[End, str] = {pod.ref: pod.node for pod in cluster.pods.values() if pod.node is not None}

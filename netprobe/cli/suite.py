@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from netprobe.cli.manifests import read_cluster
-from netprobe.diff import Differences, Row, Status, compare
+from netprobe.diff import Counts, Row, Status, compare
 from netprobe.errors import UsageError
 from netprobe.model.cluster import Cluster
 from netprobe.model.flow import Flow, Protocol
 from netprobe.model.verdict import Verdict
 from netprobe.run.moment import moments
 from netprobe.run.record import Step
-from netprobe.run.told import explainer
+from netprobe.run.told import explained
 from netprobe.simulate import Profile
 from netprobe.suite import Suite, apply, load
 from netprobe.survey import ask
@@ -62,11 +62,10 @@ def simulated(
     steps: list[Step] = []
     before: Iterable[Row] = ()
     for index, moment in enumerate(moments(suite, cluster, profile, is_asked)):
-        rows = compare(moment.declared, moment.simulated, step=index).rows
+        rows = compare(moment.declared, moment.simulated, step=index)
         shown = _changed(rows, before, first=index == 0) if changed_only else rows
-        differences = Differences(shown)
-        why = explainer(moment.simulator)
-        steps.append(Step(moment.name, differences, explain=why, declared_by=moment.authority))
+        told = explained(shown, moment.simulator, moment.authority)
+        steps.append(Step(moment.name, told, Counts.of(told)))
         before = rows
     return tuple(steps)
 

@@ -2,36 +2,66 @@
 
 from __future__ import annotations
 
-from netprobe.diff import Counts
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
+
+from netprobe.diff import Counts, Row
 from netprobe.explain.why import blame
 from netprobe.model.flow import Flow
 from netprobe.model.verdict import Verdict
 from netprobe.report.alike import LONGEST
 from netprobe.report.words import port as written
-from netprobe.run.record import Group, Groups, Step
+from netprobe.run.record import Group, Step
 from netprobe.survey import Bundle, Overview, Survey
 from netprobe.survey.overview import LEFT_OUT
 
 NAME = "the policies as they are"
 
 
-def surveyed(survey: Survey, *, changed_only: bool, overview: bool) -> Step:
-    """The one step of a report. With `overview`, more rows than can be read are told by groups.
+MOST_HELD = 200_000
+"""Rows; above that they are made anew in each pass."""
 
-    Counts come from the overview then, so that no row is ever made unless somebody reads it.
+
+@dataclass(frozen=True, slots=True)
+class Rows:
+    """The rows of a survey, made in each pass."""
+
+    survey: Survey
+    changed_only: bool
+
+    def __iter__(self) -> Iterator[Row]:
+        return self.survey.rows(changed_only=self.changed_only)
+
+
+def surveyed(survey: Survey, *, changed_only: bool, overview: bool, rows: bool) -> Step:
+    """The one step of a report.
+
+    `overview`: groups stand for more rows than a person can read; without `rows` nothing else is needed, and
+    the counts are those of the groups.
     """
-    explain = blame(survey.question.cluster.policies)
-    differences = survey.differences(changed_only=changed_only)
-    if not overview or survey.question.size <= LONGEST:
-        return Step(NAME, differences, explain=explain)
+    size = survey.question.size
+    every: Iterable[Row] = Rows(survey, changed_only)
+    if size <= LONGEST:
+        why = blame(survey.question.cluster.policies)
+        every = tuple(replace(row, why=why(row)) for row in every)
+        return Step(NAME, every, Counts.of(every))
+    if size <= MOST_HELD and rows:
+        every = tuple(every)
+    if not overview:
+        return Step(NAME, every, Counts.of(every))
     found = survey.overview()
     bundles = [one for one in found.bundles if not changed_only or one.verdict is not Verdict.ALLOW]
-    flows = sum(one.flows for one in bundles)
-    unknown = sum(one.flows for one in bundles if one.verdict is Verdict.UNKNOWN)
-    counts = Counts(as_expected=flows - unknown, unknown=unknown, skipped=found.left_out)
     families = {4, 6} <= {one.family for one in bundles}
     groups = (*(_group(one, families) for one in bundles), *_left_out(found))
-    return Step(NAME, differences, explain=explain, overview=Groups(groups, counts))
+    return Step(NAME, every, Counts.of(every) if rows else _counts(bundles, found), groups=groups)
+
+
+def _counts(bundles: Iterable[Bundle], found: Overview) -> Counts:
+    flows, unknown = 0, 0
+    for bundle in bundles:
+        flows += bundle.flows
+        unknown += bundle.flows if bundle.verdict is Verdict.UNKNOWN else 0
+    return Counts(as_expected=flows - unknown, unknown=unknown, skipped=found.left_out)
 
 
 def _group(bundle: Bundle, families: bool) -> Group:

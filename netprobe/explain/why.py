@@ -3,25 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
 from typing import TypeAlias
 
-from netprobe.diff import Row
+from netprobe.diff import Row, Why
 from netprobe.model.flow import Flow
 from netprobe.model.policy import Direction, Place, Policy, PolicyRef
 from netprobe.model.verdict import Cause, Decision, Effect, Side, Verdict
-
-
-@dataclass(frozen=True, slots=True)
-class Why:
-    """What decides a flow, one sentence for each side that matters; where the first cause stands."""
-
-    sentences: tuple[str, ...] = ()
-    place: Place | None = None
-
-    def __str__(self) -> str:
-        return "; ".join(self.sentences)
-
 
 Explainer: TypeAlias = Callable[[Row], Why]
 

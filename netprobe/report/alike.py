@@ -18,10 +18,10 @@ LONGEST = 1_000  # rows; above that, pods that behave alike share a row
 
 def grouped(step: Step) -> tuple[list[Row], tuple[Group, ...]]:
     """The rows of a step, at most LONGEST, or else the groups that stand for them."""
-    if step.overview is not None:
-        return [], step.overview.groups
-    held = list(islice(step.differences, LONGEST + 1))
-    return (held, ()) if len(held) <= LONGEST else ([], groups(step.differences.rows))
+    if step.groups is not None:
+        return [], step.groups
+    held = list(islice(step.rows, LONGEST + 1))
+    return (held, ()) if len(held) <= LONGEST else ([], groups(tuple(step.rows)))
 
 
 def alike(rows: Sequence[Row]) -> dict[End, int]:

@@ -1,7 +1,6 @@
 """The report as JSON and YAML: the contract that docs/report.schema.json describes.
 
-Flows are written one at a time. Where their number is not known beforehand (a stream), `summary` stands
-after `flows` instead of before: the keys of an object have no order.
+Flows are written one at a time, so that a report of many is never held whole.
 """
 
 from __future__ import annotations
@@ -10,14 +9,13 @@ import json
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
-from itertools import islice
 from typing import Any
 
-from netprobe.diff import Counts, Row, Status, Strip
+from netprobe.diff import Row, Status
 from netprobe.model.flow import End, Placement
 from netprobe.model.verdict import Cause, Decision, Verdict
 from netprobe.report.style import PLAIN, Style
-from netprobe.run.record import InPlace, Report, Step
+from netprobe.run.record import InPlace, Report
 
 API_VERSION = "netprobe/v1alpha1"
 
@@ -73,7 +71,7 @@ def _in_place(told: InPlace) -> dict[str, Any]:
 
 
 def summary(report: Report) -> dict[str, Any]:
-    counts = sum((step.differences.counts for step in report.steps), Counts())
+    counts = report.counts
     # The enforcement finding fails a run even where every declared flow is one that should pass.
     verdict = Status.MISMATCH if report.enforcement else counts.verdict
     return {
@@ -117,6 +115,7 @@ def flow(row: Row, nodes: Mapping[End, str], elsewhere: Mapping[End, str] | None
         "because": [_cause(cause) for cause in row.decision.because] if row.decision else [],
         "attempts": seen.attempts if seen else 0,
         "latency_ms": _round(seen.latency_ms) if seen else None,
+        "declared_by": row.declared_by,
     }
 
 
@@ -127,7 +126,7 @@ def problems(report: Report) -> list[str | None]:
 
 
 class FlowLines:
-    """Writes `flow` as JSON, many times as fast where rows share a decision, or come in strips."""
+    """Writes `flow` as JSON, many times as fast where rows share a decision."""
 
     MOST_KEPT = 100_000
 
@@ -149,21 +148,6 @@ class FlowLines:
         to, to_node = self._end(ends.destination)
         middle, tail = self._middle(row), self._tail(row)
         return f'{{"from": {source}, "to": {to}, {middle}{from_node}, "to_node": {to_node}, {tail}'
-
-    def strip(self, strip: Strip) -> Iterator[str]:
-        """The rows of a strip. Each costs two look-ups and the making of its text."""
-        source, from_node = self._end(strip.source)
-        rows, destinations = self._rows, self._destinations
-        for destination, row in strip.cells:
-            end = destinations.get(id(destination))
-            if end is None:
-                end = destinations[id(destination)] = *self._end(destination), destination
-            text = rows.get(id(row))
-            if text is None:
-                if len(rows) >= self.MOST_KEPT:
-                    rows.clear()
-                text = rows[id(row)] = self._middle(row), self._tail(row), row
-            yield f'{{"from": {source}, "to": {end[0]}, {text[0]}{from_node}, "to_node": {end[1]}, {text[1]}'
 
     def _end(self, end: End) -> tuple[str, str]:
         written = self._ends.get(end)
@@ -187,7 +171,7 @@ class FlowLines:
         if row.observation is not None or row.decision is None:
             text = json.dumps(flow(row, {}))
             return text[text.index('"status": ') :]
-        kind = (row.status, row.declared, row.decision.verdict, row.reason, row.mismatches)
+        kind = (row.status, row.declared, row.decision.verdict, row.reason, row.mismatches, row.declared_by)
         frame = self._frames.get(kind)
         if frame is None:
             text = json.dumps(flow(replace(row, decision=Decision(row.decision.verdict)), {}))
@@ -207,34 +191,13 @@ class FlowLines:
 def as_json(report: Report, _style: Style = PLAIN) -> Iterator[str]:
     """One JSON document, one flow a line."""
     opening = json.dumps(head(report))[:-1]
-    if report.counted:
-        opening += f', "summary": {json.dumps(summary(report))}'
-    counted = report.counted
-    yield opening + ',\n"flows": ['
-    lines = _lines(report)
-    yield from (f"\n{some}" for some in islice(lines, 1))
-    yield from (f",\n{some}" for some in lines)
-    yield "\n],\n"
-    if not counted:
-        yield f'"summary": {json.dumps(summary(report))},\n'
-    yield f'"problems": {json.dumps(problems(report))}}}\n'
-
-
-def _lines(report: Report) -> Iterator[str]:
-    """The flows, one a line; those of a source together where they come so."""
+    yield f'{opening}, "summary": {json.dumps(summary(report))},\n"flows": ['
     write = FlowLines(report.nodes, report.elsewhere)
-    for step in report.steps:
-        if step.differences.striped:
-            yield from (",\n".join(write.strip(strip)) for strip in step.differences.strips() if strip.cells)
-        elif step.declared_by is None:
-            yield from map(write, step.differences)
-        else:
-            for row in step.differences:
-                yield f'{write(row)[:-1]}, "declared_by": {json.dumps(_authority(step, row))}}}'
-
-
-def _authority(step: Step, row: Row) -> str | None:
-    return step.declared_by(row.flow) if step.declared_by is not None and row.declared is not None else None
+    separator = "\n"
+    for _, row in report.rows():
+        yield separator + write(row)
+        separator = ",\n"
+    yield f'\n],\n"problems": {json.dumps(problems(report))}}}\n'
 
 
 def as_yaml(report: Report, _style: Style = PLAIN) -> Iterator[str]:
@@ -246,21 +209,14 @@ def as_yaml(report: Report, _style: Style = PLAIN) -> Iterator[str]:
     def dump(part: object) -> str:
         return str(yaml.dump(part, Dumper=dumper, sort_keys=False, allow_unicode=False, width=4096))
 
-    counted = report.counted
     yield dump(head(report))
-    if counted:
-        yield dump({"summary": summary(report)})
+    yield dump({"summary": summary(report)})
     opening = "flows:\n"
-    for step, row in report.rows():
-        told = flow(row, report.nodes, report.elsewhere)
-        if step.declared_by is not None:
-            told["declared_by"] = _authority(step, row)
-        yield opening + dump([told])
+    for _, row in report.rows():
+        yield opening + dump([flow(row, report.nodes, report.elsewhere)])
         opening = ""
     if opening:
         yield "flows: []\n"
-    if not counted:
-        yield dump({"summary": summary(report)})
     yield dump({"problems": problems(report)})
 
 

@@ -29,11 +29,11 @@ _TITLES = {
 def github(report: Report, style: Style = PLAIN) -> Iterator[str]:
     """Workflow commands, errors before warnings, and the summary line for the log."""
     found: dict[tuple[Kind, Place | None], list[str]] = {}
-    families = any(words.families(step.differences) for step in report.steps)
+    families = any(words.families(step.rows) for step in report.steps)
     for step, row in report.rows():
         if row.kind is None:
             continue
-        why = step.why(row)
+        why = row.why
         flow = words.flow(row.flow, families)
         told = (
             row.reason if row.status is Status.UNKNOWN else f"{words.blamed(row)}: {words.tables(row)}. {why}"

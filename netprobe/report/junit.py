@@ -24,7 +24,7 @@ def junit(report: Report, _style: Style = PLAIN) -> Iterator[str]:
 
 
 def _suite(report: Report, index: int, step: Step) -> Iterator[str]:
-    counts = step.differences.counts
+    counts = step.counts
     name = f"{report.suite or 'netprobe'}: {step.name}"
     started = report.run.started.astimezone(UTC).replace(tzinfo=None).isoformat(timespec="seconds")
     attributes = {
@@ -43,8 +43,8 @@ def _suite(report: Report, index: int, step: Step) -> Iterator[str]:
     for key, value in (("cluster", str(report.cluster)), ("run", report.run.id or "")):
         yield f"      <property {_attributes({'name': key, 'value': value})}/>\n"
     yield "    </properties>\n"
-    families = words.families(step.differences)
-    for row in step.differences:
+    families = words.families(step.rows)
+    for row in step.rows:
         yield _case(report, step, row, families)
     notes = [report.enforcement] if report.enforcement else []
     yield "    <system-out></system-out>\n"
@@ -65,7 +65,7 @@ def _case(report: Report, step: Step, row: Row, families: bool) -> str:
             return f"{opening}/>\n"
         case Status.MISMATCH:
             said = _attributes({"type": kind, "message": words.tables(row)})
-            body = f"<failure {said}>{xml(f'{words.blamed(row)}. {step.why(row)}')}</failure>"
+            body = f"<failure {said}>{xml(f'{words.blamed(row)}. {row.why}')}</failure>"
         case Status.UNKNOWN:
             said = _attributes({"type": kind, "message": row.reason or ""})
             body = f"<error {said}>{xml(words.tables(row))}</error>"

@@ -38,13 +38,13 @@ def _differing(step: Step) -> Iterator[str]:
     counts = step.counts
     if not (counts.mismatches or counts.unknown):
         return
-    rows = (row for row in step.differences if row.status in _MARKS)
+    rows = (row for row in step.rows if row.status in _MARKS)
     opening = (
         "| | From | To | Port | Declared | Simulated | Observed | Why |\n|---|---|---|---|---|---|---|---|\n"
     )
-    families = words.families(step.differences)
+    families = words.families(step.rows)
     for row in islice(rows, LONGEST):
-        why = row.reason if row.status is Status.UNKNOWN else f"{words.blamed(row)}. {step.why(row)}"
+        why = row.reason if row.status is Status.UNKNOWN else f"{words.blamed(row)}. {row.why}"
         cells = [
             *_ends(row, families),
             words.word(row.declared),

@@ -57,16 +57,16 @@ def _step(step: Step, style: Style, *, wide: bool) -> Iterator[str]:
     elif not held:
         yield "No flow to show.\n"
     else:
-        yield from _rows(step, held, style, wide=wide)
+        yield from _rows(held, style, wide=wide)
         if wide:
             yield "\n"
             yield from (line + "\n" for line in matrices(held))
     if step.counts.mismatches:
-        rows = step.differences if together else held
+        rows = step.rows if together else held
         yield from _explained(step, (row for row in rows if row.status is Status.MISMATCH), style)
 
 
-def _rows(step: Step, rows: Sequence[Row], style: Style, *, wide: bool) -> Iterator[str]:
+def _rows(rows: Sequence[Row], style: Style, *, wide: bool) -> Iterator[str]:
     families = words.families(rows)
     header = ["From", "To", "Port", "Result"]
     header += ["Declared", "Simulated", "Observed", "Why"] if wide else [""]
@@ -75,7 +75,7 @@ def _rows(step: Step, rows: Sequence[Row], style: Style, *, wide: bool) -> Itera
         ends = [plain(str(row.flow.source)), plain(words.destination(row.flow))]
         cells = [*ends, words.port(row.flow, families), words.word(row.result)]
         if wide:
-            told = [sentence for sentence in step.why(row).sentences if sentence != row.reason]
+            told = [sentence for sentence in row.why.sentences if sentence != row.reason]
             why = "; ".join(filter(None, (words.mark(row), *told)))
             cells += [words.word(row.declared), words.word(row.simulated), words.observed(row), plain(why)]
         else:
@@ -131,11 +131,11 @@ def _explained(step: Step, rows: Iterable[Row], style: Style) -> Iterator[str]:
     rows = iter(rows)
     told = list(islice(rows, MOST_TOLD))
     yield "\n" if told else ""
-    families = words.families(step.differences)
+    families = words.families(step.rows)
     for row in told:
         mismatch = f"MISMATCH {words.flow(row.flow, families)}: {words.tables(row)}"
         yield style.paint(plain(mismatch), "31") + "\n"
         yield f"  {words.blamed(row)}\n"
-        yield from (f"  {plain(sentence)}\n" for sentence in step.why(row).sentences)
+        yield from (f"  {plain(sentence)}\n" for sentence in row.why.sentences)
     if rest := sum(1 for _ in rows):
         yield f"and {rest:,} more mismatches: `-o json` holds them all\n"

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
 from netprobe import __version__
-from netprobe.diff import Counts, Differences, Row
-from netprobe.explain.why import Explainer, Why, blame
-from netprobe.model.flow import End, Flow
+from netprobe.diff import Counts, Row
+from netprobe.model.flow import End
 from netprobe.model.verdict import Verdict
 
 
@@ -68,41 +67,22 @@ class Group:
 
 
 @dataclass(frozen=True, slots=True)
-class Groups:
-    """What stands for the rows where there are too many to read, and for their counts."""
-
-    groups: tuple[Group, ...]
-    counts: Counts
-
-
-@dataclass(frozen=True, slots=True)
 class Step:
     """One change and the comparison after it.
 
-    `converged_s`: how long the cluster took to enforce the change, None where nothing was probed.
-    `explain` tells why a row is as it is; by default from the decision alone.
-    `overview` stands for the rows in formats for people, where there are too many rows to read.
-    `declared_by` says of a flow by what a suite declares it: "row", "pattern", "default" or None.
+    `rows`: a tuple, or made anew in each pass where there are too many to hold.
+    `counts`: of the rows, or of the groups where no row is made.
+    `converged_s`: seconds until the cluster enforced the change; None where nothing was probed.
+    `groups` stand for the rows in formats for people, where there are too many rows to read.
     """
 
     name: str
-    differences: Differences
+    rows: Iterable[Row]
+    counts: Counts
     converged_s: float | None = None
     rounds: int = 0
     execs: int = 0
-    explain: Explainer = field(default=blame(), repr=False)
-    overview: Groups | None = None
-    declared_by: Callable[[Flow], str | None] | None = field(default=None, repr=False, compare=False)
-
-    @property
-    def counts(self) -> Counts:
-        """Those of the rows, unless that would mean to make the rows for their number alone."""
-        if self.overview is None or self.differences.counted:
-            return self.differences.counts
-        return self.overview.counts
-
-    def why(self, row: Row) -> Why:
-        return self.explain(row)
+    groups: tuple[Group, ...] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,13 +129,8 @@ class Report:
 
     def rows(self) -> Iterator[tuple[Step, Row]]:
         for step in self.steps:
-            for row in step.differences:
+            for row in step.rows:
                 yield step, row
-
-    @property
-    def counted(self) -> bool:
-        """Whether the number of rows is known without making them."""
-        return all(step.differences.counted for step in self.steps)
 
     @property
     def counts(self) -> Counts:

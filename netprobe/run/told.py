@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
+from typing import Final, TypeAlias
 
-from netprobe.diff import Mismatch, Row, compare
+from netprobe.diff import Counts, Mismatch, Row, compare
 from netprobe.explain import explain
-from netprobe.explain.why import Explainer, Why, blame
+from netprobe.explain.why import blame
 from netprobe.model.flow import Flow
 from netprobe.model.matrix import Matrix
 from netprobe.model.observation import Observation
@@ -16,6 +17,10 @@ from netprobe.probe import Facts
 from netprobe.run.families import united
 from netprobe.run.record import Step
 from netprobe.simulate import Simulator
+
+DeclaredBy: TypeAlias = Callable[[Flow], str | None]
+
+MOST_CHANGES: Final = 200
 
 
 def step(
@@ -27,19 +32,13 @@ def step(
     facts: Facts,
     simulator: Simulator,
     number: int = 0,
-    declared_by: Callable[[Flow], str | None] | None = None,
+    declared_by: DeclaredBy = lambda _: None,
 ) -> Step:
-    """One change and what was seen after it, as the report tells it."""
+    """One change and what was seen after it."""
     simulated, observed = united(simulated, observed)
-    return Step(
-        name,
-        compare(declared, simulated, observed, step=number),
-        converged_s=facts.converged_s,
-        rounds=facts.rounds,
-        execs=facts.execs,
-        explain=explainer(simulator),
-        declared_by=declared_by,
-    )
+    rows = compare(declared, simulated, observed, step=number)
+    rows = explained(rows, simulator, declared_by)
+    return Step(name, rows, Counts.of(rows), facts.converged_s, facts.rounds, facts.execs)
 
 
 def enforcement(facts: Facts) -> str | None:
@@ -49,20 +48,31 @@ def enforcement(facts: Facts) -> str | None:
     return None
 
 
-def explainer(simulator: Simulator) -> Explainer:
-    """Why a mismatch is one, as `blame`; where the policies do not say what is declared, with the change to
-    them that would mend it: what `netprobe explain` says, in brief.
+def explained(
+    rows: Iterable[Row], simulator: Simulator, declared_by: DeclaredBy = lambda _: None
+) -> tuple[Row, ...]:
+    """The rows with what decides them and what declares them.
+
+    The first mismatches of policies and declaration also get the smallest change that resolves them: what
+    `netprobe explain` suggests. Each costs a search, so that a suite that is wrong everywhere gets
+    MOST_CHANGES of them.
     """
-    blamed = blame(simulator.cluster.policies)
+    why = blame(simulator.cluster.policies)
+    changes = 0
+    found = []
+    for row in rows:
+        reason = why(row)
+        if Mismatch.DECLARED_SIMULATED in row.mismatches and changes < MOST_CHANGES:
+            changes += 1
+            reason = replace(reason, sentences=(*reason.sentences, *_change(simulator, row.flow)))
+        by = declared_by(row.flow) if row.declared is not None else None
+        found.append(replace(row, why=reason, declared_by=by))
+    return tuple(found)
 
-    def why(row: Row) -> Why:
-        told = blamed(row)
-        if Mismatch.DECLARED_SIMULATED not in row.mismatches:
-            return told
-        change = explain(simulator, row.flow).change
-        if change is None:
-            return told
-        turned = "be allowed" if change.verdict is Verdict.ALLOW else "be denied"
-        return replace(told, sentences=(*told.sentences, f"to {turned}: {change.text}"))
 
-    return why
+def _change(simulator: Simulator, flow: Flow) -> tuple[str, ...]:
+    change = explain(simulator, flow).change
+    if change is None:
+        return ()
+    aim = "be allowed" if change.verdict is Verdict.ALLOW else "be denied"
+    return (f"to {aim}: {change.text}",)

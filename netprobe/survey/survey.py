@@ -1,18 +1,16 @@
 """Flow by flow: every row that a question asks for, made as it is read.
 
-Rows come in strips, source by source. A pair of groups is decided once, and the row that says so stands for
-all pairs of their pods: a strip costs a look-up a cell. What speaks of its ends by name, or hangs on their
-nodes, is decided for each pair.
+A pair of groups is decided once, and its answer holds for all pairs of their pods. What speaks of its ends by
+name, or depends on their nodes, is decided for each pair.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
 from functools import cached_property
 from typing import NamedTuple, TypeAlias
 
-from netprobe.diff import Differences, Row, Strip, judge
+from netprobe.diff import Row, judge
 from netprobe.model.flow import End, External, Flow, PodRef
 from netprobe.model.verdict import Verdict
 from netprobe.simulate import CALICO, Evaluation, Profile, Simulator, evaluate
@@ -45,23 +43,14 @@ class Survey:
     def evaluation(self) -> Evaluation:
         return evaluate(self.question.cluster, self.profile)
 
-    def differences(self, *, changed_only: bool = False) -> Differences:
-        """All rows, anew for each pass; with `changed_only` those that policies keep from plainly passing."""
-        return Differences.in_strips(self._changed if changed_only else self.strips)
-
     def overview(self) -> Overview:
         return overview(self.question, self.evaluation)
 
-    def rows(self) -> Iterator[Row]:
-        """Source by source, destination by destination, port by port; IPv4 before IPv6 where they differ."""
-        for strip in self.strips():
-            yield from strip.rows()
-
-    def strips(self) -> Iterator[Strip]:
-        """The rows of each source side by side.
+    def rows(self, *, changed_only: bool = False) -> Iterator[Row]:
+        """Source by source, destination by destination, port by port; IPv4 before IPv6 where they differ.
 
         Sources come in the order of the question; where there are too many pairs of groups to keep the
-        answers of all, those of a group together.
+        answers of all, those of a group together. `changed_only`: only rows that policies keep from passing.
         """
         groups = self._groups()
         columns = list(self._columns(groups))
@@ -74,13 +63,15 @@ class Survey:
                 known, kept = {}, 0
             mine = known.setdefault(one, {}) if one is not None else None
             before = len(mine or ())
-            yield Strip(source, list(self._cells(source, itself.get(source), columns, mine)))
+            for destination, row in self._cells(source, itself.get(source), columns, mine):
+                if not changed_only or row.result is not Verdict.ALLOW:
+                    yield _between(source, destination, row)
             kept += len(mine or ()) - before
 
     def _cells(
         self, source: End, itself: End | None, columns: Sequence[Column], known: dict[int, Answer] | None
     ) -> Iterator[tuple[End, Row]]:
-        """One strip. `known`: the answers of the source's group, by the kind of column, to be added to."""
+        """Each destination with a row of a pair like this one. `known`: the group's answers so far."""
         outside = isinstance(source, External)
         for destination, asked, kind in columns:
             if outside and isinstance(destination, External):
@@ -96,11 +87,6 @@ class Survey:
                     known[kind] = answer
             for row in answer:
                 yield destination, row
-
-    def _changed(self) -> Iterator[Strip]:
-        for strip in self.strips():
-            cells = [cell for cell in strip.cells if cell[1].result is not Verdict.ALLOW]
-            yield replace(strip, cells=cells)
 
     def _columns(self, groups: dict[End, int]) -> Iterator[Column]:
         numbers: dict[PortAsked, int] = {}
@@ -126,6 +112,13 @@ class Survey:
     def _answer(self, asked: Flow) -> Answer:
         rows = self.simulator.split(asked)
         return tuple(judge(one, None, self.simulator.decide(one), None) for one in rows)
+
+
+def _between(source: End, destination: End, row: Row) -> Row:
+    """The row of a pair like this one, with these ends."""
+    known = row.flow
+    ends = Flow(source, destination, known.port, known.protocol, known.family, known.via)
+    return Row(ends, None, row.decision, None, row.status, (), row.kind, row.reason)
 
 
 def _personal(answer: Answer) -> bool:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from ipaddress import IPv4Address
 
-from netprobe.diff import Differences, Row, compare
+from netprobe.diff import Counts, Row, compare
 from netprobe.explain.why import blame
 from netprobe.model.flow import End, External, Flow, PodRef, Protocol, ServiceRef, Via
 from netprobe.model.matrix import Matrix
@@ -41,7 +42,22 @@ BROKEN = Observation(Outcome.EXEC_FAILED, UNKNOWN, reason="exec: the stream was 
 NO_SCTP = Observation(Outcome.SKIPPED, UNKNOWN, reason="this kernel has no SCTP")
 
 
-def every_status() -> Differences:
+def step(
+    name: str,
+    rows: Iterable[Row],
+    *,
+    converged_s: float | None = None,
+    rounds: int = 0,
+    execs: int = 0,
+    policies: Sequence[Policy] = (),
+) -> Step:
+    """A step as a run makes it, its rows explained."""
+    why = blame(policies)
+    explained = tuple(replace(row, why=why(row)) for row in rows)
+    return Step(name, explained, Counts.of(explained), converged_s, rounds, execs)
+
+
+def every_status() -> tuple[Row, ...]:
     """Each status and each kind of mismatch once, ends of every sort, both families."""
     rows: list[tuple[Flow, Verdict | None, Decision, Observation | None]] = [
         (Flow(WEB, PG, 5432), DENY, DENIED, DROPPED),
@@ -62,9 +78,9 @@ def every_status() -> Differences:
 
 
 def sample() -> Report:
-    step = Step("policies applied", every_status(), 0.42, 2, 6, blame(POLICIES))
+    one = step("policies applied", every_status(), converged_s=0.42, rounds=2, execs=6, policies=POLICIES)
     nodes: dict[End, str] = {WEB: "n1", API: "n2"}
-    return Report("two-tier", LAB, RUN, (step,), nodes=nodes)
+    return Report("two-tier", LAB, RUN, (one,), nodes=nodes)
 
 
 def all_well() -> Report:
@@ -72,7 +88,7 @@ def all_well() -> Report:
         Matrix([(Flow(WEB, PG, 5432), DENY), (Flow(API, PG, 5432), ALLOW)]),
         Matrix([(Flow(WEB, PG, 5432), DENIED), (Flow(API, PG, 5432), ALLOWED)]),
     )
-    return Report("two-tier", ClusterInfo(), RUN, (Step("policies applied", held),))
+    return Report("two-tier", ClusterInfo(), RUN, (step("policies applied", held),))
 
 
 def unenforced() -> Report:
@@ -82,13 +98,10 @@ def unenforced() -> Report:
         Matrix([(Flow(WEB, PG, 5432), DENIED)]),
         Matrix([(Flow(WEB, PG, 5432), CONNECTED)]),
     )
-    later = Differences(
-        Row(r.flow, r.declared, r.decision, r.observation, r.status, r.mismatches, r.kind, r.reason, 1)
-        for r in held
-    )
+    later = [replace(row, step=1) for row in held]
     steps = (
-        Step("policies applied", held, None, 1, 2, blame(POLICIES)),
-        Step("label the namespaces", later, 0.3, 2, 2, blame(POLICIES)),
+        step("policies applied", held, rounds=1, execs=2, policies=POLICIES),
+        step("label the namespaces", later, converged_s=0.3, rounds=2, execs=2, policies=POLICIES),
     )
     return Report(
         "two-tier",
@@ -124,23 +137,19 @@ def hostile() -> Report:
         HOSTILE,
         ClusterInfo("cluster", HOSTILE),
         RUN,
-        (Step(HOSTILE, held, explain=blame(policies)),),
+        (step(HOSTILE, held, policies=policies),),
         (HOSTILE,),
         HOSTILE,
     )
 
 
-def stream(number: int) -> Report:
-    """A report whose rows are made as they are read: `number` pods, all pairs, one port."""
+def many(number: int) -> Report:
+    """`number` pods, all pairs, one port."""
     pods = [PodRef(f"ns{i % 3}", f"pod-{i}") for i in range(number)]
-
-    def rows() -> Iterator[Row]:
-        for source in pods:
-            for destination in pods:
-                if source is not destination:
-                    closed = destination.namespace == "ns1"
-                    yield from compare(
-                        None, Matrix([(Flow(source, destination, 80), DENIED if closed else Decision(ALLOW))])
-                    )
-
-    return Report(None, ClusterInfo(), RUN, (Step("as they are", Differences(rows)),))
+    pairs = [
+        (Flow(source, to, 80), DENIED if to.namespace == "ns1" else Decision(ALLOW))
+        for source in pods
+        for to in pods
+        if source is not to
+    ]
+    return Report(None, ClusterInfo(), RUN, (step("as they are", compare(None, Matrix(pairs))),))

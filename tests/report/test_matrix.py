@@ -23,7 +23,7 @@ def all_pairs(names: list[str], denied: Callable[[str, str], bool]) -> tuple[Row
             for other in names
             if one != other
         ),
-    ).rows
+    )
 
 
 def test_few_pods_are_drawn_each_for_itself() -> None:

@@ -13,15 +13,14 @@ import jsonschema
 import pytest
 import yaml
 
-from netprobe.diff import Counts
 from netprobe.report import FORMATS, Style, save
 from netprobe.report.document import FlowLines, flow
 from netprobe.run.record import Report
 from tests.conftest import Golden, schema
-from tests.report.samples import all_well, hostile, sample, stream, unenforced
+from tests.report.samples import all_well, hostile, many, sample, unenforced
 
 SCHEMA = json.loads(schema().read_text())
-SAMPLES: list[Callable[[], Report]] = [sample, all_well, unenforced, hostile, lambda: stream(4)]
+SAMPLES: list[Callable[[], Report]] = [sample, all_well, unenforced, hostile, lambda: many(4)]
 NAMES = {"table": "txt", "wide": "txt", "json": "json", "yaml": "yaml", "markdown": "md", "junit": "xml"}
 
 
@@ -80,17 +79,6 @@ def test_the_summary_counts_the_flows() -> None:
     for key, status in (("mismatches", "mismatch"), ("unknown", "unknown"), ("skipped", "skipped")):
         assert summary[key] == by_status.count(status) > 0
     assert summary["verdict"] == "mismatch"
-
-
-def test_a_stream_is_written_as_it_is_made_and_summed_up_at_its_end() -> None:
-    report = stream(4)
-    pieces = FORMATS.render(report, "json")
-    head = next(pieces)
-    assert "summary" not in head
-    assert not report.counted, "nothing was read to write the head"
-    document = json.loads(head + "".join(pieces))
-    assert document["summary"]["flows"] == len(document["flows"]) == 12
-    assert report.counts == Counts(as_expected=12)
 
 
 def test_junit_parses_and_its_counts_are_those_of_its_cases() -> None:
@@ -158,7 +146,7 @@ def test_a_narrow_terminal_cuts_notes_and_never_names() -> None:
 
 
 def test_a_long_table_puts_pods_that_behave_alike_into_one_row() -> None:
-    shown = text(stream(40), "table")
+    shown = text(many(40), "table")
     rows = [line.split() for line in shown.splitlines() if " 80 " in line]
     # Three namespaces of 14, 13 and 13 pods; those of ns0 and ns2 cannot be told apart.
     assert rows == [

@@ -6,7 +6,6 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import TypeAlias
 
 from netprobe.diff import Row
-from netprobe.model.flow import Flow
 from netprobe.model.verdict import Cause, Decision, Side
 from netprobe.report.graph.record import Cell, Clause, Named, Part, Party, Why
 
@@ -45,10 +44,8 @@ NAMED = {None: Named.NOT, "default": Named.NOT, "pattern": Named.WIDE, "row": Na
 """By what a suite declares a flow, as reports write it."""
 
 
-def of_rows(
-    rows: Iterable[Row], cite: Cite, declared_by: Callable[[Flow], str | None] = lambda _: None
-) -> Iterator[Cell]:
-    """A cell for each row; `declared_by` gives a key of NAMED."""
+def of_rows(rows: Iterable[Row], cite: Cite) -> Iterator[Cell]:
+    """A cell for each row."""
     citing = Citing(cite)
     for row in rows:
         flow, decision = row.flow, row.decision
@@ -62,7 +59,7 @@ def of_rows(
             row.simulated,
             row.observed,
             row.mismatches,
-            NAMED[declared_by(flow)],
+            NAMED[row.declared_by],
             citing.why(decision) if decision else None,
             row.reason or (decision.reason if decision else None),
         )

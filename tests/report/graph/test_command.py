@@ -10,7 +10,7 @@ import pytest
 from netprobe.cli import main
 from tests.conftest import Golden
 
-MANIFESTS = Path(__file__).parents[2] / "manifests"
+MANIFESTS = Path(__file__).parents[3] / "manifests"
 FIVE = str(MANIFESTS / "five-workloads" / "suite.yaml")
 MISTAKE = MANIFESTS / "production-mistake"
 
