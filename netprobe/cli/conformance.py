@@ -172,10 +172,10 @@ def command(
     Exit status: 0 all as it should be, 1 a case failed that should not, 3 could not tell, flaky or not all
     tried, 130 interrupted. However it ends, the cases that were finished are reported.
     """
-    from netprobe.cli.conformance_run import Ledger, Night, emit, joined, writable, written
+    from netprobe.cli.conformance_run import Baseline, ConformanceRun, emit, joined, writable, written
     from netprobe.cli.target import meant
-    from netprobe.conformance import known
-    from netprobe.conformance.choose import chosen
+    from netprobe.conformance import expected_failures
+    from netprobe.conformance.choose import select_cases
     from netprobe.conformance.load import builtin, load
     from netprobe.probe import Deadlines, Pace
     from netprobe.run.terms import Terms
@@ -192,7 +192,7 @@ def command(
     if flags.print_images:
         return print_images(flags)
     every = (*builtin(), *(case for file in files for case in load(file)))
-    cases = chosen(every, include=include, exclude=exclude, only=only)
+    cases = select_cases(every, include=include, exclude=exclude, only=only)
     if listing:
         _list(cases)
         return 0
@@ -202,10 +202,10 @@ def command(
         raise UsageError(
             "--join tries no cases: --include, --exclude, --only and --shard belong to the parts"
         )
-    expected = known.load(known_file, every) if known_file else ()
+    expected = expected_failures.load(known_file, every) if known_file else ()
     if results is not None:
         writable(Path(results), "--results")
-    ledger = Ledger.opened(expected, baseline, history)
+    ledger = Baseline.opened(expected, baseline, history)
 
     def told(found: Conformance) -> int:
         try:
@@ -221,7 +221,7 @@ def command(
         cases = cases[index::count]
         if not cases:
             raise UsageError(f"part {index} of {count} has no case: there are fewer cases than parts")
-    night = Night(
+    night = ConformanceRun(
         cases=cases,
         terms=Terms(
             target=target,

@@ -11,10 +11,14 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from netprobe.cli.narration import Log, logged
-from netprobe.conformance.record import Result, Status
+from netprobe.conformance.result import CaseStatus, Result
 from netprobe.run.target import Narrate
 
-TROUBLES: Final = {Status.FAILED: "failed", Status.FLAKY: "flaky", Status.UNKNOWN: "could not be told"}
+TROUBLES: Final = {
+    CaseStatus.FAILED: "failed",
+    CaseStatus.FLAKY: "flaky",
+    CaseStatus.UNKNOWN: "could not be told",
+}
 PAUSE_S: Final = 30.0
 
 
@@ -25,7 +29,7 @@ class Tally:
     total: int
     clock: Callable[[], float] = time.monotonic
     last: str = field(default="", init=False)  # the case that did not pass
-    _counts: Counter[Status] = field(default_factory=Counter, init=False)
+    _counts: Counter[CaseStatus] = field(default_factory=Counter, init=False)
     _begun: float = field(init=False)
 
     def __post_init__(self) -> None:

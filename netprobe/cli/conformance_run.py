@@ -16,10 +16,10 @@ from netprobe.cli.loop import run_async
 from netprobe.cli.options import ReportFile
 from netprobe.conformance import history
 from netprobe.conformance.case import Case
-from netprobe.conformance.history import Past
-from netprobe.conformance.known import Known, judged
-from netprobe.conformance.record import Results, Status
-from netprobe.conformance.runner import Suite
+from netprobe.conformance.expected_failures import ExpectedFailure, triage
+from netprobe.conformance.history import PastRun
+from netprobe.conformance.result import CaseStatus, Results
+from netprobe.conformance.runner import Runner
 from netprobe.errors import NetprobeError, UsageError
 from netprobe.report import save
 from netprobe.report.conformance import Conformance, render_conformance
@@ -30,22 +30,22 @@ LEFT_BEHIND = "the cleanup was not waited for: `netprobe clean` removes what is 
 
 
 @dataclass(frozen=True, slots=True)
-class Ledger:
+class Baseline:
     """What is known beside a run: failures that are expected, runs whose failures are no news, past runs.
 
     `history`: where the run is kept. All is read before the run, so that no mistake in it costs a night.
     """
 
-    known: Sequence[Known] = ()
-    baseline: Sequence[Past] = ()
+    known: Sequence[ExpectedFailure] = ()
+    baseline: Sequence[PastRun] = ()
     history: Path | None = None
-    past: Sequence[Past] = ()
+    past: Sequence[PastRun] = ()
 
     @classmethod
-    def opened(cls, known: Sequence[Known], baseline: str | None, folder: str | None) -> Ledger:
+    def opened(cls, known: Sequence[ExpectedFailure], baseline: str | None, folder: str | None) -> Baseline:
         """InputError where a file is none; UsageError where the folder cannot be written to."""
         kept = Path(folder) if folder is not None else None
-        past: tuple[Past, ...] = ()
+        past: tuple[PastRun, ...] = ()
         if kept is not None:
             writable(kept, "--history")
             past = history.runs(kept) if any(kept.glob("*.json")) else ()  # none in the first night
@@ -57,11 +57,11 @@ class Ledger:
     def enter(self, results: Results, info: ClusterInfo, run: RunInfo) -> Conformance:
         """Judge the results by it, and keep the run in the history.
 
-        A run that is there already, since its parts are joined once more, is judged as it was before.
+        A run that is there already, since its parts are joined once more, is triage as it was before.
         """
         past = tuple(one for one in self.past if one.run != run.id)
         baseline = past if self.baseline is self.past else self.baseline
-        results = judged(results, self.known, run.started.date())
+        results = triage(results, self.known, run.started.date())
         if baseline:
             results = history.against(results, baseline)
         now = history.past(
@@ -83,7 +83,7 @@ class Ledger:
 
 
 @dataclass(slots=True)
-class Night:
+class ConformanceRun:
     """What is to be tried, and where."""
 
     cases: Sequence[Case]
@@ -92,7 +92,7 @@ class Night:
     full: bool
     shard: tuple[int, int] | None = None
     _started: dt.datetime = field(init=False)
-    _suite: Suite | None = field(default=None, init=False)
+    _suite: Runner | None = field(default=None, init=False)
     _info: ClusterInfo = field(default_factory=ClusterInfo, init=False)
 
     def found(self) -> tuple[Results, ClusterInfo, RunInfo]:
@@ -109,7 +109,7 @@ class Night:
             results = self._half(error, interrupted=True, problems=filter(None, (left,)))
         except NetprobeError as error:
             results = self._half(error, problems=(str(error),))
-        if results.interrupted or results.counts[Status.UNTRIED]:
+        if results.interrupted or results.counts[CaseStatus.UNTRIED]:
             for line in results.problems:
                 say(line)
         run = self._suite.run if self._suite else None
@@ -120,7 +120,7 @@ class Night:
             try:
                 async with self.terms.opened(narrate) as there:
                     self._info = there.info
-                    self._suite = Suite(
+                    self._suite = Runner(
                         there.cluster,
                         self.cases,
                         fixtures=self.fixtures or (8 if there.is_lab else 4),
@@ -148,14 +148,14 @@ class Night:
         ended = "interrupted" if interrupted else "the run ended early"
         results = suite.so_far(ended)
         told = [*problems, *getattr(error, "__notes__", ())]  # notes: what could not be removed
-        if results.counts[Status.UNTRIED] or interrupted:
+        if results.counts[CaseStatus.UNTRIED] or interrupted:
             told.insert(0, f"{ended}: {suite.tried} of {len(suite.cases)} cases were tried")
         return replace(results, problems=tuple(told), interrupted=interrupted)
 
 
 def joined(paths: Sequence[Path], cases: Sequence[Case]) -> tuple[Results, ClusterInfo, RunInfo]:
     """What several runs found, as one. InputError where they cannot be joined."""
-    from netprobe.conformance.part import join
+    from netprobe.conformance.shard import join
 
     found = join(paths, cases)
     run = RunInfo(found.started, found.finished, found.id, found.netprobe)

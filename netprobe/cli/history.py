@@ -12,7 +12,7 @@ import click
 from netprobe.cli.options import examples
 
 if TYPE_CHECKING:
-    from netprobe.conformance.history import Changes, Past
+    from netprobe.conformance.history import PastRun, RunChanges
 
 
 @click.command
@@ -37,11 +37,11 @@ def command(folder: str, last: int, output: str) -> int:
 
     Exit status: 1 where the last run has new failures, else 0.
     """
-    from netprobe.conformance.history import Changes, changes, runs
+    from netprobe.conformance.history import RunChanges, changes, runs
 
     every = runs(Path(folder))
     shown = every[-last:]
-    found = changes(every[:-1], every[-1]) if len(every) > 1 else Changes()
+    found = changes(every[:-1], every[-1]) if len(every) > 1 else RunChanges()
     if output == "json":
         print(json.dumps(_document(shown, found), indent=2, ensure_ascii=False))
     else:
@@ -51,7 +51,7 @@ def command(folder: str, last: int, output: str) -> int:
     return 1 if found.failures else 0
 
 
-def _document(shown: tuple[Past, ...], found: Changes) -> dict[str, object]:
+def _document(shown: tuple[PastRun, ...], found: RunChanges) -> dict[str, object]:
     return {
         "apiVersion": "netprobe/v1alpha1",
         "kind": "ConformanceHistory",

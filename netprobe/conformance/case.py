@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal, TypeAlias
 
-from netprobe.conformance.world import DEFAULT, KUBELET, PASSING, Ask, Expected, Question, is_own
+from netprobe.conformance.world import DEFAULT, KUBELET, PASSING, Cell, CellScope, Expected, is_own
 from netprobe.model.objects import ReadOnlyObject
 
 Labels: TypeAlias = Mapping[str, Mapping[str, str]]
@@ -32,7 +32,7 @@ class Rule:
 
 
 @dataclass(frozen=True, slots=True)
-class Moment:
+class CaseStep:
     """What exists at one moment, and what it means.
 
     `policies` are NetworkPolicy objects with relative names and placeholders. `pods` maps pods beside the
@@ -48,14 +48,14 @@ class Moment:
     labels: Labels = field(default_factory=dict)
     pods: Labels = field(default_factory=dict)
     remade: frozenset[str] = frozenset()
-    holds: tuple[Ask, ...] = ()
+    holds: tuple[Cell, ...] = ()
 
     @property
     def passing(self) -> bool:
         """Whether the namespace v is there."""
         return any(pod.startswith(f"{PASSING}/") for pod in self.pods)
 
-    def asked(self, asks: Iterable[Ask]) -> list[Ask]:
+    def asked(self, asks: Iterable[Cell]) -> list[Cell]:
         """Those of the cells whose ends are there at this moment."""
         return [ask for ask in asks if self._has(ask.source) and self._has(ask.destination)]
 
@@ -76,11 +76,11 @@ class Case:
     name: str
     rules: tuple[str, ...]
     feature: str
-    moments: tuple[Moment, ...]
+    moments: tuple[CaseStep, ...]
     tags: frozenset[str] = frozenset()
     needs: tuple[Need, ...] = ()
     undefined: str | None = None
-    question: Question = DEFAULT
+    question: CellScope = DEFAULT
     place: str = ""
 
     @property
@@ -90,5 +90,5 @@ class Case:
 
     def denies(self) -> bool:
         """Whether any flow is expected to be denied at any moment."""
-        asks: list[Ask] = list(self.question.asks())
+        asks: list[Cell] = list(self.question.asks())
         return any(not moment.expected(ask) for moment in self.moments for ask in moment.asked(asks))

@@ -7,17 +7,17 @@ from collections.abc import Sequence
 from zlib import crc32
 
 from netprobe.conformance.case import Case
-from netprobe.conformance.site import made_up
-from netprobe.conformance.world import PODS, SERVICE, Ask
+from netprobe.conformance.fixture_map import fictional_map
+from netprobe.conformance.world import PODS, SERVICE, Cell
 from netprobe.model.policy import Direction
 from netprobe.simulate import Simulator
 
-_SITE = made_up()
+_SITE = fictional_map()
 BEHIND = "y/a"
 """The pod behind the Service."""
 
 
-def cells(case: Case, *, full: bool = False) -> tuple[Ask, ...]:
+def cells(case: Case, *, full: bool = False) -> tuple[Cell, ...]:
     """The cells that a cluster is asked for, in the order of the matrix, without SCTP, which nc cannot speak.
 
     `full`: all of them. Otherwise every pair with a pod that some policy of the case selects at some moment:
@@ -26,30 +26,30 @@ def cells(case: Case, *, full: bool = False) -> tuple[Ask, ...]:
     them. A case that concerns no pod is asked in full.
     """
     asks = [ask for ask in case.question.asks() if "/SCTP" not in ask.port]
-    touched = concerned(case)
+    touched = isolated_pods(case)
     itself = [
-        Ask(pod, pod, port)
+        Cell(pod, pod, port)
         for pod in sorted(touched)
         for port in dict.fromkeys(a.port for a in asks if a[1] == pod)
     ]
     if full or not touched:
         return (*asks, *itself)
     number = crc32(case.name.encode())
-    pairs: dict[tuple[str, str], list[Ask]] = defaultdict(list)
+    pairs: dict[tuple[str, str], list[Cell]] = defaultdict(list)
     for ask in asks:
         pairs[ask.source, ask.destination].append(ask)
-    chosen: set[Ask] = set()
-    rest: dict[str, list[Ask]] = defaultdict(list)
+    select_cases: set[Cell] = set()
+    rest: dict[str, list[Cell]] = defaultdict(list)
     for index, ((source, destination), some) in enumerate(pairs.items()):
         if touched & {source, _pod(destination)}:
-            chosen.update(some if _differ(case, some) else [some[(number + index) % len(some)]])
+            select_cases.update(some if _differ(case, some) else [some[(number + index) % len(some)]])
         else:
             rest[source] += some
-    chosen.update(some[(number + index) % len(some)] for index, some in enumerate(rest.values()))
-    return (*(ask for ask in asks if ask in chosen), *itself[:2])
+    select_cases.update(some[(number + index) % len(some)] for index, some in enumerate(rest.values()))
+    return (*(ask for ask in asks if ask in select_cases), *itself[:2])
 
 
-def concerned(case: Case) -> frozenset[str]:
+def isolated_pods(case: Case) -> frozenset[str]:
     """The pods that a policy of the case isolates at some moment."""
     found: set[str] = set()
     for moment in case.moments:
@@ -65,7 +65,7 @@ def _pod(end: str) -> str:
     return BEHIND if end == SERVICE else end
 
 
-def _differ(case: Case, pair: Sequence[Ask]) -> bool:
+def _differ(case: Case, pair: Sequence[Cell]) -> bool:
     """Whether the ports of a pair (in each family, where families are told apart) mean different things."""
     if case.question.families:
         return True

@@ -11,7 +11,7 @@ from netprobe.conformance.case import Case
 from netprobe.errors import UsageError
 
 
-def chosen(
+def select_cases(
     cases: Sequence[Case],
     *,
     include: Sequence[str] = (),

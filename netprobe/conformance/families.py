@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from itertools import combinations
 from typing import Any, TypeAlias
 
-from netprobe.conformance.case import Moment
-from netprobe.conformance.world import PODS, PORTS, Ask, Expected
+from netprobe.conformance.case import CaseStep
+from netprobe.conformance.world import PODS, PORTS, Cell, Expected
 from netprobe.model.objects import Object
 
 Names: TypeAlias = frozenset[str]
@@ -35,7 +35,7 @@ class Member:
     name: str
     rules: tuple[str, ...]
     tags: Names
-    moment: Moment
+    moment: CaseStep
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +94,7 @@ class Families:
         yield from self._stacked()
 
     def _sides(self, way: str) -> Iterator[tuple[str, list[Object], Side, tuple[str, ...]]]:
-        """Changes of one direction: a name, its rules, what they let pass, and which rules they show."""
+        """RunChanges of one direction: a name, its rules, what they let pass, and which rules they show."""
         base = self._base[way]
 
         def rule(peers: Sequence[Part] | None = None, ports: Sequence[Part] | None = None) -> Object:
@@ -122,12 +122,14 @@ class Families:
             shows = tuple(dict.fromkeys((one.rule, two.rule)))
             yield f"ports {first} | {second}", [rule(ports=[one, two])], side, shows
 
-    def _member(self, way: str, rules: Sequence[Object], side: Side) -> Moment:
+    def _member(self, way: str, rules: Sequence[Object], side: Side) -> CaseStep:
         """The base policy with one direction's rules replaced."""
         sides = {**self._base, way: side}
         sections = {key: self._base_rules(key) for key in SECTIONS} | {way: list(rules)}
         spec = _spec({"matchLabels": {"pod": "a"}}, sections["ingress"], [*sections["egress"], DNS_RULE])
-        return Moment([policy("x", spec, "base")], expected(names("x/a"), sides["ingress"], sides["egress"]))
+        return CaseStep(
+            [policy("x", spec, "base")], expected(names("x/a"), sides["ingress"], sides["egress"])
+        )
 
     def _base_rules(self, way: str) -> list[Object]:
         return [{SECTIONS[way]: [self._base_peer[way]], "ports": [self._port]}]
@@ -144,7 +146,7 @@ class Families:
     def _target(self, name: str, namespace: str, selector: Object, subjects: str) -> Member:
         spec = _spec(selector, self._base_rules("ingress"), [*self._base_rules("egress"), DNS_RULE])
         means = expected(names(subjects), self._base["ingress"], self._base["egress"])
-        moment = Moment([policy(namespace, spec, "base")], means)
+        moment = CaseStep([policy(namespace, spec, "base")], means)
         return Member(f"target: {name}", ("both-sides",), frozenset({"ingress", "egress"}), moment)
 
     def _stacked(self) -> Iterator[Member]:
@@ -157,13 +159,13 @@ class Families:
                     name = f"{way}: {' + '.join(kind['name'] for kind in wanted)}"
                     single = "empty-rule" if side is OPEN else "no-rules"
                     shows = (single,) if count == 1 else ("union", single)
-                    yield Member(name, shows, frozenset({way}), Moment(policies, _stack(way, side)))
+                    yield Member(name, shows, frozenset({way}), CaseStep(policies, _stack(way, side)))
         deny, allow = self._stacks[0], next(kind for kind in self._stacks if kind["opens"])
         for out, into in ((deny, allow), (allow, deny)):
             policies = [_one_way("egress", out, "out"), _one_way("ingress", into, "in")]
             means = _stack("egress", CLOSED) if out is deny else _stack("ingress", CLOSED)
             name = f"source {out['name']}, destination {into['name']}"
-            yield Member(name, ("both-sides",), frozenset(SECTIONS), Moment(policies, means))
+            yield Member(name, ("both-sides",), frozenset(SECTIONS), CaseStep(policies, means))
 
 
 def _stack(way: str, side: Side) -> Expected:
@@ -199,7 +201,7 @@ def _spec(selector: Object, into: Sequence[Object], out: Sequence[Object]) -> Ob
 def expected(subjects: Names, into: Side, out: Side) -> Expected:
     """What passes where one set of pods has these two sides and nobody else any."""
 
-    def passes(ask: Ask) -> bool:
+    def passes(ask: Cell) -> bool:
         leaves = ask.source not in subjects or out.passes(ask.destination, ask.port)
         enters = ask.destination not in subjects or into.passes(ask.source, ask.port)
         return leaves and enters

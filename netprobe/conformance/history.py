@@ -16,7 +16,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
 
-from netprobe.conformance.record import Result, Results, Standing, Status
+from netprobe.conformance.result import CaseStatus, Result, Results, Triage
 from netprobe.errors import InputError, NetprobeError, Problem
 
 API_VERSION: Final = "netprobe/v1alpha1"
@@ -26,31 +26,31 @@ REPORT: Final = "ConformanceReport"
 SLOWER_BY_S: Final = 0.5
 SLOWER_BY: Final = 2.0
 """A case is slower to converge where it takes both so many seconds longer and so many times as long."""
-UNTOLD: Final = frozenset({Status.SKIPPED, Status.UNTRIED})
+UNTOLD: Final = frozenset({CaseStatus.SKIPPED, CaseStatus.UNTRIED})
 """These say nothing of a case."""
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
+class PastCase:
     """One case of a past run."""
 
-    status: Status
+    status: CaseStatus
     converged_s: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
-class Past:
+class PastRun:
     """One run as its file tells it; `cluster` is a sentence, "" where unknown, `seconds` the whole run's."""
 
     started: datetime
     cluster: str
     seconds: float
-    cases: Mapping[str, Entry]
+    cases: Mapping[str, PastCase]
     netprobe: str = ""
     run: str = ""
 
     @property
-    def counts(self) -> Counter[Status]:
+    def counts(self) -> Counter[CaseStatus]:
         return Counter(entry.status for entry in self.cases.values())
 
     @property
@@ -61,7 +61,7 @@ class Past:
 
 
 @dataclass(frozen=True, slots=True)
-class Changes:
+class RunChanges:
     """What changed between two runs, by names of cases. `slower`: seconds before and now.
 
     `other_cluster`: that of the run before, where it was another; a new version of one is another too.
@@ -81,12 +81,12 @@ class Changes:
 
 def past(
     results: Results, *, started: datetime, cluster: str, seconds: float, netprobe: str, run: str
-) -> Past:
-    entries = {r.case.name: Entry(r.status, r.converged_s) for r in results.results}
-    return Past(started.astimezone(UTC), cluster, seconds, entries, netprobe, run)
+) -> PastRun:
+    entries = {r.case.name: PastCase(r.status, r.converged_s) for r in results.results}
+    return PastRun(started.astimezone(UTC), cluster, seconds, entries, netprobe, run)
 
 
-def save(folder: Path, one: Past) -> Path:
+def save(folder: Path, one: PastRun) -> Path:
     """Write a run into a folder, made where it is missing; the path. NetprobeError where it cannot."""
     path = folder / f"{one.started:%Y%m%dT%H%M%SZ}-{one.run or 'run'}.json"
     document = {
@@ -113,18 +113,21 @@ def save(folder: Path, one: Past) -> Path:
     return path
 
 
-def read(path: Path) -> Past:
+def read(path: Path) -> PastRun:
     """A run from its file. InputError where it is none."""
     try:
         document = json.loads(path.read_text(encoding="utf-8"))
         if document["kind"] == REPORT:
             return _of_report(document)
         kinds = {KIND: document["cases"]}
-        return Past(
+        return PastRun(
             started=datetime.fromisoformat(document["started"]),
             cluster=document["cluster"],
             seconds=float(document["seconds"]),
-            cases={name: Entry(Status(status), at) for name, (status, at) in kinds[document["kind"]].items()},
+            cases={
+                name: PastCase(CaseStatus(status), at)
+                for name, (status, at) in kinds[document["kind"]].items()
+            },
             netprobe=document.get("netprobe", ""),
             run=document.get("run", ""),
         )
@@ -135,23 +138,23 @@ def read(path: Path) -> Past:
         raise InputError([Problem(str(path), "", f"is no run of `netprobe conformance`{why}")]) from error
 
 
-def _of_report(document: Mapping[str, Any]) -> Past:
+def _of_report(document: Mapping[str, Any]) -> PastRun:
     run = document["run"]
     started, finished = (datetime.fromisoformat(run[key]) for key in ("started", "finished"))
     cases = {}
     for case in document["cases"]:
         times = [m["converged_s"] for m in case["moments"] if m["converged_s"] is not None]
-        cases[case["name"]] = Entry(Status(case["status"]), max(times, default=None))
+        cases[case["name"]] = PastCase(CaseStatus(case["status"]), max(times, default=None))
     seconds = (finished - started).total_seconds()
-    return Past(started, "", seconds, cases, run["netprobe"], run["id"] or "")
+    return PastRun(started, "", seconds, cases, run["netprobe"], run["id"] or "")
 
 
-def runs(folder: Path) -> tuple[Past, ...]:
+def runs(folder: Path) -> tuple[PastRun, ...]:
     """All runs of a folder, the oldest first. InputError where there is none, or where a file is none."""
     if not folder.is_dir():
         raise InputError([Problem(str(folder), "", "is no folder")])
     problems: list[Problem] = []
-    found: list[Past] = []
+    found: list[PastRun] = []
     for path in sorted(folder.glob("*.json")):
         try:
             found.append(read(path))
@@ -166,38 +169,38 @@ def runs(folder: Path) -> tuple[Past, ...]:
     return tuple(sorted(found, key=lambda one: one.started))
 
 
-def baseline(path: Path) -> tuple[Past, ...]:
+def baseline(path: Path) -> tuple[PastRun, ...]:
     """The run of a file, or those of a folder. InputError as of `read` and `runs`."""
     return runs(path) if path.is_dir() else (read(path),)
 
 
-def standing(before: Sequence[Past]) -> Mapping[str, Entry]:
+def standing(before: Sequence[PastRun]) -> Mapping[str, PastCase]:
     """What is known of each case: what the last of the runs says that tried it."""
-    found: dict[str, Entry] = {}
+    found: dict[str, PastCase] = {}
     for one in before:
         found |= {name: e for name, e in one.cases.items() if name not in found or e.status not in UNTOLD}
     return found
 
 
-def changes(before: Sequence[Past], now: Past) -> Changes:
+def changes(before: Sequence[PastRun], now: PastRun) -> RunChanges:
     """What is otherwise now; `before` is not empty. What is not tried is neither a failure nor fixed."""
     known, last = standing(before), before[-1]
     both = [(name, known[name], entry) for name, entry in now.cases.items() if name in known]
 
-    def became(status: Status, *others: Status) -> tuple[str, ...]:
+    def became(status: CaseStatus, *others: CaseStatus) -> tuple[str, ...]:
         return tuple(name for name, old, new in both if new.status is status and old.status in others)
 
-    bad = (Status.FAILED, Status.FLAKY, Status.UNKNOWN)
+    bad = (CaseStatus.FAILED, CaseStatus.FLAKY, CaseStatus.UNKNOWN)
     slower = [
         (name, old.converged_s, new.converged_s)
         for name, old, new in both
         if old.converged_s is not None and new.converged_s is not None
         if new.converged_s - old.converged_s > SLOWER_BY_S and new.converged_s > SLOWER_BY * old.converged_s
     ]
-    return Changes(
-        failures=became(Status.FAILED, *(s for s in Status if s is not Status.FAILED)),
-        fixed=became(Status.PASSED, *bad),
-        flaky=became(Status.FLAKY, *(s for s in Status if s is not Status.FLAKY)),
+    return RunChanges(
+        failures=became(CaseStatus.FAILED, *(s for s in CaseStatus if s is not CaseStatus.FAILED)),
+        fixed=became(CaseStatus.PASSED, *bad),
+        flaky=became(CaseStatus.FLAKY, *(s for s in CaseStatus if s is not CaseStatus.FLAKY)),
         slower=tuple(slower),
         appeared=tuple(name for name in now.cases if name not in known),
         disappeared=tuple(name for name in last.cases if name not in now.cases),
@@ -205,15 +208,18 @@ def changes(before: Sequence[Past], now: Past) -> Changes:
     )
 
 
-def against(results: Results, before: Sequence[Past]) -> Results:
+def against(results: Results, before: Sequence[PastRun]) -> Results:
     """The results, with each failure marked that was there already."""
     known = standing(before)
     return replace(results, results=tuple(_against(r, known.get(r.case.name)) for r in results.results))
 
 
-def _against(result: Result, before: Entry | None) -> Result:
+def _against(result: Result, before: PastCase | None) -> Result:
     if before is None or result.standing is not None:
         return result
-    if result.status in {Status.FAILED, Status.FLAKY, Status.UNKNOWN} and before.status is result.status:
-        return replace(result, standing=Standing.BEFORE)
+    if (
+        result.status in {CaseStatus.FAILED, CaseStatus.FLAKY, CaseStatus.UNKNOWN}
+        and before.status is result.status
+    ):
+        return replace(result, standing=Triage.BEFORE)
     return result

@@ -12,10 +12,10 @@ from typing import Any, Final
 
 from pydantic import ValidationError
 
-from netprobe.conformance.case import Case, Moment, Rule
+from netprobe.conformance.case import Case, CaseStep, Rule
 from netprobe.conformance.families import Families, policy
 from netprobe.conformance.schema import CaseFile, CaseSpec, MomentSpec, PolicySpec
-from netprobe.conformance.world import KUBELET, ON_HOST, OVER_6, PASSING, PORTS, Ask, Question, rows
+from netprobe.conformance.world import KUBELET, ON_HOST, OVER_6, PASSING, PORTS, Cell, CellScope, rows
 from netprobe.errors import InputError, Problem
 from netprobe.manifests.yamltext import Places, YamlError, parse
 
@@ -110,7 +110,7 @@ class _Reader:
                 )
         if OVER_6 in repr(spec.moments) and "dual-stack" not in spec.needs:
             self._complain(path, "an address over IPv6: the case must say that it `needs` dual-stack")
-        question = Question(tuple(spec.ports or PORTS), tuple(spec.ends), tuple(spec.families))
+        question = CellScope(tuple(spec.ports or PORTS), tuple(spec.ends), tuple(spec.families))
         moments = [
             self._moment(f"{path}.moments[{index}]", moment, question)
             for index, moment in enumerate(spec.moments)
@@ -128,7 +128,7 @@ class _Reader:
             place=f"{self.file}:{self._line(path)}",
         )
 
-    def _moment(self, path: str, spec: MomentSpec, question: Question) -> Moment:
+    def _moment(self, path: str, spec: MomentSpec, question: CellScope) -> CaseStep:
         for pod in spec.pods:
             if pod not in question.extra:
                 self._complain(f"{path}.pods.{pod}", "must be one of the case's `ends`")
@@ -153,13 +153,13 @@ class _Reader:
                 if one.namespace == PASSING:
                     self._complain(f"{path}.policies[{index}].in", "v is there only where it has `pods`")
         holds = [one.replace("->", " ").split() for one in spec.holds]
-        return Moment(
+        return CaseStep(
             policies,
             expected,
             _filled(spec.labels),
             _filled(spec.pods),
             frozenset(spec.remade),
-            tuple(Ask(*one) for one in holds),
+            tuple(Cell(*one) for one in holds),
         )
 
     def _complain(self, path: str, message: str) -> None:
@@ -211,7 +211,7 @@ def _filled(value: Any, number: int | None = None) -> Any:
             return value
 
 
-def _ways(moments: Iterable[Moment]) -> Iterator[str]:
+def _ways(moments: Iterable[CaseStep]) -> Iterator[str]:
     """ "ingress", "egress": the directions that the policies of a case speak about."""
     for moment in moments:
         for one in moment.policies:

@@ -10,17 +10,16 @@ from dataclasses import dataclass, field, replace
 from ipaddress import ip_address
 from typing import Any, Final
 
-from netprobe.conformance import record
-from netprobe.conformance.case import Case, Moment
+from netprobe.conformance.case import Case, CaseStep
+from netprobe.conformance.case_fixture import CaseFixture, State
+from netprobe.conformance.case_pods import CasePods
 from netprobe.conformance.cells import cells
-from netprobe.conformance.held import held
-from netprobe.conformance.late import Latecomers
-from netprobe.conformance.plan import Plan
-from netprobe.conformance.record import Result, Results, Status
-from netprobe.conformance.rig import Rig, State
-from netprobe.conformance.site import Site
-from netprobe.conformance.tries import attempts, stands
-from netprobe.conformance.world import EMPTY, HOST_PORT, KUBELET, NAMESPACES, PASSING, PODS, SERVICE, Ask
+from netprobe.conformance.fixture_map import FixtureMap
+from netprobe.conformance.fixture_plan import Plan
+from netprobe.conformance.open_connections import held
+from netprobe.conformance.result import CaseStatus, Result, Results, StepResult, overall
+from netprobe.conformance.tries import attempts, is_settled
+from netprobe.conformance.world import EMPTY, HOST_PORT, KUBELET, NAMESPACES, PASSING, PODS, SERVICE, Cell
 from netprobe.diff import Row, compare
 from netprobe.errors import ClusterError, ForbiddenError, NetprobeError
 from netprobe.model.flow import Address, Flow
@@ -43,7 +42,7 @@ NO_HOST_PODS: Final = "no pod may use the network of its node here"
 
 
 @dataclass(slots=True)
-class Suite:
+class Runner:
     """One run of the suite. `fixtures`: how many cases are tried at once, each on nine pods of its own.
 
     `full`: every cell of every case (cells.py says what is left out otherwise). `told` hears of each case.
@@ -63,7 +62,7 @@ class Suite:
     told: Callable[[Result], None] = lambda _: None
     run: str = field(default_factory=new_run)
     _closed: tuple[str, ...] = field(default=(), init=False)
-    _rigs: list[Rig] = field(default_factory=list, init=False)
+    _rigs: list[CaseFixture] = field(default_factory=list, init=False)
     _done: dict[str, Result] = field(default_factory=dict, init=False)
 
     @property
@@ -103,7 +102,7 @@ class Suite:
                 sites = await asyncio.gather(*(self._site(plan, bench) for plan in plans))
                 for plan, site in zip(plans, sites, strict=True):
                     flows = self._flows(site, asked)
-                    rig = Rig(self.cluster, bench, site, pairs=plan.pairs(), flows=flows, pace=pace)
+                    rig = CaseFixture(self.cluster, bench, site, pairs=plan.pairs(), flows=flows, pace=pace)
                     self._rigs.append(await stack.enter_async_context(rig))
                 self.progress("probing without policies")
                 await asyncio.gather(*(rig.prepare() for rig in self._rigs))
@@ -119,14 +118,14 @@ class Suite:
     def _take_back(self) -> None:
         """A cluster that is lost: what came out untold just before is not what the cluster does."""
         for name, result in reversed(list(self._done.items())):
-            if result.status not in {Status.UNKNOWN, Status.FLAKY}:
+            if result.status not in {CaseStatus.UNKNOWN, CaseStatus.FLAKY}:
                 break
             del self._done[name]
 
     def so_far(self, why: str = "") -> Results:
         """What was found until now. All other cases were not tried: `why` is their reason."""
         every = tuple(
-            self._done.get(case.name) or Result(case, Status.UNTRIED, reason=why) for case in self.cases
+            self._done.get(case.name) or Result(case, CaseStatus.UNTRIED, reason=why) for case in self.cases
         )
         enforcement = NOT_ENFORCING if any(rig.enforcing is False for rig in self._rigs) else None
         return Results(every, enforcement, fixtures=max(1, len(self._rigs)))
@@ -149,10 +148,10 @@ class Suite:
 
     async def _work(
         self,
-        rig: Rig,
+        rig: CaseFixture,
         bench: Workbench,
         queue: deque[tuple[int, Case]],
-        asked: Mapping[str, Sequence[Ask]],
+        asked: Mapping[str, Sequence[Cell]],
     ) -> None:
         loop = asyncio.get_running_loop()
         troubles = 0  # in a row: one case that cannot be tried says nothing about the next, several do
@@ -161,34 +160,43 @@ class Suite:
             begun = loop.time()
             reason = self._lacking(case, rig)
             if reason:
-                result = Result(case, Status.SKIPPED, reason=reason)
+                result = Result(case, CaseStatus.SKIPPED, reason=reason)
             else:
                 try:
                     result = await self._try(rig, bench, f"c{number}-", case, asked[case.name])
                     troubles = 0
                 except NetprobeError as error:
                     if isinstance(error, ForbiddenError) and "host-network" in case.needs:
-                        result = Result(case, Status.SKIPPED, reason=f"{NO_HOST_PODS}: {error}")
+                        result = Result(case, CaseStatus.SKIPPED, reason=f"{NO_HOST_PODS}: {error}")
                     else:
                         troubles += 1
                         if troubles == MOST_TROUBLES:
                             raise
-                        result = Result(case, Status.UNKNOWN, reason=str(error))
+                        result = Result(case, CaseStatus.UNKNOWN, reason=str(error))
             self._done[case.name] = replace(result, seconds=loop.time() - begun)
             self.told(self._done[case.name])
 
-    async def _try(self, rig: Rig, bench: Workbench, prefix: str, case: Case, asks: Sequence[Ask]) -> Result:
-        async with Latecomers(self.cluster, bench, case, rig.site, options=self.options) as late:
+    async def _try(
+        self, rig: CaseFixture, bench: Workbench, prefix: str, case: Case, asks: Sequence[Cell]
+    ) -> Result:
+        async with CasePods(self.cluster, bench, case, rig.site, options=self.options) as late:
             found = [
                 await self._moment(rig, late, case, moment, prefix=prefix, asks=asks)
                 for moment in case.moments
             ]
-        status, reason = record.overall(case, tuple(found), self._unscored(case))
+        status, reason = overall(case, tuple(found), self._unscored(case))
         return Result(case, status, tuple(found), reason)
 
     async def _moment(
-        self, rig: Rig, late: Latecomers, case: Case, moment: Moment, *, prefix: str, asks: Sequence[Ask]
-    ) -> record.Moment:
+        self,
+        rig: CaseFixture,
+        late: CasePods,
+        case: Case,
+        moment: CaseStep,
+        *,
+        prefix: str,
+        asks: Sequence[Cell],
+    ) -> StepResult:
         if await late.clear(moment):
             rig.lost(rig.site.namespaces[PASSING])
         policies = {_key(policy): policy for policy in late.site.policies(moment, prefix)}
@@ -209,11 +217,13 @@ class Suite:
                     (flow, seen[ask]) for ask, flow in zip(there, declared, strict=True)
                 )
                 tries.append(tuple(compare(declared, simulated, observed)))
-                if stands(tries):
+                if is_settled(tries):
                     break
-            return record.Moment(tries[-1], attempts(tries), converged, cluster.policies, problem)
+            return StepResult(tries[-1], attempts(tries), converged, cluster.policies, problem)
 
-    async def _seen(self, rig: Rig, late: Latecomers, asks: Sequence[Ask]) -> Mapping[Ask, Observation]:
+    async def _seen(
+        self, rig: CaseFixture, late: CasePods, asks: Sequence[Cell]
+    ) -> Mapping[Cell, Observation]:
         """What probes see of the cells, and what kubelets say of theirs."""
         probed = [ask for ask in asks if not ask.source.startswith(KUBELET)]
         cells = await rig.observe([late.site.flow(ask) for ask in probed], late.stations)
@@ -225,7 +235,7 @@ class Suite:
                 seen[ask] = await late.heard(ask.destination, listener=next(filter(None, proofs), None))
         return seen
 
-    def _lacking(self, case: Case, rig: Rig) -> str | None:
+    def _lacking(self, case: Case, rig: CaseFixture) -> str | None:
         """Why a case cannot be tried here; None where it can."""
         both = {address.version for address in rig.site.addresses[PODS[0]]} == {4, 6}
         reasons = {
@@ -263,7 +273,7 @@ class Suite:
         closed = f": {', '.join(self._closed)} not ready, or closed to pods" if self._closed else ""
         return f"this cluster has one node to use{closed}"
 
-    async def _site(self, plan: Plan, bench: Workbench) -> Site:
+    async def _site(self, plan: Plan, bench: Workbench) -> FixtureMap:
         """The fixture as it was made, its Service included."""
         addresses: dict[str, tuple[Address, ...]] = {}
         nodes: dict[str, str] = {}
@@ -274,7 +284,7 @@ class Suite:
         if self.lab:
             addresses |= {host.external.name or "": (host.external.address,) for host in plan.hosts()}
         names = {short: plan.name(short) for short in (*NAMESPACES, EMPTY, PASSING)}
-        site = Site(names, addresses, nodes, plan.host_port)
+        site = FixtureMap(names, addresses, nodes, plan.host_port)
         service = site.service()
         await bench.apply(service)
         meta = service["metadata"]
@@ -283,7 +293,7 @@ class Suite:
         given = spec.get("clusterIPs") or [spec["clusterIP"]]
         return site.with_pods({SERVICE: tuple(map(ip_address, given))}, {})
 
-    def _flows(self, site: Site, asked: Mapping[str, Sequence[Ask]]) -> list[Flow]:
+    def _flows(self, site: FixtureMap, asked: Mapping[str, Sequence[Cell]]) -> list[Flow]:
         """All that some case will ask of ends that are there from the start."""
         flows: dict[Flow, None] = {}
         versions = {str(address.version) for address in site.addresses[PODS[0]]}

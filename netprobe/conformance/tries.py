@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from typing import Final
 
 from netprobe.diff import Row
-from netprobe.diff import Status as Cell
+from netprobe.diff import Status as FlowStatus
 from netprobe.model.flow import Flow
 from netprobe.model.verdict import Verdict
 
@@ -14,10 +14,10 @@ MOST_TRIES: Final = 5
 
 
 def _troubled(rows: Iterable[Row]) -> dict[Flow, Verdict | None]:
-    return {row.flow: row.observed for row in rows if row.status in {Cell.MISMATCH, Cell.UNKNOWN}}
+    return {row.flow: row.observed for row in rows if row.status in {FlowStatus.MISMATCH, FlowStatus.UNKNOWN}}
 
 
-def stands(tries: Sequence[tuple[Row, ...]]) -> bool:
+def is_settled(tries: Sequence[tuple[Row, ...]]) -> bool:
     """Whether there is no reason to try again: all is well, the last two tries agree, or there were enough.
 
     A try that is as expected after one that was not has to be seen twice too.

@@ -34,7 +34,7 @@ OUTSIDE: Final = ("out:near", "out:far")
 ON_HOST: Final[Mapping[str, str]] = {"x/near": "x/a", "x/far": "x/b"}
 """Pods on the network of a node, and whose node that is."""
 HOST_PORT: Final = 61000
-"""What cases call the port that such a pod serves; a run chooses a number of its own (Site.host_port)."""
+"""The port of such a pod in case files; each run picks its own number (FixtureMap.host_port)."""
 OVER_6: Final = " over IPv6"
 """Ends the placeholder of an address that is of that family."""
 KUBELET: Final = "node:"
@@ -47,7 +47,7 @@ OTHER_NAMES: Final[Mapping[str, Mapping[int, str | None]]] = {
 }
 
 
-class Ask(NamedTuple):
+class Cell(NamedTuple):
     """One cell of a matrix: ends as "x/a", the port as "80/TCP", or "80/TCP/6" for one of two families."""
 
     source: str
@@ -55,7 +55,7 @@ class Ask(NamedTuple):
     port: str
 
 
-Expected: TypeAlias = Callable[[Ask], bool]
+Expected: TypeAlias = Callable[[Cell], bool]
 """Whether a flow passes."""
 
 
@@ -67,7 +67,7 @@ class Row(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class Question:
+class CellScope:
     """Which cells a case is about.
 
     `extra`: ends beside the nine pods. `families`: asked each for itself, () for whichever comes first.
@@ -77,7 +77,7 @@ class Question:
     extra: tuple[str, ...] = ()
     families: tuple[int, ...] = ()
 
-    def asks(self) -> Iterator[Ask]:
+    def asks(self) -> Iterator[Cell]:
         """Every ordered pair of different ends that can talk, on every port."""
         ends = (*PODS, *self.extra)
         for source, destination in product(ends, ends):
@@ -89,9 +89,9 @@ class Question:
                 continue
             for port in self._ports(source, destination):
                 if not self.families:
-                    yield Ask(source, destination, port)
+                    yield Cell(source, destination, port)
                 for family in self.families:
-                    yield Ask(source, destination, f"{port}/{family}")
+                    yield Cell(source, destination, f"{port}/{family}")
 
     def _ports(self, source: str, destination: str) -> Iterable[str]:
         if source.startswith(KUBELET):
@@ -101,7 +101,7 @@ class Question:
         return SERVICE_PORTS if destination == SERVICE else self.ports
 
 
-DEFAULT: Final = Question()
+DEFAULT: Final = CellScope()
 
 
 def is_pod(end: str) -> bool:
@@ -126,7 +126,7 @@ def container_ports(name: str) -> tuple[ContainerPort, ...]:
     return (*served, *(ContainerPort(number, Protocol.TCP, name) for number, name in other.items()))
 
 
-def rows(text: str, asks: Sequence[Ask]) -> Expected:
+def rows(text: str, asks: Sequence[Cell]) -> Expected:
     """Read rows `SOURCE -> DESTINATION [PORT] MARK`; the last that matches counts, without one it is `.`.
 
     ValueError for what is no row, and for one that matches none of `asks` (a typing mistake).
@@ -142,11 +142,11 @@ def rows(text: str, asks: Sequence[Ask]) -> Expected:
         table.append(row)
     table.reverse()
 
-    def expected(ask: Ask) -> bool:
+    def expected(ask: Cell) -> bool:
         return next((row.passes for row in table if _matches(row, ask)), True)
 
     return expected
 
 
-def _matches(row: Row, ask: Ask) -> bool:
+def _matches(row: Row, ask: Cell) -> bool:
     return all(fnmatchcase(name, pattern) for name, pattern in zip(ask, row.patterns, strict=True))

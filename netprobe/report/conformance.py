@@ -6,8 +6,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from importlib import import_module
 
-from netprobe.conformance.history import Changes, Past
-from netprobe.conformance.record import Results
+from netprobe.conformance.history import PastRun, RunChanges
+from netprobe.conformance.result import Results
 from netprobe.report.style import PLAIN, Style
 from netprobe.run.record import ClusterInfo, RunInfo
 
@@ -32,8 +32,8 @@ class Conformance:
     results: Results
     cluster: ClusterInfo
     run: RunInfo
-    changes: Changes | None = None
-    past: Sequence[Past] = ()
+    changes: RunChanges | None = None
+    past: Sequence[PastRun] = ()
 
     @property
     def exit_status(self) -> int:

@@ -7,9 +7,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from itertools import pairwise
 from typing import Final
 
-from netprobe.conformance.history import Past
-from netprobe.conformance.record import Status
-from netprobe.report.conformance_words import COLUMNS, HEADS
+from netprobe.conformance.history import PastRun
+from netprobe.conformance.result import CaseStatus
+from netprobe.report.conformance_text import COLUMNS, HEADS
 from netprobe.report.escape import xml
 
 EDGES: Final = (0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0)
@@ -48,7 +48,7 @@ def histogram(times: Sequence[float]) -> Iterator[str]:
     most = max(count for _, count in found)
     told = ", ".join(f"{name}: {count}" for name, count in found if count)
     yield '<svg class="chart" viewBox="0 0 720 190" role="img" aria-labelledby="times-told">\n'
-    yield f'<title id="times-told">Changes by the time until they were in force. {xml(told)}</title>\n'
+    yield f'<title id="times-told">RunChanges by the time until they were in force. {xml(told)}</title>\n'
     yield '<line class="axis" x1="8" y1="150" x2="712" y2="150"/>\n'
     for index, (name, count) in enumerate(found):
         height = 120 * count / most
@@ -61,7 +61,7 @@ def histogram(times: Sequence[float]) -> Iterator[str]:
     yield "</svg>\n"
 
 
-def proportions(counts: Mapping[Status, int]) -> Iterator[str]:
+def proportions(counts: Mapping[CaseStatus, int]) -> Iterator[str]:
     """One bar, as wide as the page: what became of the cases. The numbers stand above it."""
     total = sum(counts.values())
     left = 0.0
@@ -74,7 +74,7 @@ def proportions(counts: Mapping[Status, int]) -> Iterator[str]:
     yield "</svg>\n"
 
 
-def trend(runs: Sequence[Past]) -> Iterator[str]:
+def trend(runs: Sequence[PastRun]) -> Iterator[str]:
     """A column for each run, stacked by what became of its cases; what is not passed stands on top."""
     shown = runs[-MOST_RUNS:]
     most = max(1, *(len(run.cases) for run in shown))
@@ -102,6 +102,6 @@ def trend(runs: Sequence[Past]) -> Iterator[str]:
     yield "</svg>\n"
 
 
-def _upwards() -> tuple[Status, ...]:
-    quiet = (Status.PASSED, Status.UNSCORED, Status.SKIPPED)
+def _upwards() -> tuple[CaseStatus, ...]:
+    quiet = (CaseStatus.PASSED, CaseStatus.UNSCORED, CaseStatus.SKIPPED)
     return (*quiet, *(status for status in COLUMNS if status not in quiet))

@@ -8,10 +8,10 @@ from dataclasses import asdict
 from typing import Any
 
 from netprobe.conformance.case import Case
-from netprobe.conformance.part import cells_seen
-from netprobe.conformance.record import Moment, Result, Status
+from netprobe.conformance.result import CaseStatus, Result, StepResult
+from netprobe.conformance.shard import cells_seen
 from netprobe.diff import Row
-from netprobe.diff import Status as Cell
+from netprobe.diff import Status as FlowStatus
 from netprobe.explain.why import blame
 from netprobe.model.flow import Flow
 from netprobe.report.conformance import Conformance
@@ -38,7 +38,7 @@ def document(found: Conformance) -> dict[str, Any]:
             "shard": results.shard,
             "interrupted": results.interrupted,
         },
-        "summary": {status.value: results.counts[status] for status in Status},
+        "summary": {status.value: results.counts[status] for status in CaseStatus},
         "enforcement": results.enforcement,
         "problems": list(results.problems),
         "changes": None if found.changes is None else asdict(found.changes),
@@ -61,19 +61,21 @@ def _case(result: Result) -> dict[str, Any]:
         "seconds": round(result.seconds, 3),
         "flows": result.cells,
         "moments": [
-            _moment(result.case, moment, everything=result.status is Status.UNSCORED)
+            _moment(result.case, moment, everything=result.status is CaseStatus.UNSCORED)
             for moment in result.moments
         ],
     }
 
 
-def _moment(case: Case, moment: Moment, *, everything: bool) -> dict[str, Any]:
+def _moment(case: Case, moment: StepResult, *, everything: bool) -> dict[str, Any]:
     """`everything`: what the implementation decides is shown in full.
 
     `seen` holds all that was asked, in few words: port, source, verdict, destinations.
     """
     explain = blame(moment.policies)
-    shown = [row for row in moment.rows if everything or row.status in {Cell.MISMATCH, Cell.UNKNOWN}]
+    shown = [
+        row for row in moment.rows if everything or row.status in {FlowStatus.MISMATCH, FlowStatus.UNKNOWN}
+    ]
     return {
         "status": moment.status.value,
         "converged_s": None if moment.converged_s is None else round(moment.converged_s, 3),

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from netprobe.conformance.record import Result, Status
-from netprobe.report import conformance_words as words
+from netprobe.conformance.result import CaseStatus, Result
+from netprobe.report import conformance_text
 from netprobe.report.conformance import Conformance
 from netprobe.report.escape import plain, workflow_data, workflow_property
 from netprobe.report.style import PLAIN, Style
@@ -18,20 +18,20 @@ def github(found: Conformance, _style: Style = PLAIN) -> Iterator[str]:
     if results.enforcement:
         yield _command("error", "The cluster enforces no network policy", [results.enforcement])
     for problem in results.problems:
-        level = "error" if results.counts[Status.UNTRIED] else "warning"
+        level = "error" if results.counts[CaseStatus.UNTRIED] else "warning"
         yield _command(level, "netprobe", [problem])
     for feature, some in results.features().items():
         failed = [result for result in some if result.counts_against]
         if failed:
             yield _command("error", f"{feature}: not as NetworkPolicy says", map(_told, failed))
-    moved = list(results.of(Status.FLAKY, Status.UNKNOWN))
+    moved = list(results.of(CaseStatus.FLAKY, CaseStatus.UNKNOWN))
     if moved:
         yield _command("warning", "Could not tell, or flaky", map(_told, moved))
-    yield f"netprobe: {plain(words.title(found))}: {words.closing(found)}\n"
+    yield f"netprobe: {plain(conformance_text.title(found))}: {conformance_text.closing(found)}\n"
 
 
 def _told(result: Result) -> str:
-    told = next(words.sentences(result), "")
+    told = next(conformance_text.sentences(result), "")
     return f"{result.case.name}: {told}"
 
 

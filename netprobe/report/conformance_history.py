@@ -1,4 +1,4 @@
-"""Past runs of the conformance suite as a table, and what changed in the last one."""
+"""PastRun runs of the conformance suite as a table, and what changed in the last one."""
 
 from __future__ import annotations
 
@@ -6,12 +6,12 @@ from collections.abc import Iterator, Sequence
 
 from tabulate import tabulate
 
-from netprobe.conformance.history import Changes, Past
-from netprobe.report.conformance_words import COLUMNS, HEADS, change_lines
+from netprobe.conformance.history import PastRun, RunChanges
+from netprobe.report.conformance_text import COLUMNS, HEADS, change_lines
 from netprobe.report.escape import plain
 
 
-def trend(runs: Sequence[Past], changes: Changes) -> Iterator[str]:
+def trend(runs: Sequence[PastRun], changes: RunChanges) -> Iterator[str]:
     """A line for each run; columns that are empty in all of them are left out."""
     used = [status for status in COLUMNS if any(one.counts[status] for one in runs)]
     head = ["Run", "Cluster", *(HEADS[status] for status in used), "seconds", "converged"]

@@ -14,11 +14,11 @@ from collections.abc import Iterator, Sequence
 from functools import cache
 from importlib.resources import files
 
-from netprobe.conformance.history import Entry, Past
-from netprobe.conformance.record import Result, Results, Status
+from netprobe.conformance.history import PastCase, PastRun
+from netprobe.conformance.result import CaseStatus, Result, Results
 from netprobe.report import conformance_charts as charts
 from netprobe.report import conformance_page as page
-from netprobe.report import conformance_words as words
+from netprobe.report import conformance_text
 from netprobe.report.conformance import Conformance
 from netprobe.report.escape import xml
 from netprobe.report.style import PLAIN, Style
@@ -46,7 +46,7 @@ def html(found: Conformance, _style: Style = PLAIN) -> Iterator[str]:
         f"default-src 'none'; style-src '{_hash(style)}'; script-src '{_hash(script)}'; "
         "base-uri 'none'; form-action 'none'"
     )
-    title = xml(words.title(found))
+    title = xml(conformance_text.title(found))
     yield '<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
     yield f'<meta http-equiv="Content-Security-Policy" content="{policy}">\n'
     yield '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
@@ -67,13 +67,14 @@ def html(found: Conformance, _style: Style = PLAIN) -> Iterator[str]:
 
 def _top(found: Conformance, title: str) -> Iterator[str]:
     results, run = found.results, found.run
-    yield f"<header>\n<h1>{title}</h1>\n<p>{xml(words.closing(found))}. "
+    yield f"<header>\n<h1>{title}</h1>\n<p>{xml(conformance_text.closing(found))}. "
     yield f"Begun {run.started:%Y-%m-%d %H:%M} UTC, netprobe {xml(run.netprobe)}, "
     yield f"run {xml(run.id or '-')}.</p>\n"
     yield '<ul class="counts">'
-    for status in words.COLUMNS:
+    for status in conformance_text.COLUMNS:
         if results.counts[status]:
-            yield f'<li class="{status.value}"><b>{results.counts[status]}</b> {words.HEADS[status]}</li>'
+            head = conformance_text.HEADS[status]
+            yield f'<li class="{status.value}"><b>{results.counts[status]}</b> {head}</li>'
     yield "</ul>\n"
     yield from charts.proportions(results.counts)
     for told in (results.enforcement, *results.problems):
@@ -108,10 +109,10 @@ def _features(found: Conformance) -> Iterator[str]:
         yield f'<tr><th scope="row"><a href="#only={tag}" data-only="{tag}">{xml(feature)}</a></th>'
         yield "".join(_support(statuses, "past") for statuses in before)
         yield _support(now, "now")
-        yield "".join(f"<td>{now.count(s) or ''}</td>" for s in (Status.UNSCORED, Status.SKIPPED))
+        yield "".join(f"<td>{now.count(s) or ''}</td>" for s in (CaseStatus.UNSCORED, CaseStatus.SKIPPED))
         yield "</tr>\n"
     yield "</tbody></table></div>\n"
-    asides = [xml(line) for line in words.asides(found.results)]
+    asides = [xml(line) for line in conformance_text.asides(found.results)]
     if asides:
         yield "<details class='asides'><summary>Skipped and not scored</summary>\n<ul>"
         yield "".join(f"<li>{line}</li>" for line in asides)
@@ -119,25 +120,25 @@ def _features(found: Conformance) -> Iterator[str]:
     yield "</section>\n"
 
 
-def _kind(statuses: Sequence[Status]) -> str:
+def _kind(statuses: Sequence[CaseStatus]) -> str:
     """How much of a feature a cluster has."""
-    scored = [status for status in statuses if status in words.SCORED]
-    passed = scored.count(Status.PASSED)
+    scored = [status for status in statuses if status in conformance_text.SCORED]
+    passed = scored.count(CaseStatus.PASSED)
     if not scored:
         return "none"
-    if scored.count(Status.UNTRIED) == len(scored):
+    if scored.count(CaseStatus.UNTRIED) == len(scored):
         return "later"
     if passed == len(scored):
         return "yes"
-    if Status.FAILED not in scored:
+    if CaseStatus.FAILED not in scored:
         return "open"
     return "part" if passed else "no"
 
 
-def _support(statuses: Sequence[Status], where: str) -> str:
+def _support(statuses: Sequence[CaseStatus], where: str) -> str:
     kind = _kind(statuses)
-    scored = sum(status in words.SCORED for status in statuses)
-    rate = f"{statuses.count(Status.PASSED)}/{scored}" if scored else ""
+    scored = sum(status in conformance_text.SCORED for status in statuses)
+    rate = f"{statuses.count(CaseStatus.PASSED)}/{scored}" if scored else ""
     told = f'<span class="read">{SIGN_WORDS[kind]}</span>'
     return f'<td class="{where} {kind}"><i aria-hidden="true">{SIGNS[kind]}</i> {told}{rate}</td>'
 
@@ -147,11 +148,11 @@ def _changes(found: Conformance) -> Iterator[str]:
         return
     yield '<section aria-labelledby="changes">\n<h2 id="changes">Since the run before</h2>\n'
     if found.changes.other_cluster:
-        yield f"<p>{xml(words.other_cluster(found.changes))}</p>\n"
+        yield f"<p>{xml(conformance_text.other_cluster(found.changes))}</p>\n"
     if not found.changes:
         yield "<p>Nothing changed.</p>\n"
-    for one, several, lines in words.change_groups(found.changes):
-        open_ = " open" if len(lines) <= words.MOST_NAMES else ""
+    for one, several, lines in conformance_text.change_groups(found.changes):
+        open_ = " open" if len(lines) <= conformance_text.MOST_NAMES else ""
         yield f"<details{open_}><summary>{len(lines)} {several if len(lines) > 1 else one}</summary>\n<ul>"
         yield "".join(f"<li>{xml(line)}</li>" for line in lines)
         yield "</ul></details>\n"
@@ -159,18 +160,23 @@ def _changes(found: Conformance) -> Iterator[str]:
 
 
 def _cases(results: Results) -> Iterator[str]:
-    used = [status for status in words.COLUMNS if results.counts[status]]
+    used = [status for status in conformance_text.COLUMNS if results.counts[status]]
     yield '<section aria-labelledby="cases">\n<h2 id="cases" tabindex="-1">Cases</h2>\n'
     yield '<form id="tools" role="search"><label>Find <input id="find" type="search" autocomplete="off" '
     yield 'placeholder="name, rule, tag or feature" aria-keyshortcuts="/"></label>\n'
     yield '<fieldset><legend class="read">Show</legend>'
     for status in used:
         yield f'<label class="{status.value}"><input type="checkbox" name="{status.value}" checked> '
-        yield f"{words.HEADS[status]} {results.counts[status]}</label>"
+        yield f"{conformance_text.HEADS[status]} {results.counts[status]}</label>"
     yield '</fieldset><output id="shown" aria-live="polite"></output>'
     yield '<span class="soft">/ finds, ↑ ↓ go from case to case, Enter opens one</span></form>\n'
     every = list(enumerate(results.results))
-    noted = [(index, result) for status in words.NOTED for index, result in every if result.status is status]
+    noted = [
+        (index, result)
+        for status in conformance_text.NOTED
+        for index, result in every
+        if result.status is status
+    ]
     first = [index for index, result in noted if page.needs_telling(result)][:MOST_OPEN]
     if noted:
         yield f"<h3>{len(noted)} not as expected</h3>\n"
@@ -179,7 +185,7 @@ def _cases(results: Results) -> Iterator[str]:
     if noted:
         yield "<h3>All others</h3>\n"
     for index, result in every:
-        if result.status not in words.NOTED:
+        if result.status not in conformance_text.NOTED:
             yield from _case(index, result, opened=False)
     yield "</section>\n"
 
@@ -188,14 +194,14 @@ def _case(index: int, result: Result, *, opened: bool) -> Iterator[str]:
     """`index`: where the script finds what it holds."""
     case, status = result.case, result.status
     open_ = " open" if opened else ""
-    known = words.standing(result)
+    known = conformance_text.standing(result)
     find = " ".join([case.name, case.feature, *sorted(case.words)]).lower()
     yield f'<details class="case {status.value}" id="case-{index}" data-case="{index}" '
     yield f'data-find="{xml(find)}"{open_}>'
-    yield f'<summary><b class="mark">{words.HEADS[status]}</b> <span>{xml(case.name)}</span>'
+    yield f'<summary><b class="mark">{conformance_text.HEADS[status]}</b> <span>{xml(case.name)}</span>'
     yield f" <small>{xml(known)}</small>" if known else ""
     yield f' <small class="soft">{xml(case.feature)}</small></summary>\n<div class="body">'
-    lines = list(words.sentences(result))
+    lines = list(conformance_text.sentences(result))
     if lines:
         yield "<noscript><ul>" + "".join(f"<li>{xml(line)}</li>" for line in lines) + "</ul></noscript>"
     yield "</div></details>\n"
@@ -227,11 +233,11 @@ def _history(found: Conformance) -> Iterator[str]:
         yield "<p>No run before this one is known: <code>--history DIR</code> keeps them.</p>\n</section>\n"
         return
     runs = (*found.past, _as_past(found))
-    used = [status for status in words.COLUMNS if any(run.counts[status] for run in runs)]
+    used = [status for status in conformance_text.COLUMNS if any(run.counts[status] for run in runs)]
     yield from charts.trend(runs)
     yield '<div class="wide"><table class="runs">\n<thead><tr><th scope="col">Run</th>'
     yield '<th scope="col">Cluster</th>'
-    yield "".join(f'<th scope="col">{words.HEADS[status]}</th>' for status in used)
+    yield "".join(f'<th scope="col">{conformance_text.HEADS[status]}</th>' for status in used)
     yield '<th scope="col">seconds</th><th scope="col">median convergence</th></tr></thead>\n<tbody>\n'
     for run in reversed(runs[-charts.MOST_RUNS :]):
         converged = "" if run.converged_s is None else f"{run.converged_s:.3f} s"
@@ -241,9 +247,9 @@ def _history(found: Conformance) -> Iterator[str]:
     yield "</tbody></table></div>\n</section>\n"
 
 
-def _as_past(found: Conformance) -> Past:
-    cases = {r.case.name: Entry(r.status, r.converged_s) for r in found.results.results}
-    return Past(found.run.started, str(found.cluster), found.run.duration_s, cases)
+def _as_past(found: Conformance) -> PastRun:
+    cases = {r.case.name: PastCase(r.status, r.converged_s) for r in found.results.results}
+    return PastRun(found.run.started, str(found.cluster), found.run.duration_s, cases)
 
 
 @cache

@@ -10,8 +10,8 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from datetime import UTC
 
-from netprobe.conformance.record import Result, Standing, Status
-from netprobe.report import conformance_words as words
+from netprobe.conformance.result import CaseStatus, Result, Triage
+from netprobe.report import conformance_text
 from netprobe.report.conformance import Conformance
 from netprobe.report.escape import xml
 from netprobe.report.style import PLAIN, Style
@@ -25,7 +25,7 @@ def junit(found: Conformance, _style: Style = PLAIN) -> Iterator[str]:
         seconds = sum(result.seconds for result in some)
         cases = [_case(feature, result) for result in some]
         yield from _suite(found, index, feature, cases, kinds=kinds, seconds=seconds)
-    if found.results.counts[Status.UNTRIED]:
+    if found.results.counts[CaseStatus.UNTRIED]:
         cases = [_untried(found)]
         yield from _suite(found, len(features), "the run", cases, kinds=Counter(["error"]), seconds=0.0)
     yield "</testsuites>\n"
@@ -58,23 +58,23 @@ def _suite(
 
 def _untried(found: Conformance) -> str:
     """What keeps a run that ended early from looking like one that passed."""
-    untried, every = found.results.counts[Status.UNTRIED], len(found.results.results)
+    untried, every = found.results.counts[CaseStatus.UNTRIED], len(found.results.results)
     told = f"{untried} of {every} cases were not tried"
     attributes = {"name": "every case was tried", "classname": "conformance.the run", "time": "0.000"}
-    said = _attributes({"type": Status.UNTRIED.value, "message": told})
+    said = _attributes({"type": CaseStatus.UNTRIED.value, "message": told})
     why = xml(" | ".join(found.results.problems) or told)
     return f"    <testcase {_attributes(attributes)}><error {said}>{why}</error></testcase>\n"
 
 
 def _kind(result: Result) -> str:
     match result.status:
-        case Status.PASSED:
+        case CaseStatus.PASSED:
             return "passed"
-        case Status.SKIPPED | Status.UNSCORED | Status.UNTRIED:
+        case CaseStatus.SKIPPED | CaseStatus.UNSCORED | CaseStatus.UNTRIED:
             return "skipped"
-        case _ if result.standing in {Standing.EXPECTED, Standing.BEFORE}:
+        case _ if result.standing in {Triage.EXPECTED, Triage.BEFORE}:
             return "skipped"
-        case Status.FAILED:
+        case CaseStatus.FAILED:
             return "failure"
         case _:
             return "error"
@@ -90,10 +90,10 @@ def _case(feature: str, result: Result) -> str:
     kind = _kind(result)
     if kind == "passed":
         return f"{opening}/>\n"
-    told = list(words.sentences(result))
+    told = list(conformance_text.sentences(result))
     if kind == "skipped":
-        message = words.standing(result) or result.reason or result.status.value
-        if result.status is Status.UNTRIED:
+        message = conformance_text.standing(result) or result.reason or result.status.value
+        if result.status is CaseStatus.UNTRIED:
             message = f"not tried: {message}"
         return f"{opening}><skipped {_attributes({'message': message})}/></testcase>\n"
     said = _attributes({"type": result.status.value, "message": told[0] if told else ""})

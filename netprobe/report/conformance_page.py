@@ -11,23 +11,22 @@ from typing import Any
 
 import yaml
 
-from netprobe.conformance.case import Case
-from netprobe.conformance.case import Moment as Meant
+from netprobe.conformance.case import Case, CaseStep
 from netprobe.conformance.load import rules
-from netprobe.conformance.part import ask_of
-from netprobe.conformance.record import Moment, Result, Status
-from netprobe.conformance.world import Ask
+from netprobe.conformance.result import CaseStatus, Result, StepResult
+from netprobe.conformance.shard import ask_of
+from netprobe.conformance.world import Cell
 from netprobe.diff import Row
-from netprobe.diff import Status as Cell
+from netprobe.diff import Status as FlowStatus
 from netprobe.explain.why import blame
 from netprobe.model.verdict import Verdict
-from netprobe.report import conformance_words as words
+from netprobe.report import conformance_text
 from netprobe.report.conformance import Conformance
 from netprobe.report.escape import plain
 from netprobe.report.words import word
 
 Mark = Callable[[Row], str]
-WRONG = {Cell.MISMATCH: "!", Cell.UNKNOWN: "?", Cell.UNDEFINED: "i"}
+WRONG = {FlowStatus.MISMATCH: "!", FlowStatus.UNKNOWN: "?", FlowStatus.UNDEFINED: "i"}
 
 
 def data(found: Conformance) -> dict[str, Any]:
@@ -48,14 +47,14 @@ def _case(result: Result) -> dict[str, Any]:
         "place": plain(case.place),
         "seconds": round(result.seconds, 2),
         "reason": _plain(result.reason),
-        "standing": plain(words.standing(result)),
+        "standing": plain(conformance_text.standing(result)),
         "moments": [
             _moment(case, moment, meant) for moment, meant in zip(result.moments, case.moments, strict=False)
         ],
     }
 
 
-def _moment(case: Case, moment: Moment, meant: Meant) -> dict[str, Any]:
+def _moment(case: Case, moment: StepResult, meant: CaseStep) -> dict[str, Any]:
     explain = blame(moment.policies)
     rows = [*moment.wrong, *moment.unknown]
     return {
@@ -65,21 +64,21 @@ def _moment(case: Case, moment: Moment, meant: Meant) -> dict[str, Any]:
         "changes": [plain(line) for line in _made(meant)],
         "flows": [
             [plain(text), [plain(sentence) for sentence in explain(row).sentences]]
-            for row in rows[: words.MOST_FLOWS]
-            for text in [words.told(row)]
+            for row in rows[: conformance_text.MOST_FLOWS]
+            for text in [conformance_text.told(row)]
         ],
-        "more": max(0, len(rows) - words.MOST_FLOWS),
+        "more": max(0, len(rows) - conformance_text.MOST_FLOWS),
         "tries": [
             [*ask_of(case, flow), ", ".join(map(word, seen))]
             for flow, seen in moment.attempts.items()
             if len(set(seen)) > 1
         ],
         "matrices": _matrices(case, moment.rows),
-        "policies": plain_lines(words.written(meant)),
+        "policies": plain_lines(conformance_text.written(meant)),
     }
 
 
-def _made(meant: Meant) -> Iterator[str]:
+def _made(meant: CaseStep) -> Iterator[str]:
     """Labels and pods beside the usual ones."""
     for name, labels in meant.pods.items():
         yield f"the pod {name} is made after the policies, with {_labels(labels)}"
@@ -98,7 +97,7 @@ def _matrices(case: Case, rows: Sequence[Row]) -> dict[str, Any]:
     for row in rows:
         ask = ask_of(case, row.flow)
         cells.setdefault(ask.port, {})[ask.source, ask.destination] = row
-    asks = [Ask(*pair, port) for port, some in cells.items() for pair in some]
+    asks = [Cell(*pair, port) for port, some in cells.items() for pair in some]
     down = sorted({ask.source for ask in asks}, key=_order)
     across = sorted({ask.destination for ask in asks}, key=_order)
 
@@ -141,4 +140,4 @@ def plain_lines(text: str) -> str:
 
 def needs_telling(result: Result) -> bool:
     """Whether a case is opened when the page is."""
-    return result.status in {Status.FAILED, Status.FLAKY, Status.UNKNOWN} and not result.standing
+    return result.status in {CaseStatus.FAILED, CaseStatus.FLAKY, CaseStatus.UNKNOWN} and not result.standing

@@ -10,8 +10,8 @@ import pytest
 
 from netprobe.conformance.case import Case
 from netprobe.conformance.load import builtin
-from netprobe.conformance.record import Results, Status
-from netprobe.conformance.runner import Suite
+from netprobe.conformance.result import CaseStatus, Results
+from netprobe.conformance.runner import Runner
 from netprobe.kube.client import KubeCluster
 from netprobe.probe.permission import Permission
 from tests.cluster.account import account, published, without
@@ -26,7 +26,7 @@ from tests.run.netprobe import netprobe
 def found(run: Run, cases: list[Case], **options: Any) -> Results:
     async def tried(cluster: KubeCluster) -> Results:
         wrong: Any = Wrong(cluster, list(MUTANTS)) if options.get("wrong") else cluster
-        return await Suite(wrong, cases, fixtures=4).results()
+        return await Runner(wrong, cases, fixtures=4).results()
 
     results = run(tried)
     assert isinstance(results, Results)
@@ -37,13 +37,13 @@ def found(run: Run, cases: list[Case], **options: Any) -> Results:
 
 def test_a_handful_of_cases(on_cluster: Run) -> None:
     results = found(on_cluster, [case for case in builtin() if case.name in HANDFUL])
-    assert not list(results.of(Status.FAILED, Status.FLAKY, Status.UNKNOWN))
-    assert results.counts[Status.PASSED] >= 4
+    assert not list(results.of(CaseStatus.FAILED, CaseStatus.FLAKY, CaseStatus.UNKNOWN))
+    assert results.counts[CaseStatus.PASSED] >= 4
 
 
 def test_packets_find_the_mutants(on_cluster: Run) -> None:
     results = found(on_cluster, [narrowed(mutant) for mutant in MUTANTS], wrong=True)
-    assert {one.case.name: one.status for one in results.results} == dict.fromkeys(MUTANTS, Status.FAILED)
+    assert {one.case.name: one.status for one in results.results} == dict.fromkeys(MUTANTS, CaseStatus.FAILED)
 
 
 def test_a_run_as_exactly_the_nightly_account(kubeconfig: str, tmp_path: Path) -> None:

@@ -6,11 +6,11 @@ import datetime as dt
 from collections.abc import Mapping, Sequence
 
 from netprobe.conformance.case import Case
+from netprobe.conformance.fixture_map import fictional_map
 from netprobe.conformance.load import builtin
-from netprobe.conformance.record import Moment, Result, Results, Status, overall
-from netprobe.conformance.site import made_up
+from netprobe.conformance.result import CaseStatus, Result, Results, StepResult, overall
 from netprobe.conformance.tries import attempts
-from netprobe.conformance.world import Ask
+from netprobe.conformance.world import Cell
 from netprobe.diff import Row, compare
 from netprobe.model.matrix import Matrix
 from netprobe.model.observation import Observation, Outcome
@@ -19,11 +19,11 @@ from netprobe.report.conformance import Conformance
 from netprobe.run.record import ClusterInfo, RunInfo
 from netprobe.simulate import Simulator
 
-SITE = made_up(dual=False)
+SITE = fictional_map(dual=False)
 CASE = next(
     case for case in builtin() if case.name == "a podSelector admits pods of the policy's own namespace"
 )
-WRONG = Ask("y/a", "x/a", "80/TCP")
+WRONG = Cell("y/a", "x/a", "80/TCP")
 START = dt.datetime(2026, 11, 23, 6, 0, tzinfo=dt.UTC)
 SEEN = {
     Verdict.ALLOW: Outcome.CONNECTED,
@@ -32,7 +32,7 @@ SEEN = {
 }
 
 
-def rows(case: Case, other: Mapping[Ask, Verdict]) -> tuple[Row, ...]:
+def rows(case: Case, other: Mapping[Cell, Verdict]) -> tuple[Row, ...]:
     """The first moment's comparison, everything as declared but for `other`."""
     moment = case.moments[0]
     asks = [ask for ask in case.question.asks() if "SCTP" not in ask.port]
@@ -45,11 +45,11 @@ def rows(case: Case, other: Mapping[Ask, Verdict]) -> tuple[Row, ...]:
     return tuple(compare(declared, Simulator(SITE.cluster(case, moment)).matrix(declared), observed))
 
 
-def result(case: Case = CASE, *tries: Mapping[Ask, Verdict], converged_s: float = 0.1) -> Result:
+def result(case: Case = CASE, *tries: Mapping[Cell, Verdict], converged_s: float = 0.1) -> Result:
     """A case that was tried once for each mapping of what was other than declared."""
     every = [rows(case, one) for one in tries or ({},)]
     policies = SITE.cluster(case, case.moments[0]).policies
-    moment = Moment(every[-1], attempts(every), converged_s, policies)
+    moment = StepResult(every[-1], attempts(every), converged_s, policies)
     status, reason = overall(case, (moment,), None)
     return Result(case, status, (moment,), reason, seconds=1.5)
 
@@ -58,9 +58,9 @@ FAILED = result(CASE, {WRONG: Verdict.ALLOW}, {WRONG: Verdict.ALLOW})
 PASSED = result()
 FLAKY = result(CASE, {WRONG: Verdict.ALLOW}, {}, {})
 UNKNOWN = result(CASE, {WRONG: Verdict.UNKNOWN}, {WRONG: Verdict.UNKNOWN})
-SKIPPED = Result(builtin()[1], Status.SKIPPED, reason="no <SCTP> here")
-UNTRIED = Result(builtin()[3], Status.UNTRIED, reason="interrupted")
-UNSCORED = Result(builtin()[2], Status.UNSCORED, reason="the plugin's choice")
+SKIPPED = Result(builtin()[1], CaseStatus.SKIPPED, reason="no <SCTP> here")
+UNTRIED = Result(builtin()[3], CaseStatus.UNTRIED, reason="interrupted")
+UNSCORED = Result(builtin()[2], CaseStatus.UNSCORED, reason="the plugin's choice")
 
 
 def report(*results: Result) -> Conformance:

@@ -13,23 +13,23 @@ import yaml
 
 import netprobe.conformance
 from netprobe.conformance.case import Case
-from netprobe.conformance.cells import cells, concerned
+from netprobe.conformance.cells import cells, isolated_pods
+from netprobe.conformance.fixture_map import fictional_map
 from netprobe.conformance.load import LONGEST_KEY, LONGEST_VALUE, WRITTEN, builtin, rules
 from netprobe.conformance.schema import CaseFile
-from netprobe.conformance.site import made_up
-from netprobe.conformance.world import PODS, Ask
+from netprobe.conformance.world import PODS, Cell
 from netprobe.policies.networkpolicy import validate_policy
 from netprobe.simulate import Simulator
 
 DOCS = Path(netprobe.conformance.__file__).parents[2] / "docs"
 DATA = Path(netprobe.conformance.__file__).parent / "cases"
-SITE = made_up()
+SITE = fictional_map()
 CASES = [pytest.param(case, id=case.name) for case in builtin()]
 
 
 @pytest.mark.parametrize("case", CASES)
 def test_the_simulator_agrees_with_what_a_person_wrote(case: Case) -> None:
-    asks = [*case.question.asks(), *(Ask(pod, pod, "80/TCP") for pod in PODS if not case.question.families)]
+    asks = [*case.question.asks(), *(Cell(pod, pod, "80/TCP") for pod in PODS if not case.question.families)]
     for moment in case.moments:
         simulator = Simulator(SITE.cluster(case, moment))
         for flow, verdict in SITE.declared(moment, asks).items():
@@ -108,5 +108,5 @@ def test_the_cells_of_a_case_hold_all_that_its_policies_concern() -> None:
 
 def test_a_case_that_concerns_nobody_is_asked_in_full() -> None:
     case = next(case for case in builtin() if case.name.startswith("a policy of another namespace"))
-    assert concerned(case) == frozenset()
+    assert isolated_pods(case) == frozenset()
     assert len(cells(case)) == 9 * 8 * 4

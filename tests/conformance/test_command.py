@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from netprobe.cli import main
-from netprobe.conformance.choose import chosen
+from netprobe.conformance.choose import select_cases
 from netprobe.conformance.load import builtin
 from netprobe.errors import UsageError
 
@@ -22,10 +22,10 @@ def test_the_list_names_features_rules_and_tags(capsys: pytest.CaptureFixture[st
 
 def test_tags_rules_and_features_choose() -> None:
     every = builtin()
-    assert {case.feature for case in chosen(every, include=["named-ports"])} == {"Named ports"}
-    assert all("end-port" in case.rules for case in chosen(every, include=["end-port"]))
-    assert not [case for case in chosen(every, exclude=["families"]) if "families" in case.tags]
-    assert len(chosen(every, only=["ingress: peers * | *"])) == 45
+    assert {case.feature for case in select_cases(every, include=["named-ports"])} == {"Named ports"}
+    assert all("end-port" in case.rules for case in select_cases(every, include=["end-port"]))
+    assert not [case for case in select_cases(every, exclude=["families"]) if "families" in case.tags]
+    assert len(select_cases(every, only=["ingress: peers * | *"])) == 45
 
 
 @pytest.mark.parametrize(
@@ -38,12 +38,12 @@ def test_tags_rules_and_features_choose() -> None:
 )
 def test_a_word_that_nothing_has_is_a_mistake(options: dict[str, list[str]], said: str) -> None:
     with pytest.raises(UsageError, match=said):
-        chosen(builtin(), **options)
+        select_cases(builtin(), **options)
 
 
 def test_two_cases_of_one_name() -> None:
     with pytest.raises(UsageError, match="names are unique"):
-        chosen([*builtin(), builtin()[0]])
+        select_cases([*builtin(), builtin()[0]])
 
 
 def test_mistakes_end_with_status_2(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

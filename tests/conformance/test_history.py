@@ -10,9 +10,9 @@ import pytest
 
 from netprobe.cli import main
 from netprobe.conformance.history import (
-    Changes,
-    Entry,
-    Past,
+    PastCase,
+    PastRun,
+    RunChanges,
     against,
     baseline,
     changes,
@@ -21,42 +21,49 @@ from netprobe.conformance.history import (
     runs,
     save,
 )
-from netprobe.conformance.record import Result, Standing, Status
+from netprobe.conformance.result import CaseStatus, Result, Triage
 from netprobe.errors import InputError
 from netprobe.report.conformance import render_conformance
 from tests.conformance.samples import CASE, FAILED, PASSED, SKIPPED, START, of, report
 
-P, F, K, U, S = Status.PASSED, Status.FAILED, Status.FLAKY, Status.UNKNOWN, Status.SKIPPED
-N = Status.UNTRIED
+P, F, K, U, S = CaseStatus.PASSED, CaseStatus.FAILED, CaseStatus.FLAKY, CaseStatus.UNKNOWN, CaseStatus.SKIPPED
+N = CaseStatus.UNTRIED
 
 
-def run(at: int, **cases: Status | tuple[Status, float]) -> Past:
-    entries = {name: Entry(*what) if isinstance(what, tuple) else Entry(what) for name, what in cases.items()}
-    return Past(START + dt.timedelta(days=at), "kind", 60.0, entries, "0.1.0", f"run{at}")
+def run(at: int, **cases: CaseStatus | tuple[CaseStatus, float]) -> PastRun:
+    entries = {
+        name: PastCase(*what) if isinstance(what, tuple) else PastCase(what) for name, what in cases.items()
+    }
+    return PastRun(START + dt.timedelta(days=at), "kind", 60.0, entries, "0.1.0", f"run{at}")
 
 
 @pytest.mark.parametrize(
     ("before", "now", "expected"),
     [
-        pytest.param(run(0, a=P), run(1, a=P), Changes(), id="nothing"),
-        pytest.param(run(0, a=P), run(1, a=F), Changes(failures=("a",)), id="a new failure"),
-        pytest.param(run(0, a=U), run(1, a=F), Changes(failures=("a",)), id="could not tell, now fails"),
-        pytest.param(run(0, a=F), run(1, a=F), Changes(), id="an old failure"),
-        pytest.param(run(0, a=F), run(1, a=P), Changes(fixed=("a",)), id="fixed"),
-        pytest.param(run(0, a=F), run(1, a=S), Changes(), id="skipped is not fixed"),
-        pytest.param(run(0, a=P), run(1, a=K), Changes(flaky=("a",)), id="flaky"),
+        pytest.param(run(0, a=P), run(1, a=P), RunChanges(), id="nothing"),
+        pytest.param(run(0, a=P), run(1, a=F), RunChanges(failures=("a",)), id="a new failure"),
+        pytest.param(run(0, a=U), run(1, a=F), RunChanges(failures=("a",)), id="could not tell, now fails"),
+        pytest.param(run(0, a=F), run(1, a=F), RunChanges(), id="an old failure"),
+        pytest.param(run(0, a=F), run(1, a=P), RunChanges(fixed=("a",)), id="fixed"),
+        pytest.param(run(0, a=F), run(1, a=S), RunChanges(), id="skipped is not fixed"),
+        pytest.param(run(0, a=P), run(1, a=K), RunChanges(flaky=("a",)), id="flaky"),
         pytest.param(
-            run(0, a=P), run(1, b=P), Changes(appeared=("b",), disappeared=("a",)), id="other cases"
+            run(0, a=P), run(1, b=P), RunChanges(appeared=("b",), disappeared=("a",)), id="other cases"
         ),
-        pytest.param(run(0, a=(P, 0.1)), run(1, a=(P, 0.9)), Changes(slower=(("a", 0.1, 0.9),)), id="slower"),
-        pytest.param(run(0, a=(P, 0.1)), run(1, a=(P, 0.5)), Changes(), id="slower, by too little to say"),
         pytest.param(
-            run(0, a=P), replace(run(1, a=P), cluster="prod"), Changes(other_cluster="kind"), id="elsewhere"
+            run(0, a=(P, 0.1)), run(1, a=(P, 0.9)), RunChanges(slower=(("a", 0.1, 0.9),)), id="slower"
         ),
-        pytest.param(run(0, a=(P, 3.0)), run(1, a=(P, 4.0)), Changes(), id="not twice as slow"),
+        pytest.param(run(0, a=(P, 0.1)), run(1, a=(P, 0.5)), RunChanges(), id="slower, by too little to say"),
+        pytest.param(
+            run(0, a=P),
+            replace(run(1, a=P), cluster="prod"),
+            RunChanges(other_cluster="kind"),
+            id="elsewhere",
+        ),
+        pytest.param(run(0, a=(P, 3.0)), run(1, a=(P, 4.0)), RunChanges(), id="not twice as slow"),
     ],
 )
-def test_what_changed(before: Past, now: Past, expected: Changes) -> None:
+def test_what_changed(before: PastRun, now: PastRun, expected: RunChanges) -> None:
     assert changes([before], now) == expected
 
 
@@ -72,7 +79,7 @@ def test_what_changed(before: Past, now: Past, expected: Changes) -> None:
     ],
 )
 def test_what_is_known_of_a_case_is_what_the_last_run_says_that_tried_it(
-    before: list[Past], now: Past, expected: tuple[str, ...]
+    before: list[PastRun], now: PastRun, expected: tuple[str, ...]
 ) -> None:
     found = changes(before, now)
     assert found.failures == expected
@@ -81,12 +88,12 @@ def test_what_is_known_of_a_case_is_what_the_last_run_says_that_tried_it(
 
 
 def test_half_a_run_spoils_no_baseline(tmp_path: Path) -> None:
-    """Night 1 fails, night 2 is interrupted before the case, night 3 fails in the same way: no news."""
+    """Run 1 fails, night 2 is interrupted before the case, night 3 fails in the same way: no news."""
     for at, status in enumerate((F, N)):
         save(tmp_path, run(at, **{CASE.name: status}))
     (same,) = against(of([FAILED]), baseline(tmp_path)).results
-    assert same.standing is Standing.BEFORE
-    half = of([Result(CASE, Status.UNTRIED, reason="interrupted")])
+    assert same.standing is Triage.BEFORE
+    half = of([Result(CASE, CaseStatus.UNTRIED, reason="interrupted")])
     assert against(half, baseline(tmp_path)) == half
     assert half.exit_status == 3
 
@@ -95,7 +102,7 @@ def test_a_report_is_a_baseline_too(tmp_path: Path) -> None:
     path = tmp_path / "report.json"
     path.write_text("".join(render_conformance(report(FAILED, SKIPPED), "json")))
     (one,) = baseline(path)
-    assert one.cases == {CASE.name: Entry(F, 0.1), SKIPPED.case.name: Entry(S)}
+    assert one.cases == {CASE.name: PastCase(F, 0.1), SKIPPED.case.name: PastCase(S)}
     assert (one.started, one.seconds, one.run) == (START, 12.5, "abcd1234")
 
 
@@ -119,12 +126,12 @@ def test_runs_come_in_the_order_of_time(tmp_path: Path) -> None:
 def test_the_baseline_s_failures_are_no_news() -> None:
     failing = past(of([FAILED]), started=START, cluster="", seconds=1, netprobe="", run="")
     (same,) = against(of([FAILED]), [failing]).results
-    assert same.standing is Standing.BEFORE
+    assert same.standing is Triage.BEFORE
     assert of([same]).exit_status == 0
     passing = past(of([PASSED]), started=START, cluster="", seconds=1, netprobe="", run="")
     (new,) = against(of([FAILED]), [passing]).results
     assert of([new]).exit_status == 1
-    known = replace(FAILED, standing=Standing.EXPIRED)
+    known = replace(FAILED, standing=Triage.EXPIRED)
     assert against(of([known]), [failing]).results == (known,)
 
 

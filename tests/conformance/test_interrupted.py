@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from netprobe.conformance.history import runs
-from netprobe.conformance.record import Status
+from netprobe.conformance.result import CaseStatus
 from netprobe.errors import LabError
 from netprobe.lab import Lab, LabOptions, list_labs, start
 from netprobe.probe.run_objects import RUN
@@ -85,7 +85,7 @@ def test_a_signal_leaves_nothing_but_a_report(lab: Lab, number: signal.Signals, 
     assert (results / "done").read_text() == str(results)
     assert "cases were not tried" in (results / "junit.xml").read_text()
     (night,) = runs(nights)
-    assert night.counts[Status.UNTRIED] == document["summary"]["not_tried"]
+    assert night.counts[CaseStatus.UNTRIED] == document["summary"]["not_tried"]
 
 
 def test_an_api_server_that_is_lost_takes_nothing_along(tmp_path: Path) -> None:

@@ -7,9 +7,9 @@ import os
 import pytest
 
 from netprobe.conformance.load import builtin
-from netprobe.conformance.record import Results, Status
-from netprobe.conformance.runner import NOT_ENFORCING, Suite
-from netprobe.diff import Status as Cell
+from netprobe.conformance.result import CaseStatus, Results
+from netprobe.conformance.runner import NOT_ENFORCING, Runner
+from netprobe.diff import Status as FlowStatus
 from netprobe.kube import connect
 from netprobe.lab import LabOptions, start
 from netprobe.model.verdict import Verdict
@@ -21,7 +21,7 @@ HANDFUL = {
     "a namespace that is deleted takes its policies with it",
     "a policy that selects pods on a node's network leaves all others alone",
     "a pod that is deleted and made again has its policies at its new address",
-    "a change that narrows while a connection is open - new ones are judged by it",
+    "a change that narrows while a connection is open - new ones are triage by it",
     "a label that is taken away again",
     "a Service with another target port - policies see the pod's port",
     "egress to a block outside but for one excepted address",
@@ -40,7 +40,7 @@ async def tried(lab_options: LabOptions) -> Results:
     try:
         async with connect(str(lab.kubeconfig)) as cluster:
             pace = Pace(sessions=500).within_a_machine()
-            return await Suite(
+            return await Runner(
                 cluster, CASES, fixtures=FIXTURES, lab=True, disposable=True, pace=pace
             ).results()
     finally:
@@ -50,10 +50,10 @@ async def tried(lab_options: LabOptions) -> Results:
 async def test_a_lab_implements_network_policy() -> None:
     results = await tried(LabOptions(name="conformance", nodes=2, ip_families=("ipv4", "ipv6")))
     assert results.enforcement is None
-    bad = [r.case.name for r in results.of(Status.FAILED, Status.FLAKY, Status.UNKNOWN)]
+    bad = [r.case.name for r in results.of(CaseStatus.FAILED, CaseStatus.FLAKY, CaseStatus.UNKNOWN)]
     assert not bad
-    assert {result.reason for result in results.of(Status.SKIPPED)} <= {"SCTP: nc does not speak it"}
-    assert {r.case.undefined for r in results.of(Status.UNSCORED)} == {
+    assert {result.reason for result in results.of(CaseStatus.SKIPPED)} <= {"SCTP: nc does not speak it"}
+    assert {r.case.undefined for r in results.of(CaseStatus.UNSCORED)} == {
         case.undefined for case in CASES if case.undefined
     }
     assert all(moment.converged_s is not None for r in results.results for moment in r.moments)
@@ -65,9 +65,9 @@ async def test_without_enforcement_every_case_that_denies_fails_and_every_other_
     assert results.exit_status == 1
     for result in results.results:
         denies = any(
-            row.declared is Verdict.DENY and row.status is not Cell.UNDEFINED
+            row.declared is Verdict.DENY and row.status is not FlowStatus.UNDEFINED
             for moment in result.moments
             for row in moment.rows
         )
-        if result.status not in {Status.SKIPPED, Status.UNSCORED}:
-            assert result.status is (Status.FAILED if denies else Status.PASSED), result.case.name
+        if result.status not in {CaseStatus.SKIPPED, CaseStatus.UNSCORED}:
+            assert result.status is (CaseStatus.FAILED if denies else CaseStatus.PASSED), result.case.name

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from netprobe.conformance.fixture_map import covering, fictional_map
 from netprobe.conformance.load import builtin, load
-from netprobe.conformance.site import covering, made_up
-from netprobe.conformance.world import Ask
+from netprobe.conformance.world import Cell
 from netprobe.errors import InputError
 
 GOOD = """
@@ -43,10 +43,10 @@ def test_a_file_of_ones_own(tmp_path: Path) -> None:
     (moment,) = case.moments
     assert [policy["metadata"]["name"] for policy in moment.policies] == ["p0-1", "p0-2"]
     assert [p["spec"]["ingress"][0]["ports"][0]["port"] for p in moment.policies] == [1, 2]
-    placed = made_up().policies(moment)[0]
+    placed = fictional_map().policies(moment)[0]
     assert placed["spec"]["ingress"][0]["from"][1] == {"ipBlock": {"cidr": "10.244.2.1/32"}}
-    assert not moment.expected(Ask("y/a", "x/a", "80/TCP"))
-    assert moment.expected(Ask("x/a", "y/a", "80/TCP"))
+    assert not moment.expected(Cell("y/a", "x/a", "80/TCP"))
+    assert moment.expected(Cell("x/a", "y/a", "80/TCP"))
 
 
 @pytest.mark.parametrize(
@@ -115,7 +115,7 @@ def test_a_direction_that_is_no_text_is_the_api_server_s_to_refuse(tmp_path: Pat
 def test_namespaces_selected_by_name_are_the_fixture_s() -> None:
     from dataclasses import replace
 
-    site = replace(made_up(), namespaces={short: f"run-{short}" for short in "wxyz"})
+    site = replace(fictional_map(), namespaces={short: f"run-{short}" for short in "wxyz"})
     by_name = [case for case in builtin() if "name-label" in case.rules]
     assert by_name
     for case in by_name:
@@ -128,7 +128,7 @@ def test_namespaces_selected_by_name_are_the_fixture_s() -> None:
 
 
 def test_the_smallest_network() -> None:
-    addresses = made_up(dual=False).addresses
+    addresses = fictional_map(dual=False).addresses
     assert str(covering([addresses["x/a"][0], addresses["x/b"][0]])) == "10.244.1.0/30"
     assert str(covering([addresses["x/a"][0]])) == "10.244.1.1/32"
 
@@ -140,5 +140,5 @@ def test_the_example_of_the_manual_loads(tmp_path: Path) -> None:
     example = re.search(r"```yaml\n(- case: only b.*?)```", page, re.DOTALL)
     assert example is not None
     (case,) = load(written(tmp_path, example[1]))
-    assert case.moments[0].expected(Ask("x/b", "x/a", "80/TCP"))
-    assert not case.moments[0].expected(Ask("x/b", "x/a", "81/TCP"))
+    assert case.moments[0].expected(Cell("x/b", "x/a", "80/TCP"))
+    assert not case.moments[0].expected(Cell("x/b", "x/a", "81/TCP"))

@@ -15,11 +15,11 @@ import pytest
 
 from netprobe.conformance.case import Case
 from netprobe.conformance.cells import cells
+from netprobe.conformance.fixture_map import fictional_map
 from netprobe.conformance.load import builtin
-from netprobe.conformance.part import ask_of
-from netprobe.conformance.record import Status
-from netprobe.conformance.runner import Suite
-from netprobe.conformance.site import made_up
+from netprobe.conformance.result import CaseStatus
+from netprobe.conformance.runner import Runner
+from netprobe.conformance.shard import ask_of
 from netprobe.kube import connect
 from netprobe.lab import LabOptions, start
 from netprobe.manifests import from_objects
@@ -28,7 +28,7 @@ from netprobe.probe import Pace
 from netprobe.simulate import Simulator
 from tests.conformance.mutants import MUTANTS, mutated
 
-SITE = made_up()
+SITE = fictional_map()
 
 
 @cache
@@ -114,9 +114,9 @@ async def test_packets_find_the_mutants() -> None:
         async with connect(str(lab.kubeconfig)) as cluster:
             pace = Pace(sessions=100).within_a_machine()
             wrong: Any = Wrong(cluster, mutants)
-            results = await Suite(wrong, cases, fixtures=4, lab=True, disposable=True, pace=pace).results()
+            results = await Runner(wrong, cases, fixtures=4, lab=True, disposable=True, pace=pace).results()
     finally:
         lab.stop()
     assert {result.case.name: result.status for result in results.results} == dict.fromkeys(
-        mutants, Status.FAILED
+        mutants, CaseStatus.FAILED
     )

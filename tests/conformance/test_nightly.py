@@ -11,7 +11,7 @@ import pytest
 import yaml
 
 from netprobe.cli.conformance import command
-from netprobe.conformance import known
+from netprobe.conformance import expected_failures
 from netprobe.conformance.load import builtin
 from netprobe.probe.permission import CONFORMANCE, Need
 
@@ -99,7 +99,7 @@ def test_the_pods_keep_to_the_restricted_standard(name: str) -> None:
 def test_the_file_of_expected_failures_can_be_read(tmp_path: Path) -> None:
     path = tmp_path / "expect-failures"
     path.write_text(named("ConfigMap", "netprobe")["data"]["expect-failures"])
-    assert known.load(path, builtin()) == ()
+    assert expected_failures.load(path, builtin()) == ()
 
 
 def test_every_file_is_named_by_the_readme() -> None:

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from netprobe.conformance.history import Changes, Entry, Past
+from netprobe.conformance.history import PastCase, PastRun, RunChanges
 from netprobe.conformance.load import builtin
-from netprobe.conformance.record import Standing, Status
+from netprobe.conformance.result import CaseStatus, Triage
 from netprobe.model.verdict import Verdict
 from netprobe.report.conformance import Conformance, render_conformance
 from netprobe.report.conformance_charts import bins, percentile
@@ -37,13 +37,13 @@ OTHER = next(case for case in builtin() if case.name == "a named UDP port")
 LONG = next(case for case in builtin() if case.name == "labels as long as the API allows, of namespaces")
 EVERY = report(PASSED, FAILED, FLAKY, UNKNOWN, SKIPPED, UNSCORED, result(OTHER))
 NIGHTS = tuple(
-    Past(
+    PastRun(
         START - dt.timedelta(days=days),
         "cluster kind-x",
         90.0,
-        {CASE.name: Entry(status, 0.1), "a case that is gone": Entry(Status.PASSED, None)},
+        {CASE.name: PastCase(status, 0.1), "a case that is gone": PastCase(CaseStatus.PASSED, None)},
     )
-    for days, status in ((2, Status.FAILED), (1, Status.PASSED))
+    for days, status in ((2, CaseStatus.FAILED), (1, CaseStatus.PASSED))
 )
 
 
@@ -71,7 +71,7 @@ def test_features_are_a_table_with_the_runs_before_as_columns() -> None:
 
 
 def test_history_is_a_drawing_and_a_table() -> None:
-    page = written(replace(report(PASSED), past=NIGHTS, changes=Changes(fixed=("a",))))
+    page = written(replace(report(PASSED), past=NIGHTS, changes=RunChanges(fixed=("a",))))
     rows = re.findall(r'<th scope="row">(2026-[^<]*)</th>', page)
     assert rows == ["2026-11-23 06:00", "2026-11-22 06:00", "2026-11-21 06:00"]
     assert "1 fixed a" in text(page)
@@ -94,7 +94,7 @@ def test_convergence_times_as_bars() -> None:
 
 
 def test_a_failure_that_is_expected_is_not_opened() -> None:
-    known = replace(FAILED, standing=Standing.EXPECTED, remark="a bug (until 2027-03-01)")
+    known = replace(FAILED, standing=Triage.EXPECTED, remark="a bug (until 2027-03-01)")
     assert " open>" in written(report(FAILED))
     assert " open>" not in written(report(known))
 
@@ -108,11 +108,11 @@ def test_where_everything_fails_a_few_cases_are_opened_and_those_stand_first() -
 
 def test_many_changes_are_folded_and_few_are_not() -> None:
     many = tuple(f"case {number}" for number in range(40))
-    page = written(replace(report(PASSED), changes=Changes(failures=many, fixed=("a",))))
+    page = written(replace(report(PASSED), changes=RunChanges(failures=many, fixed=("a",))))
     assert "<details><summary>40 new failures</summary>" in page
     assert "<details open><summary>1 fixed</summary>" in page
     assert "The run before was of another cluster: kind &lt;b&gt;" in written(
-        replace(report(PASSED), changes=Changes(other_cluster="kind <b>"))
+        replace(report(PASSED), changes=RunChanges(other_cluster="kind <b>"))
     )
 
 
@@ -125,7 +125,7 @@ def test_half_a_run_shows_what_is_missing() -> None:
 
 def test_it_asks_no_server_for_anything_and_names_stay_names() -> None:
     case = replace(CASE, name=HOSTILE, tags=frozenset({HOSTILE}), undefined=HOSTILE)
-    found = report(replace(result(case), reason=HOSTILE, remark=HOSTILE, standing=Standing.FIXED))
+    found = report(replace(result(case), reason=HOSTILE, remark=HOSTILE, standing=Triage.FIXED))
     page = written(replace(found, cluster=replace(found.cluster, context=HOSTILE)))
     assert "<img" not in page
     assert page.count("</script>") == 2

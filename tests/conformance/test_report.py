@@ -8,8 +8,8 @@ from dataclasses import replace
 
 import pytest
 
-from netprobe.conformance.history import Changes
-from netprobe.conformance.record import Standing
+from netprobe.conformance.history import RunChanges
+from netprobe.conformance.result import Triage
 from netprobe.report.conformance import CONFORMANCE_FORMATS, render_conformance
 from tests.conformance.samples import CASE, FAILED, FLAKY, PASSED, SKIPPED, UNKNOWN, UNSCORED, UNTRIED, report
 
@@ -52,19 +52,19 @@ def test_what_is_not_scored_and_not_tried_is_told() -> None:
 
 
 def test_failures_that_are_known_are_counted_as_such() -> None:
-    known = replace(FAILED, standing=Standing.EXPECTED, remark="a bug (until 2027-03-01)")
+    known = replace(FAILED, standing=Triage.EXPECTED, remark="a bug (until 2027-03-01)")
     assert "3 cases: 1 passed, 2 failed (1 known) (12.5 s" in text(report(PASSED, FAILED, known), "table")
 
 
 def test_a_pattern_that_expects_too_much_is_told_once() -> None:
-    fixed = replace(PASSED, standing=Standing.FIXED, remark="a bug (until 2027-03-01)")
+    fixed = replace(PASSED, standing=Triage.FIXED, remark="a bug (until 2027-03-01)")
     told = text(report(*[fixed] * 9), "table")
     assert told.count("although a failure is expected") == 1
     assert f"{CASE.name} and 6 more: passes, although" in told
 
 
 def test_the_changes_since_the_run_before() -> None:
-    found = replace(report(PASSED), changes=Changes(failures=("a",), slower=(("b", 0.1, 2.0),)))
+    found = replace(report(PASSED), changes=RunChanges(failures=("a",), slower=(("b", 0.1, 2.0),)))
     for format_ in ("table", "markdown"):
         told = text(found, format_)
         assert "new failure: a" in told
@@ -73,7 +73,7 @@ def test_the_changes_since_the_run_before() -> None:
 
 def test_a_hundred_changes_are_counted_and_not_listed() -> None:
     many = tuple((f"case {number}", 0.1, 1.0 + number) for number in range(100))
-    told = text(replace(report(PASSED), changes=Changes(slower=many)), "table")
+    told = text(replace(report(PASSED), changes=RunChanges(slower=many)), "table")
     assert "slower to converge: case 99: 0.10 s, now 100.00 s" in told  # the worst first
     assert told.count("slower to converge: ") == 10
     assert "and 90 more slower to converge" in told
@@ -87,7 +87,7 @@ def test_junit_counts_as_the_exit_status_does() -> None:
         "errors": "2",
         "skipped": "0",
     }
-    expected = replace(FAILED, standing=Standing.EXPECTED, remark="a bug (until 2027-03-01)")
+    expected = replace(FAILED, standing=Triage.EXPECTED, remark="a bug (until 2027-03-01)")
     (suite, *_) = ET.fromstring(text(report(expected), "junit"))  # noqa: S314
     (skipped,) = suite.iter("skipped")
     assert skipped.get("message") == "expected: a bug (until 2027-03-01)"
@@ -126,7 +126,7 @@ def test_github_has_one_annotation_for_a_feature() -> None:
         "::error title=Pod selectors%3A not as NetworkPolicy says::a podSelector admits"
     )
     assert not told[-1].startswith("::")
-    known = replace(FAILED, standing=Standing.BEFORE)
+    known = replace(FAILED, standing=Triage.BEFORE)
     assert not any(line.startswith("::error") for line in text(report(known), "github").splitlines())
 
 

@@ -12,9 +12,9 @@ from typing import Any
 
 import pytest
 
-from netprobe.cli.conformance_run import LEFT_BEHIND, Night
-from netprobe.conformance.record import Results, Status
-from netprobe.conformance.runner import Suite
+from netprobe.cli.conformance_run import LEFT_BEHIND, ConformanceRun
+from netprobe.conformance.result import CaseStatus, Results
+from netprobe.conformance.runner import Runner
 from netprobe.errors import UnreachableError
 from netprobe.run.record import ClusterInfo
 from netprobe.run.target import Target
@@ -24,10 +24,10 @@ from tests.conformance.samples import CASE, PASSED, SKIPPED
 CASES = (CASE, SKIPPED.case)
 
 
-def night(monkeypatch: pytest.MonkeyPatch, then: Any, *, finished: bool = True) -> Night:
+def night(monkeypatch: pytest.MonkeyPatch, then: Any, *, finished: bool = True) -> ConformanceRun:
     """One whose first case is finished when `then` happens; it may await in its cleanup."""
 
-    async def results(suite: Suite) -> Results:
+    async def results(suite: Runner) -> Results:
         if finished:
             suite._done[CASE.name] = PASSED
         await then()
@@ -37,9 +37,9 @@ def night(monkeypatch: pytest.MonkeyPatch, then: Any, *, finished: bool = True) 
     async def opened(*_: object) -> AsyncIterator[object]:
         yield SimpleNamespace(cluster=None, info=ClusterInfo("cluster", "kind-x"), is_lab=False)
 
-    monkeypatch.setattr(Suite, "results", results)
+    monkeypatch.setattr(Runner, "results", results)
     monkeypatch.setattr(Terms, "opened", opened)
-    return Night(CASES, Terms(target=Target(context="kind-x")), fixtures=1, full=False)
+    return ConformanceRun(CASES, Terms(target=Target(context="kind-x")), fixtures=1, full=False)
 
 
 def interrupt() -> None:
@@ -88,7 +88,7 @@ def test_what_was_found_is_kept(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     results, info, run = night(monkeypatch, then).found()
-    assert [one.status for one in results.results] == [Status.PASSED, Status.UNTRIED]
+    assert [one.status for one in results.results] == [CaseStatus.PASSED, CaseStatus.UNTRIED]
     assert results.exit_status == status
     assert list(results.problems) == problems
     assert capsys.readouterr().err.splitlines() == [f"netprobe: {problem}" for problem in problems]

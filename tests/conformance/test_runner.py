@@ -11,13 +11,13 @@ from typing import Any
 
 import pytest
 
-from netprobe.conformance import late
+from netprobe.conformance import case_pods
 from netprobe.conformance.case import Case
-from netprobe.conformance.late import Latecomers
+from netprobe.conformance.case_pods import CasePods
 from netprobe.conformance.load import builtin
-from netprobe.conformance.record import Result, Status
-from netprobe.conformance.runner import MOST_TROUBLES, Suite, abreast
-from netprobe.conformance.world import Ask
+from netprobe.conformance.result import CaseStatus, Result
+from netprobe.conformance.runner import MOST_TROUBLES, Runner, abreast
+from netprobe.conformance.world import Cell
 from netprobe.errors import ClusterError, ConflictError, ForbiddenError
 from netprobe.probe import PodOptions
 from tests.conformance.samples import CASE, FAILED, FLAKY, PASSED, SITE, UNKNOWN
@@ -49,10 +49,10 @@ async def tried(
     async def fails(*_: object) -> Result:
         raise error
 
-    monkeypatch.setattr(Suite, "_try", fails)
+    monkeypatch.setattr(Runner, "_try", fails)
     there: Any = SimpleNamespace(site=SITE, lacks_services=False)
-    asked: dict[str, Sequence[Ask]] = {case.name: () for case in cases}
-    suite = Suite(there, cases)
+    asked: dict[str, Sequence[Cell]] = {case.name: () for case in cases}
+    suite = Runner(there, cases)
     await suite._work(there, there, deque(enumerate(cases)), asked)
     return suite._done
 
@@ -66,7 +66,7 @@ async def test_where_no_pod_may_use_its_node_s_network_cases_are_skipped(
     cases = [case for case in builtin() if "host-network" in case.needs]
     assert len(cases) > MOST_TROUBLES
     done = await tried(monkeypatch, cases, FORBIDDEN)
-    assert {result.status for result in done.values()} == {Status.SKIPPED}
+    assert {result.status for result in done.values()} == {CaseStatus.SKIPPED}
     assert "baseline" in (done[cases[0].name].reason or "")
 
 
@@ -75,7 +75,7 @@ async def test_what_is_forbidden_otherwise_is_unknown_and_ends_the_run_when_it_g
 ) -> None:
     cases = [case for case in builtin() if not case.needs]
     done = await tried(monkeypatch, cases[: MOST_TROUBLES - 1], FORBIDDEN)
-    assert {result.status for result in done.values()} == {Status.UNKNOWN}
+    assert {result.status for result in done.values()} == {CaseStatus.UNKNOWN}
     with pytest.raises(ForbiddenError):
         await tried(monkeypatch, cases[:MOST_TROUBLES], FORBIDDEN)
 
@@ -83,7 +83,7 @@ async def test_what_is_forbidden_otherwise_is_unknown_and_ends_the_run_when_it_g
 def test_what_came_out_untold_just_before_a_cluster_was_lost_is_no_finding() -> None:
     nowhere: Any = None
     names = [case.name for case in builtin()[:6]]
-    suite = Suite(nowhere, builtin()[:7])
+    suite = Runner(nowhere, builtin()[:7])
     every = (PASSED, UNKNOWN, FAILED, FLAKY, UNKNOWN, UNKNOWN)
     suite._done = {
         name: replace(result, case=case)
@@ -91,7 +91,7 @@ def test_what_came_out_untold_just_before_a_cluster_was_lost_is_no_finding() -> 
     }
     suite._take_back()
     statuses = [result.status for result in suite.so_far("the run ended early").results]
-    assert statuses == [Status.PASSED, Status.UNKNOWN, Status.FAILED, *[Status.UNTRIED] * 4]
+    assert statuses == [CaseStatus.PASSED, CaseStatus.UNKNOWN, CaseStatus.FAILED, *[CaseStatus.UNTRIED] * 4]
 
 
 async def test_a_node_that_takes_no_pods_is_named_where_two_are_needed() -> None:
@@ -102,7 +102,7 @@ async def test_a_node_that_takes_no_pods_is_named_where_two_are_needed() -> None
         return [node("n2", ready="False"), node("n1")]
 
     cluster: Any = SimpleNamespace(find=find)
-    suite = Suite(cluster, ())
+    suite = Runner(cluster, ())
     assert await suite._nodes() == ("n1",)
     case = next(case for case in builtin() if "two-nodes" in case.needs)
     rig: Any = SimpleNamespace(site=replace(SITE, nodes=dict.fromkeys(SITE.nodes, "n1")))
@@ -110,7 +110,7 @@ async def test_a_node_that_takes_no_pods_is_named_where_two_are_needed() -> None
 
 
 async def test_a_late_pod_waits_for_the_last_case_s_to_go(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(late, "POLL_S", 0)
+    monkeypatch.setattr(case_pods, "POLL_S", 0)
     calls: list[str] = []
 
     class Busy:
@@ -123,5 +123,5 @@ async def test_a_late_pod_waits_for_the_last_case_s_to_go(monkeypatch: pytest.Mo
             return obj
 
     busy: Any = Busy()
-    await Latecomers(busy, busy, CASE, SITE, options=PodOptions())._create({"kind": "Pod"})
+    await CasePods(busy, busy, CASE, SITE, options=PodOptions())._create({"kind": "Pod"})
     assert calls == ["Pod"] * 3

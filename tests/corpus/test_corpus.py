@@ -9,12 +9,12 @@ from typing import Any
 import pytest
 
 from netprobe.cli import main
-from netprobe.conformance.case import Case, Moment
+from netprobe.conformance.case import Case, CaseStep
+from netprobe.conformance.fixture_map import fictional_map
 from netprobe.conformance.load import builtin
-from netprobe.conformance.site import made_up
-from netprobe.conformance.world import ON_HOST, Ask, is_pod
+from netprobe.conformance.world import ON_HOST, Cell, is_pod
 
-SITE = made_up(dual=False)
+SITE = fictional_map(dual=False)
 CASES = [
     pytest.param(case, moment, id=f"{case.name} ({number})" if len(case.moments) > 1 else case.name)
     for case in builtin()
@@ -23,7 +23,9 @@ CASES = [
 ]
 
 
-def simulated(case: Case, moment: Moment, path: Path, capsys: pytest.CaptureFixture[str]) -> dict[Ask, str]:
+def simulated(
+    case: Case, moment: CaseStep, path: Path, capsys: pytest.CaptureFixture[str]
+) -> dict[Cell, str]:
     """The verdict of every flow that the command reports."""
     items = [*SITE.objects(case, moment), *SITE.policies(moment)]
     path.write_text(json.dumps({"apiVersion": "v1", "kind": "List", "items": items}))
@@ -33,7 +35,7 @@ def simulated(case: Case, moment: Moment, path: Path, capsys: pytest.CaptureFixt
     assert status == 0, captured.err
     report: dict[str, Any] = json.loads(captured.out)
     rows = [
-        (Ask(row["from"], row["to"], f"{row['port']}/{row['protocol']}"), row["simulated"])
+        (Cell(row["from"], row["to"], f"{row['port']}/{row['protocol']}"), row["simulated"])
         for row in report["flows"]
     ]
     assert len(rows) == len(dict(rows)), "a flow is reported twice"
@@ -42,7 +44,7 @@ def simulated(case: Case, moment: Moment, path: Path, capsys: pytest.CaptureFixt
 
 @pytest.mark.parametrize(("case", "moment"), CASES)
 def test_the_simulator_gives_the_known_answer(
-    case: Case, moment: Moment, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    case: Case, moment: CaseStep, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     asks = moment.asked(case.question.asks())
     expected = {ask: "allow" if moment.expected(ask) else "deny" for ask in asks}

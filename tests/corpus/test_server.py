@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from netprobe.conformance.fixture_map import fictional_map
 from netprobe.conformance.load import builtin
-from netprobe.conformance.site import made_up
 from tests.cluster.real import kubeconfig
 from tests.corpus.validation import answers, cases
 from tests.corpus.validation.server import Server
@@ -34,6 +34,6 @@ def test_a_server_accepts_and_refuses_as_recorded(server: Server) -> None:
 def test_a_server_accepts_every_policy_of_the_corpus(server: Server) -> None:
     for case in builtin():
         for moment in case.moments:
-            for policy in made_up().policies(moment):
+            for policy in fictional_map().policies(moment):
                 metadata = {**policy["metadata"], "namespace": "default"}
                 assert server.answer({**policy, "metadata": metadata}) == {"accepted": True}, case.name

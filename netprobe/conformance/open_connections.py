@@ -1,7 +1,7 @@
-"""Connections that are opened before a change and kept open while new ones are judged.
+"""Connections that are opened before a change and kept open while new ones are triage.
 
 What becomes of such a connection is the implementation's choice (website PR #43438), so nobody asks. That new
-ones between the same two pods are judged by the policies of now is no choice.
+ones between the same two pods are triage by the policies of now is no choice.
 """
 
 from __future__ import annotations
@@ -11,8 +11,8 @@ from collections.abc import AsyncIterator, Iterable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Final
 
-from netprobe.conformance.site import Site
-from netprobe.conformance.world import Ask
+from netprobe.conformance.fixture_map import FixtureMap
+from netprobe.conformance.world import Cell
 from netprobe.errors import ClusterError, WorkbenchError
 from netprobe.model.flow import End
 from netprobe.probe import ClusterAPI, Station
@@ -26,7 +26,7 @@ COMMAND: Final = 'sleep "$3" | nc -v "$1" "$2" 2>&1'
 
 @asynccontextmanager
 async def held(
-    cluster: ClusterAPI, site: Site, stations: Mapping[End, Station], asks: Iterable[Ask]
+    cluster: ClusterAPI, site: FixtureMap, stations: Mapping[End, Station], asks: Iterable[Cell]
 ) -> AsyncIterator[None]:
     """Open a connection for each, keep them until the end. WorkbenchError where one does not open."""
     async with AsyncExitStack() as stack:
@@ -35,7 +35,9 @@ async def held(
         yield
 
 
-async def _open(stack: AsyncExitStack, cluster: ClusterAPI, site: Site, station: Station, ask: Ask) -> None:
+async def _open(
+    stack: AsyncExitStack, cluster: ClusterAPI, site: FixtureMap, station: Station, ask: Cell
+) -> None:
     host, port = str(site.addresses[ask.destination][0]), ask.port.partition("/")[0]
     command = ["sh", "-c", COMMAND, "netprobe", host, port, str(KEPT_S)]
     why = "nc ended"

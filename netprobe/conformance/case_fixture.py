@@ -19,7 +19,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from netprobe.conformance.site import Site
+from netprobe.conformance.fixture_map import FixtureMap
 from netprobe.conformance.world import ON_HOST, PASSING
 from netprobe.errors import NotFoundError
 from netprobe.model.flow import ContainerPort, End, Flow, PodRef, ServiceRef
@@ -46,18 +46,18 @@ CANARY_PORTS: Final = tuple(ContainerPort(CONTROL_PORT + number) for number in r
 
 
 @dataclass(frozen=True, slots=True)
-class Stand:
+class Stations:
     """The stations of one rig, as a Prober asks for them. Its canaries are the rig's own affair."""
 
     stations: Mapping[End, Station]
     canaries: Sequence[Canary] = ()
 
     async def turn(self, change: int) -> None:
-        """Nothing: see `Rig.change`."""
+        """Nothing: see `CaseFixture.change`."""
 
 
 @dataclass(frozen=True, slots=True)
-class Pair:
+class CanaryPair:
     """The canaries of one node."""
 
     client: PodRef
@@ -84,16 +84,16 @@ class Seen:
     problem: str | None = None
 
 
-class Rig:
+class CaseFixture:
     """Use as `async with`. `flows` are all that any case will ask of the nine pods."""
 
     def __init__(
         self,
         cluster: ClusterAPI,
         bench: Workbench,
-        site: Site,
+        site: FixtureMap,
         *,
-        pairs: Sequence[Pair],
+        pairs: Sequence[CanaryPair],
         flows: Iterable[Flow],
         pace: Pace,
     ) -> None:
@@ -121,7 +121,7 @@ class Rig:
         self._served: set[Flow] = set()  # of Services: what answered before any policy was there
         self._joined: set[tuple[Place, Place]] = set()  # between which something connected
 
-    async def __aenter__(self) -> Rig:
+    async def __aenter__(self) -> CaseFixture:
         return self
 
     async def __aexit__(self, *error: object) -> None:
@@ -281,7 +281,7 @@ class Rig:
 
         return Prober(
             self._cluster,
-            Stand(stations),
+            Stations(stations),
             flows,
             pace=self._pace,
             locate=locate,

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
 from typing import Any, Final
 
-from netprobe.conformance.case import Case, Moment
+from netprobe.conformance.case import Case, CaseStep
 from netprobe.conformance.world import (
     EMPTY,
     HOST_PORT,
@@ -21,7 +21,7 @@ from netprobe.conformance.world import (
     PODS,
     SERVICE,
     SERVICE_PORTS,
-    Ask,
+    Cell,
     container_ports,
     is_pod,
 )
@@ -37,7 +37,7 @@ _PLACE = re.compile(rf"<(pods|[vxyz]/\w+|out:\w+)(?: by ([xyz]/\w+))?({OVER_6})?
 
 
 @dataclass(frozen=True, slots=True)
-class Site:
+class FixtureMap:
     """One fixture as it is: the real names of the namespaces, and the addresses of pods, Service and hosts.
 
     `nodes` maps pods to nodes; the address of a pod's node is that of its kubelet, "node:x/late". A pod or
@@ -61,7 +61,7 @@ class Site:
         namespace, _, pod = name.partition("/")
         return PodRef(self.namespaces[namespace], pod)
 
-    def flow(self, ask: Ask) -> Flow:
+    def flow(self, ask: Cell) -> Flow:
         """The flow of a cell. Where families are not told apart it is the first one of the pods."""
         number, protocol, *family = ask.port.split("/")
         version: Family = self.addresses[PODS[0]][0].version
@@ -71,22 +71,22 @@ class Site:
         port = self.host_port if ask.destination in ON_HOST else int(number)
         return Flow(source, destination, port, Protocol(protocol), version)
 
-    def declared(self, moment: Moment, asks: Iterable[Ask]) -> Matrix[Verdict]:
+    def declared(self, moment: CaseStep, asks: Iterable[Cell]) -> Matrix[Verdict]:
         """What the case says of those of the cells whose ends are there at a moment."""
         return Matrix(
             (self.flow(ask), Verdict.ALLOW if _passes(moment, ask) else Verdict.DENY)
             for ask in moment.asked(asks)
         )
 
-    def policies(self, moment: Moment, prefix: str = "") -> list[Object]:
+    def policies(self, moment: CaseStep, prefix: str = "") -> list[Object]:
         """The policies of a moment as API objects; their names begin with `prefix`."""
         return [self._policy(policy, prefix) for policy in moment.policies]
 
-    def cluster(self, case: Case, moment: Moment, prefix: str = "") -> Cluster:
+    def cluster(self, case: Case, moment: CaseStep, prefix: str = "") -> Cluster:
         """The moment for the simulator. InputError where a policy is not valid."""
         return from_objects([*self.objects(case, moment), *self.policies(moment, prefix)])
 
-    def labels(self, name: str, moment: Moment | None = None) -> dict[str, str]:
+    def labels(self, name: str, moment: CaseStep | None = None) -> dict[str, str]:
         """All labels of a namespace ("y") or a pod ("y/b") at a moment."""
         own = {"pod": name.partition("/")[2]} if "/" in name else {}
         if name in NAMESPACES:
@@ -94,7 +94,7 @@ class Site:
         extra = {**moment.pods.get(name, {}), **moment.labels.get(name, {})} if moment else {}
         return {**own, **extra}
 
-    def with_pods(self, addresses: Mapping[str, tuple[Address, ...]], nodes: Mapping[str, str]) -> Site:
+    def with_pods(self, addresses: Mapping[str, tuple[Address, ...]], nodes: Mapping[str, str]) -> FixtureMap:
         return replace(self, addresses={**self.addresses, **addresses}, nodes={**self.nodes, **nodes})
 
     def service(self) -> Object:
@@ -111,7 +111,7 @@ class Site:
             "spec": {"selector": {"pod": "a"}, "ports": ports},
         }
 
-    def objects(self, case: Case, moment: Moment) -> Iterable[Object]:
+    def objects(self, case: Case, moment: CaseStep) -> Iterable[Object]:
         """Namespaces, pods and Service at a moment, as the API lists them."""
         for short, name in self.namespaces.items():
             if short == PASSING and not moment.passing:
@@ -187,7 +187,7 @@ class Site:
         return next(one for one in self.addresses[end] if family in {None, one.version})
 
 
-def _passes(moment: Moment, ask: Ask) -> bool:
+def _passes(moment: CaseStep, ask: Cell) -> bool:
     """A pod to itself always (docs): no row speaks of it."""
     return ask.source == ask.destination or moment.expected(ask)
 
@@ -200,7 +200,7 @@ def covering(addresses: Sequence[Address]) -> IPv4Network | IPv6Network:
     return network
 
 
-def made_up(*, dual: bool = True) -> Site:
+def fictional_map(*, dual: bool = True) -> FixtureMap:
     """A site that exists nowhere, for what needs no packets; `dual`: its pods have an IPv6 address too."""
     addresses: dict[str, tuple[Address, ...]] = {}
     for third, namespace in enumerate((*NAMESPACES, PASSING), 1):
@@ -213,7 +213,7 @@ def made_up(*, dual: bool = True) -> Site:
     nodes = {name: "n2" if name in {*_ON_THE_SECOND} else "n1" for name in addresses if is_pod(name)}
     for name, node in nodes.items():
         addresses[f"{KUBELET}{name}"] = (ip_address(f"192.0.2.{node[1:]}"),)
-    return Site({name: name for name in (*NAMESPACES, EMPTY, PASSING)}, addresses, nodes)
+    return FixtureMap({name: name for name in (*NAMESPACES, EMPTY, PASSING)}, addresses, nodes)
 
 
 _ON_THE_SECOND: Final = ("x/b", "y/b", "z/b", "x/far")

@@ -9,13 +9,13 @@ from enum import Enum
 
 from netprobe.conformance.case import Case
 from netprobe.diff import Row
-from netprobe.diff import Status as Cell
+from netprobe.diff import Status as FlowStatus
 from netprobe.model.flow import Flow
 from netprobe.model.policy import Policy
 from netprobe.model.verdict import Verdict
 
 
-class Status(Enum):
+class CaseStatus(Enum):
     """What became of a case; the value is the word in reports."""
 
     PASSED = "passed"
@@ -27,7 +27,7 @@ class Status(Enum):
     UNTRIED = "not_tried"  # the run ended before it was this case's turn, or while it was
 
 
-class Standing(Enum):
+class Triage(Enum):
     """What a failure, or a pass, is to somebody who knows what is expected of this cluster."""
 
     EXPECTED = "expected"  # fails, as the file of expected failures says
@@ -37,7 +37,7 @@ class Standing(Enum):
 
 
 @dataclass(frozen=True, slots=True)
-class Moment:
+class StepResult:
     """The comparison after one change.
 
     `rows` are of the last try. `attempts` has, for each flow that was ever not as expected, the verdict of
@@ -53,11 +53,13 @@ class Moment:
     @property
     def wrong(self) -> tuple[Row, ...]:
         """The flows that the cluster, and not the simulator alone, has wrong."""
-        return tuple(row for row in self.rows if row.status is Cell.MISMATCH and row.observed is not None)
+        return tuple(
+            row for row in self.rows if row.status is FlowStatus.MISMATCH and row.observed is not None
+        )
 
     @property
     def unknown(self) -> tuple[Row, ...]:
-        return tuple(row for row in self.rows if row.status is Cell.UNKNOWN)
+        return tuple(row for row in self.rows if row.status is FlowStatus.UNKNOWN)
 
     @property
     def flaky(self) -> bool:
@@ -65,12 +67,12 @@ class Moment:
         return any(len({*verdicts} - {Verdict.UNKNOWN}) > 1 for verdicts in self.attempts.values())
 
     @property
-    def status(self) -> Status:
+    def status(self) -> CaseStatus:
         if self.flaky:
-            return Status.FLAKY
+            return CaseStatus.FLAKY
         if self.wrong:
-            return Status.FAILED
-        return Status.UNKNOWN if self.unknown or self.problem else Status.PASSED
+            return CaseStatus.FAILED
+        return CaseStatus.UNKNOWN if self.unknown or self.problem else CaseStatus.PASSED
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,11 +80,11 @@ class Result:
     """One case. `reason` says why it was skipped, not tried, is not scored, or could not be told."""
 
     case: Case
-    status: Status
-    moments: tuple[Moment, ...] = ()
+    status: CaseStatus
+    moments: tuple[StepResult, ...] = ()
     reason: str | None = None
     seconds: float = 0.0
-    standing: Standing | None = None
+    standing: Triage | None = None
     remark: str | None = None  # what the file of expected failures says
 
     @property
@@ -97,7 +99,7 @@ class Result:
     @property
     def counts_against(self) -> bool:
         """Whether it makes the run fail: it fails, and nobody said that it would."""
-        return self.status is Status.FAILED and self.standing not in {Standing.EXPECTED, Standing.BEFORE}
+        return self.status is CaseStatus.FAILED and self.standing not in {Triage.EXPECTED, Triage.BEFORE}
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,7 +117,7 @@ class Results:
     interrupted: bool = False
 
     @property
-    def counts(self) -> Counter[Status]:
+    def counts(self) -> Counter[CaseStatus]:
         return Counter(result.status for result in self.results)
 
     def features(self) -> Mapping[str, tuple[Result, ...]]:
@@ -125,7 +127,7 @@ class Results:
             found.setdefault(result.case.feature, []).append(result)
         return {feature: tuple(results) for feature, results in found.items()}
 
-    def of(self, *statuses: Status) -> Iterator[Result]:
+    def of(self, *statuses: CaseStatus) -> Iterator[Result]:
         return (result for result in self.results if result.status in statuses)
 
     @property
@@ -136,21 +138,27 @@ class Results:
         """
         if self.interrupted:
             return 130
-        if self.counts[Status.UNTRIED]:
+        if self.counts[CaseStatus.UNTRIED]:
             return 3
         if any(result.counts_against for result in self.results):
             return 1
-        untold = any(result.standing is None for result in self.of(Status.FLAKY, Status.UNKNOWN))
+        untold = any(result.standing is None for result in self.of(CaseStatus.FLAKY, CaseStatus.UNKNOWN))
         return 3 if untold or self.problems else 0
 
 
-def overall(case: Case, moments: tuple[Moment, ...], unscored: str | None) -> tuple[Status, str | None]:
+def overall(
+    case: Case, moments: tuple[StepResult, ...], unscored: str | None
+) -> tuple[CaseStatus, str | None]:
     """The status of a case, and the reason where it needs one."""
     statuses = {moment.status for moment in moments}
-    worst = next(s for s in (Status.FAILED, Status.FLAKY, Status.UNKNOWN, Status.PASSED) if s in statuses)
+    worst = next(
+        s
+        for s in (CaseStatus.FAILED, CaseStatus.FLAKY, CaseStatus.UNKNOWN, CaseStatus.PASSED)
+        if s in statuses
+    )
     if unscored is not None:
-        return Status.UNSCORED, unscored
-    if worst is not Status.UNKNOWN:
+        return CaseStatus.UNSCORED, unscored
+    if worst is not CaseStatus.UNKNOWN:
         return worst, None
     told = next(
         (moment.problem or moment.unknown[0].reason for moment in moments if moment.status is worst), None

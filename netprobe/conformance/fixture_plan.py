@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from ipaddress import ip_address
 from typing import Final
 
-from netprobe.conformance.rig import CANARY_PORTS, TARGET, Pair
+from netprobe.conformance.case_fixture import CANARY_PORTS, TARGET, CanaryPair
 from netprobe.conformance.world import EMPTY, HOST_PORT, NAMESPACES, OUTSIDE, PODS, container_ports
 from netprobe.model.cluster import Namespace
 from netprobe.model.flow import ContainerPort, External, Pod, PodRef, Protocol
@@ -50,10 +50,10 @@ class Plan:
             yield Pod(pair.client, {}, node=node)
             yield Pod(pair.target, {ROLE: TARGET}, ports=CANARY_PORTS, node=node)
 
-    def pairs(self) -> tuple[Pair, ...]:
+    def pairs(self) -> tuple[CanaryPair, ...]:
         home = self.name(CANARIES)
         return tuple(
-            Pair(PodRef(home, f"client-{number}"), PodRef(home, f"target-{number}"))
+            CanaryPair(PodRef(home, f"client-{number}"), PodRef(home, f"target-{number}"))
             for number in range(max(1, len(self.nodes)))
         )
 

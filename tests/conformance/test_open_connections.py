@@ -9,14 +9,14 @@ from typing import Any
 
 import pytest
 
-from netprobe.conformance import held as module
-from netprobe.conformance.held import COMMAND, held
-from netprobe.conformance.world import Ask
+from netprobe.conformance import open_connections as module
+from netprobe.conformance.open_connections import COMMAND, held
+from netprobe.conformance.world import Cell
 from netprobe.errors import WorkbenchError
 from netprobe.probe import Station
 from tests.conformance.samples import SITE
 
-ASK = Ask("x/b", "x/a", "80/TCP")
+ASK = Cell("x/b", "x/a", "80/TCP")
 STATIONS: Any = {SITE.end("x/b"): Station(SITE.end("x/b"), "x", "b", "probe", SITE.addresses["x/b"])}
 
 

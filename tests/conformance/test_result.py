@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from netprobe.conformance.record import Result, Results, Status
-from netprobe.conformance.tries import MOST_TRIES, stands
+from netprobe.conformance.result import CaseStatus, Result, Results
+from netprobe.conformance.tries import MOST_TRIES, is_settled
 from netprobe.model.verdict import Verdict
 from tests.conformance.samples import (
     CASE,
@@ -37,25 +37,25 @@ OPEN = rows(CASE, {WRONG: Verdict.ALLOW})
     ],
 )
 def test_a_case_is_tried_again_while_its_answer_moves(tries: list[tuple[object, ...]], enough: bool) -> None:
-    assert stands(tries[:MOST_TRIES]) is enough  # type: ignore[arg-type]
+    assert is_settled(tries[:MOST_TRIES]) is enough  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(
     ("found", "status"),
     [
-        (PASSED, Status.PASSED),
-        (FAILED, Status.FAILED),
-        (UNKNOWN, Status.UNKNOWN),
-        (FLAKY, Status.FLAKY),
-        (result(CASE, {}, {WRONG: Verdict.ALLOW}, {WRONG: Verdict.ALLOW}), Status.FLAKY),
-        (result(CASE, {}, {WRONG: Verdict.UNKNOWN}, {}), Status.PASSED),
+        (PASSED, CaseStatus.PASSED),
+        (FAILED, CaseStatus.FAILED),
+        (UNKNOWN, CaseStatus.UNKNOWN),
+        (FLAKY, CaseStatus.FLAKY),
+        (result(CASE, {}, {WRONG: Verdict.ALLOW}, {WRONG: Verdict.ALLOW}), CaseStatus.FLAKY),
+        (result(CASE, {}, {WRONG: Verdict.UNKNOWN}, {}), CaseStatus.PASSED),
         (
             result(CASE, {WRONG: Verdict.ALLOW}, {WRONG: Verdict.UNKNOWN}, {WRONG: Verdict.ALLOW}),
-            Status.FAILED,
+            CaseStatus.FAILED,
         ),
     ],
 )
-def test_the_status_of_a_case(found: Result, status: Status) -> None:
+def test_the_status_of_a_case(found: Result, status: CaseStatus) -> None:
     assert found.status is status
 
 

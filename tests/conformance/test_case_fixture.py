@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from netprobe.conformance.rig import Rig, State
-from netprobe.conformance.world import Ask
+from netprobe.conformance.case_fixture import CaseFixture, State
+from netprobe.conformance.world import Cell
 from netprobe.model.flow import Flow, PodRef
 from netprobe.model.objects import Object
 from netprobe.model.observation import Observation, Outcome
@@ -14,7 +14,7 @@ from netprobe.model.verdict import Verdict
 from netprobe.probe import Pace, Station
 from tests.conformance.samples import SITE
 
-TO_SERVICE = [SITE.flow(Ask(pod, "svc:y/web", "8080/TCP")) for pod in ("x/a", "x/b")]
+TO_SERVICE = [SITE.flow(Cell(pod, "svc:y/web", "8080/TCP")) for pod in ("x/a", "x/b")]
 CONNECTED = Observation(Outcome.CONNECTED, Verdict.ALLOW)
 SILENT = Observation(Outcome.TIMED_OUT, Verdict.UNKNOWN)
 
@@ -56,9 +56,9 @@ def _source(flow: Flow) -> str:
     return flow.source.name
 
 
-def rig(bench: Bench, flows: Iterable[Flow] = (), pace: Pace | None = None) -> Rig:
+def rig(bench: Bench, flows: Iterable[Flow] = (), pace: Pace | None = None) -> CaseFixture:
     there: Any = bench
-    return Rig(there, there, SITE, pairs=(), flows=flows, pace=pace or Pace())
+    return CaseFixture(there, there, SITE, pairs=(), flows=flows, pace=pace or Pace())
 
 
 async def test_a_service_is_tried_until_it_answers_from_everywhere() -> None:

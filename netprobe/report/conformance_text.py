@@ -7,12 +7,11 @@ from collections.abc import Iterable, Iterator, Sequence
 
 import yaml
 
-from netprobe.conformance.case import Case
-from netprobe.conformance.case import Moment as Meant
-from netprobe.conformance.history import Changes
-from netprobe.conformance.record import Moment, Result, Results, Standing, Status
+from netprobe.conformance.case import Case, CaseStep
+from netprobe.conformance.history import RunChanges
+from netprobe.conformance.result import CaseStatus, Result, Results, StepResult, Triage
 from netprobe.diff import Row
-from netprobe.diff import Status as Cell
+from netprobe.diff import Status as FlowStatus
 from netprobe.explain.why import blame
 from netprobe.report import words
 from netprobe.report.conformance import Conformance
@@ -20,21 +19,21 @@ from netprobe.report.conformance import Conformance
 MOST_FLOWS = 5  # told one by one for a case; the matrix shows the rest
 MOST_POLICIES = 4
 MOST_FIXED = 3  # cases that one entry expects to fail, and that pass
-COLUMNS = tuple(Status)
-SCORED = (Status.PASSED, Status.FAILED, Status.FLAKY, Status.UNKNOWN, Status.UNTRIED)
+COLUMNS = tuple(CaseStatus)
+SCORED = (CaseStatus.PASSED, CaseStatus.FAILED, CaseStatus.FLAKY, CaseStatus.UNKNOWN, CaseStatus.UNTRIED)
 """What a rate is of: a case that was not tried has not passed."""
-NOTED = (Status.FAILED, Status.FLAKY, Status.UNKNOWN)
-OLD_NEWS = (Standing.EXPECTED, Standing.BEFORE)
+NOTED = (CaseStatus.FAILED, CaseStatus.FLAKY, CaseStatus.UNKNOWN)
+OLD_NEWS = (Triage.EXPECTED, Triage.BEFORE)
 MOST_NAMES = 10
 """Of each kind of change."""
 HEADS = {
-    Status.PASSED: "passed",
-    Status.FAILED: "failed",
-    Status.FLAKY: "flaky",
-    Status.UNKNOWN: "unknown",
-    Status.UNSCORED: "not scored",
-    Status.SKIPPED: "skipped",
-    Status.UNTRIED: "not tried",
+    CaseStatus.PASSED: "passed",
+    CaseStatus.FAILED: "failed",
+    CaseStatus.FLAKY: "flaky",
+    CaseStatus.UNKNOWN: "unknown",
+    CaseStatus.UNSCORED: "not scored",
+    CaseStatus.SKIPPED: "skipped",
+    CaseStatus.UNTRIED: "not tried",
 }
 
 
@@ -50,7 +49,7 @@ def features(results: Results) -> tuple[list[str], list[list[str]]]:
     for feature, some in results.features().items():
         counts = Counter(result.status for result in some)
         scored = sum(counts[status] for status in SCORED)
-        mark = f"{counts[Status.PASSED]}/{scored}" if scored else "-"
+        mark = f"{counts[CaseStatus.PASSED]}/{scored}" if scored else "-"
         lines.append([feature, mark, *(str(counts[status] or "") for status in used)])
     return head, lines
 
@@ -66,7 +65,7 @@ def closing(found: Conformance) -> str:
         if counts[status]
     )
     number = len(results.results)
-    tried = number - counts[Status.SKIPPED] - counts[Status.UNTRIED]
+    tried = number - counts[CaseStatus.SKIPPED] - counts[CaseStatus.UNTRIED]
     pace = f", {found.run.duration_s / tried:.2f} s a case" if tried else ""
     return f"{'1 case' if number == 1 else f'{number} cases'}: {told} ({found.run.duration_s:.1f} s{pace})"
 
@@ -76,26 +75,26 @@ def standing(result: Result) -> str:
     match result.standing:
         case None:
             return ""
-        case Standing.EXPECTED:
+        case Triage.EXPECTED:
             return f"expected: {result.remark}"
-        case Standing.EXPIRED:
+        case Triage.EXPIRED:
             return f"was expected, and is no longer: {result.remark}"
-        case Standing.FIXED:
+        case Triage.FIXED:
             return f"passes, although a failure is expected: {result.remark}"
-        case Standing.BEFORE:
+        case Triage.BEFORE:
             return "as in the baseline"
 
 
 def asides(results: Results) -> Iterator[str]:
     """What is no failure and should be known: skipped cases by reason, cases not scored, fixed ones."""
-    for status in (Status.SKIPPED, Status.UNTRIED):
+    for status in (CaseStatus.SKIPPED, CaseStatus.UNTRIED):
         reasons = Counter(result.reason or "" for result in results.of(status))
         yield from (f"{number} {HEADS[status]}: {reason}" for reason, number in reasons.items())
-    for result in results.of(Status.UNSCORED):
+    for result in results.of(CaseStatus.UNSCORED):
         yield f"implementation-defined: {result.case.name}: {unscored(result)}"
     fixed: dict[str, list[Result]] = {}
     for result in results.results:
-        if result.standing is Standing.FIXED:
+        if result.standing is Triage.FIXED:
             fixed.setdefault(standing(result), []).append(result)
     for told, some in fixed.items():
         more = f" and {len(some) - MOST_FIXED} more" if len(some) > MOST_FIXED else ""
@@ -123,7 +122,7 @@ def sentences(result: Result) -> Iterator[str]:
     if result.reason:
         yield result.reason
     for number, moment in enumerate(result.moments, 1):
-        if moment.status is Status.PASSED:
+        if moment.status is CaseStatus.PASSED:
             continue
         where = f"moment {number}: " if len(result.moments) > 1 else ""
         explain = blame(moment.policies)
@@ -143,14 +142,15 @@ def sentences(result: Result) -> Iterator[str]:
 
 def told(row: Row) -> str:
     """A flow that is not as expected, with its tables or the reason why it is unknown."""
-    return f"{words.flow(row.flow, False)}: {row.reason if row.status is Cell.UNKNOWN else words.tables(row)}"
+    details = row.reason if row.status is FlowStatus.UNKNOWN else words.tables(row)
+    return f"{words.flow(row.flow, False)}: {details}"
 
 
 def policies(case: Case, moment: int) -> str:
     return written(case.moments[moment])
 
 
-def written(moment: Meant) -> str:
+def written(moment: CaseStep) -> str:
     """The policies of a moment as YAML, as the case has them."""
     every = moment.policies
     text = yaml.safe_dump_all(
@@ -160,14 +160,14 @@ def written(moment: Meant) -> str:
     return f"{text}{more}"
 
 
-def matrix(moment: Moment) -> Iterator[str]:
+def matrix(moment: StepResult) -> Iterator[str]:
     """The observed matrix, one for each port; what is not as expected is followed by an exclamation mark."""
     by_port: dict[str, list[Row]] = {}
     for row in moment.rows:
         by_port.setdefault(words.port(row.flow, True), []).append(row)
     yield "Sources down, destinations across: . allow, X deny, ? unknown; ! not as expected"
     for port, rows in by_port.items():
-        if not any(row.status in {Cell.MISMATCH, Cell.UNKNOWN} for row in rows):
+        if not any(row.status in {FlowStatus.MISMATCH, FlowStatus.UNKNOWN} for row in rows):
             yield f"Port {port}: as expected"
             continue
         yield f"Port {port}"
@@ -191,7 +191,7 @@ def _line(texts: Iterable[str], widths: Sequence[int]) -> str:
 
 
 def _mark(row: Row) -> str:
-    wrong = row.status in {Cell.MISMATCH, Cell.UNKNOWN}
+    wrong = row.status in {FlowStatus.MISMATCH, FlowStatus.UNKNOWN}
     return f"{row.result.mark}{'!' if wrong else ''}"
 
 
@@ -201,7 +201,7 @@ def changed(found: Conformance) -> Iterator[str]:
         yield from change_lines(found.changes)
 
 
-def change_groups(changes: Changes) -> Iterator[tuple[str, str, tuple[str, ...]]]:
+def change_groups(changes: RunChanges) -> Iterator[tuple[str, str, tuple[str, ...]]]:
     """What changed, by kind: the word for one, the words for several, and a line each; none that is empty."""
     slower = sorted(changes.slower, key=lambda one: -one[2] / max(one[1], 0.001))
     for one, several, lines in (
@@ -220,7 +220,7 @@ def change_groups(changes: Changes) -> Iterator[tuple[str, str, tuple[str, ...]]
             yield one, several, lines
 
 
-def change_lines(changes: Changes) -> Iterator[str]:
+def change_lines(changes: RunChanges) -> Iterator[str]:
     """As much of it as can be read; JSON has all."""
     if changes.other_cluster:
         yield other_cluster(changes)
@@ -230,5 +230,5 @@ def change_lines(changes: Changes) -> Iterator[str]:
             yield f"and {len(lines) - MOST_NAMES} more {several}"
 
 
-def other_cluster(changes: Changes) -> str:
+def other_cluster(changes: RunChanges) -> str:
     return f"The run before was of another cluster: {changes.other_cluster}"

@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from netprobe.conformance import kubelet, late
-from netprobe.conformance.case import Case, Moment
-from netprobe.conformance.late import Latecomers
+from netprobe.conformance import case_pods, kubelet
+from netprobe.conformance.case import Case, CaseStep
+from netprobe.conformance.case_pods import CasePods
 from netprobe.conformance.load import builtin
 from netprobe.conformance.world import ON_HOST
 from netprobe.errors import ConflictError, ForbiddenError, NotFoundError
@@ -67,17 +67,17 @@ class Cluster:
             self.going.append(name)
 
 
-def latecomers(cluster: Cluster, case: Case = CASE) -> Latecomers:
+def latecomers(cluster: Cluster, case: Case = CASE) -> CasePods:
     there: Any = cluster
-    return Latecomers(there, there, case, SITE, options=PodOptions())
+    return CasePods(there, there, case, SITE, options=PodOptions())
 
 
-def moment(*pods: str, remade: tuple[str, ...] = (), **labels: dict[str, str]) -> Moment:
-    return Moment([], PASSES, labels, {pod: {} for pod in pods}, frozenset(remade))
+def moment(*pods: str, remade: tuple[str, ...] = (), **labels: dict[str, str]) -> CaseStep:
+    return CaseStep([], PASSES, labels, {pod: {} for pod in pods}, frozenset(remade))
 
 
 async def test_a_namespace_is_there_while_a_moment_has_pods_in_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(late, "POLL_S", 0)
+    monkeypatch.setattr(case_pods, "POLL_S", 0)
     cluster = Cluster()
     steps = [
         moment(),
@@ -138,7 +138,7 @@ async def test_a_pod_on_a_node_s_network() -> None:
 async def test_a_new_namespace_s_account_is_waited_for_and_a_refusal_is_not(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(late, "POLL_S", 0)
+    monkeypatch.setattr(case_pods, "POLL_S", 0)
     troubles: list[Exception] = [
         ForbiddenError('error looking up service account v/default: "default" not found'),
         ConflictError("exists"),

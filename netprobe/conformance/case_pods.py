@@ -14,9 +14,9 @@ from types import TracebackType
 from typing import Final, Protocol, Self
 
 from netprobe.conformance import kubelet
-from netprobe.conformance.case import Case, Moment
-from netprobe.conformance.plan import served
-from netprobe.conformance.site import Site
+from netprobe.conformance.case import Case, CaseStep
+from netprobe.conformance.fixture_map import FixtureMap
+from netprobe.conformance.fixture_plan import served
 from netprobe.conformance.world import KUBELET, ON_HOST, PASSING
 from netprobe.errors import ConflictError, ForbiddenError, NotFoundError, WorkbenchError
 from netprobe.model.flow import ContainerPort, End, PodRef
@@ -40,11 +40,11 @@ class Bench(Protocol):
     async def namespace(self, name: str, labels: Mapping[str, str]) -> None: ...
 
 
-class Latecomers:
+class CasePods:
     """Use as `async with`, one for a case. `site` and `stations` know the pods that were made so far."""
 
     def __init__(
-        self, cluster: ClusterAPI, bench: Bench, case: Case, site: Site, *, options: PodOptions
+        self, cluster: ClusterAPI, bench: Bench, case: Case, site: FixtureMap, *, options: PodOptions
     ) -> None:
         self.site = site
         self.stations: dict[End, Station] = {}
@@ -69,7 +69,7 @@ class Latecomers:
             with suppress(NotFoundError):
                 await self._cluster.delete("Namespace", self.site.namespaces[PASSING])
 
-    async def clear(self, moment: Moment) -> bool:
+    async def clear(self, moment: CaseStep) -> bool:
         """Before the change of a moment: remove what it has no more, and see to its namespace.
 
         Returns whether the namespace v, and so every policy in it, is gone or new. WorkbenchError where what
@@ -109,7 +109,7 @@ class Latecomers:
                 return
             await asyncio.sleep(POLL_S)
 
-    async def make(self, moment: Moment) -> None:
+    async def make(self, moment: CaseStep) -> None:
         """Make the pods of a moment that are not there yet, and wait until they are ready.
 
         ForbiddenError where the cluster admits none, WorkbenchError where one never is ready.
@@ -120,7 +120,7 @@ class Latecomers:
         except TimeoutError as error:
             raise WorkbenchError(f"a pod of the case is not ready after {READY_S:g} s") from error
 
-    async def _make(self, moment: Moment) -> None:
+    async def _make(self, moment: CaseStep) -> None:
         for name in moment.pods:
             ref = self.site.pod(name)
             if ref in self.stations:
@@ -133,7 +133,7 @@ class Latecomers:
             addresses = {name: made.addresses, f"{KUBELET}{name}": (ip_address(live["status"]["hostIP"]),)}
             self.site = self.site.with_pods(addresses, {name: made.node or ""})
 
-    def _object(self, name: str, moment: Moment) -> Object:
+    def _object(self, name: str, moment: CaseStep) -> Object:
         ref, labels, ports = self.site.pod(name), self.site.labels(name, moment), served(name)
         if name not in ON_HOST:
             obj = pod(ref, self._run, self._options, labels=labels, ports=ports)

@@ -15,11 +15,10 @@ from typing import Any, Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from netprobe.conformance import record
 from netprobe.conformance.case import Case
-from netprobe.conformance.record import Result, Results, Status
-from netprobe.conformance.site import Site, made_up
-from netprobe.conformance.world import KUBELET, Ask
+from netprobe.conformance.fixture_map import FixtureMap, fictional_map
+from netprobe.conformance.result import CaseStatus, Result, Results, StepResult
+from netprobe.conformance.world import KUBELET, Cell
 from netprobe.diff import Row, compare
 from netprobe.errors import InputError, Problem
 from netprobe.model.flow import Flow
@@ -41,10 +40,10 @@ OUTCOMES: Final[Mapping[str, tuple[Outcome, Verdict]]] = {
 }
 
 
-def ask_of(case: Case, flow: Flow) -> Ask:
+def ask_of(case: Case, flow: Flow) -> Cell:
     """The cell of a case that a flow is. Ends are written as cases call them."""
     port = _port(case, flow.port, flow.protocol.value, flow.family)
-    return Ask(str(flow.source), str(flow.destination), port)
+    return Cell(str(flow.source), str(flow.destination), port)
 
 
 def _port(case: Case, number: int, protocol: str, family: int | None) -> str:
@@ -79,8 +78,8 @@ class _Flow(_Model):
     protocol: str
     family: int | None
 
-    def ask(self, case: Case) -> Ask:
-        return Ask(self.source, self.destination, _port(case, self.port, self.protocol, self.family))
+    def ask(self, case: Case) -> Cell:
+        return Cell(self.source, self.destination, _port(case, self.port, self.protocol, self.family))
 
 
 class _Told(_Flow):
@@ -101,7 +100,7 @@ class _Moment(_Model):
 
 class _Case(_Model):
     name: str
-    status: Status
+    status: CaseStatus
     reason: str | None
     seconds: float
     moments: list[_Moment]
@@ -229,11 +228,11 @@ def _result(case: Case, part: _Case) -> Result:
     return Result(case, part.status, tuple(found), part.reason, part.seconds)
 
 
-def _moment(case: Case, number: int, part: _Moment) -> record.Moment:
+def _moment(case: Case, number: int, part: _Moment) -> StepResult:
     moment = case.moments[number]
     site = _site(case)
     seen = {
-        Ask(source, destination, port): word
+        Cell(source, destination, port): word
         for port, sources in part.seen.items()
         for source, words in sources.items()
         for word, ends in words.items()
@@ -248,12 +247,12 @@ def _moment(case: Case, number: int, part: _Moment) -> record.Moment:
     )
     rows = tuple(compare(declared, Simulator(cluster).matrix(declared), observed))
     attempts = {site.flow(one.ask(case)): tuple(one.observed) for one in part.attempts}
-    return record.Moment(rows, attempts, part.converged_s, cluster.policies, part.problem)
+    return StepResult(rows, attempts, part.converged_s, cluster.policies, part.problem)
 
 
-def _site(case: Case) -> Site:
+def _site(case: Case) -> FixtureMap:
     """The made-up site, with any pod that only this case has."""
-    site = made_up()
+    site = fictional_map()
     own = [end for end in case.question.extra if end not in site.addresses]
     like = {end: f"{KUBELET if end.startswith(KUBELET) else ''}x/late" for end in own}
     return site.with_pods({end: site.addresses[other] for end, other in like.items()}, {})

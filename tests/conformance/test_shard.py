@@ -11,10 +11,10 @@ import pytest
 
 from netprobe.cli import main
 from netprobe.cli.conformance_run import joined
+from netprobe.conformance.fixture_map import fictional_map
 from netprobe.conformance.load import builtin
-from netprobe.conformance.part import ask_of
-from netprobe.conformance.record import Result, Status
-from netprobe.conformance.site import made_up
+from netprobe.conformance.result import CaseStatus, Result
+from netprobe.conformance.shard import ask_of
 from netprobe.errors import InputError
 from netprobe.model.verdict import Verdict
 from netprobe.report.conformance import Conformance, render_conformance
@@ -45,7 +45,7 @@ def test_what_is_written_is_read_again(one: Result, tmp_path: Path) -> None:
 
 
 def test_every_cell_of_every_case_can_be_written() -> None:
-    site = made_up()
+    site = fictional_map()
     for case in CASES:
         pods = {end: site.addresses["x/late"] for end in case.question.extra if end not in site.addresses}
         there = site.with_pods(pods, {})
@@ -107,7 +107,9 @@ def test_a_log_is_a_part(tmp_path: Path) -> None:
 
 
 def test_a_part_that_was_interrupted_is_not_green(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    half = part(tmp_path, (0, 2), result(CASES[3]), Result(CASES[9], Status.UNTRIED, reason="interrupted"))
+    half = part(
+        tmp_path, (0, 2), result(CASES[3]), Result(CASES[9], CaseStatus.UNTRIED, reason="interrupted")
+    )
     assert main(["conformance", "--join", str(half), str(part(tmp_path, (1, 2), result(CASES[5])))]) == 3
     assert "1 not tried: interrupted" in capsys.readouterr().out
 

@@ -7,37 +7,37 @@ from pathlib import Path
 
 import pytest
 
-from netprobe.conformance.known import Known, judged, load
+from netprobe.conformance.expected_failures import ExpectedFailure, load, triage
 from netprobe.conformance.load import builtin
-from netprobe.conformance.record import Result, Standing
+from netprobe.conformance.result import Result, Triage
 from netprobe.errors import InputError
 from tests.conformance.samples import CASE, FAILED, FLAKY, PASSED, SKIPPED, UNKNOWN, of
 
 UNTIL = dt.date(2027, 3, 1)
-KNOWN = Known(CASE.name, "a bug of the plugin", UNTIL)
+KNOWN = ExpectedFailure(CASE.name, "a bug of the plugin", UNTIL)
 
 
 @pytest.mark.parametrize(
     ("found", "today", "standing", "status"),
     [
-        pytest.param(FAILED, "2026-11-23", Standing.EXPECTED, 0, id="expected"),
-        pytest.param(FLAKY, "2026-11-23", Standing.EXPECTED, 0, id="flaky counts as failing"),
-        pytest.param(UNKNOWN, "2026-11-23", Standing.EXPECTED, 0, id="could not tell too"),
-        pytest.param(FAILED, "2027-02-28", Standing.EXPECTED, 0, id="the last day"),
-        pytest.param(FAILED, "2027-03-01", Standing.EXPIRED, 1, id="the day after"),
-        pytest.param(PASSED, "2026-11-23", Standing.FIXED, 0, id="it passes"),
+        pytest.param(FAILED, "2026-11-23", Triage.EXPECTED, 0, id="expected"),
+        pytest.param(FLAKY, "2026-11-23", Triage.EXPECTED, 0, id="flaky counts as failing"),
+        pytest.param(UNKNOWN, "2026-11-23", Triage.EXPECTED, 0, id="could not tell too"),
+        pytest.param(FAILED, "2027-02-28", Triage.EXPECTED, 0, id="the last day"),
+        pytest.param(FAILED, "2027-03-01", Triage.EXPIRED, 1, id="the day after"),
+        pytest.param(PASSED, "2026-11-23", Triage.FIXED, 0, id="it passes"),
     ],
 )
 def test_what_is_expected_does_not_fail_a_run_until_its_day(
-    found: Result, today: str, standing: Standing, status: int
+    found: Result, today: str, standing: Triage, status: int
 ) -> None:
-    results = judged(of([found]), [KNOWN], dt.date.fromisoformat(today))
+    results = triage(of([found]), [KNOWN], dt.date.fromisoformat(today))
     assert results.results[0].standing is standing
     assert results.exit_status == status
 
 
 def test_other_cases_are_left_alone() -> None:
-    assert judged(of([SKIPPED]), [KNOWN], UNTIL).results == (SKIPPED,)
+    assert triage(of([SKIPPED]), [KNOWN], UNTIL).results == (SKIPPED,)
 
 
 def test_a_pattern_names_many(tmp_path: Path) -> None:

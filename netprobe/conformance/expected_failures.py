@@ -18,7 +18,7 @@ from pathlib import Path
 from pydantic import BaseModel, ConfigDict, Field, RootModel, ValidationError
 
 from netprobe.conformance.case import Case
-from netprobe.conformance.record import Result, Results, Standing, Status
+from netprobe.conformance.result import CaseStatus, Result, Results, Triage
 from netprobe.errors import InputError, Problem
 from netprobe.manifests.yamltext import YamlError, parse
 
@@ -36,7 +36,7 @@ class _Entries(RootModel[list[_Entry]]):
 
 
 @dataclass(frozen=True, slots=True)
-class Known:
+class ExpectedFailure:
     """One expected failure. `until` is the first day on which it is none any more."""
 
     pattern: str
@@ -47,7 +47,7 @@ class Known:
         return self.pattern == case.name or fnmatchcase(case.name, self.pattern)
 
 
-def load(path: str | os.PathLike[str], cases: Iterable[Case]) -> tuple[Known, ...]:
+def load(path: str | os.PathLike[str], cases: Iterable[Case]) -> tuple[ExpectedFailure, ...]:
     """Read a file of expected failures. InputError with all problems; a name that no case has is one."""
     try:
         trees = parse(Path(path).read_text(encoding="utf-8"), places=True)
@@ -72,7 +72,7 @@ def load(path: str | os.PathLike[str], cases: Iterable[Case]) -> tuple[Known, ..
             )
             for (index, field), e in zip(found, error.errors(), strict=True)
         ) from error
-    known = [Known(entry.case, entry.reason, entry.until) for entry in entries]
+    known = [ExpectedFailure(entry.case, entry.reason, entry.until) for entry in entries]
     every = list(cases)
     lost = [
         problem(index, "case", f"no case is named {one.pattern!r}{_near(one.pattern, every)}")
@@ -100,21 +100,21 @@ def _near(pattern: str, cases: Iterable[Case]) -> str:
     return f": did you mean {near[0]!r}?" if near else "; `netprobe conformance --list` shows the names"
 
 
-def judged(results: Results, known: Sequence[Known], today: dt.date) -> Results:
+def triage(results: Results, known: Sequence[ExpectedFailure], today: dt.date) -> Results:
     """The results with what is expected of each; the first entry that names a case counts."""
     return replace(results, results=tuple(_judged(result, known, today) for result in results.results))
 
 
-def _judged(result: Result, known: Sequence[Known], today: dt.date) -> Result:
+def _judged(result: Result, known: Sequence[ExpectedFailure], today: dt.date) -> Result:
     entry = next((one for one in known if one.holds(result.case)), None)
     if entry is None:
         return result
     remark = f"{entry.reason} (until {entry.until})"
     match result.status:
-        case Status.FAILED | Status.FLAKY | Status.UNKNOWN:
-            standing = Standing.EXPECTED if today < entry.until else Standing.EXPIRED
+        case CaseStatus.FAILED | CaseStatus.FLAKY | CaseStatus.UNKNOWN:
+            standing = Triage.EXPECTED if today < entry.until else Triage.EXPIRED
             return replace(result, standing=standing, remark=remark)
-        case Status.PASSED:
-            return replace(result, standing=Standing.FIXED, remark=remark)
+        case CaseStatus.PASSED:
+            return replace(result, standing=Triage.FIXED, remark=remark)
         case _:
             return result
