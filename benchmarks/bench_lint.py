@@ -22,7 +22,7 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 from benchmarks.synthetic import seeded, synthetic
 from netprobe.lint import Known, View, catalogue, lint
 from netprobe.lint.rules.redundant_policy import redundant
-from netprobe.lint.terms import implies
+from netprobe.lint.selector_sets import implies
 from netprobe.model.cluster import Cluster, Service, ServicePort
 from netprobe.model.flow import ServiceRef
 from netprobe.model.labels import EVERYTHING, Selector

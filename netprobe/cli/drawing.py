@@ -8,7 +8,6 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 
 from netprobe.cli.manifests import read_cluster
-from netprobe.cli.turning import turned
 from netprobe.errors import UsageError
 from netprobe.explain.why import path
 from netprobe.model.cluster import Cluster
@@ -31,6 +30,7 @@ from netprobe.report.graph import (
 from netprobe.report.graph.cells import Citing, of_rows
 from netprobe.report.graph.policies import crowds, ends_of, of_policies
 from netprobe.report.graph.saved import of_report, read
+from netprobe.report.graph.suggestions import with_suggestions
 from netprobe.suite import Authority, Expectation, Suite
 
 NAME = "NetworkPolicies"
@@ -100,7 +100,7 @@ def _of_manifests(asked: Asked, wanted: Wanted) -> Graph:
         notes.append("too many pairs to hold the reasons of all: narrow them by --from and --to")
     cells = of_policies(found, evaluation, simulator, Citing(citer(cluster.policies)))
     graph = build(NAME, cells, wanted, ends_of(cluster, found), notes)
-    return turned(graph, simulator, outside) if simulator is not None else graph
+    return with_suggestions(graph, simulator, outside) if simulator is not None else graph
 
 
 def _of_suite(asked: Asked, wanted: Wanted) -> Graph:
@@ -125,7 +125,7 @@ def _of_suite(asked: Asked, wanted: Wanted) -> Graph:
     graph = build(name, cells, wanted, _replicas(cluster_then))
     if not asked.whys:
         return graph
-    return turned(graph, Simulator(cluster_then, profile(asked.profile)), suite.externals)
+    return with_suggestions(graph, Simulator(cluster_then, profile(asked.profile)), suite.externals)
 
 
 def _of_report(asked: Asked, file: Path, wanted: Wanted) -> Graph:
@@ -145,7 +145,7 @@ def _of_report(asked: Asked, file: Path, wanted: Wanted) -> Graph:
         graph = build(saved.suite or file.name, cells, wanted, _replicas(cluster))
         if not asked.whys:
             return graph
-        return turned(graph, Simulator(cluster, profile(asked.profile)), suite.externals)
+        return with_suggestions(graph, Simulator(cluster, profile(asked.profile)), suite.externals)
     if asked.filenames:
         raise UsageError("-f goes with a suite or alone: a report holds its flows")
     if wanted.denied in {Denied.ROWS, Denied.NAMED} and not saved.tells_rows:

@@ -1,20 +1,19 @@
-"""Mistakes in policies, with file and line: one rule a module, each with its manual as docstring.
+"""Mistakes in policies, with file and line. Each rule is one module, and its docstring is its manual.
 
-`lint(View(cluster, known(...)))` gives the findings. Nothing here reads files or prints.
+`read(paths).lint()` gives the findings of manifests, `lint(View(cluster, known(...)))` those of a cluster.
 """
 
 from netprobe.lint.config import FILE_NAME, NO_CONFIG, LintConfig, parse_config
 from netprobe.lint.finding import Finding, Severity, Silenced
+from netprobe.lint.fix import Fixed, edits, edits_in, fix, fix_files
 from netprobe.lint.known import Known, known
 from netprobe.lint.linter import Linted, lint
-from netprobe.lint.patch import Edit, Fixed, edits, fix
 from netprobe.lint.rule import LintRule, catalogue
 from netprobe.lint.view import Refused, View, folder
 
 __all__ = [
     "FILE_NAME",
     "NO_CONFIG",
-    "Edit",
     "Finding",
     "Fixed",
     "Known",
@@ -27,7 +26,9 @@ __all__ = [
     "View",
     "catalogue",
     "edits",
+    "edits_in",
     "fix",
+    "fix_files",
     "folder",
     "known",
     "lint",

@@ -13,7 +13,7 @@ from collections import Counter, defaultdict
 from collections.abc import Hashable, Iterable, Iterator, Sequence
 from typing import TypeAlias, assert_never
 
-from netprobe.lint.terms import impossible, terms
+from netprobe.lint.selector_sets import impossible, terms
 from netprobe.model.labels import NAME_LABEL, Selector
 from netprobe.model.policy import (
     AnyPeer,

@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from ipaddress import collapse_addresses
 from typing import cast
 
-from netprobe.lint.terms import implies, keys, only
+from netprobe.lint.selector_sets import implies, keys, only
 from netprobe.model.flow import Protocol
 from netprobe.model.labels import EVERYTHING, NAME_LABEL, Selector
 from netprobe.model.policy import (

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from netprobe.lint.terms import only
+from netprobe.lint.selector_sets import only
 from netprobe.lint.view import Place, View, places
 from netprobe.model.flow import Pod, Protocol
 from netprobe.model.labels import NAME_LABEL

@@ -1,19 +1,16 @@
-"""What lint says: one record a mistake, and the changes that would mend it."""
+"""What lint reports: one record per mistake, with the change that fixes it where there is only one."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
 from enum import Enum
-from typing import TypeAlias
 
+from netprobe.manifests.change import Operation, Patch
 from netprobe.model.policy import Origin, Policy, PolicyRef
-
-Path: TypeAlias = tuple[str | int, ...]
-"""Keys and indexes from the object's root: ("spec", "ingress", 0, "ports")."""
 
 
 class Severity(Enum):
-    """ERROR: wrong whatever was meant. WARNING: probably not what was meant. NOTE: worth a look."""
+    """ERROR: certainly wrong. WARNING: probably not what the author wants. NOTE: worth a look."""
 
     ERROR = "error"
     WARNING = "warning"
@@ -21,58 +18,16 @@ class Severity(Enum):
 
     @property
     def rank(self) -> int:
-        """0 for the gravest."""
+        """0 for the most severe."""
         return list(Severity).index(self)
-
-
-@dataclass(frozen=True, slots=True)
-class Replace:
-    """Put another scalar in place of the one at `path`."""
-
-    path: Path
-    value: str | int
-
-
-@dataclass(frozen=True, slots=True)
-class Rename:
-    """Give the key at the end of `path` another name; its value stays."""
-
-    path: Path
-    key: str
-
-
-@dataclass(frozen=True, slots=True)
-class Append:
-    """Add an item at the end of the list at `path`."""
-
-    path: Path
-    item: object
-
-
-@dataclass(frozen=True, slots=True)
-class Remove:
-    """Take the list item at `path` away."""
-
-    path: Path
-
-
-@dataclass(frozen=True, slots=True)
-class Insert:
-    """Add the key at the end of `path`, which its mapping does not have yet."""
-
-    path: Path
-    value: object
-
-
-Change: TypeAlias = Replace | Rename | Append | Remove | Insert
 
 
 @dataclass(frozen=True, slots=True)
 class Finding:
     """One mistake in one policy.
 
-    `path` is the part of the object that is wrong, "" for all of it. `suggestion` says what to do in one
-    sentence, or shows it. `changes` are given only where there is one right answer: `--fix` makes them.
+    `path` is the part of the object that is wrong, "" for all of it. `suggestion` says in one sentence what
+    to do. `fix` is the same as JSON Patch operations, for `--fix`; only where there is one right answer.
     """
 
     rule: str
@@ -81,7 +36,7 @@ class Finding:
     path: str
     message: str
     suggestion: str = ""
-    changes: tuple[Change, ...] = ()
+    fix: tuple[Operation, ...] = ()
     origin: Origin | None = field(default=None, compare=False, repr=False)
 
     @classmethod
@@ -94,13 +49,18 @@ class Finding:
         message: str,
         *,
         suggestion: str = "",
-        changes: tuple[Change, ...] = (),
+        fix: tuple[Operation, ...] = (),
     ) -> Finding:
-        return cls(rule, severity, policy.ref, path, message, suggestion, changes, policy.origin)
+        return cls(rule, severity, policy.ref, path, message, suggestion, fix, policy.origin)
+
+    @property
+    def patch(self) -> Patch:
+        """What `--fix` does to the policy."""
+        return Patch("NetworkPolicy", str(self.subject), self.fix, self.origin)
 
     @property
     def file(self) -> str | None:
-        """Where the policy was read; None for one that came from a cluster."""
+        """The file of the policy; None for one of a live cluster."""
         return (self.origin.file or None) if self.origin else None
 
     @property
@@ -110,7 +70,7 @@ class Finding:
 
     @property
     def place(self) -> str:
-        """ "file:line:column", or the policy's name where it came from a cluster."""
+        """ "file:line:column", or the policy's name for one of a live cluster."""
         if self.file is None:
             return f"networkpolicy/{self.subject}"
         line, column = self.position
@@ -119,7 +79,7 @@ class Finding:
 
 @dataclass(frozen=True, slots=True)
 class Silenced:
-    """A finding that an annotation silences, with the reason that it gives."""
+    """A finding that an annotation silences, with the reason given there."""
 
     finding: Finding
     reason: str

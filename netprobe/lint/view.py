@@ -10,6 +10,7 @@ from pathlib import PurePath
 
 from netprobe.lint.known import ALWAYS_THERE, NOTHING, Known
 from netprobe.lint.podindex import PodIndex
+from netprobe.manifests.change import pointer
 from netprobe.model.cluster import Cluster, Service
 from netprobe.model.flow import ContainerPort, Pod
 from netprobe.model.labels import EVERYTHING, NAME_LABEL, Labels, Selector
@@ -43,9 +44,9 @@ class Place:
     def port_path(self, index: int) -> str:
         return f"{self.path}.ports[{index}]"
 
-    def keys(self, *more: str | int) -> tuple[str | int, ...]:
-        """The path of the rule, or of something in it, for a Change."""
-        return ("spec", self.direction.value, self.index, *more)
+    def pointer(self, *more: str | int) -> str:
+        """The JSON Pointer of the rule, or of something in it."""
+        return pointer("spec", self.direction.value, self.index, *more)
 
 
 def places(policy: Policy) -> Iterator[Place]:
@@ -224,3 +225,21 @@ def describe(peer: Peer) -> str:
             if namespaces is None:
                 return f"{who} of its own namespace"
             return f"{who} of {'all namespaces' if namespaces == EVERYTHING else f'namespaces {namespaces}'}"
+
+
+def all_selectors(view: View) -> Iterator[tuple[Policy, str, Selector]]:
+    """(policy, path, selector) of every selector: subjects first, then the peers of every rule in effect."""
+    for policy in view.cluster.policies:
+        yield policy, "spec.podSelector", policy.subjects
+    for place in view.places:
+        for index, peer in enumerate(place.rule.peers):
+            if isinstance(peer, PodPeer):
+                path = place.peer_path(index)
+                yield place.policy, f"{path}.podSelector", peer.pods
+                if peer.namespaces is not None:
+                    yield place.policy, f"{path}.namespaceSelector", peer.namespaces
+
+
+def workloads(pods: Iterable[Pod]) -> list[str]:
+    """ "Deployment/web" for pods of a workload, "pod/web" for others; each once."""
+    return list(dict.fromkeys(pod.workload or f"pod/{pod.ref.name}" for pod in pods))

@@ -7,7 +7,8 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
-from netprobe.lint import Edit, Finding, Linted, Severity
+from netprobe.lint import Finding, Linted, Severity
+from netprobe.manifests.change import TextEdit
 from netprobe.report.escape import plain, workflow_data, workflow_property, xml
 from netprobe.report.findings_sarif import sarif
 from netprobe.report.style import PLAIN, Style
@@ -16,8 +17,8 @@ NOTES_SHOWN = 20
 """How many notes of one rule the table shows."""
 FINDING_FORMATS = ("table", "json", "sarif", "github", "junit")
 
-Edits = Callable[[Finding], tuple[Edit, ...]]
-"""How a finding would be mended in its file; () where no program should."""
+Edits = Callable[[Finding], tuple[TextEdit, ...]]
+"""What `--fix` would change in the file of a finding; () for nothing."""
 
 _COLOURS = {Severity.ERROR: "31", Severity.WARNING: "33", Severity.NOTE: "36"}
 _LEVELS = {Severity.ERROR: "error", Severity.WARNING: "warning", Severity.NOTE: "notice"}
@@ -73,7 +74,7 @@ def _lines(linted: Linted, edits: Edits, style: Style) -> Iterator[str]:
         where = "" if finding.file is None else f"{finding.subject}: "
         yield f"{plain(finding.place)}: {severity} {finding.rule}: {plain(where + finding.message)}\n"
         if finding.suggestion:
-            mark = " [--fix]" if finding.changes and edits(finding) else ""
+            mark = " [--fix]" if finding.fix and edits(finding) else ""
             yield f"    fix: {plain(finding.suggestion)}{mark}\n"
     for rule, count in sorted(notes.items()):
         if count > NOTES_SHOWN:
@@ -111,7 +112,7 @@ def _record(finding: Finding, edits: Edits) -> Mapping[str, Any]:
         "message": finding.message,
         "suggestion": finding.suggestion or None,
         "edits": [{"start": e.start, "end": e.end, "text": e.text} for e in edits(finding)]
-        if finding.changes
+        if finding.fix
         else [],
     }
 

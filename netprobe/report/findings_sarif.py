@@ -8,13 +8,14 @@ from pathlib import PurePath
 from typing import Any
 
 from netprobe import __version__
-from netprobe.lint import Edit, Finding, Linted, LintRule, Severity, catalogue
+from netprobe.lint import Finding, Linted, LintRule, Severity, catalogue
+from netprobe.manifests.change import TextEdit
 
 _LEVELS = {Severity.ERROR: "error", Severity.WARNING: "warning", Severity.NOTE: "note"}
 SCHEMA = "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sarif-schema-2.1.0.json"
 
 
-def sarif(linted: Linted, edits: Callable[[Finding], tuple[Edit, ...]]) -> Iterator[str]:
+def sarif(linted: Linted, edits: Callable[[Finding], tuple[TextEdit, ...]]) -> Iterator[str]:
     """One run; silenced findings are results with a suppression, so that pages show them as accepted."""
     named = list(catalogue().values())
     index = {rule.id: number for number, rule in enumerate(named)}
@@ -50,7 +51,7 @@ def _markdown(rule: LintRule) -> str:
 
 
 def _result(
-    finding: Finding, index: dict[str, int], edits: Callable[[Finding], tuple[Edit, ...]]
+    finding: Finding, index: dict[str, int], edits: Callable[[Finding], tuple[TextEdit, ...]]
 ) -> dict[str, Any]:
     text = f"{finding.subject}: {finding.message}"
     if finding.suggestion:
@@ -70,13 +71,13 @@ def _result(
         "message": {"text": text},
         "locations": [location],
     }
-    changes = edits(finding) if finding.changes and finding.file is not None else ()
+    changes = edits(finding) if finding.fix and finding.file is not None else ()
     if changes:
         result["fixes"] = [_fix(finding, changes)]
     return result
 
 
-def _fix(finding: Finding, changes: tuple[Edit, ...]) -> dict[str, Any]:
+def _fix(finding: Finding, changes: tuple[TextEdit, ...]) -> dict[str, Any]:
     replacements = [
         {
             "deletedRegion": {"charOffset": edit.start, "charLength": edit.end - edit.start},

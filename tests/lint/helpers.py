@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from textwrap import dedent
 
-from netprobe.cli.lint_input import Gathered
 from netprobe.lint import NO_CONFIG, Finding, LintConfig, Linted, View, catalogue, lint
+from netprobe.lint.read import Input
 from netprobe.manifests import Reader
 
 
 def view(text: str, file: str = "test.yaml") -> View:
-    gathered = Gathered()
+    gathered = Input()
     reader = Reader()
     for document in reader.text(file, dedent(text)):
         gathered.add(document)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from netprobe.lint.candidates import Candidates
 from netprobe.lint.rules.redundant_policy import redundant
-from netprobe.lint.terms import implies, impossible
+from netprobe.lint.selector_sets import implies, impossible
 from netprobe.lint.view import View
 from netprobe.model.labels import Selector
 from netprobe.model.policy import PodPeer, Policy, PolicyRef, PortRange, Rule

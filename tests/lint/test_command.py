@@ -10,11 +10,11 @@ from typing import Any
 
 import pytest
 
-from netprobe.cli import lint_input, main
-from netprobe.cli.lint_input import live
-from netprobe.lint import catalogue, lint
+from netprobe.cli import main
+from netprobe.lint import catalogue, lint, read
+from netprobe.lint.read import from_objects
 from tests.lint.helpers import documents, namespace, policy
-from tests.lint.test_patch import BLOCK
+from tests.lint.test_fix import BLOCK
 
 CLEAN = policy("{podSelector: {}, policyTypes: [Ingress]}")
 WARNED = policy("{podSelector: {}, ingress: [{from: [{namespaceSelector: {}}]}]}")
@@ -95,7 +95,7 @@ def test_a_repository_holds_other_files_too(folder: Path, capsys: Output) -> Non
     (folder / "chart" / "templates" / "p.yaml").write_text("kind: NetworkPolicy\nname: {{ .Values.x }}\n")
     (folder / "p.yaml").write_text(CLEAN)
     assert main(["lint", "."]) == 0
-    assert "chart: a Helm chart is not looked at" in capsys.readouterr().err
+    assert "chart: Helm charts are skipped" in capsys.readouterr().err
 
 
 def test_each_overlay_is_judged_with_its_own_variant(folder: Path, capsys: Output) -> None:
@@ -120,7 +120,7 @@ def test_of_very_many_variants_each_is_judged_beside_its_own_folder(
         (folder / app / "p.yaml").write_text(text.replace("port: 80}", f"port: {80 + ord(app)}}}"))
     counts = []
     for work in (50_000, 0):
-        monkeypatch.setattr(lint_input, "MOST_WORK", work)
+        monkeypatch.setattr(read, "MOST_WORK", work)
         assert main(["lint", "."]) == 0
         counts.append(capsys.readouterr().out.count("c/p.yaml:1:"))
     assert counts == [0, 1], "without the default deny of the others, c has none"
@@ -266,7 +266,9 @@ def test_a_live_cluster_has_no_files_but_is_whole() -> None:
             "egress": [{}],
         },
     }
-    gathered = live([{"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "shop"}}, live_policy])
+    gathered = from_objects(
+        [{"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "shop"}}, live_policy]
+    )
     result = lint(gathered.view())
     assert [finding.rule for finding in result.findings] == ["ineffective-section", "unmatched-namespace"]
     assert {finding.place for finding in result.findings} == {"networkpolicy/shop/p"}

@@ -35,7 +35,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from netprobe.lint.finding import Finding, Severity
-from netprobe.lint.terms import implies
+from netprobe.lint.selector_sets import implies
 from netprobe.lint.view import View, written
 
 ID = "closes-ingress-too"

@@ -39,9 +39,9 @@ from collections.abc import Iterator
 
 from netprobe.lint.cover import selects_everything
 from netprobe.lint.finding import Finding, Severity
-from netprobe.lint.view import View
-from netprobe.lint.words import listed, workloads
+from netprobe.lint.view import View, workloads
 from netprobe.model.policy import PodPeer
+from netprobe.model.text import listed
 
 ID = "host-network"
 SEVERITY = Severity.WARNING

@@ -47,7 +47,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from netprobe.lint.finding import Append, Finding, Severity
+from netprobe.lint.finding import Finding, Severity
 from netprobe.lint.view import View, written
 from netprobe.model.policy import Direction, Policy
 
@@ -81,5 +81,6 @@ def _finding(policy: Policy, direction: Direction, section: str) -> Finding:
         severity = Severity.NOTE
         message = f"policyTypes leaves {word} out, so this empty list closes nothing"
         suggestion = f"add {word} to policyTypes, or remove the list"
-    changes = (Append(("spec", "policyTypes"), word),) if explicit and filled else ()
-    return Finding.about(policy, ID, severity, section, message, suggestion=suggestion, changes=changes)
+    add = {"op": "add", "path": "/spec/policyTypes/-", "value": word}
+    fix = (add,) if explicit and filled else ()
+    return Finding.about(policy, ID, severity, section, message, suggestion=suggestion, fix=fix)

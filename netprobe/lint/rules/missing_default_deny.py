@@ -48,10 +48,10 @@ from collections.abc import Iterator
 from netprobe.lint.cover import selects_everything
 from netprobe.lint.finding import Finding, Severity
 from netprobe.lint.known import ALWAYS_THERE
-from netprobe.lint.view import View, written
-from netprobe.lint.words import listed, workloads
+from netprobe.lint.view import View, workloads, written
 from netprobe.model.flow import Pod
 from netprobe.model.policy import ANY_PEER, ANY_PORT, Direction, Policy, Rule
+from netprobe.model.text import listed
 
 ID = "missing-default-deny"
 SEVERITY = Severity.WARNING

@@ -38,9 +38,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from netprobe.lint.finding import Change, Finding, Rename, Replace, Severity
-from netprobe.lint.terms import keys, only
+from netprobe.lint.finding import Finding, Severity
+from netprobe.lint.selector_sets import keys, only
 from netprobe.lint.view import Place, View
+from netprobe.manifests.change import Operation
 from netprobe.model.labels import NAME_LABEL, Selector
 from netprobe.model.policy import PodPeer
 
@@ -69,7 +70,7 @@ def check(view: View) -> Iterator[Finding]:
                 if sure
                 else f"namespace {name} carries a label {key}={name} only where somebody put it there",
                 suggestion=f"select it by {NAME_LABEL}: {name}, which is always there",
-                changes=_change(place, index, peer.namespaces, key),
+                fix=_fix(place, index, peer.namespaces, key),
             )
 
 
@@ -88,12 +89,14 @@ def misnamed(view: View, selector: Selector) -> str | None:
     return None
 
 
-def _change(place: Place, index: int, selector: Selector, key: str) -> tuple[Change, ...]:
-    path = place.keys(place.list_name, index, "namespaceSelector")
+def _fix(place: Place, index: int, selector: Selector, key: str) -> tuple[Operation, ...]:
+    def at(*keys: str | int) -> str:
+        return place.pointer(place.list_name, index, "namespaceSelector", *keys)
+
     if key in dict(selector.match_labels):
-        return (Rename((*path, "matchLabels", key), NAME_LABEL),)
+        return ({"op": "move", "from": at("matchLabels", key), "path": at("matchLabels", NAME_LABEL)},)
     return tuple(
-        Replace((*path, "matchExpressions", number, "key"), NAME_LABEL)
+        {"op": "replace", "path": at("matchExpressions", number, "key"), "value": NAME_LABEL}
         for number, requirement in enumerate(selector.requirements)
         if requirement.key == key
     )

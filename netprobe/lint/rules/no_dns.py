@@ -59,13 +59,13 @@ from collections.abc import Collection, Iterator
 
 from netprobe.lint.cover import selects_everything
 from netprobe.lint.dns import Resolvers, tcp_only
-from netprobe.lint.finding import Append, Finding, Severity
-from netprobe.lint.terms import disjoint, implies
-from netprobe.lint.view import Place, View, places
-from netprobe.lint.words import listed, workloads
+from netprobe.lint.finding import Finding, Severity
+from netprobe.lint.selector_sets import disjoint, implies
+from netprobe.lint.view import Place, View, places, workloads
 from netprobe.model.flow import Pod, PodRef, Protocol
 from netprobe.model.labels import NAME_LABEL, Selector
 from netprobe.model.policy import Policy, PortRange
+from netprobe.model.text import listed
 
 ID = "no-dns"
 SEVERITY = Severity.WARNING
@@ -159,7 +159,7 @@ def _tcp_only(place: Place) -> Finding:
         place.port_path(number),
         "port 53 is open for TCP only (an entry without protocol means TCP), and DNS asks by UDP",
         suggestion="add {port: 53, protocol: UDP}",
-        changes=(Append(place.keys("ports"), {"port": 53, "protocol": "UDP"}),),
+        fix=({"op": "add", "path": place.pointer("ports", "-"), "value": {"port": 53, "protocol": "UDP"}},),
     )
 
 

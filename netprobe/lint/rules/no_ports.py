@@ -34,9 +34,9 @@ from collections.abc import Iterable, Iterator
 from netprobe.lint.cover import peer_within, selects_everything
 from netprobe.lint.finding import Finding, Severity
 from netprobe.lint.view import Place, View, describe, written
-from netprobe.lint.words import listed
 from netprobe.model.flow import ContainerPort, Protocol
 from netprobe.model.policy import ANY_PORT, AnyPeer, Direction, Peer, PodPeer
+from netprobe.model.text import listed
 
 ID = "no-ports"
 SEVERITY = Severity.WARNING
@@ -54,7 +54,7 @@ def check(view: View) -> Iterator[Finding]:
             ID,
             Severity.NOTE if all(_chosen(peer) for peer in place.rule.peers) else SEVERITY,
             place.path,
-            f"no ports: every port is open {way} {listed(describe(peer) for peer in place.rule.peers)}",
+            f"no ports: every port is open {way} {listed(dict.fromkeys(map(describe, place.rule.peers)))}",
             suggestion=_suggestion(view.declared(place)),
         )
 

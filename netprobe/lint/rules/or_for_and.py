@@ -43,7 +43,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from netprobe.lint.finding import Finding, Severity
-from netprobe.lint.terms import impossible, only
+from netprobe.lint.selector_sets import impossible, only
 from netprobe.lint.view import Place, View, written
 from netprobe.model.labels import EVERYTHING, NAME_LABEL, Selector
 from netprobe.model.policy import PodPeer

@@ -43,11 +43,11 @@ from collections.abc import Iterator
 
 from netprobe.lint.finding import Finding, Severity
 from netprobe.lint.rules.or_for_and import pairs
-from netprobe.lint.terms import impossible
+from netprobe.lint.selector_sets import impossible
 from netprobe.lint.view import Place, View
-from netprobe.lint.words import listed
 from netprobe.model.labels import EVERYTHING, NAME_LABEL
 from netprobe.model.policy import PodPeer
+from netprobe.model.text import listed
 
 ID = "other-namespace-pods"
 SEVERITY = Severity.WARNING

@@ -47,8 +47,8 @@ from collections.abc import Iterator
 from netprobe.lint.addresses import AddressBook
 from netprobe.lint.finding import Finding, Severity
 from netprobe.lint.view import View
-from netprobe.lint.words import listed
 from netprobe.model.policy import IPBlock
+from netprobe.model.text import listed
 
 ID = "pod-address"
 SEVERITY = Severity.WARNING

@@ -40,9 +40,10 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import TypeVar
 
 from netprobe.lint.cover import peer_within, ports_within, rule_within
-from netprobe.lint.finding import Finding, Remove, Severity
+from netprobe.lint.finding import Finding, Severity
 from netprobe.lint.rules.or_for_and import pairs
 from netprobe.lint.view import Place, View, places
+from netprobe.manifests.change import pointer
 from netprobe.model.policy import Direction, Policy
 
 ID = "redundant-item"
@@ -58,8 +59,8 @@ def check(view: View) -> Iterator[Finding]:
         for place in places(policy):
             yield from _peers(view, place)
             for index, other, same in covered(place.rule.ports, lambda a, b: ports_within([a], [b])):
-                keys = place.keys("ports", index)
-                yield _finding(policy, place.port_path(index), place.port_path(other), same, keys)
+                where = place.pointer("ports", index)
+                yield _finding(policy, place.port_path(index), place.port_path(other), same, where)
 
 
 def _peers(view: View, place: Place) -> Iterator[Finding]:
@@ -67,8 +68,8 @@ def _peers(view: View, place: Place) -> Iterator[Finding]:
     torn = {index for pair in pairs(view, place) for index in (pair.first, pair.first + 1)}
     for index, other, same in covered(place.rule.peers, lambda a, b: peer_within(a, b, own)):
         if not {index, other} <= torn:
-            keys = place.keys(place.list_name, index)
-            yield _finding(place.policy, place.peer_path(index), place.peer_path(other), same, keys)
+            where = place.pointer(place.list_name, index)
+            yield _finding(place.policy, place.peer_path(index), place.peer_path(other), same, where)
 
 
 def covered(items: Sequence[T], within: Callable[[T, T], bool]) -> Iterator[tuple[int, int, bool]]:
@@ -87,11 +88,11 @@ def _rules(policy: Policy, direction: Direction) -> Iterator[Finding]:
     rules = policy.rules(direction) or ()
     for index, other, same in covered(rules, lambda a, b: rule_within(a, [b], policy.ref.namespace)):
         section = f"spec.{direction.value}"
-        keys = ("spec", direction.value, index)
-        yield _finding(policy, f"{section}[{index}]", f"{section}[{other}]", same, keys)
+        where = pointer("spec", direction.value, index)
+        yield _finding(policy, f"{section}[{index}]", f"{section}[{other}]", same, where)
 
 
-def _finding(policy: Policy, path: str, other: str, same: bool, keys: tuple[str | int, ...]) -> Finding:
+def _finding(policy: Policy, path: str, other: str, same: bool, where: str) -> Finding:
     return Finding.about(
         policy,
         ID,
@@ -99,5 +100,5 @@ def _finding(policy: Policy, path: str, other: str, same: bool, keys: tuple[str 
         path,
         f"adds nothing: {other} {'says the same' if same else 'covers it'}",
         suggestion="remove it",
-        changes=(Remove(keys),) if same else (),
+        fix=({"op": "remove", "path": where},) if same else (),
     )

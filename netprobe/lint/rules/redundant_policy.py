@@ -51,7 +51,7 @@ from collections.abc import Iterator
 from netprobe.lint.candidates import Candidates
 from netprobe.lint.cover import rule_within
 from netprobe.lint.finding import Finding, Severity
-from netprobe.lint.terms import implies, impossible
+from netprobe.lint.selector_sets import implies, impossible
 from netprobe.lint.view import View
 from netprobe.model.policy import Direction, Policy
 

@@ -48,8 +48,8 @@ from collections.abc import Iterator
 from netprobe.lint.addresses import AddressBook
 from netprobe.lint.finding import Finding, Severity
 from netprobe.lint.view import View
-from netprobe.lint.words import listed
 from netprobe.model.policy import Direction, IPBlock
+from netprobe.model.text import listed
 
 ID = "service-address"
 SEVERITY = Severity.WARNING

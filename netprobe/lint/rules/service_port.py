@@ -52,13 +52,13 @@ from collections import defaultdict
 from collections.abc import Iterator
 
 from netprobe.lint.cover import ports_within
-from netprobe.lint.finding import Finding, Replace, Severity
-from netprobe.lint.view import Place, View, reached
-from netprobe.lint.words import listed, workloads
+from netprobe.lint.finding import Finding, Severity
+from netprobe.lint.view import Place, View, reached, workloads
 from netprobe.model.cluster import Service, ServicePort
 from netprobe.model.flow import Pod, PodRef, Protocol
 from netprobe.model.labels import Selector
 from netprobe.model.policy import PortRange
+from netprobe.model.text import listed
 
 ID = "service-port"
 SEVERITY = Severity.ERROR
@@ -88,7 +88,7 @@ def check(view: View) -> Iterator[Finding]:
                 f"{port.first} is the port of Service {listed(services)}; policies see the pod's port, "
                 f"{listed(map(str, sorted(targets)))} on {listed(workloads(view.destinations(place)))}",
                 suggestion=f"write port: {min(targets)}" if len(targets) == 1 else "write the pods' ports",
-                changes=(Replace(place.keys("ports", index, "port"), min(targets)),)
+                fix=({"op": "replace", "path": place.pointer("ports", index, "port"), "value": min(targets)},)
                 if len(targets) == 1
                 else (),
             )

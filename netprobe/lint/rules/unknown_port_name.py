@@ -39,10 +39,10 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator
 
 from netprobe.lint.finding import Finding, Severity
-from netprobe.lint.view import View
-from netprobe.lint.words import listed, workloads
+from netprobe.lint.view import View, workloads
 from netprobe.model.flow import ContainerPort
 from netprobe.model.policy import NamedPort, Port
+from netprobe.model.text import listed
 
 ID = "unknown-port-name"
 SEVERITY = Severity.ERROR

@@ -44,11 +44,11 @@ from collections.abc import Iterator
 
 from netprobe.lint.finding import Finding, Severity
 from netprobe.lint.rules.namespace_by_name import misnamed
-from netprobe.lint.terms import impossible, keys
+from netprobe.lint.selector_sets import impossible, keys
 from netprobe.lint.view import View
-from netprobe.lint.words import counted, listed
 from netprobe.model.labels import NAME_LABEL, Selector
 from netprobe.model.policy import PodPeer
+from netprobe.model.text import listed
 
 ID = "unmatched-namespace"
 SEVERITY = Severity.WARNING
@@ -68,8 +68,8 @@ def check(view: View) -> Iterator[Finding]:
                     ID,
                     SEVERITY,
                     f"{place.peer_path(index)}.namespaceSelector",
-                    f"namespaceSelector {selector} matches none of the "
-                    f"{counted(len(view.labels), 'namespace')} given: {_why(view, selector)}",
+                    f"namespaceSelector {selector} matches none of the given "
+                    f"namespaces: {_why(view, selector)}",
                     suggestion=f"label the namespaces that are meant, or select them by {NAME_LABEL}",
                 )
 

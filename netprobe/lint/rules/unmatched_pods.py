@@ -41,11 +41,11 @@ from collections.abc import Iterator
 from netprobe.lint.finding import Finding, Severity
 from netprobe.lint.rules.or_for_and import pairs
 from netprobe.lint.rules.other_namespace_pods import elsewhere
-from netprobe.lint.terms import impossible, keys, only, terms
+from netprobe.lint.selector_sets import impossible, keys, only, terms
 from netprobe.lint.view import Place, View, written
-from netprobe.lint.words import listed
 from netprobe.model.labels import NAME_LABEL, Selector
 from netprobe.model.policy import PodPeer, Policy
+from netprobe.model.text import listed
 
 ID = "unmatched-pods"
 SEVERITY = Severity.WARNING

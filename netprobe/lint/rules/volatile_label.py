@@ -28,10 +28,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from netprobe.lint.finding import Finding, Severity
-from netprobe.lint.selectors import all_selectors
-from netprobe.lint.terms import ANYTHING, terms
-from netprobe.lint.view import View
-from netprobe.lint.words import listed
+from netprobe.lint.selector_sets import ANYTHING, terms
+from netprobe.lint.view import View, all_selectors
+from netprobe.model.text import listed
 
 ID = "volatile-label"
 SEVERITY = Severity.WARNING

@@ -273,14 +273,14 @@ def _report() -> dict[str, object]:
 
 
 def test_a_page_of_many_flows_says_for_which_it_tells_a_change(tmp_path: Path, capsys: Capture) -> None:
-    from netprobe.cli import turning
+    from netprobe.report.graph import suggestions
 
     page = tmp_path / "page.html"
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(turning, "MOST", 5)
+        patch.setattr(suggestions, "MOST", 5)
         assert main(["graph", str(FIVE), "--output-file", str(page)]) == 0
     text = page.read_text()
-    assert "What would turn a flow is told for 5 of " in text
+    assert "Changes are suggested for 5 of " in text
     assert text.count("To be allowed: ") + text.count("To be denied: ") <= 5
 
 

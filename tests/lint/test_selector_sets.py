@@ -7,7 +7,7 @@ from itertools import product
 
 import pytest
 
-from netprobe.lint.terms import disjoint, implies, impossible, only
+from netprobe.lint.selector_sets import disjoint, implies, impossible, only
 from netprobe.model.labels import EVERYTHING, Operator, Requirement, Selector
 from netprobe.simulate.match import selects
 

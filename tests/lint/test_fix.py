@@ -6,8 +6,9 @@ from textwrap import dedent
 
 import pytest
 
-from netprobe.lint import edits, fix
-from netprobe.lint.patch import LONGEST
+from netprobe.lint import edits_in as edits
+from netprobe.lint import fix
+from netprobe.manifests.change import LONGEST
 from tests.lint.helpers import found
 
 BLOCK = """\
@@ -38,9 +39,9 @@ metadata: {name: other}
 
 def mended(text: str, rule: str) -> str:
     fixed = fix(text, found(text, rule))
-    assert fixed.mended
+    assert fixed.fixed
     assert not fixed.left
-    assert not [f for f in found(fixed.text, rule) if f.changes], "the rule still finds it"
+    assert not [f for f in found(fixed.text, rule) if f.fix], "the rule still finds it"
     return fixed.text
 
 
@@ -69,11 +70,11 @@ def test_characters_of_several_bytes_move_no_edit() -> None:
 
 def test_a_file_as_long_as_a_dump_is_left_alone() -> None:
     text = BLOCK + "# so long\n" * (LONGEST // 10)
-    (finding,) = (one for one in found(text, "ineffective-section") if one.changes)
+    (finding,) = (one for one in found(text, "ineffective-section") if one.fix)
     assert edits(text, finding) == ()
     fixed = fix(text, [finding])
     assert fixed.text == text
-    assert fixed.left == ((finding, "the file is too long to be one that a person keeps"),)
+    assert fixed.left == ((finding, "the file is too long to be one that people edit"),)
 
 
 def test_windows_line_ends_stay() -> None:
@@ -163,7 +164,7 @@ def test_an_anchor_that_others_share_is_left_to_the_user() -> None:
     findings = found(text, "ineffective-section")
     fixed = fix(text, findings)
     assert fixed.text == text
-    assert fixed.mended == ()
+    assert fixed.fixed == ()
     assert "something else" in fixed.left[0][1]
     assert edits(text, findings[0]) == ()
 

@@ -1,4 +1,4 @@
-"""The smallest change that would turn a flow, for each flow that a page tells about."""
+"""For each flow of a page, the smallest change of policies that would reverse its verdict."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from netprobe.model.verdict import Verdict
 from netprobe.report.graph import Cell, Graph, Named, Party
 from netprobe.simulate import Simulator
 
-MOST = 1_000  # flows, of a few milliseconds each in a small cluster
-MOST_WORK = 100_000  # flows times pods: each try simulates the whole cluster
+MOST = 1_000  # flows, a few milliseconds each in a small cluster
+MOST_WORK = 100_000  # flows times pods: each candidate is simulated on the whole cluster
 
 
-def turned(graph: Graph, simulator: Simulator, externals: Iterable[External] = ()) -> Graph:
-    """The graph, its flows with what would turn them: what is not as expected first, then what rows name.
+def with_suggestions(graph: Graph, simulator: Simulator, externals: Iterable[External] = ()) -> Graph:
+    """The graph with a suggested change for each flow: first unexpected flows, then those that rows name.
 
-    Where there are too many flows the rest have none, and a note says so.
+    If there are too many flows, the rest have none, and a note says so.
     """
     hosts: dict[Party, End] = {Party.of(host): host for host in externals}
     cells = [(pair, index, cell) for pair, held in graph.cells.items() for index, cell in enumerate(held)]
@@ -29,7 +29,7 @@ def turned(graph: Graph, simulator: Simulator, externals: Iterable[External] = (
         found[pair][index] = replace(cell, change=_change(cell, simulator, hosts))
     notes = graph.notes
     if len(cells) > budget:
-        notes = (*notes, f"What would turn a flow is told for {budget:,} of {len(cells):,}")
+        notes = (*notes, f"Changes are suggested for {budget:,} of {len(cells):,} flows")
     return replace(graph, cells={pair: tuple(held) for pair, held in found.items()}, notes=notes)
 
 
@@ -37,16 +37,15 @@ def _change(cell: Cell, simulator: Simulator, hosts: dict[Party, End]) -> str | 
     source, destination = (_end(party, simulator, hosts) for party in (cell.source, cell.destination))
     if source is None or destination is None or cell.simulated in {None, Verdict.UNKNOWN}:
         return None
-    flow = Flow(source, destination, cell.port, cell.protocol, cell.family)
-    told = explain(simulator, flow)
-    change = told.change
-    if change is None or told.verdict is not cell.simulated:  # a report may be older than the policies
+    explanation = explain(simulator, Flow(source, destination, cell.port, cell.protocol, cell.family))
+    change = explanation.change
+    if change is None or explanation.verdict is not cell.simulated:  # the report is older than the policies
         return None
     return f"To be {'allowed' if change.verdict is Verdict.ALLOW else 'denied'}: {change.text}"
 
 
 def _end(party: Party, simulator: Simulator, hosts: dict[Party, End]) -> End | None:
-    """The end of that name; None for one that the cluster does not have."""
+    """The end with that name; None if the cluster does not have it."""
     if party.namespace is None:
         return hosts.get(party)
     if party.service:

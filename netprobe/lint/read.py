@@ -1,4 +1,4 @@
-"""What `netprobe lint` looks at: manifests or a live cluster, and what is wrong with them before any rule."""
+"""What lint looks at: manifests, a suite or a live cluster, with what the API server would reject."""
 
 from __future__ import annotations
 
@@ -9,19 +9,10 @@ from pathlib import Path
 from typing import Any
 
 from netprobe.errors import InputError, Problem
-from netprobe.lint import (
-    FILE_NAME,
-    NO_CONFIG,
-    Known,
-    LintConfig,
-    Linted,
-    Refused,
-    View,
-    folder,
-    known,
-    lint,
-    parse_config,
-)
+from netprobe.lint.config import FILE_NAME, NO_CONFIG, LintConfig, parse_config
+from netprobe.lint.known import Known, known
+from netprobe.lint.linter import Linted, lint
+from netprobe.lint.view import Refused, View, folder
 from netprobe.manifests import Document, Reader, parse_policy
 from netprobe.manifests.collect import Collector
 from netprobe.manifests.reader import Progress
@@ -34,12 +25,16 @@ from netprobe.policies.fields import FieldError
 from netprobe.policies.networkpolicy import validate_policy
 
 MOST_WORK = 50_000
-"""Variants times policies: beyond, a variant is judged beside what stands in its own folder only."""
+"""Variants times policies. Beyond that, a variant is linted with the policies of its own folder only."""
 
 
 @dataclass(slots=True)
-class Gathered:
-    """Takes objects one by one; what the API server would refuse of a policy is kept as findings."""
+class Input:
+    """The objects to lint, added one by one.
+
+    `refused`: what the API server would reject. `repeated`: policies whose name was there before, with their
+    annotations; variants of overlays are linted one by one. `charts` and `overlays`: folders left out.
+    """
 
     namespace: str = "default"
     live: bool = False
@@ -58,7 +53,7 @@ class Gathered:
         self._collector = Collector(strict=not self.live, default_namespace=self.namespace)
 
     def add(self, document: Document) -> None:
-        """One object; of two of one name the first counts, and a second policy is kept aside."""
+        """Add one object. Of two with one name the first counts; a second policy is kept in `repeated`."""
         metadata = document.object.get("metadata")
         metadata = metadata if isinstance(metadata, Mapping) else {}
         namespace = str(metadata.get("namespace") or self.namespace)
@@ -81,20 +76,20 @@ class Gathered:
             self.annotations[taken] = given
 
     def view(self) -> View:
-        """What was gathered; objects that cannot be understood are in `problems` then."""
+        """The view for the rules. Objects that cannot be understood are added to `problems`."""
         self.problems += self._collector.problems
         self._collector.problems.clear()
-        weighed = known(self.objects, self.passed_over, live=self.live)
+        extent = known(self.objects, self.passed_over, live=self.live)
         return View(
             self._collector.cluster(),
-            weighed,
+            extent,
             refused=self.refused,
             repeated=[policy for policy, _ in self.repeated],
             annotations=self.annotations,
         )
 
     def lint(self, config: LintConfig = NO_CONFIG) -> Linted:
-        """The findings; a policy of which there are variants, as in overlays, is judged in each."""
+        """All findings. A policy with variants, as in overlays, is linted once for each."""
         view = self.view()
         linted = lint(view, config)
         variants = list(self._variants())
@@ -109,7 +104,7 @@ class Gathered:
         return linted
 
     def _variants(self) -> Iterator[list[tuple[Policy, Labels]]]:
-        """The repeated policies, those of one folder together, each name once."""
+        """The repeated policies by folder, each name once."""
         left = self.repeated
         while left:
             home = _home(left[0][0])
@@ -147,26 +142,26 @@ def read(
     config: LintConfig = NO_CONFIG,
     namespace: str = "default",
     progress: Progress | None = None,
-) -> Gathered:
-    """Everything under files, folders and "-", but what the configuration excludes."""
-    gathered = Gathered(namespace)
+) -> Input:
+    """Everything in files, folders and "-", except what the configuration excludes."""
+    found = Input(namespace)
     reader = Reader(progress)
     given = list(map(str, paths))  # in their order: of two of one name the first counts
     aside = Aside()
-    for source in find(given, gathered.problems, aside):
+    for source in find(given, found.problems, aside):
         named = source.path is None or str(source.path) in given
         if config.excludes(source.name):
             continue
-        text = read_text(source, gathered.problems)
+        text = read_text(source, found.problems)
         if text is None or not (named or _is_manifest(text)):
             continue
         for document in reader.text(source.name, text, source.size):
-            gathered.add(document)
-    gathered.problems += reader.problems
-    gathered.passed_over = list(reader.passed_over)
-    gathered.charts = {chart for chart in aside.charts if not config.excludes(chart)}
-    gathered.overlays = [folder for folder in aside.overlays if not config.excludes(folder)]
-    return gathered
+            found.add(document)
+    found.problems += reader.problems
+    found.passed_over = list(reader.passed_over)
+    found.charts = {chart for chart in aside.charts if not config.excludes(chart)}
+    found.overlays = [folder for folder in aside.overlays if not config.excludes(folder)]
+    return found
 
 
 _OBJECT = re.compile(
@@ -176,14 +171,14 @@ _JSON_OBJECT = re.compile(r'"?apiVersion"?\s*:')
 
 
 def _is_manifest(text: str) -> bool:
-    """Whether a file that was merely found in a folder is to be read: repositories hold other YAML too."""
+    """Whether a file found in a folder looks like a manifest: repositories contain other YAML too."""
     pattern = _JSON_OBJECT if text.lstrip()[:1] in {"{", "["} else _OBJECT
     return pattern.search(text) is not None
 
 
 def is_suite(path: str) -> bool:
-    """Whether a file is a suite, whose topology tells the labels that its policies are about."""
-    if not Path(path).is_file():  # a pipe can be read once, and is not ours
+    """Whether a file is a suite. Its topology has the labels that its policies select by."""
+    if not Path(path).is_file():  # a pipe can be read only once
         return False
     try:
         return bool(_SUITE.search(Path(path).read_text(encoding="utf-8")))
@@ -194,8 +189,8 @@ def is_suite(path: str) -> bool:
 _SUITE = re.compile(r"""^["']?kind["']?\s*:\s*["']?ConnectivitySuite\b""", re.MULTILINE)
 
 
-def suite(path: str) -> View:
-    """The topology of a suite, with its policies applied. Raises InputError where it cannot be read."""
+def read_suite(path: str) -> View:
+    """The topology of a suite, with its policies applied. Raises InputError if it cannot be read."""
     from netprobe.suite import load
 
     loaded = load(path)
@@ -209,14 +204,14 @@ def suite(path: str) -> View:
     return View(cluster, described, annotations=annotations)
 
 
-def live(objects: Iterable[Mapping[str, Any]]) -> Gathered:
-    """What a cluster's API lists; its policies stand in no file, but which paths are written is known."""
-    gathered = Gathered(live=True)
+def from_objects(objects: Iterable[Mapping[str, Any]]) -> Input:
+    """The objects of a live cluster. Its policies have no file, but it is known which fields are set."""
+    found = Input(live=True)
     for thing in objects:
         is_policy = thing.get("kind") == "NetworkPolicy"
         places = dict.fromkeys(_paths(thing, ""), (1, 1)) if is_policy else {}
-        gathered.add(Document(Origin("", 1, places), thing))
-    return gathered
+        found.add(Document(Origin("", 1, places), thing))
+    return found
 
 
 def _paths(value: object, path: str) -> Iterator[str]:
@@ -232,7 +227,7 @@ def _paths(value: object, path: str) -> Iterator[str]:
 
 
 def configuration(given: str | None) -> LintConfig:
-    """The file that was named, or the nearest `.netprobe.yaml` from here up to the repository's root."""
+    """The given file, or the nearest `.netprobe.yaml` between here and the root of the repository."""
     path = Path(given) if given else _nearest(Path.cwd())
     if path is None:
         return NO_CONFIG

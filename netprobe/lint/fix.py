@@ -1,0 +1,91 @@
+"""`--fix`: the findings of a file fixed in its text, one by one."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from netprobe.lint.finding import Finding
+from netprobe.manifests.change import NotEditableError, TextEdit, edited, locate
+from netprobe.manifests.change import edits as edits_of
+
+
+@dataclass(frozen=True, slots=True)
+class Fixed:
+    """A text after its fixes, the findings that are fixed, and the others, each with the reason why not."""
+
+    text: str
+    fixed: tuple[Finding, ...]
+    left: tuple[tuple[Finding, str], ...]
+
+
+def fix(text: str, findings: Iterable[Finding]) -> Fixed:
+    """Fix all findings of one file that have a fix."""
+    fixed: list[Finding] = []
+    left: list[tuple[Finding, str]] = []
+    located = []
+    for finding in findings:
+        if finding.fix:
+            try:
+                located.append((finding, locate(text, finding.patch)))
+            except NotEditableError as error:
+                left.append((finding, str(error)))
+    # Removals come last, and from the end: until then every index means what it meant when it was found.
+    removals = sorted((each for each in located if _removed(each[0])), key=lambda each: _removed(each[0]))
+    for finding, way in [*(each for each in located if not _removed(each[0])), *reversed(removals)]:
+        try:
+            text = edited(text, way, finding.patch)
+        except NotEditableError as error:
+            left.append((finding, str(error)))
+        else:
+            fixed.append(finding)
+    return Fixed(text, tuple(fixed), tuple(left))
+
+
+def _removed(finding: Finding) -> tuple[tuple[str, int], ...]:
+    """The path of what a fix removes, in a form that sorts by position; () if it removes nothing."""
+    paths = [operation["path"] for operation in finding.fix if operation["op"] == "remove"]
+    return tuple(
+        ("", int(part)) if part.isdigit() else (part, -1) for path in paths for part in path.split("/")
+    )
+
+
+def edits(finding: Finding) -> tuple[TextEdit, ...]:
+    """What `fix` would change in the file of a finding, as the file is now; () for nothing."""
+    text = read_text(finding.file) if finding.fix else None
+    return () if text is None else edits_in(text, finding)
+
+
+def edits_in(text: str, finding: Finding) -> tuple[TextEdit, ...]:
+    """What `fix` would change in a text; () for nothing."""
+    try:
+        return edits_of(text, finding.patch)
+    except NotEditableError:
+        return ()
+
+
+def fix_files(findings: Iterable[Finding], save: Callable[[Path, Iterable[str]], None]) -> list[Fixed]:
+    """Fix the files of all findings, and save those that change."""
+    by_file: dict[str, list[Finding]] = {}
+    for finding in findings:
+        if finding.fix and finding.file:
+            by_file.setdefault(finding.file, []).append(finding)
+    results = []
+    for file, own in by_file.items():
+        text = read_text(file)
+        if text is not None:
+            results.append(fix(text, own))
+            if results[-1].fixed:
+                save(Path(file), [results[-1].text])
+    return results
+
+
+def read_text(file: str | None) -> str | None:
+    """The characters of a regular UTF-8 file with its line ends; None for anything else."""
+    if file is None or not Path(file).is_file():
+        return None
+    try:
+        return Path(file).read_bytes().decode("utf-8")
+    except (OSError, UnicodeDecodeError):
+        return None

@@ -1,0 +1,302 @@
+"""A change of objects as data, and a patch as edits of the file that the object was read from.
+
+Theory of operation of `edited`. An operation names a path in an object. PyYAML's nodes say at which character
+each node of the text begins and ends, so an operation becomes one replacement of characters: the rest of the
+text, comments included, stays as it is. Then both texts are loaded, and the new one must be the old one with
+exactly that operation applied, in that object, in every document of the file. An anchor, a merge key or an
+unusual layout can make the replacement wrong; the check finds that, and the file is left alone.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any, TypeAlias
+
+import jsonpatch
+import yaml
+from jsonpointer import JsonPointer, JsonPointerException
+
+from netprobe.model.policy import Origin
+
+Operation: TypeAlias = Mapping[str, Any]
+"""One operation of a JSON Patch (RFC 6902), with paths relative to the object."""
+
+Path: TypeAlias = tuple[str | int, ...]
+"""Keys and indexes: first the number of the document in the file, then the way down from its root."""
+
+LONGEST = 250_000
+"""Characters. Longer files are dumps of clusters, which nobody edits, and each check reads the file twice."""
+
+_JSON_START = re.compile(r'\s*[\[{]\s*["{\[]')
+
+
+@dataclass(frozen=True, slots=True)
+class Patch:
+    """Change some fields of an object. `name` is "namespace/name", or "name" for cluster-scoped kinds.
+
+    `origin` is where the object was read; None for one of a live cluster.
+    """
+
+    kind: str
+    name: str
+    operations: tuple[Operation, ...]
+    origin: Origin | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Apply:
+    """Create an object, or replace the one of that kind and name."""
+
+    object: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Delete:
+    """Delete an object."""
+
+    kind: str
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class Label:
+    """Set labels of a Namespace ("shop") or a Pod ("shop/web")."""
+
+    kind: str
+    name: str
+    labels: Mapping[str, str]
+
+
+Change: TypeAlias = Patch | Apply | Delete | Label
+
+
+def pointer(*keys: str | int) -> str:
+    """A JSON Pointer (RFC 6901): ("spec", "ingress", 0) is "/spec/ingress/0". "-" is the end of a list."""
+    return str(JsonPointer.from_parts(keys).path)
+
+
+def patched(value: Any, operations: tuple[Operation, ...]) -> Any:
+    """A copy of plain data with the operations applied. ValueError where a path does not exist."""
+    try:
+        return jsonpatch.apply_patch(value, [dict(operation) for operation in operations])
+    except (jsonpatch.JsonPatchException, JsonPointerException) as error:
+        raise ValueError(str(error)) from error
+
+
+class NotEditableError(Exception):
+    """The text cannot be edited safely; the message says why."""
+
+
+@dataclass(frozen=True, slots=True)
+class TextEdit:
+    """Replace the characters `start` to `end` (from 0, `end` excluded) by `text`."""
+
+    start: int
+    end: int
+    text: str
+
+    def apply(self, text: str) -> str:
+        return text[: self.start] + self.text + text[self.end :]
+
+
+def locate(text: str, patch: Patch) -> Path:
+    """The way to the object of a patch. NotEditableError where the text has changed since it was read."""
+    wanted = patch.origin.places.get("kind") if patch.origin is not None else None
+    for way, node in _objects(text):
+        kind = _key(node, "kind")
+        if kind is not None and wanted == (kind.start_mark.line + 1, kind.start_mark.column + 1):
+            return way
+    raise NotEditableError("the object was not found in the file")
+
+
+def edits(text: str, patch: Patch) -> tuple[TextEdit, ...]:
+    """The edits that make a patch, each relative to the text as it is. NotEditableError."""
+    way = locate(text, patch)
+    for operation in patch.operations:
+        _checked(text, way, operation)
+    return tuple(_edit(text, way, operation) for operation in patch.operations)
+
+
+def edited(text: str, way: Path, patch: Patch) -> str:
+    """The text with a patch applied to the object at `way`, operation by operation. NotEditableError."""
+    for operation in patch.operations:
+        text = _checked(text, way, operation)
+    return text
+
+
+# One operation, one edit.
+
+
+def _edit(text: str, way: Path, operation: Operation) -> TextEdit:
+    parent, last = _resolve(text, way, operation["path"])
+    match operation["op"]:
+        case "replace":
+            node = _child(parent, last)
+            if not isinstance(node, yaml.ScalarNode) or node.style in {"|", ">"}:
+                raise NotEditableError("only a value on one line can be replaced")
+            return TextEdit(node.start_mark.index, node.end_mark.index, _written(text, operation["value"]))
+        case "move":
+            old_parent, old = _resolve(text, way, operation["from"])
+            key = _key(old_parent, old) if old_parent is parent else None
+            if key is None or _key(parent, last) is not None:
+                raise NotEditableError("the key cannot be renamed here")
+            return TextEdit(key.start_mark.index, key.end_mark.index, _written(text, last))
+        case "add" if last == "-" and isinstance(parent, yaml.SequenceNode):
+            return _append(text, parent, operation["value"])
+        case "remove" if isinstance(parent, yaml.SequenceNode):
+            return _remove(text, parent, int(last))
+    raise NotEditableError(f"no edit of the text makes this {operation['op']}")
+
+
+def _append(text: str, node: yaml.SequenceNode, item: object) -> TextEdit:
+    if node.flow_style:
+        end = node.end_mark.index - 1  # before "]"
+        while text[end - 1] in " \n\r\t":
+            end -= 1
+        return TextEdit(end, end, (", " if node.value else "") + _written(text, item))
+    end = _line_end(text, _last(node).end_mark.index)
+    indent = " " * node.start_mark.column
+    return TextEdit(end, end, f"{_newline(text)}{indent}- {_written(text, item)}")
+
+
+def _remove(text: str, node: yaml.SequenceNode, index: int) -> TextEdit:
+    if len(node.value) < 2:
+        raise NotEditableError("removing the only item would leave an empty list, which means something else")
+    item, rest = node.value[index], node.value[index + 1 :]
+    if node.flow_style:
+        if rest:
+            return TextEdit(item.start_mark.index, rest[0].start_mark.index, "")
+        return TextEdit(node.value[index - 1].end_mark.index, item.end_mark.index, "")
+    start = text.rfind("\n", 0, item.start_mark.index) + 1
+    if text[start : item.start_mark.index].strip() != "-":
+        raise NotEditableError("the item does not start on a line of its own")
+    end = _line_end(text, _last(item).end_mark.index)
+    return TextEdit(start, min(end + len(_newline(text)), len(text)), "")
+
+
+# The nodes of the text.
+
+
+@lru_cache(maxsize=2)
+def _composed(text: str) -> list[yaml.Node | None]:
+    if len(text) > LONGEST:
+        raise NotEditableError("the file is too long to be one that people edit")
+    try:
+        return list(yaml.compose_all(text, Loader=yaml.CSafeLoader))
+    except yaml.YAMLError as error:
+        raise NotEditableError("the text is not plain YAML") from error
+
+
+def _objects(text: str) -> Iterator[tuple[Path, yaml.MappingNode]]:
+    """Every object of a file, those inside Lists included."""
+    for number, root in enumerate(_composed(text)):
+        yield from _within((number,), root)
+
+
+def _within(way: Path, node: yaml.Node | None) -> Iterator[tuple[Path, yaml.MappingNode]]:
+    if not isinstance(node, yaml.MappingNode):
+        return
+    yield way, node
+    items = _child(node, "items")
+    if isinstance(items, yaml.SequenceNode):
+        for index, item in enumerate(items.value):
+            yield from _within((*way, "items", index), item)
+
+
+def _resolve(text: str, way: Path, path: str) -> tuple[yaml.Node, str]:
+    """The node that holds what a JSON Pointer names, and the last part of the pointer."""
+    *parts, last = JsonPointer(path).parts
+    node = _composed(text)[int(way[0])]
+    for part in (*way[1:], *parts):
+        node = _child(node, part) if node is not None else None
+    if node is None:
+        raise NotEditableError("the text has no such part; an anchor or a merge key may stand for it")
+    return node, last
+
+
+def _key(node: yaml.Node, name: str) -> yaml.ScalarNode | None:
+    for key, _ in node.value if isinstance(node, yaml.MappingNode) else ():
+        if isinstance(key, yaml.ScalarNode) and key.value == name:
+            return key
+    return None
+
+
+def _child(node: yaml.Node, part: str | int) -> yaml.Node | None:
+    child: yaml.Node | None = None
+    if isinstance(node, yaml.MappingNode):
+        for key, value in node.value:
+            if isinstance(key, yaml.ScalarNode) and key.value == part:
+                child = value
+                break
+    elif isinstance(node, yaml.SequenceNode) and int(part) < len(node.value):
+        child = node.value[int(part)]
+    return child
+
+
+def _last(node: yaml.Node) -> yaml.Node:
+    """The last node inside: a block collection's own end is behind the blank lines that follow it."""
+    while isinstance(node, yaml.CollectionNode) and not node.flow_style and node.value:
+        last = node.value[-1]
+        node = last[1] if isinstance(node, yaml.MappingNode) else last
+    return node
+
+
+def _line_end(text: str, index: int) -> int:
+    """The end of the line, after its comment and before its line break."""
+    found = text.find("\n", index)
+    if found < 0:
+        return len(text)
+    return found - 1 if text[found - 1] == "\r" else found
+
+
+def _newline(text: str) -> str:
+    return "\r\n" if "\r\n" in text else "\n"
+
+
+def _written(text: str, value: object) -> str:
+    """A value on one line: JSON in a JSON file, otherwise YAML."""
+    if _JSON_START.match(text):
+        return json.dumps(value)
+    dumped: str = yaml.safe_dump(value, default_flow_style=True, width=10**6, sort_keys=False)
+    return dumped.removesuffix("\n").removesuffix("\n...")
+
+
+# The check.
+
+
+def _checked(text: str, way: Path, operation: Operation) -> str:
+    """The text with one operation applied, if nothing else changes."""
+    new = _edit(text, way, operation).apply(text)
+    try:
+        before, after = _loaded(text), _loaded(new)
+    except yaml.YAMLError as error:
+        raise NotEditableError("the edited text would not be YAML") from error
+    start = pointer(*way)
+    absolute = {key: start + value if key in {"path", "from"} else value for key, value in operation.items()}
+    try:
+        expected = patched(before, (absolute,))
+    except ValueError as error:
+        raise NotEditableError("the object has no such part") from error
+    if expected != after:
+        raise NotEditableError("the edit would change something else as well")
+    return new
+
+
+def _loaded(text: str) -> list[Any]:
+    return [_unshared(document) for document in _parsed(text)]
+
+
+@lru_cache(maxsize=2)
+def _parsed(text: str) -> list[Any]:
+    return list(yaml.load_all(text, Loader=yaml.CSafeLoader))
+
+
+def _unshared(value: Any) -> Any:
+    """A copy without shared parts, however many aliases the text has."""
+    if isinstance(value, dict):
+        return {key: _unshared(item) for key, item in value.items()}
+    return [_unshared(item) for item in value] if isinstance(value, list) else value
