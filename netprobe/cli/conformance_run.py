@@ -22,7 +22,7 @@ from netprobe.conformance.result import CaseStatus, Results
 from netprobe.conformance.runner import Runner
 from netprobe.errors import NetprobeError, UsageError
 from netprobe.report import save
-from netprobe.report.conformance import Conformance, render_conformance
+from netprobe.report.conformance import CONFORMANCE_FORMATS, Conformance
 from netprobe.run.record import ClusterInfo, RunInfo
 from netprobe.run.terms import Terms
 
@@ -184,11 +184,11 @@ def written(found: Conformance, folder: str | None) -> None:
     if folder is None:
         return
     for name, format_ in RESULTS.items():
-        save(Path(folder, name), render_conformance(found, format_))
+        save(Path(folder, name), CONFORMANCE_FORMATS.render(found, format_))
     save(Path(folder, DONE), [str(Path(folder).resolve())])
 
 
 def emit(found: Conformance, output: str, reports: Sequence[ReportFile]) -> int:
     """Write a report to standard output and to files; its exit status. NetprobeError where it cannot."""
-    write(lambda format_, style: render_conformance(found, format_, style), output, reports)
+    write(CONFORMANCE_FORMATS.of(found), output, reports)
     return found.exit_status

@@ -1,32 +1,21 @@
-"""What a run of the conformance suite found, as text: for terminals, programs and pull requests."""
+"""The record of a conformance run with its surroundings, and the formats in which it can be written."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from importlib import import_module
 
 from netprobe.conformance.history import PastRun, RunChanges
 from netprobe.conformance.result import Results
-from netprobe.report.style import PLAIN, Style
+from netprobe.report.write import Formats
 from netprobe.run.record import ClusterInfo, RunInfo
-
-_RENDERERS = {
-    "table": ("netprobe.report.conformance_table", "table"),
-    "json": ("netprobe.report.conformance_document", "as_json"),
-    "markdown": ("netprobe.report.conformance_markdown", "markdown"),
-    "junit": ("netprobe.report.conformance_junit", "junit"),
-    "github": ("netprobe.report.conformance_github", "github"),
-    "html": ("netprobe.report.conformance_html", "html"),
-}
-CONFORMANCE_FORMATS = tuple(_RENDERERS)
 
 
 @dataclass(frozen=True, slots=True)
 class Conformance:
-    """All that one run found out.
+    """Everything that one run found.
 
-    `changes`: since the run before it, where that is known. `past`: the runs before it, the oldest first.
+    `changes`: since the previous run, None if there is none. `past`: earlier runs, the oldest first.
     """
 
     results: Results
@@ -40,10 +29,13 @@ class Conformance:
         return self.results.exit_status
 
 
-def render_conformance(found: Conformance, format: str, style: Style = PLAIN) -> Iterator[str]:  # noqa: A002
-    """The text in pieces. ValueError for a format that is not in CONFORMANCE_FORMATS."""
-    if format not in _RENDERERS:
-        raise ValueError(f"no format {format!r}; there are {', '.join(CONFORMANCE_FORMATS)}")
-    module, name = _RENDERERS[format]
-    pieces: Iterator[str] = getattr(import_module(module), name)(found, style)
-    return pieces
+CONFORMANCE_FORMATS: Formats[Conformance] = Formats(
+    {
+        "table": "netprobe.report.conformance_table:table",
+        "json": "netprobe.report.conformance_document:as_json",
+        "markdown": "netprobe.report.conformance_markdown:markdown",
+        "junit": "netprobe.report.conformance_junit:junit",
+        "github": "netprobe.report.conformance_markdown:github",
+        "html": "netprobe.report.conformance_page:html",
+    }
+)

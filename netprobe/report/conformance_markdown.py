@@ -1,4 +1,4 @@
-"""For pull requests and the pages of workflow runs: the table of features, and what did not pass, folded."""
+"""Markdown for pull requests and workflow summaries, and GitHub's annotations."""
 
 from __future__ import annotations
 
@@ -8,10 +8,12 @@ from netprobe.conformance.result import CaseStatus, Result
 from netprobe.report import conformance_text
 from netprobe.report.conformance import Conformance
 from netprobe.report.escape import markdown as escape
-from netprobe.report.escape import plain
+from netprobe.report.escape import plain, workflow_data, workflow_property
 from netprobe.report.style import PLAIN, Style
 
-MOST_TOLD = 30
+MOST_CASES = 30
+MOST_ANNOTATED = 10
+"""GitHub shows at most ten annotations of a kind, and cuts long ones."""
 
 
 def markdown(found: Conformance, _style: Style = PLAIN) -> Iterator[str]:
@@ -30,10 +32,10 @@ def markdown(found: Conformance, _style: Style = PLAIN) -> Iterator[str]:
     for problem in results.problems:
         yield f"- problem: {escape(problem)}\n"
     noted = conformance_text.noted(results)
-    for result in noted[:MOST_TOLD]:
+    for result in noted[:MOST_CASES]:
         yield from _case(result)
-    if len(noted) > MOST_TOLD:
-        yield f"\nand {len(noted) - MOST_TOLD} more cases that did not pass\n"
+    if len(noted) > MOST_CASES:
+        yield f"\nand {len(noted) - MOST_CASES} more cases that did not pass\n"
 
 
 def _case(result: Result) -> Iterator[str]:
@@ -51,3 +53,32 @@ def _case(result: Result) -> Iterator[str]:
             ]
     yield from (f"{plain(line).replace('```', '` ` `')}\n" for line in lines)
     yield "```\n\n</details>\n"
+
+
+def github(found: Conformance, _style: Style = PLAIN) -> Iterator[str]:
+    results = found.results
+    if results.enforcement:
+        yield _command("error", "The cluster enforces no network policy", [results.enforcement])
+    for problem in results.problems:
+        level = "error" if results.counts[CaseStatus.UNTRIED] else "warning"
+        yield _command(level, "netprobe", [problem])
+    for feature, some in results.features().items():
+        failed = [result for result in some if result.counts_against]
+        if failed:
+            yield _command("error", f"{feature}: not as NetworkPolicy says", map(_summary, failed))
+    moved = list(results.of(CaseStatus.FLAKY, CaseStatus.UNKNOWN))
+    if moved:
+        yield _command("warning", "Unknown or flaky", map(_summary, moved))
+    yield f"netprobe: {plain(conformance_text.title(found))}: {conformance_text.closing(found)}\n"
+
+
+def _summary(result: Result) -> str:
+    told = next(conformance_text.sentences(result), "")
+    return f"{result.case.name}: {told}"
+
+
+def _command(level: str, title: str, lines: Iterator[str] | list[str]) -> str:
+    every = list(lines)
+    more = [f"and {len(every) - MOST_ANNOTATED} more"] if len(every) > MOST_ANNOTATED else []
+    message = workflow_data("\n".join([*every[:MOST_ANNOTATED], *more]))
+    return f"::{level} title={workflow_property(title)}::{message}\n"

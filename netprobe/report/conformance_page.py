@@ -1,143 +1,234 @@
-"""What the script of the HTML page reads: rules, and each case with its moments, matrices and policies.
+"""The HTML page of a conformance run: features, cases and their matrices, convergence, history.
 
-A matrix is rows of characters, a row for each source and a character for each destination: `.` allow,
-`X` deny, `?` unknown, `-` not tried, and a space where the cell was not asked for.
+Everything that can be read without a script is in the template; the script adds what a case holds when it is
+opened, from the page's data (`conformance_data`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
-import yaml
-
-from netprobe.conformance.case import Case, CaseStep
-from netprobe.conformance.load import rules
-from netprobe.conformance.result import CaseStatus, Result, StepResult
-from netprobe.conformance.shard import ask_of
-from netprobe.conformance.world import Cell
-from netprobe.diff import Row
-from netprobe.diff import Status as FlowStatus
-from netprobe.explain.why import blame
-from netprobe.model.verdict import Verdict
+from netprobe.conformance.history import PastCase, PastRun
+from netprobe.conformance.result import CaseStatus, Result, Results
+from netprobe.report import conformance_charts as charts
 from netprobe.report import conformance_text
 from netprobe.report.conformance import Conformance
-from netprobe.report.escape import plain
-from netprobe.report.words import word
+from netprobe.report.conformance_data import data, needs_attention
+from netprobe.report.page import page
+from netprobe.report.style import PLAIN, Style
 
-Mark = Callable[[Row], str]
-WRONG = {FlowStatus.MISMATCH: "!", FlowStatus.UNKNOWN: "?", FlowStatus.UNDEFINED: "i"}
+MOST_PAST = 8
+"""Columns of past runs in the table of features."""
+MOST_OPEN = 5
+"""Cases that are open when the page is: the first ones that are not as expected."""
+
+SIGNS = {
+    "yes": ("✓", "every case passed"),
+    "part": ("◐", "some cases failed"),
+    "no": ("✗", "every case failed"),
+    "open": ("?", "could not tell, flaky, or not all tried"),
+    "later": ("…", "not tried"),
+    "none": ("–", "not scored, or skipped"),  # noqa: RUF001
+}
 
 
-def data(found: Conformance) -> dict[str, Any]:
-    """`cases` are in the order of the results; `rules` are those that some case shows."""
-    results = found.results.results
-    shown = {rule for result in results for rule in result.case.rules}
+def html(found: Conformance, _style: Style = PLAIN) -> Iterator[str]:
+    """The page, piece by piece."""
+    results, run = found.results, found.run
+    unexpected, others = _cases(results)
+    return page(
+        "conformance.html",
+        styles=("conformance.css",),
+        script="conformance.js",
+        data=data(found),
+        title=conformance_text.title(found),
+        closing=conformance_text.closing(found),
+        started=f"{run.started:%Y-%m-%d %H:%M}",
+        netprobe=run.netprobe,
+        run=run.id or "-",
+        counts=_counts(results),
+        problems=[text for text in (results.enforcement, *results.problems) if text],
+        features=_features(found),
+        changes=_changes(found),
+        unexpected=unexpected,
+        others=others,
+        times=_times(results),
+        trend=_trend(found),
+    )
+
+
+def _counts(results: Results) -> list[dict[str, Any]]:
+    """How many cases ended with each status, and that part of a bar of 1,000 units."""
+    total, left = len(results.results), 0.0
+    found = []
+    for status in conformance_text.COLUMNS:
+        if number := results.counts[status]:
+            width = 1000 * number / total
+            head = conformance_text.HEADS[status]
+            place = {"left": f"{left:.1f}", "width": f"{width:.1f}"}
+            found.append({"status": status.value, "number": number, "head": head, **place})
+            left += width
+    return found
+
+
+def _features(found: Conformance) -> dict[str, Any]:
+    past = found.past[-MOST_PAST:]
+    lines = [_feature(feature, some, past) for feature, some in found.results.features().items()]
+    used = {cell["kind"] for line in lines for cell in (*line["before"], line["now"])}
     return {
-        "rules": {rule.id: [rule.rule, rule.source] for rule in rules().values() if rule.id in shown},
-        "cases": [_case(result) for result in results],
+        "legend": [
+            {"kind": kind, "sign": sign, "meaning": meaning}
+            for kind, (sign, meaning) in SIGNS.items()
+            if kind in used
+        ],
+        "past": [
+            {"cluster": run.cluster, "day": f"{run.started:%m-%d}", "time": f"{run.started:%H:%M}"}
+            for run in past
+        ],
+        "lines": lines,
+        "notes": list(conformance_text.asides(found.results)),
     }
 
 
-def _case(result: Result) -> dict[str, Any]:
+def _feature(feature: str, some: Sequence[Result], past: Sequence[PastRun]) -> dict[str, Any]:
+    now = [result.status for result in some]
+    before = [
+        [run.cases[result.case.name].status for result in some if result.case.name in run.cases]
+        for run in past
+    ]
+    return {
+        "feature": feature,
+        "tag": feature.lower().replace(" ", "-"),
+        "before": [_support(statuses) for statuses in before],
+        "now": _support(now),
+        "unscored": now.count(CaseStatus.UNSCORED),
+        "skipped": now.count(CaseStatus.SKIPPED),
+    }
+
+
+def _support(statuses: Sequence[CaseStatus]) -> dict[str, str]:
+    """How much of a feature a cluster has."""
+    scored = [status for status in statuses if status in conformance_text.SCORED]
+    passed = scored.count(CaseStatus.PASSED)
+    if not scored:
+        kind = "none"
+    elif scored.count(CaseStatus.UNTRIED) == len(scored):
+        kind = "later"
+    elif passed == len(scored):
+        kind = "yes"
+    elif CaseStatus.FAILED not in scored:
+        kind = "open"
+    else:
+        kind = "part" if passed else "no"
+    sign, meaning = SIGNS[kind]
+    rate = f"{passed}/{len(scored)}" if scored else ""
+    return {"kind": kind, "sign": sign, "meaning": meaning, "rate": rate}
+
+
+def _changes(found: Conformance) -> dict[str, Any] | None:
+    if found.changes is None:
+        return None
+    other = found.changes.other_cluster
+    return {
+        "other_cluster": conformance_text.other_cluster(found.changes) if other else "",
+        "groups": [
+            {
+                "name": several if len(lines) > 1 else one,
+                "lines": lines,
+                "opened": len(lines) <= conformance_text.MOST_NAMES,
+            }
+            for one, several, lines in conformance_text.change_groups(found.changes)
+        ],
+    }
+
+
+def _cases(results: Results) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+    """The cases that are not as expected, failures first, and all others."""
+    every = list(enumerate(results.results))
+    noted = [
+        (index, result)
+        for status in conformance_text.NOTED
+        for index, result in every
+        if result.status is status
+    ]
+    opened = [index for index, result in noted if needs_attention(result)][:MOST_OPEN]
+    return (
+        [_case(index, result, opened=index in opened) for index, result in noted],
+        [
+            _case(index, result, opened=False)
+            for index, result in every
+            if result.status not in conformance_text.NOTED
+        ],
+    )
+
+
+def _case(index: int, result: Result, *, opened: bool) -> dict[str, Any]:
+    """`index` is the case's number in the page's data."""
     case = result.case
     return {
-        "rules": list(case.rules),
-        "tags": sorted(case.tags),
-        "place": plain(case.place),
-        "seconds": round(result.seconds, 2),
-        "reason": _plain(result.reason),
-        "standing": plain(conformance_text.standing(result)),
-        "moments": [
-            _moment(case, moment, meant) for moment, meant in zip(result.moments, case.moments, strict=False)
-        ],
+        "index": index,
+        "status": result.status.value,
+        "head": conformance_text.HEADS[result.status],
+        "name": case.name,
+        "known": conformance_text.standing(result),
+        "feature": case.feature,
+        "find": " ".join([case.name, case.feature, *sorted(case.words)]).lower(),
+        "opened": opened,
+        "lines": list(conformance_text.sentences(result)),
     }
 
 
-def _moment(case: Case, moment: StepResult, meant: CaseStep) -> dict[str, Any]:
-    explain = blame(moment.policies)
-    rows = [*moment.wrong, *moment.unknown]
+def _times(results: Results) -> dict[str, Any] | None:
+    """What the page says about convergence times, in seconds; None if no change was timed."""
+    times = [
+        step.converged_s
+        for result in results.results
+        for step in result.moments
+        if step.converged_s is not None
+    ]
+    if not times:
+        return None
+    slowest = sorted(
+        ((result.converged_s, index) for index, result in enumerate(results.results) if result.converged_s),
+        key=lambda one: -one[0],
+    )
+    bars = charts.histogram(times)
     return {
-        "status": moment.status.value,
-        "converged": None if moment.converged_s is None else round(moment.converged_s, 3),
-        "problem": _plain(moment.problem),
-        "changes": [plain(line) for line in _made(meant)],
-        "flows": [
-            [plain(text), [plain(sentence) for sentence in explain(row).sentences]]
-            for row in rows[: conformance_text.MOST_FLOWS]
-            for text in [conformance_text.told(row)]
+        "number": len(times),
+        "median": f"{charts.percentile(times, 0.5):.3f}",
+        "p95": f"{charts.percentile(times, 0.95):.3f}",
+        "most": f"{max(times):.3f}",
+        "title": ", ".join(f"{bar.name}: {bar.count}" for bar in bars if bar.count),
+        "bars": bars,
+        "slowest": [
+            {"index": index, "name": results.results[index].case.name, "seconds": f"{seconds:.3f}"}
+            for seconds, index in slowest[:10]
         ],
-        "more": max(0, len(rows) - conformance_text.MOST_FLOWS),
-        "tries": [
-            [*ask_of(case, flow), ", ".join(map(word, seen))]
-            for flow, seen in moment.attempts.items()
-            if len(set(seen)) > 1
-        ],
-        "matrices": _matrices(case, moment.rows),
-        "policies": plain_lines(conformance_text.written(meant)),
     }
 
 
-def _made(meant: CaseStep) -> Iterator[str]:
-    """Labels and pods beside the usual ones."""
-    for name, labels in meant.pods.items():
-        yield f"the pod {name} is made after the policies, with {_labels(labels)}"
-    for name, labels in meant.labels.items():
-        kind = "pod" if "/" in name else "namespace"
-        yield f"the {kind} {name} is labelled {_labels(labels)}"
-
-
-def _labels(labels: Any) -> str:
-    return yaml.safe_dump(dict(labels), default_flow_style=True, width=1000).strip()
-
-
-def _matrices(case: Case, rows: Sequence[Row]) -> dict[str, Any]:
-    """The three tables of each port, and which cells are not as expected."""
-    cells: dict[str, dict[tuple[str, str], Row]] = {}
-    for row in rows:
-        ask = ask_of(case, row.flow)
-        cells.setdefault(ask.port, {})[ask.source, ask.destination] = row
-    asks = [Cell(*pair, port) for port, some in cells.items() for pair in some]
-    down = sorted({ask.source for ask in asks}, key=_order)
-    across = sorted({ask.destination for ask in asks}, key=_order)
-
-    def drawn(port: str, mark: Mark) -> list[str]:
-        some = cells[port]
-        return [
-            "".join(mark(some[source, end]) if (source, end) in some else " " for end in across)
-            for source in down
-        ]
-
-    tables: dict[str, Mark] = {
-        "declared": lambda row: _mark(row.declared),
-        "simulated": lambda row: _mark(row.simulated),
-        "observed": lambda row: _mark(row.observed),
-        "wrong": lambda row: WRONG.get(row.status, " "),
-    }
+def _trend(found: Conformance) -> dict[str, Any] | None:
+    """The runs over time, this one last in the chart and first in the table; None without earlier runs."""
+    if not found.past:
+        return None
+    cases = {r.case.name: PastCase(r.status, r.converged_s) for r in found.results.results}
+    now = PastRun(found.run.started, str(found.cluster), found.run.duration_s, cases)
+    runs = (*found.past, now)
+    used = [status for status in conformance_text.COLUMNS if any(run.counts[status] for run in runs)]
+    blocks, labels = charts.trend(runs)
     return {
-        "down": [plain(end) for end in down],
-        "across": [plain(end) for end in across],
-        "ports": {port: {name: drawn(port, mark) for name, mark in tables.items()} for port in sorted(cells)},
+        "blocks": blocks,
+        "labels": labels,
+        "heads": [conformance_text.HEADS[status] for status in used],
+        "runs": [
+            {
+                "started": f"{run.started:%Y-%m-%d %H:%M}",
+                "cluster": run.cluster,
+                "counts": [{"status": status.value, "number": run.counts[status]} for status in used],
+                "seconds": f"{run.seconds:.1f}",
+                "converged": "" if run.converged_s is None else f"{run.converged_s:.3f} s",
+            }
+            for run in reversed(runs[-charts.MOST_RUNS :])
+        ],
     }
-
-
-def _order(end: str) -> tuple[bool, str]:
-    """Pods before Services and hosts outside."""
-    return ":" in end, end
-
-
-def _mark(verdict: Verdict | None) -> str:
-    return "-" if verdict is None else verdict.mark
-
-
-def _plain(text: str | None) -> str | None:
-    return None if text is None else plain(text)
-
-
-def plain_lines(text: str) -> str:
-    return "\n".join(plain(line) for line in text.splitlines())
-
-
-def needs_telling(result: Result) -> bool:
-    """Whether a case is opened when the page is."""
-    return result.status in {CaseStatus.FAILED, CaseStatus.FLAKY, CaseStatus.UNKNOWN} and not result.standing

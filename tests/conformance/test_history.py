@@ -23,7 +23,7 @@ from netprobe.conformance.history import (
 )
 from netprobe.conformance.result import CaseStatus, Result, Triage
 from netprobe.errors import InputError
-from netprobe.report.conformance import render_conformance
+from netprobe.report.conformance import CONFORMANCE_FORMATS
 from tests.conformance.samples import CASE, FAILED, PASSED, SKIPPED, START, of, report
 
 P, F, K, U, S = CaseStatus.PASSED, CaseStatus.FAILED, CaseStatus.FLAKY, CaseStatus.UNKNOWN, CaseStatus.SKIPPED
@@ -100,7 +100,7 @@ def test_half_a_run_spoils_no_baseline(tmp_path: Path) -> None:
 
 def test_a_report_is_a_baseline_too(tmp_path: Path) -> None:
     path = tmp_path / "report.json"
-    path.write_text("".join(render_conformance(report(FAILED, SKIPPED), "json")))
+    path.write_text("".join(CONFORMANCE_FORMATS.render(report(FAILED, SKIPPED), "json")))
     (one,) = baseline(path)
     assert one.cases == {CASE.name: PastCase(F, 0.1), SKIPPED.case.name: PastCase(S)}
     assert (one.started, one.seconds, one.run) == (START, 12.5, "abcd1234")

@@ -13,9 +13,9 @@ from netprobe.conformance.history import PastCase, PastRun, RunChanges
 from netprobe.conformance.load import builtin
 from netprobe.conformance.result import CaseStatus, Triage
 from netprobe.model.verdict import Verdict
-from netprobe.report.conformance import Conformance, render_conformance
+from netprobe.report.conformance import CONFORMANCE_FORMATS, Conformance
 from netprobe.report.conformance_charts import bins, percentile
-from netprobe.report.conformance_html import MOST_OPEN
+from netprobe.report.conformance_page import MOST_OPEN
 from tests.conformance.browser import CHROMIUM, opened
 from tests.conformance.samples import (
     CASE,
@@ -48,7 +48,7 @@ NIGHTS = tuple(
 
 
 def written(found: Conformance) -> str:
-    return "".join(render_conformance(found, "html"))
+    return "".join(CONFORMANCE_FORMATS.render(found, "html"))
 
 
 def text(page: str) -> str:
@@ -130,7 +130,7 @@ def test_it_asks_no_server_for_anything_and_names_stay_names() -> None:
     assert "<img" not in page
     assert page.count("</script>") == 2
     assert "\u202e" not in page
-    assert "default-src 'none'" in page
+    assert "default-src &#39;none&#39;" in page
     assert not re.findall(r"(?:src|href)=\"(?!#)", page)
 
 

@@ -10,20 +10,20 @@ import pytest
 
 from netprobe.conformance.history import RunChanges
 from netprobe.conformance.result import Triage
-from netprobe.report.conformance import CONFORMANCE_FORMATS, render_conformance
+from netprobe.report.conformance import CONFORMANCE_FORMATS
 from tests.conformance.samples import CASE, FAILED, FLAKY, PASSED, SKIPPED, UNKNOWN, UNSCORED, UNTRIED, report
 
 ALL = report(PASSED, FAILED, FLAKY, UNKNOWN, SKIPPED, UNSCORED)
 
 
 def text(found: object, format_: str) -> str:
-    return "".join(render_conformance(found, format_))  # type: ignore[arg-type]
+    return "".join(CONFORMANCE_FORMATS.render(found, format_))  # type: ignore[arg-type]
 
 
 def test_the_formats_are_those_of_the_command() -> None:
     from netprobe.cli.conformance import FORMATS
 
-    assert FORMATS == CONFORMANCE_FORMATS
+    assert CONFORMANCE_FORMATS.names == FORMATS
 
 
 def test_a_failure_has_its_flow_its_reason_its_matrix_and_its_policy() -> None:
@@ -136,7 +136,7 @@ def test_markdown_folds_each_case_and_keeps_names_inert() -> None:
     assert "no &lt;SCTP&gt; here" in told
 
 
-@pytest.mark.parametrize("format_", sorted({*CONFORMANCE_FORMATS} - {"html"}))
+@pytest.mark.parametrize("format_", sorted({*CONFORMANCE_FORMATS.names} - {"html"}))
 def test_nothing_is_printed_about_a_run_that_passed_but_its_table(format_: str) -> None:
     told = text(report(PASSED), format_)
     assert "FAILED" not in told

@@ -17,7 +17,7 @@ from netprobe.conformance.result import CaseStatus, Result
 from netprobe.conformance.shard import ask_of
 from netprobe.errors import InputError
 from netprobe.model.verdict import Verdict
-from netprobe.report.conformance import Conformance, render_conformance
+from netprobe.report.conformance import CONFORMANCE_FORMATS, Conformance
 from tests.conformance.samples import FAILED, FLAKY, SKIPPED, UNKNOWN, WRONG, report, result
 
 CASES = builtin()
@@ -29,12 +29,12 @@ def part(folder: Path, shard: tuple[int, int] | None, *results: Result, **run: A
     found = report(*results)
     found = replace(found, results=replace(found.results, shard=shard), **run)
     path = folder / f"part-{shard[0] if shard else 'x'}.json"
-    path.write_text("".join(render_conformance(found, "json")))
+    path.write_text("".join(CONFORMANCE_FORMATS.render(found, "json")))
     return path
 
 
 def rendered(found: Conformance, format_: str) -> str:
-    return "".join(render_conformance(found, format_))
+    return "".join(CONFORMANCE_FORMATS.render(found, format_))
 
 
 @pytest.mark.parametrize("one", [FAILED, FLAKY, UNKNOWN, SKIPPED, result(SERVICE)])

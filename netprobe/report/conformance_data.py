@@ -1,0 +1,143 @@
+"""The data of the conformance page: rules, and each case with its steps, matrices and policies.
+
+A matrix is rows of characters, a row for each source and a character for each destination: `.` allow,
+`X` deny, `?` unknown, `-` not tried, and a space where the cell was not asked for.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+import yaml
+
+from netprobe.conformance.case import Case, CaseStep
+from netprobe.conformance.load import rules
+from netprobe.conformance.result import CaseStatus, Result, StepResult
+from netprobe.conformance.shard import ask_of
+from netprobe.conformance.world import Cell
+from netprobe.diff import Row
+from netprobe.diff import Status as FlowStatus
+from netprobe.explain.why import blame
+from netprobe.model.verdict import Verdict
+from netprobe.report import conformance_text
+from netprobe.report.conformance import Conformance
+from netprobe.report.escape import plain
+from netprobe.report.words import word
+
+Mark = Callable[[Row], str]
+WRONG = {FlowStatus.MISMATCH: "!", FlowStatus.UNKNOWN: "?", FlowStatus.UNDEFINED: "i"}
+
+
+def data(found: Conformance) -> dict[str, Any]:
+    """`cases` are in the order of the results; `rules` are those that some case shows."""
+    results = found.results.results
+    shown = {rule for result in results for rule in result.case.rules}
+    return {
+        "rules": {rule.id: [rule.rule, rule.source] for rule in rules().values() if rule.id in shown},
+        "cases": [_case(result) for result in results],
+    }
+
+
+def _case(result: Result) -> dict[str, Any]:
+    case = result.case
+    return {
+        "rules": list(case.rules),
+        "tags": sorted(case.tags),
+        "place": plain(case.place),
+        "seconds": round(result.seconds, 2),
+        "reason": _plain(result.reason),
+        "standing": plain(conformance_text.standing(result)),
+        "moments": [
+            _moment(case, moment, meant) for moment, meant in zip(result.moments, case.moments, strict=False)
+        ],
+    }
+
+
+def _moment(case: Case, moment: StepResult, meant: CaseStep) -> dict[str, Any]:
+    explain = blame(moment.policies)
+    rows = [*moment.wrong, *moment.unknown]
+    return {
+        "status": moment.status.value,
+        "converged": None if moment.converged_s is None else round(moment.converged_s, 3),
+        "problem": _plain(moment.problem),
+        "changes": [plain(line) for line in _made(meant)],
+        "flows": [
+            [plain(text), [plain(sentence) for sentence in explain(row).sentences]]
+            for row in rows[: conformance_text.MOST_FLOWS]
+            for text in [conformance_text.told(row)]
+        ],
+        "more": max(0, len(rows) - conformance_text.MOST_FLOWS),
+        "tries": [
+            [*ask_of(case, flow), ", ".join(map(word, seen))]
+            for flow, seen in moment.attempts.items()
+            if len(set(seen)) > 1
+        ],
+        "matrices": _matrices(case, moment.rows),
+        "policies": plain_lines(conformance_text.written(meant)),
+    }
+
+
+def _made(meant: CaseStep) -> Iterator[str]:
+    """Labels and pods beside the usual ones."""
+    for name, labels in meant.pods.items():
+        yield f"the pod {name} is made after the policies, with {_labels(labels)}"
+    for name, labels in meant.labels.items():
+        kind = "pod" if "/" in name else "namespace"
+        yield f"the {kind} {name} is labelled {_labels(labels)}"
+
+
+def _labels(labels: Any) -> str:
+    return yaml.safe_dump(dict(labels), default_flow_style=True, width=1000).strip()
+
+
+def _matrices(case: Case, rows: Sequence[Row]) -> dict[str, Any]:
+    """The three tables of each port, and which cells are not as expected."""
+    cells: dict[str, dict[tuple[str, str], Row]] = {}
+    for row in rows:
+        ask = ask_of(case, row.flow)
+        cells.setdefault(ask.port, {})[ask.source, ask.destination] = row
+    asks = [Cell(*pair, port) for port, some in cells.items() for pair in some]
+    down = sorted({ask.source for ask in asks}, key=_order)
+    across = sorted({ask.destination for ask in asks}, key=_order)
+
+    def drawn(port: str, mark: Mark) -> list[str]:
+        some = cells[port]
+        return [
+            "".join(mark(some[source, end]) if (source, end) in some else " " for end in across)
+            for source in down
+        ]
+
+    tables: dict[str, Mark] = {
+        "declared": lambda row: _mark(row.declared),
+        "simulated": lambda row: _mark(row.simulated),
+        "observed": lambda row: _mark(row.observed),
+        "wrong": lambda row: WRONG.get(row.status, " "),
+    }
+    return {
+        "down": [plain(end) for end in down],
+        "across": [plain(end) for end in across],
+        "ports": {port: {name: drawn(port, mark) for name, mark in tables.items()} for port in sorted(cells)},
+    }
+
+
+def _order(end: str) -> tuple[bool, str]:
+    """Pods before Services and hosts outside."""
+    return ":" in end, end
+
+
+def _mark(verdict: Verdict | None) -> str:
+    return "-" if verdict is None else verdict.mark
+
+
+def _plain(text: str | None) -> str | None:
+    return None if text is None else plain(text)
+
+
+def plain_lines(text: str) -> str:
+    return "\n".join(plain(line) for line in text.splitlines())
+
+
+def needs_attention(result: Result) -> bool:
+    """Whether a case is opened when the page is."""
+    return result.status in {CaseStatus.FAILED, CaseStatus.FLAKY, CaseStatus.UNKNOWN} and not result.standing
