@@ -59,10 +59,6 @@ class Reach(Table):
             for direction, rows in ((Direction.EGRESS, self._egress), (Direction.INGRESS, self._ingress))
         }
 
-    def opened(self, direction: Direction, number: int) -> list[tuple[int, int]]:
-        """What one policy opens: (subjects, peers)."""
-        return self._opened(direction, number)
-
 
 @dataclass(slots=True)
 class _Side:
