@@ -26,6 +26,7 @@ from netprobe.lint.selector_sets import implies
 from netprobe.model.cluster import Cluster, Service, ServicePort
 from netprobe.model.flow import ServiceRef
 from netprobe.model.labels import EVERYTHING, Selector
+from netprobe.model.policy import Subject
 
 SIZES = [  # pods, policies, namespaces, shape
     (1000, 500, 50, "replicas"),
@@ -67,9 +68,11 @@ def shaped(pods: int, policies: int, namespaces: int, shape: str) -> Cluster:
             policies=tuple(
                 replace(
                     policy,
-                    subjects=EVERYTHING
-                    if rng.random() < 0.5
-                    else Selector.of({**shared, **dict(policy.subjects.match_labels)}),
+                    subject=Subject(
+                        EVERYTHING
+                        if rng.random() < 0.5
+                        else Selector.of({**shared, **dict(policy.subject.pods.match_labels)})
+                    ),
                 )
                 for policy in cluster.policies
             ),
@@ -112,7 +115,7 @@ def pair_by_pair(cluster: Cluster) -> float:
     sample = [rng.sample(rng.choice(homes), 2) for _ in range(SAMPLE)]
     began = process_time()
     for one, other in sample:
-        if implies(one.subjects, other.subjects):
+        if implies(one.subject.pods, other.subject.pods):
             redundant(one, other)
     return (process_time() - began) / SAMPLE * pairs
 

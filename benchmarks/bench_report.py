@@ -15,7 +15,7 @@ from netprobe.diff import Row
 from netprobe.model.cluster import Cluster, Namespace
 from netprobe.model.flow import ContainerPort, Pod, PodRef
 from netprobe.model.labels import Selector
-from netprobe.model.policy import PodPeer, Policy, PolicyRef, Rule
+from netprobe.model.policy import PodPeer, Policy, PolicyRef, Rule, Subject
 from netprobe.report.document import FlowLines, flow
 from netprobe.survey import Survey, ask
 
@@ -38,7 +38,7 @@ def cluster(pods: int) -> Cluster:
     policies = tuple(
         Policy(
             PolicyRef(name, f"app-{i}"),
-            Selector.of({"app": f"app-{i}"}),
+            Subject(Selector.of({"app": f"app-{i}"})),
             ingress=(Rule((PodPeer(Selector.of({"app": f"app-{(i + 1) % APPS}"})),)),),
         )
         for name in names

@@ -24,6 +24,7 @@ from netprobe.model.policy import (
     Port,
     PortRange,
     Rule,
+    Subject,
 )
 
 TEAMS = 12
@@ -80,8 +81,8 @@ def _policy(rng: Random, number: int, names: list[str], apps: dict[str, int]) ->
     subjects = Selector.of({"app": f"app{rng.randrange(apps[name])}"})
     rules = tuple(_rule(rng, name, names, apps) for _ in range(rng.choice((1, 1, 2))))
     if rng.random() < 0.6:
-        return Policy(ref, subjects, ingress=rules)
-    return Policy(ref, subjects, egress=rules)
+        return Policy(ref, Subject(subjects), ingress=rules)
+    return Policy(ref, Subject(subjects), egress=rules)
 
 
 def _rule(rng: Random, name: str, names: list[str], apps: dict[str, int]) -> Rule:

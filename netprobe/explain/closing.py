@@ -11,7 +11,7 @@ from netprobe.explain.obstacle import say_pods
 from netprobe.explain.opening import telling
 from netprobe.explain.record import Edit, Item, RuleView, SideView
 from netprobe.model.cluster import Cluster
-from netprobe.model.policy import Direction, Policy, PolicyRef, Rule
+from netprobe.model.policy import Direction, Policy, PolicyRef, Rule, Subject
 from netprobe.simulate import Simulator
 
 ADDED_POLICY = 100
@@ -95,7 +95,7 @@ def _isolating(simulator: Simulator, side: SideView) -> Candidate | None:
         return None
     ref = PolicyRef(pod.ref.namespace, f"netprobe-suggests-{side.direction.value}")
     subjects = telling(pod.labels)
-    made = directed(Policy(ref, subjects), side.direction, ())
+    made = directed(Policy(ref, Subject(subjects)), side.direction, ())
     text = (
         f"add a policy to {ref.namespace} that selects {say_pods(subjects)} for {side.direction.value} "
         "and allows what they need"

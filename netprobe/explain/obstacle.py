@@ -7,7 +7,19 @@ from typing import assert_never
 from netprobe.explain.record import Kind, Obstacle
 from netprobe.model.flow import ContainerPort, Family, Flow
 from netprobe.model.labels import EVERYTHING, Labels, Operator, Requirement, Selector
-from netprobe.model.policy import AnyPeer, AnyPort, IPBlock, NamedPort, Peer, PodPeer, Policy, Port, PortRange
+from netprobe.model.policy import (
+    AnyPeer,
+    AnyPort,
+    IPBlock,
+    NamedPort,
+    Networks,
+    NoPeer,
+    Peer,
+    PodPeer,
+    Policy,
+    Port,
+    PortRange,
+)
 from netprobe.simulate import Simulator
 from netprobe.simulate.endpoint import ASSUMED, Endpoint
 from netprobe.simulate.match import holds, opens
@@ -24,6 +36,13 @@ def of_peer(
             return _of_selectors(policy, entry, peer)
         case IPBlock():
             return _of_block(simulator, entry, peer, family)
+        case Networks(cidrs):
+            found = (_of_block(simulator, IPBlock(cidr), peer, family) for cidr in cidrs)
+            return None if None in (obstacles := list(found)) else obstacles[0]
+        case NoPeer():
+            return Obstacle(
+                Kind.UNKNOWN_PEER, "netprobe does not know this kind of peer", say_peer(entry, policy)
+            )
         case _:
             assert_never(entry)
 
@@ -137,6 +156,10 @@ def say_peer(entry: Peer, policy: Policy) -> str:
             return "everybody"
         case IPBlock(cidr, excluded):
             return f"{cidr}" + (f" except {', '.join(map(str, excluded))}" if excluded else "")
+        case Networks(cidrs):
+            return ", ".join(map(str, cidrs))
+        case NoPeer():
+            return "an unknown peer"
         case PodPeer(pods, None):
             return f"{say_pods(pods)} of {policy.ref.namespace}"
         case PodPeer(pods, namespaces):

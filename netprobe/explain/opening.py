@@ -19,7 +19,18 @@ from netprobe.explain.obstacle import say_peer, say_pods, say_port
 from netprobe.explain.record import Edit, Kind, PolicyView, RuleView, SideView
 from netprobe.model.flow import Flow
 from netprobe.model.labels import EVERYTHING, NAME_LABEL, Labels, Selector
-from netprobe.model.policy import Direction, IPBlock, Peer, PodPeer, Policy, PolicyRef, Port, PortRange, Rule
+from netprobe.model.policy import (
+    Direction,
+    IPBlock,
+    Peer,
+    PodPeer,
+    Policy,
+    PolicyRef,
+    Port,
+    PortRange,
+    Rule,
+    Subject,
+)
 from netprobe.simulate import Simulator
 
 GENERATED = (
@@ -92,7 +103,9 @@ class Opener:
                 namespace, subjects = policy.ref.namespace, telling(self._subject.pod.labels)
                 text = f"add a policy to {namespace} that selects {say_pods(subjects)} and {what}"
                 made = directed(
-                    Policy(PolicyRef(namespace, "netprobe-suggests"), subjects), self._direction, (rule,)
+                    Policy(PolicyRef(namespace, "netprobe-suggests"), Subject(subjects)),
+                    self._direction,
+                    (rule,),
                 )
                 yield Candidate(
                     POLICY, (Edit(f"namespace {namespace}", path, text),), partial(with_policy, policy=made)

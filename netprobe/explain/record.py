@@ -28,6 +28,7 @@ class Kind(Enum):
     ADDRESS_OUTSIDE = "address-outside"
     ADDRESS_EXCEPTED = "address-excepted"
     BLOCK_IGNORES_PODS = "block-ignores-pods"  # the profile's network plugin holds no block against it
+    UNKNOWN_PEER = "unknown-peer"
     PROTOCOL = "protocol"
     PORT = "port"
     PORT_NAME = "port-name"  # the destination has no such named port, or another number behind it

@@ -17,7 +17,7 @@ from netprobe.model.cluster import Cluster
 from netprobe.model.declared import Declared
 from netprobe.model.flow import External, Flow, Protocol, Via
 from netprobe.model.labels import EVERYTHING, NAME_LABEL, Selector
-from netprobe.model.policy import Direction, PodPeer, Policy, PolicyRef, PortRange, Rule
+from netprobe.model.policy import Direction, PodPeer, Policy, PolicyRef, PortRange, Rule, Subject
 from netprobe.model.verdict import Verdict
 from netprobe.simulate import CALICO, Profile, Simulator
 
@@ -204,7 +204,7 @@ def _sorted(rows: Iterable[int | None]) -> tuple[int | None, ...]:
 
 
 def _policy(ref: PolicyRef, subjects: Selector, rules: Mapping[Direction, tuple[Rule, ...]]) -> Policy:
-    return Policy(ref, subjects, rules.get(Direction.INGRESS), rules.get(Direction.EGRESS))
+    return Policy(ref, Subject(subjects), rules.get(Direction.INGRESS), rules.get(Direction.EGRESS))
 
 
 def _free(name: str, taken: set[str]) -> str:

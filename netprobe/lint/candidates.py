@@ -21,6 +21,8 @@ from netprobe.model.policy import (
     Direction,
     IPBlock,
     NamedPort,
+    Networks,
+    NoPeer,
     Peer,
     PodPeer,
     Policy,
@@ -50,7 +52,7 @@ class Candidates:
 
     def _ways(self, policy: Policy) -> Iterator[tuple[Demand, frozenset[Demand]]]:
         """What a policy demands of those that it covers; any of the alternatives of a place will do."""
-        yield "subjects", _labels(policy.subjects)
+        yield "subjects", _labels(policy.subject.pods)
         if not (policy.ingress or policy.egress):
             yield _deny(policy), frozenset()
         for direction in Direction:
@@ -62,7 +64,7 @@ class Candidates:
 
     def _needs(self, policy: Policy) -> Iterator[tuple[Demand, frozenset[Demand]]]:
         """What those that cover a policy may demand, for each part of it."""
-        yield "subjects", _labels(policy.subjects)
+        yield "subjects", _labels(policy.subject.pods)
         if not (policy.ingress or policy.egress):
             yield _deny(policy), frozenset()
         for direction in Direction:
@@ -111,6 +113,8 @@ def _of_peer(peer: Peer) -> frozenset[Demand]:
             return frozenset()
         case IPBlock(cidr):
             return frozenset({("block", cidr.version)})
+        case Networks() | NoPeer():  # no peer of a NetworkPolicy
+            return frozenset({("other", repr(peer))})
         case PodPeer(pods, namespaces):
             of_namespaces = _labels(namespaces) if namespaces is not None else frozenset()
             return frozenset(

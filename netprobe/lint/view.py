@@ -14,7 +14,19 @@ from netprobe.manifests.change import pointer
 from netprobe.model.cluster import Cluster, Service
 from netprobe.model.flow import ContainerPort, Pod
 from netprobe.model.labels import EVERYTHING, NAME_LABEL, Labels, Selector
-from netprobe.model.policy import AnyPeer, Direction, IPBlock, Origin, Peer, PodPeer, Policy, PolicyRef, Rule
+from netprobe.model.policy import (
+    AnyPeer,
+    Direction,
+    IPBlock,
+    Networks,
+    NoPeer,
+    Origin,
+    Peer,
+    PodPeer,
+    Policy,
+    PolicyRef,
+    Rule,
+)
 from netprobe.simulate.match import selects
 
 LISTS = {Direction.INGRESS: "from", Direction.EGRESS: "to"}
@@ -135,7 +147,7 @@ class View:
         return self.pods(namespace, EVERYTHING)
 
     def subjects(self, policy: Policy) -> tuple[Pod, ...]:
-        return self.pods(policy.ref.namespace, policy.subjects)
+        return self.pods(policy.ref.namespace, policy.subject.pods)
 
     def namespaces(self, selector: Selector) -> tuple[str, ...]:
         """The namespaces whose labels, as far as they were given, a selector matches."""
@@ -208,7 +220,7 @@ def _by_namespace(policies: Iterable[Policy]) -> dict[str, list[Policy]]:
 def reached(place: Place) -> tuple[PodPeer, ...]:
     """The peers, subjects of the policy among them, whose pods a rule lets be reached."""
     if place.direction is Direction.INGRESS:
-        return (PodPeer(place.policy.subjects),)
+        return (PodPeer(place.policy.subject.pods),)
     peers = tuple(peer for peer in place.rule.peers if isinstance(peer, PodPeer))
     return peers if len(peers) == len(place.rule.peers) else ()
 
@@ -220,6 +232,10 @@ def describe(peer: Peer) -> str:
             return "everyone"
         case IPBlock(cidr, excluded):
             return f"{cidr} except {', '.join(map(str, excluded))}" if excluded else str(cidr)
+        case Networks(cidrs):
+            return ", ".join(map(str, cidrs))
+        case NoPeer():
+            return "an unknown peer"
         case PodPeer(pods, namespaces):
             who = "all pods" if pods == EVERYTHING else f"pods {pods}"
             if namespaces is None:
@@ -230,7 +246,7 @@ def describe(peer: Peer) -> str:
 def all_selectors(view: View) -> Iterator[tuple[Policy, str, Selector]]:
     """(policy, path, selector) of every selector: subjects first, then the peers of every rule in effect."""
     for policy in view.cluster.policies:
-        yield policy, "spec.podSelector", policy.subjects
+        yield policy, "spec.podSelector", policy.subject.pods
     for place in view.places:
         for index, peer in enumerate(place.rule.peers):
             if isinstance(peer, PodPeer):

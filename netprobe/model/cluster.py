@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from netprobe.model.flow import Address, Pod, PodRef, Protocol, ServiceRef
 from netprobe.model.labels import Labels
-from netprobe.model.policy import Policy
+from netprobe.model.policy import STANDARD_TIERS, Policy, Tier
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,9 +43,14 @@ class Service:
 
 @dataclass(frozen=True, slots=True)
 class Cluster:
-    """Everything that decides a flow. A pod's namespace is always among `namespaces`."""
+    """Everything that decides a flow. A pod's namespace is always among `namespaces`.
+
+    `tiers` in any order: theirs is in the records. A policy whose tier is not among them comes after all
+    others, in a tier that denies at its end.
+    """
 
     namespaces: Mapping[str, Namespace] = field(default_factory=dict)
     pods: Mapping[PodRef, Pod] = field(default_factory=dict)
     policies: tuple[Policy, ...] = ()
     services: Mapping[ServiceRef, Service] = field(default_factory=dict)
+    tiers: tuple[Tier, ...] = STANDARD_TIERS

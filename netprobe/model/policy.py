@@ -1,10 +1,22 @@
-"""A NetworkPolicy after defaulting: what it isolates and what it lets pass.
+"""Policies of every kind, in one model: tiers hold policies, policies hold rules.
+
+For one end of a flow and one direction:
+
+1. Go through the tiers in order. In a tier, keep the policies that select the pod and apply to the
+   direction; if there are none, skip the tier.
+2. Go through their rules, policies in order, rules top down. The first match decides: ALLOW and DENY end
+   this side, PASS leaves the tier, LOG goes on with the next rule.
+3. No match: the tier's default. DENY ends this side, PASS goes to the next tier.
+4. After the last tier: allowed.
+
+NetworkPolicy is one tier whose rules all allow and whose default is DENY: an isolated pod is one that
+reaches the end of that tier.
 
 Absent, empty and catch-all stay three things:
 
-    ingress=None        not isolated for ingress by this policy
-    ingress=()          `ingress: []`    isolated, nothing passes
-    ingress=(Rule(),)   `ingress: [{}]`  isolated, everything passes
+    ingress=None        the policy does not apply to ingress
+    ingress=()          `ingress: []`    it applies, and no rule matches
+    ingress=(Rule(),)   `ingress: [{}]`  it applies, and everything is allowed
 """
 
 from __future__ import annotations
@@ -24,6 +36,44 @@ Network: TypeAlias = IPv4Network | IPv6Network
 class Direction(FastEnum):
     INGRESS = "ingress"
     EGRESS = "egress"
+
+
+class Action(FastEnum):
+    """What a matching rule, or the end of a tier, does with a flow."""
+
+    ALLOW = "allow"
+    DENY = "deny"
+    PASS = "pass"  # noqa: S105 (not a password): leave the tier and go on with the next one
+    LOG = "log"  # go on with the next rule
+
+
+@dataclass(frozen=True, slots=True)
+class Tier:
+    """Policies that are evaluated together; tiers with a lower `order` come first, ties by name.
+
+    `default` is DENY or PASS: what happens to a flow that policies of the tier apply to and no rule matches.
+    """
+
+    name: str
+    order: float
+    default: Action
+
+
+ADMIN_TIER = Tier("Admin", 1_000, Action.PASS)
+DEFAULT_TIER = Tier("default", 1_000_000, Action.DENY)
+BASELINE_TIER = Tier("Baseline", 10_000_000, Action.PASS)
+STANDARD_TIERS = (ADMIN_TIER, DEFAULT_TIER, BASELINE_TIER)
+"""The tiers of ClusterNetworkPolicy and, between them, of NetworkPolicy.
+
+The orders are those of Calico, whose own tiers may stand anywhere between them. Elsewhere there are no
+other tiers, so that only the sequence matters.
+"""
+
+NETWORK_POLICY = "NetworkPolicy"
+"""The kind of networking.k8s.io."""
+
+NETWORK_POLICY_ORDER = 1_000
+"""Where NetworkPolicies stand among Calico's policies in the tier `default`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +97,22 @@ class IPBlock:
     excluded: tuple[Network, ...] = ()
 
 
-Peer: TypeAlias = AnyPeer | PodPeer | IPBlock
+@dataclass(frozen=True, slots=True)
+class Networks:
+    """Addresses inside any of the networks, those of pods included, whatever the network plugin.
+
+    NetworkPolicy's ipBlock is an IPBlock: plugins differ in whether that matches pods.
+    """
+
+    cidrs: tuple[Network, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class NoPeer:
+    """A peer that matches nobody: it uses a field that netprobe or the network plugin does not know."""
+
+
+Peer: TypeAlias = AnyPeer | PodPeer | IPBlock | Networks | NoPeer
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,22 +145,29 @@ ANY_PORT = (AnyPort(),)
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """One item of `ingress` or `egress`: any of the peers, on any of the ports.
+    """One item of `ingress` or `egress`: it matches any of the peers, on any of the ports.
 
     Both tuples are never empty; their order is that of the manifest, so that an index names an item.
     """
 
     peers: tuple[Peer, ...] = ANY_PEER
     ports: tuple[Port, ...] = ANY_PORT
+    action: Action = Action.ALLOW
 
 
 @dataclass(frozen=True, slots=True, order=True)
 class PolicyRef:
+    """The identity of a policy. `namespace` is "" for a cluster-scoped kind, as in the Kubernetes API.
+
+    `kind` is the kind's name, with the API group where the name alone would be ambiguous.
+    """
+
     namespace: str
     name: str
+    kind: str = NETWORK_POLICY
 
     def __str__(self) -> str:
-        return f"{self.namespace}/{self.name}"
+        return f"{self.namespace}/{self.name}" if self.namespace else self.name
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,15 +207,32 @@ class Origin:
 
 
 @dataclass(frozen=True, slots=True)
+class Subject:
+    """The pods that a policy applies to; `namespaces` None: those of the policy's own namespace."""
+
+    pods: Selector = EVERYTHING
+    namespaces: Selector | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Policy:
-    """A NetworkPolicy: `subjects` are the pods of its namespace that it selects."""
+    """A policy after defaulting. `tier` is the name of a tier; a lower `order` comes first within it.
+
+    Policies of one tier and order go by the text NAME/NAMESPACE/KIND (Calico, policy_sorter.go).
+    """
 
     ref: PolicyRef
-    subjects: Selector = EVERYTHING
+    subject: Subject = Subject()
     ingress: tuple[Rule, ...] | None = None
     egress: tuple[Rule, ...] | None = None
     origin: Origin | None = field(default=None, compare=False, repr=False)
+    tier: str = DEFAULT_TIER.name
+    order: float = NETWORK_POLICY_ORDER
+
+    @property
+    def kind(self) -> str:
+        return self.ref.kind
 
     def rules(self, direction: Direction) -> tuple[Rule, ...] | None:
-        """The rules of a direction; None where the policy says nothing about it."""
+        """The rules of a direction; None where the policy does not apply to it."""
         return self.ingress if direction is Direction.INGRESS else self.egress

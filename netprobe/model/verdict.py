@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from netprobe.model.fastenum import FastEnum
 from netprobe.model.flow import Flow
-from netprobe.model.policy import Direction, PolicyRef
+from netprobe.model.policy import DEFAULT_TIER, Direction, PolicyRef
 
 
 class Verdict(FastEnum):
@@ -22,16 +22,22 @@ class Verdict(FastEnum):
 
 
 class Effect(FastEnum):
-    ISOLATES = "isolates"
+    """What a policy does in a decision."""
+
+    ISOLATES = "isolates"  # a NetworkPolicy selects the end: what no rule allows is denied
     ALLOWS = "allows"
+    DENIES = "denies"
+    PASSES = "passes"
+    TIER_DEFAULT = "tier-default"  # a policy of another kind applies, and no rule of its tier matches
 
 
 @dataclass(frozen=True, slots=True)
 class Cause:
     """A policy's part in a decision.
 
-    An ALLOWS names the rule and, where the manifest lists them, the peer and the port entry that match,
-    by their index from 0; None stands for a rule without such a list. An ISOLATES names the policy alone.
+    ALLOWS, DENIES and PASSES name the rule and, where the manifest lists them, the peer and the port entry
+    that match, by their index from 0; None stands for a rule without such a list. The other effects name
+    the policy alone.
     """
 
     direction: Direction
@@ -40,31 +46,58 @@ class Cause:
     rule: int | None = None
     peer: int | None = None
     port: int | None = None
+    tier: str = DEFAULT_TIER.name
+
+    @property
+    def kind(self) -> str:
+        return self.policy.kind
 
 
 @dataclass(frozen=True, slots=True)
 class Side:
-    """One end's part: the policies that isolate it in this direction, and what they let pass.
+    """One end's part: what the policies that apply to it do with the flow in this direction.
 
-    Not isolated: both empty, and the side lets everything pass.
+    `allowing` or `denying` are the rules that end the side. Where rules of several policies, or several of
+    one policy, would each have ended it in the same way, they are all here.
+    `isolating` are the policies of the deciding tier that apply, where the tier denies by default: they deny
+    what is not in `allowing`.
+    `passing` are the earlier tiers: a rule with the action PASS, or the tier's default.
+    All empty: no policy applies, and the side lets everything through.
     """
 
     direction: Direction
     isolating: tuple[Cause, ...] = ()
     allowing: tuple[Cause, ...] = ()
+    denying: tuple[Cause, ...] = ()
+    passing: tuple[Cause, ...] = ()
 
     @property
     def verdict(self) -> Verdict:
-        return Verdict.DENY if self.isolating and not self.allowing else Verdict.ALLOW
+        denied = self.denying or (self.isolating and not self.allowing)
+        return Verdict.DENY if denied else Verdict.ALLOW
+
+    @property
+    def applies(self) -> bool:
+        """Whether any policy applies to this end in this direction."""
+        return bool(self.isolating or self.allowing or self.denying or self.passing)
+
+    @property
+    def because(self) -> tuple[Cause, ...]:
+        """The rules and policies that decide: rules that pass the flow on, then what ends the side."""
+        passing = tuple(cause for cause in self.passing if cause.effect is Effect.PASSES)
+        if self.verdict is Verdict.DENY:
+            return passing + (self.denying or self.isolating)
+        return passing + self.allowing
 
 
 @dataclass(frozen=True, slots=True)
 class Decision:
     """A verdict and the two sides that made it: source's egress, destination's ingress.
 
-    `undefined` says why NetworkPolicy leaves the case to the implementation; the verdict is then that of
+    `undefined` says why the API leaves the case to the implementation; the verdict is then that of
     the CNI profile. `reason` says why a verdict is UNKNOWN (a Service without a ready endpoint, say) or
-    why no policy was asked (a pod to itself). `backends` holds the decision for each pod behind a Service.
+    why no policy was evaluated (a pod to itself). `backends` holds the decision for each pod behind a
+    Service.
     """
 
     verdict: Verdict
@@ -76,8 +109,7 @@ class Decision:
 
     @property
     def because(self) -> tuple[Cause, ...]:
-        """The causes that decide: what denies where a side denies, else what allows."""
-        denying = [side for side in (self.egress, self.ingress) if side.verdict is Verdict.DENY]
-        if denying:
-            return tuple(cause for side in denying for cause in side.isolating)
-        return (*self.egress.allowing, *self.ingress.allowing)
+        """The causes that decide: those of the sides that deny, else of both sides."""
+        sides = (self.egress, self.ingress)
+        denying = tuple(side for side in sides if side.verdict is Verdict.DENY)
+        return tuple(cause for side in denying or sides for cause in side.because)

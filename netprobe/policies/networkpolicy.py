@@ -30,6 +30,7 @@ from netprobe.model.policy import (
     Port,
     PortRange,
     Rule,
+    Subject,
 )
 from netprobe.policies import fields, names
 from netprobe.policies.address import parse_block
@@ -87,7 +88,7 @@ def read_policy(
     name = metadata.get("name") or f"{metadata.get('generateName', '')}00000"
     return Policy(
         PolicyRef(metadata.get("namespace") or namespace, name),
-        subjects,
+        Subject(subjects),
         ingress if "Ingress" in types else None,
         egress if "Egress" in types else None,
         origin,
@@ -211,7 +212,7 @@ def dump_policy(policy: Policy) -> dict[str, Any]:
     ]
     if not types:
         raise ValueError(f"{policy.ref} applies to no direction, which the API cannot express")
-    spec: dict[str, Any] = {"podSelector": dump_selector(policy.subjects), "policyTypes": types}
+    spec: dict[str, Any] = {"podSelector": dump_selector(policy.subject.pods), "policyTypes": types}
     if policy.ingress is not None:
         spec["ingress"] = [_dump_rule(rule, "from") for rule in policy.ingress]
     if policy.egress is not None:

@@ -9,8 +9,20 @@ from itertools import chain
 from typing import assert_never
 
 from netprobe.model.cluster import Cluster
-from netprobe.model.flow import ContainerPort, Family, Flow, Pod, PodRef, Protocol
-from netprobe.model.policy import AnyPeer, AnyPort, Direction, IPBlock, NamedPort, Peer, PodPeer, Policy
+from netprobe.model.flow import Address, ContainerPort, Family, Flow, Pod, PodRef, Protocol
+from netprobe.model.policy import (
+    AnyPeer,
+    AnyPort,
+    Direction,
+    IPBlock,
+    NamedPort,
+    Network,
+    Networks,
+    NoPeer,
+    Peer,
+    PodPeer,
+    Policy,
+)
 from netprobe.model.verdict import Cause, Effect, Side
 from netprobe.simulate.endpoint import ASSUMED, Directory, Endpoint
 from netprobe.simulate.match import opens, selects, within
@@ -110,7 +122,7 @@ class Sides:
             policies = [
                 policy
                 for policy in self._policies.get(subject.ref.namespace, ())
-                if policy.rules(direction) is not None and selects(policy.subjects, subject.labels)
+                if policy.rules(direction) is not None and selects(policy.subject.pods, subject.labels)
             ]
             found = self._stances[direction][subject.ref] = _Stance(direction, policies)
         return found
@@ -140,19 +152,15 @@ class Sides:
     def admits(self, entry: Peer, policy: Policy, peer: Endpoint, family: Family | None) -> bool:
         """Whether one item of `from` or `to` matches whoever the subject talks to."""
         match entry:
-            case AnyPeer():
-                return True
-            case PodPeer(pods, namespaces):
-                if peer.pod is None:  # "never an external address"
-                    return False
-                if namespaces is None:  # "pods of the policy's own namespace"
-                    return peer.pod.ref.namespace == policy.ref.namespace and selects(pods, peer.pod.labels)
-                return selects(namespaces, peer.namespace_labels or {}) and selects(pods, peer.pod.labels)
+            case AnyPeer() | NoPeer():
+                return isinstance(entry, AnyPeer)
+            case PodPeer():
+                return _selected(entry, policy, peer)
             case IPBlock():
-                address = ASSUMED[entry.cidr.version] if peer.assumed else peer.address(family)
-                if address is None or not self.blocks_see(peer):
-                    return False
-                return within(entry, address)
+                address = _address(peer, entry.cidr, family)
+                return address is not None and self.blocks_see(peer) and within(entry, address)
+            case Networks(cidrs):
+                return any(_address(peer, cidr, family) in cidr for cidr in cidrs)
             case _:
                 assert_never(entry)
 
@@ -161,3 +169,16 @@ class Sides:
         if peer.pod is not None:
             return self._profile.blocks_match_pods
         return self._profile.blocks_match_nodes or not self._directory.is_node(peer)
+
+
+def _selected(entry: PodPeer, policy: Policy, peer: Endpoint) -> bool:
+    if peer.pod is None:  # "never an external address"
+        return False
+    if entry.namespaces is None:  # "pods of the policy's own namespace"
+        return peer.pod.ref.namespace == policy.ref.namespace and selects(entry.pods, peer.pod.labels)
+    return selects(entry.namespaces, peer.namespace_labels or {}) and selects(entry.pods, peer.pod.labels)
+
+
+def _address(peer: Endpoint, network: Network, family: Family | None) -> Address | None:
+    """The address of an end that a network of some family is compared with."""
+    return ASSUMED[network.version] if peer.assumed else peer.address(family)

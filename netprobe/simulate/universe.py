@@ -14,7 +14,18 @@ from typing import assert_never
 
 from netprobe.model.flow import Family, PodRef, Protocol
 from netprobe.model.labels import Operator, Selector
-from netprobe.model.policy import AnyPeer, IPBlock, NamedPort, Network, Peer, PodPeer, Policy, Rule
+from netprobe.model.policy import (
+    AnyPeer,
+    IPBlock,
+    NamedPort,
+    Network,
+    Networks,
+    NoPeer,
+    Peer,
+    PodPeer,
+    Policy,
+    Rule,
+)
 from netprobe.simulate.bits import pack
 from netprobe.simulate.endpoint import ASSUMED, Directory
 from netprobe.simulate.groups import Group
@@ -95,8 +106,11 @@ class Universe:
 
     def subjects(self, policy: Policy) -> int:
         """The groups that a policy selects, those on their node's network included."""
+        pods, namespaces = policy.subject.pods, policy.subject.namespaces
+        if namespaces is not None:
+            return self.selected(pods) & self.in_namespaces(namespaces)
         first, end = self.spans.get(policy.ref.namespace, (0, 0))
-        return (self.selected(policy.subjects) >> first & (1 << end - first) - 1) << first
+        return (self.selected(pods) >> first & (1 << end - first) - 1) << first
 
     def peers(self, rule: Rule, namespace: str, family: Family | None) -> int:
         """The groups that any peer of a rule matches."""
@@ -115,6 +129,8 @@ class Universe:
                 return self.selected(pods) & self.pods & where
             case IPBlock():
                 return self._inside(peer, family)
+            case Networks() | NoPeer():
+                raise NotImplementedError(peer)
             case _:
                 assert_never(peer)
 

@@ -14,7 +14,7 @@ from typing import TypeAlias
 from netprobe.model.cluster import Cluster
 from netprobe.model.flow import Address, ContainerPort, Family
 from netprobe.model.labels import Labels, Selector
-from netprobe.model.policy import Direction, IPBlock, NamedPort, Network, PodPeer, Policy
+from netprobe.model.policy import Direction, IPBlock, NamedPort, Network, Networks, PodPeer, Policy
 
 Words: TypeAlias = dict[str, set[str]]  # label key -> the values that selectors ask for
 Kept: TypeAlias = tuple[tuple[str, str | None], ...]  # (key, value); None for a value nobody asks for
@@ -38,7 +38,8 @@ class Vocabulary:
 
     def _hear(self, policy: Policy) -> None:
         local = self._local[policy.ref.namespace]
-        _learn(local, policy.subjects)
+        subject = policy.subject
+        _learn(local if subject.namespaces is None else self._everywhere, subject.pods)
         for direction in Direction:
             for rule in policy.rules(direction) or ():
                 for peer in rule.peers:
@@ -46,6 +47,9 @@ class Vocabulary:
                         _learn(local if peer.namespaces is None else self._everywhere, peer.pods)
                     elif isinstance(peer, IPBlock):
                         self.networks[peer.cidr.version].update((peer.cidr, *peer.excluded))
+                    elif isinstance(peer, Networks):
+                        for cidr in peer.cidrs:
+                            self.networks[cidr.version].add(cidr)
                 self.names.update(entry.name for entry in rule.ports if isinstance(entry, NamedPort))
 
     def labels(self, namespace: str, labels: Labels) -> Kept:

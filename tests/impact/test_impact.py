@@ -9,13 +9,13 @@ from netprobe.impact import Given, Impact, Kind, edited, impact
 from netprobe.model.cluster import Cluster
 from netprobe.model.flow import Flow, PodRef, Protocol
 from netprobe.model.labels import EVERYTHING, Selector
-from netprobe.model.policy import IPBlock, PodPeer, Policy, PolicyRef, PortRange, Rule
+from netprobe.model.policy import IPBlock, PodPeer, Policy, PolicyRef, PortRange, Rule, Subject
 from netprobe.model.verdict import Verdict
 from netprobe.report.impact import render_impact
 from tests.impact.world import WORLD, allow
 
 ALL = frozenset(WORLD.namespaces)
-DENY = Policy(PolicyRef("shop", "deny"), EVERYTHING, ingress=())
+DENY = Policy(PolicyRef("shop", "deny"), Subject(), ingress=())
 API = Selector.of({"app": "api"})
 
 
@@ -59,7 +59,7 @@ def test_what_opens_comes_first_and_from_far_before_near() -> None:
 
 def test_a_rule_with_ports_opens_these_and_one_without_all() -> None:
     port = Rule((PodPeer(),), (PortRange(Protocol.TCP, 8080, 8080),))
-    assert told(change(Policy(PolicyRef("shop", "api"), API, ingress=(port,)), old=(DENY,))) == [
+    assert told(change(Policy(PolicyRef("shop", "api"), Subject(API), ingress=(port,)), old=(DENY,))) == [
         "opens: shop/* (3 pods) -> shop/api (2 pods) 8080 (4)"
     ]
 
@@ -130,7 +130,7 @@ def test_a_pod_with_other_labels_is_held_by_other_policies() -> None:
     """No policy changes: what isolates the pod does."""
     web = PodRef("shop", "web")
     deny = {
-        app: Policy(PolicyRef("shop", f"deny-{app}"), Selector.of({"app": app}), ingress=())
+        app: Policy(PolicyRef("shop", f"deny-{app}"), Subject(Selector.of({"app": app})), ingress=())
         for app in ("web", "shop")
     }
     old = Given(replace(WORLD, policies=tuple(deny.values())), ALL)

@@ -14,7 +14,7 @@ from netprobe.impact.states import families_of
 from netprobe.model.cluster import Cluster
 from netprobe.model.flow import External, Flow, PodRef, Protocol
 from netprobe.model.labels import EVERYTHING, Selector
-from netprobe.model.policy import Direction, NamedPort, PodPeer, Policy, PolicyRef, PortRange, Rule
+from netprobe.model.policy import Direction, NamedPort, PodPeer, Policy, PolicyRef, PortRange, Rule, Subject
 from netprobe.model.verdict import Verdict
 from netprobe.simulate import Simulator
 from tests.impact.world import WORLD, allow
@@ -89,7 +89,7 @@ def test_each_reason_is_told() -> None:
     from_nobody = allow("nobody", WEB, PodPeer(Selector.of({"app": "ghost"})))
     assert idle(from_nobody) == {"shop/nobody ingress rule 0: nobody matches its peers"}
     assert idle(allow("ghost", Selector.of({"app": "ghost"}), PodPeer())) == {"shop/ghost: it selects no pod"}
-    by_name = Policy(PolicyRef("shop", "named"), WEB, ingress=(Rule(ports=(NamedPort("nope"),)),))
+    by_name = Policy(PolicyRef("shop", "named"), Subject(WEB), ingress=(Rule(ports=(NamedPort("nope"),)),))
     assert idle(by_name) == {"shop/named ingress rule 0: no pod that it concerns has a port of that name"}
 
 
@@ -114,6 +114,6 @@ def test_what_was_idle_before_and_is_not_touched_is_left_to_lint() -> None:
 
 def test_two_equal_rules_of_one_policy_one_is_named() -> None:
     rule = Rule((PodPeer(),), (PortRange(Protocol.TCP, 80, 80),))
-    assert idle(Policy(PolicyRef("shop", "twice"), WEB, ingress=(rule, rule))) == {
+    assert idle(Policy(PolicyRef("shop", "twice"), Subject(WEB), ingress=(rule, rule))) == {
         "shop/twice ingress rule 1: other rules allow all that it allows"
     }

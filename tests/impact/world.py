@@ -7,7 +7,7 @@ from ipaddress import ip_address
 from netprobe.model.cluster import Cluster, Namespace
 from netprobe.model.flow import ContainerPort, Pod, PodRef
 from netprobe.model.labels import NAME_LABEL, Selector
-from netprobe.model.policy import Peer, Policy, PolicyRef, Rule
+from netprobe.model.policy import Peer, Policy, PolicyRef, Rule, Subject
 
 
 def pod(name: str, last: int, app: str, port: int, workload: str | None = None) -> Pod:
@@ -30,4 +30,4 @@ WORLD = Cluster(
 
 def allow(name: str, subjects: Selector, *peers: Peer, namespace: str = "shop") -> Policy:
     """Ingress from some peers on every port."""
-    return Policy(PolicyRef(namespace, name), subjects, ingress=(Rule(peers),))
+    return Policy(PolicyRef(namespace, name), Subject(subjects), ingress=(Rule(peers),))

@@ -18,13 +18,13 @@ def test_no_covering_policy_is_missed() -> None:
         for policies in View(cluster).policies.values():
             candidates = Candidates(policies)
             for policy in policies:
-                if impossible(policy.subjects):
+                if impossible(policy.subject.pods):
                     continue
                 found = {other.ref for other in candidates.covering(policy)}
                 covering = {
                     other.ref
                     for other in policies
-                    if implies(policy.subjects, other.subjects) and redundant(policy, other)
+                    if implies(policy.subject.pods, other.subject.pods) and redundant(policy, other)
                 }
                 assert covering <= found
                 tried += len(covering - {policy.ref})

@@ -53,7 +53,7 @@ DIRECTIONS = {
 def test_directions(spec: str, directions: tuple[tuple[Rule, ...] | None, tuple[Rule, ...] | None]) -> None:
     found = policy(spec)
     assert (found.ingress, found.egress) == directions
-    assert found.subjects == EVERYTHING
+    assert found.subject.pods == EVERYTHING
 
 
 PEERS: dict[str, Peer] = {

@@ -12,7 +12,18 @@ from ipaddress import ip_address
 from netprobe.model.cluster import Cluster
 from netprobe.model.flow import Address, End, Family, Flow, Pod, PodRef, Protocol, ServiceRef
 from netprobe.model.labels import Labels, Operator, Selector
-from netprobe.model.policy import AnyPeer, AnyPort, IPBlock, NamedPort, Peer, Policy, Port, PortRange, Rule
+from netprobe.model.policy import (
+    AnyPeer,
+    AnyPort,
+    IPBlock,
+    NamedPort,
+    Peer,
+    PodPeer,
+    Policy,
+    Port,
+    PortRange,
+    Rule,
+)
 
 ASSUMED: tuple[Address, ...] = ip_address("10.244.255.254"), ip_address("fd00:10:244:ffff::fffe")
 
@@ -41,7 +52,7 @@ def _side(cluster: Cluster, direction: str, subject: Pod | Address, peer: Pod | 
         rules: Iterable[Rule] | None = getattr(policy, direction)
         if rules is None or policy.ref.namespace != subject.ref.namespace:
             continue
-        if not _selected(policy.subjects, subject.labels):
+        if not _selected(policy.subject.pods, subject.labels):
             continue
         isolated = True
         for rule in rules:
@@ -92,7 +103,7 @@ def _peer(cluster: Cluster, policy: Policy, item: Peer, peer: Pod | Address, fam
         if address is None or address not in item.cidr:
             return False
         return all(address not in excluded for excluded in item.excluded)
-    if not isinstance(peer, Pod) or peer.host_network:
+    if not isinstance(item, PodPeer) or not isinstance(peer, Pod) or peer.host_network:
         return False
     if item.namespaces is None:
         right_namespace = peer.ref.namespace == policy.ref.namespace

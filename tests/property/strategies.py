@@ -43,6 +43,7 @@ from netprobe.model.policy import (
     Port,
     PortRange,
     Rule,
+    Subject,
 )
 
 T = TypeVar("T")
@@ -207,7 +208,7 @@ def _policy(rng: Random, ref: PolicyRef, cluster: Cluster, shape: Shape) -> Poli
     rules = {
         name: tuple(_rule(rng, cluster, shape) for _ in range(rng.choice((0, 1, 1, 2)))) for name in sections
     }
-    return Policy(ref, _selector(rng, POD_LABELS), rules.get("ingress"), rules.get("egress"))
+    return Policy(ref, Subject(_selector(rng, POD_LABELS)), rules.get("ingress"), rules.get("egress"))
 
 
 def _rule(rng: Random, cluster: Cluster, shape: Shape) -> Rule:

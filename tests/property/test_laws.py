@@ -102,7 +102,7 @@ def selected(cluster: Cluster, policy: Policy, end: End, direction: Direction) -
         isinstance(end, PodRef)
         and policy.rules(direction) is not None
         and end.namespace == policy.ref.namespace
-        and selects(policy.subjects, cluster.pods[end].labels)
+        and selects(policy.subject.pods, cluster.pods[end].labels)
     )
 
 
@@ -143,7 +143,7 @@ def test_the_generator_reaches_what_the_laws_are_about() -> None:
         seen |= {
             f"{requirement.operator.value} in subjects"
             for policy in cluster.policies
-            for requirement in policy.subjects.requirements
+            for requirement in policy.subject.pods.requirements
         }
         seen |= {f"{len(pod.addresses)} addresses" for pod in cluster.pods.values()}
         seen |= {"host network" for pod in cluster.pods.values() if pod.host_network}

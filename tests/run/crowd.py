@@ -7,7 +7,7 @@ from ipaddress import ip_address
 from netprobe.model.cluster import Cluster, Namespace
 from netprobe.model.flow import ContainerPort, Pod, PodRef
 from netprobe.model.labels import Selector
-from netprobe.model.policy import PodPeer, Policy, PolicyRef, Rule
+from netprobe.model.policy import PodPeer, Policy, PolicyRef, Rule, Subject
 
 HTTP = (ContainerPort(80),)
 
@@ -26,7 +26,7 @@ def crowd(count: int = 12) -> Cluster:
         for app in ("web", "db")[number % 2 :][:1]
     ]
     rule = Rule((PodPeer(Selector.of({"app": "web"})),))
-    policy = Policy(PolicyRef("shop", "db"), Selector.of({"app": "db"}), ingress=(rule,))
+    policy = Policy(PolicyRef("shop", "db"), Subject(Selector.of({"app": "db"})), ingress=(rule,))
     return Cluster({"shop": Namespace("shop", {})}, {one.ref: one for one in pods}, (policy,))
 
 

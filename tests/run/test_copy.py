@@ -7,7 +7,7 @@ from ipaddress import ip_address
 from netprobe.model.cluster import Cluster, Namespace
 from netprobe.model.flow import Flow, Pod, PodRef
 from netprobe.model.labels import Selector
-from netprobe.model.policy import PodPeer, Policy, PolicyRef, Rule
+from netprobe.model.policy import PodPeer, Policy, PolicyRef, Rule, Subject
 from netprobe.run.copy import copy
 from netprobe.simulate import CALICO, Simulator
 from tests.run.crowd import pod
@@ -27,8 +27,12 @@ def test_a_copy_names_the_flows_that_hang_on_the_name_of_a_namespace() -> None:
             )
         },
         (
-            Policy(PolicyRef("data", "one"), Selector.of({"app": "one"}), ingress=(Rule((by_name,)),)),
-            Policy(PolicyRef("data", "two"), Selector.of({"app": "two"}), ingress=(Rule((by_label,)),)),
+            Policy(
+                PolicyRef("data", "one"), Subject(Selector.of({"app": "one"})), ingress=(Rule((by_name,)),)
+            ),
+            Policy(
+                PolicyRef("data", "two"), Subject(Selector.of({"app": "two"})), ingress=(Rule((by_label,)),)
+            ),
         ),
     )
     web = PodRef("shop", "web")

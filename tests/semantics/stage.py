@@ -32,7 +32,18 @@ from netprobe.model.flow import (
     Via,
 )
 from netprobe.model.labels import NAME_LABEL, Operator, Requirement, Selector
-from netprobe.model.policy import ANY_PEER, ANY_PORT, Direction, IPBlock, Peer, Policy, PolicyRef, Port, Rule
+from netprobe.model.policy import (
+    ANY_PEER,
+    ANY_PORT,
+    Direction,
+    IPBlock,
+    Peer,
+    Policy,
+    PolicyRef,
+    Port,
+    Rule,
+    Subject,
+)
 from netprobe.model.verdict import Decision
 from netprobe.simulate import CALICO, Profile, Simulator, evaluate
 
@@ -104,7 +115,7 @@ def policy(
     ref = PodRef.parse(name)
     return Policy(
         PolicyRef(ref.namespace, ref.name),
-        subjects or Selector(),
+        Subject(subjects or Selector()),
         None if ingress is None else tuple(ingress),
         None if egress is None else tuple(egress),
     )

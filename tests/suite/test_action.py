@@ -8,7 +8,7 @@ from netprobe.errors import InputError
 from netprobe.model.cluster import Cluster, Namespace
 from netprobe.model.flow import Pod, PodRef
 from netprobe.model.labels import Selector
-from netprobe.model.policy import Policy, PolicyRef
+from netprobe.model.policy import Policy, PolicyRef, Subject
 from netprobe.suite import Apply, Change, Delete, apply
 
 WEB = PodRef("a", "web-0")
@@ -44,7 +44,7 @@ def test_annotations_change_nothing_that_is_simulated() -> None:
 
 
 def test_a_policy_is_replaced_in_its_place_or_added() -> None:
-    new = Policy(PolicyRef("a", "p"), Selector.of({"app": "web"}))
+    new = Policy(PolicyRef("a", "p"), Subject(Selector.of({"app": "web"})))
     more = Policy(PolicyRef("a", "r"))
     after = apply(CLUSTER, Apply((), (new, more)))
     assert after.policies == (new, CLUSTER.policies[1], more)

@@ -13,7 +13,18 @@ from netprobe.errors import UsageError
 from netprobe.model.cluster import Cluster, Namespace, Service, ServicePort
 from netprobe.model.flow import ContainerPort, External, Flow, Pod, PodRef, Protocol, ServiceRef
 from netprobe.model.labels import Selector
-from netprobe.model.policy import IPBlock, NamedPort, Peer, PodPeer, Policy, PolicyRef, Port, PortRange, Rule
+from netprobe.model.policy import (
+    IPBlock,
+    NamedPort,
+    Peer,
+    PodPeer,
+    Policy,
+    PolicyRef,
+    Port,
+    PortRange,
+    Rule,
+    Subject,
+)
 from netprobe.model.verdict import Verdict
 from netprobe.simulate import Simulator
 from netprobe.survey import Question, Survey, ask
@@ -53,7 +64,7 @@ def cluster(seed: int, pods: int = 9) -> Cluster:
     policies = tuple(
         Policy(
             PolicyRef(random.choice(names), f"policy-{i}"),
-            Selector.of({"app": random.choice("abc")}),
+            Subject(Selector.of({"app": random.choice("abc")})),
             ingress=tuple(random.sample(rules, random.randint(0, 2))) if i % 2 else None,
             egress=None if i % 2 else tuple(random.sample(rules, random.randint(0, 2))),
         )

@@ -50,7 +50,9 @@ def check(view: View) -> Iterator[Finding]:
             continue
         neighbours = view.policies[policy.ref.namespace]
         if any(
-            other.ingress is not None and other is not policy and implies(policy.subjects, other.subjects)
+            other.ingress is not None
+            and other is not policy
+            and implies(policy.subject.pods, other.subject.pods)
             for other in neighbours
         ):
             continue

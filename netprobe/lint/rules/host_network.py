@@ -50,7 +50,7 @@ SEVERITY = Severity.WARNING
 def check(view: View) -> Iterator[Finding]:
     for policy in view.cluster.policies:
         pods = view.subjects(policy)
-        if pods and not selects_everything(policy.subjects) and all(pod.host_network for pod in pods):
+        if pods and not selects_everything(policy.subject.pods) and all(pod.host_network for pod in pods):
             yield Finding.about(
                 policy,
                 ID,

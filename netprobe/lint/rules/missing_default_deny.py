@@ -85,7 +85,7 @@ def _is_allow_list(policy: Policy, direction: Direction) -> bool:
 
 def _closed_by_default(policies: list[Policy], direction: Direction) -> bool:
     return any(
-        selects_everything(policy.subjects) and policy.rules(direction) is not None for policy in policies
+        selects_everything(policy.subject.pods) and policy.rules(direction) is not None for policy in policies
     )
 
 

@@ -81,19 +81,19 @@ def check(view: View) -> Iterator[Finding]:
     for policies in view.policies.values():
         isolating = [policy for policy in policies if policy.egress is not None]
         judge = _Judge(view, isolating, [policy for policy in isolating if resolvers.opened_by(policy)])
-        mending = {p.subjects for p in isolating if any(tcp_only(place) for place in places(p))}
+        mending = {p.subject.pods for p in isolating if any(tcp_only(place) for place in places(p))}
         reported: dict[Selector, None] = {}
         # The widest first: what a default deny leaves out need not be said of each policy beside it.
-        for policy in sorted(isolating, key=lambda p: not selects_everything(p.subjects)):
+        for policy in sorted(isolating, key=lambda p: not selects_everything(p.subject.pods)):
             severity = judge.severity(policy)
             half_open = [place for place in places(policy) if tcp_only(place)]
-            if severity is None or _inside(policy.subjects, reported):
+            if severity is None or _inside(policy.subject.pods, reported):
                 continue
             if half_open:
                 yield _tcp_only(half_open[0])
-            elif not _inside(policy.subjects, mending):  # heard again, once that is mended
+            elif not _inside(policy.subject.pods, mending):  # heard again, once that is mended
                 yield _finding(policy, severity, judge.deaf_pods(policy))
-            reported[policy.subjects] = None
+            reported[policy.subject.pods] = None
 
 
 class _Judge:
@@ -102,8 +102,8 @@ class _Judge:
     def __init__(self, view: View, isolating: list[Policy], opening: list[Policy]) -> None:
         self.view = view
         self.calling = [policy for policy in isolating if _needs_names(policy)]
-        self._opening = {policy.subjects for policy in opening}
-        self._calling = {policy.subjects for policy in self.calling}
+        self._opening = {policy.subject.pods for policy in opening}
+        self._calling = {policy.subject.pods for policy in self.calling}
         namespace = isolating[0].ref.namespace if isolating else ""
         hearing = self._pods(namespace, opening)
         self._deaf = self._pods(namespace, self.calling) - hearing
@@ -116,19 +116,19 @@ class _Judge:
                 return SEVERITY
         elif not self._meets(policy, self._opening) and self._meets(policy, self._calling):
             return SEVERITY
-        return Severity.NOTE if selects_everything(policy.subjects) and not self.calling else None
+        return Severity.NOTE if selects_everything(policy.subject.pods) and not self.calling else None
 
     def deaf_pods(self, policy: Policy) -> list[Pod]:
         """The given pods that may call somebody, and not ask for the name."""
-        found = self._found.get(policy.subjects)
+        found = self._found.get(policy.subject.pods)
         if found is None:
             deaf = self._deaf
             found = [pod for pod in self.view.subjects(policy) if pod.ref in deaf] if deaf else []
-            self._found[policy.subjects] = found
+            self._found[policy.subject.pods] = found
         return found
 
     def _pods(self, namespace: str, policies: list[Policy]) -> set[PodRef]:
-        selectors = {policy.subjects for policy in policies}
+        selectors = {policy.subject.pods for policy in policies}
         return {
             pod.ref
             for selector in selectors
@@ -137,7 +137,7 @@ class _Judge:
         }
 
     def _meets(self, policy: Policy, others: set[Selector]) -> bool:
-        return any(not disjoint(policy.subjects, other) for other in others)
+        return any(not disjoint(policy.subject.pods, other) for other in others)
 
 
 def _needs_names(policy: Policy) -> bool:

@@ -63,7 +63,7 @@ def check(view: View) -> Iterator[Finding]:
     for policies in view.policies.values():
         candidates = Candidates(policies)
         for policy in policies:
-            if not impossible(policy.subjects):  # another rule's matter
+            if not impossible(policy.subject.pods):  # another rule's matter
                 other = _covering(policy, candidates)
                 if other is not None:
                     yield _finding(policy, other)
@@ -76,14 +76,14 @@ def _covering(policy: Policy, candidates: Candidates) -> Policy | None:
         if other is policy:
             earlier = False
             continue
-        covers = implies(policy.subjects, other.subjects) and redundant(policy, other)
+        covers = implies(policy.subject.pods, other.subject.pods) and redundant(policy, other)
         if covers and (earlier or not _the_same(policy, other)):
             return other
     return None
 
 
 def _the_same(policy: Policy, other: Policy) -> bool:
-    return implies(other.subjects, policy.subjects) and redundant(other, policy)
+    return implies(other.subject.pods, policy.subject.pods) and redundant(other, policy)
 
 
 def _finding(policy: Policy, other: Policy) -> Finding:

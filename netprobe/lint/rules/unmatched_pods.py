@@ -55,15 +55,15 @@ COMPONENT = frozenset({"app.kubernetes.io/component", "component"})
 def check(view: View) -> Iterator[Finding]:
     for policy in view.cluster.policies:
         namespace = policy.ref.namespace
-        if _pointless(policy.subjects) or not view.knows_pods(namespace) or view.subjects(policy):
+        if _pointless(policy.subject.pods) or not view.knows_pods(namespace) or view.subjects(policy):
             continue
         yield Finding.about(
             policy,
             ID,
             SEVERITY if _at_home(view, policy) and not _is_part(view, policy) else Severity.NOTE,
             "spec.podSelector",
-            f"podSelector {policy.subjects} matches no pod of {namespace}: "
-            + _why(view, [namespace], policy.subjects),
+            f"podSelector {policy.subject.pods} matches no pod of {namespace}: "
+            + _why(view, [namespace], policy.subject.pods),
         )
     for place in view.places:
         if not _at_home(view, place.policy):
@@ -91,7 +91,7 @@ def _pointless(selector: Selector) -> bool:
 
 def _is_part(view: View, policy: Policy) -> bool:
     """Whether it selects a component of something whose other components are there."""
-    labels = dict(policy.subjects.match_labels)
+    labels = dict(policy.subject.pods.match_labels)
     rest = {key: value for key, value in labels.items() if key not in COMPONENT}
     return (
         len(rest) < len(labels)
