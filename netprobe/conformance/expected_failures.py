@@ -20,7 +20,8 @@ from pydantic import BaseModel, ConfigDict, Field, RootModel, ValidationError
 from netprobe.conformance.case import Case
 from netprobe.conformance.result import CaseStatus, Result, Results, Triage
 from netprobe.errors import InputError, Problem
-from netprobe.manifests.yamltext import YamlError, parse
+from netprobe.manifests.excerpt import TextError
+from netprobe.manifests.yaml_reader import read_yaml
 
 
 class _Entry(BaseModel):
@@ -50,8 +51,8 @@ class ExpectedFailure:
 def load(path: str | os.PathLike[str], cases: Iterable[Case]) -> tuple[ExpectedFailure, ...]:
     """Read a file of expected failures. InputError with all problems; a name that no case has is one."""
     try:
-        trees = parse(Path(path).read_text(encoding="utf-8"), places=True)
-    except YamlError as error:
+        trees = list(read_yaml(Path(path).read_text(encoding="utf-8")))
+    except TextError as error:
         raise InputError([Problem(f"{path}:{error.line}", "", error.message)]) from error
     except (OSError, UnicodeDecodeError) as error:
         raise InputError([Problem(str(path), "", f"cannot be read: {error}")]) from error

@@ -17,7 +17,8 @@ from netprobe.conformance.families import Families, policy
 from netprobe.conformance.schema import CaseFile, CaseSpec, MomentSpec, PolicySpec
 from netprobe.conformance.world import KUBELET, ON_HOST, OVER_6, PASSING, PORTS, Cell, CellScope, rows
 from netprobe.errors import InputError, Problem
-from netprobe.manifests.yamltext import Places, YamlError, parse
+from netprobe.manifests.excerpt import Position, TextError
+from netprobe.manifests.yaml_reader import read_yaml
 
 HERE: Final = "netprobe/conformance"
 WRITTEN: Final = ("upstream", "edges", "more", "namespaces", "nodes")
@@ -31,7 +32,7 @@ LONGEST_KEY: Final = ".".join(["k" * 63] * 3 + ["k" * 61]) + "/" + "n" * 63
 @functools.cache
 def rules() -> Mapping[str, Rule]:
     """The rules of docs/semantics.md by id, in their order."""
-    (tree,) = parse(_text("rules.yaml"))
+    (tree,) = read_yaml(_text("rules.yaml"))
     return {row["id"]: Rule(**row) for row in tree.value}
 
 
@@ -72,20 +73,20 @@ class _Reader:
     file: str
     tag: str
     problems: list[Problem] = field(default_factory=list)
-    places: Places = field(default_factory=dict)
+    places: Mapping[str, Position] = field(default_factory=dict)
 
     def cases(self, text: str) -> tuple[Case, ...]:
         try:
-            trees = parse(text, places=True)
-        except YamlError as error:
+            trees = list(read_yaml(text))
+        except TextError as error:
             raise InputError([Problem(f"{self.file}:{error.line}", "", error.message)]) from error
         if len(trees) != 1:
             raise InputError([Problem(self.file, "", "one document with a list of cases is wanted")])
         (tree,) = trees
         self.places = tree.places
         self.problems += [
-            Problem(f"{self.file}:{place[0]}", path, "stands here twice")
-            for path, place, _ in tree.duplicates
+            Problem(f"{self.file}:{found.position[0]}", found.path, "stands here twice")
+            for found in tree.duplicates()
         ]
         try:
             specs = CaseFile.model_validate(tree.value).root
@@ -175,7 +176,7 @@ class _Reader:
 
 
 def _families() -> Iterator[Case]:
-    (tree,) = parse(_text("cases/families.yaml"))
+    (tree,) = read_yaml(_text("cases/families.yaml"))
     for member in Families(tree.value).members():
         yield Case(
             name=member.name,

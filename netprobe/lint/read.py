@@ -15,10 +15,11 @@ from netprobe.lint.linter import Linted, lint
 from netprobe.lint.view import Refused, View, folder
 from netprobe.manifests import Document, Reader, parse_policy
 from netprobe.manifests.collect import Collector
+from netprobe.manifests.excerpt import TextError
+from netprobe.manifests.files import Aside, find
+from netprobe.manifests.files import read as read_text
 from netprobe.manifests.reader import Progress
-from netprobe.manifests.source import Aside, find
-from netprobe.manifests.source import read as read_text
-from netprobe.manifests.yamltext import YamlError, parse
+from netprobe.manifests.yaml_reader import read_yaml
 from netprobe.model.labels import Labels
 from netprobe.model.policy import Origin, Policy, PolicyRef
 from netprobe.policies.fields import FieldError
@@ -232,8 +233,8 @@ def configuration(given: str | None) -> LintConfig:
     if path is None:
         return NO_CONFIG
     try:
-        trees = parse(path.read_text(encoding="utf-8-sig"), places=True)
-    except YamlError as error:
+        trees = list(read_yaml(path.read_text(encoding="utf-8-sig")))
+    except TextError as error:
         raise InputError([Problem(f"{path}:{error.line}:{error.column}", "", error.message)]) from error
     except (OSError, UnicodeDecodeError) as error:
         reason = getattr(error, "strerror", None) or "not UTF-8"

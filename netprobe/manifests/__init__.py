@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from netprobe.manifests.document import Document
+from netprobe.manifests.document import Document, parse_policy
 from netprobe.manifests.load import Loaded, from_objects, load
-from netprobe.manifests.policy import parse_policy
 from netprobe.manifests.reader import Reader, read_documents
 
 __all__ = [

@@ -8,10 +8,9 @@ from ipaddress import IPv4Address
 from typing import Any
 
 from netprobe.errors import InputError, Problem
-from netprobe.manifests.document import Document
+from netprobe.manifests.document import Document, parse_policy
 from netprobe.manifests.kinds import TEMPLATED
 from netprobe.manifests.pod import is_finished, makes_no_pods, read_pod, read_template
-from netprobe.manifests.policy import parse_policy
 from netprobe.manifests.service import read_service
 from netprobe.model.cluster import Cluster, Namespace, Service
 from netprobe.model.flow import Pod, PodRef, ServiceRef

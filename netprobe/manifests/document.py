@@ -1,52 +1,23 @@
-"""An object as it was read, and where it stands in its file."""
+"""An API object as it was read, with its place in a file."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from typing import Any
 
-from netprobe.errors import Problem
-from netprobe.manifests.yamltext import Places
-from netprobe.model.policy import Origin
-from netprobe.policies.fields import FieldError
-
-
-class LazyPlaces(Mapping[str, tuple[int, int]]):
-    """Places that are worked out when somebody asks for the first one."""
-
-    __slots__ = ("_find", "_places")
-
-    def __init__(self, find: Callable[[], Places]) -> None:
-        self._find = find
-        self._places: Places | None = None
-
-    def _known(self) -> Places:
-        if self._places is None:
-            self._places = self._find()
-        return self._places
-
-    def __getitem__(self, path: str) -> tuple[int, int]:
-        return self._known()[path]
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self._known())
-
-    def __len__(self) -> int:
-        return len(self._known())
+from netprobe.errors import InputError, Problem
+from netprobe.model.policy import Origin, Policy
+from netprobe.policies.fields import Decoder, FieldError
+from netprobe.policies.networkpolicy import read_policy
 
 
 @dataclass(frozen=True, slots=True)
 class Document:
-    """One API object, as plain data that nobody may change. An origin without a line (0) is no text.
-
-    `origin.places` is filled for NetworkPolicies; for other kinds the places are worked out when a problem
-    needs them (`relocate` reads the text again), because noting all of them would cost more than reading.
-    """
+    """One API object, as plain data that nobody may change. An origin with line 0 is not a file."""
 
     origin: Origin
     object: Mapping[str, Any]
-    relocate: Callable[[], Origin] | None = field(default=None, compare=False, repr=False)
 
     @property
     def kind(self) -> str:
@@ -62,17 +33,26 @@ class Document:
         return self.problems([FieldError(path, message, "", path)])[0]
 
     def problems(self, errors: Iterable[FieldError]) -> list[Problem]:
-        """The errors with their places: file:line:column, or the origin alone where nothing more is known."""
-        found = list(errors)
-        if not found:
-            return []
-        origin = self.origin if self.origin.places or self.relocate is None else self.relocate()
-        problems = []
-        for error in found:
-            place = str(origin) if origin.line else origin.file
-            if origin.places:
-                line, column = origin.at(error.at or error.path)
-                place = f"{origin.file}:{line}:{column}"
-            message = f"{error.message}; {error.hint}" if error.hint else error.message
-            problems.append(Problem(place, error.path, message))
-        return problems
+        """The errors with their places: file:line:column, or the origin alone if nothing more is known."""
+        return [self._problem(error) for error in errors]
+
+    def _problem(self, error: FieldError) -> Problem:
+        origin = self.origin
+        place = str(origin) if origin.line else origin.file
+        if origin.places:
+            line, column = origin.at(error.at or error.path)
+            place = f"{origin.file}:{line}:{column}"
+        return Problem(place, error.path, f"{error.message}; {error.hint}" if error.hint else error.message)
+
+
+def parse_policy(document: Document, *, namespace: str = "default", strict: bool = True) -> Policy:
+    """The policy of a document; `namespace` for one that names none. Raises InputError with all problems."""
+    obj = document.object
+    # servers from 1.24 to 1.27 had a status here, and `kubectl get -o yaml` still shows it
+    checked = {key: value for key, value in obj.items() if key != "status"} if "status" in obj else obj
+    decoder = Decoder(strict=strict)
+    origin = document.origin if document.origin.line else None
+    policy = read_policy(decoder, checked, namespace=namespace, origin=origin)
+    if policy is None:
+        raise InputError(document.problems(decoder.errors))
+    return policy

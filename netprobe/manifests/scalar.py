@@ -11,9 +11,13 @@ namespaces called x, y and z are what everybody's tests have.
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from typing import TypeAlias
 
 Scalar: TypeAlias = str | int | float | bool | None
+
+MERGE = "<<"
+"""The key whose value is merged into the mapping that it stands in."""
 
 _WORDS: dict[str, Scalar] = {
     **dict.fromkeys(("", "~", "null", "Null", "NULL")),
@@ -29,6 +33,7 @@ _FLOAT = re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?")
 _BASES = {"x": 16, "b": 2, "o": 8}
 
 
+@lru_cache(maxsize=1 << 17)
 def resolve(text: str) -> Scalar:
     """The value of an unquoted scalar."""
     if text in _WORDS:

@@ -12,8 +12,9 @@ from typing import Any, cast
 from pydantic import BaseModel, ValidationError
 
 from netprobe.errors import InputError, Problem
-from netprobe.manifests.source import STDIN, Source, read
-from netprobe.manifests.yamltext import YamlError, parse
+from netprobe.manifests.excerpt import TextError
+from netprobe.manifests.files import STDIN, Source, read
+from netprobe.manifests.yaml_reader import read_yaml
 from netprobe.model.policy import Origin
 from netprobe.policies.fields import shown, type_name
 from netprobe.suite.schema import API_VERSION, KIND, SuiteSpec
@@ -55,8 +56,8 @@ def read_suite(path: str | os.PathLike[str]) -> SuiteText:
     if text is None:
         raise InputError(problems)
     try:
-        trees = [tree for tree in parse(text, places=True) if tree.value is not None]
-    except YamlError as error:
+        trees = [tree for tree in read_yaml(text) if tree.value is not None]
+    except TextError as error:
         raise InputError(
             [Problem(f"{source.name}:{error.line}:{error.column}", "", error.message)]
         ) from error
@@ -66,10 +67,9 @@ def read_suite(path: str | os.PathLike[str]) -> SuiteText:
     tree = trees[0]
     origin = Origin(source.name, 1, tree.places)
     problems = [
-        Problem(
-            f"{source.name}:{line}:{column}", path, f"this key stands twice; the first is in line {first}"
-        )
-        for path, (line, column), first in tree.duplicates
+        Problem(f"{source.name}:{line}:{column}", found.path, f"this key is already in line {found.first[0]}")
+        for found in tree.duplicates()
+        for line, column in [found.position]
     ]
     if not isinstance(tree.value, dict) or tree.value.get("kind") != KIND:
         wanted = f"not a suite: expected apiVersion: {API_VERSION} and kind: {KIND}"

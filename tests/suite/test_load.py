@@ -131,7 +131,7 @@ def test_what_is_wrong_with_a_topology(topology: str, message: str, problems: Pr
             HEAD.replace("v1alpha1", "v2") + MINIMAL,
             "suite.yaml:1:1: apiVersion: Unsupported value: \"netprobe/v2\": must be 'netprobe/v1alpha1'",
         ),
-        (HEAD + MINIMAL + MINIMAL, "suite.yaml:5:1: expect: this key stands twice; the first is in line 4"),
+        (HEAD + MINIMAL + MINIMAL, "suite.yaml:5:1: expect: this key is already in line 4"),
     ],
 )
 def test_what_is_no_suite(text: str, message: str, tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""YAML text to objects: places, duplicate keys, aliases, and texts that mean harm."""
+"""YAML text to objects: places, duplicate keys, aliases, and texts that are meant to do harm."""
 
 from __future__ import annotations
 
@@ -6,18 +6,23 @@ from typing import Any
 
 import pytest
 
-from netprobe.manifests.yamltext import MAX_DEPTH, YamlError, parse
+from netprobe.manifests.excerpt import Duplicate, Parsed, TextError
+from netprobe.manifests.yaml_reader import MAX_DEPTH, read_yaml
+
+
+def parsed(text: str, first_line: int = 1) -> Parsed:
+    (found,) = read_yaml(text, first_line)
+    return found
 
 
 def value(text: str) -> Any:
-    (tree,) = parse(text)
-    assert not tree.duplicates
-    return tree.value
+    found = parsed(text)
+    assert found.duplicates() == []
+    return found.value
 
 
 def test_every_path_has_line_and_column() -> None:
-    (tree,) = parse("a:\n  b:\n  - c: 1\n    d: x\n  - [y, z]\n", places=True, first_line=11)
-    assert tree.places == {
+    assert parsed("a:\n  b:\n  - c: 1\n    d: x\n  - [y, z]\n", first_line=11).places == {
         "a": (11, 1),
         "a.b": (12, 3),
         "a.b[0]": (13, 5),
@@ -29,14 +34,21 @@ def test_every_path_has_line_and_column() -> None:
     }
 
 
-def test_text_that_begins_within_a_line_has_its_own_columns() -> None:
-    (tree,) = parse('{"a": 1,\n "b": 2}', places=True, first_line=7, first_column=5)
-    assert tree.places == {"a": (7, 6), "b": (8, 2)}
+@pytest.mark.parametrize(
+    ("item", "places"),
+    [
+        ("a: 1\n  b:\n  - c\n", {"a": (4, 3), "b": (5, 3), "b[0]": (6, 5)}),
+        ("{a: 1,\n  b:\n  [c]}\n", {"a": (4, 4), "b": (5, 3), "b[0]": (6, 4)}),
+    ],
+)
+def test_an_item_of_a_list_has_places_of_its_own(item: str, places: dict[str, tuple[int, int]]) -> None:
+    (_, excerpt) = parsed(f"kind: List\nitems:\n- x: y\n- {item}# the end\n").items
+    assert excerpt.places() == places
 
 
-def test_a_key_that_stands_twice_is_told_with_both_lines() -> None:
-    (tree,) = parse("a:\n  x: 1\n  y: 2\n  x: 3\n", places=True)
-    assert tree.duplicates == [("a.x", (4, 3), 2)]
+def test_a_key_that_stands_twice_has_both_positions() -> None:
+    text = "a:\n  x: {k: 1}\n  y: 2\n  x: {k: 1}\n"
+    assert parsed(text).duplicates() == [Duplicate("a.x", (4, 3), (2, 3))]
 
 
 @pytest.mark.parametrize(
@@ -53,6 +65,8 @@ def test_a_key_that_stands_twice_is_told_with_both_lines() -> None:
         ("!local {a: !!str 80}\n", {"a": "80"}),
         ("a: !!int '80'\n", {"a": 80}),
         ("a: |\n  80\nb: >-\n  x\n  y\n", {"a": "80\n", "b": "x y"}),
+        ("a: !!binary aGVsbG8=", {"a": "aGVsbG8="}),
+        ("- &x 1\n- &x 2\n- *x\n", [1, 2, 2]),
         ("&a x\n", "x"),
         ("[]", []),
     ],
@@ -75,9 +89,8 @@ def bomb(levels: int, width: int = 9) -> str:
         (bomb(10), "7:10: aliases stand for more than 200,000 nodes"),
         ("a: &a {x: 1}\nb: {<<: *a}\n? {c: d}\n: e", "3:3: a key must be a scalar, not a mapping or list"),
         ("~: x", "1:1: null cannot be a key"),
-        ("a: &a [x]\n*a : y", "2:1: an alias of a collection cannot be a key"),
-        ("a: {<<: x}", "1:9: a merge key (<<) takes a mapping or a list of mappings"),
-        ("a: !!binary aGVsbG8=", "1:4: !!binary has no meaning in a manifest"),
+        ("a: &a [x]\n*a : y", "2:1: an alias of a mapping or list cannot be a key"),
+        ("a: {<<: x}", "1:5: a merge key (<<) takes a mapping or a list of mappings"),
         ("a:\n\tb: c", "2:1: not YAML: a tab stands where YAML wants spaces"),
         ("a: b\n c: d", "2:3: not YAML: mapping values are not allowed in this context"),
         ("a: [b", "2:1: not YAML: did not find expected ',' or ']' (while parsing a flow sequence)"),
@@ -85,8 +98,8 @@ def bomb(levels: int, width: int = 9) -> str:
     ],
 )
 def test_what_cannot_be_read_has_its_place_and_one_sentence(text: str, message: str) -> None:
-    with pytest.raises(YamlError) as caught:
-        parse(text)
+    with pytest.raises(TextError) as caught:
+        list(read_yaml(text))
     assert f"{caught.value.line}:{caught.value.column}: {caught.value.message}" == message
 
 
@@ -98,8 +111,8 @@ def test_what_cannot_be_read_has_its_place_and_one_sentence(text: str, message: 
     ],
 )
 def test_nesting_has_an_end(text: str) -> None:
-    with pytest.raises(YamlError, match="nested deeper than 100 levels"):
-        parse(text)
+    with pytest.raises(TextError, match="nested deeper than 100 levels"):
+        list(read_yaml(text))
 
 
 def test_aliases_within_the_limit_share_their_object() -> None:
