@@ -55,21 +55,6 @@ def test_the_cause_of_a_change(kubectl: Kubectl) -> None:
     assert kubectl("rollout", "history", "deployment/none").count("first try") == 2
 
 
-def test_a_budget_keeps_a_pod_from_eviction(kubectl: Kubectl) -> None:
-    kubectl("create", "poddisruptionbudget", "keep", "--selector=app=p", "--min-available=1")
-    kubectl("wait", "--for=jsonpath={.status.currentHealthy}=1", "pdb/keep", "--timeout=60s")
-    eviction = {"apiVersion": "policy/v1", "kind": "Eviction", "metadata": {"name": "p"}}
-    path = f"/api/v1/namespaces/{kubectl.namespace}/pods/p/eviction"
-    said = kubectl.fails("create", "--raw", path, "-f", "-", stdin=json.dumps(eviction))
-    assert "Cannot evict pod as it would violate the pod's disruption budget." in said
-    kubectl("patch", "pdb", "keep", "--type=merge", "-p", '{"spec": {"minAvailable": 0}}')
-    kubectl("wait", "--for=jsonpath={.status.disruptionsAllowed}=1", "pdb/keep", "--timeout=60s")
-    dry = {**eviction, "deleteOptions": {"dryRun": ["All"]}}
-    kubectl("create", "--raw", path, "-f", "-", stdin=json.dumps(dry))
-    kubectl("get", "pod", "p")
-    kubectl("delete", "pdb", "keep")
-
-
 def test_who_made_which_pod_is_told(kubectl: Kubectl) -> None:
     kubectl("apply", "-f", "-", stdin=workload("Deployment"))
     kubectl("rollout", "status", "deployment/deployment", "--timeout=120s")
@@ -80,9 +65,3 @@ def test_who_made_which_pod_is_told(kubectl: Kubectl) -> None:
     kubectl("wait", "--for=delete", pod, "--timeout=60s")
     assert f"Deleted pod: {name}" in kubectl("describe", "replicaset", "-l", "app=deployment")
     kubectl("delete", "deployment", "deployment")
-
-
-def test_a_scale_as_a_table(kubectl: Kubectl) -> None:
-    header, row = kubectl("get", "deployment", "none", "--subresource=scale").splitlines()
-    assert header.split() == ["NAME", "DESIRED", "AVAILABLE", "AGE"]
-    assert row.split()[:3] == ["none", "0", "0"]

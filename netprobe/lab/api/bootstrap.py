@@ -1,15 +1,13 @@
-"""What a cluster has before anybody asks for something: its first namespaces, its nodes, its own Service."""
+"""What a new cluster contains: its first namespaces, its nodes, its own Service."""
 
 from __future__ import annotations
 
 import platform
 
-from netprobe.lab.api.access.defaults import default_roles
-from netprobe.lab.api.admission import priorities
 from netprobe.lab.api.admission.services import SERVICE_NETWORKS, families
 from netprobe.lab.api.discovery import ARCHITECTURE, GIT_VERSION
 from netprobe.lab.api.operations import Operations, lab_itself, now
-from netprobe.lab.api.resources import LEASES, NAMESPACES, NODES, PRIORITY_CLASSES, SERVICES
+from netprobe.lab.api.resources import LEASES, NAMESPACES, NODES, SERVICES
 from netprobe.lab.fabric.state import Fabric, Node
 from netprobe.model.objects import Object
 
@@ -18,11 +16,6 @@ def bootstrap(operations: Operations, fabric: Fabric) -> None:
     for name in ("default", "kube-node-lease", "kube-public", "kube-system"):
         namespace = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}}
         operations.create(NAMESPACES, "", namespace, lab_itself())
-    for resource, obj in default_roles():
-        operations.create(resource, "", obj, lab_itself())
-    for name, value in priorities.SYSTEM.items():
-        priority = {"apiVersion": "scheduling.k8s.io/v1", "kind": "PriorityClass", "metadata": {"name": name}}
-        operations.create(PRIORITY_CLASSES, "", {**priority, "value": value}, lab_itself())
     for index, node in enumerate(fabric.nodes):
         operations.create(NODES, "", _node(node, index + 1), lab_itself())
         lease = {"apiVersion": "coordination.k8s.io/v1", "kind": "Lease", "metadata": {"name": node.name}}
@@ -32,7 +25,7 @@ def bootstrap(operations: Operations, fabric: Fabric) -> None:
 
 
 def own_service(operations: Operations) -> None:
-    """The Service by which pods would find the API; it has no endpoint."""
+    """The Service kubernetes, which stands for the API; it has no endpoint."""
     operations.create(
         SERVICES,
         "default",
@@ -76,7 +69,7 @@ def _node(node: Node, number: int) -> Object:
                 "kubernetes.io/hostname": node.name,
                 "kubernetes.io/os": "linux",
                 "kubernetes.io/arch": ARCHITECTURE,
-                "beta.kubernetes.io/os": "linux",  # old names that manifests still select by
+                "beta.kubernetes.io/os": "linux",  # old names, still found in manifests
                 "beta.kubernetes.io/arch": ARCHITECTURE,
             },
         },

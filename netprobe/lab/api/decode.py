@@ -1,8 +1,8 @@
 """Reading what a client sent: text to JSON values, JSON values to a typed object.
 
-As in the real server a field of the wrong type is an error, and an unknown or doubled one is dropped and
-told (a warning, or an error with fieldValidation=Strict). What the server's encoder would leave out again
-(nulls, empty lists and maps, zeros that are no pointers) is left out: `ingress: []` is stored as absent.
+As in the real server, a field of the wrong type is an error. An unknown field, or one that is given twice,
+is dropped with a warning, or is an error with fieldValidation=Strict. What the server's encoder leaves out
+(nulls, empty lists and maps, zeros that are not pointers) is left out here: `ingress: []` becomes absent.
 """
 
 from __future__ import annotations
@@ -19,11 +19,11 @@ from netprobe.lab.api.status import bad_request
 
 _YAML_TYPES = ("application/yaml", "application/apply-patch+yaml")
 _JSON_NAMES = {str: "string", bool: "bool", int: "number", float: "number", list: "array", dict: "object"}
-_GO_NAMES = {"int": "int32", "bytes": "[]uint8", "number": "float64", "time": "v1.Time"}
+_GO_NAMES = {"int": "int32", "bytes": "[]uint8", "time": "v1.Time"}
 
 
 def parse(body: bytes, content_type: str, doubled: list[str]) -> Any:
-    """A request body as JSON values; names of doubled fields are appended to `doubled`."""
+    """A request body as JSON values; names of fields that are given twice are appended to `doubled`."""
 
     def pairs(items: list[tuple[str, Any]]) -> dict[str, Any]:
         result = dict(items)
@@ -43,10 +43,9 @@ def parse(body: bytes, content_type: str, doubled: list[str]) -> Any:
 
 
 class Decoder:
-    """One reading of one object; `unknown` collects the paths of what the kind does not have."""
+    """Reads one object; `unknown` collects the paths of fields that the kind does not have."""
 
-    def __init__(self, kind: str, version: str, *, fill: bool = True) -> None:
-        self._fill = fill
+    def __init__(self, kind: str, version: str) -> None:
         self.kind = kind
         self.version = version
         self.unknown: list[str] = []
@@ -60,12 +59,15 @@ class Decoder:
             field = definition.fields.get(key)
             place = f"{path}.{key}" if path else key
             if field is None:
-                self.unknown.append(place)
+                if not definition.keeps_others:
+                    self.unknown.append(place)
+                elif item is not None:
+                    result[key] = item
                 continue
             read = self._value(item, field.type, place)
             if read is not None and not (_is_empty(read, field) and not field.required):
                 result[key] = read
-        for key, field in definition.fields.items() if self._fill else ():
+        for key, field in definition.fields.items():
             if key in result or not (field.present or field.default):
                 continue
             result[key] = {} if field.present else field.default
@@ -100,8 +102,6 @@ class Decoder:
             case "int":
                 good = is_int or (isinstance(value, float) and value.is_integer())
                 value = int(value) if good else value
-            case "number":
-                good = is_int or isinstance(value, float)
             case "int-or-string":
                 good = is_int or isinstance(value, str)
             case "quantity":
@@ -129,7 +129,7 @@ def _go_name(type_: Type) -> str:
     if type_.item is not None:
         return f"{'map[string]' if type_.is_map else '[]'}{_go_name(type_.item)}"
     if type_.is_struct:
-        return ".".join(type_.name.split(".")[-2:])
+        return f"v1.{type_.name}"
     return _GO_NAMES.get(type_.name, type_.name)
 
 

@@ -1,4 +1,4 @@
-"""What the server serves, as clients ask for it: legacy and aggregated discovery, and the version."""
+"""What the server serves: discovery, both legacy and aggregated, and the version."""
 
 from __future__ import annotations
 
@@ -7,17 +7,16 @@ from collections.abc import Mapping
 from typing import Any
 
 from netprobe import __version__
-from netprobe.lab.api import resources
-from netprobe.lab.api.resources import Resource
+from netprobe.lab.api.resources import SCALE, Catalog, Resource
 
 KUBERNETES_MINOR = 33
 GIT_VERSION = f"v1.{KUBERNETES_MINOR}.0+netprobe.{__version__}"
-"""The Kubernetes whose API this is, and the program that speaks it."""
+"""The version of Kubernetes whose API this is, and the program that serves it."""
 
 AGGREGATED = "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList"
 
 ARCHITECTURE = {"x86_64": "amd64", "aarch64": "arm64"}.get(platform.machine(), platform.machine())
-"""The machine's, as Go spells it."""
+"""The machine's architecture, as Go spells it."""
 
 
 def version() -> dict[str, str]:
@@ -34,44 +33,54 @@ def version() -> dict[str, str]:
     }
 
 
-def document(path: str, accept: str) -> Mapping[str, Any] | None:
+def document(catalog: Catalog, path: str, accept: str) -> Mapping[str, Any] | None:
     """The discovery document at a path; None where there is none."""
-    aggregated = "apidiscovery.k8s.io" in accept and "v=v2;" in accept.replace(" ", "") + ";"
-    match [part for part in path.split("/") if part]:
+    parts = [part for part in path.split("/") if part]
+    if "apidiscovery.k8s.io" in accept and "v=v2;" in accept.replace(" ", "") + ";":
+        groups = {"/api": {"": ["v1"]}, "/apis": catalog.groups()}.get("/" + "/".join(parts))
+        if groups is not None:
+            return _aggregated(catalog, groups)
+    return _legacy(catalog, parts)
+
+
+def _legacy(catalog: Catalog, parts: list[str]) -> Mapping[str, Any] | None:
+    groups = catalog.groups()
+    match parts:
         case ["api"]:
-            return _aggregated([""]) if aggregated else _core_versions()
+            return {"kind": "APIVersions", "versions": ["v1"], "serverAddressByClientCIDRs": []}
         case ["api", "v1"]:
-            return _resource_list("", "v1")
+            return _resource_list(catalog, "", "v1")
         case ["apis"]:
-            return _aggregated(list(resources.groups())) if aggregated else _group_list()
-        case ["apis", group] if group in resources.groups():
-            return {"kind": "APIGroup", "apiVersion": "v1", **_group(group)}
-        case ["apis", group, version_] if resources.groups().get(group) == version_:
-            return _resource_list(group, version_)
+            listed = [_group(name, versions) for name, versions in groups.items()]
+            return {"kind": "APIGroupList", "apiVersion": "v1", "groups": listed}
+        case ["apis", group] if group in groups:
+            return {"kind": "APIGroup", "apiVersion": "v1", **_group(group, groups[group])}
+        case ["apis", group, version_] if version_ in groups.get(group, ()):
+            return _resource_list(catalog, group, version_)
     return None
 
 
-def root() -> dict[str, list[str]]:
-    """What there is at all, as `kubectl get --raw /` shows it."""
-    groups = [path for group, name in resources.groups().items() for path in (group, f"{group}/{name}")]
+def root(catalog: Catalog) -> dict[str, list[str]]:
+    """The paths that exist, for `kubectl get --raw /`."""
+    paths = ["/api", "/api/v1", "/apis"]
+    for group, versions in catalog.groups().items():
+        paths += [f"/apis/{group}", *(f"/apis/{group}/{one}" for one in versions)]
     more = ("healthz", "livez", "openapi/v2", "openapi/v3", "readyz", "version")
-    paths = ["/api", "/api/v1", "/apis", *(f"/apis/{path}" for path in groups), *(f"/{one}" for one in more)]
-    return {"paths": paths}
+    return {"paths": [*paths, *(f"/{one}" for one in more)]}
 
 
-def _core_versions() -> dict[str, Any]:
-    return {"kind": "APIVersions", "versions": ["v1"], "serverAddressByClientCIDRs": []}
+def _group(group: str, names: list[str]) -> dict[str, Any]:
+    versions = [{"groupVersion": f"{group}/{name}", "version": name} for name in names]
+    return {"name": group, "versions": versions, "preferredVersion": versions[0]}
 
 
-def _group(group: str) -> dict[str, Any]:
-    name = resources.groups()[group]
-    version_ = {"groupVersion": f"{group}/{name}", "version": name}
-    return {"name": group, "versions": [version_], "preferredVersion": version_}
-
-
-def _group_list() -> dict[str, Any]:
-    listed = [_group(group) for group in resources.groups()]
-    return {"kind": "APIGroupList", "apiVersion": "v1", "groups": listed}
+_OTHERS: dict[str, tuple[str, list[str]]] = {
+    "attach": ("PodAttachOptions", ["create", "get"]),
+    "ephemeralcontainers": ("Pod", ["get", "patch", "update"]),
+    "exec": ("PodExecOptions", ["create", "get"]),
+    "log": ("Pod", ["get"]),
+    "portforward": ("PodPortForwardOptions", ["create", "get"]),
+}
 
 
 def _subresources(resource: Resource) -> list[tuple[str, str, list[str]]]:
@@ -80,55 +89,41 @@ def _subresources(resource: Resource) -> list[tuple[str, str, list[str]]]:
     if resource.status:
         found.append(("status", resource.kind, ["get", "patch", "update"]))
     if resource.scale:
-        found.append(("scale", "Scale", ["get", "patch", "update"]))
+        found.append(("scale", SCALE.kind, ["get", "patch", "update"]))
     return sorted(found)
 
 
-_OTHERS: dict[str, tuple[str, list[str]]] = {
-    "attach": ("PodAttachOptions", ["create", "get"]),
-    "exec": ("PodExecOptions", ["create", "get"]),
-    "log": ("Pod", ["get"]),
-    "eviction": ("Eviction", ["create"]),
-    "token": ("TokenRequest", ["create"]),
-}
-_OTHER_GROUPS = {
-    "Scale": ("autoscaling", "v1"),
-    "Eviction": ("policy", "v1"),
-    "TokenRequest": ("authentication.k8s.io", "v1"),
-}
+def _names(resource: Resource) -> dict[str, Any]:
+    """The optional names of a resource; both forms of discovery spell them alike."""
+    names = {"shortNames": list(resource.short), "categories": list(resource.categories)}
+    return {key: value for key, value in names.items() if value}
 
 
-def _response_kind(kind: str, resource: Resource) -> dict[str, str]:
-    group, version_ = _OTHER_GROUPS.get(kind, (resource.group, resource.version))
-    return {"group": group, "version": version_, "kind": kind}
-
-
-def _resource_list(group: str, version_: str) -> dict[str, Any]:
+def _resource_list(catalog: Catalog, group: str, version_: str) -> dict[str, Any]:
     listed: list[dict[str, Any]] = []
-    for resource in resources.of_group(group):
-        entry: dict[str, Any] = {
-            "name": resource.plural,
-            "singularName": resource.singular,
-            "namespaced": resource.namespaced,
-            "kind": resource.kind,
-            "verbs": list(resource.verbs),
-        }
-        if resource.short:
-            entry["shortNames"] = list(resource.short)
-        if resource.categories:
-            entry["categories"] = list(resource.categories)
-        listed.append(entry)
-        for name, kind, verbs in _subresources(resource):
-            sub: dict[str, Any] = {
-                "name": f"{resource.plural}/{name}",
-                "singularName": "",
+    for resource in catalog.of_version(group, version_):
+        listed.append(
+            {
+                "name": resource.plural,
+                "singularName": resource.singular,
                 "namespaced": resource.namespaced,
-                "kind": kind,
-                "verbs": verbs,
+                "kind": resource.kind,
+                "verbs": list(resource.verbs),
+                **_names(resource),
             }
-            if kind in _OTHER_GROUPS:
-                sub["group"], sub["version"] = _OTHER_GROUPS[kind]
-            listed.append(sub)
+        )
+        for name, kind, verbs in _subresources(resource):
+            own = {"group": SCALE.group, "version": SCALE.version} if kind == SCALE.kind else {}
+            listed.append(
+                {
+                    "name": f"{resource.plural}/{name}",
+                    "singularName": "",
+                    "namespaced": resource.namespaced,
+                    "kind": kind,
+                    "verbs": verbs,
+                    **own,
+                }
+            )
     group_version = f"{group}/{version_}" if group else version_
     return {
         "kind": "APIResourceList",
@@ -138,35 +133,17 @@ def _resource_list(group: str, version_: str) -> dict[str, Any]:
     }
 
 
-def _aggregated(groups: list[str]) -> dict[str, Any]:
+def _aggregated(catalog: Catalog, groups: dict[str, list[str]]) -> dict[str, Any]:
     items = []
-    for group in groups:
-        listed = []
-        for resource in resources.of_group(group):
-            entry: dict[str, Any] = {
-                "resource": resource.plural,
-                "responseKind": {"group": group, "version": resource.version, "kind": resource.kind},
-                "scope": "Namespaced" if resource.namespaced else "Cluster",
-                "singularResource": resource.singular,
-                "verbs": list(resource.verbs),
+    for group, names in groups.items():
+        versions = [
+            {
+                "version": name,
+                "resources": [_aggregated_entry(one) for one in catalog.of_version(group, name)],
+                "freshness": "Current",
             }
-            if resource.short:
-                entry["shortNames"] = list(resource.short)
-            if resource.categories:
-                entry["categories"] = list(resource.categories)
-            subs = [
-                {
-                    "subresource": name,
-                    "responseKind": _response_kind(kind, resource),
-                    "verbs": verbs,
-                }
-                for name, kind, verbs in _subresources(resource)
-            ]
-            if subs:
-                entry["subresources"] = subs
-            listed.append(entry)
-        version_ = resources.groups().get(group, "v1")
-        versions = [{"version": version_, "resources": listed, "freshness": "Current"}]
+            for name in names
+        ]
         metadata: dict[str, Any] = {"name": group} if group else {}
         items.append({"metadata": metadata | {"creationTimestamp": None}, "versions": versions})
     return {
@@ -174,4 +151,24 @@ def _aggregated(groups: list[str]) -> dict[str, Any]:
         "apiVersion": "apidiscovery.k8s.io/v2",
         "metadata": {},
         "items": items,
+    }
+
+
+def _aggregated_entry(resource: Resource) -> dict[str, Any]:
+    def kind_of(kind: str) -> dict[str, str]:
+        of = SCALE if kind == SCALE.kind else resource
+        return {"group": of.group, "version": of.version, "kind": kind}
+
+    subresources = [
+        {"subresource": name, "responseKind": kind_of(kind), "verbs": verbs}
+        for name, kind, verbs in _subresources(resource)
+    ]
+    return {
+        "resource": resource.plural,
+        "responseKind": kind_of(resource.kind),
+        "scope": "Namespaced" if resource.namespaced else "Cluster",
+        "singularResource": resource.singular,
+        "verbs": list(resource.verbs),
+        **_names(resource),
+        **({"subresources": subresources} if subresources else {}),
     }

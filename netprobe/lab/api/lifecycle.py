@@ -6,46 +6,18 @@ import copy
 from dataclasses import dataclass
 from typing import Any
 
-from netprobe.lab.api.resources import (
-    CRON_JOBS,
-    DAEMON_SETS,
-    DEPLOYMENTS,
-    DISRUPTION_BUDGETS,
-    ENDPOINT_SLICES,
-    JOBS,
-    NAMESPACES,
-    NETWORK_POLICIES,
-    PODS,
-    REPLICA_SETS,
-    REPLICATION_CONTROLLERS,
-    SERVICES,
-    STATEFUL_SETS,
-    Resource,
-)
+from netprobe.lab.api.resources import NAMESPACES, PODS, SERVICES, Resource
 from netprobe.lab.api.status import bad_request
 from netprobe.model.objects import Object
 
 ORPHAN = "orphan"
 FOREGROUND = "foregroundDeletion"
 _PROPAGATION = ("Orphan", "Foreground", "Background")
-_WITH_GENERATION = {
-    PODS,
-    NETWORK_POLICIES,
-    DEPLOYMENTS,
-    REPLICA_SETS,
-    REPLICATION_CONTROLLERS,
-    STATEFUL_SETS,
-    DAEMON_SETS,
-    JOBS,
-    CRON_JOBS,
-    DISRUPTION_BUDGETS,
-    ENDPOINT_SLICES,
-}
 
 
 @dataclass(frozen=True, slots=True)
 class Deletion:
-    """DeleteOptions. `grace_s` None: the pod's own. `propagation` "": background."""
+    """DeleteOptions. `grace_s` None: the pod's own grace period. `propagation` "": background."""
 
     grace_s: int | None = None
     propagation: str = ""
@@ -55,7 +27,7 @@ class Deletion:
 
     @classmethod
     def read(cls, options: dict[str, Any]) -> Deletion:
-        """From the body or the query; ApiError 400 where it makes no sense."""
+        """From DeleteOptions; ApiError 400 for values that do not exist."""
         preconditions = options.get("preconditions") or {}
         propagation = options.get("propagationPolicy") or ""
         if propagation and propagation not in _PROPAGATION:
@@ -76,10 +48,10 @@ class Deletion:
 
 def initial(resource: Resource, obj: Object) -> None:
     """What a new object starts with."""
-    if resource in _WITH_GENERATION:
+    if resource.generation:
         obj["metadata"]["generation"] = 1
     if resource is PODS:
-        obj["status"] = {"phase": "Pending", "qosClass": qos(obj.get("spec", {}))}
+        obj["status"] = {"phase": "Pending"}
     elif resource is NAMESPACES:
         obj["spec"] = {"finalizers": ["kubernetes"]}
         obj["status"] = {"phase": "Active"}
@@ -89,18 +61,8 @@ def initial(resource: Resource, obj: Object) -> None:
         obj.setdefault("status", {})
 
 
-def qos(spec: Object) -> str:
-    """The quality of service that a pod's resources make."""
-    resources = [c.get("resources", {}) for c in spec.get("containers", ())]
-    if not any(r.get("limits") or r.get("requests") for r in resources):
-        return "BestEffort"
-    whole = all({"cpu", "memory"} <= r.get("limits", {}).keys() for r in resources)
-    same = all(r.get("requests", r.get("limits")) == r.get("limits") for r in resources)
-    return "Guaranteed" if whole and same else "Burstable"
-
-
 def marked(resource: Resource, old: Object, deletion: Deletion, at: str) -> Object | None:
-    """`old` with the marks of its deletion; None where nothing keeps it and it can go at once."""
+    """`old` with the marks of its deletion; None where nothing holds it and it can be removed at once."""
     metadata = old["metadata"]
     finalizers = [f for f in metadata.get("finalizers", ()) if f not in {ORPHAN, FOREGROUND}]
     if deletion.propagation == "Orphan":
@@ -132,7 +94,7 @@ def marked(resource: Resource, old: Object, deletion: Deletion, at: str) -> Obje
 
 
 def _grace(pod: Object, deletion: Deletion) -> int:
-    """Seconds; 0 for a pod that no kubelet has, or that has ended (pkg/registry/core/pod/strategy.go)."""
+    """Seconds; 0 for a pod that is on no node or has ended (pkg/registry/core/pod/strategy.go)."""
     if "nodeName" not in pod["spec"] or pod["status"].get("phase") in {"Succeeded", "Failed"}:
         return 0
     if deletion.grace_s is not None:
@@ -141,7 +103,7 @@ def _grace(pod: Object, deletion: Deletion) -> int:
 
 
 def settled(resource: Resource, obj: Object) -> bool:
-    """Is a deletion complete: nothing left that holds the object?"""
+    """Has a deletion begun, with nothing left that holds the object?"""
     metadata = obj["metadata"]
     if "deletionTimestamp" not in metadata or metadata.get("finalizers"):
         return False

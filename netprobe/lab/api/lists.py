@@ -1,4 +1,4 @@
-"""Lists: selection, pages, and the three forms in which they are told."""
+"""Lists: selection, pages, and the three forms in which they are sent."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _EXPIRED = (
 
 
 def selection(request: web.BaseRequest, target: Target) -> Test:
-    """The test that labelSelector, fieldSelector and a name in the path make up."""
+    """The test that labelSelector and fieldSelector make up together."""
     tests: list[Test] = []
     if text := request.query.get("labelSelector", ""):
         tests.append(selectors.parse_labels(text))
@@ -34,10 +34,10 @@ def selection(request: web.BaseRequest, target: Target) -> Test:
 
 
 class Lists:
-    """Answers list requests; remembers the rest of a list that was asked for in pages.
+    """Answers list requests; remembers the rest of a list that is read in pages.
 
-    A page after the first comes from the list as it was at the first, as the API promises. Only the last
-    lists are remembered; a token of an older one is answered with 410.
+    Later pages show the list as it was at the first page, as the API promises. Only the last lists are
+    remembered; the token of an older one gets 410.
     """
 
     def __init__(self, store: Store) -> None:
@@ -100,7 +100,7 @@ class Lists:
 def render(
     resource: Resource, items: list[Stored], metadata: dict[str, Any], form: Form, request: web.BaseRequest
 ) -> bytes:
-    """A list in the form asked for."""
+    """A list in the requested form."""
     if form == "table":
         include = request.query.get("includeObject", "Metadata")
         return json.dumps(table.of_list(resource, items, metadata, include), separators=(",", ":")).encode()

@@ -1,7 +1,7 @@
-"""The verbs on stored objects: what the HTTP routes call, and the lab's own controllers too.
+"""The verbs on stored objects, for the HTTP routes and for the lab's own controllers.
 
-Nothing here awaits, so each operation is one step for everybody else: there is no lost update to guard
-against inside, only the resourceVersion that a client gives.
+Nothing here awaits, so each operation is one step for everything else. Only clients can lose an update, and
+they guard against it with resourceVersion.
 """
 
 from __future__ import annotations
@@ -14,21 +14,11 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, Literal
 
-from netprobe.lab.api import managed
-from netprobe.lab.api.access import escalation
-from netprobe.lab.api.access.user import ADMIN, User
-from netprobe.lab.api.admission import names, namespaced, rules_of
-from netprobe.lab.api.admission.notes import notes
-from netprobe.lab.api.admission.services import allocate
+from netprobe.lab.api.admission import admit, warnings
+from netprobe.lab.api.admission.names import required
 from netprobe.lab.api.decode import Decoder
 from netprobe.lab.api.lifecycle import Deletion, initial, marked, settled
-from netprobe.lab.api.resources import (
-    NAMESPACES,
-    NETWORK_POLICIES,
-    PODS,
-    SERVICES,
-    Resource,
-)
+from netprobe.lab.api.resources import NAMESPACES, Resource
 from netprobe.lab.api.schema import definition_of
 from netprobe.lab.api.status import (
     Cause,
@@ -41,10 +31,8 @@ from netprobe.lab.api.status import (
     success,
 )
 from netprobe.lab.api.store import Key, Store, Stored
-from netprobe.lab.clock import Clock, WallClock
 from netprobe.model.objects import Object
 
-METADATA_NAME = "kubernetes.io/metadata.name"
 _SYSTEM_FIELDS = (
     "uid",
     "creationTimestamp",
@@ -56,14 +44,14 @@ _SYSTEM_FIELDS = (
     "namespace",
     "name",
 )
-_FOREVER = {"default", "kube-public", "kube-system"}
+_PERMANENT = {"default", "kube-public", "kube-system"}
 _SUFFIX = "bcdfghjklmnpqrstvwxz2456789"
 
 Subresource = Literal["", "status", "scale"]
 
 
 def stamp(moment: datetime) -> str:
-    """A moment as the API writes it."""
+    """A time as the API writes it."""
     return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
@@ -78,24 +66,21 @@ def suffix(length: int = 5) -> str:
 
 @dataclass(slots=True)
 class Writer:
-    """Who writes and how. `trusted` is the lab itself: its objects are taken as they are.
+    """Who writes and how. `trusted` is the lab itself: its objects are stored as they are.
 
-    `warnings` collects what the client is to be told beside the result.
+    `validation` is the parameter fieldValidation. `doubled` holds the names of fields that were given twice,
+    `warnings` what the client is shown beside the result.
     """
 
-    manager: str = "unknown"
-    user: User = ADMIN
     dry_run: bool = False
     validation: str = "Warn"
-    force: bool = False
     trusted: bool = False
-    applying: bool = False  # the ownership of fields is settled already
     doubled: list[str] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
 
 
 def _keep(keys: Iterable[str], old: Object, obj: Object) -> None:
-    """Let `obj` have these keys as `old` has them, or not at all."""
+    """Give `obj` the values of `old` for these keys, or none where `old` has none."""
     for key in keys:
         if key in old:
             obj[key] = old[key]
@@ -104,15 +89,14 @@ def _keep(keys: Iterable[str], old: Object, obj: Object) -> None:
 
 
 def lab_itself() -> Writer:
-    return Writer(manager="netprobe-lab", trusted=True)
+    return Writer(trusted=True)
 
 
 class Operations:
-    """Create, update and delete with everything that the API server does around it."""
+    """Create, update and delete, with everything that the API server does around them."""
 
-    def __init__(self, store: Store, clock: Clock | None = None) -> None:
+    def __init__(self, store: Store) -> None:
         self.store = store
-        self._clock = clock or WallClock()
 
     def get(self, resource: Resource, namespace: str, name: str) -> Stored:
         """ApiError 404 where it is not there."""
@@ -136,20 +120,19 @@ class Operations:
             self._generate_name(resource, namespace, metadata)
         for key in ("deletionTimestamp", "deletionGracePeriodSeconds", "selfLink", "generation"):
             metadata.pop(key, None)
-        metadata |= {"uid": str(uuid.uuid4()), "creationTimestamp": stamp(self._clock.now())}
+        metadata |= {"uid": str(uuid.uuid4()), "creationTimestamp": now()}
         if resource.namespaced:
             metadata["namespace"] = namespace
         else:
             metadata.pop("namespace", None)
-        if not writer.trusted:
-            obj.pop("status", None) if resource.status else None
+        if not writer.trusted and resource.status:
+            obj.pop("status", None)
         initial(resource, obj)
-        self._admit(resource, obj, None, writer)
+        admit(resource, obj, None, self.store)
         if self.store.get(resource, Key(metadata.get("namespace", ""), metadata["name"])) is not None:
             raise already_exists(resource, metadata["name"])
-        self._tell(resource, obj, None, writer)
-        if not writer.trusted and not writer.applying:
-            managed.created(resource, obj, writer.manager)
+        if not writer.trusted:
+            writer.warnings += warnings(resource, obj, None)
         if writer.dry_run:
             return obj
         return self.store.put(resource, obj).object
@@ -194,14 +177,14 @@ class Operations:
         stored = self.store.get(resource, key)
         if stored is None:
             return None
-        obj = json.loads(stored.json)  # the quickest deep copy, and the text is wanted anyway
+        obj = json.loads(stored.json)  # the quickest deep copy, and the text is needed anyway
         change(obj)
         return self.replace(resource, stored.object, obj, lab_itself(), subresource)
 
     def replace(
         self, resource: Resource, old: Object, obj: Object, writer: Writer, subresource: Subresource = ""
     ) -> Object:
-        """Store `obj`, already typed, in the place of `old`; what a client may not change is kept."""
+        """Store `obj`, already typed, in place of `old`; what a client may not change is kept."""
         _keep(_SYSTEM_FIELDS, old["metadata"], obj["metadata"])
         if resource.status and not writer.trusted:
             status_only = subresource == "status"
@@ -210,13 +193,11 @@ class Operations:
         if resource is NAMESPACES and not writer.trusted:
             obj["spec"] = old["spec"]
         if not writer.trusted:
-            self._admit(resource, obj, old, writer)
-            self._tell(resource, obj, old, writer)
+            admit(resource, obj, old, self.store)
+            writer.warnings += warnings(resource, obj, old)
         changed = obj.get("spec") != old.get("spec") and subresource != "status"
         if changed and "generation" in old["metadata"]:
             obj["metadata"]["generation"] = old["metadata"]["generation"] + 1
-        if not writer.trusted and not writer.applying:
-            managed.updated(resource, obj, old, writer.manager, subresource)
         if obj == old or writer.dry_run:
             return obj
         if settled(resource, obj):
@@ -229,7 +210,7 @@ class Operations:
     ) -> Object:
         """Begin or finish a deletion: a Status where the object is gone, else the object."""
         old = self.get(resource, namespace, name).object
-        if resource is NAMESPACES and name in _FOREVER:
+        if resource is NAMESPACES and name in _PERMANENT:
             raise forbidden(resource, name, "this namespace may not be deleted")
         for field_, given in (("uid", deletion.uid), ("resourceVersion", deletion.resource_version)):
             if given and given != old["metadata"][field_]:
@@ -247,10 +228,10 @@ class Operations:
             return success(resource, name, old["metadata"]["uid"])
         return obj if obj == old else self.store.put(resource, obj).object
 
-    def typed(self, resource: Resource, raw: Any, writer: Writer, *, fill: bool = True) -> Object:
-        """An object of a client as one of this kind; unknown fields dropped and told.
+    def typed(self, resource: Resource, raw: Any, writer: Writer) -> Object:
+        """A client's object as one of this kind; ApiError 400 where it is none.
 
-        `fill` False leaves out the values that the type itself implies.
+        Unknown fields are dropped with a warning, or are errors if the writer wants strict validation.
         """
         if writer.trusted:
             return dict(raw)
@@ -261,8 +242,8 @@ class Operations:
                 got = f"{raw.get('apiVersion', '')}, Kind={raw.get('kind', '')}"
                 text = f"the object provided is unrecognized (must be of type {resource.kind}): got {got}"
                 raise bad_request(text)
-        decoder = Decoder(resource.kind, resource.version, fill=fill)
-        obj = decoder.struct(dict(raw), definition_of(resource.group, resource.kind))
+        decoder = Decoder(resource.kind, resource.version)
+        obj = decoder.struct(dict(raw), definition_of(resource))
         problems = [f'duplicate field "{path}"' for path in writer.doubled]
         problems += [f'unknown field "{path}"' for path in decoder.unknown]
         if problems and writer.validation == "Strict":
@@ -274,34 +255,6 @@ class Operations:
             writer.warnings += problems
         obj.setdefault("metadata", {})
         return {"apiVersion": resource.api_version, "kind": resource.kind, **obj}
-
-    def _tell(self, resource: Resource, obj: Object, old: Object | None, writer: Writer) -> None:
-        """Warn a client of what is stored, and is not what it may expect."""
-        if not writer.trusted:
-            writer.warnings += notes(resource, obj, old)
-            writer.warnings += namespaced.warnings(resource, obj, old, self.store)
-
-    def _admit(self, resource: Resource, obj: Object, old: Object | None, writer: Writer) -> None:
-        rules = rules_of(resource)
-        rules.default(obj)
-        if old is None:
-            namespaced.complete(resource, obj, self.store)
-        if resource is NAMESPACES:
-            labels = obj["metadata"].setdefault("labels", {})
-            labels[METADATA_NAME] = obj["metadata"]["name"]
-        name = obj["metadata"]["name"]
-        causes: list[Cause] = []
-        if resource is not NETWORK_POLICIES:  # whose own check begins with the metadata
-            causes += names.check_metadata(resource, obj["metadata"])
-        causes += rules.check(obj, old)
-        if not causes and resource is SERVICES:
-            causes += allocate(obj, old, self.store)
-        if causes:
-            raise invalid(resource, name, causes)
-        if not writer.trusted:
-            escalation.check(resource, obj, old, writer.user, self.store)
-        if not writer.trusted or resource is PODS:  # those that controllers make are for somebody too
-            namespaced.require(resource, obj, old, self.store)
 
     def _require_namespace(self, resource: Resource, namespace: str, name: str) -> None:
         if not resource.namespaced:
@@ -319,7 +272,7 @@ class Operations:
     def _generate_name(self, resource: Resource, namespace: str, metadata: Object) -> None:
         prefix = metadata.get("generateName")
         if not prefix:
-            cause = names.required("metadata.name", "name or generateName is required")
+            cause = required("metadata.name", "name or generateName is required")
             raise invalid(resource, "", [cause])
         place = namespace if resource.namespaced else ""
         while True:

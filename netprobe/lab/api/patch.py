@@ -1,67 +1,73 @@
-"""The patches of RFC 6902 (JSON patch) and RFC 7386 (merge patch), and the way to the two of Kubernetes."""
+"""The patches that the API takes: RFC 6902, RFC 7386, strategic merge, and server-side apply.
+
+Server-side apply creates the object or merges into it. The lab keeps no field managers: nothing conflicts,
+and what an earlier apply set stays until something removes it.
+"""
 
 from __future__ import annotations
 
 import copy
 from typing import Any
 
-from netprobe.lab.api import server_side
 from netprobe.lab.api.decode import parse
-from netprobe.lab.api.lifecycle import Deletion  # noqa: F401
 from netprobe.lab.api.operations import Operations, Subresource, Writer
 from netprobe.lab.api.requests import Target
-from netprobe.lab.api.schema import definition_of
+from netprobe.lab.api.schema import Definition, Field, definition_of
 from netprobe.lab.api.status import ApiError, Cause, bad_request, conflict
-from netprobe.lab.api.strategic import strategic_merge
+from netprobe.lab.api.store import Key
 from netprobe.model.objects import Object
 
 JSON_PATCH = "application/json-patch+json"
 MERGE_PATCH = "application/merge-patch+json"
 STRATEGIC_MERGE_PATCH = "application/strategic-merge-patch+json"
 APPLY_PATCH = "application/apply-patch+yaml"
+_MEDIA_TYPES = (JSON_PATCH, MERGE_PATCH, STRATEGIC_MERGE_PATCH, APPLY_PATCH)
 
 
 def apply(
     operations: Operations,
     target: Target,
-    kind: str,
+    media_type: str,
     data: bytes,
     writer: Writer,
     *,
     subresource: Subresource = "",
 ) -> tuple[Object, bool]:
-    """Patch an object; also whether it was created (server-side apply of one that was not there)."""
-    if kind == APPLY_PATCH:
-        change = parse(data, kind, writer.doubled)
-        return server_side.apply(operations, target, change, writer, subresource)
-    raw = changed(operations, target, kind, data, writer)
-    stored = operations.update(
-        target.resource, target.namespace, target.name, raw, writer, subresource=subresource
-    )
-    return stored, False
+    """Patch an object; also whether it was created, which only server-side apply does."""
+    resource, namespace, name = target.resource, target.namespace, target.name
+    if media_type == APPLY_PATCH and operations.store.get(resource, Key(namespace, name)) is None:
+        config = _as_object(parse(data, media_type, writer.doubled))
+        config["metadata"] = {**(config.get("metadata") or {}), "name": name}
+        return operations.create(resource, namespace, config, writer), True
+    raw = changed(operations, target, media_type, data, writer)
+    return operations.update(resource, namespace, name, raw, writer, subresource=subresource), False
 
 
-def changed(operations: Operations, target: Target, kind: str, data: bytes, writer: Writer) -> Any:
-    """The stored object with a patch that says what changes; nothing is stored."""
-    if kind not in {JSON_PATCH, MERGE_PATCH, STRATEGIC_MERGE_PATCH}:
-        accepted = f"{JSON_PATCH}, {MERGE_PATCH}, {STRATEGIC_MERGE_PATCH}, {APPLY_PATCH}"
-        text = f"the body of the request was in an unknown format - accepted media types include: {accepted}"
-        raise ApiError(415, "UnsupportedMediaType", text)
+def changed(operations: Operations, target: Target, media_type: str, data: bytes, writer: Writer) -> Object:
+    """The stored object with the patch applied; nothing is stored."""
+    if media_type not in _MEDIA_TYPES:
+        text = "the body of the request was in an unknown format - accepted media types include: "
+        raise ApiError(415, "UnsupportedMediaType", text + ", ".join(_MEDIA_TYPES))
     resource = target.resource
-    change = parse(data, kind, writer.doubled)
+    change = parse(data, media_type, writer.doubled)
     old = operations.get(resource, target.namespace, target.name).object
-    if kind == JSON_PATCH:
+    raw: Object
+    if media_type == JSON_PATCH:
         raw = json_patch(old, change)
-    elif not isinstance(change, dict):
-        raise bad_request("the patch is not an object")
-    elif kind == MERGE_PATCH:
-        raw = merge(old, change)
+    elif media_type == MERGE_PATCH:
+        raw = merge(old, _as_object(change))
     else:
-        raw = strategic_merge(old, change, definition_of(resource.group, resource.kind))
+        raw = strategic_merge(old, _as_object(change), definition_of(resource))
     given = raw["metadata"].get("resourceVersion")
     if given and given != old["metadata"]["resourceVersion"]:
         raise conflict(resource, target.name)
     return raw
+
+
+def _as_object(change: Any) -> Object:
+    if not isinstance(change, dict):
+        raise bad_request("the patch is not an object")
+    return change
 
 
 def merge(target: Any, patch: Any) -> Any:
@@ -77,87 +83,92 @@ def merge(target: Any, patch: Any) -> Any:
     return result
 
 
-def json_patch(target: Any, operations: Any) -> Any:
-    """RFC 6902; ApiError 422 where a step cannot be done, 400 where the patch is none."""
-    if not isinstance(operations, list):
-        raise bad_request(
-            "error decoding patch: json: cannot unmarshal object into Go value of type jsonpatch.Patch"
-        )
-    result = copy.deepcopy(target)
-    for step in operations:
-        try:
-            result = _step(result, step)
-        except (KeyError, IndexError, ValueError, TypeError) as e:
-            raise _impossible(f"{step.get('op', '')} operation does not apply: {e}") from e
+def json_patch(target: Object, steps: Any) -> Any:
+    """RFC 6902; ApiError 422 where a step does not apply, 400 where this is not a list of steps."""
+    import jsonpatch  # only `kubectl patch --type=json` needs it
+    from jsonpointer import JsonPointerException
+
+    if not isinstance(steps, list):
+        text = "error decoding patch: json: cannot unmarshal object into Go value of type jsonpatch.Patch"
+        raise bad_request(text)
+    try:
+        return jsonpatch.JsonPatch(steps).apply(target)
+    except (jsonpatch.JsonPatchException, JsonPointerException, TypeError) as e:
+        text = "the server rejected our request due to an error in our request"
+        cause = Cause("", str(e), "UnexpectedServerResponse")
+        raise ApiError(422, "Invalid", text, causes=[cause]) from e
+
+
+_DIRECTIVE = "$patch"
+_RETAIN_KEYS = "$retainKeys"
+_DELETE_FROM = "$deleteFromPrimitiveList/"
+_ORDER = "$setElementOrder/"
+
+
+def strategic_merge(target: Any, patch: Object, definition: Definition | None) -> Object:
+    """A merge patch that joins lists by key where the type says so.
+
+    Directives: `$patch: replace` and `$patch: delete` in an object or a list item, `$retainKeys: [KEY, ...]`
+    in an object, `$deleteFromPrimitiveList/FIELD` and `$setElementOrder/FIELD` beside a list.
+    Without a definition, lists are replaced.
+    """
+    if patch.get(_DIRECTIVE) == "replace":
+        return copy.deepcopy({k: v for k, v in patch.items() if k != _DIRECTIVE})
+    if patch.get(_DIRECTIVE) == "delete":
+        return {}
+    result = dict(target) if isinstance(target, dict) else {}
+    if isinstance(retained := patch.get(_RETAIN_KEYS), list):
+        result = {key: value for key, value in result.items() if key in retained}
+    for key, value in patch.items():
+        if key in {_DIRECTIVE, _RETAIN_KEYS} or key.startswith(_ORDER):
+            continue
+        if key.startswith(_DELETE_FROM):
+            name = key.removeprefix(_DELETE_FROM)
+            result[name] = [item for item in result.get(name) or [] if item not in value]
+            continue
+        field = definition.fields.get(key) if definition is not None else None
+        if value is None:
+            result.pop(key, None)
+        elif isinstance(value, dict):
+            result[key] = strategic_merge(result.get(key), value, _inner(field))
+        elif isinstance(value, list) and field is not None and field.merge_key is not None:
+            result[key] = _merge_list(result.get(key) or [], value, field, patch.get(_ORDER + key))
+        else:
+            result[key] = copy.deepcopy(value)
     return result
 
 
-def _impossible(why: str) -> ApiError:
-    text = "the server rejected our request due to an error in our request"
-    return ApiError(422, "Invalid", text, causes=[Cause("", why, "UnexpectedServerResponse")])
+def _inner(field: Field | None) -> Definition | None:
+    """The definition of a field's struct, or of its items."""
+    if field is None:
+        return None
+    return (field.type.item or field.type).definition
 
 
-def _step(doc: Any, step: dict[str, Any]) -> Any:
-    path = _pointer(step["path"])
-    match step["op"]:
-        case "add":
-            return _add(doc, path, step["value"])
-        case "remove":
-            return _remove(doc, path)
-        case "replace":
-            _get(doc, path)
-            return step["value"] if not path else _add(_remove(doc, path), path, step["value"])
-        case "move":
-            source = _pointer(step["from"])
-            value = _get(doc, source)
-            return _add(_remove(doc, source), path, value)
-        case "copy":
-            return _add(doc, path, copy.deepcopy(_get(doc, _pointer(step["from"]))))
-        case "test":
-            if _get(doc, path) != step["value"]:
-                raise ValueError(f"testing value {step['path']} failed: test failed")
-            return doc
-        case other:
-            raise ValueError(f"unexpected kind: {other}")
+def _merge_list(old: list[Any], new: list[Any], field: Field, order: list[Any] | None) -> list[Any]:
+    """`old` joined with `new` by the field's merge key; items named in `order` come first, in that order."""
+    if any(isinstance(item, dict) and item.get(_DIRECTIVE) == "replace" for item in new):
+        return [item for item in copy.deepcopy(new) if item.get(_DIRECTIVE) != "replace"]
+    if not field.merge_key:  # scalars: the union
+        result = [*old, *(item for item in new if item not in old)]
+        return _ordered(result, order, lambda item: item)
+    key = field.merge_key
+    result = list(old)
+    for item in new:
+        if not isinstance(item, dict) or key not in item:
+            raise bad_request(f"map: {item} does not contain declared merge key: {key}")
+        at = next((i for i, other in enumerate(result) if other.get(key) == item[key]), None)
+        if item.get(_DIRECTIVE) == "delete":
+            result = [other for other in result if other.get(key) != item[key]]
+        elif at is None:
+            result.append(strategic_merge({}, item, _inner(field)))
+        else:
+            result[at] = strategic_merge(result[at], item, _inner(field))
+    return _ordered(result, [item.get(key) for item in order] if order else None, lambda item: item.get(key))
 
 
-def _pointer(text: str) -> list[str]:
-    if text and not text.startswith("/"):
-        raise ValueError(f"path {text!r} does not begin with a slash")
-    return [part.replace("~1", "/").replace("~0", "~") for part in text.split("/")[1:]]
-
-
-def _get(doc: Any, path: list[str]) -> Any:
-    for step in path:
-        doc = doc[_index(step, len(doc) - 1)] if isinstance(doc, list) else doc[step]
-    return doc
-
-
-def _index(text: str, last: int) -> int:
-    number = int(text)
-    if not 0 <= number <= last:
-        raise IndexError(f"Unable to access invalid index: {text}: invalid index referenced")
-    return number
-
-
-def _add(doc: Any, path: list[str], value: Any) -> Any:
-    if not path:
-        return value
-    parent = _get(doc, path[:-1])
-    if isinstance(parent, list):
-        at = len(parent) if path[-1] == "-" else _index(path[-1], len(parent))
-        parent.insert(at, value)
-    elif isinstance(parent, dict):
-        parent[path[-1]] = value
-    else:
-        raise TypeError(f"{path[-1]!r} has no parent to be added to")
-    return doc
-
-
-def _remove(doc: Any, path: list[str]) -> Any:
-    parent = _get(doc, path[:-1])
-    if isinstance(parent, list):
-        del parent[_index(path[-1], len(parent) - 1)]
-    else:
-        del parent[path[-1]]
-    return doc
+def _ordered(items: list[Any], order: list[Any] | None, key: Any) -> list[Any]:
+    if not order:
+        return items
+    place = {value: index for index, value in enumerate(order)}
+    return sorted(items, key=lambda item: place.get(key(item), len(order)))

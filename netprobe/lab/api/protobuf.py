@@ -1,19 +1,18 @@
-"""Reading protobuf, which kubectl 1.33 sends for what it creates itself. Answers are always JSON.
+"""Reading protobuf, which `kubectl create` and Kubernetes' own tests send. Answers are always JSON.
 
-schema.yaml has the field numbers. The wire format is the plain one: a varint of number and wire type, then
-the value; what is not known is passed over, as protobuf asks.
+schema.yaml has the field numbers. The wire format: a varint of number and wire type, then the value. Unknown
+numbers are skipped, as protobuf requires.
 """
 
 from __future__ import annotations
 
 import base64
-import json
-import struct
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from netprobe.lab.api.schema import Definition, Field, Type, definition, definition_of
+from netprobe.lab.api import resources
+from netprobe.lab.api.schema import Definition, Field, Type, definition, definition_of, has_protobuf
 
 MEDIA_TYPE = "application/vnd.kubernetes.protobuf"
 _MAGIC = b"k8s\x00"
@@ -22,17 +21,19 @@ _ZERO_TIME = -62135596800  # the year 1, Go's zero
 
 
 def decode(data: bytes) -> dict[str, Any]:
-    """The object in a request body; ValueError where there is none that can be read."""
+    """The object in a request body; ValueError where it cannot be read."""
     if not data.startswith(_MAGIC):
-        raise ValueError("the body has not the prefix of a protobuf object")
+        raise ValueError("the body does not begin like a protobuf object")
     envelope = dict(_fields(data[len(_MAGIC) :]))
     kind = {number: _text(value) for number, value in _fields(_bytes(envelope.get(1, b"")))}
     api_version, name = kind.get(1, ""), kind.get(2, "")
-    group = api_version.rpartition("/")[0]
-    try:
-        of = definition("meta.v1.DeleteOptions") if name == "DeleteOptions" else definition_of(group, name)
-    except KeyError as e:
-        raise ValueError(f'no kind "{name}" is registered for version "{api_version}"') from e
+    resource = resources.of_kind(api_version, name)
+    if name == "DeleteOptions":
+        of = definition(name)
+    elif resource is not None and has_protobuf(resource):
+        of = definition_of(resource)
+    else:
+        raise ValueError(f'the lab reads the kind "{name}" of "{api_version}" as JSON only')
     return {"apiVersion": api_version, "kind": name, **_message(_bytes(envelope.get(2, b"")), of)}
 
 
@@ -81,12 +82,6 @@ def _int_or_string(value: int | bytes) -> int | str:
     return _text(parts.get(3, b"")) if parts.get(1) else _signed(parts.get(2, 0))
 
 
-def _raw(value: int | bytes) -> Any:
-    """JSON in a message, as FieldsV1 and RawExtension have it."""
-    raw = _bytes(_parts(value).get(1, b""))
-    return json.loads(raw) if raw else None
-
-
 def _time(value: int | bytes) -> str | None:
     parts = _parts(value)
     if 1 not in parts or (seconds := _signed(parts[1])) == _ZERO_TIME:
@@ -97,7 +92,7 @@ def _time(value: int | bytes) -> str | None:
 
 
 def _fields(data: bytes) -> Iterator[tuple[int, int | bytes]]:
-    """Number and raw value of each field; ValueError for a text that is cut."""
+    """Number and raw value of each field; ValueError where the message is cut short."""
     at = 0
     while at < len(data):
         tag, at = _varint(data, at)
@@ -113,7 +108,7 @@ def _fields(data: bytes) -> Iterator[tuple[int, int | bytes]]:
                 raise ValueError(f"wire type {wire} is not used")
             value, at = data[at : at + size], at + size
             if at > len(data):
-                raise ValueError("unexpected end of the text")
+                raise ValueError("unexpected end of the message")
         yield tag >> 3, value
 
 
@@ -132,7 +127,7 @@ def _varint(data: bytes, at: int) -> tuple[int, int]:
 
 def _signed(value: int | bytes) -> int:
     if isinstance(value, bytes):
-        raise ValueError("a number was expected")  # noqa: TRY004 (the text is wrong, not a type of ours)
+        raise ValueError("a number was expected")  # noqa: TRY004 (the message is wrong, not a Python type)
     return value - (1 << 64) if value >> 63 else value
 
 
@@ -149,10 +144,8 @@ def _text(value: int | bytes) -> str:
 _SCALARS: dict[str, Callable[[int | bytes], Any]] = {
     "int": _signed,
     "bool": bool,
-    "number": lambda value: struct.unpack("<d", _bytes(value))[0],
     "bytes": lambda value: base64.b64encode(_bytes(value)).decode(),
     "time": _time,
     "quantity": lambda value: _text(_parts(value).get(1, b"")),
     "int-or-string": _int_or_string,
-    "any": _raw,
 }

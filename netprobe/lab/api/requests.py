@@ -1,4 +1,4 @@
-"""What a request asks: the resource it names, its parameters, and the form of answer that it accepts."""
+"""What a request asks for: its resource and parameters, and the form of answer that it accepts."""
 
 from __future__ import annotations
 
@@ -6,21 +6,17 @@ import json
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from aiohttp import web
+from aiohttp import hdrs, web
 
 from netprobe.lab.api import decode, table
-from netprobe.lab.api.access.user import User
 from netprobe.lab.api.operations import Writer
 from netprobe.lab.api.protobuf import MEDIA_TYPE
-from netprobe.lab.api.resources import Resource, find
+from netprobe.lab.api.resources import Catalog, Resource
 from netprobe.lab.api.status import ApiError, bad_request, no_such_path
 from netprobe.lab.api.store import Stored
 from netprobe.model.objects import Object
 
 _READ = {"application/json", "application/yaml", MEDIA_TYPE, "*/*"}
-
-USER = web.RequestKey("user", User)
-"""Where a request carries its user."""
 
 Form = Literal["object", "table", "metadata"]
 
@@ -35,7 +31,7 @@ class Target:
     subresource: str
 
 
-def target(path: str) -> Target:
+def target(catalog: Catalog, path: str) -> Target:
     """Read /api/v1/... and /apis/GROUP/VERSION/...; ApiError 404 for anything that is not served."""
     parts = [part for part in path.split("/") if part]
     if parts[0] == "api":
@@ -48,7 +44,7 @@ def target(path: str) -> Target:
     namespace = ""
     if names[0] == "namespaces" and len(names) >= 3 and names[2] not in {"status", "finalize"}:
         namespace, names = names[1], names[2:]
-    resource = find(group, version, names[0])
+    resource = catalog.find(group, version, names[0])
     if resource is None or len(names) > 3 or (namespace and not resource.namespaced):
         raise no_such_path()
     name = names[1] if len(names) > 1 else ""
@@ -57,8 +53,27 @@ def target(path: str) -> Target:
     return Target(resource, namespace, name, names[2] if len(names) > 2 else "")
 
 
+_VERBS = {
+    hdrs.METH_GET: "get",
+    hdrs.METH_POST: "create",
+    hdrs.METH_PUT: "update",
+    hdrs.METH_PATCH: "patch",
+    hdrs.METH_DELETE: "delete",
+}
+
+
+def verb(request: web.BaseRequest, target: Target) -> str:
+    """The API's verb; "" for a method that it does not have."""
+    found = _VERBS.get(request.method, "")
+    if target.name or found not in {"get", "delete"}:
+        return found
+    if found == "delete":
+        return "deletecollection"
+    return "watch" if flag(request, "watch") else "list"
+
+
 def form(request: web.BaseRequest) -> Form:
-    """The first form in Accept that the server can give; ApiError 406 where there is none."""
+    """The first form in Accept that the server offers; ApiError 406 where there is none."""
     accepted = request.headers.get("Accept", "*/*")
     for entry in accepted.split(","):
         media, *parameters = (part.strip() for part in entry.split(";"))
@@ -91,27 +106,15 @@ def number(request: web.BaseRequest, name: str, missing: int) -> int:
         raise bad_request(f'strconv.ParseInt: parsing "{text}": invalid syntax') from e
 
 
-def user(request: web.BaseRequest) -> User:
-    """Whose request it is, as the gate has found."""
-    return request[USER]
-
-
 def writer(request: web.BaseRequest) -> Writer:
-    """Who writes: the fieldManager given, else the program's name from User-Agent."""
+    """How the request wants to write."""
     dry_run = request.query.getall("dryRun", [])
     if dry_run not in ([], ["All"]):
         raise bad_request(f'Invalid value: {json.dumps(dry_run)}: supported values: "All"')
     validation = request.query.get("fieldValidation", "") or "Warn"
     if validation not in {"Ignore", "Warn", "Strict"}:
         raise bad_request(f'fieldValidation: Unsupported value: "{validation}"')
-    agent = request.headers.get("User-Agent", "unknown").partition("/")[0]
-    return Writer(
-        manager=request.query.get("fieldManager", "") or agent,
-        user=user(request),
-        dry_run=bool(dry_run),
-        validation=validation,
-        force=flag(request, "force"),
-    )
+    return Writer(dry_run=bool(dry_run), validation=validation)
 
 
 def content_type(request: web.BaseRequest) -> str:
@@ -131,7 +134,7 @@ async def body(request: web.BaseRequest, by: Writer) -> Any:
 
 
 async def options(request: web.BaseRequest) -> dict[str, Any]:
-    """DeleteOptions: the body, or what the query says of them."""
+    """DeleteOptions: the body, completed by the query."""
     data = await request.read()
     read: Any = decode.parse(data, content_type(request), []) if data.strip() else {}
     if not isinstance(read, dict):
@@ -144,7 +147,7 @@ async def options(request: web.BaseRequest) -> dict[str, Any]:
 
 
 def shown(request: web.BaseRequest, resource: Resource, stored: Stored) -> Any:
-    """A stored object in the form asked for."""
+    """A stored object in the requested form."""
     match form(request):
         case "table":
             metadata = {"resourceVersion": str(stored.revision)}
@@ -156,12 +159,12 @@ def shown(request: web.BaseRequest, resource: Resource, stored: Stored) -> Any:
 
 
 def rendered(request: web.BaseRequest, resource: Resource, obj: Object) -> Any:
-    """The result of a write in the form asked for."""
+    """The result of a write in the requested form."""
     return shown(request, resource, Stored(obj, int(obj["metadata"].get("resourceVersion") or 0)))
 
 
 def reply(obj: Any, status: int = 200, by: Writer | None = None) -> web.Response:
-    """An answer in JSON, with the warnings of a write as kubectl shows them."""
+    """An answer in JSON, with the warnings of a write in the headers that kubectl prints."""
     data = obj if isinstance(obj, bytes) else json.dumps(obj, separators=(",", ":")).encode()
     response = web.Response(body=data + b"\n", status=status, content_type="application/json")
     for warning in by.warnings if by else ():

@@ -1,12 +1,21 @@
-"""The kinds that the lab serves, as data: discovery, routes, admission and printing all read this table."""
+"""The kinds that the lab serves, as one table: discovery, routes, storage and printing all read it.
+
+To add a kind, add a row here. Everything else is optional and has a default:
+
+- its fields in schema.yaml (default: any field is stored);
+- its defaults and checks in admission/ (default: none);
+- its columns in table/columns.py (default: name and age);
+- what it does: a controller, or the enforcer (default: it is stored, so say so in `unused`).
+"""
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 EVERY_VERB = ("create", "delete", "deletecollection", "get", "list", "patch", "update", "watch")
-READ_ONLY = ("get", "list", "watch")
-CREATE_ONLY = ("create",)
+_ALL = ("all",)
+_UNUSED = "the lab stores this and does not use it"
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -14,6 +23,9 @@ class Resource:
     """One resource of the API. `short` are kubectl's short names.
 
     `status` and `scale` say which subresources it has; `others` names further ones, for discovery only.
+    `generation`: metadata.generation counts the changes of its spec.
+    `unused`: the warning that a client gets, for a kind without effect. `about`: what `kubectl explain` says.
+    `custom`: defined by a CustomResourceDefinition.
     """
 
     group: str
@@ -27,7 +39,10 @@ class Resource:
     scale: bool = False
     others: tuple[str, ...] = ()
     verbs: tuple[str, ...] = EVERY_VERB
-    view_of: Resource | None = None  # the kind whose objects these are, under another name (views.py)
+    generation: bool = False
+    unused: str = ""
+    about: str = ""
+    custom: bool = False
 
     @property
     def singular(self) -> str:
@@ -50,39 +65,103 @@ class Resource:
         return self.qualified
 
 
-ALL = ("all",)
+def _workload(kind: str, short: str, *, scale: bool = True, about: str) -> Resource:
+    return Resource(
+        "apps",
+        "v1",
+        kind,
+        f"{kind.lower()}s",
+        short=(short,),
+        categories=_ALL,
+        status=True,
+        scale=scale,
+        generation=True,
+        about=about,
+    )
 
-NAMESPACES = Resource("", "v1", "Namespace", "namespaces", namespaced=False, short=("ns",), status=True)
+
+# Kinds with an effect.
+
+NAMESPACES = Resource(
+    "",
+    "v1",
+    "Namespace",
+    "namespaces",
+    namespaced=False,
+    short=("ns",),
+    status=True,
+    about="A namespace; policies select it by its labels.",
+)
 PODS = Resource(
     "",
     "v1",
     "Pod",
     "pods",
     short=("po",),
-    categories=ALL,
+    categories=_ALL,
     status=True,
-    others=("attach", "exec", "log", "eviction"),
+    others=("attach", "ephemeralcontainers", "exec", "log", "portforward"),
+    generation=True,
+    about="A network namespace with an address. Images are not run: the lab serves the declared ports.",
 )
-SERVICES = Resource("", "v1", "Service", "services", short=("svc",), categories=ALL, status=True)
-CONFIGMAPS = Resource("", "v1", "ConfigMap", "configmaps", short=("cm",))
-SECRETS = Resource("", "v1", "Secret", "secrets")
-SERVICE_ACCOUNTS = Resource("", "v1", "ServiceAccount", "serviceaccounts", short=("sa",), others=("token",))
-EVENTS = Resource("", "v1", "Event", "events", short=("ev",))
-NEW_EVENTS = Resource("events.k8s.io", "v1", "Event", "events", short=("ev",), view_of=EVENTS)
-ENDPOINTS = Resource("", "v1", "Endpoints", "endpoints", short=("ep",))
-NODES = Resource("", "v1", "Node", "nodes", namespaced=False, short=("no",), status=True)
-RESOURCE_QUOTAS = Resource("", "v1", "ResourceQuota", "resourcequotas", short=("quota",), status=True)
-LIMIT_RANGES = Resource("", "v1", "LimitRange", "limitranges", short=("limits",))
-NETWORK_POLICIES = Resource("networking.k8s.io", "v1", "NetworkPolicy", "networkpolicies", short=("netpol",))
-CLAIMS = Resource("", "v1", "PersistentVolumeClaim", "persistentvolumeclaims", short=("pvc",), status=True)
-VOLUMES = Resource(
-    "", "v1", "PersistentVolume", "persistentvolumes", namespaced=False, short=("pv",), status=True
+SERVICES = Resource(
+    "",
+    "v1",
+    "Service",
+    "services",
+    short=("svc",),
+    categories=_ALL,
+    status=True,
+    about="One address for several pods; policies see the address of the pod, not of the Service.",
 )
-STORAGE_CLASSES = Resource(
-    "storage.k8s.io", "v1", "StorageClass", "storageclasses", namespaced=False, short=("sc",)
+CONFIGMAPS = Resource("", "v1", "ConfigMap", "configmaps", short=("cm",), about="Data for containers.")
+SERVICE_ACCOUNTS = Resource(
+    "", "v1", "ServiceAccount", "serviceaccounts", short=("sa",), about="The identity of a pod."
 )
-PRIORITY_CLASSES = Resource(
-    "scheduling.k8s.io", "v1", "PriorityClass", "priorityclasses", namespaced=False, short=("pc",)
+EVENTS = Resource("", "v1", "Event", "events", short=("ev",), about="What the lab did with an object.")
+ENDPOINTS = Resource("", "v1", "Endpoints", "endpoints", short=("ep",), about="The pods behind a Service.")
+NODES = Resource(
+    "",
+    "v1",
+    "Node",
+    "nodes",
+    namespaced=False,
+    short=("no",),
+    status=True,
+    about="A node of the lab; traffic between nodes is routed.",
+)
+NETWORK_POLICIES = Resource(
+    "networking.k8s.io",
+    "v1",
+    "NetworkPolicy",
+    "networkpolicies",
+    short=("netpol",),
+    generation=True,
+    about="Which connections the selected pods may have. A pod that no policy selects in a direction is open "
+    "in that direction.",
+)
+DEPLOYMENTS = _workload("Deployment", "deploy", about="Pods from a template, replaced step by step.")
+REPLICA_SETS = _workload("ReplicaSet", "rs", about="A number of pods from a template.")
+STATEFUL_SETS = _workload("StatefulSet", "sts", about="Numbered pods from a template.")
+DAEMON_SETS = _workload("DaemonSet", "ds", scale=False, about="One pod on each node.")
+JOBS = Resource(
+    "batch",
+    "v1",
+    "Job",
+    "jobs",
+    categories=_ALL,
+    status=True,
+    generation=True,
+    about="Pods that may end. In the lab they stay until netprobe.dev/completes-after has passed.",
+)
+LEASES = Resource("coordination.k8s.io", "v1", "Lease", "leases", about="A sign of life.")
+ENDPOINT_SLICES = Resource(
+    "discovery.k8s.io",
+    "v1",
+    "EndpointSlice",
+    "endpointslices",
+    generation=True,
+    about="The pods behind a Service, with their ports and readiness.",
 )
 DEFINITIONS = Resource(
     "apiextensions.k8s.io",
@@ -93,112 +172,91 @@ DEFINITIONS = Resource(
     short=("crd", "crds"),
     categories=("api-extensions",),
     status=True,
+    about="A kind of your own. The lab stores its objects, and they have no effect.",
 )
-MUTATING_WEBHOOKS, VALIDATING_WEBHOOKS = (
-    Resource(
-        "admissionregistration.k8s.io",
-        "v1",
-        f"{kind}WebhookConfiguration",
-        f"{kind.lower()}webhookconfigurations",
-        namespaced=False,
-        categories=("api-extensions",),
+ACCESS_REVIEWS, RULES_REVIEWS, SUBJECT_REVIEWS = (
+    Resource(group, "v1", kind, f"{kind.lower()}s", namespaced=False, verbs=("create",))
+    for group, kind in (
+        ("authorization.k8s.io", "SelfSubjectAccessReview"),
+        ("authorization.k8s.io", "SelfSubjectRulesReview"),
+        ("authentication.k8s.io", "SelfSubjectReview"),
     )
-    for kind in ("Mutating", "Validating")
 )
-ADMISSION_POLICIES, ADMISSION_BINDINGS = (
-    Resource(
-        "admissionregistration.k8s.io",
-        "v1",
-        f"ValidatingAdmissionPolicy{kind}",
-        f"validatingadmissionpolic{plural}",
-        namespaced=False,
-        categories=("api-extensions",),
-        status=not kind,
+
+SCALE = Resource("autoscaling", "v1", "Scale", "scales")
+"""The kind of the subresource `scale`; it has no path of its own."""
+
+# Kinds that are stored and have no effect.
+
+
+def _unused(
+    group: str, kind: str, plural: str = "", *short: str, cluster: bool = False, why: str = "", v: str = "v1"
+) -> Resource:
+    """`cluster`: its objects have no namespace. `why` continues the warning; `v` is the version."""
+    return Resource(
+        group,
+        v,
+        kind,
+        plural or f"{kind.lower()}s",
+        namespaced=not cluster,
+        short=short,
+        status=True,
+        unused=f"{_UNUSED}: {why}" if why else _UNUSED,
+        about="The lab stores this kind and does not use it.",
     )
-    for kind, plural in (("", "ies"), ("Binding", "ybindings"))
+
+
+_NO_VOLUMES = "images are not run, so volumes are not mounted"
+_NO_ACCOUNTS = "whoever has the lab's kubeconfig may do everything"
+_NO_LIMITS = "nothing is limited"
+_NO_WEBHOOKS = "admission webhooks and policies are not called"
+
+SECRETS = _unused("", "Secret", why="images are not run, so nothing reads it")
+CONTROLLER_REVISIONS = _unused("apps", "ControllerRevision")
+_STORAGE, _RBAC, _ADMISSION = (
+    "storage.k8s.io",
+    "rbac.authorization.k8s.io",
+    "admissionregistration.k8s.io",
 )
-INGRESSES = Resource("networking.k8s.io", "v1", "Ingress", "ingresses", short=("ing",), status=True)
-INGRESS_CLASSES = Resource("networking.k8s.io", "v1", "IngressClass", "ingressclasses", namespaced=False)
-AUTOSCALERS = Resource(
-    "autoscaling",
-    "v2",
-    "HorizontalPodAutoscaler",
-    "horizontalpodautoscalers",
-    short=("hpa",),
-    categories=ALL,
-    status=True,
-)
-DEPLOYMENTS = Resource(
-    "apps", "v1", "Deployment", "deployments", short=("deploy",), categories=ALL, status=True, scale=True
-)
-REPLICA_SETS = Resource(
-    "apps", "v1", "ReplicaSet", "replicasets", short=("rs",), categories=ALL, status=True, scale=True
-)
-STATEFUL_SETS = Resource(
-    "apps", "v1", "StatefulSet", "statefulsets", short=("sts",), categories=ALL, status=True, scale=True
-)
-REPLICATION_CONTROLLERS = Resource(
-    "",
-    "v1",
-    "ReplicationController",
-    "replicationcontrollers",
-    short=("rc",),
-    categories=ALL,
-    status=True,
-    scale=True,
-)
-DAEMON_SETS = Resource("apps", "v1", "DaemonSet", "daemonsets", short=("ds",), categories=ALL, status=True)
-CONTROLLER_REVISIONS = Resource("apps", "v1", "ControllerRevision", "controllerrevisions")
-JOBS = Resource("batch", "v1", "Job", "jobs", categories=ALL, status=True)
-CRON_JOBS = Resource("batch", "v1", "CronJob", "cronjobs", short=("cj",), categories=ALL, status=True)
-LEASES = Resource("coordination.k8s.io", "v1", "Lease", "leases")
-DISRUPTION_BUDGETS = Resource(
-    "policy", "v1", "PodDisruptionBudget", "poddisruptionbudgets", short=("pdb",), status=True
-)
-ENDPOINT_SLICES = Resource("discovery.k8s.io", "v1", "EndpointSlice", "endpointslices")
-ROLES = Resource("rbac.authorization.k8s.io", "v1", "Role", "roles")
-ROLE_BINDINGS = Resource("rbac.authorization.k8s.io", "v1", "RoleBinding", "rolebindings")
-CLUSTER_ROLES = Resource("rbac.authorization.k8s.io", "v1", "ClusterRole", "clusterroles", namespaced=False)
-CLUSTER_ROLE_BINDINGS = Resource(
-    "rbac.authorization.k8s.io", "v1", "ClusterRoleBinding", "clusterrolebindings", namespaced=False
-)
-ACCESS_REVIEWS = Resource(
-    "authorization.k8s.io",
-    "v1",
-    "SelfSubjectAccessReview",
-    "selfsubjectaccessreviews",
-    namespaced=False,
-    verbs=CREATE_ONLY,
-)
-RULES_REVIEWS = Resource(
-    "authorization.k8s.io",
-    "v1",
-    "SelfSubjectRulesReview",
-    "selfsubjectrulesreviews",
-    namespaced=False,
-    verbs=CREATE_ONLY,
-)
-SUBJECT_ACCESS_REVIEWS = Resource(
-    "authorization.k8s.io",
-    "v1",
-    "SubjectAccessReview",
-    "subjectaccessreviews",
-    namespaced=False,
-    verbs=CREATE_ONLY,
-)
-LOCAL_ACCESS_REVIEWS = Resource(
-    "authorization.k8s.io", "v1", "LocalSubjectAccessReview", "localsubjectaccessreviews", verbs=CREATE_ONLY
-)
-TOKEN_REVIEWS = Resource(
-    "authentication.k8s.io", "v1", "TokenReview", "tokenreviews", namespaced=False, verbs=CREATE_ONLY
-)
-SUBJECT_REVIEWS = Resource(
-    "authentication.k8s.io",
-    "v1",
-    "SelfSubjectReview",
-    "selfsubjectreviews",
-    namespaced=False,
-    verbs=CREATE_ONLY,
+_WITHOUT_EFFECT = (
+    SECRETS,
+    CONTROLLER_REVISIONS,
+    _unused("", "ResourceQuota", "", "quota", why=_NO_LIMITS),
+    _unused("", "LimitRange", "", "limits", why=_NO_LIMITS),
+    _unused("", "PersistentVolumeClaim", "", "pvc", why=_NO_VOLUMES),
+    _unused("", "PersistentVolume", "", "pv", cluster=True, why=_NO_VOLUMES),
+    _unused("", "PodTemplate"),
+    _unused("", "ReplicationController", "", "rc", why="use a Deployment or a ReplicaSet"),
+    _unused("batch", "CronJob", "", "cj", why="it starts no Jobs"),
+    _unused("autoscaling", "HorizontalPodAutoscaler", "", "hpa", why="there is no load", v="v2"),
+    _unused("networking.k8s.io", "Ingress", "ingresses", "ing", why="no ingress controller runs here"),
+    _unused("networking.k8s.io", "IngressClass", "ingressclasses", cluster=True),
+    _unused("policy", "PodDisruptionBudget", "", "pdb", why="nothing is evicted"),
+    _unused(_RBAC, "Role", why=_NO_ACCOUNTS),
+    _unused(_RBAC, "RoleBinding", why=_NO_ACCOUNTS),
+    _unused(_RBAC, "ClusterRole", cluster=True, why=_NO_ACCOUNTS),
+    _unused(_RBAC, "ClusterRoleBinding", cluster=True, why=_NO_ACCOUNTS),
+    _unused(_STORAGE, "StorageClass", "storageclasses", "sc", cluster=True, why=_NO_VOLUMES),
+    _unused(_STORAGE, "CSIDriver", cluster=True, why=_NO_VOLUMES),
+    _unused(_STORAGE, "CSINode", cluster=True, why=_NO_VOLUMES),
+    _unused(_STORAGE, "CSIStorageCapacity", "csistoragecapacities", why=_NO_VOLUMES),
+    _unused(_STORAGE, "VolumeAttachment", cluster=True, why=_NO_VOLUMES),
+    _unused("scheduling.k8s.io", "PriorityClass", "priorityclasses", "pc", cluster=True),
+    _unused("node.k8s.io", "RuntimeClass", "runtimeclasses", cluster=True),
+    _unused("certificates.k8s.io", "CertificateSigningRequest", "", "csr", cluster=True),
+    _unused("apiregistration.k8s.io", "APIService", cluster=True, why="other API servers are not called"),
+    _unused("flowcontrol.apiserver.k8s.io", "FlowSchema", cluster=True),
+    _unused("flowcontrol.apiserver.k8s.io", "PriorityLevelConfiguration", cluster=True),
+    _unused(_ADMISSION, "MutatingWebhookConfiguration", cluster=True, why=_NO_WEBHOOKS),
+    _unused(_ADMISSION, "ValidatingWebhookConfiguration", cluster=True, why=_NO_WEBHOOKS),
+    _unused(
+        _ADMISSION,
+        "ValidatingAdmissionPolicy",
+        "validatingadmissionpolicies",
+        cluster=True,
+        why=_NO_WEBHOOKS,
+    ),
+    _unused(_ADMISSION, "ValidatingAdmissionPolicyBinding", cluster=True, why=_NO_WEBHOOKS),
 )
 
 RESOURCES: tuple[Resource, ...] = (
@@ -206,68 +264,64 @@ RESOURCES: tuple[Resource, ...] = (
     PODS,
     SERVICES,
     CONFIGMAPS,
-    SECRETS,
     SERVICE_ACCOUNTS,
     EVENTS,
     ENDPOINTS,
     NODES,
-    RESOURCE_QUOTAS,
-    LIMIT_RANGES,
-    CLAIMS,
-    VOLUMES,
-    REPLICATION_CONTROLLERS,
     DEPLOYMENTS,
     REPLICA_SETS,
     STATEFUL_SETS,
     DAEMON_SETS,
-    CONTROLLER_REVISIONS,
     JOBS,
-    CRON_JOBS,
-    AUTOSCALERS,
     NETWORK_POLICIES,
-    INGRESSES,
-    INGRESS_CLASSES,
     LEASES,
-    NEW_EVENTS,
-    DISRUPTION_BUDGETS,
     ENDPOINT_SLICES,
-    ROLES,
-    ROLE_BINDINGS,
-    CLUSTER_ROLES,
-    CLUSTER_ROLE_BINDINGS,
-    STORAGE_CLASSES,
-    PRIORITY_CLASSES,
     DEFINITIONS,
-    MUTATING_WEBHOOKS,
-    VALIDATING_WEBHOOKS,
-    ADMISSION_POLICIES,
-    ADMISSION_BINDINGS,
     ACCESS_REVIEWS,
     RULES_REVIEWS,
-    SUBJECT_ACCESS_REVIEWS,
-    LOCAL_ACCESS_REVIEWS,
     SUBJECT_REVIEWS,
-    TOKEN_REVIEWS,
+    *_WITHOUT_EFFECT,
 )
 
-STORED = tuple(resource for resource in RESOURCES if resource.stored and resource.view_of is None)
 
-_BY_PATH = {(r.group, r.version, r.plural): r for r in RESOURCES}
-_BY_KIND = {(r.api_version, r.kind): r for r in RESOURCES}
+class Catalog:
+    """The resources that one server serves: the table above, and what CustomResourceDefinitions add."""
+
+    def __init__(self, listed: Iterable[Resource] = RESOURCES) -> None:
+        self._listed = {(r.group, r.version, r.plural): r for r in listed}
+
+    def __iter__(self) -> Iterator[Resource]:
+        return iter(self._listed.values())
+
+    def find(self, group: str, version: str, plural: str) -> Resource | None:
+        return self._listed.get((group, version, plural))
+
+    def of_kind(self, api_version: str, kind: str) -> Resource | None:
+        return next((r for r in self if (r.api_version, r.kind) == (api_version, kind)), None)
+
+    def groups(self) -> dict[str, list[str]]:
+        """The named groups and their versions, in the order of the table."""
+        found: dict[str, list[str]] = {}
+        for resource in self:
+            versions = found.setdefault(resource.group, []) if resource.group else []
+            if resource.version not in versions:
+                versions.append(resource.version)
+        return found
+
+    def of_version(self, group: str, version: str) -> list[Resource]:
+        return [r for r in self if (r.group, r.version) == (group, version)]
+
+    def add(self, resource: Resource) -> None:
+        self._listed[resource.group, resource.version, resource.plural] = resource
+
+    def remove(self, resource: Resource) -> None:
+        self._listed.pop((resource.group, resource.version, resource.plural), None)
 
 
-def find(group: str, version: str, plural: str) -> Resource | None:
-    return _BY_PATH.get((group, version, plural))
+STORED = tuple(resource for resource in RESOURCES if resource.stored)
+_BUILT_IN = Catalog((*RESOURCES, SCALE))
 
 
 def of_kind(api_version: str, kind: str) -> Resource | None:
-    return _BY_KIND.get((api_version, kind))
-
-
-def groups() -> dict[str, str]:
-    """The named groups and the one version that each has, in the order of the table."""
-    return {r.group: r.version for r in RESOURCES if r.group}
-
-
-def of_group(group: str) -> tuple[Resource, ...]:
-    return tuple(r for r in RESOURCES if r.group == group)
+    """A built-in kind; custom ones are in the store's catalog."""
+    return _BUILT_IN.of_kind(api_version, kind)

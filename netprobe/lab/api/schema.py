@@ -1,23 +1,24 @@
-"""The types behind the API: which fields a kind has, and how lists of them are joined.
+"""The fields of the API's kinds, read from schema.yaml, whose header explains the notation.
 
-schema.yaml holds them; its header explains the notation. One table serves decoding (unknown fields, wrong
-types), strategic merge patch, server-side apply and the OpenAPI documents.
+One table serves decoding (unknown fields, wrong types), protobuf and strategic merge patch.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache
 from importlib.resources import files
 
 import yaml
 
-SCALARS = {"string", "int", "bool", "number", "bytes", "time", "quantity", "int-or-string", "any"}
+from netprobe.lab.api.resources import Resource
+
+SCALARS = {"string", "int", "bool", "bytes", "time", "quantity", "int-or-string", "any"}
 
 
 @dataclass(frozen=True, slots=True)
 class Type:
-    """A scalar or a definition by `name`, or a list or map of `item`."""
+    """A scalar or a definition by `name`, or a list ("[]") or map ("{}") of `item`."""
 
     name: str
     item: Type | None = None
@@ -48,59 +49,48 @@ class Type:
 
 @dataclass(frozen=True, slots=True)
 class Field:
-    """A field of a definition. `merge_key` None: a patch replaces the list; "": it joins scalars.
+    """A field of a definition.
 
-    `pointer`: zero is told apart from absence. `number` is protobuf's, (outer, inner) where it is inlined.
+    `pointer`: zero differs from absence. `merge_key` None: a strategic merge patch replaces the list;
+    "": it joins a list of scalars. `number` is protobuf's: (outer, inner) where a struct is inlined in JSON.
     """
 
     type: Type
     required: bool = False
     present: bool = False
     default: str | None = None
-    keys: tuple[str, ...] = ()
-    is_set: bool = False
-    atomic: bool = False
-    retain_keys: bool = False
-    merge_key: str | None = None
     pointer: bool = False
+    merge_key: str | None = None
     number: tuple[int, int] = (0, 0)
 
     @classmethod
     def parse(cls, text: str) -> Field:
         first, *words = text.split()
         values = dict(word.partition("=")[::2] for word in words)
+        outer, _, inner = values.get("no", "").partition(".")
         return cls(
             Type.parse(first),
             required="required" in values,
             present="present" in values,
             default=values.get("default"),
-            keys=tuple(values["map"].split(",")) if "map" in values else (),
-            is_set="set" in values,
-            atomic="atomic" in values,
-            retain_keys="retain-keys" in values,
-            merge_key=values.get("merge"),
             pointer="pointer" in values,
-            number=_number(values.get("no", "")),
+            merge_key=values.get("merge"),
+            number=(int(outer or 0), int(inner or 0)),
         )
-
-
-def _number(text: str) -> tuple[int, int]:
-    outer, _, inner = text.partition(".")
-    return int(outer or 0), int(inner or 0)
 
 
 @dataclass(frozen=True, slots=True)
 class Definition:
-    """A struct of the API, as in "core.v1.Container"."""
+    """A struct of the API, such as "PodSpec". `keeps_others`: fields that are not listed are stored."""
 
     name: str
-    fields: dict[str, Field]
-    atomic: bool = False
+    fields: dict[str, Field] = field(default_factory=dict)
+    keeps_others: bool = False
 
     @property
     def numbered(self) -> dict[tuple[int, int], tuple[str, Field]]:
         """Name and field by protobuf number; (outer, 0) where nothing is inlined."""
-        return {field.number: (name, field) for name, field in self.fields.items() if field.number[0]}
+        return {item.number: (name, item) for name, item in self.fields.items() if item.number[0]}
 
 
 @cache
@@ -113,44 +103,28 @@ def _source() -> dict[str, dict[str, str]]:
 @cache
 def definition(name: str) -> Definition:
     """A definition by name; KeyError where there is none."""
-    fields = dict(_source()[name])
-    atomic = fields.pop("(map)", "") == "atomic"
-    return Definition(name, {key: Field.parse(text) for key, text in fields.items()}, atomic)
+    lines = dict(_source()[name])
+    fields = dict(definition(lines.pop("(like)")).fields) if "(like)" in lines else {}
+    keeps_others = lines.pop("(others)", "") == "kept"
+    return Definition(name, fields | {key: Field.parse(text) for key, text in lines.items()}, keeps_others)
 
 
-def definition_names() -> tuple[str, ...]:
-    return tuple(_source())
-
-
-_PACKAGES = {
-    "": "core.v1",
-    "apps": "apps.v1",
-    "batch": "batch.v1",
-    "networking.k8s.io": "networking.v1",
-    "coordination.k8s.io": "coordination.v1",
-    "policy": "policy.v1",
-    "events.k8s.io": "events.v1",
-    "discovery.k8s.io": "discovery.v1",
-    "rbac.authorization.k8s.io": "rbac.v1",
-    "authorization.k8s.io": "authorization.v1",
-    "authentication.k8s.io": "authentication.v1",
-    "autoscaling": "autoscaling.v2",
-    "storage.k8s.io": "storage.v1",
-    "scheduling.k8s.io": "scheduling.v1",
-    "apiextensions.k8s.io": "apiextensions.v1",
-    "admissionregistration.k8s.io": "admissionregistration.v1",
+_OF_EVERY_KIND = {
+    "apiVersion": Field.parse("string"),
+    "kind": Field.parse("string"),
+    "metadata": Field.parse("ObjectMeta present no=1"),
 }
 
 
-def definition_of(group: str, kind: str) -> Definition:
-    """The definition of a kind that the lab serves."""
-    return definition(f"{_PACKAGES[group]}.{kind}")
+@cache
+def definition_of(resource: Resource) -> Definition:
+    """The definition of a kind; one that schema.yaml does not list keeps every field."""
+    if resource.custom or resource.kind not in _source():
+        return Definition(resource.kind, _OF_EVERY_KIND, keeps_others=True)
+    listed = definition(resource.kind)
+    return Definition(listed.name, _OF_EVERY_KIND | listed.fields, listed.keeps_others)
 
 
-def full_name(name: str) -> str:
-    """The name that the OpenAPI documents use: "io.k8s.api.core.v1.Pod"."""
-    if name.startswith("meta."):
-        return f"io.k8s.apimachinery.pkg.apis.{name}"
-    if name.startswith("apiextensions."):
-        return f"io.k8s.apiextensions-apiserver.pkg.apis.{name}"
-    return f"io.k8s.api.{name}"
+def has_protobuf(resource: Resource) -> bool:
+    """Are the protobuf numbers of this kind's fields known?"""
+    return not resource.custom and resource.kind in _source()

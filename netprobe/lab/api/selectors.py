@@ -1,6 +1,6 @@
 """Label and field selectors: those of a query string, and the LabelSelector inside an object.
 
-The lab matches labels itself; nothing of the simulator is used (their agreement is the evidence).
+The lab does not import the simulator: their agreement is evidence.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from netprobe.lab.api.resources import EVENTS, NAMESPACES, NEW_EVENTS, PODS, Resource
+from netprobe.lab.api.resources import EVENTS, NAMESPACES, PODS, Resource
 from netprobe.lab.api.status import bad_request
 
 Labels = Mapping[str, str]
@@ -21,7 +21,7 @@ _KEY = re.compile(r"^\s*(!?)\s*([^\s!=,()<>]+)\s*$")
 
 
 def matches(selector: Mapping[str, Any] | None, labels: Labels) -> bool:
-    """Does a LabelSelector of the API match? None matches nothing, {} everything."""
+    """Does a LabelSelector match? None matches nothing, {} everything."""
     if selector is None:
         return False
     if any(labels.get(key) != value for key, value in (selector.get("matchLabels") or {}).items()):
@@ -43,15 +43,13 @@ def matches(selector: Mapping[str, Any] | None, labels: Labels) -> bool:
 
 
 def selector_of(workload: Mapping[str, Any]) -> Mapping[str, Any] | None:
-    """The selector of a workload; that of a ReplicationController is a map of labels."""
+    """The selector of a workload."""
     selector: Mapping[str, Any] | None = workload["spec"].get("selector")
-    if workload["kind"] == "ReplicationController" and selector is not None:
-        return {"matchLabels": selector}
     return selector
 
 
 def render(selector: Mapping[str, Any] | None) -> str:
-    """A LabelSelector as kubectl prints it: "a=b,c in (d,e),!f"; "<none>" where it asks for nothing."""
+    """A LabelSelector as kubectl prints it: "a=b,c in (d,e),!f"; "<none>" where it is empty."""
     if not selector:
         return "<none>"
     parts = [f"{key}={value}" for key, value in sorted((selector.get("matchLabels") or {}).items())]
@@ -124,15 +122,6 @@ _MORE: dict[Resource, dict[str, str]] = {
         "type": "type",
         "source": "source.component",
         "reportingComponent": "reportingComponent",
-    },
-    NEW_EVENTS: {
-        **{
-            f"regarding.{field}": f"regarding.{field}"
-            for field in ("kind", "namespace", "name", "uid", "apiVersion", "resourceVersion", "fieldPath")
-        },
-        "reason": "reason",
-        "type": "type",
-        "reportingController": "reportingController",
     },
 }
 _DEFAULTS = {"spec.hostNetwork": "false"}

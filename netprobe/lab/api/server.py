@@ -16,19 +16,18 @@ from aiohttp.streams import StreamReader
 from aiohttp.web_protocol import RequestHandler
 
 from netprobe.lab.api import certs
-from netprobe.lab.api.access import Gate
+from netprobe.lab.api.admission.definitions import serve_custom_kinds
 from netprobe.lab.api.bootstrap import bootstrap
 from netprobe.lab.api.operations import Operations
 from netprobe.lab.api.routes import Routes
 from netprobe.lab.api.store import Store
-from netprobe.lab.clock import Clock, WallClock
 from netprobe.lab.controllers import controllers
 from netprobe.lab.enforcer import Enforcer
 from netprobe.lab.fabric.state import Fabric
 from netprobe.lab.kubelet import Kubelet
 
-_LARGEST_BODY = 3 * 1024 * 1024  # as a real server's limit
-_LONGEST_LINE = 1024 * 1024  # an exec's command line stands in the URL
+_LARGEST_BODY = 3 * 1024 * 1024  # the limit of a real server
+_LONGEST_LINE = 1024 * 1024  # the command of an exec is part of the URL
 
 
 def _request(
@@ -38,20 +37,20 @@ def _request(
     writer: AbstractStreamWriter,
     task: asyncio.Task[None],
 ) -> web.BaseRequest:
-    """aiohttp's own, with a body as large as the API allows."""
+    """A request of aiohttp's own kind, with a body as large as the API allows."""
     loop = asyncio.get_running_loop()
     return web.BaseRequest(message, payload, protocol, writer, task, loop, client_max_size=_LARGEST_BODY)
 
 
 class Options(Protocol):
-    """What the server reads of the lab's options."""
+    """The lab's options that the server needs."""
 
     @property
     def name(self) -> str: ...
 
 
-class Part(Protocol):
-    """A loop of the lab that runs as long as it."""
+class Loop(Protocol):
+    """A loop that runs as long as the lab."""
 
     async def run(self) -> None: ...
 
@@ -68,7 +67,7 @@ class Server:
         self.store = store
 
     async def close(self) -> None:
-        """Stop answering and stop the controllers; pods are left to whoever owns the fabric."""
+        """Stop answering and stop the controllers; the pods belong to the fabric and stay."""
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
@@ -84,27 +83,25 @@ async def serve(
     home: Path,
     *,
     history: int = 10_000,
-    clock: Clock | None = None,
 ) -> Server:
     """Serve the API on a bound loopback socket; write `home`/kubeconfig (mode 0600) with token and CA.
 
     Returns once it answers and the nodes and first namespaces exist. `history` is how many changes of a kind
-    a watcher may be behind (see store.py); `clock` is the machine's where none is given.
+    a watcher may be behind (see store.py).
     """
-    clock = clock or WallClock()
     certificates = certs.make()
     token = secrets.token_urlsafe(32)
     store = Store(history)
-    gate = Gate(store, clock, token)
-    operations = Operations(store, clock)
+    serve_custom_kinds(store)
+    operations = Operations(store)
     enforcer = Enforcer(store, fabric)
-    parts: list[Part] = [
+    loops: list[Loop] = [
         enforcer,
         Kubelet(operations, fabric, enforcer),
-        *controllers(operations, certificates.ca.decode(), clock, gate.tokens),
+        *controllers(operations, certificates.ca.decode()),
     ]
     bootstrap(operations, fabric)
-    routes = Routes(operations, fabric, gate)
+    routes = Routes(operations, fabric, token)
     runner = web.ServerRunner(
         web.Server(
             routes.handle,
@@ -118,7 +115,7 @@ async def serve(
     )
     await runner.setup()
     await web.SockSite(runner, sock, ssl_context=certs.context(certificates, home)).start()
-    tasks = [asyncio.create_task(part.run(), name=type(part).__name__) for part in parts]
+    tasks = [asyncio.create_task(loop.run(), name=type(loop).__name__) for loop in loops]
     url = f"https://127.0.0.1:{sock.getsockname()[1]}"
     path = home / "kubeconfig"
     certs.write_private(path, certs.kubeconfig(f"netprobe-{options.name}", url, certificates.ca, token))

@@ -1,4 +1,4 @@
-"""Failures as the API server tells them: one exception, and a constructor for each kind of refusal.
+"""Failures as the API server reports them: one exception, and a constructor for each kind of refusal.
 
 The shapes (reason, details, causes) are those of apimachinery's pkg/api/errors; clients switch on `reason`,
 kubectl prints `message`.
@@ -23,7 +23,7 @@ class Cause:
 
 
 class ApiError(Exception):
-    """A refusal: HTTP status, reason, a sentence, and what it is about."""
+    """A refusal: HTTP status, reason, a sentence, and the object that it is about."""
 
     def __init__(
         self,
@@ -126,7 +126,7 @@ def forbidden(resource: Resource, name: str, why: str, causes: Sequence[Cause] =
 
 
 def invalid(resource: Resource, name: str, causes: Iterable[Cause]) -> ApiError:
-    """All that is wrong with an object at once."""
+    """Everything that is wrong with an object, at once."""
     found = tuple(causes)
     texts = [f"{c.field}: {c.message}" for c in found]
     listed = texts[0] if len(texts) == 1 else f"[{', '.join(texts)}]"

@@ -8,12 +8,12 @@ indivisible step, and the order of revisions, of the history and of what any wat
 One counter, the revision, numbers every change of every kind; it is the resourceVersion of the object that
 was changed and of the lists that were read then. An object, once stored, is never modified again: a change
 stores a new one. Readers therefore get the stored objects themselves, and whoever wants to change one copies
-it first. The JSON text of an object is made at most once, however many watchers are told of it.
+it first. The JSON text of an object is made at most once, however many watchers read it.
 
 Watching is reading the history. Each kind has a log of its changes; a watcher is nothing but the revision up
 to which it has read. It reads what is newer, and waits when there is nothing. So nothing can be lost, doubled
 or reordered, a slow watcher costs no memory of its own, and many see the same. A log keeps its last `history`
-changes. A watcher whose place has been cut off is told so (410 Gone, as by a real server) and lists again.
+changes. A watcher whose place has been cut off gets 410 Gone, as from a real server, and lists again.
 
 The counter starts above 1, so that "resourceVersion=1" is too old here as it is on a cluster of some age.
 """
@@ -27,8 +27,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Literal, NamedTuple
 
-from netprobe.lab.api import views
-from netprobe.lab.api.resources import RESOURCES, STORED, Resource
+from netprobe.lab.api.resources import Catalog, Resource
 from netprobe.lab.api.status import expired
 from netprobe.model.objects import Object
 
@@ -54,7 +53,7 @@ class Stored:
 
     @property
     def bare(self) -> bytes:
-        """As an item of a list: without apiVersion and kind, which the list tells."""
+        """As an item of a list: without apiVersion and kind, which the list states."""
         if self._bare is None:
             rest = {key: value for key, value in self.object.items() if key not in {"apiVersion", "kind"}}
             self._bare = json.dumps(rest, separators=(",", ":")).encode()
@@ -95,9 +94,9 @@ class Store:
 
     def __init__(self, history: int = 10_000) -> None:
         self.revision = FIRST_REVISION
+        self.catalog = Catalog()
         self._history = history
-        self._kinds = {resource: _Kind() for resource in STORED}
-        self._kinds |= {view: self._kinds[view.view_of] for view in RESOURCES if view.view_of is not None}
+        self._kinds: defaultdict[Resource, _Kind] = defaultdict(_Kind)
         self._by_uid: dict[str, tuple[Resource, Key]] = {}
         self._listeners: list[Callable[[Change], None]] = []
 
@@ -106,8 +105,7 @@ class Store:
         return Key(obj["metadata"].get("namespace", ""), obj["metadata"]["name"])
 
     def get(self, resource: Resource, key: Key) -> Stored | None:
-        stored = self._kinds[resource].objects.get(key)
-        return stored if stored is None or resource.view_of is None else _seen(resource, stored)
+        return self._kinds[resource].objects.get(key)
 
     def by_uid(self, uid: str) -> tuple[Resource, Stored] | None:
         """The object with this uid, of whatever kind."""
@@ -121,20 +119,16 @@ class Store:
         """All of a kind, or those of a namespace, ordered by namespace and name."""
         kind = self._kinds[resource]
         if not namespace:
-            found = [kind.objects[key] for key in sorted(kind.objects)]
-        else:
-            names = kind.names.get(namespace, ())
-            found = [kind.objects[Key(namespace, name)] for name in sorted(names)]
-        return found if resource.view_of is None else [_seen(resource, stored) for stored in found]
+            return [kind.objects[key] for key in sorted(kind.objects)]
+        names = kind.names.get(namespace, ())
+        return [kind.objects[Key(namespace, name)] for name in sorted(names)]
 
     def oldest(self, resource: Resource) -> Stored:
-        """The object of a kind that was made first; StopIteration where there is none."""
+        """The object of a kind that was created first; StopIteration where there is none."""
         return next(iter(self._kinds[resource].objects.values()))
 
     def put(self, resource: Resource, obj: Object) -> Stored:
         """Store an object under its name; its resourceVersion is set here."""
-        if resource.view_of is not None:
-            return _seen(resource, self.put(resource.view_of, views.stored(resource, obj)))
         key = self.key(obj)
         kind = self._kinds[resource]
         before = kind.objects.get(key)
@@ -146,9 +140,7 @@ class Store:
         return now
 
     def remove(self, resource: Resource, key: Key) -> Stored:
-        """Take an object away; KeyError where there is none."""
-        if resource.view_of is not None:
-            return _seen(resource, self.remove(resource.view_of, key))
+        """Remove an object; KeyError where there is none."""
         kind = self._kinds[resource]
         before = kind.objects.pop(key)
         kind.names[key.namespace].discard(key.name)
@@ -159,6 +151,10 @@ class Store:
         self._append(Change("DELETED", resource, key, last, before))
         return last
 
+    def forget(self, resource: Resource) -> None:
+        """Drop every object of a kind that is no longer served."""
+        self._kinds.pop(resource, None)
+
     def count(self, resource: Resource) -> int:
         return len(self._kinds[resource].objects)
 
@@ -167,8 +163,7 @@ class Store:
         kind = self._kinds[resource]
         if revision < kind.forgotten:
             raise expired(f"too old resource version: {revision} ({kind.forgotten})")
-        found = list(reversed(list(_newer(kind.log, revision))))
-        return found if resource.view_of is None else [_seen_change(resource, change) for change in found]
+        return list(reversed(list(_newer(kind.log, revision))))
 
     def newest(self, resource: Resource) -> int:
         """The revision of the last change of a kind."""
@@ -183,7 +178,7 @@ class Store:
         return future
 
     def listen(self, listener: Callable[[Change], None]) -> None:
-        """Have a controller told of every change, at once and in order; it may only take note of it."""
+        """Call `listener` inside every change, in order. It may only take note of it."""
         self._listeners.append(listener)
 
     def _next(self, obj: Object) -> Stored:
@@ -202,15 +197,6 @@ class Store:
                 future.set_result(None)
         for listener in self._listeners:
             listener(change)
-
-
-def _seen(view: Resource, stored: Stored) -> Stored:
-    return Stored(views.seen(view, stored.object), stored.revision)
-
-
-def _seen_change(view: Resource, change: Change) -> Change:
-    before = None if change.before is None else _seen(view, change.before)
-    return Change(change.type, view, change.key, _seen(view, change.now), before)
 
 
 def _newer(log: deque[Change], revision: int) -> Iterator[Change]:

@@ -23,9 +23,11 @@ _BOOKMARK_EVERY_S = 60.0
 _INITIAL_END = {"k8s.io/initial-events-end": "true"}
 
 
-class Teller:
-    """Changes as the lines of one watch. A change may not concern it, or be a beginning or an end for it:
-    an object that comes to match the selector is ADDED, one that ceases to is DELETED."""
+class WatchStream:
+    """Changes as the lines of one watch.
+
+    An object that starts to match the selector is ADDED, one that stops matching is DELETED.
+    """
 
     def __init__(self, resource: Resource, namespace: str, test: Test, form: Form, include: str) -> None:
         self._resource = resource
@@ -33,7 +35,7 @@ class Teller:
         self._test = test
         self._form = form
         self._include = include
-        self._columns = True  # a table's columns are told once
+        self._columns = True  # the columns of a table are sent once
 
     def lines(self, change: Change) -> Iterator[bytes]:
         if self._namespace and change.key.namespace != self._namespace:
@@ -50,13 +52,13 @@ class Teller:
             return b'{"type":"%s","object":%s}\n' % (type_.encode(), stored.json)
         if self._form == "table":
             metadata = {"resourceVersion": str(stored.revision)}
-            told: Any = table.of_list(
+            shown: Any = table.of_list(
                 self._resource, [stored], metadata, self._include, columns=self._columns
             )
             self._columns = False
         else:
-            told = {**table.metadata_of(stored.object), **table.METADATA_KIND}
-        return _line(type_, told)
+            shown = {**table.metadata_of(stored.object), **table.METADATA_KIND}
+        return _line(type_, shown)
 
     def bookmark(self, revision: int, annotations: dict[str, str] | None = None) -> bytes:
         metadata: dict[str, Any] = {"resourceVersion": str(revision), "creationTimestamp": None}
@@ -75,55 +77,57 @@ def _line(type_: str, obj: Any) -> bytes:
 async def watch(
     request: web.BaseRequest, store: Store, target: Target, *, cut_after_s: float = 0.0
 ) -> web.StreamResponse:
-    """Answer a watch request until its time is over, the client goes, or its place is forgotten.
+    """Answer a watch request until its time is over, the client leaves, or its place is forgotten.
 
     `cut_after_s`: a fault on demand, 0 for none.
     """
-    asked = requests.number(request, "resourceVersion", 0)
-    if asked > store.revision:
-        text = f"Too large resource version: {asked}, current: {store.revision}"
+    since = requests.number(request, "resourceVersion", 0)
+    if since > store.revision:
+        text = f"Too large resource version: {since}, current: {store.revision}"
         raise ApiError(504, "Timeout", text, retry_after_s=1)
     test = selection(request, target)
     include = request.query.get("includeObject", "Metadata")
-    teller = Teller(target.resource, target.namespace, test, requests.form(request), include)
+    stream = WatchStream(target.resource, target.namespace, test, requests.form(request), include)
     response = web.StreamResponse(headers={"Content-Type": "application/json"})
     response.enable_chunked_encoding()
     await response.prepare(request)
     seen = store.revision
     if requests.flag(request, "sendInitialEvents") or (
-        "sendInitialEvents" not in request.query and not asked
+        "sendInitialEvents" not in request.query and not since
     ):
         state = [s for s in store.items(target.resource, target.namespace) if test(s.object)]
-        lines = [teller.line("ADDED", stored) for stored in state]
+        lines = [stream.line("ADDED", stored) for stored in state]
         if "sendInitialEvents" in request.query:
-            lines.append(teller.bookmark(seen, _INITIAL_END))
+            lines.append(stream.bookmark(seen, _INITIAL_END))
         await response.write(b"".join(lines))
     else:
-        seen = asked or seen
+        seen = since or seen
     bookmarks = requests.flag(request, "allowWatchBookmarks")
     seconds = requests.number(request, "timeoutSeconds", 0) or random.randint(1800, 3600)  # noqa: S311
-    telling = _tell(response, store, target.resource, teller, seen=seen, seconds=seconds, bookmarks=bookmarks)
+    sending = _send_changes(
+        response, store, target.resource, stream, seen=seen, seconds=seconds, bookmarks=bookmarks
+    )
     if not cut_after_s:
-        await telling
+        await sending
         return response
     with contextlib.suppress(TimeoutError):
-        await asyncio.wait_for(telling, cut_after_s)
+        await asyncio.wait_for(sending, cut_after_s)
     if request.transport is not None:
         request.transport.abort()
     return response
 
 
-async def _tell(
+async def _send_changes(
     response: web.StreamResponse,
     store: Store,
     resource: Resource,
-    teller: Teller,
+    stream: WatchStream,
     *,
     seen: int,
     seconds: float,
     bookmarks: bool,
 ) -> None:
-    """Tell what comes after the revision `seen`, for some seconds."""
+    """Send what comes after the revision `seen`, for some seconds."""
     loop = asyncio.get_running_loop()
     end = loop.time() + seconds
     next_bookmark = loop.time() + _BOOKMARK_EVERY_S if bookmarks else end
@@ -133,12 +137,12 @@ async def _tell(
         except ApiError as error:
             await response.write(_line("ERROR", error.status()))
             return
-        lines = [line for change in changes for line in teller.lines(change)]
+        lines = [line for change in changes for line in stream.lines(change)]
         # Whatever happens to other kinds, nothing of this one up to now is unread.
         seen = max(seen, store.revision)
         if bookmarks and loop.time() >= min(next_bookmark, end):
             next_bookmark = loop.time() + _BOOKMARK_EVERY_S
-            lines.append(teller.bookmark(seen))
+            lines.append(stream.bookmark(seen))
         if lines:
             await response.write(b"".join(lines))
         if loop.time() >= end:

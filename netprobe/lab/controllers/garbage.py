@@ -11,7 +11,6 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from netprobe.lab.api import resources
 from netprobe.lab.api.lifecycle import FOREGROUND, ORPHAN, Deletion
 from netprobe.lab.api.operations import Operations, lab_itself
 from netprobe.lab.api.resources import Resource
@@ -89,7 +88,7 @@ class GarbageCollector(Controller[str]):
 
     def _standing(self, ref: Mapping[str, Any], dependent: Mapping[str, Any]) -> str:
         """Of an owner: "solid" (it lives), "waiting" (deleted in the foreground), "absent"."""
-        if resources.of_kind(ref["apiVersion"], ref["kind"]) is None:
+        if self.store.catalog.of_kind(ref["apiVersion"], ref["kind"]) is None:
             return "solid"
         found = self.store.by_uid(ref["uid"])
         if found is None:

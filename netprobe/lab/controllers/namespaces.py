@@ -6,13 +6,12 @@ from collections.abc import Iterable
 
 from netprobe.lab.api.lifecycle import Deletion
 from netprobe.lab.api.operations import Operations, lab_itself
-from netprobe.lab.api.resources import CONFIGMAPS, NAMESPACES, SERVICE_ACCOUNTS, STORED, Resource
+from netprobe.lab.api.resources import CONFIGMAPS, NAMESPACES, SERVICE_ACCOUNTS, Resource
 from netprobe.lab.api.store import Change, Key
 from netprobe.lab.controllers.base import Controller
 from netprobe.model.objects import Object
 
 ROOT_CA = "kube-root-ca.crt"
-_CONTENT = tuple(resource for resource in STORED if resource.namespaced)
 
 
 class Namespaces(Controller[str]):
@@ -53,7 +52,7 @@ class Namespaces(Controller[str]):
     def _empty(self, name: str) -> None:
         """Delete what is left; when nothing is, give the namespace up."""
         left = False
-        for resource in _CONTENT:
+        for resource in (one for one in self.store.catalog if one.stored and one.namespaced):
             for stored in self.store.items(resource, name):
                 metadata = stored.object["metadata"]
                 if "deletionTimestamp" not in metadata:

@@ -7,7 +7,7 @@ import base64
 import json
 import socket
 import ssl
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -31,29 +31,18 @@ class Api:
         session: aiohttp.ClientSession,
         server: Server,
         fabric: MemoryFabric,
-        headers: Sequence[tuple[str, str]] = (),
     ) -> None:
         self.session = session
         self.server = server
         self.fabric = fabric
-        self._headers = tuple(headers)
         self._changed = asyncio.Event()
         server.store.listen(lambda _: self._changed.set())
-
-    def bearing(self, token: str) -> Api:
-        """The same server, asked with a token of somebody else."""
-        return Api(self.session, self.server, self.fabric, [("Authorization", f"Bearer {token}")])
-
-    def acting_as(self, user: str, *groups: str) -> Api:
-        """The same server, asked as `kubectl --as USER --as-group GROUP` does."""
-        meant = [("Impersonate-User", user), *(("Impersonate-Group", group) for group in groups)]
-        return Api(self.session, self.server, self.fabric, [*self._headers, *meant])
 
     async def ask(
         self, method: str, path: str, body: Any = None, *, kind: str = "application/json", **query: str
     ) -> tuple[int, Object]:
         data = body if isinstance(body, bytes) else json.dumps(body).encode() if body is not None else None
-        headers = [("Content-Type", kind), *self._headers]
+        headers = {"Content-Type": kind}
         async with self.session.request(method, path, data=data, headers=headers, params=query) as response:
             return response.status, await response.json()
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from typing import Any
 
 from netprobe.lab.api.admission.notes import COMPLETES, of_template
@@ -287,15 +286,6 @@ async def test_endpoints_follow_pods(api: Api) -> None:
     await api.gone("/api/v1/namespaces/default/endpoints/web")
 
 
-async def test_a_budget_counts_healthy_pods(api: Api) -> None:
-    budgets = "/apis/policy/v1/namespaces/default/poddisruptionbudgets"
-    spec = {"minAvailable": 1, "selector": {"matchLabels": {"app": "web"}}}
-    await api.ok("POST", budgets, {"metadata": {"name": "b"}, "spec": spec})
-    for name in ("p", "q"):
-        await api.pod("default", name, labels={"app": "web"})
-    await api.until(f"{budgets}/b", lambda b: b["status"].get("disruptionsAllowed") == 1)
-
-
 async def test_a_history_keeps_as_much_as_asked_for(api: Api) -> None:
     await api.ok("POST", f"{APPS}/daemonsets", workload("d", revisionHistoryLimit=1))
     for number in range(4):
@@ -313,22 +303,3 @@ async def test_a_history_keeps_as_much_as_asked_for(api: Api) -> None:
         return sorted(one["revision"] for one in listed["items"])
 
     await api.until(f"{APPS}/controllerrevisions", lambda listed: numbers(listed) == [4, 5])
-
-
-async def test_evictions_spend_what_a_budget_allows(api: Api) -> None:
-    for name in ("a", "b"):
-        await api.pod("default", name, labels={"app": "x"})
-        await api.ready("default", name)
-    budgets = "/apis/policy/v1/namespaces/default/poddisruptionbudgets"
-    spec = {"minAvailable": 1, "selector": {"matchLabels": {"app": "x"}}}
-    await api.ok("POST", budgets, {"metadata": {"name": "one"}, "spec": spec})
-    await api.until(f"{budgets}/one", lambda b: b["status"].get("disruptionsAllowed") == 1)
-    evictions = [
-        api.ask("POST", f"{PODS}/{name}/eviction", {"metadata": {"name": name}}) for name in ("a", "b")
-    ]
-    (first, _), (second, said) = await asyncio.gather(*evictions)
-    assert (first, second) == (201, 429)
-    assert said["details"]["causes"][0]["reason"] == "DisruptionBudget"
-    await api.ok("POST", budgets, {"metadata": {"name": "two"}, "spec": spec})
-    several = await api.fails("POST", f"{PODS}/b/eviction", {"metadata": {"name": "b"}})
-    assert "more than one PodDisruptionBudget" in several["message"]

@@ -76,12 +76,3 @@ async def test_what_was_added_stays_as_it_is(pod: Api) -> None:
     await add(pod, SHELL)
     refusal = await add(pod, {**SHELL, "image": "another"}, status=422)
     assert 'existing ephemeral containers "shell" may not be' in refusal["message"]
-
-
-async def test_pod_security_is_asked(pod: Api) -> None:
-    labels = {"metadata": {"labels": {"pod-security.kubernetes.io/enforce": "baseline"}}}
-    await pod.ask("PATCH", "/api/v1/namespaces/default", json.dumps(labels).encode(), kind=STRATEGIC)
-    privileged = {**SHELL, "securityContext": {"privileged": True}}
-    refusal = await add(pod, privileged, status=403)
-    assert 'violates PodSecurity "baseline' in refusal["message"]
-    assert '"shell"' in refusal["message"]

@@ -296,11 +296,3 @@ async def test_services_get_addresses_and_ports(api: Api) -> None:
     assert kept["spec"]["ports"][0]["nodePort"] == first["ports"][0]["nodePort"]
     moved = await api.fails("PATCH", f"{path}/a", {"spec": {"clusterIP": "10.96.9.9"}}, kind=MERGE)
     assert "may not change once set" in moved["message"]
-
-
-async def test_an_unknown_service_account_is_refused(api: Api) -> None:
-    error = await api.fails("POST", PODS, _pod("p", serviceAccountName="robot"))
-    assert error["reason"] == "Forbidden"
-    assert error["message"] == (
-        'pods "p" is forbidden: error looking up service account shop/robot: serviceaccount "robot" not found'
-    )

@@ -6,10 +6,9 @@ from typing import Any
 
 import pytest
 
-from netprobe.lab.api.patch import json_patch, merge
+from netprobe.lab.api.patch import json_patch, merge, strategic_merge
 from netprobe.lab.api.schema import definition
 from netprobe.lab.api.status import ApiError
-from netprobe.lab.api.strategic import strategic_merge
 
 MERGES: list[Any] = [
     pytest.param({"a": "b"}, {"a": "c"}, {"a": "c"}, id="replace"),
@@ -91,18 +90,18 @@ STRATEGIC: list[Any] = [
 
 @pytest.mark.parametrize(("containers", "patch", "result"), STRATEGIC)
 def test_strategic_merge_patch(containers: Any, patch: Any, result: Any) -> None:
-    patched = strategic_merge({"containers": containers}, patch, definition("core.v1.PodSpec"))
+    patched = strategic_merge({"containers": containers}, patch, definition("PodSpec"))
     assert patched["containers"] == result
 
 
 def test_a_list_without_a_key_is_replaced() -> None:
     spec = {"policyTypes": ["Ingress"], "ingress": [{}]}
-    patched = strategic_merge(spec, {"ingress": []}, definition("networking.v1.NetworkPolicySpec"))
+    patched = strategic_merge(spec, {"ingress": []}, definition("NetworkPolicySpec"))
     assert patched == {"policyTypes": ["Ingress"], "ingress": []}
 
 
 def test_scalars_are_joined_and_deleted() -> None:
-    of = definition("meta.v1.ObjectMeta")
+    of = definition("ObjectMeta")
     joined = strategic_merge({"finalizers": ["a", "b"]}, {"finalizers": ["c"]}, of)
     assert joined["finalizers"] == ["a", "b", "c"]
     less = strategic_merge(joined, {"$deleteFromPrimitiveList/finalizers": ["a"]}, of)

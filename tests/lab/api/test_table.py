@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from netprobe.lab.api.table import pods
+from netprobe.lab.api.table.columns import pod_status
 from netprobe.lab.api.table.text import duration
 
 MINUTE, HOUR, DAY = 60, 3600, 86400
@@ -56,4 +56,4 @@ STATES = [
 
 @pytest.mark.parametrize(("obj", "word"), STATES, ids=[word for _, word in STATES])
 def test_the_state_of_a_pod_in_a_word(obj: dict[str, Any], word: str) -> None:
-    assert pods.status(obj) == word
+    assert pod_status(obj) == word

@@ -230,27 +230,3 @@ async def test_tables(api: Api) -> None:
     [row] = table["rows"]
     assert row["cells"][:4] == ["p", "1/1", "Running", "0"]
     assert row["object"]["kind"] == "PartialObjectMetadata"
-
-
-async def test_events_are_watched_and_written_under_both_names(api: Api) -> None:
-    old, new = (f"{base}/namespaces/default/events" for base in ("/api/v1", "/apis/events.k8s.io/v1"))
-    about = {"kind": "Pod", "name": "p", "namespace": "default"}
-    revision = (await api.get(new))["metadata"]["resourceVersion"]
-    async with watching(api, new, resourceVersion=revision, fieldSelector="regarding.name=p") as events:
-        made = {"metadata": {"name": "e"}, "involvedObject": about, "message": "one", "reason": "R"}
-        await api.ok("POST", old, made)
-        await api.ok("PATCH", f"{new}/e", {"note": "two"}, kind=MERGE)
-        await api.ok("DELETE", f"{new}/e")
-        seen = await take(events, 3)
-    assert told(seen) == ["ADDED e", "MODIFIED e", "DELETED e"]
-    assert [event["object"]["note"] for event in seen] == ["one", "two", "two"]
-    assert {event["object"]["apiVersion"] for event in seen} == {"events.k8s.io/v1"}
-    assert all("involvedObject" not in event["object"] for event in seen)
-    await api.ok("POST", new, {"metadata": {"name": "f"}, "regarding": about, "note": "three"})
-    core = await api.get(f"{old}/f")
-    assert (core["apiVersion"], core["involvedObject"]["name"], core["message"]) == ("v1", "p", "three")
-    listed = await api.get(new, fieldSelector="regarding.name=p")
-    assert (listed["apiVersion"], [item["note"] for item in listed["items"]]) == (
-        "events.k8s.io/v1",
-        ["three"],
-    )

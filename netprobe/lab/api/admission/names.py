@@ -1,4 +1,4 @@
-"""Names, labels and annotations: what may be written where (apimachinery's pkg/util/validation)."""
+"""Names, labels and selectors: what may be written where (apimachinery's pkg/util/validation)."""
 
 from __future__ import annotations
 
@@ -15,17 +15,17 @@ _DNS_1035 = r"[a-z]([-a-z0-9]*[a-z0-9])?"
 _QUALIFIED = r"([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9]"
 _VALUE = rf"({_QUALIFIED})?"
 
-LABEL_TEXT = (
+_LABEL_TEXT = (
     "a lowercase RFC 1123 label must consist of lower case alphanumeric characters or '-', and must start "
     "and end with an alphanumeric character (e.g. 'my-name',  or '123-abc', regex used for validation is "
     f"'{_LABEL}')"
 )
-SUBDOMAIN_TEXT = (
+_SUBDOMAIN_TEXT = (
     "a lowercase RFC 1123 subdomain must consist of lower case alphanumeric characters, '-' or '.', and must "
     "start and end with an alphanumeric character (e.g. 'example.com', regex used for validation is "
     f"'{_SUBDOMAIN}')"
 )
-DNS_1035_TEXT = (
+_DNS_1035_TEXT = (
     "a DNS-1035 label must consist of lower case alphanumeric characters or '-', start with an alphabetic "
     "character, and end with an alphanumeric character (e.g. 'my-name',  or 'abc-123', regex used for "
     f"validation is '{_DNS_1035}')"
@@ -43,13 +43,8 @@ _VALUE_TEXT = (
 
 
 def label_problems(name: str) -> Iterator[str]:
-    """RFC 1123 label."""
-    yield from _problems(name, _LABEL, 63, LABEL_TEXT)
-
-
-def subdomain_problems(name: str) -> Iterator[str]:
-    """RFC 1123 subdomain."""
-    yield from _problems(name, _SUBDOMAIN, 253, SUBDOMAIN_TEXT)
+    """What keeps a text from being an RFC 1123 label."""
+    yield from _problems(name, _LABEL, 63, _LABEL_TEXT)
 
 
 def _problems(text: str, pattern: str, longest: int, sentence: str) -> Iterator[str]:
@@ -60,13 +55,13 @@ def _problems(text: str, pattern: str, longest: int, sentence: str) -> Iterator[
 
 
 def qualified_problems(key: str) -> Iterator[str]:
-    """A label or annotation key: [prefix/]name."""
+    """What keeps a text from being a label key: [prefix/]name."""
     prefix, slash, name = key.rpartition("/")
-    if slash:
-        if not prefix:
-            yield "prefix part must be non-empty"
-        else:
-            yield from (f"prefix part {problem}" for problem in subdomain_problems(prefix))
+    if slash and not prefix:
+        yield "prefix part must be non-empty"
+    elif slash:
+        problems = _problems(prefix, _SUBDOMAIN, 253, _SUBDOMAIN_TEXT)
+        yield from (f"prefix part {problem}" for problem in problems)
     if not name:
         yield "name part must be non-empty"
     elif len(name) > 63:
@@ -75,14 +70,11 @@ def qualified_problems(key: str) -> Iterator[str]:
         yield _QUALIFIED_TEXT
 
 
-def label_value_problems(value: str) -> Iterator[str]:
-    yield from _problems(value, _VALUE, 63, _VALUE_TEXT)
-
-
 def check_labels(labels: Mapping[str, str], path: str) -> Iterator[Cause]:
     for key, value in labels.items():
         yield from (invalid(path, key, problem) for problem in qualified_problems(key))
-        yield from (invalid(path, value, problem) for problem in label_value_problems(value))
+        problems = _problems(value, _VALUE, 63, _VALUE_TEXT)
+        yield from (invalid(path, value, problem) for problem in problems)
 
 
 def invalid(path: str, value: Any, problem: str) -> Cause:
@@ -93,6 +85,10 @@ def required(path: str, problem: str = "") -> Cause:
     return Cause(path, f"Required value: {problem}" if problem else "Required value", "FieldValueRequired")
 
 
+def duplicate(path: str, value: str) -> Cause:
+    return Cause(path, f'Duplicate value: "{value}"', "FieldValueDuplicate")
+
+
 def unsupported(path: str, value: Any, supported: tuple[str, ...]) -> Cause:
     listed = ", ".join(f'"{item}"' for item in supported)
     text = f"Unsupported value: {quoted(value)}: supported values: {listed}"
@@ -101,62 +97,35 @@ def unsupported(path: str, value: Any, supported: tuple[str, ...]) -> Cause:
 
 def quoted(value: Any) -> str:
     """A value as Go's validation prints it."""
-    if isinstance(value, str):
-        return '"' + value.replace("\\", "\\\\").replace('"', '\\"') + '"'
-    if isinstance(value, bool):
-        return str(value).lower()
-    if isinstance(value, Mapping):
-        return "{" + ",".join(f"{quoted(k)}:{quoted(v)}" for k, v in value.items()) + "}"
-    if isinstance(value, (list, tuple)):
-        return "[" + ",".join(map(quoted, value)) + "]"
+    match value:
+        case str():
+            return '"' + value.replace("\\", "\\\\").replace('"', '\\"') + '"'
+        case bool():
+            return str(value).lower()
+        case Mapping():
+            return "{" + ",".join(f"{quoted(k)}:{quoted(v)}" for k, v in value.items()) + "}"
+        case list() | tuple():
+            return "[" + ",".join(map(quoted, value)) + "]"
     return str(value)
 
 
 def check_metadata(resource: Resource, metadata: Mapping[str, Any]) -> Iterator[Cause]:
-    """The parts of an object's metadata that a client writes."""
+    """The name, the labels, and the owners, which the garbage collector follows by uid."""
     name = metadata["name"]
     if resource.group == "rbac.authorization.k8s.io":
-        if "/" in name or "%" in name:
-            yield invalid("metadata.name", name, "may not contain '/' or '%'")
+        problems = iter(["may not contain '/' or '%'"] if set(name) & set("/%") else [])
     elif resource is SERVICES:
-        for problem in _problems(name, _DNS_1035, 63, DNS_1035_TEXT):
-            yield invalid("metadata.name", name, problem)
+        problems = _problems(name, _DNS_1035, 63, _DNS_1035_TEXT)
+    elif resource is NAMESPACES:
+        problems = label_problems(name)
     else:
-        check = label_problems if resource is NAMESPACES else subdomain_problems
-        yield from (invalid("metadata.name", name, problem) for problem in check(name))
+        problems = _problems(name, _SUBDOMAIN, 253, _SUBDOMAIN_TEXT)
+    yield from (invalid("metadata.name", name, problem) for problem in problems)
     yield from check_labels(metadata.get("labels") or {}, "metadata.labels")
-    yield from _check_annotations(metadata)
-    yield from _check_owners(metadata)
-
-
-def _check_annotations(metadata: Mapping[str, Any]) -> Iterator[Cause]:
-    annotations = metadata.get("annotations") or {}
-    for key in annotations:
-        yield from (
-            invalid("metadata.annotations", key, problem) for problem in qualified_problems(key.lower())
-        )
-    if sum(len(k) + len(v) for k, v in annotations.items()) > 256 * 1024:
-        text = "Too long: may not be more than 262144 bytes"
-        yield Cause("metadata.annotations", text, "FieldValueTooLong")
-    for index, finalizer in enumerate(metadata.get("finalizers") or ()):
-        if "/" not in finalizer and finalizer not in {"orphan", "foregroundDeletion", "kubernetes"}:
-            path = f"metadata.finalizers[{index}]"
-            yield invalid(
-                path, finalizer, "name is neither a standard finalizer name nor is it fully qualified"
-            )
-
-
-def _check_owners(metadata: Mapping[str, Any]) -> Iterator[Cause]:
     for index, owner in enumerate(metadata.get("ownerReferences") or ()):
         for field in ("apiVersion", "kind", "name", "uid"):
             if not owner.get(field):
-                path = f"metadata.ownerReferences[{index}].{field}"
-                yield invalid(path, "", "must not be empty")
-    owners = metadata.get("ownerReferences") or ()
-    if sum(owner.get("controller") is True for owner in owners) > 1:
-        yield invalid(
-            "metadata.ownerReferences", list(owners), "Only one reference can have Controller set to true"
-        )
+                yield invalid(f"metadata.ownerReferences[{index}].{field}", "", "must not be empty")
 
 
 def check_selector(selector: Mapping[str, Any], path: str) -> Iterator[Cause]:
@@ -165,20 +134,12 @@ def check_selector(selector: Mapping[str, Any], path: str) -> Iterator[Cause]:
     for index, term in enumerate(selector.get("matchExpressions") or ()):
         place = f"{path}.matchExpressions[{index}]"
         operator, values = term.get("operator"), term.get("values") or ()
-        if operator in {"In", "NotIn"}:
-            if not values:
-                yield required(f"{place}.values", "must be specified when `operator` is 'In' or 'NotIn'")
-        elif operator in {"Exists", "DoesNotExist"}:
-            if values:
-                text = "Forbidden: may not be specified when `operator` is 'Exists' or 'DoesNotExist'"
-                yield Cause(f"{place}.values", text, "FieldValueForbidden")
-        else:
+        if operator not in {"In", "NotIn", "Exists", "DoesNotExist"}:
             yield invalid(f"{place}.operator", operator or "", "not a valid selector operator")
-        yield from (
-            invalid(f"{place}.key", term.get("key", ""), problem)
-            for problem in qualified_problems(term.get("key", ""))
-        )
-        for at, value in enumerate(values):
-            yield from (
-                invalid(f"{place}.values[{at}]", value, problem) for problem in label_value_problems(value)
-            )
+        if operator in {"In", "NotIn"} and not values:
+            yield required(f"{place}.values", "must be specified when `operator` is 'In' or 'NotIn'")
+        if operator in {"Exists", "DoesNotExist"} and values:
+            text = "Forbidden: may not be specified when `operator` is 'Exists' or 'DoesNotExist'"
+            yield Cause(f"{place}.values", text, "FieldValueForbidden")
+        key = term.get("key", "")
+        yield from (invalid(f"{place}.key", key, problem) for problem in qualified_problems(key))

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from ipaddress import IPv4Network, IPv6Network, ip_address
 from typing import Any
 
-from netprobe.lab.api.admission.names import invalid, label_problems, required, unsupported
+from netprobe.lab.api.admission.names import duplicate, invalid, label_problems, required, unsupported
 from netprobe.lab.api.admission.pods import PROTOCOLS
 from netprobe.lab.api.resources import NODES, SERVICES
 from netprobe.lab.api.status import Cause
@@ -18,7 +18,7 @@ SERVICE_NETWORKS: dict[str, IPv4Network | IPv6Network] = {
 }
 NODE_PORTS = range(30000, 32768)
 _DYNAMIC_PORTS = (*range(30086, 32768), *range(30000, 30086))  # as KEP-3668 divides them
-_DYNAMIC_FROM = 256  # the lower band of the range is left to addresses that are asked for by hand
+_DYNAMIC_FROM = 256  # lower addresses are left for Services that name one
 AFFINITY_S = 10800
 _AFFINITIES = ("ClientIP", "None")
 _TYPES = ("ClusterIP", "ExternalName", "LoadBalancer", "NodePort")
@@ -46,14 +46,14 @@ def default_service(service: dict[str, Any]) -> None:
 
 
 def default_slice(slice_: dict[str, Any]) -> None:
-    """A port of an EndpointSlice has a name, empty if need be; kubectl relies on it."""
+    """A port of an EndpointSlice always has a name, which may be empty; kubectl relies on it."""
     for port in slice_.get("ports", ()):
         port.setdefault("name", "")
         port.setdefault("protocol", "TCP")
 
 
 def families(store: Store) -> list[str]:
-    """The families that the cluster speaks, its nodes' first one first."""
+    """The address families of the cluster, in the order of its nodes' addresses."""
     for stored in store.items(NODES):
         addresses = stored.object["status"]["addresses"]
         inside = [ip_address(a["address"]) for a in addresses if a["type"] == "InternalIP"]
@@ -62,7 +62,7 @@ def families(store: Store) -> list[str]:
 
 
 def allocate(service: dict[str, Any], old: Mapping[str, Any] | None, store: Store) -> Iterator[Cause]:
-    """Give it addresses and node ports; those of `old` are kept. Yields what cannot be had."""
+    """Assign addresses and node ports; those of `old` are kept. Yields what cannot be assigned."""
     spec = service["spec"]
     before = (old or {}).get("spec", {})
     if spec["type"] == "ExternalName":
@@ -82,7 +82,7 @@ def allocate(service: dict[str, Any], old: Mapping[str, Any] | None, store: Stor
 
 
 def _families(spec: dict[str, Any], before: Mapping[str, Any], cluster: Sequence[str]) -> Iterator[Cause]:
-    """Settle ipFamilyPolicy and ipFamilies for a cluster that speaks some families, the first by default."""
+    """Decide ipFamilyPolicy and ipFamilies; by default, the first family of the cluster."""
     policy = spec.setdefault("ipFamilyPolicy", before.get("ipFamilyPolicy", "SingleStack"))
     wanted: list[str] = list(spec.get("ipFamilies") or before.get("ipFamilies") or cluster[:1])
     for index, family in enumerate(wanted):
@@ -103,7 +103,7 @@ def _cluster_ips(
 ) -> Iterator[Cause]:
     kept = before.get("clusterIPs") or []
     given, first = spec.get("clusterIPs") or [], spec.get("clusterIP")
-    if first and (not given or given == kept):  # clusterIP was the one to be written
+    if first and (not given or given == kept):  # clusterIP was written, not clusterIPs
         given = [first, *given[1:]]
     if kept and before.get("type") != "ExternalName" and given and given[0] != kept[0]:
         yield invalid("spec.clusterIPs[0]", given, "may not change once set")
@@ -207,7 +207,7 @@ def _check_ports(ports: Sequence[Mapping[str, Any]]) -> Iterator[Cause]:
         if not name and len(ports) > 1:
             yield required(f"{place}.name")
         elif name in names:
-            yield Cause(f"{place}.name", f'Duplicate value: "{name}"', "FieldValueDuplicate")
+            yield duplicate(f"{place}.name", name)
         elif name:
             yield from (invalid(f"{place}.name", name, problem) for problem in label_problems(name))
         names.add(name)
@@ -215,7 +215,7 @@ def _check_ports(ports: Sequence[Mapping[str, Any]]) -> Iterator[Cause]:
         if not 0 < number < 65536:
             yield invalid(f"{place}.port", number, "must be between 1 and 65535, inclusive")
         if port["protocol"] not in PROTOCOLS:
-            yield unsupported(f"{place}.protocol", port["protocol"], ("SCTP", "TCP", "UDP"))
+            yield unsupported(f"{place}.protocol", port["protocol"], PROTOCOLS)
         target = port.get("targetPort")
         if isinstance(target, int) and not 0 < target < 65536:
             yield invalid(f"{place}.targetPort", target, "must be between 1 and 65535, inclusive")

@@ -1,18 +1,15 @@
-"""The Table form of objects: the columns that `kubectl get` prints. columns.py says which, by kind."""
+"""The Table form of objects: the columns that `kubectl get` prints."""
 
 from __future__ import annotations
 
 from datetime import UTC, datetime
 from typing import Any
 
-from netprobe.lab.api import views
 from netprobe.lab.api.resources import Resource
 from netprobe.lab.api.store import Stored
-from netprobe.lab.api.table import bystanders
 from netprobe.lab.api.table.columns import AGE, COLUMNS, NAME
 from netprobe.model.objects import Object
 
-_COLUMNS = COLUMNS | bystanders.COLUMNS
 METADATA_KIND = {"kind": "PartialObjectMetadata", "apiVersion": "meta.k8s.io/v1"}
 
 
@@ -22,7 +19,7 @@ def metadata_of(obj: Object) -> Object:
 
 
 def empty(metadata: dict[str, Any]) -> Object:
-    """A table without rows, as a bookmark carries it."""
+    """A table without rows, for a bookmark."""
     return {**_table(metadata), "columnDefinitions": None, "rows": [_bookmark_row(metadata)]}
 
 
@@ -37,13 +34,12 @@ def _table(metadata: dict[str, Any]) -> Object:
 def of_list(
     resource: Resource, items: list[Stored], metadata: dict[str, Any], include: str, *, columns: bool = True
 ) -> Object:
-    """The table of some objects. `include`: None, Metadata or Object, what a row carries beside its cells."""
-    kinds = _COLUMNS.get(resource.view_of or resource, (NAME, AGE))
+    """The table of some objects. `include`: what a row holds beside its cells: None, Metadata or Object."""
+    columns_of_kind = COLUMNS.get(resource, (NAME, AGE))
     at = datetime.now(UTC)
     rows = []
     for item in items:
-        shown = item.object if resource.view_of is None else views.stored(resource, item.object)
-        row: Object = {"cells": [column.cell(shown, at) for column in kinds]}
+        row: Object = {"cells": [column.cell(item.object, at) for column in columns_of_kind]}
         if include == "Object":
             row["object"] = item.object
         elif include != "None":
@@ -57,6 +53,6 @@ def of_list(
             "description": column.name,
             "priority": 1 if column.wide else 0,
         }
-        for column in kinds
+        for column in columns_of_kind
     ]
     return {**_table(metadata), "columnDefinitions": definitions if columns else [], "rows": rows}

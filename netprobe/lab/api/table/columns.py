@@ -1,4 +1,4 @@
-"""Which columns each kind has, and what stands in them (pkg/printers/internalversion/printers.go)."""
+"""The columns of each kind and their values (pkg/printers/internalversion/printers.go)."""
 
 from __future__ import annotations
 
@@ -9,7 +9,6 @@ from typing import Any
 
 from netprobe.lab.api import resources as r
 from netprobe.lab.api.selectors import render
-from netprobe.lab.api.table import pods
 from netprobe.lab.api.table.text import (
     NONE,
     UNKNOWN,
@@ -58,8 +57,40 @@ SELECTOR = Column("Selector", _of(lambda o: render(at(o, "spec.selector"))), wid
 
 
 def _template(obj: Object) -> Object:
-    found: Object = at(obj, "spec.template.spec") or at(obj, "spec.jobTemplate.spec.template.spec") or {}
+    found: Object = at(obj, "spec.template.spec") or {}
     return found
+
+
+def _pod_ready(pod: Object) -> str:
+    statuses = at(pod, "status.containerStatuses", ())
+    return f"{sum(bool(s.get('ready')) for s in statuses)}/{len(at(pod, 'spec.containers', ()))}"
+
+
+def pod_status(pod: Object) -> str:
+    """Terminating, the pod's own reason, the reason of a waiting or ended container, or the phase."""
+    if "deletionTimestamp" in pod["metadata"]:
+        return "Terminating"
+    word = str(at(pod, "status.reason") or at(pod, "status.phase", "Unknown"))
+    if at(pod, "status.reason"):
+        return word
+    for container in reversed(at(pod, "status.containerStatuses", ())):
+        state = container.get("state", {})
+        for kind in ("waiting", "terminated"):
+            if reason := state.get(kind, {}).get("reason"):
+                word = str(reason)
+    return word
+
+
+def _pod_restarts(pod: Object, _now: datetime) -> str:
+    return str(sum(s.get("restartCount", 0) for s in at(pod, "status.containerStatuses", ())))
+
+
+def _pod_gates(pod: Object) -> str:
+    wanted = [gate["conditionType"] for gate in at(pod, "spec.readinessGates", ())]
+    if not wanted:
+        return NONE
+    conditions = {c["type"]: c["status"] for c in at(pod, "status.conditions", ())}
+    return f"{sum(conditions.get(kind) == 'True' for kind in wanted)}/{len(wanted)}"
 
 
 def _service_address(service: Object) -> str:
@@ -151,40 +182,6 @@ def _event_seen(field: str) -> Cell:
     return cell
 
 
-def _controller(obj: Object) -> str:
-    for ref in at(obj, "metadata.ownerReferences", ()):
-        if ref.get("controller"):
-            group = ref["apiVersion"].rpartition("/")[0]
-            return f"{ref['kind'].lower()}{'.' if group else ''}{group}/{ref['name']}"
-    return NONE
-
-
-def _subjects(kind: str) -> Cell:
-    def cell(binding: Object, _: datetime) -> str:
-        found = [s for s in binding.get("subjects", ()) if s["kind"] == kind]
-        spelled = (f"{s['namespace']}/{s['name']}" if s.get("namespace") else s["name"] for s in found)
-        return ", ".join(spelled)
-
-    return cell
-
-
-def _quota(field: str) -> Cell:
-    def cell(quota: Object, _: datetime) -> str:
-        used, hard = at(quota, "status.used", {}), at(quota, "spec.hard", {})
-        mine = {k: v for k, v in hard.items() if k.startswith("limits") == (field == "limits")}
-        return ", ".join(f"{key}: {used.get(key, 0)}/{value}" for key, value in sorted(mine.items()))
-
-    return cell
-
-
-_BINDING = (
-    NAME,
-    Column("Role", _of(lambda b: f"{at(b, 'roleRef.kind')}/{at(b, 'roleRef.name')}")),
-    AGE,
-    Column("Users", _subjects("User"), wide=True),
-    Column("Groups", _subjects("Group"), wide=True),
-    Column("ServiceAccounts", _subjects("ServiceAccount"), wide=True),
-)
 _REPLICAS = (
     NAME,
     _number("Desired", "spec.replicas"),
@@ -194,20 +191,19 @@ _REPLICAS = (
     CONTAINERS,
     IMAGES,
 )
-_ROLE = (NAME, Column("Created At", _path("metadata.creationTimestamp")))
 
 COLUMNS: dict[r.Resource, tuple[Column, ...]] = {
     r.NAMESPACES: (NAME, Column("Status", _path("status.phase")), AGE),
     r.PODS: (
         NAME,
-        Column("Ready", _of(pods.ready)),
-        Column("Status", _of(pods.status)),
-        Column("Restarts", pods.restarts),
+        Column("Ready", _of(_pod_ready)),
+        Column("Status", _of(pod_status)),
+        Column("Restarts", _pod_restarts),
         AGE,
         Column("IP", _path("status.podIP"), wide=True),
         Column("Node", _path("spec.nodeName"), wide=True),
         Column("Nominated Node", _path("status.nominatedNodeName"), wide=True),
-        Column("Readiness Gates", _of(pods.gates), wide=True),
+        Column("Readiness Gates", _of(_pod_gates), wide=True),
     ),
     r.SERVICES: (
         NAME,
@@ -259,13 +255,6 @@ COLUMNS: dict[r.Resource, tuple[Column, ...]] = {
         Column("Kernel-Version", _path("status.nodeInfo.kernelVersion", UNKNOWN), wide=True),
         Column("Container-Runtime", _path("status.nodeInfo.containerRuntimeVersion", UNKNOWN), wide=True),
     ),
-    r.RESOURCE_QUOTAS: (
-        NAME,
-        Column("Request", _quota("requests")),
-        Column("Limit", _quota("limits")),
-        AGE,
-    ),
-    r.LIMIT_RANGES: (NAME, Column("Created At", _path("metadata.creationTimestamp"))),
     r.NETWORK_POLICIES: (
         NAME,
         Column("Pod-Selector", _of(lambda p: render(at(p, "spec.podSelector")))),
@@ -282,10 +271,6 @@ COLUMNS: dict[r.Resource, tuple[Column, ...]] = {
         SELECTOR,
     ),
     r.REPLICA_SETS: (*_REPLICAS, SELECTOR),
-    r.REPLICATION_CONTROLLERS: (
-        *_REPLICAS,
-        Column("Selector", _of(lambda o: labels(at(o, "spec.selector"))), wide=True),
-    ),
     r.STATEFUL_SETS: (
         NAME,
         Column("Ready", _of(lambda s: f"{at(s, 'status.readyReplicas', 0)}/{at(s, 'spec.replicas', 0)}")),
@@ -306,12 +291,6 @@ COLUMNS: dict[r.Resource, tuple[Column, ...]] = {
         IMAGES,
         SELECTOR,
     ),
-    r.CONTROLLER_REVISIONS: (
-        NAME,
-        Column("Controller", _of(_controller)),
-        _number("Revision", "revision"),
-        AGE,
-    ),
     r.JOBS: (
         NAME,
         Column("Status", _of(_job_status)),
@@ -322,29 +301,8 @@ COLUMNS: dict[r.Resource, tuple[Column, ...]] = {
         IMAGES,
         SELECTOR,
     ),
-    r.CRON_JOBS: (
-        NAME,
-        Column("Schedule", _path("spec.schedule")),
-        Column("Timezone", _path("spec.timeZone")),
-        Column("Suspend", _of(lambda c: str(at(c, "spec.suspend", False)))),
-        Column("Active", _of(lambda c: len(at(c, "status.active", ())))),
-        Column(
-            "Last Schedule",
-            lambda c, now: since(t, now) if (t := at(c, "status.lastScheduleTime")) else NONE,
-        ),
-        AGE,
-        CONTAINERS,
-        IMAGES,
-        Column("Selector", _of(lambda c: render(at(c, "spec.jobTemplate.spec.selector"))), wide=True),
-    ),
+    r.DEFINITIONS: (NAME, Column("Created At", _path("metadata.creationTimestamp"))),
     r.LEASES: (NAME, Column("Holder", _path("spec.holderIdentity", "")), AGE),
-    r.DISRUPTION_BUDGETS: (
-        NAME,
-        Column("Min Available", _of(lambda p: str(at(p, "spec.minAvailable", "N/A")))),
-        Column("Max Unavailable", _of(lambda p: str(at(p, "spec.maxUnavailable", "N/A")))),
-        _number("Allowed Disruptions", "status.disruptionsAllowed"),
-        AGE,
-    ),
     r.ENDPOINT_SLICES: (
         NAME,
         Column("AddressType", _path("addressType")),
@@ -352,8 +310,4 @@ COLUMNS: dict[r.Resource, tuple[Column, ...]] = {
         Column("Endpoints", _of(_slice_addresses)),
         AGE,
     ),
-    r.ROLES: _ROLE,
-    r.CLUSTER_ROLES: _ROLE,
-    r.ROLE_BINDINGS: _BINDING,
-    r.CLUSTER_ROLE_BINDINGS: _BINDING,
 }

@@ -1,0 +1,88 @@
+"""CustomResourceDefinitions: while one exists, the lab serves its kind, stores its objects, and ignores them.
+
+Of the versions of a kind only the storage version is served, and the schema is not checked.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from netprobe.lab.api.admission.names import invalid, required
+from netprobe.lab.api.resources import DEFINITIONS, Resource
+from netprobe.lab.api.status import Cause
+from netprobe.lab.api.store import Change, Store
+from netprobe.model.objects import Object, ReadOnlyObject
+
+
+def default_definition(definition: Object) -> None:
+    """The names that follow from others, and the status of a kind that is served."""
+    names = definition.setdefault("spec", {}).setdefault("names", {})
+    kind = names.get("kind", "")
+    names.setdefault("singular", kind.lower())
+    names.setdefault("listKind", f"{kind}List")
+    conditions = [
+        {"type": kind, "status": "True", "reason": reason, "message": ""}
+        for kind, reason in (("NamesAccepted", "NoConflicts"), ("Established", "InitialNamesAccepted"))
+    ]
+    stored = [version["name"] for version in _versions(definition) if version.get("storage")]
+    definition["status"] = {"acceptedNames": names, "conditions": conditions, "storedVersions": stored}
+
+
+def check_definition(definition: Mapping[str, Any], _old: Mapping[str, Any] | None) -> Iterator[Cause]:
+    """As much of a definition as the lab needs to serve the kind."""
+    spec = definition["spec"]
+    names = spec["names"]
+    for path, value in (
+        ("group", spec.get("group")),
+        ("scope", spec.get("scope")),
+        ("names.plural", names.get("plural")),
+        ("names.kind", names.get("kind")),
+        ("versions", definition["status"]["storedVersions"]),
+    ):
+        if not value:
+            yield required(f"spec.{path}")
+    name = definition["metadata"]["name"]
+    if name != f"{names.get('plural')}.{spec.get('group')}":
+        yield invalid("metadata.name", name, 'must be spec.names.plural+"."+spec.group')
+
+
+def serve_custom_kinds(store: Store) -> None:
+    """Keep the catalog of a store up to date with its definitions. A built-in kind is never replaced."""
+
+    def note(change: Change) -> None:
+        if change.resource is not DEFINITIONS:
+            return
+        defined = _resource(change.now.object)
+        known = store.catalog.find(defined.group, defined.version, defined.plural)
+        if change.type == "ADDED" and known is None:
+            store.catalog.add(defined)
+        elif change.type == "DELETED" and known is not None and known.custom:
+            store.catalog.remove(known)
+            store.forget(known)
+
+    store.listen(note)
+
+
+def _versions(definition: ReadOnlyObject) -> list[Any]:
+    return [version for version in definition["spec"].get("versions") or () if version.get("name")]
+
+
+def _resource(definition: ReadOnlyObject) -> Resource:
+    spec = definition["spec"]
+    names = spec["names"]
+    version = next(version for version in _versions(definition) if version.get("storage"))
+    return Resource(
+        spec["group"],
+        version["name"],
+        names["kind"],
+        names["plural"],
+        namespaced=spec["scope"] == "Namespaced",
+        short=tuple(names.get("shortNames") or ()),
+        categories=tuple(names.get("categories") or ()),
+        status="status" in (version.get("subresources") or {}),
+        generation=True,
+        unused="the lab stores this custom resource and does not use it",
+        about=f"Defined by {definition['metadata']['name']}.",
+        custom=True,
+    )
