@@ -56,7 +56,7 @@ def isolated_pods(case: Case) -> frozenset[str]:
         simulator = Simulator(_SITE.cluster(case, moment))
         for name in (*PODS, *moment.pods):
             pod = simulator.cluster.pods[_SITE.pod(name)]
-            if any(simulator.sides.isolating(pod, direction) for direction in Direction):
+            if any(simulator.sides.applying(pod, direction) for direction in Direction):
                 found.add(name)
     return frozenset(found)
 

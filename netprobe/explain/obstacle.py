@@ -22,7 +22,7 @@ from netprobe.model.policy import (
 )
 from netprobe.simulate import Simulator
 from netprobe.simulate.endpoint import ASSUMED, Endpoint
-from netprobe.simulate.match import holds, opens
+from netprobe.simulate.match import opens
 
 
 def of_peer(
@@ -73,7 +73,7 @@ def of_selector(selector: Selector, labels: Labels, name: str, namespace: bool) 
     """The first requirement that labels do not meet. `name` says whose labels these are."""
     wanted = [Requirement(key, Operator.IN, (value,)) for key, value in selector.match_labels]
     for requirement in (*wanted, *selector.requirements):
-        if not holds(requirement, labels):
+        if not requirement.matches(labels):
             return _unmet(requirement, labels, name, namespace)
     return None
 

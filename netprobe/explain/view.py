@@ -28,7 +28,7 @@ def side(simulator: Simulator, direction: Direction, flow: Flow, family: Family 
     source, destination = simulator.endpoint(flow.source), simulator.endpoint(flow.destination)
     ingress = direction is Direction.INGRESS
     subject, peer = (destination, source) if ingress else (source, destination)
-    policies = simulator.sides.isolating(subject.pod, direction) if subject.pod else []
+    policies = simulator.sides.applying(subject.pod, direction) if subject.pod else []
     asked = Asked(direction, flow, family, peer, destination)
     views = (
         PolicyView(

@@ -7,7 +7,6 @@ from netprobe.lint.view import Place, View, places
 from netprobe.model.flow import Pod, Protocol
 from netprobe.model.labels import NAME_LABEL
 from netprobe.model.policy import AnyPeer, AnyPort, Direction, IPBlock, NamedPort, PodPeer, Policy, PortRange
-from netprobe.simulate.match import selects
 
 DNS_PORTS = (53, 5353)  # OpenShift's resolvers listen on 5353
 DNS_NAMESPACES = frozenset({"kube-system", "openshift-dns"})
@@ -52,7 +51,7 @@ class Resolvers:
             return explicit or policy.ref.namespace in DNS_NAMESPACES | self.namespaces
         if explicit:
             return True
-        if any(selects(peer.namespaces, {NAME_LABEL: name}) for name in DNS_NAMESPACES | self.namespaces):
+        if any(peer.namespaces.matches({NAME_LABEL: name}) for name in DNS_NAMESPACES | self.namespaces):
             return True
         if only(peer.namespaces, NAME_LABEL) is not None:
             return False

@@ -7,7 +7,6 @@ from collections.abc import Iterable, Sequence
 
 from netprobe.model.flow import ContainerPort, Pod
 from netprobe.model.labels import EVERYTHING, Operator, Selector
-from netprobe.simulate.match import selects
 
 
 class PodIndex:
@@ -29,7 +28,7 @@ class PodIndex:
     def select(self, selector: Selector) -> tuple[Pod, ...]:
         found = self._found.get(selector)
         if found is None:
-            found = tuple(pod for pod in self._candidates(selector) if selects(selector, pod.labels))
+            found = tuple(pod for pod in self._candidates(selector) if selector.matches(pod.labels))
             self._found[selector] = found
         return found
 

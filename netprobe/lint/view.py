@@ -27,7 +27,6 @@ from netprobe.model.policy import (
     PolicyRef,
     Rule,
 )
-from netprobe.simulate.match import selects
 
 LISTS = {Direction.INGRESS: "from", Direction.EGRESS: "to"}
 
@@ -153,7 +152,7 @@ class View:
         """The namespaces whose labels, as far as they were given, a selector matches."""
         if selector not in self._namespaces:
             self._namespaces[selector] = tuple(
-                name for name, labels in self.labels.items() if selects(selector, labels)
+                name for name, labels in self.labels.items() if selector.matches(labels)
             )
         return self._namespaces[selector]
 

@@ -1,4 +1,4 @@
-"""Label selectors as data; whoever needs a match does the matching."""
+"""Label selectors, and whether they match. The simulator and the lab share this."""
 
 from __future__ import annotations
 
@@ -31,6 +31,18 @@ class Requirement:
     operator: Operator
     values: tuple[str, ...] = ()
 
+    def matches(self, labels: Labels) -> bool:
+        """Whether labels meet the requirement (apimachinery, labels/selector.go, Requirement.Matches)."""
+        match self.operator:
+            case Operator.IN:  # "the key must be present"
+                return self.key in labels and labels[self.key] in self.values
+            case Operator.NOT_IN:  # "matches also where the key is absent"
+                return self.key not in labels or labels[self.key] not in self.values
+            case Operator.EXISTS:
+                return self.key in labels
+            case Operator.DOES_NOT_EXIST:
+                return self.key not in labels
+
     def __str__(self) -> str:
         match self.operator:
             case Operator.IN:
@@ -57,6 +69,15 @@ class Selector:
     @classmethod
     def of(cls, labels: Labels | None = None, *requirements: Requirement) -> Selector:
         return cls(tuple(sorted((labels or {}).items())), requirements)
+
+    def matches(self, labels: Labels) -> bool:
+        """Whether labels meet all of the selector.
+
+        An empty value matches only a present, empty value: an absent key equals nothing.
+        """
+        return all(key in labels and labels[key] == value for key, value in self.match_labels) and all(
+            requirement.matches(labels) for requirement in self.requirements
+        )
 
     def __str__(self) -> str:
         """As `kubectl get -l` writes it; "everything" where nothing is asked."""

@@ -4,6 +4,7 @@
 """
 
 from netprobe.simulate.evaluation import Evaluation, Pair, evaluate
+from netprobe.simulate.flow import Simulator
 from netprobe.simulate.groups import Group
 from netprobe.simulate.profile import (
     ANTREA,
@@ -14,7 +15,6 @@ from netprobe.simulate.profile import (
     Profile,
     profile,
 )
-from netprobe.simulate.simulator import Simulator
 from netprobe.simulate.table import Counts, Table
 
 __all__ = [

@@ -1,4 +1,4 @@
-"""One selector, one block, one port entry against one thing: the smallest rules, each with its source."""
+"""Whether a block matches an address, and an entry of `ports` a port."""
 
 from __future__ import annotations
 
@@ -6,33 +6,7 @@ from collections.abc import Iterable
 from typing import assert_never
 
 from netprobe.model.flow import Address, ContainerPort, Protocol
-from netprobe.model.labels import Labels, Operator, Requirement, Selector
 from netprobe.model.policy import AnyPort, IPBlock, NamedPort, Port, PortRange
-
-
-def holds(requirement: Requirement, labels: Labels) -> bool:
-    """One matchExpressions entry (apimachinery, labels/selector.go, Requirement.Matches)."""
-    match requirement.operator:
-        case Operator.IN:  # "the key must be present"
-            return requirement.key in labels and labels[requirement.key] in requirement.values
-        case Operator.NOT_IN:  # "matches also where the key is absent"
-            return requirement.key not in labels or labels[requirement.key] not in requirement.values
-        case Operator.EXISTS:
-            return requirement.key in labels
-        case Operator.DOES_NOT_EXIST:
-            return requirement.key not in labels
-        case _:
-            assert_never(requirement.operator)
-
-
-def selects(selector: Selector, labels: Labels) -> bool:
-    """All of it must hold; a selector that asks nothing selects everything (types.go, LabelSelector).
-
-    An empty value matches only a present, empty value: an absent key equals nothing.
-    """
-    return all(key in labels and labels[key] == value for key, value in selector.match_labels) and all(
-        holds(requirement, labels) for requirement in selector.requirements
-    )
 
 
 def within(block: IPBlock, address: Address) -> bool:

@@ -11,7 +11,8 @@ from dataclasses import dataclass
 
 from netprobe.model.cluster import Cluster, Service, ServicePort
 from netprobe.model.flow import Family, Flow, Pod, PodRef, Protocol, Via
-from netprobe.simulate.endpoint import first_of_each_family
+from netprobe.model.verdict import Decision
+from netprobe.simulate.endpoint import FAMILIES, Endpoint, first_of_each_family
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,6 +21,25 @@ class Backend:
 
     pod: PodRef
     port: int
+
+
+def families(cluster: Cluster, source: Endpoint, service: Service) -> tuple[Family | None, ...]:
+    """The families in which a source reaches a Service; a headless one has those of its backends."""
+    addresses = {address.version for address in service.addresses} or {
+        family
+        for pod in cluster.pods.values()
+        if pod.ref.namespace == service.ref.namespace
+        and service.selector is not None
+        and service.selector.items() <= pod.labels.items()
+        for family in first_of_each_family(pod.addresses)
+    }
+    if not addresses and not source.addresses:
+        return (None,)
+    return tuple(
+        family
+        for family in FAMILIES
+        if (family in addresses or not addresses) and (family in source.addresses or not source.addresses)
+    )
 
 
 def backends(cluster: Cluster, service: Service, flow: Flow) -> tuple[Backend, ...] | str:
@@ -80,3 +100,13 @@ def named(pod: Pod, name: str, protocol: Protocol) -> int | None:
         if declared.name == name and declared.protocol is protocol:
             return declared.number
     return None
+
+
+def rewritten_source(source: Endpoint, via: Via, decision: Decision) -> str | None:
+    """A node port or a load balancer may replace the source's address by a node's: undefined (docs)."""
+    if source.pod is not None and via is not Via.NODE_PORT:
+        return None
+    ingress = decision.ingress
+    if not ingress.applies or any(cause.peer is None for cause in (*ingress.allowing, *ingress.denying)):
+        return None
+    return "a node port or load balancer may rewrite the source's address"

@@ -29,7 +29,7 @@ from netprobe.model.policy import (
 from netprobe.simulate.bits import pack
 from netprobe.simulate.endpoint import ASSUMED, Directory
 from netprobe.simulate.groups import Group
-from netprobe.simulate.match import selects, within
+from netprobe.simulate.match import within
 from netprobe.simulate.profile import Profile
 
 
@@ -99,7 +99,7 @@ class Universe:
         if bits is None:
             bits = 0
             for name in self.spans:
-                if selects(selector, self._directory.namespace_labels[name]):
+                if selector.matches(self._directory.namespace_labels[name]):
                     bits |= self.namespace(name)
             self._namespaces[selector] = bits
         return bits

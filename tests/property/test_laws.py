@@ -15,7 +15,6 @@ from netprobe.model.policy import Direction, Policy, Rule
 from netprobe.model.verdict import Verdict
 from netprobe.policies.networkpolicy import dump_policy, policy_of, validate_policy
 from netprobe.simulate import Simulator
-from netprobe.simulate.match import selects
 from tests.property.strategies import (
     Shape,
     all_flows,
@@ -102,7 +101,7 @@ def selected(cluster: Cluster, policy: Policy, end: End, direction: Direction) -
         isinstance(end, PodRef)
         and policy.rules(direction) is not None
         and end.namespace == policy.ref.namespace
-        and selects(policy.subject.pods, cluster.pods[end].labels)
+        and policy.subject.pods.matches(cluster.pods[end].labels)
     )
 
 

@@ -1,4 +1,4 @@
-"""What the policies of a cluster say about a flow: the one place where the two sides are put together."""
+"""What the policies of a cluster say about one flow: the place where the two sides are put together."""
 
 from __future__ import annotations
 
@@ -6,12 +6,12 @@ from collections.abc import Iterable
 from dataclasses import replace
 
 from netprobe.errors import UsageError
-from netprobe.model.cluster import Cluster
+from netprobe.model.cluster import Cluster, Service
 from netprobe.model.flow import End, External, Family, Flow, PodRef, ServiceRef, Via
 from netprobe.model.matrix import Matrix
 from netprobe.model.policy import Direction
 from netprobe.model.verdict import Decision, Side, Verdict
-from netprobe.simulate import translate
+from netprobe.simulate import service as services
 from netprobe.simulate.endpoint import Directory, Endpoint, common_families
 from netprobe.simulate.profile import CALICO, Edge, Profile
 from netprobe.simulate.side import Sides
@@ -21,10 +21,10 @@ OWN_NODE_INGRESS = "a node always reaches the pods that run on it"
 
 
 class Simulator:
-    """Decides flows by the policies of one cluster, as the API defines them.
+    """Decides flows by the policies of one cluster, as the APIs define them.
 
-    What the API leaves open follows the profile, and the Decision says so in `undefined`. A single
-    decision costs as much as the policies of the two ends' namespaces; `evaluate` is for all pairs.
+    What an API leaves open follows the profile, and the Decision says so in `undefined`. The cost of a
+    decision grows with the policies that may apply to the two ends; `evaluate` is for all pairs.
     """
 
     def __init__(self, cluster: Cluster, profile: Profile = CALICO) -> None:
@@ -42,7 +42,7 @@ class Simulator:
         """
         destination = self._destination(flow.destination)
         if isinstance(destination, ServiceRef):
-            return translate.decide(self, flow, self.cluster.services[destination])
+            return self._to_service(flow, self.cluster.services[destination])
         source = self.endpoint(flow.source)
         families = self._families(flow, source, destination)
         if not families:
@@ -63,7 +63,7 @@ class Simulator:
         """The families in which a pair can talk: (None,) without addresses, () with none in common."""
         end = self._destination(destination)
         if isinstance(end, ServiceRef):
-            return translate.families(self, self.endpoint(source), self.cluster.services[end])
+            return services.families(self.cluster, self.endpoint(source), self.cluster.services[end])
         return common_families(self.endpoint(source), end)
 
     def split(self, flow: Flow) -> tuple[Flow, ...]:
@@ -109,22 +109,72 @@ class Simulator:
             undefined = "a pod to itself through its Service (kubernetes #95879)"
             if self.profile.self_through_service is Edge.ALWAYS:
                 egress, ingress = Side(Direction.EGRESS), Side(Direction.INGRESS)
-        if self.directory.same_node(source, destination) and egress.isolating:
+        if self.directory.same_node(source, destination) and egress.applies:
             undefined = "a pod to its own node (kube-network-policies #283)"
             if self.profile.own_node is Edge.ALWAYS:
                 egress = Side(Direction.EGRESS)
-        if self.directory.same_node(destination, source) and ingress.isolating:
+        if self.directory.same_node(destination, source) and ingress.applies:
             # "... OR if the traffic source is the pod's local node" (types.go)
             reason, ingress = OWN_NODE_INGRESS, Side(Direction.INGRESS)
         for end, direction, other in (
-            (source, Direction.EGRESS, ingress.isolating or reason),
-            (destination, Direction.INGRESS, egress.isolating),
+            (source, Direction.EGRESS, ingress.applies or reason),
+            (destination, Direction.INGRESS, egress.applies),
         ):
-            if end.host and (other or self.sides.isolating(end.host, direction)):
+            if end.host and (other or self.sides.applying(end.host, direction)):
                 undefined = undefined or f"{end.name} is on its node's network (hostNetwork)"
         denied = Verdict.DENY in {egress.verdict, ingress.verdict}
         verdict = Verdict.DENY if denied else Verdict.ALLOW
         return Decision(verdict, egress, ingress, undefined=undefined, reason=reason)
+
+    def _to_service(self, flow: Flow, service: Service) -> Decision:
+        """The decisions for all backends: one verdict where they agree, UNKNOWN where they do not.
+
+        UNKNOWN also, with the reason, where no backend can be named.
+        """
+        source = self.endpoint(flow.source)
+        common = services.families(self.cluster, source, service)
+        if not common:
+            return Decision(
+                Verdict.UNKNOWN, reason=f"{source.name} and {service.ref} have no address family in common"
+            )
+        if flow.family is None and len(common) == 1:
+            flow = replace(flow, family=common[0])
+        found = services.backends(self.cluster, service, flow)
+        if isinstance(found, str):
+            return Decision(Verdict.UNKNOWN, reason=found)
+        decisions = tuple(self._to_backend(flow, source, service, backend) for backend in found)
+        verdicts = {decision.verdict for _, decision in decisions}
+        undefined = next((decision.undefined for _, decision in decisions if decision.undefined), None)
+        if len(verdicts) == 1:
+            return replace(decisions[0][1], undefined=undefined, backends=decisions)
+        passing = sum(decision.verdict is Verdict.ALLOW for _, decision in decisions)
+        reason = f"the backends differ: {passing} of {len(decisions)} would answer"
+        return Decision(Verdict.UNKNOWN, undefined=undefined, reason=reason, backends=decisions)
+
+    def _to_backend(
+        self, flow: Flow, source: Endpoint, service: Service, backend: services.Backend
+    ) -> tuple[Flow, Decision]:
+        via = Via.SERVICE if flow.via is Via.POD else flow.via
+        onward = replace(flow, destination=backend.pod, port=backend.port, via=via)
+        decision = self.decide(onward)
+        if decision.undefined is None:
+            undefined = self._seen_before_translation(flow, source, service, onward, decision)
+            undefined = undefined or services.rewritten_source(source, via, decision)
+            decision = replace(decision, undefined=undefined)
+        return onward, decision
+
+    def _seen_before_translation(
+        self, flow: Flow, source: Endpoint, service: Service, onward: Flow, decision: Decision
+    ) -> str | None:
+        """Whether egress depends on seeing the Service's address or the pod's: undefined (docs)."""
+        if not decision.egress.applies or not service.addresses:
+            return None
+        addresses = [address for address in service.addresses if flow.family in {None, address.version}]
+        backend = self.endpoint(onward.destination)
+        before = self.sides.before_translation(source, backend, onward, flow.port, addresses)
+        if before.verdict is decision.egress.verdict:
+            return None
+        return "an egress ipBlock against a Service: its address may be seen before or after translation"
 
     def _destination(self, end: End) -> Endpoint | ServiceRef:
         """The destination; a Service also where it is named by its address."""
