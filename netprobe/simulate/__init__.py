@@ -3,7 +3,7 @@
 `Simulator.decide` judges one flow and names every cause; `evaluate` judges all pairs of a large cluster.
 """
 
-from netprobe.simulate.evaluation import Evaluation, Pair, evaluate
+from netprobe.simulate.evaluation import Evaluation, Pair, evaluate, evaluate_both
 from netprobe.simulate.flow import Simulator
 from netprobe.simulate.groups import Group
 from netprobe.simulate.profile import (
@@ -31,5 +31,6 @@ __all__ = [
     "Simulator",
     "Table",
     "evaluate",
+    "evaluate_both",
     "profile",
 ]

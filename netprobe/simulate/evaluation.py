@@ -13,7 +13,7 @@ counts; memory C * G / 8 bytes a table. Pods with the same labels cost nothing b
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Hashable, Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -24,7 +24,7 @@ from netprobe.model.policy import Direction
 from netprobe.model.verdict import Verdict
 from netprobe.simulate.bits import uncollected
 from netprobe.simulate.endpoint import Directory, common_families
-from netprobe.simulate.groups import Group, Member, group
+from netprobe.simulate.groups import Group, Member, given, group
 from netprobe.simulate.profile import CALICO, Profile
 from netprobe.simulate.table import Ground, Isolation, Table
 from netprobe.simulate.universe import Universe
@@ -55,20 +55,34 @@ class Evaluation:
     """
 
     def __init__(
-        self, cluster: Cluster, profile: Profile = CALICO, externals: Iterable[External] = ()
+        self,
+        cluster: Cluster,
+        profile: Profile = CALICO,
+        externals: Iterable[External] = (),
+        parts: Iterable[tuple[Member, ...]] | None = None,
     ) -> None:
+        """`parts`: form groups of exactly these members, which no policy may tell apart (`groups.given`)."""
         with uncollected():
-            self._prepare(Directory(cluster), profile, externals)
+            self._prepare(Directory(cluster), profile, externals, parts)
 
-    def _prepare(self, directory: Directory, profile: Profile, externals: Iterable[External]) -> None:
-        cluster = directory.cluster
+    def _prepare(
+        self,
+        directory: Directory,
+        profile: Profile,
+        externals: Iterable[External],
+        parts: Iterable[tuple[Member, ...]] | None,
+    ) -> None:
+        self.cluster = cluster = directory.cluster
         vocabulary = Vocabulary(cluster)
-        self.groups, self._places = group(directory, vocabulary, profile, externals)
-        self._universe = Universe(self.groups, directory, profile)
-        isolations = {
-            direction: Isolation(direction, cluster.policies, self._universe) for direction in Direction
+        if parts is None:
+            self.groups, self._places = group(directory, vocabulary, profile, externals)
+        else:
+            self.groups, self._places = given(directory, vocabulary, parts)
+        self.universe = Universe(self.groups, directory, profile)
+        self.isolations = isolations = {
+            direction: Isolation(direction, cluster.policies, self.universe) for direction in Direction
         }
-        self._ground = Ground(self._universe, self._places, isolations)
+        self._ground = Ground(self.universe, self._places, isolations)
         self._tables: dict[tuple[int, Protocol, Family | None], Table] = {}
         self._kinds: list[int] = []
         kinds: dict[frozenset[Family], int] = {}
@@ -174,3 +188,27 @@ def evaluate(
     Services are not among the ends: a flow to one is a flow to its backends, see `Simulator.decide`.
     """
     return Evaluation(cluster, profile, externals)
+
+
+def evaluate_both(
+    before: Cluster,
+    after: Cluster,
+    profile: Profile = CALICO,
+    *,
+    externals: Iterable[External] = (),
+    apart: Callable[[Member], Hashable],
+) -> tuple[Evaluation, Evaluation]:
+    """Two states of a cluster, with the same pods and namespaces, evaluated on the same groups.
+
+    Ends are in one group if no policy of either state tells them apart and `apart` gives the same for them.
+    So the rows of bits of the two evaluations can be compared.
+    """
+    outside = tuple(externals)
+    with uncollected():
+        clusters = (before, after)
+        old, new = (group(Directory(one), Vocabulary(one), profile, outside)[1].groups for one in clusters)
+        parts: dict[tuple[int, int, Hashable], list[Member]] = {}
+        for end, index in new.items():
+            parts.setdefault((index, old[end], apart(end)), []).append(end)
+        ordered = [tuple(parts[key]) for key in sorted(parts, key=lambda key: key[0])]
+    return Evaluation(before, profile, outside, ordered), Evaluation(after, profile, outside, ordered)

@@ -96,6 +96,25 @@ def group(
     return tuple(groups), Places({**ordered, **places}, aliases)
 
 
+def given(
+    directory: Directory, vocabulary: Vocabulary, parts: Iterable[tuple[Member, ...]]
+) -> tuple[tuple[Group, ...], Places]:
+    """Groups of exactly these members, those of a namespace side by side.
+
+    The caller knows that no policy tells the members of a group apart. No external has the address of a pod.
+    """
+    groups: list[Group] = []
+    for index, members in enumerate(parts):
+        first = members[0]
+        if isinstance(first, External):
+            groups.append(Group(index, members, None, (), directory.external(first)))
+        else:
+            pod = directory.cluster.pods[first]
+            labels = vocabulary.labels(first.namespace, pod.labels)
+            groups.append(Group(index, members, first.namespace, labels, directory.pod(first)))
+    return tuple(groups), Places({end: each.index for each in groups for end in each.members}, {})
+
+
 def _addresses(pod: Pod, edges: Mapping[Family, Edges], profile: Profile) -> object:
     """What blocks can see of a pod's addresses: a class a family. A pod on its node's network is its node."""
     if pod.host_network:

@@ -78,10 +78,16 @@ class Table:
         self.port, self.protocol, self.family = port, protocol, family
         self._universe, self._places, self._isolations = ground.universe, ground.places, ground.isolations
         self._groups, self._where = ground.universe.groups, ground.places.groups
-        self._egress = self._rows(Direction.EGRESS)
-        self._ingress = self._rows(Direction.INGRESS)
         self._mute = frozenset(each.index for each in self._groups if not each.speaks(family))
         self._odd = self._mute.union(each.index for each in self._groups if each.sample.pod is None)
+
+    @cached_property
+    def _egress(self) -> list[int | None]:
+        return self._rows(Direction.EGRESS)
+
+    @cached_property
+    def _ingress(self) -> list[int | None]:
+        return self._rows(Direction.INGRESS)
 
     def verdict(self, source: Member, destination: Member) -> Verdict:
         """The verdict on one pair; UNKNOWN without the family, KeyError for strangers."""
@@ -139,8 +145,16 @@ class Table:
 
     def reached(self, group: int) -> int:
         """The groups that a group reaches, as bits, its own node left aside."""
+        return self.arriving(group) & self.leaving(group)
+
+    def leaving(self, group: int) -> int:
+        """The groups that the egress policies of a group let it reach, as bits."""
         row = self._egress[group]
-        return self._arriving[group] & (self._universe.everything if row is None else row)
+        return self._universe.everything if row is None else row
+
+    def arriving(self, group: int) -> int:
+        """The groups whose ingress policies let a group in, as bits."""
+        return self._arriving[group]
 
     @cached_property
     def _arriving(self) -> list[int]:
@@ -195,7 +209,7 @@ class Table:
                 base, by_name = 0, []
                 for number in selecting:
                     if number not in opened:
-                        opened[number] = self._opened(direction, number)
+                        opened[number] = self.opened(direction, number)
                     for subjects, peers in opened[number]:
                         if subjects == self._universe.everything:
                             base |= peers
@@ -209,8 +223,8 @@ class Table:
             rows[index] = row
         return rows
 
-    def _opened(self, direction: Direction, number: int) -> list[tuple[int, int]]:
-        """What a policy lets pass on this port: pairs (subjects, peers).
+    def opened(self, direction: Direction, number: int, index: int | None = None) -> list[tuple[int, int]]:
+        """What a policy, or one rule of it, lets pass on this port: pairs (subjects, peers) of groups.
 
         A named port is looked up on the destinations, so it narrows the peers of an egress rule and the
         subjects of an ingress rule; everything else opens the rule to all subjects of the policy.
@@ -218,7 +232,8 @@ class Table:
         universe = self._universe
         found = []
         unconditional = 0
-        for rule, peers in self._isolations[direction].admitted(number, self.family):
+        admitted = self._isolations[direction].admitted(number, self.family)
+        for rule, peers in admitted if index is None else admitted[index : index + 1]:
             for entry in rule.ports:
                 if not isinstance(entry, NamedPort):
                     if opens(entry, self.port, self.protocol, ()):
