@@ -20,13 +20,13 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from benchmarks.synthetic import PORTS, seeded
 from netprobe.generate import Generated, apart, generate
+from netprobe.generate.declared import crowded
 from netprobe.model.cluster import Cluster, Namespace
 from netprobe.model.flow import ContainerPort, Flow, Pod, PodRef
 from netprobe.model.verdict import Verdict
 from netprobe.simulate import Simulator
-from netprobe.suite import Expectation, Row, crowded
-from netprobe.suite.ends import parse_end
-from netprobe.suite.ports import parse_ask
+from netprobe.suite import Expectation, ExpectationRow
+from netprobe.suite.ends import parse_end, parse_port
 
 SIZES = [(15, 4, 1), (200, 10, 1), (1000, 50, 1), (2500, 200, 4), (10000, 200, 1)]
 """Services, namespaces, replicas of each."""
@@ -79,16 +79,19 @@ def world(services: int, namespaces: int, replicas: int) -> Cluster:
 def expectation(services: int, namespaces: int) -> Expectation:
     rng = seeded(1)
     rows = [
-        Row(
-            (parse_end("monitoring/prometheus"),), (parse_end("*/*"),), (parse_ask("metrics"),), Verdict.ALLOW
+        ExpectationRow(
+            (parse_end("monitoring/prometheus"),),
+            (parse_end("*/*"),),
+            (parse_port("metrics"),),
+            Verdict.ALLOW,
         )
     ]
     for service in range(services):
         for other in rng.sample(range(services), 3):
             if other != service:
                 ends = parse_end(name(service, namespaces)), parse_end(name(other, namespaces))
-                asked = parse_ask(PORTS[other % len(PORTS)])
-                rows.append(Row((ends[0],), (ends[1],), (asked,), Verdict.ALLOW))
+                asked = parse_port(PORTS[other % len(PORTS)])
+                rows.append(ExpectationRow((ends[0],), (ends[1],), (asked,), Verdict.ALLOW))
     return Expectation(Verdict.DENY, tuple(rows))
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 from pathlib import Path
@@ -20,18 +20,16 @@ from netprobe.report.graph import (
     Denied,
     Ends,
     Graph,
-    Named,
     Party,
     View,
     Wanted,
     build,
     summary,
 )
-from netprobe.report.graph.cells import Citing, of_rows
+from netprobe.report.graph.cells import NAMED, Citing, of_rows
 from netprobe.report.graph.policies import crowds, ends_of, of_policies
 from netprobe.report.graph.saved import of_report, read
 from netprobe.report.graph.suggestions import with_suggestions
-from netprobe.suite import Authority, Expectation, Suite
 
 NAME = "NetworkPolicies"
 MOST_PAIRS = 200_000
@@ -104,16 +102,16 @@ def _of_manifests(asked: Asked, wanted: Wanted) -> Graph:
 
 
 def _of_suite(asked: Asked, wanted: Wanted) -> Graph:
-    from netprobe.cli.suite import simulated, suite_and_cluster
+    from netprobe.cli.suite import simulated, suite_and_live
     from netprobe.simulate import Simulator, profile
 
     if wanted.view is View.OBSERVED:
         raise UsageError("--observed: a suite was not probed; name the report of a run by --report")
-    suite, cluster = suite_and_cluster(str(asked.suite), asked.filenames)
-    _, cluster_then = _moment(suite, cluster, asked.step)
+    suite, live = suite_and_live(str(asked.suite), asked.filenames)
+    cluster_then = suite.cluster(live, asked.step)
     steps = simulated(
         suite,
-        cluster,
+        live,
         profile(asked.profile),
         sources=asked.sources,
         destinations=asked.destinations,
@@ -135,13 +133,14 @@ def _of_report(asked: Asked, file: Path, wanted: Wanted) -> Graph:
     cells: Iterable[Cell] = (cell for cell in of_report(saved, asked.step) if _is_asked(asked, cell))
     notes = []
     if asked.suite is not None:
-        from netprobe.cli.suite import suite_and_cluster
+        from netprobe.cli.suite import suite_and_live
         from netprobe.simulate import Simulator, profile
 
-        suite, cluster = suite_and_cluster(asked.suite, asked.filenames)
-        expectation, cluster = _moment(suite, cluster, asked.step)
-        exactly, by_row = (set(map(_key, flows)) for flows in Authority(expectation, cluster).rows())
-        cells = (_named(cell, exactly, by_row) for cell in cells)
+        suite, live = suite_and_live(asked.suite, asked.filenames)
+        cluster = suite.cluster(live, asked.step)
+        moment = suite.moments(live)[asked.step]
+        declared_by = {_key(flow): moment.declared_by(flow) for flow in moment.declared}
+        cells = (_named(cell, declared_by) for cell in cells)
         graph = build(saved.suite or file.name, cells, wanted, _replicas(cluster))
         if not asked.whys:
             return graph
@@ -167,14 +166,6 @@ def citer(policies: Iterable[Policy]) -> Callable[[Cause], Clause]:
     return cite
 
 
-def _moment(suite: Suite, cluster: Cluster, step: int) -> tuple[Expectation, Cluster]:
-    """What is expected after the first `step` steps, and the cluster then."""
-    from netprobe.cli.suite import after_steps
-
-    cluster = after_steps(suite, cluster, step)
-    return (suite.steps[step - 1].expectation if step else suite.expectation), cluster
-
-
 def _replicas(cluster: Cluster) -> Ends:
     workloads = {
         Party.of(ref): pod.workload.partition("/")[2] for ref, pod in cluster.pods.items() if pod.workload
@@ -189,10 +180,9 @@ def _key(flow: Flow) -> Key:
     return str(flow.source), str(flow.destination), flow.port, flow.protocol
 
 
-def _named(cell: Cell, exactly: set[Key], by_row: set[Key]) -> Cell:
+def _named(cell: Cell, declared_by: Mapping[Key, str | None]) -> Cell:
     key = (str(cell.source), str(cell.destination), cell.port, cell.protocol)
-    named = Named.EXACTLY if key in exactly else Named.WIDE if key in by_row else Named.NOT
-    return replace(cell, named=named)
+    return replace(cell, named=NAMED[declared_by.get(key)])
 
 
 def _is_asked(asked: Asked, cell: Cell) -> bool:

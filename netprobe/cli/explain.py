@@ -98,10 +98,10 @@ def command(
     chosen = profile_of(profile)
     outside: Sequence[External] = ()
     if suite is not None:
-        from netprobe.cli.suite import after_steps, suite_and_cluster
+        from netprobe.cli.suite import suite_and_cluster
 
-        read, cluster = suite_and_cluster(suite, filenames)
-        cluster, outside = after_steps(read, cluster, step), read.externals
+        read, cluster = suite_and_cluster(suite, filenames, step)
+        outside = read.externals
     elif filenames:
         from netprobe.cli.manifests import read_cluster
 

@@ -21,7 +21,7 @@ from netprobe.model.verdict import Verdict
 if TYPE_CHECKING:
     from netprobe.generate import Generated, Refusal
     from netprobe.simulate import Profile
-    from netprobe.suite import Row, Suite
+    from netprobe.suite import ExpectationRow, Suite
 
 
 @click.command
@@ -150,7 +150,7 @@ def _made(suite: Suite, cluster: Cluster, profile: Profile, *, dns: bool, label:
     """The policies as text, proved; InputError where no policies can meet the declaration."""
     from netprobe.cli.generated import file_name, manifest
     from netprobe.generate import apart, generate
-    from netprobe.suite import crowded
+    from netprobe.generate.declared import crowded
 
     expected = suite.expectation
     found = generate(
@@ -181,7 +181,7 @@ def _give_out(made: _Made, output: str | None) -> None:
     say(f"{policies}, proved by the simulator on {made.flows:,} declared flows")
 
 
-def _named(row: Row) -> frozenset[Direction]:
+def _named(row: ExpectationRow) -> frozenset[Direction]:
     """The directions in which a row names its peers as themselves, and not by "ns/*" or "*"."""
     from netprobe.suite.ends import Everybody, PodPattern
 
@@ -193,7 +193,7 @@ def _named(row: Row) -> frozenset[Direction]:
     )
 
 
-def _words(row: Row) -> str:
+def _words(row: ExpectationRow) -> str:
     ends = [", ".join(map(str, end)) for end in (row.source, row.destination)]
     ports = ", ".join(map(str, row.ports)) if row.ports is not None else "every declared port"
     return f"{ends[0]} -> {ends[1]}: {ports}"

@@ -157,9 +157,9 @@ def _suite(path: str | None) -> Suite | None:
 
 def _declared(suite: Suite | None, edit: Edit) -> Matrix[Verdict] | None:
     """What the suite declares of the pods as they would be, before its first step."""
-    from netprobe.suite import resolve
+    from netprobe.suite import Declaration
 
-    return resolve(suite.expectation, edit.new) if suite is not None else None
+    return Declaration(suite.expectation, edit.new).matrix() if suite is not None else None
 
 
 def _prunes(everywhere: bool, namespaces: frozenset[str]) -> Callable[[PolicyRef], bool]:

@@ -85,13 +85,14 @@ def command(
     if suite is not None:
         if externals or include_self:
             raise UsageError("--external and --include-self go without a suite, which declares its own flows")
-        from netprobe.cli.suite import simulated, suite_and_cluster
+        from netprobe.cli.suite import simulated, suite_and_live
 
-        read, cluster = suite_and_cluster(suite, filenames)
+        read, live = suite_and_live(suite, filenames)
         name: str | None = read.name
+        cluster = read.cluster(live)
         steps = simulated(
             read,
-            cluster,
+            live,
             chosen,
             sources=sources,
             destinations=destinations,

@@ -14,33 +14,29 @@ from netprobe.run.moment import moments
 from netprobe.run.record import Step
 from netprobe.run.told import explained
 from netprobe.simulate import Profile
-from netprobe.suite import Suite, apply, load
+from netprobe.suite import Suite, load
 from netprobe.survey import ask
 
 
-def suite_and_cluster(path: str, filenames: Sequence[str]) -> tuple[Suite, Cluster]:
-    """The suite, and the cluster it is about with its policies applied: its topology, or the manifests."""
+def suite_and_live(path: str, filenames: Sequence[str]) -> tuple[Suite, Cluster | None]:
+    """The suite, and the cluster that the manifests describe; None where the suite has a topology."""
     suite = load(path)
     if suite.topology is None and not filenames:
         raise UsageError(f"{path} has no topology of its own: name the cluster's manifests by -f")
     if suite.topology is not None and filenames:
         raise UsageError(f"{path} has a topology of its own: -f is for suites without one")
-    return suite, suite.cluster(read_cluster(filenames) if filenames else None)
+    return suite, read_cluster(filenames) if filenames else None
 
 
-def after_steps(suite: Suite, cluster: Cluster, steps: int) -> Cluster:
-    """What the first `steps` steps of a suite make of its cluster; UsageError where it has fewer."""
-    if steps > len(suite.steps):
-        raise UsageError(f"--step {steps}: {suite.file} has {len(suite.steps)}")
-    for step in suite.steps[:steps]:
-        for action in step.actions:
-            cluster = apply(cluster, action)
-    return cluster
+def suite_and_cluster(path: str, filenames: Sequence[str], steps: int = 0) -> tuple[Suite, Cluster]:
+    """The suite, and its cluster after its policies and that many steps."""
+    suite, live = suite_and_live(path, filenames)
+    return suite, suite.cluster(live, steps)
 
 
 def simulated(
     suite: Suite,
-    cluster: Cluster,
+    live: Cluster | None,
     profile: Profile,
     *,
     sources: Sequence[str] = (),
@@ -49,6 +45,7 @@ def simulated(
     changed_only: bool = False,
 ) -> tuple[Step, ...]:
     """The comparison at each moment of a suite. With `changed_only` what policies or a step change."""
+    cluster = suite.cluster(live)
     asked = ask(cluster, sources=sources, destinations=destinations, externals=suite.externals, ports=ports)
     asked_sources, asked_destinations = frozenset(asked.sources), frozenset(asked.destinations)
 
@@ -61,11 +58,11 @@ def simulated(
 
     steps: list[Step] = []
     before: Iterable[Row] = ()
-    for index, moment in enumerate(moments(suite, cluster, profile, is_asked)):
-        rows = compare(moment.declared, moment.simulated, step=index)
+    for index, at in enumerate(moments(suite, live, profile, is_asked)):
+        rows = compare(at.declared, at.simulated, step=index)
         shown = _changed(rows, before, first=index == 0) if changed_only else rows
-        told = explained(shown, moment.simulator, moment.authority)
-        steps.append(Step(moment.name, told, Counts.of(told)))
+        told = explained(shown, at.simulator, at.moment.declared_by)
+        steps.append(Step(at.moment.name, told, Counts.of(told)))
         before = rows
     return tuple(steps)
 

@@ -9,11 +9,11 @@ from itertools import islice
 from typing import TypeAlias
 
 from netprobe.generate.asked import MOST_REFUSED, Asked, Asks, Piece, PortNumber, Refusal
+from netprobe.generate.declared import Declared
 from netprobe.generate.odds import at_odds
 from netprobe.generate.reading import Reading
 from netprobe.generate.space import Space
 from netprobe.model.cluster import Cluster
-from netprobe.model.declared import Declared
 from netprobe.model.policy import Direction
 from netprobe.model.verdict import Verdict
 from netprobe.simulate.bits import pack, turned, unpack

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Mapping
 
+from netprobe.generate.declared import Column, Declared, Share
 from netprobe.model.cluster import Cluster
-from netprobe.model.declared import Column, Declared, Share
 from netprobe.model.flow import End, Flow, PodRef, Protocol, ServiceRef
 from netprobe.model.verdict import Verdict
 

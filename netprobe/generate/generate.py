@@ -9,12 +9,12 @@ from types import MappingProxyType
 
 from netprobe.generate.asked import MOST_REFUSED, PortNumber, Refusal
 from netprobe.generate.closing import Closed, closed
+from netprobe.generate.declared import Declared
 from netprobe.generate.demand import Demand, NamedPeers, Opening, Openings, demand
 from netprobe.generate.proof import Wrong, flows, wrong
 from netprobe.generate.rule import Rules, namespace_selectors
 from netprobe.generate.space import Kind
 from netprobe.model.cluster import Cluster
-from netprobe.model.declared import Declared
 from netprobe.model.flow import External, Flow, Protocol, Via
 from netprobe.model.labels import EVERYTHING, NAME_LABEL, Selector
 from netprobe.model.policy import Direction, PodPeer, Policy, PolicyRef, PortRange, Rule, Subject

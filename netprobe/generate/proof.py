@@ -12,10 +12,10 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from netprobe.generate.asked import Asked, PortNumber
+from netprobe.generate.declared import Declared
 from netprobe.generate.demand import Demand
 from netprobe.generate.space import Space
 from netprobe.model.cluster import Cluster
-from netprobe.model.declared import Declared
 from netprobe.model.flow import External, Family, PodRef, ServiceRef
 from netprobe.model.policy import Direction
 from netprobe.model.verdict import Verdict

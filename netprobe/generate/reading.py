@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections import defaultdict
 
 from netprobe.generate.asked import Asked, Piece, PortNumber, Refusal
+from netprobe.generate.declared import Column, Declared
 from netprobe.generate.space import Space
 from netprobe.model.cluster import Cluster
-from netprobe.model.declared import Column, Declared
 from netprobe.model.flow import Address, End, External, Family, Flow, Protocol, ServiceRef, Via
 from netprobe.model.verdict import Verdict
 from netprobe.simulate.bits import unpack

@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from functools import reduce
 from operator import or_
 
+from netprobe.generate.declared import Crowd
 from netprobe.model.cluster import Cluster
-from netprobe.model.declared import Crowd
 from netprobe.model.flow import Address, External, Pod, PodRef, ServiceRef
 from netprobe.simulate.bits import unpack
 

@@ -13,7 +13,7 @@ from netprobe.model.cluster import Cluster
 from netprobe.model.flow import Flow, Pod, PodRef
 from netprobe.simulate import Profile, evaluate
 from netprobe.suite import Expectation
-from netprobe.suite.ends import End
+from netprobe.suite.ends import EndPattern
 
 Merit = Callable[[Pod], int]
 """How good a pod is as a destination: more is better."""
@@ -114,7 +114,7 @@ def cover(
     return Cover(tuple(kinds), tuple(sorted(drawn)), seed)
 
 
-def _patterns(expectations: Iterable[Expectation]) -> Iterator[End]:
+def _patterns(expectations: Iterable[Expectation]) -> Iterator[EndPattern]:
     for expectation in expectations:
         for row in expectation.rows:
             yield from (*row.source, *row.destination)

@@ -16,7 +16,7 @@ from netprobe.model.cluster import Cluster
 from netprobe.model.flow import PodRef
 from netprobe.probe import Fixture, Observed, OutsideHost, Prober, Workbench
 from netprobe.run import told
-from netprobe.run.moment import Moment
+from netprobe.run.moment import SimulatedMoment
 from netprobe.run.moment import moments as states
 from netprobe.run.placement import Placing
 from netprobe.run.record import Report, RunInfo
@@ -66,12 +66,12 @@ class Campaign:
             progress=narrate,
         )
         seen: list[Observed] = []
-        moments: Sequence[Moment] = ()
+        moments: Sequence[SimulatedMoment] = ()
         problems: list[str] = []
         try:
             async with bench:
                 problems += bench.strange
-                live = self.suite.cluster(_live(self.suite, bench))
+                live = _live(self.suite, bench)
                 moments = list(
                     states(
                         self.suite,
@@ -90,7 +90,7 @@ class Campaign:
         return self._report(there, bench, started, zip(moments, seen, strict=True), problems)
 
     async def _observe(
-        self, there: Opened, bench: Workbench, moments: Sequence[Moment], narrate: Narrate
+        self, there: Opened, bench: Workbench, moments: Sequence[SimulatedMoment], narrate: Narrate
     ) -> list[Observed]:
         flows = dict.fromkeys(flow for moment in moments for flow in moment.simulated)
         seen = []
@@ -99,17 +99,12 @@ class Campaign:
         async with prober:
             await prober.baseline()
 
-            async def policies() -> None:
-                for document in self.suite.policies:
-                    await bench.apply(dict(document.object))
+            for at in moments:
+                narrate(at.moment.name)
 
-            seen.append(await prober.observe(policies))
-            for moment in moments[1:]:
-                narrate(moment.name)
-
-                async def change(moment: Moment = moment) -> None:
-                    for action in moment.actions:
-                        await _take(bench, action, moment.simulator.cluster)
+                async def change(at: SimulatedMoment = at) -> None:
+                    for action in at.moment.actions:
+                        await _take(bench, action, at.moment.cluster)
 
                 seen.append(await prober.observe(change))
         return seen
@@ -119,26 +114,26 @@ class Campaign:
         there: Opened,
         bench: Workbench,
         started: datetime,
-        observed: Iterable[tuple[Moment, Observed]],
+        observed: Iterable[tuple[SimulatedMoment, Observed]],
         problems: Iterable[str],
     ) -> Report:
         steps = []
         all_problems = list(problems)
         enforcement = None
-        for number, (moment, after) in enumerate(observed):
+        for number, (at, after) in enumerate(observed):
             facts = after.facts
             all_problems += facts.problems
             enforcement = told.enforcement(facts) or enforcement
             steps.append(
                 told.step(
-                    moment.name,
-                    moment.declared,
-                    moment.simulated,
-                    after.matrix.where(moment.simulated.__contains__),
+                    at.moment.name,
+                    at.declared,
+                    at.simulated,
+                    after.matrix.where(at.simulated.__contains__),
                     facts=facts,
-                    simulator=moment.simulator,
+                    simulator=at.simulator,
                     number=number,
-                    declared_by=moment.authority,
+                    declared_by=at.moment.declared_by,
                 )
             )
         return Report(

@@ -134,7 +134,7 @@ class Trial:
         declared = None
         asked: Iterable[Flow] = _between(reduced, touched)
         if self.suite is not None:
-            declared = self.suite.declared(reduced)[0].where(chosen.keeps)
+            declared = self.suite.moments(reduced)[0].declared.where(chosen.keeps)
             asked = declared
         simulator = Simulator(cluster, self.terms.profile)
         simulated = simulator.matrix(apart(filter(chosen.keeps, asked), simulator, self.terms.family))

@@ -113,7 +113,7 @@ class Visit:
             sample=self.sample,
             seed=self.seed,
         )
-        declared = self.suite.declared(self.suite.cluster(chosen.reduced(cluster)))[0]
+        declared = self.suite.moments(chosen.reduced(cluster))[0].declared
         return scene(
             cluster,
             Simulator(cluster, self.terms.profile),

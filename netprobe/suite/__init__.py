@@ -1,28 +1,32 @@
-"""The suite file: topology, policies, steps, and what the author expects of them."""
+"""The suite file: topology, policies, steps, and what the author expects of them.
+
+schema       the file as pydantic models; text reads it, load checks it as a whole
+ends         patterns of ends and ports in rows; matcher finds whom they name in a cluster
+declaration  an expectation read against a cluster: the declared matrix
+moments      the suite, and the moments that it goes through
+"""
 
 from __future__ import annotations
 
 from netprobe.suite.action import Action, Apply, Change, Delete, apply
-from netprobe.suite.authority import Authority
-from netprobe.suite.crowds import crowded
-from netprobe.suite.expectation import Expectation, Row
-from netprobe.suite.load import Step, Suite, load
-from netprobe.suite.resolve import resolve
+from netprobe.suite.declaration import Declaration
+from netprobe.suite.expectation import Expectation, ExpectationRow
+from netprobe.suite.load import load
+from netprobe.suite.moments import Moment, Suite, SuiteStep
 from netprobe.suite.topology import Topology
 
 __all__ = [
     "Action",
     "Apply",
-    "Authority",
     "Change",
+    "Declaration",
     "Delete",
     "Expectation",
-    "Row",
-    "Step",
+    "ExpectationRow",
+    "Moment",
     "Suite",
+    "SuiteStep",
     "Topology",
     "apply",
-    "crowded",
     "load",
-    "resolve",
 ]

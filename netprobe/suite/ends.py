@@ -1,4 +1,4 @@
-"""Who a row's `from` and `to` name.
+"""What a row's `from`, `to` and `port` name: patterns of ends and ports.
 
 frontend/web                   a pod, all replicas of a pod, or all pods of a workload
 monitoring/*, */*, shop-?/web  the same with globs
@@ -7,25 +7,27 @@ svc:shop/cart                  a Service, as a destination
 partner-api, partner-*         an external host by the name that the suite gives it
 203.0.113.9                    an address outside the cluster
 *                              every pod and every external host
+
+80, 53/UDP, metrics, metrics/TCP   a port by number (TCP unless it says otherwise) or by its declared name
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from ipaddress import ip_address
 from typing import Any
 
-from netprobe.model.flow import Address, External, Pod, PodRef, ServiceRef
+from netprobe.model.flow import Address, ContainerPort, External, Pod, Protocol, ServiceRef
 from netprobe.policies import names
 
 _GLOB = re.compile(r"[a-z0-9.*?-]+")
 
 
 @dataclass(frozen=True, slots=True)
-class End:
+class EndPattern:
     """A pattern of one end of a row; `text` is what the suite says."""
 
     text: str
@@ -46,7 +48,7 @@ class End:
 
 
 @dataclass(frozen=True, slots=True)
-class Everybody(End):
+class Everybody(EndPattern):
     def matches_pod(self, pod: Pod) -> bool:  # noqa: ARG002
         return True
 
@@ -55,13 +57,13 @@ class Everybody(End):
 
 
 @dataclass(frozen=True, slots=True)
-class PodPattern(End):
+class PodPattern(EndPattern):
     namespace: str
     name: str
 
     @property
     def is_exact(self) -> bool:
-        return not re.search("[*?]", self.text)
+        return not is_glob(self.text)
 
     def matches_pod(self, pod: Pod) -> bool:
         if not fnmatchcase(pod.ref.namespace, self.namespace):
@@ -71,7 +73,7 @@ class PodPattern(End):
 
 
 @dataclass(frozen=True, slots=True)
-class LabelPattern(End):
+class LabelPattern(EndPattern):
     namespace: str
     labels: tuple[tuple[str, str], ...]
 
@@ -82,13 +84,13 @@ class LabelPattern(End):
 
 
 @dataclass(frozen=True, slots=True)
-class ExternalPattern(End):
+class ExternalPattern(EndPattern):
     def matches_external(self, external: External) -> bool:
         return external.name is not None and fnmatchcase(external.name, self.text)
 
 
 @dataclass(frozen=True, slots=True)
-class AddressEnd(End):
+class AddressPattern(EndPattern):
     address: Address
 
     def matches_external(self, external: External) -> bool:
@@ -96,20 +98,20 @@ class AddressEnd(End):
 
 
 @dataclass(frozen=True, slots=True)
-class ServiceEnd(End):
+class ServicePattern(EndPattern):
     ref: ServiceRef
 
 
-def parse_end(value: Any) -> End:
+def parse_end(value: Any) -> EndPattern:
     """Read one end; ValueError says what is wrong with it."""
     if not isinstance(value, str) or not value:
         raise ValueError("must be text such as frontend/web, monitoring/*, partner-api or *")
     if value == "*":
         return Everybody(value)
     if value.startswith("svc:"):
-        return ServiceEnd(value, ServiceRef.parse(value))
+        return ServicePattern(value, ServiceRef.parse(value))
     try:
-        return AddressEnd(value, ip_address(value))
+        return AddressPattern(value, ip_address(value))
     except ValueError:
         pass
     namespace, slash, rest = value.partition("/")
@@ -139,6 +141,52 @@ def _labels(text: str) -> Mapping[str, str]:
     return labels
 
 
-def names_of(pods: Mapping[PodRef, Pod], externals: tuple[External, ...]) -> list[str]:
-    """What a row could have named, for hints."""
-    return [*map(str, pods), *(external.name for external in externals if external.name)]
+def is_glob(text: str) -> bool:
+    return re.search("[*?]", text) is not None
+
+
+@dataclass(frozen=True, slots=True)
+class PortPattern:
+    """A number, which is TCP where no protocol is given, or a name, which has the protocol it is declared
+    with.
+    """
+
+    port: int | str
+    protocol: Protocol | None = None
+
+    def on(self, declared: Iterable[ContainerPort]) -> Iterator[tuple[int, Protocol]]:
+        """The ports that this means on a destination; a number is one whether declared or not."""
+        if isinstance(self.port, int):
+            yield self.port, self.protocol or Protocol.TCP
+            return
+        for port in declared:
+            if port.name == self.port and self.protocol in (None, port.protocol):
+                yield port.number, port.protocol
+
+    def __str__(self) -> str:
+        return f"{self.port}/{self.protocol.value}" if self.protocol else str(self.port)
+
+
+def parse_port(value: Any) -> PortPattern:
+    """Read 80, "80", "53/UDP", "metrics" or "metrics/TCP"; ValueError for anything else."""
+    if isinstance(value, int) and not isinstance(value, bool):
+        return _numbered(value, None)
+    if not isinstance(value, str):
+        raise ValueError("must be a port's number or name, such as 80, 53/UDP or metrics")  # noqa: TRY004
+    port, slash, word = value.partition("/")
+    protocol = None
+    if slash:
+        if word.upper() not in Protocol.__members__:
+            raise ValueError(f"{word!r} is no protocol: TCP, UDP or SCTP")
+        protocol = Protocol[word.upper()]
+    if port.isascii() and port.isdigit():
+        return _numbered(int(port), protocol)
+    if problems := names.port_name(port):
+        raise ValueError(f"{port!r} is no port: {'; '.join(problems)}")
+    return PortPattern(port, protocol)
+
+
+def _numbered(port: int, protocol: Protocol | None) -> PortPattern:
+    if not 1 <= port <= 65535:
+        raise ValueError(f"{port} is no port: must be between 1 and 65535")
+    return PortPattern(port, protocol)

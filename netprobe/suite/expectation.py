@@ -1,4 +1,4 @@
-"""What the author meant: rows and a default. `resolve` makes a matrix of them, `crowded` one by crowds."""
+"""What the author of a suite expects at one moment: rows, from coarse to fine, and a default."""
 
 from __future__ import annotations
 
@@ -8,20 +8,27 @@ from dataclasses import dataclass, field
 from netprobe.errors import Problem
 from netprobe.model.flow import ContainerPort, External
 from netprobe.model.verdict import Verdict
-from netprobe.suite.ends import End
-from netprobe.suite.ports import PortAsk
+from netprobe.suite.ends import EndPattern, PortPattern
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
-    """A row of `flows`; `ports` None means every port that the destination declares."""
+class ExpectationRow:
+    """An entry of `expect.flows`; `ports` None means every port that the destination declares.
 
-    source: tuple[End, ...]
-    destination: tuple[End, ...]
-    ports: tuple[PortAsk, ...] | None
+    `place` is FILE:LINE:COLUMN, `path` is as in "expect.flows[3]".
+    """
+
+    source: tuple[EndPattern, ...]
+    destination: tuple[EndPattern, ...]
+    ports: tuple[PortPattern, ...] | None
     verdict: Verdict
-    place: str = ""  # file:line:column
-    path: str = ""  # expect.flows[3]
+    place: str = ""
+    path: str = ""
+
+    @property
+    def names_both_ends(self) -> bool:
+        """Whether neither end is a pattern of globs or labels."""
+        return not any(set(end.text) & set("*?=") for end in (*self.source, *self.destination))
 
     def problem(self, field_name: str, message: str) -> Problem:
         return Problem(self.place, f"{self.path}.{field_name}" if field_name else self.path, message)
@@ -29,9 +36,11 @@ class Row:
 
 @dataclass(frozen=True, slots=True)
 class Expectation:
-    """What is expected at one moment. `externals`: the hosts outside that `*` and the default mean, and
-    the ports that they declare."""
+    """Rows and a default.
+
+    `externals`: the hosts outside that `*` and the default include, with the ports that they declare.
+    """
 
     default: Verdict | None = None
-    rows: tuple[Row, ...] = ()
+    rows: tuple[ExpectationRow, ...] = ()
     externals: Mapping[External, tuple[ContainerPort, ...]] = field(default_factory=dict)

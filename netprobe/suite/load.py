@@ -3,123 +3,31 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, replace
-from typing import TypeVar
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
 
 from netprobe.errors import InputError, Problem
 from netprobe.manifests import Document, Reader, parse_policy
-from netprobe.model.cluster import Cluster
 from netprobe.model.flow import ContainerPort, External, PodRef
-from netprobe.model.matrix import Matrix
 from netprobe.model.policy import Policy, PolicyRef
-from netprobe.model.verdict import Verdict
-from netprobe.suite.action import Action, Apply, Change, Delete, apply
-from netprobe.suite.crowds import crowded
-from netprobe.suite.expectation import Expectation, Row
-from netprobe.suite.resolve import resolve
+from netprobe.suite.action import Action, Apply, Change, Delete
+from netprobe.suite.declaration import Declaration
+from netprobe.suite.expectation import Expectation, ExpectationRow
+from netprobe.suite.moments import Suite, SuiteStep
 from netprobe.suite.schema import ActionSpec, ExpectSpec, PolicySource
 from netprobe.suite.text import SuiteText, read_suite
 from netprobe.suite.topology import Topology, doubles, externals_of, topology_of
 
 Ports = tuple[ContainerPort, ...]
-T = TypeVar("T")
-
-
-@dataclass(frozen=True, slots=True)
-class Step:
-    """A change, and what is expected after it."""
-
-    name: str
-    actions: tuple[Action, ...]
-    expectation: Expectation
-
-
-@dataclass(frozen=True, slots=True)
-class Suite:
-    """What to test, and what is expected.
-
-    `topology` is None for a suite that probes what is in the cluster. `policies` are the objects that the
-    run applies, each with its namespace filled in; `parsed` are the same as records. `externals` maps the
-    hosts outside to the ports that they declare.
-    """
-
-    name: str
-    file: str
-    topology: Topology | None
-    external_ports: Mapping[External, Ports]
-    policies: tuple[Document, ...]
-    parsed: tuple[Policy, ...]
-    expectation: Expectation
-    steps: tuple[Step, ...] = ()
-
-    @property
-    def externals(self) -> tuple[External, ...]:
-        return tuple(self.external_ports)
-
-    def cluster(self, live: Cluster | None = None) -> Cluster:
-        """The cluster with the suite's policies applied, before the first step.
-
-        Without `live` it is the topology, with made-up addresses; for a suite without a topology, `live` is
-        the cluster as it is. Raises InputError where a policy's namespace is missing there.
-        """
-        if live is None:
-            live = self.topology.cluster() if self.topology is not None else Cluster()
-        return apply(live, Apply(self.policies, self.parsed, self.file, "policies"))
-
-    def declared(self, cluster: Cluster) -> tuple[Matrix[Verdict], ...]:
-        """The declared matrix at each moment, the first before the steps, for a cluster as of `cluster()`.
-
-        Raises InputError for rows that match nothing and for steps that cannot be taken, all at once.
-        """
-        return tuple(self._moments(cluster, resolve))
-
-    def check(self, cluster: Cluster) -> None:
-        """Raise what `declared` would, without listing flows: a thousand pods have millions."""
-        self._moments(cluster, crowded)
-
-    def _moments(self, cluster: Cluster, read: Callable[[Expectation, Cluster], T]) -> list[T]:
-        problems: list[Problem] = []
-        found: list[T] = []
-        moments = [((), self.expectation), *((step.actions, step.expectation) for step in self.steps)]
-        for actions, expectation in moments:
-            try:
-                for action in actions:
-                    cluster = apply(cluster, action)
-                found.append(read(expectation, cluster))
-            except InputError as error:
-                problems += [problem for problem in error.problems if problem not in problems]
-        if problems:
-            raise InputError(problems)
-        return found
-
-    def listeners(self, cluster: Cluster | None = None) -> dict[PodRef | External, Ports]:
-        """For each pod and external host of the suite, every port that must be served.
-
-        These are the declared ones, then those that only a row of some expectation names ("any other port:
-        DENY" can be probed only where somebody would answer). Without a topology, give the cluster.
-        """
-        cluster = cluster or self.cluster()
-        ends: dict[PodRef | External, dict[ContainerPort, None]] = {
-            **{ref: dict.fromkeys(pod.ports) for ref, pod in cluster.pods.items()},
-            **{external: dict.fromkeys(ports) for external, ports in self.external_ports.items()},
-        }
-        for matrix in self.declared(cluster):
-            for flow in matrix:
-                if isinstance(flow.destination, PodRef | External) and flow.destination in ends:
-                    served = ends[flow.destination]
-                    if not any((p.number, p.protocol) == (flow.port, flow.protocol) for p in served):
-                        served[ContainerPort(flow.port, flow.protocol)] = None
-        return {end: tuple(ports) for end, ports in ends.items()}
 
 
 def load(path: str | os.PathLike[str], *, policies: bool = True) -> Suite:
     """Read a suite and everything that it names. Raises InputError with all problems, each with its place.
 
-    A suite with a topology is resolved too: rows that match nothing and steps that cannot be taken are
-    found here. One without is resolved when the cluster is known (`Suite.declared`).
+    Rows that match nothing and steps that cannot be taken are found here in a suite with a topology. In one
+    without they are found when the cluster is known (`Suite.moments`).
 
-    Without `policies` neither they nor the steps are looked at: they may be still to be written.
+    Without `policies` neither they nor the steps are read: they may be still to be written.
     """
     text = read_suite(path)
     if not policies:
@@ -142,7 +50,7 @@ class _Loader:
             externals = externals_of(spec.topology)
         documents, policies = self._policies(spec.policies, "policies", topology)
         expectation = self._expectation(spec.expect, "expect", externals)
-        steps: list[Step] = []
+        steps: list[SuiteStep] = []
         for index, step in enumerate(spec.steps):
             path = f"steps[{index}]"
             actions = [
@@ -154,7 +62,7 @@ class _Loader:
             else:
                 expectation_after = steps[-1].expectation if steps else expectation
             taken = tuple(action for action in actions if action is not None)
-            steps.append(Step(step.name, taken, expectation_after))
+            steps.append(SuiteStep(step.name, taken, expectation_after))
         suite = Suite(
             spec.metadata.name,
             text.origin.file,
@@ -169,14 +77,14 @@ class _Loader:
         return suite
 
     def _check(self, suite: Suite) -> None:
-        """What only shows when the whole is taken together."""
+        """Problems that only the suite as a whole shows."""
         if suite.topology is not None:
             try:
-                # policies with problems of their own are missing: what deletes them would seem wrong too
+                # Policies that could not be read are missing: steps that delete them would seem wrong too.
                 if not self.problems:
-                    suite.check(suite.cluster())
+                    suite.moments()
                 else:
-                    crowded(suite.expectation, suite.topology.cluster())
+                    Declaration(suite.expectation, suite.topology.cluster())
             except InputError as error:
                 self.problems += error.problems
         if self.problems:
@@ -239,7 +147,8 @@ class _Loader:
             where = f"{path}.flows[{index}]"
             ports = None if row.port is None else tuple(row.port)
             place = self.text.place(where)
-            rows.append(Row(tuple(row.source), tuple(row.destination), ports, row.verdict, place, where))
+            ends = tuple(row.source), tuple(row.destination)
+            rows.append(ExpectationRow(*ends, ports, row.verdict, place, where))
         return Expectation(spec.default, tuple(rows), externals)
 
     def _action(self, spec: ActionSpec, path: str, topology: Topology | None) -> Action | None:

@@ -1,7 +1,7 @@
 """The suite file as it is written: pydantic models, one field for each key, and nothing unknown let pass.
 
-What a row's `from`, `to` and `port` mean is read by ends.py and ports.py while the models are built, so
-that one validation tells everything that is wrong.
+The patterns in a row's `from`, `to` and `port` are read by ends.py while the models are built, so that one
+validation reports everything that is wrong.
 """
 
 from __future__ import annotations
@@ -23,8 +23,7 @@ from netprobe.model.flow import Address, Protocol
 from netprobe.model.verdict import Verdict
 from netprobe.policies import names
 from netprobe.policies.address import parse_address
-from netprobe.suite.ends import End, parse_end
-from netprobe.suite.ports import PortAsk, parse_ask
+from netprobe.suite.ends import EndPattern, PortPattern, parse_end, parse_port
 
 API_VERSION = "netprobe/v1alpha1"
 KIND = "ConnectivitySuite"
@@ -42,10 +41,10 @@ def _checked(rule: Callable[[str], Sequence[str]]) -> AfterValidator:
 def _port(value: Any) -> Any:
     """80 and 53/UDP are short for {port: 80} and {port: 53, protocol: UDP}."""
     if isinstance(value, str):
-        ask = parse_ask(value)
-        if isinstance(ask.port, str):
+        pattern = parse_port(value)
+        if isinstance(pattern.port, str):
             raise ValueError("a port is declared by its number; write {port: NUMBER, name: NAME}")  # noqa: TRY004  # pydantic reads ValueError
-        return {"port": ask.port, "protocol": (ask.protocol or Protocol.TCP).value}
+        return {"port": pattern.port, "protocol": (pattern.protocol or Protocol.TCP).value}
     return {"port": value} if isinstance(value, int) and not isinstance(value, bool) else value
 
 
@@ -68,11 +67,11 @@ def _many(value: Any) -> Any:
     return value if isinstance(value, list) else [value]
 
 
-def _asks(value: Any) -> Any:
+def _ports(value: Any) -> Any:
     """None stands for every port that the destination declares."""
     if value in (None, "any"):
         return None
-    return [parse_ask(item) for item in _many(value)]
+    return [parse_port(item) for item in _many(value)]
 
 
 def _ends(value: Any) -> Any:
@@ -91,8 +90,8 @@ Labels = dict[LabelKey, LabelValue]
 Annotations = dict[LabelKey, str]
 Changes = dict[LabelKey, LabelValue | None]
 GivenVerdict = Annotated[InstanceOf[Verdict], BeforeValidator(_verdict)]
-Ends = Annotated[list[InstanceOf[End]], BeforeValidator(_ends), Field(min_length=1)]
-Asks = Annotated[list[InstanceOf[PortAsk]] | None, BeforeValidator(_asks)]
+Ends = Annotated[list[InstanceOf[EndPattern]], BeforeValidator(_ends), Field(min_length=1)]
+PortPatterns = Annotated[list[InstanceOf[PortPattern]] | None, BeforeValidator(_ports)]
 
 
 class Strict(BaseModel):
@@ -152,7 +151,7 @@ PolicySources = list[Annotated[PolicySource, BeforeValidator(_policy)]]
 class RowSpec(Strict):
     source: Ends = Field(alias="from")
     destination: Ends = Field(alias="to")
-    port: Asks = None
+    port: PortPatterns = None
     verdict: GivenVerdict
 
 

@@ -13,20 +13,19 @@ from netprobe.model.cluster import Cluster
 from netprobe.model.flow import Flow
 from netprobe.model.verdict import Verdict
 from netprobe.simulate import CALICO, CILIUM, Profile, evaluate
-from netprobe.suite import Expectation, Row, resolve
-from netprobe.suite.ends import parse_end
-from netprobe.suite.ports import parse_ask
+from netprobe.suite import Declaration, Expectation, ExpectationRow
+from netprobe.suite.ends import parse_end, parse_port
 from tests.property.strategies import Shape, random_cluster
 
 SHAPE = Shape(pods=9, policies=5, without_address=False)
 
 
-def row(proposed: Proposed) -> Row:
+def row(proposed: Proposed) -> ExpectationRow:
     asked = proposed.ports
-    return Row(
+    return ExpectationRow(
         tuple(map(parse_end, proposed.sources)),
         tuple(map(parse_end, proposed.destinations)),
-        None if asked is None else tuple(parse_ask(f"{port}/{protocol.value}") for port, protocol in asked),
+        None if asked is None else tuple(parse_port(f"{port}/{protocol.value}") for port, protocol in asked),
         Verdict.ALLOW,
     )
 
@@ -57,7 +56,7 @@ def test_the_proposal_declares_what_passes(rng: Random, profile: Profile) -> Non
         if one != other and evaluation.verdict(one, other, port.number, port.protocol) is Verdict.ALLOW
     }
     rows = tuple(map(row, propose(cluster, profile)))
-    declared = resolve(Expectation(Verdict.DENY, rows), cluster)
+    declared = Declaration(Expectation(Verdict.DENY, rows), cluster).matrix()
     assert {
         replace(flow, family=None) for flow, verdict in declared.items() if verdict is Verdict.ALLOW
     } == passing

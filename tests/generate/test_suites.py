@@ -10,23 +10,23 @@ from hypothesis import strategies as st
 
 from netprobe.cli.generated import file_name, manifest
 from netprobe.generate import apart, generate, listed
+from netprobe.generate.declared import crowded
 from netprobe.generate.proof import flows
 from netprobe.manifests import Reader, parse_policy
 from netprobe.model.verdict import Verdict
 from netprobe.simulate import Simulator
-from netprobe.suite import crowded, resolve
-from tests.suite.test_crowds import expectation, problems, world
+from netprobe.suite import Declaration
+from tests.suite.random_suites import expectation, problems, sound, world
 
 
 @settings(max_examples=100, deadline=None)
 @given(st.randoms(use_true_random=False))
 def test_by_crowds_as_flow_by_flow(rng: Random) -> None:
-    cluster, expected = world(rng), expectation(rng)
-    sound = [row for row in expected.rows if not problems(resolve, replace(expected, rows=(row,)), cluster)]
-    expected = replace(expected, rows=tuple(sound))
-    if problems(resolve, expected, cluster):
+    cluster = world(rng)
+    expected = sound(expectation(rng), cluster)
+    if problems(expected, cluster):
         return
-    matrix, declared = resolve(expected, cluster), crowded(expected, cluster, apart)
+    matrix, declared = Declaration(expected, cluster).matrix(), crowded(expected, cluster, apart)
     denies = expected.default is Verdict.DENY
     made = generate(declared, cluster, denies_by_default=denies)
     assert bool(made.refusals) == bool(

@@ -65,7 +65,7 @@ def test_a_sample_larger_than_the_cluster_is_the_cluster() -> None:
 def test_thousands_of_pods_come_to_a_handful_of_rows(tmp_path: Path) -> None:
     cluster = crowd(5_000)
     chosen = cover(cluster, [], CALICO, only_ready, sample=5)
-    declared = load(suite(tmp_path)).declared(chosen.reduced(cluster))[0]
+    declared = load(suite(tmp_path)).moments(chosen.reduced(cluster))[0].declared
     kept = [flow for flow in declared if chosen.keeps(flow)]
     assert len(chosen.kinds) == 2
     assert len(kept) < 60

@@ -9,7 +9,7 @@ import pytest
 
 import netprobe
 from netprobe.simulate import Simulator
-from netprobe.suite import Action, apply, load
+from netprobe.suite import load
 from netprobe.suite.schema import ActionSpec, ExternalSpec, NamespaceSpec, PodSpec
 
 PAGE = (Path(netprobe.__file__).parent.parent / "docs" / "suite.md").read_text()
@@ -27,16 +27,11 @@ def folder(tmp_path: Path) -> Path:
 
 def declared_and_simulated(path: Path) -> list[int]:
     """How many flows each moment declares, all of which the policies must bear out."""
-    suite = load(path)
-    cluster = suite.cluster()
     counts = []
-    steps: list[tuple[Action, ...]] = [(), *(step.actions for step in suite.steps)]
-    for actions, declared in zip(steps, suite.declared(cluster), strict=True):
-        for action in actions:
-            cluster = apply(cluster, action)
-        simulated = Simulator(cluster).matrix(declared)
-        assert {flow: decision.verdict for flow, decision in simulated.items()} == dict(declared)
-        counts.append(len(declared))
+    for moment in load(path).moments():
+        simulated = Simulator(moment.cluster).matrix(moment.declared)
+        assert {flow: decision.verdict for flow, decision in simulated.items()} == dict(moment.declared)
+        counts.append(len(moment.declared))
     return counts
 
 

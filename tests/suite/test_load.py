@@ -272,5 +272,5 @@ def test_listeners_are_what_is_declared_and_what_any_row_names(suite: LoadSuite)
 
 def test_a_step_without_an_expectation_keeps_the_one_before(suite: LoadSuite) -> None:
     found = suite(f"{MINIMAL}steps: [{{name: s, do: [{{label: {{namespace: a, set: {{x: z}}}}}}]}}]\n")
-    first, second = found.declared(found.cluster())
+    first, second = (moment.declared for moment in found.moments())
     assert first == second

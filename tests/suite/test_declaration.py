@@ -1,23 +1,30 @@
-"""The declared matrix: the default, rows from coarse to fine, and rows that say nothing."""
+"""What an expectation declares: the default, rows from coarse to fine, and rows that say nothing."""
 
 from __future__ import annotations
 
+from dataclasses import replace
 from ipaddress import ip_address
+from random import Random
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from netprobe.errors import InputError
 from netprobe.model.cluster import Cluster, Service, ServicePort
-from netprobe.model.flow import ContainerPort, External, Pod, PodRef, Protocol, ServiceRef, Via
+from netprobe.model.flow import ContainerPort, External, Flow, Pod, PodRef, Protocol, ServiceRef, Via
 from netprobe.model.verdict import Verdict
-from netprobe.suite import Expectation, resolve
+from netprobe.suite import Declaration, Expectation
 from tests.suite.conftest import LoadSuite, Problems
+from tests.suite.random_suites import expectation, sound, world
+from tests.suite.random_suites import problems as wrong_rows
 
 
 def table(suite: LoadSuite, expect: str) -> list[str]:
     """The declared flows as `SOURCE -> DESTINATION PORT/PROTOCOL MARK`, in their order."""
     found = suite(f"expect: {expect}\n")
-    (matrix,) = found.declared(found.cluster())
+    (moment,) = found.moments()
+    matrix = moment.declared
     return [f"{flow} {verdict.mark}" for flow, verdict in matrix.items()]
 
 
@@ -200,7 +207,7 @@ def test_a_flow_has_the_only_family_in_common(
 ) -> None:
     one = Pod(PodRef("n", "one"), {}, source)  # type: ignore[arg-type]
     other = Pod(PodRef("n", "other"), {}, destination, (ContainerPort(80),))  # type: ignore[arg-type]
-    (flow,) = resolve(Expectation(Verdict.DENY), cluster(one, other))
+    (flow,) = Declaration(Expectation(Verdict.DENY), cluster(one, other)).matrix()
     assert flow.family == family
 
 
@@ -223,19 +230,56 @@ def test_rows_may_name_workloads_and_services_of_a_live_cluster(suite: LoadSuite
         ServiceRef("shop", "cart"), ports=(ServicePort(80, 8080), ServicePort(53, 53, Protocol.UDP))
     )
     live = Cluster(pods={pod.ref: pod for pod in pods}, services={service.ref: service})
-    (matrix,) = found.declared(found.cluster(live))
+    (moment,) = found.moments(live)
+    matrix = moment.declared
     assert [f"{flow} {flow.via.value} {verdict.mark}" for flow, verdict in matrix.items()] == [
         "shop/web-5d4f-x -> svc:shop/cart 80/TCP service .",
         "shop/web-5d4f-x -> svc:shop/cart 53/UDP service .",
         "shop/web-5d4f-x -> shop/cart-0 8080/TCP pod X",
     ]
     with pytest.raises(InputError, match="matches nobody"):
-        found.declared(Cluster())
+        found.moments(Cluster())
 
 
 def test_a_flow_to_the_outside_goes_by_the_address(suite: LoadSuite) -> None:
     found = suite("expect: {flows: [{from: a/db, to: partner, verdict: deny}]}\n")
-    (matrix,) = found.declared(found.cluster())
+    (moment,) = found.moments()
+    matrix = moment.declared
     (flow,) = matrix
     assert flow.destination == External(ip_address("203.0.113.50"), "partner")
     assert flow.via is Via.EXTERNAL
+
+
+@pytest.mark.parametrize(("default", "rest"), [("default: deny, ", "default"), ("", None)])
+def test_a_flow_is_declared_by_a_row_a_pattern_or_the_default(
+    default: str, rest: str | None, suite: LoadSuite
+) -> None:
+    rows = "{from: '*/*', to: a/db, verdict: allow}, {from: a/web, to: a/db, verdict: allow}"
+    (moment,) = suite(f"expect: {{{default}flows: [{rows}]}}\n").moments()
+    by = {
+        (one, to): moment.declared_by(Flow(PodRef("a", one), PodRef("a", to), port, family=4))
+        for one, to, port in (("web", "db", 5432), ("db", "web", 80))
+    }
+    assert by == {("web", "db"): "row", ("db", "web"): rest}
+    assert moment.declared_by(Flow(PodRef("b", "dns-0"), PodRef("a", "db"), 5432)) == "pattern"
+
+
+@settings(max_examples=150, deadline=None)
+@given(st.randoms(use_true_random=False))
+def test_a_row_is_overridden_where_later_rows_name_all_of_its_flows(rng: Random) -> None:
+    """Rows are checked by bits; here they are listed flow by flow."""
+    cluster = world(rng)
+    expected = sound(expectation(rng), cluster)
+    winner: dict[Flow, int] = {}
+    flows_of = []
+    for number, row in enumerate(expected.rows):
+        flows = list(Declaration(replace(expected, default=None, rows=(row,)), cluster).matrix())
+        flows_of.append(flows)
+        winner |= dict.fromkeys(flows, number)
+    useless = {}
+    for number, flows in enumerate(flows_of):
+        if number not in set(winner.values()):
+            later = sorted({winner[flow] for flow in flows})
+            useless[expected.rows[number].path] = ", ".join(expected.rows[other].path for other in later)
+    found = {one.path: one.message.partition(": ")[2] for one in wrong_rows(expected, cluster)}
+    assert found == useless

@@ -1,0 +1,173 @@
+"""A declared matrix by crowds: what it says of ends that it does not tell apart is said once.
+
+Pods that every row names or leaves out together, and that declare the same ports, are a crowd. A crowd is a
+bit; the sources of a row are one integer. For each crowd as a destination and each port there is the list of
+rows that name it. Read from the last row to the first, each takes what no later row has taken, and the
+default what is left. The cost is linear in the pods, in what the rows name, and in rows times the crowds that
+each has as destinations; never in the number of pairs.
+"""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import reduce
+from operator import or_
+from typing import TypeAlias
+
+from netprobe.model.cluster import Cluster
+from netprobe.model.flow import End, External, Flow, Pod, PodRef, Protocol, ServiceRef
+from netprobe.model.verdict import Verdict
+from netprobe.suite import Declaration, Expectation
+
+Crowd: TypeAlias = tuple[End, ...]
+"""Ends with the same flows, declared alike: pods of one namespace, one address outside, or one Service."""
+
+
+@dataclass(frozen=True, slots=True)
+class Share:
+    """The part of a column on which one row has the last word; `row` None: the default.
+
+    `sources` are crowds, as bits. The bit of the destination's own crowd stands for its members among each
+    other, and for nothing where it has one member.
+    """
+
+    row: int | None
+    verdict: Verdict
+    sources: int
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """Everybody's flows to one crowd on one port. A source that no share holds is not declared."""
+
+    destination: int
+    port: int
+    protocol: Protocol
+    shares: tuple[Share, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Declared:
+    """All that is declared. Crowds of a namespace stand side by side, those of Services last.
+
+    `itself` has the flows of pods to themselves, with their verdicts and rows: few are ever declared.
+    """
+
+    crowds: tuple[Crowd, ...]
+    columns: tuple[Column, ...]
+    itself: Mapping[Flow, Share] = field(default_factory=dict)
+
+
+def _nothing(_: Pod) -> Hashable:
+    return None
+
+
+def crowded(
+    expectation: Expectation, cluster: Cluster, apart: Callable[[Pod], Hashable] = _nothing
+) -> Declared:
+    """The declared matrix by crowds. Pods for which `apart` differs are never in one.
+
+    Raises InputError for rows that match nothing or that later rows override completely.
+    """
+    return _Crowds(Declaration(expectation, cluster), apart).declared()
+
+
+class _Crowds:
+    def __init__(self, read: Declaration, apart: Callable[[Pod], Hashable]) -> None:
+        self.read = read
+        externals = read.expectation.externals
+        named = dict.fromkeys(end for row in read.rows for end in (*row.sources, *row.destinations))
+        hosts = dict.fromkeys((*externals, *(end for end in named if isinstance(end, External))))
+        services = [end for end in named if isinstance(end, ServiceRef)]
+        pods = self._pods(hosts, apart)
+        self.crowds: list[Crowd] = [*pods, *((end,) for end in hosts), *((end,) for end in services)]
+        self.index: dict[End, int] = {
+            end: number for number, crowd in enumerate(self.crowds) for end in crowd
+        }
+        self.hosts = _bits(range(len(pods), len(pods) + len(hosts)))
+        self.everybody = _bits(range(len(pods) + len(externals)))
+        self._masks: dict[tuple[End, ...], int] = {}
+
+    def _pods(self, hosts: Iterable[External], apart: Callable[[Pod], Hashable]) -> list[Crowd]:
+        """The crowds of pods, those of a namespace side by side, in the order of the cluster."""
+        addresses = {end.address for end in hosts}
+        numbers: dict[Hashable, int] = {}
+        of: dict[PodRef, int] = {}
+        for ref, pod in self.read.cluster.pods.items():
+            # A pod whose address the declaration names as a host is told apart from its replicas.
+            alone = ref if not addresses.isdisjoint(pod.addresses) else None
+            key = (ref.namespace, pod.ports, self.read.families(ref), alone, apart(pod))
+            of[ref] = numbers.setdefault(key, len(numbers))
+        sizes = Counter(of.values())
+        for ends in dict.fromkeys(ends for row in self.read.rows for ends in (row.sources, row.destinations)):
+            members = [end for end in ends if isinstance(end, PodRef)]
+            if len(members) == len(of):
+                continue
+            hit = Counter(of[ref] for ref in members)
+            torn = {number: len(sizes) + i for i, number in enumerate(hit) if hit[number] < sizes[number]}
+            sizes.update({new: hit[old] for old, new in torn.items()})
+            sizes.subtract({old: hit[old] for old in torn})
+            for ref in members:
+                of[ref] = torn.get(of[ref], of[ref])
+        by_namespace: dict[str, dict[int, list[PodRef]]] = defaultdict(lambda: defaultdict(list))
+        for ref, number in of.items():
+            by_namespace[ref.namespace][number].append(ref)
+        return [tuple(members) for space in by_namespace.values() for members in space.values()]
+
+    def declared(self) -> Declared:
+        layers, itself = self._layers()
+        default = self.read.expectation.default
+        columns: list[Column] = []
+        for (target, port, protocol), (rows, by_default) in layers.items():
+            left, shares = self._possible(target), list[Share]()
+            for number in reversed(rows):
+                if mine := self._sources(number) & left:
+                    shares.append(Share(number, self._verdict(number), mine))
+                    left &= ~mine
+            if by_default and default is not None and (mine := left & self.everybody):
+                shares.append(Share(None, default, mine))
+            columns.append(Column(target, port, protocol, tuple(shares)))
+        ways = {flow: Share(rows[-1], self._verdict(rows[-1]), 0) for flow, rows in itself.items()}
+        return Declared(tuple(self.crowds), tuple(columns), ways)
+
+    def _layers(
+        self,
+    ) -> tuple[dict[tuple[int, int, Protocol], tuple[list[int], bool]], dict[Flow, Sequence[int]]]:
+        """For each destination and port the rows that name it, and whether the default does; and the rows of
+        each pod's flow to itself."""
+        layers: dict[tuple[int, int, Protocol], tuple[list[int], bool]] = {}
+        itself: dict[Flow, list[int]] = defaultdict(list)
+        if self.read.expectation.default is not None:
+            for number, crowd in enumerate(self.crowds):
+                if self.everybody >> number & 1:
+                    for port in self.read.ports_of(crowd[0]):
+                        layers.setdefault((number, port.number, port.protocol), ([], True))
+        for number, row in enumerate(self.read.rows):
+            for target in dict.fromkeys(self.index[end] for end in row.destinations):
+                first = self.crowds[target][0]
+                for asked in self.read.ports(row.row, first):
+                    rows, _ = layers.setdefault((target, *asked), ([], False))
+                    rows.append(number)
+                    if row.to_itself and row.sources == (first,):
+                        itself[self.read.flow(first, first, *asked)].append(number)
+        return layers, dict(itself)
+
+    def _verdict(self, number: int) -> Verdict:
+        return self.read.rows[number].row.verdict
+
+    def _sources(self, number: int) -> int:
+        """The sources of a row, as bits."""
+        ends = self.read.rows[number].sources
+        if ends not in self._masks:
+            self._masks[ends] = _bits(dict.fromkeys(self.index[end] for end in ends))
+        return self._masks[ends]
+
+    def _possible(self, target: int) -> int:
+        """The sources that can have flows to a crowd; its own bit among them."""
+        return ~self.hosts if self.hosts >> target & 1 else -1
+
+
+def _bits(numbers: Iterable[int]) -> int:
+    return reduce(or_, (1 << number for number in numbers), 0)

@@ -1,0 +1,137 @@
+"""A suite, and the moments that it goes through: after its policies, then after each of its steps."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Final
+
+from netprobe.errors import InputError, Problem, UsageError
+from netprobe.manifests import Document
+from netprobe.model.cluster import Cluster
+from netprobe.model.flow import ContainerPort, External, Flow, PodRef
+from netprobe.model.matrix import Matrix
+from netprobe.model.policy import Policy
+from netprobe.model.verdict import Verdict
+from netprobe.suite.action import Action, Apply, apply
+from netprobe.suite.declaration import Declaration
+from netprobe.suite.expectation import Expectation
+from netprobe.suite.topology import Topology
+
+FIRST: Final = "policies applied"
+
+
+@dataclass(frozen=True, slots=True)
+class SuiteStep:
+    """A change, and what is expected after it."""
+
+    name: str
+    actions: tuple[Action, ...]
+    expectation: Expectation
+
+
+@dataclass(frozen=True)
+class Moment:
+    """A suite after one change: the `actions`, the cluster that they led to, and what is declared for it."""
+
+    name: str
+    actions: tuple[Action, ...]
+    cluster: Cluster
+    declaration: Declaration
+
+    @cached_property
+    def declared(self) -> Matrix[Verdict]:
+        """The declared matrix; listed when it is first needed."""
+        return self.declaration.matrix()
+
+    def declared_by(self, flow: Flow) -> str | None:
+        return self.declaration.declared_by(flow)
+
+
+@dataclass(frozen=True, slots=True)
+class Suite:
+    """What to test, and what is expected.
+
+    `topology` is None for a suite that probes what is in the cluster. `policies` are the objects that the
+    run applies, each with its namespace filled in; `parsed` are the same as records. `external_ports` maps
+    the hosts outside to the ports that they declare.
+    """
+
+    name: str
+    file: str
+    topology: Topology | None
+    external_ports: Mapping[External, tuple[ContainerPort, ...]]
+    policies: tuple[Document, ...]
+    parsed: tuple[Policy, ...]
+    expectation: Expectation
+    steps: tuple[SuiteStep, ...] = ()
+
+    @property
+    def externals(self) -> tuple[External, ...]:
+        return tuple(self.external_ports)
+
+    def moments(self, live: Cluster | None = None) -> tuple[Moment, ...]:
+        """The moments in their order; the first is the cluster with the suite's policies applied.
+
+        `live` is the cluster without them. By default it is the topology, with made-up addresses. Raises
+        InputError with everything that is wrong at any moment: rows that match nothing, policies of missing
+        namespaces, and steps that cannot be taken.
+        """
+        cluster = self._before(live)
+        problems: dict[Problem, None] = {}
+        found = []
+        for name, actions, expectation in self._changes():
+            try:
+                for action in actions:
+                    cluster = apply(cluster, action)
+                found.append(Moment(name, actions, cluster, Declaration(expectation, cluster)))
+            except InputError as error:
+                problems |= dict.fromkeys(error.problems)
+        if problems:
+            raise InputError(problems)
+        return tuple(found)
+
+    def cluster(self, live: Cluster | None = None, steps: int = 0) -> Cluster:
+        """The cluster at a moment, without a look at what is declared: after that many steps.
+
+        UsageError where the suite has fewer; InputError where an action names what is not there.
+        """
+        if steps > len(self.steps):
+            raise UsageError(f"--step {steps}: {self.file} has {len(self.steps)}")
+        cluster = self._before(live)
+        for _, actions, _ in self._changes()[: steps + 1]:
+            for action in actions:
+                cluster = apply(cluster, action)
+        return cluster
+
+    def listeners(self) -> dict[PodRef | External, tuple[ContainerPort, ...]]:
+        """For each pod of the topology and external host, every port that must be served.
+
+        These are the declared ones, then those that only a row names at some moment: "any other port: DENY"
+        can be probed only where somebody would answer.
+        """
+        declared: dict[PodRef | External, tuple[ContainerPort, ...]] = {
+            **{ref: pod.ports for ref, pod in self._before(None).pods.items()},
+            **{host: ports for host, ports in self.external_ports.items()},  # noqa: C416 (a wider key)
+        }
+        served = {
+            end: {(port.number, port.protocol): port for port in ports} for end, ports in declared.items()
+        }
+        for moment in self.moments():
+            for end, port, protocol in moment.declaration.columns:
+                if isinstance(end, PodRef | External) and end in served:
+                    served[end].setdefault((port, protocol), ContainerPort(port, protocol))
+        return {end: tuple(ports.values()) for end, ports in served.items()}
+
+    def _before(self, live: Cluster | None) -> Cluster:
+        if live is not None:
+            return live
+        return self.topology.cluster() if self.topology is not None else Cluster()
+
+    def _changes(self) -> list[tuple[str, tuple[Action, ...], Expectation]]:
+        first = (Apply(self.policies, self.parsed, self.file, "policies"),) if self.policies else ()
+        return [
+            (FIRST, first, self.expectation),
+            *((step.name, step.actions, step.expectation) for step in self.steps),
+        ]
