@@ -1,102 +1,90 @@
-"""pods/exec: a process of the fabric at one end, a websocket at the other."""
+"""pods/exec and pods/attach: a process in the pod, with its streams carried to and from the client.
+
+Images are not run, and neither are their commands, with one exception: a container with `stdin: true` runs
+its command for the client that attaches to it. So this works as on any cluster:
+
+    kubectl run -it --rm --image=busybox --restart=Never x -- nc -zv web 80
+"""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-import json
-from collections.abc import Sequence
+import functools
+from collections.abc import Callable, Coroutine, Sequence
+from dataclasses import dataclass
 from typing import Any
 
-from aiohttp import WSMsgType, web
+from aiohttp import web
 
 from netprobe.errors import LabError
-from netprobe.lab.api import faults, requests, streams
-from netprobe.lab.api.operations import Operations
+from netprobe.lab import podstatus
+from netprobe.lab.api import channels, faults, requests, streams
+from netprobe.lab.api.channels import Channels
+from netprobe.lab.api.logs import container_of, sentence
+from netprobe.lab.api.operations import Operations, now
 from netprobe.lab.api.requests import Target
 from netprobe.lab.api.resources import PODS
 from netprobe.lab.api.status import bad_request
+from netprobe.lab.api.store import Key
 from netprobe.lab.fabric.state import Fabric, Process
 from netprobe.model.flow import PodRef
 from netprobe.model.objects import Object
 
 _CHUNK = 32 * 1024
 _WITHOUT_STATUS = {"breaks", "loses-status"}
+_LEAVE_S = 5.0  # how long a client that has the status may take to close the connection
+_SHELL = ("sh",)  # what most images run by default
+_NOT_STARTED = 128  # the exit code that containerd reports
 
 
 async def execute(
     request: web.BaseRequest, operations: Operations, fabric: Fabric, target: Target
 ) -> web.StreamResponse:
-    """Run a command in a pod; the connection's end is the process' end."""
+    """Run a command in a pod; it is killed when the client goes."""
     pod = operations.get(PODS, target.namespace, target.name).object
     require_started(pod, container_of(request, pod))
     command = request.query.getall("command", [])
     if not command:
         raise bad_request("you must specify at least one command for the container")
-    return (await run(request, fabric, pod, command))[0]
+    return await _run(request, fabric, pod, command)
 
 
-async def run(
-    request: web.BaseRequest, fabric: Fabric, pod: Object, command: Sequence[str], *, tells: bool = True
-) -> tuple[web.StreamResponse, int | None]:
-    """The answer, when all is said, and the command's status; None where it could not be started.
+async def attach(
+    request: web.BaseRequest, operations: Operations, fabric: Fabric, target: Target
+) -> web.StreamResponse:
+    """Run the container's command; with its end the pod ends too, if its restartPolicy says so.
 
-    `tells`: the client learns the status, as of an exec; who attaches only learns that it is over.
+    An ephemeral container ends in any case. A container without `stdin` runs nothing, and the client gets the
+    same sentence as from the log.
     """
-    socket = await _opened(request, pod)
-    takes_input, terminal = requests.flag(request, "stdin"), requests.flag(request, "tty")
-    ref = PodRef(pod["metadata"]["namespace"], pod["metadata"]["name"])
-    fault, seconds = faults.of_exec(pod)
-    if fault == "late":
-        await asyncio.sleep(seconds)
-    try:
-        process = await fabric.exec(ref, command, stdin=takes_input, tty=terminal)
-    except LabError as error:
-        await _end(socket, streams.not_run(f"error executing command in container: {error}"))
-        return socket, None
-    try:
-        await _Session(socket, process, fault, request.transport, tells).run()
-    finally:
-        process.kill()
-        ended = await process.wait()
-    return socket, ended
+    pod = operations.get(PODS, target.namespace, target.name).object
+    container = container_of(request, pod)
+    require_started(pod, container)
+    if not container.get("stdin"):
+        client = await _accept(request, pod)
+        await _converse(client, _print(client, f"{sentence(container)}; kubectl run -i runs a command\n"))
+        return client.response
+
+    def ended(code: int) -> None:
+        if (change := _ended(pod, container, code)) is not None:
+            operations.modify(PODS, Key(target.namespace, target.name), change, "status")
+
+    command = (*container.get("command", ()), *container.get("args", ())) or _SHELL
+    return await _run(request, fabric, pod, command, ended)
 
 
-async def tell(request: web.BaseRequest, pod: Object, text: str) -> web.StreamResponse:
-    """Answer with a text and a good end, as of a command that printed it."""
-    socket = await _opened(request, pod)
-    await socket.send_bytes(streams.frame(streams.STDOUT, text.encode()))
-    await _end(socket, streams.exited(0))
-    return socket
-
-
-async def _opened(request: web.BaseRequest, pod: Object) -> web.WebSocketResponse:
-    if request.headers.get("Upgrade", "").lower() != "websocket":
-        raise bad_request("Upgrade request required: the lab speaks websocket for exec, not SPDY")
-    if pod["status"].get("phase") != "Running":
-        raise bad_request(f"cannot exec into a container in a pod that is not running; phase is {phase(pod)}")
-    socket = web.WebSocketResponse(protocols=streams.PROTOCOLS, max_msg_size=0, autoclose=True)
-    await socket.prepare(request)
-    return socket
-
-
-async def _end(socket: web.WebSocketResponse, status: dict[str, Any]) -> None:
-    await socket.send_bytes(streams.frame(streams.ERROR, json.dumps(status).encode()))
-    await socket.close()
-
-
-def container_of(request: web.BaseRequest, pod: Object) -> Object:
-    """The container asked for, or the pod's first; ApiError 400 where there is no such one."""
-    first, *others = pod["spec"].get("containers", ())
-    wanted = request.query.get("container", "") or first["name"]
-    for container in (first, *others, *pod["spec"].get("ephemeralContainers", ())):
-        if container["name"] == wanted:
-            return dict(container)
-    raise bad_request(f"container {wanted} is not valid for pod {pod['metadata']['name']}")
+def _ended(pod: Object, container: Object, code: int) -> Callable[[Object], None] | None:
+    """What the end of an attached command changes in the pod's status."""
+    containers, policy = pod["spec"]["containers"], pod["spec"]["restartPolicy"]
+    if container not in containers:
+        return functools.partial(podstatus.added_ended, name=container["name"], code=code, at=now())
+    over = policy == "Never" or (policy == "OnFailure" and code == 0)
+    return functools.partial(podstatus.ended, code=code, at=now()) if over and len(containers) == 1 else None
 
 
 def require_started(pod: Object, container: Object) -> None:
-    """ApiError 400 where the container was added to the pod (kubectl debug) and has ended: it stays so."""
+    """ApiError 400 for an ephemeral container that has ended; it is not started again."""
     for status in pod["status"].get("ephemeralContainerStatuses", ()):
         if status["name"] == container["name"] and "terminated" in status["state"]:
             raise bad_request(f"container {status['name']} of pod {pod['metadata']['name']} has ended")
@@ -106,76 +94,113 @@ def phase(pod: Object) -> str:
     return str(pod["status"].get("phase", "Unknown"))
 
 
-class _Session:
-    def __init__(
-        self,
-        socket: web.WebSocketResponse,
-        process: Process,
-        fault: str,
-        transport: asyncio.Transport | None,
-        tells: bool,
-    ) -> None:
-        self._transport = transport
-        self._tells = tells
-        self._socket = socket
-        self._process = process
-        self._fault = fault
+async def _print(client: Channels, text: str) -> None:
+    await client.send(streams.STDOUT, text.encode())
+    await client.finish(streams.exited(0))
 
-    async def run(self) -> None:
-        """Carry bytes both ways until the command has ended and its output is sent, or the client goes."""
-        client = asyncio.create_task(self._listen())
-        command = asyncio.create_task(self._serve())
-        try:
-            await asyncio.wait([client, command], return_when=asyncio.FIRST_COMPLETED)
-            if command.done() and command.exception() is None:
-                await self._socket.close()
-        finally:
-            for task in (client, command):
-                task.cancel()
-            await asyncio.gather(client, command, return_exceptions=True)
 
-    async def _serve(self) -> None:
-        pumps = [self._pump(streams.STDOUT, self._process.stdout)]
-        if self._process.stderr is not None:
-            pumps.append(self._pump(streams.STDERR, self._process.stderr))
-        await asyncio.gather(*pumps)
-        code = await self._process.wait()
-        status = streams.exited(code if self._tells else 0)
-        if self._fault == "hangs":
-            await asyncio.get_running_loop().create_future()
-        if self._fault in _WITHOUT_STATUS:
-            return
-        await self._socket.send_bytes(streams.frame(streams.ERROR, json.dumps(status).encode()))
+async def _accept(request: web.BaseRequest, pod: Object) -> Channels:
+    if phase(pod) != "Running":
+        raise bad_request(f"cannot exec into a container in a pod that is not running; phase is {phase(pod)}")
+    return await channels.accept(request)
 
-    async def _pump(self, channel: int, reader: asyncio.StreamReader) -> None:
-        while data := await reader.read(_CHUNK):
-            if self._fault == "hangs":
-                continue
-            if self._fault == "breaks" and self._transport is not None:
-                self._transport.abort()
-                return
-            await self._socket.send_bytes(streams.frame(channel, data))
 
-    async def _listen(self) -> None:
-        async for message in self._socket:
-            if message.type is WSMsgType.BINARY:
-                data = message.data
-            elif message.type is WSMsgType.TEXT:
-                data = message.data.encode()
-            else:
-                continue
-            await self._feed(streams.read(data, self._socket.ws_protocol or streams.V4))
+async def _run(
+    request: web.BaseRequest,
+    fabric: Fabric,
+    pod: Object,
+    command: Sequence[str],
+    ended: Callable[[int], None] | None = None,
+) -> web.StreamResponse:
+    """Serve one command from start to end.
 
-    async def _feed(self, frame: streams.Frame) -> None:
-        stdin = self._process.stdin
+    `ended` is called with the exit code when the command is over (attach);
+    the client does not get the code then.
+    """
+    client = await _accept(request, pod)
+    ref = PodRef(pod["metadata"]["namespace"], pod["metadata"]["name"])
+    fault, seconds = faults.of_exec(pod)
+    if fault == "late":
+        await asyncio.sleep(seconds)
+    try:
+        takes_input, terminal = requests.flag(request, "stdin"), requests.flag(request, "tty")
+        process = await fabric.exec(ref, command, stdin=takes_input, tty=terminal)
+    except LabError as error:
+        status = streams.not_run(f"error executing command in container: {error}")
+        await _converse(client, client.finish(status))
+        if ended is not None:
+            ended(_NOT_STARTED)
+        return client.response
+    output = _Output(client, process, fault, request.transport, shows_code=ended is None)
+    try:
+        await _converse(client, output.serve(), process)
+    finally:
+        process.kill()
+        code = await process.wait()
+        if ended is not None:
+            ended(code)
+    return client.response
+
+
+async def _converse(
+    client: Channels, serve: Coroutine[Any, Any, None], process: Process | None = None
+) -> None:
+    """Read from the client while `serve` writes to it; return when that is done or the client is gone."""
+    reading = asyncio.create_task(_read(client, process))
+    serving = asyncio.create_task(serve)
+    try:
+        await asyncio.wait([reading, serving], return_when=asyncio.FIRST_COMPLETED)
+        if serving.done():
+            await asyncio.wait([reading], timeout=_LEAVE_S)
+    finally:
+        reading.cancel()
+        serving.cancel()
+        await asyncio.gather(reading, serving, return_exceptions=True)
+
+
+async def _read(client: Channels, process: Process | None) -> None:
+    """Pass input and the terminal's size on to the process."""
+    stdin = process.stdin if process is not None else None
+    async for frame in client.frames():
         match frame:
             case streams.Input(data) if stdin is not None:
-                with contextlib.suppress(ConnectionError, RuntimeError):  # it reads no more
+                with contextlib.suppress(ConnectionError, RuntimeError):  # the process has closed its input
                     stdin.write(data)
                     await stdin.drain()
             case streams.Closed() if stdin is not None:
                 stdin.close()
-            case streams.Size(columns, rows):
-                self._process.resize(columns, rows)
+            case streams.Size(columns, rows) if process is not None:
+                process.resize(columns, rows)
             case _:
                 pass
+
+
+@dataclass(frozen=True, slots=True)
+class _Output:
+    """Sends a process' output and its status to the client. `fault` is one of api/faults.py."""
+
+    client: Channels
+    process: Process
+    fault: str
+    transport: asyncio.Transport | None
+    shows_code: bool
+
+    async def serve(self) -> None:
+        pumps = [self._pump(streams.STDOUT, self.process.stdout)]
+        if self.process.stderr is not None:
+            pumps.append(self._pump(streams.STDERR, self.process.stderr))
+        await asyncio.gather(*pumps)
+        code = await self.process.wait()
+        if self.fault == "hangs":
+            await asyncio.get_running_loop().create_future()
+        status = streams.exited(code if self.shows_code else 0)
+        await self.client.finish(None if self.fault in _WITHOUT_STATUS else status)
+
+    async def _pump(self, channel: int, reader: asyncio.StreamReader) -> None:
+        while data := await reader.read(_CHUNK):
+            if self.fault == "hangs":
+                continue
+            if self.fault == "breaks" and self.transport is not None:
+                self.transport.abort()
+                return
+            await self.client.send(channel, data)

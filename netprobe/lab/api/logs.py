@@ -1,4 +1,4 @@
-"""pods/log: what there is to say of a container whose image is not run."""
+"""pods/log: one sentence, since no image is run that could write a log."""
 
 from __future__ import annotations
 
@@ -9,22 +9,33 @@ from typing import Any
 from aiohttp import web
 
 from netprobe.lab.api import requests
-from netprobe.lab.api.exec import container_of
 from netprobe.lab.api.operations import Operations
 from netprobe.lab.api.requests import Target
 from netprobe.lab.api.resources import PODS
+from netprobe.lab.api.status import bad_request
 from netprobe.lab.api.store import Key
+from netprobe.model.objects import Object
+
+
+def container_of(request: web.BaseRequest, pod: Object) -> Object:
+    """The container that the request names, or the first; ApiError 400 if there is no such container."""
+    first, *others = pod["spec"].get("containers", ())
+    wanted = request.query.get("container", "") or first["name"]
+    for container in (first, *others, *pod["spec"].get("ephemeralContainers", ())):
+        if container["name"] == wanted:
+            return dict(container)
+    raise bad_request(f"container {wanted} is not valid for pod {pod['metadata']['name']}")
 
 
 def sentence(container: Mapping[str, Any]) -> str:
-    """What a container of the lab has to say of itself."""
+    """The log of a container: which ports the lab serves for it."""
     ports = [f"{p['containerPort']}/{p['protocol']}" for p in container.get("ports", ())]
     served = f"ports {', '.join(ports)} are served" if ports else "no ports are declared"
     return f"netprobe lab: images are not run; {served}"
 
 
 async def log(request: web.BaseRequest, operations: Operations, target: Target) -> web.StreamResponse:
-    """The lab's one sentence; with follow the stream stays open until the pod ends."""
+    """The sentence; with `follow` the stream stays open until the pod ends."""
     pod = operations.get(PODS, target.namespace, target.name).object
     container = container_of(request, pod)
     stamp = f"{pod['status'].get('startTime', '')} " if requests.flag(request, "timestamps") else ""

@@ -11,8 +11,7 @@ from typing import Any
 from aiohttp import hdrs, web
 
 from netprobe.lab.api import debug, discovery, openapi, patch, requests, scale
-from netprobe.lab.api.attach import attach
-from netprobe.lab.api.exec import execute
+from netprobe.lab.api.exec import attach, execute
 from netprobe.lab.api.faults import ApiFaults
 from netprobe.lab.api.lifecycle import Deletion
 from netprobe.lab.api.lists import Lists, selection

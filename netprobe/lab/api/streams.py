@@ -45,13 +45,16 @@ def read(message: bytes, protocol: str) -> Frame:
         return Input(data) if data else None
     if channel == CLOSE and protocol == V5 and data == bytes([STDIN]):
         return Closed()
-    if channel == RESIZE:
-        try:
-            size = json.loads(data)
-            return Size(int(size["Width"]), int(size["Height"]))
-        except (ValueError, KeyError, TypeError):
-            return None
-    return None
+    return size(data) if channel == RESIZE else None
+
+
+def size(data: bytes) -> Size | None:
+    """The terminal's size from JSON; None where it cannot be read."""
+    try:
+        values = json.loads(data)
+        return Size(int(values["Width"]), int(values["Height"]))
+    except (ValueError, KeyError, TypeError):
+        return None
 
 
 def frame(channel: int, data: bytes) -> bytes:

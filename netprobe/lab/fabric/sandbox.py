@@ -33,6 +33,7 @@ import termios
 from pathlib import Path
 from typing import NoReturn
 
+from netprobe.lab import agnhost
 from netprobe.lab.fabric import kernel
 
 PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
@@ -57,12 +58,14 @@ _LIMITS = {
     resource.RLIMIT_FSIZE: 16 << 20,
     resource.RLIMIT_CORE: 0,
 }
+_AGNHOST = "/agnhost"
 _FIRST_TO_GO = 900  # oom_score_adj: where memory runs out, an exec goes before anything of the machine's
 
 
 def build_root(at: str) -> None:
     """Make the lab's root at a folder, and move into it; for a process with a mount namespace of its own."""
-    os.umask(0o022)  # pods run as somebody else and must be able to read it
+    os.umask(0o022)  # pods run as another user and must be able to read it
+    program = Path(agnhost.__file__).read_text()  # before the mount, which may hide it
     kernel.mount("tmpfs", at, "tmpfs", kernel.MS_NOSUID | kernel.MS_NODEV, "mode=755,size=1m")
     root = Path(at)
     for name in _PROGRAMS:
@@ -73,6 +76,8 @@ def build_root(at: str) -> None:
         _bring(Path("/etc", name), root / "etc" / name)
     for name, text in _FILES.items():
         (root / "etc" / name).write_text(text)
+    (root / "agnhost").write_text(f"#!/usr/bin/env python3\n{program}")
+    (root / "agnhost").chmod(0o755)
     for name in _POD_FILES:
         (root / "etc" / name).symlink_to(f"/pod/{name}")
     for name in ("usr/local",):  # people keep things of their own there, and no program of ours
@@ -189,6 +194,9 @@ def become(*, argv: list[str], environment: dict[str, str], tty: bool) -> NoRetu
     _restore_signals()
     os.umask(0o022)
     os.chdir("/")
+    if argv[0] == _AGNHOST:
+        os.closerange(3, _LIMITS[resource.RLIMIT_NOFILE])
+        os._exit(agnhost.main(argv[1:]))
     try:
         os.execvpe(argv[0], argv, environment)  # noqa: S606
     except (FileNotFoundError, NotADirectoryError) as error:

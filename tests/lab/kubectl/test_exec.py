@@ -38,7 +38,10 @@ def pod(kubectl: Kubectl) -> Kubectl:
     return kubectl
 
 
-def test_output_input_and_status(pod: Kubectl) -> None:
+@pytest.mark.parametrize("websockets", ["true", "false"])
+def test_output_input_and_status(pod: Kubectl, websockets: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Over a websocket, and over SPDY."""
+    monkeypatch.setenv("KUBECTL_REMOTE_COMMAND_WEBSOCKETS", websockets)
     done = pod.run("exec", "p", "--", "sh", "-c", "echo out; echo err >&2; exit 3")
     assert (done.returncode, done.stdout) == (3, "out\n")
     assert done.stderr == "err\ncommand terminated with exit code 3\n"
@@ -62,8 +65,10 @@ def test_what_cannot_be_run(pod: Kubectl) -> None:
     assert done.stderr.endswith('exec: "no-such-program": executable file not found in $PATH\n')
 
 
-def test_a_terminal(pod: Kubectl) -> None:
+@pytest.mark.parametrize("websockets", ["true", "false"])
+def test_a_terminal(pod: Kubectl, websockets: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """`kubectl exec -it` in a terminal: a prompt, an echo, a size, an end."""
+    monkeypatch.setenv("KUBECTL_REMOTE_COMMAND_WEBSOCKETS", websockets)
     ours, theirs = pty.openpty()
     command = pod.command("exec", "-it", "p", "--", "sh")
     with subprocess.Popen(

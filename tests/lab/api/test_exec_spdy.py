@@ -1,0 +1,157 @@
+"""pods/exec over SPDY, as client-go speaks it: cyclonus' set of streams, input, and refusals."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import json
+import ssl
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+from urllib.parse import urlencode
+
+import pytest
+
+from netprobe.lab.api import spdy
+from tests.lab.api.conftest import DEADLINE_S, Api
+from tests.lab.api.test_spdy import Client
+
+EXEC = "/api/v1/namespaces/default/pods/p/exec"
+SUCCESS = {"metadata": {}, "status": "Success"}
+
+
+class Exchange:
+    """One connection after the upgrade; `streams` are opened in turn, with the numbers 1, 3, 5..."""
+
+    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self._reader = reader
+        self._writer = writer
+        self._client = Client()
+        self._connection = spdy.Connection()
+        self._streams: dict[str, int] = {}
+        self._received: dict[int, bytes] = {}
+        self._finished: set[int] = set()
+
+    def open(self, *kinds: str) -> None:
+        for kind in kinds:
+            number = self._streams[kind] = 2 * len(self._streams) + 1
+            self._writer.write(self._client.opens(number, {"streamtype": kind}))
+
+    def send(self, kind: str, data: bytes, *, last: bool = False) -> None:
+        self._writer.write(spdy.data(self._streams[kind], data, last=last))
+
+    async def finished(self, kind: str) -> bytes:
+        """All that a stream carries, once the server has finished it."""
+        stream = self._streams[kind]
+        async with asyncio.timeout(DEADLINE_S):
+            while stream not in self._finished:
+                await self._receive()
+        return self._received.get(stream, b"")
+
+    async def output(self) -> bytes:
+        """What comes first on any stream."""
+        async with asyncio.timeout(DEADLINE_S):
+            while not self._received:
+                await self._receive()
+        return next(iter(self._received.values()))
+
+    async def _receive(self) -> None:
+        data = await self._reader.read(65536)
+        assert data, "the server closed the connection"
+        for event in self._connection.feed(data):
+            match event:
+                case spdy.Data(number, content):
+                    self._received[number] = self._received.get(number, b"") + content
+                case spdy.Finished(number):
+                    self._finished.add(number)
+
+    async def status(self) -> Any:
+        return json.loads(await self.finished("error"))
+
+
+@asynccontextmanager
+async def upgraded(
+    api: Api, *argv: str, protocols: str = "v4.channel.k8s.io, v3.channel.k8s.io", **query: str
+) -> AsyncIterator[tuple[str, Exchange]]:
+    """The first line of the response, and the exchange."""
+    config = json.loads(api.server.kubeconfig.read_text())
+    cluster, token = config["clusters"][0]["cluster"], config["users"][0]["user"]["token"]
+    ca = base64.b64decode(cluster["certificate-authority-data"]).decode()
+    host, _, port = cluster["server"].removeprefix("https://").partition(":")
+    context = ssl.create_default_context(cadata=ca)
+    reader, writer = await asyncio.open_connection(host, int(port), ssl=context)
+    asked = [("command", word) for word in argv] + [("stdout", "true"), ("stderr", "true"), *query.items()]
+    lines = [
+        f"POST {EXEC}?{urlencode(asked)} HTTP/1.1",
+        f"Host: {host}",
+        f"Authorization: Bearer {token}",
+        "Connection: Upgrade",
+        "Upgrade: SPDY/3.1",
+        f"X-Stream-Protocol-Version: {protocols}",
+        "Content-Length: 0",
+    ]
+    writer.write("".join(f"{line}\r\n" for line in [*lines, ""]).encode())
+    async with asyncio.timeout(DEADLINE_S):
+        head = (await reader.readuntil(b"\r\n\r\n")).decode()
+    try:
+        yield head.partition("\r\n")[0], Exchange(reader, writer)
+    finally:
+        writer.close()
+
+
+@pytest.fixture
+async def pod(api: Api) -> Api:
+    await api.pod("default", "p")
+    await api.ready("default", "p")
+    return api
+
+
+async def test_output_and_status_on_streams_of_their_own(pod: Api) -> None:
+    async with upgraded(pod, "sh", "-c", "echo out; echo err >&2; exit 3") as (line, exchange):
+        assert line == "HTTP/1.1 101 Switching Protocols"
+        exchange.open("error", "stdout", "stderr")
+        assert await exchange.finished("stdout") == b"out\n"
+        assert await exchange.finished("stderr") == b"err\n"
+        assert (await exchange.status())["details"]["causes"] == [{"reason": "ExitCode", "message": "3"}]
+
+
+async def test_a_stream_may_come_after_the_command_has_ended(pod: Api) -> None:
+    """A client opens one stream after another, and a short command is over before the last one is there."""
+    async with upgraded(pod, "echo", "out") as (_, exchange):
+        exchange.open("error", "stdout")
+        assert await exchange.status() == SUCCESS
+        assert await exchange.finished("stdout") == b"out\n"
+        exchange.open("stderr")
+        assert await exchange.finished("stderr") == b""
+
+
+async def test_input_and_its_end(pod: Api) -> None:
+    much = bytes(range(256)) * 8192
+    async with upgraded(pod, "cat", stdin="true") as (_, exchange):
+        exchange.open("error", "stdin", "stdout", "stderr")
+        for at in range(0, len(much), 32768):
+            exchange.send("stdin", much[at : at + 32768])
+        exchange.send("stdin", b"", last=True)
+        assert await exchange.finished("stdout") == much
+        assert await exchange.status() == SUCCESS
+
+
+async def test_a_program_that_is_not_there(pod: Api) -> None:
+    async with upgraded(pod, "no-such-program") as (_, exchange):
+        exchange.open("error", "stdout", "stderr")
+        assert "executable file not found in $PATH" in (await exchange.status())["message"]
+
+
+async def test_a_client_that_goes_ends_the_command(pod: Api) -> None:
+    async with upgraded(pod, "sh", "-c", "echo started; exec sleep 600") as (_, exchange):
+        exchange.open("error", "stdout", "stderr")
+        assert await exchange.output() == b"started\n"
+    [process] = pod.fabric.processes
+    async with asyncio.timeout(DEADLINE_S):
+        assert await process.wait() == 137
+
+
+async def test_an_old_protocol_is_refused(pod: Api) -> None:
+    async with upgraded(pod, "true", protocols="channel.k8s.io") as (line, _):
+        assert line == "HTTP/1.1 403 Forbidden"
