@@ -175,7 +175,7 @@ def command(
     from netprobe.cli.conformance_run import Baseline, ConformanceRun, emit, joined, writable, written
     from netprobe.cli.target import meant
     from netprobe.conformance import expected_failures
-    from netprobe.conformance.choose import select_cases
+    from netprobe.conformance.case import select_cases
     from netprobe.conformance.load import builtin, load
     from netprobe.probe import Deadlines, Pace
     from netprobe.run.terms import Terms

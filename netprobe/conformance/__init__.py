@@ -1,6 +1,6 @@
 """Does a cluster implement NetworkPolicy? Hundreds of cases as data, and the runner that tries them.
 
-rules.yaml   the rules of docs/semantics.md, and the feature that each is counted under
+rules.yaml         the rules of docs/semantics.md, each with its feature
 cases/       the cases: hand-written ones, and the parts that families are made of
 world        the nine pods that every case is about; rows of expectation
 load         files -> cases, with all that is wrong with them

@@ -1,23 +1,27 @@
-"""A case: policies, and what they mean for the small world of world.py. Data only."""
+"""Cases: policies, and the matrix that they must produce among the pods of world.py."""
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from difflib import get_close_matches
+from fnmatch import fnmatchcase
 from typing import Literal, TypeAlias
 
 from netprobe.conformance.world import DEFAULT, KUBELET, PASSING, Cell, CellScope, Expected, is_own
+from netprobe.errors import UsageError
 from netprobe.model.objects import ReadOnlyObject
 
 Labels: TypeAlias = Mapping[str, Mapping[str, str]]
-"""Labels on top of the usual ones: of a namespace ("y") or of a pod ("y/b")."""
+"""Labels added to the usual ones, by namespace ("y") or pod ("y/b")."""
 
 Need: TypeAlias = Literal["sctp", "dual-stack", "two-nodes", "outside", "host-network", "kubelet"]
 
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """A row of docs/semantics.md. `shown` is "packet" where a probe can tell, else what tells instead."""
+    """A row of docs/semantics.md. `shown` is "packet" if a probe can show it, otherwise what shows it."""
 
     id: str
     section: str
@@ -33,14 +37,13 @@ class Rule:
 
 @dataclass(frozen=True, slots=True)
 class CaseStep:
-    """What exists at one moment, and what it means.
+    """One state of a case: the policies, labels and pods that exist, and the matrix that they must produce.
 
-    `policies` are NetworkPolicy objects with relative names and placeholders. `pods` maps pods beside the
-    nine ("x/late") to their labels; they are made in this moment, after the policies. One of them that is
-    there already, from an earlier moment, is deleted first where it is in `remade`, and deleted where it is
-    not in `pods` any more. The namespace v is made before the policies, is there as long as it has pods, and
-    may be `remade` as well. `holds` are connections that are opened before the change of this moment, and
-    kept open until the moment is over.
+    `policies` are NetworkPolicy objects with relative names and placeholders. `pods` maps additional pods
+    ("x/late") to their labels; they are created after the policies. A pod left from the previous step is
+    deleted if it is not in `pods`, and deleted and created again if it is in `remade`. The namespace v is
+    created before the policies, exists while it has pods, and may be in `remade` too. `holds` are
+    connections that are opened before this step's change and kept open until the step ends.
     """
 
     policies: Sequence[ReadOnlyObject]
@@ -52,12 +55,12 @@ class CaseStep:
 
     @property
     def passing(self) -> bool:
-        """Whether the namespace v is there."""
+        """Whether the namespace v exists."""
         return any(pod.startswith(f"{PASSING}/") for pod in self.pods)
 
-    def asked(self, asks: Iterable[Cell]) -> list[Cell]:
-        """Those of the cells whose ends are there at this moment."""
-        return [ask for ask in asks if self._has(ask.source) and self._has(ask.destination)]
+    def present(self, cells: Iterable[Cell]) -> list[Cell]:
+        """The cells whose ends exist in this step."""
+        return [cell for cell in cells if self._has(cell.source) and self._has(cell.destination)]
 
     def _has(self, end: str) -> bool:
         pod = end.removeprefix(KUBELET)
@@ -68,9 +71,9 @@ class CaseStep:
 class Case:
     """One thing that a cluster does or does not do.
 
-    `name` is a sentence, and unique. `rules` are the ids of the rules that it shows, the first of which gives
-    its feature. `undefined` says why NetworkPolicy leaves the answer to the implementation: such a case is
-    shown and not scored. `place` is "file:line".
+    `name` is a unique sentence. `rules` are the ids of the rules that it shows; the first one gives its
+    feature. `undefined` says why NetworkPolicy leaves the answer to the implementation: such a case is shown
+    and not scored. `place` is "file:line".
     """
 
     name: str
@@ -80,15 +83,60 @@ class Case:
     tags: frozenset[str] = frozenset()
     needs: tuple[Need, ...] = ()
     undefined: str | None = None
-    question: CellScope = DEFAULT
+    scope: CellScope = DEFAULT
     place: str = ""
 
     @property
-    def words(self) -> frozenset[str]:
-        """What it can be asked for by: its tags, its rules and its feature ("named-ports")."""
+    def keywords(self) -> frozenset[str]:
+        """What --include and --exclude accept: tags, rules, and the feature ("named-ports")."""
         return self.tags | {*self.rules, self.feature.lower().replace(" ", "-")}
 
-    def denies(self) -> bool:
-        """Whether any flow is expected to be denied at any moment."""
-        asks: list[Cell] = list(self.question.asks())
-        return any(not moment.expected(ask) for moment in self.moments for ask in moment.asked(asks))
+
+def select_cases(
+    cases: Sequence[Case],
+    *,
+    include: Sequence[str] = (),
+    exclude: Sequence[str] = (),
+    only: Sequence[str] = (),
+) -> tuple[Case, ...]:
+    """The cases with a keyword of `include`, none of `exclude`, and a name or pattern of `only`.
+
+    UsageError for a keyword or name that no case has, for two cases of one name, and if no case is left.
+    """
+    repeated = [name for name, count in Counter(case.name for case in cases).items() if count > 1]
+    if repeated:
+        raise UsageError(f"two cases are named {repeated[0]!r}: names must be unique")
+    keywords = {word for case in cases for word in case.keywords}
+    for word in (*include, *exclude):
+        if word not in keywords:
+            raise UsageError(
+                f"no case has the tag, rule or feature {word!r}"
+                f"{suggestion(word, keywords, cutoff=0.6, otherwise='`--list` shows the tags')}"
+            )
+    for pattern in only:
+        if not any(has_name(case, pattern) for case in cases):
+            names = [case.name for case in cases]
+            raise UsageError(f"no case is named {pattern!r}{suggestion(pattern, names, cutoff=0.4)}")
+    found = tuple(
+        case
+        for case in cases
+        if (not include or case.keywords & set(include))
+        and not case.keywords & set(exclude)
+        and (not only or any(has_name(case, pattern) for pattern in only))
+    )
+    if not found:
+        raise UsageError("no case is left: every included case is also excluded")
+    return found
+
+
+def has_name(case: Case, pattern: str) -> bool:
+    """Whether a case has this name, or matches this pattern with a shell's wildcards."""
+    return case.name == pattern or fnmatchcase(case.name, pattern)
+
+
+def suggestion(
+    name: str, known: Iterable[str], *, cutoff: float, otherwise: str = "`--list` shows the names"
+) -> str:
+    """The end of a sentence about an unknown name: the nearest known one, or where to look."""
+    near = get_close_matches(name, list(known), n=1, cutoff=cutoff)
+    return f": did you mean {near[0]!r}?" if near else f"; {otherwise}"

@@ -1,7 +1,7 @@
-"""What a case makes while its policies are there already, and what ends with it: pods, and the namespace v.
+"""Pods, and the namespace v, that a case creates while its policies are in force.
 
-A namespace comes before its policies, a pod after the policies of its moment. Pods on a node's network are
-not for every cluster (the Pod Security Standard "baseline" forbids them): only cases that need them make any.
+The namespace is created before its policies, pods after the policies of their step. Some clusters refuse
+hostNetwork pods (the Pod Security Standard "baseline" forbids them), so only cases that need them create any.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from ipaddress import ip_address
 from types import TracebackType
 from typing import Final, Protocol, Self
 
-from netprobe.conformance import kubelet
+from netprobe.conformance import kubelet_probe
 from netprobe.conformance.case import Case, CaseStep
 from netprobe.conformance.fixture_map import FixtureMap
 from netprobe.conformance.fixture_plan import served
@@ -33,7 +33,7 @@ POLL_S: Final = 0.2
 
 
 class Bench(Protocol):
-    """What is needed of a Workbench."""
+    """The part of a Workbench that CasePods use."""
 
     @property
     def run(self) -> str: ...
@@ -41,7 +41,7 @@ class Bench(Protocol):
 
 
 class CasePods:
-    """Use as `async with`, one for a case. `site` and `stations` know the pods that were made so far."""
+    """Use as `async with`, one per case. `site` and `stations` know the pods that were created so far."""
 
     def __init__(
         self, cluster: ClusterAPI, bench: Bench, case: Case, site: FixtureMap, *, options: PodOptions
@@ -52,7 +52,7 @@ class CasePods:
         self._bench = bench
         self._run = bench.run
         self._options = options
-        self._probed = {end.removeprefix(KUBELET) for end in case.question.extra if end.startswith(KUBELET)}
+        self._probed = {end.removeprefix(KUBELET) for end in case.scope.extra if end.startswith(KUBELET)}
         self._passing = False
         self._reached: str | None = None  # the node whose kubelet last reached a pod of the case
 
@@ -70,10 +70,10 @@ class CasePods:
                 await self._cluster.delete("Namespace", self.site.namespaces[PASSING])
 
     async def clear(self, moment: CaseStep) -> bool:
-        """Before the change of a moment: remove what it has no more, and see to its namespace.
+        """Before a step's change: remove the pods that it does not have, and prepare its namespace.
 
-        Returns whether the namespace v, and so every policy in it, is gone or new. WorkbenchError where what
-        is deleted does not go.
+        Returns whether the namespace v, and so every policy in it, is gone or new. WorkbenchError if the
+        namespace does not go away.
         """
         away = self._passing and (not moment.passing or PASSING in moment.remade)
         kept = {self.site.pod(name) for name in moment.pods if name not in moment.remade}
@@ -90,7 +90,7 @@ class CasePods:
         return True
 
     async def _remove(self) -> None:
-        """Delete the namespace and wait until it is gone: what is probed next is a cluster without it."""
+        """Delete the namespace and wait until it is gone, so that probes see a cluster without it."""
         name = self.site.namespaces[PASSING]
         self._passing = False
         self.stations = {end: made for end, made in self.stations.items() if made.namespace != name}
@@ -99,7 +99,7 @@ class CasePods:
             async with asyncio.timeout(REMOVED_S):
                 await self._gone(name)
         except TimeoutError as error:
-            raise WorkbenchError(f"the namespace {name} is not gone after {REMOVED_S:g} s") from error
+            raise WorkbenchError(f"namespace {name} still exists after {REMOVED_S:g} s") from error
 
     async def _gone(self, namespace: str) -> None:
         while True:
@@ -110,9 +110,9 @@ class CasePods:
             await asyncio.sleep(POLL_S)
 
     async def make(self, moment: CaseStep) -> None:
-        """Make the pods of a moment that are not there yet, and wait until they are ready.
+        """Create the missing pods of a step and wait until they are ready.
 
-        ForbiddenError where the cluster admits none, WorkbenchError where one never is ready.
+        ForbiddenError if the cluster does not admit them, WorkbenchError if one never becomes ready.
         """
         try:
             async with asyncio.timeout(READY_S):
@@ -125,8 +125,8 @@ class CasePods:
             ref = self.site.pod(name)
             if ref in self.stations:
                 continue
-            # Whether one becomes ready that the kubelet asks is what the case wants to know.
-            fine = kubelet.runs if name in self._probed else is_ready
+            # Whether a pod that the kubelet probes becomes ready is the question of the case.
+            fine = kubelet_probe.is_running if name in self._probed else is_ready
             live = await self._live(ref, await self._create(self._object(name, moment)), fine)
             made = station(ref, live)
             self.stations[ref] = made
@@ -137,7 +137,7 @@ class CasePods:
         ref, labels, ports = self.site.pod(name), self.site.labels(name, moment), served(name)
         if name not in ON_HOST:
             obj = pod(ref, self._run, self._options, labels=labels, ports=ports)
-            return kubelet.asking(obj) if name in self._probed else obj
+            return kubelet_probe.with_readiness_probe(obj) if name in self._probed else obj
         ports = tuple(ContainerPort(self.site.host_port, port.protocol, port.name) for port in ports)
         node = self.site.nodes[ON_HOST[name]] or None
         obj = pod(ref, self._run, self._options, labels=labels, ports=ports, node=node)
@@ -146,7 +146,7 @@ class CasePods:
         return obj
 
     async def _live(self, ref: PodRef, created: Object, fine: Callable[[Object], bool]) -> Object:
-        """The pod once it is fine; what is told of one of the same name that has gone is not of it."""
+        """The pod once it is usable; the status of an earlier pod with the same name is not its status."""
         while True:
             pods = await self._cluster.find("Pod", ref.namespace, {RUN: self._run})
             for live in pods:
@@ -159,9 +159,9 @@ class CasePods:
             await asyncio.sleep(POLL_S)
 
     async def _create(self, obj: Object) -> Object:
-        """Create a pod. One of the same name, of the last case or moment, may take a moment to go.
+        """Create a pod, waiting until an earlier one of the same name is gone.
 
-        So may the service account of a new namespace take one to come.
+        In a new namespace, wait until its service account exists.
         """
         while True:
             try:
@@ -173,11 +173,13 @@ class CasePods:
                     raise
                 await asyncio.sleep(POLL_S)
 
-    async def heard(self, name: str, *, listener: str | None) -> Observation:
-        """What the kubelet says of a pod of the case; `listener`: how the pod is known to serve the port."""
+    async def observe_probe(self, name: str, *, listener: str | None) -> Observation:
+        """The kubelet's view of a pod of the case; `listener`: how the pod is known to serve the port."""
         ref = self.site.pod(name)
         before = self._reached == self.stations[ref].node
-        seen = await kubelet.heard(self._cluster, ref, self._run, listener=listener, before=before)
+        seen = await kubelet_probe.observe_probe(
+            self._cluster, ref, self._run, listener=listener, before=before
+        )
         if seen.outcome is Outcome.CONNECTED:
             self._reached = self.stations[ref].node
         return seen

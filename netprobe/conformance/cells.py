@@ -1,4 +1,4 @@
-"""Which cells of its matrix a case asks for. Pure."""
+"""Which cells of a case are probed. Pure."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ BEHIND = "y/a"
 """The pod behind the Service."""
 
 
-def cells(case: Case, *, full: bool = False) -> tuple[Cell, ...]:
-    """The cells that a cluster is asked for, in the order of the matrix, without SCTP, which nc cannot speak.
+def probed_cells(case: Case, *, full: bool = False) -> tuple[Cell, ...]:
+    """The cells to probe, in the order of the matrix, without SCTP, which nc does not support.
 
-    `full`: all of them. Otherwise every pair with a pod that some policy of the case selects at some moment:
-    on all ports where these are expected to differ, else on one, each pair on another; and of everything else
-    one cell for each source. Which ones follows from the case's name, so that many cases together try all of
-    them. A case that concerns no pod is asked in full.
+    `full`: all cells. Otherwise every pair with a pod that some policy of the case selects in some step: on
+    all ports if their expected verdicts differ, else on one; and one cell per source of everything else.
+    The case's name decides which ones, so that many cases together cover them all. A case that isolates no
+    pod is probed in full.
     """
-    asks = [ask for ask in case.question.asks() if "/SCTP" not in ask.port]
+    asks = [ask for ask in case.scope.cells() if "/SCTP" not in ask.port]
     touched = isolated_pods(case)
     itself = [
         Cell(pod, pod, port)
@@ -50,7 +50,7 @@ def cells(case: Case, *, full: bool = False) -> tuple[Cell, ...]:
 
 
 def isolated_pods(case: Case) -> frozenset[str]:
-    """The pods that a policy of the case isolates at some moment."""
+    """The pods that a policy of the case isolates in some step."""
     found: set[str] = set()
     for moment in case.moments:
         simulator = Simulator(_SITE.cluster(case, moment))
@@ -66,7 +66,7 @@ def _pod(end: str) -> str:
 
 
 def _differ(case: Case, pair: Sequence[Cell]) -> bool:
-    """Whether the ports of a pair (in each family, where families are told apart) mean different things."""
-    if case.question.families:
+    """Whether the expected verdict depends on the port (or the case tells address families apart)."""
+    if case.scope.families:
         return True
     return any(len({moment.expected(ask) for ask in pair}) > 1 for moment in case.moments)

@@ -1,7 +1,7 @@
-"""Failures that are expected of a cluster: a file with a reason and an end for each.
+"""The file of expected failures: a reason and an end date for each case.
 
 - case: "ingress: port 53-80/*"      a case's name, or a pattern with a shell's wildcards
-  reason: the plugin reads endPort only from version 2 on
+  reason: the plugin supports endPort from version 2 on
   until: 2027-03-01                  from this day on the failure counts again
 """
 
@@ -11,13 +11,11 @@ import datetime as dt
 import os
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
-from difflib import get_close_matches
-from fnmatch import fnmatchcase
 from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, Field, RootModel, ValidationError
 
-from netprobe.conformance.case import Case
+from netprobe.conformance.case import Case, has_name, suggestion
 from netprobe.conformance.result import CaseStatus, Result, Results, Triage
 from netprobe.errors import InputError, Problem
 from netprobe.manifests.excerpt import TextError
@@ -38,18 +36,18 @@ class _Entries(RootModel[list[_Entry]]):
 
 @dataclass(frozen=True, slots=True)
 class ExpectedFailure:
-    """One expected failure. `until` is the first day on which it is none any more."""
+    """One expected failure. `until` is the first day on which it counts again."""
 
     pattern: str
     reason: str
     until: dt.date
 
     def holds(self, case: Case) -> bool:
-        return self.pattern == case.name or fnmatchcase(case.name, self.pattern)
+        return has_name(case, self.pattern)
 
 
 def load(path: str | os.PathLike[str], cases: Iterable[Case]) -> tuple[ExpectedFailure, ...]:
-    """Read a file of expected failures. InputError with all problems; a name that no case has is one."""
+    """Read a file of expected failures. InputError with all problems, such as a name that no case has."""
     try:
         trees = list(read_yaml(Path(path).read_text(encoding="utf-8")))
     except TextError as error:
@@ -76,7 +74,7 @@ def load(path: str | os.PathLike[str], cases: Iterable[Case]) -> tuple[ExpectedF
     known = [ExpectedFailure(entry.case, entry.reason, entry.until) for entry in entries]
     every = list(cases)
     lost = [
-        problem(index, "case", f"no case is named {one.pattern!r}{_near(one.pattern, every)}")
+        problem(index, "case", f"no case is named {one.pattern!r}{_suggestion(one.pattern, every)}")
         for index, one in enumerate(known)
         if not any(map(one.holds, every))
     ]
@@ -86,23 +84,23 @@ def load(path: str | os.PathLike[str], cases: Iterable[Case]) -> tuple[ExpectedF
 
 
 def _wrong(kind: str, message: str) -> str:
-    """pydantic's words, but where these tell of classes."""
+    """pydantic's message, unless it names Python classes."""
     entry = "an entry is a mapping of `case`, `reason` and `until`"
     return {
         "list_type": f"must be a list; {entry}",
-        "model_type": f"is no entry; {entry}",
-        "extra_forbidden": f"is not known; {entry}",
+        "model_type": f"is not an entry; {entry}",
+        "extra_forbidden": f"is not a known field; {entry}",
         "missing": "is missing",
     }.get(kind, message)
 
 
-def _near(pattern: str, cases: Iterable[Case]) -> str:
-    near = get_close_matches(pattern, [case.name for case in cases], n=1, cutoff=0.7)
-    return f": did you mean {near[0]!r}?" if near else "; `netprobe conformance --list` shows the names"
+def _suggestion(pattern: str, cases: Iterable[Case]) -> str:
+    hint = "`netprobe conformance --list` shows the names"
+    return suggestion(pattern, [case.name for case in cases], cutoff=0.7, otherwise=hint)
 
 
 def triage(results: Results, known: Sequence[ExpectedFailure], today: dt.date) -> Results:
-    """The results with what is expected of each; the first entry that names a case counts."""
+    """The results, each compared with its entry; the first entry that matches a case counts."""
     return replace(results, results=tuple(_judged(result, known, today) for result in results.results))
 
 

@@ -1,7 +1,7 @@
-"""Families of cases made from one base by changing one part at a time, as a conformance tool would.
+"""Families of cases: a base policy with one part changed at a time.
 
-The parts, and what each means, are data: cases/families.yaml. Nothing is simulated here. The expected matrix
-follows from the sets of pods and ports that a person wrote down, by `Side`.
+The parts and their meanings are data: cases/families.yaml. Nothing is simulated here: the expected matrix
+follows from the sets of pods and ports that a person wrote down for each part.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ def names(text: str) -> Names:
 
 @dataclass(frozen=True, slots=True)
 class Member:
-    """A case in the making: its name, the rules that it shows, and its one moment."""
+    """A generated case: its name, the rules that it shows, and its single step."""
 
     name: str
     rules: tuple[str, ...]
@@ -40,7 +40,7 @@ class Member:
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """A piece of a policy (a peer, or a port entry), its name, what it means (pods or ports) and its rule."""
+    """A piece of a policy (a peer or a port entry), its name, its meaning (pods or ports) and its rule."""
 
     name: str
     yaml: Object
@@ -54,7 +54,7 @@ class Part:
 
 @dataclass(frozen=True, slots=True)
 class Side:
-    """What one direction of a policy lets pass: these pods, on these ports."""
+    """What one direction of a policy allows: these pods, on these ports."""
 
     pods: Names
     ports: Names
@@ -150,7 +150,7 @@ class Families:
         return Member(f"target: {name}", ("both-sides",), frozenset({"ingress", "egress"}), moment)
 
     def _stacked(self) -> Iterator[Member]:
-        """One policy of each kind, and two of different kinds, on one pod; then one on each end."""
+        """One policy of each sort, and two of different sorts, on one pod; then one on each end."""
         for way in SECTIONS:
             for count in (1, 2):
                 for wanted in combinations(self._stacks, count):
@@ -199,7 +199,7 @@ def _spec(selector: Object, into: Sequence[Object], out: Sequence[Object]) -> Ob
 
 
 def expected(subjects: Names, into: Side, out: Side) -> Expected:
-    """What passes where one set of pods has these two sides and nobody else any."""
+    """What is allowed if a set of pods is isolated in both directions and no other pod is."""
 
     def passes(ask: Cell) -> bool:
         leaves = ask.source not in subjects or out.passes(ask.destination, ask.port)

@@ -1,4 +1,4 @@
-"""Where a case is tried: its relative names mapped to one fixture's namespaces, pods and addresses. Pure."""
+"""A case's relative names, mapped to the namespaces, pods and addresses of one fixture. Pure."""
 
 from __future__ import annotations
 
@@ -38,10 +38,10 @@ _PLACE = re.compile(rf"<(pods|[vxyz]/\w+|out:\w+)(?: by ([xyz]/\w+))?({OVER_6})?
 
 @dataclass(frozen=True, slots=True)
 class FixtureMap:
-    """One fixture as it is: the real names of the namespaces, and the addresses of pods, Service and hosts.
+    """The real names of a fixture's namespaces, and the addresses of its pods, Service and hosts.
 
     `nodes` maps pods to nodes; the address of a pod's node is that of its kubelet, "node:x/late". A pod or
-    host that is not in `addresses` is not there. `host_port`: what pods on a node's network serve.
+    host that is not in `addresses` does not exist. `host_port`: the port that hostNetwork pods serve.
     """
 
     namespaces: Mapping[str, str]
@@ -62,7 +62,7 @@ class FixtureMap:
         return PodRef(self.namespaces[namespace], pod)
 
     def flow(self, ask: Cell) -> Flow:
-        """The flow of a cell. Where families are not told apart it is the first one of the pods."""
+        """The flow of a cell; of the pods' first address family if the cell names none."""
         number, protocol, *family = ask.port.split("/")
         version: Family = self.addresses[PODS[0]][0].version
         if family:
@@ -72,22 +72,22 @@ class FixtureMap:
         return Flow(source, destination, port, Protocol(protocol), version)
 
     def declared(self, moment: CaseStep, asks: Iterable[Cell]) -> Matrix[Verdict]:
-        """What the case says of those of the cells whose ends are there at a moment."""
+        """The expected verdict of every cell whose ends exist in a step."""
         return Matrix(
             (self.flow(ask), Verdict.ALLOW if _passes(moment, ask) else Verdict.DENY)
-            for ask in moment.asked(asks)
+            for ask in moment.present(asks)
         )
 
     def policies(self, moment: CaseStep, prefix: str = "") -> list[Object]:
-        """The policies of a moment as API objects; their names begin with `prefix`."""
+        """The policies of a step as API objects; `prefix` is put before their names."""
         return [self._policy(policy, prefix) for policy in moment.policies]
 
     def cluster(self, case: Case, moment: CaseStep, prefix: str = "") -> Cluster:
-        """The moment for the simulator. InputError where a policy is not valid."""
+        """The step as the simulator's input. InputError if a policy is not valid."""
         return from_objects([*self.objects(case, moment), *self.policies(moment, prefix)])
 
     def labels(self, name: str, moment: CaseStep | None = None) -> dict[str, str]:
-        """All labels of a namespace ("y") or a pod ("y/b") at a moment."""
+        """All labels of a namespace ("y") or a pod ("y/b") in a step."""
         own = {"pod": name.partition("/")[2]} if "/" in name else {}
         if name in NAMESPACES:
             own = {"ns": name}
@@ -98,7 +98,7 @@ class FixtureMap:
         return replace(self, addresses={**self.addresses, **addresses}, nodes={**self.nodes, **nodes})
 
     def service(self) -> Object:
-        """The Service svc:y/web, which stands before y/a."""
+        """The Service svc:y/web, which selects y/a."""
         namespace, _, name = SERVICE.removeprefix("svc:").partition("/")
         ports = [
             {"name": f"p{port.partition('/')[0]}", "port": int(port.partition("/")[0]), "targetPort": target}
@@ -112,7 +112,7 @@ class FixtureMap:
         }
 
     def objects(self, case: Case, moment: CaseStep) -> Iterable[Object]:
-        """Namespaces, pods and Service at a moment, as the API lists them."""
+        """Namespaces, pods and Service in a step, as the API lists them."""
         for short, name in self.namespaces.items():
             if short == PASSING and not moment.passing:
                 continue
@@ -120,7 +120,7 @@ class FixtureMap:
             yield {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name, "labels": labels}}
         for pod in (*PODS, *moment.pods):
             yield self._pod(pod, self.labels(pod, moment))
-        if SERVICE in case.question.extra and SERVICE in self.addresses:
+        if SERVICE in case.scope.extra and SERVICE in self.addresses:
             service = self.service()
             addresses = list(map(str, self.addresses[SERVICE]))
             yield {**service, "spec": {**service["spec"], "clusterIP": addresses[0], "clusterIPs": addresses}}
@@ -158,7 +158,7 @@ class FixtureMap:
         return {**policy, "metadata": metadata, "spec": self._placed(policy["spec"])}
 
     def _placed(self, value: Any) -> Any:
-        """A copy with addresses for placeholders, and real names where namespaces are selected by name."""
+        """A copy with placeholders replaced by addresses, and with real names of namespaces."""
         match value:
             case dict():
                 copy = {key: self._placed(item) for key, item in value.items()}
@@ -183,17 +183,17 @@ class FixtureMap:
         return f"{self._address(by, family)}/{whole.prefixlen}" if by else str(whole)
 
     def _address(self, end: str, family: Family | None) -> Address:
-        """That of a family, or the first."""
+        """The address of a family, or the first one."""
         return next(one for one in self.addresses[end] if family in {None, one.version})
 
 
 def _passes(moment: CaseStep, ask: Cell) -> bool:
-    """A pod to itself always (docs): no row speaks of it."""
+    """A pod can always connect to itself (docs), so cases have no rows for it."""
     return ask.source == ask.destination or moment.expected(ask)
 
 
 def covering(addresses: Sequence[Address]) -> IPv4Network | IPv6Network:
-    """The smallest network that holds all of the addresses, which are of one family."""
+    """The smallest network that contains all addresses, which are of one family."""
     network = ip_network(addresses[0])
     while not all(address in network for address in addresses):
         network = network.supernet()
@@ -201,7 +201,7 @@ def covering(addresses: Sequence[Address]) -> IPv4Network | IPv6Network:
 
 
 def fictional_map(*, dual: bool = True) -> FixtureMap:
-    """A site that exists nowhere, for what needs no packets; `dual`: its pods have an IPv6 address too."""
+    """A fixture that exists nowhere, for work without packets; `dual`: its pods have IPv6 addresses too."""
     addresses: dict[str, tuple[Address, ...]] = {}
     for third, namespace in enumerate((*NAMESPACES, PASSING), 1):
         for fourth, pod in ((1, "a"), (2, "b"), (17, "c"), (33, "late")):

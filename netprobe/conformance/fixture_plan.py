@@ -1,4 +1,4 @@
-"""The objects of one fixture, before they are made. Pure."""
+"""The objects that make up one fixture. Pure."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ from netprobe.probe.run_objects import ROLE
 
 CANARIES: Final = "k"
 MOST_FIXTURES: Final = 16
-HOST_PORTS: Final = 4096  # from HOST_PORT on; above what kernels take for connections by themselves
+HOST_PORTS: Final = 4096  # ports from HOST_PORT on: above the kernel's ephemeral range
 OUTSIDE_PORTS: Final = (ContainerPort(80), ContainerPort(81))
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """The objects of one fixture. Pods a and c run on the first node, b on the second where there are two."""
+    """The objects of one fixture. Pods a and c run on the first node, b on the second if there is one."""
 
     run: str
     index: int
@@ -59,11 +59,11 @@ class Plan:
 
     @property
     def host_port(self) -> int:
-        """What pods on a node's network serve: seldom the same for two fixtures or runs at one time."""
+        """The port of hostNetwork pods, which rarely collides with another fixture or run."""
         return HOST_PORT + (int(self.run, 16) * MOST_FIXTURES + self.index) % HOST_PORTS
 
     def hosts(self) -> Iterable[OutsideHost]:
-        """Addresses of 203.0.113.0/24 that depend on the run, since two runs may share a lab."""
+        """Hosts outside; their addresses in 203.0.113.0/24 depend on the run, since runs may share a lab."""
         base = int(self.run, 16) % 100 * 2
         for number, name in enumerate(OUTSIDE):
             last = 1 + (base + self.index * len(OUTSIDE) + number) % 254
@@ -71,5 +71,5 @@ class Plan:
 
 
 def served(name: str) -> tuple[ContainerPort, ...]:
-    """The ports of a pod that it is made with: SCTP is declared where nothing needs to be served only."""
+    """The ports that a pod is created with: all but SCTP, which nothing can serve."""
     return tuple(port for port in container_ports(name) if port.protocol is not Protocol.SCTP)

@@ -1,4 +1,4 @@
-"""Files of cases to cases, with everything that is wrong with them said at once."""
+"""Reads files of cases and reports all their problems at once."""
 
 from __future__ import annotations
 
@@ -15,14 +15,23 @@ from pydantic import ValidationError
 from netprobe.conformance.case import Case, CaseStep, Rule
 from netprobe.conformance.families import Families, policy
 from netprobe.conformance.schema import CaseFile, CaseSpec, MomentSpec, PolicySpec
-from netprobe.conformance.world import KUBELET, ON_HOST, OVER_6, PASSING, PORTS, Cell, CellScope, rows
+from netprobe.conformance.world import (
+    KUBELET,
+    ON_HOST,
+    OVER_6,
+    PASSING,
+    PORTS,
+    Cell,
+    CellScope,
+    read_expectation,
+)
 from netprobe.errors import InputError, Problem
 from netprobe.manifests.excerpt import Position, TextError
 from netprobe.manifests.yaml_reader import read_yaml
 
 HERE: Final = "netprobe/conformance"
 WRITTEN: Final = ("upstream", "edges", "more", "namespaces", "nodes")
-"""The files of cases that are written out, in the order of a run."""
+"""The files of hand-written cases, in the order of a run."""
 
 LONGEST_VALUE: Final = "v" * 63
 LONGEST_KEY: Final = ".".join(["k" * 63] * 3 + ["k" * 61]) + "/" + "n" * 63
@@ -31,14 +40,14 @@ LONGEST_KEY: Final = ".".join(["k" * 63] * 3 + ["k" * 61]) + "/" + "n" * 63
 
 @functools.cache
 def rules() -> Mapping[str, Rule]:
-    """The rules of docs/semantics.md by id, in their order."""
+    """The rules of docs/semantics.md by id, in the order of that page."""
     (tree,) = read_yaml(_text("rules.yaml"))
     return {row["id"]: Rule(**row) for row in tree.value}
 
 
 @functools.cache
 def builtin() -> tuple[Case, ...]:
-    """All cases that come with netprobe: the written ones, then the families."""
+    """All cases that come with netprobe: the hand-written ones, then the families."""
     written = [case for name in WRITTEN for case in read(_text(f"cases/{name}.yaml"), name, f"{HERE}/cases")]
     return (*written, *_families())
 
@@ -51,17 +60,17 @@ def load(path: str | os.PathLike[str]) -> tuple[Case, ...]:
     except OSError as error:
         raise InputError([Problem(str(path), "", f"cannot be read: {error.strerror}")]) from error
     except UnicodeDecodeError as error:
-        raise InputError([Problem(str(path), "", "is no UTF-8 text")]) from error
+        raise InputError([Problem(str(path), "", "is not UTF-8 text")]) from error
     return read(text, file.stem, str(file.parent), file.suffix)
 
 
 def read(text: str, stem: str, folder: str, suffix: str = ".yaml") -> tuple[Case, ...]:
-    """The cases of a text; each gets the name of its file as a tag. InputError as of `load`."""
+    """The cases of a text; each gets the name of its file as a tag. InputError as in `load`."""
     return _Reader(f"{folder}/{stem}{suffix}", stem).cases(text)
 
 
-_WORDS = {  # instead of pydantic's, where these tell of classes
-    "extra_forbidden": "unknown field; docs/conformance.md has the form",
+_MESSAGES = {  # instead of pydantic's messages that name Python classes
+    "extra_forbidden": "unknown field; docs/conformance.md lists the fields",
     "missing": "Required value",
     "model_type": "must be a mapping",
     "list_type": "must be a list",
@@ -81,18 +90,18 @@ class _Reader:
         except TextError as error:
             raise InputError([Problem(f"{self.file}:{error.line}", "", error.message)]) from error
         if len(trees) != 1:
-            raise InputError([Problem(self.file, "", "one document with a list of cases is wanted")])
+            raise InputError([Problem(self.file, "", "must be one document with a list of cases")])
         (tree,) = trees
         self.places = tree.places
         self.problems += [
-            Problem(f"{self.file}:{found.position[0]}", found.path, "stands here twice")
+            Problem(f"{self.file}:{found.position[0]}", found.path, "duplicate key")
             for found in tree.duplicates()
         ]
         try:
             specs = CaseFile.model_validate(tree.value).root
         except ValidationError as error:
             self.problems += [
-                self._problem(_path(e["loc"]), _WORDS.get(e["type"], e["msg"])) for e in error.errors()
+                self._problem(_path(e["loc"]), _MESSAGES.get(e["type"], e["msg"])) for e in error.errors()
             ]
             specs = []
         found = [self._case(f"[{index}]", spec) for index, spec in enumerate(specs)]
@@ -103,17 +112,15 @@ class _Reader:
     def _case(self, path: str, spec: CaseSpec) -> Case:
         for index, rule in enumerate(spec.rules):
             if rule not in rules():
-                self._complain(f"{path}.rules[{index}]", f"there is no rule {rule!r} in docs/semantics.md")
+                self._complain(f"{path}.rules[{index}]", f"docs/semantics.md has no rule {rule!r}")
         for need, ends in (("host-network", ON_HOST), ("kubelet", [e for e in spec.ends if KUBELET in e])):
             if need not in spec.needs and (asked := [end for end in spec.ends if end in ends]):
-                self._complain(
-                    f"{path}.ends", f"{', '.join(asked)}: the case must say that it `needs` {need}"
-                )
+                self._complain(f"{path}.ends", f"{', '.join(asked)}: the case must list {need} under `needs`")
         if OVER_6 in repr(spec.moments) and "dual-stack" not in spec.needs:
-            self._complain(path, "an address over IPv6: the case must say that it `needs` dual-stack")
-        question = CellScope(tuple(spec.ports or PORTS), tuple(spec.ends), tuple(spec.families))
+            self._complain(path, "uses an IPv6 address: the case must list dual-stack under `needs`")
+        scope = CellScope(tuple(spec.ports or PORTS), tuple(spec.ends), tuple(spec.families))
         moments = [
-            self._moment(f"{path}.moments[{index}]", moment, question)
+            self._moment(f"{path}.moments[{index}]", moment, scope)
             for index, moment in enumerate(spec.moments)
         ]
         first = rules().get(spec.rules[0])
@@ -122,20 +129,20 @@ class _Reader:
             rules=tuple(spec.rules),
             feature=first.feature if first else "",
             moments=tuple(moments),
-            tags=frozenset({self.tag, *spec.tags, *_ways(moments), *spec.needs}),
+            tags=frozenset({self.tag, *spec.tags, *_directions(moments), *spec.needs}),
             needs=tuple(spec.needs),
             undefined=spec.undefined,
-            question=question,
+            scope=scope,
             place=f"{self.file}:{self._line(path)}",
         )
 
-    def _moment(self, path: str, spec: MomentSpec, question: CellScope) -> CaseStep:
+    def _moment(self, path: str, spec: MomentSpec, scope: CellScope) -> CaseStep:
         for pod in spec.pods:
-            if pod not in question.extra:
+            if pod not in scope.extra:
                 self._complain(f"{path}.pods.{pod}", "must be one of the case's `ends`")
         there = {*spec.pods, *(pod.partition("/")[0] for pod in spec.pods)}
         try:
-            expected = rows(spec.expect, list(question.asks()))
+            expected = read_expectation(spec.expect, list(scope.cells()))
         except ValueError as error:
             self._complain(f"{path}.expect", str(error))
             expected = bool
@@ -145,14 +152,16 @@ class _Reader:
             for made in _policies(one, one.name or f"p{index}")
         ]
         if len({(p["metadata"]["namespace"], p["metadata"]["name"]) for p in policies}) < len(policies):
-            self._complain(f"{path}.policies", "two policies of one namespace have one name")
+            self._complain(f"{path}.policies", "two policies of one namespace have the same name")
         for index, pod in enumerate(spec.remade):
             if pod not in there:
-                self._complain(f"{path}.remade[{index}]", "must be one of the moment's `pods`")
+                self._complain(f"{path}.remade[{index}]", "must be one of this step's `pods`")
         if PASSING not in there:
             for index, one in enumerate(spec.policies):
                 if one.namespace == PASSING:
-                    self._complain(f"{path}.policies[{index}].in", "v is there only where it has `pods`")
+                    self._complain(
+                        f"{path}.policies[{index}].in", "namespace v exists only with `pods` in it"
+                    )
         holds = [one.replace("->", " ").split() for one in spec.holds]
         return CaseStep(
             policies,
@@ -197,7 +206,7 @@ def _policies(spec: PolicySpec, name: str) -> Iterator[dict[str, Any]]:
 
 
 def _filled(value: Any, number: int | None = None) -> Any:
-    """A copy with <n>, <longest key> and <longest value> replaced; a scalar that is <n> alone is a number."""
+    """A copy with <n>, <longest key> and <longest value> replaced; "<n>" alone becomes a number."""
     match value:
         case dict():
             return {_filled(key, number): _filled(item, number) for key, item in value.items()}
@@ -212,13 +221,11 @@ def _filled(value: Any, number: int | None = None) -> Any:
             return value
 
 
-def _ways(moments: Iterable[CaseStep]) -> Iterator[str]:
-    """ "ingress", "egress": the directions that the policies of a case speak about."""
+def _directions(moments: Iterable[CaseStep]) -> Iterator[str]:
+    """ "ingress", "egress": the directions of the policies of a case."""
     for moment in moments:
         for one in moment.policies:
-            given = (
-                one["spec"].get("policyTypes") or ()
-            )  # whatever stands there is the API server's to refuse
+            given = one["spec"].get("policyTypes") or ()  # anything else is for the API server to reject
             types = [direction.lower() for direction in ("Ingress", "Egress") if direction in given]
             yield from types or ("ingress",)
             if one["spec"].get("egress") and not types:

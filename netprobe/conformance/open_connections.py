@@ -1,7 +1,7 @@
-"""Connections that are opened before a change and kept open while new ones are triage.
+"""Connections that are opened before a change and kept open while new ones are probed.
 
-What becomes of such a connection is the implementation's choice (website PR #43438), so nobody asks. That new
-ones between the same two pods are triage by the policies of now is no choice.
+What happens to the open connection is up to the implementation (website PR #43438) and not tested. New
+connections between the same pods must follow the new policies.
 """
 
 from __future__ import annotations
@@ -19,16 +19,16 @@ from netprobe.probe import ClusterAPI, Station
 
 OPENED_S: Final = 10.0
 KEPT_S: Final = 120
-"""A connection ends after so long by itself, should its exec be lost."""
+"""A connection ends by itself after this time, in case its exec is lost."""
 
 COMMAND: Final = 'sleep "$3" | nc -v "$1" "$2" 2>&1'
 
 
 @asynccontextmanager
-async def held(
+async def kept_open(
     cluster: ClusterAPI, site: FixtureMap, stations: Mapping[End, Station], asks: Iterable[Cell]
 ) -> AsyncIterator[None]:
-    """Open a connection for each, keep them until the end. WorkbenchError where one does not open."""
+    """Open a connection per cell and keep them until the end. WorkbenchError if one does not open."""
     async with AsyncExitStack() as stack:
         for ask in asks:
             await _open(stack, cluster, site, stations[site.end(ask.source)], ask)

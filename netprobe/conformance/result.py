@@ -1,11 +1,12 @@
-"""What a run of the suite found, before it has a format. Ends and policies have the cases' relative names."""
+"""Results of cases. Ends and policies have the relative names of world.py."""
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
+from typing import Final
 
 from netprobe.conformance.case import Case
 from netprobe.diff import Row
@@ -14,34 +15,37 @@ from netprobe.model.flow import Flow
 from netprobe.model.policy import Policy
 from netprobe.model.verdict import Verdict
 
+MOST_TRIES: Final = 5
+
 
 class CaseStatus(Enum):
-    """What became of a case; the value is the word in reports."""
+    """How a case ended; the value is the word in reports."""
 
     PASSED = "passed"
     FAILED = "failed"
-    FLAKY = "flaky"  # some try gave another answer than the next, after the change was in force
+    FLAKY = "flaky"  # two tries gave different answers after the change was in force
     UNKNOWN = "unknown"  # could not tell
     UNSCORED = "implementation_defined"
     SKIPPED = "skipped"
-    UNTRIED = "not_tried"  # the run ended before it was this case's turn, or while it was
+    UNTRIED = "not_tried"  # the run ended before the case was finished
 
 
 class Triage(Enum):
-    """What a failure, or a pass, is to somebody who knows what is expected of this cluster."""
+    """How a result relates to what is known about this cluster."""
 
-    EXPECTED = "expected"  # fails, as the file of expected failures says
-    EXPIRED = "expired"  # fails, as that file said until a day that has passed
-    FIXED = "fixed"  # passes, although that file says that it fails
-    BEFORE = "before"  # failed in the baseline already
+    EXPECTED = "expected"  # fails and is in the file of expected failures
+    EXPIRED = "expired"  # fails, and its entry in that file has expired
+    FIXED = "fixed"  # passes although it is in that file
+    BEFORE = "before"  # already failed in the baseline
 
 
 @dataclass(frozen=True, slots=True)
 class StepResult:
     """The comparison after one change.
 
-    `rows` are of the last try. `attempts` has, for each flow that was ever not as expected, the verdict of
-    every try in order. `policies` are those that existed then.
+    `rows` are from the last try. `attempts` has the verdicts of all tries, in order, for each flow that was
+    not as expected in any of them. `policies` are those in force. `problem` says why the rows may be older
+    than the change.
     """
 
     rows: tuple[Row, ...]
@@ -52,7 +56,7 @@ class StepResult:
 
     @property
     def wrong(self) -> tuple[Row, ...]:
-        """The flows that the cluster, and not the simulator alone, has wrong."""
+        """The flows in which the cluster (not only the simulator) differs from the declaration."""
         return tuple(
             row for row in self.rows if row.status is FlowStatus.MISMATCH and row.observed is not None
         )
@@ -63,7 +67,7 @@ class StepResult:
 
     @property
     def flaky(self) -> bool:
-        """Whether a try gave another answer than the one after it. UNKNOWN is no answer."""
+        """Whether two tries gave different answers. UNKNOWN is not an answer."""
         return any(len({*verdicts} - {Verdict.UNKNOWN}) > 1 for verdicts in self.attempts.values())
 
     @property
@@ -77,7 +81,11 @@ class StepResult:
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """One case. `reason` says why it was skipped, not tried, is not scored, or could not be told."""
+    """The result of one case.
+
+    `reason` says why it was skipped, not tried or not scored, or why it is unknown. `remark` is the reason
+    in the file of expected failures.
+    """
 
     case: Case
     status: CaseStatus
@@ -85,11 +93,11 @@ class Result:
     reason: str | None = None
     seconds: float = 0.0
     standing: Triage | None = None
-    remark: str | None = None  # what the file of expected failures says
+    remark: str | None = None
 
     @property
     def converged_s(self) -> float | None:
-        """The slowest moment's."""
+        """Convergence of the slowest step."""
         return max((m.converged_s for m in self.moments if m.converged_s is not None), default=None)
 
     @property
@@ -98,15 +106,15 @@ class Result:
 
     @property
     def counts_against(self) -> bool:
-        """Whether it makes the run fail: it fails, and nobody said that it would."""
+        """Whether it makes the run fail: an unexpected failure."""
         return self.status is CaseStatus.FAILED and self.standing not in {Triage.EXPECTED, Triage.BEFORE}
 
 
 @dataclass(frozen=True, slots=True)
 class Results:
-    """All cases of a run, in the order of the suite. `problems` are sentences about the run as a whole.
+    """All cases of a run, in the order of the cases. `problems` are sentences about the run as a whole.
 
-    `shard`: of how many parts this is which one (from 0), where it is a part. `interrupted`: by a signal.
+    `shard`: (index from 0, number of shards) if only a part of the cases ran. `interrupted`: by a signal.
     """
 
     results: tuple[Result, ...]
@@ -132,24 +140,21 @@ class Results:
 
     @property
     def exit_status(self) -> int:
-        """1 where a case fails that should not; 3 where one could not be told or is flaky; else 0.
-
-        Before all that 130 where the run was interrupted, and 3 where it ended early: its cases are not told.
-        """
+        """130 interrupted, 3 ended early, 1 unexpected failures, 3 unknown or flaky cases, otherwise 0."""
         if self.interrupted:
             return 130
         if self.counts[CaseStatus.UNTRIED]:
             return 3
         if any(result.counts_against for result in self.results):
             return 1
-        untold = any(result.standing is None for result in self.of(CaseStatus.FLAKY, CaseStatus.UNKNOWN))
-        return 3 if untold or self.problems else 0
+        unclear = any(result.standing is None for result in self.of(CaseStatus.FLAKY, CaseStatus.UNKNOWN))
+        return 3 if unclear or self.problems else 0
 
 
 def overall(
     case: Case, moments: tuple[StepResult, ...], unscored: str | None
 ) -> tuple[CaseStatus, str | None]:
-    """The status of a case, and the reason where it needs one."""
+    """The status of a case, and its reason if the status needs one."""
     statuses = {moment.status for moment in moments}
     worst = next(
         s
@@ -160,7 +165,29 @@ def overall(
         return CaseStatus.UNSCORED, unscored
     if worst is not CaseStatus.UNKNOWN:
         return worst, None
-    told = next(
+    reason = next(
         (moment.problem or moment.unknown[0].reason for moment in moments if moment.status is worst), None
     )
-    return worst, told or f"{case.name}: no reason is known"
+    return worst, reason or f"{case.name}: no reason is known"
+
+
+def _unexpected(rows: Iterable[Row]) -> dict[Flow, Verdict | None]:
+    return {row.flow: row.observed for row in rows if row.status in {FlowStatus.MISMATCH, FlowStatus.UNKNOWN}}
+
+
+def is_settled(tries: Sequence[tuple[Row, ...]]) -> bool:
+    """Whether a case needs no further try: it is as expected, two tries agree, or MOST_TRIES is reached.
+
+    After a try that was not as expected, a good one must be seen twice too.
+    """
+    if len(tries) == 1:
+        return not _unexpected(tries[0])
+    first, second = ({row.flow: row.observed for row in rows} for rows in tries[-2:])
+    return first == second or len(tries) >= MOST_TRIES
+
+
+def attempts(tries: Sequence[tuple[Row, ...]]) -> dict[Flow, tuple[Verdict, ...]]:
+    """The verdicts of all tries, for each flow that was not as expected in any of them."""
+    flows = dict.fromkeys(flow for rows in tries for flow in _unexpected(rows))
+    by_try = [{row.flow: row.observed or Verdict.UNKNOWN for row in rows} for rows in tries]
+    return {flow: tuple(seen[flow] for seen in by_try if flow in seen) for flow in flows}

@@ -13,12 +13,11 @@ from typing import Any, Final
 from netprobe.conformance.case import Case, CaseStep
 from netprobe.conformance.case_fixture import CaseFixture, State
 from netprobe.conformance.case_pods import CasePods
-from netprobe.conformance.cells import cells
+from netprobe.conformance.cells import probed_cells
 from netprobe.conformance.fixture_map import FixtureMap
 from netprobe.conformance.fixture_plan import Plan
-from netprobe.conformance.open_connections import held
-from netprobe.conformance.result import CaseStatus, Result, Results, StepResult, overall
-from netprobe.conformance.tries import attempts, is_settled
+from netprobe.conformance.open_connections import kept_open
+from netprobe.conformance.result import CaseStatus, Result, Results, StepResult, attempts, is_settled, overall
 from netprobe.conformance.world import EMPTY, HOST_PORT, KUBELET, NAMESPACES, PASSING, PODS, SERVICE, Cell
 from netprobe.diff import Row, compare
 from netprobe.errors import ClusterError, ForbiddenError, NetprobeError
@@ -76,7 +75,7 @@ class Runner:
         NetprobeError where they cannot be made or the cluster is lost: `so_far` has what was found by then.
         """
         pace = self._shared_pace()
-        asked = {case.name: cells(case, full=self.full) for case in self.cases}
+        asked = {case.name: probed_cells(case, full=self.full) for case in self.cases}
         nodes = await self._nodes()
         count = max(1, min(self.fixtures, len(self.cases)))
         plans = [Plan(self.run, index, nodes) for index in range(count)]
@@ -201,7 +200,7 @@ class Runner:
             rig.lost(rig.site.namespaces[PASSING])
         policies = {_key(policy): policy for policy in late.site.policies(moment, prefix)}
         state = State(policies, dict(moment.labels))
-        async with held(self.cluster, rig.site, rig.stations, moment.holds):
+        async with kept_open(self.cluster, rig.site, rig.stations, moment.holds):
             converged, problem = await rig.change(state, lambda: late.make(moment))
             site = late.site
             relative = replace(site, namespaces={name: name for name in site.namespaces}, host_port=HOST_PORT)
@@ -209,7 +208,7 @@ class Runner:
             simulator = Simulator(cluster, self.profile)
             declared = relative.declared(moment, asks)
             simulated = simulator.matrix(declared)
-            there = moment.asked(asks)
+            there = moment.present(asks)
             tries: list[tuple[Row, ...]] = []
             while True:
                 seen = await self._seen(rig, late, there)
@@ -232,7 +231,9 @@ class Runner:
             if ask not in seen:
                 same = (ask.destination, ask.port)
                 proofs = [cell.control.listener for one, cell in seen.items() if one[1:] == same]
-                seen[ask] = await late.heard(ask.destination, listener=next(filter(None, proofs), None))
+                seen[ask] = await late.observe_probe(
+                    ask.destination, listener=next(filter(None, proofs), None)
+                )
         return seen
 
     def _lacking(self, case: Case, rig: CaseFixture) -> str | None:
@@ -248,7 +249,7 @@ class Runner:
         for need in case.needs:
             if reason := reasons.get(need):
                 return reason
-        if SERVICE in case.question.extra and rig.lacks_services:
+        if SERVICE in case.scope.extra and rig.lacks_services:
             return "no Service answered here before any policy was applied"
         return None
 

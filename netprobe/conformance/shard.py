@@ -47,7 +47,7 @@ def ask_of(case: Case, flow: Flow) -> Cell:
 
 
 def _port(case: Case, number: int, protocol: str, family: int | None) -> str:
-    return f"{number}/{protocol}{f'/{family}' if case.question.families else ''}"
+    return f"{number}/{protocol}{f'/{family}' if case.scope.families else ''}"
 
 
 def cells_seen(case: Case, rows: Iterable[Row]) -> Seen:
@@ -253,6 +253,6 @@ def _moment(case: Case, number: int, part: _Moment) -> StepResult:
 def _site(case: Case) -> FixtureMap:
     """The made-up site, with any pod that only this case has."""
     site = fictional_map()
-    own = [end for end in case.question.extra if end not in site.addresses]
+    own = [end for end in case.scope.extra if end not in site.addresses]
     like = {end: f"{KUBELET if end.startswith(KUBELET) else ''}x/late" for end in own}
     return site.with_pods({end: site.addresses[other] for end, other in like.items()}, {})

@@ -1,14 +1,15 @@
-"""The small world that every case is about, and the expected matrix as rows of text.
+"""The namespaces, pods, Services and hosts that all cases share, and the expected matrix as rows of text.
 
-Namespaces x, y and z (label ns), each with the pods a, b and c (label pod); a fourth, w, has no pods. Each
-pod serves 80 and 81 by TCP, UDP and SCTP, under names such as serve-80-tcp, and 82 and 83 by TCP under names
-that differ from pod to pod. The Service svc:y/web stands before y/a; out:near and out:far are hosts outside.
+Namespaces x, y and z (label ns) each have the pods a, b and c (label pod); a fourth, w, has no pods. Every
+pod serves ports 80 and 81 over TCP, UDP and SCTP, with names such as serve-80-tcp, and 82 and 83 over TCP
+with names that differ from pod to pod. The Service svc:y/web selects y/a; out:near and out:far are hosts
+outside the cluster.
 
-Some cases make pods of their own ("x/late"), and some of these a namespace of their own, v, that is not there
-otherwise. x/near and x/far are pods on the network of their node, that of x/a and that of x/b, where they
-serve one port. node:x/late is the kubelet that x/late runs under, which tries one port of it.
+Some cases create pods of their own ("x/late"), some of them in a namespace of their own, v. x/near and x/far
+are hostNetwork pods with one port, on the nodes of x/a and x/b. node:x/late is the kubelet of x/late's node,
+which probes one port of that pod.
 
-Names are relative: a run maps them to namespaces, pods and addresses of its own (see site.py).
+Names are relative: a run maps them to its own namespaces, pods and addresses (fixture_map.py).
 """
 
 from __future__ import annotations
@@ -24,22 +25,22 @@ from netprobe.model.flow import ContainerPort, Protocol
 NAMESPACES: Final = ("x", "y", "z")
 EMPTY: Final = "w"
 PASSING: Final = "v"
-"""The namespace that is there only while a case has pods in it."""
+"""The namespace that exists only while a case has pods in it."""
 PODS: Final = tuple(f"{namespace}/{pod}" for namespace, pod in product(NAMESPACES, "abc"))
 PORTS: Final = tuple(f"{number}/{protocol.value}" for protocol in Protocol for number in (80, 81))
 SERVICE: Final = "svc:y/web"
 SERVICE_PORTS: Final[Mapping[str, int | str]] = {"8080/TCP": 80, "8081/TCP": "serve-81-tcp"}
-"""The Service's ports, and what each stands for on its pod, y/a."""
+"""The Service's ports and their target ports on y/a."""
 OUTSIDE: Final = ("out:near", "out:far")
 ON_HOST: Final[Mapping[str, str]] = {"x/near": "x/a", "x/far": "x/b"}
-"""Pods on the network of a node, and whose node that is."""
+"""hostNetwork pods, each with the pod whose node it runs on."""
 HOST_PORT: Final = 61000
 """The port of such a pod in case files; each run picks its own number (FixtureMap.host_port)."""
 OVER_6: Final = " over IPv6"
-"""Ends the placeholder of an address that is of that family."""
+"""Suffix of a placeholder that means the end's IPv6 address."""
 KUBELET: Final = "node:"
 PROBED_PORT: Final = "80/TCP"
-"""What a kubelet tries of a pod."""
+"""The port that a kubelet probes."""
 OTHER_NAMES: Final[Mapping[str, Mapping[int, str | None]]] = {
     "a": {82: "web", 83: "admin"},
     "b": {82: "admin", 83: "web"},
@@ -48,7 +49,7 @@ OTHER_NAMES: Final[Mapping[str, Mapping[int, str | None]]] = {
 
 
 class Cell(NamedTuple):
-    """One cell of a matrix: ends as "x/a", the port as "80/TCP", or "80/TCP/6" for one of two families."""
+    """One cell of a matrix: ends as "x/a", the port as "80/TCP", or "80/TCP/6" for one address family."""
 
     source: str
     destination: str
@@ -56,29 +57,30 @@ class Cell(NamedTuple):
 
 
 Expected: TypeAlias = Callable[[Cell], bool]
-"""Whether a flow passes."""
+"""Whether the flow of a cell is allowed."""
 
 
-class Row(NamedTuple):
-    """One row of an expectation: patterns for source, destination and port, and whether these flows pass."""
+class ExpectedRow(NamedTuple):
+    """One row of an expectation: patterns for source, destination and port, and whether they are allowed."""
 
     patterns: tuple[str, str, str]
-    passes: bool
+    allowed: bool
 
 
 @dataclass(frozen=True, slots=True)
 class CellScope:
-    """Which cells a case is about.
+    """The cells that a case is about.
 
-    `extra`: ends beside the nine pods. `families`: asked each for itself, () for whichever comes first.
+    `extra`: ends besides the nine pods. `families`: address families with a cell each; () for one cell of
+    the pods' first family.
     """
 
     ports: tuple[str, ...] = PORTS
     extra: tuple[str, ...] = ()
     families: tuple[int, ...] = ()
 
-    def asks(self) -> Iterator[Cell]:
-        """Every ordered pair of different ends that can talk, on every port."""
+    def cells(self) -> Iterator[Cell]:
+        """Every ordered pair of different ends that can communicate, on every port."""
         ends = (*PODS, *self.extra)
         for source, destination in product(ends, ends):
             if source == destination or source.startswith("svc:") or destination.startswith(KUBELET):
@@ -109,12 +111,12 @@ def is_pod(end: str) -> bool:
 
 
 def is_own(end: str) -> bool:
-    """Whether it is a pod that a case makes."""
+    """Whether it is a pod that a case creates."""
     return is_pod(end) and end not in PODS
 
 
 def container_ports(name: str) -> tuple[ContainerPort, ...]:
-    """What a pod ("x/a", "x/late") serves, with the names that policies know."""
+    """The ports of a pod ("x/a", "x/late"), with their names."""
     if name in ON_HOST:
         return (ContainerPort(HOST_PORT, Protocol.TCP, "host"),)
     pod = name.partition("/")[2]
@@ -126,27 +128,27 @@ def container_ports(name: str) -> tuple[ContainerPort, ...]:
     return (*served, *(ContainerPort(number, Protocol.TCP, name) for number, name in other.items()))
 
 
-def rows(text: str, asks: Sequence[Cell]) -> Expected:
-    """Read rows `SOURCE -> DESTINATION [PORT] MARK`; the last that matches counts, without one it is `.`.
+def read_expectation(text: str, cells: Sequence[Cell]) -> Expected:
+    """Read rows `SOURCE -> DESTINATION [PORT] MARK`. The last row that matches a cell decides; default `.`.
 
-    ValueError for what is no row, and for one that matches none of `asks` (a typing mistake).
+    ValueError for a malformed row, and for a row that matches none of `cells`.
     """
-    table: list[Row] = []
+    table: list[ExpectedRow] = []
     for line in text.splitlines():
         words = line.split()
         if len(words) not in {4, 5} or words[1] != "->" or words[-1] not in {".", "X"}:
-            raise ValueError(f"{line!r} is not a row SOURCE -> DESTINATION [PORT] MARK")
-        row = Row((words[0], words[2], words[3] if len(words) == 5 else "*"), words[-1] == ".")
-        if not any(_matches(row, ask) for ask in asks):
+            raise ValueError(f"{line!r} is not of the form SOURCE -> DESTINATION [PORT] MARK")
+        row = ExpectedRow((words[0], words[2], words[3] if len(words) == 5 else "*"), words[-1] == ".")
+        if not any(_matches(row, cell) for cell in cells):
             raise ValueError(f"the row {line!r} matches no flow")
         table.append(row)
     table.reverse()
 
-    def expected(ask: Cell) -> bool:
-        return next((row.passes for row in table if _matches(row, ask)), True)
+    def expected(cell: Cell) -> bool:
+        return next((row.allowed for row in table if _matches(row, cell)), True)
 
     return expected
 
 
-def _matches(row: Row, ask: Cell) -> bool:
-    return all(fnmatchcase(name, pattern) for name, pattern in zip(ask, row.patterns, strict=True))
+def _matches(row: ExpectedRow, cell: Cell) -> bool:
+    return all(fnmatchcase(name, pattern) for name, pattern in zip(cell, row.patterns, strict=True))

@@ -173,7 +173,7 @@ def _case(index: int, result: Result, *, opened: bool) -> dict[str, Any]:
         "name": case.name,
         "known": conformance_text.standing(result),
         "feature": case.feature,
-        "find": " ".join([case.name, case.feature, *sorted(case.words)]).lower(),
+        "find": " ".join([case.name, case.feature, *sorted(case.keywords)]).lower(),
         "opened": opened,
         "lines": list(conformance_text.sentences(result)),
     }

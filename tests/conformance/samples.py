@@ -8,8 +8,7 @@ from collections.abc import Mapping, Sequence
 from netprobe.conformance.case import Case
 from netprobe.conformance.fixture_map import fictional_map
 from netprobe.conformance.load import builtin
-from netprobe.conformance.result import CaseStatus, Result, Results, StepResult, overall
-from netprobe.conformance.tries import attempts
+from netprobe.conformance.result import CaseStatus, Result, Results, StepResult, attempts, overall
 from netprobe.conformance.world import Cell
 from netprobe.diff import Row, compare
 from netprobe.model.matrix import Matrix
@@ -35,7 +34,7 @@ SEEN = {
 def rows(case: Case, other: Mapping[Cell, Verdict]) -> tuple[Row, ...]:
     """The first moment's comparison, everything as declared but for `other`."""
     moment = case.moments[0]
-    asks = [ask for ask in case.question.asks() if "SCTP" not in ask.port]
+    asks = [ask for ask in case.scope.cells() if "SCTP" not in ask.port]
     declared = SITE.declared(moment, asks)
     seen = [other.get(ask, verdict) for ask, verdict in zip(asks, declared.values(), strict=True)]
     observed = Matrix(

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from netprobe.conformance import case_pods, kubelet
+from netprobe.conformance import case_pods, kubelet_probe
 from netprobe.conformance.case import Case, CaseStep
 from netprobe.conformance.case_pods import CasePods
 from netprobe.conformance.load import builtin
@@ -172,7 +172,7 @@ async def test_a_new_namespace_s_account_is_waited_for_and_a_refusal_is_not(
 async def test_what_a_kubelet_says(
     monkeypatch: pytest.MonkeyPatch, ready: list[bool], listener: str | None, verdicts: list[Verdict]
 ) -> None:
-    monkeypatch.setattr(kubelet, "STANDS_S", 0)
+    monkeypatch.setattr(kubelet_probe, "STANDS_S", 0)
     case = next(case for case in builtin() if "kubelet" in case.needs)
     cluster = Cluster()
     cluster.ready = ready[0]
@@ -184,5 +184,5 @@ async def test_what_a_kubelet_says(
         assert list(map(str, made.site.addresses["node:x/late"])) == ["192.0.2.9"]
         for one in ready:
             pod["status"]["conditions"][0]["status"] = str(one)
-            seen.append((await made.heard("x/late", listener=listener)).verdict)
+            seen.append((await made.observe_probe("x/late", listener=listener)).verdict)
     assert seen == verdicts

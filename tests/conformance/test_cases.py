@@ -13,7 +13,7 @@ import yaml
 
 import netprobe.conformance
 from netprobe.conformance.case import Case
-from netprobe.conformance.cells import cells, isolated_pods
+from netprobe.conformance.cells import isolated_pods, probed_cells
 from netprobe.conformance.fixture_map import fictional_map
 from netprobe.conformance.load import LONGEST_KEY, LONGEST_VALUE, WRITTEN, builtin, rules
 from netprobe.conformance.schema import CaseFile
@@ -29,7 +29,7 @@ CASES = [pytest.param(case, id=case.name) for case in builtin()]
 
 @pytest.mark.parametrize("case", CASES)
 def test_the_simulator_agrees_with_what_a_person_wrote(case: Case) -> None:
-    asks = [*case.question.asks(), *(Cell(pod, pod, "80/TCP") for pod in PODS if not case.question.families)]
+    asks = [*case.scope.cells(), *(Cell(pod, pod, "80/TCP") for pod in PODS if not case.scope.families)]
     for moment in case.moments:
         simulator = Simulator(SITE.cluster(case, moment))
         for flow, verdict in SITE.declared(moment, asks).items():
@@ -82,8 +82,8 @@ def test_cases_tell_policies_apart() -> None:
     """A guard for the tables themselves: most cases change something, and what they change differs."""
     every = [
         (
-            case.question,
-            tuple(moment.expected(ask) for moment in case.moments for ask in case.question.asks()),
+            case.scope,
+            tuple(moment.expected(ask) for moment in case.moments for ask in case.scope.cells()),
         )
         for case in builtin()
     ]
@@ -93,20 +93,20 @@ def test_cases_tell_policies_apart() -> None:
 def test_the_cells_of_a_case_hold_all_that_its_policies_concern() -> None:
     """Whatever is expected to be denied is asked; of what stays open, something from every source."""
     for case in builtin():
-        asked = set(cells(case))
+        asked = set(probed_cells(case))
         denied = {
             ask[:2]
             for moment in case.moments
-            for ask in case.question.asks()
+            for ask in case.scope.cells()
             if not moment.expected(ask) and "SCTP" not in ask.port
         }
         assert denied <= {ask[:2] for ask in asked}, case.name
         assert set(PODS) <= {ask.source for ask in asked}, case.name
-        whole = {ask for ask in case.question.asks() if "SCTP" not in ask.port}
-        assert whole <= set(cells(case, full=True)), case.name
+        whole = {ask for ask in case.scope.cells() if "SCTP" not in ask.port}
+        assert whole <= set(probed_cells(case, full=True)), case.name
 
 
 def test_a_case_that_concerns_nobody_is_asked_in_full() -> None:
     case = next(case for case in builtin() if case.name.startswith("a policy of another namespace"))
     assert isolated_pods(case) == frozenset()
-    assert len(cells(case)) == 9 * 8 * 4
+    assert len(probed_cells(case)) == 9 * 8 * 4

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from netprobe.cli import main
-from netprobe.conformance.choose import select_cases
+from netprobe.conformance.case import select_cases
 from netprobe.conformance.load import builtin
 from netprobe.errors import UsageError
 

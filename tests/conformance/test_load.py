@@ -38,7 +38,7 @@ def written(folder: Path, text: str) -> Path:
 
 def test_a_file_of_ones_own(tmp_path: Path) -> None:
     (case,) = load(written(tmp_path, GOOD))
-    assert case.words >= {"mine", "pod-selector", "pod-selectors", "ingress"}
+    assert case.keywords >= {"mine", "pod-selector", "pod-selectors", "ingress"}
     assert case.place == f"{tmp_path}/mine.yaml:2"
     (moment,) = case.moments
     assert [policy["metadata"]["name"] for policy in moment.policies] == ["p0-1", "p0-2"]

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from netprobe.conformance.case import Case
-from netprobe.conformance.cells import cells
+from netprobe.conformance.cells import probed_cells
 from netprobe.conformance.fixture_map import fictional_map
 from netprobe.conformance.load import builtin
 from netprobe.conformance.result import CaseStatus
@@ -57,7 +57,7 @@ def showing(case: Case, mutant: str) -> set[str]:
         simulator = Simulator(from_objects([*SITE.objects(case, moment), *policies]))
         wrong = {
             ask_of(case, flow).port
-            for flow, verdict in SITE.declared(moment, cells(case)).items()
+            for flow, verdict in SITE.declared(moment, probed_cells(case)).items()
             for decision in (simulator.decide(flow),)
             if decision.undefined is None and decision.verdict is not verdict
         }
@@ -71,7 +71,7 @@ def narrowed(mutant: str) -> Case:
     case = found_by(mutant)
     assert case is not None
     port = min(showing(case, mutant))
-    return replace(case, question=replace(case.question, ports=(port,)))
+    return replace(case, scope=replace(case.scope, ports=(port,)))
 
 
 @pytest.mark.parametrize("mutant", MUTANTS)

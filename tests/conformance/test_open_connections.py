@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from netprobe.conformance import open_connections as module
-from netprobe.conformance.open_connections import COMMAND, held
+from netprobe.conformance.open_connections import COMMAND, kept_open
 from netprobe.conformance.world import Cell
 from netprobe.errors import WorkbenchError
 from netprobe.probe import Station
@@ -50,7 +50,7 @@ class Pod:
 )
 async def test_it_is_open_until_the_end(said: str) -> None:
     pod: Any = Pod(said)
-    async with held(pod, SITE, STATIONS, [ASK]):
+    async with kept_open(pod, SITE, STATIONS, [ASK]):
         assert pod.open
     assert not pod.open
     assert pod.command[2] == COMMAND
@@ -64,6 +64,6 @@ async def test_one_that_does_not_open(monkeypatch: pytest.MonkeyPatch, said: str
         monkeypatch.setattr(module, "OPENED_S", 60)
     pod: Any = Pod(said)
     with pytest.raises(WorkbenchError, match=f"x/b -> x/a 80/TCP did not open: {why}"):
-        async with held(pod, SITE, STATIONS, [ASK]):
+        async with kept_open(pod, SITE, STATIONS, [ASK]):
             pass
     assert not pod.open

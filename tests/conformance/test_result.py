@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from netprobe.conformance.result import CaseStatus, Result, Results
-from netprobe.conformance.tries import MOST_TRIES, is_settled
+from netprobe.conformance.result import MOST_TRIES, CaseStatus, Result, Results, is_settled
 from netprobe.model.verdict import Verdict
 from tests.conformance.samples import (
     CASE,

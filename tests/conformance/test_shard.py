@@ -21,7 +21,7 @@ from netprobe.report.conformance import CONFORMANCE_FORMATS, Conformance
 from tests.conformance.samples import FAILED, FLAKY, SKIPPED, UNKNOWN, WRONG, report, result
 
 CASES = builtin()
-SERVICE = next(case for case in CASES if "svc:y/web" in case.question.extra)
+SERVICE = next(case for case in CASES if "svc:y/web" in case.scope.extra)
 LATE = next(case for case in CASES if case.moments[-1].pods)
 
 
@@ -47,9 +47,9 @@ def test_what_is_written_is_read_again(one: Result, tmp_path: Path) -> None:
 def test_every_cell_of_every_case_can_be_written() -> None:
     site = fictional_map()
     for case in CASES:
-        pods = {end: site.addresses["x/late"] for end in case.question.extra if end not in site.addresses}
+        pods = {end: site.addresses["x/late"] for end in case.scope.extra if end not in site.addresses}
         there = site.with_pods(pods, {})
-        for ask in case.question.asks():
+        for ask in case.scope.cells():
             assert ask_of(case, there.flow(ask)) == ask
 
 

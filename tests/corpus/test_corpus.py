@@ -18,7 +18,7 @@ SITE = fictional_map(dual=False)
 CASES = [
     pytest.param(case, moment, id=f"{case.name} ({number})" if len(case.moments) > 1 else case.name)
     for case in builtin()
-    if all(is_pod(end) and end not in ON_HOST for end in case.question.extra) and not case.question.families
+    if all(is_pod(end) and end not in ON_HOST for end in case.scope.extra) and not case.scope.families
     for number, moment in enumerate(case.moments, 1)
 ]
 
@@ -29,7 +29,7 @@ def simulated(
     """The verdict of every flow that the command reports."""
     items = [*SITE.objects(case, moment), *SITE.policies(moment)]
     path.write_text(json.dumps({"apiVersion": "v1", "kind": "List", "items": items}))
-    ports = [f"--port={port.lower()}" for port in case.question.ports]
+    ports = [f"--port={port.lower()}" for port in case.scope.ports]
     status = main(["simulate", "-f", str(path), "-o", "json", *ports])
     captured = capsys.readouterr()
     assert status == 0, captured.err
@@ -46,6 +46,6 @@ def simulated(
 def test_the_simulator_gives_the_known_answer(
     case: Case, moment: CaseStep, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    asks = moment.asked(case.question.asks())
+    asks = moment.present(case.scope.cells())
     expected = {ask: "allow" if moment.expected(ask) else "deny" for ask in asks}
     assert simulated(case, moment, tmp_path / "cluster.json", capsys) == expected

@@ -1,9 +1,9 @@
-"""Whether a node reaches a pod on it, as its kubelet tells: by the readiness probe of the pod.
+"""Whether a node reaches a pod that runs on it, shown by the pod's readiness probe.
 
-"Traffic is allowed ... if the traffic source is the pod's local node" (types.go). A kubelet is the one
-process of a node that anybody may have speak to a pod; a pod on the node's network is not the node to every
-network plugin (docs). It tries once a second and says so after three failures, so an answer that is to count
-has to stand for longer than these take.
+"Traffic is allowed ... if the traffic source is the pod's local node" (types.go). The kubelet is the only
+process of a node that any user can make connect to a pod; a hostNetwork pod is not the same as the node for
+every network plugin (docs). It probes once a second and reports after three failures, so an answer counts
+only if it holds for longer than that.
 """
 
 from __future__ import annotations
@@ -23,11 +23,11 @@ from netprobe.probe.run_objects import RUN
 
 FAILURES: Final = 3
 STANDS_S: Final = 6.0
-"""Three failures a second apart, and the time that a kubelet takes to write down what they mean."""
+"""Three failures a second apart, and the time until the kubelet has written the pod's status."""
 
 
-def asking(obj: Object) -> Object:
-    """The pod, with a readiness probe of the port."""
+def with_readiness_probe(obj: Object) -> Object:
+    """The pod with a readiness probe of PROBED_PORT."""
     (container,) = obj["spec"]["containers"]
     container["readinessProbe"] = {
         "tcpSocket": {"port": int(PROBED_PORT.partition("/")[0])},
@@ -38,14 +38,14 @@ def asking(obj: Object) -> Object:
     return obj
 
 
-def runs(pod: Object) -> bool:
+def is_running(pod: Object) -> bool:
     """Whether the pod has an address and its container runs, ready or not."""
     status = pod.get("status") or {}
     states = [container.get("state") or {} for container in status.get("containerStatuses") or ()]
     return bool(status.get("podIP")) and any("running" in state for state in states)
 
 
-async def heard(
+async def observe_probe(
     cluster: ClusterAPI,
     ref: PodRef,
     run: str,
@@ -53,10 +53,10 @@ async def heard(
     listener: str | None,
     before: bool,
 ) -> Observation:
-    """What the kubelet says of a pod, once it has had the time to change its mind.
+    """The kubelet's view of a pod, once it has had time to change.
 
-    `listener`: how the port is known to be served; `before`: whether a kubelet of that node reached a pod of
-    the case earlier, which is the proof of the path.
+    `listener`: how the port is known to be served. `before`: whether the kubelet of that node reached a pod
+    of the case earlier, which proves the path.
     """
     await asyncio.sleep(STANDS_S)
     reached = is_ready(await _find(cluster, ref, run))
@@ -67,7 +67,7 @@ async def heard(
 
 
 async def _find(cluster: ClusterAPI, ref: PodRef, run: str) -> Object:
-    """The pod; NotFoundError where it is gone."""
+    """The pod; NotFoundError if it is gone."""
     pods = await cluster.find("Pod", ref.namespace, {RUN: run})
     found = [pod for pod in pods if pod["metadata"]["name"] == ref.name]
     if not found:
