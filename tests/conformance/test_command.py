@@ -42,7 +42,7 @@ def test_a_word_that_nothing_has_is_a_mistake(options: dict[str, list[str]], sai
 
 
 def test_two_cases_of_one_name() -> None:
-    with pytest.raises(UsageError, match="names are unique"):
+    with pytest.raises(UsageError, match="names must be unique"):
         select_cases([*builtin(), builtin()[0]])
 
 

@@ -56,8 +56,12 @@ def test_a_pattern_names_many(tmp_path: Path) -> None:
         ("- case: x\n  reason: r\n  until: soon\n", ":3", "date"),
         ("[\n", ":", ""),
         ("case: x\n", ":1", "must be a list; an entry is a mapping of `case`, `reason` and `until`"),
-        ("- case\n", ":1", "is no entry; an entry is"),
-        ("- {case: two peers are OR, reason: r, until: 2027-03-01, x: 1}\n", ":1", "is not known; an entry"),
+        ("- case\n", ":1", "is not an entry; an entry is"),
+        (
+            "- {case: two peers are OR, reason: r, until: 2027-03-01, x: 1}\n",
+            ":1",
+            "is not a known field; an entry",
+        ),
         ("- {case: two peres are OR, reason: r, until: 2027-03-01}\n", ":1", "mean 'two peers are OR'?"),
     ],
 )

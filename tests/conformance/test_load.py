@@ -54,26 +54,26 @@ def test_a_file_of_ones_own(tmp_path: Path) -> None:
     [
         pytest.param("rules: [pod-selector]", "rules: [nonsense]", ":3", "no rule 'nonsense'", id="a rule"),
         pytest.param("* -> x/a  X", "* -> x/d  X", ":15", "matches no flow", id="a row that matches nothing"),
-        pytest.param("* -> x/a  X", "* to x/a  X", ":15", "is not a row", id="no row"),
+        pytest.param("* -> x/a  X", "* to x/a  X", ":15", "is not of the form", id="no row"),
         pytest.param(
-            "      labels:", "      remade: [x/b]\n      labels:", ":14", "the moment's `pods`", id="remade"
+            "      labels:", "      remade: [x/b]\n      labels:", ":14", "this step's `pods`", id="remade"
         ),
         pytest.param(
             "      labels:", "      holds: [b to a]\n      labels:", ":14", "should match", id="held"
         ),
         pytest.param("in: x", "in: u", ":7", "'w', 'x', 'y' or 'z'", id="a namespace"),
-        pytest.param("in: x", "in: v", ":7", "only where it has `pods`", id="a namespace that is not there"),
+        pytest.param("in: x", "in: v", ":7", "only with `pods`", id="a namespace that is not there"),
         pytest.param(
             "  moments:",
             "  ends: [x/near]\n  moments:",
             ":5",
-            "`needs` host-network",
+            "host-network under `needs`",
             id="a pod on a node's network",
         ),
         pytest.param(
-            "  moments:", '  ends: ["node:x/a"]\n  moments:', ":5", "`needs` kubelet", id="a kubelet"
+            "  moments:", '  ends: ["node:x/a"]\n  moments:', ":5", "kubelet under `needs`", id="a kubelet"
         ),
-        pytest.param("<y/a>", "<y/a over IPv6>", ":2", "`needs` dual-stack", id="the other family"),
+        pytest.param("<y/a>", "<y/a over IPv6>", ":2", "dual-stack under `needs`", id="the other family"),
         pytest.param("times: 2", "time: 2", ":8", "unknown field", id="a key"),
         pytest.param("case: only", "case only", ":3", "not YAML", id="no YAML"),
     ],
