@@ -10,7 +10,7 @@ from netprobe.cli.progress import reading
 from netprobe.errors import InputError, Problem
 from netprobe.impact import Given
 from netprobe.manifests import Reader
-from netprobe.manifests.collect import Collector
+from netprobe.manifests.load import Collector
 from netprobe.model.cluster import Cluster
 
 

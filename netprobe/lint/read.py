@@ -14,10 +14,10 @@ from netprobe.lint.known import Known, known
 from netprobe.lint.linter import Linted, lint
 from netprobe.lint.view import Refused, View, folder
 from netprobe.manifests import Document, Reader, parse_policy
-from netprobe.manifests.collect import Collector
 from netprobe.manifests.excerpt import TextError
 from netprobe.manifests.files import Aside, find
 from netprobe.manifests.files import read as read_text
+from netprobe.manifests.load import Collector
 from netprobe.manifests.reader import Progress
 from netprobe.manifests.yaml_reader import read_yaml
 from netprobe.model.labels import Labels

@@ -14,6 +14,8 @@ from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
 
 from netprobe.model.flow import Address
 from netprobe.model.policy import Network
+from netprobe.policies import fields
+from netprobe.policies.fields import Decoder
 
 _BIG = 0xFFFFFF  # Go's limit for any number in an address, leading zeros not counted
 _DECIMAL = re.compile(r"[0-9]+")
@@ -71,6 +73,15 @@ def parse_block(text: str) -> Block | None:
     if length >= 96 and masked >> 32 == 0xFFFF:
         return Block(IPv4Network((masked & 0xFFFFFFFF, length - 96)), length)
     return Block(IPv6Network((masked, length)), length)
+
+
+def read_address(decoder: Decoder, text: str, path: str) -> Address | None:
+    """An address of an API object; None and an error in `decoder` if the text is none."""
+    address = parse_address(text)
+    if address is None:
+        detail = "must be a valid IP address, (e.g. 10.9.8.7 or 2001:db8::ffff)"
+        decoder.errors.append(fields.invalid(path, text, detail))
+    return address
 
 
 def _unmapped(number: int) -> Address:

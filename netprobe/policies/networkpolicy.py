@@ -13,7 +13,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from netprobe.model.flow import Protocol
 from netprobe.model.labels import EVERYTHING, Selector
 from netprobe.model.policy import (
     ANY_PEER,
@@ -32,10 +31,11 @@ from netprobe.model.policy import (
     Rule,
     Subject,
 )
-from netprobe.policies import fields, names
+from netprobe.policies import fields
 from netprobe.policies.address import parse_block
-from netprobe.policies.fields import Decoder, FieldError, as_integer
+from netprobe.policies.fields import Decoder, FieldError
 from netprobe.policies.metadata import validate_metadata
+from netprobe.policies.ports import check_number, read_port, read_protocol
 from netprobe.policies.selector import dump_selector, read_selector
 
 API_VERSION = "networking.k8s.io/v1"
@@ -44,7 +44,6 @@ _SPEC = frozenset(("podSelector", "ingress", "egress", "policyTypes"))
 _PORT = frozenset(("protocol", "port", "endPort"))
 _PEER = frozenset(("podSelector", "namespaceSelector", "ipBlock"))
 _BLOCK = frozenset(("cidr", "except"))
-_PROTOCOLS = ("TCP", "UDP", "SCTP")
 _TYPES = ("Ingress", "Egress")
 _NOT_A_CIDR = "must be a valid CIDR value, (e.g. 10.9.8.0/24 or 2001:db8::/64)"
 
@@ -125,43 +124,25 @@ def _rules(decoder: Decoder, spec: Mapping[str, Any], section: str, peers_key: s
 
 def _port(decoder: Decoder, value: Any, path: str) -> Port | None:
     entry = decoder.mapping(value, path, _PORT)
-    protocol = _protocol(decoder, entry, path)
-    port = entry.get("port")
+    protocol = read_protocol(decoder, entry, path)
     end = decoder.integer(entry, "endPort", path)
-    if port is None:
-        if end is not None:
-            detail = "may not be specified when `port` is not specified"
-            decoder.errors.append(fields.invalid(f"{path}.endPort", end, detail))
-        return PortRange(protocol)
+    port = read_port(decoder, entry["port"], f"{path}.port") if entry.get("port") is not None else None
+    if end is not None and not isinstance(port, int):
+        reason = "`port` is non-numeric" if isinstance(port, str) else "`port` is not specified"
+        message = f"may not be specified when {reason}"
+        decoder.errors.append(fields.invalid(f"{path}.endPort", end, message))
     if isinstance(port, str):
-        if end is not None:
-            detail = "may not be specified when `port` is non-numeric"
-            decoder.errors.append(fields.invalid(f"{path}.endPort", end, detail))
-        decoder.errors += [fields.invalid(f"{path}.port", port, text) for text in names.port_name(port)]
         return NamedPort(port, protocol)
-    number = as_integer(port)
-    if number is None:
-        decoder.errors.append(fields.wrong_type(f"{path}.port", port, "an integer or a port's name"))
-        return None
-    decoder.errors += [fields.invalid(f"{path}.port", number, text) for text in names.port_number(number)]
+    if port is None:
+        return PortRange(protocol)
     if end is None:
-        return PortRange(protocol, number, number)
-    if end < number:
-        detail = "must be greater than or equal to `port`"
+        return PortRange(protocol, port, port)
+    if end < port:
         # the server shows `port` here, up to 1.33 at least
-        decoder.errors.append(fields.invalid(f"{path}.endPort", number, detail))
-    decoder.errors += [fields.invalid(f"{path}.endPort", end, text) for text in names.port_number(end)]
-    return PortRange(protocol, number, end)
-
-
-def _protocol(decoder: Decoder, entry: Mapping[str, Any], path: str) -> Protocol:
-    protocol = decoder.string(entry, "protocol", path)
-    if protocol is None:
-        return Protocol.TCP
-    if protocol not in _PROTOCOLS:
-        decoder.errors.append(fields.not_supported(f"{path}.protocol", protocol, _PROTOCOLS))
-        return Protocol.TCP
-    return Protocol(protocol)
+        message = "must be greater than or equal to `port`"
+        decoder.errors.append(fields.invalid(f"{path}.endPort", port, message))
+    check_number(decoder, end, f"{path}.endPort")
+    return PortRange(protocol, port, end)
 
 
 def _peer(decoder: Decoder, value: Any, path: str) -> Peer | None:
