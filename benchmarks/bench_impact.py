@@ -18,7 +18,7 @@ from time import process_time
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from benchmarks.synthetic import seeded, synthetic
-from netprobe.impact import Edit, Given, edited, impact
+from netprobe.impact import Revision, Snapshot, impact, revise
 from netprobe.model.cluster import Cluster
 from netprobe.model.flow import Flow
 from netprobe.simulate import Simulator
@@ -32,13 +32,13 @@ SIZES = [  # pods, policies, namespaces, kind
 SAMPLE = 2_000
 
 
-def edits(cluster: Cluster) -> dict[str, Edit]:
-    old = Given(cluster, frozenset(cluster.namespaces))
+def revisions(cluster: Cluster) -> dict[str, Revision]:
+    old = Snapshot(cluster, frozenset(cluster.namespaces))
     some = cluster.policies[:: len(cluster.policies) // (len(cluster.policies) // 100)]
     changed = tuple(replace(policy, ingress=(), egress=policy.egress) for policy in some)
     return {
-        "few": edited(old, Given(Cluster(policies=changed))),
-        "all": edited(old, Given(Cluster()), delete=[policy.ref for policy in cluster.policies]),
+        "few": revise(old, Snapshot(Cluster(policies=changed))),
+        "all": revise(old, Snapshot(Cluster()), delete=[policy.ref for policy in cluster.policies]),
     }
 
 
@@ -49,26 +49,26 @@ def main() -> int:
     print("  pods  policies      kind  change  changed  bundles  impact s  obvious us/pair   ratio")
     for pods, policies, namespaces, kind in SIZES[:1] if options.quick else SIZES:
         cluster = synthetic(pods, policies, namespaces, distinct=kind == "distinct")
-        for name, edit in edits(cluster).items():
+        for name, revision in revisions(cluster).items():
             began = process_time()
-            found = impact(edit)
+            found = impact(revision)
             took = process_time() - began
-            each = obvious(edit)
+            each = obvious(revision)
             ports = sum(len(pod.ports) for pod in cluster.pods.values())
             ratio = each * (pods - 1) * ports / took
             print(
-                f"{pods:6}  {policies:8}  {kind:>8}  {name:>6}  {len(edit.policies):7}  "
+                f"{pods:6}  {policies:8}  {kind:>8}  {name:>6}  {len(revision.policies):7}  "
                 f"{len(found.bundles):7}  {took:8.2f}  {1e6 * each:15.1f}  {ratio:6,.0f}",
                 flush=True,
             )
     return 0
 
 
-def obvious(edit: Edit) -> float:
+def obvious(revision: Revision) -> float:
     """Seconds to decide one flow in both states, on random pairs."""
     rng = seeded(3)
-    before, after = Simulator(edit.old), Simulator(edit.new)
-    refs = list(edit.new.pods)
+    before, after = Simulator(revision.before), Simulator(revision.after)
+    refs = list(revision.after.pods)
     flows = [Flow(rng.choice(refs), rng.choice(refs), 8080, family=4) for _ in range(SAMPLE)]
     began = process_time()
     for flow in flows:

@@ -1,14 +1,15 @@
-"""`netprobe impact`: which flows open, close, or change their reason, if a change of policies is applied."""
+"""`netprobe impact`: which flows open, close, or are decided otherwise, if manifests are applied."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from functools import partial
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import click
 
 from netprobe.cli.app import Invocation
+from netprobe.cli.frame import say
+from netprobe.cli.manifests import say_overlays
 from netprobe.cli.options import (
     PortArgument,
     ReportFile,
@@ -18,13 +19,14 @@ from netprobe.cli.options import (
     port_option,
     profile_option,
 )
+from netprobe.cli.progress import reading
 from netprobe.errors import UsageError
-from netprobe.impact import Edit, edited, impact
+from netprobe.impact import Revision, Snapshot, impact, read_snapshots, revise
 from netprobe.model.flow import PodRef
 from netprobe.model.matrix import Matrix
 from netprobe.model.policy import PolicyRef
 from netprobe.model.verdict import Verdict
-from netprobe.report.impact import IMPACT_FORMATS, render_impact
+from netprobe.report.impact import FORMATS
 
 if TYPE_CHECKING:
     from netprobe.suite import Suite
@@ -38,40 +40,40 @@ if TYPE_CHECKING:
     multiple=True,
     metavar="PATH",
     type=click.Path(allow_dash=True),
-    help="What would be applied: a file or folder of manifests, or - for standard input. Repeatable.",
+    help="Manifests that would be applied: a file, a folder, or - for standard input. Repeatable.",
 )
 @click.option(
     "--against",
     multiple=True,
     metavar="PATH",
     type=click.Path(allow_dash=True),
-    help="What is there now: files or folders. Repeatable.",
+    help="Current state: files or folders. Repeatable.",
 )
 @cluster_options
-@click.option("--prune", is_flag=True, help="-f is the complete set: policies that it lacks are deleted.")
+@click.option("--prune", is_flag=True, help="Delete policies that -f lacks: it is the complete set.")
 @click.option(
     "--prune-namespace",
     "prune_namespaces",
     multiple=True,
     metavar="NAME",
-    help="-f is the complete set for this namespace. Repeatable.",
+    help="The same for one namespace only. Repeatable.",
 )
 @click.option(
     "--delete", "deletes", multiple=True, metavar="NAMESPACE/NAME", help="Delete this policy. Repeatable."
 )
-@click.option("-n", "--namespace", metavar="NAME", help="Where manifests that name no namespace will land.")
+@click.option("-n", "--namespace", metavar="NAME", help="Namespace of manifests that do not name one.")
 @click.option(
     "--expect",
-    "suite",
+    "expect",
     type=click.Path(),
     metavar="SUITE",
-    help="The declaration: exit 1 where a flow that it allows would close, or one that it denies open.",
+    help="Exit with status 1 if a flow that the suite allows would close, or one that it denies open.",
 )
 @port_option
 @profile_option
-@output_option(IMPACT_FORMATS)
+@output_option(FORMATS.names)
 @examples("""
-netprobe impact -f new.yaml --context staging          # as kubectl apply: what is not mentioned stays
+netprobe impact -f new.yaml --context staging          # as with kubectl apply: the rest stays
 netprobe impact -f policies/ --against /tmp/main/policies/ --prune   # two complete sets, as in git
 netprobe impact -f policies/ -f workloads/ --against /tmp/main/policies/ --prune -o markdown
 netprobe impact -f policies/ --expect suite.yaml       # against the suite's own pods and policies
@@ -90,63 +92,71 @@ def command(
     prune_namespaces: Sequence[str],
     deletes: Sequence[str],
     namespace: str | None,
-    suite: str | None,
+    expect: str | None,
     ports: Sequence[PortArgument],
     profile: str,
     output: str,
     reports: Sequence[ReportFile],
 ) -> int:
-    """Say which flows open, close, or change their reason, if manifests are applied.
+    """Show which flows would open or close, or be decided by other policies, if manifests are applied.
 
-    What is in -f is added or replaced, and the rest of what is there now stays, as with `kubectl apply`;
-    --prune makes -f the complete set of policies. Pods and namespaces may be on either side.
+    Objects in -f are added or replace those of the same name; everything else stays, as with `kubectl apply`.
+    With --prune, -f is the complete set of policies. Pods and namespaces may be on either side.
 
-    The most dangerous comes first: flows that --expect needs and that would close, then flows from outside
-    that would open. Policies that do nothing beside the others are named, and rules that no flow needs.
+    The most dangerous changes come first: flows that --expect allows and that would close, then flows from
+    outside that would open. Policies and rules that could be removed without any effect are listed last.
 
-    Exit status: 1 where the change is against the declaration of --expect, 3 where that cannot be told,
-    else 0.
+    Exit status: 0, 1 if the change contradicts the suite of --expect, 3 if that is unclear.
     """
     from netprobe.cli.emit import write
-    from netprobe.cli.impact_input import both, whole
     from netprobe.simulate import profile as profile_of
 
     if not filenames and not deletes:
-        raise UsageError("what would be applied? Name manifests by -f, or a policy by --delete")
+        raise UsageError("nothing to compare: name manifests with -f, or a policy with --delete")
     live = bool(kubeconfig or context or (invocation.plugin and not against))
     if live and against:
-        raise UsageError("against what? --against and --context name two different states: give one")
+        raise UsageError("--against and --context name two different states: use one of them")
     if (prune or prune_namespaces) and not filenames:
-        raise UsageError("--prune deletes what -f lacks: name the complete set by -f")
+        raise UsageError("--prune deletes what -f lacks: name the complete set of policies with -f")
     if "-" in filenames and "-" in against:
-        raise UsageError("standard input can be one side only: -f - or --against -")
-    declares = _suite(suite)
-    new, old = both(filenames, against or None, namespace or "default")
+        raise UsageError("standard input can be read only once: use - with -f or with --against")
+    suite = _suite(expect)
+    new, old = _read([filenames, against], namespace or "default")
     if live:
         from netprobe.cli.live import live_cluster
 
-        old = whole(live_cluster(kubeconfig, context, request_timeout_s))
-    elif old is None:
-        if declares is None or declares.topology is None:
+        old = Snapshot.complete(live_cluster(kubeconfig, context, request_timeout_s))
+    elif not against:
+        if suite is None or suite.topology is None:
             raise UsageError(
-                "against what? Name the state by --against, a cluster by --context, "
-                "or a suite with a topology by --expect"
+                "no current state given: use --against, --context, or --expect with a topology in the suite"
             )
-        old = whole(declares.cluster())
-    edit = edited(
+        old = Snapshot.complete(suite.cluster())
+    revision = revise(
         old,
         new,
-        prunes=_prunes(prune, frozenset(prune_namespaces)),
+        prunes=lambda ref: prune or ref.namespace in prune_namespaces,
         delete=[_policy(text) for text in deletes],
     )
     found = impact(
-        edit,
+        revision,
         profile=profile_of(profile),
         ports=[(port.number, port.protocol) for port in ports],
-        declared=_declared(declares, edit),
+        declared=_declared(suite, revision),
     )
-    write(partial(render_impact, found), output, reports)
+    write(FORMATS.of(found), output, reports)
     return found.exit_status
+
+
+def _read(sides: Sequence[Sequence[str]], namespace: str) -> list[Snapshot]:
+    """The snapshots of both sides; warnings for what they leave out."""
+    with reading("reading manifests") as progress:
+        snapshots = read_snapshots(sides, namespace, progress)
+    for snapshot in snapshots:
+        for kind, number in sorted((snapshot.not_simulated or {}).items()):
+            say(f"warning: not simulated, though they may decide flows: {number} {kind}")
+        say_overlays(snapshot.overlays)
+    return snapshots
 
 
 def _suite(path: str | None) -> Suite | None:
@@ -155,20 +165,16 @@ def _suite(path: str | None) -> Suite | None:
     return load(path) if path is not None else None
 
 
-def _declared(suite: Suite | None, edit: Edit) -> Matrix[Verdict] | None:
-    """What the suite declares of the pods as they would be, before its first step."""
+def _declared(suite: Suite | None, revision: Revision) -> Matrix[Verdict] | None:
+    """What the suite declares, before its first step, for the pods as they would be."""
     from netprobe.suite import Declaration
 
-    return Declaration(suite.expectation, edit.new).matrix() if suite is not None else None
-
-
-def _prunes(everywhere: bool, namespaces: frozenset[str]) -> Callable[[PolicyRef], bool]:
-    return lambda ref: everywhere or ref.namespace in namespaces
+    return Declaration(suite.expectation, revision.after).matrix() if suite is not None else None
 
 
 def _policy(text: str) -> PolicyRef:
     try:
         ref = PodRef.parse(text)
     except ValueError as error:
-        raise UsageError(f"--delete {text}: not of the form NAMESPACE/NAME") from error
+        raise UsageError(f"--delete {text}: expected NAMESPACE/NAME") from error
     return PolicyRef(ref.namespace, ref.name)

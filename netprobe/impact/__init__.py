@@ -1,26 +1,28 @@
-"""What a change of policies does before it is applied: which flows open, close, or get another reason.
+"""What a revision of policies does before it is applied: which flows open, close, or get another reason.
 
-`edited(old, new)` puts a change on a state; `impact(edit)` subtracts the two by groups of pods that no policy
-tells apart, so that its cost does not grow with the pairs of pods.
+`revise(old, new)` applies a revision to a state. `impact(revision)` subtracts the two states by groups of
+pods that no policy tells apart, so its cost does not grow with the pairs of pods.
 """
 
-from netprobe.impact.bundle import Kind, Scope
-from netprobe.impact.crowd import Crowd
-from netprobe.impact.edit import Edit, Given, edited
+from netprobe.impact.bundles import Scope
+from netprobe.impact.declaration import Breach
+from netprobe.impact.difference import FlowChange
 from netprobe.impact.impact import Bundle, Impact, impact
-from netprobe.impact.needed import Breach
-from netprobe.impact.redundant import Idle
+from netprobe.impact.names import EndSet
+from netprobe.impact.revision import Revision, Snapshot, read_snapshots, revise
+from netprobe.impact.unneeded import Unneeded
 
 __all__ = [
     "Breach",
     "Bundle",
-    "Crowd",
-    "Edit",
-    "Given",
-    "Idle",
+    "EndSet",
+    "FlowChange",
     "Impact",
-    "Kind",
+    "Revision",
     "Scope",
-    "edited",
+    "Snapshot",
+    "Unneeded",
     "impact",
+    "read_snapshots",
+    "revise",
 ]

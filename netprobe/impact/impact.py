@@ -1,18 +1,17 @@
-"""What a change does: the record, most dangerous first."""
+"""What a revision does: the record, most dangerous first."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
-from netprobe.impact.bundle import Kind, Raw, Scope, bundles
-from netprobe.impact.crowd import Crowd, Crowds
-from netprobe.impact.edit import Edit
-from netprobe.impact.needed import Breach, Held, held
-from netprobe.impact.outside import outside
-from netprobe.impact.port import Asked, Ports
-from netprobe.impact.redundant import UNDECLARED, Idle, idle
-from netprobe.impact.states import States, families_of, states
+from netprobe.impact.bundles import GroupBundle, Scope, bundles
+from netprobe.impact.declaration import Breach, DeclarationCheck, check
+from netprobe.impact.difference import FlowChange, States, compare_states
+from netprobe.impact.names import EndSet, Names
+from netprobe.impact.ports import PortNumber, Ports
+from netprobe.impact.revision import Revision
+from netprobe.impact.unneeded import UNDECLARED, Unneeded, unneeded
 from netprobe.model.flow import End, Family, Flow, PodRef, Protocol, Via
 from netprobe.model.policy import Direction
 from netprobe.model.verdict import Decision, Verdict
@@ -20,33 +19,33 @@ from netprobe.simulate import CALICO, Profile, Simulator
 from netprobe.simulate.bits import Weights, unpack
 
 _ORDER = (
-    (Kind.OPENS, Scope.FROM_OUTSIDE),
-    (Kind.OPENS, Scope.ACROSS),
-    (Kind.OPENS, Scope.TO_OUTSIDE),
-    (Kind.OPENS, Scope.WITHIN),
-    (Kind.CLOSES, Scope.INSIDE),
-    (Kind.CLOSES, Scope.FROM_OUTSIDE),
-    (Kind.CLOSES, Scope.TO_OUTSIDE),
-    (Kind.REASON, Scope.INSIDE),
-    (Kind.REASON, Scope.FROM_OUTSIDE),
-    (Kind.REASON, Scope.TO_OUTSIDE),
+    (FlowChange.OPENS, Scope.FROM_OUTSIDE),
+    (FlowChange.OPENS, Scope.ACROSS),
+    (FlowChange.OPENS, Scope.TO_OUTSIDE),
+    (FlowChange.OPENS, Scope.WITHIN),
+    (FlowChange.CLOSES, Scope.INSIDE),
+    (FlowChange.CLOSES, Scope.FROM_OUTSIDE),
+    (FlowChange.CLOSES, Scope.TO_OUTSIDE),
+    (FlowChange.REASON, Scope.INSIDE),
+    (FlowChange.REASON, Scope.FROM_OUTSIDE),
+    (FlowChange.REASON, Scope.TO_OUTSIDE),
 )
 """Most dangerous first, after what is against the declaration."""
 
 
 @dataclass(frozen=True, slots=True)
 class Bundle:
-    """Flows that change alike: each of `sources` to each of `destinations` but itself.
+    """Flows that change alike: from each of `sources` to each of `destinations` except itself.
 
-    `ports` None: every port that is compared. `flows` counts ends and ports; `sample` is one of them, whose
-    decisions `Impact.decisions` gives.
+    `ports` None: every port that is compared. `flows` counts pairs of ends and ports. `sample` is one of
+    them; `Impact.decisions` gives its decisions.
     """
 
-    kind: Kind
+    change: FlowChange
     scope: Scope
-    sources: Crowd
-    destinations: Crowd
-    ports: tuple[Asked, ...] | None
+    sources: EndSet
+    destinations: EndSet
+    ports: tuple[PortNumber, ...] | None
     family: Family | None
     flows: int
     sample: Flow
@@ -54,23 +53,24 @@ class Bundle:
 
 @dataclass(frozen=True, slots=True)
 class Impact:
-    """What differs between the two states of an edit. `other` is the port that stands for all the others.
+    """What differs between the two states of a revision.
 
-    `left_out` are the pods on their node's network, before or after.
+    `declared` is None without a declaration. `other` is the port that stands for all that nobody names.
+    `pods` counts the pods that are compared, `left_out` are those on their node's network in either state.
     """
 
-    edit: Edit
+    revision: Revision
     bundles: tuple[Bundle, ...]
-    held: Held | None
-    idle: tuple[Idle, ...]
+    declared: DeclarationCheck | None
+    unneeded: tuple[Unneeded, ...]
     other: int | None
     pods: int
     left_out: tuple[PodRef, ...]
     before: Simulator = field(repr=False, compare=False)
     after: Simulator = field(repr=False, compare=False)
 
-    def flows(self, kind: Kind) -> int:
-        return sum(bundle.flows for bundle in self.bundles if bundle.kind is kind)
+    def flows(self, change: FlowChange) -> int:
+        return sum(bundle.flows for bundle in self.bundles if bundle.change is change)
 
     def decisions(self, flow: Flow) -> tuple[Decision, Decision]:
         """Before and after."""
@@ -78,50 +78,53 @@ class Impact:
 
     @property
     def breaches(self) -> tuple[Breach, ...]:
-        """Against the declaration for certain."""
-        found = self.held.breaches if self.held is not None else ()
+        """What is certainly against the declaration."""
+        found = self.declared.breaches if self.declared is not None else ()
         return tuple(breach for breach in found if breach.after.verdict is not Verdict.UNKNOWN)
 
     @property
     def unclear(self) -> tuple[Breach, ...]:
-        found = self.held.breaches if self.held is not None else ()
+        """What may be against the declaration."""
+        found = self.declared.breaches if self.declared is not None else ()
         return tuple(breach for breach in found if breach.after.verdict is Verdict.UNKNOWN)
 
     @property
     def exit_status(self) -> int:
-        """1 where a declared flow turns, 3 where that cannot be told, else 0."""
+        """1 if a declared flow turns, 3 if that is unclear, otherwise 0."""
         return 1 if self.breaches else 3 if self.unclear else 0
 
 
 def impact(
-    edit: Edit,
+    revision: Revision,
     *,
     profile: Profile = CALICO,
-    ports: Iterable[Asked] = (),
+    ports: Iterable[PortNumber] = (),
     declared: Mapping[Flow, Verdict] | None = None,
 ) -> Impact:
-    """Work out what an edit changes. `declared` is the matrix that a suite declares for the new state.
+    """Work out what a revision changes. `declared` is what a suite declares for the state afterwards.
 
-    Costs the groups of pods times the policies' classes of ports, whatever the number of pairs.
+    The cost depends on the groups of pods and on the classes of ports that policies tell apart, not on the
+    number of pairs.
     """
-    asked = Ports(edit.old, edit.new, ports)
-    ends = outside((edit.old, edit.new), families_of(edit.new))
-    both = states(edit.old, edit.new, asked, ends, profile)
-    before, after = Simulator(edit.old, profile), Simulator(edit.new, profile)
-    crowds = Crowds(both)
-    by_ports = Weights([group.size * len(both.asked[group.index]) for group in both.groups])
-    raws = [(raw, _flows(raw, crowds.weights, by_ports)) for raw in bundles(both, asked)]
-    found = (_bundle(raw, flows, both, crowds, asked) for raw, flows in raws if flows)
-    told = held(declared, before, after, both) if declared is not None else None
+    compared = Ports(revision.before, revision.after, ports)
+    states = compare_states(revision, compared, profile)
+    before, after = Simulator(revision.before, profile), Simulator(revision.after, profile)
+    names = Names(states)
+    by_ports = Weights([group.size * len(states.asked[group.index]) for group in states.groups])
+    counted = [(found, _flows(found, names.weights, by_ports)) for found in bundles(states)]
+    made = (_bundle(found, flows, states, names) for found, flows in counted if flows)
+    checked = check(declared, before, after) if declared is not None else None
     return Impact(
-        edit,
-        tuple(sorted(found, key=lambda one: _rank(one, asked.other))),
-        told,
-        tuple(_idle(edit, both, told)),
-        asked.other,
-        sum(g.size for g in both.groups if both.ordinary >> g.index & 1),
+        revision,
+        tuple(sorted(made, key=lambda one: _rank(one, compared.other))),
+        checked,
+        tuple(_unneeded(states, checked)),
+        compared.other,
+        sum(states.groups[index].size for index in unpack(states.pods)),
         tuple(
-            ref for ref, pod in edit.new.pods.items() if pod.host_network or edit.old.pods[ref].host_network
+            ref
+            for ref, pod in revision.after.pods.items()
+            if pod.host_network or revision.before.pods[ref].host_network
         ),
         before,
         after,
@@ -129,69 +132,66 @@ def impact(
 
 
 def _rank(bundle: Bundle, other: int | None) -> tuple[int, bool, int]:
-    """The kind and scope first; then what is about ports that somebody names; then how many flows."""
+    """Effect and scope, then ports that somebody names, then the number of flows."""
     nameless = bundle.ports == ((other, Protocol.TCP),)
-    return _ORDER.index((bundle.kind, bundle.scope)), nameless, -bundle.flows
+    return _ORDER.index((bundle.change, bundle.scope)), nameless, -bundle.flows
 
 
-def _idle(edit: Edit, both: States, told: Held | None) -> Iterator[Idle]:
-    found = idle(both, edit.policies)
+def _unneeded(states: States, checked: DeclarationCheck | None) -> Iterator[Unneeded]:
+    """What no pod needs, then the rules that no declared flow needs."""
+    found = list(unneeded(states))
     yield from found
-    if told is None:
-        return
-    known = {(one.policy, one.direction, one.rule) for one in found} | {
-        (one.policy, direction, None) for one in found if one.rule is None for direction in Direction
-    }
-    for policy in edit.new.policies:
-        if policy.ref not in edit.policies:
-            continue
-        for direction in Direction:
-            for index in range(len(policy.rules(direction) or ())):
-                name = (policy.ref, direction, index)
-                if name not in told.used and not {name, (policy.ref, direction, None)} & known:
-                    yield Idle(policy.ref, UNDECLARED, direction, index)
+    whole = {one.policy for one in found if one.rule is None}
+    rules = {(one.policy, one.direction, one.rule) for one in found}
+    for policy in states.revision.after.policies if checked is not None else ():
+        if policy.ref in states.revision.policies and policy.ref not in whole:
+            for direction in Direction:
+                for index in range(len(policy.rules(direction) or ())):
+                    rule = (policy.ref, direction, index)
+                    if checked is not None and rule not in checked.used and rule not in rules:
+                        yield Unneeded(policy.ref, UNDECLARED, direction, index)
 
 
-def _flows(raw: Raw, weights: Weights, by_ports: Weights) -> int:
-    """How many flows a bundle holds, without those of a pod to itself.
+def _flows(bundle: GroupBundle, weights: Weights, by_ports: Weights) -> int:
+    """The number of flows of a bundle, without those of a pod to itself.
 
-    `weights` are the sizes of groups, `by_ports` these times the ports that each is asked on.
+    `weights` are the sizes of groups, `by_ports` these times the ports on which each group is compared.
     """
-    ports, each = (1, by_ports) if raw.key.ports is None else (len(raw.key.ports), weights)
-    itself = each.total(raw.sources & raw.destinations)
-    return ports * (each.total(raw.destinations) * weights.total(raw.sources) - itself)
+    ports = bundle.key.ports
+    count, each = (1, by_ports) if ports is None else (len(ports), weights)
+    itself = each.total(bundle.sources & bundle.destinations)
+    return count * (each.total(bundle.destinations) * weights.total(bundle.sources) - itself)
 
 
-def _bundle(raw: Raw, flows: int, both: States, crowds: Crowds, asked: Ports) -> Bundle:
+def _bundle(found: GroupBundle, flows: int, states: States, names: Names) -> Bundle:
+    key = found.key
     return Bundle(
-        raw.key.kind,
-        raw.key.scope,
-        crowds.crowd(raw.sources),
-        crowds.crowd(raw.destinations),
-        raw.key.ports,
-        raw.key.family,
+        key.change,
+        key.scope,
+        names.set(found.sources),
+        names.set(found.destinations),
+        key.ports,
+        key.family,
         flows,
-        _sample(raw, both, asked),
+        _sample(found, states),
     )
 
 
-def _sample(raw: Raw, both: States, asked: Ports) -> Flow:
-    """The first flow of a bundle, on a port that somebody declares where there is one."""
-    source, destination, index = next(_pairs(raw, both))
-    ports = sorted(both.asked[index] if raw.key.ports is None else raw.key.ports, key=_by_number)
-    usual = [port for port in ports if port != (asked.other, Protocol.TCP)] or ports
-    via = Via.EXTERNAL if both.outside >> index & 1 else Via.POD
-    return Flow(source, destination, *usual[0], raw.key.family, via)
+def _sample(found: GroupBundle, states: States) -> Flow:
+    """The first flow of a bundle, on a port that somebody declares if there is one."""
+    source, destination, group = next(_pairs(found, states))
+    ports = states.asked[group] if found.key.ports is None else found.key.ports
+    other = (states.ports.other, Protocol.TCP)
+    number, protocol = min(ports, key=lambda port: (port == other, port[0], port[1].value))
+    via = Via.EXTERNAL if states.outside >> group & 1 else Via.POD
+    return Flow(source, destination, number, protocol, found.key.family, via)
 
 
-def _by_number(port: Asked) -> tuple[int, str]:
-    return port[0], port[1].value
-
-
-def _pairs(raw: Raw, both: States) -> Iterator[tuple[End, End, int]]:
-    for to in unpack(raw.destinations):
-        for one in unpack(raw.sources):
-            for source in both.groups[one].members[:2]:
-                for destination in both.groups[to].members[:2]:
+def _pairs(found: GroupBundle, states: States) -> Iterator[tuple[End, End, int]]:
+    """(source, destination, group of the destination), two members of each group."""
+    for to in unpack(found.destinations):
+        for group in unpack(found.sources):
+            for source in states.groups[group].members[:2]:
+                for destination in states.groups[to].members[:2]:
                     if source != destination:
                         yield source, destination, to

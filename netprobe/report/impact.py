@@ -2,85 +2,83 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 
 from tabulate import tabulate
 
 from netprobe.explain.why import path
-from netprobe.impact import Breach, Bundle, Idle, Impact, Kind
+from netprobe.impact import Breach, Bundle, FlowChange, Impact, Unneeded
 from netprobe.model.flow import Protocol
 from netprobe.model.policy import Direction, Policy, PolicyRef
 from netprobe.model.verdict import Cause, Decision, Effect, Side, Verdict
 from netprobe.report.escape import markdown as escape
 from netprobe.report.escape import plain
-from netprobe.report.impact_document import as_json
-from netprobe.report.style import PLAIN, Style
+from netprobe.report.style import Style
+from netprobe.report.write import Formats
 
-IMPACT_FORMATS = ("table", "json", "markdown")
+FORMATS: Formats[Impact] = Formats(
+    {
+        "table": "netprobe.report.impact:table",
+        "json": "netprobe.report.impact_document:as_json",
+        "markdown": "netprobe.report.impact:markdown",
+    }
+)
 MOST_ROWS = 100
 """Rows shown to people; JSON holds all."""
 SHOWN = 5
 """Names of pods in a sentence."""
 
-_HEADS = {Kind.OPENS: "Opens", Kind.CLOSES: "Closes", Kind.REASON: "Same verdict for another reason"}
-_COLOURS = {Kind.OPENS: "1;33", Kind.CLOSES: "1", Kind.REASON: "1"}
+_HEADS = {
+    FlowChange.OPENS: "Opens",
+    FlowChange.CLOSES: "Closes",
+    FlowChange.REASON: "Same verdict for another reason",
+}
+_COLOURS = {FlowChange.OPENS: "1;33", FlowChange.CLOSES: "1", FlowChange.REASON: "1"}
 
 Row = tuple[str, str, str, str, str]
 """From, to, ports, flows, why."""
 
 
-def render_impact(impact: Impact, format: str, style: Style = PLAIN) -> Iterator[str]:  # noqa: A002
-    """The text in pieces. ValueError for a format that is not in IMPACT_FORMATS."""
-    renderers: dict[str, Callable[[Impact, Style], Iterator[str]]] = {
-        "table": _table,
-        "json": as_json,
-        "markdown": _markdown,
-    }
-    if format not in renderers:
-        raise ValueError(f"no format {format!r}; there are {', '.join(IMPACT_FORMATS)}")
-    return renderers[format](impact, style)
-
-
 def title(impact: Impact) -> str:
     """ "1 policy added, 2 changed; 40 pods compared"."""
-    edit = impact.edit
+    revision = impact.revision
     parts = [
-        (len(edit.added), "added"),
-        (len(edit.changed), "changed"),
-        (len(edit.deleted), "deleted"),
+        (len(revision.added), "added"),
+        (len(revision.changed), "changed"),
+        (len(revision.deleted), "deleted"),
     ]
     told = [f"{number} {word}" for number, word in parts if number] or ["no policy changed"]
     if any(number for number, _ in parts):
         number, _, word = told[0].partition(" ")
         told[0] = f"{number} {'policy' if number == '1' else 'policies'} {word}"
-    objects = "1 object" if edit.relabelled == 1 else f"{edit.relabelled:,} objects"
-    more = f"; labels of {objects} changed" if edit.relabelled else ""
-    new = f", {edit.new_pods} of them new" if edit.new_pods else ""
+    objects = "1 object" if revision.relabelled == 1 else f"{revision.relabelled:,} objects"
+    more = f"; labels of {objects} changed" if revision.relabelled else ""
+    new = f", {revision.new_pods} of them new" if revision.new_pods else ""
     pods = "1 pod" if impact.pods == 1 else f"{impact.pods:,} pods"
     return f"{', '.join(told)}{more}; {pods} compared{new}"
 
 
 def closing(impact: Impact) -> str:
     """ "3 flows open, 12 close, 4 have another reason; 1 against the declaration"."""
-    counts = [impact.flows(kind) for kind in Kind]
+    counts = [impact.flows(change) for change in FlowChange]
     if not any(counts) and not impact.breaches and not impact.unclear:
         told = "no flow opens, closes or changes its reason"
     else:
         opens = "1 flow opens" if counts[0] == 1 else f"{counts[0]:,} flows open"
         closes = "1 closes" if counts[1] == 1 else f"{counts[1]:,} close"
         told = f"{opens}, {closes}, {counts[2]:,} stay for another reason"
-    held = impact.held
-    if held is None:
+    checked = impact.declared
+    if checked is None:
         return told
     against = sum(len(breach.flows) for breach in impact.breaches)
     told += f"; {against:,} against the declaration"
     unclear = sum(len(breach.flows) for breach in impact.unclear)
     told += f", {unclear:,} could not be told" if unclear else ""
-    told += f"; {held.mended:,} more as declared than before" if held.mended else ""
-    return told + (f"; {held.short:,} not as declared, before and after" if held.short else "")
+    told += f"; {checked.repaired:,} more as declared than before" if checked.repaired else ""
+    return told + (f"; {checked.unmet:,} not as declared, before and after" if checked.unmet else "")
 
 
-def _table(impact: Impact, style: Style) -> Iterator[str]:
+def table(impact: Impact, style: Style) -> Iterator[str]:
     yield style.paint(plain(title(impact)), "1") + "\n"
     for head, colour, headers, rows, more in _sections(impact):
         yield "\n" + style.paint(plain(head), colour) + "\n"
@@ -94,9 +92,9 @@ def _table(impact: Impact, style: Style) -> Iterator[str]:
     yield "\n" + style.paint(closing(impact), colour) + "\n"
 
 
-def _markdown(impact: Impact, _style: Style) -> Iterator[str]:
+def markdown(impact: Impact, _style: Style) -> Iterator[str]:
     """A comment for a pull request: what is dangerous in the open, the rest folded away."""
-    changes = impact.flows(Kind.OPENS) or impact.flows(Kind.CLOSES)
+    changes = impact.flows(FlowChange.OPENS) or impact.flows(FlowChange.CLOSES)
     mark = {1: "❌", 3: "❔"}.get(impact.exit_status, "⚠️" if changes else "✅")
     yield f"### {mark} netprobe impact: {escape(title(impact))}\n\n{escape(closing(impact))}\n"
     for head, _, headers, rows, more in _sections(impact):
@@ -126,18 +124,18 @@ def _sections(impact: Impact) -> Iterator[Section]:
             yield f"{head}:", colour, ("Declared", *headers), cells, max(0, len(breaches) - MOST_ROWS)
     kinds: dict[str, list[Bundle]] = {}
     for bundle in impact.bundles:
-        scope = "" if bundle.kind is Kind.REASON else f" {bundle.scope.value}"
-        kinds.setdefault(f"{_HEADS[bundle.kind]}{scope}:", []).append(bundle)
+        scope = "" if bundle.change is FlowChange.REASON else f" {bundle.scope.value}"
+        kinds.setdefault(f"{_HEADS[bundle.change]}{scope}:", []).append(bundle)
     for head, bundles in kinds.items():
         rows: list[Sequence[str]] = [_bundle(impact, bundle) for bundle in bundles[:MOST_ROWS]]
-        yield head, _COLOURS[bundles[0].kind], headers, rows, max(0, len(bundles) - MOST_ROWS)
-    if impact.idle:
+        yield head, _COLOURS[bundles[0].change], headers, rows, max(0, len(bundles) - MOST_ROWS)
+    if impact.unneeded:
         found: list[Sequence[str]] = [
             (str(one.policy), _which(one.direction, one.rule), one.reason, _place(impact, one))
-            for one in impact.idle[:MOST_ROWS]
+            for one in impact.unneeded[:MOST_ROWS]
         ]
         columns = ("Policy", "Rule", "Why", "Place")
-        yield "Could go:", "1", columns, found, max(0, len(impact.idle) - MOST_ROWS)
+        yield "Could go:", "1", columns, found, max(0, len(impact.unneeded) - MOST_ROWS)
 
 
 def _notes(impact: Impact) -> Iterator[str]:
@@ -185,8 +183,8 @@ def _port(number: int, protocol: Protocol) -> str:
 
 def why(impact: Impact, before: Decision, after: Decision) -> str:
     """What decides a flow after the change, and where that is not new, what did before."""
-    new = {p.ref: p for p in impact.edit.new.policies}
-    old = {p.ref: p for p in impact.edit.old.policies}
+    new = {p.ref: p for p in impact.revision.after.policies}
+    old = {p.ref: p for p in impact.revision.before.policies}
     now = "; ".join(_told(after, new))
     if before.verdict is after.verdict:
         return f"{now} (was: {'; '.join(_told(before, old))})"
@@ -233,8 +231,8 @@ def _which(direction: Direction | None, rule: int | None) -> str:
     return f"{direction.value} rule {rule}" if direction is not None else "the whole policy"
 
 
-def _place(impact: Impact, one: Idle) -> str:
-    policy = next((p for p in impact.edit.new.policies if p.ref == one.policy), None)
+def _place(impact: Impact, one: Unneeded) -> str:
+    policy = next((p for p in impact.revision.after.policies if p.ref == one.policy), None)
     if policy is None or policy.origin is None:
         return ""
     at = f"spec.{one.direction.value}[{one.rule}]" if one.direction is not None else ""

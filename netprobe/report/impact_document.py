@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from netprobe.impact import Breach, Bundle, Impact, Kind
+from netprobe.impact import Breach, Bundle, FlowChange, Impact
 from netprobe.model.flow import Flow, Protocol
 from netprobe.model.verdict import Cause, Decision
 from netprobe.report.document import API_VERSION
@@ -15,27 +15,27 @@ from netprobe.report.style import PLAIN, Style
 
 def as_json(impact: Impact, _style: Style = PLAIN) -> Iterator[str]:
     """One document, in pieces; docs/impact.schema.json describes it."""
-    edit, held = impact.edit, impact.held
+    revision, checked = impact.revision, impact.declared
     head = {
         "apiVersion": API_VERSION,
         "kind": "Impact",
         "policies": {
-            "added": [str(ref) for ref in edit.added],
-            "changed": [str(ref) for ref in edit.changed],
-            "deleted": [str(ref) for ref in edit.deleted],
+            "added": [str(ref) for ref in revision.added],
+            "changed": [str(ref) for ref in revision.changed],
+            "deleted": [str(ref) for ref in revision.deleted],
         },
         "summary": {
             "pods": impact.pods,
-            "new_pods": edit.new_pods,
-            "relabelled": edit.relabelled,
+            "new_pods": revision.new_pods,
+            "relabelled": revision.relabelled,
             "left_out": len(impact.left_out),
-            "opens": impact.flows(Kind.OPENS),
-            "closes": impact.flows(Kind.CLOSES),
-            "other_reason": impact.flows(Kind.REASON),
-            "against_declaration": sum(len(one.flows) for one in impact.breaches) if held else None,
-            "could_not_tell": sum(len(one.flows) for one in impact.unclear) if held else None,
+            "opens": impact.flows(FlowChange.OPENS),
+            "closes": impact.flows(FlowChange.CLOSES),
+            "other_reason": impact.flows(FlowChange.REASON),
+            "against_declaration": sum(len(one.flows) for one in impact.breaches) if checked else None,
+            "could_not_tell": sum(len(one.flows) for one in impact.unclear) if checked else None,
         },
-        "declaration": [_breach_record(one) for one in (held.breaches if held else ())],
+        "declaration": [_breach_record(one) for one in (checked.breaches if checked else ())],
         "left_out": [str(ref) for ref in impact.left_out],
         "could_go": [
             {
@@ -44,7 +44,7 @@ def as_json(impact: Impact, _style: Style = PLAIN) -> Iterator[str]:
                 "rule": one.rule,
                 "reason": one.reason,
             }
-            for one in impact.idle
+            for one in impact.unneeded
         ],
     }
     yield json.dumps(head)[:-1] + ', "changes": ['
@@ -60,7 +60,7 @@ def _record(impact: Impact, bundle: Bundle) -> dict[str, Any]:
     other = (impact.other, Protocol.TCP)
     asked = None if bundle.ports is None else [_asked(p) for p in bundle.ports if p != other]
     return {
-        "change": bundle.kind.value,
+        "change": bundle.change.value,
         "scope": bundle.scope.value,
         "from": {"pods": bundle.sources.size, "names": list(bundle.sources.names)},
         "to": {"pods": bundle.destinations.size, "names": list(bundle.destinations.names)},

@@ -9,25 +9,23 @@ from random import Random
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from netprobe.impact import Given, Kind, edited, impact
-from netprobe.impact.bundle import Raw, Scope, bundles
-from netprobe.impact.edit import Edit
-from netprobe.impact.outside import outside
-from netprobe.impact.port import Asked, Ports
-from netprobe.impact.states import families_of, states
+from netprobe.impact import FlowChange, Revision, Scope, Snapshot, impact, revise
+from netprobe.impact.bundles import GroupBundle, bundles
+from netprobe.impact.difference import States, compare_states
+from netprobe.impact.ports import Ports
 from netprobe.model.cluster import Cluster
 from netprobe.model.flow import External, Flow, PodRef
 from netprobe.model.policy import IPBlock, PortRange
 from netprobe.model.verdict import Decision, Verdict
-from netprobe.simulate import CALICO, CILIUM, Group, Profile, Simulator
+from netprobe.simulate import CALICO, CILIUM, Profile, Simulator
 from netprobe.simulate.bits import unpack
 from tests.property.obvious import passes
 from tests.property.strategies import Shape, random_cluster, random_policies, seeded
 
-Told = dict[Flow, Kind]
+Told = dict[Flow, FlowChange]
 
 
-def edits(rng: Random, *, relabel: bool = True) -> Edit:
+def revisions(rng: Random, *, relabel: bool = True) -> Revision:
     """A random cluster, and a change of some of its policies, and of some labels."""
     old = random_cluster(rng, Shape(policies=6, pods=6))
     fresh = random_policies(rng, old, Shape(policies=4))
@@ -43,47 +41,44 @@ def edits(rng: Random, *, relabel: bool = True) -> Edit:
         namespaces[name] = replace(namespaces[name], labels=labels)
         described = frozenset([name])
     doomed = [policy.ref for policy in old.policies if rng.random() < 0.3]
-    new = Given(Cluster(namespaces, pods, fresh), described)
+    new = Snapshot(Cluster(namespaces, pods, fresh), described)
     kept = {policy.ref for policy in fresh}
-    return edited(
-        Given(old, frozenset(old.namespaces)), new, delete=[ref for ref in doomed if ref not in kept]
+    return revise(
+        Snapshot(old, frozenset(old.namespaces)), new, delete=[ref for ref in doomed if ref not in kept]
     )
 
 
-def told(edit: Edit, profile: Profile, given_ports: tuple[Asked, ...] = ()) -> tuple[Told, set[Flow]]:
+def told(revision: Revision, profile: Profile) -> tuple[Told, set[Flow]]:
     """What impact says of each flow, and all the flows that it compares."""
-    ports = Ports(edit.old, edit.new, given_ports)
-    ends = outside((edit.old, edit.new), families_of(edit.new))
-    both = states(edit.old, edit.new, ports, ends, profile)
+    states = compare_states(revision, Ports(revision.before, revision.after), profile)
     found: Told = {}
-    for raw in bundles(both, ports):
-        for flow in expanded(raw, both.groups, both.asked):
+    for bundle in bundles(states):
+        for flow in expanded(bundle, states):
             assert flow not in found, flow
-            found[flow] = raw.key.kind
-            assert_scope(flow, raw.key.scope)
+            found[flow] = bundle.key.change
+            assert_scope(flow, bundle.key.scope)
     compared = set()
-    everybody = [
-        end for g in both.groups if (both.ordinary | both.outside) >> g.index & 1 for end in g.members
-    ]
-    simulator = Simulator(edit.new, profile)
-    asked = {end: both.asked[g.index] for g in both.groups for end in g.members}
-    for source in everybody:
-        for destination in everybody:
+    simulator = Simulator(revision.after, profile)
+    groups = [states.groups[index] for index in unpack(states.pods | states.outside)]
+    ends = [(end, states.asked[group.index]) for group in groups for end in group.members]
+    for source, _ in ends:
+        for destination, asked in ends:
             if source == destination or (isinstance(source, External) and isinstance(destination, External)):
                 continue
             for family in simulator.families(source, destination):
-                compared |= {Flow(source, destination, *port, family) for port in asked[destination]}
+                compared |= {Flow(source, destination, *port, family) for port in asked}
     return found, compared
 
 
-def expanded(raw: Raw, groups: tuple[Group, ...], asked: tuple[frozenset[Asked], ...]) -> Iterator[Flow]:
-    for to in unpack(raw.destinations):
-        for one in unpack(raw.sources):
-            for source in groups[one].members:
-                for destination in groups[to].members:
+def expanded(bundle: GroupBundle, states: States) -> Iterator[Flow]:
+    ports = bundle.key.ports
+    for to in unpack(bundle.destinations):
+        for one in unpack(bundle.sources):
+            for source in states.groups[one].members:
+                for destination in states.groups[to].members:
                     if source != destination:
-                        for port, protocol in asked[to] if raw.key.ports is None else raw.key.ports:
-                            yield Flow(source, destination, port, protocol, raw.key.family)
+                        for port, protocol in states.asked[to] if ports is None else ports:
+                            yield Flow(source, destination, port, protocol, bundle.key.family)
 
 
 def assert_scope(flow: Flow, scope: Scope) -> None:
@@ -98,7 +93,7 @@ def assert_scope(flow: Flow, scope: Scope) -> None:
         assert (scope is Scope.WITHIN) is (source.namespace == destination.namespace)
 
 
-def of(found: Told, flow: Flow) -> Kind | None:
+def of(found: Told, flow: Flow) -> FlowChange | None:
     """A flow told for its own family, or for all that its ends have."""
     if flow in found:
         assert flow.family is None or replace(flow, family=None) not in found
@@ -110,18 +105,18 @@ def causes(decision: Decision) -> set[tuple[object, ...]]:
     return {(cause.direction, cause.policy, cause.effect) for cause in decision.because}
 
 
-def expected(before: Decision, after: Decision) -> Kind | None:
+def expected(before: Decision, after: Decision) -> FlowChange | None:
     if before.verdict is not after.verdict:
-        return Kind.OPENS if after.verdict is Verdict.ALLOW else Kind.CLOSES
-    return Kind.REASON if causes(before) != causes(after) else None
+        return FlowChange.OPENS if after.verdict is Verdict.ALLOW else FlowChange.CLOSES
+    return FlowChange.REASON if causes(before) != causes(after) else None
 
 
 @settings(max_examples=120, deadline=None)
 @given(st.randoms(use_true_random=False), st.sampled_from([CALICO, CILIUM]), st.booleans())
 def test_every_flow_is_told_as_the_simulator_decides_it(rng: Random, profile: Profile, relabel: bool) -> None:
-    edit = edits(rng, relabel=relabel)
-    found, compared = told(edit, profile)
-    before, after = Simulator(edit.old, profile), Simulator(edit.new, profile)
+    revision = revisions(rng, relabel=relabel)
+    found, compared = told(revision, profile)
+    before, after = Simulator(revision.before, profile), Simulator(revision.after, profile)
     seen = {flow: expected(before.decide(flow), after.decide(flow)) for flow in compared}
     assert {flow: of(found, flow) for flow in compared} == seen
     told_of = {replace(flow, family=None) for flow in found}
@@ -131,33 +126,35 @@ def test_every_flow_is_told_as_the_simulator_decides_it(rng: Random, profile: Pr
 @settings(max_examples=60, deadline=None)
 @given(st.randoms(use_true_random=False))
 def test_what_opens_and_closes_is_what_an_obvious_evaluator_says(rng: Random) -> None:
-    edit = edits(rng)
-    found, compared = told(edit, CALICO)
+    revision = revisions(rng)
+    found, compared = told(revision, CALICO)
     for flow in compared:
-        now = (passes(edit.old, flow), passes(edit.new, flow))
+        now = (passes(revision.before, flow), passes(revision.after, flow))
         kind = of(found, flow)
-        assert (kind is Kind.OPENS) is (now == (False, True)), flow
-        assert (kind is Kind.CLOSES) is (now == (True, False)), flow
+        assert (kind is FlowChange.OPENS) is (now == (False, True)), flow
+        assert (kind is FlowChange.CLOSES) is (now == (True, False)), flow
 
 
 @settings(max_examples=40, deadline=None)
 @given(st.randoms(use_true_random=False))
 def test_counts_are_those_of_the_flows(rng: Random) -> None:
-    edit = edits(rng)
-    found, _ = told(edit, CALICO)
-    result = impact(edit)
-    for kind in Kind:
+    revision = revisions(rng)
+    found, _ = told(revision, CALICO)
+    result = impact(revision)
+    for kind in FlowChange:
         assert result.flows(kind) == sum(one is kind for one in found.values())
     for bundle in result.bundles:
         sample = replace(bundle.sample, via=Flow(bundle.sample.source, bundle.sample.destination, 1).via)
-        assert of(found, sample) is bundle.kind
+        assert of(found, sample) is bundle.change
 
 
 def test_the_random_edits_hold_all_that_is_hard() -> None:
     seen = set()
     for seed in range(60):
-        edit = edits(seeded(seed))
-        changed = [p for p in (*edit.old.policies, *edit.new.policies) if p.ref in edit.policies]
+        revision = revisions(seeded(seed))
+        changed = [
+            p for p in (*revision.before.policies, *revision.after.policies) if p.ref in revision.policies
+        ]
         for policy in changed:
             for rule in (*(policy.ingress or ()), *(policy.egress or ())):
                 seen |= {type(port).__name__ for port in rule.ports}
@@ -166,7 +163,7 @@ def test_the_random_edits_hold_all_that_is_hard() -> None:
                 }
                 seen |= {"except" for peer in rule.peers if isinstance(peer, IPBlock) and peer.excluded}
                 seen |= {f"IPv{peer.cidr.version}" for peer in rule.peers if isinstance(peer, IPBlock)}
-        pods = edit.new.pods.values()
+        pods = revision.after.pods.values()
         seen |= {"dual stack" for pod in pods if {4, 6} == {address.version for address in pod.addresses}}
         seen |= {"one family" for pod in pods if len({address.version for address in pod.addresses}) == 1}
     assert seen == {

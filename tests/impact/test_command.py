@@ -75,14 +75,17 @@ def test_json_names_every_bundle(folder: Path, capsys: pytest.CaptureFixture[str
 @pytest.mark.parametrize(
     ("arguments", "told"),
     [
-        ([], "what would be applied?"),
-        (["-f", "new"], "against what?"),
+        ([], "nothing to compare"),
+        (["-f", "new"], "no current state given"),
         (["-f", "new", "--against", "old", "--context", "c"], "two different states"),
-        (["--against", "old", "--delete", "database/nope"], "no policy database/nope"),
-        (["--against", "old", "--delete", "nope"], "not of the form NAMESPACE/NAME"),
-        (["--against", "old", "--delete", "database/allow-api", "--prune"], "name the complete set by -f"),
+        (["--against", "old", "--delete", "database/nope"], "cannot delete policy database/nope"),
+        (["--against", "old", "--delete", "nope"], "expected NAMESPACE/NAME"),
+        (
+            ["--against", "old", "--delete", "database/allow-api", "--prune"],
+            "name the complete set",
+        ),
         (["-f", "missing", "--against", "old"], "missing"),
-        (["-f", "-", "--against", "-"], "one side only"),
+        (["-f", "-", "--against", "-"], "read only once"),
     ],
 )
 def test_what_cannot_be_meant_is_said_in_a_sentence(

@@ -15,12 +15,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import netprobe
-from netprobe.impact import Kind, impact
+from netprobe.impact import FlowChange, impact
 from netprobe.model.flow import Flow
 from netprobe.model.verdict import Verdict
-from netprobe.report.impact import render_impact
+from netprobe.report.impact import FORMATS
 from netprobe.simulate import Simulator
-from tests.impact.test_brute import edits
+from tests.impact.test_brute import revisions
 from tests.property.strategies import seeded
 
 SCHEMA = json.loads((Path(netprobe.__file__).parents[1] / "docs" / "impact.schema.json").read_text())
@@ -28,15 +28,17 @@ VALIDATOR = jsonschema.Draft202012Validator(SCHEMA)
 
 
 def written(rng: Random, *, declare: bool = False) -> dict[str, Any]:
-    edit = edits(rng)
+    revision = revisions(rng)
     declared = None
     if declare:
-        refs = list(edit.new.pods)
+        refs = list(revision.after.pods)
         flows = [Flow(one, other, 80, family=4) for one in refs for other in refs if one != other]
-        simulator = Simulator(edit.old)
+        simulator = Simulator(revision.before)
         declared = {flow: simulator.decide(flow).verdict for flow in flows}
         declared = {flow: verdict for flow, verdict in declared.items() if verdict is not Verdict.UNKNOWN}
-    document: dict[str, Any] = json.loads("".join(render_impact(impact(edit, declared=declared), "json")))
+    document: dict[str, Any] = json.loads(
+        "".join(FORMATS.render(impact(revision, declared=declared), "json"))
+    )
     return document
 
 
@@ -66,19 +68,20 @@ def test_the_schema_refuses_what_is_not_in_the_contract(spoil: Callable[[Any], o
 
 def test_pods_on_their_nodes_network_are_named() -> None:
     for seed in range(30):
-        edit = edits(seeded(seed), relabel=False)
-        hosts = [str(ref) for ref, pod in edit.new.pods.items() if pod.host_network]
+        revision = revisions(seeded(seed), relabel=False)
+        hosts = [str(ref) for ref, pod in revision.after.pods.items() if pod.host_network]
         if hosts:
             break
-    found = impact(edit)
-    document = json.loads("".join(render_impact(found, "json")))
+    found = impact(revision)
+    document = json.loads("".join(FORMATS.render(found, "json")))
     assert document["left_out"] == hosts
     assert document["summary"]["left_out"] == len(hosts)
     for form in ("table", "markdown"):
-        assert f"becomes of their flows: {', '.join(hosts)}." in "".join(render_impact(found, form)).replace(
+        assert f"becomes of their flows: {', '.join(hosts)}." in "".join(FORMATS.render(found, form)).replace(
             "\\", ""
         )
-    nobody = {ref: replace(pod, host_network=True) for ref, pod in edit.new.pods.items()}
-    empty = impact(replace(edit, old=replace(edit.old, pods=nobody), new=replace(edit.new, pods=nobody)))
-    assert all(empty.flows(kind) == 0 for kind in Kind)
+    nobody = {ref: replace(pod, host_network=True) for ref, pod in revision.after.pods.items()}
+    before, after = (replace(state, pods=nobody) for state in (revision.before, revision.after))
+    empty = impact(replace(revision, before=before, after=after))
+    assert all(empty.flows(kind) == 0 for kind in FlowChange)
     assert len(empty.left_out) == len(nobody)

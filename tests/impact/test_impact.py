@@ -5,13 +5,13 @@ from __future__ import annotations
 from dataclasses import replace
 from ipaddress import ip_address, ip_network
 
-from netprobe.impact import Given, Impact, Kind, edited, impact
+from netprobe.impact import FlowChange, Impact, Snapshot, impact, revise
 from netprobe.model.cluster import Cluster
 from netprobe.model.flow import Flow, PodRef, Protocol
 from netprobe.model.labels import EVERYTHING, Selector
 from netprobe.model.policy import IPBlock, PodPeer, Policy, PolicyRef, PortRange, Rule, Subject
 from netprobe.model.verdict import Verdict
-from netprobe.report.impact import render_impact
+from netprobe.report.impact import FORMATS
 from tests.impact.world import WORLD, allow
 
 ALL = frozenset(WORLD.namespaces)
@@ -20,18 +20,18 @@ API = Selector.of({"app": "api"})
 
 
 def change(*new: Policy, old: tuple[Policy, ...] = (), declared: dict[Flow, Verdict] | None = None) -> Impact:
-    state = Given(replace(WORLD, policies=old), ALL)
-    return impact(edited(state, Given(Cluster(policies=new))), declared=declared)
+    state = Snapshot(replace(WORLD, policies=old), ALL)
+    return impact(revise(state, Snapshot(Cluster(policies=new))), declared=declared)
 
 
 def told(found: Impact, *, reasons: bool = False) -> list[str]:
     """The bundles as "opens: from -> to ports (flows)"."""
     rows = []
     for one in found.bundles:
-        if one.kind is Kind.REASON and not reasons:
+        if one.change is FlowChange.REASON and not reasons:
             continue
         ports = "every" if one.ports is None else ",".join(str(number) for number, _ in one.ports)
-        rows.append(f"{one.kind.value}: {one.sources} -> {one.destinations} {ports} ({one.flows})")
+        rows.append(f"{one.change.value}: {one.sources} -> {one.destinations} {ports} ({one.flows})")
     return rows
 
 
@@ -95,14 +95,14 @@ def test_the_declaration_is_held_against_the_change() -> None:
     (breach,) = closing.breaches
     assert [flow.destination for flow in breach.flows] == replicas
     assert closing.exit_status == 1
-    assert closing.held is not None
-    assert closing.held.mended == 1
+    assert closing.declared is not None
+    assert closing.declared.repaired == 1
     opening = change(replace(DENY, ingress=(Rule(),)), old=(DENY,), declared=declared)
     assert [breach.declared for breach in opening.breaches] == [Verdict.DENY]
     untouched = change(replace(DENY, ref=PolicyRef("data", "deny")), declared=declared)
     assert untouched.exit_status == 0
-    assert untouched.held is not None
-    assert untouched.held.short == 1
+    assert untouched.declared is not None
+    assert untouched.declared.unmet == 1
 
 
 def test_a_rule_that_no_declared_flow_passes_by_is_named() -> None:
@@ -110,20 +110,20 @@ def test_a_rule_that_no_declared_flow_passes_by_is_named() -> None:
     declared = {Flow(web, PodRef("shop", "api-1"), 8080, family=4): Verdict.ALLOW}
     used = allow("used", API, PodPeer(Selector.of({"app": "web"})))
     unused = allow("unused", Selector.of({"app": "web"}), PodPeer(API))
-    assert [str(one) for one in change(used, unused, declared=declared).idle] == [
-        "shop/unused ingress rule 0: no flow that the declaration allows passes by it"
+    assert [str(one) for one in change(used, unused, declared=declared).unneeded] == [
+        "shop/unused ingress rule 0: no flow that the declaration allows needs it"
     ]
 
 
 def test_no_change_is_one_sentence() -> None:
     found = change(DENY, old=(DENY,))
-    assert "no flow opens, closes or changes its reason" in "".join(render_impact(found, "table"))
+    assert "no flow opens, closes or changes its reason" in "".join(FORMATS.render(found, "table"))
     assert found.exit_status == 0
 
 
 def test_markdown_cannot_be_broken_by_a_name() -> None:
     odd = replace(DENY, ref=PolicyRef("shop", "a|b<img>"))
-    assert "a\\|b&lt;img&gt;" in "".join(render_impact(change(odd), "markdown"))
+    assert "a\\|b&lt;img&gt;" in "".join(FORMATS.render(change(odd), "markdown"))
 
 
 def test_a_pod_with_other_labels_is_held_by_other_policies() -> None:
@@ -133,9 +133,9 @@ def test_a_pod_with_other_labels_is_held_by_other_policies() -> None:
         app: Policy(PolicyRef("shop", f"deny-{app}"), Subject(Selector.of({"app": app})), ingress=())
         for app in ("web", "shop")
     }
-    old = Given(replace(WORLD, policies=tuple(deny.values())), ALL)
+    old = Snapshot(replace(WORLD, policies=tuple(deny.values())), ALL)
     relabelled = replace(WORLD.pods[web], labels={"app": "shop"})
-    found = impact(edited(old, Given(Cluster(pods={web: relabelled}))))
+    found = impact(revise(old, Snapshot(Cluster(pods={web: relabelled}))))
     assert told(found, reasons=True) == [
         "reason: all 4 pods -> shop/web every (6)",
         "reason: every address outside -> shop/web every (2)",
@@ -147,9 +147,9 @@ def test_a_family_is_named_only_where_the_other_one_differs() -> None:
     web = PodRef("shop", "web")
     pod = WORLD.pods[web]
     both = replace(pod, addresses=(*pod.addresses, ip_address("fd00:10:244::1")))
-    state = Given(replace(WORLD, pods={**WORLD.pods, web: both}), ALL)
-    closed = impact(edited(state, Given(Cluster(policies=(DENY,)))))
+    state = Snapshot(replace(WORLD, pods={**WORLD.pods, web: both}), ALL)
+    closed = impact(revise(state, Snapshot(Cluster(policies=(DENY,)))))
     assert {bundle.family for bundle in closed.bundles} == {None}
     block = IPBlock(ip_network("0.0.0.0/0"))
-    halved = impact(edited(state, Given(Cluster(policies=(allow("in", Selector(), block),)))))
-    assert {bundle.family for bundle in halved.bundles if bundle.kind is Kind.CLOSES} == {None}
+    halved = impact(revise(state, Snapshot(Cluster(policies=(allow("in", Selector(), block),)))))
+    assert {bundle.family for bundle in halved.bundles if bundle.change is FlowChange.CLOSES} == {None}

@@ -8,9 +8,9 @@ from random import Random
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from netprobe.impact import Given, Idle, edited, impact
+from netprobe.impact import Revision, Snapshot, Unneeded, impact, revise
+from netprobe.impact.difference import families_of
 from netprobe.impact.outside import outside
-from netprobe.impact.states import families_of
 from netprobe.model.cluster import Cluster
 from netprobe.model.flow import External, Flow, PodRef, Protocol
 from netprobe.model.labels import EVERYTHING, Selector
@@ -42,7 +42,7 @@ def verdicts(cluster: Cluster, ends: tuple[External, ...]) -> dict[Flow, Verdict
     return found
 
 
-def without(cluster: Cluster, gone: list[Idle]) -> Cluster:
+def without(cluster: Cluster, gone: list[Unneeded]) -> Cluster:
     kept = []
     for policy in cluster.policies:
         own = [one for one in gone if one.policy == policy.ref]
@@ -66,9 +66,9 @@ def without(cluster: Cluster, gone: list[Idle]) -> Cluster:
 @given(st.randoms(use_true_random=False))
 def test_without_what_is_idle_no_flow_turns(rng: Random) -> None:
     new = random_cluster(rng, Shape(pods=4, policies=4))
-    edit = edited(Given(replace(new, policies=())), Given(new))
-    ends = outside([new], families_of(new))
-    found = impact(edit).idle
+    revision = revise(Snapshot(replace(new, policies=())), Snapshot(new))
+    ends = outside([new], families_of(Revision(new, new)))
+    found = impact(revision).unneeded
     before = verdicts(new, ends)
     policies = [one for one in found if one.rule is None]
     assert verdicts(without(new, policies), ends) == before
@@ -78,8 +78,8 @@ def test_without_what_is_idle_no_flow_turns(rng: Random) -> None:
 
 
 def idle(*policies: Policy, old: tuple[Policy, ...] = ()) -> set[str]:
-    state = Given(replace(WORLD, policies=old), frozenset(WORLD.namespaces))
-    return {str(one) for one in impact(edited(state, Given(Cluster(policies=policies)))).idle}
+    state = Snapshot(replace(WORLD, policies=old), frozenset(WORLD.namespaces))
+    return {str(one) for one in impact(revise(state, Snapshot(Cluster(policies=policies)))).unneeded}
 
 
 WEB = Selector.of({"app": "web"})
@@ -87,10 +87,10 @@ WEB = Selector.of({"app": "web"})
 
 def test_each_reason_is_told() -> None:
     from_nobody = allow("nobody", WEB, PodPeer(Selector.of({"app": "ghost"})))
-    assert idle(from_nobody) == {"shop/nobody ingress rule 0: nobody matches its peers"}
+    assert idle(from_nobody) == {"shop/nobody ingress rule 0: its peers match nobody"}
     assert idle(allow("ghost", Selector.of({"app": "ghost"}), PodPeer())) == {"shop/ghost: it selects no pod"}
     by_name = Policy(PolicyRef("shop", "named"), Subject(WEB), ingress=(Rule(ports=(NamedPort("nope"),)),))
-    assert idle(by_name) == {"shop/named ingress rule 0: no pod that it concerns has a port of that name"}
+    assert idle(by_name) == {"shop/named ingress rule 0: no pod that it applies to has a port of that name"}
 
 
 def test_a_wider_policy_makes_an_older_one_idle_and_of_two_equal_ones_one_is_needed() -> None:
