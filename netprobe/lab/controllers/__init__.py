@@ -1,4 +1,4 @@
-"""The loops that make a cluster out of stored objects."""
+"""The control loops that make a cluster out of stored objects."""
 
 from __future__ import annotations
 
@@ -6,16 +6,11 @@ from typing import Any
 
 from netprobe.lab.api.operations import Operations
 from netprobe.lab.controllers.base import Controller
-from netprobe.lab.controllers.daemonsets import DaemonSets
+from netprobe.lab.controllers.cleanup import GarbageCollector, Namespaces
 from netprobe.lab.controllers.deployments import Deployments
 from netprobe.lab.controllers.endpoints import Endpoints
-from netprobe.lab.controllers.garbage import GarbageCollector
 from netprobe.lab.controllers.jobs import Jobs
-from netprobe.lab.controllers.namespaces import Namespaces
-from netprobe.lab.controllers.ownservice import OwnService
-from netprobe.lab.controllers.replicasets import ReplicaSets
-from netprobe.lab.controllers.statefulsets import StatefulSets
-from netprobe.lab.controllers.taints import Taints
+from netprobe.lab.controllers.workloads import WORKLOADS, WorkloadController
 
 
 def controllers(operations: Operations, ca: str) -> list[Controller[Any]]:
@@ -24,11 +19,7 @@ def controllers(operations: Operations, ca: str) -> list[Controller[Any]]:
         Namespaces(operations, ca),
         GarbageCollector(operations),
         Deployments(operations),
-        ReplicaSets(operations),
-        StatefulSets(operations),
-        DaemonSets(operations),
+        *(WorkloadController(operations, workload) for workload in WORKLOADS),
         Jobs(operations),
         Endpoints(operations),
-        Taints(operations),
-        OwnService(operations),
     ]

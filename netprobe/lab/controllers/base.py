@@ -1,4 +1,4 @@
-"""The loop that every controller is: something changed, so bring one thing up to date."""
+"""A control loop: after each change, bring the objects that it concerns up to date."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ logger = logging.getLogger(__name__)
 
 
 class Controller(ABC, Generic[K]):
-    """Keys wait until a worker is free; no key is worked on twice at once; a failure is tried again.
+    """Keys wait until a worker is free; each key has one worker at a time; failures are retried.
 
-    `reconcile` compares what is with what should be: it must not matter how often or how late it is called.
+    `reconcile` compares what is with what should be, so it may be called too often or too late.
     """
 
     parallel = 1
@@ -39,17 +39,14 @@ class Controller(ABC, Generic[K]):
 
     @abstractmethod
     def concerned(self, change: Change) -> Iterable[K]:
-        """The keys that a change calls for. Called inside the change: it may only look."""
+        """The keys that a change concerns. It is called within the change and must not change anything."""
 
     @abstractmethod
     async def reconcile(self, key: K) -> float | None:
         """Bring one thing up to date; seconds after which to look again, if any."""
 
-    def refused(self, key: K, error: ApiError) -> None:
-        """Called at the first of a row of refusals for the same key, so that somebody can be told."""
-
     def _look_again(self, key: K, after_s: float | None) -> None:
-        """What was said last about when to look again holds, whatever was said before."""
+        """Set the time of the next look; it replaces the one set before."""
         if (timer := self._later.pop(key, None)) is not None:
             timer.cancel()
         if after_s is not None:
@@ -59,10 +56,10 @@ class Controller(ABC, Generic[K]):
     def _due(self, key: K) -> None:
         self._later.pop(key, None)
         self._waiting[key] = None
-        self._rouse()
+        self._wake()
 
     async def run(self) -> None:
-        """Work for ever."""
+        """Work until cancelled."""
         async with asyncio.TaskGroup() as group:
             for _ in range(self.parallel):
                 group.create_task(self._work())
@@ -80,17 +77,15 @@ class Controller(ABC, Generic[K]):
                 again = 1.0
             finally:
                 self._busy.discard(key)
-                self._rouse()
+                self._wake()
             self._look_again(key, again)
 
     def _failed(self, key: K, error: ApiError | LabError) -> float:
-        """Told once; tried again after a while that doubles each time."""
+        """Log the first failure of a key; the seconds until the next try, twice as many each time."""
         failures = self._failures.get(key, 0)
         self._failures[key] = failures + 1
         if not failures:
             logger.warning("%s: %s: %s; trying again", type(self).__name__, key, error)
-            if isinstance(error, ApiError):
-                self.refused(key, error)
         return min(_RETRY_S * 2.0 ** min(failures, 10), _LONGEST_RETRY_S)
 
     async def _take(self) -> K:
@@ -104,7 +99,7 @@ class Controller(ABC, Generic[K]):
             self._idle.append(future)
             await future
 
-    def _rouse(self) -> None:
+    def _wake(self) -> None:
         idle, self._idle = self._idle, []
         for future in idle:
             if not future.done():
@@ -113,4 +108,4 @@ class Controller(ABC, Generic[K]):
     def _note(self, change: Change) -> None:
         for key in self.concerned(change):
             self._waiting[key] = None
-            self._rouse()
+            self._wake()

@@ -1,10 +1,12 @@
-"""Jobs: as many pods as have to succeed. Images are not run, so pods stay until something ends them: an
-annotation (api/admission/notes.py), a command run for whoever attached, a deadline.
+"""Jobs: as many pods as have to succeed.
+
+Images are not run, so pods stay until something ends them: an annotation (api/admission/notes.py), the end of
+a command that a client has attached to, or a deadline.
 """
 
 from __future__ import annotations
 
-from collections import Counter
+from collections.abc import Sequence
 from datetime import UTC, datetime
 
 from netprobe.lab import events
@@ -13,114 +15,143 @@ from netprobe.lab.api.lifecycle import Deletion
 from netprobe.lab.api.operations import lab_itself, now
 from netprobe.lab.api.resources import JOBS
 from netprobe.lab.controllers import owned
-from netprobe.lab.controllers.workloads import Workloads
+from netprobe.lab.controllers.owned import Slot
+from netprobe.lab.controllers.workloads import Owner
+from netprobe.lab.podstatus import is_ready
 from netprobe.model.objects import Object
 
+INDEX = "batch.kubernetes.io/job-completion-index"
 
-class Jobs(Workloads):
-    """Keeps `parallelism` pods until enough have succeeded, or the deadline; removes a finished Job after
-    its TTL."""
+
+class Jobs(Owner):
+    """Keeps `parallelism` pods until enough have succeeded, or the deadline; removes a finished Job after its
+    ttlSecondsAfterFinished."""
 
     resource = JOBS
 
-    def bring_about(self, obj: Object) -> float | None:
+    def update(self, obj: Object) -> float | None:
         if (finished := _finished(obj)) is not None:
             return self._expire(obj, finished)
+        spec, status = obj["spec"], obj.get("status", {})
         pods = owned.claim(self.operations, JOBS, obj)
         live = [pod for pod in pods if owned.alive(pod)]
-        phases = Counter(pod["status"]["phase"] for pod in pods)
-        failed, succeeded = phases["Failed"], phases["Succeeded"]
-        spec, status = obj["spec"], obj.get("status", {})
+        succeeded = [pod for pod in pods if pod["status"]["phase"] == "Succeeded"]
+        failed = sum(pod["status"]["phase"] == "Failed" for pod in pods)
         if spec.get("suspend"):
-            self._clear(live)
+            self._remove(obj, live)
             suspended = _condition("Suspended", "JobSuspended", "Job suspended")
-            self._tell(obj, {"conditions": status.get("conditions") or [suspended]})
+            self._set_status(obj, {"conditions": status.get("conditions") or [suspended]})
             return None
         if "startTime" not in status and (text := of_template(spec["template"])):
-            events.record(
-                self.operations, obj, "ImagesAreNotRun", text, component="netprobe-lab", warning=True
-            )
-        started = status.get("startTime") or now()
-        deadline = spec.get("activeDeadlineSeconds")
-        left = deadline - _age(started) if deadline is not None else None
-        if left is not None and left <= 0:
-            text = "Job was active longer than specified deadline"
-            self._fail(obj, live, failed, "DeadlineExceeded", text)
-            return 0.0
-        if failed > spec.get("backoffLimit", 6):
-            text = "Job has reached the specified backoff limit"
-            self._fail(obj, live, failed, "BackoffLimitExceeded", text)
-            return 0.0
-        parallelism, completions = spec.get("parallelism", 1), spec.get("completions")
-        # Without completions it is a queue of work: over when one has found it empty and the others are done.
-        if succeeded >= completions if completions is not None else succeeded and not live:
-            self._clear(live)
-            self._complete(obj, started, succeeded, failed)
-            return 0.0
-        if completions is not None:
-            wanted = min(parallelism, completions - succeeded)
-        else:
-            wanted = len(live) if succeeded else parallelism
-        made, refusal = owned.make_many(self.operations, JOBS, obj, wanted - len(live))
-        live += made
-        self._clear(live[wanted:])
-        active = live[:wanted]
+            component = "netprobe-lab"
+            events.record(self.operations, obj, "ImagesAreNotRun", text, component=component, warning=True)
         counts = {
-            "active": len(active),
-            "ready": owned.ready(active),
-            "succeeded": succeeded,
+            "startTime": status.get("startTime") or now(),
+            "succeeded": _completions(obj, succeeded),
             "failed": failed,
         }
-        self._tell(obj, {"startTime": started, **counts})
-        if refusal is not None:
-            raise refusal
+        left = _left(spec.get("activeDeadlineSeconds"), counts["startTime"])
+        if left is not None and left <= 0:
+            self._fail(obj, live, counts, "DeadlineExceeded", "Job was active longer than specified deadline")
+        elif failed > spec.get("backoffLimit", 6):
+            text = "Job has reached the specified backoff limit"
+            self._fail(obj, live, counts, "BackoffLimitExceeded", text)
+        elif _is_complete(obj, counts["succeeded"], live):
+            self._complete(obj, live, counts)
+        else:
+            active = self._fill(obj, succeeded, live)
+            ready = sum(map(is_ready, active))
+            self._set_status(obj, {**counts, "active": len(active), "ready": ready})
         return left
 
-    def _complete(self, obj: Object, started: str, succeeded: int, failed: int) -> None:
+    def _fill(self, obj: Object, succeeded: Sequence[Object], live: Sequence[Object]) -> list[Object]:
+        """Make the pods that are missing and remove those that are too many; the pods that stay."""
+        slots = _slots(obj, succeeded, len(live))
+        free = list(live)
+        active = []
+        for slot in slots:
+            pod = next((pod for pod in free if _index(pod) == slot.key), None)
+            if pod is not None:
+                free.remove(pod)
+            active.append(pod or owned.make(self.operations, JOBS, obj, slot))
+        self._remove(obj, free)
+        return active
+
+    def _complete(self, obj: Object, live: Sequence[Object], counts: Object) -> None:
+        self._remove(obj, live)
         text = "Reached expected number of succeeded pods"
         conditions = [
             _condition(kind, "CompletionsReached", text) for kind in ("SuccessCriteriaMet", "Complete")
         ]
-        status = {"startTime": started, "completionTime": now(), "succeeded": succeeded, "failed": failed}
-        self._tell(obj, {**status, "conditions": conditions})
+        self._set_status(obj, {**counts, "completionTime": now(), "conditions": conditions})
         events.record(self.operations, obj, "Completed", "Job completed", component="job-controller")
 
-    def _fail(self, obj: Object, live: list[Object], failed: int, reason: str, message: str) -> None:
-        self._clear(live)
+    def _fail(self, obj: Object, live: Sequence[Object], counts: Object, reason: str, message: str) -> None:
+        self._remove(obj, live)
         conditions = [_condition(kind, reason, message) for kind in ("FailureTarget", "Failed")]
-        started = obj.get("status", {}).get("startTime") or now()
-        self._tell(obj, {"startTime": started, "failed": failed + len(live), "conditions": conditions})
+        self._set_status(obj, {**counts, "failed": counts["failed"] + len(live), "conditions": conditions})
 
     def _expire(self, obj: Object, finished: str) -> float | None:
-        ttl = obj["spec"].get("ttlSecondsAfterFinished")
-        if ttl is None:
-            return None
-        left = ttl - _age(finished)
-        if left > 0:
-            return float(left)
+        left = _left(obj["spec"].get("ttlSecondsAfterFinished"), finished)
+        if left is None or left > 0:
+            return left
         metadata = obj["metadata"]
         deletion = Deletion(propagation="Foreground", uid=metadata["uid"])
         self.operations.delete(JOBS, metadata["namespace"], metadata["name"], deletion, lab_itself())
         return None
 
-    def _clear(self, pods: list[Object]) -> None:
+    def _remove(self, obj: Object, pods: Sequence[Object]) -> None:
         for pod in pods:
-            owned.remove(self.operations, pod)
+            owned.remove(self.operations, JOBS, obj, pod)
 
-    def _tell(self, obj: Object, status: Object) -> None:
+    def _set_status(self, obj: Object, status: Object) -> None:
         owned.set_status(self.operations, JOBS, obj, status)
+
+
+def _slots(obj: Object, succeeded: Sequence[Object], live: int) -> list[Slot]:
+    """The pods that should run now."""
+    spec, name = obj["spec"], obj["metadata"]["name"]
+    parallelism, completions = spec.get("parallelism", 1), spec.get("completions")
+    if _is_indexed(obj):
+        done = {_index(pod) for pod in succeeded}
+        open_ = [str(index) for index in range(completions) if str(index) not in done]
+        return [
+            Slot(
+                index,
+                prefix=f"{name}-{index}-",
+                labels={INDEX: index},
+                annotations={INDEX: index},
+                spec={"hostname": f"{name}-{index}"},
+            )
+            for index in open_[:parallelism]
+        ]
+    if completions is None:  # a queue of work: no new pods once one has found it empty
+        return [Slot()] * (min(live, parallelism) if succeeded else parallelism)
+    return [Slot()] * min(parallelism, completions - len(succeeded))
+
+
+def _is_complete(obj: Object, succeeded: int, live: Sequence[Object]) -> bool:
+    completions = obj["spec"].get("completions")
+    return succeeded >= completions if completions is not None else bool(succeeded and not live)
+
+
+def _completions(obj: Object, succeeded: Sequence[Object]) -> int:
+    """How many completions the succeeded pods stand for; two of the same index count once."""
+    return len({_index(pod) for pod in succeeded}) if _is_indexed(obj) else len(succeeded)
+
+
+def _is_indexed(obj: Object) -> bool:
+    return bool(obj["spec"].get("completionMode") == "Indexed" and obj["spec"].get("completions") is not None)
+
+
+def _index(pod: Object) -> str:
+    return str(pod["metadata"].get("labels", {}).get(INDEX, ""))
 
 
 def _condition(kind: str, reason: str, message: str) -> Object:
     at = now()
-    return {
-        "type": kind,
-        "status": "True",
-        "reason": reason,
-        "message": message,
-        "lastProbeTime": at,
-        "lastTransitionTime": at,
-    }
+    times = {"lastProbeTime": at, "lastTransitionTime": at}
+    return {"type": kind, "status": "True", "reason": reason, "message": message, **times}
 
 
 def _finished(obj: Object) -> str | None:
@@ -131,5 +162,8 @@ def _finished(obj: Object) -> str | None:
     return None
 
 
-def _age(timestamp: str) -> float:
-    return (datetime.now(UTC) - datetime.fromisoformat(timestamp)).total_seconds()
+def _left(seconds: float | None, since: str) -> float | None:
+    """Seconds that are left of a limit; None where there is no limit."""
+    if seconds is None:
+        return None
+    return float(seconds - (datetime.now(UTC) - datetime.fromisoformat(since)).total_seconds())

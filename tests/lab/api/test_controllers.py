@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
+
 from netprobe.lab.api.admission.notes import COMPLETES, of_template
 from netprobe.model.objects import Object
 from tests.lab.api.conftest import Api
@@ -286,20 +288,77 @@ async def test_endpoints_follow_pods(api: Api) -> None:
     await api.gone("/api/v1/namespaces/default/endpoints/web")
 
 
-async def test_a_history_keeps_as_much_as_asked_for(api: Api) -> None:
-    await api.ok("POST", f"{APPS}/daemonsets", workload("d", revisionHistoryLimit=1))
-    for number in range(4):
-        change = {"spec": {"template": {"metadata": {"annotations": {"number": str(number)}}}}}
-        await api.ask("PATCH", f"{APPS}/daemonsets/d", change, kind=MERGE)
-        await api.until(
-            f"{APPS}/daemonsets/d",
-            lambda d: (
-                d["status"].get("observedGeneration") == d["metadata"]["generation"]
-                and d["status"].get("updatedNumberScheduled") == d["status"].get("numberAvailable") == 2
-            ),
+async def test_pods_have_the_labels_that_real_controllers_set(api: Api) -> None:
+    job_spec = {"completionMode": "Indexed", "completions": 2, "parallelism": 2}
+    await api.ok("POST", JOBS, job("run", **job_spec))
+    await api.ok("POST", f"{APPS}/statefulsets", workload("db", replicas=1, serviceName="data"))
+    await api.ok("POST", f"{APPS}/daemonsets", workload("agent"))
+    await api.until(f"{JOBS}/run", lambda j: j.get("status", {}).get("ready") == 2)
+    await api.until(f"{APPS}/statefulsets/db", settled(1))
+    await api.until(f"{APPS}/daemonsets/agent", lambda ds: ds["status"].get("numberReady") == 2)
+
+    def volatile(labels: Object) -> set[str]:
+        return {key for key in labels if key.endswith(("controller-uid", "hash", "generation"))}
+
+    seen = {}
+    for pod in (await api.get(PODS))["items"]:
+        labels = pod["metadata"]["labels"]
+        seen[pod["metadata"]["name"].rpartition("-")[0]] = (
+            {key: labels[key] for key in labels.keys() - volatile(labels)},
+            volatile(labels),
+            (pod["spec"].get("hostname"), pod["spec"].get("subdomain")),
         )
+    revision, uid = "controller-revision-hash", {"controller-uid", "batch.kubernetes.io/controller-uid"}
+    names = {"job-name": "run", "batch.kubernetes.io/job-name": "run"}
+    assert seen == {
+        "run-0": ({**names, "batch.kubernetes.io/job-completion-index": "0"}, uid, ("run-0", None)),
+        "run-1": ({**names, "batch.kubernetes.io/job-completion-index": "1"}, uid, ("run-1", None)),
+        "agent": ({"app": "agent"}, {revision, "pod-template-generation"}, (None, None)),
+        "db": (
+            {
+                "app": "db",
+                "statefulset.kubernetes.io/pod-name": "db-0",
+                "apps.kubernetes.io/pod-index": "0",
+            },
+            {revision},
+            ("db-0", "data"),
+        ),
+    }
 
-    def numbers(listed: Object) -> list[int]:
-        return sorted(one["revision"] for one in listed["items"])
 
-    await api.until(f"{APPS}/controllerrevisions", lambda listed: numbers(listed) == [4, 5])
+async def test_an_indexed_job_completes_each_index(api: Api) -> None:
+    made = job("run", completionMode="Indexed", completions=3, parallelism=2)
+    made["spec"]["template"]["metadata"] = {"annotations": {COMPLETES: "0.1"}}
+    await api.ok("POST", JOBS, made)
+    done = await api.until(f"{JOBS}/run", lambda j: j.get("status", {}).get("completionTime"))
+    assert done["status"]["succeeded"] == 3
+    names = [pod["metadata"]["name"] for pod in (await api.get(PODS))["items"]]
+    assert sorted(name.rpartition("-")[0] for name in names) == ["run-0", "run-1", "run-2"]
+
+
+@pytest.mark.parametrize("kind", ["statefulsets", "daemonsets"])
+async def test_a_new_template_replaces_pod_by_pod(api: Api, kind: str) -> None:
+    path = f"{APPS}/{kind}/w"
+    await api.ok(
+        "POST", f"{APPS}/{kind}", workload("w", **({"replicas": 2} if kind == "statefulsets" else {}))
+    )
+    change = {"spec": {"template": {"metadata": {"annotations": {"turn": "2"}}}}}
+    await api.ok("PATCH", path, change, kind=MERGE)
+
+    def replaced(pods: Object) -> bool:
+        items = pods["items"]
+        turns = [pod["metadata"].get("annotations", {}).get("turn") for pod in items]
+        return turns == ["2", "2"] and all(pod["status"]["phase"] == "Running" for pod in items)
+
+    await api.until(PODS, replaced)
+
+
+async def test_recreate_removes_the_old_pods_first(api: Api) -> None:
+    path = f"{APPS}/deployments/web"
+    await api.ok("POST", f"{APPS}/deployments", workload("web", replicas=2, strategy={"type": "Recreate"}))
+    await api.until(path, settled(2))
+    change = {"spec": {"template": {"metadata": {"annotations": {"turn": "2"}}}}}
+    await api.ok("PATCH", path, change, kind=MERGE)
+    await api.until(path, settled(2))
+    [left] = (await api.until(f"{APPS}/replicasets", lambda found: len(found["items"]) == 1))["items"]
+    assert left["spec"]["template"]["metadata"]["annotations"] == {"turn": "2"}
