@@ -132,7 +132,7 @@ class ConformanceRun:
                         deadlines=self.terms.deadlines,
                         pace=self.terms.pace_on(there),
                         progress=narrate,
-                        told=told,
+                        on_result=told,
                     )
                     return await self._suite.results()
             except asyncio.CancelledError as error:  # by a signal, and all is cleaned up

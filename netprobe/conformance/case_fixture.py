@@ -1,14 +1,15 @@
-"""One fixture of the suite: nine pods, a pair of canaries on each node, and a prober that is kept.
+"""One fixture: nine pods, a canary pair on each node, and a prober that is reused for all cases.
 
-Theory of operation. A rig goes from one state of policies and labels to the next; every state asks for its
-own set of cells. After each change the canaries turn: their policy, a label of their namespace and a label
-of the client say the number of the change, and the policy opens one of two ports for that number alone. The
-port was closed in the state before, and that it was is seen: its cell is in every full round. So a connection
-to it shows that policies, labels of namespaces and labels of pods have arrived, and what rounds find after
-it is not older than the change. Rounds are repeated until two agree (netprobe.probe.settle).
+Theory of operation. A fixture goes from one state of policies and labels to the next; each state has its own
+cells to probe. With every change the canaries get the change's number: in their policy, in a label of their
+namespace and in a label of the client. The policy opens one of two ports for that number only, and the same
+port was closed in the previous state (every full round includes it). So a connection to it shows that
+policies, namespace labels and pod labels have arrived, and rounds that start afterwards are not older than
+the change. Rounds are repeated until two agree (netprobe.probe.settle).
 
-Beside the baseline, a path is proven by any pair that connected between the same two places, in the baseline
-or with a pod that came late, which has none. A place is a node's pod network, or a node's own.
+Besides the baseline, a path is proven by any pair that connected between the same two places: in the
+baseline, or with a pod that was created later and has no baseline. A place is a node's pod network, or the
+node's own.
 """
 
 from __future__ import annotations
@@ -35,13 +36,13 @@ from netprobe.probe.workbench import together
 
 Labels = Mapping[str, Mapping[str, str]]
 Place = tuple[str | None, bool]
-"""A node's name, and whether it is the node's own network."""
+"""A node's name, and whether the place is the node's own network."""
 
 CHANGE: Final = "netprobe.dev/change"
 TARGET: Final = "canary-target"
 CONTROL_PORT: Final = 9000
 SLOWING: Final = 1.3
-"""Each pause between two tries of a canary is so much longer than the one before."""
+"""Each pause between two tries of a canary is longer than the previous one by this factor."""
 CANARY_PORTS: Final = tuple(ContainerPort(CONTROL_PORT + number) for number in range(3))
 
 
@@ -58,7 +59,7 @@ class Stations:
 
 @dataclass(frozen=True, slots=True)
 class CanaryPair:
-    """The canaries of one node."""
+    """The canary pods of one node."""
 
     client: PodRef
     target: PodRef
@@ -77,7 +78,7 @@ class State:
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """What a rig saw. `problem`: why it may be older than the change."""
+    """What a fixture saw. `problem`: why it may be older than the change."""
 
     matrix: Matrix[Observation]
     converged_s: float | None
@@ -85,7 +86,7 @@ class Seen:
 
 
 class CaseFixture:
-    """Use as `async with`. `flows` are all that any case will ask of the nine pods."""
+    """Use as `async with`. `flows`: every flow among the nine pods that any case will probe."""
 
     def __init__(
         self,
@@ -129,7 +130,7 @@ class CaseFixture:
         await self._prober.__aexit__(*error)
 
     async def prepare(self) -> None:
-        """The baseline, and the canaries' first policy; sets `enforcing`, `lacks_services`."""
+        """Probe the baseline and apply the canaries' first policy; sets `enforcing` and `lacks_services`."""
         await self._prober.baseline()
         one_of_each = {self._places(flow): flow for flow in self._flows}.values()
         seen = await self._prober.round(one_of_each)
@@ -146,7 +147,7 @@ class CaseFixture:
             pause_s *= SLOWING
 
     async def _prove_services(self) -> None:
-        """Try each Service from everywhere until it answers: it is translated some time after it was made."""
+        """Probe each Service until it answers: nodes learn about a new Service with a delay."""
         services = [flow for flow in self._flows if isinstance(flow.destination, ServiceRef)]
         wanted, end = services, asyncio.get_running_loop().time() + self._pace.canary_s
         while wanted and asyncio.get_running_loop().time() < end:
@@ -157,16 +158,16 @@ class CaseFixture:
         self.lacks_services = bool(services) and not self._served
 
     def lost(self, namespace: str) -> None:
-        """A namespace is gone or new: nothing that was applied in it is there any more."""
+        """A namespace is gone or new: nothing that was applied in it exists any more."""
         kept = {key: obj for key, obj in self._state.policies.items() if key[0] != namespace}
         self._state = State(kept, self._state.labels)
 
     async def change(
         self, state: State, then: Callable[[], Awaitable[None]] | None = None
     ) -> tuple[float | None, str | None]:
-        """Go to another state, do what comes `then`, and wait until it is in force.
+        """Go to another state, call `then`, and wait until the state is in force.
 
-        Returns the seconds that it took, and a sentence where it was not seen to arrive.
+        Returns the seconds that it took, and a sentence if it was not seen to arrive.
         """
         await self._await_stragglers()
         await self._go(state)
@@ -185,7 +186,7 @@ class CaseFixture:
     async def observe(
         self, flows: Sequence[Flow], late: Mapping[End, Station] | None = None
     ) -> Matrix[Observation]:
-        """Probe until stable, canaries included. `late`: stations that the rig did not begin with."""
+        """Probe until stable, canaries included. `late`: stations that were created during the case."""
         closed = [pair.flow(_port(self._number + 1)) for pair in self._pairs]
         opened = [pair.flow(_port(self._number)) for pair in self._pairs]
         asked = tuple(dict.fromkeys((*flows, *closed, *opened)))
@@ -223,18 +224,18 @@ class CaseFixture:
             if old != wanted:
                 target = self.site.pod(name) if "/" in name else self.site.namespaces[name]
                 calls.append(self._bench.label(target, {**dict.fromkeys(old), **wanted}))
-        # Until all is done anything of either may be there: what fails half way the next change puts right.
+        # Until all calls are done, objects of either state may exist; the next change repairs a failure.
         before = self._state
         self._state = State({**before.policies, **state.policies}, _both(before.labels, state.labels))
         await together(*calls)
         self._state = state
 
     async def _delete(self, namespace: str, name: str) -> None:
-        with suppress(NotFoundError):  # it was never made: the change that should have failed
+        with suppress(NotFoundError):  # never created: that change failed
             await self._bench.delete("NetworkPolicy", name, namespace)
 
     async def _turn(self, number: int) -> None:
-        """Say the number of a change at the canaries."""
+        """Give the canaries the number of a change."""
         namespace = self._pairs[0].client.namespace
         says = {CHANGE: str(number)}
         await asyncio.gather(
@@ -244,7 +245,7 @@ class CaseFixture:
         )
 
     async def _opened(self, flow: Flow) -> float | None:
-        """When a canary's port first connects; a try that begins too early must not hold up the next one."""
+        """The time at which a canary's port first connects. A hanging try does not delay the next one."""
         loop = asyncio.get_running_loop()
         end, pause_s = loop.time() + self._pace.canary_s, self._pace.pause_s
         tries: set[asyncio.Task[dict[Flow, Observation]]] = set()
@@ -252,7 +253,7 @@ class CaseFixture:
             while loop.time() < end:
                 tries.add(asyncio.create_task(self._prober.round([flow])))
                 done, tries = await asyncio.wait(tries, timeout=pause_s, return_when=asyncio.FIRST_COMPLETED)
-                pause_s *= SLOWING  # a machine that is slow to answer is not asked the more
+                pause_s *= SLOWING  # more tries would slow a busy machine down further
                 if any(one.result()[flow].outcome is Outcome.CONNECTED for one in done):
                     return loop.time()
             return None
@@ -260,7 +261,7 @@ class CaseFixture:
             self._stragglers |= tries
 
     async def _await_stragglers(self) -> None:
-        """Tries are not cancelled: their answers are on the way, and a session lives on."""
+        """Await unfinished tries. They are not cancelled, because their exec session is still in use."""
         stragglers, self._stragglers = self._stragglers, set()
         await asyncio.gather(*stragglers, return_exceptions=True)
 

@@ -1,8 +1,8 @@
-"""One small file a run, in a folder, and what changed from one to the next.
+"""Past runs, one small file each in a folder, and what changed from one run to the next.
 
-A file has the status of each case and the seconds until its slowest change was in force; its name is the time
-at which the run began, so that the order of names is that of time. A run that ended early, or of some cases
-only, is kept too: what is known of a case is what the last run says that tried it.
+A file has the status of each case and the seconds until its slowest change was in force. It is named after
+the time at which the run started, so files sort by time. Runs that ended early or tried some cases only are
+kept too: the last known status of a case is that of the last run that tried it.
 """
 
 from __future__ import annotations
@@ -22,12 +22,12 @@ from netprobe.errors import InputError, NetprobeError, Problem
 API_VERSION: Final = "netprobe/v1alpha1"
 KIND: Final = "ConformanceRun"
 REPORT: Final = "ConformanceReport"
-"""The kind of `-o json`, which says as much of a run and more."""
+"""The kind of `-o json`, which contains everything that a history file does."""
 SLOWER_BY_S: Final = 0.5
 SLOWER_BY: Final = 2.0
-"""A case is slower to converge where it takes both so many seconds longer and so many times as long."""
-UNTOLD: Final = frozenset({CaseStatus.SKIPPED, CaseStatus.UNTRIED})
-"""These say nothing of a case."""
+"""A case is slower to converge if it takes SLOWER_BY_S seconds longer and SLOWER_BY times as long."""
+NOT_TRIED: Final = frozenset({CaseStatus.SKIPPED, CaseStatus.UNTRIED})
+"""Statuses that say nothing about a case."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +40,7 @@ class PastCase:
 
 @dataclass(frozen=True, slots=True)
 class PastRun:
-    """One run as its file tells it; `cluster` is a sentence, "" where unknown, `seconds` the whole run's."""
+    """One run, as its file describes it; `cluster` is a phrase, "" if unknown; `seconds` is the whole run."""
 
     started: datetime
     cluster: str
@@ -62,9 +62,9 @@ class PastRun:
 
 @dataclass(frozen=True, slots=True)
 class RunChanges:
-    """What changed between two runs, by names of cases. `slower`: seconds before and now.
+    """What changed between two runs, by names of cases. `slower`: (name, seconds before, seconds now).
 
-    `other_cluster`: that of the run before, where it was another; a new version of one is another too.
+    `other_cluster`: the cluster of the previous run if it was another one, or another version of it.
     """
 
     failures: tuple[str, ...] = ()
@@ -87,7 +87,7 @@ def past(
 
 
 def save(folder: Path, one: PastRun) -> Path:
-    """Write a run into a folder, made where it is missing; the path. NetprobeError where it cannot."""
+    """Write a run into a folder, created if needed; returns the path. NetprobeError on failure."""
     path = folder / f"{one.started:%Y%m%dT%H%M%SZ}-{one.run or 'run'}.json"
     document = {
         "apiVersion": API_VERSION,
@@ -114,7 +114,7 @@ def save(folder: Path, one: PastRun) -> Path:
 
 
 def read(path: Path) -> PastRun:
-    """A run from its file. InputError where it is none."""
+    """Read a run from its file. InputError if it is not one."""
     try:
         document = json.loads(path.read_text(encoding="utf-8"))
         if document["kind"] == REPORT:
@@ -134,8 +134,8 @@ def read(path: Path) -> PastRun:
     except OSError as error:
         raise InputError([Problem(str(path), "", f"cannot be read: {error.strerror}")]) from error
     except (ValueError, KeyError, TypeError, AttributeError) as error:
-        why = f": {error} is not there" if isinstance(error, KeyError) else ""
-        raise InputError([Problem(str(path), "", f"is no run of `netprobe conformance`{why}")]) from error
+        why = f": {error} is missing" if isinstance(error, KeyError) else ""
+        raise InputError([Problem(str(path), "", f"is not a run of `netprobe conformance`{why}")]) from error
 
 
 def _of_report(document: Mapping[str, Any]) -> PastRun:
@@ -150,9 +150,9 @@ def _of_report(document: Mapping[str, Any]) -> PastRun:
 
 
 def runs(folder: Path) -> tuple[PastRun, ...]:
-    """All runs of a folder, the oldest first. InputError where there is none, or where a file is none."""
+    """All runs of a folder, the oldest first. InputError if there are none, or a file is not a run."""
     if not folder.is_dir():
-        raise InputError([Problem(str(folder), "", "is no folder")])
+        raise InputError([Problem(str(folder), "", "is not a folder")])
     problems: list[Problem] = []
     found: list[PastRun] = []
     for path in sorted(folder.glob("*.json")):
@@ -164,27 +164,27 @@ def runs(folder: Path) -> tuple[PastRun, ...]:
         raise InputError(problems)
     if not found:
         raise InputError(
-            [Problem(str(folder), "", "has no run: `netprobe conformance --history` writes them")]
+            [Problem(str(folder), "", "contains no runs: `netprobe conformance --history` writes them")]
         )
     return tuple(sorted(found, key=lambda one: one.started))
 
 
 def baseline(path: Path) -> tuple[PastRun, ...]:
-    """The run of a file, or those of a folder. InputError as of `read` and `runs`."""
+    """The run of a file, or those of a folder. InputError as in `read` and `runs`."""
     return runs(path) if path.is_dir() else (read(path),)
 
 
-def standing(before: Sequence[PastRun]) -> Mapping[str, PastCase]:
-    """What is known of each case: what the last of the runs says that tried it."""
+def last_known(before: Sequence[PastRun]) -> Mapping[str, PastCase]:
+    """Each case, from the last run that tried it."""
     found: dict[str, PastCase] = {}
     for one in before:
-        found |= {name: e for name, e in one.cases.items() if name not in found or e.status not in UNTOLD}
+        found |= {name: e for name, e in one.cases.items() if name not in found or e.status not in NOT_TRIED}
     return found
 
 
 def changes(before: Sequence[PastRun], now: PastRun) -> RunChanges:
-    """What is otherwise now; `before` is not empty. What is not tried is neither a failure nor fixed."""
-    known, last = standing(before), before[-1]
+    """What is different now; `before` is not empty. An untried case is neither failing nor fixed."""
+    known, last = last_known(before), before[-1]
     both = [(name, known[name], entry) for name, entry in now.cases.items() if name in known]
 
     def became(status: CaseStatus, *others: CaseStatus) -> tuple[str, ...]:
@@ -209,8 +209,8 @@ def changes(before: Sequence[PastRun], now: PastRun) -> RunChanges:
 
 
 def against(results: Results, before: Sequence[PastRun]) -> Results:
-    """The results, with each failure marked that was there already."""
-    known = standing(before)
+    """The results, with every failure marked that the earlier runs had too."""
+    known = last_known(before)
     return replace(results, results=tuple(_against(r, known.get(r.case.name)) for r in results.results))
 
 

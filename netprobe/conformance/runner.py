@@ -1,4 +1,4 @@
-"""The suite against a cluster: fixtures made once, cases side by side, each again while its answer moves."""
+"""Runs cases on a cluster: fixtures are created once, cases run in parallel and are retried until stable."""
 
 from __future__ import annotations
 
@@ -36,15 +36,16 @@ START_HOLD_S: Final = 0.5
 NOT_ENFORCING: Final = (
     "this cluster accepts policies that it does not enforce: a port that one closes was open"
 )
-NO_SCTP: Final = "SCTP: nc does not speak it"
-NO_HOST_PODS: Final = "no pod may use the network of its node here"
+NO_SCTP: Final = "SCTP: nc does not support it"
+NO_HOST_PODS: Final = "this cluster does not admit hostNetwork pods"
 
 
 @dataclass(slots=True)
 class Runner:
-    """One run of the suite. `fixtures`: how many cases are tried at once, each on nine pods of its own.
+    """Runs cases. `fixtures`: how many cases run at once, each on nine pods of its own.
 
-    `full`: every cell of every case (cells.py says what is left out otherwise). `told` hears of each case.
+    `full`: probe every cell of every case (cells.py says which ones are left out otherwise). `on_result` is
+    called with each result.
     """
 
     cluster: ClusterAPI
@@ -58,7 +59,7 @@ class Runner:
     deadlines: Deadlines = field(default_factory=Deadlines)
     pace: Pace = field(default_factory=Pace)
     progress: Callable[[str], None] = lambda _: None
-    told: Callable[[Result], None] = lambda _: None
+    on_result: Callable[[Result], None] = lambda _: None
     run: str = field(default_factory=new_run)
     _closed: tuple[str, ...] = field(default=(), init=False)
     _rigs: list[CaseFixture] = field(default_factory=list, init=False)
@@ -70,9 +71,9 @@ class Runner:
         return len(self._done)
 
     async def results(self) -> Results:
-        """Try all cases; nothing of the fixtures is left.
+        """Run all cases and remove the fixtures.
 
-        NetprobeError where they cannot be made or the cluster is lost: `so_far` has what was found by then.
+        NetprobeError if they cannot be created or the cluster is lost: `so_far` has the results until then.
         """
         pace = self._shared_pace()
         asked = {case.name: probed_cells(case, full=self.full) for case in self.cases}
@@ -106,23 +107,23 @@ class Runner:
                 self.progress("probing without policies")
                 await asyncio.gather(*(rig.prepare() for rig in self._rigs))
                 queue = deque(enumerate(self.cases))
-                await abreast(self._work(rig, bench, queue, asked) for rig in self._rigs)
+                await run_all(self._work(rig, bench, queue, asked) for rig in self._rigs)
         except ClusterError as error:
             if self.tried < len(self.cases):
                 self._take_back()
                 raise
-            problems.append(str(error))  # only the cleanup failed: what was found stands
+            problems.append(str(error))  # only the cleanup failed: the results are valid
         return replace(self.so_far(), problems=tuple(problems))
 
     def _take_back(self) -> None:
-        """A cluster that is lost: what came out untold just before is not what the cluster does."""
+        """Drop the unknown and flaky results just before the cluster was lost: they say nothing about it."""
         for name, result in reversed(list(self._done.items())):
             if result.status not in {CaseStatus.UNKNOWN, CaseStatus.FLAKY}:
                 break
             del self._done[name]
 
     def so_far(self, why: str = "") -> Results:
-        """What was found until now. All other cases were not tried: `why` is their reason."""
+        """The results until now. All other cases are UNTRIED, with the reason `why`."""
         every = tuple(
             self._done.get(case.name) or Result(case, CaseStatus.UNTRIED, reason=why) for case in self.cases
         )
@@ -130,10 +131,10 @@ class Runner:
         return Results(every, enforcement, fixtures=max(1, len(self._rigs)))
 
     def _shared_pace(self) -> Pace:
-        """The pace of one fixture among several: they share the nodes, and every pod keeps its exec.
+        """The pace of one fixture among several: they share the nodes, and every pod keeps its exec session.
 
-        Their listeners live as long as they do, and nobody asks for latencies. Where answers are slow, fewer
-        tries are started: hundreds of them at once would make each slower than the time that it waits.
+        Listeners live as long as the fixture, and latencies are not measured. Fewer tries are started if
+        answers are slow: hundreds at once would make each take longer than its timeout.
         """
         starts = max(MOST_STARTS // self.fixtures, 2)
         return replace(
@@ -153,7 +154,7 @@ class Runner:
         asked: Mapping[str, Sequence[Cell]],
     ) -> None:
         loop = asyncio.get_running_loop()
-        troubles = 0  # in a row: one case that cannot be tried says nothing about the next, several do
+        troubles = 0  # in a row: a single failing case is no reason to give up, several are
         while queue:
             number, case = queue.popleft()
             begun = loop.time()
@@ -173,7 +174,7 @@ class Runner:
                             raise
                         result = Result(case, CaseStatus.UNKNOWN, reason=str(error))
             self._done[case.name] = replace(result, seconds=loop.time() - begun)
-            self.told(self._done[case.name])
+            self.on_result(self._done[case.name])
 
     async def _try(
         self, rig: CaseFixture, bench: Workbench, prefix: str, case: Case, asks: Sequence[Cell]
@@ -223,7 +224,7 @@ class Runner:
     async def _seen(
         self, rig: CaseFixture, late: CasePods, asks: Sequence[Cell]
     ) -> Mapping[Cell, Observation]:
-        """What probes see of the cells, and what kubelets say of theirs."""
+        """Observations of the cells: by probes, and by kubelets for cells that start at a node."""
         probed = [ask for ask in asks if not ask.source.startswith(KUBELET)]
         cells = await rig.observe([late.site.flow(ask) for ask in probed], late.stations)
         seen = dict(zip(probed, cells.values(), strict=True))
@@ -237,31 +238,31 @@ class Runner:
         return seen
 
     def _lacking(self, case: Case, rig: CaseFixture) -> str | None:
-        """Why a case cannot be tried here; None where it can."""
+        """Why a case cannot run here; None if it can."""
         both = {address.version for address in rig.site.addresses[PODS[0]]} == {4, 6}
         reasons = {
             "sctp": NO_SCTP,
-            "outside": None if self.lab else "hosts outside can be made on the lab only",
-            "kubelet": "the kubelet of a lab tries no pod" if self.lab else None,
-            "dual-stack": None if both else "the pods of this cluster have addresses of one family",
+            "outside": None if self.lab else "hosts outside the cluster exist on the lab only",
+            "kubelet": "the lab's kubelet does not probe pods" if self.lab else None,
+            "dual-stack": None if both else "pods in this cluster have addresses of one family only",
             "two-nodes": None if len(set(rig.site.nodes.values())) > 1 else self._one_node(),
         }
         for need in case.needs:
             if reason := reasons.get(need):
                 return reason
         if SERVICE in case.scope.extra and rig.lacks_services:
-            return "no Service answered here before any policy was applied"
+            return "no Service answered before the first policy was applied"
         return None
 
     def _unscored(self, case: Case) -> str | None:
         if case.undefined is not None:
             return case.undefined
         if "block-on-pods" in case.rules and not self.profile.blocks_match_pods:
-            return f"whether an ipBlock matches pods is the plugin's choice, and {self.profile.name} does not"
+            return f"whether an ipBlock matches pods is up to the plugin, and {self.profile.name}'s does not"
         return None
 
     async def _nodes(self) -> tuple[str, ...]:
-        """Two nodes that take pods; () where they may not be listed."""
+        """Two nodes that accept pods; () if nodes may not be listed."""
         try:
             nodes = await self.cluster.find("Node")
         except ClusterError:
@@ -271,11 +272,11 @@ class Runner:
         return tuple(sorted(name for name, open_ in takes.items() if open_))[:2]
 
     def _one_node(self) -> str:
-        closed = f": {', '.join(self._closed)} not ready, or closed to pods" if self._closed else ""
-        return f"this cluster has one node to use{closed}"
+        closed = f": {', '.join(self._closed)} not ready or not schedulable" if self._closed else ""
+        return f"this cluster has only one usable node{closed}"
 
     async def _site(self, plan: Plan, bench: Workbench) -> FixtureMap:
-        """The fixture as it was made, its Service included."""
+        """The names and addresses of a fixture that was created, its Service included."""
         addresses: dict[str, tuple[Address, ...]] = {}
         nodes: dict[str, str] = {}
         for name in PODS:
@@ -295,7 +296,7 @@ class Runner:
         return site.with_pods({SERVICE: tuple(map(ip_address, given))}, {})
 
     def _flows(self, site: FixtureMap, asked: Mapping[str, Sequence[Cell]]) -> list[Flow]:
-        """All that some case will ask of ends that are there from the start."""
+        """Every flow that some case will probe between ends that exist from the start."""
         flows: dict[Flow, None] = {}
         versions = {str(address.version) for address in site.addresses[PODS[0]]}
         for case in self.cases:
@@ -307,8 +308,8 @@ class Runner:
         return list(flows)
 
 
-async def abreast(work: Iterable[Coroutine[Any, Any, None]]) -> None:
-    """Await all. Where one fails the others are ended and awaited, and its failure is raised."""
+async def run_all(work: Iterable[Coroutine[Any, Any, None]]) -> None:
+    """Await all. If one fails, cancel and await the others and raise its exception."""
     tasks = [asyncio.create_task(one) for one in work]
     try:
         await asyncio.gather(*tasks)

@@ -1,7 +1,7 @@
-"""Reports of runs that each tried some of the cases, read again and joined into one.
+"""Joins the JSON reports of several shards, each of which tried some of the cases, into one.
 
-What a report keeps of each moment is what was seen (`cells_seen`); what was declared and what the policies
-say follows from the case. So a part can be read only where its cases are known.
+A report keeps what was observed in each step (`observed_cells`); declared and simulated verdicts follow from
+the case. So a report can be read only if its cases are known.
 """
 
 from __future__ import annotations
@@ -28,9 +28,9 @@ from netprobe.model.verdict import Verdict
 from netprobe.simulate import Simulator
 
 Seen = dict[str, dict[str, dict[str, str]]]
-"""Port, source, "allow" | "deny" | "unknown" | "skipped" -> destinations, with a space between two."""
+"""Port, source, "allow" | "deny" | "unknown" | "skipped" -> destinations, separated by spaces."""
 
-TALK: Final = "netprobe: "
+STDERR_PREFIX: Final = "netprobe: "
 SKIPPED: Final = "skipped"
 OUTCOMES: Final[Mapping[str, tuple[Outcome, Verdict]]] = {
     "allow": (Outcome.CONNECTED, Verdict.ALLOW),
@@ -40,8 +40,8 @@ OUTCOMES: Final[Mapping[str, tuple[Outcome, Verdict]]] = {
 }
 
 
-def ask_of(case: Case, flow: Flow) -> Cell:
-    """The cell of a case that a flow is. Ends are written as cases call them."""
+def cell_of(case: Case, flow: Flow) -> Cell:
+    """The cell of a case that a flow belongs to. Ends have the case's relative names."""
     port = _port(case, flow.port, flow.protocol.value, flow.family)
     return Cell(str(flow.source), str(flow.destination), port)
 
@@ -50,11 +50,11 @@ def _port(case: Case, number: int, protocol: str, family: int | None) -> str:
     return f"{number}/{protocol}{f'/{family}' if case.scope.families else ''}"
 
 
-def cells_seen(case: Case, rows: Iterable[Row]) -> Seen:
-    """What was seen of each cell that was asked."""
+def observed_cells(case: Case, rows: Iterable[Row]) -> Seen:
+    """The observed verdict of each probed cell."""
     found: dict[str, dict[str, dict[str, list[str]]]] = {}
     for row in rows:
-        ask = ask_of(case, row.flow)
+        ask = cell_of(case, row.flow)
         word = SKIPPED if row.observed is None else row.observed.value
         sources = found.setdefault(ask.port, {})
         sources.setdefault(ask.source, {}).setdefault(word, []).append(ask.destination)
@@ -126,7 +126,7 @@ class _Report(_Model):
 
 @dataclass(frozen=True, slots=True)
 class Joined:
-    """Several parts as one; `cluster` is as the JSON has it."""
+    """Several shards as one; `cluster` is as in the JSON."""
 
     results: Results
     cluster: Mapping[str, Any]
@@ -137,10 +137,10 @@ class Joined:
 
 
 def join(paths: Sequence[Path], cases: Sequence[Case]) -> Joined:
-    """Read the parts and lay them together, in the order of `cases`.
+    """Read the shards' reports and join their results, in the order of `cases`.
 
-    InputError where a file is no report, a case is not known or stands in two parts, or the parts are of
-    different clusters. A part that is missing is a problem of the results.
+    InputError if a file is not a report, a case is unknown or in two reports, or the reports are of different
+    clusters. A missing shard is a problem of the results.
     """
     known = {case.name: case for case in cases}
     parts = {path: _read(path) for path in paths}
@@ -173,29 +173,30 @@ def join(paths: Sequence[Path], cases: Sequence[Case]) -> Joined:
 
 def _read(path: Path) -> _Report:
     try:
-        return _Report.model_validate_json(_without_talk(path.read_text(encoding="utf-8")))
+        return _Report.model_validate_json(_without_stderr(path.read_text(encoding="utf-8")))
     except (OSError, UnicodeDecodeError) as error:
         raise InputError([Problem(str(path), "", f"cannot be read: {error}")]) from error
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(map(str, first["loc"]))
-        told = f"is no report of `netprobe conformance -o json`: {first['msg']}"
-        raise InputError([Problem(str(path), where, told)]) from error
+        message = f"is not a report of `netprobe conformance -o json`: {first['msg']}"
+        raise InputError([Problem(str(path), where, message)]) from error
 
 
-def _without_talk(text: str) -> str:
-    """A container's log has what was said on standard error between the lines of the report."""
-    return "".join(line for line in text.splitlines(keepends=True) if not line.startswith(TALK))
+def _without_stderr(text: str) -> str:
+    """A container's log without the lines from standard error, which may be between those of the report."""
+    return "".join(line for line in text.splitlines(keepends=True) if not line.startswith(STDERR_PREFIX))
 
 
 def _unknown(parts: Mapping[Path, _Report], known: Mapping[str, Case]) -> Iterator[Problem]:
     for path, part in parts.items():
         for number, case in enumerate(part.cases):
-            told = f"{case.name!r} is no case that is known here: give its file by --cases"
             if case.name not in known:
-                yield Problem(str(path), f"cases[{number}]", told)
+                message = f"unknown case {case.name!r}: pass its file with --cases"
+                yield Problem(str(path), f"cases[{number}]", message)
             elif case.moments and len(case.moments) != len(known[case.name].moments):
-                yield Problem(str(path), f"cases[{number}]", f"{case.name!r} has other moments here")
+                message = f"{case.name!r} has a different number of steps in this version"
+                yield Problem(str(path), f"cases[{number}]", message)
 
 
 def _twice(parts: Mapping[Path, _Report]) -> Iterator[Problem]:
@@ -205,14 +206,14 @@ def _twice(parts: Mapping[Path, _Report]) -> Iterator[Problem]:
             places[case.name].append(path)
     for name, paths in places.items():
         if len(paths) > 1:
-            yield Problem(str(paths[1]), "cases", f"{name!r} stands in {paths[0]} too")
+            yield Problem(str(paths[1]), "cases", f"{name!r} is also in {paths[0]}")
 
 
 def _apart(parts: Mapping[Path, _Report]) -> Iterator[Problem]:
     first, *others = parts.items()
     for path, part in others:
         if part.cluster != first[1].cluster:
-            yield Problem(str(path), "cluster", f"is another one than that of {first[0]}")
+            yield Problem(str(path), "cluster", f"differs from the cluster of {first[0]}")
 
 
 def _missing(parts: Sequence[_Report]) -> Iterator[str]:
@@ -220,7 +221,7 @@ def _missing(parts: Sequence[_Report]) -> Iterator[str]:
     for count in sorted({count for _, count in shards}):
         lost = [str(index) for index in range(count) if (index, count) not in shards]
         if lost:
-            yield f"of {count} parts, number {', '.join(lost)} is not among them: its cases are not told"
+            yield f"shard {', '.join(lost)} of {count} is missing: its cases are not included"
 
 
 def _result(case: Case, part: _Case) -> Result:
@@ -251,7 +252,7 @@ def _moment(case: Case, number: int, part: _Moment) -> StepResult:
 
 
 def _site(case: Case) -> FixtureMap:
-    """The made-up site, with any pod that only this case has."""
+    """The fictional fixture, with the pods that only this case has."""
     site = fictional_map()
     own = [end for end in case.scope.extra if end not in site.addresses]
     like = {end: f"{KUBELET if end.startswith(KUBELET) else ''}x/late" for end in own}

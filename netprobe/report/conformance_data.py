@@ -14,7 +14,7 @@ import yaml
 from netprobe.conformance.case import Case, CaseStep
 from netprobe.conformance.load import rules
 from netprobe.conformance.result import CaseStatus, Result, StepResult
-from netprobe.conformance.shard import ask_of
+from netprobe.conformance.shard import cell_of
 from netprobe.conformance.world import Cell
 from netprobe.diff import Row
 from netprobe.diff import Status as FlowStatus
@@ -69,7 +69,7 @@ def _moment(case: Case, moment: StepResult, meant: CaseStep) -> dict[str, Any]:
         ],
         "more": max(0, len(rows) - conformance_text.MOST_FLOWS),
         "tries": [
-            [*ask_of(case, flow), ", ".join(map(word, seen))]
+            [*cell_of(case, flow), ", ".join(map(word, seen))]
             for flow, seen in moment.attempts.items()
             if len(set(seen)) > 1
         ],
@@ -95,7 +95,7 @@ def _matrices(case: Case, rows: Sequence[Row]) -> dict[str, Any]:
     """The three tables of each port, and which cells are not as expected."""
     cells: dict[str, dict[tuple[str, str], Row]] = {}
     for row in rows:
-        ask = ask_of(case, row.flow)
+        ask = cell_of(case, row.flow)
         cells.setdefault(ask.port, {})[ask.source, ask.destination] = row
     asks = [Cell(*pair, port) for port, some in cells.items() for pair in some]
     down = sorted({ask.source for ask in asks}, key=_order)

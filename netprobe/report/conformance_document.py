@@ -9,7 +9,7 @@ from typing import Any
 
 from netprobe.conformance.case import Case
 from netprobe.conformance.result import CaseStatus, Result, StepResult
-from netprobe.conformance.shard import cells_seen
+from netprobe.conformance.shard import observed_cells
 from netprobe.diff import Row
 from netprobe.diff import Status as FlowStatus
 from netprobe.explain.why import blame
@@ -80,7 +80,7 @@ def _moment(case: Case, moment: StepResult, *, everything: bool) -> dict[str, An
         "status": moment.status.value,
         "converged_s": None if moment.converged_s is None else round(moment.converged_s, 3),
         "problem": moment.problem,
-        "seen": cells_seen(case, moment.rows),
+        "seen": observed_cells(case, moment.rows),
         "flows": [{**_row(row), "why": list(explain(row).sentences)} for row in shown],
         "attempts": [
             {**_flow(flow), "observed": [verdict.value for verdict in seen]}

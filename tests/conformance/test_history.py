@@ -154,12 +154,12 @@ def test_the_command_shows_the_trend_and_the_change(
 @pytest.mark.parametrize("text", ["", "[]", "{}", '{"kind": "Report", "cases": {}}', '{"kind": 3}'])
 def test_what_is_no_run_is_said(text: str, tmp_path: Path) -> None:
     (tmp_path / "x.json").write_text(text)
-    with pytest.raises(InputError, match=r"x\.json: is no run"):
+    with pytest.raises(InputError, match=r"x\.json: is not a run"):
         runs(tmp_path)
 
 
 def test_no_folder_and_no_run(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["history", str(tmp_path)]) == 2
-    assert "has no run" in capsys.readouterr().err
+    assert "contains no runs" in capsys.readouterr().err
     assert main(["history", str(tmp_path / "none")]) == 2
     assert CASE.name not in capsys.readouterr().err

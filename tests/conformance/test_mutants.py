@@ -19,7 +19,7 @@ from netprobe.conformance.fixture_map import fictional_map
 from netprobe.conformance.load import builtin
 from netprobe.conformance.result import CaseStatus
 from netprobe.conformance.runner import Runner
-from netprobe.conformance.shard import ask_of
+from netprobe.conformance.shard import cell_of
 from netprobe.kube import connect
 from netprobe.lab import LabOptions, start
 from netprobe.manifests import from_objects
@@ -56,7 +56,7 @@ def showing(case: Case, mutant: str) -> set[str]:
             continue
         simulator = Simulator(from_objects([*SITE.objects(case, moment), *policies]))
         wrong = {
-            ask_of(case, flow).port
+            cell_of(case, flow).port
             for flow, verdict in SITE.declared(moment, probed_cells(case)).items()
             for decision in (simulator.decide(flow),)
             if decision.undefined is None and decision.verdict is not verdict

@@ -16,7 +16,7 @@ from netprobe.conformance.case import Case
 from netprobe.conformance.case_pods import CasePods
 from netprobe.conformance.load import builtin
 from netprobe.conformance.result import CaseStatus, Result
-from netprobe.conformance.runner import MOST_TROUBLES, Runner, abreast
+from netprobe.conformance.runner import MOST_TROUBLES, Runner, run_all
 from netprobe.conformance.world import Cell
 from netprobe.errors import ClusterError, ConflictError, ForbiddenError
 from netprobe.probe import PodOptions
@@ -37,7 +37,7 @@ async def test_where_one_worker_fails_the_others_are_ended_first() -> None:
             ended.append(True)
 
     with pytest.raises(ClusterError, match="gone"):
-        await abreast([works(), fails(), works()])
+        await run_all([works(), fails(), works()])
     assert ended == [True, True]
 
 
@@ -106,7 +106,9 @@ async def test_a_node_that_takes_no_pods_is_named_where_two_are_needed() -> None
     assert await suite._nodes() == ("n1",)
     case = next(case for case in builtin() if "two-nodes" in case.needs)
     rig: Any = SimpleNamespace(site=replace(SITE, nodes=dict.fromkeys(SITE.nodes, "n1")))
-    assert suite._lacking(case, rig) == "this cluster has one node to use: n2 not ready, or closed to pods"
+    assert (
+        suite._lacking(case, rig) == "this cluster has only one usable node: n2 not ready or not schedulable"
+    )
 
 
 async def test_a_late_pod_waits_for_the_last_case_s_to_go(monkeypatch: pytest.MonkeyPatch) -> None:

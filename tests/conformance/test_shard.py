@@ -14,7 +14,7 @@ from netprobe.cli.conformance_run import joined
 from netprobe.conformance.fixture_map import fictional_map
 from netprobe.conformance.load import builtin
 from netprobe.conformance.result import CaseStatus, Result
-from netprobe.conformance.shard import ask_of
+from netprobe.conformance.shard import cell_of
 from netprobe.errors import InputError
 from netprobe.model.verdict import Verdict
 from netprobe.report.conformance import CONFORMANCE_FORMATS, Conformance
@@ -50,7 +50,7 @@ def test_every_cell_of_every_case_can_be_written() -> None:
         pods = {end: site.addresses["x/late"] for end in case.scope.extra if end not in site.addresses}
         there = site.with_pods(pods, {})
         for ask in case.scope.cells():
-            assert ask_of(case, there.flow(ask)) == ask
+            assert cell_of(case, there.flow(ask)) == ask
 
 
 def test_parts_are_joined_in_the_order_of_the_cases(tmp_path: Path) -> None:
@@ -66,7 +66,7 @@ def test_parts_are_joined_in_the_order_of_the_cases(tmp_path: Path) -> None:
 def test_a_part_that_is_missing_is_told_and_nothing_is_green(tmp_path: Path) -> None:
     paths = [part(tmp_path, (0, 3), result(CASES[3])), part(tmp_path, (2, 3), result(CASES[5]))]
     results, _, _ = joined(paths, CASES)
-    assert results.problems == ("of 3 parts, number 1 is not among them: its cases are not told",)
+    assert results.problems == ("shard 1 of 3 is missing: its cases are not included",)
     assert results.exit_status == 3
 
 
@@ -76,13 +76,13 @@ def test_parts_that_do_not_belong_together(tmp_path: Path) -> None:
     with pytest.raises(InputError) as raised:
         joined(paths, [case for case in CASES if case != CASES[1]])
     told = "\n".join(map(str, raised.value.problems))
-    assert f"{FAILED.case.name!r} stands in {paths[0]} too" in told
+    assert f"{FAILED.case.name!r} is also in {paths[0]}" in told
     assert f"is another one than that of {paths[0]}" in told
 
 
 def test_a_case_that_is_not_known_here(tmp_path: Path) -> None:
     own = replace(FAILED, case=replace(FAILED.case, name="one of theirs"))
-    with pytest.raises(InputError, match="give its file by --cases"):
+    with pytest.raises(InputError, match="pass its file with --cases"):
         joined([part(tmp_path, None, own)], CASES)
 
 
@@ -118,7 +118,7 @@ def test_what_is_no_part_is_a_mistake(tmp_path: Path, capsys: pytest.CaptureFixt
     wrong = tmp_path / "wrong.json"
     wrong.write_text("{}")
     assert main(["conformance", "--join", str(wrong)]) == 2
-    assert "is no report of `netprobe conformance -o json`" in capsys.readouterr().err
+    assert "is not a report of `netprobe conformance -o json`" in capsys.readouterr().err
     assert main(["conformance", "--join", str(tmp_path / "none.json")]) == 2
     assert main(["conformance", "--join"]) == 2
     good = str(part(tmp_path, None, FAILED))
@@ -172,4 +172,4 @@ def test_a_history_that_cannot_be_read_is_said_before_anything_is_tried(
 ) -> None:
     (tmp_path / "broken.json").write_text("{")
     assert main(["conformance", "--history", str(tmp_path), "--only", CASES[0].name]) == 2
-    assert f"{tmp_path}/broken.json: is no run" in capsys.readouterr().err
+    assert f"{tmp_path}/broken.json: is not a run" in capsys.readouterr().err
