@@ -33,6 +33,7 @@ from netprobe.model.flow import ContainerPort, Flow, Pod, PodRef
 from netprobe.model.objects import Object
 from netprobe.policies.networkpolicy import policy_of
 from netprobe.probe import Fixture, Pace, Prober, Workbench
+from netprobe.probe.pace import LAB
 from netprobe.simulate import Simulator
 
 SIZES = (40, 80)
@@ -143,10 +144,10 @@ async def measure(pods: int, lab: Lab) -> None:
     ):
         tell("pods up", 0, "")
         made = {pod.ref: replace(pod, addresses=bench.stations[pod.ref].addresses) for pod in wanted.pods}
-        pace = Pace().within_a_machine(len(flows))
-        async with Prober(cluster, bench, flows, pace=pace) as prober:
-            one_by_one = replace(pace, bulk=False, window=48, execs_per_node=12, sessions=64)
-            async with Prober(cluster, bench, flows, pace=one_by_one) as other:
+        pace = Pace().on_lab(len(flows))
+        async with Prober(cluster, bench.stations, flows, canaries=bench.canaries, pace=pace) as prober:
+            one_by_one = replace(pace, method=replace(LAB, latencies=False))
+            async with Prober(cluster, bench.stations, flows, pace=one_by_one) as other:
                 await other.round(flows)
             tell("one by one", len(flows), "")
             await prober.baseline()

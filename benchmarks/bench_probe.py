@@ -17,6 +17,7 @@ import statistics
 import time
 from collections import Counter
 from contextlib import ExitStack
+from dataclasses import replace
 
 from netprobe.kube import connect
 from netprobe.lab import LabOptions, start
@@ -24,6 +25,7 @@ from netprobe.model.cluster import Namespace
 from netprobe.model.flow import ContainerPort, Flow, Pod, PodRef, Protocol
 from netprobe.model.objects import Object
 from netprobe.probe import ClusterAPI, Fixture, Pace, Prober, Workbench
+from netprobe.probe.pace import CLUSTER
 
 NAMESPACES = [f"bench-{name}" for name in "xyz"]
 PORTS = tuple(ContainerPort(n, p) for p in (Protocol.TCP, Protocol.UDP) for n in (80, 81))
@@ -40,11 +42,14 @@ def deny(namespace: str) -> Object:
     }
 
 
+ANEW = Pace(method=replace(CLUSTER, kept_sessions=0))
+
+
 async def rounds(cluster: ClusterAPI, bench: Workbench, count: int, label: str) -> None:
     times: dict[str, list[float]] = {"session": [], "exec": []}
     async with (
-        Prober(cluster, bench, FLOWS) as kept,
-        Prober(cluster, bench, FLOWS, pace=Pace(sessions=0)) as anew,
+        Prober(cluster, bench.stations, FLOWS) as kept,
+        Prober(cluster, bench.stations, FLOWS, pace=ANEW) as anew,
     ):
         await kept.round(FLOWS)  # opens the sessions
         for _ in range(count):
@@ -61,7 +66,7 @@ async def rounds(cluster: ClusterAPI, bench: Workbench, count: int, label: str) 
 
 
 async def case(cluster: ClusterAPI, bench: Workbench) -> None:
-    async with Prober(cluster, bench, FLOWS) as prober:
+    async with Prober(cluster, bench.stations, FLOWS, canaries=bench.canaries) as prober:
         begun = time.perf_counter()
         await prober.baseline()
         print(f"  baseline {time.perf_counter() - begun:5.2f} s")

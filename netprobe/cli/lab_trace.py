@@ -172,13 +172,13 @@ async def _send(
     from netprobe.lab.trace import RULES, parse
     from netprobe.model.observation import Outcome
     from netprobe.probe.netcat import Target
-    from netprobe.probe.pace import Pace
+    from netprobe.probe.pace import LAB, Pace
     from netprobe.probe.plan import Batch
     from netprobe.probe.session import Sessions
 
     target = Target(host, port.number, port.protocol)
     before = parse(await cluster.raw(RULES))
-    sessions = Sessions(cluster, Pace(hedge=60), keep=False)
+    sessions = Sessions(cluster, Pace(method=LAB), keep=False)
     answer = (await sessions.run([Batch(station, (target,))]))[station, target]
     if answer.outcome is Outcome.EXEC_FAILED:
         raise LabError(f"nothing could be sent from {station.namespace}/{station.pod}: {answer.text}")

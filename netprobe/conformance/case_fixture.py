@@ -29,10 +29,9 @@ from netprobe.model.objects import Object
 from netprobe.model.observation import Observation, Outcome
 from netprobe.model.verdict import Verdict
 from netprobe.probe import ClusterAPI, Pace, Prober, Station, Unplaced, Workbench
-from netprobe.probe.canary import Canary
+from netprobe.probe.bench import together
 from netprobe.probe.run_objects import ROLE
 from netprobe.probe.settle import settle
-from netprobe.probe.workbench import together
 
 Labels = Mapping[str, Mapping[str, str]]
 Place = tuple[str | None, bool]
@@ -44,17 +43,6 @@ CONTROL_PORT: Final = 9000
 SLOWING: Final = 1.3
 """Each pause between two tries of a canary is longer than the previous one by this factor."""
 CANARY_PORTS: Final = tuple(ContainerPort(CONTROL_PORT + number) for number in range(3))
-
-
-@dataclass(frozen=True, slots=True)
-class Stations:
-    """The stations of one rig, as a Prober asks for them. Its canaries are the rig's own affair."""
-
-    stations: Mapping[End, Station]
-    canaries: Sequence[Canary] = ()
-
-    async def turn(self, change: int) -> None:
-        """Nothing: see `CaseFixture.change`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,7 +126,10 @@ class CaseFixture:
         self._joined = set(map(self._places, connected))
         await self._prove_services()
         await self._turn(0)
-        end, pause_s = asyncio.get_running_loop().time() + self._pace.canary_s, self._pace.pause_s
+        end, pause_s = (
+            asyncio.get_running_loop().time() + self._pace.canary_s,
+            self._pace.method.canary_pause_s,
+        )
         closed = [pair.flow(_port(1)) for pair in self._pairs]
         while self.enforcing is not True and asyncio.get_running_loop().time() < end:
             seen = await self._prober.round(closed)
@@ -247,7 +238,7 @@ class CaseFixture:
     async def _opened(self, flow: Flow) -> float | None:
         """The time at which a canary's port first connects. A hanging try does not delay the next one."""
         loop = asyncio.get_running_loop()
-        end, pause_s = loop.time() + self._pace.canary_s, self._pace.pause_s
+        end, pause_s = loop.time() + self._pace.canary_s, self._pace.method.canary_pause_s
         tries: set[asyncio.Task[dict[Flow, Observation]]] = set()
         try:
             while loop.time() < end:
@@ -282,7 +273,7 @@ class CaseFixture:
 
         return Prober(
             self._cluster,
-            Stations(stations),
+            stations,
             flows,
             pace=self._pace,
             locate=locate,

@@ -23,9 +23,9 @@ from netprobe.model.flow import ContainerPort, End, PodRef
 from netprobe.model.objects import Object
 from netprobe.model.observation import Observation, Outcome
 from netprobe.probe import ClusterAPI, PodOptions, Station
-from netprobe.probe.readiness import complaint, hopeless, is_ready
+from netprobe.probe.bench import station
+from netprobe.probe.readiness import cannot_start, describe, is_ready
 from netprobe.probe.run_objects import RUN, pod
-from netprobe.probe.workbench import station
 
 READY_S: Final = 60.0
 REMOVED_S: Final = 90.0
@@ -152,8 +152,8 @@ class CasePods:
             for live in pods:
                 if live["metadata"]["uid"] != created["metadata"]["uid"]:
                     continue
-                if hopeless(live):
-                    raise WorkbenchError(f"pod {ref} cannot become ready: {complaint(live)}")
+                if cannot_start(live):
+                    raise WorkbenchError(f"pod {ref} cannot become ready: {describe(live)}")
                 if fine(live):
                     return live
             await asyncio.sleep(POLL_S)

@@ -29,10 +29,6 @@ from netprobe.probe.permission import CONFORMANCE
 from netprobe.simulate import CALICO, Profile, Simulator
 
 MOST_TROUBLES: Final = 3
-MOST_STARTS: Final = 16  # on one node, of all fixtures together
-SESSIONS: Final = 1_000
-PROOF_S: Final = 30.0
-START_HOLD_S: Final = 0.5
 NOT_ENFORCING: Final = (
     "this cluster accepts policies that it does not enforce: a port that one closes was open"
 )
@@ -75,7 +71,7 @@ class Runner:
 
         NetprobeError if they cannot be created or the cluster is lost: `so_far` has the results until then.
         """
-        pace = self._shared_pace()
+        pace = self.pace.shared(self.fixtures)
         asked = {case.name: probed_cells(case, full=self.full) for case in self.cases}
         nodes = await self._nodes()
         count = max(1, min(self.fixtures, len(self.cases)))
@@ -129,22 +125,6 @@ class Runner:
         )
         enforcement = NOT_ENFORCING if any(rig.enforcing is False for rig in self._rigs) else None
         return Results(every, enforcement, fixtures=max(1, len(self._rigs)))
-
-    def _shared_pace(self) -> Pace:
-        """The pace of one fixture among several: they share the nodes, and every pod keeps its exec session.
-
-        Listeners live as long as the fixture, and latencies are not measured. Fewer tries are started if
-        answers are slow: hundreds at once would make each take longer than its timeout.
-        """
-        starts = max(MOST_STARTS // self.fixtures, 2)
-        return replace(
-            self.pace,
-            sessions=SESSIONS,
-            starts_per_node=starts,
-            start_hold_s=START_HOLD_S,
-            proof_s=PROOF_S,
-            timed=False,
-        )
 
     async def _work(
         self,

@@ -14,11 +14,12 @@ from netprobe.errors import ClusterError, NetprobeError, WorkbenchError
 from netprobe.model.observation import Outcome
 from netprobe.model.policy import Direction
 from netprobe.probe.api import ClusterAPI
+from netprobe.probe.bench import Deadlines, new_run
 from netprobe.probe.pace import Pace
 from netprobe.probe.permission import Need
 from netprobe.probe.plan import Station
 from netprobe.probe.run_objects import PodOptions
-from netprobe.probe.workbench import Deadlines, Workbench, new_run
+from netprobe.probe.workbench import Workbench
 
 HOST_POD_S = 20.0
 
@@ -87,7 +88,7 @@ class Examination:
                 )
                 self._checks.append(Check("probe pods", Status.OK, evidence))
                 try:
-                    await self._inside(made, knocker)
+                    await self._inside(bench, made, knocker)
                 finally:
                     await knocker.close()
         except WorkbenchError as e:
@@ -96,7 +97,7 @@ class Examination:
             name = "probe pods" if not entered else "the rest"
             self._checks.append(Check(name, Status.UNKNOWN, str(e), _hint(str(e))))
 
-    async def _inside(self, made: Sequence[Pair], knocker: Knocker) -> None:
+    async def _inside(self, bench: Workbench, made: Sequence[Pair], knocker: Knocker) -> None:
         clients = [pair.client for pair in made]
         servers = [pair.server for pair in made]
         wanted = paths(clients, servers)
@@ -106,7 +107,7 @@ class Examination:
         looks = await asyncio.gather(*(pod_facts.look(self.cluster, client) for client in clients))
         seen = dict(zip(clients, looks, strict=True))
         self._checks += [*checks.networks(before), checks.dns(names), checks.families(made)]
-        host, trouble = await self._host(made)
+        host, trouble = await self._host(bench, made)
         beside = paths([host], servers) if host is not None else ()
         alone = await deny_all.baseline(knocker, beside)
         proven = [path for path, answer in before.items() if answer.outcome is Outcome.CONNECTED]
@@ -122,13 +123,13 @@ class Examination:
         self._checks.append(checks.host_network(ingress, trouble, alone))
         self._checks += [checks.sctp(seen), checks.clocks(experiment.server_clock, seen)]
 
-    async def _host(self, made: Sequence[Pair]) -> tuple[Station | None, str | None]:
+    async def _host(self, bench: Workbench, made: Sequence[Pair]) -> tuple[Station | None, str | None]:
         """A pod with hostNetwork beside the first server, or why there is none."""
         self.progress("starting a pod with hostNetwork")
         try:
             async with asyncio.timeout(HOST_POD_S):
                 node = made[0].server.node
-                return await guest.placed(self.cluster, node, self.run, self.options), None
+                return await guest.placed(bench, node, self.options), None
         except TimeoutError:
             return None, f"the pod did not run within {HOST_POD_S:g} s"
         except NetprobeError as e:

@@ -44,15 +44,17 @@ inside (Ctrl-C; let SIGTERM cancel it too) removes everything of the run before 
 from __future__ import annotations
 
 from netprobe.probe.api import ClusterAPI, Execution
-from netprobe.probe.canary import Enforcement
+from netprobe.probe.bench import Deadlines, new_run
+from netprobe.probe.canary import Canaries, Enforcement
 from netprobe.probe.cleanup import Cleaned, Leftover, clean
 from netprobe.probe.pace import Pace
 from netprobe.probe.plan import Station, Unplaced
 from netprobe.probe.prober import Facts, Observed, Prober
 from netprobe.probe.run_objects import Fixture, OutsideHost, PodOptions
-from netprobe.probe.workbench import Deadlines, Workbench, new_run
+from netprobe.probe.workbench import Workbench
 
 __all__ = [
+    "Canaries",
     "Cleaned",
     "ClusterAPI",
     "Deadlines",

@@ -1,35 +1,59 @@
 """Canaries: pods that show whether policies are enforced, and when a change has arrived.
 
-On each node a client tries two ports of a target. One is always open, and so proves listener and path. The
-other is closed by a policy of the run's own from the start; that it stays silent while the control answers
-is the evidence that this cluster enforces policies at all. With each change of the run a further port is
-opened, after everything else, so the moment at which it first connects tells when the change is in force
-here. Opening is used, and not closing, because a connection tells its time at once, while silence has to be
-waited for.
+On each node a client tries two ports of a target. The control port is always open and so proves listener and
+path. The other port is closed by a policy of the run's own; that it stays silent while the control answers
+is the evidence that the cluster enforces policies at all. With each change of the run that port is opened,
+after everything else: it connects only once the new version of the policy and the new labels have arrived,
+so its first connection shows when the change is in force. Opening is watched, not closing, because a
+connection has a time and silence has to be waited for.
+
+Two ports take turns, so any number of changes is possible: the policy of a change opens one of them and
+closes the other, which the next change opens.
 """
 
 from __future__ import annotations
 
 import asyncio
-from contextlib import suppress
-from dataclasses import dataclass
-from types import TracebackType
+from collections.abc import AsyncIterator, Collection, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from dataclasses import dataclass, replace
 from typing import Final, Self
 
 from netprobe.errors import ClusterError
-from netprobe.probe import netcat
+from netprobe.model.flow import ContainerPort, PodRef
+from netprobe.model.objects import Object
+from netprobe.model.observation import Outcome
+from netprobe.probe import run_objects
 from netprobe.probe.api import ClusterAPI
-from netprobe.probe.pace import Pace
+from netprobe.probe.netcat import Answer, Target
+from netprobe.probe.pace import CLUSTER, Pace
 from netprobe.probe.plan import Station
-from netprobe.probe.run_objects import CANARY_CONTROL
+from netprobe.probe.run_objects import CHANGE, ROLE, RUN, PodOptions
+from netprobe.probe.session import Session, Starts
+
+CONTROL_PORT: Final = 9000
+PORTS: Final = tuple(ContainerPort(CONTROL_PORT + number) for number in range(3))
+"""What a target serves: the control port and the two that take turns."""
+
+TARGET: Final = "canary-target"
+CLIENT: Final = "canary-client"
+"""The values of the label ROLE."""
 
 SILENT_TRIES: Final = 5
-"""So many tries of the control in a row must connect without the other port having done so."""
+"""A port is closed when this many tries of the control connected in a row and the port did not."""
+
+SLOWING: Final = 1.1
+"""Each pause between two tries is longer than the last by this factor: a slow machine gets fewer tries."""
+
+
+def port_of(change: int) -> int:
+    """The port that change number `change` opens."""
+    return CONTROL_PORT + 1 + change % 2
 
 
 @dataclass(frozen=True, slots=True)
 class Canary:
-    """A pair on one node: `client` tries the ports of `target`."""
+    """A pair of pods on one node: `client` tries the ports of `target`."""
 
     client: Station
     target: Station
@@ -41,117 +65,188 @@ class Canary:
 
 @dataclass(frozen=True, slots=True)
 class Enforcement:
-    """Whether the cluster enforces policies, and what shows it. None: could not be told."""
+    """Whether the cluster enforces policies, and the evidence. None: unknown."""
 
     enforcing: bool | None
     evidence: str
 
 
-class CanaryWatch:
-    """Follows one canary through one change, while its context is open."""
+NO_CANARY: Final = Enforcement(None, "there is no canary")
 
-    def __init__(self, cluster: ClusterAPI, canary: Canary, change: int, pace: Pace) -> None:
+
+def pods(
+    namespace: str, run: str, node: str | None, index: int, options: PodOptions
+) -> tuple[Object, Object]:
+    """The target and the client on one node, in a namespace of the run; they tolerate every taint."""
+    pinned = replace(options, node_selector={}, tolerations=({"operator": "Exists"},))
+
+    def pod(role: str, ports: Collection[ContainerPort] = ()) -> Object:
+        ref = PodRef(namespace, f"{role}-{index}")
+        return run_objects.pod(ref, run, pinned, labels={ROLE: role}, ports=ports, node=node)
+
+    return pod(TARGET, PORTS), pod(CLIENT)
+
+
+def policy(namespace: str, run: str, change: int, *, pod_labels: bool = False) -> Object:
+    """The canaries' policy after change number `change`, 0 before the first.
+
+    It opens the control port to everyone, and the port of the change to namespaces (with `pod_labels`: pods
+    in namespaces) whose label says that number.
+    """
+    says = {"matchLabels": {CHANGE: str(change)}}
+    peer = {"namespaceSelector": says, **({"podSelector": says} if pod_labels else {})}
+    return {
+        "apiVersion": "networking.k8s.io/v1",
+        "kind": "NetworkPolicy",
+        "metadata": {"name": "canary", "namespace": namespace, "labels": {RUN: run}},
+        "spec": {
+            "podSelector": {"matchLabels": {ROLE: TARGET}},
+            "policyTypes": ["Ingress"],
+            "ingress": [
+                {"ports": [{"protocol": "TCP", "port": CONTROL_PORT}]},
+                {"from": [peer], "ports": [{"protocol": "TCP", "port": port_of(change)}]},
+            ],
+        },
+    }
+
+
+@dataclass(frozen=True, slots=True)
+class Canaries:
+    """All canaries of a namespace, and the policy that they share.
+
+    `pod_labels`: a change is seen only once labels of pods have arrived too; needs to patch pods.
+    """
+
+    cluster: ClusterAPI
+    run: str
+    namespace: str
+    pairs: Sequence[Canary]
+    pod_labels: bool = False
+
+    async def announce(self, change: int) -> None:
+        """Let change number `change`, from 1, be seen at the canaries. Call it after everything else."""
+        label: Object = {"metadata": {"labels": {CHANGE: str(change)}}}
+        clients = [pair.client.pod for pair in self.pairs if self.pod_labels]
+        await asyncio.gather(
+            self.cluster.apply(policy(self.namespace, self.run, change, pod_labels=self.pod_labels)),
+            self.cluster.patch("Namespace", self.namespace, None, label),
+            *(self.cluster.patch("Pod", name, self.namespace, label) for name in clients),
+        )
+
+
+class CanaryWatch:
+    """Tries the ports of one canary, in a session that is kept while the context is open.
+
+    `execs` counts the commands that were started.
+    """
+
+    def __init__(self, cluster: ClusterAPI, canary: Canary, pace: Pace) -> None:
         self.canary = canary
-        self.port = CANARY_CONTROL + change
         self.execs = 0
         self._cluster = cluster
-        self._pace = pace
-        self._trouble = "it was not tried"
-        self._controls = 0  # tries of the control that connected since the other port last did
-        self._answered = False  # the control connected at least once
-        self._opened: float | None = None  # when the port last connected, by the loop's clock
-        self._first: float | None = None  # when it first did after `forget`
-        self._news = asyncio.Condition()
-        self._task: asyncio.Task[None] | None = None
+        method = replace(pace.method, second_try=None, bulk=False)
+        self._pace = replace(pace, wait_s=min(1.0, pace.wait_s), method=method)
+        self._stack = AsyncExitStack()
+        self._session: Session | None = None
+        self._failure = "it was not tried"
 
     async def __aenter__(self) -> Self:
-        self._task = asyncio.create_task(self._follow(), name=f"canary on {self.canary.node}")
         return self
 
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        if self._task is not None:
-            self._task.cancel()
-            await asyncio.gather(self._task, return_exceptions=True)
+    async def __aexit__(self, *_: object) -> None:
+        await self._stack.aclose()
 
-    async def closed(self, deadline_s: float) -> Enforcement:
-        """Wait until the port is seen to be closed while the control answers; an open one has the time."""
-        node = self.canary.node
+    async def closed(self, change: int, deadline_s: float) -> Enforcement:
+        """Wait until the port of a change is seen closed while the control answers."""
+        node, port = self.canary.node, port_of(change)
+        controls = 0  # that connected since the port last did
+        open_ = False
         with suppress(TimeoutError):
-            async with asyncio.timeout(deadline_s), self._news:
-                await self._news.wait_for(lambda: self._controls >= SILENT_TRIES)
-                return Enforcement(
-                    True,
-                    f"on {node} a policy of the run's own closes port {self.port} of a pod, and only that",
-                )
-        if self._opened is not None:
+            async with asyncio.timeout(deadline_s), self._trying([CONTROL_PORT, port]) as answers:
+                while controls < SILENT_TRIES:
+                    tried, answer = await answers.get()
+                    connected = answer.outcome is Outcome.CONNECTED
+                    if connected and tried == port:
+                        controls, open_ = 0, True
+                    elif connected:
+                        controls += 1
+                    elif tried == CONTROL_PORT:
+                        self._failure = answer.text or "the control port does not connect"
+                evidence = f"on {node} a policy of the run's own closes port {port} of a pod, and only that"
+                return Enforcement(True, evidence)
+        if open_:
             return Enforcement(
                 False,
-                f"on {node} a pod can still be reached on port {self.port} {deadline_s:g} s after a policy "
-                "has forbidden it",
+                f"on {node} a pod still accepts connections on port {port} {deadline_s:g} s after a policy "
+                "denied them",
             )
         return Enforcement(
-            None, f"on {node} the canary cannot be reached even where no policy forbids it: {self._trouble}"
+            None, f"on {node} the canary cannot be reached even where no policy forbids it: {self._failure}"
         )
 
-    def forget(self) -> None:
-        """From now on, only what happens from now on counts as the turn."""
-        self._first = None
-
-    async def opened(self, deadline_s: float) -> float | None:
-        """The loop's time at which the port first connected after `forget`; None: not by the deadline."""
+    async def opened(self, change: int, deadline_s: float) -> float | None:
+        """The loop's time at which the port of a change first connects; None: not by the deadline."""
         with suppress(TimeoutError):
-            async with asyncio.timeout(deadline_s), self._news:
-                await self._news.wait_for(lambda: self._first is not None)
-        return self._first
+            async with asyncio.timeout(deadline_s), self._trying([port_of(change)]) as answers:
+                while (await answers.get())[1].outcome is not Outcome.CONNECTED:
+                    pass
+                return asyncio.get_running_loop().time()
+        return None
 
-    async def _follow(self) -> None:
-        tries = round(60 / self._pace.pause_s)
-        client, target = self.canary.client, self.canary.target
-        command = netcat.canary_command(
-            str(target.addresses[0]),
-            control=CANARY_CONTROL,
-            port=self.port,
-            tries=tries,
-            pause_s=self._pace.pause_s,
-        )
-        while True:
+    @asynccontextmanager
+    async def _trying(self, ports: Sequence[int]) -> AsyncIterator[asyncio.Queue[tuple[int, Answer]]]:
+        """Try the ports over and over; tries overlap, since one without an answer takes `wait_s`."""
+        answers: asyncio.Queue[tuple[int, Answer]] = asyncio.Queue()
+        tries: set[asyncio.Task[None]] = set()
+
+        async def try_port(session: Session, port: int) -> None:
+            answer = await session.try_once(Target(str(self.canary.target.addresses[0]), port))
+            answers.put_nowait((port, answer))
+
+        async def keep_trying() -> None:
+            pause_s = self._pace.method.canary_pause_s
+            (await self._open()).reap()
+            while True:
+                session = await self._open()
+                for port in ports:
+                    task = asyncio.create_task(try_port(session, port))
+                    tries.add(task)
+                    task.add_done_callback(tries.discard)
+                await asyncio.sleep(pause_s)
+                pause_s *= SLOWING
+
+        trying = asyncio.create_task(keep_trying(), name=f"canary on {self.canary.node}")
+        try:
+            yield answers
+        finally:
+            for task in (trying, *tries):
+                task.cancel()
+            await asyncio.gather(trying, *tries, return_exceptions=True)
+
+    async def _open(self) -> Session:
+        """The session, opened again where it has failed."""
+        while self._session is None or self._session.failure is not None:
+            if self._session is not None:
+                self._failure = self._session.failure or self._failure
+                await self._stack.aclose()
+                await asyncio.sleep(self._pace.retry_s)
+            starts = Starts(CLUSTER.starts_per_node, CLUSTER.start_hold_s)
+            opening = Session.opened(self._cluster, self.canary.client, self._pace, starts)
             try:
+                self._session = await self._stack.enter_async_context(opening)
                 self.execs += 1
-                running = self._cluster.exec(client.namespace, client.pod, client.container, command)
-                async with running as execution:
-                    async for line in execution.lines():
-                        await self._note(line)
-                self._trouble = execution.finished.reason if execution.finished else "its exec was cut"
             except ClusterError as e:
-                self._trouble = str(e)
-            await asyncio.sleep(self._pace.retry_s)
-
-    async def _note(self, line: str) -> None:
-        word = line.partition(" ")[0]
-        now = asyncio.get_running_loop().time()
-        async with self._news:
-            if word == "open":
-                self._opened = now
-                self._first = now if self._first is None else self._first
-                self._controls = 0
-            elif word == "control":
-                self._controls += 1
-                self._answered = True
-            elif word == "try" and not self._answered:
-                self._trouble = "the control port does not connect"
-            self._news.notify_all()
+                self._failure = str(e)
+                await asyncio.sleep(self._pace.retry_s)
+        return self._session
 
 
-def overall(signs: list[Enforcement]) -> Enforcement:
-    """One answer for all nodes: a node that does not enforce is the answer, whatever the others do."""
+def overall(signs: Sequence[Enforcement]) -> Enforcement:
+    """One answer for all nodes: one node that does not enforce decides, then one that is unknown."""
+    if not signs:
+        return NO_CANARY
     for wanted in (False, None):
         found = [sign for sign in signs if sign.enforcing is wanted]
         if found:
             return Enforcement(wanted, "; ".join(sign.evidence for sign in found))
-    return (
-        Enforcement(True, "; ".join(s.evidence for s in signs))
-        if signs
-        else Enforcement(None, "there is no canary")
-    )
+    return Enforcement(True, "; ".join(sign.evidence for sign in signs))

@@ -16,6 +16,7 @@ from typing import Final
 
 from netprobe.model.flow import Protocol
 from netprobe.model.observation import Outcome
+from netprobe.probe.pace import Pace
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,15 +34,15 @@ class Target:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What one try of a target came to. `latency_ms` None: not connected, or no clock that fine.
+    """The result of one try of a target. `latency_ms` None: not connected, or the pod's clock is too coarse.
 
-    `asked_s`: when it was asked, by the loop's clock.
+    `tried_s`: when it was tried, by the loop's clock.
     """
 
     outcome: Outcome
     latency_ms: float | None = None
     text: str = ""
-    asked_s: float = 0.0
+    tried_s: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,8 +54,8 @@ class Begin:
 
 
 @dataclass(frozen=True, slots=True)
-class Said:
-    """One answered line: nc's status, how long it took, and what it said."""
+class Result:
+    """One answered line: nc's status, how long it took, and its text."""
 
     id: int
     status: int
@@ -101,43 +102,35 @@ _TEXTS: Final[tuple[tuple[re.Pattern[str], Outcome], ...]] = tuple(
 )
 
 
-def command(*, wait_s: float, timed: bool = True, repeated: bool = True, bulk: bool = False) -> list[str]:
-    """The command of one session, which waits `wait_s` for each target. `timed` and the rest: see Pace."""
-    words = [word for word, on in (("untimed", not timed), ("once", not repeated)) if on]
-    script = "\n".join((_script("probe.sh"), _script("bulk.sh" if bulk else "stream.sh")))
-    whole = str(max(1, math.ceil(wait_s)))
-    return ["sh", "-c", script, "netprobe", whole, f"{wait_s:g}", *words]
-
-
-def canary_command(host: str, *, control: int, port: int, tries: int, pause_s: float) -> list[str]:
-    """The command that tries two ports over and over, and tells at once when one connects (canary.sh)."""
-    return [
-        *("sh", "-c", _script("canary.sh"), "netprobe"),
-        *(host, str(control), str(port), str(tries), f"{pause_s:g}"),
-    ]
+def command(pace: Pace) -> list[str]:
+    """The command of one session."""
+    method = pace.method
+    words = [word for word, on in (("untimed", not method.latencies), ("once", not method.resend)) if on]
+    script = "\n".join((_script("probe.sh"), _script("bulk.sh" if method.bulk else "stream.sh")))
+    whole = str(max(1, math.ceil(pace.wait_s)))
+    return ["sh", "-c", script, "netprobe", whole, f"{pace.wait_s:g}", *words]
 
 
 def line(number: int, target: Target) -> str:
-    """What the command reads for one target; the number comes back with the answer."""
+    """The command's input for one target; its answer carries the same number."""
     return f"{number} {target.protocol.value} {target.host} {target.port}\n"
 
 
 REAP: Final = "=\n"
-"""Lets the shell wait for what it started: sent when all is answered, so that nothing piles up in it.
-
-In bulk it is what asks for the answers.
+"""Makes the shell wait for the processes that it started: sent when all is answered. In bulk it also makes
+the shell print the answers.
 """
 
 CLOSE: Final = ".\n"
 """Ends the command."""
 
 
-def read(text: str) -> Begin | Said | End | None:
-    """Read one line of the output; None for anything that is not ours."""
+def read(text: str) -> Begin | Result | End | None:
+    """Read one line of the output; None for anything else."""
     text = text.rstrip()
     if match := _LINE.fullmatch(text):
         elapsed_us = int(match[4]) - int(match[3])
-        return Said(int(match[1]), int(match[2]), elapsed_us, (match[5] or "").strip())
+        return Result(int(match[1]), int(match[2]), elapsed_us, (match[5] or "").strip())
     if match := _BEGIN.fullmatch(text):
         return Begin(match[1], match[2] == "fine")
     if match := _END.fullmatch(text):
@@ -145,11 +138,11 @@ def read(text: str) -> Begin | Said | End | None:
     return None
 
 
-def answer(protocol: Protocol, said: Said, *, fine_clock: bool, asked_s: float = 0.0) -> Answer:
+def answer(protocol: Protocol, result: Result, *, fine_clock: bool, tried_s: float = 0.0) -> Answer:
     """What an answered line means; a latency only for what connected, by a clock that is fit for it."""
-    outcome = outcome_of(protocol, said.status, said.text)
-    timed = outcome is Outcome.CONNECTED and fine_clock and said.elapsed_us >= 0
-    return Answer(outcome, said.elapsed_us / 1000 if timed else None, said.text, asked_s)
+    outcome = outcome_of(protocol, result.status, result.text)
+    timed = outcome is Outcome.CONNECTED and fine_clock and result.elapsed_us >= 0
+    return Answer(outcome, result.elapsed_us / 1000 if timed else None, result.text, tried_s)
 
 
 def outcome_of(protocol: Protocol, status: int, text: str) -> Outcome:
@@ -168,7 +161,7 @@ def outcome_of(protocol: Protocol, status: int, text: str) -> Outcome:
     for pattern, outcome in _TEXTS:
         if pattern.search(text):
             return outcome
-    if protocol is Protocol.TCP and status in _ENDED:  # in the middle of what nc was about to say
+    if protocol is Protocol.TCP and status in _ENDED:  # ended before nc could print why
         return Outcome.TIMED_OUT
     if protocol is Protocol.TCP and status == 1 and not text:
         return Outcome.REFUSED  # BusyBox nc with a single -v says nothing about a refusal
@@ -182,4 +175,4 @@ _UDP_WORDS: Final = (
 )
 
 _ENDED: Final = frozenset({124, 143})
-"""Statuses of a command that `timeout` ended: GNU's and newer BusyBox', and BusyBox' to 1.35."""
+"""Statuses of a command that `timeout` ended: GNU's and newer BusyBox', and that of BusyBox up to 1.35."""

@@ -16,10 +16,10 @@ from netprobe.probe.netcat import Target
 
 @dataclass(frozen=True, slots=True)
 class Station:
-    """A container that probes can be run in, and the end of flows that it stands for.
+    """A container to run probes in, and the end of flows that it stands for.
 
-    `ports` are the listeners that it can prove by reaching itself; `addresses` its own, in the order of the
-    pod's status.
+    `ports` are the listeners that it can prove by reaching itself; `addresses` are its own, in the order of
+    the pod's status.
     """
 
     end: End
@@ -31,10 +31,10 @@ class Station:
     ports: tuple[ContainerPort, ...] = ()
 
     def __hash__(self) -> int:
-        return hash((self.namespace, self.pod, self.container))  # there is one of each; the rest is long
+        return hash((self.namespace, self.pod, self.container))  # unique; the rest is slow to hash
 
     def address(self, family: Family | None) -> Address | None:
-        """Its first address of a family; its first at all where None is asked for."""
+        """Its first address of a family, or its first of any (None)."""
         return next((a for a in self.addresses if family in (None, a.version)), None)
 
 
@@ -74,8 +74,8 @@ class Plan:
         """The work for some of the flows (all by default), in a stable order, with the controls of all
         listeners that are not known to be `alive`.
 
-        Each source begins at another place of its list, so that they do not all knock at one door: BusyBox nc
-        listens with a backlog of 1, and a connection request that is dropped comes again after a second.
+        Each source begins at another place of its list, so that they do not all try one listener at once:
+        BusyBox nc has a backlog of 1, and a dropped connection request is sent again only after a second.
         """
         wanted: dict[Station, set[Target]] = {}
         order: dict[Target, int] = {}
@@ -130,8 +130,8 @@ def make(
         source = sources.get(flow.source)
         host = _host(flow, stations, locate)
         if source is None:
-            told = host.reason if locate is not None and isinstance(host, Unplaced) else None
-            skipped[flow] = told or f"no probe can be run on {flow.source}"
+            reason = host.reason if locate is not None and isinstance(host, Unplaced) else None
+            skipped[flow] = reason or f"no probe can be run on {flow.source}"
         elif flow.protocol is Protocol.SCTP:
             skipped[flow] = "SCTP: nc cannot speak it"
         elif isinstance(host, Unplaced):

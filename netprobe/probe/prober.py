@@ -5,49 +5,39 @@
     observe    makes one change, waits until every canary has seen it, then probes. Two rounds have to
                agree, the last of them over all flows; between them only cells that moved are probed again.
                So a DENY has held in every round that counts, and a cell that connected once is not denied.
-               (With many flows, one connection that was made late enough needs no second: settle.py.)
+               (With many flows, a connection that was made late enough needs no second: see settle.py.)
 
-No expectation is ever known here: rounds are repeated until they agree, never until they please.
+No expectation is known here: rounds are repeated until they agree with each other.
 """
 
 from __future__ import annotations
 
 import asyncio
 import math
-import typing
+import time
 from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
+from typing import Final
 
-from netprobe.model.flow import End, Flow, Protocol
+from netprobe.model.flow import End, Flow
 from netprobe.model.matrix import Matrix
-from netprobe.model.observation import Control, Observation, Outcome
+from netprobe.model.observation import Observation, Outcome
 from netprobe.model.verdict import Verdict
-from netprobe.probe import judge as judgement
 from netprobe.probe import plan as planning
 from netprobe.probe.api import ClusterAPI
-from netprobe.probe.canary import Canary, CanaryWatch, Enforcement, overall
+from netprobe.probe.canary import NO_CANARY, Canaries, CanaryWatch, Enforcement, overall
+from netprobe.probe.evidence import Evidence, KnownControl, connected
 from netprobe.probe.netcat import Answer, Target
-from netprobe.probe.pace import Pace
-from netprobe.probe.plan import Locate, Pairs, Station, Try
+from netprobe.probe.pace import RETRIES, Pace
+from netprobe.probe.plan import Batch, Locate, Pairs, Station, Try
 from netprobe.probe.session import Answers, Sessions
 from netprobe.probe.settle import settle
-from netprobe.probe.tally import Tally
-
-
-class Bench(typing.Protocol):
-    """What the prober needs of a Workbench."""
-
-    @property
-    def stations(self) -> Mapping[End, Station]: ...
-    @property
-    def canaries(self) -> Sequence[Canary]: ...
-    async def turn(self, change: int) -> None: ...
 
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """How an observation was come by.
+    """How an observation was made.
 
     `converged_s`: from the API's answer to the change until the last cell moved, as the canaries and the
     rounds saw it; None where nothing could time it. `rounds`, `execs`: of this observation, and for the
@@ -63,69 +53,69 @@ class Facts:
 
 @dataclass(frozen=True, slots=True)
 class Observed:
-    """The observed table after one change, one Observation for each flow in the order given."""
+    """The observed matrix after one change, one Observation for each flow in the order given."""
 
     matrix: Matrix[Observation]
     facts: Facts
 
 
-async def _nothing() -> None:
+async def _no_change() -> None:
     pass
 
 
-Known = Callable[[Flow], str | None]
+def _none_known(_: Flow) -> None:
+    return None
 
 
 class Prober:
-    """Probes `flows` from the stations of a bench.
+    """Probes `flows` from `stations` (a bench has both stations and `canaries`).
 
-    `locate` gives the host of destinations that are no stations; `listener` and `path` give controls that
-    are known from elsewhere (a readiness probe that passes), as in Control. `pairs` gives the tries that
-    prove a path in the same round, where all of them connect: policy-free pairs on the same nodes. `twins`
-    are the stations that flows with the placement OTHER come from.
+    `locate` gives the host of destinations that are not stations; `listener` and `path` give controls that
+    are known from elsewhere. `pairs` gives the tries that prove a path in the same round, where all of them
+    connect: policy-free pairs on the same nodes. `twins` are the stations that flows with the placement
+    OTHER come from. `progress` is called with what is being done, in words.
     """
 
     def __init__(
         self,
         cluster: ClusterAPI,
-        bench: Bench,
+        stations: Mapping[End, Station],
         flows: Iterable[Flow],
         *,
+        canaries: Canaries | None = None,
         pace: Pace | None = None,
         locate: Locate | None = None,
-        listener: Known = lambda _: None,
-        path: Known = lambda _: None,
+        listener: KnownControl = _none_known,
+        path: KnownControl = _none_known,
         pairs: Pairs = lambda _: (),
         twins: Mapping[End, Station] | None = None,
         progress: Callable[[str], None] = lambda _: None,
     ) -> None:
         self._flows = tuple(dict.fromkeys(flows))
-        self._bench = bench
-        self._cluster = cluster
         self._pace = pace or Pace()
-        self._plan = planning.make(self._flows, bench.stations, locate, pairs, twins)
-        self._known = listener, path
-        keep = len(bench.stations) <= self._pace.sessions
-        self._progress = Tally(progress)
-        self._sessions = Sessions(cluster, self._pace, keep=keep, heard=self._progress.answered)
-        self._proven: set[Flow] = set()
-        self._trusting_s = math.inf  # from when on a connection stands for itself
-        self._late: set[Flow] = set()  # what connected since then
-        self._served: set[Target] = set()  # what somebody connected to in this run
-        self._alive: dict[Target, tuple[float, str]] = {}  # when each listener was proven, and by whom
+        self._plan = planning.make(self._flows, stations, locate, pairs, twins)
+        self._evidence = Evidence(self._plan, self._pace.listener_s, listener, path)
+        self._progress = _Progress(progress)
+        keep = len(stations) <= self._pace.method.kept_sessions
+        self._sessions = Sessions(cluster, self._pace, keep=keep, on_answer=self._progress.answered)
+        self._canaries = canaries
+        pairs_ = canaries.pairs if canaries else ()
+        self._watches = [CanaryWatch(cluster, pair, self._pace) for pair in pairs_]
+        self._stack = AsyncExitStack()
+        self._enforcement = NO_CANARY
         self._before: dict[Flow, Verdict] = {}
-        self._enforcement = Enforcement(None, "there is no canary")
+        self._late_from = math.inf  # from when on one connection is enough, by the loop's clock
+        self._late: set[Flow] = set()  # what connected since then
         self._change = 0
         self._rounds = 0
-        self._canary_execs = 0
-        self._watches: AsyncExitStack | None = None
-        self._watched: tuple[CanaryWatch, ...] = ()
 
     async def __aenter__(self) -> Prober:
+        for watch in self._watches:
+            await self._stack.enter_async_context(watch)
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        await self._unwatch()
+        await self._stack.aclose()
         await self._sessions.close()
 
     async def baseline(self, *, paths: bool = True) -> Enforcement:
@@ -133,70 +123,113 @@ class Prober:
 
         `paths` False, where policies are in force already: only the latter.
         """
-        self._progress.say("probing without policies" if paths else "looking whether policies are enforced")
-        await self._watch(1)
+        self._progress.say("probing without policies" if paths else "checking whether policies are enforced")
         if paths:
-            _, self._enforcement = await asyncio.gather(self._prove(), self._enforced())
+            _, self._enforcement = await asyncio.gather(self._prove_paths(), self._closed(1))
         else:
-            self._enforcement = await self._enforced()
-        self._before = dict.fromkeys(self._proven, Verdict.ALLOW)
+            self._enforcement = await self._closed(1)
+        self._before = dict.fromkeys(self._evidence.paths, Verdict.ALLOW)
         return self._enforcement
 
-    async def observe(self, change: Callable[[], Awaitable[None]] = _nothing) -> Observed:
+    async def observe(self, change: Callable[[], Awaitable[None]] = _no_change) -> Observed:
         """Make a change (apply, label, delete), wait until it is in force, probe until stable.
 
-        What `change` raises is passed on. Everything else that goes wrong becomes UNKNOWN cells.
+        Errors of `change` are passed on. Everything else that goes wrong becomes UNKNOWN cells.
         """
         self._change += 1
         problems: list[str] = []
-        if self._enforcement.enforcing is not False:
-            if not self._watched or self._change > 1:
-                await self._watch(self._change)
-            problems += await self._check()
-        for watch in self._watched:
-            watch.forget()
+        checked = self._change == 1 and self._enforcement is not NO_CANARY  # by the baseline
+        if not checked and self._enforcement.enforcing is not False:
+            problems += await self._check_enforcement()
         await change()
-        await self._bench.turn(self._change)
-        answered = asyncio.get_running_loop().time()
+        if self._canaries is not None:
+            await self._canaries.announce(self._change)
+        now = asyncio.get_running_loop().time
+        announced = now()
         converged = None
         if self._enforcement.enforcing:
             self._progress.say("waiting for the canaries")
-            converged, late = await self._turned(answered)
-            problems += late
-        await self._unwatch()
+            converged, unseen = await self._seen_by_canaries(announced)
+            problems += unseen
         self._progress.say("probing")
         self._late.clear()
-        if converged is not None:
-            self._trusting_s = asyncio.get_running_loop().time() + self._pace.late_s
-        else:  # nothing has shown that the change is in force
-            self._trusting_s = math.inf
+        # Where nothing has shown that the change is in force, no single connection is enough.
+        self._late_from = math.inf if converged is None else now() + self._pace.late_s
         settled = await settle(
             self.round, tuple(self._plan.of), self._pace, self._before, self._late.__contains__
         )
         self._before = {flow: cell.verdict for flow, cell in settled.cells.items()}
         if settled.last_move is not None and converged is not None:
-            converged = max(converged, settled.last_move - answered)
+            converged = max(converged, settled.last_move - announced)
         return Observed(self._matrix(settled.cells), self._facts(converged, problems))
 
-    async def _check(self) -> list[str]:
+    async def round(self, flows: Iterable[Flow]) -> dict[Flow, Observation]:
+        """Try the flows once, with their controls, and judge."""
+        now = asyncio.get_running_loop().time
+        chosen, begun = tuple(flows), now()
+        self._rounds += 1
+        trusted = self._evidence.trusted(begun)
+        answers = await self._try(self._plan.batches(chosen, trusted))
+        if doubted := self._evidence.doubted(chosen, answers, trusted, begun):
+            answers |= await self._try(planning.controls(doubted))
+            trusted = {target: proof for target, proof in trusted.items() if target not in _targets(doubted)}
+        reached = self._evidence.add(chosen, answers, now())
+        self._late |= {flow for flow in chosen if self._is_late(flow, answers)}
+        return {flow: self._evidence.observation(flow, answers, reached, trusted) for flow in chosen}
+
+    async def _try(self, batches: Collection[Batch]) -> dict[Try, Answer]:
+        self._progress.started(sum(len(batch.targets) for batch in batches))
+        return dict(await self._sessions.run(batches))
+
+    def _is_late(self, flow: Flow, answers: Answers) -> bool:
+        """Whether it connected late. Never behind a Service: another pod may answer the next time."""
+        one = self._plan.of[flow]
+        return (
+            flow in self._plan.listener
+            and connected(answers, one)
+            and answers[one].tried_s >= self._late_from
+        )
+
+    async def _prove_paths(self) -> None:
+        """Rounds without policies, of flows that did not connect yet; UDP and fresh listeners need some."""
+        wanted: Sequence[Flow] = tuple(self._plan.of)
+        for _ in range(1 + RETRIES):
+            if not wanted:
+                return
+            seen = await self.round(wanted)
+            missed = {flow: o.outcome for flow, o in seen.items() if o.outcome is not Outcome.CONNECTED}
+            self._evidence.paths |= seen.keys() - missed.keys()
+            wanted = [
+                flow
+                for flow, outcome in missed.items()
+                if flow in self._plan.listener or outcome is Outcome.EXEC_FAILED
+            ]
+
+    async def _closed(self, change: int) -> Enforcement:
+        """Whether the port that a change will open is closed at every canary."""
+        signs = (watch.closed(change, self._pace.canary_s) for watch in self._watches)
+        return overall(await asyncio.gather(*signs))
+
+    async def _check_enforcement(self) -> list[str]:
         """The ports that this change opens must be closed before it; else the cluster enforces nothing."""
-        fresh = await self._enforced()
+        fresh = await self._closed(self._change)
         if fresh.enforcing is not None or self._enforcement.enforcing is None:
             self._enforcement = fresh
             return []
         return [fresh.evidence]
 
-    async def _turned(self, answered: float) -> tuple[float | None, list[str]]:
-        """Seconds until the last canary turned, and a sentence for each that did not."""
-        turns = await asyncio.gather(*(watch.opened(self._pace.canary_s) for watch in self._watched))
-        seen = [max(0.0, turn - answered) for turn in turns if turn is not None]
-        late = [
-            f"on {watch.canary.node} the change was not seen within {self._pace.canary_s:g} s: "
+    async def _seen_by_canaries(self, announced: float) -> tuple[float | None, list[str]]:
+        """Seconds until the last canary saw the change, and a sentence for each that did not."""
+        deadline_s = self._pace.canary_s
+        times = await asyncio.gather(*(watch.opened(self._change, deadline_s) for watch in self._watches))
+        seen = [max(0.0, at - announced) for at in times if at is not None]
+        unseen = [
+            f"on {watch.canary.node} the change was not seen within {deadline_s:g} s: "
             "what was observed may be older than it"
-            for watch, turn in zip(self._watched, turns, strict=True)
-            if turn is None
+            for watch, at in zip(self._watches, times, strict=True)
+            if at is None
         ]
-        return (max(seen) if seen and not late else None), late
+        return (max(seen) if seen and not unseen else None), unseen
 
     def _matrix(self, cells: Mapping[Flow, Observation]) -> Matrix[Observation]:
         skipped = {
@@ -206,126 +239,41 @@ class Prober:
         return Matrix((flow, cells[flow] if flow in cells else skipped[flow]) for flow in self._flows)
 
     def _facts(self, converged: float | None, problems: Sequence[str]) -> Facts:
-        facts = Facts(
-            rounds=self._rounds,
-            execs=self._sessions.execs + self._canary_execs,
-            converged_s=converged,
-            enforcement=self._enforcement,
-            problems=tuple(problems),
-        )
-        self._rounds = self._sessions.execs = self._canary_execs = 0
+        execs = self._sessions.execs + sum(watch.execs for watch in self._watches)
+        facts = Facts(self._rounds, execs, converged, self._enforcement, tuple(problems))
+        self._rounds = self._sessions.execs = 0
+        for watch in self._watches:
+            watch.execs = 0
         return facts
 
-    async def round(self, flows: Iterable[Flow]) -> dict[Flow, Observation]:
-        """Try the flows once, with their controls, and judge."""
-        self._rounds += 1
-        chosen = tuple(flows)
-        begun = asyncio.get_running_loop().time()
-        alive = {
-            target: by
-            for target, (at, by) in self._alive.items()
-            # A kernel accepts for a listener that is late; a datagram is answered by the listener alone.
-            if target.protocol is Protocol.TCP and begun - at < self._pace.proof_s
-        }
-        batches = self._plan.batches(chosen, alive)
-        self._progress.asked(sum(len(batch.targets) for batch in batches))
-        answers = dict(await self._sessions.run(batches))
-        # Rounds overlap: what another one has proven since this one began is proven in this one.
-        old = {target: by for target, by in alive.items() if self._alive[target][0] < begun}
-        doubted = self._doubted(chosen, answers, old)
-        if doubted:
-            answers |= await self._sessions.run(planning.controls(doubted))
-            alive = {target: by for target, by in alive.items() if target not in {one[1] for one in doubted}}
-        connected = [flow for flow in chosen if _connected(answers, self._plan.of[flow])]
-        self._late |= {flow for flow in connected if self._is_late(flow, answers)}
-        served = {self._plan.of[flow][1] for flow in connected}
-        for flow in chosen:  # a control may knock at the very door that the flow asks for
-            served |= {try_[1] for try_ in self._plan.path.get(flow, ()) if _connected(answers, try_)}
-        self._served |= served
-        controls = {self._plan.listener[flow] for flow in chosen if flow in self._plan.listener}
-        now = asyncio.get_running_loop().time()
-        self._alive |= dict.fromkeys(served, (now, "peer"))
-        self._alive |= {
-            one[1]: (now, "self") for one in controls if one in answers and _connected(answers, one)
-        }
-        return {flow: self._judge(flow, answers, served, alive) for flow in chosen}
 
-    def _is_late(self, flow: Flow, answers: Answers) -> bool:
-        """Of a flow that connected. Behind a Service's address somebody else may answer the next time."""
-        return flow in self._plan.listener and answers[self._plan.of[flow]].asked_s >= self._trusting_s
-
-    def _doubted(
-        self, flows: Iterable[Flow], answers: Answers, alive: Mapping[Target, str]
-    ) -> frozenset[Try]:
-        """The controls of listeners that were alive a while ago, and that nobody reached in this round."""
-        missed = {flow for flow in flows if answers[self._plan.of[flow]].outcome is not Outcome.CONNECTED}
-        reached = {self._plan.of[flow][1] for flow in flows if flow not in missed}
-        wanted = (self._plan.listener.get(flow) for flow in missed)
-        return frozenset(one for one in wanted if one and one[1] in alive and one[1] not in reached)
-
-    def _judge(
-        self, flow: Flow, answers: Answers, served: Collection[Target], alive: Mapping[Target, str]
-    ) -> Observation:
-        answer = answers[self._plan.of[flow]]
-        known_listener, known_path = self._known
-        control = self._plan.listener.get(flow)
-        listener = known_listener(flow) or alive.get(self._plan.of[flow][1])
-        # A listener that we cannot ask ourselves: that somebody reached it in this run has to do.
-        if self._plan.of[flow][1] in (self._served if control is None else served):
-            listener = "peer"
-        if control is not None and control in answers and _connected(answers, control):
-            listener = "self"
-        path = "baseline" if flow in self._proven else known_path(flow)
-        pairs = self._plan.path.get(flow, ())
-        if path is None and pairs and all(_connected(answers, pair) for pair in pairs):
-            path = "pair"
-        proof = Control(listener, path)
-        verdict, reason = judgement.judge(answer.outcome, proof)
-        return Observation(
-            answer.outcome, verdict, proof, _detailed(reason, answer), latency_ms=answer.latency_ms
-        )
-
-    async def _prove(self) -> None:
-        """Rounds without policies, of what did not connect yet; UDP and fresh listeners need some."""
-        wanted: Sequence[Flow] = tuple(self._plan.of)
-        for _ in range(1 + self._pace.retries):
-            if not wanted:
-                return
-            seen = await self.round(wanted)
-            self._proven |= {flow for flow, o in seen.items() if o.outcome is Outcome.CONNECTED}
-            wanted = [
-                flow
-                for flow, o in seen.items()
-                if o.outcome is not Outcome.CONNECTED
-                and (flow in self._plan.listener or o.outcome is Outcome.EXEC_FAILED)
-            ]
-
-    async def _enforced(self) -> Enforcement:
-        return overall(
-            list(await asyncio.gather(*(watch.closed(self._pace.canary_s) for watch in self._watched)))
-        )
-
-    async def _watch(self, change: int) -> None:
-        await self._unwatch()
-        self._watches = AsyncExitStack()
-        watches = [CanaryWatch(self._cluster, canary, change, self._pace) for canary in self._bench.canaries]
-        for watch in watches:
-            await self._watches.enter_async_context(watch)
-        self._watched = tuple(watches)
-
-    async def _unwatch(self) -> None:
-        if self._watches is not None:
-            await self._watches.aclose()
-        self._canary_execs += sum(watch.execs for watch in self._watched)
-        self._watches, self._watched = None, ()
+def _targets(tries: Iterable[Try]) -> set[Target]:
+    return {target for _, target in tries}
 
 
-def _connected(answers: Answers, one: Try) -> bool:
-    return answers[one].outcome is Outcome.CONNECTED
+class _Progress:
+    """Reports each new activity, and while it lasts how many of its tries were answered."""
 
+    PAUSE_S: Final = 0.2  # between two counts: printing takes longer than counting
 
-def _detailed(reason: str | None, answer: Answer) -> str | None:
-    """A reason that is about the probe itself says what the probe said."""
-    if answer.text and answer.outcome in {Outcome.EXEC_FAILED, Outcome.NO_SUCH_NAME, Outcome.SKIPPED}:
-        return f"{reason}: {answer.text}"
-    return reason
+    def __init__(self, report: Callable[[str], None]) -> None:
+        self._report = report
+        self._what = ""
+        self._started = self._answered = 0
+        self._last = 0.0
+
+    def say(self, what: str) -> None:
+        """Begin another activity."""
+        self._what = what
+        self._started = self._answered = 0
+        self._last = time.monotonic()
+        self._report(what)
+
+    def started(self, count: int) -> None:
+        self._started += count
+
+    def answered(self) -> None:
+        self._answered += 1
+        if time.monotonic() - self._last > self.PAUSE_S:
+            self._last = time.monotonic()
+            self._report(f"{self._what}: {self._answered:,} of {self._started:,} tries")

@@ -1,9 +1,9 @@
-"""Waiting for pods: watched, never polled, and given up as soon as their status says that it is hopeless."""
+"""Waiting for pods: watched, not polled, and given up as soon as their status says that they cannot start."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import aclosing
 from types import TracebackType
 from typing import Final, Self
@@ -14,9 +14,9 @@ from netprobe.model.objects import Object
 from netprobe.probe.api import ClusterAPI
 from netprobe.probe.run_objects import RUN
 
-HOPELESS: Final = frozenset(
+CANNOT_START: Final = frozenset(
     {
-        "ImagePullBackOff",  # follows ErrImagePull, which may be a passing trouble of the registry
+        "ImagePullBackOff",  # follows ErrImagePull, which may pass
         "InvalidImageName",
         "ErrImageNeverPull",
         "CreateContainerConfigError",
@@ -27,9 +27,8 @@ HOPELESS: Final = frozenset(
     }
 )
 
-
 GATE: Final = "netprobe.dev/never"
-"""A readiness gate that nothing ever turns true: keeps shadow pods out of Services."""
+"""A readiness gate that never becomes true: keeps shadow pods out of Services."""
 
 
 class Readiness:
@@ -41,7 +40,7 @@ class Readiness:
         self._pods: dict[PodRef, Object] = {}
         self._changed = asyncio.Condition()
         self._task: asyncio.Task[None] | None = None
-        self._waited_for: Sequence[PodRef] = ()
+        self._awaited: Mapping[PodRef, Object] = {}
 
     async def __aenter__(self) -> Self:
         self._task = asyncio.create_task(self._follow(), name=f"pods of run {self._run}")
@@ -54,42 +53,43 @@ class Readiness:
             self._task.cancel()
             await asyncio.gather(self._task, return_exceptions=True)
 
-    async def nodes(self, refs: Sequence[PodRef]) -> tuple[str, ...]:
-        """The nodes that the pods were put on, sorted, once each pod has one."""
-        pods = await self._until(refs, lambda pod: bool(pod["spec"].get("nodeName")))
-        return tuple(sorted({pod["spec"]["nodeName"] for pod in pods.values()}))
+    async def until(
+        self, made: Mapping[PodRef, Object], fine: Callable[[Object], bool]
+    ) -> Mapping[PodRef, Object]:
+        """The pods as they are once each is `fine`; WorkbenchError where one cannot start.
 
-    async def ready(self, refs: Sequence[PodRef]) -> Mapping[PodRef, Object]:
-        """The pods, once each is ready and has an address; WorkbenchError where one never will be."""
-        return await self._until(refs, is_ready)
+        `made`: as they were created; an older pod of the same name does not count.
+        """
+        self._awaited = made
+        async with self._changed:
+            while True:
+                pods = {ref: pod for ref in made if (pod := self._live(ref)) is not None}
+                for ref, pod in pods.items():
+                    if cannot_start(pod):
+                        raise WorkbenchError(f"pod {ref} cannot become ready: {await self._explain(ref)}")
+                if len(pods) == len(made) and all(map(fine, pods.values())):
+                    return pods
+                if self._task is not None and self._task.done():
+                    self._task.result()  # the watch failed for good: raises why
+                await self._changed.wait()
 
     async def explain(self) -> str:
-        """What the status and the events of the pods that are missing say; "" where nothing is missing."""
-        missing = [ref for ref in self._waited_for if not is_ready(self._pods.get(ref) or {})]
-        sentences = []
-        for ref in missing[:3]:
-            pod = self._pods.get(ref)
-            status = complaint(pod) if pod else "it does not exist"
-            sentences.append(f"{ref}: {'; '.join(filter(None, [status, await self._events(ref, status)]))}")
+        """What status and events of the pods that are not ready say; "" where all are."""
+        missing = [ref for ref in self._awaited if not is_ready(self._live(ref) or {})]
+        sentences = [f"{ref}: {await self._explain(ref)}" for ref in missing[:3]]
         if len(missing) > 3:
             sentences.append(f"and {len(missing) - 3} more")
         return " | ".join(sentences)
 
-    async def _until(self, refs: Sequence[PodRef], fine: Callable[[Object], bool]) -> Mapping[PodRef, Object]:
-        self._waited_for = refs
-        async with self._changed:
-            while True:
-                pods = {ref: self._pods[ref] for ref in refs if ref in self._pods}
-                for ref, pod in pods.items():
-                    if hopeless(pod):
-                        status = complaint(pod)
-                        said = "; ".join(filter(None, [status, await self._events(ref, status)]))
-                        raise WorkbenchError(f"pod {ref} cannot become ready: {said}")
-                if len(pods) == len(refs) and all(map(fine, pods.values())):
-                    return pods
-                if self._task is not None and self._task.done():
-                    self._task.result()  # the watch failed for good: says why
-                await self._changed.wait()
+    def _live(self, ref: PodRef) -> Object | None:
+        pod = self._pods.get(ref)
+        same = pod is not None and pod["metadata"].get("uid") == self._awaited[ref]["metadata"].get("uid")
+        return pod if same else None
+
+    async def _explain(self, ref: PodRef) -> str:
+        pod = self._live(ref)
+        status = describe(pod) if pod else "it does not exist"
+        return "; ".join(filter(None, [status, await self._events(ref, status)]))
 
     async def _follow(self) -> None:
         try:
@@ -108,7 +108,7 @@ class Readiness:
                 self._changed.notify_all()
 
     async def _events(self, ref: PodRef, status: str) -> str:
-        """The warnings about a pod that its status does not say already; "" where they cannot be read."""
+        """The warnings about a pod that its status does not repeat; "" where they cannot be read."""
         try:
             events = await self._cluster.find("Event", ref.namespace)
         except ClusterError:
@@ -125,17 +125,17 @@ class Readiness:
 
 
 def warnings(events: Iterable[tuple[str, str]], status: str) -> str:
-    """The last three of (reason, message), newest last, without what the status says in other words.
+    """The last three of (reason, message), newest last, without those that the status repeats.
 
-    That a pull secret is missing comes first: it is why, and all that follows is what.
+    A missing pull secret comes first: it is the cause of what follows.
     """
-    told = dict.fromkeys(f"{reason}: {message}" for reason, message in events if not _said(message, status))
-    secrets = [text for text in told if text.startswith("FailedToRetrieveImagePullSecret")]
-    others = [text for text in told if text not in secrets]
+    new = dict.fromkeys(f"{reason}: {message}" for reason, message in events if not _repeats(message, status))
+    secrets = [text for text in new if text.startswith("FailedToRetrieveImagePullSecret")]
+    others = [text for text in new if text not in secrets]
     return "; ".join([*secrets[-1:], *others[-3:]])[:600]
 
 
-def _said(message: str, status: str) -> bool:
+def _repeats(message: str, status: str) -> bool:
     return (
         message.removeprefix("Error: ") in status
         or (message.startswith("Failed to pull image") and "failed to pull" in status)
@@ -144,7 +144,7 @@ def _said(message: str, status: str) -> bool:
 
 
 def is_ready(pod: Object) -> bool:
-    """Whether probes can be run in it. A pod behind our own gate never is Ready; its containers are."""
+    """Whether probes can be run in it. A pod with GATE is never Ready, but its containers are."""
     status = pod.get("status") or {}
     gates = (pod.get("spec") or {}).get("readinessGates") or ()
     wanted = "ContainersReady" if {"conditionType": GATE} in gates else "Ready"
@@ -152,18 +152,31 @@ def is_ready(pod: Object) -> bool:
     return conditions.get(wanted) == "True" and bool(status.get("podIP"))
 
 
-def hopeless(pod: Object) -> bool:
+def has_node(pod: Object) -> bool:
+    """Whether the scheduler has placed it."""
+    return bool(pod["spec"].get("nodeName"))
+
+
+def runs(pod: Object) -> bool:
+    """Whether it has an address and a container that runs, ready or not."""
+    status = pod.get("status") or {}
+    states = [container.get("state") or {} for container in status.get("containerStatuses") or ()]
+    return bool(status.get("podIP")) and any("running" in state for state in states)
+
+
+def cannot_start(pod: Object) -> bool:
+    """Whether it will never be ready: it has ended, or a container waits for something that will not come."""
     status = pod.get("status") or {}
     if status.get("phase") in {"Failed", "Succeeded"}:
         return True
-    return any(reason in HOPELESS for reason, _ in _waiting(status))
+    return any(reason in CANNOT_START for reason, _ in _waiting(status))
 
 
-def complaint(pod: Object) -> str:
-    """What the status of a pod says about why it is not ready, in a few words."""
+def describe(pod: Object) -> str:
+    """Why a pod is not ready, from its status, in a few words."""
     status = pod.get("status") or {}
     parts = [f"{reason}: {message}" if message else reason for reason, message in _waiting(status)]
-    parts += _last_words(status)
+    parts += _termination_messages(status)
     if status.get("reason") or status.get("message"):
         parts.append(": ".join(filter(None, [status.get("reason"), status.get("message")])))
     parts += [
@@ -174,8 +187,8 @@ def complaint(pod: Object) -> str:
     return "; ".join(parts) or f"phase {status.get('phase', 'unknown')}"
 
 
-def _last_words(status: Object) -> list[str]:
-    """What containers said when they failed."""
+def _termination_messages(status: Object) -> list[str]:
+    """The messages of containers that failed."""
     ends = [(c.get("lastState") or {}).get("terminated") for c in status.get("containerStatuses") or ()]
     return [" ".join(str(end["message"]).split())[:300] for end in ends if end and end.get("message")]
 

@@ -1,8 +1,8 @@
 """The objects of a run, as the API takes them. Pure.
 
-Everything that a run makes carries `netprobe.dev/run`. Probe pods satisfy the `restricted` Pod Security
-Standard, mount no token, ask for next to nothing, and end by themselves (`activeDeadlineSeconds`) should
-nobody be left to delete them.
+Everything that a run makes carries the label `netprobe.dev/run`. Probe pods satisfy the `restricted` Pod
+Security Standard, mount no token, request few resources, and end by themselves (`activeDeadlineSeconds`)
+if nobody is left to delete them.
 """
 
 from __future__ import annotations
@@ -14,19 +14,15 @@ from typing import Any, Final
 
 from netprobe.model.cluster import Namespace
 from netprobe.model.flow import ContainerPort, External, Pod, PodRef, Protocol
+from netprobe.model.labels import NAME_LABEL
 from netprobe.model.objects import Object
 
 RUN: Final = "netprobe.dev/run"
 ROLE: Final = "netprobe.dev/role"
-CHANGE: Final = "netprobe.dev/change-"
+CHANGE: Final = "netprobe.dev/change"  # the number of the last change, at the canaries
 ADDRESS: Final = "netprobe.dev/address"  # on a pod of OUTSIDE: the address of an external host of the lab
 OUTSIDE: Final = "netprobe-outside"
 CONTAINER: Final = "probe"
-METADATA_NAME: Final = "kubernetes.io/metadata.name"
-
-CANARY_CONTROL: Final = 9000
-"""The port that stays open on a canary; change number n opens port 9000 + n."""
-
 
 RESOURCES: Final[Object] = {
     "requests": {"cpu": "10m", "memory": "16Mi"},
@@ -38,7 +34,7 @@ FRUGAL: Final[Object] = {
     "requests": {"cpu": "100m", "memory": "64Mi"},
     "limits": {"cpu": "100m", "memory": "64Mi"},
 }
-"""Where a LimitRange or a quota refuses RESOURCES: limits that are also the requests satisfy every ratio."""
+"""Used where a LimitRange or a quota refuses RESOURCES: limits equal to requests satisfy every ratio."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,8 +60,8 @@ class OutsideHost:
 class Fixture:
     """What a run creates. A pod's `node` pins it to that node; None leaves the choice to the scheduler.
 
-    `annotations` are those of pods, and of namespaces by name. `twins`: pods that policies take for others,
-    by the pod that each is like; they serve nothing.
+    `annotations` are those of pods, and of namespaces by name. `twins`: second pods with the same labels on
+    another node, by the pod that each copies; they serve nothing.
     """
 
     namespaces: tuple[Namespace, ...]
@@ -76,7 +72,7 @@ class Fixture:
 
 
 def run_namespace(run: str) -> str:
-    """The run's own namespace: its Lease and its canaries."""
+    """The name of the run's own namespace, for its Lease and its canaries."""
     return f"netprobe-{run}"
 
 
@@ -86,7 +82,7 @@ def namespace(
     labels: Mapping[str, str] | None = None,
     annotations: Mapping[str, str] | None = None,
 ) -> Object:
-    own = {key: value for key, value in (labels or {}).items() if key != METADATA_NAME}
+    own = {key: value for key, value in (labels or {}).items() if key != NAME_LABEL}
     meta = {"name": name, "labels": {**own, RUN: run}, "annotations": dict(annotations or {})}
     return {"apiVersion": "v1", "kind": "Namespace", "metadata": meta}
 
@@ -153,6 +149,14 @@ def pod(
     return {"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": spec}
 
 
+def on_node_network(obj: Object) -> Object:
+    """The same pod in the network of its node."""
+    hosted: Object = copy.deepcopy(obj)
+    hosted["spec"]["hostNetwork"] = True
+    del hosted["spec"]["securityContext"]["sysctls"]  # the node's own: refused together with hostNetwork
+    return hosted
+
+
 def frugal(obj: Object) -> Object:
     """The same pod with FRUGAL resources."""
     thin: Object = copy.deepcopy(obj)
@@ -180,8 +184,8 @@ done
 def listeners(ports: Iterable[ContainerPort]) -> str:
     """The shell command that serves the ports, for BusyBox nc.
 
-    TCP: one nc for all clients. UDP: nc talks to one client and ends, so two loops take turns; a datagram
-    that falls between them is asked again by the prober. The shell stays, and ends at once when told to.
+    TCP: one nc for all clients. UDP: nc talks to one client and ends, so two loops take turns; the prober
+    sends a lost datagram again. The shell stays, and ends at once on SIGTERM.
     """
     lines = ["trap exit TERM INT", FIND_NC]
     for port in ports:
@@ -203,53 +207,3 @@ def external(host: OutsideHost, run: str, options: PodOptions) -> Object:
     slug = str(host.external.address).replace(":", "-").replace(".", "-")
     ref = PodRef(OUTSIDE, f"host-{slug}-{run}")
     return pod(ref, run, options, ports=host.ports, annotations={ADDRESS: str(host.external.address)})
-
-
-def canary_pods(node: str | None, index: int, run: str, options: PodOptions, changes: int) -> list[Object]:
-    """A pair on one node: a target that serves a port for each change, and a client that tries them."""
-    ports = [ContainerPort(CANARY_CONTROL + n) for n in range(changes + 1)]
-    tolerant = PodOptions(
-        options.image, options.lifetime_s, options.pull_secret, {}, ({"operator": "Exists"},)
-    )
-    return [
-        pod(
-            PodRef(run_namespace(run), f"canary-{role}-{index}"),
-            run,
-            tolerant,
-            labels={ROLE: f"canary-{role}"},
-            ports=ports if role == "target" else (),
-            node=node,
-        )
-        for role in ("target", "client")
-    ]
-
-
-def canary_policy(run: str, changes: int) -> Object:
-    """Lets the control port in, and port 9000+n for namespaces labelled with n, for the changes so far.
-
-    A connection to a new port needs this policy's new version and the namespace's new label, so it shows that
-    both kinds of change have arrived.
-    """
-    ingress: list[Object] = [{"ports": [{"protocol": "TCP", "port": CANARY_CONTROL}]}]
-    ingress += [
-        {
-            "from": [{"namespaceSelector": {"matchLabels": {change_label(n): run}}}],
-            "ports": [{"protocol": "TCP", "port": CANARY_CONTROL + n}],
-        }
-        for n in range(1, changes + 1)
-    ]
-    return {
-        "apiVersion": "networking.k8s.io/v1",
-        "kind": "NetworkPolicy",
-        "metadata": {"name": "canary", "namespace": run_namespace(run), "labels": {RUN: run}},
-        "spec": {
-            "podSelector": {"matchLabels": {ROLE: "canary-target"}},
-            "policyTypes": ["Ingress"],
-            "ingress": ingress,
-        },
-    }
-
-
-def change_label(number: int) -> str:
-    """The label of the run's own namespace that change number n sets."""
-    return f"{CHANGE}{number}"

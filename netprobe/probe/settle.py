@@ -1,14 +1,15 @@
 """Rounds after a change, until two agree on every flow or the time is over.
 
-The first two are full and overlap, so that what times out does so together. Cells that moved between them are
-probed again until they stand still: twice the same verdict in a row. Then a full round has to confirm
-everything: a cell that differs in it is probed again, and only one that then stands elsewhere than before
-asks for another full round. (One lost packet among thousands of flows must not keep all of them moving.)
+The first two are full and overlap, so that their time-outs overlap too. Cells that moved between them are
+probed again until they stand still: the same verdict twice in a row. Then a full round has to confirm
+everything: a cell that differs in it is probed again, and only one that then settles on another verdict than
+before requires another full round. (One lost packet among thousands of flows must not keep all of them
+moving.)
 
-With many flows the second round follows the first, and leaves out what is proven by then: a connection is a
-fact, and what a second one adds is only that the change had arrived when the first was made. So where it was
-made `pace.late_s` or more after the change was seen to be in force, it stands for itself, until something
-else moves. A denial is a conclusion: no one round proves it.
+With many flows the second round follows the first, and leaves out flows that are proven by then: a connection
+is a fact, and a second one only adds that the change had arrived when the first was made. So a connection
+that was made `pace.late_s` or more after the change was seen to be in force is enough, until something else
+moves. A denial is a conclusion: a single round never proves it.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ from dataclasses import dataclass, field, replace
 from netprobe.model.flow import Flow
 from netprobe.model.observation import Observation, Outcome
 from netprobe.model.verdict import Verdict
-from netprobe.probe.pace import Pace
+from netprobe.probe.pace import RETRIES, Pace
 
 Round = Callable[[Sequence[Flow]], Awaitable[Mapping[Flow, Observation]]]
 
@@ -48,13 +49,13 @@ async def settle(
 ) -> Settled:
     """Probe until stable. Cells that are still moving at the deadline are UNKNOWN and flaky.
 
-    Two rounds are always made; the deadline is for what comes after them. `proven`, asked after the first
+    Two rounds are always made; the deadline is for what comes after them. `proven`, called after the first
     round: whether the flow connected, late enough to need no second connection.
 
-    `before`: the verdicts before the change. A cell that ends where it began has lost a packet meanwhile; it
-    is probed like any other, but says nothing about when the change was in force.
+    `before`: the verdicts before the change. A cell that ends where it began only lost a packet in between:
+    it is probed like any other, but does not count for when the change was in force.
     """
-    history = _History(pace.retries, before or {})
+    history = _History(before or {})
     if flows:
         await _rounds(probe, flows, pace, history, proven)
     return Settled({flow: history.cell(flow) for flow in flows}, history.last_move)
@@ -65,13 +66,13 @@ async def _rounds(
 ) -> None:
     now = asyncio.get_running_loop().time
 
-    async def ask(some: Sequence[Flow], delay_s: float = 0) -> tuple[float, Mapping[Flow, Observation]]:
+    async def begin(some: Sequence[Flow], delay_s: float = 0) -> tuple[float, Mapping[Flow, Observation]]:
         await asyncio.sleep(delay_s)
         begun = now()
         return begun, await probe(some)
 
-    async def stand(moving: list[Flow]) -> bool:
-        """Probe what moved until it stands still; whether anything stands elsewhere than before."""
+    async def probe_moving(moving: list[Flow]) -> bool:
+        """Probe what moved until it stands still; whether any verdict is another than before."""
         before = {flow: history.stood.get(flow) for flow in moving}
         while moving:
             await asyncio.sleep(pace.retry_s if history.failing else 0)
@@ -79,31 +80,32 @@ async def _rounds(
             moving = history.take(await probe(moving), begun)
         return any(history.stood.get(flow) is not verdict for flow, verdict in before.items())
 
-    # These two have all the time that they need: how long depends on how many flows there are.
+    # These two rounds have no deadline: how long they take depends on the number of flows.
     started = now()
-    if len(flows) <= pace.abreast:
-        (begun, first), (begun_second, second) = await asyncio.gather(ask(flows), ask(flows, pace.stagger_s))
+    if len(flows) <= pace.many:
+        (begun, first), (begun_second, second) = await asyncio.gather(
+            begin(flows), begin(flows, pace.round_gap_s)
+        )
         history.take(first, begun)
     else:
-        begun, first = await ask(flows)
+        begun, first = await begin(flows)
         history.take(first, begun)
         history.proven = {flow for flow in flows if proven(flow)}
         again = [flow for flow in flows if flow not in history.proven]
-        begun_second, second = await ask(again, max(0.0, begun + pace.stagger_s - now()))
+        begun_second, second = await begin(again, max(0.0, begun + pace.round_gap_s - now()))
     moving = history.take(second, begun_second)
     with suppress(TimeoutError):
         async with asyncio.timeout(max(pace.settle_s, 2 * (now() - started))):
-            confirmed = not await stand(moving)
+            confirmed = not await probe_moving(moving)
             while not confirmed:
-                begun, seen = await ask(flows)
-                confirmed = not await stand(history.take(seen, begun))
+                begun, seen = await begin(flows)
+                confirmed = not await probe_moving(history.take(seen, begun))
 
 
 @dataclass(slots=True)
 class _History:
     """What was seen of each flow since the change."""
 
-    retries: int
     before: Mapping[Flow, Verdict]
     last: dict[Flow, Observation] = field(default_factory=dict)
     last_move: float | None = None
@@ -113,24 +115,24 @@ class _History:
     moves: Counter[Flow] = field(default_factory=Counter)
     failures: Counter[Flow] = field(default_factory=Counter)
     agreeing: Counter[Flow] = field(default_factory=Counter)  # rounds in a row with the same verdict
-    stood: dict[Flow, Verdict] = field(default_factory=dict)  # the verdict of the last two that agreed
-    since: dict[Flow, float] = field(default_factory=dict)  # when the verdict last became another
-    proven: Collection[Flow] = ()  # their first connection stands for itself
+    stood: dict[Flow, Verdict] = field(default_factory=dict)  # the verdict of the last two rounds that agreed
+    since: dict[Flow, float] = field(default_factory=dict)  # when the verdict last changed
+    proven: Collection[Flow] = ()  # their first connection is enough
 
     def take(self, seen: Mapping[Flow, Observation], begun: float) -> list[Flow]:
-        """Note a round that began at `begun`; the flows that have to be probed again."""
-        moving = [flow for flow, observation in seen.items() if self._note(flow, observation, begun)]
+        """Record a round that began at `begun`; the flows that have to be probed again."""
+        moving = [flow for flow, observation in seen.items() if self._record(flow, observation, begun)]
         self.failing = any(seen[flow].outcome is Outcome.EXEC_FAILED for flow in moving)
         return moving
 
-    def _note(self, flow: Flow, new: Observation, begun: float) -> bool:
+    def _record(self, flow: Flow, new: Observation, begun: float) -> bool:
         old = self.last.get(flow)
         self.last[flow] = new
         self.tries[flow] += 1
         if new.outcome is Outcome.EXEC_FAILED:
             self.failures[flow] += 1
             self.agreeing[flow] = 0
-            return self.failures[flow] < self.retries
+            return self.failures[flow] < RETRIES
         self.connected[flow] += new.outcome is Outcome.CONNECTED
         if old is not None and old.outcome is not Outcome.EXEC_FAILED:
             if old.verdict is new.verdict:
@@ -139,7 +141,7 @@ class _History:
             self.moves[flow] += 1
             self.since[flow] = begun
         self.agreeing[flow] = 1
-        return old is not None  # after the first round, the second one tells
+        return old is not None  # after the first round, wait for the second
 
     def _agree(self, flow: Flow, verdict: Verdict) -> None:
         self.agreeing[flow] += 1
@@ -149,8 +151,7 @@ class _History:
         self.stood[flow] = verdict
 
     def cell(self, flow: Flow) -> Observation:
-        """The observation to report. A verdict needs two rounds that agree; one connection is enough to
-        say that a flow may pass, unless it moves to and fro, or where it is proven."""
+        """The observation to report. A verdict needs two rounds that agree, or a proven connection."""
         seen = self.last[flow]
         seen = replace(seen, attempts=self.tries[flow], flaky=self.moves[flow] > 1)
         if seen.outcome is Outcome.EXEC_FAILED or self.agreeing[flow] > 1:

@@ -70,7 +70,7 @@ class Campaign:
         problems: list[str] = []
         try:
             async with bench:
-                problems += bench.strange
+                problems += bench.warnings
                 live = _live(self.suite, bench)
                 moments = list(
                     states(
@@ -95,7 +95,15 @@ class Campaign:
         flows = dict.fromkeys(flow for moment in moments for flow in moment.simulated)
         seen = []
         pace = self.terms.pace_on(there, len(flows))
-        prober = Prober(there.cluster, bench, flows, pace=pace, twins=bench.twins, progress=narrate)
+        prober = Prober(
+            there.cluster,
+            bench.stations,
+            flows,
+            canaries=bench.canaries,
+            pace=pace,
+            twins=bench.twins,
+            progress=narrate,
+        )
         async with prober:
             await prober.baseline()
 

@@ -85,11 +85,11 @@ class Route:
         target = Target(host, flow.port, flow.protocol)
         if isinstance(flow.destination, External) or flow.via in {Via.NODE_PORT, Via.HOST}:
             # Not a pod network's way: only the very same door, knocked at without policies, proves it.
-            return self._bench.witness(station.node, target)
+            return self._bench.control_try(station.node, target)
         found: list[Try] = []
         for ref, _ in self._here.backends(flow):
             node = self._here.cluster.pods[ref].node
-            pair = self._bench.pair(station.node, node, target) if node else ()
+            pair = self._bench.control_pair(station.node, node, target) if node else ()
             if not pair:
                 return ()
             found += pair

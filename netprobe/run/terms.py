@@ -35,4 +35,4 @@ class Terms:
 
     def pace_on(self, there: Opened, flows: int = 0) -> Pace:
         """The pace for that many flows there."""
-        return self.pace.within_a_machine(flows) if there.is_lab else self.pace
+        return self.pace.on_lab(flows) if there.is_lab else self.pace

@@ -17,7 +17,7 @@ from netprobe.model.objects import Object
 from netprobe.model.observation import Observation, Outcome
 from netprobe.model.policy import Policy, PolicyRef
 from netprobe.model.verdict import Decision, Verdict
-from netprobe.probe import Fixture, Observed, PodOptions, Prober, Workbench, new_run, run_objects
+from netprobe.probe import Fixture, Observed, PodOptions, Prober, Workbench, canary, new_run, run_objects
 from netprobe.probe.guests.surroundings import Surroundings, look_around
 from netprobe.run import told
 from netprobe.run.copy import Copy, copy
@@ -172,7 +172,7 @@ class Trial:
                 }
                 astray = plan.copy.astray(plan.simulated, plan.cluster, placed, self.terms.profile)
                 astray |= dict(_uncopied(plan))
-                problems += made.strange
+                problems += made.warnings
                 seen = await self._observe(there, made, plan, astray, narrate)
         except ClusterError as error:
             if seen is None:
@@ -185,7 +185,9 @@ class Trial:
     ) -> Observed:
         flows = [plan.copy.flow(flow) for flow in plan.simulated if flow not in astray]
         pace = self.terms.pace_on(there, len(flows))
-        async with Prober(there.cluster, made, flows, pace=pace, progress=narrate) as prober:
+        async with Prober(
+            there.cluster, made.stations, flows, canaries=made.canaries, pace=pace, progress=narrate
+        ) as prober:
             await prober.baseline()
 
             async def policies() -> None:
@@ -271,8 +273,8 @@ def _rehearsal(plan: Plan, run: str, options: PodOptions) -> Iterator[str]:
         for pod in pods
     ]
     for index, node in enumerate(nodes):
-        objects += run_objects.canary_pods(node, index, run, options, 1)
-    objects += [run_objects.canary_policy(run, 0), *plan.copy.manifests]
+        objects += canary.pods(run_objects.run_namespace(run), run, node, index, options)
+    objects += [canary.policy(run_objects.run_namespace(run), run, 0), *plan.copy.manifests]
     yield f"# {plan.cover.told(plan.copy.pods)}; {len(plan.simulated)} flows\n"
     yield f"# and a Lease in {run_objects.run_namespace(run)}, renewed while the run lives\n"
     yield from (f"# note: {note}\n" for note in plan.beside.notes(STAND_IN))

@@ -138,7 +138,6 @@ class Visit:
             there.cluster,
             here.party,
             run=run,
-            lab=there.is_lab,
             options=self.terms.pods,
             deadlines=self.terms.deadlines,
             progress=narrate,
@@ -158,7 +157,7 @@ class Visit:
             bench,
             started,
             seen,
-            problems=(*problems, *bench.strange),
+            problems=(*problems, *bench.warnings),
             told_too=[*notes(seen_by), *unmet(here, self.ways), *beside.notes(STAND_IN)],
         )
 
@@ -167,8 +166,9 @@ class Visit:
         pace = self.terms.pace_on(there, len(here.simulated))
         prober = Prober(
             there.cluster,
-            bench,
+            bench.stations,
             here.simulated,
+            canaries=bench.canaries,
             pace=pace,
             locate=route.locate,
             listener=here.listener,

@@ -58,10 +58,15 @@ def test_pods_on_every_node_in_namespaces_that_enforce_the_restricted_standard(o
             tuple(replace(one, labels={**one.labels, **strict}) for one in made.namespaces),
             tuple(replace(pod, node=nodes[i % len(nodes)]) for i, pod in enumerate(made.pods)),
         )
-        async with Workbench(cluster, fixture) as bench, Prober(cluster, bench, world.flows) as prober:
+        async with (
+            Workbench(cluster, fixture) as bench,
+            Prober(cluster, bench.stations, world.flows, canaries=bench.canaries) as prober,
+        ):
             await prober.baseline()
             seen = await prober.observe(lambda: bench.apply(world.close_db()))
-            assert len(bench.canaries) == min(len(nodes), 3), "a pair on each node that has a pod of the run"
+            assert bench.canaries is not None
+            pairs = bench.canaries.pairs
+            assert len(pairs) == min(len(nodes), 3), "one on each node that has a pod of the run"
         assert world.picture(seen.matrix) == CLOSED
         assert await of_run(cluster, bench.run) == []
 
@@ -80,7 +85,7 @@ def test_default_deny_both_ways_still_lets_a_pod_prove_its_own_listeners(on_clus
     async def run(cluster: KubeCluster) -> None:
         async with (
             Workbench(cluster, world.fixture) as bench,
-            Prober(cluster, bench, world.flows) as prober,
+            Prober(cluster, bench.stations, world.flows, canaries=bench.canaries) as prober,
         ):
             await prober.baseline()
             seen = await prober.observe(lambda: bench.apply(deny))
@@ -99,7 +104,10 @@ def test_what_cannot_be_proven_is_unknown(on_cluster: Run) -> None:
 
     async def run(cluster: KubeCluster) -> None:
         flows = (undeclared, sctp, documentation)
-        async with Workbench(cluster, world.fixture) as bench, Prober(cluster, bench, flows) as prober:
+        async with (
+            Workbench(cluster, world.fixture) as bench,
+            Prober(cluster, bench.stations, flows, canaries=bench.canaries) as prober,
+        ):
             await prober.baseline()
             seen = await prober.observe()
         assert {cell.verdict for cell in seen.matrix.values()} == {Verdict.UNKNOWN}
@@ -152,7 +160,7 @@ def test_a_policy_that_the_server_refuses_says_why_and_leaves_nothing(on_cluster
         bench = Workbench(cluster, world.fixture)
 
         async def probe() -> None:
-            async with bench, Prober(cluster, bench, world.flows) as prober:
+            async with bench, Prober(cluster, bench.stations, world.flows) as prober:
                 await prober.baseline()
                 await prober.observe(lambda: bench.apply(wrong))
 
@@ -168,7 +176,7 @@ def test_a_namespace_that_is_not_ours_stays_as_it_is(on_cluster: Run) -> None:
 
     async def run(cluster: KubeCluster) -> None:
         before = await cluster.get("Namespace", "default")
-        with pytest.raises(ClusterError, match="default exists and is not ours"):
+        with pytest.raises(ClusterError, match="default already exists and was not created"):
             async with Workbench(cluster, fixture):
                 raise AssertionError("entered")
         assert await cluster.get("Namespace", "default") == before

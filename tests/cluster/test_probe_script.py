@@ -1,4 +1,4 @@
-"""probe.sh and canary.sh in a real alpine pod: BusyBox's shell, nc and clock."""
+"""probe.sh in a real alpine pod: BusyBox's shell, nc and clock."""
 
 from __future__ import annotations
 
@@ -9,7 +9,9 @@ from netprobe.model.cluster import Namespace
 from netprobe.model.flow import Pod, PodRef, Protocol
 from netprobe.model.observation import Outcome
 from netprobe.probe import Fixture, Workbench, netcat
-from netprobe.probe.netcat import Begin, End, Said, Target
+from netprobe.probe.netcat import Begin, End, Result, Target
+from netprobe.probe.pace import Pace
+from netprobe.probe.session import Session, Starts
 from tests.cluster.conftest import Run
 from tests.contract.world import PORTS, World
 
@@ -37,14 +39,14 @@ def test_every_outcome_that_a_pod_can_see(on_cluster: Run) -> None:
             }
             for service in await cluster.find("Service", "kube-system", {"k8s-app": "kube-dns"}):
                 wanted[Target(service["spec"]["clusterIP"], 53, UDP)] = {Outcome.CONNECTED}
-            async with cluster.exec(ref.namespace, ref.name, "probe", netcat.command(wait_s=1)) as execution:
+            async with cluster.exec(ref.namespace, ref.name, "probe", netcat.command(Pace())) as execution:
                 await execution.send("".join(netcat.line(n, t) for n, t in enumerate(wanted)) + netcat.CLOSE)
                 begin, *answers, end = [netcat.read(line) async for line in execution.lines()]
             seen: dict[Target, Outcome] = {}
-            for said in answers:
-                assert isinstance(said, Said)
-                target = list(wanted)[said.id]
-                seen[target] = netcat.answer(target.protocol, said, fine_clock=True).outcome
+            for result in answers:
+                assert isinstance(result, Result)
+                target = list(wanted)[result.id]
+                seen[target] = netcat.answer(target.protocol, result, fine_clock=True).outcome
             assert begin == Begin("busybox", fine_clock=True)
             assert end == End(len(wanted))
             assert execution.finished is not None
@@ -55,20 +57,20 @@ def test_every_outcome_that_a_pod_can_see(on_cluster: Run) -> None:
     on_cluster(run)
 
 
-@pytest.mark.parametrize(("port", "opens"), [(8080, True), (8081, False)])
-def test_a_canary(on_cluster: Run, port: int, opens: bool) -> None:
+@pytest.mark.parametrize("port", [8080, 8081])
+def test_a_try_in_a_kept_session(on_cluster: Run, port: int) -> None:
+    """As canaries make them: one after the other in one shell."""
     world = World()
     ref = PodRef(world.back, "api")
     fixture = Fixture((Namespace(world.back, {}),), (Pod(ref, {}, ports=PORTS),))
+    wanted = Outcome.CONNECTED if port == 8080 else Outcome.REFUSED
 
     async def run(cluster: KubeCluster) -> None:
         async with Workbench(cluster, fixture) as bench:
-            here = str(bench.stations[ref].addresses[0])
-            command = netcat.canary_command(here, control=8080, port=port, tries=10, pause_s=0.05)
-            async with cluster.exec(ref.namespace, ref.name, "probe", command) as execution:
-                lines = [line async for line in execution.lines()]
-        assert lines[0] == "try 0"
-        assert any(line.startswith("open") for line in lines) == opens
-        assert opens or sum(line.startswith("control") for line in lines) == 10
+            station = bench.stations[ref]
+            target = Target(str(station.addresses[0]), port)
+            async with Session.opened(cluster, station, Pace(), Starts(16, 0.1)) as session:
+                outcomes = [(await session.try_once(target)).outcome for _ in range(10)]
+        assert outcomes == [wanted] * 10
 
     on_cluster(run)

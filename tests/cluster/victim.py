@@ -15,7 +15,7 @@ async def main(kubeconfig: str, tag: str) -> None:
     async with connect(kubeconfig) as cluster, Workbench(cluster, world.fixture) as bench:
         sys.stdout.write(f"run {bench.run}\n")
         sys.stdout.flush()
-        async with Prober(cluster, bench, world.flows) as prober:
+        async with Prober(cluster, bench.stations, world.flows, canaries=bench.canaries) as prober:
             await prober.baseline()
             while True:
                 await prober.observe(lambda: bench.apply(world.close_db()))

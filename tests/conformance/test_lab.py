@@ -39,7 +39,7 @@ async def tried(lab_options: LabOptions) -> Results:
     lab = start(lab_options, ephemeral=True)
     try:
         async with connect(str(lab.kubeconfig)) as cluster:
-            pace = Pace(sessions=500).within_a_machine()
+            pace = Pace().on_lab()
             return await Runner(
                 cluster, CASES, fixtures=FIXTURES, lab=True, disposable=True, pace=pace
             ).results()

@@ -112,7 +112,7 @@ async def test_packets_find_the_mutants() -> None:
     lab = start(LabOptions(name="conformance-mutants"), ephemeral=True)
     try:
         async with connect(str(lab.kubeconfig)) as cluster:
-            pace = Pace(sessions=100).within_a_machine()
+            pace = Pace().on_lab()
             wrong: Any = Wrong(cluster, mutants)
             results = await Runner(wrong, cases, fixtures=4, lab=True, disposable=True, pace=pace).results()
     finally:

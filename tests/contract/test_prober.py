@@ -18,7 +18,7 @@ def test_a_run_with_steps(use: Use[object]) -> None:
         seen: list[Observed] = []
         async with (
             Workbench(cluster, world.fixture, changes=3) as bench,
-            Prober(cluster, bench, world.flows) as prober,
+            Prober(cluster, bench.stations, world.flows, canaries=bench.canaries) as prober,
         ):
             enforcement = await prober.baseline()
             seen.append(await prober.observe(lambda: bench.apply(world.close_db())))
@@ -42,7 +42,7 @@ def test_a_denial_names_its_controls_and_a_connection_its_time(use: Use[object])
     async def run(cluster: ClusterAPI) -> Observed:
         async with (
             Workbench(cluster, world.fixture) as bench,
-            Prober(cluster, bench, world.flows) as prober,
+            Prober(cluster, bench.stations, world.flows, canaries=bench.canaries) as prober,
         ):
             await prober.baseline()
             return await prober.observe(lambda: bench.apply(world.close_db()))
@@ -69,7 +69,7 @@ def test_a_second_run_beside_it(use: Use[object]) -> None:
                     raise AssertionError("entered")
             async with Workbench(cluster, other.fixture) as beside:
                 assert beside.run != bench.run
-            async with Prober(cluster, bench, world.flows) as prober:
+            async with Prober(cluster, bench.stations, world.flows, canaries=bench.canaries) as prober:
                 await prober.baseline()
                 seen = await prober.observe()
         assert world.picture(seen.matrix) == OPEN

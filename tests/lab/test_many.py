@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import replace
 
 import pytest
 
@@ -13,7 +12,6 @@ from netprobe.lab import LabOptions, start
 from netprobe.model.cluster import Namespace
 from netprobe.model.flow import ContainerPort, Flow, Pod, PodRef, Protocol
 from netprobe.probe import Fixture, Observed, Pace, Prober, Workbench
-from netprobe.probe.pace import MANY
 
 pytestmark = pytest.mark.lab
 
@@ -39,7 +37,7 @@ CLOSE_LATE = {
     "metadata": {"namespace": "many", "name": "close-late"},
     "spec": {"podSelector": {"matchLabels": {"app": "late"}}, "policyTypes": ["Ingress"]},
 }
-PACE = replace(Pace(start_s=2).within_a_machine(MANY + 1), abreast=1, late_s=0.0)
+PACE = Pace(start_s=2, many=1, late_s=0.0).on_lab(len(FLOWS))
 
 
 def observed() -> Observed:
@@ -47,7 +45,7 @@ def observed() -> Observed:
         async with (
             connect(lab.kubeconfig) as cluster,
             Workbench(cluster, FIXTURE, lab=True) as bench,
-            Prober(cluster, bench, FLOWS, pace=PACE) as prober,
+            Prober(cluster, bench.stations, FLOWS, canaries=bench.canaries, pace=PACE) as prober,
         ):
             await prober.baseline()
             return await prober.observe(lambda: bench.apply(CLOSE_LATE))
@@ -61,7 +59,7 @@ def observed() -> Observed:
 
 
 def test_in_bulk_a_failed_exec_is_unknown_and_a_denial_still_holds_twice() -> None:
-    assert PACE.bulk
+    assert PACE.method.bulk
     seen = observed()
     expected = {}
     for flow in FLOWS:

@@ -1,7 +1,7 @@
 """A scripted cluster: objects in memory, and a network that is a function of time.
 
 It speaks ClusterAPI, so that workbench, canaries, prober and cleanup run against it as they are; its pods
-answer the session protocol of probe.sh and canary.sh.
+answer the session protocol of probe.sh.
 """
 
 from __future__ import annotations
@@ -198,12 +198,9 @@ class FakeCluster:
         if isinstance(fault, Exception):
             raise fault
         ours = "netprobe" in command
-        arguments = command[command.index("netprobe") + 1 :] if ours else ()
         shell = _Shell(self, f"{namespace}/{pod}", cut=fault)
         if ours:
             shell.say("netprobe-begin busybox fine")
-        if len(arguments) == 5:
-            shell.canary(*arguments)
         yield shell
         for task in shell.tasks:
             task.cancel()
@@ -229,7 +226,7 @@ class FakeCluster:
 
 
 class _Shell:
-    """What probe.sh and canary.sh do, on the fake's network."""
+    """What probe.sh does, on the fake's network."""
 
     def __init__(self, cluster: FakeCluster, source: str, cut: str | None) -> None:
         self._cluster = cluster
@@ -260,9 +257,6 @@ class _Shell:
                 return
             self._start(self._answer(words[0], words[1], words[2], int(words[3])))
 
-    def canary(self, host: str, control: str, port: str, tries: str, pause: str) -> None:
-        self._start(self._canary(host, int(control), int(port), int(tries), float(pause)))
-
     async def _answer(self, number: str, protocol: str, host: str, port: int) -> None:
         result = self._cluster.try_once(self._source, host, port, protocol)
         if result == SILENT:
@@ -276,17 +270,6 @@ class _Shell:
             ("UDP", REFUSED): "0 0 1000 refused",
         }[protocol, result]
         self._out.put_nowait(f"{number} {text}")
-
-    async def _canary(self, host: str, control: int, port: int, tries: int, pause_s: float) -> None:
-        for n in range(tries):
-            self._out.put_nowait(f"try {n}")
-            if self._cluster.try_once(self._source, host, control, "TCP") == OPEN:
-                self._out.put_nowait(f"control {n}")
-            if self._cluster.try_once(self._source, host, port, "TCP") == OPEN:
-                self._out.put_nowait(f"open {n}")
-                break
-            await asyncio.sleep(pause_s)
-        self._out.put_nowait(None)
 
     def _start(self, coroutine: Any) -> None:
         task = asyncio.create_task(coroutine)

@@ -6,7 +6,7 @@ import pytest
 
 from netprobe.model.objects import Object
 from netprobe.probe import admission_changes
-from netprobe.probe.run_objects import RUN, change_label
+from netprobe.probe.run_objects import CHANGE, RUN
 
 
 def pod(*containers: str, init: tuple[Object, ...] = ()) -> Object:
@@ -18,7 +18,7 @@ def policy(name: str, run: str | None) -> Object:
 
 
 def test_labels_are_those_that_policies_see() -> None:
-    labels = {RUN: "r1", change_label(1): "r1", "app": "web", "team": "x"}
+    labels = {RUN: "r1", CHANGE: "1", "app": "web", "team": "x"}
     assert admission_changes.labels({"metadata": {"labels": labels}}) == {"app": "web", "team": "x"}
     assert admission_changes.labels({"metadata": {}}) == {}
 

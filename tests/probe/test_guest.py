@@ -10,7 +10,7 @@ from netprobe.model.matrix import Matrix
 from netprobe.model.objects import Object
 from netprobe.model.observation import Observation
 from netprobe.model.verdict import Verdict
-from netprobe.probe import Pace, PodOptions, Prober
+from netprobe.probe import PodOptions, Prober
 from netprobe.probe.guests import shadows
 from netprobe.probe.guests.guest_workbench import GuestWorkbench
 from netprobe.probe.guests.shadows import GuestPlan, Shadow
@@ -22,7 +22,7 @@ from tests.probe.fake import OPEN, SILENT, FakeCluster
 
 WEB, WEB_TOO, DB = PodRef("shop", "web-1"), PodRef("shop", "web-2"), PodRef("data", "db")
 SHADOW = Shadow(PodRef("shop", "netprobe-r1-0"), {"app": "web"}, "n1", (WEB, WEB_TOO))
-PARTY = GuestPlan((SHADOW,), ("n1", "n2"))
+GUESTS = GuestPlan((SHADOW,), ("n1", "n2"))
 
 
 class Hosting(FakeCluster):
@@ -87,13 +87,14 @@ def test_the_bench_creates_what_a_dry_run_prints_and_removes_it() -> None:
     stations: dict[End, Station] = {}
 
     async def run() -> None:
-        async with GuestWorkbench(cluster, PARTY, run="r1", lab=True) as bench:
+        async with GuestWorkbench(cluster, GUESTS, run="r1") as bench:
             stations.update(bench.stations)
-            assert len(bench.canaries) == 2
+            assert bench.canaries is not None
+            assert len(bench.canaries.pairs) == 2
 
     virtually(run())
     printed = {
-        (obj["kind"], obj["metadata"]["name"]) for obj in shadows.objects(PARTY, "r1", PodOptions())
+        (obj["kind"], obj["metadata"]["name"]) for obj in shadows.objects(GUESTS, "r1", PodOptions())
     } | {("Lease", "netprobe")}
     assert {(kind, name) for verb, kind, name in cluster.calls if verb == "create"} == printed
     assert set(cluster.objects) == before
@@ -104,7 +105,7 @@ def test_the_bench_creates_what_a_dry_run_prints_and_removes_it() -> None:
 
 
 def test_every_pod_knows_its_job() -> None:
-    made = shadows.objects(PARTY, "r1", PodOptions(), {"shop": "uid-7"})
+    made = shadows.objects(GUESTS, "r1", PodOptions(), {"shop": "uid-7"})
     assert [pod["metadata"]["ownerReferences"][0]["uid"] for pod in made.shadows] == ["uid-7"]
 
 
@@ -126,8 +127,8 @@ def test_what_admission_added_is_told() -> None:
     cluster.objects = plain.objects
 
     async def run() -> tuple[str, ...]:
-        async with GuestWorkbench(cluster, PARTY, run="r1", lab=True) as bench:
-            return bench.strange
+        async with GuestWorkbench(cluster, GUESTS, run="r1") as bench:
+            return bench.warnings
 
     told = virtually(run())
     assert len(told) == 2
@@ -147,17 +148,17 @@ def observed(cluster: Hosting, *, listener: str | None, pairs: bool = True) -> M
     flow = Flow(WEB, DB, 5432)
 
     async def run() -> Matrix[Observation]:
-        async with GuestWorkbench(cluster, PARTY, run="r1", lab=True) as bench:
+        async with GuestWorkbench(cluster, GUESTS, run="r1") as bench:
 
             def path(flow: Flow) -> tuple[Try, ...]:
                 target = Target("10.0.9.9", flow.port, flow.protocol)
-                return bench.pair("n1", "n2", target) if pairs else ()
+                return bench.control_pair("n1", "n2", target) if pairs else ()
 
             prober = Prober(
                 cluster,
-                bench,
+                bench.stations,
                 [flow],
-                pace=Pace(),
+                canaries=bench.canaries,
                 locate=lambda _: "10.0.9.9",
                 listener=lambda _: listener,
                 pairs=path,
@@ -201,8 +202,8 @@ def test_a_pair_is_tried_by_the_protocol_of_the_flow() -> None:
     cluster = hosting()
 
     async def run() -> tuple[Try, ...]:
-        async with GuestWorkbench(cluster, PARTY, run="r1", lab=True) as bench:
-            return bench.pair("n1", "n2", Target("10.0.9.9", 53, Protocol.UDP))
+        async with GuestWorkbench(cluster, GUESTS, run="r1") as bench:
+            return bench.control_pair("n1", "n2", Target("10.0.9.9", 53, Protocol.UDP))
 
     ((station, target),) = virtually(run())
     assert station.pod == "canary-client-0"
@@ -215,8 +216,8 @@ def test_two_runs_side_by_side_have_different_names() -> None:
 
     async def run() -> None:
         async with (
-            GuestWorkbench(cluster, PARTY, run="r1", lab=True),
-            GuestWorkbench(cluster, GuestPlan((other,), ("n1",)), run="r2", lab=True),
+            GuestWorkbench(cluster, GUESTS, run="r1"),
+            GuestWorkbench(cluster, GuestPlan((other,), ("n1",)), run="r2"),
         ):
             pass
 

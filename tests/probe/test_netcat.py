@@ -7,7 +7,8 @@ import pytest
 from netprobe.model.flow import Protocol
 from netprobe.model.observation import Outcome
 from netprobe.probe import netcat
-from netprobe.probe.netcat import Answer, Begin, End, Said, Target
+from netprobe.probe.netcat import Answer, Begin, End, Result, Target
+from netprobe.probe.pace import Pace
 
 TCP, UDP = Protocol.TCP, Protocol.UDP
 param, O = pytest.param, Outcome  # noqa: E741
@@ -119,8 +120,8 @@ def test_status_first_text_second(protocol: Protocol, status: int, text: str, ou
     [
         ("netprobe-begin busybox fine", Begin("busybox", True)),
         ("netprobe-begin openbsd coarse", Begin("openbsd", False)),
-        ("7 0 1000 3500 10.0.0.1 (10.0.0.1:80) open\r", Said(7, 0, 2500, "10.0.0.1 (10.0.0.1:80) open")),
-        ("7 1 1000 3500", Said(7, 1, 2500, "")),
+        ("7 0 1000 3500 10.0.0.1 (10.0.0.1:80) open\r", Result(7, 0, 2500, "10.0.0.1 (10.0.0.1:80) open")),
+        ("7 1 1000 3500", Result(7, 1, 2500, "")),
         ("netprobe-end 12", End(12)),
         ("7 0 1000", None),
         ("7 0", None),
@@ -134,11 +135,13 @@ def test_lines_of_the_output(line: str, meaning: object) -> None:
 
 
 def test_a_latency_needs_a_connection_and_a_clock() -> None:
-    said = Said(1, 0, 2500, "open")
+    said = Result(1, 0, 2500, "open")
     assert netcat.answer(TCP, said, fine_clock=True) == Answer(Outcome.CONNECTED, 2.5, "open")
     assert netcat.answer(TCP, said, fine_clock=False).latency_ms is None
-    assert netcat.answer(TCP, Said(1, 0, -5, "open"), fine_clock=True).latency_ms is None, "the clock was set"
-    assert netcat.answer(TCP, Said(1, 1, 2500, ""), fine_clock=True).latency_ms is None
+    assert netcat.answer(TCP, Result(1, 0, -5, "open"), fine_clock=True).latency_ms is None, (
+        "the clock was set"
+    )
+    assert netcat.answer(TCP, Result(1, 1, 2500, ""), fine_clock=True).latency_ms is None
 
 
 @pytest.mark.parametrize(
@@ -156,12 +159,10 @@ def test_hosts_that_could_be_anything_else_are_refused(host: str) -> None:
 
 @pytest.mark.parametrize(("wait_s", "arguments"), [(0.5, ["1", "0.5"]), (1, ["1", "1"]), (1.2, ["2", "1.2"])])
 def test_waits_in_whole_seconds_are_rounded_up(wait_s: float, arguments: list[str]) -> None:
-    assert netcat.command(wait_s=wait_s)[-2:] == arguments
+    assert netcat.command(Pace(wait_s=wait_s))[-2:] == arguments
 
 
 def test_the_command_fits_into_a_request_line() -> None:
     from urllib.parse import quote
 
-    assert len(quote("".join(netcat.command(wait_s=1)))) < 7000, (
-        "aiohttp's server refuses 8190 bytes and more"
-    )
+    assert len(quote("".join(netcat.command(Pace())))) < 7000, "aiohttp's server refuses 8190 bytes and more"

@@ -13,6 +13,8 @@ from netprobe.model.flow import ContainerPort, External, Flow, Pod, PodRef, Prot
 from netprobe.model.observation import Control, Outcome
 from netprobe.model.verdict import Verdict
 from netprobe.probe import Fixture, Observed, OutsideHost, Pace, Prober, Workbench
+from netprobe.probe.pace import Method
+from netprobe.probe.prober import _Progress
 from tests.probe.clock import now, virtually
 from tests.probe.fake import OPEN, REFUSED, SILENT, FakeCluster
 
@@ -56,7 +58,7 @@ class World:
         async def run() -> list[Observed]:
             async with (
                 Workbench(self.cluster, FIXTURE, changes=changes) as bench,
-                Prober(self.cluster, bench, FLOWS, pace=pace) as prober,
+                Prober(self.cluster, bench.stations, FLOWS, canaries=bench.canaries, pace=pace) as prober,
             ):
                 await prober.baseline()
                 return [await prober.observe(self.change) for _ in range(changes)]
@@ -85,9 +87,9 @@ def test_a_rejection_is_a_denial_and_says_so() -> None:
     assert "rejected" in (seen.matrix[A_TO_B].reason or "")
 
 
-@pytest.mark.parametrize("proof_s", [0.0, 60.0])
+@pytest.mark.parametrize("listener_s", [0.0, 60.0])
 def test_a_listener_that_dies_with_the_change_denies_nothing(
-    monkeypatch: pytest.MonkeyPatch, proof_s: float
+    monkeypatch: pytest.MonkeyPatch, listener_s: float
 ) -> None:
     world = World()
     alive = world.cluster.try_once
@@ -98,15 +100,15 @@ def test_a_listener_that_dies_with_the_change_denies_nothing(
         return SILENT
 
     monkeypatch.setattr(world.cluster, "try_once", dying)
-    (seen,) = world.run(Pace(proof_s=proof_s))
+    (seen,) = world.run(Pace(listener_s=listener_s))
     assert seen.matrix[A_TO_B].outcome is Outcome.TIMED_OUT
     assert seen.matrix[A_TO_B].verdict is Verdict.UNKNOWN
     assert seen.matrix[Flow(A, B, 53, UDP)].verdict is Verdict.UNKNOWN, "only it itself can answer a datagram"
 
 
-@pytest.mark.parametrize("proof_s", [0.0, 60.0])
+@pytest.mark.parametrize("listener_s", [0.0, 60.0])
 def test_a_pod_tries_its_own_listener_again_where_nobody_else_reached_it(
-    monkeypatch: pytest.MonkeyPatch, proof_s: float
+    monkeypatch: pytest.MonkeyPatch, listener_s: float
 ) -> None:
     """With a proof that lasts only then, once for rounds that overlap; without one in every round, always."""
     world = World()
@@ -122,11 +124,12 @@ def test_a_pod_tries_its_own_listener_again_where_nobody_else_reached_it(
 
     monkeypatch.setattr(world.cluster, "try_once", listening)
     flows = (A_TO_B, B_TO_A)
+    pace = Pace(listener_s=listener_s)
 
     async def run() -> Observed:
         async with (
             Workbench(world.cluster, FIXTURE, changes=1) as bench,
-            Prober(world.cluster, bench, flows, pace=Pace(proof_s=proof_s)) as prober,
+            Prober(world.cluster, bench.stations, flows, canaries=bench.canaries, pace=pace) as prober,
         ):
             await prober.baseline()
             return await prober.observe(world.change)
@@ -136,7 +139,7 @@ def test_a_pod_tries_its_own_listener_again_where_nobody_else_reached_it(
     assert seen.matrix[B_TO_A].verdict is Verdict.ALLOW
     rounds = seen.facts.rounds - 1  # the baseline's
     assert rounds == 2
-    assert len(selves) == (1 if proof_s else 2 * rounds)
+    assert len(selves) == (1 if listener_s else 2 * rounds)
 
 
 def test_a_path_that_never_worked_is_unknown_and_not_denied() -> None:
@@ -145,18 +148,18 @@ def test_a_path_that_never_worked_is_unknown_and_not_denied() -> None:
     assert (seen.matrix[A_TO_B].reason or "").startswith("path:")
 
 
-def test_one_exec_a_source_for_the_whole_run_and_one_a_canary_and_change() -> None:
+def test_one_exec_a_source_and_one_a_canary_for_the_whole_run() -> None:
     world = World()
     seen = world.run(changes=3)
     assert world.cluster.execs.count("x/a") == 1
     assert world.cluster.execs.count("y/b") == 1
-    assert len([pod for pod in world.cluster.execs if "canary-client" in pod]) == 3
+    assert len([pod for pod in world.cluster.execs if "canary-client" in pod]) == 1
     assert sum(one.facts.execs for one in seen) == len(world.cluster.execs)
 
 
 def test_with_more_stations_than_sessions_each_round_has_its_exec() -> None:
     world = World()
-    (seen,) = world.run(Pace(sessions=1))
+    (seen,) = world.run(Pace(method=Method(kept_sessions=1)))
     assert marks(seen) == "..XX...."
     assert world.cluster.execs.count("x/a") == seen.facts.rounds > 1
 
@@ -183,7 +186,7 @@ def test_a_cluster_that_enforces_nothing_is_found_out_by_its_canary() -> None:
     world.cluster.network = lambda *_: OPEN
     (seen,) = world.run()
     assert seen.facts.enforcement.enforcing is False
-    assert "port 9001" in seen.facts.enforcement.evidence
+    assert "port 9002" in seen.facts.enforcement.evidence
     assert marks(seen) == "........"
     assert seen.facts.converged_s is None
 
@@ -252,7 +255,7 @@ def observe_external(*, lab: bool) -> tuple[Observed, Flow, Flow]:
     async def run() -> Observed:
         async with (
             Workbench(cluster, fixture, lab=lab) as bench,
-            Prober(cluster, bench, [outward, inward]) as prober,
+            Prober(cluster, bench.stations, [outward, inward], canaries=bench.canaries) as prober,
         ):
             await prober.baseline()
             return await prober.observe()
@@ -289,7 +292,7 @@ def test_a_host_outside_that_was_reached_before_the_policies_is_denied_after_the
     async def run() -> Observed:
         async with (
             Workbench(cluster, FIXTURE) as bench,
-            Prober(cluster, bench, [outward, never]) as prober,
+            Prober(cluster, bench.stations, [outward, never], canaries=bench.canaries) as prober,
         ):
             await prober.baseline()
             return await prober.observe(close)
@@ -300,7 +303,7 @@ def test_a_host_outside_that_was_reached_before_the_policies_is_denied_after_the
     assert seen.matrix[never].verdict is Verdict.UNKNOWN
 
 
-MANY = Pace(abreast=1, late_s=0.0)
+MANY = Pace(many=1, late_s=0.0)
 """As with many flows: the second round follows the first and trusts connections."""
 
 
@@ -318,13 +321,13 @@ def test_of_many_flows_a_late_connection_needs_no_second_and_a_denial_does() -> 
 
 
 def test_a_connection_soon_after_the_change_is_asked_for_again() -> None:
-    (seen,) = World().run(Pace(abreast=1, late_s=5))
+    (seen,) = World().run(Pace(many=1, late_s=5))
     assert attempts(seen) == {".": {2}, "X": {2}}
 
 
 def test_of_many_flows_a_change_that_arrives_late_is_seen() -> None:
     """By the second round: the first takes no time here, and so ends before `late_s`."""
-    (seen,) = World(denied_s=0.2).run(Pace(abreast=1, late_s=5))
+    (seen,) = World(denied_s=0.2).run(Pace(many=1, late_s=5))
     assert marks(seen) == "..XX...."
 
 
@@ -333,3 +336,18 @@ def test_where_no_canary_has_turned_no_connection_stands_for_itself() -> None:
     world.cluster.enforces = False
     (seen,) = world.run(MANY)
     assert attempts(seen)["."] == {2}
+
+
+def test_progress_is_reported_with_counts_now_and_then(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = [0.0]
+    monkeypatch.setattr("netprobe.probe.prober.time.monotonic", lambda: clock[0])
+    lines: list[str] = []
+    progress = _Progress(lines.append)
+    progress.say("probing")
+    progress.started(1_200)
+    progress.answered()
+    assert lines == ["probing"], "nothing was slow yet"
+    clock[0] = 1.0
+    progress.answered()
+    progress.answered()
+    assert lines == ["probing", "probing: 2 of 1,200 tries"]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from netprobe.probe.readiness import complaint, warnings
+from netprobe.probe.readiness import describe, warnings
 
 STATUS = 'ImagePullBackOff: Back-off pulling image "r.example/a:1": ErrImagePull: failed to pull and unpack'
 SECRET = (
@@ -34,6 +34,6 @@ def test_a_container_that_fails_has_the_last_word() -> None:
     ended = {"terminated": {"exitCode": 1, "message": "this image has no BusyBox nc\n"}}
     waiting = {"waiting": {"reason": "CrashLoopBackOff", "message": "back-off 10s"}}
     status = {"containerStatuses": [{"name": "probe", "state": waiting, "lastState": ended}]}
-    told = complaint({"status": status})
+    told = describe({"status": status})
     assert told == "CrashLoopBackOff: back-off 10s; this image has no BusyBox nc"
     assert warnings([("BackOff", "Back-off restarting failed container probe in pod web")], told) == ""

@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 
 from netprobe.model.flow import ContainerPort, External, PodRef, Protocol
-from netprobe.probe import run_objects
+from netprobe.model.labels import NAME_LABEL
+from netprobe.probe import canary, run_objects
 from netprobe.probe.run_objects import OutsideHost, PodOptions
 
 PORTS = (ContainerPort(80, name="http"), ContainerPort(53, Protocol.UDP), ContainerPort(7, Protocol.SCTP))
@@ -100,7 +101,7 @@ def test_options_reach_the_pod() -> None:
 
 
 def test_a_namespace_keeps_its_labels_and_not_the_one_that_the_server_sets() -> None:
-    made = run_objects.namespace("shop", "r1", {"tier": "a", run_objects.METADATA_NAME: "shop"})
+    made = run_objects.namespace("shop", "r1", {"tier": "a", NAME_LABEL: "shop"})
     assert made["metadata"]["labels"] == {"tier": "a", run_objects.RUN: "r1"}
 
 
@@ -112,20 +113,19 @@ def test_an_external_host_carries_its_address() -> None:
     assert ":" not in made["metadata"]["name"]
 
 
-def test_the_canary_policy_opens_one_more_port_with_each_change() -> None:
-    ports = [
-        [p["port"] for rule in run_objects.canary_policy("r1", n)["spec"]["ingress"] for p in rule["ports"]]
-        for n in range(3)
+@pytest.mark.parametrize("pod_labels", [False, True])
+def test_a_change_opens_one_canary_port_and_closes_that_of_the_change_before(pod_labels: bool) -> None:
+    rules = [
+        canary.policy("home", "r1", change, pod_labels=pod_labels)["spec"]["ingress"] for change in range(4)
     ]
-    assert ports == [[9000], [9000, 9001], [9000, 9001, 9002]]
-    (_, rule) = run_objects.canary_policy("r1", 1)["spec"]["ingress"]
-    assert rule["from"] == [{"namespaceSelector": {"matchLabels": {run_objects.change_label(1): "r1"}}}]
+    ports = [[p["port"] for rule in ingress for p in rule["ports"]] for ingress in rules]
+    assert ports == [[9000, 9001], [9000, 9002], [9000, 9001], [9000, 9002]]
+    says = {"matchLabels": {run_objects.CHANGE: "3"}}
+    (peer,) = rules[3][1]["from"]
+    assert peer == {"namespaceSelector": says, **({"podSelector": says} if pod_labels else {})}
 
 
 def test_objects_are_plain_json() -> None:
-    for obj in (
-        POD,
-        *run_objects.canary_pods("n1", 0, "r1", PodOptions(), 2),
-        run_objects.canary_policy("r1", 2),
-    ):
+    canaries = canary.pods("home", "r1", "n1", 0, PodOptions())
+    for obj in (POD, *canaries, canary.policy("home", "r1", 2)):
         assert json.loads(json.dumps(obj)) == obj

@@ -1,4 +1,4 @@
-"""probe.sh and canary.sh for real, in this machine's shell with this machine's nc, over loopback."""
+"""probe.sh for real, in this machine's shell with this machine's nc, over loopback."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import socket
 import subprocess
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
+from dataclasses import replace
 from pathlib import Path
 from threading import Thread
 
@@ -16,7 +17,8 @@ import pytest
 from netprobe.model.flow import Protocol
 from netprobe.model.observation import Outcome
 from netprobe.probe import netcat
-from netprobe.probe.netcat import Begin, End, Said, Target
+from netprobe.probe.netcat import Begin, End, Result, Target
+from netprobe.probe.pace import CLUSTER, LAB, LAB_BULK, Method, Pace
 
 pytestmark = pytest.mark.skipif(shutil.which("nc") is None, reason="no nc on this machine")
 HERE = "127.0.0.1"
@@ -70,20 +72,21 @@ def closed_port() -> int:
         return port
 
 
+BULK = replace(LAB_BULK, resend=True)
+
+
 @pytest.mark.parametrize(
-    ("wait_s", "timed", "repeated", "bulk"),
+    ("wait_s", "method"),
     [
-        (0.5, True, True, False),
-        (1, True, True, False),
-        (2, True, True, False),
-        (1, False, False, False),
-        (1, False, False, True),
-        (0.5, False, False, True),
+        pytest.param(0.5, CLUSTER, id="half a second"),
+        pytest.param(1, CLUSTER, id="one second"),
+        pytest.param(2, CLUSTER, id="two seconds"),
+        pytest.param(1, replace(LAB, latencies=False), id="lab"),
+        pytest.param(1, LAB_BULK, id="bulk"),
+        pytest.param(0.5, LAB_BULK, id="bulk, half a second"),
     ],
 )
-async def test_each_target_is_answered_once_and_the_end_counts_them(
-    wait_s: float, timed: bool, repeated: bool, bulk: bool
-) -> None:
+async def test_each_target_is_answered_once_and_the_end_counts_them(wait_s: float, method: Method) -> None:
     with ExitStack() as stack:
         targets = {
             Target(HERE, stack.enter_context(served(Protocol.TCP))): Outcome.CONNECTED,
@@ -95,27 +98,27 @@ async def test_each_target_is_answered_once_and_the_end_counts_them(
             Target(HERE, 80, Protocol.SCTP): Outcome.SKIPPED,
         }
         given = "".join(netcat.line(n, target) for n, target in enumerate(targets))
-        command = netcat.command(wait_s=wait_s, timed=timed, repeated=repeated, bulk=bulk)
+        command = netcat.command(Pace(wait_s=wait_s, method=method))
         lines = await run(command, given + netcat.REAP + netcat.CLOSE)
     begin, *answers, end = [netcat.read(line) for line in lines]
     assert isinstance(begin, Begin)
-    assert timed or not begin.fine_clock
+    assert method.latencies or not begin.fine_clock
     assert end == End(len(targets))
     outcomes = {}
     for said in answers:
-        assert isinstance(said, Said)
+        assert isinstance(said, Result)
         target = list(targets)[said.id]
         outcomes[target] = netcat.answer(target.protocol, said, fine_clock=begin.fine_clock).outcome
     assert outcomes == targets
 
 
-@pytest.mark.parametrize("bulk", [False, True])
-async def test_many_targets_at_once(bulk: bool) -> None:
+@pytest.mark.parametrize("method", [CLUSTER, BULK])
+async def test_many_targets_at_once(method: Method) -> None:
     with served(Protocol.TCP) as port:
         given = "".join(netcat.line(n, Target(HERE, port)) for n in range(60)) + netcat.CLOSE
-        lines = await run(netcat.command(wait_s=1, bulk=bulk), given)
+        lines = await run(netcat.command(Pace(method=method)), given)
     said = [netcat.read(line) for line in lines]
-    assert {one.id for one in said if isinstance(one, Said) and one.status == 0} == set(range(60))
+    assert {one.id for one in said if isinstance(one, Result) and one.status == 0} == set(range(60))
     assert said[-1] == End(60)
 
 
@@ -125,8 +128,8 @@ async def test_in_bulk_each_answer_is_that_of_its_own_target() -> None:
         targets = [Target(HERE, port), Target(HERE, closed_port()), Target("nosuch.invalid", 80)]
         asked = [netcat.line(n, target) for n, target in enumerate(targets + targets[::-1])]
         given = "".join([*asked[:3], netcat.REAP, *asked[3:], netcat.REAP, netcat.REAP, netcat.CLOSE])
-        lines = await run(netcat.command(wait_s=1, timed=False, repeated=False, bulk=True), given)
-    said = {one.id: one for one in map(netcat.read, lines) if isinstance(one, Said)}
+        lines = await run(netcat.command(Pace(method=LAB_BULK)), given)
+    said = {one.id: one for one in map(netcat.read, lines) if isinstance(one, Result)}
     outcomes = [netcat.outcome_of(Protocol.TCP, said[n].status, said[n].text) for n in range(6)]
     first = [Outcome.CONNECTED, Outcome.REFUSED, Outcome.NO_SUCH_NAME]
     assert outcomes == first + first[::-1]
@@ -138,38 +141,20 @@ async def test_in_bulk_words_that_are_lost_are_no_refusal(tmp_path: Path) -> Non
     mute = tmp_path / "nc"
     mute.write_text(f'#!/bin/sh\ncase " $* " in *" -zvv "*) exit 1 ;; esac\nexec {shutil.which("nc")} "$@"\n')
     mute.chmod(0o755)
-    command = netcat.command(wait_s=1, timed=False, repeated=False, bulk=True)
+    command = netcat.command(Pace(method=LAB_BULK))
     given = netcat.line(1, Target(HERE, closed_port(), Protocol.TCP)) + netcat.REAP + netcat.CLOSE
     lines = await run(["sh", "-c", f'PATH={tmp_path}:$PATH; exec "$@"', "sh", *command], given)
-    (said,) = (one for one in map(netcat.read, lines) if isinstance(one, Said))
+    (said,) = (one for one in map(netcat.read, lines) if isinstance(one, Result))
     assert netcat.answer(Protocol.TCP, said, fine_clock=False).outcome is Outcome.EXEC_FAILED
 
 
 def test_in_bulk_no_file_is_left() -> None:
-    command = ["sh", "-c", 'echo $$; exec "$@"', "sh", *netcat.command(wait_s=1, bulk=True)]
+    command = ["sh", "-c", 'echo $$; exec "$@"', "sh", *netcat.command(Pace(method=BULK))]
     said = subprocess.run(command, input=netcat.CLOSE, capture_output=True, text=True, check=True)
     assert said.stderr == ""
     assert not Path("/tmp", f"netprobe.{said.stdout.split()[0]}").exists()
 
 
 async def test_nothing_to_do_is_an_end_too() -> None:
-    *_, end = await run(netcat.command(wait_s=1), netcat.CLOSE)
+    *_, end = await run(netcat.command(Pace()), netcat.CLOSE)
     assert netcat.read(end) == End(0)
-
-
-async def test_a_canary_tells_the_first_connection_and_ends() -> None:
-    with served(Protocol.TCP) as control, served(Protocol.TCP) as port:
-        lines = await run(
-            netcat.canary_command(HERE, control=control, port=port, tries=200, pause_s=0.05), ""
-        )
-    assert lines[0] == "try 0"
-    assert any(line.startswith("open ") for line in lines)
-    assert len(lines) < 60, "it did not end with the first connection"
-
-
-async def test_a_canary_whose_port_is_closed_goes_on_with_the_control() -> None:
-    with served(Protocol.TCP) as control, silent(Protocol.TCP) as port:
-        lines = await run(netcat.canary_command(HERE, control=control, port=port, tries=6, pause_s=0.05), "")
-    assert [line for line in lines if line.startswith("try")] == [f"try {n}" for n in range(6)]
-    assert sum(line.startswith("control") for line in lines) == 6
-    assert not any(line.startswith("open") for line in lines)

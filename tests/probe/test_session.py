@@ -9,7 +9,7 @@ from ipaddress import ip_address
 from netprobe.model.flow import PodRef
 from netprobe.model.observation import Outcome
 from netprobe.probe.netcat import Target
-from netprobe.probe.pace import Pace
+from netprobe.probe.pace import Method, Pace
 from netprobe.probe.plan import Batch, Station
 from netprobe.probe.session import Answers, Sessions
 from tests.probe.clock import now, virtually
@@ -17,7 +17,7 @@ from tests.probe.fake import OPEN, SILENT, FakeCluster
 
 SOURCE = Station(PodRef("x", "a"), "x", "a", "probe", (ip_address("10.0.0.1"),))
 TARGETS = tuple(Target("192.0.2.1", port) for port in range(1, 41))
-PACE = Pace(wait_s=1, window=1, hedge=None, start_s=2)
+PACE = Pace(start_s=2, method=Method(window=1, second_try=None))
 
 
 def ask(cluster: FakeCluster, targets: Sequence[Target]) -> tuple[Answers, float]:

@@ -10,12 +10,12 @@ from netprobe.model.flow import Flow, PodRef
 from netprobe.model.observation import Control, Observation, Outcome
 from netprobe.model.verdict import Verdict
 from netprobe.probe.judge import judge
-from netprobe.probe.pace import Pace
+from netprobe.probe.pace import RETRIES, Pace
 from netprobe.probe.settle import Settled, settle
 from tests.probe.clock import now, virtually
 
 F, G = (Flow(PodRef("x", "a"), PodRef("x", name), 80) for name in "bc")
-PACE = Pace(wait_s=1, stagger=0.3, settle_s=10)
+PACE = Pace(wait_s=1, settle_s=10)
 LETTERS = {".": Outcome.CONNECTED, "X": Outcome.TIMED_OUT, "!": Outcome.EXEC_FAILED}
 
 
@@ -110,7 +110,7 @@ def test_an_exec_that_always_fails_is_given_up_and_is_unknown() -> None:
     settled = script.settle()
     assert verdicts(settled) == "?X"
     assert settled.cells[F].outcome is Outcome.EXEC_FAILED
-    assert settled.cells[F].attempts == PACE.retries
+    assert settled.cells[F].attempts == RETRIES
 
 
 def test_two_rounds_are_made_however_long_they_take() -> None:
@@ -121,7 +121,7 @@ def test_two_rounds_are_made_however_long_they_take() -> None:
 
 def settled_by_many(script: Script, proven: Collection[Flow]) -> Settled:
     """As where there are many flows: the second round follows the first."""
-    pace = replace(PACE, abreast=1)
+    pace = replace(PACE, many=1)
     return virtually(settle(script, tuple(script.outcomes), pace, proven=proven.__contains__))
 
 

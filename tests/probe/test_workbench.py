@@ -34,7 +34,8 @@ def test_everything_made_carries_the_run_and_everything_is_removed() -> None:
         async with Workbench(cluster, FIXTURE, run="r1") as bench:
             made.update(cluster.objects)
             assert {str(end): s.node for end, s in bench.stations.items()} == {"shop/web": "n1"}
-            assert len(bench.canaries) == 1
+            assert bench.canaries is not None
+            assert len(bench.canaries.pairs) == 1
 
     virtually(run())
     assert {f"{kind}/{name}" for kind, _, name in made} >= {
@@ -75,7 +76,7 @@ def test_without_changes_there_are_no_canaries() -> None:
 
     async def run() -> None:
         async with Workbench(cluster, FIXTURE, changes=0) as bench:
-            assert bench.canaries == ()
+            assert bench.canaries is None
             assert {kind for kind, _, _ in cluster.objects} == {"Namespace", "Lease", "Pod"}
 
     virtually(run())
@@ -89,7 +90,7 @@ def test_a_namespace_that_is_not_ours_is_neither_used_nor_deleted() -> None:
         async with Workbench(cluster, FIXTURE):
             raise AssertionError("entered")
 
-    with pytest.raises(ConflictError, match="the namespace shop exists and is not ours"):
+    with pytest.raises(ConflictError, match="shop already exists and was not created by netprobe"):
         virtually(run())
     assert set(cluster.objects) == {("Namespace", None, "shop")}
 
@@ -301,7 +302,7 @@ def test_what_is_not_the_runs_is_left_alone() -> None:
                 bench.label("other", {"a": "b"}),
                 bench.label(PodRef("other", "web"), {"a": "b"}),
             ):
-                with pytest.raises(ConflictError, match="not one of this run's"):
+                with pytest.raises(ConflictError, match="does not belong to this run"):
                     await call
 
     virtually(run())

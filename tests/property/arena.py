@@ -85,11 +85,11 @@ async def play(cluster: ClusterAPI, seed: int, terms: Terms, tally: Tally) -> No
     """Draw the world of a seed, bring it up, compare it round by round; DifferenceError."""
     world = World(seeded(seed), terms)
     bench = Workbench(cluster, world.fixture, changes=terms.rounds + SPARE, lab=terms.lab)
-    pace = Pace().within_a_machine() if terms.lab else Pace()
+    pace = Pace().on_lab() if terms.lab else Pace()
     async with bench:
         world.settle(bench)
         flows = world.flows()
-        async with Prober(cluster, bench, flows, pace=pace) as prober:
+        async with Prober(cluster, bench.stations, flows, canaries=bench.canaries, pace=pace) as prober:
             enforcement = await prober.baseline()
             assert enforcement.enforcing, enforcement.evidence
             for number in range(terms.rounds):

@@ -40,7 +40,7 @@ class Stalling:
             cluster = FakeCluster(self.reach)
             async with (
                 Workbench(cluster, FIXTURE) as bench,
-                Prober(cluster, bench, [A_TO_B, B_TO_A]) as prober,
+                Prober(cluster, bench.stations, [A_TO_B, B_TO_A], canaries=bench.canaries) as prober,
             ):
                 await prober.baseline()
                 return await patiently(prober, await prober.observe(self.change), Pace())

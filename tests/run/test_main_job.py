@@ -125,7 +125,7 @@ def test_a_namespace_of_somebody_else_is_neither_used_nor_deleted(lab: Lab) -> N
         ended = netprobe("run", "--lab", lab.name, TWO_TIER)
         assert ended.status == 3
         assert "database" in ended.err
-        assert "not ours" in ended.err
+        assert "was not created by netprobe" in ended.err
         assert "database" in kubectl(kubeconfig, "get", "namespaces", "-o", "name")
         assert "frontend" not in kubectl(kubeconfig, "get", "namespaces", "-o", "name")
     finally:

@@ -1,0 +1,122 @@
+"""What has proven listeners and paths so far in a run; judge.py has the table for what that means."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterable, Mapping
+from dataclasses import dataclass, field
+
+from netprobe.model.flow import Flow, Protocol
+from netprobe.model.observation import Control, Observation, Outcome
+from netprobe.probe.judge import judge
+from netprobe.probe.netcat import Answer, Target
+from netprobe.probe.plan import Plan, Try
+from netprobe.probe.session import Answers
+
+KnownControl = Callable[[Flow], str | None]
+"""A control that is known from elsewhere (a readiness probe that passes), as in Control."""
+
+
+@dataclass(frozen=True, slots=True)
+class Proof:
+    """Who last reached a listener ("self" or "peer"), and when, by the loop's clock."""
+
+    at: float
+    by: str
+
+
+@dataclass(slots=True)
+class Evidence:
+    """Proofs of one run, kept across its rounds. `paths`: flows that connected in the baseline."""
+
+    plan: Plan
+    listener_s: float
+    known_listener: KnownControl
+    known_path: KnownControl
+    paths: set[Flow] = field(default_factory=set)
+    _reached: set[Target] = field(default_factory=set)  # by somebody, at some time in this run
+    _listeners: dict[Target, Proof] = field(default_factory=dict)
+
+    def trusted(self, now: float) -> dict[Target, Proof]:
+        """Listeners that were seen to live recently enough to be trusted.
+
+        TCP only: a kernel accepts for a listener that is slow; a datagram is answered by the listener alone.
+        """
+        return {
+            target: proof
+            for target, proof in self._listeners.items()
+            if target.protocol is Protocol.TCP and now - proof.at < self.listener_s
+        }
+
+    def doubted(
+        self, flows: Iterable[Flow], answers: Answers, trusted: Mapping[Target, Proof], begun: float
+    ) -> frozenset[Try]:
+        """Controls of listeners that were trusted in a round and that nobody reached in it.
+
+        Rounds overlap: a listener that another round has proven since this one began is not doubted.
+        """
+        missed = {flow for flow in flows if not connected(answers, self.plan.of[flow])}
+        reached = {self.plan.of[flow][1] for flow in flows if flow not in missed}
+        controls = (self.plan.listener.get(flow) for flow in missed)
+        return frozenset(
+            control
+            for control in controls
+            if control
+            and control[1] in trusted
+            and control[1] not in reached
+            and self._listeners[control[1]].at < begun
+        )
+
+    def add(self, flows: Collection[Flow], answers: Answers, now: float) -> set[Target]:
+        """Record a round; the targets that somebody else than their own pod reached in it."""
+        reached = {self.plan.of[flow][1] for flow in flows if connected(answers, self.plan.of[flow])}
+        for flow in flows:  # the try that proves a path may be of the flow's own target
+            reached |= {one[1] for one in self.plan.path.get(flow, ()) if connected(answers, one)}
+        controls = {self.plan.listener[flow] for flow in flows if flow in self.plan.listener}
+        self._reached |= reached
+        self._listeners |= dict.fromkeys(reached, Proof(now, "peer"))
+        self._listeners |= {one[1]: Proof(now, "self") for one in controls if connected(answers, one)}
+        return reached
+
+    def observation(
+        self, flow: Flow, answers: Answers, reached: Collection[Target], trusted: Mapping[Target, Proof]
+    ) -> Observation:
+        """Judge the answer of a flow. `reached`, `trusted`: of the round."""
+        answer = answers[self.plan.of[flow]]
+        control = Control(self._listener(flow, answers, reached, trusted), self._path(flow, answers))
+        verdict, reason = judge(answer.outcome, control)
+        return Observation(
+            answer.outcome, verdict, control, _detailed(reason, answer), latency_ms=answer.latency_ms
+        )
+
+    def _listener(
+        self, flow: Flow, answers: Answers, reached: Collection[Target], trusted: Mapping[Target, Proof]
+    ) -> str | None:
+        target, control = self.plan.of[flow][1], self.plan.listener.get(flow)
+        if control is not None and connected(answers, control):
+            return "self"
+        # Of a pod that cannot try its own port, it has to do that somebody reached it in this run.
+        if target in (self._reached if control is None else reached):
+            return "peer"
+        if known := self.known_listener(flow):
+            return known
+        return trusted[target].by if target in trusted else None
+
+    def _path(self, flow: Flow, answers: Answers) -> str | None:
+        if flow in self.paths:
+            return "baseline"
+        if known := self.known_path(flow):
+            return known
+        pairs = self.plan.path.get(flow, ())
+        return "pair" if pairs and all(connected(answers, pair) for pair in pairs) else None
+
+
+def connected(answers: Answers, one: Try) -> bool:
+    """Whether a try connected; False where it was not made."""
+    return one in answers and answers[one].outcome is Outcome.CONNECTED
+
+
+def _detailed(reason: str | None, answer: Answer) -> str | None:
+    """A reason that is about the probe itself, with what the probe printed."""
+    if answer.text and answer.outcome in {Outcome.EXEC_FAILED, Outcome.NO_SUCH_NAME, Outcome.SKIPPED}:
+        return f"{reason}: {answer.text}"
+    return reason
