@@ -1,7 +1,7 @@
-"""Turns stored pods into pods of the fabric, and tells in their status what became of them.
+"""Brings stored pods up on the fabric, and writes their status.
 
-A pod is placed, then the rules that concern it are in force, then it is started: no packet of it comes before
-its policies. Images are not run; the fabric serves the declared ports.
+A pod gets a node and addresses, then the rules for it are loaded, and only then it is started: it sends no
+packet before its policies are in force. Images are not run; the fabric serves the declared ports.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ _RETRY_S = 1.0
 
 @dataclass(slots=True)
 class _Local:
-    """What this kubelet has brought up."""
+    """A pod that is up; `addresses` are its node's if it uses the host network, `started_at` is the loop's time."""
 
     uid: str
     placement: Placement
@@ -60,7 +60,7 @@ class Kubelet(Controller[Key]):
             and change.type == "MODIFIED"
             and local.uid == change.now.object["metadata"]["uid"]
         ):
-            self._look(change.now.object, local)  # policies see new labels at once
+            self._show(change.now.object, local)  # policies see new labels at once
         return [change.key]
 
     async def reconcile(self, key: Key) -> float | None:
@@ -92,7 +92,7 @@ class Kubelet(Controller[Key]):
         addresses = placed.node.addresses if spec.host_network else placed.addresses
         local = _Local(pod["metadata"]["uid"], placed, asyncio.get_running_loop().time(), addresses)
         self._local[key] = local
-        self._look(pod, local)
+        self._show(pod, local)
         node = placed.node.name
         if "nodeName" not in pod["spec"]:
             message = f"Successfully assigned {key.namespace}/{key.name} to {node}"
@@ -116,18 +116,18 @@ class Kubelet(Controller[Key]):
         for container in pod["spec"]["containers"]:
             message = f"Started container {container['name']} (netprobe lab: images are not run)"
             events.record(self.operations, pod, "Started", message, component="kubelet")
+        for message in podstatus.failing_probes(pod).values():
+            events.record(self.operations, pod, "Unhealthy", message, component="kubelet", warning=True)
         deadline = pod["spec"].get("activeDeadlineSeconds")
-        times = [
-            time for time in (deadline, faults.restart_after(pod), podstatus.completes_after(pod)) if time
-        ]
-        return float(min(times)) if times else None
+        times = (deadline, faults.restart_after(pod), podstatus.completes_after(pod))
+        return min((float(time) for time in times if time), default=None)
 
     async def _keep_up(self, key: Key, pod: Object, local: _Local) -> float | None:
-        """Readiness gates, and the times at which the pod restarts or ends."""
+        """Update the pod's readiness; restart or end it when it is time. Seconds until the next such time."""
         if pod["status"]["phase"] != "Running":
             return None
         ready = podstatus.is_ready(pod)
-        self.operations.modify(PODS, key, lambda obj: podstatus.conditions(obj, now()), "status")
+        self.operations.modify(PODS, key, lambda obj: podstatus.refresh(obj, now()), "status")
         current = self.store.get(PODS, key)
         if current is not None and podstatus.is_ready(current.object) != ready:
             return 0.0
@@ -142,20 +142,17 @@ class Kubelet(Controller[Key]):
         if completes and age >= completes:
             self.operations.modify(PODS, key, lambda obj: podstatus.ended(obj, 0, now()), "status")
         elif deadline is not None and age >= deadline:
-            self._exceed(key, pod)
+            reason, text = "DeadlineExceeded", "Pod was active on the node longer than the specified deadline"
+            self.operations.modify(
+                PODS, key, lambda obj: podstatus.failed(obj, reason, text, now()), "status"
+            )
+            events.record(self.operations, pod, reason, text, component="kubelet")
         else:
             return min((float(time) - age for time in (completes, deadline) if time), default=None)
         return None
 
-    def _exceed(self, key: Key, pod: Object) -> None:
-        text = "Pod was active on the node longer than the specified deadline"
-        self.operations.modify(
-            PODS, key, lambda obj: podstatus.failed(obj, "DeadlineExceeded", text, now()), "status"
-        )
-        events.record(self.operations, pod, "DeadlineExceeded", text, component="kubelet")
-
     async def _finish(self, key: Key, pod: Object) -> None:
-        """A graceful deletion has no reason to take its time here: no image runs."""
+        """End a pod that is being deleted; as no image runs, it needs none of its grace period."""
         if key in self._local:
             for container in pod["spec"]["containers"]:
                 message = f"Stopping container {container['name']}"
@@ -165,7 +162,7 @@ class Kubelet(Controller[Key]):
         metadata = pod["metadata"]
         if stored is not None and stored.object["metadata"]["uid"] == metadata["uid"]:
             if stored.object["metadata"].get("deletionGracePeriodSeconds") == 0:
-                return  # a finalizer of somebody's holds it
+                return  # a finalizer keeps it
             deletion = Deletion(grace_s=0, uid=metadata["uid"])
             self.operations.delete(PODS, key.namespace, key.name, deletion, lab_itself())
 
@@ -176,8 +173,8 @@ class Kubelet(Controller[Key]):
             del self._local[key]
             self._enforcer.drop(ref)
 
-    def _look(self, pod: Object, local: _Local) -> None:
-        """Tell the enforcer how policies see this pod."""
+    def _show(self, pod: Object, local: _Local) -> None:
+        """Give the enforcer what policies see of a pod."""
         metadata = pod["metadata"]
         self._enforcer.put(
             Member(
@@ -192,7 +189,7 @@ class Kubelet(Controller[Key]):
         )
 
     def _spec(self, pod: Object) -> PodSpec:
-        """What the fabric is asked for; LabError where no node fits, ValueError for a bad address."""
+        """The pod as the fabric needs it; LabError if no node fits, ValueError for a bad address."""
         metadata, spec = pod["metadata"], pod["spec"]
         annotations = metadata.get("annotations") or {}
         external = metadata["namespace"] == OUTSIDE
@@ -213,7 +210,7 @@ class Kubelet(Controller[Key]):
         )
 
     def _node(self, spec: Mapping[str, Any]) -> str | None:
-        """The node that the pod asks for, or a fitting one; None where any will do."""
+        """The pod's `nodeName`, or the node with the fewest pods of those that fit; None if all nodes fit."""
         names = [node.name for node in self._fabric.nodes]
         if (wanted := spec.get("nodeName")) is not None:
             if wanted not in names:

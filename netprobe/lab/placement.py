@@ -1,4 +1,4 @@
-"""Which nodes a pod may be on: names, selectors, affinity, taints. Pure; the words are the scheduler's."""
+"""Which nodes a pod may run on, by nodeSelector, affinity and taints; reasons as the scheduler words them."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _SELECTED = "node(s) didn't match Pod's node affinity/selector"
 
 
 def fitting(spec: ReadOnlyObject, nodes: Iterable[ReadOnlyObject]) -> list[str]:
-    """The names of the nodes that a pod's spec lets it be on; LabError that counts why there is none."""
+    """The names of the nodes that fit a pod's spec; LabError with counted reasons if none does."""
     names, reasons, total = [], Counter[str](), 0
     for node in nodes:
         total += 1
@@ -29,17 +29,19 @@ def fitting(spec: ReadOnlyObject, nodes: Iterable[ReadOnlyObject]) -> list[str]:
 
 
 def hindrance(spec: ReadOnlyObject, node: ReadOnlyObject) -> str:
-    """Why a pod may not be on a node; "" where it may."""
-    if not selected(spec, node):
+    """Why a pod may not run on a node; "" if it may."""
+    if not _selected(spec, node):
         return _SELECTED
     for taint in node["spec"].get("taints") or ():
-        if taint["effect"] in {"NoSchedule", "NoExecute"} and not tolerated(spec, taint):
+        if taint["effect"] in {"NoSchedule", "NoExecute"} and not any(
+            _tolerates(one, taint) for one in spec.get("tolerations") or ()
+        ):
             return f"node(s) had untolerated taint {{{taint['key']}: {taint.get('value', '')}}}"
     return UNSCHEDULABLE if node["spec"].get("unschedulable") else ""
 
 
-def selected(spec: ReadOnlyObject, node: ReadOnlyObject) -> bool:
-    """Whether the pod's nodeSelector and its required node affinity mean a node."""
+def _selected(spec: ReadOnlyObject, node: ReadOnlyObject) -> bool:
+    """Whether a node matches the pod's nodeSelector and required node affinity."""
     labels = node["metadata"].get("labels") or {}
     if not matches({"matchLabels": spec.get("nodeSelector") or {}}, labels):
         return False
@@ -47,10 +49,10 @@ def selected(spec: ReadOnlyObject, node: ReadOnlyObject) -> bool:
     required = affinity.get("requiredDuringSchedulingIgnoredDuringExecution")
     if not required:
         return True
-    return any(_meant(term, node) for term in required.get("nodeSelectorTerms") or ())
+    return any(_matches_term(term, node) for term in required.get("nodeSelectorTerms") or ())
 
 
-def _meant(term: ReadOnlyObject, node: ReadOnlyObject) -> bool:
+def _matches_term(term: ReadOnlyObject, node: ReadOnlyObject) -> bool:
     labels, fields = node["metadata"].get("labels") or {}, {"metadata.name": node["metadata"]["name"]}
     asked = [
         *((one, labels) for one in term.get("matchExpressions") or ()),
@@ -67,10 +69,6 @@ def _holds(one: ReadOnlyObject, values: Mapping[str, str]) -> bool:
     except (KeyError, IndexError, ValueError):
         return False
     return own > bound if one["operator"] == "Gt" else own < bound
-
-
-def tolerated(spec: ReadOnlyObject, taint: ReadOnlyObject) -> bool:
-    return any(_tolerates(one, taint) for one in spec.get("tolerations") or ())
 
 
 def _tolerates(one: ReadOnlyObject, taint: ReadOnlyObject) -> bool:

@@ -1,8 +1,8 @@
-"""A pod's status as a kubelet writes it; pure."""
+"""A pod's status as the kubelet writes it. The functions here read and change nothing but the pod."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from netprobe.lab.api.admission.notes import COMPLETES
@@ -10,13 +10,13 @@ from netprobe.lab.fabric.state import Placement
 from netprobe.model.flow import Address, ContainerPort, Protocol
 from netprobe.model.objects import Object
 
-_OWN_CONDITIONS = {
-    "PodReadyToStartContainers",
-    "Initialized",
-    "Ready",
-    "ContainersReady",
-    "PodScheduled",
-}
+READY = "netprobe.dev/ready"
+"""On a pod: "false" makes it not ready."""
+
+_OWN_CONDITIONS = {"PodReadyToStartContainers", "Initialized", "Ready", "ContainersReady", "PodScheduled"}
+
+
+# What a pod's spec and annotations say
 
 
 def ports(pod: Mapping[str, Any]) -> tuple[ContainerPort, ...]:
@@ -26,167 +26,6 @@ def ports(pod: Mapping[str, Any]) -> tuple[ContainerPort, ...]:
         for container in pod["spec"].get("containers", ())
         for port in container.get("ports", ())
     )
-
-
-def condition(kind: str, holds: bool, at: str, old: Sequence[Object], **more: str) -> Object:
-    """A condition; the time of its last turn is kept where it has not turned."""
-    status = "True" if holds else "False"
-    before = next((c for c in old if c["type"] == kind), None)
-    turned = before["lastTransitionTime"] if before and before["status"] == status else at
-    return {"type": kind, "status": status, "lastProbeTime": None, "lastTransitionTime": turned, **more}
-
-
-def scheduled(pod: Object, node: str, at: str) -> None:
-    """Bound to a node, nothing started yet."""
-    pod["spec"]["nodeName"] = node
-    status = pod["status"]
-    conditions = status.setdefault("conditions", [])
-    status["conditions"] = [
-        *(c for c in conditions if c["type"] != "PodScheduled"),
-        condition("PodScheduled", True, at, ()),
-    ]
-    status["startTime"] = at
-    before = {c["name"]: c["restartCount"] for c in status.get("containerStatuses", ())}
-    status["containerStatuses"] = [
-        {
-            **_container(c),
-            "restartCount": before.get(c["name"], 0),
-            "state": {"waiting": {"reason": "ContainerCreating"}},
-            "started": False,
-        }
-        for c in pod["spec"].get("containers", ())
-    ]
-
-
-def unschedulable(pod: Object, why: str, at: str) -> None:
-    status = pod["status"]
-    old = status.get("conditions", [])
-    verdict = condition("PodScheduled", False, at, old, reason="Unschedulable", message=why)
-    status["conditions"] = [*(c for c in old if c["type"] != "PodScheduled"), verdict]
-
-
-def running(pod: Object, placement: Placement, addresses: Sequence[Address], at: str) -> None:
-    """All containers run; `addresses` are the pod's own, in order of preference."""
-    status = pod["status"]
-    node = placement.node.addresses
-    status["phase"] = "Running"
-    status["hostIP"] = str(node[0])
-    status["hostIPs"] = [{"ip": str(address)} for address in node]
-    if addresses:
-        status["podIP"] = str(addresses[0])
-        status["podIPs"] = [{"ip": str(address)} for address in addresses]
-    uid = pod["metadata"]["uid"]
-    before = {c["name"]: c["restartCount"] for c in status.get("containerStatuses", ())}
-    status["containerStatuses"] = [
-        {
-            **_container(c),
-            "containerID": f"netprobe-lab://{uid}-{c['name']}",
-            "restartCount": before.get(c["name"], 0),
-            "ready": True,
-            "started": True,
-            "state": {"running": {"startedAt": at}},
-        }
-        for c in pod["spec"].get("containers", ())
-    ]
-    status["initContainerStatuses"] = [
-        {
-            **_container(c),
-            "ready": True,
-            "started": False,
-            "state": {
-                "terminated": {"exitCode": 0, "reason": "Completed", "startedAt": at, "finishedAt": at}
-            },
-        }
-        for c in pod["spec"].get("initContainers", ())
-    ]
-    if not status["initContainerStatuses"]:
-        del status["initContainerStatuses"]
-    conditions(pod, at)
-
-
-def conditions(pod: Object, at: str) -> None:
-    """The kubelet's own conditions; those that others set (readiness gates) stay as they are."""
-    status = pod["status"]
-    old = status.get("conditions", [])
-    live = status["phase"] == "Running"
-    dead = {} if live else {"reason": "PodCompleted" if status["phase"] == "Succeeded" else "PodFailed"}
-    shut = [
-        g["conditionType"]
-        for g in pod["spec"].get("readinessGates", ())
-        if not _true(old, g["conditionType"])
-    ]
-    ready = live and not shut
-    why = dict(dead)
-    if live and shut:
-        described = ", ".join(
-            f'"{kind}" {"is set to" if _known(old, kind) else "does not exist"}' for kind in shut
-        )
-        text = f"the status of pod readiness gate {described}"
-        why = {"reason": "ReadinessGatesNotReady", "message": text}
-    status["conditions"] = [
-        *(c for c in old if c["type"] not in _OWN_CONDITIONS),
-        condition("PodReadyToStartContainers", live, at, old),
-        condition("Initialized", True, at, old),
-        condition("Ready", ready, at, old, **why),
-        condition("ContainersReady", live, at, old, **dead),
-        condition("PodScheduled", True, at, old),
-    ]
-
-
-def failed(pod: Object, reason: str, message: str, at: str) -> None:
-    """Ended before its time: every container killed."""
-    pod["status"] |= {"reason": reason, "message": message}
-    ended(pod, 137, at)
-
-
-def ended(pod: Object, code: int, at: str) -> None:
-    """Every container has ended, with this status."""
-    status = pod["status"]
-    status["phase"] = "Failed" if code else "Succeeded"
-    for container in status.get("containerStatuses", ()):
-        container |= {"ready": False, "started": False, "state": {"terminated": _end(container, code, at)}}
-    conditions(pod, at)
-
-
-def _end(container: Object, code: int, at: str) -> Object:
-    started = container["state"].get("running", {}).get("startedAt", at)
-    reason = "Error" if code else "Completed"
-    return {"exitCode": code, "reason": reason, "startedAt": started, "finishedAt": at}
-
-
-def added(pod: Object, at: str) -> None:
-    """The containers that were added to it since (kubectl debug) run."""
-    told = pod["status"].setdefault("ephemeralContainerStatuses", [])
-    known = {status["name"] for status in told}
-    told += [
-        {**_container(container), "state": {"running": {"startedAt": at}}}
-        for container in pod["spec"].get("ephemeralContainers", ())
-        if container["name"] not in known
-    ]
-
-
-def added_ended(pod: Object, name: str, code: int, at: str) -> None:
-    """An added container has ended; it is not started again."""
-    for container in pod["status"].get("ephemeralContainerStatuses", ()):
-        if container["name"] == name:
-            container["state"] = {"terminated": _end(container, code, at)}
-
-
-def restart(pod: Object) -> None:
-    """Its containers have ended and are about to run again."""
-    status = pod["status"]
-    for gone in ("podIP", "podIPs"):
-        status.pop(gone, None)
-    for container in status.get("containerStatuses", ()):
-        waiting = {"waiting": {"reason": "ContainerCreating"}}
-        container |= {"ready": False, "started": False, "state": waiting}
-        container["restartCount"] += 1
-    status["phase"] = "Pending"
-    conditions(pod, status["startTime"])
-
-
-def restarted(pod: Mapping[str, Any]) -> bool:
-    return any(c["restartCount"] for c in pod["status"].get("containerStatuses", ()))
 
 
 def completes_after(pod: Mapping[str, Any]) -> float:
@@ -199,16 +38,191 @@ def completes_after(pod: Mapping[str, Any]) -> float:
         return 0.0
 
 
+def failing_probes(pod: Mapping[str, Any]) -> dict[str, str]:
+    """The containers whose readiness or startup probe cannot succeed, with the reason.
+
+    Such a probe connects to a port on which nothing listens, since the lab only serves declared ports. Probes
+    that run a command are taken to succeed, as no image is run.
+    """
+    declared = {port.number for port in ports(pod) if port.protocol is Protocol.TCP}
+    found = {}
+    for container in pod["spec"].get("containers", ()):
+        for kind in ("readinessProbe", "startupProbe"):
+            port = _probed_port(container, container.get(kind) or {})
+            if port is not None and port not in declared:
+                name = kind.removesuffix("Probe").title()
+                found[container["name"]] = f"{name} probe failed: no container declares the TCP port {port}"
+    return found
+
+
+def _probed_port(container: Mapping[str, Any], probe: Mapping[str, Any]) -> int | str | None:
+    """The port that a probe connects to: a number, or the name if the container has no such port."""
+    for kind in ("httpGet", "tcpSocket", "grpc"):
+        if (action := probe.get(kind)) and not action.get("host"):
+            named = {port.get("name"): port["containerPort"] for port in container.get("ports", ())}
+            port: int | str = action["port"]
+            return named.get(port, port) if isinstance(port, str) else port
+    return None
+
+
+# What the status says
+
+
 def is_ready(pod: Mapping[str, Any]) -> bool:
-    return _true(pod.get("status", {}).get("conditions", ()), "Ready")
+    return _holds(pod.get("status", {}).get("conditions", ()), "Ready")
 
 
-def _true(conditions_: Sequence[Object], kind: str) -> bool:
-    return any(c["type"] == kind and c["status"] == "True" for c in conditions_)
+def restarted(pod: Mapping[str, Any]) -> bool:
+    return any(c["restartCount"] for c in pod["status"].get("containerStatuses", ()))
 
 
-def _known(conditions_: Sequence[Object], kind: str) -> bool:
-    return any(c["type"] == kind for c in conditions_)
+def _holds(conditions: Sequence[Object], kind: str) -> bool:
+    return any(c["type"] == kind and c["status"] == "True" for c in conditions)
+
+
+# What the kubelet writes
+
+
+def scheduled(pod: Object, node: str, at: str) -> None:
+    """The pod is bound to a node, and nothing is started yet."""
+    pod["spec"]["nodeName"] = node
+    status = pod["status"]
+    others = [c for c in status.get("conditions", ()) if c["type"] != "PodScheduled"]
+    status["conditions"] = [*others, _condition("PodScheduled", True, at, ())]
+    status["startTime"] = at
+    status["containerStatuses"] = _containers(pod, state={"waiting": {"reason": "ContainerCreating"}})
+
+
+def unschedulable(pod: Object, why: str, at: str) -> None:
+    status = pod["status"]
+    old = status.get("conditions", [])
+    refused = _condition("PodScheduled", False, at, old, reason="Unschedulable", message=why)
+    status["conditions"] = [*(c for c in old if c["type"] != "PodScheduled"), refused]
+
+
+def running(pod: Object, placement: Placement, addresses: Sequence[Address], at: str) -> None:
+    """All containers run; `addresses` are the pod's own, in order of preference."""
+    status = pod["status"]
+    node = placement.node.addresses
+    status["phase"] = "Running"
+    status["hostIP"] = str(node[0])
+    status["hostIPs"] = [{"ip": str(address)} for address in node]
+    if addresses:
+        status["podIP"] = str(addresses[0])
+        status["podIPs"] = [{"ip": str(address)} for address in addresses]
+    status["containerStatuses"] = _containers(pod, state={"running": {"startedAt": at}}, started=True)
+    for container in status["containerStatuses"]:
+        container["containerID"] = f"netprobe-lab://{pod['metadata']['uid']}-{container['name']}"
+    done = {"exitCode": 0, "reason": "Completed", "startedAt": at, "finishedAt": at}
+    if init := [
+        {**_container(c), "ready": True, "started": False, "state": {"terminated": done}}
+        for c in pod["spec"].get("initContainers", ())
+    ]:
+        status["initContainerStatuses"] = init
+    refresh(pod, at)
+
+
+def refresh(pod: Object, at: str) -> None:
+    """Set the kubelet's own conditions and the containers' readiness; leave all other conditions as they are."""
+    status = pod["status"]
+    old, live = status.get("conditions", []), status["phase"] == "Running"
+    why = {} if live else {"reason": "PodCompleted" if status["phase"] == "Succeeded" else "PodFailed"}
+    if live and (unready := _unready(pod)):
+        why = {
+            "reason": "ContainersNotReady",
+            "message": f"containers with unready status: [{' '.join(unready)}]",
+        }
+    for container in status.get("containerStatuses", ()):
+        container["ready"] = live and container["name"] not in _unready(pod)
+    containers, gates = live and not why, [*_closed_gates(pod, old)]
+    if containers and gates:
+        text = f"the status of pod readiness gate {', '.join(gates)}"
+        why = {"reason": "ReadinessGatesNotReady", "message": text}
+    status["conditions"] = [
+        *(c for c in old if c["type"] not in _OWN_CONDITIONS),
+        _condition("PodReadyToStartContainers", live, at, old),
+        _condition("Initialized", True, at, old),
+        _condition("Ready", containers and not gates, at, old, **why),
+        _condition("ContainersReady", containers, at, old, **({} if containers else why)),
+        _condition("PodScheduled", True, at, old),
+    ]
+
+
+def _unready(pod: Object) -> list[str]:
+    """The names of running containers that are not ready."""
+    if (pod["metadata"].get("annotations") or {}).get(READY) == "false":
+        return [container["name"] for container in pod["spec"]["containers"]]
+    return [*failing_probes(pod)]
+
+
+def _closed_gates(pod: Object, conditions: Sequence[Object]) -> Iterator[str]:
+    known = {c["type"] for c in conditions}
+    for gate in pod["spec"].get("readinessGates", ()):
+        if not _holds(conditions, kind := gate["conditionType"]):
+            yield f'"{kind}" {"is set to" if kind in known else "does not exist"}'
+
+
+def failed(pod: Object, reason: str, message: str, at: str) -> None:
+    """Every container has been killed."""
+    pod["status"] |= {"reason": reason, "message": message}
+    ended(pod, 137, at)
+
+
+def ended(pod: Object, code: int, at: str) -> None:
+    """Every container has ended with this exit code."""
+    status = pod["status"]
+    status["phase"] = "Failed" if code else "Succeeded"
+    for container in status.get("containerStatuses", ()):
+        container |= {"ready": False, "started": False, "state": _terminated(container, code, at)}
+    refresh(pod, at)
+
+
+def ephemeral_added(pod: Object, at: str) -> None:
+    """The pod's new ephemeral containers run."""
+    statuses = pod["status"].setdefault("ephemeralContainerStatuses", [])
+    known = {status["name"] for status in statuses}
+    statuses += [
+        {**_container(container), "state": {"running": {"startedAt": at}}}
+        for container in pod["spec"].get("ephemeralContainers", ())
+        if container["name"] not in known
+    ]
+
+
+def ephemeral_ended(pod: Object, name: str, code: int, at: str) -> None:
+    """An ephemeral container has ended; it is not started again."""
+    for container in pod["status"].get("ephemeralContainerStatuses", ()):
+        if container["name"] == name:
+            container["state"] = _terminated(container, code, at)
+
+
+def restart(pod: Object) -> None:
+    """The containers have ended and are about to run again."""
+    status = pod["status"]
+    for gone in ("podIP", "podIPs"):
+        status.pop(gone, None)
+    for container in status.get("containerStatuses", ()):
+        waiting = {"waiting": {"reason": "ContainerCreating"}}
+        container |= {"ready": False, "started": False, "state": waiting}
+        container["restartCount"] += 1
+    status["phase"] = "Pending"
+    refresh(pod, status["startTime"])
+
+
+def _condition(kind: str, holds: bool, at: str, old: Sequence[Object], **more: str) -> Object:
+    """A condition; it keeps the time of its last change if its status is the same."""
+    status = "True" if holds else "False"
+    before = next((c for c in old if c["type"] == kind), None)
+    changed = before["lastTransitionTime"] if before and before["status"] == status else at
+    return {"type": kind, "status": status, "lastProbeTime": None, "lastTransitionTime": changed, **more}
+
+
+def _containers(pod: Object, *, state: Object, started: bool = False) -> list[Object]:
+    """The statuses of the containers, which keep their restart counts."""
+    before = {c["name"]: c["restartCount"] for c in pod["status"].get("containerStatuses", ())}
+    return [
+        {**_container(c), "restartCount": before.get(c["name"], 0), "started": started, "state": state}
+        for c in pod["spec"].get("containers", ())
+    ]
 
 
 def _container(container: Object) -> Object:
@@ -220,3 +234,9 @@ def _container(container: Object) -> Object:
         "ready": False,
         "restartCount": 0,
     }
+
+
+def _terminated(container: Object, code: int, at: str) -> Object:
+    started = container["state"].get("running", {}).get("startedAt", at)
+    reason = "Error" if code else "Completed"
+    return {"terminated": {"exitCode": code, "reason": reason, "startedAt": started, "finishedAt": at}}

@@ -46,7 +46,7 @@ async def containers(
     pod = copy.deepcopy(old)
     pod["spec"]["ephemeralContainers"] = [*known, *fresh]
     if not by.dry_run:
-        podstatus.added(pod, now())
+        podstatus.ephemeral_added(pod, now())
         pod = operations.replace(PODS, old, pod, lab_itself())
     return reply(requests.rendered(request, PODS, pod), 200, by)
 

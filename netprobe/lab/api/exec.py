@@ -78,7 +78,7 @@ def _ended(pod: Object, container: Object, code: int) -> Callable[[Object], None
     """What the end of an attached command changes in the pod's status."""
     containers, policy = pod["spec"]["containers"], pod["spec"]["restartPolicy"]
     if container not in containers:
-        return functools.partial(podstatus.added_ended, name=container["name"], code=code, at=now())
+        return functools.partial(podstatus.ephemeral_ended, name=container["name"], code=code, at=now())
     over = policy == "Never" or (policy == "OnFailure" and code == 0)
     return functools.partial(podstatus.ended, code=code, at=now()) if over and len(containers) == 1 else None
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
+import pytest
+
 from netprobe.lab.fabric.state import NetworkState
 from netprobe.model.flow import PodRef
 from netprobe.model.objects import Object
@@ -93,6 +95,50 @@ async def test_a_readiness_gate_is_honoured(api: Api) -> None:
     await api.ready("default", "p")
 
 
+async def test_an_annotation_makes_a_pod_not_ready(api: Api) -> None:
+    await api.pod("default", "p")
+    await api.ready("default", "p")
+    for value, status in (("false", "False"), ("true", "True"), ("false", "False"), (None, "True")):
+        change = {"metadata": {"annotations": {"netprobe.dev/ready": value}}}
+        await api.ok("PATCH", f"{PODS}/p", change, kind=MERGE)
+
+        def turned(pod: Object, status: str = status) -> bool:
+            conditions = {c["type"]: c["status"] for c in pod["status"]["conditions"]}
+            return {conditions["Ready"], conditions["ContainersReady"]} == {status}
+
+        pod = await api.until(f"{PODS}/p", turned)
+        assert pod["status"]["containerStatuses"][0]["ready"] == (status == "True")
+
+
+PROBES: list[tuple[Object, str]] = [
+    ({"tcpSocket": {"port": 80}}, ""),
+    ({"httpGet": {"path": "/", "port": "http"}}, ""),
+    ({"exec": {"command": ["false"]}}, ""),
+    ({"tcpSocket": {"port": 9, "host": "example.org"}}, ""),
+    ({"httpGet": {"path": "/", "port": 8080}}, "no container declares the TCP port 8080"),
+    ({"httpGet": {"path": "/", "port": "other"}}, "no container declares the TCP port other"),
+    ({"grpc": {"port": 9}}, "no container declares the TCP port 9"),
+]
+
+
+@pytest.mark.parametrize("kind", ["readinessProbe", "startupProbe"])
+async def test_a_probe_succeeds_where_the_port_is_declared(api: Api, kind: str) -> None:
+    container = {"image": "x", "ports": [{"containerPort": 80, "name": "http"}]}
+    names = [f"p{number}" for number in range(len(PROBES))]
+    for name, (probe, _) in zip(names, PROBES, strict=True):
+        await api.pod("default", name, {"containers": [{**container, "name": "c", kind: probe}]})
+    events = "/api/v1/namespaces/default/events"
+    for name, (_, why) in zip(names, PROBES, strict=True):
+        pod = await api.until(f"{PODS}/{name}", lambda pod: pod["status"]["phase"] == "Running")
+        ready = next(c for c in pod["status"]["conditions"] if c["type"] == "Ready")
+        assert ready["status"] == ("False" if why else "True"), name
+        if why:
+            assert ready["message"] == "containers with unready status: [c]"
+            query = {"fieldSelector": f"involvedObject.name={name},reason=Unhealthy"}
+            found = await api.until(events, lambda listed: listed["items"], **query)
+            assert found["items"][0]["message"].endswith(why)
+
+
 async def test_a_deadline_fails_a_pod_and_leaves_the_object(api: Api) -> None:
     await api.pod("default", "p", {"activeDeadlineSeconds": 1})
     pod = await api.until(f"{PODS}/p", lambda pod: pod["status"]["phase"] == "Failed")
@@ -137,26 +183,21 @@ async def test_nodes_are_chosen(api: Api) -> None:
     assert (await api.fails("GET", f"{PODS}/nowhere"))["code"] == 404
 
 
-async def test_a_taint_drives_away_who_does_not_tolerate_it(api: Api) -> None:
-    toleration = {"key": "t", "operator": "Exists", "effect": "NoExecute"}
-    await api.pod("default", "bold", {"nodeName": "n2", "tolerations": [toleration]})
-    await api.pod("default", "shy", {"nodeName": "n2"})
-    await api.pod("default", "elsewhere", {"nodeName": "n1"})
-    for name in ("bold", "shy", "elsewhere"):
-        await api.ready("default", name)
+async def test_a_taint_keeps_new_pods_off_a_node(api: Api) -> None:
     taint = {"key": "t", "value": "x", "effect": "NoExecute"}
     await api.ok("PATCH", "/api/v1/nodes/n2", {"spec": {"taints": [taint]}}, kind=MERGE)
-    await api.gone(f"{PODS}/shy")
-    assert {pod["metadata"]["name"] for pod in (await api.get(PODS))["items"]} == {"bold", "elsewhere"}
-    selector = {"kubernetes.io/hostname": "n2"}
-    await api.pod("default", "late", {"nodeSelector": selector})
-    pending = await api.until(f"{PODS}/late", lambda pod: pod["status"].get("conditions"))
+    selector = {"nodeSelector": {"kubernetes.io/hostname": "n2"}}
+    tolerated = {"tolerations": [{"key": "t", "operator": "Exists", "effect": "NoExecute"}]}
+    await api.pod("default", "bold", {**selector, **tolerated})
+    await api.ready("default", "bold")
+    await api.pod("default", "shy", selector)
+    pending = await api.until(f"{PODS}/shy", lambda pod: pod["status"].get("conditions"))
     assert pending["status"]["conditions"][0]["message"] == (
         "0/2 nodes are available: 1 node(s) didn't match Pod's node affinity/selector, "
         "1 node(s) had untolerated taint {t: x}."
     )
     await api.ok("PATCH", "/api/v1/nodes/n2", {"spec": {"taints": []}}, kind=MERGE)
-    await api.ready("default", "late")
+    await api.ready("default", "shy")
 
 
 async def test_a_pod_of_the_host_network_has_the_address_of_its_node(api: Api) -> None:

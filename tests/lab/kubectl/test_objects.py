@@ -169,7 +169,7 @@ def test_create_of_all_sorts(kubectl: Kubectl) -> None:
     assert "already exists" in kubectl.fails("create", "configmap", "cm")
 
 
-def test_a_deployment_is_scaled_changed_and_undone(kubectl: Kubectl) -> None:
+def test_a_deployment_is_scaled_changed_and_restarted(kubectl: Kubectl) -> None:
     kubectl("apply", "-f", kubectl.file("d.yaml", DEPLOYMENT))
     kubectl("rollout", "status", "deployment/front", "--timeout=60s")
     kubectl("scale", "deployment/front", "--replicas=3")
@@ -178,14 +178,10 @@ def test_a_deployment_is_scaled_changed_and_undone(kubectl: Kubectl) -> None:
     kubectl("rollout", "status", "deployment/front", "--timeout=60s")
     images = "jsonpath={.items[*].spec.containers[*].image}"
     select = ("-l", "app=front", "--field-selector=status.phase=Running")
-    kubectl("rollout", "undo", "deployment/front")
+    assert set(kubectl("get", "pods", *select, "-o", images).split()) >= {"nginx:2"}
+    kubectl("rollout", "restart", "deployment/front")
     kubectl("rollout", "status", "deployment/front", "--timeout=60s")
     kubectl("wait", "--for=jsonpath={.status.replicas}=3", "deployment/front", "--timeout=60s")
-    assert set(kubectl("get", "pods", *select, "-o", images).split()) >= {"nginx:1"}
-    assert [row[0] for row in words(kubectl("rollout", "history", "deployment/front"))[2:] if row] == [
-        "2",
-        "3",
-    ]
     kubectl("delete", "deployment", "front")
     kubectl("wait", "--for=delete", "pod", "-l", "app=front", "--timeout=60s")
 
