@@ -1,21 +1,21 @@
-"""Does a cluster implement NetworkPolicy? Hundreds of cases as data, and the runner that tries them.
+"""Does a cluster implement NetworkPolicy? Hundreds of cases with known answers, and their runner.
 
 rules.yaml         the rules of docs/semantics.md, each with its feature
-cases/       the cases: hand-written ones, and the parts that families are made of
-world        the nine pods that every case is about; rows of expectation
-load         files -> cases, with all that is wrong with them
-families     cases made by changing one part of a base at a time
-site         a case's relative names -> namespaces, pods and addresses of a run
-rig          one fixture: canaries, and probing until stable
-plan         the objects of a fixture
-late         pods that a case makes while its policies are there
-held         connections that are kept open while a change is made
-cells        which cells of its matrix a case asks for
-choose       which cases are meant
-runner       cases over several rigs side by side, tried again while the answer moves
-tries        when a case was tried often enough
-record       what was found
-part         reports of runs of some of the cases, joined into one
-known        failures that are expected, each with a reason and an end
-history      one small file a run, and what changed since the last
+cases/             hand-written cases, and the parts that families are generated from
+world              the nine pods that all cases share; expectations as rows of text
+case               a case and its steps; choosing cases by name and tag
+schema, load       the format of case files, and reading them
+families           cases generated from a base policy by changing one part at a time
+cells              which cells of a case are probed
+fixture_plan       the objects of a fixture: namespaces, nine pods, canaries
+fixture_map        a case's relative names mapped to a fixture's namespaces, pods and addresses
+case_fixture       one fixture: changes, canaries, and probing until stable
+case_pods          pods and a namespace that a case creates while its policies are in force
+kubelet_probe      whether a node reaches its pod, shown by a readiness probe
+open_connections   connections that are kept open while a change is made
+runner             runs cases on several fixtures in parallel
+result             results of cases and of a run; exit status
+expected_failures  the file of expected failures
+shard              JSON reports of several shards joined into one
+history            past runs, and what changed since
 """

@@ -1,4 +1,4 @@
-"""A file of cases as it is written: pydantic models, from which docs/conformance.schema.json is made."""
+"""The format of a file of cases: pydantic models. docs/conformance.schema.json is generated from them."""
 
 from __future__ import annotations
 
@@ -19,27 +19,25 @@ class _Strict(BaseModel):
 
 
 class PolicySpec(_Strict):
-    """A NetworkPolicy of a case. Policies of one name in several moments are one policy that changes."""
+    """A NetworkPolicy of a case. The same name in several moments means one policy that changes."""
 
-    namespace: Literal["v", "w", "x", "y", "z"] = Field(
-        alias="in", description="The namespace that it is in."
-    )
+    namespace: Literal["v", "w", "x", "y", "z"] = Field(alias="in", description="Its namespace.")
     name: str | None = Field(None, description="Its name; by default its number among the moment's policies.")
     times: int = Field(
-        1, ge=1, le=500, description="So many copies; <n> in its spec is the number of each, from 1."
+        1, ge=1, le=500, description="Number of copies; <n> in the spec is the number of the copy, from 1."
     )
     spec: dict[str, Any] = Field(
         description=(
             "The spec of the API object. A cidr may be <x/a> (the address of that pod), <pods> (the smallest "
-            "network that holds all nine), <pods by x/a> (the same, written with that pod's host bits), or "
-            "<out:near>; <x/a over IPv6> is the pod's address of that family. <longest key> and "
-            "<longest value> are a label as long as the API allows."
+            "network that contains all nine), <pods by x/a> (the same, with that pod's host bits), or "
+            "<out:near>; <x/a over IPv6> is the pod's IPv6 address. <longest key> and <longest value> are a "
+            "label of the maximum length."
         )
     )
 
 
 class MomentSpec(_Strict):
-    """All policies that exist at a moment, labels added to the usual ones, and the whole expected matrix."""
+    """One state: all policies, labels in addition to the usual ones, and the whole expected matrix."""
 
     policies: list[PolicySpec]
     labels: dict[str, dict[str, str]] = Field(
@@ -48,42 +46,42 @@ class MomentSpec(_Strict):
     pods: dict[Pod, dict[str, str]] = Field(
         default_factory=dict,
         description=(
-            "Pods that are there beside the nine, with these labels beside pod=NAME; made after the "
-            "policies. x/near and x/far are on the network of their node, that of x/a and that of x/b."
+            "Pods besides the nine, with these labels besides pod=NAME; created after the policies. "
+            "x/near and x/far are hostNetwork pods on the nodes of x/a and x/b."
         ),
     )
     remade: list[Remade] = Field(
         default_factory=list,
-        description="What is there from before and is deleted first: some of `pods`, or the namespace v.",
+        description="Some of `pods`, or the namespace v, that exist already and are created anew.",
     )
     holds: list[Held] = Field(
         default_factory=list,
-        description="Connections, as x/b -> x/a 80/TCP, opened before this moment's change and kept.",
+        description="Connections, such as x/b -> x/a 80/TCP, opened before this change and kept open.",
     )
     expect: str = Field(
         description=(
-            "Rows SOURCE -> DESTINATION [PORT] MARK, X for denied and . for allowed, with wildcards as a "
-            "shell has them. The last row that matches a flow counts; a flow without a row passes."
+            "Rows SOURCE -> DESTINATION [PORT] MARK, X for denied and . for allowed, with shell wildcards. "
+            "The last row that matches a flow decides; a flow without a row is allowed."
         )
     )
 
 
 class CaseSpec(_Strict):
-    """One case: a sentence, the rules of docs/semantics.md that it shows, and its moments in their order."""
+    """One case: a sentence, the rules of docs/semantics.md that it shows, and its moments in order."""
 
-    case: str = Field(description="What is so where the cluster does it right; unique.")
-    rules: list[str] = Field(min_length=1, description="Ids of rules; the first gives the feature.")
+    case: str = Field(description="A unique sentence that is true of a correct cluster.")
+    rules: list[str] = Field(min_length=1, description="Ids of rules; the first one gives the feature.")
     tags: list[str] = Field(default_factory=list)
     needs: list[NeedName] = Field(
-        default_factory=list, description="Where the cluster lacks one, the case is skipped."
+        default_factory=list, description="The case is skipped if the cluster lacks one of these."
     )
     undefined: str | None = Field(
-        None, description="Why the answer is the implementation's: shown, and not scored."
+        None, description="Why the result is implementation-defined: the case is shown and not scored."
     )
-    ports: list[Port] | None = Field(None, description="The ports asked for; 80 and 81 by default.")
-    ends: list[End] = Field(default_factory=list, description="Ends beside the nine pods.")
+    ports: list[Port] | None = Field(None, description="The ports to probe; 80 and 81 by default.")
+    ends: list[End] = Field(default_factory=list, description="Ends besides the nine pods.")
     families: list[Literal[4, 6]] = Field(
-        default_factory=list, description="Ask each family for itself: ports become 80/TCP/4."
+        default_factory=list, description="Probe each family separately: ports become 80/TCP/4."
     )
     moments: list[MomentSpec] = Field(min_length=1)
 

@@ -1,7 +1,7 @@
 """The data of the conformance page: rules, and each case with its steps, matrices and policies.
 
-A matrix is rows of characters, a row for each source and a character for each destination: `.` allow,
-`X` deny, `?` unknown, `-` not tried, and a space where the cell was not asked for.
+A matrix is rows of characters, a row per source and a character per destination: `.` allow, `X` deny,
+`?` unknown, `-` not tried, and a space for a cell that was not probed.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ WRONG = {FlowStatus.MISMATCH: "!", FlowStatus.UNKNOWN: "?", FlowStatus.UNDEFINED
 
 
 def data(found: Conformance) -> dict[str, Any]:
-    """`cases` are in the order of the results; `rules` are those that some case shows."""
+    """`cases` are in the order of the results; `rules` are those that any of the cases shows."""
     results = found.results.results
     shown = {rule for result in results for rule in result.case.rules}
     return {
@@ -79,12 +79,12 @@ def _moment(case: Case, moment: StepResult, meant: CaseStep) -> dict[str, Any]:
 
 
 def _made(meant: CaseStep) -> Iterator[str]:
-    """Labels and pods beside the usual ones."""
+    """Labels and pods besides the usual ones."""
     for name, labels in meant.pods.items():
-        yield f"the pod {name} is made after the policies, with {_labels(labels)}"
+        yield f"pod {name} is created after the policies, with {_labels(labels)}"
     for name, labels in meant.labels.items():
         kind = "pod" if "/" in name else "namespace"
-        yield f"the {kind} {name} is labelled {_labels(labels)}"
+        yield f"{kind} {name} is labelled {_labels(labels)}"
 
 
 def _labels(labels: Any) -> str:
@@ -139,5 +139,5 @@ def plain_lines(text: str) -> str:
 
 
 def needs_attention(result: Result) -> bool:
-    """Whether a case is opened when the page is."""
+    """Whether a case is shown open when the page loads."""
     return result.status in {CaseStatus.FAILED, CaseStatus.FLAKY, CaseStatus.UNKNOWN} and not result.standing

@@ -1,4 +1,4 @@
-"""JSON, for other programs: every case with its status, and every flow that was not as expected."""
+"""The conformance report as JSON: every case with its status, and every flow that was not as expected."""
 
 from __future__ import annotations
 
@@ -68,9 +68,9 @@ def _case(result: Result) -> dict[str, Any]:
 
 
 def _moment(case: Case, moment: StepResult, *, everything: bool) -> dict[str, Any]:
-    """`everything`: what the implementation decides is shown in full.
+    """`everything`: include all flows, not only those that are not as expected.
 
-    `seen` holds all that was asked, in few words: port, source, verdict, destinations.
+    `seen` holds every probed cell in short form: port, source, verdict, destinations.
     """
     explain = blame(moment.policies)
     shown = [

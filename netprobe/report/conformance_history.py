@@ -1,4 +1,4 @@
-"""PastRun runs of the conformance suite as a table, and what changed in the last one."""
+"""Past conformance runs as a table, and what changed in the last one."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from netprobe.report.escape import plain
 
 
 def trend(runs: Sequence[PastRun], changes: RunChanges) -> Iterator[str]:
-    """A line for each run; columns that are empty in all of them are left out."""
+    """A line per run. Columns that are empty for all runs are left out."""
     used = [status for status in COLUMNS if any(one.counts[status] for one in runs)]
     head = ["Run", "Cluster", *(HEADS[status] for status in used), "seconds", "converged"]
     lines = [

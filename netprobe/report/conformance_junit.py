@@ -1,7 +1,8 @@
-"""JUnit XML: a suite for each feature, a test case for each case.
+"""JUnit XML: a test suite per feature, a test case per case.
 
-A failure that is expected, or that the baseline had, is skipped with that reason: it fails no pipeline. So is
-a case that was not tried; that there are such is one error, of a suite of its own.
+A failure that is expected, or that the baseline had, is reported as skipped with that reason, so that it does
+not fail a pipeline. So is a case that was not tried; an error in a suite of its own says that there are such
+cases.
 """
 
 from __future__ import annotations
@@ -57,7 +58,7 @@ def _suite(
 
 
 def _untried(found: Conformance) -> str:
-    """What keeps a run that ended early from looking like one that passed."""
+    """The error that distinguishes a run that ended early from one that passed."""
     untried, every = found.results.counts[CaseStatus.UNTRIED], len(found.results.results)
     told = f"{untried} of {every} cases were not tried"
     attributes = {"name": "every case was tried", "classname": "conformance.the run", "time": "0.000"}

@@ -1,4 +1,4 @@
-"""For a terminal: the table of features, each case that is not as it should be, and the closing line."""
+"""The conformance report for a terminal: features, each case that is not as expected, and a summary line."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def table(found: Conformance, style: Style = PLAIN) -> Iterator[str]:
         yield f"\nand {len(noted) - MOST_TOLD} more cases that did not pass: `-o json` holds them all\n"
     changed = list(conformance_text.changed(found))
     if changed:
-        yield "\nSince the run before:\n"
+        yield "\nSince the previous run:\n"
         yield from (f"  {plain(line)}\n" for line in changed)
     yield "\n"
     for problem in results.problems:

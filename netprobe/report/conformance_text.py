@@ -1,4 +1,4 @@
-"""The words that all formats of a conformance report for people share."""
+"""Sentences that all readable formats of a conformance report share."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ from netprobe.explain.why import blame
 from netprobe.report import words
 from netprobe.report.conformance import Conformance
 
-MOST_FLOWS = 5  # told one by one for a case; the matrix shows the rest
+MOST_FLOWS = 5  # flows of a case with their reasons; the matrix shows the rest
 MOST_POLICIES = 4
-MOST_FIXED = 3  # cases that one entry expects to fail, and that pass
+MOST_FIXED = 3  # names of cases that pass although one entry expects them to fail
 COLUMNS = tuple(CaseStatus)
 SCORED = (CaseStatus.PASSED, CaseStatus.FAILED, CaseStatus.FLAKY, CaseStatus.UNKNOWN, CaseStatus.UNTRIED)
-"""What a rate is of: a case that was not tried has not passed."""
+"""The cases that a pass rate counts: a case that was not tried has not passed."""
 NOTED = (CaseStatus.FAILED, CaseStatus.FLAKY, CaseStatus.UNKNOWN)
-OLD_NEWS = (Triage.EXPECTED, Triage.BEFORE)
+KNOWN = (Triage.EXPECTED, Triage.BEFORE)
 MOST_NAMES = 10
-"""Of each kind of change."""
+"""Names per kind of change."""
 HEADS = {
     CaseStatus.PASSED: "passed",
     CaseStatus.FAILED: "failed",
@@ -42,7 +42,7 @@ def title(found: Conformance) -> str:
 
 
 def features(results: Results) -> tuple[list[str], list[list[str]]]:
-    """A head and a line for each feature: the rate of the scored cases, then how many ended how."""
+    """A header, and a line per feature: the pass rate of scored cases, then the number of each status."""
     used = [status for status in COLUMNS if results.counts[status]]
     head = ["Feature", "", *(HEADS[status] for status in used)]
     lines = []
@@ -58,7 +58,7 @@ def closing(found: Conformance) -> str:
     """ "375 cases: 371 passed, 1 skipped (92.1 s, 0.25 s a case)"."""
     results = found.results
     counts = results.counts
-    known = Counter(result.status for result in results.results if result.standing in OLD_NEWS)
+    known = Counter(result.status for result in results.results if result.standing in KNOWN)
     told = ", ".join(
         f"{counts[status]} {HEADS[status]}{f' ({known[status]} known)' if known[status] else ''}"
         for status in COLUMNS
@@ -71,7 +71,7 @@ def closing(found: Conformance) -> str:
 
 
 def standing(result: Result) -> str:
-    """What a result is to somebody who knows what is expected: "", or "expected: REASON"."""
+    """How a result relates to what is known about this cluster: "", or such as "expected: REASON"."""
     match result.standing:
         case None:
             return ""
@@ -86,7 +86,7 @@ def standing(result: Result) -> str:
 
 
 def asides(results: Results) -> Iterator[str]:
-    """What is no failure and should be known: skipped cases by reason, cases not scored, fixed ones."""
+    """Notes that are not failures: skipped cases by reason, cases that are not scored, fixed ones."""
     for status in (CaseStatus.SKIPPED, CaseStatus.UNTRIED):
         reasons = Counter(result.reason or "" for result in results.of(status))
         yield from (f"{number} {HEADS[status]}: {reason}" for reason, number in reasons.items())
@@ -102,29 +102,29 @@ def asides(results: Results) -> Iterator[str]:
 
 
 def unscored(result: Result) -> str:
-    """What the cluster does where NetworkPolicy leaves it open, beside what is predicted."""
+    """What the cluster does where NetworkPolicy leaves it open, compared with the prediction."""
     rows = [row for moment in result.moments for row in moment.rows]
     other = [row for row in rows if row.observed is not None and row.simulated is not row.observed]
     if not other:
         return f"as predicted ({result.reason})"
     names = ", ".join(f"{words.flow(row.flow, False)} {words.word(row.observed)}" for row in other[:3])
     more = f" and {len(other) - 3} more" if len(other) > 3 else ""
-    return f"other than predicted: {names}{more} ({result.reason})"
+    return f"differs from the prediction: {names}{more} ({result.reason})"
 
 
 def noted(results: Results) -> tuple[Result, ...]:
-    """The cases that have to be told one by one, failures first."""
+    """The cases that are listed one by one, failures first."""
     return tuple(result for status in NOTED for result in results.of(status))
 
 
 def sentences(result: Result) -> Iterator[str]:
-    """Why a case is as it is: flows with their tables, what decides them, and every try of what moved."""
+    """Why a case has its status: flows with verdicts and reasons, and all tries of flaky flows."""
     if result.reason:
         yield result.reason
     for number, moment in enumerate(result.moments, 1):
         if moment.status is CaseStatus.PASSED:
             continue
-        where = f"moment {number}: " if len(result.moments) > 1 else ""
+        where = f"step {number}: " if len(result.moments) > 1 else ""
         explain = blame(moment.policies)
         rows = [*moment.wrong, *moment.unknown]
         for row in rows[:MOST_FLOWS]:
@@ -135,13 +135,13 @@ def sentences(result: Result) -> Iterator[str]:
         moved = {flow: seen for flow, seen in moment.attempts.items() if len(set(seen)) > 1}
         for flow, seen in list(moved.items())[:MOST_FLOWS]:
             tries = ", ".join(words.word(verdict) for verdict in seen)
-            yield f"{where}{words.flow(flow, False)}: tries in their order: {tries}"
+            yield f"{where}{words.flow(flow, False)}: successive tries: {tries}"
         if len(moved) > MOST_FLOWS:
-            yield f"{where}and {len(moved) - MOST_FLOWS} more flows that moved"
+            yield f"{where}and {len(moved) - MOST_FLOWS} more flaky flows"
 
 
 def told(row: Row) -> str:
-    """A flow that is not as expected, with its tables or the reason why it is unknown."""
+    """A flow that is not as expected, with its verdicts or the reason why it is unknown."""
     details = row.reason if row.status is FlowStatus.UNKNOWN else words.tables(row)
     return f"{words.flow(row.flow, False)}: {details}"
 
@@ -151,7 +151,7 @@ def policies(case: Case, moment: int) -> str:
 
 
 def written(moment: CaseStep) -> str:
-    """The policies of a moment as YAML, as the case has them."""
+    """The policies of a step as YAML, as written in the case."""
     every = moment.policies
     text = yaml.safe_dump_all(
         [dict(p) for p in every[:MOST_POLICIES]], sort_keys=False, default_flow_style=None
@@ -161,7 +161,7 @@ def written(moment: CaseStep) -> str:
 
 
 def matrix(moment: StepResult) -> Iterator[str]:
-    """The observed matrix, one for each port; what is not as expected is followed by an exclamation mark."""
+    """The observed matrix, one per port; an exclamation mark follows each cell that is not as expected."""
     by_port: dict[str, list[Row]] = {}
     for row in moment.rows:
         by_port.setdefault(words.port(row.flow, True), []).append(row)
@@ -196,13 +196,13 @@ def _mark(row: Row) -> str:
 
 
 def changed(found: Conformance) -> Iterator[str]:
-    """What changed since the run before, a line each."""
+    """What changed since the previous run, a line each."""
     if found.changes is not None:
         yield from change_lines(found.changes)
 
 
 def change_groups(changes: RunChanges) -> Iterator[tuple[str, str, tuple[str, ...]]]:
-    """What changed, by kind: the word for one, the words for several, and a line each; none that is empty."""
+    """Changes by kind: name for one, name for several, and their lines. Empty kinds are left out."""
     slower = sorted(changes.slower, key=lambda one: -one[2] / max(one[1], 0.001))
     for one, several, lines in (
         ("new failure", "new failures", changes.failures),
@@ -221,7 +221,7 @@ def change_groups(changes: RunChanges) -> Iterator[tuple[str, str, tuple[str, ..
 
 
 def change_lines(changes: RunChanges) -> Iterator[str]:
-    """As much of it as can be read; JSON has all."""
+    """The most important changes; JSON has all of them."""
     if changes.other_cluster:
         yield other_cluster(changes)
     for one, several, lines in change_groups(changes):
@@ -231,4 +231,4 @@ def change_lines(changes: RunChanges) -> Iterator[str]:
 
 
 def other_cluster(changes: RunChanges) -> str:
-    return f"The run before was of another cluster: {changes.other_cluster}"
+    return f"The previous run was on another cluster: {changes.other_cluster}"

@@ -111,7 +111,7 @@ def test_many_changes_are_folded_and_few_are_not() -> None:
     page = written(replace(report(PASSED), changes=RunChanges(failures=many, fixed=("a",))))
     assert "<details><summary>40 new failures</summary>" in page
     assert "<details open><summary>1 fixed</summary>" in page
-    assert "The run before was of another cluster: kind &lt;b&gt;" in written(
+    assert "The previous run was on another cluster: kind &lt;b&gt;" in written(
         replace(report(PASSED), changes=RunChanges(other_cluster="kind <b>"))
     )
 

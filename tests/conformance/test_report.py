@@ -38,7 +38,7 @@ def test_a_failure_has_its_flow_its_reason_its_matrix_and_its_policy() -> None:
 
 
 def test_a_flaky_case_shows_every_try() -> None:
-    assert "y/a -> x/a 80: tries in their order: ALLOW, DENY, DENY" in text(report(FLAKY), "table")
+    assert "y/a -> x/a 80: successive tries: ALLOW, DENY, DENY" in text(report(FLAKY), "table")
 
 
 def test_what_is_not_scored_and_not_tried_is_told() -> None:

@@ -77,7 +77,7 @@ def test_parts_that_do_not_belong_together(tmp_path: Path) -> None:
         joined(paths, [case for case in CASES if case != CASES[1]])
     told = "\n".join(map(str, raised.value.problems))
     assert f"{FAILED.case.name!r} is also in {paths[0]}" in told
-    assert f"is another one than that of {paths[0]}" in told
+    assert f"differs from the cluster of {paths[0]}" in told
 
 
 def test_a_case_that_is_not_known_here(tmp_path: Path) -> None:

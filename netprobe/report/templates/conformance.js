@@ -91,7 +91,7 @@
   const moment = (one, number, several) => {
     const parts = [];
     const time = one.converged === null ? "" : `in force after ${one.converged.toFixed(3)} s`;
-    if (several) parts.push(make("h3", "", `Moment ${number + 1}${time ? ", " : ""}${time}`));
+    if (several) parts.push(make("h3", "", `Step ${number + 1}${time ? ", " : ""}${time}`));
     else if (time) parts.push(make("p", "soft", `In${time.slice(2)}`));
     if (one.problem) parts.push(make("p", "problem", one.problem));
     if (one.changes.length) parts.push(list(one.changes));
@@ -100,7 +100,7 @@
       if (one.more) parts.push(make("p", "soft", `and ${one.more} more flows: the matrices show them`));
     }
     if (one.tries.length) {
-      parts.push(make("h3", "", "Every try of what moved"));
+      parts.push(make("h3", "", "Tries of flaky flows"));
       parts.push(list(one.tries.map(([from, to, port, seen]) => `${from} → ${to} ${port}: ${seen}`)));
     }
     parts.push(...matricesOf(one.matrices));
