@@ -32,7 +32,7 @@ _RETRY_S = 1.0
 
 @dataclass(slots=True)
 class _Local:
-    """A pod that is up; `addresses` are its node's if it uses the host network, `started_at` is the loop's time."""
+    """A pod that is up. With the host network, `addresses` are its node's."""
 
     uid: str
     placement: Placement

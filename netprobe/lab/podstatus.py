@@ -123,7 +123,7 @@ def running(pod: Object, placement: Placement, addresses: Sequence[Address], at:
 
 
 def refresh(pod: Object, at: str) -> None:
-    """Set the kubelet's own conditions and the containers' readiness; leave all other conditions as they are."""
+    """Set the kubelet's own conditions and the containers' readiness; leave other conditions as they are."""
     status = pod["status"]
     old, live = status.get("conditions", []), status["phase"] == "Running"
     why = {} if live else {"reason": "PodCompleted" if status["phase"] == "Succeeded" else "PodFailed"}
