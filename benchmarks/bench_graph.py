@@ -19,16 +19,12 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 from benchmarks.synthetic import seeded, synthetic
 from netprobe.model.cluster import Cluster
 from netprobe.model.flow import Flow
-from netprobe.report.graph import Graph, Wanted, build, draw, summary
-from netprobe.report.graph.cells import Citing
-from netprobe.report.graph.policies import crowds, ends_of, of_policies
-from netprobe.report.graph.record import Clause
-from netprobe.simulate import Simulator, evaluate
-from netprobe.survey import ask
+from netprobe.report.graph import GRAPH_FORMATS, Graph, GraphOptions
+from netprobe.report.graph.inputs import Selection, graph_of_manifests
+from netprobe.simulate import KUBE_NETWORK_POLICIES, Simulator
 
 SIZES = [(15, 20, 4), (200, 200, 10), (10000, 4000, 200), (10000, 4000, 2)]  # pods, policies, namespaces
 FORMATS = ("html", "svg", "mermaid")
-MOST_PAIRS = 200_000
 SAMPLE = 2_000
 
 
@@ -45,7 +41,7 @@ def main() -> int:
         times, sizes = {}, {}
         for form in FORMATS:
             began = process_time()
-            sizes[form] = sum(len(piece) for piece in draw(graph, form))
+            sizes[form] = sum(len(piece) for piece in GRAPH_FORMATS.render(graph, form))
             times[form] = process_time() - began
         ports = sum(len(pod.ports) for pod in cluster.pods.values())
         ratio = obvious(cluster) * (pods - 1) * ports / (built + times["html"])
@@ -59,19 +55,8 @@ def main() -> int:
 
 
 def picture(cluster: Cluster) -> Graph:
-    """As `netprobe graph -f` makes it."""
-    question = ask(cluster)
-    evaluation = evaluate(cluster)
-    found = crowds(
-        evaluation, question.sources, {end: question.ports_of(end) for end in question.destinations}
-    )
-    if len(found) * sum(len(crowd.ports) for crowd in found) > MOST_PAIRS:
-        realms = summary.realms(found, evaluation)
-        cells = summary.of_realms(realms, evaluation)
-        return build("synthetic", cells, Wanted(summary=True), summary.ends_of(realms))
-    citing = Citing(lambda cause: Clause(str(cause.policy), "spec"))
-    cells = of_policies(found, evaluation, Simulator(cluster), citing)
-    return build("synthetic", cells, Wanted(), ends_of(cluster, found))
+    """As `netprobe graph -f -o html` makes it, but without suggested changes."""
+    return graph_of_manifests(cluster, GraphOptions(), Selection(), (), KUBE_NETWORK_POLICIES, explain=True)
 
 
 def obvious(cluster: Cluster) -> float:

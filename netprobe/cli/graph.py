@@ -1,11 +1,11 @@
-"""`netprobe graph`: the matrix as a picture."""
+"""`netprobe graph`: who may talk to whom, as a picture."""
 
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
@@ -22,17 +22,22 @@ from netprobe.cli.options import (
 from netprobe.errors import UsageError
 from netprobe.model.flow import External
 
+if TYPE_CHECKING:
+    from netprobe.model.cluster import Cluster
+    from netprobe.report.graph import Graph, GraphOptions
+    from netprobe.report.graph.inputs import Selection
+    from netprobe.simulate import Profile
+
 FORMATS = ("mermaid", "dot", "svg", "html")
 SUFFIXES = {".mmd": "mermaid", ".mermaid": "mermaid", ".dot": "dot", ".gv": "dot", ".svg": "svg"}
 SUFFIXES |= {".html": "html", ".htm": "html"}
 
-
 F = TypeVar("F", bound=Callable[..., Any])
 
 
-def switch(name: str, positive: str, negative: str, told: str) -> Callable[[F], F]:
-    """An option that is decided by the size of the graph unless it is given."""
-    return click.option(f"--{positive}/--{negative}", name, default=None, help=told)
+def detail_option(name: str, on: str, off: str, text: str) -> Callable[[F], F]:
+    """A switch for the amount of detail; if it is not given, the size of the graph decides."""
+    return click.option(f"--{on}/--{off}", name, default=None, help=text)
 
 
 @click.command
@@ -43,12 +48,12 @@ def switch(name: str, positive: str, negative: str, told: str) -> Callable[[F], 
     "saved",
     type=click.Path(path_type=Path),
     metavar="FILE",
-    help="Draw a report of `netprobe run -o json`. With a SUITE too, what its rows deny is drawn.",
+    help="Draw a report written by `netprobe run -o json`; with its SUITE, in more detail.",
 )
 @click.option(
-    "--from", "sources", multiple=True, metavar="POD", help="Only from these: NAMESPACE/POD, * for any."
+    "--from", "sources", multiple=True, metavar="POD", help="Only flows from these: NAMESPACE/POD, * for any."
 )
-@click.option("--to", "destinations", multiple=True, metavar="POD", help="Only to these.")
+@click.option("--to", "destinations", multiple=True, metavar="POD", help="Only flows to these.")
 @port_option
 @click.option(
     "--external",
@@ -56,27 +61,34 @@ def switch(name: str, positive: str, negative: str, told: str) -> Callable[[F], 
     type=ExternalType(),
     multiple=True,
     metavar="ADDRESS",
-    help="An address outside, as both ends; with -f.",
+    help="An address outside the cluster, as source and destination; with -f.",
 )
 @click.option("--declared", "view", flag_value="declared", help="Draw what the suite declares.")
 @click.option("--simulated", "view", flag_value="simulated", help="Draw what the policies say.")
-@click.option("--observed", "view", flag_value="observed", help="Draw what a report saw, and nothing else.")
+@click.option("--observed", "view", flag_value="observed", help="Draw what was observed in a --report.")
 @click.option(
     "--denied",
     type=click.Choice(["rows", "named", "all", "none"]),
     default=None,
-    help="Which denied flows to draw: those that a row of the suite denies (rows, the default), only "
-    "those of rows that name both ends (named), all, or none. What is not as declared always is.",
+    help="Which denied flows to draw: those that a row of the suite denies (rows, the default), that a row "
+    "naming both ends denies (named), all, or none. Flows that are not as expected are always drawn.",
 )
-@click.option("--step", type=click.IntRange(0), default=0, help="After that many steps of the suite.")
-@switch("group", "group", "no-group", "Pods of different workloads that behave alike are one box.")
-@switch("bundle", "bundle", "no-bundle", "Arrows from or to every pod of a namespace are one.")
-@switch("summary", "by-namespace", "by-pod", "A namespace is one box.")
+@click.option(
+    "--step", type=click.IntRange(0), default=0, help="Draw the state after the first N steps of the suite."
+)
+@detail_option("group", "group", "no-group", "Draw pods of different workloads that behave alike as one box.")
+@detail_option("bundle", "bundle", "no-bundle", "Draw one arrow for all pods of a namespace.")
+@detail_option("by_namespace", "by-namespace", "by-pod", "Draw one box for each namespace.")
 @profile_option
 @click.option(
-    "-o", "--output", type=click.Choice(FORMATS), help="The format; else by the file's name, or mermaid."
+    "-o",
+    "--output",
+    type=click.Choice(FORMATS),
+    help="The format. Default: what the file's name says, else mermaid.",
 )
-@click.option("--output-file", type=OutputFileType(), metavar="PATH", help="Write to a file.")
+@click.option(
+    "--output-file", type=OutputFileType(), metavar="PATH", help="Write to a file instead of standard output."
+)
 @examples("""
 netprobe graph suite.yaml                                     # mermaid, for a README
 netprobe graph suite.yaml --output-file matrix.html           # a page to click through
@@ -97,71 +109,158 @@ def command(
     step: int,
     group: bool | None,
     bundle: bool | None,
-    summary: bool | None,
+    by_namespace: bool | None,
     profile: str,
     output: str | None,
     output_file: Path | None,
 ) -> int:
-    """Draw who may talk to whom, by a SUITE, by manifests, or by the report of a run.
+    """Draw who may talk to whom, according to a SUITE, manifests, or the report of a run.
 
-    Namespaces are frames, arrows what is allowed, with the ports; what a row of the suite denies is drawn
-    with a mark, and what is not as declared in red. A page (-o html) tells why a flow is allowed or denied,
-    and asks nothing of any server. The exit status is 0 whatever the picture shows: `simulate` and `run`
-    judge.
+    Frames are namespaces. Arrows are allowed flows with their ports. Denied flows are drawn if a row of the
+    suite denies them, with a mark of their own; flows that are not as expected are red. A page (-o html) also
+    says why a flow is allowed or denied, and works offline. The exit status is 0 whatever the picture shows.
     """
-    from netprobe.cli.drawing import Asked, drawing
-    from netprobe.report.graph import Denied, View, Wanted, draw
-    from netprobe.report.graph.mermaid import MOST_ARROWS
+    from netprobe.report.graph import GRAPH_FORMATS, Denied, GraphOptions, View
+    from netprobe.report.graph.inputs import Selection
+    from netprobe.report.graph.text_formats import MERMAID_MOST_EDGES
+    from netprobe.report.write import save
+    from netprobe.simulate import profile as profile_of
 
+    if externals and (suite or saved):
+        raise UsageError("--external goes with -f alone: a suite and a report have their own")
     format_ = output or _format_of(output_file)
-    wanted = Wanted(
+    options = GraphOptions(
         View(view or "result"),
         Denied(denied or "rows"),
         group,
         bundle,
-        summary,
-        only_drawn=bool(sources or destinations),
-        most_arrows=MOST_ARROWS if format_ == "mermaid" else None,
+        by_namespace,
+        drawn_only=bool(sources or destinations),
+        most_edges=MERMAID_MOST_EDGES if format_ == "mermaid" else None,
     )
-    asked = Asked(
-        suite,
-        filenames,
-        saved,
-        sources,
-        destinations,
-        tuple((port.number, port.protocol) for port in ports),
-        externals,
-        step,
-        profile,
-        whys=format_ == "html",
-    )
-    graph = drawing(asked, wanted)
+    selection = Selection(sources, destinations, [(port.number, port.protocol) for port in ports])
+    explain = format_ == "html"
+    if saved is not None:
+        graph = _of_report(saved, suite, filenames, step, options, selection, profile_of(profile), explain)
+    elif suite is not None:
+        graph = _of_suite(suite, filenames, step, options, selection, profile_of(profile), explain)
+    else:
+        graph = _of_manifests(filenames, step, options, selection, externals, profile_of(profile), explain)
     for note in graph.notes:
         say(note)
-    if format_ == "mermaid" and len(graph.edges) > MOST_ARROWS:
+    if format_ == "mermaid" and len(graph.edges) > MERMAID_MOST_EDGES:
         say(
-            f"mermaid draws {MOST_ARROWS} arrows unless its maxEdges is raised, and these are "
-            f"{len(graph.edges):,}: narrow them by --from and --to, or ask for -o html"
+            f"mermaid draws at most {MERMAID_MOST_EDGES} arrows unless maxEdges is raised, and there are "
+            f"{len(graph.edges):,}: select some with --from and --to, or use -o html"
         )
     if not graph.nodes:
-        say("no flow to draw: fewer than two pods, or no port that one declares (--port names one)")
-    pieces = draw(graph, format_)
+        say("no flow to draw: fewer than two pods, or no pod declares a port (name one with --port)")
+    text = GRAPH_FORMATS.render(graph, format_)
     if output_file is None:
-        sys.stdout.writelines(pieces)
-        return 0
-    from netprobe.report import save
-
-    save(output_file, pieces)
+        sys.stdout.writelines(text)
+    else:
+        save(output_file, text)
     return 0
 
 
+def _of_manifests(
+    filenames: Sequence[str],
+    step: int,
+    options: GraphOptions,
+    selection: Selection,
+    externals: Sequence[External],
+    profile: Profile,
+    explain: bool,
+) -> Graph:
+    from netprobe.cli.manifests import read_cluster
+    from netprobe.report.graph import View
+    from netprobe.report.graph.inputs import graph_of_manifests
+
+    if not filenames:
+        raise UsageError("nothing to draw: name a SUITE, manifests with -f, or a report with --report")
+    if options.view in {View.DECLARED, View.OBSERVED}:
+        raise UsageError(f"--{options.view.value}: manifests have policies only, which --simulated draws")
+    if step:
+        raise UsageError("--step goes with a suite or a report")
+    cluster = read_cluster(filenames)
+    graph = graph_of_manifests(cluster, options, selection, externals, profile, explain=explain)
+    return _explained(graph, externals, cluster, profile, explain)
+
+
+def _of_suite(
+    path: str,
+    filenames: Sequence[str],
+    step: int,
+    options: GraphOptions,
+    selection: Selection,
+    profile: Profile,
+    explain: bool,
+) -> Graph:
+    from netprobe.cli.suite import simulated, suite_and_live
+    from netprobe.report.graph import View
+    from netprobe.report.graph.inputs import graph_of_rows
+
+    if options.view is View.OBSERVED:
+        raise UsageError("--observed: a suite was not probed; name the report of a run with --report")
+    suite, live = suite_and_live(path, filenames)
+    cluster = suite.cluster(live, step)
+    drawn = simulated(
+        suite,
+        live,
+        profile,
+        sources=selection.sources,
+        destinations=selection.destinations,
+        ports=selection.ports,
+    )[step]
+    title = suite.name if not step else f"{suite.name}, after: {drawn.name}"
+    graph = graph_of_rows(title, drawn.rows, cluster, options)
+    return _explained(graph, suite.externals, cluster, profile, explain)
+
+
+def _of_report(
+    path: Path,
+    suite_path: str | None,
+    filenames: Sequence[str],
+    step: int,
+    options: GraphOptions,
+    selection: Selection,
+    profile: Profile,
+    explain: bool,
+) -> Graph:
+    from netprobe.cli.suite import suite_and_live
+    from netprobe.report.graph.inputs import graph_of_report
+    from netprobe.report.graph.saved_report import read_report
+
+    report = read_report(path)
+    if suite_path is None:
+        if filenames:
+            raise UsageError("-f goes with a suite or alone: a report has its flows")
+        return graph_of_report(path.name, report, step, options, selection)
+    suite, live = suite_and_live(suite_path, filenames)
+    suite.cluster(live, step)  # refuses a step that the suite does not have
+    moment = suite.moments(live)[step]
+    graph = graph_of_report(path.name, report, step, options, selection, moment=moment)
+    return _explained(graph, suite.externals, moment.cluster, profile, explain)
+
+
+def _explained(
+    graph: Graph, externals: Iterable[External], cluster: Cluster, profile: Profile, explain: bool
+) -> Graph:
+    """With suggested changes, if the format shows them."""
+    from netprobe.report.graph.suggestions import with_suggestions
+    from netprobe.simulate import Simulator
+
+    return with_suggestions(graph, Simulator(cluster, profile), externals) if explain else graph
+
+
 def _format_of(file: Path | None) -> str:
-    """The format that a file's name asks for; mermaid where there is none, or a text to put it in."""
+    """The format that a file's name stands for; mermaid for no file, and for Markdown and text."""
     suffix = file.suffix.lower() if file is not None else ""
     if suffix in {"", ".md", ".txt"}:
         return "mermaid"
     if suffix not in SUFFIXES:
+        known = ", ".join(SUFFIXES)
         raise UsageError(
-            f"{file}: what is that? Say so by -o ({', '.join(FORMATS)}); names end in {', '.join(SUFFIXES)}"
+            f"{file}: unknown format; use -o ({', '.join(FORMATS)}) or one of the endings {known}"
         )
     return SUFFIXES[suffix]

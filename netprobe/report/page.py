@@ -22,6 +22,7 @@ from netprobe.report.escape import plain
 
 if TYPE_CHECKING:
     from jinja2 import Environment
+    from markupsafe import Markup
 
 
 def page(
@@ -44,7 +45,7 @@ def page(
         "base-uri 'none'; form-action 'none'"
     )
     return template_text(
-        template, policy=policy, style=_markup(style), script=_markup(code), data=_json(data), **values
+        template, policy=policy, style=markup(style), script=markup(code), data=_json(data), **values
     )
 
 
@@ -79,17 +80,17 @@ def _printed(value: object) -> object:
     return plain(value) if type(value) is str else value
 
 
-def _markup(text: str) -> object:
-    """Text of our own that is not escaped."""
+def markup(text: str) -> Markup:
+    """Text that a template prints as it is: only for style sheets, scripts and JSON of our own."""
     from markupsafe import Markup
 
-    return Markup(text)  # noqa: S704 (style, script and JSON of ours)
+    return Markup(text)  # noqa: S704
 
 
-def _json(value: object) -> object:
+def _json(value: object) -> Markup:
     """JSON that no name can end, as the text of a `script` element."""
     text = json.dumps(value, separators=(",", ":"))
-    return _markup(text.replace("&", "\\u0026").replace("<", "\\u003c").replace(">", "\\u003e"))
+    return markup(text.replace("&", "\\u0026").replace("<", "\\u003c").replace(">", "\\u003e"))
 
 
 def _hash(text: str) -> str:

@@ -1,44 +1,33 @@
-"""The matrix as a picture: mermaid, DOT, SVG, and a page that stands alone.
+"""Who may talk to whom as a picture: mermaid, DOT, SVG, and a page that works offline.
 
-`build` decides what is drawn: who gets a box, which arrows there are, and what is told by one where many say
-the same. `draw` writes it. No format needs another program, and none refers to anything outside itself.
+`inputs` has a graph for each thing that can be drawn: manifests, a suite, a saved report. `build` decides
+which boxes and arrows there are. GRAPH_FORMATS writes them.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from netprobe.report.graph.build import EndInfo, GraphOptions, build
+from netprobe.report.graph.elements import Cell, Clause, Denied, EndName, Graph, View
+from netprobe.report.write import Formats
 
-from netprobe.report.graph.build import Ends, Wanted, build
-from netprobe.report.graph.dot import dot
-from netprobe.report.graph.html import html
-from netprobe.report.graph.mermaid import mermaid
-from netprobe.report.graph.record import Cell, Clause, Denied, Graph, Named, Party, View
-from netprobe.report.graph.svg import svg
-
-FORMATS: Mapping[str, Callable[[Graph], Iterator[str]]] = {
-    "mermaid": mermaid,
-    "dot": dot,
-    "svg": svg,
-    "html": html,
-}
-
-
-def draw(graph: Graph, format_: str) -> Iterator[str]:
-    """The graph in one of FORMATS, piece by piece."""
-    return FORMATS[format_](graph)
-
+GRAPH_FORMATS: Formats[Graph] = Formats(
+    {
+        "mermaid": "netprobe.report.graph.text_formats:mermaid",
+        "dot": "netprobe.report.graph.text_formats:dot",
+        "svg": "netprobe.report.graph.pictures:svg",
+        "html": "netprobe.report.graph.pictures:html",
+    }
+)
 
 __all__ = [
-    "FORMATS",
+    "GRAPH_FORMATS",
     "Cell",
     "Clause",
     "Denied",
-    "Ends",
+    "EndInfo",
+    "EndName",
     "Graph",
-    "Named",
-    "Party",
+    "GraphOptions",
     "View",
-    "Wanted",
     "build",
-    "draw",
 ]

@@ -1,4 +1,4 @@
-"""Cells to a graph: who gets a box, which arrows are drawn, and what is too much to draw one by one."""
+"""Cells to a graph: which boxes there are, which arrows are drawn, and what is drawn more coarsely."""
 
 from __future__ import annotations
 
@@ -6,224 +6,219 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from netprobe.model.flow import Protocol
 from netprobe.model.verdict import Verdict
-from netprobe.report.graph.alike import label, together
-from netprobe.report.graph.bundle import bundled
-from netprobe.report.graph.record import Cell, Denied, Edge, Graph, Kind, Named, Node, Party, Spot, View
+from netprobe.report.graph.elements import Anchor, Cell, Denied, Edge, EndName, Graph, Label, Node, View
+from netprobe.report.graph.grouping import bundled, group_label, representatives
 
-MOST_ARROWS = 40  # more of them are bundled
-MOST_BOXES = 400  # more ends are shown by namespace
+MOST_EDGES = 40
+"""With more arrows, they are bundled."""
+MOST_NODES = 400
+"""With more boxes, a namespace is one box."""
 
-_RANK = {Verdict.ALLOW: 0, Verdict.DENY: 1, Verdict.UNKNOWN: 2}
+_ORDER = {Verdict.ALLOW: 0, Verdict.DENY: 1, Verdict.UNKNOWN: 2}
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
-    """What to draw, and how closely. None in `group`, `bundle` and `summary` means: where it is needed.
+class GraphOptions:
+    """What to draw, and in how much detail. None for `group`, `bundle` and `by_namespace`: if needed.
 
-    `group`: pods of different workloads that behave alike are one box. `bundle`: arrows from or to every pod
-    of a namespace are one. `summary`: a namespace is one box. `only_drawn`: no box without an arrow.
-    `most_arrows`: with more of them a namespace is one box, where `summary` leaves that open.
+    `group`: pods of different workloads that behave alike share a box. `bundle`: arrows from or to every pod
+    of a namespace become one. `by_namespace`: a namespace is one box. `drawn_only`: no boxes without an
+    arrow. `most_edges`: with more arrows a namespace is one box, unless `by_namespace` is False.
     """
 
     view: View = View.RESULT
     denied: Denied = Denied.ROWS
     group: bool | None = None
     bundle: bool | None = None
-    summary: bool | None = None
-    only_drawn: bool = False
-    most_arrows: int | None = None
+    by_namespace: bool | None = None
+    drawn_only: bool = False
+    most_edges: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
-class Ends:
-    """What is known of ends beside their names: who is behind one, and which workload it is a replica of."""
+class EndInfo:
+    """What is known of ends besides their names: the pods that an end stands for, and its workload."""
 
-    members: Mapping[Party, tuple[Party, ...]] = field(default_factory=dict)
-    workloads: Mapping[Party, str] = field(default_factory=dict)
+    members: Mapping[EndName, tuple[EndName, ...]] = field(default_factory=dict)
+    workloads: Mapping[EndName, str] = field(default_factory=dict)
 
-    def of(self, party: Party) -> tuple[Party, ...]:
-        return self.members.get(party, (party,))
+    def members_of(self, end: EndName) -> tuple[EndName, ...]:
+        return self.members.get(end, (end,))
 
 
 def build(
     title: str,
     cells: Iterable[Cell],
-    wanted: Wanted = Wanted(),
-    ends: Ends = Ends(),
+    options: GraphOptions = GraphOptions(),
+    ends: EndInfo = EndInfo(),
     notes: Sequence[str] = (),
 ) -> Graph:
-    """A graph of the cells, in their order. The same cells always give the same graph."""
-    known = [cell for cell in cells if cell.verdict(wanted.view) is not None]
-    told = list(notes)
-    if wanted.summary:
-        everybody = dict.fromkeys(end for cell in known for end in (cell.source, cell.destination))
-        leaders, summary = _namespaces(everybody), True
-    else:
-        crowds = {party for party, members in ends.members.items() if len(members) > 1}
-        leaders = together(known, ends.workloads, everybody=wanted.group, crowds=crowds)
-        boxes = len(set(leaders.values()))
-        summary = wanted.summary is None and boxes > MOST_BOXES
-        if summary:
-            leaders = _namespaces(leaders)
-            told.append(f"{boxes:,} boxes are too many to draw: a box is a namespace here")
-    nodes, number = _nodes(leaders, ends, summary)
-    table = _table(known, leaders, number, whole=summary)
-    edges = _edges(table, wanted, summary)
-    if wanted.bundle or (wanted.bundle is None and len(edges) > MOST_ARROWS):
+    """A graph of the cells. The same cells, in the same order, always give the same graph."""
+    known = [cell for cell in cells if cell.verdict(options.view) is not None]
+    every_end = dict.fromkeys(end for cell in known for end in (cell.source, cell.destination))
+    by_namespace, notes = bool(options.by_namespace), list(notes)
+    if not by_namespace:
+        groups = {end for end, members in ends.members.items() if len(members) > 1}
+        firsts = representatives(known, ends.workloads, across_workloads=options.group, groups=groups)
+        boxes = len(set(firsts.values()))
+        if options.by_namespace is None and boxes > MOST_NODES:
+            by_namespace = True
+            notes.append(f"{boxes:,} boxes are too many to draw: each box is a namespace")
+    if by_namespace:
+        firsts = _first_of_namespace(every_end)
+    nodes, numbers = _nodes(firsts, ends, by_namespace)
+    table = _table(known, firsts, numbers, keep_all=by_namespace)
+    edges = _edges(table, options, by_namespace)
+    if options.bundle or (options.bundle is None and len(edges) > MOST_EDGES):
         edges = bundled(edges, nodes)
-    if wanted.summary is None and not summary and wanted.most_arrows and len(edges) > wanted.most_arrows:
-        note = f"{len(edges):,} arrows are too many for this format: a box is a namespace here"
-        return build(title, known, replace(wanted, summary=True), ends, [*told, note])
-    graph = Graph(
-        title,
-        wanted.view,
-        tuple(dict.fromkeys(node.namespace for node in nodes if node.namespace is not None)),
-        tuple(nodes),
-        tuple(edges),
-        table,
-        tuple(told),
-    )
-    return _only_drawn(graph) if wanted.only_drawn else graph
+    too_many = options.most_edges is not None and len(edges) > options.most_edges
+    if too_many and options.by_namespace is None and not by_namespace:
+        note = f"{len(edges):,} arrows are too many for this format: each box is a namespace"
+        return build(title, known, replace(options, by_namespace=True), ends, [*notes, note])
+    graph = Graph(title, options.view, _namespaces(nodes), tuple(nodes), tuple(edges), table, tuple(notes))
+    return _without_unused_nodes(graph) if options.drawn_only else graph
 
 
-def _namespaces(ends: Iterable[Party]) -> dict[Party, Party]:
-    """The first pod of a namespace stands for all of it."""
-    first: dict[str, Party] = {}
-    found: dict[Party, Party] = {}
-    for end in ends:
-        found[end] = end if end.namespace is None else first.setdefault(end.namespace, end)
-    return found
+def _namespaces(nodes: Iterable[Node]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(node.namespace for node in nodes if node.namespace is not None))
 
 
-def _nodes(leaders: Mapping[Party, Party], ends: Ends, summary: bool) -> tuple[list[Node], dict[Party, int]]:
-    members: dict[Party, list[Party]] = defaultdict(list)
-    for end, leader in leaders.items():
-        members[leader].append(end)
+def _first_of_namespace(ends: Iterable[EndName]) -> dict[EndName, EndName]:
+    """The first pod of a namespace represents all of it."""
+    first: dict[str, EndName] = {}
+    return {end: end if end.namespace is None else first.setdefault(end.namespace, end) for end in ends}
+
+
+def _nodes(
+    firsts: Mapping[EndName, EndName], ends: EndInfo, by_namespace: bool
+) -> tuple[list[Node], dict[EndName, int]]:
+    grouped: dict[EndName, list[EndName]] = defaultdict(list)
+    for end, first in firsts.items():
+        grouped[first].append(end)
     nodes: list[Node] = []
-    number: dict[Party, int] = {}
-    for leader, alike in members.items():
-        number[leader] = len(nodes)
-        behind = [party for end in alike for party in ends.of(end)]
+    numbers: dict[EndName, int] = {}
+    for first, alike in grouped.items():
+        numbers[first] = len(nodes)
+        members = [member for end in alike for member in ends.members_of(end)]
         workloads = {ends.workloads.get(end) for end in alike}
-        workload = workloads.pop() if len(workloads) == 1 else None
-        text = label([party.name for party in behind], workload)
-        if summary and leader.namespace is not None:
-            text = "1 pod" if len(behind) == 1 else f"{len(behind):,} pods"
-        names = tuple(map(str, behind))
-        nodes.append(Node(text, leader.namespace, names, len(names), leader.service))
-    return nodes, number
+        label = group_label([m.name for m in members], workloads.pop() if len(workloads) == 1 else None)
+        if by_namespace and first.namespace is not None:
+            label = "1 pod" if len(members) == 1 else f"{len(members):,} pods"
+        nodes.append(Node(label, first.namespace, tuple(map(str, members)), first.service))
+    return nodes, numbers
 
 
 def _table(
-    cells: Iterable[Cell], leaders: Mapping[Party, Party], number: Mapping[Party, int], *, whole: bool
+    cells: Iterable[Cell],
+    firsts: Mapping[EndName, EndName],
+    numbers: Mapping[EndName, int],
+    *,
+    keep_all: bool,
 ) -> dict[tuple[int, int], tuple[Cell, ...]]:
-    """The cells between two boxes. Those of the first pair stand for the others, which are equal; where
-    they are not, as between namespaces (`whole`), all are kept."""
-    found: dict[tuple[int, int], list[Cell]] = defaultdict(list)
-    stands: dict[tuple[int, int], tuple[Party, Party]] = {}
+    """The cells between two nodes. Between ends that are alike the cells of the first pair are enough;
+    `keep_all` is for nodes whose members differ."""
+    table: dict[tuple[int, int], list[Cell]] = defaultdict(list)
+    kept: dict[tuple[int, int], tuple[EndName, EndName]] = {}
     for cell in cells:
-        pair = (number[leaders[cell.source]], number[leaders[cell.destination]])
+        pair = (numbers[firsts[cell.source]], numbers[firsts[cell.destination]])
         ends = (cell.source, cell.destination)
-        if whole or stands.setdefault(pair, ends) == ends:
-            found[pair].append(cell)
-    return {pair: tuple(held) for pair, held in found.items()}
+        if keep_all or kept.setdefault(pair, ends) == ends:
+            table[pair].append(cell)
+    return {pair: tuple(held) for pair, held in table.items()}
 
 
-def _edges(table: Mapping[tuple[int, int], Sequence[Cell]], wanted: Wanted, summary: bool) -> list[Edge]:
+def _edges(
+    table: Mapping[tuple[int, int], Sequence[Cell]], options: GraphOptions, by_namespace: bool
+) -> list[Edge]:
     families = {4, 6} <= {cell.family for cells in table.values() for cell in cells}
     edges: list[Edge] = []
     for (source, target), cells in table.items():
-        kinds: dict[tuple[Verdict, str], dict[tuple[int, str], str]] = defaultdict(dict)
-        for cell, text in _drawn(cells, wanted, families, summary):
-            verdict = cell.verdict(wanted.view) or Verdict.UNKNOWN
-            kinds[verdict, _expected(cell, wanted.view)][cell.port, text] = text
+        ports: dict[tuple[Verdict, str], dict[tuple[int, str], str]] = defaultdict(dict)
+        for cell, text in _drawn(cells, options, families, by_namespace):
+            verdict = cell.verdict(options.view) or Verdict.UNKNOWN
+            ports[verdict, _expected(cell, options.view)][cell.port, text] = text
         edges += [
-            Edge(Spot(source), Spot(target), Kind(verdict, tuple(ports[key] for key in sorted(ports)), wrong))
-            for (verdict, wrong), ports in kinds.items()
+            Edge(Anchor(source), Anchor(target), Label(verdict, tuple(of[key] for key in sorted(of)), wrong))
+            for (verdict, wrong), of in ports.items()
         ]
-    return sorted(edges, key=_order)
+    return sorted(edges, key=_edge_order)
 
 
 def _drawn(
-    cells: Sequence[Cell], wanted: Wanted, families: bool, summary: bool
+    cells: Sequence[Cell], options: GraphOptions, families: bool, by_namespace: bool
 ) -> Iterable[tuple[Cell, str]]:
-    """The cells that are drawn, each with the label of its port. Between whole namespaces a port that only
-    some of the pods may use says so."""
-    drawn = [(cell, port_text(cell, families)) for cell in cells if _is_drawn(cell, wanted)]
-    if not summary:
+    """The cells that are drawn, each with the text of its port.
+
+    Between namespaces, "80 some" is a port on which only some of the pairs have the verdict.
+    """
+    drawn = [(cell, cell.port_text(families)) for cell in cells if _is_drawn(cell, options)]
+    if not by_namespace:
         return drawn
-    asked = Counter(port_text(cell, families) for cell in cells)
-    agreeing = Counter((text, cell.verdict(wanted.view)) for cell, text in drawn)
+    total = Counter(cell.port_text(families) for cell in cells)
+    agreeing = Counter((text, cell.verdict(options.view)) for cell, text in drawn)
     return [
-        (cell, text if agreeing[text, cell.verdict(wanted.view)] == asked[text] else f"{text} some")
+        (cell, text if agreeing[text, cell.verdict(options.view)] == total[text] else f"{text} some")
         for cell, text in drawn
     ]
 
 
-def port_text(cell: Cell, families: bool) -> str:
-    """ "5432", "53/UDP", "80 IPv6" where flows are told apart by family."""
-    text = str(cell.port) if cell.protocol is Protocol.TCP else f"{cell.port}/{cell.protocol.value}"
-    return f"{text} IPv{cell.family}" if families and cell.family else text
-
-
-def _is_drawn(cell: Cell, wanted: Wanted) -> bool:
-    if cell.is_wrong(wanted.view) or cell.verdict(wanted.view) is not Verdict.DENY:
+def _is_drawn(cell: Cell, options: GraphOptions) -> bool:
+    if cell.is_unexpected(options.view) or cell.verdict(options.view) is not Verdict.DENY:
         return True
-    match wanted.denied:
+    match options.denied:
         case Denied.ALL:
             return True
         case Denied.NONE:
             return False
         case Denied.NAMED:
-            return cell.named is Named.EXACTLY and cell.declared is Verdict.DENY
+            return cell.declared_by == "row" and cell.declared is Verdict.DENY
         case Denied.ROWS:
-            return cell.named is not Named.NOT and cell.declared is Verdict.DENY
+            return cell.declared_by in {"row", "pattern"} and cell.declared is Verdict.DENY
 
 
 def _expected(cell: Cell, view: View) -> str:
-    """What was expected, where something else came: the declaration speaks first."""
-    if not cell.is_wrong(view):
+    """What was expected of a cell that is not as expected: first by the declaration. Else ""."""
+    if not cell.is_unexpected(view):
         return ""
-    drawn = cell.verdict(view)
-    for verdict, who in (
-        (cell.declared, "declared"),
-        (cell.simulated, "policies:"),
-        (cell.observed, "seen:"),
-    ):
-        if verdict not in {None, Verdict.UNKNOWN, drawn}:
-            return f"{who} {verdict.value if verdict else ''}"
+    tables = (("declared", cell.declared), ("policies:", cell.simulated), ("observed", cell.observed))
+    for table, verdict in tables:
+        if verdict is not None and verdict not in {Verdict.UNKNOWN, cell.verdict(view)}:
+            return f"{table} {verdict.value}"
     return "differs"
 
 
-def _order(edge: Edge) -> tuple[int, int, int, bool]:
-    source, target = edge.source.node, edge.target.node
-    return (_RANK[edge.kind.verdict], source or 0, target or 0, bool(edge.kind.wrong))
+def _edge_order(edge: Edge) -> tuple[int, int, int, bool]:
+    return (
+        _ORDER[edge.label.verdict],
+        edge.source.node or 0,
+        edge.target.node or 0,
+        bool(edge.label.unexpected),
+    )
 
 
-def _only_drawn(graph: Graph) -> Graph:
-    """Without boxes that no arrow touches; frames that an arrow touches keep all of theirs."""
-    spots = [spot for edge in graph.edges for spot in (edge.source, edge.target)]
-    frames = {spot.frame for spot in spots if spot.node is None and spot.frame is not None}
-    kept = {spot.node for spot in spots if spot.node is not None}
-    kept |= {i for i, node in enumerate(graph.nodes) if node.namespace in frames}
-    if any(spot.is_crowd for spot in spots):
+def _without_unused_nodes(graph: Graph) -> Graph:
+    """Without nodes that no arrow touches. A namespace that an arrow touches keeps all of its nodes."""
+    anchors = [anchor for edge in graph.edges for anchor in (edge.source, edge.target)]
+    if any(anchor.is_everyone for anchor in anchors):
         return graph
-    places = {old: new for new, old in enumerate(sorted(node for node in kept if node is not None))}
+    touched = {anchor.namespace for anchor in anchors if anchor.node is None}
+    used = {anchor.node for anchor in anchors}
+    kept = [i for i, node in enumerate(graph.nodes) if i in used or node.namespace in touched - {None}]
+    numbers = {old: new for new, old in enumerate(kept)}
 
-    def moved(spot: Spot) -> Spot:
-        return spot if spot.node is None else Spot(places[spot.node])
+    def moved(anchor: Anchor) -> Anchor:
+        return anchor if anchor.node is None else Anchor(numbers[anchor.node])
 
-    nodes = tuple(graph.nodes[old] for old in places)
+    nodes = tuple(graph.nodes[old] for old in kept)
     return replace(
         graph,
         nodes=nodes,
-        frames=tuple(dict.fromkeys(node.namespace for node in nodes if node.namespace is not None)),
-        edges=tuple(Edge(moved(e.source), moved(e.target), e.kind) for e in graph.edges),
+        namespaces=_namespaces(nodes),
+        edges=tuple(Edge(moved(e.source), moved(e.target), e.label) for e in graph.edges),
         cells={
-            (places[s], places[t]): cells
-            for (s, t), cells in graph.cells.items()
-            if s in places and t in places
+            (numbers[source], numbers[target]): cells
+            for (source, target), cells in graph.cells.items()
+            if source in numbers and target in numbers
         },
     )

@@ -1,4 +1,4 @@
-"""The rows of a comparison as cells: by name, with what decides them."""
+"""The rows of a comparison as cells: ends by name, with the reasons of the simulator."""
 
 from __future__ import annotations
 
@@ -6,52 +6,69 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import TypeAlias
 
 from netprobe.diff import Row
+from netprobe.explain.why import path
+from netprobe.model.policy import Policy
 from netprobe.model.verdict import Cause, Decision, Side
-from netprobe.report.graph.record import Cell, Clause, Named, Part, Party, Why
+from netprobe.report.graph.elements import Cell, Clause, EndName, Reasons, SideReasons
 
 Cite: TypeAlias = Callable[[Cause], Clause]
 
 
-class Citing:
-    """Decisions to `Why`; equal sides and equal pairs of sides become one object."""
+def citer(policies: Iterable[Policy]) -> Cite:
+    """Causes to clauses, with file and line where the policy came from a file."""
+    known = {policy.ref: policy for policy in policies}
+
+    def cite(cause: Cause) -> Clause:
+        policy, at = known.get(cause.policy), path(cause)
+        place = str(policy.origin.place(at)) if policy is not None and policy.origin is not None else None
+        return Clause(str(cause.policy), at, place)
+
+    return cite
+
+
+class ReasonsOf:
+    """Decisions to reasons. Equal reasons are one object, by which `grouping` compares them."""
 
     def __init__(self, cite: Cite) -> None:
         self._cite = cite
-        self._parts: dict[Side, Part] = {}
-        self._whys: dict[tuple[int, int], Why] = {}
+        self._sides: dict[Side, SideReasons] = {}
+        self._reasons: dict[tuple[int, int], Reasons] = {}
 
-    def why(self, decision: Decision) -> Why:
-        """Of a flow to a Service, what decides for any of its backends."""
+    def __call__(self, decision: Decision) -> Reasons:
+        """For a flow to a Service: what decides for any of its backends."""
         if decision.backends:
-            parts = [self.why(one) for _, one in decision.backends]
-            return Why(
-                _joined(one.egress for one in parts), _joined(one.ingress for one in parts), told=False
-            )
-        egress, ingress = self._part(decision.egress), self._part(decision.ingress)
-        return self._whys.setdefault((id(egress), id(ingress)), Why(egress, ingress))
+            backends = [self(one) for _, one in decision.backends]
+            egress, ingress = (_joined(b.egress for b in backends), _joined(b.ingress for b in backends))
+            return Reasons(egress, ingress, complete=False)
+        egress, ingress = self._side(decision.egress), self._side(decision.ingress)
+        return self._reasons.setdefault((id(egress), id(ingress)), Reasons(egress, ingress))
 
-    def _part(self, side: Side) -> Part:
-        part = self._parts.get(side)
-        if part is None:
+    def _side(self, side: Side) -> SideReasons:
+        found = self._sides.get(side)
+        if found is None:
             isolating, allowing = (
                 tuple(dict.fromkeys(map(self._cite, causes))) for causes in (side.isolating, side.allowing)
             )
-            part = self._parts[side] = Part(isolating, allowing)
-        return part
+            found = self._sides[side] = SideReasons(isolating, allowing)
+        return found
 
 
-NAMED = {None: Named.NOT, "default": Named.NOT, "pattern": Named.WIDE, "row": Named.EXACTLY}
-"""By what a suite declares a flow, as reports write it."""
+def _joined(sides: Iterable[SideReasons]) -> SideReasons:
+    held = list(sides)
+    return SideReasons(
+        tuple(dict.fromkeys(clause for side in held for clause in side.isolating)),
+        tuple(dict.fromkeys(clause for side in held for clause in side.allowing)),
+    )
 
 
-def of_rows(rows: Iterable[Row], cite: Cite) -> Iterator[Cell]:
+def cells_of_rows(rows: Iterable[Row], cite: Cite) -> Iterator[Cell]:
     """A cell for each row."""
-    citing = Citing(cite)
+    reasons_of = ReasonsOf(cite)
     for row in rows:
         flow, decision = row.flow, row.decision
         yield Cell(
-            Party.of(flow.source),
-            Party.of(flow.destination),
+            EndName.of(flow.source),
+            EndName.of(flow.destination),
             flow.port,
             flow.protocol,
             flow.family,
@@ -59,15 +76,7 @@ def of_rows(rows: Iterable[Row], cite: Cite) -> Iterator[Cell]:
             row.simulated,
             row.observed,
             row.mismatches,
-            NAMED[row.declared_by],
-            citing.why(decision) if decision else None,
+            row.declared_by,
+            reasons_of(decision) if decision else None,
             row.reason or (decision.reason if decision else None),
         )
-
-
-def _joined(parts: Iterable[Part]) -> Part:
-    held = list(parts)
-    return Part(
-        tuple(dict.fromkeys(clause for part in held for clause in part.isolating)),
-        tuple(dict.fromkeys(clause for part in held for clause in part.allowing)),
-    )

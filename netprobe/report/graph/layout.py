@@ -1,98 +1,100 @@
-"""Where boxes stand: a layered layout of our own, the same for the same graph, in pixels.
+"""Where boxes are drawn: a layered layout, in pixels. The same graph always gets the same layout.
 
-Theory of operation. A namespace is a block of boxes, one below the other; a long one is cut into several, by
-what its pods call. Blocks stand in columns. They are put into an order in which as few arrows as can be had
-cheaply point back (Eades, Lin and Smyth's rule: callers first, called ones last); the longest way to a block
-in that order is its column, and where that would give a long, thin picture the order is cut into columns
-instead, as many as make it fit a screen best. Within columns, blocks and the boxes in them are sorted by the
-mean height of their neighbours, a few times to and fro. A port that an arrow leads to is a pin at the left
-of its box, with the label beside it inside the box, so that no label can lie on another, however many arrows
-there are.
+Theory of operation. A namespace is a block of boxes, one below the other; a long one is cut into several.
+Blocks stand in columns. They are put in an order with few arrows that point back (`ordered`: callers first).
+A block's column is the longest path to it in that order; where that would give a long and thin picture, the
+order is cut into columns instead, as many as fit a screen best. Within columns, blocks and their boxes are
+sorted by the mean height of their neighbours, in a few sweeps. Each label of arrows that lead to a box is a
+pin inside the box, so labels never overlap, however many arrows there are.
 """
 
 from __future__ import annotations
 
 import math
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from netprobe.model.verdict import Verdict
-from netprobe.report.graph.layers import ordered
-from netprobe.report.graph.record import Edge, Graph, Kind, Spot
-from netprobe.report.graph.words import OUTSIDE, crowd_name, title_of, visible
+from netprobe.report.escape import plain
+from netprobe.report.graph.elements import Anchor, Edge, Graph, Label
 
-TITLE, PIN, PAD, GAP, HEAD = 24, 16, 14, 34, 26
-NODE_GAP = 10
-LONGEST_BLOCK = 24  # boxes
-WIDEST = 250
+TITLE = 24  # the height of a box without pins
+PIN = 16  # the height of a pin
+PAD = 14  # between a block's border and its boxes
+BOX_GAP, BLOCK_GAP = 10, 34
+MOST_BOXES = 24  # in one block
+WIDEST = 250  # the most that a box is wide
 SWEEPS = 4
+OUTSIDE = "outside the cluster"
 
 
 @dataclass(slots=True)
 class Box:
-    """A node, or the head of a frame: a title, and a pin for each kind of arrow that leads to it."""
+    """A node, or the title of a block. It has a pin for each label of the arrows that lead to it."""
 
-    spot: Spot
+    anchor: Anchor
     title: str
-    pins: list[Kind] = field(default_factory=list)
-    x: float = 0
-    y: float = 0
-    width: float = 0
+    pins: list[Label] = field(default_factory=list)
+    x: int = 0
+    y: int = 0
+    width: int = 0
 
     @property
-    def height(self) -> float:
+    def height(self) -> int:
         return TITLE + PIN * len(self.pins) + (5 if self.pins else 4)
 
-    def pin_y(self, kind: Kind) -> float:
-        return self.y + TITLE + PIN * self.pins.index(kind) + PIN / 2
+    def pin_y(self, label: Label) -> int:
+        return self.y + TITLE + PIN * self.pins.index(label) + PIN // 2
 
     @property
-    def title_y(self) -> float:
-        return self.y + TITLE / 2 + 2
+    def title_y(self) -> int:
+        return self.y + TITLE // 2 + 2
 
 
 @dataclass(slots=True)
 class Block:
-    """A frame with its boxes, or a part of one. `head` takes the arrows of the namespace as a whole."""
+    """A namespace with its boxes, or a part of one. Arrows of the whole namespace lead to `head`."""
 
-    title: str
     head: Box
     boxes: list[Box]
     outside: bool = False
     column: int = 0
-    x: float = 0
-    y: float = 0
-    width: float = 0
+    x: int = 0
+    y: int = 0
+    width: int = 0
 
     @property
-    def height(self) -> float:
-        inside = sum(box.height + NODE_GAP for box in self.boxes)
+    def height(self) -> int:
+        inside = sum(box.height + BOX_GAP for box in self.boxes)
         return self.head.height + inside + PAD - (0 if self.boxes else PAD - 4)
 
 
 @dataclass(slots=True)
 class Layout:
+    """`home` is the block of each box. `gutters` are the widths of the spaces before each column and after
+    the last one."""
+
     blocks: list[Block]
     columns: list[list[Block]]
-    boxes: dict[Spot, Box]
-    home: dict[Spot, Block]
-    gutters: list[float]  # width of the space left of each column, and right of the last
-    width: float = 0
-    height: float = 0
+    boxes: dict[Anchor, Box]
+    home: dict[Anchor, Block]
+    gutters: list[float] = field(default_factory=list)
+    width: int = 0
+    height: int = 0
 
 
 def layout(graph: Graph) -> Layout:
     blocks = _blocks(graph)
-    boxes = {box.spot: box for block in blocks for box in block.boxes}
-    home = {box.spot: block for block in blocks for box in block.boxes}
+    boxes = {box.anchor: box for block in blocks for box in block.boxes}
+    home = {box.anchor: block for block in blocks for box in block.boxes}
     for block in blocks:
-        if block.head.spot not in boxes:
-            boxes[block.head.spot], home[block.head.spot] = block.head, block
+        if block.head.anchor not in boxes:
+            boxes[block.head.anchor], home[block.head.anchor] = block.head, block
     for edge in graph.edges:
         pins = boxes[edge.target].pins
-        if edge.kind not in pins:
-            pins.append(edge.kind)
+        if edge.label not in pins:
+            pins.append(edge.label)
     for box in boxes.values():
         box.pins.sort(key=_pin_order)
     links = _links(graph.edges, home)
@@ -100,40 +102,45 @@ def layout(graph: Graph) -> Layout:
     for number, column in enumerate(columns):
         for block in column:
             block.column = number
-    made = Layout(blocks, columns, boxes, home, [])
+    made = Layout(blocks, columns, boxes, home)
     _measure(made)
     _sort(made, graph.edges)
     _place(made, graph.edges)
     return made
 
 
-def _pin_order(kind: Kind) -> tuple[bool, str, int, str]:
-    first = kind.ports[0].partition("/")[0].partition(" ")[0] if kind.ports else ""
-    return kind.verdict is not Verdict.ALLOW, kind.verdict.value, int(first or 0), kind.text
+def _pin_order(label: Label) -> tuple[bool, str, int, str]:
+    """Allowed first, then by the first port: "53/UDP", "80 IPv6"."""
+    port = label.ports[0].partition("/")[0].partition(" ")[0] if label.ports else "0"
+    return label.verdict is not Verdict.ALLOW, label.verdict.value, int(port), label.text
 
 
 def _blocks(graph: Graph) -> list[Block]:
-    blocks = [Block("", Box(crowd, visible(crowd_name(crowd))), [], outside=True) for crowd in graph.crowds()]
-    for frame in graph.frames:
-        parts = _parts(graph, graph.inside(frame))
-        for number, part in enumerate(parts):
-            more = f" ({number + 1} of {len(parts)})" if len(parts) > 1 else ""
-            title = visible(frame) + more
-            boxes = [Box(Spot(index), visible(title_of(graph.nodes[index]))) for index in part]
-            blocks.append(Block(title, Box(Spot(frame=frame), title), boxes))
-    # Who is only reached stands at the other end of the picture than who comes in.
+    blocks = [
+        Block(Box(anchor, plain(anchor.everyone)), [], outside=True) for anchor in graph.everyone_anchors()
+    ]
+    for namespace in graph.namespaces:
+        parts = _parts(graph, graph.nodes_in(namespace))
+        for number, part in enumerate(parts, start=1):
+            title = plain(namespace) + (f" ({number} of {len(parts)})" if len(parts) > 1 else "")
+            blocks.append(Block(Box(Anchor(namespace=namespace), title), _boxes(graph, part)))
+    # Hosts that are only sources stand at the left end of the picture, the others at the right.
     reached = {edge.target.node for edge in graph.edges}
     for number, is_reached in enumerate((False, True)):
-        outside = [index for index in graph.inside(None) if (index in reached) is is_reached]
-        boxes = [Box(Spot(index), visible(title_of(graph.nodes[index]))) for index in outside]
-        if boxes:
-            blocks.append(Block(OUTSIDE, Box(Spot(frame="/" * number), OUTSIDE), boxes, outside=True))
+        hosts = [index for index in graph.nodes_in(None) if (index in reached) is is_reached]
+        if hosts:
+            head = Box(Anchor(namespace="/" * number), OUTSIDE)  # no namespace has such a name
+            blocks.append(Block(head, _boxes(graph, hosts), outside=True))
     return blocks
 
 
+def _boxes(graph: Graph, nodes: Iterable[int]) -> list[Box]:
+    return [Box(Anchor(index), plain(graph.nodes[index].title)) for index in nodes]
+
+
 def _parts(graph: Graph, inside: list[int]) -> list[list[int]]:
-    """The boxes of a frame; a long one in parts, callers first."""
-    if len(inside) <= LONGEST_BLOCK:
+    """The boxes of a namespace; many boxes in parts, callers first."""
+    if len(inside) <= MOST_BOXES:
         return [inside]
     members = set(inside)
     links: dict[int, dict[int, int]] = defaultdict(dict)
@@ -142,17 +149,17 @@ def _parts(graph: Graph, inside: list[int]) -> list[list[int]]:
         if source in members and target in members and source is not None and target is not None:
             links[source][target] = 1
     order = ordered(inside, links)
-    size = math.ceil(len(order) / math.ceil(len(order) / LONGEST_BLOCK))
+    size = math.ceil(len(order) / math.ceil(len(order) / MOST_BOXES))
     return [order[start : start + size] for start in range(0, len(order), size)]
 
 
-def _links(edges: Iterable[Edge], home: dict[Spot, Block]) -> dict[int, dict[int, int]]:
-    """How many arrows lead from one block to another; denied ones only count where there is no other."""
+def _links(edges: Iterable[Edge], home: dict[Anchor, Block]) -> dict[int, dict[int, int]]:
+    """How many arrows lead from one block to another. Denied ones hardly count."""
     found: dict[int, dict[int, int]] = defaultdict(lambda: defaultdict(int))
     for edge in edges:
         one, other = id(home[edge.source]), id(home[edge.target])
         if one != other:
-            found[one][other] += 100 if edge.kind.verdict is Verdict.ALLOW else 1
+            found[one][other] += 100 if edge.label.verdict is Verdict.ALLOW else 1
     return found
 
 
@@ -165,22 +172,22 @@ def _columns(blocks: list[Block], links: dict[int, dict[int, int]]) -> list[list
         for other in links.get(one, {}):
             if place[other] > place[one]:
                 depth[other] = max(depth[other], depth[one] + 1)
-    total = sum(block.height + GAP for block in blocks)
+    total = sum(block.height + BLOCK_GAP for block in blocks)
     best = max(3, round(math.sqrt(total * 1.7 / 330)))
     layers: list[list[Block]] = [[] for _ in range(max(depth.values(), default=-1) + 1)]
     for one in order:
         layers[depth[one]].append(by_id[one])
-    tallest = max((sum(b.height + GAP for b in layer) for layer in layers), default=0)
+    tallest = max((sum(b.height + BLOCK_GAP for b in layer) for layer in layers), default=0)
     if len(layers) <= best + 2 and tallest <= max(900, 2 * total / best):
         return layers
-    tall = [by_id[one].height + GAP for one in order]
+    tall = [by_id[one].height + BLOCK_GAP for one in order]
     splits = [_split(tall, number) for number in range(min(3, len(tall)), min(len(tall), 2 * best) + 1)]
     chosen = min(splits, key=lambda split: max(_tallest(tall, split), len(split) * 330 / 1.7))
     return [[by_id[one] for one in order[start:end]] for start, end in chosen]
 
 
 def _split(heights: Sequence[float], number: int) -> list[tuple[int, int]]:
-    """Heights in their order as at most so many columns, the tallest of which is as low as can be."""
+    """Heights in their order as at most `number` columns (start, end), the tallest as low as possible."""
     low, high = max(heights), sum(heights)
     while high - low > 1:
         middle = (low + high) / 2
@@ -189,7 +196,7 @@ def _split(heights: Sequence[float], number: int) -> list[tuple[int, int]]:
 
 
 def _filled(heights: Sequence[float], most: float) -> list[tuple[int, int]]:
-    """Each column filled up to a height, the first ones first."""
+    """Columns filled one after the other up to a height."""
     columns, start, filled = list[tuple[int, int]](), 0, 0.0
     for index, height in enumerate(heights):
         if filled and filled + height > most:
@@ -203,8 +210,8 @@ def _tallest(heights: Sequence[float], split: Iterable[tuple[int, int]]) -> floa
     return max(sum(heights[start:end]) for start, end in split)
 
 
-def _pin_width(kind: Kind) -> float:
-    return len(kind.text) * (7.1 if kind.wrong else 6.4) + 34  # what is wrong is written bold
+def _pin_width(label: Label) -> float:
+    return len(label.text) * (7.1 if label.unexpected else 6.4) + 34  # unexpected labels are bold
 
 
 def _measure(made: Layout) -> None:
@@ -212,20 +219,20 @@ def _measure(made: Layout) -> None:
         widest = 110.0
         for block in column:
             for box in (block.head, *block.boxes):
-                texts = [len(box.title) * 7.2 + 24, *(_pin_width(kind) for kind in box.pins)]
+                texts = [len(box.title) * 7.2 + 24, *map(_pin_width, box.pins)]
                 widest = max(widest, *texts)
-        # A crowd is known by its name alone, so that is written in full where it can be.
-        widest = min(widest, WIDEST if any(block.boxes for block in column) else WIDEST + 90)
+        # "everyone except ..." has nothing but its name, so that gets more room.
+        width = math.ceil(min(widest, WIDEST if any(block.boxes for block in column) else WIDEST + 90))
         for block in column:
-            block.width = widest + 2 * PAD + 22
+            block.width = width + 2 * PAD + 22
             for box in block.boxes:
-                box.width = widest
+                box.width = width
             block.head.width = block.width
 
 
 def _sort(made: Layout, edges: Iterable[Edge]) -> None:
     """Blocks of a column, and boxes of a block, by the mean height of their neighbours."""
-    near: dict[Spot, list[Spot]] = defaultdict(list)
+    near: dict[Anchor, list[Anchor]] = defaultdict(list)
     for edge in edges:
         if edge.source != edge.target:
             near[edge.source].append(edge.target)
@@ -235,11 +242,11 @@ def _sort(made: Layout, edges: Iterable[Edge]) -> None:
         _stack(made)
         for column in columns:
             for block in column:
-                middle = {box.spot: _mean(made, near[box.spot], box.y) for box in block.boxes}
-                block.boxes.sort(key=lambda box: middle[box.spot])
+                middle = {box.anchor: _mean(made, near[box.anchor], box.y) for box in block.boxes}
+                block.boxes.sort(key=lambda box: middle[box.anchor])
             means = {
                 id(block): _mean(
-                    made, [n for box in (block.head, *block.boxes) for n in near[box.spot]], block.y, block
+                    made, [n for box in (block.head, *block.boxes) for n in near[box.anchor]], block.y, block
                 )
                 for block in column
             }
@@ -247,28 +254,28 @@ def _sort(made: Layout, edges: Iterable[Edge]) -> None:
             _stack(made)
 
 
-def _mean(made: Layout, near: list[Spot], otherwise: float, but: Block | None = None) -> float:
-    heights = [made.boxes[spot].title_y for spot in near if made.home[spot] is not but]
+def _mean(made: Layout, near: list[Anchor], otherwise: float, but: Block | None = None) -> float:
+    heights = [made.boxes[anchor].title_y for anchor in near if made.home[anchor] is not but]
     return sum(heights) / len(heights) if heights else otherwise
 
 
 def _stack(made: Layout) -> None:
-    """Heights: columns centred on the tallest."""
-    totals = [sum(block.height + GAP for block in column) - GAP for column in made.columns]
-    made.height = max(totals, default=0) + 2 * GAP
+    """Set the heights: columns are centred on the tallest."""
+    totals = [sum(block.height + BLOCK_GAP for block in column) - BLOCK_GAP for column in made.columns]
+    made.height = max(totals, default=0) + 2 * BLOCK_GAP
     for column, total in zip(made.columns, totals, strict=True):
-        y = (made.height - total) / 2
+        y = (made.height - total) // 2
         for block in column:
             block.y = block.head.y = y
             inside = y + block.head.height
             for box in block.boxes:
                 box.y = inside
-                inside += box.height + NODE_GAP
-            y += block.height + GAP
+                inside += box.height + BOX_GAP
+            y += block.height + BLOCK_GAP
 
 
 def _place(made: Layout, edges: Iterable[Edge]) -> None:
-    """Columns beside each other; a gutter is as wide as what passes through it needs."""
+    """Columns side by side. The more arrows pass through a gutter, the wider it is."""
     passing = [0] * (len(made.columns) + 1)
     for edge in edges:
         one, other = made.home[edge.source].column, made.home[edge.target].column
@@ -278,12 +285,46 @@ def _place(made: Layout, edges: Iterable[Edge]) -> None:
     made.gutters = [min(150.0, 56.0 + 1.5 * count) for count in passing]
     made.gutters[0] = min(110.0, 24.0 + 6 * passing[0])
     made.gutters[-1] = 24.0
-    x = 0.0
+    x = 0
     for column, gutter in zip(made.columns, made.gutters, strict=False):
-        x += gutter
+        x += round(gutter)
         for block in column:
             block.x = block.head.x = x
             for box in block.boxes:
                 box.x = x + PAD + 22
         x += max(block.width for block in column)
-    made.width = x + made.gutters[-1]
+    made.width = x + round(made.gutters[-1])
+
+
+def ordered(items: Sequence[int], links: Mapping[int, Mapping[int, int]]) -> list[int]:
+    """The items in an order in which few links point back, and heavy ones least of all.
+
+    The heuristic of Eades, Lin and Smyth (1993): sinks go last, sources go first; if there are neither, the
+    item with the largest surplus of outgoing over incoming weight goes first. Ties keep the given order.
+    """
+    left = dict.fromkeys(items)
+    outgoing = dict.fromkeys(items, 0)
+    incoming = dict.fromkeys(items, 0)
+    sources: dict[int, dict[int, int]] = defaultdict(dict)
+    for one, others in links.items():
+        for other, weight in others.items():
+            if one in left and other in left and one != other:
+                outgoing[one] += weight
+                incoming[other] += weight
+                sources[other][one] = weight
+    first: list[int] = []
+    last: list[int] = []
+    while left:
+        chosen = next((item for item in reversed(left) if not outgoing[item] and incoming[item]), None)
+        if chosen is not None:
+            last.append(chosen)
+        else:
+            chosen = max(left, key=lambda item: (not incoming[item], outgoing[item] - incoming[item]))
+            first.append(chosen)
+        del left[chosen]
+        for other, weight in links.get(chosen, {}).items():
+            if other in incoming:
+                incoming[other] -= weight
+        for other, weight in sources.get(chosen, {}).items():
+            outgoing[other] -= weight
+    return first + last[::-1]

@@ -8,7 +8,7 @@ from dataclasses import replace
 from netprobe.explain import explain
 from netprobe.model.flow import End, External, Flow, PodRef, ServiceRef
 from netprobe.model.verdict import Verdict
-from netprobe.report.graph import Cell, Graph, Named, Party
+from netprobe.report.graph.elements import Cell, EndName, Graph
 from netprobe.simulate import Simulator
 
 MOST = 1_000  # flows, a few milliseconds each in a small cluster
@@ -16,13 +16,19 @@ MOST_WORK = 100_000  # flows times pods: each candidate is simulated on the whol
 
 
 def with_suggestions(graph: Graph, simulator: Simulator, externals: Iterable[External] = ()) -> Graph:
-    """The graph with a suggested change for each flow: first unexpected flows, then those that rows name.
+    """The graph with a suggested change for each flow that has reasons.
 
-    If there are too many flows, the rest have none, and a note says so.
+    If there are too many flows, the unexpected ones come first, then those that rows declare; the rest have
+    none, and a note says so.
     """
-    hosts: dict[Party, End] = {Party.of(host): host for host in externals}
-    cells = [(pair, index, cell) for pair, held in graph.cells.items() for index, cell in enumerate(held)]
-    cells.sort(key=lambda each: (not each[2].differs, each[2].named is Named.NOT))
+    hosts: dict[EndName, End] = {EndName.of(host): host for host in externals}
+    cells = [
+        (pair, index, cell)
+        for pair, held in graph.cells.items()
+        for index, cell in enumerate(held)
+        if cell.reasons is not None
+    ]
+    cells.sort(key=lambda each: (not each[2].mismatches, each[2].declared_by in {None, "default"}))
     budget = min(MOST, max(20, MOST_WORK // max(1, len(simulator.cluster.pods))))
     found = {pair: list(held) for pair, held in graph.cells.items()}
     for pair, index, cell in cells[:budget]:
@@ -33,8 +39,8 @@ def with_suggestions(graph: Graph, simulator: Simulator, externals: Iterable[Ext
     return replace(graph, cells={pair: tuple(held) for pair, held in found.items()}, notes=notes)
 
 
-def _change(cell: Cell, simulator: Simulator, hosts: dict[Party, End]) -> str | None:
-    source, destination = (_end(party, simulator, hosts) for party in (cell.source, cell.destination))
+def _change(cell: Cell, simulator: Simulator, hosts: dict[EndName, End]) -> str | None:
+    source, destination = (_end(name, simulator, hosts) for name in (cell.source, cell.destination))
     if source is None or destination is None or cell.simulated in {None, Verdict.UNKNOWN}:
         return None
     explanation = explain(simulator, Flow(source, destination, cell.port, cell.protocol, cell.family))
@@ -44,12 +50,12 @@ def _change(cell: Cell, simulator: Simulator, hosts: dict[Party, End]) -> str | 
     return f"To be {'allowed' if change.verdict is Verdict.ALLOW else 'denied'}: {change.text}"
 
 
-def _end(party: Party, simulator: Simulator, hosts: dict[Party, End]) -> End | None:
+def _end(name: EndName, simulator: Simulator, hosts: dict[EndName, End]) -> End | None:
     """The end with that name; None if the cluster does not have it."""
-    if party.namespace is None:
-        return hosts.get(party)
-    if party.service:
-        service = ServiceRef(party.namespace, party.name)
+    if name.namespace is None:
+        return hosts.get(name)
+    if name.service:
+        service = ServiceRef(name.namespace, name.name)
         return service if service in simulator.cluster.services else None
-    pod = PodRef(party.namespace, party.name)
+    pod = PodRef(name.namespace, name.name)
     return pod if pod in simulator.cluster.pods else None

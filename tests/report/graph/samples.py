@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from netprobe.diff import Mismatch
 from netprobe.model.verdict import Verdict
-from netprobe.report.graph import Cell, Graph, Named, Party, build
+from netprobe.report.graph import Cell, EndName, Graph, build
 
 HOSTILE = (
     '"]; end; click x href "https://evil.example"',
@@ -32,18 +32,18 @@ def cell(
     simulated: Verdict = Verdict.ALLOW,
     *,
     declared: Verdict | None = None,
-    named: Named = Named.NOT,
+    declared_by: str | None = None,
 ) -> Cell:
     """A simulated cell; a declaration that differs makes it a mismatch."""
     differs = DENIED_SIMULATED if declared not in {None, simulated} else ()
     return Cell(
-        Party.parse(source),
-        Party.parse(destination),
+        EndName.parse(source),
+        EndName.parse(destination),
         port,
         declared=declared,
         simulated=simulated,
-        differs=differs,
-        named=named,
+        mismatches=differs,
+        declared_by=declared_by,
     )
 
 
@@ -54,16 +54,16 @@ def everybody(ends: list[str], port: int = 80) -> list[Cell]:
 
 def hostile() -> Graph:
     """All hostile names as namespaces, pods and hosts outside, with every kind of arrow."""
-    pods = [Party(name, name) for name in HOSTILE]
-    hosts = [Party(None, name) for name in HOSTILE]
+    pods = [EndName(name, name) for name in HOSTILE]
+    hosts = [EndName(None, name) for name in HOSTILE]
     cells = []
     for number, (pod, host) in enumerate(zip(pods, hosts, strict=True)):
         verdict = (Verdict.ALLOW, Verdict.DENY, Verdict.UNKNOWN)[number % 3]
         cells.append(
-            Cell(host, pod, 80, simulated=verdict, declared=verdict, named=Named.EXACTLY, note=host.name)
+            Cell(host, pod, 80, simulated=verdict, declared=verdict, declared_by="row", note=host.name)
         )
         after = pods[(number + 1) % len(pods)]
         cells.append(
-            Cell(pod, after, 81, declared=Verdict.DENY, simulated=Verdict.ALLOW, differs=DENIED_SIMULATED)
+            Cell(pod, after, 81, declared=Verdict.DENY, simulated=Verdict.ALLOW, mismatches=DENIED_SIMULATED)
         )
     return build(HOSTILE[1], cells, notes=[HOSTILE[2]])

@@ -9,7 +9,7 @@ import pytest
 import pytest_asyncio
 
 from netprobe.cli import main
-from netprobe.report.graph import Graph, Wanted, build, draw
+from netprobe.report.graph import GRAPH_FORMATS, Graph, GraphOptions, build
 from tests.report.graph.browser import CHROMIUM, Tab, browser
 from tests.report.graph.samples import cell, everybody, hostile
 from tests.scenarios import MANIFESTS
@@ -29,7 +29,7 @@ async def tab(tmp_path: Path) -> AsyncIterator[Tab]:
 
 def written(graph: Graph, tmp_path: Path) -> str:
     page = tmp_path / "page.html"
-    page.write_text("".join(draw(graph, "html")), encoding="utf-8")
+    page.write_text("".join(GRAPH_FORMATS.render(graph, "html")), encoding="utf-8")
     return page.as_uri()
 
 
@@ -45,7 +45,7 @@ async def panel(tab: Tab) -> str:
     return text
 
 
-async def test_a_link_to_a_pair_tells_why_and_what_would_turn_it(tab: Tab, tmp_path: Path) -> None:
+async def test_a_link_to_a_pair_tells_why_and_what_would_change_it(tab: Tab, tmp_path: Path) -> None:
     page = drawn(FIVE, tmp_path)
     await tab.go(f"{page}#from=backend/worker&to=backend/api")
     told = await panel(tab)
@@ -96,7 +96,7 @@ async def test_a_click_on_an_arrow_tells_why_in_the_dark_too(tab: Tab, tmp_path:
     dark = await tab.says("getComputedStyle(document.body).backgroundColor")
     assert sum(channels(dark)) < 150
     assert sum(channels(light)) > 600
-    assert await tab.says("document.querySelectorAll('.edge.wrong').length") == 3
+    assert await tab.says("document.querySelectorAll('.edge.unexpected').length") == 3
     await tab.click("#panel li button")  # the first of what is not as expected
     told = await panel(tab)
     assert "declared deny · policies allow" in told
@@ -111,7 +111,7 @@ def channels(colour: str) -> list[int]:
 
 async def test_hostile_names_stay_text(tab: Tab, tmp_path: Path) -> None:
     await tab.go(written(hostile(), tmp_path))
-    assert "Choose an arrow" in await panel(tab), "the script did not run"
+    assert "Click an arrow" in await panel(tab), "the script did not run"
     assert await tab.says("document.scripts.length") == 2
     assert await tab.says("document.querySelectorAll('img, iframe, a[href], foreignObject').length") == 0
     handlers = "[...document.querySelectorAll('*')].flatMap(e => [...e.attributes]).map(a => a.name)"
@@ -148,7 +148,7 @@ async def test_a_large_drawing_begins_where_something_is_and_zooms_into_what_is_
     tab: Tab, tmp_path: Path
 ) -> None:
     cells = [cell("caller/only", f"called/web{number}", 80) for number in range(70)]
-    await tab.go(written(build("t", cells, Wanted(group=False, bundle=False)), tmp_path))
+    await tab.go(written(build("t", cells, GraphOptions(group=False, bundle=False)), tmp_path))
     before = await tab.says(IN_SIGHT)
     assert before[0][1], "the one that calls, left of a column that is many times as high"
     nearest = min(range(len(before)), key=lambda node: before[node][0])

@@ -9,17 +9,17 @@ import pytest
 from netprobe.diff import Mismatch
 from netprobe.model.flow import Family, Protocol
 from netprobe.model.verdict import Verdict
-from netprobe.report.graph import Cell, Denied, Named, Party, View, Wanted, build
+from netprobe.report.graph import Cell, Denied, EndName, GraphOptions, View, build
 from tests.report.graph.samples import cell
 from tests.report.graph.test_bundle import arrows
 
 ALLOW, DENY, UNKNOWN = Verdict.ALLOW, Verdict.DENY, Verdict.UNKNOWN
 
 
-DEFAULT = Wanted()
+DEFAULT = GraphOptions()
 
 
-def drawn(cells: Sequence[Cell], wanted: Wanted = DEFAULT) -> set[str]:
+def drawn(cells: Sequence[Cell], wanted: GraphOptions = DEFAULT) -> set[str]:
     return arrows(build("t", cells, wanted))
 
 
@@ -34,12 +34,12 @@ def drawn(cells: Sequence[Cell], wanted: Wanted = DEFAULT) -> set[str]:
 )
 def test_which_denied_flows_are_drawn(denied: Denied, expected: set[str]) -> None:
     cells = [
-        cell("a/x", "b/named", simulated=DENY, declared=DENY, named=Named.EXACTLY),
-        cell("a/x", "b/wide", simulated=DENY, declared=DENY, named=Named.WIDE),
+        cell("a/x", "b/named", simulated=DENY, declared=DENY, declared_by="row"),
+        cell("a/x", "b/wide", simulated=DENY, declared=DENY, declared_by="pattern"),
         cell("a/x", "b/default", simulated=DENY, declared=DENY),
         cell("a/x", "b/undeclared", simulated=DENY),
     ]
-    assert drawn(cells, Wanted(denied=denied)) == expected
+    assert drawn(cells, GraphOptions(denied=denied)) == expected
 
 
 WRONG = [  # declared, simulated, observed, what is drawn by each view
@@ -65,16 +65,16 @@ def test_what_is_not_as_expected_is_drawn_and_says_so(
     }
     differs = tuple(kind for kind, pair in pairs.items() if set(pair) == {ALLOW, DENY})
     one = Cell(
-        Party("a", "x"),
-        Party("b", "y"),
+        EndName("a", "x"),
+        EndName("b", "y"),
         80,
         declared=declared,
         simulated=simulated,
         observed=observed,
-        differs=differs,
+        mismatches=differs,
     )
     for view, text in expected.items():
-        assert drawn([one], Wanted(View(view))) == ({f"a/x > b/y {text}"} if text else set()), view
+        assert drawn([one], GraphOptions(View(view))) == ({f"a/x > b/y {text}"} if text else set()), view
 
 
 def test_ports_are_in_order_and_many_are_counted() -> None:
@@ -86,7 +86,7 @@ def test_ports_are_in_order_and_many_are_counted() -> None:
 
 def test_protocol_and_family_are_told_where_they_matter() -> None:
     def one(port: int, family: Family | None, protocol: Protocol = Protocol.TCP) -> Cell:
-        return Cell(Party("a", "x"), Party("b", "y"), port, protocol, family, simulated=ALLOW)
+        return Cell(EndName("a", "x"), EndName("b", "y"), port, protocol, family, simulated=ALLOW)
 
     assert drawn([one(53, 4, Protocol.UDP)]) == {"a/x > b/y 53/UDP"}
     assert drawn([one(80, 4), one(443, 6), one(22, None)]) == {"a/x > b/y 22, 80 IPv4, 443 IPv6"}
@@ -95,19 +95,19 @@ def test_protocol_and_family_are_told_where_they_matter() -> None:
 def test_by_namespace_a_port_that_only_some_may_use_says_so() -> None:
     cells = [cell("a/1", "b/x", 80), cell("a/2", "b/x", 80)]
     cells += [cell("a/1", "b/x", 443), cell("a/2", "b/x", 443, DENY)]
-    assert drawn(cells, Wanted(summary=True)) == {"a/2 pods > b/1 pod 80, 443 some"}
+    assert drawn(cells, GraphOptions(by_namespace=True)) == {"a/2 pods > b/1 pod 80, 443 some"}
 
 
 def test_too_many_boxes_become_namespaces_and_a_note() -> None:
     cells = [cell(f"{'ab'[n % 2]}/p{n}", f"c/q{n}", n + 1) for n in range(300)]
     graph = build("t", cells)
     assert [node.label for node in graph.nodes] == ["150 pods", "300 pods", "150 pods"]
-    assert graph.notes == ("600 boxes are too many to draw: a box is a namespace here",)
+    assert graph.notes == ("600 boxes are too many to draw: each box is a namespace",)
 
 
 def test_a_filter_leaves_no_box_without_an_arrow() -> None:
     cells = [cell("a/x", "b/y"), cell("a/x", "c/z", simulated=DENY), cell("a/w", "b/y", simulated=DENY)]
-    graph = build("t", cells, Wanted(only_drawn=True))
+    graph = build("t", cells, GraphOptions(drawn_only=True))
     assert [node.members for node in graph.nodes] == [("a/x",), ("b/y",)]
-    assert graph.frames == ("a", "b")
+    assert graph.namespaces == ("a", "b")
     assert list(graph.cells) == [(0, 1)]

@@ -4,27 +4,26 @@ from __future__ import annotations
 
 import random
 
-from netprobe.report.graph import Graph, Party, Wanted, build
-from netprobe.report.graph.record import Edge, Kind, Spot
-from netprobe.report.graph.words import full_name
+from netprobe.report.graph import EndName, Graph, GraphOptions, build
+from netprobe.report.graph.elements import Anchor, Edge, Label
 from tests.report.graph.samples import cell, everybody
 
-Single = tuple[int, int, Kind]
+Single = tuple[int, int, Label]
 
 
-def behind(graph: Graph, spot: Spot) -> list[int]:
+def behind(graph: Graph, spot: Anchor) -> list[int]:
     """The nodes that a spot stands for, as docs/graph.md says."""
     if spot.node is not None:
         return [spot.node]
-    if spot.frame is not None:
-        return graph.inside(spot.frame)
-    hosts = graph.inside(None) if spot.outside else []
-    return [i for i, node in enumerate(graph.nodes) if node.namespace not in {None, *spot.but}] + hosts
+    if spot.namespace is not None:
+        return graph.nodes_in(spot.namespace)
+    hosts = graph.nodes_in(None) if spot.outside else []
+    return [i for i, node in enumerate(graph.nodes) if node.namespace not in {None, *spot.excluded}] + hosts
 
 
 def singles(graph: Graph) -> set[Single]:
     return {
-        (source, target, edge.kind)
+        (source, target, edge.label)
         for edge in graph.edges
         for source in behind(graph, edge.source)
         for target in behind(graph, edge.target)
@@ -34,13 +33,13 @@ def singles(graph: Graph) -> set[Single]:
 
 
 def arrows(graph: Graph) -> set[str]:
-    return {f"{full_name(graph, e.source)} > {full_name(graph, e.target)} {e.kind.text}" for e in graph.edges}
+    return {f"{graph.name(e.source)} > {graph.name(e.target)} {e.label.text}" for e in graph.edges}
 
 
 def test_a_namespace_that_reaches_and_is_reached_as_a_whole() -> None:
     pods = ["a/1", "a/2", "a/3"]
     cells = [cell(p, "b/x", 80) for p in pods] + [cell("b/prom", p, 9090) for p in pods]
-    graph = build("t", cells, Wanted(bundle=True))
+    graph = build("t", cells, GraphOptions(bundle=True))
     assert arrows(graph) == {"every pod of a > b/x 80", "b/prom > every pod of a 9090"}
 
 
@@ -48,13 +47,13 @@ def test_a_crowd_leaves_out_who_cannot() -> None:
     pods = [f"{namespace}/{number}" for namespace in "abcd" for number in "12"]
     cells = [cell(p, "dns/dns", 53) for p in [*pods, "internet"]]
     cells += [cell("z/closed", "a/1", 1)]
-    graph = build("t", cells, Wanted(bundle=True))
-    assert arrows(graph) == {"everybody, but not z > dns/dns 53", "z/closed > a/1 1"}
+    graph = build("t", cells, GraphOptions(bundle=True))
+    assert arrows(graph) == {"everyone except z > dns/dns 53", "z/closed > a/1 1"}
 
 
 def test_two_pods_are_no_crowd() -> None:
     cells = [cell("a/1", "b/x"), cell("a/2", "b/x")]
-    assert arrows(build("t", cells, Wanted(bundle=True))) == {"a/1 > b/x 80", "a/2 > b/x 80"}
+    assert arrows(build("t", cells, GraphOptions(bundle=True))) == {"a/1 > b/x 80", "a/2 > b/x 80"}
 
 
 def test_few_arrows_are_drawn_one_by_one() -> None:
@@ -66,8 +65,8 @@ def test_bundling_never_adds_or_loses_a_flow() -> None:
     choose = random.Random(11)  # noqa: S311 (reproducible, not secret)
     used: set[str] = set()
     for _ in range(400):
-        ends = [Party(choose.choice("abcd"), f"p{n}") for n in range(choose.randint(3, 14))]
-        ends += [Party(None, f"host{n}") for n in range(choose.randint(0, 2))]
+        ends = [EndName(choose.choice("abcd"), f"p{n}") for n in range(choose.randint(3, 14))]
+        ends += [EndName(None, f"host{n}") for n in range(choose.randint(0, 2))]
         gaps = choose.choice([0.0, 0.02, 0.1])
         closed = choose.choice("abcdx")
         cells = [
@@ -77,8 +76,8 @@ def test_bundling_never_adds_or_loses_a_flow() -> None:
             if s != d and not (s.namespace is None and d.namespace is None)
             if choose.random() >= gaps and s.namespace != closed
         ]
-        plain = build("t", cells, Wanted(bundle=False, group=False))
-        bundled = build("t", cells, Wanted(bundle=True, group=False))
+        plain = build("t", cells, GraphOptions(bundle=False, group=False))
+        bundled = build("t", cells, GraphOptions(bundle=True, group=False))
         assert singles(plain) == singles(bundled)
         assert len(bundled.edges) <= len(plain.edges)
         used |= {_shape(edge) for edge in bundled.edges}
@@ -87,6 +86,6 @@ def test_bundling_never_adds_or_loses_a_flow() -> None:
 
 def _shape(edge: Edge) -> str:
     return "-".join(
-        "crowd" if spot.is_crowd else "frame" if spot.node is None else "node"
+        "crowd" if spot.is_everyone else "frame" if spot.node is None else "node"
         for spot in (edge.source, edge.target)
     )

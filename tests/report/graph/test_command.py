@@ -44,7 +44,7 @@ def test_what_differs_is_red(capsys: Capture) -> None:
     }
 
 
-def test_declared_is_what_was_meant(capsys: Capture) -> None:
+def test_declared_is_the_declaration(capsys: Capture) -> None:
     text = graph(
         capsys,
         str(MISTAKE / "suite.yaml"),
@@ -133,12 +133,13 @@ def test_mermaid_is_given_no_more_than_it_draws(capsys: Capture, tmp_path: Path)
     assert "870 arrows are too many for this format" in printed.err
     assert main(["graph", "--report", str(saved), "--no-bundle", "--by-pod"]) == 0
     assert (
-        "mermaid draws 500 arrows unless its maxEdges is raised, and these are 870" in capsys.readouterr().err
+        "mermaid draws at most 500 arrows unless maxEdges is raised, and there are 870"
+        in capsys.readouterr().err
     )
     assert graph(capsys, "--report", str(saved), "--no-bundle", "-o", "dot").count(" -> ") == 870
 
 
-def test_what_a_run_saw(capsys: Capture, tmp_path: Path) -> None:
+def test_what_a_run_observed(capsys: Capture, tmp_path: Path) -> None:
     """Unknown is drawn as such; a flow that was not probed is not among what was seen."""
     saved = tmp_path / "report.json"
     saved.write_text(json.dumps(_report()))
@@ -153,8 +154,8 @@ def test_what_a_run_saw(capsys: Capture, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        ([], "what should be drawn?"),
-        (["-f", "x.yaml", "--declared"], "--declared: manifests hold policies"),
+        ([], "nothing to draw: name a SUITE"),
+        (["-f", "x.yaml", "--declared"], "--declared: manifests have policies only"),
         (["-f", "x.yaml", "--step", "1"], "--step goes with"),
         ([FIVE, "--observed"], "--observed: a suite was not probed"),
         ([FIVE, "--step", "3"], "--step 3: "),
@@ -167,7 +168,7 @@ def test_what_a_run_saw(capsys: Capture, tmp_path: Path) -> None:
         ),
     ],
 )
-def test_what_does_not_go(capsys: Capture, arguments: list[str], said: str) -> None:
+def test_options_that_do_not_fit(capsys: Capture, arguments: list[str], said: str) -> None:
     assert said in " ".join(graph(capsys, *arguments, status=2).split())
 
 
@@ -211,11 +212,11 @@ def test_the_page_holds_the_reason_of_every_pair(capsys: Capture) -> None:
     page = graph(capsys, FIVE, "-o", "html")
     data = json.loads(page.partition('id="data">')[2].partition("</script>")[0])
     number = {node["name"]: str(index) for index, node in enumerate(data["nodes"])}
-    kind, egress, ingress, change = data["pairs"][number["backend/worker"]][number["backend/api"]]
-    assert data["kinds"][kind][:4] == ["8080", "deny", "deny", None]
+    flow, egress, ingress, change = data["pairs"][number["backend/worker"]][number["backend/api"]]
+    assert data["flows"][flow][:4] == ["8080", "deny", "deny", None]
 
-    def policies(part: int) -> set[str]:
-        isolating, allowing = data["parts"][part]
+    def policies(side: int) -> set[str]:
+        isolating, allowing = data["sides"][side]
         assert allowing == []
         return {data["clauses"][clause][0] for clause in isolating}
 
@@ -287,7 +288,7 @@ def test_a_page_of_many_flows_says_for_which_it_tells_a_change(tmp_path: Path, c
 def test_a_files_name_says_the_format_or_is_asked_about(capsys: Capture, tmp_path: Path) -> None:
     suite = str(MANIFESTS / "five-workloads" / "suite.yaml")
     assert main(["graph", suite, "--output-file", str(tmp_path / "matrix.pdf")]) == 2
-    assert "matrix.pdf: what is that? Say so by -o (mermaid, dot, svg, html)" in capsys.readouterr().err
+    assert "matrix.pdf: unknown format; use -o (mermaid, dot, svg, html)" in capsys.readouterr().err
     assert not (tmp_path / "matrix.pdf").exists()
     assert main(["graph", suite, "--output-file", str(tmp_path / "matrix.md")]) == 0
     assert (tmp_path / "matrix.md").read_text().startswith("flowchart")

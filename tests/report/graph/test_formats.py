@@ -12,30 +12,30 @@ from xml.etree import ElementTree as ET
 
 import pytest
 
-from netprobe.report.graph import FORMATS, Graph, Wanted, build, draw
+from netprobe.report.graph import GRAPH_FORMATS, Graph, GraphOptions, build
 from netprobe.report.graph.layout import layout
-from netprobe.report.graph.svg import asset
+from netprobe.report.page import asset
 from tests.report.graph.samples import HOSTILE, cell, everybody, hostile
 
 SMALL = [cell("frontend/web", "backend/api", 8080), cell("internet", "frontend/web", 443)]
 
 
 def text(graph: Graph, format_: str) -> str:
-    return "".join(draw(graph, format_))
+    return "".join(GRAPH_FORMATS.render(graph, format_))
 
 
-@pytest.mark.parametrize("format_", FORMATS)
+@pytest.mark.parametrize("format_", GRAPH_FORMATS.names)
 def test_the_same_cells_give_the_same_text(format_: str) -> None:
     assert text(build("t", SMALL), format_) == text(build("t", list(SMALL)), format_)
 
 
-@pytest.mark.parametrize("format_", FORMATS)
+@pytest.mark.parametrize("format_", GRAPH_FORMATS.names)
 def test_an_empty_graph_is_drawn(format_: str) -> None:
     assert text(build("t", []), format_)
 
 
-@pytest.mark.parametrize("format_", FORMATS)
-def test_what_is_written_can_be_encoded_and_acts_on_no_terminal(format_: str) -> None:
+@pytest.mark.parametrize("format_", GRAPH_FORMATS.names)
+def test_the_text_can_be_encoded_and_acts_on_no_terminal(format_: str) -> None:
     written = text(hostile(), format_)
     written.encode("utf-8")
     assert all(character.isprintable() or character == "\n" for character in written)
@@ -56,7 +56,7 @@ def test_mermaid_labels_hold_plain_characters_only() -> None:
 
 def test_mermaid_draws_no_arrow_between_a_frame_and_its_own_box() -> None:
     """Mermaid stops at those: "would create a cycle"."""
-    graph = build("t", everybody([f"a/p{n}" for n in range(8)]), Wanted(bundle=True, group=False))
+    graph = build("t", everybody([f"a/p{n}" for n in range(8)]), GraphOptions(bundle=True, group=False))
     arrows = [line for line in text(graph, "mermaid").splitlines() if "-->" in line]
     assert arrows == ['  ns_a_all -->|"80"| ns_a_all']
 
@@ -146,7 +146,7 @@ def test_the_data_of_the_page_is_what_was_put_in() -> None:
     data = json.loads(page.texts["script"][0])
     kept = {name for name in HOSTILE if name.isprintable()}
     assert len(kept) >= 8
-    assert kept <= {node["ns"] for node in data["nodes"]}
+    assert kept <= {node["namespace"] for node in data["nodes"]}
     for raw in page.texts["script"][:1]:
         assert not set("<>&") & set(raw)
 
@@ -155,7 +155,9 @@ def test_boxes_lie_in_their_frame_and_on_no_other_box() -> None:
     from netprobe.report.graph.layout import layout
 
     cells = [cell(f"n{n % 7}/p{n}", f"n{(n * 3) % 7}/p{(n * 5) % 90}", n % 9 + 1) for n in range(90)]
-    made = layout(build("t", [one for one in cells if one.source != one.destination], Wanted(group=False)))
+    made = layout(
+        build("t", [one for one in cells if one.source != one.destination], GraphOptions(group=False))
+    )
     for block in made.blocks:
         assert 0 <= block.x < block.x + block.width <= made.width
         assert 0 <= block.y < block.y + block.height <= made.height
@@ -172,10 +174,10 @@ def test_boxes_lie_in_their_frame_and_on_no_other_box() -> None:
 
 
 def test_a_colour_that_means_something_is_no_namespaces_colour() -> None:
-    colours = re.findall(r"--(\w+): (#[0-9a-f]{6})", asset("graph.css"))
-    meaning = {colour for name, colour in colours if name in {"wrong", "denied", "unknown"}}
+    colours = re.findall(r"--(\w+): (#[0-9a-f]{6})", asset("colours.css"))
+    meaning = {colour for name, colour in colours if name in {"good", "bad", "denied", "unsure"}}
     hues = [colour for name, colour in colours if re.fullmatch(r"h\d", name)]
-    assert len(meaning) == 6, "three, by day and by night"
+    assert len(meaning) == 8, "four, light and dark"
     assert not meaning & set(hues)
     assert len(set(hues)) == len(hues)
 
@@ -184,7 +186,7 @@ def test_many_blocks_fill_their_columns_evenly() -> None:
     """Ten namespaces of twenty pods that all call each other are no long tail at the end of a row."""
     pods = [f"n{space}/p{number}" for space in range(10) for number in range(20)]
     cells = [cell(pods[one], pods[(one * 7 + step) % 200], 80) for one in range(200) for step in (1, 50, 111)]
-    made = layout(build("t", cells, Wanted(group=False, bundle=False, summary=False)))
+    made = layout(build("t", cells, GraphOptions(group=False, bundle=False, by_namespace=False)))
     heights = [sum(block.height for block in column) for column in made.columns]
     assert len(made.blocks) == 10
     assert max(heights) < 1.5 * sum(heights) / len(heights)

@@ -1,27 +1,28 @@
-"""The ways of arrows between boxes that are placed: through gutters and gaps, never across a box.
+"""The paths of arrows between boxes: through the spaces between blocks, never across a box.
 
-An arrow to a column further right leaves its box at the right; every other leaves at the left, where the
-pins are. It crosses the columns between through the gap between two blocks that is nearest to its way.
+An arrow to a column further right leaves its box on the right; all others leave on the left, where the pins
+are. Columns in between are crossed through the gap between two blocks that is nearest to the direct way.
 """
 
 from __future__ import annotations
 
 from collections import Counter
 
-from netprobe.report.graph.layout import GAP, Block, Box, Layout
-from netprobe.report.graph.record import Edge, Graph
+from netprobe.report.graph.elements import Edge
+from netprobe.report.graph.layout import BLOCK_GAP, Block, Box, Layout
 
-LANES = 9
+LANES = 9  # in a gap between two blocks
 
 
 class Routes:
-    """Draws the arrows of a graph one after the other, each in a lane of its own where many share a gap."""
+    """The paths of a layout's arrows, in the order in which they are asked for: many arrows that pass through
+    the same gap get lanes of their own."""
 
-    def __init__(self, graph: Graph, made: Layout) -> None:
-        self.graph, self.made = graph, made
+    def __init__(self, made: Layout) -> None:
+        self.made = made
         self._lanes: Counter[tuple[int, float]] = Counter()
         self._gaps = [
-            [blocks[0].y - GAP / 2, *(block.y + block.height + GAP / 2 for block in blocks)]
+            [blocks[0].y - BLOCK_GAP / 2, *(block.y + block.height + BLOCK_GAP / 2 for block in blocks)]
             for blocks in made.columns
         ]
 
@@ -29,7 +30,7 @@ class Routes:
         """The `d` of an SVG path."""
         source, target = self.made.boxes[edge.source], self.made.boxes[edge.target]
         one, other = self.made.home[edge.source], self.made.home[edge.target]
-        end = (target.x, target.pin_y(edge.kind))
+        end = (target.x, target.pin_y(edge.label))
         if other.column > one.column:
             return self._forward(self._right(source, one), end, one.column, other.column)
         start = (source.x, source.title_y)
@@ -72,23 +73,23 @@ class Routes:
         return blocks[0].x, max(block.x + block.width for block in blocks)
 
     def _gap(self, column: int, wanted: float) -> float:
-        """The height at which to cross a column, in a lane of the nearest gap."""
+        """The height at which a path crosses a column: the next lane of the gap nearest to `wanted`."""
         gap = min(self._gaps[column], key=lambda y: abs(y - wanted))
         used = self._lanes[column, gap]
         self._lanes[column, gap] += 1
         lane = used % LANES
-        offset = (lane + 1) // 2 * (1 if lane % 2 else -1) * (GAP - 8) / LANES
+        offset = (lane + 1) // 2 * (1 if lane % 2 else -1) * (BLOCK_GAP - 8) / LANES
         return gap + offset
 
 
 def _arc(start: tuple[float, float], end: tuple[float, float], reach: float) -> str:
-    """To the left, and back."""
+    """A curve to the left and back."""
     out = min(start[0], end[0]) - reach
     return f"M{_xy(*start)}C{_xy(out, start[1])} {_xy(out, end[1])} {_xy(*end)}"
 
 
 def _curve(start: tuple[float, float], end: tuple[float, float]) -> str:
-    """Level at both ends."""
+    """A curve that is horizontal at both ends."""
     bend = (end[0] - start[0]) / 2
     return f"C{_xy(start[0] + bend, start[1])} {_xy(end[0] - bend, end[1])} {_xy(*end)}"
 
@@ -98,5 +99,5 @@ def _xy(x: float, y: float) -> str:
 
 
 def _number(value: float) -> str:
-    """A tenth of a pixel is enough, and zeros are not written."""
+    """To a tenth of a pixel, without a zero after the point."""
     return f"{value:.1f}".removesuffix(".0")

@@ -7,7 +7,7 @@
   svg.querySelectorAll(".node").forEach((g) => nodes.set(Number(g.dataset.node), g));
   svg.querySelectorAll(".edge").forEach((g) => { edges[Number(g.dataset.edge)] = g; });
 
-  // Everything that is shown is text: no name is ever read as markup.
+  // Everything is inserted as text: no name is read as markup.
   const make = (tag, kind, ...inside) => {
     const element = document.createElement(tag);
     if (kind) element.className = kind;
@@ -23,23 +23,23 @@
   const show = (...inside) => { panel.replaceChildren(...inside); panel.scrollTop = 0; };
   const name = (node) => data.nodes[node].name;
 
-  // ---- What the data says
+  // ---- The data: see page_data in graph/pictures.py
   const columns = { declared: 1, simulated: 2, observed: 3 };
-  const verdict = (kind) => (data.view === "result" ? kind[3] || kind[2] || kind[1] : kind[columns[data.view]]);
+  const verdict = (flow) => (data.view === "result" ? flow[3] || flow[2] || flow[1] : flow[columns[data.view]]);
   const flows = (source, target) => {
     const flat = (data.pairs[source] || {})[target] || [], found = [];
     for (let i = 0; i < flat.length; i += 4) {
-      found.push({ kind: data.kinds[flat[i]], egress: flat[i + 1], ingress: flat[i + 2], change: flat[i + 3] });
+      found.push({ flow: data.flows[flat[i]], egress: flat[i + 1], ingress: flat[i + 2], change: flat[i + 3] });
     }
     return found;
   };
-  const holds = (spot, node) => {
-    const home = data.nodes[node].ns;
-    if (typeof spot === "number") return spot === node;
-    if (typeof spot === "string") return home === spot;
-    return home === null ? spot.outside : !spot.but.includes(home);
+  const covers = (anchor, node) => { // an anchor is a node, a namespace, or everyone
+    const namespace = data.nodes[node].namespace;
+    if (typeof anchor === "number") return anchor === node;
+    if (typeof anchor === "string") return namespace === anchor;
+    return namespace === null ? anchor.outside : !anchor.excluded.includes(namespace);
   };
-  const inside = (spot) => data.nodes.map((_, node) => node).filter((node) => holds(spot, node));
+  const nodesOf = (anchor) => data.nodes.map((_, node) => node).filter((node) => covers(anchor, node));
 
   // ---- Why
   const cite = (number) => {
@@ -50,9 +50,9 @@
     return at;
   };
   const joined = (numbers) => numbers.flatMap((number, i) => (i ? [" and ", cite(number)] : [cite(number)]));
-  const side = (direction, number, flow, source, target, denied) => {
+  const side = (direction, number, found, source, target, denied) => {
     if (number < 0) return null;
-    const [isolating, allowing] = data.parts[number];
+    const [isolating, allowing] = data.sides[number];
     const subject = name(direction === "egress" ? source : target);
     const other = name(direction === "egress" ? target : source);
     const toward = direction === "egress" ? "to" : "from";
@@ -62,39 +62,39 @@
       item.append(...joined(allowing), allowing.length > 1 ? " allow it" : " allows it");
     } else if (isolating.length) {
       const verb = isolating.length > 1 ? "isolate" : "isolates";
-      item.append(...joined(isolating), ` ${verb} ${subject}, and no rule allows ${flow.kind[8]} ${flow.kind[7]} ${toward} ${other}`);
+      item.append(...joined(isolating), ` ${verb} ${subject}, and no rule allows ${found.flow[8]} ${found.flow[7]} ${toward} ${other}`);
     } else {
-      if (denied || !flow.kind[6]) return null;
+      if (denied || !found.flow[6]) return null;
       item.append(`no policy isolates ${subject}`);
     }
     return item;
   };
-  const card = (flow, source, target) => {
-    const [port, declared, simulated, observed, differs, note] = flow.kind;
-    const said = { allow: "allowed", deny: "denied", unknown: "unknown" };
-    const wrong = differs && data.view !== "declared";
-    const box = make("div", wrong ? "flow wrong" : "flow");
-    box.append(make("p", wrong ? "verdict bad" : "verdict", `${port}: ${said[verdict(flow.kind)] || "not in this table"}`));
-    const tables = [["declared", declared], ["policies", simulated], ["seen", observed]].filter(([, v]) => v);
+  const card = (found, source, target) => {
+    const [port, declared, simulated, observed, differs, note, , number, protocol] = found.flow;
+    const words = { allow: "allowed", deny: "denied", unknown: "unknown" };
+    const unexpected = differs && data.view !== "declared";
+    const box = make("div", unexpected ? "flow unexpected" : "flow");
+    box.append(make("p", unexpected ? "verdict bad" : "verdict", `${port}: ${words[verdict(found.flow)] || "not in this table"}`));
+    const tables = [["declared", declared], ["policies", simulated], ["observed", observed]].filter(([, v]) => v);
     box.append(make("p", "soft", tables.map(([who, v]) => `${who} ${v}`).join(" · ")));
     if (note) box.append(make("p", "", note));
-    if (simulated && simulated !== "unknown" && flow.egress >= 0) {
+    if (simulated && simulated !== "unknown" && found.egress >= 0) {
       const denied = simulated === "deny";
-      const items = [side("egress", flow.egress, flow, source, target, denied), side("ingress", flow.ingress, flow, source, target, denied)].filter(Boolean);
+      const items = ["egress", "ingress"].map((direction) => side(direction, found[direction], found, source, target, denied)).filter(Boolean);
       if (!items.length && !denied && !note) items.push(make("li", "", "no policy isolates either end"));
       if (items.length) box.append(make("ul", "", ...items));
     } else if (simulated && !note) {
-      box.append(make("p", "soft", "the reason is not in this page: netprobe explain tells it"));
+      box.append(make("p", "soft", "The reason is not in this page; run netprobe explain."));
     }
-    if (flow.change >= 0) box.append(make("p", "change", data.changes[flow.change]));
-    else if (simulated && simulated !== "unknown" && flow.kind[7]) {
+    if (found.change >= 0) box.append(make("p", "change", data.changes[found.change]));
+    else if (simulated && simulated !== "unknown") {
       const [from, to] = [source, target].map((node) => data.nodes[node].members[0]);
-      box.append(make("p", "soft", `what would turn it: netprobe explain ${from} ${to} --port ${flow.kind[7]}/${flow.kind[8].toLowerCase()} \u2026`));
+      box.append(make("p", "soft", `To see what would change it: netprobe explain ${from} ${to} --port ${number}/${protocol.toLowerCase()} \u2026`));
     }
     return box;
   };
 
-  // ---- What is chosen
+  // ---- What is selected
   const mark = (chosen, on, arrows) => {
     svg.classList.toggle("chosen", on.size > 0);
     nodes.forEach((g, node) => { g.classList.toggle("on", on.has(node)); g.classList.toggle("chosen", chosen.has(node)); });
@@ -104,36 +104,36 @@
   const clear = () => {
     mark(new Set(), new Set(), new Set());
     byId("from").value = byId("to").value = "";
-    show(make("h2", "", "Why?"), make("p", "soft", "Choose an arrow, a box, or two ends above: what decides is told here, with policy, rule and place. Arrow keys move between boxes, Enter chooses, Escape clears, + and \u2212 zoom."),
-      ...wrongList());
+    show(make("h2", "", "Why?"), make("p", "soft", "Click an arrow or a box, or select two ends above, to see which policies decide. Arrow keys move between boxes, Enter selects, Escape clears, + and \u2212 zoom."),
+      ...unexpectedList());
   };
-  const words = (number) => edges[number].querySelector("title").textContent; // what the arrow is called
-  const wrongList = () => {
-    const wrong = data.edges.map((edge, number) => number).filter((number) => edges[number].classList.contains("wrong"));
-    if (!wrong.length) return [];
-    return [make("h3", "bad", "Not as expected"), make("ul", "", ...wrong.map((number) => make("li", "", link(words(number), () => chooseEdge(number)))))];
+  const arrowText = (number) => edges[number].querySelector("title").textContent; // what the arrow is called
+  const unexpectedList = () => {
+    const unexpected = data.edges.map((_, number) => number).filter((number) => edges[number].classList.contains("unexpected"));
+    if (!unexpected.length) return [];
+    return [make("h3", "bad", "Not as expected"), make("ul", "", ...unexpected.map((number) => make("li", "", link(arrowText(number), () => chooseEdge(number)))))];
   };
   const choosePair = (source, target) => {
     byId("from").value = source; byId("to").value = target;
-    const arrows = new Set(data.edges.flatMap((edge, number) => (holds(edge.s, source) && holds(edge.t, target) ? [number] : [])));
+    const arrows = new Set(data.edges.flatMap((edge, number) => (covers(edge.source, source) && covers(edge.target, target) ? [number] : [])));
     mark(new Set([source, target]), new Set([source, target]), arrows);
     const [from, to] = [source, target].map((node) => encodeURIComponent(data.nodes[node].members[0]));
     history.replaceState(null, "", `#from=${from}&to=${to}`);
     reveal(target, source);
     const found = flows(source, target);
     const cards = found.map((flow) => card(flow, source, target));
-    if (!cards.length) cards.push(make("p", "soft", "No flow was asked about: the destination declares no port, or nothing is declared between the two."));
+    if (!cards.length) cards.push(make("p", "soft", "There is no flow between them: the destination declares no port, or the suite declares nothing."));
     show(make("h2", "", `${name(source)} \u2192 ${name(target)}`), ...cards,
-      make("p", "", link("the other way", () => choosePair(target, source))));
+      make("p", "", link("the opposite direction", () => choosePair(target, source))));
   };
   const chooseEdge = (number) => {
     const edge = data.edges[number];
-    if (typeof edge.s === "number" && typeof edge.t === "number") return choosePair(edge.s, edge.t);
-    const sources = inside(edge.s), targets = inside(edge.t);
+    if (typeof edge.source === "number" && typeof edge.target === "number") return choosePair(edge.source, edge.target);
+    const sources = nodesOf(edge.source), targets = nodesOf(edge.target);
     mark(new Set(), new Set([...sources, ...targets]), new Set([number]));
     const pairs = sources.flatMap((s) => targets.filter((t) => t !== s && flows(s, t).length).map((t) => [s, t]));
     const list = pairs.slice(0, 300).map(([s, t]) => make("li", "", link(`${name(s)} \u2192 ${name(t)}`, () => choosePair(s, t))));
-    show(make("h2", "", words(number)), make("p", "soft", "One arrow stands for these; choose one to see why."), make("ul", "", ...list));
+    show(make("h2", "", arrowText(number)), make("p", "soft", "This arrow stands for these pairs; click one to see why."), make("ul", "", ...list));
   };
   const listed = (title, found, action) => {
     if (!found.size) return [];
@@ -144,19 +144,19 @@
     const groups = { out: new Map(), in: new Map(), notOut: new Map(), notIn: new Map() };
     const add = (map, other, port) => { if (!map.has(other)) map.set(other, []); map.get(other).push(port); };
     data.nodes.forEach((_, other) => {
-      flows(node, other).forEach(({ kind }) => add(verdict(kind) === "allow" ? groups.out : groups.notOut, other, kind[0]));
-      flows(other, node).forEach(({ kind }) => add(verdict(kind) === "allow" ? groups.in : groups.notIn, other, kind[0]));
+      flows(node, other).forEach(({ flow }) => add(verdict(flow) === "allow" ? groups.out : groups.notOut, other, flow[0]));
+      flows(other, node).forEach(({ flow }) => add(verdict(flow) === "allow" ? groups.in : groups.notIn, other, flow[0]));
     });
-    const arrows = new Set(data.edges.flatMap((edge, number) => (holds(edge.s, node) || holds(edge.t, node) ? [number] : [])));
+    const arrows = new Set(data.edges.flatMap((edge, number) => (covers(edge.source, node) || covers(edge.target, node) ? [number] : [])));
     const on = new Set([node, ...groups.out.keys(), ...groups.in.keys()]);
-    data.edges.forEach((edge, number) => { if (arrows.has(number)) [edge.s, edge.t].forEach((spot) => { if (typeof spot === "number") on.add(spot); }); });
+    data.edges.forEach((edge, number) => { if (arrows.has(number)) [edge.source, edge.target].forEach((anchor) => { if (typeof anchor === "number") on.add(anchor); }); });
     mark(new Set([node]), on, arrows);
     reveal(node);
     byId("from").value = node; byId("to").value = "";
     const { members, count } = data.nodes[node], shown = [];
     if (count > 1) {
       const more = count > members.length ? `, and ${count - members.length} more` : "";
-      shown.push(make("p", "soft", `${count} that behave alike: ${members.join(", ")}${more}`));
+      shown.push(make("p", "soft", `${count} pods that behave alike: ${members.join(", ")}${more}`));
     }
     show(make("h2", "", name(node)), ...shown,
       ...listed("reaches", groups.out, (other) => choosePair(node, other)),
@@ -166,7 +166,7 @@
   };
   const act = (element) => {
     const node = element && element.closest(".node"), edge = element && element.closest(".edge");
-    if (node && node.dataset.node !== "None") chooseNode(Number(node.dataset.node));
+    if (node) chooseNode(Number(node.dataset.node));
     else if (edge) chooseEdge(Number(edge.dataset.edge));
     else clear();
   };
@@ -203,7 +203,7 @@
   // ---- Tools
   const width = svg.viewBox.baseVal.width, height = svg.viewBox.baseVal.height;
   let scale = 1;
-  const zoom = (wanted, x = 0.5, y = 0.5) => { // what is at this part of the pane stays there
+  const zoom = (wanted, x = 0.5, y = 0.5) => { // the point at this part of the pane stays in place
     const [left, top] = [pane.scrollLeft + pane.clientWidth * x, pane.scrollTop + pane.clientHeight * y];
     const before = scale;
     scale = Math.min(3, Math.max(Math.min(0.2, whole()), wanted));
@@ -213,7 +213,7 @@
   };
   const whole = () => Math.min((pane.clientWidth - 4) / width, (pane.clientHeight - 4) / height);
   const fit = () => zoom(Math.min(1.25, whole()));
-  const begin = () => { // at the left, where those are that call, with the first of them in sight
+  const begin = () => { // at the left, where arrows start, with the first namespace in sight
     zoom(Math.min(1.25, Math.max(0.8, (pane.clientWidth - 4) / width)));
     const frames = [...svg.querySelectorAll("rect.frame")].map((frame) => [frame.x.baseVal.value, frame.y.baseVal.value]);
     const [, top] = frames.reduce((one, other) => (other[0] < one[0] || (other[0] === one[0] && other[1] < one[1]) ? other : one), [width, 0]);
@@ -224,7 +224,7 @@
   byId("out").addEventListener("click", () => zoom(scale / 1.2));
   byId("fit").addEventListener("click", fit);
   byId("tools").addEventListener("submit", (event) => event.preventDefault());
-  byId("denied").parentElement.hidden = !svg.querySelector(".edge.deny:not(.wrong)");
+  byId("denied").parentElement.hidden = !svg.querySelector(".edge.deny:not(.unexpected)");
   byId("denied").addEventListener("change", (event) => svg.classList.toggle("quiet", !event.target.checked));
   for (const id of ["from", "to"]) {
     byId(id).append(make("option", "", ""), ...order.map((node) => { const option = make("option", "", name(node)); option.value = node; return option; }));
@@ -239,7 +239,7 @@
     const text = event.target.value.trim().toLowerCase();
     if (!text) { clear(); return; }
     const found = order.filter((node) => [name(node), ...data.nodes[node].members].some((one) => one.toLowerCase().includes(text)));
-    const arrows = new Set(data.edges.flatMap((edge, number) => (found.some((n) => edge.s === n || edge.t === n) ? [number] : [])));
+    const arrows = new Set(data.edges.flatMap((edge, number) => (found.some((node) => edge.source === node || edge.target === node) ? [number] : [])));
     mark(new Set(found), new Set(found.length ? found : [-1]), arrows);
     reveal(...found.slice(0, 1));
     show(make("h2", "", `${found.length} found`), make("ul", "", ...found.slice(0, 100).map((node) => make("li", "", link(name(node), () => chooseNode(node))))));
@@ -248,8 +248,8 @@
   // ---- A link to a pair: page.html#from=frontend/web&to=backend/api
   const named = new Map(data.nodes.flatMap(({ members }, node) => members.map((one) => [one, node])));
   const linked = () => {
-    const asked = new URLSearchParams(location.hash.slice(1));
-    const [from, to] = [named.get(asked.get("from")), named.get(asked.get("to"))];
+    const ends = new URLSearchParams(location.hash.slice(1));
+    const [from, to] = [named.get(ends.get("from")), named.get(ends.get("to"))];
     if (from !== undefined && to !== undefined) choosePair(from, to);
     else if (from !== undefined || to !== undefined) chooseNode(from !== undefined ? from : to);
     else clear();

@@ -8,17 +8,17 @@ import random
 import pytest
 
 from netprobe.model.verdict import Verdict
-from netprobe.report.graph import Cell, Party
-from netprobe.report.graph.alike import _what, label, together
+from netprobe.report.graph import Cell, EndName
+from netprobe.report.graph.grouping import cell_key, group_label, representatives
 from tests.report.graph.samples import cell, everybody
 
-REPLICAS = {Party("a", f"web-{number}"): "web" for number in range(3)}
+REPLICAS = {EndName("a", f"web-{number}"): "web" for number in range(3)}
 WEBS = [str(pod) for pod in REPLICAS]
 
 
 def groups(cells: list[Cell], *, everybody: bool | None = True) -> set[frozenset[str]]:
     """The groups of more than one."""
-    leaders = together(cells, REPLICAS, everybody=everybody)
+    leaders = representatives(cells, REPLICAS, across_workloads=everybody)
     found = {
         leader: frozenset(str(e) for e, one in leaders.items() if one == leader)
         for leader in leaders.values()
@@ -60,11 +60,11 @@ def test_alike(cells: list[Cell], expected: list[list[str]]) -> None:
 def test_crowds_that_are_alike_become_one() -> None:
     """Each stands for several that reach each other; a single pod can belong to them."""
     cells = [cell(s, d) for s in ("a/p", "a/q", "a/r") for d in ("a/p", "a/q", "a/r") if s != d or s != "a/r"]
-    crowds = {Party("a", "p"), Party("a", "q")}
-    leaders = together(cells, {}, everybody=True, crowds=crowds)
-    assert set(leaders.values()) == {Party("a", "p")}
+    groups_of_pods = {EndName("a", "p"), EndName("a", "q")}
+    leaders = representatives(cells, {}, across_workloads=True, groups=groups_of_pods)
+    assert set(leaders.values()) == {EndName("a", "p")}
     others = [cell(s, d, 80 if s != d else 81) for s in ("a/p", "a/q") for d in ("a/p", "a/q")]
-    assert len(set(together(others, {}, everybody=True, crowds=crowds).values())) == 2
+    assert len(set(representatives(others, {}, across_workloads=True, groups=groups_of_pods).values())) == 2
 
 
 def test_only_replicas_are_put_together_while_there_is_room() -> None:
@@ -83,10 +83,10 @@ def test_alike_ends_can_be_exchanged_in_any_matrix() -> None:
         ends = [f"{'ab'[number % 2]}/p{number}" for number in range(choose.randint(2, 6))]
         verdicts = [Verdict.ALLOW] * choose.randint(1, 9) + [Verdict.DENY]
         cells = [cell(s, d, simulated=choose.choice(verdicts)) for s, d in itertools.permutations(ends, 2)]
-        leaders = together(cells, {}, everybody=True)
+        leaders = representatives(cells, {}, across_workloads=True)
         for one, other in itertools.combinations(leaders, 2):
             swap = {one: other, other: one}
-            matrix = {(c.source, c.destination, _what(c)) for c in cells}
+            matrix = {(c.source, c.destination, cell_key(c)) for c in cells}
             swapped = {(swap.get(s, s), swap.get(d, d), what) for s, d, what in matrix}
             exchangeable = one.namespace == other.namespace and swapped == matrix
             assert (leaders[one] == leaders[other]) is exchangeable, (one, other, cells)
@@ -105,5 +105,5 @@ def test_alike_ends_can_be_exchanged_in_any_matrix() -> None:
         (["web", "webhook"], None, "web, webhook"),
     ],
 )
-def test_what_some_pods_are_called_together(names: list[str], workload: str | None, expected: str) -> None:
-    assert label(names, workload) == expected
+def test_what_several_pods_are_called(names: list[str], workload: str | None, expected: str) -> None:
+    assert group_label(names, workload) == expected

@@ -1,4 +1,4 @@
-"""A report that was written as JSON, read back for what a graph draws."""
+"""A report written by `-o json`, read back: what a graph needs of it."""
 
 from __future__ import annotations
 
@@ -13,8 +13,9 @@ from netprobe.diff import Mismatch
 from netprobe.errors import InputError, Problem
 from netprobe.model.flow import Family, Protocol
 from netprobe.model.verdict import Verdict
-from netprobe.report.graph.cells import NAMED
-from netprobe.report.graph.record import Cell, Clause, Part, Party, Why
+from netprobe.report.graph.elements import Cell, Clause, EndName, Reasons, SideReasons
+
+MOST_PROBLEMS = 20
 
 
 class SavedCause(BaseModel):
@@ -23,11 +24,11 @@ class SavedCause(BaseModel):
     policy: str
     rule: int | None = None
     peer: int | None = None
-    effect: Literal["isolates", "allows"]
+    effect: str
 
 
 class SavedFlow(BaseModel):
-    """One element of `flows`, as docs/report.schema.json has it; what is not drawn is passed over."""
+    """One element of `flows` (docs/report.schema.json); keys that a graph does not show are ignored."""
 
     source: str = Field(alias="from")
     to: str
@@ -48,7 +49,7 @@ class SavedStep(BaseModel):
     name: str
 
 
-class Saved(BaseModel):
+class SavedReport(BaseModel):
     """The parts of a report that a graph needs."""
 
     api_version: Literal["netprobe/v1alpha1"] = Field(alias="apiVersion")
@@ -58,16 +59,15 @@ class Saved(BaseModel):
     flows: tuple[SavedFlow, ...]
 
     @property
-    def tells_rows(self) -> bool:
-        """Whether it says which flows a row declares: reports of older versions do not."""
+    def has_declared_by(self) -> bool:
+        """Whether it says which flows a row declares. Reports of older versions do not."""
         return any(flow.declared_by for flow in self.flows) or not any(flow.declared for flow in self.flows)
 
 
-def read(path: Path) -> Saved:
-    """Read a report; InputError where the file cannot be read or is no report of ours."""
+def read_report(path: Path) -> SavedReport:
+    """Read a report. InputError if the file cannot be read or is not a report."""
     try:
-        text = path.read_text(encoding="utf-8")
-        return Saved.model_validate(json.loads(text))
+        return SavedReport.model_validate(json.loads(path.read_text(encoding="utf-8")))
     except OSError as error:
         raise InputError([Problem(str(path), "", f"cannot be read: {error.strerror}")]) from error
     except UnicodeDecodeError as error:
@@ -81,25 +81,22 @@ def read(path: Path) -> Saved:
         raise InputError(_problems(path, error)) from error
 
 
-MOST_TOLD = 20
-
-
 def _problems(path: Path, error: ValidationError) -> Iterator[Problem]:
-    for each in error.errors()[:MOST_TOLD]:
+    for each in error.errors()[:MOST_PROBLEMS]:
         where = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in each["loc"])
         yield Problem(str(path), where.removeprefix("."), each["msg"])
-    if error.error_count() > MOST_TOLD:
-        yield Problem(str(path), "", f"and {error.error_count() - MOST_TOLD} more problems")
+    if error.error_count() > MOST_PROBLEMS:
+        yield Problem(str(path), "", f"and {error.error_count() - MOST_PROBLEMS} more problems")
 
 
-def of_report(saved: Saved, step: int) -> Iterator[Cell]:
-    """The cells of one step."""
-    whys: dict[tuple[SavedCause, ...], Why] = {}
-    for flow in saved.flows:
+def cells_of_report(report: SavedReport, step: int) -> Iterator[Cell]:
+    """A cell for each flow of one step."""
+    reasons: dict[tuple[SavedCause, ...], Reasons] = {}  # equal reasons must be one object
+    for flow in report.flows:
         if flow.step == step:
             yield Cell(
-                Party.parse(flow.source),
-                Party.parse(flow.to),
+                EndName.parse(flow.source),
+                EndName.parse(flow.to),
                 flow.port,
                 flow.protocol,
                 flow.family,
@@ -107,23 +104,23 @@ def of_report(saved: Saved, step: int) -> Iterator[Cell]:
                 flow.simulated,
                 flow.observed,
                 flow.mismatch,
-                NAMED[flow.declared_by],
-                whys.setdefault(flow.because, _why(flow.because)) if flow.simulated else None,
+                flow.declared_by,
+                reasons.setdefault(flow.because, _reasons(flow.because)) if flow.simulated else None,
                 flow.reason,
             )
 
 
-def _why(causes: tuple[SavedCause, ...]) -> Why:
-    """A report holds the causes that decide, and no others."""
+def _reasons(causes: tuple[SavedCause, ...]) -> Reasons:
+    """A report has the causes that decide, and no others."""
 
-    def part(direction: str) -> Part:
-        mine = [cause for cause in causes if cause.direction == direction]
-        return Part(
-            tuple(Clause(c.policy, "spec.podSelector") for c in mine if c.effect == "isolates"),
-            tuple(Clause(c.policy, _path(c)) for c in mine if c.effect == "allows"),
+    def side(direction: str) -> SideReasons:
+        of_side = [cause for cause in causes if cause.direction == direction]
+        return SideReasons(
+            tuple(Clause(c.policy, "spec.podSelector") for c in of_side if c.effect == "isolates"),
+            tuple(Clause(c.policy, _path(c)) for c in of_side if c.effect == "allows"),
         )
 
-    return Why(part("egress"), part("ingress"), told=False)
+    return Reasons(side("egress"), side("ingress"), complete=False)
 
 
 def _path(cause: SavedCause) -> str:

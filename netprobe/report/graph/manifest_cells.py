@@ -1,0 +1,231 @@
+"""The cells of a cluster without a suite, from its policies alone.
+
+Pods that neither the policies nor the question tell apart form a `PodGroup`: one cell stands for all pairs of
+two groups. Where even those are too many, the cells are between namespaces.
+
+Theory of operation of `cells_by_namespace`. For a port and a family the simulator knows which groups a group
+reaches, as bits. Some pod of a namespace reaches the union of the rows of its groups, and some pod fails to
+reach the union of the complements; masked with the groups of another namespace that listen on the port, the
+two say whether any pair is allowed and whether any is denied. No pair of pods is looked at.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+from netprobe.errors import UsageError
+from netprobe.model.cluster import Cluster
+from netprobe.model.flow import End, External, Family, Flow, PodRef, Protocol, ServiceRef
+from netprobe.model.verdict import Verdict
+from netprobe.report.graph.build import EndInfo
+from netprobe.report.graph.cells import ReasonsOf
+from netprobe.report.graph.elements import Cell, EndName
+from netprobe.simulate import Evaluation, Simulator, Table
+from netprobe.simulate.bits import pack
+
+Ports = tuple[tuple[int, Protocol], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class PodGroup:
+    """Pods of one group of the simulator with the same ports, or hosts outside.
+
+    `is_source` and `is_destination`: whether the question has them as such.
+    """
+
+    members: tuple[PodRef | External, ...]
+    ports: Ports
+    is_source: bool
+    is_destination: bool
+
+
+def pod_groups(
+    evaluation: Evaluation, sources: Sequence[End], destinations: Mapping[End, Ports]
+) -> list[PodGroup]:
+    """The ends in groups, in order of appearance. `destinations` has the ports of each destination.
+
+    UsageError for a Service, which cannot be drawn without a suite.
+    """
+    asked = set(sources)
+    members: dict[tuple[int, Ports, bool, bool], list[PodRef | External]] = defaultdict(list)
+    for end in dict.fromkeys((*sources, *destinations)):
+        if isinstance(end, ServiceRef):
+            raise UsageError(f"{end}: a graph of manifests shows pods; name the pods of the Service")
+        ports = destinations.get(end, ())
+        members[evaluation.group_of(end).index, ports, end in asked, end in destinations].append(end)
+    return [
+        PodGroup(tuple(ends), ports, is_source, is_destination)
+        for (_, ports, is_source, is_destination), ends in members.items()
+    ]
+
+
+def end_info(cluster: Cluster, groups: Sequence[PodGroup]) -> EndInfo:
+    """The members of each group and their workload, under the name of the first member."""
+    members: dict[EndName, tuple[EndName, ...]] = {}
+    workloads: dict[EndName, str] = {}
+    for group in groups:
+        first = EndName.of(group.members[0])
+        members[first] = tuple(map(EndName.of, group.members))
+        of_members = {cluster.pods[end].workload for end in group.members if isinstance(end, PodRef)}
+        if len(of_members) == 1 and (workload := of_members.pop()):
+            workloads[first] = workload.partition("/")[2]
+    return EndInfo(members, workloads)
+
+
+def cells_of_groups(
+    groups: Sequence[PodGroup], evaluation: Evaluation, simulator: Simulator | None, reasons_of: ReasonsOf
+) -> Iterator[Cell]:
+    """A cell for each pair of groups and port, under the names of their first members.
+
+    With a simulator, cells have reasons. The verdict of the first members is that of all; an exception, left
+    to implementations, is a pod and a hostNetwork pod on the same node.
+    """
+    for source in groups:
+        for destination in groups:
+            pair = _first_pair(source, destination)
+            if not (source.is_source and destination.is_destination) or pair is None:
+                continue
+            names = EndName.of(source.members[0]), EndName.of(destination.members[0])
+            for port, protocol in destination.ports:
+                for found in evaluation.pairs(port, protocol, sources=[pair[0]], destinations=[pair[1]]):
+                    reasons = note = None
+                    if simulator is not None:
+                        decision = simulator.decide(Flow(*pair, port, protocol, found.family))
+                        reasons, note = reasons_of(decision), decision.undefined or decision.reason
+                    elif found.verdict is Verdict.UNKNOWN:
+                        note = "could not tell"
+                    yield Cell(
+                        *names,
+                        port,
+                        protocol,
+                        found.family,
+                        simulated=found.verdict,
+                        reasons=reasons,
+                        note=note,
+                    )
+
+
+def _first_pair(
+    source: PodGroup, destination: PodGroup
+) -> tuple[PodRef | External, PodRef | External] | None:
+    """Two different ends that stand for all pairs; None if there are none, or if both are outside."""
+    one, other = source.members[0], destination.members[0]
+    if isinstance(one, External) and isinstance(other, External):
+        return None
+    if source is not destination:
+        return one, other
+    return (one, source.members[1]) if len(source.members) > 1 else None
+
+
+@dataclass(frozen=True, slots=True)
+class NamespaceGroups:
+    """The pod groups of a namespace, or one host outside, under the name of the first pod.
+
+    `sources` are the indexes of the simulator's groups that are sources.
+    """
+
+    name: EndName
+    groups: tuple[PodGroup, ...]
+    sources: tuple[int, ...]
+
+
+def by_namespace(groups: Sequence[PodGroup], evaluation: Evaluation) -> list[NamespaceGroups]:
+    """The groups by namespace, in order of appearance."""
+    held: dict[object, list[PodGroup]] = defaultdict(list)
+    for group in groups:
+        first = group.members[0]
+        held[first if isinstance(first, External) else first.namespace].append(group)
+    return [
+        NamespaceGroups(
+            EndName.of(of_namespace[0].members[0]),
+            tuple(of_namespace),
+            tuple(
+                dict.fromkeys(evaluation.group_of(g.members[0]).index for g in of_namespace if g.is_source)
+            ),
+        )
+        for of_namespace in held.values()
+    ]
+
+
+def namespace_info(namespaces: Sequence[NamespaceGroups]) -> EndInfo:
+    return EndInfo(
+        {
+            one.name: tuple(EndName.of(end) for group in one.groups for end in group.members)
+            for one in namespaces
+        }
+    )
+
+
+def cells_by_namespace(namespaces: Sequence[NamespaceGroups], evaluation: Evaluation) -> Iterator[Cell]:
+    """For each pair of namespaces and port: an allowed cell, a denied cell, or one of each.
+
+    Cells have a family where the families differ.
+    """
+    families = families_of(evaluation)
+    size = len(evaluation.groups)
+    with_family = {
+        family: pack((group.index for group in evaluation.groups if group.speaks(family)), size)
+        for family in families
+    }
+    for (port, protocol), listeners in _listeners(namespaces, evaluation).items():
+        tables = {family: evaluation.table(port, protocol, family) for family in families}
+        for source in namespaces:
+            rows = {f: _reached(tables[f], source, bits, evaluation) for f, bits in with_family.items()}
+            for number, bits in listeners.items():
+                target = namespaces[number]
+                if source.name.namespace is None and target.name.namespace is None:
+                    continue
+                verdicts: dict[Family | None, tuple[Verdict, ...]] = {
+                    family: _verdicts(*rows[family], bits & with_family[family]) for family in families
+                }
+                if len(set(verdicts.values())) == 1:
+                    verdicts = {None: verdicts[families[0]]}
+                for family, some in verdicts.items():
+                    for verdict in some:
+                        yield Cell(source.name, target.name, port, protocol, family, simulated=verdict)
+
+
+def families_of(evaluation: Evaluation) -> tuple[Family | None, ...]:
+    """The families of all ends; (None,) if no end has an address. Such ends count for every family."""
+    found = {family for group in evaluation.groups for family in group.sample.addresses}
+    return tuple(sorted(found)) or (None,)
+
+
+def _listeners(
+    namespaces: Sequence[NamespaceGroups], evaluation: Evaluation
+) -> dict[tuple[int, Protocol], dict[int, int]]:
+    """For each port: the numbers of the namespaces that listen on it, with the groups that do, as bits."""
+    listening: dict[tuple[int, Protocol], dict[int, list[int]]] = defaultdict(lambda: defaultdict(list))
+    for number, namespace in enumerate(namespaces):
+        for group in namespace.groups:
+            for port in group.ports if group.is_destination else ():
+                listening[port][number].append(evaluation.group_of(group.members[0]).index)
+    size = len(evaluation.groups)
+    return {
+        port: {number: pack(groups, size) for number, groups in targets.items()}
+        for port, targets in listening.items()
+    }
+
+
+def _reached(
+    table: Table, source: NamespaceGroups, with_family: int, evaluation: Evaluation
+) -> tuple[int, int]:
+    """The groups that some pod of a namespace reaches, and those that some pod does not, as bits.
+
+    The only pod of a group forms no pair with its own group.
+    """
+    reached = missed = 0
+    for group in source.sources:
+        if with_family >> group & 1:
+            row = table.reached(group)
+            single = 1 << group if evaluation.groups[group].size == 1 else 0
+            reached |= row & ~single
+            missed |= ~row & ~single
+    return reached, missed
+
+
+def _verdicts(reached: int, missed: int, bits: int) -> tuple[Verdict, ...]:
+    """The verdicts that occur among the pairs with the groups in `bits`."""
+    return (Verdict.ALLOW,) * bool(reached & bits) + (Verdict.DENY,) * bool(missed & bits)

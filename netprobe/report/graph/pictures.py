@@ -1,0 +1,195 @@
+"""A graph as SVG, and as an HTML page that shows on a click why a flow is allowed or denied.
+
+The markup is in `report/templates`: graph.svg, graph.html and graph.js.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Iterator
+from typing import Any, Generic, TypeVar
+
+from netprobe.model.text import listed
+from netprobe.model.verdict import Verdict
+from netprobe.report.escape import plain
+from netprobe.report.graph.elements import Anchor, Cell, Clause, Edge, Graph, Label, SideReasons, View
+from netprobe.report.graph.layout import layout
+from netprobe.report.graph.routes import Routes
+from netprobe.report.page import asset, page, template_text
+from netprobe.report.style import PLAIN, Style
+
+COLOURS = 8  # of arrows, by the namespace of their source (h0 to h7 in colours.css)
+MOST_WIDE = 2_000  # arrows; with more, they lie too close to be clicked on one by one
+MOST_BOLD = 60  # arrows; with more, they are thin, and the keyboard does not stop at each of them
+
+K = TypeVar("K", bound=Hashable)
+
+_WORDS = {Verdict.ALLOW: "allowed", Verdict.DENY: "denied", Verdict.UNKNOWN: "unknown"}
+_MARKS = {Verdict.ALLOW: "", Verdict.DENY: "\u2715 ", Verdict.UNKNOWN: "? "}
+_VIEWS = {
+    View.RESULT: "what was observed, or simulated where nothing was observed",
+    View.DECLARED: "what the suite declares",
+    View.SIMULATED: "what the policies say",
+    View.OBSERVED: "what was observed",
+}
+
+
+def svg(graph: Graph, _style: Style = PLAIN) -> Iterator[str]:
+    """A drawing with its style inside, light or dark as the reader's screen is."""
+    return template_text(
+        "graph.svg", svg_styles=[asset("colours.css"), asset("graph.css")], **_drawing(graph)
+    )
+
+
+def html(graph: Graph, _style: Style = PLAIN) -> Iterator[str]:
+    """One page with the drawing and the reasons of every flow."""
+    return page(
+        "graph.html",
+        styles=("graph.css", "graph-page.css"),
+        script="graph.js",
+        data=page_data(graph),
+        svg_styles=[],
+        shown=_VIEWS[_view(graph)],
+        unexpected=sum(bool(edge.label.unexpected) for edge in graph.edges),
+        ends=sum(len(node.members) for node in graph.nodes),
+        **_drawing(graph),
+    )
+
+
+def _view(graph: Graph) -> View:
+    """Where nothing was observed, the result is what the policies say."""
+    observed = any(cell.observed for cells in graph.cells.values() for cell in cells)
+    return View.SIMULATED if graph.view is View.RESULT and not observed else graph.view
+
+
+def _drawing(graph: Graph) -> dict[str, Any]:
+    """The variables of graph.svg. `data-node` and `data-edge` there are indexes in the graph."""
+    made = layout(graph)
+    routes = Routes(made)
+    hues = {namespace: number % COLOURS for number, namespace in enumerate(graph.namespaces)}
+    arrows = [
+        {
+            "number": number,
+            "css": f"{_css(edge.label)}{_hue(graph, edge, hues)}",
+            "path": routes.path(edge),
+            "text": _arrow_text(graph, edge),
+        }
+        for number, edge in sorted(enumerate(graph.edges), key=lambda item: bool(item[1].label.unexpected))
+    ]
+    tips = dict.fromkeys(
+        (made.boxes[e.target].x, made.boxes[e.target].pin_y(e.label), e.label) for e in graph.edges
+    )
+    return {
+        "title": graph.title,
+        "graph": graph,
+        "width": max(made.width, 320),
+        "height": max(made.height, 60),
+        "blocks": made.blocks,
+        "arrows": arrows,
+        "tips": [{"css": _css(label), "path": _tip(x, y, label.verdict)} for x, y, label in tips],
+        "is_bold": len(arrows) <= MOST_BOLD,
+        "is_clickable": len(arrows) <= MOST_WIDE,
+        "css": _css,
+        "pin_text": lambda label: _MARKS[label.verdict] + label.text,
+        "members": lambda node: listed(node.members, 12),
+        "cut": _cut,
+    }
+
+
+def _css(label: Label) -> str:
+    return f"{label.verdict.value}{' unexpected' if label.unexpected else ''}"
+
+
+def _hue(graph: Graph, edge: Edge, hues: dict[str, int]) -> str:
+    source = edge.source
+    namespace = graph.nodes[source.node].namespace if source.node is not None else source.namespace
+    return "" if namespace is None else f" h{hues.get(namespace, 0)}"
+
+
+def _arrow_text(graph: Graph, edge: Edge) -> str:
+    """ "frontend/web to backend/api: 8080 allowed"."""
+    unexpected = f" ({edge.label.unexpected})" if edge.label.unexpected else ""
+    ends = f"{graph.name(edge.source)} to {graph.name(edge.target)}"
+    return f"{ends}: {', '.join(edge.label.ports)} {_WORDS[edge.label.verdict]}{unexpected}"
+
+
+def _tip(x: int, y: int, verdict: Verdict) -> str:
+    """The head of the arrows that end at a pin: one, however many arrows there are."""
+    return {
+        Verdict.ALLOW: f"M{x - 7},{y - 4}l8,4l-8,4z",
+        Verdict.DENY: f"M{x - 8},{y - 4}l8,8m0,-8l-8,8",
+        Verdict.UNKNOWN: f"M{x - 8},{y}a4,4 0 1,0 8,0a4,4 0 1,0 -8,0",
+    }[verdict]
+
+
+def _cut(text: str, room: int, width: float) -> str:
+    """As much of a text as there is room for, at a guess of the mean width of a character."""
+    most = max(3, int(room / width))
+    return text if len(text) <= most else text[: most - 1].rstrip(" -,(") + "\u2026"
+
+
+class Numbers(Generic[K]):
+    """Numbers things in the order in which they first occur."""
+
+    def __init__(self) -> None:
+        self._known: dict[K, int] = {}
+
+    def __call__(self, thing: K) -> int:
+        return self._known.setdefault(thing, len(self._known))
+
+    def __iter__(self) -> Iterator[K]:
+        return iter(self._known)
+
+
+def page_data(graph: Graph) -> dict[str, Any]:
+    """What graph.js reads. Everything that pairs share is written once, and referred to by its number.
+
+    `pairs[source][target]` is a flat list with four numbers for each flow: its index in `flows`, in `sides`
+    for egress and for ingress, and in `changes`; -1 means not known.
+    """
+    clauses: Numbers[Clause] = Numbers()
+    sides: Numbers[SideReasons] = Numbers()
+    flows: Numbers[tuple[object, ...]] = Numbers()
+    changes: Numbers[str] = Numbers()
+    families = graph.tells_families_apart()
+    pairs: dict[int, dict[int, list[int]]] = {}
+    for (source, target), cells in graph.cells.items():
+        flat = pairs.setdefault(source, {}).setdefault(target, [])
+        for cell in cells:
+            flat.append(flows(_flow(cell, families)))
+            flat += [sides(cell.reasons.egress), sides(cell.reasons.ingress)] if cell.reasons else [-1, -1]
+            flat.append(changes(plain(cell.change)) if cell.change else -1)
+    return {
+        "view": graph.view.value,
+        "nodes": [
+            {
+                "name": plain(graph.name(Anchor(index))),
+                "namespace": node.namespace,
+                "members": [plain(name) for name in node.members[:200]],
+                "count": len(node.members),
+            }
+            for index, node in enumerate(graph.nodes)
+        ],
+        "edges": [{"source": _anchor(edge.source), "target": _anchor(edge.target)} for edge in graph.edges],
+        "flows": list(flows),
+        "sides": [[[*map(clauses, side.isolating)], [*map(clauses, side.allowing)]] for side in sides],
+        "clauses": [[plain(c.policy), c.path, c.place and plain(c.place)] for c in clauses],
+        "changes": list(changes),
+        "pairs": pairs,
+    }
+
+
+def _anchor(anchor: Anchor) -> int | str | dict[str, Any] | None:
+    """The index of a node, the name of a namespace, or what "everyone" means."""
+    if anchor.is_everyone:
+        return {"excluded": anchor.excluded, "outside": anchor.outside}
+    return anchor.node if anchor.node is not None else anchor.namespace
+
+
+def _flow(cell: Cell, families: bool) -> tuple[object, ...]:
+    """[port as written, declared, simulated, observed, is unexpected, note, reasons are complete, port,
+    protocol]."""
+    verdicts = (v and v.value for v in (cell.declared, cell.simulated, cell.observed))
+    complete = cell.reasons is not None and cell.reasons.complete
+    note = cell.note and plain(cell.note)
+    text = cell.port_text(families)
+    return (text, *verdicts, bool(cell.mismatches), note, complete, cell.port, cell.protocol.value)
