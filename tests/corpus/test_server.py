@@ -21,14 +21,8 @@ def server() -> Server:
 
 
 def test_a_server_accepts_and_refuses_as_recorded(server: Server) -> None:
-    """Messages may be reworded between versions; what is valid, and which fields are not, stay."""
-    recorded = answers()["cases"]
-    for case in cases():
-        said, before = server.answer(case.policy), recorded[case.name]
-        assert said["accepted"] == before["accepted"], case.name
-        assert {field for field, *_ in said.get("causes", [])} == {
-            field for field, *_ in before.get("causes", [])
-        }, case.name
+    """Messages may change between versions; what is valid, and which fields are not, stays."""
+    assert {case.name: server.answer(case.policy) for case in cases()} == answers()
 
 
 def test_a_server_accepts_every_policy_of_the_corpus(server: Server) -> None:
@@ -36,4 +30,4 @@ def test_a_server_accepts_every_policy_of_the_corpus(server: Server) -> None:
         for moment in case.moments:
             for policy in fictional_map().policies(moment):
                 metadata = {**policy["metadata"], "namespace": "default"}
-                assert server.answer({**policy, "metadata": metadata}) == {"accepted": True}, case.name
+                assert server.answer({**policy, "metadata": metadata}) is None, case.name

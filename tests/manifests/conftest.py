@@ -19,6 +19,11 @@ class Problems(Protocol):
     def __call__(self, text: str, name: str = "m.yaml") -> list[str]: ...
 
 
+def places(problems: list[str]) -> list[str]:
+    """File, line, column and path of each problem, without what is wrong with it."""
+    return list(dict.fromkeys(" ".join(problem.split(": ")[:2]) for problem in problems))
+
+
 @pytest.fixture
 def read(tmp_path: Path) -> Read:
     def loaded(text: str, name: str = "m.yaml") -> Loaded:
@@ -33,11 +38,11 @@ def read(tmp_path: Path) -> Read:
 def problems(tmp_path: Path) -> Problems:
     """What is wrong with a text, as a user sees it, without the folder."""
 
-    def told(text: str, name: str = "m.yaml") -> list[str]:
+    def found(text: str, name: str = "m.yaml") -> list[str]:
         path = tmp_path / name
         path.write_bytes(text.encode())
         with pytest.raises(InputError) as caught:
             load([path])
         return [str(problem).replace(f"{tmp_path}/", "") for problem in caught.value.problems]
 
-    return told
+    return found

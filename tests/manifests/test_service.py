@@ -1,5 +1,4 @@
 """Services: addresses, ports and where they lead."""
-# ruff: noqa: E501  # messages are compared whole
 
 from __future__ import annotations
 
@@ -11,7 +10,7 @@ import yaml
 from netprobe.manifests import from_objects
 from netprobe.model.cluster import Service, ServicePort
 from netprobe.model.flow import Protocol
-from tests.manifests.conftest import Problems
+from tests.manifests.conftest import Problems, places
 
 
 def service(spec: str) -> Service:
@@ -59,18 +58,13 @@ def test_made_up_addresses_differ_from_given_ones() -> None:
 
 
 def test_everything_wrong_with_a_service_at_once(problems: Problems) -> None:
-    assert problems(
+    found = problems(
         "apiVersion: v1\nkind: Service\nmetadata: {name: s}\nspec:\n  clusterIP: here\n  ports:\n  - {}\n"
         "  - {port: 80, targetPort: '80'}\n  - {port: 80, targetPort: 1.5}\n"
-    ) == [
-        (
-            'm.yaml:5:3: spec.clusterIP: Invalid value: "here": must be a valid IP address, (e.g. 10.9.8.7 or '
-            "2001:db8::ffff)"
-        ),
-        "m.yaml:7:5: spec.ports[0].port: Required value",
-        'm.yaml:8:16: spec.ports[1].targetPort: Invalid value: "80": must contain at least one letter (a-z)',
-        (
-            "m.yaml:9:16: spec.ports[2].targetPort: Invalid value: 1.5: must be an integer or a port's name, not a "
-            "number"
-        ),
+    )
+    assert places(found) == [
+        "m.yaml:5:3 spec.clusterIP",
+        "m.yaml:7:5 spec.ports[0].port",
+        "m.yaml:8:16 spec.ports[1].targetPort",
+        "m.yaml:9:16 spec.ports[2].targetPort",
     ]

@@ -1,4 +1,4 @@
-"""NetworkPolicy to record and back: defaults, and the three things absent, empty and catch-all."""
+"""NetworkPolicy to record and back: validation, defaults, and absent, empty and catch-all kept apart."""
 
 from __future__ import annotations
 
@@ -24,6 +24,7 @@ from netprobe.model.policy import (
     PortRange,
     Rule,
 )
+from netprobe.policies.fields import FieldError
 from netprobe.policies.networkpolicy import dump_policy, validate_policy
 
 
@@ -121,8 +122,75 @@ def test_namespace_and_origin() -> None:
     assert str(found.origin) == "m.yaml:7"
 
 
-def test_all_that_is_wrong_is_told() -> None:
+def test_all_that_is_wrong_is_reported() -> None:
     document = Document(Origin("m.yaml", 7), {"metadata": {}, "spec": {"policyTypes": ["x"]}})
     with pytest.raises(InputError) as caught:
         parse_policy(document)
     assert [problem.path for problem in caught.value.problems] == ["metadata.name", "spec.policyTypes[0]"]
+
+
+VALID = [  # tests/corpus/validation has many more, with the answers of a real server
+    "spec:",
+    "spec: {ingress: [null, {from: []}, {ports: [null]}]}",
+    "spec: {podSelector: {matchLabels: {a: null}, matchExpressions: null}}",
+    "spec: {egress: [{ports: [{port: 80.0, endPort: 81}]}]}",
+    "spec: {egress: [{to: [{ipBlock: {cidr: 010.1.2.3/08, except: ['::ffff:10.1.0.0/112']}}]}]}",
+    "metadata: {name: a.b-c, generateName: x-, labels: {example.com/a: ''}}",
+    "metadata: {generateName: x-}",
+    "metadata: {name: p, annotations: {EXAMPLE.com/a: anything at all}, creationTimestamp: null}",
+]
+INVALID = {
+    "metadata:": ["metadata.name"],
+    "metadata: {name: p, annotations: {a/b/c: ''}}": ["metadata.annotations"],
+    "spec: 7": ["spec"],
+    "spec: {ingress: {}}": ["spec.ingress"],
+    "spec: {egress: [{to: [{podSelector: {}, ipBlock: {}}]}]}": [
+        "spec.egress[0].to[0].ipBlock.cidr",
+        "spec.egress[0].to[0]",
+    ],
+    "spec: {ingress: [{ports: [{port: 1.5}, {port: true}, {port: a, endPort: 1}, {endPort: x}]}]}": [
+        "spec.ingress[0].ports[0].port",
+        "spec.ingress[0].ports[1].port",
+        "spec.ingress[0].ports[2].endPort",
+        "spec.ingress[0].ports[3].endPort",
+    ],
+    "spec: {podSelector: {matchExpressions: [{key: a, operator: In}, {key: '', operator: Is}]}}": [
+        "spec.podSelector.matchExpressions[0].values",
+        "spec.podSelector.matchExpressions[1].operator",
+        "spec.podSelector.matchExpressions[1].key",
+    ],
+    "spec: {podSelector: {matchLabels: {a: 1, b: -}}}": ["spec.podSelector.matchLabels"] * 2,
+}
+
+
+def errors(text: str, *, strict: bool = True) -> list[FieldError]:
+    return validate_policy({"metadata": {"name": "p"}, **yaml.safe_load(text)}, strict=strict)
+
+
+@pytest.mark.parametrize("text", VALID)
+def test_valid(text: str) -> None:
+    assert errors(text) == []
+
+
+@pytest.mark.parametrize(("text", "paths"), INVALID.items())
+def test_invalid(text: str, paths: list[str]) -> None:
+    assert list(dict.fromkeys(error.path for error in errors(text))) == list(dict.fromkeys(paths))
+
+
+def test_unknown_fields_are_errors_under_strict_validation_only() -> None:
+    text = "{spec: {podselector: {}}, status: {}}"
+    assert [(error.path, error.hint) for error in errors(text)] == [
+        ("status", ""),
+        ("spec.podselector", "did you mean podSelector?"),
+    ]
+    assert errors(text, strict=False) == []
+
+
+def test_the_type_is_the_reason_in_the_server_s_status() -> None:
+    found = validate_policy({"spec": {"policyTypes": ["x"], "ingress": 1, "more": 2}})
+    assert {error.type for error in found} == {
+        "FieldValueRequired",
+        "FieldValueNotSupported",
+        "FieldValueTypeInvalid",
+        "UnknownField",
+    }
