@@ -4,21 +4,19 @@ Every set is proved by the simulator before it is given out. A declaration that 
 refused, with the pods and the flows.
 """
 
-from netprobe.generate.asked import Refusal
-from netprobe.generate.demand import NamedPeers
-from netprobe.generate.flows import listed
-from netprobe.generate.generate import Generated, Made, generate
-from netprobe.generate.propose import Proposed, propose
+from netprobe.generate.demand import NamedPeers, Refusal
+from netprobe.generate.generate import Generated, generate
+from netprobe.generate.policies import GeneratedPolicy
+from netprobe.generate.propose import ProposedRow, propose
 from netprobe.generate.space import apart
 
 __all__ = [
     "Generated",
-    "Made",
+    "GeneratedPolicy",
     "NamedPeers",
-    "Proposed",
+    "ProposedRow",
     "Refusal",
     "apart",
     "generate",
-    "listed",
     "propose",
 ]

@@ -1,22 +1,70 @@
-"""What a declaration asks of policies, by kinds of pods, as bits."""
+"""What a declaration demands of policies: who must reach whom, and who must not. Sets are bits."""
 
 from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Mapping
-from dataclasses import dataclass
-from itertools import islice
+from dataclasses import dataclass, field
 from typing import TypeAlias
 
-from netprobe.generate.asked import MOST_REFUSED, Asked, Asks, Piece, PortNumber, Refusal
-from netprobe.generate.declared import Declared
-from netprobe.generate.odds import at_odds
-from netprobe.generate.reading import Reading
 from netprobe.generate.space import Space
-from netprobe.model.cluster import Cluster
+from netprobe.model.flow import Flow, Protocol
 from netprobe.model.policy import Direction
 from netprobe.model.verdict import Verdict
 from netprobe.simulate.bits import pack, turned, unpack
+
+PortNumber: TypeAlias = tuple[int, Protocol]
+
+Closed: TypeAlias = frozenset[tuple[str, Direction]]
+"""The namespaces that get a default deny, each with the direction."""
+MOST_REFUSED = 20  # of each class; who reads more?
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """Why a declaration cannot be had from policies; `flows` are the declared flows at odds.
+
+    `rows` are the rows that declare them, by their numbers; None for the default.
+    """
+
+    reason: str
+    flows: tuple[Flow, ...]
+    rows: tuple[int | None, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class RowDemand:
+    """Part of what is demanded of one destination on one port: what a row says of some sources.
+
+    `toward` is the crowd that the row speaks of: the destination, or the Service in front of it.
+    """
+
+    row: int | None
+    verdict: Verdict
+    sources: int
+    toward: int
+    port: int
+
+
+@dataclass(slots=True)
+class TargetDemand:
+    """What must pass, and what must not, to one destination on one port: sources, as bits."""
+
+    allow: int = 0
+    deny: int = 0
+    rows: list[RowDemand] = field(default_factory=list)
+
+    def add(self, part: RowDemand) -> None:
+        self.rows.append(part)
+        if part.verdict is Verdict.ALLOW:
+            self.allow |= part.sources
+        else:
+            self.deny |= part.sources
+
+
+Demands: TypeAlias = Mapping[PortNumber, dict[int, TargetDemand]]
+"""By port and destination."""
+
 
 NamedPeers: TypeAlias = Mapping[int, frozenset[Direction]]
 """For a row the directions in which it names its peers as themselves: for ingress its sources."""
@@ -35,18 +83,18 @@ Openings: TypeAlias = Mapping[PortNumber, Opening]
 
 @dataclass(frozen=True, slots=True)
 class Demand:
-    """What is asked, by crowds as declared, and by kinds as policies can tell them apart."""
+    """What is demanded, by crowds as declared, and by classes as policies can tell them apart."""
 
     space: Space
-    crowds: Asks
-    kinds: Asks
+    crowds: Demands
+    classes: Demands
 
     def openings(self, direction: Direction, named: NamedPeers) -> Mapping[int, dict[PortNumber, Opening]]:
-        """What each kind or host may do in a direction."""
+        """What each class or host may do in a direction."""
         found: dict[int, dict[PortNumber, Opening]] = defaultdict(dict)
         everybody = (1 << self.space.size) - 1
-        for port, targets in self.kinds.items():
-            peers = {target: asked.allow for target, asked in targets.items() if asked.allow}
+        for port, targets in self.classes.items():
+            peers = {target: demanded.allow for target, demanded in targets.items() if demanded.allow}
             narrow = {target: _named(targets[target], direction, named) for target in peers}
             if direction is Direction.EGRESS:
                 peers = turned(peers, everybody, self.space.size)
@@ -59,21 +107,21 @@ class Demand:
     def callers(self, subject: int, openings: Openings) -> set[int | None]:
         """The rows by which a subject may be reached as these openings say."""
         return {
-            piece.row
+            part.row
             for port, opening in openings.items()
-            if subject in self.kinds[port]
-            for piece in self.kinds[port][subject].pieces
-            if piece.verdict is Verdict.ALLOW and piece.sources & opening.peers
+            if subject in self.classes[port]
+            for part in self.classes[port][subject].rows
+            if part.verdict is Verdict.ALLOW and part.sources & opening.peers
         }
 
     def calls(self) -> Mapping[int, list[tuple[int | None, PortNumber, int]]]:
         """For each source the rows by which it reaches others: (row, port, destinations as bits)."""
         alike: dict[tuple[int | None, PortNumber, int], list[int]] = defaultdict(list)
-        for port, targets in self.kinds.items():
-            for target, asked in targets.items():
-                for piece in asked.pieces:
-                    if piece.verdict is Verdict.ALLOW:
-                        alike[piece.row, port, piece.sources].append(target)
+        for port, targets in self.classes.items():
+            for target, demanded in targets.items():
+                for part in demanded.rows:
+                    if part.verdict is Verdict.ALLOW:
+                        alike[part.row, port, part.sources].append(target)
         found: dict[int, list[tuple[int | None, PortNumber, int]]] = defaultdict(list)
         for (row, port, sources), members in alike.items():
             bits = pack(members, self.space.size)
@@ -82,14 +130,14 @@ class Demand:
         return found
 
     def between(self, verdict: Verdict) -> Counter[tuple[str | None, str | None]]:
-        """How many pairs of kinds and ports have a verdict, by namespaces; None for outside."""
+        """How many pairs of classes and ports have a verdict, by namespaces; None for outside."""
         spaces: list[tuple[str | None, int]] = [(None, self.space.outside), *self.space.namespaces.items()]
-        home: dict[int, str | None] = {kind.bit: kind.namespace for kind in self.space.kinds}
+        home: dict[int, str | None] = {pod_class.bit: pod_class.namespace for pod_class in self.space.classes}
         counted: dict[int, Counter[str | None]] = {}
         found: Counter[tuple[str | None, str | None]] = Counter()
-        for targets in self.kinds.values():
-            for target, asked in targets.items():
-                bits = asked.allow if verdict is Verdict.ALLOW else asked.deny
+        for targets in self.classes.values():
+            for target, demanded in targets.items():
+                bits = demanded.allow if verdict is Verdict.ALLOW else demanded.deny
                 if bits not in counted:
                     counted[bits] = (
                         Counter(home.get(source) for source in unpack(bits))
@@ -102,24 +150,9 @@ class Demand:
         return found
 
 
-def _named(asked: Asked, direction: Direction, named: NamedPeers) -> int:
+def _named(demanded: TargetDemand, direction: Direction, named: NamedPeers) -> int:
     bits = 0
-    for piece in asked.pieces:
-        if piece.row is not None and piece.verdict is Verdict.ALLOW and direction in named.get(piece.row, ()):
-            bits |= piece.sources
+    for part in demanded.rows:
+        if part.row is not None and part.verdict is Verdict.ALLOW and direction in named.get(part.row, ()):
+            bits |= part.sources
     return bits
-
-
-def demand(declared: Declared, cluster: Cluster) -> tuple[Demand, tuple[Refusal, ...]]:
-    """The demand of a declared matrix, and why no policies can meet it: of each reason the first of many."""
-    reading = Reading(declared, cluster)
-    kinds: dict[PortNumber, dict[int, Asked]] = {}
-    for port, targets in reading.asks.items():
-        of_port = kinds[port] = {}
-        for target, asked in targets.items():
-            known = of_port.setdefault(reading.space.bit(target), Asked())
-            for piece in asked.pieces:
-                sources = reading.space.known(piece.sources)
-                known.add(Piece(piece.row, piece.verdict, sources, piece.toward, piece.port))
-    refusals = (*reading.refusals[:MOST_REFUSED], *islice(at_odds(kinds, reading), MOST_REFUSED))
-    return Demand(reading.space, reading.asks, kinds), refusals

@@ -12,15 +12,15 @@ from dataclasses import dataclass
 from functools import reduce
 from operator import or_
 
-from netprobe.generate.asked import PortNumber
-from netprobe.generate.classes import Classes, Rows
+from netprobe.generate.demand import PortNumber
+from netprobe.generate.workloads import Rows, WorkloadClasses
 from netprobe.model.cluster import Cluster
 from netprobe.simulate import CALICO, Profile
 from netprobe.simulate.bits import turned, unpack
 
 
 @dataclass(frozen=True, slots=True)
-class Proposed:
+class ProposedRow:
     """A row that allows: names as a suite spells them; `ports` None for all that are declared."""
 
     sources: tuple[str, ...]
@@ -28,9 +28,9 @@ class Proposed:
     ports: tuple[PortNumber, ...] | None
 
 
-def propose(cluster: Cluster, profile: Profile = CALICO) -> tuple[Proposed, ...]:
+def propose(cluster: Cluster, profile: Profile = CALICO) -> tuple[ProposedRow, ...]:
     """The rows under which `default: deny` declares what a cluster's policies let pass among its pods."""
-    return tuple(_Proposal(Classes(cluster, profile)).rows())
+    return tuple(_Proposal(WorkloadClasses(cluster, profile)).rows())
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +43,7 @@ class _Name:
 
 
 class _Proposal:
-    def __init__(self, classes: Classes) -> None:
+    def __init__(self, classes: WorkloadClasses) -> None:
         self._classes = classes.all
         ports = dict.fromkeys(port for each in classes.all for port in each.ports)
         everybody = (1 << len(classes.all)) - 1
@@ -91,7 +91,7 @@ class _Proposal:
                 return False
         return True
 
-    def rows(self) -> Iterator[Proposed]:
+    def rows(self) -> Iterator[ProposedRow]:
         """Destinations with the same sources on the same ports share a row."""
         joined: dict[tuple[tuple[str, ...], tuple[PortNumber, ...] | None], list[str]] = defaultdict(list)
         for number, name in enumerate(self._names):
@@ -104,7 +104,7 @@ class _Proposal:
                 asked = None if len(ports) == len(declared) else tuple(ports)
                 joined[self._short(sources, number), asked].append(name.text)
         for (names, asked), destinations in joined.items():
-            yield Proposed(names, tuple(destinations), asked)
+            yield ProposedRow(names, tuple(destinations), asked)
 
     def _sources(self, number: int, port: PortNumber) -> int:
         """The names from which one is reached on a port, as bits."""

@@ -1,7 +1,7 @@
-"""Who is who in a demand: kinds of pods, and addresses outside, as bits.
+"""The ends of a demand: classes of pods, and addresses outside. Sets of them are bits.
 
-A policy knows a pod by its namespace and its labels, so pods that share both are one kind: no policy treats
-them differently. A kind may hold several crowds of the declaration; the bit of the first stands for all.
+A policy tells pods apart by namespace and labels only, so pods that share both are one class. A class may
+contain several crowds of the declaration; the bit of the first stands for all.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ def apart(pod: Pod) -> Hashable:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Kind:
+class PodClass:
     """Pods of a namespace with the same labels. There is one object for each, compared as such."""
 
     namespace: str
@@ -50,7 +50,7 @@ class Kind:
 
 
 class Space:
-    """The crowds of a declaration as kinds and hosts. All sets are bits.
+    """The crowds of a declaration as classes and hosts. All sets are bits.
 
     `place` has for each crowd the crowd that it is to policies: itself, but for an address outside that is a
     pod's. Services have no place of their own.
@@ -75,35 +75,35 @@ class Space:
                     self.hosts[number] = end
         self.aliases = {number: place for number, place in enumerate(self.place) if number != place}
         self.outside = _bits(self.hosts)
-        self.kinds = tuple(self._kinds(cluster))
-        self.by_namespace: dict[str, list[Kind]] = defaultdict(list)
-        for kind in self.kinds:
-            self.by_namespace[kind.namespace].append(kind)
-        self.namespaces = {name: _bits(k.bit for k in kinds) for name, kinds in self.by_namespace.items()}
-        self.kind_at = {kind.bit: kind for kind in self.kinds}
+        self.classes = tuple(self._classes(cluster))
+        self.by_namespace: dict[str, list[PodClass]] = defaultdict(list)
+        for pod_class in self.classes:
+            self.by_namespace[pod_class.namespace].append(pod_class)
+        self.namespaces = {name: _bits(k.bit for k in classes) for name, classes in self.by_namespace.items()}
+        self.class_at = {pod_class.bit: pod_class for pod_class in self.classes}
         self._several = reduce(or_, self._members.values(), 0)
         self._known: dict[int, int] = {}
 
-    def _kinds(self, cluster: Cluster) -> Iterator[Kind]:
+    def _classes(self, cluster: Cluster) -> Iterator[PodClass]:
         found: dict[tuple[str, Shown], list[int]] = defaultdict(list)
         for number, crowd in enumerate(self.crowds):
             if isinstance(first := crowd[0], PodRef):
                 found[first.namespace, shown(cluster.pods[first])].append(number)
-        self._members: dict[int, int] = {}  # of kinds that hold several crowds
+        self._members: dict[int, int] = {}  # of classes that hold several crowds
         self._bit_of: dict[int, int] = {}
         for (namespace, labels), numbers in found.items():
             refs = tuple(end for n in numbers for end in self.crowds[n] if isinstance(end, PodRef))
             if len(numbers) > 1:
                 self._members[numbers[0]] = _bits(numbers)
                 self._bit_of.update(dict.fromkeys(numbers, numbers[0]))
-            yield Kind(namespace, labels, refs, _name(cluster, refs), numbers[0])
+            yield PodClass(namespace, labels, refs, _name(cluster, refs), numbers[0])
 
     def bit(self, crowd: int) -> int:
-        """The bit of the kind or host that a crowd belongs to."""
+        """The bit of the class or host that a crowd belongs to."""
         return self._bit_of.get(crowd, crowd)
 
     def members(self, bit: int) -> int:
-        """The crowds of a kind, as bits."""
+        """The crowds of a class, as bits."""
         return self._members.get(bit, 1 << bit)
 
     def real(self, bits: int) -> int:
@@ -114,7 +114,7 @@ class Space:
         return bits
 
     def known(self, crowds: int) -> int:
-        """The kinds and hosts of which some crowd is in a set."""
+        """The classes and hosts of which some crowd is in a set."""
         mixed = crowds & self._several
         if not mixed:
             return crowds

@@ -142,11 +142,11 @@ def test_a_proposal_declares_what_passes_today(tmp_path: Path, capsys: pytest.Ca
 @pytest.mark.parametrize(
     ("arguments", "told"),
     [
-        ([], "what is declared?"),
-        (["--from-cluster"], "what is allowed where?"),
-        (["--from-cluster", "suite.yaml", "-f", "x"], "it takes none"),
-        ([str(ZERO_TRUST / "suite.yaml"), "-f", "x"], "has a topology of its own"),
-        ([str(ZERO_TRUST / "suite.yaml"), "-o", __file__], "is a file; -o names a folder"),
+        ([], "no declaration given"),
+        (["--from-cluster"], "no cluster given"),
+        (["--from-cluster", "suite.yaml", "-f", "x"], "it takes no SUITE"),
+        ([str(ZERO_TRUST / "suite.yaml"), "-f", "x"], "has its own topology"),
+        ([str(ZERO_TRUST / "suite.yaml"), "-o", __file__], "is a file: -o names a folder"),
         ([str(ZERO_TRUST / "suite.yaml"), "-f", "x", "--context", "c"], "two different clusters"),
     ],
 )

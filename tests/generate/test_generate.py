@@ -8,14 +8,15 @@ from typing import Any
 
 import pytest
 
-from netprobe.generate import Generated, listed
+from netprobe.generate import Generated
 from netprobe.generate import generate as generate_by_crowds
-from netprobe.generate.label import Namespace as Kinds
-from netprobe.generate.space import Kind
+from netprobe.generate.selectors import Namespace as PodClasses
+from netprobe.generate.space import PodClass
 from netprobe.model.cluster import Cluster, Namespace
 from netprobe.model.flow import ContainerPort, External, Flow, Pod, PodRef, Protocol
 from netprobe.model.policy import Direction, IPBlock, Policy
 from netprobe.model.verdict import Verdict
+from tests.generate.flows import listed
 
 ALLOW, DENY = Verdict.ALLOW, Verdict.DENY
 HOST = External(ip_address("203.0.113.9"))
@@ -133,11 +134,11 @@ def test_a_pod_on_its_nodes_network_is_refused_and_not_promised() -> None:
 def test_the_label_that_names_a_pod_is_chosen_and_no_more_than_it_takes(
     own: dict[str, str], others: list[dict[str, str]], chosen: str
 ) -> None:
-    kinds = [
-        Kind("shop", tuple(sorted(labels.items())), (PodRef("shop", f"p{n}"),), f"p{n}", n)
+    classes = [
+        PodClass("shop", tuple(sorted(labels.items())), (PodRef("shop", f"p{n}"),), f"p{n}", n)
         for n, labels in enumerate([own, *others])
     ]
-    assert str(Kinds(kinds).selector(kinds[0])) == chosen
+    assert str(PodClasses(classes).selector(classes[0])) == chosen
 
 
 def test_replicas_that_may_not_talk_are_no_peers_of_each_other() -> None:

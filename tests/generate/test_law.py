@@ -8,11 +8,12 @@ from random import Random
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from netprobe.generate import Refusal, generate, listed
+from netprobe.generate import Refusal, generate
 from netprobe.generate.space import PASSING
 from netprobe.model.cluster import Cluster
 from netprobe.model.flow import External, Flow, PodRef
 from netprobe.model.verdict import Verdict
+from tests.generate.flows import listed
 from tests.property.obvious import passes
 from tests.property.strategies import OUTSIDE, Shape, random_pods
 

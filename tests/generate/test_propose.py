@@ -8,7 +8,7 @@ from random import Random
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from netprobe.generate import Proposed, propose
+from netprobe.generate import ProposedRow, propose
 from netprobe.model.cluster import Cluster
 from netprobe.model.flow import Flow
 from netprobe.model.verdict import Verdict
@@ -20,7 +20,7 @@ from tests.property.strategies import Shape, random_cluster
 SHAPE = Shape(pods=9, policies=5, without_address=False)
 
 
-def row(proposed: Proposed) -> ExpectationRow:
+def row(proposed: ProposedRow) -> ExpectationRow:
     asked = proposed.ports
     return ExpectationRow(
         tuple(map(parse_end, proposed.sources)),

@@ -8,14 +8,15 @@ from random import Random
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from netprobe.cli.generated import file_name, manifest
-from netprobe.generate import apart, generate, listed
+from netprobe.generate import apart, generate
 from netprobe.generate.declared import crowded
 from netprobe.generate.proof import flows
+from netprobe.generate.text import file_name, manifest
 from netprobe.manifests import Reader, parse_policy
 from netprobe.model.verdict import Verdict
 from netprobe.simulate import Simulator
 from netprobe.suite import Declaration
+from tests.generate.flows import listed
 from tests.suite.random_suites import expectation, problems, sound, world
 
 

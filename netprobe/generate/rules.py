@@ -8,29 +8,28 @@ from functools import reduce
 from ipaddress import ip_network
 from operator import or_
 
-from netprobe.generate.asked import PortNumber
-from netprobe.generate.demand import Openings
-from netprobe.generate.label import Namespace, joined
-from netprobe.generate.space import Kind, Space
+from netprobe.generate.demand import Openings, PortNumber
+from netprobe.generate.selectors import Namespace, joined
+from netprobe.generate.space import PodClass, Space
 from netprobe.model.labels import EVERYTHING, NAME_LABEL, Selector
 from netprobe.model.policy import IPBlock, Peer, PodPeer, PortRange, Rule
 from netprobe.simulate.bits import unpack
 
 
 class Rules:
-    """Writes rules for the kinds of a space. `spaces` are the selectors of its namespaces."""
+    """Writes rules for the classes of a space. `spaces` are the selectors of its namespaces."""
 
     def __init__(self, space: Space, spaces: Mapping[str, Selector]) -> None:
         self._space = space
         self._spaces = spaces
-        self._within = {name: Namespace(kinds) for name, kinds in space.by_namespace.items()}
-        self._home = {kind.bit: kind.namespace for kind in space.kinds}
+        self._within = {name: Namespace(classes) for name, classes in space.by_namespace.items()}
+        self._home = {pod_class.bit: pod_class.namespace for pod_class in space.classes}
 
-    def selector(self, kind: Kind) -> Selector:
-        """What selects the pods of a kind, and no others of its namespace."""
-        return self._within[kind.namespace].selector(kind)
+    def selector(self, pod_class: PodClass) -> Selector:
+        """What selects the pods of a class, and no others of its namespace."""
+        return self._within[pod_class.namespace].selector(pod_class)
 
-    def of(self, openings: Openings, namespace: str, subject: Kind | None = None) -> tuple[Rule, ...]:
+    def of(self, openings: Openings, namespace: str, subject: PodClass | None = None) -> tuple[Rule, ...]:
         """Rules for a policy of a namespace, whose only subject is `subject` where there is one.
 
         Peers with the same ports share a rule, or ports with the same peers, whichever takes fewer items.
@@ -50,7 +49,7 @@ class Rules:
         shortest = min(written, key=lambda rules: sum(1 + len(r.peers) + len(r.ports) for r in rules))
         return tuple(sorted(shortest, key=_order))
 
-    def _peers(self, peers: int, wide: int, namespace: str, subject: Kind | None) -> Iterator[Peer]:
+    def _peers(self, peers: int, wide: int, namespace: str, subject: PodClass | None) -> Iterator[Peer]:
         # A pod reaches itself whatever a policy says.
         alone = 1 << subject.bit if subject is not None and len(subject.pods) == 1 else 0
         whole: list[str] = []
@@ -61,7 +60,7 @@ class Rules:
                 whole.append(name)
                 continue
             within = self._within[name]
-            own = [within.selector(self._space.kind_at[bit]) for bit in unpack(peers & there)]
+            own = [within.selector(self._space.class_at[bit]) for bit in unpack(peers & there)]
             where = None if name == namespace else self._spaces[name]
             some += [PodPeer(one, where) for one in joined(own)]
         if namespace in whole:
@@ -76,7 +75,7 @@ class Rules:
     def _spaces_of(self, peers: int) -> set[str]:
         if peers.bit_count() < len(self._space.namespaces):
             return {self._home[bit] for bit in unpack(peers) if bit in self._home}
-        return {name for name, kinds in self._space.namespaces.items() if kinds & peers}
+        return {name for name, classes in self._space.namespaces.items() if classes & peers}
 
 
 def _by_peers(openings: Openings) -> list[tuple[int, tuple[PortNumber, ...]]]:

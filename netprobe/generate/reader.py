@@ -1,11 +1,11 @@
-"""A declaration read as what is asked of pods and hosts."""
+"""A declaration read as demands of pods and hosts."""
 
 from __future__ import annotations
 
 from collections import defaultdict
 
-from netprobe.generate.asked import Asked, Piece, PortNumber, Refusal
 from netprobe.generate.declared import Column, Declared
+from netprobe.generate.demand import PortNumber, Refusal, RowDemand, TargetDemand
 from netprobe.generate.space import Space
 from netprobe.model.cluster import Cluster
 from netprobe.model.flow import Address, End, External, Family, Flow, Protocol, ServiceRef, Via
@@ -14,15 +14,15 @@ from netprobe.simulate.bits import unpack
 from netprobe.simulate.service import backends, selected
 
 
-class Reading:
-    """Columns to what is asked of pods and hosts: Services are their backends, addresses of pods are pods."""
+class DemandReader:
+    """Reads columns as demands. Services stand for their backends, addresses of pods for the pods."""
 
     def __init__(self, declared: Declared, cluster: Cluster) -> None:
         self.declared, self.cluster = declared, cluster
         self.space = Space(declared.crowds, cluster)
         self.refusals: list[Refusal] = []
         self._known: dict[End, frozenset[Family]] = {}
-        self.asks: dict[PortNumber, dict[int, Asked]] = defaultdict(dict)
+        self.demands: dict[PortNumber, dict[int, TargetDemand]] = defaultdict(dict)
         for flow, share in declared.itself.items():
             if share.verdict is Verdict.DENY:
                 self._refuse(flow, share.row, "a pod always reaches itself", "cannot be denied: ")
@@ -37,14 +37,14 @@ class Reading:
         for share in column.shares:
             self._itself(column, share.sources, share.row, share.verdict)
             sources = self._others(share.sources, column.destination)
-            self._ask(
-                place, Piece(share.row, share.verdict, sources, column.destination, column.port), column
+            self._demand(
+                place, RowDemand(share.row, share.verdict, sources, column.destination, column.port), column
             )
 
-    def _ask(self, place: int, piece: Piece, column: Column, port: int | None = None) -> None:
-        if piece.sources:
-            of_port = self.asks[port or column.port, column.protocol]
-            of_port.setdefault(place, Asked()).add(piece)
+    def _demand(self, place: int, part: RowDemand, column: Column, port: int | None = None) -> None:
+        if part.sources:
+            of_port = self.demands[port or column.port, column.protocol]
+            of_port.setdefault(place, TargetDemand()).add(part)
 
     def _others(self, sources: int, crowd: int) -> int:
         """Without the pod itself, where it is alone in its crowd; its address, named as a host, stays."""
@@ -66,13 +66,13 @@ class Reading:
             for families, sources in by_families.items():
                 first = self._first(next(unpack(sources)))
                 family = next(iter(families)) if len(families) == 1 else None
-                asked = Flow(first, service, column.port, column.protocol, family, Via.SERVICE)
+                demanded = Flow(first, service, column.port, column.protocol, family, Via.SERVICE)
                 if not families and self._addresses(first):
-                    self._refuse(asked, share.row, "they have no address family in common")
+                    self._refuse(demanded, share.row, "they have no address family in common")
                     continue
-                behind = backends(self.cluster, self.cluster.services[service], asked)
+                behind = backends(self.cluster, self.cluster.services[service], demanded)
                 if isinstance(behind, str):
-                    self._refuse(asked, share.row, behind)
+                    self._refuse(demanded, share.row, behind)
                     continue
                 for backend in behind:
                     place = self.space.of[backend.pod]
@@ -81,8 +81,8 @@ class Reading:
                         self._refuse(own, share.row, "a pod always reaches itself", "cannot be denied: ")
                     # A backend that calls its own Service is judged by its policies, as any caller.
                     bits = self.space.real(sources)
-                    piece = Piece(share.row, share.verdict, bits, column.destination, column.port)
-                    self._ask(place, piece, column, backend.port)
+                    part = RowDemand(share.row, share.verdict, bits, column.destination, column.port)
+                    self._demand(place, part, column, backend.port)
 
     def _refuse(self, flow: Flow, row: int | None, reason: str, words: str = "") -> None:
         separator = " " if words else ": "

@@ -8,7 +8,7 @@ from functools import reduce
 from itertools import combinations
 from operator import and_
 
-from netprobe.generate.space import Kind
+from netprobe.generate.space import PodClass
 from netprobe.model.labels import Labels, Operator, Requirement, Selector
 from netprobe.simulate.bits import unpack
 
@@ -22,37 +22,37 @@ PREFERRED = (
     "role",
     "tier",
 )
-MOST_LABELS = 3  # of a short selector; where these do not tell apart, all labels are asked for
+MOST_LABELS = 3  # of a short selector; where these do not tell apart, all labels are demanded for
 
 
 class Namespace:
-    """The kinds of one namespace, and what selects each of them and no other."""
+    """The classes of one namespace, and what selects each of them and no other."""
 
-    def __init__(self, kinds: Iterable[Kind]) -> None:
-        self.kinds = tuple(kinds)
+    def __init__(self, classes: Iterable[PodClass]) -> None:
+        self.classes = tuple(classes)
         self._holding: dict[tuple[str, str], int] = defaultdict(int)
-        for place, kind in enumerate(self.kinds):
-            for label in kind.labels:
+        for place, pod_class in enumerate(self.classes):
+            for label in pod_class.labels:
                 self._holding[label] |= 1 << place
-        self._places = {kind: place for place, kind in enumerate(self.kinds)}
-        self._made: dict[Kind, Selector] = {}
+        self._places = {pod_class: place for place, pod_class in enumerate(self.classes)}
+        self._made: dict[PodClass, Selector] = {}
 
-    def selector(self, kind: Kind) -> Selector:
-        if kind not in self._made:
-            self._made[kind] = self._selector(kind)
-        return self._made[kind]
+    def selector(self, pod_class: PodClass) -> Selector:
+        if pod_class not in self._made:
+            self._made[pod_class] = self._selector(pod_class)
+        return self._made[pod_class]
 
-    def _selector(self, kind: Kind) -> Selector:
-        own = dict(kind.labels)
+    def _selector(self, pod_class: PodClass) -> Selector:
+        own = dict(pod_class.labels)
         keys = sorted(own, key=_preference)
-        alone = 1 << self._places[kind]
+        alone = 1 << self._places[pod_class]
         if keys:
             for size in range(1, MOST_LABELS + 1):
                 for chosen in combinations(keys, size):
                     if self._with({key: own[key] for key in chosen}) == alone:
                         return Selector.of({key: own[key] for key in chosen})
-        # Who has all these labels has another one too, which this kind lacks.
-        alike = [dict(self.kinds[place].labels) for place in unpack(self._with(own) & ~alone)]
+        # Who has all these labels has another one too, which this class lacks.
+        alike = [dict(self.classes[place].labels) for place in unpack(self._with(own) & ~alone)]
         lacking: list[Requirement] = []
         while alike:
             foreign = sorted({key for other in alike for key in other.keys() - own.keys()}, key=_preference)
@@ -62,8 +62,8 @@ class Namespace:
         return Selector.of(own, *lacking)
 
     def _with(self, labels: Labels) -> int:
-        """The kinds that have some labels, by their places here, as bits."""
-        return reduce(and_, (self._holding[label] for label in labels.items()), (1 << len(self.kinds)) - 1)
+        """The classes that have some labels, by their places here, as bits."""
+        return reduce(and_, (self._holding[label] for label in labels.items()), (1 << len(self.classes)) - 1)
 
 
 def joined(selectors: Sequence[Selector]) -> list[Selector]:

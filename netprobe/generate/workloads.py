@@ -14,7 +14,7 @@ from functools import reduce
 from operator import or_
 from typing import TypeAlias
 
-from netprobe.generate.asked import PortNumber
+from netprobe.generate.demand import PortNumber
 from netprobe.model.cluster import Cluster
 from netprobe.model.flow import PodRef
 from netprobe.model.verdict import Verdict
@@ -25,7 +25,7 @@ Rows: TypeAlias = Mapping[int, int]
 
 
 @dataclass(frozen=True, slots=True)
-class Class:
+class WorkloadClass:
     """Pods that behave alike, all of one workload: `name` is "namespace/workload"."""
 
     name: str
@@ -37,7 +37,7 @@ class Class:
         return len(self.pods) == 1
 
 
-class Classes:
+class WorkloadClasses:
     """All classes of a cluster. A class is the bit of its place in `all`."""
 
     def __init__(self, cluster: Cluster, profile: Profile) -> None:
@@ -50,7 +50,9 @@ class Classes:
             node = pod.node if pod.node in hosts else None
             key = (f"{ref.namespace}/{name}", ports, self._evaluation.group_of(ref).index, node)
             found[key].append(ref)
-        self.all = tuple(Class(name, ports, tuple(refs)) for (name, ports, _, _), refs in found.items())
+        self.all = tuple(
+            WorkloadClass(name, ports, tuple(refs)) for (name, ports, _, _), refs in found.items()
+        )
         self._groups = [self._evaluation.group_of(each.pods[0]).index for each in self.all]
         of_group: dict[int, list[int]] = defaultdict(list)
         for number, group in enumerate(self._groups):
