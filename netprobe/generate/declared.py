@@ -106,7 +106,8 @@ class _Crowds:
             if len(members) == len(of):
                 continue
             hit = Counter(of[ref] for ref in members)
-            torn = {number: len(sizes) + i for i, number in enumerate(hit) if hit[number] < sizes[number]}
+            split = [number for number in hit if hit[number] < sizes[number]]
+            torn = {number: len(sizes) + i for i, number in enumerate(split)}
             sizes.update({new: hit[old] for old, new in torn.items()})
             sizes.subtract({old: hit[old] for old in torn})
             for ref in members:

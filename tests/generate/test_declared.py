@@ -12,7 +12,8 @@ from netprobe.generate.declared import Declared, crowded
 from netprobe.model.cluster import Cluster
 from netprobe.model.flow import Flow, Pod, PodRef, Protocol
 from netprobe.model.verdict import Verdict
-from netprobe.suite import Declaration, Expectation
+from netprobe.suite import Declaration, Expectation, ExpectationRow
+from netprobe.suite.ends import parse_end, parse_port
 from tests.suite.random_suites import expectation, problems, sound, world
 
 
@@ -64,3 +65,15 @@ def test_pods_that_must_be_apart_are() -> None:
     expected = Expectation(Verdict.DENY)
     assert len(crowded(expected, Cluster(pods=pods)).crowds) == 1
     assert len(crowded(expected, Cluster(pods=pods), lambda pod: pod.labels["app"]).crowds) == 3
+
+
+def test_a_crowd_that_is_split_after_a_whole_one_keeps_its_own_number() -> None:
+    pods = {ref: Pod(ref, {}) for ref in (PodRef("a", f"p{number}") for number in range(5))}
+
+    def row(port: int, *sources: str) -> ExpectationRow:
+        ends = tuple(parse_end(f"a/{source}") for source in sources)
+        return ExpectationRow(ends, (parse_end("a/p3"),), (parse_port(port),), Verdict.ALLOW)
+
+    rows = row(81, "p0"), row(80, "p0", "p1"), row(82, "p2")
+    crowds = crowded(Expectation(None, rows), Cluster(pods=pods)).crowds
+    assert sorted(map(len, crowds)) == [1, 1, 1, 1, 1]
