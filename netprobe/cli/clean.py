@@ -13,7 +13,7 @@ from netprobe.errors import NetprobeError, UsageError
 
 if TYPE_CHECKING:
     from netprobe.probe import Cleaned, Leftover
-    from netprobe.run.target import Target
+    from netprobe.run.options import Target
 
 
 @click.command
@@ -43,7 +43,7 @@ def command(
     """
     from netprobe.cli.loop import run_async
     from netprobe.lab import Health, list_labs
-    from netprobe.run.target import Target
+    from netprobe.run.options import Target
 
     if lab_name and (kubeconfig or context):
         raise UsageError("--lab and --kubeconfig/--context name two different clusters: give one")
@@ -83,13 +83,11 @@ def _told(left: Leftover) -> str:
 
 async def _clean(target: Target, run: str | None, dry_run: bool, request_timeout_s: float) -> Cleaned:
     from netprobe.cli.narration import narrated
-    from netprobe.lab import LabOptions
     from netprobe.probe import clean
-    from netprobe.run.target import opened
+    from netprobe.run.cluster import open_cluster
+    from netprobe.run.options import RunOptions
 
     with narrated() as narrate:
-        async with opened(
-            target, LabOptions(), request_timeout_s=request_timeout_s, narrate=narrate
-        ) as there:
+        async with open_cluster(RunOptions(target, request_timeout_s=request_timeout_s), narrate) as there:
             narrate("looking for what runs left behind")
-            return await clean(there.cluster, run, dry_run=dry_run)
+            return await clean(there.api, run, dry_run=dry_run)

@@ -178,7 +178,7 @@ def command(
     from netprobe.conformance.case import select_cases
     from netprobe.conformance.load import builtin, load
     from netprobe.probe import Deadlines, Pace
-    from netprobe.run.terms import Terms
+    from netprobe.run.options import RunOptions
     from netprobe.simulate import profile as profile_of
 
     flags = PodFlags.taken_from(others)
@@ -223,7 +223,7 @@ def command(
             raise UsageError(f"part {index} of {count} has no case: there are fewer cases than parts")
     night = ConformanceRun(
         cases=cases,
-        terms=Terms(
+        terms=RunOptions(
             target=target,
             lab=options,
             pods=flags.pods(lifetime_s=4 * 3600),

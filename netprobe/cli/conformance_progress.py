@@ -12,7 +12,7 @@ from typing import Final
 
 from netprobe.cli.narration import Log, logged
 from netprobe.conformance.result import CaseStatus, Result
-from netprobe.run.target import Narrate
+from netprobe.run.options import Progress
 
 TROUBLES: Final = {
     CaseStatus.FAILED: "failed",
@@ -60,7 +60,7 @@ class Tally:
 
 
 @contextmanager
-def progress(total: int) -> Iterator[tuple[Narrate, Callable[[Result], None]]]:
+def progress(total: int) -> Iterator[tuple[Progress, Callable[[Result], None]]]:
     """Yields what is told of the preparations, and of each result."""
     tally = Tally(total)
     if not sys.stderr.isatty():

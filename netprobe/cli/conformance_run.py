@@ -23,8 +23,9 @@ from netprobe.conformance.runner import Runner
 from netprobe.errors import NetprobeError, UsageError
 from netprobe.report import save
 from netprobe.report.conformance import CONFORMANCE_FORMATS, Conformance
+from netprobe.run.cluster import open_cluster
+from netprobe.run.options import RunOptions
 from netprobe.run.record import ClusterInfo, RunInfo
-from netprobe.run.terms import Terms
 
 LEFT_BEHIND = "the cleanup was not waited for: `netprobe clean` removes what is left"
 
@@ -87,7 +88,7 @@ class ConformanceRun:
     """What is to be tried, and where."""
 
     cases: Sequence[Case]
-    terms: Terms
+    terms: RunOptions
     fixtures: int | None
     full: bool
     shard: tuple[int, int] | None = None
@@ -118,10 +119,10 @@ class ConformanceRun:
     async def _tried(self) -> Results:
         with progress(len(self.cases)) as (narrate, told):
             try:
-                async with self.terms.opened(narrate) as there:
+                async with open_cluster(self.terms, narrate) as there:
                     self._info = there.info
                     self._suite = Runner(
-                        there.cluster,
+                        there.api,
                         self.cases,
                         fixtures=self.fixtures or (8 if there.is_lab else 4),
                         full=self.full,
@@ -130,7 +131,7 @@ class ConformanceRun:
                         profile=self.terms.profile,
                         options=self.terms.pods,
                         deadlines=self.terms.deadlines,
-                        pace=self.terms.pace_on(there),
+                        pace=there.pace(self.terms.pace),
                         progress=narrate,
                         on_result=told,
                     )

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from netprobe.doctor import Diagnosis
     from netprobe.lab import LabOptions
     from netprobe.probe import Deadlines, PodOptions
-    from netprobe.run.target import Target
+    from netprobe.run.options import Target
 
 
 @click.command
@@ -110,15 +110,17 @@ async def _diagnose(
     from netprobe.cli.narration import narrated
     from netprobe.doctor import Examination
     from netprobe.kube.facts import facts, other_policies
-    from netprobe.run.target import opened
+    from netprobe.run.cluster import open_cluster
+    from netprobe.run.options import RunOptions
 
     with narrated() as narrate:
-        async with opened(target, lab, request_timeout_s=request_timeout_s, narrate=narrate) as there:
+        options = RunOptions(target, lab, request_timeout_s=request_timeout_s)
+        async with open_cluster(options, narrate) as there:
             examination = Examination(
-                there.cluster,
-                await facts(there.cluster),
-                there.cluster.server,
-                await other_policies(there.cluster),
+                there.api,
+                await facts(there.api),
+                there.api.server,
+                await other_policies(there.api),
                 lab=there.is_lab,
                 options=pods,
                 deadlines=deadlines,

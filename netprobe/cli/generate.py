@@ -177,15 +177,15 @@ def _verify(suite: Suite, texts: Mapping[str, str], profile: Profile) -> int:
     from netprobe.cli.narration import run_narrated
     from netprobe.manifests import Reader, parse_policy
     from netprobe.report import FORMATS
-    from netprobe.run.fixture import Campaign
-    from netprobe.run.terms import Terms
+    from netprobe.run.driver import run
+    from netprobe.run.fixture import Fixture
+    from netprobe.run.options import RunOptions
 
     reader = Reader()
     documents = tuple(document for name, text in texts.items() for document in reader.text(name, text))
     policies = tuple(map(parse_policy, documents))
     suite = replace(suite, policies=documents, parsed=policies, steps=())
-    campaign = Campaign(suite, Terms(profile=profile))
-    report = run_narrated(campaign.run)
+    report = run_narrated(lambda progress: run(Fixture(suite), RunOptions(profile=profile), progress))
     if report.exit_status:
         sys.stderr.writelines(FORMATS.render(report, "table"))
     say(f"on the lab: {report.counts.as_expected:,} of {report.counts.flows:,} flows as declared")

@@ -51,7 +51,7 @@ def command(
     the kernel's rules, not reasoned out: `netprobe explain` does that.
     """
     from netprobe.cli.loop import run_async
-    from netprobe.run.target import kubeconfig_of
+    from netprobe.run.cluster import kubeconfig_of
 
     if port.protocol is Protocol.SCTP:
         raise UsageError("SCTP cannot be traced: nc cannot speak it")

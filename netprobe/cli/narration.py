@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 from netprobe.cli.loop import run_async
 
 if TYPE_CHECKING:
-    from netprobe.run.target import Narrate
+    from netprobe.run.options import Progress
 
 T = TypeVar("T")
 
@@ -26,14 +26,14 @@ LONGEST_S: Final = 60.0
 """After so long the same is said once more."""
 
 
-def run_narrated(work: Callable[[Narrate], Coroutine[Any, Any, T]]) -> T:
+def run_narrated(work: Callable[[Progress], Coroutine[Any, Any, T]]) -> T:
     """Run a coroutine function that says what it is doing."""
     with narrated() as narrate:
         return run_async(work(narrate))
 
 
 @contextmanager
-def narrated() -> Iterator[Narrate]:
+def narrated() -> Iterator[Progress]:
     """Yields a function that takes what is being done."""
     if not sys.stderr.isatty():
         with logged(Log()) as narrate:
@@ -66,7 +66,7 @@ class Log:
 
 
 @contextmanager
-def logged(log: Log, pause_s: float = PAUSE_S) -> Iterator[Narrate]:
+def logged(log: Log, pause_s: float = PAUSE_S) -> Iterator[Progress]:
     """Yields a function that takes what is being done; a thread says it, also while the work holds still."""
     from netprobe.cli.frame import say
 

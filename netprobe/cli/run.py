@@ -1,15 +1,16 @@
-"""`netprobe run`: the main job. Declared, simulated and observed, side by side."""
+"""`netprobe run`: declared, simulated and observed, side by side."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import replace
-from typing import Any, Final
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, fields, replace
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import click
 
-from netprobe.cli.inplace_options import InPlaceOptions, inplace_options, tried, visited
 from netprobe.cli.options import (
+    DurationType,
     ReportFile,
     cluster_options,
     examples,
@@ -21,9 +22,74 @@ from netprobe.cli.options import (
 )
 from netprobe.cli.pod_options import PodFlags, pod_options, print_images
 from netprobe.errors import UsageError
-from netprobe.model.flow import Family
+from netprobe.model.flow import Family, Via
+
+if TYPE_CHECKING:
+    from netprobe.run.copy import Copy
+    from netprobe.run.fixture import Fixture
+    from netprobe.run.in_place import InPlace
+
+F = TypeVar("F", bound=Callable[..., Any])
 
 FAMILIES: Final[Mapping[str | None, Family | None]] = {None: None, "ipv4": 4, "ipv6": 6}
+
+
+def in_place_options(function: F) -> F:
+    """--in-place and the options that only runs in place have."""
+    for option in (
+        click.option(
+            "--lifetime",
+            "lifetime_s",
+            type=DurationType(),
+            default="15m",
+            show_default=True,
+            help="In place: the cluster removes shadow pods by itself after this time.",
+        ),
+        click.option(
+            "--via",
+            type=click.Choice([Via.DNS.value, Via.NODE_PORT.value]),
+            multiple=True,
+            help="In place: also reach Services this way. Repeatable.",
+        ),
+        click.option(
+            "--shadow-namespace",
+            is_flag=True,
+            help="In place: try policies (-f, and the suite's) on copies of the pods, in new namespaces.",
+        ),
+        click.option(
+            "-f",
+            "--filename",
+            "filenames",
+            multiple=True,
+            metavar="PATH",
+            type=click.Path(allow_dash=True),
+            help="With --shadow-namespace: a file or folder of policies to try. Repeatable.",
+        ),
+        click.option(
+            "--seed", type=int, default=0, show_default=True, help="In place: seed of the random sample."
+        ),
+        click.option(
+            "--sample",
+            metavar="N",
+            type=click.IntRange(0),
+            default=0,
+            help="In place: also probe N pods drawn at random.",
+        ),
+        click.option(
+            "--disturb", is_flag=True, help="In place: continue even if shadow pods disturb other workloads."
+        ),
+        click.option(
+            "--dry-run", is_flag=True, help="In place: print what would be created as YAML; create nothing."
+        ),
+        click.option(
+            "--in-place",
+            is_flag=True,
+            help="Probe the pods that are in the cluster, from shadow pods beside them. The default for a "
+            "suite without topology.",
+        ),
+    ):
+        function = option(function)
+    return function
 
 
 @click.command
@@ -36,14 +102,14 @@ FAMILIES: Final[Mapping[str | None, Family | None]] = {None: None, "ipv4": 4, "i
 @click.option(
     "--placement",
     type=click.Choice(["same", "other", "both"]),
-    help="Probe flows from their destination's node, from another one, or from both as rows of their own.",
+    help="Probe flows between pods on the same node, on different nodes, or both as separate rows.",
 )
 @click.option(
     "--ip-family",
     type=click.Choice(["ipv4", "ipv6"]),
-    help="Where pods have addresses of both families, probe flows in this one only.",
+    help="Probe only this family where pods have addresses of both.",
 )
-@inplace_options
+@in_place_options
 @profile_option
 @output_option()
 @examples("""
@@ -54,75 +120,117 @@ netprobe run --context prod suite.yaml --in-place          # the pods that are t
 netprobe run --lab-no-enforcement suite.yaml               # what a CNI that enforces nothing looks like
 """)
 @click.pass_context
-def command(
-    ctx: click.Context,
-    /,
-    suite: str | None,
-    kubeconfig: str | None,
-    context: str | None,
-    request_timeout_s: float,
-    ready_s: float,
-    wait_s: float,
-    placement: str | None,
-    ip_family: str | None,
-    profile: str,
-    output: str,
-    reports: Sequence[ReportFile],
-    **others: Any,
-) -> int:
+def command(ctx: click.Context, /, suite: str | None, **given: Any) -> int:
     """Probe every flow that SUITE declares, and compare with what its policies say.
 
-    The suite's namespaces, pods and policies are created, every flow is tried by `nc -zv` in the source
-    pod, and everything is removed again. Without --kubeconfig, --context or --lab this happens on a lab
-    made for the run, whatever $KUBECONFIG says.
+    Creates the suite's namespaces, pods and policies, tries every flow with `nc -zv` in the source pod, and
+    removes everything again. Without --kubeconfig, --context or --lab this happens on a lab made for the
+    run, whatever $KUBECONFIG says.
     """
     from netprobe.cli.emit import emit
     from netprobe.cli.narration import run_narrated
     from netprobe.cli.target import meant
     from netprobe.probe import Deadlines, Pace
-    from netprobe.run.fixture import Campaign
-    from netprobe.run.placement import CHOICES, Placing
-    from netprobe.run.terms import Terms
+    from netprobe.run.driver import preview, run
+    from netprobe.run.fixture import Fixture
+    from netprobe.run.in_place import InPlace
+    from netprobe.run.options import RunOptions
     from netprobe.simulate import profile as profile_of
-    from netprobe.suite import load
 
-    beside, flags = InPlaceOptions.taken_from(others), PodFlags.taken_from(others)
-    target, options = meant(ctx, kubeconfig, context, **others)
+    output: str = given.pop("output")
+    reports: Sequence[ReportFile] = given.pop("reports")
+    flags = PodFlags.taken_from(given)
+    request = _Request.taken_from(suite, given)
+    timeout_s: float = given.pop("request_timeout_s")
+    pace = Pace(wait_s=given.pop("wait_s"), start_s=min(20.0, timeout_s or 20.0))
+    deadlines = Deadlines(ready_s=given.pop("ready_s"))
+    profile = profile_of(given.pop("profile"))
+    family = FAMILIES[given.pop("ip_family")]
+    target, lab = meant(ctx, **given)
     if flags.print_images:
         return print_images(flags)
-    beside.check(suite)
-    what = load(suite) if suite is not None else None
-    terms = Terms(
-        target=target,
-        lab=options,
-        pods=flags.pods(),
-        deadlines=Deadlines(ready_s=ready_s),
-        pace=Pace(wait_s=wait_s, start_s=min(20.0, request_timeout_s or 20.0)),
-        profile=profile_of(profile),
-        request_timeout_s=request_timeout_s,
-        family=FAMILIES[ip_family],
-    )
-    if placement and (beside.in_place or (what is not None and what.topology is None)):
-        raise UsageError("--placement is for pods that a run makes: in place they are where they are")
-    if beside.shadow_namespace:
-        from netprobe.run.trial import Trial
+    mode = request.mode()
+    pods = flags.pods()
+    if isinstance(mode, InPlace):
+        pods = replace(pods, lifetime_s=request.lifetime_whole_s)
+    options = RunOptions(target, lab, pods, deadlines, pace, profile, timeout_s, family)
+    if request.dry_run and not isinstance(mode, Fixture):
+        found = mode
+        for piece in run_narrated(lambda progress: preview(found, options, progress)):
+            print(piece, end="")
+        return 0
+    return emit(run_narrated(lambda progress: run(mode, options, progress)), output, reports)
 
-        trial = Trial(beside.filenames, what, terms, sample=beside.sample, seed=beside.seed)
-        return tried(trial, output, reports, dry_run=beside.dry_run)
-    if what is None:
-        raise click.MissingParameter(ctx=ctx, param_hint="SUITE", param_type="argument")
-    if beside.in_place or what.topology is None:
-        from netprobe.run.visit import Visit
 
-        visit = Visit(
-            what,
-            replace(terms, pods=replace(terms.pods, lifetime_s=beside.lifetime_whole_s)),
-            ways=beside.ways,
-            sample=beside.sample,
-            seed=beside.seed,
-            disturb=beside.disturb,
-        )
-        return visited(visit, output, reports, dry_run=beside.dry_run)
-    beside.refuse_elsewhere()
-    campaign = Campaign(what, terms, Placing(CHOICES[placement] if placement else ()))
-    return emit(run_narrated(campaign.run), output, reports)
+@dataclass(frozen=True, slots=True)
+class _Request:
+    """The suite and the options that choose the mode of the run."""
+
+    suite: str | None
+    placement: str | None
+    in_place: bool
+    dry_run: bool
+    disturb: bool
+    sample: int
+    seed: int
+    lifetime_s: float
+    via: tuple[str, ...]
+    shadow_namespace: bool
+    filenames: tuple[str, ...]
+
+    @classmethod
+    def taken_from(cls, suite: str | None, given: dict[str, Any]) -> _Request:
+        """Take these options out of a command's keyword arguments."""
+        return cls(suite, **{one.name: given.pop(one.name) for one in fields(cls)[1:]})
+
+    @property
+    def lifetime_whole_s(self) -> int:
+        """A Job counts whole seconds; less than 10 would end before the pods are ready."""
+        if self.lifetime_s < 10:
+            raise UsageError("--lifetime must be 10s at least")
+        return math.ceil(self.lifetime_s)
+
+    def mode(self) -> Fixture | InPlace | Copy:
+        """The mode; UsageError for options that do not go together, InputError for the suite."""
+        self._check()
+        from netprobe.suite import load
+
+        suite = load(self.suite) if self.suite is not None else None
+        of_existing_pods = self.in_place or (suite is not None and suite.topology is None)
+        if self.placement and of_existing_pods:
+            raise UsageError("--placement is for pods that a run makes: in place they are where they are")
+        if self.shadow_namespace:
+            from netprobe.run.copy import Copy
+
+            return Copy(self.filenames, suite, self.sample, self.seed)
+        if suite is None:
+            raise click.MissingParameter(param_hint="SUITE", param_type="argument")
+        if of_existing_pods:
+            from netprobe.run.in_place import InPlace
+
+            return InPlace(suite, tuple(map(Via, self.via)), self.sample, self.seed, self.disturb)
+        self._refuse_in_place_options()
+        from netprobe.run.fixture import Fixture
+        from netprobe.run.placement import CHOICES, Placing
+
+        return Fixture(suite, Placing(CHOICES[self.placement] if self.placement else ()))
+
+    def _check(self) -> None:
+        if self.shadow_namespace and not self.in_place:
+            raise UsageError("--shadow-namespace copies what is in a cluster: it needs --in-place too")
+        if self.filenames and not self.shadow_namespace:
+            raise UsageError("-f names policies to try in a copy: it needs --in-place --shadow-namespace")
+        if self.shadow_namespace and self.via:
+            raise UsageError("--via reaches Services, and --shadow-namespace copies none")
+        if self.shadow_namespace and self.suite is None and not self.filenames:
+            raise UsageError("--shadow-namespace tries policies: name them by -f, or give a suite that does")
+
+    def _refuse_in_place_options(self) -> None:
+        for name, value in (
+            ("--dry-run", self.dry_run),
+            ("--disturb", self.disturb),
+            ("--sample", self.sample),
+            ("--via", self.via),
+        ):
+            if value:
+                raise UsageError(f"{name} is for runs in place: --in-place, or a suite without topology")

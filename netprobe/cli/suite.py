@@ -12,7 +12,7 @@ from netprobe.model.flow import Flow, Protocol
 from netprobe.model.verdict import Verdict
 from netprobe.run.moment import moments
 from netprobe.run.record import Step
-from netprobe.run.told import explained
+from netprobe.run.steps import explained
 from netprobe.simulate import Profile
 from netprobe.suite import Suite, load
 from netprobe.survey import ask
@@ -61,8 +61,8 @@ def simulated(
     for index, at in enumerate(moments(suite, live, profile, is_asked)):
         rows = compare(at.declared, at.simulated, step=index)
         shown = _changed(rows, before, first=index == 0) if changed_only else rows
-        told = explained(shown, at.simulator, at.moment.declared_by)
-        steps.append(Step(at.moment.name, told, Counts.of(told)))
+        told = explained(shown, at.simulator, at.declared_by)
+        steps.append(Step(at.name, told, Counts.of(told)))
         before = rows
     return tuple(steps)
 

@@ -6,7 +6,7 @@ import click
 
 from netprobe.errors import UsageError
 from netprobe.lab import LabOptions
-from netprobe.run.target import Target
+from netprobe.run.options import Target
 
 
 def meant(

@@ -1,140 +1,254 @@
-"""A copy of part of a cluster, in namespaces of the run's own, where policies are tried before they apply.
-
-Namespaces and pods get the labels that some policy looks at, and the policies as they are written. One label
-cannot be copied: the API server sets `kubernetes.io/metadata.name`. Nor have copies the addresses of the real
-pods. So each flow is simulated in both worlds; where they differ, the copy cannot stand for the cluster.
-"""
+"""A run in a copy: policies tried in namespaces of the run's own, before they are applied."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 
-from netprobe.model.cluster import Cluster, Namespace
-from netprobe.model.flow import ContainerPort, Flow, Pod, PodRef
-from netprobe.model.labels import NAME_LABEL, Selector
+from netprobe.errors import InputError, Problem, UsageError
+from netprobe.manifests import Document, from_objects, parse_policy, read_documents
+from netprobe.model.cluster import Cluster
+from netprobe.model.flow import Flow, PodRef, ServiceRef
 from netprobe.model.matrix import Matrix
 from netprobe.model.objects import Object
-from netprobe.model.policy import Direction, PodPeer, Policy, PolicyRef
-from netprobe.model.verdict import Decision
-from netprobe.probe.run_objects import run_namespace
-from netprobe.simulate import Profile, Simulator
-from netprobe.simulate.vocabulary import Vocabulary
+from netprobe.model.observation import Observation, Outcome
+from netprobe.model.policy import Policy, PolicyRef
+from netprobe.model.verdict import Decision, Verdict
+from netprobe.probe import Fixture as PodsToMake
+from netprobe.probe import Observed, PodOptions, Prober, Workbench, new_run
+from netprobe.probe.guests.surroundings import Surroundings, look_around
+from netprobe.run.cluster import OpenCluster
+from netprobe.run.copied import Copied, copied
+from netprobe.run.cover import Cover, cover
+from netprobe.run.driver import Bench
+from netprobe.run.families import apart
+from netprobe.run.in_place import DECIDING, NEEDS_A_CLUSTER
+from netprobe.run.moment import SimulatedMoment
+from netprobe.run.options import Progress, RunOptions
+from netprobe.run.other_policies import OtherPolicies, other_policies
+from netprobe.run.preview import preview_copy
+from netprobe.run.record import InPlace as InPlaceRecord
+from netprobe.run.record import StoodFor
+from netprobe.simulate import Simulator
+from netprobe.suite import Apply, Suite, apply
+
+NAME = "tried in a copy"
+STAND_IN = (
+    "copies carry all labels of the real pods and namespaces; policies of a namespace are not copied, and "
+    "those that go by a namespace's name or a pod's address do not see the copy as the real one"
+)
+NO_COPY = "Services are not copied: name the pods behind it"
+_EVERYWHERE = ({"operator": "Exists"},)
 
 
 @dataclass(frozen=True, slots=True)
 class Copy:
-    """`names`: of the copied namespaces, by the real ones'; `pods` by the real ones' names."""
+    """Policies to try (from files, and those of a suite), and what for.
 
-    names: Mapping[str, str]
-    namespaces: tuple[Namespace, ...]
-    pods: Mapping[PodRef, Pod]
-    policies: tuple[Policy, ...]
-    manifests: tuple[Object, ...]
-
-    def flow(self, flow: Flow) -> Flow:
-        """The same flow in the copy; ends that are no pods stay."""
-        source, destination = flow.source, flow.destination
-        return replace(
-            flow,
-            source=self.pods[source].ref if isinstance(source, PodRef) else source,
-            destination=self.pods[destination].ref if isinstance(destination, PodRef) else destination,
-        )
-
-    def cluster(self, live: Cluster, placed: Mapping[PodRef, Pod]) -> Cluster:
-        """The cluster with the copy in it; `placed`: its pods as they run, by their own names."""
-        return replace(
-            live,
-            namespaces={**live.namespaces, **{n.name: n for n in self.namespaces}},
-            pods={**live.pods, **placed},
-            policies=(*live.policies, *self.policies),
-        )
-
-    def astray(
-        self, simulated: Matrix[Decision], live: Cluster, placed: Mapping[PodRef, Pod], profile: Profile
-    ) -> dict[Flow, str]:
-        """The flows that policies decide otherwise in the copy than in the cluster, and why."""
-        simulator = Simulator(self.cluster(live, placed), profile)
-        by_name = any(NAME_LABEL in keys(selector) for selector in namespace_selectors(self.policies))
-        why = (
-            f"a policy looks at {NAME_LABEL}, which cannot be copied" if by_name else "of its pods' addresses"
-        )
-        return {
-            flow: f"the copy would decide it otherwise, because {why}"
-            for flow, decision in simulated.items()
-            if simulator.decide(self.flow(flow)).verdict is not decision.verdict
-        }
-
-
-def copy(
-    cluster: Cluster,
-    flows: Iterable[Flow],
-    manifests: Mapping[PolicyRef, Object],
-    run: str,
-    *,
-    alike: bool = False,
-) -> Copy:
-    """Copy the pods that the flows have as their ends, with their namespaces and all policies of these.
-
-    `cluster` has the policies that are to be tried; `manifests` holds the object of each policy. `alike`:
-    copies carry all labels, for others than NetworkPolicies look at them too.
+    `sample` and `seed` are as those of `InPlace`.
     """
-    asked: dict[PodRef, dict[tuple[int, object], ContainerPort]] = {}
-    for flow in flows:
-        for end in (flow.source, flow.destination):
-            if isinstance(end, PodRef):
-                served = asked.setdefault(end, {(p.number, p.protocol): p for p in cluster.pods[end].ports})
-                if end == flow.destination:
-                    served.setdefault((flow.port, flow.protocol), ContainerPort(flow.port, flow.protocol))
-    names = {
-        name: f"{run_namespace(run)}-{name}"[:63].rstrip("-")
-        for name in dict.fromkeys(ref.namespace for ref in asked)
-    }
-    vocabulary = Vocabulary(cluster)
-    looked_at = {key for selector in namespace_selectors(cluster.policies) for key in keys(selector)}
-    pods = {}
-    for ref, served in asked.items():
-        pod = cluster.pods[ref]
-        seen = pod.labels if alike else (key for key, _ in vocabulary.labels(ref.namespace, pod.labels))
-        labels = {key: pod.labels[key] for key in seen}
-        pods[ref] = Pod(PodRef(names[ref.namespace], ref.name), labels, (), tuple(served.values()), pod.node)
-    policies = [policy for policy in cluster.policies if policy.ref.namespace in names]
-    return Copy(
-        names,
-        tuple(
-            Namespace(
-                copied,
-                {k: v for k, v in cluster.namespaces[name].labels.items() if alike or k in looked_at}
-                | {NAME_LABEL: copied},
+
+    filenames: tuple[str, ...]
+    suite: Suite | None
+    sample: int = 0
+    seed: int = 0
+
+    @property
+    def name(self) -> str | None:
+        return self.suite.name if self.suite else None
+
+    def check(self, options: RunOptions) -> None:
+        if options.target.is_ephemeral_lab:
+            raise UsageError(NEEDS_A_CLUSTER)
+        if self.suite is not None and self.suite.steps:
+            raise UsageError(f"{self.suite.file} has steps: a run in place takes none")
+
+    @asynccontextmanager
+    async def prepared(
+        self, cluster: OpenCluster, options: RunOptions, progress: Progress
+    ) -> AsyncIterator[Bench]:
+        """InputError for the policies, UsageError where there is nothing to try."""
+        policies = self._policies()
+        progress("looking around")
+        plan = await self._planned(cluster, options, policies)
+        copy = plan.copy
+        workbench = Workbench(
+            cluster.api,
+            PodsToMake(copy.namespaces, tuple(copy.pods.values())),
+            run=plan.run,
+            lab=cluster.is_lab,
+            options=_everywhere(options.pods),
+            deadlines=options.deadlines,
+            progress=progress,
+        )
+        async with workbench:
+            placed = {
+                pod.ref: replace(pod, addresses=workbench.stations[pod.ref].addresses)
+                for pod in copy.pods.values()
+            }
+            skipped = copy.decided_otherwise(plan.simulated, plan.cluster, placed, options.profile)
+            skipped |= dict(_uncopied(plan))
+            flows = [copy.flow(flow) for flow in plan.simulated if flow not in skipped]
+            pace = cluster.pace(options.pace, len(flows))
+            prober = Prober(
+                cluster.api,
+                workbench.stations,
+                flows,
+                canaries=workbench.canaries,
+                pace=pace,
+                progress=progress,
             )
-            for name, copied in names.items()
-        ),
-        pods,
-        tuple(
-            replace(policy, ref=PolicyRef(names[policy.ref.namespace], policy.ref.name))
-            for policy in policies
-        ),
-        tuple(_moved(manifests[policy.ref], names[policy.ref.namespace]) for policy in policies),
-    )
+
+            async def observe(_: SimulatedMoment) -> Observed:
+                async def change() -> None:
+                    for manifest in copy.manifests:
+                        await workbench.apply(manifest)
+
+                seen = await prober.observe(change)
+                cells = (
+                    (flow, _skipped(skipped[flow]) if flow in skipped else seen.matrix[copy.flow(flow)])
+                    for flow in plan.simulated
+                )
+                return replace(seen, matrix=Matrix(cells))
+
+            simulator = Simulator(plan.cluster, options.profile)
+            yield Bench(
+                plan.run,
+                (SimulatedMoment(NAME, simulator, plan.declared, plan.simulated),),
+                prober,
+                observe,
+                problems=tuple(workbench.warnings),
+                nodes={ref: pod.node for ref, pod in copy.pods.items() if pod.node},
+                in_place=InPlaceRecord(
+                    plan.cover.sentence(copy.pods),
+                    tuple(StoodFor(ref, plan.cover.stands_for(ref), copy.pods[ref].ref) for ref in copy.pods),
+                    (
+                        *(f"{name} was copied as {copied}" for name, copied in copy.names.items()),
+                        *plan.others.notes(STAND_IN),
+                        *(f"not tried: {flow}: {why}" for flow, why in skipped.items()),
+                    ),
+                ),
+            )
+
+    async def preview(self, cluster: OpenCluster, options: RunOptions) -> Iterator[str]:
+        plan = await self._planned(cluster, options, self._policies())
+        return preview_copy(
+            plan.copy,
+            plan.run,
+            _everywhere(options.pods),
+            f"{plan.cover.sentence(plan.copy.pods)}; {len(plan.simulated)} flows",
+            plan.others.notes(STAND_IN),
+        )
+
+    def _policies(self) -> list[tuple[Document, Policy]]:
+        found = list(zip(self.suite.policies, self.suite.parsed, strict=True)) if self.suite else []
+        problems: list[Problem] = []
+        for document in read_documents(self.filenames):
+            if document.kind != "NetworkPolicy":
+                problems.append(
+                    document.problem("kind", f"a NetworkPolicy is tried; this is a {document.kind}")
+                )
+                continue
+            try:
+                policy = parse_policy(document, namespace="default")
+            except InputError as error:
+                problems += error.problems
+                continue
+            if any(policy.ref == other.ref for _, other in found):
+                problems.append(document.problem("metadata.name", f"{policy.ref} is tried twice"))
+            found.append((document, policy))
+        if problems:
+            raise InputError(problems)
+        if not found:
+            raise UsageError("--shadow-namespace tries policies: name them by -f, or in the suite")
+        return found
+
+    async def _planned(
+        self, cluster: OpenCluster, options: RunOptions, policies: Sequence[tuple[Document, Policy]]
+    ) -> Planned:
+        around = await look_around(cluster.api)
+        others = await other_policies(cluster)
+        documents, parsed = zip(*policies, strict=True)
+        live = from_objects(obj for obj in around if obj["kind"] in DECIDING)
+        whole = apply(live, Apply(documents, parsed, "-f", ""))
+        chosen = cover(
+            whole,
+            [self.suite.expectation] if self.suite else [],
+            options.profile,
+            lambda pod: pod.ready,
+            sample=self.sample,
+            seed=self.seed,
+        )
+        touched = {policy.ref.namespace for policy in parsed}
+        reduced = chosen.reduced(whole)
+        declared = None
+        wanted: Iterable[Flow] = _between(reduced, touched)
+        if self.suite is not None:
+            declared = self.suite.moments(reduced)[0].declared.where(chosen.keeps)
+            wanted = declared
+        simulator = Simulator(whole, options.profile)
+        simulated = simulator.matrix(apart(filter(chosen.keeps, wanted), simulator, options.family))
+        if not simulated:
+            raise UsageError(
+                f"no flow to try: no pod in {', '.join(sorted(touched))} or beside it declares a port: "
+                "name flows in a suite"
+            )
+        run = new_run()
+        made = copied(whole, simulated, _manifests(around, policies), run, alike=bool(others))
+        return Planned(run, whole, others, chosen, declared, simulated, made)
 
 
-def _moved(manifest: Object, namespace: str) -> Object:
-    return {
-        "apiVersion": "networking.k8s.io/v1",
-        "kind": "NetworkPolicy",
-        "metadata": {"name": manifest["metadata"]["name"], "namespace": namespace},
-        "spec": manifest.get("spec") or {},
+@dataclass(frozen=True, slots=True)
+class Planned:
+    """What is tried, beside which policies of other kinds. `declared` is None without a suite."""
+
+    run: str
+    cluster: Cluster
+    others: OtherPolicies
+    cover: Cover
+    declared: Matrix[Verdict] | None
+    simulated: Matrix[Decision]
+    copy: Copied
+
+
+def _everywhere(options: PodOptions) -> PodOptions:
+    return replace(options, tolerations=_EVERYWHERE)  # each copy runs where the real pod does
+
+
+def _manifests(around: Surroundings, policies: Iterable[tuple[Document, Policy]]) -> dict[PolicyRef, Object]:
+    """The object of each policy; those to be tried replace the ones that are there."""
+    found: dict[PolicyRef, Object] = {
+        PolicyRef(obj["metadata"]["namespace"], obj["metadata"]["name"]): obj
+        for obj in around.of("NetworkPolicy")
     }
+    return found | {policy.ref: dict(document.object) for document, policy in policies}
 
 
-def namespace_selectors(policies: Iterable[Policy]) -> Iterator[Selector]:
-    for policy in policies:
-        for direction in Direction:
-            for rule in policy.rules(direction) or ():
-                for peer in rule.peers:
-                    if isinstance(peer, PodPeer) and peer.namespaces is not None:
-                        yield peer.namespaces
+def _between(cluster: Cluster, touched: set[str]) -> Iterator[Flow]:
+    """Without a suite: each pair with an end in a namespace that a new policy is about, on declared ports."""
+    for source in cluster.pods.values():
+        for destination in cluster.pods.values():
+            if source is destination or touched.isdisjoint({source.ref.namespace, destination.ref.namespace}):
+                continue
+            if source.host_network or destination.host_network:
+                continue
+            for port in destination.ports:
+                yield Flow(source.ref, destination.ref, port.number, port.protocol)
 
 
-def keys(selector: Selector) -> set[str]:
-    return {key for key, _ in selector.match_labels} | {one.key for one in selector.requirements}
+def _uncopied(plan: Planned) -> Iterator[tuple[Flow, str]]:
+    for flow in plan.simulated:
+        hosts = [
+            end
+            for end in (flow.source, flow.destination)
+            if isinstance(end, PodRef) and plan.cluster.pods[end].host_network
+        ]
+        if isinstance(flow.destination, ServiceRef):
+            yield flow, NO_COPY
+        elif hosts:
+            yield flow, f"{hosts[0]} is on its node's network, which a copy is not"
+
+
+def _skipped(why: str) -> Observation:
+    return Observation(Outcome.SKIPPED, Verdict.UNKNOWN, reason=f"skipped: {why}", attempts=0)

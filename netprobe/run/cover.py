@@ -20,7 +20,7 @@ Merit = Callable[[Pod], int]
 
 
 @dataclass(frozen=True, slots=True)
-class Kind:
+class PodKind:
     """Pods of one namespace, alike to policies, to the suite's rows and in their ports.
 
     `first` stands for all. `second` is there where there are two: it is only asked for flows from one pod of
@@ -36,12 +36,12 @@ class Kind:
 class Cover:
     """The pods that stand for a cluster's."""
 
-    kinds: tuple[Kind, ...]
+    kinds: tuple[PodKind, ...]
     sampled: tuple[PodRef, ...]
     seed: int
 
     @cached_property
-    def _kind(self) -> dict[PodRef, Kind]:
+    def _kind(self) -> dict[PodRef, PodKind]:
         return {ref: kind for kind in self.kinds for ref in kind.members}
 
     @cached_property
@@ -73,18 +73,18 @@ class Cover:
         kind = self._kind[ref]
         return kind.members if ref in {kind.first, kind.second} else (ref,)
 
-    def told(self, ends: Iterable[object]) -> str:
-        """What rows with these ends cover, in a sentence."""
-        asked = {ref for ref in ends if isinstance(ref, PodRef)}
-        kinds = [kind for kind in self.kinds if not asked.isdisjoint(kind.members)]
-        meant = sum(len(kind.members) for kind in kinds)
-        told = f"{len(asked)} of the {meant} pods that the rows mean"
-        if len(asked) < meant:
-            told += "; no policy and no row tells the others from them"
+    def sentence(self, ends: Iterable[object]) -> str:
+        """What rows with these ends cover."""
+        probed = {ref for ref in ends if isinstance(ref, PodRef)}
+        kinds = [kind for kind in self.kinds if not probed.isdisjoint(kind.members)]
+        named = sum(len(kind.members) for kind in kinds)
+        text = f"{len(probed)} of the {named} pods that the rows mean"
+        if len(probed) < named:
+            text += "; no policy and no row tells the others from them"
         if self.sampled:
-            drawn = asked.intersection(self.sampled)
-            told += f"; {len(drawn)} of the {len(asked)} were drawn at random (--seed {self.seed})"
-        return told
+            drawn = probed.intersection(self.sampled)
+            text += f"; {len(drawn)} of the {len(probed)} were drawn at random (--seed {self.seed})"
+        return text
 
 
 def cover(
@@ -107,7 +107,7 @@ def cover(
     for pods in found.values():
         best = sorted(pods, key=merit, reverse=True)  # stable: the first in the cluster's order among equals
         members = tuple(map(attrgetter("ref"), pods))
-        kinds.append(Kind(members, best[0].ref, best[1].ref if len(best) > 1 else None))
+        kinds.append(PodKind(members, best[0].ref, best[1].ref if len(best) > 1 else None))
     firsts = {kind.first for kind in kinds}
     others = [ref for ref in cluster.pods if ref not in firsts]
     drawn = random.Random(seed).sample(others, min(sample, len(others)))  # noqa: S311 (no secret)

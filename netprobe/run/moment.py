@@ -1,9 +1,10 @@
-"""The states that a suite goes through: after its policies, then after each of its steps."""
+"""A moment with what its policies say of the flows that are declared for it."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from typing import TypeAlias
 
 from netprobe.model.cluster import Cluster
 from netprobe.model.flow import Family, Flow
@@ -11,17 +12,28 @@ from netprobe.model.matrix import Matrix
 from netprobe.model.verdict import Decision, Verdict
 from netprobe.run.families import apart
 from netprobe.simulate import Profile, Simulator
-from netprobe.suite import Moment, Suite
+from netprobe.suite import Action, Suite
+
+DeclaredBy: TypeAlias = Callable[[Flow], str | None]
+
+
+def by_nothing(_: Flow) -> None:
+    return None
 
 
 @dataclass(frozen=True, slots=True)
 class SimulatedMoment:
-    """A moment of a suite, the rows that are declared for it, and what its policies say of them."""
+    """The declared rows at one moment (None without a suite), and what the policies say of them.
 
-    moment: Moment
+    `actions` lead to this moment from the one before. `declared_by` is as `Declaration.declared_by`.
+    """
+
+    name: str
     simulator: Simulator
-    declared: Matrix[Verdict]
+    declared: Matrix[Verdict] | None
     simulated: Matrix[Decision]
+    actions: tuple[Action, ...] = ()
+    declared_by: DeclaredBy = by_nothing
 
 
 def moments(
@@ -36,8 +48,8 @@ def moments(
 ) -> Iterator[SimulatedMoment]:
     """Each moment in turn, for a cluster as `Suite.moments` takes it, with the flows that are wanted.
 
-    `rows` may make several of a declared flow. One whose address families differ becomes a row for each;
-    where it will be `probed`, so does every one that has two, or the one row that is of `family`.
+    `rows` may make several of a declared flow. A flow whose address families differ becomes a row for each;
+    where it will be `probed`, so does every flow that has two, or the one row that is of `family`.
     """
     for moment in suite.moments(live):
         simulator = Simulator(moment.cluster, profile)
@@ -48,4 +60,6 @@ def moments(
             each = apart(declared, simulator, family)
         else:
             each = (row for flow in declared for row in simulator.split(flow))
-        yield SimulatedMoment(moment, simulator, declared, simulator.matrix(each))
+        yield SimulatedMoment(
+            moment.name, simulator, declared, simulator.matrix(each), moment.actions, moment.declared_by
+        )

@@ -11,7 +11,7 @@ from netprobe.model.policy import Direction, IPBlock
 from netprobe.probe.guests.guest_workbench import GuestWorkbench
 from netprobe.probe.netcat import Target
 from netprobe.probe.plan import Station, Try, Unplaced
-from netprobe.run.scene import Scene
+from netprobe.run.in_place_plan import InPlacePlan
 from netprobe.simulate import Simulator
 
 OUTSIDE = "connections from outside the cluster are simulated only"
@@ -28,7 +28,7 @@ _WHAT_PROVES = "; a passing TCP readiness probe on that port would prove it, or 
 class Route:
     """Where each row of a scene connects to, from its shadow pod, and what proves its path."""
 
-    def __init__(self, here: Scene, bench: GuestWorkbench) -> None:
+    def __init__(self, here: InPlacePlan, bench: GuestWorkbench) -> None:
         self._here = here
         self._bench = bench
         self._strange = frozenset(self._told_apart())
@@ -117,7 +117,7 @@ class Route:
             return
         pods = dict(here.cluster.pods)
         shadow_of: dict[PodRef, PodRef] = {}
-        for shadow in here.party.shadows:
+        for shadow in here.guests.shadows:
             station = self._bench.stations[shadow.stands_for[0]]
             pods[shadow.ref] = Pod(
                 shadow.ref, shadow.labels, station.addresses, node=station.node, ready=False

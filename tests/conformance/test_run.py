@@ -16,9 +16,8 @@ from netprobe.cli.conformance_run import LEFT_BEHIND, ConformanceRun
 from netprobe.conformance.result import CaseStatus, Results
 from netprobe.conformance.runner import Runner
 from netprobe.errors import UnreachableError
+from netprobe.run.options import RunOptions, Target
 from netprobe.run.record import ClusterInfo
-from netprobe.run.target import Target
-from netprobe.run.terms import Terms
 from tests.conformance.samples import CASE, PASSED, SKIPPED
 
 CASES = (CASE, SKIPPED.case)
@@ -34,12 +33,14 @@ def night(monkeypatch: pytest.MonkeyPatch, then: Any, *, finished: bool = True) 
         raise AssertionError("not reached")
 
     @asynccontextmanager
-    async def opened(*_: object) -> AsyncIterator[object]:
-        yield SimpleNamespace(cluster=None, info=ClusterInfo("cluster", "kind-x"), is_lab=False)
+    async def open_cluster(*_: object) -> AsyncIterator[object]:
+        yield SimpleNamespace(
+            api=None, pace=lambda pace: pace, info=ClusterInfo("cluster", "kind-x"), is_lab=False
+        )
 
     monkeypatch.setattr(Runner, "results", results)
-    monkeypatch.setattr(Terms, "opened", opened)
-    return ConformanceRun(CASES, Terms(target=Target(context="kind-x")), fixtures=1, full=False)
+    monkeypatch.setattr("netprobe.cli.conformance_run.open_cluster", open_cluster)
+    return ConformanceRun(CASES, RunOptions(target=Target(context="kind-x")), fixtures=1, full=False)
 
 
 def interrupt() -> None:

@@ -53,7 +53,7 @@ def test_a_sample_is_drawn_beside_them_and_again_by_its_seed() -> None:
     assert chosen.sampled != cover(crowd(), [], CALICO, only_ready, sample=3, seed=8).sampled
     assert not {kind.first for kind in chosen.kinds} & set(chosen.sampled)
     assert chosen.keeps(Flow(chosen.sampled[0], chosen.kinds[1].first, 80))
-    told = chosen.told([chosen.kinds[0].first, chosen.sampled[0]])
+    told = chosen.sentence([chosen.kinds[0].first, chosen.sampled[0]])
     assert "drawn at random (--seed 7)" in told
 
 

@@ -16,13 +16,13 @@ from netprobe.probe.guests.guest_workbench import GuestWorkbench
 from netprobe.probe.guests.surroundings import PodState
 from netprobe.probe.plan import Station, Unplaced
 from netprobe.run.cover import cover
+from netprobe.run.in_place_plan import InPlacePlan, plan
 from netprobe.run.families import apart, united
 from netprobe.run.route import NAMED, Route
-from netprobe.run.scene import Scene, scene
 from netprobe.simulate import CALICO, Simulator
 from tests.probe.fake import FakeCluster
 from tests.run.crowd import crowd, only_ready
-from tests.run.test_scene import TO_DB, with_service
+from tests.run.test_in_place_plan import TO_DB, with_service
 
 WEB, DB = PodRef("shop", "web-0"), PodRef("shop", "db-1")
 FLOW = Flow(WEB, DB, 80)
@@ -84,14 +84,14 @@ def test_two_rows_where_the_policies_tell_them_apart() -> None:
     assert list(united(said, Matrix({V4: CONNECTED, V6: CONNECTED}))[0]) == [V4, V6]
 
 
-def here(cluster: Cluster, flow: Flow) -> Scene:
+def here(cluster: Cluster, flow: Flow) -> InPlacePlan:
     chosen = cover(cluster, [], CALICO, only_ready)
     standings = {
         ref: PodState(str(ref), tuple(map(str, pod.addresses)), frozenset({80}))
         for ref, pod in cluster.pods.items()
     }
     declared = Matrix([(flow, Verdict.ALLOW)])
-    return scene(cluster, Simulator(cluster), chosen, declared, standings, run="r1", ways=(Via.DNS,))
+    return plan(cluster, Simulator(cluster), chosen, declared, standings, run="r1", ways=(Via.DNS,))
 
 
 @pytest.mark.parametrize(

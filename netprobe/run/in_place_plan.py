@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 from netprobe.errors import UsageError
 from netprobe.model.cluster import Cluster
-from netprobe.model.flow import Family, Flow, PodRef, Protocol, ServiceRef, Via
+from netprobe.model.flow import End, Family, Flow, PodRef, Protocol, ServiceRef, Via
 from netprobe.model.matrix import Matrix
 from netprobe.model.verdict import Decision, Verdict
 from netprobe.probe.guests.shadows import NEVER_COPIED, GuestPlan, Shadow, shadow_labels
@@ -19,7 +19,7 @@ from netprobe.simulate.vocabulary import Vocabulary
 
 
 @dataclass(frozen=True, slots=True)
-class Scene:
+class InPlacePlan:
     """The rows with what is declared and simulated, the guests that probe them, and why some cannot be."""
 
     cluster: Cluster
@@ -27,9 +27,14 @@ class Scene:
     cover: Cover
     declared: Matrix[Verdict]
     simulated: Matrix[Decision]
-    party: GuestPlan
+    guests: GuestPlan
     sourceless: Mapping[PodRef, str]
-    standings: Mapping[PodRef, PodState]
+    states: Mapping[PodRef, PodState]
+
+    @property
+    def ends(self) -> tuple[End, ...]:
+        """The ends of all rows."""
+        return tuple(dict.fromkeys([*self.simulated.sources(), *self.simulated.destinations()]))
 
     def backends(self, flow: Flow) -> tuple[tuple[PodRef, int], ...]:
         """The pods that a row ends at, each with its port; none for what is outside."""
@@ -46,38 +51,38 @@ class Scene:
         """
         ends = self.backends(flow)
         proven = flow.protocol is Protocol.TCP and all(
-            port in self.standings[ref].proven and self._asked_so(ref, flow.family)
+            port in self.states[ref].proven and self._probed_by_kubelet(ref, flow.family)
             for ref, port in ends
-            if ref in self.standings
+            if ref in self.states
         )
         return "readiness" if ends and proven else None
 
     def other_family(self, flow: Flow) -> str | None:
         """Why readiness proves nothing, where that is for the family of a row; what follows the reason."""
-        if all(self._asked_so(ref, flow.family) for ref, _ in self.backends(flow)):
+        if all(self._probed_by_kubelet(ref, flow.family) for ref, _ in self.backends(flow)):
             return None
         over = f"IPv{flow.family}" if flow.family else "what the name leads to"
-        told = f"; a flow that may reach it over {over} on that port would prove it"
-        return f"{told}: readiness probes go by the first family"
+        proof = f"; a flow that may reach it over {over} on that port would prove it"
+        return f"{proof}: readiness probes go by the first family"
 
-    def _asked_so(self, ref: PodRef, family: Family | None) -> bool:
+    def _probed_by_kubelet(self, ref: PodRef, family: Family | None) -> bool:
         """Whether the kubelet asks a pod in the family of a row, or in the only one that there is."""
         versions = [address.version for address in self.cluster.pods[ref].addresses]
         return len(set(versions)) <= 1 or versions[0] == family
 
 
-def scene(
+def plan(
     cluster: Cluster,
     simulator: Simulator,
     cover: Cover,
     declared: Matrix[Verdict],
-    standings: Mapping[PodRef, PodState],
+    states: Mapping[PodRef, PodState],
     *,
     run: str,
     ways: Iterable[Via] = (),
     alike: bool = False,
     family: Family | None = None,
-) -> Scene:
+) -> InPlacePlan:
     """What there is to probe. UsageError where no row is left.
 
     `alike`: shadows carry all labels that they may, for others than NetworkPolicies look at them too.
@@ -92,8 +97,8 @@ def scene(
     simulated = simulator.matrix(apart(rows, simulator, family))
     if not simulated:
         raise UsageError("there is no flow to probe: no row names one, and there is no default")
-    party, sourceless = _party(cluster, simulated, run, alike=alike)
-    return Scene(cluster, simulator, cover, rows, simulated, party, sourceless, standings)
+    guests, sourceless = _guests(cluster, simulated, run, alike=alike)
+    return InPlacePlan(cluster, simulator, cover, rows, simulated, guests, sourceless, states)
 
 
 def _by(flow: Flow, cluster: Cluster, ways: Iterable[Via]) -> Iterator[Flow]:
@@ -110,7 +115,7 @@ def _by(flow: Flow, cluster: Cluster, ways: Iterable[Via]) -> Iterator[Flow]:
             yield replace(flow, via=way, port=node_port)
 
 
-def unmet(here: Scene, ways: Iterable[Via]) -> Iterator[str]:
+def unmet_ways(here: InPlacePlan, ways: Iterable[Via]) -> Iterator[str]:
     """What was asked for by `--via` and makes no row, in sentences."""
     services = dict.fromkeys(
         (flow.destination, flow.port, flow.protocol)
@@ -133,7 +138,7 @@ def _node_ports(cluster: Cluster, ref: ServiceRef, port: int, protocol: Protocol
             yield entry.node_port
 
 
-def _party(
+def _guests(
     cluster: Cluster, simulated: Matrix[Decision], run: str, *, alike: bool
 ) -> tuple[GuestPlan, dict[PodRef, str]]:
     """One shadow for all sources with the same namespace, labels and node."""
@@ -169,10 +174,10 @@ def _party(
     return GuestPlan(shadows, tuple(nodes) if shadows else ()), sourceless
 
 
-def gone(here: Scene, now: Mapping[PodRef, PodState], flow: Flow) -> str | None:
+def moved(here: InPlacePlan, now: Mapping[PodRef, PodState], flow: Flow) -> str | None:
     """Why a row may speak of another pod than it began with; None where nobody moved meanwhile."""
     for ref, _ in here.backends(flow):
-        before, after = here.standings.get(ref), now.get(ref)
+        before, after = here.states.get(ref), now.get(ref)
         if before is not None and (
             after is None or after.uid != before.uid or after.addresses != before.addresses
         ):
@@ -180,10 +185,10 @@ def gone(here: Scene, now: Mapping[PodRef, PodState], flow: Flow) -> str | None:
     return None
 
 
-def faltered(here: Scene, now: Mapping[PodRef, PodState], flow: Flow) -> str | None:
+def unready(here: InPlacePlan, now: Mapping[PodRef, PodState], flow: Flow) -> str | None:
     """Why silence may be the real pod's own; None where it was ready all the time, or never."""
     for ref, port in here.backends(flow):
-        before, after = here.standings.get(ref), now.get(ref)
+        before, after = here.states.get(ref), now.get(ref)
         if before is None or after is None:
             continue
         if after.since != before.since or (port in before.proven and port not in after.proven):

@@ -9,27 +9,28 @@ from dataclasses import replace
 from netprobe.model.flow import Flow, PodRef
 from netprobe.model.matrix import Matrix
 from netprobe.model.observation import Observation
+from netprobe.model.text import listed
 from netprobe.model.verdict import Verdict
 from netprobe.probe import Observed, Pace, Prober
 from netprobe.probe.guests.surroundings import PodState
+from netprobe.run.in_place_plan import InPlacePlan, moved, unready
 from netprobe.run.route import Route
-from netprobe.run.scene import Scene, faltered, gone
 
 PATIENCE = 3
-"""Rounds more in which a denial has to hold: a real server may be busy, as a probe's own listener is not."""
+"""More rounds in which a denial has to hold: a real server may be busy, a probe's own listener is not."""
 
 NAMED = 5
-"""How many of the flows that were slow are named."""
+"""How many slow flows are named."""
 
 
-async def patiently(prober: Prober, seen: Observed, pace: Pace) -> Observed:
+async def recheck_denied(prober: Prober, seen: Observed, pace: Pace) -> Observed:
     """Ask all that were denied again. Whoever connects now may pass, and was only slow to answer.
 
     A connection proves that a flow may pass; a denial is what is concluded when none comes. All of them are
     asked, whatever the policies say of them. The report names the flows that moved.
     """
     cells = dict(seen.matrix)
-    moved: dict[Flow, None] = {}
+    changed: dict[Flow, None] = {}
     for _ in range(PATIENCE):
         denied = [flow for flow, cell in cells.items() if cell.verdict is Verdict.DENY]
         if not denied:
@@ -38,33 +39,32 @@ async def patiently(prober: Prober, seen: Observed, pace: Pace) -> Observed:
         for flow, again in (await prober.round(denied)).items():
             before = cells[flow]
             if again.verdict is not Verdict.DENY:
-                moved[flow] = None
-            cells[flow] = replace(again, attempts=before.attempts + 1, flaky=before.flaky or flow in moved)
-    late = [flow for flow in moved if cells[flow].verdict is Verdict.ALLOW]
-    problems = (*seen.facts.problems, *([_slow(late)] if late else []))
+                changed[flow] = None
+            flaky = before.flaky or flow in changed
+            cells[flow] = replace(again, attempts=before.attempts + 1, flaky=flaky)
+    slow = [flow for flow in changed if cells[flow].verdict is Verdict.ALLOW]
+    problems = (*seen.facts.problems, *([_slow(slow)] if slow else []))
     return replace(seen, matrix=Matrix(cells), facts=replace(seen.facts, problems=problems))
 
 
-def _slow(late: Sequence[Flow]) -> str:
-    named = ", ".join(map(str, late[:NAMED]))
-    more = f" and {len(late) - NAMED} more" if len(late) > NAMED else ""
-    flows = "1 flow" if len(late) == 1 else f"{len(late)} flows"
+def _slow(slow: Sequence[Flow]) -> str:
+    flows = "1 flow" if len(slow) == 1 else f"{len(slow)} flows"
     return (
-        f"{flows} connected only after two rounds in which nothing came back ({named}{more}): packets are "
-        "lost, or a machine is too busy; a longer --probe-timeout asks less of it"
+        f"{flows} connected only after two rounds in which nothing came back ({listed(slow, NAMED)}): "
+        "packets are lost, or a machine is too busy; a longer --probe-timeout asks less of it"
     )
 
 
-def settled_with(
-    seen: Matrix[Observation], here: Scene, route: Route, now: Mapping[PodRef, PodState]
+def with_pod_changes(
+    seen: Matrix[Observation], here: InPlacePlan, route: Route, now: Mapping[PodRef, PodState]
 ) -> Matrix[Observation]:
     """The observations, UNKNOWN where the real pod is not what it was, and with what would prove a denial."""
 
     def judged(flow: Flow, cell: Observation) -> Observation:
-        moved = gone(here, now, flow)
-        if moved is not None and cell.attempts:
-            return replace(cell, verdict=Verdict.UNKNOWN, reason=f"gone: {moved}")
-        if cell.verdict is Verdict.DENY and (weak := faltered(here, now, flow)):
+        gone = moved(here, now, flow)
+        if gone is not None and cell.attempts:
+            return replace(cell, verdict=Verdict.UNKNOWN, reason=f"gone: {gone}")
+        if cell.verdict is Verdict.DENY and (weak := unready(here, now, flow)):
             return replace(cell, verdict=Verdict.UNKNOWN, reason=f"listener: {weak}")
         if cell.verdict is Verdict.UNKNOWN and cell.reason:
             return replace(cell, reason=route.explained(flow, cell.reason))

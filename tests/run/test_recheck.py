@@ -10,7 +10,7 @@ from netprobe.model.flow import ContainerPort, Flow, Pod, PodRef
 from netprobe.model.observation import Observation
 from netprobe.model.verdict import Verdict
 from netprobe.probe import Fixture, Observed, Pace, Prober, Workbench
-from netprobe.run.judge import PATIENCE, patiently
+from netprobe.run.recheck import PATIENCE, recheck_denied
 from tests.probe.clock import now, virtually
 from tests.probe.fake import OPEN, SILENT, FakeCluster
 
@@ -43,7 +43,7 @@ class Stalling:
                 Prober(cluster, bench.stations, [A_TO_B, B_TO_A], canaries=bench.canaries) as prober,
             ):
                 await prober.baseline()
-                return await patiently(prober, await prober.observe(self.change), Pace())
+                return await recheck_denied(prober, await prober.observe(self.change), Pace())
 
         return virtually(run())
 

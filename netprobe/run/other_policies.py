@@ -12,14 +12,14 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
-    from netprobe.run.target import Opened
+    from netprobe.run.cluster import OpenCluster
 
-UNTOLD: Final = "policies of other kinds (the API server does not say which API groups it has)"
+UNREADABLE: Final = "policies of other kinds (the API server does not say which API groups it has)"
 IF_ANY: Final = "if there are some "
 
 
 @dataclass(frozen=True, slots=True)
-class Others:
+class OtherPolicies:
     """One phrase for each kind, and whether it is surely there; else nobody could say."""
 
     kinds: Mapping[str, bool] = field(default_factory=dict)
@@ -39,11 +39,11 @@ class Others:
         return f"shadow pods carry all labels of the real ones, because of {'; '.join(self.kinds)}"
 
 
-async def others(there: Opened) -> Others:
+async def other_policies(cluster: OpenCluster) -> OtherPolicies:
     """Ask a cluster for them."""
     from netprobe.kube.facts import certain, other_policies  # imports the client: slow
 
-    phrases = await other_policies(there.cluster)
+    phrases = await other_policies(cluster.api)
     if phrases is None:
-        return Others({UNTOLD: False})
-    return Others({phrase: certain(phrase) for phrase in phrases})
+        return OtherPolicies({UNREADABLE: False})
+    return OtherPolicies({phrase: certain(phrase) for phrase in phrases})

@@ -1,44 +1,33 @@
-"""What a run found, in the words of the report."""
+"""The steps of a report: what was declared, simulated and observed, compared and explained."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import replace
-from typing import Final, TypeAlias
+from typing import Final
 
 from netprobe.diff import Counts, Mismatch, Row, compare
 from netprobe.explain import explain
 from netprobe.explain.why import blame
 from netprobe.model.flow import Flow
-from netprobe.model.matrix import Matrix
-from netprobe.model.observation import Observation
-from netprobe.model.verdict import Decision, Verdict
-from netprobe.probe import Facts
+from netprobe.model.verdict import Verdict
+from netprobe.probe import Facts, Observed
 from netprobe.run.families import united
+from netprobe.run.moment import DeclaredBy, SimulatedMoment, by_nothing
 from netprobe.run.record import Step
 from netprobe.simulate import Simulator
-
-DeclaredBy: TypeAlias = Callable[[Flow], str | None]
 
 MOST_CHANGES: Final = 200
 
 
-def step(
-    name: str,
-    declared: Matrix[Verdict] | None,
-    simulated: Matrix[Decision],
-    observed: Matrix[Observation],
-    *,
-    facts: Facts,
-    simulator: Simulator,
-    number: int = 0,
-    declared_by: DeclaredBy = lambda _: None,
-) -> Step:
-    """One change and what was seen after it."""
-    simulated, observed = united(simulated, observed)
-    rows = compare(declared, simulated, observed, step=number)
-    rows = explained(rows, simulator, declared_by)
-    return Step(name, rows, Counts.of(rows), facts.converged_s, facts.rounds, facts.execs)
+def step(moment: SimulatedMoment, observed: Observed, number: int) -> Step:
+    """A moment and what was observed then."""
+    seen = observed.matrix.where(moment.simulated.__contains__)
+    simulated, seen = united(moment.simulated, seen)
+    rows = compare(moment.declared, simulated, seen, step=number)
+    rows = explained(rows, moment.simulator, moment.declared_by)
+    facts = observed.facts
+    return Step(moment.name, rows, Counts.of(rows), facts.converged_s, facts.rounds, facts.execs)
 
 
 def enforcement(facts: Facts) -> str | None:
@@ -49,7 +38,7 @@ def enforcement(facts: Facts) -> str | None:
 
 
 def explained(
-    rows: Iterable[Row], simulator: Simulator, declared_by: DeclaredBy = lambda _: None
+    rows: Iterable[Row], simulator: Simulator, declared_by: DeclaredBy = by_nothing
 ) -> tuple[Row, ...]:
     """The rows with what decides them and what declares them.
 

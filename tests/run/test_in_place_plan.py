@@ -14,28 +14,28 @@ from netprobe.model.matrix import Matrix
 from netprobe.model.verdict import Verdict
 from netprobe.probe.guests.surroundings import PodState
 from netprobe.run.cover import cover
-from netprobe.run.scene import Scene, faltered, gone, scene, unmet
+from netprobe.run.in_place_plan import InPlacePlan, moved, plan, unmet_ways, unready
 from netprobe.simulate import CALICO, Simulator
 from tests.run.crowd import crowd, only_ready, pod
 
 
-def here(cluster: Cluster, *flows: Flow, ways: tuple[Via, ...] = (), alike: bool = False) -> Scene:
+def here(cluster: Cluster, *flows: Flow, ways: tuple[Via, ...] = (), alike: bool = False) -> InPlacePlan:
     chosen = cover(cluster, [], CALICO, only_ready)
     declared = Matrix((flow, Verdict.ALLOW) for flow in flows)
-    standings = {
+    states = {
         ref: PodState(str(ref), tuple(map(str, pod.addresses)), frozenset({80}))
         for ref, pod in cluster.pods.items()
     }
-    return scene(cluster, Simulator(cluster), chosen, declared, standings, run="r1", ways=ways, alike=alike)
+    return plan(cluster, Simulator(cluster), chosen, declared, states, run="r1", ways=ways, alike=alike)
 
 
 def test_a_shadow_pod_carries_what_policies_look_at_on_the_node_of_the_real_one() -> None:
     found = here(crowd(), Flow(PodRef("shop", "web-0"), PodRef("shop", "db-1"), 80))
-    (shadow,) = found.party.shadows
+    (shadow,) = found.guests.shadows
     assert shadow.labels == {"app": "web"}
     assert shadow.node == "n0"
     assert shadow.stands_for == (PodRef("shop", "web-0"),)
-    assert set(found.party.nodes) == {"n0", "n1"}, "policy-free pairs from its node to the destination's"
+    assert set(found.guests.nodes) == {"n0", "n1"}, "policy-free pairs from its node to the destination's"
 
 
 def test_where_policies_of_other_kinds_look_too_a_shadow_carries_all_that_it_may() -> None:
@@ -43,7 +43,7 @@ def test_where_policies_of_other_kinds_look_too_a_shadow_carries_all_that_it_may
     plain = crowd(4)
     cluster = Cluster(plain.namespaces, {**plain.pods, web.ref: web}, plain.policies)
     found = here(cluster, Flow(web.ref, PodRef("shop", "db-1"), 80), alike=True)
-    (shadow,) = found.party.shadows
+    (shadow,) = found.guests.shadows
     assert shadow.labels == {"app": "web", "team": "blue"}
 
 
@@ -77,7 +77,7 @@ TO_DB = Flow(PodRef("shop", "web-0"), ServiceRef("shop", "db"), 5432, via=Via.SE
 
 def test_a_readiness_probe_proves_every_backend_of_a_service_or_none() -> None:
     found = here(with_service(30007), TO_DB, ways=(Via.DNS, Via.NODE_PORT))
-    assert not list(unmet(found, (Via.DNS, Via.NODE_PORT)))
+    assert not list(unmet_ways(found, (Via.DNS, Via.NODE_PORT)))
     rows = {row.via: row for row in found.simulated}
     assert {via: row.port for via, row in rows.items()} == {
         Via.SERVICE: 5432,
@@ -87,41 +87,41 @@ def test_a_readiness_probe_proves_every_backend_of_a_service_or_none() -> None:
     assert len(found.backends(rows[Via.SERVICE])) == 2
     assert found.listener(rows[Via.SERVICE]) == "readiness"
     one = PodRef("shop", "db-1")
-    unproven = {**found.standings, one: PodState("1", (), frozenset())}
-    lame = replace(found, standings=unproven)
+    unproven = {**found.states, one: PodState("1", (), frozenset())}
+    lame = replace(found, states=unproven)
     assert lame.listener(rows[Via.SERVICE]) is None
 
 
 def test_a_way_that_a_service_does_not_have_is_told() -> None:
     found = here(with_service(None), TO_DB, ways=(Via.NODE_PORT,))
     assert [row.via for row in found.simulated] == [Via.SERVICE]
-    (told,) = unmet(found, (Via.NODE_PORT,))
+    (told,) = unmet_ways(found, (Via.NODE_PORT,))
     assert told == "svc:shop/db has no node port for 5432/TCP: --via node-port tries nothing there"
 
 
 def test_ways_to_services_where_no_row_names_one_are_told() -> None:
     found = here(crowd(), Flow(PodRef("shop", "web-0"), PodRef("shop", "db-1"), 80), ways=(Via.DNS,))
-    assert list(unmet(found, (Via.DNS,))) == ["--via dns reaches Services, and no row names one"]
-    assert not list(unmet(found, ()))
+    assert list(unmet_ways(found, (Via.DNS,))) == ["--via dns reaches Services, and no row names one"]
+    assert not list(unmet_ways(found, ()))
 
 
 def test_a_pod_that_moved_meanwhile_is_not_the_one_that_was_meant() -> None:
     ref = PodRef("shop", "db-1")
     flow = Flow(PodRef("shop", "web-0"), ref, 80)
     found = here(crowd(), flow)
-    db = found.standings[ref]
-    assert gone(found, found.standings, flow) is None
+    db = found.states[ref]
+    assert moved(found, found.states, flow) is None
     for later in (replace(db, uid="another"), replace(db, addresses=("10.0.9.9",))):
-        assert gone(found, {**found.standings, ref: later}, flow)
-    assert gone(found, {}, flow)
+        assert moved(found, {**found.states, ref: later}, flow)
+    assert moved(found, {}, flow)
 
 
 def test_a_pod_that_was_not_ready_for_a_moment_may_have_been_silent_itself() -> None:
     ref = PodRef("shop", "db-1")
     flow = Flow(PodRef("shop", "web-0"), ref, 80)
     found = here(crowd(), flow)
-    db = found.standings[ref]
-    assert faltered(found, found.standings, flow) is None
+    db = found.states[ref]
+    assert unready(found, found.states, flow) is None
     for later in (replace(db, since="2026-11-23T07:00:00Z"), replace(db, proven=frozenset())):
-        assert faltered(found, {**found.standings, ref: later}, flow)
-        assert gone(found, {**found.standings, ref: later}, flow) is None
+        assert unready(found, {**found.states, ref: later}, flow)
+        assert moved(found, {**found.states, ref: later}, flow) is None

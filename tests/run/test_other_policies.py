@@ -14,14 +14,14 @@ from netprobe.model.flow import Flow, PodRef
 from netprobe.probe import PodOptions
 from netprobe.probe.guests.conflicts import SideEffect
 from netprobe.probe.guests.shadows import Shadow
-from netprobe.run.others import Others, others
+from netprobe.run.cluster import OpenCluster
+from netprobe.run.in_place import Planned
+from netprobe.run.other_policies import OtherPolicies, other_policies
+from netprobe.run.preview import preview_in_place
 from netprobe.run.record import ClusterInfo
-from netprobe.run.rehearsal import rehearsal
-from netprobe.run.target import Opened
-from netprobe.run.visit import Rehearsed, refuse
 from tests.kube.server import serving
 from tests.run.crowd import crowd
-from tests.run.test_scene import here
+from tests.run.test_in_place_plan import here
 
 GROUP = "crd.projectcalico.org"
 ALL = f"globalnetworkpolicies.{GROUP}"
@@ -58,13 +58,14 @@ async def test_where_there_may_be_any_the_safe_thing_is_done_and_told(
         return web.json_response(answer, status=status)
 
     async with serving(handler, tmp_path) as (cluster, _):
-        found = await others(Opened(cluster, ClusterInfo("cluster", None, "v1", None, None)))
+        found = await other_policies(OpenCluster(cluster, ClusterInfo("cluster", None, "v1", None, None)))
     assert found
     assert list(found.notes("so be careful")) == [f"{told} are not simulated; so be careful"]
     shadow = Shadow(PodRef("shop", "netprobe-1-0"), {"app": "web"}, "n1", (PodRef("shop", "web"),))
     harmed = SideEffect("DaemonSet shop/agent", shadow, "adopts it", harmful=True)
+    plan = here(crowd(), Flow(PodRef("shop", "web-0"), PodRef("shop", "db-1"), 80))
     with pytest.raises(ConflictError, match="carry all labels of the real ones, because of"):
-        refuse([harmed], found, disturb=False)
+        Planned(plan, "r1", (harmed,), found, ()).refuse(disturb=False)
 
 
 async def test_where_there_are_none_nothing_is_told(tmp_path: Path) -> None:
@@ -72,15 +73,15 @@ async def test_where_there_are_none_nothing_is_told(tmp_path: Path) -> None:
         return web.json_response({"groups": []})
 
     async with serving(handler, tmp_path) as (cluster, _):
-        found = await others(Opened(cluster, ClusterInfo("cluster", None, "v1", None, None)))
+        found = await other_policies(OpenCluster(cluster, ClusterInfo("cluster", None, "v1", None, None)))
     assert not found
     assert not list(found.notes("anything"))
 
 
 def test_a_rehearsal_tells_what_the_report_would_note() -> None:
     found = here(crowd(), Flow(PodRef("shop", "web-0"), PodRef("shop", "db-1"), 80))
-    beside = Others({ALL: True})
+    beside = OtherPolicies({ALL: True})
     notes = tuple(beside.notes("so be careful"))
-    text = "".join(rehearsal(Rehearsed(found, (), "r1", beside, notes), PodOptions()))
+    text = "".join(preview_in_place(found, "r1", PodOptions(), (), notes))
     assert f"# note: {ALL}: they may decide flows, and are not simulated; so be careful\n" in text
     assert len(list(yaml.safe_load_all(text))) > 1

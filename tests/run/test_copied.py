@@ -8,7 +8,7 @@ from netprobe.model.cluster import Cluster, Namespace
 from netprobe.model.flow import Flow, Pod, PodRef
 from netprobe.model.labels import Selector
 from netprobe.model.policy import PodPeer, Policy, PolicyRef, Rule, Subject
-from netprobe.run.copy import copy
+from netprobe.run.copied import copied
 from netprobe.simulate import CALICO, Simulator
 from tests.run.crowd import pod
 
@@ -42,14 +42,14 @@ def test_a_copy_names_the_flows_that_hang_on_the_name_of_a_namespace() -> None:
         policy.ref: {"metadata": {"name": policy.ref.name}, "spec": {"podSelector": {}}}
         for policy in cluster.policies
     }
-    made = copy(cluster, simulated, manifests, "r1")
+    made = copied(cluster, simulated, manifests, "r1")
     assert dict(made.names) == {"shop": "netprobe-r1-shop", "data": "netprobe-r1-data"}
     labels = {one.name: one.labels for one in made.namespaces}
     assert "owner" not in labels["netprobe-r1-shop"], "nobody looks at it"
     assert labels["netprobe-r1-shop"]["tier"] == "front"
     assert made.pods[PodRef("data", "one")].labels == {"app": "one"}
     assert {one["metadata"]["namespace"] for one in made.manifests} == {"netprobe-r1-data"}
-    full = copy(cluster, simulated, manifests, "r1", alike=True)
+    full = copied(cluster, simulated, manifests, "r1", alike=True)
     assert full.pods[PodRef("data", "one")].labels == {"app": "one", "team": "blue"}
     assert full.namespaces[0].labels == {
         "tier": "front",
@@ -60,6 +60,6 @@ def test_a_copy_names_the_flows_that_hang_on_the_name_of_a_namespace() -> None:
         one.ref: Pod(one.ref, one.labels, (ip_address("10.9.0.1") + index,), one.ports)
         for index, one in enumerate(made.pods.values())
     }
-    astray = made.astray(simulated, cluster, placed, CALICO)
-    assert list(astray) == [hangs]
-    assert "kubernetes.io/metadata.name" in astray[hangs]
+    differing = made.decided_otherwise(simulated, cluster, placed, CALICO)
+    assert list(differing) == [hangs]
+    assert "kubernetes.io/metadata.name" in differing[hangs]

@@ -1,0 +1,81 @@
+"""Opening the cluster of a command: one of a kubeconfig, a lab, or a lab for this run alone."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from netprobe.errors import UsageError
+from netprobe.lab import list_labs, start
+from netprobe.probe import Pace
+from netprobe.run.options import Progress, RunOptions
+from netprobe.run.record import ClusterInfo
+
+if TYPE_CHECKING:
+    from netprobe.kube.client import KubeCluster
+
+
+@dataclass(frozen=True, slots=True)
+class OpenCluster:
+    """A connection, and what the report says about the cluster."""
+
+    api: KubeCluster
+    info: ClusterInfo
+
+    @property
+    def is_lab(self) -> bool:
+        return self.info.kind == "lab"
+
+    def pace(self, pace: Pace, flows: int = 0) -> Pace:
+        """The pace for that many flows here: a lab is one machine."""
+        return pace.on_lab(flows) if self.is_lab else pace
+
+
+@asynccontextmanager
+async def open_cluster(options: RunOptions, progress: Progress) -> AsyncIterator[OpenCluster]:
+    """Connect to the cluster; a lab that was started for this is stopped on leaving.
+
+    LabError or ClusterError where it cannot be reached; UsageError for an unknown kubeconfig or lab.
+    """
+    started = None
+    target = options.target
+    kubeconfig = target.kubeconfig
+    if target.is_ephemeral_lab:
+        progress("starting a lab")
+        starting = asyncio.create_task(asyncio.to_thread(start, options.lab, ephemeral=True))
+        await asyncio.sleep(0)
+        import netprobe.kube.client  # noqa: F401 (its import takes as long as the lab's start: meanwhile)
+
+        started = await starting
+        kubeconfig = str(started.kubeconfig)
+    elif target.lab is not None:
+        kubeconfig = kubeconfig_of(target.lab)
+    from netprobe.kube import connect
+
+    try:
+        async with connect(kubeconfig, target.context, request_timeout_s=options.request_timeout_s) as api:
+            yield OpenCluster(api, await _info(api))
+    finally:
+        if started is not None:
+            started.stop()
+
+
+def kubeconfig_of(name: str) -> str:
+    """The kubeconfig of a running lab; UsageError where there is none of that name."""
+    for lab in list_labs():
+        if lab.name == name:
+            return str(lab.kubeconfig)
+    raise UsageError(f"there is no lab named {name}: netprobe lab up --name {name} starts one")
+
+
+async def _info(api: KubeCluster) -> ClusterInfo:
+    from netprobe.kube.facts import facts
+
+    found = await facts(api)
+    nodes = None if found.nodes is None else len(found.nodes)
+    if found.lab:
+        return ClusterInfo("lab", None, found.server_version, found.cni, nodes)
+    return ClusterInfo("cluster", api.context, found.server_version, found.cni, nodes)

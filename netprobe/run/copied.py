@@ -1,0 +1,140 @@
+"""A copy of part of a cluster, in namespaces of the run's own, where policies are tried before they apply.
+
+Namespaces and pods get the labels that some policy looks at, and the policies as they are written. One label
+cannot be copied: the API server sets `kubernetes.io/metadata.name`. Nor have copies the addresses of the real
+pods. So each flow is simulated in both worlds; where they differ, the copy cannot stand for the cluster.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
+
+from netprobe.model.cluster import Cluster, Namespace
+from netprobe.model.flow import ContainerPort, Flow, Pod, PodRef
+from netprobe.model.labels import NAME_LABEL, Selector
+from netprobe.model.matrix import Matrix
+from netprobe.model.objects import Object
+from netprobe.model.policy import Direction, PodPeer, Policy, PolicyRef
+from netprobe.model.verdict import Decision
+from netprobe.probe.run_objects import run_namespace
+from netprobe.simulate import Profile, Simulator
+from netprobe.simulate.vocabulary import Vocabulary
+
+
+@dataclass(frozen=True, slots=True)
+class Copied:
+    """`names`: of the copied namespaces, by the real ones'; `pods` by the real ones' names."""
+
+    names: Mapping[str, str]
+    namespaces: tuple[Namespace, ...]
+    pods: Mapping[PodRef, Pod]
+    policies: tuple[Policy, ...]
+    manifests: tuple[Object, ...]
+
+    def flow(self, flow: Flow) -> Flow:
+        """The same flow in the copy; ends that are no pods stay."""
+        source, destination = flow.source, flow.destination
+        return replace(
+            flow,
+            source=self.pods[source].ref if isinstance(source, PodRef) else source,
+            destination=self.pods[destination].ref if isinstance(destination, PodRef) else destination,
+        )
+
+    def cluster(self, live: Cluster, placed: Mapping[PodRef, Pod]) -> Cluster:
+        """The cluster with the copy in it; `placed`: its pods as they run, by their own names."""
+        return replace(
+            live,
+            namespaces={**live.namespaces, **{n.name: n for n in self.namespaces}},
+            pods={**live.pods, **placed},
+            policies=(*live.policies, *self.policies),
+        )
+
+    def decided_otherwise(
+        self, simulated: Matrix[Decision], live: Cluster, placed: Mapping[PodRef, Pod], profile: Profile
+    ) -> dict[Flow, str]:
+        """The flows that policies decide otherwise in the copy than in the cluster, and why."""
+        simulator = Simulator(self.cluster(live, placed), profile)
+        by_name = any(NAME_LABEL in keys(selector) for selector in namespace_selectors(self.policies))
+        why = (
+            f"a policy looks at {NAME_LABEL}, which cannot be copied" if by_name else "of its pods' addresses"
+        )
+        return {
+            flow: f"the copy would decide it otherwise, because {why}"
+            for flow, decision in simulated.items()
+            if simulator.decide(self.flow(flow)).verdict is not decision.verdict
+        }
+
+
+def copied(
+    cluster: Cluster,
+    flows: Iterable[Flow],
+    manifests: Mapping[PolicyRef, Object],
+    run: str,
+    *,
+    alike: bool = False,
+) -> Copied:
+    """Copy the pods that the flows have as their ends, with their namespaces and all policies of these.
+
+    `cluster` has the policies that are to be tried; `manifests` holds the object of each policy. `alike`:
+    copies carry all labels, for others than NetworkPolicies look at them too.
+    """
+    wanted: dict[PodRef, dict[tuple[int, object], ContainerPort]] = {}
+    for flow in flows:
+        for end in (flow.source, flow.destination):
+            if isinstance(end, PodRef):
+                served = wanted.setdefault(end, {(p.number, p.protocol): p for p in cluster.pods[end].ports})
+                if end == flow.destination:
+                    served.setdefault((flow.port, flow.protocol), ContainerPort(flow.port, flow.protocol))
+    names = {
+        name: f"{run_namespace(run)}-{name}"[:63].rstrip("-")
+        for name in dict.fromkeys(ref.namespace for ref in wanted)
+    }
+    vocabulary = Vocabulary(cluster)
+    looked_at = {key for selector in namespace_selectors(cluster.policies) for key in keys(selector)}
+    pods = {}
+    for ref, served in wanted.items():
+        pod = cluster.pods[ref]
+        seen = pod.labels if alike else (key for key, _ in vocabulary.labels(ref.namespace, pod.labels))
+        labels = {key: pod.labels[key] for key in seen}
+        pods[ref] = Pod(PodRef(names[ref.namespace], ref.name), labels, (), tuple(served.values()), pod.node)
+    policies = [policy for policy in cluster.policies if policy.ref.namespace in names]
+    return Copied(
+        names,
+        tuple(
+            Namespace(
+                copied,
+                {k: v for k, v in cluster.namespaces[name].labels.items() if alike or k in looked_at}
+                | {NAME_LABEL: copied},
+            )
+            for name, copied in names.items()
+        ),
+        pods,
+        tuple(
+            replace(policy, ref=PolicyRef(names[policy.ref.namespace], policy.ref.name))
+            for policy in policies
+        ),
+        tuple(_moved(manifests[policy.ref], names[policy.ref.namespace]) for policy in policies),
+    )
+
+
+def _moved(manifest: Object, namespace: str) -> Object:
+    return {
+        "apiVersion": "networking.k8s.io/v1",
+        "kind": "NetworkPolicy",
+        "metadata": {"name": manifest["metadata"]["name"], "namespace": namespace},
+        "spec": manifest.get("spec") or {},
+    }
+
+
+def namespace_selectors(policies: Iterable[Policy]) -> Iterator[Selector]:
+    for policy in policies:
+        for direction in Direction:
+            for rule in policy.rules(direction) or ():
+                for peer in rule.peers:
+                    if isinstance(peer, PodPeer) and peer.namespaces is not None:
+                        yield peer.namespaces
+
+
+def keys(selector: Selector) -> set[str]:
+    return {key for key, _ in selector.match_labels} | {one.key for one in selector.requirements}

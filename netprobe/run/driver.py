@@ -1,0 +1,122 @@
+"""The one driver of `netprobe run`, for all of its modes.
+
+Open the cluster; let the mode plan, and make its pods; take a baseline; then for each moment: change, wait,
+probe, compare with what is declared and simulated. The report is handed over before the pods are removed. The
+prober gets flows, never a verdict.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Iterator, Mapping
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from typing import Protocol
+
+from netprobe.errors import ClusterError
+from netprobe.model.flow import End
+from netprobe.probe import Observed, Prober
+from netprobe.run.cluster import OpenCluster, open_cluster
+from netprobe.run.moment import SimulatedMoment
+from netprobe.run.options import Progress, RunOptions
+from netprobe.run.record import InPlace, Report, RunInfo, Step
+from netprobe.run.steps import enforcement, step
+
+
+@dataclass(frozen=True, slots=True)
+class Bench:
+    """Pods that are ready to be probed, and what is to be done with them.
+
+    `observe` brings a moment about and probes it. `paths`: whether the baseline proves paths. `problems`,
+    `nodes`, `elsewhere` and `in_place` are those of the report.
+    """
+
+    run: str
+    moments: tuple[SimulatedMoment, ...]
+    prober: Prober
+    observe: Callable[[SimulatedMoment], Awaitable[Observed]]
+    paths: bool = True
+    problems: tuple[str, ...] = ()
+    nodes: Mapping[End, str] = field(default_factory=dict)
+    elsewhere: Mapping[End, str] = field(default_factory=dict)
+    in_place: InPlace | None = None
+
+
+class Mode(Protocol):
+    """How a run gets its pods: `Fixture`, `InPlace` or `Copy`."""
+
+    @property
+    def name(self) -> str | None:
+        """The suite's name, if there is a suite."""
+
+    def check(self, options: RunOptions) -> None:
+        """UsageError for what this mode cannot do; before any cluster is contacted."""
+
+    def prepared(
+        self, cluster: OpenCluster, options: RunOptions, progress: Progress
+    ) -> AbstractAsyncContextManager[Bench]:
+        """Plan, and make the pods. Whatever ends the context, nothing of the run is left."""
+
+
+class Previewable(Mode, Protocol):
+    """A mode that can say what it would create."""
+
+    async def preview(self, cluster: OpenCluster, options: RunOptions) -> Iterator[str]:
+        """YAML of everything that a run would create; only gets and lists."""
+
+
+async def run(
+    mode: Mode, options: RunOptions, progress: Progress, on_report: Callable[[Report], None] = lambda _: None
+) -> Report:
+    """Probe and report. Whatever ends it, nothing of the run is left; NetprobeError.
+
+    `on_report` gets the report while the pods still exist. A failed removal is a problem of the report that
+    is returned.
+    """
+    mode.check(options)
+    report: Report | None = None
+    async with open_cluster(options, progress) as cluster:
+        started = datetime.now(UTC)
+        try:
+            async with mode.prepared(cluster, options, progress) as bench:
+                report = await _probe(mode, bench, cluster, started, progress)
+                on_report(report)
+        except ClusterError as error:
+            if report is None:
+                raise
+            report = replace(report, problems=(*report.problems, str(error)))
+        return replace(report, run=RunInfo.since(started, report.run.id))
+
+
+async def preview(mode: Previewable, options: RunOptions, progress: Progress) -> Iterator[str]:
+    """What a run would create, as YAML; only gets and lists."""
+    mode.check(options)
+    async with open_cluster(options, progress) as cluster:
+        return await mode.preview(cluster, options)
+
+
+async def _probe(
+    mode: Mode, bench: Bench, cluster: OpenCluster, started: datetime, progress: Progress
+) -> Report:
+    steps: list[Step] = []
+    problems = list(bench.problems)
+    unenforced = None
+    async with bench.prober as prober:
+        await prober.baseline(paths=bench.paths)
+        for number, moment in enumerate(bench.moments):
+            progress(moment.name)
+            observed = await bench.observe(moment)
+            problems += observed.facts.problems
+            unenforced = enforcement(observed.facts) or unenforced
+            steps.append(step(moment, observed, number))
+    return Report(
+        mode.name,
+        cluster.info,
+        RunInfo.since(started, bench.run),
+        tuple(steps),
+        problems=tuple(dict.fromkeys(problems)),
+        enforcement=unenforced,
+        nodes=bench.nodes,
+        elsewhere=bench.elsewhere,
+        in_place=bench.in_place,
+    )

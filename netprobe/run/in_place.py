@@ -1,0 +1,226 @@
+"""A run beside the workloads of others: nothing of theirs is changed or entered, only connected to.
+
+Look around; choose which pods are probed; find out who would notice the shadow pods, and stop where one of
+them would come to harm; make the shadow pods; probe the real pods at their own addresses; look again whether
+they are still the same.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, replace
+
+from netprobe.errors import ConflictError, UsageError
+from netprobe.manifests import from_objects
+from netprobe.model.flow import Pod, PodRef, Via
+from netprobe.probe import Observed, Prober, new_run
+from netprobe.probe.guests.conflicts import SideEffect, side_effects
+from netprobe.probe.guests.guest_workbench import GuestWorkbench
+from netprobe.probe.guests.shadows import NEVER_COPIED
+from netprobe.probe.guests.surroundings import PodState, Surroundings, look_around, pod_states
+from netprobe.run.cluster import OpenCluster
+from netprobe.run.cover import Merit, cover
+from netprobe.run.driver import Bench
+from netprobe.run.in_place_plan import InPlacePlan, plan, unmet_ways
+from netprobe.run.moment import SimulatedMoment
+from netprobe.run.options import Progress, RunOptions
+from netprobe.run.other_policies import OtherPolicies, other_policies
+from netprobe.run.preview import preview_in_place
+from netprobe.run.recheck import recheck_denied, with_pod_changes
+from netprobe.run.record import InPlace as InPlaceRecord
+from netprobe.run.record import StoodFor
+from netprobe.run.route import Route
+from netprobe.simulate import Simulator
+from netprobe.suite import Suite
+
+DECIDING = ("Namespace", "Pod", "Service", "NetworkPolicy")
+NAME = "as the cluster is"
+STAND_IN = (
+    f"shadow pods carry all labels of the real pod but {', '.join(sorted(NEVER_COPIED))}, and one stands for "
+    "pods that differ to them alone"
+)
+NEEDS_A_CLUSTER = (
+    "a run in place is about a cluster that is there: name it by --context, --kubeconfig or --lab"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class InPlace:
+    """A suite to hold against the pods of a cluster.
+
+    `ways`: how the Services of rows are reached beside their address. `sample`: so many pods are drawn at
+    random beside one for each kind, by `seed`. `disturb`: go on where somebody comes to harm.
+    """
+
+    suite: Suite
+    ways: tuple[Via, ...] = ()
+    sample: int = 0
+    seed: int = 0
+    disturb: bool = False
+
+    @property
+    def name(self) -> str:
+        return self.suite.name
+
+    def check(self, options: RunOptions) -> None:
+        where = self.suite.file
+        if options.target.is_ephemeral_lab:
+            raise UsageError(NEEDS_A_CLUSTER)
+        if self.suite.steps:
+            raise UsageError(
+                f"{where} has steps, and a step changes what belongs to others: not in place "
+                f"({', '.join(step.name for step in self.suite.steps)})"
+            )
+        if self.suite.policies:
+            raise UsageError(
+                f"{where} names policies, and a run in place applies none: take them out to test those "
+                "that are in force, or try them in a copy with --shadow-namespace"
+            )
+
+    @asynccontextmanager
+    async def prepared(
+        self, cluster: OpenCluster, options: RunOptions, progress: Progress
+    ) -> AsyncIterator[Bench]:
+        """ConflictError where somebody would come to harm; nothing was made then."""
+        progress("looking around")
+        found = await self._planned(cluster, options)
+        found.refuse(disturb=self.disturb)
+        here = found.plan
+        workbench = GuestWorkbench(
+            cluster.api,
+            here.guests,
+            run=found.run,
+            options=options.pods,
+            deadlines=options.deadlines,
+            progress=progress,
+        )
+        async with workbench:
+            route = Route(here, workbench)
+            pace = cluster.pace(options.pace, len(here.simulated))
+            prober = Prober(
+                cluster.api,
+                workbench.stations,
+                here.simulated,
+                canaries=workbench.canaries,
+                pace=pace,
+                locate=route.locate,
+                listener=here.listener,
+                pairs=route.pairs,
+                progress=progress,
+            )
+
+            async def observe(_: SimulatedMoment) -> Observed:
+                seen = await recheck_denied(prober, await prober.observe(), pace)
+                now = pod_states(Surroundings.of_objects(await cluster.api.find("Pod")))
+                facts = replace(seen.facts, converged_s=None)  # nothing of the cluster's own was changed
+                return replace(seen, facts=facts, matrix=with_pod_changes(seen.matrix, here, route, now))
+
+            nodes = {ref: pod.node for ref, pod in here.cluster.pods.items() if pod.node}
+            yield Bench(
+                found.run,
+                (SimulatedMoment(NAME, here.simulator, here.declared, here.simulated),),
+                prober,
+                observe,
+                paths=False,
+                problems=tuple(workbench.warnings),
+                nodes={end: nodes[end] for end in here.ends if isinstance(end, PodRef) and end in nodes},
+                in_place=InPlaceRecord(
+                    here.cover.sentence(here.ends),
+                    tuple(_stood_for(here)),
+                    (*_sightings(found.seen_by), *found.notes),
+                ),
+            )
+
+    async def preview(self, cluster: OpenCluster, options: RunOptions) -> Iterator[str]:
+        """As `driver.preview`; ConflictError at its end where somebody would come to harm."""
+        found = await self._planned(cluster, options)
+
+        def pieces() -> Iterator[str]:
+            yield from preview_in_place(found.plan, found.run, options.pods, found.seen_by, found.notes)
+            found.refuse(disturb=self.disturb)
+
+        return pieces()
+
+    async def _planned(self, cluster: OpenCluster, options: RunOptions) -> Planned:
+        around = await look_around(cluster.api)
+        others = await other_policies(cluster)
+        run = new_run()
+        here = self._plan(around, options, run, alike=bool(others))
+        notes = (*unmet_ways(here, self.ways), *others.notes(STAND_IN))
+        return Planned(here, run, tuple(side_effects(here.guests.shadows, around)), others, notes)
+
+    def _plan(self, around: Surroundings, options: RunOptions, run: str, *, alike: bool) -> InPlacePlan:
+        cluster = from_objects(obj for obj in around if obj["kind"] in DECIDING)
+        states = pod_states(around)
+        chosen = cover(
+            cluster,
+            [self.suite.expectation],
+            options.profile,
+            merit(states),
+            sample=self.sample,
+            seed=self.seed,
+        )
+        return plan(
+            cluster,
+            Simulator(cluster, options.profile),
+            chosen,
+            self.suite.moments(chosen.reduced(cluster))[0].declared,
+            states,
+            run=run,
+            ways=self.ways,
+            alike=alike,
+            family=options.family,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Planned:
+    """What a run would be like: its rows and shadow pods, who would notice these, and the report's notes."""
+
+    plan: InPlacePlan
+    run: str
+    seen_by: tuple[SideEffect, ...]
+    others: OtherPolicies
+    notes: tuple[str, ...]
+
+    def refuse(self, *, disturb: bool) -> None:
+        """ConflictError where somebody would come to harm by the shadow pods, unless that is accepted."""
+        harmed = list(dict.fromkeys(str(one) for one in self.seen_by if one.harmful))
+        if harmed and not disturb:
+            raise ConflictError(
+                f"this run would disturb what others run ({len(harmed)} times); nothing was created:\n"
+                + "\n".join(f"  {one}" for one in harmed[:20])
+                + (f"\n  and {len(harmed) - 20} more" if len(harmed) > 20 else "")
+                + (f"\n{self.others.labels_because}" if self.others else "")
+                + "\n--dry-run shows the pods; --disturb makes them all the same"
+            )
+
+
+def merit(known: Mapping[PodRef, PodState]) -> Merit:
+    """Ready pods first, then those of which more ports are proven: they make better destinations."""
+
+    def of(pod: Pod) -> int:
+        state = known.get(pod.ref)
+        proven = len(state.proven) if state else 0
+        return (1000 if pod.ready and pod.addresses else 0) + proven
+
+    return of
+
+
+def _sightings(seen_by: Iterable[SideEffect]) -> Iterator[str]:
+    """One sentence for each watcher and what it sees."""
+    seen: dict[tuple[str, str, bool], int] = {}
+    for one in seen_by:
+        key = one.watcher, one.sees, one.harmful
+        seen[key] = seen.get(key, 0) + 1
+    for (watcher, sees, harmful), count in seen.items():
+        pods = "1 shadow pod" if count == 1 else f"{count} shadow pods"
+        yield f"{watcher} {sees} ({pods}{'; allowed by --disturb' if harmful else ''})"
+
+
+def _stood_for(here: InPlacePlan) -> Iterator[StoodFor]:
+    shadows = {ref: shadow.ref for shadow in here.guests.shadows for ref in shadow.stands_for}
+    for end in here.ends:
+        if isinstance(end, PodRef):
+            yield StoodFor(end, here.cover.stands_for(end), shadows.get(end))

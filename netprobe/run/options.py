@@ -1,0 +1,50 @@
+"""Where a run takes place, and how: what all modes of a run have in common."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import TypeAlias
+
+from netprobe.lab import LabOptions
+from netprobe.model.flow import Family
+from netprobe.probe import Deadlines, Pace, PodOptions
+from netprobe.simulate import CALICO, Profile
+
+Progress: TypeAlias = Callable[[str], None]
+"""Takes what is being done, in a few words."""
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """Which cluster to use. Without kubeconfig, context and lab name it is a lab for this run alone.
+
+    `current`: the current context of the kubeconfig, as in a kubectl plugin.
+    """
+
+    kubeconfig: str | None = None
+    context: str | None = None
+    current: bool = False
+    lab: str | None = None
+
+    @property
+    def is_ephemeral_lab(self) -> bool:
+        return not (self.kubeconfig or self.context or self.current or self.lab)
+
+
+@dataclass(frozen=True, slots=True)
+class RunOptions:
+    """The cluster, the probe pods, timeouts, and the CNI whose choices the simulator makes.
+
+    `lab`: the lab to start where `target` names no cluster. `family`: where pods have addresses of both
+    families, probe this one only.
+    """
+
+    target: Target = field(default_factory=Target)
+    lab: LabOptions = field(default_factory=LabOptions)
+    pods: PodOptions = field(default_factory=PodOptions)
+    deadlines: Deadlines = field(default_factory=Deadlines)
+    pace: Pace = field(default_factory=Pace)
+    profile: Profile = CALICO
+    request_timeout_s: float = 30.0
+    family: Family | None = None
