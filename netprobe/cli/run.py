@@ -200,9 +200,9 @@ class _Request:
         if self.placement and of_existing_pods:
             raise UsageError("--placement is for pods that a run makes: in place they are where they are")
         if self.shadow_namespace:
-            from netprobe.run.copy import Copy
+            from netprobe.run.copy import Copy, policies_to_try
 
-            return Copy(self.filenames, suite, self.sample, self.seed)
+            return Copy(policies_to_try(self.filenames, suite), suite, self.sample, self.seed)
         if suite is None:
             raise click.MissingParameter(param_hint="SUITE", param_type="argument")
         if of_existing_pods:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
+from collections.abc import AsyncIterator, Iterable, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
+from typing import TypeAlias
 
 from netprobe.errors import InputError, Problem, UsageError
 from netprobe.manifests import Document, from_objects, parse_policy, read_documents
@@ -41,15 +42,18 @@ STAND_IN = (
 NO_COPY = "Services are not copied: name the pods behind it"
 _EVERYWHERE = ({"operator": "Exists"},)
 
+Tried: TypeAlias = tuple[Document, Policy]
+"""A policy to try, as an object and as a record."""
+
 
 @dataclass(frozen=True, slots=True)
 class Copy:
-    """Policies to try (from files, and those of a suite), and what for.
+    """Policies to try, and a suite that declares what is expected of them.
 
     `sample` and `seed` are as those of `InPlace`.
     """
 
-    filenames: tuple[str, ...]
+    policies: tuple[Tried, ...]
     suite: Suite | None
     sample: int = 0
     seed: int = 0
@@ -68,10 +72,9 @@ class Copy:
     async def prepared(
         self, cluster: OpenCluster, options: RunOptions, progress: Progress
     ) -> AsyncIterator[Bench]:
-        """InputError for the policies, UsageError where there is nothing to try."""
-        policies = self._policies()
+        """UsageError where there is no flow to try."""
         progress("looking around")
-        plan = await self._planned(cluster, options, policies)
+        plan = await self._planned(cluster, options)
         copy = plan.copy
         workbench = Workbench(
             cluster.api,
@@ -132,7 +135,7 @@ class Copy:
             )
 
     async def preview(self, cluster: OpenCluster, options: RunOptions) -> Iterator[str]:
-        plan = await self._planned(cluster, options, self._policies())
+        plan = await self._planned(cluster, options)
         return preview_copy(
             plan.copy,
             plan.run,
@@ -141,35 +144,10 @@ class Copy:
             plan.others.notes(STAND_IN),
         )
 
-    def _policies(self) -> list[tuple[Document, Policy]]:
-        found = list(zip(self.suite.policies, self.suite.parsed, strict=True)) if self.suite else []
-        problems: list[Problem] = []
-        for document in read_documents(self.filenames):
-            if document.kind != "NetworkPolicy":
-                problems.append(
-                    document.problem("kind", f"a NetworkPolicy is tried; this is a {document.kind}")
-                )
-                continue
-            try:
-                policy = parse_policy(document, namespace="default")
-            except InputError as error:
-                problems += error.problems
-                continue
-            if any(policy.ref == other.ref for _, other in found):
-                problems.append(document.problem("metadata.name", f"{policy.ref} is tried twice"))
-            found.append((document, policy))
-        if problems:
-            raise InputError(problems)
-        if not found:
-            raise UsageError("--shadow-namespace tries policies: name them by -f, or in the suite")
-        return found
-
-    async def _planned(
-        self, cluster: OpenCluster, options: RunOptions, policies: Sequence[tuple[Document, Policy]]
-    ) -> Planned:
+    async def _planned(self, cluster: OpenCluster, options: RunOptions) -> Planned:
         around = await look_around(cluster.api)
         others = await other_policies(cluster)
-        documents, parsed = zip(*policies, strict=True)
+        documents, parsed = zip(*self.policies, strict=True)
         live = from_objects(obj for obj in around if obj["kind"] in DECIDING)
         whole = apply(live, Apply(documents, parsed, "-f", ""))
         chosen = cover(
@@ -195,8 +173,31 @@ class Copy:
                 "name flows in a suite"
             )
         run = new_run()
-        made = copied(whole, simulated, _manifests(around, policies), run, alike=bool(others))
+        made = copied(whole, simulated, _manifests(around, self.policies), run, alike=bool(others))
         return Planned(run, whole, others, chosen, declared, simulated, made)
+
+
+def policies_to_try(filenames: Iterable[str], suite: Suite | None) -> tuple[Tried, ...]:
+    """The policies of files and of a suite; InputError for what is none, UsageError where there are none."""
+    found = list(zip(suite.policies, suite.parsed, strict=True)) if suite else []
+    problems: list[Problem] = []
+    for document in read_documents(filenames):
+        if document.kind != "NetworkPolicy":
+            problems.append(document.problem("kind", f"a NetworkPolicy is tried; this is a {document.kind}"))
+            continue
+        try:
+            policy = parse_policy(document, namespace="default")
+        except InputError as error:
+            problems += error.problems
+            continue
+        if any(policy.ref == other.ref for _, other in found):
+            problems.append(document.problem("metadata.name", f"{policy.ref} is tried twice"))
+        found.append((document, policy))
+    if problems:
+        raise InputError(problems)
+    if not found:
+        raise UsageError("--shadow-namespace tries policies: name them by -f, or in the suite")
+    return tuple(found)
 
 
 @dataclass(frozen=True, slots=True)
@@ -216,7 +217,7 @@ def _everywhere(options: PodOptions) -> PodOptions:
     return replace(options, tolerations=_EVERYWHERE)  # each copy runs where the real pod does
 
 
-def _manifests(around: Surroundings, policies: Iterable[tuple[Document, Policy]]) -> dict[PolicyRef, Object]:
+def _manifests(around: Surroundings, policies: Iterable[Tried]) -> dict[PolicyRef, Object]:
     """The object of each policy; those to be tried replace the ones that are there."""
     found: dict[PolicyRef, Object] = {
         PolicyRef(obj["metadata"]["namespace"], obj["metadata"]["name"]): obj

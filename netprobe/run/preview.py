@@ -13,7 +13,7 @@ import yaml
 
 from netprobe.model.flow import Pod
 from netprobe.model.objects import Object
-from netprobe.probe import PodOptions, lease, run_objects
+from netprobe.probe import PodOptions, canary, lease, run_objects
 from netprobe.probe.guests import shadows
 from netprobe.probe.guests.conflicts import SideEffect
 from netprobe.run.copied import Copied
@@ -56,8 +56,8 @@ def preview_copy(
         for pod in pods
     ]
     for index, node in enumerate(nodes):
-        objects += run_objects.canary_pods(node, index, run, options, 1)
-    yield from _yaml([*objects, run_objects.canary_policy(run, 0), *copied.manifests])
+        objects += canary.pods(home, run, node, index, options)
+    yield from _yaml([*objects, canary.policy(home, run, 0), *copied.manifests])
 
 
 def _yaml(objects: Iterable[Object]) -> Iterator[str]:

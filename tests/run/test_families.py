@@ -16,8 +16,8 @@ from netprobe.probe.guests.guest_workbench import GuestWorkbench
 from netprobe.probe.guests.surroundings import PodState
 from netprobe.probe.plan import Station, Unplaced
 from netprobe.run.cover import cover
-from netprobe.run.in_place_plan import InPlacePlan, plan
 from netprobe.run.families import apart, united
+from netprobe.run.in_place_plan import InPlacePlan, plan
 from netprobe.run.route import NAMED, Route
 from netprobe.simulate import CALICO, Simulator
 from tests.probe.fake import FakeCluster
@@ -108,7 +108,7 @@ def test_a_row_of_one_family_by_a_name(addresses: tuple[str, ...], host: str | N
         for ref, one in cluster.services.items()
     }
     found = here(replace(cluster, services=services), TO_DB)
-    bench = GuestWorkbench(FakeCluster(), found.party, run="r1")
+    bench = GuestWorkbench(FakeCluster(), found.guests, run="r1")
     bench.stations = {
         WEB: Station(WEB, "shop", "shadow", "probe", tuple(map(ip_address, ("10.0.9.9", "fd00::99"))))
     }
