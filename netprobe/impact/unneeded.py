@@ -113,7 +113,7 @@ class _Judge:
     def _subjects(self, policy: Policy, direction: Direction) -> Iterator[tuple[int, tuple[int, ...]]]:
         """Each subject with all policies that isolate it; one for those that nothing tells apart here."""
         seen: set[object] = set()
-        selecting = self._evaluation.isolations[direction].selecting
+        selecting = self._evaluation.applying[direction].selecting
         for subject in unpack(self._evaluation.universe.subjects(policy) & self._states.pods):
             isolating = tuple(each for each in selecting[subject] if each not in self._gone)
             pod = self._evaluation.groups[subject].sample.pod

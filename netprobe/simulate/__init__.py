@@ -3,9 +3,9 @@
 `Simulator.decide` judges one flow and names every cause; `evaluate` judges all pairs of a large cluster.
 """
 
-from netprobe.simulate.evaluation import Evaluation, Pair, evaluate, evaluate_both
 from netprobe.simulate.flow import Simulator
 from netprobe.simulate.groups import Group
+from netprobe.simulate.matrix import Evaluation, Pair, evaluate, evaluate_both
 from netprobe.simulate.profile import (
     ANTREA,
     CALICO,

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TypeAlias
 
 from netprobe.model.flow import Address, External, Family, Pod, PodRef
+from netprobe.model.policy import Network
 from netprobe.simulate.endpoint import FAMILIES, Directory, Endpoint
 from netprobe.simulate.profile import Profile
 from netprobe.simulate.vocabulary import Edges, Kept, Vocabulary
@@ -68,12 +69,12 @@ def group(
 
     An external whose address is a pod's stands for that pod. Linear in the number of pods.
     """
-    edges: dict[Family, Edges] = {family: Edges(vocabulary.networks[family]) for family in FAMILIES}
+    edges = {family: Edges(_edges(vocabulary, profile, family)) for family in FAMILIES}
     found: dict[tuple[str, Kept, object], list[Pod]] = {}
     for ref, pod in directory.cluster.pods.items():
         labels = vocabulary.labels(ref.namespace, pod.labels)
         ports = vocabulary.ports(pod.ports) if vocabulary.names else None
-        rest = (pod.host_network, ports, _addresses(pod, edges, profile))
+        rest = (pod.host_network, ports, _addresses(pod, edges))
         found.setdefault((ref.namespace, labels, rest), []).append(pod)
     groups: list[Group] = []
     places: dict[Member, int] = {}
@@ -115,13 +116,17 @@ def given(
     return tuple(groups), Places({end: each.index for each in groups for end in each.members}, {})
 
 
-def _addresses(pod: Pod, edges: Mapping[Family, Edges], profile: Profile) -> object:
-    """What blocks can see of a pod's addresses: a class a family. A pod on its node's network is its node."""
+def _edges(vocabulary: Vocabulary, profile: Profile, family: Family) -> set[Network]:
+    """The networks that may tell pods apart."""
+    blocks = vocabulary.blocks[family] if profile.blocks_match_pods else set()
+    return blocks | vocabulary.networks[family]
+
+
+def _addresses(pod: Pod, edges: Mapping[Family, Edges]) -> object:
+    """What policies can see of a pod's addresses: a class a family. A hostNetwork pod is its node."""
     if pod.host_network:
         return (pod.node, pod.addresses, pod.node_addresses)
     first: dict[Family, Address] = {}
     for address in pod.addresses:
         first.setdefault(address.version, address)
-    if not profile.blocks_match_pods:
-        return tuple(sorted(first))
     return tuple((family, edges[family].classify(address)) for family, address in sorted(first.items()))

@@ -2,59 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 
 from netprobe.model.flow import Family, Protocol
-from netprobe.model.policy import Direction, NamedPort, Policy, Rule
+from netprobe.model.policy import Direction
 from netprobe.model.verdict import Verdict
-from netprobe.simulate.bits import Weights, pack, unpack
+from netprobe.simulate.bits import Weights, pack, uncollected, unpack
 from netprobe.simulate.groups import Group, Member, Places
-from netprobe.simulate.match import opens
 from netprobe.simulate.profile import Edge
+from netprobe.simulate.rows import Applying, Matched, Rows
 from netprobe.simulate.universe import Universe
 
 
-class Isolation:
-    """One direction: the policies that speak about it, and which of them select each group.
-
-    `selecting` holds indexes of `policies`, one tuple a group. What the rules admit does not depend on the
-    port, so all tables of a family share it.
-    """
-
-    def __init__(self, direction: Direction, policies: Sequence[Policy], universe: Universe) -> None:
-        self._universe = universe
-        self._policies = policies
-        self._direction = direction
-        self._admitted: dict[tuple[int, Family | None], list[tuple[Rule, int]]] = {}
-        selecting: list[list[int]] = [[] for _ in universe.groups]
-        for number, policy in enumerate(policies):
-            if policy.rules(direction) is not None:
-                for index in unpack(universe.subjects(policy)):
-                    selecting[index].append(number)
-        self.selecting = [tuple(numbers) for numbers in selecting]
-
-    def admitted(self, number: int, family: Family | None) -> list[tuple[Rule, int]]:
-        """The rules of a policy, each with the groups that its peers match."""
-        found = self._admitted.get((number, family))
-        if found is None:
-            policy = self._policies[number]
-            found = [
-                (rule, self._universe.peers(rule, policy.ref.namespace, family))
-                for rule in policy.rules(self._direction) or ()
-            ]
-            self._admitted[number, family] = found
-        return found
-
-
 @dataclass(frozen=True, slots=True)
-class Ground:
-    """What all tables of an evaluation stand on."""
+class Context:
+    """What all tables of an evaluation share."""
 
     universe: Universe
     places: Places
-    isolations: Mapping[Direction, Isolation]
+    applying: Mapping[Direction, Applying]
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,26 +42,32 @@ class Table:
     linear in the number of groups, 64 of them a step.
     """
 
-    def __init__(self, ground: Ground, port: int, protocol: Protocol, family: Family | None) -> None:
+    def __init__(self, context: Context, port: int, protocol: Protocol, family: Family | None) -> None:
         self.port, self.protocol, self.family = port, protocol, family
-        self._universe, self._places, self._isolations = ground.universe, ground.places, ground.isolations
-        self._groups, self._where = ground.universe.groups, ground.places.groups
-        self._mute = frozenset(each.index for each in self._groups if not each.speaks(family))
-        self._odd = self._mute.union(each.index for each in self._groups if each.sample.pod is None)
+        self._universe, self._places, self._applying = context.universe, context.places, context.applying
+        self._groups, self._where = self._universe.groups, self._places.groups
+        self._no_family = frozenset(each.index for each in self._groups if not each.speaks(family))
+        self._special = self._no_family.union(each.index for each in self._groups if each.sample.pod is None)
+
+    @cached_property
+    def _rows(self) -> Mapping[Direction, Rows]:
+        port = self.port, self.protocol, self.family
+        with uncollected():
+            return {direction: Rows(applying, *port) for direction, applying in self._applying.items()}
 
     @cached_property
     def _egress(self) -> list[int | None]:
-        return self._rows(Direction.EGRESS)
+        return self._rows[Direction.EGRESS].rows
 
     @cached_property
     def _ingress(self) -> list[int | None]:
-        return self._rows(Direction.INGRESS)
+        return self._rows[Direction.INGRESS].rows
 
     def verdict(self, source: Member, destination: Member) -> Verdict:
         """The verdict on one pair; UNKNOWN without the family, KeyError for strangers."""
         one, other = self._where[source], self._where[destination]
-        if one in self._odd or other in self._odd:
-            return self._oddly(source, destination)
+        if one in self._special or other in self._special:
+            return self._special_verdict(source, destination)
         row = self._egress[one]
         if row is None or row >> other & 1:
             row = self._ingress[other]
@@ -101,10 +75,10 @@ class Table:
                 return Verdict.ALLOW
         return Verdict.ALLOW if one == other and self._itself(source, destination) else Verdict.DENY
 
-    def _oddly(self, source: Member, destination: Member) -> Verdict:
+    def _special_verdict(self, source: Member, destination: Member) -> Verdict:
         """The verdict where an end lacks the family, is outside, or is on its node's network."""
         one, other = self._where[source], self._where[destination]
-        if one in self._mute or other in self._mute:
+        if one in self._no_family or other in self._no_family:
             return Verdict.UNKNOWN
         if self._groups[one].external and self._groups[other].external:
             return Verdict.UNKNOWN
@@ -117,8 +91,8 @@ class Table:
     def undefined(self, source: Member, destination: Member) -> bool:
         """Whether the verdict on a pair hangs on what NetworkPolicy leaves to the implementation."""
         one, other = self._where[source], self._where[destination]
-        leaving = bool(self._isolations[Direction.EGRESS].selecting[one])
-        arriving = bool(self._isolations[Direction.INGRESS].selecting[other])
+        leaving = bool(self._applying[Direction.EGRESS].selecting[one])
+        arriving = bool(self._applying[Direction.INGRESS].selecting[other])
         if not (leaving or arriving) or self._itself(source, destination):
             return False
         if any(self._groups[index].sample.host is not None for index in (one, other)):
@@ -132,7 +106,7 @@ class Table:
     def counts(self) -> Counts:
         """All ordered pairs, counted without being made. Costs the groups times a set operation."""
         weights = Weights([each.size for each in self._groups])
-        heard = [each for each in self._groups if each.index not in self._mute]
+        heard = [each for each in self._groups if each.index not in self._no_family]
         speaking = pack((each.index for each in heard), len(self._groups))
         inside = pack((each.index for each in heard if not each.external), len(self._groups))
         allow = self._despite_rows()
@@ -195,56 +169,9 @@ class Table:
             return False
         return self._places.resolve(source) in self._universe.pods_on(other)
 
-    def _rows(self, direction: Direction) -> list[int | None]:
-        """For each group whom its policies let it talk to; None where nothing isolates it."""
-        isolation = self._isolations[direction]
-        opened: dict[int, list[tuple[int, int]]] = {}
-        rows: list[int | None] = [None] * len(self._groups)
-        made: dict[tuple[int, ...], tuple[int, list[tuple[int, int]]]] = {}
-        for index in unpack(self._universe.pods):
-            selecting = isolation.selecting[index]
-            if not selecting:
-                continue
-            if selecting not in made:
-                base, by_name = 0, []
-                for number in selecting:
-                    if number not in opened:
-                        opened[number] = self.opened(direction, number)
-                    for subjects, peers in opened[number]:
-                        if subjects == self._universe.everything:
-                            base |= peers
-                        else:
-                            by_name.append((subjects, peers))
-                made[selecting] = (base, by_name)
-            row, by_name = made[selecting]
-            for subjects, peers in by_name:
-                if subjects >> index & 1:
-                    row |= peers
-            rows[index] = row
-        return rows
-
-    def opened(self, direction: Direction, number: int, index: int | None = None) -> list[tuple[int, int]]:
-        """What a policy, or one rule of it, lets pass on this port: pairs (subjects, peers) of groups.
-
-        A named port is looked up on the destinations, so it narrows the peers of an egress rule and the
-        subjects of an ingress rule; everything else opens the rule to all subjects of the policy.
-        """
-        universe = self._universe
-        found = []
-        unconditional = 0
-        admitted = self._isolations[direction].admitted(number, self.family)
-        for rule, peers in admitted if index is None else admitted[index : index + 1]:
-            for entry in rule.ports:
-                if not isinstance(entry, NamedPort):
-                    if opens(entry, self.port, self.protocol, ()):
-                        unconditional |= peers
-                elif entry.protocol is self.protocol:
-                    declaring = universe.declaring(entry, self.port)
-                    if direction is Direction.EGRESS:
-                        unconditional |= peers & declaring
-                    elif declaring:
-                        found.append((declaring, peers))
-        return [(universe.everything, unconditional), *found]
+    def opened(self, direction: Direction, number: int, index: int | None = None) -> list[Matched]:
+        """What a policy, or one rule of it, allows: pairs (subjects, peers) of sets of groups."""
+        return self._rows[direction].opened(number, index)
 
 
 def _ordered_pairs(groups: Iterable[Group]) -> int:

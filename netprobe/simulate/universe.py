@@ -56,8 +56,8 @@ class Universe:
         self._keys = {key: pack(indexes, size) for key, indexes in keys.items()}
         self._selected: dict[Selector, int] = {}
         self._namespaces: dict[Selector, int] = {}
-        self._blocks: dict[tuple[IPBlock, Family | None], int] = {}
-        self._sorted: dict[Family, tuple[list[int], list[int]]] = {}
+        self._blocks: dict[tuple[IPBlock, Family], int] = {}
+        self._sorted: dict[tuple[Family, bool], tuple[list[int], list[int]]] = {}
         self._hosted: dict[int, frozenset[PodRef]] = {}
 
     def selected(self, selector: Selector) -> int:
@@ -129,8 +129,10 @@ class Universe:
                 return self.selected(pods) & self.pods & where
             case IPBlock():
                 return self._inside(peer, family)
-            case Networks() | NoPeer():
-                raise NotImplementedError(peer)
+            case Networks(cidrs):
+                return self._in_any(cidrs, family)
+            case NoPeer():
+                return 0
             case _:
                 assert_never(peer)
 
@@ -140,32 +142,48 @@ class Universe:
             return assumed
         bits = self._blocks.get((block, family))
         if bits is None:
-            bits = self._between(block.cidr, family)
+            bits = self._between(block.cidr, family, by_block=True)
             for excluded in block.excluded:
-                bits &= ~self._between(excluded, family)
+                bits &= ~self._between(excluded, family, by_block=True)
             self._blocks[block, family] = bits
         return bits | assumed
 
-    @cached_property
-    def _assumed(self) -> int:
-        """The groups of pods without an address, as far as blocks see pods."""
-        found = (g.index for g in self.groups if g.sample.assumed and self._block_sees(g))
-        return pack(found, len(self.groups))
+    def _in_any(self, networks: tuple[Network, ...], family: Family | None) -> int:
+        """The groups with an address in any network: unlike blocks, the same for every plugin."""
+        bits = 0
+        for network in networks:
+            if ASSUMED[network.version] in network:
+                bits |= self._without_address
+            if network.version == family:
+                bits |= self._between(network, family, by_block=False)
+        return bits
 
-    def _between(self, network: Network, family: Family) -> int:
+    @cached_property
+    def _without_address(self) -> int:
+        """The groups of pods that have no address yet."""
+        return pack((each.index for each in self.groups if each.sample.assumed), len(self.groups))
+
+    @property
+    def _assumed(self) -> int:
+        """The same as far as blocks match pods."""
+        return self._without_address if self.profile.blocks_match_pods else 0
+
+    def _between(self, network: Network, family: Family, *, by_block: bool) -> int:
         """The groups whose address lies in a network: the difference of two running unions."""
-        if family not in self._sorted:
-            self._sorted[family] = self._by_address(family)
-        addresses, unions = self._sorted[family]
+        key = (family, by_block)
+        if key not in self._sorted:
+            self._sorted[key] = self._by_address(family, by_block=by_block)
+        addresses, unions = self._sorted[key]
         first = int(network.network_address)
         low, high = bisect_left(addresses, first), bisect_right(addresses, first + network.num_addresses - 1)
         return unions[high] ^ unions[low]
 
-    def _by_address(self, family: Family) -> tuple[list[int], list[int]]:
+    def _by_address(self, family: Family, *, by_block: bool) -> tuple[list[int], list[int]]:
         seen = sorted(
             (int(address), each.index)
             for each in self.groups
-            if (address := each.sample.address(family)) is not None and self._block_sees(each)
+            if (address := each.sample.address(family)) is not None
+            and (not by_block or self._block_sees(each))
         )
         unions = accumulate((1 << index for _, index in seen), lambda one, other: one | other, initial=0)
         return [address for address, _ in seen], list(unions)

@@ -32,11 +32,12 @@ class Vocabulary:
         self._local: dict[str, Words] = defaultdict(lambda: defaultdict(set))
         self._merged: dict[str, Words] = {}
         self.names: set[str] = set()
+        self.blocks: dict[Family, set[Network]] = {4: set(), 6: set()}
         self.networks: dict[Family, set[Network]] = {4: set(), 6: set()}
         for policy in cluster.policies:
-            self._hear(policy)
+            self._collect(policy)
 
-    def _hear(self, policy: Policy) -> None:
+    def _collect(self, policy: Policy) -> None:
         local = self._local[policy.ref.namespace]
         subject = policy.subject
         _learn(local if subject.namespaces is None else self._everywhere, subject.pods)
@@ -46,7 +47,7 @@ class Vocabulary:
                     if isinstance(peer, PodPeer):
                         _learn(local if peer.namespaces is None else self._everywhere, peer.pods)
                     elif isinstance(peer, IPBlock):
-                        self.networks[peer.cidr.version].update((peer.cidr, *peer.excluded))
+                        self.blocks[peer.cidr.version].update((peer.cidr, *peer.excluded))
                     elif isinstance(peer, Networks):
                         for cidr in peer.cidrs:
                             self.networks[cidr.version].add(cidr)

@@ -6,23 +6,26 @@ Calico does; Services, profiles and causes are not its business.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import math
 from ipaddress import ip_address
 
 from netprobe.model.cluster import Cluster
 from netprobe.model.flow import Address, End, Family, Flow, Pod, PodRef, Protocol, ServiceRef
 from netprobe.model.labels import Labels, Operator, Selector
 from netprobe.model.policy import (
+    Action,
     AnyPeer,
     AnyPort,
     IPBlock,
     NamedPort,
+    Networks,
     Peer,
     PodPeer,
     Policy,
     Port,
     PortRange,
     Rule,
+    Tier,
 )
 
 ASSUMED: tuple[Address, ...] = ip_address("10.244.255.254"), ip_address("fd00:10:244:ffff::fffe")
@@ -47,20 +50,44 @@ def _side(cluster: Cluster, direction: str, subject: Pod | Address, peer: Pod | 
     if not isinstance(subject, Pod) or subject.host_network:
         return True
     destination = subject if direction == "ingress" else peer
-    isolated = False
-    for policy in cluster.policies:
-        rules: Iterable[Rule] | None = getattr(policy, direction)
-        if rules is None or policy.ref.namespace != subject.ref.namespace:
-            continue
-        if not _selected(policy.subject.pods, subject.labels):
-            continue
-        isolated = True
-        for rule in rules:
-            right_peer = any(_peer(cluster, policy, item, peer, flow.family) for item in rule.peers)
-            right_port = any(_port(item, destination, flow.port, flow.protocol) for item in rule.ports)
-            if right_peer and right_port:
-                return True
-    return not isolated
+    policies = [
+        policy
+        for policy in cluster.policies
+        if getattr(policy, direction) is not None and _is_subject(cluster, policy, subject)
+    ]
+    known = {tier.name: tier for tier in cluster.tiers}
+    missing = [Tier(name, math.inf, Action.DENY) for name in {p.tier for p in policies} - known.keys()]
+    for tier in sorted([*known.values(), *missing], key=lambda tier: (tier.order, tier.name)):
+        own = [policy for policy in policies if policy.tier == tier.name]
+        ordered = sorted(own, key=lambda p: (p.order, f"{p.ref.name}/{p.ref.namespace}/{p.kind}"))
+        actions = [
+            rule.action
+            for policy in ordered
+            for rule in getattr(policy, direction)
+            if rule.action is not Action.LOG and _matches(cluster, policy, rule, (destination, peer), flow)
+        ]
+        if own and (action := (*actions, tier.default)[0]) is not Action.PASS:
+            return action is Action.ALLOW
+    return True
+
+
+def _is_subject(cluster: Cluster, policy: Policy, pod: Pod) -> bool:
+    wanted = policy.subject.namespaces
+    if wanted is None:
+        right_namespace = policy.ref.namespace == pod.ref.namespace
+    else:
+        right_namespace = _selected(wanted, cluster.namespaces[pod.ref.namespace].labels)
+    return right_namespace and _selected(policy.subject.pods, pod.labels)
+
+
+def _matches(
+    cluster: Cluster, policy: Policy, rule: Rule, ends: tuple[Pod | Address, Pod | Address], flow: Flow
+) -> bool:
+    """Whether a rule matches, given the destination and the peer."""
+    destination, peer = ends
+    return any(_peer(cluster, policy, item, peer, flow.family) for item in rule.peers) and any(
+        _port(item, destination, flow.port, flow.protocol) for item in rule.ports
+    )
 
 
 def _is_node_of(cluster: Cluster, node: Pod | Address, pod: Pod | Address) -> bool:
@@ -94,6 +121,8 @@ def _selected(selector: Selector, labels: Labels) -> bool:
 def _peer(cluster: Cluster, policy: Policy, item: Peer, peer: Pod | Address, family: Family | None) -> bool:
     if isinstance(item, AnyPeer):
         return True
+    if isinstance(item, Networks):
+        return any(_peer(cluster, policy, IPBlock(cidr), peer, family) for cidr in item.cidrs)
     if isinstance(item, IPBlock):
         if isinstance(peer, Pod) and not peer.addresses and not peer.host_network:
             candidates, family = ASSUMED, item.cidr.version

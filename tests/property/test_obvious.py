@@ -5,19 +5,33 @@ from __future__ import annotations
 from collections import Counter
 
 from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from netprobe.model.cluster import Cluster
 from netprobe.model.flow import External, Flow, PodRef, Protocol
 from netprobe.model.verdict import Verdict
 from netprobe.simulate import PROFILES, Simulator, evaluate
 from tests.property.obvious import passes
-from tests.property.strategies import OUTSIDE, PORTS, all_flows, clusters
+from tests.property.strategies import (
+    OUTSIDE,
+    PORTS,
+    TIERS,
+    Shape,
+    all_flows,
+    clusters,
+    random_cluster,
+    seeded,
+)
+
+TIERED = Shape(tiers=TIERS, policies=8)
+CLUSTERS = st.one_of(clusters(), st.integers(0, 10**6).map(lambda seed: random_cluster(seeded(seed), TIERED)))
+"""NetworkPolicies alone, and among policies of several tiers."""
 
 EXTERNALS = tuple(External(address) for address in OUTSIDE)
 
 
-@settings(max_examples=60, deadline=None)
-@given(cluster=clusters())
+@settings(max_examples=100, deadline=None)
+@given(cluster=CLUSTERS)
 def test_decide_is_the_obvious_evaluator(cluster: Cluster) -> None:
     simulator = Simulator(cluster)
     for flow in all_flows(cluster):
@@ -25,8 +39,8 @@ def test_decide_is_the_obvious_evaluator(cluster: Cluster) -> None:
         assert simulator.decide(flow).verdict is expected, flow
 
 
-@settings(max_examples=60, deadline=None)
-@given(cluster=clusters())
+@settings(max_examples=100, deadline=None)
+@given(cluster=CLUSTERS)
 def test_all_pairs_are_the_obvious_evaluator(cluster: Cluster) -> None:
     evaluation = evaluate(cluster, externals=EXTERNALS)
     for flow in all_flows(cluster):
@@ -38,8 +52,8 @@ def test_all_pairs_are_the_obvious_evaluator(cluster: Cluster) -> None:
         assert found is expected, flow
 
 
-@settings(max_examples=40, deadline=None)
-@given(cluster=clusters())
+@settings(max_examples=60, deadline=None)
+@given(cluster=CLUSTERS)
 def test_all_pairs_are_the_decisions_under_every_profile(cluster: Cluster) -> None:
     for profile in PROFILES.values():
         simulator = Simulator(cluster, profile)
@@ -55,8 +69,8 @@ def test_all_pairs_are_the_decisions_under_every_profile(cluster: Cluster) -> No
             assert set(flows) == {row for flow in whole for row in simulator.split(flow)}
 
 
-@settings(max_examples=40, deadline=None)
-@given(cluster=clusters())
+@settings(max_examples=60, deadline=None)
+@given(cluster=CLUSTERS)
 def test_groups_and_counts_add_up_to_the_pairs(cluster: Cluster) -> None:
     evaluation = evaluate(cluster, externals=EXTERNALS)
     assert Counter(member for group in evaluation.groups for member in group.members) == Counter(

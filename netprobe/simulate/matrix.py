@@ -26,7 +26,8 @@ from netprobe.simulate.bits import uncollected
 from netprobe.simulate.endpoint import Directory, common_families
 from netprobe.simulate.groups import Group, Member, given, group
 from netprobe.simulate.profile import CALICO, Profile
-from netprobe.simulate.table import Ground, Isolation, Table
+from netprobe.simulate.rows import Applying
+from netprobe.simulate.table import Context, Table
 from netprobe.simulate.universe import Universe
 from netprobe.simulate.vocabulary import Vocabulary
 
@@ -79,10 +80,8 @@ class Evaluation:
         else:
             self.groups, self._places = given(directory, vocabulary, parts)
         self.universe = Universe(self.groups, directory, profile)
-        self.isolations = isolations = {
-            direction: Isolation(direction, cluster.policies, self.universe) for direction in Direction
-        }
-        self._ground = Ground(self.universe, self._places, isolations)
+        self.applying = {direction: Applying(direction, cluster, self.universe) for direction in Direction}
+        self._context = Context(self.universe, self._places, self.applying)
         self._tables: dict[tuple[int, Protocol, Family | None], Table] = {}
         self._kinds: list[int] = []
         kinds: dict[frozenset[Family], int] = {}
@@ -169,8 +168,7 @@ class Evaluation:
         key = (port, protocol, family)
         table = self._tables.get(key)
         if table is None:
-            with uncollected():
-                table = self._tables[key] = Table(self._ground, *key)
+            table = self._tables[key] = Table(self._context, *key)
         return table
 
     def _place(self, end: Member) -> int:
