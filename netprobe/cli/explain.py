@@ -36,13 +36,15 @@ COLOURS = {Verdict.ALLOW: "1;32", Verdict.DENY: "1;31", Verdict.UNKNOWN: "1;33"}
     "--port",
     type=PortType(),
     metavar="PORT[/PROTOCOL]",
-    help="The port, as 80 or 53/udp; may be left out where TO declares only one.",
+    help="Port, as 80 or 53/udp. Optional if TO declares only one port.",
 )
 @filename_option
-@click.option("--suite", type=click.Path(), metavar="FILE", help="The topology and policies of a suite.")
-@click.option("--step", type=click.IntRange(0), default=0, help="After that many steps of the suite.")
+@click.option("--suite", type=click.Path(), metavar="FILE", help="Use the topology and policies of a suite.")
+@click.option("--step", type=click.IntRange(0), default=0, help="Apply the first N steps of the suite.")
 @cluster_options
-@click.option("--family", type=click.Choice(["4", "6"]), help="IPv4 or IPv6, where the two differ.")
+@click.option(
+    "--family", type=click.Choice(["4", "6"]), help="Address family, if the verdicts of the two differ."
+)
 @profile_option
 @click.option(
     "-o",
@@ -50,7 +52,7 @@ COLOURS = {Verdict.ALLOW: "1;32", Verdict.DENY: "1;31", Verdict.UNKNOWN: "1;33"}
     type=click.Choice(["text", "json"]),
     default="text",
     show_default=True,
-    help="The format.",
+    help="Output format.",
 )
 @examples("""
 netprobe explain frontend/web database/pg --port 5432 -f manifests/
@@ -76,25 +78,24 @@ def command(
     profile: str,
     output: str,
 ) -> int:
-    """Say why a flow is allowed or denied, by manifests, a suite or a live cluster.
+    """Explain why the policies allow or deny a flow, from manifests, a suite or a live cluster.
 
-    FROM and TO are NAMESPACE/POD or an address outside; TO may be svc:NAMESPACE/SERVICE. A workload's name
-    stands for one of its pods. The answer comes first, then each policy and rule that had a say with the
-    first thing that did not match, then the smallest change that turns the verdict. Exit status 3 where
-    nothing can be said.
+    FROM and TO are NAMESPACE/POD, NAMESPACE/WORKLOAD or an address outside; TO may also be
+    svc:NAMESPACE/SERVICE. The answer comes first, then every policy that applies, with the first thing in
+    each rule that does not match, then the smallest change that would reverse the verdict.
+
+    Exit status: 0, 2 for unusable input, 3 if the verdict is unknown.
     """
     from netprobe.explain import document, explain, lines
     from netprobe.simulate import Simulator
     from netprobe.simulate import profile as profile_of
 
     if (filenames or suite) and (kubeconfig or context):
-        raise UsageError("by a live cluster, or by manifests or a suite: these are two different clusters")
+        raise UsageError("--context names another cluster than -f and --suite: use one of them")
     if not (filenames or suite or kubeconfig or context or invocation.plugin):
-        raise UsageError(
-            "by which policies? Name manifests by -f, a suite by --suite, or a cluster by --context"
-        )
+        raise UsageError("no policies given: use -f, --suite or --context")
     if step and suite is None:
-        raise UsageError("--step goes with --suite")
+        raise UsageError("--step needs --suite")
     chosen = profile_of(profile)
     outside: Sequence[External] = ()
     if suite is not None:
@@ -110,10 +111,10 @@ def command(
         from netprobe.cli.live import live_cluster
 
         cluster = live_cluster(kubeconfig, context, request_timeout_s)
-    asked = _flow(cluster, outside, source, destination, port)
+    flow = _flow(cluster, outside, source, destination, port)
     if family is not None:
-        asked = replace(asked, family=4 if family == "4" else 6)
-    found = explain(Simulator(cluster, chosen), asked)
+        flow = replace(flow, family=4 if family == "4" else 6)
+    found = explain(Simulator(cluster, chosen), flow)
     if output == "json":
         print(json.dumps(document(found), indent=2))
     else:
@@ -134,13 +135,13 @@ def _flow(
         return flow(one, other, port.number, port.protocol)
     declared = Question(cluster, (one,), (other,)).ports_of(other)
     if len(declared) != 1:
-        told = ", ".join(f"{number}/{protocol.value}" for number, protocol in declared) or "none"
-        raise UsageError(f"which port of {other}? It declares {told}: name one by --port")
+        ports = ", ".join(f"{number}/{protocol.value}" for number, protocol in declared) or "none"
+        raise UsageError(f"no port given: {other} declares {ports}; use --port")
     return flow(one, other, *declared[0])
 
 
 def _end(cluster: Cluster, outside: Sequence[External], text: str, name: str) -> End:
-    """The one end of that name: an end of `ask`, or a pod of the workload of that name."""
+    """The end with that name: a pod, a Service, an address, or a pod of the workload with that name."""
     from netprobe.survey import ends, stranger
 
     found = ends(cluster, text, outside)
@@ -154,5 +155,5 @@ def _end(cluster: Cluster, outside: Sequence[External], text: str, name: str) ->
         return found[0]
     if found:
         some = ", ".join(map(str, found[:3]))
-        raise UsageError(f"{name} {text}: {len(found)} ends, such as {some}; name one")
+        raise UsageError(f"{name} {text}: matches {len(found)} ends, such as {some}; name one")
     raise UsageError(f"{name} {text}: {stranger(cluster, text)}")

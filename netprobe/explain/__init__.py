@@ -1,24 +1,24 @@
-"""Why a flow has its verdict, and what to change: as data, and in sentences.
+"""Why a flow has its verdict, and which change would reverse it.
 
-`explain` gives the data; `lines` the sentences; `document` the form for programs.
+`explain` gives an explanation as data, `lines` its text, `document` its JSON form.
 """
 
 from __future__ import annotations
 
-from netprobe.explain.change import smallest
 from netprobe.explain.document import document
-from netprobe.explain.record import (
-    Change,
-    Edit,
+from netprobe.explain.explanation import (
     Explanation,
     Item,
-    Kind,
     Obstacle,
+    ObstacleKind,
     PolicyView,
     RuleView,
     SideView,
+    SuggestedEdit,
+    Suggestion,
 )
-from netprobe.explain.sentence import answer, lines
+from netprobe.explain.suggestion import suggest as find_suggestion
+from netprobe.explain.text import answer, lines
 from netprobe.explain.view import side
 from netprobe.model.flow import Flow
 from netprobe.model.policy import Direction
@@ -26,15 +26,15 @@ from netprobe.model.verdict import Decision, Verdict
 from netprobe.simulate import Simulator
 
 __all__ = [
-    "Change",
-    "Edit",
     "Explanation",
     "Item",
-    "Kind",
     "Obstacle",
+    "ObstacleKind",
     "PolicyView",
     "RuleView",
     "SideView",
+    "SuggestedEdit",
+    "Suggestion",
     "document",
     "explain",
     "lines",
@@ -44,8 +44,8 @@ __all__ = [
 def explain(simulator: Simulator, flow: Flow, *, suggest: bool = True) -> Explanation:
     """Why the simulator decides a flow as it does.
 
-    `suggest=False` leaves out the search for a change, which simulates several times. UsageError where an
-    end is not in the cluster.
+    `suggest=False` skips the search for a change, which simulates several times. UsageError if an end is not
+    in the cluster.
     """
     decision = simulator.decide(flow)
     parts: tuple[Explanation, ...] = ()
@@ -56,9 +56,9 @@ def explain(simulator: Simulator, flow: Flow, *, suggest: bool = True) -> Explan
     sides = () if parts else _sides(simulator, flow, decision)
     reason = decision.reason
     if not (parts or sides or reason):
-        reason = f"{simulator.profile.name} lets it pass whatever the policies say"
+        reason = f"{simulator.profile.name} allows it whatever the policies say"
     text = parts[0].answer if _agree(parts) else answer(flow, decision.verdict, sides, reason)
-    found = smallest(simulator, flow, sides) if suggest and sides else None
+    found = find_suggestion(simulator, flow, sides) if suggest and sides else None
     change = found[0] if found else None
     return Explanation(flow, decision.verdict, text, sides, change, reason, decision.undefined, parts)
 
@@ -68,7 +68,7 @@ def _agree(parts: tuple[Explanation, ...]) -> bool:
 
 
 def _sides(simulator: Simulator, flow: Flow, decision: Decision) -> tuple[SideView, ...]:
-    """Both sides; none where something that stands above policies decided."""
+    """Both sides; none if something other than policies decided."""
     if decision.verdict is Verdict.UNKNOWN or decision.reason is not None:
         return ()
     family = flow.family or simulator.families(flow.source, flow.destination)[0]

@@ -4,12 +4,19 @@ from __future__ import annotations
 
 from typing import Any
 
-from netprobe.explain.record import Edit, Explanation, Item, PolicyView, RuleView, SideView
+from netprobe.explain.explanation import (
+    Explanation,
+    Item,
+    PolicyView,
+    RuleView,
+    SideView,
+    SuggestedEdit,
+)
 from netprobe.model.policy import Place
 
 
 def document(explanation: Explanation) -> dict[str, Any]:
-    """A versioned document; `None` and empty lists are kept, so that every key is always there."""
+    """A versioned document. Every key is always present, with null or an empty list for nothing."""
     return {"apiVersion": "netprobe/v1alpha1", "kind": "Explanation", **_explanation(explanation)}
 
 
@@ -84,7 +91,7 @@ def _item(item: Item) -> dict[str, Any]:
     }
 
 
-def _edit(edit: Edit) -> dict[str, Any]:
+def _edit(edit: SuggestedEdit) -> dict[str, Any]:
     return {"target": edit.target, "path": edit.path, "text": edit.text, "place": _place(edit.place)}
 
 

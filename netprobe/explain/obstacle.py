@@ -1,10 +1,10 @@
-"""Holding one peer or one port entry against a flow, and naming the first thing that does not match."""
+"""Compare one peer or one port entry with a flow, and name the first thing that does not match."""
 
 from __future__ import annotations
 
 from typing import assert_never
 
-from netprobe.explain.record import Kind, Obstacle
+from netprobe.explain.explanation import Obstacle, ObstacleKind
 from netprobe.model.flow import ContainerPort, Family, Flow
 from netprobe.model.labels import EVERYTHING, Labels, Operator, Requirement, Selector
 from netprobe.model.policy import (
@@ -28,7 +28,7 @@ from netprobe.simulate.match import opens
 def of_peer(
     simulator: Simulator, policy: Policy, entry: Peer, peer: Endpoint, family: Family | None
 ) -> Obstacle | None:
-    """Why an item of `from` or `to` does not match whoever the subject talks to; None where it does."""
+    """Why an item of `from` or `to` does not match the other end; None if it matches."""
     match entry:
         case AnyPeer():
             return None
@@ -41,27 +41,31 @@ def of_peer(
             return None if None in (obstacles := list(found)) else obstacles[0]
         case NoPeer():
             return Obstacle(
-                Kind.UNKNOWN_PEER, "netprobe does not know this kind of peer", say_peer(entry, policy)
+                ObstacleKind.UNKNOWN_PEER,
+                "netprobe does not know this kind of peer",
+                describe_peer(entry, policy.ref.namespace),
             )
         case _:
             assert_never(entry)
 
 
 def _of_selectors(policy: Policy, entry: PodPeer, peer: Endpoint) -> Obstacle | None:
-    wanted = say_peer(entry, policy)
+    wanted = describe_peer(entry, policy.ref.namespace)
     if peer.host is not None:
-        text = f"{peer.name} is on its node's network, where selectors do not see it"
-        return Obstacle(Kind.HOST_NETWORK, text, wanted)
+        text = f"{peer.name} is on its node's network, where selectors do not match it"
+        return Obstacle(ObstacleKind.HOST_NETWORK, text, wanted)
     if peer.pod is None:
-        return Obstacle(Kind.NOT_A_POD, f"{peer.name} is no pod, and selectors match pods only", wanted)
+        return Obstacle(
+            ObstacleKind.NOT_A_POD, f"{peer.name} is not a pod, and selectors match only pods", wanted
+        )
     namespace = peer.pod.ref.namespace
     if entry.namespaces is None:
         if namespace != policy.ref.namespace:
             text = (
-                f"without a namespaceSelector it matches pods of {policy.ref.namespace} alone, "
+                f"without a namespaceSelector it matches only pods of {policy.ref.namespace}, "
                 f"and {peer.name} is in {namespace}"
             )
-            return Obstacle(Kind.NAMESPACE, text, policy.ref.namespace, namespace)
+            return Obstacle(ObstacleKind.NAMESPACE, text, policy.ref.namespace, namespace)
     else:
         unmet = of_selector(entry.namespaces, peer.namespace_labels or {}, f"namespace {namespace}", True)
         if unmet is not None:
@@ -70,7 +74,7 @@ def _of_selectors(policy: Policy, entry: PodPeer, peer: Endpoint) -> Obstacle | 
 
 
 def of_selector(selector: Selector, labels: Labels, name: str, namespace: bool) -> Obstacle | None:
-    """The first requirement that labels do not meet. `name` says whose labels these are."""
+    """The first requirement that labels do not meet. `name` says whose labels they are."""
     wanted = [Requirement(key, Operator.IN, (value,)) for key, value in selector.match_labels]
     for requirement in (*wanted, *selector.requirements):
         if not requirement.matches(labels):
@@ -83,12 +87,12 @@ def _unmet(requirement: Requirement, labels: Labels, name: str, namespace: bool)
     label = (key, requirement.values[0]) if len(requirement.values) == 1 else None
     wanted = "=".join(label) if label and requirement.operator is Operator.IN else str(requirement)
     if found is None:
-        kind = Kind.NAMESPACE_LABEL_MISSING if namespace else Kind.LABEL_MISSING
+        kind = ObstacleKind.NAMESPACE_LABEL_MISSING if namespace else ObstacleKind.LABEL_MISSING
         return Obstacle(kind, f"{name} has no label {key} (wanted: {wanted})", wanted, label=label)
     if requirement.operator is Operator.IN:
-        kind = Kind.NAMESPACE_LABEL_DIFFERENT if namespace else Kind.LABEL_DIFFERENT
+        kind = ObstacleKind.NAMESPACE_LABEL_DIFFERENT if namespace else ObstacleKind.LABEL_DIFFERENT
     else:
-        kind = Kind.NAMESPACE_LABEL_PRESENT if namespace else Kind.LABEL_PRESENT
+        kind = ObstacleKind.NAMESPACE_LABEL_PRESENT if namespace else ObstacleKind.LABEL_PRESENT
     return Obstacle(kind, f"{name} has {key}={found} (wanted: {wanted})", wanted, f"{key}={found}")
 
 
@@ -96,35 +100,35 @@ def _of_block(simulator: Simulator, entry: IPBlock, peer: Endpoint, family: Fami
     wanted = str(entry.cidr)
     address = ASSUMED[entry.cidr.version] if peer.assumed else peer.address(family)
     if address is None:
-        return Obstacle(Kind.ADDRESS_UNKNOWN, f"the address of {peer.name} is not known", wanted)
+        return Obstacle(ObstacleKind.ADDRESS_UNKNOWN, f"the address of {peer.name} is not known", wanted)
     if not simulator.sides.blocks_see(peer):
-        text = f"{simulator.profile.name} holds no ipBlock against {'a pod' if peer.pod else 'a node'}"
-        return Obstacle(Kind.BLOCK_IGNORES_PODS, text, wanted, str(address))
+        text = f"{simulator.profile.name} compares no ipBlock with {'a pod' if peer.pod else 'a node'}"
+        return Obstacle(ObstacleKind.BLOCK_IGNORES_PODS, text, wanted, str(address))
     if address.version != entry.cidr.version:
         text = f"{address} is an IPv{address.version} address and {wanted} is not"
-        return Obstacle(Kind.ADDRESS_FAMILY, text, wanted, str(address))
+        return Obstacle(ObstacleKind.ADDRESS_FAMILY, text, wanted, str(address))
     if address not in entry.cidr:
-        return Obstacle(Kind.ADDRESS_OUTSIDE, f"{address} is outside {wanted}", wanted, str(address))
+        return Obstacle(ObstacleKind.ADDRESS_OUTSIDE, f"{address} is outside {wanted}", wanted, str(address))
     for excluded in entry.excluded:
         if address in excluded:
             text = f"{address} is in {wanted} but excepted by {excluded}"
-            return Obstacle(Kind.ADDRESS_EXCEPTED, text, wanted, str(excluded))
+            return Obstacle(ObstacleKind.ADDRESS_EXCEPTED, text, wanted, str(excluded))
     return None
 
 
 def of_port(entry: Port, flow: Flow, destination: Endpoint) -> Obstacle | None:
-    """Why an entry of `ports` does not cover the flow's port; None where it does."""
+    """Why an entry of `ports` does not match the port of the flow; None if it matches."""
     declared = destination.pod.ports if destination.pod else ()
     if opens(entry, flow.port, flow.protocol, declared):
         return None
-    asked, wanted = f"{flow.protocol.value} {flow.port}", say_port(entry)
+    asked, wanted = f"{flow.protocol.value} {flow.port}", describe_port(entry)
     match entry:
         case AnyPort():  # opens everything
             return None
         case PortRange() | NamedPort() if entry.protocol is not flow.protocol:
-            return Obstacle(Kind.PROTOCOL, f"it opens {wanted}, not {asked}", wanted, asked)
+            return Obstacle(ObstacleKind.PROTOCOL, f"it opens {wanted}, not {asked}", wanted, asked)
         case PortRange():
-            return Obstacle(Kind.PORT, f"it opens {wanted}, not {asked}", wanted, asked)
+            return Obstacle(ObstacleKind.PORT, f"it opens {wanted}, not {asked}", wanted, asked)
         case NamedPort():
             return _of_name(entry, asked, destination, declared)
         case _:
@@ -134,22 +138,22 @@ def of_port(entry: Port, flow: Flow, destination: Endpoint) -> Obstacle | None:
 def _of_name(
     entry: NamedPort, asked: str, destination: Endpoint, declared: tuple[ContainerPort, ...]
 ) -> Obstacle:
-    wanted = say_port(entry)
+    wanted = describe_port(entry)
     if destination.pod is None:
-        text = f"{destination.name} is no pod, so the name {entry.name} means nothing there"
-        return Obstacle(Kind.PORT_NAME, text, wanted)
+        text = f"{destination.name} is not a pod, so it has no port named {entry.name}"
+        return Obstacle(ObstacleKind.PORT_NAME, text, wanted)
     numbers = [p.number for p in declared if p.name == entry.name and p.protocol is entry.protocol]
     if not numbers:
         others = [p.protocol.value for p in declared if p.name == entry.name]
         more = f" (only one of {others[0]})" if others else ""
         text = f"{destination.name} has no {entry.protocol.value} port named {entry.name}{more}"
-        return Obstacle(Kind.PORT_NAME, text, wanted)
+        return Obstacle(ObstacleKind.PORT_NAME, text, wanted)
     found = ", ".join(map(str, numbers))
     text = f"{entry.name} is {entry.protocol.value} {found} on {destination.name}, not {asked}"
-    return Obstacle(Kind.PORT_NAME, text, wanted, found)
+    return Obstacle(ObstacleKind.PORT_NAME, text, wanted, found)
 
 
-def say_peer(entry: Peer, policy: Policy) -> str:
+def describe_peer(entry: Peer, namespace: str) -> str:
     """A peer in words."""
     match entry:
         case AnyPeer():
@@ -161,19 +165,21 @@ def say_peer(entry: Peer, policy: Policy) -> str:
         case NoPeer():
             return "an unknown peer"
         case PodPeer(pods, None):
-            return f"{say_pods(pods)} of {policy.ref.namespace}"
+            return f"{describe_pods(pods)} of {namespace}"
         case PodPeer(pods, namespaces):
             everywhere = namespaces == EVERYTHING
-            return f"{say_pods(pods)} of {'all namespaces' if everywhere else f'namespaces {namespaces}'}"
+            return (
+                f"{describe_pods(pods)} of {'all namespaces' if everywhere else f'namespaces {namespaces}'}"
+            )
         case _:
             assert_never(entry)
 
 
-def say_pods(selector: Selector) -> str:
+def describe_pods(selector: Selector) -> str:
     return "all pods" if selector == EVERYTHING else f"pods {selector}"
 
 
-def say_port(entry: Port) -> str:
+def describe_port(entry: Port) -> str:
     """A port entry in words."""
     match entry:
         case AnyPort():

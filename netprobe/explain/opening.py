@@ -1,22 +1,15 @@
-"""What would let a denied flow pass one side: a label, a port, a peer, else a rule."""
+"""What would allow a denied flow on one side: a label, a port, a peer, a rule, or a policy."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import replace
-from functools import partial
 from ipaddress import ip_network
+from typing import Any
 
-from netprobe.explain.edit import (
-    Candidate,
-    directed,
-    with_namespace_label,
-    with_pod_label,
-    with_policy,
-    with_rules,
-)
-from netprobe.explain.obstacle import say_peer, say_pods, say_port
-from netprobe.explain.record import Edit, Kind, PolicyView, RuleView, SideView
+from netprobe.explain.explanation import ObstacleKind, PolicyView, RuleView, SideView, SuggestedEdit
+from netprobe.explain.obstacle import describe_peer, describe_pods, describe_port
+from netprobe.explain.suggestion import Candidate
+from netprobe.manifests.change import Apply, Label, Patch, pointer
 from netprobe.model.flow import Flow
 from netprobe.model.labels import EVERYTHING, NAME_LABEL, Labels, Selector
 from netprobe.model.policy import (
@@ -31,6 +24,7 @@ from netprobe.model.policy import (
     Rule,
     Subject,
 )
+from netprobe.policies.networkpolicy import dump_policy
 from netprobe.simulate import Simulator
 
 GENERATED = (
@@ -43,119 +37,131 @@ GENERATED = (
     "job-name",
     "controller-uid",
 )
-"""Labels that controllers write; nobody should write a policy by them."""
+"""Labels that controllers set. No policy should select by them."""
 
 LABEL, PORT, PEER, RULE, POLICY = range(1, 6)
-"""Costs. A label that is missing altogether is what was forgotten most often."""
+"""Costs. A missing label is what people forget most often."""
 
 
 class Opener:
     """Makes the candidates for one side of one flow."""
 
     def __init__(self, simulator: Simulator, flow: Flow, side: SideView) -> None:
-        self._policies = {policy.ref: policy for policy in simulator.cluster.policies}
-        self._side, self._direction = side, side.direction
-        self._toward = "from" if side.direction is Direction.INGRESS else "to"
-        self._end = simulator.endpoint(flow.source if self._toward == "from" else flow.destination)
-        self._subject = simulator.endpoint(flow.destination if self._toward == "from" else flow.source)
+        self._side, self._section = side, side.direction.value
+        ends = simulator.endpoint(flow.source), simulator.endpoint(flow.destination)
+        ingress = side.direction is Direction.INGRESS
+        self._peers_key = "from" if ingress else "to"
+        self._peer, self._subject = ends if ingress else ends[::-1]
         self._family = flow.family or simulator.families(flow.source, flow.destination)[0]
         self._port: Port = PortRange(flow.protocol, flow.port, flow.port)
 
     def candidates(self) -> Iterator[Candidate]:
-        for view in self._side.policies:
-            policy = self._policies[view.policy]
-            for rule in view.rules:
+        for policy in self._side.policies:
+            for rule in policy.rules:
                 if rule.peer_matches:
                     yield self._add_port(policy, rule)
                 if rule.port_matches:
                     yield from self._add_label(rule)
                     yield from self._add_peer(policy, rule)
-            yield from self._add_rule(policy, view)
+            yield from self._add_rule(policy) if policy.rules else self._add_policy(policy)
 
-    def _add_port(self, policy: Policy, rule: RuleView) -> Candidate:
-        path = f"{rule.path}.ports"
-        text = f"add {say_port(self._port)} to {path.removeprefix('spec.')} of {policy.ref}"
-        changed = self._rule(policy, rule)
-        changed = replace(changed, ports=(*changed.ports, self._port))
-        return self._candidate(PORT, policy, Edit(str(policy.ref), path, text, rule.place), rule, changed)
+    def _add_port(self, policy: PolicyView, rule: RuleView) -> Candidate:
+        port = self._dumped(Rule(ports=(self._port,)))["ports"][0]
+        text = f"add {describe_port(self._port)} to {rule.path.removeprefix('spec.')}.ports"
+        return Candidate(PORT, (self._edit(policy, rule, "ports", text, port),))
 
-    def _add_peer(self, policy: Policy, rule: RuleView) -> Iterator[Candidate]:
-        for peer in self._peers(policy):
-            path = f"{rule.path}.{self._toward}"
-            text = f"add {say_peer(peer, policy)} to {path.removeprefix('spec.')} of {policy.ref}"
-            changed = self._rule(policy, rule)
-            changed = replace(changed, peers=(*changed.peers, peer))
-            edit = Edit(str(policy.ref), path, text, rule.place)
-            yield self._candidate(PEER, policy, edit, rule, changed)
+    def _add_peer(self, policy: PolicyView, rule: RuleView) -> Iterator[Candidate]:
+        for peer in self._new_peers(policy):
+            path = f"{rule.path}.{self._peers_key}"
+            item = self._dumped(Rule((peer,)))[self._peers_key][0]
+            text = f"add {describe_peer(peer, policy.policy.namespace)} to {path.removeprefix('spec.')}"
+            yield Candidate(PEER, (self._edit(policy, rule, self._peers_key, text, item),))
 
-    def _add_rule(self, policy: Policy, view: PolicyView) -> Iterator[Candidate]:
-        """A rule more; a policy without rules is likely a default deny, so a policy beside it instead."""
-        path = f"spec.{self._direction.value}"
-        for peer in self._peers(policy):
+    def _add_rule(self, policy: PolicyView) -> Iterator[Candidate]:
+        path = f"spec.{self._section}"
+        for peer in self._new_peers(policy):
+            rule = self._dumped(Rule((peer,), (self._port,)))
+            text = f"add a rule to {policy.policy} that {self._allows(peer, policy)}"
+            change = _patch(policy, pointer("spec", self._section, "-"), rule)
+            yield Candidate(RULE, (SuggestedEdit(str(policy.policy), path, text, change, policy.place),))
+
+    def _add_policy(self, policy: PolicyView) -> Iterator[Candidate]:
+        """A policy beside one without rules, which is probably a default deny."""
+        if self._subject.pod is None:
+            return
+        namespace, pods = policy.policy.namespace, own_labels(self._subject.pod.labels)
+        for peer in self._new_peers(policy):
+            text = (
+                f"add a policy to {namespace} that selects {describe_pods(pods)} "
+                f"and {self._allows(peer, policy)}"
+            )
             rule = Rule((peer,), (self._port,))
-            what = f"allows {say_port(self._port)} {self._toward} {say_peer(peer, policy)}"
-            if view.rules:
-                edit = Edit(str(policy.ref), path, f"add a rule to {policy.ref} that {what}", view.place)
-                rules = (*(policy.rules(self._direction) or ()), rule)
-                apply = partial(with_rules, ref=policy.ref, direction=self._direction, rules=rules)
-                yield Candidate(RULE, (edit,), apply)
-            elif self._subject.pod is not None:
-                namespace, subjects = policy.ref.namespace, telling(self._subject.pod.labels)
-                text = f"add a policy to {namespace} that selects {say_pods(subjects)} and {what}"
-                made = directed(
-                    Policy(PolicyRef(namespace, "netprobe-suggests"), Subject(subjects)),
-                    self._direction,
-                    (rule,),
-                )
-                yield Candidate(
-                    POLICY, (Edit(f"namespace {namespace}", path, text),), partial(with_policy, policy=made)
-                )
+            change = Apply(new_policy(namespace, pods, self._side.direction, rule))
+            edit = SuggestedEdit(f"namespace {namespace}", f"spec.{self._section}", text, change)
+            yield Candidate(POLICY, (edit,))
 
     def _add_label(self, rule: RuleView) -> Iterator[Candidate]:
-        """The one label that keeps a peer from matching, where it is missing altogether."""
-        if self._end.pod is None:
+        """The one label that a peer requires and the other end does not have at all."""
+        if self._peer.pod is None:
             return
-        ref = self._end.pod.ref
+        ref = self._peer.pod.ref
         for item in rule.peers:
             obstacle = item.obstacle
             if obstacle is None or obstacle.label is None:
                 continue
-            label = dict((obstacle.label,))
-            if obstacle.kind is Kind.NAMESPACE_LABEL_MISSING:
-                target = f"namespace {ref.namespace}"
-                apply = partial(with_namespace_label, name=ref.namespace, label=label)
-            elif obstacle.kind is Kind.LABEL_MISSING:
-                target, apply = f"pod {ref}", partial(with_pod_label, ref=ref, label=label)
+            labels = dict((obstacle.label,))
+            if obstacle.kind is ObstacleKind.NAMESPACE_LABEL_MISSING:
+                change, target = Label("Namespace", ref.namespace, labels), f"namespace {ref.namespace}"
+            elif obstacle.kind is ObstacleKind.LABEL_MISSING:
+                change, target = Label("Pod", str(ref), labels), f"pod {ref}"
             else:
                 continue
-            edit = Edit(target, "metadata.labels", f"label {target} {'='.join(obstacle.label)}")
-            yield Candidate(LABEL, (edit,), apply)
+            text = f"label {target} {'='.join(obstacle.label)}"
+            yield Candidate(LABEL, (SuggestedEdit(target, "metadata.labels", text, change),))
 
-    def _rule(self, policy: Policy, rule: RuleView) -> Rule:
-        return (policy.rules(self._direction) or ())[rule.index]
+    def _allows(self, peer: Peer, policy: PolicyView) -> str:
+        end = describe_peer(peer, policy.policy.namespace)
+        return f"allows {describe_port(self._port)} {self._peers_key} {end}"
 
-    def _candidate(self, cost: int, policy: Policy, edit: Edit, rule: RuleView, changed: Rule) -> Candidate:
-        rules = list(policy.rules(self._direction) or ())
-        rules[rule.index] = changed
-        apply = partial(with_rules, ref=policy.ref, direction=self._direction, rules=tuple(rules))
-        return Candidate(cost, (edit,), apply)
+    def _edit(self, policy: PolicyView, rule: RuleView, key: str, text: str, item: Any) -> SuggestedEdit:
+        """Append an item to a list of a rule."""
+        change = _patch(policy, pointer("spec", self._section, rule.index, key, "-"), item)
+        name = str(policy.policy)
+        return SuggestedEdit(name, f"{rule.path}.{key}", f"{text} of {name}", change, rule.place)
 
-    def _peers(self, policy: Policy) -> Iterator[Peer]:
-        """A peer that is the other end: by labels for a pod, by address for everything else."""
-        pod = self._end.pod
+    def _dumped(self, rule: Rule) -> Any:
+        """A rule as in an API object."""
+        return new_policy("", EVERYTHING, self._side.direction, rule)["spec"][self._section][0]
+
+    def _new_peers(self, policy: PolicyView) -> Iterator[Peer]:
+        """A peer for the other end: by labels for a pod, by address for everything else."""
+        pod = self._peer.pod
         if pod is None:
-            address = self._end.address(self._family)
+            address = self._peer.address(self._family)
             if address is not None:
                 yield IPBlock(ip_network(address))
             return
-        selector = telling(pod.labels)
-        if pod.ref.namespace == policy.ref.namespace:
+        selector = own_labels(pod.labels)
+        if pod.ref.namespace == policy.policy.namespace:
             yield PodPeer(selector)
         else:
             yield PodPeer(selector, Selector.of({NAME_LABEL: pod.ref.namespace}))
 
 
-def telling(labels: Labels) -> Selector:
-    """A selector by the labels that somebody wrote."""
+def _patch(policy: PolicyView, path: str, value: Any) -> Patch:
+    operation = {"op": "add", "path": path, "value": value}
+    return Patch(policy.policy.kind, str(policy.policy), (operation,))
+
+
+def new_policy(namespace: str, pods: Selector, direction: Direction, *rules: Rule) -> dict[str, Any]:
+    """An object that isolates pods in one direction, except for what the rules allow."""
+    ingress = rules if direction is Direction.INGRESS else None
+    egress = rules if direction is Direction.EGRESS else None
+    ref = PolicyRef(namespace, f"netprobe-suggests-{direction.value}")
+    return dump_policy(Policy(ref, Subject(pods), ingress, egress))
+
+
+def own_labels(labels: Labels) -> Selector:
+    """A selector by the labels of a pod that people set."""
     written = {key: value for key, value in labels.items() if not key.startswith(GENERATED)}
     return Selector.of(written) if written else EVERYTHING

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 
 from netprobe.explain import document, explain, lines
-from netprobe.explain.change import smallest
+from netprobe.explain.suggestion import suggest
 from netprobe.manifests import load
 from netprobe.model.cluster import Cluster, Service, ServicePort
 from netprobe.model.flow import Flow, PodRef, Protocol, ServiceRef
@@ -240,7 +240,7 @@ def test_each_family_for_itself_where_they_differ() -> None:
 def test_an_address_that_is_assumed_is_told(rules: list[Rule], told: str | None) -> None:
     simulator = Simulator(stage(policy("x/p", app("a"), egress=rules), pods=also(pod("y/b", {}))))
     explanation = explain(simulator, flow("x/a -> y/b 80"))
-    line = f"  y/b has no address yet; blocks are held against {told}"
+    line = f"  y/b has no address yet; blocks are compared with {told}"
     assert [each for each in lines(explanation) if "no address" in each] == ([line] if told else [])
     assert [side["assumed"] for side in document(explanation)["sides"]] == [[told] if told else [], []]
 
@@ -249,8 +249,8 @@ def test_a_case_that_is_left_to_the_implementation_says_so() -> None:
     service = Service(ServiceRef("y", "s"), {"app": "b"}, (), (ServicePort(80, 80),))
     simulator = Simulator(stage(DENY, services=[service]), CILIUM)
     explanation = explain(simulator, flow("y/b -> svc:y/s 80"))
-    assert explanation.answer == "ALLOWED: cilium lets it pass whatever the policies say"
-    assert any("leaves this to the implementation: a pod to itself" in line for line in lines(explanation))
+    assert explanation.answer == "ALLOWED: cilium allows it whatever the policies say"
+    assert any("undefined by the NetworkPolicy API: a pod to itself" in line for line in lines(explanation))
 
 
 def test_the_document_is_plain_data() -> None:
@@ -295,7 +295,7 @@ def test_a_change_turns_the_verdict_by_the_obvious_evaluator_too() -> None:
         simulator = Simulator(cluster)
         for asked in all_flows(cluster, (80,), (Protocol.TCP,)):
             sides = explain(simulator, asked, suggest=False).sides
-            found = smallest(simulator, asked, sides) if sides else None
+            found = suggest(simulator, asked, sides) if sides else None
             if found is not None:
                 change, after = found
                 assert passes(after, asked) is not passes(cluster, asked)

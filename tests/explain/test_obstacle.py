@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from netprobe.explain import Kind, Obstacle, explain
+from netprobe.explain import Obstacle, explain
+from netprobe.explain import ObstacleKind as Kind
 from netprobe.model.flow import Protocol
 from netprobe.model.labels import EVERYTHING, Operator, Requirement, Selector
 from netprobe.model.policy import NamedPort, Peer, PodPeer, Port, PortRange
@@ -13,19 +14,25 @@ from tests.semantics.stage import also, app, block, expression, flow, param, pod
 
 NO_TEAM = Selector.of({}, Requirement("team", Operator.DOES_NOT_EXIST))
 PEERS = [
-    param("out", PodPeer(), Kind.NOT_A_POD, "out is no pod, and selectors match pods only", id="no pod"),
+    param(
+        "out",
+        PodPeer(),
+        Kind.NOT_A_POD,
+        "out is not a pod, and selectors match only pods",
+        id="no pod",
+    ),
     param(
         "z/h",
         PodPeer(),
         Kind.HOST_NETWORK,
-        "z/h is on its node's network, where selectors do not see it",
+        "z/h is on its node's network, where selectors do not match it",
         id="host network",
     ),
     param(
         "y/a",
         PodPeer(app("a")),
         Kind.NAMESPACE,
-        "without a namespaceSelector it matches pods of x alone, and y/a is in y",
+        "without a namespaceSelector it matches only pods of x, and y/a is in y",
         id="another namespace",
     ),
     param(
@@ -57,7 +64,11 @@ PEERS = [
         id="label missing",
     ),
     param(
-        "x/e", PodPeer(app("b")), Kind.LABEL_DIFFERENT, "x/e has app= (wanted: app=b)", id="label different"
+        "x/e",
+        PodPeer(app("b")),
+        Kind.LABEL_DIFFERENT,
+        "x/e has app= (wanted: app=b)",
+        id="label different",
     ),
     param(
         "x/b",
@@ -95,7 +106,11 @@ PEERS = [
         id="other family",
     ),
     param(
-        "out", block("10.0.0.0/8"), Kind.ADDRESS_OUTSIDE, "203.0.113.50 is outside 10.0.0.0/8", id="outside"
+        "out",
+        block("10.0.0.0/8"),
+        Kind.ADDRESS_OUTSIDE,
+        "203.0.113.50 is outside 10.0.0.0/8",
+        id="outside",
     ),
     param(
         "out",
@@ -128,7 +143,7 @@ def test_a_plugin_that_holds_no_block_against_pods() -> None:
     assert obstacle is not None
     assert (obstacle.kind, obstacle.text) == (
         Kind.BLOCK_IGNORES_PODS,
-        "cilium holds no ipBlock against a pod",
+        "cilium compares no ipBlock with a pod",
     )
 
 
@@ -139,7 +154,11 @@ def test_what_matches_has_no_obstacle() -> None:
 
 PORTS = [
     param(
-        "y/a -> x/a 81", PortRange(Protocol.TCP, 80, 80), Kind.PORT, "it opens TCP 80, not TCP 81", id="port"
+        "y/a -> x/a 81",
+        PortRange(Protocol.TCP, 80, 80),
+        Kind.PORT,
+        "it opens TCP 80, not TCP 81",
+        id="port",
     ),
     param(
         "y/a -> x/a 82",
@@ -200,4 +219,4 @@ def test_a_port_name_toward_an_address_outside() -> None:
     side = explain(Simulator(cluster), flow("x/a -> out 80")).sides[0]
     obstacle = side.policies[0].rules[0].ports[0].obstacle
     assert obstacle is not None
-    assert obstacle.text == "out is no pod, so the name web means nothing there"
+    assert obstacle.text == "out is not a pod, so it has no port named web"

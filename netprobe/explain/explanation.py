@@ -1,4 +1,4 @@
-"""An explanation as data: what a program reads, and what the sentences are made from."""
+"""An explanation as data, for programs and for the text."""
 
 from __future__ import annotations
 
@@ -6,17 +6,18 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import Enum
 
+from netprobe.manifests.change import Change
 from netprobe.model.flow import Address, Flow
 from netprobe.model.policy import Direction, Place, PolicyRef
 from netprobe.model.verdict import Verdict
 
 
-class Kind(Enum):
-    """What did not match, in the order in which it is looked for."""
+class ObstacleKind(Enum):
+    """What did not match, in the order of the checks."""
 
-    NOT_A_POD = "not-a-pod"  # a selector against an address outside
-    HOST_NETWORK = "host-network"  # a selector against a pod on its node's network
-    NAMESPACE = "namespace"  # a podSelector alone against a pod of another namespace
+    NOT_A_POD = "not-a-pod"  # a selector, and an address outside
+    HOST_NETWORK = "host-network"  # a selector, and a pod on its node's network
+    NAMESPACE = "namespace"  # a podSelector alone, and a pod of another namespace
     NAMESPACE_LABEL_MISSING = "namespace-label-missing"
     NAMESPACE_LABEL_DIFFERENT = "namespace-label-different"
     NAMESPACE_LABEL_PRESENT = "namespace-label-present"
@@ -27,7 +28,7 @@ class Kind(Enum):
     ADDRESS_FAMILY = "address-family"
     ADDRESS_OUTSIDE = "address-outside"
     ADDRESS_EXCEPTED = "address-excepted"
-    BLOCK_IGNORES_PODS = "block-ignores-pods"  # the profile's network plugin holds no block against it
+    BLOCK_IGNORES_PODS = "block-ignores-pods"  # the network plugin does not compare blocks with it
     UNKNOWN_PEER = "unknown-peer"
     PROTOCOL = "protocol"
     PORT = "port"
@@ -38,10 +39,10 @@ class Kind(Enum):
 class Obstacle:
     """The first thing that did not match. `wanted` and `found` are short; `text` is a whole clause.
 
-    `label` is the one label (key, value) that would have met it, where a single one does.
+    `label` is the label (key, value) that would have matched, if a single one does.
     """
 
-    kind: Kind
+    kind: ObstacleKind
     text: str
     wanted: str
     found: str | None = None
@@ -50,7 +51,7 @@ class Obstacle:
 
 @dataclass(frozen=True, slots=True)
 class Item:
-    """One entry of `from`, `to` or `ports`; no obstacle: it matches. `index` is None for an absent list."""
+    """One entry of `from`, `to` or `ports`. No obstacle: it matches. `index` is None for an absent list."""
 
     index: int | None
     path: str
@@ -61,7 +62,7 @@ class Item:
 
 @dataclass(frozen=True, slots=True)
 class RuleView:
-    """One rule against the flow: it allows where some peer and some port match."""
+    """One rule and the flow: the rule allows it if some peer and some port match."""
 
     index: int
     path: str
@@ -84,7 +85,7 @@ class RuleView:
 
 @dataclass(frozen=True, slots=True)
 class PolicyView:
-    """A policy that selects the subject in this direction, with every rule held against the flow."""
+    """A policy that selects the subject in this direction, with all of its rules."""
 
     policy: PolicyRef
     rules: tuple[RuleView, ...]
@@ -97,9 +98,9 @@ class PolicyView:
 
 @dataclass(frozen=True, slots=True)
 class SideView:
-    """One end: the subject, and every policy that isolates it. None: it lets everything pass.
+    """One end: the subject, and every policy that isolates it. Without any, everything is allowed.
 
-    `assumed` are the addresses that blocks were held against where the peer has none yet.
+    `assumed` are the addresses that blocks were compared with if the peer has none yet.
     """
 
     direction: Direction
@@ -115,21 +116,22 @@ class SideView:
 
 
 @dataclass(frozen=True, slots=True)
-class Edit:
-    """One thing to change. `path` is inside the policy; for labels, inside the object that `target` names."""
+class SuggestedEdit:
+    """One thing to change: in words, and as data. `path` is inside the object that `target` names."""
 
     target: str
     path: str
     text: str
+    change: Change
     place: Place | None = None
 
 
 @dataclass(frozen=True, slots=True)
-class Change:
-    """The smallest known set of edits that turns the verdict; tried on the model before it is told."""
+class Suggestion:
+    """The smallest known set of edits that changes the verdict to `verdict`. It has been simulated."""
 
     verdict: Verdict
-    edits: tuple[Edit, ...]
+    edits: tuple[SuggestedEdit, ...]
 
     @property
     def text(self) -> str:
@@ -140,15 +142,15 @@ class Change:
 class Explanation:
     """Why a flow has its verdict.
 
-    `parts` holds an explanation for each backend of a Service, or for each address family where these
-    differ; `sides` is empty then, and wherever no policy was asked (`reason` says why).
+    `parts` holds an explanation for each backend of a Service, or for each address family if they differ;
+    `sides` is empty then, and if no policy was evaluated (`reason` says why).
     """
 
     flow: Flow
     verdict: Verdict
     answer: str
     sides: tuple[SideView, ...] = ()
-    change: Change | None = None
+    change: Suggestion | None = None
     reason: str | None = None
     undefined: str | None = None
     parts: tuple[Explanation, ...] = ()

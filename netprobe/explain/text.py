@@ -1,10 +1,10 @@
-"""An explanation in sentences: the answer first, then each side, then what to change."""
+"""An explanation as text: the answer first, then each side, then what to change."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
-from netprobe.explain.record import Explanation, Item, PolicyView, RuleView, SideView
+from netprobe.explain.explanation import Explanation, Item, PolicyView, RuleView, SideView
 from netprobe.model.flow import Flow
 from netprobe.model.policy import Direction, Place
 from netprobe.model.verdict import Verdict
@@ -24,11 +24,11 @@ def answer(flow: Flow, verdict: Verdict, sides: tuple[SideView, ...], reason: st
 
 
 def lines(explanation: Explanation, depth: int = 0) -> Iterator[str]:
-    """The whole explanation as text, one line each, indented by two spaces a level."""
+    """The lines of the whole explanation, indented by two spaces per level."""
     indent = "  " * depth
     yield indent + (f"{explanation.flow}: " if depth else "") + explanation.answer
     if explanation.undefined:
-        yield f"{indent}NetworkPolicy leaves this to the implementation: {explanation.undefined}"
+        yield f"{indent}undefined by the NetworkPolicy API: {explanation.undefined}"
     for part in explanation.parts:
         yield from lines(part, depth + 1)
     for side in explanation.sides:
@@ -50,7 +50,7 @@ def _toward(flow: Flow, side: SideView) -> str:
 
 
 def _denied(flow: Flow, side: SideView) -> str:
-    """A default deny is named before policies with rules: it is what isolates on purpose."""
+    """A default deny is named first: it isolates on purpose."""
     first = next((policy for policy in side.policies if not policy.rules), side.policies[0])
     isolates = f"{first.policy} isolates {side.subject} for {side.direction.value}"
     if len(side.policies) == 1:
@@ -80,7 +80,7 @@ def _side(side: SideView) -> Iterator[str]:
     yield f"{title}{passes}, {count} {'policy isolates' if count == 1 else 'policies isolate'} it"
     if side.assumed:
         addresses = " and ".join(map(str, side.assumed))
-        yield f"  {side.peer} has no address yet; blocks are held against {addresses}"
+        yield f"  {side.peer} has no address yet; blocks are compared with {addresses}"
     for view in side.policies:
         yield from ("  " + line for line in _policy(view))
 
