@@ -42,9 +42,7 @@ COLOURS = {Verdict.ALLOW: "1;32", Verdict.DENY: "1;31", Verdict.UNKNOWN: "1;33"}
 @click.option("--suite", type=click.Path(), metavar="FILE", help="Use the topology and policies of a suite.")
 @click.option("--step", type=click.IntRange(0), default=0, help="Apply the first N steps of the suite.")
 @cluster_options
-@click.option(
-    "--family", type=click.Choice(["4", "6"]), help="Address family, if the verdicts of the two differ."
-)
+@click.option("--family", type=click.Choice(["4", "6"]), help="Address family, if the two differ.")
 @profile_option
 @click.option(
     "-o",
