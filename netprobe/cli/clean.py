@@ -67,7 +67,7 @@ def command(
         print(f"{'would remove' if dry_run else 'removed'} {_told(left)}")
     for left in spared:
         print(f"spared {_told(left)}: {left.life.why}")
-    if unseen := dict.fromkeys(kind for cleaned in found for kind in cleaned.unseen):
+    if unseen := dict.fromkeys(kind for cleaned in found for kind in cleaned.unlisted):
         say(
             f"these credentials may not list {', '.join(unseen)} objects in all namespaces: "
             "what runs in place left behind was not looked for"

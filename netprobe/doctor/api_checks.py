@@ -81,15 +81,15 @@ async def user(cluster: ClusterAPI) -> str | None:
 async def permissions(cluster: ClusterAPI, who: str | None) -> tuple[list[Check], tuple[Permission, ...]]:
     """One check for runs in namespaces of their own, one for runs in place; and what the first lacks."""
     name = who or "these credentials"
-    wanted = [p for p in FIXTURE if p.need is not Need.TELLING]
+    wanted = [p for p in FIXTURE if p.need is not Need.OPTIONAL]
     try:
         none = set(await permission.missing(cluster, dict.fromkeys([*FIXTURE, *IN_PLACE])))
     except ClusterError as e:
         hint = "a run tries nevertheless, and stops at the first verb that is refused"
         return [Check("permissions", Status.UNKNOWN, f"the server does not tell: {e}", hint)], ()
     lacking = tuple(p for p in FIXTURE if p in none)
-    needed = [p for p in lacking if p.need is not Need.TELLING]
-    quiet = [p for p in lacking if p.need is Need.TELLING]
+    needed = [p for p in lacking if p.need is not Need.OPTIONAL]
+    quiet = [p for p in lacking if p.need is Need.OPTIONAL]
     if needed:
         first = Check(
             "permissions",
@@ -103,7 +103,7 @@ async def permissions(cluster: ClusterAPI, who: str | None) -> tuple[list[Check]
     else:
         first = Check("permissions", Status.OK, f"{name} has all {len(wanted)} that a run needs")
     second = Check("permissions in place", Status.OK, "and those to test beside the workloads of others")
-    if short := [p for p in IN_PLACE if p in none and p.need is not Need.TELLING]:
+    if short := [p for p in IN_PLACE if p in none and p.need is not Need.OPTIONAL]:
         second = Check(
             "permissions in place",
             Status.NOTE,

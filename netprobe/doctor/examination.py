@@ -54,7 +54,7 @@ class Examination:
         self._checks += told
         check, nodes = await api_checks.nodes(self.cluster)
         self._checks += [check, api_checks.plugin(self.about), api_checks.others(self.beside)]
-        if any(permission.need is not Need.TELLING for permission in lacking):
+        if any(permission.need is not Need.OPTIONAL for permission in lacking):
             self._checks.append(_not_tried("the permissions to make pods and policies are missing"))
         else:
             await self._try(None if nodes is None else api_checks.chosen(nodes, self.most_nodes))

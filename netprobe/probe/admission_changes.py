@@ -1,7 +1,7 @@
-"""What became of the things that a run asked for: admission and controllers may add to them. Pure.
+"""What admission and controllers changed of the objects that a run created. Pure.
 
-Labels that they change are what policies see, so they are handed on. Containers that nobody asked for, and
-policies that are not the run's, change what a probe means: each is told in one sentence.
+Policies see changed labels, so these are used from then on. Added containers, and policies that are not the
+run's, change what a probe means: each is reported in one sentence.
 """
 
 from __future__ import annotations
@@ -11,31 +11,31 @@ from collections.abc import Iterable, Mapping
 
 from netprobe.model.labels import Labels
 from netprobe.model.objects import Object
+from netprobe.model.text import listed
 from netprobe.probe.run_objects import CHANGE, CONTAINER, RUN
 
 
 def labels(obj: Object) -> Labels:
-    """The labels of a live object, without those by which the run knows its own."""
+    """The labels of a live object, without those that mark the run's own objects."""
     have: Mapping[str, str] = obj["metadata"].get("labels") or {}
     return {key: value for key, value in have.items() if key != RUN and not key.startswith(CHANGE)}
 
 
 def sidecars(pods: Iterable[Object]) -> list[str]:
-    """One sentence where pods have containers that the run did not ask for; usually none."""
-    names = Counter(name for pod in pods for name in strangers(pod))
+    """One sentence where pods have containers that the run did not create; usually none."""
+    names = Counter(name for pod in pods for name in _added_containers(pod))
     if not names:
         return []
     counted = ", ".join(f"{name} ({count})" for name, count in sorted(names.items()))
     sentence = (
-        f"admission put containers into the probe pods: {counted}. A proxy that answers for the destination "
-        "makes every connection look open; exempt what carries the label netprobe.dev/run, or what was "
-        "observed says little"
+        f"admission added containers to the probe pods: {counted}. A proxy that answers for the destination "
+        "makes every connection look open, so the observations may be wrong; exempt pods with the label "
+        "netprobe.dev/run from the injection"
     )
     return [sentence]
 
 
-def strangers(pod: Object) -> list[str]:
-    """The names of a probe pod's containers that run beside the probe."""
+def _added_containers(pod: Object) -> list[str]:
     spec = pod["spec"]
     beside = [c["name"] for c in spec["containers"] if c["name"] != CONTAINER]
     return beside + [
@@ -44,19 +44,19 @@ def strangers(pod: Object) -> list[str]:
 
 
 def relabelled(pairs: Iterable[tuple[Object, Object]]) -> list[str]:
-    """One sentence where pods, each as asked for and as it is, have other labels now; usually none.
+    """One sentence for each namespace whose shadow pods have other labels than they were created with.
 
-    Shadow pods that policies can tell from the real ones stand for nobody.
+    `pairs`: each pod as it was created and as it is. Policies may treat it differently from the real pod.
     """
     changed: dict[str, set[str]] = {}
-    for asked, got in pairs:
-        wanted, have = labels(asked), labels(got)
+    for created, live in pairs:
+        wanted, have = labels(created), labels(live)
         keys = {key for key in {*wanted, *have} if wanted.get(key) != have.get(key)}
         if keys:
-            changed.setdefault(got["metadata"]["namespace"], set()).update(keys)
+            changed.setdefault(live["metadata"]["namespace"], set()).update(keys)
     return [
-        f"admission changed labels of shadow pods of {namespace}: {', '.join(sorted(keys))}. Where a policy "
-        "looks at one of them, what was observed is not what the real pod sees"
+        f"admission changed labels of shadow pods in {namespace}: {', '.join(sorted(keys))}. Where a policy "
+        "selects by one of them, the observation may differ from what the real pod sees"
         for namespace, keys in changed.items()
     ]
 
@@ -67,7 +67,7 @@ def too_much(refusal: str) -> bool:
 
 
 def policies(found: Iterable[Object], run: str) -> list[str]:
-    """One sentence where the run's namespaces hold policies that are not the run's; usually none."""
+    """One sentence where the run's namespaces have policies that are not the run's; usually none."""
     foreign = sorted(
         f"{meta['namespace']}/{meta['name']}"
         for meta in (obj["metadata"] for obj in found)
@@ -75,10 +75,9 @@ def policies(found: Iterable[Object], run: str) -> list[str]:
     )
     if not foreign:
         return []
-    shown = ", ".join(foreign[:4]) + (f" and {len(foreign) - 4} more" if len(foreign) > 4 else "")
     sentence = (
-        f"something puts NetworkPolicies of its own into new namespaces: {shown}. What was observed includes "
-        "them, what is simulated does not, and paths that they close are never seen to work; exempt the "
-        "run's namespaces (they carry the label netprobe.dev/run)"
+        f"a controller adds NetworkPolicies to new namespaces: {listed(foreign, 4)}. They affect the "
+        "observation but not the simulation, and paths that they close are never seen to work; exempt the "
+        "run's namespaces, which have the label netprobe.dev/run"
     )
     return [sentence]

@@ -1,7 +1,7 @@
-"""Removing what runs made: exactly what carries their label, and nothing else, ever.
+"""Removing what runs made: exactly the objects with their label, and nothing else.
 
-A run's own namespaces go as a whole. In namespaces that are not a run's own (the lab's external hosts, the
-guests of an in-place run) each object goes for itself, and only where it carries the label.
+A run's own namespaces are removed as a whole. In namespaces that are not a run's own (external hosts of the
+lab, shadow pods of a run in place) each object is removed by itself, and only if it has the label.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from netprobe.probe.api import LOST_S, ClusterAPI
 from netprobe.probe.run_objects import RUN, run_namespace
 
 GUEST_KINDS: Final = ("Job", "Pod", "NetworkPolicy", "ConfigMap")
-"""What a run makes in namespaces that are not its own. A Job owns the others, and goes after them."""
+"""What a run makes in namespaces that are not its own. A Job owns the others and is removed after them."""
 
 POLL_S: Final = 0.15
 
@@ -36,13 +36,13 @@ class Leftover:
 class Cleaned:
     """What `clean` did, or would do: `removed` of dead runs, `spared` of living ones.
 
-    `unseen`: kinds that may not be listed in the whole cluster. Runs in namespaces of their own need none of
-    them; what a run in place has left may be among them.
+    `unlisted`: kinds that these credentials may not list in the whole cluster. Only runs in place leave
+    objects of these kinds behind.
     """
 
     removed: tuple[Leftover, ...] = ()
     spared: tuple[Leftover, ...] = ()
-    unseen: tuple[str, ...] = ()
+    unlisted: tuple[str, ...] = ()
 
 
 @dataclass(slots=True)
@@ -73,10 +73,10 @@ async def clean(
 ) -> Cleaned:
     """Remove what dead runs left (all of them, or one), and wait until it is gone.
 
-    ClusterError where something is still there at the deadline; its text names it.
+    ClusterError, naming what is left, where something is still there at the deadline.
     """
-    unseen: set[str] = set()
-    found = await _find(cluster, run, unseen=unseen)
+    unlisted: set[str] = set()
+    found = await _find(cluster, run, unlisted=unlisted)
     left = [Leftover(r, await life_of(cluster, r, clock), found[r].names) for r in sorted(found)]
     dead = tuple(item for item in left if not item.life.alive)
     if dead and not dry_run:
@@ -84,14 +84,14 @@ async def clean(
             for item in dead:
                 group.create_task(remove(cluster, item.run, deadline_s=deadline_s))
     alive = tuple(item for item in left if item.life.alive)
-    return Cleaned(dead, alive, tuple(kind for kind in GUEST_KINDS if kind in unseen))
+    return Cleaned(dead, alive, tuple(kind for kind in GUEST_KINDS if kind in unlisted))
 
 
 async def remove(cluster: ClusterAPI, run: str, *, guests: bool = True, deadline_s: float = 60.0) -> None:
-    """Remove everything that carries the run's label, and wait until it is gone.
+    """Remove everything with the run's label, and wait until it is gone.
 
-    `guests` False: the run has made namespaces of its own only. A request that fails is repeated until the
-    deadline, or until nobody was reached for `LOST_S`; ClusterError then, naming what is left.
+    `guests` False: the run made objects in namespaces of its own only. A request that fails is repeated until
+    the deadline, or until the server was not reached for `LOST_S`; then ClusterError, naming what is left.
     """
     left: tuple[str, ...] = ("everything",)
     why = ""
@@ -120,9 +120,9 @@ async def remove(cluster: ClusterAPI, run: str, *, guests: bool = True, deadline
 
 
 async def _find(
-    cluster: ClusterAPI, run: str | None, *, guests: bool = True, unseen: set[str] | None = None
+    cluster: ClusterAPI, run: str | None, *, guests: bool = True, unlisted: set[str] | None = None
 ) -> dict[str, _Found]:
-    """Everything that carries the label; `unseen` takes the kinds of guests that may not be listed."""
+    """Everything with the label, by run; kinds that may not be listed are added to `unlisted`."""
     labels = {RUN: run}
 
     async def find(kind: str) -> list[Object]:
@@ -131,8 +131,8 @@ async def _find(
         except ForbiddenError:
             if kind not in GUEST_KINDS:
                 raise
-            if unseen is not None:
-                unseen.add(kind)
+            if unlisted is not None:
+                unlisted.add(kind)
             return []
 
     kinds = ("Namespace", *(GUEST_KINDS if guests else ()))
@@ -149,34 +149,34 @@ async def _find(
 
 
 async def _delete(cluster: ClusterAPI, found: _Found) -> None:
-    """Ask for everything that is not already on its way out."""
-    # Jobs last: deleting one through batch/v1 orphans what it owns, and whoever is killed in between should
-    # leave things that end by themselves.
+    """Delete everything that is not being deleted already."""
+    # Jobs last: deleting one through batch/v1 orphans what it owns, and if this process is killed in between,
+    # what it leaves should still end by itself.
     owners = [obj for obj in found.guests if obj["kind"] == "Job"]
     owned = [obj for obj in found.guests if obj["kind"] != "Job"]
     for group in (owned, owners):
-        await asyncio.gather(*(_one(cluster, obj) for obj in group))
-    # The run's own namespace holds the Lease that tells others whose the rest is: it goes after the others.
+        await asyncio.gather(*(_delete_one(cluster, obj) for obj in group))
+    # The run's own namespace last: its Lease tells others whose the rest is.
     homes = [obj for obj in found.namespaces if obj["metadata"]["name"] == run_namespace(_run(obj))]
     others = [obj for obj in found.namespaces if obj not in homes]
     for group in (others, homes):
-        await asyncio.gather(*(_namespace(cluster, obj) for obj in group))
+        await asyncio.gather(*(_delete_namespace(cluster, obj) for obj in group))
 
 
-async def _namespace(cluster: ClusterAPI, obj: Object) -> None:
-    """A namespace, its pods first: they then end during the seconds that its controller waits anyway.
+async def _delete_namespace(cluster: ClusterAPI, obj: Object) -> None:
+    """Delete a namespace, its pods first: they end while the namespace controller is still waiting.
 
-    Those that never started may have nobody who would end them: their node may not be there.
+    Pods that never started are deleted at once: their node may not exist, and then no kubelet ends them.
     """
     if "deletionTimestamp" not in obj["metadata"]:
         with suppress(NotFoundError):
             name, ours = obj["metadata"]["name"], {RUN: _run(obj)}
             await cluster.delete_all("Pod", name, ours, unstarted=True)
             await cluster.delete_all("Pod", name, ours)
-        await _one(cluster, obj)
+        await _delete_one(cluster, obj)
 
 
-async def _one(cluster: ClusterAPI, obj: Object) -> None:
+async def _delete_one(cluster: ClusterAPI, obj: Object) -> None:
     meta = obj["metadata"]
     if "deletionTimestamp" not in meta:
         with suppress(NotFoundError):

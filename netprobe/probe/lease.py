@@ -1,7 +1,7 @@
-"""Whether a run lives: a Lease in the run's own namespace, renewed while the run goes on.
+"""Whether a run is alive: a Lease in the run's own namespace, renewed while the run goes on.
 
 The holder names host, boot, process namespace and process, so that on the same machine a killed run is known
-to be dead at once. From elsewhere a run counts as dead when its Lease has not been renewed for its duration.
+to be dead at once. From elsewhere a run counts as dead once its Lease has expired.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ def utc_now() -> datetime:
 
 @dataclass(frozen=True, slots=True)
 class Life:
-    """Whether a run lives, and why we think so, as the end of a sentence about it."""
+    """Whether a run is alive, and why, as the end of a sentence about it."""
 
     alive: bool
     why: str
@@ -78,8 +78,10 @@ def lease(run: str, now: datetime) -> Object:
 
 @asynccontextmanager
 async def held(cluster: ClusterAPI, run: str, clock: Clock = utc_now) -> AsyncIterator[None]:
-    """Make the run's Lease, and renew it until the context ends. Nothing is said when a renewal fails:
-    the next one is near, and what matters fails by itself."""
+    """Create the run's Lease, and renew it until the context ends.
+
+    A renewal that fails is not reported: the next one follows soon, and a lasting fault shows elsewhere.
+    """
     await cluster.create(lease(run, clock()))
 
     async def renew() -> None:

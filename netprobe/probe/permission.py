@@ -1,7 +1,7 @@
-"""What a run must be allowed to do: each verb with its reason, asked of the API before anything is made.
+"""What a run must be permitted to do: each verb with its reason, checked before anything is created.
 
-The lists are the source of manifests/rbac/. All are asked for the whole cluster, because a run's namespaces
-do not exist yet when it asks.
+The lists are the source of manifests/rbac/. All are checked for the whole cluster, because a run's namespaces
+do not exist yet.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ class Need(Enum):
 
     ALWAYS = "always"
     STEPS = "steps"  # only where the suite has steps
-    TELLING = "telling"  # never: without it the report says less
+    OPTIONAL = "optional"  # never: without it the report says less
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -43,29 +43,31 @@ class Permission:
 
 FIXTURE: Final = (
     Permission("", "namespaces", "create", "the run's own namespaces"),
-    Permission("", "namespaces", "get", "whose a namespace is that exists already"),
-    Permission("", "namespaces", "list", "to find all of a run when it is removed"),
-    Permission("", "namespaces", "patch", "labels, of steps and of canaries"),
+    Permission("", "namespaces", "get", "to find out whose an existing namespace is"),
+    Permission("", "namespaces", "list", "to find everything of a run when it is removed"),
+    Permission("", "namespaces", "patch", "to label namespaces, for steps and canaries"),
     Permission("", "namespaces", "delete", "to remove the run's own namespaces"),
     Permission("", "pods", "create", "probe pods"),
     Permission("", "pods", "list", "to wait until they are ready"),
     Permission("", "pods", "watch", "to wait until they are ready"),
-    Permission("", "pods", "deletecollection", "to end them before their namespace goes"),
-    Permission("", "pods", "patch", "labels of pods, of steps", Need.STEPS),
+    Permission("", "pods", "deletecollection", "to end them before their namespace is removed"),
+    Permission("", "pods", "patch", "to label pods, for steps and canaries", Need.STEPS),
     # Execs by websocket are a GET; Kubernetes 1.35 and later ask for "create" as well.
     Permission("", "pods/exec", "get", "probes"),
     Permission("", "pods/exec", "create", "probes"),
-    Permission(NETWORKING, "networkpolicies", "create", "the suite's policies and the canaries'"),
+    Permission(NETWORKING, "networkpolicies", "create", "policies of the suite and of the canaries"),
     Permission(NETWORKING, "networkpolicies", "get", "to change the canaries' policy"),
     Permission(NETWORKING, "networkpolicies", "update", "to change the canaries' policy"),
-    Permission(NETWORKING, "networkpolicies", "delete", "policies, of steps", Need.STEPS),
-    Permission(NETWORKING, "networkpolicies", "list", "policies that others put into them", Need.TELLING),
-    Permission(COORDINATION, "leases", "create", "the sign that the run lives"),
-    Permission(COORDINATION, "leases", "get", "whether another run lives"),
-    Permission(COORDINATION, "leases", "patch", "the sign that the run lives"),
-    Permission("", "events", "list", "why a pod does not become ready", Need.TELLING),
-    Permission("", "nodes", "list", "how many nodes there are", Need.TELLING),
-    Permission("apps", "daemonsets", "list", "which network plugin there is", Need.TELLING),
+    Permission(NETWORKING, "networkpolicies", "delete", "to delete policies, for steps", Need.STEPS),
+    Permission(
+        NETWORKING, "networkpolicies", "list", "to report policies that controllers add", Need.OPTIONAL
+    ),
+    Permission(COORDINATION, "leases", "create", "to show that the run is alive"),
+    Permission(COORDINATION, "leases", "get", "to see whether another run is alive"),
+    Permission(COORDINATION, "leases", "patch", "to show that the run is alive"),
+    Permission("", "events", "list", "to report why a pod is not ready", Need.OPTIONAL),
+    Permission("", "nodes", "list", "to report the number of nodes", Need.OPTIONAL),
+    Permission("apps", "daemonsets", "list", "to report the network plugin", Need.OPTIONAL),
 )
 """A run with its own pods, in namespaces of its own."""
 
@@ -74,43 +76,45 @@ CONFORMANCE: Final = (
         Permission(p.group, p.resource, p.verb, p.why, Need.ALWAYS if p.need is Need.STEPS else p.need)
         for p in FIXTURE
     ),
-    Permission("", "pods", "delete", "pods that a case makes while its policies are there"),
+    Permission("", "pods", "delete", "to remove the pods that a case adds"),
     Permission("", "services", "create", "the Service of each fixture"),
-    Permission("", "services", "get", "its address"),
+    Permission("", "services", "get", "the address of that Service"),
 )
 """A run of the conformance suite; manifests/nightly/rbac.yaml grants it."""
 
 IN_PLACE: Final = (
     *(p for p in FIXTURE if p.need is Need.ALWAYS),
-    Permission("", "pods", "delete", "shadow pods, each by itself"),
-    Permission(NETWORKING, "networkpolicies", "list", "the policies that are in force"),
-    Permission("", "services", "list", "Services that would see a shadow pod"),
-    Permission("", "nodes", "list", "where pods may be placed"),
-    Permission("batch", "jobs", "list", "workloads that would adopt a shadow pod; what dead runs left"),
-    Permission("batch", "jobs", "create", "the owner that ends shadow pods at the deadline"),
-    Permission("batch", "jobs", "delete", "the owner that ends shadow pods at the deadline"),
-    Permission("apps", "deployments", "list", "whose pods are whose"),
-    Permission("apps", "replicasets", "list", "workloads that would adopt a shadow pod"),
-    Permission("apps", "statefulsets", "list", "workloads that would adopt a shadow pod"),
-    Permission("apps", "daemonsets", "list", "workloads that would adopt a shadow pod"),
-    Permission("policy", "poddisruptionbudgets", "list", "budgets that would count a shadow pod"),
-    Permission("", "resourcequotas", "list", "quotas that would count a shadow pod"),
-    Permission("", "events", "list", "why a pod does not become ready", Need.TELLING),
+    Permission("", "pods", "delete", "to remove shadow pods"),
+    Permission(NETWORKING, "networkpolicies", "list", "to read the policies in force"),
+    Permission("", "services", "list", "to find Services that would list a shadow pod"),
+    Permission("", "nodes", "list", "to place shadow pods"),
+    Permission(
+        "batch", "jobs", "list", "to find Jobs that would adopt a shadow pod, and what dead runs left"
+    ),
+    Permission("batch", "jobs", "create", "the Job that ends shadow pods at the deadline"),
+    Permission("batch", "jobs", "delete", "the Job that ends shadow pods at the deadline"),
+    Permission("apps", "deployments", "list", "to find out which pods belong to which workload"),
+    Permission("apps", "replicasets", "list", "to find workloads that would adopt a shadow pod"),
+    Permission("apps", "statefulsets", "list", "to find workloads that would adopt a shadow pod"),
+    Permission("apps", "daemonsets", "list", "to find workloads that would adopt a shadow pod"),
+    Permission("policy", "poddisruptionbudgets", "list", "to find budgets that would count a shadow pod"),
+    Permission("", "resourcequotas", "list", "to find quotas that would count a shadow pod"),
+    Permission("", "events", "list", "to report why a pod is not ready", Need.OPTIONAL),
 )
 """A run beside the workloads of others, with shadow pods in their namespaces."""
 
 
 async def missing(cluster: ClusterAPI, wanted: Iterable[Permission]) -> tuple[Permission, ...]:
-    """Those of the permissions that these credentials lack; ClusterError where the server does not tell."""
-    asked = tuple(wanted)
-    allowed = await asyncio.gather(*(_allowed(cluster, permission) for permission in asked))
-    return tuple(permission for permission, may in zip(asked, allowed, strict=True) if not may)
+    """The permissions that these credentials lack; ClusterError where the server does not answer."""
+    checked = tuple(wanted)
+    allowed = await asyncio.gather(*(_allowed(cluster, permission) for permission in checked))
+    return tuple(permission for permission, may in zip(checked, allowed, strict=True) if not may)
 
 
 async def require(cluster: ClusterAPI, *, steps: bool, wanted: Iterable[Permission] = FIXTURE) -> None:
-    """ForbiddenError where a run would be refused half-way; nothing has been made then.
+    """ForbiddenError where a run would be refused half-way; nothing has been created then.
 
-    A server that does not answer such questions is not asked again: what is missing fails by itself.
+    Where the server does not answer access reviews, the run goes on: a missing permission fails by itself.
     """
     needs = {Need.ALWAYS, Need.STEPS} if steps else {Need.ALWAYS}
     try:

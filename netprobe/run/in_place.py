@@ -212,7 +212,7 @@ def _sightings(seen_by: Iterable[SideEffect]) -> Iterator[str]:
     """One sentence for each watcher and what it sees."""
     seen: dict[tuple[str, str, bool], int] = {}
     for one in seen_by:
-        key = one.watcher, one.sees, one.harmful
+        key = one.watcher, one.effect, one.harmful
         seen[key] = seen.get(key, 0) + 1
     for (watcher, sees, harmful), count in seen.items():
         pods = "1 shadow pod" if count == 1 else f"{count} shadow pods"

@@ -8,8 +8,8 @@ from pathlib import Path
 from netprobe.probe.permission import CONFORMANCE, FIXTURE, Need, Permission
 
 NIGHTLY = "../nightly/rbac.yaml"
-NEEDED = [p for p in FIXTURE if p.need is not Need.TELLING]
-TELLING = [p for p in FIXTURE if p.need is Need.TELLING]
+NEEDED = [p for p in FIXTURE if p.need is not Need.OPTIONAL]
+OPTIONAL = [p for p in FIXTURE if p.need is Need.OPTIONAL]
 NEEDED_AT_NIGHT = [p for p in CONFORMANCE if p.need is Need.ALWAYS]
 CASES = ["a podSelector admits pods of the policy's own namespace", "a label that is taken away again"]
 """Names of cases that make a run of the conformance suite short."""

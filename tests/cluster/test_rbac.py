@@ -22,7 +22,7 @@ from netprobe.model.objects import Object
 from netprobe.probe.permission import FIXTURE, IN_PLACE, Permission
 from tests.cluster import permitted
 from tests.cluster.account import Account, account, kubectl, published, without
-from tests.cluster.permitted import NEEDED, TELLING, lacks
+from tests.cluster.permitted import NEEDED, OPTIONAL, lacks
 from tests.run.netprobe import netprobe
 
 
@@ -75,7 +75,7 @@ def versions(admin: str, user: Account) -> str:
     return kubectl(admin, "-n", user.namespace, "get", "pods,leases,networkpolicies", "-o", "name")
 
 
-@pytest.mark.parametrize("permission", TELLING, ids=str)
+@pytest.mark.parametrize("permission", OPTIONAL, ids=str)
 def test_without_what_only_tells_a_run_goes_on(
     kubeconfig: str, suite: Path, tmp_path: Path, permission: Permission
 ) -> None:

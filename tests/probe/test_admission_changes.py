@@ -38,8 +38,8 @@ def test_labels_that_were_changed_are_told_once_a_namespace() -> None:
     assert admission_changes.relabelled([(asked, asked)]) == []
     pairs = [(asked, of("shop", app="api")), (asked, of("shop", app="web", mesh="on")), (asked, of("data"))]
     first, second = admission_changes.relabelled(pairs)
-    assert first.startswith("admission changed labels of shadow pods of shop: app, mesh.")
-    assert second.startswith("admission changed labels of shadow pods of data: app.")
+    assert first.startswith("admission changed labels of shadow pods in shop: app, mesh.")
+    assert second.startswith("admission changed labels of shadow pods in data: app.")
 
 
 @pytest.mark.parametrize(
@@ -61,4 +61,4 @@ def test_only_policies_of_others_are_strange() -> None:
     (sentence,) = admission_changes.policies(
         [policy("a", "r1"), policy("b", "r2"), policy("deny", None)], "r1"
     )
-    assert "new namespaces: shop/b, shop/deny." in sentence
+    assert "new namespaces: shop/b and shop/deny." in sentence

@@ -352,7 +352,7 @@ def test_what_may_not_be_listed_in_the_whole_cluster_is_named_not_taken_for_noth
         await cluster.create(ns("left", {RUN: "dead"}))
         cleaned = await clean(cluster)
         assert [left.run for left in cleaned.removed] == ["dead"]
-        assert cleaned.unseen == ("Job", "ConfigMap")
+        assert cleaned.unlisted == ("Job", "ConfigMap")
 
     virtually(run())
     assert not cluster.objects

@@ -1,19 +1,19 @@
-"""Who would see a shadow pod, found before any is made, and what they would make of it. Pure.
+"""What a shadow pod would do to the Services, workloads and budgets of others, before it is created. Pure.
 
-Labels have more readers than policies. For each this module holds what was seen on a real cluster (Kubernetes
-1.33; tests/cluster/test_in_place.py tries each of them):
+Policies are not the only readers of labels. This is what each reader did on a real cluster (Kubernetes 1.33;
+tests/cluster/test_in_place.py and test_watchers.py try each of them):
 
     Service                  lists the pod as not ready, and sends it nothing; with publishNotReadyAddresses
                              it gets traffic                                                        HARM
     ReplicaSet, DaemonSet,   adopt a pod that no controller owns, and delete one that is too many;  HARM
-    Job                      a Deployment's ReplicaSets do not, they ask for pod-template-hash too
+    Job                      a Deployment's ReplicaSets do not: they require pod-template-hash too
     StatefulSet              adopts by selector and name; no shadow has such a name
     PodDisruptionBudget      leaves a pod without a controller out of its count
-    another controller       its selector is not known here                                        HARM
-    required (anti-)affinity a shadow pod beside a real one that the term sees too changes nothing;
-                             elsewhere it decides where real pods may run                           HARM
+    another controller       its selector is not known                                              HARM
+    required (anti-)affinity a shadow pod next to a real one that the term matches too changes
+                             nothing; elsewhere it decides where real pods may run                  HARM
     a spread, DoNotSchedule  counts the pod                                                         HARM
-    ResourceQuota            counts the pod; where it leaves no room for one of theirs              HARM
+    ResourceQuota            counts the pod; where that leaves no room for another one              HARM
 """
 
 from __future__ import annotations
@@ -36,44 +36,46 @@ TEMPLATED: Final = ("Deployment", "ReplicaSet", "StatefulSet", "DaemonSet", "Job
 
 @dataclass(frozen=True, slots=True)
 class SideEffect:
-    """Somebody who would see a shadow pod; `watcher` as "Service shop/web"."""
+    """What a shadow pod would do to an object of others; `watcher` as "Service shop/web"."""
 
     watcher: str
     shadow: Shadow
-    sees: str
+    effect: str
     harmful: bool
 
     def __str__(self) -> str:
         labels = ",".join(f"{key}={value}" for key, value in sorted(self.shadow.labels.items()))
-        return f"{self.watcher} {self.sees} (the shadow pod of {self.shadow.stands_for[0]}, {labels})"
+        return f"{self.watcher} {self.effect} (the shadow pod of {self.shadow.stands_for[0]}, {labels})"
 
 
 def side_effects(shadows: Iterable[Shadow], around: Surroundings) -> tuple[SideEffect, ...]:
-    """Everybody who would see a shadow pod, the harmful first."""
-    demanding = tuple(_demanding(around))
+    """Every effect of the shadow pods on objects of others, the harmful first."""
+    placed_by_others = tuple(_placed_by_others(around))
     shadows = tuple(shadows)
     guests = Counter(shadow.ref.namespace for shadow in shadows)
     found = [
-        SideEffect(watcher, shadow, sees, harmful)
+        SideEffect(watcher, shadow, effect, harmful)
         for shadow in shadows
-        for watcher, sees, harmful in (
+        for watcher, effect, harmful in (
             *_services(shadow, around),
             *_workloads(shadow, around),
             *_budgets(shadow, around),
-            *_strangers(shadow, around),
-            *_placement(shadow, around, demanding),
+            *_unknown_controllers(shadow, around),
+            *_placement(shadow, around, placed_by_others),
             *_quotas(shadow, around, guests),
         )
     ]
     return tuple(sorted(found, key=lambda one: not one.harmful))
 
 
-Seen: TypeAlias = Iterator[tuple[str, str, bool]]
-Demand: TypeAlias = tuple[str, str, Mapping[str, Any]]
-"""Who, in which namespace, and the spec of its pods."""
+Found: TypeAlias = Iterator[tuple[str, str, bool]]
+"""Watcher, effect, whether it is harmful."""
+
+PodSpec: TypeAlias = tuple[str, str, Mapping[str, Any]]
+"""An object, its namespace, and the spec of its pods."""
 
 
-def _services(shadow: Shadow, around: Surroundings) -> Seen:
+def _services(shadow: Shadow, around: Surroundings) -> Found:
     for obj in around.of("Service", shadow.ref.namespace):
         spec = obj.get("spec") or {}
         wanted = spec.get("selector") or {}
@@ -83,70 +85,68 @@ def _services(shadow: Shadow, around: Surroundings) -> Seen:
         unready = spec.get("publishNotReadyAddresses") or (
             notes.get("service.alpha.kubernetes.io/tolerate-unready-endpoints") == "true"
         )
-        sees = (
-            "publishes addresses that are not ready: clients would be sent to the shadow pod"
+        effect = (
+            "publishes addresses that are not ready: clients would reach the shadow pod"
             if unready
-            else "would list the pod as not ready, and send it nothing"
+            else "would list the pod as not ready, and send it no traffic"
         )
-        yield _name(obj), sees, bool(unready)
+        yield _name(obj), effect, bool(unready)
 
 
-def _workloads(shadow: Shadow, around: Surroundings) -> Seen:
+def _workloads(shadow: Shadow, around: Surroundings) -> Found:
     for kind in ADOPTERS:
         for obj in around.of(kind, shadow.ref.namespace):
             if selects((obj.get("spec") or {}).get("selector"), shadow.labels):
-                yield _name(obj), "would adopt the pod, and delete one that is then too many", True
+                yield _name(obj), "would adopt the pod, and delete a surplus one", True
     for obj in around.of("StatefulSet", shadow.ref.namespace):
         if selects((obj.get("spec") or {}).get("selector"), shadow.labels):
-            yield _name(obj), "selects the pod, but adopts only pods of its own names", False
+            yield _name(obj), "selects the pod, but adopts only pods with its own names", False
     for obj in around.of("Deployment", shadow.ref.namespace):
         if selects((obj.get("spec") or {}).get("selector"), shadow.labels):
-            sees = (
-                "selects the pod, but adopts none; an autoscaler of it may count one more that is not ready"
-            )
-            yield _name(obj), sees, False
+            effect = "selects the pod, but does not adopt it; an autoscaler may count one more unready pod"
+            yield _name(obj), effect, False
 
 
-def _budgets(shadow: Shadow, around: Surroundings) -> Seen:
+def _budgets(shadow: Shadow, around: Surroundings) -> Found:
     for obj in around.of("PodDisruptionBudget", shadow.ref.namespace):
         if selects((obj.get("spec") or {}).get("selector"), shadow.labels):
-            yield _name(obj), "selects the pod, and leaves it out of its count", False
+            yield _name(obj), "selects the pod, but does not count it", False
 
 
-def _strangers(shadow: Shadow, around: Surroundings) -> Seen:
-    """Controllers of kinds that were not listed: their selector lies within the labels of their pods."""
-    told = set()
+def _unknown_controllers(shadow: Shadow, around: Surroundings) -> Found:
+    """Controllers of other kinds: their selector is not known, but it is part of the labels of their pods."""
+    found = set()
     for obj in around.of("Pod", shadow.ref.namespace):
         labels = obj["metadata"].get("labels") or {}
         for owner in obj["metadata"].get("ownerReferences") or ():
             watcher = f"{owner['kind']} {shadow.ref.namespace}/{owner['name']}"
-            if not owner.get("controller") or owner["kind"] in KNOWN_CONTROLLERS or watcher in told:
+            if not owner.get("controller") or owner["kind"] in KNOWN_CONTROLLERS or watcher in found:
                 continue
             if labels.items() & shadow.labels.items():
-                told.add(watcher)
-                yield watcher, "controls pods with such labels, and may adopt this one: who knows", True
+                found.add(watcher)
+                yield watcher, "controls pods with such labels, and might adopt this one", True
 
 
-def _placement(shadow: Shadow, around: Surroundings, demanding: Iterable[Demand]) -> Seen:
-    beside = [
+def _placement(shadow: Shadow, around: Surroundings, specs: Iterable[PodSpec]) -> Found:
+    neighbours = [
         obj["metadata"].get("labels") or {}
         for obj in around.of("Pod", shadow.ref.namespace)
         if (obj.get("spec") or {}).get("nodeName") == shadow.node
     ]
-    for watcher, namespace, spec in demanding:
+    for watcher, namespace, spec in specs:
         affinity = spec.get("affinity") or {}
         for kind in ("podAffinity", "podAntiAffinity"):
             terms = (affinity.get(kind) or {}).get("requiredDuringSchedulingIgnoredDuringExecution") or ()
             for term in terms:
                 if not _concerns(term, namespace, shadow, around):
                     continue
-                alike = any(selects(term.get("labelSelector"), labels) for labels in beside)
-                sees = (
-                    f"has a required {kind} that sees the pod, beside a real one that it sees too"
+                alike = any(selects(term.get("labelSelector"), labels) for labels in neighbours)
+                effect = (
+                    f"has a required {kind} that matches the pod, next to a real one that it matches too"
                     if alike
-                    else f"has a required {kind} that the pod would decide on {shadow.node}"
+                    else f"has a required {kind} that the pod would affect on {shadow.node}"
                 )
-                yield watcher, sees, not alike
+                yield watcher, effect, not alike
         for constraint in spec.get("topologySpreadConstraints") or ():
             keys = set(constraint.get("matchLabelKeys") or ())
             if (
@@ -158,32 +158,32 @@ def _placement(shadow: Shadow, around: Surroundings, demanding: Iterable[Demand]
                 yield watcher, "spreads its pods with DoNotSchedule, and would count this one", True
 
 
-def _quotas(shadow: Shadow, around: Surroundings, guests: Mapping[str, int]) -> Seen:
+def _quotas(shadow: Shadow, around: Surroundings, guests: Mapping[str, int]) -> Found:
     for obj in around.of("ResourceQuota", shadow.ref.namespace):
-        if told := quota.counted(obj, guests[shadow.ref.namespace]):
-            yield _name(obj), *told
+        if found := quota.counted(obj, guests[shadow.ref.namespace]):
+            yield _name(obj), *found
 
 
 def _concerns(term: Mapping[str, Any], namespace: str, shadow: Shadow, around: Surroundings) -> bool:
-    """Whether an affinity term looks at the shadow's namespace and matches its labels."""
+    """Whether an affinity term matches the namespace and labels of a shadow."""
     named, selector = term.get("namespaces") or (), term.get("namespaceSelector")
     where = shadow.ref.namespace
-    looks = where in named or (selector is not None and selects(selector, around.namespace_labels(where)))
+    matches = where in named or (selector is not None and selects(selector, around.namespace_labels(where)))
     if not named and selector is None:
-        looks = where == namespace
+        matches = where == namespace
     keys = set(term.get("matchLabelKeys") or ())
-    return looks and keys <= shadow.labels.keys() and selects(term.get("labelSelector"), shadow.labels)
+    return matches and keys <= shadow.labels.keys() and selects(term.get("labelSelector"), shadow.labels)
 
 
-def _demanding(around: Surroundings) -> Iterator[Demand]:
-    """Those who look at other pods to be placed."""
+def _placed_by_others(around: Surroundings) -> Iterator[PodSpec]:
+    """Specs whose placement depends on other pods."""
     for watcher, namespace, spec in _pod_specs(around):
         if spec.get("affinity") or spec.get("topologySpreadConstraints"):
             yield watcher, namespace, spec
 
 
-def _pod_specs(around: Surroundings) -> Iterator[Demand]:
-    """Whose pods are still to be scheduled: templates, and pods that no listed workload makes."""
+def _pod_specs(around: Surroundings) -> Iterator[PodSpec]:
+    """Specs of pods that may still be scheduled: templates, and pods that no known workload creates."""
     for kind in TEMPLATED:
         for obj in around.of(kind):
             if "Deployment" not in _controllers(obj):  # a ReplicaSet of one repeats its template
@@ -220,7 +220,7 @@ def _holds(requirement: Mapping[str, Any], labels: Labels) -> bool:
             return value is not None
         case "DoesNotExist":
             return value is None
-        case _:  # a later API's operator: taken for a match, so that nobody is overlooked
+        case _:  # an operator of a later API: assume a match, so that nothing is overlooked
             return True
 
 

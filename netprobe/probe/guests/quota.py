@@ -1,7 +1,7 @@
-"""What a namespace's quotas have left for its own pods once shadow pods are counted too. Pure.
+"""What a namespace's quotas leave for its own pods once shadow pods are counted too. Pure.
 
-A ResourceQuota counts every pod of its namespace, whoever made it: a shadow pod that takes the last room
-keeps a real one from being made for as long as it is there.
+A ResourceQuota counts every pod of its namespace, whoever created it: while a shadow pod uses up the quota,
+no real pod can be created.
 """
 
 from __future__ import annotations
@@ -12,8 +12,8 @@ from typing import Any, Final
 from netprobe.model.objects import Object
 from netprobe.probe.run_objects import RESOURCES
 
-TAKEN: Final[Mapping[str, str]] = {
-    # what a quota may bound -> what one shadow pod takes of it
+USED: Final[Mapping[str, str]] = {
+    # a resource that a quota may limit -> how much of it one shadow pod uses
     "pods": "1",
     "count/pods": "1",
     "cpu": RESOURCES["requests"]["cpu"],
@@ -23,8 +23,8 @@ TAKEN: Final[Mapping[str, str]] = {
     "requests.memory": RESOURCES["requests"]["memory"],
     "limits.memory": RESOURCES["limits"]["memory"],
 }
-OTHERS: Final = frozenset({"BestEffort", "NotTerminating"})
-"""Scopes that a shadow pod is outside of: it has requests and a deadline."""
+OTHER_SCOPES: Final = frozenset({"BestEffort", "NotTerminating"})
+"""Scopes that do not include a shadow pod: it has requests and a deadline."""
 
 _UNITS: Final = {"m": 1e-3, "": 1.0} | {
     unit: factor
@@ -34,19 +34,19 @@ _UNITS: Final = {"m": 1e-3, "": 1.0} | {
 
 
 def counted(quota: Object, shadows: int) -> tuple[str, bool] | None:
-    """What a quota makes of so many shadow pods in its namespace, and whether it is harm; None: nothing.
+    """What that many shadow pods do to a quota of their namespace, and whether it is harmful; None: nothing.
 
-    Harm is where no further pod as small as they are would find room beside them.
+    Harmful: not even one more pod as small as they are would fit.
     """
     spec: Mapping[str, Any] = quota.get("spec") or {}
-    if OTHERS.intersection(spec.get("scopes") or ()):
+    if OTHER_SCOPES.intersection(spec.get("scopes") or ()):
         return None
     left = dict(_left(quota))
     if not left:
         return None
-    short = sorted(name for name, rest in left.items() if rest < (shadows + 1) * amount(TAKEN[name]))
+    short = sorted(name for name, rest in left.items() if rest < (shadows + 1) * amount(USED[name]))
     if short:
-        return f"would have no room left for a pod of theirs ({', '.join(short)})", True
+        return f"would have no room left for another pod ({', '.join(short)})", True
     return "would count the pod, and has room for more", False
 
 
@@ -65,5 +65,5 @@ def _left(quota: Object) -> Iterator[tuple[str, float]]:
     )
     used: Mapping[str, str] = (quota.get("status") or {}).get("used") or {}
     for name, most in hard.items():
-        if name in TAKEN:
+        if name in USED:
             yield name, amount(str(most)) - amount(str(used.get(name, "0")))

@@ -1,4 +1,4 @@
-"""What a run in place reads before it makes anything: get and list, nothing else."""
+"""What a run in place reads before it creates anything; it only gets and lists."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from netprobe.model.flow import PodRef, Protocol
-from netprobe.model.labels import Labels
+from netprobe.model.labels import NAME_LABEL, Labels
 from netprobe.model.objects import Object
 from netprobe.probe.api import ClusterAPI
 from netprobe.probe.run_objects import RUN
@@ -31,7 +31,7 @@ KINDS: Final = (
 
 @dataclass(frozen=True, slots=True)
 class Surroundings:
-    """The objects of a cluster as listed, by kind, without what runs of netprobe made."""
+    """The objects of a cluster as listed, by kind, without those that runs of netprobe created."""
 
     objects: Mapping[str, tuple[Object, ...]]
     _placed: Mapping[tuple[str, str], tuple[Object, ...]] = field(default_factory=dict, repr=False)
@@ -41,10 +41,10 @@ class Surroundings:
         kinds: dict[str, list[Object]] = defaultdict(list)
         placed: dict[tuple[str, str], list[Object]] = defaultdict(list)
         everything = list(objects)
-        ours = {o["metadata"]["name"] for o in everything if o["kind"] == "Namespace" and _is_ours(o)}
+        ours = {o["metadata"]["name"] for o in everything if o["kind"] == "Namespace" and _is_netprobes(o)}
         for obj in everything:
             namespace = obj["metadata"].get("namespace")
-            if _is_ours(obj) or namespace in ours:
+            if _is_netprobes(obj) or namespace in ours:
                 continue
             kinds[obj["kind"]].append(obj)
             placed[obj["kind"], namespace or ""].append(obj)
@@ -61,8 +61,8 @@ class Surroundings:
     def namespace_labels(self, name: str) -> Labels:
         for obj in self.of("Namespace"):
             if obj["metadata"]["name"] == name:
-                return {**(obj["metadata"].get("labels") or {}), "kubernetes.io/metadata.name": name}
-        return {"kubernetes.io/metadata.name": name}
+                return {**(obj["metadata"].get("labels") or {}), NAME_LABEL: name}
+        return {NAME_LABEL: name}
 
     def __iter__(self) -> Iterator[Object]:
         for found in self.objects.values():
@@ -70,25 +70,25 @@ class Surroundings:
 
 
 async def look_around(cluster: ClusterAPI) -> Surroundings:
-    """List what decides flows and who would see a shadow pod; ClusterError where that is not allowed."""
+    """List what decides flows and what would see a shadow pod; ClusterError where that is not permitted."""
     lists = await asyncio.gather(*(cluster.find(kind) for kind in KINDS))
-    return Surroundings.of_objects(obj for found in lists for obj in found if _lasts(obj))
+    return Surroundings.of_objects(obj for found in lists for obj in found if _stays(obj))
 
 
-def _is_ours(obj: Object) -> bool:
+def _is_netprobes(obj: Object) -> bool:
     return RUN in (obj["metadata"].get("labels") or {})
 
 
-def _lasts(obj: Object) -> bool:
-    """A pod that is being deleted is no end of a flow any more."""
+def _stays(obj: Object) -> bool:
+    """False for a pod that is being deleted: it is no longer an end of a flow."""
     return obj["kind"] != "Pod" or "deletionTimestamp" not in obj["metadata"]
 
 
 @dataclass(frozen=True, slots=True)
 class PodState:
-    """What makes a real pod the same one later, and the TCP ports that its readiness probes prove.
+    """What identifies a real pod later, and the TCP ports that its passing readiness probes prove.
 
-    `since`: when it last became ready or ceased to be, as the API writes times.
+    `since`: when its readiness last changed, as the API writes times.
     """
 
     uid: str
@@ -99,12 +99,12 @@ class PodState:
 
 def pod_states(around: Surroundings) -> dict[PodRef, PodState]:
     return {
-        PodRef(obj["metadata"]["namespace"], obj["metadata"]["name"]): _standing(obj)
+        PodRef(obj["metadata"]["namespace"], obj["metadata"]["name"]): _pod_state(obj)
         for obj in around.of("Pod")
     }
 
 
-def _standing(obj: Object) -> PodState:
+def _pod_state(obj: Object) -> PodState:
     status = obj.get("status") or {}
     addresses = tuple(a["ip"] for a in status.get("podIPs") or ())
     since = next(
@@ -117,8 +117,8 @@ def _standing(obj: Object) -> PodState:
 def readiness_ports(pod: Object) -> Iterator[int]:
     """The TCP ports that a passing readiness probe of the pod shows to be served, by its own address.
 
-    tcpSocket, httpGet and grpc probes connect; an exec probe says nothing about a port, and one that names
-    a `host` asks somebody else.
+    tcpSocket, httpGet and grpc probes connect; an exec probe does not, and a probe with a `host` does not try
+    the pod.
     """
     ready = {
         status["name"]
