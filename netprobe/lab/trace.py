@@ -1,8 +1,8 @@
-"""The way of one connection through the rules of a lab, read from what the rules have counted. Pure.
+"""The path of one connection through the rules of a lab, read from the rules' counters.
 
-A rule counts the first packets of new connections alone, and the rule that accepts or denies a packet ends
-its way through that side. So of all rules that a side of a flow can meet, exactly one counts; where several
-have, somebody else talked at the same moment, and the trace cannot tell.
+A rule only counts the first packets of new connections, and the rule that accepts or denies a packet is the
+last that it meets on that side. So of all rules that one side of a flow can meet, exactly one counts. If
+several have counted, there was other traffic at the same moment, and the trace is unclear.
 """
 
 from __future__ import annotations
@@ -11,15 +11,19 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from ipaddress import ip_address
 from typing import Literal
 
 from netprobe.errors import LabError
 from netprobe.lab.fabric import ruleset, services
 from netprobe.lab.fabric.state import CountedRule
-from netprobe.model.flow import PodRef
+from netprobe.model.flow import Address, PodRef, ServiceRef
 
 RULES = "/netprobe/rules"
-"""Where a lab's API shows the rules of every node with their counters, beside the API of Kubernetes."""
+"""The path of a lab's API that lists the rules of every node with their counters."""
+
+TRACE = "/netprobe/trace"
+"""The path that traces one connection (api/trace.py)."""
 
 Stage = Literal["service", "egress", "ingress"]
 _PLACE = re.compile(r"(?:egress|ingress) (\S+) rule (\d+)(?: peer (\d+))?(?: port (\d+))?")
@@ -27,16 +31,16 @@ _Key = tuple[str, str, str, int]
 
 
 class UnclearError(LabError):
-    """Others talked at the same moment, or the rules changed: another try may tell."""
+    """There was other traffic at the same moment, or the rules changed; another try may succeed."""
 
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One stage of the way.
+    """One stage of the path.
 
     `effect`: "translated", "refused" or "dropped" by a Service; "allowed", "denied", "not isolated" or
-    "not enforced" by policies; "not seen" where no rule counted the packet. `by` is what counted it: the
-    Service's port, or the policy ("NAMESPACE/NAME"). `to`: the endpoint that was chosen.
+    "not enforced" by policies; "not seen" if no rule counted the packet. `by` is what counted it: the
+    Service's port, or the policy ("NAMESPACE/NAME"). `to` is the endpoint that was chosen.
     """
 
     stage: Stage
@@ -52,19 +56,19 @@ class Step:
 
 
 class Counts:
-    """What each rule counted between two readings. UnclearError where the rules themselves changed."""
+    """What each rule counted between two readings. UnclearError if the rules themselves changed."""
 
     def __init__(self, before: Iterable[CountedRule], after: Iterable[CountedRule]) -> None:
         old, new = _keyed(before), _keyed(after)
         if {key: _same(rule) for key, rule in old.items()} != {key: _same(rule) for key, rule in new.items()}:
-            raise UnclearError("the rules changed while the packet was under way")
+            raise UnclearError("the rules changed while the connection was tried")
         self._chains: dict[tuple[str, str, str], list[tuple[CountedRule, int]]] = {}
         for key, rule in new.items():
             more = (rule.packets or 0) - (old[key].packets or 0)
             self._chains.setdefault(key[:3], []).append((rule, more))
 
     def service(self, node: str, port: str) -> Step | None:
-        """What became of a connection to "NAMESPACE/NAME port NUMBER/PROTOCOL" on a node; None: not there."""
+        """What a node did with a connection to "NAMESPACE/NAME port NUMBER/PROTOCOL"; None if it saw none."""
         table = services.NAME
         chosen = [
             (rule, more) for rule, more in self._all(node, table) if rule.comment == services.choice(port)
@@ -79,7 +83,7 @@ class Counts:
                 if more and hits and rule.verdict.startswith("dnat ")
             ]
             if len(set(ends)) != 1:
-                raise UnclearError("other connections to the same endpoints came at the same moment")
+                raise UnclearError("there were other connections to the same endpoints at the same moment")
             return Step("service", node, "translated", port, ends[0], packets=packets)
         for chain, effect in (("refuse", "refused"), ("unserved", "dropped")):
             hits = sum(more for _, more in self._chains.get((node, table, chain), ()))
@@ -104,7 +108,7 @@ class Counts:
         if not hit:
             return Step(direction, node, "not seen", isolating=isolating)
         if len({rule.comment for rule, _ in hit}) > 1:
-            raise UnclearError(f"others were judged by the {direction} rules of {ref} at the same moment")
+            raise UnclearError(f"the {direction} rules of {ref} counted other traffic at the same moment")
         rule, packets = hit[0][0], sum(more for _, more in hit)
         place = _PLACE.fullmatch(rule.comment)
         if place is None:
@@ -129,8 +133,23 @@ class Counts:
 
 
 def parse(items: Iterable[Mapping[str, object]]) -> list[CountedRule]:
-    """The rules as the lab's API gives them."""
+    """The rules from the JSON of the lab's API."""
     return [CountedRule(**item) for item in items]  # type: ignore[arg-type]
+
+
+def parse_target(text: str) -> PodRef | ServiceRef | Address:
+    """NAMESPACE/POD, svc:NAMESPACE/NAME or an address; ValueError."""
+    if text.startswith("svc:"):
+        try:
+            return ServiceRef.parse(text)
+        except ValueError:
+            raise ValueError(f"{text!r} is not of the form svc:NAMESPACE/SERVICE") from None
+    if "/" in text:
+        return PodRef.parse(text)
+    try:
+        return ip_address(text)
+    except ValueError:
+        raise ValueError(f"{text!r} is neither NAMESPACE/POD, svc:NAMESPACE/NAME nor an address") from None
 
 
 def way(
@@ -144,10 +163,10 @@ def way(
     pods: Mapping[str, PodRef],
     nodes_of: Mapping[PodRef, str],
 ) -> list[Step]:
-    """The steps of a connection, in order, as far as it came.
+    """The steps of a connection, in order, as far as it got.
 
-    `source` None: from outside. `service`: its port as in `Counts.service`, where one was asked for, else
-    `destination` is the pod, None for an address outside. `pods` by address; `nodes_of` where they run.
+    `source` is None for traffic from outside. `service` is its port as in `Counts.service`; without one,
+    `destination` is the pod, or None for an address outside. `pods` are by address.
     """
     steps: list[Step] = []
     if service is not None:

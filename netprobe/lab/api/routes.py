@@ -21,9 +21,10 @@ from netprobe.lab.api.portforward import forward
 from netprobe.lab.api.requests import Target, reply
 from netprobe.lab.api.resources import ACCESS_REVIEWS, PODS, RULES_REVIEWS, SERVICES, Resource
 from netprobe.lab.api.status import ApiError, method_not_allowed, no_such_path, unauthorized
+from netprobe.lab.api.trace import trace
 from netprobe.lab.api.watch import watch
 from netprobe.lab.fabric.state import Fabric
-from netprobe.lab.trace import RULES
+from netprobe.lab.trace import RULES, TRACE
 
 _Handler = Callable[[web.BaseRequest, Target], Awaitable[web.StreamResponse]]
 _OfPods = Callable[[web.BaseRequest, Operations, Fabric, Target], Awaitable[web.StreamResponse]]
@@ -96,7 +97,7 @@ class Routes:
         return await self._resource(request, target)
 
     async def _outside_the_api(self, request: web.BaseRequest) -> web.Response | None:
-        """Health, version, OpenAPI, and the rules that `netprobe lab trace` reads."""
+        """Health, version, OpenAPI, and the rules and traces of the lab."""
         path, catalog = request.path, self._operations.store.catalog
         if path.startswith(_HEALTH):
             return web.Response(text="ok")
@@ -104,11 +105,16 @@ class Routes:
             return reply(discovery.root(catalog))
         if path == "/version":
             return reply(discovery.version())
-        if path == RULES:
-            return reply([dataclasses.asdict(rule) for rule in await self._fabric.rules()])
+        if path in {RULES, TRACE}:
+            return reply(await self._of_the_kernel(request))
         if path.startswith("/openapi/"):
             return openapi.answer(request, catalog)
         return None
+
+    async def _of_the_kernel(self, request: web.BaseRequest) -> Any:
+        if request.path == TRACE:
+            return await trace(self._operations, self._fabric, request.query)
+        return [dataclasses.asdict(rule) for rule in await self._fabric.rules()]
 
     async def _resource(self, request: web.BaseRequest, target: Target) -> web.StreamResponse:
         verb = requests.verb(request, target)

@@ -1,8 +1,7 @@
-"""What answers on a pod's declared ports: one socket each, made in the pod, served by the daemon's loop.
+"""The servers on a pod's declared ports: sockets made in the pod's network namespace, served by the daemon.
 
-TCP takes any number of connections at once and gives back what it is sent; UDP gives back each datagram
-to its sender. SCTP listens where the kernel has it; there is nothing to exchange. In the pods of the
-cluster's DNS, port 53 answers questions instead.
+TCP and UDP are echo servers. SCTP only listens, if the kernel has it. In the pods of the cluster's DNS,
+port 53 answers DNS questions. `connect` makes a connection to such a server, by the pod's own loopback.
 """
 
 from __future__ import annotations
@@ -20,7 +19,7 @@ from netprobe.lab.fabric import kernel
 from netprobe.model.flow import ContainerPort, Protocol
 
 Respond = Callable[[bytes, bool], bytes | None]
-"""A DNS message, and whether it came as a datagram → the answer, if any."""
+"""A DNS message, and whether it came as a datagram → the answer, if there is one."""
 
 _BACKLOG = 4096
 _DNS = 53
@@ -30,6 +29,7 @@ _KINDS = {
     Protocol.SCTP: (socket.SOCK_STREAM, socket.IPPROTO_SCTP),
 }
 _FAMILIES = {4: (socket.AF_INET, "0.0.0.0"), 6: (socket.AF_INET6, "::")}  # noqa: S104 (inside the pod)
+_LOOPBACKS = ((socket.AF_INET, "127.0.0.1"), (socket.AF_INET6, "::1"))
 _NOT_IN_THIS_KERNEL = {errno.EPROTONOSUPPORT, errno.ESOCKTNOSUPPORT, errno.EAFNOSUPPORT}
 
 
@@ -49,7 +49,7 @@ class _TcpEcho(asyncio.Protocol):
 
 
 class _TcpNames(_TcpEcho):
-    """Messages with their length in two bytes before them (RFC 1035, 4.2.2)."""
+    """DNS messages, each after its length in two bytes (RFC 1035, 4.2.2)."""
 
     def __init__(self, open_ones: set[asyncio.BaseTransport], respond: Respond) -> None:
         super().__init__(open_ones)
@@ -70,7 +70,7 @@ class _TcpNames(_TcpEcho):
 
 
 class _Udp(asyncio.DatagramProtocol):
-    """Gives back what it is sent, or what `respond` says to it."""
+    """Answers each datagram with itself, or with what `respond` returns."""
 
     def __init__(self, respond: Respond | None) -> None:
         self._respond = respond
@@ -85,7 +85,7 @@ class _Udp(asyncio.DatagramProtocol):
 
 
 class Listeners:
-    """The listeners of one pod. `open` then `close`; a closed one can be opened again."""
+    """The servers of one pod. They can be opened again after `close`."""
 
     def __init__(self) -> None:
         self._servers: list[asyncio.AbstractServer] = []
@@ -99,9 +99,9 @@ class Listeners:
         versions: Iterable[int],
         names: Respond | None = None,
     ) -> None:
-        """Listen on every port. LabError where a port is taken (pods that share their node's network).
+        """Listen on every port; `names` answers on the DNS port.
 
-        `names`: what answers on the DNS port.
+        LabError if a port is taken, by another pod on the network of the same node.
         """
         loop = asyncio.get_running_loop()
         kinds = {(port.protocol, port.number) for port in ports}
@@ -143,7 +143,7 @@ def _bind(
                     one = socket.socket(family, kind | socket.SOCK_NONBLOCK, number)
                 except OSError as error:
                     if protocol is Protocol.SCTP and error.errno in _NOT_IN_THIS_KERNEL:
-                        continue  # a probe of it finds no SCTP either, and says so
+                        continue  # a probe of it fails for the same reason, and says so
                     raise
                 undo.callback(one.close)
                 one.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, protocol is Protocol.TCP)
@@ -158,3 +158,23 @@ def _bind(
                 bound.append((protocol, one))
         undo.pop_all()
     return bound
+
+
+async def connect(network: int, port: int) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+    """Connect to a port in a network namespace by its loopback, IPv4 first; OSError of the last try."""
+    loop = asyncio.get_running_loop()
+    failure = OSError("no address family")
+    for family, host in _LOOPBACKS:
+        with kernel.inside(network):
+            made = socket.socket(family, socket.SOCK_STREAM | socket.SOCK_NONBLOCK)
+        try:
+            await loop.sock_connect(made, (host, port))
+        except OSError as error:
+            made.close()
+            failure = error
+        except BaseException:
+            made.close()
+            raise
+        else:
+            return await asyncio.open_connection(sock=made)
+    raise failure

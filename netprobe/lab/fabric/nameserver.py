@@ -1,6 +1,6 @@
-"""DNS messages in and out, for the cluster's names. `dns` (dnspython) does the wire format.
+"""DNS messages for the cluster's names; `dns` (dnspython) does the wire format.
 
-Imported at the first question: a lab in which nobody asks does not pay for it.
+Imported at the first question, so that most labs start faster.
 """
 
 from __future__ import annotations
@@ -19,9 +19,9 @@ _PLAIN_UDP = 512  # RFC 1035, without EDNS
 
 
 def respond(question: bytes, zone: Zone, *, datagram: bool) -> bytes | None:
-    """The answer to a message; None for what is no question at all.
+    """The answer to a message; None if the message is not a question.
 
-    `datagram`: it must fit what the asker takes, else it says "truncated" and the asker comes by TCP.
+    An answer to a `datagram` that is too long for the client is marked as truncated, so the client uses TCP.
     """
     try:
         query = dns.message.from_wire(question, ignore_trailing=True)
@@ -37,7 +37,10 @@ def respond(question: bytes, zone: Zone, *, datagram: bool) -> bytes | None:
     name = asked.name.to_text(omit_final_dot=True).lower()
     try:
         _fill(answer, zone.find(name, dns.rdatatype.to_text(asked.rdtype)), zone)
-    except (dns.exception.DNSException, ValueError):  # a name that DNS cannot say, an ExternalName for one
+    except (
+        dns.exception.DNSException,
+        ValueError,
+    ):  # a name that DNS cannot express, such as some ExternalNames
         answer = dns.message.make_response(query, recursion_available=True)
         answer.set_rcode(dns.rcode.SERVFAIL)
     if not datagram:

@@ -1,8 +1,8 @@
 """The lab's network: implements `state.Fabric` on this machine's kernel.
 
-All work on links runs in one thread of its own, in the order in which it was asked for: it enters other
-network namespaces, and meanwhile the event loop goes on. Teardown keeps a strict order for each pod,
-processes before link before namespace: kernels have panicked on less patience.
+All work on links runs in order in one thread of its own, since it enters other network namespaces; the event
+loop goes on meanwhile. A pod is taken down in a strict order, processes before link before namespace: kernels
+have panicked when it was not kept.
 """
 
 from __future__ import annotations
@@ -20,11 +20,10 @@ from typing import TypeVar
 
 from netprobe.errors import LabError
 from netprobe.lab.fabric import addresses as plan
-from netprobe.lab.fabric import faults, kernel, listing, loopback, plumbing, sandbox, services
+from netprobe.lab.fabric import faults, kernel, listeners, plumbing, sandbox, services
 from netprobe.lab.fabric.enforcer import Enforcer
 from netprobe.lab.fabric.listeners import Listeners
-from netprobe.lab.fabric.loader import Loader
-from netprobe.lab.fabric.names import Names
+from netprobe.lab.fabric.loader import Loader, read_rules
 from netprobe.lab.fabric.process import LabProcess
 from netprobe.lab.fabric.proxy import Proxy
 from netprobe.lab.fabric.ruleset import POLICIES
@@ -32,6 +31,7 @@ from netprobe.lab.fabric.sandboxes import Sandbox
 from netprobe.lab.fabric.spawner import Spawner
 from netprobe.lab.fabric.state import CountedRule, NetworkState, Node, Placement, PodSpec
 from netprobe.lab.fabric.table import Table
+from netprobe.lab.fabric.zone import Names
 from netprobe.lab.options import LabOptions
 from netprobe.model.flow import Address, PodRef
 
@@ -40,14 +40,14 @@ T = TypeVar("T")
 SERVES = "netprobe.dev/serves"
 """On a pod: "dns" for one that answers for the cluster's names on port 53."""
 
-# Refusals are answers here, and the kernel would give only one a second to each asker.
+# Refusals are results here, and by default the kernel sends each client only one a second.
 _EVERY_REFUSAL = {"ipv4/icmp_ratemask": 0}
 _EVERY_REFUSAL_6 = {"ipv6/icmp/ratelimit": 0}
 _ROUTER = {
     "ipv4/ip_forward": 1,
     "ipv4/conf/all/rp_filter": 0,
     "ipv4/conf/default/rp_filter": 0,
-    "ipv4/conf/all/send_redirects": 0,  # a pod that reaches itself through a Service leaves as it came
+    "ipv4/conf/all/send_redirects": 0,  # a pod may reach itself through a Service, over one link
     "ipv4/conf/default/send_redirects": 0,
 }
 _ROUTER_6 = {"ipv6/conf/all/forwarding": 1, "ipv6/conf/default/forwarding": 1}
@@ -63,7 +63,7 @@ def _has_ipv6() -> bool:
 
 @dataclass(slots=True)
 class _Segment:
-    """A namespace that others hang on: the fabric itself, or a node; with its netlink socket."""
+    """A network namespace that pods are linked to, the fabric itself or a node, with its netlink socket."""
 
     network: int
     channel: plumbing.Channel
@@ -82,7 +82,7 @@ class _Pod:
     index: int = 0
     started: bool = False
     listeners: Listeners = field(default_factory=Listeners)
-    late: asyncio.Task[None] | None = None  # listens after a while, where a fault asks for that
+    late: asyncio.Task[None] | None = None  # a fault makes it listen later
 
 
 class LabNetwork:
@@ -101,7 +101,7 @@ class LabNetwork:
         self._addresses = plan.Addresses(self.nodes, options.ip_families)
         self._pods: dict[PodRef, _Pod] = {}
         self._leaving: deque[_Pod] = deque()
-        self._placing: dict[PodRef, str] = {}  # and the node
+        self._placing: dict[PodRef, str] = {}  # and its node
         self._indexes = itertools.count(10)
         self._thread = ThreadPoolExecutor(1, "links")
         self._segments: dict[str, _Segment] = {}
@@ -110,13 +110,13 @@ class LabNetwork:
 
     @classmethod
     async def open(cls, spawner: Spawner, options: LabOptions) -> LabNetwork:
-        """Bring up the fabric and the nodes. LabError where this machine lacks something for it."""
+        """Bring up the fabric and the nodes. LabError if this machine lacks something for it."""
         self = cls(spawner, options)
         nft = shutil.which("nft", path=sandbox.PATH)
         if nft is None:
             raise LabError(f"the lab needs `nft`, not found in {sandbox.PATH}")
         if 6 in self._versions and not _has_ipv6():
-            raise LabError("this kernel has no IPv6, which the lab was asked for")
+            raise LabError("the lab was started with IPv6, which this kernel does not have")
         await self._in_thread(self._raise_nodes)
         for table in (services.table(self._versions), POLICIES):
             self._tables[table] = {
@@ -128,7 +128,7 @@ class LabNetwork:
         return self
 
     def _links(self, node: str) -> dict[PodRef, str]:
-        """The links on which a node filters: those of its pods, not those of external hosts."""
+        """The links that a node filters: those of its pods, and not those of external hosts."""
         return {
             ref: pod.link
             for ref, pod in self._pods.items()
@@ -158,7 +158,7 @@ class LabNetwork:
             self._add_block(segment, number)
 
     def _add_block(self, segment: _Segment, number: int) -> None:
-        """Lead a block of the pod network to a node."""
+        """Route a block of the pod network to a node."""
         for address in segment.addresses:
             block = plan.block(number, address.version)
             plumbing.add_route(self._fabric.channel, block, segment.uplink, address)
@@ -215,7 +215,7 @@ class LabNetwork:
         return Placement(node, placed)
 
     def _choose(self, wanted: str | None) -> Node:
-        """The node asked for, or the one with the fewest pods."""
+        """The node of that name, or the one with the fewest pods."""
         by_name = {node.name: node for node in self.nodes}
         if wanted is not None:
             if wanted not in by_name:
@@ -242,7 +242,7 @@ class LabNetwork:
         for table, loaders in self._tables.items():
             listed = await asyncio.gather(*(loader.listing() for loader in loaders.values()))
             for node, text in zip(loaders, listed, strict=True):
-                found += listing.read(node, table.name, text)
+                found += read_rules(node, table.name, text)
         return found
 
     async def start(self, ref: PodRef) -> None:
@@ -284,7 +284,7 @@ class LabNetwork:
             self._addresses.give_back(pod.addresses)
 
     def _take_away(self) -> None:
-        """The links of all pods that leave at this moment, then their namespaces."""
+        """Delete the links of all pods that are leaving now, then their namespaces."""
         leaving = [self._leaving.popleft() for _ in range(min(len(self._leaving), _TOGETHER))]
         for segment in (self._fabric, *self._segments.values()):
             if indexes := [pod.index for pod in leaving if self._segment(pod) is segment]:
@@ -302,7 +302,7 @@ class LabNetwork:
         if not pod.started:
             raise LabError(f"{ref} is not running yet")
         if not argv or any("\0" in word for word in argv):
-            raise LabError("a command is needed, in words without a zero byte")
+            raise LabError("the command is empty or contains a zero byte")
         try:
             return await pod.sandbox.exec(argv, stdin=stdin, tty=tty)
         except OSError as error:
@@ -312,7 +312,7 @@ class LabNetwork:
         pod = self._known(ref)
         if not pod.started:
             raise LabError(f"{ref} is not running yet")
-        return await loopback.connect(pod.network, port)
+        return await listeners.connect(pod.network, port)
 
     def _known(self, ref: PodRef) -> _Pod:
         if ref not in self._pods:
@@ -322,7 +322,7 @@ class LabNetwork:
     # The end
 
     async def close(self) -> None:
-        """Take everything down in order; the namespaces go with their last descriptor."""
+        """Take everything down in order; a namespace ends with its last descriptor."""
         await asyncio.gather(*(self.remove(ref) for ref in list(self._pods)))
         await self._in_thread(self._lower_nodes)
         self._thread.shutdown()

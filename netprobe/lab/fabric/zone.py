@@ -1,8 +1,8 @@
-"""The names of a cluster: pure, from a state to the records of the zone cluster.local.
+"""The names of a cluster: from a state to the records of the zone cluster.local.
 
-By the specification of DNS for Services and Pods (kubernetes/dns, specification.md, version 1.1.0), and where
-it leaves a choice as CoreDNS does: an endpoint without a hostname is called by its address with dashes, a
-pod's name is its address ("pods insecure"), and a headless Service without endpoints does not exist.
+Source: the specification of DNS for Services and Pods (kubernetes/dns, specification.md, version 1.1.0).
+Where it leaves a choice, names are those of CoreDNS: an endpoint without a hostname is named by its address
+with dashes, so is a pod ("pods insecure"), and a headless Service without endpoints does not exist.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from netprobe.model.objects import ReadOnlyObject
 APEX = "cluster.local"
 TTL_S = 5
 _SRV = "0 100"  # priority and weight
-_CHAIN = 8  # names that a CNAME may lead through
+_CHAIN = 8  # the longest chain of CNAMEs
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +34,7 @@ class Record:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """`exists` False: NXDOMAIN. `extra`: addresses of what the records name. `inside`: the name is ours."""
+    """`exists` False is NXDOMAIN. `extra`: addresses of names in records. `inside`: of our own zone."""
 
     exists: bool
     records: tuple[Record, ...] = ()
@@ -43,7 +43,7 @@ class Answer:
 
 
 class Zone:
-    """`find` answers questions; names are given in lower case without the final dot."""
+    """`find` answers questions; names are in lower case, without the final dot."""
 
     def __init__(self, state: NetworkState) -> None:
         self._namespaces = frozenset(state.namespaces)
@@ -64,7 +64,7 @@ class Zone:
 
     @property
     def authority(self) -> Record:
-        """What goes with "no such name" and "nothing of that kind"."""
+        """The record that comes with "no such name" and "no such record"."""
         return next(r for r in self._of(APEX) if r.kind == "SOA")
 
     def find(self, name: str, kind: str) -> Answer:
@@ -92,7 +92,7 @@ class Zone:
         return Answer(True, records, extra)
 
     def _follow(self, alias: Record, kind: str) -> tuple[Record, ...]:
-        """An alias and what it leads to, as far as that is ours."""
+        """An alias and the records that it leads to, as far as they are in the zone."""
         chain = [alias]
         while len(chain) < _CHAIN:
             found = self._of(chain[-1].data.rstrip(".").lower())
@@ -111,7 +111,7 @@ class Zone:
             self._exists(name)
 
     def _exists(self, name: str) -> None:
-        """A name, and with it those above it, exist even without records of their own."""
+        """A name exists, and so do the names above it, even without records of their own."""
         while name != APEX:
             self._records.setdefault(name, {})
             name = name.partition(".")[2]
@@ -184,3 +184,19 @@ def _address_record(name: str, address: Address) -> Record:
 
 def _only(records: Iterable[Record], kind: str) -> tuple[Record, ...]:
     return tuple(record for record in records if kind in {record.kind, "ANY"})
+
+
+class Names:
+    """The cluster's DNS: set `state` after each change; `respond` answers by the newest state."""
+
+    def __init__(self) -> None:
+        self.state = NetworkState({}, {}, [])
+        self._zone: tuple[NetworkState, Zone] | None = None
+
+    def respond(self, question: bytes, datagram: bool) -> bytes | None:
+        """Implements listeners.Respond."""
+        from netprobe.lab.fabric import nameserver  # takes a tenth of a second, and many labs never need it
+
+        if self._zone is None or self._zone[0] is not self.state:
+            self._zone = self.state, Zone(self.state)
+        return nameserver.respond(question, self._zone[1], datagram=datagram)
