@@ -127,14 +127,9 @@ def command(ctx: click.Context, /, suite: str | None, **given: Any) -> int:
     removes everything again. Without --kubeconfig, --context or --lab this happens on a lab made for the
     run, whatever $KUBECONFIG says.
     """
-    from netprobe.cli.emit import emit
-    from netprobe.cli.narration import run_narrated
     from netprobe.cli.target import meant
+    from netprobe.lab import begin
     from netprobe.probe import Deadlines, Pace
-    from netprobe.run.driver import preview, run
-    from netprobe.run.fixture import Fixture
-    from netprobe.run.in_place import InPlace
-    from netprobe.run.options import RunOptions
     from netprobe.simulate import profile as profile_of
 
     output: str = given.pop("output")
@@ -149,11 +144,21 @@ def command(ctx: click.Context, /, suite: str | None, **given: Any) -> int:
     target, lab = meant(ctx, **given)
     if flags.print_images:
         return print_images(flags)
+    starting = begin(lab) if target.is_ephemeral_lab else None  # it starts while the suite is read
+    if starting is not None:
+        ctx.call_on_close(starting.cancel)
+    from netprobe.cli.emit import emit
+    from netprobe.cli.narration import run_narrated
+    from netprobe.run.driver import preview, run
+    from netprobe.run.fixture import Fixture
+    from netprobe.run.in_place import InPlace
+    from netprobe.run.options import RunOptions
+
     mode = request.mode()
     pods = flags.pods()
     if isinstance(mode, InPlace):
         pods = replace(pods, lifetime_s=request.lifetime_whole_s)
-    options = RunOptions(target, lab, pods, deadlines, pace, profile, timeout_s, family)
+    options = RunOptions(target, starting or lab, pods, deadlines, pace, profile, timeout_s, family)
     if request.dry_run and not isinstance(mode, Fixture):
         found = mode
         for piece in run_narrated(lambda progress: preview(found, options, progress)):

@@ -1,9 +1,9 @@
 """A small cluster on this machine: real packets through a real kernel, behind a Kubernetes API.
 
-Importing this costs little: what the daemon needs is imported by the daemon.
+Importing this is cheap: the daemon imports what it needs.
 """
 
-from netprobe.lab.launch import Health, Lab, list_labs, start, stop
+from netprobe.lab.launch import Health, Lab, Starting, begin, list_labs, start, stop
 from netprobe.lab.options import LabOptions
 
-__all__ = ["Health", "Lab", "LabOptions", "list_labs", "start", "stop"]
+__all__ = ["Health", "Lab", "LabOptions", "Starting", "begin", "list_labs", "start", "stop"]

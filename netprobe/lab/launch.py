@@ -1,4 +1,4 @@
-"""Labs as the rest of netprobe sees them: start, stop, list."""
+"""Start, stop and list labs; what the rest of netprobe uses."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from netprobe.lab.home import PROCESS, READY, Home
 from netprobe.lab.options import LabOptions
 
 _START_S = 60.0  # generous: for a machine under load
-_STOP_S = 60.0  # links go one by one, some hundredths of a second each
+_STOP_S = 60.0  # links are removed one by one, some hundredths of a second each
 
 
 class Health(Enum):
@@ -31,9 +31,9 @@ class Health(Enum):
 
 @dataclass(slots=True)
 class Lab:
-    """A lab that lives. `pid` is its first process; with it everything of the lab ends.
+    """A running lab. `pid` is its first process: when it ends, all of the lab ends.
 
-    An ephemeral lab also ends when it is left as a context manager.
+    A lab also ends when it is left as a context manager.
     """
 
     name: str
@@ -44,7 +44,7 @@ class Lab:
     _hold: int | None = field(default=None, repr=False)
 
     def stop(self) -> None:
-        """End the lab, and return when everything of it is gone; one that has ended already is no error."""
+        """End the lab and return when nothing of it is left; a lab that has already ended is no error."""
         if self._hold is not None:
             os.close(self._hold)
             self._hold = None
@@ -59,18 +59,23 @@ class Lab:
 
 
 def start(options: LabOptions, *, ephemeral: bool = False) -> Lab:
-    """Start a lab and wait until its API answers. LabError with the reason where it cannot.
+    """Start a lab and wait until its API answers. LabError with the reason where it cannot start. Blocks.
 
-    A lab stays until `stop`, under its name. An ephemeral one gets a name of its own, which begins with
-    "run-", and ends by itself when this process ends, SIGKILL included: a pipe between them reaches its end.
-    Blocks for about a second; in a coroutine call it by `asyncio.to_thread`.
+    A lab stays until `stop`, under its name; an ephemeral one is described at `begin`.
     """
-    if not ephemeral:
-        return _start(options, None, None)
+    return begin(options).wait() if ephemeral else _begin(options, None, None).wait()
+
+
+def begin(options: LabOptions) -> Starting:
+    """Start an ephemeral lab and return at once: the caller can do something else while it starts.
+
+    It gets its own name, which begins with "run-", and ends by itself when this process ends, even by
+    SIGKILL: the lab holds the other end of a pipe.
+    """
     named = replace(options, name=f"run-{os.getpid()}-{secrets.token_hex(3)}")
     theirs, ours = os.pipe2(os.O_CLOEXEC)
     try:
-        return _start(named, theirs, ours)
+        return _begin(named, theirs, ours)
     except BaseException:
         os.close(ours)
         raise
@@ -78,17 +83,18 @@ def start(options: LabOptions, *, ephemeral: bool = False) -> Lab:
         os.close(theirs)
 
 
-def _start(options: LabOptions, hold: int | None, held: int | None) -> Lab:
-    ready, theirs = os.pipe2(os.O_CLOEXEC)
-    # -P: a module of that name in the user's folder is not ours; PYTHONPATH: ours is where this one is.
+def _begin(options: LabOptions, theirs: int | None, ours: int | None) -> Starting:
+    """`theirs` and `ours` are the ends of the pipe that an ephemeral lab depends on."""
+    ready, write_ready = os.pipe2(os.O_CLOEXEC)
+    # -P ignores modules of the same name in the user's folder; PYTHONPATH leads to this very package.
     command = [sys.executable, "-P", "-m", "netprobe.lab.daemon", "--options", options.to_json()]
+    command += ["--ready-fd", str(write_ready)]
     package = Path(__file__).resolve().parents[2]
     path = os.pathsep.join(filter(None, (str(package), os.environ.get("PYTHONPATH"))))
-    command += ["--ready-fd", str(theirs)]
-    passed = [theirs]
-    if hold is not None:
-        command += ["--hold-fd", str(hold)]
-        passed.append(hold)
+    passed = [write_ready]
+    if theirs is not None:
+        command += ["--hold-fd", str(theirs)]
+        passed.append(theirs)
     try:
         daemon = subprocess.Popen(
             command,
@@ -103,29 +109,65 @@ def _start(options: LabOptions, hold: int | None, held: int | None) -> Lab:
         os.close(ready)
         raise
     finally:
-        os.close(theirs)
-    pid = None
-    with os.fdopen(ready, "rb", 0) as answers, daemon:
-        try:
-            for line in _lines(answers):
-                if line.startswith(PROCESS):
-                    pid = int(line.removeprefix(PROCESS))
-                elif line == READY and pid is not None:
-                    home = Home.named(options.name)
-                    return Lab(options.name, home.kubeconfig, pid, options, _hold=held)
-                else:
-                    raise LabError(line)  # noqa: TRY301 (what was begun is ended below)
-            raise LabError(_last_words(daemon))  # noqa: TRY301
-        except BaseException:
-            daemon.kill()
-            if pid is not None:
-                _end(pid)
-                Home.named(options.name).remove()
-            raise
+        os.close(write_ready)
+    return Starting(options, daemon, ready, ours)
+
+
+class Starting:
+    """A lab that is starting. Call `wait` once, or `cancel`."""
+
+    def __init__(
+        self, options: LabOptions, daemon: subprocess.Popen[bytes], ready: int, hold: int | None
+    ) -> None:
+        self._options = options
+        self._daemon = daemon
+        self._ready = ready
+        self._hold = hold
+        self._waited = False
+
+    def wait(self) -> Lab:
+        """The lab, once its API answers; LabError with the reason where it cannot start. Blocks."""
+        self._waited = True
+        pid = None
+        with os.fdopen(self._ready, "rb", 0) as answers, self._daemon:
+            try:
+                for line in _lines(answers):
+                    if line.startswith(PROCESS):
+                        pid = int(line.removeprefix(PROCESS))
+                    elif line == READY and pid is not None:
+                        home = Home.named(self._options.name)
+                        return Lab(home.name, home.kubeconfig, pid, self._options, _hold=self._hold)
+                    else:
+                        raise LabError(line)  # noqa: TRY301 (what was started is ended below)
+                raise LabError(_last_words(self._daemon))  # noqa: TRY301
+            except BaseException:
+                self._end(pid)
+                raise
+
+    def cancel(self) -> None:
+        """Give up an ephemeral lab that nobody has waited for: it ends by itself. Otherwise do nothing."""
+        if self._waited:
+            return
+        self._waited = True
+        os.close(self._ready)
+        self._release()
+        self._daemon.communicate()
+
+    def _end(self, pid: int | None) -> None:
+        self._daemon.kill()
+        if pid is not None:
+            _end(pid)
+            Home.named(self._options.name).remove()
+        self._release()
+
+    def _release(self) -> None:
+        if self._hold is not None:
+            os.close(self._hold)
+            self._hold = None
 
 
 def _lines(answers: IO[bytes]) -> Iterator[str]:
-    """What the daemon says, line by line, until its pipe ends. LabError where it takes too long."""
+    """The daemon's messages, line by line, until its pipe ends. LabError where it takes too long."""
     deadline = time.monotonic() + _START_S
     while True:
         left = max(0.0, deadline - time.monotonic())
@@ -138,24 +180,24 @@ def _lines(answers: IO[bytes]) -> Iterator[str]:
 
 
 def _last_words(daemon: subprocess.Popen[bytes]) -> str:
-    complaint = daemon.stderr.read().decode(errors="replace").strip() if daemon.stderr else ""
-    reason = complaint.splitlines()[-1] if complaint else "no reason given"
+    errors = daemon.stderr.read().decode(errors="replace").strip() if daemon.stderr else ""
+    reason = errors.splitlines()[-1] if errors else "no reason given"
     return f"the lab ended before it was ready: {reason}"
 
 
 def stop(name: str) -> None:
-    """End a lab and return when everything of it is gone. UsageError where there is none of that name."""
+    """End a lab and return when nothing of it is left. UsageError where there is none of that name."""
     home = Home.named(LabOptions(name).name)
     identity = home.identity()
     if identity is not None and identity.alive():
         _end(identity.pid)
     elif not home.path.exists():
         raise UsageError(f"there is no lab named {name}")
-    home.remove()  # where the daemon was killed: the kernel has cleared all but the folder
+    home.remove()  # if the daemon was killed, the kernel has removed everything but the folder
 
 
 def _end(pid: int) -> None:
-    """Ask a process to end, and kill it where it does not."""
+    """Ask a process to end, and kill it if it does not."""
     try:
         handle = os.pidfd_open(pid)
     except ProcessLookupError:
@@ -168,11 +210,11 @@ def _end(pid: int) -> None:
                 return
     finally:
         os.close(handle)
-    raise LabError(f"the lab's process {pid} does not end")
+    raise LabError(f"process {pid} of the lab does not end")
 
 
 def list_labs() -> list[Lab]:
-    """The labs of this user that live, by name. What killed ones left behind is removed."""
+    """The running labs of this user, by name. Folders that killed labs left behind are removed."""
     labs = []
     for home in Home.all():
         options, identity = home.options(), home.identity()

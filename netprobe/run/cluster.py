@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from netprobe.errors import UsageError
-from netprobe.lab import list_labs, start
+from netprobe.lab import Starting, begin, list_labs
 from netprobe.probe import Pace
 from netprobe.run.options import Progress, RunOptions
 from netprobe.run.record import ClusterInfo
@@ -45,11 +45,10 @@ async def open_cluster(options: RunOptions, progress: Progress) -> AsyncIterator
     kubeconfig = target.kubeconfig
     if target.is_ephemeral_lab:
         progress("starting a lab")
-        starting = asyncio.create_task(asyncio.to_thread(start, options.lab, ephemeral=True))
-        await asyncio.sleep(0)
-        import netprobe.kube.client  # noqa: F401 (its import takes as long as the lab's start: meanwhile)
+        starting = options.lab if isinstance(options.lab, Starting) else begin(options.lab)
+        import netprobe.kube.client  # noqa: F401 (its import takes as long as the lab's start)
 
-        started = await starting
+        started = await asyncio.to_thread(starting.wait)
         kubeconfig = str(started.kubeconfig)
     elif target.lab is not None:
         kubeconfig = kubeconfig_of(target.lab)

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
-from netprobe.lab import LabOptions
+from netprobe.lab import LabOptions, Starting
 from netprobe.model.flow import Family
 from netprobe.probe import Deadlines, Pace, PodOptions
 from netprobe.simulate import CALICO, Profile
@@ -36,12 +36,12 @@ class Target:
 class RunOptions:
     """The cluster, the probe pods, timeouts, and the CNI whose choices the simulator makes.
 
-    `lab`: the lab to start where `target` names no cluster. `family`: where pods have addresses of both
-    families, probe this one only.
+    `lab`: the lab to start, or one that is starting, where `target` names no cluster. `family`: where pods
+    have addresses of both families, probe this one only.
     """
 
     target: Target = field(default_factory=Target)
-    lab: LabOptions = field(default_factory=LabOptions)
+    lab: LabOptions | Starting = field(default_factory=LabOptions)
     pods: PodOptions = field(default_factory=PodOptions)
     deadlines: Deadlines = field(default_factory=Deadlines)
     pace: Pace = field(default_factory=Pace)
