@@ -79,7 +79,7 @@ class Case:
     name: str
     rules: tuple[str, ...]
     feature: str
-    moments: tuple[CaseStep, ...]
+    steps: tuple[CaseStep, ...]
     tags: frozenset[str] = frozenset()
     needs: tuple[Need, ...] = ()
     undefined: str | None = None

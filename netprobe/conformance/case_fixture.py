@@ -58,7 +58,7 @@ class CanaryPair:
 
 @dataclass(frozen=True, slots=True)
 class State:
-    """What exists in a rig: policies by namespace and name, and labels added to the usual ones."""
+    """What exists in a fixture: policies by namespace and name, and labels added to the usual ones."""
 
     policies: Mapping[tuple[str, str], Object] = field(default_factory=dict)
     labels: Labels = field(default_factory=dict)

@@ -69,23 +69,23 @@ class CasePods:
             with suppress(NotFoundError):
                 await self._cluster.delete("Namespace", self.site.namespaces[PASSING])
 
-    async def clear(self, moment: CaseStep) -> bool:
+    async def clear(self, step: CaseStep) -> bool:
         """Before a step's change: remove the pods that it does not have, and prepare its namespace.
 
         Returns whether the namespace v, and so every policy in it, is gone or new. WorkbenchError if the
         namespace does not go away.
         """
-        away = self._passing and (not moment.passing or PASSING in moment.remade)
-        kept = {self.site.pod(name) for name in moment.pods if name not in moment.remade}
+        away = self._passing and (not step.passing or PASSING in step.remade)
+        kept = {self.site.pod(name) for name in step.pods if name not in step.remade}
         for ref in [ref for ref in self.stations if isinstance(ref, PodRef) and ref not in kept]:
             gone = self.stations.pop(ref)
             if not (away and gone.namespace == self.site.namespaces[PASSING]):
                 await self._cluster.delete("Pod", gone.pod, gone.namespace)
         if away:
             await self._remove()
-        if not moment.passing or self._passing:
+        if not step.passing or self._passing:
             return away
-        await self._bench.namespace(self.site.namespaces[PASSING], self.site.labels(PASSING, moment))
+        await self._bench.namespace(self.site.namespaces[PASSING], self.site.labels(PASSING, step))
         self._passing = True
         return True
 
@@ -109,32 +109,32 @@ class CasePods:
                 return
             await asyncio.sleep(POLL_S)
 
-    async def make(self, moment: CaseStep) -> None:
+    async def make(self, step: CaseStep) -> None:
         """Create the missing pods of a step and wait until they are ready.
 
         ForbiddenError if the cluster does not admit them, WorkbenchError if one never becomes ready.
         """
         try:
             async with asyncio.timeout(READY_S):
-                await self._make(moment)
+                await self._make(step)
         except TimeoutError as error:
             raise WorkbenchError(f"a pod of the case is not ready after {READY_S:g} s") from error
 
-    async def _make(self, moment: CaseStep) -> None:
-        for name in moment.pods:
+    async def _make(self, step: CaseStep) -> None:
+        for name in step.pods:
             ref = self.site.pod(name)
             if ref in self.stations:
                 continue
             # Whether a pod that the kubelet probes becomes ready is the question of the case.
             fine = kubelet_probe.is_running if name in self._probed else is_ready
-            live = await self._live(ref, await self._create(self._object(name, moment)), fine)
+            live = await self._live(ref, await self._create(self._object(name, step)), fine)
             made = station(ref, live)
             self.stations[ref] = made
             addresses = {name: made.addresses, f"{KUBELET}{name}": (ip_address(live["status"]["hostIP"]),)}
             self.site = self.site.with_pods(addresses, {name: made.node or ""})
 
-    def _object(self, name: str, moment: CaseStep) -> Object:
-        ref, labels, ports = self.site.pod(name), self.site.labels(name, moment), served(name)
+    def _object(self, name: str, step: CaseStep) -> Object:
+        ref, labels, ports = self.site.pod(name), self.site.labels(name, step), served(name)
         if name not in ON_HOST:
             obj = pod(ref, self._run, self._options, labels=labels, ports=ports)
             return kubelet_probe.with_readiness_probe(obj) if name in self._probed else obj

@@ -25,19 +25,19 @@ def probed_cells(case: Case, *, full: bool = False) -> tuple[Cell, ...]:
     The case's name decides which ones, so that many cases together cover them all. A case that isolates no
     pod is probed in full.
     """
-    asks = [ask for ask in case.scope.cells() if "/SCTP" not in ask.port]
+    cells = [cell for cell in case.scope.cells() if "/SCTP" not in cell.port]
     touched = isolated_pods(case)
     itself = [
         Cell(pod, pod, port)
         for pod in sorted(touched)
-        for port in dict.fromkeys(a.port for a in asks if a[1] == pod)
+        for port in dict.fromkeys(a.port for a in cells if a[1] == pod)
     ]
     if full or not touched:
-        return (*asks, *itself)
+        return (*cells, *itself)
     number = crc32(case.name.encode())
     pairs: dict[tuple[str, str], list[Cell]] = defaultdict(list)
-    for ask in asks:
-        pairs[ask.source, ask.destination].append(ask)
+    for cell in cells:
+        pairs[cell.source, cell.destination].append(cell)
     select_cases: set[Cell] = set()
     rest: dict[str, list[Cell]] = defaultdict(list)
     for index, ((source, destination), some) in enumerate(pairs.items()):
@@ -46,15 +46,15 @@ def probed_cells(case: Case, *, full: bool = False) -> tuple[Cell, ...]:
         else:
             rest[source] += some
     select_cases.update(some[(number + index) % len(some)] for index, some in enumerate(rest.values()))
-    return (*(ask for ask in asks if ask in select_cases), *itself[:2])
+    return (*(cell for cell in cells if cell in select_cases), *itself[:2])
 
 
 def isolated_pods(case: Case) -> frozenset[str]:
     """The pods that a policy of the case isolates in some step."""
     found: set[str] = set()
-    for moment in case.moments:
-        simulator = Simulator(_SITE.cluster(case, moment))
-        for name in (*PODS, *moment.pods):
+    for step in case.steps:
+        simulator = Simulator(_SITE.cluster(case, step))
+        for name in (*PODS, *step.pods):
             pod = simulator.cluster.pods[_SITE.pod(name)]
             if any(simulator.sides.applying(pod, direction) for direction in Direction):
                 found.add(name)
@@ -69,4 +69,4 @@ def _differ(case: Case, pair: Sequence[Cell]) -> bool:
     """Whether the expected verdict depends on the port (or the case tells address families apart)."""
     if case.scope.families:
         return True
-    return any(len({moment.expected(ask) for ask in pair}) > 1 for moment in case.moments)
+    return any(len({step.expected(cell) for cell in pair}) > 1 for step in case.steps)

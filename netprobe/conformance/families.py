@@ -35,7 +35,7 @@ class Member:
     name: str
     rules: tuple[str, ...]
     tags: Names
-    moment: CaseStep
+    step: CaseStep
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,8 +146,8 @@ class Families:
     def _target(self, name: str, namespace: str, selector: Object, subjects: str) -> Member:
         spec = _spec(selector, self._base_rules("ingress"), [*self._base_rules("egress"), DNS_RULE])
         means = expected(names(subjects), self._base["ingress"], self._base["egress"])
-        moment = CaseStep([policy(namespace, spec, "base")], means)
-        return Member(f"target: {name}", ("both-sides",), frozenset({"ingress", "egress"}), moment)
+        step = CaseStep([policy(namespace, spec, "base")], means)
+        return Member(f"target: {name}", ("both-sides",), frozenset({"ingress", "egress"}), step)
 
     def _stacked(self) -> Iterator[Member]:
         """One policy of each sort, and two of different sorts, on one pod; then one on each end."""
@@ -201,9 +201,9 @@ def _spec(selector: Object, into: Sequence[Object], out: Sequence[Object]) -> Ob
 def expected(subjects: Names, into: Side, out: Side) -> Expected:
     """What is allowed if a set of pods is isolated in both directions and no other pod is."""
 
-    def passes(ask: Cell) -> bool:
-        leaves = ask.source not in subjects or out.passes(ask.destination, ask.port)
-        enters = ask.destination not in subjects or into.passes(ask.source, ask.port)
+    def passes(cell: Cell) -> bool:
+        leaves = cell.source not in subjects or out.passes(cell.destination, cell.port)
+        enters = cell.destination not in subjects or into.passes(cell.source, cell.port)
         return leaves and enters
 
     return passes

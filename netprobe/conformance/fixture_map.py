@@ -61,37 +61,37 @@ class FixtureMap:
         namespace, _, pod = name.partition("/")
         return PodRef(self.namespaces[namespace], pod)
 
-    def flow(self, ask: Cell) -> Flow:
+    def flow(self, cell: Cell) -> Flow:
         """The flow of a cell; of the pods' first address family if the cell names none."""
-        number, protocol, *family = ask.port.split("/")
+        number, protocol, *family = cell.port.split("/")
         version: Family = self.addresses[PODS[0]][0].version
         if family:
             version = 6 if family[0] == "6" else 4
-        source, destination = self.end(ask.source), self.end(ask.destination)
-        port = self.host_port if ask.destination in ON_HOST else int(number)
+        source, destination = self.end(cell.source), self.end(cell.destination)
+        port = self.host_port if cell.destination in ON_HOST else int(number)
         return Flow(source, destination, port, Protocol(protocol), version)
 
-    def declared(self, moment: CaseStep, asks: Iterable[Cell]) -> Matrix[Verdict]:
+    def declared(self, step: CaseStep, cells: Iterable[Cell]) -> Matrix[Verdict]:
         """The expected verdict of every cell whose ends exist in a step."""
         return Matrix(
-            (self.flow(ask), Verdict.ALLOW if _passes(moment, ask) else Verdict.DENY)
-            for ask in moment.present(asks)
+            (self.flow(cell), Verdict.ALLOW if _passes(step, cell) else Verdict.DENY)
+            for cell in step.present(cells)
         )
 
-    def policies(self, moment: CaseStep, prefix: str = "") -> list[Object]:
+    def policies(self, step: CaseStep, prefix: str = "") -> list[Object]:
         """The policies of a step as API objects; `prefix` is put before their names."""
-        return [self._policy(policy, prefix) for policy in moment.policies]
+        return [self._policy(policy, prefix) for policy in step.policies]
 
-    def cluster(self, case: Case, moment: CaseStep, prefix: str = "") -> Cluster:
+    def cluster(self, case: Case, step: CaseStep, prefix: str = "") -> Cluster:
         """The step as the simulator's input. InputError if a policy is not valid."""
-        return from_objects([*self.objects(case, moment), *self.policies(moment, prefix)])
+        return from_objects([*self.objects(case, step), *self.policies(step, prefix)])
 
-    def labels(self, name: str, moment: CaseStep | None = None) -> dict[str, str]:
+    def labels(self, name: str, step: CaseStep | None = None) -> dict[str, str]:
         """All labels of a namespace ("y") or a pod ("y/b") in a step."""
         own = {"pod": name.partition("/")[2]} if "/" in name else {}
         if name in NAMESPACES:
             own = {"ns": name}
-        extra = {**moment.pods.get(name, {}), **moment.labels.get(name, {})} if moment else {}
+        extra = {**step.pods.get(name, {}), **step.labels.get(name, {})} if step else {}
         return {**own, **extra}
 
     def with_pods(self, addresses: Mapping[str, tuple[Address, ...]], nodes: Mapping[str, str]) -> FixtureMap:
@@ -111,15 +111,15 @@ class FixtureMap:
             "spec": {"selector": {"pod": "a"}, "ports": ports},
         }
 
-    def objects(self, case: Case, moment: CaseStep) -> Iterable[Object]:
+    def objects(self, case: Case, step: CaseStep) -> Iterable[Object]:
         """Namespaces, pods and Service in a step, as the API lists them."""
         for short, name in self.namespaces.items():
-            if short == PASSING and not moment.passing:
+            if short == PASSING and not step.passing:
                 continue
-            labels = {**self.labels(short, moment), NAME_LABEL: name}
+            labels = {**self.labels(short, step), NAME_LABEL: name}
             yield {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name, "labels": labels}}
-        for pod in (*PODS, *moment.pods):
-            yield self._pod(pod, self.labels(pod, moment))
+        for pod in (*PODS, *step.pods):
+            yield self._pod(pod, self.labels(pod, step))
         if SERVICE in case.scope.extra and SERVICE in self.addresses:
             service = self.service()
             addresses = list(map(str, self.addresses[SERVICE]))
@@ -187,9 +187,9 @@ class FixtureMap:
         return next(one for one in self.addresses[end] if family in {None, one.version})
 
 
-def _passes(moment: CaseStep, ask: Cell) -> bool:
+def _passes(step: CaseStep, cell: Cell) -> bool:
     """A pod can always connect to itself (docs), so cases have no rows for it."""
-    return ask.source == ask.destination or moment.expected(ask)
+    return cell.source == cell.destination or step.expected(cell)
 
 
 def covering(addresses: Sequence[Address]) -> IPv4Network | IPv6Network:

@@ -119,24 +119,23 @@ class _Reader:
         if OVER_6 in repr(spec.moments) and "dual-stack" not in spec.needs:
             self._complain(path, "uses an IPv6 address: the case must list dual-stack under `needs`")
         scope = CellScope(tuple(spec.ports or PORTS), tuple(spec.ends), tuple(spec.families))
-        moments = [
-            self._moment(f"{path}.moments[{index}]", moment, scope)
-            for index, moment in enumerate(spec.moments)
+        steps = [
+            self._step(f"{path}.moments[{index}]", step, scope) for index, step in enumerate(spec.moments)
         ]
         first = rules().get(spec.rules[0])
         return Case(
             name=spec.case,
             rules=tuple(spec.rules),
             feature=first.feature if first else "",
-            moments=tuple(moments),
-            tags=frozenset({self.tag, *spec.tags, *_directions(moments), *spec.needs}),
+            steps=tuple(steps),
+            tags=frozenset({self.tag, *spec.tags, *_directions(steps), *spec.needs}),
             needs=tuple(spec.needs),
             undefined=spec.undefined,
             scope=scope,
             place=f"{self.file}:{self._line(path)}",
         )
 
-    def _moment(self, path: str, spec: MomentSpec, scope: CellScope) -> CaseStep:
+    def _step(self, path: str, spec: MomentSpec, scope: CellScope) -> CaseStep:
         for pod in spec.pods:
             if pod not in scope.extra:
                 self._complain(f"{path}.pods.{pod}", "must be one of the case's `ends`")
@@ -191,7 +190,7 @@ def _families() -> Iterator[Case]:
             name=member.name,
             rules=member.rules,
             feature=rules()[member.rules[0]].feature,
-            moments=(member.moment,),
+            steps=(member.step,),
             tags=member.tags | {"families"},
             place=f"{HERE}/cases/families.yaml",
         )
@@ -223,8 +222,8 @@ def _filled(value: Any, number: int | None = None) -> Any:
 
 def _directions(moments: Iterable[CaseStep]) -> Iterator[str]:
     """ "ingress", "egress": the directions of the policies of a case."""
-    for moment in moments:
-        for one in moment.policies:
+    for step in moments:
+        for one in step.policies:
             given = one["spec"].get("policyTypes") or ()  # anything else is for the API server to reject
             types = [direction.lower() for direction in ("Ingress", "Egress") if direction in given]
             yield from types or ("ingress",)

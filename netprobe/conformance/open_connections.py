@@ -26,19 +26,19 @@ COMMAND: Final = 'sleep "$3" | nc -v "$1" "$2" 2>&1'
 
 @asynccontextmanager
 async def kept_open(
-    cluster: ClusterAPI, site: FixtureMap, stations: Mapping[End, Station], asks: Iterable[Cell]
+    cluster: ClusterAPI, site: FixtureMap, stations: Mapping[End, Station], cells: Iterable[Cell]
 ) -> AsyncIterator[None]:
     """Open a connection per cell and keep them until the end. WorkbenchError if one does not open."""
     async with AsyncExitStack() as stack:
-        for ask in asks:
-            await _open(stack, cluster, site, stations[site.end(ask.source)], ask)
+        for cell in cells:
+            await _open(stack, cluster, site, stations[site.end(cell.source)], cell)
         yield
 
 
 async def _open(
-    stack: AsyncExitStack, cluster: ClusterAPI, site: FixtureMap, station: Station, ask: Cell
+    stack: AsyncExitStack, cluster: ClusterAPI, site: FixtureMap, station: Station, cell: Cell
 ) -> None:
-    host, port = str(site.addresses[ask.destination][0]), ask.port.partition("/")[0]
+    host, port = str(site.addresses[cell.destination][0]), cell.port.partition("/")[0]
     command = ["sh", "-c", COMMAND, "netprobe", host, port, str(KEPT_S)]
     why = "nc ended"
     try:
@@ -54,4 +54,6 @@ async def _open(
         why = f"not after {OPENED_S:g} s"
     except ClusterError as error:
         why = str(error)
-    raise WorkbenchError(f"the connection {ask.source} -> {ask.destination} {ask.port} did not open: {why}")
+    raise WorkbenchError(
+        f"the connection {cell.source} -> {cell.destination} {cell.port} did not open: {why}"
+    )

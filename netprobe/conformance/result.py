@@ -89,7 +89,7 @@ class Result:
 
     case: Case
     status: CaseStatus
-    moments: tuple[StepResult, ...] = ()
+    steps: tuple[StepResult, ...] = ()
     reason: str | None = None
     seconds: float = 0.0
     standing: Triage | None = None
@@ -98,11 +98,11 @@ class Result:
     @property
     def converged_s(self) -> float | None:
         """Convergence of the slowest step."""
-        return max((m.converged_s for m in self.moments if m.converged_s is not None), default=None)
+        return max((m.converged_s for m in self.steps if m.converged_s is not None), default=None)
 
     @property
     def cells(self) -> int:
-        return sum(len(moment.rows) for moment in self.moments)
+        return sum(len(step.rows) for step in self.steps)
 
     @property
     def counts_against(self) -> bool:
@@ -155,7 +155,7 @@ def overall(
     case: Case, moments: tuple[StepResult, ...], unscored: str | None
 ) -> tuple[CaseStatus, str | None]:
     """The status of a case, and its reason if the status needs one."""
-    statuses = {moment.status for moment in moments}
+    statuses = {step.status for step in moments}
     worst = next(
         s
         for s in (CaseStatus.FAILED, CaseStatus.FLAKY, CaseStatus.UNKNOWN, CaseStatus.PASSED)
@@ -165,9 +165,7 @@ def overall(
         return CaseStatus.UNSCORED, unscored
     if worst is not CaseStatus.UNKNOWN:
         return worst, None
-    reason = next(
-        (moment.problem or moment.unknown[0].reason for moment in moments if moment.status is worst), None
-    )
+    reason = next((step.problem or step.unknown[0].reason for step in moments if step.status is worst), None)
     return worst, reason or f"{case.name}: no reason is known"
 
 

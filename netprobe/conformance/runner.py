@@ -58,7 +58,7 @@ class Runner:
     on_result: Callable[[Result], None] = lambda _: None
     run: str = field(default_factory=new_run)
     _closed: tuple[str, ...] = field(default=(), init=False)
-    _rigs: list[CaseFixture] = field(default_factory=list, init=False)
+    _running: list[CaseFixture] = field(default_factory=list, init=False)
     _done: dict[str, Result] = field(default_factory=dict, init=False)
 
     @property
@@ -98,12 +98,14 @@ class Runner:
                 sites = await asyncio.gather(*(self._site(plan, bench) for plan in plans))
                 for plan, site in zip(plans, sites, strict=True):
                     flows = self._flows(site, asked)
-                    rig = CaseFixture(self.cluster, bench, site, pairs=plan.pairs(), flows=flows, pace=pace)
-                    self._rigs.append(await stack.enter_async_context(rig))
+                    fixture = CaseFixture(
+                        self.cluster, bench, site, pairs=plan.pairs(), flows=flows, pace=pace
+                    )
+                    self._running.append(await stack.enter_async_context(fixture))
                 self.progress("probing without policies")
-                await asyncio.gather(*(rig.prepare() for rig in self._rigs))
+                await asyncio.gather(*(fixture.prepare() for fixture in self._running))
                 queue = deque(enumerate(self.cases))
-                await run_all(self._work(rig, bench, queue, asked) for rig in self._rigs)
+                await run_all(self._work(fixture, bench, queue, asked) for fixture in self._running)
         except ClusterError as error:
             if self.tried < len(self.cases):
                 self._take_back()
@@ -123,12 +125,12 @@ class Runner:
         every = tuple(
             self._done.get(case.name) or Result(case, CaseStatus.UNTRIED, reason=why) for case in self.cases
         )
-        enforcement = NOT_ENFORCING if any(rig.enforcing is False for rig in self._rigs) else None
-        return Results(every, enforcement, fixtures=max(1, len(self._rigs)))
+        enforcement = NOT_ENFORCING if any(fixture.enforcing is False for fixture in self._running) else None
+        return Results(every, enforcement, fixtures=max(1, len(self._running)))
 
     async def _work(
         self,
-        rig: CaseFixture,
+        fixture: CaseFixture,
         bench: Workbench,
         queue: deque[tuple[int, Case]],
         asked: Mapping[str, Sequence[Cell]],
@@ -138,12 +140,12 @@ class Runner:
         while queue:
             number, case = queue.popleft()
             begun = loop.time()
-            reason = self._lacking(case, rig)
+            reason = self._lacking(case, fixture)
             if reason:
                 result = Result(case, CaseStatus.SKIPPED, reason=reason)
             else:
                 try:
-                    result = await self._try(rig, bench, f"c{number}-", case, asked[case.name])
+                    result = await self._try(fixture, bench, f"c{number}-", case, asked[case.name])
                     troubles = 0
                 except NetprobeError as error:
                     if isinstance(error, ForbiddenError) and "host-network" in case.needs:
@@ -157,44 +159,44 @@ class Runner:
             self.on_result(self._done[case.name])
 
     async def _try(
-        self, rig: CaseFixture, bench: Workbench, prefix: str, case: Case, asks: Sequence[Cell]
+        self, fixture: CaseFixture, bench: Workbench, prefix: str, case: Case, cells: Sequence[Cell]
     ) -> Result:
-        async with CasePods(self.cluster, bench, case, rig.site, options=self.options) as late:
+        async with CasePods(self.cluster, bench, case, fixture.site, options=self.options) as case_pods:
             found = [
-                await self._moment(rig, late, case, moment, prefix=prefix, asks=asks)
-                for moment in case.moments
+                await self._step(fixture, case_pods, case, step, prefix=prefix, cells=cells)
+                for step in case.steps
             ]
         status, reason = overall(case, tuple(found), self._unscored(case))
         return Result(case, status, tuple(found), reason)
 
-    async def _moment(
+    async def _step(
         self,
-        rig: CaseFixture,
-        late: CasePods,
+        fixture: CaseFixture,
+        case_pods: CasePods,
         case: Case,
-        moment: CaseStep,
+        step: CaseStep,
         *,
         prefix: str,
-        asks: Sequence[Cell],
+        cells: Sequence[Cell],
     ) -> StepResult:
-        if await late.clear(moment):
-            rig.lost(rig.site.namespaces[PASSING])
-        policies = {_key(policy): policy for policy in late.site.policies(moment, prefix)}
-        state = State(policies, dict(moment.labels))
-        async with kept_open(self.cluster, rig.site, rig.stations, moment.holds):
-            converged, problem = await rig.change(state, lambda: late.make(moment))
-            site = late.site
+        if await case_pods.clear(step):
+            fixture.lost(fixture.site.namespaces[PASSING])
+        policies = {_key(policy): policy for policy in case_pods.site.policies(step, prefix)}
+        state = State(policies, dict(step.labels))
+        async with kept_open(self.cluster, fixture.site, fixture.stations, step.holds):
+            converged, problem = await fixture.change(state, lambda: case_pods.make(step))
+            site = case_pods.site
             relative = replace(site, namespaces={name: name for name in site.namespaces}, host_port=HOST_PORT)
-            cluster = relative.cluster(case, moment)
+            cluster = relative.cluster(case, step)
             simulator = Simulator(cluster, self.profile)
-            declared = relative.declared(moment, asks)
+            declared = relative.declared(step, cells)
             simulated = simulator.matrix(declared)
-            there = moment.present(asks)
+            there = step.present(cells)
             tries: list[tuple[Row, ...]] = []
             while True:
-                seen = await self._seen(rig, late, there)
+                seen = await self._seen(fixture, case_pods, there)
                 observed: Matrix[Observation] = Matrix(
-                    (flow, seen[ask]) for ask, flow in zip(there, declared, strict=True)
+                    (flow, seen[cell]) for cell, flow in zip(there, declared, strict=True)
                 )
                 tries.append(tuple(compare(declared, simulated, observed)))
                 if is_settled(tries):
@@ -202,35 +204,35 @@ class Runner:
             return StepResult(tries[-1], attempts(tries), converged, cluster.policies, problem)
 
     async def _seen(
-        self, rig: CaseFixture, late: CasePods, asks: Sequence[Cell]
+        self, fixture: CaseFixture, case_pods: CasePods, cells: Sequence[Cell]
     ) -> Mapping[Cell, Observation]:
         """Observations of the cells: by probes, and by kubelets for cells that start at a node."""
-        probed = [ask for ask in asks if not ask.source.startswith(KUBELET)]
-        cells = await rig.observe([late.site.flow(ask) for ask in probed], late.stations)
-        seen = dict(zip(probed, cells.values(), strict=True))
-        for ask in asks:
-            if ask not in seen:
-                same = (ask.destination, ask.port)
-                proofs = [cell.control.listener for one, cell in seen.items() if one[1:] == same]
-                seen[ask] = await late.observe_probe(
-                    ask.destination, listener=next(filter(None, proofs), None)
-                )
+        probed = [cell for cell in cells if not cell.source.startswith(KUBELET)]
+        flows = [case_pods.site.flow(cell) for cell in probed]
+        observed = await fixture.observe(flows, case_pods.stations)
+        seen = dict(zip(probed, observed.values(), strict=True))
+        for cell in cells:
+            if cell not in seen:
+                same_port = (seen[other] for other in seen if other[1:] == cell[1:])
+                proofs = (observation.control.listener for observation in same_port)
+                listener = next(filter(None, proofs), None)
+                seen[cell] = await case_pods.observe_probe(cell.destination, listener=listener)
         return seen
 
-    def _lacking(self, case: Case, rig: CaseFixture) -> str | None:
+    def _lacking(self, case: Case, fixture: CaseFixture) -> str | None:
         """Why a case cannot run here; None if it can."""
-        both = {address.version for address in rig.site.addresses[PODS[0]]} == {4, 6}
+        both = {address.version for address in fixture.site.addresses[PODS[0]]} == {4, 6}
         reasons = {
             "sctp": NO_SCTP,
             "outside": None if self.lab else "hosts outside the cluster exist on the lab only",
             "kubelet": "the lab's kubelet does not probe pods" if self.lab else None,
             "dual-stack": None if both else "pods in this cluster have addresses of one family only",
-            "two-nodes": None if len(set(rig.site.nodes.values())) > 1 else self._one_node(),
+            "two-nodes": None if len(set(fixture.site.nodes.values())) > 1 else self._one_node(),
         }
         for need in case.needs:
             if reason := reasons.get(need):
                 return reason
-        if SERVICE in case.scope.extra and rig.lacks_services:
+        if SERVICE in case.scope.extra and fixture.lacks_services:
             return "no Service answered before the first policy was applied"
         return None
 
@@ -280,11 +282,11 @@ class Runner:
         flows: dict[Flow, None] = {}
         versions = {str(address.version) for address in site.addresses[PODS[0]]}
         for case in self.cases:
-            for ask in asked[case.name]:
-                there = ask.source in site.addresses and ask.destination in site.addresses
-                family = ask.port.split("/")[2:]
+            for cell in asked[case.name]:
+                there = cell.source in site.addresses and cell.destination in site.addresses
+                family = cell.port.split("/")[2:]
                 if there and set(family) <= versions:
-                    flows[site.flow(ask)] = None
+                    flows[site.flow(cell)] = None
         return list(flows)
 
 

@@ -54,10 +54,10 @@ def observed_cells(case: Case, rows: Iterable[Row]) -> Seen:
     """The observed verdict of each probed cell."""
     found: dict[str, dict[str, dict[str, list[str]]]] = {}
     for row in rows:
-        ask = cell_of(case, row.flow)
+        cell = cell_of(case, row.flow)
         word = SKIPPED if row.observed is None else row.observed.value
-        sources = found.setdefault(ask.port, {})
-        sources.setdefault(ask.source, {}).setdefault(word, []).append(ask.destination)
+        sources = found.setdefault(cell.port, {})
+        sources.setdefault(cell.source, {}).setdefault(word, []).append(cell.destination)
     return {
         port: {
             source: {word: " ".join(ends) for word, ends in words.items()}
@@ -78,7 +78,7 @@ class _Flow(_Model):
     protocol: str
     family: int | None
 
-    def ask(self, case: Case) -> Cell:
+    def cell(self, case: Case) -> Cell:
         return Cell(self.source, self.destination, _port(case, self.port, self.protocol, self.family))
 
 
@@ -194,7 +194,7 @@ def _unknown(parts: Mapping[Path, _Report], known: Mapping[str, Case]) -> Iterat
             if case.name not in known:
                 message = f"unknown case {case.name!r}: pass its file with --cases"
                 yield Problem(str(path), f"cases[{number}]", message)
-            elif case.moments and len(case.moments) != len(known[case.name].moments):
+            elif case.moments and len(case.moments) != len(known[case.name].steps):
                 message = f"{case.name!r} has a different number of steps in this version"
                 yield Problem(str(path), f"cases[{number}]", message)
 
@@ -225,12 +225,12 @@ def _missing(parts: Sequence[_Report]) -> Iterator[str]:
 
 
 def _result(case: Case, part: _Case) -> Result:
-    found = [_moment(case, number, moment) for number, moment in enumerate(part.moments) if part.moments]
+    found = [_step(case, number, step) for number, step in enumerate(part.moments) if part.moments]
     return Result(case, part.status, tuple(found), part.reason, part.seconds)
 
 
-def _moment(case: Case, number: int, part: _Moment) -> StepResult:
-    moment = case.moments[number]
+def _step(case: Case, number: int, part: _Moment) -> StepResult:
+    step = case.steps[number]
     site = _site(case)
     seen = {
         Cell(source, destination, port): word
@@ -239,15 +239,15 @@ def _moment(case: Case, number: int, part: _Moment) -> StepResult:
         for word, ends in words.items()
         for destination in ends.split()
     }
-    reasons = {one.ask(case): one.reason for one in part.flows}
-    cluster = site.cluster(case, moment)
-    declared = site.declared(moment, seen)
+    reasons = {one.cell(case): one.reason for one in part.flows}
+    cluster = site.cluster(case, step)
+    declared = site.declared(step, seen)
     observed = Matrix(
-        (flow, Observation(*OUTCOMES[word], reason=reasons.get(ask)))
-        for (ask, word), flow in zip(seen.items(), declared, strict=True)
+        (flow, Observation(*OUTCOMES[word], reason=reasons.get(cell)))
+        for (cell, word), flow in zip(seen.items(), declared, strict=True)
     )
     rows = tuple(compare(declared, Simulator(cluster).matrix(declared), observed))
-    attempts = {site.flow(one.ask(case)): tuple(one.observed) for one in part.attempts}
+    attempts = {site.flow(one.cell(case)): tuple(one.observed) for one in part.attempts}
     return StepResult(rows, attempts, part.converged_s, cluster.policies, part.problem)
 
 

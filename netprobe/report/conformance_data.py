@@ -48,19 +48,17 @@ def _case(result: Result) -> dict[str, Any]:
         "seconds": round(result.seconds, 2),
         "reason": _plain(result.reason),
         "standing": plain(conformance_text.standing(result)),
-        "moments": [
-            _moment(case, moment, meant) for moment, meant in zip(result.moments, case.moments, strict=False)
-        ],
+        "moments": [_step(case, step, meant) for step, meant in zip(result.steps, case.steps, strict=False)],
     }
 
 
-def _moment(case: Case, moment: StepResult, meant: CaseStep) -> dict[str, Any]:
-    explain = blame(moment.policies)
-    rows = [*moment.wrong, *moment.unknown]
+def _step(case: Case, step: StepResult, meant: CaseStep) -> dict[str, Any]:
+    explain = blame(step.policies)
+    rows = [*step.wrong, *step.unknown]
     return {
-        "status": moment.status.value,
-        "converged": None if moment.converged_s is None else round(moment.converged_s, 3),
-        "problem": _plain(moment.problem),
+        "status": step.status.value,
+        "converged": None if step.converged_s is None else round(step.converged_s, 3),
+        "problem": _plain(step.problem),
         "changes": [plain(line) for line in _made(meant)],
         "flows": [
             [plain(text), [plain(sentence) for sentence in explain(row).sentences]]
@@ -70,10 +68,10 @@ def _moment(case: Case, moment: StepResult, meant: CaseStep) -> dict[str, Any]:
         "more": max(0, len(rows) - conformance_text.MOST_FLOWS),
         "tries": [
             [*cell_of(case, flow), ", ".join(map(word, seen))]
-            for flow, seen in moment.attempts.items()
+            for flow, seen in step.attempts.items()
             if len(set(seen)) > 1
         ],
-        "matrices": _matrices(case, moment.rows),
+        "matrices": _matrices(case, step.rows),
         "policies": plain_lines(conformance_text.written(meant)),
     }
 
@@ -93,16 +91,16 @@ def _labels(labels: Any) -> str:
 
 def _matrices(case: Case, rows: Sequence[Row]) -> dict[str, Any]:
     """The three tables of each port, and which cells are not as expected."""
-    cells: dict[str, dict[tuple[str, str], Row]] = {}
+    by_port: dict[str, dict[tuple[str, str], Row]] = {}
     for row in rows:
-        ask = cell_of(case, row.flow)
-        cells.setdefault(ask.port, {})[ask.source, ask.destination] = row
-    asks = [Cell(*pair, port) for port, some in cells.items() for pair in some]
-    down = sorted({ask.source for ask in asks}, key=_order)
-    across = sorted({ask.destination for ask in asks}, key=_order)
+        cell = cell_of(case, row.flow)
+        by_port.setdefault(cell.port, {})[cell.source, cell.destination] = row
+    cells = [Cell(*pair, port) for port, some in by_port.items() for pair in some]
+    down = sorted({cell.source for cell in cells}, key=_order)
+    across = sorted({cell.destination for cell in cells}, key=_order)
 
     def drawn(port: str, mark: Mark) -> list[str]:
-        some = cells[port]
+        some = by_port[port]
         return [
             "".join(mark(some[source, end]) if (source, end) in some else " " for end in across)
             for source in down
@@ -117,7 +115,9 @@ def _matrices(case: Case, rows: Sequence[Row]) -> dict[str, Any]:
     return {
         "down": [plain(end) for end in down],
         "across": [plain(end) for end in across],
-        "ports": {port: {name: drawn(port, mark) for name, mark in tables.items()} for port in sorted(cells)},
+        "ports": {
+            port: {name: drawn(port, mark) for name, mark in tables.items()} for port in sorted(by_port)
+        },
     }
 
 

@@ -61,30 +61,29 @@ def _case(result: Result) -> dict[str, Any]:
         "seconds": round(result.seconds, 3),
         "flows": result.cells,
         "moments": [
-            _moment(result.case, moment, everything=result.status is CaseStatus.UNSCORED)
-            for moment in result.moments
+            _step(result.case, step, everything=result.status is CaseStatus.UNSCORED) for step in result.steps
         ],
     }
 
 
-def _moment(case: Case, moment: StepResult, *, everything: bool) -> dict[str, Any]:
+def _step(case: Case, step: StepResult, *, everything: bool) -> dict[str, Any]:
     """`everything`: include all flows, not only those that are not as expected.
 
     `seen` holds every probed cell in short form: port, source, verdict, destinations.
     """
-    explain = blame(moment.policies)
+    explain = blame(step.policies)
     shown = [
-        row for row in moment.rows if everything or row.status in {FlowStatus.MISMATCH, FlowStatus.UNKNOWN}
+        row for row in step.rows if everything or row.status in {FlowStatus.MISMATCH, FlowStatus.UNKNOWN}
     ]
     return {
-        "status": moment.status.value,
-        "converged_s": None if moment.converged_s is None else round(moment.converged_s, 3),
-        "problem": moment.problem,
-        "seen": observed_cells(case, moment.rows),
+        "status": step.status.value,
+        "converged_s": None if step.converged_s is None else round(step.converged_s, 3),
+        "problem": step.problem,
+        "seen": observed_cells(case, step.rows),
         "flows": [{**_row(row), "why": list(explain(row).sentences)} for row in shown],
         "attempts": [
             {**_flow(flow), "observed": [verdict.value for verdict in seen]}
-            for flow, seen in moment.attempts.items()
+            for flow, seen in step.attempts.items()
         ],
     }
 

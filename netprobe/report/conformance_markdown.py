@@ -45,10 +45,10 @@ def _case(result: Result) -> Iterator[str]:
     yield f"\n<details><summary>{summary}</summary>\n\n```text\n"
     yield f"rules: {', '.join(result.case.rules)}; {plain(result.case.place)}\n"
     lines = list(conformance_text.sentences(result))
-    for number, moment in enumerate(result.moments):
-        if moment.status is not CaseStatus.PASSED:
+    for number, step in enumerate(result.steps):
+        if step.status is not CaseStatus.PASSED:
             lines += [
-                *conformance_text.matrix(moment),
+                *conformance_text.matrix(step),
                 *conformance_text.policies(result.case, number).splitlines(),
             ]
     yield from (f"{plain(line).replace('```', '` ` `')}\n" for line in lines)

@@ -184,7 +184,7 @@ def _times(results: Results) -> dict[str, Any] | None:
     times = [
         step.converged_s
         for result in results.results
-        for step in result.moments
+        for step in result.steps
         if step.converged_s is not None
     ]
     if not times:

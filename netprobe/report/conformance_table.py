@@ -56,10 +56,10 @@ def _case(result: Result, style: Style) -> Iterator[str]:
     yield "\n" + style.paint(plain(said), _COLOURS[result.status]) + "\n"
     yield f"  rules: {', '.join(result.case.rules)}; {plain(result.case.place)}\n"
     yield from (f"  {plain(line)}\n" for line in conformance_text.sentences(result))
-    for number, moment in enumerate(result.moments):
-        if moment.status is CaseStatus.PASSED:
+    for number, step in enumerate(result.steps):
+        if step.status is CaseStatus.PASSED:
             continue
-        yield from (f"    {plain(line)}\n" for line in conformance_text.matrix(moment))
+        yield from (f"    {plain(line)}\n" for line in conformance_text.matrix(step))
         yield from (
             f"    {plain(line)}\n" for line in conformance_text.policies(result.case, number).splitlines()
         )

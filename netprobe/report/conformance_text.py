@@ -103,7 +103,7 @@ def asides(results: Results) -> Iterator[str]:
 
 def unscored(result: Result) -> str:
     """What the cluster does where NetworkPolicy leaves it open, compared with the prediction."""
-    rows = [row for moment in result.moments for row in moment.rows]
+    rows = [row for step in result.steps for row in step.rows]
     other = [row for row in rows if row.observed is not None and row.simulated is not row.observed]
     if not other:
         return f"as predicted ({result.reason})"
@@ -121,18 +121,18 @@ def sentences(result: Result) -> Iterator[str]:
     """Why a case has its status: flows with verdicts and reasons, and all tries of flaky flows."""
     if result.reason:
         yield result.reason
-    for number, moment in enumerate(result.moments, 1):
-        if moment.status is CaseStatus.PASSED:
+    for number, step in enumerate(result.steps, 1):
+        if step.status is CaseStatus.PASSED:
             continue
-        where = f"step {number}: " if len(result.moments) > 1 else ""
-        explain = blame(moment.policies)
-        rows = [*moment.wrong, *moment.unknown]
+        where = f"step {number}: " if len(result.steps) > 1 else ""
+        explain = blame(step.policies)
+        rows = [*step.wrong, *step.unknown]
         for row in rows[:MOST_FLOWS]:
             yield f"{where}{told(row)}"
             yield from (f"  {sentence}" for sentence in explain(row).sentences)
         if len(rows) > MOST_FLOWS:
             yield f"{where}and {len(rows) - MOST_FLOWS} more flows"
-        moved = {flow: seen for flow, seen in moment.attempts.items() if len(set(seen)) > 1}
+        moved = {flow: seen for flow, seen in step.attempts.items() if len(set(seen)) > 1}
         for flow, seen in list(moved.items())[:MOST_FLOWS]:
             tries = ", ".join(words.word(verdict) for verdict in seen)
             yield f"{where}{words.flow(flow, False)}: successive tries: {tries}"
@@ -146,13 +146,13 @@ def told(row: Row) -> str:
     return f"{words.flow(row.flow, False)}: {details}"
 
 
-def policies(case: Case, moment: int) -> str:
-    return written(case.moments[moment])
+def policies(case: Case, step: int) -> str:
+    return written(case.steps[step])
 
 
-def written(moment: CaseStep) -> str:
+def written(step: CaseStep) -> str:
     """The policies of a step as YAML, as written in the case."""
-    every = moment.policies
+    every = step.policies
     text = yaml.safe_dump_all(
         [dict(p) for p in every[:MOST_POLICIES]], sort_keys=False, default_flow_style=None
     )
@@ -160,10 +160,10 @@ def written(moment: CaseStep) -> str:
     return f"{text}{more}"
 
 
-def matrix(moment: StepResult) -> Iterator[str]:
+def matrix(step: StepResult) -> Iterator[str]:
     """The observed matrix, one per port; an exclamation mark follows each cell that is not as expected."""
     by_port: dict[str, list[Row]] = {}
-    for row in moment.rows:
+    for row in step.rows:
         by_port.setdefault(words.port(row.flow, True), []).append(row)
     yield "Sources down, destinations across: . allow, X deny, ? unknown; ! not as expected"
     for port, rows in by_port.items():

@@ -33,10 +33,10 @@ SEEN = {
 
 def rows(case: Case, other: Mapping[Cell, Verdict]) -> tuple[Row, ...]:
     """The first moment's comparison, everything as declared but for `other`."""
-    moment = case.moments[0]
-    asks = [ask for ask in case.scope.cells() if "SCTP" not in ask.port]
-    declared = SITE.declared(moment, asks)
-    seen = [other.get(ask, verdict) for ask, verdict in zip(asks, declared.values(), strict=True)]
+    moment = case.steps[0]
+    cells = [cell for cell in case.scope.cells() if "SCTP" not in cell.port]
+    declared = SITE.declared(moment, cells)
+    seen = [other.get(cell, verdict) for cell, verdict in zip(cells, declared.values(), strict=True)]
     observed = Matrix(
         (flow, Observation(SEEN[verdict], verdict, reason=None))
         for flow, verdict in zip(declared, seen, strict=True)
@@ -47,7 +47,7 @@ def rows(case: Case, other: Mapping[Cell, Verdict]) -> tuple[Row, ...]:
 def result(case: Case = CASE, *tries: Mapping[Cell, Verdict], converged_s: float = 0.1) -> Result:
     """A case that was tried once for each mapping of what was other than declared."""
     every = [rows(case, one) for one in tries or ({},)]
-    policies = SITE.cluster(case, case.moments[0]).policies
+    policies = SITE.cluster(case, case.steps[0]).policies
     moment = StepResult(every[-1], attempts(every), converged_s, policies)
     status, reason = overall(case, (moment,), None)
     return Result(case, status, (moment,), reason, seconds=1.5)

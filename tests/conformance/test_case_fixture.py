@@ -1,4 +1,4 @@
-"""What a rig remembers from one state to the next, and what it proves before the first."""
+"""What a fixture remembers from one state to the next, and what it proves before the first."""
 
 from __future__ import annotations
 
@@ -56,14 +56,14 @@ def _source(flow: Flow) -> str:
     return flow.source.name
 
 
-def rig(bench: Bench, flows: Iterable[Flow] = (), pace: Pace | None = None) -> CaseFixture:
+def fixture(bench: Bench, flows: Iterable[Flow] = (), pace: Pace | None = None) -> CaseFixture:
     there: Any = bench
     return CaseFixture(there, there, SITE, pairs=(), flows=flows, pace=pace or Pace())
 
 
 async def test_a_service_is_tried_until_it_answers_from_everywhere() -> None:
     """kube-proxy may translate it later on one node than on another."""
-    one = rig(Bench(), TO_SERVICE, Pace(retry_s=0))
+    one = fixture(Bench(), TO_SERVICE, Pace(retry_s=0))
     slow: Any = Slow(a=1, b=3)
     one._prober = slow
     await one._prove_services()
@@ -73,14 +73,14 @@ async def test_a_service_is_tried_until_it_answers_from_everywhere() -> None:
 
 
 async def test_a_cluster_that_translates_no_service_lacks_them() -> None:
-    one = rig(Bench(), TO_SERVICE, Pace(canary_s=0))
+    one = fixture(Bench(), TO_SERVICE, Pace(canary_s=0))
     await one._prove_services()
     assert one.lacks_services
 
 
 async def test_policies_of_a_namespace_that_is_new_are_applied_again() -> None:
     bench = Bench()
-    one = rig(bench)
+    one = fixture(bench)
     policies = {
         (namespace, "p"): {"kind": "NetworkPolicy", "metadata": {"name": "p", "namespace": namespace}}
         for namespace in ("v", "x")
@@ -98,7 +98,7 @@ async def test_policies_of_a_namespace_that_is_new_are_applied_again() -> None:
 
 async def test_a_path_that_connected_once_proves_it_for_pods_that_come_late() -> None:
     """A node's own network is another place than that of its pods."""
-    one = rig(Bench())
+    one = fixture(Bench())
     late = SITE.pod("x/near")
     station = Station(late, "x", "near", "probe", SITE.addresses["x/near"], "n1")
     stations: Any = {**one.stations, late: station}

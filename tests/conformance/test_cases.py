@@ -30,7 +30,7 @@ def test_the_simulator_agrees_with_the_expected_matrices() -> None:
     wrong = []
     for case in builtin():
         own = [Cell(pod, pod, "80/TCP") for pod in PODS if not case.scope.families]
-        for step in case.moments:
+        for step in case.steps:
             simulator = Simulator(SITE.cluster(case, step))
             for flow, verdict in SITE.declared(step, [*case.scope.cells(), *own]).items():
                 decision = simulator.decide(flow)
@@ -43,7 +43,7 @@ def test_the_policies_of_all_cases_are_valid() -> None:
     invalid = [
         (case.name, errors)
         for case in builtin()
-        for step in case.moments
+        for step in case.steps
         for policy in SITE.policies(step)
         if (errors := validate_policy(policy))
     ]
@@ -88,7 +88,7 @@ def test_cases_tell_policies_apart() -> None:
     every = [
         (
             case.scope,
-            tuple(moment.expected(ask) for moment in case.moments for ask in case.scope.cells()),
+            tuple(moment.expected(cell) for moment in case.steps for cell in case.scope.cells()),
         )
         for case in builtin()
     ]
@@ -100,14 +100,14 @@ def test_the_cells_of_a_case_hold_all_that_its_policies_concern() -> None:
     for case in builtin():
         asked = set(probed_cells(case))
         denied = {
-            ask[:2]
-            for moment in case.moments
-            for ask in case.scope.cells()
-            if not moment.expected(ask) and "SCTP" not in ask.port
+            cell[:2]
+            for moment in case.steps
+            for cell in case.scope.cells()
+            if not moment.expected(cell) and "SCTP" not in cell.port
         }
-        assert denied <= {ask[:2] for ask in asked}, case.name
-        assert set(PODS) <= {ask.source for ask in asked}, case.name
-        whole = {ask for ask in case.scope.cells() if "SCTP" not in ask.port}
+        assert denied <= {cell[:2] for cell in asked}, case.name
+        assert set(PODS) <= {cell.source for cell in asked}, case.name
+        whole = {cell for cell in case.scope.cells() if "SCTP" not in cell.port}
         assert whole <= set(probed_cells(case, full=True)), case.name
 
 

@@ -56,7 +56,7 @@ async def test_a_lab_implements_network_policy() -> None:
     assert {r.case.undefined for r in results.of(CaseStatus.UNSCORED)} == {
         case.undefined for case in CASES if case.undefined
     }
-    assert all(moment.converged_s is not None for r in results.results for moment in r.moments)
+    assert all(moment.converged_s is not None for r in results.results for moment in r.steps)
 
 
 async def test_without_enforcement_every_case_that_denies_fails_and_every_other_passes() -> None:
@@ -66,7 +66,7 @@ async def test_without_enforcement_every_case_that_denies_fails_and_every_other_
     for result in results.results:
         denies = any(
             row.declared is Verdict.DENY and row.status is not FlowStatus.UNDEFINED
-            for moment in result.moments
+            for moment in result.steps
             for row in moment.rows
         )
         if result.status not in {CaseStatus.SKIPPED, CaseStatus.UNSCORED}:

@@ -40,7 +40,7 @@ def test_a_file_of_ones_own(tmp_path: Path) -> None:
     (case,) = load(written(tmp_path, GOOD))
     assert case.keywords >= {"mine", "pod-selector", "pod-selectors", "ingress"}
     assert case.place == f"{tmp_path}/mine.yaml:2"
-    (moment,) = case.moments
+    (moment,) = case.steps
     assert [policy["metadata"]["name"] for policy in moment.policies] == ["p0-1", "p0-2"]
     assert [p["spec"]["ingress"][0]["ports"][0]["port"] for p in moment.policies] == [1, 2]
     placed = fictional_map().policies(moment)[0]
@@ -119,7 +119,7 @@ def test_namespaces_selected_by_name_are_the_fixture_s() -> None:
     by_name = [case for case in builtin() if "name-label" in case.rules]
     assert by_name
     for case in by_name:
-        for moment in case.moments:
+        for moment in case.steps:
             text = str(site.policies(moment))
             assert "'y'" not in text.replace("{'ns': 'y'}", "").replace("['x', 'y']", "").replace(
                 "['y', 'z']", ""
@@ -140,5 +140,5 @@ def test_the_example_of_the_manual_loads(tmp_path: Path) -> None:
     example = re.search(r"```yaml\n(- case: only b.*?)```", page, re.DOTALL)
     assert example is not None
     (case,) = load(written(tmp_path, example[1]))
-    assert case.moments[0].expected(Cell("x/b", "x/a", "80/TCP"))
-    assert not case.moments[0].expected(Cell("x/b", "x/a", "81/TCP"))
+    assert case.steps[0].expected(Cell("x/b", "x/a", "80/TCP"))
+    assert not case.steps[0].expected(Cell("x/b", "x/a", "81/TCP"))

@@ -49,7 +49,7 @@ def showing(case: Case, mutant: str) -> set[str]:
     """The ports of the first moment in which the mutant gets anything wrong."""
     if case.undefined is not None:
         return set()
-    for moment in case.moments:
+    for moment in case.steps:
         meant = SITE.policies(moment)
         policies = [mutated(policy, mutant) for policy in meant]
         if policies == meant and mutant != "none":

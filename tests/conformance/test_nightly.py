@@ -1,4 +1,4 @@
-"""manifests/nightly: the permissions are those that a run asks for, and the command takes the arguments."""
+"""manifests/nightly: the permissions are those that a run needs, and the command takes the arguments."""
 
 from __future__ import annotations
 

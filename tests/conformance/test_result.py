@@ -59,7 +59,7 @@ def test_the_status_of_a_case(found: Result, status: CaseStatus) -> None:
 
 
 def test_a_flaky_case_keeps_every_try() -> None:
-    (moment,) = FLAKY.moments
+    (moment,) = FLAKY.steps
     assert list(moment.attempts.values()) == [(Verdict.ALLOW, Verdict.DENY, Verdict.DENY)]
 
 

@@ -105,9 +105,10 @@ async def test_a_node_that_takes_no_pods_is_named_where_two_are_needed() -> None
     suite = Runner(cluster, ())
     assert await suite._nodes() == ("n1",)
     case = next(case for case in builtin() if "two-nodes" in case.needs)
-    rig: Any = SimpleNamespace(site=replace(SITE, nodes=dict.fromkeys(SITE.nodes, "n1")))
+    fixture: Any = SimpleNamespace(site=replace(SITE, nodes=dict.fromkeys(SITE.nodes, "n1")))
     assert (
-        suite._lacking(case, rig) == "this cluster has only one usable node: n2 not ready or not schedulable"
+        suite._lacking(case, fixture)
+        == "this cluster has only one usable node: n2 not ready or not schedulable"
     )
 
 

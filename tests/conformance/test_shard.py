@@ -22,7 +22,7 @@ from tests.conformance.samples import FAILED, FLAKY, SKIPPED, UNKNOWN, WRONG, re
 
 CASES = builtin()
 SERVICE = next(case for case in CASES if "svc:y/web" in case.scope.extra)
-LATE = next(case for case in CASES if case.moments[-1].pods)
+LATE = next(case for case in CASES if case.steps[-1].pods)
 
 
 def part(folder: Path, shard: tuple[int, int] | None, *results: Result, **run: Any) -> Path:
@@ -49,8 +49,8 @@ def test_every_cell_of_every_case_can_be_written() -> None:
     for case in CASES:
         pods = {end: site.addresses["x/late"] for end in case.scope.extra if end not in site.addresses}
         there = site.with_pods(pods, {})
-        for ask in case.scope.cells():
-            assert cell_of(case, there.flow(ask)) == ask
+        for cell in case.scope.cells():
+            assert cell_of(case, there.flow(cell)) == cell
 
 
 def test_parts_are_joined_in_the_order_of_the_cases(tmp_path: Path) -> None:
@@ -133,7 +133,7 @@ def test_what_is_no_part_is_a_mistake(tmp_path: Path, capsys: pytest.CaptureFixt
 def test_a_late_pod_is_known_to_the_reader(tmp_path: Path) -> None:
     one = result(LATE, {WRONG: Verdict.ALLOW})
     (again,) = joined([part(tmp_path, None, one)], CASES)[0].results
-    assert {row.flow for row in again.moments[0].rows} == {row.flow for row in one.moments[0].rows}
+    assert {row.flow for row in again.steps[0].rows} == {row.flow for row in one.steps[0].rows}
 
 
 def test_results_as_sonobuoy_wants_them(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

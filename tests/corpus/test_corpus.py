@@ -48,7 +48,7 @@ def simulated(
 def test_the_command_gives_the_known_answer(
     case: Case, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    for moment in case.moments:
+    for moment in case.steps:
         cells = moment.present(case.scope.cells())
         expected = {cell: "allow" if moment.expected(cell) else "deny" for cell in cells}
         assert simulated(case, moment, tmp_path / "cluster.json", capsys) == expected

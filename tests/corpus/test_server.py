@@ -27,7 +27,7 @@ def test_a_server_accepts_and_refuses_as_recorded(server: Server) -> None:
 
 def test_a_server_accepts_every_policy_of_the_corpus(server: Server) -> None:
     for case in builtin():
-        for moment in case.moments:
+        for moment in case.steps:
             for policy in fictional_map().policies(moment):
                 metadata = {**policy["metadata"], "namespace": "default"}
                 assert server.answer({**policy, "metadata": metadata}) is None, case.name
