@@ -11,7 +11,7 @@ import click
 from netprobe.cli.frame import say
 from netprobe.cli.narration import narrated
 from netprobe.cli.options import DurationType, examples
-from netprobe.kind.cluster import Recipe, context_of
+from netprobe.kind import CreateOptions, Manifest, Timeouts, context_of
 from netprobe.model.image import mirrored
 
 NAME = "netprobe"
@@ -19,39 +19,41 @@ NAME = "netprobe"
 
 @click.group()
 def command() -> None:
-    """A kind cluster with Calico on this machine: real nodes in containers, a real network plugin.
+    """A kind cluster with Calico on this machine.
 
-    Needs docker and kind. kind's own network plugin is left out, so that Calico is what is tested.
+    Needs docker and kind. kind's own network plugin is disabled, so that Calico is what is tested.
     """
 
 
 @command.command()
-@click.option("--name", default=NAME, show_default=True, help="Which cluster; its context is kind-NAME.")
+@click.option(
+    "--name", default=NAME, show_default=True, help="Name of the cluster; its context is kind-NAME."
+)
 @click.option(
     "--config",
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
-    help="Another kind configuration than netprobe's: a control plane, two workers, no network plugin.",
+    help="A kind configuration (default: a control plane, two workers, no network plugin).",
 )
 @click.option("--node-image", metavar="IMAGE", help="The image of the nodes (default: kind's own).")
 @click.option(
     "--manifest",
     metavar="PATH|URL",
-    help="The network plugin's manifest (default: Calico's published one, of a pinned version).",
+    help="Manifest of the network plugin (default: a pinned version of Calico).",
 )
-@click.option("--registry", metavar="HOST[/PREFIX]", help="A mirror to take the manifest's images from.")
+@click.option("--registry", metavar="HOST[/PREFIX]", help="Registry mirror for the images in the manifest.")
 @click.option(
     "--load",
     "archives",
     multiple=True,
     metavar="ARCHIVE",
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
-    help="An archive of `docker save` for the nodes, where they reach no registry. Repeatable.",
+    help="Image archive from `docker save` to load into the nodes. Repeatable.",
 )
 @click.option(
     "--kubeconfig",
     metavar="PATH",
     type=click.Path(path_type=Path),
-    help="Where kind writes the cluster's access (default: as kubectl).",
+    help="Kubeconfig file to write to (default: as kubectl).",
 )
 @click.option(
     "--timeout",
@@ -59,12 +61,12 @@ def command() -> None:
     type=DurationType(),
     default="10m",
     show_default=True,
-    help="How long nodes and pods may take to become ready.",
+    help="How long to wait for nodes and pods to become ready.",
 )
-@click.option("--print-images", is_flag=True, help="List the images that are needed, and do nothing else.")
+@click.option("--print-images", is_flag=True, help="Print the images that are needed, and exit.")
 @examples("""
 netprobe kind up                               # then: netprobe run SUITE --context kind-netprobe
-netprobe kind up --print-images                # what to bring where no registry is reached
+netprobe kind up --print-images                # what to bring to a machine without internet
 netprobe kind up --manifest calico.yaml --load images.tar
 """)
 @click.pass_context
@@ -81,21 +83,25 @@ def up(
     ready_s: float,
     print_images: bool,
 ) -> int:
-    """Make a cluster, install Calico, wait until pods run, and examine it by `netprobe doctor`.
+    """Create a cluster, install Calico, wait until everything is ready, and run `netprobe doctor` on it.
 
-    Works again after a try that ended half-way, and on a cluster that is up already. Exit status 3 where
-    docker or kind fail, else that of doctor.
+    Can be repeated: after a try that was interrupted, and on a cluster that is up already. Exit status 3 if
+    docker or kind fails, otherwise that of doctor.
     """
     from netprobe.cli.doctor import command as doctor
     from netprobe.cli.loop import run_async
+    from netprobe.kind import CALICO, Programs, read_manifest
     from netprobe.probe import PodOptions
 
     if print_images:
-        images = run_async(_images(manifest))
+        images = CALICO.images if manifest is None else read_manifest(manifest).images
         print("\n".join(mirrored(image, registry) for image in (*images, PodOptions().image)))
         return 0
-    wanted = Recipe(config, node_image, tuple(archives))
-    run_async(_up(name, kubeconfig, wanted, manifest, registry, ready_s))
+    say("docker {}, kind {}".format(*run_async(Programs().check())))
+    # fetched before anything is created: this is what fails most often
+    plugin = read_manifest(manifest).from_registry(registry)
+    options = CreateOptions(config, node_image, tuple(archives))
+    run_async(_up(name, kubeconfig, options, plugin, Timeouts(ready_s=ready_s)))
     asked = ["--context", context_of(name)]
     asked += ["--kubeconfig", str(kubeconfig)] if kubeconfig else []
     asked += ["--registry", registry] if registry else []
@@ -105,54 +111,36 @@ def up(
 
 
 @command.command()
-@click.option("--name", default=NAME, show_default=True, help="Which cluster.")
+@click.option("--name", default=NAME, show_default=True, help="Cluster name.")
 @click.option(
     "--kubeconfig",
     metavar="PATH",
     type=click.Path(path_type=Path),
-    help="Where its access was written (default: as kubectl).",
+    help="Kubeconfig file to remove it from (default: as kubectl).",
 )
 def down(name: str, kubeconfig: Path | None) -> None:
     """Remove the cluster and its entry in the kubeconfig."""
     from netprobe.cli.loop import run_async
 
-    there = run_async(_down(name, kubeconfig))
-    say(f"the kind cluster {name} is gone" if there else f"there was no kind cluster {name}")
-
-
-async def _images(manifest: str | None) -> Sequence[str]:
-    """Those of the manifest; of the pinned one they are known without fetching it."""
-    from netprobe.kind import CALICO, obtained
-
-    return CALICO.images if manifest is None else (await obtained(manifest)).images
+    removed = run_async(_down(name, kubeconfig))
+    say(f"removed the kind cluster {name}" if removed else f"there is no kind cluster {name}")
 
 
 async def _up(
-    name: str,
-    kubeconfig: Path | None,
-    recipe: Recipe,
-    manifest: str | None,
-    registry: str | None,
-    ready_s: float,
+    name: str, kubeconfig: Path | None, options: CreateOptions, plugin: Manifest, timeouts: Timeouts
 ) -> None:
-    from netprobe.kind import KindCluster, Patience, Programs, obtained
+    from netprobe.kind import KindCluster, Programs
 
     now = asyncio.get_running_loop().time
-    begun = now()
+    start = now()
 
     def stage(text: str) -> None:
-        say(f"{now() - begun:.0f} s: {text}")
+        say(f"{now() - start:.0f} s: {text}")
 
     with narrated() as narrate:
-        programs = Programs(narrate)
-        versions = await programs.check()
-        say("docker {}, kind {}".format(*versions))
-        # Before anything is made: it is what most often cannot be had.
-        narrate("fetching the network plugin's manifest")
-        plugin = (await obtained(manifest)).from_registry(registry)
-        cluster = KindCluster(name, programs, kubeconfig, Patience(ready_s=ready_s), say=stage)
-        await cluster.up(recipe, plugin)
-        stage(f"the cluster is up; netprobe run SUITE --context {context_of(name)} probes on it")
+        cluster = KindCluster(name, Programs(narrate), kubeconfig, timeouts, report=stage)
+        await cluster.up(options, plugin)
+        stage(f"the cluster is up: use it with netprobe run SUITE --context {context_of(name)}")
 
 
 async def _down(name: str, kubeconfig: Path | None) -> bool:
@@ -161,4 +149,4 @@ async def _down(name: str, kubeconfig: Path | None) -> bool:
     with narrated() as narrate:
         programs = Programs(narrate)
         await programs.check()
-        return await KindCluster(name, programs, kubeconfig, say=say).down()
+        return await KindCluster(name, programs, kubeconfig, report=say).down()

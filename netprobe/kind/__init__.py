@@ -1,11 +1,19 @@
-"""A kind cluster with Calico on this machine: made, found again half-made, and removed.
+"""A kind cluster with Calico on this machine, through the programs docker and kind.
 
-Nothing is known here of the API's client or of probes: kind and docker are programs, and what is asked of the
-cluster is asked by the kubectl that every node of kind carries.
+The cluster itself is asked with the kubectl that every kind node contains.
 """
 
-from netprobe.kind.cluster import KindCluster, Patience, Recipe, context_of
-from netprobe.kind.manifest import CALICO, Manifest, obtained
+from netprobe.kind.cluster import CreateOptions, KindCluster, Timeouts, context_of
+from netprobe.kind.manifest import CALICO, Manifest, read_manifest
 from netprobe.kind.programs import Programs
 
-__all__ = ["CALICO", "KindCluster", "Manifest", "Patience", "Programs", "Recipe", "context_of", "obtained"]
+__all__ = [
+    "CALICO",
+    "CreateOptions",
+    "KindCluster",
+    "Manifest",
+    "Programs",
+    "Timeouts",
+    "context_of",
+    "read_manifest",
+]

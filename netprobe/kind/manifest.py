@@ -1,13 +1,13 @@
-"""The network plugin's manifest: Calico's published one at a pinned version, or one that the user names."""
+"""The network plugin's manifest: Calico's published one at a pinned version, or the user's own."""
 
 from __future__ import annotations
 
-import asyncio
 import hashlib
 import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
+from urllib.request import urlopen
 
 from netprobe.errors import KindError
 from netprobe.model.image import mirrored
@@ -20,7 +20,7 @@ _NAME: Final = re.compile(r"""^\s*name:\s*["']?([a-z0-9.-]+)""", re.MULTILINE)
 
 @dataclass(frozen=True, slots=True)
 class Pinned:
-    """A manifest that is published under a version, and what it has to be."""
+    """A manifest that is published under a version, with its digest."""
 
     version: str
     url: str
@@ -42,7 +42,7 @@ CALICO: Final = Pinned(
 
 @dataclass(frozen=True, slots=True)
 class Manifest:
-    """YAML to be applied, and where it is from."""
+    """YAML to be applied, and where it comes from."""
 
     source: str
     text: str
@@ -58,53 +58,41 @@ class Manifest:
         return frozenset(_NAME.findall(self.text))
 
     def from_registry(self, registry: str | None) -> Manifest:
-        """The same with every image from another registry; as it is where none is named."""
+        """The same with every image from another registry; unchanged for None."""
         if registry is None:
             return self
         text = _IMAGE.sub(lambda match: match[1] + mirrored(match[2], registry), self.text)
         return Manifest(self.source, text)
 
 
-async def obtained(source: str | None) -> Manifest:
-    """The manifest of a file or a URL, Calico's where None is named; KindError says what to do instead."""
-    if source is None:
-        text = await _fetched(CALICO.url)
-        if (got := hashlib.sha256(text).hexdigest()) != CALICO.sha256:
-            raise KindError(
-                f"{CALICO.url} is not the manifest that this netprobe knows (sha256 {got}, not "
-                f"{CALICO.sha256}): nothing was applied. Look at it, and name it by --manifest"
-            )
-        return Manifest(f"Calico {CALICO.version}", text.decode())
-    if re.match(r"https?://", source):
-        return Manifest(source, (await _fetched(source)).decode(errors="replace"))
-    return await asyncio.to_thread(_read, source)
-
-
-def _read(source: str) -> Manifest:
-    try:
-        return Manifest(source, Path(source).read_text("utf-8"))
-    except (OSError, UnicodeDecodeError) as e:
-        raise KindError(f"{source}: not a readable manifest ({type(e).__name__})") from e
-
-
-async def _fetched(url: str) -> bytes:
-    import aiohttp
-
-    try:
-        async with (
-            aiohttp.ClientSession(
-                trust_env=True, timeout=aiohttp.ClientTimeout(total=FETCH_S), raise_for_status=True
-            ) as session,
-            session.get(url) as response,
-        ):
-            text = await response.content.read(MOST_BYTES + 1)
-            while len(text) <= MOST_BYTES and not response.content.at_eof():
-                text += await response.content.read(MOST_BYTES + 1 - len(text))
-    except (aiohttp.ClientError, TimeoutError, ValueError) as e:
+def read_manifest(source: str | None) -> Manifest:
+    """The manifest in a file or at a URL; Calico's pinned one for None. KindError says what to do instead."""
+    if source is not None and not re.match(r"https?://", source):
+        try:
+            return Manifest(source, Path(source).read_text("utf-8"))
+        except (OSError, UnicodeDecodeError) as e:
+            raise KindError(f"{source}: not a readable manifest ({type(e).__name__})") from e
+    data = _fetch(source or CALICO.url)
+    if source is not None:
+        return Manifest(source, data.decode(errors="replace"))
+    digest = hashlib.sha256(data).hexdigest()
+    if digest != CALICO.sha256:
         raise KindError(
-            f"cannot fetch {url}: {str(e) or type(e).__name__}. Without internet: bring the file here and "
-            "name it by --manifest, and its images by --load (docs/kind.md)"
+            f"{CALICO.url} is not the manifest that this version of netprobe expects (sha256 {digest}, not "
+            f"{CALICO.sha256}): nothing was applied. Check it, and pass it with --manifest"
+        )
+    return Manifest(f"Calico {CALICO.version}", data.decode())
+
+
+def _fetch(url: str) -> bytes:
+    try:
+        with urlopen(url, timeout=FETCH_S) as response:  # noqa: S310 - http or https, as the caller checked
+            data: bytes = response.read(MOST_BYTES + 1)
+    except (OSError, ValueError) as e:
+        raise KindError(
+            f"cannot fetch {url}: {e}. Without internet: copy the file here and pass it with --manifest, and "
+            "its images with --load (docs/kind.md)"
         ) from e
-    if len(text) > MOST_BYTES:
-        raise KindError(f"{url}: longer than {MOST_BYTES} bytes, which no manifest is")
-    return text
+    if len(data) > MOST_BYTES:
+        raise KindError(f"{url}: longer than {MOST_BYTES} bytes, so it is not a manifest")
+    return data

@@ -1,4 +1,4 @@
-"""A machine whose `docker` and `kind` are those of a test."""
+"""A machine with a fake `docker` and a fake `kind`."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ class Machine:
     folder: Path
 
     def stands(self, **changes: object) -> None:
-        """How docker, kind and the cluster stand; what is not said is as on a machine without a cluster."""
+        """Set the state of docker, kind and the cluster; the default is a machine without a cluster."""
         path = self.folder / "state.json"
         old = json.loads(path.read_text()) if path.exists() else {}
         fresh = {
@@ -80,7 +80,7 @@ class Machine:
 
     @property
     def calls(self) -> list[str]:
-        """The calls so far, those that only ask left out."""
+        """The calls so far, without those that only read."""
         asking = {"docker version", "docker ps", "kind version"}
         calls = [json.loads(line) for line in (self.folder / "calls").read_text().splitlines()]
         return [
@@ -88,6 +88,19 @@ class Machine:
             for call in calls
             if " ".join(call[:2]) not in asking and not (call[1] == "exec" and "get" in call)
         ]
+
+    @property
+    def _marker(self) -> Path:
+        return self.folder / "state" / "netprobe" / "kind" / "netprobe.unfinished"
+
+    @property
+    def has_marker(self) -> bool:
+        """Whether there is the file that an interrupted try leaves."""
+        return self._marker.exists()
+
+    def leave_marker(self) -> None:
+        self._marker.parent.mkdir(parents=True, exist_ok=True)
+        self._marker.touch()
 
     def forget(self) -> None:
         (self.folder / "calls").write_text("")

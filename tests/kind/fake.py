@@ -1,8 +1,6 @@
-"""What `docker` and `kind` do in a test, called as `fake.py FOLDER docker|kind ARGUMENTS...`.
+"""A fake `docker` and `kind`, called as `fake.py FOLDER docker|kind ARGUMENTS...`.
 
-Every call is a line of FOLDER/calls. FOLDER/state.json says how things stand, and is changed by what is
-called. It shows which calls are made, in which order, and what is made of their failures; nothing about real
-clusters.
+Every call is a line of FOLDER/calls. FOLDER/state.json is the state of the machine, which calls change.
 """
 
 import json

@@ -13,7 +13,7 @@ from tests.run.netprobe import netprobe
 ROOT = Path(__file__).parents[2]
 
 
-def test_what_it_makes() -> None:
+def test_the_configuration_of_the_cluster() -> None:
     config = yaml.safe_load((ROOT / "kind-config.yaml").read_text())
     assert config["networking"] == {"disableDefaultCNI": True, "podSubnet": "192.168.0.0/16"}
     assert [node["role"] for node in config["nodes"]] == ["control-plane", "worker", "worker"]
@@ -39,12 +39,12 @@ def test_up_ends_in_doctor_by_the_cluster_s_own_context(machine: Machine, tmp_pa
     kubeconfig.write_text("{apiVersion: v1, kind: Config, contexts: [], clusters: [], users: []}")
     ended = netprobe("kind", "up", "--manifest", path, "--kubeconfig", kubeconfig)
     assert machine.calls[-1].endswith("apply --server-side --force-conflicts -f -")
-    assert "the cluster is up; netprobe run SUITE --context kind-netprobe probes on it" in ended.err
+    assert "use it with netprobe run SUITE --context kind-netprobe" in ended.err
     assert "'kind-netprobe'" in ended.err, "doctor asked for the context, which the fake kind did not write"
     assert ended.status == 2
     gone = netprobe("kind", "down", "--kubeconfig", kubeconfig)
-    assert (gone.status, "is gone" in gone.err) == (0, True)
-    assert "there was no kind cluster netprobe" in netprobe("kind", "down").err
+    assert (gone.status, "removed the kind cluster netprobe" in gone.err) == (0, True)
+    assert "there is no kind cluster netprobe" in netprobe("kind", "down").err
 
 
 def test_a_failure_is_a_sentence_and_status_3(machine: Machine, tmp_path: Path) -> None:
