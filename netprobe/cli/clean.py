@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from netprobe.cli.frame import say
+from netprobe.cli.main import say
 from netprobe.cli.options import cluster_options, examples
 from netprobe.errors import NetprobeError, UsageError
 
@@ -41,7 +41,7 @@ def command(
     Only objects that carry a run's label are ever deleted. Without --kubeconfig or --context this is about
     the labs of this machine.
     """
-    from netprobe.cli.loop import run_async
+    from netprobe.cli.progress import run_async
     from netprobe.lab import Health, list_labs
     from netprobe.run.options import Target
 
@@ -82,12 +82,12 @@ def _told(left: Leftover) -> str:
 
 
 async def _clean(target: Target, run: str | None, dry_run: bool, request_timeout_s: float) -> Cleaned:
-    from netprobe.cli.narration import narrated
+    from netprobe.cli.progress import shown
     from netprobe.probe import clean
     from netprobe.run.cluster import open_cluster
     from netprobe.run.options import RunOptions
 
-    with narrated() as narrate:
+    with shown() as narrate:
         async with open_cluster(RunOptions(target, request_timeout_s=request_timeout_s), narrate) as there:
             narrate("looking for what runs left behind")
             return await clean(there.api, run, dry_run=dry_run)

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Final
 
-from netprobe.cli.narration import Log, logged
+from netprobe.cli.progress import Log, logged
 from netprobe.conformance.result import CaseStatus, Result
 from netprobe.run.options import Progress
 

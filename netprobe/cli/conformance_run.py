@@ -11,9 +11,9 @@ from pathlib import Path
 
 from netprobe.cli.conformance_progress import progress
 from netprobe.cli.emit import write
-from netprobe.cli.frame import say
-from netprobe.cli.loop import run_async
+from netprobe.cli.main import say
 from netprobe.cli.options import ReportFile
+from netprobe.cli.progress import run_async
 from netprobe.conformance import history
 from netprobe.conformance.case import Case
 from netprobe.conformance.expected_failures import ExpectedFailure, triage

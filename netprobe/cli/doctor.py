@@ -72,7 +72,7 @@ def command(
     import os
     import sys
 
-    from netprobe.cli.loop import run_async
+    from netprobe.cli.progress import run_async
     from netprobe.cli.target import meant
     from netprobe.probe import Deadlines
     from netprobe.report import Style
@@ -107,13 +107,13 @@ async def _diagnose(
     within_s: float,
     request_timeout_s: float,
 ) -> Diagnosis:
-    from netprobe.cli.narration import narrated
+    from netprobe.cli.progress import shown
     from netprobe.doctor import Examination
     from netprobe.kube.facts import facts, other_policies
     from netprobe.run.cluster import open_cluster
     from netprobe.run.options import RunOptions
 
-    with narrated() as narrate:
+    with shown() as narrate:
         options = RunOptions(target, lab, request_timeout_s=request_timeout_s)
         async with open_cluster(options, narrate) as there:
             examination = Examination(

@@ -97,16 +97,16 @@ def command(
     chosen = profile_of(profile)
     outside: Sequence[External] = ()
     if suite is not None:
-        from netprobe.cli.suite import suite_and_cluster
+        from netprobe.cli.inputs import suite_and_cluster
 
         read, cluster = suite_and_cluster(suite, filenames, step)
         outside = read.externals
     elif filenames:
-        from netprobe.cli.manifests import read_cluster
+        from netprobe.cli.inputs import read_cluster
 
         cluster = read_cluster(filenames)
     else:
-        from netprobe.cli.live import live_cluster
+        from netprobe.cli.inputs import live_cluster
 
         cluster = live_cluster(kubeconfig, context, request_timeout_s)
     flow = _flow(cluster, outside, source, destination, port)

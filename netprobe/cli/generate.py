@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import click
 
 from netprobe.cli.app import Invocation
-from netprobe.cli.frame import say
+from netprobe.cli.main import say
 from netprobe.cli.options import cluster_options, examples, filename_option, profile_option
 from netprobe.errors import NetprobeError, UsageError
 from netprobe.model.cluster import Cluster
@@ -123,10 +123,10 @@ def _world(
     filenames: Sequence[str], kubeconfig: str | None, context: str | None, request_timeout_s: float
 ) -> Cluster:
     if filenames:
-        from netprobe.cli.manifests import read_cluster
+        from netprobe.cli.inputs import read_cluster
 
         return read_cluster(filenames)
-    from netprobe.cli.live import live_cluster
+    from netprobe.cli.inputs import live_cluster
 
     return live_cluster(kubeconfig, context, request_timeout_s)
 
@@ -174,7 +174,7 @@ def _save_all(folder: Path, texts: Mapping[str, str]) -> None:
 
 def _verify(suite: Suite, texts: Mapping[str, str], profile: Profile) -> int:
     """Run the suite with the new policies on a lab."""
-    from netprobe.cli.narration import run_narrated
+    from netprobe.cli.progress import run_with_progress
     from netprobe.manifests import Reader, parse_policy
     from netprobe.report import FORMATS
     from netprobe.run.driver import run
@@ -185,7 +185,7 @@ def _verify(suite: Suite, texts: Mapping[str, str], profile: Profile) -> int:
     documents = tuple(document for name, text in texts.items() for document in reader.text(name, text))
     policies = tuple(map(parse_policy, documents))
     suite = replace(suite, policies=documents, parsed=policies, steps=())
-    report = run_narrated(lambda progress: run(Fixture(suite), RunOptions(profile=profile), progress))
+    report = run_with_progress(lambda progress: run(Fixture(suite), RunOptions(profile=profile), progress))
     if report.exit_status:
         sys.stderr.writelines(FORMATS.render(report, "table"))
     say(f"on the lab: {report.counts.as_expected:,} of {report.counts.flows:,} flows as declared")

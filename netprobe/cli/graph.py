@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from netprobe.cli.frame import say
+from netprobe.cli.main import say
 from netprobe.cli.options import (
     ExternalType,
     OutputFileType,
@@ -172,7 +172,7 @@ def _of_manifests(
     profile: Profile,
     explain: bool,
 ) -> Graph:
-    from netprobe.cli.manifests import read_cluster
+    from netprobe.cli.inputs import read_cluster
     from netprobe.report.graph import View
     from netprobe.report.graph.inputs import graph_of_manifests
 
@@ -196,15 +196,16 @@ def _of_suite(
     profile: Profile,
     explain: bool,
 ) -> Graph:
-    from netprobe.cli.suite import simulated, suite_and_live
+    from netprobe.cli.inputs import suite_and_live
     from netprobe.report.graph import View
     from netprobe.report.graph.inputs import graph_of_rows
+    from netprobe.run.simulated import suite_steps
 
     if options.view is View.OBSERVED:
         raise UsageError("--observed: a suite was not probed; name the report of a run with --report")
     suite, live = suite_and_live(path, filenames)
     cluster = suite.cluster(live, step)
-    drawn = simulated(
+    drawn = suite_steps(
         suite,
         live,
         profile,
@@ -227,7 +228,7 @@ def _of_report(
     profile: Profile,
     explain: bool,
 ) -> Graph:
-    from netprobe.cli.suite import suite_and_live
+    from netprobe.cli.inputs import suite_and_live
     from netprobe.report.graph.inputs import graph_of_report
     from netprobe.report.graph.saved_report import read_report
 

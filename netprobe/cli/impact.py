@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 import click
 
 from netprobe.cli.app import Invocation
-from netprobe.cli.frame import say
-from netprobe.cli.manifests import say_overlays
+from netprobe.cli.inputs import say_overlays
+from netprobe.cli.main import say
 from netprobe.cli.options import (
     PortArgument,
     ReportFile,
@@ -19,7 +19,7 @@ from netprobe.cli.options import (
     port_option,
     profile_option,
 )
-from netprobe.cli.progress import reading
+from netprobe.cli.progress import shown
 from netprobe.errors import UsageError
 from netprobe.impact import Revision, Snapshot, impact, read_snapshots, revise
 from netprobe.model.flow import PodRef
@@ -123,7 +123,7 @@ def command(
     suite = _suite(expect)
     new, old = _read([filenames, against], namespace or "default")
     if live:
-        from netprobe.cli.live import live_cluster
+        from netprobe.cli.inputs import live_cluster
 
         old = Snapshot.complete(live_cluster(kubeconfig, context, request_timeout_s))
     elif not against:
@@ -150,8 +150,9 @@ def command(
 
 def _read(sides: Sequence[Sequence[str]], namespace: str) -> list[Snapshot]:
     """The snapshots of both sides; warnings for what they leave out."""
-    with reading("reading manifests") as progress:
-        snapshots = read_snapshots(sides, namespace, progress)
+    with shown() as progress:
+        progress("reading manifests")
+        snapshots = read_snapshots(sides, namespace)
     for snapshot in snapshots:
         for kind, number in sorted((snapshot.not_simulated or {}).items()):
             say(f"warning: not simulated, though they may decide flows: {number} {kind}")

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import click
 
-from netprobe.cli.frame import say
-from netprobe.cli.narration import narrated
+from netprobe.cli.main import say
 from netprobe.cli.options import DurationType, examples
+from netprobe.cli.progress import shown
 from netprobe.kind import CreateOptions, Manifest, Timeouts, context_of
 from netprobe.model.image import mirrored
 
@@ -89,7 +89,7 @@ def up(
     docker or kind fails, otherwise that of doctor.
     """
     from netprobe.cli.doctor import command as doctor
-    from netprobe.cli.loop import run_async
+    from netprobe.cli.progress import run_async
     from netprobe.kind import CALICO, Programs, read_manifest
     from netprobe.probe import PodOptions
 
@@ -120,7 +120,7 @@ def up(
 )
 def down(name: str, kubeconfig: Path | None) -> None:
     """Remove the cluster and its entry in the kubeconfig."""
-    from netprobe.cli.loop import run_async
+    from netprobe.cli.progress import run_async
 
     removed = run_async(_down(name, kubeconfig))
     say(f"removed the kind cluster {name}" if removed else f"there is no kind cluster {name}")
@@ -137,7 +137,7 @@ async def _up(
     def stage(text: str) -> None:
         say(f"{now() - start:.0f} s: {text}")
 
-    with narrated() as narrate:
+    with shown() as narrate:
         cluster = KindCluster(name, Programs(narrate), kubeconfig, timeouts, report=stage)
         await cluster.up(options, plugin)
         stage(f"the cluster is up: use it with netprobe run SUITE --context {context_of(name)}")
@@ -146,7 +146,7 @@ async def _up(
 async def _down(name: str, kubeconfig: Path | None) -> bool:
     from netprobe.kind import KindCluster, Programs
 
-    with narrated() as narrate:
+    with shown() as narrate:
         programs = Programs(narrate)
         await programs.check()
         return await KindCluster(name, programs, kubeconfig, report=say).down()

@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 import click
 
 from netprobe.cli import lab_host, lab_trace
-from netprobe.cli.frame import say
+from netprobe.cli.main import say
 from netprobe.cli.options import DurationType, examples
 
 F = TypeVar("F", bound=Callable[..., Any])

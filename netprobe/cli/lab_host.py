@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from netprobe.cli.frame import say
+from netprobe.cli.main import say
 from netprobe.cli.options import ExternalType, PortArgument, PortType, examples
 from netprobe.errors import ConflictError, LabError, NotFoundError, UsageError
 from netprobe.model.flow import External
@@ -40,7 +40,7 @@ def command(
 
     It is the pod NAME of the namespace netprobe-outside, so that kubectl exec can probe from it too.
     """
-    from netprobe.cli.loop import run_async
+    from netprobe.cli.progress import run_async
     from netprobe.run.cluster import kubeconfig_of
 
     if remove == bool(addresses):

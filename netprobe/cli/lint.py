@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from netprobe.cli.app import Invocation
-from netprobe.cli.frame import say
-from netprobe.cli.manifests import say_overlays
+from netprobe.cli.inputs import say_overlays
+from netprobe.cli.main import say
 from netprobe.cli.options import cluster_options, examples, filename_option
-from netprobe.cli.progress import reading
+from netprobe.cli.progress import shown
 from netprobe.errors import Problem, UsageError
 from netprobe.lint import LintConfig, Linted, catalogue, edits, fix_files, lint
 from netprobe.report import save
@@ -121,8 +121,9 @@ def _read(paths: Sequence[str], config: LintConfig, namespace: str | None) -> tu
     from netprobe.lint.read import read
     from netprobe.simulate.bits import uncollected
 
-    with reading("reading manifests") as progress:
-        found = read(paths, config, namespace or "default", progress)
+    with shown() as progress:
+        progress("reading manifests")
+        found = read(paths, config, namespace or "default")
     with uncollected():
         return found, found.lint(config)
 
@@ -139,7 +140,7 @@ def _suite(path: str, config: LintConfig, output: str, *, strict: bool, write: b
 def _live(
     kubeconfig: str | None, context: str | None, timeout_s: float, config: LintConfig
 ) -> tuple[Linted, Sequence[Problem]]:
-    from netprobe.cli.loop import run_async
+    from netprobe.cli.progress import run_async
     from netprobe.kube import connect
     from netprobe.lint.read import from_objects
 

@@ -1,34 +1,130 @@
-"""How far a long reading is: on standard error, on a terminal only.
+"""Running coroutines in a command: what is being done, on standard error, and a clean end by Ctrl-C.
 
-Meanwhile the garbage collector rests. It would walk all that was read again and again: a third of the time
-of 14,000 objects. Nothing read refers back to itself.
+On a terminal one line is replaced again and again. Elsewhere, as in a pipeline's log, a line is added from
+time to time, with the seconds since the beginning: a log that stands still for minutes looks like a program
+that hangs. A command that ends within the first pause prints nothing.
 """
 
 from __future__ import annotations
 
+import asyncio
+import logging
+import signal
 import sys
-from collections.abc import Callable, Iterator
+import threading
+import time
+from collections.abc import Callable, Coroutine, Iterator
 from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, Final, TypeVar
+
+if TYPE_CHECKING:
+    from netprobe.run.options import Progress
+
+T = TypeVar("T")
+
+PAUSE_S: Final = 10.0
+LONGEST_S: Final = 60.0
+"""After so long the same line is printed once more."""
+
+
+def run_with_progress(work: Callable[[Progress], Coroutine[Any, Any, T]]) -> T:
+    """Run a coroutine function that reports what it is doing."""
+    with shown() as progress:
+        return run_async(work(progress))
+
+
+def run_async(coroutine: Coroutine[Any, Any, T]) -> T:
+    """Run a coroutine to its end; Ctrl-C or SIGTERM cancels it, so that its cleanup is awaited.
+
+    A second signal does not wait for the cleanup. KeyboardInterrupt either way.
+    """
+    signals = [signal.SIGTERM]
+    if signal.getsignal(signal.SIGINT) is not signal.SIG_IGN:  # a shell's background job stays deaf to Ctrl-C
+        signals.append(signal.SIGINT)
+    handlers = {one: signal.getsignal(one) for one in signals}
+
+    async def cancellable() -> T:
+        loop, task = asyncio.get_running_loop(), asyncio.current_task()
+        interrupted = False
+
+        def interrupt() -> None:
+            nonlocal interrupted
+            if interrupted:
+                # Tasks are destroyed half-way now, which asyncio would log with tracebacks.
+                logging.getLogger("asyncio").setLevel(logging.CRITICAL + 1)
+                raise KeyboardInterrupt
+            interrupted = True
+            if task is not None:
+                task.cancel()
+
+        for one in signals:
+            loop.add_signal_handler(one, interrupt)
+        try:
+            return await coroutine
+        except asyncio.CancelledError:
+            if interrupted:
+                raise KeyboardInterrupt from None
+            raise
+
+    try:
+        return asyncio.run(cancellable())
+    finally:
+        for one, handler in handlers.items():  # asyncio leaves the system's defaults behind
+            signal.signal(one, handler)
 
 
 @contextmanager
-def reading(what: str) -> Iterator[Callable[[int, int], None] | None]:
-    """Yields the callback that `netprobe.manifests.load` tells its bytes to; None where nobody looks on."""
-    from netprobe.simulate.bits import uncollected
-
-    with uncollected(), _shown(what) as told:
-        yield told
-
-
-@contextmanager
-def _shown(what: str) -> Iterator[Callable[[int, int], None] | None]:
+def shown() -> Iterator[Progress]:
+    """Yields a function that takes what is being done."""
     if not sys.stderr.isatty():
-        yield None
+        with logged(Log()) as progress:
+            yield progress
         return
     from rich.console import Console
-    from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn
+    from rich.markup import escape
 
-    columns = TextColumn("{task.description}"), BarColumn(), DownloadColumn()
-    with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
-        task = progress.add_task(what, total=None)
-        yield lambda done, total: progress.update(task, completed=done, total=total or None)
+    with Console(stderr=True).status("starting") as status:
+        yield lambda text: status.update(escape(text))
+
+
+class Log:
+    """Which lines a log gets. `since_s`: the seconds since its beginning."""
+
+    def __init__(self, since_s: Callable[[], float] | None = None) -> None:
+        started = time.monotonic()
+        self.since_s = since_s or (lambda: time.monotonic() - started)
+        self.doing = ""
+        self._last = ""
+        self._last_s = 0.0
+
+    def line(self) -> str | None:
+        """The line after a pause; None where it was printed a short while ago."""
+        now = self.since_s()
+        if not self.doing or (self.doing == self._last and now - self._last_s < LONGEST_S):
+            return None
+        self._last, self._last_s = self.doing, now
+        return f"{now:.0f} s: {self.doing}"
+
+
+@contextmanager
+def logged(log: Log, pause_s: float = PAUSE_S) -> Iterator[Progress]:
+    """Yields a function that takes what is being done; a thread prints it, even while the work blocks."""
+    from netprobe.cli.main import say
+
+    over = threading.Event()
+
+    def report() -> None:
+        while not over.wait(pause_s):
+            if line := log.line():
+                say(line)
+
+    def doing(text: str) -> None:
+        log.doing = text
+
+    thread = threading.Thread(target=report, name="progress", daemon=True)
+    thread.start()
+    try:
+        yield doing
+    finally:
+        over.set()
+        thread.join()

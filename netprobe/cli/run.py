@@ -148,7 +148,7 @@ def command(ctx: click.Context, /, suite: str | None, **given: Any) -> int:
     if starting is not None:
         ctx.call_on_close(starting.cancel)
     from netprobe.cli.emit import emit
-    from netprobe.cli.narration import run_narrated
+    from netprobe.cli.progress import run_with_progress
     from netprobe.run.driver import preview, run
     from netprobe.run.fixture import Fixture
     from netprobe.run.in_place import InPlace
@@ -161,10 +161,10 @@ def command(ctx: click.Context, /, suite: str | None, **given: Any) -> int:
     options = RunOptions(target, starting or lab, pods, deadlines, pace, profile, timeout_s, family)
     if request.dry_run and not isinstance(mode, Fixture):
         found = mode
-        for piece in run_narrated(lambda progress: preview(found, options, progress)):
+        for piece in run_with_progress(lambda progress: preview(found, options, progress)):
             print(piece, end="")
         return 0
-    return emit(run_narrated(lambda progress: run(mode, options, progress)), output, reports)
+    return emit(run_with_progress(lambda progress: run(mode, options, progress)), output, reports)
 
 
 @dataclass(frozen=True, slots=True)

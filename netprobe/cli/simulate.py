@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 
 import click
 
-from netprobe.cli.frame import say
+from netprobe.cli.main import say
 from netprobe.cli.options import (
     ExternalType,
     PortArgument,
@@ -85,12 +85,13 @@ def command(
     if suite is not None:
         if externals or include_self:
             raise UsageError("--external and --include-self go without a suite, which declares its own flows")
-        from netprobe.cli.suite import simulated, suite_and_live
+        from netprobe.cli.inputs import suite_and_live
+        from netprobe.run.simulated import suite_steps
 
         read, live = suite_and_live(suite, filenames)
         name: str | None = read.name
         cluster = read.cluster(live)
-        steps = simulated(
+        steps = suite_steps(
             read,
             live,
             chosen,
@@ -100,8 +101,8 @@ def command(
             changed_only=changed_only,
         )
     elif filenames:
-        from netprobe.cli.manifests import read_cluster
-        from netprobe.cli.survey import surveyed
+        from netprobe.cli.inputs import read_cluster
+        from netprobe.run.simulated import pairs_step
         from netprobe.survey import Survey, ask
 
         cluster, name = read_cluster(filenames), None
@@ -117,10 +118,10 @@ def command(
             say("no flow to show: fewer than two pods, or no port that one declares (--port names one)")
         written = {output, *(one.format for one in reports)}
         steps = (
-            surveyed(
+            pairs_step(
                 Survey(question, chosen),
                 changed_only=changed_only,
-                overview=bool(written - OF_EVERY_ROW),
+                groups=bool(written - OF_EVERY_ROW),
                 rows=bool(written & OF_EVERY_ROW),
             ),
         )

@@ -11,9 +11,7 @@ from netprobe.model.flow import End
 from netprobe.model.verdict import Verdict
 from netprobe.report import words
 from netprobe.report.escape import plain
-from netprobe.run.record import Group, Step
-
-LONGEST = 1_000  # rows; above that, pods that behave alike share a row
+from netprobe.run.record import LONGEST, Group, Step
 
 
 def grouped(step: Step) -> tuple[list[Row], tuple[Group, ...]]:

@@ -7,10 +7,10 @@ from itertools import islice
 
 from netprobe.diff import Row, Status
 from netprobe.report import words
-from netprobe.report.alike import LONGEST, grouped
+from netprobe.report.alike import grouped
 from netprobe.report.escape import markdown as escape
 from netprobe.report.style import PLAIN, Style
-from netprobe.run.record import Report, Step
+from netprobe.run.record import LONGEST, Report, Step
 
 _MARKS = {Status.MISMATCH: "❌", Status.UNKNOWN: "❔"}
 

@@ -6,16 +6,12 @@ from collections.abc import Iterable, Iterator
 from itertools import islice
 
 from netprobe.diff import Counts, Mismatch, Row, Status
-from netprobe.model.flow import Flow, Protocol, Via
+from netprobe.model.flow import Flow, Via
 from netprobe.model.observation import Outcome
 from netprobe.model.verdict import Verdict
-from netprobe.run.record import Report
+from netprobe.run.record import Report, port_text
 
-
-def port(flow: Flow, families: bool = False) -> str:
-    """ "5432", "53/UDP"; with `families` also the flow's, where it has one of two: "80 IPv6"."""
-    number = str(flow.port) if flow.protocol is Protocol.TCP else f"{flow.port}/{flow.protocol.value}"
-    return f"{number} IPv{flow.family}" if families and flow.family else number
+port = port_text
 
 
 def families(rows: Iterable[Row]) -> bool:

@@ -5,11 +5,21 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from typing import Final
 
 from netprobe import __version__
 from netprobe.diff import Counts, Row
-from netprobe.model.flow import End
+from netprobe.model.flow import End, Flow, Protocol
 from netprobe.model.verdict import Verdict
+
+LONGEST: Final = 1_000
+"""Rows; where there are more, pods that behave alike share a row in formats for people."""
+
+
+def port_text(flow: Flow, families: bool = False) -> str:
+    """ "5432", "53/UDP"; with `families` also the flow's, where it has one of two: "80 IPv6"."""
+    number = str(flow.port) if flow.protocol is Protocol.TCP else f"{flow.port}/{flow.protocol.value}"
+    return f"{number} IPv{flow.family}" if families and flow.family else number
 
 
 @dataclass(frozen=True, slots=True)

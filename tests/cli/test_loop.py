@@ -7,7 +7,7 @@ import sys
 
 STUBBORN = """
 import asyncio, os, signal
-from netprobe.cli.loop import run_async
+from netprobe.cli.progress import run_async
 
 async def stubborn():
     asyncio.get_running_loop().call_soon(os.kill, os.getpid(), signal.SIGINT)

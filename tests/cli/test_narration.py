@@ -7,7 +7,7 @@ import threading
 
 import pytest
 
-from netprobe.cli.narration import LONGEST_S, PAUSE_S, Log, logged, narrated
+from netprobe.cli.progress import LONGEST_S, PAUSE_S, Log, logged, shown
 
 
 def test_a_line_where_something_else_is_done_or_the_same_for_long() -> None:
@@ -47,8 +47,8 @@ def test_it_is_said_while_the_work_holds_still(monkeypatch: pytest.MonkeyPatch) 
 
 def test_a_command_that_is_over_soon_says_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("sys.stderr", stream := io.StringIO())
-    monkeypatch.setattr("netprobe.cli.narration.PAUSE_S", 3600.0)
+    monkeypatch.setattr("netprobe.cli.progress.PAUSE_S", 3600.0)
     assert PAUSE_S >= 5
-    with narrated() as narrate:
+    with shown() as narrate:
         narrate("starting")
     assert stream.getvalue() == ""

@@ -162,7 +162,7 @@ def test_without_ports_those_that_the_destination_declares(
 
 def test_what_has_no_say_is_told_on_stderr(manifests: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["simulate", "-f", str(manifests)]) == 0
-    assert "passed over: 1 Secret\n" in capsys.readouterr().err
+    assert "skipped: 1 Secret\n" in capsys.readouterr().err
 
 
 def test_a_suite_among_manifests_is_passed_over_with_a_hint(

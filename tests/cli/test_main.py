@@ -142,8 +142,8 @@ HEARS_CTRL_C = ["env", "--default-signal=INT"]  # also where the tests run in th
 
 SLEEPER = """
 import asyncio, sys
-from netprobe.cli.loop import run_async
-from netprobe.cli.frame import guarded
+from netprobe.cli.progress import run_async
+from netprobe.cli.main import guarded
 import click, types
 from netprobe.cli import app
 

@@ -1,0 +1,77 @@
+"""What commands read: manifests, a suite with its cluster, a live cluster. Notes go to standard error."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING
+
+from netprobe.cli.main import say
+from netprobe.errors import UsageError
+from netprobe.model.cluster import Cluster
+from netprobe.model.objects import ReadOnlyObject
+
+if TYPE_CHECKING:
+    from netprobe.suite import Suite
+
+KINDS = ("Namespace", "Pod", "Service", "NetworkPolicy")
+
+
+def read_cluster(filenames: Sequence[str]) -> Cluster:
+    """The one cluster that all files and folders describe; InputError with every problem."""
+    from netprobe.cli.progress import shown
+    from netprobe.manifests import load
+
+    with shown() as progress:
+        progress("reading manifests")
+        loaded = load(filenames)
+    others = {kind: n for kind, n in loaded.passed_over.items() if kind not in loaded.not_simulated}
+    if others:
+        hint = "; a suite is named without -f (explain: --suite)" if "ConnectivitySuite" in others else ""
+        say(f"skipped: {_counted(others)}{hint}")
+    if loaded.not_simulated:
+        say(f"warning: not simulated, though they may decide flows: {_counted(loaded.not_simulated)}")
+    say_overlays(loaded.overlays)
+    return loaded.cluster
+
+
+def say_overlays(folders: Iterable[str]) -> None:
+    for folder in folders:
+        say(
+            f"warning: {folder}: its files are read as they are, without Kustomize; "
+            "build it first (kubectl kustomize FOLDER)"
+        )
+
+
+def suite_and_live(path: str, filenames: Sequence[str]) -> tuple[Suite, Cluster | None]:
+    """The suite, and the cluster that the manifests describe; None where the suite has a topology."""
+    from netprobe.suite import load
+
+    suite = load(path)
+    if suite.topology is None and not filenames:
+        raise UsageError(f"{path} has no topology of its own: name the cluster's manifests by -f")
+    if suite.topology is not None and filenames:
+        raise UsageError(f"{path} has a topology of its own: -f is for suites without one")
+    return suite, read_cluster(filenames) if filenames else None
+
+
+def suite_and_cluster(path: str, filenames: Sequence[str], steps: int = 0) -> tuple[Suite, Cluster]:
+    """The suite, and its cluster after its policies and that many steps."""
+    suite, live = suite_and_live(path, filenames)
+    return suite, suite.cluster(live, steps)
+
+
+def live_cluster(kubeconfig: str | None, context: str | None, request_timeout_s: float) -> Cluster:
+    """What decides flows in the cluster of a kubeconfig, or of the current context; ClusterError."""
+    from netprobe.cli.progress import run_async
+    from netprobe.kube import connect
+    from netprobe.manifests import from_objects
+
+    async def objects() -> list[ReadOnlyObject]:
+        async with connect(kubeconfig, context, request_timeout_s=request_timeout_s) as cluster:
+            return [thing for kind in KINDS for thing in await cluster.find(kind)]
+
+    return from_objects(run_async(objects()))
+
+
+def _counted(kinds: Mapping[str, int]) -> str:
+    return ", ".join(f"{number} {kind}" for kind, number in sorted(kinds.items()))

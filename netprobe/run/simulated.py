@@ -1,0 +1,122 @@
+"""The steps of a report without a cluster: a suite's moments, or all pairs of the pods of manifests."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+
+from netprobe.diff import Counts, Row, Status, compare
+from netprobe.explain.why import blame
+from netprobe.model.cluster import Cluster
+from netprobe.model.flow import Flow, Protocol
+from netprobe.model.verdict import Verdict
+from netprobe.run.moment import moments
+from netprobe.run.record import LONGEST, Group, Step, port_text
+from netprobe.run.steps import explained
+from netprobe.simulate import Profile
+from netprobe.suite import Suite
+from netprobe.survey import Bundle, Overview, Survey, ask
+from netprobe.survey.overview import LEFT_OUT
+
+NAME = "the policies as they are"
+
+MOST_HELD = 200_000
+"""Rows; above that they are made anew in each pass."""
+
+
+def suite_steps(
+    suite: Suite,
+    live: Cluster | None,
+    profile: Profile,
+    *,
+    sources: Sequence[str] = (),
+    destinations: Sequence[str] = (),
+    ports: Sequence[tuple[int, Protocol]] = (),
+    changed_only: bool = False,
+) -> tuple[Step, ...]:
+    """The comparison at each moment of a suite. With `changed_only` what policies or a step change."""
+    cluster = suite.cluster(live)
+    wanted = ask(cluster, sources=sources, destinations=destinations, externals=suite.externals, ports=ports)
+    wanted_sources, wanted_destinations = frozenset(wanted.sources), frozenset(wanted.destinations)
+
+    def is_wanted(flow: Flow) -> bool:
+        return (
+            (not sources or flow.source in wanted_sources)
+            and (not destinations or flow.destination in wanted_destinations)
+            and (not ports or (flow.port, flow.protocol) in ports)
+        )
+
+    steps: list[Step] = []
+    before: Iterable[Row] = ()
+    for index, at in enumerate(moments(suite, live, profile, is_wanted)):
+        rows = compare(at.declared, at.simulated, step=index)
+        shown = _changed(rows, before, first=index == 0) if changed_only else rows
+        found = explained(shown, at.simulator, at.declared_by)
+        steps.append(Step(at.name, found, Counts.of(found)))
+        before = rows
+    return tuple(steps)
+
+
+def _changed(rows: Iterable[Row], before: Iterable[Row], *, first: bool) -> list[Row]:
+    """Without policies everything passes; later, a flow was as the step before left it."""
+    earlier = {row.flow: row.result for row in before}
+    return [
+        row
+        for row in rows
+        if row.status is not Status.AS_EXPECTED
+        or row.result is not (Verdict.ALLOW if first else earlier.get(row.flow, Verdict.ALLOW))
+    ]
+
+
+@dataclass(frozen=True, slots=True)
+class Rows:
+    """The rows of a survey, made in each pass."""
+
+    survey: Survey
+    changed_only: bool
+
+    def __iter__(self) -> Iterator[Row]:
+        return self.survey.rows(changed_only=self.changed_only)
+
+
+def pairs_step(survey: Survey, *, changed_only: bool, groups: bool, rows: bool) -> Step:
+    """All pairs of pods, as one step.
+
+    `groups`: where there are more rows than a person can read, groups stand for them. `rows`: the rows are
+    needed too; else the counts are those of the groups, and no row is made.
+    """
+    size = survey.question.size
+    every: Iterable[Row] = Rows(survey, changed_only)
+    if size <= LONGEST:
+        why = blame(survey.question.cluster.policies)
+        every = tuple(replace(row, why=why(row)) for row in every)
+        return Step(NAME, every, Counts.of(every))
+    if size <= MOST_HELD and rows:
+        every = tuple(every)
+    if not groups:
+        return Step(NAME, every, Counts.of(every))
+    found = survey.overview()
+    bundles = [one for one in found.bundles if not changed_only or one.verdict is not Verdict.ALLOW]
+    families = {4, 6} <= {one.family for one in bundles}
+    grouped = (*(_group(one, families) for one in bundles), *_left_out(found))
+    return Step(NAME, every, Counts.of(every) if rows else _counts(bundles, found), groups=grouped)
+
+
+def _counts(bundles: Iterable[Bundle], found: Overview) -> Counts:
+    flows, unknown = 0, 0
+    for bundle in bundles:
+        flows += bundle.flows
+        unknown += bundle.flows if bundle.verdict is Verdict.UNKNOWN else 0
+    return Counts(as_expected=flows - unknown, unknown=unknown, skipped=found.left_out)
+
+
+def _group(bundle: Bundle, families: bool) -> Group:
+    first, to = bundle.sources.first, bundle.destinations.first
+    flow = Flow(first, to, bundle.port, bundle.protocol, bundle.family)
+    note = "could not tell" if bundle.verdict is Verdict.UNKNOWN else ""
+    ends = str(bundle.sources), str(bundle.destinations)
+    return Group(*ends, port_text(flow, families), bundle.verdict, bundle.flows, note)
+
+
+def _left_out(found: Overview) -> list[Group]:
+    return [Group("-", "-", "-", Verdict.UNKNOWN, found.left_out, LEFT_OUT)] if found.left_out else []
