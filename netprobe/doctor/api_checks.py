@@ -1,36 +1,26 @@
-"""What the API says of itself, of us, and of its nodes. Nothing is created."""
+"""Checks by the API alone: version, permissions, nodes, network plugin. Nothing is created."""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import TYPE_CHECKING
 
-from netprobe.doctor.check import Check, Status
+from netprobe.doctor.check import Check, CheckStatus
 from netprobe.errors import ClusterError
 from netprobe.model.objects import Object
+from netprobe.model.text import listed
 from netprobe.probe import permission
 from netprobe.probe.api import ClusterAPI
 from netprobe.probe.permission import FIXTURE, IN_PLACE, Need, Permission
 
-FEW = 3
-"""So many names are told before the rest is counted."""
-
-
-class About(Protocol):
-    """What `netprobe.kube.facts` finds out about a cluster."""
-
-    @property
-    def server_version(self) -> str: ...
-    @property
-    def cni(self) -> str | None: ...
-    @property
-    def evidence(self) -> str: ...
+if TYPE_CHECKING:
+    from netprobe.kube.facts import Facts
 
 
 @dataclass(frozen=True, slots=True)
 class Node:
-    """A node as its status tells it. `open`: any pod may be put there."""
+    """A node by its status. `open`: it takes any pod."""
 
     name: str
     ready: bool
@@ -43,28 +33,28 @@ class Node:
         return self.ready and self.linux
 
 
-def api(about: About, server: str) -> Check:
-    return Check("API server", Status.OK, f"{about.server_version} at {server}")
+def api(facts: Facts, server: str) -> Check:
+    return Check("API server", CheckStatus.OK, f"{facts.server_version} at {server}")
 
 
-def plugin(about: About) -> Check:
-    if about.cni is None:
-        return Check("network plugin", Status.NOTE, f"not recognised: {about.evidence}")
-    return Check("network plugin", Status.OK, f"{about.cni}, by {about.evidence}")
+def plugin(facts: Facts) -> Check:
+    if facts.cni is None:
+        return Check("network plugin", CheckStatus.NOTE, f"not recognised: {facts.evidence}")
+    return Check("network plugin", CheckStatus.OK, f"{facts.cni}, by {facts.evidence}")
 
 
-def others(beside: Sequence[str] | None) -> Check:
-    """Policies of kinds that are not simulated; None: nobody could say whether there are any."""
+def other_policies(found: Sequence[str] | None) -> Check:
+    """Policies of kinds that are not simulated; None: the server does not say whether there are any."""
     name = "other policies"
-    if beside is None:
-        return Check(name, Status.NOTE, "the API server does not say which API groups it has")
-    if not beside:
-        return Check(name, Status.OK, "none of a kind that decides flows beside NetworkPolicy")
-    return Check(name, Status.NOTE, f"{'; '.join(beside)}: they decide flows too, and are not simulated")
+    if found is None:
+        return Check(name, CheckStatus.NOTE, "the API server does not say which API groups it has")
+    if not found:
+        return Check(name, CheckStatus.OK, "no policies of other kinds than NetworkPolicy")
+    return Check(name, CheckStatus.NOTE, f"{'; '.join(found)}: they decide flows too, and are not simulated")
 
 
 async def user(cluster: ClusterAPI) -> str | None:
-    """Who the credentials stand for; None where the server does not say (before Kubernetes 1.28)."""
+    """The user of the credentials; None where the server does not say (before Kubernetes 1.28)."""
     question: Object = {
         "apiVersion": "authentication.k8s.io/v1",
         "kind": "SelfSubjectReview",
@@ -79,36 +69,42 @@ async def user(cluster: ClusterAPI) -> str | None:
 
 
 async def permissions(cluster: ClusterAPI, who: str | None) -> tuple[list[Check], tuple[Permission, ...]]:
-    """One check for runs in namespaces of their own, one for runs in place; and what the first lacks."""
+    """A check for runs in namespaces of their own, one for runs in place; and what the first kind lacks."""
     name = who or "these credentials"
     wanted = [p for p in FIXTURE if p.need is not Need.OPTIONAL]
     try:
         none = set(await permission.missing(cluster, dict.fromkeys([*FIXTURE, *IN_PLACE])))
     except ClusterError as e:
-        hint = "a run tries nevertheless, and stops at the first verb that is refused"
-        return [Check("permissions", Status.UNKNOWN, f"the server does not tell: {e}", hint)], ()
+        hint = "a run tries anyway, and stops at the first verb that is refused"
+        return [Check("permissions", CheckStatus.UNKNOWN, f"the server does not say: {e}", hint)], ()
     lacking = tuple(p for p in FIXTURE if p in none)
     needed = [p for p in lacking if p.need is not Need.OPTIONAL]
-    quiet = [p for p in lacking if p.need is Need.OPTIONAL]
+    optional = [p for p in lacking if p.need is Need.OPTIONAL]
     if needed:
         first = Check(
             "permissions",
-            Status.UNKNOWN,
+            CheckStatus.UNKNOWN,
             f"{name} lacks {_listed(needed)}",
-            "have the ClusterRole below applied (-o rbac prints nothing else), or name another --context",
+            "ask for the ClusterRole below (-o rbac prints only that), or use another --context",
         )
-    elif quiet:
-        why = "; ".join(f"{p}, which would tell {p.why}" for p in quiet)
-        first = Check("permissions", Status.NOTE, f"{name} has all that a run needs, but not {why}")
+    elif optional:
+        missing = "; ".join(f"{p} ({p.why})" for p in optional)
+        first = Check(
+            "permissions",
+            CheckStatus.NOTE,
+            f"{name} has all that a run needs; not required, but missing: {missing}",
+        )
     else:
-        first = Check("permissions", Status.OK, f"{name} has all {len(wanted)} that a run needs")
-    second = Check("permissions in place", Status.OK, "and those to test beside the workloads of others")
+        first = Check("permissions", CheckStatus.OK, f"{name} has all {len(wanted)} that a run needs")
+    second = Check(
+        "permissions in place", CheckStatus.OK, "also sufficient for runs beside the workloads of others"
+    )
     if short := [p for p in IN_PLACE if p in none and p.need is not Need.OPTIONAL]:
         second = Check(
             "permissions in place",
-            Status.NOTE,
-            f"not enough to test beside the workloads of others: lacks {_listed(short)}",
-            "only needed for that: manifests/rbac/in-place.yaml",
+            CheckStatus.NOTE,
+            f"not sufficient for runs beside the workloads of others: lacks {_listed(short)}",
+            "needed for that only: manifests/rbac/in-place.yaml",
         )
     return [first, second], lacking
 
@@ -118,17 +114,17 @@ async def nodes(cluster: ClusterAPI) -> tuple[Check, tuple[Node, ...] | None]:
     try:
         found = tuple(sorted(map(node, await cluster.find("Node")), key=lambda n: n.name))
     except ClusterError as e:
-        hint = "pods go where the scheduler puts them, and nodes are not told apart"
-        return Check("nodes", Status.NOTE, str(e), hint), None
+        hint = "the scheduler chooses the nodes of the pods, and nodes are not compared"
+        return Check("nodes", CheckStatus.NOTE, str(e), hint), None
     unready = [n.name for n in found if not n.ready]
     count = "1 node" if len(found) == 1 else f"{len(found)} nodes"
     kubelets = ", ".join(sorted({n.kubelet for n in found if n.kubelet}))
-    told = f"{count}, kubelet {kubelets}" if kubelets else count
+    summary = f"{count}, kubelet {kubelets}" if kubelets else count
     if unready:
         hint = "a node stays NotReady until its network plugin runs: kubectl describe node"
-        status = Status.NOTE if len(unready) < len(found) else Status.FAILED
-        return Check("nodes", status, f"{told}; not ready: {names(unready)}", hint), found
-    return Check("nodes", Status.OK, f"{told}, all ready"), found
+        status = CheckStatus.NOTE if len(unready) < len(found) else CheckStatus.FAILED
+        return Check("nodes", status, f"{summary}; not ready: {listed(unready)}", hint), found
+    return Check("nodes", CheckStatus.OK, f"{summary}, all ready"), found
 
 
 def node(obj: Object) -> Node:
@@ -156,12 +152,6 @@ def chosen(found: Sequence[Node], most: int) -> tuple[str, ...]:
     usable = [n for n in found if n.usable]
     candidates = [n.name for n in usable if n.open] or [n.name for n in usable]
     return tuple(candidates[: most or None])
-
-
-def names(texts: Collection[object]) -> str:
-    """ "n1, n2, n3 and 4 more"."""
-    shown = ", ".join(map(str, list(texts)[:FEW]))
-    return f"{shown} and {len(texts) - FEW} more" if len(texts) > FEW else shown
 
 
 def _listed(lacking: Sequence[Permission]) -> str:

@@ -1,4 +1,4 @@
-"""What the doctor says: one check a subject, each with its evidence."""
+"""What the doctor reports: one check for each subject, with its evidence."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from netprobe.model.objects import Object
 from netprobe.probe.permission import Permission, grant
 
 
-class Status(Enum):
-    """NOTE is worth knowing and counts for nothing; UNKNOWN could not be told."""
+class CheckStatus(Enum):
+    """NOTE does not count as a problem; UNKNOWN: could not be found out."""
 
     OK = "ok"
     NOTE = "note"
@@ -21,20 +21,20 @@ class Status(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """One subject. `evidence` says what was seen; `hint` what to do, where something is to be done."""
+    """One subject. `evidence` says what was seen; `hint` what to do about a problem."""
 
     name: str
-    status: Status
+    status: CheckStatus
     evidence: str
     hint: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Diagnosis:
-    """All checks, in the order in which they are told.
+    """All checks, in the order in which they are reported.
 
-    `user` is who the credentials stand for, None where the server does not say; `lacking` are permissions
-    that a run in a namespace of its own needs and these credentials lack.
+    `user` is the user of the credentials, None where the server does not say; `lacking` are permissions that
+    a run in namespaces of its own needs and these credentials lack.
     """
 
     server: str
@@ -46,13 +46,13 @@ class Diagnosis:
         return next(check for check in self.checks if check.name == name)
 
     def remedy(self) -> list[Object]:
-        """What grants the missing permissions: a ClusterRole and its binding."""
+        """A ClusterRole and its binding that grant the missing permissions."""
         return grant(self.lacking, self.user or "NAME-OF-THE-USER", "netprobe-missing")
 
     @property
     def exit_status(self) -> int:
-        """1 something is wrong, 3 something could not be told, else 0."""
+        """1: something is wrong. 3: something could not be found out. Else 0."""
         found = {check.status for check in self.checks}
-        if Status.FAILED in found:
+        if CheckStatus.FAILED in found:
             return 1
-        return 3 if Status.UNKNOWN in found else 0
+        return 3 if CheckStatus.UNKNOWN in found else 0

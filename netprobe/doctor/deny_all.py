@@ -1,8 +1,8 @@
-"""A deny-all, tried: paths that work before it, what becomes of them under it, and that they come back.
+"""A deny-all policy, tried: paths that work before it, what it does to them, and that they come back.
 
-A path counts as stopped where it was seen shut in two rounds on end, its listener answering the server itself
-and its way back open all the while; as open where it still connects when the time is over. Everything else
-is unknown, with the reason. Polled, because what is waited for is known here.
+A path counts as stopped where it was closed in two rounds in a row while its server could reach its own port
+and the way back stayed open; as open where it still connects at the deadline. Everything else is unknown,
+with the reason. Unlike a run, this waits for an expected result: it knows what the policy denies.
 """
 
 from __future__ import annotations
@@ -13,8 +13,8 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
-from netprobe.doctor.pod_facts import Skew, stamped
-from netprobe.doctor.pod_pairs import Knocker, Pair, Path, paths
+from netprobe.doctor.pod_facts import ClockSkew, server_clock
+from netprobe.doctor.pod_pairs import Pair, Path, PathProber, paths
 from netprobe.errors import NotFoundError
 from netprobe.model.objects import Object
 from netprobe.model.observation import Control, Outcome
@@ -25,21 +25,21 @@ from netprobe.probe.api import ClusterAPI
 from netprobe.probe.netcat import Answer
 
 ROUNDS: Final = 2
-"""A path that was shut in so many rounds on end is stopped."""
+"""A path that was closed in this many rounds in a row is stopped."""
 
 PAUSE_S: Final = 0.2
-NOT_SHUT: Final = frozenset({Outcome.CONNECTED, Outcome.EXEC_FAILED, Outcome.SKIPPED})
+NOT_CLOSED: Final = frozenset({Outcome.CONNECTED, Outcome.EXEC_FAILED, Outcome.SKIPPED})
 
 TRIES: Final = 4
-"""Rounds without a policy: fresh listeners, and UDP, need some."""
+"""Rounds without a policy: fresh listeners and UDP may need several."""
 
 
 @dataclass(frozen=True, slots=True)
-class Trial:
-    """What a deny-all did. `stopped`: seconds from the API's answer to the round that first saw it shut.
+class DenyAllResult:
+    """What a deny-all did. `stopped`: seconds from the API's answer to the first round that found it closed.
 
-    `lingering` paths did not come back when the policy was deleted; `collateral` paths are not forbidden by
-    the policy and were shut under it. `beside`: what became of paths that were only looked at.
+    `lingering` paths did not come back when the policy was deleted; `collateral` paths are not denied by the
+    policy and were closed under it. `observed`: answers of paths that are reported and not judged.
     """
 
     direction: Direction
@@ -48,7 +48,7 @@ class Trial:
     unknown: Mapping[Path, str] = field(default_factory=dict)
     lingering: Sequence[Path] = ()
     collateral: Sequence[Path] = ()
-    beside: Mapping[Path, Answer] = field(default_factory=dict)
+    observed: Mapping[Path, Answer] = field(default_factory=dict)
     waited_s: float = 0.0
 
     @property
@@ -56,14 +56,14 @@ class Trial:
         return len(self.stopped) + len(self.open) + len(self.unknown)
 
 
-async def baseline(knocker: Knocker, wanted: Collection[Path]) -> dict[Path, Answer]:
-    """The last answer of each path while nothing forbids it; one that connects is not asked again."""
+async def baseline(prober: PathProber, wanted: Collection[Path]) -> dict[Path, Answer]:
+    """The last answer of each path while nothing denies it; one that connects is not tried again."""
     answers: dict[Path, Answer] = {}
     pending = list(wanted)
     for attempt in range(TRIES):
         if pending and attempt:
             await asyncio.sleep(PAUSE_S)
-        answers |= await knocker.ask(pending)
+        answers |= await prober.probe(pending)
         pending = [path for path in wanted if answers[path].outcome is not Outcome.CONNECTED]
         if not pending:
             break
@@ -71,89 +71,91 @@ async def baseline(knocker: Knocker, wanted: Collection[Path]) -> dict[Path, Ans
 
 
 @dataclass(slots=True)
-class Experiment:
-    """Tries policies on paths that are proven to work without them.
+class DenyAllTest:
+    """Applies policies to paths that are proven to work without them.
 
-    `server_clock` is read off a policy when it is made.
+    `server_clock` is read from a policy's creation time.
     """
 
     cluster: ClusterAPI
-    knocker: Knocker
+    prober: PathProber
     pairs: Sequence[Pair]
     proven: Sequence[Path]
     within_s: float
-    server_clock: Skew | None = None
+    server_clock: ClockSkew | None = None
 
-    async def run(self, direction: Direction, policy: Object, beside: Sequence[Path] = ()) -> Trial:
-        """Apply the policy, see what it stops within `within_s`, delete it, and see all come back.
+    async def run(self, direction: Direction, policy: Object, observe: Sequence[Path] = ()) -> DenyAllResult:
+        """Apply the policy, see what it stops within `within_s`, delete it, and see everything come back.
 
         ClusterError where the policy is refused.
         """
         now = asyncio.get_running_loop().time
-        kept = await self._kept()
-        self.server_clock = await stamped(lambda: self.cluster.create(policy))
+        ways_back = await self._ways_back()
+        self.server_clock = await server_clock(lambda: self.cluster.create(policy))
         begun = now()
-        seen = await self._until_stopped(begun, kept)
-        looked = await self.knocker.ask(beside) if beside else {}
+        seen = await self._until_stopped(begun, ways_back)
+        observed = await self.prober.probe(observe) if observe else {}
         waited_s = now() - begun
         meta = policy["metadata"]
         try:
             await self.cluster.delete("NetworkPolicy", meta["name"], meta["namespace"])
         except NotFoundError:
-            return Trial(direction, {}, unknown=dict.fromkeys(self.proven, "somebody deleted the policy"))
+            return DenyAllResult(
+                direction, {}, unknown=dict.fromkeys(self.proven, "the policy was deleted by something else")
+            )
         lingering = await self._until_open(list(seen.since))
-        return Trial(
+        return DenyAllResult(
             direction,
             stopped={path: seen.since[path] for path in self.proven if path in seen.settled},
             open=[p for p in self.proven if seen.last.get(p) is Verdict.ALLOW and p not in seen.settled],
             unknown={
-                path: seen.reasons.get(path, "it was shut for less than two rounds")
+                path: seen.reasons.get(path, "it was closed for less than two rounds")
                 for path in self.proven
                 if path not in seen.settled and seen.last.get(path) is not Verdict.ALLOW
             },
             lingering=lingering,
             collateral=seen.collateral,
-            beside=looked,
+            observed=observed,
             waited_s=waited_s,
         )
 
-    async def _kept(self) -> list[Path]:
-        """The ways back, from servers to clients, that work: neither policy forbids them."""
+    async def _ways_back(self) -> list[Path]:
+        """Paths from servers to clients that work: neither policy denies them."""
         back = paths([pair.server for pair in self.pairs], [pair.client for pair in self.pairs])
-        kept = [p for p in back if any(p.source == q.to and p.to == q.source for q in self.proven)]
-        return [p for p, answer in (await baseline(self.knocker, kept)).items() if _connected(answer)]
+        ways_back = [p for p in back if any(p.source == q.to and p.to == q.source for q in self.proven)]
+        return [p for p, answer in (await baseline(self.prober, ways_back)).items() if _connected(answer)]
 
-    async def _until_stopped(self, begun: float, kept: Sequence[Path]) -> _Seen:
+    async def _until_stopped(self, begun: float, ways_back: Sequence[Path]) -> _Rounds:
         now = asyncio.get_running_loop().time
         servers = [pair.server for pair in self.pairs]
         listeners = [path for path in paths(servers, servers) if path.source == path.to]
-        seen = _Seen()
+        seen = _Rounds()
         while True:
             round_s = now() - begun
-            answers = await self.knocker.ask([*self.proven, *kept, *listeners])
-            seen.take(self.proven, kept, answers, round_s)
+            answers = await self.prober.probe([*self.proven, *ways_back, *listeners])
+            seen.take(self.proven, ways_back, answers, round_s)
             if len(seen.settled) == len(self.proven) or now() - begun > self.within_s:
                 return seen
             await asyncio.sleep(PAUSE_S)
 
-    async def _until_open(self, shut: list[Path]) -> list[Path]:
-        """Those of the paths that do not connect again in time."""
+    async def _until_open(self, closed: list[Path]) -> list[Path]:
+        """The paths that do not connect again in time."""
         now = asyncio.get_running_loop().time
         end = now() + self.within_s
-        while shut:
-            answers = await self.knocker.ask(shut)
-            shut = [path for path in shut if answers[path].outcome is not Outcome.CONNECTED]
+        while closed:
+            answers = await self.prober.probe(closed)
+            closed = [path for path in closed if answers[path].outcome is not Outcome.CONNECTED]
             if now() > end:
                 break
-            await asyncio.sleep(PAUSE_S if shut else 0)
-        return shut
+            await asyncio.sleep(PAUSE_S if closed else 0)
+        return closed
 
 
 @dataclass(slots=True)
-class _Seen:
-    """Rounds under the policy. `shut`: rounds on end; `since`: when they began, in seconds."""
+class _Rounds:
+    """The rounds under the policy. `closed`: rounds in a row; `since`: the time of the first, in seconds."""
 
-    shut: Counter[Path] = field(default_factory=Counter)
+    closed: Counter[Path] = field(default_factory=Counter)
     since: dict[Path, float] = field(default_factory=dict)
     last: dict[Path, Verdict] = field(default_factory=dict)
     reasons: dict[Path, str] = field(default_factory=dict)
@@ -163,27 +165,27 @@ class _Seen:
     def take(
         self,
         proven: Sequence[Path],
-        kept: Sequence[Path],
+        ways_back: Sequence[Path],
         answers: Mapping[Path, Answer],
         round_s: float,
     ) -> None:
         live = {(p.to, p.target) for p, a in answers.items() if p.source == p.to and _connected(a)}
-        for path in kept:
-            self.shut[path] = 0 if answers[path].outcome in NOT_SHUT else self.shut[path] + 1
-        self.collateral = [path for path in kept if self.shut[path] >= ROUNDS]
+        for path in ways_back:
+            self.closed[path] = 0 if answers[path].outcome in NOT_CLOSED else self.closed[path] + 1
+        self.collateral = [path for path in ways_back if self.closed[path] >= ROUNDS]
         for path in proven:
             listener = "self" if (path.to, path.target) in live else None
             verdict, reason = judge.judge(answers[path].outcome, Control(listener, "baseline"))
             self.last[path] = verdict
             if verdict is Verdict.DENY:
-                self.shut[path] += 1
+                self.closed[path] += 1
                 self.since.setdefault(path, round_s)
             else:
-                self.shut[path] = 0
+                self.closed[path] = 0
                 self.since.pop(path, None)
             if reason is not None and verdict is Verdict.UNKNOWN:
                 self.reasons[path] = f"{reason} {answers[path].text}".strip()
-        self.settled = {path for path in proven if self.shut[path] >= ROUNDS}
+        self.settled = {path for path in proven if self.closed[path] >= ROUNDS}
 
 
 def _connected(answer: Answer) -> bool:

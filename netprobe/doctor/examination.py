@@ -1,18 +1,19 @@
-"""All of it in order: ask, make the pairs, try, and remove everything, whatever happens."""
+"""All checks in order: the API, then pods and policies, which are removed whatever happens."""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
-from netprobe.doctor import api_checks, checks, deny_all, guest, pod_facts
-from netprobe.doctor.api_checks import About
-from netprobe.doctor.check import Check, Diagnosis, Status
-from netprobe.doctor.pod_pairs import Knocker, Pair, deny_all_policy, fixture, pairs, paths
+from netprobe.doctor import api_checks, checks, deny_all, pod_facts
+from netprobe.doctor.check import Check, CheckStatus, Diagnosis
+from netprobe.doctor.pod_pairs import Pair, PathProber, deny_all_policy, fixture, pairs, paths, start_host_pod
 from netprobe.errors import ClusterError, NetprobeError, WorkbenchError
 from netprobe.model.observation import Outcome
 from netprobe.model.policy import Direction
+from netprobe.model.text import listed
 from netprobe.probe.api import ClusterAPI
 from netprobe.probe.bench import Deadlines, new_run
 from netprobe.probe.pace import Pace
@@ -21,20 +22,24 @@ from netprobe.probe.plan import Station
 from netprobe.probe.run_objects import PodOptions
 from netprobe.probe.workbench import Workbench
 
+if TYPE_CHECKING:
+    from netprobe.kube.facts import Facts
+
 HOST_POD_S = 20.0
 
 
 @dataclass(slots=True)
 class Examination:
-    """One visit. `most_nodes`: try at most so many nodes, 0 for all of them.
+    """One examination. `most_nodes`: try at most this many nodes, 0 for all of them.
 
-    `within_s`: how long the cluster may take to enforce a policy. `beside`: see `api_checks.others`.
+    `within_s`: how long the cluster may take to enforce a policy. `other_policies`: phrases about policies of
+    other kinds, as from `kube.facts`; None: not known.
     """
 
     cluster: ClusterAPI
-    about: About
+    facts: Facts
     server: str
-    beside: Sequence[str] | None = ()
+    other_policies: Sequence[str] | None = ()
     lab: bool = False
     options: PodOptions = field(default_factory=PodOptions)
     deadlines: Deadlines = field(default_factory=Deadlines)
@@ -49,20 +54,20 @@ class Examination:
         """Find out everything that can be; ClusterError only where the API does not answer at all."""
         self.progress("asking the API server")
         user = await api_checks.user(self.cluster)
-        self._checks = [api_checks.api(self.about, self.server)]
-        told, lacking = await api_checks.permissions(self.cluster, user)
-        self._checks += told
+        self._checks = [api_checks.api(self.facts, self.server)]
+        permission_checks, lacking = await api_checks.permissions(self.cluster, user)
+        self._checks += permission_checks
         check, nodes = await api_checks.nodes(self.cluster)
-        self._checks += [check, api_checks.plugin(self.about), api_checks.others(self.beside)]
+        self._checks += [check, api_checks.plugin(self.facts), api_checks.other_policies(self.other_policies)]
         if any(permission.need is not Need.OPTIONAL for permission in lacking):
-            self._checks.append(_not_tried("the permissions to make pods and policies are missing"))
+            self._checks.append(_not_tried("the permissions to create pods and policies are missing"))
         else:
             await self._try(None if nodes is None else api_checks.chosen(nodes, self.most_nodes))
         return Diagnosis(self.server, tuple(self._checks), user, lacking)
 
     async def _try(self, nodes: Sequence[str] | None) -> None:
         if nodes is not None and not nodes:
-            self._checks.append(_not_tried("no node is ready for pods of Linux"))
+            self._checks.append(_not_tried("no node is ready for Linux pods"))
             return
         bench = Workbench(
             self.cluster,
@@ -75,61 +80,61 @@ class Examination:
             progress=self.progress,
         )
         begun = asyncio.get_running_loop().time()
-        knocker = Knocker(self.cluster, self.pace)
+        prober = PathProber(self.cluster, self.pace)
         entered = False
         try:
             async with bench:
                 entered = True
                 made = pairs(bench.stations)
                 took_s = asyncio.get_running_loop().time() - begun
-                where = api_checks.names(sorted({pair.server.node or "?" for pair in made}))
+                where = listed(sorted({pair.server.node or "?" for pair in made}))
                 evidence = (
                     f"{self.options.image} runs on {where}; {2 * len(made)} pods ready in {took_s:.1f} s"
                 )
-                self._checks.append(Check("probe pods", Status.OK, evidence))
+                self._checks.append(Check("probe pods", CheckStatus.OK, evidence))
                 try:
-                    await self._inside(bench, made, knocker)
+                    await self._inside(bench, made, prober)
                 finally:
-                    await knocker.close()
+                    await prober.close()
         except WorkbenchError as e:
-            self._checks.append(Check("probe pods", Status.UNKNOWN, str(e), _hint(str(e))))
+            self._checks.append(Check("probe pods", CheckStatus.UNKNOWN, str(e), _hint(str(e))))
         except ClusterError as e:
             name = "probe pods" if not entered else "the rest"
-            self._checks.append(Check(name, Status.UNKNOWN, str(e), _hint(str(e))))
+            self._checks.append(Check(name, CheckStatus.UNKNOWN, str(e), _hint(str(e))))
 
-    async def _inside(self, bench: Workbench, made: Sequence[Pair], knocker: Knocker) -> None:
+    async def _inside(self, bench: Workbench, made: Sequence[Pair], prober: PathProber) -> None:
         clients = [pair.client for pair in made]
         servers = [pair.server for pair in made]
         wanted = paths(clients, servers)
         self.progress("trying paths without a policy")
-        before = await deny_all.baseline(knocker, wanted)
-        names = await pod_facts.names(knocker, clients)
-        looks = await asyncio.gather(*(pod_facts.look(self.cluster, client) for client in clients))
+        before = await deny_all.baseline(prober, wanted)
+        names = await pod_facts.resolve(prober, clients)
+        looks = await asyncio.gather(*(pod_facts.read_pod(self.cluster, client) for client in clients))
         seen = dict(zip(clients, looks, strict=True))
         self._checks += [*checks.networks(before), checks.dns(names), checks.families(made)]
-        host, trouble = await self._host(bench, made)
-        beside = paths([host], servers) if host is not None else ()
-        alone = await deny_all.baseline(knocker, beside)
+        host, failure = await self._host(bench, made)
+        from_host = paths([host], servers) if host is not None else ()
+        alone = await deny_all.baseline(prober, from_host)
         proven = [path for path, answer in before.items() if answer.outcome is Outcome.CONNECTED]
-        experiment = deny_all.Experiment(self.cluster, knocker, made, proven, self.within_s)
+        experiment = deny_all.DenyAllTest(self.cluster, prober, made, proven, self.within_s)
         results = {}
         for direction in Direction:
             self.progress(f"waiting for a deny-all for {direction.value} to act")
             policy = deny_all_policy(self.run, direction)
-            looked = beside if direction is Direction.INGRESS else ()
-            results[direction] = await experiment.run(direction, policy, looked)
+            observe = from_host if direction is Direction.INGRESS else ()
+            results[direction] = await experiment.run(direction, policy, observe)
             self._checks.append(checks.enforcement(results[direction]))
         ingress = results[Direction.INGRESS]
-        self._checks.append(checks.host_network(ingress, trouble, alone))
+        self._checks.append(checks.host_network(ingress, failure, alone))
         self._checks += [checks.sctp(seen), checks.clocks(experiment.server_clock, seen)]
 
     async def _host(self, bench: Workbench, made: Sequence[Pair]) -> tuple[Station | None, str | None]:
-        """A pod with hostNetwork beside the first server, or why there is none."""
+        """A pod with hostNetwork on the node of the first server, or why there is none."""
         self.progress("starting a pod with hostNetwork")
         try:
             async with asyncio.timeout(HOST_POD_S):
                 node = made[0].server.node
-                return await guest.placed(bench, node, self.options), None
+                return await start_host_pod(bench, node, self.options), None
         except TimeoutError:
             return None, f"the pod did not run within {HOST_POD_S:g} s"
         except NetprobeError as e:
@@ -137,13 +142,13 @@ class Examination:
 
 
 def _not_tried(why: str) -> Check:
-    return Check("enforcement", Status.UNKNOWN, f"not tried: {why}")
+    return Check("enforcement", CheckStatus.UNKNOWN, f"not tried: {why}")
 
 
-def _hint(said: str) -> str | None:
-    """What to do about pods that do not come up, by what their status says."""
+def _hint(status: str) -> str | None:
+    """What to do about pods that do not start, by their status."""
     for words, hint in _HINTS:
-        if any(word in said for word in words):
+        if any(word in status for word in words):
             return hint
     return None
 
@@ -153,7 +158,10 @@ _HINTS = (
         ("ImagePull", "ErrImage", "InvalidImageName"),
         "--image names one that the nodes can pull; without internet: docs/cluster.md, Images",
     ),
-    (("exceeded quota", "LimitRange", "quota"), "the cluster gives new namespaces a quota: ask for room"),
+    (
+        ("exceeded quota", "LimitRange", "quota"),
+        "the cluster puts a quota on new namespaces: ask for a larger one",
+    ),
     (("Insufficient", "unschedulable"), "no node has room for 10m of CPU and 16 MiB"),
     (("is not all removed",), "netprobe clean, with the same cluster options, removes the rest"),
 )

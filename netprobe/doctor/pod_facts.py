@@ -1,4 +1,4 @@
-"""What pods see: names, clocks, the kernel's protocols. One exec a pod for the latter two."""
+"""What pods see: DNS names, clocks, the kernel's protocols. One exec a pod for the latter two."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from datetime import datetime
 from time import time
 from typing import Final
 
-from netprobe.doctor.pod_pairs import Knocker, Path
+from netprobe.doctor.pod_pairs import Path, PathProber
 from netprobe.errors import ClusterError
 from netprobe.model.objects import Object
 from netprobe.model.observation import Outcome
@@ -19,11 +19,11 @@ from netprobe.probe.netcat import Answer, Target
 from netprobe.probe.plan import Station
 
 NAME: Final = Target("kubernetes.default.svc", 443)
-"""What every cluster's DNS knows, and what answers by its Service."""
+"""A name that every cluster's DNS knows, of a Service that answers."""
 
 EXEC_S: Final = 20.0
 
-# Asked and answered line by line, so that the time is known to a round trip and not to the start of an exec.
+# A question and an answer line by line: the error is a round trip, not the start of an exec.
 # ash of BusyBox 1.35 has EPOCHREALTIME; GNU date has %N, BusyBox's leaves out what it does not know.
 _SCRIPT: Final = """
 while read -r word; do
@@ -37,7 +37,7 @@ done
 
 
 @dataclass(frozen=True, slots=True)
-class Skew:
+class ClockSkew:
     """How far a clock is ahead of this machine's: somewhere between `low` and `high`, in seconds."""
 
     low: float
@@ -49,35 +49,35 @@ class Skew:
         return self.low if self.low > 0 else min(0.0, self.high)
 
     @classmethod
-    def of(cls, read: float, resolution_s: float, before: float, after: float) -> Skew:
-        """`read` on the other clock, cut to its resolution, between `before` and `after` on ours."""
+    def of(cls, read: float, resolution_s: float, before: float, after: float) -> ClockSkew:
+        """From a time read on the other clock, in steps of `resolution_s`, between `before` and `after`."""
         return cls(read - after, read + resolution_s - before)
 
 
 @dataclass(frozen=True, slots=True)
-class Inside:
-    """What one pod said. None: it did not say."""
+class PodFacts:
+    """What one pod answered. None: no answer."""
 
-    skew: Skew | None = None
+    skew: ClockSkew | None = None
     sctp: bool | None = None
-    trouble: str | None = None
+    failure: str | None = None
 
 
-async def stamped(create: Callable[[], Awaitable[Object]]) -> Skew | None:
-    """The API server's clock, by the time that it stamps on an object (in whole seconds)."""
+async def server_clock(create: Callable[[], Awaitable[Object]]) -> ClockSkew | None:
+    """The API server's clock, from the creation time of an object (in whole seconds)."""
     before = time()
     obj = await create()
     after = time()
     text = obj["metadata"].get("creationTimestamp")
     try:
-        return Skew.of(datetime.fromisoformat(str(text)).timestamp(), 1.0, before, after)
+        return ClockSkew.of(datetime.fromisoformat(str(text)).timestamp(), 1.0, before, after)
     except ValueError:
         return None
 
 
-async def look(cluster: ClusterAPI, station: Station) -> Inside:
-    """Ask one pod for its clock and for SCTP. Never raises for what goes wrong there."""
-    skew: Skew | None = None
+async def read_pod(cluster: ClusterAPI, station: Station) -> PodFacts:
+    """Read the clock of a pod and whether its kernel has SCTP. Does not raise for failures in the pod."""
+    skew: ClockSkew | None = None
     sctp: bool | None = None
     try:
         async with (
@@ -94,26 +94,26 @@ async def look(cluster: ClusterAPI, station: Station) -> Inside:
             sctp = {"sctp yes": True, "sctp no": False}.get(await anext(lines, ""))
             await execution.send(".\n")
     except TimeoutError:
-        return Inside(skew, sctp, f"no answer after {EXEC_S:g} s")
+        return PodFacts(skew, sctp, f"no answer after {EXEC_S:g} s")
     except ClusterError as e:
-        return Inside(skew, sctp, str(e))
-    return Inside(skew, sctp)
+        return PodFacts(skew, sctp, str(e))
+    return PodFacts(skew, sctp)
 
 
-def _clock(line: str, before: float, after: float) -> Skew | None:
+def _clock(line: str, before: float, after: float) -> ClockSkew | None:
     match = re.match(r"time (\d+)(\.\d+)?", line)
     if match is None:
         return None
     digits = len(match[2] or "") - 1
     resolution_s = 10.0**-digits if digits > 0 else 1.0
-    return Skew.of(float(match[1] + (match[2] or "")), resolution_s, before, after)
+    return ClockSkew.of(float(match[1] + (match[2] or "")), resolution_s, before, after)
 
 
-async def names(knocker: Knocker, stations: Sequence[Station]) -> Mapping[Station, Answer]:
-    """What became of `NAME` in each pod, tried again where it did not resolve."""
-    asked = [Path(station, station, NAME) for station in stations]
-    answers = await knocker.ask(asked)
-    again = [p for p in asked if answers[p].outcome in {Outcome.NO_SUCH_NAME, Outcome.EXEC_FAILED}]
+async def resolve(prober: PathProber, stations: Sequence[Station]) -> Mapping[Station, Answer]:
+    """What happened to `NAME` in each pod, tried again where it did not resolve."""
+    paths = [Path(station, station, NAME) for station in stations]
+    answers = await prober.probe(paths)
+    again = [p for p in paths if answers[p].outcome in {Outcome.NO_SUCH_NAME, Outcome.EXEC_FAILED}]
     if again:
-        answers |= await knocker.ask(again)
+        answers |= await prober.probe(again)
     return {path.source: answer for path, answer in answers.items()}

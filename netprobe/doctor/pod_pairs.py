@@ -1,4 +1,4 @@
-"""A client and a server on each node that is tried, and the paths between them."""
+"""The doctor's pods: a client and a server on each node that is tried, and the paths between them."""
 
 from __future__ import annotations
 
@@ -10,11 +10,13 @@ from netprobe.model.cluster import Namespace
 from netprobe.model.flow import ContainerPort, End, Pod, PodRef, Protocol
 from netprobe.model.objects import Object
 from netprobe.model.policy import Direction
+from netprobe.probe import run_objects
 from netprobe.probe.api import ClusterAPI
+from netprobe.probe.bench import Bench, ref_of, station
 from netprobe.probe.netcat import Answer, Target
 from netprobe.probe.pace import Pace
 from netprobe.probe.plan import Batch, Station
-from netprobe.probe.run_objects import ROLE, RUN, Fixture
+from netprobe.probe.run_objects import ROLE, RUN, Fixture, PodOptions
 from netprobe.probe.session import Sessions
 
 PORTS: Final = (ContainerPort(8080, Protocol.TCP), ContainerPort(8053, Protocol.UDP))
@@ -23,7 +25,7 @@ CLIENT, SERVER = "client", "server"
 
 @dataclass(frozen=True, slots=True)
 class Pair:
-    """`client` knocks, `server` answers; both on one node, unless the scheduler was left to choose."""
+    """A client that connects and a server that listens; on one node, unless the scheduler chose the nodes."""
 
     client: Station
     server: Station
@@ -31,7 +33,7 @@ class Pair:
 
 @dataclass(frozen=True, slots=True)
 class Path:
-    """One way to one port, from the pod `source` to an address of the pod `to`."""
+    """From the pod `source` to one port of one address of the pod `to`."""
 
     source: Station
     to: Station
@@ -58,7 +60,7 @@ def namespace(run: str) -> str:
 
 
 def fixture(nodes: Sequence[str] | None, run: str) -> Fixture:
-    """The pods of all pairs. `nodes` None: one pair, where the scheduler wants it."""
+    """The pods of all pairs. `nodes` None: one pair, wherever the scheduler puts it."""
     where = namespace(run)
     pods = tuple(
         Pod(PodRef(where, f"{role}-{index}"), {ROLE: role}, ports=PORTS, node=node)
@@ -69,14 +71,14 @@ def fixture(nodes: Sequence[str] | None, run: str) -> Fixture:
 
 
 def pairs(stations: Mapping[End, Station]) -> tuple[Pair, ...]:
-    """The pods of `fixture`, as they came up."""
+    """The pods of `fixture`, once they are ready."""
     by_name = {station.pod: station for station in stations.values()}
     count = sum(name.startswith(CLIENT) for name in by_name)
     return tuple(Pair(by_name[f"{CLIENT}-{i}"], by_name[f"{SERVER}-{i}"]) for i in range(count))
 
 
 def paths(sources: Iterable[Station], servers: Iterable[Station]) -> tuple[Path, ...]:
-    """From every source to every port of every server, by each address of a family that both have."""
+    """From every source to every port of every server, for each address of a family that both have."""
     ends = tuple(servers)
     return tuple(
         Path(source, server, Target(str(address), port.number, port.protocol))
@@ -89,7 +91,7 @@ def paths(sources: Iterable[Station], servers: Iterable[Station]) -> tuple[Path,
 
 
 def deny_all_policy(run: str, direction: Direction) -> Object:
-    """A policy against everything that comes to the servers, or everything that leaves the clients."""
+    """A policy that denies everything to the servers (ingress), or everything from the clients (egress)."""
     role = SERVER if direction is Direction.INGRESS else CLIENT
     return {
         "apiVersion": "networking.k8s.io/v1",
@@ -104,24 +106,34 @@ def deny_all_policy(run: str, direction: Direction) -> Object:
 
 
 @dataclass(slots=True)
-class Knocker:
-    """Tries paths, all of a source in one exec."""
+class PathProber:
+    """Tries paths, all those of a source in one exec."""
 
     cluster: ClusterAPI
     pace: Pace
     _sessions: Sessions | None = None
 
-    async def ask(self, wanted: Iterable[Path]) -> dict[Path, Answer]:
+    async def probe(self, paths: Iterable[Path]) -> dict[Path, Answer]:
         """Try each path once. Every path has an answer: EXEC_FAILED where none came."""
         if self._sessions is None:
             self._sessions = Sessions(self.cluster, self.pace)
-        asked = tuple(wanted)
+        wanted = tuple(paths)
         targets: dict[Station, dict[Target, None]] = {}
-        for path in asked:
+        for path in wanted:
             targets.setdefault(path.source, {})[path.target] = None
         answers = await self._sessions.run(Batch(source, tuple(some)) for source, some in targets.items())
-        return {path: answers[path.source, path.target] for path in asked}
+        return {path: answers[path.source, path.target] for path in wanted}
 
     async def close(self) -> None:
         if self._sessions is not None:
             await self._sessions.close()
+
+
+async def start_host_pod(bench: Bench, node: str | None, options: PodOptions) -> Station:
+    """A pod in the network of a node, once it runs. ClusterError or WorkbenchError where that fails.
+
+    It serves nothing: ports of a node belong to others.
+    """
+    pod = run_objects.pod(PodRef(namespace(bench.run), "host"), bench.run, options, node=node)
+    pod = run_objects.on_node_network(pod)
+    return station(ref_of(pod), (await bench.start([pod]))[ref_of(pod)])

@@ -24,7 +24,7 @@ class Need(Enum):
 
     ALWAYS = "always"
     STEPS = "steps"  # only where the suite has steps
-    OPTIONAL = "optional"  # never: without it the report says less
+    OPTIONAL = "telling"  # never: without it the report says less (the value is in doctor's JSON)
 
 
 @dataclass(frozen=True, slots=True, order=True)

@@ -10,14 +10,19 @@ from typing import Any
 import yaml
 
 from netprobe import __version__
-from netprobe.doctor import Check, Diagnosis, Status
+from netprobe.doctor import Check, CheckStatus, Diagnosis
 from netprobe.report.escape import plain
 from netprobe.report.style import PLAIN, Style
 
 DIAGNOSIS_FORMATS = ("table", "json", "yaml", "rbac")
 
-_WORDS = {Status.OK: "ok", Status.NOTE: "note", Status.FAILED: "FAILED", Status.UNKNOWN: "unknown"}
-_COLOURS = {Status.OK: "32", Status.NOTE: "36", Status.FAILED: "31", Status.UNKNOWN: "33"}
+_WORDS = {
+    CheckStatus.OK: "ok",
+    CheckStatus.NOTE: "note",
+    CheckStatus.FAILED: "FAILED",
+    CheckStatus.UNKNOWN: "unknown",
+}
+_COLOURS = {CheckStatus.OK: "32", CheckStatus.NOTE: "36", CheckStatus.FAILED: "31", CheckStatus.UNKNOWN: "33"}
 _NARROW = 60
 """Below this width lines are left to the terminal."""
 
@@ -89,17 +94,17 @@ def _lines(check: Check, hint: str | None, width: int, style: Style) -> list[str
 def _summary(checks: Sequence[Check]) -> str:
     """The one sentence that matters most."""
     told = {check.name: check.status for check in checks}
-    sides = {name: told.get(name, Status.UNKNOWN) for name in ("ingress", "egress")}
-    failed = [check.name for check in checks if check.status is Status.FAILED]
+    sides = {name: told.get(name, CheckStatus.UNKNOWN) for name in ("ingress", "egress")}
+    failed = [check.name for check in checks if check.status is CheckStatus.FAILED]
     match sides["ingress"], sides["egress"]:
-        case Status.OK, Status.OK:
+        case CheckStatus.OK, CheckStatus.OK:
             others = f", but {', '.join(failed)} failed" if failed else ""
             return f"This cluster enforces NetworkPolicy, ingress and egress{others}."
-        case Status.FAILED, Status.FAILED:
+        case CheckStatus.FAILED, CheckStatus.FAILED:
             return "This cluster does not enforce NetworkPolicy as it should: see ingress and egress."
-        case Status.FAILED, _:
+        case CheckStatus.FAILED, _:
             return "This cluster does not enforce NetworkPolicy for ingress as it should."
-        case _, Status.FAILED:
+        case _, CheckStatus.FAILED:
             return "This cluster does not enforce NetworkPolicy for egress as it should."
     return "Could not tell whether this cluster enforces NetworkPolicy."
 

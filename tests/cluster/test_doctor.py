@@ -30,8 +30,8 @@ def test_a_cluster_that_enforces(kubeconfig: str) -> None:
     ended = netprobe("doctor", "--kubeconfig", kubeconfig, "-o", "json")
     assert ended.status == 0, ended.out + ended.err
     seen = checks(ended)
-    assert seen["ingress"]["evidence"].startswith("enforced: a deny-all shut all ")
-    assert seen["egress"]["evidence"].startswith("enforced: a deny-all shut all ")
+    assert seen["ingress"]["evidence"].startswith("enforced: a deny-all closed all ")
+    assert seen["egress"]["evidence"].startswith("enforced: a deny-all closed all ")
     assert seen["DNS"]["status"] == "ok"
     assert "from a pod with hostNetwork" in seen["host network"]["evidence"]
     assert seen["clocks"]["status"] == "ok", "every clock of this cluster is this machine's"

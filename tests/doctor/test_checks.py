@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from netprobe.doctor import Status, checks
-from netprobe.doctor.deny_all import Trial
-from netprobe.doctor.pod_facts import Inside, Skew
+from netprobe.doctor import CheckStatus, checks
+from netprobe.doctor.deny_all import DenyAllResult
+from netprobe.doctor.pod_facts import ClockSkew, PodFacts
 from netprobe.doctor.pod_pairs import Path
 from netprobe.model.flow import PodRef
 from netprobe.model.observation import Outcome
@@ -30,20 +30,25 @@ POD = Station(PodRef("x", "client-0"), "x", "client-0", "probe", (), node="n1")
 def test_a_skew_is_what_cannot_be_explained_by_delay_and_resolution(
     read: float, resolution_s: float, before: float, after: float, least: float
 ) -> None:
-    assert Skew.of(read, resolution_s, before, after).least == least
+    assert ClockSkew.of(read, resolution_s, before, after).least == least
 
 
 @pytest.mark.parametrize(
     ("server", "node", "status", "words"),
     [
-        (Skew(-0.2, 0.9), Skew(-0.01, 0.02), Status.OK, "API server agrees to 0.9 s, n1 agrees to 0.0 s"),
-        (Skew(2.0, 3.0), Skew(0, 0), Status.NOTE, "API server +2.5 s (±0.5)"),
-        (Skew(0, 0), Skew(-40.0, -39.0), Status.FAILED, "n1 -39.5 s (±0.5)"),
-        (None, Skew(0, 0), Status.NOTE, "not told by API server"),
+        (
+            ClockSkew(-0.2, 0.9),
+            ClockSkew(-0.01, 0.02),
+            CheckStatus.OK,
+            "API server agrees to 0.9 s, n1 agrees to 0.0 s",
+        ),
+        (ClockSkew(2.0, 3.0), ClockSkew(0, 0), CheckStatus.NOTE, "API server +2.5 s (±0.5)"),
+        (ClockSkew(0, 0), ClockSkew(-40.0, -39.0), CheckStatus.FAILED, "n1 -39.5 s (±0.5)"),
+        (None, ClockSkew(0, 0), CheckStatus.NOTE, "not read from API server"),
     ],
 )
-def test_clocks(server: Skew | None, node: Skew, status: Status, words: str) -> None:
-    check = checks.clocks(server, {POD: Inside(node)})
+def test_clocks(server: ClockSkew | None, node: ClockSkew, status: CheckStatus, words: str) -> None:
+    check = checks.clocks(server, {POD: PodFacts(node)})
     assert check.status is status
     assert words in check.evidence
 
@@ -51,18 +56,18 @@ def test_clocks(server: Skew | None, node: Skew, status: Status, words: str) -> 
 @pytest.mark.parametrize(
     ("outcome", "status"),
     [
-        (Outcome.CONNECTED, Status.OK),
-        (Outcome.TIMED_OUT, Status.NOTE),
-        (Outcome.NO_SUCH_NAME, Status.FAILED),
-        (Outcome.EXEC_FAILED, Status.UNKNOWN),
+        (Outcome.CONNECTED, CheckStatus.OK),
+        (Outcome.TIMED_OUT, CheckStatus.NOTE),
+        (Outcome.NO_SUCH_NAME, CheckStatus.FAILED),
+        (Outcome.EXEC_FAILED, CheckStatus.UNKNOWN),
     ],
 )
-def test_names(outcome: Outcome, status: Status) -> None:
+def test_names(outcome: Outcome, status: CheckStatus) -> None:
     assert checks.dns({POD: Answer(outcome)}).status is status
 
 
 @pytest.mark.parametrize(
-    ("shut", "words"),
+    ("closed", "words"),
     [
         pytest.param(
             ["10.0.0.1"], "NOT ENFORCED over IPv6: 9 s after a deny-all all 2 of its paths", id="one family"
@@ -71,13 +76,13 @@ def test_names(outcome: Outcome, status: Status) -> None:
         pytest.param([], "all 2 paths still connect", id="nothing at all"),
     ],
 )
-def test_a_family_that_policies_leave_out_is_named(shut: list[str], words: str) -> None:
+def test_a_family_that_policies_leave_out_is_named(closed: list[str], words: str) -> None:
     def path(host: str, port: int = 80) -> Path:
         return Path(POD, POD, Target(host, port))
 
     still = (path("fd00::1", 81), path("fd00::1", 82))
     check = checks.enforcement(
-        Trial(Direction.INGRESS, {path(host): 0.1 for host in shut}, still, waited_s=9.0)
+        DenyAllResult(Direction.INGRESS, {path(host): 0.1 for host in closed}, still, waited_s=9.0)
     )
-    assert check.status is Status.FAILED
+    assert check.status is CheckStatus.FAILED
     assert words in check.evidence

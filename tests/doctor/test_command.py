@@ -60,7 +60,7 @@ def test_two_nodes_and_both_families(dual: Lab) -> None:
     ended = netprobe("doctor", "--lab", dual.name, "-o", "yaml")
     assert ended.status == 0, ended.out + ended.err
     seen = {check["name"]: check["evidence"] for check in yaml.safe_load(ended.out)["checks"]}
-    assert "n1, n2; TCP, UDP; IPv4, IPv6" in seen["node to node"]
+    assert "n1 and n2; TCP, UDP; IPv4, IPv6" in seen["node to node"]
     assert "all 16 paths" in seen["ingress"]
     assert seen["address families"].startswith("IPv4 and IPv6")
     assert kubectl(str(dual.kubeconfig), "get", "namespaces", "-l", "netprobe.dev/run", "-o", "name") == ""

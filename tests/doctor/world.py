@@ -8,6 +8,7 @@ from time import time
 
 from netprobe.doctor import Diagnosis, Examination
 from netprobe.doctor.pod_facts import NAME
+from netprobe.kube.facts import Facts
 from netprobe.model.objects import Object
 from tests.probe.clock import now, virtually
 from tests.probe.fake import OPEN, SILENT, FakeCluster
@@ -16,11 +17,7 @@ Plugin = Callable[[str, str, bool, bool], bool]
 """(source node, destination node, is ingress forbidden, is egress forbidden) -> whether it passes."""
 
 
-@dataclass(frozen=True, slots=True)
-class About:
-    server_version: str = "v1.33.0"
-    cni: str | None = "Calico"
-    evidence: str = "DaemonSet kube-system/calico-node"
+FACTS = Facts("v1.33.0", False, None, "Calico", "DaemonSet kube-system/calico-node")
 
 
 def node(name: str, *, ready: bool = True, taint: str | None = None, os: str = "linux") -> Object:
@@ -93,7 +90,7 @@ class World:
         async def run() -> Diagnosis:
             for obj in self.nodes:
                 await self.cluster.create(obj)
-            visit = Examination(self.cluster, About(), "https://here", most_nodes=most_nodes)
+            visit = Examination(self.cluster, FACTS, "https://here", most_nodes=most_nodes)
             return await visit.diagnose()
 
         return virtually(run())
