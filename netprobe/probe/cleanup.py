@@ -7,6 +7,7 @@ lab, shadow pods of a run in place) each object is removed by itself, and only i
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Final
@@ -31,6 +32,9 @@ class Leftover:
     life: lease.Life
     objects: tuple[str, ...]
 
+    def __str__(self) -> str:
+        return f"run {self.run}: {', '.join(self.objects)}"
+
 
 @dataclass(frozen=True, slots=True)
 class Cleaned:
@@ -43,6 +47,16 @@ class Cleaned:
     removed: tuple[Leftover, ...] = ()
     spared: tuple[Leftover, ...] = ()
     unlisted: tuple[str, ...] = ()
+
+    @classmethod
+    def merged(cls, found: Iterable[Cleaned]) -> Cleaned:
+        """One for several clusters."""
+        every = tuple(found)
+        return cls(
+            tuple(left for one in every for left in one.removed),
+            tuple(left for one in every for left in one.spared),
+            tuple(dict.fromkeys(kind for one in every for kind in one.unlisted)),
+        )
 
 
 @dataclass(slots=True)
