@@ -1,4 +1,4 @@
-"""What lint found, as text: for terminals, programs, GitHub's pages and test reports."""
+"""Findings of lint as text: a table, JSON, GitHub annotations and JUnit."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from netprobe.report.findings_sarif import sarif
 from netprobe.report.style import PLAIN, Style
 
 NOTES_SHOWN = 20
-"""How many notes of one rule the table shows."""
+"""Notes of one rule that the table shows."""
 FINDING_FORMATS = ("table", "json", "sarif", "github", "junit")
 
 Edits = Callable[[Finding], tuple[TextEdit, ...]]
@@ -60,9 +60,9 @@ def summary(linted: Linted) -> str:
 
 
 def _lines(linted: Linted, edits: Edits, style: Style) -> Iterator[str]:
-    """One line a finding, as compilers write them, so that editors and terminals make links of them.
+    """One line per finding, in the format of compilers, so that editors and terminals make links of them.
 
-    Of many notes of one rule, the first few: warnings must not drown in them.
+    Of many notes of one rule only the first are shown, so that they do not hide the warnings.
     """
     notes: Counter[str] = Counter()
     for finding in linted.findings:
@@ -79,7 +79,7 @@ def _lines(linted: Linted, edits: Edits, style: Style) -> Iterator[str]:
     for rule, count in sorted(notes.items()):
         if count > NOTES_SHOWN:
             more = f"{count - NOTES_SHOWN} more notes of {rule}"
-            yield f"{more}: -o json has all, `disable: [{rule}]` in .netprobe.yaml none\n"
+            yield f"{more}: -o json shows all, `disable: [{rule}]` in .netprobe.yaml none\n"
     yield f"{summary(linted)}\n"
 
 
@@ -118,7 +118,7 @@ def _record(finding: Finding, edits: Edits) -> Mapping[str, Any]:
 
 
 def _github(linted: Linted) -> Iterator[str]:
-    """Workflow commands: annotations at the lines of the manifests."""
+    """Workflow commands that annotate lines of the manifests."""
     for finding in linted.findings:
         where = ""
         if finding.file is not None:
@@ -133,7 +133,7 @@ def _github(linted: Linted) -> Iterator[str]:
 
 
 def _junit(linted: Linted) -> Iterator[str]:
-    """A test case for each finding; errors and warnings are failures, notes and silenced ones skipped."""
+    """One test case per finding. Errors and warnings are failures; notes and silenced ones are skipped."""
     failures = linted.count(Severity.ERROR) + linted.count(Severity.WARNING)
     skipped = linted.count(Severity.NOTE) + len(linted.silenced)
     tests = max(1, failures + skipped)

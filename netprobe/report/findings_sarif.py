@@ -16,7 +16,7 @@ SCHEMA = "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sar
 
 
 def sarif(linted: Linted, edits: Callable[[Finding], tuple[TextEdit, ...]]) -> Iterator[str]:
-    """One run; silenced findings are results with a suppression, so that pages show them as accepted."""
+    """One run. Silenced findings are results with a suppression, so pages show them as accepted."""
     named = list(catalogue().values())
     index = {rule.id: number for number, rule in enumerate(named)}
     results = [_result(finding, index, edits) for finding in linted.findings]

@@ -1,4 +1,4 @@
-"""What a change of policies does, as text: for terminals, programs and pull requests."""
+"""The impact of a change as text: a table for terminals, Markdown for pull requests."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from netprobe.explain.why import path
 from netprobe.impact import Breach, Bundle, FlowChange, Impact, Unneeded
 from netprobe.model.flow import Protocol
 from netprobe.model.policy import Direction, Policy, PolicyRef
+from netprobe.model.text import listed
 from netprobe.model.verdict import Cause, Decision, Effect, Side, Verdict
 from netprobe.report.escape import markdown as escape
 from netprobe.report.escape import plain
@@ -24,7 +25,7 @@ FORMATS: Formats[Impact] = Formats(
     }
 )
 MOST_ROWS = 100
-"""Rows shown to people; JSON holds all."""
+"""Rows of each section in table and Markdown. JSON has all."""
 SHOWN = 5
 """Names of pods in a sentence."""
 
@@ -47,35 +48,35 @@ def title(impact: Impact) -> str:
         (len(revision.changed), "changed"),
         (len(revision.deleted), "deleted"),
     ]
-    told = [f"{number} {word}" for number, word in parts if number] or ["no policy changed"]
+    counts = [f"{number} {word}" for number, word in parts if number] or ["no policy changed"]
     if any(number for number, _ in parts):
-        number, _, word = told[0].partition(" ")
-        told[0] = f"{number} {'policy' if number == '1' else 'policies'} {word}"
+        number, _, word = counts[0].partition(" ")
+        counts[0] = f"{number} {'policy' if number == '1' else 'policies'} {word}"
     objects = "1 object" if revision.relabelled == 1 else f"{revision.relabelled:,} objects"
     more = f"; labels of {objects} changed" if revision.relabelled else ""
     new = f", {revision.new_pods} of them new" if revision.new_pods else ""
     pods = "1 pod" if impact.pods == 1 else f"{impact.pods:,} pods"
-    return f"{', '.join(told)}{more}; {pods} compared{new}"
+    return f"{', '.join(counts)}{more}; {pods} compared{new}"
 
 
 def closing(impact: Impact) -> str:
     """ "3 flows open, 12 close, 4 have another reason; 1 against the declaration"."""
     counts = [impact.flows(change) for change in FlowChange]
     if not any(counts) and not impact.breaches and not impact.unclear:
-        told = "no flow opens, closes or changes its reason"
+        text = "no flow opens, closes or is decided by other policies"
     else:
         opens = "1 flow opens" if counts[0] == 1 else f"{counts[0]:,} flows open"
         closes = "1 closes" if counts[1] == 1 else f"{counts[1]:,} close"
-        told = f"{opens}, {closes}, {counts[2]:,} stay for another reason"
+        text = f"{opens}, {closes}, {counts[2]:,} keep their verdict for another reason"
     checked = impact.declared
     if checked is None:
-        return told
+        return text
     against = sum(len(breach.flows) for breach in impact.breaches)
-    told += f"; {against:,} against the declaration"
+    text += f"; {against:,} against the declaration"
     unclear = sum(len(breach.flows) for breach in impact.unclear)
-    told += f", {unclear:,} could not be told" if unclear else ""
-    told += f"; {checked.repaired:,} more as declared than before" if checked.repaired else ""
-    return told + (f"; {checked.unmet:,} not as declared, before and after" if checked.unmet else "")
+    text += f", {unclear:,} unclear" if unclear else ""
+    text += f"; {checked.repaired:,} more are as declared than before" if checked.repaired else ""
+    return text + (f"; {checked.unmet:,} are not as declared, before and after" if checked.unmet else "")
 
 
 def table(impact: Impact, style: Style) -> Iterator[str]:
@@ -85,7 +86,7 @@ def table(impact: Impact, style: Style) -> Iterator[str]:
         cells = [[plain(cell) for cell in row] for row in rows]
         yield str(tabulate(cells, headers, tablefmt="plain", disable_numparse=True)) + "\n"
         if more:
-            yield f"and {more:,} rows more: -o json has them all\n"
+            yield f"and {more:,} more rows: -o json has all of them\n"
     for note in _notes(impact):
         yield f"\n{plain(note)}\n"
     colour = {1: "1;31", 3: "1;33"}.get(impact.exit_status, "32")
@@ -93,17 +94,17 @@ def table(impact: Impact, style: Style) -> Iterator[str]:
 
 
 def markdown(impact: Impact, _style: Style) -> Iterator[str]:
-    """A comment for a pull request: what is dangerous in the open, the rest folded away."""
+    """A comment for a pull request: dangerous changes first, the rest folded."""
     changes = impact.flows(FlowChange.OPENS) or impact.flows(FlowChange.CLOSES)
     mark = {1: "❌", 3: "❔"}.get(impact.exit_status, "⚠️" if changes else "✅")
     yield f"### {mark} netprobe impact: {escape(title(impact))}\n\n{escape(closing(impact))}\n"
     for head, _, headers, rows, more in _sections(impact):
-        folded = not head.startswith(("Against", "Could", "Opens", "Closes"))
+        folded = not head.startswith(("Against", "Unclear", "Could", "Opens", "Closes"))
         yield f"\n<details><summary>{escape(head)}</summary>\n\n" if folded else f"\n**{escape(head)}**\n\n"
         yield f"| {' | '.join(headers)} |\n|{'---|' * len(headers)}\n"
         for row in rows:
             yield f"| {' | '.join(map(escape, row))} |\n"
-        yield f"\nand {more:,} rows more\n" if more else ""
+        yield f"\nand {more:,} more rows\n" if more else ""
         yield "\n</details>\n" if folded else ""
     for note in _notes(impact):
         yield f"\n{escape(note)}\n"
@@ -117,7 +118,7 @@ def _sections(impact: Impact) -> Iterator[Section]:
     headers = ("From", "To", "Port", "Flows", "Why")
     for head, colour, breaches in (
         ("Against the declaration", "1;31", impact.breaches),
-        ("Could not tell", "1;33", impact.unclear),
+        ("Unclear", "1;33", impact.unclear),
     ):
         if breaches:
             cells: list[Sequence[str]] = [_breach(impact, one) for one in breaches[:MOST_ROWS]]
@@ -135,35 +136,34 @@ def _sections(impact: Impact) -> Iterator[Section]:
             for one in impact.unneeded[:MOST_ROWS]
         ]
         columns = ("Policy", "Rule", "Why", "Place")
-        yield "Could go:", "1", columns, found, max(0, len(impact.unneeded) - MOST_ROWS)
+        yield "Could be removed:", "1", columns, found, max(0, len(impact.unneeded) - MOST_ROWS)
 
 
 def _notes(impact: Impact) -> Iterator[str]:
     if not impact.pods:
-        yield "There is no pod to compare: give the workloads by -f or --against, or a cluster by --context."
+        yield "There are no pods to compare: add workloads with -f or --against, or use --context."
     if impact.left_out:
         names = [str(ref) for ref in impact.left_out]
-        more = f" and {len(names) - SHOWN:,} more" if len(names) > SHOWN else ""
         yield (
-            f"Left out, since they are on their node's network and NetworkPolicy does not define what "
-            f"becomes of their flows: {', '.join(names[:SHOWN])}{more}."
+            "Not compared, because they are on their node's network and NetworkPolicy does not define their "
+            f"flows: {listed(names, SHOWN)}."
         )
 
 
 def _bundle(impact: Impact, bundle: Bundle) -> Row:
     before, after = impact.decisions(bundle.sample)
     ports = _ports(impact, bundle)
-    told = why(impact, before, after)
-    return str(bundle.sources), str(bundle.destinations), ports, f"{bundle.flows:,}", told
+    reason = why(impact, before, after)
+    return str(bundle.sources), str(bundle.destinations), ports, f"{bundle.flows:,}", reason
 
 
 def _breach(impact: Impact, breach: Breach) -> Sequence[str]:
     flow = breach.flows[0]
     family = f" IPv{flow.family}" if flow.family == 6 else ""
     port = f"{_port(flow.port, flow.protocol)}{family}"
-    told = why(impact, breach.before, breach.after)
+    reason = why(impact, breach.before, breach.after)
     ends = str(flow.source), str(flow.destination)
-    return breach.declared.value.upper(), *ends, port, f"{len(breach.flows):,}", told
+    return breach.declared.value.upper(), *ends, port, f"{len(breach.flows):,}", reason
 
 
 def _ports(impact: Impact, bundle: Bundle) -> str:
@@ -182,18 +182,18 @@ def _port(number: int, protocol: Protocol) -> str:
 
 
 def why(impact: Impact, before: Decision, after: Decision) -> str:
-    """What decides a flow after the change, and where that is not new, what did before."""
+    """What decides a flow after the change, and what did before if the verdict is the same."""
     new = {p.ref: p for p in impact.revision.after.policies}
     old = {p.ref: p for p in impact.revision.before.policies}
-    now = "; ".join(_told(after, new))
+    now = "; ".join(_sentences(after, new))
     if before.verdict is after.verdict:
-        return f"{now} (was: {'; '.join(_told(before, old))})"
+        return f"{now} (was: {'; '.join(_sentences(before, old))})"
     if after.verdict is Verdict.ALLOW and not after.because:
-        return f"{now} (was: {'; '.join(_told(before, old))})"
+        return f"{now} (was: {'; '.join(_sentences(before, old))})"
     return now
 
 
-def _told(decision: Decision, known: dict[PolicyRef, Policy]) -> Iterator[str]:
+def _sentences(decision: Decision, known: dict[PolicyRef, Policy]) -> Iterator[str]:
     if decision.reason and not decision.because:
         yield decision.reason
         return
@@ -210,13 +210,9 @@ def _side(side: Side, known: dict[PolicyRef, Policy]) -> str:
     """ "ingress: denied by shop/default-deny [deny.yaml:3]", "egress: shop/web rule 0 allows"."""
     if not side.allowing:
         names = dict.fromkeys(f"{cause.policy}{_at(cause, known)}" for cause in side.isolating)
-        return f"{side.direction.value}: denied by {_some(list(names))}"
+        return f"{side.direction.value}: denied by {listed(names, 2)}"
     causes = dict.fromkeys(f"{c.policy} rule {c.rule}{_at(c, known)}" for c in side.allowing)
-    return f"{side.direction.value}: allowed by {_some(list(causes))}"
-
-
-def _some(names: list[str]) -> str:
-    return ", ".join(names[:2]) + (f" and {len(names) - 2} more" if len(names) > 2 else "")
+    return f"{side.direction.value}: allowed by {listed(causes, 2)}"
 
 
 def _at(cause: Cause, known: dict[PolicyRef, Policy]) -> str:

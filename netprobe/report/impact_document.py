@@ -1,4 +1,4 @@
-"""What a change of policies does, as JSON: a bundle a line."""
+"""The impact of a change as JSON, one bundle per line."""
 
 from __future__ import annotations
 

@@ -126,4 +126,4 @@ def test_a_report_beside_the_table(folder: Path, capsys: pytest.CaptureFixture[s
 
 def test_without_pods_there_is_nothing_to_compare(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["impact", "-f", str(folder / "new"), "--against", str(folder / "old")]) == 0
-    assert "There is no pod to compare" in capsys.readouterr().out
+    assert "There are no pods to compare" in capsys.readouterr().out

@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 import netprobe
 from netprobe.impact import FlowChange, impact
 from netprobe.model.flow import Flow
+from netprobe.model.text import listed
 from netprobe.model.verdict import Verdict
 from netprobe.report.impact import FORMATS
 from netprobe.simulate import Simulator
@@ -77,7 +78,7 @@ def test_pods_on_their_nodes_network_are_named() -> None:
     assert document["left_out"] == hosts
     assert document["summary"]["left_out"] == len(hosts)
     for form in ("table", "markdown"):
-        assert f"becomes of their flows: {', '.join(hosts)}." in "".join(FORMATS.render(found, form)).replace(
+        assert f"define their flows: {listed(hosts, 5)}." in "".join(FORMATS.render(found, form)).replace(
             "\\", ""
         )
     nobody = {ref: replace(pod, host_network=True) for ref, pod in revision.after.pods.items()}

@@ -117,7 +117,7 @@ def test_a_rule_that_no_declared_flow_passes_by_is_named() -> None:
 
 def test_no_change_is_one_sentence() -> None:
     found = change(DENY, old=(DENY,))
-    assert "no flow opens, closes or changes its reason" in "".join(FORMATS.render(found, "table"))
+    assert "no flow opens, closes or is decided by other policies" in "".join(FORMATS.render(found, "table"))
     assert found.exit_status == 0
 
 

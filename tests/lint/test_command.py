@@ -240,7 +240,7 @@ def test_warnings_do_not_drown_in_notes(folder: Path, capsys: Output) -> None:
     out = capsys.readouterr().out
     assert out.count(" note no-ports: ") == 20
     assert out.count(" warning no-ports: ") == 1
-    assert "10 more notes of no-ports: -o json has all" in out
+    assert "10 more notes of no-ports: -o json shows all" in out
 
 
 def test_explain(capsys: Output) -> None:
@@ -285,7 +285,7 @@ def test_a_suite_tells_the_labels_of_its_topology(capsys: Output) -> None:
     assert main(["lint", str(examples / "namespace-labels" / "suite.yaml")]) == 0
     out = capsys.readouterr().out
     assert "warning unmatched-namespace: " in out
-    assert "none carries the label tier" in out
+    assert "none has the label tier" in out
     assert main(["lint", str(examples / "production" / "suite.yaml"), "--strict"]) == 0
     assert "nothing found" in capsys.readouterr().out
 

@@ -1,7 +1,8 @@
-"""An annotation that was meant to silence a rule, and does not.
+"""An annotation that should silence a rule but does not.
 
-`netprobe.dev/ignore-RULE: reason` silences one rule for one policy. A rule that does not exist is a typing
-mistake; an empty reason silences nothing, since the next reader has to know why.
+`netprobe.dev/ignore-RULE: reason` silences one rule for one policy. If the rule does not exist, its name
+is probably misspelled. An empty reason silences nothing: the next reader needs to know why the rule is
+ignored.
 
 Fails:
 
@@ -51,8 +52,8 @@ def check(view: View) -> Iterator[Finding]:
                     f"did you mean {near[0]}?" if near else "`netprobe lint --explain` lists the rules"
                 )
             elif not reason.strip():
-                message = f"{key} silences nothing without a reason"
-                suggestion = "say why as its value"
+                message = f"{key} has no effect without a reason"
+                suggestion = "give the reason as its value"
             else:
                 continue
             path = f"metadata.annotations.{key}"

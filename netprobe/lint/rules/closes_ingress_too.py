@@ -1,10 +1,10 @@
 """An egress policy that also closes ingress, because `policyTypes` is missing.
 
-Without `policyTypes` a policy is for Ingress always, and for Egress where it has egress rules. A policy
-with egress rules only, meant to limit what its pods call, thus lets nobody call them any more.
+Without `policyTypes`, every policy applies to ingress, and to egress as well if it has egress rules. So a
+policy with only egress rules, intended to limit what its pods connect to, also rejects all connections to
+them.
 
-The rule is silent where another policy isolates the same pods for ingress: then this one closes nothing
-that was open.
+Nothing is reported if another policy isolates the same pods for ingress: then this one closes nothing.
 
 Fails:
 
@@ -61,6 +61,6 @@ def check(view: View) -> Iterator[Finding]:
             ID,
             SEVERITY,
             "spec.egress",
-            "without policyTypes this is a policy for Ingress too; with no ingress rule, it closes ingress",
-            suggestion="write policyTypes: [Egress], or [Ingress, Egress] if that is meant",
+            "without policyTypes this policy also applies to ingress, and without ingress rules it closes it",
+            suggestion="write policyTypes: [Egress], or [Ingress, Egress] if ingress should be closed",
         )

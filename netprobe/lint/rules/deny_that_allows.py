@@ -1,8 +1,8 @@
-"""A policy whose name says deny, and which allows everything.
+"""A policy whose name says deny but which allows everything.
 
-`ingress: [{}]` is one rule that matches everyone on every port; `ingress: []` is no rule. A "default deny"
-with the braces isolates its pods and lets everything through; it also undoes every other policy's limits
-for them, since policies only add.
+`ingress: [{}]` is one rule that matches everyone on every port; `ingress: []` is no rule at all. A
+"default deny" with the braces isolates its pods and then allows everything. It also cancels the
+restrictions of all other policies for these pods, because policies only add permissions.
 
 Fails:
 
@@ -53,6 +53,6 @@ def check(view: View) -> Iterator[Finding]:
             ID,
             SEVERITY,
             f"spec.{direction.value}[{rules.index(CATCH_ALL)}]",
-            f"the name says deny, but this rule lets everyone pass on every port ({direction.value})",
-            suggestion=f"write {direction.value}: [] to let nobody pass",
+            f"the name says deny, but this rule allows everyone on every port ({direction.value})",
+            suggestion=f"write {direction.value}: [] to allow nobody",
         )

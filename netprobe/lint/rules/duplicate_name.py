@@ -1,8 +1,8 @@
-"""Two different policies with one name: the one that is applied later replaces the other.
+"""Two different policies with the same name: the one applied later replaces the other.
 
-In one file that is nearly always a copy whose name was not changed. In two files of a folder it may be two
-variants that are never applied together, so that is a note; in two folders it is usual, as with overlays of
-staging and production, and not reported. Two equal ones are not reported either.
+In one file this is nearly always a copy whose name was not changed. In two files of the same folder it
+may be two variants that are never applied together, so it is a note. Two folders are normal (overlays for
+staging and production) and not reported, and neither are two identical policies.
 
 Fails:
 
@@ -61,6 +61,6 @@ def check(view: View) -> Iterator[Finding]:
             ID,
             SEVERITY if policy.origin.file == other.origin.file else Severity.NOTE,
             "metadata.name",
-            f"{policy.ref} is already at {other.origin}, with another content: the later one replaces it",
-            suggestion="give it a name of its own",
+            f"{policy.ref} is already at {other.origin}, with different content: the later one replaces it",
+            suggestion="give it another name",
         )

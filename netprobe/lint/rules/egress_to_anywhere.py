@@ -1,9 +1,9 @@
 """Egress to 0.0.0.0/0 or ::/0: every address there is.
 
-Whoever takes the pod over can send what it finds to any address of the internet, and with most network
-plugins to every pod, node and metadata service as well: an ipBlock of all addresses holds those too. Name
-the networks that are needed. A block with `except` is a note: the private networks are out, the internet
-is not. Port 53 alone is not reported.
+Anyone who takes over the pod can send data to any address on the internet. With most network plugins this
+also includes every pod, node and metadata service, because an ipBlock of all addresses contains those
+too. Name the networks that are needed. A block with `except` is a note: private networks are excluded,
+the internet is not. Rules for port 53 only are not reported.
 
 Fails:
 
@@ -60,7 +60,9 @@ def check(view: View) -> Iterator[Finding]:
                 f"{place.peer_path(index)}.ipBlock.cidr",
                 f"egress to {block.cidr}{' and its other half' if half else ''}: every address"
                 + (
-                    " but the excepted ones" if block.excluded else ", pods and nodes of the cluster included"
+                    " except the excluded ones"
+                    if block.excluded
+                    else ", including pods and nodes of the cluster"
                 ),
                 suggestion="name the networks that are needed",
             )

@@ -1,8 +1,9 @@
-"""An empty `from` or `to` matches everyone, an empty `ports` every port.
+"""An empty `from` or `to` matches everyone, and an empty `ports` every port.
 
-`ingress: []` lets nobody in. `ingress: [{from: []}]` lets everybody in, addresses outside included: inside
-a rule an empty list, or a key with nothing after it, is the same as none. With ports beside it, or in
-a policy whose name says "allow", an empty `from` is a note: people do write it for "anyone".
+`ingress: []` allows nobody. `ingress: [{from: []}]` allows everybody, including addresses outside the
+cluster: inside a rule, an empty list or a key without a value means the same as leaving the key out. If
+the rule has ports, or the name of the policy says "allow", an empty `from` is a note: some people write
+it for "anyone".
 
 Fails:
 
@@ -46,8 +47,8 @@ def check(view: View) -> Iterator[Finding]:
                 ID,
                 Severity.NOTE if _deliberate(place) else SEVERITY,
                 peers,
-                f"an empty `{place.list_name}` matches everyone, addresses outside the cluster included",
-                suggestion=f"for nobody write {place.direction.value}: []; for everyone leave "
+                f"an empty `{place.list_name}` matches everyone, including addresses outside the cluster",
+                suggestion=f"to allow nobody write {place.direction.value}: []; to allow everyone leave "
                 f"`{place.list_name}` out",
             )
         ports = f"{place.path}.ports"
@@ -58,7 +59,7 @@ def check(view: View) -> Iterator[Finding]:
                 SEVERITY,
                 ports,
                 "an empty `ports` opens every port",
-                suggestion="list the ports that are needed, or leave `ports` out if all are meant",
+                suggestion="list the ports that are needed, or leave `ports` out to allow all",
             )
 
 

@@ -1,8 +1,8 @@
 """Pods with hostNetwork: most network plugins apply no policy to them.
 
-A hostNetwork pod has its node's address. What a policy does for it, or with it as a peer, is undefined;
-usually it is ignored by selectors and its traffic counts as the node's (docs). A policy for such pods
-alone, or a peer that names such pods alone, does nothing on most clusters.
+A hostNetwork pod has the address of its node. What a policy does for such a pod, or with it as a peer, is
+undefined; usually selectors ignore it and its traffic counts as traffic of the node. So a policy that
+selects only such pods, or a peer that matches only such pods, does nothing on most clusters.
 
 Fails:
 
@@ -74,7 +74,7 @@ def check(view: View) -> Iterator[Finding]:
                     ID,
                     SEVERITY,
                     place.peer_path(index),
-                    f"names only hostNetwork pods ({listed(workloads(pods))}): most plugins see the node "
+                    f"matches only hostNetwork pods ({listed(workloads(pods))}): most plugins see the node "
                     "instead",
-                    suggestion="name the nodes' addresses in an ipBlock",
+                    suggestion="use an ipBlock with the addresses of the nodes",
                 )

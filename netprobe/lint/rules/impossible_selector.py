@@ -1,7 +1,8 @@
 """A selector that contradicts itself: no labels satisfy it.
 
-All parts of a selector must hold at once. `matchLabels: {tier: web}` with `tier In [api]`, or `Exists` with
-`DoesNotExist`, matches nothing in any cluster. Alternatives are values of one `In`, or several peers.
+All parts of a selector must match at once. `matchLabels: {tier: web}` with `tier In [api]`, or `Exists`
+with `DoesNotExist`, matches nothing in any cluster. Write alternatives as values of one `In`, or as
+several peers.
 
 Fails:
 
@@ -47,6 +48,6 @@ def check(view: View) -> Iterator[Finding]:
                 ID,
                 SEVERITY,
                 path,
-                f"{selector} can match nothing: what it asks of {listed(keys)} contradicts itself",
-                suggestion="put alternatives into the values of one In, or into several peers",
+                f"{selector} can match nothing: its requirements for {listed(keys)} contradict each other",
+                suggestion="write alternatives as values of one In, or as several peers",
             )

@@ -1,11 +1,11 @@
-"""A section that `policyTypes` leaves out: written, validated, without effect.
+"""A section that `policyTypes` does not include: it is accepted and has no effect.
 
-`policyTypes: [Ingress]` beside an `egress` section closes and opens nothing for egress. The same trap
-without `policyTypes`: the field then means Ingress, and Egress only where there is an egress rule, so that
-`egress: []`, meant to close the egress, does nothing.
+With `policyTypes: [Ingress]`, an `egress` section neither closes nor allows anything. The same happens
+without `policyTypes`: the default is Ingress, and Egress only if there is an egress rule, so `egress:
+[]`, intended to close egress, does nothing.
 
-`--fix` adds the missing type where the section has rules. An empty list under explicit policyTypes is a
-note: programs that write manifests leave such lists behind.
+`--fix` adds the missing type if the section has rules. An empty list with explicit policyTypes is a note:
+tools that write manifests often leave such lists.
 
 Fails:
 
@@ -72,14 +72,14 @@ def _finding(policy: Policy, direction: Direction, section: str) -> Finding:
         message = (
             f"without policyTypes an empty {direction.value} list has no effect: {direction.value} stays open"
         )
-        suggestion = f"write policyTypes with {word} in it, if {direction.value} is to be closed"
+        suggestion = f"write policyTypes with {word}, if {direction.value} should be closed"
     elif filled:
         severity = SEVERITY
-        message = f"policyTypes leaves {word} out, so this section has no effect"
+        message = f"policyTypes does not include {word}, so this section has no effect"
         suggestion = f"add {word} to policyTypes"
     else:
         severity = Severity.NOTE
-        message = f"policyTypes leaves {word} out, so this empty list closes nothing"
+        message = f"policyTypes does not include {word}, so this empty list closes nothing"
         suggestion = f"add {word} to policyTypes, or remove the list"
     add = {"op": "add", "path": "/spec/policyTypes/-", "value": word}
     fix = (add,) if explicit and filled else ()

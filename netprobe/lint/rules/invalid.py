@@ -1,8 +1,8 @@
-"""A policy that the API server refuses.
+"""A policy that the API server rejects.
 
-What Kubernetes' own validation says of it, at its place in the file: an `except` outside its `cidr`, a
-number in quotes as a port, an `ipBlock` beside a selector, a peer that says nothing, an `endPort` below its
-`port`, a label that is none. The other rules do not look at such a policy.
+The message is that of Kubernetes' own validation, with its place in the file: an `except` outside its
+`cidr`, a quoted number as a port, an `ipBlock` next to a selector, a peer without fields, an `endPort`
+below its `port`, an invalid label. The other rules skip such a policy.
 
 Fails:
 
@@ -39,6 +39,6 @@ SEVERITY = Severity.ERROR
 
 
 def check(view: View) -> Iterator[Finding]:
-    """What validation said when the policies were read; there is no model of an invalid policy."""
+    """The errors found when the policies were read: there is no model of an invalid policy."""
     for refused in view.refused:
         yield Finding(ID, SEVERITY, refused.ref, refused.path, refused.message, origin=refused.origin)

@@ -1,15 +1,15 @@
-"""Policies allow some pods their traffic, and no policy closes the rest of the namespace.
+"""Policies for some pods, but no default deny for the rest of the namespace.
 
-A policy isolates the pods that it selects and no others. A namespace that has only "allow" policies has
-its selected pods closed and all their neighbours open, which is seldom what the author of an allow list
-had in mind; the next workload that is deployed there is open too.
+A policy isolates only the pods that it selects. In a namespace with only "allow" policies the selected
+pods are isolated and all others are open, including the next workload that is deployed there. That is
+seldom what the author of an allow list wants.
 
-Where the namespace's pods are given, the rule names those that nothing isolates, and is silent where there
-are none; Jobs that declare no port are left out, since nobody talks to them. Where they are not, it is a
-note: the default deny may live in another file. It is one also where the policy names no namespace, and so
-lands beside pods that nobody can name here. To close the egress of a few pods only is a sound choice: a
-note, and only in a namespace with a default deny for ingress. Nothing is said of `kube-system`, where a
-default deny can stop the cluster itself.
+If the pods of the namespace are known, the message names those that nothing isolates; if there are none,
+nothing is reported. Jobs without ports do not count, because nobody connects to them. If the pods are
+unknown it is a note, because the default deny may be in another file; also if the policy does not say in
+which namespace it will be created. Closing egress for only a few pods is a valid choice: this is a note,
+and only reported in a namespace with a default deny for ingress. `kube-system` is never reported: a
+default deny can break the cluster there.
 
 Fails:
 

@@ -1,7 +1,7 @@
-"""An egress rule that opens a named port to addresses.
+"""An egress rule that allows a named port to addresses.
 
-A name is looked up on the destination pod. An address outside the cluster has no names, so a named port
-beside an ipBlock opens nothing there.
+A port name is looked up on the destination pod. Addresses outside the cluster have no port names, so a
+named port with an ipBlock allows nothing there.
 
 Fails:
 
@@ -56,6 +56,6 @@ def check(view: View) -> Iterator[Finding]:
                     ID,
                     SEVERITY,
                     f"{place.port_path(index)}.port",
-                    f"addresses outside have no port names: {port.name} opens nothing to {describe(block)}",
-                    suggestion="write the port's number",
+                    f"addresses outside have no port names: {port.name} allows nothing to {describe(block)}",
+                    suggestion="write the number of the port",
                 )

@@ -1,11 +1,12 @@
-"""A namespaceSelector asks for a label `name`, which namespaces do not have by themselves.
+"""A namespaceSelector with a label `name`, which namespaces do not have by default.
 
-`matchLabels: {name: monitoring}` matches namespaces that somebody labelled `name=monitoring`. The label
-that every namespace has, always with its name, is `kubernetes.io/metadata.name` (Kubernetes 1.21 and later).
+`matchLabels: {name: monitoring}` matches namespaces that somebody labelled with `name=monitoring`. The
+label that every namespace has, and that always contains its name, is `kubernetes.io/metadata.name`
+(Kubernetes 1.21 and later).
 
-The rule speaks where a namespace of that name is given and does not carry the label, and, as a note, for
-the namespaces that Kubernetes itself makes: nothing labels those but the person who set the cluster up.
-`--fix` puts the label that is always there.
+It is reported if a namespace with that name is known and does not have the label, and as a note for
+Kubernetes' own namespaces, which have the label only if an administrator added it. `--fix` uses the label
+that is always there.
 
 Fails:
 
@@ -66,22 +67,22 @@ def check(view: View) -> Iterator[Finding]:
                 ID,
                 SEVERITY if sure else Severity.NOTE,
                 f"{place.peer_path(index)}.namespaceSelector",
-                f"namespaceSelector asks for a label {key}={name}, which namespace {name} does not carry"
+                f"namespaceSelector requires the label {key}={name}, which namespace {name} does not have"
                 if sure
-                else f"namespace {name} carries a label {key}={name} only where somebody put it there",
-                suggestion=f"select it by {NAME_LABEL}: {name}, which is always there",
+                else f"namespace {name} has the label {key}={name} only if an administrator added it",
+                suggestion=f"select it by {NAME_LABEL}: {name}, which it always has",
                 fix=_fix(place, index, peer.namespaces, key),
             )
 
 
 def misnamed(view: View, selector: Selector) -> str | None:
-    """The key that stands where `kubernetes.io/metadata.name` was meant; None where none does."""
+    """The key that is used instead of `kubernetes.io/metadata.name`; None if there is none."""
     for key in KEYS:
         name = only(selector, key) if key in keys(selector) else None
         if name is None:
             continue
         if any(key in labels for labels in view.labels.values()):
-            return None  # somebody does label namespaces so
+            return None  # namespaces do have such labels here
         if name in view.known.namespaces or (view.known.whole and name in view.labels):
             return key
         if name in BUILT_IN and key == "name":

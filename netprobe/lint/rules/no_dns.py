@@ -1,15 +1,16 @@
 """Egress is closed, and DNS with it.
 
-Pods that may call an address but not look up its name fail with "no such host" a few seconds later. As soon
-as a policy isolates pods for egress, some policy has to open port 53, UDP and TCP, to the cluster's DNS.
+Pods that may connect to an address but cannot look up its name fail with "no such host" after a few
+seconds. As soon as a policy isolates pods for egress, some policy has to allow port 53, UDP and TCP, to
+the cluster's DNS.
 
-An entry without `protocol` means TCP: `ports: [{port: 53}]` alone does not open DNS, which asks by UDP.
+An entry without `protocol` means TCP, so `ports: [{port: 53}]` alone does not allow DNS, which uses UDP.
 That case has one right answer, and `--fix` adds it.
 
-Where pods are given, each is judged by all policies that select it. Where a policy that might select the
-same pods opens DNS, the rule is silent. A namespace from which nothing at all may leave is a note, and pods
-of which the same is true are left alone: who may call nobody needs no names. Nor does who may call nothing
-but port 6443, the API server's: its address is in every pod's environment.
+If pods are known, each one is checked with all policies that select it. Nothing is reported if a policy
+that may select the same pods allows DNS. A namespace that nothing may leave is a note, and single pods
+without any egress are not reported: they need no names. The same holds for pods that may connect only to
+port 6443, the API server: its address is in the environment of every pod.
 
 Fails:
 
@@ -71,7 +72,7 @@ ID = "no-dns"
 SEVERITY = Severity.WARNING
 API_SERVER = PortRange(Protocol.TCP, 6443, 6443)
 RULE = (
-    "allow UDP and TCP 53 to the cluster's DNS: as a rule "
+    "allow UDP and TCP 53 to the cluster's DNS, usually "
     f"namespaceSelector {NAME_LABEL}=kube-system with podSelector k8s-app=kube-dns"
 )
 
@@ -80,10 +81,10 @@ def check(view: View) -> Iterator[Finding]:
     resolvers = Resolvers(view)
     for policies in view.policies.values():
         isolating = [policy for policy in policies if policy.egress is not None]
-        judge = _Judge(view, isolating, [policy for policy in isolating if resolvers.opened_by(policy)])
-        mending = {p.subject.pods for p in isolating if any(tcp_only(place) for place in places(p))}
+        judge = _DnsAccess(view, isolating, [policy for policy in isolating if resolvers.opened_by(policy)])
+        fixable = {p.subject.pods for p in isolating if any(tcp_only(place) for place in places(p))}
         reported: dict[Selector, None] = {}
-        # The widest first: what a default deny leaves out need not be said of each policy beside it.
+        # The widest first: what a default deny lacks is not reported again for each policy beside it.
         for policy in sorted(isolating, key=lambda p: not selects_everything(p.subject.pods)):
             severity = judge.severity(policy)
             half_open = [place for place in places(policy) if tcp_only(place)]
@@ -91,13 +92,13 @@ def check(view: View) -> Iterator[Finding]:
                 continue
             if half_open:
                 yield _tcp_only(half_open[0])
-            elif not _inside(policy.subject.pods, mending):  # heard again, once that is mended
-                yield _finding(policy, severity, judge.deaf_pods(policy))
+            elif not _inside(policy.subject.pods, fixable):  # reported again after that is fixed
+                yield _finding(policy, severity, judge.pods_without_dns(policy))
             reported[policy.subject.pods] = None
 
 
-class _Judge:
-    """Who of a namespace may call somebody (`calling`), and who may ask for names (`opening`)."""
+class _DnsAccess:
+    """Which pods of a namespace may connect to something (`calling`), and which may use DNS (`opening`)."""
 
     def __init__(self, view: View, isolating: list[Policy], opening: list[Policy]) -> None:
         self.view = view
@@ -105,25 +106,27 @@ class _Judge:
         self._opening = {policy.subject.pods for policy in opening}
         self._calling = {policy.subject.pods for policy in self.calling}
         namespace = isolating[0].ref.namespace if isolating else ""
-        hearing = self._pods(namespace, opening)
-        self._deaf = self._pods(namespace, self.calling) - hearing
+        with_dns = self._pods(namespace, opening)
+        self._without_dns = self._pods(namespace, self.calling) - with_dns
         self._found: dict[Selector, list[Pod]] = {}
 
     def severity(self, policy: Policy) -> Severity | None:
-        """How grave it is that the policy leaves its pods without names; None where it does not."""
+        """The severity if the policy leaves its pods without DNS; None if it does not."""
         if any(not pod.host_network for pod in self.view.subjects(policy)):
-            if self.deaf_pods(policy):
+            if self.pods_without_dns(policy):
                 return SEVERITY
         elif not self._meets(policy, self._opening) and self._meets(policy, self._calling):
             return SEVERITY
         return Severity.NOTE if selects_everything(policy.subject.pods) and not self.calling else None
 
-    def deaf_pods(self, policy: Policy) -> list[Pod]:
-        """The given pods that may call somebody, and not ask for the name."""
+    def pods_without_dns(self, policy: Policy) -> list[Pod]:
+        """The known pods that may connect to something, but not use DNS."""
         found = self._found.get(policy.subject.pods)
         if found is None:
-            deaf = self._deaf
-            found = [pod for pod in self.view.subjects(policy) if pod.ref in deaf] if deaf else []
+            without_dns = self._without_dns
+            found = (
+                [pod for pod in self.view.subjects(policy) if pod.ref in without_dns] if without_dns else []
+            )
             self._found[policy.subject.pods] = found
         return found
 
@@ -141,12 +144,12 @@ class _Judge:
 
 
 def _needs_names(policy: Policy) -> bool:
-    """Whether it lets its pods call more than the API server."""
+    """Whether it allows connections to more than the API server."""
     return any(port != API_SERVER for rule in policy.egress or () for port in rule.ports)
 
 
 def _inside(selector: Selector, others: Collection[Selector]) -> bool:
-    """Whether one of the others matches all that a selector does."""
+    """Whether one of the others matches everything that a selector matches."""
     return selector in others or any(implies(selector, other) for other in others)
 
 
@@ -157,19 +160,19 @@ def _tcp_only(place: Place) -> Finding:
         ID,
         SEVERITY,
         place.port_path(number),
-        "port 53 is open for TCP only (an entry without protocol means TCP), and DNS asks by UDP",
+        "port 53 is allowed for TCP only (an entry without protocol means TCP), but DNS uses UDP",
         suggestion="add {port: 53, protocol: UDP}",
         fix=({"op": "add", "path": place.pointer("ports", "-"), "value": {"port": 53, "protocol": "UDP"}},),
     )
 
 
-def _finding(policy: Policy, severity: Severity, deaf: list[Pod]) -> Finding:
+def _finding(policy: Policy, severity: Severity, without_dns: list[Pod]) -> Finding:
     return Finding.about(
         policy,
         ID,
         severity,
         "spec.egress" if policy.egress else "spec",
-        f"egress is closed and no policy opens DNS for {listed(workloads(deaf)) or 'its pods'}: "
+        f"egress is closed and no policy allows DNS for {listed(workloads(without_dns)) or 'its pods'}: "
         "names cannot be looked up",
         suggestion=RULE,
     )

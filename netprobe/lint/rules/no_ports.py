@@ -1,9 +1,9 @@
-"""A rule without ports opens every port of every protocol.
+"""A rule without ports allows every port of every protocol.
 
-The database is opened to the pods that use it, and with it the debugger, the admin console and whatever
-the next image listens on. A rule that is plainly meant to open everything is left alone: one without peers
-(`- {}`), and one for all pods of the policy's own namespace. Where labels choose the peers it is a note;
-where they are addresses or the pods of all namespaces, a warning.
+The database is open to the pods that use it, and so are the debugger, the admin console and whatever the
+next image listens on. Rules that obviously intend to allow everything are not reported: one without peers
+(`- {}`), and one for all pods of the policy's own namespace. If labels select the peers it is a note; if
+the peers are addresses or the pods of all namespaces, a warning.
 
 Fails:
 
@@ -45,7 +45,7 @@ SEVERITY = Severity.WARNING
 def check(view: View) -> Iterator[Finding]:
     for place in view.places:
         if place.rule.ports != ANY_PORT or written(place.policy, f"{place.path}.ports"):
-            continue  # an empty list is what the rule empty-list speaks about
+            continue  # the rule empty-list reports empty lists
         if _everyone(place):
             continue
         way = "from" if place.direction is Direction.INGRESS else "to"
@@ -54,13 +54,13 @@ def check(view: View) -> Iterator[Finding]:
             ID,
             Severity.NOTE if all(_chosen(peer) for peer in place.rule.peers) else SEVERITY,
             place.path,
-            f"no ports: every port is open {way} {listed(dict.fromkeys(map(describe, place.rule.peers)))}",
+            f"no ports: every port is allowed {way} {listed(dict.fromkeys(map(describe, place.rule.peers)))}",
             suggestion=_suggestion(view.declared(place)),
         )
 
 
 def _everyone(place: Place) -> bool:
-    """Whether the rule is for everyone, or for the whole of the policy's own namespace and nobody else."""
+    """Whether the rule is for everyone, or for exactly the policy's own namespace."""
     own = place.policy.ref.namespace
     return all(
         isinstance(peer, AnyPeer)

@@ -1,14 +1,15 @@
-"""Two peers where one was meant: the items of `from` and `to` are alternatives.
+"""Two peers where one was intended: the items of `from` and `to` are alternatives.
 
     - namespaceSelector: ...          - namespaceSelector: ...
     - podSelector: ...                  podSelector: ...
     every pod of those namespaces,    the matching pods
     OR matching pods of this one      of those namespaces
 
-The two differ by one dash, and the left one opens far more. It is also a sound thing to write, so the rule
-asks only where it looks like a slip: a lone namespaceSelector beside a lone podSelector. Where the pods are
-given, it asks if pods in those namespaces carry the labels (then AND would have chosen among them), or if
-no pod of the policy's own namespace does; it is silent where the podSelector plainly means pods at home.
+The two differ by one dash, and the left one allows far more. It can be correct, so it is reported only
+where it looks like a mistake: a lone namespaceSelector next to a lone podSelector. If the pods are known,
+it is reported if pods in those namespaces have the labels (then AND would have selected some of them), or
+if no pod in the policy's own namespace does. Nothing is reported if the podSelector clearly means pods of
+the policy's own namespace.
 
 Fails:
 
@@ -54,7 +55,7 @@ SEVERITY = Severity.WARNING
 
 @dataclass(frozen=True, slots=True)
 class Pair:
-    """Two neighbours in a list of peers, `first` and the next, that look like one torn in two."""
+    """Two adjacent items in a list of peers, `first` and the next, that look like one split in two."""
 
     first: int
     namespaces: Selector
@@ -70,14 +71,14 @@ def check(view: View) -> Iterator[Finding]:
                 SEVERITY,
                 place.peer_path(pair.first),
                 f"two items of `{place.list_name}` are OR: every pod in namespaces {pair.namespaces}, and "
-                f"pods {pair.pods} of {place.policy.ref.namespace} itself; were pods {pair.pods} in "
-                "those namespaces meant?",
-                suggestion="if so, make them one item, without the dash before the second selector",
+                f"pods {pair.pods} of {place.policy.ref.namespace} itself; should it be pods {pair.pods} in "
+                "those namespaces?",
+                suggestion="if so, make them one item: remove the dash before the second selector",
             )
 
 
 def pairs(view: View, place: Place) -> Iterator[Pair]:
-    """The pairs that look like a slip; no item is in two of them."""
+    """The pairs that look like a mistake. No item is in two of them."""
     taken = -1
     for first in range(len(place.rule.peers) - 1):
         pair = _lone(place, first, first + 1) or _lone(place, first + 1, first)

@@ -1,7 +1,7 @@
-"""A bare podSelector that means pods of another namespace.
+"""A podSelector alone, intended for pods of another namespace.
 
-Without a namespaceSelector beside it, a podSelector chooses among the pods of the policy's own namespace.
-The rule speaks where the pods are given: none of the policy's namespace carries the labels, and pods
+Without a namespaceSelector in the same item, a podSelector matches only pods of the policy's own
+namespace. It is reported if the pods are known: none in the policy's namespace has the labels, and pods
 elsewhere do.
 
 Fails:
@@ -66,16 +66,16 @@ def check(view: View) -> Iterator[Finding]:
                 ID,
                 SEVERITY,
                 f"{place.peer_path(index)}.podSelector",
-                f"podSelector {peer.pods} alone means pods of {own}, where none is; "
+                f"podSelector {peer.pods} alone matches only pods of {own}, and there are none; "
                 f"such pods are in {listed(homes)}",
                 suggestion=f"put namespaceSelector: {{matchLabels: {home}}} into the same item"
                 if len(homes) == 1
-                else "put a namespaceSelector for the one that is meant into the same item",
+                else "put a namespaceSelector for the right one into the same item",
             )
 
 
 def elsewhere(view: View, place: Place, index: int) -> list[str]:
-    """The other namespaces with pods that a bare podSelector would match; [] where it matches at home."""
+    """Other namespaces with pods that a podSelector alone would match; [] if it matches in its own."""
     peer = place.rule.peers[index]
     own = place.policy.ref.namespace
     if not isinstance(peer, PodPeer) or peer.namespaces is not None:

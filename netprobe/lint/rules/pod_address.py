@@ -1,9 +1,10 @@
-"""An ipBlock that holds addresses of pods.
+"""An ipBlock that contains addresses of pods.
 
-A pod has another address after each restart, and somebody else gets the old one. An ipBlock is meant for
-addresses outside the cluster: Cilium never matches a pod by it, other plugins do. Select pods by labels.
+A pod gets another address after each restart, and its old address may go to another pod. An ipBlock is
+for addresses outside the cluster: Cilium never matches pods by it, other plugins do. Select pods by
+labels.
 
-The rule speaks where pods of the input have their addresses in a narrow block (/24 or less).
+It is reported if known pods have addresses in a small block (/24 or smaller).
 
 Fails:
 
@@ -68,6 +69,6 @@ def check(view: View) -> Iterator[Finding]:
                     ID,
                     SEVERITY,
                     f"{place.peer_path(index)}.ipBlock.cidr",
-                    f"{peer.cidr} is the address of {listed(map(str, pods))} today: pods change theirs",
+                    f"{peer.cidr} contains the current address of {listed(map(str, pods))}, which can change",
                     suggestion="select the pods by their labels",
                 )

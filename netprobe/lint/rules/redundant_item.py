@@ -1,8 +1,8 @@
-"""An item of a policy that another item of it already covers.
+"""An item of a policy that another item already covers.
 
-The same peer or port twice, a namespace inside `namespaceSelector: {}`, a network inside a wider one, a
-rule inside another. Harmless, but somebody thinks that the item limits or adds something. `--fix` removes
-exact repetitions.
+The same peer or port twice, a namespace besides `namespaceSelector: {}`, a network inside a wider one, a
+rule inside another. It does no harm, but readers think that the item limits or adds something. `--fix`
+removes exact repetitions.
 
 Fails:
 
@@ -73,7 +73,7 @@ def _peers(view: View, place: Place) -> Iterator[Finding]:
 
 
 def covered(items: Sequence[T], within: Callable[[T, T], bool]) -> Iterator[tuple[int, int, bool]]:
-    """(index, index of the item that covers it, whether they are equal); of equal ones the later."""
+    """(index, index of the item that covers it, whether they are equal). Of equal items, the later ones."""
     for index, item in enumerate(items):
         for other, wider in enumerate(items):
             if index == other or not within(item, wider):

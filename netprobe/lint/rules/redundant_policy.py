@@ -1,9 +1,10 @@
-"""A policy that another one makes redundant: without it, nothing changes in any cluster.
+"""A policy that another one makes redundant: removing it changes nothing in any cluster.
 
-Another policy of the namespace selects at least the same pods, whatever their labels, isolates them in the
-same directions, and opens all that this one opens. That is worked out on the selectors, addresses and ports
-as sets, not on the pods that happen to run. A policy that opens nothing is reported only where another one
-says the same: an explicit default deny beside allow rules is good practice.
+Another policy of the namespace selects at least the same pods, whatever their labels, isolates them in
+the same directions, and allows everything that this one allows. This is decided on the selectors,
+addresses and ports as sets, not on the pods that currently run. A policy that allows nothing is only
+reported if another one says exactly the same: an explicit default deny next to allow rules is good
+practice.
 
 Fails:
 
@@ -63,14 +64,14 @@ def check(view: View) -> Iterator[Finding]:
     for policies in view.policies.values():
         candidates = Candidates(policies)
         for policy in policies:
-            if not impossible(policy.subject.pods):  # another rule's matter
+            if not impossible(policy.subject.pods):  # impossible-selector reports it
                 other = _covering(policy, candidates)
                 if other is not None:
                     yield _finding(policy, other)
 
 
 def _covering(policy: Policy, candidates: Candidates) -> Policy | None:
-    """A policy that makes this one redundant; of two that say the same, the earlier."""
+    """A policy that makes this one redundant. Of two that say the same, the later one is redundant."""
     earlier = True
     for other in candidates.covering(policy):
         if other is policy:
@@ -93,7 +94,7 @@ def _finding(policy: Policy, other: Policy) -> Finding:
         SEVERITY,
         "",
         f"redundant: {other.ref.name} selects the same pods and "
-        + ("allows all of this" if policy.ingress or policy.egress else "closes them as well"),
+        + ("allows all of this" if policy.ingress or policy.egress else "isolates them as well"),
         suggestion="remove it",
     )
 

@@ -1,10 +1,10 @@
-"""An egress ipBlock that holds a Service's address.
+"""An egress ipBlock that contains the address of a Service.
 
-Most network plugins look at a packet after the Service has been translated: its destination is a pod's
-address then, and the block never matches. Whether it does is undefined (docs). Select the pods behind the
-Service; for the API server, whose Service is `default/kubernetes`, name the addresses of its endpoints.
+Most network plugins see a packet after the address of the Service has been translated to that of a pod,
+so the block never matches. The result is undefined by the API. Select the pods behind the Service; for
+the API server, whose Service is `default/kubernetes`, use the addresses of its endpoints.
 
-The rule speaks where a Service in the input has its address in the block, and no pod of the input does.
+It is reported if a known Service has its address in the block, and no known pod does.
 
 Fails:
 
@@ -73,7 +73,7 @@ def check(view: View) -> Iterator[Finding]:
                 ID,
                 SEVERITY,
                 f"{place.peer_path(index)}.ipBlock.cidr",
-                f"{peer.cidr} holds the address of Service {listed(names)}: most plugins see the pods' "
-                "addresses instead, and the block never matches",
-                suggestion="select the pods behind the Service, or name its endpoints' addresses",
+                f"{peer.cidr} contains the address of Service {listed(names)}: most plugins see the pods' "
+                "addresses instead, so the block never matches",
+                suggestion="select the pods behind the Service, or use the addresses of its endpoints",
             )

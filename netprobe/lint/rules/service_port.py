@@ -1,11 +1,11 @@
-"""A Service's port where the pod's port was meant.
+"""The port of a Service where the port of the pod is needed.
 
-Policies see a connection after the Service has been translated: its destination is the pod's address and
-the pod's port. A Service that listens on 80 and sends to 8080 needs a policy for 8080.
+Policies see a connection after the Service has been translated: the destination is the address and port
+of a pod. A Service that listens on 80 and sends to 8080 needs a policy for 8080.
 
-The rule speaks where a Service in the input selects the destination pods and has the port, its target is
-another one, no destination pod declares the policy's port, and the rule does not open the target as well.
-`--fix` puts the target.
+It is reported if a known Service with that port selects the destination pods, its target port is another
+one, no destination pod declares the port in the policy, and the rule does not allow the target port as
+well. `--fix` writes the target port.
 
 Fails:
 
@@ -65,18 +65,18 @@ SEVERITY = Severity.ERROR
 
 
 def check(view: View) -> Iterator[Finding]:
-    fronts = Fronts(view)
+    service_ports = ServicePorts(view)
     for place in view.places:
         singles = [
             (index, port)
             for index, port in enumerate(place.rule.ports)
-            if isinstance(port, PortRange) and port.first == port.last and fronts.exist(port)
+            if isinstance(port, PortRange) and port.first == port.last and service_ports.exist(port)
         ]
         declared = view.declared(place) if singles else frozenset()
         for index, port in singles:
             if any(p.number == port.first and p.protocol is port.protocol for p in declared):
                 continue
-            services, targets = fronts.behind(place, port)
+            services, targets = service_ports.behind(place, port)
             wanted = [PortRange(port.protocol, number, number) for number in targets]
             if not targets or port.first in targets or ports_within(wanted, place.rule.ports):
                 continue
@@ -94,8 +94,8 @@ def check(view: View) -> Iterator[Finding]:
             )
 
 
-class Fronts:
-    """The Services before each pod, by their port."""
+class ServicePorts:
+    """The Services in front of each pod, by port."""
 
     def __init__(self, view: View) -> None:
         self._entries: dict[tuple[int, Protocol], list[tuple[Service, ServicePort]]] = defaultdict(list)
@@ -104,24 +104,27 @@ class Fronts:
                 self._entries[entry.port, entry.protocol].append((service, entry))
         self._view = view
         self._found: dict[tuple[int, Protocol], dict[PodRef, list[tuple[str, int]]]] = {}
-        self._told: dict[object, tuple[list[str], set[int]]] = {}
+        self._results: dict[object, tuple[list[str], set[int]]] = {}
 
     def exist(self, port: PortRange) -> bool:
         return (port.first, port.protocol) in self._entries
 
     def behind(self, place: Place, port: PortRange) -> tuple[list[str], set[int]]:
-        """The Services that have this port and lead to some of a rule's destinations, and where they end."""
-        asked = (place.policy.ref.namespace, reached(place), port)
-        if asked not in self._told:
+        """The Services with this port in front of the destinations of a rule, and their target ports."""
+        key_of_rule = (place.policy.ref.namespace, reached(place), port)
+        if key_of_rule not in self._results:
             key = (port.first, port.protocol)
             if key not in self._found:
-                self._found[key] = self._work_out(key)
+                self._found[key] = self._targets(key)
             found = self._found[key]
             ends = [end for pod in self._view.destinations(place) for end in found.get(pod.ref, ())]
-            self._told[asked] = list(dict.fromkeys(n for n, _ in ends)), {number for _, number in ends}
-        return self._told[asked]
+            self._results[key_of_rule] = (
+                list(dict.fromkeys(n for n, _ in ends)),
+                {number for _, number in ends},
+            )
+        return self._results[key_of_rule]
 
-    def _work_out(self, key: tuple[int, Protocol]) -> dict[PodRef, list[tuple[str, int]]]:
+    def _targets(self, key: tuple[int, Protocol]) -> dict[PodRef, list[tuple[str, int]]]:
         found: dict[PodRef, list[tuple[str, int]]] = defaultdict(list)
         for service, entry in self._entries[key]:
             for pod in self._view.pods(service.ref.namespace, Selector.of(service.selector)):

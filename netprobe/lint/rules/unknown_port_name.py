@@ -1,9 +1,10 @@
 """A named port that none of the destination pods has.
 
-A port's name is looked up among the container ports of the destination pod: of the policy's own pods for
-ingress, of the peers for egress. A pod that does not declare the name, with that protocol, is not opened.
-The rule speaks where some such pods are given and none of them has the name. Where another port of the
-same rule does open something it is a warning: a chart writes `https` beside `http`, and serves it when asked.
+A port name is looked up in the container ports of the destination pod: of the policy's own pods for
+ingress, of the peers for egress. A pod that does not declare the name with that protocol is not matched.
+It is reported if some destination pods are known and none has the name. If another port of the same rule
+does match something it is a warning: some charts write `https` next to `http`, and serve it only if
+configured.
 
 Fails:
 
@@ -72,7 +73,7 @@ def check(view: View) -> Iterator[Finding]:
 
 
 def _opens(port: Port, declared: Collection[ContainerPort]) -> bool:
-    """Whether a port of a rule opens something: a number does, a name where some pod has it."""
+    """Whether a port of a rule allows something: a number does, a name if some pod has it."""
     return not isinstance(port, NamedPort) or any(
         p.name == port.name and p.protocol is port.protocol for p in declared
     )
@@ -82,8 +83,8 @@ def _suggestion(found: Collection[ContainerPort], port: NamedPort) -> str:
     others = sorted(p.protocol.value for p in found if p.name == port.name)
     if others:
         protocol = others[0]
-        return f"the port of that name is {protocol}: write protocol: {protocol}"
+        return f"the port with that name is {protocol}: write protocol: {protocol}"
     names = sorted({p.name for p in found if p.name and p.protocol is port.protocol})
     if names:
-        return f"the names there are {listed(names)}"
+        return f"the pods have ports named {listed(names)}"
     return "name the port in the pod template, or write its number"

@@ -1,11 +1,11 @@
-"""A namespaceSelector matches no namespace: the peer lets nobody pass.
+"""A namespaceSelector that matches no namespace: the peer allows nobody.
 
-Selectors look at the labels of namespaces, not at their names. Namespaces carry no labels of their own but
-`kubernetes.io/metadata.name`; every other one has to be put there by somebody.
+Selectors match the labels of namespaces, not their names. Namespaces have no labels by default except
+`kubernetes.io/metadata.name`; all others have to be added by somebody.
 
-The rule speaks where it knows the namespaces: in a dump of a cluster (it contains `kube-system`), or where
-the input describes namespaces other than the policy's own and leaves none undescribed. A reference by
-`kubernetes.io/metadata.name` to a namespace outside the input is left alone.
+It is reported if the namespaces are known: in a dump of a cluster (one that contains `kube-system`), or
+if the input contains other namespaces than the policy's own, and an object for every one of them. A
+reference by `kubernetes.io/metadata.name` to a namespace outside the input is not reported.
 
 Fails:
 
@@ -70,7 +70,7 @@ def check(view: View) -> Iterator[Finding]:
                     f"{place.peer_path(index)}.namespaceSelector",
                     f"namespaceSelector {selector} matches none of the given "
                     f"namespaces: {_why(view, selector)}",
-                    suggestion=f"label the namespaces that are meant, or select them by {NAME_LABEL}",
+                    suggestion=f"add the label to the namespaces, or select them by {NAME_LABEL}",
                 )
 
 
@@ -82,14 +82,14 @@ def _conclusive(view: View, selector: Selector, own: str) -> bool:
 
 
 def _why(view: View, selector: Selector) -> str:
-    """The keys of the selector as the namespaces carry them."""
+    """The keys of the selector and their values on the namespaces."""
     parts = []
     for key in sorted(keys(selector)):
         values = sorted({labels[key] for labels in view.labels.values() if key in labels})
         if key == NAME_LABEL:
-            parts.append("there is no namespace of that name")
+            parts.append("there is no namespace with that name")
         elif values:
-            parts.append(f"the label {key} is there with the value {listed(values)}")
+            parts.append(f"the values of the label {key} are {listed(values)}")
         else:
-            parts.append(f"none carries the label {key}")
+            parts.append(f"none has the label {key}")
     return "; ".join(parts)

@@ -1,15 +1,15 @@
 """A podSelector that matches no pod.
 
-A policy whose podSelector matches nothing isolates nobody: often a label that the Deployment carries and
-its pod template does not, or a changed name. A peer that matches nothing lets nobody pass; that is a note,
-since the peer may be an optional part.
+A policy whose podSelector matches nothing isolates nothing. Often the Deployment has the label and its
+pod template does not, or a name has changed. A peer that matches nothing allows nobody; that is a note,
+since the peer may be an optional component.
 
-The rule speaks where the pods are given: the namespace's workloads or pods are in the input, and no custom
-resource is, from which an operator might make more; or the input is a whole cluster. A policy that names
-no namespace lands beside pods that nobody can name here: then it is a note, and nothing is said of peers.
-It is a note too where all labels but the component's match: charts leave a policy for a part that is
-switched off, and some parts are pods that a program starts.
-A selector that only keeps labels out (`NotIn`, `DoesNotExist`) is for whatever is left, be it nothing.
+It is reported if the pods are known: the workloads or pods of the namespace are in the input, and no
+custom resource from which an operator may create more; or the input is a whole cluster. If a policy names
+no namespace, its pods are unknown: then it is a note, and its peers are not reported. It is also a note
+if all labels but the component match: charts keep policies for components that are switched off, and some
+components are pods that a program starts. A selector that only excludes labels (`NotIn`, `DoesNotExist`)
+may match nothing.
 
 Fails:
 
@@ -55,7 +55,7 @@ COMPONENT = frozenset({"app.kubernetes.io/component", "component"})
 def check(view: View) -> Iterator[Finding]:
     for policy in view.cluster.policies:
         namespace = policy.ref.namespace
-        if _pointless(policy.subject.pods) or not view.knows_pods(namespace) or view.subjects(policy):
+        if _not_checked(policy.subject.pods) or not view.knows_pods(namespace) or view.subjects(policy):
             continue
         yield Finding.about(
             policy,
@@ -70,7 +70,7 @@ def check(view: View) -> Iterator[Finding]:
             continue
         torn = {index for pair in pairs(view, place) for index in (pair.first, pair.first + 1)}
         for index, peer in enumerate(place.rule.peers):
-            if not isinstance(peer, PodPeer) or _pointless(peer.pods) or index in torn:
+            if not isinstance(peer, PodPeer) or _not_checked(peer.pods) or index in torn:
                 continue
             homes = _homes(view, place, peer)
             if not homes or not view.names_nobody(place.policy, peer) or elsewhere(view, place, index):
@@ -84,13 +84,13 @@ def check(view: View) -> Iterator[Finding]:
             )
 
 
-def _pointless(selector: Selector) -> bool:
-    """Whether it demands no label at all, or (another rule's matter) the impossible."""
+def _not_checked(selector: Selector) -> bool:
+    """Whether it requires no label at all, or contradicts itself (impossible-selector)."""
     return all(term.absent for term in terms(selector).values()) or impossible(selector)
 
 
 def _is_part(view: View, policy: Policy) -> bool:
-    """Whether it selects a component of something whose other components are there."""
+    """Whether it selects one component of an application whose other components exist."""
     labels = dict(policy.subject.pods.match_labels)
     rest = {key: value for key, value in labels.items() if key not in COMPONENT}
     return (
@@ -101,26 +101,26 @@ def _is_part(view: View, policy: Policy) -> bool:
 
 
 def _at_home(view: View, policy: Policy) -> bool:
-    """Whether the namespace is the policy's own, and not just where it was put for want of one."""
+    """Whether the policy names its namespace, so that it is not just the default."""
     return view.known.whole or policy.origin is None or written(policy, "metadata.namespace")
 
 
 def _homes(view: View, place: Place, peer: PodPeer) -> list[str]:
-    """The namespaces whose pods the peer means, where all of them are known; else []."""
+    """The namespaces whose pods the peer can match, if the pods of all are known; otherwise []."""
     if peer.namespaces is None:
         homes = [place.policy.ref.namespace]
     else:
         homes = list(view.namespaces(peer.namespaces))
         if not view.known.whole and only(peer.namespaces, NAME_LABEL) is None:
-            return []  # a namespace outside the input may match as well
+            return []  # namespaces outside the input may match too
     return homes if all(view.knows_pods(name) for name in homes) else []
 
 
 def _why(view: View, namespaces: list[str], selector: Selector) -> str:
-    """The keys of the selector as the pods carry them."""
+    """The keys of the selector and their values on the pods."""
     pods = [pod for namespace in namespaces for pod in view.all_pods(namespace)]
     parts = []
     for key in sorted(keys(selector)):
         values = sorted({pod.labels[key] for pod in pods if key in pod.labels})
-        parts.append(f"{key} is {listed(values)} there" if values else f"none carries the label {key}")
+        parts.append(f"{key} is {listed(values)} there" if values else f"none has the label {key}")
     return "; ".join(parts)

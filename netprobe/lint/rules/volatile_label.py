@@ -1,8 +1,8 @@
-"""A selector on a label that the next rollout or upgrade changes.
+"""A selector on a label that changes with the next rollout or upgrade.
 
-`pod-template-hash`, `controller-revision-hash` and the uid and name labels of Jobs are made anew by
-controllers; `helm.sh/chart` and `app.kubernetes.io/version` carry a version. The policy works today, and
-after the next deployment it selects nothing: the pods are open, or cut off, without a word.
+Controllers set `pod-template-hash`, `controller-revision-hash` and the uid and name labels of Jobs anew;
+`helm.sh/chart` and `app.kubernetes.io/version` contain a version. The policy works today, and after the
+next deployment it selects nothing: its pods are open, or cut off, without any message.
 
 Fails:
 
@@ -61,7 +61,7 @@ def check(view: View) -> Iterator[Finding]:
                 ID,
                 SEVERITY,
                 path,
-                f"the value of {listed(pinned)} changes with a rollout or an upgrade, and the selector "
-                "then matches nothing",
-                suggestion="select by labels that stay, such as app or app.kubernetes.io/name",
+                f"the value of {listed(pinned)} changes with a rollout or an upgrade, and then the selector "
+                "matches nothing",
+                suggestion="select by stable labels, such as app or app.kubernetes.io/name",
             )
