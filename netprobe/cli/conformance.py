@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
+from click.core import ParameterSource
 
 from netprobe.cli.options import (
     ReportFile,
@@ -20,17 +22,20 @@ from netprobe.cli.options import (
     wait_option,
 )
 from netprobe.cli.pod_options import PodFlags, pod_options, print_images
-from netprobe.errors import UsageError
+from netprobe.errors import NetprobeError, UsageError
 
 if TYPE_CHECKING:
     from netprobe.conformance.case import Case
-    from netprobe.report.conformance import Conformance
+    from netprobe.conformance.conformance_run import ConformanceRun
+    from netprobe.conformance.result import Results
+    from netprobe.run.record import ClusterInfo, RunInfo
 
 FORMATS = ("table", "json", "markdown", "junit", "github", "html")
+LEFT_BEHIND = "the cleanup did not finish: `netprobe clean` removes what is left"
 
 
 class ShardType(click.ParamType[tuple[int, int]]):
-    """ "0/3": the first of three parts."""
+    """ "0/3": the first of three shards."""
 
     name = "I/N"
 
@@ -41,7 +46,7 @@ class ShardType(click.ParamType[tuple[int, int]]):
             return value
         index, _, count = value.partition("/")
         if not (index.isdecimal() and count.isdecimal() and int(index) < int(count)):
-            self.fail(f"{value!r} is not of the form I/N, with I from 0 to N - 1", param, ctx)
+            self.fail(f"{value!r} is not of the form I/N with I from 0 to N - 1", param, ctx)
         return int(index), int(count)
 
 
@@ -49,57 +54,66 @@ class ShardType(click.ParamType[tuple[int, int]]):
 @cluster_options
 @lab_options
 @click.option(
-    "--include", multiple=True, metavar="TAG", help="Only cases with this tag, rule or feature. Repeatable."
+    "--include",
+    multiple=True,
+    metavar="TAG",
+    help="Only cases with this tag, rule or feature. Repeatable.",
 )
-@click.option("--exclude", multiple=True, metavar="TAG", help="No case with this tag. Repeatable.")
 @click.option(
-    "--only", multiple=True, metavar="NAME", help="Only the case of this name, or pattern (*). Repeatable."
+    "--exclude",
+    multiple=True,
+    metavar="TAG",
+    help="No cases with this tag, rule or feature. Repeatable.",
 )
-@click.option("--list", "listing", is_flag=True, help="List the cases, and try none.")
+@click.option(
+    "--only",
+    multiple=True,
+    metavar="NAME",
+    help="Only cases with this name or pattern (*). Repeatable.",
+)
+@click.option("--list", "listing", is_flag=True, help="List the cases and exit.")
 @click.option(
     "--cases",
     "files",
     multiple=True,
     type=click.Path(),
     metavar="FILE",
-    help="Cases of your own beside the built-in ones: docs/conformance.md has the form. Repeatable.",
+    help="Add your own cases (format: docs/conformance.md). Repeatable.",
 )
 @click.option(
     "--shard",
     type=ShardType(),
     metavar="I/N",
-    help="Only part I (from 0) of the cases in N parts, as the worker of an Indexed Job.",
+    help="Run only shard I (from 0) of N, for example as a worker of an Indexed Job.",
 )
-@click.option(
-    "--join", is_flag=True, help="Try nothing: lay the JSON reports of such parts together, and report."
-)
+@click.option("--join", is_flag=True, help="Run nothing: join the JSON reports of shards into one report.")
 @click.argument("parts", nargs=-1, type=click.Path())
 @click.option(
-    "--full", is_flag=True, help="Ask every cell of every case, also of pods that no policy concerns."
+    "--full", is_flag=True, help="Probe every cell of every case, including pods that no policy selects."
 )
 @click.option(
     "--fixtures",
     type=click.IntRange(1, 16),
-    help="How many cases to try at once, each on nine pods of its own.  [default: 4, on a lab 8]",
+    help="Number of cases to run at once, each on nine pods of its own.  [default: 4; on a lab 8]",
 )
 @click.option(
     "--expect-failures",
     "known_file",
     type=click.Path(),
     metavar="FILE",
-    help="Cases that are known to fail here, each with a reason and a date.",
+    help="File of cases that are known to fail here, each with a reason and an end date.",
 )
 @click.option(
     "--history",
     type=click.Path(),
     metavar="DIR",
-    help="Keep a small file of each run here; say what changed.",
+    help="Keep a small file per run in this folder, and report what changed.",
 )
 @click.option(
     "--baseline",
     type=click.Path(),
     metavar="PATH",
-    help="A run to compare with, or a folder of --history: only new failures fail.",
+    help="Run (or --history folder) to compare with: only new failures make the run fail.",
 )
 @pod_options
 @ready_option("180s")
@@ -119,16 +133,16 @@ class ShardType(click.ParamType[tuple[int, int]]):
     type=ReportType(FORMATS),
     multiple=True,
     metavar="FORMAT=PATH",
-    help="Write a report to a file too (- for standard output). Repeatable.",
+    help="Also write a report to a file (- for standard output). Repeatable.",
 )
 @click.option(
     "--results",
     type=click.Path(),
     metavar="DIR",
-    help="Write every form of the report into a folder, and a file `done` that names it, as Sonobuoy wants.",
+    help="Write all formats into a folder, and finally a file `done`, as Sonobuoy expects.",
 )
 @examples("""
-netprobe conformance                                    # on a lab made for this
+netprobe conformance                                    # on a lab created for this run
 netprobe conformance --context kind-kind --report junit=junit.xml
 netprobe conformance --include named-port --list
 netprobe conformance --context kind-kind --shard 0/3 -o json > part-0.json
@@ -163,32 +177,31 @@ def command(
     results: str | None,
     **others: Any,
 ) -> int:
-    """Say whether a cluster implements NetworkPolicy, by hundreds of cases with known answers.
+    """Test whether a cluster implements NetworkPolicy, with hundreds of cases with known results.
 
-    Fixtures of nine pods are made once, and cases tried on them side by side: policies are applied, every
-    flow is tried by `nc -zv`, and what is seen is held against what the API's text says. Everything is
-    removed again.
+    Creates fixtures of nine pods and runs cases on them in parallel: applies policies, probes every flow
+    with `nc -zv`, and compares the result with the text of the API. Removes everything at the end.
 
-    Exit status: 0 all as it should be, 1 a case failed that should not, 3 could not tell, flaky or not all
-    tried, 130 interrupted. However it ends, the cases that were finished are reported.
+    Exit status: 0 all cases passed, 1 unexpected failures, 3 unknown, flaky or not all tried, 130
+    interrupted. However the run ends, finished cases are reported.
     """
-    from netprobe.cli.conformance_run import Baseline, ConformanceRun, emit, joined, writable, written
+    from netprobe.cli.emit import write
     from netprobe.cli.target import meant
     from netprobe.conformance import expected_failures
+    from netprobe.conformance import shard as shards
+    from netprobe.conformance.baseline import Baseline
     from netprobe.conformance.case import select_cases
+    from netprobe.conformance.conformance_run import ConformanceRun
     from netprobe.conformance.load import builtin, load
     from netprobe.probe import Deadlines, Pace
+    from netprobe.report.conformance import CONFORMANCE_FORMATS, save_all
     from netprobe.run.options import RunOptions
     from netprobe.simulate import profile as profile_of
 
     flags = PodFlags.taken_from(others)
-    target, options = meant(ctx, kubeconfig, context, **others)
-    nodes = (
-        2 if ctx.get_parameter_source("lab_nodes") is click.core.ParameterSource.DEFAULT else options.nodes
-    )
-    options = replace(
-        options, nodes=nodes, ip_families=("ipv4", "ipv6")
-    )  # so that no case is skipped for them
+    target, lab = meant(ctx, kubeconfig, context, **others)
+    nodes = 2 if ctx.get_parameter_source("lab_nodes") is ParameterSource.DEFAULT else lab.nodes
+    lab = replace(lab, nodes=nodes, ip_families=("ipv4", "ipv6"))  # so that no case is skipped
     if flags.print_images:
         return print_images(flags)
     every = (*builtin(), *(case for file in files for case in load(file)))
@@ -197,46 +210,83 @@ def command(
         _list(cases)
         return 0
     if join is not bool(parts):
-        raise UsageError("--join takes the JSON reports of parts, and nothing else takes files")
+        raise UsageError("--join takes the JSON reports of shards; file arguments need --join")
     if join and (include or exclude or only or shard):
-        raise UsageError(
-            "--join tries no cases: --include, --exclude, --only and --shard belong to the parts"
-        )
+        raise UsageError("--join cannot be combined with --include, --exclude, --only or --shard")
     expected = expected_failures.load(known_file, every) if known_file else ()
-    if results is not None:
-        writable(Path(results), "--results")
-    ledger = Baseline.opened(expected, baseline, history)
+    results_folder = _writable(results, "--results")
+    known = Baseline.read(expected, Path(baseline) if baseline else None, _writable(history, "--history"))
 
-    def told(found: Conformance) -> int:
+    def report(results: Results, cluster: ClusterInfo, run: RunInfo) -> int:
+        found = known.report(results, cluster, run)
         try:
-            written(found, results)
-        finally:  # a folder that is full keeps nobody from what is asked for elsewhere
-            status = emit(found, output, reports)
-        return status
+            if results_folder is not None:
+                save_all(found, results_folder)
+        finally:  # a full disk there does not keep the other reports from being written
+            write(CONFORMANCE_FORMATS.of(found), output, reports)
+        return found.exit_status
 
     if join:
-        return told(ledger.enter(*joined([Path(part) for part in parts], every)))
+        return report(*shards.join([Path(part) for part in parts], every))
     if shard is not None:
         index, count = shard
         cases = cases[index::count]
         if not cases:
-            raise UsageError(f"part {index} of {count} has no case: there are fewer cases than parts")
-    night = ConformanceRun(
-        cases=cases,
-        terms=RunOptions(
+            raise UsageError(f"shard {index} of {count} is empty: there are fewer cases than shards")
+    run = ConformanceRun(
+        cases,
+        RunOptions(
             target=target,
-            lab=options,
+            lab=lab,
             pods=flags.pods(lifetime_s=4 * 3600),
             deadlines=Deadlines(ready_s=ready_s),
             pace=Pace(wait_s=wait_s),
             profile=profile_of(profile),
             request_timeout_s=request_timeout_s,
         ),
-        fixtures=fixtures,
-        full=full,
-        shard=shard,
+        fixtures,
+        full,
+        shard,
     )
-    return told(ledger.enter(*night.found()))
+    return report(_results(run), run.cluster, run.info)
+
+
+def _results(run: ConformanceRun) -> Results:
+    """Run the cases; however the run ends, the results of its finished cases."""
+    from netprobe.cli.conformance_progress import progress
+    from netprobe.cli.frame import say
+    from netprobe.cli.loop import run_async
+    from netprobe.conformance.result import CaseStatus
+
+    async def results() -> Results:
+        with progress(len(run.cases)) as (narrate, on_result):
+            return await run.results(narrate, on_result)
+
+    try:
+        found = run_async(results())
+    except KeyboardInterrupt as error:
+        left = () if run.options.target.is_ephemeral_lab else (LEFT_BEHIND,)
+        found = run.finished(error, interrupted=True, problems=left)
+    except NetprobeError as error:
+        found = run.finished(error, problems=(str(error),))
+    if found.interrupted or found.counts[CaseStatus.UNTRIED]:
+        for problem in found.problems:
+            say(problem)
+    return found
+
+
+def _writable(folder: str | None, option: str) -> Path | None:
+    """The folder, created if needed. UsageError if nothing can be written to it."""
+    if folder is None:
+        return None
+    path = Path(folder)
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UsageError(f"{option}: cannot create {path}: {error.strerror}") from error
+    if not os.access(path, os.W_OK | os.X_OK):
+        raise UsageError(f"{option}: {path} is not writable")
+    return path
 
 
 def _list(cases: Sequence[Case]) -> None:

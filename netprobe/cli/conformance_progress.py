@@ -1,4 +1,4 @@
-"""How far a run of the conformance suite is, on standard error: a bar on a terminal, else some lines."""
+"""Progress of a conformance run on standard error: a bar on a terminal, otherwise a line now and then."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ from netprobe.run.options import Progress
 TROUBLES: Final = {
     CaseStatus.FAILED: "failed",
     CaseStatus.FLAKY: "flaky",
-    CaseStatus.UNKNOWN: "could not be told",
+    CaseStatus.UNKNOWN: "unknown",
 }
 PAUSE_S: Final = 30.0
 
 
 @dataclass(slots=True)
 class Tally:
-    """Counts the results that are in. `clock` is in seconds."""
+    """Counts results. `clock` returns seconds."""
 
     total: int
     clock: Callable[[], float] = time.monotonic
@@ -36,7 +36,7 @@ class Tally:
         self.begin()
 
     def begin(self) -> None:
-        """The fixtures are being made: what time is left is told from the last of this on."""
+        """Restart the clock: the remaining time is estimated from when the fixtures were ready."""
         self._begun = self.clock()
 
     def add(self, result: Result) -> None:
@@ -46,12 +46,12 @@ class Tally:
 
     @property
     def bad(self) -> str:
-        """ "2 failed, 1 flaky"; "none failed" where that is so."""
+        """ "2 failed, 1 flaky", or "none failed"."""
         told = [f"{self._counts[status]} {word}" for status, word in TROUBLES.items() if self._counts[status]]
         return ", ".join(told) or "none failed"
 
     def line(self) -> str:
-        """For a log: how many, what became of them, and the time that is left."""
+        """For a log: how many, how they ended, and the estimated remaining time."""
         done = self._counts.total()
         left_s = (self.clock() - self._begun) / done * (self.total - done)
         told = f"{max(1, round(left_s))} s" if left_s < 90 else f"{round(left_s / 60)} min"
@@ -61,7 +61,7 @@ class Tally:
 
 @contextmanager
 def progress(total: int) -> Iterator[tuple[Progress, Callable[[Result], None]]]:
-    """Yields what is told of the preparations, and of each result."""
+    """Yields a callback for messages and one for results."""
     tally = Tally(total)
     if not sys.stderr.isatty():
         with logged(Log(), PAUSE_S) as narrate:

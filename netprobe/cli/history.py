@@ -1,4 +1,4 @@
-"""`netprobe history`: how conformance runs went over time, and what changed in the last one."""
+"""`netprobe history`: conformance runs over time, and what changed in the last one."""
 
 from __future__ import annotations
 
@@ -17,25 +17,23 @@ if TYPE_CHECKING:
 
 @click.command
 @click.argument("folder", type=click.Path())
-@click.option(
-    "--last", type=click.IntRange(1), default=20, show_default=True, help="So many runs, the newest."
-)
+@click.option("--last", type=click.IntRange(1), default=20, show_default=True, help="Show the newest N runs.")
 @click.option(
     "-o",
     "--output",
     type=click.Choice(["table", "json"]),
     default="table",
     show_default=True,
-    help="What to write to standard output.",
+    help="Output format.",
 )
 @examples("""
 netprobe conformance --history runs/   # a run adds its file
 netprobe history runs/                 # the trend, and what the last run changed
 """)
 def command(folder: str, last: int, output: str) -> int:
-    """Show the conformance runs in FOLDER, the oldest first, and what the last one changed.
+    """Show the conformance runs in FOLDER, oldest first, and what changed in the last one.
 
-    Exit status: 1 where the last run has new failures, else 0.
+    Exit status: 1 if the last run has new failures, otherwise 0.
     """
     from netprobe.conformance.history import RunChanges, changes, runs
 

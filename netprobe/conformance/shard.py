@@ -9,7 +9,6 @@ from __future__ import annotations
 import datetime as dt
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, Literal
 
@@ -25,6 +24,7 @@ from netprobe.model.flow import Flow
 from netprobe.model.matrix import Matrix
 from netprobe.model.observation import Observation, Outcome
 from netprobe.model.verdict import Verdict
+from netprobe.run.record import ClusterInfo, RunInfo
 from netprobe.simulate import Simulator
 
 Seen = dict[str, dict[str, dict[str, str]]]
@@ -124,19 +124,7 @@ class _Report(_Model):
     cases: list[_Case]
 
 
-@dataclass(frozen=True, slots=True)
-class Joined:
-    """Several shards as one; `cluster` is as in the JSON."""
-
-    results: Results
-    cluster: Mapping[str, Any]
-    started: dt.datetime
-    finished: dt.datetime
-    id: str | None
-    netprobe: str
-
-
-def join(paths: Sequence[Path], cases: Sequence[Case]) -> Joined:
+def join(paths: Sequence[Path], cases: Sequence[Case]) -> tuple[Results, ClusterInfo, RunInfo]:
     """Read the shards' reports and join their results, in the order of `cases`.
 
     InputError if a file is not a report, a case is unknown or in two reports, or the reports are of different
@@ -161,14 +149,13 @@ def join(paths: Sequence[Path], cases: Sequence[Case]) -> Joined:
         (*(problem for part in every for problem in part.problems), *_missing(every)),
         sum(part.run.fixtures for part in every),
     )
-    return Joined(
-        results,
-        every[0].cluster,
+    run = RunInfo(
         min(part.run.started for part in every),
         max(part.run.finished for part in every),
         "+".join(part.run.id for part in every if part.run.id) or None,
         every[0].run.netprobe,
     )
+    return results, ClusterInfo(**every[0].cluster), run
 
 
 def _read(path: Path) -> _Report:

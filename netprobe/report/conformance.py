@@ -1,35 +1,13 @@
-"""The record of a conformance run with its surroundings, and the formats in which it can be written."""
+"""The formats of a conformance report, and writing all of them into a folder."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from pathlib import Path
 
-from netprobe.conformance.history import PastRun, RunChanges
-from netprobe.conformance.result import Results
-from netprobe.report.write import Formats
-from netprobe.run.record import ClusterInfo, RunInfo
+from netprobe.conformance.baseline import ConformanceReport
+from netprobe.report.write import Formats, save
 
-
-@dataclass(frozen=True, slots=True)
-class Conformance:
-    """Everything that one run found.
-
-    `changes`: since the previous run, None if there is none. `past`: earlier runs, the oldest first.
-    """
-
-    results: Results
-    cluster: ClusterInfo
-    run: RunInfo
-    changes: RunChanges | None = None
-    past: Sequence[PastRun] = ()
-
-    @property
-    def exit_status(self) -> int:
-        return self.results.exit_status
-
-
-CONFORMANCE_FORMATS: Formats[Conformance] = Formats(
+CONFORMANCE_FORMATS: Formats[ConformanceReport] = Formats(
     {
         "table": "netprobe.report.conformance_table:table",
         "json": "netprobe.report.conformance_document:as_json",
@@ -39,3 +17,14 @@ CONFORMANCE_FORMATS: Formats[Conformance] = Formats(
         "html": "netprobe.report.conformance_page:html",
     }
 )
+FILES = {"report.html": "html", "report.json": "json", "report.md": "markdown", "junit.xml": "junit"}
+
+
+def save_all(report: ConformanceReport, folder: Path) -> None:
+    """Write every format into a folder, and at the end a file `done` with the folder's path.
+
+    Sonobuoy waits for that file and collects what it names. NetprobeError if a file cannot be written.
+    """
+    for name, format_ in FILES.items():
+        save(folder / name, CONFORMANCE_FORMATS.render(report, format_))
+    save(folder / "done", [str(folder.resolve())])

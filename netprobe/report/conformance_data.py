@@ -11,6 +11,7 @@ from typing import Any
 
 import yaml
 
+from netprobe.conformance.baseline import ConformanceReport
 from netprobe.conformance.case import Case, CaseStep
 from netprobe.conformance.load import rules
 from netprobe.conformance.result import CaseStatus, Result, StepResult
@@ -21,7 +22,6 @@ from netprobe.diff import Status as FlowStatus
 from netprobe.explain.why import blame
 from netprobe.model.verdict import Verdict
 from netprobe.report import conformance_text
-from netprobe.report.conformance import Conformance
 from netprobe.report.escape import plain
 from netprobe.report.words import word
 
@@ -29,7 +29,7 @@ Mark = Callable[[Row], str]
 WRONG = {FlowStatus.MISMATCH: "!", FlowStatus.UNKNOWN: "?", FlowStatus.UNDEFINED: "i"}
 
 
-def data(found: Conformance) -> dict[str, Any]:
+def data(found: ConformanceReport) -> dict[str, Any]:
     """`cases` are in the order of the results; `rules` are those that any of the cases shows."""
     results = found.results.results
     shown = {rule for result in results for rule in result.case.rules}

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from dataclasses import asdict
 from typing import Any
 
+from netprobe.conformance.baseline import ConformanceReport
 from netprobe.conformance.case import Case
 from netprobe.conformance.result import CaseStatus, Result, StepResult
 from netprobe.conformance.shard import observed_cells
@@ -14,15 +15,14 @@ from netprobe.diff import Row
 from netprobe.diff import Status as FlowStatus
 from netprobe.explain.why import blame
 from netprobe.model.flow import Flow
-from netprobe.report.conformance import Conformance
 from netprobe.report.style import PLAIN, Style
 
 
-def as_json(found: Conformance, _style: Style = PLAIN) -> Iterator[str]:
+def as_json(found: ConformanceReport, _style: Style = PLAIN) -> Iterator[str]:
     yield json.dumps(document(found), indent=2, ensure_ascii=False) + "\n"
 
 
-def document(found: Conformance) -> dict[str, Any]:
+def document(found: ConformanceReport) -> dict[str, Any]:
     """The whole report as plain data."""
     results = found.results
     return {

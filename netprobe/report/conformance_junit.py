@@ -11,14 +11,14 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from datetime import UTC
 
+from netprobe.conformance.baseline import ConformanceReport
 from netprobe.conformance.result import CaseStatus, Result, Triage
 from netprobe.report import conformance_text
-from netprobe.report.conformance import Conformance
 from netprobe.report.escape import xml
 from netprobe.report.style import PLAIN, Style
 
 
-def junit(found: Conformance, _style: Style = PLAIN) -> Iterator[str]:
+def junit(found: ConformanceReport, _style: Style = PLAIN) -> Iterator[str]:
     yield '<?xml version="1.0" encoding="UTF-8"?>\n<testsuites>\n'
     features = found.results.features()
     for index, (feature, some) in enumerate(features.items()):
@@ -33,7 +33,13 @@ def junit(found: Conformance, _style: Style = PLAIN) -> Iterator[str]:
 
 
 def _suite(
-    found: Conformance, index: int, name: str, cases: Sequence[str], *, kinds: Counter[str], seconds: float
+    found: ConformanceReport,
+    index: int,
+    name: str,
+    cases: Sequence[str],
+    *,
+    kinds: Counter[str],
+    seconds: float,
 ) -> Iterator[str]:
     started = found.run.started.astimezone(UTC).replace(tzinfo=None).isoformat(timespec="seconds")
     attributes = {
@@ -57,7 +63,7 @@ def _suite(
     yield f"    <system-out></system-out>\n    <system-err>{xml(said)}</system-err>\n  </testsuite>\n"
 
 
-def _untried(found: Conformance) -> str:
+def _untried(found: ConformanceReport) -> str:
     """The error that distinguishes a run that ended early from one that passed."""
     untried, every = found.results.counts[CaseStatus.UNTRIED], len(found.results.results)
     told = f"{untried} of {every} cases were not tried"

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from netprobe.conformance.baseline import ConformanceReport
 from netprobe.conformance.result import CaseStatus, Result
 from netprobe.report import conformance_text
-from netprobe.report.conformance import Conformance
 from netprobe.report.escape import markdown as escape
 from netprobe.report.escape import plain, workflow_data, workflow_property
 from netprobe.report.style import PLAIN, Style
@@ -16,7 +16,7 @@ MOST_ANNOTATED = 10
 """GitHub shows at most ten annotations of a kind, and cuts long ones."""
 
 
-def markdown(found: Conformance, _style: Style = PLAIN) -> Iterator[str]:
+def markdown(found: ConformanceReport, _style: Style = PLAIN) -> Iterator[str]:
     results = found.results
     yield f"## {escape(conformance_text.title(found))}\n\n**{escape(conformance_text.closing(found))}**\n\n"
     if results.enforcement:
@@ -55,7 +55,7 @@ def _case(result: Result) -> Iterator[str]:
     yield "```\n\n</details>\n"
 
 
-def github(found: Conformance, _style: Style = PLAIN) -> Iterator[str]:
+def github(found: ConformanceReport, _style: Style = PLAIN) -> Iterator[str]:
     results = found.results
     if results.enforcement:
         yield _command("error", "The cluster enforces no network policy", [results.enforcement])

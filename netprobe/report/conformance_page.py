@@ -9,11 +9,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Any
 
+from netprobe.conformance.baseline import ConformanceReport
 from netprobe.conformance.history import PastCase, PastRun
 from netprobe.conformance.result import CaseStatus, Result, Results
 from netprobe.report import conformance_charts as charts
 from netprobe.report import conformance_text
-from netprobe.report.conformance import Conformance
 from netprobe.report.conformance_data import data, needs_attention
 from netprobe.report.page import page
 from netprobe.report.style import PLAIN, Style
@@ -33,7 +33,7 @@ SIGNS = {
 }
 
 
-def html(found: Conformance, _style: Style = PLAIN) -> Iterator[str]:
+def html(found: ConformanceReport, _style: Style = PLAIN) -> Iterator[str]:
     """The page, piece by piece."""
     results, run = found.results, found.run
     unexpected, others = _cases(results)
@@ -72,7 +72,7 @@ def _counts(results: Results) -> list[dict[str, Any]]:
     return found
 
 
-def _features(found: Conformance) -> dict[str, Any]:
+def _features(found: ConformanceReport) -> dict[str, Any]:
     past = found.past[-MOST_PAST:]
     lines = [_feature(feature, some, past) for feature, some in found.results.features().items()]
     used = {cell["kind"] for line in lines for cell in (*line["before"], line["now"])}
@@ -126,7 +126,7 @@ def _support(statuses: Sequence[CaseStatus]) -> dict[str, str]:
     return {"kind": kind, "sign": sign, "meaning": meaning, "rate": rate}
 
 
-def _changes(found: Conformance) -> dict[str, Any] | None:
+def _changes(found: ConformanceReport) -> dict[str, Any] | None:
     if found.changes is None:
         return None
     other = found.changes.other_cluster
@@ -208,7 +208,7 @@ def _times(results: Results) -> dict[str, Any] | None:
     }
 
 
-def _trend(found: Conformance) -> dict[str, Any] | None:
+def _trend(found: ConformanceReport) -> dict[str, Any] | None:
     """The runs over time, this one last in the chart and first in the table; None without earlier runs."""
     if not found.past:
         return None

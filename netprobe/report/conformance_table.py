@@ -6,9 +6,9 @@ from collections.abc import Iterator
 
 from tabulate import tabulate
 
+from netprobe.conformance.baseline import ConformanceReport
 from netprobe.conformance.result import CaseStatus, Result
 from netprobe.report import conformance_text
-from netprobe.report.conformance import Conformance
 from netprobe.report.escape import plain
 from netprobe.report.style import PLAIN, Style
 
@@ -16,7 +16,7 @@ _COLOURS = {CaseStatus.FAILED: "1;31", CaseStatus.FLAKY: "1;33", CaseStatus.UNKN
 MOST_TOLD = 20
 
 
-def table(found: Conformance, style: Style = PLAIN) -> Iterator[str]:
+def table(found: ConformanceReport, style: Style = PLAIN) -> Iterator[str]:
     results = found.results
     yield style.paint(plain(conformance_text.title(found)), "1") + "\n"
     if results.enforcement:

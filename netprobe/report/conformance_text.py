@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 
 import yaml
 
+from netprobe.conformance.baseline import ConformanceReport
 from netprobe.conformance.case import Case, CaseStep
 from netprobe.conformance.history import RunChanges
 from netprobe.conformance.result import CaseStatus, Result, Results, StepResult, Triage
@@ -14,7 +15,6 @@ from netprobe.diff import Row
 from netprobe.diff import Status as FlowStatus
 from netprobe.explain.why import blame
 from netprobe.report import words
-from netprobe.report.conformance import Conformance
 
 MOST_FLOWS = 5  # flows of a case with their reasons; the matrix shows the rest
 MOST_POLICIES = 4
@@ -37,7 +37,7 @@ HEADS = {
 }
 
 
-def title(found: Conformance) -> str:
+def title(found: ConformanceReport) -> str:
     return f"NetworkPolicy conformance of {found.cluster}"
 
 
@@ -54,7 +54,7 @@ def features(results: Results) -> tuple[list[str], list[list[str]]]:
     return head, lines
 
 
-def closing(found: Conformance) -> str:
+def closing(found: ConformanceReport) -> str:
     """ "375 cases: 371 passed, 1 skipped (92.1 s, 0.25 s a case)"."""
     results = found.results
     counts = results.counts
@@ -195,7 +195,7 @@ def _mark(row: Row) -> str:
     return f"{row.result.mark}{'!' if wrong else ''}"
 
 
-def changed(found: Conformance) -> Iterator[str]:
+def changed(found: ConformanceReport) -> Iterator[str]:
     """What changed since the previous run, a line each."""
     if found.changes is not None:
         yield from change_lines(found.changes)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Mapping, Sequence
 
+from netprobe.conformance.baseline import ConformanceReport
 from netprobe.conformance.case import Case
 from netprobe.conformance.fixture_map import fictional_map
 from netprobe.conformance.load import builtin
@@ -14,7 +15,6 @@ from netprobe.diff import Row, compare
 from netprobe.model.matrix import Matrix
 from netprobe.model.observation import Observation, Outcome
 from netprobe.model.verdict import Verdict
-from netprobe.report.conformance import Conformance
 from netprobe.run.record import ClusterInfo, RunInfo
 from netprobe.simulate import Simulator
 
@@ -62,9 +62,9 @@ UNTRIED = Result(builtin()[3], CaseStatus.UNTRIED, reason="interrupted")
 UNSCORED = Result(builtin()[2], CaseStatus.UNSCORED, reason="the plugin's choice")
 
 
-def report(*results: Result) -> Conformance:
+def report(*results: Result) -> ConformanceReport:
     run = RunInfo(START, START + dt.timedelta(seconds=12.5), "abcd1234", "0.1.0")
-    return Conformance(Results(results), ClusterInfo("cluster", "kind-x", "v1.33.0", "Calico", 2), run)
+    return ConformanceReport(Results(results), ClusterInfo("cluster", "kind-x", "v1.33.0", "Calico", 2), run)
 
 
 def of(results: Sequence[Result]) -> Results:

@@ -9,11 +9,12 @@ from pathlib import Path
 
 import pytest
 
+from netprobe.conformance.baseline import ConformanceReport
 from netprobe.conformance.history import PastCase, PastRun, RunChanges
 from netprobe.conformance.load import builtin
 from netprobe.conformance.result import CaseStatus, Triage
 from netprobe.model.verdict import Verdict
-from netprobe.report.conformance import CONFORMANCE_FORMATS, Conformance
+from netprobe.report.conformance import CONFORMANCE_FORMATS
 from netprobe.report.conformance_charts import bins, percentile
 from netprobe.report.conformance_page import MOST_OPEN
 from tests.conformance.browser import CHROMIUM, opened
@@ -47,7 +48,7 @@ NIGHTS = tuple(
 )
 
 
-def written(found: Conformance) -> str:
+def written(found: ConformanceReport) -> str:
     return "".join(CONFORMANCE_FORMATS.render(found, "html"))
 
 

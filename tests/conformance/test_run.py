@@ -1,4 +1,4 @@
-"""What a run tells of itself however it ends, without a cluster."""
+"""A run reports its finished cases however it ends."""
 
 from __future__ import annotations
 
@@ -12,7 +12,8 @@ from typing import Any
 
 import pytest
 
-from netprobe.cli.conformance_run import LEFT_BEHIND, ConformanceRun
+from netprobe.cli.conformance import LEFT_BEHIND, _results
+from netprobe.conformance.conformance_run import ConformanceRun
 from netprobe.conformance.result import CaseStatus, Results
 from netprobe.conformance.runner import Runner
 from netprobe.errors import UnreachableError
@@ -24,7 +25,7 @@ CASES = (CASE, SKIPPED.case)
 
 
 def night(monkeypatch: pytest.MonkeyPatch, then: Any, *, finished: bool = True) -> ConformanceRun:
-    """One whose first case is finished when `then` happens; it may await in its cleanup."""
+    """A run whose first case is finished when `then` happens; it may await in its cleanup."""
 
     async def results(suite: Runner) -> Results:
         if finished:
@@ -39,7 +40,7 @@ def night(monkeypatch: pytest.MonkeyPatch, then: Any, *, finished: bool = True) 
         )
 
     monkeypatch.setattr(Runner, "results", results)
-    monkeypatch.setattr("netprobe.cli.conformance_run.open_cluster", open_cluster)
+    monkeypatch.setattr("netprobe.conformance.conformance_run.open_cluster", open_cluster)
     return ConformanceRun(CASES, RunOptions(target=Target(context="kind-x")), fixtures=1, full=False)
 
 
@@ -88,13 +89,14 @@ def test_what_was_found_is_kept(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    results, info, run = night(monkeypatch, then).found()
+    run = night(monkeypatch, then)
+    results = _results(run)
     assert [one.status for one in results.results] == [CaseStatus.PASSED, CaseStatus.UNTRIED]
     assert results.exit_status == status
     assert list(results.problems) == problems
     assert capsys.readouterr().err.splitlines() == [f"netprobe: {problem}" for problem in problems]
-    assert info.context == "kind-x"
-    assert run.id
+    assert run.cluster.context == "kind-x"
+    assert run.info.id
 
 
 @pytest.mark.parametrize(
@@ -104,4 +106,4 @@ def test_where_nothing_was_found_there_is_no_report(
     then: Any, raised: type[BaseException], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with pytest.raises(raised):
-        night(monkeypatch, then, finished=False).found()
+        _results(night(monkeypatch, then, finished=False))

@@ -10,14 +10,14 @@ from typing import Any
 import pytest
 
 from netprobe.cli import main
-from netprobe.cli.conformance_run import joined
+from netprobe.conformance.baseline import ConformanceReport
 from netprobe.conformance.fixture_map import fictional_map
 from netprobe.conformance.load import builtin
 from netprobe.conformance.result import CaseStatus, Result
-from netprobe.conformance.shard import cell_of
+from netprobe.conformance.shard import cell_of, join
 from netprobe.errors import InputError
 from netprobe.model.verdict import Verdict
-from netprobe.report.conformance import CONFORMANCE_FORMATS, Conformance
+from netprobe.report.conformance import CONFORMANCE_FORMATS
 from tests.conformance.samples import FAILED, FLAKY, SKIPPED, UNKNOWN, WRONG, report, result
 
 CASES = builtin()
@@ -33,13 +33,13 @@ def part(folder: Path, shard: tuple[int, int] | None, *results: Result, **run: A
     return path
 
 
-def rendered(found: Conformance, format_: str) -> str:
+def rendered(found: ConformanceReport, format_: str) -> str:
     return "".join(CONFORMANCE_FORMATS.render(found, format_))
 
 
 @pytest.mark.parametrize("one", [FAILED, FLAKY, UNKNOWN, SKIPPED, result(SERVICE)])
 def test_what_is_written_is_read_again(one: Result, tmp_path: Path) -> None:
-    again = Conformance(*joined([part(tmp_path, None, one)], CASES))
+    again = ConformanceReport(*join([part(tmp_path, None, one)], CASES))
     for format_ in ("table", "markdown", "junit"):
         assert rendered(again, format_) == rendered(report(one), format_)
 
@@ -56,7 +56,7 @@ def test_every_cell_of_every_case_can_be_written() -> None:
 def test_parts_are_joined_in_the_order_of_the_cases(tmp_path: Path) -> None:
     late = part(tmp_path, (1, 2), result(CASES[7]))
     early = part(tmp_path, (0, 2), result(CASES[3]), result(CASES[9]))
-    results, cluster, run = joined([late, early], CASES)
+    results, cluster, run = join([late, early], CASES)
     assert [one.case for one in results.results] == [CASES[3], CASES[7], CASES[9]]
     assert (results.problems, results.fixtures, results.shard) == ((), 2, None)
     assert cluster == report().cluster
@@ -65,7 +65,7 @@ def test_parts_are_joined_in_the_order_of_the_cases(tmp_path: Path) -> None:
 
 def test_a_part_that_is_missing_is_told_and_nothing_is_green(tmp_path: Path) -> None:
     paths = [part(tmp_path, (0, 3), result(CASES[3])), part(tmp_path, (2, 3), result(CASES[5]))]
-    results, _, _ = joined(paths, CASES)
+    results, _, _ = join(paths, CASES)
     assert results.problems == ("shard 1 of 3 is missing: its cases are not included",)
     assert results.exit_status == 3
 
@@ -74,7 +74,7 @@ def test_parts_that_do_not_belong_together(tmp_path: Path) -> None:
     other = replace(report().cluster, context="another")
     paths = [part(tmp_path, (0, 2), FAILED), part(tmp_path, (1, 2), FAILED, cluster=other)]
     with pytest.raises(InputError) as raised:
-        joined(paths, [case for case in CASES if case != CASES[1]])
+        join(paths, [case for case in CASES if case != CASES[1]])
     told = "\n".join(map(str, raised.value.problems))
     assert f"{FAILED.case.name!r} is also in {paths[0]}" in told
     assert f"differs from the cluster of {paths[0]}" in told
@@ -83,7 +83,7 @@ def test_parts_that_do_not_belong_together(tmp_path: Path) -> None:
 def test_a_case_that_is_not_known_here(tmp_path: Path) -> None:
     own = replace(FAILED, case=replace(FAILED.case, name="one of theirs"))
     with pytest.raises(InputError, match="pass its file with --cases"):
-        joined([part(tmp_path, None, own)], CASES)
+        join([part(tmp_path, None, own)], CASES)
 
 
 def test_the_command_joins_and_its_status_is_that_of_all(
@@ -102,7 +102,7 @@ def test_a_log_is_a_part(tmp_path: Path) -> None:
     head, *lines = path.read_text().splitlines(keepends=True)
     talk = "netprobe: 33 s: 3 of 133 cases, none failed, about 5 min left\n"
     path.write_text("".join([talk, head, talk, *lines]))
-    (again,) = joined([path], CASES)[0].results
+    (again,) = join([path], CASES)[0].results
     assert (again.case, again.status) == (FAILED.case, FAILED.status)
 
 
@@ -132,7 +132,7 @@ def test_what_is_no_part_is_a_mistake(tmp_path: Path, capsys: pytest.CaptureFixt
 
 def test_a_late_pod_is_known_to_the_reader(tmp_path: Path) -> None:
     one = result(LATE, {WRONG: Verdict.ALLOW})
-    (again,) = joined([part(tmp_path, None, one)], CASES)[0].results
+    (again,) = join([part(tmp_path, None, one)], CASES)[0].results
     assert {row.flow for row in again.steps[0].rows} == {row.flow for row in one.steps[0].rows}
 
 
@@ -150,7 +150,7 @@ def test_results_as_sonobuoy_wants_them(tmp_path: Path, capsys: pytest.CaptureFi
     for option in ("--results", "--history"):
         taken = [option, str(tmp_path / "file" / "below")]
         assert main(["conformance", "--join", str(part(tmp_path, None, FAILED)), *taken]) == 2
-        assert f"{option}: {tmp_path}/file/below cannot be made" in capsys.readouterr().err
+        assert f"{option}: cannot create {tmp_path}/file/below" in capsys.readouterr().err
 
 
 def test_the_first_night_has_no_baseline_and_the_second_has_the_first(tmp_path: Path) -> None:
