@@ -254,8 +254,8 @@ def command(
 def _results(run: ConformanceRun) -> Results:
     """Run the cases; however the run ends, the results of its finished cases."""
     from netprobe.cli.conformance_progress import progress
-    from netprobe.cli.frame import say
-    from netprobe.cli.loop import run_async
+    from netprobe.cli.main import say
+    from netprobe.cli.progress import run_async
     from netprobe.conformance.result import CaseStatus
 
     async def results() -> Results:
