@@ -24,7 +24,7 @@ def read_cluster(filenames: Sequence[str]) -> Cluster:
     with shown() as progress:
         progress("reading manifests")
         loaded = load(filenames)
-    others = {kind: n for kind, n in loaded.passed_over.items() if kind not in loaded.not_simulated}
+    others = {kind: n for kind, n in loaded.skipped.items() if kind not in loaded.not_simulated}
     if others:
         hint = "; a suite is named without -f (explain: --suite)" if "ConnectivitySuite" in others else ""
         say(f"skipped: {_counted(others)}{hint}")

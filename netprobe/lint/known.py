@@ -35,12 +35,10 @@ class Known:
 NOTHING = Known()
 
 
-def known(
-    objects: Iterable[Mapping[str, Any]], passed_over: Iterable[str] = (), *, live: bool = False
-) -> Known:
+def known(objects: Iterable[Mapping[str, Any]], skipped: Iterable[str] = (), *, live: bool = False) -> Known:
     """Weigh the objects that were read: raw manifests, or what a cluster's API lists (`live`).
 
-    `passed_over` names the kinds that do not matter to the network, as "Kind" or "Kind.group".
+    `skipped` names the kinds that do not matter to the network, as "Kind" or "Kind.group".
     """
     namespaces: set[str] = set()
     addressed: set[ServiceRef] = set()
@@ -52,7 +50,7 @@ def known(
             namespaces.add(name)
         elif thing.get("kind") == "Service" and isinstance(spec, Mapping) and spec.get("clusterIP"):
             addressed.add(ServiceRef(str(metadata.get("namespace") or "default"), name))
-    foreign = any(_is_custom(kind) for kind in passed_over)
+    foreign = any(_is_custom(kind) for kind in skipped)
     return Known(live or ALWAYS_THERE in namespaces, frozenset(namespaces), frozenset(addressed), foreign)
 
 

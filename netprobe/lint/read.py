@@ -15,7 +15,7 @@ from netprobe.lint.linter import Linted, lint
 from netprobe.lint.view import Refused, View, folder
 from netprobe.manifests import Document, Reader, parse_policy
 from netprobe.manifests.excerpt import TextError
-from netprobe.manifests.files import Aside, find
+from netprobe.manifests.files import find
 from netprobe.manifests.files import read as read_text
 from netprobe.manifests.load import Collector
 from netprobe.manifests.reader import Progress
@@ -43,7 +43,7 @@ class Input:
     refused: list[Refused] = field(default_factory=list)
     repeated: list[tuple[Policy, Labels]] = field(default_factory=list)
     annotations: dict[PolicyRef, Labels] = field(default_factory=dict)
-    passed_over: Iterable[str] = ()
+    skipped: Iterable[str] = ()
     charts: set[str] = field(default_factory=set)
     overlays: list[str] = field(default_factory=list)
     problems: list[Problem] = field(default_factory=list)
@@ -80,7 +80,7 @@ class Input:
         """The view for the rules. Objects that cannot be understood are added to `problems`."""
         self.problems += self._collector.problems
         self._collector.problems.clear()
-        extent = known(self.objects, self.passed_over, live=self.live)
+        extent = known(self.objects, self.skipped, live=self.live)
         return View(
             self._collector.cluster(),
             extent,
@@ -148,8 +148,9 @@ def read(
     found = Input(namespace)
     reader = Reader(progress)
     given = list(map(str, paths))  # in their order: of two of one name the first counts
-    aside = Aside()
-    for source in find(given, found.problems, aside):
+    files = find(given)
+    found.problems += files.problems
+    for source in files.sources:
         named = source.path is None or str(source.path) in given
         if config.excludes(source.name):
             continue
@@ -159,9 +160,9 @@ def read(
         for document in reader.text(source.name, text, source.size):
             found.add(document)
     found.problems += reader.problems
-    found.passed_over = list(reader.passed_over)
-    found.charts = {chart for chart in aside.charts if not config.excludes(chart)}
-    found.overlays = [folder for folder in aside.overlays if not config.excludes(folder)]
+    found.skipped = list(reader.skipped)
+    found.charts = {chart for chart in files.charts if not config.excludes(chart)}
+    found.overlays = [folder for folder in files.overlays if not config.excludes(folder)]
     return found
 
 

@@ -1,4 +1,4 @@
-"""Which objects matter to the network, by kind and API group."""
+"""Which kinds of objects matter to the network, by API group and version."""
 
 from __future__ import annotations
 
@@ -6,14 +6,15 @@ from difflib import get_close_matches
 from enum import Enum
 from functools import cache
 
-CORE = frozenset(("Namespace", "Pod", "Service", "ReplicationController", "List"))
 _CURRENT = {
-    **dict.fromkeys(CORE, "v1"),
+    **dict.fromkeys(("Namespace", "Pod", "Service", "ReplicationController", "List"), "v1"),
     **dict.fromkeys(("Deployment", "StatefulSet", "DaemonSet", "ReplicaSet"), "apps/v1"),
     **dict.fromkeys(("Job", "CronJob"), "batch/v1"),
     "NetworkPolicy": "networking.k8s.io/v1",
 }
-TEMPLATED = frozenset(_CURRENT) - {"Namespace", "Pod", "Service", "List", "NetworkPolicy"}
+"""Kinds that matter, with the apiVersion that netprobe reads."""
+WORKLOADS = frozenset(_CURRENT) - {"Namespace", "Pod", "Service", "List", "NetworkPolicy"}
+"""Kinds with a pod template."""
 _REMOVED = {
     ("extensions/v1beta1", "NetworkPolicy"): "1.16",
     ("extensions/v1beta1", "Deployment"): "1.16",
@@ -27,7 +28,7 @@ _REMOVED = {
     ("apps/v1beta2", "ReplicaSet"): "1.16",
     ("batch/v1beta1", "CronJob"): "1.25",
 }
-"""(apiVersion, kind) -> the Kubernetes release that removed it (the deprecated API migration guide)."""
+"""(apiVersion, kind) -> the Kubernetes release that removed it (source: the API migration guide)."""
 
 _OWN_GROUPS = frozenset(("", "apps", "batch", "extensions", "networking.k8s.io"))
 _OTHER_POLICIES = frozenset(
@@ -45,19 +46,19 @@ _OTHER_POLICIES = frozenset(
         ("policy.networking.k8s.io", "ClusterNetworkPolicy"),
     )
 )
-"""Policies of other kinds that decide flows too: passed over, but not in silence."""
+"""Kinds of policies that decide flows but are not simulated: skipped, with a warning."""
 
 
 class Relevance(Enum):
     MATTERS = "matters"
-    PASSED_OVER = "passed over"
+    SKIPPED = "skipped"
     NOT_SIMULATED = "not simulated"
-    WRONG = "wrong"  # its apiVersion
-    MISSPELT = "misspelt"  # its kind
+    WRONG_VERSION = "wrong apiVersion"
+    MISSPELT_KIND = "misspelt kind"
 
 
 def relevance(api_version: str, kind: str) -> tuple[Relevance, str]:
-    """Whether an object matters. The text is the name to count it by, or what is wrong with it."""
+    """Whether an object matters, and the name to count it by or what is wrong with it."""
     group, version = _split(api_version)
     if (group, kind) in _OTHER_POLICIES:
         return Relevance.NOT_SIMULATED, f"{kind}.{group}"
@@ -67,13 +68,16 @@ def relevance(api_version: str, kind: str) -> tuple[Relevance, str]:
     if current == api_version:
         return Relevance.MATTERS, kind
     if removed := _REMOVED.get((api_version, kind)):
-        return Relevance.WRONG, f"{api_version} {kind} was removed in Kubernetes {removed}; write {current}"
+        return (
+            Relevance.WRONG_VERSION,
+            f"{api_version} {kind} was removed in Kubernetes {removed}; write {current}",
+        )
     if current is not None and (group in _OWN_GROUPS or (kind == "NetworkPolicy" and _is_misspelt(group))):
-        return Relevance.WRONG, f"there is no {kind} in {api_version}; write {current}"
-    if current is None and group in _OWN_GROUPS and (meant := _meant(kind)):
-        return Relevance.MISSPELT, f"there is no {kind} in {api_version}; did you mean {meant}?"
+        return Relevance.WRONG_VERSION, f"there is no {kind} in {api_version}; write {current}"
+    if current is None and group in _OWN_GROUPS and (intended := _intended(kind)):
+        return Relevance.MISSPELT_KIND, f"there is no {kind} in {api_version}; did you mean {intended}?"
     known = current is not None or group not in _OWN_GROUPS | {"networking.k8s.io"}
-    return Relevance.PASSED_OVER, f"{kind}.{group}" if known and version and "." in group else kind
+    return Relevance.SKIPPED, f"{kind}.{group}" if known and version and "." in group else kind
 
 
 def _split(api_version: str) -> tuple[str, str]:
@@ -82,8 +86,8 @@ def _split(api_version: str) -> tuple[str, str]:
 
 
 @cache
-def _meant(kind: str) -> str | None:
-    """The kind that matters of which this is a misspelling: `networkpolicy`, `NetworkPolicies`."""
+def _intended(kind: str) -> str | None:
+    """The kind that is misspelt here, if it matters: `networkpolicy`, `NetworkPolicies`."""
     known = {name.casefold(): name for name in _CURRENT}
     return next((known[name] for name in get_close_matches(kind.casefold(), known, 1, 0.85)), None)
 

@@ -10,7 +10,7 @@ from typing import Any
 
 from netprobe.errors import InputError, Problem
 from netprobe.manifests.document import Document, parse_policy
-from netprobe.manifests.kinds import TEMPLATED, Relevance, relevance
+from netprobe.manifests.kinds import WORKLOADS, Relevance, relevance
 from netprobe.manifests.pod import is_finished, read_pod
 from netprobe.manifests.reader import Progress, Reader
 from netprobe.manifests.service import read_service
@@ -30,12 +30,12 @@ _FIRST_SERVICE_ADDRESS = IPv4Address("10.96.0.10")
 class Loaded:
     """The cluster that was read, and how many objects of which kind were skipped.
 
-    `not_simulated` is the part of `passed_over` that decides flows too: policies of Calico, Cilium and
+    `not_simulated` is the part of `skipped` that decides flows too: policies of Calico, Cilium and
     others. `overlays` are folders whose files Kustomize changes.
     """
 
     cluster: Cluster
-    passed_over: Mapping[str, int] = field(default_factory=dict)
+    skipped: Mapping[str, int] = field(default_factory=dict)
     not_simulated: Mapping[str, int] = field(default_factory=dict)
     overlays: tuple[str, ...] = ()
 
@@ -54,7 +54,7 @@ def load(paths: Iterable[str | os.PathLike[str]], *, progress: Progress | None =
     for document in reader.documents(paths):
         collector.add(document)
     return Loaded(
-        collector.cluster(), dict(reader.passed_over), dict(reader.not_simulated), tuple(reader.overlays)
+        collector.cluster(), dict(reader.skipped), dict(reader.not_simulated), tuple(reader.overlays)
     )
 
 
@@ -120,7 +120,7 @@ class Collector:
                 self._finished.append(owner)
         elif kind == "Service":
             self._services.append(read_service(decoder, obj, ServiceRef(namespace, name)))
-        elif kind in TEMPLATED:
+        elif kind in WORKLOADS:
             key = Owner(namespace, kind, name)
             self._workloads[key] = read_workload(decoder, obj, key)
 

@@ -41,13 +41,13 @@ def read_documents(paths: Iterable[str | os.PathLike[str]]) -> Iterator[Document
 class Reader:
     """Reads files and collects problems.
 
-    `passed_over` counts the objects that are skipped, by kind. `not_simulated` counts those among them that
+    `skipped` counts the objects that are skipped, by kind. `not_simulated` counts those among them that
     decide flows: policies of other kinds. `overlays` are folders whose files Kustomize changes.
     """
 
     progress: Progress | None = None
     problems: list[Problem] = field(default_factory=list)
-    passed_over: Counter[str] = field(default_factory=Counter)
+    skipped: Counter[str] = field(default_factory=Counter)
     not_simulated: Counter[str] = field(default_factory=Counter)
     overlays: list[str] = field(default_factory=list)
     _done: int = 0
@@ -55,16 +55,16 @@ class Reader:
     _reported: int = 0
 
     def documents(self, paths: Iterable[str | os.PathLike[str]]) -> Iterator[Document]:
-        aside = files.Aside()
-        sources = files.find(paths, self.problems, aside)
-        self.problems += [Problem(chart, "", files.CHART) for chart in aside.charts]
-        self.overlays += aside.overlays
-        self._total = sum(found.size for found in sources)
-        for found in sources:
-            text = files.read(found, self.problems)
+        found = files.find(paths)
+        self.problems += found.problems
+        self.problems += [Problem(chart, "", files.CHART) for chart in found.charts]
+        self.overlays += found.overlays
+        self._total = sum(source.size for source in found.sources)
+        for source in found.sources:
+            text = files.read(source, self.problems)
             if text is not None:
-                yield from self.text(found.name, text, found.size)
-            self._done += found.size
+                yield from self.text(source.name, text, source.size)
+            self._done += source.size
             self._report(self._done)
 
     def text(self, file: str, text: str, size: int = 0) -> Iterator[Document]:
@@ -145,12 +145,12 @@ class Reader:
         match verdict:
             case Relevance.NOT_SIMULATED:
                 self.not_simulated[text] += 1
-                self.passed_over[text] += 1
-            case Relevance.PASSED_OVER:
-                self.passed_over[text] += 1
-            case Relevance.WRONG:
+                self.skipped[text] += 1
+            case Relevance.SKIPPED:
+                self.skipped[text] += 1
+            case Relevance.WRONG_VERSION:
                 self.problems.append(document.problem("apiVersion", text))
-            case Relevance.MISSPELT:
+            case Relevance.MISSPELT_KIND:
                 self.problems.append(document.problem("kind", text))
         return verdict is Relevance.MATTERS
 

@@ -1,11 +1,11 @@
 """What a plain YAML scalar means to Kubernetes.
 
-kubectl reads YAML with a fork of go-yaml v2, whose rules are neither those of YAML 1.2 nor those of PyYAML:
-`on` is a boolean, `1e3` and `08` are numbers, but `1:20` and `2024-01-01` are strings. A label value that the
-server would refuse as a number must be refused here too, so the rules are followed (goyaml.v2, resolve.go;
-each row of tests/manifests/test_scalar.py was asked of kubectl), with one exception: a lone `y` or `n` is a
-string here. kubectl takes it for a boolean, but most programs that write YAML leave it without quotes, and
-namespaces called x, y and z are what everybody's tests have.
+kubectl reads YAML with a fork of go-yaml v2, whose rules differ from YAML 1.2 and from PyYAML: `on` is a
+boolean, `1e3` and `08` are numbers, but `1:20` and `2024-01-01` are strings. A label value that the server
+would refuse because it is a number must be refused here too, so the same rules apply (goyaml.v2, resolve.go;
+each row of tests/manifests/test_scalar.py was tried with kubectl). One exception: a lone `y` or `n` is a
+string here. kubectl reads a boolean, but most programs write these letters without quotes, and many test
+clusters have namespaces x, y and z.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from typing import TypeAlias
 Scalar: TypeAlias = str | int | float | bool | None
 
 MERGE = "<<"
-"""The key whose value is merged into the mapping that it stands in."""
+"""The key whose value is merged into its mapping."""
 
 _WORDS: dict[str, Scalar] = {
     **dict.fromkeys(("", "~", "null", "Null", "NULL")),
@@ -60,10 +60,7 @@ def _integer(sign: str, digits: str) -> int | float:
 
 
 def key_text(value: Scalar) -> str | None:
-    """The text of a mapping's key: JSON has only strings, so numbers and booleans are written out.
-
-    None where the server refuses the key (`null`).
-    """
+    """A mapping's key as text, since JSON has only strings; None for `null`, which the server refuses."""
     match value:
         case str():
             return value

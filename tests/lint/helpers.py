@@ -14,7 +14,7 @@ def view(text: str, file: str = "test.yaml") -> View:
     reader = Reader()
     for document in reader.text(file, dedent(text)):
         gathered.add(document)
-    gathered.passed_over = list(reader.passed_over)
+    gathered.skipped = list(reader.skipped)
     assert not reader.problems, reader.problems
     seen = gathered.view()
     assert not gathered.problems, gathered.problems
