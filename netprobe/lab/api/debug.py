@@ -1,7 +1,7 @@
-"""pods/ephemeralcontainers: a container added to a pod that runs (kubectl debug).
+"""pods/ephemeralcontainers: adds containers to a running pod (kubectl debug).
 
-Like any container of the lab it runs no image; one that waits for input runs its command for whoever
-attaches.
+Like all containers of the lab they run no image; with `stdin: true` they run their command for the client
+that attaches.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ _PLACE = "spec.ephemeralContainers"
 async def containers(
     request: web.BaseRequest, operations: Operations, _: Fabric, target: Target
 ) -> web.StreamResponse:
-    """The pod, with the containers that the request adds; ApiError 422 where it may not have them."""
+    """The pod with the containers that the request adds; ApiError 422 if one is not valid."""
     stored = operations.get(PODS, target.namespace, target.name)
     if request.method == hdrs.METH_GET:
         return reply(requests.shown(request, PODS, stored))
@@ -38,11 +38,11 @@ async def containers(
         raw = patch.changed(operations, target, kind, await request.read(), by)
     else:
         raw = await requests.body(request, by)
-    asked = operations.typed(PODS, raw, by).get("spec", {}).get("ephemeralContainers") or []
+    requested = operations.typed(PODS, raw, by).get("spec", {}).get("ephemeralContainers") or []
     known: Sequence[Object] = old["spec"].get("ephemeralContainers", ())
-    if causes := list(_problems(asked, known, old["spec"])):
+    if causes := list(_problems(requested, known, old["spec"])):
         raise invalid(PODS, target.name, causes)
-    fresh = [container for container in asked if container not in known]
+    fresh = [container for container in requested if container not in known]
     pod = copy.deepcopy(old)
     pod["spec"]["ephemeralContainers"] = [*known, *fresh]
     if not by.dry_run:
@@ -52,16 +52,16 @@ async def containers(
 
 
 def _problems(
-    asked: Sequence[Mapping[str, Any]], known: Sequence[Object], spec: Mapping[str, Any]
+    requested: Sequence[Mapping[str, Any]], known: Sequence[Object], spec: Mapping[str, Any]
 ) -> Iterator[Cause]:
-    gone = [container["name"] for container in known if container not in asked]
+    gone = [container["name"] for container in known if container not in requested]
     if gone:
         text = f'Forbidden: existing ephemeral containers "{gone[0]}" may not be removed or changed'
         yield Cause(_PLACE, text, "FieldValueForbidden")
     names = [
         container["name"] for container in (*spec["containers"], *spec.get("initContainers", ()), *known)
     ]
-    for index, container in enumerate(asked):
+    for index, container in enumerate(requested):
         if container in known:
             continue
         place, name = f"{_PLACE}[{index}]", container.get("name", "")

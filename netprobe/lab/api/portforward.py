@@ -1,8 +1,8 @@
-"""pods/portforward: streams of kubectl at one end, a pod's own loopback at the other.
+"""pods/portforward: connects streams of kubectl to ports of a pod.
 
-As a kubelet does: the connection is made inside the pod, to 127.0.0.1 or ::1, so policies do not see it. For
-each connection kubectl makes two streams with one `requestID`: "error", on which a sentence says what went
-wrong, and "data". Source: k8s.io/kubelet, pkg/cri/streaming/portforward.
+As with a kubelet, the connection is made inside the pod, to 127.0.0.1 or ::1, so policies do not apply to it.
+For each connection kubectl opens two streams with one `requestID`: "error", for a message if it fails, and
+"data". Source: k8s.io/kubelet, pkg/cri/streaming/portforward.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ _CHUNK = 32 * 1024
 async def forward(
     request: web.BaseRequest, operations: Operations, fabric: Fabric, target: Target
 ) -> web.StreamResponse:
-    """Serve connections to the pod's ports until the client goes."""
+    """Serve connections to the pod's ports until the client closes the websocket."""
     pod = operations.get(PODS, target.namespace, target.name).object
     wanted = request.headers.get("Sec-WebSocket-Protocol", "")
     if request.headers.get("Upgrade", "").lower() != "websocket" or TUNNEL not in wanted:
@@ -79,7 +79,7 @@ class _Session:
                 for event in self._connection.feed(message.data):
                     await self._take(event)
             except ValueError:
-                return  # whatever it speaks, nothing of it can be read any more
+                return  # it is not SPDY, so nothing that follows can be read
 
     async def close(self) -> None:
         tasks = [pair.task for pair in self._pairs.values() if pair.task is not None]
@@ -125,9 +125,9 @@ class _Session:
             pair.task = asyncio.create_task(self._serve(number, pair, pair.error, pair.data))
 
     async def _serve(self, number: str, pair: _Pair, error: int, data: int) -> None:
-        """One connection, from the first byte to the last."""
+        """Serve one connection from start to end."""
         try:
-            with contextlib.suppress(ConnectionError):  # the client is gone
+            with contextlib.suppress(ConnectionError):  # the client has gone
                 problem = await self._carry(pair, data)
                 await self._socket.send_bytes(spdy.data(data, b"", last=True))
                 await self._socket.send_bytes(spdy.data(error, problem.encode(), last=True))
@@ -135,7 +135,7 @@ class _Session:
             del self._pairs[number], self._by_stream[error], self._by_stream[data]
 
     async def _carry(self, pair: _Pair, stream: int) -> str:
-        """Bytes both ways until the pod has said all; what went wrong, or ""."""
+        """Carry bytes both ways until the pod ends the connection; the problem, or ""."""
         try:
             reader, writer = await self._fabric.connect(self._ref, int(pair.port))
         except (LabError, OSError) as error:

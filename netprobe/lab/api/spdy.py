@@ -1,9 +1,10 @@
-"""The frames of SPDY/3.1, as far as a port-forward speaks them, without a socket.
+"""The frames of SPDY/3.1, as far as exec and port-forward use them, without a socket.
 
-kubectl forwards ports by SPDY streams inside the messages of a websocket (KEP-4006). A frame is eight bytes
-and its payload: a control frame (the first bit is set) carries version, type, flags and a length of 24 bits,
-a data frame its stream's number, flags and length. Headers are a block of names and values, each with its
-length in four bytes, compressed with a dictionary by one zlib stream a direction for the whole connection.
+Clients open SPDY streams for exec, and kubectl forwards ports by SPDY inside the messages of a websocket
+(KEP-4006). A frame is eight bytes and its payload: a control frame (the first bit is set) has version, type,
+flags and a length of 24 bits, a data frame its stream's number, flags and length. Headers are a block of
+names and values, each after its length in four bytes, compressed with a dictionary. Each direction has one
+zlib stream for the whole connection.
 
 Source: draft-mbelshe-httpbis-spdy-00, sections 2.2 and 2.6; flow control (2.6.8) is not used by the peers.
 """
@@ -24,7 +25,7 @@ _LARGEST_HEADERS: Final = 64 * 1024
 
 @dataclass(frozen=True, slots=True)
 class Opened:
-    """The peer makes a stream."""
+    """The peer has opened a stream."""
 
     stream: int
     headers: Mapping[str, str]
@@ -45,14 +46,14 @@ class Finished:
 
 @dataclass(frozen=True, slots=True)
 class Reset:
-    """The peer has given the stream up."""
+    """The peer has aborted the stream."""
 
     stream: int
 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """Bytes that the peer must be sent, whatever else is done."""
+    """Bytes that must be sent to the peer."""
 
     data: bytes
 
@@ -61,7 +62,7 @@ Event: TypeAlias = Opened | Data | Finished | Reset | Answer
 
 
 class Connection:
-    """One connection: bytes of the peer in, events out; and our own frames."""
+    """One connection: turns the peer's bytes into events."""
 
     def __init__(self) -> None:
         self._received = bytearray()
@@ -69,7 +70,7 @@ class Connection:
         self._deflate = zlib.compressobj(zdict=_DICTIONARY)
 
     def feed(self, data: bytes) -> Iterator[Event]:
-        """The events of all frames that are complete by now; ValueError where they are no SPDY."""
+        """The events of all complete frames; ValueError if they are not SPDY."""
         self._received += data
         while len(self._received) >= 8:
             length = int.from_bytes(self._received[5:8])
@@ -95,8 +96,8 @@ class Connection:
                 case t if t == _PING:
                     yield Answer(_control(_PING, payload[:4]))
                 case t if t in {_SYN_REPLY, _HEADERS}:
-                    self._headers(payload[4:])  # the compressor's state goes on
-                case _:  # settings, windows, the announcement of an end
+                    self._headers(payload[4:])  # to keep the decompressor in step
+                case _:  # settings, windows, going away
                     return
         if flags & _FIN:
             yield Finished(stream)

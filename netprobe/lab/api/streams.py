@@ -1,4 +1,4 @@
-"""The frames of an exec's websocket: the protocols v4.channel.k8s.io and v5.channel.k8s.io, without a socket.
+"""The messages of an exec's websocket: the protocols v4.channel.k8s.io and v5.channel.k8s.io.
 
 A frame is one message whose first byte names the channel: 0 stdin, 1 stdout, 2 stderr, 3 the status at the
 end, 4 the terminal's size as JSON. In v5 the byte 255 followed by a channel's byte closes that channel.
@@ -37,7 +37,7 @@ Frame: TypeAlias = Input | Closed | Size | None
 
 
 def read(message: bytes, protocol: str) -> Frame:
-    """A frame from the client; None for what a server has no use for."""
+    """A frame from the client; None for one that a server ignores."""
     if not message:
         return None
     channel, data = message[0], message[1:]
@@ -62,7 +62,7 @@ def frame(channel: int, data: bytes) -> bytes:
 
 
 def exited(code: int) -> dict[str, Any]:
-    """The Status that ends a stream: what became of the command."""
+    """The Status at the end of a command, with its exit code."""
     if code == 0:
         return {"metadata": {}, "status": "Success"}
     text = f"command terminated with non-zero exit code: command terminated with exit code {code}"

@@ -1,4 +1,4 @@
-"""Endpoints and EndpointSlices: the addresses behind a Service that has a selector."""
+"""Endpoints and EndpointSlices: the addresses of the pods that a Service selects."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ Ports = tuple[tuple[str, int, str], ...]  # name, number, protocol
 
 
 class Endpoints(Controller[Key]):
-    """Pods of a Service that resolve its ports to the same numbers share a subset, and a slice."""
+    """Pods on which a Service's ports have the same numbers share a subset and a slice."""
 
     def concerned(self, change: Change) -> Iterable[Key]:
         if change.resource is SERVICES:
@@ -132,7 +132,7 @@ def _serves(service: Object, pod: Object) -> bool:
 
 
 def _resolve(service: Object, pod: Object) -> Ports:
-    """The Service's ports on a pod; a named one that the pod has not is left out."""
+    """The Service's ports on a pod, without named ports that the pod does not have."""
     named = {
         (port.get("name"), port["protocol"]): port["containerPort"]
         for container in pod["spec"]["containers"]
@@ -162,7 +162,7 @@ def _address(pod: Object) -> Object:
 
 
 def _of(pod: Object, family: str) -> list[str]:
-    """A pod's addresses of one family."""
+    """A pod's addresses of an IP family."""
     addresses = [each["ip"] for each in pod["status"]["podIPs"]]
     return [address for address in addresses if f"IPv{ip_address(address).version}" == family]
 
@@ -176,7 +176,7 @@ def _endpoint(service: Object, pod: Object, addresses: list[str]) -> Object:
         "terminating": leaving,
     }
     metadata, spec = service["metadata"], pod["spec"]
-    # The name that DNS gives the endpoint (kubernetes, endpointslice/utils.go, ShouldSetHostname).
+    # DNS gives the endpoint this name (kubernetes, endpointslice/utils.go, ShouldSetHostname).
     own_name = spec.get("hostname") and spec.get("subdomain") == metadata["name"]
     return {
         "addresses": addresses,

@@ -1,12 +1,12 @@
-"""The lab's address plan, and who has which address.
+"""The lab's address plan, and which addresses are taken.
 
     nodes     172.31.255.i          fd00:172:31:255::i
     pods      10.244.i.0/24         fd00:10:244:i::/64     node i's own block; 254 pods
     services  10.96.0.0/16          fd00:10:96::/112       DNS at 10.96.0.10 and fd00:10:96::a
 
-A node whose block is full takes another one, from the top, as Calico's address management does. Both
-families of a pod have the same block and number. Addresses are handed out in turn, so that one that was
-just given back is the last to be used again.
+A node whose block is full gets another one, as with Calico's address management; the highest free one. Both
+addresses of a dual-stack pod have the same block and number. Addresses are handed out in turn, so that a free
+address is reused as late as possible.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ _OWN = tuple(
 
 
 def versions(families: Sequence[IPFamily]) -> tuple[int, ...]:
-    """4 and 6, in the order of the options: the first is a pod's main address."""
+    """4 and 6, in the order of the options; the first is the version of a pod's main address."""
     return tuple(4 if family == "ipv4" else 6 for family in families)
 
 
@@ -72,7 +72,7 @@ class _Block:
 
 
 class Addresses:
-    """Hands out the addresses of pods, and watches over those of external hosts."""
+    """Hands out the addresses of pods, and checks those of external hosts."""
 
     def __init__(self, nodes: Sequence[Node], families: Sequence[IPFamily]) -> None:
         self._versions = versions(families)
@@ -81,7 +81,7 @@ class Addresses:
         self._taken: dict[Address, tuple[_Block, int] | None] = {}
 
     def take(self, node_name: str) -> tuple[tuple[Address, ...], int | None]:
-        """Addresses for a pod on a node, and the block that the node took for it, if it had to take one."""
+        """Addresses for a pod on a node, and the block that the node got for it, if it needed a new one."""
         blocks = self._blocks[node_name]
         new = None
         for candidate in blocks:
@@ -104,14 +104,14 @@ class Addresses:
         return addresses, new
 
     def claim(self, addresses: Sequence[Address]) -> None:
-        """Note the declared addresses of an external host. LabError where the lab cannot give them."""
+        """Reserve the declared addresses of an external host. LabError if the lab cannot use one of them."""
         for address in addresses:
             if address.version not in self._versions:
-                raise LabError(f"the lab does not speak IPv{address.version}, which {address} needs")
+                raise LabError(f"the lab has no IPv{address.version}, which {address} needs")
             if address.is_loopback or address.is_link_local or address.is_multicast or address.is_unspecified:
                 raise LabError(f"{address} is not an address that a host can have")
             if any(address in own for own in _OWN if own.version == address.version):
-                raise LabError(f"{address} lies in a network of the lab's own and cannot be an outside host")
+                raise LabError(f"{address} is in a network of the lab's own and cannot be an outside host")
             if address in self._taken:
                 raise LabError(f"{address} is the address of another outside host")
         self._taken.update(dict.fromkeys(addresses))

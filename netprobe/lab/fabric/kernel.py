@@ -1,4 +1,4 @@
-"""The few system calls that Python 3.11 has no name for, each raising OSError with what was tried."""
+"""System calls that Python 3.11 lacks. Each raises OSError that names the call."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ _MNT_DETACH = 2
 _AT_FDCWD = -100
 _AT_RECURSIVE = 0x8000
 _SYS_PIVOT_ROOT = {"x86_64": 155, "aarch64": 41}
-_SYS_MOUNT_SETATTR = 442  # the same number on every architecture: it is newer than their unification
+_SYS_MOUNT_SETATTR = 442  # the same number on every architecture, as for all newer calls
 
 _libc = ctypes.CDLL(None, use_errno=True)
 
@@ -53,7 +53,7 @@ def unshare(flags: int) -> None:
 
 
 def setns(fd: int, flags: int) -> None:
-    """Enter a namespace, or with a pidfd several of a process at once."""
+    """Enter a namespace, or several of a process by its pidfd."""
     _check(_libc.setns(fd, flags), f"setns 0x{flags:x}")
 
 
@@ -81,7 +81,7 @@ def set_read_only(target: str) -> None:
 
 
 def pivot_root(new_root: str) -> None:
-    """Make `new_root`, a mount point, the root of this mount namespace, and let go of the old one."""
+    """Make `new_root`, a mount point, the root of this mount namespace, and unmount the old one."""
     os.chdir(new_root)
     _check(_libc.syscall(_SYS_PIVOT_ROOT[os.uname().machine], b".", b"."), "pivot_root")
     _check(_libc.umount2(b".", _MNT_DETACH), "umount of the old root")
@@ -89,7 +89,7 @@ def pivot_root(new_root: str) -> None:
 
 
 def forbid_new_privileges() -> None:
-    """From here on no set-uid bit and no file capability has effect for this process and its children."""
+    """Make set-uid bits and file capabilities have no effect on this process and its children."""
     _check(_libc.prctl(_PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0), "prctl no_new_privs")
 
 
@@ -107,7 +107,7 @@ def current_network() -> int:
 def inside(network: int) -> Iterator[None]:
     """Put the calling thread into a network namespace; a socket made there stays there.
 
-    No `await` may stand inside: other coroutines of the thread would run in the wrong namespace.
+    There must be no `await` inside: other coroutines of the thread would run in the wrong namespace.
     """
     home = current_network()
     try:
@@ -134,7 +134,7 @@ def new_network() -> int:
 
 
 def set_sysctls(network: int, values: Mapping[str, int]) -> None:
-    """Set sysctls of a network namespace by their paths below /proc/sys/net, "ipv4/ip_forward" say."""
+    """Set sysctls of a network namespace by their paths below /proc/sys/net, such as "ipv4/ip_forward"."""
     with inside(network):
         for path, value in values.items():
             Path("/proc/sys/net", path).write_text(str(value))

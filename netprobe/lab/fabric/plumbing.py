@@ -1,21 +1,21 @@
-"""Links, addresses and routes, as batches of netlink messages: one system call for each namespace.
+"""Links, addresses and routes: batches of netlink messages, one system call for each namespace.
 
 Theory of operation
 -------------------
 
     pod ── eth0 ═ p1 ── node n1 ── eth0 ═ n1 ── fabric ── x7 ═ eth0 ── external host
 
-Everything is routed and nothing is bridged, Calico's way: a pod has a /32 (and a /128) and a default
-route by 169.254.1.1 (fe80::1); its node has one route to each of its pods, by the pod's own link.
-A node hangs on the fabric in the same manner, and so does an external host, whose declared address
-is a route in the fabric. The fabric is the lab's own network namespace, without a route out: an
-address that nobody in the lab has is "network unreachable" there, at once.
+Everything is routed and nothing is bridged, as with Calico: a pod has a /32 (and a /128) and a default
+route by 169.254.1.1 (fe80::1), and its node has one route to each of its pods, over the pod's own link.
+A node is linked to the fabric in the same way, and so is an external host, whose declared address is a
+route in the fabric. The fabric is the lab's own network namespace. It has no route out: an address that
+does not exist in the lab is "network unreachable" there, at once.
 
-The gateway address exists nowhere. Both ends of each link know the other's hardware address by a
-permanent neighbour entry, so no ARP and no neighbour discovery is ever sent: the first packet is
+No interface has the gateway address. Both ends of each link know the other's hardware address by a
+permanent neighbour entry, so there is no ARP and no neighbour discovery. Therefore the first packet is
 not slower than the others, and the entries do not count towards the kernel's limit
-(net.ipv4.neigh.default.gc_thresh3, 1,024 entries for the whole machine, other people's included),
-which a lab of a few hundred pods would otherwise exhaust.
+(net.ipv4.neigh.default.gc_thresh3, 1,024 entries for the whole machine), which a lab of a few hundred
+pods would otherwise exhaust.
 """
 
 from __future__ import annotations
@@ -38,8 +38,8 @@ _DEFAULT = {4: "0.0.0.0/0", 6: "::/0"}
 _FAMILY = {4: socket.AF_INET, 6: socket.AF_INET6}
 _OUTER_MAC = "ee:ee:ee:ee:ee:ee"
 _INNER_MAC = "02:00:00:00:00:01"
-_LOOPBACK, _INNER = 1, 2  # indexes in a namespace of our own: `lo` comes first, we choose the second
-_LEAVING = 1  # the group of links that go together; all others are in group 0
+_LOOPBACK, _INNER = 1, 2  # indexes in a namespace of our own: `lo` has the first, we choose the second
+_LEAVING = 1  # the group of links that are deleted together; all others are in group 0
 _LINK_SCOPE = 253
 _PERMANENT = 0x80
 _BLACKHOLE = 6
@@ -52,7 +52,7 @@ def _prefix(address: Address) -> str:
 
 
 class Channel:
-    """A netlink socket in one namespace; close it, or keep it for a namespace that stays."""
+    """A netlink socket in one namespace."""
 
     def __init__(self, network: int) -> None:
         with kernel.inside(network):
@@ -84,12 +84,12 @@ class Channel:
 
 @cache
 def _compiler() -> IPBatch:
-    """One for all batches: to make one takes longer than most messages."""
+    """One for all batches, since making it takes longer than sending most messages."""
     return IPBatch()
 
 
 def _encoded(fill: Callable[[IPBatch], None]) -> bytes:
-    """The messages that `fill` puts into a batch. For the one thread that works on links."""
+    """The messages that `fill` puts into a batch. Only the thread that works on links may call it."""
     compiler = _compiler()
     compiler.reset()
     fill(compiler)
@@ -126,7 +126,7 @@ def add_link(outside: Channel, name: str, index: int, inside: int) -> None:
 
 
 def raise_inner(inside: Channel, addresses: Sequence[Address]) -> None:
-    """The inner end of a link: up, with its addresses, and everything else by the gateway."""
+    """Bring the inner end of a link up, with its addresses and a default route by the gateway."""
 
     def fill(batch: IPBatch) -> None:
         for address in addresses:
@@ -134,7 +134,7 @@ def raise_inner(inside: Channel, addresses: Sequence[Address]) -> None:
             batch.addr("add", index=_INNER, address=str(address), prefixlen=address.max_prefixlen, **flags)
 
     first = {address.version: address for address in reversed(addresses)}
-    alone = len(first) == len(addresses)  # then the kernel need not be told which address to speak from
+    alone = len(first) == len(addresses)  # one address of each family: the kernel needs no preferred source
     ways = [_way_out(version, None if alone else str(address)) for version, address in first.items()]
     inside.send(_raised_inner() + _encoded(fill) + b"".join(ways))
 
@@ -166,9 +166,9 @@ def _way_out(version: int, source: str | None) -> bytes:
 def raise_outer(
     outside: Channel, index: int, addresses: Sequence[Address], source: Sequence[Address] = ()
 ) -> None:
-    """The outer end of a link: up, with a route to each address behind it.
+    """Bring the outer end of a link up, with a route to each address behind it.
 
-    `source`: the addresses that this namespace itself speaks from, one of each family.
+    `source` are the addresses that this namespace sends from, one of each family.
     """
     preferred = {address.version: str(address) for address in source}
 
@@ -190,7 +190,7 @@ def raise_outer(
 
 
 def add_route(channel: Channel, network: str, index: int, via: Address) -> None:
-    """A route to a whole network by the far end of a link of ours."""
+    """Add a route to a whole network over a link."""
 
     def fill(batch: IPBatch) -> None:
         batch.route("add", family=_FAMILY[via.version], dst=network, gateway=str(via), oif=index)
@@ -199,7 +199,7 @@ def add_route(channel: Channel, network: str, index: int, via: Address) -> None:
 
 
 def add_blackhole(channel: Channel, version: int, network: str) -> None:
-    """Drop what goes to an address of `network` that no pod has, as Calico does for a node's block."""
+    """Drop packets to addresses of `network` that no pod has, as Calico does for a node's block."""
 
     def fill(batch: IPBatch) -> None:
         batch.route("add", family=_FAMILY[version], dst=network, type=_BLACKHOLE)
@@ -208,10 +208,10 @@ def add_blackhole(channel: Channel, version: int, network: str) -> None:
 
 
 def delete_links(outside: Channel, indexes: Sequence[int]) -> None:
-    """Take links away, both ends and the routes with them; one that is gone is no error.
+    """Delete links, with both ends and their routes; a link that is gone is no error.
 
-    As a group, in one message: for each deletion the kernel waits until all processors have let go of
-    what they look at, some hundredths of a second, and for a group it waits once.
+    They are deleted as a group in one message: the kernel waits some hundredths of a second for each deletion
+    message.
     """
 
     def fill(batch: IPBatch) -> None:

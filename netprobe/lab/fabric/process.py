@@ -1,4 +1,4 @@
-"""A program started by the spawner, as the daemon handles it: streams, status, and its end."""
+"""A program that the spawner has started: its streams, its status, and how it is killed."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ import termios
 from dataclasses import dataclass
 from pathlib import Path
 
-_ROUNDS = 20  # while it forks faster than one look finds; its limit of processes ends that race
+_ROUNDS = 20  # a process may fork while its children are listed; its limit of processes ends that race
 _TIOCSPTLCK, _TIOCGPTPEER = 0x40045431, 0x5441  # on all architectures but alpha, mips, powerpc and sparc
-_LOST = 137  # what a process that vanished with its waiting parent is taken for: killed
+_LOST = 137  # the status of a process that vanished with its waiting parent: killed
 
 
 @dataclass(frozen=True, slots=True)
 class Stdio:
-    """The two sides of a process' standard streams; None where there is no such stream."""
+    """The two sides of a process' standard streams; None for a stream that it does not have."""
 
     theirs: tuple[int, int, int]
     stdin: int | None
@@ -39,7 +39,7 @@ class Stdio:
 
     @classmethod
     def pty(cls, first: int, *, stdin: bool) -> Stdio:
-        """A terminal of the pod whose first process is `first`: it has a name there, which `tty` prints."""
+        """A terminal in the pod whose first process is `first`, so that it has a name there (see `tty`)."""
         master = os.open(f"/proc/{first}/root/dev/pts/ptmx", os.O_RDWR | os.O_NOCTTY | os.O_CLOEXEC)
         fcntl.ioctl(master, _TIOCSPTLCK, struct.pack("i", 0))
         slave = fcntl.ioctl(master, _TIOCGPTPEER, os.O_RDWR | os.O_NOCTTY | os.O_CLOEXEC)
@@ -70,7 +70,7 @@ class LabProcess:
 
     @classmethod
     async def attach(cls, stdio: Stdio, answer: int, *, first: int | None = None) -> LabProcess:
-        """Take over our side of the streams. OSError where the spawner could not start the program.
+        """Take over our side of the streams. OSError if the spawner could not start the program.
 
         `first`: the PID of the first process of the program's pod, needed to find its descendants.
         """
@@ -104,11 +104,10 @@ class LabProcess:
         return await asyncio.shield(self._status)
 
     def kill(self) -> None:
-        """Kill the program and all that it started, unless that has made itself a session of its own.
+        """Kill the program and its descendants, except those that have made a session of their own.
 
-        What it wrote and nobody read is given up: the streams are at their end.
-
-        A program that daemonises outlives its exec, as it would in a container; it ends with the pod.
+        Output that has not been read is lost. A program that daemonises outlives its exec, as in a container,
+        and ends with the pod.
         """
         if self._pid and not self._status.done():
             for _ in range(_ROUNDS):
@@ -134,7 +133,7 @@ class LabProcess:
 
 
 def _family(leader: int, first: int | None) -> set[int]:
-    """The living among a process, its descendants, and orphans of its session (children of the first)."""
+    """A process, its descendants and the orphans of its session (children of `first`), if they live."""
     found: set[int] = set()
     waiting = [leader]
     waiting += [pid for pid in _children(first) if _stat(pid)[3:4] == [str(leader)]] if first else []
@@ -154,7 +153,7 @@ def _children(pid: int) -> list[int]:
 
 
 def _stat(pid: int) -> list[str]:
-    """The fields of /proc/PID/stat behind the name: state, parent, group, session; [] if gone."""
+    """The fields of /proc/PID/stat after the name: state, parent, group, session; [] if it has ended."""
     try:
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     except (FileNotFoundError, ProcessLookupError):
@@ -162,7 +161,7 @@ def _stat(pid: int) -> list[str]:
 
 
 class _EndsWithTerminal(asyncio.StreamReaderProtocol):
-    """The last process of a terminal hangs it up, which reads as EIO and means end of file."""
+    """A terminal reads as EIO once its last process has ended; that is its end of file."""
 
     def connection_lost(self, exc: Exception | None) -> None:
         super().connection_lost(None if isinstance(exc, OSError) else exc)

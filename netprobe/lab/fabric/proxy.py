@@ -1,4 +1,4 @@
-"""Makes the kernel of each node translate Services: the newest state that is known, in one transaction."""
+"""Loads the rules of Services on each node: those of the newest state, in one transaction."""
 
 from __future__ import annotations
 
@@ -21,15 +21,15 @@ class Proxy:
         self._versions = versions
         self._loaders = loaders
         self._newest: NetworkState | None = None
-        self._in_force: NetworkState | None = None
+        self._loaded: NetworkState | None = None
         self._one_at_a_time = asyncio.Lock()
 
     async def apply(self, state: NetworkState) -> None:
-        """Return once the Services of `state`, or of a newer one, are in force on all nodes. LabError."""
+        """Return when the Services of `state`, or of a newer state, are loaded on all nodes. LabError."""
         self._newest = state
         async with self._one_at_a_time:
             state = self._newest
-            before, self._in_force = self._in_force, None
+            before, self._loaded = self._loaded, None
             if before is None or _differs(before, state):
                 try:
                     services = Services(state.services, state.endpoint_slices, self._versions)
@@ -37,7 +37,7 @@ class Proxy:
                 except (ValueError, KeyError) as error:
                     raise LabError(f"Services cannot be made: {error!r}") from error
                 await asyncio.gather(*(self._loaders[name].load(rules) for name, rules in wanted.items()))
-            self._in_force = state
+            self._loaded = state
 
 
 def _differs(one: NetworkState, other: NetworkState) -> bool:

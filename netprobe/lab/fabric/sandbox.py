@@ -1,4 +1,4 @@
-"""Where a pod's programs run: nothing of the machine to write, nobody else's processes to see.
+"""Where a pod's programs run: they cannot write to the machine or see the processes of others.
 
 Theory of operation
 -------------------
@@ -10,14 +10,15 @@ Three layers, each made once:
    linking read, and nothing else: no homes, no /var, no /run.
 2. A pod's sandbox (`create`, at its first exec): PID, mount, UTS and IPC namespaces over the pod's network
    namespace, with its own /tmp, /etc/hosts, /etc/hostname, /etc/resolv.conf, /dev/pts and /proc; last a user
-   namespace in which uid and gid 65534 are all there is. Its first process holds it all together and
-   sleeps. It ignores SIGCHLD, which makes the kernel reap the orphans it inherits.
+   namespace in which only the uid and gid 65534 exist. Its first process keeps the namespaces alive and
+   sleeps. It ignores SIGCHLD, which makes the kernel reap the orphans that it inherits.
 3. An exec (`enter`, `become`): one setns into all of these at once, then uid 65534, no capabilities (an
-   execve as an ordinary user drops what the user namespace gave), no_new_privs, and limits.
+   execve as an ordinary user drops those of the user namespace), no_new_privs, and limits. /agnhost needs no
+   execve: it is a function of this process (agnhost.py).
 
-The user namespace of each pod does two things: it works without root, where no second uid is at hand
-(the lab's own user appears as 65534, and that user's files are nowhere to be seen), and it makes
-RLIMIT_NPROC count the pod's processes alone, so that a fork bomb fills its own pod.
+Each pod has a user namespace for two reasons. It works without root, where there is no second uid (the lab's
+own user appears as 65534, and that user's files are not visible). And RLIMIT_NPROC then counts the processes
+of one pod, so that a fork bomb only fills its own pod.
 
 /proc is mounted read-only, since without root the lab's user would own /proc/sys/net.
 """
@@ -45,7 +46,7 @@ _ETC = ("alternatives", "ld.so.cache", "ld.so.conf", "ld.so.conf.d", "protocols"
 _FILES = {
     "passwd": f"root:x:0:0:root:/:/bin/sh\nnobody:x:{NOBODY}:{NOBODY}:nobody:/tmp:/bin/sh\n",
     "group": f"root:x:0:\nnogroup:x:{NOBODY}:\n",
-    # Few: every nc reads them all, twice.
+    # Only a few, since every nc reads all of them twice.
     "services": "ssh 22/tcp\nsmtp 25/tcp\ndomain 53/tcp\ndomain 53/udp\nhttp 80/tcp\nhttps 443/tcp\n"
     "mysql 3306/tcp\npostgresql 5432/tcp\namqp 5672/tcp\nredis 6379/tcp\nhttp-alt 8080/tcp\n",
     "nsswitch.conf": "passwd: files\ngroup: files\nhosts: files dns\nservices: files\nprotocols: files\n",
@@ -53,13 +54,13 @@ _FILES = {
 _POD_FILES = ("hosts", "hostname", "resolv.conf")
 _NAMESPACES = kernel.NEWNS | kernel.NEWUTS | kernel.NEWIPC | kernel.NEWPID
 _LIMITS = {
-    resource.RLIMIT_NPROC: 2048,  # a probe runs its targets side by side: some hundreds of processes
+    resource.RLIMIT_NPROC: 2048,  # a probe tries its targets in parallel: some hundreds of processes
     resource.RLIMIT_NOFILE: 4096,
     resource.RLIMIT_FSIZE: 16 << 20,
     resource.RLIMIT_CORE: 0,
 }
 _AGNHOST = "/agnhost"
-_FIRST_TO_GO = 900  # oom_score_adj: where memory runs out, an exec goes before anything of the machine's
+_FIRST_TO_GO = 900  # oom_score_adj: if memory runs out, execs are killed before programs of the machine
 
 
 def build_root(at: str) -> None:
@@ -80,7 +81,7 @@ def build_root(at: str) -> None:
     (root / "agnhost").chmod(0o755)
     for name in _POD_FILES:
         (root / "etc" / name).symlink_to(f"/pod/{name}")
-    for name in ("usr/local",):  # people keep things of their own there, and no program of ours
+    for name in ("usr/local",):  # users keep their own files there, and no program that pods need
         if (root / name).is_dir():
             kernel.mount("tmpfs", str(root / name), "tmpfs", kernel.MS_NOSUID | kernel.MS_NODEV, "size=4k")
     for name in _DEVICES:
@@ -94,7 +95,7 @@ def build_root(at: str) -> None:
 
 
 def _bring(source: Path, target: Path) -> None:
-    """Show a file, folder or link of the machine at `target`."""
+    """Make a file, folder or link of the machine visible at `target`."""
     if source.is_symlink() and not source.is_absolute():
         return
     if source.is_symlink():
@@ -122,24 +123,24 @@ def create(network: int, *, hostname: str, files: dict[str, str]) -> str:
         finally:
             os._exit(1)
     os.close(report)
-    said = os.read(ready, 4096)
-    if said == b"mapped?":
+    report_text = os.read(ready, 4096)
+    if report_text == b"mapped?":
         Path(f"/proc/{child}/uid_map").write_text(f"{NOBODY} {_parent_id()} 1")
         Path(f"/proc/{child}/setgroups").write_text("deny")
         Path(f"/proc/{child}/gid_map").write_text(f"{NOBODY} {_parent_id()} 1")
         os.write(go, b".")
-        said = os.read(ready, 4096)
-    return said.decode() or str(child)
+        report_text = os.read(ready, 4096)
+    return report_text.decode() or str(child)
 
 
 def _parent_id() -> int:
-    """What 65534 is outside: itself, or where the lab has one uid only, that."""
+    """The uid outside that 65534 stands for: 65534, or the lab's only uid."""
     ranges = Path("/proc/self/uid_map").read_text().split()
     return NOBODY if int(ranges[2]) > NOBODY else 0
 
 
 def _hold(hostname: str, files: dict[str, str], report: int, wait: int) -> NoReturn:
-    """The first process of a pod: set its namespaces up, then become a sleeper."""
+    """The first process of a pod: set up its namespaces, then sleep."""
     kernel.unshare(kernel.NEWNS | kernel.NEWUTS | kernel.NEWIPC)
     os.umask(0o022)
     kernel.set_hostname(hostname)
@@ -166,11 +167,11 @@ def _hold(hostname: str, files: dict[str, str], report: int, wait: int) -> NoRet
     os.execve("/usr/bin/sleep", ["pause", "infinity"], {})  # noqa: S606
 
 
-_NOT_IN_PATH = "executable file not found in $PATH"  # as runc says it
+_NOT_IN_PATH = "executable file not found in $PATH"  # runc's wording
 
 
 def enter(pod: int) -> None:
-    """Join all namespaces of a pod, by the pidfd of its first process; children are born into its PIDs."""
+    """Join all namespaces of a pod by the pidfd of its first process; for PIDs this holds for children."""
     with contextlib.suppress(OSError):
         Path("/proc/self/oom_score_adj").write_text(str(_FIRST_TO_GO))
     with contextlib.suppress(
@@ -181,7 +182,7 @@ def enter(pod: int) -> None:
 
 
 def become(*, argv: list[str], environment: dict[str, str], tty: bool) -> NoReturn:
-    """Turn this process, already inside, into the program; OSError with the reason where that cannot be."""
+    """Turn this process, which has entered a pod, into the program; OSError with the reason if it cannot."""
     os.setsid()
     if tty:
         fcntl.ioctl(0, termios.TIOCSCTTY, 0)
@@ -213,7 +214,7 @@ def _drop_identity() -> None:
 
 
 def _restore_signals() -> None:
-    """What Python ignores for itself would be ignored in the program too."""
+    """Undo what Python sets for itself, since programs would inherit it."""
     for number in (signal.SIGPIPE, signal.SIGXFSZ):
         signal.signal(number, signal.SIG_DFL)
     signal.pthread_sigmask(signal.SIG_SETMASK, ())

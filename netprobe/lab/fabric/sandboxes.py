@@ -1,4 +1,4 @@
-"""The daemon's side of sandboxes: made when a pod is first entered, and ended with the pod."""
+"""The daemon's side of sandboxes: made at a pod's first exec, removed with the pod."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from netprobe.model.flow import Address, PodRef
 
 @dataclass(frozen=True, slots=True)
 class _First:
-    """A sandbox's first process: it holds the namespaces, and all others of the pod end with it."""
+    """A sandbox's first process. It keeps the namespaces alive, and the pod's other processes end with it."""
 
     pid: int
     pidfd: int
@@ -32,7 +32,7 @@ class _First:
 
 
 class Sandbox:
-    """Where the programs of one pod run."""
+    """The sandbox of one pod."""
 
     def __init__(self, spawner: Spawner, ref: PodRef, network: int, addresses: Sequence[Address]) -> None:
         self._spawner = spawner
@@ -43,7 +43,7 @@ class Sandbox:
         self._making = asyncio.Lock()
 
     async def exec(self, argv: Sequence[str], *, stdin: bool, tty: bool) -> LabProcess:
-        """Start a program. OSError where the sandbox or the program cannot be had."""
+        """Start a program. LabError or OSError if the sandbox cannot be made or the program not started."""
         first = await self._ready()
         environment = {"PATH": sandbox.PATH, "HOME": "/tmp", "HOSTNAME": self._ref.name}  # noqa: S108 (the pod's)
         if tty:
@@ -51,7 +51,7 @@ class Sandbox:
         arguments = {"argv": list(argv), "environment": environment, "tty": tty}
         stdio = Stdio.pty(first.pid, stdin=stdin) if tty else Stdio.pipes(stdin=stdin)
         for fd in stdio.theirs:  # so that it can open /dev/stderr
-            with contextlib.suppress(OSError):  # without root the pipes are the pod's user's already
+            with contextlib.suppress(OSError):  # without root the pod's user owns the pipes already
                 os.fchown(fd, sandbox.NOBODY, sandbox.NOBODY)
         try:
             answer = self._spawner.exec(first.pidfd, arguments, stdio.theirs)

@@ -1,30 +1,30 @@
-"""Services as rules of the kernel's packet filter: pure, from API objects to named blocks of nft.
+"""Services as nftables rules: from API objects to sets, chains and maps.
 
 Theory of operation
 -------------------
 
-What kube-proxy does in its nftables mode, in a table of its own beside that of the policies:
+The same as kube-proxy's nftables mode, in a table of its own:
 
     hook prerouting, output    address . protocol . port → the chain of a Service's port (dnat)
-    hook forward, input,       before all policies: no endpoint → refused (or dropped, where the Service
-    output                     asks for local ones); another port of a Service → refused; an address of
-                               the Services' network that nobody has → dropped
-    hook postrouting           what is marked goes on under the node's own address (masquerade)
+    hook forward, input,       before all policies: no endpoint → refused (or dropped, if the Service
+    output                     only has local ones elsewhere); another port of a Service → refused; an
+                               address of the Services' network without a Service → dropped
+    hook postrouting           marked packets leave with the node's own address (masquerade)
 
     map   services4            10.96.0.7 . tcp . 80 → its chain; the same for 172.31.255.1 . tcp . 30080,
                                a node port, and for 203.0.113.9 . tcp . 80, an external address
-    map   void4                the same keys, for what has no endpoint
-    set   virtual4             the addresses of all Services; external ones are not among them, since behind
-                               a port that no Service has there is whoever else has the address
-    set   affine4/shop/web/http/10.244.1.3    who was sent to an endpoint, for as long as that holds
+    map   void4                the same keys, for ports without endpoints
+    set   virtual4             the addresses of all Services, but not external ones, whose other ports may
+                               belong to a host that has the address
+    set   affine4/shop/web/http/10.244.1.3    the clients of an endpoint, while session affinity lasts
     chain service4/shop/web/http     choose an endpoint at random
     chain external4/shop/web/http    the same for node ports and external addresses: masquerade first
     chain endpoint/10.244.1.3/tcp/8080
 
-Addresses are translated before routing, so the policies (hook forward) see the pod's own address and
-port, and before masquerading, so they see who it comes from, except on another node than the one whose
-port was asked. Marked are connections that come from outside the pod network, and those of a pod to
-itself: it could not answer its own address.
+Addresses are translated before routing, so the policies (hook forward) see the pod's own address and port.
+Masquerading comes after the policies, so they see the client's address, except on another node than the one
+whose node port was used. Marked are connections from outside the pod network, and those of a pod to itself,
+which could not answer its own address.
 """
 
 from __future__ import annotations
@@ -113,7 +113,7 @@ class _Endpoint:
 
 @dataclass(frozen=True, slots=True)
 class _Port:
-    """A port of a Service on one of its addresses. `affinity_s`: how long clients keep to their endpoint."""
+    """A port of a Service on one of its addresses. `affinity_s` is how long clients keep their endpoint."""
 
     version: int
     protocol: str
@@ -173,7 +173,7 @@ class Services:
 
 
 def addresses_of(endpoint: ReadOnlyObject, version: int) -> list[Address]:
-    """The addresses of an endpoint. What is none is left out: a slice may be written by anybody."""
+    """The addresses of an endpoint, without invalid ones, since anybody may write a slice."""
     found = []
     for text in endpoint.get("addresses") or ():
         with contextlib.suppress(ValueError):
@@ -187,7 +187,7 @@ def choice(port: str) -> str:
 
 
 def _affinity_s(spec: ReadOnlyObject) -> int:
-    """How long a client stays with its endpoint, in seconds; 0 where it does not."""
+    """How long a client keeps its endpoint, in seconds; 0 without session affinity."""
     if spec.get("sessionAffinity") != "ClientIP":
         return 0
     client = (spec.get("sessionAffinityConfig") or {}).get("clientIP") or {}
@@ -195,7 +195,7 @@ def _affinity_s(spec: ReadOnlyObject) -> int:
 
 
 def _number(slice_: ReadOnlyObject, port: ReadOnlyObject) -> int | None:
-    """The number that a Service's port has in a slice: they agree by name and protocol."""
+    """The number of a Service's port in a slice; they are matched by name and protocol."""
     wanted = port.get("name") or "", port["protocol"]
     for one in slice_.get("ports") or ():
         if (one.get("name") or "", one.get("protocol", "TCP")) == wanted:
@@ -244,7 +244,7 @@ class _Writer:
         self._enter(version, key, f"service{place}", inner, chosen, refused=not endpoints)
         for key in self._outer_keys(spec, port, version):
             if spec.get("externalTrafficPolicy") == "Local":
-                # Pods are inside already and may go anywhere; who comes from outside keeps his address.
+                # Pods use endpoints on all nodes; clients from outside keep their address.
                 everywhere = list(self._choose(endpoints, one))
                 rules = [f"{_IP[version]} saddr {POD_NETWORKS[version]} {rule}" for rule in everywhere]
                 rules += self._choose(local, one)
@@ -256,7 +256,7 @@ class _Writer:
                 self._enter(version, key, f"external{place}", rules, endpoints, refused=not endpoints)
 
     def _outer_keys(self, spec: ReadOnlyObject, port: ReadOnlyObject, version: int) -> Iterator[str]:
-        """Where a port is reached beside the Service's own address."""
+        """The other addresses and ports of a Service's port: node ports and external addresses."""
         protocol, number = port["protocol"].lower(), port.get("nodePort")
         if number:
             own = (str(address) for address in self._node.addresses if address.version == version)
@@ -282,7 +282,7 @@ class _Writer:
             self._maps[f"void{version}"][key] = "goto refuse" if refused else "drop"
 
     def _choose(self, endpoints: Sequence[_Endpoint], port: _Port) -> Iterator[str]:
-        """The rules that go to one of the endpoints; none where there is none."""
+        """The rules that choose one of the endpoints."""
         chains = [self._endpoint(endpoint, port.version, port.protocol) for endpoint in endpoints]
         if not chains:
             return
@@ -299,7 +299,7 @@ class _Writer:
             yield f"counter numgen random mod {len(chains)} vmap {{ {entries} }} {comment}"
 
     def _remembering(self, name: str, chain: str, port: _Port) -> str:
-        """A chain that notes who is sent on to an endpoint's; each connection renews that."""
+        """A chain that records the client of an endpoint; each connection renews the entry."""
         kind = f"{_TYPE[port.version]}; flags dynamic,timeout; timeout {port.affinity_s}s"
         self._sets[name] = NamedSet(kind, frozenset())
         self._chains[f"to-{name}"] = (f"update @{name} {{ {_IP[port.version]} saddr }}", f"goto {chain}")

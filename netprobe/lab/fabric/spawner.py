@@ -1,22 +1,21 @@
-"""Processes of the lab, started by a small one that was forked before the large one grew.
+"""Starts the lab's processes from a small process, which was forked before the daemon grew.
 
 Theory of operation
 -------------------
 
 PID 1 of the lab is the spawner: one thread, few modules, no state but its children. The daemon (PID 2)
-sends it requests over a socket; a request is one byte that says what, and descriptors: a memory file
-with the arguments as JSON first, then a pipe or socket for the answer, then whatever else it needs.
-The spawner forks at once and the child does the work, so a slow or failing request stops nobody, and
-a fork costs what a small process costs, whatever the daemon holds in memory.
+sends it requests over a socket. A request is one byte for its kind and some descriptors: a memory file
+with the arguments as JSON, a pipe for the answer, then whatever else the kind needs. The spawner forks at
+once and the child does the work, so a slow or failing request delays no other, and forking a small process
+is cheap, however much memory the daemon uses.
 
     run    a program with the lab's own privileges, in a network namespace (nft)
     pod    the sandbox of a pod: namespaces, mounts, and a first process that holds them (sandbox.py)
     exec   an unprivileged program in such a sandbox
 
-For `run` and `exec` the child forks once more and stays as the waiting parent: a process joins a PID
-namespace only by being born into it, and somebody must take its status. The answer is two lines: the
-PID as the lab sees it, and the status as a shell gives it (128+n for signal n); or one that begins with !
-and says why there is no such process.
+For `run` and `exec` the child forks once more and waits: only a new process can join a PID namespace, and
+its exit status must be collected. The answer is two lines, the PID as the lab sees it and the status as a
+shell reports it (128+n for signal n), or one line that begins with ! and gives the reason of a failure.
 
 The spawner ends when the daemon ends, and with PID 1 the kernel ends every process of the lab,
 including those in the PID namespaces of pods. That is why `kill -9` of either leaves nothing.
@@ -44,7 +43,7 @@ _MAX_FDS = 8
 
 
 class Spawner:
-    """The daemon's end. Each call returns at once; what comes of it is read from the answer's descriptor."""
+    """The daemon's end. Each call returns at once with a descriptor, from which the answer is read."""
 
     def __init__(self, control: socket.socket) -> None:
         self._control = control
@@ -58,7 +57,7 @@ class Spawner:
         return self._request(_EXEC, arguments, [pod, *stdio])
 
     def pod(self, arguments: Mapping[str, Any], network: int) -> int:
-        """Make a pod's sandbox; the answer is its first PID, or a sentence that begins with !"""
+        """Make a pod's sandbox; the answer is the PID of its first process, or a reason that begins with !"""
         return self._request(_POD, arguments, [network])
 
     def _request(self, kind: bytes, arguments: Mapping[str, Any], fds: Sequence[int]) -> int:
@@ -109,7 +108,7 @@ def serve(control: socket.socket, daemon: int) -> int:
 
 
 def _fork(kind: bytes, fds: list[int]) -> None:
-    """Have a child answer; that the machine has no process to spare is an answer too."""
+    """Let a child answer; if the machine cannot fork, that is the answer."""
     try:
         child = os.fork()
     except OSError as error:
@@ -121,7 +120,7 @@ def _fork(kind: bytes, fds: list[int]) -> None:
 
 
 def _receive(control: socket.socket) -> tuple[bytes, list[int]]:
-    """One request. Not socket.recv_fds: what it receives would be inherited by every program started."""
+    """One request. socket.recv_fds would not do: all programs would inherit its descriptors."""
     numbers = array.array("i")
     kind, ancillary, _, _ = control.recvmsg(
         1, socket.CMSG_LEN(_MAX_FDS * numbers.itemsize), socket.MSG_CMSG_CLOEXEC
@@ -132,7 +131,7 @@ def _receive(control: socket.socket) -> tuple[bytes, list[int]]:
 
 
 def _reap(daemon: int) -> int | None:
-    """Collect the children that have ended; the daemon's status where it is among them."""
+    """Collect the children that have ended; the daemon's status if it is one of them."""
     ended = None
     with contextlib.suppress(ChildProcessError):
         while True:
@@ -177,7 +176,7 @@ def _start_and_wait(
     else:
         kernel.setns(namespace, kernel.NEWNET)
         program = lambda: _become_helper(arguments["argv"])  # noqa: E731
-    failed, report = os.pipe2(os.O_CLOEXEC)  # a program that starts closes its end without a word
+    failed, report = os.pipe2(os.O_CLOEXEC)  # a program that starts closes its end and reports nothing
     child = os.fork()
     if child == 0:
         try:

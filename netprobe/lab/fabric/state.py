@@ -1,4 +1,4 @@
-"""What the lab's control side asks of its network: the records, and the interface itself.
+"""The interface between the lab's control plane and its network: records and the protocol `Fabric`.
 
 `lab.kubelet` turns API objects into these; `lab.fabric` turns these into namespaces, links and rules.
 """
@@ -16,7 +16,7 @@ from netprobe.model.labels import Labels
 
 @dataclass(frozen=True, slots=True)
 class Node:
-    """A node of the lab: `addresses` has one address of each family that the lab speaks."""
+    """A node of the lab, with one address of each of the lab's IP families."""
 
     name: str
     addresses: tuple[Address, ...]
@@ -26,9 +26,9 @@ class Node:
 class PodSpec:
     """What the fabric needs to bring a pod up.
 
-    `node` None: the fabric chooses. `addresses` are given for an external host (outside the pod network,
-    kept out of every selector) and empty for a pod, which gets its own from the pod network.
-    `annotations` carry faults on demand.
+    If `node` is None, the fabric chooses one. `addresses` are those of an external host, which is outside the
+    pod network and of every selector; a pod has none and gets its addresses from the pod network.
+    `annotations` may ask for faults.
     """
 
     ref: PodRef
@@ -43,7 +43,7 @@ class PodSpec:
 
 @dataclass(frozen=True, slots=True)
 class Placement:
-    """Where a pod was put: what its status will say."""
+    """Where a pod was placed."""
 
     node: Node
     addresses: tuple[Address, ...]
@@ -64,7 +64,7 @@ class Member:
 
 @dataclass(frozen=True, slots=True)
 class NetworkState:
-    """All that rules and names are made from. What is no record is an API object as stored, with defaults."""
+    """Everything that rules and names are made from. Mappings are API objects as stored, with defaults."""
 
     namespaces: Mapping[str, Labels]
     members: Mapping[PodRef, Member]
@@ -75,10 +75,10 @@ class NetworkState:
 
 @dataclass(frozen=True, slots=True)
 class CountedRule:
-    """A rule as the kernel has it: its place, what it does, and how many packets have come to it.
+    """A rule of the kernel: its place, what it does, and how many packets it has matched.
 
-    `verdict` as in "accept", "jump ingress/shop/web", "goto CHAIN CHAIN" (one of them, at random) or
-    "dnat 10.244.1.3:8080"; `packets` None where it does not count.
+    `verdict` is for example "accept", "jump ingress/shop/web", "goto CHAIN CHAIN" (one of them at random) or
+    "dnat 10.244.1.3:8080"; `packets` is None for a rule without a counter.
     """
 
     node: str
@@ -90,7 +90,7 @@ class CountedRule:
 
 
 class Process(Protocol):
-    """A process in a pod. With a terminal `stderr` is None. `wait` gives the status, 128+n for a signal."""
+    """A process in a pod; with a terminal, `stderr` is None. `wait` returns its status, 128+n for a signal."""
 
     stdin: asyncio.StreamWriter | None
     stdout: asyncio.StreamReader
@@ -102,49 +102,48 @@ class Process(Protocol):
 
 
 class Fabric(Protocol):
-    """The network of a lab. A pod is placed, enforced, then started: isolated before its first packet.
+    """The network of a lab. A pod is placed, the state with it enforced, then the pod started.
 
-    Calls may run side by side, those for one pod after one another.
+    So it is isolated before its first packet. Calls for different pods may run at the same time.
     """
 
     nodes: Sequence[Node]
 
     async def place(self, pod: PodSpec) -> Placement:
-        """Choose node and addresses; nothing can send yet. LabError where the addresses are taken.
+        """Choose the node and addresses; the pod cannot send yet. LabError if the addresses are taken.
 
         A pod with `host_network` has its node's addresses. An external host needs `addresses`.
         """
 
     async def enforce(self, state: NetworkState) -> None:
-        """Make the kernel do what `state` says, atomically on each node; returns once it does.
+        """Make the kernel enforce `state`, atomically on each node; return when it does.
 
-        Services and names follow at once, policies as the options say (`enforce`, `lag_s`). Calls take
-        effect in order, and need not wait for one another: of the states that wait, the newest is applied
-        for all. With `lag_s` each takes effect that long after its call, so a caller that waits for one
-        call before it makes the next adds the lags up.
+        Services and names change at once, policies according to the options `enforce` and `lag_s`. Calls take
+        effect in order and may overlap: of several waiting states, only the newest is applied. With `lag_s`
+        each call takes effect that much later, so a caller that waits for one call before the next adds up
+        the lags.
         """
 
     async def rules(self) -> Sequence[CountedRule]:
-        """What is loaded on every node at this moment, in the order in which packets meet it."""
+        """The rules that are loaded on every node now, in the order in which packets meet them."""
 
     async def start(self, ref: PodRef) -> None:
-        """Link up, listeners accepting. LabError where a port of a shared network is taken."""
+        """Bring the link up and start the servers. LabError if a port of a shared network is taken."""
 
     async def remove(self, ref: PodRef) -> None:
-        """Processes, then link, then namespace. Unknown pods are no error."""
+        """Remove processes, then link, then namespace. An unknown pod is no error."""
 
     async def exec(
         self, ref: PodRef, argv: Sequence[str], *, stdin: bool = False, tty: bool = False
     ) -> Process:
         """Run a program in the pod, unprivileged.
 
-        LabError where the pod is unknown or not started, and where the program is not there or cannot be
-        executed. With a terminal, set its size by `resize` at once; the streams of a terminal end
-        when its last process does. `kill` takes the program's descendants with it.
+        LabError if the pod is unknown or not started, or if the program does not exist or cannot be executed.
+        The streams of a terminal end with its last process. `kill` also kills the program's descendants.
         """
 
     async def connect(self, ref: PodRef, port: int) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
-        """A connection to a port of the pod by its own loopback, which no policy sees.
+        """A connection to a port of the pod by its own loopback, past all policies.
 
-        LabError where the pod is unknown or not started, OSError where nothing listens.
+        LabError if the pod is unknown or not started, OSError if nothing listens.
         """

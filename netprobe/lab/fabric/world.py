@@ -1,14 +1,14 @@
-"""The namespaces that a lab lives in, and the two processes that hold them.
+"""The namespaces of a lab, and the two processes that keep them alive.
 
 Theory of operation
 -------------------
 
 `enter` unshares user (without root), network, mount and PID namespaces and forks. The child is PID 1 of
 the lab: it mounts a fresh /proc, forks the daemon (PID 2), builds the pods' root, and becomes the spawner
-(spawner.py). Nothing else refers to any of the namespaces: no file of /run/netns, no process outside.
-When PID 1 ends, for whatever reason, the kernel ends the rest, and the namespaces go with them, with all
-links, rules and sockets. What was opened before `enter`, the API's listening socket above all, still
-belongs to the machine's own network namespace.
+(spawner.py). Nothing else refers to the namespaces: no file in /run/netns, no process outside. When PID 1
+ends, for whatever reason, the kernel ends the rest, and with it the namespaces, links, rules and sockets.
+What was opened before `enter`, such as the API's listening socket, belongs to the machine's own network
+namespace.
 """
 
 from __future__ import annotations
@@ -41,9 +41,9 @@ def enter(
 ) -> tuple[int, Callable[[], None]]:
     """Fork PID 1 of a new lab; it starts the daemon, which runs `inside` and ends with its status.
 
-    Returns to the caller alone: the PID as the caller sees it, and a function that lets the lab go on,
-    so that the caller can write down who it is first. LabError where namespaces cannot be had; what goes
-    wrong later, in PID 1, is said there by `failed`.
+    It returns in the caller's process only: the PID as the caller sees it, and a function that lets the lab
+    proceed, so that the caller can record the PID first. LabError if namespaces cannot be made; `failed`
+    reports later failures, in PID 1.
     """
     _unshare()
     wait, go = os.pipe2(os.O_CLOEXEC)
@@ -72,7 +72,7 @@ def enter(
 def _unshare() -> None:
     uid, gid = os.geteuid(), os.getegid()
     if forbidden := _forbidden():
-        raise LabError(forbidden)  # root needs them too: each pod's programs run in one
+        raise LabError(forbidden)  # even as root, since each pod's programs run in one
     try:
         kernel.unshare(_ALL if uid == 0 else _ALL | kernel.NEWUSER)
     except OSError as error:
@@ -84,7 +84,7 @@ def _unshare() -> None:
 
 
 def _forbidden() -> str | None:
-    """What this machine says of user namespaces where it allows none."""
+    """The reason why this machine forbids user namespaces, if it does."""
     names = ["user/max_user_namespaces"]
     if os.geteuid() != 0:
         names.append("kernel/unprivileged_userns_clone")  # Debian's own, in older kernels
@@ -125,11 +125,11 @@ def _first_process(inside: Callable[[spawner.Spawner], int]) -> int:
         try:
             ours.close()
             status = inside(spawner.Spawner(theirs))
-        except BaseException:  # noqa: BLE001 (whatever it is, it ends the lab, and the log says why)
+        except BaseException:  # noqa: BLE001 (any error ends the lab, and the log has it)
             traceback.print_exc()
         finally:
             os._exit(status)
     theirs.close()
-    kernel.unshare(kernel.NEWNS)  # from here on our own: the daemon goes on seeing the machine's files
-    sandbox.build_root("/tmp")  # noqa: S108 (hidden by the root, in this mount namespace alone)
+    kernel.unshare(kernel.NEWNS)  # of our own from here on; the daemon keeps the machine's files
+    sandbox.build_root("/tmp")  # noqa: S108 (hidden by the new root, in this mount namespace only)
     return spawner.serve(ours, daemon)

@@ -94,7 +94,7 @@ async def test_addresses_that_cannot_be_outside_are_refused(network: LabNetwork)
         "203.0.113.50": "another outside host",
         "10.244.3.4": "a network of the lab's own",
         "127.0.0.1": "not an address",
-        "2001:db8::1": "does not speak IPv6",
+        "2001:db8::1": "the lab has no IPv6",
     }.items():
         with pytest.raises(LabError, match=reason):
             await world.add("out/bad", {}, external=[address])

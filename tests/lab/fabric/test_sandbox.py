@@ -147,7 +147,7 @@ async def test_commands_that_cannot_be_are_refused(network: LabNetwork) -> None:
         await network.exec(POD, ["true"])
     await network.start(POD)
     for argv in ([], ["a\0b"]):
-        with pytest.raises(LabError, match="a command is needed"):
+        with pytest.raises(LabError, match="the command is empty"):
             await network.exec(POD, argv)
 
 
