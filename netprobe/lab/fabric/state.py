@@ -90,7 +90,7 @@ class CountedRule:
 
 
 class Process(Protocol):
-    """A process in a pod; with a terminal, `stderr` is None. `wait` returns its status, 128+n for a signal."""
+    """A process in a pod; `stderr` is None with a terminal. `wait` returns the status."""
 
     stdin: asyncio.StreamWriter | None
     stdout: asyncio.StreamReader
