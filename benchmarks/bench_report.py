@@ -1,22 +1,22 @@
-"""Rows of a large simulation to JSON, against `json.dumps` of each row, in one run.
+"""The report of a large simulation in every format.
 
 python benchmarks/bench_report.py [PODS]
 """
 
 from __future__ import annotations
 
-import json
 import sys
 import time
-from collections.abc import Callable
+from datetime import UTC, datetime
 from ipaddress import IPv4Address
 
-from netprobe.diff import Row
+from netprobe.diff import Counts
 from netprobe.model.cluster import Cluster, Namespace
 from netprobe.model.flow import ContainerPort, Pod, PodRef
 from netprobe.model.labels import Selector
 from netprobe.model.policy import PodPeer, Policy, PolicyRef, Rule, Subject
-from netprobe.report.document import FlowLines, flow
+from netprobe.report import FORMATS
+from netprobe.run.record import ClusterInfo, Report, RunInfo, Step
 from netprobe.survey import Survey, ask
 
 NAMESPACES = 10
@@ -47,30 +47,18 @@ def cluster(pods: int) -> Cluster:
     return Cluster({n: Namespace(n, {}) for n in names}, {pod.ref: pod for pod in made}, policies)
 
 
-def seconds(work: Callable[[], object]) -> float:
-    begun = time.process_time()
-    work()
-    return time.process_time() - begun
-
-
 def main() -> None:
-    pods = int(sys.argv[1]) if len(sys.argv) > 1 else 400
+    pods = int(sys.argv[1]) if len(sys.argv) > 1 else 200
     survey = Survey(ask(cluster(pods)))
-    rows: list[Row] = []
-    made = seconds(lambda: rows.extend(survey.rows()))
-    write = FlowLines({})
-    fast = seconds(lambda: [write(row) for row in rows])
-    slow = seconds(lambda: [json.dumps(flow(row, {})) for row in rows])
-    bundles = seconds(survey.overview)
-    print(f"{len(rows):,} rows of {pods} pods, {len(survey.evaluation.groups)} groups, CPU time")
-    for name, taken in (
-        ("rows made", made),
-        ("as JSON", fast),
-        ("by json.dumps", slow),
-        ("overview", bundles),
-    ):
-        print(f"{name:14} {taken:7.3f} s {taken / len(rows) * 1e6:7.2f} us a row")
-    print(f"ratio json.dumps / ours: {slow / fast:.1f}")
+    rows = tuple(survey.rows())
+    step = Step("the policies", rows, Counts.of(rows))
+    report = Report(None, ClusterInfo(), RunInfo.since(datetime.now(UTC)), (step,))
+    print(f"{len(rows):,} flows of {pods} pods, CPU time")
+    for format_ in FORMATS.names:
+        began = time.process_time()
+        size = sum(map(len, FORMATS.render(report, format_)))
+        taken = time.process_time() - began
+        print(f"{format_:9} {taken:7.3f} s {taken / len(rows) * 1e6:7.2f} us a flow {size / 1e6:7.1f} MB")
 
 
 if __name__ == "__main__":

@@ -106,7 +106,7 @@ def status(output: str) -> int:
     import json
 
     from netprobe.lab import list_labs
-    from netprobe.report.grid import grid
+    from netprobe.report.tables import grid
 
     labs = list_labs()
     match output:

@@ -67,7 +67,7 @@ async def _trace(kubeconfig: str, query: dict[str, Any]) -> Any:
 
 
 def _table(traced: dict[str, Any], pods: dict[str, str]) -> str:
-    from netprobe.report.grid import grid
+    from netprobe.report.tables import grid
 
     flow = f"{traced['from']} -> {traced['to']} {traced['port']}/{traced['protocol']}"
     first = f"{flow}: {traced['outcome']}\n"

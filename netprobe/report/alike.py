@@ -1,4 +1,4 @@
-"""Pods that behave alike, put together: what keeps a report of many flows readable."""
+"""Pods that behave alike share a row, so that a report of many flows stays readable."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from itertools import islice
 from netprobe.diff import Row, Status
 from netprobe.model.flow import End
 from netprobe.model.verdict import Verdict
-from netprobe.report import words
+from netprobe.report import phrases
 from netprobe.report.escape import plain
-from netprobe.run.record import LONGEST, Group, Step
+from netprobe.run.record import LONGEST, Group, Step, port_text
 
 
-def grouped(step: Step) -> tuple[list[Row], tuple[Group, ...]]:
-    """The rows of a step, at most LONGEST, or else the groups that stand for them."""
+def rows_or_groups(step: Step) -> tuple[list[Row], tuple[Group, ...]]:
+    """The rows of a step, or the groups that stand for them if there are more than LONGEST."""
     if step.groups is not None:
         return [], step.groups
     held = list(islice(step.rows, LONGEST + 1))
@@ -23,10 +23,10 @@ def grouped(step: Step) -> tuple[list[Row], tuple[Group, ...]]:
 
 
 def alike(rows: Sequence[Row]) -> dict[End, int]:
-    """A class for each end, equal for ends that nothing in these rows tells apart.
+    """A class for each end; ends of one class have the same results to and from the same classes.
 
-    The coarsest stable partition: two ends stay together while they have the same results towards, and
-    from, the same classes. Each round costs one pass over the rows; there are rarely more than four.
+    The coarsest such partition, by refinement: each round is one pass over the rows, and there are rarely
+    more than four.
     """
     ends = dict.fromkeys(end for row in rows for end in (row.flow.source, row.flow.destination))
     classes = dict.fromkeys(ends, 0)
@@ -34,8 +34,8 @@ def alike(rows: Sequence[Row]) -> dict[End, int]:
         seen: dict[End, set[tuple[object, ...]]] = {end: set() for end in ends}
         for row in rows:
             flow = row.flow
-            asked = (flow.port, flow.protocol, flow.family, flow.via, flow.placement)
-            cell = (*asked, row.result, row.status)
+            port = (flow.port, flow.protocol, flow.family, flow.via, flow.placement)
+            cell = (*port, row.result, row.status)
             seen[flow.source].add(("to", classes[flow.destination], *cell))
             seen[flow.destination].add(("from", classes[flow.source], *cell))
         numbers: dict[tuple[int, frozenset[tuple[object, ...]]], int] = {}
@@ -49,7 +49,7 @@ def alike(rows: Sequence[Row]) -> dict[End, int]:
 
 
 def label(members: Sequence[End]) -> str:
-    """The first member, and how many more: "shop/cart +3"."""
+    """The first member, and the number of the others: "shop/cart +3"."""
     more = f" +{len(members) - 1}" if len(members) > 1 else ""
     return plain(str(members[0])) + more
 
@@ -60,12 +60,12 @@ def groups(rows: Sequence[Row]) -> tuple[Group, ...]:
     members: dict[int, list[End]] = defaultdict(list)
     for end, number in classes.items():
         members[number].append(end)
-    families = words.families(rows)
+    families = phrases.has_both_families(rows)
     flows: Counter[tuple[int, int, str, Verdict, str]] = Counter()
     for row in rows:
         note = "" if row.status is Status.AS_EXPECTED else row.status.value
         ends = classes[row.flow.source], classes[row.flow.destination]
-        flows[(*ends, words.port(row.flow, families), row.result, note)] += 1
+        flows[(*ends, port_text(row.flow, families), row.result, note)] += 1
     return tuple(
         Group(label(members[source]), label(members[to]), port, result, number, note)
         for (source, to, port, result, note), number in flows.items()

@@ -21,9 +21,8 @@ from netprobe.diff import Row
 from netprobe.diff import Status as FlowStatus
 from netprobe.explain.why import blame
 from netprobe.model.verdict import Verdict
-from netprobe.report import conformance_text
+from netprobe.report import conformance_text, phrases
 from netprobe.report.escape import plain
-from netprobe.report.words import word
 
 Mark = Callable[[Row], str]
 WRONG = {FlowStatus.MISMATCH: "!", FlowStatus.UNKNOWN: "?", FlowStatus.UNDEFINED: "i"}
@@ -67,7 +66,7 @@ def _step(case: Case, step: StepResult, meant: CaseStep) -> dict[str, Any]:
         ],
         "more": max(0, len(rows) - conformance_text.MOST_FLOWS),
         "tries": [
-            [*cell_of(case, flow), ", ".join(map(word, seen))]
+            [*cell_of(case, flow), ", ".join(map(phrases.verdict, seen))]
             for flow, seen in step.attempts.items()
             if len(set(seen)) > 1
         ],

@@ -14,7 +14,8 @@ from netprobe.conformance.result import CaseStatus, Result, Results, StepResult,
 from netprobe.diff import Row
 from netprobe.diff import Status as FlowStatus
 from netprobe.explain.why import blame
-from netprobe.report import words
+from netprobe.report import phrases
+from netprobe.run.record import port_text
 
 MOST_FLOWS = 5  # flows of a case with their reasons; the matrix shows the rest
 MOST_POLICIES = 4
@@ -107,7 +108,7 @@ def unscored(result: Result) -> str:
     other = [row for row in rows if row.observed is not None and row.simulated is not row.observed]
     if not other:
         return f"as predicted ({result.reason})"
-    names = ", ".join(f"{words.flow(row.flow, False)} {words.word(row.observed)}" for row in other[:3])
+    names = ", ".join(f"{phrases.flow(row.flow, False)} {phrases.verdict(row.observed)}" for row in other[:3])
     more = f" and {len(other) - 3} more" if len(other) > 3 else ""
     return f"differs from the prediction: {names}{more} ({result.reason})"
 
@@ -134,16 +135,16 @@ def sentences(result: Result) -> Iterator[str]:
             yield f"{where}and {len(rows) - MOST_FLOWS} more flows"
         moved = {flow: seen for flow, seen in step.attempts.items() if len(set(seen)) > 1}
         for flow, seen in list(moved.items())[:MOST_FLOWS]:
-            tries = ", ".join(words.word(verdict) for verdict in seen)
-            yield f"{where}{words.flow(flow, False)}: successive tries: {tries}"
+            tries = ", ".join(phrases.verdict(verdict) for verdict in seen)
+            yield f"{where}{phrases.flow(flow, False)}: successive tries: {tries}"
         if len(moved) > MOST_FLOWS:
             yield f"{where}and {len(moved) - MOST_FLOWS} more flaky flows"
 
 
 def told(row: Row) -> str:
     """A flow that is not as expected, with its verdicts or the reason why it is unknown."""
-    details = row.reason if row.status is FlowStatus.UNKNOWN else words.tables(row)
-    return f"{words.flow(row.flow, False)}: {details}"
+    details = row.reason if row.status is FlowStatus.UNKNOWN else phrases.tables(row)
+    return f"{phrases.flow(row.flow, False)}: {details}"
 
 
 def policies(case: Case, step: int) -> str:
@@ -164,7 +165,7 @@ def matrix(step: StepResult) -> Iterator[str]:
     """The observed matrix, one per port; an exclamation mark follows each cell that is not as expected."""
     by_port: dict[str, list[Row]] = {}
     for row in step.rows:
-        by_port.setdefault(words.port(row.flow, True), []).append(row)
+        by_port.setdefault(port_text(row.flow, True), []).append(row)
     yield "Sources down, destinations across: . allow, X deny, ? unknown; ! not as expected"
     for port, rows in by_port.items():
         if not any(row.status in {FlowStatus.MISMATCH, FlowStatus.UNKNOWN} for row in rows):

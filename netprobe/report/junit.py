@@ -1,77 +1,128 @@
-"""JUnit XML: one test case a flow, a suite a step.
+"""JUnit XML: a suite for each step, and a test case for each flow.
 
-A mismatch is a failure, an unknown an error, implementation-defined and skipped flows are skipped. The
-attributes are those that both schemas in use require (Ant's JUnit.xsd and Jenkins' junit-10.xsd).
+A mismatch is a failure and an unknown flow an error; implementation-defined and skipped flows are skipped.
+`testsuite` and `testcase` are shared with the other reports. Their attributes are those that both schemas in
+use require: Ant's JUnit.xsd and Jenkins' junit-10.xsd.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from datetime import UTC
 
 from netprobe.diff import Row, Status
-from netprobe.report import words
+from netprobe.report import phrases
 from netprobe.report.escape import xml
 from netprobe.report.style import PLAIN, Style
-from netprobe.run.record import Report, Step
+from netprobe.run.record import ClusterInfo, Report, RunInfo, Step
+
+OPENING = '<?xml version="1.0" encoding="UTF-8"?>\n<testsuites>\n'
+CLOSING = "</testsuites>\n"
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """Why a test case did not pass. `tag` is failure, error or skipped; `body` is not shown for skipped."""
+
+    tag: str
+    message: str
+    type: str = ""
+    body: str = ""
 
 
 def junit(report: Report, _style: Style = PLAIN) -> Iterator[str]:
-    yield '<?xml version="1.0" encoding="UTF-8"?>\n<testsuites>\n'
+    yield OPENING
     for index, step in enumerate(report.steps):
-        yield from _suite(report, index, step)
-    yield "</testsuites>\n"
+        yield from _step(report, index, step)
+    yield CLOSING
 
 
-def _suite(report: Report, index: int, step: Step) -> Iterator[str]:
-    counts = step.counts
-    name = f"{report.suite or 'netprobe'}: {step.name}"
-    started = report.run.started.astimezone(UTC).replace(tzinfo=None).isoformat(timespec="seconds")
+def _step(report: Report, index: int, step: Step) -> Iterator[str]:
+    counts, suite = step.counts, report.suite or "netprobe"
+    families = phrases.has_both_families(step.rows)
+    yield from testsuite(
+        f"{suite}: {step.name}",
+        (_case(row, f"{suite}.{step.name}", families) for row in step.rows),
+        index=index,
+        run=report.run,
+        cluster=report.cluster,
+        tests=counts.flows,
+        tags={
+            "failure": counts.mismatches,
+            "error": counts.unknown,
+            "skipped": counts.undefined + counts.skipped,
+        },
+        seconds=report.run.duration_s if len(report.steps) == 1 else step.converged_s or 0,
+        problems=[*([report.enforcement] if report.enforcement else []), *report.problems],
+    )
+
+
+def _case(row: Row, classname: str, families: bool) -> str:
+    seconds = (row.observation.latency_ms or 0) / 1000 if row.observation else 0
+    return testcase(phrases.flow(row.flow, families), classname, seconds, _outcome(row))
+
+
+def _outcome(row: Row) -> Outcome | None:
+    tables = phrases.tables(row)
+    kind = row.kind.value if row.kind else row.status.value
+    match row.status:
+        case Status.AS_EXPECTED:
+            return None
+        case Status.MISMATCH:
+            return Outcome("failure", tables, kind, f"{phrases.blamed(row)}. {row.why}")
+        case Status.UNKNOWN:
+            return Outcome("error", row.reason or "", kind, tables)
+        case Status.UNDEFINED | Status.SKIPPED:
+            return Outcome("skipped", f"{phrases.note(row)}; {tables}")
+
+
+def testsuite(
+    name: str,
+    cases: Iterable[str],
+    *,
+    index: int,
+    run: RunInfo,
+    cluster: ClusterInfo,
+    tests: int,
+    tags: Counter[str] | dict[str, int],
+    seconds: float,
+    problems: Iterable[str],
+) -> Iterator[str]:
+    """A suite with its cases, each from `testcase`. `tags` counts the cases by the tag of their outcome."""
+    started = run.started.astimezone(UTC).replace(tzinfo=None).isoformat(timespec="seconds")
     attributes = {
         "id": str(index),
         "name": name,
         "package": "netprobe",
         "timestamp": started,
-        "hostname": report.cluster.context or report.cluster.kind,
-        "tests": str(counts.flows),
-        "failures": str(counts.mismatches),
-        "errors": str(counts.unknown),
-        "skipped": str(counts.undefined + counts.skipped),
-        "time": f"{report.run.duration_s if len(report.steps) == 1 else step.converged_s or 0:.3f}",
+        "hostname": cluster.context or cluster.kind,
+        "tests": str(tests),
+        "failures": str(tags.get("failure", 0)),
+        "errors": str(tags.get("error", 0)),
+        "skipped": str(tags.get("skipped", 0)),
+        "time": f"{seconds:.3f}",
     }
     yield f"  <testsuite {_attributes(attributes)}>\n    <properties>\n"
-    for key, value in (("cluster", str(report.cluster)), ("run", report.run.id or "")):
+    for key, value in (("cluster", str(cluster)), ("run", run.id or "")):
         yield f"      <property {_attributes({'name': key, 'value': value})}/>\n"
     yield "    </properties>\n"
-    families = words.families(step.rows)
-    for row in step.rows:
-        yield _case(report, step, row, families)
-    notes = [report.enforcement] if report.enforcement else []
+    yield from cases
     yield "    <system-out></system-out>\n"
-    yield f"    <system-err>{xml(' '.join([*notes, *report.problems]))}</system-err>\n  </testsuite>\n"
+    yield f"    <system-err>{xml(' '.join(problems))}</system-err>\n  </testsuite>\n"
 
 
-def _case(report: Report, step: Step, row: Row, families: bool) -> str:
-    seconds = (row.observation.latency_ms or 0) / 1000 if row.observation else 0
-    attributes = {
-        "name": words.flow(row.flow, families),
-        "classname": f"{report.suite or 'netprobe'}.{step.name}",
-        "time": f"{seconds:.6f}",
-    }
+def testcase(name: str, classname: str, seconds: float, outcome: Outcome | None) -> str:
+    """A test case; without an outcome it passed."""
+    attributes = {"name": name, "classname": classname, "time": f"{seconds:.6f}"}
     opening = f"    <testcase {_attributes(attributes)}"
-    kind = row.kind.value if row.kind else row.status.value
-    match row.status:
-        case Status.AS_EXPECTED:
-            return f"{opening}/>\n"
-        case Status.MISMATCH:
-            said = _attributes({"type": kind, "message": words.tables(row)})
-            body = f"<failure {said}>{xml(f'{words.blamed(row)}. {row.why}')}</failure>"
-        case Status.UNKNOWN:
-            said = _attributes({"type": kind, "message": row.reason or ""})
-            body = f"<error {said}>{xml(words.tables(row))}</error>"
-        case Status.UNDEFINED | Status.SKIPPED:
-            body = f"<skipped {_attributes({'message': f'{words.note(row)}; {words.tables(row)}'})}/>"
-    return f"{opening}>{body}</testcase>\n"
+    if outcome is None:
+        return f"{opening}/>\n"
+    if outcome.tag == "skipped":
+        return f"{opening}><skipped {_attributes({'message': outcome.message})}/></testcase>\n"
+    details = _attributes({"type": outcome.type, "message": outcome.message})
+    return f"{opening}><{outcome.tag} {details}>{xml(outcome.body)}</{outcome.tag}></testcase>\n"
 
 
 def _attributes(values: dict[str, str]) -> str:

@@ -1,4 +1,4 @@
-"""What the place that the text goes to can show."""
+"""What the place that a text goes to can show: colours, and how wide a line may be."""
 
 from __future__ import annotations
 
@@ -6,14 +6,22 @@ import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TextIO
+from typing import Final, TextIO
+
+BOLD: Final = "1"
+GOOD: Final = "32"  # green: as expected, allowed
+BAD: Final = "31"  # red: not as expected, denied
+UNSURE: Final = "33"  # yellow: unknown
+NOTE: Final = "36"  # cyan
+BOLD_BAD: Final = "1;31"
+BOLD_UNSURE: Final = "1;33"
 
 
 @dataclass(frozen=True, slots=True)
 class Style:
-    """Colour or not, and how wide; `width` None for files and pipes: as wide as it gets.
+    """Colour or not, and the width in columns; None for files and pipes, where lines are never cut.
 
-    `root` is the folder of the repository, where annotations name files from there.
+    `root` is the folder of the repository: annotations name files relative to it.
     """
 
     colour: bool = False
@@ -21,11 +29,12 @@ class Style:
     root: Path | None = None
 
     def paint(self, text: str, code: str) -> str:
+        """The text in a colour; `code` is one of the constants above."""
         return f"\x1b[{code}m{text}\x1b[0m" if self.colour and text else text
 
     @classmethod
     def of(cls, stream: TextIO, environ: Mapping[str, str]) -> Style:
-        """Colour on a terminal only, and there not where NO_COLOR is set (https://no-color.org)."""
+        """Colour only on a terminal, and not if NO_COLOR is set (https://no-color.org)."""
         workspace = environ.get("GITHUB_WORKSPACE")
         root = Path(workspace) if workspace else None
         if not stream.isatty():
@@ -35,3 +44,8 @@ class Style:
 
 
 PLAIN = Style()
+
+
+def status_colour(exit_status: int) -> str:
+    """The colour of a closing line."""
+    return {0: GOOD, 1: BOLD_BAD}.get(exit_status, BOLD_UNSURE)

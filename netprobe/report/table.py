@@ -1,141 +1,162 @@
-"""Tables for a terminal: `table` with the four columns people know, `wide` with all that is known."""
+"""The report for a terminal: `table` with the essentials, `wide` with everything that is known."""
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
 
-from tabulate import tabulate
-
 from netprobe.diff import Row, Status
+from netprobe.model.flow import End
 from netprobe.model.verdict import Verdict
-from netprobe.report import words
-from netprobe.report.alike import grouped
+from netprobe.report import phrases
+from netprobe.report.alike import alike, label, rows_or_groups
 from netprobe.report.escape import plain
-from netprobe.report.matrix import matrices
-from netprobe.report.style import Style
-from netprobe.run.record import Group, Report, Step
+from netprobe.report.style import BAD, BOLD, BOLD_BAD, GOOD, UNSURE, Style, status_colour
+from netprobe.report.tables import aligned
+from netprobe.run.record import Group, Report, Step, port_text
 
 MOST_GROUPS = 500
-MOST_TOLD = 50  # mismatches explained below the table; the formats for programs hold them all
-NARROWEST_NOTE = 24
+MOST_EXPLAINED = 50
+"""Mismatches that are explained below the table; the other formats hold them all."""
+MOST_SINGLE = 20
+"""Ends that have a line of their own in a matrix; with more, ends that behave alike share one."""
+MOST_COLUMNS = 40
+"""Columns of a matrix; nobody can read a wider one."""
 
-_COLOURS = {Verdict.ALLOW: "32", Verdict.DENY: "31", Verdict.UNKNOWN: "33"}
+_COLOURS = {Verdict.ALLOW: GOOD, Verdict.DENY: BAD, Verdict.UNKNOWN: UNSURE}
 
 
 def table(report: Report, style: Style) -> Iterator[str]:
-    """From, To, Port, Result, and a note where a flow is not simply as expected."""
-    yield from _frame(report, style, wide=False)
+    """From, To, Port, Result, and a note on flows that are not simply as expected."""
+    return _report(report, style, wide=False)
 
 
 def wide(report: Report, style: Style) -> Iterator[str]:
     """The same with declared, simulated, observed and why, and a matrix for each port."""
-    yield from _frame(report, style, wide=True)
+    return _report(report, style, wide=True)
 
 
-def _frame(report: Report, style: Style, *, wide: bool) -> Iterator[str]:
-    yield style.paint(plain(words.title(report)), "1") + "\n"
+def _report(report: Report, style: Style, *, wide: bool) -> Iterator[str]:
+    yield style.paint(plain(phrases.title(report)), BOLD) + "\n"
     if report.enforcement:
-        yield style.paint(plain(report.enforcement), "1;31") + "\n"
+        yield style.paint(plain(report.enforcement), BOLD_BAD) + "\n"
     for index, step in enumerate(report.steps):
         yield "\n"
         if len(report.steps) > 1:
-            yield style.paint(plain(words.step_title(report, index)), "1") + "\n\n"
+            yield style.paint(plain(phrases.step_title(report, index)), BOLD) + "\n\n"
         yield from _step(step, style, wide=wide)
     yield "\n"
-    yield from (plain(sentence) + "\n" for sentence in words.in_place(report))
+    yield from (plain(sentence) + "\n" for sentence in phrases.in_place(report))
     for problem in report.problems:
-        yield style.paint(f"problem: {plain(problem)}", "33") + "\n"
-    colour = {1: "1;31", 3: "1;33"}.get(report.exit_status, "32")
-    yield style.paint(words.closing(report), colour) + "\n"
+        yield style.paint(f"problem: {plain(problem)}", UNSURE) + "\n"
+    yield style.paint(phrases.closing(report), status_colour(report.exit_status)) + "\n"
 
 
 def _step(step: Step, style: Style, *, wide: bool) -> Iterator[str]:
-    held, together = grouped(step)
-    if together:
-        yield from _groups(together, style)
-    elif not held:
+    rows, groups = rows_or_groups(step)
+    if groups:
+        yield from _groups(groups, style)
+    elif not rows:
         yield "No flow to show.\n"
+    elif wide:
+        yield from _wide_rows(rows, style)
+        yield "\n"
+        yield from (line + "\n" for line in matrices(rows))
     else:
-        yield from _rows(held, style, wide=wide)
-        if wide:
-            yield "\n"
-            yield from (line + "\n" for line in matrices(held))
+        yield from _rows(rows, style)
     if step.counts.mismatches:
-        rows = step.rows if together else held
-        yield from _explained(step, (row for row in rows if row.status is Status.MISMATCH), style)
+        yield from _explained(rows or step.rows, style)
 
 
-def _rows(rows: Sequence[Row], style: Style, *, wide: bool) -> Iterator[str]:
-    families = words.families(rows)
-    header = ["From", "To", "Port", "Result"]
-    header += ["Declared", "Simulated", "Observed", "Why"] if wide else [""]
+def _rows(rows: Sequence[Row], style: Style) -> Iterator[str]:
+    families = phrases.has_both_families(rows)
+    lines = [(*phrases.ends(row, families), phrases.verdict(row.result), phrases.note(row)) for row in rows]
+    colours = [
+        {3: _COLOURS[row.result]} | ({4: BOLD_BAD} if row.status is Status.MISMATCH else {}) for row in rows
+    ]
+    return aligned(("From", "To", "Port", "Result", ""), lines, colours, style)
+
+
+def _wide_rows(rows: Sequence[Row], style: Style) -> Iterator[str]:
+    families = phrases.has_both_families(rows)
+    header = ("From", "To", "Port", "Result", "Declared", "Simulated", "Observed", "Why")
     lines = []
     for row in rows:
-        ends = [plain(str(row.flow.source)), plain(words.destination(row.flow))]
-        cells = [*ends, words.port(row.flow, families), words.word(row.result)]
-        if wide:
-            told = [sentence for sentence in row.why.sentences if sentence != row.reason]
-            why = "; ".join(filter(None, (words.mark(row), *told)))
-            cells += [words.word(row.declared), words.word(row.simulated), words.observed(row), plain(why)]
-        else:
-            cells.append(plain(words.note(row)))
-        lines.append(cells)
-    if not wide and not any(cells[-1] for cells in lines):
-        header, lines = header[:-1], [cells[:-1] for cells in lines]
-    results = [row.result for row in rows]
-    marked = [row.status is Status.MISMATCH for row in rows]
-    yield from _draw(header, lines, results, marked, style)
+        reasons = [sentence for sentence in row.why.sentences if sentence != row.reason]
+        why = "; ".join(filter(None, (phrases.mark(row), *reasons)))
+        tables = (phrases.verdict(row.declared), phrases.verdict(row.simulated), phrases.observed(row))
+        lines.append((*phrases.ends(row, families), phrases.verdict(row.result), *tables, why))
+    colours = [
+        {3: _COLOURS[row.result]} | ({7: BOLD_BAD} if row.status is Status.MISMATCH else {}) for row in rows
+    ]
+    return aligned(header, lines, colours, style)
 
 
-def _draw(
-    header: Sequence[str],
-    lines: Sequence[list[str]],
-    results: Sequence[Verdict],
-    marked: Sequence[bool],
-    style: Style,
-) -> Iterator[str]:
-    """The table, its last column cut where the terminal ends, its results coloured."""
-    if style.width and len(header) > 4:
-        # tabulate pads a heading by two, and puts two between columns.
-        widths = [
-            max(len(header[i]) + 2, *(len(cells[i]) for cells in lines)) for i in range(len(header) - 1)
-        ]
-        fixed = sum(widths) + 2 * len(widths)
-        room = max(style.width - fixed, NARROWEST_NOTE)
-        for cells in lines:
-            cells[-1] = cells[-1] if len(cells[-1]) <= room else cells[-1][: room - 1] + "…"
-    for cells, result, mark in zip(lines, results, marked, strict=True):
-        cells[3] = style.paint(cells[3], _COLOURS[result])
-        if mark and len(cells) > 4:
-            cells[-1] = style.paint(cells[-1], "1;31")
-    drawn = tabulate(lines, header, tablefmt="simple", disable_numparse=True)
-    yield from (line.rstrip() + "\n" for line in drawn.splitlines())
-
-
-def _groups(rows: Sequence[Group], style: Style) -> Iterator[str]:
-    lines = [[g.source, g.destination, g.port, words.word(g.result), f"{g.flows:,}", g.note] for g in rows]
-    header = ["From", "To", "Port", "Result", "Flows", ""]
-    if not any(g.note for g in rows):
-        header, lines = header[:-1], [cells[:-1] for cells in lines]
+def _groups(groups: Sequence[Group], style: Style) -> Iterator[str]:
+    shown = groups[:MOST_GROUPS]
+    lines = [
+        (g.source, g.destination, g.port, phrases.verdict(g.result), f"{g.flows:,}", g.note) for g in shown
+    ]
+    colours = [{3: _COLOURS[g.result], 5: BOLD_BAD} for g in shown]
     yield "Pods that behave alike share a row.\n"
-    results, marked = [g.result for g in rows[:MOST_GROUPS]], [bool(g.note) for g in rows[:MOST_GROUPS]]
-    yield from _draw(header, lines[:MOST_GROUPS], results, marked, style)
-    if len(rows) > MOST_GROUPS:
-        more = f"and {len(rows) - MOST_GROUPS:,} rows more"
-        yield f"{more}: --from, --to and --port narrow it, `-o json` holds every flow\n"
+    yield from aligned(("From", "To", "Port", "Result", "Flows", ""), lines, colours, style)
+    if more := len(groups) - len(shown):
+        yield f"and {more:,} more rows: select some with --from, --to and --port; -o json has every flow\n"
 
 
-def _explained(step: Step, rows: Iterable[Row], style: Style) -> Iterator[str]:
-    """Each mismatch with the policy, rule, peer and side that decide it."""
-    rows = iter(rows)
-    told = list(islice(rows, MOST_TOLD))
-    yield "\n" if told else ""
-    families = words.families(step.rows)
-    for row in told:
-        mismatch = f"MISMATCH {words.flow(row.flow, families)}: {words.tables(row)}"
-        yield style.paint(plain(mismatch), "31") + "\n"
-        yield f"  {words.blamed(row)}\n"
+def _explained(rows: Iterable[Row], style: Style) -> Iterator[str]:
+    """Each mismatch, with the policies and rules that decide it."""
+    families = phrases.has_both_families(rows)
+    mismatches = (row for row in rows if row.status is Status.MISMATCH)
+    for number, row in enumerate(islice(mismatches, MOST_EXPLAINED)):
+        yield "\n" if number == 0 else ""
+        mismatch = f"MISMATCH {phrases.flow(row.flow, families)}: {phrases.tables(row)}"
+        yield style.paint(plain(mismatch), BAD) + "\n"
+        yield f"  {phrases.blamed(row)}\n"
         yield from (f"  {plain(sentence)}\n" for sentence in row.why.sentences)
-    if rest := sum(1 for _ in rows):
-        yield f"and {rest:,} more mismatches: `-o json` holds them all\n"
+    if more := sum(1 for _ in mismatches):
+        yield f"and {more:,} more mismatches: -o json has them all\n"
+
+
+def matrices(rows: Sequence[Row]) -> Iterator[str]:
+    """Lines of one matrix for each port, in the order in which the ports first appear: sources down,
+    destinations across."""
+    ends = dict.fromkeys(end for row in rows for end in (row.flow.source, row.flow.destination))
+    classes = {end: number for number, end in enumerate(ends)} if len(ends) <= MOST_SINGLE else alike(rows)
+    members: dict[int, list[End]] = defaultdict(list)
+    for end, number in classes.items():
+        members[number].append(end)
+    families = phrases.has_both_families(rows)
+    by_port: dict[str, list[Row]] = defaultdict(list)
+    for row in rows:
+        via = row.flow.via.value
+        way = ("" if via == "pod" else f" by {via}") + phrases.placement(row.flow)
+        by_port[port_text(row.flow, families) + way].append(row)
+    yield "Sources down, destinations across: . allow, X deny, ? unknown, * differs from pod to pod"
+    for port, of_port in by_port.items():
+        yield ""
+        yield f"Port {port}"
+        yield from _matrix(of_port, classes, members)
+
+
+def _matrix(rows: Iterable[Row], classes: dict[End, int], members: dict[int, list[End]]) -> Iterator[str]:
+    marks: dict[tuple[int, int], str] = {}
+    for row in rows:
+        key = classes[row.flow.source], classes[row.flow.destination]
+        mark = row.result.mark
+        marks[key] = mark if marks.get(key, mark) == mark else "*"
+    sources = dict.fromkeys(source for source, _ in marks)
+    destinations = dict.fromkeys(destination for _, destination in marks)
+    if len(destinations) > MOST_COLUMNS:
+        size = f"{len(sources)} x {len(destinations)} kinds of pod"
+        yield f"  {size}: too wide to draw; select some with --from and --to"
+        return
+    numbers = {group: number for number, group in enumerate({**sources, **destinations}, start=1)}
+    across = sorted(destinations, key=numbers.__getitem__)
+    names = {group: f"{numbers[group]:>3} {label(members[group])}" for group in numbers}
+    width = max(map(len, names.values()))
+    yield f"{'':{width}}  " + " ".join(f"{numbers[group]:>2}" for group in across)
+    for group, name in names.items():
+        line = " ".join(f"{marks.get((group, to), ''):>2}" for to in across)
+        yield f"{name:{width}}  {line}".rstrip()

@@ -9,7 +9,7 @@ from netprobe.model.flow import Flow, PodRef
 from netprobe.model.matrix import Matrix
 from netprobe.model.verdict import Decision, Verdict
 from netprobe.report.alike import alike, groups
-from netprobe.report.matrix import matrices
+from netprobe.report.table import matrices
 
 ALLOW, DENY = Decision(Verdict.ALLOW), Decision(Verdict.DENY)
 
@@ -73,4 +73,4 @@ def test_a_matrix_that_nobody_could_read_is_not_drawn() -> None:
     names = [f"p{i}" for i in range(50)]
     rows = all_pairs(names, lambda one, other: int(one[1:]) < int(other[1:]))
     drawn = list(matrices(rows))
-    assert drawn[3:] == ["  50 x 50 kinds of pod: too wide to draw; narrow it with --from and --to"]
+    assert drawn[3:] == ["  50 x 50 kinds of pod: too wide to draw; select some with --from and --to"]

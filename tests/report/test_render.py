@@ -14,7 +14,6 @@ import pytest
 import yaml
 
 from netprobe.report import FORMATS, Style, save
-from netprobe.report.document import FlowLines, flow
 from netprobe.run.record import Report
 from tests.conftest import Golden, schema
 from tests.report.samples import all_well, hostile, many, sample, unenforced
@@ -60,15 +59,6 @@ def test_the_schema_is_one_and_refuses_what_is_not_in_the_contract() -> None:
         assert validator.is_valid(document)
         spoil(document)
         assert not validator.is_valid(document)
-
-
-@pytest.mark.parametrize("make", SAMPLES)
-def test_a_flow_written_in_a_hurry_is_the_same_flow(make: Callable[[], Report]) -> None:
-    report = make()
-    write = FlowLines(report.nodes)
-    for _, row in report.rows():
-        for _ in range(2):  # anew, and from what is kept
-            assert write(row) == json.dumps(flow(row, report.nodes))
 
 
 def test_the_summary_counts_the_flows() -> None:

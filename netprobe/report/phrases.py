@@ -1,0 +1,159 @@
+"""Phrases that the formats for people share."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from itertools import islice
+
+from netprobe.diff import Counts, Mismatch, Row, Status
+from netprobe.model.flow import Flow, Via
+from netprobe.model.observation import Outcome
+from netprobe.model.text import listed
+from netprobe.model.verdict import Verdict
+from netprobe.run.record import Group, Report, port_text
+
+MOST_STOOD_FOR = 20
+"""Pods of a run in place whose stand-ins are listed."""
+
+
+def has_both_families(rows: Iterable[Row]) -> bool:
+    """Whether IPv4 and IPv6 flows occur among the first rows, so that flows must name their family."""
+    return {4, 6} <= {row.flow.family for row in islice(rows, 1_000)}
+
+
+def flow(flow: Flow, families: bool) -> str:
+    """ "shop/web -> shop/cart 80"."""
+    return f"{flow.source} -> {destination(flow)} {port_text(flow, families)}"
+
+
+def ends(row: Row, families: bool) -> tuple[str, str, str]:
+    """Source, destination and port, as in a row of a table."""
+    return str(row.flow.source), destination(row.flow), port_text(row.flow, families)
+
+
+def group(of: Group) -> tuple[str, ...]:
+    """Sources, destinations, port, result, number of flows and note, as in a row of a table."""
+    return of.source, of.destination, of.port, verdict(of.result), f"{of.flows:,}", of.note
+
+
+def destination(flow: Flow) -> str:
+    """ "shop/cart", "shop/cart (by dns)", "shop/cart (other node)"."""
+    way = "" if flow.via in {Via.POD, Via.EXTERNAL, Via.SERVICE} else f" (by {flow.via.value})"
+    return f"{flow.destination}{way}{placement(flow)}"
+
+
+def placement(flow: Flow) -> str:
+    """ " (other node)", or "" if the run did not choose the nodes."""
+    return f" ({flow.placement.value.replace('-', ' ')})" if flow.placement else ""
+
+
+def verdict(of: Verdict | None) -> str:
+    return of.value.upper() if of else "-"
+
+
+def tables(row: Row) -> str:
+    """ "declared DENY, simulated ALLOW, observed ALLOW"; without the tables that do not have the flow."""
+    return ", ".join(f"{name} {verdict(cell)}" for name, cell in _cells(row) if cell)
+
+
+def _cells(row: Row) -> tuple[tuple[str, Verdict | None], ...]:
+    return ("declared", row.declared), ("simulated", row.simulated), ("observed", row.observed)
+
+
+def observed(row: Row) -> str:
+    """The observed verdict. A flow that is denied by a refusal was rejected, not dropped."""
+    refusals = {Outcome.REFUSED, Outcome.HOST_UNREACHABLE}
+    if row.observation and row.observed is Verdict.DENY and row.observation.outcome in refusals:
+        return "DENY (rejected)"
+    return verdict(row.observed)
+
+
+def blamed(row: Row) -> str:
+    """Which of the tables of a mismatch differ, and so where to look."""
+    policies = "the policies do not match the declaration"
+    cluster = "the cluster does not do what the policies say"
+    policies_differ = Mismatch.DECLARED_SIMULATED in row.mismatches
+    cluster_differs = Mismatch.SIMULATED_OBSERVED in row.mismatches
+    if policies_differ and cluster_differs:
+        return f"{policies}, and {cluster}"
+    if policies_differ or cluster_differs:
+        return policies if policies_differ else cluster
+    return "the cluster does not do what is declared"
+
+
+def mark(row: Row) -> str:
+    """What is special about a flow; "" for a flow that is as expected."""
+    match row.status:
+        case Status.AS_EXPECTED:
+            return ""
+        case Status.MISMATCH:
+            return "MISMATCH"
+        case Status.UNKNOWN:
+            return f"could not tell: {row.reason}"
+        case Status.UNDEFINED:
+            return f"implementation-defined: {row.reason}"
+        case Status.SKIPPED:
+            return f"simulated only: {row.reason}" if row.simulated else f"skipped: {row.reason}"
+
+
+def note(row: Row) -> str:
+    """The mark, and the tables that differ from the result, which stands beside the note."""
+    others = ", ".join(
+        f"{name} {verdict(cell)}" for name, cell in _cells(row) if cell not in {None, row.result}
+    )
+    if row.status is Status.MISMATCH:
+        return f"<- MISMATCH: {others}"
+    shows_others = row.status in {Status.UNKNOWN, Status.UNDEFINED} and others
+    return f"{mark(row)} ({others})" if shows_others else mark(row)
+
+
+def counted(counts: Counts, good: str = "as expected") -> str:
+    """ "12 flows: 11 as expected, 1 mismatch"; statuses that do not occur are left out."""
+    numbers = (
+        (counts.as_expected, good),
+        (counts.mismatches, "mismatch" if counts.mismatches == 1 else "mismatches"),
+        (counts.unknown, "unknown"),
+        (counts.undefined, "implementation-defined"),
+        (counts.skipped, "skipped"),
+    )
+    parts = ", ".join(f"{number:,} {status}" for number, status in numbers if number)
+    flows = "1 flow" if counts.flows == 1 else f"{counts.flows:,} flows"
+    return f"{flows}: {parts}" if parts else flows
+
+
+def closing(report: Report) -> str:
+    """The summary line."""
+    details = [f"{report.run.duration_s:.1f} s"]
+    if report.converged_s is not None:
+        details.append(f"converged in {report.converged_s:.2f} s")
+    if report.execs:
+        details.append("1 exec" if report.execs == 1 else f"{report.execs:,} execs")
+    good = "as expected" if report.suite is not None else "decided"  # without a suite nothing is expected
+    return f"{counted(report.counts, good)} ({', '.join(details)})"
+
+
+def in_place(report: Report) -> Iterator[str]:
+    """For a run in place: which pods were probed, for which others they stand, and notes."""
+    found = report.in_place
+    if found is None:
+        return
+    yield f"covered: {found.covered}"
+    several = [one for one in found.stood_for if len(one.pods) > 1]
+    for one in several[:MOST_STOOD_FOR]:
+        yield f"{one.pod} also stands for {listed(pod for pod in one.pods if pod != one.pod)}"
+    if len(several) > MOST_STOOD_FOR:
+        yield f"and {len(several) - MOST_STOOD_FOR} more pods stand for others: -o json has them all"
+    yield from (f"note: {note}" for note in found.notes)
+
+
+def title(report: Report) -> str:
+    if report.cluster.kind == "simulated":
+        profile = f" for {report.cluster.cni}" if report.cluster.cni else ""
+        return f"{report.suite or 'the manifests'}, simulated{profile}"
+    return f"{report.suite or 'no suite'} on {report.cluster}"
+
+
+def step_title(report: Report, index: int) -> str:
+    step = report.steps[index]
+    converged = f" (converged in {step.converged_s:.2f} s)" if step.converged_s is not None else ""
+    return f"Step {index + 1}: {step.name}{converged}"

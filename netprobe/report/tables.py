@@ -1,0 +1,63 @@
+"""Tables: aligned columns for terminals and files, and Markdown. Names in them cannot act."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+
+from tabulate import tabulate
+
+from netprobe.report.escape import markdown, plain
+from netprobe.report.style import PLAIN, Style
+
+NARROWEST_LAST = 24
+"""The last column is never cut to less."""
+
+
+def grid(header: Sequence[str], rows: Iterable[Iterable[object]]) -> str:
+    """Columns under their headings, without rules."""
+    cells = [[plain(str(cell)) for cell in row] for row in rows]
+    return tabulate(cells, header, tablefmt="plain", disable_numparse=True)
+
+
+def aligned(
+    header: Sequence[str],
+    rows: Iterable[Sequence[str]],
+    colours: Iterable[Mapping[int, str]] = (),
+    style: Style = PLAIN,
+) -> Iterator[str]:
+    """Columns under their headings with a rule, as lines that end in a newline.
+
+    `colours` has the colours of each row's cells by their column. A last column without a heading is left out
+    if it is empty; otherwise the last column is cut where the terminal ends.
+    """
+    lines = [[plain(cell) for cell in row] for row in rows]
+    if not header[-1] and not any(line[-1] for line in lines):
+        header, lines = header[:-1], [line[:-1] for line in lines]
+    elif style.width:
+        _cut_last(header, lines, style.width)
+    for line, painted in zip(lines, colours, strict=False):
+        for column, colour in painted.items():
+            if column < len(line):
+                line[column] = style.paint(line[column], colour)
+    drawn = tabulate(lines, header, tablefmt="simple", disable_numparse=True)
+    yield from (line.rstrip() + "\n" for line in drawn.splitlines())
+
+
+def _cut_last(header: Sequence[str], lines: Sequence[list[str]], width: int) -> None:
+    # tabulate pads a heading by two, and puts two between columns.
+    others = range(len(header) - 1)
+    taken = sum(max(len(header[i]) + 2, *(len(line[i]) for line in lines)) + 2 for i in others)
+    room = max(width - taken, NARROWEST_LAST)
+    for line in lines:
+        if len(line[-1]) > room:
+            line[-1] = line[-1][: room - 1] + "…"
+
+
+def markdown_table(
+    header: Sequence[str], rows: Iterable[Iterable[str]], right: Iterable[int] = ()
+) -> Iterator[str]:
+    """A table of GitHub's Markdown; `right` are the columns that are aligned to the right."""
+    rules = ["---:" if column in set(right) else "---" for column in range(len(header))]
+    yield f"| {' | '.join(header)} |\n|{'|'.join(rules)}|\n"
+    for row in rows:
+        yield f"| {' | '.join(map(markdown, row))} |\n"
