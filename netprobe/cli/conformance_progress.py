@@ -47,15 +47,17 @@ class Tally:
     @property
     def bad(self) -> str:
         """ "2 failed, 1 flaky", or "none failed"."""
-        told = [f"{self._counts[status]} {word}" for status, word in TROUBLES.items() if self._counts[status]]
-        return ", ".join(told) or "none failed"
+        counted = [
+            f"{self._counts[status]} {word}" for status, word in TROUBLES.items() if self._counts[status]
+        ]
+        return ", ".join(counted) or "none failed"
 
     def line(self) -> str:
         """For a log: how many, how they ended, and the estimated remaining time."""
         done = self._counts.total()
         left_s = (self.clock() - self._begun) / done * (self.total - done)
-        told = f"{max(1, round(left_s))} s" if left_s < 90 else f"{round(left_s / 60)} min"
-        left = f", about {told} left" if done < self.total else ""
+        text = f"{max(1, round(left_s))} s" if left_s < 90 else f"{round(left_s / 60)} min"
+        left = f", about {text} left" if done < self.total else ""
         return f"{done} of {self.total} cases, {self.bad}{left}"
 
 
@@ -66,15 +68,15 @@ def progress(total: int) -> Iterator[tuple[Progress, Callable[[Result], None]]]:
     if not sys.stderr.isatty():
         with logged(Log(), PAUSE_S) as narrate:
 
-            def doing(text: str) -> None:
+            def on_progress(text: str) -> None:
                 tally.begin()
                 narrate(text)
 
-            def told(result: Result) -> None:
+            def on_result(result: Result) -> None:
                 tally.add(result)
                 narrate(tally.line())
 
-            yield doing, told
+            yield on_progress, on_result
         return
     from rich.console import Console
     from rich.markup import escape

@@ -266,7 +266,7 @@ class CaseFixture:
                 return str(address) if address else Unplaced(f"{end} has no IPv{flow.family} address")
             if isinstance(end, ServiceRef):
                 return str(self.site.addresses[f"svc:y/{end.name}"][0])
-            return Unplaced(f"{end} is not there")
+            return Unplaced(f"{end} does not exist")
 
         def path(flow: Flow) -> str | None:
             return "pair" if self._places(flow, stations) in self._joined else None

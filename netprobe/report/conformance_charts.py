@@ -58,9 +58,9 @@ def bins(times: Sequence[float]) -> list[tuple[str, int]]:
     return list(zip([*names, f"> {_with_unit(EDGES[-1])}"], counts, strict=True))
 
 
-def _number(seconds: float, beside: float) -> str:
-    """In the unit that fits the larger number beside it."""
-    return f"{seconds if beside >= 1 else seconds * 1000:g}"
+def _number(seconds: float, other: float) -> str:
+    """In the unit that fits the larger of the two."""
+    return f"{seconds if other >= 1 else seconds * 1000:g}"
 
 
 def _with_unit(seconds: float) -> str:

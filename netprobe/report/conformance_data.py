@@ -47,22 +47,24 @@ def _case(result: Result) -> dict[str, Any]:
         "seconds": round(result.seconds, 2),
         "reason": _plain(result.reason),
         "standing": plain(conformance_text.standing(result)),
-        "moments": [_step(case, step, meant) for step, meant in zip(result.steps, case.steps, strict=False)],
+        "moments": [
+            _step(case, step, case_step) for step, case_step in zip(result.steps, case.steps, strict=False)
+        ],
     }
 
 
-def _step(case: Case, step: StepResult, meant: CaseStep) -> dict[str, Any]:
+def _step(case: Case, step: StepResult, case_step: CaseStep) -> dict[str, Any]:
     explain = blame(step.policies)
     rows = [*step.wrong, *step.unknown]
     return {
         "status": step.status.value,
         "converged": None if step.converged_s is None else round(step.converged_s, 3),
         "problem": _plain(step.problem),
-        "changes": [plain(line) for line in _made(meant)],
+        "changes": [plain(line) for line in _additions(case_step)],
         "flows": [
             [plain(text), [plain(sentence) for sentence in explain(row).sentences]]
             for row in rows[: conformance_text.MOST_FLOWS]
-            for text in [conformance_text.told(row)]
+            for text in [conformance_text.flow_line(row)]
         ],
         "more": max(0, len(rows) - conformance_text.MOST_FLOWS),
         "tries": [
@@ -71,15 +73,15 @@ def _step(case: Case, step: StepResult, meant: CaseStep) -> dict[str, Any]:
             if len(set(seen)) > 1
         ],
         "matrices": _matrices(case, step.rows),
-        "policies": plain_lines(conformance_text.written(meant)),
+        "policies": plain_lines(conformance_text.written(case_step)),
     }
 
 
-def _made(meant: CaseStep) -> Iterator[str]:
+def _additions(case_step: CaseStep) -> Iterator[str]:
     """Labels and pods besides the usual ones."""
-    for name, labels in meant.pods.items():
+    for name, labels in case_step.pods.items():
         yield f"pod {name} is created after the policies, with {_labels(labels)}"
-    for name, labels in meant.labels.items():
+    for name, labels in case_step.labels.items():
         kind = "pod" if "/" in name else "namespace"
         yield f"{kind} {name} is labelled {_labels(labels)}"
 

@@ -27,9 +27,9 @@ def trend(runs: Sequence[PastRun], changes: RunChanges) -> Iterator[str]:
     ]
     right = ("left", "left", *("right" for _ in head[2:]))
     yield tabulate(lines, head, tablefmt="simple", disable_numparse=True, colalign=right) + "\n"
-    told = list(change_lines(changes))
-    if told:
+    lines_changed = list(change_lines(changes))
+    if lines_changed:
         yield "\nIn the last run:\n"
-        yield from (f"  {plain(line)}\n" for line in told)
+        yield from (f"  {plain(line)}\n" for line in lines_changed)
     elif len(runs) > 1:
         yield "\nNothing changed in the last run.\n"

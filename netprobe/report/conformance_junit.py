@@ -59,18 +59,18 @@ def _suite(
         yield f"      <property {_attributes({'name': key, 'value': value})}/>\n"
     yield "    </properties>\n"
     yield from cases
-    said = " ".join(filter(None, (found.results.enforcement, *found.results.problems)))
-    yield f"    <system-out></system-out>\n    <system-err>{xml(said)}</system-err>\n  </testsuite>\n"
+    details = " ".join(filter(None, (found.results.enforcement, *found.results.problems)))
+    yield f"    <system-out></system-out>\n    <system-err>{xml(details)}</system-err>\n  </testsuite>\n"
 
 
 def _untried(found: ConformanceReport) -> str:
     """The error that distinguishes a run that ended early from one that passed."""
     untried, every = found.results.counts[CaseStatus.UNTRIED], len(found.results.results)
-    told = f"{untried} of {every} cases were not tried"
+    message = f"{untried} of {every} cases were not tried"
     attributes = {"name": "every case was tried", "classname": "conformance.the run", "time": "0.000"}
-    said = _attributes({"type": CaseStatus.UNTRIED.value, "message": told})
-    why = xml(" | ".join(found.results.problems) or told)
-    return f"    <testcase {_attributes(attributes)}><error {said}>{why}</error></testcase>\n"
+    details = _attributes({"type": CaseStatus.UNTRIED.value, "message": message})
+    why = xml(" | ".join(found.results.problems) or message)
+    return f"    <testcase {_attributes(attributes)}><error {details}>{why}</error></testcase>\n"
 
 
 def _kind(result: Result) -> str:
@@ -97,14 +97,14 @@ def _case(feature: str, result: Result) -> str:
     kind = _kind(result)
     if kind == "passed":
         return f"{opening}/>\n"
-    told = list(conformance_text.sentences(result))
+    lines = list(conformance_text.sentences(result))
     if kind == "skipped":
         message = conformance_text.standing(result) or result.reason or result.status.value
         if result.status is CaseStatus.UNTRIED:
             message = f"not tried: {message}"
         return f"{opening}><skipped {_attributes({'message': message})}/></testcase>\n"
-    said = _attributes({"type": result.status.value, "message": told[0] if told else ""})
-    return f"{opening}><{kind} {said}>{xml(' | '.join(told))}</{kind}></testcase>\n"
+    details = _attributes({"type": result.status.value, "message": lines[0] if lines else ""})
+    return f"{opening}><{kind} {details}>{xml(' | '.join(lines))}</{kind}></testcase>\n"
 
 
 def _attributes(values: dict[str, str]) -> str:

@@ -31,11 +31,11 @@ def markdown(found: ConformanceReport, _style: Style = PLAIN) -> Iterator[str]:
     )
     for problem in results.problems:
         yield f"- problem: {escape(problem)}\n"
-    noted = conformance_text.noted(results)
-    for result in noted[:MOST_CASES]:
+    listed = conformance_text.noted(results)
+    for result in listed[:MOST_CASES]:
         yield from _case(result)
-    if len(noted) > MOST_CASES:
-        yield f"\nand {len(noted) - MOST_CASES} more cases that did not pass\n"
+    if len(listed) > MOST_CASES:
+        yield f"\nand {len(listed) - MOST_CASES} more cases that did not pass\n"
 
 
 def _case(result: Result) -> Iterator[str]:
@@ -73,8 +73,8 @@ def github(found: ConformanceReport, _style: Style = PLAIN) -> Iterator[str]:
 
 
 def _summary(result: Result) -> str:
-    told = next(conformance_text.sentences(result), "")
-    return f"{result.case.name}: {told}"
+    sentence = next(conformance_text.sentences(result), "")
+    return f"{result.case.name}: {sentence}"
 
 
 def _command(level: str, title: str, lines: Iterator[str] | list[str]) -> str:

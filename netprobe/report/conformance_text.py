@@ -60,7 +60,7 @@ def closing(found: ConformanceReport) -> str:
     results = found.results
     counts = results.counts
     known = Counter(result.status for result in results.results if result.standing in KNOWN)
-    told = ", ".join(
+    counted = ", ".join(
         f"{counts[status]} {HEADS[status]}{f' ({known[status]} known)' if known[status] else ''}"
         for status in COLUMNS
         if counts[status]
@@ -68,7 +68,7 @@ def closing(found: ConformanceReport) -> str:
     number = len(results.results)
     tried = number - counts[CaseStatus.SKIPPED] - counts[CaseStatus.UNTRIED]
     pace = f", {found.run.duration_s / tried:.2f} s a case" if tried else ""
-    return f"{'1 case' if number == 1 else f'{number} cases'}: {told} ({found.run.duration_s:.1f} s{pace})"
+    return f"{'1 case' if number == 1 else f'{number} cases'}: {counted} ({found.run.duration_s:.1f} s{pace})"
 
 
 def standing(result: Result) -> str:
@@ -79,7 +79,7 @@ def standing(result: Result) -> str:
         case Triage.EXPECTED:
             return f"expected: {result.remark}"
         case Triage.EXPIRED:
-            return f"was expected, and is no longer: {result.remark}"
+            return f"expected failure has expired: {result.remark}"
         case Triage.FIXED:
             return f"passes, although a failure is expected: {result.remark}"
         case Triage.BEFORE:
@@ -97,9 +97,9 @@ def asides(results: Results) -> Iterator[str]:
     for result in results.results:
         if result.standing is Triage.FIXED:
             fixed.setdefault(standing(result), []).append(result)
-    for told, some in fixed.items():
+    for remark, some in fixed.items():
         more = f" and {len(some) - MOST_FIXED} more" if len(some) > MOST_FIXED else ""
-        yield f"{', '.join(result.case.name for result in some[:MOST_FIXED])}{more}: {told}"
+        yield f"{', '.join(result.case.name for result in some[:MOST_FIXED])}{more}: {remark}"
 
 
 def unscored(result: Result) -> str:
@@ -129,7 +129,7 @@ def sentences(result: Result) -> Iterator[str]:
         explain = blame(step.policies)
         rows = [*step.wrong, *step.unknown]
         for row in rows[:MOST_FLOWS]:
-            yield f"{where}{told(row)}"
+            yield f"{where}{flow_line(row)}"
             yield from (f"  {sentence}" for sentence in explain(row).sentences)
         if len(rows) > MOST_FLOWS:
             yield f"{where}and {len(rows) - MOST_FLOWS} more flows"
@@ -141,7 +141,7 @@ def sentences(result: Result) -> Iterator[str]:
             yield f"{where}and {len(moved) - MOST_FLOWS} more flaky flows"
 
 
-def told(row: Row) -> str:
+def flow_line(row: Row) -> str:
     """A flow that is not as expected, with its verdicts or the reason why it is unknown."""
     details = row.reason if row.status is FlowStatus.UNKNOWN else phrases.tables(row)
     return f"{phrases.flow(row.flow, False)}: {details}"
