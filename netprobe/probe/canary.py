@@ -15,11 +15,10 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Collection, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, replace
-from typing import Final, Self
+from typing import Final
 
-from netprobe.errors import ClusterError
 from netprobe.model.flow import ContainerPort, PodRef
 from netprobe.model.objects import Object
 from netprobe.model.observation import Outcome
@@ -29,7 +28,7 @@ from netprobe.probe.netcat import Answer, Target
 from netprobe.probe.pace import CLUSTER, Pace
 from netprobe.probe.plan import Station
 from netprobe.probe.run_objects import CHANGE, ROLE, RUN, PodOptions
-from netprobe.probe.session import Session, Starts
+from netprobe.probe.session import Sessions
 
 CONTROL_PORT: Final = 9000
 PORTS: Final = tuple(ContainerPort(CONTROL_PORT + number) for number in range(3))
@@ -135,32 +134,17 @@ class Canaries:
 
 
 class CanaryWatch:
-    """Tries the ports of one canary, in a session that is kept while the context is open.
+    """Tries the ports of one canary, in a kept session of its client."""
 
-    `execs` counts the commands that were started.
-    """
-
-    def __init__(self, cluster: ClusterAPI, canary: Canary, pace: Pace) -> None:
+    def __init__(self, canary: Canary, sessions: Sessions) -> None:
         self.canary = canary
-        self.execs = 0
-        self._cluster = cluster
-        method = replace(pace.method, second_try=None, bulk=False)
-        self._pace = replace(pace, wait_s=min(1.0, pace.wait_s), method=method)
-        self._stack = AsyncExitStack()
-        self._session: Session | None = None
-        self._failure = "it was not tried"
-
-    async def __aenter__(self) -> Self:
-        return self
-
-    async def __aexit__(self, *_: object) -> None:
-        await self._stack.aclose()
+        self._sessions = sessions
 
     async def closed(self, change: int, deadline_s: float) -> Enforcement:
         """Wait until the port of a change is seen closed while the control answers."""
         node, port = self.canary.node, port_of(change)
         controls = 0  # that connected since the port last did
-        open_ = False
+        open_, failure = False, "it was not tried"
         with suppress(TimeoutError):
             async with asyncio.timeout(deadline_s), self._trying([CONTROL_PORT, port]) as answers:
                 while controls < SILENT_TRIES:
@@ -171,7 +155,7 @@ class CanaryWatch:
                     elif connected:
                         controls += 1
                     elif tried == CONTROL_PORT:
-                        self._failure = answer.text or "the control port does not connect"
+                        failure = answer.text or "the control port does not connect"
                 evidence = f"on {node} a policy of the run's own closes port {port} of a pod, and only that"
                 return Enforcement(True, evidence)
         if open_:
@@ -181,7 +165,7 @@ class CanaryWatch:
                 "denied them",
             )
         return Enforcement(
-            None, f"on {node} the canary cannot be reached even where no policy forbids it: {self._failure}"
+            None, f"on {node} the canary cannot be reached even where no policy forbids it: {failure}"
         )
 
     async def opened(self, change: int, deadline_s: float) -> float | None:
@@ -195,50 +179,39 @@ class CanaryWatch:
 
     @asynccontextmanager
     async def _trying(self, ports: Sequence[int]) -> AsyncIterator[asyncio.Queue[tuple[int, Answer]]]:
-        """Try the ports over and over; tries overlap, since one without an answer takes `wait_s`."""
+        """Try the ports over and over; tries overlap, since one without an answer takes all of `wait_s`."""
         answers: asyncio.Queue[tuple[int, Answer]] = asyncio.Queue()
-        tries: set[asyncio.Task[None]] = set()
+        pace, host = self._sessions.pace, str(self.canary.target.addresses[0])
+        failing: set[int] = set()
 
-        async def try_port(session: Session, port: int) -> None:
-            answer = await session.try_once(Target(str(self.canary.target.addresses[0]), port))
+        async def try_port(port: int) -> None:
+            answer = await self._sessions.try_once(self.canary.client, Target(host, port))
+            failing.clear()
+            if answer.outcome is Outcome.EXEC_FAILED:
+                failing.add(port)
             answers.put_nowait((port, answer))
 
         async def keep_trying() -> None:
-            pause_s = self._pace.method.canary_pause_s
-            (await self._open()).reap()
-            while True:
-                session = await self._open()
-                for port in ports:
-                    task = asyncio.create_task(try_port(session, port))
-                    tries.add(task)
-                    task.add_done_callback(tries.discard)
-                await asyncio.sleep(pause_s)
-                pause_s *= SLOWING
+            pause_s = pace.method.canary_pause_s
+            async with asyncio.TaskGroup() as tries:
+                while True:
+                    for port in ports:
+                        tries.create_task(try_port(port))
+                    await asyncio.sleep(max(pause_s, pace.retry_s) if failing else pause_s)
+                    pause_s *= SLOWING
 
         trying = asyncio.create_task(keep_trying(), name=f"canary on {self.canary.node}")
         try:
             yield answers
         finally:
-            for task in (trying, *tries):
-                task.cancel()
-            await asyncio.gather(trying, *tries, return_exceptions=True)
+            trying.cancel()
+            await asyncio.gather(trying, return_exceptions=True)
 
-    async def _open(self) -> Session:
-        """The session, opened again where it has failed."""
-        while self._session is None or self._session.failure is not None:
-            if self._session is not None:
-                self._failure = self._session.failure or self._failure
-                await self._stack.aclose()
-                await asyncio.sleep(self._pace.retry_s)
-            starts = Starts(CLUSTER.starts_per_node, CLUSTER.start_hold_s)
-            opening = Session.opened(self._cluster, self.canary.client, self._pace, starts)
-            try:
-                self._session = await self._stack.enter_async_context(opening)
-                self.execs += 1
-            except ClusterError as e:
-                self._failure = str(e)
-                await asyncio.sleep(self._pace.retry_s)
-        return self._session
+
+def sessions(cluster: ClusterAPI, pace: Pace) -> Sessions:
+    """Sessions for canaries: single tries, apart from the rounds of a prober."""
+    method = replace(pace.method, second_try=None, bulk=False, starts_per_node=CLUSTER.starts_per_node)
+    return Sessions(cluster, replace(pace, wait_s=min(1.0, pace.wait_s), method=method))
 
 
 def overall(signs: Sequence[Enforcement]) -> Enforcement:

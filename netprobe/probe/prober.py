@@ -16,7 +16,6 @@ import asyncio
 import math
 import time
 from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
-from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from typing import Final
 
@@ -27,6 +26,7 @@ from netprobe.model.verdict import Verdict
 from netprobe.probe import plan as planning
 from netprobe.probe.api import ClusterAPI
 from netprobe.probe.canary import NO_CANARY, Canaries, CanaryWatch, Enforcement, overall
+from netprobe.probe.canary import sessions as canary_sessions
 from netprobe.probe.evidence import Evidence, KnownControl, connected
 from netprobe.probe.netcat import Answer, Target
 from netprobe.probe.pace import RETRIES, Pace
@@ -99,9 +99,10 @@ class Prober:
         keep = len(stations) <= self._pace.method.kept_sessions
         self._sessions = Sessions(cluster, self._pace, keep=keep, on_answer=self._progress.answered)
         self._canaries = canaries
-        pairs_ = canaries.pairs if canaries else ()
-        self._watches = [CanaryWatch(cluster, pair, self._pace) for pair in pairs_]
-        self._stack = AsyncExitStack()
+        self._canary_sessions = canary_sessions(cluster, self._pace)
+        self._watches = [
+            CanaryWatch(one, self._canary_sessions) for one in (canaries.pairs if canaries else ())
+        ]
         self._enforcement = NO_CANARY
         self._before: dict[Flow, Verdict] = {}
         self._late_from = math.inf  # from when on one connection is enough, by the loop's clock
@@ -110,13 +111,10 @@ class Prober:
         self._rounds = 0
 
     async def __aenter__(self) -> Prober:
-        for watch in self._watches:
-            await self._stack.enter_async_context(watch)
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        await self._stack.aclose()
-        await self._sessions.close()
+        await asyncio.gather(self._sessions.close(), self._canary_sessions.close())
 
     async def baseline(self, *, paths: bool = True) -> Enforcement:
         """Prove paths, before the first change; also find out whether the cluster enforces policies.
@@ -239,11 +237,9 @@ class Prober:
         return Matrix((flow, cells[flow] if flow in cells else skipped[flow]) for flow in self._flows)
 
     def _facts(self, converged: float | None, problems: Sequence[str]) -> Facts:
-        execs = self._sessions.execs + sum(watch.execs for watch in self._watches)
+        execs = self._sessions.execs + self._canary_sessions.execs
         facts = Facts(self._rounds, execs, converged, self._enforcement, tuple(problems))
-        self._rounds = self._sessions.execs = 0
-        for watch in self._watches:
-            watch.execs = 0
+        self._rounds = self._sessions.execs = self._canary_sessions.execs = 0
         return facts
 
 

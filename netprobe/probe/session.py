@@ -227,6 +227,15 @@ class Sessions:
             for target, answer in answers.items()
         }
 
+    async def try_once(self, station: Station, target: Target) -> Answer:
+        """Try one target in a kept session, beside whatever else is tried there."""
+        try:
+            async with self._session(station) as session:
+                session.reap()
+                return await session.try_once(target)
+        except ClusterError as e:
+            return Answer(Outcome.EXEC_FAILED, None, str(e))
+
     async def close(self) -> None:
         stacks = [stack for _, stack in self._open.values()]
         self._open.clear()
