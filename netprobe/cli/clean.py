@@ -13,7 +13,7 @@ from netprobe.errors import NetprobeError, UsageError
 
 if TYPE_CHECKING:
     from netprobe.probe import Cleaned
-    from netprobe.run.options import Target
+    from netprobe.run.target import Target
 
 
 @click.command
@@ -42,7 +42,7 @@ def command(
     of this machine.
     """
     from netprobe.probe import Cleaned
-    from netprobe.run.options import Target
+    from netprobe.run.target import Target
 
     if lab_name and (kubeconfig or context):
         raise UsageError("--lab and --kubeconfig/--context name two different clusters: give one")
@@ -58,7 +58,7 @@ def command(
 def _clean_labs(run: str | None, dry_run: bool, request_timeout_s: float) -> Iterator[Cleaned]:
     """Clean each lab of this machine. One that ends meanwhile or only starts holds nothing of dead runs."""
     from netprobe.lab import Health, list_labs
-    from netprobe.run.options import Target
+    from netprobe.run.target import Target
 
     for lab in list_labs():  # forgets killed labs; an ephemeral lab ends with its run by itself
         if lab.name.startswith("run-"):

@@ -186,7 +186,7 @@ def command(
     interrupted. However the run ends, finished cases are reported.
     """
     from netprobe.cli.emit import write
-    from netprobe.cli.target import meant
+    from netprobe.cli.options import resolve_target
     from netprobe.conformance import expected_failures
     from netprobe.conformance import shard as shards
     from netprobe.conformance.baseline import Baseline
@@ -199,7 +199,7 @@ def command(
     from netprobe.simulate import profile as profile_of
 
     flags = PodFlags.taken_from(others)
-    target, lab = meant(ctx, kubeconfig, context, **others)
+    target, lab = resolve_target(ctx, kubeconfig, context, **others)
     nodes = 2 if ctx.get_parameter_source("lab_nodes") is ParameterSource.DEFAULT else lab.nodes
     lab = replace(lab, nodes=nodes, ip_families=("ipv4", "ipv6"))  # so that no case is skipped
     if flags.print_images:

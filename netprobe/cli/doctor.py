@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from netprobe.doctor import Diagnosis
     from netprobe.lab import LabOptions
     from netprobe.probe import Deadlines, PodOptions
-    from netprobe.run.options import Target
+    from netprobe.run.target import Target
 
 
 @click.command
@@ -72,14 +72,14 @@ def command(
     import os
     import sys
 
+    from netprobe.cli.options import resolve_target
     from netprobe.cli.progress import run_async
-    from netprobe.cli.target import meant
     from netprobe.probe import Deadlines
     from netprobe.report import Style
     from netprobe.report.diagnosis import render_diagnosis
 
     flags = PodFlags.taken_from(others)
-    target, options = meant(ctx, kubeconfig, context, **others)
+    target, options = resolve_target(ctx, kubeconfig, context, **others)
     if flags.print_images:
         return print_images(flags)
     diagnosis = run_async(

@@ -146,7 +146,7 @@ def status(output: str) -> int:
 @name_option
 def kubeconfig(name: str) -> None:
     """Print the path of a lab's kubeconfig."""
-    from netprobe.run.cluster import kubeconfig_of
+    from netprobe.run.target import kubeconfig_of
 
     print(kubeconfig_of(name))
 

@@ -41,7 +41,7 @@ def command(
     It is the pod NAME of the namespace netprobe-outside, so that kubectl exec can probe from it too.
     """
     from netprobe.cli.progress import run_async
-    from netprobe.run.cluster import kubeconfig_of
+    from netprobe.run.target import kubeconfig_of
 
     if remove == bool(addresses):
         raise UsageError("give the addresses of a new host, or --remove to take one away")

@@ -42,7 +42,7 @@ def command(
     """
     from netprobe.cli.progress import run_async
     from netprobe.lab.trace import parse_target
-    from netprobe.run.cluster import kubeconfig_of
+    from netprobe.run.target import kubeconfig_of
 
     if port.protocol is Protocol.SCTP:
         raise UsageError("SCTP cannot be traced: agnhost connect does not support it in the lab")

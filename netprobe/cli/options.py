@@ -9,11 +9,16 @@ from dataclasses import dataclass
 from inspect import cleandoc
 from ipaddress import ip_address
 from pathlib import Path
-from typing import Any, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 import click
 
+from netprobe.errors import UsageError
 from netprobe.model.flow import External, PodRef, Protocol
+
+if TYPE_CHECKING:
+    from netprobe.lab import LabOptions
+    from netprobe.run.target import Target
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -237,7 +242,7 @@ def lab_options(function: F) -> F:
     """--lab NAME, and --lab-nodes, --lab-no-enforcement, --lab-lag, --lab-deny-with for a lab of one's own.
 
     They arrive as `lab_name`, `lab_nodes`, `lab_no_enforcement`, `lab_lag`, `lab_deny_with`, as
-    `netprobe.cli.target.meant` takes them.
+    `resolve_target` takes them.
     """
     for option in (
         click.option(
@@ -266,6 +271,43 @@ def lab_options(function: F) -> F:
     ):
         function = option(function)
     return function
+
+
+def resolve_target(
+    ctx: click.Context,
+    kubeconfig: str | None,
+    context: str | None,
+    *,
+    lab_name: str | None,
+    lab_nodes: int,
+    lab_no_enforcement: bool,
+    lab_lag: float,
+    lab_deny_with: str,
+) -> tuple[Target, LabOptions]:
+    """The cluster that `cluster_options` and `lab_options` name, and the lab to start.
+
+    UsageError where they name two clusters, or where they ask a real one for a lab's faults.
+    """
+    from netprobe.lab import LabOptions
+    from netprobe.run.target import Target
+
+    target = Target(kubeconfig, context, ctx.obj.plugin, lab_name)
+    if lab_name and (kubeconfig or context):
+        raise UsageError("--lab and --kubeconfig/--context name two different clusters: give one")
+    faults = [
+        name
+        for name in ("lab_nodes", "lab_no_enforcement", "lab_lag", "lab_deny_with")
+        if ctx.get_parameter_source(name) is not click.core.ParameterSource.DEFAULT
+    ]
+    if faults and not target.is_ephemeral_lab:
+        raise UsageError(f"--{faults[0].replace('_', '-')} is for the lab that a run makes for itself")
+    options = LabOptions(
+        nodes=lab_nodes,
+        enforce=not lab_no_enforcement,
+        lag_s=lab_lag,
+        deny_with="reject" if lab_deny_with == "reject" else "drop",
+    )
+    return target, options
 
 
 def port_option(function: F) -> F:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import click
@@ -18,6 +18,7 @@ from netprobe.cli.options import (
     output_option,
     profile_option,
     ready_option,
+    resolve_target,
     wait_option,
 )
 from netprobe.cli.pod_options import PodFlags, pod_options, print_images
@@ -25,9 +26,12 @@ from netprobe.errors import UsageError
 from netprobe.model.flow import Family, Via
 
 if TYPE_CHECKING:
+    from netprobe.lab import LabOptions, Starting
     from netprobe.run.copy import Copy
     from netprobe.run.fixture import Fixture
     from netprobe.run.in_place import InPlace
+    from netprobe.run.options import RunOptions
+    from netprobe.run.target import Target
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -127,44 +131,64 @@ def command(ctx: click.Context, /, suite: str | None, **given: Any) -> int:
     removes everything again. Without --kubeconfig, --context or --lab this happens on a lab made for the
     run, whatever $KUBECONFIG says.
     """
-    from netprobe.cli.target import meant
     from netprobe.lab import begin
-    from netprobe.probe import Deadlines, Pace
-    from netprobe.simulate import profile as profile_of
 
     output: str = given.pop("output")
     reports: Sequence[ReportFile] = given.pop("reports")
     flags = PodFlags.taken_from(given)
     request = _Request.taken_from(suite, given)
-    timeout_s: float = given.pop("request_timeout_s")
-    pace = Pace(wait_s=given.pop("wait_s"), start_s=min(20.0, timeout_s or 20.0))
-    deadlines = Deadlines(ready_s=given.pop("ready_s"))
-    profile = profile_of(given.pop("profile"))
-    family = FAMILIES[given.pop("ip_family")]
-    target, lab = meant(ctx, **given)
+    common = _Common.taken_from(given)
+    target, lab = resolve_target(ctx, **given)
     if flags.print_images:
         return print_images(flags)
-    starting = begin(lab) if target.is_ephemeral_lab else None  # it starts while the suite is read
+    starting = begin(lab) if target.is_ephemeral_lab else None
     if starting is not None:
         ctx.call_on_close(starting.cancel)
+    # These imports take as long as the lab's start: meanwhile.
     from netprobe.cli.emit import emit
     from netprobe.cli.progress import run_with_progress
     from netprobe.run.driver import preview, run
     from netprobe.run.fixture import Fixture
-    from netprobe.run.in_place import InPlace
-    from netprobe.run.options import RunOptions
 
     mode = request.mode()
-    pods = flags.pods()
-    if isinstance(mode, InPlace):
-        pods = replace(pods, lifetime_s=request.lifetime_whole_s)
-    options = RunOptions(target, starting or lab, pods, deadlines, pace, profile, timeout_s, family)
+    options = common.run_options(target, starting or lab, flags)
     if request.dry_run and not isinstance(mode, Fixture):
-        found = mode
-        for piece in run_with_progress(lambda progress: preview(found, options, progress)):
+        for piece in run_with_progress(lambda progress: preview(mode, options, progress)):
             print(piece, end="")
         return 0
     return emit(run_with_progress(lambda progress: run(mode, options, progress)), output, reports)
+
+
+@dataclass(frozen=True, slots=True)
+class _Common:
+    """The options that all modes have."""
+
+    request_timeout_s: float
+    ready_s: float
+    wait_s: float
+    ip_family: str | None
+    profile: str
+
+    @classmethod
+    def taken_from(cls, given: dict[str, Any]) -> _Common:
+        """Take these options out of a command's keyword arguments."""
+        return cls(**{one.name: given.pop(one.name) for one in fields(cls)})
+
+    def run_options(self, target: Target, lab: LabOptions | Starting, flags: PodFlags) -> RunOptions:
+        from netprobe.probe import Deadlines, Pace
+        from netprobe.run.options import RunOptions
+        from netprobe.simulate import profile
+
+        return RunOptions(
+            target,
+            lab,
+            flags.pods(),
+            Deadlines(ready_s=self.ready_s),
+            Pace(wait_s=self.wait_s, start_s=min(20.0, self.request_timeout_s or 20.0)),
+            profile(self.profile),
+            self.request_timeout_s,
+            FAMILIES[self.ip_family],
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -213,7 +237,14 @@ class _Request:
         if of_existing_pods:
             from netprobe.run.in_place import InPlace
 
-            return InPlace(suite, tuple(map(Via, self.via)), self.sample, self.seed, self.disturb)
+            return InPlace(
+                suite,
+                tuple(map(Via, self.via)),
+                self.sample,
+                self.seed,
+                disturb=self.disturb,
+                lifetime_s=self.lifetime_whole_s,
+            )
         self._refuse_in_place_options()
         from netprobe.run.fixture import Fixture
         from netprobe.run.placement import CHOICES, Placing

@@ -8,11 +8,11 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from netprobe.errors import UsageError
-from netprobe.lab import Starting, begin, list_labs
+from netprobe.lab import Starting, begin
 from netprobe.probe import Pace
 from netprobe.run.options import Progress, RunOptions
 from netprobe.run.record import ClusterInfo
+from netprobe.run.target import kubeconfig_of
 
 if TYPE_CHECKING:
     from netprobe.kube.client import KubeCluster
@@ -60,14 +60,6 @@ async def open_cluster(options: RunOptions, progress: Progress) -> AsyncIterator
     finally:
         if started is not None:
             started.stop()
-
-
-def kubeconfig_of(name: str) -> str:
-    """The kubeconfig of a running lab; UsageError where there is none of that name."""
-    for lab in list_labs():
-        if lab.name == name:
-            return str(lab.kubeconfig)
-    raise UsageError(f"there is no lab named {name}: netprobe lab up --name {name} starts one")
 
 
 async def _info(api: KubeCluster) -> ClusterInfo:

@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 from netprobe.errors import ConflictError, UsageError
 from netprobe.manifests import from_objects
 from netprobe.model.flow import Pod, PodRef, Via
-from netprobe.probe import Observed, Prober, new_run
+from netprobe.probe import Observed, PodOptions, Prober, new_run
 from netprobe.probe.guests.conflicts import SideEffect, side_effects
 from netprobe.probe.guests.guest_workbench import GuestWorkbench
 from netprobe.probe.guests.shadows import NEVER_COPIED
@@ -51,6 +51,7 @@ class InPlace:
 
     `ways`: how the Services of rows are reached beside their address. `sample`: so many pods are drawn at
     random beside one for each kind, by `seed`. `disturb`: go on where somebody comes to harm.
+    `lifetime_s`: after this time the cluster itself removes the shadow pods.
     """
 
     suite: Suite
@@ -58,6 +59,7 @@ class InPlace:
     sample: int = 0
     seed: int = 0
     disturb: bool = False
+    lifetime_s: int = 900
 
     @property
     def name(self) -> str:
@@ -91,7 +93,7 @@ class InPlace:
             cluster.api,
             here.guests,
             run=found.run,
-            options=options.pods,
+            options=self._pods(options),
             deadlines=options.deadlines,
             progress=progress,
         )
@@ -137,10 +139,15 @@ class InPlace:
         found = await self._planned(cluster, options)
 
         def pieces() -> Iterator[str]:
-            yield from preview_in_place(found.plan, found.run, options.pods, found.seen_by, found.notes)
+            yield from preview_in_place(
+                found.plan, found.run, self._pods(options), found.seen_by, found.notes
+            )
             found.refuse(disturb=self.disturb)
 
         return pieces()
+
+    def _pods(self, options: RunOptions) -> PodOptions:
+        return replace(options.pods, lifetime_s=self.lifetime_s)
 
     async def _planned(self, cluster: OpenCluster, options: RunOptions) -> Planned:
         around = await look_around(cluster.api)

@@ -9,27 +9,11 @@ from typing import TypeAlias
 from netprobe.lab import LabOptions, Starting
 from netprobe.model.flow import Family
 from netprobe.probe import Deadlines, Pace, PodOptions
+from netprobe.run.target import Target
 from netprobe.simulate import CALICO, Profile
 
 Progress: TypeAlias = Callable[[str], None]
 """Takes what is being done, in a few words."""
-
-
-@dataclass(frozen=True, slots=True)
-class Target:
-    """Which cluster to use. Without kubeconfig, context and lab name it is a lab for this run alone.
-
-    `current`: the current context of the kubeconfig, as in a kubectl plugin.
-    """
-
-    kubeconfig: str | None = None
-    context: str | None = None
-    current: bool = False
-    lab: str | None = None
-
-    @property
-    def is_ephemeral_lab(self) -> bool:
-        return not (self.kubeconfig or self.context or self.current or self.lab)
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from netprobe.doctor import api_checks
 from netprobe.errors import UsageError, WorkbenchError
 from netprobe.model.flow import Flow, Placement, Pod, PodRef
 from netprobe.probe import ClusterAPI
@@ -45,6 +44,8 @@ class Placing:
         """Choose the nodes. WorkbenchError where there are too few that take pods."""
         if not self.wanted:
             return Placed(tuple(pods))
+        from netprobe.doctor import api_checks  # imports all of doctor, and few runs ask for a placement
+
         _, found = await api_checks.nodes(cluster)
         nodes = api_checks.chosen(found or (), 2)
         needed = 2 if Placement.OTHER in self.wanted else 1
