@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import Mapping
+from typing import Any
 
 import pytest
 
@@ -11,7 +13,7 @@ from netprobe.errors import ClusterError, ConflictError, ForbiddenError, Workben
 from netprobe.model.cluster import Namespace
 from netprobe.model.flow import ContainerPort, Pod, PodRef
 from netprobe.model.objects import Object
-from netprobe.probe import Deadlines, Fixture, Workbench, clean
+from netprobe.probe import Deadlines, Fixture, PodOptions, Workbench, clean, run_objects
 from netprobe.probe.run_objects import RUN, run_namespace
 from tests.probe.clock import now, virtually
 from tests.probe.fake import FakeCluster, Key
@@ -24,6 +26,25 @@ FIXTURE = Fixture(
 
 def ns(name: str, labels: dict[str, str] | None = None) -> Object:
     return {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name, "labels": labels or {}}}
+
+
+def entered(cluster: FakeCluster, **options: Any) -> float:
+    """Enter a bench and leave it; the time at which it was entered."""
+
+    async def run() -> float:
+        async with Workbench(cluster, FIXTURE, run="r1", **options):
+            return now()
+
+    return virtually(run())
+
+
+def holding(*objects: Object, **options: Any) -> FakeCluster:
+    """A cluster in which these exist already."""
+    cluster = FakeCluster(**options)
+    for obj in objects:
+        meta = obj["metadata"]
+        cluster.objects[obj["kind"], meta.get("namespace"), meta["name"]] = obj
+    return cluster
 
 
 def test_everything_made_carries_the_run_and_everything_is_removed() -> None:
@@ -46,29 +67,26 @@ def test_everything_made_carries_the_run_and_everything_is_removed() -> None:
     assert not cluster.objects
 
 
-@pytest.mark.parametrize("verb", ["delete namespaces", "get pods/exec", "create leases"])
-def test_a_missing_permission_is_named_before_anything_is_made(verb: str) -> None:
+@pytest.mark.parametrize(
+    ("verb", "changes", "missing"),
+    [
+        ("delete namespaces", 1, True),
+        ("get pods/exec", 1, True),
+        ("create leases", 1, True),
+        ("patch pods", 1, False),  # only steps need it
+        ("patch pods", 2, True),
+    ],
+)
+def test_a_missing_permission_is_named_before_anything_is_made(
+    verb: str, changes: int, missing: bool
+) -> None:
     cluster = FakeCluster(forbidden=frozenset({verb}))
-
-    async def run() -> None:
-        async with Workbench(cluster, FIXTURE):
-            raise AssertionError("entered")
-
+    if not missing:
+        entered(cluster, changes=changes)
+        return
     with pytest.raises(ForbiddenError, match=f"lack 1 of .*: {verb}.*Nothing was created"):
-        virtually(run())
+        entered(cluster, changes=changes)
     assert not cluster.calls
-
-
-def test_what_only_steps_need_is_asked_of_suites_with_steps_only() -> None:
-    cluster = FakeCluster(forbidden=frozenset({"patch pods"}))
-
-    async def run(changes: int) -> None:
-        async with Workbench(cluster, FIXTURE, changes=changes):
-            pass
-
-    virtually(run(1))
-    with pytest.raises(ForbiddenError, match="patch pods"):
-        virtually(run(2))
 
 
 def test_without_changes_there_are_no_canaries() -> None:
@@ -82,16 +100,17 @@ def test_without_changes_there_are_no_canaries() -> None:
     virtually(run())
 
 
-def test_a_namespace_that_is_not_ours_is_neither_used_nor_deleted() -> None:
-    cluster = FakeCluster()
-
-    async def run() -> None:
-        await cluster.create(ns("shop"))
-        async with Workbench(cluster, FIXTURE):
-            raise AssertionError("entered")
-
-    with pytest.raises(ConflictError, match="shop already exists and was not created by netprobe"):
-        virtually(run())
+@pytest.mark.parametrize(
+    ("labels", "sentence"),
+    [
+        pytest.param({}, "shop already exists and was not created by netprobe", id="of somebody else"),
+        pytest.param({RUN: "old"}, r"dead .*netprobe clean --run old removes it", id="of a dead run"),
+    ],
+)
+def test_a_namespace_that_exists_is_neither_used_nor_deleted(labels: dict[str, str], sentence: str) -> None:
+    cluster = holding(ns("shop", labels))
+    with pytest.raises(ConflictError, match=sentence):
+        entered(cluster)
     assert set(cluster.objects) == {("Namespace", None, "shop")}
 
 
@@ -109,19 +128,7 @@ def test_a_namespace_of_a_living_run_is_named_with_that_run() -> None:
     virtually(run())
 
 
-def test_a_namespace_of_a_dead_run_comes_with_the_way_out() -> None:
-    cluster = FakeCluster()
-
-    async def run() -> None:
-        await cluster.create(ns("shop", {RUN: "old"}))
-        async with Workbench(cluster, FIXTURE):
-            raise AssertionError("entered")
-
-    with pytest.raises(ConflictError, match=r"netprobe clean --run old"):
-        virtually(run())
-
-
-def test_a_namespace_that_is_on_its_way_out_is_waited_for() -> None:
+def test_a_namespace_that_is_being_removed_is_waited_for() -> None:
     cluster = FakeCluster(linger_s=4)
 
     async def run() -> float:
@@ -147,48 +154,37 @@ UNSCHEDULABLE = {
 }
 
 
-def test_a_pod_that_cannot_become_ready_ends_the_wait_at_once() -> None:
-    cluster = FakeCluster(unready={"web": UNREADY})
-
-    async def run() -> None:
-        with pytest.raises(
-            WorkbenchError, match=r'pod shop/web cannot become ready: .*pulling image "alpine"'
-        ):
-            async with Workbench(cluster, FIXTURE):
-                raise AssertionError("entered")
-        assert now() < 10
-
-    virtually(run())
+@pytest.mark.parametrize(
+    ("status", "sentence"),
+    [
+        pytest.param(UNREADY, r'pod shop/web cannot become ready: .*pulling image "alpine"', id="at once"),
+        pytest.param(UNSCHEDULABLE, r"not ready after 7 s: shop/web: .*Insufficient cpu", id="in time"),
+    ],
+)
+def test_a_pod_that_does_not_become_ready_is_explained_and_removed(status: Object, sentence: str) -> None:
+    """Also one that never started, which no node ends."""
+    cluster = FakeCluster(unready={"web": status})
+    with pytest.raises(WorkbenchError, match=sentence) as caught:
+        entered(cluster, deadlines=Deadlines(ready_s=7))
+    assert not getattr(caught.value, "__notes__", ())
     assert not cluster.objects
 
 
-def test_a_pod_that_does_not_become_ready_in_time_says_what_its_status_says() -> None:
-    cluster = FakeCluster(unready={"web": UNSCHEDULABLE})
-
-    async def run() -> None:
-        async with Workbench(cluster, FIXTURE, deadlines=Deadlines(ready_s=7)):
-            raise AssertionError("entered")
-
-    with pytest.raises(WorkbenchError, match=r"not ready after 7 s: shop/web: .*Insufficient cpu"):
-        virtually(run())
-    assert not cluster.objects
-
-
-@pytest.mark.parametrize("again", [False, True], ids=["once", "twice"])
-def test_cancelled_inside_everything_is_removed_first(again: bool) -> None:
-    cluster = FakeCluster(linger_s=5)
+@pytest.mark.parametrize("cancel_at", [[1], [3], [3, 4]], ids=["while building", "inside", "twice"])
+def test_cancelled_everything_is_removed_first(cancel_at: list[int]) -> None:
+    building = cancel_at == [1]
+    cluster = FakeCluster(linger_s=5, unready={"web": UNSCHEDULABLE} if building else {})
 
     async def inside() -> None:
         async with Workbench(cluster, FIXTURE):
+            assert not building
             await asyncio.sleep(1000)
 
     async def run() -> None:
         task = asyncio.create_task(inside())
-        await asyncio.sleep(3)
-        assert cluster.objects
-        task.cancel()
-        if again:
-            await asyncio.sleep(1)
+        for at in cancel_at:
+            await asyncio.sleep(at - now())
+            assert cluster.objects
             task.cancel()
         with pytest.raises(asyncio.CancelledError):
             await task
@@ -197,47 +193,15 @@ def test_cancelled_inside_everything_is_removed_first(again: bool) -> None:
     virtually(run())
 
 
-def test_cancelled_while_building_everything_is_removed_first() -> None:
-    cluster = FakeCluster(unready={"web": UNSCHEDULABLE})
-
-    async def run() -> None:
-        async def inside() -> None:
-            async with Workbench(cluster, FIXTURE):
-                raise AssertionError("entered")
-
-        task = asyncio.create_task(inside())
-        await asyncio.sleep(2)
-        assert cluster.objects
-        task.cancel()
-        with pytest.raises(asyncio.CancelledError):
-            await task
-
-    virtually(run())
-    assert not cluster.objects
-
-
-def test_what_cannot_be_removed_is_named_with_the_way_out() -> None:
-    cluster = FakeCluster(linger_s=1000)
-
-    async def run() -> None:
-        async with Workbench(cluster, FIXTURE, run="r1", deadlines=Deadlines(removed_s=30)):
-            pass
-
-    with pytest.raises(ClusterError, match=r"not all removed after 30 s: .*later: netprobe clean --run r1"):
-        virtually(run())
-
-
-def test_what_ended_the_run_is_told_first_and_what_is_left_after_it() -> None:
+def test_what_cannot_be_removed_is_named_after_what_ended_the_run() -> None:
+    left = r"^run r1 is not all removed after 30 s: .*later: netprobe clean --run r1"
+    with pytest.raises(ClusterError, match=left):
+        entered(FakeCluster(linger_s=1000), deadlines=Deadlines(removed_s=30))
     cluster = FakeCluster(unready={"web": UNSCHEDULABLE}, linger_s=1000)
-
-    async def run() -> None:
-        async with Workbench(cluster, FIXTURE, run="r1", deadlines=Deadlines(ready_s=7, removed_s=30)):
-            raise AssertionError("entered")
-
     with pytest.raises(WorkbenchError, match="not ready after 7 s") as caught:
-        virtually(run())
+        entered(cluster, deadlines=Deadlines(ready_s=7, removed_s=30))
     (note,) = caught.value.__notes__
-    assert note.startswith("run r1 is not all removed after 30 s: ")
+    assert re.match(left, note)
 
 
 @pytest.mark.parametrize(
@@ -262,20 +226,7 @@ def test_nobody_is_waited_for_who_cannot_be_reached(*, back_s: float, removed: b
             virtually(run())
 
 
-def test_pods_that_never_started_go_although_no_node_ends_them() -> None:
-    cluster = FakeCluster(unready={"web": UNSCHEDULABLE})
-
-    async def run() -> None:
-        async with Workbench(cluster, FIXTURE, run="r1", deadlines=Deadlines(ready_s=7)):
-            raise AssertionError("entered")
-
-    with pytest.raises(WorkbenchError, match="not ready after 7 s") as caught:
-        virtually(run())
-    assert not getattr(caught.value, "__notes__", ())
-    assert not cluster.objects
-
-
-def test_so_does_a_guest_of_a_dead_run() -> None:
+def test_a_guest_of_a_dead_run_that_never_started_goes() -> None:
     cluster = FakeCluster(unready={"shadow": UNSCHEDULABLE})
     pod = {"apiVersion": "v1", "kind": "Pod", "spec": {}}
 
@@ -371,15 +322,46 @@ def test_a_pod_that_asks_too_much_of_the_cluster_is_asked_for_again_with_less(as
                     raise ForbiddenError("cpu max limit to request ratio per Container is 4")
             return await super().create(obj)
 
-    async def run() -> None:
-        async with Workbench(Stingy(), FIXTURE):
-            pass
-
     if asks == 2:
         with pytest.raises(ForbiddenError, match="limit to request ratio"):
-            virtually(run())
+            entered(Stingy())
     else:
-        virtually(run())
+        entered(Stingy())
     assert len(tried) == 2
     assert tried[0]["requests"] != tried[0]["limits"]
     assert tried[1]["requests"] == tried[1]["limits"]
+
+
+def test_pods_and_namespaces_come_and_go_while_a_run_lasts() -> None:
+    """A pod of the same name that is still being removed is waited for, and is not taken for the new one."""
+
+    class Slow(FakeCluster):
+        async def delete(
+            self, kind: str, name: str, namespace: str | None = None, *, at_once: bool = False
+        ) -> None:
+            if (kind, name) == ("Pod", "late"):
+                self.objects[kind, namespace, name]["metadata"]["deletionTimestamp"] = "now"
+                self._later(3, lambda: self.objects.__delitem__((kind, namespace, name)))
+            else:
+                await super().delete(kind, name, namespace, at_once=at_once)
+
+    cluster = Slow(linger_s=2)
+    late = PodRef("more", "late")
+
+    async def run() -> None:
+        async with Workbench(cluster, FIXTURE, run="r1") as bench:
+            await bench.namespace("more", {})
+            pod = run_objects.pod(late, "r1", PodOptions())
+            assert (await bench.start([pod]))[late]["status"]["podIP"]
+            await bench.delete("Pod", "late", "more")
+            begun = now()
+            await bench.start([pod])
+            assert 3 <= now() - begun < 4
+            begun = now()
+            await bench.remove_namespace("more")
+            assert now() - begun == pytest.approx(2, abs=0.5)
+            with pytest.raises(ConflictError, match="does not belong to this run"):
+                await bench.remove_namespace("default")
+
+    virtually(run())
+    assert not cluster.objects
