@@ -1,4 +1,4 @@
-"""Cells and graphs made by hand, and names that want to be more than names."""
+"""Cells and graphs made by hand, and hostile names."""
 
 from __future__ import annotations
 
@@ -50,6 +50,13 @@ def cell(
 def everybody(ends: list[str], port: int = 80) -> list[Cell]:
     """Everyone reaches everyone else."""
     return [cell(one, other, port) for one in ends for other in ends if one != other]
+
+
+def arrows(graph: Graph) -> set[str]:
+    """ "a/x > b/y 80, 443"."""
+    return {
+        f"{graph.name(edge.source)} > {graph.name(edge.target)} {edge.label.text}" for edge in graph.edges
+    }
 
 
 def hostile() -> Graph:

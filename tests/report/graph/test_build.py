@@ -10,8 +10,7 @@ from netprobe.diff import Mismatch
 from netprobe.model.flow import Family, Protocol
 from netprobe.model.verdict import Verdict
 from netprobe.report.graph import Cell, Denied, EndName, GraphOptions, View, build
-from tests.report.graph.samples import cell
-from tests.report.graph.test_bundle import arrows
+from tests.report.graph.samples import arrows, cell
 
 ALLOW, DENY, UNKNOWN = Verdict.ALLOW, Verdict.DENY, Verdict.UNKNOWN
 
