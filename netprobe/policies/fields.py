@@ -18,6 +18,7 @@ REQUIRED = "FieldValueRequired"
 INVALID = "FieldValueInvalid"
 NOT_SUPPORTED = "FieldValueNotSupported"
 FORBIDDEN = "FieldValueForbidden"
+DUPLICATE = "FieldValueDuplicate"
 TOO_LONG = "FieldValueTooLong"
 TYPE_INVALID = "FieldValueTypeInvalid"
 """The server cannot decode such a body at all, and answers 400 instead of 422."""
@@ -51,6 +52,10 @@ def required(path: str, detail: str) -> FieldError:
 
 def invalid(path: str, value: Any, detail: str, at: str = "") -> FieldError:
     return FieldError(path, _joined(f"Invalid value: {shown(value)}", detail), INVALID, at or path)
+
+
+def duplicate(path: str, value: Any) -> FieldError:
+    return FieldError(path, f"Duplicate value: {shown(value)}", DUPLICATE)
 
 
 def forbidden(path: str, detail: str) -> FieldError:

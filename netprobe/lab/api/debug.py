@@ -14,13 +14,14 @@ from aiohttp import hdrs, web
 
 from netprobe.lab import podstatus
 from netprobe.lab.api import patch, requests
-from netprobe.lab.api.admission.names import label_problems
 from netprobe.lab.api.operations import Operations, lab_itself, now
 from netprobe.lab.api.requests import Target, reply
 from netprobe.lab.api.resources import PODS
-from netprobe.lab.api.status import Cause, invalid
+from netprobe.lab.api.status import invalid
 from netprobe.lab.fabric.state import Fabric
 from netprobe.model.objects import Object
+from netprobe.policies import names as rules
+from netprobe.policies.fields import FieldError
 
 _PLACE = "spec.ephemeralContainers"
 
@@ -53,11 +54,11 @@ async def containers(
 
 def _problems(
     requested: Sequence[Mapping[str, Any]], known: Sequence[Object], spec: Mapping[str, Any]
-) -> Iterator[Cause]:
+) -> Iterator[FieldError]:
     gone = [container["name"] for container in known if container not in requested]
     if gone:
         text = f'Forbidden: existing ephemeral containers "{gone[0]}" may not be removed or changed'
-        yield Cause(_PLACE, text, "FieldValueForbidden")
+        yield FieldError(_PLACE, text, "FieldValueForbidden")
     names = [
         container["name"] for container in (*spec["containers"], *spec.get("initContainers", ()), *known)
     ]
@@ -66,15 +67,15 @@ def _problems(
             continue
         place, name = f"{_PLACE}[{index}]", container.get("name", "")
         if not name:
-            yield Cause(f"{place}.name", "Required value", "FieldValueRequired")
-        for problem in label_problems(name) if name else ():
-            yield Cause(f"{place}.name", f'Invalid value: "{name}": {problem}', "FieldValueInvalid")
+            yield FieldError(f"{place}.name", "Required value", "FieldValueRequired")
+        for problem in rules.dns_label(name) if name else ():
+            yield FieldError(f"{place}.name", f'Invalid value: "{name}": {problem}', "FieldValueInvalid")
         if name in names:
-            yield Cause(f"{place}.name", f'Duplicate value: "{name}"', "FieldValueDuplicate")
+            yield FieldError(f"{place}.name", f'Duplicate value: "{name}"', "FieldValueDuplicate")
         names.append(name)
         if not container.get("image"):
-            yield Cause(f"{place}.image", "Required value", "FieldValueRequired")
+            yield FieldError(f"{place}.image", "Required value", "FieldValueRequired")
         for field in ("ports", "livenessProbe", "readinessProbe", "startupProbe", "lifecycle", "resources"):
             if container.get(field):
                 text = "Forbidden: cannot be set for an Ephemeral Container"
-                yield Cause(f"{place}.{field}", text, "FieldValueForbidden")
+                yield FieldError(f"{place}.{field}", text, "FieldValueForbidden")

@@ -15,13 +15,11 @@ from datetime import UTC, datetime
 from typing import Any, Literal
 
 from netprobe.lab.api.admission import admit, warnings
-from netprobe.lab.api.admission.names import required
 from netprobe.lab.api.decode import Decoder
 from netprobe.lab.api.lifecycle import Deletion, initial, marked, settled
 from netprobe.lab.api.resources import NAMESPACES, Resource
 from netprobe.lab.api.schema import definition_of
 from netprobe.lab.api.status import (
-    Cause,
     already_exists,
     bad_request,
     conflict,
@@ -32,6 +30,7 @@ from netprobe.lab.api.status import (
 )
 from netprobe.lab.api.store import Key, Store, Stored
 from netprobe.model.objects import Object
+from netprobe.policies.fields import FieldError, required
 
 _SYSTEM_FIELDS = (
     "uid",
@@ -264,7 +263,7 @@ class Operations:
             raise not_found(NAMESPACES, namespace)
         if "deletionTimestamp" in stored.object["metadata"]:
             why = f"unable to create new content in namespace {namespace} because it is being terminated"
-            cause = Cause(
+            cause = FieldError(
                 "metadata.namespace", f"namespace {namespace} is being terminated", "NamespaceTerminating"
             )
             raise forbidden(resource, name, why, [cause])

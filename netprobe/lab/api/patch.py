@@ -13,9 +13,10 @@ from netprobe.lab.api.decode import parse
 from netprobe.lab.api.operations import Operations, Subresource, Writer
 from netprobe.lab.api.requests import Target
 from netprobe.lab.api.schema import Definition, Field, definition_of
-from netprobe.lab.api.status import ApiError, Cause, bad_request, conflict
+from netprobe.lab.api.status import ApiError, bad_request, conflict
 from netprobe.lab.api.store import Key
 from netprobe.model.objects import Object
+from netprobe.policies.fields import FieldError
 
 JSON_PATCH = "application/json-patch+json"
 MERGE_PATCH = "application/merge-patch+json"
@@ -95,7 +96,7 @@ def json_patch(target: Object, steps: Any) -> Any:
         return jsonpatch.JsonPatch(steps).apply(target)
     except (jsonpatch.JsonPatchException, JsonPointerException, TypeError) as e:
         text = "the server rejected our request due to an error in our request"
-        cause = Cause("", str(e), "UnexpectedServerResponse")
+        cause = FieldError("", str(e), "UnexpectedServerResponse")
         raise ApiError(422, "Invalid", text, causes=[cause]) from e
 
 

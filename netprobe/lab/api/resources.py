@@ -14,7 +14,6 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 EVERY_VERB = ("create", "delete", "deletecollection", "get", "list", "patch", "update", "watch")
-_ALL = ("all",)
 _UNUSED = "the lab stores this and does not use it"
 
 
@@ -65,114 +64,121 @@ class Resource:
         return self.qualified
 
 
-def _workload(kind: str, short: str, *, scale: bool = True, about: str) -> Resource:
+def _kind(
+    api_version: str,
+    kind: str,
+    short: str = "",
+    about: str = "",
+    *,
+    plural: str = "",
+    cluster: bool = False,
+    in_all: bool = False,
+    status: bool = False,
+    scale: bool = False,
+    generation: bool = False,
+    others: tuple[str, ...] = (),
+    unused: str = "",
+) -> Resource:
+    """A row of the table. `cluster`: its objects have no namespace. `in_all`: `kubectl get all` lists it."""
+    group, _, version = api_version.rpartition("/")
     return Resource(
-        "apps",
-        "v1",
+        group,
+        version,
         kind,
-        f"{kind.lower()}s",
-        short=(short,),
-        categories=_ALL,
-        status=True,
+        plural or f"{kind.lower()}s",
+        namespaced=not cluster,
+        short=tuple(short.split()),
+        categories=("all",) if in_all else (),
+        status=status,
         scale=scale,
-        generation=True,
+        others=others,
+        generation=generation,
+        unused=unused,
         about=about,
     )
 
 
 # Kinds with an effect.
 
-NAMESPACES = Resource(
-    "",
-    "v1",
-    "Namespace",
-    "namespaces",
-    namespaced=False,
-    short=("ns",),
-    status=True,
-    about="A namespace; policies select it by its labels.",
+NAMESPACES = _kind(
+    "v1", "Namespace", "ns", "A namespace; policies select it by its labels.", cluster=True, status=True
 )
-PODS = Resource(
-    "",
+PODS = _kind(
     "v1",
     "Pod",
-    "pods",
-    short=("po",),
-    categories=_ALL,
+    "po",
+    "A network namespace with an address. Images are not run: the lab serves the declared ports.",
+    in_all=True,
     status=True,
     others=("attach", "ephemeralcontainers", "exec", "log", "portforward"),
     generation=True,
-    about="A network namespace with an address. Images are not run: the lab serves the declared ports.",
 )
-SERVICES = Resource(
-    "",
+SERVICES = _kind(
     "v1",
     "Service",
-    "services",
-    short=("svc",),
-    categories=_ALL,
+    "svc",
+    "One address for several pods; policies see the address of the pod, not of the Service.",
+    in_all=True,
     status=True,
-    about="One address for several pods; policies see the address of the pod, not of the Service.",
 )
-CONFIGMAPS = Resource("", "v1", "ConfigMap", "configmaps", short=("cm",), about="Data for containers.")
-SERVICE_ACCOUNTS = Resource(
-    "", "v1", "ServiceAccount", "serviceaccounts", short=("sa",), about="The identity of a pod."
+CONFIGMAPS = _kind("v1", "ConfigMap", "cm", "Data for containers.")
+SERVICE_ACCOUNTS = _kind("v1", "ServiceAccount", "sa", "The identity of a pod.")
+EVENTS = _kind("v1", "Event", "ev", "What the lab did with an object.")
+ENDPOINTS = _kind("v1", "Endpoints", "ep", "The pods behind a Service.", plural="endpoints")
+NODES = _kind(
+    "v1", "Node", "no", "A node of the lab; traffic between nodes is routed.", cluster=True, status=True
 )
-EVENTS = Resource("", "v1", "Event", "events", short=("ev",), about="What the lab did with an object.")
-ENDPOINTS = Resource("", "v1", "Endpoints", "endpoints", short=("ep",), about="The pods behind a Service.")
-NODES = Resource(
-    "",
-    "v1",
-    "Node",
-    "nodes",
-    namespaced=False,
-    short=("no",),
-    status=True,
-    about="A node of the lab; traffic between nodes is routed.",
-)
-NETWORK_POLICIES = Resource(
-    "networking.k8s.io",
-    "v1",
+NETWORK_POLICIES = _kind(
+    "networking.k8s.io/v1",
     "NetworkPolicy",
-    "networkpolicies",
-    short=("netpol",),
+    "netpol",
+    "Which connections the selected pods may have. A pod that no policy selects in a direction is open in "
+    "that direction.",
+    plural="networkpolicies",
     generation=True,
-    about="Which connections the selected pods may have. A pod that no policy selects in a direction is open "
-    "in that direction.",
 )
-DEPLOYMENTS = _workload("Deployment", "deploy", about="Pods from a template, replaced step by step.")
-REPLICA_SETS = _workload("ReplicaSet", "rs", about="A number of pods from a template.")
-STATEFUL_SETS = _workload("StatefulSet", "sts", about="Numbered pods from a template.")
-DAEMON_SETS = _workload("DaemonSet", "ds", scale=False, about="One pod on each node.")
-JOBS = Resource(
-    "batch",
-    "v1",
+DEPLOYMENTS, REPLICA_SETS, STATEFUL_SETS, DAEMON_SETS = (
+    _kind(
+        "apps/v1",
+        kind,
+        short,
+        about,
+        in_all=True,
+        status=True,
+        scale=kind != "DaemonSet",
+        generation=True,
+    )
+    for kind, short, about in (
+        ("Deployment", "deploy", "Pods from a template, replaced step by step."),
+        ("ReplicaSet", "rs", "A number of pods from a template."),
+        ("StatefulSet", "sts", "Numbered pods from a template."),
+        ("DaemonSet", "ds", "One pod on each node."),
+    )
+)
+JOBS = _kind(
+    "batch/v1",
     "Job",
-    "jobs",
-    categories=_ALL,
+    "",
+    "Pods that may end. In the lab they stay until netprobe.dev/completes-after has passed.",
+    in_all=True,
     status=True,
     generation=True,
-    about="Pods that may end. In the lab they stay until netprobe.dev/completes-after has passed.",
 )
-LEASES = Resource("coordination.k8s.io", "v1", "Lease", "leases", about="A sign of life.")
-ENDPOINT_SLICES = Resource(
-    "discovery.k8s.io",
-    "v1",
+LEASES = _kind("coordination.k8s.io/v1", "Lease", "", "A sign of life.")
+ENDPOINT_SLICES = _kind(
+    "discovery.k8s.io/v1",
     "EndpointSlice",
-    "endpointslices",
+    "",
+    "The pods behind a Service, with their ports and readiness.",
     generation=True,
-    about="The pods behind a Service, with their ports and readiness.",
 )
-DEFINITIONS = Resource(
-    "apiextensions.k8s.io",
-    "v1",
+DEFINITIONS = _kind(
+    "apiextensions.k8s.io/v1",
     "CustomResourceDefinition",
-    "customresourcedefinitions",
-    namespaced=False,
-    short=("crd", "crds"),
-    categories=("api-extensions",),
+    "crd crds",
+    "A kind of your own. The lab stores its objects, and they have no effect.",
+    cluster=True,
     status=True,
-    about="A kind of your own. The lab stores its objects, and they have no effect.",
 )
 ACCESS_REVIEWS, RULES_REVIEWS, SUBJECT_REVIEWS = (
     Resource(group, "v1", kind, f"{kind.lower()}s", namespaced=False, verbs=("create",))
@@ -182,7 +188,6 @@ ACCESS_REVIEWS, RULES_REVIEWS, SUBJECT_REVIEWS = (
         ("authentication.k8s.io", "SelfSubjectReview"),
     )
 )
-
 SCALE = Resource("autoscaling", "v1", "Scale", "scales")
 """The kind of the subresource `scale`; it has no path of its own."""
 
@@ -190,19 +195,18 @@ SCALE = Resource("autoscaling", "v1", "Scale", "scales")
 
 
 def _unused(
-    group: str, kind: str, plural: str = "", *short: str, cluster: bool = False, why: str = "", v: str = "v1"
+    api_version: str, kind: str, short: str = "", why: str = "", *, plural: str = "", cluster: bool = False
 ) -> Resource:
-    """`cluster`: its objects have no namespace. `why` continues the warning; `v` is the version."""
-    return Resource(
-        group,
-        v,
+    """`why` continues the warning that a client gets."""
+    return _kind(
+        api_version,
         kind,
-        plural or f"{kind.lower()}s",
-        namespaced=not cluster,
-        short=short,
+        short,
+        "The lab stores this kind and does not use it.",
+        plural=plural,
+        cluster=cluster,
         status=True,
         unused=f"{_UNUSED}: {why}" if why else _UNUSED,
-        about="The lab stores this kind and does not use it.",
     )
 
 
@@ -210,76 +214,59 @@ _NO_VOLUMES = "images are not run, so volumes are not mounted"
 _NO_ACCOUNTS = "whoever has the lab's kubeconfig may do everything"
 _NO_LIMITS = "nothing is limited"
 _NO_WEBHOOKS = "admission webhooks and policies are not called"
+_STORAGE = "storage.k8s.io/v1"
+_RBAC = "rbac.authorization.k8s.io/v1"
+_ADMISSION = "admissionregistration.k8s.io/v1"
+_FLOW_CONTROL = "flowcontrol.apiserver.k8s.io/v1"
 
-SECRETS = _unused("", "Secret", why="images are not run, so nothing reads it")
-CONTROLLER_REVISIONS = _unused("apps", "ControllerRevision")
-_STORAGE, _RBAC, _ADMISSION = (
-    "storage.k8s.io",
-    "rbac.authorization.k8s.io",
-    "admissionregistration.k8s.io",
-)
+SECRETS = _unused("v1", "Secret", why="images are not run, so nothing reads it")
 _WITHOUT_EFFECT = (
     SECRETS,
-    CONTROLLER_REVISIONS,
-    _unused("", "ResourceQuota", "", "quota", why=_NO_LIMITS),
-    _unused("", "LimitRange", "", "limits", why=_NO_LIMITS),
-    _unused("", "PersistentVolumeClaim", "", "pvc", why=_NO_VOLUMES),
-    _unused("", "PersistentVolume", "", "pv", cluster=True, why=_NO_VOLUMES),
-    _unused("", "PodTemplate"),
-    _unused("", "ReplicationController", "", "rc", why="use a Deployment or a ReplicaSet"),
-    _unused("batch", "CronJob", "", "cj", why="it starts no Jobs"),
-    _unused("autoscaling", "HorizontalPodAutoscaler", "", "hpa", why="there is no load", v="v2"),
-    _unused("networking.k8s.io", "Ingress", "ingresses", "ing", why="no ingress controller runs here"),
-    _unused("networking.k8s.io", "IngressClass", "ingressclasses", cluster=True),
-    _unused("policy", "PodDisruptionBudget", "", "pdb", why="nothing is evicted"),
-    _unused(_RBAC, "Role", why=_NO_ACCOUNTS),
-    _unused(_RBAC, "RoleBinding", why=_NO_ACCOUNTS),
-    _unused(_RBAC, "ClusterRole", cluster=True, why=_NO_ACCOUNTS),
-    _unused(_RBAC, "ClusterRoleBinding", cluster=True, why=_NO_ACCOUNTS),
-    _unused(_STORAGE, "StorageClass", "storageclasses", "sc", cluster=True, why=_NO_VOLUMES),
-    _unused(_STORAGE, "CSIDriver", cluster=True, why=_NO_VOLUMES),
-    _unused(_STORAGE, "CSINode", cluster=True, why=_NO_VOLUMES),
-    _unused(_STORAGE, "CSIStorageCapacity", "csistoragecapacities", why=_NO_VOLUMES),
-    _unused(_STORAGE, "VolumeAttachment", cluster=True, why=_NO_VOLUMES),
-    _unused("scheduling.k8s.io", "PriorityClass", "priorityclasses", "pc", cluster=True),
-    _unused("node.k8s.io", "RuntimeClass", "runtimeclasses", cluster=True),
-    _unused("certificates.k8s.io", "CertificateSigningRequest", "", "csr", cluster=True),
-    _unused("apiregistration.k8s.io", "APIService", cluster=True, why="other API servers are not called"),
-    _unused("flowcontrol.apiserver.k8s.io", "FlowSchema", cluster=True),
-    _unused("flowcontrol.apiserver.k8s.io", "PriorityLevelConfiguration", cluster=True),
-    _unused(_ADMISSION, "MutatingWebhookConfiguration", cluster=True, why=_NO_WEBHOOKS),
-    _unused(_ADMISSION, "ValidatingWebhookConfiguration", cluster=True, why=_NO_WEBHOOKS),
+    _unused("v1", "ResourceQuota", "quota", _NO_LIMITS),
+    _unused("v1", "LimitRange", "limits", _NO_LIMITS),
+    _unused("v1", "PersistentVolumeClaim", "pvc", _NO_VOLUMES),
+    _unused("v1", "PersistentVolume", "pv", _NO_VOLUMES, cluster=True),
+    _unused("v1", "PodTemplate"),
+    _unused("v1", "ReplicationController", "rc", "use a Deployment or a ReplicaSet"),
+    _unused("apps/v1", "ControllerRevision"),
+    _unused("batch/v1", "CronJob", "cj", "it starts no Jobs"),
+    _unused("autoscaling/v2", "HorizontalPodAutoscaler", "hpa", "images are not run, so there is no load"),
+    _unused("networking.k8s.io/v1", "Ingress", "ing", "no ingress controller runs here", plural="ingresses"),
+    _unused("networking.k8s.io/v1", "IngressClass", plural="ingressclasses", cluster=True),
+    _unused("policy/v1", "PodDisruptionBudget", "pdb", "nothing is evicted"),
+    _unused(_RBAC, "Role", "", _NO_ACCOUNTS),
+    _unused(_RBAC, "RoleBinding", "", _NO_ACCOUNTS),
+    _unused(_RBAC, "ClusterRole", "", _NO_ACCOUNTS, cluster=True),
+    _unused(_RBAC, "ClusterRoleBinding", "", _NO_ACCOUNTS, cluster=True),
+    _unused(_STORAGE, "StorageClass", "sc", _NO_VOLUMES, plural="storageclasses", cluster=True),
+    _unused(_STORAGE, "CSIDriver", "", _NO_VOLUMES, cluster=True),
+    _unused(_STORAGE, "CSINode", "", _NO_VOLUMES, cluster=True),
+    _unused(_STORAGE, "CSIStorageCapacity", "", _NO_VOLUMES, plural="csistoragecapacities"),
+    _unused(_STORAGE, "VolumeAttachment", "", _NO_VOLUMES, cluster=True),
+    _unused("scheduling.k8s.io/v1", "PriorityClass", "pc", plural="priorityclasses", cluster=True),
+    _unused("node.k8s.io/v1", "RuntimeClass", plural="runtimeclasses", cluster=True),
+    _unused("certificates.k8s.io/v1", "CertificateSigningRequest", "csr", cluster=True),
+    _unused("apiregistration.k8s.io/v1", "APIService", cluster=True),
+    _unused(_FLOW_CONTROL, "FlowSchema", cluster=True),
+    _unused(_FLOW_CONTROL, "PriorityLevelConfiguration", cluster=True),
+    _unused(_ADMISSION, "MutatingWebhookConfiguration", "", _NO_WEBHOOKS, cluster=True),
+    _unused(_ADMISSION, "ValidatingWebhookConfiguration", "", _NO_WEBHOOKS, cluster=True),
     _unused(
         _ADMISSION,
         "ValidatingAdmissionPolicy",
-        "validatingadmissionpolicies",
+        "",
+        _NO_WEBHOOKS,
+        plural="validatingadmissionpolicies",
         cluster=True,
-        why=_NO_WEBHOOKS,
     ),
-    _unused(_ADMISSION, "ValidatingAdmissionPolicyBinding", cluster=True, why=_NO_WEBHOOKS),
+    _unused(_ADMISSION, "ValidatingAdmissionPolicyBinding", "", _NO_WEBHOOKS, cluster=True),
 )
 
 RESOURCES: tuple[Resource, ...] = (
-    NAMESPACES,
-    PODS,
-    SERVICES,
-    CONFIGMAPS,
-    SERVICE_ACCOUNTS,
-    EVENTS,
-    ENDPOINTS,
-    NODES,
-    DEPLOYMENTS,
-    REPLICA_SETS,
-    STATEFUL_SETS,
-    DAEMON_SETS,
-    JOBS,
-    NETWORK_POLICIES,
-    LEASES,
-    ENDPOINT_SLICES,
-    DEFINITIONS,
-    ACCESS_REVIEWS,
-    RULES_REVIEWS,
-    SUBJECT_REVIEWS,
+    *(NAMESPACES, PODS, SERVICES, CONFIGMAPS, SERVICE_ACCOUNTS, EVENTS, ENDPOINTS, NODES),
+    *(DEPLOYMENTS, REPLICA_SETS, STATEFUL_SETS, DAEMON_SETS, JOBS),
+    *(NETWORK_POLICIES, LEASES, ENDPOINT_SLICES, DEFINITIONS),
+    *(ACCESS_REVIEWS, RULES_REVIEWS, SUBJECT_REVIEWS),
     *_WITHOUT_EFFECT,
 )
 
@@ -318,7 +305,6 @@ class Catalog:
         self._listed.pop((resource.group, resource.version, resource.plural), None)
 
 
-STORED = tuple(resource for resource in RESOURCES if resource.stored)
 _BUILT_IN = Catalog((*RESOURCES, SCALE))
 
 

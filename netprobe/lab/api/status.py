@@ -7,19 +7,10 @@ kubectl prints `message`.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from netprobe.lab.api.resources import Resource
-
-
-@dataclass(frozen=True, slots=True)
-class Cause:
-    """One field that is wrong. `field` as in "spec.ports[0].port", `reason` as in "FieldValueInvalid"."""
-
-    field: str
-    message: str
-    reason: str = "FieldValueInvalid"
+from netprobe.policies.fields import FieldError
 
 
 class ApiError(Exception):
@@ -33,7 +24,7 @@ class ApiError(Exception):
         *,
         resource: Resource | None = None,
         name: str = "",
-        causes: Sequence[Cause] = (),
+        causes: Sequence[FieldError] = (),
         kind: str = "",
         retry_after_s: int = 0,
     ) -> None:
@@ -58,7 +49,7 @@ class ApiError(Exception):
             details["kind"] = self.kind or self.resource.plural
         if self.causes:
             details["causes"] = [
-                {"reason": c.reason, "message": c.message, **({"field": c.field} if c.field else {})}
+                {"reason": c.type, "message": c.message, **({"field": c.path} if c.path else {})}
                 for c in self.causes
             ]
         if self.retry_after_s:
@@ -119,16 +110,16 @@ def conflict(resource: Resource, name: str, why: str = MODIFIED) -> ApiError:
     return ApiError(409, "Conflict", text, resource=resource, name=name)
 
 
-def forbidden(resource: Resource, name: str, why: str, causes: Sequence[Cause] = ()) -> ApiError:
+def forbidden(resource: Resource, name: str, why: str, causes: Sequence[FieldError] = ()) -> ApiError:
     named = f'"{name}" ' if name else ""
     text = f"{resource.qualified} {named}is forbidden: {why}"
     return ApiError(403, "Forbidden", text, resource=resource, name=name, causes=causes)
 
 
-def invalid(resource: Resource, name: str, causes: Iterable[Cause]) -> ApiError:
+def invalid(resource: Resource, name: str, causes: Iterable[FieldError]) -> ApiError:
     """Everything that is wrong with an object, at once."""
     found = tuple(causes)
-    texts = [f"{c.field}: {c.message}" for c in found]
+    texts = [str(error) for error in found]
     listed = texts[0] if len(texts) == 1 else f"[{', '.join(texts)}]"
     kind = f"{resource.kind}.{resource.group}" if resource.group else resource.kind
     text = f'{kind} "{name}" is invalid: {listed}'

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from netprobe.lab.api.admission import definitions, names, notes, pods, policies, services, workloads
+from netprobe.lab.api.admission import definitions, metadata, notes, pods, services, workloads
 from netprobe.lab.api.resources import (
     DAEMON_SETS,
     DEFINITIONS,
@@ -24,11 +24,13 @@ from netprobe.lab.api.resources import (
     STATEFUL_SETS,
     Resource,
 )
-from netprobe.lab.api.status import Cause, invalid
+from netprobe.lab.api.status import invalid
 from netprobe.lab.api.store import Store
 from netprobe.model.objects import Object, ReadOnlyObject
+from netprobe.policies.fields import FieldError
+from netprobe.policies.networkpolicy import validate_policy
 
-Check = Callable[[Mapping[str, Any], Mapping[str, Any] | None], Iterable[Cause]]
+Check = Callable[[Mapping[str, Any], Mapping[str, Any] | None], Iterable[FieldError]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,8 +42,18 @@ class Rules:
 
 
 def _default_namespace(namespace: Object) -> None:
-    metadata = namespace["metadata"]
-    metadata.setdefault("labels", {})["kubernetes.io/metadata.name"] = metadata["name"]
+    own = namespace["metadata"]
+    own.setdefault("labels", {})["kubernetes.io/metadata.name"] = own["name"]
+
+
+def _default_policy(policy: Object) -> None:
+    """pkg/apis/networking/v1/defaults.go: Ingress always, Egress where there is an egress rule, and TCP."""
+    spec = policy["spec"]
+    if not spec.get("policyTypes"):
+        spec["policyTypes"] = ["Ingress", "Egress"] if spec.get("egress") else ["Ingress"]
+    for rule in (*spec.get("ingress", ()), *spec.get("egress", ())):
+        for port in rule.get("ports", ()):
+            port.setdefault("protocol", "TCP")
 
 
 _RULES: dict[Resource, Rules] = {
@@ -49,7 +61,7 @@ _RULES: dict[Resource, Rules] = {
     PODS: Rules(pods.default_pod, pods.check_pod),
     SERVICES: Rules(services.default_service, services.check_service),
     ENDPOINT_SLICES: Rules(services.default_slice),
-    NETWORK_POLICIES: Rules(policies.default_policy, policies.check_policy),
+    NETWORK_POLICIES: Rules(_default_policy, lambda policy, _old: validate_policy(policy)),
     DEPLOYMENTS: Rules(workloads.default_deployment, workloads.check_workload),
     REPLICA_SETS: Rules(workloads.default_replica_set, workloads.check_workload),
     STATEFUL_SETS: Rules(workloads.default_stateful_set, workloads.check_workload),
@@ -64,9 +76,9 @@ def admit(resource: Resource, obj: Object, old: ReadOnlyObject | None, store: St
     """Fill in an object that is about to be stored; ApiError 422 with everything that is wrong with it."""
     rules = _RULES.get(resource, _NO_RULES)
     rules.default(obj)
-    causes: list[Cause] = []
+    causes: list[FieldError] = []
     if resource is not NETWORK_POLICIES:  # their check covers the metadata
-        causes += names.check_metadata(resource, obj["metadata"])
+        causes += metadata.check_metadata(resource, obj["metadata"])
     causes += rules.check(obj, old)
     if not causes and resource is SERVICES:
         causes += services.allocate(obj, old, store)

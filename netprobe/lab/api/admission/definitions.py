@@ -8,11 +8,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from netprobe.lab.api.admission.names import invalid, required
 from netprobe.lab.api.resources import DEFINITIONS, Resource
-from netprobe.lab.api.status import Cause
 from netprobe.lab.api.store import Change, Store
 from netprobe.model.objects import Object, ReadOnlyObject
+from netprobe.policies.fields import FieldError, invalid, required
 
 
 def default_definition(definition: Object) -> None:
@@ -29,7 +28,7 @@ def default_definition(definition: Object) -> None:
     definition["status"] = {"acceptedNames": names, "conditions": conditions, "storedVersions": stored}
 
 
-def check_definition(definition: Mapping[str, Any], _old: Mapping[str, Any] | None) -> Iterator[Cause]:
+def check_definition(definition: Mapping[str, Any], _old: Mapping[str, Any] | None) -> Iterator[FieldError]:
     """As much of a definition as the lab needs to serve the kind."""
     spec = definition["spec"]
     names = spec["names"]
@@ -41,7 +40,7 @@ def check_definition(definition: Mapping[str, Any], _old: Mapping[str, Any] | No
         ("versions", definition["status"]["storedVersions"]),
     ):
         if not value:
-            yield required(f"spec.{path}")
+            yield required(f"spec.{path}", "")
     name = definition["metadata"]["name"]
     if name != f"{names.get('plural')}.{spec.get('group')}":
         yield invalid("metadata.name", name, 'must be spec.names.plural+"."+spec.group')

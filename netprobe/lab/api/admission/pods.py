@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import copy
-import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from netprobe.lab.api.admission.names import duplicate, invalid, label_problems, required, unsupported
-from netprobe.lab.api.status import Cause
+from netprobe.lab.api.admission.metadata import each
+from netprobe.policies import names
+from netprobe.policies.fields import FieldError, duplicate, forbidden, invalid, not_supported, required
 
 PROTOCOLS = ("SCTP", "TCP", "UDP")
 _POD_DEFAULTS = {
@@ -74,10 +74,10 @@ def default_pod(pod: dict[str, Any]) -> None:
             )
 
 
-def check_pod_spec(spec: Mapping[str, Any], path: str = "spec") -> Iterator[Cause]:
+def check_pod_spec(spec: Mapping[str, Any], path: str = "spec") -> Iterator[FieldError]:
     """The containers of a pod: their names and ports."""
     if not spec.get("containers"):
-        yield required(f"{path}.containers")
+        yield required(f"{path}.containers", "")
     seen: set[str] = set()
     for kind in ("initContainers", "containers"):
         for index, container in enumerate(spec.get(kind) or ()):
@@ -89,61 +89,46 @@ def check_pod_spec(spec: Mapping[str, Any], path: str = "spec") -> Iterator[Caus
             yield from _check_container(container, place, host_network=bool(spec.get("hostNetwork")))
 
 
-def _check_container(container: Mapping[str, Any], path: str, *, host_network: bool) -> Iterator[Cause]:
+def _check_container(container: Mapping[str, Any], path: str, *, host_network: bool) -> Iterator[FieldError]:
     name = container.get("name", "")
     if not name:
-        yield required(f"{path}.name")
+        yield required(f"{path}.name", "")
     else:
-        yield from (invalid(f"{path}.name", name, problem) for problem in label_problems(name))
+        yield from each(f"{path}.name", name, names.dns_label(name))
     if not container.get("image"):
-        yield required(f"{path}.image")
-    names: set[str] = set()
+        yield required(f"{path}.image", "")
+    seen: set[str] = set()
     for index, port in enumerate(container.get("ports") or ()):
         place = f"{path}.ports[{index}]"
         yield from _check_port(port, place, host_network=host_network)
         if port_name := port.get("name"):
-            if port_name in names:
+            if port_name in seen:
                 yield duplicate(f"{place}.name", port_name)
-            names.add(port_name)
+            seen.add(port_name)
 
 
-def _check_port(port: Mapping[str, Any], path: str, *, host_network: bool) -> Iterator[Cause]:
+def _check_port(port: Mapping[str, Any], path: str, *, host_network: bool) -> Iterator[FieldError]:
     if name := port.get("name"):
-        yield from (invalid(f"{path}.name", name, problem) for problem in port_name_problems(name))
+        yield from each(f"{path}.name", name, names.port_name(name))
     number = port.get("containerPort", 0)
     if not number:
-        yield required(f"{path}.containerPort")
-    elif not 0 < number < 65536:
-        yield invalid(f"{path}.containerPort", number, "must be between 1 and 65535, inclusive")
+        yield required(f"{path}.containerPort", "")
+    else:
+        yield from each(f"{path}.containerPort", number, names.port_number(number))
     if host_network and port.get("hostPort") not in {None, number}:
         yield invalid(
             f"{path}.containerPort", number, "must match `hostPort` when `hostNetwork` is set to true"
         )
     if port.get("protocol") not in PROTOCOLS:
-        yield unsupported(f"{path}.protocol", port.get("protocol", ""), PROTOCOLS)
+        yield not_supported(f"{path}.protocol", port.get("protocol", ""), PROTOCOLS)
 
 
-def port_name_problems(name: str) -> Iterator[str]:
-    """What keeps a text from being a port name (RFC 6335)."""
-    if len(name) > 15:
-        yield "must be no more than 15 characters"
-    if not re.fullmatch("[-a-z0-9]+", name):
-        yield "must contain only alpha-numeric characters (a-z, 0-9), and hyphens (-)"
-    if not re.search("[a-z]", name):
-        yield "must contain at least one letter (a-z)"
-    if "--" in name:
-        yield "must not contain consecutive hyphens"
-    if name.startswith("-") or name.endswith("-"):
-        yield "must not begin or end with a hyphen"
-
-
-def check_pod(pod: Mapping[str, Any], old: Mapping[str, Any] | None) -> Iterator[Cause]:
+def check_pod(pod: Mapping[str, Any], old: Mapping[str, Any] | None) -> Iterator[FieldError]:
     if old is None:
         yield from check_pod_spec(pod.get("spec") or {})
         return
     if _fixed(pod["spec"], old["spec"]) != _fixed(old["spec"], old["spec"]):
-        text = f"Forbidden: pod updates may not change fields other than {_CHANGEABLE}"
-        yield Cause("spec", text, "FieldValueForbidden")
+        yield forbidden("spec", f"pod updates may not change fields other than {_CHANGEABLE}")
 
 
 def _fixed(spec: Mapping[str, Any], old: Mapping[str, Any]) -> Mapping[str, Any]:

@@ -6,11 +6,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from ipaddress import IPv4Network, IPv6Network, ip_address
 from typing import Any
 
-from netprobe.lab.api.admission.names import duplicate, invalid, label_problems, required, unsupported
+from netprobe.lab.api.admission.metadata import each
 from netprobe.lab.api.admission.pods import PROTOCOLS
 from netprobe.lab.api.resources import NODES, SERVICES
-from netprobe.lab.api.status import Cause
 from netprobe.lab.api.store import Store
+from netprobe.policies import names
+from netprobe.policies.fields import FieldError, duplicate, invalid, not_supported, required
 
 SERVICE_NETWORKS: dict[str, IPv4Network | IPv6Network] = {
     "IPv4": IPv4Network("10.96.0.0/16"),
@@ -61,7 +62,7 @@ def families(store: Store) -> list[str]:
     return ["IPv4"]
 
 
-def allocate(service: dict[str, Any], old: Mapping[str, Any] | None, store: Store) -> Iterator[Cause]:
+def allocate(service: dict[str, Any], old: Mapping[str, Any] | None, store: Store) -> Iterator[FieldError]:
     """Assign addresses and node ports; those of `old` are kept. Yields what cannot be assigned."""
     spec = service["spec"]
     before = (old or {}).get("spec", {})
@@ -81,7 +82,9 @@ def allocate(service: dict[str, Any], old: Mapping[str, Any] | None, store: Stor
     yield from _node_ports(spec, before, others)
 
 
-def _families(spec: dict[str, Any], before: Mapping[str, Any], cluster: Sequence[str]) -> Iterator[Cause]:
+def _families(
+    spec: dict[str, Any], before: Mapping[str, Any], cluster: Sequence[str]
+) -> Iterator[FieldError]:
     """Decide ipFamilyPolicy and ipFamilies; by default, the first family of the cluster."""
     policy = spec.setdefault("ipFamilyPolicy", before.get("ipFamilyPolicy", "SingleStack"))
     wanted: list[str] = list(spec.get("ipFamilies") or before.get("ipFamilies") or cluster[:1])
@@ -100,7 +103,7 @@ def _families(spec: dict[str, Any], before: Mapping[str, Any], cluster: Sequence
 
 def _cluster_ips(
     spec: dict[str, Any], before: Mapping[str, Any], others: list[dict[str, Any]]
-) -> Iterator[Cause]:
+) -> Iterator[FieldError]:
     kept = before.get("clusterIPs") or []
     given, first = spec.get("clusterIPs") or [], spec.get("clusterIP")
     if first and (not given or given == kept):  # clusterIP was written, not clusterIPs
@@ -130,7 +133,7 @@ def _free(network: IPv4Network | IPv6Network, taken: set[str]) -> str:
 
 def _check_address(
     wanted: str, index: int, network: IPv4Network | IPv6Network, taken: set[str]
-) -> Iterator[Cause]:
+) -> Iterator[FieldError]:
     try:
         inside = ip_address(wanted) in network
     except ValueError:
@@ -149,7 +152,7 @@ def _check_address(
 
 def _node_ports(
     spec: dict[str, Any], before: Mapping[str, Any], others: list[dict[str, Any]]
-) -> Iterator[Cause]:
+) -> Iterator[FieldError]:
     ports = spec.get("ports", ())
     if spec["type"] not in {"NodePort", "LoadBalancer"}:
         for port in ports:
@@ -173,17 +176,17 @@ def _node_ports(
         numbers.add(number)
 
 
-def check_service(service: Mapping[str, Any], _old: Mapping[str, Any] | None) -> Iterator[Cause]:
+def check_service(service: Mapping[str, Any], _old: Mapping[str, Any] | None) -> Iterator[FieldError]:
     spec = service["spec"]
     ports = spec.get("ports") or ()
     if spec["type"] not in _TYPES:
-        yield unsupported("spec.type", spec["type"], _TYPES)
+        yield not_supported("spec.type", spec["type"], _TYPES)
     if not ports and spec["type"] != "ExternalName" and spec.get("clusterIP") != "None":
-        yield required("spec.ports")
+        yield required("spec.ports", "")
     if spec["type"] == "ExternalName" and not spec.get("externalName"):
-        yield required("spec.externalName")
+        yield required("spec.externalName", "")
     if spec["sessionAffinity"] not in _AFFINITIES:
-        yield unsupported("spec.sessionAffinity", spec["sessionAffinity"], _AFFINITIES)
+        yield not_supported("spec.sessionAffinity", spec["sessionAffinity"], _AFFINITIES)
     for index, text in enumerate(spec.get("externalIPs") or ()):
         if not _is_address(text):
             problem = "must be a valid IP address, (e.g. 10.9.8.7 or 2001:db8::ffff)"
@@ -199,23 +202,22 @@ def _is_address(text: str) -> bool:
     return True
 
 
-def _check_ports(ports: Sequence[Mapping[str, Any]]) -> Iterator[Cause]:
-    names: set[str] = set()
+def _check_ports(ports: Sequence[Mapping[str, Any]]) -> Iterator[FieldError]:
+    seen: set[str] = set()
     for index, port in enumerate(ports):
         place = f"spec.ports[{index}]"
         name = port.get("name", "")
         if not name and len(ports) > 1:
-            yield required(f"{place}.name")
-        elif name in names:
+            yield required(f"{place}.name", "")
+        elif name in seen:
             yield duplicate(f"{place}.name", name)
         elif name:
-            yield from (invalid(f"{place}.name", name, problem) for problem in label_problems(name))
-        names.add(name)
+            yield from each(f"{place}.name", name, names.dns_label(name))
+        seen.add(name)
         number = port.get("port", 0)
-        if not 0 < number < 65536:
-            yield invalid(f"{place}.port", number, "must be between 1 and 65535, inclusive")
+        yield from each(f"{place}.port", number, names.port_number(number))
         if port["protocol"] not in PROTOCOLS:
-            yield unsupported(f"{place}.protocol", port["protocol"], PROTOCOLS)
+            yield not_supported(f"{place}.protocol", port["protocol"], PROTOCOLS)
         target = port.get("targetPort")
-        if isinstance(target, int) and not 0 < target < 65536:
-            yield invalid(f"{place}.targetPort", target, "must be between 1 and 65535, inclusive")
+        if isinstance(target, int):
+            yield from each(f"{place}.targetPort", target, names.port_number(target))

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from netprobe.lab.api.admission.names import check_labels, check_selector, invalid, quoted, required
 from netprobe.lab.api.admission.pods import check_pod_spec, default_pod_spec, fill
 from netprobe.lab.api.selectors import matches
-from netprobe.lab.api.status import Cause
+from netprobe.policies.fields import Decoder, FieldError, invalid, required
+from netprobe.policies.metadata import check_labels
+from netprobe.policies.selector import read_selector
 
 CONTROLLER_UID = "batch.kubernetes.io/controller-uid"
 JOB_NAME = "batch.kubernetes.io/job-name"
@@ -75,7 +76,7 @@ def default_job(obj: dict[str, Any]) -> None:
     spec["selector"] = {"matchLabels": {CONTROLLER_UID: uid}}
 
 
-def check_workload(obj: Mapping[str, Any], old: Mapping[str, Any] | None) -> Iterator[Cause]:
+def check_workload(obj: Mapping[str, Any], old: Mapping[str, Any] | None) -> Iterator[FieldError]:
     """The selector must match the template, else the controller would create pods without end."""
     spec = obj["spec"]
     if spec.get("replicas", 0) < 0:
@@ -83,9 +84,11 @@ def check_workload(obj: Mapping[str, Any], old: Mapping[str, Any] | None) -> Ite
     selector = spec.get("selector")
     labels = spec["template"].get("metadata", {}).get("labels") or {}
     if selector is None:
-        yield required("spec.selector")
+        yield required("spec.selector", "")
     else:
-        yield from check_selector(selector, "spec.selector")
+        decoder = Decoder(strict=False)
+        read_selector(decoder, selector, "spec.selector")
+        yield from decoder.errors
         if not any(selector.values()):
             yield invalid("spec.selector", selector, "empty selector is invalid for deployment")
         elif not matches(selector, labels):
@@ -96,18 +99,18 @@ def check_workload(obj: Mapping[str, Any], old: Mapping[str, Any] | None) -> Ite
     yield from _check_template(spec["template"])
 
 
-def _check_template(template: Mapping[str, Any]) -> Iterator[Cause]:
-    labels = template.get("metadata", {}).get("labels") or {}
-    yield from check_labels(labels, "spec.template.metadata.labels")
+def _check_template(template: Mapping[str, Any]) -> Iterator[FieldError]:
+    decoder = Decoder(strict=False)
+    check_labels(decoder, template.get("metadata") or {}, "labels", "spec.template.metadata")
+    yield from decoder.errors
     yield from check_pod_spec(template["spec"], "spec.template.spec")
 
 
-def check_job(obj: Mapping[str, Any], old: Mapping[str, Any] | None) -> Iterator[Cause]:
+def check_job(obj: Mapping[str, Any], old: Mapping[str, Any] | None) -> Iterator[FieldError]:
     spec = obj["spec"]
     yield from _check_template(spec["template"])
     if spec["template"]["spec"].get("restartPolicy") == "Always":
         yield required("spec.template.spec.restartPolicy", 'valid values: "OnFailure", "Never"')
     for field in ("completions", "selector", "template", "completionMode") if old is not None else ():
         if spec.get(field) != (old or {})["spec"].get(field):
-            value = quoted(spec.get(field, ""))
-            yield Cause(f"spec.{field}", f"Invalid value: {value}: field is immutable")
+            yield invalid(f"spec.{field}", spec.get(field, ""), "field is immutable")
