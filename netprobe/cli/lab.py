@@ -18,7 +18,7 @@ DEFAULT = "default"
 
 def name_option(function: F) -> F:
     return click.option(
-        "--name", default=DEFAULT, show_default=True, help="Which lab; several run beside each other."
+        "--name", default=DEFAULT, show_default=True, help="The lab; several can run at the same time."
     )(function)
 
 
@@ -26,8 +26,8 @@ def name_option(function: F) -> F:
 def command() -> None:
     """A small cluster on this machine: real packets, no images, up in about a second.
 
-    Pods are network namespaces, policies are nftables rules in the kernel, and a Kubernetes-compatible API
-    stands in front. Images are not run: each pod's declared ports are served. Nothing leaves the machine.
+    Pods are network namespaces, policies are nftables rules in the kernel, behind a Kubernetes-compatible
+    API. Images are not run: each pod's declared ports are served. Nothing leaves the machine.
     """
 
 
@@ -36,23 +36,27 @@ def command() -> None:
 @click.option(
     "--nodes", type=int, default=1, show_default=True, help="Nodes; traffic between them is routed."
 )
-@click.option("--no-enforcement", is_flag=True, help="Accept policies and enforce none, as some CNIs do.")
+@click.option("--no-enforcement", is_flag=True, help="Accept policies but enforce none, as some CNIs do.")
 @click.option(
-    "--lag", "lag_s", type=DurationType(), default="0s", help="Enforce each change that much later."
+    "--lag",
+    "lag_s",
+    type=DurationType(),
+    default="0s",
+    help="Enforce each change of policies this much later.",
 )
 @click.option(
     "--deny-with",
     type=click.Choice(["drop", "reject"]),
     default="drop",
     show_default=True,
-    help="What becomes of a packet that no policy allows.",
+    help="What to do with a packet that no policy allows.",
 )
 @click.option(
     "--ip-family",
     type=click.Choice(["ipv4", "ipv6", "dual"]),
     default="ipv4",
     show_default=True,
-    help="Which addresses pods get.",
+    help="The addresses of pods.",
 )
 @examples("""
 netprobe lab up && export KUBECONFIG=$(netprobe lab kubeconfig)

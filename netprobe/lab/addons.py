@@ -1,7 +1,6 @@
-"""What an installer adds to a new cluster: the cluster's DNS, as kubeadm has it.
+"""What an installer adds to a new cluster: DNS, with the names and labels that kubeadm uses.
 
-A Deployment, a Service and their account are stored, and the controllers do the rest while the lab is in
-use already. Policies see these pods as any others, so an egress policy that forgets DNS cuts names off.
+Policies treat these pods like any others, so an egress policy that forgets DNS blocks names.
 """
 
 from __future__ import annotations

@@ -1,9 +1,9 @@
-"""The process of a lab: `python -m netprobe.lab.daemon`, started by `launch`, spoken to over the API.
+"""The process of a lab: `python -m netprobe.lab.daemon`, started by `launch`.
 
-Its life: read the options, make the folder, open the API's socket in the machine's own network, go into
-namespaces (fabric/world.py), bring the network and the API up, say so on the ready pipe, and stay until
-SIGTERM, or, for an ephemeral lab, until the pipe that its parent holds open reaches its end, which it
-does however the parent ends.
+It reads the options, creates the lab's folder, opens the API's socket in the machine's own network, enters
+new namespaces (fabric/world.py), starts the network and the API, reports that on the ready pipe, and runs
+until SIGTERM. An ephemeral lab also ends when the pipe that its parent holds open is closed, however the
+parent ends.
 
 Modules are imported late on purpose: PID 1 is forked from here and should stay small.
 """
@@ -29,7 +29,7 @@ Say = Callable[[str], None]
 
 
 def _say_on(fd: int) -> Say:
-    """A function that writes one line to whoever waits for the lab; that nobody waits is no error."""
+    """A function that writes one line to the process that waits for the lab, if it still waits."""
 
     def say(text: str) -> None:
         with contextlib.suppress(OSError):
@@ -39,11 +39,11 @@ def _say_on(fd: int) -> Say:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Start a lab; return once its first process runs. What becomes of it is said on the ready pipe."""
+    """Start a lab; return once its first process runs. Results go to the ready pipe."""
     parser = argparse.ArgumentParser(prog="python -m netprobe.lab.daemon")
     parser.add_argument("--options", required=True, type=LabOptions.from_json)
     parser.add_argument("--ready-fd", required=True, type=int)
-    parser.add_argument("--hold-fd", type=int, help="end when this pipe reaches its end")
+    parser.add_argument("--hold-fd", type=int, help="end when this pipe is closed")
     arguments = parser.parse_args(argv)
     options: LabOptions = arguments.options
     for fd in filter(None, (arguments.ready_fd, arguments.hold_fd)):
@@ -74,7 +74,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _log_to(path: Path) -> None:
-    """Standard input from nowhere, output and errors into the log."""
+    """Read standard input from /dev/null; write output and errors to the log."""
     log = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
     null = os.open(os.devnull, os.O_RDONLY)
     for target, fd in ((0, null), (1, log), (2, log)):
@@ -89,7 +89,7 @@ def _daemon(
     """What PID 2 does."""
 
     def run(spawner: Spawner) -> int:
-        _hasten()
+        _speed_up_imports()
         import asyncio
 
         from netprobe.lab import service
@@ -101,11 +101,11 @@ def _daemon(
     return run
 
 
-def _hasten() -> None:
-    """What makes the imports below cheaper: a fifth of the lab's start went into these two.
+def _speed_up_imports() -> None:
+    """Two settings that save a fifth of the lab's start.
 
-    Objects that live as long as the process need no collector while they are made (service.py turns it on
-    again), and aiohttp reads the machine's certificates on import, for calls that a lab never makes.
+    Imported objects live as long as the process, so the garbage collector can wait (service.py turns it on
+    again). aiohttp reads the machine's certificates on import, for client calls that a lab never makes.
     """
     gc.disable()
     os.environ["SSL_CERT_FILE"] = os.environ["SSL_CERT_DIR"] = os.devnull

@@ -1,4 +1,4 @@
-"""Tells the fabric what the network has to be: one NetworkState after another."""
+"""Sends the fabric the state that the network should have, at every change."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Events: what the lab tells of its doings, as `kubectl describe` and `kubectl get events` show it."""
+"""Events: what the lab did with an object, as `kubectl describe` and `kubectl get events` show it."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _KEPT = 2000  # a real server forgets them after an hour
 def record(
     operations: Operations, about: Object, reason: str, message: str, *, component: str, warning: bool = False
 ) -> None:
-    """Store an event about an object; where its namespace takes none any more, none is stored."""
+    """Store an event about an object; if its namespace is being deleted, none is stored."""
     metadata = about["metadata"]
     at = now()
     event: Object = {

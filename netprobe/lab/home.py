@@ -1,11 +1,11 @@
-"""The folder of a lab: who it is, so that it can be found, asked after and ended by name.
+"""The folder of a lab: it makes the lab known by name.
 
-    options.json   what it was asked to be
-    process.json   PID 1 as the machine sees it, and when that process started: a PID alone may be another's
-    log            what the daemon had to say
-    kubeconfig     and whatever else the API keeps there
+    options.json   its options
+    process.json   PID 1 as the machine sees it, and when that process started, since PIDs are reused
+    log            the daemon's messages
+    kubeconfig
 
-The folders lie in $XDG_RUNTIME_DIR/netprobe/labs, for root in /run/netprobe/labs, all of mode 0700.
+The folders are in $XDG_RUNTIME_DIR/netprobe/labs, for root in /run/netprobe/labs, all of mode 0700.
 """
 
 from __future__ import annotations
@@ -23,20 +23,20 @@ from netprobe.lab.options import LabOptions
 
 PROCESS = "process "
 READY = "ready"
-"""What a starting lab says to whoever waits for it: its first process, then that it is ready. Any other
-line is the reason why it is not."""
+"""The messages of a starting lab: its first process, then that it is ready. Any other line is the reason why
+it did not start."""
 
 
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """A process of this machine, once and for all. `started` is in clock ticks since boot."""
+    """A process of this machine, even if its PID is reused. `started` is in clock ticks since boot."""
 
     pid: int
     started: int
 
     @classmethod
     def of(cls, pid: int) -> Identity | None:
-        """None where no such process lives; one that has ended and is not yet reaped does not."""
+        """None if no such process lives; one that has ended and is not yet reaped does not."""
         try:
             fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
         except (FileNotFoundError, ProcessLookupError):
@@ -75,20 +75,20 @@ class Home:
 
     @classmethod
     def all(cls) -> Iterator[Home]:
-        """Every folder, of living labs and of dead ones."""
+        """Every folder, of running labs and of dead ones."""
         for path in sorted(_labs().iterdir()):
             if path.is_dir() and not path.name.startswith("."):
                 yield cls(path)
 
     def create(self, options: LabOptions, creator: int) -> None:
-        """Make the folder, in place of a dead lab's. LabError where a lab of that name lives.
+        """Make the folder, in place of a dead lab's. LabError if a lab of that name lives.
 
-        Until the lab has a process of its own, `creator` stands for it.
+        Until the lab has its own process, `creator` is recorded.
         """
         if self.alive():
             raise LabError(f"a lab named {self.name} is running; `netprobe lab down {self.name}` ends it")
         self.remove()
-        # Made aside and moved into place whole, so that nobody takes a half-made folder for a dead lab's.
+        # Created under another name and moved, so that a half-made folder is never taken for a dead lab's.
         draft = Home(self.path.with_name(f".{self.name}-{creator}"))
         draft.remove()
         draft.path.mkdir(mode=0o700)
@@ -110,7 +110,7 @@ class Home:
         draft.replace(self._process)
 
     def identity(self) -> Identity | None:
-        """The lab's first process, dead or alive; None where the folder does not say."""
+        """The lab's first process, dead or alive; None if the folder does not say."""
         try:
             fields = json.loads(self._process.read_text())
             return Identity(int(fields["pid"]), int(fields["started"]))
@@ -132,7 +132,7 @@ class Home:
 
 
 def _labs() -> Path:
-    """The folder of all labs of this user, made where it is missing; LabError where it is not ours alone."""
+    """The folder of all labs of this user, made if it is missing; LabError if it is not ours alone."""
     if os.geteuid() == 0:
         base = Path("/run/netprobe")
     elif runtime := os.environ.get("XDG_RUNTIME_DIR"):

@@ -59,7 +59,7 @@ class Lab:
 
 
 def start(options: LabOptions, *, ephemeral: bool = False) -> Lab:
-    """Start a lab and wait until its API answers. LabError with the reason where it cannot start. Blocks.
+    """Start a lab and wait until its API answers. LabError with the reason if it cannot start. Blocks.
 
     A lab stays until `stop`, under its name; an ephemeral one is described at `begin`.
     """
@@ -126,7 +126,7 @@ class Starting:
         self._waited = False
 
     def wait(self) -> Lab:
-        """The lab, once its API answers; LabError with the reason where it cannot start. Blocks."""
+        """The lab, once its API answers; LabError with the reason if it cannot start. Blocks."""
         self._waited = True
         pid = None
         with os.fdopen(self._ready, "rb", 0) as answers, self._daemon:
@@ -167,7 +167,7 @@ class Starting:
 
 
 def _lines(answers: IO[bytes]) -> Iterator[str]:
-    """The daemon's messages, line by line, until its pipe ends. LabError where it takes too long."""
+    """The daemon's messages, line by line, until its pipe ends. LabError if it takes too long."""
     deadline = time.monotonic() + _START_S
     while True:
         left = max(0.0, deadline - time.monotonic())
@@ -186,7 +186,7 @@ def _last_words(daemon: subprocess.Popen[bytes]) -> str:
 
 
 def stop(name: str) -> None:
-    """End a lab and return when nothing of it is left. UsageError where there is none of that name."""
+    """End a lab and return when nothing of it is left. UsageError if there is none of that name."""
     home = Home.named(LabOptions(name).name)
     identity = home.identity()
     if identity is not None and identity.alive():

@@ -1,4 +1,4 @@
-"""What a lab is asked to be."""
+"""The options of a lab."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class LabOptions:
     `enforce` False: policies are accepted and every packet passes, as with a CNI that enforces nothing.
     `lag_s`: each change of the rules takes effect that much later, in order.
     `deny_with`: drop, as Calico does, or reject, as kube-router does.
-    UsageError where the values are out of range.
+    UsageError if the values are out of range.
     """
 
     name: str = "default"
@@ -37,7 +37,7 @@ class LabOptions:
     def __post_init__(self) -> None:
         if not _NAME.fullmatch(self.name):
             raise UsageError(
-                f"{self.name!r} is no lab name: use up to 40 lower-case letters, digits and inner dashes"
+                f"{self.name!r} is not a lab name: use up to 40 lower-case letters, digits and inner dashes"
             )
         if not 1 <= self.nodes <= _MAX_NODES:
             raise UsageError(f"a lab has 1 to {_MAX_NODES} nodes, not {self.nodes}")

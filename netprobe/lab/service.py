@@ -1,4 +1,4 @@
-"""The lab's daemon at work: the network and the API, from ready to the end."""
+"""The main loop of the lab's daemon: the network and the API, from start to end."""
 
 from __future__ import annotations
 
@@ -30,9 +30,9 @@ async def serve(
     say: Callable[[str], None],
     hold: int | None,
 ) -> int:
-    """Bring everything up, `say` that, stay until asked to end, take everything down; the exit status.
+    """Start everything, report that with `say`, run until a signal, stop everything; the exit status.
 
-    `hold`: a pipe whose end is the sign to end, beside SIGTERM.
+    `hold`: a pipe; when it is closed the lab ends, as after SIGTERM.
     """
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     _raise_file_limit()
@@ -60,7 +60,7 @@ async def serve(
             raise
         log.info("lab %s is ready", options.name)
         say(READY)
-        gc.freeze()  # what was imported and made so far stays
+        gc.freeze()  # everything imported and created so far stays
         gc.enable()
         await ending.wait()
         log.info("lab %s ends", options.name)

@@ -12,6 +12,7 @@ from netprobe.lab.api.admission.notes import COMPLETES
 from netprobe.lab.fabric import faults
 from netprobe.lab.fabric.network import SERVES
 from netprobe.lab.kubelet import ADDRESS
+from netprobe.lab.podstatus import READY
 
 PAGE = (Path(netprobe.__file__).parent.parent / "docs" / "lab.md").read_text()
 
@@ -30,7 +31,13 @@ def test_every_command() -> None:
 
 def test_every_annotation() -> None:
     fault_names = {api_faults.EXEC, api_faults.API, api_faults.RESTART, faults.LISTENER, faults.MISSED}
-    assert set(re.findall(r"`(netprobe\.dev/[a-z-]+)", PAGE)) == {*fault_names, ADDRESS, SERVES, COMPLETES}
+    assert set(re.findall(r"`(netprobe\.dev/[a-z-]+)", PAGE)) == {
+        *fault_names,
+        ADDRESS,
+        SERVES,
+        COMPLETES,
+        READY,
+    }
 
 
 def test_every_value_of_a_fault() -> None:

@@ -25,7 +25,7 @@ def bootstrap(operations: Operations, fabric: Fabric) -> None:
 
 
 def own_service(operations: Operations) -> None:
-    """The Service kubernetes, which stands for the API; it has no endpoint."""
+    """The Service kubernetes, the address of the API for pods; it has no endpoint."""
     operations.create(
         SERVICES,
         "default",

@@ -88,7 +88,7 @@ def _builder(
 
 
 def context(certificates: Certificates, home: Path) -> ssl.SSLContext:
-    """A server's TLS context. The ssl module reads files only, so the chain lies in `home` for a moment."""
+    """A server's TLS context. The ssl module reads files only, so the chain is in `home` for a moment."""
     path = home / "server.pem"
     write_private(path, certificates.key + certificates.certificate)
     try:
@@ -102,7 +102,7 @@ def context(certificates: Certificates, home: Path) -> ssl.SSLContext:
 
 
 def write_private(path: Path, data: bytes) -> None:
-    """Write a file that nobody else can read, in one step for whoever looks."""
+    """Write a file of mode 0600 atomically."""
     temporary = path.with_name(f".{path.name}.new")
     descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
     with os.fdopen(descriptor, "wb") as file:

@@ -51,7 +51,7 @@ class Decoder:
         self.unknown: list[str] = []
 
     def struct(self, value: Any, definition: Definition, path: str = "") -> dict[str, Any]:
-        """The object with its known fields only; ApiError 400 where a type is wrong."""
+        """The object with its known fields only; ApiError 400 if a type is wrong."""
         if not isinstance(value, dict):
             raise self._mismatch(value, definition.name, path)
         result: dict[str, Any] = {}

@@ -34,7 +34,7 @@ def version() -> dict[str, str]:
 
 
 def document(catalog: Catalog, path: str, accept: str) -> Mapping[str, Any] | None:
-    """The discovery document at a path; None where there is none."""
+    """The discovery document at a path; None if there is none."""
     parts = [part for part in path.split("/") if part]
     if "apidiscovery.k8s.io" in accept and "v=v2;" in accept.replace(" ", "") + ";":
         groups = {"/api": {"": ["v1"]}, "/apis": catalog.groups()}.get("/" + "/".join(parts))

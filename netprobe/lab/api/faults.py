@@ -1,22 +1,22 @@
-"""Faults on demand, so that a prober and its users can be tested: asked for by annotation, none by default.
+"""Faults on demand, set by annotation, to test a prober and what its users see.
 
 On a pod, `netprobe.dev/fault-exec`:
 
     breaks          the connection is cut at the command's first output
-    hangs           the command is started, and nothing is ever heard of it
-    loses-status    all output comes, but the last frame, the exit status, does not
-    late=SECONDS    the command is started that much later
+    hangs           the command starts, and no output and no status ever comes
+    loses-status    all output comes, the exit status does not
+    late=SECONDS    the command starts that much later
 
-On a pod, `netprobe.dev/fault-restart: SECONDS`: once, that long after its start, it comes back with another
+On a pod, `netprobe.dev/fault-restart: SECONDS`: that long after its start, it restarts once, with another
 address.
 
 On a namespace, `netprobe.dev/fault-api`, for requests on what is in it:
 
-    429/N  500/N    each Nth request is answered so (1: each)
-    hang/N          each Nth request is answered never
+    429/N  500/N    each Nth request gets this status (1: every request)
+    hang/N          each Nth request is never answered
     watch/SECONDS   a watch is cut after that time
 
-An annotation that cannot be read asks for nothing.
+An annotation that cannot be read has no effect.
 """
 
 from __future__ import annotations
@@ -47,14 +47,14 @@ def restart_after(pod: Object) -> float:
 
 
 class ApiFaults:
-    """Counts the requests of each namespace that asks for faults."""
+    """Counts the requests of each namespace that has faults."""
 
     def __init__(self, store: Store) -> None:
         self._store = store
         self._requests: Counter[str] = Counter()
 
     async def strike(self, target: Target) -> None:
-        """Raise, or never return, where it is this request's turn."""
+        """Raise, or never return, if it is this request's turn."""
         name, number = self._fault(target)
         if name not in {"429", "500", "hang"} or number < 1:
             return
@@ -65,11 +65,11 @@ class ApiFaults:
             text = "the server has received too many requests and has asked us to try again later"
             raise ApiError(429, "TooManyRequests", text, retry_after_s=1)
         if name == "500":
-            raise ApiError(500, "InternalError", "Internal error occurred: asked for by annotation")
+            raise ApiError(500, "InternalError", "Internal error occurred: a fault on demand")
         await asyncio.get_running_loop().create_future()
 
     def watch_ends_after(self, target: Target) -> float:
-        """Seconds; 0 where a watch may take its time."""
+        """Seconds; 0 if a watch may take its time."""
         name, number = self._fault(target)
         return number if name == "watch" else 0.0
 

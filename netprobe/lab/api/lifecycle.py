@@ -62,7 +62,7 @@ def initial(resource: Resource, obj: Object) -> None:
 
 
 def marked(resource: Resource, old: Object, deletion: Deletion, at: str) -> Object | None:
-    """`old` with the marks of its deletion; None where nothing holds it and it can be removed at once."""
+    """`old` with the marks of its deletion; None if nothing holds it and it can be removed at once."""
     metadata = old["metadata"]
     finalizers = [f for f in metadata.get("finalizers", ()) if f not in {ORPHAN, FOREGROUND}]
     if deletion.propagation == "Orphan":

@@ -25,7 +25,7 @@ _REFERENCE = "https://kubernetes.io/docs/reference/kubernetes-api/ explains the 
 
 
 def answer(request: web.BaseRequest, catalog: Catalog) -> web.Response:
-    """The document at a path; ApiError 404 where there is none."""
+    """The document at a path; ApiError 404 if there is none."""
     match [part for part in request.path.split("/") if part][1:]:
         case ["v2"] if _PROTOBUF in request.headers.get("Accept", ""):
             return web.Response(body=_EMPTY_V2, content_type=_PROTOBUF.replace("@", "."))

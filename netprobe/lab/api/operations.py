@@ -68,7 +68,7 @@ class Writer:
     """Who writes and how. `trusted` is the lab itself: its objects are stored as they are.
 
     `validation` is the parameter fieldValidation. `doubled` holds the names of fields that were given twice,
-    `warnings` what the client is shown beside the result.
+    `warnings` what the client sees along with the result.
     """
 
     dry_run: bool = False
@@ -98,7 +98,7 @@ class Operations:
         self.store = store
 
     def get(self, resource: Resource, namespace: str, name: str) -> Stored:
-        """ApiError 404 where it is not there."""
+        """ApiError 404 if it is not there."""
         stored = self.store.get(resource, Key(namespace, name))
         if stored is None:
             raise not_found(resource, name)
@@ -172,7 +172,7 @@ class Operations:
         change: Callable[[Object], None],
         subresource: Subresource = "",
     ) -> Object | None:
-        """The lab's own update: `change` edits a copy. None where the object is gone."""
+        """The lab's own update: `change` edits a copy. None if the object is gone."""
         stored = self.store.get(resource, key)
         if stored is None:
             return None
@@ -207,7 +207,7 @@ class Operations:
     def delete(
         self, resource: Resource, namespace: str, name: str, deletion: Deletion, writer: Writer
     ) -> Object:
-        """Begin or finish a deletion: a Status where the object is gone, else the object."""
+        """Begin or finish a deletion: a Status if the object is gone, else the object."""
         old = self.get(resource, namespace, name).object
         if resource is NAMESPACES and name in _PERMANENT:
             raise forbidden(resource, name, "this namespace may not be deleted")
@@ -228,7 +228,7 @@ class Operations:
         return obj if obj == old else self.store.put(resource, obj).object
 
     def typed(self, resource: Resource, raw: Any, writer: Writer) -> Object:
-        """A client's object as one of this kind; ApiError 400 where it is none.
+        """A client's object as one of this kind; ApiError 400 if it is none.
 
         Unknown fields are dropped with a warning, or are errors if the writer wants strict validation.
         """

@@ -85,7 +85,7 @@ def merge(target: Any, patch: Any) -> Any:
 
 
 def json_patch(target: Object, steps: Any) -> Any:
-    """RFC 6902; ApiError 422 where a step does not apply, 400 where this is not a list of steps."""
+    """RFC 6902; ApiError 422 if a step does not apply, 400 if this is not a list of steps."""
     import jsonpatch  # only `kubectl patch --type=json` needs it
     from jsonpointer import JsonPointerException
 
@@ -107,10 +107,10 @@ _ORDER = "$setElementOrder/"
 
 
 def strategic_merge(target: Any, patch: Object, definition: Definition | None) -> Object:
-    """A merge patch that joins lists by key where the type says so.
+    """A merge patch that joins lists by key if the type says so.
 
     Directives: `$patch: replace` and `$patch: delete` in an object or a list item, `$retainKeys: [KEY, ...]`
-    in an object, `$deleteFromPrimitiveList/FIELD` and `$setElementOrder/FIELD` beside a list.
+    in an object, `$deleteFromPrimitiveList/FIELD` and `$setElementOrder/FIELD` next to a list.
     Without a definition, lists are replaced.
     """
     if patch.get(_DIRECTIVE) == "replace":

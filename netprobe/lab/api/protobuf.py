@@ -21,7 +21,7 @@ _ZERO_TIME = -62135596800  # the year 1, Go's zero
 
 
 def decode(data: bytes) -> dict[str, Any]:
-    """The object in a request body; ValueError where it cannot be read."""
+    """The object in a request body; ValueError if it cannot be read."""
     if not data.startswith(_MAGIC):
         raise ValueError("the body does not begin like a protobuf object")
     envelope = dict(_fields(data[len(_MAGIC) :]))
@@ -92,7 +92,7 @@ def _time(value: int | bytes) -> str | None:
 
 
 def _fields(data: bytes) -> Iterator[tuple[int, int | bytes]]:
-    """Number and raw value of each field; ValueError where the message is cut short."""
+    """Number and raw value of each field; ValueError if the message is cut short."""
     at = 0
     while at < len(data):
         tag, at = _varint(data, at)

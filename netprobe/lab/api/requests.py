@@ -73,7 +73,7 @@ def verb(request: web.BaseRequest, target: Target) -> str:
 
 
 def form(request: web.BaseRequest) -> Form:
-    """The first form in Accept that the server offers; ApiError 406 where there is none."""
+    """The first form in Accept that the server offers; ApiError 406 if there is none."""
     accepted = request.headers.get("Accept", "*/*")
     for entry in accepted.split(","):
         media, *parameters = (part.strip() for part in entry.split(";"))

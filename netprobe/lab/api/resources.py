@@ -211,7 +211,7 @@ def _unused(
 
 
 _NO_VOLUMES = "images are not run, so volumes are not mounted"
-_NO_ACCOUNTS = "whoever has the lab's kubeconfig may do everything"
+_NO_ACCOUNTS = "the lab's kubeconfig may do everything"
 _NO_LIMITS = "nothing is limited"
 _NO_WEBHOOKS = "admission webhooks and policies are not called"
 _STORAGE = "storage.k8s.io/v1"

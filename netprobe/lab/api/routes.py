@@ -40,7 +40,7 @@ logger = logging.getLogger(__name__)
 
 
 class Routes:
-    """The handler of every request. Whoever has `token`, from the lab's kubeconfig, may do everything."""
+    """The handler of every request. A client with `token`, from the lab's kubeconfig, may do everything."""
 
     def __init__(self, operations: Operations, fabric: Fabric, token: str) -> None:
         self._operations = operations

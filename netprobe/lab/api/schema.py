@@ -52,7 +52,7 @@ class Field:
     """A field of a definition.
 
     `pointer`: zero differs from absence. `merge_key` None: a strategic merge patch replaces the list;
-    "": it joins a list of scalars. `number` is protobuf's: (outer, inner) where a struct is inlined in JSON.
+    "": it joins a list of scalars. `number` is protobuf's: (outer, inner) if a struct is inlined in JSON.
     """
 
     type: Type
@@ -89,7 +89,7 @@ class Definition:
 
     @property
     def numbered(self) -> dict[tuple[int, int], tuple[str, Field]]:
-        """Name and field by protobuf number; (outer, 0) where nothing is inlined."""
+        """Name and field by protobuf number; (outer, 0) if nothing is inlined."""
         return {item.number: (name, item) for name, item in self.fields.items() if item.number[0]}
 
 
@@ -102,7 +102,7 @@ def _source() -> dict[str, dict[str, str]]:
 
 @cache
 def definition(name: str) -> Definition:
-    """A definition by name; KeyError where there is none."""
+    """A definition by name; KeyError if there is none."""
     lines = dict(_source()[name])
     fields = dict(definition(lines.pop("(like)")).fields) if "(like)" in lines else {}
     keeps_others = lines.pop("(others)", "") == "kept"

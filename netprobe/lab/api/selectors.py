@@ -49,7 +49,7 @@ def selector_of(workload: Mapping[str, Any]) -> Mapping[str, Any] | None:
 
 
 def render(selector: Mapping[str, Any] | None) -> str:
-    """A LabelSelector as kubectl prints it: "a=b,c in (d,e),!f"; "<none>" where it is empty."""
+    """A LabelSelector as kubectl prints it: "a=b,c in (d,e),!f"; "<none>" if it is empty."""
     if not selector:
         return "<none>"
     parts = [f"{key}={value}" for key, value in sorted((selector.get("matchLabels") or {}).items())]

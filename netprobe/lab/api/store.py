@@ -7,8 +7,8 @@ indivisible step, and the order of revisions, of the history and of what any wat
 
 One counter, the revision, numbers every change of every kind; it is the resourceVersion of the object that
 was changed and of the lists that were read then. An object, once stored, is never modified again: a change
-stores a new one. Readers therefore get the stored objects themselves, and whoever wants to change one copies
-it first. The JSON text of an object is made at most once, however many watchers read it.
+stores a new one. Readers therefore get the stored objects themselves, and copy what they want
+to change. The JSON text of an object is made at most once, however many watchers read it.
 
 Watching is reading the history. Each kind has a log of its changes; a watcher is nothing but the revision up
 to which it has read. It reads what is newer, and waits when there is nothing. So nothing can be lost, doubled
@@ -124,7 +124,7 @@ class Store:
         return [kind.objects[Key(namespace, name)] for name in sorted(names)]
 
     def oldest(self, resource: Resource) -> Stored:
-        """The object of a kind that was created first; StopIteration where there is none."""
+        """The object of a kind that was created first; StopIteration if there is none."""
         return next(iter(self._kinds[resource].objects.values()))
 
     def put(self, resource: Resource, obj: Object) -> Stored:
@@ -140,7 +140,7 @@ class Store:
         return now
 
     def remove(self, resource: Resource, key: Key) -> Stored:
-        """Remove an object; KeyError where there is none."""
+        """Remove an object; KeyError if there is none."""
         kind = self._kinds[resource]
         before = kind.objects.pop(key)
         kind.names[key.namespace].discard(key.name)
@@ -159,7 +159,7 @@ class Store:
         return len(self._kinds[resource].objects)
 
     def since(self, resource: Resource, revision: int) -> list[Change]:
-        """The changes of a kind after a revision, in order; ApiError 410 where they are forgotten."""
+        """The changes of a kind after a revision, in order; ApiError 410 if they are forgotten."""
         kind = self._kinds[resource]
         if revision < kind.forgotten:
             raise expired(f"too old resource version: {revision} ({kind.forgotten})")

@@ -47,7 +47,7 @@ def _default_namespace(namespace: Object) -> None:
 
 
 def _default_policy(policy: Object) -> None:
-    """pkg/apis/networking/v1/defaults.go: Ingress always, Egress where there is an egress rule, and TCP."""
+    """pkg/apis/networking/v1/defaults.go: Ingress always, Egress if there is an egress rule, and TCP."""
     spec = policy["spec"]
     if not spec.get("policyTypes"):
         spec["policyTypes"] = ["Ingress", "Egress"] if spec.get("egress") else ["Ingress"]
@@ -87,6 +87,6 @@ def admit(resource: Resource, obj: Object, old: ReadOnlyObject | None, store: St
 
 
 def warnings(resource: Resource, obj: ReadOnlyObject, old: ReadOnlyObject | None) -> Iterator[str]:
-    """What a client is told once about an object that has less effect here than in a real cluster."""
+    """The new warnings about an object that has less effect here than in a real cluster."""
     before = () if old is None else tuple(notes.notes(resource, old))
     yield from (sentence for sentence in notes.notes(resource, obj) if sentence not in before)

@@ -23,7 +23,7 @@ def notes(resource: r.Resource, obj: ReadOnlyObject) -> Iterator[str]:
 
 
 def of_template(template: ReadOnlyObject) -> str:
-    """What to say about a Job with this template; "" where it completes."""
+    """What to say about a Job with this template; "" if it completes."""
     if COMPLETES in (template.get("metadata", {}).get("annotations") or {}):
         return ""
     return (

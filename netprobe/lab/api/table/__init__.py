@@ -34,7 +34,7 @@ def _table(metadata: dict[str, Any]) -> Object:
 def of_list(
     resource: Resource, items: list[Stored], metadata: dict[str, Any], include: str, *, columns: bool = True
 ) -> Object:
-    """The table of some objects. `include`: what a row holds beside its cells: None, Metadata or Object."""
+    """The table of some objects. `include`: what a row holds besides its cells: None, Metadata or Object."""
     columns_of_kind = COLUMNS.get(resource, (NAME, AGE))
     at = datetime.now(UTC)
     rows = []

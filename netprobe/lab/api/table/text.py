@@ -46,7 +46,7 @@ def duration(seconds: float) -> str:
 
 _MINUTE, _HOUR, _DAY = 60, 3600, 86400
 _YEAR = 365 * _DAY
-_DURATIONS = (  # below this many seconds: the unit, the finer unit, and below what the finer one is told
+_DURATIONS = (  # below this many seconds: the unit, the finer unit, and below what the finer one is shown
     (2 * _MINUTE, (1, "s"), (1, ""), 0),
     (3 * _HOUR, (_MINUTE, "m"), (1, "s"), 10 * _MINUTE),
     (2 * _DAY, (_HOUR, "h"), (_MINUTE, "m"), 8 * _HOUR),
