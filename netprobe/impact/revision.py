@@ -13,7 +13,6 @@ from dataclasses import dataclass, replace
 from netprobe.errors import InputError, Problem, UsageError
 from netprobe.manifests import Reader
 from netprobe.manifests.load import Collector
-from netprobe.manifests.reader import Progress
 from netprobe.model.cluster import Cluster, Namespace
 from netprobe.model.flow import Pod, PodRef
 from netprobe.model.policy import Policy, PolicyRef
@@ -38,9 +37,9 @@ class Snapshot:
         return cls(cluster, frozenset(cluster.namespaces))
 
 
-def read_snapshot(paths: Sequence[str], namespace: str, progress: Progress | None = None) -> Snapshot:
+def read_snapshot(paths: Sequence[str], namespace: str) -> Snapshot:
     """The objects in files, folders and "-". `namespace` is that of manifests that name none. InputError."""
-    reader = Reader(progress)
+    reader = Reader()
     collector = Collector(default_namespace=namespace, problems=reader.problems)
     for document in reader.documents(paths):
         collector.add(document)
@@ -48,15 +47,13 @@ def read_snapshot(paths: Sequence[str], namespace: str, progress: Progress | Non
     return Snapshot(cluster, frozenset(collector.described), reader.not_simulated, tuple(reader.overlays))
 
 
-def read_snapshots(
-    sides: Iterable[Sequence[str]], namespace: str, progress: Progress | None = None
-) -> list[Snapshot]:
+def read_snapshots(sides: Iterable[Sequence[str]], namespace: str) -> list[Snapshot]:
     """One snapshot for each list of paths. InputError with the problems of all."""
     problems: list[Problem] = []
     found: list[Snapshot] = []
     for paths in sides:
         try:
-            found.append(read_snapshot(paths, namespace, progress) if paths else Snapshot(Cluster()))
+            found.append(read_snapshot(paths, namespace) if paths else Snapshot(Cluster()))
         except InputError as error:
             problems += error.problems
     if problems:

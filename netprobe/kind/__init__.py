@@ -1,6 +1,6 @@
 """A kind cluster with Calico on this machine, through the programs docker and kind.
 
-The cluster itself is asked with the kubectl that every kind node contains.
+The state of the cluster is read with the kubectl that every kind node contains.
 """
 
 from netprobe.kind.cluster import CreateOptions, KindCluster, Timeouts, context_of

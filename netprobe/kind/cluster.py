@@ -82,7 +82,7 @@ class KindCluster:
     report: Report = lambda _: None
 
     async def up(self, options: CreateOptions, plugin: Manifest) -> None:
-        """Bring the cluster up with a network plugin. After a KindError another call goes on from there."""
+        """Bring the cluster up with a network plugin. After a KindError another call continues from there."""
         nodes = await self.nodes()
         if nodes and self._marker.exists() and not await self._is_complete(nodes):
             self.report("an earlier try has left an incomplete cluster: removing it")
@@ -161,7 +161,7 @@ class KindCluster:
         await self._kind("export", "kubeconfig", deadline_s=ASK_S, what="write the kubeconfig")
 
     async def _is_complete(self, nodes: Sequence[Node]) -> bool:
-        """Whether kubeadm finished on every node; then it is a cluster, whoever created it."""
+        """Whether kubeadm finished on every node; then it is a usable cluster, whoever created it."""
         if all(node.role != "control-plane" for node in nodes):
             return False
         control_plane = _control_plane(nodes)
@@ -190,8 +190,9 @@ class KindCluster:
                 raise KindError(_cannot_pull(state))
             if now() - start > self.timeouts.ready_s:
                 raise KindError(
-                    f"not ready after {self.timeouts.ready_s:g} s: {state}. Another `netprobe kind up` goes "
-                    f"on from here; see kubectl --context {context_of(self.name)} -n kube-system get pods"
+                    f"not ready after {self.timeouts.ready_s:g} s: {state}. Another `netprobe kind up` "
+                    "continues from here; see "
+                    f"kubectl --context {context_of(self.name)} -n kube-system get pods"
                 )
             await asyncio.sleep(self.timeouts.poll_s)
 

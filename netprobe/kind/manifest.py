@@ -42,7 +42,7 @@ CALICO: Final = Pinned(
 
 @dataclass(frozen=True, slots=True)
 class Manifest:
-    """YAML to be applied, and where it comes from."""
+    """YAML to apply, and its source."""
 
     source: str
     text: str

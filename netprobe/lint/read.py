@@ -18,7 +18,6 @@ from netprobe.manifests.excerpt import TextError
 from netprobe.manifests.files import find
 from netprobe.manifests.files import read as read_text
 from netprobe.manifests.load import Collector
-from netprobe.manifests.reader import Progress
 from netprobe.manifests.yaml_reader import read_yaml
 from netprobe.model.labels import Labels
 from netprobe.model.policy import Origin, Policy, PolicyRef
@@ -142,11 +141,10 @@ def read(
     paths: Iterable[str],
     config: LintConfig = NO_CONFIG,
     namespace: str = "default",
-    progress: Progress | None = None,
 ) -> Input:
     """Everything in files, folders and "-", except what the configuration excludes."""
     found = Input(namespace)
-    reader = Reader(progress)
+    reader = Reader()
     given = list(map(str, paths))  # in their order: of two of one name the first counts
     files = find(given)
     found.problems += files.problems
@@ -157,7 +155,7 @@ def read(
         text = read_text(source, found.problems)
         if text is None or not (named or _is_manifest(text)):
             continue
-        for document in reader.text(source.name, text, source.size):
+        for document in reader.text(source.name, text):
             found.add(document)
     found.problems += reader.problems
     found.skipped = list(reader.skipped)

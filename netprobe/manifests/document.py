@@ -14,7 +14,7 @@ from netprobe.policies.networkpolicy import read_policy
 
 @dataclass(frozen=True, slots=True)
 class Document:
-    """One API object, as plain data that nobody may change. An origin with line 0 is not a file."""
+    """One API object, as plain data, not to be changed. An origin with line 0 is not a file."""
 
     origin: Origin
     object: Mapping[str, Any]

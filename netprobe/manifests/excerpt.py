@@ -1,7 +1,7 @@
-"""Where things stand in a text: line and column of every path, worked out when somebody asks.
+"""The line and column of every path in a text, found only when they are needed.
 
-Reading is fast because it notes no positions. When a problem or a finding needs one, the stretch of text that
-holds the object is read once more, into YAML's nodes, which carry their positions. JSON is read as YAML then.
+Reading is fast because it keeps no positions. When a problem or a finding needs one, the part of the text
+with that object is read again into YAML nodes, which have positions. JSON is read as YAML for this purpose.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ class Duplicate:
 
 @dataclass(frozen=True, slots=True)
 class Excerpt:
-    """A stretch of text that holds one value: a document, or one item of a List.
+    """A part of a text with one value: a document, or one item of a List.
 
     `start` and `end` are offsets in `text`, which begins at the start of a line; `line` is the line of
     `start` in the file, from 1. `has_duplicates`: some mapping has a key twice (its value has the last one);
@@ -53,7 +53,7 @@ class Excerpt:
     def places(self) -> dict[str, Position]:
         """The position of every path, keys for mappings and items for lists.
 
-        Empty if the stretch cannot be read on its own: an alias whose anchor is elsewhere, or an escape that
+        Empty if the part cannot be read on its own: an alias whose anchor is elsewhere, or an escape that
         JSON has and YAML 1.1 does not.
         """
         places: dict[str, Position] = {}
@@ -133,7 +133,7 @@ class LazyPlaces(Mapping[str, Position]):
 
 @dataclass(frozen=True, slots=True)
 class Parsed:
-    """One document of a text as plain objects, which nobody may change: aliases share them.
+    """One document of a text as plain objects. Do not change them: aliases share objects.
 
     `items` are the excerpts of its list `items`, if it has one.
     """

@@ -134,7 +134,7 @@ def _walk(folder: Path, found: Found) -> Iterator[Path]:
 
 
 def _patches(file: Path) -> frozenset[str] | None:
-    """The patches of a kustomization, as names of files beside it; None if it changes no object.
+    """The patches of a kustomization, as names of files in its folder; None if it changes no object.
 
     A file that cannot be read changes nothing: Kustomize itself will report it.
     """

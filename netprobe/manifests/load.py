@@ -12,7 +12,7 @@ from netprobe.errors import InputError, Problem
 from netprobe.manifests.document import Document, parse_policy
 from netprobe.manifests.kinds import WORKLOADS, Relevance, relevance
 from netprobe.manifests.pod import is_finished, read_pod
-from netprobe.manifests.reader import Progress, Reader
+from netprobe.manifests.reader import Reader
 from netprobe.manifests.service import read_service
 from netprobe.manifests.workload import Owner, Workload, all_pods, owner_of, read_workload
 from netprobe.model.cluster import Cluster, Namespace, Service
@@ -40,7 +40,7 @@ class Loaded:
     overlays: tuple[str, ...] = ()
 
 
-def load(paths: Iterable[str | os.PathLike[str]], *, progress: Progress | None = None) -> Loaded:
+def load(paths: Iterable[str | os.PathLike[str]]) -> Loaded:
     """Read files, folders and "-" as one cluster. Raises InputError with every problem, in reading order.
 
     Pods are Pod objects without the finished ones, and one pod, named like the workload, for each workload
@@ -49,7 +49,7 @@ def load(paths: Iterable[str | os.PathLike[str]], *, progress: Progress | None =
     If two workloads of a namespace have the same name, their pods are called NAME-KIND. A Service without an
     address, which was never applied, gets one of 10.96.0.0/16; otherwise it would look headless.
     """
-    reader = Reader(progress)
+    reader = Reader()
     collector = Collector(problems=reader.problems)  # one list, in reading order
     for document in reader.documents(paths):
         collector.add(document)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -20,10 +20,6 @@ from netprobe.manifests.kinds import Relevance, relevance
 from netprobe.manifests.yaml_reader import pieces, read_yaml
 from netprobe.model.policy import Origin
 from netprobe.policies.fields import child, type_name
-
-Progress = Callable[[int, int], None]
-"""Called with the bytes read so far and their total (0 if it is not known: standard input)."""
-_PROGRESS_STEP = 1 << 18
 
 
 def read_documents(paths: Iterable[str | os.PathLike[str]]) -> Iterator[Document]:
@@ -45,34 +41,27 @@ class Reader:
     decide flows: policies of other kinds. `overlays` are folders whose files Kustomize changes.
     """
 
-    progress: Progress | None = None
     problems: list[Problem] = field(default_factory=list)
     skipped: Counter[str] = field(default_factory=Counter)
     not_simulated: Counter[str] = field(default_factory=Counter)
     overlays: list[str] = field(default_factory=list)
-    _done: int = 0
-    _total: int = 0
-    _reported: int = 0
 
     def documents(self, paths: Iterable[str | os.PathLike[str]]) -> Iterator[Document]:
         found = files.find(paths)
         self.problems += found.problems
         self.problems += [Problem(chart, "", files.CHART) for chart in found.charts]
         self.overlays += found.overlays
-        self._total = sum(source.size for source in found.sources)
         for source in found.sources:
             text = files.read(source, self.problems)
             if text is not None:
-                yield from self.text(source.name, text, source.size)
-            self._done += source.size
-            self._report(self._done)
+                yield from self.text(source.name, text)
 
-    def text(self, file: str, text: str, size: int = 0) -> Iterator[Document]:
-        """The documents of one text; `size` in bytes, for progress."""
-        for parsed in self._parsed(file, text, size):
+    def text(self, file: str, text: str) -> Iterator[Document]:
+        """The documents of one text."""
+        for parsed in self._parsed(file, text):
             yield from self._objects(_Place(file, parsed.excerpt, parsed.items), parsed.value)
 
-    def _parsed(self, file: str, text: str, size: int) -> Iterator[Parsed]:
+    def _parsed(self, file: str, text: str) -> Iterator[Parsed]:
         start = text.lstrip()[:2]
         if start[:1] in {"{", "["} and start != "{{":
             try:
@@ -85,27 +74,12 @@ class Reader:
             else:
                 yield from values
                 return
-        scale = size / len(text) if text else 0
-        for piece in pieces(text):
-
-            def report(offset: int, start: int = piece.start) -> None:
-                self._report(self._done + int((start + offset) * scale))
-
+        for piece, line in pieces(text):
             try:
-                yield from read_yaml(piece.text, piece.line, report if self.progress else None)
+                yield from read_yaml(piece, line)
             except TextError as error:
                 problem = Problem(f"{file}:{error.line}:{error.column}", "", error.message)
-                self.problems += _template(file, piece.text, piece.line) or [problem]
-            report(len(piece.text))
-
-    def _report(self, read: int) -> None:
-        if (
-            self.progress
-            and read > self._reported
-            and (read - self._reported >= _PROGRESS_STEP or read >= self._total)
-        ):
-            self._reported = read
-            self.progress(read, self._total)
+                self.problems += _template(file, piece, line) or [problem]
 
     def _objects(
         self, place: _Place, value: Any, inherited: tuple[str, str] = ("", "")
@@ -177,7 +151,7 @@ class _Place:
         return replace(self, prefix=child(self.prefix, f"items[{index}]"))
 
     def duplicates(self) -> list[Problem]:
-        """The keys that stand twice in the object; for a List, outside its items."""
+        """The duplicate keys in the object; for a List, outside its items."""
         if not self.excerpt.has_duplicates:
             return []
         found = []

@@ -1,7 +1,7 @@
 """Workloads and their pods: Deployments, ReplicaSets, StatefulSets, DaemonSets, Jobs and CronJobs.
 
-The one place that knows where a workload keeps its pod template, what its controller adds to the pods, and
-which pods stand for a workload when a cluster's objects are read.
+The one place that knows where a workload has its pod template, what its controller adds to the pods, and
+which pods represent a workload when a cluster's objects are read.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ def template_path(kind: str) -> str:
 
 
 def added_labels(kind: str, name: str, *, uid: str = "", ordinal: int | None = None) -> dict[str, str]:
-    """The labels that a controller adds to the pods of a workload, beside hashes of the template.
+    """The labels that a controller adds to the pods of a workload, except hashes of the template.
 
     Jobs have the name, and with `uid` the uid, under both the old and the new label; StatefulSets have the
     pod's name and its `ordinal`.

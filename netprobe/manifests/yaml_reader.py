@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from typing import Any
 
 import yaml
@@ -32,44 +31,31 @@ from netprobe.manifests.scalar import MERGE, key_text, resolve
 MAX_DEPTH = 100
 """Deeper than any object of Kubernetes; what is deeper is a mistake or an attack."""
 MAX_ALIASED = 200_000
-"""Nodes that the aliases of one document may stand for."""
+"""How many nodes the aliases of one document may expand to."""
 
 _BORDER = re.compile(r"^---(?=[ \t\n]|\Z)", re.MULTILINE)
 _RESOLVED_TAGS = frozenset(f"tag:yaml.org,2002:{name}" for name in ("int", "float", "bool", "null"))
 
 
-@dataclass(frozen=True, slots=True)
-class Piece:
-    """A part of a stream that parses by itself: its text, and line (from 1) and offset where it starts."""
+def pieces(text: str) -> Iterator[tuple[str, int]]:
+    """A stream cut at its `---`, with the first line of each piece, from 1.
 
-    text: str
-    line: int
-    start: int
-
-
-def pieces(text: str) -> Iterator[Piece]:
-    """A stream cut at its `---`, so that a mistake in one document does not hide those in others.
-
-    `---` at the start of a line is a border everywhere, inside quotes and block scalars too. A directive
-    belongs to the document after it, so a text with directives is not cut.
+    A mistake in one document then does not hide those in others. `---` at the start of a line is a border
+    everywhere, inside quotes and block scalars too. A directive belongs to the document after it, so a text
+    with directives is not cut.
     """
     has_directives = re.search("^%", text, re.MULTILINE) is not None
     borders = [] if has_directives else [found.start() for found in _BORDER.finditer(text)]
     starts = sorted({0, *borders})
     line = 1
     for start, end in zip(starts, [*starts[1:], len(text)], strict=True):
-        yield Piece(text[start:end], line, start)
+        yield text[start:end], line
         line += text.count("\n", start, end)
 
 
-def read_yaml(
-    text: str, first_line: int = 1, progress: Callable[[int], None] | None = None
-) -> Iterator[Parsed]:
-    """The documents of a text, whose first line is `first_line` of its file. Raises TextError at a mistake.
-
-    `progress` is called with the offset in `text` after each item of a List.
-    """
-    reader = _YamlReader(text, first_line, progress)
+def read_yaml(text: str, first_line: int = 1) -> Iterator[Parsed]:
+    """The documents of a text that begins in line `first_line` of its file. Raises TextError."""
+    reader = _YamlReader(text, first_line)
     try:
         yield from reader.documents()
     except yaml.MarkedYAMLError as error:
@@ -81,10 +67,9 @@ def read_yaml(
 
 
 class _YamlReader:
-    def __init__(self, text: str, first_line: int, progress: Callable[[int], None] | None) -> None:
+    def __init__(self, text: str, first_line: int) -> None:
         self.text = text
         self.first_line = first_line
-        self.progress = progress
         self.next_event: Callable[[], Any] = CParser(text).get_event
         self.end: Any = None  # the mark after the last mapping or list
 
@@ -93,7 +78,7 @@ class _YamlReader:
             if type(event) is not DocumentStartEvent:
                 continue
             self.anchors: dict[str, tuple[Any, int] | None] = {}  # value and its nodes; None while it is open
-            self.nodes = self.aliased = 0  # so far; those that aliases stand for are counted in both
+            self.nodes = self.aliased = 0  # so far, with aliases expanded
             self.has_duplicates = False
             self.items: list[Excerpt] = []
             first = self.next_event()
@@ -157,8 +142,6 @@ class _YamlReader:
             self.has_duplicates = False
             result.append(self.value(event, depth=2))
             self.items.append(self.excerpt(event))
-            if self.progress:
-                self.progress(event.start_mark.index)
         self.has_duplicates = outside
         return result
 
@@ -172,12 +155,12 @@ class _YamlReader:
             raise self.error(event, f"the alias *{event.anchor} has no anchor before it")
         found = self.anchors[event.anchor]
         if found is None:
-            raise self.error(event, f"the alias *{event.anchor} stands inside its own anchor")
+            raise self.error(event, f"the alias *{event.anchor} is inside its own anchor")
         value, nodes = found
         self.nodes += nodes - 1  # one is counted by whatever holds the alias
         self.aliased += nodes
         if self.aliased > MAX_ALIASED:
-            raise self.error(event, f"aliases stand for more than {MAX_ALIASED:,} nodes")
+            raise self.error(event, f"aliases expand to more than {MAX_ALIASED:,} nodes")
         return value
 
     def key(self, event: Any, depth: int) -> str:
@@ -213,7 +196,7 @@ class _YamlReader:
         line, column = (mark.line, mark.column + 1) if mark else (0, 1)
         problem = error.problem or "cannot be read"
         if mark and self.text[mark.index : mark.index + 1] == "\t":
-            message = "a tab stands where YAML wants spaces"
+            message = "found a tab where YAML needs spaces"
         else:
             message = f"{problem} ({error.context})" if error.context else problem
         return TextError(self.first_line + line, column, f"not YAML: {message}")

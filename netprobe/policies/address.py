@@ -1,8 +1,8 @@
-"""Addresses and networks in the spellings that the API server takes.
+"""Addresses and networks in the spellings that the API server accepts.
 
-It reads them with the parser of Go before 1.17 (k8s.io/utils/net, ParseIPSloppy and ParseCIDRSloppy):
-leading zeros are skipped, host bits are cleared, IPv4 may be written as IPv4-mapped IPv6. Python's
-`ipaddress` refuses the first, so the text is taken apart here.
+The server uses the parser of Go before 1.17 (k8s.io/utils/net, ParseIPSloppy and ParseCIDRSloppy): leading
+zeros are skipped, host bits are cleared, IPv4 may be written as IPv4-mapped IPv6. Python's `ipaddress`
+refuses leading zeros, so the text is parsed here.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ class Block:
     def contains_strictly(self, other: Block) -> bool:
         """The server's test for `except`: its first address lies inside, and its length is greater.
 
-        The lengths are compared as written, so that one network in two spellings may be its own subset.
+        The lengths are compared as written, so a network may be a subset of itself in another spelling.
         """
         first = other.network.network_address
         if first.version != self.network.version:
@@ -41,7 +41,7 @@ class Block:
 
 
 def parse_address(text: str) -> Address | None:
-    """An address; an IPv4-mapped one is the IPv4 address that it stands for. None where it is none."""
+    """An address, None if the text is not one. An IPv4-mapped address becomes an IPv4 address."""
     try:
         return IPv4Address(text)  # the usual spelling, at a fifth of the cost
     except ValueError:
@@ -58,7 +58,7 @@ def parse_address(text: str) -> Address | None:
 
 @lru_cache(maxsize=4096)
 def parse_block(text: str) -> Block | None:
-    """A CIDR, host bits cleared. None where it is none."""
+    """A CIDR with host bits cleared, None if the text is not one."""
     head, slash, tail = text.partition("/")
     length = _number(tail, _DECIMAL, 10)
     if not slash or length is None:
@@ -76,7 +76,7 @@ def parse_block(text: str) -> Block | None:
 
 
 def read_address(decoder: Decoder, text: str, path: str) -> Address | None:
-    """An address of an API object; None and an error in `decoder` if the text is none."""
+    """An address of an API object; None and an error in `decoder` if the text is not one."""
     address = parse_address(text)
     if address is None:
         detail = "must be a valid IP address, (e.g. 10.9.8.7 or 2001:db8::ffff)"
@@ -130,7 +130,7 @@ def _ipv6(text: str) -> int | None:
 
 
 def _groups(text: str, *, last: bool) -> list[int] | None:
-    """The 16-bit groups of a part; `last`: its end may be written as IPv4."""
+    """The 16-bit groups of a part. With `last` its end may be written as IPv4."""
     if not text:
         return []
     groups: list[int] = []

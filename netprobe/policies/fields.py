@@ -21,9 +21,9 @@ FORBIDDEN = "FieldValueForbidden"
 DUPLICATE = "FieldValueDuplicate"
 TOO_LONG = "FieldValueTooLong"
 TYPE_INVALID = "FieldValueTypeInvalid"
-"""The server cannot decode such a body at all, and answers 400 instead of 422."""
+"""The server cannot decode such a body, and answers 400 instead of 422."""
 UNKNOWN = "UnknownField"
-"""Refused under strict field validation only, with 400; else the field is dropped."""
+"""Refused with 400 under strict field validation; otherwise the field is dropped."""
 
 _INT_LIMITS = {32: 1 << 31, 64: 1 << 63}
 _QUOTE_IT = "put it in quotes"
@@ -31,9 +31,9 @@ _QUOTE_IT = "put it in quotes"
 
 @dataclass(frozen=True, slots=True)
 class FieldError:
-    """One thing that the server refuses: `path` and `message` are its words, `type` is its cause's reason.
+    """One thing that the server refuses: its path and message, and as `type` the reason in its status.
 
-    `at` is a narrower path to the very value, where the server names only what holds it; `hint` is ours.
+    `at` is a more precise path if the server names only the enclosing field; `hint` is added by netprobe.
     """
 
     path: str
@@ -97,7 +97,7 @@ def type_name(value: Any) -> str:
 
 
 def shown(value: Any) -> str:
-    """A value in an error: strings in quotes, long or nested ones cut (aliases may nest without end)."""
+    """A value for an error message: strings in quotes, long or nested values shortened."""
     if isinstance(value, dict):
         return "{…}" if value else "{}"
     if isinstance(value, list):
@@ -113,14 +113,14 @@ def child(path: str, key: str) -> str:
 
 
 class Decoder:
-    """Reads fields and collects what cannot be decoded. `strict`: unknown fields are errors."""
+    """Reads fields and collects errors. With `strict`, unknown fields are errors."""
 
     def __init__(self, *, strict: bool = True) -> None:
         self.strict = strict
         self.errors: list[FieldError] = []
 
     def mapping(self, value: Any, path: str, known: Iterable[str] | None = None) -> Mapping[str, Any]:
-        """A mapping; {} for null. `known` names all of its fields."""
+        """A mapping; {} for null. `known` are the names of all its fields."""
         if value is None:
             return {}
         if not isinstance(value, Mapping):
@@ -154,7 +154,7 @@ class Decoder:
             yield item, f"{where}[{index}]"
 
     def string(self, parent: Mapping[str, Any], key: str, path: str) -> str | None:
-        """A string; None for null and where it is none."""
+        """A string; None for null, and for an error."""
         value = parent.get(key)
         if value is None or isinstance(value, str):
             return value
@@ -163,7 +163,7 @@ class Decoder:
         return None
 
     def boolean(self, parent: Mapping[str, Any], key: str, path: str) -> bool:
-        """A boolean; False for null and where it is none."""
+        """A boolean; False for null, and for an error."""
         value = parent.get(key)
         if value is None or isinstance(value, bool):
             return bool(value)
@@ -171,7 +171,7 @@ class Decoder:
         return False
 
     def integer(self, parent: Mapping[str, Any], key: str, path: str, bits: int = 32) -> int | None:
-        """An integer of 32 or 64 bits; None for null and where it is none."""
+        """An integer of 32 or 64 bits; None for null, and for an error."""
         value = parent.get(key)
         if value is None:
             return None
@@ -181,7 +181,7 @@ class Decoder:
         return number
 
     def strings(self, parent: Mapping[str, Any], key: str, path: str) -> list[tuple[str, str]]:
-        """A list of strings, each with its path; an item null is ""."""
+        """A list of strings, each with its path; a null item is ""."""
         result: list[tuple[str, str]] = []
         for item, where in self.items(parent, key, path):
             if item is None or isinstance(item, str):
@@ -191,7 +191,7 @@ class Decoder:
         return result
 
     def string_map(self, parent: Mapping[str, Any], key: str, path: str) -> dict[str, str]:
-        """Labels and their like; a value null is ""."""
+        """A mapping of strings, such as labels; a null value is ""."""
         where = child(path, key)
         value = parent.get(key)
         if value is None:
@@ -209,7 +209,7 @@ class Decoder:
 
 
 def as_integer(value: Any, bits: int = 32) -> int | None:
-    """YAML's 80.0 reaches the server as 80, so a float without a fraction is an integer."""
+    """An integer, None if it is not one. 80.0 in YAML reaches the server as 80, so it counts as one."""
     if isinstance(value, bool) or not isinstance(value, int | float):
         return None
     if isinstance(value, float) and not value.is_integer():

@@ -40,8 +40,8 @@ def validate_metadata(
 ) -> Mapping[str, Any]:
     """Collect in `decoder` what the server refuses; returns the mapping.
 
-    A missing namespace is no error: the request's path supplies it. Owners, finalizers and managed fields do
-    not affect a policy and are not checked.
+    A missing namespace is not an error: the request's path supplies it. Owners, finalizers and managed fields
+    do not affect a policy and are not checked.
     """
     metadata = decoder.mapping(value, path, FIELDS)
     _check_names(decoder, metadata, name_rule, path)

@@ -51,8 +51,8 @@ _NOT_A_CIDR = "must be a valid CIDR value, (e.g. 10.9.8.0/24 or 2001:db8::/64)"
 def validate_policy(obj: Mapping[str, Any], *, strict: bool = True) -> list[FieldError]:
     """Everything that the server refuses in a NetworkPolicy, in its order; [] for a valid one.
 
-    Errors of type FieldValueTypeInvalid and UnknownField, where a server stops with status 400, are listed
-    among the others. `strict` makes unknown fields errors. The input is not changed.
+    Errors of type FieldValueTypeInvalid and UnknownField, for which a server stops with status 400, are
+    listed among the others. `strict` makes unknown fields errors. The input is not changed.
     """
     decoder = Decoder(strict=strict)
     read_policy(decoder, obj)

@@ -26,7 +26,7 @@ def read_protocol(
 
 
 def read_number(decoder: Decoder, entry: Mapping[str, Any], key: str, path: str) -> int | None:
-    """A port number that must be there; None and an error in `decoder` if it is not or is no integer."""
+    """A required port number; None and an error in `decoder` if it is missing or not an integer."""
     number = decoder.integer(entry, key, path)
     if number is not None:
         check_number(decoder, number, f"{path}.{key}")

@@ -112,7 +112,7 @@ NOT_READY = {
     "nodes and pods at the deadline": (
         [node("a"), node("b", ready=False), deployment("coredns", 0, 2)],
         SHORT,
-        r"1 of 2 nodes ready; coredns 0 of 2\. Another .* goes on",
+        r"1 of 2 nodes ready; coredns 0 of 2\. Another .* continues",
     ),
     "a second network plugin": (
         [node("a"), daemon_set("kindnet", 1, 1)],

@@ -290,18 +290,6 @@ def test_policies_know_where_they_stand(tmp_path: Path) -> None:
     assert policy.origin.at("spec.podSelector.matchLabels") == (10, 8)
 
 
-def test_progress_ends_at_the_total(tmp_path: Path) -> None:
-    path = tmp_path / "m.yaml"
-    pod = "apiVersion: v1\nkind: Pod\nmetadata: {name: p%d, labels: {a: b}}\n---\n"
-    path.write_text("# ä\n" + "".join(pod % index for index in range(12_000)))
-    calls: list[tuple[int, int]] = []
-    load([path], progress=lambda read, total: calls.append((read, total)))
-    size = path.stat().st_size
-    assert calls[-1] == (size, size)
-    assert [read for read, _ in calls] == sorted({read for read, _ in calls})
-    assert len(calls) == size // (1 << 18) + 1
-
-
 def test_live_objects(read: Read) -> None:
     cluster = from_objects(
         [

@@ -84,14 +84,14 @@ def bomb(levels: int, width: int = 9) -> str:
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("a: &a [*a]", "1:8: the alias *a stands inside its own anchor"),
+        ("a: &a [*a]", "1:8: the alias *a is inside its own anchor"),
         ("a: *b", "1:4: the alias *b has no anchor before it"),
-        (bomb(10), "7:10: aliases stand for more than 200,000 nodes"),
+        (bomb(10), "7:10: aliases expand to more than 200,000 nodes"),
         ("a: &a {x: 1}\nb: {<<: *a}\n? {c: d}\n: e", "3:3: a key must be a scalar, not a mapping or list"),
         ("~: x", "1:1: null cannot be a key"),
         ("a: &a [x]\n*a : y", "2:1: an alias of a mapping or list cannot be a key"),
         ("a: {<<: x}", "1:5: a merge key (<<) takes a mapping or a list of mappings"),
-        ("a:\n\tb: c", "2:1: not YAML: a tab stands where YAML wants spaces"),
+        ("a:\n\tb: c", "2:1: not YAML: found a tab where YAML needs spaces"),
         ("a: b\n c: d", "2:3: not YAML: mapping values are not allowed in this context"),
         ("a: [b", "2:1: not YAML: did not find expected ',' or ']' (while parsing a flow sequence)"),
         ("a: \x00", "1:1: not YAML: the character U+0000 is not allowed"),
