@@ -8,7 +8,7 @@ from typing import Final
 from netprobe.doctor.check import Check, CheckStatus
 from netprobe.doctor.deny_all import DenyAllResult
 from netprobe.doctor.pod_facts import NAME, ClockSkew, PodFacts
-from netprobe.doctor.pod_pairs import Pair, Path
+from netprobe.doctor.pod_pairs import PodPair, PodPath
 from netprobe.model.observation import Outcome
 from netprobe.model.text import listed
 from netprobe.probe.netcat import Answer
@@ -24,7 +24,7 @@ PLUGIN: Final = (
 )
 
 
-def networks(answers: Mapping[Path, Answer]) -> list[Check]:
+def networks(answers: Mapping[PodPath, Answer]) -> list[Check]:
     """Whether pods reach each other while nothing forbids it, on one node and between two."""
     within = {path: answer for path, answer in answers.items() if not path.crosses_nodes}
     between = {path: answer for path, answer in answers.items() if path.crosses_nodes}
@@ -37,7 +37,7 @@ def networks(answers: Mapping[Path, Answer]) -> list[Check]:
     return checks
 
 
-def _network(name: str, answers: Mapping[Path, Answer], hint: str) -> Check:
+def _network(name: str, answers: Mapping[PodPath, Answer], hint: str) -> Check:
     if not answers:
         return Check(name, CheckStatus.NOTE, "not tried: no two pods are on one node")
     good = [path for path, answer in answers.items() if answer.outcome is Outcome.CONNECTED]
@@ -113,7 +113,7 @@ def _suspects(result: DenyAllResult) -> list[str]:
     return sorted({station.node or "the node" for station in ends})
 
 
-def host_network(result: DenyAllResult, failure: str | None, before: Mapping[Path, Answer]) -> Check:
+def host_network(result: DenyAllResult, failure: str | None, before: Mapping[PodPath, Answer]) -> Check:
     """What a policy does to a pod in its node's network: reported, never judged."""
     name = "host network"
     if failure is not None:
@@ -161,7 +161,7 @@ def dns(answers: Mapping[Station, Answer]) -> Check:
     return Check(name, CheckStatus.OK, f"{NAME.host} resolves in pods and connects by its Service")
 
 
-def families(pairs: Sequence[Pair]) -> Check:
+def families(pairs: Sequence[PodPair]) -> Check:
     """Which address families pods get."""
     seen = {frozenset(a.version for a in station.addresses) for pair in pairs for station in _ends(pair)}
     words = {frozenset({4}): "IPv4 only", frozenset({6}): "IPv6 only", frozenset({4, 6}): "IPv4 and IPv6"}
@@ -215,11 +215,11 @@ def _skew(skew: ClockSkew) -> str:
     return f"{middle:+.1f} s (±{spread:.1f})"
 
 
-def _ends(pair: Pair) -> tuple[Station, Station]:
+def _ends(pair: PodPair) -> tuple[Station, Station]:
     return pair.client, pair.server
 
 
-def _kinds(paths: Collection[Path]) -> str:
+def _kinds(paths: Collection[PodPath]) -> str:
     """ "n1, n2; TCP, UDP; IPv4"."""
     nodes = sorted({station.node or "?" for path in paths for station in (path.source, path.to)})
     protocols = sorted({path.target.protocol.value for path in paths})

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from netprobe.doctor.pod_facts import ClockSkew, server_clock
-from netprobe.doctor.pod_pairs import Pair, Path, PathProber, paths
+from netprobe.doctor.pod_pairs import PathProber, PodPair, PodPath, paths
 from netprobe.errors import NotFoundError
 from netprobe.model.objects import Object
 from netprobe.model.observation import Control, Outcome
@@ -43,12 +43,12 @@ class DenyAllResult:
     """
 
     direction: Direction
-    stopped: Mapping[Path, float]
-    open: Sequence[Path] = ()
-    unknown: Mapping[Path, str] = field(default_factory=dict)
-    lingering: Sequence[Path] = ()
-    collateral: Sequence[Path] = ()
-    observed: Mapping[Path, Answer] = field(default_factory=dict)
+    stopped: Mapping[PodPath, float]
+    open: Sequence[PodPath] = ()
+    unknown: Mapping[PodPath, str] = field(default_factory=dict)
+    lingering: Sequence[PodPath] = ()
+    collateral: Sequence[PodPath] = ()
+    observed: Mapping[PodPath, Answer] = field(default_factory=dict)
     waited_s: float = 0.0
 
     @property
@@ -56,9 +56,9 @@ class DenyAllResult:
         return len(self.stopped) + len(self.open) + len(self.unknown)
 
 
-async def baseline(prober: PathProber, wanted: Collection[Path]) -> dict[Path, Answer]:
+async def baseline(prober: PathProber, wanted: Collection[PodPath]) -> dict[PodPath, Answer]:
     """The last answer of each path while nothing denies it; one that connects is not tried again."""
-    answers: dict[Path, Answer] = {}
+    answers: dict[PodPath, Answer] = {}
     pending = list(wanted)
     for attempt in range(TRIES):
         if pending and attempt:
@@ -79,12 +79,14 @@ class DenyAllTest:
 
     cluster: ClusterAPI
     prober: PathProber
-    pairs: Sequence[Pair]
-    proven: Sequence[Path]
+    pairs: Sequence[PodPair]
+    proven: Sequence[PodPath]
     within_s: float
     server_clock: ClockSkew | None = None
 
-    async def run(self, direction: Direction, policy: Object, observe: Sequence[Path] = ()) -> DenyAllResult:
+    async def run(
+        self, direction: Direction, policy: Object, observe: Sequence[PodPath] = ()
+    ) -> DenyAllResult:
         """Apply the policy, see what it stops within `within_s`, delete it, and see everything come back.
 
         ClusterError where the policy is refused.
@@ -119,13 +121,13 @@ class DenyAllTest:
             waited_s=waited_s,
         )
 
-    async def _ways_back(self) -> list[Path]:
+    async def _ways_back(self) -> list[PodPath]:
         """Paths from servers to clients that work: neither policy denies them."""
         back = paths([pair.server for pair in self.pairs], [pair.client for pair in self.pairs])
         ways_back = [p for p in back if any(p.source == q.to and p.to == q.source for q in self.proven)]
         return [p for p, answer in (await baseline(self.prober, ways_back)).items() if _connected(answer)]
 
-    async def _until_stopped(self, begun: float, ways_back: Sequence[Path]) -> _Rounds:
+    async def _until_stopped(self, begun: float, ways_back: Sequence[PodPath]) -> _Rounds:
         now = asyncio.get_running_loop().time
         servers = [pair.server for pair in self.pairs]
         listeners = [path for path in paths(servers, servers) if path.source == path.to]
@@ -138,7 +140,7 @@ class DenyAllTest:
                 return seen
             await asyncio.sleep(PAUSE_S)
 
-    async def _until_open(self, closed: list[Path]) -> list[Path]:
+    async def _until_open(self, closed: list[PodPath]) -> list[PodPath]:
         """The paths that do not connect again in time."""
         now = asyncio.get_running_loop().time
         end = now() + self.within_s
@@ -155,18 +157,18 @@ class DenyAllTest:
 class _Rounds:
     """The rounds under the policy. `closed`: rounds in a row; `since`: the time of the first, in seconds."""
 
-    closed: Counter[Path] = field(default_factory=Counter)
-    since: dict[Path, float] = field(default_factory=dict)
-    last: dict[Path, Verdict] = field(default_factory=dict)
-    reasons: dict[Path, str] = field(default_factory=dict)
-    settled: set[Path] = field(default_factory=set)
-    collateral: list[Path] = field(default_factory=list)
+    closed: Counter[PodPath] = field(default_factory=Counter)
+    since: dict[PodPath, float] = field(default_factory=dict)
+    last: dict[PodPath, Verdict] = field(default_factory=dict)
+    reasons: dict[PodPath, str] = field(default_factory=dict)
+    settled: set[PodPath] = field(default_factory=set)
+    collateral: list[PodPath] = field(default_factory=list)
 
     def take(
         self,
-        proven: Sequence[Path],
-        ways_back: Sequence[Path],
-        answers: Mapping[Path, Answer],
+        proven: Sequence[PodPath],
+        ways_back: Sequence[PodPath],
+        answers: Mapping[PodPath, Answer],
         round_s: float,
     ) -> None:
         live = {(p.to, p.target) for p, a in answers.items() if p.source == p.to and _connected(a)}

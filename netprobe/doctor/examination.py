@@ -9,7 +9,15 @@ from typing import TYPE_CHECKING
 
 from netprobe.doctor import api_checks, checks, deny_all, pod_facts
 from netprobe.doctor.check import Check, CheckStatus, Diagnosis
-from netprobe.doctor.pod_pairs import Pair, PathProber, deny_all_policy, fixture, pairs, paths, start_host_pod
+from netprobe.doctor.pod_pairs import (
+    PathProber,
+    PodPair,
+    deny_all_policy,
+    fixture,
+    pairs,
+    paths,
+    start_host_pod,
+)
 from netprobe.errors import ClusterError, NetprobeError, WorkbenchError
 from netprobe.model.observation import Outcome
 from netprobe.model.policy import Direction
@@ -102,7 +110,7 @@ class Examination:
             name = "probe pods" if not entered else "the rest"
             self._checks.append(Check(name, CheckStatus.UNKNOWN, str(e), _hint(str(e))))
 
-    async def _inside(self, bench: Workbench, made: Sequence[Pair], prober: PathProber) -> None:
+    async def _inside(self, bench: Workbench, made: Sequence[PodPair], prober: PathProber) -> None:
         clients = [pair.client for pair in made]
         servers = [pair.server for pair in made]
         wanted = paths(clients, servers)
@@ -128,7 +136,7 @@ class Examination:
         self._checks.append(checks.host_network(ingress, failure, alone))
         self._checks += [checks.sctp(seen), checks.clocks(experiment.server_clock, seen)]
 
-    async def _host(self, bench: Workbench, made: Sequence[Pair]) -> tuple[Station | None, str | None]:
+    async def _host(self, bench: Workbench, made: Sequence[PodPair]) -> tuple[Station | None, str | None]:
         """A pod with hostNetwork on the node of the first server, or why there is none."""
         self.progress("starting a pod with hostNetwork")
         try:

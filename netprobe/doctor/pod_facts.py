@@ -10,7 +10,7 @@ from datetime import datetime
 from time import time
 from typing import Final
 
-from netprobe.doctor.pod_pairs import Path, PathProber
+from netprobe.doctor.pod_pairs import PathProber, PodPath
 from netprobe.errors import ClusterError
 from netprobe.model.objects import Object
 from netprobe.model.observation import Outcome
@@ -111,7 +111,7 @@ def _clock(line: str, before: float, after: float) -> ClockSkew | None:
 
 async def resolve(prober: PathProber, stations: Sequence[Station]) -> Mapping[Station, Answer]:
     """What happened to `NAME` in each pod, tried again where it did not resolve."""
-    paths = [Path(station, station, NAME) for station in stations]
+    paths = [PodPath(station, station, NAME) for station in stations]
     answers = await prober.probe(paths)
     again = [p for p in paths if answers[p].outcome in {Outcome.NO_SUCH_NAME, Outcome.EXEC_FAILED}]
     if again:

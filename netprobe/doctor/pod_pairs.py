@@ -24,7 +24,7 @@ CLIENT, SERVER = "client", "server"
 
 
 @dataclass(frozen=True, slots=True)
-class Pair:
+class PodPair:
     """A client that connects and a server that listens; on one node, unless the scheduler chose the nodes."""
 
     client: Station
@@ -32,7 +32,7 @@ class Pair:
 
 
 @dataclass(frozen=True, slots=True)
-class Path:
+class PodPath:
     """From the pod `source` to one port of one address of the pod `to`."""
 
     source: Station
@@ -70,18 +70,18 @@ def fixture(nodes: Sequence[str] | None, run: str) -> Fixture:
     return Fixture((Namespace(where, {}),), pods)
 
 
-def pairs(stations: Mapping[End, Station]) -> tuple[Pair, ...]:
+def pairs(stations: Mapping[End, Station]) -> tuple[PodPair, ...]:
     """The pods of `fixture`, once they are ready."""
     by_name = {station.pod: station for station in stations.values()}
     count = sum(name.startswith(CLIENT) for name in by_name)
-    return tuple(Pair(by_name[f"{CLIENT}-{i}"], by_name[f"{SERVER}-{i}"]) for i in range(count))
+    return tuple(PodPair(by_name[f"{CLIENT}-{i}"], by_name[f"{SERVER}-{i}"]) for i in range(count))
 
 
-def paths(sources: Iterable[Station], servers: Iterable[Station]) -> tuple[Path, ...]:
+def paths(sources: Iterable[Station], servers: Iterable[Station]) -> tuple[PodPath, ...]:
     """From every source to every port of every server, for each address of a family that both have."""
     ends = tuple(servers)
     return tuple(
-        Path(source, server, Target(str(address), port.number, port.protocol))
+        PodPath(source, server, Target(str(address), port.number, port.protocol))
         for source in sources
         for server in ends
         for address in server.addresses
@@ -113,7 +113,7 @@ class PathProber:
     pace: Pace
     _sessions: Sessions | None = None
 
-    async def probe(self, paths: Iterable[Path]) -> dict[Path, Answer]:
+    async def probe(self, paths: Iterable[PodPath]) -> dict[PodPath, Answer]:
         """Try each path once. Every path has an answer: EXEC_FAILED where none came."""
         if self._sessions is None:
             self._sessions = Sessions(self.cluster, self.pace)

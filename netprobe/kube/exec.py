@@ -5,7 +5,7 @@ is a channel number and data. 1 is standard output, 2 standard error, 3 the erro
 `Status` object says how the command ended. A frame border may cut a character, a line, or the Status.
 Source: k8s.io/apimachinery/pkg/util/remotecommand, k8s.io/apiserver/pkg/util/wsstream.
 
-The error channel is lost when the connection drops. Without it nobody knows what the command did, so the
+The error channel is lost when the connection drops. Without it, it is not known what the command did, so the
 status is None, and a script's own last line has to prove that it got to its end.
 """
 

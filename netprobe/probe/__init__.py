@@ -1,44 +1,35 @@
 """What the cluster does: probe pods, `nc` by exec, and a judgement that never guesses.
 
-    plan       flows -> one batch for each source pod              pure
-    netcat     the command in the pod, and reading its answer      pure (the *.sh beside it)
-    judge      outcome x listener x path -> verdict                pure, one table
-    bench      the objects of a run                                pure
-    workbench  makes them, waits, removes them                     Workbench
-    canary     does the cluster enforce, and since when
-    prober     baseline, changes, rounds until stable              Prober
-    settle     when a table is stable
-    cleanup    what dead runs left                                 clean()
-    lease      whether a run lives
+    plan        flows -> one batch for each source pod                  pure
+    netcat      the command in the pod, and reading its answer          pure (the *.sh beside it)
+    session     one command in one pod, which tries targets
+    judge       outcome x listener x path -> verdict                    pure, one table
+    evidence    what has proven listeners and paths so far
+    settle      when a matrix is stable
+    prober      baseline, changes, rounds until stable                  Prober
+    canary      does the cluster enforce, and since when
+    pace        presets and deadlines                                   Pace
+    run_objects the objects of a run                                    pure
+    bench       what every kind of run does                             Bench
+    workbench   a fixture in namespaces of its own                      Workbench
+    guests/     shadow pods beside the workloads of others
+    readiness   waiting for pods
+    permission  what a run must be permitted to do
+    cleanup     removing what runs made                                 clean()
+    lease       whether a run is alive
 
-It speaks to the cluster through `ClusterAPI` (api.py), which `netprobe.kube.connect` implements, and it never
-sees an expectation. A run in fixture mode, with steps:
+It uses the cluster through `ClusterAPI` (api.py), which `netprobe.kube.connect` implements, and it never sees
+an expectation. A run with steps:
 
-    fixture = Fixture(tuple(topology.namespaces.values()), tuple(topology.pods.values()), outside=hosts)
-    async with connect(kubeconfig) as cluster:
-        async with Workbench(cluster, fixture, changes=1 + len(steps), lab=is_lab) as bench:
-            async with Prober(cluster, bench, flows) as prober:
-                await prober.baseline()                    # no policy of the suite is there yet
+    async with connect(kubeconfig) as cluster, Workbench(cluster, fixture, changes=2) as bench:
+        async with Prober(cluster, bench.stations, flows, canaries=bench.canaries) as prober:
+            await prober.baseline()                                     # no policy of the suite exists yet
+            seen = await prober.observe(lambda: bench.apply(policy))
+            seen.matrix[flow].verdict, seen.facts.converged_s
+            await prober.observe(lambda: bench.label("shop", {"tier": "front"}))
 
-                async def policies() -> None:
-                    for obj in suite.policies:             # API objects, each with metadata.namespace
-                        await bench.apply(obj)
-
-                first = await prober.observe(policies)
-                first.matrix[flow].verdict                 # Matrix[Observation], in the order of `flows`
-                first.facts.converged_s, first.facts.enforcement.enforcing, first.facts.problems
-
-                for step in steps:
-                    async def change() -> None:
-                        await bench.label("production", {"tier": "production"})
-                        await bench.apply(obj)
-                        await bench.delete("NetworkPolicy", "old", "production")
-
-                    await prober.observe(change)
-
-Entering or leaving the Workbench raises NetprobeError (its text is for users); cancelling the task that is
-inside (Ctrl-C; let SIGTERM cancel it too) removes everything of the run before CancelledError goes on.
-`await clean(cluster, run=None, dry_run=False)` returns what it removed and what living runs it spared.
+Cancelling the task that is inside (Ctrl-C; let SIGTERM cancel it too) removes everything of the run before
+CancelledError goes on.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
-"""What the prober asks of a cluster; `netprobe.kube` implements it, tests script it.
+"""What the prober needs of a cluster; `netprobe.kube` implements it, tests script it.
 
-Objects are plain dictionaries as the API spells them, with `apiVersion` and `kind`, so that nothing is lost
-on the way. `kind` arguments are the API's kind ("Pod", "NetworkPolicy", ...). Every method raises the
-ClusterError of netprobe.errors that fits, and none waits longer than the implementation's request timeout.
+Objects are plain dictionaries in the API's spelling, with `apiVersion` and `kind`, so that no field is lost.
+`kind` arguments are the API's kinds ("Pod", "NetworkPolicy", ...). Every method raises a ClusterError of
+netprobe.errors, and none waits longer than the implementation's request timeout.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from typing import Final, Protocol
 from netprobe.model.objects import Object
 
 LOST_S: Final = 30.0
-"""A server that nobody has reached for so long will not be waited for: longer than one takes to restart."""
+"""How long a server that cannot be reached is waited for: longer than it takes to restart."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +28,7 @@ class Event:
 
 @dataclass(frozen=True, slots=True)
 class Finished:
-    """How a command in a pod ended. `status` None: nobody knows, so what it did is unknown too."""
+    """How a command in a pod ended. `status` None: not known, so what it did is unknown too."""
 
     status: int | None
     reason: str = ""
@@ -40,12 +40,12 @@ class Execution(Protocol):
     def lines(self) -> AsyncIterator[str]:
         """Standard output, line by line as it arrives, without the line ends; ends with the command.
 
-        A last line that was cut off by a lost connection is not given.
+        A last line that was cut off by a lost connection is left out.
         """
         ...
 
     async def send(self, text: str) -> None:
-        """Write to standard input, which cannot be closed: let the command end by what it reads."""
+        """Write to standard input, which cannot be closed: the command has to end on some input."""
         ...
 
     @property
@@ -67,7 +67,7 @@ class ClusterAPI(Protocol):
     async def find(
         self, kind: str, namespace: str | None = None, labels: Mapping[str, str | None] | None = None
     ) -> list[Object]:
-        """All objects, or those with the labels; None as a value: the key is there, whatever its value."""
+        """All objects, or those with the labels; None as a value: the key with any value."""
         ...
 
     async def create(self, obj: Object) -> Object:
@@ -91,7 +91,7 @@ class ClusterAPI(Protocol):
     ) -> None:
         """NotFoundError where it is not there. Returns before the object is gone.
 
-        `at_once`: a pod goes without a word of its node.
+        `at_once`: a pod is removed without waiting for its node.
         """
         ...
 
@@ -100,16 +100,16 @@ class ClusterAPI(Protocol):
     ) -> None:
         """Delete all objects of a namespace that have the labels; none is no error.
 
-        `unstarted`: only pods of which nothing runs yet, and these without a word of their node.
+        `unstarted`: only pods that have not started yet, and without waiting for their node.
         """
         ...
 
     def watch(
         self, kind: str, namespace: str | None = None, labels: Mapping[str, str | None] | None = None
     ) -> AsyncGenerator[Event, None]:
-        """What is there, as ADDED, then every change; goes on over lost connections until it is closed.
+        """Existing objects as ADDED, then every change; goes on over lost connections until it is closed.
 
-        UnreachableError where nobody was reached for `LOST_S`.
+        UnreachableError where the server was not reached for `LOST_S`.
         """
         ...
 

@@ -54,7 +54,7 @@ class Bench(ABC):
     administrator. `guests_elsewhere`: something of the run is in namespaces that are not its own.
 
     Entering raises ForbiddenError (a permission is missing; nothing was made), ConflictError (a namespace
-    belongs to somebody else), WorkbenchError (a pod never became ready) or another ClusterError; nothing of
+    belongs to others), WorkbenchError (a pod never became ready) or another ClusterError; nothing of
     the run is left then.
     """
 

@@ -1,8 +1,8 @@
 # Behind probe.sh: each TCP target at once in the background, and "=" answers all that were read.
 #
-# So a try is one process, nc itself: a shell that catches what nc says and how it ends would be another. What
-# it says goes to a file of the pod's own, for the pods of a lab. The time is not told: 0. With -vv every nc
-# says why it failed: a file that stays empty is a failure of ours, and no refusal.
+# So a try is one process, nc itself: a shell that catches its text and status would be another one. The text
+# goes to a file of the pod's own. The time is not measured: 0. With -vv every nc says why it failed: a file
+# that stays empty is a failure of the probe, not a refusal.
 folder=/tmp/netprobe.$$
 mkdir "$folder"
 started='' slot=0

@@ -33,7 +33,7 @@ class Evidence:
     known_listener: KnownControl
     known_path: KnownControl
     paths: set[Flow] = field(default_factory=set)
-    _reached: set[Target] = field(default_factory=set)  # by somebody, at some time in this run
+    _reached: set[Target] = field(default_factory=set)  # by another pod, at some time in this run
     _listeners: dict[Target, Proof] = field(default_factory=dict)
 
     def trusted(self, now: float) -> dict[Target, Proof]:
@@ -50,7 +50,7 @@ class Evidence:
     def doubted(
         self, flows: Iterable[Flow], answers: Answers, trusted: Mapping[Target, Proof], begun: float
     ) -> frozenset[Try]:
-        """Controls of listeners that were trusted in a round and that nobody reached in it.
+        """Controls of listeners that were trusted in a round and that no pod reached in it.
 
         Rounds overlap: a listener that another round has proven since this one began is not doubted.
         """
@@ -67,7 +67,7 @@ class Evidence:
         )
 
     def add(self, flows: Collection[Flow], answers: Answers, now: float) -> set[Target]:
-        """Record a round; the targets that somebody else than their own pod reached in it."""
+        """Record a round; the targets that another pod than their own reached in it."""
         reached = {self.plan.of[flow][1] for flow in flows if connected(answers, self.plan.of[flow])}
         for flow in flows:  # the try that proves a path may be of the flow's own target
             reached |= {one[1] for one in self.plan.path.get(flow, ()) if connected(answers, one)}
@@ -94,7 +94,7 @@ class Evidence:
         target, control = self.plan.of[flow][1], self.plan.listener.get(flow)
         if control is not None and connected(answers, control):
             return "self"
-        # Of a pod that cannot try its own port, it has to do that somebody reached it in this run.
+        # Where the pod cannot try its own port, it is enough that another one reached it in this run.
         if target in (self._reached if control is None else reached):
             return "peer"
         if known := self.known_listener(flow):

@@ -1,9 +1,9 @@
 """What an outcome means: the one table from outcome, listener and path to a verdict.
 
-A flow that connected is allowed, whatever else is known. Anything else denies only where two controls hold:
-the listener is proven (somebody, or the pod itself, reached that port in the same round) and the path is
-proven (the flow connected before the policies were applied, or a policy-free pair on the same nodes does).
-Everything else is UNKNOWN with the reason, never "blocked".
+A flow that connected is allowed, whatever else is known. Anything else is denied only where two controls
+hold: the listener is proven (another pod, or the pod itself, reached that port in the same round) and the
+path is proven (the flow connected before the policies were applied, or a policy-free pair on the same nodes
+does). Everything else is UNKNOWN with the reason, never "blocked".
 """
 
 from __future__ import annotations
@@ -77,5 +77,5 @@ VERDICTS: Final[dict[Outcome, Row]] = {
 
 
 def judge(outcome: Outcome, control: Control) -> tuple[Verdict, str | None]:
-    """The verdict on an outcome, and the reason where the verdict does not speak for itself."""
+    """The verdict on an outcome, and the reason where one is needed."""
     return VERDICTS[outcome][control.listener is not None, control.path is not None]

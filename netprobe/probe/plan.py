@@ -133,7 +133,7 @@ def make(
             reason = host.reason if locate is not None and isinstance(host, Unplaced) else None
             skipped[flow] = reason or f"no probe can be run on {flow.source}"
         elif flow.protocol is Protocol.SCTP:
-            skipped[flow] = "SCTP: nc cannot speak it"
+            skipped[flow] = "SCTP: nc does not support it"
         elif isinstance(host, Unplaced):
             skipped[flow] = host.reason
         else:

@@ -7,7 +7,7 @@ import pytest
 from netprobe.doctor import CheckStatus, checks
 from netprobe.doctor.deny_all import DenyAllResult
 from netprobe.doctor.pod_facts import ClockSkew, PodFacts
-from netprobe.doctor.pod_pairs import Path
+from netprobe.doctor.pod_pairs import PodPath
 from netprobe.model.flow import PodRef
 from netprobe.model.observation import Outcome
 from netprobe.model.policy import Direction
@@ -77,8 +77,8 @@ def test_names(outcome: Outcome, status: CheckStatus) -> None:
     ],
 )
 def test_a_family_that_policies_leave_out_is_named(closed: list[str], words: str) -> None:
-    def path(host: str, port: int = 80) -> Path:
-        return Path(POD, POD, Target(host, port))
+    def path(host: str, port: int = 80) -> PodPath:
+        return PodPath(POD, POD, Target(host, port))
 
     still = (path("fd00::1", 81), path("fd00::1", 82))
     check = checks.enforcement(

@@ -85,7 +85,7 @@ def test_what_cannot_be_probed_is_skipped_with_the_reason() -> None:
     flows = {
         Flow(outside, A.end, 80): "no probe can be run on 203.0.113.7",
         Flow(A.end, C.end, 80, family=4): "x/c has no IPv4 address",
-        Flow(A.end, B.end, 80, Protocol.SCTP): "SCTP: nc cannot speak it",
+        Flow(A.end, B.end, 80, Protocol.SCTP): "SCTP: nc does not support it",
         Flow(A.end, service, 80): "svc:x/web has no address that is known",
     }
     made = plan.make(flows, STATIONS)

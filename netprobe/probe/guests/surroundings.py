@@ -130,9 +130,9 @@ def readiness_ports(pod: Object) -> Iterator[int]:
     sidecars = [c for c in spec.get("initContainers") or () if c.get("restartPolicy") == "Always"]
     for container in (*(spec.get("containers") or ()), *sidecars):
         probe: Mapping[str, Any] = container.get("readinessProbe") or {}
-        asked = probe.get("tcpSocket") or probe.get("httpGet") or probe.get("grpc")
-        if container["name"] in ready and asked and not asked.get("host"):
-            number = _number(asked.get("port"), container)
+        target = probe.get("tcpSocket") or probe.get("httpGet") or probe.get("grpc")
+        if container["name"] in ready and target and not target.get("host"):
+            number = _number(target.get("port"), container)
             if number is not None:
                 yield number
 
