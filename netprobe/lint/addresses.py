@@ -1,4 +1,4 @@
-"""Whose address lies in a block: pods and Services of the input, found without asking each."""
+"""Which pods and Services of the input have an address in a block."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ T = TypeVar("T")
 
 
 class _Sorted(Generic[T]):
-    """Addresses of both families in order, with their owners."""
+    """Addresses of both families, sorted, with their owners."""
 
     def __init__(self, owned: Iterable[tuple[Address, T]]) -> None:
         entries = sorted(owned, key=lambda entry: (entry[0].version, int(entry[0])))
@@ -31,7 +31,7 @@ class _Sorted(Generic[T]):
 
 
 class AddressBook:
-    """hostNetwork pods are left out: theirs is the node's address."""
+    """Without hostNetwork pods, which have the address of their node."""
 
     def __init__(self, cluster: Cluster) -> None:
         self._pods = _Sorted(

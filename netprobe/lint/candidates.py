@@ -1,10 +1,10 @@
-"""Which policies may cover another: a quick sieve, so that few pairs are compared in full.
+"""Which policies may cover another: a fast filter, so that few pairs have to be compared in full.
 
-Theory of operation. A policy can only cover another if it asks for no more: each label that its selector
-demands is demanded by the other too, and so for its peers and ports. So every policy is filed under one
-thing that it demands, the rarest, or as open where it demands nothing; looking up all that the other
-demands then finds every policy that may cover it, and few more. Policies are bits of big integers, so that
-subjects, peers and ports of several rules are met by `&`.
+Theory of operation. A policy can only cover another if it requires no more: each label that its selector
+requires, the other requires too, and the same for its peers and ports. So every policy is indexed by the
+rarest thing that it requires, or as open if it requires nothing. Looking up everything that another policy
+requires finds all policies that may cover it, and few more. Policies are bits of big integers, so the
+results for subjects, peers and ports of several rules are combined with `&`.
 """
 
 from __future__ import annotations
@@ -31,27 +31,27 @@ from netprobe.model.policy import (
 )
 from netprobe.simulate.bits import unpack
 
-Demand: TypeAlias = Hashable
+Need: TypeAlias = Hashable
 
 
 class Candidates:
-    """The policies of one namespace, numbered as given."""
+    """The policies of one namespace, numbered in the given order."""
 
     def __init__(self, policies: Sequence[Policy]) -> None:
         self.policies = policies
         self._namespace = policies[0].ref.namespace if policies else ""
-        self._sieve = _Sieve((number, way) for number, one in enumerate(policies) for way in self._ways(one))
+        self._index = _Index((number, way) for number, one in enumerate(policies) for way in self._ways(one))
         self._every = (1 << len(policies)) - 1
 
     def covering(self, policy: Policy) -> Iterator[Policy]:
-        """Every policy that may cover it, itself among them, in the order given."""
+        """Every policy that may cover it, including itself, in the given order."""
         found = self._every
-        for place, demands in self._needs(policy):
-            found &= self._sieve.asking_no_more(place, demands)
+        for place, needs in self._needs(policy):
+            found &= self._index.requiring_no_more(place, needs)
         return (self.policies[number] for number in unpack(found))
 
-    def _ways(self, policy: Policy) -> Iterator[tuple[Demand, frozenset[Demand]]]:
-        """What a policy demands of those that it covers; any of the alternatives of a place will do."""
+    def _ways(self, policy: Policy) -> Iterator[tuple[Need, frozenset[Need]]]:
+        """What a policy requires of those that it covers. One of the alternatives of a place is enough."""
         yield "subjects", _labels(policy.subject.pods)
         if not (policy.ingress or policy.egress):
             yield _deny(policy), frozenset()
@@ -62,8 +62,8 @@ class Candidates:
                 for port in rule.ports:
                     yield (direction, "port"), _of_port(port)
 
-    def _needs(self, policy: Policy) -> Iterator[tuple[Demand, frozenset[Demand]]]:
-        """What those that cover a policy may demand, for each part of it."""
+    def _needs(self, policy: Policy) -> Iterator[tuple[Need, frozenset[Need]]]:
+        """What policies that cover this one may require, for each part of it."""
         yield "subjects", _labels(policy.subject.pods)
         if not (policy.ingress or policy.egress):
             yield _deny(policy), frozenset()
@@ -76,30 +76,30 @@ class Candidates:
                     yield (direction, "port"), _first_of(port)
 
 
-class _Sieve:
-    """Numbers by what they demand, a place at a time."""
+class _Index:
+    """Policies by what they require, for each place."""
 
-    def __init__(self, entries: Iterable[tuple[int, tuple[Demand, frozenset[Demand]]]]) -> None:
+    def __init__(self, entries: Iterable[tuple[int, tuple[Need, frozenset[Need]]]]) -> None:
         kept = list(entries)
-        common = Counter((place, demand) for _, (place, demands) in kept for demand in demands)
-        self._filed: dict[tuple[Demand, Demand], int] = defaultdict(int)
-        for number, (place, demands) in kept:
-            rarest = min(demands, key=lambda demand: common[place, demand], default=None)
+        common = Counter((place, need) for _, (place, needs) in kept for need in needs)
+        self._filed: dict[tuple[Need, Need], int] = defaultdict(int)
+        for number, (place, needs) in kept:
+            rarest = min(needs, key=lambda need: common[place, need], default=None)
             self._filed[place, rarest] |= 1 << number
 
-    def asking_no_more(self, place: Demand, demands: frozenset[Demand]) -> int:
+    def requiring_no_more(self, place: Need, needs: frozenset[Need]) -> int:
         bits = self._filed.get((place, None), 0)
-        for demand in demands:
-            bits |= self._filed.get((place, demand), 0)
+        for need in needs:
+            bits |= self._filed.get((place, need), 0)
         return bits
 
 
-def _deny(policy: Policy) -> Demand:
+def _deny(policy: Policy) -> Need:
     return "deny", policy.ingress is None, policy.egress is None
 
 
-def _labels(selector: Selector) -> frozenset[Demand]:
-    """The labels of which a selector admits one value only."""
+def _labels(selector: Selector) -> frozenset[Need]:
+    """The labels for which a selector allows only one value."""
     return frozenset(
         (key, next(iter(term.values)))
         for key, term in terms(selector).items()
@@ -107,7 +107,7 @@ def _labels(selector: Selector) -> frozenset[Demand]:
     )
 
 
-def _of_peer(peer: Peer) -> frozenset[Demand]:
+def _of_peer(peer: Peer) -> frozenset[Need]:
     match peer:
         case AnyPeer():
             return frozenset()
@@ -124,8 +124,8 @@ def _of_peer(peer: Peer) -> frozenset[Demand]:
             assert_never(peer)
 
 
-def _at_home(peer: Peer, namespace: str) -> frozenset[Demand]:
-    """A peer without a namespaceSelector is covered by one that names its namespace."""
+def _at_home(peer: Peer, namespace: str) -> frozenset[Need]:
+    """A peer that names the policy's namespace also covers one without a namespaceSelector."""
     home = isinstance(peer, PodPeer) and peer.namespaces is None
     return frozenset({("ns", (NAME_LABEL, namespace))}) if home else frozenset()
 
@@ -136,7 +136,7 @@ def _impossible(peer: Peer) -> bool:
     )
 
 
-def _of_port(port: Port) -> frozenset[Demand]:
+def _of_port(port: Port) -> frozenset[Need]:
     match port:
         case PortRange(protocol, first, last) if first == last:
             return frozenset({(protocol, first)})
@@ -148,6 +148,6 @@ def _of_port(port: Port) -> frozenset[Demand]:
             assert_never(port)
 
 
-def _first_of(port: Port) -> frozenset[Demand]:
-    """Whatever covers a port entry demands its first port, or nothing: several entries may share the rest."""
+def _first_of(port: Port) -> frozenset[Need]:
+    """What covers a port entry requires its first port, or nothing: other entries may cover the rest."""
     return frozenset({(port.protocol, port.first)}) if isinstance(port, PortRange) else _of_port(port)

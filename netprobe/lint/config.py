@@ -1,4 +1,4 @@
-"""`.netprobe.yaml`: which rules run, how grave they are, and where.
+"""`.netprobe.yaml`: which rules run, with which severity, and where.
 
     lint:
       exclude: [charts/, vendor/]     # files and folders that are not read
@@ -8,7 +8,8 @@
         - match: legacy/
           disable: [missing-default-deny]
 
-Patterns are relative to the folder of the file; a folder means all below it, and `*` any characters.
+Patterns are relative to the folder of the file. A folder means everything below it; `*` matches any
+characters.
 """
 
 from __future__ import annotations
@@ -38,7 +39,7 @@ RuleId = Annotated[str, AfterValidator(_known_rule)]
 
 
 class Overrides(BaseModel):
-    """What is switched off and what weighs otherwise."""
+    """Rules that are disabled or have another severity."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -61,7 +62,7 @@ class PathOverrides(Overrides):
 
 
 class LintConfig(Overrides):
-    """The `lint` section; later entries of `paths` win over earlier ones."""
+    """The `lint` section. Later entries of `paths` override earlier ones."""
 
     exclude: tuple[str, ...] = ()
     paths: tuple[PathOverrides, ...] = ()
@@ -70,15 +71,15 @@ class LintConfig(Overrides):
     def excludes(self, file: str) -> bool:
         return any(self._matches(pattern, file) for pattern in self.exclude)
 
-    def judge(self, finding: Finding) -> Finding | None:
-        """The finding with the severity that is wanted; None where it is switched off."""
-        judged = self.apply(finding)
+    def adjust(self, finding: Finding) -> Finding | None:
+        """The finding with the configured severity; None if it is disabled."""
+        adjusted = self.apply(finding)
         for override in self.paths:
-            if judged is None or finding.file is None:
+            if adjusted is None or finding.file is None:
                 break
             if any(self._matches(pattern, finding.file) for pattern in override.patterns):
-                judged = override.apply(judged)
-        return judged
+                adjusted = override.apply(adjusted)
+        return adjusted
 
     def _matches(self, pattern: str, file: str) -> bool:
         path = PurePath(file)
@@ -98,9 +99,9 @@ NO_CONFIG = LintConfig()
 
 
 def parse_config(value: Any, place: Callable[[str], str], folder: str = "") -> LintConfig:
-    """The configuration of a file's content. Raises InputError with all problems.
+    """The configuration from the content of a file. Raises InputError with all problems.
 
-    `place` gives "file:line:column" of a path; `folder` is where patterns start, absolute.
+    `place` gives the "file:line:column" of a path. `folder`, absolute, is what patterns are relative to.
     """
     try:
         config = ConfigFile.model_validate({} if value is None else value)

@@ -1,8 +1,8 @@
-"""Whether one rule opens all that another opens, in every cluster: peers, ports, addresses as sets.
+"""Whether one rule allows everything that another allows, in every cluster: peers, ports, addresses as sets.
 
-Exact for selectors and addresses one by one; a peer that only several others together cover is taken as
-not covered, and so is a pod by an address block: plugins differ there (semantics.md, "ipBlock against a
-pod's address").
+This is exact for single selectors and address blocks. A peer that only several others together cover counts
+as not covered, and so does a pod that an address block contains: plugins differ there (semantics.md,
+"ipBlock against a pod's address").
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ EVERY_PORT = tuple(PortRange(protocol) for protocol in Protocol)
 
 
 def rule_within(rule: Rule, others: Iterable[Rule], namespace: str) -> bool:
-    """Whether `others` together open all that `rule` opens, for subjects of one namespace."""
+    """Whether `others` together allow everything that `rule` allows, for subjects of one namespace."""
     rules = tuple(others)
     return all(
         ports_within(
@@ -47,7 +47,7 @@ def _any_covers(peer: Peer, others: Iterable[Peer], namespace: str) -> bool:
 
 
 def peer_within(peer: Peer, other: Peer, namespace: str) -> bool:
-    """Whether everyone that `peer` names is named by `other`, in policies of one namespace."""
+    """Whether `other` matches everyone that `peer` matches, in policies of one namespace."""
     match peer, other:
         case _, AnyPeer():
             return True
@@ -60,7 +60,7 @@ def peer_within(peer: Peer, other: Peer, namespace: str) -> bool:
 
 
 def _namespaces_within(one: Selector | None, other: Selector | None, own: str) -> bool:
-    if other is None:  # the policy's own namespace, which a selector can name as well
+    if other is None:  # the policy's own namespace, which a selector can name too
         return one is None or only(one, NAME_LABEL) == own
     if one is None:
         return implies(Selector.of({NAME_LABEL: own}), other) if keys(other) <= {NAME_LABEL} else False
@@ -90,7 +90,7 @@ def _inside(one: Network, other: Network) -> bool:
 
 
 def ports_within(ports: Iterable[Port], others: Iterable[Port]) -> bool:
-    """Whether the entries of `others` together open all that those of `ports` open."""
+    """Whether `others` together allow everything that `ports` allow."""
     allowed = tuple(others)
     if not allowed:
         return False

@@ -1,4 +1,4 @@
-"""Whether a policy lets its pods ask for names: what can be taken for a way to the cluster's DNS."""
+"""Whether a policy allows its pods to use the cluster's DNS."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ DNS_LABELS = (("k8s-app", "kube-dns"), ("k8s-app", "coredns"), ("app.kubernetes.
 
 
 class Resolvers:
-    """The DNS servers of a cluster, where its pods show them.
+    """The DNS servers of a cluster, if its pods are known.
 
-    A rule that names port 53 is taken at its word, unless the pods that serve it are known and it misses
-    them all. A rule for every port counts only where its peer may hold DNS servers.
+    A rule that names port 53 allows DNS, unless the DNS pods are known and it matches none of them. A rule
+    for every port allows DNS only if its peer may match DNS servers.
     """
 
     def __init__(self, view: View) -> None:
@@ -30,7 +30,7 @@ class Resolvers:
         return any(
             self._reaches(place)
             for place in places(policy)
-            if place.direction is Direction.EGRESS and _asks_by_udp(place)
+            if place.direction is Direction.EGRESS and _allows_udp(place)
         )
 
     def _reaches(self, place: Place) -> bool:
@@ -55,7 +55,7 @@ class Resolvers:
             return True
         if only(peer.namespaces, NAME_LABEL) is not None:
             return False
-        return not self.view.namespaces(peer.namespaces)  # it means other namespaces, which are given
+        return not self.view.namespaces(peer.namespaces)  # it matches other, known namespaces
 
 
 def _serves(pod: Pod) -> bool:
@@ -64,7 +64,7 @@ def _serves(pod: Pod) -> bool:
     )
 
 
-def _asks_by_udp(place: Place) -> bool:
+def _allows_udp(place: Place) -> bool:
     for port in place.rule.ports:
         match port:
             case AnyPort():
@@ -81,12 +81,12 @@ def _asks_by_udp(place: Place) -> bool:
 
 
 def tcp_only(place: Place) -> bool:
-    """Whether an egress rule opens port 53 for TCP, and for UDP not."""
+    """Whether an egress rule allows port 53 for TCP but not for UDP."""
     return (
         place.direction is Direction.EGRESS
         and any(
             isinstance(port, PortRange) and port.protocol is Protocol.TCP and port.first == port.last == 53
             for port in place.rule.ports
         )
-        and not _asks_by_udp(place)
+        and not _allows_udp(place)
     )

@@ -1,9 +1,9 @@
-"""How much of a cluster the input shows: what a rule may conclude from something that is not there.
+"""How much of a cluster the input shows: what a rule may conclude from something that is missing.
 
-A folder of manifests is seldom a whole cluster. That no namespace in it carries a label means much where
-the input is a dump of a cluster, something where its namespaces are described, and nothing where there
-are only policies. Pods may also come from objects that no reader understands (a `Prometheus`, a Knative
-`Service`), so a custom resource or its definition makes the absence of a pod mean nothing.
+A folder of manifests is seldom a whole cluster. If no namespace in it has a label, that is certain in a
+dump of a cluster, likely if the namespaces are described, and means nothing if there are only policies.
+Pods may also come from objects that netprobe does not read (a `Prometheus`, a Knative `Service`), so with a
+custom resource or its definition, a missing pod means nothing.
 """
 
 from __future__ import annotations
@@ -14,16 +14,16 @@ from typing import Any
 
 from netprobe.model.flow import ServiceRef
 
-ALWAYS_THERE = "kube-system"  # every cluster has it, an application's manifests do not
+ALWAYS_THERE = "kube-system"  # in every cluster, but not in the manifests of an application
 
 
 @dataclass(frozen=True, slots=True)
 class Known:
-    """What was given.
+    """What the input contains.
 
-    `whole`: every namespace the cluster has, so that what is missing does not exist. `namespaces`: the ones
-    whose labels were given. `addressed`: the Services whose addresses were given and not made up.
-    `foreign`: the input holds custom resources, from which pods may come.
+    `whole`: all namespaces of the cluster, so what is missing does not exist. `namespaces`: those whose
+    labels are given. `addressed`: the Services whose addresses are given and not invented. `foreign`: there
+    are custom resources from which pods may come.
     """
 
     whole: bool = False
@@ -36,9 +36,9 @@ NOTHING = Known()
 
 
 def known(objects: Iterable[Mapping[str, Any]], skipped: Iterable[str] = (), *, live: bool = False) -> Known:
-    """Weigh the objects that were read: raw manifests, or what a cluster's API lists (`live`).
+    """What the objects show: manifests, or what the API of a cluster lists (`live`).
 
-    `skipped` names the kinds that do not matter to the network, as "Kind" or "Kind.group".
+    `skipped` are the kinds that do not matter to the network, as "Kind" or "Kind.group".
     """
     namespaces: set[str] = set()
     addressed: set[ServiceRef] = set()
@@ -55,9 +55,6 @@ def known(objects: Iterable[Mapping[str, Any]], skipped: Iterable[str] = (), *, 
 
 
 def _is_custom(kind: str) -> bool:
-    """Whether a kind is a custom resource, or defines one, as operators' manifests do.
-
-    The kinds of Kubernetes itself have no group, or one of k8s.io.
-    """
+    """Whether a kind is a custom resource or defines one. Kubernetes has the groups "" and *.k8s.io."""
     name, _, group = kind.partition(".")
     return name == "CustomResourceDefinition" or (bool(group) and not group.endswith("k8s.io"))

@@ -1,4 +1,4 @@
-"""Runs the rules over a view, and sorts out what is silenced, switched off or weighed otherwise."""
+"""Run the rules, and apply the configuration and the annotations that silence findings."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from netprobe.lint.view import View
 from netprobe.model.policy import Policy
 
 IGNORE = "netprobe.dev/ignore-"
-"""The annotation that silences a rule for one policy; its value is the reason, and must not be empty."""
+"""Prefix of the annotation that silences a rule for one policy. The value is the reason."""
 
 
 @dataclass(frozen=True, slots=True)
 class Linted:
-    """What lint found, in the order of files and lines. `policies` is how many were looked at."""
+    """All findings, sorted by file and line. `policies` is the number of policies checked."""
 
     findings: tuple[Finding, ...] = ()
     silenced: tuple[Silenced, ...] = ()
@@ -27,7 +27,7 @@ class Linted:
         return sum(finding.severity is severity for finding in self.findings)
 
     def joined(self, other: Linted, policies: Collection[Policy]) -> Linted:
-        """With what another look found about these policies, told apart by where they were read."""
+        """With the findings of another run about these policies, identified by where they were read."""
         origins = {id(policy.origin) for policy in policies}
         findings = [each for each in other.findings if id(each.origin) in origins]
         silenced = [each for each in other.silenced if id(each.finding.origin) in origins]
@@ -47,14 +47,14 @@ def lint(view: View, config: LintConfig = NO_CONFIG, chosen: Iterable[LintRule] 
     findings: list[Finding] = []
     silenced: list[Silenced] = []
     for finding in _all(view, catalogue().values() if chosen is None else chosen):
-        judged = config.judge(finding)
-        if judged is None:
+        adjusted = config.adjust(finding)
+        if adjusted is None:
             continue
         reason = view.annotations.get(finding.subject, {}).get(IGNORE + finding.rule, "").strip()
         if reason:
-            silenced.append(Silenced(judged, reason))
+            silenced.append(Silenced(adjusted, reason))
         else:
-            findings.append(judged)
+            findings.append(adjusted)
     return Linted(
         tuple(sorted(findings, key=_order)),
         tuple(sorted(silenced, key=lambda each: _order(each.finding))),

@@ -1,4 +1,4 @@
-"""Pods by their labels: what a selector matches, without asking each pod."""
+"""Pods by label: which ones a selector matches."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from netprobe.model.labels import EVERYTHING, Operator, Selector
 
 
 class PodIndex:
-    """The pods of a namespace, or of a cluster. Each selector is worked out once.
+    """The pods of a namespace or of a cluster. The result for each selector is kept.
 
-    The cost of a selector is the number of pods that share the rarest label that it asks for; a selector
-    that asks for none is held against all.
+    A selector costs as much as there are pods with the rarest label that it requires; one that requires no
+    label is compared with all pods.
     """
 
     def __init__(self, pods: Iterable[Pod]) -> None:

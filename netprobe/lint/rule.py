@@ -1,4 +1,4 @@
-"""What a rule is: a module with an id, a severity, a manual and a check. Finds all of them."""
+"""A rule is a module with an id, a severity, a manual and a check. This module finds all rules."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ SNIPPET = re.compile(r"^(Fails|Passes):\n\n((?:(?:    .*)?\n)+)", re.MULTILINE)
 
 
 class RuleModule(Protocol):
-    """The members of a rule's module, beside its docstring."""
+    """The members of the module of a rule, besides its docstring."""
 
     ID: str
     SEVERITY: Severity
@@ -33,7 +33,7 @@ class LintRule:
     """A rule with its manual.
 
     `title` is the docstring's first line, `text` all of it. `fails` and `passes` are its snippets:
-    manifests in YAML in which the rule finds something, and nothing.
+    YAML manifests in which the rule finds something, or nothing.
     """
 
     id: str
@@ -71,6 +71,6 @@ def load(name: str) -> LintRule:
 
 @cache
 def catalogue() -> Mapping[str, LintRule]:
-    """Every rule by its id, in alphabetical order."""
+    """All rules by id, in alphabetical order."""
     loaded = [load(module.name) for module in iter_modules(netprobe.lint.rules.__path__)]
     return {rule.id: rule for rule in sorted(loaded, key=lambda rule: rule.id)}

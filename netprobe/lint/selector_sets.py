@@ -1,8 +1,8 @@
-"""Selectors compared with each other, over every set of labels there could be.
+"""Selectors as sets of label sets, so that they can be compared with each other.
 
-A selector is a conjunction, and keys are independent of each other, so it comes apart into one Term a
-key: the values that pass, and whether the key may be absent. Selector A implies selector B exactly when A
-matches nothing at all, or when each of B's terms holds all that A leaves open for that key.
+A selector is a conjunction and keys are independent, so it is one Term per key: the allowed values, and
+whether the key may be absent. Selector A implies selector B if A matches nothing at all, or if each term of
+B allows everything that A allows for that key.
 """
 
 from __future__ import annotations
@@ -16,9 +16,9 @@ from netprobe.model.labels import Operator, Requirement, Selector
 
 @dataclass(frozen=True, slots=True)
 class Term:
-    """What a selector leaves open for one key.
+    """What a selector allows for one key.
 
-    `values` are the ones that pass, or with `complement` the ones that do not. `absent`: the key may be
+    `values` are the allowed values, or with `complement` the forbidden ones. `absent`: the key may be
     missing.
     """
 
@@ -70,7 +70,7 @@ def _term(requirement: Requirement) -> Term:
 
 @lru_cache(maxsize=65536)
 def terms(selector: Selector) -> dict[str, Term]:
-    """One Term for each key that the selector mentions."""
+    """One Term for each key of the selector."""
     found: dict[str, Term] = {key: Term(frozenset({value})) for key, value in selector.match_labels}
     for requirement in selector.requirements:
         found[requirement.key] = found.get(requirement.key, ANYTHING).meet(_term(requirement))
@@ -78,12 +78,12 @@ def terms(selector: Selector) -> dict[str, Term]:
 
 
 def impossible(selector: Selector) -> bool:
-    """Whether no labels at all satisfy it."""
+    """Whether no labels match it."""
     return any(term.empty for term in terms(selector).values())
 
 
 def implies(one: Selector, other: Selector) -> bool:
-    """Whether everything that `one` matches is matched by `other`, whatever the labels."""
+    """Whether `other` matches everything that `one` matches."""
     if impossible(one):
         return True
     own = terms(one)
@@ -91,7 +91,7 @@ def implies(one: Selector, other: Selector) -> bool:
 
 
 def disjoint(one: Selector, other: Selector) -> bool:
-    """Whether nothing could be matched by both."""
+    """Whether nothing can match both."""
     own, others = terms(one), terms(other)
     return any(
         own.get(key, ANYTHING).meet(others.get(key, ANYTHING)).empty for key in own.keys() | others.keys()
@@ -99,7 +99,7 @@ def disjoint(one: Selector, other: Selector) -> bool:
 
 
 def only(selector: Selector, key: str) -> str | None:
-    """The one value that the selector leaves for a key; None where there are more, or none."""
+    """The only value that the selector allows for a key; None if there are several, or none."""
     term = terms(selector).get(key)
     if term is None or term.complement or term.absent or len(term.values) != 1:
         return None

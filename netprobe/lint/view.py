@@ -1,4 +1,4 @@
-"""A cluster as the rules look at it: indexed, with what is known told from what is merely not there."""
+"""A cluster as rules see it: with indexes, and with what is known about it."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ LISTS = {Direction.INGRESS: "from", Direction.EGRESS: "to"}
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """A rule of a policy, and how its parts are called in error messages and in changes."""
+    """A rule of a policy, with the paths of its parts for messages and fixes."""
 
     policy: Policy
     direction: Direction
@@ -68,18 +68,18 @@ def places(policy: Policy) -> Iterator[Place]:
 
 
 def folder(file: str) -> str:
-    """Where a file stands: what stands in one folder is taken to be meant together."""
+    """The folder of a file: the files of one folder belong together."""
     return str(PurePath(file).parent)
 
 
 def written(policy: Policy, path: str) -> bool:
-    """Whether the manifest has this path. False where the text is not at hand."""
+    """Whether the manifest contains this path. False without a file."""
     return policy.origin is not None and path in policy.origin.places
 
 
 @dataclass(frozen=True, slots=True)
 class Refused:
-    """One thing that the API server's validation says against a policy."""
+    """One error of the API server's validation of a policy."""
 
     ref: PolicyRef
     path: str
@@ -88,7 +88,7 @@ class Refused:
 
 
 class View:
-    """Look-ups over one cluster, each computed once. Pods come in the order of the cluster."""
+    """Look-ups in one cluster, each computed once. Pods are in the order of the cluster."""
 
     def __init__(
         self,
@@ -119,7 +119,7 @@ class View:
         self._namespaces: dict[Selector, tuple[str, ...]] = {}
 
     def varied(self, policies: tuple[Policy, ...], annotations: Mapping[PolicyRef, Labels]) -> View:
-        """The same world with other policies; what was looked up of its pods is shared."""
+        """The same cluster with other policies; look-ups of pods are shared."""
         other = copy(self)
         other.refused = ()
         other.repeated = ()
@@ -134,12 +134,12 @@ class View:
             yield from places(policy)
 
     def pods(self, namespace: str, selector: Selector) -> tuple[Pod, ...]:
-        """The given pods of a namespace that a selector matches, hostNetwork ones among them."""
+        """The known pods of a namespace that a selector matches, including hostNetwork pods."""
         index = self._pods.get(namespace)
         return index.select(selector) if index else ()
 
     def pods_anywhere(self, selector: Selector) -> tuple[Pod, ...]:
-        """The given pods of all namespaces that a selector matches."""
+        """The known pods of all namespaces that a selector matches."""
         return self._all_pods.select(selector)
 
     def all_pods(self, namespace: str) -> tuple[Pod, ...]:
@@ -149,7 +149,7 @@ class View:
         return self.pods(policy.ref.namespace, policy.subject.pods)
 
     def namespaces(self, selector: Selector) -> tuple[str, ...]:
-        """The namespaces whose labels, as far as they were given, a selector matches."""
+        """The namespaces whose known labels a selector matches."""
         if selector not in self._namespaces:
             self._namespaces[selector] = tuple(
                 name for name, labels in self.labels.items() if selector.matches(labels)
@@ -157,12 +157,12 @@ class View:
         return self._namespaces[selector]
 
     def peers(self, policy: Policy, peer: PodPeer) -> Iterator[Pod]:
-        """The given pods that a peer names, as they are asked for."""
+        """The known pods that a peer matches."""
         for index in self._indexes(policy, peer.namespaces):
             yield from index.select(peer.pods)
 
     def _indexes(self, policy: Policy, namespaces: Selector | None) -> Iterator[PodIndex]:
-        """Where the pods of a peer are looked up."""
+        """The indexes in which the pods of a peer are looked up."""
         if namespaces == EVERYTHING:
             yield self._all_pods
             return
@@ -170,12 +170,12 @@ class View:
             if name in self._pods:
                 yield self._pods[name]
 
-    def names_nobody(self, policy: Policy, peer: PodPeer) -> bool:
-        """Whether none of the given pods is the peer."""
+    def matches_nobody(self, policy: Policy, peer: PodPeer) -> bool:
+        """Whether a peer matches no known pod."""
         return next(self.peers(policy, peer), None) is None
 
     def destinations(self, place: Place) -> tuple[Pod, ...]:
-        """The given pods that a rule lets be reached; () for egress to more than pods."""
+        """The known destination pods of a rule; () for egress to more than pods."""
         peers = reached(place)
         if len(peers) == 1 and peers[0].namespaces is None:
             return self.pods(place.policy.ref.namespace, peers[0].pods)
@@ -183,7 +183,7 @@ class View:
         return tuple(found.values())
 
     def declared(self, place: Place) -> frozenset[ContainerPort]:
-        """The container ports of the destinations, without a walk over these for each rule."""
+        """The container ports of the destinations of a rule."""
         return frozenset().union(
             *(
                 index.declared(peer.pods)
@@ -193,13 +193,13 @@ class View:
         )
 
     def has_pods(self, namespace: str) -> bool:
-        """Whether some pods of a namespace were given."""
+        """Whether any pods of a namespace are known."""
         return namespace in self._pods
 
     def knows_pods(self, namespace: str) -> bool:
-        """Whether a pod of the namespace that was not given can be taken not to exist.
+        """Whether pods of the namespace that are not in the input do not exist.
 
-        A cluster that is given with all its pods has some in kube-system.
+        A dump of a cluster with its pods contains some in kube-system.
         """
         if self.known.whole and self.has_pods(ALWAYS_THERE):
             return True
@@ -217,7 +217,7 @@ def _by_namespace(policies: Iterable[Policy]) -> dict[str, list[Policy]]:
 
 
 def reached(place: Place) -> tuple[PodPeer, ...]:
-    """The peers, subjects of the policy among them, whose pods a rule lets be reached."""
+    """The destination pods of a rule as peers: for ingress, the subjects of the policy."""
     if place.direction is Direction.INGRESS:
         return (PodPeer(place.policy.subject.pods),)
     peers = tuple(peer for peer in place.rule.peers if isinstance(peer, PodPeer))
@@ -225,7 +225,7 @@ def reached(place: Place) -> tuple[PodPeer, ...]:
 
 
 def describe(peer: Peer) -> str:
-    """A peer in words, as the middle of a sentence."""
+    """A peer in words, for the middle of a sentence."""
     match peer:
         case AnyPeer():
             return "everyone"

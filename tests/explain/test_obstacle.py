@@ -1,4 +1,4 @@
-"""The first thing that did not match, for every kind of it."""
+"""The first thing that does not match, for every kind of obstacle."""
 
 from __future__ import annotations
 
@@ -10,115 +10,27 @@ from netprobe.model.flow import Protocol
 from netprobe.model.labels import EVERYTHING, Operator, Requirement, Selector
 from netprobe.model.policy import NamedPort, Peer, PodPeer, Port, PortRange
 from netprobe.simulate import CALICO, CILIUM, Profile, Simulator
-from tests.semantics.stage import also, app, block, expression, flow, param, pod, policy, rule, stage
+from tests.semantics.stage import also, app, block, expression, flow, pod, policy, rule, stage
 
 NO_TEAM = Selector.of({}, Requirement("team", Operator.DOES_NOT_EXIST))
-PEERS = [
-    param(
-        "out",
-        PodPeer(),
-        Kind.NOT_A_POD,
-        "out is not a pod, and selectors match only pods",
-        id="no pod",
-    ),
-    param(
-        "z/h",
-        PodPeer(),
-        Kind.HOST_NETWORK,
-        "z/h is on its node's network, where selectors do not match it",
-        id="host network",
-    ),
-    param(
-        "y/a",
-        PodPeer(app("a")),
-        Kind.NAMESPACE,
-        "without a namespaceSelector it matches only pods of x, and y/a is in y",
-        id="another namespace",
-    ),
-    param(
-        "z/a",
-        PodPeer(app("a"), Selector.of({"team": "two"})),
-        Kind.NAMESPACE_LABEL_MISSING,
-        "namespace z has no label team (wanted: team=two)",
-        id="namespace label missing",
-    ),
-    param(
-        "y/a",
-        PodPeer(app("a"), Selector.of({"team": "one"})),
-        Kind.NAMESPACE_LABEL_DIFFERENT,
-        "namespace y has team=two (wanted: team=one)",
-        id="namespace label different",
-    ),
-    param(
-        "y/a",
-        PodPeer(app("a"), NO_TEAM),
-        Kind.NAMESPACE_LABEL_PRESENT,
-        "namespace y has team=two (wanted: !team)",
-        id="namespace label present",
-    ),
-    param(
-        "x/n",
-        PodPeer(app("b")),
-        Kind.LABEL_MISSING,
-        "x/n has no label app (wanted: app=b)",
-        id="label missing",
-    ),
-    param(
-        "x/e",
-        PodPeer(app("b")),
-        Kind.LABEL_DIFFERENT,
-        "x/e has app= (wanted: app=b)",
-        id="label different",
-    ),
-    param(
-        "x/b",
-        PodPeer(expression("app", Operator.NOT_IN, "b", "c")),
-        Kind.LABEL_PRESENT,
-        "x/b has app=b (wanted: app notin (b, c))",
-        id="label present",
-    ),
-    param(
-        "x/n",
-        PodPeer(expression("app", Operator.IN, "b", "c")),
-        Kind.LABEL_MISSING,
-        "x/n has no label app (wanted: app in (b, c))",
-        id="one of several values missing",
-    ),
-    param(
-        "x/n",
-        PodPeer(expression("app", Operator.EXISTS)),
-        Kind.LABEL_MISSING,
-        "x/n has no label app (wanted: app)",
-        id="a label of any value missing",
-    ),
-    param(
-        "z/u",
-        block("0.0.0.0/0", "10.0.0.0/8"),
-        Kind.ADDRESS_EXCEPTED,
-        "10.244.255.254 is in 0.0.0.0/0 but excepted by 10.0.0.0/8",
-        id="no address",
-    ),
-    param(
-        "out",
-        block("fd00::/8"),
-        Kind.ADDRESS_FAMILY,
-        "203.0.113.50 is an IPv4 address and fd00::/8 is not",
-        id="other family",
-    ),
-    param(
-        "out",
-        block("10.0.0.0/8"),
-        Kind.ADDRESS_OUTSIDE,
-        "203.0.113.50 is outside 10.0.0.0/8",
-        id="outside",
-    ),
-    param(
-        "out",
-        block("0.0.0.0/0", "203.0.113.0/24"),
-        Kind.ADDRESS_EXCEPTED,
-        "203.0.113.50 is in 0.0.0.0/0 but excepted by 203.0.113.0/24",
-        id="excepted",
-    ),
+TEAM_ONE, TEAM_TWO = (Selector.of({"team": team}) for team in ("one", "two"))
+
+PEERS = [  # source, an item of `from` of a policy of x, what does not match, a part of the text
+    ("out", PodPeer(), Kind.NOT_A_POD, "selectors match only pods"),
+    ("z/h", PodPeer(), Kind.HOST_NETWORK, "on its node's network"),
+    ("y/a", PodPeer(app("a")), Kind.NAMESPACE, "only pods of x, and y/a is in y"),
+    ("z/a", PodPeer(app("a"), TEAM_TWO), Kind.NAMESPACE_LABEL_MISSING, "no label team (wanted: team=two)"),
+    ("y/a", PodPeer(app("a"), TEAM_ONE), Kind.NAMESPACE_LABEL_DIFFERENT, "team=two (wanted: team=one)"),
+    ("y/a", PodPeer(app("a"), NO_TEAM), Kind.NAMESPACE_LABEL_PRESENT, "team=two (wanted: !team)"),
+    ("x/n", PodPeer(app("b")), Kind.LABEL_MISSING, "x/n has no label app (wanted: app=b)"),
+    ("x/e", PodPeer(app("b")), Kind.LABEL_DIFFERENT, "x/e has app= (wanted: app=b)"),
+    ("x/b", PodPeer(expression("app", Operator.NOT_IN, "b", "c")), Kind.LABEL_PRESENT, "app notin (b, c)"),
+    ("x/n", PodPeer(expression("app", Operator.IN, "b", "c")), Kind.LABEL_MISSING, "app in (b, c)"),
+    ("x/n", PodPeer(expression("app", Operator.EXISTS)), Kind.LABEL_MISSING, "(wanted: app)"),
+    ("z/u", block("0.0.0.0/0", "10.0.0.0/8"), Kind.ADDRESS_EXCEPTED, "excepted by 10.0.0.0/8"),
+    ("out", block("fd00::/8"), Kind.ADDRESS_FAMILY, "IPv4"),
+    ("out", block("10.0.0.0/8"), Kind.ADDRESS_OUTSIDE, "203.0.113.50 is outside 10.0.0.0/8"),
+    ("out", block("0.0.0.0/0", "203.0.113.0/24"), Kind.ADDRESS_EXCEPTED, "excepted by 203.0.113.0/24"),
 ]
 
 
@@ -134,17 +46,15 @@ def only_peer_obstacle(source: str, peer: Peer, profile: Profile = CALICO) -> Ob
 def test_peers(source: str, peer: Peer, kind: Kind, text: str) -> None:
     obstacle = only_peer_obstacle(source, peer)
     assert obstacle is not None
-    assert (obstacle.kind, obstacle.text) == (kind, text)
+    assert obstacle.kind is kind
+    assert text in obstacle.text
 
 
-def test_a_plugin_that_holds_no_block_against_pods() -> None:
+def test_a_plugin_that_compares_no_block_with_pods() -> None:
     assert only_peer_obstacle("y/a", block("0.0.0.0/0")) is None
     obstacle = only_peer_obstacle("y/a", block("0.0.0.0/0"), CILIUM)
     assert obstacle is not None
-    assert (obstacle.kind, obstacle.text) == (
-        Kind.BLOCK_IGNORES_PODS,
-        "cilium compares no ipBlock with a pod",
-    )
+    assert obstacle.kind is Kind.BLOCK_IGNORES_PODS
 
 
 def test_what_matches_has_no_obstacle() -> None:
@@ -152,56 +62,15 @@ def test_what_matches_has_no_obstacle() -> None:
         assert only_peer_obstacle("y/a", peer) is None
 
 
-PORTS = [
-    param(
-        "y/a -> x/a 81",
-        PortRange(Protocol.TCP, 80, 80),
-        Kind.PORT,
-        "it opens TCP 80, not TCP 81",
-        id="port",
-    ),
-    param(
-        "y/a -> x/a 82",
-        PortRange(Protocol.TCP, 80, 81),
-        Kind.PORT,
-        "it opens TCP 80-81, not TCP 82",
-        id="range",
-    ),
-    param(
-        "y/a -> x/a 80/UDP",
-        PortRange(Protocol.TCP),
-        Kind.PROTOCOL,
-        "it opens all of TCP, not UDP 80",
-        id="protocol",
-    ),
-    param(
-        "y/a -> x/a 80/UDP",
-        NamedPort("web"),
-        Kind.PROTOCOL,
-        "it opens TCP web, not UDP 80",
-        id="name, protocol",
-    ),
-    param(
-        "y/a -> x/b 80",
-        NamedPort("web"),
-        Kind.PORT_NAME,
-        "web is TCP 81 on x/b, not TCP 80",
-        id="another number",
-    ),
-    param(
-        "y/a -> x/a 80",
-        NamedPort("http"),
-        Kind.PORT_NAME,
-        "x/a has no TCP port named http",
-        id="no such name",
-    ),
-    param(
-        "y/a -> x/a 53",
-        NamedPort("dns"),
-        Kind.PORT_NAME,
-        "x/a has no TCP port named dns (only one of UDP)",
-        id="the name is of another protocol",
-    ),
+TCP, UDP = Protocol.TCP, Protocol.UDP
+PORTS = [  # flow, an item of `ports`, what does not match, the text
+    ("y/a -> x/a 81", PortRange(TCP, 80, 80), Kind.PORT, "it opens TCP 80, not TCP 81"),
+    ("y/a -> x/a 82", PortRange(TCP, 80, 81), Kind.PORT, "it opens TCP 80-81, not TCP 82"),
+    ("y/a -> x/a 80/UDP", PortRange(TCP), Kind.PROTOCOL, "it opens all of TCP, not UDP 80"),
+    ("y/a -> x/a 80/UDP", NamedPort("web"), Kind.PROTOCOL, "it opens TCP web, not UDP 80"),
+    ("y/a -> x/b 80", NamedPort("web"), Kind.PORT_NAME, "web is TCP 81 on x/b, not TCP 80"),
+    ("y/a -> x/a 80", NamedPort("http"), Kind.PORT_NAME, "x/a has no TCP port named http"),
+    ("y/a -> x/a 53", NamedPort("dns"), Kind.PORT_NAME, "no TCP port named dns (only one of UDP)"),
 ]
 
 
@@ -211,12 +80,13 @@ def test_ports(asked: str, entry: Port, kind: Kind, text: str) -> None:
     side = explain(Simulator(cluster), flow(asked)).sides[1]
     [[item]] = [view.ports for view in side.policies[0].rules]
     assert item.obstacle is not None
-    assert (item.obstacle.kind, item.obstacle.text) == (kind, text)
+    assert item.obstacle.kind is kind
+    assert text in item.obstacle.text
 
 
-def test_a_port_name_toward_an_address_outside() -> None:
+def test_an_address_outside_has_no_port_names() -> None:
     cluster = stage(policy("x/p", egress=[rule(ports=[NamedPort("web")])]))
     side = explain(Simulator(cluster), flow("x/a -> out 80")).sides[0]
     obstacle = side.policies[0].rules[0].ports[0].obstacle
     assert obstacle is not None
-    assert obstacle.text == "out is not a pod, so it has no port named web"
+    assert obstacle.kind is Kind.PORT_NAME

@@ -157,6 +157,12 @@ def test_what_cannot_be_meant_is_said_in_a_sentence(
     assert told in capsys.readouterr().err
 
 
+def test_a_declaration_is_about_pods(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "p.yaml").write_text(CLUSTER[CLUSTER.rindex("---") :])
+    assert main(["generate", "--from-cluster", "-f", str(tmp_path / "p.yaml")]) == 2
+    assert "there is no pod" in capsys.readouterr().err
+
+
 @pytest.mark.lab
 def test_verify_probes_the_new_policies_on_a_lab(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     suite = tmp_path / "suite.yaml"

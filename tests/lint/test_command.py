@@ -6,7 +6,6 @@ import json
 import os
 import xml.etree.ElementTree as ET
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -203,20 +202,6 @@ def test_json(folder: Path, capsys: Output) -> None:
     assert text[edit["start"] : edit["end"]] == "name"
     assert edit["text"] == "kubernetes.io/metadata.name"
     assert [(each["rule"], each["reason"]) for each in report["silenced"]] == [("no-ports", "because")]
-
-
-def test_sarif(folder: Path, capsys: Output) -> None:
-    log: dict[str, Any] = json.loads(run(folder, capsys, "sarif"))
-    (one,) = log["runs"]
-    rules = one["tool"]["driver"]["rules"]
-    assert [rule["id"] for rule in rules] == list(catalogue())
-    for result in one["results"]:
-        assert rules[result["ruleIndex"]]["id"] == result["ruleId"]
-        assert result["locations"][0]["physicalLocation"]["artifactLocation"]["uri"] == "p.yaml"
-    assert [result["ruleId"] for result in one["results"] if "suppressions" in result] == ["no-ports"]
-    (fixed,) = [result for result in one["results"] if "fixes" in result]
-    (replacement,) = fixed["fixes"][0]["artifactChanges"][0]["replacements"]
-    assert replacement["insertedContent"]["text"] == "kubernetes.io/metadata.name"
 
 
 def test_junit(folder: Path, capsys: Output) -> None:

@@ -108,7 +108,7 @@ def _suspicious(view: View, place: Place, pair: Pair) -> bool:
         return True  # the podSelector would add nothing
     if only(pair.namespaces, NAME_LABEL) == own:
         return False
-    if not view.names_nobody(place.policy, PodPeer(pair.pods, pair.namespaces)):
+    if not view.matches_nobody(place.policy, PodPeer(pair.pods, pair.namespaces)):
         return True
     if any(view.has_pods(name) for name in view.namespaces(pair.namespaces)):
         return False  # the pods there were given, and none has the labels

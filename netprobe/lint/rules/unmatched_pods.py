@@ -73,7 +73,7 @@ def check(view: View) -> Iterator[Finding]:
             if not isinstance(peer, PodPeer) or _not_checked(peer.pods) or index in torn:
                 continue
             homes = _homes(view, place, peer)
-            if not homes or not view.names_nobody(place.policy, peer) or elsewhere(view, place, index):
+            if not homes or not view.matches_nobody(place.policy, peer) or elsewhere(view, place, index):
                 continue
             yield Finding.about(
                 place.policy,
