@@ -1,4 +1,4 @@
-"""Pods: what of them the network sees, and which pods there are where workloads are given too."""
+"""Pods: what the network sees of them, and which pods there are if workloads are given too."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ PORTS = {
 }
 
 
-@pytest.mark.parametrize(("spec", "ports"), [pytest.param(*row, id=name) for name, row in PORTS.items()])
+@pytest.mark.parametrize(("spec", "ports"), PORTS.values(), ids=PORTS)
 def test_ports(spec: str, ports: tuple[ContainerPort, ...]) -> None:
     assert pod(spec).ports == ports
 
@@ -175,8 +175,8 @@ WHO = {
 }
 
 
-@pytest.mark.parametrize(("objects", "expected"), [pytest.param(*row, id=name) for name, row in WHO.items()])
-def test_nobody_is_counted_twice(objects: list[dict[str, Any]], expected: dict[str, str | None]) -> None:
+@pytest.mark.parametrize(("objects", "expected"), WHO.values(), ids=WHO)
+def test_no_pod_is_counted_twice(objects: list[dict[str, Any]], expected: dict[str, str | None]) -> None:
     assert pods(from_objects(objects)) == expected
 
 

@@ -269,7 +269,7 @@ def test_what_is_wrong_has_its_place(text: str, expected: list[str], problems: P
     assert [problem[: len(start)] for problem, start in zip(found, expected, strict=True)] == expected
 
 
-def test_names_of_namespaces_are_labels_of_theirs(read: Read) -> None:
+def test_namespaces_have_a_label_with_their_name(read: Read) -> None:
     loaded = read(
         f"apiVersion: v1\nkind: Namespace\nmetadata: {{name: a, labels: {{tier: x, {LABEL}: other}}}}\n---\n"
         + POLICY % "p"
@@ -280,7 +280,7 @@ def test_names_of_namespaces_are_labels_of_theirs(read: Read) -> None:
     assert [policy.ref for policy in loaded.cluster.policies] == [PolicyRef("default", "p")]
 
 
-def test_policies_know_where_they_stand(tmp_path: Path) -> None:
+def test_policies_have_a_place_in_their_file(tmp_path: Path) -> None:
     path = tmp_path / "m.yaml"
     path.write_text(NAMESPACE % "a" + "---\n# a comment\n\n" + POLICY % "p")
     (document, policy) = read_documents([path])
@@ -309,7 +309,7 @@ def test_live_objects(read: Read) -> None:
     assert policy.origin is None
 
 
-def test_a_live_object_that_makes_no_sense_is_named() -> None:
+def test_a_live_object_that_is_wrong_is_named() -> None:
     pod = {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "p", "namespace": "a"}, "spec": 7}
     with pytest.raises(InputError, match=r"^Pod a/p: spec: Invalid value: 7: must be a mapping"):
         from_objects([pod])
