@@ -16,15 +16,15 @@ import statistics
 import subprocess
 import sys
 import time
-from typing import Any
 
 from netprobe.lab.fabric import world
 from netprobe.lab.fabric.network import LabNetwork
 from netprobe.lab.fabric.ruleset import Compiler
 from netprobe.lab.fabric.spawner import Spawner
-from netprobe.lab.fabric.state import Member, NetworkState, PodSpec
+from netprobe.lab.fabric.state import InstalledPolicy, Member, NetworkState, PodSpec
 from netprobe.lab.options import LabOptions
 from netprobe.model.flow import ContainerPort, PodRef
+from netprobe.policies.kinds import NETWORK_POLICY
 
 SIZES = (50, 200)
 _APPS = 10  # a namespace has that many apps, and as many policies
@@ -33,13 +33,13 @@ _PROBE = ("xargs", "-P", "16", "-I{}", "nc", "-z", "-w", "1", "{}", "81")
 """To a closed port of a lab that rejects, so that no probe waits out its time."""
 
 
-def policy(namespace: str, number: int, port: int = 80) -> dict[str, Any]:
+def policy(namespace: str, number: int, port: int = 80) -> InstalledPolicy:
     """An app accepts the next app of its namespace, and the same app of the next namespace."""
     after = {"matchLabels": {"app": f"a{(number + 1) % _APPS}"}}
     same = {"matchLabels": {"app": f"a{number}"}}
     peers = [{"podSelector": after}, {"podSelector": same, "namespaceSelector": {}}]
     ports = [{"port": port, "protocol": "TCP"}, {"port": "web", "protocol": "TCP"}]
-    return {
+    obj = {
         "metadata": {"namespace": namespace, "name": f"p{number}"},
         "spec": {
             "podSelector": same,
@@ -47,9 +47,10 @@ def policy(namespace: str, number: int, port: int = 80) -> dict[str, Any]:
             "ingress": [{"from": peers, "ports": ports}],
         },
     }
+    return InstalledPolicy(NETWORK_POLICY.policy(obj), {})
 
 
-def cluster(pods: int) -> tuple[list[PodSpec], dict[PodRef, dict[str, str]], list[dict[str, Any]]]:
+def cluster(pods: int) -> tuple[list[PodSpec], dict[PodRef, dict[str, str]], list[InstalledPolicy]]:
     """Pods, their labels, and half as many policies."""
     specs, labels = [], {}
     for number in range(pods):

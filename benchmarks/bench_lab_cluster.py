@@ -26,6 +26,7 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 from benchmarks.bench_lab import policy
 from netprobe.kube import connect
 from netprobe.lab import Lab, LabOptions, start
+from netprobe.policies.networkpolicy import dump_policy
 
 SIZES = (50, 200)
 _PODS_OF_A_NAMESPACE = 20
@@ -57,11 +58,7 @@ def manifests(namespaces: list[str]) -> Iterator[dict[str, Any]]:
         yield {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}}
         for number in range(_APPS):
             yield deployment(name, f"a{number}")
-            yield {
-                "apiVersion": "networking.k8s.io/v1",
-                "kind": "NetworkPolicy",
-                **policy(name, number),
-            }
+            yield dump_policy(policy(name, number).policy)
 
 
 def deployment(namespace: str, app: str) -> dict[str, Any]:

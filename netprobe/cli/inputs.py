@@ -9,11 +9,10 @@ from netprobe.cli.main import say
 from netprobe.errors import UsageError
 from netprobe.model.cluster import Cluster
 from netprobe.model.objects import ReadOnlyObject
+from netprobe.policies.kinds import DECIDING
 
 if TYPE_CHECKING:
     from netprobe.suite import Suite
-
-KINDS = ("Namespace", "Pod", "Service", "NetworkPolicy")
 
 
 def read_cluster(filenames: Sequence[str]) -> Cluster:
@@ -68,7 +67,7 @@ def live_cluster(kubeconfig: str | None, context: str | None, request_timeout_s:
 
     async def objects() -> list[ReadOnlyObject]:
         async with connect(kubeconfig, context, request_timeout_s=request_timeout_s) as cluster:
-            return [thing for kind in KINDS for thing in await cluster.find(kind)]
+            return [thing for kind in DECIDING for thing in await cluster.find(kind)]
 
     return from_objects(run_async(objects()))
 

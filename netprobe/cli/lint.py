@@ -17,6 +17,7 @@ from netprobe.cli.options import cluster_options, examples, filename_option
 from netprobe.cli.progress import shown
 from netprobe.errors import Problem, UsageError
 from netprobe.lint import LintConfig, Linted, catalogue, edits, fix_files, lint
+from netprobe.policies.kinds import DECIDING
 from netprobe.report import save
 from netprobe.report.findings import FINDING_FORMATS, render_findings
 from netprobe.report.style import Style
@@ -24,7 +25,6 @@ from netprobe.report.style import Style
 if TYPE_CHECKING:
     from netprobe.lint.read import Input
 
-KINDS = ("Namespace", "Pod", "Service", "NetworkPolicy")
 UNREADABLE = 2
 
 
@@ -146,7 +146,7 @@ def _live(
 
     async def objects() -> list[Mapping[str, Any]]:
         async with connect(kubeconfig, context, request_timeout_s=timeout_s) as cluster:
-            return [thing for kind in KINDS for thing in await cluster.find(kind)]
+            return [thing for kind in DECIDING for thing in await cluster.find(kind)]
 
     found = from_objects(run_async(objects()))
     return found.lint(config), found.problems

@@ -10,6 +10,7 @@ from typing import Any, Final
 from netprobe.errors import ClusterError, ForbiddenError
 from netprobe.kube.client import KubeCluster
 from netprobe.model.objects import Object
+from netprobe.policies.kinds import NOT_SIMULATED
 
 CNIS: Final[Mapping[str, str]] = {
     # a word in the image or name of a DaemonSet -> the network plugin that it belongs to
@@ -106,16 +107,9 @@ def cni_by_groups(groups: Iterable[str]) -> tuple[str, str] | None:
 
 
 POLICY_KINDS: Final[Mapping[str, tuple[str, ...]]] = {
-    # an API group -> its resources that decide flows, beside NetworkPolicy, and are not simulated
-    "crd.projectcalico.org": ("globalnetworkpolicies", "networkpolicies"),
-    "projectcalico.org": ("globalnetworkpolicies", "networkpolicies"),
-    "cilium.io": ("ciliumclusterwidenetworkpolicies", "ciliumnetworkpolicies"),
-    "crd.antrea.io": ("clusternetworkpolicies", "networkpolicies"),
-    "policy.networking.k8s.io": (
-        "adminnetworkpolicies",
-        "baselineadminnetworkpolicies",
-        "clusternetworkpolicies",
-    ),
+    # an API group -> its resources that decide flows and are not simulated
+    group: tuple(kind.plural for kind in NOT_SIMULATED if kind.group == group)
+    for group in dict.fromkeys(kind.group for kind in NOT_SIMULATED)
 }
 SAME_OBJECTS: Final[Mapping[str, str]] = {"projectcalico.org": "crd.projectcalico.org"}
 """A group whose objects another group also serves; where both are served only the other is read."""

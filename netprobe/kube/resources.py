@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from urllib.parse import quote
 
+from netprobe.policies.kinds import SIMULATED
+
 
 @dataclass(frozen=True, slots=True)
 class Resource:
@@ -50,7 +52,7 @@ RESOURCES: dict[str, Resource] = {
         Resource("batch/v1", "Job", "jobs"),
         Resource("coordination.k8s.io/v1", "Lease", "leases"),
         Resource("discovery.k8s.io/v1", "EndpointSlice", "endpointslices"),
-        Resource("networking.k8s.io/v1", "NetworkPolicy", "networkpolicies"),
+        *(Resource(kind.api_version, kind.kind, kind.plural, kind.namespaced) for kind in SIMULATED),
         Resource("policy/v1", "PodDisruptionBudget", "poddisruptionbudgets"),
         Resource("authentication.k8s.io/v1", "SelfSubjectReview", "selfsubjectreviews", False),
         Resource("authorization.k8s.io/v1", "SelfSubjectAccessReview", "selfsubjectaccessreviews", False),

@@ -9,14 +9,16 @@ from typing import Final
 from netprobe.errors import LabError
 from netprobe.lab.api.resources import ENDPOINT_SLICES, NAMESPACES, NETWORK_POLICIES, SERVICES, Resource
 from netprobe.lab.api.store import Change, Store
-from netprobe.lab.fabric.state import Fabric, Member, NetworkState
+from netprobe.lab.fabric.state import Fabric, InstalledPolicy, Member, NetworkState
 from netprobe.model.flow import PodRef
 from netprobe.model.objects import Object
+from netprobe.policies.kinds import NETWORK_POLICY
 
 OUTSIDE = "netprobe-outside"
 """The namespace of external hosts; no selector and no policy reaches into it."""
 
-_SEEN: Final = (NAMESPACES, NETWORK_POLICIES, SERVICES, ENDPOINT_SLICES)
+_POLICIES: Final = {NETWORK_POLICIES: NETWORK_POLICY}
+_SEEN: Final = (NAMESPACES, SERVICES, ENDPOINT_SLICES, *_POLICIES)
 _RETRY_S = 0.5
 logger = logging.getLogger(__name__)
 
@@ -33,6 +35,7 @@ class Enforcer:
         self._fabric = fabric
         self._members: dict[PodRef, Member] = {}
         self._objects: dict[Resource, list[Object]] = {}
+        self._policies: dict[tuple[str, str], InstalledPolicy] = {}  # by uid and resourceVersion
         self._wanted = 1
         self._done = 0
         self._changed = asyncio.Event()
@@ -63,7 +66,7 @@ class Enforcer:
                 obj["metadata"]["name"]: obj["metadata"].get("labels") or {} for obj in self._all(NAMESPACES)
             },
             members=dict(self._members),
-            policies=self._all(NETWORK_POLICIES),
+            policies=self._installed(),
             services=self._all(SERVICES),
             endpoint_slices=self._all(ENDPOINT_SLICES),
         )
@@ -94,6 +97,18 @@ class Enforcer:
                 stored.object for stored in self._store.items(resource) if not _outside(stored.object)
             ]
         return self._objects[resource]
+
+    def _installed(self) -> list[InstalledPolicy]:
+        """The policies of all kinds; a policy that has not changed is the same record as before."""
+        before, self._policies = self._policies, {}
+        for resource, kind in _POLICIES.items():
+            for obj in self._all(resource):
+                metadata = obj["metadata"]
+                key = (metadata["uid"], metadata["resourceVersion"])
+                self._policies[key] = before.get(key) or InstalledPolicy(
+                    kind.policy(obj), metadata.get("annotations") or {}
+                )
+        return list(self._policies.values())
 
     def _touch(self) -> None:
         self._wanted += 1

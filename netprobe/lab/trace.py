@@ -18,6 +18,7 @@ from netprobe.errors import LabError
 from netprobe.lab.fabric import ruleset, services
 from netprobe.lab.fabric.state import CountedRule
 from netprobe.model.flow import Address, PodRef, ServiceRef
+from netprobe.model.policy import Direction
 
 RULES = "/netprobe/rules"
 """The path of a lab's API that lists the rules of every node with their counters."""
@@ -26,6 +27,8 @@ TRACE = "/netprobe/trace"
 """The path that traces one connection (api/trace.py)."""
 
 Stage = Literal["service", "egress", "ingress"]
+ENDING = {"accept", "drop", "reject"}
+"""The verdicts that end a side; rules that log or pass on count too."""
 _PLACE = re.compile(r"(?:egress|ingress) (\S+) rule (\d+)(?: peer (\d+))?(?: port (\d+))?")
 _Key = tuple[str, str, str, int]
 
@@ -96,14 +99,16 @@ class Counts:
         table = ruleset.POLICIES.name
         if not any(True for _ in self._all(node, table)):
             return Step(direction, node, "not enforced")
-        denial = ruleset.denial(direction, ref)
-        chain = next((rule.chain for rule, _ in self._all(node, table) if rule.comment == denial), None)
-        if chain is None:
+        way = Direction(direction)
+        own = {ruleset.denial(way, ref), ruleset.subject(way, ref)}
+        chains = dict.fromkeys(rule.chain for rule, _ in self._all(node, table) if rule.comment in own)
+        if not chains:
             return Step(direction, node, "not isolated")
-        own = self._chains[node, table, chain]
-        jumps = [rule.verdict.removeprefix("jump ") for rule, _ in own if rule.verdict.startswith("jump ")]
-        met = [*(entry for name in jumps for entry in self._chains.get((node, table, name), ())), *own]
-        hit = [(rule, more) for rule, more in met if more]
+        met = [entry for chain in chains for entry in self._chains[node, table, chain]]
+        jumps = [target for rule, _ in met if (target := rule.verdict.removeprefix("jump ")) != rule.verdict]
+        jumps = [name for name in jumps if name not in chains]
+        met += [entry for name in jumps for entry in self._chains.get((node, table, name), ())]
+        hit = [(rule, more) for rule, more in met if more and rule.verdict in ENDING]
         isolating = tuple(name.removeprefix(f"{direction}/") for name in jumps)
         if not hit:
             return Step(direction, node, "not seen", isolating=isolating)
@@ -111,8 +116,9 @@ class Counts:
             raise UnclearError(f"the {direction} rules of {ref} counted other traffic at the same moment")
         rule, packets = hit[0][0], sum(more for _, more in hit)
         place = _PLACE.fullmatch(rule.comment)
-        if place is None:
-            return Step(direction, node, "denied", isolating=isolating, packets=packets)
+        if place is None or rule.verdict != "accept":
+            by = place[1] if place else None
+            return Step(direction, node, "denied", by=by, isolating=isolating, packets=packets)
         number, peer, port = (None if text is None else int(text) for text in place.groups()[1:])
         return Step(
             direction,

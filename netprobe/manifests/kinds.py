@@ -6,14 +6,16 @@ from difflib import get_close_matches
 from enum import Enum
 from functools import cache
 
+from netprobe.policies.kinds import DECIDING, NOT_SIMULATED, SIMULATED
+
 _CURRENT = {
     **dict.fromkeys(("Namespace", "Pod", "Service", "ReplicationController", "List"), "v1"),
     **dict.fromkeys(("Deployment", "StatefulSet", "DaemonSet", "ReplicaSet"), "apps/v1"),
     **dict.fromkeys(("Job", "CronJob"), "batch/v1"),
-    "NetworkPolicy": "networking.k8s.io/v1",
+    **{kind.kind: kind.api_version for kind in SIMULATED},
 }
 """Kinds that matter, with the apiVersion that netprobe reads."""
-WORKLOADS = frozenset(_CURRENT) - {"Namespace", "Pod", "Service", "List", "NetworkPolicy"}
+WORKLOADS = frozenset(_CURRENT) - {"List", *DECIDING}
 """Kinds with a pod template."""
 _REMOVED = {
     ("extensions/v1beta1", "NetworkPolicy"): "1.16",
@@ -31,21 +33,7 @@ _REMOVED = {
 """(apiVersion, kind) -> the Kubernetes release that removed it (source: the API migration guide)."""
 
 _OWN_GROUPS = frozenset(("", "apps", "batch", "extensions", "networking.k8s.io"))
-_OTHER_POLICIES = frozenset(
-    (
-        ("crd.projectcalico.org", "NetworkPolicy"),
-        ("crd.projectcalico.org", "GlobalNetworkPolicy"),
-        ("projectcalico.org", "NetworkPolicy"),
-        ("projectcalico.org", "GlobalNetworkPolicy"),
-        ("cilium.io", "CiliumNetworkPolicy"),
-        ("cilium.io", "CiliumClusterwideNetworkPolicy"),
-        ("crd.antrea.io", "NetworkPolicy"),
-        ("crd.antrea.io", "ClusterNetworkPolicy"),
-        ("policy.networking.k8s.io", "AdminNetworkPolicy"),
-        ("policy.networking.k8s.io", "BaselineAdminNetworkPolicy"),
-        ("policy.networking.k8s.io", "ClusterNetworkPolicy"),
-    )
-)
+_OTHER_POLICIES = frozenset((kind.group, kind.kind) for kind in NOT_SIMULATED)
 """Kinds of policies that decide flows but are not simulated: skipped, with a warning."""
 
 

@@ -16,6 +16,7 @@ from netprobe.model.objects import Object
 from netprobe.model.observation import Observation, Outcome
 from netprobe.model.policy import Policy, PolicyRef
 from netprobe.model.verdict import Decision, Verdict
+from netprobe.policies.kinds import DECIDING
 from netprobe.probe import Fixture as PodsToMake
 from netprobe.probe import Observed, PodOptions, Prober, Workbench, new_run
 from netprobe.probe.guests.surroundings import Surroundings, look_around
@@ -24,7 +25,7 @@ from netprobe.run.copied import Copied, copied
 from netprobe.run.cover import Cover, cover
 from netprobe.run.driver import Bench
 from netprobe.run.families import apart
-from netprobe.run.in_place import DECIDING, NEEDS_A_CLUSTER
+from netprobe.run.in_place import NEEDS_A_CLUSTER
 from netprobe.run.moment import SimulatedMoment
 from netprobe.run.options import Progress, RunOptions
 from netprobe.run.other_policies import OtherPolicies, other_policies

@@ -14,6 +14,7 @@ from dataclasses import dataclass, replace
 from netprobe.errors import ConflictError, UsageError
 from netprobe.manifests import from_objects
 from netprobe.model.flow import Pod, PodRef, Via
+from netprobe.policies.kinds import DECIDING
 from netprobe.probe import Observed, PodOptions, Prober, new_run
 from netprobe.probe.guests.conflicts import SideEffect, side_effects
 from netprobe.probe.guests.guest_workbench import GuestWorkbench
@@ -34,7 +35,6 @@ from netprobe.run.route import Route
 from netprobe.simulate import Simulator
 from netprobe.suite import Suite
 
-DECIDING = ("Namespace", "Pod", "Service", "NetworkPolicy")
 NAME = "as the cluster is"
 STAND_IN = (
     f"shadow pods carry all labels of the real pod but {', '.join(sorted(NEVER_COPIED))}, and one stands for "

@@ -10,15 +10,15 @@ import asyncio
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
 from netprobe.errors import LabError
 from netprobe.lab.fabric.loader import Loader
 from netprobe.lab.fabric.ruleset import Compiler
-from netprobe.lab.fabric.state import Member, NetworkState
+from netprobe.lab.fabric.state import InstalledPolicy, Member, NetworkState
 from netprobe.lab.options import LabOptions
 from netprobe.model.flow import PodRef
 from netprobe.model.labels import Labels
+from netprobe.model.policy import Tier
 
 Links = Mapping[PodRef, str]
 
@@ -36,7 +36,8 @@ class _Facts:
 
     namespaces: Mapping[str, Labels]
     members: Mapping[PodRef, Member]
-    policies: Sequence[Mapping[str, Any]]
+    policies: Sequence[InstalledPolicy]
+    tiers: Sequence[Tier]
     links: Mapping[str, Links]
 
 
@@ -98,7 +99,7 @@ class Enforcer:
 
     async def _apply(self, state: NetworkState) -> None:
         links = {name: self._links(name) for name in self._loaders}
-        facts = _Facts(state.namespaces, state.members, state.policies, links)
+        facts = _Facts(state.namespaces, state.members, state.policies, state.tiers, links)
         before, self._in_force = self._in_force, None
         if before != facts:
             compiler = Compiler(state, self._versions, self._options.deny_with, self._compiler)

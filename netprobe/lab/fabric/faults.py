@@ -5,7 +5,7 @@ On a pod, `netprobe.dev/fault-listener`:
     dead            the pod is ready, and nothing listens on its ports
     late=SECONDS    it listens only that long after it has become ready
 
-On a NetworkPolicy, `netprobe.dev/fault-missed`:
+On a policy, `netprobe.dev/fault-missed`:
 
     policy          the policy is accepted and not enforced
     node=NAME       it is not enforced on that node
@@ -16,14 +16,13 @@ An annotation that cannot be read asks for nothing.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
+from netprobe.model.labels import Labels
 
 LISTENER = "netprobe.dev/fault-listener"
 MISSED = "netprobe.dev/fault-missed"
 
 
-def listens_after(annotations: Mapping[str, str]) -> float | None:
+def listens_after(annotations: Labels) -> float | None:
     """Seconds after its start when a pod begins to listen: 0 without a fault, None for never."""
     name, _, number = annotations.get(LISTENER, "").partition("=")
     if name == "dead":
@@ -34,23 +33,22 @@ def listens_after(annotations: Mapping[str, str]) -> float | None:
         return 0.0
 
 
-def is_missed(policy: Mapping[str, Any]) -> bool:
+def is_missed(annotations: Labels) -> bool:
     """Whether the policy is enforced nowhere."""
-    return _missed(policy) == ("policy", "")
+    return _missed(annotations) == ("policy", "")
 
 
-def missed_on(policy: Mapping[str, Any]) -> str | None:
+def missed_on(annotations: Labels) -> str | None:
     """The node on which the policy is not enforced."""
-    what, where = _missed(policy)
+    what, where = _missed(annotations)
     return where if what == "node" else None
 
 
-def is_missed_rule(policy: Mapping[str, Any], direction: str, index: int) -> bool:
+def is_missed_rule(annotations: Labels, direction: str, index: int) -> bool:
     """Whether one rule of the policy is not enforced."""
-    return _missed(policy) == (direction, str(index))
+    return _missed(annotations) == (direction, str(index))
 
 
-def _missed(policy: Mapping[str, Any]) -> tuple[str, str]:
-    annotations = policy["metadata"].get("annotations") or {}
+def _missed(annotations: Labels) -> tuple[str, str]:
     what, _, where = str(annotations.get(MISSED, "")).partition("=")
     return what, where

@@ -1,4 +1,4 @@
-"""NetworkPolicies as rules of the kernel's packet filter: pure, from API objects to named blocks of nft.
+"""Policies as rules of the kernel's packet filter: pure, from the model's policies to named blocks of nft.
 
 Theory of operation
 -------------------
@@ -14,58 +14,58 @@ So a flow passes where the source's egress side and the destination's ingress si
 decided on its own pod's node. A node reaches its own pods (hook output has no rules), and a pod to its
 own address never leaves the pod.
 
-    map  from, to       link → the chain of that pod and direction; a pod that is not isolated has no entry
-    chain from/p7       jump to the chain of each policy that isolates the pod; then count and deny
-    chain ingress/shop/web   one rule for each rule, peer and port entry of the policy: count and accept
-    set  pods4/ab12…    the addresses that a peer's selectors mean; shared by all peers that ask the same
+    map  from, to       link → the chain of that pod and direction; none for a pod to which no policy applies
+    chain from/p7       jump to the chain of each policy that applies to the pod, in order; then count and
+                        deny, if that is the default of the tier
+    chain ingress/shop/web   one rule for each rule, peer and port entry of the policy: count, then accept
+                        or deny
+    set  pods4/ab12…    the addresses that a peer's selectors mean; shared by all peers with the same ones
     set  port4/tcp/web  address . number of every pod that calls a TCP port "web": the destination's ports,
                         in both directions, so no external address is ever in it
+
+Where policies of several tiers apply to a pod, its chain jumps to one chain a tier, from/p7/Admin first. What
+no rule of a tier that passes by default matches comes back and goes on with the next. A rule that passes
+explicitly sets a bit of the packet's mark and returns from its policy's chain; behind the jump to such a
+policy the tier's chain returns where the bit is set. A tier with such policies clears the bit first.
 
 A packet costs one look-up, and then the policies of that one pod. A pod that comes or goes changes
 elements of sets; a policy changes its own chain, and the chains of its pods where these are other ones.
 `update.update` writes that difference as one transaction. Established connections are not looked up
 in any rule, so a change leaves them alone.
 
-An isolated pod is denied every protocol that no rule names (an SCTP rule isolates TCP too), ICMP
-included; errors that belong to a connection are "related" and pass, path MTU discovery among them.
+A pod that the default tier isolates is denied every protocol that no rule names (an SCTP rule isolates TCP
+too), ICMP included; errors that belong to a connection are "related" and pass, path MTU discovery among them.
 """
 
 from __future__ import annotations
 
+import math
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from itertools import groupby
 
 from netprobe.lab.fabric import faults
 from netprobe.lab.fabric.policyrules import (
-    DIRECTIONS,
+    PASSED,
+    DenyWith,
     PeerSet,
     PolicyRules,
     PortSet,
     comment,
-    isolated_directions,
-    name_of,
     rules_of,
     shortened,
+    verdicts,
 )
 from netprobe.lab.fabric.selection import Query, Selection
-from netprobe.lab.fabric.state import Member, NetworkState
+from netprobe.lab.fabric.state import InstalledPolicy, Member, NetworkState
 from netprobe.lab.fabric.table import NamedSet, Ruleset, Table
-from netprobe.model.flow import PodRef
+from netprobe.model.flow import PodRef, Protocol
+from netprobe.model.policy import Action, Direction, Policy, Tier
 
 _NAME = "inet netprobe"
-_MAP = {"egress": "from", "ingress": "to"}
+_MAP = {Direction.EGRESS: "from", Direction.INGRESS: "to"}
 _TYPE = {4: "ipv4_addr", 6: "ipv6_addr"}
-_DENY = {
-    "drop": (("", "drop"),),
-    # A reset and not an ICMP error: on one machine the error comes back while connect() still holds the
-    # socket, and the kernel then forgets it until the first retransmission, a second later.
-    "reject": (
-        ("meta l4proto tcp ", "reject with tcp reset"),
-        ("", "reject with icmpx port-unreachable"),
-    ),
-}
 
 _BASE = f"""\
 table {_NAME} {{
@@ -92,6 +92,15 @@ table {_NAME} {{
 POLICIES = Table(_NAME, _BASE)
 
 
+@dataclass(frozen=True, slots=True)
+class _Applied:
+    """A policy's chain where it applies to a pod."""
+
+    tier: Tier
+    chain: str
+    passes: bool
+
+
 class Compiler:
     """The policies of one state; `node` gives the part that a node needs.
 
@@ -104,27 +113,30 @@ class Compiler:
         self,
         state: NetworkState,
         versions: Sequence[int] = (4,),
-        deny_with: Literal["drop", "reject"] = "drop",
+        deny_with: DenyWith = "drop",
         before: Compiler | None = None,
     ) -> None:
         self._before = before
         self._versions = versions
-        self._deny = _DENY[deny_with]
+        self._deny_with: DenyWith = deny_with
         self.selection: Selection = Selection(state, None if before is None else before.selection)
-        self._by_name: dict[tuple[str, str], list[Member]] | None = None
+        self._by_name: dict[tuple[Protocol, str], list[Member]] | None = None
         self.sets: dict[str, NamedSet] = {}
         self._chains: dict[str, PolicyRules] = {}
-        self._isolating: dict[str, dict[PodRef, list[str]]] = {way: defaultdict(list) for way in DIRECTIONS}
+        self._applying: dict[Direction, dict[PodRef, list[_Applied]]] = {
+            direction: defaultdict(list) for direction in Direction
+        }
         self._missed: dict[str, str] = {}  # chain → the node that misses it, where a fault asks for that
         self.texts: dict[int, _Text] = {}
-        for policy in sorted(state.policies, key=name_of):
+        for tier, policy in _in_order(state):
             text = self._text(policy)
             for direction, rules in text.rules:
                 self._chains[rules.chain] = rules
                 if text.missed_on:
                     self._missed[rules.chain] = text.missed_on
-                for subject in self.selection.pods(text.subjects):
-                    self._isolating[direction][subject.ref].append(rules.chain)
+                applied = _Applied(tier, rules.chain, rules.passes)
+                for subject in self.selection.pods(text.subject):
+                    self._applying[direction][subject.ref].append(applied)
                 for name, what in rules.sets.items():
                     if name not in self.sets:
                         self.sets[name] = self._set(name, what)
@@ -135,37 +147,63 @@ class Compiler:
         chains: dict[str, tuple[str, ...]] = {}
         maps: dict[str, dict[str, str]] = {name: {} for name in _MAP.values()}
         policies: set[str] = set()
-        for direction in DIRECTIONS:
+        for direction in Direction:
             entries = maps[_MAP[direction]]
             for ref, link in links.items():
-                isolating = self._isolating[direction].get(ref, [])
+                applying = self._applying[direction].get(ref, [])
                 if self._missed:
-                    isolating = [chain for chain in isolating if self._missed.get(chain) != name]
-                if isolating:
+                    applying = [one for one in applying if self._missed.get(one.chain) != name]
+                if applying:
                     chain = f"{_MAP[direction]}/{link}"
                     entries[f'"{link}"'] = f"jump {chain}"
-                    policies.update(isolating)
-                    denied = comment(denial(direction, ref))
-                    chains[chain] = (
-                        *(f"jump {chain}" for chain in isolating),
-                        *(f"{match}counter {verdict} {denied}" for match, verdict in self._deny),
-                    )
+                    policies.update(one.chain for one in applying)
+                    chains.update(self._of_pod(chain, direction, ref, applying))
         chains.update((name, self._chains[name].rules) for name in sorted(policies))
         needed = sorted({name for policy in policies for name in self._chains[policy].sets})
         sets = {name: self.sets[name] for name in needed}
         return Ruleset(sets, chains, {name: entries for name, entries in maps.items() if entries})
 
-    def _text(self, policy: Mapping[str, Any]) -> _Text:
-        known = None if self._before is None else self._before.texts.get(id(policy))
+    def _of_pod(
+        self, chain: str, direction: Direction, ref: PodRef, applying: Sequence[_Applied]
+    ) -> Iterator[tuple[str, tuple[str, ...]]]:
+        """The chain of a pod in a direction, and those of its tiers where there are several."""
+        tiers = [(tier, list(own)) for tier, own in groupby(applying, key=lambda one: one.tier)]
+        if len(tiers) == 1:
+            yield chain, tuple(self._of_tier(*tiers[0], direction, ref))
+            return
+        place = comment(subject(direction, ref))
+        yield chain, tuple(f"jump {chain}/{tier.name} {place}" for tier, _ in tiers)
+        for tier, own in tiers:
+            yield f"{chain}/{tier.name}", tuple(self._of_tier(tier, own, direction, ref))
+
+    def _of_tier(
+        self, tier: Tier, applying: Sequence[_Applied], direction: Direction, ref: PodRef
+    ) -> Iterator[str]:
+        """The rules that take a packet of a pod through a tier."""
+        if any(one.passes for one in applying):
+            yield f"meta mark set meta mark & {0xFFFFFFFF ^ PASSED:#x}"
+        for one in applying:
+            yield f"jump {one.chain}"
+            if one.passes:
+                yield f"meta mark & {PASSED:#x} == {PASSED:#x} return"
+        if tier.default is Action.DENY:
+            denied = comment(denial(direction, ref))
+            for match, verdict in verdicts(Action.DENY, self._deny_with):
+                yield " ".join(filter(None, (match, "counter", verdict, denied)))
+
+    def _text(self, installed: InstalledPolicy) -> _Text:
+        known = None if self._before is None else self._before.texts.get(id(installed))
         if known is None:
-            ways = () if faults.is_missed(policy) else isolated_directions(policy)
+            policy = installed.policy
+            missed = faults.is_missed(installed.annotations)
+            ways = [way for way in Direction if policy.rules(way) is not None and not missed]
             known = _Text(
-                policy,
-                Query.of_subjects(policy),
-                tuple((way, rules_of(policy, way, self._versions)) for way in ways),
-                faults.missed_on(policy),
+                installed,
+                Query.of(policy.ref.namespace, policy.subject),
+                tuple((way, rules_of(installed, way, self._versions, self._deny_with)) for way in ways),
+                faults.missed_on(installed.annotations),
             )
-        self.texts[id(policy)] = known
+        self.texts[id(installed)] = known
         return known
 
     def _set(self, name: str, what: PeerSet | PortSet) -> NamedSet:
@@ -191,12 +229,12 @@ class Compiler:
             for member in self.selection.everyone():
                 for port in member.ports:
                     if port.name:
-                        self._by_name[port.protocol.value, port.name].append(member)
+                        self._by_name[port.protocol, port.name].append(member)
         found = {
             f"{address} . {declared.number}"
             for member in self._by_name.get((what.protocol, what.name), ())
             for declared in member.ports
-            if (declared.name, declared.protocol.value) == (what.name, what.protocol)
+            if (declared.name, declared.protocol) == (what.name, what.protocol)
             for address in member.addresses
             if address.version == what.version
         }
@@ -207,12 +245,40 @@ class Compiler:
 class _Text:
     """What is worked out of one policy alone. It keeps the policy, so that its identity stays its own."""
 
-    policy: Mapping[str, Any]
-    subjects: Query
-    rules: tuple[tuple[str, PolicyRules], ...]
+    policy: InstalledPolicy
+    subject: Query
+    rules: tuple[tuple[Direction, PolicyRules], ...]
     missed_on: str | None
 
 
-def denial(direction: str, ref: PodRef) -> str:
+def denial(direction: Direction, ref: PodRef) -> str:
     """The comment of the rule that denies what no policy of a pod lets pass."""
-    return shortened(f"{direction} denied: {ref}")
+    return shortened(f"{direction.value} denied: {ref}")
+
+
+def subject(direction: Direction, ref: PodRef) -> str:
+    """The comment of the rules that take a packet of a pod to its tiers."""
+    return shortened(f"{direction.value} of {ref}")
+
+
+def _in_order(state: NetworkState) -> list[tuple[Tier, InstalledPolicy]]:
+    """The policies in the order in which a packet meets them, each with its tier.
+
+    Tiers by order and name, one that does not exist last, with DENY as its default; in a tier, policies by
+    order and then by the text NAME/NAMESPACE/KIND.
+    """
+    tiers = {tier.name: tier for tier in state.tiers}
+
+    def key(item: tuple[Tier, InstalledPolicy]) -> tuple[float, str, float, str]:
+        tier, policy = item[0], item[1].policy
+        return tier.order, tier.name, policy.order, _name(policy)
+
+    found = []
+    for installed in state.policies:
+        name = installed.policy.tier
+        found.append((tiers.get(name, Tier(name, math.inf, Action.DENY)), installed))
+    return sorted(found, key=key)
+
+
+def _name(policy: Policy) -> str:
+    return f"{policy.ref.name}/{policy.ref.namespace}/{policy.ref.kind}"

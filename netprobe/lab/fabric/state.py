@@ -12,6 +12,7 @@ from typing import Any, Protocol
 
 from netprobe.model.flow import Address, ContainerPort, PodRef
 from netprobe.model.labels import Labels
+from netprobe.model.policy import STANDARD_TIERS, Policy, Tier
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,14 +64,23 @@ class Member:
 
 
 @dataclass(frozen=True, slots=True)
+class InstalledPolicy:
+    """A policy as it is stored. `annotations` carry faults on demand."""
+
+    policy: Policy
+    annotations: Labels
+
+
+@dataclass(frozen=True, slots=True)
 class NetworkState:
     """Everything that rules and names are made from. Mappings are API objects as stored, with defaults."""
 
     namespaces: Mapping[str, Labels]
     members: Mapping[PodRef, Member]
-    policies: Sequence[Mapping[str, Any]]
+    policies: Sequence[InstalledPolicy]
     services: Sequence[Mapping[str, Any]] = ()
     endpoint_slices: Sequence[Mapping[str, Any]] = ()
+    tiers: Sequence[Tier] = STANDARD_TIERS
 
 
 @dataclass(frozen=True, slots=True)

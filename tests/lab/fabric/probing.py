@@ -18,9 +18,11 @@ from typing import Any
 from netprobe.lab.fabric import kernel
 from netprobe.lab.fabric.network import LabNetwork
 from netprobe.lab.fabric.process import LabProcess
-from netprobe.lab.fabric.state import Member, NetworkState, PodSpec
+from netprobe.lab.fabric.state import InstalledPolicy, Member, NetworkState, PodSpec
 from netprobe.model.flow import Address, ContainerPort, PodRef, Protocol
 from netprobe.model.objects import Object
+from netprobe.model.policy import STANDARD_TIERS, Tier
+from netprobe.policies.kinds import NETWORK_POLICY
 
 OPEN, REFUSED, SILENT = "open", "refused", "silent"
 _NO_ANSWER_S = 1.5  # more than a busy machine takes for an answer
@@ -44,6 +46,22 @@ def policy(name: str, spec: Mapping[str, Any]) -> Object:
     return {"metadata": {"namespace": ref.namespace, "name": ref.name}, "spec": dict(spec)}
 
 
+_INSTALLED: dict[int, tuple[Object, InstalledPolicy]] = {}
+
+
+def installed(policies: Iterable[Object | InstalledPolicy]) -> list[InstalledPolicy]:
+    """The records of NetworkPolicies: the same one for the same object, as the daemon has it."""
+    found = []
+    for one in policies:
+        if isinstance(one, InstalledPolicy):
+            found.append(one)
+            continue
+        annotations = one["metadata"].get("annotations") or {}
+        record = InstalledPolicy(NETWORK_POLICY.policy(one), annotations)
+        found.append(_INSTALLED.setdefault(id(one), (one, record))[1])
+    return found
+
+
 @dataclass
 class World:
     """The pods of a network and what is said of them; kept in step with the network by its methods."""
@@ -51,10 +69,12 @@ class World:
     network: LabNetwork
     namespaces: dict[str, dict[str, str]] = field(default_factory=dict)
     members: dict[PodRef, Member] = field(default_factory=dict)
-    policies: list[Object] = field(default_factory=list)
+    policies: list[Object | InstalledPolicy] = field(default_factory=list)
+    tiers: Sequence[Tier] = STANDARD_TIERS
 
     def state(self) -> NetworkState:
-        return NetworkState(dict(self.namespaces), dict(self.members), list(self.policies))
+        policies = installed(self.policies)
+        return NetworkState(dict(self.namespaces), dict(self.members), policies, tiers=self.tiers)
 
     async def add(
         self,
@@ -108,7 +128,7 @@ class World:
         )
         return ref
 
-    async def enforce(self, *policies: Object) -> None:
+    async def enforce(self, *policies: Object | InstalledPolicy) -> None:
         """Have exactly these policies in force."""
         self.policies = list(policies)
         await self.network.enforce(self.state())

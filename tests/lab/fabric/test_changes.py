@@ -13,6 +13,8 @@ import pytest
 from netprobe.errors import LabError
 from netprobe.lab.fabric import kernel
 from netprobe.lab.fabric.network import LabNetwork
+from netprobe.lab.fabric.state import InstalledPolicy
+from netprobe.model.policy import Policy, PolicyRef
 from tests.lab.fabric.inside import in_a_lab
 from tests.lab.fabric.probing import OPEN, REFUSED, SILENT, Clock, World, policy
 from tests.lab.fabric.test_semantics import CASES, build
@@ -149,13 +151,13 @@ async def rules(network: LabNetwork, node: str) -> list[str]:
 
 
 @in_a_lab()
-async def test_a_state_that_cannot_be_compiled_leaves_what_was(network: LabNetwork) -> None:
+async def test_rules_that_nft_refuses_leave_what_was(network: LabNetwork) -> None:
     world = World(network)
     await world.add("x/server", {}, "80")
     await world.add("y/client", {})
     await world.enforce(DENY_INGRESS)
-    with pytest.raises(LabError, match="rules cannot be made"):
-        await world.enforce(policy("x/p", {"ingress": [{"from": [{"ipBlock": {"cidr": "nonsense"}}]}]}))
+    with pytest.raises(LabError, match="nft refused"):
+        await world.enforce(InstalledPolicy(Policy(PolicyRef("x", 'a"quote'), ingress=()), {}))
     assert await world.probe("y/client", "x/server", 80) == SILENT
     await world.enforce()
     assert await world.probe("y/client", "x/server", 80) == OPEN

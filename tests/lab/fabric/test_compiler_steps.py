@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from netprobe.lab.fabric.ruleset import Compiler
 from netprobe.lab.fabric.state import Member, NetworkState
 from netprobe.model.flow import PodRef
-from tests.lab.fabric.probing import policy, ports
+from tests.lab.fabric.probing import installed, policy, ports
 
 SPACES = ("x", "y")
 REFS = tuple(PodRef(space, name) for space in SPACES for name in ("a", "b", "c"))
@@ -75,7 +75,7 @@ def steps(draw: st.DrawFn) -> list[NetworkState]:
             NetworkState(
                 {space: draw(LABELS) for space in SPACES},
                 {key[0]: MEMBERS[key] for key in pods},
-                list(chosen.values()),
+                installed(chosen.values()),
             )
         )
     return states
@@ -96,7 +96,7 @@ def test_each_step_says_what_a_fresh_compiler_says(states: list[NetworkState]) -
 
 def test_what_a_change_does_not_touch_is_the_very_same_object() -> None:
     spec: dict[str, Any] = {"podSelector": {}, "ingress": [{"from": [{"podSelector": {}}]}]}
-    policies = [policy("x/p", spec), policy("y/p", spec)]
+    policies = installed([policy("x/p", spec), policy("y/p", spec)])
     members = {ref: MEMBERS[ref, None, 80] for ref in REFS}
     first = Compiler(NetworkState({}, members, policies))
     changed = members | {REFS[0]: MEMBERS[REFS[0], "1", 80]}

@@ -3,20 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from ipaddress import IPv4Network, IPv6Network, ip_address
+from ipaddress import ip_address
 from typing import Any
 
-import pytest
-
 from netprobe.lab.fabric import update
-from netprobe.lab.fabric.cidr import parse_cidr
 from netprobe.lab.fabric.ruleset import POLICIES, Compiler
 from netprobe.lab.fabric.state import Member, NetworkState
 from netprobe.lab.fabric.table import Ruleset
 from netprobe.model.flow import PodRef
 from tests.conftest import Golden
 from tests.lab.fabric.inside import in_a_lab
-from tests.lab.fabric.probing import OPEN, SILENT, World, policy, ports
+from tests.lab.fabric.probing import OPEN, SILENT, World, installed, policy, ports
 
 WEB, API, LONE = PodRef("shop", "web"), PodRef("shop", "api"), PodRef("other", "lone")
 LINKS = {WEB: "p1", API: "p2", LONE: "p3"}
@@ -51,7 +48,7 @@ def state(*policies: dict[str, Any], **labels: str) -> NetworkState:
         )
         for number, ref in enumerate(LINKS, 1)
     }
-    return NetworkState({"shop": {}, "other": {}}, members, policies)
+    return NetworkState({"shop": {}, "other": {}}, members, installed(policies))
 
 
 def rules(*policies: dict[str, Any], **labels: str) -> Ruleset:
@@ -135,23 +132,6 @@ def test_a_named_port_is_that_of_its_protocol_alone() -> None:
     both = replace(one.members[WEB], ports=ports("both=80", "both=5000/UDP"))
     compiled = Compiler(replace(one, members={**one.members, WEB: both})).node(LINKS)
     assert compiled.sets["port4/udp/both"].elements == {"10.244.1.1 . 5000"}
-
-
-@pytest.mark.parametrize(
-    ("text", "network"),
-    [
-        ("10.1.2.3/8", IPv4Network("10.0.0.0/8")),
-        ("010.001.0.0/016", IPv4Network("10.1.0.0/16")),
-        ("::ffff:10.0.0.0/104", IPv4Network("10.0.0.0/8")),
-        ("::ffff:0a00:1/104", IPv4Network("10.0.0.0/8")),
-        ("::ffff:0.0.0.0/96", IPv4Network("0.0.0.0/0")),
-        ("::/0", IPv6Network("::/0")),
-        ("fd00::1/64", IPv6Network("fd00::/64")),
-        ("64:ff9b::192.0.2.1/96", IPv6Network("64:ff9b::/96")),
-    ],
-)
-def test_a_cidr_is_the_network_that_the_api_server_means(text: str, network: object) -> None:
-    assert parse_cidr(text) == network
 
 
 @in_a_lab()
