@@ -255,7 +255,7 @@ def _explained(
 
 
 def _format_of(file: Path | None) -> str:
-    """The format that a file's name stands for; mermaid for no file, and for Markdown and text."""
+    """The format of a file by its name: mermaid for Markdown, text, and without a file."""
     suffix = file.suffix.lower() if file is not None else ""
     if suffix in {"", ".md", ".txt"}:
         return "mermaid"

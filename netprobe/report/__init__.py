@@ -1,6 +1,6 @@
 """Records to text: what a run or a simulation found, for terminals, programs and pull requests.
 
-`FORMATS.render(report, format)` yields the text of a report in pieces. `write` puts it where it is wanted:
+`FORMATS.render(report, format)` yields the text of a report in pieces. `write` puts it where it belongs:
 standard output, files, the summary page of a GitHub workflow. Nothing here decides anything.
 """
 

@@ -15,7 +15,7 @@ from netprobe.run.record import LONGEST, Group, Step, port_text
 
 
 def rows_or_groups(step: Step) -> tuple[list[Row], tuple[Group, ...]]:
-    """The rows of a step, or the groups that stand for them if there are more than LONGEST."""
+    """The rows of a step; if there are more than LONGEST, groups of them."""
     if step.groups is not None:
         return [], step.groups
     held = list(islice(step.rows, LONGEST + 1))

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from tabulate import tabulate
-
 from netprobe.conformance.history import PastRun, RunChanges
 from netprobe.report.conformance_text import COLUMNS, HEADS, change_lines
 from netprobe.report.escape import plain
+from netprobe.report.tables import aligned
 
 
 def trend(runs: Sequence[PastRun], changes: RunChanges) -> Iterator[str]:
@@ -18,15 +17,14 @@ def trend(runs: Sequence[PastRun], changes: RunChanges) -> Iterator[str]:
     lines = [
         [
             f"{one.started:%Y-%m-%d %H:%M}",
-            plain(one.cluster),
+            one.cluster,
             *(str(one.counts[status] or "") for status in used),
             f"{one.seconds:.1f}",
             "" if one.converged_s is None else f"{one.converged_s:.3f} s",
         ]
         for one in runs
     ]
-    right = ("left", "left", *("right" for _ in head[2:]))
-    yield tabulate(lines, head, tablefmt="simple", disable_numparse=True, colalign=right) + "\n"
+    yield from aligned(head, lines, right=range(2, len(head)))
     lines_changed = list(change_lines(changes))
     if lines_changed:
         yield "\nIn the last run:\n"

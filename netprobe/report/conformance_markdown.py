@@ -8,8 +8,10 @@ from netprobe.conformance.baseline import ConformanceReport
 from netprobe.conformance.result import CaseStatus, Result
 from netprobe.report import conformance_text
 from netprobe.report.escape import markdown as escape
-from netprobe.report.escape import plain, workflow_data, workflow_property
+from netprobe.report.escape import plain
+from netprobe.report.github import annotation
 from netprobe.report.style import PLAIN, Style
+from netprobe.report.tables import markdown_table
 
 MOST_CASES = 30
 MOST_ANNOTATED = 10
@@ -22,8 +24,7 @@ def markdown(found: ConformanceReport, _style: Style = PLAIN) -> Iterator[str]:
     if results.enforcement:
         yield f"**{escape(results.enforcement)}**\n\n"
     head, lines = conformance_text.features(results)
-    yield f"| {' | '.join(head)} |\n|{' --- |' * len(head)}\n"
-    yield from (f"| {' | '.join(map(escape, line))} |\n" for line in lines)
+    yield from markdown_table(head, lines)
     yield "\n"
     yield from (
         f"- {escape(line)}\n"
@@ -58,27 +59,25 @@ def _case(result: Result) -> Iterator[str]:
 def github(found: ConformanceReport, _style: Style = PLAIN) -> Iterator[str]:
     results = found.results
     if results.enforcement:
-        yield _command("error", "The cluster enforces no network policy", [results.enforcement])
+        yield annotation("error", "The cluster enforces no network policy", [results.enforcement])
     for problem in results.problems:
         level = "error" if results.counts[CaseStatus.UNTRIED] else "warning"
-        yield _command(level, "netprobe", [problem])
+        yield annotation(level, "netprobe", [problem])
     for feature, some in results.features().items():
         failed = [result for result in some if result.counts_against]
         if failed:
-            yield _command("error", f"{feature}: not as NetworkPolicy says", map(_summary, failed))
+            yield annotation(
+                "error",
+                f"{feature}: not as NetworkPolicy says",
+                [*map(_summary, failed)],
+                most=MOST_ANNOTATED,
+            )
     moved = list(results.of(CaseStatus.FLAKY, CaseStatus.UNKNOWN))
     if moved:
-        yield _command("warning", "Unknown or flaky", map(_summary, moved))
+        yield annotation("warning", "Unknown or flaky", [*map(_summary, moved)], most=MOST_ANNOTATED)
     yield f"netprobe: {plain(conformance_text.title(found))}: {conformance_text.closing(found)}\n"
 
 
 def _summary(result: Result) -> str:
     sentence = next(conformance_text.sentences(result), "")
     return f"{result.case.name}: {sentence}"
-
-
-def _command(level: str, title: str, lines: Iterator[str] | list[str]) -> str:
-    every = list(lines)
-    more = [f"and {len(every) - MOST_ANNOTATED} more"] if len(every) > MOST_ANNOTATED else []
-    message = workflow_data("\n".join([*every[:MOST_ANNOTATED], *more]))
-    return f"::{level} title={workflow_property(title)}::{message}\n"

@@ -2,34 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
-from tabulate import tabulate
+from collections.abc import Iterator, Sequence
 
 from netprobe.conformance.baseline import ConformanceReport
 from netprobe.conformance.result import CaseStatus, Result
 from netprobe.report import conformance_text
 from netprobe.report.escape import plain
-from netprobe.report.style import PLAIN, Style
+from netprobe.report.style import BAD, BOLD, BOLD_BAD, BOLD_UNSURE, GOOD, PLAIN, UNSURE, Style, status_colour
+from netprobe.report.tables import aligned
 
-_COLOURS = {CaseStatus.FAILED: "1;31", CaseStatus.FLAKY: "1;33", CaseStatus.UNKNOWN: "1;33"}
+_COLOURS = {CaseStatus.FAILED: BOLD_BAD, CaseStatus.FLAKY: BOLD_UNSURE, CaseStatus.UNKNOWN: BOLD_UNSURE}
 MOST_TOLD = 20
 
 
 def table(found: ConformanceReport, style: Style = PLAIN) -> Iterator[str]:
     results = found.results
-    yield style.paint(plain(conformance_text.title(found)), "1") + "\n"
+    yield style.paint(plain(conformance_text.title(found)), BOLD) + "\n"
     if results.enforcement:
-        yield style.paint(plain(results.enforcement), "1;31") + "\n"
+        yield style.paint(plain(results.enforcement), BOLD_BAD) + "\n"
     yield "\n"
     head, lines = conformance_text.features(results)
-    right = ("left", *("right" for _ in head[1:]))
-    for cells, some in zip(lines, results.features().values(), strict=True):
-        passed, _, scored = cells[1].partition("/")
-        failed = any(result.status is CaseStatus.FAILED for result in some)
-        colour = "32" if passed == scored else "31" if failed else "33"
-        cells[1] = style.paint(cells[1], colour) if scored else cells[1]
-    yield tabulate(lines, head, tablefmt="simple", disable_numparse=True, colalign=right) + "\n"
+    colours = [{1: _feature_colour(some)} for some in results.features().values()]
+    yield from aligned(head, lines, colours, style, right=range(1, len(head)))
     asides = list(conformance_text.asides(results))
     yield "\n" if asides else ""
     yield from (f"{plain(line)}\n" for line in asides)
@@ -44,9 +38,15 @@ def table(found: ConformanceReport, style: Style = PLAIN) -> Iterator[str]:
         yield from (f"  {plain(line)}\n" for line in changed)
     yield "\n"
     for problem in results.problems:
-        yield style.paint(f"problem: {plain(problem)}", "33") + "\n"
-    colour = {0: "32", 1: "1;31"}.get(found.exit_status, "1;33")
-    yield style.paint(conformance_text.closing(found), colour) + "\n"
+        yield style.paint(f"problem: {plain(problem)}", UNSURE) + "\n"
+    yield style.paint(conformance_text.closing(found), status_colour(found.exit_status)) + "\n"
+
+
+def _feature_colour(results: Sequence[Result]) -> str:
+    scored = [result for result in results if result.status in conformance_text.SCORED]
+    if all(result.status is CaseStatus.PASSED for result in scored):
+        return GOOD
+    return BAD if any(result.status is CaseStatus.FAILED for result in scored) else UNSURE
 
 
 def _case(result: Result, style: Style) -> Iterator[str]:

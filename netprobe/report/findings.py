@@ -9,8 +9,10 @@ from typing import Any
 
 from netprobe.lint import Finding, Linted, Severity
 from netprobe.manifests.change import TextEdit
-from netprobe.report.escape import plain, workflow_data, workflow_property, xml
+from netprobe.model.policy import Place
+from netprobe.report.escape import plain, xml
 from netprobe.report.findings_sarif import sarif
+from netprobe.report.github import annotation
 from netprobe.report.style import PLAIN, Style
 
 NOTES_SHOWN = 20
@@ -120,15 +122,11 @@ def _record(finding: Finding, edits: Edits) -> Mapping[str, Any]:
 def _github(linted: Linted) -> Iterator[str]:
     """Workflow commands that annotate lines of the manifests."""
     for finding in linted.findings:
-        where = ""
-        if finding.file is not None:
-            line, column = finding.position
-            where = f"file={workflow_property(finding.file)},line={line},col={column},"
-        text = f"{finding.subject}: {finding.message}"
+        place = Place(finding.file, *finding.position) if finding.file is not None else None
+        lines = [f"{finding.subject}: {finding.message}"]
         if finding.suggestion:
-            text += f"\nfix: {finding.suggestion}"
-        title = workflow_property(f"netprobe {finding.rule}")
-        yield f"::{_LEVELS[finding.severity]} {where}title={title}::{workflow_data(text)}\n"
+            lines.append(f"fix: {finding.suggestion}")
+        yield annotation(_LEVELS[finding.severity], f"netprobe {finding.rule}", lines, place)
     yield f"netprobe lint: {summary(linted)}\n"
 
 

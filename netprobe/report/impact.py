@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from tabulate import tabulate
-
 from netprobe.explain.why import path
 from netprobe.impact import Breach, Bundle, FlowChange, Impact, Unneeded
 from netprobe.model.flow import Protocol
@@ -14,7 +12,8 @@ from netprobe.model.text import listed
 from netprobe.model.verdict import Cause, Decision, Effect, Side, Verdict
 from netprobe.report.escape import markdown as escape
 from netprobe.report.escape import plain
-from netprobe.report.style import Style
+from netprobe.report.style import Style, status_colour
+from netprobe.report.tables import grid, markdown_table
 from netprobe.report.write import Formats
 
 FORMATS: Formats[Impact] = Formats(
@@ -83,14 +82,12 @@ def table(impact: Impact, style: Style) -> Iterator[str]:
     yield style.paint(plain(title(impact)), "1") + "\n"
     for head, colour, headers, rows, more in _sections(impact):
         yield "\n" + style.paint(plain(head), colour) + "\n"
-        cells = [[plain(cell) for cell in row] for row in rows]
-        yield str(tabulate(cells, headers, tablefmt="plain", disable_numparse=True)) + "\n"
+        yield grid(headers, rows) + "\n"
         if more:
             yield f"and {more:,} more rows: -o json has all of them\n"
     for note in _notes(impact):
         yield f"\n{plain(note)}\n"
-    colour = {1: "1;31", 3: "1;33"}.get(impact.exit_status, "32")
-    yield "\n" + style.paint(closing(impact), colour) + "\n"
+    yield "\n" + style.paint(closing(impact), status_colour(impact.exit_status)) + "\n"
 
 
 def markdown(impact: Impact, _style: Style) -> Iterator[str]:
@@ -101,9 +98,7 @@ def markdown(impact: Impact, _style: Style) -> Iterator[str]:
     for head, _, headers, rows, more in _sections(impact):
         folded = not head.startswith(("Against", "Unclear", "Could", "Opens", "Closes"))
         yield f"\n<details><summary>{escape(head)}</summary>\n\n" if folded else f"\n**{escape(head)}**\n\n"
-        yield f"| {' | '.join(headers)} |\n|{'---|' * len(headers)}\n"
-        for row in rows:
-            yield f"| {' | '.join(map(escape, row))} |\n"
+        yield from markdown_table(headers, rows)
         yield f"\nand {more:,} more rows\n" if more else ""
         yield "\n</details>\n" if folded else ""
     for note in _notes(impact):

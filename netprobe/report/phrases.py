@@ -13,7 +13,7 @@ from netprobe.model.verdict import Verdict
 from netprobe.run.record import Group, Report, port_text
 
 MOST_STOOD_FOR = 20
-"""Pods of a run in place whose stand-ins are listed."""
+"""Pods of a run in place that are listed with the pods they represent."""
 
 
 def has_both_families(rows: Iterable[Row]) -> bool:
@@ -97,7 +97,7 @@ def mark(row: Row) -> str:
 
 
 def note(row: Row) -> str:
-    """The mark, and the tables that differ from the result, which stands beside the note."""
+    """The mark, and the tables that differ from the result, which is in the column before the note."""
     others = ", ".join(
         f"{name} {verdict(cell)}" for name, cell in _cells(row) if cell not in {None, row.result}
     )
@@ -133,16 +133,16 @@ def closing(report: Report) -> str:
 
 
 def in_place(report: Report) -> Iterator[str]:
-    """For a run in place: which pods were probed, for which others they stand, and notes."""
+    """For a run in place: which pods were probed, which others they represent, and notes."""
     found = report.in_place
     if found is None:
         return
     yield f"covered: {found.covered}"
     several = [one for one in found.stood_for if len(one.pods) > 1]
     for one in several[:MOST_STOOD_FOR]:
-        yield f"{one.pod} also stands for {listed(pod for pod in one.pods if pod != one.pod)}"
+        yield f"{one.pod} also represents {listed(pod for pod in one.pods if pod != one.pod)}"
     if len(several) > MOST_STOOD_FOR:
-        yield f"and {len(several) - MOST_STOOD_FOR} more pods stand for others: -o json has them all"
+        yield f"and {len(several) - MOST_STOOD_FOR} more pods represent others: -o json has them all"
     yield from (f"note: {note}" for note in found.notes)
 
 

@@ -22,7 +22,7 @@ MOST_EXPLAINED = 50
 MOST_SINGLE = 20
 """Ends that have a line of their own in a matrix; with more, ends that behave alike share one."""
 MOST_COLUMNS = 40
-"""Columns of a matrix; nobody can read a wider one."""
+"""Columns of a matrix; a wider one is unreadable."""
 
 _COLOURS = {Verdict.ALLOW: GOOD, Verdict.DENY: BAD, Verdict.UNKNOWN: UNSURE}
 

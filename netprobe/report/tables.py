@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 
 from tabulate import tabulate
 
@@ -24,11 +24,13 @@ def aligned(
     rows: Iterable[Sequence[str]],
     colours: Iterable[Mapping[int, str]] = (),
     style: Style = PLAIN,
+    right: Container[int] = (),
 ) -> Iterator[str]:
     """Columns under their headings with a rule, as lines that end in a newline.
 
-    `colours` has the colours of each row's cells by their column. A last column without a heading is left out
-    if it is empty; otherwise the last column is cut where the terminal ends.
+    `colours` has the colours of each row's cells by their column; `right` are the columns that are aligned to
+    the right. A last column without a heading is left out
+    if it is empty; otherwise the last column is cut at the width of the terminal.
     """
     lines = [[plain(cell) for cell in row] for row in rows]
     if not header[-1] and not any(line[-1] for line in lines):
@@ -39,14 +41,15 @@ def aligned(
         for column, colour in painted.items():
             if column < len(line):
                 line[column] = style.paint(line[column], colour)
-    drawn = tabulate(lines, header, tablefmt="simple", disable_numparse=True)
+    align = ["right" if column in right else "left" for column in range(len(header))]
+    drawn = tabulate(lines, header, tablefmt="simple", disable_numparse=True, colalign=align)
     yield from (line.rstrip() + "\n" for line in drawn.splitlines())
 
 
 def _cut_last(header: Sequence[str], lines: Sequence[list[str]], width: int) -> None:
     # tabulate pads a heading by two, and puts two between columns.
     others = range(len(header) - 1)
-    taken = sum(max(len(header[i]) + 2, *(len(line[i]) for line in lines)) + 2 for i in others)
+    taken = sum(max([len(header[i]) + 2, *(len(line[i]) for line in lines)]) + 2 for i in others)
     room = max(width - taken, NARROWEST_LAST)
     for line in lines:
         if len(line[-1]) > room:
@@ -54,10 +57,10 @@ def _cut_last(header: Sequence[str], lines: Sequence[list[str]], width: int) -> 
 
 
 def markdown_table(
-    header: Sequence[str], rows: Iterable[Iterable[str]], right: Iterable[int] = ()
+    header: Sequence[str], rows: Iterable[Iterable[str]], right: Container[int] = ()
 ) -> Iterator[str]:
     """A table of GitHub's Markdown; `right` are the columns that are aligned to the right."""
-    rules = ["---:" if column in set(right) else "---" for column in range(len(header))]
+    rules = ["---:" if column in right else "---" for column in range(len(header))]
     yield f"| {' | '.join(header)} |\n|{'|'.join(rules)}|\n"
     for row in rows:
         yield f"| {' | '.join(map(markdown, row))} |\n"

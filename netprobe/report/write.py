@@ -1,4 +1,4 @@
-"""The one report writer: from a record and the name of a format to text, and from text to where it goes.
+"""The one report writer: from a record and the name of a format to text, and from text to its destination.
 
 Every command that reports something (`run`, `simulate`, `conformance`, `lint`, `impact`, `history`) has a
 `Formats` with its formats by name, and calls `write`.
@@ -57,7 +57,7 @@ def write(
 ) -> None:
     """Write to `stream` in the format `output`, and each of `reports`: (format, file), None for `stream`.
 
-    Files are written first, so that they are complete even if nobody reads the stream to its end. With the
+    Files are written first, so that they are complete even if the reader of the stream goes away. With the
     format `github`, the Markdown form is appended to the file that $GITHUB_STEP_SUMMARY names.
     NetprobeError if a file cannot be written.
     """

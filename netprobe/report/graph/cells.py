@@ -15,7 +15,7 @@ Cite: TypeAlias = Callable[[Cause], Clause]
 
 
 def citer(policies: Iterable[Policy]) -> Cite:
-    """Causes to clauses, with file and line where the policy came from a file."""
+    """Causes to clauses, with file and line if the policy came from a file."""
     known = {policy.ref: policy for policy in policies}
 
     def cite(cause: Cause) -> Clause:
@@ -27,7 +27,7 @@ def citer(policies: Iterable[Policy]) -> Cite:
 
 
 class ReasonsOf:
-    """Decisions to reasons. Equal reasons are one object, by which `grouping` compares them."""
+    """Decisions to reasons. Equal reasons are one object: `grouping` compares identities."""
 
     def __init__(self, cite: Cite) -> None:
         self._cite = cite

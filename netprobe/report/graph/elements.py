@@ -68,7 +68,7 @@ class Denied(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Clause:
-    """A part of a policy: `path` such as "spec.ingress[0].from[1]", and "file:line" where it is known."""
+    """A part of a policy: `path` such as "spec.ingress[0].from[1]", and "file:line" if it is known."""
 
     policy: str
     path: str

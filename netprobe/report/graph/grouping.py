@@ -37,7 +37,7 @@ def representatives(
     """For each end, in order of appearance, the first end that is alike; often the end itself.
 
     `workloads` names the workload of a pod. Unless `across_workloads`, only replicas of one workload are
-    alike; None means across workloads if there are too many ends otherwise. An end of `groups` stands for
+    alike; None means across workloads if there are too many ends otherwise. An end of `groups` represents
     several pods, and its cell with itself is about any two of them; for all other ends it is a flow to their
     own address. Cells with equal reasons must share one object for them, since identity is compared.
     """

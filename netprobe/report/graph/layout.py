@@ -1,8 +1,8 @@
 """Where boxes are drawn: a layered layout, in pixels. The same graph always gets the same layout.
 
 Theory of operation. A namespace is a block of boxes, one below the other; a long one is cut into several.
-Blocks stand in columns. They are put in an order with few arrows that point back (`ordered`: callers first).
-A block's column is the longest path to it in that order; where that would give a long and thin picture, the
+Blocks are in columns. They are put in an order with few arrows that point back (`ordered`: callers first).
+A block's column is the longest path to it in that order; if that would give a long and thin picture, the
 order is cut into columns instead, as many as fit a screen best. Within columns, blocks and their boxes are
 sorted by the mean height of their neighbours, in a few sweeps. Each label of arrows that lead to a box is a
 pin inside the box, so labels never overlap, however many arrows there are.
@@ -124,7 +124,7 @@ def _blocks(graph: Graph) -> list[Block]:
         for number, part in enumerate(parts, start=1):
             title = plain(namespace) + (f" ({number} of {len(parts)})" if len(parts) > 1 else "")
             blocks.append(Block(Box(Anchor(namespace=namespace), title), _boxes(graph, part)))
-    # Hosts that are only sources stand at the left end of the picture, the others at the right.
+    # Hosts that are only sources are on the left of the picture, the others on the right.
     reached = {edge.target.node for edge in graph.edges}
     for number, is_reached in enumerate((False, True)):
         hosts = [index for index in graph.nodes_in(None) if (index in reached) is is_reached]

@@ -1,7 +1,7 @@
 """The cells of a cluster without a suite, from its policies alone.
 
-Pods that neither the policies nor the question tell apart form a `PodGroup`: one cell stands for all pairs of
-two groups. Where even those are too many, the cells are between namespaces.
+Pods that neither the policies nor the question tell apart form a `PodGroup`: one cell represents all pairs of
+two groups. If even those are too many, the cells are between namespaces.
 
 Theory of operation of `cells_by_namespace`. For a port and a family the simulator knows which groups a group
 reaches, as bits. Some pod of a namespace reaches the union of the rows of its groups, and some pod fails to
@@ -110,7 +110,7 @@ def cells_of_groups(
 def _first_pair(
     source: PodGroup, destination: PodGroup
 ) -> tuple[PodRef | External, PodRef | External] | None:
-    """Two different ends that stand for all pairs; None if there are none, or if both are outside."""
+    """Two different ends that represent all pairs; None if there are none, or if both are outside."""
     one, other = source.members[0], destination.members[0]
     if isinstance(one, External) and isinstance(other, External):
         return None
@@ -161,7 +161,7 @@ def namespace_info(namespaces: Sequence[NamespaceGroups]) -> EndInfo:
 def cells_by_namespace(namespaces: Sequence[NamespaceGroups], evaluation: Evaluation) -> Iterator[Cell]:
     """For each pair of namespaces and port: an allowed cell, a denied cell, or one of each.
 
-    Cells have a family where the families differ.
+    Cells have a family if the families differ.
     """
     families = families_of(evaluation)
     size = len(evaluation.groups)

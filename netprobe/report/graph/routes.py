@@ -15,8 +15,8 @@ LANES = 9  # in a gap between two blocks
 
 
 class Routes:
-    """The paths of a layout's arrows, in the order in which they are asked for: many arrows that pass through
-    the same gap get lanes of their own."""
+    """The paths of a layout's arrows, in the order of the calls: arrows that pass through the same gap get
+    different lanes."""
 
     def __init__(self, made: Layout) -> None:
         self.made = made

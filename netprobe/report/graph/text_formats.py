@@ -29,7 +29,7 @@ class Identifiers:
     """An identifier for each node and namespace, made from its name: letters, digits and `_`, no keyword.
 
     An identifier does not change when other nodes come and go, so that a drawing under version control
-    changes only where the graph does.
+    changes only if the graph changes.
     """
 
     def __init__(self, graph: Graph) -> None:

@@ -133,7 +133,7 @@
     mark(new Set(), new Set([...sources, ...targets]), new Set([number]));
     const pairs = sources.flatMap((s) => targets.filter((t) => t !== s && flows(s, t).length).map((t) => [s, t]));
     const list = pairs.slice(0, 300).map(([s, t]) => make("li", "", link(`${name(s)} \u2192 ${name(t)}`, () => choosePair(s, t))));
-    show(make("h2", "", arrowText(number)), make("p", "soft", "This arrow stands for these pairs; click one to see why."), make("ul", "", ...list));
+    show(make("h2", "", arrowText(number)), make("p", "soft", "This arrow combines these pairs; click one to see why."), make("ul", "", ...list));
   };
   const listed = (title, found, action) => {
     if (!found.size) return [];
@@ -181,8 +181,8 @@
     const [x, y] = middle(from);
     let best = null, least = Infinity;
     nodes.forEach((g) => {
-      const [gx, gy] = middle(g), along = (gx - x) * dx + (gy - y) * dy, beside = Math.abs((gx - x) * dy) + Math.abs((gy - y) * dx);
-      if (g !== from && along > 2 && along + 2 * beside < least) { best = g; least = along + 2 * beside; }
+      const [gx, gy] = middle(g), along = (gx - x) * dx + (gy - y) * dy, across = Math.abs((gx - x) * dy) + Math.abs((gy - y) * dx);
+      if (g !== from && along > 2 && along + 2 * across < least) { best = g; least = along + 2 * across; }
     });
     if (!best) return;
     from.setAttribute("tabindex", "-1"); best.setAttribute("tabindex", "0"); best.focus();
