@@ -106,7 +106,7 @@ class Playground:
     def counted(self) -> dict[str, int]:
         """How many packets each endpoint of a Service has been given, by "address:port"."""
         found: dict[str, int] = {}
-        for rule in parse(self.do(self.cluster.raw(RULES))):
+        for rule in parse(self.do(self.cluster.raw(RULES))["items"]):
             if rule.comment.startswith("endpoint "):
                 key = rule.comment.removeprefix("endpoint ")
                 found[key] = found.get(key, 0) + (rule.packets or 0)

@@ -98,11 +98,29 @@ def gone(pids: set[int]) -> bool:
     return True
 
 
+def listening(kubeconfig: Path) -> list[str]:
+    """The addresses on which the machine listens on the port of a lab's API."""
+    server = yaml.safe_load(kubeconfig.read_text())["clusters"][0]["cluster"]["server"]
+    port = int(server.rpartition(":")[2])
+    ends = [
+        line.split()[1].split(":")
+        for table in ("tcp", "tcp6")
+        for line in Path(f"/proc/net/{table}").read_text().splitlines()[1:]
+        if line.split()[3] == "0A"
+    ]
+    return [
+        socket.inet_ntoa(bytes.fromhex(address)[::-1]) if len(address) == 8 else address
+        for address, number in ends
+        if int(number, 16) == port
+    ]
+
+
 def test_a_named_lab_comes_is_listed_and_goes(name: str) -> None:
     before = traces()
     with lab.start(LabOptions(name)) as one:
         assert one.kubeconfig.stat().st_mode & 0o777 == 0o600
         assert one.kubeconfig.parent.stat().st_mode & 0o777 == 0o700
+        assert listening(one.kubeconfig) == ["127.0.0.1"]
         Api(one.kubeconfig).run_pods(3)
         found = {other.name: other for other in lab.list_labs()}
         assert found[name].pid == one.pid
@@ -121,7 +139,7 @@ def test_a_named_lab_comes_is_listed_and_goes(name: str) -> None:
 
 
 @pytest.mark.parametrize("which", ["first process", "daemon"])
-def test_kill_leaves_nothing_but_a_folder_which_goes_next(name: str, which: str) -> None:
+def test_a_killed_lab_leaves_only_a_folder_which_is_removed_next(name: str, which: str) -> None:
     before = traces()
     one = lab.start(LabOptions(name, nodes=2))
     Api(one.kubeconfig).run_pods(3)
@@ -131,18 +149,11 @@ def test_kill_leaves_nothing_but_a_folder_which_goes_next(name: str, which: str)
     assert gone(processes)
     assert traces() == before
     assert one.kubeconfig.parent.exists()
-    assert name not in {other.name for other in lab.list_labs()}
+    if which == "daemon":
+        lab.stop(name)
+    else:
+        assert name not in {other.name for other in lab.list_labs()}
     assert not one.kubeconfig.parent.exists()
-
-
-def test_a_killed_lab_can_be_stopped_and_its_name_used_again(name: str) -> None:
-    for again in (False, True):
-        one = lab.start(LabOptions(name))
-        os.kill(one.pid, signal.SIGKILL)
-        assert gone({one.pid})
-        if again:
-            lab.stop(name)
-    assert not Home.named(name).path.exists()
 
 
 def test_two_labs_do_not_disturb_each_other(name: str) -> None:
@@ -192,18 +203,15 @@ def test_an_ephemeral_lab_ends_with_its_parent(how: str) -> None:
     assert traces() == before
 
 
-def test_modules_in_the_users_folder_are_not_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_daemon_is_apart_from_the_users_folder_and_terminal(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     for module in ("argparse", "socket", "netprobe"):
         (tmp_path / f"{module}.py").write_text("raise SystemExit('the wrong module')")
     monkeypatch.chdir(tmp_path)
     with lab.start(LabOptions(), ephemeral=True) as one:
         assert Path(f"/proc/{one.pid}/cwd").readlink() == Path("/")
-
-
-def test_ctrl_c_in_the_terminal_is_not_for_the_lab() -> None:
-    with lab.start(LabOptions(), ephemeral=True) as one:
-        assert os.getsid(one.pid) != os.getsid(0)
-        assert os.getpgid(one.pid) != os.getpgid(0)
+        assert os.getsid(one.pid) != os.getsid(0), "Ctrl-C in the terminal does not reach it"
 
 
 def test_a_reused_pid_is_not_taken_for_a_lab(name: str) -> None:
@@ -318,7 +326,7 @@ def test_options_out_of_range_are_usage_errors(options: dict[str, Any]) -> None:
     assert "\n" not in str(caught.value)
 
 
-def test_options_survive_the_way_to_the_daemon() -> None:
+def test_options_are_the_same_in_the_daemon() -> None:
     options = LabOptions("x", 3, ("ipv6", "ipv4"), enforce=False, lag_s=0.25, deny_with="reject")
     assert LabOptions.from_json(options.to_json()) == options
 
@@ -326,17 +334,3 @@ def test_options_survive_the_way_to_the_daemon() -> None:
 def test_a_name_that_leaves_the_folder_stops_nobody() -> None:
     with pytest.raises(UsageError):
         lab.stop("../labs")
-
-
-def test_the_lab_listens_on_loopback_alone(name: str) -> None:
-    with lab.start(LabOptions(name)) as one:
-        server = yaml.safe_load(one.kubeconfig.read_text())["clusters"][0]["cluster"]["server"]
-        host, _, port = server.removeprefix("https://").rpartition(":")
-        assert host == "127.0.0.1"
-        listening = [
-            line.split()[1]
-            for table in ("tcp", "tcp6")
-            for line in Path(f"/proc/net/{table}").read_text().splitlines()[1:]
-            if line.split()[3] == "0A" and line.split()[1].endswith(f":{int(port):04X}")
-        ]
-        assert listening == [f"{int.from_bytes(socket.inet_aton(host), 'little'):08X}:{int(port):04X}"]

@@ -183,41 +183,6 @@ def test_a_pod_reaches_itself_through_its_service_where_policies_let_it(lab: Pla
     assert lab.probe("self/s", lab.address("self/s"), 8080) == OPEN
 
 
-def test_endpoints_given_by_hand(lab: Playground) -> None:
-    lab.namespace("hand")
-    lab.apply(pod("hand/s", "8080") + service("hand/by-hand", None, TCP_80))
-    slice_ = {
-        "apiVersion": "discovery.k8s.io/v1",
-        "kind": "EndpointSlice",
-        "metadata": {
-            "name": "by-hand-1",
-            "namespace": "hand",
-            "labels": {"kubernetes.io/service-name": "by-hand"},
-        },
-        "addressType": "IPv4",
-        "ports": [{"port": 8080}],
-        "endpoints": [{"addresses": [lab.address("hand/s")]}],
-    }
-    vip = lab.vip("hand/by-hand")
-    lab.eventually(lambda: lab.probe("clients/one", vip, 80), REFUSED)
-    lab.do(lab.cluster.create(slice_))
-    lab.eventually(lambda: lab.probe("clients/one", vip, 80), OPEN)
-
-
-def test_the_slices_name_what_is_reached(lab: Playground) -> None:
-    lab.namespace("slices")
-    lab.apply(pod("slices/s", "8080", node="n1") + service("slices/s", "s", TCP_80))
-
-    def listed() -> list[tuple[list[str], str, int]]:
-        return [
-            (end["addresses"], end["nodeName"], one["ports"][0]["port"])
-            for one in lab.do(lab.cluster.find("EndpointSlice", "slices"))
-            for end in one.get("endpoints") or ()
-        ]
-
-    lab.eventually(listed, [([lab.address("slices/s")], "n1", 8080)])
-
-
 def test_traffic_between_nodes_crosses_another_link(lab: Playground) -> None:
     """A pod that shares its node's network sees what goes over the node's own link, and what does not."""
     lab.namespace("links")
@@ -280,23 +245,3 @@ def test_an_external_address_is_reached_from_pods_of_every_node(lab: Playground)
     lab.delete("Service", "b", "external")
     lab.delete("Service", "none", "external")
     lab.eventually(lambda: "unreachable" in lab.sh("clients/one", "nc -zv -w 1 203.0.113.80 80")[1], True)
-
-
-def test_an_external_address_wins_over_the_host_that_has_it_on_its_ports_alone(lab: Playground) -> None:
-    """As kube-proxy's rules, which translate before the packet is routed: the host is never asked."""
-    lab.namespace("shared")
-    lab.namespace("netprobe-outside")
-    lab.apply(
-        pod("netprobe-outside/owner", "80", "81", annotations={"netprobe.dev/address": "203.0.113.81"})
-        + pod("shared/b", "8080", node="n2")
-    )
-    for client in ("clients/one", "clients/two"):
-        assert lab.probe(client, "203.0.113.81", 80) == OPEN, "the host itself, so far"
-    lab.apply(policy("shared/closed", "b", ingress=[]))
-    lab.apply(service("shared/b", "b", TCP_80, externalIPs=["203.0.113.81"]))
-    for client in ("clients/one", "clients/two"):
-        lab.eventually(partial(lab.probe, client, "203.0.113.81", 80), SILENT)
-        assert lab.probe(client, "203.0.113.81", 81) == OPEN, "a port that the Service has not is the host's"
-    lab.delete("NetworkPolicy", "closed", "shared")
-    for client in ("clients/one", "clients/two"):
-        lab.eventually(partial(lab.probe, client, "203.0.113.81", 80), OPEN)

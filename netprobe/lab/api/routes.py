@@ -114,7 +114,7 @@ class Routes:
     async def _of_the_kernel(self, request: web.BaseRequest) -> Any:
         if request.path == TRACE:
             return await trace(self._operations, self._fabric, request.query)
-        return [dataclasses.asdict(rule) for rule in await self._fabric.rules()]
+        return {"items": [dataclasses.asdict(rule) for rule in await self._fabric.rules()]}
 
     async def _resource(self, request: web.BaseRequest, target: Target) -> web.StreamResponse:
         verb = requests.verb(request, target)

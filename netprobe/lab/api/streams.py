@@ -49,7 +49,7 @@ def read(message: bytes, protocol: str) -> Frame:
 
 
 def size(data: bytes) -> Size | None:
-    """The terminal's size from JSON; None where it cannot be read."""
+    """The terminal's size from JSON; None if it cannot be read."""
     try:
         values = json.loads(data)
         return Size(int(values["Width"]), int(values["Height"]))

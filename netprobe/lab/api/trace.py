@@ -35,7 +35,7 @@ _UNREACHABLE = {
 
 @dataclass(frozen=True, slots=True)
 class _End:
-    """What to connect to; `service` is the Service's port there, `pod` the pod that was asked for."""
+    """What to connect to; `service` is the Service's port there, `pod` the pod that was named."""
 
     host: str
     service: str | None = None

@@ -136,7 +136,7 @@ def _is_complete(obj: Object, succeeded: int, live: Sequence[Object]) -> bool:
 
 
 def _completions(obj: Object, succeeded: Sequence[Object]) -> int:
-    """How many completions the succeeded pods stand for; two of the same index count once."""
+    """How many completions the succeeded pods amount to; two of the same index count once."""
     return len({_index(pod) for pod in succeeded}) if _is_indexed(obj) else len(succeeded)
 
 
@@ -163,7 +163,7 @@ def _finished(obj: Object) -> str | None:
 
 
 def _left(seconds: float | None, since: str) -> float | None:
-    """Seconds that are left of a limit; None where there is no limit."""
+    """Seconds that are left of a limit; None without a limit."""
     if seconds is None:
         return None
     return float(seconds - (datetime.now(UTC) - datetime.fromisoformat(since)).total_seconds())

@@ -28,7 +28,7 @@ _SHOWN_AT_ZERO = {
 class Slot:
     """A pod that a workload wants: what its template lacks.
 
-    `key` tells the pods of one workload apart (a name, a node, an index); it is "" where they are all alike.
+    `key` tells the pods of one workload apart (a name, a node, an index); it is "" if they are all alike.
     A pod without a `name` gets a generated one that starts with `prefix`, by default the workload's name.
     """
 

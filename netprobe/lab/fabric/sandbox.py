@@ -134,7 +134,7 @@ def create(network: int, *, hostname: str, files: dict[str, str]) -> str:
 
 
 def _parent_id() -> int:
-    """The uid outside that 65534 stands for: 65534, or the lab's only uid."""
+    """The uid outside that is 65534 inside: 65534 too, or the lab's only uid."""
     ranges = Path("/proc/self/uid_map").read_text().split()
     return NOBODY if int(ranges[2]) > NOBODY else 0
 

@@ -56,7 +56,7 @@ def enter(
                 status = _first_process(inside)
         except (LabError, OSError) as error:
             failed(str(error))
-        except BaseException:  # noqa: BLE001 (nobody above to see it)
+        except BaseException:  # noqa: BLE001 (there is no caller to handle it)
             traceback.print_exc()
         finally:
             os._exit(status)

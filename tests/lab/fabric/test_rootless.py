@@ -1,4 +1,4 @@
-"""The tests of the network once more, as an ordinary user in a user namespace."""
+"""Tests of the network run by an ordinary user, in a user namespace."""
 
 from __future__ import annotations
 
@@ -12,8 +12,6 @@ import pytest
 from netprobe.lab.options import LabOptions
 from tests.lab import rootless
 from tests.lab.fabric import (
-    test_changes,
-    test_faults,
     test_places,
     test_sandbox,
     test_semantics,
@@ -37,7 +35,7 @@ def _all(*modules: ModuleType) -> Iterator[object]:
 
 @pytest.mark.parametrize(
     ("module", "function", "options"),
-    list(_all(test_changes, test_faults, test_places, test_sandbox, test_services)),
+    list(_all(test_places, test_sandbox, test_services)),
 )
 def test_without_root(module: str, function: str, options: LabOptions) -> None:
     with rootless.home() as home:
