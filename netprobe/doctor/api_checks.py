@@ -54,7 +54,7 @@ def other_policies(found: Sequence[str] | None) -> Check:
 
 
 async def user(cluster: ClusterAPI) -> str | None:
-    """The user of the credentials; None where the server does not say (before Kubernetes 1.28)."""
+    """The user of the credentials; None if the server does not say (before Kubernetes 1.28)."""
     question: Object = {
         "apiVersion": "authentication.k8s.io/v1",
         "kind": "SelfSubjectReview",
@@ -97,20 +97,20 @@ async def permissions(cluster: ClusterAPI, who: str | None) -> tuple[list[Check]
     else:
         first = Check("permissions", CheckStatus.OK, f"{name} has all {len(wanted)} that a run needs")
     second = Check(
-        "permissions in place", CheckStatus.OK, "also sufficient for runs beside the workloads of others"
+        "permissions in place", CheckStatus.OK, "also sufficient for runs next to the workloads of others"
     )
     if short := [p for p in IN_PLACE if p in none and p.need is not Need.OPTIONAL]:
         second = Check(
             "permissions in place",
             CheckStatus.NOTE,
-            f"not sufficient for runs beside the workloads of others: lacks {_listed(short)}",
+            f"not sufficient for runs next to the workloads of others: lacks {_listed(short)}",
             "needed for that only: manifests/rbac/in-place.yaml",
         )
     return [first, second], lacking
 
 
 async def nodes(cluster: ClusterAPI) -> tuple[Check, tuple[Node, ...] | None]:
-    """The nodes, sorted by name; None where they may not be listed."""
+    """The nodes, sorted by name; None if they may not be listed."""
     try:
         found = tuple(sorted(map(node, await cluster.find("Node")), key=lambda n: n.name))
     except ClusterError as e:

@@ -33,7 +33,7 @@ class Check:
 class Diagnosis:
     """All checks, in the order in which they are reported.
 
-    `user` is the user of the credentials, None where the server does not say; `lacking` are permissions that
+    `user` is the user of the credentials, None if the server does not say; `lacking` are permissions that
     a run in namespaces of its own needs and these credentials lack.
     """
 

@@ -119,7 +119,7 @@ def host_network(result: DenyAllResult, failure: str | None, before: Mapping[Pod
     if failure is not None:
         return Check(name, CheckStatus.NOTE, f"not tried: {failure}")
     if not result.stopped:
-        return Check(name, CheckStatus.NOTE, "not known where no pod can be isolated: see ingress")
+        return Check(name, CheckStatus.NOTE, "not known, because no pod can be isolated: see ingress")
     found: dict[str, list[str]] = {}
     for path, after in result.observed.items():
         if before[path].outcome is not Outcome.CONNECTED:

@@ -1,7 +1,7 @@
 """A deny-all policy, tried: paths that work before it, what it does to them, and that they come back.
 
-A path counts as stopped where it was closed in two rounds in a row while its server could reach its own port
-and the way back stayed open; as open where it still connects at the deadline. Everything else is unknown,
+A path counts as stopped if it was closed in two rounds in a row while its server could reach its own port
+and the way back stayed open; as open if it still connects at the deadline. Everything else is unknown,
 with the reason. Unlike a run, this waits for an expected result: it knows what the policy denies.
 """
 
@@ -89,7 +89,7 @@ class DenyAllTest:
     ) -> DenyAllResult:
         """Apply the policy, see what it stops within `within_s`, delete it, and see everything come back.
 
-        ClusterError where the policy is refused.
+        ClusterError if the policy is refused.
         """
         now = asyncio.get_running_loop().time
         ways_back = await self._ways_back()

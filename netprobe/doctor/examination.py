@@ -59,7 +59,7 @@ class Examination:
     _checks: list[Check] = field(default_factory=list)
 
     async def diagnose(self) -> Diagnosis:
-        """Find out everything that can be; ClusterError only where the API does not answer at all."""
+        """Find out everything that can be; ClusterError only if the API does not answer at all."""
         self.progress("asking the API server")
         user = await api_checks.user(self.cluster)
         self._checks = [api_checks.api(self.facts, self.server)]

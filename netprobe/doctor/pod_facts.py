@@ -45,7 +45,7 @@ class ClockSkew:
 
     @property
     def least(self) -> float:
-        """The smallest skew that fits: 0 where the clocks may agree."""
+        """The smallest skew that fits: 0 if the clocks may agree."""
         return self.low if self.low > 0 else min(0.0, self.high)
 
     @classmethod
@@ -110,7 +110,7 @@ def _clock(line: str, before: float, after: float) -> ClockSkew | None:
 
 
 async def resolve(prober: PathProber, stations: Sequence[Station]) -> Mapping[Station, Answer]:
-    """What happened to `NAME` in each pod, tried again where it did not resolve."""
+    """What happened to `NAME` in each pod, tried again if it did not resolve."""
     paths = [PodPath(station, station, NAME) for station in stations]
     answers = await prober.probe(paths)
     again = [p for p in paths if answers[p].outcome in {Outcome.NO_SUCH_NAME, Outcome.EXEC_FAILED}]

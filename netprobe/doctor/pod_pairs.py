@@ -114,7 +114,7 @@ class PathProber:
     _sessions: Sessions | None = None
 
     async def probe(self, paths: Iterable[PodPath]) -> dict[PodPath, Answer]:
-        """Try each path once. Every path has an answer: EXEC_FAILED where none came."""
+        """Try each path once. Every path has an answer: EXEC_FAILED if none came."""
         if self._sessions is None:
             self._sessions = Sessions(self.cluster, self.pace)
         wanted = tuple(paths)
@@ -130,7 +130,7 @@ class PathProber:
 
 
 async def start_host_pod(bench: Bench, node: str | None, options: PodOptions) -> Station:
-    """A pod in the network of a node, once it runs. ClusterError or WorkbenchError where that fails.
+    """A pod in the network of a node, once it runs. ClusterError or WorkbenchError if that fails.
 
     It serves nothing: ports of a node belong to others.
     """

@@ -42,8 +42,8 @@ def _is_open(socket: Any) -> bool:
 class KubeCluster:
     """Implements probe's ClusterAPI. Made by `netprobe.kube.connect`.
 
-    `context` is the name of the kubeconfig's context, where it has one. `reload` renews the credentials.
-    `lost_s`: how long a watch goes on without reaching the server.
+    `context` is the name of the kubeconfig's context, if it has one. `reload` renews the credentials.
+    `lost_s`: how long a watch may fail to reach the server.
     """
 
     def __init__(
@@ -115,7 +115,7 @@ class KubeCluster:
     ) -> AsyncGenerator[Event, None]:
         now = asyncio.get_running_loop().time
         lost: float | None = None  # since when the server was not reached
-        while True:  # from the start, and again where the known version has expired (410)
+        while True:  # from the start, and again if the known version has expired (410)
             objects, version = await self._list(kind, namespace, labels)
             for obj in objects:
                 yield Event("ADDED", obj)
@@ -129,7 +129,7 @@ class KubeCluster:
                             version = event.object["metadata"]["resourceVersion"]
                             if event.type != "BOOKMARK":
                                 yield event
-                except UnreachableError:  # a broken watch goes on from where it was
+                except UnreachableError:  # a broken watch continues at its last version
                     lost = now() if lost is None or self._transport.answered_at > lost else lost
                     if now() - lost >= self._lost_s:
                         raise

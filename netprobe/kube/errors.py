@@ -20,7 +20,7 @@ _VERBS = {"GET": "get", "POST": "create", "PUT": "update", "PATCH": "patch", "DE
 
 
 class ApiStatusError(ClusterError):
-    """The server is overloaded or failed; `retry_after_s` where it says when to try again."""
+    """The server is overloaded or failed; `retry_after_s` if it says when to try again."""
 
     def __init__(self, message: str, status: int, retry_after_s: float | None = None) -> None:
         super().__init__(message)
@@ -109,7 +109,7 @@ def _seconds(text: str | None) -> float | None:
 
 
 def of_request(method: str, plural: str, namespace: str | None, name: str | None) -> str:
-    """A request in words: "create pods in shop", "get pods/web in shop"."""
+    """A description of a request: "create pods in shop", "get pods/web in shop"."""
     verb = _VERBS.get(method, method.lower())
     if name is None:
         verb = {"get": "list", "delete": "deletecollection"}.get(verb, verb)

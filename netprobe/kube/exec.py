@@ -33,9 +33,9 @@ _MESSAGE_BYTES: Final = 32768
 _CLOSE_S = 2.0
 
 _HANDSHAKE: Final = {
-    400: "the container is not there, or has not started",
+    400: "the container does not exist or has not started",
     403: "the server does not say more",
-    404: "there is no such pod",
+    404: "no such pod",
 }
 """What the status of a refused exec means: the client does not keep the server's own words."""
 
@@ -69,7 +69,7 @@ class ExecSession:
         return []
 
     def close(self) -> list[str]:
-        """The connection ended. A last line without an end counts only where the command's end is known."""
+        """The connection ended. A last line without an end counts only if the command's end is known."""
         if self.finished is None:
             text = self._error.decode("utf-8", "replace")
             self.finished = Finished(None, f"cut status: {text[:200]}" if text else "the connection was lost")
@@ -152,7 +152,7 @@ class WebsocketExecution:
 async def open_exec(
     transport: Transport, pod: PodRef, container: str, command: Sequence[str], *, stdin: bool
 ) -> WebsocketExecution:
-    """Start a command, tried again where it was not started. ClusterError: it was not started."""
+    """Start a command, tried again if it was not started. ClusterError: it was not started."""
 
     async def once() -> WebsocketExecution:
         try:

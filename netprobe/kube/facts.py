@@ -53,7 +53,7 @@ class Facts:
 
 
 async def facts(cluster: KubeCluster) -> Facts:
-    """Ask a cluster what it is. ClusterError only where it does not answer at all."""
+    """Ask a cluster what it is. ClusterError only if it does not answer at all."""
     version = str((await cluster.raw("/version")).get("gitVersion", "unknown"))
     if LAB in version:
         return Facts(version, True, await _nodes(cluster), "netprobe lab", "the server's version")
@@ -100,7 +100,7 @@ def cni_of(sets: list[Object]) -> tuple[str | None, str]:
 def cni_by_groups(groups: Iterable[str]) -> tuple[str, str] | None:
     """Name the network plugin from API groups: where its agent is no DaemonSet, or may not be seen.
 
-    Weaker evidence: resources outlive the plugin that they were made for. None where nothing is known.
+    Weaker evidence: resources outlive the plugin that they were made for. None if nothing is known.
     """
     found = {GROUPS[group]: f"the API group {group}" for group in groups if group in GROUPS}
     return (" and ".join(found), ", ".join(found.values())) if found else None
@@ -128,7 +128,7 @@ _NAMED: Final = 3
 async def other_policies(cluster: KubeCluster) -> tuple[str, ...] | None:
     """One phrase for each policy kind that has objects, or that cannot be listed; usually none.
 
-    None where the server does not say which API groups it has.
+    None if the server does not say which API groups it has.
     """
     try:
         groups = {group["name"]: group for group in (await cluster.raw("/apis")).get("groups") or ()}

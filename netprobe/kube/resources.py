@@ -10,7 +10,7 @@ from netprobe.policies.kinds import SIMULATED
 
 @dataclass(frozen=True, slots=True)
 class Resource:
-    """A kind: its `apiVersion`, its plural as it stands in paths, and whether it lives in a namespace."""
+    """A kind: its `apiVersion`, its plural in paths, and whether it is namespaced."""
 
     api_version: str
     kind: str

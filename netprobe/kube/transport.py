@@ -1,4 +1,4 @@
-"""HTTP requests to the API server: paced, retried where that is safe, with credentials renewed.
+"""HTTP requests to the API server: paced, retried if that is safe, with credentials renewed.
 
 What may be repeated is decided here and nowhere else:
 
@@ -118,7 +118,7 @@ class Transport:
         body: Object | None = None,
         retry: bool = True,
     ) -> Object:
-        """Send a request and read the object that it answers. ClusterError; `what`: the request in words."""
+        """Send a request and read the object in the answer; `what` describes it in errors. ClusterError."""
 
         async def once() -> Object:
             async with self.response(method, path, what, query=query, body=body) as response:
@@ -133,7 +133,7 @@ class Transport:
         return result
 
     def parse(self, text: str | bytes, what: str) -> Any:
-        """JSON from the server; ClusterError where it is something else."""
+        """JSON from the server; ClusterError if it is something else."""
         try:
             return json.loads(text)
         except ValueError as e:

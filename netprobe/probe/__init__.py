@@ -1,7 +1,7 @@
 """What the cluster does: probe pods, `nc` by exec, and a judgement that never guesses.
 
     plan        flows -> one batch for each source pod                  pure
-    netcat      the command in the pod, and reading its answer          pure (the *.sh beside it)
+    netcat      the command in the pod, and reading its answer          pure (with the *.sh files)
     session     one command in one pod, which tries targets
     judge       outcome x listener x path -> verdict                    pure, one table
     evidence    what has proven listeners and paths so far
@@ -12,7 +12,7 @@
     run_objects the objects of a run                                    pure
     bench       what every kind of run does                             Bench
     workbench   a fixture in namespaces of its own                      Workbench
-    guests/     shadow pods beside the workloads of others
+    guests/     shadow pods next to the workloads of others
     readiness   waiting for pods
     permission  what a run must be permitted to do
     cleanup     removing what runs made                                 clean()
@@ -29,7 +29,7 @@ an expectation. A run with steps:
             await prober.observe(lambda: bench.label("shop", {"tier": "front"}))
 
 Cancelling the task that is inside (Ctrl-C; let SIGTERM cancel it too) removes everything of the run before
-CancelledError goes on.
+CancelledError is raised again.
 """
 
 from __future__ import annotations

@@ -22,7 +22,7 @@ def labels(obj: Object) -> Labels:
 
 
 def sidecars(pods: Iterable[Object]) -> list[str]:
-    """One sentence where pods have containers that the run did not create; usually none."""
+    """One sentence if pods have containers that the run did not create; usually none."""
     names = Counter(name for pod in pods for name in _added_containers(pod))
     if not names:
         return []
@@ -37,10 +37,8 @@ def sidecars(pods: Iterable[Object]) -> list[str]:
 
 def _added_containers(pod: Object) -> list[str]:
     spec = pod["spec"]
-    beside = [c["name"] for c in spec["containers"] if c["name"] != CONTAINER]
-    return beside + [
-        c["name"] for c in spec.get("initContainers") or () if c.get("restartPolicy") == "Always"
-    ]
+    added = [c["name"] for c in spec["containers"] if c["name"] != CONTAINER]
+    return added + [c["name"] for c in spec.get("initContainers") or () if c.get("restartPolicy") == "Always"]
 
 
 def relabelled(pairs: Iterable[tuple[Object, Object]]) -> list[str]:
@@ -67,7 +65,7 @@ def too_much(refusal: str) -> bool:
 
 
 def policies(found: Iterable[Object], run: str) -> list[str]:
-    """One sentence where the run's namespaces have policies that are not the run's; usually none."""
+    """One sentence if the run's namespaces have policies that are not the run's; usually none."""
     foreign = sorted(
         f"{meta['namespace']}/{meta['name']}"
         for meta in (obj["metadata"] for obj in found)

@@ -71,15 +71,15 @@ class ClusterAPI(Protocol):
         ...
 
     async def create(self, obj: Object) -> Object:
-        """ConflictError where an object of that name exists."""
+        """ConflictError if an object of that name exists."""
         ...
 
     async def replace(self, obj: Object) -> Object:
-        """Update an object that exists; with a `resourceVersion` only where it is still that version."""
+        """Update an object that exists; with a `resourceVersion` only if it is still that version."""
         ...
 
     async def apply(self, obj: Object) -> Object:
-        """Create the object, or replace it where it exists."""
+        """Create the object, or replace it if it exists."""
         ...
 
     async def patch(self, kind: str, name: str, namespace: str | None, patch: Object) -> Object:
@@ -89,7 +89,7 @@ class ClusterAPI(Protocol):
     async def delete(
         self, kind: str, name: str, namespace: str | None = None, *, at_once: bool = False
     ) -> None:
-        """NotFoundError where it is not there. Returns before the object is gone.
+        """NotFoundError if it does not exist. Returns before the object is gone.
 
         `at_once`: a pod is removed without waiting for its node.
         """
@@ -98,7 +98,7 @@ class ClusterAPI(Protocol):
     async def delete_all(
         self, kind: str, namespace: str, labels: Mapping[str, str | None], *, unstarted: bool = False
     ) -> None:
-        """Delete all objects of a namespace that have the labels; none is no error.
+        """Delete all objects of a namespace with the labels; it is not an error if there are none.
 
         `unstarted`: only pods that have not started yet, and without waiting for their node.
         """
@@ -107,9 +107,9 @@ class ClusterAPI(Protocol):
     def watch(
         self, kind: str, namespace: str | None = None, labels: Mapping[str, str | None] | None = None
     ) -> AsyncGenerator[Event, None]:
-        """Existing objects as ADDED, then every change; goes on over lost connections until it is closed.
+        """Existing objects as ADDED, then every change; survives lost connections and ends when it is closed.
 
-        UnreachableError where the server was not reached for `LOST_S`.
+        UnreachableError if the server was not reached for `LOST_S`.
         """
         ...
 

@@ -32,7 +32,7 @@ Progress = Callable[[str], None]
 
 @dataclass(frozen=True, slots=True)
 class Deadlines:
-    """How long a bench waits, in seconds, and how often it looks where it cannot watch."""
+    """How long a bench waits, in seconds, and how often it looks if it cannot watch."""
 
     ready_s: float = 120.0
     removed_s: float = 90.0
@@ -47,7 +47,7 @@ def new_run() -> str:
 class Bench(ABC):
     """The pods of one run while the context is open. Subclasses make them in `_build`.
 
-    Once entered: `stations` to probe from, by the end of flows that each stands for; `canaries`, None where
+    Once entered: `stations` to probe from, by the end of flows that each stands for; `canaries`, None if
     there are none; `warnings`, sentences on what admission added that changes what a probe means.
 
     `disposable`: the cluster ends with the run, so nothing has to be removed from it, and the run is its
@@ -109,7 +109,7 @@ class Bench(ABC):
     ) -> Mapping[PodRef, Object]:
         """Create pods with the run's label and wait `until` each is as wanted; the pods as they are then.
 
-        A pod of the same name that is still being removed is waited for. WorkbenchError where one cannot
+        A pod of the same name that is still being removed is waited for. WorkbenchError if one cannot
         start or the deadline is over.
         """
         async with self._starting() as readiness:
@@ -118,7 +118,7 @@ class Bench(ABC):
 
     @asynccontextmanager
     async def _starting(self) -> AsyncIterator[Readiness]:
-        """The deadline for pods to be ready, with an explanation where it is not met."""
+        """The deadline for pods to be ready, with an explanation if it is not met."""
         readiness = Readiness(self._cluster, self.run)
         try:
             async with asyncio.timeout(self._deadlines.ready_s), readiness:
@@ -151,7 +151,7 @@ class Bench(ABC):
             await asyncio.sleep(self._deadlines.poll_s)
 
     async def _created(self, obj: Object) -> bool:
-        """Create an object; False where one of its name exists."""
+        """Create an object; False if one of its name exists."""
         try:
             await self._cluster.create(obj)
         except ConflictError:
@@ -175,7 +175,7 @@ class Bench(ABC):
         )
 
     async def _create_pod(self, obj: Object) -> Object:
-        """Create a pod, tried again where a moment later it may be accepted.
+        """Create a pod, tried again if a moment later it may be accepted.
 
         A new namespace has no service account yet, or a quota that is not counted; a pod of the same name is
         still being removed. Where a quota or a LimitRange refuses, one more try asks for less.

@@ -70,7 +70,7 @@ class Enforcement:
     evidence: str
 
 
-NO_CANARY: Final = Enforcement(None, "there is no canary")
+NO_CANARY: Final = Enforcement(None, "no canary was created")
 
 
 def pods(
@@ -165,7 +165,7 @@ class CanaryWatch:
                 "denied them",
             )
         return Enforcement(
-            None, f"on {node} the canary cannot be reached even where no policy forbids it: {failure}"
+            None, f"on {node} the canary cannot be reached even if no policy forbids it: {failure}"
         )
 
     async def opened(self, change: int, deadline_s: float) -> float | None:

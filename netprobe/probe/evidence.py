@@ -111,7 +111,7 @@ class Evidence:
 
 
 def connected(answers: Answers, one: Try) -> bool:
-    """Whether a try connected; False where it was not made."""
+    """Whether a try connected; False if it was not made."""
     return one in answers and answers[one].outcome is Outcome.CONNECTED
 
 

@@ -1,6 +1,6 @@
 """What an outcome means: the one table from outcome, listener and path to a verdict.
 
-A flow that connected is allowed, whatever else is known. Anything else is denied only where two controls
+A flow that connected is allowed, whatever else is known. Anything else is denied only if two controls
 hold: the listener is proven (another pod, or the pod itself, reached that port in the same round) and the
 path is proven (the flow connected before the policies were applied, or a policy-free pair on the same nodes
 does). Everything else is UNKNOWN with the reason, never "blocked".
@@ -77,5 +77,5 @@ VERDICTS: Final[dict[Outcome, Row]] = {
 
 
 def judge(outcome: Outcome, control: Control) -> tuple[Verdict, str | None]:
-    """The verdict on an outcome, and the reason where one is needed."""
+    """The verdict on an outcome, and the reason if one is needed."""
     return VERDICTS[outcome][control.listener is not None, control.path is not None]

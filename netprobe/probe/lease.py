@@ -1,4 +1,4 @@
-"""Whether a run is alive: a Lease in the run's own namespace, renewed while the run goes on.
+"""Whether a run is alive: a Lease in the run's own namespace, renewed until the run ends.
 
 The holder names host, boot, process namespace and process, so that on the same machine a killed run is known
 to be dead at once. From elsewhere a run counts as dead once its Lease has expired.
@@ -41,7 +41,7 @@ class Life:
 
 
 def holder() -> str:
-    """This process: "HOST/BOOT/PID_NAMESPACE/PID/START"; empty parts where the system does not say."""
+    """This process: "HOST/BOOT/PID_NAMESPACE/PID/START"; empty parts if the system does not say."""
     pid = os.getpid()
     return "/".join([socket.gethostname(), _boot(), _pid_namespace(), str(pid), _started(pid) or ""])
 
@@ -59,7 +59,7 @@ def read(lease: Object, now: datetime) -> Life:
         return Life(False, "its Lease was never renewed")
     age = (now - renewed).total_seconds()
     alive = age <= (spec.get("leaseDurationSeconds") or DURATION_S)
-    return Life(alive, f"its Lease was renewed {max(0, round(age))} s ago by {host or 'nobody'}")
+    return Life(alive, f"its Lease was renewed {max(0, round(age))} s ago by {host or 'an unknown host'}")
 
 
 def lease(run: str, now: datetime) -> Object:

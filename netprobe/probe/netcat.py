@@ -1,7 +1,7 @@
 """The command that probes from inside a pod, and how its answer is read. Pure: text in, text out.
 
 One command takes all targets of a source by standard input (probe.sh says how) and answers a line for each.
-The status comes first: nc connected or it did not. Only where it did not does its text tell the failures
+The status comes first: nc connected or it did not. Only if it did not does its text tell the failures
 apart, and that text differs between BusyBox nc and OpenBSD nc. A line that is missing, cut or unreadable is
 no answer: its flow is EXEC_FAILED, never "blocked".
 """

@@ -39,7 +39,7 @@ class Method:
 
 
 CLUSTER: Final = Method()
-"""Any cluster, with pods of the run's own or beside those of others."""
+"""Any cluster, with pods of the run's own or next to those of others."""
 
 LAB: Final = replace(CLUSTER, second_try=None, resend=False, round_gap=0.1, canary_pause_s=0.03)
 """One machine: packets take microseconds and no backlog overflows, so nothing needs a second try."""
@@ -50,7 +50,7 @@ LAB_BULK: Final = replace(LAB, latencies=False, bulk=True, window=64, pods_per_n
 
 @dataclass(frozen=True, slots=True)
 class Pace:
-    """The method and the deadlines of a run. Seconds where a name ends in `_s`.
+    """The method and the deadlines of a run. Names that end in `_s` are in seconds.
 
     `wait_s`: how long one try waits for an answer. Whole seconds for BusyBox nc (rounded up); fractions where
         the pod has GNU timeout, as in the lab.

@@ -23,7 +23,7 @@ class Need(Enum):
     """When a run needs a permission."""
 
     ALWAYS = "always"
-    STEPS = "steps"  # only where the suite has steps
+    STEPS = "steps"  # only if the suite has steps
     OPTIONAL = "telling"  # never: without it the report says less (the value is in doctor's JSON)
 
 
@@ -101,20 +101,20 @@ IN_PLACE: Final = (
     Permission("", "resourcequotas", "list", "to find quotas that would count a shadow pod"),
     Permission("", "events", "list", "to report why a pod is not ready", Need.OPTIONAL),
 )
-"""A run beside the workloads of others, with shadow pods in their namespaces."""
+"""A run next to the workloads of others, with shadow pods in their namespaces."""
 
 
 async def missing(cluster: ClusterAPI, wanted: Iterable[Permission]) -> tuple[Permission, ...]:
-    """The permissions that these credentials lack; ClusterError where the server does not answer."""
+    """The permissions that these credentials lack; ClusterError if the server does not answer."""
     checked = tuple(wanted)
     allowed = await asyncio.gather(*(_allowed(cluster, permission) for permission in checked))
     return tuple(permission for permission, may in zip(checked, allowed, strict=True) if not may)
 
 
 async def require(cluster: ClusterAPI, *, steps: bool, wanted: Iterable[Permission] = FIXTURE) -> None:
-    """ForbiddenError where a run would be refused half-way; nothing has been created then.
+    """ForbiddenError if a run would be refused half-way; nothing has been created then.
 
-    Where the server does not answer access reviews, the run goes on: a missing permission fails by itself.
+    If the server does not answer access reviews, the run continues, and fails later if one is missing.
     """
     needs = {Need.ALWAYS, Need.STEPS} if steps else {Need.ALWAYS}
     try:

@@ -16,7 +16,7 @@ from netprobe.probe.netcat import Target
 
 @dataclass(frozen=True, slots=True)
 class Station:
-    """A container to run probes in, and the end of flows that it stands for.
+    """A container to run probes in, and the end of flows that it represents.
 
     `ports` are the listeners that it can prove by reaching itself; `addresses` are its own, in the order of
     the pod's status.
@@ -117,7 +117,7 @@ def make(
 ) -> Plan:
     """Plan the flows.
 
-    `locate` gives the host to connect to, where that is not the station of the destination; `pairs` the
+    `locate` gives the host to connect to, if that is not the station of the destination; `pairs` the
     tries, all of which have to connect, that prove a path; `twins` the stations that flows with the placement
     OTHER come from.
     """

@@ -1,8 +1,8 @@
 # Probes targets and answers one line for each; behind it comes stream.sh or bulk.sh, which reads them.
 #
-#   arguments  WHOLE_S WAIT_S: the time-out in whole seconds (nc -w) and, where the machine has a `timeout`
-#              that takes fractions, exactly; then "untimed" where no latencies are needed, which saves
-#              two processes a try where the shell has no clock, and "once" where no datagram is ever lost
+#   arguments  WHOLE_S WAIT_S: the time-out in whole seconds (nc -w) and, if the machine has a `timeout`
+#              that takes fractions, exactly; then "untimed" if no latencies are needed, which saves
+#              two processes a try if the shell has no clock, and "once" if no datagram is ever lost
 #   input      "ID TCP|UDP HOST PORT" a line; "=" waits for all that were read; "." ends
 #   output     "netprobe-begin NC CLOCK"; "ID STATUS BEGIN_US END_US TEXT" a line; "netprobe-end COUNT"
 #

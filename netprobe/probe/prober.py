@@ -40,7 +40,7 @@ class Facts:
     """How an observation was made.
 
     `converged_s`: from the API's answer to the change until the last cell moved, as the canaries and the
-    rounds saw it; None where nothing could time it. `rounds`, `execs`: of this observation, and for the
+    rounds saw it; None if nothing could time it. `rounds`, `execs`: of this observation, and for the
     first one of the baseline too. `problems`: sentences on what stood in the way.
     """
 
@@ -73,7 +73,7 @@ class Prober:
     `locate` gives the host of destinations that are not stations; `listener` and `path` give controls that
     are known from elsewhere. `pairs` gives the tries that prove a path in the same round, where all of them
     connect: policy-free pairs on the same nodes. `twins` are the stations that flows with the placement
-    OTHER come from. `progress` is called with what is being done, in words.
+    OTHER come from. `progress` is called with a description of each activity.
     """
 
     def __init__(

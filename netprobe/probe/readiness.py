@@ -56,7 +56,7 @@ class Readiness:
     async def until(
         self, made: Mapping[PodRef, Object], fine: Callable[[Object], bool]
     ) -> Mapping[PodRef, Object]:
-        """The pods as they are once each is `fine`; WorkbenchError where one cannot start.
+        """The pods as they are once each is `fine`; WorkbenchError if one cannot start.
 
         `made`: as they were created; an older pod of the same name does not count.
         """
@@ -74,7 +74,7 @@ class Readiness:
                 await self._changed.wait()
 
     async def explain(self) -> str:
-        """What status and events of the pods that are not ready say; "" where all are."""
+        """What status and events of the pods that are not ready say; "" if all are."""
         missing = [ref for ref in self._awaited if not is_ready(self._live(ref) or {})]
         sentences = [f"{ref}: {await self._explain(ref)}" for ref in missing[:3]]
         if len(missing) > 3:
@@ -108,7 +108,7 @@ class Readiness:
                 self._changed.notify_all()
 
     async def _events(self, ref: PodRef, status: str) -> str:
-        """The warnings about a pod that its status does not repeat; "" where they cannot be read."""
+        """The warnings about a pod that its status does not repeat; "" if they cannot be read."""
         try:
             events = await self._cluster.find("Event", ref.namespace)
         except ClusterError:

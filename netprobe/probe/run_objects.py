@@ -1,8 +1,8 @@
-"""The objects of a run, as the API takes them. Pure.
+"""The API objects of a run. Pure.
 
 Everything that a run makes carries the label `netprobe.dev/run`. Probe pods satisfy the `restricted` Pod
-Security Standard, mount no token, request few resources, and end by themselves (`activeDeadlineSeconds`)
-if nobody is left to delete them.
+Security Standard, mount no token, request few resources, and end at a deadline (`activeDeadlineSeconds`)
+even if the run was killed.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ FRUGAL: Final[Object] = {
     "requests": {"cpu": "100m", "memory": "64Mi"},
     "limits": {"cpu": "100m", "memory": "64Mi"},
 }
-"""Used where a LimitRange or a quota refuses RESOURCES: limits equal to requests satisfy every ratio."""
+"""Used if a LimitRange or a quota refuses RESOURCES: limits equal to requests satisfy every ratio."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -75,7 +75,7 @@ class Session:
     async def opened(
         cls, cluster: ClusterAPI, station: Station, pace: Pace, starts: Starts
     ) -> AsyncIterator[Session]:
-        """Start the command; ClusterError where it was not started."""
+        """Start the command; ClusterError if it was not started."""
         async with AsyncExitStack() as stack:
             command = netcat.command(pace)
             where = station.namespace, station.pod, station.container
@@ -118,7 +118,7 @@ class Session:
             on_answer(target, await answer)
 
     async def try_once(self, target: Target) -> Answer:
-        """Try a target, with a second try where the method has one."""
+        """Try a target, with a second try if the method has one."""
         async with self._window:
             async with self._starts.slots:
                 begun = asyncio.get_running_loop().time()
@@ -193,7 +193,7 @@ class Session:
 
 @dataclass(slots=True)
 class Sessions:
-    """Runs batches at bounded concurrency, in sessions that are kept where there are not too many.
+    """Runs batches at bounded concurrency, in sessions that are kept if there are not too many.
 
     `on_answer` is called for each answer as it comes. `execs` counts the commands that were started.
     """
@@ -218,7 +218,7 @@ class Sessions:
         )
 
     async def run(self, batches: Iterable[Batch]) -> Answers:
-        """Try all targets of all batches once. Every target has an answer: EXEC_FAILED where none came."""
+        """Try all targets of all batches once. Every target has an answer: EXEC_FAILED if none came."""
         work = tuple(batches)
         results = await asyncio.gather(*map(self._batch, work))
         return {
@@ -228,7 +228,7 @@ class Sessions:
         }
 
     async def try_once(self, station: Station, target: Target) -> Answer:
-        """Try one target in a kept session, beside whatever else is tried there."""
+        """Try one target in a kept session, which other tries may share."""
         try:
             async with self._session(station) as session:
                 session.reap()

@@ -1,7 +1,7 @@
 """Rounds after a change, until two agree on every flow or the time is over.
 
 The first two are full and overlap, so that their time-outs overlap too. Cells that moved between them are
-probed again until they stand still: the same verdict twice in a row. Then a full round has to confirm
+probed again until they are stable: the same verdict twice in a row. Then a full round has to confirm
 everything: a cell that differs in it is probed again, and only one that then settles on another verdict than
 before requires another full round. (One lost packet among thousands of flows must not keep all of them
 moving.)
@@ -52,7 +52,7 @@ async def settle(
     Two rounds are always made; the deadline is for what comes after them. `proven`, called after the first
     round: whether the flow connected, late enough to need no second connection.
 
-    `before`: the verdicts before the change. A cell that ends where it began only lost a packet in between:
+    `before`: the verdicts before the change. A cell that ends where it began has only lost a packet:
     it is probed like any other, but does not count for when the change was in force.
     """
     history = _History(before or {})
@@ -72,7 +72,7 @@ async def _rounds(
         return begun, await probe(some)
 
     async def probe_moving(moving: list[Flow]) -> bool:
-        """Probe what moved until it stands still; whether any verdict is another than before."""
+        """Probe what moved until it is stable; whether any verdict differs from before."""
         before = {flow: history.stood.get(flow) for flow in moving}
         while moving:
             await asyncio.sleep(pace.retry_s if history.failing else 0)

@@ -27,7 +27,7 @@ OUTSIDE_NAMESPACE: Final[Object] = {
     "kind": "Namespace",
     "metadata": {"name": run_objects.OUTSIDE},
 }
-"""Shared by all runs on a lab: made where it is missing, never deleted."""
+"""Shared by all runs on a lab: created if it is missing, never deleted."""
 
 
 class Workbench(Bench):
@@ -102,7 +102,7 @@ class Workbench(Bench):
         await self._cluster.apply({**obj, "metadata": {**meta, "labels": labels}})
 
     async def delete(self, kind: str, name: str, namespace: str) -> None:
-        """Delete an object in a namespace of the run; NotFoundError where it is not there."""
+        """Delete an object in a namespace of the run; NotFoundError if it does not exist."""
         self._must_own(namespace)
         await self._cluster.delete(kind, name, namespace)
 

@@ -13,7 +13,7 @@ tests/cluster/test_in_place.py and test_watchers.py try each of them):
     required (anti-)affinity a shadow pod next to a real one that the term matches too changes
                              nothing; elsewhere it decides where real pods may run                  HARM
     a spread, DoNotSchedule  counts the pod                                                         HARM
-    ResourceQuota            counts the pod; where that leaves no room for another one              HARM
+    ResourceQuota            counts the pod; if that leaves no room for another one                 HARM
 """
 
 from __future__ import annotations

@@ -51,7 +51,7 @@ class GuestWorkbench(Bench):
     def control_pair(self, source: str, destination: str, target: Target) -> tuple[Try, ...]:
         """The try that proves the path from one node to another, with the protocol of `target`.
 
-        () where there is none.
+        () if there is none.
         """
         client, server = self._clients.get(source), self._servers.get(destination)
         if client is None or server is None:

@@ -1,7 +1,7 @@
 """What a namespace's quotas leave for its own pods once shadow pods are counted too. Pure.
 
-A ResourceQuota counts every pod of its namespace, whoever created it: while a shadow pod uses up the quota,
-no real pod can be created.
+A ResourceQuota counts every pod of its namespace: while a shadow pod uses up the quota, no real pod can be
+created.
 """
 
 from __future__ import annotations

@@ -1,14 +1,14 @@
-"""What a run puts beside the workloads of others, as the API takes it. Pure.
+"""What a run creates next to the workloads of others, as API objects. Pure.
 
-A shadow pod stands in a namespace that is not the run's own, with those labels of real pods that policies
-read, on the node of one of them. So that it disturbs nobody:
+A shadow pod is in a namespace that is not the run's own, with those labels of real pods that policies
+read, on the node of one of them. To disturb nothing there:
 
     a readiness gate that is never true        no Service sends it traffic
     no controller reference                    no PodDisruptionBudget fails on an owner that it does not know
     one Job per namespace that owns the rest   ends everything at its deadline, whether the run lives or not
 
 Everything that a run in place makes is in `objects`: `--dry-run` prints it and the bench creates it, so that
-the two cannot differ. Beside the shadows these are, on each node and in the run's own namespace, a pair of
+the two cannot differ. The other objects are, on each node and in the run's own namespace, a pair of
 canaries and a control pod, which serves and which no policy selects: a client of the canaries that reaches a
 control pod proves that packets travel between the two nodes.
 """
@@ -87,7 +87,7 @@ def pod(shadow: Shadow, run: str, options: PodOptions, uid: str) -> Object:
     """The shadow pod; `uid` is that of its namespace's Job."""
     pinned = replace(
         options, node_selector={}, tolerations=_EVERYWHERE
-    )  # where the real pod may be, it may be
+    )  # it may run wherever the real pod runs
     obj = run_objects.pod(
         shadow.ref,
         run,
@@ -139,7 +139,7 @@ class Objects:
 
 
 def objects(plan: GuestPlan, run: str, options: PodOptions, uids: Mapping[str, str] | None = None) -> Objects:
-    """The objects of a plan. `uids`: of the Jobs by namespace, where they are known already."""
+    """The objects of a plan. `uids`: of the Jobs by namespace, if they are known already."""
     known = uids or {}
     home = run_namespace(run)
     return Objects(

@@ -70,7 +70,7 @@ class Surroundings:
 
 
 async def look_around(cluster: ClusterAPI) -> Surroundings:
-    """List what decides flows and what would see a shadow pod; ClusterError where that is not permitted."""
+    """List what decides flows and what would see a shadow pod; ClusterError if that is not permitted."""
     lists = await asyncio.gather(*(cluster.find(kind) for kind in KINDS))
     return Surroundings.of_objects(obj for found in lists for obj in found if _stays(obj))
 
@@ -80,7 +80,7 @@ def _is_netprobes(obj: Object) -> bool:
 
 
 def _stays(obj: Object) -> bool:
-    """False for a pod that is being deleted: it is no longer an end of a flow."""
+    """False for a pod that is being deleted: it cannot be an end of a flow any more."""
     return obj["kind"] != "Pod" or "deletionTimestamp" not in obj["metadata"]
 
 
