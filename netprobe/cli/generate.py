@@ -39,7 +39,7 @@ READ = frozenset({".yaml", ".yml", ".json"})
 @click.option(
     "--namespace-label",
     metavar="KEY",
-    help="Select namespaces by this label, where it tells them apart, instead of by name.",
+    help="Select namespaces by this label instead of by name, if it tells them apart.",
 )
 @click.option("--verify", is_flag=True, help="Also run the suite with the new policies on a lab.")
 @click.option(

@@ -154,7 +154,7 @@ def _of_name(
 
 
 def describe_peer(entry: Peer, namespace: str) -> str:
-    """A peer in words."""
+    """A peer as a phrase."""
     match entry:
         case AnyPeer():
             return "everybody"
@@ -180,7 +180,7 @@ def describe_pods(selector: Selector) -> str:
 
 
 def describe_port(entry: Port) -> str:
-    """A port entry in words."""
+    """A port entry as a phrase."""
     match entry:
         case AnyPort():
             return "every port"

@@ -86,7 +86,7 @@ class Opener:
             yield Candidate(RULE, (SuggestedEdit(str(policy.policy), path, text, change, policy.place),))
 
     def _add_policy(self, policy: PolicyView) -> Iterator[Candidate]:
-        """A policy beside one without rules, which is probably a default deny."""
+        """A new policy, for one without rules: that is probably a default deny."""
         if self._subject.pod is None:
             return
         namespace, pods = policy.policy.namespace, own_labels(self._subject.pod.labels)

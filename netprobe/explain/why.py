@@ -1,4 +1,4 @@
-"""Why a flow is as it is: a sentence, and the place in a file where the deciding policy stands."""
+"""Why a flow has its verdict: a sentence, and the place of the deciding policy in its file."""
 
 from __future__ import annotations
 

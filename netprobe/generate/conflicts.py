@@ -1,4 +1,4 @@
-"""Flows that are declared differently, and that no policy can treat so."""
+"""Flows that are declared differently, and that no policy can treat differently."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def conflicts(classes: Demands, reader: DemandReader) -> Iterator[Refusal]:
 
 
 def _sample(reader: DemandReader, part: RowDemand, ends: tuple[int, int], port: PortNumber) -> Flow:
-    """A declared flow of a part, from a pod of one class to one of another."""
+    """A declared flow of a row, from a pod of one class to a pod of another."""
     space, crowds, of_port = reader.space, reader.declared.crowds, reader.demands[port]
     source, target = ends
     pairs = (
@@ -46,13 +46,13 @@ def _sample(reader: DemandReader, part: RowDemand, ends: tuple[int, int], port: 
         for other in crowds[own.toward]
     )
     first = next(pairs)
-    # A pod and itself only where it is the one pod behind an address or a Service.
+    # A pod and itself only if it is the only pod behind an address or a Service.
     one, other = next((ends for ends in (first, *pairs) if ends[0] != ends[1]), first)
     return reader.flow(one, other, part.port, port[1])
 
 
 def _same(ends: tuple[PodClass | None, PodClass | None], allowed: Flow, denied: Flow) -> str:
-    """The sentence that names the pods that no policy can tell apart."""
+    """A sentence that names the pods that no policy can tell apart."""
     pairs = ((allowed.source, denied.source), (allowed.destination, denied.destination))
     alike = [
         f"{_name(one)} and {_name(other)} of {pods.namespace} have the same labels ({_labels(pods.labels)})"

@@ -1,10 +1,10 @@
-"""A declared matrix by crowds: what it says of ends that it does not tell apart is said once.
+"""A declared matrix by crowds: ends that the declaration treats alike.
 
-Pods that every row names or leaves out together, and that declare the same ports, are a crowd. A crowd is a
-bit; the sources of a row are one integer. For each crowd as a destination and each port there is the list of
-rows that name it. Read from the last row to the first, each takes what no later row has taken, and the
-default what is left. The cost is linear in the pods, in what the rows name, and in rows times the crowds that
-each has as destinations; never in the number of pairs.
+Pods that every row includes or excludes together, and that declare the same ports, are a crowd. A crowd is a
+bit; the sources of a row are one integer. For each destination crowd and each port there is the list of rows
+that name it. From the last row to the first, each row gets the sources that no later row has, and the default
+gets the rest. The cost is linear in the pods, in the ends of the rows, and in rows times their destination
+crowds. It does not depend on the number of pairs.
 """
 
 from __future__ import annotations
@@ -27,10 +27,10 @@ Crowd: TypeAlias = tuple[End, ...]
 
 @dataclass(frozen=True, slots=True)
 class Share:
-    """The part of a column on which one row has the last word; `row` None: the default.
+    """The part of a column that one row decides; `row` None: the default.
 
-    `sources` are crowds, as bits. The bit of the destination's own crowd stands for its members among each
-    other, and for nothing where it has one member.
+    `sources` are crowds, as bits. The bit of the destination's own crowd means its members among each other,
+    and nothing if it has only one member.
     """
 
     row: int | None
@@ -40,7 +40,7 @@ class Share:
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """Everybody's flows to one crowd on one port. A source that no share holds is not declared."""
+    """All flows to one crowd on one port. A source that is in no share is not declared."""
 
     destination: int
     port: int
@@ -50,9 +50,9 @@ class Column:
 
 @dataclass(frozen=True, slots=True)
 class Declared:
-    """All that is declared. Crowds of a namespace stand side by side, those of Services last.
+    """Everything that is declared. Crowds of a namespace are adjacent, and those of Services are last.
 
-    `itself` has the flows of pods to themselves, with their verdicts and rows: few are ever declared.
+    `itself` has the declared flows of pods to themselves, with verdicts and rows.
     """
 
     crowds: tuple[Crowd, ...]
@@ -96,7 +96,7 @@ class _Crowds:
         numbers: dict[Hashable, int] = {}
         of: dict[PodRef, int] = {}
         for ref, pod in self.read.cluster.pods.items():
-            # A pod whose address the declaration names as a host is told apart from its replicas.
+            # A pod whose address the declaration names as a host is separate from its replicas.
             alone = ref if not addresses.isdisjoint(pod.addresses) else None
             key = (ref.namespace, pod.ports, self.read.families(ref), alone, apart(pod))
             of[ref] = numbers.setdefault(key, len(numbers))

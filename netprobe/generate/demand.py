@@ -105,7 +105,7 @@ class Demand:
         return found
 
     def callers(self, subject: int, openings: Openings) -> set[int | None]:
-        """The rows by which a subject may be reached as these openings say."""
+        """The rows that allow these openings to a subject."""
         return {
             part.row
             for port, opening in openings.items()
@@ -115,7 +115,7 @@ class Demand:
         }
 
     def calls(self) -> Mapping[int, list[tuple[int | None, PortNumber, int]]]:
-        """For each source the rows by which it reaches others: (row, port, destinations as bits)."""
+        """For each source the rows that allow its flows: (row, port, destinations as bits)."""
         alike: dict[tuple[int | None, PortNumber, int], list[int]] = defaultdict(list)
         for port, targets in self.classes.items():
             for target, demanded in targets.items():

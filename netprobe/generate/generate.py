@@ -30,7 +30,7 @@ from netprobe.model.verdict import Verdict
 from netprobe.simulate import CALICO, Profile, Simulator
 
 MOST_REFUSED = 20
-"""Of each reason; nobody reads more."""
+"""Of each kind of reason; more are not useful."""
 
 Place: TypeAlias = tuple[str, Direction]
 """A namespace and a direction in which it can be closed."""
@@ -60,7 +60,7 @@ def generate(
     `declared` must keep pods apart that `apart` tells apart. `cluster` has the pods and no policies.
     `denies_by_default`: what the declaration does not name is denied, so every namespace is closed.
     `dns` allows the cluster's DNS where egress is closed, unless a pod of the cluster serves DNS.
-    `namespace_label` is a label to select namespaces by where it tells them apart. `named`: see NamedPeers.
+    `namespace_label` selects namespaces by that label if it tells them apart. `named`: see NamedPeers.
 
     The cost depends on the crowds and the rows that they need, not on the pairs of pods.
     """

@@ -21,7 +21,7 @@ _DNS_RULE = Rule(
 
 @dataclass(frozen=True, slots=True)
 class GeneratedPolicy:
-    """A policy, what it is for in one line, and the rows that it serves; None stands for the default."""
+    """A policy, its purpose in one line, and the rows that it serves (None: the default)."""
 
     policy: Policy
     purpose: str

@@ -1,8 +1,8 @@
 """Whether policies do what is demanded, by the simulator.
 
 The simulator evaluates the policies on the crowds of the declaration, so a row of bits of its table is
-compared with what is demanded in one step, and no flow is looked at by itself. Only the pairs of a pod and
-its own node, which have rules of their own, are decided one by one.
+compared with what is demanded in one step, and flows are not checked one by one. Only the pairs of a pod
+and its own node, which have rules of their own, are.
 """
 
 from __future__ import annotations

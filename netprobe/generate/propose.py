@@ -1,7 +1,7 @@
-"""A declaration proposed from what is allowed today: rows for all that passes, and deny for the rest.
+"""A declaration proposed from what is allowed today: rows for everything allowed, and deny for the rest.
 
-Workloads whose pods behave alike, as sources and as destinations, are told by name; the others pod by pod.
-Who may talk to whom is worked out as bits, classes of pods at a time (`classes`).
+Workloads whose pods have the same flows, in both directions, are named as workloads; the others pod by pod.
+Flows are computed as bits, for classes of pods (`classes`).
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from netprobe.simulate.bits import turned, unpack
 
 @dataclass(frozen=True, slots=True)
 class ProposedRow:
-    """A row that allows: names as a suite spells them; `ports` None for all that are declared."""
+    """A row with verdict allow, with names as in a suite; `ports` None: all declared ports."""
 
     sources: tuple[str, ...]
     destinations: tuple[str, ...]
@@ -29,13 +29,13 @@ class ProposedRow:
 
 
 def propose(cluster: Cluster, profile: Profile = CALICO) -> tuple[ProposedRow, ...]:
-    """The rows under which `default: deny` declares what a cluster's policies let pass among its pods."""
+    """The rows that, with `default: deny`, declare what the policies of a cluster allow among its pods."""
     return tuple(_Proposal(WorkloadClasses(cluster, profile)).rows())
 
 
 @dataclass(frozen=True, slots=True)
 class _Name:
-    """What a row can name: a workload, or one pod of several minds. `places` are its classes."""
+    """What a row can name: a workload, or one of its pods if they differ. `places` are its classes."""
 
     text: str
     places: tuple[int, ...]
@@ -74,7 +74,7 @@ class _Proposal:
         return names
 
     def _alike(self, places: list[int]) -> bool:
-        """Whether classes have the same flows to and from others, and all of them among each other."""
+        """Whether classes have the same flows to and from others, and all or none among each other."""
         own = reduce(or_, (1 << place for place in places))
         for port in self._reaches:
             listening = [place for place in places if port in self._classes[place].ports]
@@ -119,17 +119,17 @@ class _Proposal:
         return found & ~(1 << number) if name.is_alone else found
 
     def _short(self, sources: int, number: int) -> tuple[str, ...]:
-        """Whole namespaces by a glob; a pod to itself is never meant."""
+        """Names for the sources, complete namespaces by a glob. A pod to itself does not count."""
         free = 1 << number if self._names[number].is_alone else 0
         if not (1 << len(self._names)) - 1 & ~(sources | free):
             return ("*/*",)
-        told: list[str] = []
+        names: list[str] = []
         for namespace, inside in _touched(self._spaces, sources):
             if inside & (inside - 1) and not inside & ~(sources | free):
-                told.append(f"{namespace}/*")
+                names.append(f"{namespace}/*")
             else:
-                told += [self._names[one].text for one in unpack(inside & sources)]
-        return tuple(told)
+                names += [self._names[one].text for one in unpack(inside & sources)]
+        return tuple(names)
 
 
 def _touched(spaces: Mapping[str, int], sources: int) -> Iterator[tuple[str, int]]:

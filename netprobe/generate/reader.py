@@ -47,7 +47,7 @@ class DemandReader:
             of_port.setdefault(place, TargetDemand()).add(part)
 
     def _others(self, sources: int, crowd: int) -> int:
-        """Without the pod itself, where it is alone in its crowd; its address, named as a host, stays."""
+        """Without the pod itself, if it is alone in its crowd; its address, named as a host, is kept."""
         return self.space.real(sources & ~(1 << crowd) if self.space.is_alone(crowd) else sources)
 
     def _itself(self, column: Column, sources: int, row: int | None, verdict: Verdict) -> None:

@@ -1,4 +1,4 @@
-"""Openings to rules: who and on which ports, in as few items as say it exactly."""
+"""Rules for openings: peers and ports, in as few items as possible."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from netprobe.simulate.bits import unpack
 
 
 class Rules:
-    """Writes rules for the classes of a space. `spaces` are the selectors of its namespaces."""
+    """Makes rules for the classes of a space. `spaces` are the selectors of its namespaces."""
 
     def __init__(self, space: Space, spaces: Mapping[str, Selector]) -> None:
         self._space = space
@@ -30,12 +30,12 @@ class Rules:
         return self._within[pod_class.namespace].selector(pod_class)
 
     def of(self, openings: Openings, namespace: str, subject: PodClass | None = None) -> tuple[Rule, ...]:
-        """Rules for a policy of a namespace, whose only subject is `subject` where there is one.
+        """Rules for a policy in a namespace; `subject` is its only subject, if it has only one.
 
-        Peers with the same ports share a rule, or ports with the same peers, whichever takes fewer items.
-        A namespace stands for its pods only where no row names one of them as itself.
+        Peers with the same ports share a rule, or ports with the same peers, whichever needs fewer items. A
+        namespace replaces its pods only if no row names one of them exactly.
         """
-        told = [_by_peers(openings), _by_ports(openings)]
+        groupings = [_by_peers(openings), _by_ports(openings)]
         written = [
             [
                 Rule(
@@ -44,7 +44,7 @@ class Rules:
                 )
                 for peers, ports in one
             ]
-            for one in (told if told[0] != told[1] else told[:1])
+            for one in (groupings if groupings[0] != groupings[1] else groupings[:1])
         ]
         shortest = min(written, key=lambda rules: sum(1 + len(r.peers) + len(r.ports) for r in rules))
         return tuple(sorted(shortest, key=_order))
@@ -104,7 +104,7 @@ def _by_number(item: tuple[PortNumber, object]) -> tuple[int, str]:
 def namespace_selectors(
     names: Iterable[str], labels: Mapping[str, Mapping[str, str]], key: str | None
 ) -> dict[str, Selector]:
-    """A selector for each namespace: its name, or its value of the label `key` where no other one has it."""
+    """A selector for each namespace: by name, or by its value of the label `key` if no other one has it."""
     values = defaultdict(list)
     for name, own in labels.items():
         if key is not None and key in own:

@@ -1,4 +1,4 @@
-"""Selectors as a person would write them: the label that names the thing, and no more than it takes."""
+"""Selectors as a person would write them: the label that names a pod, and no more than needed."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ MOST_LABELS = 3  # of a short selector; where these do not tell apart, all label
 
 
 class Namespace:
-    """The classes of one namespace, and what selects each of them and no other."""
+    """The classes of one namespace, and a selector for each of them that matches no other."""
 
     def __init__(self, classes: Iterable[PodClass]) -> None:
         self.classes = tuple(classes)
@@ -51,7 +51,7 @@ class Namespace:
                 for chosen in combinations(keys, size):
                     if self._with({key: own[key] for key in chosen}) == alone:
                         return Selector.of({key: own[key] for key in chosen})
-        # Who has all these labels has another one too, which this class lacks.
+        # Others with all these labels have another label too, which this class lacks.
         alike = [dict(self.classes[place].labels) for place in unpack(self._with(own) & ~alone)]
         lacking: list[Requirement] = []
         while alike:

@@ -1,7 +1,7 @@
 """The ends of a demand: classes of pods, and addresses outside. Sets of them are bits.
 
 A policy tells pods apart by namespace and labels only, so pods that share both are one class. A class may
-contain several crowds of the declaration; the bit of the first stands for all.
+contain several crowds of the declaration; the bit of the first is used for all.
 """
 
 from __future__ import annotations

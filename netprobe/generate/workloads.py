@@ -2,7 +2,7 @@
 
 A class is pods of one workload that no policy tells apart, with the same ports, and on one node where pods
 on that node's network make a difference. What the simulator's tables say of a group they say of its classes;
-only the pairs of a pod and its own node are asked one by one.
+only the pairs of a pod and its own node are decided one by one.
 """
 
 from __future__ import annotations
@@ -73,7 +73,7 @@ class WorkloadClasses:
     def rows(self, port: PortNumber) -> Rows:
         """For each class those that it reaches on a port in every family that they have in common.
 
-        The bit of a class for itself means its pods among each other; of one pod it means nothing.
+        The bit of a class itself means its pods among each other, and nothing if it has only one pod.
         """
         evaluation = self._evaluation
         groups = evaluation.groups

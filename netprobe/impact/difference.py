@@ -2,7 +2,7 @@
 
 Theory of operation. Both states are evaluated on the same groups (`simulate.evaluate_both`), so a row of bits
 of one state can be compared with that of the other: the XOR of what a group reaches before and after is all
-that opens or closes for it. No pair is looked at by itself.
+that opens or closes for it. Pairs are never compared one by one.
 
 A flow with the same verdict may have other causes (`Decision.because`). An allowed flow has the policies that
 allow it on both sides as its causes, a denied flow those that isolate the sides that deny. So only policies
@@ -126,7 +126,7 @@ def families_of(revision: Revision) -> tuple[Family, ...]:
 def differences(states: States, port: PortNumber, family: Family) -> Mapping[FlowChange, Columns]:
     """All that changes on one port in one family.
 
-    A pod that is alone in its group is not left out of its own column: only whoever counts flows does that.
+    A pod that is alone in its group is not left out of its own column: only the count of flows leaves it out.
     """
     before, after = (one.table(*port, family) for one in (states.before, states.after))
     allowing, isolating = {}, {}

@@ -55,7 +55,7 @@ class Bundle:
 class Impact:
     """What differs between the two states of a revision.
 
-    `declared` is None without a declaration. `other` is the port that stands for all that nobody names.
+    `declared` is None without a declaration. `other` is the port that represents all unnamed ones.
     `pods` counts the pods that are compared, `left_out` are those on their node's network in either state.
     """
 
@@ -132,7 +132,7 @@ def impact(
 
 
 def _rank(bundle: Bundle, other: int | None) -> tuple[int, bool, int]:
-    """Effect and scope, then ports that somebody names, then the number of flows."""
+    """Change and scope, then named ports before `other`, then the number of flows."""
     nameless = bundle.ports == ((other, Protocol.TCP),)
     return _ORDER.index((bundle.change, bundle.scope)), nameless, -bundle.flows
 
@@ -178,7 +178,7 @@ def _bundle(found: GroupBundle, flows: int, states: States, names: Names) -> Bun
 
 
 def _sample(found: GroupBundle, states: States) -> Flow:
-    """The first flow of a bundle, on a port that somebody declares if there is one."""
+    """The first flow of a bundle, if possible on a named port."""
     source, destination, group = next(_pairs(found, states))
     ports = states.asked[group] if found.key.ports is None else found.key.ports
     other = (states.ports.other, Protocol.TCP)

@@ -16,7 +16,7 @@ from netprobe.model.policy import Direction, IPBlock, Network
 
 REST = "any other address"
 _WHOLE: dict[Family, Network] = {4: ip_network("0.0.0.0/0"), 6: ip_network("::/0")}
-_PREFERRED: dict[Family, int] = {  # for documentation: nobody's
+_PREFERRED: dict[Family, int] = {  # reserved for documentation
     4: int(ip_address("198.51.100.1")),
     6: int(ip_address("2001:db8::1")),
 }

@@ -19,7 +19,7 @@ class Ports:
 
     For a pod: the ports that it declares in either state; if it declares none, those that the ingress rules
     of its namespace name. For an address outside: those that egress rules to addresses name. In addition,
-    for all of them, the port `other`: a TCP port that stands for all those that are named nowhere. With
+    for all of them, the port `other`: a TCP port that represents all those that are named nowhere. With
     `given`, every destination is compared on exactly these.
     """
 

@@ -1,4 +1,4 @@
-"""What lint reports: one record per mistake, with the change that fixes it where there is only one."""
+"""What lint reports: one record per mistake, with the fix if only one is possible."""
 
 from __future__ import annotations
 

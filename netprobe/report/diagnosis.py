@@ -1,4 +1,4 @@
-"""What the doctor says, as text: for terminals, programs, and whoever grants permissions."""
+"""The diagnosis of `doctor` as text: a table, JSON, YAML, and the missing permissions as RBAC."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ def _document(diagnosis: Diagnosis) -> dict[str, Any]:
 def _table(diagnosis: Diagnosis, style: Style) -> str:
     width = max(len(check.name) for check in diagnosis.checks)
     lines: list[str] = []
-    hints: set[str | None] = set()  # told once
+    hints: set[str | None] = set()  # each is shown once
     for check in diagnosis.checks:
         lines += _lines(check, None if check.hint in hints else check.hint, width, style)
         hints.add(check.hint)
@@ -93,8 +93,8 @@ def _lines(check: Check, hint: str | None, width: int, style: Style) -> list[str
 
 def _summary(checks: Sequence[Check]) -> str:
     """The one sentence that matters most."""
-    told = {check.name: check.status for check in checks}
-    sides = {name: told.get(name, CheckStatus.UNKNOWN) for name in ("ingress", "egress")}
+    by_name = {check.name: check.status for check in checks}
+    sides = {name: by_name.get(name, CheckStatus.UNKNOWN) for name in ("ingress", "egress")}
     failed = [check.name for check in checks if check.status is CheckStatus.FAILED]
     match sides["ingress"], sides["egress"]:
         case CheckStatus.OK, CheckStatus.OK:
@@ -110,9 +110,9 @@ def _summary(checks: Sequence[Check]) -> str:
 
 
 def _rbac(diagnosis: Diagnosis) -> str:
-    """The missing permissions as YAML, ready to be applied by somebody who may."""
+    """The missing permissions as YAML, for an administrator to apply."""
     if not diagnosis.lacking:
-        return "# nothing is missing for runs with their own namespaces\n"
-    return "# what is missing; kubectl apply -f - as an administrator\n" + yaml.safe_dump_all(
+        return "# no permission is missing for runs with their own namespaces\n"
+    return "# missing permissions; apply as an administrator: kubectl apply -f -\n" + yaml.safe_dump_all(
         diagnosis.remedy(), sort_keys=False, explicit_start=True
     )

@@ -70,7 +70,7 @@ def test_what_it_prints_is_what_is_missing(kubeconfig: str, tmp_path: Path) -> N
             after = netprobe("doctor", "--kubeconfig", user.kubeconfig)
             assert after.status == 0, after.out + after.err
             again = netprobe("doctor", "--kubeconfig", user.kubeconfig, "-o", "rbac").out
-            assert again == "# nothing is missing for runs with their own namespaces\n"
+            assert again == "# no permission is missing for runs with their own namespaces\n"
         finally:
             kubectl(kubeconfig, "delete", "-f", "-", stdin=text)
 
