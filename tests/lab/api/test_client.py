@@ -33,33 +33,6 @@ def manifest(name: str, **labels: str) -> dict[str, Any]:
     }
 
 
-async def test_objects(client: Any) -> None:
-    core = kubernetes.client.CoreV1Api(client)
-    networking = kubernetes.client.NetworkingV1Api(client)
-    await core.create_namespace({"metadata": {"name": "shop", "labels": {"tier": "web"}}})
-    await core.create_namespaced_pod("shop", manifest("p", app="x"))
-    policy = {"metadata": {"name": "deny"}, "spec": {"podSelector": {}}}
-    made = await networking.create_namespaced_network_policy("shop", policy)
-    assert made.spec.policy_types == ["Ingress"]
-    listed = await core.list_namespaced_pod("shop", label_selector="app=x")
-    assert [pod.metadata.name for pod in listed.items] == ["p"]
-    patched = await core.patch_namespace("shop", {"metadata": {"labels": {"tier": "back"}}})
-    assert patched.metadata.labels["tier"] == "back"
-    await networking.delete_collection_namespaced_network_policy("shop")
-    assert (await networking.list_namespaced_network_policy("shop")).items == []
-
-
-async def test_errors(client: Any) -> None:
-    core = kubernetes.client.CoreV1Api(client)
-    with pytest.raises(kubernetes.client.ApiException) as caught:
-        await core.read_namespaced_pod("nobody", "default")
-    assert caught.value.status == 404
-    await core.create_namespace({"metadata": {"name": "shop"}})
-    with pytest.raises(kubernetes.client.ApiException) as caught:
-        await core.create_namespace({"metadata": {"name": "shop"}})
-    assert caught.value.status == 409
-
-
 async def test_a_watch_goes_through_a_pods_life(client: Any) -> None:
     core = kubernetes.client.CoreV1Api(client)
     revision = (await core.list_namespaced_pod("default")).metadata.resource_version
@@ -101,22 +74,6 @@ async def test_exec(api: Api, client: Any) -> None:
             "p", "default", command=["echo", "hello"], stdout=True, stderr=True, stdin=False, tty=False
         )
     assert text == "hello\n"
-
-
-async def test_many_clients_at_once(api: Api, client: Any) -> None:
-    core = kubernetes.client.CoreV1Api(client)
-
-    async def work(number: int) -> None:
-        name = f"m{number}"
-        await core.create_namespaced_config_map("default", {"metadata": {"name": name}, "data": {"n": name}})
-        await core.patch_namespaced_config_map(name, "default", {"data": {"more": "x"}})
-        read = await core.read_namespaced_config_map(name, "default")
-        assert read.data == {"n": name, "more": "x"}
-        await core.delete_namespaced_config_map(name, "default")
-
-    await asyncio.gather(*(work(number) for number in range(50)))
-    left = await core.list_namespaced_config_map("default", label_selector="x")
-    assert left.items == []
 
 
 async def test_a_lease_is_renewed_and_contested(client: Any) -> None:

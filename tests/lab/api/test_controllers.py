@@ -37,14 +37,6 @@ async def test_dependents_go_with_their_last_owner(api: Api) -> None:
     await api.gone(f"{policies}/p")
 
 
-async def test_a_reference_across_namespaces_deletes_the_dependent(api: Api) -> None:
-    await api.namespace("other")
-    elsewhere = await api.ok("POST", "/api/v1/namespaces/other/configmaps", {"metadata": {"name": "o"}})
-    body = {"metadata": {"name": "d", "ownerReferences": [owner(elsewhere)]}}
-    await api.ok("POST", MAPS, body)
-    await api.gone(f"{MAPS}/d")
-
-
 async def test_an_owner_without_namespace(api: Api) -> None:
     namespace = await api.namespace("other")
     await api.ok("POST", MAPS, {"metadata": {"name": "d", "ownerReferences": [owner(namespace)]}})
@@ -324,16 +316,6 @@ async def test_pods_have_the_labels_that_real_controllers_set(api: Api) -> None:
             ("db-0", "data"),
         ),
     }
-
-
-async def test_an_indexed_job_completes_each_index(api: Api) -> None:
-    made = job("run", completionMode="Indexed", completions=3, parallelism=2)
-    made["spec"]["template"]["metadata"] = {"annotations": {COMPLETES: "0.1"}}
-    await api.ok("POST", JOBS, made)
-    done = await api.until(f"{JOBS}/run", lambda j: j.get("status", {}).get("completionTime"))
-    assert done["status"]["succeeded"] == 3
-    names = [pod["metadata"]["name"] for pod in (await api.get(PODS))["items"]]
-    assert sorted(name.rpartition("-")[0] for name in names) == ["run-0", "run-1", "run-2"]
 
 
 @pytest.mark.parametrize("kind", ["statefulsets", "daemonsets"])

@@ -146,15 +146,6 @@ async def test_a_stale_update_conflicts(api: Api) -> None:
     assert (await api.ok("PUT", f"{MAPS}/a", {**made, "data": {"k": "3"}}))["data"] == {"k": "3"}
 
 
-async def test_generated_names_differ(api: Api) -> None:
-    names = set()
-    for _ in range(20):
-        made = await api.ok("POST", MAPS, {"metadata": {"generateName": "x-"}})
-        names.add(made["metadata"]["name"])
-    assert len(names) == 20
-    assert all(len(name) == 7 and name.startswith("x-") for name in names)
-
-
 async def test_a_dry_run_stores_nothing(api: Api) -> None:
     made = await api.ok("POST", PODS, {**_pod("p")}, dryRun="All")
     assert made["spec"]["restartPolicy"] == "Always"
@@ -213,14 +204,6 @@ async def test_all_that_is_wrong_with_a_pod_is_told_at_once(api: Api) -> None:
     ]
 
 
-async def test_the_name_of_a_namespace_is_a_label_that_cannot_be_changed(api: Api) -> None:
-    label = "kubernetes.io/metadata.name"
-    path = "/api/v1/namespaces/shop"
-    for value in ("other", None):
-        change = {"metadata": {"labels": {label: value}}}
-        assert (await api.ok("PATCH", path, change, kind=MERGE))["metadata"]["labels"][label] == "shop"
-
-
 async def test_status_and_spec_are_written_apart(api: Api) -> None:
     await api.ok("POST", PODS, _pod("p", nodeName="elsewhere"))
     both: Object = {"spec": {"activeDeadlineSeconds": 5}, "status": {"message": "hello"}}
@@ -231,19 +214,6 @@ async def test_status_and_spec_are_written_apart(api: Api) -> None:
     status = await api.ok("PATCH", f"{PODS}/p/status", both, kind=MERGE)
     assert status["status"]["message"] == "hello"
     assert status["spec"]["activeDeadlineSeconds"] == 5
-
-
-async def test_json_patch(api: Api) -> None:
-    await api.ok("POST", MAPS, {"metadata": {"name": "a"}, "data": {"x/y": "1"}})
-    steps = [
-        {"op": "test", "path": "/data/x~1y", "value": "1"},
-        {"op": "add", "path": "/data/z", "value": "2"},
-        {"op": "remove", "path": "/data/x~1y"},
-    ]
-    assert (await api.ok("PATCH", f"{MAPS}/a", steps, kind=JSON_PATCH))["data"] == {"z": "2"}
-    error = await api.fails("PATCH", f"{MAPS}/a", steps, kind=JSON_PATCH)
-    assert error["code"] == 422
-    assert (await api.get(f"{MAPS}/a"))["data"] == {"z": "2"}
 
 
 async def test_preconditions_of_a_deletion(api: Api) -> None:

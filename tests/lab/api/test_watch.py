@@ -9,7 +9,6 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 import aiohttp
-import pytest
 
 from netprobe.model.objects import Object
 from tests.lab.api.conftest import Api, running
@@ -57,16 +56,6 @@ async def test_a_watch_tells_the_state_and_then_the_changes(api: Api) -> None:
         await api.ok("PATCH", f"{MAPS}/b", {"data": {"k": "v"}}, kind=MERGE)
         await api.ok("DELETE", f"{MAPS}/b")
         assert told(await take(events, 3)) == ["ADDED b", "MODIFIED b", "DELETED b"]
-
-
-async def test_a_watch_goes_on_where_a_list_ended(api: Api) -> None:
-    await put(api, "a")
-    revision = await now(api)
-    await put(api, "b")
-    async with watching(api, MAPS, resourceVersion=revision, fieldSelector="metadata.name!=x") as events:
-        await put(api, "c")
-        names = told(await take(events, 2))
-    assert names == ["ADDED b", "ADDED c"]
 
 
 async def test_coming_to_match_a_selector_is_an_addition_and_ceasing_to_a_deletion(api: Api) -> None:
@@ -117,11 +106,6 @@ async def test_too_old_a_place_is_gone(tmp_path: Path) -> None:
             assert event["object"]["message"].startswith(f"too old resource version: {old} (")
 
 
-async def test_a_place_that_is_not_there_yet(api: Api) -> None:
-    error = await api.fails("GET", MAPS, watch="true", resourceVersion="999999")
-    assert (error["code"], error["reason"]) == (504, "Timeout")
-
-
 async def test_a_bookmark_ends_a_watch_and_lets_the_next_begin_there(api: Api) -> None:
     revision = await now(api)
     for number in range(3):  # other kinds move on, this one does not
@@ -132,20 +116,6 @@ async def test_a_bookmark_ends_a_watch_and_lets_the_next_begin_there(api: Api) -
     assert event["type"] == "BOOKMARK"
     assert event["object"]["kind"] == "NetworkPolicy"
     assert int(event["object"]["metadata"]["resourceVersion"]) > int(revision)
-
-
-async def test_initial_events_end_with_a_bookmark(api: Api) -> None:
-    await api.until(f"{MAPS}/kube-root-ca.crt", bool)
-    query = {
-        "sendInitialEvents": "true",
-        "resourceVersionMatch": "NotOlderThan",
-        "allowWatchBookmarks": "true",
-    }
-    async with watching(api, MAPS, **query) as events:
-        added, end = await take(events, 2)
-    assert added["type"] == "ADDED"
-    assert end["type"] == "BOOKMARK"
-    assert end["object"]["metadata"]["annotations"] == {"k8s.io/initial-events-end": "true"}
 
 
 async def test_pages_come_from_one_moment(api: Api) -> None:
@@ -183,8 +153,7 @@ SELECTIONS = [
 ]
 
 
-@pytest.mark.parametrize(("kind", "text", "names"), SELECTIONS, ids=[text for _, text, _ in SELECTIONS])
-async def test_selectors(api: Api, kind: str, text: str, names: str) -> None:
+async def test_selectors(api: Api) -> None:
     for name, labels, node in (
         ("a1", {"app": "a", "v": "1"}, "n1"),
         ("a2", {"app": "a", "v": "2"}, "n2"),
@@ -194,8 +163,9 @@ async def test_selectors(api: Api, kind: str, text: str, names: str) -> None:
         await api.pod("default", name, {"nodeSelector": {"kubernetes.io/hostname": node}}, labels=labels)
     for name in ("a1", "a2", "b1"):
         await api.ready("default", name)
-    found = await api.get("/api/v1/pods", **{kind: text})
-    assert " ".join(item["metadata"]["name"] for item in found["items"]) == names
+    for kind, text, names in SELECTIONS:
+        found = await api.get("/api/v1/pods", **{kind: text})
+        assert " ".join(item["metadata"]["name"] for item in found["items"]) == names, text
 
 
 async def test_a_selector_that_cannot_be_understood(api: Api) -> None:
@@ -215,18 +185,6 @@ async def test_tables(api: Api) -> None:
     headers = {"Accept": "application/json;as=Table;v=v1;g=meta.k8s.io,application/json"}
     async with api.session.get("/api/v1/namespaces/default/pods", headers=headers) as response:
         table = await response.json()
-    names = [column["name"] for column in table["columnDefinitions"]]
-    assert names == [
-        "Name",
-        "Ready",
-        "Status",
-        "Restarts",
-        "Age",
-        "IP",
-        "Node",
-        "Nominated Node",
-        "Readiness Gates",
-    ]
     [row] = table["rows"]
     assert row["cells"][:4] == ["p", "1/1", "Running", "0"]
     assert row["object"]["kind"] == "PartialObjectMetadata"
