@@ -176,7 +176,7 @@ def test_a_default_deny_that_is_put_into_every_namespace(
     assert main(["run", str(suite()), "--kubeconfig", kubeconfig, "-o", "json"]) != 0
     report = json.loads(capfd.readouterr().out)
     assert any(
-        f"NetworkPolicies of its own into new namespaces: {name}/from-a-controller" in problem
+        f"a controller adds NetworkPolicies to new namespaces: {name}/from-a-controller" in problem
         for problem in report["problems"]
     ), report["problems"]
     assert {row["observed"] for row in report["flows"]} == {"unknown"}, "not one DENY is claimed"
@@ -207,7 +207,7 @@ def test_sidecars_are_named(kubeconfig: str, suite: Write, name: str, tmp_path: 
     with serving(kubeconfig, Webhook(name, "pods", patch=patch), tmp_path):
         ended = netprobe("run", suite(), "--kubeconfig", kubeconfig, "-o", "json")
     assert ended.status == 3, ended.out + ended.err
-    assert any("put containers into the probe pods: proxy (" in p for p in ended.report["problems"])
+    assert any("added containers to the probe pods: proxy (" in p for p in ended.report["problems"])
     assert {row["status"] for row in ended.report["flows"]} == {"as_expected"}
 
 
