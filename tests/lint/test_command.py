@@ -132,14 +132,6 @@ def test_a_copy_in_the_same_file_is_judged_and_reported(folder: Path, capsys: Ou
     assert rules == {("duplicate-name", "warning"), ("no-ports", "warning")}
 
 
-def test_nothing_is_said_of_policies_that_could_not_be_read(folder: Path, capsys: Output) -> None:
-    (folder / "p.yaml").write_bytes(b"\xff\xfe\x00binary")
-    assert main(["lint", "p.yaml"]) == 2
-    captured = capsys.readouterr()
-    assert captured.out == ""
-    assert "p.yaml:1: not UTF-8" in captured.err
-
-
 def test_an_overlay_is_read_without_its_patches_and_says_so(folder: Path, capsys: Output) -> None:
     (folder / "p.yaml").write_text(CLEAN)
     (folder / "patch.yaml").write_text(WARNED)
@@ -191,6 +183,16 @@ def run(folder: Path, capsys: Output, format_: str) -> str:
     return capsys.readouterr().out
 
 
+def test_junit_and_github(folder: Path, capsys: Output) -> None:
+    (suite,) = ET.fromstring(run(folder, capsys, "junit"))  # noqa: S314 (our own output)
+    assert suite.get("failures") == str(len(suite.findall("testcase/failure")))
+    assert suite.get("tests") == str(len(suite.findall("testcase")))
+    assert suite.find("testcase/skipped[@message='silenced: because']") is not None
+    out = run(folder, capsys, "github")
+    assert "::warning file=p.yaml,line=5,col=" in out
+    assert "title=netprobe namespace-by-name::shop/a: " in out
+
+
 def test_json(folder: Path, capsys: Output) -> None:
     report = json.loads(run(folder, capsys, "json"))
     assert report["kind"] == "LintReport"
@@ -202,19 +204,6 @@ def test_json(folder: Path, capsys: Output) -> None:
     assert text[edit["start"] : edit["end"]] == "name"
     assert edit["text"] == "kubernetes.io/metadata.name"
     assert [(each["rule"], each["reason"]) for each in report["silenced"]] == [("no-ports", "because")]
-
-
-def test_junit(folder: Path, capsys: Output) -> None:
-    (suite,) = ET.fromstring(run(folder, capsys, "junit"))  # noqa: S314 (our own output)
-    assert suite.get("failures") == str(len(suite.findall("testcase/failure")))
-    assert suite.get("tests") == str(len(suite.findall("testcase")))
-    assert suite.find("testcase/skipped[@message='silenced: because']") is not None
-
-
-def test_github(folder: Path, capsys: Output) -> None:
-    out = run(folder, capsys, "github")
-    assert "::warning file=p.yaml,line=5,col=" in out
-    assert "title=netprobe namespace-by-name::shop/a: " in out
 
 
 def test_warnings_do_not_drown_in_notes(folder: Path, capsys: Output) -> None:
