@@ -11,9 +11,7 @@ from netprobe.cli.pod_options import PodFlags, pod_options, print_images
 
 if TYPE_CHECKING:
     from netprobe.doctor import Diagnosis
-    from netprobe.lab import LabOptions
-    from netprobe.probe import Deadlines, PodOptions
-    from netprobe.run.target import Target
+    from netprobe.run.options import RunOptions
 
 
 @click.command
@@ -42,13 +40,13 @@ if TYPE_CHECKING:
     type=click.Choice(["table", "json", "yaml", "rbac"]),
     default="table",
     show_default=True,
-    help="rbac: the missing permissions alone, to be applied.",
+    help="rbac: only the missing permissions, as YAML to apply.",
 )
 @examples("""
 netprobe doctor --context kind-kind            # a cluster of your kubeconfig
 netprobe doctor --context kind-kind -o json
-netprobe doctor --context prod -o rbac         # what to ask an administrator for
-netprobe doctor                                # a lab made for this
+netprobe doctor --context prod -o rbac         # the RBAC to ask an administrator for
+netprobe doctor                                # a temporary lab
 """)
 @click.pass_context
 def command(
@@ -63,11 +61,11 @@ def command(
     output: str,
     **others: Any,
 ) -> int:
-    """Say whether a cluster enforces NetworkPolicy, and whether netprobe can run on it.
+    """Check whether a cluster enforces NetworkPolicy, and whether netprobe can run on it.
 
-    A client and a server on each node are made, denied to talk by a policy for ingress and one for egress,
-    watched, and removed again. One line each for permissions, nodes, network plugin, paths, DNS, clocks and
-    the like, with the evidence. Exit status: 0 fine, 1 something is wrong, 3 could not tell.
+    Creates a client and a server on each node, denies their connections with a policy for ingress and one for
+    egress, and removes everything again. Prints one line each for permissions, nodes, network plugin, paths,
+    DNS, clocks and so on, with the evidence. Exit status: 0 fine, 1 something is wrong, 3 could not tell.
     """
     import os
     import sys
@@ -77,55 +75,42 @@ def command(
     from netprobe.probe import Deadlines
     from netprobe.report import Style
     from netprobe.report.diagnosis import render_diagnosis
+    from netprobe.run.options import RunOptions
 
     flags = PodFlags.taken_from(others)
-    target, options = resolve_target(ctx, kubeconfig, context, **others)
+    target, lab = resolve_target(ctx, kubeconfig, context, **others)
     if flags.print_images:
         return print_images(flags)
-    diagnosis = run_async(
-        _diagnose(
-            target,
-            options,
-            pods=flags.pods(lifetime_s=900),
-            deadlines=Deadlines(ready_s=ready_s),
-            most_nodes=nodes,
-            within_s=within_s,
-            request_timeout_s=request_timeout_s,
-        )
+    options = RunOptions(
+        target,
+        lab,
+        pods=flags.pods(lifetime_s=900),
+        deadlines=Deadlines(ready_s=ready_s),
+        request_timeout_s=request_timeout_s,
     )
+    diagnosis = run_async(_diagnose(options, most_nodes=nodes, within_s=within_s))
     print(render_diagnosis(diagnosis, output, Style.of(sys.stdout, os.environ)), end="")
     return diagnosis.exit_status
 
 
-async def _diagnose(
-    target: Target,
-    lab: LabOptions,
-    *,
-    pods: PodOptions,
-    deadlines: Deadlines,
-    most_nodes: int,
-    within_s: float,
-    request_timeout_s: float,
-) -> Diagnosis:
+async def _diagnose(options: RunOptions, *, most_nodes: int, within_s: float) -> Diagnosis:
     from netprobe.cli.progress import shown
     from netprobe.doctor import Examination
     from netprobe.kube.facts import facts, other_policies
     from netprobe.run.cluster import open_cluster
-    from netprobe.run.options import RunOptions
 
-    with shown() as narrate:
-        options = RunOptions(target, lab, request_timeout_s=request_timeout_s)
-        async with open_cluster(options, narrate) as there:
+    with shown() as progress:
+        async with open_cluster(options, progress) as cluster:
             examination = Examination(
-                there.api,
-                await facts(there.api),
-                there.api.server,
-                await other_policies(there.api),
-                lab=there.is_lab,
-                options=pods,
-                deadlines=deadlines,
+                cluster.api,
+                await facts(cluster.api),
+                cluster.api.server,
+                await other_policies(cluster.api),
+                lab=cluster.is_lab,
+                options=options.pods,
+                deadlines=options.deadlines,
                 most_nodes=most_nodes,
                 within_s=within_s,
-                progress=narrate,
+                progress=progress,
             )
             return await examination.diagnose()

@@ -40,7 +40,7 @@ def api(facts: Facts, server: str) -> Check:
 def plugin(facts: Facts) -> Check:
     if facts.cni is None:
         return Check("network plugin", CheckStatus.NOTE, f"not recognised: {facts.evidence}")
-    return Check("network plugin", CheckStatus.OK, f"{facts.cni}, by {facts.evidence}")
+    return Check("network plugin", CheckStatus.OK, f"{facts.cni}, from {facts.evidence}")
 
 
 def other_policies(found: Sequence[str] | None) -> Check:
