@@ -6,6 +6,7 @@ which pods represent a workload when a cluster's objects are read.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
@@ -147,10 +148,10 @@ def all_pods(
         if not workload.idle and workload.key not in served and workload.owner not in workloads
     ]
     taken = {pod.ref for pod, _ in pods}
-    refs = [workload.pod.ref for workload in kept]
+    refs = Counter(workload.pod.ref for workload in kept)
     for workload in kept:
         ref = workload.pod.ref
-        if ref in taken or refs.count(ref) > 1:
+        if ref in taken or refs[ref] > 1:
             ref = PodRef(ref.namespace, f"{ref.name}-{workload.key.kind.lower()}")
         taken.add(ref)
         yield replace(workload.pod, ref=ref)
