@@ -13,7 +13,7 @@ from netprobe.lint.config import FILE_NAME, NO_CONFIG, LintConfig, parse_config
 from netprobe.lint.known import Known, known
 from netprobe.lint.linter import Linted, lint
 from netprobe.lint.view import Refused, View, folder
-from netprobe.manifests import Document, Reader, parse_policy
+from netprobe.manifests import Document, Reader, parse_policy, read_policy
 from netprobe.manifests.excerpt import TextError
 from netprobe.manifests.files import find
 from netprobe.manifests.files import read as read_text
@@ -22,7 +22,6 @@ from netprobe.manifests.yaml_reader import read_yaml
 from netprobe.model.labels import Labels
 from netprobe.model.policy import Origin, Policy, PolicyRef
 from netprobe.policies.fields import FieldError
-from netprobe.policies.networkpolicy import validate_policy
 
 MOST_WORK = 50_000
 """Variants times policies. Beyond that, a variant is linted with the policies of its own folder only."""
@@ -58,7 +57,7 @@ class Input:
         metadata = metadata if isinstance(metadata, Mapping) else {}
         namespace = str(metadata.get("namespace") or self.namespace)
         name = str(metadata.get("name") or metadata.get("generateName") or "")
-        is_policy = document.kind == "NetworkPolicy"
+        is_policy = document.policy_kind is not None
         ref = PolicyRef(namespace, name)
         if is_policy and (errors := self._errors(document)):
             self.refused += [_refused(document, ref, error) for error in errors]
@@ -119,8 +118,7 @@ class Input:
             left = later
 
     def _errors(self, document: Document) -> list[FieldError]:
-        checked = {key: value for key, value in document.object.items() if key != "status"}
-        return [] if self.live else validate_policy(checked)
+        return [] if self.live else read_policy(document)[1]
 
 
 def _home(policy: Policy) -> str:

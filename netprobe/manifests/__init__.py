@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from netprobe.manifests.document import Document, parse_policy
+from netprobe.manifests.document import Document, parse_policy, read_policy
 from netprobe.manifests.load import Loaded, from_objects, load
 from netprobe.manifests.reader import Reader, read_documents
 
@@ -14,4 +14,5 @@ __all__ = [
     "load",
     "parse_policy",
     "read_documents",
+    "read_policy",
 ]

@@ -9,7 +9,7 @@ from typing import Any
 from netprobe.errors import InputError, Problem
 from netprobe.model.policy import Origin, Policy
 from netprobe.policies.fields import Decoder, FieldError
-from netprobe.policies.networkpolicy import read_policy
+from netprobe.policies.kinds import PolicyKind, kind_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +29,12 @@ class Document:
         version = self.object.get("apiVersion")
         return version if isinstance(version, str) else ""
 
+    @property
+    def policy_kind(self) -> PolicyKind | None:
+        """The kind of policy that it is, None for other objects and for policies that are not simulated."""
+        kind = kind_of(self.api_version, self.kind)
+        return kind if kind is not None and kind.read is not None else None
+
     def problem(self, path: str, message: str) -> Problem:
         return self.problems([FieldError(path, message, "", path)])[0]
 
@@ -47,12 +53,21 @@ class Document:
 
 def parse_policy(document: Document, *, namespace: str = "default", strict: bool = True) -> Policy:
     """The policy of a document; `namespace` for one that names none. Raises InputError with all problems."""
-    obj = document.object
+    policy, errors = read_policy(document, namespace=namespace, strict=strict)
+    if policy is None:
+        raise InputError(document.problems(errors))
+    return policy
+
+
+def read_policy(
+    document: Document, *, namespace: str = "default", strict: bool = True
+) -> tuple[Policy | None, list[FieldError]]:
+    """The policy of a document, or everything that the API server would refuse in it."""
+    kind, obj = document.policy_kind, document.object
+    if kind is None or kind.read is None:
+        raise ValueError(f"{document.origin} is not a policy")
     # servers from 1.24 to 1.27 had a status here, and `kubectl get -o yaml` still shows it
     checked = {key: value for key, value in obj.items() if key != "status"} if "status" in obj else obj
     decoder = Decoder(strict=strict)
     origin = document.origin if document.origin.line else None
-    policy = read_policy(decoder, checked, namespace=namespace, origin=origin)
-    if policy is None:
-        raise InputError(document.problems(decoder.errors))
-    return policy
+    return kind.read(decoder, checked, namespace=namespace, origin=origin), decoder.errors

@@ -6,17 +6,20 @@ from difflib import get_close_matches
 from enum import Enum
 from functools import cache
 
-from netprobe.policies.kinds import DECIDING, NOT_SIMULATED, SIMULATED
+from netprobe.policies.kinds import SIMULATED, kind_of
 
+_OWN_GROUPS = frozenset(("", "apps", "batch", "extensions", "networking.k8s.io"))
+WORKLOADS = frozenset(
+    ("Deployment", "StatefulSet", "DaemonSet", "ReplicaSet", "ReplicationController", "Job", "CronJob")
+)
+"""Kinds with a pod template."""
 _CURRENT = {
     **dict.fromkeys(("Namespace", "Pod", "Service", "ReplicationController", "List"), "v1"),
     **dict.fromkeys(("Deployment", "StatefulSet", "DaemonSet", "ReplicaSet"), "apps/v1"),
     **dict.fromkeys(("Job", "CronJob"), "batch/v1"),
-    **{kind.kind: kind.api_version for kind in SIMULATED},
+    **{kind.kind: kind.api_version for kind in SIMULATED if kind.group in _OWN_GROUPS},
 }
-"""Kinds that matter, with the apiVersion that netprobe reads."""
-WORKLOADS = frozenset(_CURRENT) - {"List", *DECIDING}
-"""Kinds with a pod template."""
+"""Built-in kinds that matter, with the apiVersion that netprobe reads."""
 _REMOVED = {
     ("extensions/v1beta1", "NetworkPolicy"): "1.16",
     ("extensions/v1beta1", "Deployment"): "1.16",
@@ -32,10 +35,6 @@ _REMOVED = {
 }
 """(apiVersion, kind) -> the Kubernetes release that removed it (source: the API migration guide)."""
 
-_OWN_GROUPS = frozenset(("", "apps", "batch", "extensions", "networking.k8s.io"))
-_OTHER_POLICIES = frozenset((kind.group, kind.kind) for kind in NOT_SIMULATED)
-"""Kinds of policies that decide flows but are not simulated: skipped, with a warning."""
-
 
 class Relevance(Enum):
     MATTERS = "matters"
@@ -48,24 +47,30 @@ class Relevance(Enum):
 def relevance(api_version: str, kind: str) -> tuple[Relevance, str]:
     """Whether an object matters, and the name to count it by or what is wrong with it."""
     group, version = _split(api_version)
-    if (group, kind) in _OTHER_POLICIES:
+    policy = kind_of(api_version, kind)
+    if policy is not None and policy.read is None:
         return Relevance.NOT_SIMULATED, f"{kind}.{group}"
-    current = _CURRENT.get(kind)
-    if kind.endswith("List") and kind != "List":
-        current = api_version if _CURRENT.get(kind.removesuffix("List")) == api_version else None
-    if current == api_version:
+    item = kind if kind == "List" else kind.removesuffix("List")
+    if api_version in _versions(api_version, item):
         return Relevance.MATTERS, kind
+    current = next(iter(_versions(api_version, kind)), None)
     if removed := _REMOVED.get((api_version, kind)):
-        return (
-            Relevance.WRONG_VERSION,
-            f"{api_version} {kind} was removed in Kubernetes {removed}; write {current}",
-        )
+        message = f"{api_version} {kind} was removed in Kubernetes {removed}; write {current}"
+        return Relevance.WRONG_VERSION, message
     if current is not None and (group in _OWN_GROUPS or (kind == "NetworkPolicy" and _is_misspelt(group))):
         return Relevance.WRONG_VERSION, f"there is no {kind} in {api_version}; write {current}"
     if current is None and group in _OWN_GROUPS and (intended := _intended(kind)):
         return Relevance.MISSPELT_KIND, f"there is no {kind} in {api_version}; did you mean {intended}?"
     known = current is not None or group not in _OWN_GROUPS | {"networking.k8s.io"}
     return Relevance.SKIPPED, f"{kind}.{group}" if known and version and "." in group else kind
+
+
+def _versions(api_version: str, kind: str) -> tuple[str, ...]:
+    """Every apiVersion that netprobe reads of a kind, the one to write first."""
+    policy = kind_of(api_version, kind)
+    if policy is not None:
+        return tuple(f"{policy.group}/{version}" for version in policy.versions)
+    return (_CURRENT[kind],) if kind in _CURRENT else ()
 
 
 def _split(api_version: str) -> tuple[str, str]:

@@ -95,7 +95,7 @@ class Collector:
 
     def add(self, document: Document) -> PolicyRef | None:
         """Take one object. Returns the name of a policy, which may have been generated here."""
-        if document.kind == "NetworkPolicy":
+        if document.policy_kind is not None:
             return self._policy(document)
         decoder = Decoder(strict=False)
         namespace, name = self._name(decoder, document)

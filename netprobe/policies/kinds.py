@@ -96,5 +96,13 @@ KINDS: Final = (
 SIMULATED: Final = tuple(kind for kind in KINDS if kind.read is not None)
 NOT_SIMULATED: Final = tuple(kind for kind in KINDS if kind.read is None)
 
+_BY_NAME: Final = {(kind.group, kind.kind): kind for kind in KINDS}
+
+
+def kind_of(api_version: str, kind: str) -> PolicyKind | None:
+    """The policy kind of an object, whichever version it has; None for other objects."""
+    return _BY_NAME.get((api_version.rpartition("/")[0], kind))
+
+
 DECIDING: Final = ("Namespace", "Pod", "Service", *(kind.kind for kind in SIMULATED))
 """The kinds that make up a cluster for the simulator."""

@@ -5,7 +5,9 @@ Defaults are in tests/semantics/test_default.py, from the manifest to the verdic
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from ipaddress import ip_network
+from typing import Any
 
 import pytest
 import yaml
@@ -31,9 +33,13 @@ from netprobe.policies.fields import FieldError
 from netprobe.policies.networkpolicy import dump_policy, validate_policy
 
 
+def document(obj: Mapping[str, Any], line: int = 1) -> Document:
+    typed = {"apiVersion": "networking.k8s.io/v1", "kind": "NetworkPolicy", **obj}
+    return Document(Origin("m.yaml", line), typed)
+
+
 def policy(spec: str) -> Policy:
-    obj = {"kind": "NetworkPolicy", "metadata": {"name": "p"}, "spec": yaml.safe_load(spec)}
-    return parse_policy(Document(Origin("m.yaml", 1), obj))
+    return parse_policy(document({"metadata": {"name": "p"}, "spec": yaml.safe_load(spec)}))
 
 
 PEERS: dict[str, Peer] = {
@@ -83,7 +89,7 @@ def test_what_is_written_back_is_valid_and_means_the_same(spec: str) -> None:
     found = policy(spec)
     written = dump_policy(found)
     assert validate_policy(written) == []
-    assert parse_policy(Document(Origin("", 1), written)) == found
+    assert parse_policy(document(written)) == found
 
 
 def test_a_policy_without_a_direction_cannot_be_written() -> None:
@@ -98,16 +104,14 @@ def test_the_catch_all_peer_is_written_by_leaving_peers_out() -> None:
 
 
 def test_namespace_and_origin() -> None:
-    document = Document(Origin("m.yaml", 7), {"metadata": {"name": "p"}, "status": {}})
-    found = parse_policy(document, namespace="production")
+    found = parse_policy(document({"metadata": {"name": "p"}, "status": {}}, 7), namespace="production")
     assert found.ref == PolicyRef("production", "p")
     assert str(found.origin) == "m.yaml:7"
 
 
 def test_all_that_is_wrong_is_reported() -> None:
-    document = Document(Origin("m.yaml", 7), {"metadata": {}, "spec": {"policyTypes": ["x"]}})
     with pytest.raises(InputError) as caught:
-        parse_policy(document)
+        parse_policy(document({"metadata": {}, "spec": {"policyTypes": ["x"]}}))
     assert [problem.path for problem in caught.value.problems] == ["metadata.name", "spec.policyTypes[0]"]
 
 
