@@ -1,4 +1,4 @@
-"""The group of all commands, and the one table that lists them."""
+"""The group of all commands, and the table that lists them."""
 
 from __future__ import annotations
 
@@ -12,20 +12,20 @@ import click
 from netprobe import __version__
 
 COMMANDS = {
-    "run": "probe a suite and compare with what it declares and its policies say",
-    "simulate": "what the policies say, without a cluster; compared with what a suite declares",
-    "explain": "which policy, rule, peer and side decide a flow, and what to change",
-    "lint": "mistakes in policies, with file and line",
-    "impact": "which flows open or close if a change of policies is applied",
-    "generate": "the policies that give exactly what a suite declares",
-    "doctor": "does this cluster enforce at all? permissions, nodes, DNS, clocks, with evidence",
-    "conformance": "does this cluster implement NetworkPolicy? hundreds of cases with known answers",
-    "history": "how conformance runs went over time, and what changed in the last one",
-    "graph": "who may talk to whom, as mermaid, DOT, SVG or a page to click through",
-    "lab": "a small cluster on this machine, which kubectl can use",
-    "kind": "a kind cluster with Calico on this machine, checked by doctor",
-    "clean": "remove what killed runs left behind",
-    "completion": "a script that completes commands and options in your shell",
+    "run": "Probe a suite; compare with what it declares and what its policies say",
+    "simulate": "Show what policies allow, without a cluster; compare with a suite",
+    "explain": "Show which policy, rule and peer decide a flow, and what to change",
+    "lint": "Find mistakes in policies, with file and line",
+    "impact": "Show which flows a change of policies opens or closes",
+    "generate": "Write the policies that a suite needs",
+    "doctor": "Check that a cluster enforces policies, with evidence for each check",
+    "conformance": "Test a cluster against hundreds of NetworkPolicy cases with known results",
+    "history": "Show how conformance runs changed over time",
+    "graph": "Draw who may talk to whom: mermaid, DOT, SVG or an HTML page",
+    "lab": "Start and stop a small cluster on this machine, for kubectl too",
+    "kind": "Start and stop a kind cluster with Calico on this machine",
+    "clean": "Remove what killed runs left behind",
+    "completion": "Print a shell completion script",
 }
 """Each command's module and its line in `netprobe --help`, in the order in which it lists them."""
 
@@ -34,7 +34,7 @@ COMMANDS = {
 class Invocation:
     """How the program was called; `ctx.obj` of every command."""
 
-    plugin: bool = False  # as `kubectl netprobe`: the current context is meant, as with every plugin
+    plugin: bool = False  # as `kubectl netprobe`: the current context is used, as by every plugin
     debug: bool = False
 
 
@@ -44,7 +44,7 @@ def is_plugin(program: str) -> bool:
 
 
 class Commands(click.Group):
-    """A group whose commands are imported when they are called, and not to list them."""
+    """A group that imports a command only when it is called."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 (click asks for it)
         return list(COMMANDS)
@@ -79,5 +79,5 @@ class Commands(click.Group):
 @click.option("--debug", is_flag=True, envvar="NETPROBE_DEBUG", help="Show the traceback of a failure.")
 @click.pass_obj
 def netprobe(invocation: Invocation, debug: bool) -> None:
-    """Does a Kubernetes cluster's network do what its NetworkPolicies say, and do they say what was meant?"""
+    """Check that a cluster's network does what its policies say, and that they say what you mean."""
     invocation.debug = debug

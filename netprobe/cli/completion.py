@@ -1,4 +1,4 @@
-"""`netprobe completion`: the script that makes a shell complete commands and options."""
+"""`netprobe completion`: a shell completion script."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ netprobe completion fish | source                  # in ~/.config/fish/config.fi
 """)
 @click.pass_context
 def command(ctx: click.Context, shell: str) -> None:
-    """Print a script that completes commands and options in SHELL."""
+    """Print a script that completes netprobe commands and options in SHELL."""
     kind = get_completion_class(shell)
     if kind is None:
         raise UsageError(f"no completion for {shell}")

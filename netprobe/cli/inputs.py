@@ -47,9 +47,9 @@ def suite_and_live(path: str, filenames: Sequence[str]) -> tuple[Suite, Cluster 
 
     suite = load(path)
     if suite.topology is None and not filenames:
-        raise UsageError(f"{path} has no topology of its own: name the cluster's manifests by -f")
+        raise UsageError(f"{path} has no topology: give the cluster's manifests with -f")
     if suite.topology is not None and filenames:
-        raise UsageError(f"{path} has a topology of its own: -f is for suites without one")
+        raise UsageError(f"{path} has a topology: -f is for suites without one")
     return suite, read_cluster(filenames) if filenames else None
 
 

@@ -1,4 +1,4 @@
-"""What stands around every command: errors become sentences and exit statuses, never tracebacks."""
+"""What surrounds every command: errors become sentences and exit statuses, never tracebacks."""
 
 from __future__ import annotations
 
@@ -29,14 +29,14 @@ def guarded(argv: Sequence[str], program: str) -> int:
     """Run a command line; returns its exit status."""
     invocation = Invocation(plugin=is_plugin(program))
     name = "kubectl netprobe" if invocation.plugin else "netprobe"
-    sys.stdout = sys.stdout or _nowhere()  # None where whoever started us has closed it
+    sys.stdout = sys.stdout or _nowhere()  # None if the parent process closed it
     sys.stderr = sys.stderr or _nowhere()
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")  # a terminal that cannot show a name gets an escape
     try:
         before = signal.signal(signal.SIGTERM, _terminated)
-    except ValueError:  # not the main thread: signals are somebody else's
+    except ValueError:  # not the main thread: signals are handled elsewhere
         before = None
     try:
         return _run(argv, name, invocation)
@@ -67,7 +67,7 @@ def _run(argv: Sequence[str], name: str, invocation: Invocation) -> int:
             import traceback
 
             traceback.print_exc()
-        say(_told(error))
+        say(_message(error))
         return error.exit_status
     except click.ClickException as error:
         error.show(sys.stderr)
@@ -76,12 +76,12 @@ def _run(argv: Sequence[str], name: str, invocation: Invocation) -> int:
         raise
     except OSError as error:
         return _refused(error, invocation)
-    except Exception as error:  # noqa: BLE001 (the last line of defence: a bug is told in one sentence)
+    except Exception as error:  # noqa: BLE001 (the last resort: a bug is one sentence)
         return _bug(error, invocation)
 
 
 def _invoke(argv: Sequence[str], name: str, invocation: Invocation) -> int:
-    """What `click.Command.main` does, without its own handling of signals and pipes."""
+    """As `click.Command.main`, without its handling of signals and pipes."""
     if instruction := os.environ.get(COMPLETE):
         from click.shell_completion import shell_complete
 
@@ -91,12 +91,12 @@ def _invoke(argv: Sequence[str], name: str, invocation: Invocation) -> int:
             status = netprobe.invoke(context)
     except click.exceptions.Exit as stop:  # --help, --version
         status = stop.exit_code
-    sys.stdout.flush()  # here, where a broken pipe is still ours to silence
+    sys.stdout.flush()  # here, where a broken pipe can still be silenced
     return status if isinstance(status, int) else 0
 
 
 def _refused(error: OSError, invocation: Invocation) -> int:
-    """By the system: a path that somebody has given, standard output, or what only a bug leads to."""
+    """The system refused: a path of the user, standard output, or something that only a bug leads to."""
     if error.errno in NO_PATH and isinstance(error.filename, str):
         say(f"{error.filename}: {error.strerror}")
         return 2
@@ -107,14 +107,14 @@ def _refused(error: OSError, invocation: Invocation) -> int:
     return COULD_NOT_TELL
 
 
-def _told(error: NetprobeError) -> str:
+def _message(error: NetprobeError) -> str:
     if isinstance(error, InputError) and len(error.problems) > 1:
         return f"{error}\n{len(error.problems)} problems; nothing was done"
     return "\n".join([str(error) or type(error).__name__, *getattr(error, "__notes__", ())])
 
 
 def _bug(error: Exception, invocation: Invocation) -> int:
-    """A sentence without the exception's own text, which may quote what should not be shown."""
+    """One sentence, without the exception's own text: it may quote secrets."""
     import tempfile
     import traceback
 
@@ -140,7 +140,7 @@ def _terminated(_signum: int, _frame: FrameType | None) -> NoReturn:
 
 
 def _silence() -> None:
-    """Nobody reads standard output any more: let Python's own flush at exit go nowhere."""
+    """Nobody reads standard output any more: redirect Python's flush at exit to the null device."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 

@@ -127,7 +127,7 @@ class ReportType(click.ParamType[ReportFile]):
 
 
 class OutputFileType(click.ParamType[Path]):
-    """A file to write, in a folder that exists: told before the work is done, and not after."""
+    """A file to write; its folder must exist, so that the work is not done for nothing."""
 
     name = "PATH"
 
@@ -150,35 +150,41 @@ def formats() -> Sequence[str]:
     return FORMATS.names
 
 
+def grouped(*options: Callable[[F], F]) -> Callable[[F], F]:
+    """Add options to a command; its help lists them in this order."""
+
+    def decorate(function: F) -> F:
+        for option in reversed(options):
+            function = option(function)
+        return function
+
+    return decorate
+
+
 def output_option(known: Sequence[str] | None = None) -> Callable[[F], F]:
-    """-o/--output and --report: what goes to standard output, and into files beside it.
+    """-o/--output and --report: the format for standard output, and files to write.
 
     `known` are the formats that the command can write; those of a run's report if left out.
     """
 
-    def decorated(function: F) -> F:
-        for option in (
-            click.option(
-                "--report",
-                "reports",
-                type=ReportType(known),
-                multiple=True,
-                metavar="FORMAT=PATH",
-                help="Write a report to a file too (- for standard output). Repeatable.",
-            ),
-            click.option(
-                "-o",
-                "--output",
-                type=click.Choice(formats() if known is None else known),
-                default="table",
-                show_default=True,
-                help="What to write to standard output.",
-            ),
-        ):
-            function = option(function)
-        return function
-
-    return decorated
+    return grouped(
+        click.option(
+            "-o",
+            "--output",
+            type=click.Choice(formats() if known is None else known),
+            default="table",
+            show_default=True,
+            help="Output format.",
+        ),
+        click.option(
+            "--report",
+            "reports",
+            type=ReportType(known),
+            multiple=True,
+            metavar="FORMAT=PATH",
+            help="Also write a report in this format to a file (- for standard output). Repeatable.",
+        ),
+    )
 
 
 def ready_option(default: str) -> Callable[[F], F]:
@@ -189,7 +195,7 @@ def ready_option(default: str) -> Callable[[F], F]:
         type=DurationType(),
         default=default,
         show_default=True,
-        help="How long the pods may take to become ready.",
+        help="How long to wait for pods to become ready.",
     )
 
 
@@ -201,7 +207,7 @@ def wait_option(function: F) -> F:
         type=DurationType(),
         default="1s",
         show_default=True,
-        help="How long one try waits for an answer (nc -w).",
+        help="How long to wait for an answer to one probe (nc -w).",
     )(function)
 
 
@@ -214,63 +220,63 @@ def filename_option(function: F) -> F:
         multiple=True,
         metavar="PATH",
         type=click.Path(allow_dash=True),
-        help="A file or folder of manifests, or - for standard input. Repeatable: all are one cluster.",
+        help="File or folder of manifests, or - for standard input. Repeatable: all form one cluster.",
     )(function)
 
 
 def cluster_options(function: F) -> F:
     """--kubeconfig, --context and --request-timeout (seconds, as `request_timeout_s`)."""
-    for option in (
+    return grouped(
+        click.option(
+            "--kubeconfig", metavar="PATH", type=click.Path(), help="Path to the kubeconfig file to use."
+        ),
+        click.option("--context", metavar="NAME", help="The name of the kubeconfig context to use."),
         click.option(
             "--request-timeout",
             "request_timeout_s",
             type=DurationType(),
             default="30s",
             show_default=True,
-            help="How long to wait for one answer of the API server; 0 waits for ever.",
+            help="How long to wait for a response of the API server; 0 means no limit.",
         ),
-        click.option("--context", metavar="NAME", help="The context of the kubeconfig to use."),
-        click.option(
-            "--kubeconfig", metavar="PATH", type=click.Path(), help="The kubeconfig file of the cluster."
-        ),
-    ):
-        function = option(function)
-    return function
+    )(function)
 
 
 def lab_options(function: F) -> F:
-    """--lab NAME, and --lab-nodes, --lab-no-enforcement, --lab-lag, --lab-deny-with for a lab of one's own.
+    """--lab, and the --lab-* options of a lab that is started for the command.
 
     They arrive as `lab_name`, `lab_nodes`, `lab_no_enforcement`, `lab_lag`, `lab_deny_with`, as
     `resolve_target` takes them.
     """
-    for option in (
+    return grouped(
+        click.option("--lab", "lab_name", metavar="NAME", help="Use the lab NAME (see `netprobe lab up`)."),
         click.option(
-            "--lab-deny-with",
-            type=click.Choice(["drop", "reject"]),
-            default="drop",
-            help="What the lab does with a packet that no policy allows.",
+            "--lab-nodes",
+            type=click.IntRange(1),
+            default=1,
+            show_default=True,
+            help="Number of nodes of the lab made for this run.",
+        ),
+        click.option(
+            "--lab-no-enforcement",
+            is_flag=True,
+            help="The lab accepts policies but does not enforce them, as some CNIs do.",
         ),
         click.option(
             "--lab-lag",
             type=DurationType(),
             default="0s",
-            help="The lab enforces each change that much later.",
+            show_default=True,
+            help="Delay before the lab enforces a change.",
         ),
         click.option(
-            "--lab-no-enforcement",
-            is_flag=True,
-            help="The lab accepts policies and enforces none, as some CNIs do.",
+            "--lab-deny-with",
+            type=click.Choice(["drop", "reject"]),
+            default="drop",
+            show_default=True,
+            help="How the lab denies a packet.",
         ),
-        click.option(
-            "--lab-nodes", type=click.IntRange(1), default=1, help="Nodes of the lab made for this run."
-        ),
-        click.option(
-            "--lab", "lab_name", metavar="NAME", help="Run on the lab of that name (`netprobe lab up`)."
-        ),
-    ):
-        function = option(function)
-    return function
+    )(function)
 
 
 def resolve_target(
@@ -293,14 +299,16 @@ def resolve_target(
 
     target = Target(kubeconfig, context, ctx.obj.plugin, lab_name)
     if lab_name and (kubeconfig or context):
-        raise UsageError("--lab and --kubeconfig/--context name two different clusters: give one")
+        raise UsageError("--lab and --kubeconfig/--context name two different clusters: use one of them")
     faults = [
         name
         for name in ("lab_nodes", "lab_no_enforcement", "lab_lag", "lab_deny_with")
         if ctx.get_parameter_source(name) is not click.core.ParameterSource.DEFAULT
     ]
     if faults and not target.is_ephemeral_lab:
-        raise UsageError(f"--{faults[0].replace('_', '-')} is for the lab that a run makes for itself")
+        raise UsageError(
+            f"--{faults[0].replace('_', '-')} needs a lab made for this run, not an existing cluster"
+        )
     options = LabOptions(
         nodes=lab_nodes,
         enforce=not lab_no_enforcement,
@@ -318,18 +326,18 @@ def port_option(function: F) -> F:
         type=PortType(),
         multiple=True,
         metavar="PORT[/PROTOCOL]",
-        help="A port to ask for, as 80 or 53/udp. Repeatable.",
+        help="Port to check, as in 80 or 53/udp. Repeatable.",
     )(function)
 
 
 def profile_option(function: F) -> F:
-    """--profile: what to say where NetworkPolicy leaves the answer to the implementation."""
+    """--profile: what to answer where the API leaves the behaviour undefined."""
     return click.option(
         "--profile",
         metavar="NAME",
         default="calico",
         show_default=True,
-        help="The network plugin to go by where NetworkPolicy leaves it open.",
+        help="CNI behaviour to assume where the API leaves it undefined.",
     )(function)
 
 

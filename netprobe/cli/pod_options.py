@@ -1,4 +1,4 @@
-"""Options that say how probe pods are made, the same for every command that makes some."""
+"""The options of probe pods, the same for every command that creates some."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import click
+
+from netprobe.cli.options import grouped
 
 if TYPE_CHECKING:
     from netprobe.probe import PodOptions
@@ -87,20 +89,24 @@ class PodFlags:
 
 
 def pod_options(function: F) -> F:
-    """--image and what goes with it, as `PodFlags.taken_from` takes them."""
-    for option in (
+    """--image and the other options of probe pods, as `PodFlags.taken_from` takes them."""
+    return grouped(
         click.option(
-            "--print-images",
-            is_flag=True,
-            help="List the images that the nodes need, for clusters without internet, and do nothing else.",
+            "--image",
+            metavar="IMAGE",
+            default=IMAGE,
+            show_default=True,
+            help="Image of the probe pods; it needs a shell and nc.",
         ),
         click.option(
-            "--toleration",
-            "tolerations",
-            type=TolerationType(),
-            multiple=True,
-            metavar="KEY[=VALUE][:EFFECT]",
-            help="A taint that probe pods tolerate; * is every one. Repeatable.",
+            "--registry",
+            metavar="HOST[/PREFIX]",
+            help="Pull the image from this mirror: replaces the host in its name.",
+        ),
+        click.option(
+            "--pull-secret",
+            metavar="NAME",
+            help="Image pull secret; it must exist in every namespace that is used.",
         ),
         click.option(
             "--node-selector",
@@ -108,26 +114,22 @@ def pod_options(function: F) -> F:
             type=PairType(),
             multiple=True,
             metavar="KEY=VALUE",
-            help="Run probe pods on nodes with this label only. Repeatable.",
+            help="Run probe pods only on nodes with this label. Repeatable.",
         ),
         click.option(
-            "--pull-secret", metavar="NAME", help="Image pull secret, present in every namespace used."
+            "--toleration",
+            "tolerations",
+            type=TolerationType(),
+            multiple=True,
+            metavar="KEY[=VALUE][:EFFECT]",
+            help="A taint that probe pods tolerate; * for every taint. Repeatable.",
         ),
         click.option(
-            "--registry",
-            metavar="HOST[/PREFIX]",
-            help="A mirror to take the image from: replaces the host in its name.",
+            "--print-images",
+            is_flag=True,
+            help="Print the images that nodes need (for clusters without internet access), and exit.",
         ),
-        click.option(
-            "--image",
-            metavar="IMAGE",
-            default=IMAGE,
-            show_default=True,
-            help="Image of the probe pods; needs a shell and an nc.",
-        ),
-    ):
-        function = option(function)
-    return function
+    )(function)
 
 
 def print_images(flags: PodFlags) -> int:

@@ -14,6 +14,7 @@ from netprobe.cli.options import (
     ReportFile,
     cluster_options,
     examples,
+    grouped,
     lab_options,
     output_option,
     profile_option,
@@ -40,25 +41,28 @@ FAMILIES: Final[Mapping[str | None, Family | None]] = {None: None, "ipv4": 4, "i
 
 def in_place_options(function: F) -> F:
     """--in-place and the options that only runs in place have."""
-    for option in (
+    return grouped(
         click.option(
-            "--lifetime",
-            "lifetime_s",
-            type=DurationType(),
-            default="15m",
-            show_default=True,
-            help="In place: the cluster removes shadow pods by itself after this time.",
-        ),
-        click.option(
-            "--via",
-            type=click.Choice([Via.DNS.value, Via.NODE_PORT.value]),
-            multiple=True,
-            help="In place: also reach Services this way. Repeatable.",
-        ),
-        click.option(
-            "--shadow-namespace",
+            "--in-place",
             is_flag=True,
-            help="In place: try policies (-f, and the suite's) on copies of the pods, in new namespaces.",
+            help="Probe the pods that are in the cluster, from shadow pods beside them. The default for a "
+            "suite without topology.",
+        ),
+        click.option(
+            "--dry-run", is_flag=True, help="In place: print what would be created as YAML; create nothing."
+        ),
+        click.option(
+            "--disturb", is_flag=True, help="In place: continue even if shadow pods disturb other workloads."
+        ),
+        click.option(
+            "--sample",
+            metavar="N",
+            type=click.IntRange(0),
+            default=0,
+            help="In place: also probe N pods drawn at random.",
+        ),
+        click.option(
+            "--seed", type=int, default=0, show_default=True, help="In place: seed of the random sample."
         ),
         click.option(
             "-f",
@@ -70,30 +74,25 @@ def in_place_options(function: F) -> F:
             help="With --shadow-namespace: a file or folder of policies to try. Repeatable.",
         ),
         click.option(
-            "--seed", type=int, default=0, show_default=True, help="In place: seed of the random sample."
-        ),
-        click.option(
-            "--sample",
-            metavar="N",
-            type=click.IntRange(0),
-            default=0,
-            help="In place: also probe N pods drawn at random.",
-        ),
-        click.option(
-            "--disturb", is_flag=True, help="In place: continue even if shadow pods disturb other workloads."
-        ),
-        click.option(
-            "--dry-run", is_flag=True, help="In place: print what would be created as YAML; create nothing."
-        ),
-        click.option(
-            "--in-place",
+            "--shadow-namespace",
             is_flag=True,
-            help="Probe the pods that are in the cluster, from shadow pods beside them. The default for a "
-            "suite without topology.",
+            help="In place: try policies (-f, and the suite's) on copies of the pods, in new namespaces.",
         ),
-    ):
-        function = option(function)
-    return function
+        click.option(
+            "--via",
+            type=click.Choice([Via.DNS.value, Via.NODE_PORT.value]),
+            multiple=True,
+            help="In place: also reach Services this way. Repeatable.",
+        ),
+        click.option(
+            "--lifetime",
+            "lifetime_s",
+            type=DurationType(),
+            default="15m",
+            show_default=True,
+            help="In place: the cluster removes shadow pods by itself after this time.",
+        ),
+    )(function)
 
 
 @click.command

@@ -30,10 +30,18 @@ OF_EVERY_ROW = frozenset({"json", "yaml", "junit", "github"})
 @filename_option
 @port_option
 @click.option(
-    "--from", "sources", multiple=True, metavar="POD", help="Only from these: NAMESPACE/POD, * for any."
+    "--from",
+    "sources",
+    multiple=True,
+    metavar="POD",
+    help="Only flows from these pods: NAMESPACE/POD, may contain *. Repeatable.",
 )
 @click.option(
-    "--to", "destinations", multiple=True, metavar="POD", help="Only to these; also svc:NAMESPACE/NAME."
+    "--to",
+    "destinations",
+    multiple=True,
+    metavar="POD",
+    help="Only flows to these pods, or to svc:NAMESPACE/NAME. Repeatable.",
 )
 @click.option(
     "--external",
@@ -41,11 +49,11 @@ OF_EVERY_ROW = frozenset({"json", "yaml", "junit", "github"})
     type=ExternalType(),
     multiple=True,
     metavar="ADDRESS",
-    help="An address outside, as both ends.",
+    help="Include an address outside the cluster, as source and destination. Repeatable.",
 )
-@click.option("--include-self", is_flag=True, help="Each pod to itself, too.")
+@click.option("--include-self", is_flag=True, help="Include flows of pods to themselves.")
 @click.option(
-    "--changed-only", is_flag=True, help="Only flows that policies change, or that are not as expected."
+    "--changed-only", is_flag=True, help="Show only flows that policies deny, or that are not as expected."
 )
 @profile_option
 @output_option()
@@ -69,11 +77,11 @@ def command(
     output: str,
     reports: Sequence[ReportFile],
 ) -> int:
-    """Say what the policies of a SUITE, or of manifests, let pass.
+    """Show what the policies of a SUITE, or of manifests, allow.
 
-    With a SUITE the flows that it declares are compared with what its policies say: exit status 1 where
-    they differ. Without one, every ordered pair of different pods is listed on the ports that the
-    destination declares, or on those that --port names.
+    With a SUITE, compare the flows that it declares with what its policies say; exit status 1 if they
+    differ. Without one, list every ordered pair of different pods, on the ports that the destination
+    declares or that --port names.
     """
     from netprobe.cli.emit import emit
     from netprobe.run.record import ClusterInfo, Report, RunInfo
@@ -84,7 +92,9 @@ def command(
     asked = [(port.number, port.protocol) for port in ports]
     if suite is not None:
         if externals or include_self:
-            raise UsageError("--external and --include-self go without a suite, which declares its own flows")
+            raise UsageError(
+                "--external and --include-self cannot be used with a suite, as it declares its own flows"
+            )
         from netprobe.cli.inputs import suite_and_live
         from netprobe.run.simulated import suite_steps
 
@@ -115,7 +125,7 @@ def command(
             include_self=include_self,
         )
         if not question.size:
-            say("no flow to show: fewer than two pods, or no port that one declares (--port names one)")
+            say("no flow to show: fewer than two pods, or no pod declares a port (name one with --port)")
         written = {output, *(one.format for one in reports)}
         steps = (
             pairs_step(
@@ -126,7 +136,7 @@ def command(
             ),
         )
     else:
-        raise UsageError("what should be simulated? Name a suite, or manifests by -f")
+        raise UsageError("nothing to simulate: give a suite, or manifests with -f")
     nodes: dict[End, str] = {pod.ref: pod.node for pod in cluster.pods.values() if pod.node is not None}
     info = ClusterInfo(cni=chosen.name)
     return emit(Report(name, info, RunInfo.since(started), steps, nodes=nodes), output, reports)

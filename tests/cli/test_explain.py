@@ -144,7 +144,7 @@ def test_a_suite_without_a_topology_is_about_the_manifests(
             ["shop/web", "shop/cart", "-f", "{c}", "--step", "1"], "--step needs --suite", id="a step"
         ),
         pytest.param(
-            ["a/b", "c/d", "-f", "{c}", "--suite", "{s}"], "a topology of its own", id="two sources"
+            ["a/b", "c/d", "-f", "{c}", "--suite", "{s}"], "has a topology", id="two sources"
         ),
         pytest.param(["a/b", "c/d", "-f", "{c}", "--context", "x"], "another cluster", id="two clusters"),
     ],

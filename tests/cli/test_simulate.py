@@ -245,7 +245,7 @@ def test_reports_beside_the_table(suite: Path, tmp_path: Path, capsys: pytest.Ca
 @pytest.mark.parametrize(
     ("arguments", "told"),
     [
-        pytest.param([], "Name a suite, or manifests by -f", id="nothing to simulate"),
+        pytest.param([], "give a suite, or manifests with -f", id="nothing to simulate"),
         pytest.param(["-f", "nowhere.yaml"], "nowhere.yaml", id="no such file"),
         pytest.param(["nowhere.yaml"], "nowhere.yaml", id="no such suite"),
         pytest.param(["-f", "{m}", "--port", "http"], "is not a port", id="a port by name"),
@@ -257,8 +257,8 @@ def test_reports_beside_the_table(suite: Path, tmp_path: Path, capsys: pytest.Ca
         pytest.param(["-f", "{m}", "--report", "json"], "is not FORMAT=PATH", id="a report without a path"),
         pytest.param(["-f", "{m}", "--report", "pdf=a"], "is not FORMAT=PATH", id="a format that is none"),
         pytest.param(["-f", "{m}", "--report", "json=/nowhere/a"], "cannot write", id="no such folder"),
-        pytest.param(["{s}", "-f", "{m}"], "topology of its own", id="a suite and manifests"),
-        pytest.param(["{s}", "--include-self"], "without a suite", id="flows that the suite declares"),
+        pytest.param(["{s}", "-f", "{m}"], "has a topology: -f is for", id="a suite and manifests"),
+        pytest.param(["{s}", "--include-self"], "cannot be used with a suite", id="flows that the suite declares"),
     ],
 )
 def test_bad_usage_ends_with_2(
