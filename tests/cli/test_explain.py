@@ -143,9 +143,7 @@ def test_a_suite_without_a_topology_is_about_the_manifests(
         pytest.param(
             ["shop/web", "shop/cart", "-f", "{c}", "--step", "1"], "--step needs --suite", id="a step"
         ),
-        pytest.param(
-            ["a/b", "c/d", "-f", "{c}", "--suite", "{s}"], "has a topology", id="two sources"
-        ),
+        pytest.param(["a/b", "c/d", "-f", "{c}", "--suite", "{s}"], "has a topology", id="two sources"),
         pytest.param(["a/b", "c/d", "-f", "{c}", "--context", "x"], "another cluster", id="two clusters"),
     ],
 )

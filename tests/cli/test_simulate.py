@@ -258,7 +258,7 @@ def test_reports_beside_the_table(suite: Path, tmp_path: Path, capsys: pytest.Ca
         pytest.param(["-f", "{m}", "--report", "pdf=a"], "is not FORMAT=PATH", id="a format that is none"),
         pytest.param(["-f", "{m}", "--report", "json=/nowhere/a"], "cannot write", id="no such folder"),
         pytest.param(["{s}", "-f", "{m}"], "has a topology: -f is for", id="a suite and manifests"),
-        pytest.param(["{s}", "--include-self"], "cannot be used with a suite", id="flows that the suite declares"),
+        pytest.param(["{s}", "--include-self"], "cannot be used with", id="flows that the suite declares"),
     ],
 )
 def test_bad_usage_ends_with_2(
