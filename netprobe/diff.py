@@ -67,7 +67,7 @@ class Row:
 
     `declared` is None where no suite declares the flow, `decision` where it was not simulated,
     `observation` where it was not probed. `reason` says why a flow is unknown, undefined or skipped.
-    `why` explains the flow, where somebody has explained it. `declared_by` says what declares the flow:
+    `why` is empty where nobody explained the flow. `declared_by` says what declares it:
     "row" (a row that names both ends), "pattern" (a row with `*` or labels), "default", or None.
     """
 
@@ -184,12 +184,12 @@ def judge(
         return row(Status.UNDEFINED, reason=decision.undefined)
 
     seen = _seen(observation)
-    said = decision.verdict if decision else None
+    simulated = decision.verdict if decision else None
     kinds = {
         # The first pair that differs names the kind: what the cluster does outweighs what the policies say.
         Mismatch.DECLARED_OBSERVED: _kind(declared, seen),
-        Mismatch.DECLARED_SIMULATED: _kind(declared, said),
-        Mismatch.SIMULATED_OBSERVED: _kind(said, seen),
+        Mismatch.DECLARED_SIMULATED: _kind(declared, simulated),
+        Mismatch.SIMULATED_OBSERVED: _kind(simulated, seen),
     }
     if any(kinds.values()):
         pairs = tuple(pair for pair in Mismatch if kinds[pair])
@@ -210,7 +210,7 @@ def _seen(observation: Observation | None) -> Verdict | None:
 
 
 def _why_unknown(decision: Decision | None, observation: Observation | None) -> str | None:
-    """Why a table that was asked could not tell; None where every one could."""
+    """Why one of the tables could not tell; None where all could."""
     if observation and _seen(observation) is Verdict.UNKNOWN:
         return observation.reason or "the probe could not tell"
     if decision and decision.verdict is Verdict.UNKNOWN:
@@ -243,7 +243,7 @@ def _flows(*matrices: Matrix[Verdict] | Matrix[Decision] | Matrix[Observation] |
     keys: set[Flow] = set()
     for matrix in matrices:
         keys.update(matrix or ())
-    told_apart = {replace(flow, family=None) for flow in keys if flow.family is not None}
+    by_family = {replace(flow, family=None) for flow in keys if flow.family is not None}
     done: set[Flow] = set()
     for matrix in matrices:
         for flow in matrix or ():
@@ -251,7 +251,7 @@ def _flows(*matrices: Matrix[Verdict] | Matrix[Decision] | Matrix[Observation] |
             if both in done:
                 continue
             done.add(both)
-            if both not in told_apart:
+            if both not in by_family:
                 yield both
                 continue
             for family in (4, 6):

@@ -58,7 +58,7 @@ class TolerationType(click.ParamType[dict[str, str]]):
 
 @dataclass(frozen=True, slots=True)
 class PodFlags:
-    """As given."""
+    """The options as given."""
 
     image: str
     registry: str | None
@@ -80,7 +80,7 @@ class PodFlags:
         return (mirrored(self.image, self.registry),)
 
     def pods(self, lifetime_s: int = 3600) -> PodOptions:
-        """How the pods are made; each ends by itself after `lifetime_s`."""
+        """The options of the pods; each ends by itself after `lifetime_s`."""
         from netprobe.probe import PodOptions
 
         return PodOptions(

@@ -89,7 +89,7 @@ def command(
 
     started = datetime.now(UTC)
     chosen = profile_of(profile)
-    asked = [(port.number, port.protocol) for port in ports]
+    wanted_ports = [(port.number, port.protocol) for port in ports]
     if suite is not None:
         if externals or include_self:
             raise UsageError(
@@ -107,7 +107,7 @@ def command(
             chosen,
             sources=sources,
             destinations=destinations,
-            ports=asked,
+            ports=wanted_ports,
             changed_only=changed_only,
         )
     elif filenames:
@@ -121,7 +121,7 @@ def command(
             sources=sources,
             destinations=destinations,
             externals=externals,
-            ports=asked,
+            ports=wanted_ports,
             include_self=include_self,
         )
         if not question.size:

@@ -1,10 +1,11 @@
-"""One run, from what is asked to the report: the order of things, and nothing else.
+"""A run, from the command to the report.
 
-    fixture   a suite with pods of its own: netprobe run SUITE
-    visit     a suite and the pods that are there: run --in-place
-    trial     policies tried in a copy of what is there: run --in-place --shadow-namespace
-    target    the cluster that is meant, opened: a kubeconfig's, a lab, or a lab made for the run
-
-The layers below know each other as little as they can; here they are put together. What is said meanwhile
-goes to a function that the command line gives.
+driver      the one driver: open the cluster, plan, make pods, probe each moment, compare, report
+fixture     mode: a suite with pods of its own
+in_place    mode: a suite and the pods that are in the cluster (in_place_plan, route, recheck, cover)
+copy        mode: policies tried on copies of pods that are in the cluster (copied)
+simulated   the same report without a cluster
+steps       compares and explains: the steps of a report
+record      the report as plain data; `netprobe.report` turns it into text
+options     what all modes have in common; target and cluster open the cluster
 """

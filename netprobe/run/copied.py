@@ -72,11 +72,11 @@ def copied(
     manifests: Mapping[PolicyRef, Object],
     run: str,
     *,
-    alike: bool = False,
+    all_labels: bool = False,
 ) -> Copied:
     """Copy the pods that the flows have as their ends, with their namespaces and all policies of these.
 
-    `cluster` has the policies that are to be tried; `manifests` holds the object of each policy. `alike`:
+    `cluster` has the policies to try; `manifests` holds the object of each policy. `all_labels`:
     copies carry all labels, for others than NetworkPolicies look at them too.
     """
     wanted: dict[PodRef, dict[tuple[int, object], ContainerPort]] = {}
@@ -95,7 +95,7 @@ def copied(
     pods = {}
     for ref, served in wanted.items():
         pod = cluster.pods[ref]
-        seen = pod.labels if alike else (key for key, _ in vocabulary.labels(ref.namespace, pod.labels))
+        seen = pod.labels if all_labels else (key for key, _ in vocabulary.labels(ref.namespace, pod.labels))
         labels = {key: pod.labels[key] for key in seen}
         pods[ref] = Pod(PodRef(names[ref.namespace], ref.name), labels, (), tuple(served.values()), pod.node)
     policies = [policy for policy in cluster.policies if policy.ref.namespace in names]
@@ -104,7 +104,7 @@ def copied(
         tuple(
             Namespace(
                 copied,
-                {k: v for k, v in cluster.namespaces[name].labels.items() if alike or k in looked_at}
+                {k: v for k, v in cluster.namespaces[name].labels.items() if all_labels or k in looked_at}
                 | {NAME_LABEL: copied},
             )
             for name, copied in names.items()

@@ -174,7 +174,7 @@ class Copy:
                 "name flows in a suite"
             )
         run = new_run()
-        made = copied(whole, simulated, _manifests(around, self.policies), run, alike=bool(others))
+        made = copied(whole, simulated, _manifests(around, self.policies), run, all_labels=bool(others))
         return Planned(run, whole, others, chosen, declared, simulated, made)
 
 

@@ -1,4 +1,4 @@
-"""Which pods of a cluster are probed: one for all that nobody can tell apart, and a random sample."""
+"""Which pods of a cluster are probed: one of each kind, and a random sample."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ Merit = Callable[[Pod], int]
 
 @dataclass(frozen=True, slots=True)
 class PodKind:
-    """Pods of one namespace, alike to policies, to the suite's rows and in their ports.
+    """Pods of one namespace that no policy and no row tells apart, with the same ports.
 
-    `first` stands for all. `second` is there where there are two: it is only asked for flows from one pod of
+    `first` stands for all. `second` is there where there are two: it is only used for flows from one pod of
     a kind to another.
     """
 

@@ -1,4 +1,4 @@
-"""IPv4 and IPv6, each tried for itself, and one row for both where they came out alike.
+"""IPv4 and IPv6, each tried separately, with one row for both where the results are equal.
 
 A selector opens both families, so that the policies say the same of them; whether the cluster does the same
 is another matter. Some dataplanes program each family's rules apart, and one of them can be missing.
@@ -19,8 +19,8 @@ from netprobe.simulate import Simulator
 def apart(flows: Iterable[Flow], simulator: Simulator, only: Family | None = None) -> Iterator[Flow]:
     """A row for each family that a flow's ends have in common; of two the `only` one that is wanted.
 
-    By a DNS name the resolver of the source chooses the family: those are told apart only where the policies
-    tell them apart.
+    With a DNS name the source's resolver chooses the family: there are two rows only where policies treat the
+    families differently.
     """
     for flow in flows:
         if flow.via is Via.DNS:
@@ -34,15 +34,15 @@ def united(
     simulated: Matrix[Decision], observed: Matrix[Observation]
 ) -> tuple[Matrix[Decision], Matrix[Observation]]:
     """The tables with one row, that of IPv4, where nothing tells the two families of a flow apart."""
-    alike = {
+    equal = {
         flow
         for flow in simulated
-        if flow.family == 4 and _alike(flow, replace(flow, family=6), simulated, observed)
+        if flow.family == 4 and _equal(flow, replace(flow, family=6), simulated, observed)
     }
-    dropped = {replace(flow, family=6) for flow in alike}
+    dropped = {replace(flow, family=6) for flow in equal}
 
     def named(flow: Flow) -> Flow:
-        return replace(flow, family=None) if flow in alike else flow
+        return replace(flow, family=None) if flow in equal else flow
 
     return (
         Matrix((named(flow), cell) for flow, cell in simulated.items() if flow not in dropped),
@@ -50,9 +50,9 @@ def united(
     )
 
 
-def _alike(one: Flow, other: Flow, simulated: Matrix[Decision], observed: Matrix[Observation]) -> bool:
-    said, says = simulated[one], simulated.get(other)
-    if says is None or (said.verdict, said.undefined) != (says.verdict, says.undefined):
+def _equal(one: Flow, other: Flow, simulated: Matrix[Decision], observed: Matrix[Observation]) -> bool:
+    ours, theirs = simulated[one], simulated.get(other)
+    if theirs is None or (ours.verdict, ours.undefined) != (theirs.verdict, theirs.undefined):
         return False
     saw, sees = observed.get(one), observed.get(other)
     if saw is None or sees is None:
@@ -61,5 +61,5 @@ def _alike(one: Flow, other: Flow, simulated: Matrix[Decision], observed: Matrix
 
 
 def _seen(cell: Observation) -> tuple[object, ...]:
-    """What a reader would call the same: not how long it took, nor by which of two proofs it counts."""
+    """What makes two observations equal: not the time that they took, nor the kind of proof."""
     return cell.verdict, cell.outcome, cell.reason, cell.flaky

@@ -1,7 +1,7 @@
-"""A run beside the workloads of others: nothing of theirs is changed or entered, only connected to.
+"""A run beside the workloads of others: nothing of theirs is changed, netprobe only connects.
 
-Look around; choose which pods are probed; find out who would notice the shadow pods, and stop where one of
-them would come to harm; make the shadow pods; probe the real pods at their own addresses; look again whether
+List what is there; choose which pods are probed; find out which objects would see the shadow pods, and stop
+where one would be disturbed; create the shadow pods; probe the real pods at their own addresses; check that
 they are still the same.
 """
 
@@ -49,8 +49,8 @@ NEEDS_A_CLUSTER = (
 class InPlace:
     """A suite to hold against the pods of a cluster.
 
-    `ways`: how the Services of rows are reached beside their address. `sample`: so many pods are drawn at
-    random beside one for each kind, by `seed`. `disturb`: go on where somebody comes to harm.
+    `ways`: other ways to reach the Services of rows than by their address. `sample`: also probe this many
+    pods drawn at random, with `seed`. `disturb`: continue where another workload would be disturbed.
     `lifetime_s`: after this time the cluster itself removes the shadow pods.
     """
 
@@ -84,7 +84,7 @@ class InPlace:
     async def prepared(
         self, cluster: OpenCluster, options: RunOptions, progress: Progress
     ) -> AsyncIterator[Bench]:
-        """ConflictError where somebody would come to harm; nothing was made then."""
+        """ConflictError where another workload would be disturbed; nothing was created then."""
         progress("looking around")
         found = await self._planned(cluster, options)
         found.refuse(disturb=self.disturb)
@@ -135,7 +135,7 @@ class InPlace:
             )
 
     async def preview(self, cluster: OpenCluster, options: RunOptions) -> Iterator[str]:
-        """As `driver.preview`; ConflictError at its end where somebody would come to harm."""
+        """As `driver.preview`; ConflictError at its end where another workload would be disturbed."""
         found = await self._planned(cluster, options)
 
         def pieces() -> Iterator[str]:
@@ -153,11 +153,11 @@ class InPlace:
         around = await look_around(cluster.api)
         others = await other_policies(cluster)
         run = new_run()
-        here = self._plan(around, options, run, alike=bool(others))
+        here = self._plan(around, options, run, all_labels=bool(others))
         notes = (*unmet_ways(here, self.ways), *others.notes(STAND_IN))
         return Planned(here, run, tuple(side_effects(here.guests.shadows, around)), others, notes)
 
-    def _plan(self, around: Surroundings, options: RunOptions, run: str, *, alike: bool) -> InPlacePlan:
+    def _plan(self, around: Surroundings, options: RunOptions, run: str, *, all_labels: bool) -> InPlacePlan:
         cluster = from_objects(obj for obj in around if obj["kind"] in DECIDING)
         states = pod_states(around)
         chosen = cover(
@@ -176,7 +176,7 @@ class InPlace:
             states,
             run=run,
             ways=self.ways,
-            alike=alike,
+            all_labels=all_labels,
             family=options.family,
         )
 
@@ -192,7 +192,7 @@ class Planned:
     notes: tuple[str, ...]
 
     def refuse(self, *, disturb: bool) -> None:
-        """ConflictError where somebody would come to harm by the shadow pods, unless that is accepted."""
+        """ConflictError where the shadow pods would disturb another workload, unless that is accepted."""
         harmed = list(dict.fromkeys(str(one) for one in self.seen_by if one.harmful))
         if harmed and not disturb:
             raise ConflictError(

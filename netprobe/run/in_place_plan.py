@@ -80,12 +80,12 @@ def plan(
     *,
     run: str,
     ways: Iterable[Via] = (),
-    alike: bool = False,
+    all_labels: bool = False,
     family: Family | None = None,
 ) -> InPlacePlan:
     """What there is to probe. UsageError where no row is left.
 
-    `alike`: shadows carry all labels that they may, for others than NetworkPolicies look at them too.
+    `all_labels`: shadows carry all labels that they may, since other kinds of policies may select by them.
     `family`: of two, probe this one only.
     """
     rows = Matrix(
@@ -97,7 +97,7 @@ def plan(
     simulated = simulator.matrix(apart(rows, simulator, family))
     if not simulated:
         raise UsageError("there is no flow to probe: no row names one, and there is no default")
-    guests, sourceless = _guests(cluster, simulated, run, alike=alike)
+    guests, sourceless = _guests(cluster, simulated, run, all_labels=all_labels)
     return InPlacePlan(cluster, simulator, cover, rows, simulated, guests, sourceless, states)
 
 
@@ -116,7 +116,7 @@ def _by(flow: Flow, cluster: Cluster, ways: Iterable[Via]) -> Iterator[Flow]:
 
 
 def unmet_ways(here: InPlacePlan, ways: Iterable[Via]) -> Iterator[str]:
-    """What was asked for by `--via` and makes no row, in sentences."""
+    """Sentences about each `--via` that leads to no row."""
     services = dict.fromkeys(
         (flow.destination, flow.port, flow.protocol)
         for flow in here.declared
@@ -139,7 +139,7 @@ def _node_ports(cluster: Cluster, ref: ServiceRef, port: int, protocol: Protocol
 
 
 def _guests(
-    cluster: Cluster, simulated: Matrix[Decision], run: str, *, alike: bool
+    cluster: Cluster, simulated: Matrix[Decision], run: str, *, all_labels: bool
 ) -> tuple[GuestPlan, dict[PodRef, str]]:
     """One shadow for all sources with the same namespace, labels and node."""
     vocabulary = Vocabulary(cluster)
@@ -159,7 +159,7 @@ def _guests(
         elif never := NEVER_COPIED.intersection(looked_at):
             sourceless[source] = f"a policy looks at {', '.join(never)}, which no shadow pod may carry"
         else:
-            labels = shadow_labels(pod.labels, pod.labels if alike else looked_at)
+            labels = shadow_labels(pod.labels, pod.labels if all_labels else looked_at)
             places.setdefault((source.namespace, tuple(labels.items()), pod.node), []).append(source)
     shadows = tuple(
         Shadow(PodRef(namespace, f"netprobe-{run}-{index}"), dict(labels), node, tuple(sources))
@@ -175,7 +175,7 @@ def _guests(
 
 
 def moved(here: InPlacePlan, now: Mapping[PodRef, PodState], flow: Flow) -> str | None:
-    """Why a row may speak of another pod than it began with; None where nobody moved meanwhile."""
+    """Why a row may be about another pod than at the start; None where no pod moved."""
     for ref, _ in here.backends(flow):
         before, after = here.states.get(ref), now.get(ref)
         if before is not None and (

@@ -1,8 +1,7 @@
-"""Policies of other kinds than NetworkPolicy, which may look at any label: what a run beside them has to do.
+"""Policies of kinds that are not simulated: what they mean for a run in place.
 
-They are not simulated, so nobody can say which labels matter to them. Whoever stands in for a real pod then
-carries all of its labels, and the report says why. It is the same where nobody could say whether there are
-any: that is not the same as none.
+Netprobe does not know which labels matter to them. A pod that stands in for a real one then carries all of
+its labels, and the report says why. The same holds if the API server did not say whether there are any.
 """
 
 from __future__ import annotations
@@ -20,7 +19,7 @@ IF_ANY: Final = "if there are some "
 
 @dataclass(frozen=True, slots=True)
 class OtherPolicies:
-    """One phrase for each kind, and whether it is surely there; else nobody could say."""
+    """A phrase for each kind, and whether it is certain that there are such policies."""
 
     kinds: Mapping[str, bool] = field(default_factory=dict)
 
@@ -29,7 +28,7 @@ class OtherPolicies:
         return bool(self.kinds)
 
     def notes(self, what: str) -> Iterator[str]:
-        """One sentence for each kind; `what` is done about them, and what it cannot do."""
+        """A sentence for each kind; `what` says what the run does about it."""
         for phrase, sure in self.kinds.items():
             yield f"{phrase}: {'' if sure else IF_ANY}they may decide flows, and are not simulated; {what}"
 

@@ -1,7 +1,7 @@
-"""`--placement`: every flow from its destination's node, from another one, or both, as rows of their own.
+"""`--placement`: probe flows from the destination's node, from another node, or both as separate rows.
 
-A pod stands on one node. So all pods of a suite are put on one, and for flows from elsewhere each has a twin
-on another: the same labels in the same namespace, which is all that policies see, and no listeners.
+All pods of a suite run on one node. For flows from another node each pod has a twin there: the same labels in
+the same namespace, which is all that policies see, and no listeners.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ CHOICES: Mapping[str, tuple[Placement, ...]] = {
 
 @dataclass(frozen=True, slots=True)
 class Placed:
-    """The pods of a suite, each on its node, and their twins by the pod that each is like."""
+    """The pods of a suite, each on its node, and their twins by the name of the original."""
 
     pods: tuple[Pod, ...]
     twins: Mapping[PodRef, Pod] = field(default_factory=dict)
@@ -30,7 +30,7 @@ class Placed:
 
 @dataclass(frozen=True, slots=True)
 class Placing:
-    """What was asked for; nothing, by default: pods are wherever the suite or the scheduler puts them."""
+    """The placements to probe; none by default: pods run where the suite or the scheduler puts them."""
 
     wanted: tuple[Placement, ...] = ()
 

@@ -1,4 +1,4 @@
-"""What an observation of a real pod is worth: it may be slow, cease to listen, or be replaced meanwhile."""
+"""Checks of what was observed of real pods, which may be slow, stop listening, or be replaced."""
 
 from __future__ import annotations
 
@@ -24,10 +24,10 @@ NAMED = 5
 
 
 async def recheck_denied(prober: Prober, seen: Observed, pace: Pace) -> Observed:
-    """Ask all that were denied again. Whoever connects now may pass, and was only slow to answer.
+    """Try all denied flows again. A flow that connects now is allowed: the server was only slow.
 
-    A connection proves that a flow may pass; a denial is what is concluded when none comes. All of them are
-    asked, whatever the policies say of them. The report names the flows that moved.
+    A connection proves that a flow is allowed; a denial is concluded from silence. All denied flows are
+    tried again, whatever the policies say. The report names the flows that changed.
     """
     cells = dict(seen.matrix)
     changed: dict[Flow, None] = {}

@@ -24,7 +24,7 @@ def port_text(flow: Flow, families: bool = False) -> str:
 
 @dataclass(frozen=True, slots=True)
 class ClusterInfo:
-    """Which cluster was asked. `kind` is "lab", "cluster", or "simulated" where none was."""
+    """Which cluster was probed. `kind` is "lab", "cluster", or "simulated" where none was."""
 
     kind: str = "simulated"
     context: str | None = None
@@ -39,8 +39,8 @@ class ClusterInfo:
         details = [f"Kubernetes {self.server_version}" if self.server_version else "", self.cni or ""]
         if self.nodes is not None:
             details.append("1 node" if self.nodes == 1 else f"{self.nodes} nodes")
-        told = ", ".join(detail for detail in details if detail)
-        return f"{name} ({told})" if told else name
+        known = ", ".join(detail for detail in details if detail)
+        return f"{name} ({known})" if known else name
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,8 +99,8 @@ class Step:
 class StoodFor:
     """One end of rows of a run in place: a real pod, and what it speaks for.
 
-    `shadow`: the pod from which its rows were probed; None where it is a destination only. `pods`: those that
-    nobody can tell from it, itself among them.
+    `shadow`: the pod from which its rows were probed; None where it is a destination only. `pods`: all
+    that no policy and no row tells from it, itself included.
     """
 
     pod: End
@@ -122,7 +122,7 @@ class Report:
     """All that one command found out.
 
     `enforcement`: one sentence where the probes showed that the cluster enforces nothing, else None.
-    `problems`: sentences about what went wrong beside the flows, such as a clean-up that failed.
+    `problems`: sentences about anything else that went wrong, such as a failed clean-up.
     `nodes`: on which node a pod runs, where that is known; `elsewhere`: from which its flows with the
     placement OTHER come.
     """

@@ -20,7 +20,7 @@ ADDRESS_SEEN = (
 )
 NAMED = "by its name it is reached by IPv4 or by IPv6, as the resolver likes: ask for its addresses"
 ITSELF = "a pod's way to itself cannot be tried from another pod"
-_SILENT = "; a server that does not answer what it is asked (a DNS question) looks the same too"
+_SILENT = "; a server that ignores the probe (a DNS server, say) looks the same"
 _OUTSIDE = "; a pod that no policy selects gets no connection to it either"
 _WHAT_PROVES = "; a passing TCP readiness probe on that port would prove it, or a flow that may reach it"
 

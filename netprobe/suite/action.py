@@ -1,4 +1,4 @@
-"""What a step changes, as data, and what the change makes of a simulated cluster."""
+"""What a step changes, and the cluster after the change."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ Changes: TypeAlias = Mapping[str, str | None]
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """Labels or annotations of a namespace, or of the pods that `pod` names (all replicas of one)."""
+    """Change labels or annotations of a namespace, or of the pods that `pod` names (all replicas)."""
 
     changes: Changes
     namespace: str | None = None
@@ -29,7 +29,7 @@ class Change:
     path: str = ""
 
     def pods(self, cluster: Cluster) -> tuple[PodRef, ...]:
-        """The pods that are meant, by their own name or that of their workload."""
+        """The pods that `pod` names, by their own name or that of their workload."""
         if self.pod is None:
             return ()
         wanted = self.pod
@@ -47,7 +47,7 @@ class Change:
 
 @dataclass(frozen=True, slots=True)
 class Apply:
-    """Policies to create or to replace; the documents are what a cluster gets."""
+    """Policies to create or replace; `documents` is what a cluster gets."""
 
     documents: tuple[Document, ...]
     policies: tuple[Policy, ...]

@@ -16,7 +16,7 @@ from netprobe.suite.expectation import Expectation, ExpectationRow
 from netprobe.suite.moments import Suite, SuiteStep
 from netprobe.suite.schema import ActionSpec, ExpectSpec, PolicySource
 from netprobe.suite.text import SuiteText, read_suite
-from netprobe.suite.topology import Topology, doubles, externals_of, topology_of
+from netprobe.suite.topology import Topology, duplicates, externals_of, topology_of
 
 Ports = tuple[ContainerPort, ...]
 
@@ -45,7 +45,7 @@ class _Loader:
         topology = None
         externals: dict[External, Ports] = {}
         if spec.topology is not None:
-            self.problems += [text.problem(path, message) for path, message in doubles(spec.topology)]
+            self.problems += [text.problem(path, message) for path, message in duplicates(spec.topology)]
             topology = topology_of(spec.topology) if spec.topology.namespaces else None
             externals = externals_of(spec.topology)
         documents, policies = self._policies(spec.policies, "policies", topology)

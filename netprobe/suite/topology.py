@@ -1,4 +1,4 @@
-"""The pods and hosts that a suite brings along."""
+"""The pods and external hosts of a suite."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class Topology:
 
 
 def topology_of(spec: TopologySpec) -> Topology:
-    """The records; the schema has checked each by itself, doubles are found by `doubles`."""
+    """The records of a topology that the schema has checked; `duplicates` finds names that occur twice."""
     namespaces = {
         each.name: Namespace(each.name, {**each.labels, NAME_LABEL: each.name}) for each in spec.namespaces
     }
@@ -79,29 +79,29 @@ def _pod(ref: PodRef, spec: PodSpec, address: IPv4Address) -> Pod:
     )
 
 
-def doubles(spec: TopologySpec) -> Iterator[tuple[str, str]]:
+def duplicates(spec: TopologySpec) -> Iterator[tuple[str, str]]:
     """(path, message) for everything that is declared twice."""
     yield from _twice((f"topology.namespaces[{i}].name", each.name) for i, each in enumerate(spec.namespaces))
     for i, namespace in enumerate(spec.namespaces):
-        yield from _doubles_of(namespace, f"topology.namespaces[{i}]")
+        yield from _duplicates_of(namespace, f"topology.namespaces[{i}]")
     hosts = list(enumerate(spec.external))
     yield from _twice((f"topology.external[{i}].name", each.name) for i, each in hosts)
     yield from _twice((f"topology.external[{i}].address", str(each.address)) for i, each in hosts)
     for i, each in hosts:
-        yield from _double_ports(each.ports, f"topology.external[{i}]")
+        yield from _duplicate_ports(each.ports, f"topology.external[{i}]")
 
 
-def _doubles_of(namespace: NamespaceSpec, path: str) -> Iterator[tuple[str, str]]:
+def _duplicates_of(namespace: NamespaceSpec, path: str) -> Iterator[tuple[str, str]]:
     yield from _twice(
         (f"{path}.pods[{i}].name", name)
         for i, pod in enumerate(namespace.pods)
         for name in dict.fromkeys((pod.name, *replica_names(pod)))
     )
     for i, pod in enumerate(namespace.pods):
-        yield from _double_ports(pod.ports, f"{path}.pods[{i}]")
+        yield from _duplicate_ports(pod.ports, f"{path}.pods[{i}]")
 
 
-def _double_ports(ports: list[PortSpec], path: str) -> Iterator[tuple[str, str]]:
+def _duplicate_ports(ports: list[PortSpec], path: str) -> Iterator[tuple[str, str]]:
     yield from _twice((f"{path}.ports[{i}]", f"{port.port}/{port.protocol}") for i, port in enumerate(ports))
     named = [(f"{path}.ports[{i}].name", port.name) for i, port in enumerate(ports) if port.name]
     yield from _twice(iter(named))

@@ -49,7 +49,7 @@ def test_a_copy_names_the_flows_that_hang_on_the_name_of_a_namespace() -> None:
     assert labels["netprobe-r1-shop"]["tier"] == "front"
     assert made.pods[PodRef("data", "one")].labels == {"app": "one"}
     assert {one["metadata"]["namespace"] for one in made.manifests} == {"netprobe-r1-data"}
-    full = copied(cluster, simulated, manifests, "r1", alike=True)
+    full = copied(cluster, simulated, manifests, "r1", all_labels=True)
     assert full.pods[PodRef("data", "one")].labels == {"app": "one", "team": "blue"}
     assert full.namespaces[0].labels == {
         "tier": "front",

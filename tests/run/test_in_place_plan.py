@@ -19,14 +19,16 @@ from netprobe.simulate import CALICO, Simulator
 from tests.run.crowd import crowd, only_ready, pod
 
 
-def here(cluster: Cluster, *flows: Flow, ways: tuple[Via, ...] = (), alike: bool = False) -> InPlacePlan:
+def here(cluster: Cluster, *flows: Flow, ways: tuple[Via, ...] = (), all_labels: bool = False) -> InPlacePlan:
     chosen = cover(cluster, [], CALICO, only_ready)
     declared = Matrix((flow, Verdict.ALLOW) for flow in flows)
     states = {
         ref: PodState(str(ref), tuple(map(str, pod.addresses)), frozenset({80}))
         for ref, pod in cluster.pods.items()
     }
-    return plan(cluster, Simulator(cluster), chosen, declared, states, run="r1", ways=ways, alike=alike)
+    return plan(
+        cluster, Simulator(cluster), chosen, declared, states, run="r1", ways=ways, all_labels=all_labels
+    )
 
 
 def test_a_shadow_pod_carries_what_policies_look_at_on_the_node_of_the_real_one() -> None:
@@ -42,7 +44,7 @@ def test_where_policies_of_other_kinds_look_too_a_shadow_carries_all_that_it_may
     web = pod("shop", "web-0", 0, app="web", team="blue", **{"pod-template-hash": "1"})
     plain = crowd(4)
     cluster = Cluster(plain.namespaces, {**plain.pods, web.ref: web}, plain.policies)
-    found = here(cluster, Flow(web.ref, PodRef("shop", "db-1"), 80), alike=True)
+    found = here(cluster, Flow(web.ref, PodRef("shop", "db-1"), 80), all_labels=True)
     (shadow,) = found.guests.shadows
     assert shadow.labels == {"app": "web", "team": "blue"}
 
