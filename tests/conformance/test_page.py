@@ -17,7 +17,7 @@ from netprobe.model.verdict import Verdict
 from netprobe.report.conformance import CONFORMANCE_FORMATS
 from netprobe.report.conformance_charts import bins, percentile
 from netprobe.report.conformance_page import MOST_OPEN
-from tests.conformance.browser import CHROMIUM, opened
+from tests.browser import CHROMIUM, opened
 from tests.conformance.samples import (
     CASE,
     FAILED,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree as ET
@@ -33,15 +34,11 @@ def test_golden(make: Callable[[], Report], format_: str, golden: Golden) -> Non
     golden(f"{make.__name__}.{format_}.{NAMES.get(format_, 'txt')}", text(make(), format_))
 
 
-def documents(report: Report) -> list[dict[str, Any]]:
-    return [json.loads(text(report, "json")), yaml.safe_load(text(report, "yaml"))]
-
-
 @pytest.mark.parametrize("make", SAMPLES)
 def test_json_and_yaml_are_one_document_that_keeps_the_schema(make: Callable[[], Report]) -> None:
-    one, other = documents(make())
-    assert one == other
-    jsonschema.Draft202012Validator(SCHEMA).validate(one)
+    document = json.loads(text(make(), "json"))
+    assert document == yaml.safe_load(text(make(), "yaml"))
+    jsonschema.Draft202012Validator(SCHEMA).validate(document)
 
 
 def test_the_schema_is_one_and_refuses_what_is_not_in_the_contract() -> None:
@@ -71,24 +68,16 @@ def test_the_summary_counts_the_flows() -> None:
     assert summary["verdict"] == "mismatch"
 
 
+JUNIT_ATTRIBUTES = ["name", "timestamp", "hostname", "tests", "failures", "errors", "time", "id", "package"]
+
+
 def test_junit_parses_and_its_counts_are_those_of_its_cases() -> None:
     for make in (sample, unenforced, hostile):
         root = ET.fromstring(text(make(), "junit"))  # noqa: S314 (our own text)
         assert root.tag == "testsuites"
         for suite in root:
             assert suite.tag == "testsuite"
-            for key in (
-                "name",
-                "timestamp",
-                "hostname",
-                "tests",
-                "failures",
-                "errors",
-                "time",
-                "id",
-                "package",
-            ):
-                assert suite.get(key), key
+            assert all(suite.get(key) for key in JUNIT_ATTRIBUTES)
             order = [child.tag for child in suite]
             assert order[0] == "properties"
             assert order[-2:] == ["system-out", "system-err"]
@@ -153,17 +142,13 @@ def test_the_exit_status_of_a_report(make: Callable[[], Report], status: int) ->
     assert make().exit_status == status
 
 
-def test_nothing_enforced_fails_a_run_whose_flows_are_all_as_expected() -> None:
-    well = all_well()
-    report = Report(well.suite, well.cluster, well.run, well.steps, enforcement="Nothing is enforced.")
+def test_a_problem_is_status_3_and_no_enforcement_is_status_1() -> None:
+    """Even if all flows are as expected."""
+    assert replace(all_well(), problems=("left behind",)).exit_status == 3
+    report = replace(all_well(), enforcement="Nothing is enforced.")
     assert report.exit_status == 1
     assert json.loads(text(report, "json"))["problems"] == ["Nothing is enforced."]
     assert text(report, "table").splitlines()[1] == "Nothing is enforced."
-
-
-def test_a_problem_alone_is_status_3() -> None:
-    well = all_well()
-    assert Report(well.suite, well.cluster, well.run, well.steps, ("left behind",)).exit_status == 3
 
 
 def test_save_writes_all_or_nothing(tmp_path: Path) -> None:

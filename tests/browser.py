@@ -1,4 +1,4 @@
-"""A page in a headless browser that can be asked and given keys: the DevTools protocol by websocket."""
+"""A page in a headless Chromium, driven over the DevTools protocol: keys, clicks, colours, widths."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ CODES = {"ArrowDown": 40, "ArrowUp": 38, "ArrowRight": 39, "Enter": 13, "Tab": 9
 
 
 class Page:
-    """One page. `errors` are what its console said of errors, refusals of its own policy included."""
+    """One page. `errors` are the errors in its console, including violations of its content policy."""
 
     def __init__(self, socket: aiohttp.ClientWebSocketResponse) -> None:
         self._socket = socket
@@ -50,7 +50,7 @@ class Page:
         return found["result"].get("value")
 
     async def until(self, expression: str) -> None:
-        """Wait until it is true; TimeoutError where it never is."""
+        """Wait until it is true. TimeoutError if that takes too long."""
         async with asyncio.timeout(30):
             while not await self.ask(expression):
                 pass
@@ -67,24 +67,34 @@ class Page:
                 **({"text": text} if text and kind == "keyDown" else {}),
             )
 
+    async def click(self, selector: str) -> None:
+        """Click the middle of the first such element."""
+        x, y = await self.ask(
+            f"(() => {{ const e = document.querySelector({selector!r}); "
+            "e.scrollIntoView({block: 'center', inline: 'center'}); "
+            "const b = e.getBoundingClientRect(); return [b.x + b.width / 2, b.y + b.height / 2]; })()"
+        )
+        for kind in ("mousePressed", "mouseReleased"):
+            await self.call("Input.dispatchMouseEvent", type=kind, x=x, y=y, button="left", clickCount=1)
+
     async def write(self, text: str) -> None:
         for key in text:
             await self.press(key)
 
     async def width(self, pixels: int) -> None:
-        """Of the window."""
+        """Set the width of the window."""
         size = {"width": pixels, "height": 900, "deviceScaleFactor": 1, "mobile": False}
         await self.call("Emulation.setDeviceMetricsOverride", **size)
 
     async def scheme(self, name: str) -> None:
-        """ "light" or "dark", as the reader's system says it."""
+        """Set the preference of the reader's system: "light" or "dark"."""
         features = [{"name": "prefers-color-scheme", "value": name}]
         await self.call("Emulation.setEmulatedMedia", features=features)
 
 
 @asynccontextmanager
 async def opened(page: Path, fragment: str = "") -> AsyncIterator[Page]:
-    """The page, loaded."""
+    """A page in a browser of its own, loaded."""
     with tempfile.TemporaryDirectory() as profile:
         options = [*QUIET, f"--user-data-dir={profile}", "--host-resolver-rules=MAP * ~NOTFOUND"]
         process = await asyncio.create_subprocess_exec(
