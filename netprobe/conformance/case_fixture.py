@@ -18,31 +18,24 @@ import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
-from typing import Any, Final
 
 from netprobe.conformance.fixture_map import FixtureMap
 from netprobe.conformance.world import ON_HOST, PASSING
 from netprobe.errors import NotFoundError
-from netprobe.model.flow import ContainerPort, End, Flow, PodRef, ServiceRef
+from netprobe.model.flow import End, Flow, PodRef, ServiceRef
 from netprobe.model.matrix import Matrix
 from netprobe.model.objects import Object
 from netprobe.model.observation import Observation, Outcome
 from netprobe.model.verdict import Verdict
 from netprobe.probe import ClusterAPI, Pace, Prober, Station, Unplaced, Workbench
 from netprobe.probe.bench import together
-from netprobe.probe.run_objects import ROLE
+from netprobe.probe.canary import PORTS, Canaries, Canary, CanaryWatch, overall, port_of
+from netprobe.probe.canary import sessions as canary_sessions
 from netprobe.probe.settle import settle
 
 Labels = Mapping[str, Mapping[str, str]]
 Place = tuple[str | None, bool]
 """A node's name, and whether the place is the node's own network."""
-
-CHANGE: Final = "netprobe.dev/change"
-TARGET: Final = "canary-target"
-CONTROL_PORT: Final = 9000
-SLOWING: Final = 1.3
-"""Each pause between two tries of a canary is longer than the previous one by this factor."""
-CANARY_PORTS: Final = tuple(ContainerPort(CONTROL_PORT + number) for number in range(3))
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +89,6 @@ class CaseFixture:
         self._state = State()
         self._number = 0
         self._before: dict[Flow, Verdict] = {}
-        self._stragglers: set[asyncio.Task[Any]] = set()
         own = {*site.namespaces.values(), *(pair.client.namespace for pair in pairs)}
         hosts = {site.end(name) for name in site.addresses if name.startswith("out:")}
         self.stations = {
@@ -104,8 +96,13 @@ class CaseFixture:
             for end, station in bench.stations.items()
             if (isinstance(end, PodRef) and end.namespace in own) or end in hosts
         }
-        canaries = [pair.flow(port.number) for pair in pairs for port in CANARY_PORTS]
+        canaries = [pair.flow(port.number) for pair in pairs for port in PORTS]
         self._flows = tuple(dict.fromkeys((*flows, *canaries)))
+        found = [Canary(bench.stations[pair.client], bench.stations[pair.target]) for pair in pairs]
+        home = next((pair.client.namespace for pair in pairs), "")
+        self._canaries = Canaries(cluster, bench.run, home, found, pod_labels=True)
+        self._canary_sessions = canary_sessions(cluster, pace)
+        self._watches = [CanaryWatch(one, self._canary_sessions) for one in found]
         self._prober = self._new_prober(self._flows)
         self._served: set[Flow] = set()  # of Services: what answered before any policy was there
         self._joined: set[tuple[Place, Place]] = set()  # between which something connected
@@ -114,8 +111,7 @@ class CaseFixture:
         return self
 
     async def __aexit__(self, *error: object) -> None:
-        await self._await_stragglers()
-        await self._prober.__aexit__(*error)
+        await asyncio.gather(self._prober.__aexit__(*error), self._canary_sessions.close())
 
     async def prepare(self) -> None:
         """Probe the baseline and apply the canaries' first policy; sets `enforcing` and `lacks_services`."""
@@ -125,17 +121,9 @@ class CaseFixture:
         connected = {flow for flow, o in seen.items() if o.outcome is Outcome.CONNECTED}
         self._joined = set(map(self._places, connected))
         await self._prove_services()
-        await self._turn(0)
-        end, pause_s = (
-            asyncio.get_running_loop().time() + self._pace.canary_s,
-            self._pace.method.canary_pause_s,
-        )
-        closed = [pair.flow(_port(1)) for pair in self._pairs]
-        while self.enforcing is not True and asyncio.get_running_loop().time() < end:
-            seen = await self._prober.round(closed)
-            self.enforcing = all(o.verdict is Verdict.DENY for o in seen.values())
-            await asyncio.sleep(pause_s if self.enforcing is False else 0)
-            pause_s *= SLOWING
+        await self._canaries.announce(0)
+        signs = (watch.closed(1, self._pace.canary_s) for watch in self._watches)
+        self.enforcing = overall(await asyncio.gather(*signs)).enforcing
 
     async def _prove_services(self) -> None:
         """Probe each Service until it answers: nodes learn about a new Service with a delay."""
@@ -160,26 +148,26 @@ class CaseFixture:
 
         Returns the seconds that it took, and a sentence if it was not seen to arrive.
         """
-        await self._await_stragglers()
         await self._go(state)
         if then is not None:
             await then()
         self._number += 1
-        await self._turn(self._number)
+        await self._canaries.announce(self._number)
         now = asyncio.get_running_loop().time
         answered = now()
-        turned = await asyncio.gather(*(self._opened(pair.flow(_port(self._number))) for pair in self._pairs))
+        deadline_s = self._pace.canary_s
+        turned = await asyncio.gather(*(watch.opened(self._number, deadline_s) for watch in self._watches))
         late = [pair.client.name for pair, at in zip(self._pairs, turned, strict=True) if at is None]
         if late:
-            return None, f"the change was not seen at {', '.join(late)} within {self._pace.canary_s:g} s"
+            return None, f"the change was not seen at {', '.join(late)} within {deadline_s:g} s"
         return max(0.0, *(at - answered for at in turned if at is not None)), None
 
     async def observe(
         self, flows: Sequence[Flow], late: Mapping[End, Station] | None = None
     ) -> Matrix[Observation]:
         """Probe until stable, canaries included. `late`: stations that were created during the case."""
-        closed = [pair.flow(_port(self._number + 1)) for pair in self._pairs]
-        opened = [pair.flow(_port(self._number)) for pair in self._pairs]
+        closed = [pair.flow(port_of(self._number + 1)) for pair in self._pairs]
+        opened = [pair.flow(port_of(self._number)) for pair in self._pairs]
         asked = tuple(dict.fromkeys((*flows, *closed, *opened)))
         if not late:
             settled = await settle(self._prober.round, asked, self._pace, self._before)
@@ -225,37 +213,6 @@ class CaseFixture:
         with suppress(NotFoundError):  # never created: that change failed
             await self._bench.delete("NetworkPolicy", name, namespace)
 
-    async def _turn(self, number: int) -> None:
-        """Give the canaries the number of a change."""
-        namespace = self._pairs[0].client.namespace
-        says = {CHANGE: str(number)}
-        await asyncio.gather(
-            self._bench.apply(canary_policy(namespace, number)),
-            self._bench.label(namespace, says),
-            *(self._bench.label(pair.client, says) for pair in self._pairs),
-        )
-
-    async def _opened(self, flow: Flow) -> float | None:
-        """The time at which a canary's port first connects. A hanging try does not delay the next one."""
-        loop = asyncio.get_running_loop()
-        end, pause_s = loop.time() + self._pace.canary_s, self._pace.method.canary_pause_s
-        tries: set[asyncio.Task[dict[Flow, Observation]]] = set()
-        try:
-            while loop.time() < end:
-                tries.add(asyncio.create_task(self._prober.round([flow])))
-                done, tries = await asyncio.wait(tries, timeout=pause_s, return_when=asyncio.FIRST_COMPLETED)
-                pause_s *= SLOWING  # more tries would slow a busy machine down further
-                if any(one.result()[flow].outcome is Outcome.CONNECTED for one in done):
-                    return loop.time()
-            return None
-        finally:
-            self._stragglers |= tries
-
-    async def _await_stragglers(self) -> None:
-        """Await unfinished tries. They are not cancelled, because their exec session is still in use."""
-        stragglers, self._stragglers = self._stragglers, set()
-        await asyncio.gather(*stragglers, return_exceptions=True)
-
     def _new_prober(self, flows: Iterable[Flow], late: Mapping[End, Station] | None = None) -> Prober:
         stations = {**self.stations, **(late or {})}
 
@@ -293,28 +250,3 @@ class CaseFixture:
 
 def _both(some: Labels, others: Labels) -> Labels:
     return {name: {**some.get(name, {}), **others.get(name, {})} for name in {*some, *others}}
-
-
-def _port(number: int) -> int:
-    """The canaries' port that change number `number` opens."""
-    return CONTROL_PORT + 1 + number % 2
-
-
-def canary_policy(namespace: str, number: int) -> Object:
-    says = {"matchLabels": {CHANGE: str(number)}}
-    return {
-        "apiVersion": "networking.k8s.io/v1",
-        "kind": "NetworkPolicy",
-        "metadata": {"name": "canary", "namespace": namespace},
-        "spec": {
-            "podSelector": {"matchLabels": {ROLE: TARGET}},
-            "policyTypes": ["Ingress"],
-            "ingress": [
-                {"ports": [{"protocol": "TCP", "port": CONTROL_PORT}]},
-                {
-                    "from": [{"namespaceSelector": says, "podSelector": says}],
-                    "ports": [{"protocol": "TCP", "port": _port(number)}],
-                },
-            ],
-        },
-    }

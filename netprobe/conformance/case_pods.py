@@ -25,7 +25,7 @@ from netprobe.model.observation import Observation, Outcome
 from netprobe.probe import ClusterAPI, PodOptions, Station
 from netprobe.probe.bench import station
 from netprobe.probe.readiness import cannot_start, describe, is_ready
-from netprobe.probe.run_objects import RUN, pod
+from netprobe.probe.run_objects import RUN, on_node_network, pod
 
 READY_S: Final = 60.0
 REMOVED_S: Final = 90.0
@@ -141,9 +141,7 @@ class CasePods:
         ports = tuple(ContainerPort(self.site.host_port, port.protocol, port.name) for port in ports)
         node = self.site.nodes[ON_HOST[name]] or None
         obj = pod(ref, self._run, self._options, labels=labels, ports=ports, node=node)
-        obj["spec"]["hostNetwork"] = True
-        del obj["spec"]["securityContext"]["sysctls"]  # the node's own: refused together with hostNetwork
-        return obj
+        return on_node_network(obj)
 
     async def _live(self, ref: PodRef, created: Object, fine: Callable[[Object], bool]) -> Object:
         """The pod once it is usable; the status of an earlier pod with the same name is not its status."""

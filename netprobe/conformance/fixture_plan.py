@@ -7,11 +7,12 @@ from dataclasses import dataclass
 from ipaddress import ip_address
 from typing import Final
 
-from netprobe.conformance.case_fixture import CANARY_PORTS, TARGET, CanaryPair
+from netprobe.conformance.case_fixture import CanaryPair
 from netprobe.conformance.world import EMPTY, HOST_PORT, NAMESPACES, OUTSIDE, PODS, container_ports
 from netprobe.model.cluster import Namespace
 from netprobe.model.flow import ContainerPort, External, Pod, PodRef, Protocol
 from netprobe.probe import OutsideHost
+from netprobe.probe.canary import PORTS, TARGET
 from netprobe.probe.run_objects import ROLE
 
 CANARIES: Final = "k"
@@ -48,7 +49,7 @@ class Plan:
             yield Pod(ref, {"pod": ref.name}, ports=served(name), node=node)
         for pair, node in zip(self.pairs(), self.nodes or (None,), strict=True):
             yield Pod(pair.client, {}, node=node)
-            yield Pod(pair.target, {ROLE: TARGET}, ports=CANARY_PORTS, node=node)
+            yield Pod(pair.target, {ROLE: TARGET}, ports=PORTS, node=node)
 
     def pairs(self) -> tuple[CanaryPair, ...]:
         home = self.name(CANARIES)

@@ -22,6 +22,8 @@ SILENT = Observation(Outcome.TIMED_OUT, Verdict.UNKNOWN)
 class Bench:
     """Notes what is applied and deleted."""
 
+    run = "r1"
+
     def __init__(self) -> None:
         self.stations = {
             ref: Station(ref, ref.namespace, ref.name, "probe", SITE.addresses[str(ref)], "n1")
