@@ -1,4 +1,4 @@
-"""Flows that are declared differently, and that no policy can treat differently."""
+"""Flows with different declared verdicts that no policy can tell apart."""
 
 from __future__ import annotations
 

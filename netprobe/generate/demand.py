@@ -22,7 +22,7 @@ MOST_REFUSED = 20  # of each class; who reads more?
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """Why a declaration cannot be had from policies; `flows` are the declared flows at odds.
+    """Why no policies can do what is declared. `flows` are the declared flows in conflict.
 
     `rows` are the rows that declare them, by their numbers; None for the default.
     """
@@ -34,7 +34,7 @@ class Refusal:
 
 @dataclass(frozen=True, slots=True)
 class RowDemand:
-    """Part of what is demanded of one destination on one port: what a row says of some sources.
+    """What one row demands for some sources of one destination on one port.
 
     `toward` is the crowd that the row speaks of: the destination, or the Service in front of it.
     """
@@ -48,7 +48,7 @@ class RowDemand:
 
 @dataclass(slots=True)
 class TargetDemand:
-    """What must pass, and what must not, to one destination on one port: sources, as bits."""
+    """What must reach one destination on one port, and what must not: sources, as bits."""
 
     allow: int = 0
     deny: int = 0
@@ -67,12 +67,15 @@ Demands: TypeAlias = Mapping[PortNumber, dict[int, TargetDemand]]
 
 
 NamedPeers: TypeAlias = Mapping[int, frozenset[Direction]]
-"""For a row the directions in which it names its peers as themselves: for ingress its sources."""
+"""For each row the directions in which it names its peers exactly, not by a glob.
+
+The peers for ingress are the sources of the row. A namespace may not replace exactly named pods in a rule.
+"""
 
 
 @dataclass(frozen=True, slots=True)
 class Opening:
-    """With whom a subject may talk on a port, as bits; `named`: those whom a row names as themselves."""
+    """The peers of a subject on a port, as bits; `named`: those that a row names exactly."""
 
     peers: int = 0
     named: int = 0
@@ -83,7 +86,7 @@ Openings: TypeAlias = Mapping[PortNumber, Opening]
 
 @dataclass(frozen=True, slots=True)
 class Demand:
-    """What is demanded, by crowds as declared, and by classes as policies can tell them apart."""
+    """Everything that is demanded, by the crowds of the declaration, and by classes for policies."""
 
     space: Space
     crowds: Demands
@@ -130,7 +133,7 @@ class Demand:
         return found
 
     def between(self, verdict: Verdict) -> Counter[tuple[str | None, str | None]]:
-        """How many pairs of classes and ports have a verdict, by namespaces; None for outside."""
+        """The number of pairs of classes and ports with a verdict, by namespaces; None for outside."""
         spaces: list[tuple[str | None, int]] = [(None, self.space.outside), *self.space.namespaces.items()]
         home: dict[int, str | None] = {pod_class.bit: pod_class.namespace for pod_class in self.space.classes}
         counted: dict[int, Counter[str | None]] = {}

@@ -96,7 +96,7 @@ class DemandReader:
         return Flow(source, destination, port, protocol, self._family(source, destination), via)
 
     def _family(self, source: End, destination: End) -> Family | None:
-        """The only family that two ends have in common."""
+        """The family that two ends have in common, if it is only one."""
         common = self._families(source, destination)
         return next(iter(common)) if len(common) == 1 else None
 

@@ -22,7 +22,7 @@ PREFERRED = (
     "role",
     "tier",
 )
-MOST_LABELS = 3  # of a short selector; where these do not tell apart, all labels are demanded for
+MOST_LABELS = 3  # of a short selector; if these are not enough, all labels are used
 
 
 class Namespace:

@@ -20,24 +20,24 @@ from netprobe.simulate.bits import unpack
 PASSING = frozenset(
     {"pod-template-hash", "controller-revision-hash", "controller-uid", "batch.kubernetes.io/controller-uid"}
 )
-"""Labels that change with each roll-out: no policy should ask for them."""
+"""Labels that change with each rollout: no policy should select by them."""
 
 Shown = tuple[tuple[str, str], ...]
 
 
 def shown(pod: Pod) -> Shown:
-    """The labels that a policy should ask for."""
+    """The labels that a policy may select by."""
     return tuple(sorted((k, v) for k, v in pod.labels.items() if k not in PASSING))
 
 
 def apart(pod: Pod) -> Hashable:
-    """What keeps two pods from being one crowd, whatever the declaration says of them."""
+    """Pods for which this differs are never in one crowd, whatever the declaration says."""
     return shown(pod), pod.ref if pod.host_network else None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class PodClass:
-    """Pods of a namespace with the same labels. There is one object for each, compared as such."""
+    """Pods of a namespace with the same labels. Compared by identity: there is one object per class."""
 
     namespace: str
     labels: Shown
@@ -107,14 +107,14 @@ class Space:
         return self._members.get(bit, 1 << bit)
 
     def real(self, bits: int) -> int:
-        """Crowds as policies know them: an address that is a pod's is that pod."""
+        """Crowds as policies see them: an address of a pod is that pod."""
         for number, place in self.aliases.items():
             if bits >> number & 1:
                 bits = bits & ~(1 << number) | 1 << place
         return bits
 
     def known(self, crowds: int) -> int:
-        """The classes and hosts of which some crowd is in a set."""
+        """The classes and hosts with a crowd in a set."""
         mixed = crowds & self._several
         if not mixed:
             return crowds
