@@ -1,4 +1,4 @@
-"""Commands made for a test, and the real program as a process."""
+"""Commands made for a test, and command lines run in this process."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from typing import Any, TypeAlias
 import click
 import pytest
 
-from netprobe.cli import app
+from netprobe.cli import app, main
 
 Command: TypeAlias = Callable[[Callable[[], Any]], None]
 Program: TypeAlias = Callable[..., subprocess.CompletedProcess[str]]
@@ -32,21 +32,18 @@ def command(monkeypatch: pytest.MonkeyPatch) -> Command:
 
 
 @pytest.fixture
-def program() -> Program:
-    """Runs `python -m netprobe ARGUMENTS`, without the caller's terminal and CI variables."""
+def program(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Program:
+    """Runs a command line in this process, without the caller's CI variables."""
 
     def run(*arguments: str, **environ: str) -> subprocess.CompletedProcess[str]:
-        clean = {
-            k: v for k, v in os.environ.items() if not k.startswith(("GITHUB_", "NETPROBE_", "NO_COLOR"))
-        }
-        return subprocess.run(
-            [sys.executable, "-m", "netprobe", *arguments],
-            env=clean | environ,
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            timeout=60,
-            check=False,
-        )
+        for name in os.environ:
+            if name.startswith(("GITHUB_", "NETPROBE_", "NO_COLOR")):
+                monkeypatch.delenv(name)
+        for name, value in environ.items():
+            monkeypatch.setenv(name, value)
+        capsys.readouterr()
+        status = main(arguments, program="netprobe")
+        out, err = capsys.readouterr()
+        return subprocess.CompletedProcess(arguments, status, out, err)
 
     return run

@@ -1,4 +1,4 @@
-"""What stands around every command: statuses, sentences, signals, pipes."""
+"""What surrounds every command: exit statuses, messages, signals, pipes."""
 
 from __future__ import annotations
 
