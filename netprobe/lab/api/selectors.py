@@ -9,7 +9,7 @@ import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from netprobe.lab.api.resources import EVENTS, NAMESPACES, PODS, Resource
+from netprobe.lab.api.resources import EVENTS, NAMESPACES, NODES, PODS, Resource
 from netprobe.lab.api.status import bad_request
 
 Labels = Mapping[str, str]
@@ -113,6 +113,7 @@ _MORE: dict[Resource, dict[str, str]] = {
         )
     },
     NAMESPACES: {"status.phase": "status.phase", "name": "metadata.name"},
+    NODES: {"spec.unschedulable": "spec.unschedulable"},
     EVENTS: {
         **{
             f"involvedObject.{field}": f"involvedObject.{field}"
@@ -124,7 +125,7 @@ _MORE: dict[Resource, dict[str, str]] = {
         "reportingComponent": "reportingComponent",
     },
 }
-_DEFAULTS = {"spec.hostNetwork": "false"}
+_DEFAULTS = {"spec.hostNetwork": "false", "spec.unschedulable": "false"}
 
 
 def parse_fields(text: str, resource: Resource) -> Test:

@@ -168,6 +168,8 @@ async def test_a_name_used_again_is_another_pod(api: Api) -> None:
 
 
 async def test_nodes_are_chosen(api: Api) -> None:
+    schedulable = await api.get("/api/v1/nodes", fieldSelector="spec.unschedulable=false")
+    assert len(schedulable["items"]) == 2, "Kubernetes' own tests wait for such nodes"
     await api.pod("default", "by-name", {"nodeName": "n2"})
     await api.pod("default", "by-label", {"nodeSelector": {"kubernetes.io/hostname": "n2"}})
     for name in ("by-name", "by-label"):
