@@ -52,8 +52,8 @@ class PodClass:
 class Space:
     """The crowds of a declaration as classes and hosts. All sets are bits.
 
-    `place` has for each crowd the crowd that it is to policies: itself, but for an address outside that is a
-    pod's. Services have no place of their own.
+    `place` maps each crowd to the crowd that policies see: itself, except for an external address that is
+    the address of a pod. Services have no place.
     """
 
     def __init__(self, crowds: Sequence[Crowd], cluster: Cluster) -> None:
