@@ -1,4 +1,4 @@
-"""The clusters: the scripted one, a lab of its own, a real one where there is one."""
+"""The clusters of the contract tests: a scripted one, a lab, and a real one if there is one."""
 
 from __future__ import annotations
 

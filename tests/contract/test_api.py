@@ -1,7 +1,4 @@
-"""What clients see of the API, on the lab and on a real cluster: the same words, codes and columns.
-
-By kubectl, which knows how to speak to both; `get --raw` shows what it is told.
-"""
+"""The API as clients see it: the lab and a real cluster give the same texts, codes and columns."""
 
 from __future__ import annotations
 
@@ -119,8 +116,8 @@ def test_every_kind_of_patch(kubectl: Kubectl) -> None:
     path = "/spec/template/spec/containers/0/name"
     assert [c["name"] for c in patch("json", [{"op": "replace", "path": path, "value": "y"}])] == ["y"]
     wrong = json.dumps([{"op": "test", "path": path, "value": "q"}])
-    said = kubectl.fails("patch", "deployment", "none", "--type=json", "-p", wrong)
-    assert "the server rejected our request due to an error in our request" in said or "test" in said
+    message = kubectl.fails("patch", "deployment", "none", "--type=json", "-p", wrong)
+    assert "the server rejected our request due to an error in our request" in message or "test" in message
 
 
 INVALID: dict[str, tuple[dict[str, Any], str]] = {
@@ -141,15 +138,15 @@ def test_a_policy_that_is_refused(kubectl: Kubectl) -> None:
 
 def check_refusal(kubectl: Kubectl, change: dict[str, Any], sentence: str) -> None:
     policy = {**POLICY, "metadata": {"name": "bad"}, "spec": {**POLICY["spec"], **change}}
-    said = kubectl.fails("create", "-f", "-", stdin=json.dumps(policy))
-    assert said.startswith('The NetworkPolicy "bad" is invalid: ')
-    assert sentence in said
+    message = kubectl.fails("create", "-f", "-", stdin=json.dumps(policy))
+    assert message.startswith('The NetworkPolicy "bad" is invalid: ')
+    assert sentence in message
 
 
 def test_a_field_that_does_not_exist(kubectl: Kubectl) -> None:
     policy = {**POLICY, "metadata": {"name": "odd"}, "spec": {**POLICY["spec"], "ingres": []}}
-    said = kubectl.fails("create", "-f", "-", stdin=json.dumps(policy))
-    assert 'strict decoding error: unknown field "spec.ingres"' in said
+    message = kubectl.fails("create", "-f", "-", stdin=json.dumps(policy))
+    assert 'strict decoding error: unknown field "spec.ingres"' in message
     done = kubectl.run("create", "--validate=warn", "-f", "-", "--dry-run=server", stdin=json.dumps(policy))
     assert done.returncode == 0
     assert done.stderr == 'Warning: unknown field "spec.ingres"\n'
@@ -157,7 +154,7 @@ def test_a_field_that_does_not_exist(kubectl: Kubectl) -> None:
 
 
 def watched(kubectl: Kubectl, query: str, count: int, kind: str = "configmaps") -> list[Any]:
-    """The first events of a watch; fewer where it ended before."""
+    """The first events of a watch; fewer if it ends earlier."""
     path = f"/api/v1/namespaces/{kubectl.namespace}/{kind}?watch=1&{query}"
     with subprocess.Popen(
         kubectl.command("get", "--raw", path), stdout=subprocess.PIPE, text=True
@@ -173,7 +170,7 @@ def revision(kubectl: Kubectl, kind: str = "configmaps") -> str:
     return str(json.loads(raw(kubectl, kind))["metadata"]["resourceVersion"])
 
 
-def told(events: list[Any]) -> list[tuple[str, str]]:
+def summary(events: list[Any]) -> list[tuple[str, str]]:
     return [(event["type"], event["object"]["metadata"]["name"]) for event in events]
 
 
@@ -184,7 +181,7 @@ def test_a_watch_begins_where_a_list_ended(kubectl: Kubectl) -> None:
     kubectl("delete", "configmap", "seen")
     kubectl("create", "configmap", "after")
     events = watched(kubectl, f"resourceVersion={since}", 4)
-    assert told(events) == [
+    assert summary(events) == [
         ("ADDED", "seen"),
         ("MODIFIED", "seen"),
         ("DELETED", "seen"),
@@ -194,30 +191,30 @@ def test_a_watch_begins_where_a_list_ended(kubectl: Kubectl) -> None:
     assert revisions == sorted(set(revisions))
     kubectl("label", "configmap", "after", "a=b")
     selected = watched(kubectl, f"resourceVersion={since}&labelSelector=a%3Db", 3)
-    assert told(selected) == [("ADDED", "seen"), ("DELETED", "seen"), ("ADDED", "after")]
+    assert summary(selected) == [("ADDED", "seen"), ("DELETED", "seen"), ("ADDED", "after")]
 
 
-def test_too_old_a_place_is_gone(kubectl: Kubectl) -> None:
+def test_a_revision_that_is_too_old_is_gone(kubectl: Kubectl) -> None:
     (event,) = watched(kubectl, "resourceVersion=1", 1)
     assert (event["type"], event["object"]["kind"]) == ("ERROR", "Status")
     assert (event["object"]["code"], event["object"]["reason"]) == (410, "Expired")
     assert event["object"]["message"].startswith("too old resource version: 1 (")
 
 
-def test_a_place_that_is_not_there_yet(kubectl: Kubectl) -> None:
+def test_a_revision_of_the_future(kubectl: Kubectl) -> None:
     far = int(revision(kubectl)) + 10**9
     path = f"/api/v1/namespaces/{kubectl.namespace}/configmaps"
-    said = kubectl.fails("get", "--raw", f"{path}?resourceVersion={far}&timeoutSeconds=1")
-    assert f"Too large resource version: {far}, current: " in said
+    message = kubectl.fails("get", "--raw", f"{path}?resourceVersion={far}&timeoutSeconds=1")
+    assert f"Too large resource version: {far}, current: " in message
 
 
-def test_a_bookmark_tells_how_far_a_silent_watch_has_come(
+def test_a_bookmark_shows_the_progress_of_a_silent_watch(
     kubectl: Kubectl, request: pytest.FixtureRequest
 ) -> None:
     """Nothing comes that the watch selects while others move on; the next watch begins at the bookmark.
 
     Whether and when a bookmark comes is the server's choice (meta/v1 types.go): the lab tells one before a
-    watch ends, and of a real server only what it told is judged.
+    watch ends, and a real server may send none.
     """
     since = revision(kubectl)
     kubectl("create", "configmap", "moves-on")
@@ -226,14 +223,14 @@ def test_a_bookmark_tells_how_far_a_silent_watch_has_come(
     query = f"resourceVersion={since}&allowWatchBookmarks=true&timeoutSeconds={SILENCE_S}&{selected}"
     events = watched(kubectl, query, 1)
     if not events and "real" in request.node.name:
-        pytest.skip(f"this server told no bookmark in {SILENCE_S} s")
+        pytest.skip(f"this server sent no bookmark in {SILENCE_S} s")
     (event,) = events
     assert (event["type"], event["object"]["kind"]) == ("BOOKMARK", "ConfigMap")
     place = int(event["object"]["metadata"]["resourceVersion"])
     assert place >= moved
     kubectl("create", "configmap", "after-the-bookmark")
     (event,) = watched(kubectl, f"resourceVersion={place}", 1)
-    assert told([event]) == [("ADDED", "after-the-bookmark")]
+    assert summary([event]) == [("ADDED", "after-the-bookmark")]
 
 
 def test_initial_events_end_with_a_bookmark(kubectl: Kubectl) -> None:
@@ -268,7 +265,7 @@ def test_a_list_in_pages(kubectl: Kubectl) -> None:
     assert seen == names
 
 
-def test_a_low_node_port_is_left_to_who_asks_for_it(kubectl: Kubectl) -> None:
+def test_low_node_ports_are_left_for_explicit_requests(kubectl: Kubectl) -> None:
     for number in range(3):
         kubectl("create", "service", "nodeport", f"any-{number}", "--tcp=80")
     kubectl("create", "service", "nodeport", "wanted", "--tcp=80", "--node-port=30001")
@@ -283,7 +280,7 @@ def test_labels_of_nodes(kubectl: Kubectl) -> None:
             assert labels[f"{prefix}/arch"] in {"amd64", "arm64"}
 
 
-def test_the_name_of_a_namespace_stays_its_label(kubectl: Kubectl) -> None:
+def test_the_name_label_of_a_namespace_cannot_change(kubectl: Kubectl) -> None:
     kubectl("label", "namespace", kubectl.namespace, "kubernetes.io/metadata.name=other", "--overwrite")
     labels = kubectl.json("get", "namespace", kubectl.namespace)["metadata"]["labels"]
     assert labels["kubernetes.io/metadata.name"] == kubectl.namespace
@@ -313,7 +310,7 @@ def test_a_dry_run_deletes_nothing(kubectl: Kubectl) -> None:
 def test_the_address_of_a_service_stays(kubectl: Kubectl) -> None:
     kubectl("create", "service", "clusterip", "stays", "--tcp=80")
     change = {"spec": {"clusterIP": "10.96.0.77", "clusterIPs": ["10.96.0.77"]}}
-    said = kubectl.fails("patch", "service", "stays", "--type=merge", "-p", json.dumps(change))
+    message = kubectl.fails("patch", "service", "stays", "--type=merge", "-p", json.dumps(change))
     assert re.search(
-        r'spec.clusterIPs\[0\]: Invalid value: .*"10.96.0.77".: may not change once set', said
-    ), said
+        r'spec.clusterIPs\[0\]: Invalid value: .*"10.96.0.77".: may not change once set', message
+    ), message

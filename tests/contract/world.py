@@ -48,7 +48,7 @@ class World:
         )
 
     def close_db(self) -> Object:
-        """db accepts namespaces labelled tier=back on TCP 8080, and nobody else."""
+        """db accepts only namespaces labelled tier=back, on TCP 8080."""
         rule = {
             "from": [{"namespaceSelector": {"matchLabels": {"tier": "back"}}}],
             "ports": [{"protocol": "TCP", "port": 8080}],

@@ -1,4 +1,4 @@
-"""docs/lab.md names every option, every fault and every command that the lab has."""
+"""docs/lab.md lists every option, command, annotation and fault of the lab."""
 
 from __future__ import annotations
 

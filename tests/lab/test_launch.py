@@ -1,4 +1,4 @@
-"""Labs come, stand beside each other, and go without a trace, however they end."""
+"""Labs start, run at the same time, and leave nothing behind, however they end."""
 
 from __future__ import annotations
 
@@ -128,12 +128,12 @@ def test_a_named_lab_comes_is_listed_and_goes(name: str) -> None:
         assert found[name].options == one.options
         processes = processes_of(one.pid)
         assert len(processes) >= 2
-        assert traces() == before  # even while it runs nothing of it stands in the machine's own network
+        assert traces() == before  # even a running lab changes nothing in the machine's own network
     assert gone(processes)
     assert not one.kubeconfig.parent.exists()
     assert name not in {other.name for other in lab.list_labs()}
     assert traces() == before
-    one.stop()  # twice is no error
+    one.stop()  # twice is not an error
     with pytest.raises(UsageError, match=f"no lab named {name}"):
         lab.stop(name)
 
@@ -224,7 +224,7 @@ def test_a_reused_pid_is_not_taken_for_a_lab(name: str) -> None:
         json.dumps({"pid": identity.pid, "started": identity.started - 1})
     )
     assert not home.alive()
-    lab.stop(name)  # removes the folder, and ends nobody: this process still runs
+    lab.stop(name)  # removes the folder, and ends no process: this one still runs
     assert not home.path.exists()
 
 

@@ -24,7 +24,7 @@ DEADLINE_S = 60.0
 
 
 class Api:
-    """Requests to the server; answers are JSON. `get("/api/v1/pods")` raises where the status is not 2xx."""
+    """Requests to the server; answers are JSON. `get("/api/v1/pods")` raises if the status is not 2xx."""
 
     def __init__(
         self,

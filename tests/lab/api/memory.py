@@ -1,4 +1,4 @@
-"""A fabric without a network: places pods, notes what it is told, runs programs of this machine.
+"""A fabric without a network: places pods, records calls, runs programs of this machine.
 
 For tests of the API alone, which need neither rights nor a kernel's help. What packets do is tested on
 the real fabric.
@@ -51,7 +51,7 @@ class MemoryFabric:
     events: list[tuple[str, object]] = field(default_factory=list)
     placed: dict[PodRef, Placement] = field(default_factory=dict)
     processes: list[MemoryProcess] = field(default_factory=list)
-    told: asyncio.Event = field(default_factory=asyncio.Event)  # set at each enforcement
+    enforced: asyncio.Event = field(default_factory=asyncio.Event)  # set at each change
 
     @property
     def state(self) -> NetworkState:
@@ -72,7 +72,7 @@ class MemoryFabric:
 
     async def enforce(self, state: NetworkState) -> None:
         self.events.append(("enforce", state))
-        self.told.set()
+        self.enforced.set()
 
     async def rules(self) -> list[CountedRule]:
         return []

@@ -24,7 +24,7 @@ def owner(obj: Object, **more: Any) -> Object:
     return {**kind, "name": metadata["name"], "uid": metadata["uid"], **more}
 
 
-async def test_dependents_go_with_their_last_owner(api: Api) -> None:
+async def test_dependents_are_deleted_with_their_last_owner(api: Api) -> None:
     one = await api.ok("POST", MAPS, {"metadata": {"name": "one"}})
     two = await api.ok("POST", MAPS, {"metadata": {"name": "two"}})
     policies = "/apis/networking.k8s.io/v1/namespaces/default/networkpolicies"
@@ -52,7 +52,7 @@ async def test_orphans_stay(api: Api) -> None:
     assert "ownerReferences" not in (await api.get(f"{MAPS}/d"))["metadata"]
 
 
-async def test_in_the_foreground_the_owner_goes_last(api: Api) -> None:
+async def test_foreground_deletion_removes_the_owner_last(api: Api) -> None:
     one = await api.ok("POST", MAPS, {"metadata": {"name": "one"}})
     reference = owner(one, blockOwnerDeletion=True)
     held = {"name": "d", "ownerReferences": [reference], "finalizers": ["example.com/hold"]}
@@ -64,7 +64,7 @@ async def test_in_the_foreground_the_owner_goes_last(api: Api) -> None:
     await api.gone(f"{MAPS}/one")
 
 
-async def test_a_namespace_takes_everything_with_it(api: Api) -> None:
+async def test_deleting_a_namespace_deletes_its_objects(api: Api) -> None:
     await api.namespace("shop")
     await api.pod("shop", "p")
     await api.ready("shop", "p")
@@ -88,7 +88,7 @@ async def test_the_first_namespaces_stay(api: Api) -> None:
     assert error["message"] == 'namespaces "default" is forbidden: this namespace may not be deleted'
 
 
-async def test_a_namespace_is_furnished(api: Api) -> None:
+async def test_a_new_namespace_has_a_service_account_and_the_ca(api: Api) -> None:
     await api.namespace("shop")
     await api.until("/api/v1/namespaces/shop/serviceaccounts/default", bool)
     bundle = await api.until("/api/v1/namespaces/shop/configmaps/kube-root-ca.crt", bool)
@@ -146,9 +146,9 @@ async def test_a_deployment_rolls(api: Api) -> None:
     scaled = await api.ok("PATCH", f"{path}/scale", {"spec": {"replicas": 1}}, kind=MERGE)
     assert (scaled["kind"], scaled["spec"]["replicas"]) == ("Scale", 1)
     await api.until(path, settled(1))
-    said = [e["message"] for e in (await api.get(EVENTS))["items"] if e["reason"] == "ScalingReplicaSet"]
-    assert f"Scaled up replica set web-{hashed} from 0 to 3" in said
-    assert f"Scaled down replica set web-{hashed} from 3 to 0" in said
+    message = [e["message"] for e in (await api.get(EVENTS))["items"] if e["reason"] == "ScalingReplicaSet"]
+    assert f"Scaled up replica set web-{hashed} from 0 to 3" in message
+    assert f"Scaled down replica set web-{hashed} from 3 to 0" in message
     await api.ok("DELETE", path)
     await api.until(PODS, lambda pods: not pods["items"])
 
@@ -165,7 +165,7 @@ async def test_a_bare_replica_set_adopts_and_heals(api: Api) -> None:
     await api.until(f"{APPS}/replicasets/rs", settled(2))
 
 
-async def test_a_stateful_set_counts(api: Api) -> None:
+async def test_a_stateful_set_numbers_its_pods(api: Api) -> None:
     await api.ok("POST", f"{APPS}/statefulsets", workload("db", replicas=3, serviceName="db"))
     await api.until(f"{APPS}/statefulsets/db", settled(3))
     assert [pod["metadata"]["name"] for pod in await pods_of(api, "db")] == ["db-0", "db-1", "db-2"]
@@ -187,7 +187,7 @@ async def test_a_stateful_set_leaves_pods_of_other_names_alone(api: Api) -> None
     assert owned == {"db-0"}
 
 
-async def test_a_relabelled_pod_is_let_go_and_replaced(api: Api) -> None:
+async def test_a_relabelled_pod_is_released_and_replaced(api: Api) -> None:
     """How people take a pod out of service to look at it."""
     await api.ok("POST", f"{APPS}/replicasets", workload("rs", replicas=1))
     await api.until(f"{APPS}/replicasets/rs", settled(1))
@@ -212,7 +212,7 @@ def job(name: str, **spec: Any) -> Object:
     return {"metadata": {"name": name}, "spec": {"template": template, **spec}}
 
 
-async def test_a_job_ends_at_its_deadline_and_takes_what_it_owns_along(api: Api) -> None:
+async def test_a_job_ends_at_its_deadline_and_its_dependents_are_deleted(api: Api) -> None:
     made = await api.ok("POST", JOBS, job("run", ttlSecondsAfterFinished=0))
     await api.ok("POST", MAPS, {"metadata": {"name": "owned", "ownerReferences": [owner(made)]}})
     await api.until(f"{JOBS}/run", lambda j: j.get("status", {}).get("ready") == 1)
@@ -221,12 +221,12 @@ async def test_a_job_ends_at_its_deadline_and_takes_what_it_owns_along(api: Api)
     await api.ok("PATCH", f"{JOBS}/run", {"spec": {"activeDeadlineSeconds": 1}}, kind=MERGE)
     await api.gone(f"{JOBS}/run")
     await api.gone(f"{MAPS}/owned")
-    said = [e["message"] for e in (await api.get(EVENTS))["items"] if e["reason"] == "ImagesAreNotRun"]
-    assert said == [of_template({})]
+    message = [e["message"] for e in (await api.get(EVENTS))["items"] if e["reason"] == "ImagesAreNotRun"]
+    assert message == [of_template({})]
     await api.until(PODS, lambda pods: not pods["items"])
 
 
-async def test_a_job_that_is_told_when_to_complete(api: Api) -> None:
+async def test_a_job_with_a_time_to_complete(api: Api) -> None:
     made = job("run", completions=3, parallelism=2)
     made["spec"]["template"]["metadata"] = {"annotations": {COMPLETES: "0.1"}}
     await api.ok("POST", JOBS, made)

@@ -31,8 +31,8 @@ async def add(api: Api, *containers: dict[str, Any], status: int = 200) -> dict[
 
 async def test_an_added_container_runs_what_it_is_asked_for_whoever_attaches(pod: Api) -> None:
     added = await add(pod, SHELL)
-    [told] = added["status"]["ephemeralContainerStatuses"]
-    assert (told["name"], list(told["state"])) == ("shell", ["running"])
+    [status] = added["status"]["ephemeralContainerStatuses"]
+    assert (status["name"], list(status["state"])) == ("shell", ["running"])
     asked = {"container": "shell", "stdin": "true", "stdout": "true", "stderr": "true"}
     async with pod.session.ws_connect(
         f"{PODS}/p/attach", protocols=("v5.channel.k8s.io",), params=asked
@@ -43,7 +43,7 @@ async def test_an_added_container_runs_what_it_is_asked_for_whoever_attaches(pod
         f"{PODS}/p", lambda p: "terminated" in p["status"]["ephemeralContainerStatuses"][0]["state"]
     )
     assert ended["status"]["ephemeralContainerStatuses"][0]["state"]["terminated"]["exitCode"] == 3
-    assert ended["status"]["phase"] == "Running", "the pod goes on"
+    assert ended["status"]["phase"] == "Running", "the pod still runs"
     for what in ("attach", "exec"):
         refusal = await pod.fails("GET", f"{PODS}/p/{what}", container="shell", command="true")
         assert refusal["message"] == "container shell of pod p has ended"

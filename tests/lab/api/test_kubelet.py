@@ -16,7 +16,7 @@ PODS = "/api/v1/namespaces/default/pods"
 MERGE = "application/merge-patch+json"
 
 
-async def test_a_pod_comes_up(api: Api) -> None:
+async def test_a_pod_becomes_ready(api: Api) -> None:
     await api.pod("default", "p", labels={"app": "x"})
     pod = await api.ready("default", "p")
     status = pod["status"]
@@ -40,7 +40,7 @@ async def test_a_pod_comes_up(api: Api) -> None:
     assert [event["reason"] for event in events["items"]] == ["Scheduled", "Started"]
 
 
-async def test_rules_are_in_force_before_a_pod_starts(api: Api) -> None:
+async def test_policies_apply_before_a_pod_starts(api: Api) -> None:
     """Placed, then enforced with it, then started: for each of many that come at once."""
     names = [f"p{number}" for number in range(30)]
     await asyncio.gather(*(api.pod("default", name) for name in names))
@@ -78,11 +78,11 @@ async def test_policies_see_labels_at_once(api: Api) -> None:
 async def enforced(api: Api, holds: Any) -> None:
     async with asyncio.timeout(60):
         while not holds(api.fabric.state):
-            api.fabric.told.clear()
-            await api.fabric.told.wait()
+            api.fabric.enforced.clear()
+            await api.fabric.enforced.wait()
 
 
-async def test_a_readiness_gate_is_honoured(api: Api) -> None:
+async def test_a_readiness_gate_counts(api: Api) -> None:
     kind = "netprobe.dev/never"
     await api.pod("default", "p", {"readinessGates": [{"conditionType": kind}]})
     pod = await api.until(f"{PODS}/p", lambda pod: pod["status"]["phase"] == "Running")
@@ -158,7 +158,7 @@ async def test_a_graceful_deletion_is_quick(api: Api) -> None:
     assert api.fabric.placed == {}
 
 
-async def test_a_name_used_again_is_another_pod(api: Api) -> None:
+async def test_a_reused_name_is_another_pod(api: Api) -> None:
     for _ in range(3):
         await api.pod("default", "p")
         await api.ready("default", "p")
@@ -210,7 +210,7 @@ async def test_a_pod_of_the_host_network_has_the_address_of_its_node(api: Api) -
     assert api.fabric.state.members[PodRef("default", "p")].host_network
 
 
-async def test_an_external_host_is_kept_out_of_every_selector(api: Api) -> None:
+async def test_no_selector_matches_an_external_host(api: Api) -> None:
     await api.namespace("netprobe-outside")
     annotations = {"netprobe.dev/address": "203.0.113.50"}
     await api.pod("netprobe-outside", "partner", annotations=annotations)
@@ -221,7 +221,7 @@ async def test_an_external_host_is_kept_out_of_every_selector(api: Api) -> None:
     assert state.members[PodRef("netprobe-outside", "partner")].external
 
 
-async def test_many_pods_are_up_in_a_moment(api: Api) -> None:
+async def test_many_pods_start_quickly(api: Api) -> None:
     async with asyncio.timeout(60):
         await asyncio.gather(*(api.pod("default", f"p{number}") for number in range(200)))
 

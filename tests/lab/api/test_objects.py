@@ -45,7 +45,7 @@ async def test_a_policy_counts_its_generations(api: Api) -> None:
     assert labelled["metadata"]["generation"] == 2
 
 
-async def test_a_write_that_changes_nothing_is_none(api: Api) -> None:
+async def test_a_write_without_changes_keeps_the_revision(api: Api) -> None:
     made = await api.ok("POST", MAPS, {"metadata": {"name": "a"}, "data": {"k": "v"}})
     again = await api.ok("PUT", f"{MAPS}/a", made)
     assert again["metadata"]["resourceVersion"] == made["metadata"]["resourceVersion"]
@@ -84,7 +84,7 @@ async def test_defaults_of_a_policy(api: Api, given: Object, stored: Object) -> 
     assert made["spec"] == stored
 
 
-async def test_a_wrong_policy_is_told_as_by_the_real_server(api: Api) -> None:
+async def test_an_invalid_policy_gets_the_message_of_a_real_server(api: Api) -> None:
     spec: Object = {"podSelector": {}, "ingress": [{"from": [{}]}]}
     error = await api.fails("POST", POLICIES, {"metadata": {"name": "p"}, "spec": spec})
     assert error["code"] == 422
@@ -126,7 +126,7 @@ async def test_refusals(api: Api) -> None:
     )
 
 
-async def test_without_the_token_nothing_is_told(api: Api) -> None:
+async def test_a_request_without_the_token_is_refused(api: Api) -> None:
     for header in ("", "Bearer wrong"):
         async with api.session.get("/version", headers={"Authorization": header}) as response:
             assert response.status == 401
@@ -182,7 +182,7 @@ async def test_a_field_of_the_wrong_type(api: Api) -> None:
     )
 
 
-async def test_a_pod_cannot_be_made_another(api: Api) -> None:
+async def test_the_spec_of_a_pod_cannot_change(api: Api) -> None:
     await api.ok("POST", PODS, _pod("p"))
     change = {"spec": {"hostNetwork": True}}
     error = await api.fails("PATCH", f"{PODS}/p", change, kind=MERGE)
@@ -192,7 +192,7 @@ async def test_a_pod_cannot_be_made_another(api: Api) -> None:
     assert [c["image"] for c in changed["spec"]["containers"]] == ["y"]
 
 
-async def test_all_that_is_wrong_with_a_pod_is_told_at_once(api: Api) -> None:
+async def test_every_error_of_a_pod_is_reported_at_once(api: Api) -> None:
     container = {"name": "C", "ports": [{"containerPort": 0}, {"containerPort": 80, "name": "80"}]}
     error = await api.fails("POST", PODS, {"metadata": {"name": "p"}, "spec": {"containers": [container]}})
     fields = [cause["field"] for cause in error["details"]["causes"]]
@@ -204,7 +204,7 @@ async def test_all_that_is_wrong_with_a_pod_is_told_at_once(api: Api) -> None:
     ]
 
 
-async def test_status_and_spec_are_written_apart(api: Api) -> None:
+async def test_status_and_spec_are_written_separately(api: Api) -> None:
     await api.ok("POST", PODS, _pod("p", nodeName="elsewhere"))
     both: Object = {"spec": {"activeDeadlineSeconds": 5}, "status": {"message": "hello"}}
     main = await api.ok("PATCH", f"{PODS}/p", both, kind=MERGE)

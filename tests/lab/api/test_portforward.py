@@ -89,8 +89,8 @@ async def test_a_port_that_nobody_listens_on_is_told_and_the_others_go_on(tmp_pa
             assert await exchange(dead, b"") == b""
             assert process.stderr is not None
             async with asyncio.timeout(DEADLINE_S):
-                said = (await process.stderr.readline()).decode()
-            assert "error forwarding port 1 to pod default/p: failed to connect to localhost" in said
+                message = (await process.stderr.readline()).decode()
+            assert "error forwarding port 1 to pod default/p: failed to connect to localhost" in message
             assert await exchange(ours, b"still") == b"still"
 
 

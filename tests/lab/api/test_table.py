@@ -55,5 +55,5 @@ STATES = [
 
 
 @pytest.mark.parametrize(("obj", "word"), STATES, ids=[word for _, word in STATES])
-def test_the_state_of_a_pod_in_a_word(obj: dict[str, Any], word: str) -> None:
+def test_the_status_column_of_a_pod(obj: dict[str, Any], word: str) -> None:
     assert pod_status(obj) == word

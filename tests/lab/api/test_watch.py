@@ -35,7 +35,7 @@ async def take(events: AsyncIterator[Object], count: int) -> list[Object]:
         return [await anext(events) for _ in range(count)]
 
 
-def told(events: list[Object]) -> list[str]:
+def summary(events: list[Object]) -> list[str]:
     return [f"{event['type']} {event['object']['metadata'].get('name', '')}".strip() for event in events]
 
 
@@ -47,24 +47,30 @@ async def now(api: Api) -> str:
     return str((await api.get(MAPS))["metadata"]["resourceVersion"])
 
 
-async def test_a_watch_tells_the_state_and_then_the_changes(api: Api) -> None:
+async def test_a_watch_sends_the_state_and_then_the_changes(api: Api) -> None:
     await api.until(f"{MAPS}/kube-root-ca.crt", bool)
     await put(api, "a")
     async with watching(api, MAPS, labelSelector="!x") as events:
-        assert told(await take(events, 2)) == ["ADDED a", "ADDED kube-root-ca.crt"]
+        assert summary(await take(events, 2)) == ["ADDED a", "ADDED kube-root-ca.crt"]
         await put(api, "b")
         await api.ok("PATCH", f"{MAPS}/b", {"data": {"k": "v"}}, kind=MERGE)
         await api.ok("DELETE", f"{MAPS}/b")
-        assert told(await take(events, 3)) == ["ADDED b", "MODIFIED b", "DELETED b"]
+        assert summary(await take(events, 3)) == ["ADDED b", "MODIFIED b", "DELETED b"]
 
 
-async def test_coming_to_match_a_selector_is_an_addition_and_ceasing_to_a_deletion(api: Api) -> None:
+async def test_an_object_that_starts_to_match_is_added_and_one_that_stops_is_deleted(api: Api) -> None:
     await put(api, "a")
     async with watching(api, MAPS, resourceVersion=await now(api), labelSelector="on=1") as events:
         for labels in ({"on": "1"}, {"on": "1", "more": "1"}, {"on": None}, {"on": "1"}):
             await api.ok("PATCH", f"{MAPS}/a", {"metadata": {"labels": labels}}, kind=MERGE)
         await api.ok("DELETE", f"{MAPS}/a")
-        assert told(await take(events, 5)) == ["ADDED a", "MODIFIED a", "DELETED a", "ADDED a", "DELETED a"]
+        assert summary(await take(events, 5)) == [
+            "ADDED a",
+            "MODIFIED a",
+            "DELETED a",
+            "ADDED a",
+            "DELETED a",
+        ]
 
 
 async def test_many_watchers_see_the_same_while_many_write(api: Api) -> None:
@@ -93,7 +99,7 @@ async def test_many_watchers_see_the_same_while_many_write(api: Api) -> None:
         assert mine
 
 
-async def test_too_old_a_place_is_gone(tmp_path: Path) -> None:
+async def test_a_revision_that_is_too_old_is_gone(tmp_path: Path) -> None:
     async with running(tmp_path, history=5) as api:
         revision = await now(api)
         for number in range(8):
@@ -118,7 +124,7 @@ async def test_a_bookmark_ends_a_watch_and_lets_the_next_begin_there(api: Api) -
     assert int(event["object"]["metadata"]["resourceVersion"]) > int(revision)
 
 
-async def test_pages_come_from_one_moment(api: Api) -> None:
+async def test_pages_show_one_revision(api: Api) -> None:
     for number in range(7):
         await put(api, f"m{number}", {"page": "1"})
     query = {"limit": "3", "labelSelector": "page"}
@@ -168,12 +174,12 @@ async def test_selectors(api: Api) -> None:
         assert " ".join(item["metadata"]["name"] for item in found["items"]) == names, text
 
 
-async def test_a_selector_that_cannot_be_understood(api: Api) -> None:
+async def test_an_invalid_selector(api: Api) -> None:
     for query in ({"labelSelector": "a in"}, {"fieldSelector": "spec.hostname=x"}, {"fieldSelector": "a"}):
         assert (await api.fails("GET", MAPS, **query))["reason"] == "BadRequest"
 
 
-async def test_items_of_a_list_do_not_say_their_kind(api: Api) -> None:
+async def test_items_of_a_list_have_no_kind(api: Api) -> None:
     listed = await api.get("/api/v1/namespaces")
     assert listed["kind"] == "NamespaceList"
     assert all("kind" not in item and "apiVersion" not in item for item in listed["items"])

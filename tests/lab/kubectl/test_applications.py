@@ -172,13 +172,13 @@ def _once(kubectl: Kubectl, *command: str) -> tuple[int, str, str]:
     return done.returncode, done.stdout, done.stderr
 
 
-def test_a_pod_that_is_attached_to_runs_its_command(web: Kubectl) -> None:
-    status, _, said = _once(web, "nc", "-zv", "-w", "2", "web", "80")
+def test_kubectl_run_runs_the_command(web: Kubectl) -> None:
+    status, _, message = _once(web, "nc", "-zv", "-w", "2", "web", "80")
     assert status == 0
-    assert "succeeded" in said
+    assert "succeeded" in message
     status, out, _ = _once(web, "sh", "-c", "echo out; exit 3")
     assert (status, out.splitlines()[0]) == (3, "out")
-    status, _, said = _once(web, "no-such-program")
+    status, _, message = _once(web, "no-such-program")
     assert status == 128
-    assert 'exec: "no-such-program": executable file not found in $PATH' in said
+    assert 'exec: "no-such-program": executable file not found in $PATH' in message
     assert "NotFound" in web.fails("get", "pod", "try")

@@ -56,7 +56,7 @@ def test_the_pod_reaches_itself(pod: Kubectl) -> None:
     assert done.returncode == 0, done.stderr
 
 
-def test_what_cannot_be_run(pod: Kubectl) -> None:
+def test_commands_that_cannot_run(pod: Kubectl) -> None:
     assert "NotFound" in pod.fails("exec", "nobody", "--", "true")
     assert "container other is not valid for pod p" in pod.fails("exec", "p", "-c", "other", "--", "true")
     done = pod.run("exec", "p", "--", "no-such-program")
@@ -95,17 +95,17 @@ def _read(terminal: int, wanted: str) -> str:
 
 
 def test_logs(pod: Kubectl) -> None:
-    said = "netprobe lab: images are not run; ports 80/TCP, 53/UDP are served\n"
-    assert pod("logs", "p") == said
+    message = "netprobe lab: images are not run; ports 80/TCP, 53/UDP are served\n"
+    assert pod("logs", "p") == message
     command = pod.command("logs", "-f", "p")
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as following:
         assert following.stdout is not None
-        assert following.stdout.readline() == said
+        assert following.stdout.readline() == message
         pod("delete", "pod", "p")
         assert following.wait(DEADLINE_S) == 0
 
 
-def test_who_attaches_to_a_pod_that_reads_nothing_is_told_what_it_is(pod: Kubectl) -> None:
+def test_attaching_to_a_pod_without_stdin_prints_one_sentence(pod: Kubectl) -> None:
     assert pod("attach", "p").splitlines() == [
         "netprobe lab: images are not run; ports 80/TCP, 53/UDP are served; kubectl run -i runs a command"
     ]

@@ -98,7 +98,7 @@ def test_apply_again_and_changed(kubectl: Kubectl) -> None:
     assert (header, row[:2]) == (["NAME", "POD-SELECTOR", "AGE"], ["to-db", "app=db"])
 
 
-def test_apply_refuses_what_the_server_refuses(kubectl: Kubectl) -> None:
+def test_apply_shows_the_errors_of_the_server(kubectl: Kubectl) -> None:
     unknown = POLICY.replace("  podSelector:", "  podselector:", 1)
     message = kubectl.fails("apply", "-f", kubectl.file("p.yaml", unknown))
     assert 'strict decoding error: unknown field "spec.podselector"' in message
@@ -135,7 +135,7 @@ def test_edit_patch_label_annotate(pods: Kubectl) -> None:
     assert pods("get", "namespace", pods.namespace, "-o", label) == pods.namespace
 
 
-def test_create_of_all_sorts(kubectl: Kubectl) -> None:
+def test_kubectl_create(kubectl: Kubectl) -> None:
     """kubectl 1.33 sends these in protobuf, older ones in JSON."""
     kubectl("create", "configmap", "cm", "--from-literal=a=b")
     assert kubectl.json("get", "cm", "cm")["data"] == {"a": "b"}
@@ -178,7 +178,7 @@ def test_a_deployment_is_scaled_changed_and_restarted(kubectl: Kubectl) -> None:
     kubectl("wait", "--for=delete", "pod", "-l", "app=front", "--timeout=60s")
 
 
-def test_watch_sees_a_pod_come_and_go(kubectl: Kubectl) -> None:
+def test_a_watch_shows_a_pod_start_and_end(kubectl: Kubectl) -> None:
     web, _, db = PODS.partition("---")
     kubectl("apply", "-f", kubectl.file("db.yaml", db))
     command = kubectl.command("get", "pods", "-w", "--no-headers", "--output-watch-events")
@@ -196,10 +196,10 @@ def test_watch_sees_a_pod_come_and_go(kubectl: Kubectl) -> None:
             if line.startswith("DELETED"):
                 break
         watching.terminate()
-    told = [(kind, status) for kind, _, _, status, *_ in seen]
-    assert told[0] == ("ADDED", "Pending")
+    seen_states = [(kind, status) for kind, _, _, status, *_ in seen]
+    assert seen_states[0] == ("ADDED", "Pending")
     order = [("MODIFIED", "ContainerCreating"), ("MODIFIED", "Running"), ("MODIFIED", "Terminating")]
-    assert [told.index(step) for step in order] == sorted(told.index(step) for step in order)
+    assert [seen_states.index(step) for step in order] == sorted(seen_states.index(step) for step in order)
 
 
 def test_wait_delete_and_cascade(pods: Kubectl) -> None:
@@ -231,7 +231,7 @@ def test_describe(pods: Kubectl) -> None:
     assert "2 desired | 2 updated" in pods("describe", "deployment", "front")
 
 
-def test_what_the_server_says_of_itself(kubectl: Kubectl) -> None:
+def test_discovery_and_explain(kubectl: Kubectl) -> None:
     assert "netprobe" in kubectl("version", "--output=yaml")
     resources = kubectl("api-resources", "-o", "name").split()
     assert {"pods", "networkpolicies.networking.k8s.io", "deployments.apps"} <= set(resources)

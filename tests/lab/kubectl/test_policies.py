@@ -74,7 +74,7 @@ def test_policies_and_labels_take_effect(kubectl: Kubectl) -> None:
     becomes(kubectl, "web", db, allowed=True)
 
 
-def test_a_new_pod_is_never_open_for_a_moment(kubectl: Kubectl) -> None:
+def test_a_new_pod_is_isolated_from_the_start(kubectl: Kubectl) -> None:
     kubectl("apply", "-f", kubectl.file("topology.yaml", TOPOLOGY), "-f", kubectl.file("deny.yaml", DENY))
     kubectl("wait", "--for=condition=Ready", "pod", "--all", "--timeout=60s")
     db = kubectl("get", "pod", "db", "-o", "jsonpath={.status.podIP}")
