@@ -20,7 +20,7 @@ from benchmarks.synthetic import seeded, synthetic
 from netprobe.model.cluster import Cluster
 from netprobe.model.flow import Flow
 from netprobe.report.graph import GRAPH_FORMATS, Graph, GraphOptions
-from netprobe.report.graph.inputs import Selection, graph_of_manifests
+from netprobe.report.graph.inputs import GraphRequest, graph_of_manifests
 from netprobe.simulate import KUBE_NETWORK_POLICIES, Simulator
 
 SIZES = [(15, 20, 4), (200, 200, 10), (10000, 4000, 200), (10000, 4000, 2)]  # pods, policies, namespaces
@@ -56,7 +56,8 @@ def main() -> int:
 
 def picture(cluster: Cluster) -> Graph:
     """As `netprobe graph -f -o html` makes it, but without suggested changes."""
-    return graph_of_manifests(cluster, GraphOptions(), Selection(), (), KUBE_NETWORK_POLICIES, explain=True)
+    request = GraphRequest(GraphOptions(), KUBE_NETWORK_POLICIES, explain=True)
+    return graph_of_manifests(request, cluster)
 
 
 def obvious(cluster: Cluster) -> float:

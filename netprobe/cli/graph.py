@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -23,10 +23,8 @@ from netprobe.errors import UsageError
 from netprobe.model.flow import External
 
 if TYPE_CHECKING:
-    from netprobe.model.cluster import Cluster
-    from netprobe.report.graph import Graph, GraphOptions
-    from netprobe.report.graph.inputs import Selection
-    from netprobe.simulate import Profile
+    from netprobe.report.graph import Graph
+    from netprobe.report.graph.inputs import GraphRequest
 
 FORMATS = ("mermaid", "dot", "svg", "html")
 SUFFIXES = {".mmd": "mermaid", ".mermaid": "mermaid", ".dot": "dot", ".gv": "dot", ".svg": "svg"}
@@ -121,13 +119,11 @@ def command(
     says why a flow is allowed or denied, and works offline. The exit status is 0 whatever the picture shows.
     """
     from netprobe.report.graph import GRAPH_FORMATS, Denied, GraphOptions, View
-    from netprobe.report.graph.inputs import Selection
+    from netprobe.report.graph.inputs import GraphRequest
     from netprobe.report.graph.text_formats import MERMAID_MOST_EDGES
     from netprobe.report.write import save
     from netprobe.simulate import profile as profile_of
 
-    if externals and (suite or saved):
-        raise UsageError("--external goes with -f alone: a suite and a report have their own")
     format_ = output or _format_of(output_file)
     options = GraphOptions(
         View(view or "result"),
@@ -138,14 +134,17 @@ def command(
         drawn_only=bool(sources or destinations),
         most_edges=MERMAID_MOST_EDGES if format_ == "mermaid" else None,
     )
-    selection = Selection(sources, destinations, [(port.number, port.protocol) for port in ports])
-    explain = format_ == "html"
-    if saved is not None:
-        graph = _of_report(saved, suite, filenames, step, options, selection, profile_of(profile), explain)
-    elif suite is not None:
-        graph = _of_suite(suite, filenames, step, options, selection, profile_of(profile), explain)
-    else:
-        graph = _of_manifests(filenames, step, options, selection, externals, profile_of(profile), explain)
+    request = GraphRequest(
+        options,
+        profile_of(profile),
+        sources,
+        destinations,
+        tuple((port.number, port.protocol) for port in ports),
+        step,
+        explain=format_ == "html",
+        suggest=format_ == "html",
+    )
+    graph = _graph(request, suite, filenames, saved, externals)
     for note in graph.notes:
         say(note)
     if format_ == "mermaid" and len(graph.edges) > MERMAID_MOST_EDGES:
@@ -163,95 +162,30 @@ def command(
     return 0
 
 
-def _of_manifests(
+def _graph(
+    request: GraphRequest,
+    path: str | None,
     filenames: Sequence[str],
-    step: int,
-    options: GraphOptions,
-    selection: Selection,
+    saved: Path | None,
     externals: Sequence[External],
-    profile: Profile,
-    explain: bool,
 ) -> Graph:
-    from netprobe.cli.inputs import read_cluster
-    from netprobe.report.graph import View
-    from netprobe.report.graph.inputs import graph_of_manifests
-
-    if not filenames:
-        raise UsageError("nothing to draw: name a SUITE, manifests with -f, or a report with --report")
-    if options.view in {View.DECLARED, View.OBSERVED}:
-        raise UsageError(f"--{options.view.value}: manifests have policies only, which --simulated draws")
-    if step:
-        raise UsageError("--step goes with a suite or a report")
-    cluster = read_cluster(filenames)
-    graph = graph_of_manifests(cluster, options, selection, externals, profile, explain=explain)
-    return _explained(graph, externals, cluster, profile, explain)
-
-
-def _of_suite(
-    path: str,
-    filenames: Sequence[str],
-    step: int,
-    options: GraphOptions,
-    selection: Selection,
-    profile: Profile,
-    explain: bool,
-) -> Graph:
-    from netprobe.cli.inputs import suite_and_live
-    from netprobe.report.graph import View
-    from netprobe.report.graph.inputs import graph_of_rows
-    from netprobe.run.simulated import suite_steps
-
-    if options.view is View.OBSERVED:
-        raise UsageError("--observed: a suite was not probed; name the report of a run with --report")
-    suite, live = suite_and_live(path, filenames)
-    cluster = suite.cluster(live, step)
-    drawn = suite_steps(
-        suite,
-        live,
-        profile,
-        sources=selection.sources,
-        destinations=selection.destinations,
-        ports=selection.ports,
-    )[step]
-    title = suite.name if not step else f"{suite.name}, after: {drawn.name}"
-    graph = graph_of_rows(title, drawn.rows, cluster, options)
-    return _explained(graph, suite.externals, cluster, profile, explain)
-
-
-def _of_report(
-    path: Path,
-    suite_path: str | None,
-    filenames: Sequence[str],
-    step: int,
-    options: GraphOptions,
-    selection: Selection,
-    profile: Profile,
-    explain: bool,
-) -> Graph:
-    from netprobe.cli.inputs import suite_and_live
-    from netprobe.report.graph.inputs import graph_of_report
+    """Read what the arguments name. UsageError if they do not go together."""
+    from netprobe.cli.inputs import read_cluster, suite_and_live
+    from netprobe.report.graph.inputs import graph_of_manifests, graph_of_report, graph_of_suite
     from netprobe.report.graph.saved_report import read_report
 
-    report = read_report(path)
-    if suite_path is None:
-        if filenames:
-            raise UsageError("-f goes with a suite or alone: a report has its flows")
-        return graph_of_report(path.name, report, step, options, selection)
-    suite, live = suite_and_live(suite_path, filenames)
-    suite.cluster(live, step)  # refuses a step that the suite does not have
-    moment = suite.moments(live)[step]
-    graph = graph_of_report(path.name, report, step, options, selection, moment=moment)
-    return _explained(graph, suite.externals, moment.cluster, profile, explain)
-
-
-def _explained(
-    graph: Graph, externals: Iterable[External], cluster: Cluster, profile: Profile, explain: bool
-) -> Graph:
-    """With suggested changes, if the format shows them."""
-    from netprobe.report.graph.suggestions import with_suggestions
-    from netprobe.simulate import Simulator
-
-    return with_suggestions(graph, Simulator(cluster, profile), externals) if explain else graph
+    if externals and (path or saved):
+        raise UsageError("--external goes with -f alone: a suite and a report have their own")
+    if saved is not None and path is None and filenames:
+        raise UsageError("-f goes with a suite or alone: a report has its flows")
+    if saved is not None:
+        suite = suite_and_live(path, filenames) if path is not None else (None, None)
+        return graph_of_report(request, saved.name, read_report(saved), *suite)
+    if path is not None:
+        return graph_of_suite(request, *suite_and_live(path, filenames))
+    if not filenames:
+        raise UsageError("nothing to draw: name a SUITE, manifests with -f, or a report with --report")
+    return graph_of_manifests(request, read_cluster(filenames), externals)
 
 
 def _format_of(file: Path | None) -> str:

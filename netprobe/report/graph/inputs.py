@@ -1,4 +1,4 @@
-"""Graphs of what the `graph` command reads: manifests, a simulated suite, or the report of a run."""
+"""The graphs of what the `graph` command reads: manifests, a suite, or the report of a run."""
 
 from __future__ import annotations
 
@@ -6,16 +6,18 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 
-from netprobe.diff import Row
 from netprobe.errors import UsageError
 from netprobe.model.cluster import Cluster
 from netprobe.model.flow import External, Flow, Protocol
 from netprobe.report.graph import manifest_cells
 from netprobe.report.graph.build import EndInfo, GraphOptions, build
 from netprobe.report.graph.cells import ReasonsOf, cells_of_rows, citer
-from netprobe.report.graph.elements import Cell, Denied, EndName, Graph
+from netprobe.report.graph.elements import Cell, Denied, EndName, Graph, View
 from netprobe.report.graph.saved_report import SavedReport, cells_of_report
+from netprobe.report.graph.suggestions import with_suggestions
+from netprobe.run.simulated import suite_steps
 from netprobe.simulate import Profile, Simulator, evaluate
+from netprobe.suite import Suite
 from netprobe.suite.moments import Moment
 from netprobe.survey import ask
 
@@ -27,19 +29,33 @@ MOST_REASONS = 150_000
 
 
 @dataclass(frozen=True, slots=True)
-class Selection:
-    """Which flows to draw: patterns of sources and destinations, and ports. Empty means all."""
+class GraphRequest:
+    """Which flows to draw, and how.
 
+    `sources` and `destinations` are patterns of their names; like `ports`, empty means all. `explain`: with
+    reasons, for a format that shows them. `suggest`: also with suggested changes. `step`: after the first N
+    steps of a suite or report.
+    """
+
+    options: GraphOptions
+    profile: Profile
     sources: Sequence[str] = ()
     destinations: Sequence[str] = ()
-    ports: Sequence[tuple[int, Protocol]] = ()
+    ports: tuple[tuple[int, Protocol], ...] = ()
+    step: int = 0
+    explain: bool = False
+    suggest: bool = False
 
-    def has(self, cell: Cell) -> bool:
+    def selects(self, cell: Cell) -> bool:
         return (
             _matches(self.sources, cell.source)
             and _matches(self.destinations, cell.destination)
             and (not self.ports or (cell.port, cell.protocol) in self.ports)
         )
+
+    def completed(self, graph: Graph, cluster: Cluster, externals: Iterable[External]) -> Graph:
+        """The graph with suggested changes, if they are wanted."""
+        return with_suggestions(graph, Simulator(cluster, self.profile), externals) if self.suggest else graph
 
 
 def _matches(patterns: Sequence[str], end: EndName) -> bool:
@@ -48,25 +64,22 @@ def _matches(patterns: Sequence[str], end: EndName) -> bool:
     return not patterns or any(fnmatchcase(name, pattern) for name in names for pattern in patterns)
 
 
-def graph_of_manifests(
-    cluster: Cluster,
-    options: GraphOptions,
-    selection: Selection,
-    externals: Sequence[External],
-    profile: Profile,
-    *,
-    explain: bool,
-) -> Graph:
-    """What the policies of a cluster allow. With `explain`, flows have reasons."""
+def graph_of_manifests(request: GraphRequest, cluster: Cluster, externals: Sequence[External] = ()) -> Graph:
+    """What the policies of a cluster allow. UsageError for a request that needs more than policies."""
+    options = request.options
+    if options.view in {View.DECLARED, View.OBSERVED}:
+        raise UsageError(f"--{options.view.value}: manifests have policies only, which --simulated draws")
+    if request.step:
+        raise UsageError("--step goes with a suite or a report")
     question = ask(
         cluster,
-        sources=selection.sources,
-        destinations=selection.destinations,
+        sources=request.sources,
+        destinations=request.destinations,
         externals=externals,
-        ports=tuple(selection.ports),
+        ports=request.ports,
     )
     outside = [end for end in (*question.sources, *question.destinations) if isinstance(end, External)]
-    evaluation = evaluate(cluster, profile, externals=outside)
+    evaluation = evaluate(cluster, request.profile, externals=outside)
     ports = {end: question.ports_of(end) for end in question.destinations}
     groups = manifest_cells.pod_groups(evaluation, question.sources, ports)
     pairs = len(groups) * sum(len(group.ports) for group in groups)
@@ -78,42 +91,63 @@ def graph_of_manifests(
         cells = manifest_cells.cells_by_namespace(namespaces, evaluation)
         ends = manifest_cells.namespace_info(namespaces)
         return build(MANIFESTS_TITLE, cells, replace(options, by_namespace=True), ends, notes)
-    simulator = Simulator(cluster, profile) if explain and pairs <= MOST_REASONS else None
-    if explain and simulator is None:
+    simulator = Simulator(cluster, request.profile) if request.explain and pairs <= MOST_REASONS else None
+    if request.explain and simulator is None:
         notes.append("too many pairs to include the reasons: select some with --from and --to")
     reasons_of = ReasonsOf(citer(cluster.policies))
     cells = manifest_cells.cells_of_groups(groups, evaluation, simulator, reasons_of)
-    return build(MANIFESTS_TITLE, cells, options, manifest_cells.end_info(cluster, groups), notes)
+    graph = build(MANIFESTS_TITLE, cells, options, manifest_cells.end_info(cluster, groups), notes)
+    return request.completed(graph, cluster, externals)
 
 
-def graph_of_rows(title: str, rows: Iterable[Row], cluster: Cluster, options: GraphOptions) -> Graph:
-    """The rows of one step of a suite, in the cluster of that step."""
-    return build(title, cells_of_rows(rows, citer(cluster.policies)), options, _workloads(cluster))
+def graph_of_suite(request: GraphRequest, suite: Suite, live: Cluster | None) -> Graph:
+    """What the policies of a suite allow, compared with its declaration. UsageError if it lacks the step.
+
+    `live` is the cluster of a suite without a topology.
+    """
+    if request.options.view is View.OBSERVED:
+        raise UsageError("--observed: a suite was not probed; name the report of a run with --report")
+    cluster = suite.cluster(live, request.step)
+    step = suite_steps(
+        suite,
+        live,
+        request.profile,
+        sources=request.sources,
+        destinations=request.destinations,
+        ports=request.ports,
+    )[request.step]
+    title = suite.name if not request.step else f"{suite.name}, after: {step.name}"
+    cells = cells_of_rows(step.rows, citer(cluster.policies))
+    graph = build(title, cells, request.options, _workloads(cluster))
+    return request.completed(graph, cluster, suite.externals)
 
 
 def graph_of_report(
+    request: GraphRequest,
     title: str,
     report: SavedReport,
-    step: int,
-    options: GraphOptions,
-    selection: Selection,
-    *,
-    moment: Moment | None = None,
+    suite: Suite | None = None,
+    live: Cluster | None = None,
 ) -> Graph:
-    """One step of a saved report. UsageError if it has no such step.
+    """A saved report. UsageError if it, or the suite, lacks the step.
 
-    `moment` is the suite at that step: reports of older versions do not say which rows declare a flow, and
-    no report says of which workload a pod is.
+    The suite adds what a report does not have: which rows declare a flow (in reports of older versions), the
+    workloads of pods, and the policies for suggestions.
     """
-    if step and step >= len(report.steps):
-        raise UsageError(f"--step {step}: {title} has steps 0 to {max(0, len(report.steps) - 1)}")
-    cells: Iterable[Cell] = (cell for cell in cells_of_report(report, step) if selection.has(cell))
-    ends, notes = EndInfo(), []
-    if moment is not None:
-        cells, ends = _declared(cells, moment), _workloads(moment.cluster)
-    elif options.denied in {Denied.ROWS, Denied.NAMED} and not report.has_declared_by:
+    if request.step and request.step >= len(report.steps):
+        last = max(0, len(report.steps) - 1)
+        raise UsageError(f"--step {request.step}: {title} has steps 0 to {last}")
+    cells: Iterable[Cell] = filter(request.selects, cells_of_report(report, request.step))
+    title = report.suite or title
+    if suite is not None:
+        cluster = suite.cluster(live, request.step)
+        cells = _declared(cells, suite.moments(live)[request.step])
+        graph = build(title, cells, request.options, _workloads(cluster))
+        return request.completed(graph, cluster, suite.externals)
+    notes = []
+    if request.options.denied in {Denied.ROWS, Denied.NAMED} and not report.has_declared_by:
         notes.append("this report does not say which flows a row denies: name its suite, or use --denied all")
-    return build(report.suite or title, cells, options, ends, notes)
+    return build(title, cells, request.options, notes=notes)
 
 
 def _declared(cells: Iterable[Cell], moment: Moment) -> Iterator[Cell]:

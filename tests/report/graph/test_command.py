@@ -15,6 +15,7 @@ from tests.scenarios import MANIFESTS
 
 FIVE = str(MANIFESTS / "five-workloads" / "suite.yaml")
 MISTAKE = str(MANIFESTS / "production-mistake" / "suite.yaml")
+POLICIES = str(MANIFESTS / "production" / "policies")
 EMPTY_REPORT = {"apiVersion": "netprobe/v1alpha1", "kind": "Report", "flows": []}
 
 Capture = pytest.CaptureFixture[str]
@@ -165,8 +166,8 @@ def test_what_a_run_observed(capsys: Capture, tmp_path: Path) -> None:
     ("arguments", "message"),
     [
         ([], "nothing to draw: name a SUITE"),
-        (["-f", "x.yaml", "--declared"], "--declared: manifests have policies only"),
-        (["-f", "x.yaml", "--step", "1"], "--step goes with"),
+        (["-f", POLICIES, "--declared"], "--declared: manifests have policies only"),
+        (["-f", POLICIES, "--step", "1"], "--step goes with"),
         ([FIVE, "--observed"], "--observed: a suite was not probed"),
         ([FIVE, "--step", "3"], "--step 3: "),
         ([FIVE, "--external", "203.0.113.7"], "--external goes with -f alone"),
