@@ -164,7 +164,8 @@ class Collector:
         """Whether no other object of that kind has this name; the second one is a problem."""
         kind = document.kind
         where = name if kind == "Namespace" else f"{namespace}/{name}"
-        key = (kind, "" if kind == "Namespace" else namespace, name)
+        group = document.api_version.rpartition("/")[0]  # several have a kind NetworkPolicy
+        key = (f"{kind}.{group}", "" if kind == "Namespace" else namespace, name)
         first = self._seen.setdefault(key, document.origin)
         if first is document.origin:
             return True
