@@ -25,9 +25,9 @@ from netprobe.lab.fabric.enforcer import Enforcer
 from netprobe.lab.fabric.listeners import Listeners
 from netprobe.lab.fabric.loader import Loader, read_rules
 from netprobe.lab.fabric.process import LabProcess
-from netprobe.lab.fabric.proxy import Proxy
 from netprobe.lab.fabric.ruleset import POLICIES
 from netprobe.lab.fabric.sandboxes import Sandbox
+from netprobe.lab.fabric.services import Proxy
 from netprobe.lab.fabric.spawner import Spawner
 from netprobe.lab.fabric.state import CountedRule, NetworkState, Node, Placement, PodSpec
 from netprobe.lab.fabric.table import Table

@@ -29,15 +29,18 @@ which could not answer its own address.
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from ipaddress import ip_address
 
+from netprobe.errors import LabError
 from netprobe.lab.fabric.addresses import POD_NETWORKS, SERVICE_NETWORKS
+from netprobe.lab.fabric.loader import Loader
 from netprobe.lab.fabric.policyrules import shortened
-from netprobe.lab.fabric.state import Node
+from netprobe.lab.fabric.state import NetworkState, Node
 from netprobe.lab.fabric.table import NamedSet, Ruleset, Table
 from netprobe.model.flow import Address
 from netprobe.model.objects import ReadOnlyObject
@@ -314,3 +317,39 @@ class _Writer:
             f'meta l4proto {protocol} counter dnat {_IP[version]} to {where} comment "endpoint {where}"',
         )
         return chain
+
+
+class Proxy:
+    """Loads the rules of Services on each node: those of the newest state, in one transaction.
+
+    `loaders` are the tables of Services, by node.
+    """
+
+    def __init__(
+        self, nodes: Sequence[Node], *, versions: Sequence[int], loaders: Mapping[str, Loader]
+    ) -> None:
+        self._nodes = nodes
+        self._versions = versions
+        self._loaders = loaders
+        self._newest: NetworkState | None = None
+        self._loaded: NetworkState | None = None
+        self._one_at_a_time = asyncio.Lock()
+
+    async def apply(self, state: NetworkState) -> None:
+        """Return when the Services of `state`, or of a newer state, are loaded on all nodes. LabError."""
+        self._newest = state
+        async with self._one_at_a_time:
+            state = self._newest
+            before, self._loaded = self._loaded, None
+            if before is None or _differs(before, state):
+                try:
+                    services = Services(state.services, state.endpoint_slices, self._versions)
+                    wanted = {node.name: services.node(node) for node in self._nodes}
+                except (ValueError, KeyError) as error:
+                    raise LabError(f"Services cannot be made: {error!r}") from error
+                await asyncio.gather(*(self._loaders[name].load(rules) for name, rules in wanted.items()))
+            self._loaded = state
+
+
+def _differs(one: NetworkState, other: NetworkState) -> bool:
+    return (one.services, one.endpoint_slices) != (other.services, other.endpoint_slices)
