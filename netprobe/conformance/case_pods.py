@@ -6,45 +6,31 @@ hostNetwork pods (the Pod Security Standard "baseline" forbids them), so only ca
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Callable, Mapping
 from contextlib import suppress
 from ipaddress import ip_address
 from types import TracebackType
-from typing import Final, Protocol, Self
+from typing import Self
 
 from netprobe.conformance import kubelet_probe
 from netprobe.conformance.case import Case, CaseStep
 from netprobe.conformance.fixture_map import FixtureMap
 from netprobe.conformance.fixture_plan import served
 from netprobe.conformance.world import KUBELET, ON_HOST, PASSING
-from netprobe.errors import ConflictError, ForbiddenError, NotFoundError, WorkbenchError
+from netprobe.errors import NotFoundError
 from netprobe.model.flow import ContainerPort, End, PodRef
 from netprobe.model.objects import Object
 from netprobe.model.observation import Observation, Outcome
-from netprobe.probe import ClusterAPI, PodOptions, Station
+from netprobe.probe import ClusterAPI, PodOptions, Station, Workbench
 from netprobe.probe.bench import station
-from netprobe.probe.readiness import cannot_start, describe, is_ready
-from netprobe.probe.run_objects import RUN, on_node_network, pod
-
-READY_S: Final = 60.0
-REMOVED_S: Final = 90.0
-POLL_S: Final = 0.2
-
-
-class Bench(Protocol):
-    """The part of a Workbench that CasePods use."""
-
-    @property
-    def run(self) -> str: ...
-    async def namespace(self, name: str, labels: Mapping[str, str]) -> None: ...
+from netprobe.probe.readiness import is_ready, runs
+from netprobe.probe.run_objects import on_node_network, pod
 
 
 class CasePods:
     """Use as `async with`, one per case. `site` and `stations` know the pods that were created so far."""
 
     def __init__(
-        self, cluster: ClusterAPI, bench: Bench, case: Case, site: FixtureMap, *, options: PodOptions
+        self, cluster: ClusterAPI, bench: Workbench, case: Case, site: FixtureMap, *, options: PodOptions
     ) -> None:
         self.site = site
         self.stations: dict[End, Station] = {}
@@ -94,40 +80,20 @@ class CasePods:
         name = self.site.namespaces[PASSING]
         self._passing = False
         self.stations = {end: made for end, made in self.stations.items() if made.namespace != name}
-        await self._cluster.delete("Namespace", name)
-        try:
-            async with asyncio.timeout(REMOVED_S):
-                await self._gone(name)
-        except TimeoutError as error:
-            raise WorkbenchError(f"namespace {name} still exists after {REMOVED_S:g} s") from error
-
-    async def _gone(self, namespace: str) -> None:
-        while True:
-            try:
-                await self._cluster.get("Namespace", namespace)
-            except NotFoundError:
-                return
-            await asyncio.sleep(POLL_S)
+        await self._bench.remove_namespace(name)
 
     async def make(self, step: CaseStep) -> None:
         """Create the missing pods of a step and wait until they are ready.
 
         ForbiddenError if the cluster does not admit them, WorkbenchError if one never becomes ready.
         """
-        try:
-            async with asyncio.timeout(READY_S):
-                await self._make(step)
-        except TimeoutError as error:
-            raise WorkbenchError(f"a pod of the case is not ready after {READY_S:g} s") from error
-
-    async def _make(self, step: CaseStep) -> None:
         for name in step.pods:
             ref = self.site.pod(name)
             if ref in self.stations:
                 continue
             # Whether a pod that the kubelet probes becomes ready is the question of the case.
-            fine = kubelet_probe.is_running if name in self._probed else is_ready
-            live = await self._live(ref, await self._create(self._object(name, step)), fine)
+            until = runs if name in self._probed else is_ready
+            live = (await self._bench.start([self._object(name, step)], until=until))[ref]
             made = station(ref, live)
             self.stations[ref] = made
             addresses = {name: made.addresses, f"{KUBELET}{name}": (ip_address(live["status"]["hostIP"]),)}
@@ -142,34 +108,6 @@ class CasePods:
         node = self.site.nodes[ON_HOST[name]] or None
         obj = pod(ref, self._run, self._options, labels=labels, ports=ports, node=node)
         return on_node_network(obj)
-
-    async def _live(self, ref: PodRef, created: Object, fine: Callable[[Object], bool]) -> Object:
-        """The pod once it is usable; the status of an earlier pod with the same name is not its status."""
-        while True:
-            pods = await self._cluster.find("Pod", ref.namespace, {RUN: self._run})
-            for live in pods:
-                if live["metadata"]["uid"] != created["metadata"]["uid"]:
-                    continue
-                if cannot_start(live):
-                    raise WorkbenchError(f"pod {ref} cannot become ready: {describe(live)}")
-                if fine(live):
-                    return live
-            await asyncio.sleep(POLL_S)
-
-    async def _create(self, obj: Object) -> Object:
-        """Create a pod, waiting until an earlier one of the same name is gone.
-
-        In a new namespace, wait until its service account exists.
-        """
-        while True:
-            try:
-                return await self._cluster.create(obj)
-            except ConflictError:
-                await asyncio.sleep(POLL_S)
-            except ForbiddenError as error:
-                if "service account" not in str(error):
-                    raise
-                await asyncio.sleep(POLL_S)
 
     async def observe_probe(self, name: str, *, listener: str | None) -> Observation:
         """The kubelet's view of a pod of the case; `listener`: how the pod is known to serve the port."""

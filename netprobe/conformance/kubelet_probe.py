@@ -38,13 +38,6 @@ def with_readiness_probe(obj: Object) -> Object:
     return obj
 
 
-def is_running(pod: Object) -> bool:
-    """Whether the pod has an address and its container runs, ready or not."""
-    status = pod.get("status") or {}
-    states = [container.get("state") or {} for container in status.get("containerStatuses") or ()]
-    return bool(status.get("podIP")) and any("running" in state for state in states)
-
-
 async def observe_probe(
     cluster: ClusterAPI,
     ref: PodRef,

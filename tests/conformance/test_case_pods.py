@@ -2,33 +2,33 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 
-from netprobe.conformance import case_pods, kubelet_probe
+from netprobe.conformance import kubelet_probe
 from netprobe.conformance.case import Case, CaseStep
 from netprobe.conformance.case_pods import CasePods
 from netprobe.conformance.load import builtin
 from netprobe.conformance.world import ON_HOST
-from netprobe.errors import ConflictError, ForbiddenError, NotFoundError
 from netprobe.model.flow import PodRef
 from netprobe.model.objects import Object
 from netprobe.model.verdict import Verdict
 from netprobe.probe import PodOptions
+from netprobe.probe.bench import ref_of
 from tests.conformance.samples import CASE, SITE
 
 PASSES = bool
 
 
 class Cluster:
-    """Namespaces and pods that are there at once; a deleted namespace for one more look."""
+    """Bench and cluster in one: namespaces and pods that come and go at once."""
 
     run = "abcd1234"
 
     def __init__(self) -> None:
         self.objects: dict[tuple[str, str | None, str], Object] = {}
-        self.going: list[str] = []
         self.calls: list[str] = []
         self.ready = True
         self._uids = 0
@@ -36,11 +36,13 @@ class Cluster:
     async def namespace(self, name: str, labels: dict[str, str]) -> None:
         self.calls.append(f"+{name} {labels}")
 
-    async def get(self, _: str, name: str) -> Object:
-        if name not in self.going:
-            raise NotFoundError(name)
-        self.going.remove(name)
-        return {}
+    async def remove_namespace(self, name: str) -> None:
+        await self.delete("Namespace", name)
+
+    async def start(self, objects: list[Object], *, until: Callable[[Object], bool]) -> dict[PodRef, Object]:
+        made = [await self.create(obj) for obj in objects]
+        assert all(map(until, made)), "as the pods are here, at once"
+        return {ref_of(pod): pod for pod in made}
 
     async def create(self, obj: Object) -> Object:
         meta = obj["metadata"]
@@ -63,8 +65,6 @@ class Cluster:
     async def delete(self, kind: str, name: str, namespace: str | None = None) -> None:
         self.calls.append(f"-{namespace}/{name}" if namespace else f"-{name}")
         self.objects.pop((kind, namespace, name), None)
-        if kind == "Namespace":
-            self.going.append(name)
 
 
 def latecomers(cluster: Cluster, case: Case = CASE) -> CasePods:
@@ -76,8 +76,7 @@ def moment(*pods: str, remade: tuple[str, ...] = (), **labels: dict[str, str]) -
     return CaseStep([], PASSES, labels, {pod: {} for pod in pods}, frozenset(remade))
 
 
-async def test_a_namespace_is_there_while_a_moment_has_pods_in_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(case_pods, "POLL_S", 0)
+async def test_a_namespace_is_there_while_a_moment_has_pods_in_it() -> None:
     cluster = Cluster()
     steps = [
         moment(),
@@ -133,31 +132,6 @@ async def test_a_pod_on_a_node_s_network() -> None:
         assert spec["hostNetwork"]
         assert "sysctls" not in spec["securityContext"], "they would be the node's"
         assert [port["containerPort"] for port in spec["containers"][0]["ports"]] == [SITE.host_port]
-
-
-async def test_a_new_namespace_s_account_is_waited_for_and_a_refusal_is_not(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.setattr(case_pods, "POLL_S", 0)
-    troubles: list[Exception] = [
-        ForbiddenError('error looking up service account v/default: "default" not found'),
-        ConflictError("exists"),
-    ]
-    cluster = Cluster()
-    ordinary = cluster.create
-
-    async def create(obj: Object) -> Object:
-        if troubles:
-            raise troubles.pop()
-        return await ordinary(obj)
-
-    monkeypatch.setattr(cluster, "create", create)
-    made = latecomers(cluster)
-    await made.make(moment("x/late"))
-    assert cluster.calls == ["+x/late"]
-    troubles.append(ForbiddenError('violates PodSecurity "baseline:latest": host namespaces'))
-    with pytest.raises(ForbiddenError, match="baseline"):
-        await made.make(moment("x/near"))
 
 
 @pytest.mark.parametrize(

@@ -11,16 +11,13 @@ from typing import Any
 
 import pytest
 
-from netprobe.conformance import case_pods
 from netprobe.conformance.case import Case
-from netprobe.conformance.case_pods import CasePods
 from netprobe.conformance.load import builtin
 from netprobe.conformance.result import CaseStatus, Result
 from netprobe.conformance.runner import MOST_TROUBLES, Runner, run_all
 from netprobe.conformance.world import Cell
-from netprobe.errors import ClusterError, ConflictError, ForbiddenError
-from netprobe.probe import PodOptions
-from tests.conformance.samples import CASE, FAILED, FLAKY, PASSED, SITE, UNKNOWN
+from netprobe.errors import ClusterError, ForbiddenError
+from tests.conformance.samples import FAILED, FLAKY, PASSED, SITE, UNKNOWN
 
 
 async def test_where_one_worker_fails_the_others_are_ended_first() -> None:
@@ -110,21 +107,3 @@ async def test_a_node_that_takes_no_pods_is_named_where_two_are_needed() -> None
         suite._lacking(case, fixture)
         == "this cluster has only one usable node: n2 not ready or not schedulable"
     )
-
-
-async def test_a_late_pod_waits_for_the_last_case_s_to_go(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(case_pods, "POLL_S", 0)
-    calls: list[str] = []
-
-    class Busy:
-        run = "abcd1234"
-
-        async def create(self, obj: dict[str, Any]) -> dict[str, Any]:
-            calls.append(obj["kind"])
-            if len(calls) < 3:
-                raise ConflictError("exists")
-            return obj
-
-    busy: Any = Busy()
-    await CasePods(busy, busy, CASE, SITE, options=PodOptions())._create({"kind": "Pod"})
-    assert calls == ["Pod"] * 3

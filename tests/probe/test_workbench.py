@@ -332,6 +332,25 @@ def test_a_pod_that_asks_too_much_of_the_cluster_is_asked_for_again_with_less(as
     assert tried[1]["requests"] == tried[1]["limits"]
 
 
+def test_a_pod_is_created_once_its_namespace_has_a_service_account_and_a_refusal_stands() -> None:
+    refusals = [
+        "violates PodSecurity",
+        'error looking up service account shop/default: "default" not found',
+        "status unknown for quota: q",
+    ]
+
+    class Young(FakeCluster):
+        async def create(self, obj: Object) -> Object:
+            if obj["kind"] == "Pod" and obj["metadata"]["name"] == "web" and refusals:
+                raise ForbiddenError(refusals.pop())
+            return await super().create(obj)
+
+    with pytest.raises(ForbiddenError, match="PodSecurity"):
+        entered(Young())
+    assert refusals == []
+    entered(Young())
+
+
 def test_pods_and_namespaces_come_and_go_while_a_run_lasts() -> None:
     """A pod of the same name that is still being removed is waited for, and is not taken for the new one."""
 
