@@ -1,6 +1,6 @@
 """Changes one operator of the simulator after the other; the truth tables must fail for each.
 
-    python -m tests.property.mutate [MODULE ...]       every module of netprobe/simulate, or those named
+    python -m tests.property.mutate [MODULE ...]       simulate/*.py and model/labels.py, or those named
 
 Each mutant runs tests/semantics in a forked process, which never sees the original. Survivors are listed and
 make the exit status 1. Mutants that no test can tell from the original carry `# mutant: equivalent` with
@@ -25,7 +25,7 @@ from types import ModuleType
 import pytest
 
 ROOT = Path(__file__).parents[2]
-PACKAGE = ROOT / "netprobe" / "simulate"
+PACKAGE = ROOT / "netprobe"
 
 COMPARISONS: dict[type[ast.cmpop], type[ast.cmpop]] = {
     ast.Eq: ast.NotEq,
@@ -51,6 +51,10 @@ OPERATORS: dict[type[ast.operator], type[ast.operator]] = {
 }
 CALLS = {"any": "all", "all": "any", "min": "max", "max": "min"}
 EQUIVALENT = "mutant: equivalent"
+MODULES = [
+    *sorted(f"simulate/{path.name}" for path in (PACKAGE / "simulate").glob("*.py")),
+    "model/labels.py",
+]
 
 
 def sites(tree: ast.AST) -> Iterator[ast.AST]:
@@ -152,7 +156,7 @@ def survives(module: str, source: str, cpu_s: int = 60) -> bool:
         null = os.open(os.devnull, os.O_WRONLY)
         os.dup2(null, 1)
         os.dup2(null, 2)
-        sys.meta_path.insert(0, Instead(f"netprobe.simulate.{module.removesuffix('.py')}", source))
+        sys.meta_path.insert(0, Instead("netprobe." + module.removesuffix(".py").replace("/", "."), source))
         os._exit(pytest.main(["-q", "-x", "-p", "no:cacheprovider", "--assert=plain", "tests/semantics"]))
     _, status = os.waitpid(child, 0)
     return status == 0
@@ -160,13 +164,13 @@ def survives(module: str, source: str, cpu_s: int = 60) -> bool:
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0] if __doc__ else None)
-    parser.add_argument("modules", nargs="*", help="file names in netprobe/simulate (default: all)")
+    parser.add_argument("modules", nargs="*", help="paths in netprobe, as in simulate/side.py")
     parser.add_argument("--jobs", type=int, default=2)
     options = parser.parse_args()
-    modules = options.modules or sorted(path.name for path in PACKAGE.glob("*.py"))
+    modules = options.modules or MODULES
     tried = 0
     survivors = []
-    if not survives("match.py", (PACKAGE / "match.py").read_text()):
+    if not survives("simulate/match.py", (PACKAGE / "simulate" / "match.py").read_text()):
         sys.stdout.write("the truth tables fail without a mutation\n")
         return 2
     for module in modules:

@@ -1,0 +1,283 @@
+"""Tiers, orders and actions: who reaches x/a on TCP 80, and which rules and policies decide (kinds.md).
+
+The columns are x/b and y/a, whose policies are the subject's only. A row holds for both directions: with
+EGRESS x/a is the source.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import replace
+from ipaddress import ip_network
+
+import pytest
+
+from netprobe.model.labels import EVERYTHING, NAME_LABEL, Selector
+from netprobe.model.policy import (
+    ADMIN_TIER,
+    ANY_PEER,
+    ANY_PORT,
+    BASELINE_TIER,
+    DEFAULT_TIER,
+    STANDARD_TIERS,
+    Action,
+    Direction,
+    NamedPort,
+    Networks,
+    NoPeer,
+    Peer,
+    PodPeer,
+    Policy,
+    PolicyRef,
+    Port,
+    PortRange,
+    Rule,
+    Subject,
+    Tier,
+)
+from netprobe.model.verdict import Side, Verdict
+from netprobe.simulate import CILIUM
+from tests.semantics.stage import (
+    OTHER_WEB,
+    also,
+    app,
+    block,
+    decide,
+    flow,
+    marks,
+    param,
+    pod,
+    policy,
+    rule,
+    stage,
+    toward,
+)
+
+ALLOW, DENY, PASS, LOG = Action.ALLOW, Action.DENY, Action.PASS, Action.LOG
+EARLY = Tier("early", 5, DENY)
+ALSO_1000 = Tier("zone", 1_000, DENY)
+TIERS = (BASELINE_TIER, ALSO_1000, DEFAULT_TIER, EARLY, ADMIN_TIER)
+"""Not in their order, which is in the records."""
+
+X_A = Subject(app("a"), Selector.of({"team": "one"}))
+B = PodPeer(app("b"), EVERYTHING)
+
+
+def to(action: Action, *peers: Peer, ports: Iterable[Port] = ANY_PORT) -> Rule:
+    return Rule(peers or ANY_PEER, tuple(ports), action)
+
+
+def tiered(name: str, tier: Tier | str, *rules: Rule, order: float = 0, subject: Subject = X_A) -> Policy:
+    """A cluster-scoped policy of another kind than NetworkPolicy, for both directions."""
+    ref = PolicyRef("", name, "Other")
+    tier_name = tier if isinstance(tier, str) else tier.name
+    return Policy(ref, subject, rules, rules, tier=tier_name, order=order)
+
+
+def np(*rules: Rule) -> Policy:
+    return policy("x/np", app("a"), ingress=rules, egress=rules)
+
+
+OPEN = [  # x/b y/a
+    param([], ". .", id="no policy"),
+    # one tier
+    param([tiered("p", ADMIN_TIER, to(DENY))], "X X", id="DENY"),
+    param([tiered("p", ADMIN_TIER, to(DENY, B))], "X .", id="no match: the tier's default, PASS"),
+    param([tiered("p", EARLY, to(ALLOW, B))], ". X", id="no match: the tier's default, DENY"),
+    param([tiered("p", ADMIN_TIER, to(ALLOW, B), to(DENY))], ". X", id="rules from the top: ALLOW first"),
+    param([tiered("p", ADMIN_TIER, to(DENY), to(ALLOW, B))], "X X", id="rules from the top: DENY first"),
+    param([tiered("p", EARLY, to(LOG))], "X X", id="LOG decides nothing: the tier's default"),
+    param([tiered("p", EARLY, to(LOG), to(ALLOW, B))], ". X", id="LOG goes on with the next rule"),
+    param([tiered("p", EARLY)], "X X", id="no rules: the tier's default"),
+    param([tiered("p", EARLY, to(PASS))], ". .", id="PASS in the last tier: allowed"),
+    param(
+        [tiered("p", EARLY, to(ALLOW, B), subject=Subject(app(""), EVERYTHING))],
+        ". .",
+        id="a policy of others does not count",
+    ),
+    param(
+        [tiered("p", EARLY, subject=Subject(app("a"), Selector.of({NAME_LABEL: "z"})))],
+        ". .",
+        id="a subject of other namespaces does not count",
+    ),
+    # the order of policies
+    param(
+        [tiered("b", ADMIN_TIER, to(ALLOW), order=2), tiered("c", ADMIN_TIER, to(DENY, B), order=1)],
+        "X .",
+        id="a lower order comes first",
+    ),
+    param(
+        [tiered("b", ADMIN_TIER, to(ALLOW), order=1.5), tiered("c", ADMIN_TIER, to(DENY, B), order=-1)],
+        "X .",
+        id="orders may be negative and have fractions",
+    ),
+    param(
+        [tiered("b", ADMIN_TIER, to(ALLOW)), tiered("a", ADMIN_TIER, to(DENY, B))],
+        "X .",
+        id="one order: by name",
+    ),
+    param(
+        [tiered("pa", ADMIN_TIER, to(ALLOW)), tiered("pa-x", ADMIN_TIER, to(DENY, B))],
+        "X .",
+        id="one order: by the text NAME/NAMESPACE/KIND, so pa-x is before pa",
+    ),
+    # the order of tiers
+    param(
+        [tiered("a", ADMIN_TIER, to(DENY)), tiered("z", EARLY, to(ALLOW, B))],
+        ". X",
+        id="tiers by their order",
+    ),
+    param(
+        [tiered("a", ALSO_1000, to(DENY)), tiered("z", ADMIN_TIER, to(ALLOW, B))],
+        ". X",
+        id="tiers of one order by name",
+    ),
+    param(
+        [tiered("a", "gone", to(ALLOW, B)), tiered("z", BASELINE_TIER, to(PASS))],
+        ". X",
+        id="a tier that does not exist comes last and denies",
+    ),
+    param([tiered("a", "gone"), tiered("z", BASELINE_TIER, to(ALLOW, B))], ". X", id="... after all others"),
+    # between tiers
+    param([tiered("a", ADMIN_TIER, to(ALLOW)), np()], ". .", id="ALLOW ends the side: no later tier counts"),
+    param([tiered("a", ADMIN_TIER, to(DENY, B)), np(rule())], "X .", id="DENY ends the side"),
+    param([tiered("a", ADMIN_TIER, to(PASS, B), to(DENY)), np()], "X X", id="PASS goes on: isolated there"),
+    param([tiered("a", ADMIN_TIER, to(PASS, B), to(DENY)), np(rule())], ". X", id="PASS goes on: allowed"),
+    param(
+        [tiered("a", EARLY, to(PASS, B)), tiered("b", EARLY, to(DENY, B), order=1)],
+        ". X",
+        id="PASS skips the later policies of its tier",
+    ),
+    param([np(rule([B])), tiered("z", BASELINE_TIER, to(DENY))], ". X", id="isolation hides later tiers"),
+    param([tiered("z", BASELINE_TIER, to(DENY, B))], "X .", id="not isolated: Baseline decides"),
+    param(
+        [tiered("a", EARLY, to(PASS)), tiered("b", ADMIN_TIER, to(PASS)), tiered("z", "gone")],
+        "X X",
+        id="PASS through several tiers",
+    ),
+    # peers
+    param([tiered("p", EARLY, to(ALLOW, NoPeer()))], "X X", id="an unknown peer matches nobody"),
+    param([tiered("p", EARLY, to(ALLOW, NoPeer(), B))], ". X", id="... and hides no other peer"),
+    param(
+        [tiered("p", EARLY, to(ALLOW, Networks((ip_network("10.244.1.0/24"),))))],
+        ". X",
+        id="networks match pods",
+    ),
+    param(
+        [tiered("p", EARLY, to(ALLOW, Networks((ip_network("192.0.2.0/24"), ip_network("10.244.2.0/24")))))],
+        "X .",
+        id="any of several networks",
+    ),
+    param(
+        [tiered("p", EARLY, to(ALLOW, ports=[PortRange(first=79, last=81)]))], ". .", id="a range of ports"
+    ),
+    param([tiered("p", EARLY, to(ALLOW, ports=[PortRange(first=81)]))], "X X", id="another port"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("policies", "expected"), OPEN)
+@pytest.mark.parametrize("direction", Direction)
+def test_who_is_let_through(policies: list[Policy], expected: str, direction: Direction) -> None:
+    cluster = replace(stage(*policies), tiers=TIERS)
+    assert marks(cluster, toward(direction, "x/a", "x/b y/a")) == expected
+
+
+def test_a_policy_for_one_direction_leaves_the_other_alone() -> None:
+    only = replace(tiered("p", EARLY, to(DENY)), egress=None)
+    cluster = replace(stage(only), tiers=TIERS)
+    assert marks(cluster, ["x/b -> x/a 80", "x/a -> x/b 80"]) == "X ."
+
+
+def test_networks_match_pods_with_every_plugin_and_blocks_do_not() -> None:
+    networks = Networks((ip_network("10.244.1.2/32"), ip_network("fd00::/64")))
+    flows = ["x/b -> x/a 80", "x/e -> x/a 80"]
+    for peer, expected in ((networks, ". X"), (block("10.244.1.2/32"), "X X")):
+        cluster = replace(stage(tiered("p", EARLY, to(ALLOW, peer))), tiers=TIERS)
+        assert marks(cluster, flows, CILIUM) == expected
+
+
+def test_networks_take_a_pod_without_an_address_at_the_end_of_the_pod_network() -> None:
+    cluster = stage(
+        tiered("p", BASELINE_TIER, to(DENY, Networks((ip_network("10.244.255.0/24"),)))),
+        pods=also(pod("x/b", {"app": "b"})),
+    )
+    assert marks(cluster, ["x/b -> x/a 80", "y/a -> x/a 80"]) == "X ."
+
+
+def test_a_port_by_name_is_that_of_each_destination() -> None:
+    named = tiered(
+        "p", EARLY, to(DENY, B, ports=[NamedPort("web")]), to(ALLOW), subject=Subject(namespaces=EVERYTHING)
+    )
+    cluster = replace(
+        stage(named, pods=also(pod("y/b", {"app": "b"}, "10.244.2.2", ports=OTHER_WEB))), tiers=TIERS
+    )
+    assert marks(cluster, ["x/b -> x/a 80", "x/b -> y/b 80", "x/b -> x/n 81", "x/b -> y/b 81"]) == "X . . X"
+
+
+def test_a_denial_by_name_is_narrowed_to_the_subjects_that_have_it() -> None:
+    """x/e and x/b are under the same policies, and only one of them calls 81 "web"."""
+    own = Subject(namespaces=Selector.of({"team": "one"}))
+    policies = [tiered("p", ADMIN_TIER, to(DENY, ports=[NamedPort("web")]), to(ALLOW, B), subject=own)]
+    cluster = replace(stage(*policies, tiered("z", BASELINE_TIER, to(DENY), subject=own)), tiers=TIERS)
+    assert marks(cluster, ["y/b -> x/b 81", "y/b -> x/e 81", "y/a -> x/e 81"]) == "X . X"
+
+
+def causes(side: Side) -> str:
+    """Each cause as "tier policy effect rule"."""
+    return ", ".join(
+        f"{cause.tier} {cause.policy} {cause.effect.value}" + ("" if cause.rule is None else f" {cause.rule}")
+        for cause in side.because
+    )
+
+
+BECAUSE = [
+    param([tiered("p", ADMIN_TIER, to(LOG), to(DENY))], "Admin p denies 1", id="a rule that denies"),
+    param(
+        [tiered("p", ADMIN_TIER, to(DENY), to(DENY, B), to(ALLOW), to(DENY))],
+        "Admin p denies 0, Admin p denies 1",
+        id="each of the first rules with one action would have decided",
+    ),
+    param([tiered("p", EARLY)], "early p tier-default", id="the default of a tier"),
+    param([np()], "default x/np isolates", id="... which isolates for a NetworkPolicy"),
+    param(
+        [tiered("p", ADMIN_TIER, to(PASS, B)), np(rule())],
+        "Admin p passes 0, default x/np allows 0",
+        id="a rule that passes is a cause",
+    ),
+    param(
+        [tiered("p", ADMIN_TIER, to(DENY, NoPeer())), np(rule())],
+        "default x/np allows 0",
+        id="a default that passes is none",
+    ),
+    param([tiered("p", ADMIN_TIER, to(DENY, NoPeer()))], "", id="nothing decides"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("policies", "expected"), BECAUSE)
+def test_what_decides(policies: list[Policy], expected: str) -> None:
+    decision = decide(replace(stage(*policies), tiers=TIERS), "x/b -> x/a 80")
+    assert causes(decision.ingress) == expected
+    assert decision.ingress.applies
+    assert decision.because == decision.ingress.because
+    assert not decision.egress.applies
+
+
+def test_a_side_keeps_what_isolates_beside_what_allows_or_denies() -> None:
+    cluster = stage(np(rule([B])), tiered("a", DEFAULT_TIER, to(DENY), order=2000))
+    allowed, denied = (decide(cluster, f"{source} -> x/a 80").ingress for source in ("x/b", "y/a"))
+    assert [str(cause.policy) for cause in allowed.isolating] == ["x/np", "a"]
+    assert [str(cause.policy) for cause in denied.isolating] == ["x/np", "a"]
+    assert (allowed.verdict, denied.verdict) == (Verdict.ALLOW, Verdict.DENY)
+    assert [cause.kind for cause in denied.denying] == ["Other"]
+
+
+def test_without_tiers_of_its_own_a_cluster_has_the_standard_ones() -> None:
+    cluster = stage(tiered("a", ADMIN_TIER, to(ALLOW, B)), np(), tiered("z", BASELINE_TIER, to(ALLOW)))
+    assert cluster.tiers == STANDARD_TIERS
+    assert marks(cluster, ["x/b -> x/a 80", "y/a -> x/a 80"]) == ". X"
+
+
+def test_a_pod_to_itself_and_a_node_to_its_pod_are_exempt() -> None:
+    cluster = stage(tiered("p", ADMIN_TIER, to(DENY), subject=Subject(namespaces=EVERYTHING)))
+    asked = [flow("x/a -> x/a 80"), flow("172.31.255.1 -> x/a 80"), flow("172.31.255.2 -> x/a 80")]
+    assert marks(cluster, asked) == ". . X"
