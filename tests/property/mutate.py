@@ -51,7 +51,8 @@ OPERATORS: dict[type[ast.operator], type[ast.operator]] = {
 }
 CALLS = {"any": "all", "all": "any", "min": "max", "max": "min"}
 EQUIVALENT = "mutant: equivalent"
-MODULES = [
+SIMULATE = sorted(f"simulate/{path.name}" for path in (PACKAGE / "simulate").glob("*.py"))
+MODULES = [*SIMULATE, "model/labels.py"]
     *sorted(f"simulate/{path.name}" for path in (PACKAGE / "simulate").glob("*.py")),
     "model/labels.py",
 ]
