@@ -17,7 +17,8 @@ from netprobe.model.labels import Selector
 from netprobe.model.policy import PodPeer, Policy, PolicyRef, Rule, Subject
 from netprobe.report import FORMATS
 from netprobe.run.record import ClusterInfo, Report, RunInfo, Step
-from netprobe.survey import Survey, ask
+from netprobe.run.simulated import Rows
+from netprobe.simulate import AllPairs, ask
 
 NAMESPACES = 10
 APPS = 10
@@ -49,8 +50,8 @@ def cluster(pods: int) -> Cluster:
 
 def main() -> None:
     pods = int(sys.argv[1]) if len(sys.argv) > 1 else 200
-    survey = Survey(ask(cluster(pods)))
-    rows = tuple(survey.rows())
+    survey = AllPairs(ask(cluster(pods)))
+    rows = tuple(Rows(survey, changed_only=False))
     step = Step("the policies", rows, Counts.of(rows))
     report = Report(None, ClusterInfo(), RunInfo.since(datetime.now(UTC)), (step,))
     print(f"{len(rows):,} flows of {pods} pods, CPU time")

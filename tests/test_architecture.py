@@ -25,7 +25,6 @@ ORDER = (
     "lint",
     "impact",
     "generate",
-    "survey",
     "doctor",
     "lab",
     "kind",

@@ -125,7 +125,7 @@ def command(
 def _flow(
     cluster: Cluster, outside: Sequence[External], source: str, destination: str, port: PortArgument | None
 ) -> Flow:
-    from netprobe.survey import Question, flow
+    from netprobe.simulate import Question, flow
 
     one = _end(cluster, outside, source, "FROM")
     other = _end(cluster, outside, destination, "TO")
@@ -140,7 +140,7 @@ def _flow(
 
 def _end(cluster: Cluster, outside: Sequence[External], text: str, name: str) -> End:
     """The end with that name: a pod, a Service, an address, or a pod of the workload with that name."""
-    from netprobe.survey import ends, stranger
+    from netprobe.simulate import ends, stranger
 
     found = ends(cluster, text, outside)
     if not found:

@@ -113,7 +113,7 @@ def command(
     elif filenames:
         from netprobe.cli.inputs import read_cluster
         from netprobe.run.simulated import pairs_step
-        from netprobe.survey import Survey, ask
+        from netprobe.simulate import AllPairs, ask
 
         cluster, name = read_cluster(filenames), None
         question = ask(
@@ -129,7 +129,7 @@ def command(
         written = {output, *(one.format for one in reports)}
         steps = (
             pairs_step(
-                Survey(question, chosen),
+                AllPairs(question, chosen),
                 changed_only=changed_only,
                 groups=bool(written - OF_EVERY_ROW),
                 rows=bool(written & OF_EVERY_ROW),

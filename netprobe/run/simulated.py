@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
-from netprobe.diff import Counts, Row, Status, compare
+from netprobe.diff import Counts, Row, Status, compare, judge
 from netprobe.explain.why import blame
 from netprobe.model.cluster import Cluster
 from netprobe.model.flow import Flow, Protocol
@@ -13,10 +13,9 @@ from netprobe.model.verdict import Verdict
 from netprobe.run.moment import moments
 from netprobe.run.record import LONGEST, Group, Step, port_text
 from netprobe.run.steps import explained
-from netprobe.simulate import Profile
+from netprobe.simulate import AllPairs, Bundle, Overview, Profile, ask
+from netprobe.simulate.overview import LEFT_OUT
 from netprobe.suite import Suite
-from netprobe.survey import Bundle, Overview, Survey, ask
-from netprobe.survey.overview import LEFT_OUT
 
 NAME = "the policies as they are"
 
@@ -70,32 +69,40 @@ def _changed(rows: Iterable[Row], before: Iterable[Row], *, first: bool) -> list
 
 @dataclass(frozen=True, slots=True)
 class Rows:
-    """The rows of a survey, made in each pass."""
+    """The rows of all pairs, made in each pass."""
 
-    survey: Survey
+    all_pairs: AllPairs
     changed_only: bool
 
     def __iter__(self) -> Iterator[Row]:
-        return self.survey.rows(changed_only=self.changed_only)
+        known: dict[int, Row] = {}  # by decision: pairs of groups share theirs
+        for flow, decision in self.all_pairs.decisions(changed_only=self.changed_only):
+            row = known.get(id(decision))
+            if row is None:
+                row = judge(flow, None, decision, None)
+                if len(known) > MOST_HELD:
+                    known.clear()
+                known[id(decision)] = row
+            yield Row(flow, None, decision, None, row.status, (), row.kind, row.reason)
 
 
-def pairs_step(survey: Survey, *, changed_only: bool, groups: bool, rows: bool) -> Step:
+def pairs_step(all_pairs: AllPairs, *, changed_only: bool, groups: bool, rows: bool) -> Step:
     """All pairs of pods, as one step.
 
     `groups`: where there are more rows than a person can read, groups stand for them. `rows`: the rows are
     needed too; else the counts are those of the groups, and no row is made.
     """
-    size = survey.question.size
-    every: Iterable[Row] = Rows(survey, changed_only)
+    size = all_pairs.question.size
+    every: Iterable[Row] = Rows(all_pairs, changed_only)
     if size <= LONGEST:
-        why = blame(survey.question.cluster.policies)
+        why = blame(all_pairs.question.cluster.policies)
         every = tuple(replace(row, why=why(row)) for row in every)
         return Step(NAME, every, Counts.of(every))
     if size <= MOST_HELD and rows:
         every = tuple(every)
     if not groups:
         return Step(NAME, every, Counts.of(every))
-    found = survey.overview()
+    found = all_pairs.overview()
     bundles = [one for one in found.bundles if not changed_only or one.verdict is not Verdict.ALLOW]
     families = {4, 6} <= {one.family for one in bundles}
     grouped = (*(_group(one, families) for one in bundles), *_left_out(found))

@@ -53,9 +53,6 @@ CALLS = {"any": "all", "all": "any", "min": "max", "max": "min"}
 EQUIVALENT = "mutant: equivalent"
 SIMULATE = sorted(f"simulate/{path.name}" for path in (PACKAGE / "simulate").glob("*.py"))
 MODULES = [*SIMULATE, "model/labels.py"]
-    *sorted(f"simulate/{path.name}" for path in (PACKAGE / "simulate").glob("*.py")),
-    "model/labels.py",
-]
 
 
 def sites(tree: ast.AST) -> Iterator[ast.AST]:

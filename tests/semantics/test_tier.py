@@ -12,6 +12,7 @@ from ipaddress import ip_network
 
 import pytest
 
+from netprobe.model.flow import PodRef
 from netprobe.model.labels import EVERYTHING, NAME_LABEL, Selector
 from netprobe.model.policy import (
     ADMIN_TIER,
@@ -36,7 +37,7 @@ from netprobe.model.policy import (
     Tier,
 )
 from netprobe.model.verdict import Side, Verdict
-from netprobe.simulate import CILIUM
+from netprobe.simulate import CILIUM, evaluate
 from tests.semantics.stage import (
     OTHER_WEB,
     also,
@@ -281,3 +282,39 @@ def test_a_pod_to_itself_and_a_node_to_its_pod_are_exempt() -> None:
     cluster = stage(tiered("p", ADMIN_TIER, to(DENY), subject=Subject(namespaces=EVERYTHING)))
     asked = [flow("x/a -> x/a 80"), flow("172.31.255.1 -> x/a 80"), flow("172.31.255.2 -> x/a 80")]
     assert marks(cluster, asked) == ". . X"
+
+
+OPENED = [  # of x/a x/b: the pods that may talk to each because of this policy alone
+    param(None, "x/a: x/b y/a y/b; x/b: x/b y/a y/b", id="all rules that allow"),
+    param(0, "x/a: y/b; x/b: y/b", id="one rule"),
+    param(1, "x/a: ; x/b: ", id="a rule that denies"),
+    param(2, "x/a: x/b y/a; x/b: x/b y/a", id="a rule of a port by name, where it is that port"),
+]
+
+
+@pytest.mark.parametrize(("index", "expected"), OPENED)
+def test_what_one_policy_allows(index: int | None, expected: str) -> None:
+    team_two, y_b = Selector.of({"team": "two"}), PodPeer(app("b"), Selector.of({"team": "two"}))
+    rules = (
+        to(ALLOW, y_b),
+        to(DENY),
+        to(
+            ALLOW,
+            PodPeer(app("b"), Selector.of({"team": "one"})),
+            PodPeer(app("a"), team_two),
+            ports=[NamedPort("web")],
+        ),
+    )
+    one = tiered("p", EARLY, *rules, subject=Subject(namespaces=EVERYTHING))
+    evaluation = evaluate(stage(one, pods=also(pod("x/b", {"app": "b"}, "10.244.1.2"))))
+    groups = {name: evaluation.group_of(PodRef.parse(name)).index for name in ("x/a", "x/b", "y/a", "y/b")}
+    found = evaluation.table(80).opened(Direction.INGRESS, 0, index)
+    peers = {
+        name: [
+            other
+            for other in groups
+            if any(subjects >> groups[name] & 1 and bits >> groups[other] & 1 for subjects, bits in found)
+        ]
+        for name in ("x/a", "x/b")
+    }
+    assert "; ".join(f"{name}: {' '.join(others)}" for name, others in peers.items()) == expected

@@ -16,10 +16,9 @@ from netprobe.report.graph.elements import Cell, Denied, EndName, Graph, View
 from netprobe.report.graph.saved_report import SavedReport, cells_of_report
 from netprobe.report.graph.suggestions import with_suggestions
 from netprobe.run.simulated import suite_steps
-from netprobe.simulate import Profile, Simulator, evaluate
+from netprobe.simulate import Profile, Simulator, ask, evaluate
 from netprobe.suite import Suite
 from netprobe.suite.moments import Moment
-from netprobe.survey import ask
 
 MANIFESTS_TITLE = "NetworkPolicies"
 MOST_PAIRS = 200_000

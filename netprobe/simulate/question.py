@@ -1,4 +1,4 @@
-"""Which flows are asked for: the ends on both sides, and the ports."""
+"""Which flows are evaluated: the ends on both sides, and the ports."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ class Question:
 
 
 def via(destination: End) -> Via:
-    """By the address that a destination is known by."""
+    """The kind of address by which a destination is reached."""
     return {External: Via.EXTERNAL, ServiceRef: Via.SERVICE}.get(type(destination), Via.POD)
 
 
@@ -74,7 +74,7 @@ def ask(
     ports: Iterable[PortAsked] = (),
     include_self: bool = False,
 ) -> Question:
-    """A question from the words of a command line; UsageError where a pattern matches nothing.
+    """A question from command line arguments; UsageError if a pattern matches nothing.
 
     Patterns are NAMESPACE/POD with `*` and `?`, a bare NAMESPACE for all its pods, svc:NAMESPACE/SERVICE
     (as a destination), or an address. `externals` are outside, as sources and as destinations.
@@ -106,7 +106,7 @@ def _matching(
 
 
 def ends(cluster: Cluster, pattern: str, outside: Sequence[External] = ()) -> list[End]:
-    """The ends that a pattern of `ask` means; none where there is no such pod or Service."""
+    """The ends that a pattern of `ask` matches; none if there is no such pod or Service."""
     named: list[End] = [end for end in outside if str(end.address) == pattern or end.name == pattern]
     if named:
         return named
@@ -125,7 +125,7 @@ def ends(cluster: Cluster, pattern: str, outside: Sequence[External] = ()) -> li
 
 
 def stranger(cluster: Cluster, pattern: str) -> str:
-    """What to say of a pattern that nobody answers to: who is near, or how ends are written."""
+    """The message for a pattern that matches nothing: the nearest name, or how ends are written."""
     is_service = pattern.startswith("svc:")
     known = list(map(str, cluster.services if is_service else cluster.pods))
     near = get_close_matches(pattern, known, 1)

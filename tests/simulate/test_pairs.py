@@ -1,4 +1,4 @@
-"""A survey says flow by flow, and in an overview, what the simulator says of each flow."""
+"""All pairs flow by flow, and in an overview: what the simulator decides for each flow."""
 
 from __future__ import annotations
 
@@ -26,8 +26,7 @@ from netprobe.model.policy import (
     Subject,
 )
 from netprobe.model.verdict import Verdict
-from netprobe.simulate import Simulator
-from netprobe.survey import Question, Survey, ask
+from netprobe.simulate import AllPairs, Question, Simulator, ask
 
 TCP, UDP = Protocol.TCP, Protocol.UDP
 WEB = ContainerPort(80, TCP, "http")
@@ -76,36 +75,38 @@ def cluster(seed: int, pods: int = 9) -> Cluster:
 
 @pytest.mark.parametrize("seed", range(12))
 @pytest.mark.parametrize("ports", [(), ((80, TCP), (53, UDP))], ids=["declared ports", "ports asked for"])
-def test_each_row_is_what_the_simulator_decides(seed: int, ports: tuple[tuple[int, Protocol], ...]) -> None:
+def test_each_decision_is_the_simulators(seed: int, ports: tuple[tuple[int, Protocol], ...]) -> None:
     of = cluster(seed)
     outside = External(IPv4Address("203.0.113.7"))
-    survey = Survey(ask(of, ports=ports, externals=[outside], include_self=seed % 2 == 0))
+    all_pairs = AllPairs(ask(of, ports=ports, externals=[outside], include_self=seed % 2 == 0))
     simulator = Simulator(of)
-    rows = list(survey.rows())
-    assert rows
-    for row in rows:
-        assert row.decision == simulator.decide(row.flow)
-        assert row.flow in simulator.split(replace(row.flow, family=None))
-    assert len({row.flow for row in rows}) == len(rows)
-    asked = {replace(row.flow, family=None) for row in rows}
-    assert len(asked) == survey.question.size
+    decisions = list(all_pairs.decisions())
+    assert decisions
+    for flow, decision in decisions:
+        assert decision == simulator.decide(flow)
+        assert flow in simulator.split(replace(flow, family=None))
+    assert len({flow for flow, _ in decisions}) == len(decisions)
+    assert len({replace(flow, family=None) for flow, _ in decisions}) == all_pairs.question.size
 
 
 @pytest.mark.parametrize("seed", range(30))
 @pytest.mark.parametrize("ports", [(), ((80, TCP), (53, UDP))], ids=["declared ports", "ports asked for"])
-def test_the_overview_counts_what_the_rows_say(seed: int, ports: tuple[tuple[int, Protocol], ...]) -> None:
+def test_the_overview_counts_the_decisions(seed: int, ports: tuple[tuple[int, Protocol], ...]) -> None:
     of = cluster(seed, pods=14)
     sources = ["x/*", "y/p1*"] if seed % 3 == 0 else []
-    survey = Survey(ask(of, ports=ports, sources=[s for s in sources if _matches(of, s)]))
+    all_pairs = AllPairs(ask(of, ports=ports, sources=[s for s in sources if _matches(of, s)]))
     on_node = {ref for ref, pod in of.pods.items() if pod.host_network}
-    rows = [r for r in survey.rows() if not on_node & {r.flow.source, r.flow.destination}]
-    found = survey.overview()
-    told: Counter[tuple[object, ...]] = Counter()
+    decisions = [
+        (flow, decision.verdict)
+        for flow, decision in all_pairs.decisions()
+        if not on_node & {flow.source, flow.destination}
+    ]
+    found = all_pairs.overview()
+    counted: Counter[tuple[object, ...]] = Counter()
     for bundle in found.bundles:
-        told[bundle.port, bundle.protocol, bundle.family, bundle.verdict] += bundle.flows
-    assert told == Counter((r.flow.port, r.flow.protocol, r.flow.family, r.result) for r in rows)
-    assert found.left_out == survey.question.size - len({replace(r.flow, family=None) for r in rows})
-    assert found.counts.flows == len(rows) + found.left_out
+        counted[bundle.port, bundle.protocol, bundle.family, bundle.verdict] += bundle.flows
+    assert counted == Counter((f.port, f.protocol, f.family, verdict) for f, verdict in decisions)
+    assert found.left_out == all_pairs.question.size - len({replace(f, family=None) for f, _ in decisions})
 
 
 def _matches(of: Cluster, pattern: str) -> bool:
@@ -113,24 +114,24 @@ def _matches(of: Cluster, pattern: str) -> bool:
     return any(ref.namespace == namespace and ref.name.startswith(name.rstrip("*")) for ref in of.pods)
 
 
-def test_bundles_are_named_after_whom_they_hold() -> None:
+def test_bundles_are_named_after_their_pods() -> None:
     pods = {p.ref: p for p in (pod(i, "xyz"[i % 3]) for i in range(9))}
     closed = Policy(PolicyRef("x", "closed"), ingress=())
     of = Cluster({n: Namespace(n, {}) for n in "xyz"}, pods, (closed,))
-    bundles = Survey(ask(of)).overview().bundles
+    bundles = AllPairs(ask(of)).overview().bundles
     assert sorted((str(b.sources), str(b.destinations), b.verdict.value, b.flows) for b in bundles) == [
         ("all 9 pods", "x/* (3 pods)", "deny", 24),
         ("all 9 pods", "y/*, z/* (6 pods)", "allow", 48),
     ]
     one_open = Policy(PolicyRef("x", "open"), ingress=(Rule((PodPeer(Selector.of({"noise": "3"})),)),))
-    mostly = Survey(ask(replace(of, policies=(one_open,)))).overview().bundles
+    mostly = AllPairs(ask(replace(of, policies=(one_open,)))).overview().bundles
     assert [
         (str(b.sources), str(b.destinations), b.flows) for b in mostly if "x/*" in str(b.destinations)
     ] == [
         ("x/p3", "x/* (3 pods)", 2),
         ("all others (8 pods)", "x/* (3 pods)", 22),
     ]
-    narrowed = Survey(ask(of, sources=["x/p0", "x/p3", "y/p1"])).overview().bundles
+    narrowed = AllPairs(ask(of, sources=["x/p0", "x/p3", "y/p1"])).overview().bundles
     assert {str(b.sources) for b in narrowed} == {"x/p0 +2"}
 
 
@@ -149,7 +150,7 @@ class TestAsking:
     )
 
     def flows(self, question: Question) -> list[str]:
-        return [str(row.flow) for row in Survey(question).rows()]
+        return [str(flow) for flow, _ in AllPairs(question).decisions()]
 
     def test_every_ordered_pair_of_different_pods_on_the_ports_that_the_destination_declares(self) -> None:
         assert self.flows(ask(self.of)) == [
@@ -217,23 +218,25 @@ class TestAsking:
 
     def test_changed_only_leaves_out_what_passes(self) -> None:
         closed = replace(self.of, policies=(Policy(PolicyRef("db", "closed"), ingress=()),))
-        rows = Survey(ask(closed)).rows(changed_only=True)
-        assert {(row.flow.destination, row.result) for row in rows} == {(PodRef("db", "p2"), Verdict.DENY)}
+        decisions = AllPairs(ask(closed)).decisions(changed_only=True)
+        assert {(flow.destination, decision.verdict) for flow, decision in decisions} == {
+            (PodRef("db", "p2"), Verdict.DENY)
+        }
 
 
-def test_a_survey_is_made_as_it_is_read() -> None:
+def test_decisions_are_made_as_they_are_read() -> None:
     pods = {p.ref: p for p in (pod(i, "x") for i in range(400))}
-    survey = Survey(ask(Cluster({"x": Namespace("x", {})}, pods)))
-    rows = survey.rows()
-    assert next(rows).flow == Flow(PodRef("x", "p0"), PodRef("x", "p1"), 80, family=4)
-    assert survey.question.size == 400 * 399
+    all_pairs = AllPairs(ask(Cluster({"x": Namespace("x", {})}, pods)))
+    decisions = all_pairs.decisions()
+    assert next(decisions)[0] == Flow(PodRef("x", "p0"), PodRef("x", "p1"), 80, family=4)
+    assert all_pairs.question.size == 400 * 399
 
 
 @pytest.mark.parametrize("seed", range(4))
 def test_what_is_not_kept_is_decided_again(seed: int, monkeypatch: pytest.MonkeyPatch) -> None:
     question = ask(cluster(seed, pods=14), ports=[(80, TCP)])
-    rows = list(Survey(question).rows())
-    monkeypatch.setattr("netprobe.survey.survey.MOST_KEPT", 3)
-    again = list(Survey(question).rows())
-    assert [row.flow for row in again] != [row.flow for row in rows], "sources of a group come together"
-    assert set(again) == set(rows)
+    decisions = list(AllPairs(question).decisions())
+    monkeypatch.setattr("netprobe.simulate.pairs.MOST_KEPT", 3)
+    again = list(AllPairs(question).decisions())
+    assert [flow for flow, _ in again] != [flow for flow, _ in decisions], "sources of a group come together"
+    assert dict(again) == dict(decisions)
