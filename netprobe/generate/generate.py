@@ -32,7 +32,7 @@ from netprobe.simulate import CALICO, Profile, Simulator
 MOST_REFUSED = 20
 """Of each kind of reason; more are not useful."""
 
-Place: TypeAlias = tuple[str, Direction]
+NamespaceSide: TypeAlias = tuple[str, Direction]
 """A namespace and a direction in which it can be closed."""
 
 
@@ -122,24 +122,24 @@ def choose_closed(demand: Demand, *, everything: bool) -> Closed:
     if everything:
         return frozenset((name, direction) for name in demand.space.namespaces for direction in Direction)
     left = demand.between(Verdict.DENY)
-    opened = _by_place(demand.between(Verdict.ALLOW))
-    chosen: set[Place] = set()
-    while found := _by_place(left):
-        place = min(found, key=lambda one: (-found[one], opened[one], one[1] is Direction.EGRESS, one[0]))
-        chosen.add(place)
-        left = Counter({ends: number for ends, number in left.items() if place not in _places(*ends)})
+    opened = _by_side(demand.between(Verdict.ALLOW))
+    chosen: set[NamespaceSide] = set()
+    while found := _by_side(left):
+        side = min(found, key=lambda one: (-found[one], opened[one], one[1] is Direction.EGRESS, one[0]))
+        chosen.add(side)
+        left = Counter({ends: number for ends, number in left.items() if side not in _sides(*ends)})
     return frozenset(chosen)
 
 
-def _by_place(pairs: Counter[tuple[str | None, str | None]]) -> Counter[Place]:
-    found: Counter[Place] = Counter()
+def _by_side(pairs: Counter[tuple[str | None, str | None]]) -> Counter[NamespaceSide]:
+    found: Counter[NamespaceSide] = Counter()
     for ends, number in pairs.items():
-        for place in _places(*ends):
-            found[place] += number
+        for side in _sides(*ends):
+            found[side] += number
     return found
 
 
-def _places(source: str | None, destination: str | None) -> list[Place]:
+def _sides(source: str | None, destination: str | None) -> list[NamespaceSide]:
     """Where a flow between two namespaces can be stopped."""
     ends = ((destination, Direction.INGRESS), (source, Direction.EGRESS))
     return [(name, direction) for name, direction in ends if name is not None]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from netprobe.lint.selector_sets import only
-from netprobe.lint.view import Place, View, places
+from netprobe.lint.view import LocatedRule, View, located_rules
 from netprobe.model.flow import Pod, Protocol
 from netprobe.model.labels import NAME_LABEL
 from netprobe.model.policy import AnyPeer, AnyPort, Direction, IPBlock, NamedPort, PodPeer, Policy, PortRange
@@ -28,19 +28,19 @@ class Resolvers:
 
     def opened_by(self, policy: Policy) -> bool:
         return any(
-            self._reaches(place)
-            for place in places(policy)
-            if place.direction is Direction.EGRESS and _allows_udp(place)
+            self._reaches(located)
+            for located in located_rules(policy)
+            if located.direction is Direction.EGRESS and _allows_udp(located)
         )
 
-    def _reaches(self, place: Place) -> bool:
-        explicit = not any(isinstance(port, AnyPort) for port in place.rule.ports)
-        for peer in place.rule.peers:
+    def _reaches(self, located: LocatedRule) -> bool:
+        explicit = not any(isinstance(port, AnyPort) for port in located.rule.ports)
+        for peer in located.rule.peers:
             match peer:
                 case AnyPeer() | IPBlock():
                     return True
                 case PodPeer():
-                    if self._peer_reaches(place.policy, peer, explicit):
+                    if self._peer_reaches(located.policy, peer, explicit):
                         return True
         return False
 
@@ -64,8 +64,8 @@ def _serves(pod: Pod) -> bool:
     )
 
 
-def _allows_udp(place: Place) -> bool:
-    for port in place.rule.ports:
+def _allows_udp(located: LocatedRule) -> bool:
+    for port in located.rule.ports:
         match port:
             case AnyPort():
                 return True
@@ -80,13 +80,13 @@ def _allows_udp(place: Place) -> bool:
     return False
 
 
-def tcp_only(place: Place) -> bool:
+def tcp_only(located: LocatedRule) -> bool:
     """Whether an egress rule allows port 53 for TCP but not for UDP."""
     return (
-        place.direction is Direction.EGRESS
+        located.direction is Direction.EGRESS
         and any(
             isinstance(port, PortRange) and port.protocol is Protocol.TCP and port.first == port.last == 53
-            for port in place.rule.ports
+            for port in located.rule.ports
         )
-        and not _allows_udp(place)
+        and not _allows_udp(located)
     )

@@ -32,8 +32,8 @@ LISTS = {Direction.INGRESS: "from", Direction.EGRESS: "to"}
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
-    """A rule of a policy, with the paths of its parts for messages and fixes."""
+class LocatedRule:
+    """A rule of a policy, with the paths of its parts in the object, for messages and fixes."""
 
     policy: Policy
     direction: Direction
@@ -60,11 +60,11 @@ class Place:
         return pointer("spec", self.direction.value, self.index, *more)
 
 
-def places(policy: Policy) -> Iterator[Place]:
+def located_rules(policy: Policy) -> Iterator[LocatedRule]:
     """Every rule that has an effect."""
     for direction in Direction:
         for index, rule in enumerate(policy.rules(direction) or ()):
-            yield Place(policy, direction, index, rule)
+            yield LocatedRule(policy, direction, index, rule)
 
 
 def folder(file: str) -> str:
@@ -129,9 +129,9 @@ class View:
         return other
 
     @property
-    def places(self) -> Iterator[Place]:
+    def rules(self) -> Iterator[LocatedRule]:
         for policy in self.cluster.policies:
-            yield from places(policy)
+            yield from located_rules(policy)
 
     def pods(self, namespace: str, selector: Selector) -> tuple[Pod, ...]:
         """The known pods of a namespace that a selector matches, including hostNetwork pods."""
@@ -174,21 +174,21 @@ class View:
         """Whether a peer matches no known pod."""
         return next(self.peers(policy, peer), None) is None
 
-    def destinations(self, place: Place) -> tuple[Pod, ...]:
+    def destinations(self, located: LocatedRule) -> tuple[Pod, ...]:
         """The known destination pods of a rule; () for egress to more than pods."""
-        peers = reached(place)
+        peers = reached(located)
         if len(peers) == 1 and peers[0].namespaces is None:
-            return self.pods(place.policy.ref.namespace, peers[0].pods)
-        found = {pod.ref: pod for peer in peers for pod in self.peers(place.policy, peer)}
+            return self.pods(located.policy.ref.namespace, peers[0].pods)
+        found = {pod.ref: pod for peer in peers for pod in self.peers(located.policy, peer)}
         return tuple(found.values())
 
-    def declared(self, place: Place) -> frozenset[ContainerPort]:
+    def declared(self, located: LocatedRule) -> frozenset[ContainerPort]:
         """The container ports of the destinations of a rule."""
         return frozenset().union(
             *(
                 index.declared(peer.pods)
-                for peer in reached(place)
-                for index in self._indexes(place.policy, peer.namespaces)
+                for peer in reached(located)
+                for index in self._indexes(located.policy, peer.namespaces)
             )
         )
 
@@ -216,12 +216,12 @@ def _by_namespace(policies: Iterable[Policy]) -> dict[str, list[Policy]]:
     return found
 
 
-def reached(place: Place) -> tuple[PodPeer, ...]:
+def reached(located: LocatedRule) -> tuple[PodPeer, ...]:
     """The destination pods of a rule as peers: for ingress, the subjects of the policy."""
-    if place.direction is Direction.INGRESS:
-        return (PodPeer(place.policy.subject.pods),)
-    peers = tuple(peer for peer in place.rule.peers if isinstance(peer, PodPeer))
-    return peers if len(peers) == len(place.rule.peers) else ()
+    if located.direction is Direction.INGRESS:
+        return (PodPeer(located.policy.subject.pods),)
+    peers = tuple(peer for peer in located.rule.peers if isinstance(peer, PodPeer))
+    return peers if len(peers) == len(located.rule.peers) else ()
 
 
 def describe(peer: Peer) -> str:
@@ -246,13 +246,13 @@ def all_selectors(view: View) -> Iterator[tuple[Policy, str, Selector]]:
     """(policy, path, selector) of every selector: subjects first, then the peers of every rule in effect."""
     for policy in view.cluster.policies:
         yield policy, "spec.podSelector", policy.subject.pods
-    for place in view.places:
-        for index, peer in enumerate(place.rule.peers):
+    for located in view.rules:
+        for index, peer in enumerate(located.rule.peers):
             if isinstance(peer, PodPeer):
-                path = place.peer_path(index)
-                yield place.policy, f"{path}.podSelector", peer.pods
+                path = located.peer_path(index)
+                yield located.policy, f"{path}.podSelector", peer.pods
                 if peer.namespaces is not None:
-                    yield place.policy, f"{path}.namespaceSelector", peer.namespaces
+                    yield located.policy, f"{path}.namespaceSelector", peer.namespaces
 
 
 def workloads(pods: Iterable[Pod]) -> list[str]:

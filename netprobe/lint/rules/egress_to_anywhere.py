@@ -35,7 +35,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from netprobe.lint.finding import Finding, Severity
-from netprobe.lint.view import Place, View
+from netprobe.lint.view import LocatedRule, View
 from netprobe.model.policy import Direction, IPBlock, PortRange
 
 ID = "egress-to-anywhere"
@@ -43,10 +43,10 @@ SEVERITY = Severity.WARNING
 
 
 def check(view: View) -> Iterator[Finding]:
-    for place in view.places:
-        if place.direction is Direction.INGRESS or _dns_only(place):
+    for located in view.rules:
+        if located.direction is Direction.INGRESS or _dns_only(located):
             continue
-        blocks = [(index, peer) for index, peer in enumerate(place.rule.peers) if isinstance(peer, IPBlock)]
+        blocks = [(index, peer) for index, peer in enumerate(located.rule.peers) if isinstance(peer, IPBlock)]
         halves = {block.cidr.version for _, block in blocks if block.cidr.prefixlen == 1}
         for index, block in blocks:
             half = block.cidr.prefixlen == 1 and _both_halves(blocks, block) and block.cidr.version in halves
@@ -54,10 +54,10 @@ def check(view: View) -> Iterator[Finding]:
                 continue
             halves.discard(block.cidr.version)
             yield Finding.about(
-                place.policy,
+                located.policy,
                 ID,
                 Severity.NOTE if block.excluded else SEVERITY,
-                f"{place.peer_path(index)}.ipBlock.cidr",
+                f"{located.peer_path(index)}.ipBlock.cidr",
                 f"egress to {block.cidr}{' and its other half' if half else ''}: every address"
                 + (
                     " except the excluded ones"
@@ -75,5 +75,5 @@ def _both_halves(blocks: list[tuple[int, IPBlock]], one: IPBlock) -> bool:
     )
 
 
-def _dns_only(place: Place) -> bool:
-    return all(isinstance(port, PortRange) and port.first == port.last == 53 for port in place.rule.ports)
+def _dns_only(located: LocatedRule) -> bool:
+    return all(isinstance(port, PortRange) and port.first == port.last == 53 for port in located.rule.ports)

@@ -31,7 +31,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from netprobe.lint.finding import Finding, Severity
-from netprobe.lint.view import Place, View, written
+from netprobe.lint.view import LocatedRule, View, written
 from netprobe.model.policy import ANY_PEER, ANY_PORT
 
 ID = "empty-list"
@@ -39,22 +39,22 @@ SEVERITY = Severity.WARNING
 
 
 def check(view: View) -> Iterator[Finding]:
-    for place in view.places:
-        peers = f"{place.path}.{place.list_name}"
-        if place.rule.peers == ANY_PEER and written(place.policy, peers):
+    for located in view.rules:
+        peers = f"{located.path}.{located.list_name}"
+        if located.rule.peers == ANY_PEER and written(located.policy, peers):
             yield Finding.about(
-                place.policy,
+                located.policy,
                 ID,
-                Severity.NOTE if _deliberate(place) else SEVERITY,
+                Severity.NOTE if _deliberate(located) else SEVERITY,
                 peers,
-                f"an empty `{place.list_name}` matches everyone, including addresses outside the cluster",
-                suggestion=f"to allow nobody write {place.direction.value}: []; to allow everyone leave "
-                f"`{place.list_name}` out",
+                f"an empty `{located.list_name}` matches everyone, including addresses outside the cluster",
+                suggestion=f"to allow nobody write {located.direction.value}: []; to allow everyone leave "
+                f"`{located.list_name}` out",
             )
-        ports = f"{place.path}.ports"
-        if place.rule.ports == ANY_PORT and written(place.policy, ports):
+        ports = f"{located.path}.ports"
+        if located.rule.ports == ANY_PORT and written(located.policy, ports):
             yield Finding.about(
-                place.policy,
+                located.policy,
                 ID,
                 SEVERITY,
                 ports,
@@ -63,5 +63,5 @@ def check(view: View) -> Iterator[Finding]:
             )
 
 
-def _deliberate(place: Place) -> bool:
-    return place.rule.ports != ANY_PORT or "allow" in place.policy.ref.name
+def _deliberate(located: LocatedRule) -> bool:
+    return located.rule.ports != ANY_PORT or "allow" in located.policy.ref.name

@@ -60,20 +60,20 @@ def check(view: View) -> Iterator[Finding]:
                 "to them",
                 suggestion="filter on the node, or run the pods without hostNetwork",
             )
-    for place in view.places:
-        for index, peer in enumerate(place.rule.peers):
+    for located in view.rules:
+        for index, peer in enumerate(located.rule.peers):
             if not isinstance(peer, PodPeer) or selects_everything(peer.pods):
                 continue
-            first = next(view.peers(place.policy, peer), None)
+            first = next(view.peers(located.policy, peer), None)
             if first is None or not first.host_network:
                 continue
-            pods = tuple(view.peers(place.policy, peer))
+            pods = tuple(view.peers(located.policy, peer))
             if all(pod.host_network for pod in pods):
                 yield Finding.about(
-                    place.policy,
+                    located.policy,
                     ID,
                     SEVERITY,
-                    place.peer_path(index),
+                    located.peer_path(index),
                     f"matches only hostNetwork pods ({listed(workloads(pods))}): most plugins see the node "
                     "instead",
                     suggestion="use an ipBlock with the addresses of the nodes",

@@ -41,21 +41,21 @@ SEVERITY = Severity.WARNING
 
 
 def check(view: View) -> Iterator[Finding]:
-    for place in view.places:
-        block = next((peer for peer in place.rule.peers if isinstance(peer, IPBlock)), None)
-        if place.direction is Direction.INGRESS or block is None:
+    for located in view.rules:
+        block = next((peer for peer in located.rule.peers if isinstance(peer, IPBlock)), None)
+        if located.direction is Direction.INGRESS or block is None:
             continue
-        numbers = any(not isinstance(port, NamedPort) for port in place.rule.ports)
-        mixed = any(not isinstance(peer, IPBlock) for peer in place.rule.peers)
+        numbers = any(not isinstance(port, NamedPort) for port in located.rule.ports)
+        mixed = any(not isinstance(peer, IPBlock) for peer in located.rule.peers)
         if numbers or mixed:
             continue  # the rule does something for somebody
-        for index, port in enumerate(place.rule.ports):
+        for index, port in enumerate(located.rule.ports):
             if isinstance(port, NamedPort):
                 yield Finding.about(
-                    place.policy,
+                    located.policy,
                     ID,
                     SEVERITY,
-                    f"{place.port_path(index)}.port",
+                    f"{located.port_path(index)}.port",
                     f"addresses outside have no port names: {port.name} allows nothing to {describe(block)}",
                     suggestion="write the number of the port",
                 )

@@ -41,7 +41,7 @@ from collections.abc import Iterator
 
 from netprobe.lint.finding import Finding, Severity
 from netprobe.lint.selector_sets import keys, only
-from netprobe.lint.view import Place, View
+from netprobe.lint.view import LocatedRule, View
 from netprobe.manifests.change import Operation
 from netprobe.model.labels import NAME_LABEL, Selector
 from netprobe.model.policy import PodPeer
@@ -53,8 +53,8 @@ BUILT_IN = frozenset({"default", "kube-system", "kube-public", "kube-node-lease"
 
 
 def check(view: View) -> Iterator[Finding]:
-    for place in view.places:
-        for index, peer in enumerate(place.rule.peers):
+    for located in view.rules:
+        for index, peer in enumerate(located.rule.peers):
             if not isinstance(peer, PodPeer) or peer.namespaces is None:
                 continue
             key = misnamed(view, peer.namespaces)
@@ -63,15 +63,15 @@ def check(view: View) -> Iterator[Finding]:
             name = only(peer.namespaces, key)
             sure = name in view.known.namespaces or view.known.whole
             yield Finding.about(
-                place.policy,
+                located.policy,
                 ID,
                 SEVERITY if sure else Severity.NOTE,
-                f"{place.peer_path(index)}.namespaceSelector",
+                f"{located.peer_path(index)}.namespaceSelector",
                 f"namespaceSelector requires the label {key}={name}, which namespace {name} does not have"
                 if sure
                 else f"namespace {name} has the label {key}={name} only if an administrator added it",
                 suggestion=f"select it by {NAME_LABEL}: {name}, which it always has",
-                fix=_fix(place, index, peer.namespaces, key),
+                fix=_fix(located, index, peer.namespaces, key),
             )
 
 
@@ -90,9 +90,9 @@ def misnamed(view: View, selector: Selector) -> str | None:
     return None
 
 
-def _fix(place: Place, index: int, selector: Selector, key: str) -> tuple[Operation, ...]:
+def _fix(located: LocatedRule, index: int, selector: Selector, key: str) -> tuple[Operation, ...]:
     def at(*keys: str | int) -> str:
-        return place.pointer(place.list_name, index, "namespaceSelector", *keys)
+        return located.pointer(located.list_name, index, "namespaceSelector", *keys)
 
     if key in dict(selector.match_labels):
         return ({"op": "move", "from": at("matchLabels", key), "path": at("matchLabels", NAME_LABEL)},)

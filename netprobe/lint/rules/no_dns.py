@@ -62,7 +62,7 @@ from netprobe.lint.cover import selects_everything
 from netprobe.lint.dns import Resolvers, tcp_only
 from netprobe.lint.finding import Finding, Severity
 from netprobe.lint.selector_sets import disjoint, implies
-from netprobe.lint.view import Place, View, places, workloads
+from netprobe.lint.view import LocatedRule, View, located_rules, workloads
 from netprobe.model.flow import Pod, PodRef, Protocol
 from netprobe.model.labels import NAME_LABEL, Selector
 from netprobe.model.policy import Policy, PortRange
@@ -82,12 +82,14 @@ def check(view: View) -> Iterator[Finding]:
     for policies in view.policies.values():
         isolating = [policy for policy in policies if policy.egress is not None]
         judge = _DnsAccess(view, isolating, [policy for policy in isolating if resolvers.opened_by(policy)])
-        fixable = {p.subject.pods for p in isolating if any(tcp_only(place) for place in places(p))}
+        fixable = {
+            p.subject.pods for p in isolating if any(tcp_only(located) for located in located_rules(p))
+        }
         reported: dict[Selector, None] = {}
         # The widest first: what a default deny lacks is not reported again for each policy beside it.
         for policy in sorted(isolating, key=lambda p: not selects_everything(p.subject.pods)):
             severity = judge.severity(policy)
-            half_open = [place for place in places(policy) if tcp_only(place)]
+            half_open = [located for located in located_rules(policy) if tcp_only(located)]
             if severity is None or _inside(policy.subject.pods, reported):
                 continue
             if half_open:
@@ -153,16 +155,16 @@ def _inside(selector: Selector, others: Collection[Selector]) -> bool:
     return selector in others or any(implies(selector, other) for other in others)
 
 
-def _tcp_only(place: Place) -> Finding:
-    number = next(n for n, port in enumerate(place.rule.ports) if getattr(port, "first", None) == 53)
+def _tcp_only(located: LocatedRule) -> Finding:
+    number = next(n for n, port in enumerate(located.rule.ports) if getattr(port, "first", None) == 53)
     return Finding.about(
-        place.policy,
+        located.policy,
         ID,
         SEVERITY,
-        place.port_path(number),
+        located.port_path(number),
         "port 53 is allowed for TCP only (an entry without protocol means TCP), but DNS uses UDP",
         suggestion="add {port: 53, protocol: UDP}",
-        fix=({"op": "add", "path": place.pointer("ports", "-"), "value": {"port": 53, "protocol": "UDP"}},),
+        fix=({"op": "add", "path": located.pointer("ports", "-"), "value": {"port": 53, "protocol": "UDP"}},),
     )
 
 

@@ -33,7 +33,7 @@ from collections.abc import Iterable, Iterator
 
 from netprobe.lint.cover import peer_within, selects_everything
 from netprobe.lint.finding import Finding, Severity
-from netprobe.lint.view import Place, View, describe, written
+from netprobe.lint.view import LocatedRule, View, describe, written
 from netprobe.model.flow import ContainerPort, Protocol
 from netprobe.model.policy import ANY_PORT, AnyPeer, Direction, Peer, PodPeer
 from netprobe.model.text import listed
@@ -43,30 +43,31 @@ SEVERITY = Severity.WARNING
 
 
 def check(view: View) -> Iterator[Finding]:
-    for place in view.places:
-        if place.rule.ports != ANY_PORT or written(place.policy, f"{place.path}.ports"):
+    for located in view.rules:
+        if located.rule.ports != ANY_PORT or written(located.policy, f"{located.path}.ports"):
             continue  # the rule empty-list reports empty lists
-        if _everyone(place):
+        if _everyone(located):
             continue
-        way = "from" if place.direction is Direction.INGRESS else "to"
+        peers = dict.fromkeys(map(describe, located.rule.peers))
+        way = "from" if located.direction is Direction.INGRESS else "to"
         yield Finding.about(
-            place.policy,
+            located.policy,
             ID,
-            Severity.NOTE if all(_chosen(peer) for peer in place.rule.peers) else SEVERITY,
-            place.path,
-            f"no ports: every port is allowed {way} {listed(dict.fromkeys(map(describe, place.rule.peers)))}",
-            suggestion=_suggestion(view.declared(place)),
+            Severity.NOTE if all(_chosen(peer) for peer in located.rule.peers) else SEVERITY,
+            located.path,
+            f"no ports: every port is allowed {way} {listed(peers)}",
+            suggestion=_suggestion(view.declared(located)),
         )
 
 
-def _everyone(place: Place) -> bool:
+def _everyone(located: LocatedRule) -> bool:
     """Whether the rule is for everyone, or for exactly the policy's own namespace."""
-    own = place.policy.ref.namespace
+    own = located.policy.ref.namespace
     return all(
         isinstance(peer, AnyPeer)
         or (isinstance(peer, PodPeer) and peer == PodPeer())
         or (peer_within(PodPeer(), peer, own) and peer_within(peer, PodPeer(), own))
-        for peer in place.rule.peers
+        for peer in located.rule.peers
     )
 
 

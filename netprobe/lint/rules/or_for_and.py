@@ -45,7 +45,7 @@ from dataclasses import dataclass
 
 from netprobe.lint.finding import Finding, Severity
 from netprobe.lint.selector_sets import impossible, only
-from netprobe.lint.view import Place, View, written
+from netprobe.lint.view import LocatedRule, View, written
 from netprobe.model.labels import EVERYTHING, NAME_LABEL, Selector
 from netprobe.model.policy import PodPeer
 
@@ -63,55 +63,55 @@ class Pair:
 
 
 def check(view: View) -> Iterator[Finding]:
-    for place in view.places:
-        for pair in pairs(view, place):
+    for located in view.rules:
+        for pair in pairs(view, located):
             yield Finding.about(
-                place.policy,
+                located.policy,
                 ID,
                 SEVERITY,
-                place.peer_path(pair.first),
-                f"two items of `{place.list_name}` are OR: every pod in namespaces {pair.namespaces}, and "
-                f"pods {pair.pods} of {place.policy.ref.namespace} itself; should it be pods {pair.pods} in "
-                "those namespaces?",
+                located.peer_path(pair.first),
+                f"two items of `{located.list_name}` are OR: every pod in namespaces {pair.namespaces}, and "
+                f"pods {pair.pods} of {located.policy.ref.namespace} itself; should it be pods {pair.pods} "
+                "in those namespaces?",
                 suggestion="if so, make them one item: remove the dash before the second selector",
             )
 
 
-def pairs(view: View, place: Place) -> Iterator[Pair]:
+def pairs(view: View, located: LocatedRule) -> Iterator[Pair]:
     """The pairs that look like a mistake. No item is in two of them."""
     taken = -1
-    for first in range(len(place.rule.peers) - 1):
-        pair = _lone(place, first, first + 1) or _lone(place, first + 1, first)
-        if first != taken and pair and _suspicious(view, place, pair):
+    for first in range(len(located.rule.peers) - 1):
+        pair = _lone(located, first, first + 1) or _lone(located, first + 1, first)
+        if first != taken and pair and _suspicious(view, located, pair):
             taken = first + 1
             yield pair
 
 
-def _lone(place: Place, one: int, other: int) -> Pair | None:
+def _lone(located: LocatedRule, one: int, other: int) -> Pair | None:
     """A lone namespaceSelector at `one` and a lone podSelector at `other`."""
-    match place.rule.peers[one], place.rule.peers[other]:
+    match located.rule.peers[one], located.rule.peers[other]:
         case PodPeer(pods=everything, namespaces=Selector() as namespaces), PodPeer(
             pods=pods, namespaces=None
         ):
             if everything != EVERYTHING or pods == EVERYTHING or impossible(pods) or impossible(namespaces):
                 return None
-            if written(place.policy, f"{place.peer_path(one)}.podSelector"):
+            if written(located.policy, f"{located.peer_path(one)}.podSelector"):
                 return None  # `podSelector: {}` beside the namespaceSelector: its author knows the difference
             return Pair(min(one, other), namespaces, pods)
         case _:
             return None
 
 
-def _suspicious(view: View, place: Place, pair: Pair) -> bool:
-    own = place.policy.ref.namespace
+def _suspicious(view: View, located: LocatedRule, pair: Pair) -> bool:
+    own = located.policy.ref.namespace
     if pair.namespaces == EVERYTHING:
         return True  # the podSelector would add nothing
     if only(pair.namespaces, NAME_LABEL) == own:
         return False
-    if not view.matches_nobody(place.policy, PodPeer(pair.pods, pair.namespaces)):
+    if not view.matches_nobody(located.policy, PodPeer(pair.pods, pair.namespaces)):
         return True
     if any(view.has_pods(name) for name in view.namespaces(pair.namespaces)):
         return False  # the pods there were given, and none has the labels
     if view.knows_pods(own):
         return not view.pods(own, pair.pods)
-    return len(place.rule.peers) == 2
+    return len(located.rule.peers) == 2

@@ -44,7 +44,7 @@ from collections.abc import Iterator
 from netprobe.lint.finding import Finding, Severity
 from netprobe.lint.rules.or_for_and import pairs
 from netprobe.lint.selector_sets import impossible
-from netprobe.lint.view import Place, View
+from netprobe.lint.view import LocatedRule, View
 from netprobe.model.labels import EVERYTHING, NAME_LABEL
 from netprobe.model.policy import PodPeer
 from netprobe.model.text import listed
@@ -54,18 +54,18 @@ SEVERITY = Severity.WARNING
 
 
 def check(view: View) -> Iterator[Finding]:
-    for place in view.places:
-        own = place.policy.ref.namespace
-        for index, peer in enumerate(place.rule.peers):
-            homes = elsewhere(view, place, index)
+    for located in view.rules:
+        own = located.policy.ref.namespace
+        for index, peer in enumerate(located.rule.peers):
+            homes = elsewhere(view, located, index)
             if not homes or not isinstance(peer, PodPeer):
                 continue
             home = f"{{{NAME_LABEL}: {homes[0]}}}"
             yield Finding.about(
-                place.policy,
+                located.policy,
                 ID,
                 SEVERITY,
-                f"{place.peer_path(index)}.podSelector",
+                f"{located.peer_path(index)}.podSelector",
                 f"podSelector {peer.pods} alone matches only pods of {own}, and there are none; "
                 f"such pods are in {listed(homes)}",
                 suggestion=f"put namespaceSelector: {{matchLabels: {home}}} into the same item"
@@ -74,16 +74,16 @@ def check(view: View) -> Iterator[Finding]:
             )
 
 
-def elsewhere(view: View, place: Place, index: int) -> list[str]:
+def elsewhere(view: View, located: LocatedRule, index: int) -> list[str]:
     """Other namespaces with pods that a podSelector alone would match; [] if it matches in its own."""
-    peer = place.rule.peers[index]
-    own = place.policy.ref.namespace
+    peer = located.rule.peers[index]
+    own = located.policy.ref.namespace
     if not isinstance(peer, PodPeer) or peer.namespaces is not None:
         return []
     if peer.pods == EVERYTHING or impossible(peer.pods):
         return []
     if not view.knows_pods(own) or view.pods(own, peer.pods):
         return []
-    if any(index in {pair.first, pair.first + 1} for pair in pairs(view, place)):
+    if any(index in {pair.first, pair.first + 1} for pair in pairs(view, located)):
         return []
     return sorted({pod.ref.namespace for pod in view.pods_anywhere(peer.pods)} - {own})

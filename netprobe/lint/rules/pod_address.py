@@ -58,17 +58,17 @@ NARROW = {4: 24, 6: 112}
 
 def check(view: View) -> Iterator[Finding]:
     book = AddressBook(view.cluster)
-    for place in view.places:
-        for index, peer in enumerate(place.rule.peers):
+    for located in view.rules:
+        for index, peer in enumerate(located.rule.peers):
             if not isinstance(peer, IPBlock) or peer.cidr.prefixlen < NARROW[peer.cidr.version]:
                 continue
             pods = book.pods(peer)
             if pods:
                 yield Finding.about(
-                    place.policy,
+                    located.policy,
                     ID,
                     SEVERITY,
-                    f"{place.peer_path(index)}.ipBlock.cidr",
+                    f"{located.peer_path(index)}.ipBlock.cidr",
                     f"{peer.cidr} contains the current address of {listed(map(str, pods))}, which can change",
                     suggestion="select the pods by their labels",
                 )

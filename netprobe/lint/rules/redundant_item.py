@@ -42,7 +42,7 @@ from typing import TypeVar
 from netprobe.lint.cover import peer_within, ports_within, rule_within
 from netprobe.lint.finding import Finding, Severity
 from netprobe.lint.rules.or_for_and import pairs
-from netprobe.lint.view import Place, View, places
+from netprobe.lint.view import LocatedRule, View, located_rules
 from netprobe.manifests.change import pointer
 from netprobe.model.policy import Direction, Policy
 
@@ -56,20 +56,20 @@ def check(view: View) -> Iterator[Finding]:
     for policy in view.cluster.policies:
         for direction in Direction:
             yield from _rules(policy, direction)
-        for place in places(policy):
-            yield from _peers(view, place)
-            for index, other, same in covered(place.rule.ports, lambda a, b: ports_within([a], [b])):
-                where = place.pointer("ports", index)
-                yield _finding(policy, place.port_path(index), place.port_path(other), same, where)
+        for located in located_rules(policy):
+            yield from _peers(view, located)
+            for index, other, same in covered(located.rule.ports, lambda a, b: ports_within([a], [b])):
+                where = located.pointer("ports", index)
+                yield _finding(policy, located.port_path(index), located.port_path(other), same, where)
 
 
-def _peers(view: View, place: Place) -> Iterator[Finding]:
-    own = place.policy.ref.namespace
-    torn = {index for pair in pairs(view, place) for index in (pair.first, pair.first + 1)}
-    for index, other, same in covered(place.rule.peers, lambda a, b: peer_within(a, b, own)):
+def _peers(view: View, located: LocatedRule) -> Iterator[Finding]:
+    own = located.policy.ref.namespace
+    torn = {index for pair in pairs(view, located) for index in (pair.first, pair.first + 1)}
+    for index, other, same in covered(located.rule.peers, lambda a, b: peer_within(a, b, own)):
         if not {index, other} <= torn:
-            where = place.pointer(place.list_name, index)
-            yield _finding(place.policy, place.peer_path(index), place.peer_path(other), same, where)
+            where = located.pointer(located.list_name, index)
+            yield _finding(located.policy, located.peer_path(index), located.peer_path(other), same, where)
 
 
 def covered(items: Sequence[T], within: Callable[[T, T], bool]) -> Iterator[tuple[int, int, bool]]:

@@ -58,10 +58,10 @@ NARROW = {4: 24, 6: 112}  # a wider block is not about single Services
 
 def check(view: View) -> Iterator[Finding]:
     book = AddressBook(view.cluster)
-    for place in view.places:
-        if place.direction is Direction.INGRESS:
+    for located in view.rules:
+        if located.direction is Direction.INGRESS:
             continue
-        for index, peer in enumerate(place.rule.peers):
+        for index, peer in enumerate(located.rule.peers):
             if not isinstance(peer, IPBlock) or peer.cidr.prefixlen < NARROW[peer.cidr.version]:
                 continue
             services = [ref for ref in book.services(peer) if ref in view.known.addressed]
@@ -69,10 +69,10 @@ def check(view: View) -> Iterator[Finding]:
                 continue
             names = [f"{ref.namespace}/{ref.name}" for ref in services]
             yield Finding.about(
-                place.policy,
+                located.policy,
                 ID,
                 SEVERITY,
-                f"{place.peer_path(index)}.ipBlock.cidr",
+                f"{located.peer_path(index)}.ipBlock.cidr",
                 f"{peer.cidr} contains the address of Service {listed(names)}: most plugins see the pods' "
                 "addresses instead, so the block never matches",
                 suggestion="select the pods behind the Service, or use the addresses of its endpoints",

@@ -53,7 +53,7 @@ from collections.abc import Iterator
 
 from netprobe.lint.cover import ports_within
 from netprobe.lint.finding import Finding, Severity
-from netprobe.lint.view import Place, View, reached, workloads
+from netprobe.lint.view import LocatedRule, View, reached, workloads
 from netprobe.model.cluster import Service, ServicePort
 from netprobe.model.flow import Pod, PodRef, Protocol
 from netprobe.model.labels import Selector
@@ -66,29 +66,31 @@ SEVERITY = Severity.ERROR
 
 def check(view: View) -> Iterator[Finding]:
     service_ports = ServicePorts(view)
-    for place in view.places:
+    for located in view.rules:
         singles = [
             (index, port)
-            for index, port in enumerate(place.rule.ports)
+            for index, port in enumerate(located.rule.ports)
             if isinstance(port, PortRange) and port.first == port.last and service_ports.exist(port)
         ]
-        declared = view.declared(place) if singles else frozenset()
+        declared = view.declared(located) if singles else frozenset()
         for index, port in singles:
             if any(p.number == port.first and p.protocol is port.protocol for p in declared):
                 continue
-            services, targets = service_ports.behind(place, port)
+            services, targets = service_ports.behind(located, port)
             wanted = [PortRange(port.protocol, number, number) for number in targets]
-            if not targets or port.first in targets or ports_within(wanted, place.rule.ports):
+            if not targets or port.first in targets or ports_within(wanted, located.rule.ports):
                 continue
             yield Finding.about(
-                place.policy,
+                located.policy,
                 ID,
                 SEVERITY,
-                f"{place.port_path(index)}.port",
+                f"{located.port_path(index)}.port",
                 f"{port.first} is the port of Service {listed(services)}; policies see the pod's port, "
-                f"{listed(map(str, sorted(targets)))} on {listed(workloads(view.destinations(place)))}",
+                f"{listed(map(str, sorted(targets)))} on {listed(workloads(view.destinations(located)))}",
                 suggestion=f"write port: {min(targets)}" if len(targets) == 1 else "write the pods' ports",
-                fix=({"op": "replace", "path": place.pointer("ports", index, "port"), "value": min(targets)},)
+                fix=(
+                    {"op": "replace", "path": located.pointer("ports", index, "port"), "value": min(targets)},
+                )
                 if len(targets) == 1
                 else (),
             )
@@ -109,15 +111,15 @@ class ServicePorts:
     def exist(self, port: PortRange) -> bool:
         return (port.first, port.protocol) in self._entries
 
-    def behind(self, place: Place, port: PortRange) -> tuple[list[str], set[int]]:
+    def behind(self, located: LocatedRule, port: PortRange) -> tuple[list[str], set[int]]:
         """The Services with this port in front of the destinations of a rule, and their target ports."""
-        key_of_rule = (place.policy.ref.namespace, reached(place), port)
+        key_of_rule = (located.policy.ref.namespace, reached(located), port)
         if key_of_rule not in self._results:
             key = (port.first, port.protocol)
             if key not in self._found:
                 self._found[key] = self._targets(key)
             found = self._found[key]
-            ends = [end for pod in self._view.destinations(place) for end in found.get(pod.ref, ())]
+            ends = [end for pod in self._view.destinations(located) for end in found.get(pod.ref, ())]
             self._results[key_of_rule] = (
                 list(dict.fromkeys(n for n, _ in ends)),
                 {number for _, number in ends},

@@ -50,22 +50,22 @@ SEVERITY = Severity.ERROR
 
 
 def check(view: View) -> Iterator[Finding]:
-    for place in view.places:
-        for index, port in enumerate(place.rule.ports):
+    for located in view.rules:
+        for index, port in enumerate(located.rule.ports):
             if not isinstance(port, NamedPort):
                 continue
-            declared = view.declared(place)
+            declared = view.declared(located)
             if any(p.name == port.name and p.protocol is port.protocol for p in declared):
                 continue
-            pods = view.destinations(place)
+            pods = view.destinations(located)
             if not pods:
                 continue
-            others = (p for p in place.rule.ports if p != port)
+            others = (p for p in located.rule.ports if p != port)
             yield Finding.about(
-                place.policy,
+                located.policy,
                 ID,
                 Severity.WARNING if any(_opens(other, declared) for other in others) else SEVERITY,
-                f"{place.port_path(index)}.port",
+                f"{located.port_path(index)}.port",
                 f"{listed(workloads(pods))} {'has' if len(workloads(pods)) == 1 else 'have'} no "
                 f"{port.protocol.value} port named {port.name}",
                 suggestion=_suggestion(declared, port),

@@ -55,19 +55,19 @@ SEVERITY = Severity.WARNING
 
 
 def check(view: View) -> Iterator[Finding]:
-    for place in view.places:
-        for index, peer in enumerate(place.rule.peers):
+    for located in view.rules:
+        for index, peer in enumerate(located.rule.peers):
             if not isinstance(peer, PodPeer) or peer.namespaces is None or impossible(peer.namespaces):
                 continue
             selector = peer.namespaces
             if view.namespaces(selector) or misnamed(view, selector):
                 continue
-            if _conclusive(view, selector, place.policy.ref.namespace):
+            if _conclusive(view, selector, located.policy.ref.namespace):
                 yield Finding.about(
-                    place.policy,
+                    located.policy,
                     ID,
                     SEVERITY,
-                    f"{place.peer_path(index)}.namespaceSelector",
+                    f"{located.peer_path(index)}.namespaceSelector",
                     f"namespaceSelector {selector} matches none of the given "
                     f"namespaces: {_why(view, selector)}",
                     suggestion=f"add the label to the namespaces, or select them by {NAME_LABEL}",

@@ -42,7 +42,7 @@ from netprobe.lint.finding import Finding, Severity
 from netprobe.lint.rules.or_for_and import pairs
 from netprobe.lint.rules.other_namespace_pods import elsewhere
 from netprobe.lint.selector_sets import impossible, keys, only, terms
-from netprobe.lint.view import Place, View, written
+from netprobe.lint.view import LocatedRule, View, written
 from netprobe.model.labels import NAME_LABEL, Selector
 from netprobe.model.policy import PodPeer, Policy
 from netprobe.model.text import listed
@@ -65,21 +65,21 @@ def check(view: View) -> Iterator[Finding]:
             f"podSelector {policy.subject.pods} matches no pod of {namespace}: "
             + _why(view, [namespace], policy.subject.pods),
         )
-    for place in view.places:
-        if not _at_home(view, place.policy):
+    for located in view.rules:
+        if not _at_home(view, located.policy):
             continue
-        torn = {index for pair in pairs(view, place) for index in (pair.first, pair.first + 1)}
-        for index, peer in enumerate(place.rule.peers):
+        torn = {index for pair in pairs(view, located) for index in (pair.first, pair.first + 1)}
+        for index, peer in enumerate(located.rule.peers):
             if not isinstance(peer, PodPeer) or _not_checked(peer.pods) or index in torn:
                 continue
-            homes = _homes(view, place, peer)
-            if not homes or not view.matches_nobody(place.policy, peer) or elsewhere(view, place, index):
+            homes = _homes(view, located, peer)
+            if not homes or not view.matches_nobody(located.policy, peer) or elsewhere(view, located, index):
                 continue
             yield Finding.about(
-                place.policy,
+                located.policy,
                 ID,
                 Severity.NOTE,
-                f"{place.peer_path(index)}.podSelector",
+                f"{located.peer_path(index)}.podSelector",
                 f"podSelector {peer.pods} matches no pod of {listed(homes)}: " + _why(view, homes, peer.pods),
             )
 
@@ -105,10 +105,10 @@ def _at_home(view: View, policy: Policy) -> bool:
     return view.known.whole or policy.origin is None or written(policy, "metadata.namespace")
 
 
-def _homes(view: View, place: Place, peer: PodPeer) -> list[str]:
+def _homes(view: View, located: LocatedRule, peer: PodPeer) -> list[str]:
     """The namespaces whose pods the peer can match, if the pods of all are known; otherwise []."""
     if peer.namespaces is None:
-        homes = [place.policy.ref.namespace]
+        homes = [located.policy.ref.namespace]
     else:
         homes = list(view.namespaces(peer.namespaces))
         if not view.known.whole and only(peer.namespaces, NAME_LABEL) is None:
