@@ -1,4 +1,4 @@
-"""`netprobe lab`: a small cluster on this machine, to play with by kubectl."""
+"""`netprobe lab`: a small cluster on this machine, for kubectl."""
 
 from __future__ import annotations
 
@@ -7,9 +7,11 @@ from typing import Any, TypeVar
 
 import click
 
-from netprobe.cli import lab_host, lab_trace
+from netprobe.cli import lab_trace
 from netprobe.cli.main import say
-from netprobe.cli.options import DurationType, examples
+from netprobe.cli.options import DurationType, ExternalType, PortArgument, PortType, examples
+from netprobe.errors import UsageError
+from netprobe.model.flow import External
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -83,22 +85,22 @@ def up(name: str, nodes: int, no_enforcement: bool, lag_s: float, deny_with: str
         )
     )
     which = "" if name == DEFAULT else f" --name {name}"
-    say(f"the lab {name} is up; to use it:")
+    say(f"lab {name} is running; to use it:")
     print(f"export KUBECONFIG={lab.kubeconfig}")
     say(f"netprobe run --lab {name} SUITE probes on it; netprobe lab down{which} ends it")
 
 
 @command.command()
 @name_option
-@click.option("--all", "everything", is_flag=True, help="End every lab of this user.")
+@click.option("--all", "everything", is_flag=True, help="Stop every lab of this user.")
 def down(name: str, everything: bool) -> None:
-    """End a lab and remove all of it."""
+    """Stop a lab and remove everything in it."""
     from netprobe.lab import list_labs, stop
 
     names = [lab.name for lab in list_labs()] if everything else [name]
     for one in names:
         stop(one)
-        say(f"the lab {one} is gone")
+        say(f"lab {one} stopped")
     if not names:
         say("no lab was running")
 
@@ -106,7 +108,7 @@ def down(name: str, everything: bool) -> None:
 @command.command()
 @click.option("-o", "--output", type=click.Choice(["table", "json", "name"]), default="table")
 def status(output: str) -> int:
-    """List the labs of this user; exit status 3 where none runs."""
+    """List the labs of this user; exit status 3 if none runs."""
     import json
 
     from netprobe.lab import list_labs
@@ -155,5 +157,44 @@ def kubeconfig(name: str) -> None:
     print(kubeconfig_of(name))
 
 
+@command.command("add-host")
+@click.argument("host", metavar="NAME")
+@click.argument("addresses", metavar="ADDRESS...", nargs=-1, type=ExternalType())
+@click.option(
+    "--port",
+    "ports",
+    type=PortType(),
+    multiple=True,
+    metavar="PORT[/PROTOCOL]",
+    help="A port that the host serves, such as 443 or 53/udp. Repeatable.",
+)
+@click.option("--remove", is_flag=True, help="Remove the host.")
+@name_option
+@examples("""
+netprobe lab add-host partner 203.0.113.50 --port 443
+netprobe lab add-host partner --remove
+""")
+def add_host(
+    host: str, addresses: tuple[External, ...], ports: tuple[PortArgument, ...], remove: bool, name: str
+) -> None:
+    """Add a host outside the cluster to a lab: an address that no selector matches, with open ports.
+
+    It is the pod NAME of the namespace netprobe-outside, so kubectl exec works there too.
+    """
+    from netprobe.cli.progress import run_async
+    from netprobe.run import lab_host
+    from netprobe.run.target import kubeconfig_of
+
+    if remove == bool(addresses):
+        raise UsageError("give the addresses of a new host, or --remove")
+    kubeconfig = kubeconfig_of(name)
+    if remove:
+        run_async(lab_host.remove_host(kubeconfig, host))
+        say(f"external host {host} removed")
+    else:
+        served = [(port.number, port.protocol) for port in ports]
+        run_async(lab_host.add_host(kubeconfig, host, addresses, served))
+        say(f"external host {host} added: {', '.join(map(str, addresses))}, pod netprobe-outside/{host}")
+
+
 command.add_command(lab_trace.command)
-command.add_command(lab_host.command)

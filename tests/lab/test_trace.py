@@ -182,7 +182,7 @@ def test_an_outside_host_comes_is_traced_and_goes(
     assert main(["lab", "add-host", "partner", *which]) == 2
     assert main(["lab", "add-host", "partner", "--remove", *which]) == 0
     assert main(["lab", "add-host", "partner", "--remove", *which]) == 3
-    assert "no outside host partner" in capsys.readouterr().err
+    assert "no external host partner" in capsys.readouterr().err
     assert not lab.do(lab.cluster.find("Pod", "netprobe-outside"))
 
 
