@@ -1,6 +1,6 @@
-"""Whole files with their answer in the first lines: what `netprobe simulate -f FILE` must report, row by row.
+"""Files with the expected output of `netprobe simulate -f FILE` in their first lines.
 
-`#$` gives options, `#>` a row: SOURCE -> DESTINATION PORT VERDICT [FAMILY]. Nothing else is reported.
+`#$` has options, `#>` a row: SOURCE -> DESTINATION PORT VERDICT [FAMILY]. There are no other rows.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ class Row(NamedTuple):
 
 
 def wanted(text: str) -> tuple[list[str], dict[Row, str]]:
-    """The options and the rows that a file asks for. A row without a family stands for any."""
+    """The options and the expected rows in a file. A row without a family is for any family."""
     options: list[str] = []
     rows: dict[Row, str] = {}
     for line in text.splitlines():

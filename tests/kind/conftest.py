@@ -57,7 +57,7 @@ spec:
 class Machine:
     folder: Path
 
-    def stands(self, **changes: object) -> None:
+    def set(self, **changes: object) -> None:
         """Set the state of docker, kind and the cluster; the default is a machine without a cluster."""
         path = self.folder / "state.json"
         old = json.loads(path.read_text()) if path.exists() else {}
@@ -118,5 +118,5 @@ def machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Machine:
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
     (tmp_path / "calls").touch()
     made = Machine(tmp_path)
-    made.stands()
+    made.set()
     return made

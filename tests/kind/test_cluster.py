@@ -1,4 +1,4 @@
-"""Which calls bring a kind cluster up, from nothing and from where an earlier try has ended.
+"""Which calls bring up a kind cluster, from nothing and after an earlier try.
 
 docker and kind are fakes here; docs/kind.md says what to run on a machine that has them.
 """
@@ -33,7 +33,7 @@ def cluster(messages: list[str] | None = None, timeouts: Timeouts = QUICK) -> Ki
 
 async def test_from_nothing(machine: Machine, tmp_path: Path) -> None:
     slow = [[node("a", ready=False), daemon_set("calico-node", 0, 0, seen=False)], [node("a"), node("b")], UP]
-    machine.stands(shown=slow[:1] + slow)
+    machine.set(shown=slow[:1] + slow)
     archive, config = tmp_path / "images.tar", tmp_path / "kind.yaml"
     messages: list[str] = []
     await cluster(messages).up(CreateOptions(config, "nodes:1", (archive,)), PLUGIN)
@@ -59,7 +59,7 @@ async def test_a_complete_cluster_is_used_again(machine: Machine, with_old_marke
 
 
 async def test_after_a_try_that_was_interrupted(machine: Machine) -> None:
-    machine.stands(create="hangs")
+    machine.set(create="hangs")
     started = asyncio.Event()
     programs = Programs(lambda line: started.set() if "Starting control-plane" in line else None)
     task = asyncio.create_task(KindCluster("netprobe", programs).up(CreateOptions(), PLUGIN))
@@ -84,20 +84,20 @@ INCOMPLETE = {
 @pytest.mark.parametrize("state", INCOMPLETE.values(), ids=INCOMPLETE)
 async def test_after_a_try_that_was_killed(machine: Machine, state: dict[str, object]) -> None:
     machine.leave_marker()
-    machine.stands(**state)
+    machine.set(**state)
     await cluster().up(CreateOptions(), PLUGIN)
     assert machine.calls[0] == DELETE
     assert machine.state["applied"] == MANIFEST
 
 
 async def test_nodes_that_stopped_with_the_machine_are_started(machine: Machine) -> None:
-    machine.stands(nodes=[[name, "exited", role] for name, _, role in NODES], answers=False)
+    machine.set(nodes=[[name, "exited", role] for name, _, role in NODES], answers=False)
     await cluster().up(CreateOptions(), PLUGIN)
     assert machine.calls == ["docker start netprobe-0 netprobe-1 netprobe-2", EXPORT, APPLY]
 
 
 async def test_a_broken_cluster_without_a_marker_is_never_removed(machine: Machine) -> None:
-    machine.stands(nodes=NODES[:1], answers=False)
+    machine.set(nodes=NODES[:1], answers=False)
     with pytest.raises(KindError, match=r"does not answer \(The connection .*\): netprobe kind down"):
         await cluster(timeouts=SHORT).up(CreateOptions(), PLUGIN)
     assert machine.calls == []
@@ -126,27 +126,27 @@ NOT_READY = {
 async def test_what_keeps_a_cluster_from_being_ready(
     machine: Machine, objects: list[object], timeouts: Timeouts, message: str
 ) -> None:
-    machine.stands(shown=[objects])
+    machine.set(shown=[objects])
     with pytest.raises(KindError, match=message):
         await cluster(timeouts=timeouts).up(CreateOptions(), PLUGIN)
 
 
 async def test_one_failed_pull_does_not_count(machine: Machine) -> None:
-    machine.stands(shown=[UP, [pod("a", "ErrImagePull"), node("a"), daemon_set("calico-node", 0, 1)], UP])
+    machine.set(shown=[UP, [pod("a", "ErrImagePull"), node("a"), daemon_set("calico-node", 0, 1)], UP])
     await cluster().up(CreateOptions(), PLUGIN)
 
 
 async def test_kinds_own_error_is_shown_and_the_next_try_starts_again(machine: Machine) -> None:
-    machine.stands(create="fails")
+    machine.set(create="fails")
     with pytest.raises(KindError, match=r"cannot create the kind cluster netprobe: .*no space left"):
         await cluster().up(CreateOptions(), PLUGIN)
-    machine.stands(create="works")
+    machine.set(create="works")
     await cluster().up(CreateOptions(), PLUGIN)
     assert sum(call.startswith("kind create") for call in machine.calls) == 2
 
 
 async def test_down(machine: Machine, tmp_path: Path) -> None:
-    machine.stands(nodes=NODES)
+    machine.set(nodes=NODES)
     own = KindCluster("netprobe", Programs(), kubeconfig=tmp_path / "k")
     assert await own.down()
     assert machine.calls == [f"{DELETE} --kubeconfig {tmp_path / 'k'}"]
@@ -157,7 +157,7 @@ async def test_everything_that_is_missing_is_reported(
     machine: Machine, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     assert await Programs().check() == ("27.3.1", "0.29.0")
-    machine.stands(daemon="Cannot connect to the Docker daemon at unix:///var/run/docker.sock.")
+    machine.set(daemon="Cannot connect to the Docker daemon at unix:///var/run/docker.sock.")
     (machine.folder / "bin" / "kind").unlink()
     with pytest.raises(KindError) as caught:
         await Programs().check()

@@ -40,7 +40,7 @@ def test_up_ends_in_doctor_by_the_cluster_s_own_context(machine: Machine, tmp_pa
     ended = netprobe("kind", "up", "--manifest", path, "--kubeconfig", kubeconfig)
     assert machine.calls[-1].endswith("apply --server-side --force-conflicts -f -")
     assert "use it with netprobe run SUITE --context kind-netprobe" in ended.err
-    assert "'kind-netprobe'" in ended.err, "doctor asked for the context, which the fake kind did not write"
+    assert "'kind-netprobe'" in ended.err, "doctor needs the context, which the fake kind did not write"
     assert ended.status == 2
     gone = netprobe("kind", "down", "--kubeconfig", kubeconfig)
     assert (gone.status, "removed the kind cluster netprobe" in gone.err) == (0, True)
@@ -50,7 +50,7 @@ def test_up_ends_in_doctor_by_the_cluster_s_own_context(machine: Machine, tmp_pa
 def test_a_failure_is_a_sentence_and_status_3(machine: Machine, tmp_path: Path) -> None:
     path = tmp_path / "plugin.yaml"
     path.write_text(MANIFEST)
-    machine.stands(create="fails")
+    machine.set(create="fails")
     ended = netprobe("kind", "up", "--manifest", path)
     assert ended.status == 3
     assert "netprobe: cannot create the kind cluster netprobe: ERROR: failed" in ended.err

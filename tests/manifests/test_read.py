@@ -32,7 +32,7 @@ STREAMS = {
     "only comments": ("# nothing\n", []),
     "empty documents": ("---\n---\n# x\n---\nnull\n", []),
     "two documents": (f"{NAMESPACE % 'a'}---\n{NAMESPACE % 'b'}", ["a", "b"]),
-    "text beside the border": (f"--- # first\n{NAMESPACE % 'a'}--- # second\n{NAMESPACE % 'b'}", ["a", "b"]),
+    "text after the border": (f"--- # first\n{NAMESPACE % 'a'}--- # second\n{NAMESPACE % 'b'}", ["a", "b"]),
     "a document on the border's line": (
         "--- {apiVersion: v1, kind: Namespace, metadata: {name: a}}\n",
         ["a"],
@@ -189,7 +189,7 @@ BAD = {  # each problem as it begins
         "apiVersion: apps/v1\nkind: Deploymet\nmetadata: {name: p}\n",
         ["m.yaml:2:1: kind: there is no Deploymet in apps/v1; did you mean Deployment?"],
     ),
-    "a key that stands twice": (
+    "a duplicate key": (
         POLICY % "p" + "kind: NetworkPolicy\n",
         ["m.yaml:5:1: kind: this key is already in line 2"],
     ),

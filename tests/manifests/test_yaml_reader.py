@@ -1,4 +1,4 @@
-"""YAML text to objects: places, duplicate keys, aliases, and texts that are meant to do harm."""
+"""YAML text to objects: positions, duplicate keys, aliases, and malicious texts."""
 
 from __future__ import annotations
 

@@ -44,7 +44,7 @@ class Server:
                 self._tls.load_cert_chain(pair.name)
 
     def call(self, path: str, body: Mapping[str, Any] | None = None) -> tuple[int, dict[str, Any]]:
-        """GET, or POST where there is a body; the HTTP status and the object that came back."""
+        """GET, or POST with a body; the HTTP status and the object in the response."""
         data = None if body is None else json.dumps(body).encode()
         request = urllib.request.Request(self._url + path, data, self._headers)  # noqa: S310 - a kubeconfig's URL
         try:
