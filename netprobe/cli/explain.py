@@ -24,9 +24,9 @@ from netprobe.model.cluster import Cluster
 from netprobe.model.flow import End, External, Flow
 from netprobe.model.verdict import Verdict
 from netprobe.report.escape import plain
-from netprobe.report.style import Style
+from netprobe.report.style import BOLD_BAD, BOLD_GOOD, BOLD_UNSURE, Style
 
-COLOURS = {Verdict.ALLOW: "1;32", Verdict.DENY: "1;31", Verdict.UNKNOWN: "1;33"}
+COLOURS = {Verdict.ALLOW: BOLD_GOOD, Verdict.DENY: BOLD_BAD, Verdict.UNKNOWN: BOLD_UNSURE}
 
 
 @click.command

@@ -12,7 +12,7 @@ import yaml
 from netprobe import __version__
 from netprobe.doctor import Check, CheckStatus, Diagnosis
 from netprobe.report.escape import plain
-from netprobe.report.style import PLAIN, Style
+from netprobe.report.style import BAD, GOOD, NOTE, PLAIN, UNSURE, Style
 
 DIAGNOSIS_FORMATS = ("table", "json", "yaml", "rbac")
 
@@ -22,7 +22,12 @@ _WORDS = {
     CheckStatus.FAILED: "FAILED",
     CheckStatus.UNKNOWN: "unknown",
 }
-_COLOURS = {CheckStatus.OK: "32", CheckStatus.NOTE: "36", CheckStatus.FAILED: "31", CheckStatus.UNKNOWN: "33"}
+_COLOURS = {
+    CheckStatus.OK: GOOD,
+    CheckStatus.NOTE: NOTE,
+    CheckStatus.FAILED: BAD,
+    CheckStatus.UNKNOWN: UNSURE,
+}
 _NARROW = 60
 """Below this width lines are left to the terminal."""
 

@@ -13,7 +13,7 @@ from netprobe.model.policy import Place
 from netprobe.report.escape import plain, xml
 from netprobe.report.findings_sarif import sarif
 from netprobe.report.github import annotation
-from netprobe.report.style import PLAIN, Style
+from netprobe.report.style import BAD, NOTE, PLAIN, UNSURE, Style
 
 NOTES_SHOWN = 20
 """Notes of one rule that the table shows."""
@@ -22,7 +22,7 @@ FINDING_FORMATS = ("table", "json", "sarif", "github", "junit")
 Edits = Callable[[Finding], tuple[TextEdit, ...]]
 """What `--fix` would change in the file of a finding; () for nothing."""
 
-_COLOURS = {Severity.ERROR: "31", Severity.WARNING: "33", Severity.NOTE: "36"}
+_COLOURS = {Severity.ERROR: BAD, Severity.WARNING: UNSURE, Severity.NOTE: NOTE}
 _LEVELS = {Severity.ERROR: "error", Severity.WARNING: "warning", Severity.NOTE: "notice"}
 
 

@@ -12,7 +12,7 @@ from netprobe.model.text import listed
 from netprobe.model.verdict import Cause, Decision, Effect, Side, Verdict
 from netprobe.report.escape import markdown as escape
 from netprobe.report.escape import plain
-from netprobe.report.style import Style, status_colour
+from netprobe.report.style import BOLD, BOLD_BAD, BOLD_UNSURE, Style, status_colour
 from netprobe.report.tables import grid, markdown_table
 from netprobe.report.write import Formats
 
@@ -33,7 +33,7 @@ _HEADS = {
     FlowChange.CLOSES: "Closes",
     FlowChange.REASON: "Same verdict for another reason",
 }
-_COLOURS = {FlowChange.OPENS: "1;33", FlowChange.CLOSES: "1", FlowChange.REASON: "1"}
+_COLOURS = {FlowChange.OPENS: BOLD_UNSURE, FlowChange.CLOSES: BOLD, FlowChange.REASON: BOLD}
 
 Row = tuple[str, str, str, str, str]
 """From, to, ports, flows, why."""
@@ -79,7 +79,7 @@ def closing(impact: Impact) -> str:
 
 
 def table(impact: Impact, style: Style) -> Iterator[str]:
-    yield style.paint(plain(title(impact)), "1") + "\n"
+    yield style.paint(plain(title(impact)), BOLD) + "\n"
     for head, colour, headers, rows, more in _sections(impact):
         yield "\n" + style.paint(plain(head), colour) + "\n"
         yield grid(headers, rows) + "\n"
@@ -112,8 +112,8 @@ def _sections(impact: Impact) -> Iterator[Section]:
     """(heading, colour, columns, rows, how many rows are not shown), most dangerous first."""
     headers = ("From", "To", "Port", "Flows", "Why")
     for head, colour, breaches in (
-        ("Against the declaration", "1;31", impact.breaches),
-        ("Unclear", "1;33", impact.unclear),
+        ("Against the declaration", BOLD_BAD, impact.breaches),
+        ("Unclear", BOLD_UNSURE, impact.unclear),
     ):
         if breaches:
             cells: list[Sequence[str]] = [_breach(impact, one) for one in breaches[:MOST_ROWS]]
@@ -131,7 +131,7 @@ def _sections(impact: Impact) -> Iterator[Section]:
             for one in impact.unneeded[:MOST_ROWS]
         ]
         columns = ("Policy", "Rule", "Why", "Place")
-        yield "Could be removed:", "1", columns, found, max(0, len(impact.unneeded) - MOST_ROWS)
+        yield "Could be removed:", BOLD, columns, found, max(0, len(impact.unneeded) - MOST_ROWS)
 
 
 def _notes(impact: Impact) -> Iterator[str]:

@@ -13,6 +13,7 @@ GOOD: Final = "32"  # green: as expected, allowed
 BAD: Final = "31"  # red: not as expected, denied
 UNSURE: Final = "33"  # yellow: unknown
 NOTE: Final = "36"  # cyan
+BOLD_GOOD: Final = "1;32"
 BOLD_BAD: Final = "1;31"
 BOLD_UNSURE: Final = "1;33"
 
