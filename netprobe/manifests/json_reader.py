@@ -1,4 +1,4 @@
-"""JSON text to plain objects, by the standard library's decoder, with the stretch of each item of a List."""
+"""JSON text to plain objects, by the standard library's decoder, with the excerpt of each item of a List."""
 
 from __future__ import annotations
 

@@ -112,7 +112,8 @@ class _YamlReader:
         while type(event := self.next_event()) is not MappingEndEvent:
             key = self.key(event, depth)
             value_event = self.next_event()
-            if depth == 1 and key == "items" and type(value_event) is SequenceStartEvent:
+            is_list = depth == 1 and key == "items" and type(value_event) is SequenceStartEvent
+            if is_list and not value_event.anchor:
                 value: Any = self.list_items()
             else:
                 value = self.value(value_event, depth)
@@ -135,7 +136,7 @@ class _YamlReader:
         return result
 
     def list_items(self) -> list[Any]:
-        """The items of a List; the stretch of text of each is noted."""
+        """The items of a List, with the excerpt of each."""
         result: list[Any] = []
         outside = self.has_duplicates
         while type(event := self.next_event()) is not SequenceEndEvent:
@@ -182,7 +183,7 @@ class _YamlReader:
         return parts
 
     def excerpt(self, event: Any) -> Excerpt:
-        """The stretch of the value that began with `event` and was just read."""
+        """The excerpt of the value that began with `event` and was just read."""
         start = event.start_mark
         end = event.end_mark if type(event) in {ScalarEvent, AliasEvent} else self.end
         return Excerpt(self.text, start.index, end.index, self.first_line + start.line, self.has_duplicates)

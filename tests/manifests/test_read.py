@@ -63,6 +63,14 @@ STREAMS = {
         ),
         ["a", "b"],
     ),
+    "a list with an anchor": (
+        (
+            "apiVersion: v1\nkind: List\n"
+            "items: &i\n- {apiVersion: v1, kind: Namespace, metadata: {name: a}}\n"
+            "copy: *i\n"
+        ),
+        ["a"],
+    ),
     "a list without items": ("apiVersion: v1\nkind: List\nitems: []\n", []),
     "a list of nothing": ("apiVersion: v1\nkind: List\nitems:\n", []),
     "a list in a list": (
