@@ -15,7 +15,7 @@ from netprobe.probe.api import ClusterAPI
 from netprobe.probe.permission import FIXTURE, IN_PLACE, Need, Permission
 
 if TYPE_CHECKING:
-    from netprobe.kube.facts import Facts
+    from netprobe.kube.facts import ClusterFacts
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,11 +33,11 @@ class Node:
         return self.ready and self.linux
 
 
-def api(facts: Facts, server: str) -> Check:
+def api(facts: ClusterFacts, server: str) -> Check:
     return Check("API server", CheckStatus.OK, f"{facts.server_version} at {server}")
 
 
-def plugin(facts: Facts) -> Check:
+def plugin(facts: ClusterFacts) -> Check:
     if facts.cni is None:
         return Check("network plugin", CheckStatus.NOTE, f"not recognised: {facts.evidence}")
     return Check("network plugin", CheckStatus.OK, f"{facts.cni}, from {facts.evidence}")

@@ -31,7 +31,7 @@ from netprobe.probe.run_objects import PodOptions
 from netprobe.probe.workbench import Workbench
 
 if TYPE_CHECKING:
-    from netprobe.kube.facts import Facts
+    from netprobe.kube.facts import ClusterFacts
 
 HOST_POD_S = 20.0
 
@@ -45,7 +45,7 @@ class Examination:
     """
 
     cluster: ClusterAPI
-    facts: Facts
+    facts: ClusterFacts
     server: str
     other_policies: Sequence[str] | None = ()
     lab: bool = False

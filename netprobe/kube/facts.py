@@ -42,7 +42,7 @@ LAB: Final = "+netprobe."
 
 
 @dataclass(frozen=True, slots=True)
-class Facts:
+class ClusterFacts:
     """`nodes` None: not allowed to list them. `cni` None: nothing names it; `evidence` says what did."""
 
     server_version: str
@@ -52,13 +52,13 @@ class Facts:
     evidence: str
 
 
-async def facts(cluster: KubeCluster) -> Facts:
+async def facts(cluster: KubeCluster) -> ClusterFacts:
     """Ask a cluster what it is. ClusterError only if it does not answer at all."""
     version = str((await cluster.raw("/version")).get("gitVersion", "unknown"))
     if LAB in version:
-        return Facts(version, True, await _nodes(cluster), "netprobe lab", "the server's version")
+        return ClusterFacts(version, True, await _nodes(cluster), "netprobe lab", "the server's version")
     cni, evidence = await _cni(cluster)
-    return Facts(version, False, await _nodes(cluster), cni, evidence)
+    return ClusterFacts(version, False, await _nodes(cluster), cni, evidence)
 
 
 async def _nodes(cluster: KubeCluster) -> tuple[str, ...] | None:

@@ -8,7 +8,7 @@ from time import time
 
 from netprobe.doctor import Diagnosis, Examination
 from netprobe.doctor.pod_facts import NAME
-from netprobe.kube.facts import Facts
+from netprobe.kube.facts import ClusterFacts
 from netprobe.model.objects import Object
 from tests.probe.clock import now, virtually
 from tests.probe.fake import OPEN, SILENT, FakeCluster
@@ -17,7 +17,7 @@ Plugin = Callable[[str, str, bool, bool], bool]
 """(source node, destination node, is ingress forbidden, is egress forbidden) -> whether it passes."""
 
 
-FACTS = Facts("v1.33.0", False, None, "Calico", "DaemonSet kube-system/calico-node")
+FACTS = ClusterFacts("v1.33.0", False, None, "Calico", "DaemonSet kube-system/calico-node")
 
 
 def node(name: str, *, ready: bool = True, taint: str | None = None, os: str = "linux") -> Object:
