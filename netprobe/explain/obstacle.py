@@ -121,22 +121,22 @@ def of_port(entry: Port, flow: Flow, destination: Endpoint) -> Obstacle | None:
     declared = destination.pod.ports if destination.pod else ()
     if opens(entry, flow.port, flow.protocol, declared):
         return None
-    asked, wanted = f"{flow.protocol.value} {flow.port}", describe_port(entry)
+    actual, wanted = f"{flow.protocol.value} {flow.port}", describe_port(entry)
     match entry:
         case AnyPort():  # opens everything
             return None
         case PortRange() | NamedPort() if entry.protocol is not flow.protocol:
-            return Obstacle(ObstacleKind.PROTOCOL, f"it opens {wanted}, not {asked}", wanted, asked)
+            return Obstacle(ObstacleKind.PROTOCOL, f"it opens {wanted}, not {actual}", wanted, actual)
         case PortRange():
-            return Obstacle(ObstacleKind.PORT, f"it opens {wanted}, not {asked}", wanted, asked)
+            return Obstacle(ObstacleKind.PORT, f"it opens {wanted}, not {actual}", wanted, actual)
         case NamedPort():
-            return _of_name(entry, asked, destination, declared)
+            return _of_name(entry, actual, destination, declared)
         case _:
             assert_never(entry)
 
 
 def _of_name(
-    entry: NamedPort, asked: str, destination: Endpoint, declared: tuple[ContainerPort, ...]
+    entry: NamedPort, actual: str, destination: Endpoint, declared: tuple[ContainerPort, ...]
 ) -> Obstacle:
     wanted = describe_port(entry)
     if destination.pod is None:
@@ -149,7 +149,7 @@ def _of_name(
         text = f"{destination.name} has no {entry.protocol.value} port named {entry.name}{more}"
         return Obstacle(ObstacleKind.PORT_NAME, text, wanted)
     found = ", ".join(map(str, numbers))
-    text = f"{entry.name} is {entry.protocol.value} {found} on {destination.name}, not {asked}"
+    text = f"{entry.name} is {entry.protocol.value} {found} on {destination.name}, not {actual}"
     return Obstacle(ObstacleKind.PORT_NAME, text, wanted, found)
 
 

@@ -48,7 +48,7 @@ class GroupBundle:
 def bundles(states: States) -> Iterator[GroupBundle]:
     """All that differs between the states."""
     alike: dict[object, list[PortNumber]] = defaultdict(list)
-    for port in sorted(frozenset().union(*states.asked), key=lambda one: (one[0], one[1].value)):
+    for port in sorted(frozenset().union(*states.ports_of_group), key=lambda one: (one[0], one[1].value)):
         alike[states.ports.class_of(port)].append(port)
     columns: dict[tuple[FlowChange, Family | None], list[tuple[list[PortNumber], Columns]]] = defaultdict(
         list
@@ -75,16 +75,16 @@ def _of_destination(
     destination: int,
 ) -> Iterator[tuple[Key, int]]:
     """The changes of one destination by ports and scope: (key, sources)."""
-    asked = states.asked[destination]
+    own_ports = states.ports_of_group[destination]
     by_scope: dict[tuple[Scope, int], list[PortNumber]] = defaultdict(list)
     for ports, found in columns:
         if bits := found.get(destination, 0):
-            compared = [port for port in ports if port in asked]
+            compared = [port for port in ports if port in own_ports]
             for scope, mask in _scopes(states, change, destination) if compared else ():
                 if bits & mask:
                     by_scope[scope, bits & mask] += compared
     for (scope, sources), ports in by_scope.items():
-        every = len(ports) == len(asked)
+        every = len(ports) == len(own_ports)
         yield Key(change, scope, family, None if every else tuple(sorted(ports, key=_by_number))), sources
 
 

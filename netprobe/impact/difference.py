@@ -56,7 +56,7 @@ class States:
         return self.after.groups
 
     @cached_property
-    def asked(self) -> list[frozenset[PortNumber]]:
+    def ports_of_group(self) -> list[frozenset[PortNumber]]:
         """For each group the ports on which it is compared as a destination."""
         first = (group.members[0] for group in self.groups)
         return [self.ports.of(end) if isinstance(end, PodRef) else self.ports.outside for end in first]

@@ -110,7 +110,7 @@ def impact(
     states = compare_states(revision, compared, profile)
     before, after = Simulator(revision.before, profile), Simulator(revision.after, profile)
     names = Names(states)
-    by_ports = Weights([group.size * len(states.asked[group.index]) for group in states.groups])
+    by_ports = Weights([group.size * len(states.ports_of_group[group.index]) for group in states.groups])
     counted = [(found, _flows(found, names.weights, by_ports)) for found in bundles(states)]
     made = (_bundle(found, flows, states, names) for found, flows in counted if flows)
     checked = check(declared, before, after) if declared is not None else None
@@ -180,7 +180,7 @@ def _bundle(found: GroupBundle, flows: int, states: States, names: Names) -> Bun
 def _sample(found: GroupBundle, states: States) -> Flow:
     """The first flow of a bundle, if possible on a named port."""
     source, destination, group = next(_pairs(found, states))
-    ports = states.asked[group] if found.key.ports is None else found.key.ports
+    ports = states.ports_of_group[group] if found.key.ports is None else found.key.ports
     other = (states.ports.other, Protocol.TCP)
     number, protocol = min(ports, key=lambda port: (port == other, port[0], port[1].value))
     via = Via.EXTERNAL if states.outside >> group & 1 else Via.POD

@@ -44,8 +44,12 @@ class PodIndex:
         choices: list[Sequence[Pod]] = [self._by_label.get(label, ()) for label in selector.match_labels]
         if not choices:
             choices = [
-                [pod for value in set(asked.values) for pod in self._by_label.get((asked.key, value), ())]
-                for asked in selector.requirements
-                if asked.operator is Operator.IN
+                [
+                    pod
+                    for value in set(requirement.values)
+                    for pod in self._by_label.get((requirement.key, value), ())
+                ]
+                for requirement in selector.requirements
+                if requirement.operator is Operator.IN
             ]
         return min(choices, key=len) if choices else self._all

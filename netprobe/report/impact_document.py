@@ -58,13 +58,13 @@ def as_json(impact: Impact, _style: Style = PLAIN) -> Iterator[str]:
 def _record(impact: Impact, bundle: Bundle) -> dict[str, Any]:
     before, after = impact.decisions(bundle.sample)
     other = (impact.other, Protocol.TCP)
-    asked = None if bundle.ports is None else [_asked(p) for p in bundle.ports if p != other]
+    ports = None if bundle.ports is None else [_port(p) for p in bundle.ports if p != other]
     return {
         "change": bundle.change.value,
         "scope": bundle.scope.value,
         "from": {"pods": bundle.sources.size, "names": list(bundle.sources.names)},
         "to": {"pods": bundle.destinations.size, "names": list(bundle.destinations.names)},
-        "ports": asked,
+        "ports": ports,
         "other_ports": bundle.ports is None or other in bundle.ports,
         "family": bundle.family,
         "flows": bundle.flows,
@@ -83,13 +83,13 @@ def _breach_record(breach: Breach) -> dict[str, Any]:
     }
 
 
-def _asked(port: tuple[int, Protocol]) -> dict[str, Any]:
+def _port(port: tuple[int, Protocol]) -> dict[str, Any]:
     return {"port": port[0], "protocol": port[1].value}
 
 
 def _flow(flow: Flow) -> dict[str, Any]:
     ends = {"from": str(flow.source), "to": str(flow.destination)}
-    return {**ends, **_asked((flow.port, flow.protocol)), "family": flow.family}
+    return {**ends, **_port((flow.port, flow.protocol)), "family": flow.family}
 
 
 def _decision(decision: Decision) -> dict[str, Any]:

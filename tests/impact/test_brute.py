@@ -60,13 +60,13 @@ def told(revision: Revision, profile: Profile) -> tuple[Told, set[Flow]]:
     compared = set()
     simulator = Simulator(revision.after, profile)
     groups = [states.groups[index] for index in unpack(states.pods | states.outside)]
-    ends = [(end, states.asked[group.index]) for group in groups for end in group.members]
+    ends = [(end, states.ports_of_group[group.index]) for group in groups for end in group.members]
     for source, _ in ends:
-        for destination, asked in ends:
+        for destination, own_ports in ends:
             if source == destination or (isinstance(source, External) and isinstance(destination, External)):
                 continue
             for family in simulator.families(source, destination):
-                compared |= {Flow(source, destination, *port, family) for port in asked}
+                compared |= {Flow(source, destination, *port, family) for port in own_ports}
     return found, compared
 
 
@@ -77,7 +77,7 @@ def expanded(bundle: GroupBundle, states: States) -> Iterator[Flow]:
             for source in states.groups[one].members:
                 for destination in states.groups[to].members:
                     if source != destination:
-                        for port, protocol in states.asked[to] if ports is None else ports:
+                        for port, protocol in states.ports_of_group[to] if ports is None else ports:
                             yield Flow(source, destination, port, protocol, bundle.key.family)
 
 

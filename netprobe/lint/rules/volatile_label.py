@@ -50,11 +50,11 @@ VOLATILE = frozenset(
 
 def check(view: View) -> Iterator[Finding]:
     for policy, path, selector in all_selectors(view):
-        asked = terms(selector)
+        found = terms(selector)
         keys = sorted(
-            key for key in VOLATILE & asked.keys() if not asked[key].absent and asked[key] != ANYTHING
+            key for key in VOLATILE & found.keys() if not found[key].absent and found[key] != ANYTHING
         )
-        pinned = [key for key in keys if not asked[key].complement]
+        pinned = [key for key in keys if not found[key].complement]
         if pinned:
             yield Finding.about(
                 policy,
