@@ -157,8 +157,8 @@ class _SpdyChannels:
         if kind not in _CHANNELS:
             await self.response.write(spdy.refuse(stream))
             return
-        channel = self._channels[stream] = _CHANNELS[kind]
         await self.response.write(self._connection.accept(stream))
+        channel = self._channels[stream] = _CHANNELS[kind]
         if self._finished:
             await self.response.write(spdy.data(stream, b"", last=True))
         if (output := self._outputs.get(channel)) is not None and not output.done():
@@ -172,5 +172,5 @@ class _SpdyChannels:
         if status is not None:
             await self.send(streams.ERROR, json.dumps(status).encode())
         self._finished = True
-        for stream in self._channels:
+        for stream in list(self._channels):  # later ones are finished in _open
             await self.response.write(spdy.data(stream, b"", last=True))

@@ -29,7 +29,7 @@ async def add(api: Api, *containers: dict[str, Any], status: int = 200) -> dict[
     return answer
 
 
-async def test_an_added_container_runs_what_it_is_asked_for_whoever_attaches(pod: Api) -> None:
+async def test_an_added_container_runs_its_command_for_the_client_that_attaches(pod: Api) -> None:
     added = await add(pod, SHELL)
     [status] = added["status"]["ephemeralContainerStatuses"]
     assert (status["name"], list(status["state"])) == ("shell", ["running"])
