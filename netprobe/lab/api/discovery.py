@@ -95,7 +95,7 @@ def _subresources(resource: Resource) -> list[tuple[str, str, list[str]]]:
 
 def _names(resource: Resource) -> dict[str, Any]:
     """The optional names of a resource; both forms of discovery spell them alike."""
-    names = {"shortNames": list(resource.short), "categories": list(resource.categories)}
+    names = {"shortNames": resource.short.split(), "categories": ["all"] if resource.in_all else []}
     return {key: value for key, value in names.items() if value}
 
 

@@ -59,7 +59,7 @@ def now() -> str:
 
 
 def suffix(length: int = 5) -> str:
-    """The random end of a generated name, from the alphabet that spells no words."""
+    """The random end of a generated name, from an alphabet without vowels."""
     return "".join(random.choices(_SUFFIX, k=length))  # noqa: S311 (a name, not a secret)
 
 
@@ -79,7 +79,7 @@ class Writer:
 
 
 def _keep(keys: Iterable[str], old: Object, obj: Object) -> None:
-    """Give `obj` the values of `old` for these keys, or none where `old` has none."""
+    """Give `obj` the values of `old` for these keys, or remove them if it has none."""
     for key in keys:
         if key in old:
             obj[key] = old[key]
@@ -98,7 +98,7 @@ class Operations:
         self.store = store
 
     def get(self, resource: Resource, namespace: str, name: str) -> Stored:
-        """ApiError 404 if it is not there."""
+        """The stored object; ApiError 404 if there is none."""
         stored = self.store.get(resource, Key(namespace, name))
         if stored is None:
             raise not_found(resource, name)

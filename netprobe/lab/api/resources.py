@@ -19,37 +19,52 @@ _UNUSED = "the lab stores this and does not use it"
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Resource:
-    """One resource of the API. `short` are kubectl's short names.
+    """One resource of the API.
 
+    `short`: kubectl's short names, separated by blanks. `about`: what `kubectl explain` says.
+    `plural`: the name in paths, by default the kind with an s. `cluster`: its objects have no namespace.
+    `in_all`: `kubectl get all` lists it.
     `status` and `scale` say which subresources it has; `others` names further ones, for discovery only.
     `generation`: metadata.generation counts the changes of its spec.
-    `unused`: the warning that a client gets, for a kind without effect. `about`: what `kubectl explain` says.
+    `unused`: the warning that a client gets, for a kind without effect.
     `custom`: defined by a CustomResourceDefinition.
     """
 
-    group: str
-    version: str
+    api_version: str
     kind: str
-    plural: str
-    namespaced: bool = True
-    short: tuple[str, ...] = ()
-    categories: tuple[str, ...] = ()
+    short: str = ""
+    about: str = ""
+    plural: str = ""
+    cluster: bool = False
+    in_all: bool = False
     status: bool = False
     scale: bool = False
     others: tuple[str, ...] = ()
     verbs: tuple[str, ...] = EVERY_VERB
     generation: bool = False
     unused: str = ""
-    about: str = ""
     custom: bool = False
+
+    def __post_init__(self) -> None:
+        if not self.plural:
+            object.__setattr__(self, "plural", f"{self.singular}s")
+
+    @property
+    def group(self) -> str:
+        """The API group; "" for the core group."""
+        return self.api_version.rpartition("/")[0]
+
+    @property
+    def version(self) -> str:
+        return self.api_version.rpartition("/")[2]
+
+    @property
+    def namespaced(self) -> bool:
+        return not self.cluster
 
     @property
     def singular(self) -> str:
         return self.kind.lower()
-
-    @property
-    def api_version(self) -> str:
-        return f"{self.group}/{self.version}" if self.group else self.version
 
     @property
     def qualified(self) -> str:
@@ -64,46 +79,12 @@ class Resource:
         return self.qualified
 
 
-def _kind(
-    api_version: str,
-    kind: str,
-    short: str = "",
-    about: str = "",
-    *,
-    plural: str = "",
-    cluster: bool = False,
-    in_all: bool = False,
-    status: bool = False,
-    scale: bool = False,
-    generation: bool = False,
-    others: tuple[str, ...] = (),
-    unused: str = "",
-) -> Resource:
-    """A row of the table. `cluster`: its objects have no namespace. `in_all`: `kubectl get all` lists it."""
-    group, _, version = api_version.rpartition("/")
-    return Resource(
-        group,
-        version,
-        kind,
-        plural or f"{kind.lower()}s",
-        namespaced=not cluster,
-        short=tuple(short.split()),
-        categories=("all",) if in_all else (),
-        status=status,
-        scale=scale,
-        others=others,
-        generation=generation,
-        unused=unused,
-        about=about,
-    )
-
-
 # Kinds with an effect.
 
-NAMESPACES = _kind(
+NAMESPACES = Resource(
     "v1", "Namespace", "ns", "A namespace; policies select it by its labels.", cluster=True, status=True
 )
-PODS = _kind(
+PODS = Resource(
     "v1",
     "Pod",
     "po",
@@ -113,7 +94,7 @@ PODS = _kind(
     others=("attach", "ephemeralcontainers", "exec", "log", "portforward"),
     generation=True,
 )
-SERVICES = _kind(
+SERVICES = Resource(
     "v1",
     "Service",
     "svc",
@@ -121,14 +102,14 @@ SERVICES = _kind(
     in_all=True,
     status=True,
 )
-CONFIGMAPS = _kind("v1", "ConfigMap", "cm", "Data for containers.")
-SERVICE_ACCOUNTS = _kind("v1", "ServiceAccount", "sa", "The identity of a pod.")
-EVENTS = _kind("v1", "Event", "ev", "What the lab did with an object.")
-ENDPOINTS = _kind("v1", "Endpoints", "ep", "The pods behind a Service.", plural="endpoints")
-NODES = _kind(
+CONFIGMAPS = Resource("v1", "ConfigMap", "cm", "Data for containers.")
+SERVICE_ACCOUNTS = Resource("v1", "ServiceAccount", "sa", "The identity of a pod.")
+EVENTS = Resource("v1", "Event", "ev", "What the lab did with an object.")
+ENDPOINTS = Resource("v1", "Endpoints", "ep", "The pods behind a Service.", plural="endpoints")
+NODES = Resource(
     "v1", "Node", "no", "A node of the lab; traffic between nodes is routed.", cluster=True, status=True
 )
-NETWORK_POLICIES = _kind(
+NETWORK_POLICIES = Resource(
     "networking.k8s.io/v1",
     "NetworkPolicy",
     "netpol",
@@ -138,7 +119,7 @@ NETWORK_POLICIES = _kind(
     generation=True,
 )
 DEPLOYMENTS, REPLICA_SETS, STATEFUL_SETS, DAEMON_SETS = (
-    _kind(
+    Resource(
         "apps/v1",
         kind,
         short,
@@ -155,7 +136,7 @@ DEPLOYMENTS, REPLICA_SETS, STATEFUL_SETS, DAEMON_SETS = (
         ("DaemonSet", "ds", "One pod on each node."),
     )
 )
-JOBS = _kind(
+JOBS = Resource(
     "batch/v1",
     "Job",
     "",
@@ -164,15 +145,15 @@ JOBS = _kind(
     status=True,
     generation=True,
 )
-LEASES = _kind("coordination.k8s.io/v1", "Lease", "", "A sign of life.")
-ENDPOINT_SLICES = _kind(
+LEASES = Resource("coordination.k8s.io/v1", "Lease", "", "A sign of life.")
+ENDPOINT_SLICES = Resource(
     "discovery.k8s.io/v1",
     "EndpointSlice",
     "",
     "The pods behind a Service, with their ports and readiness.",
     generation=True,
 )
-DEFINITIONS = _kind(
+DEFINITIONS = Resource(
     "apiextensions.k8s.io/v1",
     "CustomResourceDefinition",
     "crd crds",
@@ -181,14 +162,14 @@ DEFINITIONS = _kind(
     status=True,
 )
 ACCESS_REVIEWS, RULES_REVIEWS, SUBJECT_REVIEWS = (
-    Resource(group, "v1", kind, f"{kind.lower()}s", namespaced=False, verbs=("create",))
-    for group, kind in (
-        ("authorization.k8s.io", "SelfSubjectAccessReview"),
-        ("authorization.k8s.io", "SelfSubjectRulesReview"),
-        ("authentication.k8s.io", "SelfSubjectReview"),
+    Resource(api_version, kind, cluster=True, verbs=("create",))
+    for api_version, kind in (
+        ("authorization.k8s.io/v1", "SelfSubjectAccessReview"),
+        ("authorization.k8s.io/v1", "SelfSubjectRulesReview"),
+        ("authentication.k8s.io/v1", "SelfSubjectReview"),
     )
 )
-SCALE = Resource("autoscaling", "v1", "Scale", "scales")
+SCALE = Resource("autoscaling/v1", "Scale")
 """The kind of the subresource `scale`; it has no path of its own."""
 
 # Kinds that are stored and have no effect.
@@ -198,7 +179,7 @@ def _unused(
     api_version: str, kind: str, short: str = "", why: str = "", *, plural: str = "", cluster: bool = False
 ) -> Resource:
     """`why` continues the warning that a client gets."""
-    return _kind(
+    return Resource(
         api_version,
         kind,
         short,

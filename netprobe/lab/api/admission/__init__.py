@@ -26,6 +26,7 @@ from netprobe.lab.api.resources import (
 )
 from netprobe.lab.api.status import invalid
 from netprobe.lab.api.store import Store
+from netprobe.model.labels import NAME_LABEL
 from netprobe.model.objects import Object, ReadOnlyObject
 from netprobe.policies.fields import FieldError
 from netprobe.policies.networkpolicy import validate_policy
@@ -43,7 +44,7 @@ class Rules:
 
 def _default_namespace(namespace: Object) -> None:
     own = namespace["metadata"]
-    own.setdefault("labels", {})["kubernetes.io/metadata.name"] = own["name"]
+    own.setdefault("labels", {})[NAME_LABEL] = own["name"]
 
 
 def _default_policy(policy: Object) -> None:

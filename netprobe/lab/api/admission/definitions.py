@@ -72,16 +72,14 @@ def _resource(definition: ReadOnlyObject) -> Resource:
     names = spec["names"]
     version = next(version for version in _versions(definition) if version.get("storage"))
     return Resource(
-        spec["group"],
-        version["name"],
+        f"{spec['group']}/{version['name']}",
         names["kind"],
+        " ".join(names.get("shortNames") or ()),
+        f"Defined by {definition['metadata']['name']}.",
         names["plural"],
-        namespaced=spec["scope"] == "Namespaced",
-        short=tuple(names.get("shortNames") or ()),
-        categories=tuple(names.get("categories") or ()),
+        cluster=spec["scope"] == "Cluster",
         status="status" in (version.get("subresources") or {}),
         generation=True,
         unused="the lab stores this custom resource and does not use it",
-        about=f"Defined by {definition['metadata']['name']}.",
         custom=True,
     )
