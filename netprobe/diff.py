@@ -24,7 +24,7 @@ from netprobe.model.policy import Place
 from netprobe.model.verdict import Decision, Verdict
 
 
-class Status(Enum):
+class FlowStatus(Enum):
     """What became of a flow; the value is the word in reports."""
 
     AS_EXPECTED = "as_expected"
@@ -42,7 +42,7 @@ class Mismatch(Enum):
     SIMULATED_OBSERVED = "simulated-observed"  # the CNI, the kernel, a label or a stale rule is wrong
 
 
-class Kind(Enum):
+class MismatchKind(Enum):
     """In which direction a flow differs from what is expected."""
 
     UNEXPECTED_ALLOW = "unexpected_allow"
@@ -75,9 +75,9 @@ class Row:
     declared: Verdict | None
     decision: Decision | None
     observation: Observation | None
-    status: Status
+    status: FlowStatus
     mismatches: tuple[Mismatch, ...] = ()
-    kind: Kind | None = None
+    kind: MismatchKind | None = None
     reason: str | None = None
     step: int = 0
     why: Why = Why()
@@ -111,23 +111,23 @@ class Counts:
     @classmethod
     def of(cls, rows: Iterable[Row]) -> Counts:
         numbers = Counter(row.status.value for row in rows)  # a str hashes faster than an Enum
-        return cls(*(numbers[status.value] for status in Status))
+        return cls(*(numbers[status.value] for status in FlowStatus))
 
     @property
     def flows(self) -> int:
         return self.as_expected + self.mismatches + self.unknown + self.undefined + self.skipped
 
     @property
-    def verdict(self) -> Status:
+    def verdict(self) -> FlowStatus:
         """Mismatch before unknown before as expected."""
         if self.mismatches:
-            return Status.MISMATCH
-        return Status.UNKNOWN if self.unknown else Status.AS_EXPECTED
+            return FlowStatus.MISMATCH
+        return FlowStatus.UNKNOWN if self.unknown else FlowStatus.AS_EXPECTED
 
     @property
     def exit_status(self) -> int:
         """0 as expected, 1 differences found (also when other flows are unknown), 3 could not tell."""
-        return {Status.MISMATCH: 1, Status.UNKNOWN: 3}.get(self.verdict, 0)
+        return {FlowStatus.MISMATCH: 1, FlowStatus.UNKNOWN: 3}.get(self.verdict, 0)
 
     def __add__(self, other: Counts) -> Counts:
         return Counts(
@@ -181,7 +181,7 @@ def judge(
 
     row = partial(Row, flow, declared, decision, observation, step=step)
     if decision is not None and decision.undefined is not None:
-        return row(Status.UNDEFINED, reason=decision.undefined)
+        return row(FlowStatus.UNDEFINED, reason=decision.undefined)
 
     seen = _seen(observation)
     simulated = decision.verdict if decision else None
@@ -193,15 +193,15 @@ def judge(
     }
     if any(kinds.values()):
         pairs = tuple(pair for pair in Mismatch if kinds[pair])
-        return row(Status.MISMATCH, mismatches=pairs, kind=next(filter(None, kinds.values())))
+        return row(FlowStatus.MISMATCH, mismatches=pairs, kind=next(filter(None, kinds.values())))
 
     if unknown := _why_unknown(decision, observation):
-        return row(Status.UNKNOWN, kind=Kind.INCONCLUSIVE, reason=unknown)
+        return row(FlowStatus.UNKNOWN, kind=MismatchKind.INCONCLUSIVE, reason=unknown)
     if observation is not None and seen is None:
-        return row(Status.SKIPPED, reason=observation.reason or "not tried")
+        return row(FlowStatus.SKIPPED, reason=observation.reason or "not tried")
     if probed and observation is None:
-        return row(Status.SKIPPED, reason="not probed")
-    return row(Status.AS_EXPECTED)
+        return row(FlowStatus.SKIPPED, reason="not probed")
+    return row(FlowStatus.AS_EXPECTED)
 
 
 def _seen(observation: Observation | None) -> Verdict | None:
@@ -218,13 +218,13 @@ def _why_unknown(decision: Decision | None, observation: Observation | None) -> 
     return None if decision or observation else "neither simulated nor probed"
 
 
-def _kind(expected: Verdict | None, actual: Verdict | None) -> Kind | None:
+def _kind(expected: Verdict | None, actual: Verdict | None) -> MismatchKind | None:
     """How two cells differ; None where they agree, or where one of them does not know."""
     match expected, actual:
         case Verdict.DENY, Verdict.ALLOW:
-            return Kind.UNEXPECTED_ALLOW
+            return MismatchKind.UNEXPECTED_ALLOW
         case Verdict.ALLOW, Verdict.DENY:
-            return Kind.UNEXPECTED_DENY
+            return MismatchKind.UNEXPECTED_DENY
         case _:
             return None
 

@@ -9,8 +9,7 @@ from enum import Enum
 from typing import Final
 
 from netprobe.conformance.case import Case
-from netprobe.diff import Row
-from netprobe.diff import Status as FlowStatus
+from netprobe.diff import FlowStatus, Row
 from netprobe.model.flow import Flow
 from netprobe.model.policy import Policy
 from netprobe.model.verdict import Verdict

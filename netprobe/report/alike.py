@@ -6,7 +6,7 @@ from collections import Counter, defaultdict
 from collections.abc import Sequence
 from itertools import islice
 
-from netprobe.diff import Row, Status
+from netprobe.diff import FlowStatus, Row
 from netprobe.model.flow import End
 from netprobe.model.verdict import Verdict
 from netprobe.report import phrases
@@ -63,7 +63,7 @@ def groups(rows: Sequence[Row]) -> tuple[Group, ...]:
     families = phrases.has_both_families(rows)
     flows: Counter[tuple[int, int, str, Verdict, str]] = Counter()
     for row in rows:
-        note = "" if row.status is Status.AS_EXPECTED else row.status.value
+        note = "" if row.status is FlowStatus.AS_EXPECTED else row.status.value
         ends = classes[row.flow.source], classes[row.flow.destination]
         flows[(*ends, port_text(row.flow, families), row.result, note)] += 1
     return tuple(

@@ -17,8 +17,7 @@ from netprobe.conformance.load import rules
 from netprobe.conformance.result import CaseStatus, Result, StepResult
 from netprobe.conformance.shard import cell_of
 from netprobe.conformance.world import Cell
-from netprobe.diff import Row
-from netprobe.diff import Status as FlowStatus
+from netprobe.diff import FlowStatus, Row
 from netprobe.explain.why import blame
 from netprobe.model.verdict import Verdict
 from netprobe.report import conformance_text, phrases

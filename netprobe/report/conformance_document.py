@@ -11,8 +11,7 @@ from netprobe.conformance.baseline import ConformanceReport
 from netprobe.conformance.case import Case
 from netprobe.conformance.result import CaseStatus, Result, StepResult
 from netprobe.conformance.shard import observed_cells
-from netprobe.diff import Row
-from netprobe.diff import Status as FlowStatus
+from netprobe.diff import FlowStatus, Row
 from netprobe.explain.why import blame
 from netprobe.model.flow import Flow
 from netprobe.report.style import PLAIN, Style

@@ -11,8 +11,7 @@ from netprobe.conformance.baseline import ConformanceReport
 from netprobe.conformance.case import Case, CaseStep
 from netprobe.conformance.history import RunChanges
 from netprobe.conformance.result import CaseStatus, Result, Results, StepResult, Triage
-from netprobe.diff import Row
-from netprobe.diff import Status as FlowStatus
+from netprobe.diff import FlowStatus, Row
 from netprobe.explain.why import blame
 from netprobe.report import phrases
 from netprobe.run.record import port_text

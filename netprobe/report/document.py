@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import Any
 
-from netprobe.diff import Row, Status
+from netprobe.diff import FlowStatus, Row
 from netprobe.model.flow import Placement
 from netprobe.model.verdict import Cause, Verdict
 from netprobe.report.style import PLAIN, Style
@@ -103,7 +103,7 @@ def _in_place(found: InPlace) -> dict[str, Any]:
 def _summary(report: Report) -> dict[str, Any]:
     counts = report.counts
     # A cluster that enforces nothing fails a run even if every flow is declared as allowed.
-    verdict = Status.MISMATCH if report.enforcement else counts.verdict
+    verdict = FlowStatus.MISMATCH if report.enforcement else counts.verdict
     return {
         "flows": counts.flows,
         "as_expected": counts.as_expected,

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from netprobe.diff import Kind, Row, Status
+from netprobe.diff import FlowStatus, MismatchKind, Row
 from netprobe.model.policy import Place
 from netprobe.report import phrases
 from netprobe.report.escape import plain, workflow_data, workflow_property
@@ -21,34 +21,36 @@ MOST_LINES = 20
 """Flows in one annotation."""
 
 _TITLES = {
-    Kind.UNEXPECTED_ALLOW: "Flows are allowed that should be denied",
-    Kind.UNEXPECTED_DENY: "Flows are denied that should be allowed",
-    Kind.INCONCLUSIVE: "Could not tell whether flows are allowed",
+    MismatchKind.UNEXPECTED_ALLOW: "Flows are allowed that should be denied",
+    MismatchKind.UNEXPECTED_DENY: "Flows are denied that should be allowed",
+    MismatchKind.INCONCLUSIVE: "Could not tell whether flows are allowed",
 }
 
 
 def github(report: Report, style: Style = PLAIN) -> Iterator[str]:
     """Workflow commands, errors before warnings, then the summary line."""
     families = any(phrases.has_both_families(step.rows) for step in report.steps)
-    found: dict[tuple[Kind, Place | None], list[str]] = {}
+    found: dict[tuple[MismatchKind, Place | None], list[str]] = {}
     for step, row in report.rows():
         if row.kind is not None:
-            place = _in_repository(row.why.place, style.root) if row.status is Status.MISMATCH else None
+            place = _in_repository(row.why.place, style.root) if row.status is FlowStatus.MISMATCH else None
             where = f"{step.name}: " if len(report.steps) > 1 else ""
             found.setdefault((row.kind, place), []).append(where + _line(row, families))
     if report.enforcement:
         yield annotation("error", "The cluster enforces no network policy", [report.enforcement])
     for problem in report.problems:
         yield annotation("warning", "netprobe", [problem])
-    for (kind, place), lines in sorted(found.items(), key=lambda item: item[0][0] is Kind.INCONCLUSIVE):
-        level = "warning" if kind is Kind.INCONCLUSIVE else "error"
+    for (kind, place), lines in sorted(
+        found.items(), key=lambda item: item[0][0] is MismatchKind.INCONCLUSIVE
+    ):
+        level = "warning" if kind is MismatchKind.INCONCLUSIVE else "error"
         yield annotation(level, _TITLES[kind], lines, place)
     yield f"netprobe: {plain(phrases.title(report))}: {phrases.closing(report)}\n"  # cannot begin with "::"
 
 
 def _line(row: Row, families: bool) -> str:
     flow = phrases.flow(row.flow, families)
-    if row.status is Status.UNKNOWN:
+    if row.status is FlowStatus.UNKNOWN:
         return f"{flow}: {row.reason}"
     return f"{flow}: {phrases.blamed(row)}: {phrases.tables(row)}. {row.why}"
 

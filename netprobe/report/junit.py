@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC
 
-from netprobe.diff import Row, Status
+from netprobe.diff import FlowStatus, Row
 from netprobe.report import phrases
 from netprobe.report.escape import xml
 from netprobe.report.style import PLAIN, Style
@@ -68,13 +68,13 @@ def _outcome(row: Row) -> Outcome | None:
     tables = phrases.tables(row)
     kind = row.kind.value if row.kind else row.status.value
     match row.status:
-        case Status.AS_EXPECTED:
+        case FlowStatus.AS_EXPECTED:
             return None
-        case Status.MISMATCH:
+        case FlowStatus.MISMATCH:
             return Outcome("failure", tables, kind, f"{phrases.blamed(row)}. {row.why}")
-        case Status.UNKNOWN:
+        case FlowStatus.UNKNOWN:
             return Outcome("error", row.reason or "", kind, tables)
-        case Status.UNDEFINED | Status.SKIPPED:
+        case FlowStatus.UNDEFINED | FlowStatus.SKIPPED:
             return Outcome("skipped", f"{phrases.note(row)}; {tables}")
 
 

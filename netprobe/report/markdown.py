@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from itertools import islice
 
-from netprobe.diff import Row, Status
+from netprobe.diff import FlowStatus, Row
 from netprobe.report import phrases
 from netprobe.report.alike import rows_or_groups
 from netprobe.report.escape import markdown as escape
@@ -13,7 +13,7 @@ from netprobe.report.style import PLAIN, Style
 from netprobe.report.tables import markdown_table
 from netprobe.run.record import LONGEST, Report, Step
 
-_MARKS = {Status.MISMATCH: "❌", Status.UNKNOWN: "❔"}
+_MARKS = {FlowStatus.MISMATCH: "❌", FlowStatus.UNKNOWN: "❔"}
 
 
 def markdown(report: Report, _style: Style = PLAIN) -> Iterator[str]:
@@ -48,7 +48,7 @@ def _differences(step: Step) -> Iterator[str]:
 
 def _difference(row: Row, families: bool) -> tuple[str, ...]:
     tables = (phrases.verdict(row.declared), phrases.verdict(row.simulated), phrases.observed(row))
-    why = row.reason if row.status is Status.UNKNOWN else f"{phrases.blamed(row)}. {row.why}"
+    why = row.reason if row.status is FlowStatus.UNKNOWN else f"{phrases.blamed(row)}. {row.why}"
     return (_MARKS[row.status], *phrases.ends(row, families), *tables, why or "")
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from itertools import islice
 
-from netprobe.diff import Counts, Mismatch, Row, Status
+from netprobe.diff import Counts, FlowStatus, Mismatch, Row
 from netprobe.model.flow import Flow, Via
 from netprobe.model.observation import Outcome
 from netprobe.model.text import listed
@@ -84,15 +84,15 @@ def blamed(row: Row) -> str:
 def mark(row: Row) -> str:
     """What is special about a flow; "" for a flow that is as expected."""
     match row.status:
-        case Status.AS_EXPECTED:
+        case FlowStatus.AS_EXPECTED:
             return ""
-        case Status.MISMATCH:
+        case FlowStatus.MISMATCH:
             return "MISMATCH"
-        case Status.UNKNOWN:
+        case FlowStatus.UNKNOWN:
             return f"could not tell: {row.reason}"
-        case Status.UNDEFINED:
+        case FlowStatus.UNDEFINED:
             return f"implementation-defined: {row.reason}"
-        case Status.SKIPPED:
+        case FlowStatus.SKIPPED:
             return f"simulated only: {row.reason}" if row.simulated else f"skipped: {row.reason}"
 
 
@@ -101,9 +101,9 @@ def note(row: Row) -> str:
     others = ", ".join(
         f"{name} {verdict(cell)}" for name, cell in _cells(row) if cell not in {None, row.result}
     )
-    if row.status is Status.MISMATCH:
+    if row.status is FlowStatus.MISMATCH:
         return f"<- MISMATCH: {others}"
-    shows_others = row.status in {Status.UNKNOWN, Status.UNDEFINED} and others
+    shows_others = row.status in {FlowStatus.UNKNOWN, FlowStatus.UNDEFINED} and others
     return f"{mark(row)} ({others})" if shows_others else mark(row)
 
 

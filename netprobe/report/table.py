@@ -6,7 +6,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
 
-from netprobe.diff import Row, Status
+from netprobe.diff import FlowStatus, Row
 from netprobe.model.flow import End
 from netprobe.model.verdict import Verdict
 from netprobe.report import phrases
@@ -73,7 +73,8 @@ def _rows(rows: Sequence[Row], style: Style) -> Iterator[str]:
     families = phrases.has_both_families(rows)
     lines = [(*phrases.ends(row, families), phrases.verdict(row.result), phrases.note(row)) for row in rows]
     colours = [
-        {3: _COLOURS[row.result]} | ({4: BOLD_BAD} if row.status is Status.MISMATCH else {}) for row in rows
+        {3: _COLOURS[row.result]} | ({4: BOLD_BAD} if row.status is FlowStatus.MISMATCH else {})
+        for row in rows
     ]
     return aligned(("From", "To", "Port", "Result", ""), lines, colours, style)
 
@@ -88,7 +89,8 @@ def _wide_rows(rows: Sequence[Row], style: Style) -> Iterator[str]:
         tables = (phrases.verdict(row.declared), phrases.verdict(row.simulated), phrases.observed(row))
         lines.append((*phrases.ends(row, families), phrases.verdict(row.result), *tables, why))
     colours = [
-        {3: _COLOURS[row.result]} | ({7: BOLD_BAD} if row.status is Status.MISMATCH else {}) for row in rows
+        {3: _COLOURS[row.result]} | ({7: BOLD_BAD} if row.status is FlowStatus.MISMATCH else {})
+        for row in rows
     ]
     return aligned(header, lines, colours, style)
 
@@ -108,7 +110,7 @@ def _groups(groups: Sequence[Group], style: Style) -> Iterator[str]:
 def _explained(rows: Iterable[Row], style: Style) -> Iterator[str]:
     """Each mismatch, with the policies and rules that decide it."""
     families = phrases.has_both_families(rows)
-    mismatches = (row for row in rows if row.status is Status.MISMATCH)
+    mismatches = (row for row in rows if row.status is FlowStatus.MISMATCH)
     for number, row in enumerate(islice(mismatches, MOST_EXPLAINED)):
         yield "\n" if number == 0 else ""
         mismatch = f"MISMATCH {phrases.flow(row.flow, families)}: {phrases.tables(row)}"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
-from netprobe.diff import Counts, Row, Status, compare, judge
+from netprobe.diff import Counts, FlowStatus, Row, compare, judge
 from netprobe.explain.why import blame
 from netprobe.model.cluster import Cluster
 from netprobe.model.flow import Flow, Protocol
@@ -62,7 +62,7 @@ def _changed(rows: Iterable[Row], before: Iterable[Row], *, first: bool) -> list
     return [
         row
         for row in rows
-        if row.status is not Status.AS_EXPECTED
+        if row.status is not FlowStatus.AS_EXPECTED
         or row.result is not (Verdict.ALLOW if first else earlier.get(row.flow, Verdict.ALLOW))
     ]
 

@@ -9,7 +9,7 @@ import pytest
 from netprobe.conformance.load import builtin
 from netprobe.conformance.result import CaseStatus, Results
 from netprobe.conformance.runner import NOT_ENFORCING, Runner
-from netprobe.diff import Status as FlowStatus
+from netprobe.diff import FlowStatus
 from netprobe.kube import connect
 from netprobe.lab import LabOptions, start
 from netprobe.model.verdict import Verdict

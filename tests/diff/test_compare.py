@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from netprobe.diff import Counts, Kind, Mismatch, Row, Status, compare
+from netprobe.diff import Counts, FlowStatus, Mismatch, MismatchKind, Row, compare
 from netprobe.model.flow import Flow, PodRef
 from netprobe.model.matrix import Matrix
 from netprobe.model.observation import Observation, Outcome
@@ -53,17 +53,17 @@ X         ?         |  ?        ?        ?        ?        DO+        ?
 X         ~         |  ~        ~        ~        ~        ~          ~
 """
 STATUS = {
-    "=": Status.AS_EXPECTED,
-    "?": Status.UNKNOWN,
-    "~": Status.UNDEFINED,
-    "s": Status.SKIPPED,
+    "=": FlowStatus.AS_EXPECTED,
+    "?": FlowStatus.UNKNOWN,
+    "~": FlowStatus.UNDEFINED,
+    "s": FlowStatus.SKIPPED,
 }
 PAIRS = {
     "DS": Mismatch.DECLARED_SIMULATED,
     "DO": Mismatch.DECLARED_OBSERVED,
     "SO": Mismatch.SIMULATED_OBSERVED,
 }
-KINDS = {"+": Kind.UNEXPECTED_ALLOW, "-": Kind.UNEXPECTED_DENY}
+KINDS = {"+": MismatchKind.UNEXPECTED_ALLOW, "-": MismatchKind.UNEXPECTED_DENY}
 
 
 def cells() -> list[tuple[str, str, str, str]]:
@@ -94,12 +94,12 @@ def test_the_status_of_a_flow(declared: str, simulated: str, observed: str, cell
     if cell in STATUS:
         assert row.status is STATUS[cell]
         assert row.mismatches == ()
-        assert row.kind is (Kind.INCONCLUSIVE if cell == "?" else None)
+        assert row.kind is (MismatchKind.INCONCLUSIVE if cell == "?" else None)
     else:
-        assert row.status is Status.MISMATCH
+        assert row.status is FlowStatus.MISMATCH
         assert row.mismatches == tuple(PAIRS[pair] for pair in cell[:-1].split(","))
         assert row.kind is KINDS[cell[-1]]
-    assert (row.reason is None) == (row.status in {Status.AS_EXPECTED, Status.MISMATCH})
+    assert (row.reason is None) == (row.status in {FlowStatus.AS_EXPECTED, FlowStatus.MISMATCH})
 
 
 def test_the_grid_holds_every_combination() -> None:
@@ -111,15 +111,15 @@ def test_the_grid_holds_every_combination() -> None:
 @pytest.mark.parametrize(
     ("counts", "verdict", "exit_status"),
     [
-        pytest.param(Counts(), Status.AS_EXPECTED, 0, id="nothing to compare"),
-        pytest.param(Counts(as_expected=3), Status.AS_EXPECTED, 0, id="as expected"),
-        pytest.param(Counts(undefined=1, skipped=2), Status.AS_EXPECTED, 0, id="undefined never fails"),
-        pytest.param(Counts(as_expected=9, unknown=1), Status.UNKNOWN, 3, id="could not tell"),
-        pytest.param(Counts(mismatches=1), Status.MISMATCH, 1, id="differs"),
-        pytest.param(Counts(mismatches=1, unknown=5), Status.MISMATCH, 1, id="differs: 1 wins over 3"),
+        pytest.param(Counts(), FlowStatus.AS_EXPECTED, 0, id="nothing to compare"),
+        pytest.param(Counts(as_expected=3), FlowStatus.AS_EXPECTED, 0, id="as expected"),
+        pytest.param(Counts(undefined=1, skipped=2), FlowStatus.AS_EXPECTED, 0, id="undefined never fails"),
+        pytest.param(Counts(as_expected=9, unknown=1), FlowStatus.UNKNOWN, 3, id="could not tell"),
+        pytest.param(Counts(mismatches=1), FlowStatus.MISMATCH, 1, id="differs"),
+        pytest.param(Counts(mismatches=1, unknown=5), FlowStatus.MISMATCH, 1, id="differs: 1 wins over 3"),
     ],
 )
-def test_the_exit_status(counts: Counts, verdict: Status, exit_status: int) -> None:
+def test_the_exit_status(counts: Counts, verdict: FlowStatus, exit_status: int) -> None:
     assert (counts.verdict, counts.exit_status) == (verdict, exit_status)
 
 
@@ -161,8 +161,8 @@ def test_a_cell_without_a_family_stands_for_both() -> None:
         Matrix([(flow(81, 6), CONNECTED)]),
     )
     assert [(row.flow.port, row.flow.family, row.status) for row in found] == [
-        (80, 4, Status.MISMATCH),
-        (80, 6, Status.SKIPPED),
-        (81, 6, Status.MISMATCH),
+        (80, 4, FlowStatus.MISMATCH),
+        (80, 6, FlowStatus.SKIPPED),
+        (81, 6, FlowStatus.MISMATCH),
     ]
     assert [row.declared for row in found] == [DENY, DENY, DENY]
