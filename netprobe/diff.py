@@ -17,7 +17,7 @@ from dataclasses import dataclass, replace
 from enum import Enum
 from functools import partial
 
-from netprobe.model.flow import Flow
+from netprobe.model.flow import Family, Flow
 from netprobe.model.matrix import Matrix, T
 from netprobe.model.observation import Observation, Outcome
 from netprobe.model.policy import Place
@@ -240,21 +240,11 @@ def _cell(matrix: Matrix[T] | None, flow: Flow) -> T | None:
 
 def _flows(*matrices: Matrix[Verdict] | Matrix[Decision] | Matrix[Observation] | None) -> Iterator[Flow]:
     """Each flow once: by family where any table tells the families apart, else without one."""
-    keys: set[Flow] = set()
-    for matrix in matrices:
-        keys.update(matrix or ())
-    by_family = {replace(flow, family=None) for flow in keys if flow.family is not None}
-    done: set[Flow] = set()
+    found: dict[Flow, dict[Family | None, Flow]] = {}
     for matrix in matrices:
         for flow in matrix or ():
             both = flow if flow.family is None else replace(flow, family=None)
-            if both in done:
-                continue
-            done.add(both)
-            if both not in by_family:
-                yield both
-                continue
-            for family in (4, 6):
-                single = replace(both, family=family)
-                if single in keys:
-                    yield single
+            found.setdefault(both, {})[flow.family] = flow
+    families: tuple[Family, ...] = (4, 6)
+    for both, by_family in found.items():
+        yield from [by_family[family] for family in families if family in by_family] or (both,)

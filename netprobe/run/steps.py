@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Final
 
-from netprobe.diff import Counts, Mismatch, Row, compare
+from netprobe.diff import Counts, FlowStatus, Mismatch, Row, Why, compare
 from netprobe.explain import explain
 from netprobe.explain.why import blame
 from netprobe.model.flow import Flow
@@ -14,7 +14,7 @@ from netprobe.model.verdict import Verdict
 from netprobe.probe import Facts, Observed
 from netprobe.run.families import united
 from netprobe.run.moment import DeclaredBy, SimulatedMoment, by_nothing
-from netprobe.run.record import Step
+from netprobe.run.record import LONGEST, Step
 from netprobe.simulate import Simulator
 
 MOST_CHANGES: Final = 200
@@ -38,24 +38,26 @@ def enforcement(facts: Facts) -> str | None:
 
 
 def explained(
-    rows: Iterable[Row], simulator: Simulator, declared_by: DeclaredBy = by_nothing
+    rows: Sequence[Row], simulator: Simulator, declared_by: DeclaredBy = by_nothing
 ) -> tuple[Row, ...]:
     """The rows with what decides them and what declares them.
 
-    The first mismatches of policies and declaration also get the smallest change that resolves them: what
-    `netprobe explain` suggests. Each costs a search, so that a suite that is wrong everywhere gets
-    MOST_CHANGES of them.
+    Rows that are as expected are explained where there are few enough to read. The first mismatches of
+    policies and declaration also get the smallest change that resolves them, as `netprobe explain` suggests
+    it; each costs a search, so that there are at most MOST_CHANGES.
     """
-    why = blame(simulator.cluster.policies)
+    blamed = blame(simulator.cluster.policies)
     changes = 0
     found = []
     for row in rows:
-        reason = why(row)
+        why = Why()
+        if row.status is not FlowStatus.AS_EXPECTED or len(rows) <= LONGEST:
+            why = blamed(row)
         if Mismatch.DECLARED_SIMULATED in row.mismatches and changes < MOST_CHANGES:
             changes += 1
-            reason = replace(reason, sentences=(*reason.sentences, *_change(simulator, row.flow)))
+            why = replace(why, sentences=(*why.sentences, *_change(simulator, row.flow)))
         by = declared_by(row.flow) if row.declared is not None else None
-        found.append(replace(row, why=reason, declared_by=by))
+        found.append(replace(row, why=why, declared_by=by))
     return tuple(found)
 
 
