@@ -130,11 +130,13 @@ class WorkloadController(Owner):
 
     def _replace(self, obj: Object, slots: Sequence[Slot], filled: Sequence[Object | None]) -> None:
         """Remove the last pod of an old template, if all pods are ready."""
-        if obj["spec"].get("updateStrategy", {}).get("type") != "RollingUpdate":
+        strategy = obj["spec"].get("updateStrategy", {})
+        if strategy.get("type") != "RollingUpdate":
             return
+        first = strategy.get("rollingUpdate", {}).get("partition", 0)  # StatefulSets: pods below it stay old
         if not all(pod is not None and is_ready(pod) for pod in filled):
             return
-        for slot, pod in reversed([*zip(slots, filled, strict=True)]):
+        for slot, pod in reversed([*zip(slots, filled, strict=True)][first:]):
             if pod is not None and _revision(pod) != slot.labels[HASH]:
                 owned.remove(self.operations, self.resource, obj, pod)
                 return

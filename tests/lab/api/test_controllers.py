@@ -344,3 +344,17 @@ async def test_recreate_removes_the_old_pods_first(api: Api) -> None:
     await api.until(path, settled(2))
     [left] = (await api.until(f"{APPS}/replicasets", lambda found: len(found["items"]) == 1))["items"]
     assert left["spec"]["template"]["metadata"]["annotations"] == {"turn": "2"}
+
+
+async def test_a_partition_keeps_pods_below_it_on_the_old_template(api: Api) -> None:
+    path = f"{APPS}/statefulsets/db"
+    strategy = {"type": "RollingUpdate", "rollingUpdate": {"partition": 1}}
+    await api.ok("POST", f"{APPS}/statefulsets", workload("db", replicas=2, updateStrategy=strategy))
+    await api.until(path, settled(2))
+    change = {"spec": {"template": {"metadata": {"annotations": {"turn": "2"}}}}}
+    await api.ok("PATCH", path, change, kind=MERGE)
+    await api.until(
+        path, lambda db: db["status"].get("updatedReplicas") == db["status"]["readyReplicas"] - 1 == 1
+    )
+    turns = {p["metadata"]["name"]: p["metadata"].get("annotations") for p in await pods_of(api, "db")}
+    assert turns == {"db-0": None, "db-1": {"turn": "2"}}
