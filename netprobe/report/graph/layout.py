@@ -1,22 +1,21 @@
 """Where boxes are drawn: a layered layout, in pixels. The same graph always gets the same layout.
 
 Theory of operation. A namespace is a block of boxes, one below the other; a long one is cut into several.
-Blocks are in columns. They are put in an order with few arrows that point back (`ordered`: callers first).
-A block's column is the longest path to it in that order; if that would give a long and thin picture, the
-order is cut into columns instead, as many as fit a screen best. Within columns, blocks and their boxes are
-sorted by the mean height of their neighbours, in a few sweeps. Each label of arrows that lead to a box is a
-pin inside the box, so labels never overlap, however many arrows there are.
+Blocks are in columns (`in_columns`). Within columns, blocks and their boxes are sorted by the mean height of
+their neighbours, in a few sweeps. Each label of arrows that lead to a box is a pin inside the box, so labels
+never overlap, however many arrows there are.
 """
 
 from __future__ import annotations
 
 import math
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from netprobe.model.verdict import Verdict
 from netprobe.report.escape import plain
+from netprobe.report.graph.columns import in_columns, ordered
 from netprobe.report.graph.elements import Anchor, Edge, Graph, Label
 
 TITLE = 24  # the height of a box without pins
@@ -98,7 +97,9 @@ def layout(graph: Graph) -> Layout:
     for box in boxes.values():
         box.pins.sort(key=_pin_order)
     links = _links(graph.edges, home)
-    columns = _columns(blocks, links)
+    heights = {id(block): block.height + BLOCK_GAP for block in blocks}
+    by_id = {id(block): block for block in blocks}
+    columns = [[by_id[each] for each in column] for column in in_columns(heights, links)]
     for number, column in enumerate(columns):
         for block in column:
             block.column = number
@@ -161,53 +162,6 @@ def _links(edges: Iterable[Edge], home: dict[Anchor, Block]) -> dict[int, dict[i
         if one != other:
             found[one][other] += 100 if edge.label.verdict is Verdict.ALLOW else 1
     return found
-
-
-def _columns(blocks: list[Block], links: dict[int, dict[int, int]]) -> list[list[Block]]:
-    by_id = {id(block): block for block in blocks}
-    order = ordered(list(by_id), links)
-    place = {block: number for number, block in enumerate(order)}
-    depth = dict.fromkeys(order, 0)
-    for one in order:
-        for other in links.get(one, {}):
-            if place[other] > place[one]:
-                depth[other] = max(depth[other], depth[one] + 1)
-    total = sum(block.height + BLOCK_GAP for block in blocks)
-    best = max(3, round(math.sqrt(total * 1.7 / 330)))
-    layers: list[list[Block]] = [[] for _ in range(max(depth.values(), default=-1) + 1)]
-    for one in order:
-        layers[depth[one]].append(by_id[one])
-    tallest = max((sum(b.height + BLOCK_GAP for b in layer) for layer in layers), default=0)
-    if len(layers) <= best + 2 and tallest <= max(900, 2 * total / best):
-        return layers
-    tall = [by_id[one].height + BLOCK_GAP for one in order]
-    splits = [_split(tall, number) for number in range(min(3, len(tall)), min(len(tall), 2 * best) + 1)]
-    chosen = min(splits, key=lambda split: max(_tallest(tall, split), len(split) * 330 / 1.7))
-    return [[by_id[one] for one in order[start:end]] for start, end in chosen]
-
-
-def _split(heights: Sequence[float], number: int) -> list[tuple[int, int]]:
-    """Heights in their order as at most `number` columns (start, end), the tallest as low as possible."""
-    low, high = max(heights), sum(heights)
-    while high - low > 1:
-        middle = (low + high) / 2
-        low, high = (low, middle) if len(_filled(heights, middle)) <= number else (middle, high)
-    return _filled(heights, high)
-
-
-def _filled(heights: Sequence[float], most: float) -> list[tuple[int, int]]:
-    """Columns filled one after the other up to a height."""
-    columns, start, filled = list[tuple[int, int]](), 0, 0.0
-    for index, height in enumerate(heights):
-        if filled and filled + height > most:
-            columns.append((start, index))
-            start, filled = index, 0.0
-        filled += height
-    return [*columns, (start, len(heights))]
-
-
-def _tallest(heights: Sequence[float], split: Iterable[tuple[int, int]]) -> float:
-    return max(sum(heights[start:end]) for start, end in split)
 
 
 def _pin_width(label: Label) -> float:
@@ -294,37 +248,3 @@ def _place(made: Layout, edges: Iterable[Edge]) -> None:
                 box.x = x + PAD + 22
         x += max(block.width for block in column)
     made.width = x + round(made.gutters[-1])
-
-
-def ordered(items: Sequence[int], links: Mapping[int, Mapping[int, int]]) -> list[int]:
-    """The items in an order in which few links point back, and heavy ones least of all.
-
-    The heuristic of Eades, Lin and Smyth (1993): sinks go last, sources go first; if there are neither, the
-    item with the largest surplus of outgoing over incoming weight goes first. Ties keep the given order.
-    """
-    left = dict.fromkeys(items)
-    outgoing = dict.fromkeys(items, 0)
-    incoming = dict.fromkeys(items, 0)
-    sources: dict[int, dict[int, int]] = defaultdict(dict)
-    for one, others in links.items():
-        for other, weight in others.items():
-            if one in left and other in left and one != other:
-                outgoing[one] += weight
-                incoming[other] += weight
-                sources[other][one] = weight
-    first: list[int] = []
-    last: list[int] = []
-    while left:
-        chosen = next((item for item in reversed(left) if not outgoing[item] and incoming[item]), None)
-        if chosen is not None:
-            last.append(chosen)
-        else:
-            chosen = max(left, key=lambda item: (not incoming[item], outgoing[item] - incoming[item]))
-            first.append(chosen)
-        del left[chosen]
-        for other, weight in links.get(chosen, {}).items():
-            if other in incoming:
-                incoming[other] -= weight
-        for other, weight in sources.get(chosen, {}).items():
-            outgoing[other] -= weight
-    return first + last[::-1]
