@@ -266,3 +266,12 @@ async def test_services_get_addresses_and_ports(api: Api) -> None:
     assert kept["spec"]["ports"][0]["nodePort"] == first["ports"][0]["nodePort"]
     moved = await api.fails("PATCH", f"{path}/a", {"spec": {"clusterIP": "10.96.9.9"}}, kind=MERGE)
     assert "may not change once set" in moved["message"]
+
+
+async def test_a_malformed_selector_of_a_workload_is_refused(api: Api) -> None:
+    container = {"name": "c", "image": "x"}
+    template = {"metadata": {"labels": {"a": "b"}}, "spec": {"containers": [container]}}
+    spec = {"selector": {"matchExpressions": [{"key": "a"}]}, "template": template}
+    path = "/apis/apps/v1/namespaces/shop/deployments"
+    error = await api.fails("POST", path, {"metadata": {"name": "d"}, "spec": spec})
+    assert "spec.selector.matchExpressions[0].operator" in error["message"]

@@ -91,7 +91,7 @@ def check_workload(obj: Mapping[str, Any], old: Mapping[str, Any] | None) -> Ite
         yield from decoder.errors
         if not any(selector.values()):
             yield invalid("spec.selector", selector, "empty selector is invalid for deployment")
-        elif not matches(selector, labels):
+        elif not decoder.errors and not matches(selector, labels):
             problem = "`selector` does not match template `labels`"
             yield invalid("spec.template.metadata.labels", labels, problem)
     if old is not None and selector != old["spec"].get("selector"):

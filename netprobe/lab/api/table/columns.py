@@ -171,8 +171,8 @@ def _job_duration(job: Object, now: datetime) -> str:
 
 
 def _event_object(event: Object) -> str:
-    involved = event["involvedObject"]
-    return f"{involved.get('kind', '').lower()}/{involved.get('name', '')}"
+    about = event.get("involvedObject", {})
+    return f"{about.get('kind', '').lower()}/{about.get('name', '')}"
 
 
 def _event_seen(field: str) -> Cell:
