@@ -31,7 +31,7 @@ class Via(FastEnum):
 
 
 class Placement(FastEnum):
-    """Whether the source of a flow stands on the destination's node, where a run has seen to that."""
+    """Whether the source of a flow runs on the destination's node, if a run has placed it."""
 
     SAME = "same-node"
     OTHER = "other-node"
@@ -58,7 +58,7 @@ class PodRef:
 
 @dataclass(frozen=True, slots=True, order=True)
 class ServiceRef:
-    """The name of a Service, written "svc:namespace/name" where a pod could stand too."""
+    """The name of a Service, written "svc:namespace/name" wherever a pod is possible too."""
 
     namespace: str
     name: str
@@ -111,15 +111,15 @@ class Pod:
     node_addresses: tuple[Address, ...] = ()
     host_network: bool = False
     ready: bool = True
-    workload: str | None = None  # "Deployment/web" where the pod comes from one
+    workload: str | None = None  # "Deployment/web" if the pod comes from one
 
 
 @dataclass(frozen=True, slots=True)
 class Flow:
     """New connections from a source to a port of a destination.
 
-    `family` is None where one row stands for both families, or for a pod without an address. `placement` is
-    None where pods are wherever they are; policies do not know of it.
+    `family` is None for both families, or for a pod without an address. `placement` is None if pods are
+    wherever they are; policies do not know of it.
     """
 
     source: End

@@ -36,7 +36,7 @@ class Requirement:
         match self.operator:
             case Operator.IN:  # "the key must be present"
                 return self.key in labels and labels[self.key] in self.values
-            case Operator.NOT_IN:  # "matches also where the key is absent"
+            case Operator.NOT_IN:  # also if the key is absent
                 return self.key not in labels or labels[self.key] not in self.values
             case Operator.EXISTS:
                 return self.key in labels
@@ -80,7 +80,7 @@ class Selector:
         )
 
     def __str__(self) -> str:
-        """As `kubectl get -l` writes it; "everything" where nothing is asked."""
+        """As `kubectl get -l` writes it; "everything" for an empty selector."""
         parts = [f"{key}={value}" for key, value in self.match_labels]
         parts += [str(requirement) for requirement in self.requirements]
         return ",".join(parts) or "everything"

@@ -65,15 +65,15 @@ BASELINE_TIER = Tier("Baseline", 10_000_000, Action.PASS)
 STANDARD_TIERS = (ADMIN_TIER, DEFAULT_TIER, BASELINE_TIER)
 """The tiers of ClusterNetworkPolicy and, between them, of NetworkPolicy.
 
-The orders are those of Calico, whose own tiers may stand anywhere between them. Elsewhere there are no
-other tiers, so that only the sequence matters.
+The orders are those of Calico, whose own tiers may be anywhere between them. Elsewhere there are no
+other tiers, so only the sequence matters.
 """
 
 NETWORK_POLICY = "NetworkPolicy"
 """The kind of networking.k8s.io."""
 
 NETWORK_POLICY_ORDER = 1_000
-"""Where NetworkPolicies stand among Calico's policies in the tier `default`."""
+"""The order of NetworkPolicies among Calico's policies in the tier `default`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,7 +109,7 @@ class Networks:
 
 @dataclass(frozen=True, slots=True)
 class NoPeer:
-    """A peer that matches nobody: it uses a field that netprobe or the network plugin does not know."""
+    """A peer that matches no end: it uses a field that netprobe or the network plugin does not know."""
 
 
 Peer: TypeAlias = AnyPeer | PodPeer | IPBlock | Networks | NoPeer
@@ -122,7 +122,7 @@ class AnyPort:
 
 @dataclass(frozen=True, slots=True)
 class PortRange:
-    """Ports `first` to `last`, both included; 1 to 65535 where the entry names no port."""
+    """Ports `first` to `last`, both included; 1 to 65535 if the entry names no port."""
 
     protocol: Protocol = Protocol.TCP
     first: int = 1
@@ -159,7 +159,7 @@ class Rule:
 class PolicyRef:
     """The identity of a policy. `namespace` is "" for a cluster-scoped kind, as in the Kubernetes API.
 
-    `kind` is the kind's name, with the API group where the name alone would be ambiguous.
+    `kind` is the kind's name, with the API group if the name alone would be ambiguous.
     """
 
     namespace: str
@@ -172,7 +172,7 @@ class PolicyRef:
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where something stands in a file: line and column, from 1."""
+    """A place in a file: line and column, from 1."""
 
     file: str
     line: int
@@ -234,5 +234,5 @@ class Policy:
         return self.ref.kind
 
     def rules(self, direction: Direction) -> tuple[Rule, ...] | None:
-        """The rules of a direction; None where the policy does not apply to it."""
+        """The rules of a direction; None if the policy does not apply to it."""
         return self.ingress if direction is Direction.INGRESS else self.egress

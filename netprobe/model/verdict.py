@@ -35,8 +35,8 @@ class Effect(FastEnum):
 class Cause:
     """A policy's part in a decision.
 
-    ALLOWS, DENIES and PASSES name the rule and, where the manifest lists them, the peer and the port entry
-    that match, by their index from 0; None stands for a rule without such a list. The other effects name
+    ALLOWS, DENIES and PASSES name the rule and, if the manifest lists them, the peer and the port entry
+    that match, by their index from 0; None for a rule without such a list. The other effects name
     the policy alone.
     """
 
@@ -57,9 +57,9 @@ class Cause:
 class Side:
     """One end's part: what the policies that apply to it do with the flow in this direction.
 
-    `allowing` or `denying` are the rules that end the side. Where rules of several policies, or several of
-    one policy, would each have ended it in the same way, they are all here.
-    `isolating` are the policies of the deciding tier that apply, where the tier denies by default: they deny
+    `allowing` or `denying` are the rules that end the side. If several rules in front have the same action,
+    each would have ended it, and all are here.
+    `isolating` are the policies of the deciding tier that apply, if the tier denies by default: they deny
     what is not in `allowing`.
     `passing` are the earlier tiers: a rule with the action PASS, or the tier's default.
     All empty: no policy applies, and the side lets everything through.

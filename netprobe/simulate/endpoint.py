@@ -17,7 +17,7 @@ ASSUMED: Mapping[Family, Address] = {
     4: IPv4Address("10.244.255.254"),
     6: IPv6Address("fd00:10:244:ffff::fffe"),
 }
-"""Where pods are taken to be that have no address yet, as those of manifests that nobody applied.
+"""The addresses assumed for pods that have none, as in manifests that were never applied.
 
 At the far end of the usual pod network: a block of all addresses or of that network holds them; one that
 excepts private networks, or is about some node's pods or one pod, does not. They are held against blocks of
@@ -107,7 +107,7 @@ class Directory:
         return end.host is not None or not self._nodes.isdisjoint(end.addresses.values())
 
     def pod(self, ref: PodRef) -> Endpoint:
-        """The pod of that name as an end, always the same object; UsageError where there is none."""
+        """The pod of that name as an end, always the same object; UsageError if there is none."""
         end = self._ends.get(ref)
         if end is None:
             end = self._ends[ref] = self._pod(ref)
@@ -124,7 +124,7 @@ class Directory:
         return Endpoint(str(ref), addresses, pod=pod, namespace_labels=self.namespace_labels[ref.namespace])
 
     def external(self, end: External) -> Endpoint:
-        """An address; the pod that has it, where one does: policies see the pod."""
+        """An address, or the pod that has it: policies see the pod."""
         if end.address in self._pods:
             return self.pod(self._pods[end.address])
         return Endpoint(str(end), {end.address.version: end.address})
@@ -150,7 +150,7 @@ class Directory:
         return found
 
     def pods_on(self, end: Endpoint) -> frozenset[PodRef]:
-        """The pods that run on the node that an end is; none where it is a pod with an address of its own."""
+        """The pods that run on the node that an end is; none for a pod with its own address."""
         if end.pod is not None:
             return frozenset()
         node = end.host.node if end.host is not None else None
@@ -167,8 +167,8 @@ class Directory:
 def common_families(source: Endpoint, destination: Endpoint) -> tuple[Family | None, ...]:
     """The families in which two ends can talk.
 
-    (None,) where neither has a known address, () where they have no family in common. An end without an
-    address goes along with the other's.
+    (None,) if neither has a known address, () if they have no family in common. An end without an address
+    has the families of the other.
     """
     if not source.addresses and not destination.addresses:
         return (None,)

@@ -1,4 +1,4 @@
-"""What the policies of a cluster say about one flow: the place where the two sides are put together."""
+"""What the policies of a cluster decide for one flow, from its two sides."""
 
 from __future__ import annotations
 
@@ -36,9 +36,9 @@ class Simulator:
     def decide(self, flow: Flow) -> Decision:
         """The verdict on a flow with every cause on both sides.
 
-        A flow without a family is decided in each family that its ends have in common. Where those agree,
-        the first one's decision stands for both; where they differ the verdict is UNKNOWN: `split` the flow
-        first. UsageError where an end is not in the cluster or a Service is the source.
+        A flow without a family is decided in each family that its ends have in common. If those agree, the
+        first one's decision is returned; if they differ the verdict is UNKNOWN: `split` the flow first.
+        UsageError if an end is not in the cluster or a Service is the source.
         """
         destination = self._destination(flow.destination)
         if isinstance(destination, ServiceRef):
@@ -67,10 +67,10 @@ class Simulator:
         return common_families(self.endpoint(source), end)
 
     def split(self, flow: Flow) -> tuple[Flow, ...]:
-        """The rows that a flow without a family stands for.
+        """The flows with a family that replace a flow without one.
 
-        One a family where the verdicts differ, else one: of the only family that the ends have in common,
-        or without a family for both, for ends without addresses and for ends that share none.
+        One for each family if the verdicts differ, else one: with the only family that the ends have in
+        common, or without a family for both, for ends without addresses and for ends that share none.
         """
         rows = self.apart(flow)
         if len(rows) > 1 and len({self.decide(row).verdict for row in rows}) == 1:
@@ -127,9 +127,9 @@ class Simulator:
         return Decision(verdict, egress, ingress, undefined=undefined, reason=reason)
 
     def _to_service(self, flow: Flow, service: Service) -> Decision:
-        """The decisions for all backends: one verdict where they agree, UNKNOWN where they do not.
+        """The decisions for all backends: one verdict if they agree, UNKNOWN if not.
 
-        UNKNOWN also, with the reason, where no backend can be named.
+        Also UNKNOWN, with the reason, if no backend can be determined.
         """
         source = self.endpoint(flow.source)
         common = services.families(self.cluster, source, service)
@@ -177,7 +177,7 @@ class Simulator:
         return "an egress ipBlock against a Service: its address may be seen before or after translation"
 
     def _destination(self, end: End) -> Endpoint | ServiceRef:
-        """The destination; a Service also where it is named by its address."""
+        """The destination; a Service is also found by its address."""
         if isinstance(end, External):
             end = self.directory.service_at(end.address) or end
         if isinstance(end, ServiceRef):

@@ -19,8 +19,8 @@ Member: TypeAlias = PodRef | External
 class Group:
     """Ends that behave alike: pods of one namespace, or one address outside.
 
-    `labels` are those that some selector looks at, as (key, value); the value is None where no selector
-    asks for it, and may then differ from member to member. `sample` is the first member and stands for all.
+    `labels` are those whose key some selector uses, as (key, value); the value is None if no selector uses
+    it, and may then differ from member to member. `sample` is the first member and represents all.
     Members may run on different nodes, which matters only between a pod and its own node.
     """
 
@@ -67,7 +67,7 @@ def group(
 ) -> tuple[tuple[Group, ...], Places]:
     """All groups, those of a namespace side by side, and the place of every pod and external.
 
-    An external whose address is a pod's stands for that pod. Linear in the number of pods.
+    An external whose address is a pod's is treated as that pod. Linear in the number of pods.
     """
     edges = {family: Edges(_edges(vocabulary, profile, family)) for family in FAMILIES}
     found: dict[tuple[str, Kept, object], list[Pod]] = {}

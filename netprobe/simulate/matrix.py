@@ -4,7 +4,7 @@ Theory of operation. Pods that the policies cannot tell apart form a group (`voc
 group is a bit position (`universe`). A selector, a block or a named port is then a set of groups: one big
 integer. For a port and a family, what a policy opens is the union of some such sets, and what a group may
 reach or be reached by is the union over the policies that select it: one row of bits a combination of
-policies (`table`). A pair is two bits. Nothing is ever done for each pair, unless somebody asks for it.
+policies (`table`). A pair is two bits. No work is done for each pair, except for pairs that are read.
 
 Cost. P pods, G <= P groups, N policies with R rules in all, C distinct combinations of policies, K ports:
 O(P) to form the groups, O((N + R + C) * G / 64 * K) for the tables, O(1) a look-up, O(G * G / 64) for
@@ -36,8 +36,8 @@ from netprobe.simulate.vocabulary import Vocabulary
 class Pair:
     """The verdict on one ordered pair of ends.
 
-    `family` is None where it stands for both families, or for ends without an address; a pair whose
-    families differ comes twice. `undefined`: `Simulator.decide` says what the implementation decides.
+    `family` is None for both families, or for ends without an address; a pair whose families differ comes
+    twice. `undefined`: `Simulator.decide` says what the implementation decides.
     """
 
     source: Member
@@ -52,7 +52,7 @@ class Pair:
 class Evaluation:
     """The policies of a cluster worked out for all pairs of its pods, and of addresses outside.
 
-    Tables are made when first asked for, and kept.
+    Tables are made on first use, and kept.
     """
 
     def __init__(

@@ -1,6 +1,6 @@
 """What NetworkPolicy leaves to the implementation, and what each network plugin makes of it.
 
-The API says nothing, or says "undefined", about a few cases (semantics.md, "Edges of the map"). A
+The API says nothing, or says "undefined", about a few cases (docs/semantics.md, "Special cases"). A
 Profile is a plugin's answers. Every decision that hangs on one is marked as undefined; but whether a block
 holds pods is only a plugin's way, since the end-to-end tests say that it does.
 """

@@ -96,7 +96,7 @@ class Rows:
         self.rows = self._rows()
 
     def _rows(self) -> list[int | None]:
-        """For each group the peers it may talk to; None where no policy applies to it."""
+        """For each group the peers it may talk to; None if no policy applies to it."""
         rows: list[int | None] = [None] * len(self._universe.groups)
         walks: dict[tuple[int, ...], tuple[_Walk, int | None]] = {}
         for index in unpack(self._universe.pods):

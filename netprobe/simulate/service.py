@@ -1,4 +1,4 @@
-"""Services as destinations: which pods stand behind one, and on which of their ports.
+"""Services as destinations: which pods are behind one, and on which of their ports.
 
 Policies see the pod's address and port, after the Service has been translated (docs), so a flow to a
 Service is as many flows as there are backends, each decided for itself.
@@ -43,7 +43,7 @@ def families(cluster: Cluster, source: Endpoint, service: Service) -> tuple[Fami
 
 
 def backends(cluster: Cluster, service: Service, flow: Flow) -> tuple[Backend, ...] | str:
-    """Where connections to the Service end; a sentence where that cannot be said."""
+    """Where connections to the Service end; a sentence if that cannot be determined."""
     if service.external_name is not None:
         return (
             f"{service.ref} is an alias of {service.external_name}: what that resolves to is not known here"
@@ -89,7 +89,7 @@ def selected(cluster: Cluster, service: Service, family: Family | None) -> Itera
 
 
 def target(pod: Pod, entry: ServicePort) -> int | None:
-    """The pod's port: a number as it stands, a name looked up on this very pod's containers."""
+    """The pod's port: a number as it is, a name looked up on this pod's containers."""
     if isinstance(entry.target, int):
         return entry.target
     return named(pod, entry.target, entry.protocol)

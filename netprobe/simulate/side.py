@@ -47,7 +47,7 @@ _EFFECTS = {Action.ALLOW: Effect.ALLOWS, Action.DENY: Effect.DENIES, Action.PASS
 
 @dataclass(frozen=True, slots=True)
 class _Entry:
-    """A peer of a rule whose ports match: where the peer matches too, `causes` are the causes."""
+    """A peer of a rule whose ports match; `causes` apply if the peer matches too."""
 
     tier: Tier
     policy: Policy
@@ -91,7 +91,7 @@ class _Applying:
         return found
 
     def entries(self, port: DestinationPort, block_port: DestinationPort | None = None) -> Iterator[_Entry]:
-        """`block_port`: the port for peers that are addresses, where it is another one."""
+        """`block_port`: the port for peers that are addresses, if it is another one."""
         for tier, policies in self._tiers:
             for policy in policies:
                 for index, rule in enumerate(policy.rules(self._direction) or ()):
@@ -254,7 +254,7 @@ class Sides:
         )
 
     def admits(self, entry: Peer, policy: Policy, peer: Endpoint, family: Family | None) -> bool:
-        """Whether one item of `from` or `to` matches whoever the subject talks to."""
+        """Whether one item of `from` or `to` matches the end that the subject talks to."""
         match entry:
             case AnyPeer() | NoPeer():
                 return isinstance(entry, AnyPeer)

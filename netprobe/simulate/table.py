@@ -76,7 +76,7 @@ class Table:
         return Verdict.ALLOW if one == other and self._itself(source, destination) else Verdict.DENY
 
     def _special_verdict(self, source: Member, destination: Member) -> Verdict:
-        """The verdict where an end lacks the family, is outside, or is on its node's network."""
+        """The verdict if an end lacks the family, is outside, or is on its node's network."""
         one, other = self._where[source], self._where[destination]
         if one in self._no_family or other in self._no_family:
             return Verdict.UNKNOWN

@@ -1,7 +1,7 @@
-"""Groups as bit positions, and every question that a policy asks of them answered as a set.
+"""Groups as bit positions: what a selector, a block or a named port matches is a set of groups.
 
-The second way to match selectors, blocks and named ports, beside `match`: there one thing against one
-selector, here one selector against everything at once, through an index of labels.
+`match` and `model.labels` compare one thing with one selector; here one selector is compared with everything
+at once, by an index of labels.
 """
 
 from __future__ import annotations
@@ -194,7 +194,7 @@ class Universe:
         return self.profile.blocks_match_nodes or not self._directory.is_node(each.sample)
 
     def declaring(self, port: NamedPort, number: int) -> int:
-        """The groups on whose pods the name stands for that number."""
+        """The groups whose pods give that number this name."""
         return self._named.get((port.name, port.protocol, number), 0)
 
     @cached_property

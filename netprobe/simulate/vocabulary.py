@@ -1,7 +1,7 @@
-"""What the policies of a cluster speak of: all that can tell one pod from another.
+"""What the policies of a cluster mention: all that can tell one pod from another.
 
-A label that no selector names, a value that none of them asks for, a port name that no rule uses and an
-address on the same side of every block's edge make no difference to any verdict.
+A label that no selector names, a value that none of them uses, a port name that no rule uses and an address
+on the same side of every block's edge make no difference to any verdict.
 """
 
 from __future__ import annotations
@@ -16,8 +16,8 @@ from netprobe.model.flow import Address, ContainerPort, Family
 from netprobe.model.labels import Labels, Selector
 from netprobe.model.policy import Direction, IPBlock, NamedPort, Network, Networks, PodPeer, Policy
 
-Words: TypeAlias = dict[str, set[str]]  # label key -> the values that selectors ask for
-Kept: TypeAlias = tuple[tuple[str, str | None], ...]  # (key, value); None for a value nobody asks for
+Words: TypeAlias = dict[str, set[str]]  # label key -> the values that selectors use
+Kept: TypeAlias = tuple[tuple[str, str | None], ...]  # (key, value); None for a value that no selector uses
 
 
 class Vocabulary:

@@ -8,11 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import replace
-from ipaddress import ip_network
+from ipaddress import ip_address, ip_network
 
 import pytest
 
-from netprobe.model.flow import PodRef
+from netprobe.model.cluster import Service, ServicePort
+from netprobe.model.flow import PodRef, ServiceRef
 from netprobe.model.labels import EVERYTHING, NAME_LABEL, Selector
 from netprobe.model.policy import (
     ADMIN_TIER,
@@ -45,6 +46,7 @@ from tests.semantics.stage import (
     block,
     decide,
     flow,
+    mark,
     marks,
     param,
     pod,
@@ -318,3 +320,14 @@ def test_what_one_policy_allows(index: int | None, expected: str) -> None:
         for name in ("x/a", "x/b")
     }
     assert "; ".join(f"{name}: {' '.join(others)}" for name, others in peers.items()) == expected
+
+
+def test_networks_may_see_a_services_address_before_it_is_translated() -> None:
+    elsewhere = ip_network("192.0.2.0/24")
+    networks = [Networks((elsewhere, ip_network(cidr))) for cidr in ("10.96.0.0/16", "10.97.0.0/16")]
+    service = Service(ServiceRef("x", "s"), {"app": "b"}, (ip_address("10.96.0.1"),), (ServicePort(80, 81),))
+    found = []
+    for peer in networks:
+        only = replace(tiered("p", EARLY, to(ALLOW, peer)), ingress=None)
+        found.append(mark(replace(stage(only, services=[service]), tiers=TIERS), "x/a -> svc:x/s 80"))
+    assert found == ["X!", "X"]

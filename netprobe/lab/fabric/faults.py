@@ -1,4 +1,4 @@
-"""Faults of the network on demand: asked for by annotation, none by default.
+"""Faults of the network on demand, by annotation; none by default.
 
 On a pod, `netprobe.dev/fault-listener`:
 

@@ -86,7 +86,7 @@ class PolicyRules:
 def rules_of(
     installed: InstalledPolicy, direction: Direction, versions: Sequence[int], deny_with: DenyWith = "drop"
 ) -> PolicyRules:
-    """One rule of nft for each rule, peer and port entry of the policy; two where a denial takes two."""
+    """One rule of nft for each rule, peer and port entry of the policy; two if a denial takes two."""
     policy, way = installed.policy, direction.value
     name = name_of(policy.ref)
     chain = f"{way}/{name}"
@@ -201,12 +201,12 @@ class _Writer:
 
 
 def name_of(ref: PolicyRef) -> str:
-    """NAMESPACE/NAME of a NetworkPolicy; for other kinds the kind stands in front."""
+    """NAMESPACE/NAME of a NetworkPolicy; for other kinds with the kind in front."""
     return str(ref) if ref.kind == NETWORK_POLICY else f"{ref.kind}/{ref}"
 
 
 def shortened(text: str) -> str:
-    """As long as a comment may be; where a name is too long its middle is left out, never its end."""
+    """As long as a comment may be; a name that is too long loses its middle, never its end."""
     if len(text) > _COMMENT_LIMIT:
         half = _COMMENT_LIMIT // 2 - 1
         text = f"{text[:half]}..{text[-half:]}"

@@ -10,7 +10,7 @@ since in nftables "accept" ends one base chain only, while "drop" is final:
     hook forward, second   ingress:  established → accept; by the link it goes out on → the pod's chain
     hook input             local:    a pod to its own node: its egress side alone
 
-So a flow passes where the source's egress side and the destination's ingress side let it pass, each
+So a flow passes if the source's egress side and the destination's ingress side both let it pass, each
 decided on its own pod's node. A node reaches its own pods (hook output has no rules), and a pod to its
 own address never leaves the pod.
 
@@ -94,7 +94,7 @@ POLICIES = Table(_NAME, _BASE)
 
 @dataclass(frozen=True, slots=True)
 class _Applied:
-    """A policy's chain where it applies to a pod."""
+    """The chain of a policy that applies to a pod."""
 
     tier: Tier
     chain: str
@@ -126,7 +126,7 @@ class Compiler:
         self._applying: dict[Direction, dict[PodRef, list[_Applied]]] = {
             direction: defaultdict(list) for direction in Direction
         }
-        self._missed: dict[str, str] = {}  # chain → the node that misses it, where a fault asks for that
+        self._missed: dict[str, str] = {}  # chain → the node that misses it, by a fault
         self.texts: dict[int, _Text] = {}
         for tier, policy in _in_order(state):
             text = self._text(policy)
@@ -166,7 +166,7 @@ class Compiler:
     def _of_pod(
         self, chain: str, direction: Direction, ref: PodRef, applying: Sequence[_Applied]
     ) -> Iterator[tuple[str, tuple[str, ...]]]:
-        """The chain of a pod in a direction, and those of its tiers where there are several."""
+        """The chain of a pod in a direction, and those of its tiers if there are several."""
         tiers = [(tier, list(own)) for tier, own in groupby(applying, key=lambda one: one.tier)]
         if len(tiers) == 1:
             yield chain, tuple(self._of_tier(*tiers[0], direction, ref))

@@ -1,4 +1,4 @@
-"""A table of the kernel's packet filter: the part that stands, and the part that is made from a state."""
+"""A table of the kernel's packet filter: its fixed base, and the part that is made from a state."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ class NamedSet:
 
 @dataclass(frozen=True, slots=True)
 class Ruleset:
-    """What is, or should be, loaded in a table beside its base: sets, chains (their rules), and the entries
+    """What is, or should be, loaded in a table besides its base: sets, chains (their rules), and the entries
     of the base's maps, keys and verdicts as nft writes them.
     """
 
