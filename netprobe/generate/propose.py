@@ -74,17 +74,22 @@ class _Proposal:
         return names
 
     def _alike(self, places: list[int]) -> bool:
-        """Whether classes have the same flows to and from others, and all or none among each other."""
+        """Whether classes have the same ports and flows, and all or none among each other.
+
+        A row that names a port declares it for all pods that it names, whether they declare the port or not.
+        """
+        if len({frozenset(self._classes[place].ports) for place in places}) > 1:
+            return False
         own = reduce(or_, (1 << place for place in places))
         for port in self._reaches:
-            listening = [place for place in places if port in self._classes[place].ports]
-            for lines, alike in ((self._reaches[port], places), (self._reached[port], listening)):
-                if len({lines.get(place, 0) & ~own for place in alike}) > 1:
+            is_destination = port in self._classes[places[0]].ports
+            for lines in (self._reaches[port], self._reached[port] if is_destination else {}):
+                if len({lines.get(place, 0) & ~own for place in places}) > 1:
                     return False
             among = {
                 self._reaches[port][one] >> other & 1
                 for one in places
-                for other in listening
+                for other in (places if is_destination else ())
                 if one != other or not self._classes[one].is_alone
             }
             if len(among) > 1:
@@ -95,7 +100,7 @@ class _Proposal:
         """Destinations with the same sources on the same ports share a row."""
         joined: dict[tuple[tuple[str, ...], tuple[PortNumber, ...] | None], list[str]] = defaultdict(list)
         for number, name in enumerate(self._names):
-            declared = tuple(dict.fromkeys(p for place in name.places for p in self._classes[place].ports))
+            declared = self._classes[name.places[0]].ports
             by_sources: dict[int, list[PortNumber]] = defaultdict(list)
             for port in declared:
                 if found := self._sources(number, port):
@@ -109,7 +114,7 @@ class _Proposal:
     def _sources(self, number: int, port: PortNumber) -> int:
         """The names from which one is reached on a port, as bits."""
         name = self._names[number]
-        place = next(place for place in name.places if port in self._classes[place].ports)
+        place = name.places[0]
         column = self._reached[port].get(place, 0)
         if self._classes[place].is_alone:
             column &= ~(1 << place)

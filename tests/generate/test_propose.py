@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 
 from netprobe.generate import ProposedRow, propose
 from netprobe.model.cluster import Cluster
-from netprobe.model.flow import Flow
+from netprobe.model.flow import ContainerPort, Flow, Pod, PodRef, Protocol
+from netprobe.model.policy import PodPeer, Policy, PolicyRef, PortRange, Rule
 from netprobe.model.verdict import Verdict
 from netprobe.simulate import CALICO, CILIUM, Profile, evaluate
 from netprobe.suite import Declaration, Expectation, ExpectationRow
@@ -60,3 +61,19 @@ def test_the_proposal_declares_what_passes(rng: Random, profile: Profile) -> Non
     assert {
         replace(flow, family=None) for flow, verdict in declared.items() if verdict is Verdict.ALLOW
     } == passing
+
+
+def test_pods_of_one_workload_with_different_ports_are_named_one_by_one() -> None:
+    """A row "shop/api, port 80" would declare port 80 of both pods, and one of them is isolated for it."""
+    refs = [PodRef("shop", name) for name in ("api-1", "api-2", "web")]
+    ports = [(ContainerPort(80), ContainerPort(81)), (), ()]
+    workloads = ("Deployment/api", "Deployment/api", None)
+    pods = {
+        ref: Pod(ref, {"app": ref.name[:3]}, ports=own, workload=workload)
+        for ref, own, workload in zip(refs, ports, workloads, strict=True)
+    }
+    allow = Rule((PodPeer(),), (PortRange(first=80, last=80),))
+    isolating = Policy(PolicyRef("shop", "api"), ingress=(allow,))
+    (only,) = propose(Cluster(pods=pods, policies=(isolating,)))
+    assert only.destinations == ("shop/api-1",)
+    assert only.ports == ((80, Protocol.TCP),)
