@@ -1,4 +1,4 @@
-"""Who may import whom: docs/architecture.md, "The layers"."""
+"""Who may import whom: docs/architecture.md, "Packages"."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ ORDER = (
     "pytest_plugin",
     "cli",
 )
-"""A package imports only packages that stand before it."""
+"""A package imports only packages that come before it."""
 
 NEVER = {
     # That the lab and the simulator agree is evidence only while policy is worked out twice.
@@ -76,7 +76,7 @@ def wrong_imports(package: str, path: Path) -> Iterator[str]:
             if target in {package, "__version__"}:
                 continue
             if ORDER.index(target) > ORDER.index(package):
-                yield f"{path.relative_to(ROOT)} imports {name}, which stands above {package}"
+                yield f"{path.relative_to(ROOT)} imports {name}, which comes after {package}"
             if target in NEVER.get(package, ()):
                 yield f"{path.relative_to(ROOT)} imports {name}: {package} never imports {target}"
         elif package != ONLY_IMPORTER.get(top, package):
