@@ -50,8 +50,8 @@ class Applying:
     """The policies of a cluster that apply to one direction, and to which groups.
 
     `selecting` holds for each group the policies that select it, in the order of evaluation, as indexes of
-    `Cluster.policies`. What the peers of a rule match does not depend on the port, so all tables of a family
-    share it.
+    `Cluster.policies`; `combination` holds for each group the index of these policies in `combinations`.
+    What the peers of a rule match does not depend on the port, so all tables of a family share it.
     """
 
     def __init__(self, direction: Direction, cluster: Cluster, universe: Universe) -> None:
@@ -68,6 +68,9 @@ class Applying:
                 for index in unpack(universe.subjects(policy)):
                     selecting[index].append(number)
         self.selecting = [tuple(numbers) for numbers in selecting]
+        numbered: dict[tuple[int, ...], int] = {}
+        self.combination = [numbered.setdefault(numbers, len(numbered)) for numbers in self.selecting]
+        self.combinations = tuple(numbered)
 
     def admitted(self, number: int, family: Family | None) -> list[tuple[Rule, int]]:
         """The rules of a policy, each with the groups that its peers match."""
@@ -98,18 +101,20 @@ class Rows:
     def _rows(self) -> list[int | None]:
         """For each group the peers it may talk to; None if no policy applies to it."""
         rows: list[int | None] = [None] * len(self._universe.groups)
-        walks: dict[tuple[int, ...], tuple[_Walk, int | None]] = {}
+        made = [self._shared(selecting) for selecting in self._applying.combinations]
         for index in unpack(self._universe.pods):
-            selecting = self._applying.selecting[index]
-            if not selecting:
-                continue
-            if selecting not in walks:
-                walk = self._walk(selecting)
-                alike = not any(step.narrowed for _, steps in walk for step in steps)
-                walks[selecting] = walk, self._row(walk, index) if alike else None
-            walk, row = walks[selecting]
-            rows[index] = self._row(walk, index) if row is None else row
+            row, walk = made[self._applying.combination[index]]
+            rows[index] = row if walk is None else self._row(walk, index)
         return rows
+
+    def _shared(self, selecting: tuple[int, ...]) -> tuple[int | None, _Walk | None]:
+        """The row of all groups with these policies; the walk instead, if the row differs between them."""
+        if not selecting:
+            return None, None
+        walk = self._walk(selecting)
+        if any(step.narrowed for _, steps in walk for step in steps):
+            return None, walk
+        return self._row(walk, 0), None
 
     def _walk(self, selecting: Sequence[int]) -> _Walk:
         """The tiers that some policies are in, with the steps of all their rules."""
