@@ -90,11 +90,14 @@ class _Judge:
     def _needed(self, policy: Policy, number: int, direction: Direction) -> set[int | None]:
         """The rules that allow what nothing else does; and None if only this policy isolates some pod."""
         found: set[int | None] = set()
-        if policy.rules(direction) is None:
+        rules = policy.rules(direction)
+        if rules is None:
             return found
         for subject, isolating in self._subjects(policy, direction):
             if isolating == (number,):
                 found.add(None)
+            if found.issuperset(range(len(rules))):
+                continue  # every rule is needed already
             others = [other for other in isolating if other != number]
             policies = [self._evaluation.cluster.policies[each] for each in isolating]
             for port in representatives(self._evaluation.cluster, policies):
@@ -103,7 +106,7 @@ class _Judge:
                     allowed = 0
                     for other in others:
                         allowed |= self._peers(table, (direction, other, None), subject)
-                    for index in range(len(policy.rules(direction) or ())):
+                    for index in range(len(rules)):
                         own = self._peers(table, (direction, number, index), subject)
                         if own & ~allowed:
                             found.add(index)
