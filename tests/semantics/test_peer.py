@@ -142,3 +142,8 @@ def test_a_selector_of_subjects(direction: Direction, selector: Selector, expect
     cluster = stage(facing(direction, "x/p", selector))
     asked = [toward(direction, subject, "y/a")[0] for subject in ("x/a", "x/b", "x/e", "x/n")]
     assert marks(cluster, asked).translate(str.maketrans(".X", "X.")) == expected
+
+
+def test_a_selector_is_written_as_kubectl_writes_it() -> None:
+    both = Selector.of({"a": "b"}, Requirement("c", Operator.NOT_IN, ("d", "e")))
+    assert [str(both), str(EVERYTHING)] == ["a=b,c notin (d, e)", "everything"]

@@ -331,3 +331,14 @@ def test_networks_may_see_a_services_address_before_it_is_translated() -> None:
         only = replace(tiered("p", EARLY, to(ALLOW, peer)), ingress=None)
         found.append(mark(replace(stage(only, services=[service]), tiers=TIERS), "x/a -> svc:x/s 80"))
     assert found == ["X!", "X"]
+
+
+def test_one_of_a_services_addresses_is_enough() -> None:
+    pods = also(
+        pod("x/a", {"app": "a"}, "10.244.1.1", "fd00::1"), pod("x/b", {"app": "b"}, "10.244.1.2", "fd00::2")
+    )
+    addresses = (ip_address("10.96.0.1"), ip_address("fd00:96::1"))
+    service = Service(ServiceRef("x", "s"), {"app": "b"}, addresses, (ServicePort(80, 81),))
+    peer = Networks((ip_network("10.96.0.0/16"),))
+    only = replace(tiered("p", EARLY, to(ALLOW, peer)), ingress=None)
+    assert mark(replace(stage(only, pods=pods, services=[service]), tiers=TIERS), "x/a -> svc:x/s 80") == "X!"
