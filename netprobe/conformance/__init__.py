@@ -10,9 +10,7 @@ cells              which cells of a case are probed
 fixture_plan       the objects of a fixture: namespaces, nine pods, canaries
 fixture_map        a case's relative names mapped to a fixture's namespaces, pods and addresses
 case_fixture       one fixture: changes, canaries, and probing until stable
-case_pods          pods and a namespace that a case creates while its policies are in force
-kubelet_probe      whether a node reaches its pod, shown by a readiness probe
-open_connections   connections that are kept open while a change is made
+case_pods          pods, a namespace and open connections that a case has while its policies are in force
 runner             runs cases on several fixtures in parallel
 result             results of cases and of a run; exit status
 expected_failures  the file of expected failures

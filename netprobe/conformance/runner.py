@@ -12,11 +12,10 @@ from typing import Any, Final
 
 from netprobe.conformance.case import Case, CaseStep
 from netprobe.conformance.case_fixture import CaseFixture, State
-from netprobe.conformance.case_pods import CasePods
+from netprobe.conformance.case_pods import CasePods, kept_open
 from netprobe.conformance.cells import probed_cells
 from netprobe.conformance.fixture_map import FixtureMap
 from netprobe.conformance.fixture_plan import Plan
-from netprobe.conformance.open_connections import kept_open
 from netprobe.conformance.result import CaseStatus, Result, Results, StepResult, attempts, is_settled, overall
 from netprobe.conformance.world import EMPTY, HOST_PORT, KUBELET, NAMESPACES, PASSING, PODS, SERVICE, Cell
 from netprobe.diff import Row, compare

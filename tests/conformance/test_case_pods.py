@@ -1,21 +1,24 @@
-"""What a case makes for itself: pods, some on a node's network, a namespace, and what a kubelet says."""
+"""What a case creates for itself: pods, some on a node's network, a namespace, and open connections."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from typing import Any
 
 import pytest
 
-from netprobe.conformance import kubelet_probe
+from netprobe.conformance import case_pods
 from netprobe.conformance.case import Case, CaseStep
-from netprobe.conformance.case_pods import CasePods
+from netprobe.conformance.case_pods import KEEP_OPEN, CasePods, kept_open
 from netprobe.conformance.load import builtin
-from netprobe.conformance.world import ON_HOST
+from netprobe.conformance.world import ON_HOST, Cell
+from netprobe.errors import WorkbenchError
 from netprobe.model.flow import PodRef
 from netprobe.model.objects import Object
 from netprobe.model.verdict import Verdict
-from netprobe.probe import PodOptions
+from netprobe.probe import PodOptions, Station
 from netprobe.probe.bench import ref_of
 from tests.conformance.samples import CASE, SITE
 
@@ -67,27 +70,27 @@ class Cluster:
         self.objects.pop((kind, namespace, name), None)
 
 
-def latecomers(cluster: Cluster, case: Case = CASE) -> CasePods:
+def case_pods_of(cluster: Cluster, case: Case = CASE) -> CasePods:
     there: Any = cluster
     return CasePods(there, there, case, SITE, options=PodOptions())
 
 
-def moment(*pods: str, remade: tuple[str, ...] = (), **labels: dict[str, str]) -> CaseStep:
+def step_with(*pods: str, remade: tuple[str, ...] = (), **labels: dict[str, str]) -> CaseStep:
     return CaseStep([], PASSES, labels, {pod: {} for pod in pods}, frozenset(remade))
 
 
-async def test_a_namespace_is_there_while_a_moment_has_pods_in_it() -> None:
+async def test_a_namespace_is_there_while_a_step_has_pods_in_it() -> None:
     cluster = Cluster()
     steps = [
-        moment(),
-        moment("v/late", v={"tier": "new"}),
-        moment("v/late"),
-        moment("v/late", remade=("v",)),
-        moment(),
-        moment("v/late"),
+        step_with(),
+        step_with("v/late", v={"tier": "new"}),
+        step_with("v/late"),
+        step_with("v/late", remade=("v",)),
+        step_with(),
+        step_with("v/late"),
     ]
     fresh = []
-    async with latecomers(cluster) as made:
+    async with case_pods_of(cluster) as made:
         for step in steps:
             fresh.append(await made.clear(step))
             await made.make(step)
@@ -106,11 +109,11 @@ async def test_a_namespace_is_there_while_a_moment_has_pods_in_it() -> None:
     ]
 
 
-async def test_a_pod_is_there_while_a_moment_has_it() -> None:
+async def test_a_pod_is_there_while_a_step_has_it() -> None:
     cluster = Cluster()
-    async with latecomers(cluster) as made:
-        first = moment("x/late", "y/late")
-        for step in (first, first, moment("x/late", "y/late", remade=("x/late",)), moment("y/late")):
+    async with case_pods_of(cluster) as made:
+        first = step_with("x/late", "y/late")
+        for step in (first, first, step_with("x/late", "y/late", remade=("x/late",)), step_with("y/late")):
             await made.clear(step)
             await made.make(step)
         assert set(made.stations) == {PodRef("y", "late")}
@@ -120,8 +123,8 @@ async def test_a_pod_is_there_while_a_moment_has_it() -> None:
 
 async def test_a_pod_on_a_node_s_network() -> None:
     cluster = Cluster()
-    both = moment(*ON_HOST)
-    async with latecomers(cluster) as made:
+    both = step_with(*ON_HOST)
+    async with case_pods_of(cluster) as made:
         made.site = SITE.with_pods({}, {"x/a": "first", "x/b": "second"})
         await made.make(both)
     live = [pod for key, pod in cluster.objects.items() if key[0] == "Pod"]
@@ -146,13 +149,13 @@ async def test_a_pod_on_a_node_s_network() -> None:
 async def test_what_a_kubelet_says(
     monkeypatch: pytest.MonkeyPatch, ready: list[bool], listener: str | None, verdicts: list[Verdict]
 ) -> None:
-    monkeypatch.setattr(kubelet_probe, "STANDS_S", 0)
+    monkeypatch.setattr(case_pods, "PROBE_SETTLED_S", 0)
     case = next(case for case in builtin() if "kubelet" in case.needs)
     cluster = Cluster()
     cluster.ready = ready[0]
     seen = []
-    async with latecomers(cluster, case) as made:
-        await made.make(moment("x/late"))
+    async with case_pods_of(cluster, case) as made:
+        await made.make(step_with("x/late"))
         (pod,) = await cluster.find("Pod", "x", None)
         assert pod["spec"]["containers"][0]["readinessProbe"]["tcpSocket"] == {"port": 80}
         assert list(map(str, made.site.addresses["node:x/late"])) == ["192.0.2.9"]
@@ -160,3 +163,59 @@ async def test_what_a_kubelet_says(
             pod["status"]["conditions"][0]["status"] = str(one)
             seen.append((await made.observe_probe("x/late", listener=listener)).verdict)
     assert seen == verdicts
+
+
+class Pod:
+    """Runs nothing: prints what a command would."""
+
+    def __init__(self, *printed: str) -> None:
+        self.printed = printed
+        self.command: list[str] = []
+        self.open = False
+
+    @asynccontextmanager
+    async def exec(self, *where: str, stdin: bool = True) -> AsyncIterator[Any]:
+        assert not stdin
+        self.command = list(where[3])
+        self.open = True
+        try:
+            yield self
+        finally:
+            self.open = False
+
+    async def lines(self) -> AsyncIterator[str]:
+        for line in self.printed:
+            yield line
+        if not self.printed:
+            await asyncio.Event().wait()
+
+
+TO_OPEN = Cell("x/b", "x/a", "80/TCP")
+SOURCE = SITE.end("x/b")
+STATIONS: Any = {SOURCE: Station(SOURCE, "x", "b", "probe", SITE.addresses["x/b"])}
+
+
+@pytest.mark.parametrize(
+    "printed", ["10.1.0.1 (10.1.0.1:80) open", "Connection to 10.1.0.1 80 port [tcp/*] succeeded!"]
+)
+async def test_a_connection_is_open_until_the_end(printed: str) -> None:
+    pod: Any = Pod(printed)
+    async with kept_open(pod, SITE, STATIONS, [TO_OPEN]):
+        assert pod.open
+    assert not pod.open
+    assert pod.command[2] == KEEP_OPEN
+    assert pod.command[4:6] == [str(SITE.addresses["x/a"][0]), "80"]
+
+
+@pytest.mark.parametrize(
+    ("printed", "timeout_s", "why"), [(["nc: refused"], 60, "nc: refused"), ([], 0, "not after 0 s")]
+)
+async def test_a_connection_that_does_not_open(
+    monkeypatch: pytest.MonkeyPatch, printed: list[str], timeout_s: float, why: str
+) -> None:
+    monkeypatch.setattr(case_pods, "OPENED_S", timeout_s)
+    pod: Any = Pod(*printed)
+    with pytest.raises(WorkbenchError, match=f"x/b -> x/a 80/TCP did not open: {why}"):
+        async with kept_open(pod, SITE, STATIONS, [TO_OPEN]):
+            pass
+    assert not pod.open
