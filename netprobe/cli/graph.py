@@ -171,8 +171,8 @@ def _graph(
 ) -> Graph:
     """Read what the arguments name. UsageError if they do not go together."""
     from netprobe.cli.inputs import read_cluster, suite_and_live
+    from netprobe.report.graph.cells import read_report
     from netprobe.report.graph.inputs import graph_of_manifests, graph_of_report, graph_of_suite
-    from netprobe.report.graph.saved_report import read_report
 
     if externals and (path or saved):
         raise UsageError("--external goes with -f alone: a suite and a report have their own")

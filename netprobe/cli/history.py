@@ -43,7 +43,7 @@ def command(folder: str, last: int, output: str) -> int:
     if output == "json":
         print(json.dumps(_document(shown, found), indent=2, ensure_ascii=False))
     else:
-        from netprobe.report.conformance_history import trend
+        from netprobe.report.conformance_table import trend
 
         print("".join(trend(shown, found)), end="")
     return 1 if found.failures else 0

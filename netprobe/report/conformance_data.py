@@ -72,7 +72,7 @@ def _step(case: Case, step: StepResult, case_step: CaseStep) -> dict[str, Any]:
             if len(set(seen)) > 1
         ],
         "matrices": _matrices(case, step.rows),
-        "policies": plain_lines(conformance_text.written(case_step)),
+        "policies": "\n".join(map(plain, conformance_text.policies(case_step).splitlines())),
     }
 
 
@@ -132,10 +132,6 @@ def _mark(verdict: Verdict | None) -> str:
 
 def _plain(text: str | None) -> str | None:
     return None if text is None else plain(text)
-
-
-def plain_lines(text: str) -> str:
-    return "\n".join(plain(line) for line in text.splitlines())
 
 
 def needs_attention(result: Result) -> bool:

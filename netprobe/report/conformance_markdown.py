@@ -40,18 +40,10 @@ def markdown(found: ConformanceReport, _style: Style = PLAIN) -> Iterator[str]:
 
 
 def _case(result: Result) -> Iterator[str]:
-    standing = conformance_text.standing(result)
-    known = f" ({escape(standing)})" if standing else ""
-    summary = f"{result.status.value}: {escape(result.case.name)}{known}"
+    summary = f"{result.status.value}: {escape(conformance_text.heading(result))}"
     yield f"\n<details><summary>{summary}</summary>\n\n```text\n"
     yield f"rules: {', '.join(result.case.rules)}; {plain(result.case.place)}\n"
-    lines = list(conformance_text.sentences(result))
-    for number, step in enumerate(result.steps):
-        if step.status is not CaseStatus.PASSED:
-            lines += [
-                *conformance_text.matrix(step),
-                *conformance_text.policies(result.case, number).splitlines(),
-            ]
+    lines = (*conformance_text.sentences(result), *conformance_text.evidence(result))
     yield from (f"{plain(line).replace('```', '` ` `')}\n" for line in lines)
     yield "```\n\n</details>\n"
 

@@ -1,10 +1,11 @@
-"""The conformance report for a terminal: features, each case that is not as expected, and a summary line."""
+"""Conformance for a terminal: the report of a run, and past runs with what changed in the last one."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
 from netprobe.conformance.baseline import ConformanceReport
+from netprobe.conformance.history import PastRun, RunChanges
 from netprobe.conformance.result import CaseStatus, Result
 from netprobe.report import conformance_text
 from netprobe.report.escape import plain
@@ -12,10 +13,11 @@ from netprobe.report.style import BAD, BOLD, BOLD_BAD, BOLD_UNSURE, GOOD, PLAIN,
 from netprobe.report.tables import aligned
 
 _COLOURS = {CaseStatus.FAILED: BOLD_BAD, CaseStatus.FLAKY: BOLD_UNSURE, CaseStatus.UNKNOWN: BOLD_UNSURE}
-MOST_TOLD = 20
+MOST_CASES = 20
 
 
 def table(found: ConformanceReport, style: Style = PLAIN) -> Iterator[str]:
+    """Features, each case that is not as expected, and a summary line."""
     results = found.results
     yield style.paint(plain(conformance_text.title(found)), BOLD) + "\n"
     if results.enforcement:
@@ -28,10 +30,10 @@ def table(found: ConformanceReport, style: Style = PLAIN) -> Iterator[str]:
     yield "\n" if asides else ""
     yield from (f"{plain(line)}\n" for line in asides)
     noted = conformance_text.noted(results)
-    for result in noted[:MOST_TOLD]:
+    for result in noted[:MOST_CASES]:
         yield from _case(result, style)
-    if len(noted) > MOST_TOLD:
-        yield f"\nand {len(noted) - MOST_TOLD} more cases that did not pass: `-o json` holds them all\n"
+    if len(noted) > MOST_CASES:
+        yield f"\nand {len(noted) - MOST_CASES} more cases that did not pass: `-o json` holds them all\n"
     changed = list(conformance_text.changed(found))
     if changed:
         yield "\nSince the previous run:\n"
@@ -50,16 +52,31 @@ def _feature_colour(results: Sequence[Result]) -> str:
 
 
 def _case(result: Result, style: Style) -> Iterator[str]:
-    standing = conformance_text.standing(result)
-    known = f" ({standing})" if standing else ""
-    said = f"{result.status.name} {result.case.name}{known}"
-    yield "\n" + style.paint(plain(said), _COLOURS[result.status]) + "\n"
+    heading = f"{result.status.name} {conformance_text.heading(result)}"
+    yield "\n" + style.paint(plain(heading), _COLOURS[result.status]) + "\n"
     yield f"  rules: {', '.join(result.case.rules)}; {plain(result.case.place)}\n"
     yield from (f"  {plain(line)}\n" for line in conformance_text.sentences(result))
-    for number, step in enumerate(result.steps):
-        if step.status is CaseStatus.PASSED:
-            continue
-        yield from (f"    {plain(line)}\n" for line in conformance_text.matrix(step))
-        yield from (
-            f"    {plain(line)}\n" for line in conformance_text.policies(result.case, number).splitlines()
-        )
+    yield from (f"    {plain(line)}\n" for line in conformance_text.evidence(result))
+
+
+def trend(runs: Sequence[PastRun], changes: RunChanges) -> Iterator[str]:
+    """A line per run. Columns that are empty for all runs are left out."""
+    used = [status for status in conformance_text.COLUMNS if any(one.counts[status] for one in runs)]
+    head = ["Run", "Cluster", *(conformance_text.HEADS[status] for status in used), "seconds", "converged"]
+    lines = [
+        [
+            f"{one.started:%Y-%m-%d %H:%M}",
+            one.cluster,
+            *(str(one.counts[status] or "") for status in used),
+            f"{one.seconds:.1f}",
+            "" if one.converged_s is None else f"{one.converged_s:.3f} s",
+        ]
+        for one in runs
+    ]
+    yield from aligned(head, lines, right=range(2, len(head)))
+    lines_changed = list(conformance_text.change_lines(changes))
+    if lines_changed:
+        yield "\nIn the last run:\n"
+        yield from (f"  {plain(line)}\n" for line in lines_changed)
+    elif len(runs) > 1:
+        yield "\nNothing changed in the last run.\n"

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Sequence
 import yaml
 
 from netprobe.conformance.baseline import ConformanceReport
-from netprobe.conformance.case import Case, CaseStep
+from netprobe.conformance.case import CaseStep
 from netprobe.conformance.history import RunChanges
 from netprobe.conformance.result import CaseStatus, Result, Results, StepResult, Triage
 from netprobe.diff import FlowStatus, Row
@@ -68,6 +68,12 @@ def closing(found: ConformanceReport) -> str:
     tried = number - counts[CaseStatus.SKIPPED] - counts[CaseStatus.UNTRIED]
     pace = f", {found.run.duration_s / tried:.2f} s a case" if tried else ""
     return f"{'1 case' if number == 1 else f'{number} cases'}: {counted} ({found.run.duration_s:.1f} s{pace})"
+
+
+def heading(result: Result) -> str:
+    """The name of a case, with its standing in parentheses if it has one."""
+    known = standing(result)
+    return f"{result.case.name} ({known})" if known else result.case.name
 
 
 def standing(result: Result) -> str:
@@ -146,11 +152,15 @@ def flow_line(row: Row) -> str:
     return f"{phrases.flow(row.flow, False)}: {details}"
 
 
-def policies(case: Case, step: int) -> str:
-    return written(case.steps[step])
+def evidence(result: Result) -> Iterator[str]:
+    """The matrix and the policies of each step that did not pass."""
+    for step, case_step in zip(result.steps, result.case.steps, strict=False):
+        if step.status is not CaseStatus.PASSED:
+            yield from matrix(step)
+            yield from policies(case_step).splitlines()
 
 
-def written(step: CaseStep) -> str:
+def policies(step: CaseStep) -> str:
     """The policies of a step as YAML, as written in the case."""
     every = step.policies
     text = yaml.safe_dump_all(

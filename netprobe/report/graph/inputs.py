@@ -7,14 +7,14 @@ from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 
 from netprobe.errors import UsageError
+from netprobe.explain import explain
 from netprobe.model.cluster import Cluster
-from netprobe.model.flow import External, Flow, Protocol
+from netprobe.model.flow import End, External, Flow, PodRef, Protocol, ServiceRef
+from netprobe.model.verdict import Verdict
 from netprobe.report.graph import manifest_cells
 from netprobe.report.graph.build import EndInfo, GraphOptions, build
-from netprobe.report.graph.cells import ReasonsOf, cells_of_rows, citer
+from netprobe.report.graph.cells import ReasonsOf, SavedReport, cells_of_report, cells_of_rows, citer
 from netprobe.report.graph.elements import Cell, Denied, EndName, Graph, View
-from netprobe.report.graph.saved_report import SavedReport, cells_of_report
-from netprobe.report.graph.suggestions import with_suggestions
 from netprobe.run.simulated import suite_steps
 from netprobe.simulate import Profile, Simulator, ask, evaluate
 from netprobe.suite import Suite
@@ -25,6 +25,10 @@ MOST_PAIRS = 200_000
 """Pairs of pod groups and ports; with more, a namespace is one box."""
 MOST_REASONS = 150_000
 """Pairs of pod groups and ports whose reasons are in a page; each takes some 60 µs."""
+MOST_SUGGESTIONS = 1_000
+"""Flows with a suggested change; each takes a few milliseconds in a small cluster."""
+MOST_SUGGESTION_WORK = 100_000
+"""Flows with a suggested change times pods: each candidate is simulated on the whole cluster."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +58,9 @@ class GraphRequest:
 
     def completed(self, graph: Graph, cluster: Cluster, externals: Iterable[External]) -> Graph:
         """The graph with suggested changes, if they are wanted."""
-        return with_suggestions(graph, Simulator(cluster, self.profile), externals) if self.suggest else graph
+        if not self.suggest:
+            return graph
+        return _with_suggestions(graph, Simulator(cluster, self.profile), externals)
 
 
 def _matches(patterns: Sequence[str], end: EndName) -> bool:
@@ -169,3 +175,49 @@ def _workloads(cluster: Cluster) -> EndInfo:
             if pod.workload
         }
     )
+
+
+def _with_suggestions(graph: Graph, simulator: Simulator, externals: Iterable[External] = ()) -> Graph:
+    """The graph with the smallest change that would reverse the verdict of each flow that has reasons.
+
+    If there are too many flows, the unexpected ones come first, then those that rows declare; the rest have
+    none, and a note says so.
+    """
+    hosts: dict[EndName, End] = {EndName.of(host): host for host in externals}
+    cells = [
+        (pair, index, cell)
+        for pair, held in graph.cells.items()
+        for index, cell in enumerate(held)
+        if cell.reasons is not None
+    ]
+    cells.sort(key=lambda each: (not each[2].mismatches, each[2].declared_by in {None, "default"}))
+    budget = min(MOST_SUGGESTIONS, max(20, MOST_SUGGESTION_WORK // max(1, len(simulator.cluster.pods))))
+    found = {pair: list(held) for pair, held in graph.cells.items()}
+    for pair, index, cell in cells[:budget]:
+        found[pair][index] = replace(cell, change=_change(cell, simulator, hosts))
+    notes = graph.notes
+    if len(cells) > budget:
+        notes = (*notes, f"Changes are suggested for {budget:,} of {len(cells):,} flows")
+    return replace(graph, cells={pair: tuple(held) for pair, held in found.items()}, notes=notes)
+
+
+def _change(cell: Cell, simulator: Simulator, hosts: dict[EndName, End]) -> str | None:
+    source, destination = (_end(name, simulator, hosts) for name in (cell.source, cell.destination))
+    if source is None or destination is None or cell.simulated in {None, Verdict.UNKNOWN}:
+        return None
+    explanation = explain(simulator, Flow(source, destination, cell.port, cell.protocol, cell.family))
+    change = explanation.change
+    if change is None or explanation.verdict is not cell.simulated:  # the report is older than the policies
+        return None
+    return f"To be {'allowed' if change.verdict is Verdict.ALLOW else 'denied'}: {change.text}"
+
+
+def _end(name: EndName, simulator: Simulator, hosts: dict[EndName, End]) -> End | None:
+    """The end with that name; None if the cluster does not have it."""
+    if name.namespace is None:
+        return hosts.get(name)
+    if name.service:
+        service = ServiceRef(name.namespace, name.name)
+        return service if service in simulator.cluster.services else None
+    pod = PodRef(name.namespace, name.name)
+    return pod if pod in simulator.cluster.pods else None

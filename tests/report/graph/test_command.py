@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from netprobe.cli import main
-from netprobe.report.graph import suggestions
+from netprobe.report.graph import inputs
 from tests.conftest import Golden
 from tests.scenarios import MANIFESTS
 
@@ -232,7 +232,7 @@ def test_the_page_has_the_reasons_of_every_pair(capsys: Capture) -> None:
 def test_a_page_says_if_only_some_flows_have_suggestions(
     capsys: Capture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(suggestions, "MOST", 5)
+    monkeypatch.setattr(inputs, "MOST_SUGGESTIONS", 5)
     page = graph(capsys, FIVE, "-o", "html")
     assert "Changes are suggested for 5 of " in page
     assert page.count("To be allowed: ") + page.count("To be denied: ") <= 5
