@@ -10,6 +10,7 @@ from netprobe.explain.explanation import ObstacleKind, PolicyView, RuleView, Sid
 from netprobe.explain.obstacle import describe_peer, describe_pods, describe_port
 from netprobe.explain.suggestion import Candidate
 from netprobe.manifests.change import Apply, Label, Patch, pointer
+from netprobe.manifests.workload import CONTROLLER_LABELS
 from netprobe.model.flow import Flow
 from netprobe.model.labels import EVERYTHING, NAME_LABEL, Labels, Selector
 from netprobe.model.policy import (
@@ -26,18 +27,6 @@ from netprobe.model.policy import (
 )
 from netprobe.policies.networkpolicy import dump_policy
 from netprobe.simulate import Simulator
-
-GENERATED = (
-    "pod-template-hash",
-    "pod-template-generation",
-    "controller-revision-hash",
-    "statefulset.kubernetes.io/",
-    "batch.kubernetes.io/",
-    "apps.kubernetes.io/",
-    "job-name",
-    "controller-uid",
-)
-"""Labels that controllers set. No policy should select by them."""
 
 LABEL, PORT, PEER, RULE, POLICY = range(1, 6)
 """Costs. A missing label is what people forget most often."""
@@ -163,5 +152,5 @@ def new_policy(namespace: str, pods: Selector, direction: Direction, *rules: Rul
 
 def own_labels(labels: Labels) -> Selector:
     """A selector by the labels of a pod that people set."""
-    written = {key: value for key, value in labels.items() if not key.startswith(GENERATED)}
+    written = {key: value for key, value in labels.items() if key not in CONTROLLER_LABELS}
     return Selector.of(written) if written else EVERYTHING

@@ -13,21 +13,17 @@ from functools import reduce
 from operator import or_
 
 from netprobe.generate.declared import Crowd
+from netprobe.manifests.workload import ROLLOUT_LABELS
 from netprobe.model.cluster import Cluster
 from netprobe.model.flow import Address, External, Pod, PodRef, ServiceRef
 from netprobe.simulate.bits import unpack
-
-PASSING = frozenset(
-    {"pod-template-hash", "controller-revision-hash", "controller-uid", "batch.kubernetes.io/controller-uid"}
-)
-"""Labels that change with each rollout: no policy should select by them."""
 
 Shown = tuple[tuple[str, str], ...]
 
 
 def shown(pod: Pod) -> Shown:
     """The labels that a policy may select by."""
-    return tuple(sorted((k, v) for k, v in pod.labels.items() if k not in PASSING))
+    return tuple(sorted((k, v) for k, v in pod.labels.items() if k not in ROLLOUT_LABELS))
 
 
 def apart(pod: Pod) -> Hashable:

@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 from netprobe.errors import InputError, Problem, UsageError
 from netprobe.manifests import Reader
 from netprobe.manifests.load import Collector
+from netprobe.manifests.workload import CONTROLLER_LABELS
 from netprobe.model.cluster import Cluster, Namespace
 from netprobe.model.flow import Pod, PodRef
 from netprobe.model.policy import Policy, PolicyRef
@@ -165,13 +166,11 @@ def _pods(
     return {**old, **fresh}, {**after, **fresh}, sum(not pod.host_network for pod in fresh.values())
 
 
-_SET_BY_CONTROLLERS = ("pod-template-hash", "controller-revision-hash", "statefulset.kubernetes.io/pod-name")
-
-
 def _labels(pod: Pod, template: Pod) -> dict[str, str]:
     """The labels of the template; a running pod of a workload keeps those that its controller sets."""
-    own = {key: pod.labels[key] for key in _SET_BY_CONTROLLERS if key in pod.labels and pod.workload}
-    return {**own, **template.labels}
+    if not pod.workload:
+        return dict(template.labels)
+    return {k: v for k, v in pod.labels.items() if k in CONTROLLER_LABELS} | dict(template.labels)
 
 
 def _namespaces(old: Snapshot, new: Snapshot) -> tuple[dict[str, Namespace], dict[str, Namespace]]:

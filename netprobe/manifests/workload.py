@@ -19,6 +19,28 @@ from netprobe.policies.fields import Decoder, child
 from netprobe.policies.metadata import check_labels
 
 TEMPLATE_HASH = "pod-template-hash"
+REVISION_HASH = "controller-revision-hash"
+
+ROLLOUT_LABELS = frozenset(
+    {
+        TEMPLATE_HASH,
+        REVISION_HASH,
+        "pod-template-generation",
+        "controller-uid",
+        "batch.kubernetes.io/controller-uid",
+    }
+)
+"""Labels of pods whose values change with each rollout or with each new workload of the same name."""
+
+CONTROLLER_LABELS = ROLLOUT_LABELS | {
+    "statefulset.kubernetes.io/pod-name",
+    "apps.kubernetes.io/pod-index",
+    "job-name",
+    "batch.kubernetes.io/job-name",
+    "batch.kubernetes.io/job-completion-index",
+}
+"""All labels that the built-in controllers add to pods."""
+
 _TEMPLATE_PATHS = {"CronJob": "spec.jobTemplate.spec.template"}
 _ENDED = ("Complete", "Failed")
 """The conditions of a Job that makes no more pods."""

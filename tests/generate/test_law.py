@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from netprobe.generate import Refusal, generate
-from netprobe.generate.space import PASSING
+from netprobe.manifests.workload import ROLLOUT_LABELS
 from netprobe.model.cluster import Cluster
 from netprobe.model.flow import External, Flow, PodRef
 from netprobe.model.verdict import Verdict
@@ -46,7 +46,7 @@ def look(cluster: Cluster, end: PodRef | External) -> object:
     if isinstance(end, External):
         return end
     labels = cluster.pods[end].labels
-    return end.namespace, tuple(sorted((k, v) for k, v in labels.items() if k not in PASSING))
+    return end.namespace, tuple(sorted((k, v) for k, v in labels.items() if k not in ROLLOUT_LABELS))
 
 
 def is_right(refusal: Refusal, declared: dict[Flow, Verdict], cluster: Cluster) -> bool:

@@ -10,9 +10,8 @@ from netprobe.lab.api.operations import lab_itself, now
 from netprobe.lab.api.resources import DEPLOYMENTS, REPLICA_SETS
 from netprobe.lab.controllers import owned
 from netprobe.lab.controllers.workloads import Owner, template_hash
+from netprobe.manifests.workload import TEMPLATE_HASH
 from netprobe.model.objects import Object
-
-HASH = "pod-template-hash"
 
 
 class Deployments(Owner):
@@ -40,7 +39,7 @@ class Deployments(Owner):
 
     def _make(self, obj: Object, name: str) -> Object:
         template, selector = copy.deepcopy(obj["spec"]["template"]), copy.deepcopy(obj["spec"]["selector"])
-        hashed = {HASH: name.rpartition("-")[2]}
+        hashed = {TEMPLATE_HASH: name.rpartition("-")[2]}
         labels = {**template.get("metadata", {}).get("labels", {}), **hashed}
         template.setdefault("metadata", {})["labels"] = labels
         selector["matchLabels"] = {**selector.get("matchLabels", {}), **hashed}

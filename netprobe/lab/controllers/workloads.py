@@ -24,9 +24,9 @@ from netprobe.lab.controllers import owned
 from netprobe.lab.controllers.base import Controller
 from netprobe.lab.controllers.owned import Slot
 from netprobe.lab.podstatus import is_ready
+from netprobe.manifests.workload import REVISION_HASH, added_labels
 from netprobe.model.objects import Object
 
-HASH = "controller-revision-hash"
 _ALPHABET = "bcdfghjklmnpqrstvwxz2456789"
 
 
@@ -137,7 +137,7 @@ class WorkloadController(Owner):
         if not all(pod is not None and is_ready(pod) for pod in filled):
             return
         for slot, pod in reversed([*zip(slots, filled, strict=True)][first:]):
-            if pod is not None and _revision(pod) != slot.labels[HASH]:
+            if pod is not None and _revision(pod) != slot.labels[REVISION_HASH]:
                 owned.remove(self.operations, self.resource, obj, pod)
                 return
 
@@ -156,7 +156,7 @@ def _fill(
 
 
 def _revision(pod: Object) -> str:
-    return str(pod["metadata"].get("labels", {}).get(HASH, ""))
+    return str(pod["metadata"].get("labels", {}).get(REVISION_HASH, ""))
 
 
 def _ready(pods: Iterable[Object]) -> int:
@@ -191,9 +191,8 @@ def _ordinals(obj: Object, _nodes: Sequence[Object]) -> list[Slot]:
     for ordinal in range(start, start + spec["replicas"]):
         pod = f"{name}-{ordinal}"
         labels = {
-            "statefulset.kubernetes.io/pod-name": pod,
-            "apps.kubernetes.io/pod-index": str(ordinal),
-            HASH: f"{name}-{template_hash(spec['template'])}",
+            **added_labels("StatefulSet", name, ordinal=ordinal),
+            REVISION_HASH: f"{name}-{template_hash(spec['template'])}",
         }
         slots.append(Slot(pod, pod, labels=labels, spec={"hostname": pod, **service}))
     return slots
@@ -228,7 +227,7 @@ def _nodes(obj: Object, nodes: Sequence[Object]) -> list[Slot]:
     """DaemonSet pods tolerate unschedulable nodes."""
     spec = obj["spec"]["template"]["spec"]
     labels = {
-        HASH: template_hash(obj["spec"]["template"]),
+        REVISION_HASH: template_hash(obj["spec"]["template"]),
         "pod-template-generation": str(obj["metadata"]["generation"]),
     }
     fitting = [n for n in nodes if placement.hindrance(spec, n) in {"", placement.UNSCHEDULABLE}]

@@ -30,22 +30,12 @@ from collections.abc import Iterator
 from netprobe.lint.finding import Finding, Severity
 from netprobe.lint.selector_sets import ANYTHING, terms
 from netprobe.lint.view import View, all_selectors
+from netprobe.manifests.workload import ROLLOUT_LABELS
 from netprobe.model.text import listed
 
 ID = "volatile-label"
 SEVERITY = Severity.WARNING
-VOLATILE = frozenset(
-    {
-        "pod-template-hash",
-        "controller-revision-hash",
-        "pod-template-generation",
-        "controller-uid",
-        "batch.kubernetes.io/controller-uid",
-        "helm.sh/chart",
-        "chart",
-        "app.kubernetes.io/version",
-    }
-)
+VOLATILE = ROLLOUT_LABELS | {"helm.sh/chart", "chart", "app.kubernetes.io/version"}
 
 
 def check(view: View) -> Iterator[Finding]:

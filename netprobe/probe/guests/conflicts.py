@@ -25,12 +25,25 @@ from typing import Any, Final, TypeAlias
 
 from netprobe.model.labels import Labels
 from netprobe.model.objects import Object
+from netprobe.policies.fields import Decoder
+from netprobe.policies.selector import read_selector
 from netprobe.probe.guests import quota
 from netprobe.probe.guests.shadows import Shadow
 from netprobe.probe.guests.surroundings import Surroundings
 
 ADOPTERS: Final = ("ReplicaSet", "DaemonSet", "Job")
 KNOWN_CONTROLLERS: Final = frozenset({*ADOPTERS, "StatefulSet", "Node"})  # a Node "controls" static pods
+SELECTING: Final = {
+    **dict.fromkeys(ADOPTERS, ("would adopt the pod, and delete a surplus one", True)),
+    "StatefulSet": ("selects the pod, but adopts only pods with its own names", False),
+    "Deployment": (
+        "selects the pod, but does not adopt it; an autoscaler may count one more unready pod",
+        False,
+    ),
+    "PodDisruptionBudget": ("selects the pod, but does not count it", False),
+}
+"""What an object does that selects a shadow pod, and whether it is harmful."""
+
 TEMPLATED: Final = ("Deployment", "ReplicaSet", "StatefulSet", "DaemonSet", "Job")
 
 
@@ -59,7 +72,6 @@ def side_effects(shadows: Iterable[Shadow], around: Surroundings) -> tuple[SideE
         for watcher, effect, harmful in (
             *_services(shadow, around),
             *_workloads(shadow, around),
-            *_budgets(shadow, around),
             *_unknown_controllers(shadow, around),
             *_placement(shadow, around, placed_by_others),
             *_quotas(shadow, around, guests),
@@ -94,23 +106,11 @@ def _services(shadow: Shadow, around: Surroundings) -> Found:
 
 
 def _workloads(shadow: Shadow, around: Surroundings) -> Found:
-    for kind in ADOPTERS:
+    """Workloads and budgets that select the pod."""
+    for kind, (effect, harmful) in SELECTING.items():
         for obj in around.of(kind, shadow.ref.namespace):
             if selects((obj.get("spec") or {}).get("selector"), shadow.labels):
-                yield _name(obj), "would adopt the pod, and delete a surplus one", True
-    for obj in around.of("StatefulSet", shadow.ref.namespace):
-        if selects((obj.get("spec") or {}).get("selector"), shadow.labels):
-            yield _name(obj), "selects the pod, but adopts only pods with its own names", False
-    for obj in around.of("Deployment", shadow.ref.namespace):
-        if selects((obj.get("spec") or {}).get("selector"), shadow.labels):
-            effect = "selects the pod, but does not adopt it; an autoscaler may count one more unready pod"
-            yield _name(obj), effect, False
-
-
-def _budgets(shadow: Shadow, around: Surroundings) -> Found:
-    for obj in around.of("PodDisruptionBudget", shadow.ref.namespace):
-        if selects((obj.get("spec") or {}).get("selector"), shadow.labels):
-            yield _name(obj), "selects the pod, but does not count it", False
+                yield _name(obj), effect, harmful
 
 
 def _unknown_controllers(shadow: Shadow, around: Surroundings) -> Found:
@@ -200,28 +200,11 @@ def _controllers(obj: Object) -> set[str]:
 
 
 def selects(selector: Mapping[str, Any] | None, labels: Labels) -> bool:
-    """A LabelSelector of the API against labels; None selects nothing (metav1.LabelSelectorAsSelector)."""
-    if selector is None:
-        return False
-    if not (selector.get("matchLabels") or {}).items() <= labels.items():
-        return False
-    return all(_holds(one, labels) for one in selector.get("matchExpressions") or ())
+    """A LabelSelector of the API against labels; None selects nothing (metav1.LabelSelectorAsSelector).
 
-
-def _holds(requirement: Mapping[str, Any], labels: Labels) -> bool:
-    value = labels.get(requirement["key"])
-    values = requirement.get("values") or ()
-    match requirement["operator"]:
-        case "In":
-            return value is not None and value in values
-        case "NotIn":
-            return value not in values
-        case "Exists":
-            return value is not None
-        case "DoesNotExist":
-            return value is None
-        case _:  # an operator of a later API: assume a match, so that nothing is overlooked
-            return True
+    A requirement with an operator of a later API counts as met, so that nothing is overlooked.
+    """
+    return selector is not None and read_selector(Decoder(), selector, "selector").matches(labels)
 
 
 def _name(obj: Object) -> str:

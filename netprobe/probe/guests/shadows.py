@@ -19,6 +19,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Final
 
+from netprobe.manifests.workload import TEMPLATE_HASH
 from netprobe.model.flow import ContainerPort, PodRef, Protocol
 from netprobe.model.labels import Labels
 from netprobe.model.objects import Object
@@ -26,7 +27,7 @@ from netprobe.probe import canary, run_objects
 from netprobe.probe.readiness import GATE
 from netprobe.probe.run_objects import RUN, PodOptions, run_namespace
 
-NEVER_COPIED: Final = frozenset({"pod-template-hash"})
+NEVER_COPIED: Final = frozenset({TEMPLATE_HASH})
 """With it the ReplicaSet of a Deployment would adopt the pod, and delete one to get back to its number."""
 
 STANDS_FOR: Final = "netprobe.dev/stands-for"

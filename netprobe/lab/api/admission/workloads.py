@@ -7,12 +7,12 @@ from typing import Any
 
 from netprobe.lab.api.admission.pods import check_pod_spec, default_pod_spec, fill
 from netprobe.lab.api.selectors import matches
+from netprobe.manifests.workload import added_labels
 from netprobe.policies.fields import Decoder, FieldError, invalid, required
 from netprobe.policies.metadata import check_labels
 from netprobe.policies.selector import read_selector
 
 CONTROLLER_UID = "batch.kubernetes.io/controller-uid"
-JOB_NAME = "batch.kubernetes.io/job-name"
 
 
 def _default_template(spec: dict[str, Any]) -> None:
@@ -72,7 +72,7 @@ def default_job(obj: dict[str, Any]) -> None:
         return
     uid, name = obj["metadata"]["uid"], obj["metadata"]["name"]
     labels = spec["template"].setdefault("metadata", {}).setdefault("labels", {})
-    labels |= {CONTROLLER_UID: uid, JOB_NAME: name, "controller-uid": uid, "job-name": name}
+    labels |= added_labels("Job", name, uid=uid)
     spec["selector"] = {"matchLabels": {CONTROLLER_UID: uid}}
 
 
