@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from netprobe.doctor.pod_facts import ClockSkew, server_clock
-from netprobe.doctor.pod_pairs import PathProber, PodPair, PodPath, paths
+from netprobe.doctor.pod_pairs import PodPair, PodPath, paths, try_paths
 from netprobe.errors import NotFoundError
 from netprobe.model.objects import Object
 from netprobe.model.observation import Control, Outcome
@@ -23,6 +23,7 @@ from netprobe.model.verdict import Verdict
 from netprobe.probe import judge
 from netprobe.probe.api import ClusterAPI
 from netprobe.probe.netcat import Answer
+from netprobe.probe.session import Sessions
 
 ROUNDS: Final = 2
 """A path that was closed in this many rounds in a row is stopped."""
@@ -56,14 +57,14 @@ class DenyAllResult:
         return len(self.stopped) + len(self.open) + len(self.unknown)
 
 
-async def baseline(prober: PathProber, wanted: Collection[PodPath]) -> dict[PodPath, Answer]:
+async def baseline(sessions: Sessions, wanted: Collection[PodPath]) -> dict[PodPath, Answer]:
     """The last answer of each path while nothing denies it; one that connects is not tried again."""
     answers: dict[PodPath, Answer] = {}
     pending = list(wanted)
     for attempt in range(TRIES):
         if pending and attempt:
             await asyncio.sleep(PAUSE_S)
-        answers |= await prober.probe(pending)
+        answers |= await try_paths(sessions, pending)
         pending = [path for path in wanted if answers[path].outcome is not Outcome.CONNECTED]
         if not pending:
             break
@@ -78,7 +79,7 @@ class DenyAllTest:
     """
 
     cluster: ClusterAPI
-    prober: PathProber
+    sessions: Sessions
     pairs: Sequence[PodPair]
     proven: Sequence[PodPath]
     within_s: float
@@ -96,7 +97,7 @@ class DenyAllTest:
         self.server_clock = await server_clock(lambda: self.cluster.create(policy))
         begun = now()
         seen = await self._until_stopped(begun, ways_back)
-        observed = await self.prober.probe(observe) if observe else {}
+        observed = await try_paths(self.sessions, observe) if observe else {}
         waited_s = now() - begun
         meta = policy["metadata"]
         try:
@@ -125,7 +126,7 @@ class DenyAllTest:
         """Paths from servers to clients that work: neither policy denies them."""
         back = paths([pair.server for pair in self.pairs], [pair.client for pair in self.pairs])
         ways_back = [p for p in back if any(p.source == q.to and p.to == q.source for q in self.proven)]
-        return [p for p, answer in (await baseline(self.prober, ways_back)).items() if _connected(answer)]
+        return [p for p, answer in (await baseline(self.sessions, ways_back)).items() if _connected(answer)]
 
     async def _until_stopped(self, begun: float, ways_back: Sequence[PodPath]) -> _Rounds:
         now = asyncio.get_running_loop().time
@@ -134,7 +135,7 @@ class DenyAllTest:
         seen = _Rounds()
         while True:
             round_s = now() - begun
-            answers = await self.prober.probe([*self.proven, *ways_back, *listeners])
+            answers = await try_paths(self.sessions, [*self.proven, *ways_back, *listeners])
             seen.take(self.proven, ways_back, answers, round_s)
             if len(seen.settled) == len(self.proven) or now() - begun > self.within_s:
                 return seen
@@ -145,7 +146,7 @@ class DenyAllTest:
         now = asyncio.get_running_loop().time
         end = now() + self.within_s
         while closed:
-            answers = await self.prober.probe(closed)
+            answers = await try_paths(self.sessions, closed)
             closed = [path for path in closed if answers[path].outcome is not Outcome.CONNECTED]
             if now() > end:
                 break

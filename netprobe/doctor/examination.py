@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING
 from netprobe.doctor import api_checks, checks, deny_all, pod_facts
 from netprobe.doctor.check import Check, CheckStatus, Diagnosis
 from netprobe.doctor.pod_pairs import (
-    PathProber,
     PodPair,
     deny_all_policy,
     fixture,
@@ -28,6 +27,7 @@ from netprobe.probe.pace import Pace
 from netprobe.probe.permission import Need
 from netprobe.probe.plan import Station
 from netprobe.probe.run_objects import PodOptions
+from netprobe.probe.session import Sessions
 from netprobe.probe.workbench import Workbench
 
 if TYPE_CHECKING:
@@ -88,7 +88,7 @@ class Examination:
             progress=self.progress,
         )
         begun = asyncio.get_running_loop().time()
-        prober = PathProber(self.cluster, self.pace)
+        sessions = Sessions(self.cluster, self.pace)
         entered = False
         try:
             async with bench:
@@ -101,30 +101,30 @@ class Examination:
                 )
                 self._checks.append(Check("probe pods", CheckStatus.OK, evidence))
                 try:
-                    await self._inside(bench, made, prober)
+                    await self._inside(bench, made, sessions)
                 finally:
-                    await prober.close()
+                    await sessions.close()
         except WorkbenchError as e:
             self._checks.append(Check("probe pods", CheckStatus.UNKNOWN, str(e), _hint(str(e))))
         except ClusterError as e:
             name = "probe pods" if not entered else "the rest"
             self._checks.append(Check(name, CheckStatus.UNKNOWN, str(e), _hint(str(e))))
 
-    async def _inside(self, bench: Workbench, made: Sequence[PodPair], prober: PathProber) -> None:
+    async def _inside(self, bench: Workbench, made: Sequence[PodPair], sessions: Sessions) -> None:
         clients = [pair.client for pair in made]
         servers = [pair.server for pair in made]
         wanted = paths(clients, servers)
         self.progress("trying paths without a policy")
-        before = await deny_all.baseline(prober, wanted)
-        names = await pod_facts.resolve(prober, clients)
+        before = await deny_all.baseline(sessions, wanted)
+        names = await pod_facts.resolve(sessions, clients)
         looks = await asyncio.gather(*(pod_facts.read_pod(self.cluster, client) for client in clients))
         seen = dict(zip(clients, looks, strict=True))
         self._checks += [*checks.networks(before), checks.dns(names), checks.families(made)]
         host, failure = await self._host(bench, made)
         from_host = paths([host], servers) if host is not None else ()
-        alone = await deny_all.baseline(prober, from_host)
+        alone = await deny_all.baseline(sessions, from_host)
         proven = [path for path, answer in before.items() if answer.outcome is Outcome.CONNECTED]
-        experiment = deny_all.DenyAllTest(self.cluster, prober, made, proven, self.within_s)
+        experiment = deny_all.DenyAllTest(self.cluster, sessions, made, proven, self.within_s)
         results = {}
         for direction in Direction:
             self.progress(f"waiting for a deny-all for {direction.value} to act")

@@ -10,13 +10,14 @@ from datetime import datetime
 from time import time
 from typing import Final
 
-from netprobe.doctor.pod_pairs import PathProber, PodPath
+from netprobe.doctor.pod_pairs import PodPath, try_paths
 from netprobe.errors import ClusterError
 from netprobe.model.objects import Object
 from netprobe.model.observation import Outcome
 from netprobe.probe.api import ClusterAPI
 from netprobe.probe.netcat import Answer, Target
 from netprobe.probe.plan import Station
+from netprobe.probe.session import Sessions
 
 NAME: Final = Target("kubernetes.default.svc", 443)
 """A name that every cluster's DNS knows, of a Service that answers."""
@@ -109,11 +110,11 @@ def _clock(line: str, before: float, after: float) -> ClockSkew | None:
     return ClockSkew.of(float(match[1] + (match[2] or "")), resolution_s, before, after)
 
 
-async def resolve(prober: PathProber, stations: Sequence[Station]) -> Mapping[Station, Answer]:
+async def resolve(sessions: Sessions, stations: Sequence[Station]) -> Mapping[Station, Answer]:
     """What happened to `NAME` in each pod, tried again if it did not resolve."""
     paths = [PodPath(station, station, NAME) for station in stations]
-    answers = await prober.probe(paths)
+    answers = await try_paths(sessions, paths)
     again = [p for p in paths if answers[p].outcome in {Outcome.NO_SUCH_NAME, Outcome.EXEC_FAILED}]
     if again:
-        answers |= await prober.probe(again)
+        answers |= await try_paths(sessions, again)
     return {path.source: answer for path, answer in answers.items()}

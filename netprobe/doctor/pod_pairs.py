@@ -11,11 +11,9 @@ from netprobe.model.flow import ContainerPort, End, Pod, PodRef, Protocol
 from netprobe.model.objects import Object
 from netprobe.model.policy import Direction
 from netprobe.probe import run_objects
-from netprobe.probe.api import ClusterAPI
 from netprobe.probe.bench import Bench, ref_of, station
 from netprobe.probe.netcat import Answer, Target
-from netprobe.probe.pace import Pace
-from netprobe.probe.plan import Batch, Station
+from netprobe.probe.plan import Station, controls
 from netprobe.probe.run_objects import ROLE, RUN, Fixture, PodOptions
 from netprobe.probe.session import Sessions
 
@@ -105,28 +103,12 @@ def deny_all_policy(run: str, direction: Direction) -> Object:
     }
 
 
-@dataclass(slots=True)
-class PathProber:
-    """Tries paths, all those of a source in one exec."""
-
-    cluster: ClusterAPI
-    pace: Pace
-    _sessions: Sessions | None = None
-
-    async def probe(self, paths: Iterable[PodPath]) -> dict[PodPath, Answer]:
-        """Try each path once. Every path has an answer: EXEC_FAILED if none came."""
-        if self._sessions is None:
-            self._sessions = Sessions(self.cluster, self.pace)
-        wanted = tuple(paths)
-        targets: dict[Station, dict[Target, None]] = {}
-        for path in wanted:
-            targets.setdefault(path.source, {})[path.target] = None
-        answers = await self._sessions.run(Batch(source, tuple(some)) for source, some in targets.items())
-        return {path: answers[path.source, path.target] for path in wanted}
-
-    async def close(self) -> None:
-        if self._sessions is not None:
-            await self._sessions.close()
+async def try_paths(sessions: Sessions, paths: Iterable[PodPath]) -> dict[PodPath, Answer]:
+    """Try each path once, all those of a source in one exec. Every path has an answer: EXEC_FAILED if none
+    came."""
+    wanted = dict.fromkeys(paths)
+    answers = await sessions.run(controls((path.source, path.target) for path in wanted))
+    return {path: answers[path.source, path.target] for path in wanted}
 
 
 async def start_host_pod(bench: Bench, node: str | None, options: PodOptions) -> Station:

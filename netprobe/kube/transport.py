@@ -64,8 +64,6 @@ class RateLimit:
     """`await limit.turn()` returns at once `burst` times, then `per_s` times a second, in order."""
 
     def __init__(self, per_s: float = QPS, burst: int = BURST) -> None:
-        if per_s <= 0 or burst < 1:
-            raise ValueError("a rate limit needs a positive rate and a burst of at least 1")
         self._gap_s = 1 / per_s
         self._slack_s = self._gap_s * (burst - 1)
         self._next = float("-inf")  # when the next token of an empty bucket is due, less the burst

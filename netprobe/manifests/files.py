@@ -28,11 +28,10 @@ _CHANGES = (
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """A file to read: `name` as the user wrote it, `size` in bytes (0 for standard input)."""
+    """A file to read, or standard input (`path` None); `name` as the user wrote it."""
 
     name: str
     path: Path | None
-    size: int
 
     def text(self) -> str:
         """Its content with "\\n" line ends and no byte order mark. Raises OSError, UnicodeDecodeError."""
@@ -72,7 +71,7 @@ def find(paths: Iterable[str | os.PathLike[str]]) -> Found:
     for given in paths:
         text = os.fspath(given)
         if text == "-":
-            sources.setdefault(STDIN, Source(STDIN, None, 0))
+            sources.setdefault(STDIN, Source(STDIN, None))
             continue
         try:
             is_folder = stat.S_ISDIR(Path(text).stat().st_mode)
@@ -82,7 +81,7 @@ def find(paths: Iterable[str | os.PathLike[str]]) -> Found:
             found.problems.append(Problem(text, "", message))
             continue
         for file in _in_folder(text, found) if is_folder else [Path(text)]:
-            sources.setdefault(os.path.realpath(file), Source(str(file), file, _size(file)))
+            sources.setdefault(os.path.realpath(file), Source(str(file), file))
     found.sources = list(sources.values())
     return found
 
@@ -98,13 +97,6 @@ def _in_folder(folder: str, found: Found) -> list[Path]:
     if not files and (len(found.problems), len(found.charts)) == (problems, charts):
         found.problems.append(Problem(folder, "", "no .yaml, .yml or .json file in this folder"))
     return files
-
-
-def _size(file: Path) -> int:
-    try:
-        return file.stat().st_size
-    except OSError:  # reported when it is read
-        return 0
 
 
 def _reason(error: OSError | ValueError) -> str:

@@ -51,7 +51,7 @@ def read_suite(path: str | os.PathLike[str]) -> SuiteText:
     problems: list[Problem] = []
     name = os.fspath(path)
     file = Path(name)
-    source = Source(STDIN, None, 0) if name == "-" else Source(name, file, 0)
+    source = Source(STDIN, None) if name == "-" else Source(name, file)
     text = read(source, problems)
     if text is None:
         raise InputError(problems)

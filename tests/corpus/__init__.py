@@ -1,1 +1,1 @@
-"""What is known from elsewhere than the simulator: conformance cases, files with answers, validation."""
+"""What is known from elsewhere than the simulator: files with answers, and validation by a real server."""

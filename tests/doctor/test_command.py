@@ -51,11 +51,6 @@ def test_a_lab_that_enforces_nothing() -> None:
     assert seen["host network"]["status"] == "note"
 
 
-def test_a_lab_that_is_slow_is_waited_for() -> None:
-    ended = netprobe("doctor", "--lab-lag", "1500ms", "-o", "json")
-    assert ended.status == 0, ended.out + ended.err
-
-
 def test_two_nodes_and_both_families(dual: Lab) -> None:
     ended = netprobe("doctor", "--lab", dual.name, "-o", "yaml")
     assert ended.status == 0, ended.out + ended.err

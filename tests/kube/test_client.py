@@ -44,7 +44,13 @@ async def test_objects_go_both_ways_as_they_are(tmp_path: Path) -> None:
 
     async with serving(handler, tmp_path) as (cluster, asked):
         assert await cluster.create(POD) == POD, "fields that no model knows are kept"
-    assert asked.requests == ["POST /api/v1/namespaces/x/pods"]
+        await cluster.patch("Lease", "../a", "x", {})
+        await cluster.patch("Namespace", "x", None, {})
+    assert asked.requests == [
+        "POST /api/v1/namespaces/x/pods",
+        "PATCH /apis/coordination.k8s.io/v1/namespaces/x/leases/..%2Fa",
+        "PATCH /api/v1/namespaces/x",
+    ]
     assert asked.headers[0]["Authorization"] == "Bearer t0ken-of-the-test"
 
 

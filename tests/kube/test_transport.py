@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import pytest
-
 from netprobe.kube.transport import RateLimit
 
 
@@ -19,9 +17,3 @@ def test_the_burst_comes_back_with_time() -> None:
     assert round(limit.reserve(0.15), 3) == 0
     assert round(limit.reserve(0.15), 3) == 0.05
     assert [round(limit.reserve(100), 3) for _ in range(4)] == [0, 0, 0, 0.1]
-
-
-@pytest.mark.parametrize(("per_s", "burst"), [(0, 1), (-1, 1), (1, 0)])
-def test_impossible_limits(per_s: float, burst: int) -> None:
-    with pytest.raises(ValueError, match="positive rate"):
-        RateLimit(per_s, burst)
