@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from netprobe.cli.main import say
-from netprobe.cli.options import cluster_options, examples
+from netprobe.cli.options import ClusterFlags, cluster_options, examples
 from netprobe.errors import NetprobeError, UsageError
 
 if TYPE_CHECKING:
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 @click.command
 @cluster_options
 @click.option("--lab", "lab_name", metavar="NAME", help="Only on the lab of that name.")
-@click.option("--run", "run", metavar="ID", help="Only what this run left.")
+@click.option("--run", metavar="ID", help="Only what this run left.")
 @click.option("--dry-run", is_flag=True, help="Print what would be removed, and remove nothing.")
 @examples("""
 netprobe clean                       # this machine: labs of killed runs, and killed runs on named labs
@@ -29,9 +29,7 @@ netprobe clean --context kind-kind --run 3f2a9c01 --dry-run
 @click.pass_context
 def command(
     ctx: click.Context,
-    kubeconfig: str | None,
-    context: str | None,
-    request_timeout_s: float,
+    cluster: ClusterFlags,
     lab_name: str | None,
     run: str | None,
     dry_run: bool,
@@ -44,13 +42,13 @@ def command(
     from netprobe.probe import Cleaned
     from netprobe.run.target import Target
 
-    if lab_name and (kubeconfig or context):
+    if lab_name and cluster:
         raise UsageError("--lab and --kubeconfig/--context name two different clusters: give one")
-    target = Target(kubeconfig, context, ctx.obj.plugin, lab_name)
+    target = Target(cluster.kubeconfig, cluster.context, ctx.obj.plugin, lab_name)
     if target.is_ephemeral_lab:
-        found = list(_clean_labs(run, dry_run, request_timeout_s))
+        found = list(_clean_labs(run, dry_run, cluster.request_timeout_s))
     else:
-        found = [_clean(target, run, dry_run, request_timeout_s)]
+        found = [_clean(target, run, dry_run, cluster.request_timeout_s)]
     _print(Cleaned.merged(found), dry_run=dry_run)
     return 0
 

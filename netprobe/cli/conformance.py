@@ -6,23 +6,28 @@ import os
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 from click.core import ParameterSource
 
 from netprobe.cli.options import (
-    ReportFile,
-    ReportType,
+    ClusterFlags,
+    LabFlags,
+    PodFlags,
     cluster_options,
     examples,
     lab_options,
+    output_options,
+    pod_options,
     profile_option,
     ready_option,
+    resolve_target,
     wait_option,
 )
-from netprobe.cli.pod_options import PodFlags, pod_options, print_images
+from netprobe.cli.parameters import SHARD, ReportFile
 from netprobe.errors import NetprobeError, UsageError
+from netprobe.report.conformance import CONFORMANCE_FORMATS
 
 if TYPE_CHECKING:
     from netprobe.conformance.case import Case
@@ -30,24 +35,7 @@ if TYPE_CHECKING:
     from netprobe.conformance.result import Results
     from netprobe.run.record import ClusterInfo, RunInfo
 
-FORMATS = ("table", "json", "markdown", "junit", "github", "html")
 LEFT_BEHIND = "the cleanup did not finish: `netprobe clean` removes what is left"
-
-
-class ShardType(click.ParamType[tuple[int, int]]):
-    """ "0/3": the first of three shards."""
-
-    name = "I/N"
-
-    def convert(
-        self, value: str | tuple[int, int], param: click.Parameter | None, ctx: click.Context | None
-    ) -> tuple[int, int]:
-        if isinstance(value, tuple):
-            return value
-        index, _, count = value.partition("/")
-        if not (index.isdecimal() and count.isdecimal() and int(index) < int(count)):
-            self.fail(f"{value!r} is not of the form I/N with I from 0 to N - 1", param, ctx)
-        return int(index), int(count)
 
 
 @click.command
@@ -82,7 +70,7 @@ class ShardType(click.ParamType[tuple[int, int]]):
 )
 @click.option(
     "--shard",
-    type=ShardType(),
+    type=SHARD,
     metavar="I/N",
     help="Run only shard I (from 0) of N, for example as a worker of an Indexed Job.",
 )
@@ -119,22 +107,7 @@ class ShardType(click.ParamType[tuple[int, int]]):
 @ready_option("180s")
 @wait_option
 @profile_option
-@click.option(
-    "-o",
-    "--output",
-    type=click.Choice(FORMATS),
-    default="table",
-    show_default=True,
-    help="What to write to standard output.",
-)
-@click.option(
-    "--report",
-    "reports",
-    type=ReportType(FORMATS),
-    multiple=True,
-    metavar="FORMAT=PATH",
-    help="Also write a report to a file (- for standard output). Repeatable.",
-)
+@output_options(CONFORMANCE_FORMATS.names)
 @click.option(
     "--results",
     type=click.Path(),
@@ -153,9 +126,10 @@ netprobe conformance --context prod-eu --history runs/ --baseline runs/ --expect
 def command(
     ctx: click.Context,
     /,
-    kubeconfig: str | None,
-    context: str | None,
-    request_timeout_s: float,
+    *,
+    cluster: ClusterFlags,
+    lab: LabFlags,
+    pods: PodFlags,
     include: Sequence[str],
     exclude: Sequence[str],
     only: Sequence[str],
@@ -175,7 +149,6 @@ def command(
     output: str,
     reports: Sequence[ReportFile],
     results: str | None,
-    **others: Any,
 ) -> int:
     """Test whether a cluster implements NetworkPolicy, with hundreds of cases with known results.
 
@@ -186,7 +159,6 @@ def command(
     interrupted. However the run ends, finished cases are reported.
     """
     from netprobe.cli.emit import write
-    from netprobe.cli.options import resolve_target
     from netprobe.conformance import expected_failures
     from netprobe.conformance import shard as shards
     from netprobe.conformance.baseline import Baseline
@@ -194,16 +166,16 @@ def command(
     from netprobe.conformance.conformance_run import ConformanceRun
     from netprobe.conformance.load import builtin, load
     from netprobe.probe import Deadlines, Pace
-    from netprobe.report.conformance import CONFORMANCE_FORMATS, save_all
+    from netprobe.report.conformance import save_all
     from netprobe.run.options import RunOptions
     from netprobe.simulate import profile as profile_of
 
-    flags = PodFlags.taken_from(others)
-    target, lab = resolve_target(ctx, kubeconfig, context, **others)
-    nodes = 2 if ctx.get_parameter_source("lab_nodes") is ParameterSource.DEFAULT else lab.nodes
-    lab = replace(lab, nodes=nodes, ip_families=("ipv4", "ipv6"))  # so that no case is skipped
-    if flags.print_images:
-        return print_images(flags)
+    target, new_lab = resolve_target(ctx, cluster, lab)
+    nodes = 2 if ctx.get_parameter_source("lab_nodes") is ParameterSource.DEFAULT else lab.lab_nodes
+    new_lab = replace(new_lab, nodes=nodes, ip_families=("ipv4", "ipv6"))  # so that no case is skipped
+    if pods.print_images:
+        print("\n".join(pods.images))
+        return 0
     every = (*builtin(), *(case for file in files for case in load(file)))
     cases = select_cases(every, include=include, exclude=exclude, only=only)
     if listing:
@@ -217,8 +189,8 @@ def command(
     results_folder = _writable(results, "--results")
     known = Baseline.read(expected, Path(baseline) if baseline else None, _writable(history, "--history"))
 
-    def report(results: Results, cluster: ClusterInfo, run: RunInfo) -> int:
-        found = known.report(results, cluster, run)
+    def report(results: Results, info: ClusterInfo, run: RunInfo) -> int:
+        found = known.report(results, info, run)
         try:
             if results_folder is not None:
                 save_all(found, results_folder)
@@ -237,12 +209,12 @@ def command(
         cases,
         RunOptions(
             target=target,
-            lab=lab,
-            pods=flags.pods(lifetime_s=4 * 3600),
+            lab=new_lab,
+            pods=pods.options(lifetime_s=4 * 3600),
             deadlines=Deadlines(ready_s=ready_s),
             pace=Pace(wait_s=wait_s),
             profile=profile_of(profile),
-            request_timeout_s=request_timeout_s,
+            request_timeout_s=cluster.request_timeout_s,
         ),
         fixtures,
         full,

@@ -2,12 +2,23 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
-from netprobe.cli.options import DurationType, cluster_options, examples, lab_options, ready_option
-from netprobe.cli.pod_options import PodFlags, pod_options, print_images
+from netprobe.cli.options import (
+    ClusterFlags,
+    LabFlags,
+    PodFlags,
+    cluster_options,
+    examples,
+    format_option,
+    lab_options,
+    pod_options,
+    ready_option,
+    resolve_target,
+)
+from netprobe.cli.parameters import DURATION
 
 if TYPE_CHECKING:
     from netprobe.doctor import Diagnosis
@@ -28,20 +39,13 @@ if TYPE_CHECKING:
 @click.option(
     "--within",
     "within_s",
-    type=DurationType(),
+    type=DURATION,
     default="10s",
     show_default=True,
     help="How long the cluster may take to enforce a policy.",
 )
 @ready_option("120s")
-@click.option(
-    "-o",
-    "--output",
-    type=click.Choice(["table", "json", "yaml", "rbac"]),
-    default="table",
-    show_default=True,
-    help="rbac: only the missing permissions, as YAML to apply.",
-)
+@format_option("table", "json", "yaml", "rbac", help="rbac: only the missing permissions, as YAML to apply.")
 @examples("""
 netprobe doctor --context kind-kind            # a cluster of your kubeconfig
 netprobe doctor --context kind-kind -o json
@@ -52,14 +56,13 @@ netprobe doctor                                # a temporary lab
 def command(
     ctx: click.Context,
     /,
-    kubeconfig: str | None,
-    context: str | None,
-    request_timeout_s: float,
+    cluster: ClusterFlags,
+    lab: LabFlags,
+    pods: PodFlags,
     nodes: int,
     within_s: float,
     ready_s: float,
     output: str,
-    **others: Any,
 ) -> int:
     """Check whether a cluster enforces NetworkPolicy, and whether netprobe can run on it.
 
@@ -70,23 +73,22 @@ def command(
     import os
     import sys
 
-    from netprobe.cli.options import resolve_target
     from netprobe.cli.progress import run_async
     from netprobe.probe import Deadlines
     from netprobe.report import Style
     from netprobe.report.diagnosis import render_diagnosis
     from netprobe.run.options import RunOptions
 
-    flags = PodFlags.taken_from(others)
-    target, lab = resolve_target(ctx, kubeconfig, context, **others)
-    if flags.print_images:
-        return print_images(flags)
+    target, new_lab = resolve_target(ctx, cluster, lab)
+    if pods.print_images:
+        print("\n".join(pods.images))
+        return 0
     options = RunOptions(
         target,
-        lab,
-        pods=flags.pods(lifetime_s=900),
+        new_lab,
+        pods=pods.options(lifetime_s=900),
         deadlines=Deadlines(ready_s=ready_s),
-        request_timeout_s=request_timeout_s,
+        request_timeout_s=cluster.request_timeout_s,
     )
     diagnosis = run_async(_diagnose(options, most_nodes=nodes, within_s=within_s))
     print(render_diagnosis(diagnosis, output, Style.of(sys.stdout, os.environ)), end="")

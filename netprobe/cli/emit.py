@@ -6,7 +6,7 @@ import os
 import sys
 from collections.abc import Iterable
 
-from netprobe.cli.options import ReportFile
+from netprobe.cli.parameters import ReportFile
 from netprobe.report import FORMATS
 from netprobe.report.write import Render
 from netprobe.report.write import write as write_report

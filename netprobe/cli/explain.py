@@ -11,14 +11,16 @@ from dataclasses import replace
 import click
 
 from netprobe.cli.app import Invocation
+from netprobe.cli.inputs import read_or_live, suite_and_cluster
 from netprobe.cli.options import (
-    PortArgument,
-    PortType,
+    ClusterFlags,
     cluster_options,
     examples,
-    filename_option,
+    format_option,
+    manifests_option,
     profile_option,
 )
+from netprobe.cli.parameters import PORT, PortArgument
 from netprobe.errors import UsageError
 from netprobe.model.cluster import Cluster
 from netprobe.model.flow import End, External, Flow
@@ -34,24 +36,17 @@ COLOURS = {Verdict.ALLOW: BOLD_GOOD, Verdict.DENY: BOLD_BAD, Verdict.UNKNOWN: BO
 @click.argument("destination", metavar="TO")
 @click.option(
     "--port",
-    type=PortType(),
+    type=PORT,
     metavar="PORT[/PROTOCOL]",
     help="Port, as 80 or 53/udp. Optional if TO declares only one port.",
 )
-@filename_option
+@manifests_option
 @click.option("--suite", type=click.Path(), metavar="FILE", help="Use the topology and policies of a suite.")
 @click.option("--step", type=click.IntRange(0), default=0, help="Apply the first N steps of the suite.")
 @cluster_options
 @click.option("--family", type=click.Choice(["4", "6"]), help="Address family, if the two differ.")
 @profile_option
-@click.option(
-    "-o",
-    "--output",
-    type=click.Choice(["text", "json"]),
-    default="text",
-    show_default=True,
-    help="Output format.",
-)
+@format_option("text", "json")
 @examples("""
 netprobe explain frontend/web database/pg --port 5432 -f manifests/
 netprobe explain monitoring/grafana production/postgres --port 9187 --suite suite.yaml
@@ -69,9 +64,7 @@ def command(
     filenames: Sequence[str],
     suite: str | None,
     step: int,
-    kubeconfig: str | None,
-    context: str | None,
-    request_timeout_s: float,
+    cluster: ClusterFlags,
     family: str | None,
     profile: str,
     output: str,
@@ -88,38 +81,30 @@ def command(
     from netprobe.simulate import Simulator
     from netprobe.simulate import profile as profile_of
 
-    if (filenames or suite) and (kubeconfig or context):
+    if (filenames or suite) and cluster:
         raise UsageError("--context names another cluster than -f and --suite: use one of them")
-    if not (filenames or suite or kubeconfig or context or invocation.plugin):
+    if not (filenames or suite or cluster or invocation.plugin):
         raise UsageError("no policies given: use -f, --suite or --context")
     if step and suite is None:
         raise UsageError("--step needs --suite")
     chosen = profile_of(profile)
     outside: Sequence[External] = ()
     if suite is not None:
-        from netprobe.cli.inputs import suite_and_cluster
-
-        read, cluster = suite_and_cluster(suite, filenames, step)
+        read, found = suite_and_cluster(suite, filenames, step)
         outside = read.externals
-    elif filenames:
-        from netprobe.cli.inputs import read_cluster
-
-        cluster = read_cluster(filenames)
     else:
-        from netprobe.cli.inputs import live_cluster
-
-        cluster = live_cluster(kubeconfig, context, request_timeout_s)
-    flow = _flow(cluster, outside, source, destination, port)
+        found = read_or_live(filenames, cluster)
+    flow = _flow(found, outside, source, destination, port)
     if family is not None:
         flow = replace(flow, family=4 if family == "4" else 6)
-    found = explain(Simulator(cluster, chosen), flow)
+    explanation = explain(Simulator(found, chosen), flow)
     if output == "json":
-        print(json.dumps(document(found), indent=2))
+        print(json.dumps(document(explanation), indent=2))
     else:
         style = Style.of(sys.stdout, os.environ)
-        for number, line in enumerate(lines(found)):
-            print(style.paint(plain(line), COLOURS[found.verdict]) if number == 0 else plain(line))
-    return 3 if found.verdict is Verdict.UNKNOWN and not found.parts else 0
+        for number, line in enumerate(lines(explanation)):
+            print(style.paint(plain(line), COLOURS[explanation.verdict]) if number == 0 else plain(line))
+    return 3 if explanation.verdict is Verdict.UNKNOWN and not explanation.parts else 0
 
 
 def _flow(

@@ -11,8 +11,15 @@ from typing import TYPE_CHECKING
 import click
 
 from netprobe.cli.app import Invocation
+from netprobe.cli.inputs import read_or_live
 from netprobe.cli.main import say
-from netprobe.cli.options import cluster_options, examples, filename_option, profile_option
+from netprobe.cli.options import (
+    ClusterFlags,
+    cluster_options,
+    examples,
+    manifests_option,
+    profile_option,
+)
 from netprobe.errors import NetprobeError, UsageError
 from netprobe.model.cluster import Cluster
 from netprobe.report import save
@@ -33,7 +40,7 @@ READ = frozenset({".yaml", ".yml", ".json"})
     metavar="PATH",
     help="Folder for the policies, one file each; with --from-cluster, the file of the suite.",
 )
-@filename_option
+@manifests_option
 @cluster_options
 @click.option("--no-dns", is_flag=True, help="Do not allow the cluster's DNS where egress is closed.")
 @click.option(
@@ -62,9 +69,7 @@ def command(
     suite: str | None,
     output: str | None,
     filenames: Sequence[str],
-    kubeconfig: str | None,
-    context: str | None,
-    request_timeout_s: float,
+    cluster: ClusterFlags,
     no_dns: bool,
     namespace_label: str | None,
     verify: bool,
@@ -84,7 +89,7 @@ def command(
     from netprobe.simulate.bits import uncollected
 
     chosen = profile_of(profile)
-    live = bool(kubeconfig or context or (invocation.plugin and not filenames and (proposes or not suite)))
+    live = bool(cluster or (invocation.plugin and not filenames and (proposes or not suite)))
     if live and filenames:
         raise UsageError("-f and --context name two different clusters: use one of them")
     if proposes:
@@ -92,7 +97,7 @@ def command(
             raise UsageError("--from-cluster proposes a suite: it takes no SUITE and no --verify")
         if not (live or filenames):
             raise UsageError("no cluster given: name manifests with -f, or a cluster with --context")
-        return _propose(_world(filenames, kubeconfig, context, request_timeout_s), output, chosen)
+        return _propose(read_or_live(filenames, cluster), output, chosen)
     if suite is None:
         raise UsageError("no declaration given: name a suite, or use --from-cluster to propose one")
     from netprobe.generate.from_suite import generate_for
@@ -103,12 +108,9 @@ def command(
         raise UsageError(f"{suite} has its own topology: -f and --context are for suites without one")
     if loaded.topology is None and not (live or filenames):
         raise UsageError(f"{suite} has no topology: name the cluster with -f or --context")
-    if loaded.topology is not None:
-        cluster = loaded.topology.cluster()
-    else:
-        cluster = _world(filenames, kubeconfig, context, request_timeout_s)
+    world = loaded.topology.cluster() if loaded.topology is not None else read_or_live(filenames, cluster)
     with uncollected():
-        pods_only = replace(cluster, policies=())
+        pods_only = replace(world, policies=())
         made = generate_for(loaded, pods_only, chosen, dns=not no_dns, namespace_label=namespace_label)
     if output is not None:
         _save_all(Path(output), made.texts)
@@ -117,18 +119,6 @@ def command(
     policies = "1 policy" if len(made.texts) == 1 else f"{len(made.texts):,} policies"
     say(f"{policies}, proved by the simulator on {made.flows:,} declared flows")
     return _verify(loaded, made.texts, chosen) if verify else 0
-
-
-def _world(
-    filenames: Sequence[str], kubeconfig: str | None, context: str | None, request_timeout_s: float
-) -> Cluster:
-    if filenames:
-        from netprobe.cli.inputs import read_cluster
-
-        return read_cluster(filenames)
-    from netprobe.cli.inputs import live_cluster
-
-    return live_cluster(kubeconfig, context, request_timeout_s)
 
 
 def _propose(cluster: Cluster, output: str | None, profile: Profile) -> int:

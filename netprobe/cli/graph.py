@@ -3,22 +3,23 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING
 
 import click
 
+from netprobe.cli.inputs import read_cluster, suite_and_live
 from netprobe.cli.main import say
 from netprobe.cli.options import (
-    ExternalType,
-    OutputFileType,
-    PortArgument,
+    Decorator,
+    Selection,
     examples,
-    filename_option,
-    port_option,
+    manifests_option,
     profile_option,
+    selection_options,
 )
+from netprobe.cli.parameters import OUTPUT_FILE
 from netprobe.errors import UsageError
 from netprobe.model.flow import External
 
@@ -30,17 +31,15 @@ FORMATS = ("mermaid", "dot", "svg", "html")
 SUFFIXES = {".mmd": "mermaid", ".mermaid": "mermaid", ".dot": "dot", ".gv": "dot", ".svg": "svg"}
 SUFFIXES |= {".html": "html", ".htm": "html"}
 
-F = TypeVar("F", bound=Callable[..., Any])
 
-
-def detail_option(name: str, on: str, off: str, text: str) -> Callable[[F], F]:
+def detail_option(name: str, on: str, off: str, text: str) -> Decorator:
     """A switch for the amount of detail; if it is not given, the size of the graph decides."""
     return click.option(f"--{on}/--{off}", name, default=None, help=text)
 
 
 @click.command
 @click.argument("suite", required=False, type=click.Path())
-@filename_option
+@manifests_option
 @click.option(
     "--report",
     "saved",
@@ -48,19 +47,7 @@ def detail_option(name: str, on: str, off: str, text: str) -> Callable[[F], F]:
     metavar="FILE",
     help="Draw a report written by `netprobe run -o json`; with its SUITE, in more detail.",
 )
-@click.option(
-    "--from", "sources", multiple=True, metavar="POD", help="Only flows from these: NAMESPACE/POD, * for any."
-)
-@click.option("--to", "destinations", multiple=True, metavar="POD", help="Only flows to these.")
-@port_option
-@click.option(
-    "--external",
-    "externals",
-    type=ExternalType(),
-    multiple=True,
-    metavar="ADDRESS",
-    help="An address outside the cluster, as source and destination; with -f.",
-)
+@selection_options
 @click.option("--declared", "view", flag_value="declared", help="Draw what the suite declares.")
 @click.option("--simulated", "view", flag_value="simulated", help="Draw what the policies say.")
 @click.option("--observed", "view", flag_value="observed", help="Draw what was observed in a --report.")
@@ -85,7 +72,7 @@ def detail_option(name: str, on: str, off: str, text: str) -> Callable[[F], F]:
     help="The format. Default: what the file's name says, else mermaid.",
 )
 @click.option(
-    "--output-file", type=OutputFileType(), metavar="PATH", help="Write to a file instead of standard output."
+    "--output-file", type=OUTPUT_FILE, metavar="PATH", help="Write to a file instead of standard output."
 )
 @examples("""
 netprobe graph suite.yaml                                     # mermaid, for a README
@@ -98,10 +85,7 @@ def command(
     suite: str | None,
     filenames: Sequence[str],
     saved: Path | None,
-    sources: Sequence[str],
-    destinations: Sequence[str],
-    ports: Sequence[PortArgument],
-    externals: Sequence[External],
+    selection: Selection,
     view: str | None,
     denied: str | None,
     step: int,
@@ -131,20 +115,20 @@ def command(
         group,
         bundle,
         by_namespace,
-        drawn_only=bool(sources or destinations),
+        drawn_only=bool(selection.sources or selection.destinations),
         most_edges=MERMAID_MOST_EDGES if format_ == "mermaid" else None,
     )
     request = GraphRequest(
         options,
         profile_of(profile),
-        sources,
-        destinations,
-        tuple((port.number, port.protocol) for port in ports),
+        selection.sources,
+        selection.destinations,
+        tuple(selection.ports),
         step,
         explain=format_ == "html",
         suggest=format_ == "html",
     )
-    graph = _graph(request, suite, filenames, saved, externals)
+    graph = _graph(request, suite, filenames, saved, selection.externals)
     for note in graph.notes:
         say(note)
     if format_ == "mermaid" and len(graph.edges) > MERMAID_MOST_EDGES:
@@ -170,7 +154,6 @@ def _graph(
     externals: Sequence[External],
 ) -> Graph:
     """Read what the arguments name. UsageError if they do not go together."""
-    from netprobe.cli.inputs import read_cluster, suite_and_live
     from netprobe.report.graph.cells import read_report
     from netprobe.report.graph.inputs import graph_of_manifests, graph_of_report, graph_of_suite
 

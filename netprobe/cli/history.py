@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from netprobe.cli.options import examples
+from netprobe.cli.options import examples, format_option
 
 if TYPE_CHECKING:
     from netprobe.conformance.history import PastRun, RunChanges
@@ -18,14 +18,7 @@ if TYPE_CHECKING:
 @click.command
 @click.argument("folder", type=click.Path())
 @click.option("--last", type=click.IntRange(1), default=20, show_default=True, help="Show the newest N runs.")
-@click.option(
-    "-o",
-    "--output",
-    type=click.Choice(["table", "json"]),
-    default="table",
-    show_default=True,
-    help="Output format.",
-)
+@format_option("table", "json")
 @examples("""
 netprobe conformance --history runs/   # a run adds its file
 netprobe history runs/                 # the trend, and what the last run changed

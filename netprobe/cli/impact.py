@@ -8,20 +8,23 @@ from typing import TYPE_CHECKING
 import click
 
 from netprobe.cli.app import Invocation
-from netprobe.cli.inputs import say_overlays
+from netprobe.cli.inputs import live_objects, say_overlays
 from netprobe.cli.main import say
 from netprobe.cli.options import (
-    PortArgument,
-    ReportFile,
+    ClusterFlags,
     cluster_options,
     examples,
-    output_option,
+    filename_option,
+    namespace_option,
+    output_options,
     port_option,
     profile_option,
 )
+from netprobe.cli.parameters import PortArgument, ReportFile
 from netprobe.cli.progress import shown
 from netprobe.errors import UsageError
 from netprobe.impact import Revision, Snapshot, impact, read_snapshots, revise
+from netprobe.manifests import from_objects
 from netprobe.model.flow import PodRef
 from netprobe.model.matrix import Matrix
 from netprobe.model.policy import PolicyRef
@@ -33,15 +36,7 @@ if TYPE_CHECKING:
 
 
 @click.command
-@click.option(
-    "-f",
-    "--filename",
-    "filenames",
-    multiple=True,
-    metavar="PATH",
-    type=click.Path(allow_dash=True),
-    help="Manifests that would be applied: a file, a folder, or - for standard input. Repeatable.",
-)
+@filename_option("Manifests that would be applied: a file, a folder, or - for standard input. Repeatable.")
 @click.option(
     "--against",
     multiple=True,
@@ -61,7 +56,7 @@ if TYPE_CHECKING:
 @click.option(
     "--delete", "deletes", multiple=True, metavar="NAMESPACE/NAME", help="Delete this policy. Repeatable."
 )
-@click.option("-n", "--namespace", metavar="NAME", help="Namespace of manifests that do not name one.")
+@namespace_option
 @click.option(
     "--expect",
     "expect",
@@ -71,7 +66,7 @@ if TYPE_CHECKING:
 )
 @port_option
 @profile_option
-@output_option(FORMATS.names)
+@output_options(FORMATS.names)
 @examples("""
 netprobe impact -f new.yaml --context staging          # as with kubectl apply: the rest stays
 netprobe impact -f policies/ --against /tmp/main/policies/ --prune   # two complete sets, as in git
@@ -85,9 +80,7 @@ def command(
     *,
     filenames: Sequence[str],
     against: Sequence[str],
-    kubeconfig: str | None,
-    context: str | None,
-    request_timeout_s: float,
+    cluster: ClusterFlags,
     prune: bool,
     prune_namespaces: Sequence[str],
     deletes: Sequence[str],
@@ -113,7 +106,7 @@ def command(
 
     if not filenames and not deletes:
         raise UsageError("nothing to compare: name manifests with -f, or a policy with --delete")
-    live = bool(kubeconfig or context or (invocation.plugin and not against))
+    live = bool(cluster or (invocation.plugin and not against))
     if live and against:
         raise UsageError("--against and --context name two different states: use one of them")
     if (prune or prune_namespaces) and not filenames:
@@ -123,9 +116,7 @@ def command(
     suite = _suite(expect)
     new, old = _read([filenames, against], namespace or "default")
     if live:
-        from netprobe.cli.inputs import live_cluster
-
-        old = Snapshot.complete(live_cluster(kubeconfig, context, request_timeout_s))
+        old = Snapshot.complete(from_objects(live_objects(cluster)))
     elif not against:
         if suite is None or suite.topology is None:
             raise UsageError(
@@ -141,7 +132,7 @@ def command(
     found = impact(
         revision,
         profile=profile_of(profile),
-        ports=[(port.number, port.protocol) for port in ports],
+        ports=ports,
         declared=_declared(suite, revision),
     )
     write(FORMATS.of(found), output, reports)

@@ -12,6 +12,7 @@ from netprobe.model.objects import ReadOnlyObject
 from netprobe.policies.kinds import DECIDING
 
 if TYPE_CHECKING:
+    from netprobe.cli.options import ClusterFlags
     from netprobe.suite import Suite
 
 
@@ -59,17 +60,24 @@ def suite_and_cluster(path: str, filenames: Sequence[str], steps: int = 0) -> tu
     return suite, suite.cluster(live, steps)
 
 
-def live_cluster(kubeconfig: str | None, context: str | None, request_timeout_s: float) -> Cluster:
-    """What decides flows in the cluster of a kubeconfig, or of the current context; ClusterError."""
+def live_objects(flags: ClusterFlags) -> list[ReadOnlyObject]:
+    """What decides flows in the cluster that the flags name, or of the current context; ClusterError."""
     from netprobe.cli.progress import run_async
     from netprobe.kube import connect
-    from netprobe.manifests import from_objects
 
     async def objects() -> list[ReadOnlyObject]:
-        async with connect(kubeconfig, context, request_timeout_s=request_timeout_s) as cluster:
+        timeout_s = flags.request_timeout_s
+        async with connect(flags.kubeconfig, flags.context, request_timeout_s=timeout_s) as cluster:
             return [thing for kind in DECIDING for thing in await cluster.find(kind)]
 
-    return from_objects(run_async(objects()))
+    return run_async(objects())
+
+
+def read_or_live(filenames: Sequence[str], flags: ClusterFlags) -> Cluster:
+    """The cluster of the manifests, or without any that of the flags."""
+    from netprobe.manifests import from_objects
+
+    return read_cluster(filenames) if filenames else from_objects(live_objects(flags))
 
 
 def _counted(kinds: Mapping[str, int]) -> str:

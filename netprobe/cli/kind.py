@@ -9,7 +9,8 @@ from pathlib import Path
 import click
 
 from netprobe.cli.main import say
-from netprobe.cli.options import DurationType, examples
+from netprobe.cli.options import examples
+from netprobe.cli.parameters import DURATION
 from netprobe.cli.progress import shown
 from netprobe.kind import CreateOptions, Manifest, Timeouts, context_of
 from netprobe.model.image import mirrored
@@ -58,7 +59,7 @@ def command() -> None:
 @click.option(
     "--timeout",
     "ready_s",
-    type=DurationType(),
+    type=DURATION,
     default="10m",
     show_default=True,
     help="How long to wait for nodes and pods to become ready.",

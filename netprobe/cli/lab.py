@@ -2,26 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any, TypeVar
-
 import click
 
 from netprobe.cli import lab_trace
+from netprobe.cli.lab_trace import DEFAULT, name_option
 from netprobe.cli.main import say
-from netprobe.cli.options import DurationType, ExternalType, PortArgument, PortType, examples
+from netprobe.cli.options import examples, format_option
+from netprobe.cli.parameters import DURATION, EXTERNAL, PORT, PortArgument
 from netprobe.errors import UsageError
 from netprobe.model.flow import External
-
-F = TypeVar("F", bound=Callable[..., Any])
-
-DEFAULT = "default"
-
-
-def name_option(function: F) -> F:
-    return click.option(
-        "--name", default=DEFAULT, show_default=True, help="The lab; several can run at the same time."
-    )(function)
 
 
 @click.group(invoke_without_command=False)
@@ -42,7 +31,7 @@ def command() -> None:
 @click.option(
     "--lag",
     "lag_s",
-    type=DurationType(),
+    type=DURATION,
     default="0s",
     help="Enforce each change of policies this much later.",
 )
@@ -106,7 +95,7 @@ def down(name: str, everything: bool) -> None:
 
 
 @command.command()
-@click.option("-o", "--output", type=click.Choice(["table", "json", "name"]), default="table")
+@format_option("table", "json", "name")
 def status(output: str) -> int:
     """List the labs of this user; exit status 3 if none runs."""
     import json
@@ -159,11 +148,11 @@ def kubeconfig(name: str) -> None:
 
 @command.command("add-host")
 @click.argument("host", metavar="NAME")
-@click.argument("addresses", metavar="ADDRESS...", nargs=-1, type=ExternalType())
+@click.argument("addresses", metavar="ADDRESS...", nargs=-1, type=EXTERNAL)
 @click.option(
     "--port",
     "ports",
-    type=PortType(),
+    type=PORT,
     multiple=True,
     metavar="PORT[/PROTOCOL]",
     help="A port that the host serves, such as 443 or 53/udp. Repeatable.",
@@ -192,8 +181,7 @@ def add_host(
         run_async(lab_host.remove_host(kubeconfig, host))
         say(f"external host {host} removed")
     else:
-        served = [(port.number, port.protocol) for port in ports]
-        run_async(lab_host.add_host(kubeconfig, host, addresses, served))
+        run_async(lab_host.add_host(kubeconfig, host, addresses, ports))
         say(f"external host {host} added: {', '.join(map(str, addresses))}, pod netprobe-outside/{host}")
 
 

@@ -3,37 +3,42 @@
 from __future__ import annotations
 
 import json
-from typing import Any, Literal
+from typing import Any
 from urllib.parse import urlencode
 
 import click
 
-from netprobe.cli.options import PodType, PortArgument, PortType, examples
+from netprobe.cli.options import examples, format_option
+from netprobe.cli.parameters import POD, PORT, PortArgument
 from netprobe.errors import UsageError
 from netprobe.model.flow import PodRef, Protocol
 
-Output = Literal["table", "json"]
+DEFAULT = "default"
+
+name_option = click.option(
+    "--name", default=DEFAULT, show_default=True, help="The lab; several can run at the same time."
+)
 
 
 @click.command("trace")
-@click.argument("source", metavar="FROM", type=PodType())
+@click.argument("source", metavar="FROM", type=POD)
 @click.argument("target", metavar="TO")
-@click.option("--port", type=PortType(), required=True, metavar="PORT[/PROTOCOL]", help="As 80 or 53/udp.")
+@click.option("--port", type=PORT, required=True, metavar="PORT[/PROTOCOL]", help="As 80 or 53/udp.")
 @click.option(
     "--ip-family",
     "family",
     type=click.Choice(["ipv4", "ipv6"]),
     help="Which address of TO to use; by default its first.",
 )
-@click.option("--name", default="default", show_default=True, help="Which lab.")
-@click.option("-o", "--output", type=click.Choice(["table", "json"]), default="table", show_default=True)
+@name_option
+@format_option("table", "json")
 @examples("""
 netprobe lab trace shop/web shop/api --port 8080
 netprobe lab trace shop/web svc:shop/api --port 80 -o json
 netprobe lab trace netprobe-outside/partner 10.244.1.3 --port 53/udp
 """)
 def command(
-    source: PodRef, target: str, port: PortArgument, family: str | None, name: str, output: Output
+    source: PodRef, target: str, port: PortArgument, family: str | None, name: str, output: str
 ) -> int:
     """Try one connection on a lab, and show which policy and rule allowed or dropped it.
 

@@ -4,20 +4,26 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from difflib import get_close_matches
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
 from netprobe.cli.app import Invocation
-from netprobe.cli.inputs import say_overlays
+from netprobe.cli.inputs import live_objects, say_overlays
 from netprobe.cli.main import say
-from netprobe.cli.options import cluster_options, examples, filename_option
+from netprobe.cli.options import (
+    ClusterFlags,
+    cluster_options,
+    examples,
+    format_option,
+    manifests_option,
+    namespace_option,
+)
 from netprobe.cli.progress import shown
 from netprobe.errors import Problem, UsageError
 from netprobe.lint import LintConfig, Linted, catalogue, edits, fix_files, lint
-from netprobe.policies.kinds import DECIDING
 from netprobe.report import save
 from netprobe.report.findings import FINDING_FORMATS, render_findings
 from netprobe.report.style import Style
@@ -30,17 +36,10 @@ UNREADABLE = 2
 
 @click.command
 @click.argument("paths", nargs=-1, type=click.Path(allow_dash=True))
-@filename_option
+@manifests_option
 @cluster_options
-@click.option("-n", "--namespace", metavar="NAME", help="Namespace of manifests that do not name one.")
-@click.option(
-    "-o",
-    "--output",
-    type=click.Choice(FINDING_FORMATS),
-    default="table",
-    show_default=True,
-    help="Output format.",
-)
+@namespace_option
+@format_option(*FINDING_FORMATS)
 @click.option("--strict", is_flag=True, help="Exit with status 1 on warnings too.")
 @click.option("--fix", "write", is_flag=True, help="Fix unambiguous problems in place.")
 @click.option(
@@ -73,9 +72,7 @@ def command(
     *,
     paths: tuple[str, ...],
     filenames: tuple[str, ...],
-    kubeconfig: str | None,
-    context: str | None,
-    request_timeout_s: float,
+    cluster: ClusterFlags,
     namespace: str | None,
     output: str,
     strict: bool,
@@ -90,20 +87,20 @@ def command(
 
     Exit status: 0 without errors, 1 with errors (with --strict: or warnings), 2 if something cannot be read.
     """
-    from netprobe.lint.read import configuration, is_suite
+    from netprobe.lint.read import configuration, from_objects, is_suite
 
     if rule is not None:
         return _explain(rule, paths)
     given = [*paths, *filenames]
-    live = bool(kubeconfig or context or (invocation.plugin and not given))
+    live = bool(cluster or (invocation.plugin and not given))
     if live and (given or write):
         raise UsageError("--context and --kubeconfig cannot be combined with files or --fix")
     if not given and not live:
         raise UsageError("no policies given: name files or folders, or a cluster with --context")
     chosen = configuration(config)
     if live:
-        linted, problems = _live(kubeconfig, context, request_timeout_s, chosen)
-        return _show(linted, problems, output, strict=strict)
+        seen = from_objects(live_objects(cluster))
+        return _show(seen.lint(chosen), seen.problems, output, strict=strict)
     if len(given) == 1 and is_suite(given[0]):
         return _suite(given[0], chosen, output, strict=strict, write=write)
     if write and "-" in given:
@@ -135,21 +132,6 @@ def _suite(path: str, config: LintConfig, output: str, *, strict: bool, write: b
     if write and _fix(linted):
         linted = lint(read_suite(path), config)
     return _show(linted, (), output, strict=strict)
-
-
-def _live(
-    kubeconfig: str | None, context: str | None, timeout_s: float, config: LintConfig
-) -> tuple[Linted, Sequence[Problem]]:
-    from netprobe.cli.progress import run_async
-    from netprobe.kube import connect
-    from netprobe.lint.read import from_objects
-
-    async def objects() -> list[Mapping[str, Any]]:
-        async with connect(kubeconfig, context, request_timeout_s=timeout_s) as cluster:
-            return [thing for kind in DECIDING for thing in await cluster.find(kind)]
-
-    found = from_objects(run_async(objects()))
-    return found.lint(config), found.problems
 
 
 def _show(linted: Linted, problems: Sequence[Problem], output: str, *, strict: bool) -> int:

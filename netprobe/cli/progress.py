@@ -75,7 +75,7 @@ def run_async(coroutine: Coroutine[Any, Any, T]) -> T:
 
 @contextmanager
 def shown() -> Iterator[Progress]:
-    """Yields a function that takes what is being done."""
+    """Yields a function that takes what is being done; "" while something else is printed."""
     if not sys.stderr.isatty():
         with logged(Log()) as progress:
             yield progress
@@ -84,7 +84,15 @@ def shown() -> Iterator[Progress]:
     from rich.markup import escape
 
     with Console(stderr=True).status("starting") as status:
-        yield lambda text: status.update(escape(text))
+
+        def doing(text: str) -> None:
+            if not text:
+                status.stop()
+                return
+            status.update(escape(text))
+            status.start()
+
+        yield doing
 
 
 class Log:

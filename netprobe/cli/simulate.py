@@ -9,17 +9,17 @@ import click
 
 from netprobe.cli.main import say
 from netprobe.cli.options import (
-    ExternalType,
-    PortArgument,
-    ReportFile,
+    Selection,
     examples,
-    filename_option,
-    output_option,
-    port_option,
+    manifests_option,
+    output_options,
     profile_option,
+    selection_options,
 )
+from netprobe.cli.parameters import ReportFile
 from netprobe.errors import UsageError
-from netprobe.model.flow import End, External
+from netprobe.model.flow import End
+from netprobe.report import FORMATS
 
 OF_EVERY_ROW = frozenset({"json", "yaml", "junit", "github"})
 """The formats that write every row, however many there are."""
@@ -27,36 +27,14 @@ OF_EVERY_ROW = frozenset({"json", "yaml", "junit", "github"})
 
 @click.command
 @click.argument("suite", required=False, type=click.Path())
-@filename_option
-@port_option
-@click.option(
-    "--from",
-    "sources",
-    multiple=True,
-    metavar="POD",
-    help="Only flows from these pods: NAMESPACE/POD, may contain *. Repeatable.",
-)
-@click.option(
-    "--to",
-    "destinations",
-    multiple=True,
-    metavar="POD",
-    help="Only flows to these pods, or to svc:NAMESPACE/NAME. Repeatable.",
-)
-@click.option(
-    "--external",
-    "externals",
-    type=ExternalType(),
-    multiple=True,
-    metavar="ADDRESS",
-    help="Include an address outside the cluster, as source and destination. Repeatable.",
-)
+@manifests_option
+@selection_options
 @click.option("--include-self", is_flag=True, help="Include flows of pods to themselves.")
 @click.option(
     "--changed-only", is_flag=True, help="Show only flows that policies deny, or that are not as expected."
 )
 @profile_option
-@output_option()
+@output_options(FORMATS.names)
 @examples("""
 netprobe simulate suite.yaml                        # compare with what the suite declares
 netprobe simulate suite.yaml -o github              # in a workflow: annotations at the policy's line
@@ -67,10 +45,7 @@ def command(
     *,
     suite: str | None,
     filenames: Sequence[str],
-    ports: Sequence[PortArgument],
-    sources: Sequence[str],
-    destinations: Sequence[str],
-    externals: Sequence[External],
+    selection: Selection,
     include_self: bool,
     changed_only: bool,
     profile: str,
@@ -89,9 +64,8 @@ def command(
 
     started = datetime.now(UTC)
     chosen = profile_of(profile)
-    wanted_ports = [(port.number, port.protocol) for port in ports]
     if suite is not None:
-        if externals or include_self:
+        if selection.externals or include_self:
             raise UsageError(
                 "--external and --include-self cannot be used with a suite, as it declares its own flows"
             )
@@ -105,9 +79,9 @@ def command(
             read,
             live,
             chosen,
-            sources=sources,
-            destinations=destinations,
-            ports=wanted_ports,
+            sources=selection.sources,
+            destinations=selection.destinations,
+            ports=selection.ports,
             changed_only=changed_only,
         )
     elif filenames:
@@ -118,10 +92,10 @@ def command(
         cluster, name = read_cluster(filenames), None
         question = ask(
             cluster,
-            sources=sources,
-            destinations=destinations,
-            externals=externals,
-            ports=wanted_ports,
+            sources=selection.sources,
+            destinations=selection.destinations,
+            externals=selection.externals,
+            ports=selection.ports,
             include_self=include_self,
         )
         if not question.size:

@@ -20,15 +20,13 @@ from netprobe.policies.kinds import DECIDING
 from netprobe.probe import Fixture as PodsToMake
 from netprobe.probe import Observed, PodOptions, Prober, Workbench, new_run
 from netprobe.probe.guests.surroundings import Surroundings, look_around
-from netprobe.run.cluster import OpenCluster
+from netprobe.run.cluster import OpenCluster, OtherPolicies, other_policies
 from netprobe.run.copied import Copied, copied
 from netprobe.run.cover import Cover, cover
 from netprobe.run.driver import Bench
-from netprobe.run.families import apart
 from netprobe.run.in_place import NEEDS_A_CLUSTER
-from netprobe.run.moment import SimulatedMoment
+from netprobe.run.moment import SimulatedMoment, apart
 from netprobe.run.options import Progress, RunOptions
-from netprobe.run.other_policies import OtherPolicies, other_policies
 from netprobe.run.preview import preview_copy
 from netprobe.run.record import InPlace as InPlaceRecord
 from netprobe.run.record import StoodFor

@@ -1,38 +1,50 @@
-"""A run with pods of its own: the suite's topology, policies and steps."""
+"""A run with pods of its own: the suite's topology, policies and steps.
+
+With `--placement` all pods run on one node. For flows from another node each pod has a twin there: the same
+labels in the same namespace, which is all that policies see, and no listeners.
+"""
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field, replace
-from typing import assert_never
+from dataclasses import dataclass, replace
+from typing import Final, assert_never
 
-from netprobe.errors import UsageError
+from netprobe.errors import UsageError, WorkbenchError
 from netprobe.model.cluster import Cluster
-from netprobe.model.flow import PodRef
+from netprobe.model.flow import Flow, Placement, PodRef
 from netprobe.probe import Fixture as PodsToMake
 from netprobe.probe import Observed, OutsideHost, Prober, Workbench
 from netprobe.run.cluster import OpenCluster
 from netprobe.run.driver import Bench
 from netprobe.run.moment import SimulatedMoment, moments
 from netprobe.run.options import Progress, RunOptions
-from netprobe.run.placement import Placing
 from netprobe.suite import Action, Apply, Change, Delete, Suite, Topology
+
+PLACEMENTS: Final[Mapping[str | None, tuple[Placement, ...]]] = {
+    None: (),
+    "same": (Placement.SAME,),
+    "other": (Placement.OTHER,),
+    "both": (Placement.SAME, Placement.OTHER),
+}
 
 
 @dataclass(frozen=True, slots=True)
 class Fixture:
-    """A suite with a topology, and on which nodes its pods go."""
+    """A suite with a topology. Without `placements` its pods run where it or the scheduler puts them."""
 
     suite: Suite
-    placing: Placing = field(default_factory=Placing)
+    placements: tuple[Placement, ...] = ()
 
     @property
     def name(self) -> str:
         return self.suite.name
 
     def check(self, options: RunOptions) -> None:  # noqa: ARG002 (as every mode)
-        self.placing.check(tuple(self._topology().pods.values()))
+        pinned = [str(pod.ref) for pod in self._topology().pods.values() if pod.node is not None]
+        if self.placements and pinned:
+            raise UsageError(f"--placement places pods itself, and the suite does: {', '.join(pinned[:4])}")
 
     @asynccontextmanager
     async def prepared(
@@ -56,7 +68,7 @@ class Fixture:
                     self.suite,
                     self._live(workbench),
                     options.profile,
-                    rows=self.placing.rows,
+                    rows=self._rows,
                     probed=True,
                     family=options.family,
                 )
@@ -98,15 +110,47 @@ class Fixture:
         return self.suite.topology
 
     async def _pods(self, cluster: OpenCluster) -> PodsToMake:
+        """The pods of the topology, each on its node, and their twins."""
         topology, listeners = self._topology(), self.suite.listeners()
-        placed = await self.placing.placed(cluster.api, tuple(topology.pods.values()))
+        nodes = await self._nodes(cluster)
+        pods = [replace(pod, ports=listeners[pod.ref]) for pod in topology.pods.values()]
+        if nodes:
+            pods = [replace(pod, node=nodes[0]) for pod in pods]
+        twins = {
+            pod.ref: replace(pod, ref=_twin(pod.ref), ports=(), node=nodes[1])
+            for pod in (pods if Placement.OTHER in self.placements else ())
+        }
         return PodsToMake(
             tuple(topology.namespaces.values()),
-            tuple(replace(pod, ports=listeners[pod.ref]) for pod in placed.pods),
+            tuple(pods),
             tuple(OutsideHost(host, listeners[host]) for host in self.suite.externals),
             topology.annotations,
-            placed.twins,
+            twins,
         )
+
+    async def _nodes(self, cluster: OpenCluster) -> tuple[str, ...]:
+        """The nodes of the placements; WorkbenchError if too few take pods."""
+        if not self.placements:
+            return ()
+        from netprobe.doctor import api_checks  # imports all of doctor, and few runs ask for a placement
+
+        _, found = await api_checks.nodes(cluster.api)
+        nodes = tuple(api_checks.chosen(found or (), 2))
+        needed = 2 if Placement.OTHER in self.placements else 1
+        if len(nodes) < needed:
+            raise WorkbenchError(
+                f"--placement needs {needed} nodes that take pods, and {len(nodes)} are known: "
+                f"{', '.join(nodes) or 'none'}"
+            )
+        return nodes
+
+    def _rows(self, flow: Flow) -> Iterator[Flow]:
+        """The rows of a flow: one for each placement if it is from one pod to another."""
+        apart = isinstance(flow.source, PodRef) and isinstance(flow.destination, PodRef)
+        if not (self.placements and apart and flow.source != flow.destination):
+            yield flow
+            return
+        yield from (replace(flow, placement=one) for one in self.placements)
 
     def _live(self, workbench: Workbench) -> Cluster:
         """The topology with the addresses, nodes and labels that its pods were given."""
@@ -121,6 +165,10 @@ class Fixture:
             for name, namespace in made.namespaces.items()
         }
         return replace(made, pods=pods, namespaces=namespaces)
+
+
+def _twin(ref: PodRef) -> PodRef:
+    return PodRef(ref.namespace, f"{ref.name[:240]}-netprobe-twin")
 
 
 async def _take(workbench: Workbench, action: Action, cluster: Cluster) -> None:

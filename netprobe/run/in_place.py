@@ -20,13 +20,12 @@ from netprobe.probe.guests.conflicts import SideEffect, side_effects
 from netprobe.probe.guests.guest_workbench import GuestWorkbench
 from netprobe.probe.guests.shadows import NEVER_COPIED
 from netprobe.probe.guests.surroundings import PodState, Surroundings, look_around, pod_states
-from netprobe.run.cluster import OpenCluster
+from netprobe.run.cluster import OpenCluster, OtherPolicies, other_policies
 from netprobe.run.cover import Merit, cover
 from netprobe.run.driver import Bench
 from netprobe.run.in_place_plan import InPlacePlan, plan, unmet_ways
 from netprobe.run.moment import SimulatedMoment
 from netprobe.run.options import Progress, RunOptions
-from netprobe.run.other_policies import OtherPolicies, other_policies
 from netprobe.run.preview import preview_in_place
 from netprobe.run.recheck import recheck_denied, with_pod_changes
 from netprobe.run.record import InPlace as InPlaceRecord

@@ -13,7 +13,7 @@ from netprobe.model.verdict import Decision, Verdict
 from netprobe.probe.guests.shadows import NEVER_COPIED, GuestPlan, Shadow, shadow_labels
 from netprobe.probe.guests.surroundings import PodState
 from netprobe.run.cover import Cover
-from netprobe.run.families import apart
+from netprobe.run.moment import apart
 from netprobe.simulate import Simulator
 from netprobe.simulate.vocabulary import Vocabulary
 
@@ -172,25 +172,3 @@ def _guests(
             node for end in ends if isinstance(end, PodRef) and (node := cluster.pods[end].node)
         )
     return GuestPlan(shadows, tuple(nodes) if shadows else ()), sourceless
-
-
-def moved(here: InPlacePlan, now: Mapping[PodRef, PodState], flow: Flow) -> str | None:
-    """Why a row may be about another pod than at the start; None where no pod moved."""
-    for ref, _ in here.backends(flow):
-        before, after = here.states.get(ref), now.get(ref)
-        if before is not None and (
-            after is None or after.uid != before.uid or after.addresses != before.addresses
-        ):
-            return f"{ref} was replaced or moved during the run"
-    return None
-
-
-def unready(here: InPlacePlan, now: Mapping[PodRef, PodState], flow: Flow) -> str | None:
-    """Why silence may be the real pod's own; None where it was ready all the time, or never."""
-    for ref, port in here.backends(flow):
-        before, after = here.states.get(ref), now.get(ref)
-        if before is None or after is None:
-            continue
-        if after.since != before.since or (port in before.proven and port not in after.proven):
-            return f"{ref} was not ready all the time"
-    return None

@@ -1,16 +1,21 @@
-"""A moment with what its policies say of the flows that are declared for it."""
+"""A moment with what its policies say of the flows that are declared for it.
+
+IPv4 and IPv6 are tried separately, with one row for both if the results are equal. A selector opens both
+families, so that the policies say the same of them; whether the cluster does the same is another matter. Some
+dataplanes program each family's rules apart, and one of them can be missing.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TypeAlias
 
 from netprobe.model.cluster import Cluster
-from netprobe.model.flow import Family, Flow
+from netprobe.model.flow import Family, Flow, Via
 from netprobe.model.matrix import Matrix
+from netprobe.model.observation import Observation
 from netprobe.model.verdict import Decision, Verdict
-from netprobe.run.families import apart
 from netprobe.simulate import Profile, Simulator
 from netprobe.suite import Action, Suite
 
@@ -63,3 +68,52 @@ def moments(
         yield SimulatedMoment(
             moment.name, simulator, declared, simulator.matrix(each), moment.actions, moment.declared_by
         )
+
+
+def apart(flows: Iterable[Flow], simulator: Simulator, only: Family | None = None) -> Iterator[Flow]:
+    """A row for each family that a flow's ends have in common; of two the `only` one that is wanted.
+
+    With a DNS name the source's resolver chooses the family: there are two rows only where policies treat the
+    families differently.
+    """
+    for flow in flows:
+        if flow.via is Via.DNS:
+            yield from simulator.split(flow)
+            continue
+        rows = simulator.apart(flow)
+        yield from (row for row in rows if only in {None, row.family} or len(rows) == 1)
+
+
+def united(
+    simulated: Matrix[Decision], observed: Matrix[Observation]
+) -> tuple[Matrix[Decision], Matrix[Observation]]:
+    """The tables with one row, that of IPv4, where nothing tells the two families of a flow apart."""
+    equal = {
+        flow
+        for flow in simulated
+        if flow.family == 4 and _equal(flow, replace(flow, family=6), simulated, observed)
+    }
+    dropped = {replace(flow, family=6) for flow in equal}
+
+    def named(flow: Flow) -> Flow:
+        return replace(flow, family=None) if flow in equal else flow
+
+    return (
+        Matrix((named(flow), cell) for flow, cell in simulated.items() if flow not in dropped),
+        Matrix((named(flow), cell) for flow, cell in observed.items() if flow not in dropped),
+    )
+
+
+def _equal(one: Flow, other: Flow, simulated: Matrix[Decision], observed: Matrix[Observation]) -> bool:
+    ours, theirs = simulated[one], simulated.get(other)
+    if theirs is None or (ours.verdict, ours.undefined) != (theirs.verdict, theirs.undefined):
+        return False
+    saw, sees = observed.get(one), observed.get(other)
+    if saw is None or sees is None:
+        return saw is sees
+    return _seen(saw) == _seen(sees)
+
+
+def _seen(cell: Observation) -> tuple[object, ...]:
+    """What makes two observations equal: not the time that they took, nor the kind of proof."""
+    return cell.verdict, cell.outcome, cell.reason, cell.flaky

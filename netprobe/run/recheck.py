@@ -13,7 +13,7 @@ from netprobe.model.text import listed
 from netprobe.model.verdict import Verdict
 from netprobe.probe import Observed, Pace, Prober
 from netprobe.probe.guests.surroundings import PodState
-from netprobe.run.in_place_plan import InPlacePlan, moved, unready
+from netprobe.run.in_place_plan import InPlacePlan
 from netprobe.run.route import Route
 
 PATIENCE = 3
@@ -71,3 +71,25 @@ def with_pod_changes(
         return cell
 
     return seen.map(judged)
+
+
+def moved(here: InPlacePlan, now: Mapping[PodRef, PodState], flow: Flow) -> str | None:
+    """Why a row may be about another pod than at the start; None where no pod moved."""
+    for ref, _ in here.backends(flow):
+        before, after = here.states.get(ref), now.get(ref)
+        if before is not None and (
+            after is None or after.uid != before.uid or after.addresses != before.addresses
+        ):
+            return f"{ref} was replaced or moved during the run"
+    return None
+
+
+def unready(here: InPlacePlan, now: Mapping[PodRef, PodState], flow: Flow) -> str | None:
+    """Why silence may be the real pod's own; None where it was ready all the time, or never."""
+    for ref, port in here.backends(flow):
+        before, after = here.states.get(ref), now.get(ref)
+        if before is None or after is None:
+            continue
+        if after.since != before.since or (port in before.proven and port not in after.proven):
+            return f"{ref} was not ready all the time"
+    return None

@@ -12,8 +12,7 @@ from netprobe.explain.why import blame
 from netprobe.model.flow import Flow
 from netprobe.model.verdict import Verdict
 from netprobe.probe import Facts, Observed
-from netprobe.run.families import united
-from netprobe.run.moment import DeclaredBy, SimulatedMoment, by_nothing
+from netprobe.run.moment import DeclaredBy, SimulatedMoment, by_nothing, united
 from netprobe.run.record import LONGEST, Step
 from netprobe.simulate import Simulator
 

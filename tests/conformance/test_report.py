@@ -20,12 +20,6 @@ def text(found: object, format_: str) -> str:
     return "".join(CONFORMANCE_FORMATS.render(found, format_))  # type: ignore[arg-type]
 
 
-def test_the_formats_are_those_of_the_command() -> None:
-    from netprobe.cli.conformance import FORMATS
-
-    assert CONFORMANCE_FORMATS.names == FORMATS
-
-
 def test_a_failure_has_its_flow_its_reason_its_matrix_and_its_policy() -> None:
     told = text(report(FAILED), "table")
     assert "Pod selectors  0/1" in told

@@ -16,8 +16,8 @@ from netprobe.probe.guests.guest_workbench import GuestWorkbench
 from netprobe.probe.guests.surroundings import PodState
 from netprobe.probe.plan import Station, Unplaced
 from netprobe.run.cover import cover
-from netprobe.run.families import apart, united
 from netprobe.run.in_place_plan import InPlacePlan, plan
+from netprobe.run.moment import apart, united
 from netprobe.run.route import NAMED, Route
 from netprobe.simulate import CALICO, Simulator
 from tests.probe.fake import FakeCluster

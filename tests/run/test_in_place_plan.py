@@ -14,7 +14,8 @@ from netprobe.model.matrix import Matrix
 from netprobe.model.verdict import Verdict
 from netprobe.probe.guests.surroundings import PodState
 from netprobe.run.cover import cover
-from netprobe.run.in_place_plan import InPlacePlan, moved, plan, unmet_ways, unready
+from netprobe.run.in_place_plan import InPlacePlan, plan, unmet_ways
+from netprobe.run.recheck import moved, unready
 from netprobe.simulate import CALICO, Simulator
 from tests.run.crowd import crowd, only_ready, pod
 

@@ -36,7 +36,9 @@ def test_a_signal_at_any_moment_leaves_nothing(lab: Lab, number: signal.Signals,
             pytest.skip(f"on this machine the run is over in less than {delay_s:.1f} s")
         out, err = run.communicate(timeout=60)
     assert run.returncode == 130, err
-    assert "DENY" not in out
+    assert "DENY" not in out or "8 as expected" in out, (
+        "during the removal, when the report is printed already"
+    )
     assert "Traceback" not in err
     assert objects(lab) == before
 

@@ -14,9 +14,8 @@ from netprobe.model.flow import Flow, PodRef
 from netprobe.probe import PodOptions
 from netprobe.probe.guests.conflicts import SideEffect
 from netprobe.probe.guests.shadows import Shadow
-from netprobe.run.cluster import OpenCluster
+from netprobe.run.cluster import OpenCluster, OtherPolicies, other_policies
 from netprobe.run.in_place import Planned
-from netprobe.run.other_policies import OtherPolicies, other_policies
 from netprobe.run.preview import preview_in_place
 from netprobe.run.record import ClusterInfo
 from tests.kube.server import serving

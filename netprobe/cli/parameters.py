@@ -1,0 +1,135 @@
+"""What the values of options are: ports, durations, pods, addresses, files to write, and so on."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Callable, Sequence
+from ipaddress import ip_address
+from pathlib import Path
+from typing import Any, Final, NamedTuple, TypeVar
+
+import click
+
+from netprobe.model.flow import External, PodRef, Protocol
+
+T = TypeVar("T")
+
+UNITS: Final = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "": 1.0}
+EFFECTS: Final = ("NoSchedule", "PreferNoSchedule", "NoExecute")
+
+
+class Parameter(click.ParamType[T]):
+    """A value that `parse` reads from its text; the text of a ValueError tells the user what is wrong."""
+
+    def __init__(self, name: str, parse: Callable[[str], T]) -> None:
+        self.name = name
+        self._parse = parse
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> T:
+        if not isinstance(value, str):  # click also converts what is converted already
+            converted: T = value
+            return converted
+        try:
+            return self._parse(value)
+        except ValueError as error:
+            self.fail(str(error), param, ctx)
+
+
+class PortArgument(NamedTuple):
+    """`--port 53/udp`."""
+
+    number: int
+    protocol: Protocol = Protocol.TCP
+
+
+class ReportFile(NamedTuple):
+    """`--report FORMAT=PATH`; `path` None is standard output."""
+
+    format: str
+    path: Path | None
+
+
+def port(text: str) -> PortArgument:
+    """ "80", "53/udp", "3868/SCTP"."""
+    number, slash, protocol = text.partition("/")
+    if not (number.isascii() and number.isdigit() and 1 <= int(number) <= 65535):
+        raise ValueError(f"{text!r} is not a port: 1 to 65535, as in 80 or 53/udp")
+    if slash and protocol.upper() not in {member.value for member in Protocol}:
+        raise ValueError(f"{text!r}: the protocol is tcp, udp or sctp")
+    return PortArgument(int(number), Protocol(protocol.upper()) if slash else Protocol.TCP)
+
+
+def duration(text: str) -> float:
+    """Seconds from "30s", "1m30s", "500ms" or "30", as kubectl's --request-timeout; 0 is no limit."""
+    parts = re.findall(r"(\d+(?:\.\d+)?)(ms|s|m|h|)", text)
+    if not parts or "".join(map("".join, parts)) != text:
+        raise ValueError(f"{text!r} is not a duration, such as 30s or 1m30s")
+    return sum(float(number) * UNITS[unit] for number, unit in parts)
+
+
+def external(text: str) -> External:
+    """ "203.0.113.7", "2001:db8::7"."""
+    try:
+        return External(ip_address(text))
+    except ValueError:
+        raise ValueError(f"{text!r} is not an address, such as 203.0.113.7") from None
+
+
+def output_file(text: str) -> Path:
+    """A file to write; its folder must exist, so that the work is not done for nothing."""
+    path = Path(text)
+    if path.is_dir() or not path.parent.is_dir() or not os.access(path.parent, os.W_OK):
+        raise ValueError(f"cannot write {text}: not a file in a folder that can be written to")
+    return path
+
+
+def pair(text: str) -> tuple[str, str]:
+    """ "disk=ssd"."""
+    key, equals, value = text.partition("=")
+    if not (key and equals):
+        raise ValueError(f"{text!r} is not of the form KEY=VALUE")
+    return key, value
+
+
+def toleration(text: str) -> dict[str, str]:
+    """ "dedicated=infra:NoSchedule", "dedicated=infra", "dedicated:NoSchedule", "dedicated", "*"."""
+    if text == "*":
+        return {"operator": "Exists"}
+    taint, colon, effect = text.partition(":")
+    key, equals, value = taint.partition("=")
+    if not key or (colon and effect not in EFFECTS):
+        wanted = f"KEY[=VALUE][:EFFECT] with an effect of {', '.join(EFFECTS)}, or * for every taint"
+        raise ValueError(f"{text!r} is not of the form {wanted}")
+    found = {"key": key, "operator": "Equal" if equals else "Exists"}
+    return found | ({"value": value} if equals else {}) | ({"effect": effect} if colon else {})
+
+
+def shard(text: str) -> tuple[int, int]:
+    """ "0/3": the first of three shards."""
+    index, _, count = text.partition("/")
+    if not (index.isdecimal() and count.isdecimal() and int(index) < int(count)):
+        raise ValueError(f"{text!r} is not of the form I/N with I from 0 to N - 1")
+    return int(index), int(count)
+
+
+PORT: Final = Parameter("port", port)
+DURATION: Final = Parameter("duration", duration)
+POD: Final = Parameter("pod", PodRef.parse)
+EXTERNAL: Final = Parameter("address", external)
+OUTPUT_FILE: Final = Parameter("PATH", output_file)
+PAIR: Final = Parameter("KEY=VALUE", pair)
+TOLERATION: Final = Parameter("KEY[=VALUE][:EFFECT]", toleration)
+SHARD: Final = Parameter("I/N", shard)
+
+
+def report_file(known: Sequence[str]) -> Parameter[ReportFile]:
+    """ "junit=reports/junit.xml", with one of the `known` formats; "-" is standard output."""
+
+    def parse(text: str) -> ReportFile:
+        format_, equals, path = text.partition("=")
+        if not equals or not path or format_ not in known:
+            raise ValueError(f"{text!r} is not FORMAT=PATH with a format of {', '.join(known)}")
+        return ReportFile(format_, None if path == "-" else output_file(path))
+
+    return Parameter("FORMAT=PATH", parse)
