@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from netprobe.lab.api.admission.notes import COMPLETES
+from netprobe.lab.api.admission.workloads import COMPLETES
 from netprobe.lab.fabric.state import Placement
 from netprobe.model.flow import Address, ContainerPort, Protocol
 from netprobe.model.objects import Object

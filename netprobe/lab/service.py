@@ -44,14 +44,14 @@ async def serve(
         loop.add_reader(hold, lambda: _note_end(loop, hold, ending))
     async with AsyncExitStack() as down:
         try:
-            from netprobe.lab import addons
             from netprobe.lab.api import serve as serve_api
+            from netprobe.lab.api.bootstrap import install_dns
 
             network = await LabNetwork.open(spawner, options)
             down.push_async_callback(network.close)
-            server = await serve_api(listening, network, options, home.path)
+            server = await serve_api(listening, network, options.name, home.path)
             down.push_async_callback(server.close)
-            addons.install(server.store, network.nodes)
+            install_dns(server.store)
         except LabError as error:
             say(str(error))
             return LabError.exit_status

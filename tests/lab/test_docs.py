@@ -8,7 +8,7 @@ from pathlib import Path
 import netprobe
 from netprobe.cli.lab import command, up
 from netprobe.lab.api import faults as api_faults
-from netprobe.lab.api.admission.notes import COMPLETES
+from netprobe.lab.api.admission.workloads import COMPLETES
 from netprobe.lab.fabric import faults
 from netprobe.lab.fabric.network import SERVES
 from netprobe.lab.kubelet import ADDRESS

@@ -1,48 +1,97 @@
-"""What a new cluster contains: its first namespaces, its nodes, its own Service."""
+"""What a new cluster contains: its first namespaces, its nodes, its own Service, and DNS.
+
+DNS has the names and labels that kubeadm uses. Policies treat its pods like any others, so an egress policy
+that forgets DNS blocks names.
+"""
 
 from __future__ import annotations
 
 import platform
+from collections.abc import Mapping
+from typing import Any
 
 from netprobe.lab.api.admission.services import SERVICE_NETWORKS, families
 from netprobe.lab.api.discovery import ARCHITECTURE, GIT_VERSION
 from netprobe.lab.api.operations import Operations, lab_itself, now
-from netprobe.lab.api.resources import LEASES, NAMESPACES, NODES, SERVICES
+from netprobe.lab.api.resources import (
+    DEPLOYMENTS,
+    LEASES,
+    NAMESPACES,
+    NODES,
+    SERVICE_ACCOUNTS,
+    SERVICES,
+    Resource,
+)
+from netprobe.lab.api.store import Store
+from netprobe.lab.fabric import addresses
+from netprobe.lab.fabric.network import SERVES
 from netprobe.lab.fabric.state import Fabric, Node
 from netprobe.model.objects import Object
 
+_DNS_LABELS = {"k8s-app": "kube-dns"}
+_DNS_PORTS = (("dns", 53, "UDP"), ("dns-tcp", 53, "TCP"), ("metrics", 9153, "TCP"))
+
 
 def bootstrap(operations: Operations, fabric: Fabric) -> None:
+    """Namespaces, nodes and the Service kubernetes: what every cluster has."""
     for name in ("default", "kube-node-lease", "kube-public", "kube-system"):
-        namespace = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}}
-        operations.create(NAMESPACES, "", namespace, lab_itself())
+        _create(operations, NAMESPACES, "", {"name": name})
     for index, node in enumerate(fabric.nodes):
         operations.create(NODES, "", _node(node, index + 1), lab_itself())
-        lease = {"apiVersion": "coordination.k8s.io/v1", "kind": "Lease", "metadata": {"name": node.name}}
-        spec = {"holderIdentity": node.name, "leaseDurationSeconds": 40}
-        operations.create(LEASES, "kube-node-lease", {**lease, "spec": spec}, lab_itself())
+        lease = {"holderIdentity": node.name, "leaseDurationSeconds": 40}
+        _create(operations, LEASES, "kube-node-lease", {"name": node.name}, lease)
     own_service(operations)
+
+
+def _create(
+    operations: Operations,
+    resource: Resource,
+    namespace: str,
+    metadata: Object,
+    spec: Mapping[str, Any] | None = None,
+) -> None:
+    obj: Object = {"apiVersion": resource.api_version, "kind": resource.kind, "metadata": metadata}
+    operations.create(resource, namespace, obj | ({} if spec is None else {"spec": spec}), lab_itself())
 
 
 def own_service(operations: Operations) -> None:
     """The Service kubernetes, the address of the API for pods; it has no endpoint."""
-    operations.create(
-        SERVICES,
-        "default",
-        {
-            "apiVersion": "v1",
-            "kind": "Service",
-            "metadata": {
-                "name": "kubernetes",
-                "labels": {"component": "apiserver", "provider": "kubernetes"},
-            },
-            "spec": {
-                "clusterIP": str(SERVICE_NETWORKS[families(operations.store)[0]][1]),
-                "ports": [{"name": "https", "port": 443, "targetPort": 6443}],
-            },
-        },
-        lab_itself(),
-    )
+    labels = {"component": "apiserver", "provider": "kubernetes"}
+    spec = {
+        "clusterIP": str(SERVICE_NETWORKS[families(operations.store)[0]][1]),
+        "ports": [{"name": "https", "port": 443, "targetPort": 6443}],
+    }
+    _create(operations, SERVICES, "default", {"name": "kubernetes", "labels": labels}, spec)
+
+
+def install_dns(store: Store) -> None:
+    """DNS for the pods. Tests of the API alone do without it."""
+    operations = Operations(store)
+    own = [addresses.dns(int(family[-1])) for family in families(store)]
+    labels = _DNS_LABELS | {"kubernetes.io/cluster-service": "true", "kubernetes.io/name": "CoreDNS"}
+    service = {
+        "selector": dict(_DNS_LABELS),
+        "clusterIP": own[0],
+        "clusterIPs": own,
+        "ipFamilyPolicy": "SingleStack" if len(own) == 1 else "RequireDualStack",
+        "ports": [
+            {"name": name, "port": port, "protocol": protocol, "targetPort": port}
+            for name, port, protocol in _DNS_PORTS
+        ],
+    }
+    ports = [
+        {"name": name, "containerPort": port, "protocol": protocol} for name, port, protocol in _DNS_PORTS
+    ]
+    container = {"name": "coredns", "image": "registry.k8s.io/coredns/coredns", "ports": ports}
+    template = {
+        "metadata": {"labels": dict(_DNS_LABELS), "annotations": {SERVES: "dns"}},
+        "spec": {"serviceAccountName": "coredns", "dnsPolicy": "Default", "containers": [container]},
+    }
+    deployment = {"replicas": 1, "selector": {"matchLabels": dict(_DNS_LABELS)}, "template": template}
+    _create(operations, SERVICE_ACCOUNTS, "kube-system", {"name": "coredns"})
+    _create(operations, SERVICES, "kube-system", {"name": "kube-dns", "labels": labels}, service)
+    metadata = {"name": "coredns", "labels": dict(_DNS_LABELS)}
+    _create(operations, DEPLOYMENTS, "kube-system", metadata, deployment)
 
 
 def _node(node: Node, number: int) -> Object:

@@ -1,19 +1,21 @@
-"""What the server serves: discovery, both legacy and aggregated, and the version."""
+"""What the server serves: discovery documents, OpenAPI and the version."""
 
 from __future__ import annotations
 
+import json
 import platform
 from collections.abc import Mapping
 from typing import Any
 
+from aiohttp import web
+
 from netprobe import __version__
 from netprobe.lab.api.resources import SCALE, Catalog, Resource
+from netprobe.lab.api.status import no_such_path
 
 KUBERNETES_MINOR = 33
 GIT_VERSION = f"v1.{KUBERNETES_MINOR}.0+netprobe.{__version__}"
 """The version of Kubernetes whose API this is, and the program that serves it."""
-
-AGGREGATED = "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList"
 
 ARCHITECTURE = {"x86_64": "amd64", "aarch64": "arm64"}.get(platform.machine(), platform.machine())
 """The machine's architecture, as Go spells it."""
@@ -33,17 +35,12 @@ def version() -> dict[str, str]:
     }
 
 
-def document(catalog: Catalog, path: str, accept: str) -> Mapping[str, Any] | None:
-    """The discovery document at a path; None if there is none."""
+def document(catalog: Catalog, path: str) -> Mapping[str, Any] | None:
+    """The discovery document at a path; None if there is none.
+
+    The aggregated form is not served: a client that asks for it also takes these documents.
+    """
     parts = [part for part in path.split("/") if part]
-    if "apidiscovery.k8s.io" in accept and "v=v2;" in accept.replace(" ", "") + ";":
-        groups = {"/api": {"": ["v1"]}, "/apis": catalog.groups()}.get("/" + "/".join(parts))
-        if groups is not None:
-            return _aggregated(catalog, groups)
-    return _legacy(catalog, parts)
-
-
-def _legacy(catalog: Catalog, parts: list[str]) -> Mapping[str, Any] | None:
     groups = catalog.groups()
     match parts:
         case ["api"]:
@@ -94,7 +91,7 @@ def _subresources(resource: Resource) -> list[tuple[str, str, list[str]]]:
 
 
 def _names(resource: Resource) -> dict[str, Any]:
-    """The optional names of a resource; both forms of discovery spell them alike."""
+    """The optional names of a resource."""
     names = {"shortNames": resource.short.split(), "categories": ["all"] if resource.in_all else []}
     return {key: value for key, value in names.items() if value}
 
@@ -133,42 +130,77 @@ def _resource_list(catalog: Catalog, group: str, version_: str) -> dict[str, Any
     }
 
 
-def _aggregated(catalog: Catalog, groups: dict[str, list[str]]) -> dict[str, Any]:
-    items = []
-    for group, names in groups.items():
-        versions = [
-            {
-                "version": name,
-                "resources": [_aggregated_entry(one) for one in catalog.of_version(group, name)],
-                "freshness": "Current",
+_PROTOBUF = "application/com.github.proto-openapi.spec.v2@v1.0+protobuf"
+_EMPTY_V2 = b"\x0a\x032.0"
+"""A document of version 2 (gnostic's OpenAPIv2.proto) with nothing but its version.
+
+What kubectl does not find here it leaves to the server, which validates every object.
+"""
+_REFERENCE = "https://kubernetes.io/docs/reference/kubernetes-api/ explains the fields."
+
+
+def openapi(request: web.BaseRequest, catalog: Catalog) -> web.Response:
+    """The little of OpenAPI that kubectl needs; ApiError 404 if there is no document at the path.
+
+    kubectl reads it to learn whether the server validates fields, and for `kubectl explain`. The server
+    validates every object whatever the documents say, so they describe no fields.
+    """
+    match [part for part in request.path.split("/") if part][1:]:
+        case ["v2"] if _PROTOBUF in request.headers.get("Accept", ""):
+            return web.Response(body=_EMPTY_V2, content_type=_PROTOBUF.replace("@", "."))
+        case ["v2"]:
+            return _json({"swagger": "2.0", "info": _INFO, "paths": {}, "definitions": {}})
+        case ["v3"]:
+            paths = ["api/v1", *(f"apis/{g}/{v}" for g, names in catalog.groups().items() for v in names)]
+            return _json({"paths": {path: {"serverRelativeURL": f"/openapi/v3/{path}"} for path in paths}})
+        case ["v3", "api", "v1"]:
+            return _json(_openapi_version(catalog.of_version("", "v1")))
+        case ["v3", "apis", group, version] if listed := catalog.of_version(group, version):
+            return _json(_openapi_version(listed))
+    raise no_such_path()
+
+
+_INFO = {"title": "Kubernetes", "version": GIT_VERSION}
+
+
+def _json(document: dict[str, Any]) -> web.Response:
+    return web.Response(body=json.dumps(document).encode(), content_type="application/json")
+
+
+def _openapi_version(listed: list[Resource]) -> dict[str, Any]:
+    """The kinds of one API version, and that a PATCH of each takes the parameter fieldValidation."""
+    return {
+        "openapi": "3.0.0",
+        "info": _INFO,
+        "paths": {_path(resource): {"patch": _patch_operation(resource)} for resource in listed},
+        "components": {
+            "schemas": {
+                f"{resource.api_version}.{resource.kind}".replace("/", "."): {
+                    "type": "object",
+                    "description": f"{resource.about} {_REFERENCE}".strip(),
+                    "x-kubernetes-group-version-kind": [_group_version_kind(resource)],
+                }
+                for resource in listed
             }
-            for name in names
-        ]
-        metadata: dict[str, Any] = {"name": group} if group else {}
-        items.append({"metadata": metadata | {"creationTimestamp": None}, "versions": versions})
-    return {
-        "kind": "APIGroupDiscoveryList",
-        "apiVersion": "apidiscovery.k8s.io/v2",
-        "metadata": {},
-        "items": items,
+        },
     }
 
 
-def _aggregated_entry(resource: Resource) -> dict[str, Any]:
-    def kind_of(kind: str) -> dict[str, str]:
-        of = SCALE if kind == SCALE.kind else resource
-        return {"group": of.group, "version": of.version, "kind": kind}
+def _path(resource: Resource) -> str:
+    base = f"/apis/{resource.api_version}" if resource.group else f"/api/{resource.version}"
+    scope = "/namespaces/{namespace}" if resource.namespaced else ""
+    return f"{base}{scope}/{resource.plural}/{{name}}"
 
-    subresources = [
-        {"subresource": name, "responseKind": kind_of(kind), "verbs": verbs}
-        for name, kind, verbs in _subresources(resource)
-    ]
+
+def _patch_operation(resource: Resource) -> dict[str, Any]:
+    parameters = [{"name": "fieldValidation", "in": "query", "schema": {"type": "string"}}]
     return {
-        "resource": resource.plural,
-        "responseKind": kind_of(resource.kind),
-        "scope": "Namespaced" if resource.namespaced else "Cluster",
-        "singularResource": resource.singular,
-        "verbs": list(resource.verbs),
-        **_names(resource),
-        **({"subresources": subresources} if subresources else {}),
+        "parameters": parameters,
+        "responses": {"200": {"description": "OK"}},
+        "x-kubernetes-action": "patch",
+        "x-kubernetes-group-version-kind": _group_version_kind(resource),
     }
+
+
+def _group_version_kind(resource: Resource) -> dict[str, str]:
+    return {"group": resource.group, "version": resource.version, "kind": resource.kind}

@@ -1,19 +1,19 @@
-"""Lists: selection, pages, and the three forms in which they are sent."""
+"""Lists: selection and pages."""
 
 from __future__ import annotations
 
-import base64
 import json
+import secrets
 from collections import OrderedDict
 from typing import Any
 
 from aiohttp import web
 
 from netprobe.lab.api import requests, selectors, table
-from netprobe.lab.api.requests import Form, Target
+from netprobe.lab.api.requests import Target
 from netprobe.lab.api.resources import Resource
 from netprobe.lab.api.selectors import Test
-from netprobe.lab.api.status import ApiError, bad_request, expired
+from netprobe.lab.api.status import ApiError, expired
 from netprobe.lab.api.store import Store, Stored
 
 _PAGES_KEPT = 64
@@ -37,7 +37,7 @@ class Lists:
     """Answers list requests; remembers the rest of a list that is read in pages.
 
     Later pages show the list as it was at the first page, as the API promises. Only the last lists are
-    remembered; the token of an older one gets 410.
+    remembered; any other token gets 410.
     """
 
     def __init__(self, store: Store) -> None:
@@ -45,11 +45,12 @@ class Lists:
         self._rests: OrderedDict[str, tuple[int, list[Stored]]] = OrderedDict()
 
     def answer(self, request: web.BaseRequest, target: Target) -> web.Response:
-        form = requests.form(request)
         limit = requests.number(request, "limit", 0)
         token = request.query.get("continue", "")
         if token:
-            revision, items = self._rest(token)
+            if token not in self._rests:
+                raise expired(_EXPIRED)
+            revision, items = self._rests[token]
         else:
             revision = self._store.revision
             self._check_revision(request)
@@ -60,7 +61,7 @@ class Lists:
             metadata["continue"] = self._keep(revision, items[limit:])
             metadata["remainingItemCount"] = len(items) - limit
             items = items[:limit]
-        return requests.reply(render(target.resource, items, metadata, form, request))
+        return requests.reply(_render(request, target.resource, items, metadata))
 
     def _check_revision(self, request: web.BaseRequest) -> None:
         wanted = requests.number(request, "resourceVersion", 0)
@@ -72,43 +73,20 @@ class Lists:
             raise expired(f"The resourceVersion for the provided list is too old: {wanted} ({current})")
 
     def _keep(self, revision: int, rest: list[Stored]) -> str:
-        start = rest[0].object["metadata"]
-        place = {
-            "v": "meta.k8s.io/v1",
-            "rv": revision,
-            "start": f"{start.get('namespace', '')}/{start['name']}",
-        }
-        token = base64.urlsafe_b64encode(json.dumps(place).encode()).decode().rstrip("=")
+        token = secrets.token_urlsafe(16)
         self._rests[token] = (revision, rest)
-        while len(self._rests) > _PAGES_KEPT:
+        if len(self._rests) > _PAGES_KEPT:
             self._rests.popitem(last=False)
         return token
 
-    def _rest(self, token: str) -> tuple[int, list[Stored]]:
-        if token in self._rests:
-            return self._rests[token]
-        try:
-            place = json.loads(base64.urlsafe_b64decode(token + "=" * (-len(token) % 4)))
-            known = isinstance(place, dict) and "rv" in place
-        except ValueError:
-            known = False
-        if known:
-            raise expired(_EXPIRED)
-        raise bad_request("continue key is not valid: illegal base64 data")
 
-
-def render(
-    resource: Resource, items: list[Stored], metadata: dict[str, Any], form: Form, request: web.BaseRequest
+def _render(
+    request: web.BaseRequest, resource: Resource, items: list[Stored], metadata: dict[str, Any]
 ) -> bytes:
-    """A list in the requested form."""
-    if form == "table":
-        include = request.query.get("includeObject", "Metadata")
-        return json.dumps(table.of_list(resource, items, metadata, include), separators=(",", ":")).encode()
-    if form == "metadata":
-        kind, version = "PartialObjectMetadataList", "meta.k8s.io/v1"
-        texts = [json.dumps(table.metadata_of(item.object)).encode() for item in items]
-    else:
-        kind, version = f"{resource.kind}List", resource.api_version
-        texts = [item.bare for item in items]
+    """A list in the form that the client prefers."""
+    if requests.as_table(request):
+        listed = table.of_list(resource, items, metadata, requests.included(request))
+        return json.dumps(listed, separators=(",", ":")).encode()
+    kind, version = f"{resource.kind}List", resource.api_version
     head = f'{{"kind":"{kind}","apiVersion":"{version}","metadata":{json.dumps(metadata)},"items":['
-    return head.encode() + b",".join(texts) + b"]}"
+    return head.encode() + b",".join(item.bare for item in items) + b"]}"

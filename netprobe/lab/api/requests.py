@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 from aiohttp import hdrs, web
 
@@ -17,8 +17,6 @@ from netprobe.lab.api.store import Stored
 from netprobe.model.objects import Object
 
 _READ = {"application/json", "application/yaml", MEDIA_TYPE, "*/*"}
-
-Form = Literal["object", "table", "metadata"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,24 +70,18 @@ def verb(request: web.BaseRequest, target: Target) -> str:
     return "watch" if flag(request, "watch") else "list"
 
 
-def form(request: web.BaseRequest) -> Form:
-    """The first form in Accept that the server offers; ApiError 406 if there is none."""
-    accepted = request.headers.get("Accept", "*/*")
-    for entry in accepted.split(","):
+def as_table(request: web.BaseRequest) -> bool:
+    """Does the client prefer a Table to the objects? ApiError 406 if it accepts neither."""
+    for entry in request.headers.get("Accept", "*/*").split(","):
         media, *parameters = (part.strip() for part in entry.split(";"))
-        values = dict(part.partition("=")[::2] for part in parameters)
         if media not in {"application/json", "*/*", "application/*"}:
             continue
-        match values.get("as"):
-            case "Table" if values.get("v") == "v1":
-                return "table"
-            case "PartialObjectMetadata" | "PartialObjectMetadataList" if values.get("v") == "v1":
-                return "metadata"
-            case None:
-                return "object"
-    media_types = "application/json, application/yaml"
-    text = f"only the following media types are accepted: {media_types}"
-    raise ApiError(406, "NotAcceptable", text)
+        values = dict(part.partition("=")[::2] for part in parameters)
+        if "as" not in values:
+            return False
+        if (values["as"], values.get("v")) == ("Table", "v1"):
+            return True
+    raise ApiError(406, "NotAcceptable", "only the following media types are accepted: application/json")
 
 
 def flag(request: web.BaseRequest, name: str) -> bool:
@@ -147,19 +139,20 @@ async def options(request: web.BaseRequest) -> dict[str, Any]:
 
 
 def shown(request: web.BaseRequest, resource: Resource, stored: Stored) -> Any:
-    """A stored object in the requested form."""
-    match form(request):
-        case "table":
-            metadata = {"resourceVersion": str(stored.revision)}
-            include = request.query.get("includeObject", "Metadata")
-            return table.of_list(resource, [stored], metadata, include)
-        case "metadata":
-            return table.metadata_of(stored.object)
-    return stored.json
+    """A stored object in the form that the client prefers."""
+    if not as_table(request):
+        return stored.json
+    metadata = {"resourceVersion": str(stored.revision)}
+    return table.of_list(resource, [stored], metadata, included(request))
+
+
+def included(request: web.BaseRequest) -> str:
+    """What each row of a table shows of its object: None, Metadata or Object."""
+    return request.query.get("includeObject", "Metadata")
 
 
 def rendered(request: web.BaseRequest, resource: Resource, obj: Object) -> Any:
-    """The result of a write in the requested form."""
+    """The result of a write in the form that the client prefers."""
     return shown(request, resource, Stored(obj, int(obj["metadata"].get("resourceVersion") or 0)))
 
 

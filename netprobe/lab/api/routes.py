@@ -10,7 +10,7 @@ from typing import Any
 
 from aiohttp import hdrs, web
 
-from netprobe.lab.api import debug, discovery, openapi, patch, requests, scale
+from netprobe.lab.api import debug, discovery, patch, requests, scale
 from netprobe.lab.api.exec import attach, execute
 from netprobe.lab.api.faults import ApiFaults
 from netprobe.lab.api.lifecycle import Deletion
@@ -85,11 +85,8 @@ class Routes:
             return answer
         if not path.startswith(("/api/", "/apis/")) and path not in {"/api", "/apis"}:
             raise no_such_path()
-        if (document := discovery.document(catalog, path, request.headers.get("Accept", ""))) is not None:
-            response = reply(document)
-            if document["kind"] == "APIGroupDiscoveryList":
-                response.headers["Content-Type"] = discovery.AGGREGATED
-            return response
+        if (document := discovery.document(catalog, path)) is not None:
+            return reply(document)
         target = requests.target(catalog, path)
         await self._faults.strike(target)
         if target.subresource:
@@ -108,7 +105,7 @@ class Routes:
         if path in {RULES, TRACE}:
             return reply(await self._of_the_kernel(request))
         if path.startswith("/openapi/"):
-            return openapi.answer(request, catalog)
+            return discovery.openapi(request, catalog)
         return None
 
     async def _of_the_kernel(self, request: web.BaseRequest) -> Any:

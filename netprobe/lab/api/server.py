@@ -42,13 +42,6 @@ def _request(
     return web.BaseRequest(message, payload, protocol, writer, task, loop, client_max_size=_LARGEST_BODY)
 
 
-class Options(Protocol):
-    """The lab's options that the server needs."""
-
-    @property
-    def name(self) -> str: ...
-
-
 class Loop(Protocol):
     """A loop that runs as long as the lab."""
 
@@ -79,7 +72,7 @@ class Server:
 async def serve(
     sock: socket.socket,
     fabric: Fabric,
-    options: Options,
+    name: str,
     home: Path,
     *,
     history: int = 10_000,
@@ -118,5 +111,5 @@ async def serve(
     tasks = [asyncio.create_task(loop.run(), name=type(loop).__name__) for loop in loops]
     url = f"https://127.0.0.1:{sock.getsockname()[1]}"
     path = home / "kubeconfig"
-    certs.write_private(path, certs.kubeconfig(f"netprobe-{options.name}", url, certificates.ca, token))
+    certs.write_private(path, certs.kubeconfig(f"netprobe-{name}", url, certificates.ca, token))
     return Server(runner, tasks, path, store)

@@ -13,7 +13,7 @@ from aiohttp import web
 
 from netprobe.lab.api import requests, table
 from netprobe.lab.api.lists import selection
-from netprobe.lab.api.requests import Form, Target
+from netprobe.lab.api.requests import Target
 from netprobe.lab.api.resources import Resource
 from netprobe.lab.api.selectors import Test
 from netprobe.lab.api.status import ApiError
@@ -26,14 +26,14 @@ _INITIAL_END = {"k8s.io/initial-events-end": "true"}
 class WatchStream:
     """Changes as the lines of one watch.
 
-    An object that starts to match the selector is ADDED, one that stops matching is DELETED.
+    An object that starts to match the selector is ADDED, one that stops matching is DELETED. `include` None:
+    the changes carry objects; otherwise they carry tables (see table.py).
     """
 
-    def __init__(self, resource: Resource, namespace: str, test: Test, form: Form, include: str) -> None:
+    def __init__(self, resource: Resource, namespace: str, test: Test, include: str | None) -> None:
         self._resource = resource
         self._namespace = namespace
         self._test = test
-        self._form = form
         self._include = include
         self._columns = True  # the columns of a table are sent once
 
@@ -48,23 +48,17 @@ class WatchStream:
             yield self.line("DELETED", change.now)
 
     def line(self, type_: str, stored: Stored) -> bytes:
-        if self._form == "object":
+        if self._include is None:
             return b'{"type":"%s","object":%s}\n' % (type_.encode(), stored.json)
-        if self._form == "table":
-            metadata = {"resourceVersion": str(stored.revision)}
-            shown: Any = table.of_list(
-                self._resource, [stored], metadata, self._include, columns=self._columns
-            )
-            self._columns = False
-        else:
-            shown = {**table.metadata_of(stored.object), **table.METADATA_KIND}
-        return _line(type_, shown)
+        metadata = {"resourceVersion": str(stored.revision)}
+        columns, self._columns = self._columns, False
+        return _line(type_, table.of_list(self._resource, [stored], metadata, self._include, columns=columns))
 
     def bookmark(self, revision: int, annotations: dict[str, str] | None = None) -> bytes:
         metadata: dict[str, Any] = {"resourceVersion": str(revision), "creationTimestamp": None}
         if annotations:
             metadata["annotations"] = annotations
-        if self._form == "table":
+        if self._include is not None:
             return _line("BOOKMARK", table.empty(metadata))
         obj = {"kind": self._resource.kind, "apiVersion": self._resource.api_version, "metadata": metadata}
         return _line("BOOKMARK", obj)
@@ -86,8 +80,8 @@ async def watch(
         text = f"Too large resource version: {since}, current: {store.revision}"
         raise ApiError(504, "Timeout", text, retry_after_s=1)
     test = selection(request, target)
-    include = request.query.get("includeObject", "Metadata")
-    stream = WatchStream(target.resource, target.namespace, test, requests.form(request), include)
+    include = requests.included(request) if requests.as_table(request) else None
+    stream = WatchStream(target.resource, target.namespace, test, include)
     response = web.StreamResponse(headers={"Content-Type": "application/json"})
     response.enable_chunked_encoding()
     await response.prepare(request)

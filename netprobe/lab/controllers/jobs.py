@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 
 from netprobe.lab import events
-from netprobe.lab.api.admission.notes import of_template
+from netprobe.lab.api.admission.workloads import of_template
 from netprobe.lab.api.lifecycle import Deletion
 from netprobe.lab.api.operations import lab_itself, now
 from netprobe.lab.api.resources import JOBS

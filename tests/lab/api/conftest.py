@@ -16,7 +16,6 @@ import aiohttp
 import pytest
 
 from netprobe.lab.api import Server, serve
-from netprobe.lab.options import LabOptions
 from netprobe.model.objects import Object
 from tests.lab.api.memory import MemoryFabric
 
@@ -103,7 +102,7 @@ class Api:
 async def running(home: Path, *, fabric: MemoryFabric | None = None, **options: Any) -> AsyncIterator[Api]:
     fabric = fabric or MemoryFabric()
     sock = socket.create_server(("127.0.0.1", 0))
-    server = await serve(sock, fabric, LabOptions(name="test"), home, **options)
+    server = await serve(sock, fabric, "test", home, **options)
     config = json.loads(server.kubeconfig.read_text())
     cluster, user = config["clusters"][0]["cluster"], config["users"][0]["user"]
     ca = base64.b64decode(cluster["certificate-authority-data"]).decode()

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from netprobe.lab.api.admission.notes import COMPLETES, of_template
+from netprobe.lab.api.admission.workloads import COMPLETES, of_template
 from netprobe.model.objects import Object
 from tests.lab.api.conftest import Api
 

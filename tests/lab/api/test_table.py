@@ -6,8 +6,7 @@ from typing import Any
 
 import pytest
 
-from netprobe.lab.api.table.columns import pod_status
-from netprobe.lab.api.table.text import duration
+from netprobe.lab.api.cells import duration, pod_status
 
 MINUTE, HOUR, DAY = 60, 3600, 86400
 

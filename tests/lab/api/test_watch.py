@@ -140,7 +140,7 @@ async def test_pages_show_one_revision(api: Api) -> None:
     }
     assert "continue" not in third["metadata"]
     nonsense = await api.fails("GET", MAPS, **{"continue": "nonsense"})
-    assert nonsense["code"] == 400
+    assert nonsense["code"] == 410, "like a page that is no longer remembered"
 
 
 SELECTIONS = [

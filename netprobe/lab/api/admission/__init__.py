@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from netprobe.lab.api.admission import definitions, metadata, notes, pods, services, workloads
+from netprobe.lab.api.admission import definitions, metadata, services, workloads
 from netprobe.lab.api.resources import (
     DAEMON_SETS,
     DEFINITIONS,
@@ -59,7 +59,7 @@ def _default_policy(policy: Object) -> None:
 
 _RULES: dict[Resource, Rules] = {
     NAMESPACES: Rules(_default_namespace),
-    PODS: Rules(pods.default_pod, pods.check_pod),
+    PODS: Rules(workloads.default_pod, workloads.check_pod),
     SERVICES: Rules(services.default_service, services.check_service),
     ENDPOINT_SLICES: Rules(services.default_slice),
     NETWORK_POLICIES: Rules(_default_policy, lambda policy, _old: validate_policy(policy)),
@@ -89,5 +89,23 @@ def admit(resource: Resource, obj: Object, old: ReadOnlyObject | None, store: St
 
 def warnings(resource: Resource, obj: ReadOnlyObject, old: ReadOnlyObject | None) -> Iterator[str]:
     """The new warnings about an object that has less effect here than in a real cluster."""
-    before = () if old is None else tuple(notes.notes(resource, old))
-    yield from (sentence for sentence in notes.notes(resource, obj) if sentence not in before)
+    before = () if old is None else tuple(_warnings(resource, old))
+    yield from (sentence for sentence in _warnings(resource, obj) if sentence not in before)
+
+
+def _warnings(resource: Resource, obj: ReadOnlyObject) -> Iterator[str]:
+    """Every warning that applies to an object as it is."""
+    if resource.unused:
+        yield resource.unused
+    elif resource is JOBS:
+        if sentence := workloads.of_template(obj["spec"]["template"]):
+            yield sentence
+    elif resource is SERVICES:
+        yield from _of_service(obj.get("spec", {}))
+
+
+def _of_service(spec: ReadOnlyObject) -> Iterator[str]:
+    if spec.get("externalIPs"):
+        yield "in the lab, externalIPs are reached from pods and nodes only, not from external hosts"
+    if spec.get("type") == "LoadBalancer":
+        yield "the lab has no load balancers: external hosts reach this Service by its node port"

@@ -1,18 +1,129 @@
-"""Deployments and the other kinds that make pods: defaults and validation."""
+"""Pods and the kinds that make pods: defaults, checks, and what may be changed later."""
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from netprobe.lab.api.admission.pods import check_pod_spec, default_pod_spec, fill
+from netprobe.lab.api.admission.metadata import each
 from netprobe.lab.api.selectors import matches
 from netprobe.manifests.workload import added_labels
-from netprobe.policies.fields import Decoder, FieldError, invalid, required
+from netprobe.model.objects import ReadOnlyObject
+from netprobe.policies import names
+from netprobe.policies.fields import (
+    Decoder,
+    FieldError,
+    duplicate,
+    forbidden,
+    invalid,
+    not_supported,
+    required,
+)
 from netprobe.policies.metadata import check_labels
 from netprobe.policies.selector import read_selector
 
 CONTROLLER_UID = "batch.kubernetes.io/controller-uid"
+COMPLETES = "netprobe.dev/completes-after"
+"""On a pod of a Job: the seconds after which it succeeds. Without it, the pod stays."""
+PROTOCOLS = ("SCTP", "TCP", "UDP")
+
+
+def default_pod_spec(spec: dict[str, Any]) -> None:
+    """The defaults that the network or a person sees, for a pod and for a template.
+
+    pkg/apis/core/v1/defaults.go has many more.
+    """
+    fill(spec, restartPolicy="Always", terminationGracePeriodSeconds=30, dnsPolicy="ClusterFirst")
+    spec.setdefault("securityContext", {})
+    for container in (*spec.get("containers", ()), *spec.get("initContainers", ())):
+        container.setdefault("resources", {})
+        for port in container.get("ports", ()):
+            if spec.get("hostNetwork") and "containerPort" in port:
+                port.setdefault("hostPort", port["containerPort"])
+
+
+def fill(target: dict[str, Any], **values: Any) -> None:
+    """Set the values that are not set."""
+    for key, value in values.items():
+        target.setdefault(key, value)
+
+
+def default_pod(pod: dict[str, Any]) -> None:
+    """A pod's own defaults."""
+    spec = pod.setdefault("spec", {})
+    default_pod_spec(spec)
+    fill(spec, serviceAccountName="default")
+
+
+def check_pod_spec(spec: Mapping[str, Any], path: str = "spec") -> Iterator[FieldError]:
+    """The containers of a pod: their names and ports."""
+    if not spec.get("containers"):
+        yield required(f"{path}.containers", "")
+    seen: set[str] = set()
+    for kind in ("initContainers", "containers"):
+        for index, container in enumerate(spec.get(kind) or ()):
+            place = f"{path}.{kind}[{index}]"
+            name = container.get("name", "")
+            if name in seen:
+                yield duplicate(f"{place}.name", name)
+            seen.add(name)
+            yield from _check_container(container, place, host_network=bool(spec.get("hostNetwork")))
+
+
+def _check_container(container: Mapping[str, Any], path: str, *, host_network: bool) -> Iterator[FieldError]:
+    name = container.get("name", "")
+    if not name:
+        yield required(f"{path}.name", "")
+    else:
+        yield from each(f"{path}.name", name, names.dns_label(name))
+    if not container.get("image"):
+        yield required(f"{path}.image", "")
+    seen: set[str] = set()
+    for index, port in enumerate(container.get("ports") or ()):
+        place = f"{path}.ports[{index}]"
+        yield from _check_port(port, place, host_network=host_network)
+        if port_name := port.get("name"):
+            if port_name in seen:
+                yield duplicate(f"{place}.name", port_name)
+            seen.add(port_name)
+
+
+def _check_port(port: Mapping[str, Any], path: str, *, host_network: bool) -> Iterator[FieldError]:
+    if name := port.get("name"):
+        yield from each(f"{path}.name", name, names.port_name(name))
+    number = port.get("containerPort", 0)
+    if not number:
+        yield required(f"{path}.containerPort", "")
+    else:
+        yield from each(f"{path}.containerPort", number, names.port_number(number))
+    if host_network and port.get("hostPort") not in {None, number}:
+        yield invalid(
+            f"{path}.containerPort", number, "must match `hostPort` when `hostNetwork` is set to true"
+        )
+    if port.get("protocol") not in PROTOCOLS:
+        yield not_supported(f"{path}.protocol", port.get("protocol", ""), PROTOCOLS)
+
+
+def check_pod(pod: Mapping[str, Any], old: Mapping[str, Any] | None) -> Iterator[FieldError]:
+    if old is None:
+        yield from check_pod_spec(pod.get("spec") or {})
+        return
+    if _fixed(pod["spec"], old["spec"]) != _fixed(old["spec"], old["spec"]):
+        changeable = "spec.containers[*].image, spec.activeDeadlineSeconds and new spec.tolerations"
+        yield forbidden("spec", f"pod updates may not change fields other than {changeable}")
+
+
+def _fixed(spec: Mapping[str, Any], old: Mapping[str, Any]) -> Mapping[str, Any]:
+    """A spec without the parts that may change; a node is assigned once."""
+    fixed = copy.deepcopy({k: v for k, v in spec.items() if k != "activeDeadlineSeconds"})
+    for container in (*fixed.get("containers", ()), *fixed.get("initContainers", ())):
+        container.pop("image", None)
+    before = old.get("tolerations") or []
+    fixed["tolerations"] = [t for t in spec.get("tolerations") or [] if t in before]
+    if "nodeName" not in old:
+        fixed.pop("nodeName", None)
+    return fixed
 
 
 def _default_template(spec: dict[str, Any]) -> None:
@@ -22,7 +133,7 @@ def _default_template(spec: dict[str, Any]) -> None:
 def default_deployment(obj: dict[str, Any]) -> None:
     spec = obj["spec"]
     _default_template(spec)
-    fill(spec, replicas=1, revisionHistoryLimit=10, progressDeadlineSeconds=600)
+    fill(spec, replicas=1)
     strategy = spec.setdefault("strategy", {})
     if strategy.setdefault("type", "RollingUpdate") == "RollingUpdate":
         fill(strategy.setdefault("rollingUpdate", {}), maxSurge="25%", maxUnavailable="25%")
@@ -31,31 +142,22 @@ def default_deployment(obj: dict[str, Any]) -> None:
 def default_replica_set(obj: dict[str, Any]) -> None:
     _default_template(obj["spec"])
     fill(obj["spec"], replicas=1)
-    labels = obj["spec"]["template"].get("metadata", {}).get("labels")
-    if labels:
-        obj["spec"].setdefault("selector", {"matchLabels": dict(labels)})
-        if not obj["metadata"].get("labels"):
-            obj["metadata"]["labels"] = dict(labels)
 
 
 def default_stateful_set(obj: dict[str, Any]) -> None:
-    spec = obj["spec"]
-    _default_template(spec)
-    fill(spec, replicas=1, podManagementPolicy="OrderedReady", revisionHistoryLimit=10)
-    strategy = spec.setdefault("updateStrategy", {})
-    if strategy.setdefault("type", "RollingUpdate") == "RollingUpdate":
-        fill(strategy.setdefault("rollingUpdate", {}), partition=0)
-    policy = spec.setdefault("persistentVolumeClaimRetentionPolicy", {})
-    fill(policy, whenDeleted="Retain", whenScaled="Retain")
+    fill(obj["spec"], replicas=1, podManagementPolicy="OrderedReady")
+    _default_update(obj["spec"], partition=0)
 
 
 def default_daemon_set(obj: dict[str, Any]) -> None:
-    spec = obj["spec"]
+    _default_update(obj["spec"], maxSurge=0, maxUnavailable=1)
+
+
+def _default_update(spec: dict[str, Any], **rolling: Any) -> None:
     _default_template(spec)
-    fill(spec, revisionHistoryLimit=10)
     strategy = spec.setdefault("updateStrategy", {})
     if strategy.setdefault("type", "RollingUpdate") == "RollingUpdate":
-        fill(strategy.setdefault("rollingUpdate", {}), maxSurge=0, maxUnavailable=1)
+        fill(strategy.setdefault("rollingUpdate", {}), **rolling)
 
 
 def default_job(obj: dict[str, Any]) -> None:
@@ -65,10 +167,7 @@ def default_job(obj: dict[str, Any]) -> None:
     if "completions" not in spec and "parallelism" not in spec:
         spec["completions"] = 1
     fill(spec, parallelism=1, backoffLimit=6, completionMode="NonIndexed", suspend=False)
-    fill(spec, manualSelector=False, podReplacementPolicy="TerminatingOrFailed")
-    if spec["manualSelector"] is False:
-        del spec["manualSelector"]
-    if spec.get("manualSelector") or "selector" in spec:
+    if "selector" in spec:
         return
     uid, name = obj["metadata"]["uid"], obj["metadata"]["name"]
     labels = spec["template"].setdefault("metadata", {}).setdefault("labels", {})
@@ -114,3 +213,13 @@ def check_job(obj: Mapping[str, Any], old: Mapping[str, Any] | None) -> Iterator
     for field in ("completions", "selector", "template", "completionMode") if old is not None else ():
         if spec.get(field) != (old or {})["spec"].get(field):
             yield invalid(f"spec.{field}", spec.get(field, ""), "field is immutable")
+
+
+def of_template(template: ReadOnlyObject) -> str:
+    """What to say about a Job with this template; "" if it completes."""
+    if COMPLETES in (template.get("metadata", {}).get("annotations") or {}):
+        return ""
+    return (
+        "the lab does not run images: this Job's pods stay and it does not complete, unless its template "
+        f"has the annotation {COMPLETES}: SECONDS"
+    )
