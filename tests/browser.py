@@ -30,6 +30,15 @@ class Page:
         self._numbers = itertools.count(1)
         self.errors: list[str] = []
 
+    async def go(self, file: Path, fragment: str = "") -> None:
+        """Load a file anew, in a wide window, without errors of earlier pages."""
+        await self.call("Page.navigate", url="about:blank")
+        await self.until("location.href === 'about:blank'")
+        await self.call("Emulation.clearDeviceMetricsOverride")
+        self.errors = []
+        await self.call("Page.navigate", url=f"file://{file}{fragment}")
+        await self.until("document.readyState + location.protocol === 'completefile:'")
+
     async def call(self, method: str, **params: Any) -> Any:
         number = next(self._numbers)
         await self._socket.send_json({"id": number, "method": method, "params": params})
@@ -93,8 +102,8 @@ class Page:
 
 
 @asynccontextmanager
-async def opened(page: Path, fragment: str = "") -> AsyncIterator[Page]:
-    """A page in a browser of its own, loaded."""
+async def browser() -> AsyncIterator[Page]:
+    """An empty page in a browser of its own."""
     with tempfile.TemporaryDirectory() as profile:
         options = [*QUIET, f"--user-data-dir={profile}", "--host-resolver-rules=MAP * ~NOTFOUND"]
         process = await asyncio.create_subprocess_exec(
@@ -114,9 +123,6 @@ async def opened(page: Path, fragment: str = "") -> AsyncIterator[Page]:
                     found = Page(socket)
                     for domain in ("Page", "Runtime", "Log"):
                         await found.call(f"{domain}.enable")
-                    await found.call("Page.navigate", url=f"file://{page}{fragment}")
-                    while await found.ask("document.readyState + location.protocol") != "completefile:":
-                        pass
                     yield found
         finally:
             process.terminate()

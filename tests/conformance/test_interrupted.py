@@ -1,4 +1,4 @@
-"""Whatever ends a run early: nothing of it is left, and what it had found by then is told."""
+"""Whatever ends a run early: nothing of it is left, and its finished cases are reported."""
 
 from __future__ import annotations
 
@@ -6,8 +6,6 @@ import json
 import os
 import signal
 import subprocess
-import time
-from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -28,31 +26,19 @@ THE_NEXT = f"c{FINISHED}-"
 """What the names of the policies of case number FINISHED begin with: those before it are finished."""
 
 
-@pytest.fixture(scope="module")
-def lab() -> Iterator[Lab]:
-    try:
-        made = start(LabOptions(name=f"test-interrupted-{os.getpid()}"))
-    except LabError as error:
-        pytest.skip(f"no lab on this machine: {error}")
-    with made:
-        yield made
-
-
-def made(lab: Lab) -> set[str]:
-    """What runs have made there."""
+def created(lab: Lab) -> set[str]:
+    """What runs have created there."""
     kinds = "namespaces,pods,services,networkpolicies,configmaps,leases,jobs"
     return set(kubectl(str(lab.kubeconfig), "get", kinds, "-A", "-l", RUN, "-o", "name").split())
 
 
-def under_way(run: subprocess.Popen[str], lab: Callable[[], Lab | None]) -> Lab:
-    """The lab of a run, once some of its cases are finished."""
-    end = time.monotonic() + 120
-    while time.monotonic() < end:
-        assert run.poll() is None, "the run ended before it could be interrupted"
-        there = lab()
-        if there and there.kubeconfig.exists() and any(f"/{THE_NEXT}" in name for name in made(there)):
-            return there
-    raise TimeoutError("the run never came so far")
+def wait_for_cases(lab: Lab) -> None:
+    """Until some cases of the run on a lab are finished."""
+    watching = ["kubectl", "--kubeconfig", lab.kubeconfig, "get", "networkpolicies", "-A", "-w", "-o", "name"]
+    with subprocess.Popen(watching, stdout=subprocess.PIPE, text=True) as watch:
+        assert watch.stdout is not None
+        assert any(f"/{THE_NEXT}" in line for line in watch.stdout), "the run never came so far"
+        watch.terminate()
 
 
 def half(out: str) -> dict[str, Any]:
@@ -67,36 +53,39 @@ def half(out: str) -> dict[str, Any]:
     return document
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_a_signal_leaves_nothing_but_a_report(lab: Lab, number: signal.Signals, tmp_path: Path) -> None:
-    results, nights = tmp_path / "results", tmp_path / "nights"
-    kept = ("--results", results, "--history", nights, "-o", "json")
-    with started("conformance", "--lab", lab.name, *CHOSEN, *kept) as run:
-        under_way(run, lambda: lab)
-        run.send_signal(number)
+def test_a_signal_leaves_nothing_but_a_report(tmp_path: Path) -> None:
+    results, history = tmp_path / "results", tmp_path / "history"
+    kept = ("--results", results, "--history", history, "-o", "json")
+    try:
+        lab = start(LabOptions(name=f"test-interrupted-{os.getpid()}"))
+    except LabError as error:
+        pytest.skip(f"no lab on this machine: {error}")
+    with lab, started("conformance", "--lab", lab.name, *CHOSEN, *kept) as run:
+        wait_for_cases(lab)
+        run.send_signal(signal.SIGTERM)
         out, err = run.communicate(timeout=120)
-    assert run.returncode == 130, err
-    assert "Traceback" not in err
-    assert "netprobe: interrupted: " in err
-    assert made(lab) == set()
+        assert run.returncode == 130, err
+        assert "Traceback" not in err
+        assert "netprobe: interrupted: " in err
+        assert created(lab) == set()
     document = half(out)
     assert document["run"]["interrupted"] is True
     assert {case["reason"] for case in document["cases"]} == {None, "interrupted"}
     assert (results / "done").read_text() == str(results)
     assert "cases were not tried" in (results / "junit.xml").read_text()
-    (night,) = runs(nights)
+    (night,) = runs(history)
     assert night.counts[CaseStatus.UNTRIED] == document["summary"]["not_tried"]
 
 
-def test_an_api_server_that_is_lost_takes_nothing_along(tmp_path: Path) -> None:
+def test_a_lost_api_server_ends_the_run_with_a_report(tmp_path: Path) -> None:
     page = tmp_path / "page.html"
     with started("conformance", *CHOSEN, "-o", "json", "--report", f"html={page}") as run:
-
-        def its_lab() -> Lab | None:
-            return next((lab for lab in list_labs() if lab.name.startswith(f"run-{run.pid}-")), None)
-
-        there = under_way(run, its_lab)
-        os.kill(there.pid, signal.SIGKILL)
+        lab = None
+        while lab is None or not lab.kubeconfig.exists():
+            assert run.poll() is None, "the run ended before its lab was ready"
+            lab = next((one for one in list_labs() if one.name.startswith(f"run-{run.pid}-")), None)
+        wait_for_cases(lab)
+        os.kill(lab.pid, signal.SIGKILL)
         out, err = run.communicate(timeout=180)
     assert run.returncode == 3, err
     assert "Traceback" not in err

@@ -17,7 +17,7 @@ from netprobe.model.verdict import Verdict
 from netprobe.report.conformance import CONFORMANCE_FORMATS
 from netprobe.report.conformance_charts import bins, percentile
 from netprobe.report.conformance_page import MOST_OPEN
-from tests.browser import CHROMIUM, opened
+from tests.browser import CHROMIUM, browser
 from tests.conformance.samples import (
     CASE,
     FAILED,
@@ -143,7 +143,8 @@ async def test_in_a_browser(tmp_path: Path) -> None:
     second = result(OTHER, {WRONG: Verdict.DENY}, {WRONG: Verdict.DENY})
     long = result(LONG, {WRONG: Verdict.DENY}, {WRONG: Verdict.DENY})
     path.write_text(written(replace(report(FAILED, PASSED, second, hostile, SKIPPED, long), past=NIGHTS)))
-    async with opened(path) as page:
+    async with browser() as page:
+        await page.go(path)
         assert await page.ask("document.getElementById('shown').textContent") == "6 of 6 cases"
         assert await page.ask("document.querySelectorAll('#case-0 table.matrix').length") == 3
         captions = "[...document.querySelectorAll('#case-0 caption')].map((c) => c.textContent)"

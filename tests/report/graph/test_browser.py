@@ -2,20 +2,31 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
+import pytest_asyncio
 
 from netprobe.cli import main
 from netprobe.report.graph import GRAPH_FORMATS, Graph, GraphOptions, build
-from tests.browser import CHROMIUM, Page, opened
+from tests.browser import CHROMIUM, Page, browser
 from tests.report.graph.samples import cell, everybody, hostile
 from tests.scenarios import MANIFESTS
 
-pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="chromium is not installed")
+pytestmark = [
+    pytest.mark.skipif(CHROMIUM is None, reason="chromium is not installed"),
+    pytest.mark.asyncio(loop_scope="module"),
+]
 
 SELECTED = "document.querySelectorAll('.node.chosen').length"
 BACKGROUND = "getComputedStyle(document.body).backgroundColor.match(/\\d+/g).map(Number)"
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def page() -> AsyncIterator[Page]:
+    async with browser() as found:
+        yield found
 
 
 @pytest.fixture
@@ -36,102 +47,96 @@ async def panel(page: Page) -> str:
     return str(await page.ask("document.getElementById('panel').textContent"))
 
 
-@pytest.mark.parametrize(
-    ("fragment", "texts"),
-    [
-        (
-            "#from=backend/worker&to=backend/api",
-            [
-                "backend/worker → backend/api",
-                "8080: denied",
-                "declared deny · policies deny",
-                "egress: backend/allow-dns spec.podSelector",
-                "isolate backend/worker, and no rule allows TCP 8080 to backend/api",
-                "policies/api.yaml:",
-                "To be allowed: add ",
-            ],
-        ),
-        (
-            "#from=backend/api&to=database/redis",
-            [
-                "6379: allowed",
-                "egress: backend/api spec.egress[1].to[0]",
-                "ingress: database/redis spec.ingress[0].from[0]",
-                "To be denied: remove ",
-            ],
-        ),
+LINKS = {
+    "#from=backend/worker&to=backend/api": [
+        "backend/worker → backend/api",
+        "8080: denied",
+        "declared deny · policies deny",
+        "egress: backend/allow-dns spec.podSelector",
+        "isolate backend/worker, and no rule allows TCP 8080 to backend/api",
+        "policies/api.yaml:",
+        "To be allowed: add ",
     ],
-)
-async def test_a_link_to_a_pair_shows_the_reasons(path: Path, fragment: str, texts: list[str]) -> None:
+    "#from=backend/api&to=database/redis": [
+        "6379: allowed",
+        "egress: backend/api spec.egress[1].to[0]",
+        "ingress: database/redis spec.ingress[0].from[0]",
+        "To be denied: remove ",
+    ],
+}
+
+
+async def test_a_link_to_a_pair_shows_the_reasons(path: Path, page: Page) -> None:
     draw("five-workloads", path)
-    async with opened(path, fragment) as page:
+    for fragment, texts in LINKS.items():
+        await page.go(path, fragment)
         shown = await panel(page)
         assert [text for text in texts if text not in shown] == []
         assert page.errors == []
 
 
-async def test_keys_and_clicks(path: Path) -> None:
+async def test_keys_and_clicks(path: Path, page: Page) -> None:
     draw("production-mistake", path)
-    async with opened(path) as page:
-        focused = "document.activeElement.dataset.node"
-        await page.ask("document.querySelector('.node[tabindex=\"0\"]').focus()")
-        first = await page.ask(focused)
-        await page.press("ArrowRight")
-        assert await page.ask(focused) not in {first, None}
-        await page.press("Enter")
-        assert "reaches" in await panel(page)
-        assert await page.ask(SELECTED) == 1
-        await page.press("Escape")
-        assert (await panel(page)).startswith("Why?")
-        assert await page.ask(SELECTED) == 0
-        width = "Number(document.querySelector('#pane svg').getAttribute('width'))"
-        before = await page.ask(width)
-        await page.press("+")
-        assert await page.ask(width) > before
-        assert await page.ask("document.querySelectorAll('.edge.unexpected').length") == 3
-        await page.click("#panel li button")  # the first difference
-        shown = await panel(page)
-        assert "declared deny · policies allow" in shown
-        assert "To be denied: " in shown
-        await page.click(".node[data-node='0'] .box")
-        assert await page.ask(SELECTED) == 1
-        assert page.errors == []
+    await page.go(path)
+    focused = "document.activeElement.dataset.node"
+    await page.ask("document.querySelector('.node[tabindex=\"0\"]').focus()")
+    first = await page.ask(focused)
+    await page.press("ArrowRight")
+    assert await page.ask(focused) not in {first, None}
+    await page.press("Enter")
+    assert "reaches" in await panel(page)
+    assert await page.ask(SELECTED) == 1
+    await page.press("Escape")
+    assert (await panel(page)).startswith("Why?")
+    assert await page.ask(SELECTED) == 0
+    width = "Number(document.querySelector('#pane svg').getAttribute('width'))"
+    before = await page.ask(width)
+    await page.press("+")
+    assert await page.ask(width) > before
+    assert await page.ask("document.querySelectorAll('.edge.unexpected').length") == 3
+    await page.click("#panel li button")  # the first difference
+    shown = await panel(page)
+    assert "declared deny · policies allow" in shown
+    assert "To be denied: " in shown
+    await page.click(".node[data-node='0'] .box")
+    assert await page.ask(SELECTED) == 1
+    assert page.errors == []
 
 
-async def test_light_dark_and_narrow(path: Path) -> None:
+async def test_light_dark_and_narrow(path: Path, page: Page) -> None:
     draw("production-mistake", path)
-    async with opened(path) as page:
-        await page.scheme("light")
-        assert sum(await page.ask(BACKGROUND)) > 600
-        await page.scheme("dark")
-        assert sum(await page.ask(BACKGROUND)) < 150
-        await page.width(500)
-        assert await page.ask("document.documentElement.scrollWidth <= innerWidth")
+    await page.go(path)
+    await page.scheme("light")
+    assert sum(await page.ask(BACKGROUND)) > 600
+    await page.scheme("dark")
+    assert sum(await page.ask(BACKGROUND)) < 150
+    await page.width(500)
+    assert await page.ask("document.documentElement.scrollWidth <= innerWidth")
 
 
-async def test_hostile_names_stay_text(path: Path) -> None:
+async def test_hostile_names_stay_text(path: Path, page: Page) -> None:
     write(hostile(), path)
-    async with opened(path) as page:
-        assert "Click an arrow" in await panel(page), "the script did not run"
-        assert await page.ask("document.querySelectorAll('img, iframe, a[href], foreignObject').length") == 0
-        handlers = "[...document.querySelectorAll('*')].flatMap(e => [...e.attributes]).map(a => a.name)"
-        assert await page.ask(f"{handlers}.filter(name => name.startsWith('on'))") == []
-        for node in range(await page.ask("document.querySelectorAll('.node').length")):
-            await page.ask(f"document.querySelectorAll('.node')[{node}].focus()")
-            await page.press("Enter")
-        assert await page.ask("document.scripts.length") == 2
-        assert page.errors == []
+    await page.go(path)
+    assert "Click an arrow" in await panel(page), "the script did not run"
+    assert await page.ask("document.querySelectorAll('img, iframe, a[href], foreignObject').length") == 0
+    handlers = "[...document.querySelectorAll('*')].flatMap(e => [...e.attributes]).map(a => a.name)"
+    assert await page.ask(f"{handlers}.filter(name => name.startsWith('on'))") == []
+    for node in range(await page.ask("document.querySelectorAll('.node').length")):
+        await page.ask(f"document.querySelectorAll('.node')[{node}].focus()")
+        await page.press("Enter")
+    assert await page.ask("document.scripts.length") == 2
+    assert page.errors == []
 
 
-async def test_ends_of_arrows_that_are_not_boxes(path: Path) -> None:
+async def test_ends_of_arrows_that_are_not_boxes(path: Path, page: Page) -> None:
     """Everyone and whole namespaces as ends of arrows do not stop the script."""
     cells = everybody([f"{namespace}/{number}" for namespace in "abcd" for number in "123"])
     write(build("t", [*cells, cell("e/1", "f/1", 9)]), path)
-    async with opened(path, "#from=a/2") as page:
-        shown = await panel(page)
-        assert "reaches (11)" in shown
-        assert "is reached by (11)" in shown
-        assert page.errors == []
+    await page.go(path, "#from=a/2")
+    shown = await panel(page)
+    assert "reaches (11)" in shown
+    assert "is reached by (11)" in shown
+    assert page.errors == []
 
 
 IN_SIGHT = """(() => {
@@ -146,13 +151,13 @@ IN_SIGHT = """(() => {
 })()"""
 
 
-async def test_a_large_drawing_starts_at_its_sources_and_zooms_into_the_middle(path: Path) -> None:
+async def test_a_large_drawing_starts_at_its_sources(path: Path, page: Page) -> None:
     cells = [cell("caller/only", f"called/web{number}", 80) for number in range(70)]
     write(build("t", cells, GraphOptions(group=False, bundle=False)), path)
-    async with opened(path) as page:
-        before = await page.ask(IN_SIGHT)
-        assert before[0][1], "the only source, left of a column that is many times as high"
-        nearest = min(range(len(before)), key=lambda node: before[node][0])
-        await page.click("#in")
-        after = await page.ask(IN_SIGHT)
-        assert after[nearest][0] < 1.3 * before[nearest][0] + 5
+    await page.go(path)
+    before = await page.ask(IN_SIGHT)
+    assert before[0][1], "the only source, left of a column that is many times as high"
+    nearest = min(range(len(before)), key=lambda node: before[node][0])
+    await page.click("#in")
+    after = await page.ask(IN_SIGHT)
+    assert after[nearest][0] < 1.3 * before[nearest][0] + 5
