@@ -34,8 +34,8 @@ def created(lab: Lab) -> set[str]:
 
 def wait_for_cases(lab: Lab) -> None:
     """Until some cases of the run on a lab are finished."""
-    watching = ["kubectl", "--kubeconfig", lab.kubeconfig, "get", "networkpolicies", "-A", "-w", "-o", "name"]
-    with subprocess.Popen(watching, stdout=subprocess.PIPE, text=True) as watch:
+    command = f"kubectl --kubeconfig {lab.kubeconfig} get networkpolicies -A -w -o name".split()
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as watch:
         assert watch.stdout is not None
         assert any(f"/{THE_NEXT}" in line for line in watch.stdout), "the run never came so far"
         watch.terminate()
