@@ -153,11 +153,11 @@ def _of_name(
     return Obstacle(ObstacleKind.PORT_NAME, text, wanted, found)
 
 
-def describe_peer(entry: Peer, namespace: str) -> str:
-    """A peer as a phrase."""
+def describe_peer(entry: Peer, namespace: str = "its own namespace") -> str:
+    """A peer as a phrase. `namespace` is that of the policy."""
     match entry:
         case AnyPeer():
-            return "everybody"
+            return "everyone"
         case IPBlock(cidr, excluded):
             return f"{cidr}" + (f" except {', '.join(map(str, excluded))}" if excluded else "")
         case Networks(cidrs):

@@ -8,20 +8,16 @@ from copy import copy
 from dataclasses import dataclass, replace
 from pathlib import PurePath
 
+from netprobe.lint.indexes import AddressIndex, PodIndex
 from netprobe.lint.known import ALWAYS_THERE, NOTHING, Known
-from netprobe.lint.podindex import PodIndex
 from netprobe.manifests.change import pointer
 from netprobe.model.cluster import Cluster, Service
-from netprobe.model.flow import ContainerPort, Pod
+from netprobe.model.flow import ContainerPort, Pod, PodRef
 from netprobe.model.labels import EVERYTHING, NAME_LABEL, Labels, Selector
 from netprobe.model.policy import (
-    AnyPeer,
     Direction,
     IPBlock,
-    Networks,
-    NoPeer,
     Origin,
-    Peer,
     PodPeer,
     Policy,
     PolicyRef,
@@ -116,6 +112,7 @@ class View:
             by_namespace[pod.ref.namespace].append(pod)
         self._pods = {name: PodIndex(pods) for name, pods in by_namespace.items()}
         self._all_pods = PodIndex(cluster.pods.values())
+        self._addresses: AddressIndex[PodRef] | None = None
         self._namespaces: dict[Selector, tuple[str, ...]] = {}
 
     def varied(self, policies: tuple[Policy, ...], annotations: Mapping[PolicyRef, Labels]) -> View:
@@ -141,6 +138,13 @@ class View:
     def pods_anywhere(self, selector: Selector) -> tuple[Pod, ...]:
         """The known pods of all namespaces that a selector matches."""
         return self._all_pods.select(selector)
+
+    def pods_inside(self, block: IPBlock) -> list[PodRef]:
+        """The known pods with an address in a block, without hostNetwork pods, which have their node's."""
+        if self._addresses is None:
+            pods = (pod for pod in self.cluster.pods.values() if not pod.host_network)
+            self._addresses = AddressIndex((address, pod.ref) for pod in pods for address in pod.addresses)
+        return self._addresses.inside(block)
 
     def all_pods(self, namespace: str) -> tuple[Pod, ...]:
         return self.pods(namespace, EVERYTHING)
@@ -222,24 +226,6 @@ def reached(located: LocatedRule) -> tuple[PodPeer, ...]:
         return (PodPeer(located.policy.subject.pods),)
     peers = tuple(peer for peer in located.rule.peers if isinstance(peer, PodPeer))
     return peers if len(peers) == len(located.rule.peers) else ()
-
-
-def describe(peer: Peer) -> str:
-    """A peer in words, for the middle of a sentence."""
-    match peer:
-        case AnyPeer():
-            return "everyone"
-        case IPBlock(cidr, excluded):
-            return f"{cidr} except {', '.join(map(str, excluded))}" if excluded else str(cidr)
-        case Networks(cidrs):
-            return ", ".join(map(str, cidrs))
-        case NoPeer():
-            return "an unknown peer"
-        case PodPeer(pods, namespaces):
-            who = "all pods" if pods == EVERYTHING else f"pods {pods}"
-            if namespaces is None:
-                return f"{who} of its own namespace"
-            return f"{who} of {'all namespaces' if namespaces == EVERYTHING else f'namespaces {namespaces}'}"
 
 
 def all_selectors(view: View) -> Iterator[tuple[Policy, str, Selector]]:

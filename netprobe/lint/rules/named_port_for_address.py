@@ -32,8 +32,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from netprobe.explain.obstacle import describe_peer
 from netprobe.lint.finding import Finding, Severity
-from netprobe.lint.view import View, describe
+from netprobe.lint.view import View
 from netprobe.model.policy import Direction, IPBlock, NamedPort
 
 ID = "named-port-for-address"
@@ -56,6 +57,7 @@ def check(view: View) -> Iterator[Finding]:
                     ID,
                     SEVERITY,
                     f"{located.port_path(index)}.port",
-                    f"addresses outside have no port names: {port.name} allows nothing to {describe(block)}",
+                    f"addresses outside have no port names: {port.name} allows nothing to "
+                    f"{describe_peer(block)}",
                     suggestion="write the number of the port",
                 )

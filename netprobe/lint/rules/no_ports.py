@@ -31,9 +31,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
+from netprobe.explain.obstacle import describe_peer
 from netprobe.lint.cover import peer_within, selects_everything
 from netprobe.lint.finding import Finding, Severity
-from netprobe.lint.view import LocatedRule, View, describe, written
+from netprobe.lint.view import LocatedRule, View, written
 from netprobe.model.flow import ContainerPort, Protocol
 from netprobe.model.policy import ANY_PORT, AnyPeer, Direction, Peer, PodPeer
 from netprobe.model.text import listed
@@ -48,7 +49,7 @@ def check(view: View) -> Iterator[Finding]:
             continue  # the rule empty-list reports empty lists
         if _everyone(located):
             continue
-        peers = dict.fromkeys(map(describe, located.rule.peers))
+        peers = dict.fromkeys(map(describe_peer, located.rule.peers))
         way = "from" if located.direction is Direction.INGRESS else "to"
         yield Finding.about(
             located.policy,

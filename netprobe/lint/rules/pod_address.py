@@ -45,7 +45,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from netprobe.lint.addresses import AddressBook
 from netprobe.lint.finding import Finding, Severity
 from netprobe.lint.view import View
 from netprobe.model.policy import IPBlock
@@ -57,12 +56,11 @@ NARROW = {4: 24, 6: 112}
 
 
 def check(view: View) -> Iterator[Finding]:
-    book = AddressBook(view.cluster)
     for located in view.rules:
         for index, peer in enumerate(located.rule.peers):
             if not isinstance(peer, IPBlock) or peer.cidr.prefixlen < NARROW[peer.cidr.version]:
                 continue
-            pods = book.pods(peer)
+            pods = view.pods_inside(peer)
             if pods:
                 yield Finding.about(
                     located.policy,

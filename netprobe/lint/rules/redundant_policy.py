@@ -47,13 +47,14 @@ Passes:
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections import defaultdict
+from collections.abc import Iterable, Iterator
 
-from netprobe.lint.candidates import Candidates
 from netprobe.lint.cover import rule_within
 from netprobe.lint.finding import Finding, Severity
 from netprobe.lint.selector_sets import implies, impossible
 from netprobe.lint.view import View
+from netprobe.model.labels import Selector
 from netprobe.model.policy import Direction, Policy
 
 ID = "redundant-policy"
@@ -62,23 +63,31 @@ SEVERITY = Severity.NOTE
 
 def check(view: View) -> Iterator[Finding]:
     for policies in view.policies.values():
-        candidates = Candidates(policies)
+        by_selector: dict[Selector, list[Policy]] = defaultdict(list)
         for policy in policies:
-            if not impossible(policy.subject.pods):  # impossible-selector reports it
-                other = _covering(policy, candidates)
+            by_selector[policy.subject.pods].append(policy)
+        position = {id(policy): number for number, policy in enumerate(policies)}
+        for selector, own in by_selector.items():
+            if impossible(selector):  # impossible-selector reports it
+                continue
+            others = [one for wider in by_selector if implies(selector, wider) for one in by_selector[wider]]
+            others.sort(key=lambda one: position[id(one)])
+            for policy in own:
+                other = _covering(policy, others)
                 if other is not None:
                     yield _finding(policy, other)
 
 
-def _covering(policy: Policy, candidates: Candidates) -> Policy | None:
-    """A policy that makes this one redundant. Of two that say the same, the later one is redundant."""
+def _covering(policy: Policy, others: Iterable[Policy]) -> Policy | None:
+    """One of the policies that select the same pods and more, if it makes this one redundant.
+
+    Of two that say the same, the later one is redundant.
+    """
     earlier = True
-    for other in candidates.covering(policy):
+    for other in others:
         if other is policy:
             earlier = False
-            continue
-        covers = implies(policy.subject.pods, other.subject.pods) and redundant(policy, other)
-        if covers and (earlier or not _the_same(policy, other)):
+        elif redundant(policy, other) and (earlier or not _the_same(policy, other)):
             return other
     return None
 

@@ -45,8 +45,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from netprobe.lint.addresses import AddressBook
 from netprobe.lint.finding import Finding, Severity
+from netprobe.lint.indexes import AddressIndex
 from netprobe.lint.view import View
 from netprobe.model.policy import Direction, IPBlock
 from netprobe.model.text import listed
@@ -57,15 +57,20 @@ NARROW = {4: 24, 6: 112}  # a wider block is not about single Services
 
 
 def check(view: View) -> Iterator[Finding]:
-    book = AddressBook(view.cluster)
+    addresses = AddressIndex(
+        (address, service.ref)
+        for service in view.cluster.services.values()
+        if service.ref in view.known.addressed
+        for address in service.addresses
+    )
     for located in view.rules:
         if located.direction is Direction.INGRESS:
             continue
         for index, peer in enumerate(located.rule.peers):
             if not isinstance(peer, IPBlock) or peer.cidr.prefixlen < NARROW[peer.cidr.version]:
                 continue
-            services = [ref for ref in book.services(peer) if ref in view.known.addressed]
-            if not services or book.pods(peer):
+            services = addresses.inside(peer)
+            if not services or view.pods_inside(peer):
                 continue
             names = [f"{ref.namespace}/{ref.name}" for ref in services]
             yield Finding.about(

@@ -1,12 +1,18 @@
-"""Pods by label: which ones a selector matches."""
+"""Pods by their labels, and pods and Services by their addresses."""
 
 from __future__ import annotations
 
+from bisect import bisect_left, bisect_right
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
+from typing import Generic, TypeVar
 
-from netprobe.model.flow import ContainerPort, Pod
+from netprobe.model.flow import Address, ContainerPort, Pod
 from netprobe.model.labels import EVERYTHING, Operator, Selector
+from netprobe.model.policy import IPBlock
+from netprobe.simulate.match import within
+
+T = TypeVar("T")
 
 
 class PodIndex:
@@ -53,3 +59,19 @@ class PodIndex:
                 if requirement.operator is Operator.IN
             ]
         return min(choices, key=len) if choices else self._all
+
+
+class AddressIndex(Generic[T]):
+    """Addresses of both families with their owners, sorted."""
+
+    def __init__(self, owned: Iterable[tuple[Address, T]]) -> None:
+        self._entries = sorted(owned, key=lambda entry: (entry[0].version, int(entry[0])))
+        self._keys = [(address.version, int(address)) for address, _ in self._entries]
+
+    def inside(self, block: IPBlock) -> list[T]:
+        """The owners of the addresses in a block, each once."""
+        version = block.cidr.version
+        first = bisect_left(self._keys, (version, int(block.cidr.network_address)))
+        last = bisect_right(self._keys, (version, int(block.cidr.broadcast_address)))
+        found = (owner for address, owner in self._entries[first:last] if within(block, address))
+        return list(dict.fromkeys(found))
