@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from ipaddress import ip_network
 from typing import Any
 
 from netprobe.explain.explanation import ObstacleKind, PolicyView, RuleView, SideView, SuggestedEdit
 from netprobe.explain.obstacle import describe_peer, describe_pods, describe_port
-from netprobe.explain.suggestion import Candidate
 from netprobe.manifests.change import Apply, Label, Patch, pointer
 from netprobe.manifests.workload import CONTROLLER_LABELS
 from netprobe.model.flow import Flow
@@ -30,6 +30,14 @@ from netprobe.simulate import Simulator
 
 LABEL, PORT, PEER, RULE, POLICY = range(1, 6)
 """Costs. A missing label is what people forget most often."""
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """Edits that should reverse the verdict of one side. The lower the cost, the likelier what is wanted."""
+
+    cost: int
+    edits: tuple[SuggestedEdit, ...]
 
 
 class Opener:

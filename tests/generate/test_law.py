@@ -76,21 +76,6 @@ def test_every_matrix_is_proved_or_rightly_refused(rng: Random, everything: bool
     }
 
 
-@settings(max_examples=100, deadline=None)
-@given(st.randoms(use_true_random=False))
-def test_an_honest_matrix_is_never_refused(rng: Random) -> None:
-    cluster = random_pods(rng, SHAPE)
-    verdicts: dict[tuple[object, ...], Verdict] = {}
-    declared = {
-        flow: verdicts.setdefault(
-            (look(cluster, flow.source), look(cluster, flow.destination), flow.port, flow.protocol),  # type: ignore[arg-type]
-            verdict,
-        )
-        for flow, verdict in matrix(rng, cluster, 0.5).items()
-    }
-    assert not generate(listed(declared, cluster), cluster, denies_by_default=False).refusals
-
-
 @settings(max_examples=50, deadline=None)
 @given(st.randoms(use_true_random=False))
 def test_the_same_declaration_gives_the_same_policies_in_the_same_order(rng: Random) -> None:

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from random import Random
 from typing import Any
 
 import jsonschema
-import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -24,8 +22,7 @@ from netprobe.simulate import Simulator
 from tests.impact.test_brute import revisions
 from tests.property.strategies import seeded
 
-SCHEMA = json.loads((Path(netprobe.__file__).parents[1] / "docs" / "impact.schema.json").read_text())
-VALIDATOR = jsonschema.Draft202012Validator(SCHEMA)
+SCHEMA = Path(netprobe.__file__).parents[1] / "docs" / "impact.schema.json"
 
 
 def written(rng: Random, *, declare: bool = False) -> dict[str, Any]:
@@ -46,25 +43,7 @@ def written(rng: Random, *, declare: bool = False) -> dict[str, Any]:
 @settings(max_examples=20, deadline=None)
 @given(st.randoms(use_true_random=False), st.booleans())
 def test_every_document_keeps_the_schema(rng: Random, declare: bool) -> None:
-    VALIDATOR.validate(written(rng, declare=declare))
-
-
-@pytest.mark.parametrize(
-    "spoil",
-    [
-        lambda d: d["changes"][0].pop("sample"),
-        lambda d: d["changes"][0].update(change="appears"),
-        lambda d: d["changes"][0]["before"].update(verdict="blocked"),
-        lambda d: d["summary"].update(opens=-1),
-        lambda d: d.update(extra=1),
-    ],
-)
-def test_the_schema_refuses_what_is_not_in_the_contract(spoil: Callable[[Any], object]) -> None:
-    jsonschema.Draft202012Validator.check_schema(SCHEMA)
-    document = next(d for d in (written(seeded(seed)) for seed in range(50)) if d["changes"])
-    assert VALIDATOR.is_valid(document)
-    spoil(document)
-    assert not VALIDATOR.is_valid(document)
+    jsonschema.Draft202012Validator(json.loads(SCHEMA.read_text())).validate(written(rng, declare=declare))
 
 
 def test_pods_on_their_nodes_network_are_named() -> None:
