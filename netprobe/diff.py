@@ -25,7 +25,7 @@ from netprobe.model.verdict import Decision, Verdict
 
 
 class FlowStatus(Enum):
-    """What became of a flow; the value is the word in reports."""
+    """The result of comparing a flow; the value is the word in reports."""
 
     AS_EXPECTED = "as_expected"
     MISMATCH = "mismatch"
@@ -52,7 +52,7 @@ class MismatchKind(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Why:
-    """What decides a flow: a sentence for each side that matters; `place` is where the first cause stands."""
+    """What decides a flow: a sentence for each side that matters; `place` is that of the first cause."""
 
     sentences: tuple[str, ...] = ()
     place: Place | None = None
@@ -65,10 +65,10 @@ class Why:
 class Row:
     """One flow in all three tables.
 
-    `declared` is None where no suite declares the flow, `decision` where it was not simulated,
-    `observation` where it was not probed. `reason` says why a flow is unknown, undefined or skipped.
-    `why` is empty where nobody explained the flow. `declared_by` says what declares it:
-    "row" (a row that names both ends), "pattern" (a row with `*` or labels), "default", or None.
+    `declared` is None if no suite declares the flow, `decision` if it was not simulated, `observation` if it
+    was not probed. `reason` says why a flow is unknown, undefined or skipped. `why` is empty if the flow was
+    not explained. `declared_by` says what declares it: "row" (a row that names both ends), "pattern" (a row
+    with `*` or labels), "default", or None.
     """
 
     flow: Flow
@@ -89,12 +89,12 @@ class Row:
 
     @property
     def observed(self) -> Verdict | None:
-        """What the cluster does; None where it was not tried."""
+        """What the cluster does; None if it was not tried."""
         return _seen(self.observation)
 
     @property
     def result(self) -> Verdict:
-        """The one word for the flow: what was seen, else what the policies say."""
+        """The verdict to show for the flow: the observed one, else the simulated one."""
         return self.observed or self.simulated or Verdict.UNKNOWN
 
 
@@ -146,11 +146,9 @@ def compare(
     *,
     step: int = 0,
 ) -> tuple[Row, ...]:
-    """Lay the tables side by side: a row for each flow that any of them holds.
-
-    The order is that of `simulated`, then of what only `declared`, then of what only `observed` holds.
-    A cell without a family stands for both: it is compared with the IPv4 and the IPv6 cell of a table
-    that tells them apart.
+    """Compare the tables: a row for each flow in any of them. The order is that of `simulated`, followed by
+    flows that only `declared` has, then by those that only `observed` has. A cell without a family is for
+    both: it is compared with the IPv4 and the IPv6 cell of a table that has them separately.
     """
     return tuple(
         judge(
@@ -210,7 +208,7 @@ def _seen(observation: Observation | None) -> Verdict | None:
 
 
 def _why_unknown(decision: Decision | None, observation: Observation | None) -> str | None:
-    """Why one of the tables could not tell; None where all could."""
+    """Why one of the tables could not tell; None if all could."""
     if observation and _seen(observation) is Verdict.UNKNOWN:
         return observation.reason or "the probe could not tell"
     if decision and decision.verdict is Verdict.UNKNOWN:
@@ -219,7 +217,7 @@ def _why_unknown(decision: Decision | None, observation: Observation | None) -> 
 
 
 def _kind(expected: Verdict | None, actual: Verdict | None) -> MismatchKind | None:
-    """How two cells differ; None where they agree, or where one of them does not know."""
+    """How two cells differ; None if they agree or one of them does not know."""
     match expected, actual:
         case Verdict.DENY, Verdict.ALLOW:
             return MismatchKind.UNEXPECTED_ALLOW
@@ -239,7 +237,7 @@ def _cell(matrix: Matrix[T] | None, flow: Flow) -> T | None:
 
 
 def _flows(*matrices: Matrix[Verdict] | Matrix[Decision] | Matrix[Observation] | None) -> Iterator[Flow]:
-    """Each flow once: by family where any table tells the families apart, else without one."""
+    """Each flow once: by family if any table has the families separately, else without one."""
     found: dict[Flow, dict[Family | None, Flow]] = {}
     for matrix in matrices:
         for flow in matrix or ():

@@ -3,13 +3,13 @@
 NetprobeError                 3   could not tell
 ├── InputError                2   what the user gave cannot be read; carries every problem at once
 ├── UsageError                2   options that do not go together
-├── ClusterError              3   the API said no, or nothing
+├── ClusterError              3   the API refused or did not answer
 │   ├── ForbiddenError        3   a permission is missing
-│   ├── NotFoundError         3   the object is not there
-│   ├── ConflictError         3   somebody else owns what the run needs
+│   ├── NotFoundError         3   the object does not exist
+│   ├── ConflictError         3   something that the run needs belongs to others
 │   └── UnreachableError      3   no answer within the deadline
 ├── WorkbenchError            3   a pod of the run never became usable
-├── KindError                 3   docker or kind is missing, or did not do what was asked
+├── KindError                 3   docker or kind is missing, or failed
 └── LabError                  3   the lab cannot start, or is gone
 """
 
@@ -27,7 +27,7 @@ class NetprobeError(Exception):
 
 @dataclass(frozen=True, slots=True, order=True)
 class Problem:
-    """One thing wrong with an input: where it stands, its path inside the object, and what is wrong.
+    """One thing wrong with an input: its place, the path inside the object, and what is wrong.
 
     `place` is "file", "file:line" or "file:line:column"; `path` is "" for the whole object,
     else as in "spec.ingress[0].from[1]".
@@ -52,7 +52,7 @@ class InputError(NetprobeError):
 
 
 class UsageError(NetprobeError):
-    """Options that contradict each other, or ask for what is not there."""
+    """Options that contradict each other, or name something that does not exist."""
 
     exit_status = 2
 
@@ -66,11 +66,11 @@ class ForbiddenError(ClusterError):
 
 
 class NotFoundError(ClusterError):
-    """The object asked for does not exist."""
+    """The requested object does not exist."""
 
 
 class ConflictError(ClusterError):
-    """Something that the run needs belongs to somebody else; the text says to whom."""
+    """Something that the run needs belongs to others; the text names the owner."""
 
 
 class UnreachableError(ClusterError):
@@ -82,7 +82,7 @@ class WorkbenchError(NetprobeError):
 
 
 class KindError(NetprobeError):
-    """docker, kind or the cluster that they make did not do what was asked; the text says what to do."""
+    """docker, kind or the kind cluster failed; the text says what to do."""
 
 
 class LabError(NetprobeError):

@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 
 @click.command
 @cluster_options
-@click.option("--lab", "lab_name", metavar="NAME", help="Only on the lab of that name.")
-@click.option("--run", metavar="ID", help="Only what this run left.")
+@click.option("--lab", "lab_name", metavar="NAME", help="Clean only this lab.")
+@click.option("--run", metavar="ID", help="Remove only what this run left.")
 @click.option("--dry-run", is_flag=True, help="Print what would be removed, and remove nothing.")
 @examples("""
 netprobe clean                       # this machine: labs of killed runs, and killed runs on named labs
@@ -43,7 +43,7 @@ def command(
     from netprobe.run.target import Target
 
     if lab_name and cluster:
-        raise UsageError("--lab and --kubeconfig/--context name two different clusters: give one")
+        raise UsageError("--lab and --kubeconfig/--context name two different clusters: use one of them")
     target = Target(cluster.kubeconfig, cluster.context, ctx.obj.plugin, lab_name)
     if target.is_ephemeral_lab:
         found = list(_clean_labs(run, dry_run, cluster.request_timeout_s))

@@ -38,7 +38,7 @@ COLOURS = {Verdict.ALLOW: BOLD_GOOD, Verdict.DENY: BOLD_BAD, Verdict.UNKNOWN: BO
     "--port",
     type=PORT,
     metavar="PORT[/PROTOCOL]",
-    help="Port, as 80 or 53/udp. Optional if TO declares only one port.",
+    help="Port, as in 80 or 53/udp. Optional if TO declares only one port.",
 )
 @manifests_option
 @click.option("--suite", type=click.Path(), metavar="FILE", help="Use the topology and policies of a suite.")

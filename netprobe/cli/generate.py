@@ -42,7 +42,7 @@ READ = frozenset({".yaml", ".yml", ".json"})
 )
 @manifests_option
 @cluster_options
-@click.option("--no-dns", is_flag=True, help="Do not allow the cluster's DNS where egress is closed.")
+@click.option("--no-dns", is_flag=True, help="Do not allow the cluster's DNS if egress is closed.")
 @click.option(
     "--namespace-label",
     metavar="KEY",
@@ -126,7 +126,7 @@ def _propose(cluster: Cluster, output: str | None, profile: Profile) -> int:
     from netprobe.generate.text import declaration
 
     if not cluster.pods:
-        raise UsageError("there is no pod: a declaration says which pods may talk")
+        raise UsageError("no pods found: a declaration is about flows between pods")
     text = declaration(propose(cluster, profile), "proposed")
     if output is None:
         sys.stdout.write(text)

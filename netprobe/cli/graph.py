@@ -69,7 +69,7 @@ def detail_option(name: str, on: str, off: str, text: str) -> Decorator:
     "-o",
     "--output",
     type=click.Choice(FORMATS),
-    help="The format. Default: what the file's name says, else mermaid.",
+    help="Output format. Default: by the ending of --output-file, else mermaid.",
 )
 @click.option(
     "--output-file", type=OUTPUT_FILE, metavar="PATH", help="Write to a file instead of standard output."
@@ -158,9 +158,9 @@ def _graph(
     from netprobe.report.graph.inputs import graph_of_manifests, graph_of_report, graph_of_suite
 
     if externals and (path or saved):
-        raise UsageError("--external goes with -f alone: a suite and a report have their own")
+        raise UsageError("--external needs -f without a suite: suites and reports name their own hosts")
     if saved is not None and path is None and filenames:
-        raise UsageError("-f goes with a suite or alone: a report has its flows")
+        raise UsageError("-f cannot be combined with --report: a report has its own flows")
     if saved is not None:
         suite = suite_and_live(path, filenames) if path is not None else (None, None)
         return graph_of_report(request, saved.name, read_report(saved), *suite)

@@ -43,7 +43,7 @@ def say_overlays(folders: Iterable[str]) -> None:
 
 
 def suite_and_live(path: str, filenames: Sequence[str]) -> tuple[Suite, Cluster | None]:
-    """The suite, and the cluster that the manifests describe; None where the suite has a topology."""
+    """The suite, and the cluster that the manifests describe; None if the suite has a topology."""
     from netprobe.suite import load
 
     suite = load(path)

@@ -25,7 +25,7 @@ def command() -> None:
 @command.command()
 @name_option
 @click.option(
-    "--nodes", type=int, default=1, show_default=True, help="Nodes; traffic between them is routed."
+    "--nodes", type=int, default=1, show_default=True, help="Number of nodes; traffic between them is routed."
 )
 @click.option("--no-enforcement", is_flag=True, help="Accept policies but enforce none, as some CNIs do.")
 @click.option(

@@ -23,7 +23,13 @@ name_option = click.option(
 @click.command("trace")
 @click.argument("source", metavar="FROM", type=POD)
 @click.argument("target", metavar="TO")
-@click.option("--port", type=PORT, required=True, metavar="PORT[/PROTOCOL]", help="As 80 or 53/udp.")
+@click.option(
+    "--port",
+    type=PORT,
+    required=True,
+    metavar="PORT[/PROTOCOL]",
+    help="Port to connect to, as in 80 or 53/udp.",
+)
 @click.option(
     "--ip-family",
     "family",

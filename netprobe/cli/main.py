@@ -22,7 +22,7 @@ BROKEN_PIPE = 141  # as the shell reports a program that SIGPIPE ended
 COULD_NOT_TELL = 3
 UNWRITABLE = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO})
 NO_PATH = frozenset({errno.ENAMETOOLONG, errno.ELOOP, errno.EACCES, errno.ENOTDIR})
-COMPLETE = "_NETPROBE_COMPLETE"  # the variable by which the shell asks for completions
+COMPLETE = "_NETPROBE_COMPLETE"  # set by the shell to request completions
 
 
 def guarded(argv: Sequence[str], program: str) -> int:
@@ -96,7 +96,7 @@ def _invoke(argv: Sequence[str], name: str, invocation: Invocation) -> int:
 
 
 def _refused(error: OSError, invocation: Invocation) -> int:
-    """The system refused: a path of the user, standard output, or something that only a bug leads to."""
+    """Report an OSError: about a path of the user, about standard output, or a bug."""
     if error.errno in NO_PATH and isinstance(error.filename, str):
         say(f"{error.filename}: {error.strerror}")
         return 2
@@ -140,7 +140,7 @@ def _terminated(_signum: int, _frame: FrameType | None) -> NoReturn:
 
 
 def _silence() -> None:
-    """Nobody reads standard output any more: redirect Python's flush at exit to the null device."""
+    """Standard output is closed: redirect Python's flush at exit to the null device."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 

@@ -62,7 +62,7 @@ def as_record(name: str, record: type[Any], *options: Decorator) -> Decorator:
 
 
 def examples(text: str) -> Decorator:
-    """Put examples below the options of a command's help, each line as it stands."""
+    """Put examples below the options of a command's help, each line unchanged."""
 
     def decorate(function: Callable[..., Any]) -> Callable[..., Any]:
         lines = "\n".join(f"  {line}" if line else "" for line in text.strip().splitlines())

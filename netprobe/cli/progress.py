@@ -1,8 +1,8 @@
 """Running coroutines in a command: what is being done, on standard error, and a clean end by Ctrl-C.
 
-On a terminal one line is replaced again and again. Elsewhere, as in a pipeline's log, a line is added from
-time to time, with the seconds since the beginning: a log that stands still for minutes looks like a program
-that hangs. A command that ends within the first pause prints nothing.
+On a terminal one line is updated in place. Elsewhere, as in the log of a pipeline, a line with the elapsed
+seconds is added from time to time: a program without output for minutes seems to hang. A command that ends
+within the first pause prints nothing.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ T = TypeVar("T")
 
 PAUSE_S: Final = 10.0
 LONGEST_S: Final = 60.0
-"""After so long the same line is printed once more."""
+"""Seconds after which the same line is printed again."""
 
 
 def run_with_progress(work: Callable[[Progress], Coroutine[Any, Any, T]]) -> T:
@@ -106,7 +106,7 @@ class Log:
         self._last_s = 0.0
 
     def line(self) -> str | None:
-        """The line after a pause; None where it was printed a short while ago."""
+        """The line after a pause; None if it was printed a short while ago."""
         now = self.since_s()
         if not self.doing or (self.doing == self._last and now - self._last_s < LONGEST_S):
             return None

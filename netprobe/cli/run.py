@@ -64,7 +64,7 @@ class ModeFlags:
         suite = load(path) if path is not None else None
         of_existing_pods = self.in_place or (suite is not None and suite.topology is None)
         if self.placement and of_existing_pods:
-            raise UsageError("--placement is for pods that a run makes: in place they are where they are")
+            raise UsageError("--placement cannot be used in place: the pods are already on their nodes")
         if self.shadow_namespace:
             from netprobe.run.copy import Copy, policies_to_try
 
@@ -75,14 +75,14 @@ class ModeFlags:
             from netprobe.run.in_place import InPlace
 
             if self.lifetime_s < 10:  # less would end before the pods are ready
-                raise UsageError("--lifetime must be 10s at least")
+                raise UsageError("--lifetime must be at least 10s")
             lifetime_s = math.ceil(self.lifetime_s)  # a Job counts whole seconds
             ways = tuple(map(Via, self.via))
             return InPlace(suite, ways, self.sample, self.seed, disturb=self.disturb, lifetime_s=lifetime_s)
         for name in ("dry_run", "disturb", "sample", "via"):
             if getattr(self, name):
                 option = f"--{name.replace('_', '-')}"
-                raise UsageError(f"{option} is for runs in place: --in-place, or a suite without topology")
+                raise UsageError(f"{option} needs --in-place, or a suite without topology")
         from netprobe.run.fixture import PLACEMENTS, Fixture
 
         return Fixture(suite, PLACEMENTS[self.placement])
@@ -93,9 +93,11 @@ class ModeFlags:
         if self.filenames and not self.shadow_namespace:
             raise UsageError("-f names policies to try in a copy: it needs --in-place --shadow-namespace")
         if self.shadow_namespace and self.via:
-            raise UsageError("--via reaches Services, and --shadow-namespace copies none")
+            raise UsageError("--via cannot be used with --shadow-namespace, which does not copy Services")
         if self.shadow_namespace and path is None and not self.filenames:
-            raise UsageError("--shadow-namespace tries policies: name them by -f, or give a suite that does")
+            raise UsageError(
+                "--shadow-namespace tries policies: name them with -f, or give a suite with policies"
+            )
 
 
 mode_options: Final = as_record(
@@ -109,7 +111,7 @@ mode_options: Final = as_record(
     click.option(
         "--in-place",
         is_flag=True,
-        help="Probe the pods that are in the cluster, from shadow pods beside them. The default for a "
+        help="Probe the existing pods of the cluster, from shadow pods. The default for a "
         "suite without topology.",
     ),
     click.option(
@@ -161,7 +163,7 @@ mode_options: Final = as_record(
 @click.option(
     "--ip-family",
     type=click.Choice(["ipv4", "ipv6"]),
-    help="Probe only this family where pods have addresses of both.",
+    help="Probe only this family if pods have addresses of both.",
 )
 @mode_options
 @profile_option
@@ -170,7 +172,7 @@ mode_options: Final = as_record(
 netprobe run manifests/two-tier/suite.yaml                 # on a lab made for this run
 netprobe run suite.yaml -o wide --report junit=junit.xml   # the matrix, and a file for the pipeline
 netprobe run --context kind-kind suite.yaml                # on a cluster of your kubeconfig
-netprobe run --context prod suite.yaml --in-place          # the pods that are there; --dry-run shows how
+netprobe run --context prod suite.yaml --in-place          # its existing pods; --dry-run shows the plan
 netprobe run --lab-no-enforcement suite.yaml               # what a CNI that enforces nothing looks like
 """)
 @click.pass_context

@@ -44,7 +44,7 @@ PROBE_SETTLED_S: Final = 6.0
 
 OPENED_S: Final = 10.0
 KEPT_S: Final = 120
-"""A connection ends by itself after this time, in case its exec is lost."""
+"""A connection ends after this time on its own, in case its exec is lost."""
 KEEP_OPEN: Final = 'sleep "$3" | nc -v "$1" "$2" 2>&1'
 
 

@@ -94,7 +94,7 @@ class Families:
         yield from self._stacked()
 
     def _sides(self, way: str) -> Iterator[tuple[str, list[Object], Side, tuple[str, ...]]]:
-        """RunChanges of one direction: a name, its rules, what they let pass, and which rules they show."""
+        """Variants of one direction: a name, its rules, what they let pass, and which rules they show."""
         base = self._base[way]
 
         def rule(peers: Sequence[Part] | None = None, ports: Sequence[Part] | None = None) -> Object:

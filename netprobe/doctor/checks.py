@@ -101,7 +101,7 @@ def _fault(result: DenyAllResult) -> tuple[str, str] | None:
 
 
 def _family_left_out(result: DenyAllResult) -> int | None:
-    """The address family in which nothing was closed, where everything in the other one was."""
+    """The address family in which nothing was closed, if everything in the other one was."""
     families = {path.family for path in result.open}
     closed = {path.family for path in result.stopped}
     return families.pop() if len(families) == 1 and closed and families.isdisjoint(closed) else None

@@ -117,7 +117,7 @@ class SideView:
 
 @dataclass(frozen=True, slots=True)
 class SuggestedEdit:
-    """One thing to change: in words, and as data. `path` is inside the object that `target` names."""
+    """One thing to change, as text and as data. `path` is inside the object that `target` names."""
 
     target: str
     path: str

@@ -1,7 +1,7 @@
 """Two states of a cluster: as it is, and as it would be after a revision is applied.
 
 What a revision contains is added or replaces the object of that name, as with `kubectl apply`. What it does
-not mention stays, unless it is said to be the complete set of policies. A pod or a namespace that only the
+not mention stays, unless the revision is the complete set of policies. A pod or a namespace that only the
 revision has is treated as if it had been there before, so that all differences come from policies and labels.
 """
 

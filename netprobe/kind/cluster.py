@@ -72,7 +72,7 @@ def _state_folder() -> Path:
 
 @dataclass(frozen=True, slots=True)
 class KindCluster:
-    """One kind cluster by name. `kubeconfig` None: where kind writes by default. `report` gets each stage."""
+    """One kind cluster by name. `kubeconfig` None: kind's default file. `report` gets each stage."""
 
     name: str
     programs: Programs

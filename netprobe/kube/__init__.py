@@ -54,7 +54,7 @@ async def connect(
     if kubeconfig is not None and not await asyncio.to_thread(Path(kubeconfig).is_file):
         raise UsageError(f"{kubeconfig}: no such kubeconfig")
     if kubeconfig is None and not await asyncio.to_thread(_any_exists, path):  # the client would go on
-        raise UsageError(f"there is no kubeconfig ({path}): name one by --kubeconfig or $KUBECONFIG")
+        raise UsageError(f"no kubeconfig found ({path}): use --kubeconfig or set $KUBECONFIG")
     configuration = Configuration()
     configuration.connection_pool_maxsize = 0  # execs hold their connections: the prober limits them
 

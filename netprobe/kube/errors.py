@@ -76,7 +76,7 @@ _ADMISSION = (
 
 
 def _admission(message: str) -> str | None:
-    """Where not the credentials but the object was refused: who refused it, and why."""
+    """Who refused an object, and why, if it was not for a missing permission."""
     return next((f"{who} forbids it: {message}" for words, who in _ADMISSION if words in message), None)
 
 

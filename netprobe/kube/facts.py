@@ -98,7 +98,7 @@ def cni_of(sets: list[Object]) -> tuple[str | None, str]:
 
 
 def cni_by_groups(groups: Iterable[str]) -> tuple[str, str] | None:
-    """Name the network plugin from API groups: where its agent is no DaemonSet, or may not be seen.
+    """Name the network plugin from API groups, if its agent is not a DaemonSet or cannot be listed.
 
     Weaker evidence: resources outlive the plugin that they were made for. None if nothing is known.
     """
@@ -112,7 +112,7 @@ POLICY_KINDS: Final[Mapping[str, tuple[str, ...]]] = {
     for group in dict.fromkeys(kind.group for kind in NOT_SIMULATED)
 }
 SAME_OBJECTS: Final[Mapping[str, str]] = {"projectcalico.org": "crd.projectcalico.org"}
-"""A group whose objects another group also serves; where both are served only the other is read."""
+"""A group whose objects another group also serves; if both are served, only the other is read."""
 
 MIRROR_PREFIX: Final = "knp."
 """Calico's API server shows each NetworkPolicy as one of its own, with this prefix in the name."""

@@ -31,7 +31,7 @@ def fix(text: str, findings: Iterable[Finding]) -> Fixed:
                 located.append((finding, locate(text, finding.patch)))
             except NotEditableError as error:
                 left.append((finding, str(error)))
-    # Removals come last, and from the end: until then every index means what it meant when it was found.
+    # Removals come last, and from the end: until then every index is still valid.
     removals = sorted((each for each in located if _removed(each[0])), key=lambda each: _removed(each[0]))
     for finding, way in [*(each for each in located if not _removed(each[0])), *reversed(removals)]:
         try:

@@ -58,7 +58,7 @@ def _term(requirement: Requirement) -> Term:
     match requirement.operator:
         case Operator.IN:
             return Term(values)
-        case Operator.NOT_IN:  # "match also where the key is absent"
+        case Operator.NOT_IN:  # "also match if the key is absent"
             return Term(values, complement=True, absent=True)
         case Operator.EXISTS:
             return Term(frozenset(), complement=True)

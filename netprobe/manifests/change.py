@@ -38,7 +38,7 @@ _JSON_START = re.compile(r'\s*[\[{]\s*["{\[]')
 class Patch:
     """Change some fields of an object. `name` is "namespace/name", or "name" for cluster-scoped kinds.
 
-    `origin` is where the object was read; None for one of a live cluster.
+    `origin` is where the object was read; None for an object of a live cluster.
     """
 
     kind: str
@@ -80,7 +80,7 @@ def pointer(*keys: str | int) -> str:
 
 
 def patched(value: Any, operations: tuple[Operation, ...]) -> Any:
-    """A copy of plain data with the operations applied. ValueError where a path does not exist."""
+    """A copy of plain data with the operations applied. ValueError if a path does not exist."""
     try:
         return jsonpatch.apply_patch(value, [dict(operation) for operation in operations])
     except (jsonpatch.JsonPatchException, JsonPointerException) as error:
@@ -104,7 +104,7 @@ class TextEdit:
 
 
 def locate(text: str, patch: Patch) -> Path:
-    """The way to the object of a patch. NotEditableError where the text has changed since it was read."""
+    """The way to the object of a patch. NotEditableError if the text has changed since it was read."""
     wanted = patch.origin.places.get("kind") if patch.origin is not None else None
     for way, node in _objects(text):
         kind = _key(node, "kind")

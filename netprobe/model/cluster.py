@@ -31,7 +31,7 @@ class ServicePort:
 
 @dataclass(frozen=True, slots=True)
 class Service:
-    """A Service. `selector` None: its endpoints are kept by hand. No addresses: headless."""
+    """A Service. `selector` None: its endpoints are managed manually. No addresses: headless."""
 
     ref: ServiceRef
     selector: Labels | None = None
@@ -45,8 +45,8 @@ class Service:
 class Cluster:
     """Everything that decides a flow. A pod's namespace is always among `namespaces`.
 
-    `tiers` in any order: theirs is in the records. A policy whose tier is not among them comes after all
-    others, in a tier that denies at its end.
+    `tiers` may be in any order: each has its own `order`. A policy whose tier is not among them comes after
+    all others, in a tier that denies at its end.
     """
 
     namespaces: Mapping[str, Namespace] = field(default_factory=dict)

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 
 def mirrored(image: str, registry: str | None) -> str:
-    """The name of an image in a mirror: its host gives way to `registry` ("host[:port][/prefix]").
+    """The name of an image in a mirror: its host is replaced by `registry` ("host[:port][/prefix]").
 
-    A name without a host is Docker Hub's: "calico/node" keeps all of it, "alpine:3.20" is library/'s. The
-    name stays as it is where no registry is given.
+    A name without a host is Docker Hub's: "calico/node" keeps all of it, "alpine:3.20" is library/'s. Without
+    a registry the name does not change.
     """
     if registry is None:
         return image

@@ -1,4 +1,4 @@
-"""What a probe saw: the raw fact, and what it was judged to mean, kept apart."""
+"""What a probe saw: the raw fact, and separately the verdict that follows from it."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ class Outcome(FastEnum):
 
 @dataclass(frozen=True, slots=True)
 class Control:
-    """What proves that a DENY is one. None: not proven.
+    """What proves a DENY. None: not proven.
 
-    `listener`: "self" (the pod reached itself), "peer" (somebody connected), "readiness" (its own TCP
+    `listener`: "self" (the pod reached itself), "peer" (another pod connected), "readiness" (its own TCP
     probe).
     `path`: "baseline" (connected before the policies were applied), "pair" (a policy-free pair on the
     same nodes).
@@ -37,7 +37,7 @@ class Control:
 
 @dataclass(frozen=True, slots=True)
 class Observation:
-    """The last outcome of a flow, its verdict, and how it was come by. `latency_ms` is of the last try."""
+    """The last outcome of a flow, its verdict, and the evidence for it. `latency_ms` is of the last try."""
 
     outcome: Outcome
     verdict: Verdict

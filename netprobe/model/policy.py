@@ -5,7 +5,7 @@ For one end of a flow and one direction:
 1. Go through the tiers in order. In a tier, keep the policies that select the pod and apply to the
    direction; if there are none, skip the tier.
 2. Go through their rules, policies in order, rules top down. The first match decides: ALLOW and DENY end
-   this side, PASS leaves the tier, LOG goes on with the next rule.
+   this side, PASS leaves the tier, LOG continues with the next rule.
 3. No match: the tier's default. DENY ends this side, PASS goes to the next tier.
 4. After the last tier: allowed.
 

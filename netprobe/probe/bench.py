@@ -47,7 +47,7 @@ def new_run() -> str:
 class Bench(ABC):
     """The pods of one run while the context is open. Subclasses make them in `_build`.
 
-    Once entered: `stations` to probe from, by the end of flows that each stands for; `canaries`, None if
+    Once entered: `stations` to probe from, by the end of flows that each represents; `canaries`, None if
     there are none; `warnings`, sentences on what admission added that changes what a probe means.
 
     `disposable`: the cluster ends with the run, so nothing has to be removed from it, and the run is its
@@ -129,7 +129,7 @@ class Bench(ABC):
             ) from e
 
     async def _make_home(self) -> None:
-        """The run's own namespace, and the Lease in it that says that the run is alive."""
+        """Create the run's own namespace and the Lease in it that shows that the run is alive."""
         await self._create_namespace(run_namespace(self.run), {})
         await self._stack.enter_async_context(lease.held(self._cluster, self.run))
 
@@ -159,7 +159,7 @@ class Bench(ABC):
         return True
 
     async def _owner_of(self, name: str, current: Object) -> str:
-        """Whose an existing namespace is, and what to do about it."""
+        """Who owns an existing namespace, and what to do about it."""
         other = (current.get("labels") or {}).get(run_objects.RUN)
         if other is None:
             return (
@@ -178,7 +178,7 @@ class Bench(ABC):
         """Create a pod, tried again if a moment later it may be accepted.
 
         A new namespace has no service account yet, or a quota that is not counted; a pod of the same name is
-        still being removed. Where a quota or a LimitRange refuses, one more try asks for less.
+        still being removed. If a quota or a LimitRange refuses it, one more try requests less.
         """
         frugal = False
         while True:
@@ -268,7 +268,7 @@ def ref_of(obj: Object) -> PodRef:
 
 
 async def together(*calls: Awaitable[Any]) -> list[Any]:
-    """Await all, for their results; the first failure is raised once none of them runs any more."""
+    """Await all and return their results; the first failure is raised after all have ended."""
     results = await asyncio.gather(*calls, return_exceptions=True)
     for result in results:
         if isinstance(result, BaseException):

@@ -87,7 +87,7 @@ async def clean(
 ) -> Cleaned:
     """Remove what dead runs left (all of them, or one), and wait until it is gone.
 
-    ClusterError, naming what is left, where something is still there at the deadline.
+    ClusterError that names what is left at the deadline, if anything is.
     """
     unlisted: set[str] = set()
     found = await _find(cluster, run, unlisted=unlisted)

@@ -1,7 +1,7 @@
 """What the cluster does: probes a set of flows before and after each change, until the answer is stable.
 
     baseline   all flows before any policy of the suite: what connects proves its listener and its path.
-               Beside it the canaries show whether the cluster enforces policies at all.
+               Meanwhile the canaries show whether the cluster enforces policies at all.
     observe    makes one change, waits until every canary has seen it, then probes. Two rounds have to
                agree, the last of them over all flows; between them only cells that moved are probed again.
                So a DENY has held in every round that counts, and a cell that connected once is not denied.
@@ -71,9 +71,9 @@ class Prober:
     """Probes `flows` from `stations` (a bench has both stations and `canaries`).
 
     `locate` gives the host of destinations that are not stations; `listener` and `path` give controls that
-    are known from elsewhere. `pairs` gives the tries that prove a path in the same round, where all of them
-    connect: policy-free pairs on the same nodes. `twins` are the stations that flows with the placement
-    OTHER come from. `progress` is called with a description of each activity.
+    are known from elsewhere. `pairs` gives the tries that prove a path in the same round, if all of them
+    connect: policy-free pairs on the same nodes. `twins` are the stations that flows with the placement OTHER
+    come from. `progress` is called with a description of each activity.
     """
 
     def __init__(
@@ -119,7 +119,7 @@ class Prober:
     async def baseline(self, *, paths: bool = True) -> Enforcement:
         """Prove paths, before the first change; also find out whether the cluster enforces policies.
 
-        `paths` False, where policies are in force already: only the latter.
+        With `paths` False (policies are already in force), only the latter.
         """
         self._progress.say("probing without policies" if paths else "checking whether policies are enforced")
         if paths:

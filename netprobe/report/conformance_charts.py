@@ -74,7 +74,7 @@ def percentile(times: Sequence[float], part: float) -> float:
 
 
 def histogram(times: Sequence[float]) -> list[Bar]:
-    """A bar for each bin; the tallest is 120 units high and all stand on y = 150. `times` is not empty."""
+    """A bar for each bin; the tallest is 120 units high and all start at y = 150. `times` is not empty."""
     found = bins(times)
     most = max(count for _, count in found)
     heights = [round(120 * count / most, 1) for _, count in found]

@@ -108,7 +108,7 @@ def asides(results: Results) -> Iterator[str]:
 
 
 def unscored(result: Result) -> str:
-    """What the cluster does where NetworkPolicy leaves it open, compared with the prediction."""
+    """What the cluster does in cases that NetworkPolicy leaves open, compared with the prediction."""
     rows = [row for step in result.steps for row in step.rows]
     other = [row for row in rows if row.observed is not None and row.simulated is not row.observed]
     if not other:

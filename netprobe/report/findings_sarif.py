@@ -90,7 +90,7 @@ def _fix(finding: Finding, changes: tuple[TextEdit, ...]) -> dict[str, Any]:
 
 
 def _uri(file: str) -> str:
-    """Relative where the file was given so: GitHub resolves it against the repository."""
+    """Relative if the file was given as a relative path: GitHub resolves it against the repository."""
     from urllib.parse import quote
 
     path = PurePath(file)

@@ -1,4 +1,4 @@
-"""What the place that a text goes to can show: colours, and how wide a line may be."""
+"""What the destination of a text supports: colours, and the width of a line."""
 
 from __future__ import annotations
 

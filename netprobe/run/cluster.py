@@ -41,7 +41,7 @@ class OpenCluster:
 async def open_cluster(options: RunOptions, progress: Progress) -> AsyncIterator[OpenCluster]:
     """Connect to the cluster; a lab that was started for this is stopped on leaving.
 
-    LabError or ClusterError where it cannot be reached; UsageError for an unknown kubeconfig or lab.
+    LabError or ClusterError if it cannot be reached; UsageError for an unknown kubeconfig or lab.
     """
     started = None
     target = options.target
@@ -96,7 +96,7 @@ class OtherPolicies:
 
     @property
     def labels_because(self) -> str:
-        """Why pods carry labels that no NetworkPolicy looks at."""
+        """Why pods have labels that no NetworkPolicy selects by."""
         return f"shadow pods carry all labels of the real ones, because of {'; '.join(self.kinds)}"
 
 

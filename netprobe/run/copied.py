@@ -1,8 +1,9 @@
-"""A copy of part of a cluster, in namespaces of the run's own, where policies are tried before they apply.
+"""A copy of part of a cluster, in namespaces of the run, to try policies before they are applied.
 
-Namespaces and pods get the labels that some policy looks at, and the policies as they are written. One label
-cannot be copied: the API server sets `kubernetes.io/metadata.name`. Nor have copies the addresses of the real
-pods. So each flow is simulated in both worlds; where they differ, the copy cannot stand for the cluster.
+Namespaces and pods get the labels that policies select by; the policies are copied unchanged. One label
+cannot be copied: the API server sets `kubernetes.io/metadata.name`. Copies do not have the addresses of the
+real pods. So each flow is simulated for both; if the verdicts differ, the copy does not represent the
+cluster.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ from netprobe.simulate.vocabulary import Vocabulary
 
 @dataclass(frozen=True, slots=True)
 class Copied:
-    """`names`: of the copied namespaces, by the real ones'; `pods` by the real ones' names."""
+    """`names` maps real namespaces to the names of their copies, `pods` real pods to their copies."""
 
     names: Mapping[str, str]
     namespaces: tuple[Namespace, ...]
@@ -33,7 +34,7 @@ class Copied:
     manifests: tuple[Object, ...]
 
     def flow(self, flow: Flow) -> Flow:
-        """The same flow in the copy; ends that are no pods stay."""
+        """The same flow in the copy; ends that are not pods stay the same."""
         source, destination = flow.source, flow.destination
         return replace(
             flow,
@@ -53,14 +54,14 @@ class Copied:
     def decided_otherwise(
         self, simulated: Matrix[Decision], live: Cluster, placed: Mapping[PodRef, Pod], profile: Profile
     ) -> dict[Flow, str]:
-        """The flows that policies decide otherwise in the copy than in the cluster, and why."""
+        """The flows that policies decide differently in the copy and in the cluster, and why."""
         simulator = Simulator(self.cluster(live, placed), profile)
         by_name = any(NAME_LABEL in keys(selector) for selector in namespace_selectors(self.policies))
         why = (
             f"a policy looks at {NAME_LABEL}, which cannot be copied" if by_name else "of its pods' addresses"
         )
         return {
-            flow: f"the copy would decide it otherwise, because {why}"
+            flow: f"the copy would decide it differently, because {why}"
             for flow, decision in simulated.items()
             if simulator.decide(self.flow(flow)).verdict is not decision.verdict
         }
@@ -74,10 +75,10 @@ def copied(
     *,
     all_labels: bool = False,
 ) -> Copied:
-    """Copy the pods that the flows have as their ends, with their namespaces and all policies of these.
+    """Copy the pods at the ends of the flows, with their namespaces and all policies in these.
 
     `cluster` has the policies to try; `manifests` holds the object of each policy. `all_labels`:
-    copies carry all labels, for others than NetworkPolicies look at them too.
+    copies get all labels, because policies of other kinds may select by any of them.
     """
     wanted: dict[PodRef, dict[tuple[int, object], ContainerPort]] = {}
     for flow in flows:

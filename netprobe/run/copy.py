@@ -1,4 +1,4 @@
-"""A run in a copy: policies tried in namespaces of the run's own, before they are applied."""
+"""A run in a copy: policies are tried in namespaces of the run before they are applied."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ from netprobe.suite import Apply, Suite, apply
 NAME = "tried in a copy"
 STAND_IN = (
     "copies carry all labels of the real pods and namespaces; policies of a namespace are not copied, and "
-    "those that go by a namespace's name or a pod's address do not see the copy as the real one"
+    "those that go by a namespace's name or a pod's address treat the copy differently"
 )
 NO_COPY = "Services are not copied: name the pods behind it"
 _EVERYWHERE = ({"operator": "Exists"},)
@@ -49,7 +49,7 @@ Tried: TypeAlias = tuple[Document, Policy]
 class Copy:
     """Policies to try, and a suite that declares what is expected of them.
 
-    `sample` and `seed` are as those of `InPlace`.
+    `sample` and `seed`: as in `InPlace`.
     """
 
     policies: tuple[Tried, ...]
@@ -65,13 +65,13 @@ class Copy:
         if options.target.is_ephemeral_lab:
             raise UsageError(NEEDS_A_CLUSTER)
         if self.suite is not None and self.suite.steps:
-            raise UsageError(f"{self.suite.file} has steps: a run in place takes none")
+            raise UsageError(f"{self.suite.file} has steps, which an in-place run does not support")
 
     @asynccontextmanager
     async def prepared(
         self, cluster: OpenCluster, options: RunOptions, progress: Progress
     ) -> AsyncIterator[Bench]:
-        """UsageError where there is no flow to try."""
+        """UsageError if there is no flow to try."""
         progress("looking around")
         plan = await self._planned(cluster, options)
         copy = plan.copy
@@ -177,12 +177,12 @@ class Copy:
 
 
 def policies_to_try(filenames: Iterable[str], suite: Suite | None) -> tuple[Tried, ...]:
-    """The policies of files and of a suite; InputError for what is none, UsageError where there are none."""
+    """The policies of files and of a suite. InputError for other objects, UsageError if there are none."""
     found = list(zip(suite.policies, suite.parsed, strict=True)) if suite else []
     problems: list[Problem] = []
     for document in read_documents(filenames):
         if document.kind != "NetworkPolicy":
-            problems.append(document.problem("kind", f"a NetworkPolicy is tried; this is a {document.kind}"))
+            problems.append(document.problem("kind", f"expected a NetworkPolicy; this is a {document.kind}"))
             continue
         try:
             policy = parse_policy(document, namespace="default")
@@ -190,18 +190,18 @@ def policies_to_try(filenames: Iterable[str], suite: Suite | None) -> tuple[Trie
             problems += error.problems
             continue
         if any(policy.ref == other.ref for _, other in found):
-            problems.append(document.problem("metadata.name", f"{policy.ref} is tried twice"))
+            problems.append(document.problem("metadata.name", f"{policy.ref} is given twice"))
         found.append((document, policy))
     if problems:
         raise InputError(problems)
     if not found:
-        raise UsageError("--shadow-namespace tries policies: name them by -f, or in the suite")
+        raise UsageError("--shadow-namespace tries policies: name them with -f, or in the suite")
     return tuple(found)
 
 
 @dataclass(frozen=True, slots=True)
 class Planned:
-    """What is tried, beside which policies of other kinds. `declared` is None without a suite."""
+    """What is tried, and the policies of other kinds in the cluster. `declared` is None without a suite."""
 
     run: str
     cluster: Cluster
@@ -217,7 +217,7 @@ def _everywhere(options: PodOptions) -> PodOptions:
 
 
 def _manifests(around: Surroundings, policies: Iterable[Tried]) -> dict[PolicyRef, Object]:
-    """The object of each policy; those to be tried replace the ones that are there."""
+    """The object of each policy; those to try replace existing ones of the same name."""
     found: dict[PolicyRef, Object] = {
         PolicyRef(obj["metadata"]["namespace"], obj["metadata"]["name"]): obj
         for obj in around.of("NetworkPolicy")
@@ -226,7 +226,7 @@ def _manifests(around: Surroundings, policies: Iterable[Tried]) -> dict[PolicyRe
 
 
 def _between(cluster: Cluster, touched: set[str]) -> Iterator[Flow]:
-    """Without a suite: each pair with an end in a namespace that a new policy is about, on declared ports."""
+    """Without a suite: each pair with an end in the namespace of a new policy, on declared ports."""
     for source in cluster.pods.values():
         for destination in cluster.pods.values():
             if source is destination or touched.isdisjoint({source.ref.namespace, destination.ref.namespace}):

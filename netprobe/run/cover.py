@@ -23,8 +23,8 @@ Merit = Callable[[Pod], int]
 class PodKind:
     """Pods of one namespace that no policy and no row tells apart, with the same ports.
 
-    `first` stands for all. `second` is there where there are two: it is only used for flows from one pod of
-    a kind to another.
+    `first` represents all. `second`, if there are two or more, is only used for flows between pods of the
+    kind.
     """
 
     members: tuple[PodRef, ...]
@@ -34,7 +34,7 @@ class PodKind:
 
 @dataclass(frozen=True)
 class Cover:
-    """The pods that stand for a cluster's."""
+    """The pods that represent all pods of a cluster."""
 
     kinds: tuple[PodKind, ...]
     sampled: tuple[PodRef, ...]
@@ -57,7 +57,7 @@ class Cover:
     def keeps(self, flow: Flow) -> bool:
         """Whether a flow of the reduced cluster is one of those to be probed.
 
-        Those are between pods that stand for others, or were drawn; within a kind also from the first to the
+        Those are between pods that represent others or were drawn; within a kind also from the first to the
         second.
         """
         source, destination = flow.source, flow.destination
@@ -69,7 +69,7 @@ class Cover:
         return kind.first == source and kind.second == destination
 
     def stands_for(self, ref: PodRef) -> tuple[PodRef, ...]:
-        """The pods that a row with this end speaks of; one that was drawn speaks of itself."""
+        """The pods that a row with this end represents; a pod that was drawn represents itself."""
         kind = self._kind[ref]
         return kind.members if ref in {kind.first, kind.second} else (ref,)
 
@@ -96,7 +96,7 @@ def cover(
     sample: int = 0,
     seed: int = 0,
 ) -> Cover:
-    """Choose. Linear in the number of pods; the same cluster and seed give the same choice."""
+    """Choose the pods to probe. Linear in the pods; the same cluster and seed give the same choice."""
     patterns = list(dict.fromkeys(_patterns(expectations)))
     evaluation = evaluate(cluster, profile)
     found: dict[object, list[Pod]] = defaultdict(list)

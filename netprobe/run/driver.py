@@ -25,9 +25,9 @@ from netprobe.run.steps import enforcement, step
 
 @dataclass(frozen=True, slots=True)
 class Bench:
-    """Pods that are ready to be probed, and what is to be done with them.
+    """Pods that are ready to be probed, and how to probe them.
 
-    `observe` brings a moment about and probes it. `paths`: whether the baseline proves paths. `problems`,
+    `observe` applies a moment and probes it. `paths`: whether the baseline proves paths. `problems`,
     `nodes`, `elsewhere` and `in_place` are those of the report.
     """
 
@@ -50,12 +50,12 @@ class Mode(Protocol):
         """The suite's name, if there is a suite."""
 
     def check(self, options: RunOptions) -> None:
-        """UsageError for what this mode cannot do; before any cluster is contacted."""
+        """UsageError for anything that this mode cannot do, before a cluster is contacted."""
 
     def prepared(
         self, cluster: OpenCluster, options: RunOptions, progress: Progress
     ) -> AbstractAsyncContextManager[Bench]:
-        """Plan, and make the pods. Whatever ends the context, nothing of the run is left."""
+        """Plan, and make the pods. However the context ends, nothing of the run is left."""
 
 
 class Previewable(Mode, Protocol):
@@ -68,7 +68,7 @@ class Previewable(Mode, Protocol):
 async def run(
     mode: Mode, options: RunOptions, progress: Progress, on_report: Callable[[Report], None] = lambda _: None
 ) -> Report:
-    """Probe and report. Whatever ends it, nothing of the run is left; NetprobeError.
+    """Probe and report. However the run ends, nothing of it is left. NetprobeError if it fails.
 
     `on_report` gets the report while the pods still exist. A failed removal is a problem of the report that
     is returned.

@@ -44,13 +44,13 @@ class Fixture:
     def check(self, options: RunOptions) -> None:  # noqa: ARG002 (as every mode)
         pinned = [str(pod.ref) for pod in self._topology().pods.values() if pod.node is not None]
         if self.placements and pinned:
-            raise UsageError(f"--placement places pods itself, and the suite does: {', '.join(pinned[:4])}")
+            raise UsageError(f"--placement chooses nodes, but the suite sets some: {', '.join(pinned[:4])}")
 
     @asynccontextmanager
     async def prepared(
         self, cluster: OpenCluster, options: RunOptions, progress: Progress
     ) -> AsyncIterator[Bench]:
-        """WorkbenchError where the pods cannot be made."""
+        """WorkbenchError if the pods cannot be made."""
         pods = await self._pods(cluster)
         workbench = Workbench(
             cluster.api,

@@ -1,8 +1,8 @@
-"""A run beside the workloads of others: nothing of theirs is changed, netprobe only connects.
+"""An in-place run: it connects to the pods of existing workloads and changes none of their objects.
 
-List what is there; choose which pods are probed; find out which objects would see the shadow pods, and stop
-where one would be disturbed; create the shadow pods; probe the real pods at their own addresses; check that
-they are still the same.
+List the objects of the cluster; choose the pods to probe; find out which objects would see the shadow pods,
+and stop if one would be disturbed; create the shadow pods; probe the real pods at their own addresses; check
+that they are still the same.
 """
 
 from __future__ import annotations
@@ -36,20 +36,18 @@ from netprobe.suite import Suite
 
 NAME = "as the cluster is"
 STAND_IN = (
-    f"shadow pods carry all labels of the real pod but {', '.join(sorted(NEVER_COPIED))}, and one stands for "
+    f"shadow pods carry all labels of the real pod but {', '.join(sorted(NEVER_COPIED))}, and one represents "
     "pods that differ to them alone"
 )
-NEEDS_A_CLUSTER = (
-    "a run in place is about a cluster that is there: name it by --context, --kubeconfig or --lab"
-)
+NEEDS_A_CLUSTER = "an in-place run needs an existing cluster: use --context, --kubeconfig or --lab"
 
 
 @dataclass(frozen=True, slots=True)
 class InPlace:
-    """A suite to hold against the pods of a cluster.
+    """A suite to compare with the pods of a cluster.
 
-    `ways`: other ways to reach the Services of rows than by their address. `sample`: also probe this many
-    pods drawn at random, with `seed`. `disturb`: continue where another workload would be disturbed.
+    `ways`: ways to reach the Services of rows besides their address. `sample`: also probe this many
+    pods drawn at random, with `seed`. `disturb`: continue even if another workload would be disturbed.
     `lifetime_s`: after this time the cluster itself removes the shadow pods.
     """
 
@@ -83,7 +81,7 @@ class InPlace:
     async def prepared(
         self, cluster: OpenCluster, options: RunOptions, progress: Progress
     ) -> AsyncIterator[Bench]:
-        """ConflictError where another workload would be disturbed; nothing was created then."""
+        """ConflictError if another workload would be disturbed; then nothing was created."""
         progress("looking around")
         found = await self._planned(cluster, options)
         found.refuse(disturb=self.disturb)
@@ -134,7 +132,7 @@ class InPlace:
             )
 
     async def preview(self, cluster: OpenCluster, options: RunOptions) -> Iterator[str]:
-        """As `driver.preview`; ConflictError at its end where another workload would be disturbed."""
+        """As `driver.preview`; ConflictError at the end if another workload would be disturbed."""
         found = await self._planned(cluster, options)
 
         def pieces() -> Iterator[str]:
@@ -182,7 +180,7 @@ class InPlace:
 
 @dataclass(frozen=True, slots=True)
 class Planned:
-    """What a run would be like: its rows and shadow pods, who would notice these, and the report's notes."""
+    """A planned run: its rows and shadow pods, what would notice these, and the notes of the report."""
 
     plan: InPlacePlan
     run: str
@@ -191,15 +189,15 @@ class Planned:
     notes: tuple[str, ...]
 
     def refuse(self, *, disturb: bool) -> None:
-        """ConflictError where the shadow pods would disturb another workload, unless that is accepted."""
+        """ConflictError if the shadow pods would disturb another workload and that is not accepted."""
         harmed = list(dict.fromkeys(str(one) for one in self.seen_by if one.harmful))
         if harmed and not disturb:
             raise ConflictError(
-                f"this run would disturb what others run ({len(harmed)} times); nothing was created:\n"
+                f"this run would disturb other workloads ({len(harmed)} times); nothing was created:\n"
                 + "\n".join(f"  {one}" for one in harmed[:20])
                 + (f"\n  and {len(harmed) - 20} more" if len(harmed) > 20 else "")
                 + (f"\n{self.others.labels_because}" if self.others else "")
-                + "\n--dry-run shows the pods; --disturb makes them all the same"
+                + "\n--dry-run shows the pods; --disturb creates them anyway"
             )
 
 

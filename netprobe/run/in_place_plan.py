@@ -1,4 +1,4 @@
-"""A cluster as a run in place finds it: the rows, who is shadowed where, and where each row connects to."""
+"""The plan of an in-place run: its rows, the shadow pods, and where each row connects to."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from netprobe.simulate.vocabulary import Vocabulary
 
 @dataclass(frozen=True, slots=True)
 class InPlacePlan:
-    """The rows with what is declared and simulated, the guests that probe them, and why some cannot be."""
+    """The rows with declared and simulated verdicts, the shadow pods, and why some sources have none."""
 
     cluster: Cluster
     simulator: Simulator
@@ -37,7 +37,7 @@ class InPlacePlan:
         return tuple(dict.fromkeys([*self.simulated.sources(), *self.simulated.destinations()]))
 
     def backends(self, flow: Flow) -> tuple[tuple[PodRef, int], ...]:
-        """The pods that a row ends at, each with its port; none for what is outside."""
+        """The pods that a row ends at, each with its port; none for hosts outside."""
         if isinstance(flow.destination, PodRef):
             return ((flow.destination, flow.port),)
         decision = self.simulated.get(flow)
@@ -45,9 +45,8 @@ class InPlacePlan:
         return tuple((f.destination, f.port) for f, _ in ends if isinstance(f.destination, PodRef))
 
     def listener(self, flow: Flow) -> str | None:
-        """ "readiness" where every pod that the row ends at shows by its own readiness that it listens.
-
-        The kubelet asks a pod by its first address (`status.podIP`): of the other family that shows nothing.
+        """ "readiness" if the readiness of every pod that the row ends at proves that it listens. The kubelet
+        probes the first address of a pod (`status.podIP`), which proves nothing for the other family.
         """
         ends = self.backends(flow)
         proven = flow.protocol is Protocol.TCP and all(
@@ -58,7 +57,7 @@ class InPlacePlan:
         return "readiness" if ends and proven else None
 
     def other_family(self, flow: Flow) -> str | None:
-        """Why readiness proves nothing, where that is for the family of a row; what follows the reason."""
+        """Why readiness proves nothing in the family of a row, as the end of a reason."""
         if all(self._probed_by_kubelet(ref, flow.family) for ref, _ in self.backends(flow)):
             return None
         over = f"IPv{flow.family}" if flow.family else "what the name leads to"
@@ -66,7 +65,7 @@ class InPlacePlan:
         return f"{proof}: readiness probes go by the first family"
 
     def _probed_by_kubelet(self, ref: PodRef, family: Family | None) -> bool:
-        """Whether the kubelet asks a pod in the family of a row, or in the only one that there is."""
+        """Whether the kubelet probes a pod in the family of a row."""
         versions = [address.version for address in self.cluster.pods[ref].addresses]
         return len(set(versions)) <= 1 or versions[0] == family
 
@@ -83,7 +82,7 @@ def plan(
     all_labels: bool = False,
     family: Family | None = None,
 ) -> InPlacePlan:
-    """What there is to probe. UsageError where no row is left.
+    """What to probe. UsageError if no row is left.
 
     `all_labels`: shadows carry all labels that they may, since other kinds of policies may select by them.
     `family`: of two, probe this one only.
@@ -96,7 +95,7 @@ def plan(
     )
     simulated = simulator.matrix(apart(rows, simulator, family))
     if not simulated:
-        raise UsageError("there is no flow to probe: no row names one, and there is no default")
+        raise UsageError("nothing to probe: no row names a flow, and there is no default")
     guests, sourceless = _guests(cluster, simulated, run, all_labels=all_labels)
     return InPlacePlan(cluster, simulator, cover, rows, simulated, guests, sourceless, states)
 
@@ -124,7 +123,7 @@ def unmet_ways(here: InPlacePlan, ways: Iterable[Via]) -> Iterator[str]:
     )
     for way in dict.fromkeys(ways):
         if not services:
-            yield f"--via {way.value} reaches Services, and no row names one"
+            yield f"--via {way.value} has no effect: no row names a Service"
     if Via.NODE_PORT not in ways:
         return
     for ref, port, protocol in services:
@@ -151,13 +150,11 @@ def _guests(
         pod = cluster.pods[source]
         looked_at = [key for key, _ in vocabulary.labels(source.namespace, pod.labels)]
         if pod.host_network:
-            sourceless[source] = (
-                f"{source} is on its node's network: a shadow pod of it would need privileges"
-            )
+            sourceless[source] = f"{source} is on its node's network: its shadow pod would need privileges"
         elif pod.node is None or not pod.addresses:
             sourceless[source] = f"{source} has no node and address yet"
         elif never := NEVER_COPIED.intersection(looked_at):
-            sourceless[source] = f"a policy looks at {', '.join(never)}, which no shadow pod may carry"
+            sourceless[source] = f"a policy selects by {', '.join(never)}, which no shadow pod may have"
         else:
             labels = shadow_labels(pod.labels, pod.labels if all_labels else looked_at)
             places.setdefault((source.namespace, tuple(labels.items()), pod.node), []).append(source)

@@ -1,8 +1,8 @@
-"""A moment with what its policies say of the flows that are declared for it.
+"""A moment with the simulated verdicts of its flows.
 
-IPv4 and IPv6 are tried separately, with one row for both if the results are equal. A selector opens both
-families, so that the policies say the same of them; whether the cluster does the same is another matter. Some
-dataplanes program each family's rules apart, and one of them can be missing.
+IPv4 and IPv6 are tried separately, with one row for both if the results are equal. Selectors match both
+families, so policies treat them alike, but a cluster may not: some dataplanes program the rules of each
+family separately, and one of them can be missing.
 """
 
 from __future__ import annotations
@@ -53,8 +53,8 @@ def moments(
 ) -> Iterator[SimulatedMoment]:
     """Each moment in turn, for a cluster as `Suite.moments` takes it, with the flows that are wanted.
 
-    `rows` may make several of a declared flow. A flow whose address families differ becomes a row for each;
-    where it will be `probed`, so does every flow that has two, or the one row that is of `family`.
+    `rows` may make several of a declared flow. A flow whose verdicts differ by address family becomes a row
+    for each. With `probed`, so does every flow with two families; with `family`, only that one is kept.
     """
     for moment in suite.moments(live):
         simulator = Simulator(moment.cluster, profile)
@@ -71,9 +71,9 @@ def moments(
 
 
 def apart(flows: Iterable[Flow], simulator: Simulator, only: Family | None = None) -> Iterator[Flow]:
-    """A row for each family that a flow's ends have in common; of two the `only` one that is wanted.
+    """A row for each family that a flow's ends have in common; of two, only the family `only` if it is given.
 
-    With a DNS name the source's resolver chooses the family: there are two rows only where policies treat the
+    With a DNS name the source's resolver chooses the family: there are two rows only if policies treat the
     families differently.
     """
     for flow in flows:
@@ -87,7 +87,7 @@ def apart(flows: Iterable[Flow], simulator: Simulator, only: Family | None = Non
 def united(
     simulated: Matrix[Decision], observed: Matrix[Observation]
 ) -> tuple[Matrix[Decision], Matrix[Observation]]:
-    """The tables with one row, that of IPv4, where nothing tells the two families of a flow apart."""
+    """The tables with one row (that of IPv4) for each flow whose families do not differ."""
     equal = {
         flow
         for flow in simulated
@@ -115,5 +115,5 @@ def _equal(one: Flow, other: Flow, simulated: Matrix[Decision], observed: Matrix
 
 
 def _seen(cell: Observation) -> tuple[object, ...]:
-    """What makes two observations equal: not the time that they took, nor the kind of proof."""
+    """What makes two observations equal: not how long they took, nor the kind of proof."""
     return cell.verdict, cell.outcome, cell.reason, cell.flaky

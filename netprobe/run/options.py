@@ -20,8 +20,8 @@ Progress: TypeAlias = Callable[[str], None]
 class RunOptions:
     """The cluster, the probe pods, timeouts, and the CNI whose choices the simulator makes.
 
-    `lab`: the lab to start, or one that is starting, where `target` names no cluster. `family`: where pods
-    have addresses of both families, probe this one only.
+    `lab`: the lab to start, or one that is starting, if `target` names no cluster. `family`: if pods have
+    addresses of both families, probe only this one.
     """
 
     target: Target = field(default_factory=Target)

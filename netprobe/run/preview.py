@@ -1,7 +1,7 @@
-"""`--dry-run`: everything that a run would create in a cluster of others, as YAML that a reviewer can read.
+"""`--dry-run`: everything that an in-place run would create, as YAML that a reviewer can read.
 
-What the report would note comes first, as comments; then each object in the order of its creation. The run's
-id and the Jobs' uids are made anew by each run.
+What the report would note comes first, as comments; then each object in the order of its creation. Each run
+has a new id, and its Jobs have new uids.
 """
 
 from __future__ import annotations

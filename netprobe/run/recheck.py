@@ -26,8 +26,8 @@ NAMED = 5
 async def recheck_denied(prober: Prober, seen: Observed, pace: Pace) -> Observed:
     """Try all denied flows again. A flow that connects now is allowed: the server was only slow.
 
-    A connection proves that a flow is allowed; a denial is concluded from silence. All denied flows are
-    tried again, whatever the policies say. The report names the flows that changed.
+    A connection proves that a flow is allowed; a denial is concluded from silence. All denied flows are tried
+    again, whatever verdict the policies give. The report names the flows that changed.
     """
     cells = dict(seen.matrix)
     changed: dict[Flow, None] = {}
@@ -58,7 +58,7 @@ def _slow(slow: Sequence[Flow]) -> str:
 def with_pod_changes(
     seen: Matrix[Observation], here: InPlacePlan, route: Route, now: Mapping[PodRef, PodState]
 ) -> Matrix[Observation]:
-    """The observations, UNKNOWN where the real pod is not what it was, and with what would prove a denial."""
+    """The observations: UNKNOWN if the real pod has changed, with a hint at what would prove a denial."""
 
     def judged(flow: Flow, cell: Observation) -> Observation:
         gone = moved(here, now, flow)
@@ -74,7 +74,7 @@ def with_pod_changes(
 
 
 def moved(here: InPlacePlan, now: Mapping[PodRef, PodState], flow: Flow) -> str | None:
-    """Why a row may be about another pod than at the start; None where no pod moved."""
+    """Why a row may be about another pod than at the start; None if no pod moved."""
     for ref, _ in here.backends(flow):
         before, after = here.states.get(ref), now.get(ref)
         if before is not None and (
@@ -85,7 +85,7 @@ def moved(here: InPlacePlan, now: Mapping[PodRef, PodState], flow: Flow) -> str 
 
 
 def unready(here: InPlacePlan, now: Mapping[PodRef, PodState], flow: Flow) -> str | None:
-    """Why silence may be the real pod's own; None where it was ready all the time, or never."""
+    """Why silence may be the real pod's own; None if it was ready all the time, or never."""
     for ref, port in here.backends(flow):
         before, after = here.states.get(ref), now.get(ref)
         if before is None or after is None:

@@ -13,18 +13,18 @@ from netprobe.model.flow import End, Flow, Protocol
 from netprobe.model.verdict import Verdict
 
 LONGEST: Final = 1_000
-"""Rows; where there are more, pods that behave alike share a row in formats for people."""
+"""Rows; if there are more, pods that behave alike share a row in formats for people."""
 
 
 def port_text(flow: Flow, families: bool = False) -> str:
-    """ "5432", "53/UDP"; with `families` also the flow's, where it has one of two: "80 IPv6"."""
+    """ "5432", "53/UDP"; with `families`, "80 IPv6" for a flow of one family."""
     number = str(flow.port) if flow.protocol is Protocol.TCP else f"{flow.port}/{flow.protocol.value}"
     return f"{number} IPv{flow.family}" if families and flow.family else number
 
 
 @dataclass(frozen=True, slots=True)
 class ClusterInfo:
-    """Which cluster was probed. `kind` is "lab", "cluster", or "simulated" where none was."""
+    """Which cluster was probed. `kind` is "lab", "cluster", or "simulated" if none was."""
 
     kind: str = "simulated"
     context: str | None = None
@@ -45,7 +45,7 @@ class ClusterInfo:
 
 @dataclass(frozen=True, slots=True)
 class RunInfo:
-    """When and by what; `id` is None where nothing was created. Both times know their zone."""
+    """When it ran, and the version of netprobe. `id` is None if nothing was created. Times have a zone."""
 
     started: datetime
     finished: datetime
@@ -65,7 +65,7 @@ class RunInfo:
 class Group:
     """Flows with one result, from pods that behave alike to pods that behave alike.
 
-    `source` and `destination` are how the pods are called together, as in "shop/cart +3".
+    `source` and `destination` name all their pods, as in "shop/cart +3".
     """
 
     source: str
@@ -80,10 +80,10 @@ class Group:
 class Step:
     """One change and the comparison after it.
 
-    `rows`: a tuple, or made anew in each pass where there are too many to hold.
-    `counts`: of the rows, or of the groups where no row is made.
-    `converged_s`: seconds until the cluster enforced the change; None where nothing was probed.
-    `groups` stand for the rows in formats for people, where there are too many rows to read.
+    `rows`: a tuple, or a new iterator for each pass if there are too many to hold.
+    `counts`: of the rows, or of the groups if no rows are made.
+    `converged_s`: seconds until the cluster enforced the change; None if nothing was probed.
+    `groups` replace the rows in formats for people if there are too many rows to read.
     """
 
     name: str
@@ -97,10 +97,10 @@ class Step:
 
 @dataclass(frozen=True, slots=True)
 class StoodFor:
-    """One end of rows of a run in place: a real pod, and what it speaks for.
+    """One end of rows of an in-place run: a real pod, and the pods that it represents.
 
-    `shadow`: the pod from which its rows were probed; None where it is a destination only. `pods`: all
-    that no policy and no row tells from it, itself included.
+    `shadow`: the pod from which its rows were probed; None if it is only a destination. `pods`: all that no
+    policy and no row tells apart from it, including itself.
     """
 
     pod: End
@@ -110,7 +110,7 @@ class StoodFor:
 
 @dataclass(frozen=True, slots=True)
 class InPlace:
-    """How a run in place stood for the cluster's own pods. `notes` are sentences that are no problems."""
+    """How an in-place run covered the cluster's pods. `notes` are sentences that are not problems."""
 
     covered: str
     stood_for: tuple[StoodFor, ...] = ()
@@ -119,12 +119,11 @@ class InPlace:
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """All that one command found out.
+    """Everything that one command found out.
 
-    `enforcement`: one sentence where the probes showed that the cluster enforces nothing, else None.
-    `problems`: sentences about anything else that went wrong, such as a failed clean-up.
-    `nodes`: on which node a pod runs, where that is known; `elsewhere`: from which its flows with the
-    placement OTHER come.
+    `enforcement`: one sentence if the probes showed that the cluster enforces nothing, else None. `problems`:
+    sentences about anything else that went wrong, such as a failed clean-up. `nodes`: the node of each pod,
+    if known; `elsewhere`: the node from which its flows with the placement OTHER come.
     """
 
     suite: str | None

@@ -1,4 +1,4 @@
-"""Where each row of a run in place connects to, and what proves that its packets could get there."""
+"""Where each row of an in-place run connects to, and what proves that its packets could get there."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from netprobe.simulate import Simulator
 
 OUTSIDE = "connections from outside the cluster are simulated only"
 ADDRESS_SEEN = (
-    "an ipBlock tells the shadow pod's address from the real pod's, so that it cannot stand in for it here"
+    "an ipBlock distinguishes the addresses of shadow pod and real pod, so the shadow cannot represent it"
 )
 NAMED = "by its name it is reached by IPv4 or by IPv6, as the resolver likes: ask for its addresses"
 ITSELF = "a pod's way to itself cannot be tried from another pod"
@@ -26,7 +26,7 @@ _WHAT_PROVES = "; a passing TCP readiness probe on that port would prove it, or 
 
 
 class Route:
-    """Where each row of a scene connects to, from its shadow pod, and what proves its path."""
+    """Where each row of an in-place run connects to, from its shadow pod, and what proves its path."""
 
     def __init__(self, here: InPlacePlan, bench: GuestWorkbench) -> None:
         self._here = here
@@ -111,7 +111,7 @@ class Route:
         return reason
 
     def _told_apart(self) -> Iterator[Flow]:
-        """Rows that the policies decide otherwise for the shadow pod, because of its address."""
+        """Rows that the policies decide differently for the shadow pod, because of its address."""
         here = self._here
         if not any(_blocks(here.cluster)):
             return

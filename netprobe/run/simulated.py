@@ -57,7 +57,7 @@ def suite_steps(
 
 
 def _changed(rows: Iterable[Row], before: Iterable[Row], *, first: bool) -> list[Row]:
-    """Without policies everything passes; later, a flow was as the step before left it."""
+    """Without policies everything passes; later, a flow starts as the previous step left it."""
     earlier = {row.flow: row.result for row in before}
     return [
         row
@@ -89,8 +89,8 @@ class Rows:
 def pairs_step(all_pairs: AllPairs, *, changed_only: bool, groups: bool, rows: bool) -> Step:
     """All pairs of pods, as one step.
 
-    `groups`: where there are more rows than a person can read, groups stand for them. `rows`: the rows are
-    needed too; else the counts are those of the groups, and no row is made.
+    `groups`: if there are more rows than a person can read, groups replace them. `rows`: the rows are needed
+    too; otherwise only the groups are counted and no rows are made.
     """
     size = all_pairs.question.size
     every: Iterable[Row] = Rows(all_pairs, changed_only)

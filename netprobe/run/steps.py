@@ -30,7 +30,7 @@ def step(moment: SimulatedMoment, observed: Observed, number: int) -> Step:
 
 
 def enforcement(facts: Facts) -> str | None:
-    """The sentence for the top of a report where a cluster enforces nothing; else None."""
+    """The sentence for the top of a report if a cluster enforces nothing; else None."""
     if facts.enforcement.enforcing is False:
         return f"this cluster enforces no NetworkPolicy: {facts.enforcement.evidence}"
     return None
@@ -41,7 +41,7 @@ def explained(
 ) -> tuple[Row, ...]:
     """The rows with what decides them and what declares them.
 
-    Rows that are as expected are explained where there are few enough to read. The first mismatches of
+    Rows that are as expected are explained if there are few enough to read. The first mismatches of
     policies and declaration also get the smallest change that resolves them, as `netprobe explain` suggests
     it; each costs a search, so that there are at most MOST_CHANGES.
     """

@@ -26,7 +26,7 @@ class Target:
 
 
 def kubeconfig_of(name: str) -> str:
-    """The kubeconfig of a running lab; UsageError where there is none of that name."""
+    """The kubeconfig of a running lab; UsageError if there is none of that name."""
     for lab in list_labs():
         if lab.name == name:
             return str(lab.kubeconfig)

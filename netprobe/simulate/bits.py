@@ -59,7 +59,7 @@ class Weights:
 
 
 def turned(rows: Mapping[int, int], mask: int, size: int) -> dict[int, int]:
-    """For each member of `mask` the rows that hold it: a matrix of bits turned by 90 degrees.
+    """For each member of `mask` the rows that hold it: the transposed matrix of bits.
 
     `size` is above the number of every row. Equal rows are turned once, and a row that is mostly full is
     turned by what it lacks.

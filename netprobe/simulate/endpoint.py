@@ -31,7 +31,7 @@ class Endpoint:
 
     `pod` is what selectors and named ports see; None for an address outside, and for a hostNetwork pod,
     which is usually "ignored by selectors and treated as the node's address" (docs). `host` is that pod
-    then. `addresses` holds one address a family at most; empty where none is known.
+    then. `addresses` holds one address a family at most; empty if none is known.
     """
 
     name: str
@@ -51,7 +51,7 @@ class Endpoint:
 
     @property
     def somebody(self) -> Pod | None:
-        """The pod behind the end, whatever policies make of it."""
+        """The pod behind the end, even if policies do not see it as a pod."""
         return self.pod or self.host
 
 

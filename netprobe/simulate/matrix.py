@@ -98,7 +98,7 @@ class Evaluation:
         return self.groups[self._place(end)]
 
     def table(self, port: int, protocol: Protocol = Protocol.TCP, family: Family | None = None) -> Table:
-        """The verdicts for one port in one family, which may be left out where pods have no more than one."""
+        """The verdicts for one port in one family, which may be omitted if pods have only one."""
         if family is None and len(self.families) > 1:
             raise UsageError("the pods have addresses of both families: ask for one")
         return self._exact(port, protocol, family or next(iter(self.families), None))
@@ -117,7 +117,7 @@ class Evaluation:
         protocol: Protocol = Protocol.TCP,
         family: Family | None = None,
     ) -> Verdict:
-        """The verdict on one pair, as `Simulator.decide` gives it; UsageError for strangers."""
+        """The verdict on one pair, as `Simulator.decide` gives it; UsageError for unknown ends."""
         common = self._families(self._place(source), self._place(destination))
         if family is not None:
             common = (family,) if family in common or common == (None,) else ()

@@ -116,5 +116,5 @@ class AllPairs:
 
 
 def _names_its_ends(answer: Answer) -> bool:
-    """Whether it is about its own ends, so that it is no answer for others of their groups."""
+    """Whether it is about its own ends only, so that other members of their groups need their own."""
     return any(decision.reason is not None for _, decision in answer)

@@ -1,8 +1,8 @@
 """What NetworkPolicy leaves to the implementation, and what each network plugin makes of it.
 
-The API says nothing, or says "undefined", about a few cases (docs/semantics.md, "Special cases"). A
-Profile is a plugin's answers. Every decision that hangs on one is marked as undefined; but whether a block
-holds pods is only a plugin's way, since the end-to-end tests say that it does.
+The API says nothing, or says "undefined", about a few cases (docs/semantics.md, "Special cases"). A Profile
+is a plugin's answers. Every decision that depends on one is marked as undefined, except whether a block
+contains pods, which the end-to-end tests of Kubernetes define.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from netprobe.errors import UsageError
 
 
 class Edge(Enum):
-    """How a plugin treats traffic that the API does not speak about."""
+    """How a plugin treats traffic that the API does not define."""
 
     POLICIES = "policies"  # judged as any other flow
     ALWAYS = "always"  # passes, whatever the policies say

@@ -57,7 +57,7 @@ class Question:
 
 
 def via(destination: End) -> Via:
-    """The kind of address by which a destination is reached."""
+    """The kind of address that is used to reach a destination."""
     return {External: Via.EXTERNAL, ServiceRef: Via.SERVICE}.get(type(destination), Via.POD)
 
 

@@ -116,7 +116,7 @@ class _Applying:
                             yield _Entry(tier, policy, rule.action, peer, causes)
 
     def side(self, matching: Iterable[_Entry]) -> Side:
-        """The side where these entries match: the walk through the tiers."""
+        """The side if these entries match: the walk through the tiers."""
         by_tier = {tier: list(entries) for tier, entries in groupby(matching, key=lambda entry: entry.tier)}
         passing: tuple[Cause, ...] = ()
         for tier, policies in self._tiers:

@@ -64,7 +64,7 @@ class Table:
         return self._rows[Direction.INGRESS].rows
 
     def verdict(self, source: Member, destination: Member) -> Verdict:
-        """The verdict on one pair; UNKNOWN without the family, KeyError for strangers."""
+        """The verdict on one pair; UNKNOWN without the family, KeyError for unknown ends."""
         one, other = self._where[source], self._where[destination]
         if one in self._special or other in self._special:
             return self._special_verdict(source, destination)
@@ -89,7 +89,7 @@ class Table:
         return Verdict.ALLOW if passes else Verdict.DENY
 
     def undefined(self, source: Member, destination: Member) -> bool:
-        """Whether the verdict on a pair hangs on what NetworkPolicy leaves to the implementation."""
+        """Whether the verdict on a pair depends on what NetworkPolicy leaves to the implementation."""
         one, other = self._where[source], self._where[destination]
         leaving = bool(self._applying[Direction.EGRESS].selecting[one])
         arriving = bool(self._applying[Direction.INGRESS].selecting[other])

@@ -23,8 +23,8 @@ Kept: TypeAlias = tuple[tuple[str, str | None], ...]  # (key, value); None for a
 class Vocabulary:
     """The labels, port names and address edges that matter, found in one pass over the policies.
 
-    Selectors that look at one namespace only (subjects, peers without namespaceSelector) add to the words of
-    that namespace, the others to those of all.
+    Selectors that look at one namespace only (subjects, peers without namespaceSelector) add to the
+    vocabulary of that namespace, the others to that of all.
     """
 
     def __init__(self, cluster: Cluster) -> None:

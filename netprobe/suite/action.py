@@ -66,7 +66,7 @@ Action: TypeAlias = Change | Apply | Delete
 
 
 def apply(cluster: Cluster, action: Action) -> Cluster:
-    """The cluster after the action. InputError where it names what is not there."""
+    """The cluster after the action. InputError if it names something that does not exist."""
     match action:
         case Change():
             return _change(cluster, action)

@@ -1,4 +1,4 @@
-"""What an expectation declares for a cluster: whom its rows name, on which ports, and the matrix of it.
+"""What an expectation declares for a cluster: the ends and ports that its rows name, and the declared matrix.
 
 A later row overrides an earlier one. A row that matches no flow, or that later rows override completely, is
 an error: a typo must not produce a green run.
@@ -82,9 +82,9 @@ class Declaration:
 
         First the flows of the default, if there is one: every ordered pair of different pods, and of a pod
         and an external host, on each port that the destination declares. Then those that only rows name, in
-        the order of the rows. A flow has the only family that its ends have in common, and none where they
-        have both, or no address is known. Only a row that names a pod exactly at both ends declares the flow
-        of the pod to itself.
+        the order of the rows. A flow has the only family that its ends have in common, and none if they have
+        both, or no address is known. Only a row that names a pod exactly at both ends declares the flow of
+        the pod to itself.
         """
         return Matrix(chain(self._by_default(), self._by_rows()))
 
@@ -160,7 +160,7 @@ class Declaration:
         return NamedRow(row, sources, destinations, self._masks[sources], exact)
 
     def _ends(self, row: ExpectationRow, field_name: str, problems: list[Problem]) -> tuple[End, ...]:
-        """Everybody whom the patterns of one field match."""
+        """All ends that the patterns of one field match."""
         found: dict[End, None] = {}
         for pattern in row.source if field_name == "from" else row.destination:
             matching = self._matcher.matching(pattern)
@@ -212,7 +212,7 @@ class Declaration:
                 yield self._without_flow(one)
 
     def _overriding(self, number: int) -> set[int]:
-        """The rows that have the last word on the flows of a row."""
+        """The later rows that decide the flows of a row."""
         found: set[int] = set()
         for (destination, _, _), numbers in self.columns.items():
             left = self.sources(number, destination) if number in numbers else 0
@@ -225,7 +225,7 @@ class Declaration:
     def _without_flow(self, one: NamedRow) -> Problem:
         row = one.row
         if all(isinstance(end, External) for end in (*one.sources, *one.destinations)):
-            return row.problem("", "both ends are outside the cluster: no policy stands between them")
+            return row.problem("", "both ends are outside the cluster, where no policy applies")
         if not any(self.ports(row, destination) for destination in one.destinations):
             if row.ports is None:
                 return row.problem("to", "matches nobody that declares a port; name the port")

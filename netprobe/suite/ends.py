@@ -34,7 +34,7 @@ class EndPattern:
 
     @property
     def is_exact(self) -> bool:
-        """Whether it can only mean one thing, so that a row may ask for a pod's way to itself."""
+        """Whether it names exactly one end, so that a row may declare the flow of a pod to itself."""
         return False
 
     def matches_pod(self, pod: Pod) -> bool:  # noqa: ARG002
@@ -147,9 +147,7 @@ def is_glob(text: str) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class PortPattern:
-    """A number, which is TCP where no protocol is given, or a name, which has the protocol it is declared
-    with.
-    """
+    """A number, which means TCP if no protocol is given, or a name, with the protocol of its declaration."""
 
     port: int | str
     protocol: Protocol | None = None
@@ -177,16 +175,16 @@ def parse_port(value: Any) -> PortPattern:
     protocol = None
     if slash:
         if word.upper() not in Protocol.__members__:
-            raise ValueError(f"{word!r} is no protocol: TCP, UDP or SCTP")
+            raise ValueError(f"{word!r} is not a protocol: use TCP, UDP or SCTP")
         protocol = Protocol[word.upper()]
     if port.isascii() and port.isdigit():
         return _numbered(int(port), protocol)
     if problems := names.port_name(port):
-        raise ValueError(f"{port!r} is no port: {'; '.join(problems)}")
+        raise ValueError(f"{port!r} is not a port: {'; '.join(problems)}")
     return PortPattern(port, protocol)
 
 
 def _numbered(port: int, protocol: Protocol | None) -> PortPattern:
     if not 1 <= port <= 65535:
-        raise ValueError(f"{port} is no port: must be between 1 and 65535")
+        raise ValueError(f"{port} is not a port: must be between 1 and 65535")
     return PortPattern(port, protocol)

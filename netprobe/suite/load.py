@@ -27,7 +27,7 @@ def load(path: str | os.PathLike[str], *, policies: bool = True) -> Suite:
     Rows that match nothing and steps that cannot be taken are found here in a suite with a topology. In one
     without they are found when the cluster is known (`Suite.moments`).
 
-    Without `policies` neither they nor the steps are read: they may be still to be written.
+    Without `policies` neither they nor the steps are read: they may not be written yet.
     """
     text = read_suite(path)
     if not policies:

@@ -1,4 +1,4 @@
-"""Whom a pattern of a row names in a cluster."""
+"""Which ends a pattern of a row names in a cluster."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from netprobe.suite.ends import AddressPattern, EndPattern, LabelPattern, PodPat
 class Matcher:
     """Finds the ends that patterns name, each pattern once.
 
-    Pods are looked up by namespace and name, so that not every row is held against every pod.
+    Pods are looked up by namespace and name, so not every row is compared with every pod.
     """
 
     def __init__(self, cluster: Cluster, externals: Iterable[External]) -> None:

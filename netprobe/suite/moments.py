@@ -1,4 +1,4 @@
-"""A suite, and the moments that it goes through: after its policies, then after each of its steps."""
+"""A suite, and its moments: after its policies, then after each of its steps."""
 
 from __future__ import annotations
 
@@ -93,9 +93,9 @@ class Suite:
         return tuple(found)
 
     def cluster(self, live: Cluster | None = None, steps: int = 0) -> Cluster:
-        """The cluster at a moment, without a look at what is declared: after that many steps.
+        """The cluster after that many steps, without the declaration.
 
-        UsageError where the suite has fewer; InputError where an action names what is not there.
+        UsageError if the suite has fewer; InputError if an action names something that does not exist.
         """
         if steps > len(self.steps):
             raise UsageError(f"--step {steps}: {self.file} has {len(self.steps)}")
@@ -109,7 +109,7 @@ class Suite:
         """For each pod of the topology and external host, every port that must be served.
 
         These are the declared ones, then those that only a row names at some moment: "any other port: DENY"
-        can be probed only where somebody would answer.
+        can be probed only if something listens.
         """
         declared: dict[PodRef | External, tuple[ContainerPort, ...]] = {
             **{ref: pod.ports for ref, pod in self._before(None).pods.items()},

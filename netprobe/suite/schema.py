@@ -1,4 +1,4 @@
-"""The suite file as it is written: pydantic models, one field for each key, and nothing unknown let pass.
+"""The suite file as it is written: pydantic models, one field for each key, and no unknown keys.
 
 The patterns in a row's `from`, `to` and `port` are read by ends.py while the models are built, so that one
 validation reports everything that is wrong.
@@ -68,7 +68,7 @@ def _many(value: Any) -> Any:
 
 
 def _ports(value: Any) -> Any:
-    """None stands for every port that the destination declares."""
+    """None means every port that the destination declares."""
     if value in (None, "any"):
         return None
     return [parse_port(item) for item in _many(value)]
@@ -95,7 +95,7 @@ PortPatterns = Annotated[list[InstanceOf[PortPattern]] | None, BeforeValidator(_
 
 
 class Strict(BaseModel):
-    """No unknown fields, no conversions: `80` is no name and `"80"` is no number."""
+    """No unknown fields, no conversions: `80` is not a name and `"80"` is not a number."""
 
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
 

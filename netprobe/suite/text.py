@@ -32,7 +32,7 @@ _WANTED = {
 
 @dataclass(frozen=True, slots=True)
 class SuiteText:
-    """A suite file: its schema, and where each path of it stands."""
+    """A suite file: its content, and the place of each path in it."""
 
     spec: SuiteSpec
     origin: Origin

@@ -22,8 +22,8 @@ class Topology:
     """Namespaces and pods to create, in the order of the file.
 
     A pod with `replicas: N` is N pods, NAME-0 to NAME-(N-1), whose `workload` is "Pod/NAME". `node` is None
-    where any node will do. The addresses are made up, from 10.244.0.10 on.
-    `annotations` are those of pods, and of namespaces by name: for admission, and for the lab's faults.
+    if any node will do. The addresses are made up, from 10.244.0.10 on. `annotations` are those of pods, and
+    of namespaces by name: for admission, and for the lab's faults.
     """
 
     namespaces: Mapping[str, Namespace] = field(default_factory=dict)
@@ -58,7 +58,7 @@ def externals_of(spec: TopologySpec) -> dict[External, tuple[ContainerPort, ...]
 
 
 def replica_names(pod: PodSpec) -> list[str]:
-    """web for one pod, web-0, web-1, … where `replicas` asks for more."""
+    """web for one pod, web-0, web-1, … if `replicas` is 2 or more."""
     if pod.replicas in (None, 1):
         return [pod.name]
     return [f"{pod.name}-{index}" for index in range(pod.replicas or 0)]

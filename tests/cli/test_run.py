@@ -27,17 +27,17 @@ POLICY = {
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["{s}"], "about a cluster that is there"),
-        (["{s}", "--in-place"], "about a cluster that is there"),
+        (["{s}"], "needs an existing cluster"),
+        (["{s}", "--in-place"], "needs an existing cluster"),
         (["{s}", "--shadow-namespace"], "it needs --in-place too"),
         (["{s}", "-f", "x.yaml"], "it needs --in-place --shadow-namespace"),
-        (["{s}", "--in-place", "--lifetime", "1s"], "must be 10s at least"),
+        (["{s}", "--in-place", "--lifetime", "1s"], "must be at least 10s"),
         (
             ["{s}", "--in-place", "--shadow-namespace", "--kubeconfig", "x"],
             "name them by -f, or in the suite",
         ),
-        (["{s}", "--in-place", "--placement", "same", "--context", "x"], "in place they are where they are"),
-        ([TWO_TIER, "--dry-run"], "--dry-run is for runs in place"),
+        (["{s}", "--in-place", "--placement", "same", "--context", "x"], "--placement cannot be used in place"),
+        ([TWO_TIER, "--dry-run"], "--dry-run needs --in-place"),
         ([TWO_TIER, "--lab", "x", "--context", "y"], "two different clusters"),
         ([TWO_TIER, "--lab", "x", "--lab-lag", "1s"], "--lab-lag needs a lab made for this run"),
         ([], "SUITE"),

@@ -137,7 +137,7 @@ def test_bad_usage_is_one_sentence(tmp_path: Path, capsys: pytest.CaptureFixture
         ([], "no declaration given"),
         (["--from-cluster"], "no cluster given"),
         (["--from-cluster", "suite.yaml", "-f", "x"], "it takes no SUITE"),
-        (["--from-cluster", "-f", str(tmp_path / "p.yaml")], "there is no pod"),
+        (["--from-cluster", "-f", str(tmp_path / "p.yaml")], "no pods found"),
         ([suite, "-f", "x"], "has its own topology"),
         ([suite, "-o", __file__], "is a file: -o names a folder"),
         ([suite, "-f", "x", "--context", "c"], "two different clusters"),

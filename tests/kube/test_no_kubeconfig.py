@@ -1,4 +1,4 @@
-"""Where there is no kubeconfig at all, one sentence says so, and the client adds none of its own."""
+"""Without any kubeconfig, one sentence says so, and the client adds none of its own."""
 
 from __future__ import annotations
 
@@ -25,5 +25,5 @@ def test_it_is_one_sentence(tmp_path: Path, variable: str | None) -> None:
         check=False,
     )
     assert done.returncode == 2
-    sentence = f"there is no kubeconfig ({named}): name one by --kubeconfig or $KUBECONFIG"
+    sentence = f"no kubeconfig found ({named}): use --kubeconfig or set $KUBECONFIG"
     assert done.stderr == f"netprobe: {sentence}\n"

@@ -120,7 +120,7 @@ spec:
     assert rows
     for row in rows:
         assert (row["simulated"], row["observed"]) == ("allow", None)
-        assert row["reason"].startswith("skipped: an ipBlock tells the shadow pod's address")
+        assert row["reason"].startswith("skipped: an ipBlock distinguishes the addresses")
     assert ended.status == 0, "simulated only, and as declared"
 
 

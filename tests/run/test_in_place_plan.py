@@ -51,7 +51,7 @@ def test_where_policies_of_other_kinds_look_too_a_shadow_carries_all_that_it_may
 
 
 def test_no_rows_is_an_error() -> None:
-    with pytest.raises(UsageError, match="no flow to probe"):
+    with pytest.raises(UsageError, match="nothing to probe"):
         here(crowd())
 
 
@@ -104,7 +104,7 @@ def test_a_way_that_a_service_does_not_have_is_told() -> None:
 
 def test_ways_to_services_where_no_row_names_one_are_told() -> None:
     found = here(crowd(), Flow(PodRef("shop", "web-0"), PodRef("shop", "db-1"), 80), ways=(Via.DNS,))
-    assert list(unmet_ways(found, (Via.DNS,))) == ["--via dns reaches Services, and no row names one"]
+    assert list(unmet_ways(found, (Via.DNS,))) == ["--via dns has no effect: no row names a Service"]
     assert not list(unmet_ways(found, ()))
 
 

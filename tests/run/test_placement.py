@@ -76,6 +76,6 @@ def test_who_places_pods_otherwise_is_told(tmp_path: Path) -> None:
     suite.write_text(RELABELLED.replace("labels: {app: server}", "labels: {app: server}, node: n1"))
     (tmp_path / "policy.yaml").write_text(POLICY)
     pinned = netprobe("run", suite, "--placement", "same")
-    assert (pinned.status, "the suite does: shop/server" in pinned.err) == (2, True)
+    assert (pinned.status, "the suite sets some: shop/server" in pinned.err) == (2, True)
     in_place = netprobe("run", suite, "--placement", "same", "--in-place", "--context", "x")
-    assert (in_place.status, "in place they are where they are" in in_place.err) == (2, True)
+    assert (in_place.status, "--placement cannot be used in place" in in_place.err) == (2, True)

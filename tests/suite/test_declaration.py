@@ -149,7 +149,7 @@ NOTHING = {
     ),
     "two hosts outside": (
         "{from: stranger, to: partner, verdict: deny}",
-        "expect.flows[0]: both ends are outside the cluster: no policy stands between them",
+        "expect.flows[0]: both ends are outside the cluster, where no policy applies",
     ),
     "only itself": (
         "{from: 'a/w*', to: 'a/w*', verdict: deny}",

@@ -50,16 +50,16 @@ FORM = {
         [
             "suite.yaml:19:8: expect.flows[0].from: Invalid value: \"a/b/c\": 'b/c' is not a pod (labels are KEY=VALUE)",
             "suite.yaml:19:21: expect.flows[0].to: Invalid value: \"A/x\": 'A' is not a namespace",
-            "suite.yaml:19:32: expect.flows[0].port: Invalid value: 0: 0 is no port: must be between 1 and 65535",
+            "suite.yaml:19:32: expect.flows[0].port: Invalid value: 0: 0 is not a port: must be between 1 and 65535",
             "suite.yaml:20:8: expect.flows[1].from: Invalid value: 7: must be text such as frontend/web, monitoring/*, partner-api or *",
-            "suite.yaml:20:29: expect.flows[1].port: Invalid value: \"http/tpc\": 'tpc' is no protocol: TCP, UDP or SCTP",
+            "suite.yaml:20:29: expect.flows[1].port: Invalid value: \"http/tpc\": 'tpc' is not a protocol: use TCP, UDP or SCTP",
             "suite.yaml:21:8: expect.flows[2].from: must not be empty",
             (
                 "suite.yaml:21:18: expect.flows[2].to: Invalid value: \"a/-=x\": '-=x' is not a label KEY=VALUE: name part must "
                 "consist of alphanumeric characters, '-', '_' or '.', and must start and end with an alphanumeric character"
             ),
             (
-                "suite.yaml:21:29: expect.flows[2].port: Invalid value: [80, \"a--b\"]: 'a--b' is no port: must not contain "
+                "suite.yaml:21:29: expect.flows[2].port: Invalid value: [80, \"a--b\"]: 'a--b' is not a port: must not contain "
                 "consecutive hyphens"
             ),
         ],

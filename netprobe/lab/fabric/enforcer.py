@@ -1,7 +1,7 @@
 """Makes the kernel of each node do what the policies of a state say: compile, compare, one transaction.
 
-Calls are taken in order. States that wait while a transaction runs are passed over for the newest of
-them, which says all that they said; their callers return when it is in force.
+Calls are taken in order. Of the states that wait while a transaction runs only the newest is applied, because
+each state is complete; all callers return when it is in force.
 """
 
 from __future__ import annotations
@@ -65,7 +65,7 @@ class Enforcer:
         self._compiler: Compiler | None = None
 
     async def enforce(self, state: NetworkState) -> None:
-        """Return once `state`, or a newer one, is in force on all nodes; `lag_s` later where so asked."""
+        """Return once `state`, or a newer one, is in force on all nodes; delayed by `lag_s`."""
         if not self._options.enforce:
             return
         loop = asyncio.get_running_loop()

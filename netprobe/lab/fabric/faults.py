@@ -11,7 +11,7 @@ On a policy, `netprobe.dev/fault-missed`:
     node=NAME       it is not enforced on that node
     ingress=N       its ingress rule number N (from 0) is not enforced; egress=N in the same way
 
-An annotation that cannot be read asks for nothing.
+An annotation that cannot be read has no effect.
 """
 
 from __future__ import annotations

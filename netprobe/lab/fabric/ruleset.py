@@ -24,7 +24,7 @@ own address never leaves the pod.
                         in both directions, so no external address is ever in it
 
 Where policies of several tiers apply to a pod, its chain jumps to one chain a tier, from/p7/Admin first. What
-no rule of a tier that passes by default matches comes back and goes on with the next. A rule that passes
+no rule of a tier that passes by default matches returns and continues with the next. A rule that passes
 explicitly sets a bit of the packet's mark and returns from its policy's chain; behind the jump to such a
 policy the tier's chain returns where the bit is set. A tier with such policies clears the bit first.
 

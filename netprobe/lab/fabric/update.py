@@ -8,14 +8,14 @@ from netprobe.lab.fabric.table import NamedSet, Ruleset, Table
 
 
 def reload(table: Table, wanted: Ruleset) -> str:
-    """Load everything anew, whatever is loaded; connections that are established stay so."""
+    """Load everything again, whatever is loaded; established connections stay open."""
     fresh = f"add table {table.name}\ndelete table {table.name}\n{table.base}"
     return fresh + update(table, Ruleset.empty(), wanted)
 
 
 def update(table: Table, loaded: Ruleset, wanted: Ruleset) -> str:
-    """What turns `loaded` into `wanted`; "" where nothing does. Things are made before they are referred to,
-    and taken away after the last reference.
+    """The transaction that turns `loaded` into `wanted`; "" if they are equal. Everything is created before
+    it is referred to, and deleted after the last reference.
     """
     return "".join(f"{line}\n" for line in _commands(table.name, loaded, wanted))
 
@@ -61,7 +61,7 @@ def _elements(verb: str, table: str, name: str, elements: Iterable[str]) -> Iter
 
 
 def _entries(table: str, name: str, old: Mapping[str, str], new: Mapping[str, str]) -> Iterator[str]:
-    """An entry whose verdict changes goes and comes again, in the same transaction."""
+    """An entry whose verdict changes is deleted and added again, in the same transaction."""
     yield from _elements("delete", table, name, (key for key in old if new.get(key) != old[key]))
     yield from _elements(
         "add", table, name, (f"{key} : {verdict}" for key, verdict in new.items() if old.get(key) != verdict)

@@ -49,7 +49,7 @@ def check(view: View) -> Iterator[Finding]:
         numbers = any(not isinstance(port, NamedPort) for port in located.rule.ports)
         mixed = any(not isinstance(peer, IPBlock) for peer in located.rule.peers)
         if numbers or mixed:
-            continue  # the rule does something for somebody
+            continue  # the rule allows something
         for index, port in enumerate(located.rule.ports):
             if isinstance(port, NamedPort):
                 yield Finding.about(

@@ -1,6 +1,6 @@
 """A namespaceSelector with a label `name`, which namespaces do not have by default.
 
-`matchLabels: {name: monitoring}` matches namespaces that somebody labelled with `name=monitoring`. The
+`matchLabels: {name: monitoring}` matches namespaces that were labelled with `name=monitoring`. The
 label that every namespace has, and that always contains its name, is `kubernetes.io/metadata.name`
 (Kubernetes 1.21 and later).
 

@@ -86,7 +86,7 @@ def check(view: View) -> Iterator[Finding]:
             p.subject.pods for p in isolating if any(tcp_only(located) for located in located_rules(p))
         }
         reported: dict[Selector, None] = {}
-        # The widest first: what a default deny lacks is not reported again for each policy beside it.
+        # The widest first: what a default deny lacks is not reported again for each policy next to it.
         for policy in sorted(isolating, key=lambda p: not selects_everything(p.subject.pods)):
             severity = judge.severity(policy)
             half_open = [located for located in located_rules(policy) if tcp_only(located)]

@@ -5,11 +5,11 @@
     every pod of those namespaces,    the matching pods
     OR matching pods of this one      of those namespaces
 
-The two differ by one dash, and the left one allows far more. It can be correct, so it is reported only
-where it looks like a mistake: a lone namespaceSelector next to a lone podSelector. If the pods are known,
-it is reported if pods in those namespaces have the labels (then AND would have selected some of them), or
-if no pod in the policy's own namespace does. Nothing is reported if the podSelector clearly means pods of
-the policy's own namespace.
+The two differ by one dash, and the left one allows far more. It can be correct, so it is reported only if it
+looks like a mistake: a lone namespaceSelector next to a lone podSelector. If the pods are known, it is
+reported if pods in those namespaces have the labels (then AND would have selected some of them), or if no pod
+in the policy's own namespace does. Nothing is reported if the podSelector clearly means pods of the policy's
+own namespace.
 
 Fails:
 
@@ -96,7 +96,7 @@ def _lone(located: LocatedRule, one: int, other: int) -> Pair | None:
             if everything != EVERYTHING or pods == EVERYTHING or impossible(pods) or impossible(namespaces):
                 return None
             if written(located.policy, f"{located.peer_path(one)}.podSelector"):
-                return None  # `podSelector: {}` beside the namespaceSelector: its author knows the difference
+                return None  # `podSelector: {}` next to it: the author knows the difference
             return Pair(min(one, other), namespaces, pods)
         case _:
             return None
@@ -111,7 +111,7 @@ def _suspicious(view: View, located: LocatedRule, pair: Pair) -> bool:
     if not view.matches_nobody(located.policy, PodPeer(pair.pods, pair.namespaces)):
         return True
     if any(view.has_pods(name) for name in view.namespaces(pair.namespaces)):
-        return False  # the pods there were given, and none has the labels
+        return False  # the pods there are known, and none has the labels
     if view.knows_pods(own):
         return not view.pods(own, pair.pods)
     return len(located.rule.peers) == 2

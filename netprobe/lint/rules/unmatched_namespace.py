@@ -1,7 +1,7 @@
 """A namespaceSelector that matches no namespace: the peer allows nobody.
 
 Selectors match the labels of namespaces, not their names. Namespaces have no labels by default except
-`kubernetes.io/metadata.name`; all others have to be added by somebody.
+`kubernetes.io/metadata.name`; all others have to be added.
 
 It is reported if the namespaces are known: in a dump of a cluster (one that contains `kube-system`), or
 if the input contains other namespaces than the policy's own, and an object for every one of them. A

@@ -1,4 +1,4 @@
-"""Runs in place: pods next to the workloads of others, which must not be harmed.
+"""In-place runs: pods next to existing workloads, which must not be disturbed.
 
 surroundings     what is read of the cluster before anything is made
 shadows          the shadow pods and everything else that the run creates       pure

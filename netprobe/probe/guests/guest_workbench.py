@@ -20,7 +20,7 @@ from netprobe.probe.run_objects import PodOptions, run_namespace
 
 
 class GuestWorkbench(Bench):
-    """A bench whose stations are shadow pods, each under the name of the real pods that it stands for.
+    """A bench whose stations are shadow pods, each under the names of the real pods that it represents.
 
     Entering creates exactly the `shadows.objects` of the plan, and a Lease. What it raises: see Bench.
     """

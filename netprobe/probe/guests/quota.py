@@ -51,7 +51,7 @@ def counted(quota: Object, shadows: int) -> tuple[str, bool] | None:
 
 
 def amount(quantity: str) -> float:
-    """A resource quantity as a number: "500m", "64Mi", "2"; infinity for what is not understood."""
+    """A resource quantity as a number: "500m", "64Mi", "2"; infinity if it cannot be read."""
     number = quantity.rstrip("kKMGTPim")
     try:
         return float(number) * _UNITS[quantity[len(number) :]]

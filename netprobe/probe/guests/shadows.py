@@ -39,7 +39,7 @@ _EVERYWHERE: Final = ({"operator": "Exists"},)
 
 @dataclass(frozen=True, slots=True)
 class Shadow:
-    """A pod to make, and the real pods that it stands for as a source; it runs on the node of the first."""
+    """A pod to create, and the real pods that it represents as a source; it runs on the node of the first."""
 
     ref: PodRef
     labels: Labels

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 Links = Mapping[int, Mapping[int, int]]
 """The weights of the links from one item to others."""
 
-COLUMN = 330  # the width of a column with the space beside it, about
+COLUMN = 330  # the width of a column with the space next to it, about
 SCREEN = 1.7  # width to height of a screen
 LOW_ENOUGH = 900  # the height of a column that needs no scrolling, about
 

@@ -51,7 +51,7 @@ class EndName:
 class View(Enum):
     """The table that is drawn."""
 
-    RESULT = "result"  # observed, or simulated where nothing was observed; differences are marked
+    RESULT = "result"  # observed, or simulated if nothing was observed; differences are marked
     DECLARED = "declared"
     SIMULATED = "simulated"
     OBSERVED = "observed"

@@ -157,7 +157,7 @@ def _to_namespaces(edges: Iterable[Edge], members: Mapping[str, set[int]]) -> li
 
 
 def _from_everyone(edges: Sequence[Edge], members: Mapping[str, set[int]], outside: set[int]) -> list[Edge]:
-    """One arrow from everyone, where most namespaces reach a target with the same label."""
+    """One arrow from everyone, if most namespaces reach a target with the same label."""
     sources: dict[tuple[Anchor, Label], set[int]] = defaultdict(set)
     for edge in edges:
         node, namespace = edge.source.node, edge.source.namespace

@@ -26,7 +26,7 @@ K = TypeVar("K", bound=Hashable)
 _WORDS = {Verdict.ALLOW: "allowed", Verdict.DENY: "denied", Verdict.UNKNOWN: "unknown"}
 _MARKS = {Verdict.ALLOW: "", Verdict.DENY: "\u2715 ", Verdict.UNKNOWN: "? "}
 _VIEWS = {
-    View.RESULT: "what was observed, or simulated where nothing was observed",
+    View.RESULT: "what was observed, or simulated if nothing was observed",
     View.DECLARED: "what the suite declares",
     View.SIMULATED: "what the policies say",
     View.OBSERVED: "what was observed",
@@ -56,7 +56,7 @@ def html(graph: Graph, _style: Style = PLAIN) -> Iterator[str]:
 
 
 def _view(graph: Graph) -> View:
-    """Where nothing was observed, the result is what the policies say."""
+    """If nothing was observed, the result is what the policies say."""
     observed = any(cell.observed for cells in graph.cells.values() for cell in cells)
     return View.SIMULATED if graph.view is View.RESULT and not observed else graph.view
 

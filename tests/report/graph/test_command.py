@@ -170,7 +170,7 @@ def test_what_a_run_observed(capsys: Capture, tmp_path: Path) -> None:
         (["-f", POLICIES, "--step", "1"], "--step goes with"),
         ([FIVE, "--observed"], "--observed: a suite was not probed"),
         ([FIVE, "--step", "3"], "--step 3: "),
-        ([FIVE, "--external", "203.0.113.7"], "--external goes with -f alone"),
+        ([FIVE, "--external", "203.0.113.7"], "--external needs -f without a suite"),
         ([FIVE, "--from", "nobody/here"], "--from nobody/here: no such pod"),
         (["--report", "missing.json"], "missing.json: cannot be read"),
         ([FIVE, "--output-file", "no/such/folder/x.svg"], "cannot write no/such/folder/x.svg"),
