@@ -34,9 +34,12 @@ POLICY = {
         (["{s}", "--in-place", "--lifetime", "1s"], "must be at least 10s"),
         (
             ["{s}", "--in-place", "--shadow-namespace", "--kubeconfig", "x"],
-            "name them by -f, or in the suite",
+            "name them with -f, or in the suite",
         ),
-        (["{s}", "--in-place", "--placement", "same", "--context", "x"], "--placement cannot be used in place"),
+        (
+            ["{s}", "--in-place", "--placement", "same", "--context", "x"],
+            "--placement cannot be used in place",
+        ),
         ([TWO_TIER, "--dry-run"], "--dry-run needs --in-place"),
         ([TWO_TIER, "--lab", "x", "--context", "y"], "two different clusters"),
         ([TWO_TIER, "--lab", "x", "--lab-lag", "1s"], "--lab-lag needs a lab made for this run"),
