@@ -76,7 +76,7 @@ def command(
     from netprobe.cli.progress import run_async
     from netprobe.probe import Deadlines
     from netprobe.report import Style
-    from netprobe.report.diagnosis import render_diagnosis
+    from netprobe.report.diagnosis import DIAGNOSIS_FORMATS
     from netprobe.run.options import RunOptions
 
     target, new_lab = resolve_target(ctx, cluster, lab)
@@ -91,7 +91,7 @@ def command(
         request_timeout_s=cluster.request_timeout_s,
     )
     diagnosis = run_async(_diagnose(options, most_nodes=nodes, within_s=within_s))
-    print(render_diagnosis(diagnosis, output, Style.of(sys.stdout, os.environ)), end="")
+    sys.stdout.writelines(DIAGNOSIS_FORMATS.render(diagnosis, output, Style.of(sys.stdout, os.environ)))
     return diagnosis.exit_status
 
 

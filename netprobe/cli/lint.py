@@ -23,9 +23,9 @@ from netprobe.cli.options import (
 )
 from netprobe.cli.progress import shown
 from netprobe.errors import Problem, UsageError
-from netprobe.lint import LintConfig, Linted, catalogue, edits, fix_files, lint
+from netprobe.lint import LintConfig, Linted, catalogue, fix_files, lint
 from netprobe.report import save
-from netprobe.report.findings import FINDING_FORMATS, render_findings
+from netprobe.report.findings import FINDING_FORMATS
 from netprobe.report.style import Style
 
 if TYPE_CHECKING:
@@ -39,7 +39,7 @@ UNREADABLE = 2
 @manifests_option
 @cluster_options
 @namespace_option
-@format_option(*FINDING_FORMATS)
+@format_option(*FINDING_FORMATS.names)
 @click.option("--strict", is_flag=True, help="Exit with status 1 on warnings too.")
 @click.option("--fix", "write", is_flag=True, help="Fix unambiguous problems in place.")
 @click.option(
@@ -137,7 +137,7 @@ def _suite(path: str, config: LintConfig, output: str, *, strict: bool, write: b
 def _show(linted: Linted, problems: Sequence[Problem], output: str, *, strict: bool) -> int:
     """Print the findings, then what could not be read. Returns the exit status."""
     if linted.policies or linted.findings or output != "table" or not problems:
-        sys.stdout.writelines(render_findings(linted, output, edits, Style.of(sys.stdout, os.environ)))
+        sys.stdout.writelines(FINDING_FORMATS.render(linted, output, Style.of(sys.stdout, os.environ)))
     for problem in problems:
         say(str(problem))
     return UNREADABLE if problems else int(linted.failed(strict=strict))

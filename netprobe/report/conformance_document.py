@@ -13,7 +13,7 @@ from netprobe.conformance.result import CaseStatus, Result, StepResult
 from netprobe.conformance.shard import observed_cells
 from netprobe.diff import FlowStatus, Row
 from netprobe.explain.why import blame
-from netprobe.model.flow import Flow
+from netprobe.report.document import API_VERSION, flow_fields
 from netprobe.report.style import PLAIN, Style
 
 
@@ -25,7 +25,7 @@ def document(found: ConformanceReport) -> dict[str, Any]:
     """The whole report as plain data."""
     results = found.results
     return {
-        "apiVersion": "netprobe/v1alpha1",
+        "apiVersion": API_VERSION,
         "kind": "ConformanceReport",
         "cluster": asdict(found.cluster),
         "run": {
@@ -81,7 +81,7 @@ def _step(case: Case, step: StepResult, *, everything: bool) -> dict[str, Any]:
         "seen": observed_cells(case, step.rows),
         "flows": [{**_row(row), "why": list(explain(row).sentences)} for row in shown],
         "attempts": [
-            {**_flow(flow), "observed": [verdict.value for verdict in seen]}
+            {**flow_fields(flow), "observed": [verdict.value for verdict in seen]}
             for flow, seen in step.attempts.items()
         ],
     }
@@ -90,18 +90,8 @@ def _step(case: Case, step: StepResult, *, everything: bool) -> dict[str, Any]:
 def _row(row: Row) -> dict[str, Any]:
     verdicts = {"declared": row.declared, "simulated": row.simulated, "observed": row.observed}
     return {
-        **_flow(row.flow),
+        **flow_fields(row.flow),
         **{name: verdict.value if verdict else None for name, verdict in verdicts.items()},
         "status": row.status.value,
         "reason": row.reason,
-    }
-
-
-def _flow(flow: Flow) -> dict[str, Any]:
-    return {
-        "from": str(flow.source),
-        "to": str(flow.destination),
-        "port": flow.port,
-        "protocol": flow.protocol.value,
-        "family": flow.family,
     }

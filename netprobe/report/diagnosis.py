@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import textwrap
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import yaml
@@ -13,8 +13,16 @@ from netprobe import __version__
 from netprobe.doctor import Check, CheckStatus, Diagnosis
 from netprobe.report.escape import plain
 from netprobe.report.style import BAD, GOOD, NOTE, PLAIN, UNSURE, Style
+from netprobe.report.write import Formats
 
-DIAGNOSIS_FORMATS = ("table", "json", "yaml", "rbac")
+DIAGNOSIS_FORMATS: Formats[Diagnosis] = Formats(
+    {
+        "table": "netprobe.report.diagnosis:table",
+        "json": "netprobe.report.diagnosis:as_json",
+        "yaml": "netprobe.report.diagnosis:as_yaml",
+        "rbac": "netprobe.report.diagnosis:rbac",
+    }
+)
 
 _WORDS = {
     CheckStatus.OK: "ok",
@@ -32,18 +40,12 @@ _NARROW = 60
 """Below this width lines are left to the terminal."""
 
 
-def render_diagnosis(diagnosis: Diagnosis, format: str, style: Style = PLAIN) -> str:  # noqa: A002
-    """The text. ValueError for a format that is not in DIAGNOSIS_FORMATS."""
-    match format:
-        case "table":
-            return _table(diagnosis, style)
-        case "json":
-            return json.dumps(_document(diagnosis), indent=2) + "\n"
-        case "yaml":
-            return yaml.safe_dump(_document(diagnosis), sort_keys=False, allow_unicode=True)
-        case "rbac":
-            return _rbac(diagnosis)
-    raise ValueError(f"no format {format!r}; there are {', '.join(DIAGNOSIS_FORMATS)}")
+def as_json(diagnosis: Diagnosis, _style: Style = PLAIN) -> Iterator[str]:
+    yield json.dumps(_document(diagnosis), indent=2) + "\n"
+
+
+def as_yaml(diagnosis: Diagnosis, _style: Style = PLAIN) -> Iterator[str]:
+    yield yaml.safe_dump(_document(diagnosis), sort_keys=False, allow_unicode=True)
 
 
 def _document(diagnosis: Diagnosis) -> dict[str, Any]:
@@ -71,20 +73,19 @@ def _document(diagnosis: Diagnosis) -> dict[str, Any]:
     }
 
 
-def _table(diagnosis: Diagnosis, style: Style) -> str:
+def table(diagnosis: Diagnosis, style: Style) -> Iterator[str]:
     width = max(len(check.name) for check in diagnosis.checks)
-    lines: list[str] = []
     hints: set[str | None] = set()  # each is shown once
     for check in diagnosis.checks:
-        lines += _lines(check, None if check.hint in hints else check.hint, width, style)
+        yield from _lines(check, None if check.hint in hints else check.hint, width, style)
         hints.add(check.hint)
-    lines += ["", _summary(diagnosis.checks)]
+    yield f"\n{_summary(diagnosis.checks)}\n"
     if diagnosis.lacking:
-        lines += ["", _rbac(diagnosis).rstrip()]
-    return "\n".join(lines) + "\n"
+        yield "\n"
+        yield from rbac(diagnosis)
 
 
-def _lines(check: Check, hint: str | None, width: int, style: Style) -> list[str]:
+def _lines(check: Check, hint: str | None, width: int, style: Style) -> Iterator[str]:
     word = _WORDS[check.status]
     indent = 9 + width + 2
     texts = [plain(" ".join(check.evidence.split()))]
@@ -93,7 +94,8 @@ def _lines(check: Check, hint: str | None, width: int, style: Style) -> list[str
     room = None if style.width is None or style.width - indent < _NARROW else style.width - indent
     parts = [part for text in texts for part in (textwrap.wrap(text, room) if room else [text])]
     head = style.paint(word, _COLOURS[check.status]) + " " * (9 - len(word)) + f"{check.name:{width}}  "
-    return [head + parts[0], *(" " * indent + part for part in parts[1:])]
+    yield f"{head}{parts[0]}\n"
+    yield from (f"{' ' * indent}{part}\n" for part in parts[1:])
 
 
 def _summary(checks: Sequence[Check]) -> str:
@@ -114,10 +116,10 @@ def _summary(checks: Sequence[Check]) -> str:
     return "Could not tell whether this cluster enforces NetworkPolicy."
 
 
-def _rbac(diagnosis: Diagnosis) -> str:
+def rbac(diagnosis: Diagnosis, _style: Style = PLAIN) -> Iterator[str]:
     """The missing permissions as YAML, for an administrator to apply."""
     if not diagnosis.lacking:
-        return "# no permission is missing for runs with their own namespaces\n"
-    return "# missing permissions; apply as an administrator: kubectl apply -f -\n" + yaml.safe_dump_all(
-        diagnosis.remedy(), sort_keys=False, explicit_start=True
-    )
+        yield "# no permission is missing for runs with their own namespaces\n"
+        return
+    yield "# missing permissions; apply as an administrator: kubectl apply -f -\n"
+    yield yaml.safe_dump_all(diagnosis.remedy(), sort_keys=False, explicit_start=True)

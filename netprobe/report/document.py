@@ -6,12 +6,12 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
 from typing import Any
 
 from netprobe.diff import FlowStatus, Row
-from netprobe.model.flow import Placement
+from netprobe.model.flow import Flow, Placement
 from netprobe.model.verdict import Cause, Verdict
 from netprobe.report.style import PLAIN, Style
 from netprobe.run.record import InPlace, Report
@@ -123,11 +123,7 @@ def flow(row: Row, report: Report) -> dict[str, Any]:
     of, seen = row.flow, row.observation
     from_nodes = report.elsewhere if of.placement is Placement.OTHER else report.nodes
     return {
-        "from": _text(str(of.source)),
-        "to": _text(str(of.destination)),
-        "port": of.port,
-        "protocol": of.protocol.value,
-        "family": of.family,
+        **flow_fields(of),
         "via": of.via.value,
         "placement": of.placement.value if of.placement else None,
         "step": row.step,
@@ -141,7 +137,7 @@ def flow(row: Row, report: Report) -> dict[str, Any]:
         "control": {"listener": seen.control.listener, "path": seen.control.path} if seen else None,
         "reason": _text(row.reason),
         "mismatch": [mismatch.value for mismatch in row.mismatches],
-        "because": [_cause(cause) for cause in row.decision.because] if row.decision else [],
+        "because": causes(row.decision.because) if row.decision else [],
         "attempts": seen.attempts if seen else 0,
         "latency_ms": _round(seen.latency_ms) if seen else None,
         "declared_by": row.declared_by,
@@ -153,14 +149,29 @@ def problems(report: Report) -> list[str | None]:
     return [*([_text(report.enforcement)] if report.enforcement else []), *map(_text, report.problems)]
 
 
-def _cause(cause: Cause) -> dict[str, Any]:
+def flow_fields(flow: Flow) -> dict[str, Any]:
+    """A flow, as all reports write it."""
     return {
-        "direction": cause.direction.value,
-        "policy": _text(str(cause.policy)),
-        "rule": cause.rule,
-        "peer": cause.peer,
-        "effect": cause.effect.value,
+        "from": _text(str(flow.source)),
+        "to": _text(str(flow.destination)),
+        "port": flow.port,
+        "protocol": flow.protocol.value,
+        "family": flow.family,
     }
+
+
+def causes(because: Iterable[Cause]) -> list[dict[str, Any]]:
+    """The causes of a decision, as all reports write them."""
+    return [
+        {
+            "direction": cause.direction.value,
+            "policy": _text(str(cause.policy)),
+            "rule": cause.rule,
+            "peer": cause.peer,
+            "effect": cause.effect.value,
+        }
+        for cause in because
+    ]
 
 
 def _text(text: str | None) -> str | None:

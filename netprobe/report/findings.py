@@ -4,48 +4,30 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
-from netprobe.lint import Finding, Linted, Severity
-from netprobe.manifests.change import TextEdit
+from netprobe.lint import Finding, Linted, Severity, edits
 from netprobe.model.policy import Place
 from netprobe.report.escape import plain, xml
-from netprobe.report.findings_sarif import sarif
 from netprobe.report.github import annotation
 from netprobe.report.style import BAD, NOTE, PLAIN, UNSURE, Style
+from netprobe.report.write import Formats
 
 NOTES_SHOWN = 20
 """Notes of one rule that the table shows."""
-FINDING_FORMATS = ("table", "json", "sarif", "github", "junit")
-
-Edits = Callable[[Finding], tuple[TextEdit, ...]]
-"""What `--fix` would change in the file of a finding; () for nothing."""
+FINDING_FORMATS: Formats[Linted] = Formats(
+    {
+        "table": "netprobe.report.findings:table",
+        "json": "netprobe.report.findings:as_json",
+        "sarif": "netprobe.report.findings_sarif:sarif",
+        "github": "netprobe.report.findings:github",
+        "junit": "netprobe.report.findings:junit",
+    }
+)
 
 _COLOURS = {Severity.ERROR: BAD, Severity.WARNING: UNSURE, Severity.NOTE: NOTE}
 _LEVELS = {Severity.ERROR: "error", Severity.WARNING: "warning", Severity.NOTE: "notice"}
-
-
-def render_findings(
-    linted: Linted,
-    format: str,  # noqa: A002 (the word that users know)
-    edits: Edits = lambda _: (),
-    style: Style = PLAIN,
-) -> Iterator[str]:
-    """The text in pieces. ValueError for a format that is not in FINDING_FORMATS."""
-    match format:
-        case "table":
-            return _lines(linted, edits, style)
-        case "json":
-            return _json(linted, edits)
-        case "sarif":
-            return sarif(linted, edits)
-        case "github":
-            return _github(linted)
-        case "junit":
-            return _junit(linted)
-        case _:
-            raise ValueError(f"no format {format!r}; there are {', '.join(FINDING_FORMATS)}")
 
 
 def summary(linted: Linted) -> str:
@@ -61,7 +43,7 @@ def summary(linted: Linted) -> str:
     return f"{found} in {policies}{silenced}"
 
 
-def _lines(linted: Linted, edits: Edits, style: Style) -> Iterator[str]:
+def table(linted: Linted, style: Style) -> Iterator[str]:
     """One line per finding, in the format of compilers, so that editors and terminals make links of them.
 
     Of many notes of one rule only the first are shown, so that they do not hide the warnings.
@@ -85,7 +67,7 @@ def _lines(linted: Linted, edits: Edits, style: Style) -> Iterator[str]:
     yield f"{summary(linted)}\n"
 
 
-def _json(linted: Linted, edits: Edits) -> Iterator[str]:
+def as_json(linted: Linted, _style: Style = PLAIN) -> Iterator[str]:
     document = {
         "apiVersion": "netprobe/v1alpha1",
         "kind": "LintReport",
@@ -94,13 +76,13 @@ def _json(linted: Linted, edits: Edits) -> Iterator[str]:
             **{f"{severity.value}s": linted.count(severity) for severity in Severity},
             "silenced": len(linted.silenced),
         },
-        "findings": [_record(finding, edits) for finding in linted.findings],
-        "silenced": [{**_record(each.finding, edits), "reason": each.reason} for each in linted.silenced],
+        "findings": [_record(finding) for finding in linted.findings],
+        "silenced": [{**_record(each.finding), "reason": each.reason} for each in linted.silenced],
     }
     yield json.dumps(document, indent=2) + "\n"
 
 
-def _record(finding: Finding, edits: Edits) -> Mapping[str, Any]:
+def _record(finding: Finding) -> Mapping[str, Any]:
     line, column = finding.position
     here = finding.file is not None
     return {
@@ -119,7 +101,7 @@ def _record(finding: Finding, edits: Edits) -> Mapping[str, Any]:
     }
 
 
-def _github(linted: Linted) -> Iterator[str]:
+def github(linted: Linted, _style: Style = PLAIN) -> Iterator[str]:
     """Workflow commands that annotate lines of the manifests."""
     for finding in linted.findings:
         place = Place(finding.file, *finding.position) if finding.file is not None else None
@@ -130,7 +112,7 @@ def _github(linted: Linted) -> Iterator[str]:
     yield f"netprobe lint: {summary(linted)}\n"
 
 
-def _junit(linted: Linted) -> Iterator[str]:
+def junit(linted: Linted, _style: Style = PLAIN) -> Iterator[str]:
     """One test case per finding. Errors and warnings are failures; notes and silenced ones are skipped."""
     failures = linted.count(Severity.ERROR) + linted.count(Severity.WARNING)
     skipped = linted.count(Severity.NOTE) + len(linted.silenced)

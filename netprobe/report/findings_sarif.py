@@ -3,26 +3,27 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import PurePath
 from typing import Any
 
 from netprobe import __version__
-from netprobe.lint import Finding, Linted, LintRule, Severity, catalogue
+from netprobe.lint import Finding, Linted, LintRule, Severity, catalogue, edits
 from netprobe.manifests.change import TextEdit
+from netprobe.report.style import PLAIN, Style
 
 _LEVELS = {Severity.ERROR: "error", Severity.WARNING: "warning", Severity.NOTE: "note"}
 SCHEMA = "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sarif-schema-2.1.0.json"
 
 
-def sarif(linted: Linted, edits: Callable[[Finding], tuple[TextEdit, ...]]) -> Iterator[str]:
+def sarif(linted: Linted, _style: Style = PLAIN) -> Iterator[str]:
     """One run. Silenced findings are results with a suppression, so pages show them as accepted."""
     named = list(catalogue().values())
     index = {rule.id: number for number, rule in enumerate(named)}
-    results = [_result(finding, index, edits) for finding in linted.findings]
+    results = [_result(finding, index) for finding in linted.findings]
     results += [
         {
-            **_result(each.finding, index, edits),
+            **_result(each.finding, index),
             "suppressions": [{"kind": "inSource", "justification": each.reason}],
         }
         for each in linted.silenced
@@ -50,9 +51,7 @@ def _markdown(rule: LintRule) -> str:
     return "\n\n".join(parts)
 
 
-def _result(
-    finding: Finding, index: dict[str, int], edits: Callable[[Finding], tuple[TextEdit, ...]]
-) -> dict[str, Any]:
+def _result(finding: Finding, index: dict[str, int]) -> dict[str, Any]:
     text = f"{finding.subject}: {finding.message}"
     if finding.suggestion:
         text += f" (fix: {finding.suggestion})"

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 from netprobe.impact import Breach, Bundle, FlowChange, Impact
-from netprobe.model.flow import Flow, Protocol
-from netprobe.model.verdict import Cause, Decision
-from netprobe.report.document import API_VERSION
+from netprobe.model.flow import Protocol
+from netprobe.model.verdict import Decision
+from netprobe.report.document import API_VERSION, causes, flow_fields
 from netprobe.report.style import PLAIN, Style
 
 
@@ -58,17 +58,17 @@ def as_json(impact: Impact, _style: Style = PLAIN) -> Iterator[str]:
 def _record(impact: Impact, bundle: Bundle) -> dict[str, Any]:
     before, after = impact.decisions(bundle.sample)
     other = (impact.other, Protocol.TCP)
-    ports = None if bundle.ports is None else [_port(p) for p in bundle.ports if p != other]
+    named = [] if bundle.ports is None else [_port(*port) for port in bundle.ports if port != other]
     return {
         "change": bundle.change.value,
         "scope": bundle.scope.value,
         "from": {"pods": bundle.sources.size, "names": list(bundle.sources.names)},
         "to": {"pods": bundle.destinations.size, "names": list(bundle.destinations.names)},
-        "ports": ports,
+        "ports": None if bundle.ports is None else named,
         "other_ports": bundle.ports is None or other in bundle.ports,
         "family": bundle.family,
         "flows": bundle.flows,
-        "sample": _flow(bundle.sample),
+        "sample": flow_fields(bundle.sample),
         "before": _decision(before),
         "after": _decision(after),
     }
@@ -77,31 +77,15 @@ def _record(impact: Impact, bundle: Bundle) -> dict[str, Any]:
 def _breach_record(breach: Breach) -> dict[str, Any]:
     return {
         "declared": breach.declared.value,
-        "flows": [_flow(flow) for flow in breach.flows],
+        "flows": [flow_fields(flow) for flow in breach.flows],
         "before": _decision(breach.before),
         "after": _decision(breach.after),
     }
 
 
-def _port(port: tuple[int, Protocol]) -> dict[str, Any]:
-    return {"port": port[0], "protocol": port[1].value}
-
-
-def _flow(flow: Flow) -> dict[str, Any]:
-    ends = {"from": str(flow.source), "to": str(flow.destination)}
-    return {**ends, **_port((flow.port, flow.protocol)), "family": flow.family}
-
-
 def _decision(decision: Decision) -> dict[str, Any]:
-    return {"verdict": decision.verdict.value, "because": list(_causes(decision.because))}
+    return {"verdict": decision.verdict.value, "because": causes(decision.because)}
 
 
-def _causes(causes: Iterable[Cause]) -> Iterator[dict[str, Any]]:
-    for cause in causes:
-        yield {
-            "direction": cause.direction.value,
-            "policy": str(cause.policy),
-            "rule": cause.rule,
-            "peer": cause.peer,
-            "effect": cause.effect.value,
-        }
+def _port(number: int, protocol: Protocol) -> dict[str, Any]:
+    return {"port": number, "protocol": protocol.value}
