@@ -21,7 +21,7 @@ from netprobe.lab.fabric import world
 from netprobe.lab.fabric.network import LabNetwork
 from netprobe.lab.fabric.ruleset import Compiler
 from netprobe.lab.fabric.spawner import Spawner
-from netprobe.lab.fabric.state import InstalledPolicy, Member, NetworkState, PodSpec
+from netprobe.lab.fabric.state import FabricPod, InstalledPolicy, NetworkState, PolicyPod
 from netprobe.lab.options import LabOptions
 from netprobe.model.flow import ContainerPort, PodRef
 from netprobe.policies.kinds import NETWORK_POLICY
@@ -50,12 +50,12 @@ def policy(namespace: str, number: int, port: int = 80) -> InstalledPolicy:
     return InstalledPolicy(NETWORK_POLICY.policy(obj), {})
 
 
-def cluster(pods: int) -> tuple[list[PodSpec], dict[PodRef, dict[str, str]], list[InstalledPolicy]]:
+def cluster(pods: int) -> tuple[list[FabricPod], dict[PodRef, dict[str, str]], list[InstalledPolicy]]:
     """Pods, their labels, and half as many policies."""
     specs, labels = [], {}
     for number in range(pods):
         ref = PodRef(f"ns{number // (2 * _APPS)}", f"p{number}")
-        specs.append(PodSpec(ref, str(ref), (ContainerPort(80, name="web"),)))
+        specs.append(FabricPod(ref, str(ref), (ContainerPort(80, name="web"),)))
         labels[ref] = {"app": f"a{number % _APPS}", "number": str(number)}
     namespaces = dict.fromkeys(spec.ref.namespace for spec in specs)
     return specs, labels, [policy(name, number) for name in namespaces for number in range(_APPS)]
@@ -78,7 +78,9 @@ async def measure(spawner: Spawner, pods: int) -> dict[str, float]:
     members = {}
     for spec in specs:
         placed = await network.place(spec)
-        members[spec.ref] = Member(spec.ref, labels[spec.ref], placed.addresses, spec.ports, placed.node.name)
+        members[spec.ref] = PolicyPod(
+            spec.ref, labels[spec.ref], placed.addresses, spec.ports, placed.node.name
+        )
     lap("place all")
     namespaces: dict[str, dict[str, str]] = {spec.ref.namespace: {} for spec in specs}
     state = NetworkState(namespaces, members, policies)

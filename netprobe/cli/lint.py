@@ -29,7 +29,7 @@ from netprobe.report.findings import FINDING_FORMATS
 from netprobe.report.style import Style
 
 if TYPE_CHECKING:
-    from netprobe.lint.read import Input
+    from netprobe.lint.read import LintInput
 
 UNREADABLE = 2
 
@@ -114,7 +114,7 @@ def command(
     return _show(linted, found.problems, output, strict=strict)
 
 
-def _read(paths: Sequence[str], config: LintConfig, namespace: str | None) -> tuple[Input, Linted]:
+def _read(paths: Sequence[str], config: LintConfig, namespace: str | None) -> tuple[LintInput, Linted]:
     from netprobe.lint.read import read
     from netprobe.simulate.bits import uncollected
 

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
-class Node:
+class NodeStatus:
     """A node by its status. `open`: it takes any pod."""
 
     name: str
@@ -109,7 +109,7 @@ async def permissions(cluster: ClusterAPI, who: str | None) -> tuple[list[Check]
     return [first, second], lacking
 
 
-async def nodes(cluster: ClusterAPI) -> tuple[Check, tuple[Node, ...] | None]:
+async def nodes(cluster: ClusterAPI) -> tuple[Check, tuple[NodeStatus, ...] | None]:
     """The nodes, sorted by name; None if they may not be listed."""
     try:
         found = tuple(sorted(map(node, await cluster.find("Node")), key=lambda n: n.name))
@@ -127,7 +127,7 @@ async def nodes(cluster: ClusterAPI) -> tuple[Check, tuple[Node, ...] | None]:
     return Check("nodes", CheckStatus.OK, f"{summary}, all ready"), found
 
 
-def node(obj: Object) -> Node:
+def node(obj: Object) -> NodeStatus:
     """A node from its API object."""
     meta, status = obj["metadata"], obj.get("status") or {}
     conditions = {c["type"]: c["status"] for c in status.get("conditions") or ()}
@@ -135,7 +135,7 @@ def node(obj: Object) -> Node:
     closed = bool(spec.get("unschedulable")) or any(
         taint.get("effect") in {"NoSchedule", "NoExecute"} for taint in spec.get("taints") or ()
     )
-    return Node(
+    return NodeStatus(
         meta["name"],
         ready=conditions.get("Ready") == "True",
         open=not closed,
@@ -144,7 +144,7 @@ def node(obj: Object) -> Node:
     )
 
 
-def chosen(found: Sequence[Node], most: int) -> tuple[str, ...]:
+def chosen(found: Sequence[NodeStatus], most: int) -> tuple[str, ...]:
     """Where to try: usable nodes that take any pod, the first `most` by name (0: all of them).
 
     Where all are closed by taints or cordons, as on a control plane alone, those are taken.

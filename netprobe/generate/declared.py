@@ -39,7 +39,7 @@ class Share:
 
 
 @dataclass(frozen=True, slots=True)
-class Column:
+class DeclaredColumn:
     """All flows to one crowd on one port. A source that is in no share is not declared."""
 
     destination: int
@@ -56,7 +56,7 @@ class Declared:
     """
 
     crowds: tuple[Crowd, ...]
-    columns: tuple[Column, ...]
+    columns: tuple[DeclaredColumn, ...]
     itself: Mapping[Flow, Share] = field(default_factory=dict)
 
 
@@ -120,7 +120,7 @@ class _Crowds:
     def declared(self) -> Declared:
         layers, itself = self._layers()
         default = self.read.expectation.default
-        columns: list[Column] = []
+        columns: list[DeclaredColumn] = []
         for (target, port, protocol), (rows, by_default) in layers.items():
             left, shares = self._possible(target), list[Share]()
             for number in reversed(rows):
@@ -129,7 +129,7 @@ class _Crowds:
                     left &= ~mine
             if by_default and default is not None and (mine := left & self.everybody):
                 shares.append(Share(None, default, mine))
-            columns.append(Column(target, port, protocol, tuple(shares)))
+            columns.append(DeclaredColumn(target, port, protocol, tuple(shares)))
         ways = {flow: Share(rows[-1], self._verdict(rows[-1]), 0) for flow, rows in itself.items()}
         return Declared(tuple(self.crowds), tuple(columns), ways)
 

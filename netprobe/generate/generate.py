@@ -22,7 +22,7 @@ from netprobe.generate.demand import (
 from netprobe.generate.policies import DNS_PORT, GeneratedPolicy, PolicyWriter
 from netprobe.generate.proof import Failure, failures, flows
 from netprobe.generate.reader import DemandReader
-from netprobe.generate.rules import Rules, namespace_selectors
+from netprobe.generate.rules import RuleMaker, namespace_selectors
 from netprobe.model.cluster import Cluster
 from netprobe.model.flow import External, Flow, Protocol, Via
 from netprobe.model.policy import Direction
@@ -69,7 +69,7 @@ def generate(
         return Generated(refusals=refusals)
     closed = choose_closed(demand, everything=denies_by_default)
     labels = {name: dict(space.labels) for name, space in cluster.namespaces.items()}
-    rules = Rules(demand.space, namespace_selectors(demand.space.namespaces, labels, namespace_label))
+    rules = RuleMaker(demand.space, namespace_selectors(demand.space.namespaces, labels, namespace_label))
     opens_dns = dns and not _serves_dns(cluster)
     made = tuple(PolicyWriter(demand, closed, rules, opens_dns, named).policies())
     policies = tuple(one.policy for one in made)

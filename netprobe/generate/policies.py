@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from netprobe.generate.demand import Closed, Demand, NamedPeers, Opening, Openings, PortNumber
-from netprobe.generate.rules import Rules
+from netprobe.generate.rules import RuleMaker
 from netprobe.generate.space import PodClass
 from netprobe.model.flow import Protocol
 from netprobe.model.labels import EVERYTHING, NAME_LABEL, Selector
@@ -29,7 +29,9 @@ class GeneratedPolicy:
 
 
 class PolicyWriter:
-    def __init__(self, demand: Demand, closed: Closed, rules: Rules, dns: bool, named: NamedPeers) -> None:
+    def __init__(
+        self, demand: Demand, closed: Closed, rules: RuleMaker, dns: bool, named: NamedPeers
+    ) -> None:
         self._demand, self._space = demand, demand.space
         self._closed, self._rules, self._dns = closed, rules, dns
         self._openings = {direction: demand.openings(direction, named) for direction in Direction}

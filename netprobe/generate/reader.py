@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 
-from netprobe.generate.declared import Column, Declared
+from netprobe.generate.declared import Declared, DeclaredColumn
 from netprobe.generate.demand import PortNumber, Refusal, RowDemand, TargetDemand
 from netprobe.generate.space import Space
 from netprobe.model.cluster import Cluster
@@ -29,7 +29,7 @@ class DemandReader:
         for column in declared.columns:
             self._column(column)
 
-    def _column(self, column: Column) -> None:
+    def _column(self, column: DeclaredColumn) -> None:
         end, place = self._first(column.destination), self.space.place[column.destination]
         if isinstance(end, ServiceRef):
             self._service(column, end)
@@ -41,7 +41,7 @@ class DemandReader:
                 place, RowDemand(share.row, share.verdict, sources, column.destination, column.port), column
             )
 
-    def _demand(self, place: int, part: RowDemand, column: Column, port: int | None = None) -> None:
+    def _demand(self, place: int, part: RowDemand, column: DeclaredColumn, port: int | None = None) -> None:
         if part.sources:
             of_port = self.demands[port or column.port, column.protocol]
             of_port.setdefault(place, TargetDemand()).add(part)
@@ -50,7 +50,7 @@ class DemandReader:
         """Without the pod itself, if it is alone in its crowd; its address, named as a host, is kept."""
         return self.space.real(sources & ~(1 << crowd) if self.space.is_alone(crowd) else sources)
 
-    def _itself(self, column: Column, sources: int, row: int | None, verdict: Verdict) -> None:
+    def _itself(self, column: DeclaredColumn, sources: int, row: int | None, verdict: Verdict) -> None:
         """A pod's own address, named as a host, is the pod."""
         for ends in self.space.aliases.items() if verdict is Verdict.DENY else ():
             for one, other in (ends, ends[::-1]):
@@ -58,7 +58,7 @@ class DemandReader:
                     flow = self.flow(self._first(one), self._first(other), column.port, column.protocol)
                     self._refuse(flow, row, "a pod always reaches itself", "cannot be denied: ")
 
-    def _service(self, column: Column, service: ServiceRef) -> None:
+    def _service(self, column: DeclaredColumn, service: ServiceRef) -> None:
         for share in column.shares:
             by_families: dict[frozenset[Family], int] = defaultdict(int)
             for number in unpack(share.sources):

@@ -9,20 +9,20 @@ from ipaddress import ip_network
 from operator import or_
 
 from netprobe.generate.demand import Openings, PortNumber
-from netprobe.generate.selectors import Namespace, joined
+from netprobe.generate.selectors import NamespaceClasses, joined
 from netprobe.generate.space import PodClass, Space
 from netprobe.model.labels import EVERYTHING, NAME_LABEL, Selector
 from netprobe.model.policy import IPBlock, Peer, PodPeer, PortRange, Rule
 from netprobe.simulate.bits import unpack
 
 
-class Rules:
+class RuleMaker:
     """Makes rules for the classes of a space. `spaces` are the selectors of its namespaces."""
 
     def __init__(self, space: Space, spaces: Mapping[str, Selector]) -> None:
         self._space = space
         self._spaces = spaces
-        self._within = {name: Namespace(classes) for name, classes in space.by_namespace.items()}
+        self._within = {name: NamespaceClasses(classes) for name, classes in space.by_namespace.items()}
         self._home = {pod_class.bit: pod_class.namespace for pod_class in space.classes}
 
     def selector(self, pod_class: PodClass) -> Selector:

@@ -25,7 +25,7 @@ PREFERRED = (
 MOST_LABELS = 3  # of a short selector; if these are not enough, all labels are used
 
 
-class Namespace:
+class NamespaceClasses:
     """The classes of one namespace, and a selector for each of them that matches no other."""
 
     def __init__(self, classes: Iterable[PodClass]) -> None:

@@ -27,7 +27,7 @@ class Scope(Enum):
 
 
 @dataclass(frozen=True, slots=True)
-class Key:
+class BundleKey:
     """What the flows of a bundle have in common. `ports` None: every port that is compared."""
 
     change: FlowChange
@@ -40,7 +40,7 @@ class Key:
 class GroupBundle:
     """Flows from each of `sources` to each of `destinations` except itself; both are bits."""
 
-    key: Key
+    key: BundleKey
     sources: int
     destinations: int
 
@@ -56,12 +56,12 @@ def bundles(states: States) -> Iterator[GroupBundle]:
     for ports in alike.values():
         for change, family, found in by_family(states, ports[0]):
             columns[change, family].append((ports, found))
-    joined: dict[tuple[Key, int], int] = defaultdict(int)
+    joined: dict[tuple[BundleKey, int], int] = defaultdict(int)
     for (change, family), by_port in columns.items():
         for destination in range(len(states.groups)):
             for key, sources in _of_destination(states, change, family, by_port, destination):
                 joined[key, sources] |= 1 << destination
-    turned: dict[tuple[Key, int], int] = defaultdict(int)
+    turned: dict[tuple[BundleKey, int], int] = defaultdict(int)
     for (key, sources), destinations in joined.items():
         turned[key, destinations] |= sources
     return (GroupBundle(key, sources, destinations) for (key, destinations), sources in turned.items())
@@ -73,7 +73,7 @@ def _of_destination(
     family: Family | None,
     columns: list[tuple[list[PortNumber], Columns]],
     destination: int,
-) -> Iterator[tuple[Key, int]]:
+) -> Iterator[tuple[BundleKey, int]]:
     """The changes of one destination by ports and scope: (key, sources)."""
     own_ports = states.ports_of_group[destination]
     by_scope: dict[tuple[Scope, int], list[PortNumber]] = defaultdict(list)
@@ -85,7 +85,10 @@ def _of_destination(
                     by_scope[scope, bits & mask] += compared
     for (scope, sources), ports in by_scope.items():
         every = len(ports) == len(own_ports)
-        yield Key(change, scope, family, None if every else tuple(sorted(ports, key=_by_number))), sources
+        yield (
+            BundleKey(change, scope, family, None if every else tuple(sorted(ports, key=_by_number))),
+            sources,
+        )
 
 
 def _by_number(port: PortNumber) -> tuple[int, str]:

@@ -23,7 +23,7 @@ from netprobe.impact.ports import PortNumber, Ports
 from netprobe.impact.revision import Revision
 from netprobe.model.flow import Family, PodRef
 from netprobe.model.policy import Direction, Policy, PolicyRef
-from netprobe.simulate import Evaluation, Group, Profile, Table, evaluate_both
+from netprobe.simulate import EndGroup, Evaluation, Profile, Table, evaluate_both
 from netprobe.simulate.bits import pack, turned, unpack
 
 
@@ -52,7 +52,7 @@ class States:
     after: Evaluation
 
     @property
-    def groups(self) -> tuple[Group, ...]:
+    def groups(self) -> tuple[EndGroup, ...]:
         return self.after.groups
 
     @cached_property

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from netprobe.impact.bundles import GroupBundle, Scope, bundles
 from netprobe.impact.declaration import Breach, DeclarationCheck, check
 from netprobe.impact.difference import FlowChange, States, compare_states
-from netprobe.impact.names import EndSet, Names
+from netprobe.impact.names import EndNames, EndSet
 from netprobe.impact.ports import PortNumber, Ports
 from netprobe.impact.revision import Revision
 from netprobe.impact.unneeded import UNDECLARED, Unneeded, unneeded
@@ -34,7 +34,7 @@ _ORDER = (
 
 
 @dataclass(frozen=True, slots=True)
-class Bundle:
+class ChangeBundle:
     """Flows that change alike: from each of `sources` to each of `destinations` except itself.
 
     `ports` None: every port that is compared. `flows` counts pairs of ends and ports. `sample` is one of
@@ -60,7 +60,7 @@ class Impact:
     """
 
     revision: Revision
-    bundles: tuple[Bundle, ...]
+    bundles: tuple[ChangeBundle, ...]
     declared: DeclarationCheck | None
     unneeded: tuple[Unneeded, ...]
     other: int | None
@@ -109,7 +109,7 @@ def impact(
     compared = Ports(revision.before, revision.after, ports)
     states = compare_states(revision, compared, profile)
     before, after = Simulator(revision.before, profile), Simulator(revision.after, profile)
-    names = Names(states)
+    names = EndNames(states)
     by_ports = Weights([group.size * len(states.ports_of_group[group.index]) for group in states.groups])
     counted = [(found, _flows(found, names.weights, by_ports)) for found in bundles(states)]
     made = (_bundle(found, flows, states, names) for found, flows in counted if flows)
@@ -131,7 +131,7 @@ def impact(
     )
 
 
-def _rank(bundle: Bundle, other: int | None) -> tuple[int, bool, int]:
+def _rank(bundle: ChangeBundle, other: int | None) -> tuple[int, bool, int]:
     """Change and scope, then named ports before `other`, then the number of flows."""
     nameless = bundle.ports == ((other, Protocol.TCP),)
     return _ORDER.index((bundle.change, bundle.scope)), nameless, -bundle.flows
@@ -163,9 +163,9 @@ def _flows(bundle: GroupBundle, weights: Weights, by_ports: Weights) -> int:
     return count * (each.total(bundle.destinations) * weights.total(bundle.sources) - itself)
 
 
-def _bundle(found: GroupBundle, flows: int, states: States, names: Names) -> Bundle:
+def _bundle(found: GroupBundle, flows: int, states: States, names: EndNames) -> ChangeBundle:
     key = found.key
-    return Bundle(
+    return ChangeBundle(
         key.change,
         key.scope,
         names.set(found.sources),

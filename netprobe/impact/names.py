@@ -9,7 +9,7 @@ from functools import cached_property
 from netprobe.impact.difference import States
 from netprobe.model.flow import PodRef
 from netprobe.model.text import listed
-from netprobe.simulate import Group
+from netprobe.simulate import EndGroup
 from netprobe.simulate.bits import Weights, unpack
 
 MOST_NAMED = 3
@@ -18,7 +18,7 @@ MOST_NAMED = 3
 class EndSet:
     """Some pods, or some addresses outside. The names are worked out when they are used."""
 
-    def __init__(self, names: Names, bits: int) -> None:
+    def __init__(self, names: EndNames, bits: int) -> None:
         self._names, self._bits = names, bits
 
     @cached_property
@@ -47,7 +47,7 @@ class EndSet:
         return f"{listed(self.names)} ({self.size:,} pods)"
 
 
-class Names:
+class EndNames:
     """Names sets of groups."""
 
     def __init__(self, states: States) -> None:
@@ -79,7 +79,7 @@ class Names:
             found[self.states.groups[index].namespace].update(self._in_group[index])
         return found
 
-    def _count(self, group: Group) -> Counter[str]:
+    def _count(self, group: EndGroup) -> Counter[str]:
         """The workloads of a group with the number of their pods in it; an address outside by its name."""
         pods = self.states.after.cluster.pods
         found: Counter[str] = Counter()

@@ -17,8 +17,8 @@ from typing import Final, NamedTuple
 
 from netprobe.errors import KindError
 from netprobe.kind.manifest import Manifest
-from netprobe.kind.programs import Programs, Report, Result
-from netprobe.kind.readiness import Readiness, daemon_sets, read, readiness
+from netprobe.kind.programs import ProgramResult, Programs, Report
+from netprobe.kind.readiness import ClusterReadiness, daemon_sets, read, readiness
 from netprobe.model.objects import ReadOnlyObject
 
 CONFIG: Final = files("netprobe.kind").joinpath("kind-config.yaml")
@@ -37,7 +37,7 @@ def context_of(name: str) -> str:
     return f"kind-{name}"
 
 
-class Node(NamedTuple):
+class KindNode(NamedTuple):
     """A container of the cluster; `role` as kind labels it."""
 
     name: str
@@ -115,7 +115,7 @@ class KindCluster:
         self._marker.unlink(missing_ok=True)
         return exists
 
-    async def nodes(self) -> tuple[Node, ...]:
+    async def nodes(self) -> tuple[KindNode, ...]:
         """Its containers, running or not."""
         result = await self.programs.require(
             *("docker", "ps", "-a", "--filter", f"label={LABEL}.cluster={self.name}"),
@@ -124,7 +124,7 @@ class KindCluster:
             what="list the containers of kind clusters",
         )
         lines = (line.split("\t") for line in result.text.splitlines())
-        return tuple(Node(*columns) for columns in lines if len(columns) == 3)
+        return tuple(KindNode(*columns) for columns in lines if len(columns) == 3)
 
     @property
     def _marker(self) -> Path:
@@ -141,7 +141,7 @@ class KindCluster:
             what = f"create the kind cluster {self.name}"
             await self._kind("create", "cluster", *arguments, deadline_s=CREATE_S, what=what)
 
-    async def _resume(self, nodes: Sequence[Node]) -> None:
+    async def _resume(self, nodes: Sequence[KindNode]) -> None:
         """Use a cluster that exists. Nodes that stopped, as with the machine, are started."""
         self.report(f"the kind cluster {self.name} exists already")
         if stopped := [node.name for node in nodes if node.state != "running"]:
@@ -160,7 +160,7 @@ class KindCluster:
         # the kubeconfig may not be the one that was used when the cluster was created
         await self._kind("export", "kubeconfig", deadline_s=ASK_S, what="write the kubeconfig")
 
-    async def _is_complete(self, nodes: Sequence[Node]) -> bool:
+    async def _is_complete(self, nodes: Sequence[KindNode]) -> bool:
         """Whether kubeadm finished on every node; then it is a usable cluster, whoever created it."""
         if all(node.role != "control-plane" for node in nodes):
             return False
@@ -203,7 +203,7 @@ class KindCluster:
             raise KindError(f"cannot read the cluster's state: {result.errors or f'status {result.status}'}")
         return read(result.text)
 
-    async def _kubectl(self, control_plane: str, *arguments: str, stdin: bytes = b"") -> Result:
+    async def _kubectl(self, control_plane: str, *arguments: str, stdin: bytes = b"") -> ProgramResult:
         """Run the kubectl of a node: it has the right version, and none has to be installed here."""
         interactive = ("-i",) if stdin else ()
         command = ("docker", "exec", *interactive, control_plane, *_KUBECTL, *arguments)
@@ -215,7 +215,7 @@ class KindCluster:
         await self.programs.require(*command, deadline_s=deadline_s, what=what)
 
 
-def _cannot_pull(state: Readiness) -> str:
+def _cannot_pull(state: ClusterReadiness) -> str:
     return (
         f"the nodes cannot pull {', '.join(state.unpulled)} ({state}). Without access to a registry: "
         "`docker save` these images elsewhere and pass the archives with --load; or pass a mirror with "
@@ -223,7 +223,7 @@ def _cannot_pull(state: Readiness) -> str:
     )
 
 
-def _control_plane(nodes: Sequence[Node]) -> str:
+def _control_plane(nodes: Sequence[KindNode]) -> str:
     for node in nodes:
         if node.role == "control-plane":
             return node.name

@@ -21,7 +21,7 @@ _LAST_LINES: Final = 12
 
 
 @dataclass(frozen=True, slots=True)
-class Result:
+class ProgramResult:
     """A program that has ended: its exit status, standard output, and the last lines of standard error."""
 
     status: int
@@ -54,7 +54,7 @@ class Programs:
             raise KindError("\n".join(problems))
         return docker, kind
 
-    async def require(self, *command: str, deadline_s: float, what: str) -> Result:
+    async def require(self, *command: str, deadline_s: float, what: str) -> ProgramResult:
         """Run a program that has to succeed; KindError with its last messages if it does not."""
         result = await self.run(*command, deadline_s=deadline_s)
         if result.status:
@@ -62,7 +62,9 @@ class Programs:
             raise KindError(f"cannot {what}: {reason}")
         return result
 
-    async def run(self, *command: str, deadline_s: float, stdin: bytes = b"", quiet: bool = False) -> Result:
+    async def run(
+        self, *command: str, deadline_s: float, stdin: bytes = b"", quiet: bool = False
+    ) -> ProgramResult:
         """Run a program; with `quiet` its messages are no progress. KindError at the deadline.
 
         When this is cancelled, and at the deadline, the program is terminated and waited for.
@@ -85,7 +87,7 @@ class Programs:
             if process.returncode is None:
                 process.terminate()
                 await asyncio.shield(process.wait())
-        return Result(status, output.decode(errors="replace"), "\n".join(errors[-_LAST_LINES:]))
+        return ProgramResult(status, output.decode(errors="replace"), "\n".join(errors[-_LAST_LINES:]))
 
     async def _messages(self, stream: asyncio.StreamReader | None, quiet: bool) -> list[str]:
         lines = []

@@ -14,7 +14,7 @@ PULLING: Final = frozenset({"ErrImagePull", "ImagePullBackOff", "ErrImageNeverPu
 
 
 @dataclass(frozen=True, slots=True)
-class Readiness:
+class ClusterReadiness:
     """`missing`: a few words for each thing that is not ready. `unpulled`: images that cannot be pulled."""
 
     missing: tuple[str, ...]
@@ -32,7 +32,7 @@ def read(text: str) -> list[ReadOnlyObject]:
         raise KindError("the kubectl of the kind node did not print a list of objects") from e
 
 
-def readiness(objects: Iterable[ReadOnlyObject]) -> Readiness:
+def readiness(objects: Iterable[ReadOnlyObject]) -> ClusterReadiness:
     """What is not ready of the nodes, and of the DaemonSets, Deployments and pods of kube-system.
 
     An object that its controller has not looked at yet counts as not ready: its status says 0 of 0.
@@ -55,7 +55,7 @@ def readiness(objects: Iterable[ReadOnlyObject]) -> Readiness:
                 unpulled += _unpulled(status)
     if not all(nodes) or not nodes:
         missing.insert(0, f"{sum(nodes)} of {len(nodes)} nodes ready")
-    return Readiness(tuple(missing), tuple(dict.fromkeys(unpulled)))
+    return ClusterReadiness(tuple(missing), tuple(dict.fromkeys(unpulled)))
 
 
 def daemon_sets(objects: Iterable[ReadOnlyObject]) -> list[str]:

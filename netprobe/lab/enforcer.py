@@ -9,7 +9,7 @@ from typing import Final
 from netprobe.errors import LabError
 from netprobe.lab.api.resources import ENDPOINT_SLICES, NAMESPACES, NETWORK_POLICIES, SERVICES, Resource
 from netprobe.lab.api.store import Change, Store
-from netprobe.lab.fabric.state import Fabric, InstalledPolicy, Member, NetworkState
+from netprobe.lab.fabric.state import Fabric, InstalledPolicy, NetworkState, PolicyPod
 from netprobe.model.flow import PodRef
 from netprobe.model.objects import Object
 from netprobe.policies.kinds import NETWORK_POLICY
@@ -23,7 +23,7 @@ _RETRY_S = 0.5
 logger = logging.getLogger(__name__)
 
 
-class Enforcer:
+class StatePusher:
     """Pushes the state on every change.
 
     A push does not wait for the one before it: the fabric keeps their order and passes over what is stale.
@@ -33,7 +33,7 @@ class Enforcer:
     def __init__(self, store: Store, fabric: Fabric) -> None:
         self._store = store
         self._fabric = fabric
-        self._members: dict[PodRef, Member] = {}
+        self._members: dict[PodRef, PolicyPod] = {}
         self._objects: dict[Resource, list[Object]] = {}
         self._policies: dict[tuple[str, str], InstalledPolicy] = {}  # by uid and resourceVersion
         self._wanted = 1
@@ -43,7 +43,7 @@ class Enforcer:
         self._changed.set()
         store.listen(self._note)
 
-    def put(self, member: Member) -> None:
+    def put(self, member: PolicyPod) -> None:
         """A pod appeared, or looks different to policies."""
         if self._members.get(member.ref) != member:
             self._members[member.ref] = member

@@ -21,8 +21,8 @@ from netprobe.lab.api.operations import Operations, lab_itself, now
 from netprobe.lab.api.resources import NODES, PODS
 from netprobe.lab.api.store import Change, Key
 from netprobe.lab.controllers.base import Controller
-from netprobe.lab.enforcer import OUTSIDE, Enforcer
-from netprobe.lab.fabric.state import Fabric, Member, Placement, PodSpec
+from netprobe.lab.enforcer import OUTSIDE, StatePusher
+from netprobe.lab.fabric.state import Fabric, FabricPod, PlacedPod, PolicyPod
 from netprobe.model.flow import Address, PodRef
 from netprobe.model.objects import Object
 
@@ -35,7 +35,7 @@ class _Local:
     """A pod that is up. With the host network, `addresses` are its node's."""
 
     uid: str
-    placement: Placement
+    placement: PlacedPod
     started_at: float
     addresses: tuple[Address, ...]
 
@@ -45,7 +45,7 @@ class Kubelet(Controller[Key]):
 
     parallel = 64  # they wait for the kernel together, and one transaction serves all of them
 
-    def __init__(self, operations: Operations, fabric: Fabric, enforcer: Enforcer) -> None:
+    def __init__(self, operations: Operations, fabric: Fabric, enforcer: StatePusher) -> None:
         super().__init__(operations)
         self._fabric = fabric
         self._enforcer = enforcer
@@ -177,7 +177,7 @@ class Kubelet(Controller[Key]):
         """Give the enforcer what policies see of a pod."""
         metadata = pod["metadata"]
         self._enforcer.put(
-            Member(
+            PolicyPod(
                 ref=PodRef(metadata["namespace"], metadata["name"]),
                 labels=metadata.get("labels") or {},
                 addresses=local.addresses,
@@ -188,7 +188,7 @@ class Kubelet(Controller[Key]):
             )
         )
 
-    def _spec(self, pod: Object) -> PodSpec:
+    def _spec(self, pod: Object) -> FabricPod:
         """The pod as the fabric needs it; LabError if no node fits, ValueError for a bad address."""
         metadata, spec = pod["metadata"], pod["spec"]
         annotations = metadata.get("annotations") or {}
@@ -198,7 +198,7 @@ class Kubelet(Controller[Key]):
             if ADDRESS not in annotations:
                 raise LabError(f"a pod in {OUTSIDE} needs the annotation {ADDRESS}")
             addresses = tuple(ip_address(text.strip()) for text in annotations[ADDRESS].split(","))
-        return PodSpec(
+        return FabricPod(
             ref=PodRef(metadata["namespace"], metadata["name"]),
             uid=metadata["uid"],
             ports=podstatus.ports(pod),

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from netprobe.lab.api.admission.workloads import COMPLETES
-from netprobe.lab.fabric.state import Placement
+from netprobe.lab.fabric.state import PlacedPod
 from netprobe.model.flow import Address, ContainerPort, Protocol
 from netprobe.model.objects import Object
 
@@ -100,7 +100,7 @@ def unschedulable(pod: Object, why: str, at: str) -> None:
     status["conditions"] = [*(c for c in old if c["type"] != "PodScheduled"), refused]
 
 
-def running(pod: Object, placement: Placement, addresses: Sequence[Address], at: str) -> None:
+def running(pod: Object, placement: PlacedPod, addresses: Sequence[Address], at: str) -> None:
     """All containers run; `addresses` are the pod's own, in order of preference."""
     status = pod["status"]
     node = placement.node.addresses

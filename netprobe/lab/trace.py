@@ -38,7 +38,7 @@ class UnclearError(LabError):
 
 
 @dataclass(frozen=True, slots=True)
-class Step:
+class TraceStep:
     """One stage of the path.
 
     `effect`: "translated", "refused" or "dropped" by a Service; "allowed", "denied", "not isolated" or
@@ -58,7 +58,7 @@ class Step:
     packets: int = 0
 
 
-class Counts:
+class RuleCounts:
     """What each rule counted between two readings. UnclearError if the rules themselves changed."""
 
     def __init__(self, before: Iterable[CountedRule], after: Iterable[CountedRule]) -> None:
@@ -70,7 +70,7 @@ class Counts:
             more = (rule.packets or 0) - (old[key].packets or 0)
             self._chains.setdefault(key[:3], []).append((rule, more))
 
-    def service(self, node: str, port: str) -> Step | None:
+    def service(self, node: str, port: str) -> TraceStep | None:
         """What a node did with a connection to "NAMESPACE/NAME port NUMBER/PROTOCOL"; None if it saw none."""
         table = services.NAME
         chosen = [
@@ -87,23 +87,23 @@ class Counts:
             ]
             if len(set(ends)) != 1:
                 raise UnclearError("there were other connections to the same endpoints at the same moment")
-            return Step("service", node, "translated", port, ends[0], packets=packets)
+            return TraceStep("service", node, "translated", port, ends[0], packets=packets)
         for chain, effect in (("refuse", "refused"), ("unserved", "dropped")):
             hits = sum(more for _, more in self._chains.get((node, table, chain), ()))
             if hits:
-                return Step("service", node, effect, port, packets=hits)
+                return TraceStep("service", node, effect, port, packets=hits)
         return None
 
-    def policies(self, direction: Literal["egress", "ingress"], node: str, ref: PodRef) -> Step:
+    def policies(self, direction: Literal["egress", "ingress"], node: str, ref: PodRef) -> TraceStep:
         """What the policies of a pod did with the packet."""
         table = ruleset.POLICIES.name
         if not any(True for _ in self._all(node, table)):
-            return Step(direction, node, "not enforced")
+            return TraceStep(direction, node, "not enforced")
         way = Direction(direction)
         own = {ruleset.denial(way, ref), ruleset.subject(way, ref)}
         chains = dict.fromkeys(rule.chain for rule, _ in self._all(node, table) if rule.comment in own)
         if not chains:
-            return Step(direction, node, "not isolated")
+            return TraceStep(direction, node, "not isolated")
         met = [entry for chain in chains for entry in self._chains[node, table, chain]]
         jumps = [target for rule, _ in met if (target := rule.verdict.removeprefix("jump ")) != rule.verdict]
         jumps = [name for name in jumps if name not in chains]
@@ -111,16 +111,16 @@ class Counts:
         hit = [(rule, more) for rule, more in met if more and rule.verdict in ENDING]
         isolating = tuple(name.removeprefix(f"{direction}/") for name in jumps)
         if not hit:
-            return Step(direction, node, "not seen", isolating=isolating)
+            return TraceStep(direction, node, "not seen", isolating=isolating)
         if len({rule.comment for rule, _ in hit}) > 1:
             raise UnclearError(f"the {direction} rules of {ref} counted other traffic at the same moment")
         rule, packets = hit[0][0], sum(more for _, more in hit)
         place = _PLACE.fullmatch(rule.comment)
         if place is None or rule.verdict != "accept":
             by = place[1] if place else None
-            return Step(direction, node, "denied", by=by, isolating=isolating, packets=packets)
+            return TraceStep(direction, node, "denied", by=by, isolating=isolating, packets=packets)
         number, peer, port = (None if text is None else int(text) for text in place.groups()[1:])
-        return Step(
+        return TraceStep(
             direction,
             node,
             "allowed",
@@ -159,7 +159,7 @@ def parse_target(text: str) -> PodRef | ServiceRef | Address:
 
 
 def way(
-    counts: Counts,
+    counts: RuleCounts,
     nodes: Sequence[str],
     *,
     source: PodRef | None,
@@ -168,17 +168,17 @@ def way(
     destination: PodRef | None,
     pods: Mapping[str, PodRef],
     nodes_of: Mapping[PodRef, str],
-) -> list[Step]:
+) -> list[TraceStep]:
     """The steps of a connection, in order, as far as it got.
 
-    `source` is None for traffic from outside. `service` is its port as in `Counts.service`; without one,
+    `source` is None for traffic from outside. `service` is its port as in `RuleCounts.service`; without one,
     `destination` is the pod, or None for an address outside. `pods` are by address.
     """
-    steps: list[Step] = []
+    steps: list[TraceStep] = []
     if service is not None:
         candidates = dict.fromkeys((source_node, *nodes))
         found = next((step for node in candidates if (step := counts.service(node, service))), None)
-        step = found or Step("service", source_node, "not seen", service)
+        step = found or TraceStep("service", source_node, "not seen", service)
         steps.append(step)
         if step.effect != "translated":
             return steps

@@ -28,7 +28,7 @@ MOST_WORK = 50_000
 
 
 @dataclass(slots=True)
-class Input:
+class LintInput:
     """The objects to lint, added one by one.
 
     `refused`: what the API server would reject. `repeated`: policies whose name was there before, with their
@@ -139,9 +139,9 @@ def read(
     paths: Iterable[str],
     config: LintConfig = NO_CONFIG,
     namespace: str = "default",
-) -> Input:
+) -> LintInput:
     """Everything in files, folders and "-", except what the configuration excludes."""
-    found = Input(namespace)
+    found = LintInput(namespace)
     reader = Reader()
     given = list(map(str, paths))  # in their order: of two of one name the first counts
     files = find(given)
@@ -202,9 +202,9 @@ def read_suite(path: str) -> View:
     return View(cluster, described, annotations=annotations)
 
 
-def from_objects(objects: Iterable[Mapping[str, Any]]) -> Input:
+def from_objects(objects: Iterable[Mapping[str, Any]]) -> LintInput:
     """The objects of a live cluster. Its policies have no file, but it is known which fields are set."""
-    found = Input(live=True)
+    found = LintInput(live=True)
     for thing in objects:
         is_policy = thing.get("kind") == "NetworkPolicy"
         places = dict.fromkeys(_paths(thing, ""), (1, 1)) if is_policy else {}

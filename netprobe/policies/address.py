@@ -23,13 +23,13 @@ _HEX = re.compile(r"[0-9A-Fa-f]+")
 
 
 @dataclass(frozen=True, slots=True)
-class Block:
+class CidrBlock:
     """A network as Go keeps it: `length` counts the bits of the family in which it was written."""
 
     network: Network
     length: int
 
-    def contains_strictly(self, other: Block) -> bool:
+    def contains_strictly(self, other: CidrBlock) -> bool:
         """The server's test for `except`: its first address lies inside, and its length is greater.
 
         The lengths are compared as written, so a network may be a subset of itself in another spelling.
@@ -57,7 +57,7 @@ def parse_address(text: str) -> Address | None:
 
 
 @lru_cache(maxsize=4096)
-def parse_block(text: str) -> Block | None:
+def parse_block(text: str) -> CidrBlock | None:
     """A CIDR with host bits cleared, None if the text is not one."""
     head, slash, tail = text.partition("/")
     length = _number(tail, _DECIMAL, 10)
@@ -65,14 +65,14 @@ def parse_block(text: str) -> Block | None:
         return None
     number = _ipv4(head)
     if number is not None:
-        return Block(IPv4Network((number, length), strict=False), length) if length <= 32 else None
+        return CidrBlock(IPv4Network((number, length), strict=False), length) if length <= 32 else None
     number = _ipv6(head)
     if number is None or length > 128:
         return None
     masked = number >> (128 - length) << (128 - length)
     if length >= 96 and masked >> 32 == 0xFFFF:
-        return Block(IPv4Network((masked & 0xFFFFFFFF, length - 96)), length)
-    return Block(IPv6Network((masked, length)), length)
+        return CidrBlock(IPv4Network((masked & 0xFFFFFFFF, length - 96)), length)
+    return CidrBlock(IPv6Network((masked, length)), length)
 
 
 def read_address(decoder: Decoder, text: str, path: str) -> Address | None:

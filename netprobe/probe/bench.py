@@ -24,7 +24,7 @@ from netprobe.probe.api import ClusterAPI
 from netprobe.probe.canary import Canaries
 from netprobe.probe.permission import Permission
 from netprobe.probe.plan import Station
-from netprobe.probe.readiness import Readiness, is_ready
+from netprobe.probe.readiness import PodReadiness, is_ready
 from netprobe.probe.run_objects import PodOptions, run_namespace
 
 Progress = Callable[[str], None]
@@ -117,9 +117,9 @@ class Bench(ABC):
             return await readiness.until({ref_of(pod): pod for pod in made}, until)
 
     @asynccontextmanager
-    async def _starting(self) -> AsyncIterator[Readiness]:
+    async def _starting(self) -> AsyncIterator[PodReadiness]:
         """The deadline for pods to be ready, with an explanation if it is not met."""
-        readiness = Readiness(self._cluster, self.run)
+        readiness = PodReadiness(self._cluster, self.run)
         try:
             async with asyncio.timeout(self._deadlines.ready_s), readiness:
                 yield readiness

@@ -31,7 +31,7 @@ GATE: Final = "netprobe.dev/never"
 """A readiness gate that never becomes true: keeps shadow pods out of Services."""
 
 
-class Readiness:
+class PodReadiness:
     """Follows the pods of a run while its context is open."""
 
     def __init__(self, cluster: ClusterAPI, run: str) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from netprobe.explain.why import path
-from netprobe.impact import Breach, Bundle, FlowChange, Impact, Unneeded
+from netprobe.impact import Breach, ChangeBundle, FlowChange, Impact, Unneeded
 from netprobe.model.flow import Protocol
 from netprobe.model.policy import Direction, Policy, PolicyRef
 from netprobe.model.text import listed
@@ -118,7 +118,7 @@ def _sections(impact: Impact) -> Iterator[Section]:
         if breaches:
             cells: list[Sequence[str]] = [_breach(impact, one) for one in breaches[:MOST_ROWS]]
             yield f"{head}:", colour, ("Declared", *headers), cells, max(0, len(breaches) - MOST_ROWS)
-    kinds: dict[str, list[Bundle]] = {}
+    kinds: dict[str, list[ChangeBundle]] = {}
     for bundle in impact.bundles:
         scope = "" if bundle.change is FlowChange.REASON else f" {bundle.scope.value}"
         kinds.setdefault(f"{_HEADS[bundle.change]}{scope}:", []).append(bundle)
@@ -145,7 +145,7 @@ def _notes(impact: Impact) -> Iterator[str]:
         )
 
 
-def _bundle(impact: Impact, bundle: Bundle) -> Row:
+def _bundle(impact: Impact, bundle: ChangeBundle) -> Row:
     before, after = impact.decisions(bundle.sample)
     ports = _ports(impact, bundle)
     reason = why(impact, before, after)
@@ -161,7 +161,7 @@ def _breach(impact: Impact, breach: Breach) -> Sequence[str]:
     return breach.declared.value.upper(), *ends, port, f"{len(breach.flows):,}", reason
 
 
-def _ports(impact: Impact, bundle: Bundle) -> str:
+def _ports(impact: Impact, bundle: ChangeBundle) -> str:
     family = f" IPv{bundle.family}" if bundle.family else ""
     if bundle.ports is None:
         return f"every port{family}"

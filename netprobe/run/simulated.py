@@ -13,7 +13,7 @@ from netprobe.model.verdict import Verdict
 from netprobe.run.moment import moments
 from netprobe.run.record import LONGEST, Group, Step, port_text
 from netprobe.run.steps import explained
-from netprobe.simulate import AllPairs, Bundle, Overview, Profile, ask
+from netprobe.simulate import AllPairs, FlowBundle, Overview, Profile, ask
 from netprobe.simulate.overview import LEFT_OUT
 from netprobe.suite import Suite
 
@@ -109,7 +109,7 @@ def pairs_step(all_pairs: AllPairs, *, changed_only: bool, groups: bool, rows: b
     return Step(NAME, every, Counts.of(every) if rows else _counts(bundles, found), groups=grouped)
 
 
-def _counts(bundles: Iterable[Bundle], found: Overview) -> Counts:
+def _counts(bundles: Iterable[FlowBundle], found: Overview) -> Counts:
     flows, unknown = 0, 0
     for bundle in bundles:
         flows += bundle.flows
@@ -117,7 +117,7 @@ def _counts(bundles: Iterable[Bundle], found: Overview) -> Counts:
     return Counts(as_expected=flows - unknown, unknown=unknown, skipped=found.left_out)
 
 
-def _group(bundle: Bundle, families: bool) -> Group:
+def _group(bundle: FlowBundle, families: bool) -> Group:
     first, to = bundle.sources.first, bundle.destinations.first
     flow = Flow(first, to, bundle.port, bundle.protocol, bundle.family)
     note = "could not tell" if bundle.verdict is Verdict.UNKNOWN else ""

@@ -5,9 +5,9 @@
 """
 
 from netprobe.simulate.flow import Simulator
-from netprobe.simulate.groups import Group
+from netprobe.simulate.groups import EndGroup
 from netprobe.simulate.matrix import Evaluation, Pair, evaluate, evaluate_both
-from netprobe.simulate.overview import Bundle, Overview, PodSet
+from netprobe.simulate.overview import FlowBundle, Overview, PodSet
 from netprobe.simulate.pairs import AllPairs
 from netprobe.simulate.profile import (
     ANTREA,
@@ -19,7 +19,7 @@ from netprobe.simulate.profile import (
     profile,
 )
 from netprobe.simulate.question import Question, ask, ends, flow, stranger
-from netprobe.simulate.table import Counts, Table
+from netprobe.simulate.table import PairCounts, Table
 
 __all__ = [
     "ANTREA",
@@ -28,12 +28,12 @@ __all__ = [
     "KUBE_NETWORK_POLICIES",
     "PROFILES",
     "AllPairs",
-    "Bundle",
-    "Counts",
+    "EndGroup",
     "Evaluation",
-    "Group",
+    "FlowBundle",
     "Overview",
     "Pair",
+    "PairCounts",
     "PodSet",
     "Profile",
     "Question",

@@ -50,7 +50,7 @@ class Endpoint:
         return self.pod is not None and not self.addresses
 
     @property
-    def somebody(self) -> Pod | None:
+    def pod_behind(self) -> Pod | None:
         """The pod behind the end, even if policies do not see it as a pod."""
         return self.pod or self.host
 

@@ -13,7 +13,7 @@ from netprobe.model.policy import Direction
 from netprobe.model.verdict import Decision, Side, Verdict
 from netprobe.simulate import service as services
 from netprobe.simulate.endpoint import Directory, Endpoint, common_families
-from netprobe.simulate.profile import CALICO, Edge, Profile
+from netprobe.simulate.profile import CALICO, Profile, Treatment
 from netprobe.simulate.side import Sides
 
 ITSELF = "a pod always reaches its own address"
@@ -96,22 +96,22 @@ class Simulator:
 
     def between(self, flow: Flow, source: Endpoint, destination: Endpoint, family: Family | None) -> Decision:
         """A flow between two ends that are pods or addresses, in one family."""
-        itself = source.somebody is not None and source.somebody is destination.somebody
+        itself = source.pod_behind is not None and source.pod_behind is destination.pod_behind
         if itself and flow.via in {Via.POD, Via.HOST}:
             # It never leaves the pod (docs).
             return Decision(Verdict.ALLOW, reason=ITSELF)
-        if source.somebody is None and destination.somebody is None:
+        if source.pod_behind is None and destination.pod_behind is None:
             return Decision(Verdict.UNKNOWN, reason="neither end is a pod of the cluster")
         egress = self.sides.judge(Direction.EGRESS, source, destination, flow, family)
         ingress = self.sides.judge(Direction.INGRESS, destination, source, flow, family)
         undefined = reason = None
         if itself:
             undefined = "a pod to itself through its Service (kubernetes #95879)"
-            if self.profile.self_through_service is Edge.ALWAYS:
+            if self.profile.self_through_service is Treatment.ALWAYS:
                 egress, ingress = Side(Direction.EGRESS), Side(Direction.INGRESS)
         if self.directory.same_node(source, destination) and egress.applies:
             undefined = "a pod to its own node (kube-network-policies #283)"
-            if self.profile.own_node is Edge.ALWAYS:
+            if self.profile.own_node is Treatment.ALWAYS:
                 egress = Side(Direction.EGRESS)
         if self.directory.same_node(destination, source) and ingress.applies:
             # "... OR if the traffic source is the pod's local node" (types.go)

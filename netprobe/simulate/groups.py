@@ -16,7 +16,7 @@ Member: TypeAlias = PodRef | External
 
 
 @dataclass(frozen=True, slots=True)
-class Group:
+class EndGroup:
     """Ends that behave alike: pods of one namespace, or one address outside.
 
     `labels` are those whose key some selector uses, as (key, value); the value is None if no selector uses
@@ -64,7 +64,7 @@ class Places:
 
 def group(
     directory: Directory, vocabulary: Vocabulary, profile: Profile, externals: Iterable[External]
-) -> tuple[tuple[Group, ...], Places]:
+) -> tuple[tuple[EndGroup, ...], Places]:
     """All groups, those of a namespace side by side, and the place of every pod and external.
 
     An external whose address is a pod's is treated as that pod. Linear in the number of pods.
@@ -76,22 +76,22 @@ def group(
         ports = vocabulary.ports(pod.ports) if vocabulary.names else None
         rest = (pod.host_network, ports, _addresses(pod, edges))
         found.setdefault((ref.namespace, labels, rest), []).append(pod)
-    groups: list[Group] = []
+    groups: list[EndGroup] = []
     places: dict[Member, int] = {}
     aliases: dict[Member, PodRef] = {}
     for (namespace, labels, _), pods in sorted(found.items(), key=lambda item: item[0][0]):
         index = len(groups)
         members = tuple(pod.ref for pod in pods)
-        groups.append(Group(index, members, namespace, labels, directory.pod(members[0])))
+        groups.append(EndGroup(index, members, namespace, labels, directory.pod(members[0])))
         places.update(dict.fromkeys(members, index))
     for external in dict.fromkeys(externals):
         end = directory.external(external)
-        if end.somebody is not None:
-            aliases[external] = end.somebody.ref
-            places[external] = places[end.somebody.ref]
+        if end.pod_behind is not None:
+            aliases[external] = end.pod_behind.ref
+            places[external] = places[end.pod_behind.ref]
             continue
         places[external] = len(groups)
-        groups.append(Group(len(groups), (external,), None, (), end))
+        groups.append(EndGroup(len(groups), (external,), None, (), end))
     # In the order of the cluster, so that pairs come in that order.
     ordered: dict[Member, int] = {ref: places[ref] for ref in directory.cluster.pods}
     return tuple(groups), Places({**ordered, **places}, aliases)
@@ -99,20 +99,20 @@ def group(
 
 def given(
     directory: Directory, vocabulary: Vocabulary, parts: Iterable[tuple[Member, ...]]
-) -> tuple[tuple[Group, ...], Places]:
+) -> tuple[tuple[EndGroup, ...], Places]:
     """Groups of exactly these members, those of a namespace side by side.
 
     The caller knows that no policy tells the members of a group apart. No external has the address of a pod.
     """
-    groups: list[Group] = []
+    groups: list[EndGroup] = []
     for index, members in enumerate(parts):
         first = members[0]
         if isinstance(first, External):
-            groups.append(Group(index, members, None, (), directory.external(first)))
+            groups.append(EndGroup(index, members, None, (), directory.external(first)))
         else:
             pod = directory.cluster.pods[first]
             labels = vocabulary.labels(first.namespace, pod.labels)
-            groups.append(Group(index, members, first.namespace, labels, directory.pod(first)))
+            groups.append(EndGroup(index, members, first.namespace, labels, directory.pod(first)))
     return tuple(groups), Places({end: each.index for each in groups for end in each.members}, {})
 
 

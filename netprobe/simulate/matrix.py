@@ -24,7 +24,7 @@ from netprobe.model.policy import Direction
 from netprobe.model.verdict import Verdict
 from netprobe.simulate.bits import uncollected
 from netprobe.simulate.endpoint import Directory, common_families
-from netprobe.simulate.groups import Group, Member, given, group
+from netprobe.simulate.groups import EndGroup, Member, given, group
 from netprobe.simulate.profile import CALICO, Profile
 from netprobe.simulate.rows import Applying
 from netprobe.simulate.table import Context, Table
@@ -94,7 +94,7 @@ class Evaluation:
         """Every end that can be asked about: pods in the order of the cluster, then addresses outside."""
         return tuple(self._places.groups)
 
-    def group_of(self, end: Member) -> Group:
+    def group_of(self, end: Member) -> EndGroup:
         return self.groups[self._place(end)]
 
     def table(self, port: int, protocol: Protocol = Protocol.TCP, family: Family | None = None) -> Table:

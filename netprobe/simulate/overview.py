@@ -58,7 +58,7 @@ class PodSet:
 
 
 @dataclass(frozen=True, slots=True)
-class Bundle:
+class FlowBundle:
     """`flows` flows with one verdict, from each of `sources` to each of `destinations` except itself."""
 
     sources: PodSet
@@ -74,7 +74,7 @@ class Bundle:
 class Overview:
     """`left_out`: flows of the question that are in no bundle; see LEFT_OUT."""
 
-    bundles: tuple[Bundle, ...]
+    bundles: tuple[FlowBundle, ...]
     left_out: int
 
 
@@ -86,7 +86,7 @@ def overview(question: Question, evaluation: Evaluation) -> Overview:
     for destination in question.destinations:
         for asked in question.ports_of(destination):
             by_port[asked].append(destination)
-    bundles: list[Bundle] = []
+    bundles: list[FlowBundle] = []
     covered = 0
     for (port, protocol), ends in by_port.items():
         destinations = _members(ends, evaluation)
@@ -191,7 +191,7 @@ class _Columns:
         return found
 
 
-def _bundles(columns: _Columns, sources: _PodSets, destinations: _PodSets) -> Iterator[Bundle]:
+def _bundles(columns: _Columns, sources: _PodSets, destinations: _PodSets) -> Iterator[FlowBundle]:
     classes: dict[tuple[tuple[Cell, int], ...], list[int]] = defaultdict(list)
     for group in destinations.members:
         cells = {cell: bits & sources.everybody for cell, bits in columns.cells(group).items()}
@@ -206,4 +206,4 @@ def _bundles(columns: _Columns, sources: _PodSets, destinations: _PodSets) -> It
             )
             if flows:
                 whole = sources.of(bits, rest=bits == most and len(cells_of) > 1)
-                yield Bundle(whole, to, columns.port, columns.protocol, family, verdict, flows)
+                yield FlowBundle(whole, to, columns.port, columns.protocol, family, verdict, flows)

@@ -14,7 +14,7 @@ from enum import Enum
 from netprobe.errors import UsageError
 
 
-class Edge(Enum):
+class Treatment(Enum):
     """How a plugin treats traffic that the API does not define."""
 
     POLICIES = "policies"  # judged as any other flow
@@ -36,8 +36,8 @@ class Profile:
     name: str
     blocks_match_pods: bool = True
     blocks_match_nodes: bool = True
-    own_node: Edge = Edge.POLICIES
-    self_through_service: Edge = Edge.POLICIES
+    own_node: Treatment = Treatment.POLICIES
+    self_through_service: Treatment = Treatment.POLICIES
 
 
 CALICO = Profile("calico")
@@ -46,9 +46,9 @@ CILIUM = Profile(
     "cilium",
     blocks_match_pods=False,
     blocks_match_nodes=False,
-    self_through_service=Edge.ALWAYS,  # its hairpin path skips policy
+    self_through_service=Treatment.ALWAYS,  # its hairpin path skips policy
 )
-ANTREA = Profile("antrea", self_through_service=Edge.ALWAYS)  # antrea #5687
+ANTREA = Profile("antrea", self_through_service=Treatment.ALWAYS)  # antrea #5687
 
 PROFILES: Mapping[str, Profile] = {
     profile.name: profile for profile in (CALICO, CILIUM, KUBE_NETWORK_POLICIES, ANTREA)

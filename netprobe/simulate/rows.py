@@ -89,7 +89,7 @@ class Applying:
         return groupby(numbers, key=self._tiers.__getitem__)
 
 
-class Rows:
+class DirectionRows:
     """The rows of one direction for one port in one family."""
 
     def __init__(self, applying: Applying, port: int, protocol: Protocol, family: Family | None) -> None:

@@ -10,9 +10,9 @@ from netprobe.model.flow import Family, Protocol
 from netprobe.model.policy import Direction
 from netprobe.model.verdict import Verdict
 from netprobe.simulate.bits import Weights, pack, uncollected, unpack
-from netprobe.simulate.groups import Group, Member, Places
-from netprobe.simulate.profile import Edge
-from netprobe.simulate.rows import Applying, Matched, Rows
+from netprobe.simulate.groups import EndGroup, Member, Places
+from netprobe.simulate.profile import Treatment
+from netprobe.simulate.rows import Applying, DirectionRows, Matched
 from netprobe.simulate.universe import Universe
 
 
@@ -26,7 +26,7 @@ class Context:
 
 
 @dataclass(frozen=True, slots=True)
-class Counts:
+class PairCounts:
     """Ordered pairs of different ends, at least one of them a pod, by verdict."""
 
     allow: int
@@ -50,10 +50,12 @@ class Table:
         self._special = self._no_family.union(each.index for each in self._groups if each.sample.pod is None)
 
     @cached_property
-    def _rows(self) -> Mapping[Direction, Rows]:
+    def _rows(self) -> Mapping[Direction, DirectionRows]:
         port = self.port, self.protocol, self.family
         with uncollected():
-            return {direction: Rows(applying, *port) for direction, applying in self._applying.items()}
+            return {
+                direction: DirectionRows(applying, *port) for direction, applying in self._applying.items()
+            }
 
     @cached_property
     def _egress(self) -> list[int | None]:
@@ -103,7 +105,7 @@ class Table:
         """A pod to its own address."""
         return self._places.resolve(source) == self._places.resolve(destination)
 
-    def counts(self) -> Counts:
+    def counts(self) -> PairCounts:
         """All ordered pairs, counted without being made. Costs the groups times a set operation."""
         weights = Weights([each.size for each in self._groups])
         heard = [each for each in self._groups if each.index not in self._no_family]
@@ -115,7 +117,7 @@ class Table:
             itself = row >> each.index & 1  # a pod to itself is not counted
             allow += each.size * (weights.total(row) - itself)
         known = _ordered_pairs(heard)
-        return Counts(allow, known - allow, _ordered_pairs(self._groups) - known)
+        return PairCounts(allow, known - allow, _ordered_pairs(self._groups) - known)
 
     def reached(self, group: int) -> int:
         """The groups that a group reaches, as bits, its own node left aside."""
@@ -165,7 +167,7 @@ class Table:
         return self._places.resolve(destination) in self._universe.pods_on(one)
 
     def _leaves_to_node(self, source: Member, other: int) -> bool:
-        if self._universe.profile.own_node is Edge.POLICIES:
+        if self._universe.profile.own_node is Treatment.POLICIES:
             return False
         return self._places.resolve(source) in self._universe.pods_on(other)
 
@@ -174,7 +176,7 @@ class Table:
         return self._rows[direction].opened(number, index)
 
 
-def _ordered_pairs(groups: Iterable[Group]) -> int:
+def _ordered_pairs(groups: Iterable[EndGroup]) -> int:
     """The ordered pairs of different ends, at least one of them a pod."""
     pods = outside = 0
     for each in groups:

@@ -28,7 +28,7 @@ from netprobe.model.policy import (
 )
 from netprobe.simulate.bits import pack
 from netprobe.simulate.endpoint import ASSUMED, Directory
-from netprobe.simulate.groups import Group
+from netprobe.simulate.groups import EndGroup
 from netprobe.simulate.match import within
 from netprobe.simulate.profile import Profile
 
@@ -36,7 +36,7 @@ from netprobe.simulate.profile import Profile
 class Universe:
     """All groups of an evaluation. Every answer is a set of group indexes, and kept."""
 
-    def __init__(self, groups: tuple[Group, ...], directory: Directory, profile: Profile) -> None:
+    def __init__(self, groups: tuple[EndGroup, ...], directory: Directory, profile: Profile) -> None:
         self._directory, self.profile, self.groups = directory, profile, groups
         size = len(groups)
         self.everything = (1 << size) - 1  # mutant: equivalent, -1 has all these bits too
@@ -188,7 +188,7 @@ class Universe:
         unions = accumulate((1 << index for _, index in seen), lambda one, other: one | other, initial=0)
         return [address for address, _ in seen], list(unions)
 
-    def _block_sees(self, each: Group) -> bool:
+    def _block_sees(self, each: EndGroup) -> bool:
         if each.sample.pod is not None:
             return self.profile.blocks_match_pods
         return self.profile.blocks_match_nodes or not self._directory.is_node(each.sample)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Mapping
 
-from netprobe.generate.declared import Column, Declared, Share
+from netprobe.generate.declared import Declared, DeclaredColumn, Share
 from netprobe.model.cluster import Cluster
 from netprobe.model.flow import End, Flow, PodRef, Protocol, ServiceRef
 from netprobe.model.verdict import Verdict
@@ -27,7 +27,7 @@ def listed(matrix: Mapping[Flow, Verdict], cluster: Cluster) -> Declared:
             column = columns[order[flow.destination], flow.port, flow.protocol]
             column[verdict] |= 1 << order[flow.source]
     made = (
-        Column(*place, tuple(Share(None, verdict, sources) for verdict, sources in shares.items()))
+        DeclaredColumn(*place, tuple(Share(None, verdict, sources) for verdict, sources in shares.items()))
         for place, shares in columns.items()
     )
     return Declared(tuple((end,) for end in order), tuple(made), itself)

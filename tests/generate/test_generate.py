@@ -10,7 +10,7 @@ import pytest
 
 from netprobe.generate import Generated
 from netprobe.generate import generate as generate_by_crowds
-from netprobe.generate.selectors import Namespace as PodClasses
+from netprobe.generate.selectors import NamespaceClasses as PodClasses
 from netprobe.generate.space import PodClass
 from netprobe.model.cluster import Cluster, Namespace
 from netprobe.model.flow import ContainerPort, External, Flow, Pod, PodRef, Protocol

@@ -11,7 +11,7 @@ import pytest
 
 from netprobe.cli import main
 from netprobe.lab.fabric.state import CountedRule
-from netprobe.lab.trace import Counts, UnclearError
+from netprobe.lab.trace import RuleCounts, UnclearError
 from netprobe.model.flow import PodRef
 from tests.lab.playground import OPEN, SILENT, Playground, playground, pod, policy, service
 
@@ -194,9 +194,9 @@ RULES = [
 ]
 
 
-def counted(*more: int) -> Counts:
+def counted(*more: int) -> RuleCounts:
     after = [replace(rule, packets=(rule.packets or 0) + n) for rule, n in zip(RULES[1:], more, strict=True)]
-    return Counts(RULES, [RULES[0], *after])
+    return RuleCounts(RULES, [RULES[0], *after])
 
 
 def test_one_rule_counts_and_two_are_unclear() -> None:
@@ -208,4 +208,4 @@ def test_one_rule_counts_and_two_are_unclear() -> None:
     with pytest.raises(UnclearError):
         counted(1, 0, 1).policies("egress", "n1", PodRef("x", "p"))
     with pytest.raises(UnclearError):
-        Counts(RULES, RULES[:-1])
+        RuleCounts(RULES, RULES[:-1])

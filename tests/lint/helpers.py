@@ -5,12 +5,12 @@ from __future__ import annotations
 from textwrap import dedent
 
 from netprobe.lint import NO_CONFIG, Finding, LintConfig, Linted, View, catalogue, lint
-from netprobe.lint.read import Input
+from netprobe.lint.read import LintInput
 from netprobe.manifests import Reader
 
 
 def view(text: str, file: str = "test.yaml") -> View:
-    gathered = Input()
+    gathered = LintInput()
     reader = Reader()
     for document in reader.text(file, dedent(text)):
         gathered.add(document)

@@ -21,7 +21,7 @@ from netprobe.simulate import (
     Simulator,
     profile,
 )
-from netprobe.simulate.profile import Edge
+from netprobe.simulate.profile import Treatment
 from tests.semantics.stage import (
     NODES,
     also,
@@ -42,7 +42,7 @@ from tests.semantics.stage import (
 SHUT = policy("x/shut", ingress=(), egress=())
 N1, N2 = (str(NODES[node]) for node in ("n1", "n2"))
 EVERY_POD = PodPeer(EVERYTHING, EVERYTHING)
-OWN_NODE_OPEN = replace(CALICO, name="own node open", own_node=Edge.ALWAYS)
+OWN_NODE_OPEN = replace(CALICO, name="own node open", own_node=Treatment.ALWAYS)
 
 
 @pytest.mark.parametrize("asked", ["x/a -> x/a 80", "x/a -> x/a 53/UDP", "x/a -> 10.244.1.1 80"])

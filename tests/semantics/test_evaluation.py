@@ -13,7 +13,7 @@ from netprobe.model.flow import External, PodRef, Protocol
 from netprobe.model.labels import EVERYTHING, Operator, Selector
 from netprobe.model.policy import NamedPort, PodPeer, Policy, PortRange
 from netprobe.simulate import CALICO, CILIUM, Evaluation, evaluate
-from netprobe.simulate.profile import Edge
+from netprobe.simulate.profile import Treatment
 from tests.semantics.stage import (
     OTHER_WEB,
     OUT,
@@ -188,7 +188,7 @@ def test_a_node_and_the_pods_on_it_are_counted_by_a_rule_of_their_own() -> None:
 
 
 def test_the_own_node_is_counted_where_a_plugin_never_holds_it_back() -> None:
-    profile = replace(CALICO, own_node=Edge.ALWAYS)
+    profile = replace(CALICO, own_node=Treatment.ALWAYS)
     pods = [
         pod("x/a", {}, "10.244.1.1"),
         pod("x/b", {}, "10.244.1.2", node="n2"),

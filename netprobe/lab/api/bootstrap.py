@@ -25,7 +25,7 @@ from netprobe.lab.api.resources import (
 from netprobe.lab.api.store import Store
 from netprobe.lab.fabric import addresses
 from netprobe.lab.fabric.network import SERVES
-from netprobe.lab.fabric.state import Fabric, Node
+from netprobe.lab.fabric.state import Fabric, LabNode
 from netprobe.model.objects import Object
 
 _DNS_LABELS = {"k8s-app": "kube-dns"}
@@ -94,7 +94,7 @@ def install_dns(store: Store) -> None:
     _create(operations, DEPLOYMENTS, "kube-system", metadata, deployment)
 
 
-def _node(node: Node, number: int) -> Object:
+def _node(node: LabNode, number: int) -> Object:
     time = now()
     ready = {
         "type": "Ready",

@@ -22,7 +22,7 @@ from netprobe.lab.api.operations import Operations
 from netprobe.lab.api.routes import Routes
 from netprobe.lab.api.store import Store
 from netprobe.lab.controllers import controllers
-from netprobe.lab.enforcer import Enforcer
+from netprobe.lab.enforcer import StatePusher
 from netprobe.lab.fabric.state import Fabric
 from netprobe.lab.kubelet import Kubelet
 
@@ -87,7 +87,7 @@ async def serve(
     store = Store(history)
     serve_custom_kinds(store)
     operations = Operations(store)
-    enforcer = Enforcer(store, fabric)
+    enforcer = StatePusher(store, fabric)
     loops: list[Loop] = [
         enforcer,
         Kubelet(operations, fabric, enforcer),

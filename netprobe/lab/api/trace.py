@@ -20,7 +20,7 @@ from netprobe.lab.api.status import ApiError
 from netprobe.lab.enforcer import OUTSIDE
 from netprobe.lab.fabric.addresses import SERVICE_NETWORKS
 from netprobe.lab.fabric.state import Fabric
-from netprobe.lab.trace import Counts, UnclearError, parse_target, way
+from netprobe.lab.trace import RuleCounts, UnclearError, parse_target, way
 from netprobe.model.flow import PodRef, ServiceRef
 from netprobe.model.objects import Object
 from netprobe.model.observation import Outcome
@@ -55,7 +55,7 @@ async def trace(operations: Operations, fabric: Fabric, query: Mapping[str, str]
         outcome = await _connect(fabric, cluster.running(ref), end.host, number, protocol)
         try:
             steps = way(
-                Counts(before, await fabric.rules()),
+                RuleCounts(before, await fabric.rules()),
                 cluster.node_names,
                 source=ref if ref in policed else None,
                 source_node=cluster.node_of[ref],

@@ -9,12 +9,12 @@ from netprobe.lab.api.lifecycle import Deletion
 from netprobe.lab.api.operations import lab_itself, now
 from netprobe.lab.api.resources import DEPLOYMENTS, REPLICA_SETS
 from netprobe.lab.controllers import owned
-from netprobe.lab.controllers.workloads import Owner, template_hash
+from netprobe.lab.controllers.workloads import OwnerController, template_hash
 from netprobe.manifests.workload import TEMPLATE_HASH
 from netprobe.model.objects import Object
 
 
-class Deployments(Owner):
+class Deployments(OwnerController):
     """A rolling update makes all new pods before it removes old ones, since pods cost little here; with the
     strategy Recreate it removes the old ones first. ReplicaSets of old templates are deleted: there is no
     rollout history."""

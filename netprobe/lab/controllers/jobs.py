@@ -16,14 +16,14 @@ from netprobe.lab.api.operations import lab_itself, now
 from netprobe.lab.api.resources import JOBS
 from netprobe.lab.controllers import owned
 from netprobe.lab.controllers.owned import Slot
-from netprobe.lab.controllers.workloads import Owner
+from netprobe.lab.controllers.workloads import OwnerController
 from netprobe.lab.podstatus import is_ready
 from netprobe.model.objects import Object
 
 INDEX = "batch.kubernetes.io/job-completion-index"
 
 
-class Jobs(Owner):
+class Jobs(OwnerController):
     """Keeps `parallelism` pods until enough have succeeded, or the deadline; removes a finished Job after its
     ttlSecondsAfterFinished."""
 

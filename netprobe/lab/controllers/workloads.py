@@ -36,7 +36,7 @@ def template_hash(template: Mapping[str, Any]) -> str:
     return "".join(_ALPHABET[byte % len(_ALPHABET)] for byte in digest[:10])
 
 
-class Owner(Controller[Key]):
+class OwnerController(Controller[Key]):
     """Wakes for objects of its kind, and for objects of the kind that they own: `dependent`."""
 
     resource: Resource
@@ -74,7 +74,7 @@ class Owner(Controller[Key]):
 
 
 @dataclass(frozen=True, slots=True)
-class Workload:
+class WorkloadKind:
     """A kind of the table. Its `status` is made from the pods that fill slots, and the number of slots."""
 
     resource: Resource
@@ -87,8 +87,8 @@ class Workload:
     replaces_finished: bool = True
 
 
-class WorkloadController(Owner):
-    def __init__(self, operations: Operations, workload: Workload) -> None:
+class WorkloadController(OwnerController):
+    def __init__(self, operations: Operations, workload: WorkloadKind) -> None:
         self.resource = workload.resource
         self._workload = workload
         super().__init__(operations)
@@ -250,21 +250,21 @@ def _daemon_set_status(obj: Object, pods: Sequence[Object], wanted: int) -> Obje
 
 
 WORKLOADS = (
-    Workload(
+    WorkloadKind(
         REPLICA_SETS,
         slots=_replicas,
         key=lambda _pod: "",
         status=_replica_set_status,
         replaces_finished=False,
     ),
-    Workload(
+    WorkloadKind(
         STATEFUL_SETS,
         slots=_ordinals,
         key=lambda pod: str(pod["metadata"]["name"]),
         status=_stateful_set_status,
         fits=_has_ordinal,
     ),
-    Workload(
+    WorkloadKind(
         DAEMON_SETS,
         slots=_nodes,
         key=lambda pod: str(pod["spec"].get("nodeName", "")),

@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from ipaddress import IPv4Address, IPv6Address, ip_network
 
 from netprobe.errors import LabError
-from netprobe.lab.fabric.state import Node
+from netprobe.lab.fabric.state import LabNode
 from netprobe.lab.options import IPFamily
 from netprobe.model.flow import Address
 
@@ -37,13 +37,13 @@ def versions(families: Sequence[IPFamily]) -> tuple[int, ...]:
     return tuple(4 if family == "ipv4" else 6 for family in families)
 
 
-def node(number: int, families: Sequence[IPFamily]) -> Node:
+def node(number: int, families: Sequence[IPFamily]) -> LabNode:
     """Node `number`, from 1."""
     addresses: dict[int, Address] = {
         4: IPv4Address(f"172.31.255.{number}"),
         6: IPv6Address(f"fd00:172:31:255::{number:x}"),
     }
-    return Node(f"n{number}", tuple(addresses[version] for version in versions(families)))
+    return LabNode(f"n{number}", tuple(addresses[version] for version in versions(families)))
 
 
 def block(number: int, version: int) -> str:
@@ -74,7 +74,7 @@ class _Block:
 class Addresses:
     """Hands out the addresses of pods, and checks those of external hosts."""
 
-    def __init__(self, nodes: Sequence[Node], families: Sequence[IPFamily]) -> None:
+    def __init__(self, nodes: Sequence[LabNode], families: Sequence[IPFamily]) -> None:
         self._versions = versions(families)
         self._blocks = {node.name: [_Block(number)] for number, node in enumerate(nodes, 1)}
         self._spare = list(range(len(nodes) + 1, _LAST_BLOCK + 1))

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from netprobe.errors import LabError
 from netprobe.lab.fabric.loader import Loader
 from netprobe.lab.fabric.ruleset import Compiler
-from netprobe.lab.fabric.state import InstalledPolicy, Member, NetworkState
+from netprobe.lab.fabric.state import InstalledPolicy, NetworkState, PolicyPod
 from netprobe.lab.options import LabOptions
 from netprobe.model.flow import PodRef
 from netprobe.model.labels import Labels
@@ -35,7 +35,7 @@ class _Facts:
     """All that the rules of policies are made from. A state in which only Services changed has the same."""
 
     namespaces: Mapping[str, Labels]
-    members: Mapping[PodRef, Member]
+    members: Mapping[PodRef, PolicyPod]
     policies: Sequence[InstalledPolicy]
     tiers: Sequence[Tier]
     links: Mapping[str, Links]

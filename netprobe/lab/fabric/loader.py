@@ -12,7 +12,7 @@ from netprobe.lab.fabric import update
 from netprobe.lab.fabric.process import LabProcess, Stdio
 from netprobe.lab.fabric.spawner import Spawner
 from netprobe.lab.fabric.state import CountedRule
-from netprobe.lab.fabric.table import Ruleset, Table
+from netprobe.lab.fabric.table import NftTable, Ruleset
 
 
 class Loader:
@@ -21,7 +21,7 @@ class Loader:
     `reloads` counts full loads: one at first, and one for each difference that nft refused.
     """
 
-    def __init__(self, spawner: Spawner, nft: str, network: int, table: Table) -> None:
+    def __init__(self, spawner: Spawner, nft: str, network: int, table: NftTable) -> None:
         self._spawner = spawner
         self._nft = nft
         self._network = network

@@ -13,7 +13,7 @@ import dns.rcode
 import dns.rdatatype
 import dns.rrset
 
-from netprobe.lab.fabric.zone import TTL_S, Answer, Record, Zone
+from netprobe.lab.fabric.zone import TTL_S, DnsAnswer, Record, Zone
 
 _PLAIN_UDP = 512  # RFC 1035, without EDNS
 
@@ -54,7 +54,7 @@ def respond(question: bytes, zone: Zone, *, datagram: bool) -> bytes | None:
         return short.to_wire()
 
 
-def _fill(answer: dns.message.Message, found: Answer, zone: Zone) -> None:
+def _fill(answer: dns.message.Message, found: DnsAnswer, zone: Zone) -> None:
     if found.inside:
         answer.flags |= dns.flags.AA
     if not found.exists:

@@ -29,9 +29,9 @@ from netprobe.lab.fabric.ruleset import POLICIES
 from netprobe.lab.fabric.sandboxes import Sandbox
 from netprobe.lab.fabric.services import Proxy
 from netprobe.lab.fabric.spawner import Spawner
-from netprobe.lab.fabric.state import CountedRule, NetworkState, Node, Placement, PodSpec
-from netprobe.lab.fabric.table import Table
-from netprobe.lab.fabric.zone import Names
+from netprobe.lab.fabric.state import CountedRule, FabricPod, LabNode, NetworkState, PlacedPod
+from netprobe.lab.fabric.table import NftTable
+from netprobe.lab.fabric.zone import ClusterNames
 from netprobe.lab.options import LabOptions
 from netprobe.model.flow import Address, PodRef
 
@@ -73,8 +73,8 @@ class _Segment:
 
 @dataclass(slots=True)
 class _Pod:
-    spec: PodSpec
-    node: Node
+    spec: FabricPod
+    node: LabNode
     addresses: tuple[Address, ...]
     network: int
     sandbox: Sandbox
@@ -88,7 +88,7 @@ class _Pod:
 class LabNetwork:
     """Made by `await LabNetwork.open(...)`, ended by `await close()`."""
 
-    nodes: Sequence[Node]
+    nodes: Sequence[LabNode]
     _fabric: _Segment
     _enforcer: Enforcer
     _proxy: Proxy
@@ -105,8 +105,8 @@ class LabNetwork:
         self._indexes = itertools.count(10)
         self._thread = ThreadPoolExecutor(1, "links")
         self._segments: dict[str, _Segment] = {}
-        self._tables: dict[Table, dict[str, Loader]] = {}
-        self._names = Names()
+        self._tables: dict[NftTable, dict[str, Loader]] = {}
+        self._names = ClusterNames()
 
     @classmethod
     async def open(cls, spawner: Spawner, options: LabOptions) -> LabNetwork:
@@ -174,7 +174,7 @@ class LabNetwork:
 
     # Pods
 
-    async def place(self, pod: PodSpec) -> Placement:
+    async def place(self, pod: FabricPod) -> PlacedPod:
         if pod.ref in self._pods or pod.ref in self._placing:
             raise LabError(f"{pod.ref} is in the lab already")
         node = self._choose(pod.node)
@@ -212,9 +212,9 @@ class LabNetwork:
         home = Sandbox(self._spawner, pod.ref, network, placed)
         link = None if shares_node else f"p{index}"
         self._pods[pod.ref] = _Pod(pod, node, placed, network, home, link, index)
-        return Placement(node, placed)
+        return PlacedPod(node, placed)
 
-    def _choose(self, wanted: str | None) -> Node:
+    def _choose(self, wanted: str | None) -> LabNode:
         """The node of that name, or the one with the fewest pods."""
         by_name = {node.name: node for node in self.nodes}
         if wanted is not None:

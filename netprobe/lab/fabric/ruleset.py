@@ -58,8 +58,8 @@ from netprobe.lab.fabric.policyrules import (
     verdicts,
 )
 from netprobe.lab.fabric.selection import Query, Selection
-from netprobe.lab.fabric.state import InstalledPolicy, Member, NetworkState
-from netprobe.lab.fabric.table import NamedSet, Ruleset, Table
+from netprobe.lab.fabric.state import InstalledPolicy, NetworkState, PolicyPod
+from netprobe.lab.fabric.table import NamedSet, NftTable, Ruleset
 from netprobe.model.flow import PodRef, Protocol
 from netprobe.model.policy import Action, Direction, Policy, Tier
 
@@ -89,7 +89,7 @@ table {_NAME} {{
   }}
 }}
 """
-POLICIES = Table(_NAME, _BASE)
+POLICIES = NftTable(_NAME, _BASE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,7 +120,7 @@ class Compiler:
         self._versions = versions
         self._deny_with: DenyWith = deny_with
         self.selection: Selection = Selection(state, None if before is None else before.selection)
-        self._by_name: dict[tuple[Protocol, str], list[Member]] | None = None
+        self._by_name: dict[tuple[Protocol, str], list[PolicyPod]] | None = None
         self.sets: dict[str, NamedSet] = {}
         self._chains: dict[str, PolicyRules] = {}
         self._applying: dict[Direction, dict[PodRef, list[_Applied]]] = {

@@ -6,7 +6,7 @@ from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from netprobe.lab.fabric.state import Member, NetworkState
+from netprobe.lab.fabric.state import NetworkState, PolicyPod
 from netprobe.model.flow import PodRef
 from netprobe.model.labels import Labels, Selector
 from netprobe.model.policy import PodPeer, Subject
@@ -46,12 +46,12 @@ class Selection:
 
     def __init__(self, state: NetworkState, before: Selection | None = None) -> None:
         self.namespaces = state.namespaces
-        self.by_namespace: dict[str, dict[PodRef, Member]] = defaultdict(dict)
+        self.by_namespace: dict[str, dict[PodRef, PolicyPod]] = defaultdict(dict)
         for ref, member in state.members.items():
             if not (member.external or member.host_network):
                 self.by_namespace[ref.namespace][ref] = member
-        self.answers: dict[Query, tuple[Member, ...]] = {}
-        self._still_true: dict[Query, tuple[Member, ...]] = {}
+        self.answers: dict[Query, tuple[PolicyPod, ...]] = {}
+        self._still_true: dict[Query, tuple[PolicyPod, ...]] = {}
         self.changed = True
         """Whether it has other pods than `before`, or in other namespaces."""
         if before is not None:
@@ -63,11 +63,11 @@ class Selection:
                 ):
                     self._still_true[query] = known
 
-    def everyone(self) -> Iterator[Member]:
+    def everyone(self) -> Iterator[PolicyPod]:
         for members in self.by_namespace.values():
             yield from members.values()
 
-    def pods(self, query: Query) -> tuple[Member, ...]:
+    def pods(self, query: Query) -> tuple[PolicyPod, ...]:
         """The pods that a query selects; the same object while they are the same."""
         known = self.answers.get(query)
         if known is None:
@@ -83,7 +83,7 @@ class Selection:
         self.answers[query] = known
         return known
 
-    def without(self, other: Selection) -> Iterator[Member]:
+    def without(self, other: Selection) -> Iterator[PolicyPod]:
         """The pods that `other` does not have, or has otherwise, or in a namespace with other labels."""
         for name, members in self.by_namespace.items():
             theirs = other.by_namespace.get(name, {})
@@ -92,7 +92,7 @@ class Selection:
                 if not same_labels or theirs.get(ref) is not member:
                     yield member
 
-    def selects(self, query: Query, member: Member) -> bool:
+    def selects(self, query: Query, member: PolicyPod) -> bool:
         namespace = member.ref.namespace
         labels = self.namespaces.get(namespace, {})
         return query.covers(namespace, labels) and query.pods.matches(member.labels)

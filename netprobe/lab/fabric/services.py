@@ -40,8 +40,8 @@ from netprobe.errors import LabError
 from netprobe.lab.fabric.addresses import POD_NETWORKS, SERVICE_NETWORKS
 from netprobe.lab.fabric.loader import Loader
 from netprobe.lab.fabric.policyrules import shortened
-from netprobe.lab.fabric.state import NetworkState, Node
-from netprobe.lab.fabric.table import NamedSet, Ruleset, Table
+from netprobe.lab.fabric.state import LabNode, NetworkState
+from netprobe.lab.fabric.table import NamedSet, NftTable, Ruleset
 from netprobe.model.flow import Address
 from netprobe.model.objects import ReadOnlyObject
 
@@ -53,7 +53,7 @@ _TYPE = {4: "ipv4_addr", 6: "ipv6_addr"}
 _MASQUERADE = f"meta mark set meta mark | {_MARK:#x}"
 
 
-def table(versions: Sequence[int]) -> Table:
+def table(versions: Sequence[int]) -> NftTable:
     """The table of Services for the address families of the lab."""
     key = {v: f"{_IP[v]} daddr . meta l4proto . th dport" for v in versions}
 
@@ -104,7 +104,7 @@ table {NAME} {{
   }}
 }}
 """
-    return Table(NAME, base)
+    return NftTable(NAME, base)
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,7 +142,7 @@ class Services:
             owner = (metadata.get("labels") or {}).get(SERVICE_NAME)
             self._slices[metadata["namespace"], owner].append(slice_)
 
-    def node(self, node: Node) -> Ruleset:
+    def node(self, node: LabNode) -> Ruleset:
         writer = _Writer(node, self._versions)
         for service in self._services:
             for address in service["spec"]["clusterIPs"]:
@@ -210,7 +210,7 @@ def _number(slice_: ReadOnlyObject, port: ReadOnlyObject) -> int | None:
 class _Writer:
     """Collects the rules of one node."""
 
-    def __init__(self, node: Node, versions: Sequence[int]) -> None:
+    def __init__(self, node: LabNode, versions: Sequence[int]) -> None:
         self._node = node
         self.virtual: dict[int, set[str]] = {version: set() for version in versions}
         self._chains: dict[str, tuple[str, ...]] = {}
@@ -326,7 +326,7 @@ class Proxy:
     """
 
     def __init__(
-        self, nodes: Sequence[Node], *, versions: Sequence[int], loaders: Mapping[str, Loader]
+        self, nodes: Sequence[LabNode], *, versions: Sequence[int], loaders: Mapping[str, Loader]
     ) -> None:
         self._nodes = nodes
         self._versions = versions

@@ -16,7 +16,7 @@ from netprobe.model.policy import STANDARD_TIERS, Policy, Tier
 
 
 @dataclass(frozen=True, slots=True)
-class Node:
+class LabNode:
     """A node of the lab, with one address of each of the lab's IP families."""
 
     name: str
@@ -24,7 +24,7 @@ class Node:
 
 
 @dataclass(frozen=True, slots=True)
-class PodSpec:
+class FabricPod:
     """What the fabric needs to bring a pod up.
 
     If `node` is None, the fabric chooses one. `addresses` are those of an external host, which is outside the
@@ -43,15 +43,15 @@ class PodSpec:
 
 
 @dataclass(frozen=True, slots=True)
-class Placement:
+class PlacedPod:
     """Where a pod was placed."""
 
-    node: Node
+    node: LabNode
     addresses: tuple[Address, ...]
 
 
 @dataclass(frozen=True, slots=True)
-class Member:
+class PolicyPod:
     """A pod as policies see it."""
 
     ref: PodRef
@@ -76,7 +76,7 @@ class NetworkState:
     """Everything that rules and names are made from. Mappings are API objects as stored, with defaults."""
 
     namespaces: Mapping[str, Labels]
-    members: Mapping[PodRef, Member]
+    members: Mapping[PodRef, PolicyPod]
     policies: Sequence[InstalledPolicy]
     services: Sequence[Mapping[str, Any]] = ()
     endpoint_slices: Sequence[Mapping[str, Any]] = ()
@@ -117,9 +117,9 @@ class Fabric(Protocol):
     So it is isolated before its first packet. Calls for different pods may run at the same time.
     """
 
-    nodes: Sequence[Node]
+    nodes: Sequence[LabNode]
 
-    async def place(self, pod: PodSpec) -> Placement:
+    async def place(self, pod: FabricPod) -> PlacedPod:
         """Choose the node and addresses; the pod cannot send yet. LabError if the addresses are taken.
 
         A pod with `host_network` has its node's addresses. An external host needs `addresses`.

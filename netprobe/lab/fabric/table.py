@@ -30,7 +30,7 @@ class Ruleset:
 
 
 @dataclass(frozen=True, slots=True)
-class Table:
+class NftTable:
     """`name` with its family, as "inet netprobe"; `base` makes it, with its hooks and its (empty) maps."""
 
     name: str

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 
-from netprobe.lab.fabric.table import NamedSet, Ruleset, Table
+from netprobe.lab.fabric.table import NamedSet, NftTable, Ruleset
 
 
-def reload(table: Table, wanted: Ruleset) -> str:
+def reload(table: NftTable, wanted: Ruleset) -> str:
     """Load everything again, whatever is loaded; established connections stay open."""
     fresh = f"add table {table.name}\ndelete table {table.name}\n{table.base}"
     return fresh + update(table, Ruleset.empty(), wanted)
 
 
-def update(table: Table, loaded: Ruleset, wanted: Ruleset) -> str:
+def update(table: NftTable, loaded: Ruleset, wanted: Ruleset) -> str:
     """The transaction that turns `loaded` into `wanted`; "" if they are equal. Everything is created before
     it is referred to, and deleted after the last reference.
     """

@@ -33,7 +33,7 @@ class Record:
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class DnsAnswer:
     """`exists` False is NXDOMAIN. `extra`: addresses of names in records. `inside`: of our own zone."""
 
     exists: bool
@@ -67,17 +67,17 @@ class Zone:
         """The record that comes with "no such name" and "no such record"."""
         return next(r for r in self._of(APEX) if r.kind == "SOA")
 
-    def find(self, name: str, kind: str) -> Answer:
+    def find(self, name: str, kind: str) -> DnsAnswer:
         if name.endswith((".in-addr.arpa", ".ip6.arpa")):
             found = self._of(name)
-            return Answer(bool(found), _only(found, kind), inside=bool(found))
+            return DnsAnswer(bool(found), _only(found, kind), inside=bool(found))
         if name != APEX and not name.endswith(f".{APEX}"):
-            return Answer(exists=False, inside=False)
+            return DnsAnswer(exists=False, inside=False)
         if address := self._pod(name):
             found = (_address_record(name, address),)
-            return Answer(True, _only(found, kind))
+            return DnsAnswer(True, _only(found, kind))
         if name not in self._records:
-            return Answer(exists=False)
+            return DnsAnswer(exists=False)
         found = self._of(name)
         records = _only(found, kind)
         if alias := _only(found, "CNAME"):
@@ -89,7 +89,7 @@ class Zone:
             for address in self._of(record.data.rpartition(" ")[2].rstrip("."))
             if address.kind in {"A", "AAAA"}
         )
-        return Answer(True, records, extra)
+        return DnsAnswer(True, records, extra)
 
     def _follow(self, alias: Record, kind: str) -> tuple[Record, ...]:
         """An alias and the records that it leads to, as far as they are in the zone."""
@@ -186,7 +186,7 @@ def _only(records: Iterable[Record], kind: str) -> tuple[Record, ...]:
     return tuple(record for record in records if kind in {record.kind, "ANY"})
 
 
-class Names:
+class ClusterNames:
     """The cluster's DNS: set `state` after each change; `respond` answers by the newest state."""
 
     def __init__(self) -> None:

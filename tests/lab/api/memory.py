@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from ipaddress import IPv4Address
 
 from netprobe.errors import LabError
-from netprobe.lab.fabric.state import CountedRule, NetworkState, Node, Placement, PodSpec
+from netprobe.lab.fabric.state import CountedRule, FabricPod, LabNode, NetworkState, PlacedPod
 from netprobe.model.flow import PodRef
 
 
@@ -44,12 +44,12 @@ class MemoryProcess:
 class MemoryFabric:
     """`events` is what happened, in order: ("place", ref), ("enforce", state), ("start", ref)..."""
 
-    nodes: Sequence[Node] = (
-        Node("n1", (IPv4Address("172.31.255.1"),)),
-        Node("n2", (IPv4Address("172.31.255.2"),)),
+    nodes: Sequence[LabNode] = (
+        LabNode("n1", (IPv4Address("172.31.255.1"),)),
+        LabNode("n2", (IPv4Address("172.31.255.2"),)),
     )
     events: list[tuple[str, object]] = field(default_factory=list)
-    placed: dict[PodRef, Placement] = field(default_factory=dict)
+    placed: dict[PodRef, PlacedPod] = field(default_factory=dict)
     processes: list[MemoryProcess] = field(default_factory=list)
     enforced: asyncio.Event = field(default_factory=asyncio.Event)  # set at each change
 
@@ -58,14 +58,14 @@ class MemoryFabric:
         """The newest."""
         return next(what for kind, what in reversed(self.events) if isinstance(what, NetworkState))
 
-    async def place(self, pod: PodSpec) -> Placement:
+    async def place(self, pod: FabricPod) -> PlacedPod:
         if pod.ref in self.placed:
             raise LabError(f"{pod.ref} is placed already")
         names = [node.name for node in self.nodes]
         node = self.nodes[names.index(pod.node)] if pod.node else self.nodes[len(self.placed) % len(names)]
         number = len(self.events) + 1
         address = IPv4Address("10.244.1.0") + number
-        placement = Placement(node, pod.addresses or (address,))
+        placement = PlacedPod(node, pod.addresses or (address,))
         self.placed[pod.ref] = placement
         self.events.append(("place", pod.ref))
         return placement

@@ -7,13 +7,13 @@ from pathlib import Path
 
 import pytest
 
-from netprobe.lab.fabric.state import Node
+from netprobe.lab.fabric.state import LabNode
 from netprobe.model.objects import Object
 from tests.lab.api.conftest import running
 from tests.lab.api.memory import MemoryFabric
 
 SERVICES = "/api/v1/namespaces/default/services"
-BOTH = Node("n1", (IPv6Address("fd00:172:31:255::1"), IPv4Address("172.31.255.1")))
+BOTH = LabNode("n1", (IPv6Address("fd00:172:31:255::1"), IPv4Address("172.31.255.1")))
 
 CASES: list[tuple[Object, list[str]]] = [
     ({}, ["IPv6"]),

@@ -18,7 +18,7 @@ from typing import Any
 from netprobe.lab.fabric import kernel
 from netprobe.lab.fabric.network import LabNetwork
 from netprobe.lab.fabric.process import LabProcess
-from netprobe.lab.fabric.state import InstalledPolicy, Member, NetworkState, PodSpec
+from netprobe.lab.fabric.state import FabricPod, InstalledPolicy, NetworkState, PolicyPod
 from netprobe.model.flow import Address, ContainerPort, PodRef, Protocol
 from netprobe.model.objects import Object
 from netprobe.model.policy import STANDARD_TIERS, Tier
@@ -68,7 +68,7 @@ class World:
 
     network: LabNetwork
     namespaces: dict[str, dict[str, str]] = field(default_factory=dict)
-    members: dict[PodRef, Member] = field(default_factory=dict)
+    members: dict[PodRef, PolicyPod] = field(default_factory=dict)
     policies: list[Object | InstalledPolicy] = field(default_factory=list)
     tiers: Sequence[Tier] = STANDARD_TIERS
 
@@ -112,7 +112,7 @@ class World:
     ) -> PodRef:
         ref = PodRef.parse(name)
         self.namespaces.setdefault(ref.namespace, {"kubernetes.io/metadata.name": ref.namespace})
-        spec = PodSpec(
+        spec = FabricPod(
             ref,
             name,
             ports(*declared),
@@ -123,7 +123,7 @@ class World:
             annotations=annotations or {},
         )
         placed = await self.network.place(spec)
-        self.members[ref] = Member(
+        self.members[ref] = PolicyPod(
             ref, labels or {}, placed.addresses, spec.ports, placed.node.name, host_network, bool(external)
         )
         return ref

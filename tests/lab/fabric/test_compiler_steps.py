@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from netprobe.lab.fabric.ruleset import Compiler
-from netprobe.lab.fabric.state import Member, NetworkState
+from netprobe.lab.fabric.state import NetworkState, PolicyPod
 from netprobe.model.flow import PodRef
 from tests.lab.fabric.probing import installed, policy, ports
 
@@ -49,7 +49,7 @@ POOL = st.lists(
     max_size=5,
 )
 MEMBERS = {
-    (ref, value, number): Member(
+    (ref, value, number): PolicyPod(
         ref,
         {} if value is None else {"k": value},
         (ip_address(f"10.244.1.{REFS.index(ref) + 1}"),),

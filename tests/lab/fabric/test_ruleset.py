@@ -8,7 +8,7 @@ from typing import Any
 
 from netprobe.lab.fabric import update
 from netprobe.lab.fabric.ruleset import POLICIES, Compiler
-from netprobe.lab.fabric.state import Member, NetworkState
+from netprobe.lab.fabric.state import NetworkState, PolicyPod
 from netprobe.lab.fabric.table import Ruleset
 from netprobe.model.flow import PodRef
 from tests.conftest import Golden
@@ -39,7 +39,7 @@ DENY = policy("shop/deny", {"podSelector": {}, "policyTypes": ["Ingress", "Egres
 def state(*policies: dict[str, Any], **labels: str) -> NetworkState:
     """Three pods; `labels` changes the app of one by its name."""
     members = {
-        ref: Member(
+        ref: PolicyPod(
             ref,
             {"app": labels.get(ref.name, ref.name)},
             (ip_address(f"10.244.1.{number}"), ip_address(f"fd00:10:244:1::{number}")),

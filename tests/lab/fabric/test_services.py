@@ -15,7 +15,7 @@ import pytest
 from netprobe.lab.fabric import kernel, update
 from netprobe.lab.fabric.network import SERVES, LabNetwork
 from netprobe.lab.fabric.services import Services, table
-from netprobe.lab.fabric.state import Node
+from netprobe.lab.fabric.state import LabNode
 from netprobe.lab.fabric.table import Ruleset
 from netprobe.model.flow import PodRef
 from netprobe.model.objects import Object
@@ -23,7 +23,7 @@ from tests.conftest import Golden
 from tests.lab.fabric.inside import in_a_lab
 from tests.lab.fabric.probing import OPEN, REFUSED, SILENT, Clock, World, policy
 
-NODE = Node("n1", (ip_address("172.31.255.1"), ip_address("fd00:172:31:255::1")))
+NODE = LabNode("n1", (ip_address("172.31.255.1"), ip_address("fd00:172:31:255::1")))
 TABLE = table((4, 6))
 
 

@@ -12,7 +12,7 @@ import pytest
 
 from netprobe.lab.fabric.nameserver import respond
 from netprobe.lab.fabric.services import Services
-from netprobe.lab.fabric.state import NetworkState, Node
+from netprobe.lab.fabric.state import LabNode, NetworkState
 from netprobe.lab.fabric.zone import Zone
 from netprobe.model.objects import Object
 
@@ -183,7 +183,7 @@ def test_what_somebody_wrote_into_a_slice_harms_nobody_else() -> None:
     assert zone.find("10-244-1-9.web.shop.svc.cluster.local", "A").records
     assert zone.find("db.shop.svc.cluster.local", "A").records
     assert ask("odd.shop.svc.cluster.local", "A", zone=zone).rcode() == dns.rcode.SERVFAIL
-    compiled = Services(services, bad).node(Node("n1", ()))
+    compiled = Services(services, bad).node(LabNode("n1", ()))
     assert [chain for chain in compiled.chains if chain.startswith("endpoint")] == [
         "endpoint/10.244.1.9/tcp/80"
     ]
