@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterator
 from typing import Any
 
-from netprobe.impact import Breach, Bundle, FlowChange, Impact
+from netprobe.impact import Breach, ChangeBundle, FlowChange, Impact
 from netprobe.model.flow import Protocol
 from netprobe.model.verdict import Decision
 from netprobe.report.document import API_VERSION, causes, flow_fields
@@ -55,7 +55,7 @@ def as_json(impact: Impact, _style: Style = PLAIN) -> Iterator[str]:
     yield "\n]}\n"
 
 
-def _record(impact: Impact, bundle: Bundle) -> dict[str, Any]:
+def _record(impact: Impact, bundle: ChangeBundle) -> dict[str, Any]:
     before, after = impact.decisions(bundle.sample)
     other = (impact.other, Protocol.TCP)
     named = [] if bundle.ports is None else [_port(*port) for port in bundle.ports if port != other]
