@@ -31,7 +31,7 @@ from netprobe.lab import Lab, LabOptions, start
 from netprobe.model.cluster import Cluster, Namespace
 from netprobe.model.flow import ContainerPort, Flow, Pod, PodRef
 from netprobe.model.objects import Object
-from netprobe.policies.networkpolicy import policy_of
+from netprobe.policies.kinds import NETWORK_POLICY
 from netprobe.probe import Fixture, Pace, Prober, Workbench
 from netprobe.probe.pace import LAB
 from netprobe.simulate import Simulator
@@ -165,7 +165,7 @@ async def measure(pods: int, lab: Lab) -> None:
                     Cluster(
                         namespaces={n.name: n for n in wanted.namespaces},
                         pods=made,
-                        policies=tuple(map(policy_of, policies)),
+                        policies=tuple(map(NETWORK_POLICY.policy, policies)),
                     )
                 )
                 counts = Counts.of(compare(None, says.matrix(flows), seen.matrix))

@@ -51,7 +51,6 @@ class Examination:
     lab: bool = False
     options: PodOptions = field(default_factory=PodOptions)
     deadlines: Deadlines = field(default_factory=Deadlines)
-    pace: Pace = field(default_factory=Pace)
     most_nodes: int = 3
     within_s: float = 10.0
     progress: Callable[[str], None] = lambda _: None
@@ -88,7 +87,7 @@ class Examination:
             progress=self.progress,
         )
         begun = asyncio.get_running_loop().time()
-        sessions = Sessions(self.cluster, self.pace)
+        sessions = Sessions(self.cluster, Pace())
         entered = False
         try:
             async with bench:

@@ -16,7 +16,8 @@ from netprobe.model.cluster import Cluster
 from netprobe.model.flow import Flow, PodRef
 from netprobe.model.policy import Direction
 from netprobe.model.verdict import Verdict
-from netprobe.policies.networkpolicy import dump_policy, policy_of
+from netprobe.policies.kinds import NETWORK_POLICY
+from netprobe.policies.networkpolicy import dump_policy
 from netprobe.simulate import Simulator
 
 TRIED = 50
@@ -117,14 +118,14 @@ def _changed(cluster: Cluster, change: Change) -> Cluster:
     match change:
         case Patch(kind, name, operations):
             policies = tuple(
-                policy_of(patched(dump_policy(policy), operations))
+                NETWORK_POLICY.policy(patched(dump_policy(policy), operations))
                 if (policy.kind, str(policy.ref)) == (kind, name)
                 else policy
                 for policy in cluster.policies
             )
             return replace(cluster, policies=policies)
         case Apply(obj):
-            made = policy_of(obj)
+            made = NETWORK_POLICY.policy(obj)
             others = (policy for policy in cluster.policies if policy.ref != made.ref)
             return replace(cluster, policies=(*others, made))
         case Delete(kind, name):

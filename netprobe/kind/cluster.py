@@ -66,10 +66,6 @@ class Timeouts:
     pull_s: float = 45.0
 
 
-def _state_folder() -> Path:
-    return Path(os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state") / "netprobe" / "kind"
-
-
 @dataclass(frozen=True, slots=True)
 class KindCluster:
     """One kind cluster by name. `kubeconfig` None: kind's default file. `report` gets each stage."""
@@ -78,7 +74,6 @@ class KindCluster:
     programs: Programs
     kubeconfig: Path | None = None
     timeouts: Timeouts = field(default_factory=Timeouts)
-    state_folder: Path = field(default_factory=_state_folder)
     report: Report = lambda _: None
 
     async def up(self, options: CreateOptions, plugin: Manifest) -> None:
@@ -128,7 +123,8 @@ class KindCluster:
 
     @property
     def _marker(self) -> Path:
-        return self.state_folder / f"{self.name}.unfinished"
+        state = Path(os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state")
+        return state / "netprobe" / "kind" / f"{self.name}.unfinished"
 
     async def _create(self, options: CreateOptions) -> None:
         self.report(f"creating the kind cluster {self.name}, which takes a minute or two")

@@ -39,7 +39,7 @@ async def connect(
     """Open the cluster of a kubeconfig (default: $KUBECONFIG, ~/.kube/config) and of one of its contexts.
 
     No request is sent yet. UsageError: no such file or context, or unreadable.
-    At most `qps` requests a second on average, `burst` at once.
+    At most `qps` requests a second on average, `burst` at once; the defaults are kubectl's.
     """
     import yaml
     from kubernetes.aio.client import Configuration

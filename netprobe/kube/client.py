@@ -43,24 +43,19 @@ class KubeCluster:
     """Implements probe's ClusterAPI. Made by `netprobe.kube.connect`.
 
     `context` is the name of the kubeconfig's context, if it has one. `reload` renews the credentials.
-    `lost_s`: how long a watch may fail to reach the server.
     """
 
     def __init__(
         self,
         client: WsApiClient,
         *,
-        context: str | None = None,
-        request_timeout_s: float = 30.0,
-        limit: RateLimit | None = None,
-        reload: Callable[[], Awaitable[None]] | None = None,
-        lost_s: float = LOST_S,
+        context: str | None,
+        request_timeout_s: float,
+        limit: RateLimit,
+        reload: Callable[[], Awaitable[None]],
     ) -> None:
         self.context = context
-        self._transport = Transport(
-            client, timeout_s=request_timeout_s, limit=limit or RateLimit(), reload=reload
-        )
-        self._lost_s = lost_s
+        self._transport = Transport(client, timeout_s=request_timeout_s, limit=limit, reload=reload)
         self._sockets: set[Any] = set()  # of the connections that are used once and then closed
 
     @property
@@ -131,7 +126,7 @@ class KubeCluster:
                                 yield event
                 except UnreachableError:  # a broken watch continues at its last version
                     lost = now() if lost is None or self._transport.answered_at > lost else lost
-                    if now() - lost >= self._lost_s:
+                    if now() - lost >= LOST_S:
                         raise
                 await asyncio.sleep(0.1)  # no busy loop with a server that ends watches at once
 

@@ -158,8 +158,6 @@ async def open_exec(
         try:
             return await _open(transport, pod, container, command, stdin=stdin)
         except errors.UnauthorizedError:
-            if transport.reload is None:
-                raise
             await transport.reload()
             return await _open(transport, pod, container, command, stdin=stdin)
 

@@ -26,10 +26,6 @@ from netprobe.model.objects import Object
 CONNECT_S: Final = 10.0
 """How long a TCP connection to the server may take."""
 
-QPS: Final = 50.0
-BURST: Final = 100
-"""The default rate, in requests a second, as kubectl's."""
-
 
 def _did_nothing(error: BaseException) -> bool:
     return isinstance(error, errors.ApiStatusError) and error.status in {429, 503}
@@ -63,7 +59,7 @@ EXECS: Final = tenacity.AsyncRetrying(
 class RateLimit:
     """`await limit.turn()` returns at once `burst` times, then `per_s` times a second, in order."""
 
-    def __init__(self, per_s: float = QPS, burst: int = BURST) -> None:
+    def __init__(self, per_s: float, burst: int) -> None:
         self._gap_s = 1 / per_s
         self._slack_s = self._gap_s * (burst - 1)
         self._next = float("-inf")  # when the next token of an empty bucket is due, less the burst
@@ -93,7 +89,7 @@ class Transport:
         *,
         timeout_s: float,
         limit: RateLimit,
-        reload: Callable[[], Awaitable[None]] | None = None,
+        reload: Callable[[], Awaitable[None]],
     ) -> None:
         self.client = client
         self.limit = limit
@@ -157,7 +153,7 @@ class Transport:
             return await self._send(method, path, what, query=query or {}, body=body, timeout=timeout)
 
         response = await send()
-        if response.status == 401 and self.reload is not None:
+        if response.status == 401:
             response.release()
             await self.reload()
             response = await send()

@@ -25,7 +25,7 @@ TYPE_INVALID = "FieldValueTypeInvalid"
 UNKNOWN = "UnknownField"
 """Refused with 400 under strict field validation; otherwise the field is dropped."""
 
-_INT_LIMITS = {32: 1 << 31, 64: 1 << 63}
+_INT_LIMIT = 1 << 31
 _QUOTE_IT = "put it in quotes"
 
 
@@ -170,14 +170,14 @@ class Decoder:
         self.errors.append(wrong_type(child(path, key), value, "true or false"))
         return False
 
-    def integer(self, parent: Mapping[str, Any], key: str, path: str, bits: int = 32) -> int | None:
-        """An integer of 32 or 64 bits; None for null, and for an error."""
+    def integer(self, parent: Mapping[str, Any], key: str, path: str) -> int | None:
+        """An integer of 32 bits; None for null, and for an error."""
         value = parent.get(key)
         if value is None:
             return None
-        number = as_integer(value, bits)
+        number = as_integer(value)
         if number is None:
-            self.errors.append(wrong_type(child(path, key), value, f"an integer of {bits} bits"))
+            self.errors.append(wrong_type(child(path, key), value, "an integer of 32 bits"))
         return number
 
     def strings(self, parent: Mapping[str, Any], key: str, path: str) -> list[tuple[str, str]]:
@@ -208,11 +208,10 @@ class Decoder:
         return result
 
 
-def as_integer(value: Any, bits: int = 32) -> int | None:
-    """An integer, None if it is not one. 80.0 in YAML reaches the server as 80, so it counts as one."""
+def as_integer(value: Any) -> int | None:
+    """An integer of 32 bits; None for anything else. 80.0 in YAML reaches the server as 80: it counts too."""
     if isinstance(value, bool) or not isinstance(value, int | float):
         return None
     if isinstance(value, float) and not value.is_integer():
         return None
-    limit = _INT_LIMITS[bits]
-    return int(value) if -limit <= value < limit else None
+    return int(value) if -_INT_LIMIT <= value < _INT_LIMIT else None

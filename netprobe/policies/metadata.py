@@ -36,17 +36,17 @@ NameRule = Callable[[str], Sequence[str]]
 
 
 def validate_metadata(
-    decoder: Decoder, value: Any, name_rule: NameRule = names.dns_subdomain, path: str = "metadata"
+    decoder: Decoder, value: Any, name_rule: NameRule = names.dns_subdomain
 ) -> Mapping[str, Any]:
     """Collect in `decoder` what the server refuses; returns the mapping.
 
     A missing namespace is not an error: the request's path supplies it. Owners, finalizers and managed fields
     do not affect a policy and are not checked.
     """
-    metadata = decoder.mapping(value, path, FIELDS)
-    _check_names(decoder, metadata, name_rule, path)
-    check_labels(decoder, metadata, "labels", path)
-    _check_annotations(decoder, metadata, path)
+    metadata = decoder.mapping(value, "metadata", FIELDS)
+    _check_names(decoder, metadata, name_rule)
+    check_labels(decoder, metadata, "labels", "metadata")
+    _check_annotations(decoder, metadata)
     return metadata
 
 
@@ -62,29 +62,29 @@ def check_labels(decoder: Decoder, parent: Mapping[str, Any], key: str, path: st
     return labels
 
 
-def _check_names(decoder: Decoder, metadata: Mapping[str, Any], name_rule: NameRule, path: str) -> None:
+def _check_names(decoder: Decoder, metadata: Mapping[str, Any], name_rule: NameRule) -> None:
     errors = decoder.errors
-    prefix = decoder.string(metadata, "generateName", path) or ""
+    prefix = decoder.string(metadata, "generateName", "metadata") or ""
     # more characters follow a prefix, so it may end with a dash
     masked = prefix[:-2] + "a" if len(prefix) > 1 and prefix.endswith("-") else prefix
     if prefix:
-        errors += [fields.invalid(f"{path}.generateName", prefix, text) for text in name_rule(masked)]
-    name = decoder.string(metadata, "name", path)
+        errors += [fields.invalid("metadata.generateName", prefix, text) for text in name_rule(masked)]
+    name = decoder.string(metadata, "name", "metadata")
     if name:
-        errors += [fields.invalid(f"{path}.name", name, text) for text in name_rule(name)]
+        errors += [fields.invalid("metadata.name", name, text) for text in name_rule(name)]
     elif prefix:
         generated = f"{prefix[:_GENERATED_FROM]}00000"
-        errors += [fields.invalid(f"{path}.name", generated, text) for text in name_rule(generated)]
+        errors += [fields.invalid("metadata.name", generated, text) for text in name_rule(generated)]
     elif metadata.get("name") in (None, ""):
-        errors.append(fields.required(f"{path}.name", "name or generateName is required"))
-    namespace = decoder.string(metadata, "namespace", path)
+        errors.append(fields.required("metadata.name", "name or generateName is required"))
+    namespace = decoder.string(metadata, "namespace", "metadata")
     if namespace:
-        errors += [fields.invalid(f"{path}.namespace", namespace, t) for t in names.dns_label(namespace)]
+        errors += [fields.invalid("metadata.namespace", namespace, t) for t in names.dns_label(namespace)]
 
 
-def _check_annotations(decoder: Decoder, metadata: Mapping[str, Any], path: str) -> None:
-    annotations = decoder.string_map(metadata, "annotations", path)
-    where = f"{path}.annotations"
+def _check_annotations(decoder: Decoder, metadata: Mapping[str, Any]) -> None:
+    annotations = decoder.string_map(metadata, "annotations", "metadata")
+    where = "metadata.annotations"
     for name in annotations:
         for message in names.label_key(name.lower()):
             decoder.errors.append(fields.invalid(where, name, message, f"{where}.{name}"))

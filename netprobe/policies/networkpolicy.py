@@ -59,15 +59,6 @@ def validate_policy(obj: Mapping[str, Any], *, strict: bool = True) -> list[Fiel
     return decoder.errors
 
 
-def policy_of(obj: Mapping[str, Any], *, namespace: str = "default", origin: Origin | None = None) -> Policy:
-    """The policy of an object that is known to be valid; ValueError if it is not."""
-    decoder = Decoder(strict=False)
-    policy = read_policy(decoder, obj, namespace=namespace, origin=origin)
-    if policy is None:
-        raise ValueError(f"not a valid NetworkPolicy: {decoder.errors[0]}")
-    return policy
-
-
 def read_policy(
     decoder: Decoder, obj: Mapping[str, Any], *, namespace: str = "default", origin: Origin | None = None
 ) -> Policy | None:

@@ -14,7 +14,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from ipaddress import ip_address
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Final, Self
 
 from netprobe.errors import ClusterError, ConflictError, ForbiddenError, NotFoundError, WorkbenchError
 from netprobe.model.flow import ContainerPort, End, PodRef, Protocol
@@ -29,14 +29,16 @@ from netprobe.probe.run_objects import PodOptions, run_namespace
 
 Progress = Callable[[str], None]
 
+POLL_S: Final = 0.1
+"""How often a bench looks if it cannot watch."""
+
 
 @dataclass(frozen=True, slots=True)
 class Deadlines:
-    """How long a bench waits, in seconds, and how often it looks if it cannot watch."""
+    """How long a bench waits, in seconds."""
 
     ready_s: float = 120.0
     removed_s: float = 90.0
-    poll_s: float = 0.1
 
 
 def new_run() -> str:
@@ -148,7 +150,7 @@ class Bench(ABC):
             if "deletionTimestamp" not in current or now() > end:
                 raise ConflictError(await self._owner_of(name, current))
             self._progress(f"waiting for the namespace {name} to be removed")
-            await asyncio.sleep(self._deadlines.poll_s)
+            await asyncio.sleep(POLL_S)
 
     async def _created(self, obj: Object) -> bool:
         """Create an object; False if one of its name exists."""
@@ -193,7 +195,7 @@ class Bench(ABC):
                     continue
                 if not any(passing in str(e) for passing in ("service account", "status unknown for quota")):
                     raise
-            await asyncio.sleep(self._deadlines.poll_s)
+            await asyncio.sleep(POLL_S)
 
     async def _is_leaving(self, ref: PodRef) -> bool:
         """Whether a pod of that name is being removed, or is gone by now."""

@@ -22,6 +22,8 @@ GUEST_KINDS: Final = ("Job", "Pod", "NetworkPolicy", "ConfigMap")
 """What a run makes in namespaces that are not its own. A Job owns the others and is removed after them."""
 
 POLL_S: Final = 0.15
+CLEAN_S: Final = 120.0
+"""How long `clean` waits for everything to be gone."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,34 +71,27 @@ class _Found:
         return tuple(sorted(map(_name, [*self.namespaces, *self.guests])))
 
 
-async def life_of(cluster: ClusterAPI, run: str, clock: lease.Clock = lease.utc_now) -> lease.Life:
+async def life_of(cluster: ClusterAPI, run: str) -> lease.Life:
     """Whether a run lives, by its Lease."""
     try:
-        return lease.read(await cluster.get("Lease", lease.NAME, run_namespace(run)), clock())
+        return lease.read(await cluster.get("Lease", lease.NAME, run_namespace(run)), lease.utc_now())
     except NotFoundError:
         return lease.Life(False, "it holds no Lease")
 
 
-async def clean(
-    cluster: ClusterAPI,
-    run: str | None = None,
-    *,
-    dry_run: bool = False,
-    deadline_s: float = 120.0,
-    clock: lease.Clock = lease.utc_now,
-) -> Cleaned:
+async def clean(cluster: ClusterAPI, run: str | None = None, *, dry_run: bool = False) -> Cleaned:
     """Remove what dead runs left (all of them, or one), and wait until it is gone.
 
     ClusterError that names what is left at the deadline, if anything is.
     """
     unlisted: set[str] = set()
     found = await _find(cluster, run, unlisted=unlisted)
-    left = [Leftover(r, await life_of(cluster, r, clock), found[r].names) for r in sorted(found)]
+    left = [Leftover(r, await life_of(cluster, r), found[r].names) for r in sorted(found)]
     dead = tuple(item for item in left if not item.life.alive)
     if dead and not dry_run:
         async with asyncio.TaskGroup() as group:
             for item in dead:
-                group.create_task(remove(cluster, item.run, deadline_s=deadline_s))
+                group.create_task(remove(cluster, item.run, deadline_s=CLEAN_S))
     alive = tuple(item for item in left if item.life.alive)
     return Cleaned(dead, alive, tuple(kind for kind in GUEST_KINDS if kind in unlisted))
 

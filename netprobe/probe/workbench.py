@@ -15,7 +15,7 @@ from netprobe.model.labels import Labels
 from netprobe.model.objects import Object
 from netprobe.probe import admission_changes, canary, permission, run_objects
 from netprobe.probe.api import ClusterAPI
-from netprobe.probe.bench import Bench, Deadlines, Progress, ref_of, station, together
+from netprobe.probe.bench import POLL_S, Bench, Deadlines, Progress, ref_of, station, together
 from netprobe.probe.canary import Canaries, Canary
 from netprobe.probe.permission import Permission
 from netprobe.probe.plan import Station
@@ -88,7 +88,7 @@ class Workbench(Bench):
                 await self._cluster.delete("Namespace", name)
                 while True:
                     await self._cluster.get("Namespace", name)
-                    await asyncio.sleep(self._deadlines.poll_s)
+                    await asyncio.sleep(POLL_S)
         except NotFoundError:
             pass
         except TimeoutError as e:

@@ -1,4 +1,4 @@
-"""What the published accounts are held to, on a lab and on a real cluster alike."""
+"""What the published accounts need, for the tests of runs and of the conformance suite."""
 
 from __future__ import annotations
 

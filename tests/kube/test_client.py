@@ -13,7 +13,7 @@ import pytest
 from aiohttp import WSMsgType, web
 
 from netprobe.errors import ClusterError, ForbiddenError, NotFoundError, UnreachableError, UsageError
-from netprobe.kube import connect, transport
+from netprobe.kube import client, connect, transport
 from netprobe.kube import exec as kube_exec
 from netprobe.probe.api import Finished
 from tests.kube.server import serving, write_kubeconfig
@@ -227,7 +227,11 @@ async def test_a_watch_goes_on_over_lost_connections_and_expired_versions(tmp_pa
         pytest.param(["cut"] * 4, True, id="nobody there"),  # aiohttp tries a kept connection twice
     ],
 )
-async def test_a_watch_that_reaches_nobody_ends(tmp_path: Path, tries: list[str], *, ends: bool) -> None:
+async def test_a_watch_that_reaches_nobody_ends(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, tries: list[str], *, ends: bool
+) -> None:
+    monkeypatch.setattr(client, "LOST_S", 0.05)  # less than the pause between two tries
+
     async def handler(request: web.Request) -> web.StreamResponse:
         if "watch" not in request.query:
             return reply({"metadata": {"resourceVersion": "1"}, "items": []})
@@ -242,14 +246,12 @@ async def test_a_watch_that_reaches_nobody_ends(tmp_path: Path, tries: list[str]
             await response.write(event("ADDED", "a", "2"))
         return response
 
-    async with serving(handler, tmp_path) as (cluster, _):
-        cluster._lost_s = 0.05  # less than the pause between two tries
-        async with aclosing(cluster.watch("Pod", "x")) as events:
-            if ends:
-                with pytest.raises(UnreachableError, match="watch pods in x"):
-                    await anext(events)
-            else:
-                assert (await anext(events)).object["metadata"]["name"] == "a"
+    async with serving(handler, tmp_path) as (cluster, _), aclosing(cluster.watch("Pod", "x")) as events:
+        if ends:
+            with pytest.raises(UnreachableError, match="watch pods in x"):
+                await anext(events)
+        else:
+            assert (await anext(events)).object["metadata"]["name"] == "a"
 
 
 async def exec_handler(request: web.Request) -> web.StreamResponse:

@@ -38,32 +38,17 @@ def read(*messages: bytes) -> tuple[list[str], Finished | None]:
 CONNECTION_LOST = Finished(None, "the connection was lost")
 
 
-@pytest.mark.parametrize(
-    ("messages", "lines", "finished"),
-    [
-        pytest.param([b"\x01one\ntwo\n", SUCCESS], ["one", "two"], Finished(0), id="lines and a success"),
-        pytest.param(
-            [b"\x01on", b"\x01e\ntw", b"\x01o\n", SUCCESS],
-            ["one", "two"],
-            Finished(0),
-            id="a line in three frames",
-        ),
-        pytest.param([b"\x01a\xffb\n", SUCCESS], ["a\ufffdb"], Finished(0), id="not UTF-8: replaced"),
-        pytest.param(
-            [b"\x01one\ntwo", SUCCESS],
-            ["one", "two"],
-            Finished(0),
-            id="a last line without an end, command ended",
-        ),
-        pytest.param(
-            [b"\x01one\n12 0 100"],
-            ["one"],
-            CONNECTION_LOST,
-            id="lost: half a line could read as another answer",
-        ),
-        pytest.param([EXIT_7[:30], b"\x03" + EXIT_7[30:]], [], FINISHED_7, id="a status in two frames"),
-    ],
-)
+SESSIONS: dict[str, tuple[list[bytes], list[str], Finished]] = {
+    "lines and a success": ([b"\x01one\ntwo\n", SUCCESS], ["one", "two"], Finished(0)),
+    "a line in three frames": ([b"\x01on", b"\x01e\ntw", b"\x01o\n", SUCCESS], ["one", "two"], Finished(0)),
+    "not UTF-8: replaced": ([b"\x01a\xffb\n", SUCCESS], ["a\ufffdb"], Finished(0)),
+    "a last line without an end, command ended": ([b"\x01one\ntwo", SUCCESS], ["one", "two"], Finished(0)),
+    "lost: half a line could read as another answer": ([b"\x01one\n12 0 100"], ["one"], CONNECTION_LOST),
+    "a status in two frames": ([EXIT_7[:30], b"\x03" + EXIT_7[30:]], [], FINISHED_7),
+}
+
+
+@pytest.mark.parametrize(("messages", "lines", "finished"), SESSIONS.values(), ids=SESSIONS)
 def test_a_session(messages: list[bytes], lines: list[str], finished: Finished) -> None:
     assert read(*messages) == (lines, finished)
 
@@ -82,46 +67,38 @@ def test_streams_that_alternate_stay_apart() -> None:
     assert session.stderr == "oops\n"
 
 
-@pytest.mark.parametrize(
-    ("frame", "finished"),
-    [
-        pytest.param(SUCCESS, Finished(0), id="success"),
-        pytest.param(EXIT_7, FINISHED_7, id="a status"),
-        pytest.param(
-            status({"status": "Failure", "message": "container not found"}),
-            Finished(None, "container not found"),
-            id="a failure without causes",
-        ),
-        pytest.param(
-            status({"status": "Failure", "reason": "InternalError", "details": {"causes": None}}),
-            Finished(None, "InternalError"),
-            id="causes that are null",
-        ),
-        pytest.param(
-            status({"status": "Failure", "message": "x", "details": {"causes": [{"message": "7"}]}}),
-            Finished(None, "x"),
-            id="a cause that is no exit status",
-        ),
-        pytest.param(
-            status({"status": "Failure", "message": "x", "details": BAD_CODE}),
-            Finished(None, "x"),
-            id="an exit status that is no number",
-        ),
-        pytest.param(status(b"[1]"), Finished(None, "unreadable status: b'[1]'"), id="no object"),
-        pytest.param(b'\x03{"sta', Finished(None, 'cut status: {"sta'), id="cut"),
-        pytest.param(b"\x03command died", Finished(None, "cut status: command died"), id="plain text"),
-    ],
-)  # fmt: skip
+def failure(**fields: Any) -> bytes:
+    return status({"status": "Failure", **fields})
+
+
+ENDS = {
+    "success": (SUCCESS, Finished(0)),
+    "a status": (EXIT_7, FINISHED_7),
+    "a failure without causes": (failure(message="no container"), Finished(None, "no container")),
+    "causes that are null": (
+        failure(reason="InternalError", details={"causes": None}),
+        Finished(None, "InternalError"),
+    ),
+    "a cause that is no exit status": (
+        failure(message="x", details={"causes": [{"message": "7"}]}),
+        Finished(None, "x"),
+    ),
+    "an exit status that is no number": (failure(message="x", details=BAD_CODE), Finished(None, "x")),
+    "no object": (status(b"[1]"), Finished(None, "unreadable status: b'[1]'")),
+    "cut": (b'\x03{"sta', Finished(None, 'cut status: {"sta')),
+    "plain text": (b"\x03command died", Finished(None, "cut status: command died")),
+}
+
+
+@pytest.mark.parametrize(("frame", "finished"), ENDS.values(), ids=ENDS)
 def test_the_error_channel(frame: bytes, finished: Finished) -> None:
     assert read(b"\x01one\n", frame) == (["one"], finished)
 
 
-@pytest.mark.parametrize(
-    "message", [b"", b"\x01", b"\x02", b"\x04{}", b"\xff\x00", b"\x09what"],
-    ids=["empty", "no output", "no error", "resize", "v5 close", "an unknown channel"],
-)  # fmt: skip
-def test_messages_that_say_nothing(message: bytes) -> None:
-    assert read(message, b"\x01one\n", SUCCESS) == (["one"], Finished(0))
+def test_messages_that_say_nothing() -> None:
+    """Empty ones, a resize, v5's close, and channels that are not known."""
+    for message in (b"", b"\x01", b"\x02", b"\x04{}", b"\xff\x00", b"\x09what"):
+        assert read(message, b"\x01one\n", SUCCESS) == (["one"], Finished(0)), message
 
 
 def test_memory_is_bounded() -> None:

@@ -80,7 +80,6 @@ BULK = replace(LAB_BULK, resend=True)
     [
         pytest.param(0.5, CLUSTER, id="half a second"),
         pytest.param(1, CLUSTER, id="one second"),
-        pytest.param(2, CLUSTER, id="two seconds"),
         pytest.param(1, replace(LAB, latencies=False), id="lab"),
         pytest.param(1, LAB_BULK, id="bulk"),
         pytest.param(0.5, LAB_BULK, id="bulk, half a second"),

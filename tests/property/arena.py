@@ -24,7 +24,8 @@ from netprobe.model.objects import Object
 from netprobe.model.observation import Observation
 from netprobe.model.policy import Policy
 from netprobe.model.verdict import Decision, Verdict
-from netprobe.policies.networkpolicy import dump_policy, policy_of
+from netprobe.policies.kinds import NETWORK_POLICY
+from netprobe.policies.networkpolicy import dump_policy
 from netprobe.probe import Fixture, OutsideHost, Pace, Prober, Workbench
 from netprobe.probe.api import ClusterAPI
 from netprobe.simulate import CALICO, Profile, Simulator
@@ -188,7 +189,7 @@ class World:
         ])  # fmt: skip
 
     def _differing(self, matrix: Mapping[Flow, Observation]) -> Found:
-        parsed = tuple(policy_of(obj) for obj in self.policies.values())
+        parsed = tuple(NETWORK_POLICY.policy(obj) for obj in self.policies.values())
         simulator = Simulator(replace(self.cluster, policies=parsed), self.terms.profile)
         decided = {flow: simulator.decide(flow) for flow in matrix}
         return {
@@ -245,8 +246,7 @@ def _patch(old: Mapping[str, str], new: Mapping[str, str]) -> dict[str, str | No
 def spelled(rng: Random, policy: Policy) -> Object:
     """The policy as somebody may write it, often with the same meaning, sometimes with another.
 
-    Whoever reads it fills in the defaults for himself: `policy_of` for the simulator, the API server for the
-    cluster.
+    Its readers fill in the defaults: `NETWORK_POLICY.policy` for the simulator, the server for the cluster.
     """
     obj = dump_policy(policy)
     spec: dict[str, Any] = obj["spec"]

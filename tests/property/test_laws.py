@@ -13,7 +13,8 @@ from netprobe.model.cluster import Cluster
 from netprobe.model.flow import End, Flow, PodRef, Protocol
 from netprobe.model.policy import Direction, Policy, Rule
 from netprobe.model.verdict import Verdict
-from netprobe.policies.networkpolicy import dump_policy, policy_of, validate_policy
+from netprobe.policies.kinds import NETWORK_POLICY
+from netprobe.policies.networkpolicy import dump_policy, validate_policy
 from netprobe.simulate import Simulator
 from tests.property.strategies import (
     Shape,
@@ -116,7 +117,7 @@ def test_without_policies_everything_is_allowed(cluster: Cluster) -> None:
 def test_a_policy_written_out_and_read_again_keeps_every_verdict(cluster: Cluster) -> None:
     written = [dump_policy(policy) for policy in cluster.policies]
     assert [validate_policy(obj) for obj in written] == [[] for _ in written]
-    again = tuple(policy_of(obj) for obj in written)
+    again = tuple(NETWORK_POLICY.policy(obj) for obj in written)
     assert [dump_policy(policy) for policy in again] == written
     assert verdicts(replace(cluster, policies=again)) == verdicts(cluster)
 

@@ -12,7 +12,8 @@ import pytest
 import yaml
 
 from netprobe.model.policy import Direction
-from netprobe.policies.networkpolicy import policy_of, validate_policy
+from netprobe.policies.kinds import NETWORK_POLICY
+from netprobe.policies.networkpolicy import validate_policy
 from tests.semantics.stage import marks, param, stage, toward
 
 OPEN, CLOSED = ". . . .", "X X X X"
@@ -105,7 +106,7 @@ DEFAULTS = [
 def test_from_the_manifest_to_the_verdict(spec: str, into: str, out_of: str) -> None:
     obj = manifest(A + spec)
     assert validate_policy(obj) == []
-    cluster = stage(policy_of(obj))
+    cluster = stage(NETWORK_POLICY.policy(obj))
     assert marks(cluster, asked(Direction.INGRESS)) == into
     assert marks(cluster, asked(Direction.EGRESS)) == out_of
 
@@ -114,7 +115,7 @@ def test_from_the_manifest_to_the_verdict(spec: str, into: str, out_of: str) -> 
 def test_without_a_podselector_or_with_an_empty_one_every_pod_of_the_namespace(spec: str) -> None:
     obj = manifest(spec)
     assert validate_policy(obj) == []
-    cluster = stage(policy_of(obj))
+    cluster = stage(NETWORK_POLICY.policy(obj))
     asked = [f"z/a -> {subject} 80" for subject in ("x/a", "x/b", "x/e", "x/n", "y/a")]
     assert marks(cluster, asked) == "X X X X ."
 
