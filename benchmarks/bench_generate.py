@@ -19,7 +19,7 @@ from time import process_time
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from benchmarks.synthetic import PORTS, seeded
-from netprobe.generate import Generated, apart, generate
+from netprobe.generate import Generated, generate
 from netprobe.generate.declared import crowded
 from netprobe.model.cluster import Cluster, Namespace
 from netprobe.model.flow import ContainerPort, Flow, Pod, PodRef
@@ -43,7 +43,7 @@ def main() -> int:
         cluster = world(services, namespaces, replicas)
         expected = expectation(services, namespaces)
         began = process_time()
-        declared = crowded(expected, cluster, apart)
+        declared = crowded(expected, cluster)
         read = process_time() - began
         began = process_time()
         made = generate(declared, cluster, denies_by_default=True)

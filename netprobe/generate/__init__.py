@@ -8,7 +8,6 @@ from netprobe.generate.demand import NamedPeers, Refusal
 from netprobe.generate.generate import Generated, generate
 from netprobe.generate.policies import GeneratedPolicy
 from netprobe.generate.propose import ProposedRow, propose
-from netprobe.generate.space import apart
 
 __all__ = [
     "Generated",
@@ -16,7 +15,6 @@ __all__ = [
     "NamedPeers",
     "ProposedRow",
     "Refusal",
-    "apart",
     "generate",
     "propose",
 ]

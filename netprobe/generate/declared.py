@@ -1,6 +1,6 @@
 """A declared matrix by crowds: ends that the declaration treats alike.
 
-Pods that every row includes or excludes together, and that declare the same ports, are a crowd. A crowd is a
+Pods that every row includes or excludes together, with the same ports and labels, are a crowd. A crowd is a
 bit; the sources of a row are one integer. For each destination crowd and each port there is the list of rows
 that name it. From the last row to the first, each row gets the sources that no later row has, and the default
 gets the rest. The cost is linear in the pods, in the ends of the rows, and in rows times their destination
@@ -10,12 +10,13 @@ crowds. It does not depend on the number of pairs.
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
+from collections.abc import Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import reduce
 from operator import or_
 from typing import TypeAlias
 
+from netprobe.manifests.workload import ROLLOUT_LABELS
 from netprobe.model.cluster import Cluster
 from netprobe.model.flow import End, External, Flow, Pod, PodRef, Protocol, ServiceRef
 from netprobe.model.verdict import Verdict
@@ -25,17 +26,28 @@ Crowd: TypeAlias = tuple[End, ...]
 """Ends with the same flows, declared alike: pods of one namespace, one address outside, or one Service."""
 
 
+Shown: TypeAlias = tuple[tuple[str, str], ...]
+
+
+def shown(pod: Pod) -> Shown:
+    """The labels that a policy may select by."""
+    return tuple(sorted((k, v) for k, v in pod.labels.items() if k not in ROLLOUT_LABELS))
+
+
 @dataclass(frozen=True, slots=True)
 class Share:
-    """The part of a column that one row decides; `row` None: the default.
+    """What one row decides about one crowd on one port; `row` None: the default.
 
     `sources` are crowds, as bits. The bit of the destination's own crowd means its members among each other,
-    and nothing if it has only one member.
+    and nothing if it has only one member. `toward` and `port` are the destination's, as declared: also when
+    the share of a Service is read as one of its backends.
     """
 
     row: int | None
     verdict: Verdict
     sources: int
+    toward: int
+    port: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,28 +72,22 @@ class Declared:
     itself: Mapping[Flow, Share] = field(default_factory=dict)
 
 
-def _nothing(_: Pod) -> Hashable:
-    return None
-
-
-def crowded(
-    expectation: Expectation, cluster: Cluster, apart: Callable[[Pod], Hashable] = _nothing
-) -> Declared:
-    """The declared matrix by crowds. Pods for which `apart` differs are never in one.
+def crowded(expectation: Expectation, cluster: Cluster) -> Declared:
+    """The declared matrix by crowds.
 
     Raises InputError for rows that match nothing or that later rows override completely.
     """
-    return _Crowds(Declaration(expectation, cluster), apart).declared()
+    return _Crowds(Declaration(expectation, cluster)).declared()
 
 
 class _Crowds:
-    def __init__(self, read: Declaration, apart: Callable[[Pod], Hashable]) -> None:
+    def __init__(self, read: Declaration) -> None:
         self.read = read
         externals = read.expectation.externals
         named = dict.fromkeys(end for row in read.rows for end in (*row.sources, *row.destinations))
         hosts = dict.fromkeys((*externals, *(end for end in named if isinstance(end, External))))
         services = [end for end in named if isinstance(end, ServiceRef)]
-        pods = self._pods(hosts, apart)
+        pods = self._pods(hosts)
         self.crowds: list[Crowd] = [*pods, *((end,) for end in hosts), *((end,) for end in services)]
         self.index: dict[End, int] = {
             end: number for number, crowd in enumerate(self.crowds) for end in crowd
@@ -90,15 +96,15 @@ class _Crowds:
         self.everybody = _bits(range(len(pods) + len(externals)))
         self._masks: dict[tuple[End, ...], int] = {}
 
-    def _pods(self, hosts: Iterable[External], apart: Callable[[Pod], Hashable]) -> list[Crowd]:
+    def _pods(self, hosts: Iterable[External]) -> list[Crowd]:
         """The crowds of pods, those of a namespace side by side, in the order of the cluster."""
         addresses = {end.address for end in hosts}
         numbers: dict[Hashable, int] = {}
         of: dict[PodRef, int] = {}
         for ref, pod in self.read.cluster.pods.items():
-            # A pod whose address the declaration names as a host is separate from its replicas.
-            alone = ref if not addresses.isdisjoint(pod.addresses) else None
-            key = (ref.namespace, pod.ports, self.read.families(ref), alone, apart(pod))
+            # A pod on its node's network, or whose address the declaration names as a host, is alone.
+            alone = ref if pod.host_network or not addresses.isdisjoint(pod.addresses) else None
+            key = (ref.namespace, pod.ports, self.read.families(ref), alone, shown(pod))
             of[ref] = numbers.setdefault(key, len(numbers))
         sizes = Counter(of.values())
         for ends in dict.fromkeys(ends for row in self.read.rows for ends in (row.sources, row.destinations)):
@@ -125,12 +131,15 @@ class _Crowds:
             left, shares = self._possible(target), list[Share]()
             for number in reversed(rows):
                 if mine := self._sources(number) & left:
-                    shares.append(Share(number, self._verdict(number), mine))
+                    shares.append(Share(number, self._verdict(number), mine, target, port))
                     left &= ~mine
             if by_default and default is not None and (mine := left & self.everybody):
-                shares.append(Share(None, default, mine))
+                shares.append(Share(None, default, mine, target, port))
             columns.append(DeclaredColumn(target, port, protocol, tuple(shares)))
-        ways = {flow: Share(rows[-1], self._verdict(rows[-1]), 0) for flow, rows in itself.items()}
+        ways = {
+            flow: Share(rows[-1], self._verdict(rows[-1]), 0, self.index[flow.destination], flow.port)
+            for flow, rows in itself.items()
+        }
         return Declared(tuple(self.crowds), tuple(columns), ways)
 
     def _layers(

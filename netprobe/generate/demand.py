@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
+from netprobe.generate.declared import Share
 from netprobe.generate.space import Space
 from netprobe.model.flow import Flow, Protocol
 from netprobe.model.policy import Direction
@@ -32,29 +33,15 @@ class Refusal:
     rows: tuple[int | None, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class RowDemand:
-    """What one row demands for some sources of one destination on one port.
-
-    `toward` is the crowd that the row speaks of: the destination, or the Service in front of it.
-    """
-
-    row: int | None
-    verdict: Verdict
-    sources: int
-    toward: int
-    port: int
-
-
 @dataclass(slots=True)
 class TargetDemand:
     """What must reach one destination on one port, and what must not: sources, as bits."""
 
     allow: int = 0
     deny: int = 0
-    rows: list[RowDemand] = field(default_factory=list)
+    rows: list[Share] = field(default_factory=list)
 
-    def add(self, part: RowDemand) -> None:
+    def add(self, part: Share) -> None:
         self.rows.append(part)
         if part.verdict is Verdict.ALLOW:
             self.allow |= part.sources

@@ -10,7 +10,6 @@ from netprobe.errors import InputError, NetprobeError, Problem
 from netprobe.generate.declared import crowded
 from netprobe.generate.demand import Refusal
 from netprobe.generate.generate import Generated, generate
-from netprobe.generate.space import apart
 from netprobe.generate.text import file_name, manifest
 from netprobe.manifests import Reader, parse_policy
 from netprobe.model.cluster import Cluster
@@ -38,7 +37,7 @@ def generate_for(
     """
     expected = suite.expectation
     found = generate(
-        crowded(expected, cluster, apart),
+        crowded(expected, cluster),
         cluster,
         denies_by_default=expected.default is Verdict.DENY,
         dns=dns,

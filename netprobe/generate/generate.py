@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import islice
 from types import MappingProxyType
 from typing import TypeAlias
 
-from netprobe.generate.conflicts import conflicts
 from netprobe.generate.declared import Declared
 from netprobe.generate.demand import (
     Closed,
@@ -16,12 +15,11 @@ from netprobe.generate.demand import (
     NamedPeers,
     PortNumber,
     Refusal,
-    RowDemand,
     TargetDemand,
 )
 from netprobe.generate.policies import DNS_PORT, GeneratedPolicy, PolicyWriter
 from netprobe.generate.proof import Failure, failures, flows
-from netprobe.generate.reader import DemandReader
+from netprobe.generate.reader import DemandReader, conflicts
 from netprobe.generate.rules import RuleMaker, namespace_selectors
 from netprobe.model.cluster import Cluster
 from netprobe.model.flow import External, Flow, Protocol, Via
@@ -57,7 +55,7 @@ def generate(
 ) -> Generated:
     """The policies under which exactly the declared flows pass, proved by the simulator.
 
-    `declared` must keep pods apart that `apart` tells apart. `cluster` has the pods and no policies.
+    `cluster` has the pods and no policies.
     `denies_by_default`: what the declaration does not name is denied, so every namespace is closed.
     `dns` allows the cluster's DNS where egress is closed, unless a pod of the cluster serves DNS.
     `namespace_label` selects namespaces by that label if it tells them apart. `named`: see NamedPeers.
@@ -108,7 +106,7 @@ def read_demand(declared: Declared, cluster: Cluster) -> tuple[Demand, tuple[Ref
             known = of_port.setdefault(reader.space.bit(target), TargetDemand())
             for part in demanded.rows:
                 sources = reader.space.known(part.sources)
-                known.add(RowDemand(part.row, part.verdict, sources, part.toward, part.port))
+                known.add(replace(part, sources=sources))
     refusals = (*reader.refusals[:MOST_REFUSED], *islice(conflicts(by_class, reader), MOST_REFUSED))
     return Demand(reader.space, reader.demands, by_class), refusals
 

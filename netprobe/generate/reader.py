@@ -1,12 +1,14 @@
-"""A declaration read as demands of pods and hosts."""
+"""A declaration read as demands of pods and hosts, and the demands that no policy can tell apart."""
 
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Iterator
+from dataclasses import replace
 
-from netprobe.generate.declared import Declared, DeclaredColumn
-from netprobe.generate.demand import PortNumber, Refusal, RowDemand, TargetDemand
-from netprobe.generate.space import Space
+from netprobe.generate.declared import Declared, DeclaredColumn, Share, Shown
+from netprobe.generate.demand import Demands, PortNumber, Refusal, TargetDemand
+from netprobe.generate.space import PodClass, Space
 from netprobe.model.cluster import Cluster
 from netprobe.model.flow import Address, End, External, Family, Flow, Protocol, ServiceRef, Via
 from netprobe.model.verdict import Verdict
@@ -37,14 +39,11 @@ class DemandReader:
         for share in column.shares:
             self._itself(column, share.sources, share.row, share.verdict)
             sources = self._others(share.sources, column.destination)
-            self._demand(
-                place, RowDemand(share.row, share.verdict, sources, column.destination, column.port), column
-            )
+            self._demand(place, replace(share, sources=sources), (column.port, column.protocol))
 
-    def _demand(self, place: int, part: RowDemand, column: DeclaredColumn, port: int | None = None) -> None:
+    def _demand(self, place: int, part: Share, port: PortNumber) -> None:
         if part.sources:
-            of_port = self.demands[port or column.port, column.protocol]
-            of_port.setdefault(place, TargetDemand()).add(part)
+            self.demands[port].setdefault(place, TargetDemand()).add(part)
 
     def _others(self, sources: int, crowd: int) -> int:
         """Without the pod itself, if it is alone in its crowd; its address, named as a host, is kept."""
@@ -80,9 +79,8 @@ class DemandReader:
                         own = Flow(backend.pod, service, column.port, column.protocol, family, Via.SERVICE)
                         self._refuse(own, share.row, "a pod always reaches itself", "cannot be denied: ")
                     # A backend that calls its own Service is judged by its policies, as any caller.
-                    bits = self.space.real(sources)
-                    part = RowDemand(share.row, share.verdict, bits, column.destination, column.port)
-                    self._demand(place, part, column, backend.port)
+                    part = replace(share, sources=self.space.real(sources))
+                    self._demand(place, part, (backend.port, column.protocol))
 
     def _refuse(self, flow: Flow, row: int | None, reason: str, words: str = "") -> None:
         separator = " " if words else ": "
@@ -119,3 +117,62 @@ class DemandReader:
                 address for pod in selected(self.cluster, service, None) for address in pod.addresses
             )
         return self.cluster.pods[end].addresses
+
+
+def conflicts(classes: Demands, reader: DemandReader) -> Iterator[Refusal]:
+    """Pairs of classes whose pods are declared differently."""
+    space = reader.space
+    for port, targets in classes.items():
+        for target, demanded in targets.items():
+            for source in unpack(demanded.allow & demanded.deny):
+                flows = []
+                for verdict in (Verdict.ALLOW, Verdict.DENY):
+                    part = next(
+                        part
+                        for part in demanded.rows
+                        if part.verdict is verdict and part.sources >> source & 1
+                    )
+                    flows.append((part, _sample(reader, part, (source, target), port)))
+                (one, allowed), (other, denied) = flows
+                ends = (space.class_at.get(source), space.class_at.get(target))
+                reason = _same(ends, allowed, denied)
+                yield Refusal(reason, (allowed, denied), (one.row, other.row))
+
+
+def _sample(reader: DemandReader, part: Share, ends: tuple[int, int], port: PortNumber) -> Flow:
+    """A declared flow of a row, from a pod of one class to a pod of another."""
+    space, crowds, of_port = reader.space, reader.declared.crowds, reader.demands[port]
+    source, target = ends
+    pairs = (
+        (one, other)
+        for place in unpack(space.members(target))
+        for own in (of_port[place].rows if place in of_port else ())
+        if (own.row, own.verdict, own.toward) == (part.row, part.verdict, part.toward)
+        for crowd in unpack(own.sources & space.members(source))
+        for one in crowds[crowd]
+        for other in crowds[own.toward]
+    )
+    first = next(pairs)
+    # A pod and itself only if it is the only pod behind an address or a Service.
+    one, other = next((ends for ends in (first, *pairs) if ends[0] != ends[1]), first)
+    return reader.flow(one, other, part.port, port[1])
+
+
+def _same(ends: tuple[PodClass | None, PodClass | None], allowed: Flow, denied: Flow) -> str:
+    """A sentence that names the pods that no policy can tell apart."""
+    pairs = ((allowed.source, denied.source), (allowed.destination, denied.destination))
+    alike = [
+        f"{_name(one)} and {_name(other)} of {pods.namespace} have the same labels ({_labels(pods.labels)})"
+        for pods, (one, other) in zip(ends, pairs, strict=True)
+        if pods is not None and one != other
+    ]
+    reason = " and ".join(alike) or "two rows speak about the same pods"
+    return f"{reason}: no policy can allow {allowed} and deny {denied}"
+
+
+def _name(end: End) -> str:
+    return str(end) if isinstance(end, External | ServiceRef) else end.name
+
+
+def _labels(labels: Shown) -> str:
+    return ", ".join(f"{key}={value}" for key, value in labels) or "none"

@@ -7,28 +7,15 @@ contain several crowds of the declaration; the bit of the first is used for all.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Hashable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import reduce
 from operator import or_
 
-from netprobe.generate.declared import Crowd
-from netprobe.manifests.workload import ROLLOUT_LABELS
+from netprobe.generate.declared import Crowd, Shown, shown
 from netprobe.model.cluster import Cluster
-from netprobe.model.flow import Address, External, Pod, PodRef, ServiceRef
+from netprobe.model.flow import Address, External, PodRef, ServiceRef
 from netprobe.simulate.bits import unpack
-
-Shown = tuple[tuple[str, str], ...]
-
-
-def shown(pod: Pod) -> Shown:
-    """The labels that a policy may select by."""
-    return tuple(sorted((k, v) for k, v in pod.labels.items() if k not in ROLLOUT_LABELS))
-
-
-def apart(pod: Pod) -> Hashable:
-    """Pods for which this differs are never in one crowd, whatever the declaration says."""
-    return shown(pod), pod.ref if pod.host_network else None
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -22,12 +22,14 @@ def listed(matrix: Mapping[Flow, Verdict], cluster: Cluster) -> Declared:
     columns: dict[tuple[int, int, Protocol], dict[Verdict, int]] = defaultdict(lambda: defaultdict(int))
     for flow, verdict in matrix.items():
         if flow.source == flow.destination:
-            itself[flow] = Share(None, verdict, 0)
+            itself[flow] = Share(None, verdict, 0, order[flow.destination], flow.port)
         else:
             column = columns[order[flow.destination], flow.port, flow.protocol]
             column[verdict] |= 1 << order[flow.source]
     made = (
-        DeclaredColumn(*place, tuple(Share(None, verdict, sources) for verdict, sources in shares.items()))
+        DeclaredColumn(
+            *place, tuple(Share(None, verdict, bits, *place[:2]) for verdict, bits in shares.items())
+        )
         for place, shares in columns.items()
     )
     return Declared(tuple((end,) for end in order), tuple(made), itself)

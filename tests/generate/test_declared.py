@@ -60,13 +60,6 @@ def _key(flow: Flow) -> tuple[str, str, int, Protocol]:
     return str(flow.source), str(flow.destination), flow.port, flow.protocol
 
 
-def test_pods_that_must_be_apart_are() -> None:
-    pods = {PodRef("a", name): Pod(PodRef("a", name), {"app": name}) for name in ("web", "api", "db")}
-    expected = Expectation(Verdict.DENY)
-    assert len(crowded(expected, Cluster(pods=pods)).crowds) == 1
-    assert len(crowded(expected, Cluster(pods=pods), lambda pod: pod.labels["app"]).crowds) == 3
-
-
 def test_a_crowd_that_is_split_after_a_whole_one_keeps_its_own_number() -> None:
     pods = {ref: Pod(ref, {}) for ref in (PodRef("a", f"p{number}") for number in range(5))}
 

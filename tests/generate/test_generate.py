@@ -10,7 +10,7 @@ import pytest
 
 from netprobe.generate import Generated
 from netprobe.generate import generate as generate_by_crowds
-from netprobe.generate.selectors import NamespaceClasses as PodClasses
+from netprobe.generate.rules import NamespaceClasses
 from netprobe.generate.space import PodClass
 from netprobe.model.cluster import Cluster, Namespace
 from netprobe.model.flow import ContainerPort, External, Flow, Pod, PodRef, Protocol
@@ -138,7 +138,7 @@ def test_the_label_that_names_a_pod_is_chosen_and_no_more_than_it_takes(
         PodClass("shop", tuple(sorted(labels.items())), (PodRef("shop", f"p{n}"),), f"p{n}", n)
         for n, labels in enumerate([own, *others])
     ]
-    assert str(PodClasses(classes).selector(classes[0])) == chosen
+    assert str(NamespaceClasses(classes).selector(classes[0])) == chosen
 
 
 def test_replicas_that_may_not_talk_are_no_peers_of_each_other() -> None:

@@ -8,7 +8,7 @@ from random import Random
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from netprobe.generate import apart, generate
+from netprobe.generate import generate
 from netprobe.generate.declared import crowded
 from netprobe.generate.proof import flows
 from netprobe.generate.text import file_name, manifest
@@ -27,7 +27,7 @@ def test_by_crowds_as_flow_by_flow(rng: Random) -> None:
     expected = sound(expectation(rng), cluster)
     if problems(expected, cluster):
         return
-    matrix, declared = Declaration(expected, cluster).matrix(), crowded(expected, cluster, apart)
+    matrix, declared = Declaration(expected, cluster).matrix(), crowded(expected, cluster)
     denies = expected.default is Verdict.DENY
     made = generate(declared, cluster, denies_by_default=denies)
     assert bool(made.refusals) == bool(

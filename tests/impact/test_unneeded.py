@@ -7,10 +7,10 @@ from random import Random
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from netprobe.impact.outside import outside
 
 from netprobe.impact import Revision, Snapshot, Unneeded, impact, revise
 from netprobe.impact.difference import families_of
-from netprobe.impact.outside import outside
 from netprobe.model.cluster import Cluster
 from netprobe.model.flow import External, Flow, PodRef, Protocol
 from netprobe.model.labels import EVERYTHING, Selector
