@@ -1,4 +1,4 @@
-"""RuleMaker for openings in as few items as possible, and selectors as a person would write them."""
+"""Rules for openings in as few items as possible, and selectors as a person would write them."""
 
 from __future__ import annotations
 
@@ -106,7 +106,7 @@ class RuleMaker:
         return self._within[pod_class.namespace].selector(pod_class)
 
     def of(self, openings: Openings, namespace: str, subject: PodClass | None = None) -> tuple[Rule, ...]:
-        """RuleMaker for a policy in a namespace; `subject` is its only subject, if it has only one.
+        """Rules for a policy in a namespace; `subject` is its only subject, if it has only one.
 
         Peers with the same ports share a rule, or ports with the same peers, whichever needs fewer items. A
         namespace replaces its pods only if no row names one of them exactly.

@@ -11,8 +11,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import Enum
 
+from netprobe.impact.compared import PortNumber
 from netprobe.impact.difference import Columns, FlowChange, States, by_family
-from netprobe.impact.ports import PortNumber
 from netprobe.model.flow import Family
 
 

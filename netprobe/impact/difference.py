@@ -18,8 +18,7 @@ from enum import Enum
 from functools import cached_property
 from typing import TypeAlias
 
-from netprobe.impact.outside import outside
-from netprobe.impact.ports import PortNumber, Ports
+from netprobe.impact.compared import PortNumber, Ports, outside
 from netprobe.impact.revision import Revision
 from netprobe.model.flow import Family, PodRef
 from netprobe.model.policy import Direction, Policy, PolicyRef

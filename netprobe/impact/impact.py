@@ -6,10 +6,10 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 from netprobe.impact.bundles import GroupBundle, Scope, bundles
+from netprobe.impact.compared import PortNumber, Ports
 from netprobe.impact.declaration import Breach, DeclarationCheck, check
 from netprobe.impact.difference import FlowChange, States, compare_states
 from netprobe.impact.names import EndNames, EndSet
-from netprobe.impact.ports import PortNumber, Ports
 from netprobe.impact.revision import Revision
 from netprobe.impact.unneeded import UNDECLARED, Unneeded, unneeded
 from netprobe.model.flow import End, Family, Flow, PodRef, Protocol, Via

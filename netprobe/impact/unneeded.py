@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from netprobe.impact.compared import representatives
 from netprobe.impact.difference import States
-from netprobe.impact.ports import representatives
 from netprobe.model.policy import Direction, NamedPort, Policy, PolicyRef, Rule
 from netprobe.simulate import Evaluation, Table
 from netprobe.simulate.bits import unpack

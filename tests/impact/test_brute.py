@@ -8,10 +8,10 @@ from random import Random
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from netprobe.impact.ports import Ports
 
 from netprobe.impact import FlowChange, Revision, Scope, Snapshot, impact, revise
 from netprobe.impact.bundles import GroupBundle, bundles
+from netprobe.impact.compared import Ports
 from netprobe.impact.difference import States, compare_states
 from netprobe.model.cluster import Cluster
 from netprobe.model.flow import External, Flow, PodRef

@@ -7,9 +7,9 @@ from random import Random
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from netprobe.impact.outside import outside
 
 from netprobe.impact import Revision, Snapshot, Unneeded, impact, revise
+from netprobe.impact.compared import outside
 from netprobe.impact.difference import families_of
 from netprobe.model.cluster import Cluster
 from netprobe.model.flow import External, Flow, PodRef, Protocol

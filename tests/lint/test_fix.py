@@ -45,27 +45,36 @@ def mended(text: str, rule: str) -> str:
     return fixed.text
 
 
-def test_a_list_gets_an_item_and_keeps_its_comments() -> None:
-    expected = BLOCK.replace("- Ingress   # who calls us\n", "- Ingress   # who calls us\n    - Egress\n")
-    assert mended(BLOCK, "ineffective-section") == expected
+JSON = (
+    '{"apiVersion": "v1", "kind": "List", "items": [\n'
+    '  {"apiVersion": "networking.k8s.io/v1", "kind": "NetworkPolicy", "metadata": {"name": "a"},\n'
+    '   "spec": {"podSelector": {}, "policyTypes": ["Ingress"], "egress": [{}]}}]}\n'
+)
+FLOW = BLOCK.replace("policyTypes:\n    - Ingress   # who calls us\n", "policyTypes: [ Ingress ]\n")
+EGRESS = BLOCK.replace("    - Ingress   # who calls us", "    - Egress")
+WIDE = BLOCK.replace("# policies of the shop", "# règles de l'échoppe \U0001f511").replace(
+    "the API", "l'API é"
+)
+SECTION, DNS = "ineffective-section", "no-dns"
+ITEM, DNS_ITEM = "calls us\n    - Egress\n", "# names\n        - {port: 53, protocol: UDP}\n"
+EDITS = [  # text, rule, what the edit replaces, by what
+    pytest.param(BLOCK, SECTION, "calls us\n", ITEM, id="a list keeps its comments"),
+    pytest.param(EGRESS, DNS, "# names\n", DNS_ITEM, id="a list before blank lines and comments"),
+    pytest.param(FLOW, SECTION, "[ Ingress ]", "[ Ingress, Egress ]", id="flow style"),
+    pytest.param(WIDE, SECTION, "calls us\n", ITEM, id="characters of several bytes"),
+    pytest.param(
+        BLOCK.replace("\n", "\r\n"), SECTION, "us\r\n", "us\r\n    - Egress\r\n", id="Windows line ends"
+    ),
+    pytest.param(JSON, SECTION, '["Ingress"]', '["Ingress", "Egress"]', id="JSON"),
+]
 
 
-def test_a_list_that_ends_in_blank_lines_and_comments() -> None:
-    text = BLOCK.replace("    - Ingress   # who calls us", "    - Egress")
-    expected = text.replace("# names\n", "# names\n        - {port: 53, protocol: UDP}\n")
-    assert mended(text, "no-dns") == expected
-
-
-def test_a_list_in_flow_style() -> None:
-    text = BLOCK.replace("policyTypes:\n    - Ingress   # who calls us\n", "policyTypes: [ Ingress ]\n")
-    assert "policyTypes: [ Ingress, Egress ]\n" in mended(text, "ineffective-section")
-
-
-def test_characters_of_several_bytes_move_no_edit() -> None:
-    text = BLOCK.replace("# policies of the shop", "# règles de l'échoppe \U0001f511").replace(
-        "the API", "l'API é"
-    )
-    assert mended(text, "ineffective-section") == text.replace("calls us\n", "calls us\n    - Egress\n")
+@pytest.mark.parametrize(("text", "rule", "old", "new"), EDITS)
+def test_an_edit_changes_nothing_else(text: str, rule: str, old: str, new: str) -> None:
+    assert mended(text, rule) == text.replace(old, new)
+    (finding,) = (one for one in found(text, rule) if one.fix)
+    (edit,) = edits(text, finding)
+    assert edit.apply(text) == text.replace(old, new)
 
 
 def test_a_file_as_long_as_a_dump_is_left_alone() -> None:
@@ -75,20 +84,6 @@ def test_a_file_as_long_as_a_dump_is_left_alone() -> None:
     fixed = fix(text, [finding])
     assert fixed.text == text
     assert fixed.left == ((finding, "the file is too long to be one that people edit"),)
-
-
-def test_windows_line_ends_stay() -> None:
-    text = BLOCK.replace("\n", "\r\n")
-    assert mended(text, "ineffective-section") == text.replace("calls us\r\n", "calls us\r\n    - Egress\r\n")
-
-
-def test_json_stays_json() -> None:
-    text = (
-        '{"apiVersion": "v1", "kind": "List", "items": [\n'
-        '  {"apiVersion": "networking.k8s.io/v1", "kind": "NetworkPolicy", "metadata": {"name": "a"},\n'
-        '   "spec": {"podSelector": {}, "policyTypes": ["Ingress"], "egress": [{}]}}]}\n'
-    )
-    assert mended(text, "ineffective-section") == text.replace('["Ingress"]', '["Ingress", "Egress"]')
 
 
 NAMES = """\
@@ -174,11 +169,3 @@ def test_a_text_that_has_changed_meanwhile_is_left_alone() -> None:
     moved = f"# a new line\n{BLOCK}"
     assert fix(moved, [finding]).text == moved
     assert edits(moved, finding) == ()
-
-
-@pytest.mark.parametrize("rule", ["ineffective-section", "no-dns"])
-def test_edits_are_what_fix_does(rule: str) -> None:
-    text = BLOCK if rule == "ineffective-section" else BLOCK.replace("- Ingress ", "- Egress ")
-    (finding,) = found(text, rule)
-    (edit,) = edits(text, finding)
-    assert edit.apply(text) == mended(text, rule)

@@ -1,0 +1,182 @@
+"""What is compared: ports and addresses outside the cluster, one for each kind that policies tell apart."""
+
+from __future__ import annotations
+
+from bisect import bisect_left, bisect_right
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping
+from ipaddress import ip_address, ip_network
+from typing import TypeAlias
+
+from netprobe.model.cluster import Cluster
+from netprobe.model.flow import Address, External, Family, PodRef, Protocol
+from netprobe.model.policy import AnyPeer, Direction, IPBlock, NamedPort, Network, Policy, PortRange, Rule
+
+PortNumber: TypeAlias = tuple[int, Protocol]
+
+REST = "any other address"
+_WHOLE: dict[Family, Network] = {4: ip_network("0.0.0.0/0"), 6: ip_network("::/0")}
+_PREFERRED: dict[Family, int] = {  # reserved for documentation
+    4: int(ip_address("198.51.100.1")),
+    6: int(ip_address("2001:db8::1")),
+}
+
+
+class Ports:
+    """The ports on which each destination is compared.
+
+    For a pod: the ports that it declares in either state; if it declares none, those that the ingress rules
+    of its namespace name. For an address outside: those that egress rules to addresses name. In addition,
+    for all of them, the port `other`: a TCP port that represents all those that are named nowhere. With
+    `given`, every destination is compared on exactly these.
+    """
+
+    def __init__(self, before: Cluster, after: Cluster, given: Iterable[PortNumber] = ()) -> None:
+        self._clusters = (before, after)
+        self._given = frozenset(given)
+        policies = (*before.policies, *after.policies)
+        rules = [rule for policy in policies for rule in _rules(policy)]
+        self._starts = _starts(rules)
+        self._named = {port for cluster in self._clusters for port in _named(cluster, rules)}
+        self.other = None if self._given else _other(self._clusters, rules)
+        self._with_other = frozenset() if self.other is None else frozenset({(self.other, Protocol.TCP)})
+        ingress: dict[str, list[Rule]] = defaultdict(list)
+        for policy in policies:
+            ingress[policy.ref.namespace] += policy.ingress or ()
+        self._mentioned = {name: _singles(own) for name, own in ingress.items()}
+        egress = (rule for policy in policies for rule in policy.egress or ())
+        reaching = (r for r in egress if any(isinstance(peer, AnyPeer | IPBlock) for peer in r.peers))
+        self.outside = self._given or _singles(reaching) | self._with_other
+
+    def of(self, ref: PodRef) -> frozenset[PortNumber]:
+        if self._given:
+            return self._given
+        pods = (cluster.pods[ref] for cluster in self._clusters)
+        declared = frozenset((port.number, port.protocol) for pod in pods for port in pod.ports)
+        return (declared or self._mentioned.get(ref.namespace, frozenset())) | self._with_other
+
+    def class_of(self, port: PortNumber) -> object:
+        """Equal for ports that no rule of either state tells apart."""
+        return port if port in self._named else (port[1], bisect_right(self._starts[port[1]], port[0]))
+
+
+def representatives(cluster: Cluster, policies: Iterable[Policy]) -> list[PortNumber]:
+    """One port of each class that these policies tell apart, and all that their named ports stand for."""
+    rules = [rule for policy in policies for rule in _rules(policy)]
+    starts = _starts(rules)
+    firsts = {
+        (first, protocol) for protocol in Protocol for first in (1, *starts[protocol]) if first <= 65535
+    }
+    return sorted(firsts | _named(cluster, rules), key=lambda port: (port[1].value, port[0]))
+
+
+def _rules(policy: Policy) -> Iterator[Rule]:
+    for direction in Direction:
+        yield from policy.rules(direction) or ()
+
+
+def _starts(rules: Iterable[Rule]) -> Mapping[Protocol, list[int]]:
+    """For each protocol the numbers at which the set of matching port ranges changes."""
+    found: dict[Protocol, set[int]] = defaultdict(set)
+    for rule in rules:
+        for entry in rule.ports:
+            if isinstance(entry, PortRange):
+                found[entry.protocol].update((entry.first, entry.last + 1))
+    return defaultdict(list, {protocol: sorted(numbers) for protocol, numbers in found.items()})
+
+
+def _named(cluster: Cluster, rules: Iterable[Rule]) -> set[PortNumber]:
+    """The numbers that the named ports of rules stand for, on any pod."""
+    entries = (entry for rule in rules for entry in rule.ports)
+    names = {(entry.name, entry.protocol) for entry in entries if isinstance(entry, NamedPort)}
+    ports = (port for pod in cluster.pods.values() for port in pod.ports) if names else ()
+    return {(port.number, port.protocol) for port in ports if (port.name, port.protocol) in names}
+
+
+def _singles(rules: Iterable[Rule]) -> frozenset[PortNumber]:
+    """The ports that rules name one by one."""
+    entries = (entry for rule in rules for entry in rule.ports if isinstance(entry, PortRange))
+    return frozenset((entry.first, entry.protocol) for entry in entries if entry.first == entry.last)
+
+
+def _other(clusters: Iterable[Cluster], rules: Iterable[Rule]) -> int | None:
+    """The highest TCP port that no pod declares and no rule names; None if there is none."""
+    taken = {(1, 0)}
+    for cluster in clusters:
+        taken |= {(port.number,) * 2 for pod in cluster.pods.values() for port in pod.ports}
+    entries = (entry for rule in rules for entry in rule.ports if isinstance(entry, PortRange))
+    taken |= {(entry.first, entry.last) for entry in entries if entry.protocol is Protocol.TCP}
+    number = 65535
+    for first, last in sorted(taken - {(1, 65535)}, key=lambda span: span[1], reverse=True):
+        if first <= number <= last:
+            number = first - 1
+    return number or None
+
+
+def outside(clusters: Iterable[Cluster], families: Iterable[Family]) -> tuple[External, ...]:
+    """One address of each kind, named for the kind: "203.0.113.0/24", "rest of 10.0.0.0/8".
+
+    Blocks nest or are disjoint, so the smallest block around an address says which blocks it is in. There is
+    one kind of address for each block, and one for the rest.
+    """
+    both = tuple(clusters)
+    blocks = {network for cluster in both for network in _networks(cluster)}
+    taken = {
+        address
+        for cluster in both
+        for pod in cluster.pods.values()
+        for address in (*pod.addresses, *pod.node_addresses)
+    }
+    taken |= {address for cluster in both for one in cluster.services.values() for address in one.addresses}
+    wanted = tuple(families)
+    return tuple(
+        External(address, name if len(wanted) == 1 or name != REST else f"{REST} (IPv{family})")
+        for family in wanted
+        for address, name in _kinds(family, {b for b in blocks if b.version == family}, taken)
+    )
+
+
+def _networks(cluster: Cluster) -> Iterator[Network]:
+    for policy in cluster.policies:
+        for rule in _rules(policy):
+            for peer in rule.peers:
+                if isinstance(peer, IPBlock):
+                    yield peer.cidr
+                    yield from peer.excluded
+
+
+def _kinds(family: Family, blocks: set[Network], taken: set[Address]) -> Iterator[tuple[Address, str]]:
+    ordered = sorted({_WHOLE[family], *blocks}, key=lambda n: (int(n.network_address), n.prefixlen))
+    used = sorted(int(address) for address in taken if address.version == family)
+    for index, block in enumerate(ordered):
+        inner = []  # the blocks inside follow it
+        for other in ordered[index + 1 :]:
+            if int(other.network_address) > int(block.broadcast_address):
+                break
+            inner.append((int(other.network_address), int(other.broadcast_address)))
+        first, last = int(block.network_address), int(block.broadcast_address)
+        own = used[bisect_left(used, first) : bisect_right(used, last)]
+        number = _free(first, last, sorted(inner + [(one, one) for one in own]), family)
+        if number is not None:
+            yield type(block.network_address)(number), _name(block, bool(inner))
+
+
+def _free(first: int, last: int, spans: list[tuple[int, int]], family: Family) -> int | None:
+    """A number from first to last that is in no span: the one for documentation, or the lowest."""
+    known = _PREFERRED[family]
+    if first <= known <= last and not any(one <= known <= end for one, end in spans):
+        return known
+    number = first + 1 if last - first > 2 else first  # a network's own address looks odd in a report
+    for one, end in spans:
+        if one > number:
+            break
+        number = max(number, end + 1)
+    return number if number <= last else None
+
+
+def _name(block: Network, partly: bool) -> str:
+    if block.prefixlen == 0:
+        return REST
+    if block.num_addresses == 1:
+        return str(block.network_address)
+    return f"rest of {block}" if partly else str(block)
