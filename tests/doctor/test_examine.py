@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
-import pytest
+import json
 
-from netprobe.doctor import CheckStatus
+import pytest
+import yaml
+
+from netprobe.doctor import CheckStatus, Diagnosis
 from netprobe.errors import ClusterError
 from netprobe.model.objects import Object
+from netprobe.report.diagnosis import DIAGNOSIS_FORMATS
+from netprobe.report.style import PLAIN
 from tests.doctor.world import Plugin, World, fully, node
 from tests.probe.fake import FakeCluster
 
@@ -45,6 +50,18 @@ def test_whether_it_enforces(plugin: Plugin, ingress: CheckStatus, egress: Check
     assert (found["ingress"].status, found["egress"].status) == (ingress, egress), found
     assert found.exit_status == status
     assert world.left == set(), "everything is removed"
+
+
+def text(found: Diagnosis, name: str) -> str:
+    return "".join(DIAGNOSIS_FORMATS.render(found, name, PLAIN))
+
+
+def test_a_cluster_on_which_all_is_well_in_every_format() -> None:
+    found = World().diagnose()
+    assert text(found, "table").endswith("This cluster enforces NetworkPolicy, ingress and egress.\n")
+    assert json.loads(text(found, "json"))["exit_status"] == 0
+    assert yaml.safe_load(text(found, "yaml")) == json.loads(text(found, "json"))
+    assert list(yaml.safe_load_all(text(found, "rbac"))) == []
 
 
 def test_a_node_without_enforcement_is_named() -> None:
@@ -126,6 +143,7 @@ def test_missing_permissions_are_named_and_nothing_is_made() -> None:
         {"apiGroups": [""], "resources": ["nodes"], "verbs": ["list"]},
     ]
     assert binding["subjects"][0]["name"] == "tester"
+    assert list(yaml.safe_load_all(text(found, "rbac"))) == [role, binding]
     assert {kind for verb, kind, _ in world.cluster.calls if verb == "create"} == {"Node"}
 
 

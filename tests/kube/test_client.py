@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
+import subprocess
+import sys
 from contextlib import aclosing
 from pathlib import Path
 from typing import Any
@@ -166,6 +169,15 @@ async def test_kubeconfigs_that_cannot_be_used(tmp_path: Path, text: str | None,
         async with connect(path):
             raise AssertionError("connected")
     assert "s3cret" not in str(caught.value), "a kubeconfig holds secrets"
+
+
+def test_without_any_kubeconfig_there_is_one_sentence_and_none_of_the_client(tmp_path: Path) -> None:
+    named = f"{tmp_path}/a:{tmp_path}/b"
+    command = [sys.executable, "-m", "netprobe", "doctor", "--context", "prod"]
+    environ = os.environ | {"KUBECONFIG": named}
+    done = subprocess.run(command, env=environ, capture_output=True, text=True, timeout=60, check=False)
+    sentence = f"no kubeconfig found ({named}): use --kubeconfig or set $KUBECONFIG"
+    assert (done.returncode, done.stderr) == (2, f"netprobe: {sentence}\n")
 
 
 async def test_a_context_that_is_not_there(tmp_path: Path) -> None:
