@@ -13,9 +13,10 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import astuple, dataclass, replace
 from enum import Enum
 from functools import partial
+from operator import add
 
 from netprobe.model.flow import Family, Flow
 from netprobe.model.matrix import Matrix, T
@@ -115,7 +116,7 @@ class Counts:
 
     @property
     def flows(self) -> int:
-        return self.as_expected + self.mismatches + self.unknown + self.undefined + self.skipped
+        return sum(astuple(self))
 
     @property
     def verdict(self) -> FlowStatus:
@@ -130,13 +131,7 @@ class Counts:
         return {FlowStatus.MISMATCH: 1, FlowStatus.UNKNOWN: 3}.get(self.verdict, 0)
 
     def __add__(self, other: Counts) -> Counts:
-        return Counts(
-            self.as_expected + other.as_expected,
-            self.mismatches + other.mismatches,
-            self.unknown + other.unknown,
-            self.undefined + other.undefined,
-            self.skipped + other.skipped,
-        )
+        return Counts(*map(add, astuple(self), astuple(other)))
 
 
 def compare(

@@ -1,14 +1,17 @@
-"""What all tests share: golden files, and how hypothesis chooses."""
+"""What all tests share: a lab, golden files, and how hypothesis chooses."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TypeAlias
 
 import pytest
 from hypothesis import HealthCheck, settings
+
+from netprobe.errors import LabError
+from netprobe.lab import Lab, LabOptions, start
 
 Golden: TypeAlias = Callable[[str, str], None]
 
@@ -45,6 +48,17 @@ def golden(request: pytest.FixtureRequest) -> Golden:
         assert text == path.read_text(encoding="utf-8"), f"{path.name} differs (pytest --update-golden)"
 
     return check
+
+
+@pytest.fixture(scope="session")
+def lab() -> Iterator[Lab]:
+    """One lab of two nodes for all tests of a worker, by name, as `netprobe lab up` starts one."""
+    try:
+        made = start(LabOptions(name=f"tests-{os.getpid()}", nodes=2))
+    except LabError as error:
+        pytest.skip(f"no lab on this machine: {error}")
+    with made:
+        yield made
 
 
 def schema() -> Path:

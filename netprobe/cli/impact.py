@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 import click
 
@@ -20,19 +19,13 @@ from netprobe.cli.options import (
     port_option,
     profile_option,
 )
-from netprobe.cli.parameters import PortArgument, ReportFile
+from netprobe.cli.parameters import POLICY, PortArgument, ReportFile
 from netprobe.cli.progress import shown
 from netprobe.errors import UsageError
-from netprobe.impact import Revision, Snapshot, impact, read_snapshots, revise
+from netprobe.impact import Snapshot, impact, read_snapshots, revise
 from netprobe.manifests import from_objects
-from netprobe.model.flow import PodRef
-from netprobe.model.matrix import Matrix
 from netprobe.model.policy import PolicyRef
-from netprobe.model.verdict import Verdict
 from netprobe.report.impact import FORMATS
-
-if TYPE_CHECKING:
-    from netprobe.suite import Suite
 
 
 @click.command
@@ -54,7 +47,12 @@ if TYPE_CHECKING:
     help="The same for one namespace only. Repeatable.",
 )
 @click.option(
-    "--delete", "deletes", multiple=True, metavar="NAMESPACE/NAME", help="Delete this policy. Repeatable."
+    "--delete",
+    "deletes",
+    type=POLICY,
+    multiple=True,
+    metavar="NAMESPACE/NAME",
+    help="Delete this policy. Repeatable.",
 )
 @namespace_option
 @click.option(
@@ -83,7 +81,7 @@ def command(
     cluster: ClusterFlags,
     prune: bool,
     prune_namespaces: Sequence[str],
-    deletes: Sequence[str],
+    deletes: Sequence[PolicyRef],
     namespace: str | None,
     expect: str | None,
     ports: Sequence[PortArgument],
@@ -103,6 +101,7 @@ def command(
     """
     from netprobe.cli.emit import write
     from netprobe.simulate import profile as profile_of
+    from netprobe.suite import Declaration, load
 
     if not filenames and not deletes:
         raise UsageError("nothing to compare: name manifests with -f, or a policy with --delete")
@@ -113,7 +112,7 @@ def command(
         raise UsageError("--prune deletes what -f lacks: name the complete set of policies with -f")
     if "-" in filenames and "-" in against:
         raise UsageError("standard input can be read only once: use - with -f or with --against")
-    suite = _suite(expect)
+    suite = load(expect) if expect is not None else None
     new, old = _read([filenames, against], namespace or "default")
     if live:
         old = Snapshot.complete(from_objects(live_objects(cluster)))
@@ -127,13 +126,15 @@ def command(
         old,
         new,
         prunes=lambda ref: prune or ref.namespace in prune_namespaces,
-        delete=[_policy(text) for text in deletes],
+        delete=deletes,
     )
+    # What the suite declares before its first step, for the pods as they would be.
+    declared = Declaration(suite.expectation, revision.after).matrix() if suite is not None else None
     found = impact(
         revision,
         profile=profile_of(profile),
         ports=ports,
-        declared=_declared(suite, revision),
+        declared=declared,
     )
     write(FORMATS.of(found), output, reports)
     return found.exit_status
@@ -149,24 +150,3 @@ def _read(sides: Sequence[Sequence[str]], namespace: str) -> list[Snapshot]:
             say(f"warning: not simulated, though they may decide flows: {number} {kind}")
         say_overlays(snapshot.overlays)
     return snapshots
-
-
-def _suite(path: str | None) -> Suite | None:
-    from netprobe.suite import load
-
-    return load(path) if path is not None else None
-
-
-def _declared(suite: Suite | None, revision: Revision) -> Matrix[Verdict] | None:
-    """What the suite declares, before its first step, for the pods as they would be."""
-    from netprobe.suite import Declaration
-
-    return Declaration(suite.expectation, revision.after).matrix() if suite is not None else None
-
-
-def _policy(text: str) -> PolicyRef:
-    try:
-        ref = PodRef.parse(text)
-    except ValueError as error:
-        raise UsageError(f"--delete {text}: expected NAMESPACE/NAME") from error
-    return PolicyRef(ref.namespace, ref.name)

@@ -12,6 +12,7 @@ from typing import Any, Final, NamedTuple, TypeVar
 import click
 
 from netprobe.model.flow import External, PodRef, Protocol
+from netprobe.model.policy import PolicyRef
 
 T = TypeVar("T")
 
@@ -58,6 +59,14 @@ def port(text: str) -> PortArgument:
     if slash and protocol.upper() not in {member.value for member in Protocol}:
         raise ValueError(f"{text!r}: the protocol is tcp, udp or sctp")
     return PortArgument(int(number), Protocol(protocol.upper()) if slash else Protocol.TCP)
+
+
+def policy(text: str) -> PolicyRef:
+    """ "shop/default-deny"."""
+    namespace, slash, name = text.partition("/")
+    if not (namespace and slash and name) or "/" in name:
+        raise ValueError(f"{text!r} is not of the form NAMESPACE/NAME")
+    return PolicyRef(namespace, name)
 
 
 def duration(text: str) -> float:
@@ -116,6 +125,7 @@ def shard(text: str) -> tuple[int, int]:
 PORT: Final = Parameter("port", port)
 DURATION: Final = Parameter("duration", duration)
 POD: Final = Parameter("pod", PodRef.parse)
+POLICY: Final = Parameter("policy", policy)
 EXTERNAL: Final = Parameter("address", external)
 OUTPUT_FILE: Final = Parameter("PATH", output_file)
 PAIR: Final = Parameter("KEY=VALUE", pair)

@@ -20,7 +20,7 @@ from netprobe.run.cluster import OpenCluster, open_cluster
 from netprobe.run.moment import SimulatedMoment
 from netprobe.run.options import Progress, RunOptions
 from netprobe.run.record import InPlace, Report, RunInfo, Step
-from netprobe.run.steps import enforcement, step
+from netprobe.run.steps import step
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +107,9 @@ async def _probe(
             progress(moment.name)
             observed = await bench.observe(moment)
             problems += observed.facts.problems
-            unenforced = enforcement(observed.facts) or unenforced
+            if observed.facts.enforcement.enforcing is False:
+                evidence = observed.facts.enforcement.evidence
+                unenforced = f"this cluster enforces no NetworkPolicy: {evidence}"
             steps.append(step(moment, observed, number))
     return Report(
         mode.name,

@@ -11,7 +11,7 @@ from netprobe.explain import explain
 from netprobe.explain.why import blame
 from netprobe.model.flow import Flow
 from netprobe.model.verdict import Verdict
-from netprobe.probe import Facts, Observed
+from netprobe.probe import Observed
 from netprobe.run.moment import DeclaredBy, SimulatedMoment, by_nothing, united
 from netprobe.run.record import LONGEST, Step
 from netprobe.simulate import Simulator
@@ -27,13 +27,6 @@ def step(moment: SimulatedMoment, observed: Observed, number: int) -> Step:
     rows = explained(rows, moment.simulator, moment.declared_by)
     facts = observed.facts
     return Step(moment.name, rows, Counts.of(rows), facts.converged_s, facts.rounds, facts.execs)
-
-
-def enforcement(facts: Facts) -> str | None:
-    """The sentence for the top of a report if a cluster enforces nothing; else None."""
-    if facts.enforcement.enforcing is False:
-        return f"this cluster enforces no NetworkPolicy: {facts.enforcement.evidence}"
-    return None
 
 
 def explained(

@@ -31,8 +31,8 @@ from netprobe.model.flow import (
 )
 from netprobe.model.matrix import Matrix
 from netprobe.model.verdict import Verdict
+from netprobe.suite.ends import Matcher
 from netprobe.suite.expectation import Expectation, ExpectationRow
-from netprobe.suite.matcher import Matcher
 
 
 class PortOf(NamedTuple):

@@ -1,4 +1,4 @@
-"""What a row's `from`, `to` and `port` name: patterns of ends and ports.
+"""What a row's `from`, `to` and `port` name: patterns of ends and ports, and what they match in a cluster.
 
 frontend/web                   a pod, all replicas of a pod, or all pods of a workload
 monitoring/*, */*, shop-?/web  the same with globs
@@ -14,13 +14,15 @@ partner-api, partner-*         an external host by the name that the suite gives
 from __future__ import annotations
 
 import re
+from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from ipaddress import ip_address
 from typing import Any
 
-from netprobe.model.flow import Address, ContainerPort, External, Pod, Protocol, ServiceRef
+from netprobe.model.cluster import Cluster
+from netprobe.model.flow import Address, ContainerPort, End, External, Pod, Protocol, ServiceRef
 from netprobe.policies import names
 
 _GLOB = re.compile(r"[a-z0-9.*?-]+")
@@ -143,6 +145,57 @@ def _labels(text: str) -> Mapping[str, str]:
 
 def is_glob(text: str) -> bool:
     return re.search("[*?]", text) is not None
+
+
+class Matcher:
+    """Finds the ends that patterns name, each pattern once.
+
+    Pods are looked up by namespace and name, so not every row is compared with every pod.
+    """
+
+    def __init__(self, cluster: Cluster, externals: Iterable[External]) -> None:
+        self._cluster = cluster
+        self._externals = tuple(externals)
+        self._known: dict[EndPattern, tuple[End, ...]] = {}
+        self._position = {ref: number for number, ref in enumerate(cluster.pods)}
+        self._by_namespace: dict[str, list[Pod]] = defaultdict(list)
+        self._by_name: dict[tuple[str, str], list[Pod]] = defaultdict(list)
+        for pod in cluster.pods.values():
+            self._by_namespace[pod.ref.namespace].append(pod)
+            for name in {pod.ref.name, pod.workload.partition("/")[2] if pod.workload else pod.ref.name}:
+                self._by_name[pod.ref.namespace, name].append(pod)
+
+    def matching(self, pattern: EndPattern) -> tuple[End, ...]:
+        """Pods in the order of the cluster, then hosts outside."""
+        if pattern not in self._known:
+            self._known[pattern] = tuple(self._matching(pattern))
+        return self._known[pattern]
+
+    def names(self) -> list[str]:
+        """What a row could have named, for hints."""
+        return [*map(str, self._cluster.pods), *(host.name for host in self._externals if host.name)]
+
+    def _matching(self, pattern: EndPattern) -> Iterator[End]:
+        if isinstance(pattern, ServicePattern):
+            if pattern.ref in self._cluster.services:
+                yield pattern.ref
+            return
+        pods = (pod.ref for pod in self._candidates(pattern) if pattern.matches_pod(pod))
+        yield from sorted(pods, key=self._position.__getitem__)
+        hosts = [host for host in self._externals if pattern.matches_external(host)]
+        yield from hosts
+        if isinstance(pattern, AddressPattern) and not hosts:
+            yield External(pattern.address)
+
+    def _candidates(self, pattern: EndPattern) -> Iterable[Pod]:
+        if not isinstance(pattern, PodPattern | LabelPattern):
+            return self._cluster.pods.values()
+        spaces: Iterable[str] = [pattern.namespace]
+        if is_glob(pattern.namespace):
+            spaces = [name for name in self._by_namespace if fnmatchcase(name, pattern.namespace)]
+        if isinstance(pattern, PodPattern) and not is_glob(pattern.name):
+            return [pod for space in spaces for pod in self._by_name.get((space, pattern.name), ())]
+        return [pod for space in spaces for pod in self._by_namespace.get(space, ())]
 
 
 @dataclass(frozen=True, slots=True)

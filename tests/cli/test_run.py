@@ -13,7 +13,7 @@ import yaml
 
 from netprobe.run.record import ClusterInfo, Report, RunInfo
 from tests.cli.conftest import Program
-from tests.run.there import SUITE, suite
+from tests.run.crowd import SUITE, suite
 
 TWO_TIER = "manifests/two-tier/suite.yaml"
 POLICY = {

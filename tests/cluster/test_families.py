@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from tests.cluster.account import kubectl
-from tests.run.families import check
 from tests.run.netprobe import netprobe
+from tests.run.test_families_on_lab import check
 
 IN_PLACE = """
 apiVersion: netprobe/v1alpha1

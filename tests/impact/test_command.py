@@ -81,7 +81,7 @@ def test_bad_usage_is_one_sentence(
         ("-f new", "no current state given"),
         ("-f new --against old --context c", "two different states"),
         ("--against old --delete database/nope", "cannot delete policy database/nope"),
-        ("--against old --delete nope", "expected NAMESPACE/NAME"),
+        ("--against old --delete nope", "is not of the form NAMESPACE/NAME"),
         ("--against old --delete database/allow-api --prune", "name the complete set"),
         ("-f missing --against old", "missing"),
         ("-f - --against -", "read only once"),

@@ -1,28 +1,14 @@
-"""Suites to bend, and a lab that outlives a run."""
+"""Suites to bend."""
 
 from __future__ import annotations
 
-import os
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from netprobe.errors import LabError
-from netprobe.lab import Lab, LabOptions, start
 from tests.run.netprobe import TWO_TIER
-
-
-@pytest.fixture(scope="session")
-def lab() -> Iterator[Lab]:
-    """A lab by name, as `netprobe lab up` starts one."""
-    try:
-        made = start(LabOptions(name=f"test-run-{os.getpid()}"))
-    except LabError as error:
-        pytest.skip(f"no lab on this machine: {error}")
-    with made:
-        yield made
 
 
 @pytest.fixture

@@ -1,8 +1,9 @@
-"""A cluster of many pods and two kinds of them."""
+"""A cluster of many pods and two kinds of them, and a suite about the pods of a cluster."""
 
 from __future__ import annotations
 
 from ipaddress import ip_address
+from pathlib import Path
 
 from netprobe.model.cluster import Cluster, Namespace
 from netprobe.model.flow import ContainerPort, Pod, PodRef
@@ -10,6 +11,12 @@ from netprobe.model.labels import Selector
 from netprobe.model.policy import PodPeer, Policy, PolicyRef, Rule, Subject
 
 HTTP = (ContainerPort(80),)
+SUITE = """
+apiVersion: netprobe/v1alpha1
+kind: ConnectivitySuite
+metadata: {name: there}
+expect: {default: allow}
+"""
 
 
 def pod(namespace: str, name: str, number: int, **labels: str) -> Pod:
@@ -32,3 +39,9 @@ def crowd(count: int = 12) -> Cluster:
 
 def only_ready(pod: Pod) -> int:
     return int(pod.ready)
+
+
+def suite(folder: Path, text: str = SUITE) -> Path:
+    path = folder / "suite.yaml"
+    path.write_text(text)
+    return path

@@ -8,8 +8,7 @@ from netprobe.model.flow import Flow, PodRef
 from netprobe.run.cover import cover
 from netprobe.simulate import CALICO
 from netprobe.suite import load
-from tests.run.crowd import crowd, only_ready
-from tests.run.there import SUITE, suite
+from tests.run.crowd import SUITE, crowd, only_ready, suite
 
 
 def test_one_pod_stands_for_all_that_nobody_can_tell_apart() -> None:

@@ -1,4 +1,4 @@
-"""IPv4 and IPv6 on a lab whose pods have addresses of both: each is probed for itself."""
+"""IPv4 and IPv6 on a cluster whose pods have addresses of both: each is probed for itself."""
 
 from __future__ import annotations
 
@@ -9,11 +9,79 @@ import pytest
 
 from netprobe.errors import LabError
 from netprobe.lab import LabOptions, start
-from tests.run.families import check
+from tests.run.netprobe import netprobe
 
-pytestmark = pytest.mark.lab
+SUITE = """
+apiVersion: netprobe/v1alpha1
+kind: ConnectivitySuite
+metadata: {name: families}
+topology:
+  namespaces:
+    - name: families-x
+      pods:
+        - {name: four, labels: {app: four}, ports: [80, 53/UDP]}
+        - {name: six, labels: {app: six}, ports: [80, 53/UDP]}
+    - name: families-y
+      pods:
+        - {name: both, labels: {app: both}, ports: [80, 53/UDP]}
+policies: [policies.yaml]
+expect: {default: allow}
+"""
+POLICIES = """
+apiVersion: networking.k8s.io/v1
+kind: NetworkPolicy
+metadata: {name: four, namespace: families-x}
+spec:
+  podSelector: {matchLabels: {app: four}}
+  ingress: [{from: [{ipBlock: {cidr: 0.0.0.0/0}}]}]
+---
+apiVersion: networking.k8s.io/v1
+kind: NetworkPolicy
+metadata: {name: six, namespace: families-x}
+spec:
+  podSelector: {matchLabels: {app: six}}
+  ingress: [{from: [{ipBlock: {cidr: "::/0"}}]}]
+---
+apiVersion: networking.k8s.io/v1
+kind: NetworkPolicy
+metadata: {name: both, namespace: families-y}
+spec:
+  podSelector: {matchLabels: {app: both}}
+  ingress:
+    - from:
+        - namespaceSelector: {matchLabels: {kubernetes.io/metadata.name: families-x}}
+          podSelector: {matchLabels: {app: four}}
+"""
+SEEN = {  # source, destination, family (None: both alike) -> what passes
+    ("families-x/six", "families-x/four", 4): "allow",
+    ("families-x/six", "families-x/four", 6): "deny",
+    ("families-y/both", "families-x/four", 4): "allow",
+    ("families-y/both", "families-x/four", 6): "deny",
+    ("families-x/four", "families-x/six", 4): "deny",
+    ("families-x/four", "families-x/six", 6): "allow",
+    ("families-y/both", "families-x/six", 4): "deny",
+    ("families-y/both", "families-x/six", 6): "allow",
+    ("families-x/four", "families-y/both", None): "allow",
+    ("families-x/six", "families-y/both", None): "deny",
+}
 
 
+def check(folder: Path, *where: object) -> None:
+    """Run the suite on a cluster whose pods have addresses of both families."""
+    suite = folder / "suite.yaml"
+    suite.write_text(SUITE)
+    (folder / "policies.yaml").write_text(POLICIES)
+    rows = netprobe("run", suite, *where, "-o", "json").report["flows"]
+    for protocol in ("TCP", "UDP"):
+        told = [row for row in rows if row["protocol"] == protocol]
+        for what in ("simulated", "observed"):
+            assert {(row["from"], row["to"], row["family"]): row[what] for row in told} == SEEN
+    only = netprobe("run", suite, *where, "--ip-family", "ipv6", "-o", "json").report["flows"]
+    assert {row["family"] for row in only} == {6}
+    assert len(only) * len(SEEN) == len(rows) * len({(source, to) for source, to, _ in SEEN})
+
+
+@pytest.mark.lab
 def test_a_block_of_one_family_and_a_selector_of_both(tmp_path: Path) -> None:
     try:
         lab = start(LabOptions(name=f"families-{os.getpid()}", ip_families=("ipv4", "ipv6")))

@@ -23,9 +23,10 @@ def objects(lab: Lab) -> set[str]:
     return set(kubectl(str(lab.kubeconfig), "get", kinds, "-A", "-o", "name").split())
 
 
-@pytest.mark.parametrize("delay_s", DELAYS_S, ids=lambda delay: f"{delay:.1f}s")
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_a_signal_at_any_moment_leaves_nothing(lab: Lab, number: signal.Signals, delay_s: float) -> None:
+@pytest.mark.parametrize(
+    ("delay_s", "number"), list(zip(DELAYS_S, (signal.SIGINT, signal.SIGTERM) * 2, strict=True))
+)
+def test_a_signal_at_any_moment_leaves_nothing(lab: Lab, delay_s: float, number: signal.Signals) -> None:
     before = objects(lab)
     with started("run", "--lab", lab.name, TWO_TIER) as run:
         try:  # the moment itself is what is tested

@@ -17,6 +17,7 @@ Bend = Callable[[str, str], Path]
 
 
 def test_the_first_example_ends_well_in_four_columns() -> None:
+    """Without any option: on a lab made for the run."""
     ended = netprobe("run", TWO_TIER)
     assert ended.status == 0, ended.err
     lines = [line.split() for line in ended.out.splitlines()]
@@ -25,10 +26,10 @@ def test_the_first_example_ends_well_in_four_columns() -> None:
     assert ["backend/api", "database/pg", "5432", "ALLOW"] in lines
 
 
-def test_a_wrong_expectation_is_blamed_on_policy_rule_and_side(two_tier: Bend) -> None:
+def test_a_wrong_expectation_is_blamed_on_policy_rule_and_side(lab: Lab, two_tier: Bend) -> None:
     suite = two_tier("port: 5432, verdict: allow", "port: 5432, verdict: deny")
     table = suite.parent / "table.txt"
-    ended = netprobe("run", suite, "-o", "json", "--report", f"table={table}")
+    ended = netprobe("run", suite, "--lab", lab.name, "-o", "json", "--report", f"table={table}")
     assert ended.status == 1
     assert "MISMATCH backend/api -> database/pg 5432" in table.read_text()
     assert "ingress[0].from[0]" in table.read_text()
@@ -41,15 +42,15 @@ def test_a_wrong_expectation_is_blamed_on_policy_rule_and_side(two_tier: Bend) -
 
     # What it blames is the cause: without the policy the flow is denied, as this suite declares.
     (suite.parent / "policies" / "allow-api.yaml").unlink()
-    again = netprobe("run", suite, "-o", "json")
+    again = netprobe("run", suite, "--lab", lab.name, "-o", "json")
     assert again.status == 0, again.out
     assert again.flow("backend/api", "database/pg", 5432)["observed"] == "deny"
 
 
-def test_without_the_default_deny_the_egress_of_the_database_is_open(two_tier: Bend) -> None:
+def test_without_the_default_deny_the_egress_of_the_database_is_open(lab: Lab, two_tier: Bend) -> None:
     suite = two_tier("metadata: {name: two-tier}", "metadata: {name: without-default-deny}")
     (suite.parent / "policies" / "default-deny.yaml").unlink()
-    ended = netprobe("run", suite, "-o", "json")
+    ended = netprobe("run", suite, "--lab", lab.name, "-o", "json")
     assert ended.status == 1
     opened = ended.flow("database/pg", "backend/api", 8080)
     assert (opened["declared"], opened["simulated"], opened["observed"]) == ("deny", "allow", "allow")
@@ -57,34 +58,30 @@ def test_without_the_default_deny_the_egress_of_the_database_is_open(two_tier: B
     assert (kept["status"], kept["observed"]) == ("as_expected", "deny")
 
 
-def test_no_enforcement_is_found_by_probes_and_not_by_the_flag(two_tier: Bend) -> None:
+def test_no_enforcement_is_found_by_probes_and_not_by_the_flag(lab: Lab, two_tier: Bend) -> None:
     """A suite without any DENY would pass on such a cluster: the canaries tell all the same."""
     suite = two_tier("policies: [policies/]", "policies: []")
     text = suite.read_text()
     suite.write_text(text[: text.index("expect:")] + "expect: {default: allow}\n")
-    assert netprobe("run", suite).status == 0
+    assert netprobe("run", suite, "--lab", lab.name).status == 0
     ended = netprobe("run", suite, "--lab-no-enforcement")
     assert ended.status == 1
     (top,) = [line for line in ended.out.splitlines() if "enforces no NetworkPolicy" in line]
     assert ended.out.index(top) < ended.out.index("From")
 
 
-def test_enforcement_that_lags_is_waited_for_and_timed() -> None:
-    ended = netprobe("run", TWO_TIER, "--lab-lag", "700ms", "-o", "json")
-    assert ended.status == 0, ended.out
-    assert ended.report["steps"][0]["converged_s"] > 0.6  # how exact that is: benchmarks/
-
-
-@pytest.mark.parametrize(("deny_with", "nodes"), [("drop", 1), ("reject", 3)])
-def test_denied_is_denied_however_the_packet_is_refused(deny_with: str, nodes: int) -> None:
-    ended = netprobe("run", TWO_TIER, "--lab-deny-with", deny_with, "--lab-nodes", nodes, "-o", "json")
+@pytest.mark.parametrize(
+    ("deny_with", "nodes", "outcome"), [("drop", 1, "timed_out"), ("reject", 3, "refused")]
+)
+def test_denied_is_denied_however_the_packet_is_refused(deny_with: str, nodes: int, outcome: str) -> None:
+    """Also if enforcement lags: that is waited for, and timed (how exactly: benchmarks/)."""
+    options = ("--lab-deny-with", deny_with, "--lab-nodes", nodes, "--lab-lag", "700ms")
+    ended = netprobe("run", TWO_TIER, *options, "-o", "json")
     assert ended.report["cluster"]["nodes"] == nodes
     assert ended.status == 0, ended.out
+    assert ended.report["steps"][0]["converged_s"] > 0.6
     row = ended.flow("frontend/web", "database/pg", 5432)
-    assert (row["observed"], row["outcome"]) == (
-        "deny",
-        "timed_out" if deny_with == "drop" else "refused",
-    )
+    assert (row["observed"], row["outcome"]) == ("deny", outcome)
     assert row["control"] == {"listener": "self", "path": "baseline"}
 
 

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from netprobe.lab import Lab
 from tests.run.netprobe import TWO_TIER, netprobe
 
 RELABELLED = """
@@ -38,11 +39,13 @@ spec:
 
 
 @pytest.mark.lab
-def test_both_are_rows_of_their_own_and_a_twin_follows_its_pod_s_labels(tmp_path: Path) -> None:
+def test_both_are_rows_of_their_own_and_a_twin_follows_its_pod_s_labels(tmp_path: Path, lab: Lab) -> None:
     suite = tmp_path / "suite.yaml"
     suite.write_text(RELABELLED)
     (tmp_path / "policy.yaml").write_text(POLICY)
-    ended = netprobe("run", suite, "--placement", "both", "--lab-nodes", "2", "-o", "json")
+    matrix = tmp_path / "matrix.txt"
+    options = ("--placement", "both", "--lab", lab.name, "-o", "json", "--report", f"wide={matrix}")
+    ended = netprobe("run", suite, *options)
     assert ended.status == 0, ended.err or ended.out
     rows = [
         (row["step"], row["placement"], row["from_node"] == row["to_node"], row["observed"])
@@ -54,21 +57,8 @@ def test_both_are_rows_of_their_own_and_a_twin_follows_its_pod_s_labels(tmp_path
         (1, "same-node", True, "allow"),
         (1, "other-node", False, "allow"),
     ]
-
-
-@pytest.mark.lab
-def test_the_matrix_has_a_part_for_each(tmp_path: Path) -> None:
-    ended = netprobe("run", TWO_TIER, "--placement", "both", "--lab-nodes", "2", "-o", "wide")
-    assert ended.status == 0, ended.err or ended.out
-    assert "Port 5432 (same node)" in ended.out
-    assert "Port 5432 (other node)" in ended.out
-
-
-@pytest.mark.lab
-def test_one_node_is_too_few_for_other() -> None:
-    ended = netprobe("run", TWO_TIER, "--placement", "other")
-    assert ended.status == 3
-    assert "--placement needs 2 nodes that take pods, and 1 are known: " in ended.err
+    assert "Port 80 (same node)" in matrix.read_text()
+    assert "Port 80 (other node)" in matrix.read_text()
 
 
 def test_who_places_pods_otherwise_is_told(tmp_path: Path) -> None:
@@ -77,5 +67,10 @@ def test_who_places_pods_otherwise_is_told(tmp_path: Path) -> None:
     (tmp_path / "policy.yaml").write_text(POLICY)
     pinned = netprobe("run", suite, "--placement", "same")
     assert (pinned.status, "the suite sets some: shop/server" in pinned.err) == (2, True)
-    in_place = netprobe("run", suite, "--placement", "same", "--in-place", "--context", "x")
-    assert (in_place.status, "--placement cannot be used in place" in in_place.err) == (2, True)
+
+
+@pytest.mark.lab
+def test_one_node_is_too_few_for_other() -> None:
+    ended = netprobe("run", TWO_TIER, "--placement", "other")
+    assert ended.status == 3
+    assert "--placement needs 2 nodes that take pods, and 1 are known: " in ended.err

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import pytest
+
 MANIFESTS = Path(__file__).parents[2] / "manifests"
 
 
@@ -203,3 +205,5 @@ SCENARIOS = (
         """,
     ),
 )
+
+EACH = pytest.mark.parametrize("scenario", SCENARIOS, ids=[scenario.name for scenario in SCENARIOS])

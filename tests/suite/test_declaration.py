@@ -24,22 +24,19 @@ def table(suite: LoadSuite, expect: str) -> list[str]:
     """The declared flows as `SOURCE -> DESTINATION PORT/PROTOCOL MARK`, in their order."""
     found = suite(f"expect: {expect}\n")
     (moment,) = found.moments()
-    matrix = moment.declared
-    return [f"{flow} {verdict.mark}" for flow, verdict in matrix.items()]
+    assert all(
+        isinstance(flow.destination, External) is (flow.via is Via.EXTERNAL) for flow in moment.declared
+    )
+    return [f"{flow} {verdict.mark}" for flow, verdict in moment.declared.items()]
 
 
 ROWS = {
-    "a pod, a pod and a number": (
-        "{from: a/web, to: a/db, port: 5432, verdict: allow}",
+    "a number, and a verdict in capital letters": (
+        "{from: a/web, to: a/db, port: 5432, verdict: ALLOW}",
         ["a/web -> a/db 5432/TCP ."],
     ),
-    "capital letters": ("{from: a/web, to: a/db, port: 5432, verdict: ALLOW}", ["a/web -> a/db 5432/TCP ."]),
     "no port: every declared one": (
         "{from: a/db, to: a/web, verdict: deny}",
-        ["a/db -> a/web 80/TCP X", "a/db -> a/web 9090/TCP X"],
-    ),
-    "any": (
-        "{from: a/db, to: a/web, port: any, verdict: deny}",
         ["a/db -> a/web 80/TCP X", "a/db -> a/web 9090/TCP X"],
     ),
     "a port that is not declared": (
@@ -54,7 +51,7 @@ ROWS = {
         "{from: a/db, to: b/dns-0, port: [53/udp, 53, tcp, 53/SCTP], verdict: allow}",
         ["a/db -> b/dns-0 53/UDP .", "a/db -> b/dns-0 53/TCP .", "a/db -> b/dns-0 53/SCTP ."],
     ),
-    "all replicas": (
+    "all replicas, of every port": (
         "{from: a/db, to: b/dns, port: 53/UDP, verdict: allow}",
         ["a/db -> b/dns-0 53/UDP .", "a/db -> b/dns-1 53/UDP ."],
     ),
@@ -67,10 +64,6 @@ ROWS = {
     "globs": (
         "{from: 'a/w*', to: '?/dns-1', port: tcp, verdict: deny}",
         ["a/web -> b/dns-1 53/TCP X"],
-    ),
-    "a list": (
-        "{from: [a/web, b/dns-0], to: a/db, port: 5432, verdict: deny}",
-        ["a/web -> a/db 5432/TCP X", "b/dns-0 -> a/db 5432/TCP X"],
     ),
     "external hosts": (
         "{from: [partner, 'str*'], to: a/db, port: 5432, verdict: deny}",
@@ -168,20 +161,10 @@ def test_a_row_that_says_nothing_is_an_error(rows: str, message: str, problems: 
     assert problem == f"suite.yaml:18:11: {message}"
 
 
-def test_all_such_rows_are_told_at_once(problems: Problems) -> None:
-    found = problems(
-        """\
-        expect:
-          flows:
-            - {from: a/x, to: a/y, verdict: deny}
-            - {from: a/web, to: a/z, verdict: deny}
-        """
-    )
-    assert [line.split(": ")[1] for line in found] == [
-        "expect.flows[0].from",
-        "expect.flows[0].to",
-        "expect.flows[1].to",
-    ]
+def test_all_such_rows_are_reported_at_once(problems: Problems) -> None:
+    rows = "{from: a/x, to: a/y, verdict: deny}, {from: a/web, to: a/z, verdict: deny}"
+    found = [line.split(": ")[1] for line in problems(f"expect: {{flows: [{rows}]}}\n")]
+    assert found == ["expect.flows[0].from", "expect.flows[0].to", "expect.flows[1].to"]
 
 
 V4, V6 = ip_address("10.0.0.1"), ip_address("fd00::1")
@@ -241,15 +224,6 @@ def test_rows_may_name_workloads_and_services_of_a_live_cluster(suite: LoadSuite
         found.moments(Cluster())
 
 
-def test_a_flow_to_the_outside_goes_by_the_address(suite: LoadSuite) -> None:
-    found = suite("expect: {flows: [{from: a/db, to: partner, verdict: deny}]}\n")
-    (moment,) = found.moments()
-    matrix = moment.declared
-    (flow,) = matrix
-    assert flow.destination == External(ip_address("203.0.113.50"), "partner")
-    assert flow.via is Via.EXTERNAL
-
-
 @pytest.mark.parametrize(("default", "rest"), [("default: deny, ", "default"), ("", None)])
 def test_a_flow_is_declared_by_a_row_a_pattern_or_the_default(
     default: str, rest: str | None, suite: LoadSuite
@@ -265,9 +239,10 @@ def test_a_flow_is_declared_by_a_row_a_pattern_or_the_default(
 
 
 @settings(max_examples=150, deadline=None)
-@given(st.randoms(use_true_random=False))
-def test_a_row_is_overridden_where_later_rows_name_all_of_its_flows(rng: Random) -> None:
+@given(st.integers(0, 2**32))
+def test_a_row_is_overridden_where_later_rows_name_all_of_its_flows(seed: int) -> None:
     """Rows are checked by bits; here they are listed flow by flow."""
+    rng = Random(seed)  # noqa: S311 (no secret)
     cluster = world(rng)
     expected = sound(expectation(rng), cluster)
     winner: dict[Flow, int] = {}
