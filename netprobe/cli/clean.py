@@ -76,7 +76,7 @@ def _print(cleaned: Cleaned, *, dry_run: bool) -> None:
     if cleaned.unlisted:
         say(
             f"these credentials may not list {', '.join(cleaned.unlisted)} objects in all namespaces: "
-            "leftovers of runs in place were not looked for"
+            "leftovers of in-place runs were not searched for"
         )
     if not (cleaned.removed or cleaned.spared):
         say("nothing was left behind")

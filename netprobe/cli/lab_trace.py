@@ -104,6 +104,6 @@ def _what(step: dict[str, Any], pods: dict[str, str]) -> str:
         case "denied":
             return f"denied: isolated by {', '.join(step['isolating'])}, and no rule lets it pass"
         case "not seen":
-            return "no rule counted it: it did not come here"
+            return "no rule counted it: the packet did not arrive"
         case effect:
             return str(effect)

@@ -52,7 +52,7 @@ class MomentSpec(_Strict):
     )
     remade: list[Remade] = Field(
         default_factory=list,
-        description="Some of `pods`, or the namespace v, that exist already and are created anew.",
+        description="Some of `pods`, or the namespace v, that exist and are deleted and created again.",
     )
     holds: list[Held] = Field(
         default_factory=list,

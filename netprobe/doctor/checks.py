@@ -16,7 +16,7 @@ from netprobe.probe.plan import Station
 
 SKEW_NOTE_S: Final = 1.0
 SKEW_FAILED_S: Final = 10.0
-"""Half of what a run's Lease lasts: from there on, runs from elsewhere look dead too early."""
+"""Half the duration of a run's Lease: with more skew, runs from elsewhere look dead too early."""
 
 PLUGIN: Final = (
     "policies are accepted and have no effect here: install a network plugin that enforces them (Calico, "

@@ -166,7 +166,7 @@ def _same(ends: tuple[PodClass | None, PodClass | None], allowed: Flow, denied: 
         for pods, (one, other) in zip(ends, pairs, strict=True)
         if pods is not None and one != other
     ]
-    reason = " and ".join(alike) or "two rows speak about the same pods"
+    reason = " and ".join(alike) or "two rows are about the same pods"
     return f"{reason}: no policy can allow {allowed} and deny {denied}"
 
 

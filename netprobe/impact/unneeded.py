@@ -46,14 +46,14 @@ def unneeded(states: States) -> Iterator[Unneeded]:
             if policy.ref in changed:
                 touched |= evaluation.universe.subjects(policy)
     policies = states.after.cluster.policies
-    beside = [
+    others = [
         p
         for p in policies
         if p.ref not in changed and states.after.universe.subjects(p) & touched & states.pods
     ]
     after = _Judge(states, states.after)
     found = [one for p in policies if p.ref in changed for one in after.judge(p)]
-    became = [one for p in beside for one in after.judge(p)]
+    became = [one for p in others for one in after.judge(p)]
     if became:
         suspects = {one.policy for one in became}
         before = _Judge(states, states.before)

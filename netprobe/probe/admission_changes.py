@@ -75,7 +75,7 @@ def policies(found: Iterable[Object], run: str) -> list[str]:
         return []
     sentence = (
         f"a controller adds NetworkPolicies to new namespaces: {listed(foreign, 4)}. They affect the "
-        "observation but not the simulation, and paths that they close are never seen to work; exempt the "
+        "observation but not the simulation, and paths that they close cannot be proven; exempt the "
         "run's namespaces, which have the label netprobe.dev/run"
     )
     return [sentence]

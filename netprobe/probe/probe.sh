@@ -79,7 +79,7 @@ done
 if [ -n "$refused" ]; then echo refused >&4; else echo silent >&4; fi'
 
 # OpenBSD: nc ends with the first answer (-W 1), with status 0 and no text when refused. Each try waits longer
-# than the one before, one second in all for the first three; two of them do where less than that is asked for.
+# than the one before, one second in all for the first three; two of them do if the timeout is shorter.
 udp_openbsd() {
   [ -n "$fractions" ] || { out=unsupported status=1; return; }
   refused='' more=$whole

@@ -58,7 +58,9 @@ class Copied:
         simulator = Simulator(self.cluster(live, placed), profile)
         by_name = any(NAME_LABEL in keys(selector) for selector in namespace_selectors(self.policies))
         why = (
-            f"a policy looks at {NAME_LABEL}, which cannot be copied" if by_name else "of its pods' addresses"
+            f"a policy selects by {NAME_LABEL}, which cannot be copied"
+            if by_name
+            else "of its pods' addresses"
         )
         return {
             flow: f"the copy would decide it differently, because {why}"

@@ -36,7 +36,7 @@ from netprobe.suite import Apply, Suite, apply
 NAME = "tried in a copy"
 STAND_IN = (
     "copies carry all labels of the real pods and namespaces; policies of a namespace are not copied, and "
-    "those that go by a namespace's name or a pod's address treat the copy differently"
+    "those that match a namespace's name or a pod's address treat the copy differently"
 )
 NO_COPY = "Services are not copied: name the pods behind it"
 _EVERYWHERE = ({"operator": "Exists"},)
@@ -71,7 +71,7 @@ class Copy:
     async def prepared(
         self, cluster: OpenCluster, options: RunOptions, progress: Progress
     ) -> AsyncIterator[Bench]:
-        """UsageError if there is no flow to try."""
+        """UsageError if there is nothing to probe."""
         progress("looking around")
         plan = await self._planned(cluster, options)
         copy = plan.copy
@@ -168,7 +168,7 @@ class Copy:
         simulated = simulator.matrix(apart(filter(chosen.keeps, wanted), simulator, options.family))
         if not simulated:
             raise UsageError(
-                f"no flow to try: no pod in {', '.join(sorted(touched))} or beside it declares a port: "
+                f"nothing to probe: no declared port in or around {', '.join(sorted(touched))}; "
                 "name flows in a suite"
             )
         run = new_run()
@@ -247,7 +247,7 @@ def _uncopied(plan: Planned) -> Iterator[tuple[Flow, str]]:
         if isinstance(flow.destination, ServiceRef):
             yield flow, NO_COPY
         elif hosts:
-            yield flow, f"{hosts[0]} is on its node's network, which a copy is not"
+            yield flow, f"{hosts[0]} is on its node's network, and its copy would not be"
 
 
 def _skipped(why: str) -> Observation:

@@ -16,7 +16,7 @@ from netprobe.suite import Expectation
 from netprobe.suite.ends import EndPattern
 
 Merit = Callable[[Pod], int]
-"""How good a pod is as a destination: more is better."""
+"""How suitable a pod is as a destination: more is better."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,9 +78,9 @@ class Cover:
         probed = {ref for ref in ends if isinstance(ref, PodRef)}
         kinds = [kind for kind in self.kinds if not probed.isdisjoint(kind.members)]
         named = sum(len(kind.members) for kind in kinds)
-        text = f"{len(probed)} of the {named} pods that the rows mean"
+        text = f"{len(probed)} of the {named} pods that the rows name"
         if len(probed) < named:
-            text += "; no policy and no row tells the others from them"
+            text += "; policies and rows treat the others alike"
         if self.sampled:
             drawn = probed.intersection(self.sampled)
             text += f"; {len(drawn)} of the {len(probed)} were drawn at random (--seed {self.seed})"

@@ -104,8 +104,8 @@ class Fixture:
     def _topology(self) -> Topology:
         if self.suite.topology is None:
             raise UsageError(
-                f"{self.suite.file} has no topology: what should be created? "
-                "`netprobe simulate` says what its policies mean without a cluster"
+                f"{self.suite.file} has no topology, so there are no pods to create; "
+                "`netprobe simulate` shows what its policies allow"
             )
         return self.suite.topology
 
@@ -139,7 +139,7 @@ class Fixture:
         needed = 2 if Placement.OTHER in self.placements else 1
         if len(nodes) < needed:
             raise WorkbenchError(
-                f"--placement needs {needed} nodes that take pods, and {len(nodes)} are known: "
+                f"--placement needs {needed} nodes that accept pods, but there are {len(nodes)}: "
                 f"{', '.join(nodes) or 'none'}"
             )
         return nodes

@@ -68,12 +68,12 @@ class InPlace:
             raise UsageError(NEEDS_A_CLUSTER)
         if self.suite.steps:
             raise UsageError(
-                f"{where} has steps, and a step changes what belongs to others: not in place "
+                f"{where} has steps, which would change objects of others; an in-place run takes none "
                 f"({', '.join(step.name for step in self.suite.steps)})"
             )
         if self.suite.policies:
             raise UsageError(
-                f"{where} names policies, and a run in place applies none: take them out to test those "
+                f"{where} names policies, and an in-place run applies none: remove them to test those "
                 "that are in force, or try them in a copy with --shadow-namespace"
             )
 

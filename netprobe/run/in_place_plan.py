@@ -60,9 +60,9 @@ class InPlacePlan:
         """Why readiness proves nothing in the family of a row, as the end of a reason."""
         if all(self._probed_by_kubelet(ref, flow.family) for ref, _ in self.backends(flow)):
             return None
-        over = f"IPv{flow.family}" if flow.family else "what the name leads to"
+        over = f"IPv{flow.family}" if flow.family else "the address that its name resolves to"
         proof = f"; a flow that may reach it over {over} on that port would prove it"
-        return f"{proof}: readiness probes go by the first family"
+        return f"{proof}: readiness probes use the first family"
 
     def _probed_by_kubelet(self, ref: PodRef, family: Family | None) -> bool:
         """Whether the kubelet probes a pod in the family of a row."""
@@ -128,7 +128,7 @@ def unmet_ways(here: InPlacePlan, ways: Iterable[Via]) -> Iterator[str]:
         return
     for ref, port, protocol in services:
         if not any(_node_ports(here.cluster, ref, port, protocol)):
-            yield f"{ref} has no node port for {port}/{protocol.value}: --via node-port tries nothing there"
+            yield f"{ref} has no node port for {port}/{protocol.value}: --via node-port has no effect there"
 
 
 def _node_ports(cluster: Cluster, ref: ServiceRef, port: int, protocol: Protocol) -> Iterator[int]:

@@ -17,7 +17,7 @@ from netprobe.run.in_place_plan import InPlacePlan
 from netprobe.run.route import Route
 
 PATIENCE = 3
-"""More rounds in which a denial has to hold: a real server may be busy, a probe's own listener is not."""
+"""Further rounds in which a denial must hold, because a real server may be busy."""
 
 NAMED = 5
 """How many slow flows are named."""
@@ -51,7 +51,7 @@ def _slow(slow: Sequence[Flow]) -> str:
     flows = "1 flow" if len(slow) == 1 else f"{len(slow)} flows"
     return (
         f"{flows} connected only after two rounds in which nothing came back ({listed(slow, NAMED)}): "
-        "packets are lost, or a machine is too busy; a longer --probe-timeout asks less of it"
+        "packets are lost, or a machine is too busy; a longer --probe-timeout may help"
     )
 
 

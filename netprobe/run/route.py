@@ -18,8 +18,8 @@ OUTSIDE = "connections from outside the cluster are simulated only"
 ADDRESS_SEEN = (
     "an ipBlock distinguishes the addresses of shadow pod and real pod, so the shadow cannot represent it"
 )
-NAMED = "by its name it is reached by IPv4 or by IPv6, as the resolver likes: ask for its addresses"
-ITSELF = "a pod's way to itself cannot be tried from another pod"
+NAMED = "its name may resolve to IPv4 or to IPv6: use its address instead"
+ITSELF = "a flow of a pod to itself cannot be probed from another pod"
 _SILENT = "; a server that ignores the probe (a DNS server, say) looks the same"
 _OUTSIDE = "; a pod that no policy selects gets no connection to it either"
 _WHAT_PROVES = "; a passing TCP readiness probe on that port would prove it, or a flow that may reach it"
@@ -66,7 +66,7 @@ class Route:
             return self._node_address(flow, source)
         addresses = self._here.cluster.services[ref].addresses
         if not addresses:
-            return Unplaced(f"{ref} has no address of its own: --via dns asks for it by name")
+            return Unplaced(f"{ref} has no address of its own: use --via dns")
         return _address(addresses, flow, source)
 
     def _node_address(self, flow: Flow, source: Station) -> str | Unplaced:
@@ -74,7 +74,7 @@ class Route:
             pod = self._here.cluster.pods[ref]
             if pod.node_addresses:
                 return _address(pod.node_addresses, flow, source)
-        return Unplaced(f"no address is known of a node that {flow.destination} runs on")
+        return Unplaced(f"no address is known for a node of {flow.destination}")
 
     def pairs(self, flow: Flow) -> tuple[Try, ...]:
         """The tries of policy-free pods that prove the way to every pod that the row ends at."""

@@ -20,7 +20,7 @@ from netprobe.suite import Suite
 NAME = "the policies as they are"
 
 MOST_HELD = 200_000
-"""Rows; above that they are made anew in each pass."""
+"""Rows; if there are more, each pass computes them again."""
 
 
 def suite_steps(

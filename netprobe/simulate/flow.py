@@ -53,7 +53,7 @@ class Simulator:
                 f"IPv{family}: {decision.verdict.value}"
                 for family, decision in zip(families, decisions, strict=True)
             )
-            return Decision(Verdict.UNKNOWN, reason=f"the address families differ ({words}): ask for one")
+            return Decision(Verdict.UNKNOWN, reason=f"the address families differ ({words}): specify one")
         return decisions[0]
 
     def matrix(self, flows: Iterable[Flow]) -> Matrix[Decision]:

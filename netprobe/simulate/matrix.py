@@ -100,7 +100,7 @@ class Evaluation:
     def table(self, port: int, protocol: Protocol = Protocol.TCP, family: Family | None = None) -> Table:
         """The verdicts for one port in one family, which may be omitted if pods have only one."""
         if family is None and len(self.families) > 1:
-            raise UsageError("the pods have addresses of both families: ask for one")
+            raise UsageError("the pods have addresses of both families: specify one")
         return self._exact(port, protocol, family or next(iter(self.families), None))
 
     @cached_property

@@ -23,7 +23,7 @@ Cell = tuple[Family | None, Verdict]
 Members = Mapping[int, Sequence[PodRef]]
 """Pods by the index of their group."""
 
-LEFT_OUT = "pods on their node's network and ends outside are left out here: ask for them by --from and --to"
+LEFT_OUT = "pods on their node's network and ends outside are left out here: select them with --from and --to"
 
 
 @dataclass(frozen=True, slots=True)

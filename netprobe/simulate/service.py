@@ -49,7 +49,7 @@ def backends(cluster: Cluster, service: Service, flow: Flow) -> tuple[Backend, .
             f"{service.ref} is an alias of {service.external_name}: what that resolves to is not known here"
         )
     if service.selector is None:
-        return f"{service.ref} has no selector: its endpoints are kept by hand"
+        return f"{service.ref} has no selector: its endpoints are managed manually"
     family = flow.family
     if service.addresses and family and family not in first_of_each_family(service.addresses):
         return f"{service.ref} has no IPv{family} address"

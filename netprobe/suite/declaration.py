@@ -167,7 +167,7 @@ class Declaration:
             if not matching:
                 near = difflib.get_close_matches(pattern.text, self._matcher.names(), 1)
                 hint = f"; did you mean {near[0]}?" if near else ""
-                problems.append(row.problem(field_name, f"{pattern} matches nobody{hint}"))
+                problems.append(row.problem(field_name, f"{pattern} matches nothing{hint}"))
             found.update(dict.fromkeys(matching))
         return tuple(found)
 
@@ -228,7 +228,7 @@ class Declaration:
             return row.problem("", "both ends are outside the cluster, where no policy applies")
         if not any(self.ports(row, destination) for destination in one.destinations):
             if row.ports is None:
-                return row.problem("to", "matches nobody that declares a port; name the port")
+                return row.problem("to", "matches nothing that declares a port; name the port")
             wanted = ", ".join(map(str, row.ports))
             known = sorted(
                 {port.name for end in one.destinations for port in self.ports_of(end) if port.name}
@@ -236,7 +236,7 @@ class Declaration:
             names = f"; it has {', '.join(known)}" if known else ""
             return row.problem("port", f"no destination of this row has a port named {wanted}{names}")
         return row.problem(
-            "", "matches only pods themselves; name the pod exactly at both ends to ask for that"
+            "", "matches only flows of pods to themselves; to declare one, name the pod at both ends"
         )
 
     @staticmethod

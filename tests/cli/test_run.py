@@ -59,7 +59,7 @@ def test_options_that_do_not_go_together(
     ("more", "message"),
     [
         ("steps: [{name: label it, do: [{label: {namespace: shop, set: {a: b}}}]}]", "(label it)"),
-        ("policies: [policy.yaml]", "a run in place applies none"),
+        ("policies: [policy.yaml]", "an in-place run applies none"),
     ],
 )
 def test_a_run_in_place_changes_nothing_of_the_cluster(

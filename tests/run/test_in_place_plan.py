@@ -99,7 +99,7 @@ def test_a_way_that_a_service_does_not_have_is_told() -> None:
     found = here(with_service(None), TO_DB, ways=(Via.NODE_PORT,))
     assert [row.via for row in found.simulated] == [Via.SERVICE]
     (told,) = unmet_ways(found, (Via.NODE_PORT,))
-    assert told == "svc:shop/db has no node port for 5432/TCP: --via node-port tries nothing there"
+    assert told == "svc:shop/db has no node port for 5432/TCP: --via node-port has no effect there"
 
 
 def test_ways_to_services_where_no_row_names_one_are_told() -> None:

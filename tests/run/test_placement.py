@@ -73,4 +73,4 @@ def test_who_places_pods_otherwise_is_told(tmp_path: Path) -> None:
 def test_one_node_is_too_few_for_other() -> None:
     ended = netprobe("run", TWO_TIER, "--placement", "other")
     assert ended.status == 3
-    assert "--placement needs 2 nodes that take pods, and 1 are known: " in ended.err
+    assert "--placement needs 2 nodes that accept pods, but there are 1: " in ended.err

@@ -145,7 +145,7 @@ def test_counts_of_what_cannot_be_asked() -> None:
     # IPv4: z/a is out, 7 others; x from y/a, y/b, z/b denied. IPv6: z/a and z/b alone
     assert (four.allow, four.deny, four.unknown) == (30, 12, 14)
     assert (six.allow, six.deny, six.unknown) == (2, 0, 54)
-    with pytest.raises(UsageError, match="the pods have addresses of both families: ask for one"):
+    with pytest.raises(UsageError, match="the pods have addresses of both families: specify one"):
         evaluation.table(80)
 
 

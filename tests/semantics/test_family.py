@@ -114,7 +114,7 @@ def test_without_a_common_family_nothing_can_be_said(asked: str, family: Family,
 def test_the_reason_where_families_differ() -> None:
     cluster = stage(policy("x/p", ingress=[rule([block("0.0.0.0/0")])]), pods=PODS)
     decision = decide(cluster, "y/a -> x/a 80")
-    assert decision.reason == "the address families differ (IPv4: allow, IPv6: deny): ask for one"
+    assert decision.reason == "the address families differ (IPv4: allow, IPv6: deny): specify one"
 
 
 UNKNOWN_ADDRESS: list[object] = [  #                                        - IPv4 IPv6

@@ -131,7 +131,7 @@ def test_only_pods_of_the_service_s_namespace_stand_behind_it() -> None:
 
 
 EMPTY = "svc:x/s has no ready endpoint for 8000/TCP"
-BY_HAND = "svc:x/s has no selector: its endpoints are kept by hand"
+BY_HAND = "svc:x/s has no selector: its endpoints are managed manually"
 NOWHERE = [
     param(service(), "8002", "svc:x/s has no port 8002/TCP", id="a port that the Service does not have"),
     param(service(), "8000/UDP", "svc:x/s has no port 8000/UDP", id="another protocol"),
@@ -139,7 +139,7 @@ NOWHERE = [
     param(
         service(selector={}),
         "8000",
-        "svc:x/s has no selector: its endpoints are kept by hand",
+        "svc:x/s has no selector: its endpoints are managed manually",
         id="by hand",
     ),
     param(

@@ -118,19 +118,19 @@ def test_a_later_row_overrides_an_earlier_one(suite: LoadSuite) -> None:
 NOTHING = {
     "no such pod": (
         "{from: a/wep, to: a/db, verdict: deny}",
-        "expect.flows[0].from: a/wep matches nobody; did you mean a/web?",
+        "expect.flows[0].from: a/wep matches nothing; did you mean a/web?",
     ),
     "one of a list": (
         "{from: [a/web, c/x], to: a/db, verdict: deny}",
-        "expect.flows[0].from: c/x matches nobody",
+        "expect.flows[0].from: c/x matches nothing",
     ),
     "no such host": (
         "{from: a/web, to: partnr, verdict: deny}",
-        "expect.flows[0].to: partnr matches nobody; did you mean partner?",
+        "expect.flows[0].to: partnr matches nothing; did you mean partner?",
     ),
     "no such Service": (
         "{from: a/web, to: 'svc:a/web', verdict: deny}",
-        "expect.flows[0].to: svc:a/web matches nobody; did you mean a/web?",
+        "expect.flows[0].to: svc:a/web matches nothing; did you mean a/web?",
     ),
     "no port of that name": (
         "{from: a/web, to: 'b/*', port: metrics, verdict: deny}",
@@ -138,7 +138,7 @@ NOTHING = {
     ),
     "a host without ports": (
         "{from: a/web, to: stranger, verdict: deny}",
-        "expect.flows[0].to: matches nobody that declares a port; name the port",
+        "expect.flows[0].to: matches nothing that declares a port; name the port",
     ),
     "two hosts outside": (
         "{from: stranger, to: partner, verdict: deny}",
@@ -146,7 +146,7 @@ NOTHING = {
     ),
     "only itself": (
         "{from: 'a/w*', to: 'a/w*', verdict: deny}",
-        "expect.flows[0]: matches only pods themselves; name the pod exactly at both ends to ask for that",
+        "expect.flows[0]: matches only flows of pods to themselves; to declare one, name the pod at both ends",
     ),
     "overridden": (
         "{from: a/web, to: a/db, verdict: deny}, {from: a/app=web, to: 'a/d*', port: 5432, verdict: allow}",
@@ -220,7 +220,7 @@ def test_rows_may_name_workloads_and_services_of_a_live_cluster(suite: LoadSuite
         "shop/web-5d4f-x -> svc:shop/cart 53/UDP service .",
         "shop/web-5d4f-x -> shop/cart-0 8080/TCP pod X",
     ]
-    with pytest.raises(InputError, match="matches nobody"):
+    with pytest.raises(InputError, match="matches nothing"):
         found.moments(Cluster())
 
 

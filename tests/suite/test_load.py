@@ -179,7 +179,7 @@ POLICIES = {
         {"p": POLICY.replace("{podSelector: {}}", "{podSelectr: {}}") % "p"},
         [
             'p.yaml:4:8: spec.podSelectr: unknown field "spec.podSelectr"; did you mean podSelector?',
-            "suite.yaml:18:18: expect.flows[0].from: x/y matches nobody",
+            "suite.yaml:18:18: expect.flows[0].from: x/y matches nothing",
         ],
     ),
 }

@@ -140,8 +140,8 @@
     const wanted = find.value.trim().toLowerCase().split(/\s+/);
     const off = [...tools.querySelectorAll("input[type=checkbox]")].filter((box) => !box.checked).map((box) => box.name);
     cases.forEach((details) => {
-      const told = details.dataset.find;
-      details.hidden = off.some((name) => details.classList.contains(name)) || !wanted.every((word) => told.includes(word));
+      const text = details.dataset.find;
+      details.hidden = off.some((name) => details.classList.contains(name)) || !wanted.every((word) => text.includes(word));
     });
     shown.textContent = `${visible().length} of ${cases.length} cases`;
   };
