@@ -29,7 +29,7 @@ Path: TypeAlias = tuple[str | int, ...]
 """Keys and indexes: first the number of the document in the file, then the way down from its root."""
 
 LONGEST = 250_000
-"""Characters. Longer files are dumps of clusters, not files that people edit; each check reads the file twice."""
+"""Characters. Longer files are dumps of clusters that people do not edit; each check reads the file twice."""
 
 _JSON_START = re.compile(r'\s*[\[{]\s*["{\[]')
 

@@ -236,7 +236,7 @@ class Declaration:
             names = f"; it has {', '.join(known)}" if known else ""
             return row.problem("port", f"no destination of this row has a port named {wanted}{names}")
         return row.problem(
-            "", "matches only flows of pods to themselves; to declare one, name the pod at both ends"
+            "", "matches only flows of pods to themselves; to declare one, name a pod at both ends"
         )
 
     @staticmethod

@@ -146,7 +146,7 @@ NOTHING = {
     ),
     "only itself": (
         "{from: 'a/w*', to: 'a/w*', verdict: deny}",
-        "expect.flows[0]: matches only flows of pods to themselves; to declare one, name the pod at both ends",
+        "expect.flows[0]: matches only flows of pods to themselves; to declare one, name a pod at both ends",
     ),
     "overridden": (
         "{from: a/web, to: a/db, verdict: deny}, {from: a/app=web, to: 'a/d*', port: 5432, verdict: allow}",
