@@ -40,7 +40,7 @@ steps:
       - delete: {networkpolicy: NAME/only-web}
     expect: {default: allow}
 """
-_POLICY = """
+POLICY = """
 apiVersion: networking.k8s.io/v1
 kind: NetworkPolicy
 metadata: {name: only-web, namespace: NAME}
@@ -65,7 +65,7 @@ expect:
 def suite(folder: Path) -> Path:
     """A suite that uses all of fixture.yaml, in a namespace that no other test has."""
     name = f"rbac-suite-{secrets.token_hex(3)}"
-    (folder / "policy.yaml").write_text(_POLICY.replace("NAME", name))
+    (folder / "policy.yaml").write_text(POLICY.replace("NAME", name))
     path = folder / "suite.yaml"
     path.write_text(_SUITE.replace("NAME", name))
     return path

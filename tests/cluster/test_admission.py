@@ -19,6 +19,7 @@ from netprobe.cli import main
 from netprobe.kube.client import KubeCluster
 from netprobe.model.objects import Object
 from tests.cluster.account import kubectl
+from tests.cluster.permitted import POLICY
 from tests.cluster.webhook import Webhook, serving
 from tests.run.netprobe import netprobe
 
@@ -38,17 +39,6 @@ expect:
   default: deny
   flows:
     - {from: NAME/web, to: NAME/db, port: 5432, verdict: allow}
-"""
-POLICY = """
-apiVersion: networking.k8s.io/v1
-kind: NetworkPolicy
-metadata: {name: only-web, namespace: NAME}
-spec:
-  podSelector: {}
-  policyTypes: [Ingress]
-  ingress:
-    - from: [{podSelector: {matchLabels: {app: web}}}]
-      ports: [{port: 5432}]
 """
 
 Write: TypeAlias = Callable[..., Path]

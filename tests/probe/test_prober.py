@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from ipaddress import ip_address
 
@@ -54,16 +55,33 @@ class World:
     async def change(self) -> None:
         self.changed_at = now()
 
-    def run(self, pace: Pace | None = None, changes: int = 1) -> list[Observed]:
-        async def run() -> list[Observed]:
-            async with (
-                Workbench(self.cluster, FIXTURE, changes=changes) as bench,
-                Prober(self.cluster, bench.stations, FLOWS, canaries=bench.canaries, pace=pace) as prober,
-            ):
-                await prober.baseline()
-                return [await prober.observe(self.change) for _ in range(changes)]
+    def run(
+        self, pace: Pace | None = None, changes: int = 1, flows: Sequence[Flow] = FLOWS
+    ) -> list[Observed]:
+        return observed(self.cluster, flows, self.change, pace=pace, changes=changes)
 
-        return virtually(run())
+
+def observed(
+    cluster: FakeCluster,
+    flows: Sequence[Flow],
+    change: Callable[[], Awaitable[None]],
+    *,
+    fixture: Fixture = FIXTURE,
+    lab: bool = False,
+    pace: Pace | None = None,
+    changes: int = 1,
+) -> list[Observed]:
+    """What a prober sees after each of the changes."""
+
+    async def run() -> list[Observed]:
+        async with (
+            Workbench(cluster, fixture, changes=changes, lab=lab) as bench,
+            Prober(cluster, bench.stations, flows, canaries=bench.canaries, pace=pace) as prober,
+        ):
+            await prober.baseline()
+            return [await prober.observe(change) for _ in range(changes)]
+
+    return virtually(run())
 
 
 def marks(observed: Observed) -> str:
@@ -123,18 +141,7 @@ def test_a_pod_tries_its_own_listener_again_where_nobody_else_reached_it(
         return ordinary(source, host, port, protocol)
 
     monkeypatch.setattr(world.cluster, "try_once", listening)
-    flows = (A_TO_B, B_TO_A)
-    pace = Pace(listener_s=listener_s)
-
-    async def run() -> Observed:
-        async with (
-            Workbench(world.cluster, FIXTURE, changes=1) as bench,
-            Prober(world.cluster, bench.stations, flows, canaries=bench.canaries, pace=pace) as prober,
-        ):
-            await prober.baseline()
-            return await prober.observe(world.change)
-
-    seen = virtually(run())
+    (seen,) = world.run(Pace(listener_s=listener_s), flows=(A_TO_B, B_TO_A))
     assert seen.matrix[A_TO_B].control == Control("self", "baseline")
     assert seen.matrix[B_TO_A].verdict is Verdict.ALLOW
     rounds = seen.facts.rounds - 1  # the baseline's
@@ -244,17 +251,11 @@ def observe_external(*, lab: bool) -> tuple[Observed, Flow, Flow]:
     host = External(ip_address("203.0.113.50"), "partner")
     outward, inward = Flow(A, host, 443), Flow(host, A, 80)
     fixture = Fixture(FIXTURE.namespaces, PODS, (OutsideHost(host, (ContainerPort(443),)),))
-    cluster = FakeCluster()
 
-    async def run() -> Observed:
-        async with (
-            Workbench(cluster, fixture, lab=lab) as bench,
-            Prober(cluster, bench.stations, [outward, inward], canaries=bench.canaries) as prober,
-        ):
-            await prober.baseline()
-            return await prober.observe()
+    async def nothing() -> None: ...
 
-    return virtually(run()), outward, inward
+    (seen,) = observed(FakeCluster(), [outward, inward], nothing, fixture=fixture, lab=lab)
+    return seen, outward, inward
 
 
 def test_external_hosts_are_sources_on_a_lab_only() -> None:
@@ -280,15 +281,7 @@ def test_a_host_outside_that_was_reached_before_the_policies_is_denied_after_the
     async def close() -> None:
         changed.append(now())
 
-    async def run() -> Observed:
-        async with (
-            Workbench(cluster, FIXTURE) as bench,
-            Prober(cluster, bench.stations, [outward, never], canaries=bench.canaries) as prober,
-        ):
-            await prober.baseline()
-            return await prober.observe(close)
-
-    seen = virtually(run())
+    (seen,) = observed(cluster, [outward, never], close)
     assert seen.matrix[outward].verdict is Verdict.DENY
     assert seen.matrix[outward].control == Control("peer", "baseline")
     assert seen.matrix[never].verdict is Verdict.UNKNOWN
