@@ -9,25 +9,61 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from netprobe.generate import generate
-from netprobe.generate.declared import crowded
+from netprobe.generate.declared import Declared, crowded
 from netprobe.generate.proof import flows
 from netprobe.generate.text import file_name, manifest
 from netprobe.manifests import Reader, parse_policy
+from netprobe.model.cluster import Cluster
+from netprobe.model.flow import Flow, Pod, PodRef, Protocol
 from netprobe.model.verdict import Verdict
 from netprobe.simulate import Simulator
-from netprobe.suite import Declaration
+from netprobe.suite import Declaration, Expectation, ExpectationRow
+from netprobe.suite.ends import parse_end, parse_port
 from tests.generate.flows import listed
 from tests.suite.random_suites import expectation, problems, sound, world
 
 
-@settings(max_examples=100, deadline=None)
+def expanded(declared: Declared) -> dict[tuple[str, str, int, Protocol], tuple[Verdict, int | None]]:
+    """Each flow that the crowds stand for, with its verdict and row."""
+    found: dict[tuple[str, str, int, Protocol], tuple[Verdict, int | None]] = {}
+    for column in declared.columns:
+        taken = 0
+        for share in column.shares:
+            assert not share.sources & taken, "each source has one verdict"
+            taken |= share.sources
+            for number, crowd in enumerate(declared.crowds):
+                if share.sources >> number & 1:
+                    for source in crowd:
+                        for destination in declared.crowds[column.destination]:
+                            if source != destination:
+                                key = (str(source), str(destination), column.port, column.protocol)
+                                found[key] = (share.verdict, share.row)
+    for flow, share in declared.itself.items():
+        found[str(flow.source), str(flow.destination), flow.port, flow.protocol] = (share.verdict, share.row)
+    return found
+
+
+def _key(flow: Flow) -> tuple[str, str, int, Protocol]:
+    return str(flow.source), str(flow.destination), flow.port, flow.protocol
+
+
+@settings(max_examples=120, deadline=None)
 @given(st.randoms(use_true_random=False))
 def test_by_crowds_as_flow_by_flow(rng: Random) -> None:
     cluster = world(rng)
     expected = sound(expectation(rng), cluster)
+    assert problems(expected, cluster, crowded) == problems(expected, cluster)
     if problems(expected, cluster):
         return
     matrix, declared = Declaration(expected, cluster).matrix(), crowded(expected, cluster)
+    found = expanded(declared)
+    assert {key: verdict for key, (verdict, _) in found.items()} == {
+        _key(flow): verdict for flow, verdict in matrix.items()
+    }
+    for key, (_, row) in found.items():
+        if row is not None:
+            alone = replace(expected, default=None, rows=expected.rows[row : row + 1])
+            assert key in set(map(_key, Declaration(alone, cluster).matrix()))
     denies = expected.default is Verdict.DENY
     made = generate(declared, cluster, denies_by_default=denies)
     assert bool(made.refusals) == bool(
@@ -43,3 +79,15 @@ def test_by_crowds_as_flow_by_flow(rng: Random) -> None:
     assert read == [one.policy for one in made.policies]
     simulator = Simulator(replace(cluster, policies=tuple(read)))
     assert {flow: simulator.decide(flow).verdict for flow in matrix} == dict(matrix)
+
+
+def test_a_crowd_that_is_split_after_a_whole_one_keeps_its_own_number() -> None:
+    pods = {ref: Pod(ref, {}) for ref in (PodRef("a", f"p{number}") for number in range(5))}
+
+    def row(port: int, *sources: str) -> ExpectationRow:
+        ends = tuple(parse_end(f"a/{source}") for source in sources)
+        return ExpectationRow(ends, (parse_end("a/p3"),), (parse_port(port),), Verdict.ALLOW)
+
+    rows = row(81, "p0"), row(80, "p0", "p1"), row(82, "p2")
+    crowds = crowded(Expectation(None, rows), Cluster(pods=pods)).crowds
+    assert sorted(map(len, crowds)) == [1, 1, 1, 1, 1]
