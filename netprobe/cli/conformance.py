@@ -11,20 +11,16 @@ from typing import TYPE_CHECKING
 import click
 from click.core import ParameterSource
 
-from netprobe.cli.options import (
+from netprobe.cli.flags import (
     ClusterFlags,
     LabFlags,
     PodFlags,
     cluster_options,
-    examples,
     lab_options,
-    output_options,
     pod_options,
-    profile_option,
-    ready_option,
     resolve_target,
-    wait_option,
 )
+from netprobe.cli.options import examples, output_options, profile_option, ready_option, wait_option
 from netprobe.cli.parameters import SHARD, ReportFile
 from netprobe.errors import NetprobeError, UsageError
 from netprobe.report.conformance import CONFORMANCE_FORMATS

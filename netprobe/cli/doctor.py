@@ -6,18 +6,16 @@ from typing import TYPE_CHECKING
 
 import click
 
-from netprobe.cli.options import (
+from netprobe.cli.flags import (
     ClusterFlags,
     LabFlags,
     PodFlags,
     cluster_options,
-    examples,
-    format_option,
     lab_options,
     pod_options,
-    ready_option,
     resolve_target,
 )
+from netprobe.cli.options import examples, format_option, ready_option
 from netprobe.cli.parameters import DURATION
 
 if TYPE_CHECKING:

@@ -11,15 +11,9 @@ from dataclasses import replace
 import click
 
 from netprobe.cli.app import Invocation
+from netprobe.cli.flags import ClusterFlags, cluster_options
 from netprobe.cli.inputs import read_or_live, suite_and_cluster
-from netprobe.cli.options import (
-    ClusterFlags,
-    cluster_options,
-    examples,
-    format_option,
-    manifests_option,
-    profile_option,
-)
+from netprobe.cli.options import examples, format_option, manifests_option, profile_option
 from netprobe.cli.parameters import PORT, PortArgument
 from netprobe.errors import UsageError
 from netprobe.model.cluster import Cluster

@@ -11,15 +11,10 @@ from typing import TYPE_CHECKING
 import click
 
 from netprobe.cli.app import Invocation
+from netprobe.cli.flags import ClusterFlags, cluster_options
 from netprobe.cli.inputs import read_or_live
 from netprobe.cli.main import say
-from netprobe.cli.options import (
-    ClusterFlags,
-    cluster_options,
-    examples,
-    manifests_option,
-    profile_option,
-)
+from netprobe.cli.options import examples, manifests_option, profile_option
 from netprobe.errors import NetprobeError, UsageError
 from netprobe.model.cluster import Cluster
 from netprobe.report import save

@@ -9,16 +9,10 @@ from typing import TYPE_CHECKING
 
 import click
 
+from netprobe.cli.flags import Selection, selection_options
 from netprobe.cli.inputs import read_cluster, suite_and_live
 from netprobe.cli.main import say
-from netprobe.cli.options import (
-    Decorator,
-    Selection,
-    examples,
-    manifests_option,
-    profile_option,
-    selection_options,
-)
+from netprobe.cli.options import Decorator, examples, manifests_option, profile_option
 from netprobe.cli.parameters import OUTPUT_FILE
 from netprobe.errors import UsageError
 from netprobe.model.flow import External

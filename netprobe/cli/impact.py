@@ -7,11 +7,10 @@ from collections.abc import Sequence
 import click
 
 from netprobe.cli.app import Invocation
+from netprobe.cli.flags import ClusterFlags, cluster_options
 from netprobe.cli.inputs import live_objects, say_overlays
 from netprobe.cli.main import say
 from netprobe.cli.options import (
-    ClusterFlags,
-    cluster_options,
     examples,
     filename_option,
     namespace_option,

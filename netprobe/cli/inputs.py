@@ -12,7 +12,7 @@ from netprobe.model.objects import ReadOnlyObject
 from netprobe.policies.kinds import DECIDING
 
 if TYPE_CHECKING:
-    from netprobe.cli.options import ClusterFlags
+    from netprobe.cli.flags import ClusterFlags
     from netprobe.suite import Suite
 
 

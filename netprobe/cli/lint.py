@@ -11,16 +11,10 @@ from typing import TYPE_CHECKING
 import click
 
 from netprobe.cli.app import Invocation
+from netprobe.cli.flags import ClusterFlags, cluster_options
 from netprobe.cli.inputs import live_objects, say_overlays
 from netprobe.cli.main import say
-from netprobe.cli.options import (
-    ClusterFlags,
-    cluster_options,
-    examples,
-    format_option,
-    manifests_option,
-    namespace_option,
-)
+from netprobe.cli.options import examples, format_option, manifests_option, namespace_option
 from netprobe.cli.progress import shown
 from netprobe.errors import Problem, UsageError
 from netprobe.lint import LintConfig, Linted, catalogue, fix_files, lint

@@ -1,39 +1,18 @@
-"""Options that several commands share, spelled as kubectl spells them.
-
-Options that belong together reach a command as one record: `ClusterFlags`, `LabFlags`, `PodFlags` and
-`Selection`, each made by the decorator below it.
-"""
+"""Options that several commands share, spelled as kubectl spells them, and how options are added."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import fields
 from functools import wraps
 from inspect import cleandoc
-from typing import TYPE_CHECKING, Any, Final, TypeAlias
+from typing import Any, Final, TypeAlias
 
 import click
 
-from netprobe.cli.parameters import (
-    DURATION,
-    EXTERNAL,
-    PAIR,
-    PORT,
-    TOLERATION,
-    PortArgument,
-    report_file,
-)
-from netprobe.errors import UsageError
-from netprobe.model.flow import External
-
-if TYPE_CHECKING:
-    from netprobe.lab import LabOptions
-    from netprobe.probe import PodOptions
-    from netprobe.run.target import Target
+from netprobe.cli.parameters import DURATION, PORT, report_file
 
 Decorator: TypeAlias = Callable[[Callable[..., Any]], Callable[..., Any]]
-
-IMAGE: Final = "docker.io/library/alpine:3.20"
 
 
 def grouped(*options: Decorator) -> Decorator:
@@ -73,180 +52,6 @@ def examples(text: str) -> Decorator:
     return decorate
 
 
-@dataclass(frozen=True, slots=True)
-class ClusterFlags:
-    """The cluster of a kubeconfig."""
-
-    kubeconfig: str | None
-    context: str | None
-    request_timeout_s: float
-
-    def __bool__(self) -> bool:
-        """Whether they name a cluster."""
-        return bool(self.kubeconfig or self.context)
-
-
-cluster_options: Final = as_record(
-    "cluster",
-    ClusterFlags,
-    click.option(
-        "--kubeconfig", metavar="PATH", type=click.Path(), help="Path to the kubeconfig file to use."
-    ),
-    click.option("--context", metavar="NAME", help="The name of the kubeconfig context to use."),
-    click.option(
-        "--request-timeout",
-        "request_timeout_s",
-        type=DURATION,
-        default="30s",
-        show_default=True,
-        help="How long to wait for a response of the API server; 0 means no limit.",
-    ),
-)
-
-
-@dataclass(frozen=True, slots=True)
-class LabFlags:
-    """A lab that is running, or how to start one for the command."""
-
-    lab_name: str | None
-    lab_nodes: int
-    lab_no_enforcement: bool
-    lab_lag: float
-    lab_deny_with: str
-
-
-lab_options: Final = as_record(
-    "lab",
-    LabFlags,
-    click.option("--lab", "lab_name", metavar="NAME", help="Use the lab NAME (see `netprobe lab up`)."),
-    click.option(
-        "--lab-nodes",
-        type=click.IntRange(1),
-        default=1,
-        show_default=True,
-        help="Number of nodes of the lab made for this run.",
-    ),
-    click.option(
-        "--lab-no-enforcement",
-        is_flag=True,
-        help="The lab accepts policies but does not enforce them, as some CNIs do.",
-    ),
-    click.option(
-        "--lab-lag",
-        type=DURATION,
-        default="0s",
-        show_default=True,
-        help="Delay before the lab enforces a change.",
-    ),
-    click.option(
-        "--lab-deny-with",
-        type=click.Choice(["drop", "reject"]),
-        default="drop",
-        show_default=True,
-        help="How the lab denies a packet.",
-    ),
-)
-
-
-def resolve_target(ctx: click.Context, cluster: ClusterFlags, lab: LabFlags) -> tuple[Target, LabOptions]:
-    """The cluster to use, and the lab to start.
-
-    UsageError if the options name two clusters, or ask a cluster that exists for a lab's faults.
-    """
-    from netprobe.lab import LabOptions
-    from netprobe.run.target import Target
-
-    target = Target(cluster.kubeconfig, cluster.context, ctx.obj.plugin, lab.lab_name)
-    if lab.lab_name and cluster:
-        raise UsageError("--lab and --kubeconfig/--context name two different clusters: use one of them")
-    faults = [
-        field.name
-        for field in fields(lab)[1:]
-        if ctx.get_parameter_source(field.name) is not click.core.ParameterSource.DEFAULT
-    ]
-    if faults and not target.is_ephemeral_lab:
-        raise UsageError(
-            f"--{faults[0].replace('_', '-')} needs a lab made for this run, not an existing cluster"
-        )
-    options = LabOptions(
-        nodes=lab.lab_nodes,
-        enforce=not lab.lab_no_enforcement,
-        lag_s=lab.lab_lag,
-        deny_with="reject" if lab.lab_deny_with == "reject" else "drop",
-    )
-    return target, options
-
-
-@dataclass(frozen=True, slots=True)
-class PodFlags:
-    """How the probe pods are made."""
-
-    image: str
-    registry: str | None
-    pull_secret: str | None
-    node_selectors: Sequence[tuple[str, str]]
-    tolerations: Sequence[dict[str, str]]
-    print_images: bool
-
-    @property
-    def images(self) -> tuple[str, ...]:
-        """The images that the cluster's nodes have to have."""
-        from netprobe.model.image import mirrored
-
-        return (mirrored(self.image, self.registry),)
-
-    def options(self, lifetime_s: int = 3600) -> PodOptions:
-        """The options of the pods; each ends by itself after `lifetime_s`."""
-        from netprobe.probe import PodOptions
-
-        return PodOptions(
-            self.images[0], lifetime_s, self.pull_secret, dict(self.node_selectors), tuple(self.tolerations)
-        )
-
-
-pod_options: Final = as_record(
-    "pods",
-    PodFlags,
-    click.option(
-        "--image",
-        metavar="IMAGE",
-        default=IMAGE,
-        show_default=True,
-        help="Image of the probe pods; it needs a shell and nc.",
-    ),
-    click.option(
-        "--registry",
-        metavar="HOST[/PREFIX]",
-        help="Pull the image from this mirror: replaces the host in its name.",
-    ),
-    click.option(
-        "--pull-secret",
-        metavar="NAME",
-        help="Image pull secret; it must exist in every namespace that is used.",
-    ),
-    click.option(
-        "--node-selector",
-        "node_selectors",
-        type=PAIR,
-        multiple=True,
-        metavar="KEY=VALUE",
-        help="Run probe pods only on nodes with this label. Repeatable.",
-    ),
-    click.option(
-        "--toleration",
-        "tolerations",
-        type=TOLERATION,
-        multiple=True,
-        metavar="KEY[=VALUE][:EFFECT]",
-        help="A taint that probe pods tolerate; * for every taint. Repeatable.",
-    ),
-    click.option(
-        "--print-images",
-        is_flag=True,
-        help="Print the images that nodes need (for clusters without internet access), and exit.",
-    ),
-)
-
 port_option: Final = click.option(
     "--port",
     "ports",
@@ -254,45 +59,6 @@ port_option: Final = click.option(
     multiple=True,
     metavar="PORT[/PROTOCOL]",
     help="Port to check, as in 80 or 53/udp. Repeatable.",
-)
-
-
-@dataclass(frozen=True, slots=True)
-class Selection:
-    """Which flows of a cluster to list."""
-
-    sources: Sequence[str]
-    destinations: Sequence[str]
-    externals: Sequence[External]
-    ports: Sequence[PortArgument]
-
-
-selection_options: Final = as_record(
-    "selection",
-    Selection,
-    port_option,
-    click.option(
-        "--from",
-        "sources",
-        multiple=True,
-        metavar="POD",
-        help="Only flows from these pods: NAMESPACE/POD, may contain *. Repeatable.",
-    ),
-    click.option(
-        "--to",
-        "destinations",
-        multiple=True,
-        metavar="POD",
-        help="Only flows to these pods, or to svc:NAMESPACE/NAME. Repeatable.",
-    ),
-    click.option(
-        "--external",
-        "externals",
-        type=EXTERNAL,
-        multiple=True,
-        metavar="ADDRESS",
-        help="Include an address outside the cluster, as source and destination. Repeatable.",
-    ),
 )
 
 

@@ -9,21 +9,23 @@ from typing import TYPE_CHECKING, Final
 
 import click
 
-from netprobe.cli.main import say
-from netprobe.cli.options import (
+from netprobe.cli.flags import (
     ClusterFlags,
     LabFlags,
     PodFlags,
-    as_record,
     cluster_options,
+    lab_options,
+    pod_options,
+    resolve_target,
+)
+from netprobe.cli.main import say
+from netprobe.cli.options import (
+    as_record,
     examples,
     filename_option,
-    lab_options,
     output_options,
-    pod_options,
     profile_option,
     ready_option,
-    resolve_target,
     wait_option,
 )
 from netprobe.cli.parameters import DURATION, ReportFile

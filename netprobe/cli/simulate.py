@@ -7,15 +7,9 @@ from datetime import UTC, datetime
 
 import click
 
+from netprobe.cli.flags import Selection, selection_options
 from netprobe.cli.main import say
-from netprobe.cli.options import (
-    Selection,
-    examples,
-    manifests_option,
-    output_options,
-    profile_option,
-    selection_options,
-)
+from netprobe.cli.options import examples, manifests_option, output_options, profile_option
 from netprobe.cli.parameters import ReportFile
 from netprobe.errors import UsageError
 from netprobe.model.flow import End

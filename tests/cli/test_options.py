@@ -9,7 +9,7 @@ from typing import Any
 import click
 import pytest
 
-from netprobe.cli.options import PodFlags, pod_options
+from netprobe.cli.flags import PodFlags, pod_options
 from netprobe.cli.parameters import (
     DURATION,
     EXTERNAL,
