@@ -10,11 +10,11 @@ from netprobe.lab.api.admission.workloads import COMPLETES, of_template
 from netprobe.model.objects import Object
 from tests.lab.api.conftest import Api
 
-MAPS = "/api/v1/namespaces/default/configmaps"
-PODS = "/api/v1/namespaces/default/pods"
-EVENTS = "/api/v1/namespaces/default/events"
-APPS = "/apis/apps/v1/namespaces/default"
-JOBS = "/apis/batch/v1/namespaces/default/jobs"
+MAPS = "/api/v1/namespaces/{namespace}/configmaps"
+PODS = "/api/v1/namespaces/{namespace}/pods"
+EVENTS = "/api/v1/namespaces/{namespace}/events"
+APPS = "/apis/apps/v1/namespaces/{namespace}"
+JOBS = "/apis/batch/v1/namespaces/{namespace}/jobs"
 MERGE = "application/merge-patch+json"
 
 
@@ -27,7 +27,7 @@ def owner(obj: Object, **more: Any) -> Object:
 async def test_dependents_are_deleted_with_their_last_owner(api: Api) -> None:
     one = await api.ok("POST", MAPS, {"metadata": {"name": "one"}})
     two = await api.ok("POST", MAPS, {"metadata": {"name": "two"}})
-    policies = "/apis/networking.k8s.io/v1/namespaces/default/networkpolicies"
+    policies = "/apis/networking.k8s.io/v1/namespaces/{namespace}/networkpolicies"
     metadata = {"name": "p", "ownerReferences": [owner(one), owner(two)]}
     await api.ok("POST", policies, {"metadata": metadata, "spec": {}})
     await api.ok("DELETE", f"{MAPS}/one")
@@ -38,7 +38,7 @@ async def test_dependents_are_deleted_with_their_last_owner(api: Api) -> None:
 
 
 async def test_an_owner_without_namespace(api: Api) -> None:
-    namespace = await api.namespace("other")
+    namespace = await api.create_namespace("other")
     await api.ok("POST", MAPS, {"metadata": {"name": "d", "ownerReferences": [owner(namespace)]}})
     await api.ok("DELETE", "/api/v1/namespaces/other")
     await api.gone(f"{MAPS}/d")
@@ -65,22 +65,21 @@ async def test_foreground_deletion_removes_the_owner_last(api: Api) -> None:
 
 
 async def test_deleting_a_namespace_deletes_its_objects(api: Api) -> None:
-    await api.namespace("shop")
-    await api.pod("shop", "p")
-    await api.ready("shop", "p")
+    await api.pod("p")
+    await api.ready("p")
     held = {"metadata": {"name": "m", "finalizers": ["example.com/hold"]}}
-    maps = "/api/v1/namespaces/shop/configmaps"
+    maps = "/api/v1/namespaces/{namespace}/configmaps"
     await api.ok("POST", maps, held)
-    leaving = await api.ok("DELETE", "/api/v1/namespaces/shop")
+    leaving = await api.ok("DELETE", "/api/v1/namespaces/{namespace}")
     assert leaving["status"]["phase"] == "Terminating"
-    await api.gone("/api/v1/namespaces/shop/pods/p")
+    await api.gone("/api/v1/namespaces/{namespace}/pods/p")
     error = await api.fails("POST", maps, {"metadata": {"name": "n"}})
     assert error["reason"] == "Forbidden"
     assert error["details"]["causes"][0]["reason"] == "NamespaceTerminating"
-    assert (await api.get("/api/v1/namespaces/shop"))["status"]["phase"] == "Terminating"
+    assert (await api.get("/api/v1/namespaces/{namespace}"))["status"]["phase"] == "Terminating"
     await api.ok("PATCH", f"{maps}/m", {"metadata": {"finalizers": None}}, kind=MERGE)
-    await api.gone("/api/v1/namespaces/shop")
-    assert api.fabric.placed == {}
+    await api.gone("/api/v1/namespaces/{namespace}")
+    assert api.placed == set()
 
 
 async def test_the_first_namespaces_stay(api: Api) -> None:
@@ -89,9 +88,8 @@ async def test_the_first_namespaces_stay(api: Api) -> None:
 
 
 async def test_a_new_namespace_has_a_service_account_and_the_ca(api: Api) -> None:
-    await api.namespace("shop")
-    await api.until("/api/v1/namespaces/shop/serviceaccounts/default", bool)
-    bundle = await api.until("/api/v1/namespaces/shop/configmaps/kube-root-ca.crt", bool)
+    await api.until("/api/v1/namespaces/{namespace}/serviceaccounts/default", bool)
+    bundle = await api.until("/api/v1/namespaces/{namespace}/configmaps/kube-root-ca.crt", bool)
     assert bundle["data"]["ca.crt"].startswith("-----BEGIN CERTIFICATE-----")
 
 
@@ -154,7 +152,7 @@ async def test_a_deployment_rolls(api: Api) -> None:
 
 
 async def test_a_bare_replica_set_adopts_and_heals(api: Api) -> None:
-    await api.pod("default", "found", labels={"app": "rs"})
+    await api.pod("found", labels={"app": "rs"})
     await api.ok("POST", f"{APPS}/replicasets", workload("rs", replicas=2))
     await api.until(f"{APPS}/replicasets/rs", settled(2))
     names = {pod["metadata"]["name"] for pod in await pods_of(api, "rs")}
@@ -178,7 +176,7 @@ async def test_a_stateful_set_numbers_its_pods(api: Api) -> None:
 
 async def test_a_stateful_set_leaves_pods_of_other_names_alone(api: Api) -> None:
     for name in ("other", "db-x", "db-0-1"):
-        await api.pod("default", name, labels={"app": "db"})
+        await api.pod(name, labels={"app": "db"})
     await api.ok("POST", f"{APPS}/statefulsets", workload("db", replicas=1))
     await api.until(f"{APPS}/statefulsets/db", settled(1))
     kept = {pod["metadata"]["name"]: pod for pod in await pods_of(api, "db")}
@@ -249,22 +247,22 @@ async def test_a_suspended_job_has_no_pods(api: Api) -> None:
 
 
 async def test_endpoints_follow_pods(api: Api) -> None:
-    services = "/api/v1/namespaces/default/services"
+    services = "/api/v1/namespaces/{namespace}/services"
     port = {"port": 8080, "targetPort": "http"}
     service = {"metadata": {"name": "web"}, "spec": {"selector": {"app": "web"}, "ports": [port]}}
     await api.ok("POST", services, service)
-    await api.pod("default", "p", labels={"app": "web"})
-    pod = await api.ready("default", "p")
+    await api.pod("p", labels={"app": "web"})
+    pod = await api.ready("p")
     gated = {"readinessGates": [{"conditionType": "netprobe.dev/never"}]}
-    await api.pod("default", "q", gated, labels={"app": "web"})
+    await api.pod("q", gated, labels={"app": "web"})
     endpoints = await api.until(
-        "/api/v1/namespaces/default/endpoints/web",
+        "/api/v1/namespaces/{namespace}/endpoints/web",
         lambda e: e.get("subsets") and e["subsets"][0].get("notReadyAddresses"),
     )
     [subset] = endpoints["subsets"]
     assert [address["ip"] for address in subset["addresses"]] == [pod["status"]["podIP"]]
     assert subset["ports"] == [{"port": 80, "protocol": "TCP"}]
-    slices = "/apis/discovery.k8s.io/v1/namespaces/default/endpointslices"
+    slices = "/apis/discovery.k8s.io/v1/namespaces/{namespace}/endpointslices"
     query = {"labelSelector": "kubernetes.io/service-name=web"}
     listed = await api.until(slices, lambda s: s["items"] and len(s["items"][0]["endpoints"]) == 2, **query)
     ready = {e["targetRef"]["name"]: e["conditions"]["ready"] for e in listed["items"][0]["endpoints"]}
@@ -277,7 +275,7 @@ async def test_endpoints_follow_pods(api: Api) -> None:
     await api.until(slices, published, **query)
     await api.ok("DELETE", f"{services}/web")
     await api.until(slices, lambda s: not s["items"], **query)
-    await api.gone("/api/v1/namespaces/default/endpoints/web")
+    await api.gone("/api/v1/namespaces/{namespace}/endpoints/web")
 
 
 async def test_pods_have_the_labels_that_real_controllers_set(api: Api) -> None:

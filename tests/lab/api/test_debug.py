@@ -10,16 +10,9 @@ import pytest
 from tests.lab.api.conftest import Api
 from tests.lab.api.test_exec import collect
 
-PODS = "/api/v1/namespaces/default/pods"
+PODS = "/api/v1/namespaces/{namespace}/pods"
 STRATEGIC = "application/strategic-merge-patch+json"
 SHELL = {"name": "shell", "image": "x", "stdin": True, "command": ["sh", "-c", "echo debugged; exit 3"]}
-
-
-@pytest.fixture
-async def pod(api: Api) -> Api:
-    await api.pod("default", "p")
-    await api.ready("default", "p")
-    return api
 
 
 async def add(api: Api, *containers: dict[str, Any], status: int = 200) -> dict[str, Any]:
@@ -35,7 +28,7 @@ async def test_an_added_container_runs_its_command_for_the_client_that_attaches(
     assert (status["name"], list(status["state"])) == ("shell", ["running"])
     asked = {"container": "shell", "stdin": "true", "stdout": "true", "stderr": "true"}
     async with pod.session.ws_connect(
-        f"{PODS}/p/attach", protocols=("v5.channel.k8s.io",), params=asked
+        pod.path(f"{PODS}/p/attach"), protocols=("v5.channel.k8s.io",), params=asked
     ) as socket:
         out, _, _ = await collect(socket)
     assert out == b"debugged\n"

@@ -11,13 +11,11 @@ from contextlib import asynccontextmanager
 from typing import Any
 from urllib.parse import urlencode
 
-import pytest
-
 from netprobe.lab.api import spdy
 from tests.lab.api.conftest import DEADLINE_S, Api
 from tests.lab.api.test_spdy import Client
 
-EXEC = "/api/v1/namespaces/default/pods/p/exec"
+EXEC = "/api/v1/namespaces/{namespace}/pods/p/exec"
 SUCCESS = {"metadata": {}, "status": "Success"}
 
 
@@ -83,7 +81,7 @@ async def upgraded(
     reader, writer = await asyncio.open_connection(host, int(port), ssl=context)
     asked = [("command", word) for word in argv] + [("stdout", "true"), ("stderr", "true"), *query.items()]
     lines = [
-        f"POST {EXEC}?{urlencode(asked)} HTTP/1.1",
+        f"POST {api.path(EXEC)}?{urlencode(asked)} HTTP/1.1",
         f"Host: {host}",
         f"Authorization: Bearer {token}",
         "Connection: Upgrade",
@@ -98,13 +96,6 @@ async def upgraded(
         yield head.partition("\r\n")[0], Exchange(reader, writer)
     finally:
         writer.close()
-
-
-@pytest.fixture
-async def pod(api: Api) -> Api:
-    await api.pod("default", "p")
-    await api.ready("default", "p")
-    return api
 
 
 async def test_output_and_status_on_streams_of_their_own(pod: Api) -> None:
@@ -147,7 +138,7 @@ async def test_a_client_that_goes_ends_the_command(pod: Api) -> None:
     async with upgraded(pod, "sh", "-c", "echo started; exec sleep 600") as (_, exchange):
         exchange.open("error", "stdout", "stderr")
         assert await exchange.output() == b"started\n"
-    [process] = pod.fabric.processes
+    process = pod.fabric.processes[-1]
     async with asyncio.timeout(DEADLINE_S):
         assert await process.wait() == 137
 

@@ -5,16 +5,13 @@ from __future__ import annotations
 from ipaddress import IPv4Address, IPv6Address
 from pathlib import Path
 
-import pytest
-
 from netprobe.lab.fabric.state import LabNode
 from netprobe.model.objects import Object
-from tests.lab.api.conftest import running
+from tests.lab.api.conftest import Api, running
 from tests.lab.api.memory import MemoryFabric
 
-SERVICES = "/api/v1/namespaces/default/services"
+SERVICES = "/api/v1/namespaces/{namespace}/services"
 BOTH = LabNode("n1", (IPv6Address("fd00:172:31:255::1"), IPv4Address("172.31.255.1")))
-
 CASES: list[tuple[Object, list[str]]] = [
     ({}, ["IPv6"]),
     ({"ipFamilies": ["IPv4"]}, ["IPv4"]),
@@ -23,21 +20,21 @@ CASES: list[tuple[Object, list[str]]] = [
 ]
 
 
-@pytest.mark.parametrize(("asked", "families"), CASES, ids=str)
-async def test_families_of_a_service(tmp_path: Path, asked: Object, families: list[str]) -> None:
+def service(name: str, wanted: Object) -> Object:
+    return {"metadata": {"name": name}, "spec": {"ports": [{"port": 80}], **wanted}}
+
+
+async def test_families_of_a_service(tmp_path: Path) -> None:
     async with running(tmp_path, fabric=MemoryFabric(nodes=(BOTH,))) as api:
-        body = {"metadata": {"name": "a"}, "spec": {"ports": [{"port": 80}], **asked}}
-        spec = (await api.ok("POST", SERVICES, body))["spec"]
-        assert spec["ipFamilies"] == families
-        assert [":" in address for address in spec["clusterIPs"]] == [f == "IPv6" for f in families]
-        assert spec["clusterIP"] == spec["clusterIPs"][0]
+        for number, (wanted, families) in enumerate(CASES):
+            spec = (await api.ok("POST", SERVICES, service(f"s{number}", wanted)))["spec"]
+            assert spec["ipFamilies"] == families
+            assert [":" in address for address in spec["clusterIPs"]] == [f == "IPv6" for f in families]
+            assert spec["clusterIP"] == spec["clusterIPs"][0]
 
 
-async def test_a_family_that_the_lab_does_not_speak(tmp_path: Path) -> None:
-    async with running(tmp_path) as api:
-        for asked in ({"ipFamilyPolicy": "RequireDualStack"}, {"ipFamilies": ["IPv6"]}):
-            body = {"metadata": {"name": "a"}, "spec": {"ports": [{"port": 80}], **asked}}
-            assert (await api.fails("POST", SERVICES, body))["code"] == 422
-        preferred = {"ipFamilyPolicy": "PreferDualStack", "ports": [{"port": 80}]}
-        made = await api.ok("POST", SERVICES, {"metadata": {"name": "a"}, "spec": preferred})
-        assert made["spec"]["ipFamilies"] == ["IPv4"]
+async def test_a_family_that_the_lab_does_not_speak(api: Api) -> None:
+    for wanted in ({"ipFamilyPolicy": "RequireDualStack"}, {"ipFamilies": ["IPv6"]}):
+        assert (await api.fails("POST", SERVICES, service("a", wanted)))["code"] == 422
+    made = await api.ok("POST", SERVICES, service("a", {"ipFamilyPolicy": "PreferDualStack"}))
+    assert made["spec"]["ipFamilies"] == ["IPv4"]

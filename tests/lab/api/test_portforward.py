@@ -7,14 +7,13 @@ import re
 import shutil
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from pathlib import Path
 
 import pytest
 
-from tests.lab.api.conftest import Api, running
+from tests.lab.api.conftest import Api
 
 DEADLINE_S = 60
-FORWARD = "/api/v1/namespaces/default/pods/p/portforward"
+FORWARD = "/api/v1/namespaces/{namespace}/pods/p/portforward"
 
 
 async def echo(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -32,13 +31,14 @@ async def served() -> AsyncIterator[int]:
 
 
 @asynccontextmanager
-async def forwarding(home: Path, port: int) -> AsyncIterator[tuple[asyncio.subprocess.Process, int]]:
+async def forwarding(api: Api, port: int) -> AsyncIterator[tuple[asyncio.subprocess.Process, int]]:
     """kubectl, and the port of this machine that leads to `port` of the pod."""
     kubectl = shutil.which("kubectl")
     if kubectl is None:
         pytest.skip("kubectl is not installed")
     process = await asyncio.create_subprocess_exec(
-        *(kubectl, f"--kubeconfig={home / 'kubeconfig'}", "port-forward", "pod/p", f":{port}"),
+        *(kubectl, f"--kubeconfig={api.server.kubeconfig}", f"--namespace={api.namespace}"),
+        *("port-forward", "pod/p", f":{port}"),
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE,
     )
@@ -70,41 +70,38 @@ async def exchange(port: int, sent: bytes) -> bytes:
     return back
 
 
-async def test_bytes_go_both_ways_on_connections_beside_each_other(tmp_path: Path) -> None:
-    async with running(tmp_path) as api, served() as port:
-        await api.pod("default", "p")
-        await api.ready("default", "p")
-        async with forwarding(tmp_path, port) as (_, ours):
-            assert await exchange(ours, b"hello") == b"hello"
-            much = bytes(range(256)) * 8192
-            texts = [b"one", much, b"", b"three"]
-            assert await asyncio.gather(*(exchange(ours, text) for text in texts)) == texts
+async def test_bytes_go_both_ways_on_connections_beside_each_other(pod: Api) -> None:
+    async with served() as port, forwarding(pod, port) as (_, ours):
+        assert await exchange(ours, b"hello") == b"hello"
+        much = bytes(range(256)) * 8192
+        texts = [b"one", much, b"", b"three"]
+        assert await asyncio.gather(*(exchange(ours, text) for text in texts)) == texts
 
 
-async def test_a_port_that_nobody_listens_on_is_told_and_the_others_go_on(tmp_path: Path) -> None:
-    async with running(tmp_path) as api, served() as port:
-        await api.pod("default", "p")
-        await api.ready("default", "p")
-        async with forwarding(tmp_path, port) as (_, ours), forwarding(tmp_path, 1) as (process, dead):
-            assert await exchange(dead, b"") == b""
-            assert process.stderr is not None
-            async with asyncio.timeout(DEADLINE_S):
-                message = (await process.stderr.readline()).decode()
-            assert "error forwarding port 1 to pod default/p: failed to connect to localhost" in message
-            assert await exchange(ours, b"still") == b"still"
+async def test_a_port_that_nobody_listens_on_is_told_and_the_others_go_on(pod: Api) -> None:
+    async with (
+        served() as port,
+        forwarding(pod, port) as (_, ours),
+        forwarding(pod, 1) as (process, dead),
+    ):
+        assert await exchange(dead, b"") == b""
+        assert process.stderr is not None
+        async with asyncio.timeout(DEADLINE_S):
+            message = (await process.stderr.readline()).decode()
+        where = f"port 1 to pod {pod.namespace}/p"
+        assert f"error forwarding {where}: failed to connect to localhost" in message
+        assert await exchange(ours, b"still") == b"still"
 
 
-async def test_without_the_tunnel_a_sentence_says_what_is_spoken(api: Api) -> None:
-    await api.pod("default", "p")
-    await api.ready("default", "p")
-    refusal = await api.fails("POST", FORWARD)
+async def test_without_the_tunnel_a_sentence_says_what_is_spoken(pod: Api) -> None:
+    refusal = await pod.fails("POST", FORWARD)
     assert refusal["message"].startswith("Upgrade request required: the lab forwards ports by websocket")
 
 
-async def test_what_is_no_spdy_ends_the_connection(api: Api) -> None:
-    await api.pod("default", "p")
-    await api.ready("default", "p")
-    async with api.session.ws_connect(FORWARD, protocols=("SPDY/3.1+portforward.k8s.io",)) as socket:
+async def test_what_is_no_spdy_ends_the_connection(pod: Api) -> None:
+    async with pod.session.ws_connect(
+        pod.path(FORWARD), protocols=("SPDY/3.1+portforward.k8s.io",)
+    ) as socket:
         await socket.send_bytes(b"\x80\x02\x00\x01" + bytes(4))
         async with asyncio.timeout(DEADLINE_S):
             message = await socket.receive()

@@ -110,8 +110,8 @@ BROKEN = [
 ]
 
 
-@pytest.mark.parametrize("data", BROKEN, ids=repr)
-def test_broken_protobuf_is_a_bad_request(data: bytes) -> None:
-    with pytest.raises(ApiError) as caught:
-        decode.parse(data, protobuf.MEDIA_TYPE, [])
-    assert caught.value.code == 400
+def test_broken_protobuf_is_a_bad_request() -> None:
+    for data in BROKEN:
+        with pytest.raises(ApiError) as caught:
+            decode.parse(data, protobuf.MEDIA_TYPE, [])
+        assert caught.value.code == 400, data
