@@ -18,7 +18,7 @@ from netprobe.model.policy import PodPeer, Policy, PolicyRef, Rule, Subject
 from netprobe.report import FORMATS
 from netprobe.run.record import ClusterInfo, Report, RunInfo, Step
 from netprobe.run.simulated import Rows
-from netprobe.simulate import AllPairs, ask
+from netprobe.simulate import AllPairs, read_question
 
 NAMESPACES = 10
 APPS = 10
@@ -50,7 +50,7 @@ def cluster(pods: int) -> Cluster:
 
 def main() -> None:
     pods = int(sys.argv[1]) if len(sys.argv) > 1 else 200
-    survey = AllPairs(ask(cluster(pods)))
+    survey = AllPairs(read_question(cluster(pods)))
     rows = tuple(Rows(survey, changed_only=False))
     step = Step("the policies", rows, Counts.of(rows))
     report = Report(None, ClusterInfo(), RunInfo.since(datetime.now(UTC)), (step,))

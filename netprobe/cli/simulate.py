@@ -81,10 +81,10 @@ def command(
     elif filenames:
         from netprobe.cli.inputs import read_cluster
         from netprobe.run.simulated import pairs_step
-        from netprobe.simulate import AllPairs, ask
+        from netprobe.simulate import AllPairs, read_question
 
         cluster, name = read_cluster(filenames), None
-        question = ask(
+        question = read_question(
             cluster,
             sources=selection.sources,
             destinations=selection.destinations,

@@ -12,7 +12,7 @@ from netprobe.generate.space import Space
 from netprobe.model.flow import Flow, Protocol
 from netprobe.model.policy import Direction
 from netprobe.model.verdict import Verdict
-from netprobe.simulate.bits import pack, turned, unpack
+from netprobe.simulate.bits import pack, transposed, unpack
 
 PortNumber: TypeAlias = tuple[int, Protocol]
 
@@ -87,8 +87,8 @@ class Demand:
             peers = {target: demanded.allow for target, demanded in targets.items() if demanded.allow}
             narrow = {target: _named(targets[target], direction, named) for target in peers}
             if direction is Direction.EGRESS:
-                peers = turned(peers, everybody, self.space.size)
-                narrow = turned(narrow, everybody, self.space.size)
+                peers = transposed(peers, everybody, self.space.size)
+                narrow = transposed(narrow, everybody, self.space.size)
             for subject, bits in peers.items():
                 if bits:
                     found[subject][port] = Opening(bits, narrow.get(subject, 0))

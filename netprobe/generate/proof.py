@@ -17,7 +17,7 @@ from netprobe.model.cluster import Cluster
 from netprobe.model.flow import External, Family, PodRef, ServiceRef
 from netprobe.model.verdict import Verdict
 from netprobe.simulate import Evaluation, Profile, Table, evaluate
-from netprobe.simulate.bits import Weights, pack, turned, unpack
+from netprobe.simulate.bits import Weights, pack, transposed, unpack
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,8 +89,8 @@ class _Proof:
     def of_port(self, port: PortNumber, targets: dict[int, TargetDemand]) -> Iterator[Failure]:
         size = len(self._groups)
         everybody = (1 << size) - 1
-        allow = turned({target: each.allow for target, each in targets.items()}, everybody, size)
-        deny = turned({target: each.deny for target, each in targets.items()}, everybody, size)
+        allow = transposed({target: each.allow for target, each in targets.items()}, everybody, size)
+        deny = transposed({target: each.deny for target, each in targets.items()}, everybody, size)
         decided = dict.fromkeys((*allow, *deny), 0)
         for family in self._families:
             table = self._evaluation.table(*port, family)

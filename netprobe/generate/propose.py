@@ -19,7 +19,7 @@ from netprobe.model.cluster import Cluster
 from netprobe.model.flow import PodRef
 from netprobe.model.verdict import Verdict
 from netprobe.simulate import CALICO, Evaluation, Profile, evaluate
-from netprobe.simulate.bits import pack, turned, unpack
+from netprobe.simulate.bits import pack, transposed, unpack
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,7 +129,7 @@ class _Proposal:
         everybody = (1 << len(classes.all)) - 1
         self._reaches: dict[PortNumber, Rows] = {port: classes.rows(port) for port in ports}
         self._reached: dict[PortNumber, Rows] = {
-            port: turned(rows, everybody, len(classes.all)) for port, rows in self._reaches.items()
+            port: transposed(rows, everybody, len(classes.all)) for port, rows in self._reaches.items()
         }
         self._names = self._named()
         self._spaces: dict[str, int] = defaultdict(int)

@@ -23,7 +23,7 @@ from netprobe.impact.revision import Revision
 from netprobe.model.flow import Family, PodRef
 from netprobe.model.policy import Direction, Policy, PolicyRef
 from netprobe.simulate import EndGroup, Evaluation, Profile, Table, evaluate_both
-from netprobe.simulate.bits import pack, turned, unpack
+from netprobe.simulate.bits import pack, transposed, unpack
 
 
 class FlowChange(Enum):
@@ -132,7 +132,7 @@ def differences(states: States, port: PortNumber, family: Family) -> Mapping[Flo
     for direction in Direction:
         allowing[direction], isolating[direction] = _other_causes(states, (before, after), direction)
     speaking, size = states.speaking(family), len(states.groups)
-    entering = turned(allowing[Direction.INGRESS], speaking, size)
+    entering = transposed(allowing[Direction.INGRESS], speaking, size)
     rows: dict[FlowChange, dict[int, int]] = {change: {} for change in FlowChange}
     for source in unpack(speaking):
         leaves, leaves_then = before.leaving(source), after.leaving(source)
@@ -156,7 +156,7 @@ def differences(states: States, port: PortNumber, family: Family) -> Mapping[Flo
         ):
             if bits & seen:
                 rows[change][source] = bits & seen
-    return {change: turned(found, speaking, size) for change, found in rows.items()}
+    return {change: transposed(found, speaking, size) for change, found in rows.items()}
 
 
 def _other_causes(

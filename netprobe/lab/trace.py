@@ -99,8 +99,8 @@ class RuleCounts:
         table = ruleset.POLICIES.name
         if not any(True for _ in self._all(node, table)):
             return TraceStep(direction, node, "not enforced")
-        way = Direction(direction)
-        own = {ruleset.denial(way, ref), ruleset.subject(way, ref)}
+        side = Direction(direction)
+        own = {ruleset.denial(side, ref), ruleset.subject(side, ref)}
         chains = dict.fromkeys(rule.chain for rule, _ in self._all(node, table) if rule.comment in own)
         if not chains:
             return TraceStep(direction, node, "not isolated")
@@ -158,7 +158,7 @@ def parse_target(text: str) -> PodRef | ServiceRef | Address:
         raise ValueError(f"{text!r} is neither NAMESPACE/POD, svc:NAMESPACE/NAME nor an address") from None
 
 
-def way(
+def trace_steps(
     counts: RuleCounts,
     nodes: Sequence[str],
     *,

@@ -13,7 +13,7 @@ from netprobe.model.verdict import Verdict
 from netprobe.run.moment import moments
 from netprobe.run.record import LONGEST, Group, Step, port_text
 from netprobe.run.steps import explained
-from netprobe.simulate import AllPairs, FlowBundle, Overview, Profile, ask
+from netprobe.simulate import AllPairs, FlowBundle, Overview, Profile, read_question
 from netprobe.simulate.overview import LEFT_OUT
 from netprobe.suite import Suite
 
@@ -35,7 +35,9 @@ def suite_steps(
 ) -> tuple[Step, ...]:
     """The comparison at each moment of a suite. With `changed_only` what policies or a step change."""
     cluster = suite.cluster(live)
-    wanted = ask(cluster, sources=sources, destinations=destinations, externals=suite.externals, ports=ports)
+    wanted = read_question(
+        cluster, sources=sources, destinations=destinations, externals=suite.externals, ports=ports
+    )
     wanted_sources, wanted_destinations = frozenset(wanted.sources), frozenset(wanted.destinations)
 
     def is_wanted(flow: Flow) -> bool:

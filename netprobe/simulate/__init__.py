@@ -18,7 +18,7 @@ from netprobe.simulate.profile import (
     Profile,
     profile,
 )
-from netprobe.simulate.question import Question, ask, ends, flow, stranger
+from netprobe.simulate.question import Question, ends, flow, read_question, unknown_end
 from netprobe.simulate.table import PairCounts, Table
 
 __all__ = [
@@ -39,11 +39,11 @@ __all__ = [
     "Question",
     "Simulator",
     "Table",
-    "ask",
     "ends",
     "evaluate",
     "evaluate_both",
     "flow",
     "profile",
-    "stranger",
+    "read_question",
+    "unknown_end",
 ]

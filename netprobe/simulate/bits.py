@@ -58,11 +58,11 @@ class Weights:
         return sum((bits & digit).bit_count() << place for place, digit in enumerate(self._digits))
 
 
-def turned(rows: Mapping[int, int], mask: int, size: int) -> dict[int, int]:
-    """For each member of `mask` the rows that hold it: the transposed matrix of bits.
+def transposed(rows: Mapping[int, int], mask: int, size: int) -> dict[int, int]:
+    """For each member of `mask` the rows that contain it: the transposed matrix of bits.
 
-    `size` is above the number of every row. Equal rows are turned once, and a row that is mostly full is
-    turned by what it lacks.
+    `size` is above the number of every row. Equal rows are transposed once, and a row that is mostly full is
+    represented by its complement.
     """
     alike: dict[int, list[int]] = defaultdict(list)
     for index, row in rows.items():

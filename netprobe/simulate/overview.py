@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 
 from netprobe.model.flow import End, Family, PodRef, Protocol
 from netprobe.model.verdict import Verdict
-from netprobe.simulate.bits import Weights, pack, turned, unpack
+from netprobe.simulate.bits import Weights, pack, transposed, unpack
 from netprobe.simulate.matrix import Evaluation
 from netprobe.simulate.question import Question
 
@@ -165,7 +165,9 @@ class _Columns:
         everything = (1 << self.size) - 1
         tables = {family: evaluation.table(port, protocol, family) for family in self.families}
         self.reaching = {
-            family: turned({group: table.reached(group) for group in range(self.size)}, everything, self.size)
+            family: transposed(
+                {group: table.reached(group) for group in range(self.size)}, everything, self.size
+            )
             for family, table in tables.items()
         }
 

@@ -65,7 +65,7 @@ def flow(source: End, destination: End, port: int, protocol: Protocol) -> Flow:
     return Flow(source, destination, port, protocol, via=via(destination))
 
 
-def ask(
+def read_question(
     cluster: Cluster,
     *,
     sources: Iterable[str] = (),
@@ -106,7 +106,7 @@ def _matching(
 
 
 def ends(cluster: Cluster, pattern: str, outside: Sequence[External] = ()) -> list[End]:
-    """The ends that a pattern of `ask` matches; none if there is no such pod or Service."""
+    """The ends that a pattern of `read_question` matches; none if there is no such pod or Service."""
     named: list[End] = [end for end in outside if str(end.address) == pattern or end.name == pattern]
     if named:
         return named
@@ -124,7 +124,7 @@ def ends(cluster: Cluster, pattern: str, outside: Sequence[External] = ()) -> li
     ]
 
 
-def stranger(cluster: Cluster, pattern: str) -> str:
+def unknown_end(cluster: Cluster, pattern: str) -> str:
     """The message for a pattern that matches nothing: the nearest name, or how ends are written."""
     is_service = pattern.startswith("svc:")
     known = list(map(str, cluster.services if is_service else cluster.pods))

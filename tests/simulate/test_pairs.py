@@ -26,7 +26,7 @@ from netprobe.model.policy import (
     Subject,
 )
 from netprobe.model.verdict import Verdict
-from netprobe.simulate import AllPairs, Question, Simulator, ask
+from netprobe.simulate import AllPairs, Question, Simulator, read_question
 
 TCP, UDP = Protocol.TCP, Protocol.UDP
 WEB = ContainerPort(80, TCP, "http")
@@ -78,7 +78,7 @@ def cluster(seed: int, pods: int = 9) -> Cluster:
 def test_each_decision_is_the_simulators(seed: int, ports: tuple[tuple[int, Protocol], ...]) -> None:
     of = cluster(seed)
     outside = External(IPv4Address("203.0.113.7"))
-    all_pairs = AllPairs(ask(of, ports=ports, externals=[outside], include_self=seed % 2 == 0))
+    all_pairs = AllPairs(read_question(of, ports=ports, externals=[outside], include_self=seed % 2 == 0))
     simulator = Simulator(of)
     decisions = list(all_pairs.decisions())
     assert decisions
@@ -94,7 +94,7 @@ def test_each_decision_is_the_simulators(seed: int, ports: tuple[tuple[int, Prot
 def test_the_overview_counts_the_decisions(seed: int, ports: tuple[tuple[int, Protocol], ...]) -> None:
     of = cluster(seed, pods=14)
     sources = ["x/*", "y/p1*"] if seed % 3 == 0 else []
-    all_pairs = AllPairs(ask(of, ports=ports, sources=[s for s in sources if _matches(of, s)]))
+    all_pairs = AllPairs(read_question(of, ports=ports, sources=[s for s in sources if _matches(of, s)]))
     on_node = {ref for ref, pod in of.pods.items() if pod.host_network}
     decisions = [
         (flow, decision.verdict)
@@ -118,20 +118,20 @@ def test_bundles_are_named_after_their_pods() -> None:
     pods = {p.ref: p for p in (pod(i, "xyz"[i % 3]) for i in range(9))}
     closed = Policy(PolicyRef("x", "closed"), ingress=())
     of = Cluster({n: Namespace(n, {}) for n in "xyz"}, pods, (closed,))
-    bundles = AllPairs(ask(of)).overview().bundles
+    bundles = AllPairs(read_question(of)).overview().bundles
     assert sorted((str(b.sources), str(b.destinations), b.verdict.value, b.flows) for b in bundles) == [
         ("all 9 pods", "x/* (3 pods)", "deny", 24),
         ("all 9 pods", "y/*, z/* (6 pods)", "allow", 48),
     ]
     one_open = Policy(PolicyRef("x", "open"), ingress=(Rule((PodPeer(Selector.of({"noise": "3"})),)),))
-    mostly = AllPairs(ask(replace(of, policies=(one_open,)))).overview().bundles
+    mostly = AllPairs(read_question(replace(of, policies=(one_open,)))).overview().bundles
     assert [
         (str(b.sources), str(b.destinations), b.flows) for b in mostly if "x/*" in str(b.destinations)
     ] == [
         ("x/p3", "x/* (3 pods)", 2),
         ("all others (8 pods)", "x/* (3 pods)", 22),
     ]
-    narrowed = AllPairs(ask(of, sources=["x/p0", "x/p3", "y/p1"])).overview().bundles
+    narrowed = AllPairs(read_question(of, sources=["x/p0", "x/p3", "y/p1"])).overview().bundles
     assert {str(b.sources) for b in narrowed} == {"x/p0 +2"}
 
 
@@ -153,7 +153,7 @@ class TestAsking:
         return [str(flow) for flow, _ in AllPairs(question).decisions()]
 
     def test_every_ordered_pair_of_different_pods_on_the_ports_that_the_destination_declares(self) -> None:
-        assert self.flows(ask(self.of)) == [
+        assert self.flows(read_question(self.of)) == [
             "shop/p0 -> shop/p1 80/TCP",
             "shop/p0 -> db/p2 80/TCP",
             "shop/p0 -> db/p2 53/UDP",
@@ -165,7 +165,9 @@ class TestAsking:
         ]
 
     def test_ports_asked_for_stand_in_for_the_declared_ones(self) -> None:
-        assert self.flows(ask(self.of, ports=[(9, TCP), (9, UDP), (9, TCP)], sources=["db/p2"])) == [
+        assert self.flows(
+            read_question(self.of, ports=[(9, TCP), (9, UDP), (9, TCP)], sources=["db/p2"])
+        ) == [
             "db/p2 -> shop/p0 9/TCP",
             "db/p2 -> shop/p0 9/UDP",
             "db/p2 -> shop/p1 9/TCP",
@@ -186,20 +188,20 @@ class TestAsking:
         ],
     )
     def test_patterns(self, sources: list[str], destinations: list[str], expected: list[str]) -> None:
-        assert self.flows(ask(self.of, sources=sources, destinations=destinations)) == expected
+        assert self.flows(read_question(self.of, sources=sources, destinations=destinations)) == expected
 
     def test_an_external_is_both_ends_and_talks_to_no_other(self) -> None:
         outside = [External(IPv4Address("203.0.113.7")), External(IPv4Address("203.0.113.8"))]
-        flows = self.flows(ask(self.of, ports=[(443, TCP)], externals=outside))
+        flows = self.flows(read_question(self.of, ports=[(443, TCP)], externals=outside))
         assert "203.0.113.7 -> db/p2 443/TCP" in flows
         assert "db/p2 -> 203.0.113.8 443/TCP" in flows
         assert not any(flow.count("203.0.113") == 2 for flow in flows)
         assert len(flows) == 3 * 2 + 2 * 2 * 3
 
     def test_a_pod_to_itself_is_asked_for_by_name_only(self) -> None:
-        flows = self.flows(ask(self.of, sources=["db"], destinations=["db"], include_self=True))
+        flows = self.flows(read_question(self.of, sources=["db"], destinations=["db"], include_self=True))
         assert flows == ["db/p2 -> db/p2 80/TCP", "db/p2 -> db/p2 53/UDP"]
-        assert self.flows(ask(self.of, sources=["db"], destinations=["db"])) == []
+        assert self.flows(read_question(self.of, sources=["db"], destinations=["db"])) == []
 
     @pytest.mark.parametrize(
         ("sources", "destinations", "told"),
@@ -214,11 +216,11 @@ class TestAsking:
         self, sources: list[str], destinations: list[str], told: str
     ) -> None:
         with pytest.raises(UsageError, match=told):
-            ask(self.of, sources=sources, destinations=destinations)
+            read_question(self.of, sources=sources, destinations=destinations)
 
     def test_changed_only_leaves_out_what_passes(self) -> None:
         closed = replace(self.of, policies=(Policy(PolicyRef("db", "closed"), ingress=()),))
-        decisions = AllPairs(ask(closed)).decisions(changed_only=True)
+        decisions = AllPairs(read_question(closed)).decisions(changed_only=True)
         assert {(flow.destination, decision.verdict) for flow, decision in decisions} == {
             (PodRef("db", "p2"), Verdict.DENY)
         }
@@ -226,7 +228,7 @@ class TestAsking:
 
 def test_decisions_are_made_as_they_are_read() -> None:
     pods = {p.ref: p for p in (pod(i, "x") for i in range(400))}
-    all_pairs = AllPairs(ask(Cluster({"x": Namespace("x", {})}, pods)))
+    all_pairs = AllPairs(read_question(Cluster({"x": Namespace("x", {})}, pods)))
     decisions = all_pairs.decisions()
     assert next(decisions)[0] == Flow(PodRef("x", "p0"), PodRef("x", "p1"), 80, family=4)
     assert all_pairs.question.size == 400 * 399
@@ -234,7 +236,7 @@ def test_decisions_are_made_as_they_are_read() -> None:
 
 @pytest.mark.parametrize("seed", range(4))
 def test_what_is_not_kept_is_decided_again(seed: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    question = ask(cluster(seed, pods=14), ports=[(80, TCP)])
+    question = read_question(cluster(seed, pods=14), ports=[(80, TCP)])
     decisions = list(AllPairs(question).decisions())
     monkeypatch.setattr("netprobe.simulate.pairs.MOST_KEPT", 3)
     again = list(AllPairs(question).decisions())

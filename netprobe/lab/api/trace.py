@@ -20,7 +20,7 @@ from netprobe.lab.api.status import ApiError
 from netprobe.lab.enforcer import OUTSIDE
 from netprobe.lab.fabric.addresses import SERVICE_NETWORKS
 from netprobe.lab.fabric.state import Fabric
-from netprobe.lab.trace import RuleCounts, UnclearError, parse_target, way
+from netprobe.lab.trace import RuleCounts, UnclearError, parse_target, trace_steps
 from netprobe.model.flow import PodRef, ServiceRef
 from netprobe.model.objects import Object
 from netprobe.model.observation import Outcome
@@ -54,7 +54,7 @@ async def trace(operations: Operations, fabric: Fabric, query: Mapping[str, str]
         before = await fabric.rules()
         outcome = await _connect(fabric, cluster.running(ref), end.host, number, protocol)
         try:
-            steps = way(
+            steps = trace_steps(
                 RuleCounts(before, await fabric.rules()),
                 cluster.node_names,
                 source=ref if ref in policed else None,

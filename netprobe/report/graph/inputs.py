@@ -16,7 +16,7 @@ from netprobe.report.graph.build import EndInfo, GraphOptions, build
 from netprobe.report.graph.cells import ReasonsOf, SavedReport, cells_of_report, cells_of_rows, citer
 from netprobe.report.graph.elements import Cell, Denied, EndName, Graph, View
 from netprobe.run.simulated import suite_steps
-from netprobe.simulate import Profile, Simulator, ask, evaluate
+from netprobe.simulate import Profile, Simulator, evaluate, read_question
 from netprobe.suite import Suite
 from netprobe.suite.moments import Moment
 
@@ -76,7 +76,7 @@ def graph_of_manifests(request: GraphRequest, cluster: Cluster, externals: Seque
         raise UsageError(f"--{options.view.value}: manifests have policies only, which --simulated draws")
     if request.step:
         raise UsageError("--step goes with a suite or a report")
-    question = ask(
+    question = read_question(
         cluster,
         sources=request.sources,
         destinations=request.destinations,

@@ -21,7 +21,7 @@ from netprobe.report.graph.manifest_cells import (
     pod_groups,
 )
 from netprobe.run.simulated import Rows
-from netprobe.simulate import AllPairs, Evaluation, Question, Simulator, ask, evaluate
+from netprobe.simulate import AllPairs, Evaluation, Question, Simulator, evaluate, read_question
 from tests.property.strategies import NAMESPACES, OUTSIDE, Shape, random_cluster, seeded
 
 PLAIN = Shape(pods=14, policies=6, host_network=False, names=NAMESPACES)
@@ -35,7 +35,7 @@ def cite(cause: Cause) -> Clause:
 
 
 def grouped(cluster: Cluster) -> tuple[Question, Evaluation, list[PodGroup]]:
-    question = ask(cluster, externals=[External(address) for address in OUTSIDE])
+    question = read_question(cluster, externals=[External(address) for address in OUTSIDE])
     outside = [end for end in question.sources if isinstance(end, External)]
     evaluation = evaluate(cluster, externals=outside)
     ports = {end: question.ports_of(end) for end in question.destinations}
