@@ -133,4 +133,4 @@ def _end(cluster: Cluster, outside: Sequence[External], text: str, name: str) ->
     if found:
         some = ", ".join(map(str, found[:3]))
         raise UsageError(f"{name} {text}: matches {len(found)} ends, such as {some}; name one")
-    raise UsageError(f"{name} {text}: {stranger(cluster, text)}")
+    raise UsageError(f"{name} {text}: {unknown_end(cluster, text)}")

@@ -1,7 +1,7 @@
 """All flows of a question in a few groups: who reaches each set of destinations, and who does not.
 
-Theory of operation. A table says for a port and a family which groups a group reaches, as bits. Turned by
-90 degrees it says for each destination which groups reach it. Destinations with the same column are one
+Theory of operation. A table says for a port and a family which groups a group reaches, as bits. Transposed,
+it says for each destination which groups reach it. Destinations with the same column are one
 class, and the sources of a class with one verdict are one bundle. There are as many bundles as the policies
 make different columns, a few for each, however many pods there are.
 """

@@ -98,7 +98,7 @@ def _matching(
     for pattern in patterns:
         matching = ends(cluster, pattern, outside)
         if not matching:
-            raise UsageError(f"{option} {pattern}: {stranger(cluster, pattern)}")
+            raise UsageError(f"{option} {pattern}: {unknown_end(cluster, pattern)}")
         if option == "--from" and isinstance(matching[0], ServiceRef):
             raise UsageError(f"--from {pattern}: connections come from pods, not from Services")
         found.update(dict.fromkeys(matching))

@@ -134,7 +134,7 @@ class Table:
 
     @cached_property
     def _arriving(self) -> list[int]:
-        """For each source, the groups whose ingress lets it in: the ingress rows turned by 90 degrees."""
+        """For each source, the groups whose ingress lets it in: the transposed ingress rows."""
         size = len(self._groups)
         alike: dict[int, list[int]] = {}
         for index, row in enumerate(self._ingress):
