@@ -119,7 +119,7 @@ def _flow(
 
 def _end(cluster: Cluster, outside: Sequence[External], text: str, name: str) -> End:
     """The end with that name: a pod, a Service, an address, or a pod of the workload with that name."""
-    from netprobe.simulate import ends
+    from netprobe.simulate import ends, unknown_end
 
     found = ends(cluster, text, outside)
     if not found:
