@@ -20,7 +20,14 @@ from netprobe.cli.flags import (
     pod_options,
     resolve_target,
 )
-from netprobe.cli.options import examples, output_options, profile_option, ready_option, wait_option
+from netprobe.cli.options import (
+    examples,
+    output_options,
+    profile_option,
+    ready_option,
+    repeatable,
+    wait_option,
+)
 from netprobe.cli.parameters import SHARD, ReportFile
 from netprobe.errors import NetprobeError, UsageError
 from netprobe.report.conformance import CONFORMANCE_FORMATS
@@ -37,32 +44,16 @@ LEFT_BEHIND = "the cleanup did not finish: `netprobe clean` removes what is left
 @click.command
 @cluster_options
 @lab_options
-@click.option(
-    "--include",
-    multiple=True,
-    metavar="TAG",
-    help="Only cases with this tag, rule or feature. Repeatable.",
-)
-@click.option(
-    "--exclude",
-    multiple=True,
-    metavar="TAG",
-    help="No cases with this tag, rule or feature. Repeatable.",
-)
-@click.option(
-    "--only",
-    multiple=True,
-    metavar="NAME",
-    help="Only cases with this name or pattern (*). Repeatable.",
-)
+@repeatable("--include", metavar="TAG", help="Only cases with this tag, rule or feature.")
+@repeatable("--exclude", metavar="TAG", help="No cases with this tag, rule or feature.")
+@repeatable("--only", metavar="NAME", help="Only cases with this name or pattern (*).")
 @click.option("--list", "listing", is_flag=True, help="List the cases and exit.")
-@click.option(
+@repeatable(
     "--cases",
     "files",
-    multiple=True,
     type=click.Path(),
     metavar="FILE",
-    help="Add your own cases (format: docs/conformance.md). Repeatable.",
+    help="Add your own cases (format: docs/conformance.md).",
 )
 @click.option(
     "--shard",

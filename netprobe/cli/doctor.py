@@ -15,8 +15,7 @@ from netprobe.cli.flags import (
     pod_options,
     resolve_target,
 )
-from netprobe.cli.options import examples, format_option, ready_option
-from netprobe.cli.parameters import DURATION
+from netprobe.cli.options import duration_option, examples, format_option, ready_option
 
 if TYPE_CHECKING:
     from netprobe.doctor import Diagnosis
@@ -34,13 +33,8 @@ if TYPE_CHECKING:
     show_default=True,
     help="How many nodes to try; 0 is all of them.",
 )
-@click.option(
-    "--within",
-    "within_s",
-    type=DURATION,
-    default="10s",
-    show_default=True,
-    help="How long the cluster may take to enforce a policy.",
+@duration_option(
+    "--within", "within_s", default="10s", help="How long the cluster may take to enforce a policy."
 )
 @ready_option("120s")
 @format_option("table", "json", "yaml", "rbac", help="rbac: only the missing permissions, as YAML to apply.")

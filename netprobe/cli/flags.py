@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Final
 
 import click
 
-from netprobe.cli.options import as_record, port_option
-from netprobe.cli.parameters import DURATION, EXTERNAL, PAIR, TOLERATION, PortArgument
+from netprobe.cli.options import as_record, duration_option, port_option, repeatable
+from netprobe.cli.parameters import EXTERNAL, PAIR, TOLERATION, PortArgument
 from netprobe.errors import UsageError
 from netprobe.model.flow import External
 
@@ -44,12 +44,10 @@ cluster_options: Final = as_record(
         "--kubeconfig", metavar="PATH", type=click.Path(), help="Path to the kubeconfig file to use."
     ),
     click.option("--context", metavar="NAME", help="The name of the kubeconfig context to use."),
-    click.option(
+    duration_option(
         "--request-timeout",
         "request_timeout_s",
-        type=DURATION,
         default="30s",
-        show_default=True,
         help="How long to wait for a response of the API server; 0 means no limit.",
     ),
 )
@@ -82,13 +80,7 @@ lab_options: Final = as_record(
         is_flag=True,
         help="The lab accepts policies but does not enforce them, as some CNIs do.",
     ),
-    click.option(
-        "--lab-lag",
-        type=DURATION,
-        default="0s",
-        show_default=True,
-        help="Delay before the lab enforces a change.",
-    ),
+    duration_option("--lab-lag", default="0s", help="Delay before the lab enforces a change."),
     click.option(
         "--lab-deny-with",
         type=click.Choice(["drop", "reject"]),
@@ -175,21 +167,19 @@ pod_options: Final = as_record(
         metavar="NAME",
         help="Image pull secret; it must exist in every namespace that is used.",
     ),
-    click.option(
+    repeatable(
         "--node-selector",
         "node_selectors",
         type=PAIR,
-        multiple=True,
         metavar="KEY=VALUE",
-        help="Run probe pods only on nodes with this label. Repeatable.",
+        help="Run probe pods only on nodes with this label.",
     ),
-    click.option(
+    repeatable(
         "--toleration",
         "tolerations",
         type=TOLERATION,
-        multiple=True,
         metavar="KEY[=VALUE][:EFFECT]",
-        help="A taint that probe pods tolerate; * for every taint. Repeatable.",
+        help="A taint that probe pods tolerate; * for every taint.",
     ),
     click.option(
         "--print-images",
@@ -213,26 +203,17 @@ selection_options: Final = as_record(
     "selection",
     Selection,
     port_option,
-    click.option(
-        "--from",
-        "sources",
-        multiple=True,
-        metavar="POD",
-        help="Only flows from these pods: NAMESPACE/POD, may contain *. Repeatable.",
+    repeatable(
+        "--from", "sources", metavar="POD", help="Only flows from these pods: NAMESPACE/POD, may contain *."
     ),
-    click.option(
-        "--to",
-        "destinations",
-        multiple=True,
-        metavar="POD",
-        help="Only flows to these pods, or to svc:NAMESPACE/NAME. Repeatable.",
+    repeatable(
+        "--to", "destinations", metavar="POD", help="Only flows to these pods, or to svc:NAMESPACE/NAME."
     ),
-    click.option(
+    repeatable(
         "--external",
         "externals",
         type=EXTERNAL,
-        multiple=True,
         metavar="ADDRESS",
-        help="Include an address outside the cluster, as source and destination. Repeatable.",
+        help="Include an address outside the cluster, as source and destination.",
     ),
 )

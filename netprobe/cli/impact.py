@@ -17,6 +17,7 @@ from netprobe.cli.options import (
     output_options,
     port_option,
     profile_option,
+    repeatable,
 )
 from netprobe.cli.parameters import POLICY, PortArgument, ReportFile
 from netprobe.cli.progress import shown
@@ -29,30 +30,13 @@ from netprobe.report.impact import FORMATS
 
 @click.command
 @filename_option("Manifests that would be applied: a file, a folder, or - for standard input. Repeatable.")
-@click.option(
-    "--against",
-    multiple=True,
-    metavar="PATH",
-    type=click.Path(allow_dash=True),
-    help="Current state: files or folders. Repeatable.",
+@repeatable(
+    "--against", type=click.Path(allow_dash=True), metavar="PATH", help="Current state: files or folders."
 )
 @cluster_options
 @click.option("--prune", is_flag=True, help="Delete policies that -f lacks: it is the complete set.")
-@click.option(
-    "--prune-namespace",
-    "prune_namespaces",
-    multiple=True,
-    metavar="NAME",
-    help="The same for one namespace only. Repeatable.",
-)
-@click.option(
-    "--delete",
-    "deletes",
-    type=POLICY,
-    multiple=True,
-    metavar="NAMESPACE/NAME",
-    help="Delete this policy. Repeatable.",
-)
+@repeatable("--prune-namespace", "prune_namespaces", metavar="NAME", help="The same for one namespace only.")
+@repeatable("--delete", "deletes", type=POLICY, metavar="NAMESPACE/NAME", help="Delete this policy.")
 @namespace_option
 @click.option(
     "--expect",

@@ -9,8 +9,7 @@ from pathlib import Path
 import click
 
 from netprobe.cli.main import say
-from netprobe.cli.options import examples
-from netprobe.cli.parameters import DURATION
+from netprobe.cli.options import duration_option, examples, repeatable
 from netprobe.cli.progress import shown
 from netprobe.kind import CreateOptions, Manifest, Timeouts, context_of
 from netprobe.model.image import mirrored
@@ -42,13 +41,12 @@ def command() -> None:
     help="Manifest of the network plugin (default: a pinned version of Calico).",
 )
 @click.option("--registry", metavar="HOST[/PREFIX]", help="Registry mirror for the images in the manifest.")
-@click.option(
+@repeatable(
     "--load",
     "archives",
-    multiple=True,
-    metavar="ARCHIVE",
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
-    help="Image archive from `docker save` to load into the nodes. Repeatable.",
+    metavar="ARCHIVE",
+    help="Image archive from `docker save` to load into the nodes.",
 )
 @click.option(
     "--kubeconfig",
@@ -56,13 +54,8 @@ def command() -> None:
     type=click.Path(path_type=Path),
     help="Kubeconfig file to write to (default: as kubectl).",
 )
-@click.option(
-    "--timeout",
-    "ready_s",
-    type=DURATION,
-    default="10m",
-    show_default=True,
-    help="How long to wait for nodes and pods to become ready.",
+@duration_option(
+    "--timeout", "ready_s", default="10m", help="How long to wait for nodes and pods to become ready."
 )
 @click.option("--print-images", is_flag=True, help="Print the images that are needed, and exit.")
 @examples("""

@@ -7,8 +7,8 @@ import click
 from netprobe.cli import lab_trace
 from netprobe.cli.lab_trace import DEFAULT, name_option
 from netprobe.cli.main import say
-from netprobe.cli.options import examples, format_option
-from netprobe.cli.parameters import DURATION, EXTERNAL, PORT, PortArgument
+from netprobe.cli.options import duration_option, examples, format_option, repeatable
+from netprobe.cli.parameters import EXTERNAL, PORT, PortArgument
 from netprobe.errors import UsageError
 from netprobe.model.flow import External
 
@@ -28,13 +28,7 @@ def command() -> None:
     "--nodes", type=int, default=1, show_default=True, help="Number of nodes; traffic between them is routed."
 )
 @click.option("--no-enforcement", is_flag=True, help="Accept policies but enforce none, as some CNIs do.")
-@click.option(
-    "--lag",
-    "lag_s",
-    type=DURATION,
-    default="0s",
-    help="Enforce each change of policies this much later.",
-)
+@duration_option("--lag", "lag_s", default="0s", help="Enforce each change of policies this much later.")
 @click.option(
     "--deny-with",
     type=click.Choice(["drop", "reject"]),
@@ -149,13 +143,12 @@ def kubeconfig(name: str) -> None:
 @command.command("add-host")
 @click.argument("host", metavar="NAME")
 @click.argument("addresses", metavar="ADDRESS...", nargs=-1, type=EXTERNAL)
-@click.option(
+@repeatable(
     "--port",
     "ports",
     type=PORT,
-    multiple=True,
     metavar="PORT[/PROTOCOL]",
-    help="A port that the host serves, such as 443 or 53/udp. Repeatable.",
+    help="A port that the host serves, such as 443 or 53/udp.",
 )
 @click.option("--remove", is_flag=True, help="Remove the host.")
 @name_option

@@ -40,6 +40,16 @@ def as_record(name: str, record: type[Any], *options: Decorator) -> Decorator:
     return decorate
 
 
+def repeatable(*names: str, help: str, **more: Any) -> Decorator:  # noqa: A002 (click's word)
+    """An option that may be given several times."""
+    return click.option(*names, multiple=True, help=f"{help} Repeatable.", **more)
+
+
+def duration_option(*names: str, default: str, help: str) -> Decorator:  # noqa: A002 (click's word)
+    """An option such as "30s" or "1m30s"; the command gets seconds."""
+    return click.option(*names, type=DURATION, default=default, show_default=True, help=help)
+
+
 def examples(text: str) -> Decorator:
     """Put examples below the options of a command's help, each line unchanged."""
 
@@ -52,13 +62,8 @@ def examples(text: str) -> Decorator:
     return decorate
 
 
-port_option: Final = click.option(
-    "--port",
-    "ports",
-    type=PORT,
-    multiple=True,
-    metavar="PORT[/PROTOCOL]",
-    help="Port to check, as in 80 or 53/udp. Repeatable.",
+port_option: Final = repeatable(
+    "--port", "ports", type=PORT, metavar="PORT[/PROTOCOL]", help="Port to check, as in 80 or 53/udp."
 )
 
 
@@ -91,25 +96,15 @@ profile_option: Final = click.option(
     help="CNI behaviour to assume where the API leaves it undefined.",
 )
 
-wait_option: Final = click.option(
-    "--probe-timeout",
-    "wait_s",
-    type=DURATION,
-    default="1s",
-    show_default=True,
-    help="How long to wait for an answer to one probe (nc -w).",
+wait_option: Final = duration_option(
+    "--probe-timeout", "wait_s", default="1s", help="How long to wait for an answer to one probe (nc -w)."
 )
 
 
 def ready_option(default: str) -> Decorator:
     """--ready-timeout, in seconds, as `ready_s`."""
-    return click.option(
-        "--ready-timeout",
-        "ready_s",
-        type=DURATION,
-        default=default,
-        show_default=True,
-        help="How long to wait for pods to become ready.",
+    return duration_option(
+        "--ready-timeout", "ready_s", default=default, help="How long to wait for pods to become ready."
     )
 
 
@@ -124,12 +119,11 @@ def output_options(known: Sequence[str]) -> Decorator:
     """-o/--output and --report: the format for standard output, and files to write."""
     return grouped(
         format_option(*known),
-        click.option(
+        repeatable(
             "--report",
             "reports",
             type=report_file(known),
-            multiple=True,
             metavar="FORMAT=PATH",
-            help="Also write a report in this format to a file (- for standard output). Repeatable.",
+            help="Also write a report in this format to a file (- for standard output).",
         ),
     )

@@ -21,14 +21,16 @@ from netprobe.cli.flags import (
 from netprobe.cli.main import say
 from netprobe.cli.options import (
     as_record,
+    duration_option,
     examples,
     filename_option,
     output_options,
     profile_option,
     ready_option,
+    repeatable,
     wait_option,
 )
-from netprobe.cli.parameters import DURATION, ReportFile
+from netprobe.cli.parameters import ReportFile
 from netprobe.errors import UsageError
 from netprobe.model.flow import Family, Via
 from netprobe.report import FORMATS
@@ -138,18 +140,15 @@ mode_options: Final = as_record(
         is_flag=True,
         help="In place: try policies (-f, and the suite's) on copies of the pods, in new namespaces.",
     ),
-    click.option(
+    repeatable(
         "--via",
         type=click.Choice([Via.DNS.value, Via.NODE_PORT.value]),
-        multiple=True,
-        help="In place: also reach Services this way. Repeatable.",
+        help="In place: also reach Services this way.",
     ),
-    click.option(
+    duration_option(
         "--lifetime",
         "lifetime_s",
-        type=DURATION,
         default="15m",
-        show_default=True,
         help="In place: the cluster removes shadow pods by itself after this time.",
     ),
 )
