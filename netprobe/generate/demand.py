@@ -3,22 +3,21 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import TypeAlias
+from typing import NamedTuple, TypeAlias
 
 from netprobe.generate.declared import Share
 from netprobe.generate.space import Space
 from netprobe.model.flow import Flow, Protocol
 from netprobe.model.policy import Direction
 from netprobe.model.verdict import Verdict
-from netprobe.simulate.bits import pack, transposed, unpack
+from netprobe.simulate.bits import pack, unpack
 
 PortNumber: TypeAlias = tuple[int, Protocol]
 
 Closed: TypeAlias = frozenset[tuple[str, Direction]]
 """The namespaces that get a default deny, each with the direction."""
-MOST_REFUSED = 20  # of each class; who reads more?
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +70,14 @@ class Opening:
 Openings: TypeAlias = Mapping[PortNumber, Opening]
 
 
+class Permission(NamedTuple):
+    """What a row allows one subject: peers on a port, as bits. `row` None: the default."""
+
+    row: int | None
+    port: PortNumber
+    peers: int
+
+
 @dataclass(frozen=True, slots=True)
 class Demand:
     """Everything that is demanded, by the crowds of the declaration, and by classes for policies."""
@@ -79,44 +86,23 @@ class Demand:
     crowds: Demands
     classes: Demands
 
-    def openings(self, direction: Direction, named: NamedPeers) -> Mapping[int, dict[PortNumber, Opening]]:
-        """What each class or host may do in a direction."""
-        found: dict[int, dict[PortNumber, Opening]] = defaultdict(dict)
-        everybody = (1 << self.space.size) - 1
-        for port, targets in self.classes.items():
-            peers = {target: demanded.allow for target, demanded in targets.items() if demanded.allow}
-            narrow = {target: _named(targets[target], direction, named) for target in peers}
-            if direction is Direction.EGRESS:
-                peers = transposed(peers, everybody, self.space.size)
-                narrow = transposed(narrow, everybody, self.space.size)
-            for subject, bits in peers.items():
-                if bits:
-                    found[subject][port] = Opening(bits, narrow.get(subject, 0))
-        return found
-
-    def callers(self, subject: int, openings: Openings) -> set[int | None]:
-        """The rows that allow these openings to a subject."""
-        return {
-            part.row
-            for port, opening in openings.items()
-            if subject in self.classes[port]
-            for part in self.classes[port][subject].rows
-            if part.verdict is Verdict.ALLOW and part.sources & opening.peers
-        }
-
-    def calls(self) -> Mapping[int, list[tuple[int | None, PortNumber, int]]]:
-        """For each source the rows that allow its flows: (row, port, destinations as bits)."""
-        alike: dict[tuple[int | None, PortNumber, int], list[int]] = defaultdict(list)
+    def permissions(self, direction: Direction) -> Mapping[int, list[Permission]]:
+        """What the rows allow each class or host in a direction."""
+        found: dict[int, list[Permission]] = defaultdict(list)
+        alike: dict[Permission, list[int]] = defaultdict(list)
         for port, targets in self.classes.items():
             for target, demanded in targets.items():
                 for part in demanded.rows:
                     if part.verdict is Verdict.ALLOW:
-                        alike[part.row, port, part.sources].append(target)
-        found: dict[int, list[tuple[int | None, PortNumber, int]]] = defaultdict(list)
-        for (row, port, sources), members in alike.items():
-            bits = pack(members, self.space.size)
-            for source in unpack(sources):
-                found[source].append((row, port, bits))
+                        alike[Permission(part.row, port, part.sources)].append(target)
+        for permission, targets_alike in alike.items():
+            if direction is Direction.INGRESS:
+                for target in targets_alike:
+                    found[target].append(permission)
+            else:
+                outgoing = permission._replace(peers=pack(targets_alike, self.space.size))
+                for source in unpack(permission.peers):
+                    found[source].append(outgoing)
         return found
 
     def between(self, verdict: Verdict) -> Counter[tuple[str | None, str | None]]:
@@ -140,9 +126,11 @@ class Demand:
         return found
 
 
-def _named(demanded: TargetDemand, direction: Direction, named: NamedPeers) -> int:
-    bits = 0
-    for part in demanded.rows:
-        if part.row is not None and part.verdict is Verdict.ALLOW and direction in named.get(part.row, ()):
-            bits |= part.sources
-    return bits
+def openings_by_port(permissions: Iterable[Permission], direction: Direction, named: NamedPeers) -> Openings:
+    """What permissions of one subject allow, port by port."""
+    found: dict[PortNumber, Opening] = {}
+    for row, port, peers in permissions:
+        before = found.get(port, Opening())
+        narrow = peers if row is not None and direction in named.get(row, ()) else 0
+        found[port] = Opening(before.peers | peers, before.named | narrow)
+    return found

@@ -5,7 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
-from netprobe.generate.demand import Closed, Demand, NamedPeers, Opening, Openings, PortNumber
+from netprobe.generate.demand import (
+    Closed,
+    Demand,
+    NamedPeers,
+    Opening,
+    Openings,
+    PortNumber,
+    openings_by_port,
+)
 from netprobe.generate.rules import RuleMaker
 from netprobe.generate.space import PodClass
 from netprobe.model.flow import Protocol
@@ -32,10 +40,13 @@ class PolicyWriter:
     def __init__(
         self, demand: Demand, closed: Closed, rules: RuleMaker, dns: bool, named: NamedPeers
     ) -> None:
-        self._demand, self._space = demand, demand.space
+        self._space = demand.space
         self._closed, self._rules, self._dns = closed, rules, dns
-        self._openings = {direction: demand.openings(direction, named) for direction in Direction}
-        self._calls = demand.calls()
+        self._permissions = {direction: demand.permissions(direction) for direction in Direction}
+        self._openings = {
+            way: {subject: openings_by_port(each, way, named) for subject, each in found.items()}
+            for way, found in self._permissions.items()
+        }
 
     def policies(self) -> Iterator[GeneratedPolicy]:
         for name in sorted({namespace for namespace, _ in self._closed}):
@@ -118,12 +129,10 @@ class PolicyWriter:
 
     def _rows(self, pod_class: PodClass, direction: Direction, openings: Openings) -> set[int | None]:
         """The rows that these openings of a class serve."""
-        if direction is Direction.INGRESS:
-            return self._demand.callers(pod_class.bit, openings)
         return {
             row
-            for row, port, targets in self._calls.get(pod_class.bit, ())
-            if port in openings and targets & openings[port].peers
+            for row, port, peers in self._permissions[direction].get(pod_class.bit, ())
+            if port in openings and peers & openings[port].peers
         }
 
 
