@@ -71,7 +71,7 @@ class Commands(click.Group):
 
 @click.group(
     cls=Commands,
-    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100, "show_default": True},
     epilog="Exit status: 0 as expected, 1 differences found, 2 usage or unreadable input, "
     "3 could not tell, 130 interrupted. `netprobe COMMAND --help` shows examples.",
 )

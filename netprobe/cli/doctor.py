@@ -30,7 +30,6 @@ if TYPE_CHECKING:
     "--nodes",
     type=click.IntRange(0),
     default=3,
-    show_default=True,
     help="How many nodes to try; 0 is all of them.",
 )
 @duration_option(

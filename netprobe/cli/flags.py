@@ -72,7 +72,6 @@ lab_options: Final = as_record(
         "--lab-nodes",
         type=click.IntRange(1),
         default=1,
-        show_default=True,
         help="Number of nodes of the lab made for this run.",
     ),
     click.option(
@@ -85,7 +84,6 @@ lab_options: Final = as_record(
         "--lab-deny-with",
         type=click.Choice(["drop", "reject"]),
         default="drop",
-        show_default=True,
         help="How the lab denies a packet.",
     ),
 )
@@ -154,7 +152,6 @@ pod_options: Final = as_record(
         "--image",
         metavar="IMAGE",
         default=IMAGE,
-        show_default=True,
         help="Image of the probe pods; it needs a shell and nc.",
     ),
     click.option(

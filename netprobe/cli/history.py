@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 @click.command
 @click.argument("folder", type=click.Path())
-@click.option("--last", type=click.IntRange(1), default=20, show_default=True, help="Show the newest N runs.")
+@click.option("--last", type=click.IntRange(1), default=20, help="Show the newest N runs.")
 @format_option("table", "json")
 @examples("""
 netprobe conformance --history runs/   # a run adds its file

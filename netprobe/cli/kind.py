@@ -26,9 +26,7 @@ def command() -> None:
 
 
 @command.command()
-@click.option(
-    "--name", default=NAME, show_default=True, help="Name of the cluster; its context is kind-NAME."
-)
+@click.option("--name", default=NAME, help="Name of the cluster; its context is kind-NAME.")
 @click.option(
     "--config",
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
@@ -105,7 +103,7 @@ def up(
 
 
 @command.command()
-@click.option("--name", default=NAME, show_default=True, help="Cluster name.")
+@click.option("--name", default=NAME, help="Cluster name.")
 @click.option(
     "--kubeconfig",
     metavar="PATH",

@@ -24,23 +24,19 @@ def command() -> None:
 
 @command.command()
 @name_option
-@click.option(
-    "--nodes", type=int, default=1, show_default=True, help="Number of nodes; traffic between them is routed."
-)
+@click.option("--nodes", type=int, default=1, help="Number of nodes; traffic between them is routed.")
 @click.option("--no-enforcement", is_flag=True, help="Accept policies but enforce none, as some CNIs do.")
 @duration_option("--lag", "lag_s", default="0s", help="Enforce each change of policies this much later.")
 @click.option(
     "--deny-with",
     type=click.Choice(["drop", "reject"]),
     default="drop",
-    show_default=True,
     help="What to do with a packet that no policy allows.",
 )
 @click.option(
     "--ip-family",
     type=click.Choice(["ipv4", "ipv6", "dual"]),
     default="ipv4",
-    show_default=True,
     help="The addresses of pods.",
 )
 @examples("""

@@ -15,9 +15,7 @@ from netprobe.model.flow import PodRef, Protocol
 
 DEFAULT = "default"
 
-name_option = click.option(
-    "--name", default=DEFAULT, show_default=True, help="The lab; several can run at the same time."
-)
+name_option = click.option("--name", default=DEFAULT, help="The lab; several can run at the same time.")
 
 
 @click.command("trace")

@@ -47,7 +47,7 @@ def repeatable(*names: str, help: str, **more: Any) -> Decorator:  # noqa: A002 
 
 def duration_option(*names: str, default: str, help: str) -> Decorator:  # noqa: A002 (click's word)
     """An option such as "30s" or "1m30s"; the command gets seconds."""
-    return click.option(*names, type=DURATION, default=default, show_default=True, help=help)
+    return click.option(*names, type=DURATION, default=default, help=help)
 
 
 def examples(text: str) -> Decorator:
@@ -92,7 +92,6 @@ profile_option: Final = click.option(
     "--profile",
     metavar="NAME",
     default="calico",
-    show_default=True,
     help="CNI behaviour to assume where the API leaves it undefined.",
 )
 
@@ -110,9 +109,7 @@ def ready_option(default: str) -> Decorator:
 
 def format_option(*known: str, help: str = "Output format.") -> Decorator:  # noqa: A002 (click's word)
     """-o/--output: one of the `known` formats, by default the first."""
-    return click.option(
-        "-o", "--output", type=click.Choice(known), default=known[0], show_default=True, help=help
-    )
+    return click.option("-o", "--output", type=click.Choice(known), default=known[0], help=help)
 
 
 def output_options(known: Sequence[str]) -> Decorator:

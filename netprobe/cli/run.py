@@ -131,9 +131,7 @@ mode_options: Final = as_record(
         default=0,
         help="In place: also probe N pods drawn at random.",
     ),
-    click.option(
-        "--seed", type=int, default=0, show_default=True, help="In place: seed of the random sample."
-    ),
+    click.option("--seed", type=int, default=0, help="In place: seed of the random sample."),
     filename_option("With --shadow-namespace: a file or folder of policies to try. Repeatable."),
     click.option(
         "--shadow-namespace",
