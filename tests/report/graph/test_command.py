@@ -207,28 +207,6 @@ def test_the_name_of_the_file_says_the_format(tmp_path: Path) -> None:
         assert path.read_text().startswith(beginning)
 
 
-def test_the_page_has_the_reasons_of_every_pair(capsys: Capture) -> None:
-    """The worker does not reach the API: both ends are closed, by these policies in these files."""
-    page = graph(capsys, FIVE, "-o", "html")
-    data = json.loads(page.partition('id="data">')[2].partition("</script>")[0])
-    number = {node["name"]: str(index) for index, node in enumerate(data["nodes"])}
-    flow, egress, ingress, change = data["pairs"][number["backend/worker"]][number["backend/api"]]
-    assert data["flows"][flow][:4] == ["8080", "deny", "deny", None]
-
-    def isolating(side: int) -> set[str]:
-        isolating, allowing = data["sides"][side]
-        assert allowing == []
-        return {data["clauses"][clause][0] for clause in isolating}
-
-    assert isolating(egress) == {"backend/allow-dns", "backend/default-deny"}
-    assert isolating(ingress) == {"backend/api", "backend/default-deny"}
-    assert data["changes"][change].startswith("To be allowed: add ")
-    places = {place for _, _, place in data["clauses"]}
-    assert any(place.endswith("policies/backend-default-deny.yaml:7") for place in places)
-    pairs = sum(len(targets) for targets in data["pairs"].values())
-    assert pairs == 5 * 4 + 5, "every pair of pods, and the internet to each"
-
-
 def test_a_page_says_if_only_some_flows_have_suggestions(
     capsys: Capture, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -6,7 +6,6 @@ import json
 import re
 import shutil
 import subprocess
-from html.parser import HTMLParser
 from itertools import pairwise
 from xml.etree import ElementTree as ET
 
@@ -85,50 +84,6 @@ def test_svg_is_xml_with_every_box_and_arrow() -> None:
     assert names == {"svg", "style", "title", "rect", "g", "path", "text"}
 
 
-class Page(HTMLParser):
-    """The elements of a page, in order, and whether each is closed by its own end."""
-
-    VOID = frozenset({"meta", "input"})
-
-    def __init__(self, written: str) -> None:
-        super().__init__(convert_charrefs=True)
-        self.open: list[str] = []
-        self.elements: list[tuple[str, dict[str, str | None]]] = []
-        self.texts: dict[str, list[str]] = {}
-        self.feed(written)
-        self.close()
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.elements.append((tag, dict(attrs)))
-        if tag not in self.VOID:
-            self.open.append(tag)
-
-    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.elements.append((tag, dict(attrs)))
-
-    def handle_endtag(self, tag: str) -> None:
-        assert self.open.pop() == tag
-
-    def handle_data(self, data: str) -> None:
-        if self.open:
-            self.texts.setdefault(self.open[-1], []).append(data)
-
-
-@pytest.mark.parametrize(
-    "graph", [build("t", SMALL), build("t", []), hostile()], ids=["small", "empty", "hostile"]
-)
-def test_the_page_is_well_formed_and_has_only_our_elements(graph: Graph) -> None:
-    page = Page(text(graph, "html"))
-    assert page.open == []
-    tags = [tag for tag, _ in page.elements]
-    assert tags.count("script") == 2
-    assert tags.count("style") == 1
-    assert not {"img", "link", "iframe", "object", "embed", "base", "a", "use", "image"} & set(tags)
-    for _, attributes in page.elements:
-        assert not {"src", "href", "style", "action", "srcset", "xlink:href"} & attributes.keys()
-        assert not [name for name in attributes if name.startswith("on")]
-
-
 @pytest.mark.parametrize("format_", ["svg", "html"])
 def test_nothing_refers_to_anything_outside(format_: str) -> None:
     written = text(build("t", SMALL), format_)
@@ -138,18 +93,14 @@ def test_nothing_refers_to_anything_outside(format_: str) -> None:
 
 
 def test_the_data_of_the_page_is_what_was_put_in() -> None:
-    page = Page(text(hostile(), "html"))
-    data = json.loads(page.texts["script"][0])
+    data = text(hostile(), "html").partition('id="data">')[2].partition("</script>")[0]
+    assert not set("<>&") & set(data)
     kept = {name for name in HOSTILE if name.isprintable()}
     assert len(kept) >= 8
-    assert kept <= {node["namespace"] for node in data["nodes"]}
-    for raw in page.texts["script"][:1]:
-        assert not set("<>&") & set(raw)
+    assert kept <= {node["namespace"] for node in json.loads(data)["nodes"]}
 
 
 def test_boxes_lie_in_their_frame_and_on_no_other_box() -> None:
-    from netprobe.report.graph.layout import layout
-
     cells = [cell(f"n{n % 7}/p{n}", f"n{(n * 3) % 7}/p{(n * 5) % 90}", n % 9 + 1) for n in range(90)]
     made = layout(
         build("t", [one for one in cells if one.source != one.destination], GraphOptions(group=False))
