@@ -30,10 +30,6 @@ class Rule:
     source: str
     shown: str
 
-    @property
-    def by_packets(self) -> bool:
-        return self.shown == "packet"
-
 
 @dataclass(frozen=True, slots=True)
 class CaseStep:

@@ -8,9 +8,9 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from importlib.resources import files
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
-from pydantic import ValidationError
+from pydantic import RootModel, ValidationError
 
 from netprobe.conformance.case import Case, CaseStep, Rule
 from netprobe.conformance.families import Families, policy
@@ -26,8 +26,11 @@ from netprobe.conformance.world import (
     read_expectation,
 )
 from netprobe.errors import InputError, Problem
+from netprobe.manifests import files as manifest_files
 from netprobe.manifests.excerpt import Position, TextError
 from netprobe.manifests.yaml_reader import read_yaml
+
+T = TypeVar("T")
 
 HERE: Final = "netprobe/conformance"
 WRITTEN: Final = ("upstream", "edges", "more", "namespaces", "nodes")
@@ -55,18 +58,21 @@ def builtin() -> tuple[Case, ...]:
 def load(path: str | os.PathLike[str]) -> tuple[Case, ...]:
     """The cases of a file. InputError with all problems, each with file and line."""
     file = Path(path)
-    try:
-        text = file.read_text(encoding="utf-8")
-    except OSError as error:
-        raise InputError([Problem(str(path), "", f"cannot be read: {error.strerror}")]) from error
-    except UnicodeDecodeError as error:
-        raise InputError([Problem(str(path), "", "is not UTF-8 text")]) from error
-    return read(text, file.stem, str(file.parent), file.suffix)
+    return read(text_of(path), file.stem, str(file.parent), file.suffix)
 
 
 def read(text: str, stem: str, folder: str, suffix: str = ".yaml") -> tuple[Case, ...]:
     """The cases of a text; each gets the name of its file as a tag. InputError as in `load`."""
-    return _Reader(f"{folder}/{stem}{suffix}", stem).cases(text)
+    return _CaseReader(f"{folder}/{stem}{suffix}", stem).cases(text)
+
+
+def text_of(path: str | os.PathLike[str]) -> str:
+    """The content of a file. InputError if it cannot be read."""
+    problems: list[Problem] = []
+    text = manifest_files.read(manifest_files.Source(str(path), Path(path)), problems)
+    if text is None:
+        raise InputError(problems)
+    return text
 
 
 _MESSAGES = {  # instead of pydantic's messages that name Python classes
@@ -78,46 +84,70 @@ _MESSAGES = {  # instead of pydantic's messages that name Python classes
 
 
 @dataclass(slots=True)
-class _Reader:
+class ListReader:
+    """Reads a YAML file with a list, and collects problems, each with its line and path."""
+
     file: str
-    tag: str
     problems: list[Problem] = field(default_factory=list)
     places: Mapping[str, Position] = field(default_factory=dict)
 
-    def cases(self, text: str) -> tuple[Case, ...]:
+    def entries(self, text: str, model: type[RootModel[list[T]]]) -> list[T]:
+        """The list, as the model describes it; [] if the file is empty or has problems."""
         try:
-            trees = list(read_yaml(text))
+            trees = [tree for tree in read_yaml(text) if tree.value is not None]
         except TextError as error:
             raise InputError([Problem(f"{self.file}:{error.line}", "", error.message)]) from error
-        if len(trees) != 1:
-            raise InputError([Problem(self.file, "", "must be one document with a list of cases")])
+        if not trees:
+            return []
+        if len(trees) > 1:
+            raise InputError([Problem(self.file, "", "must be one document with a list")])
         (tree,) = trees
         self.places = tree.places
-        self.problems += [
-            Problem(f"{self.file}:{found.position[0]}", found.path, "duplicate key")
-            for found in tree.duplicates()
-        ]
+        for found in tree.duplicates():
+            self.complain(found.path, "duplicate key")
         try:
-            specs = CaseFile.model_validate(tree.value).root
+            return model.model_validate(tree.value).root
         except ValidationError as error:
-            self.problems += [
-                self._problem(_path(e["loc"]), _MESSAGES.get(e["type"], e["msg"])) for e in error.errors()
-            ]
-            specs = []
-        found = [self._case(f"[{index}]", spec) for index, spec in enumerate(specs)]
+            for e in error.errors():
+                self.complain(_path(e["loc"]), _MESSAGES.get(e["type"], e["msg"]))
+            return []
+
+    def complain(self, path: str, message: str) -> None:
+        self.problems.append(Problem(f"{self.file}:{self.line(path)}", path, message))
+
+    def finish(self) -> None:
+        """InputError if there are problems."""
         if self.problems:
             raise InputError(self.problems)
+
+    def line(self, path: str) -> int:
+        while path and path not in self.places:
+            path = path[: max(path.rfind("."), path.rfind("["), 0)]
+        return self.places[path][0] if path else 1
+
+
+class _CaseReader(ListReader):
+    def __init__(self, file: str, tag: str) -> None:
+        super().__init__(file)
+        self.tag = tag
+
+    def cases(self, text: str) -> tuple[Case, ...]:
+        specs = self.entries(text, CaseFile)
+        found = [self._case(f"[{index}]", spec) for index, spec in enumerate(specs)]
+        self.finish()
+        if not found:
+            raise InputError([Problem(self.file, "", "has no cases")])
         return tuple(found)
 
     def _case(self, path: str, spec: CaseSpec) -> Case:
         for index, rule in enumerate(spec.rules):
             if rule not in rules():
-                self._complain(f"{path}.rules[{index}]", f"docs/semantics.md has no rule {rule!r}")
+                self.complain(f"{path}.rules[{index}]", f"docs/semantics.md has no rule {rule!r}")
         for need, ends in (("host-network", ON_HOST), ("kubelet", [e for e in spec.ends if KUBELET in e])):
             if need not in spec.needs and (asked := [end for end in spec.ends if end in ends]):
-                self._complain(f"{path}.ends", f"{', '.join(asked)}: the case must list {need} under `needs`")
+                self.complain(f"{path}.ends", f"{', '.join(asked)}: the case must list {need} under `needs`")
         if OVER_6 in repr(spec.moments) and "dual-stack" not in spec.needs:
-            self._complain(path, "uses an IPv6 address: the case must list dual-stack under `needs`")
+            self.complain(path, "uses an IPv6 address: the case must list dual-stack under `needs`")
         scope = CellScope(tuple(spec.ports or PORTS), tuple(spec.ends), tuple(spec.families))
         steps = [
             self._step(f"{path}.moments[{index}]", step, scope) for index, step in enumerate(spec.moments)
@@ -132,18 +162,18 @@ class _Reader:
             needs=tuple(spec.needs),
             undefined=spec.undefined,
             scope=scope,
-            place=f"{self.file}:{self._line(path)}",
+            place=f"{self.file}:{self.line(path)}",
         )
 
     def _step(self, path: str, spec: MomentSpec, scope: CellScope) -> CaseStep:
         for pod in spec.pods:
             if pod not in scope.extra:
-                self._complain(f"{path}.pods.{pod}", "must be one of the case's `ends`")
+                self.complain(f"{path}.pods.{pod}", "must be one of the case's `ends`")
         there = {*spec.pods, *(pod.partition("/")[0] for pod in spec.pods)}
         try:
             expected = read_expectation(spec.expect, list(scope.cells()))
         except ValueError as error:
-            self._complain(f"{path}.expect", str(error))
+            self.complain(f"{path}.expect", str(error))
             expected = bool
         policies = [
             made
@@ -151,16 +181,14 @@ class _Reader:
             for made in _policies(one, one.name or f"p{index}")
         ]
         if len({(p["metadata"]["namespace"], p["metadata"]["name"]) for p in policies}) < len(policies):
-            self._complain(f"{path}.policies", "two policies of one namespace have the same name")
+            self.complain(f"{path}.policies", "two policies of one namespace have the same name")
         for index, pod in enumerate(spec.remade):
             if pod not in there:
-                self._complain(f"{path}.remade[{index}]", "must be one of this step's `pods`")
+                self.complain(f"{path}.remade[{index}]", "must be one of this step's `pods`")
         if PASSING not in there:
             for index, one in enumerate(spec.policies):
                 if one.namespace == PASSING:
-                    self._complain(
-                        f"{path}.policies[{index}].in", "namespace v exists only with `pods` in it"
-                    )
+                    self.complain(f"{path}.policies[{index}].in", "namespace v exists only with `pods` in it")
         holds = [one.replace("->", " ").split() for one in spec.holds]
         return CaseStep(
             policies,
@@ -170,17 +198,6 @@ class _Reader:
             frozenset(spec.remade),
             tuple(Cell(*one) for one in holds),
         )
-
-    def _complain(self, path: str, message: str) -> None:
-        self.problems.append(self._problem(path, message))
-
-    def _problem(self, path: str, message: str) -> Problem:
-        return Problem(f"{self.file}:{self._line(path)}", path, message)
-
-    def _line(self, path: str) -> int:
-        while path and path not in self.places:
-            path = path[: max(path.rfind("."), path.rfind("["), 0)]
-        return self.places[path][0] if path else 1
 
 
 def _families() -> Iterator[Case]:
