@@ -156,7 +156,7 @@ def dns(answers: Mapping[Station, Answer]) -> Check:
             name,
             CheckStatus.NOTE,
             evidence,
-            "harmless where pods need no API server, as on a lab; else check kube-proxy",
+            "harmless if pods need no API server, as on a lab; else check kube-proxy",
         )
     return Check(name, CheckStatus.OK, f"{NAME.host} resolves in pods and connects by its Service")
 

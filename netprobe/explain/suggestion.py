@@ -108,7 +108,7 @@ def _isolating(simulator: Simulator, side: SideView) -> Candidate | None:
 
 
 def changed(cluster: Cluster, changes: Sequence[Change]) -> Cluster:
-    """The cluster with all changes. The last comes first, so that removing an item moves no other one."""
+    """The cluster with all changes. The last is applied first, so removing an item does not move others."""
     for change in reversed(changes):
         cluster = _changed(cluster, change)
     return cluster

@@ -70,7 +70,7 @@ class _Proof:
         found = {family for each in self._groups for family in each.sample.addresses}
         self._families: tuple[Family | None, ...] = tuple(sorted(found)) or (None,)
         self._speaking = {
-            family: pack((g.index for g in self._groups if g.speaks(family)), space.size)
+            family: pack((g.index for g in self._groups if g.has_family(family)), space.size)
             for family in self._families
         }
         self._near = self._neighbours()

@@ -77,7 +77,7 @@ class WorkloadClasses:
         evaluation, size = self._evaluation, len(self.all)
         families = evaluation.families or (None,)
         tables = [evaluation.table(*port, family) for family in families]
-        speaking = [pack((g.index for g in evaluation.groups if g.speaks(f)), size) for f in families]
+        speaking = [pack((g.index for g in evaluation.groups if g.has_family(f)), size) for f in families]
         found: dict[int, int] = {}
         for number in range(size):
             row, common = -1, 0

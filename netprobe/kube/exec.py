@@ -115,7 +115,7 @@ class WebsocketExecution:
     async def lines(self) -> AsyncIterator[str]:
         async for message in self._socket:
             if message.type is not aiohttp.WSMsgType.BINARY:
-                continue  # v4 speaks binary only; errors of the connection end the loop
+                continue  # v4 is binary only; errors of the connection end the loop
             for line in self._session.feed(message.data):
                 yield line
             if self._session.finished is not None:

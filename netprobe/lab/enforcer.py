@@ -91,7 +91,7 @@ class StatePusher:
             self._pushed.notify_all()
 
     def _all(self, resource: Resource) -> list[Object]:
-        """The objects of a kind that the network knows of; listed anew only after a change."""
+        """The objects of a kind that the network knows of; listed again only after a change."""
         if resource not in self._objects:
             self._objects[resource] = [
                 stored.object for stored in self._store.items(resource) if not _outside(stored.object)

@@ -27,7 +27,7 @@ class Finding:
     """One mistake in one policy.
 
     `path` is the part of the object that is wrong, "" for all of it. `suggestion` says in one sentence what
-    to do. `fix` is the same as JSON Patch operations, for `--fix`; only where there is one right answer.
+    to do. `fix` is the same as JSON Patch operations, for `--fix`; only if there is one right answer.
     """
 
     rule: str

@@ -38,7 +38,7 @@ class EndGroup:
     def external(self) -> bool:
         return self.namespace is None
 
-    def speaks(self, family: Family | None) -> bool:
+    def has_family(self, family: Family | None) -> bool:
         """Whether its members can take part in flows of a family; without known addresses, in any."""
         addresses = self.sample.addresses
         return not addresses or family in addresses

@@ -159,7 +159,7 @@ class _Columns:
         self.size = len(evaluation.groups)
         self.families: tuple[Family | None, ...] = evaluation.families or (None,)
         self.speaking = {
-            family: pack((g.index for g in evaluation.groups if g.speaks(family)), self.size)
+            family: pack((g.index for g in evaluation.groups if g.has_family(family)), self.size)
             for family in self.families
         }
         everything = (1 << self.size) - 1

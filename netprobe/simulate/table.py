@@ -46,7 +46,7 @@ class Table:
         self.port, self.protocol, self.family = port, protocol, family
         self._universe, self._places, self._applying = context.universe, context.places, context.applying
         self._groups, self._where = self._universe.groups, self._places.groups
-        self._no_family = frozenset(each.index for each in self._groups if not each.speaks(family))
+        self._no_family = frozenset(each.index for each in self._groups if not each.has_family(family))
         self._special = self._no_family.union(each.index for each in self._groups if each.sample.pod is None)
 
     @cached_property

@@ -10,7 +10,7 @@ since in nftables "accept" ends one base chain only, while "drop" is final:
     hook forward, second   ingress:  established → accept; by the link it goes out on → the pod's chain
     hook input             local:    a pod to its own node: its egress side alone
 
-So a flow passes if the source's egress side and the destination's ingress side both let it pass, each
+So a flow passes if the source's egress side and the destination's ingress side both allow it, each
 decided on its own pod's node. A node reaches its own pods (hook output has no rules), and a pod to its
 own address never leaves the pod.
 
@@ -26,7 +26,7 @@ own address never leaves the pod.
 Where policies of several tiers apply to a pod, its chain jumps to one chain a tier, from/p7/Admin first. What
 no rule of a tier that passes by default matches returns and continues with the next. A rule that passes
 explicitly sets a bit of the packet's mark and returns from its policy's chain; behind the jump to such a
-policy the tier's chain returns where the bit is set. A tier with such policies clears the bit first.
+policy the tier's chain returns if the bit is set. A tier with such policies clears the bit first.
 
 A packet costs one look-up, and then the policies of that one pod. A pod that comes or goes changes
 elements of sets; a policy changes its own chain, and the chains of its pods where these are other ones.

@@ -166,7 +166,7 @@ def cells_by_namespace(namespaces: Sequence[NamespaceGroups], evaluation: Evalua
     families = families_of(evaluation)
     size = len(evaluation.groups)
     with_family = {
-        family: pack((group.index for group in evaluation.groups if group.speaks(family)), size)
+        family: pack((group.index for group in evaluation.groups if group.has_family(family)), size)
         for family in families
     }
     for (port, protocol), listeners in _listeners(namespaces, evaluation).items():
