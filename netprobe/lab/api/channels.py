@@ -51,7 +51,7 @@ class Channels(Protocol):
 
 
 async def accept(request: web.BaseRequest) -> Channels:
-    """Switch protocols as the client asks; ApiError 400 or 403 for a protocol that the lab does not support."""
+    """Switch protocols as the client requests; ApiError 400 or 403 for one that is not supported."""
     upgrade = request.headers.get(hdrs.UPGRADE, "").lower()
     if upgrade == "websocket":
         socket = web.WebSocketResponse(protocols=streams.PROTOCOLS, max_msg_size=0, autoclose=True)

@@ -105,8 +105,8 @@ class Compiler:
     """The policies of one state; `node` gives the part that a node needs.
 
     `versions`: the address families of the lab, 4 and 6. Work that nodes share is done once. `before`: the
-    compiler of an earlier state, with the same options; what it worked out is taken over where nothing that
-    it rests on has changed. A policy is known by its identity: what did not change is the same object.
+    compiler of an earlier state, with the same options; its results are reused if nothing that
+    they depend on has changed. Policies are compared by identity: an unchanged one is the same object.
     """
 
     def __init__(
