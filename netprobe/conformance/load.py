@@ -29,6 +29,7 @@ from netprobe.errors import InputError, Problem
 from netprobe.manifests import files as manifest_files
 from netprobe.manifests.excerpt import Position, TextError
 from netprobe.manifests.yaml_reader import read_yaml
+from netprobe.model.text import dotted
 
 T = TypeVar("T")
 
@@ -109,7 +110,7 @@ class ListReader:
             return model.model_validate(tree.value).root
         except ValidationError as error:
             for e in error.errors():
-                self.complain(_path(e["loc"]), _MESSAGES.get(e["type"], e["msg"]))
+                self.complain(dotted(e["loc"]), _MESSAGES.get(e["type"], e["msg"]))
             return []
 
     def complain(self, path: str, message: str) -> None:
@@ -246,10 +247,6 @@ def _directions(moments: Iterable[CaseStep]) -> Iterator[str]:
             yield from types or ("ingress",)
             if one["spec"].get("egress") and not types:
                 yield "egress"
-
-
-def _path(location: Iterable[int | str]) -> str:
-    return "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in location)
 
 
 def _text(name: str) -> str:

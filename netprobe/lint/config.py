@@ -25,6 +25,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationErr
 from netprobe.errors import InputError, Problem
 from netprobe.lint.finding import Finding, Severity
 from netprobe.lint.rule import catalogue
+from netprobe.model.text import dotted
 
 FILE_NAME = ".netprobe.yaml"
 
@@ -107,18 +108,7 @@ def parse_config(value: Any, place: Callable[[str], str], folder: str = "") -> L
         config = ConfigFile.model_validate({} if value is None else value)
     except ValidationError as error:
         raise InputError(
-            Problem(place(path), path, problem["msg"].removeprefix("Value error, "))
-            for problem in error.errors(include_url=False)
-            for path in [_path(problem["loc"])]
+            Problem(place(path), path, message.removeprefix("Value error, "))
+            for path, message in ((dotted(each["loc"]), each["msg"]) for each in error.errors())
         ) from error
     return config.lint.model_copy(update={"folder": folder})
-
-
-def _path(location: tuple[int | str, ...]) -> str:
-    text = ""
-    for part in location:
-        if isinstance(part, int):
-            text += f"[{part}]"
-        elif part != "[key]":
-            text += f".{part}" if text else part
-    return text

@@ -1,4 +1,4 @@
-"""How lists are written in sentences."""
+"""How lists and paths are written."""
 
 from __future__ import annotations
 
@@ -16,3 +16,12 @@ def listed(items: Iterable[object], most: int = 3) -> str:
     if len(texts) < 2:
         return "".join(texts)
     return f"{', '.join(texts[:-1])} and {texts[-1]}"
+
+
+def dotted(path: Iterable[int | str]) -> str:
+    """Steps into an object as one path: "spec.ingress[0].from[1]".
+
+    Without "[key]", by which pydantic says that a key is wrong and not its value.
+    """
+    steps = (f"[{step}]" if isinstance(step, int) else f".{step}" for step in path if step != "[key]")
+    return "".join(steps).removeprefix(".")

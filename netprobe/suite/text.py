@@ -16,6 +16,7 @@ from netprobe.manifests.excerpt import TextError
 from netprobe.manifests.files import STDIN, Source, read
 from netprobe.manifests.yaml_reader import read_yaml
 from netprobe.model.policy import Origin
+from netprobe.model.text import dotted
 from netprobe.policies.fields import shown, type_name
 from netprobe.suite.schema import API_VERSION, KIND, SuiteSpec
 
@@ -86,23 +87,13 @@ def read_suite(path: str | os.PathLike[str]) -> SuiteText:
 def _problems(error: ValidationError, origin: Origin) -> Iterator[Problem]:
     found = []
     for item in error.errors(include_url=False):
-        path = _path(item["loc"])
+        path = dotted(item["loc"])
         line, column = origin.at(path)
         found.append(
             (line, column, Problem(f"{origin.file}:{line}:{column}", path, _message(cast("Any", item))))
         )
     for _, _, problem in sorted(found, key=lambda entry: entry[:2]):
         yield problem
-
-
-def _path(loc: tuple[int | str, ...]) -> str:
-    path = ""
-    for step in loc:
-        if isinstance(step, int):
-            path += f"[{step}]"
-        elif step != "[key]":  # pydantic's word for "the key, not its value"
-            path += f".{step}" if path else step
-    return path
 
 
 def _message(item: Mapping[str, Any]) -> str:

@@ -14,6 +14,7 @@ from netprobe.errors import InputError, Problem
 from netprobe.explain.why import path
 from netprobe.model.flow import Family, Protocol
 from netprobe.model.policy import Direction, Policy, PolicyRef
+from netprobe.model.text import dotted
 from netprobe.model.verdict import Cause, Decision, Effect, Side, Verdict
 from netprobe.report.graph.elements import Cell, Clause, EndName, Reasons, SideReasons
 
@@ -162,8 +163,7 @@ def read_report(file: Path) -> SavedReport:
 
 def _problems(file: Path, error: ValidationError) -> Iterator[Problem]:
     for each in error.errors()[:MOST_PROBLEMS]:
-        where = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in each["loc"])
-        yield Problem(str(file), where.removeprefix("."), each["msg"])
+        yield Problem(str(file), dotted(each["loc"]), each["msg"])
     if error.error_count() > MOST_PROBLEMS:
         yield Problem(str(file), "", f"and {error.error_count() - MOST_PROBLEMS} more problems")
 
