@@ -8,12 +8,12 @@ cluster.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 
 from netprobe.model.cluster import Cluster, Namespace
 from netprobe.model.flow import ContainerPort, Flow, Pod, PodRef
-from netprobe.model.labels import NAME_LABEL, Selector
+from netprobe.model.labels import NAME_LABEL
 from netprobe.model.matrix import Matrix
 from netprobe.model.objects import Object
 from netprobe.model.policy import Direction, PodPeer, Policy, PolicyRef
@@ -42,21 +42,21 @@ class Copied:
             destination=self.pods[destination].ref if isinstance(destination, PodRef) else destination,
         )
 
-    def cluster(self, live: Cluster, placed: Mapping[PodRef, Pod]) -> Cluster:
-        """The cluster with the copy in it; `placed`: its pods as they run, by their own names."""
-        return replace(
+    def decided_otherwise(
+        self, simulated: Matrix[Decision], live: Cluster, placed: Mapping[PodRef, Pod], profile: Profile
+    ) -> dict[Flow, str]:
+        """The flows that policies decide differently in the copy and in the cluster, and why.
+
+        `placed` are the pods of the copy as they run, by their own names.
+        """
+        both = replace(
             live,
             namespaces={**live.namespaces, **{n.name: n for n in self.namespaces}},
             pods={**live.pods, **placed},
             policies=(*live.policies, *self.policies),
         )
-
-    def decided_otherwise(
-        self, simulated: Matrix[Decision], live: Cluster, placed: Mapping[PodRef, Pod], profile: Profile
-    ) -> dict[Flow, str]:
-        """The flows that policies decide differently in the copy and in the cluster, and why."""
-        simulator = Simulator(self.cluster(live, placed), profile)
-        by_name = any(NAME_LABEL in keys(selector) for selector in namespace_selectors(self.policies))
+        simulator = Simulator(both, profile)
+        by_name = NAME_LABEL in namespace_keys(self.policies)
         why = (
             f"a policy selects by {NAME_LABEL}, which cannot be copied"
             if by_name
@@ -94,7 +94,7 @@ def copied(
         for name in dict.fromkeys(ref.namespace for ref in wanted)
     }
     vocabulary = Vocabulary(cluster)
-    looked_at = {key for selector in namespace_selectors(cluster.policies) for key in keys(selector)}
+    looked_at = namespace_keys(cluster.policies)
     pods = {}
     for ref, served in wanted.items():
         pod = cluster.pods[ref]
@@ -130,14 +130,11 @@ def _moved(manifest: Object, namespace: str) -> Object:
     }
 
 
-def namespace_selectors(policies: Iterable[Policy]) -> Iterator[Selector]:
-    for policy in policies:
-        for direction in Direction:
-            for rule in policy.rules(direction) or ():
-                for peer in rule.peers:
-                    if isinstance(peer, PodPeer) and peer.namespaces is not None:
-                        yield peer.namespaces
-
-
-def keys(selector: Selector) -> set[str]:
-    return {key for key, _ in selector.match_labels} | {one.key for one in selector.requirements}
+def namespace_keys(policies: Iterable[Policy]) -> set[str]:
+    """The labels of namespaces that peers of the policies select by."""
+    rules = (rule for policy in policies for way in Direction for rule in policy.rules(way) or ())
+    peers = (peer for rule in rules for peer in rule.peers if isinstance(peer, PodPeer))
+    selectors = [peer.namespaces for peer in peers if peer.namespaces is not None]
+    return {key for one in selectors for key, _ in one.match_labels} | {
+        requirement.key for one in selectors for requirement in one.requirements
+    }

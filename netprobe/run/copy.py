@@ -151,7 +151,7 @@ class Copy:
         whole = apply(live, Apply(documents, parsed, "-f", ""))
         chosen = cover(
             whole,
-            [self.suite.expectation] if self.suite else [],
+            self.suite.expectation if self.suite else None,
             options.profile,
             lambda pod: pod.ready,
             sample=self.sample,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from functools import cached_property
 from operator import attrgetter
@@ -13,7 +13,6 @@ from netprobe.model.cluster import Cluster
 from netprobe.model.flow import Flow, Pod, PodRef
 from netprobe.simulate import Profile, evaluate
 from netprobe.suite import Expectation
-from netprobe.suite.ends import EndPattern
 
 Merit = Callable[[Pod], int]
 """How suitable a pod is as a destination: more is better."""
@@ -89,7 +88,7 @@ class Cover:
 
 def cover(
     cluster: Cluster,
-    expectations: Iterable[Expectation],
+    expectation: Expectation | None,
     profile: Profile,
     merit: Merit,
     *,
@@ -97,7 +96,8 @@ def cover(
     seed: int = 0,
 ) -> Cover:
     """Choose the pods to probe. Linear in the pods; the same cluster and seed give the same choice."""
-    patterns = list(dict.fromkeys(_patterns(expectations)))
+    rows = expectation.rows if expectation is not None else ()
+    patterns = list(dict.fromkeys(pattern for row in rows for pattern in (*row.source, *row.destination)))
     evaluation = evaluate(cluster, profile)
     found: dict[object, list[Pod]] = defaultdict(list)
     for pod in cluster.pods.values():
@@ -112,9 +112,3 @@ def cover(
     others = [ref for ref in cluster.pods if ref not in firsts]
     drawn = random.Random(seed).sample(others, min(sample, len(others)))  # noqa: S311 (no secret)
     return Cover(tuple(kinds), tuple(sorted(drawn)), seed)
-
-
-def _patterns(expectations: Iterable[Expectation]) -> Iterator[EndPattern]:
-    for expectation in expectations:
-        for row in expectation.rows:
-            yield from (*row.source, *row.destination)

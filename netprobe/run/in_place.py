@@ -159,7 +159,7 @@ class InPlace:
         states = pod_states(around)
         chosen = cover(
             cluster,
-            [self.suite.expectation],
+            self.suite.expectation,
             options.profile,
             merit(states),
             sample=self.sample,

@@ -5,14 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 
-from netprobe.model.cluster import Cluster
 from netprobe.model.flow import Address, External, Flow, Pod, PodRef, Protocol, ServiceRef, Via
-from netprobe.model.policy import Direction, IPBlock
 from netprobe.probe.guests.guest_workbench import GuestWorkbench
 from netprobe.probe.netcat import Target
 from netprobe.probe.plan import Station, Try, Unplaced
 from netprobe.run.in_place_plan import InPlacePlan
 from netprobe.simulate import Simulator
+from netprobe.simulate.vocabulary import Vocabulary
 
 OUTSIDE = "connections from outside the cluster are simulated only"
 ADDRESS_SEEN = (
@@ -113,7 +112,7 @@ class Route:
     def _told_apart(self) -> Iterator[Flow]:
         """Rows that the policies decide differently for the shadow pod, because of its address."""
         here = self._here
-        if not any(_blocks(here.cluster)):
+        if not any(Vocabulary(here.cluster).blocks.values()):
             return
         pods = dict(here.cluster.pods)
         shadow_of: dict[PodRef, PodRef] = {}
@@ -129,13 +128,6 @@ class Route:
                 stand_in = simulator.decide(replace(flow, source=shadow_of[flow.source]))
                 if stand_in.verdict is not decision.verdict:
                     yield flow
-
-
-def _blocks(cluster: Cluster) -> Iterator[IPBlock]:
-    for policy in cluster.policies:
-        for direction in Direction:
-            for rule in policy.rules(direction) or ():
-                yield from (peer for peer in rule.peers if isinstance(peer, IPBlock))
 
 
 def _address(addresses: Iterable[Address], flow: Flow, source: Station) -> str | Unplaced:

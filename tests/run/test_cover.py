@@ -12,7 +12,7 @@ from tests.run.crowd import SUITE, crowd, only_ready, suite
 
 
 def test_one_pod_stands_for_all_that_nobody_can_tell_apart() -> None:
-    chosen = cover(crowd(), [], CALICO, only_ready)
+    chosen = cover(crowd(), None, CALICO, only_ready)
     assert [len(kind.members) for kind in chosen.kinds] == [6, 6]
     web, db = (kind.first for kind in chosen.kinds)
     assert chosen.stands_for(web) == chosen.kinds[0].members
@@ -21,7 +21,7 @@ def test_one_pod_stands_for_all_that_nobody_can_tell_apart() -> None:
 
 
 def test_between_two_of_a_kind_there_is_one_row() -> None:
-    chosen = cover(crowd(), [], CALICO, only_ready)
+    chosen = cover(crowd(), None, CALICO, only_ready)
     reduced = chosen.reduced(crowd())
     kept = [
         flow
@@ -35,21 +35,21 @@ def test_between_two_of_a_kind_there_is_one_row() -> None:
 def test_a_row_of_the_suite_tells_pods_apart_that_policies_do_not(tmp_path: Path) -> None:
     text = SUITE.replace("{default: allow}", "{flows: [{from: shop/web-0, to: shop/db-1, verdict: allow}]}")
     expectation = load(suite(tmp_path, text)).expectation
-    chosen = cover(crowd(), [expectation], CALICO, only_ready)
+    chosen = cover(crowd(), expectation, CALICO, only_ready)
     assert sorted(len(kind.members) for kind in chosen.kinds) == [1, 1, 5, 5]
 
 
 def test_the_best_destination_stands_for_the_others() -> None:
     best = PodRef("shop", "web-4")
-    chosen = cover(crowd(), [], CALICO, lambda pod: int(pod.ref == best))
+    chosen = cover(crowd(), None, CALICO, lambda pod: int(pod.ref == best))
     assert chosen.kinds[0].first == best
 
 
 def test_a_sample_is_drawn_beside_them_and_again_by_its_seed() -> None:
-    chosen = cover(crowd(), [], CALICO, only_ready, sample=3, seed=7)
+    chosen = cover(crowd(), None, CALICO, only_ready, sample=3, seed=7)
     assert len(chosen.sampled) == 3
-    assert chosen.sampled == cover(crowd(), [], CALICO, only_ready, sample=3, seed=7).sampled
-    assert chosen.sampled != cover(crowd(), [], CALICO, only_ready, sample=3, seed=8).sampled
+    assert chosen.sampled == cover(crowd(), None, CALICO, only_ready, sample=3, seed=7).sampled
+    assert chosen.sampled != cover(crowd(), None, CALICO, only_ready, sample=3, seed=8).sampled
     assert not {kind.first for kind in chosen.kinds} & set(chosen.sampled)
     assert chosen.keeps(Flow(chosen.sampled[0], chosen.kinds[1].first, 80))
     told = chosen.sentence([chosen.kinds[0].first, chosen.sampled[0]])
@@ -57,13 +57,13 @@ def test_a_sample_is_drawn_beside_them_and_again_by_its_seed() -> None:
 
 
 def test_a_sample_larger_than_the_cluster_is_the_cluster() -> None:
-    chosen = cover(crowd(), [], CALICO, only_ready, sample=1000)
+    chosen = cover(crowd(), None, CALICO, only_ready, sample=1000)
     assert set(chosen.sampled) | {kind.first for kind in chosen.kinds} == set(crowd().pods)
 
 
 def test_thousands_of_pods_come_to_a_handful_of_rows(tmp_path: Path) -> None:
     cluster = crowd(5_000)
-    chosen = cover(cluster, [], CALICO, only_ready, sample=5)
+    chosen = cover(cluster, None, CALICO, only_ready, sample=5)
     declared = load(suite(tmp_path)).moments(chosen.reduced(cluster))[0].declared
     kept = [flow for flow in declared if chosen.keeps(flow)]
     assert len(chosen.kinds) == 2

@@ -85,7 +85,7 @@ def test_two_rows_where_the_policies_tell_them_apart() -> None:
 
 
 def here(cluster: Cluster, flow: Flow) -> InPlacePlan:
-    chosen = cover(cluster, [], CALICO, only_ready)
+    chosen = cover(cluster, None, CALICO, only_ready)
     standings = {
         ref: PodState(str(ref), tuple(map(str, pod.addresses)), frozenset({80}))
         for ref, pod in cluster.pods.items()

@@ -21,7 +21,7 @@ from tests.run.crowd import crowd, only_ready, pod
 
 
 def here(cluster: Cluster, *flows: Flow, ways: tuple[Via, ...] = (), all_labels: bool = False) -> InPlacePlan:
-    chosen = cover(cluster, [], CALICO, only_ready)
+    chosen = cover(cluster, None, CALICO, only_ready)
     declared = Matrix((flow, Verdict.ALLOW) for flow in flows)
     states = {
         ref: PodState(str(ref), tuple(map(str, pod.addresses)), frozenset({80}))
