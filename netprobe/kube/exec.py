@@ -155,11 +155,7 @@ async def open_exec(
     """Start a command, tried again if it was not started. ClusterError: it was not started."""
 
     async def once() -> WebsocketExecution:
-        try:
-            return await _open(transport, pod, container, command, stdin=stdin)
-        except errors.UnauthorizedError:
-            await transport.reload()
-            return await _open(transport, pod, container, command, stdin=stdin)
+        return await transport.renewed(lambda: _open(transport, pod, container, command, stdin=stdin))
 
     opened: WebsocketExecution = await EXECS(once)
     return opened

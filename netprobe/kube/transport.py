@@ -13,7 +13,7 @@ import asyncio
 import json
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 import aiohttp
 import tenacity
@@ -22,6 +22,8 @@ from kubernetes.aio.stream import WsApiClient
 from netprobe.errors import ClusterError, ForbiddenError, NotFoundError
 from netprobe.kube import errors
 from netprobe.model.objects import Object
+
+T = TypeVar("T")
 
 CONNECT_S: Final = 10.0
 """How long a TCP connection to the server may take."""
@@ -148,23 +150,21 @@ class Transport:
     ) -> AsyncIterator[aiohttp.ClientResponse]:
         """One response with a status of success; any other status is raised. Not retried."""
         timeout = aiohttp.ClientTimeout(total=timeout_s or self.timeout_s, sock_connect=CONNECT_S)
-
-        async def send() -> aiohttp.ClientResponse:
-            return await self._send(method, path, what, query=query or {}, body=body, timeout=timeout)
-
-        response = await send()
-        if response.status == 401:
-            response.release()
-            await self.reload()
-            response = await send()
+        response = await self.renewed(
+            lambda: self._send(method, path, what, query=query or {}, body=body, timeout=timeout)
+        )
         try:
-            if response.status >= 400:
-                with errors.wire_errors(what, self.server):
-                    text = await response.text()
-                raise errors.from_status(response.status, text, what=what, headers=response.headers)
             yield response
         finally:
             response.release()
+
+    async def renewed(self, send: Callable[[], Awaitable[T]]) -> T:
+        """Send a request; if the server does not accept the credentials, again with renewed ones."""
+        try:
+            return await send()
+        except errors.UnauthorizedError:
+            await self.reload()
+            return await send()
 
     async def _send(
         self,
@@ -194,4 +194,11 @@ class Transport:
             )
         self.answered_at = asyncio.get_running_loop().time()
         response: aiohttp.ClientResponse = answer.response
-        return response
+        if response.status < 400:
+            return response
+        try:
+            with errors.wire_errors(what, self.server):
+                text = await response.text()
+        finally:
+            response.release()
+        raise errors.from_status(response.status, text, what=what, headers=response.headers)
