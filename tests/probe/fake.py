@@ -89,7 +89,9 @@ class FakeCluster:
         if meta.get("namespace") and ("Namespace", None, meta["namespace"]) not in self.objects:
             raise NotFoundError(f"namespace {meta['namespace']} not found")
         stored = deepcopy(obj)
+        stored["metadata"]["uid"] = f"uid-{len(self.calls)}"
         if obj["kind"] == "Pod":
+            is_gated = "readinessGates" in obj["spec"]
             self._addresses += 1
             stored["spec"].setdefault("nodeName", "n1")
             address = f"10.0.0.{self._addresses}"
@@ -97,7 +99,10 @@ class FakeCluster:
                 "phase": "Running",
                 "podIP": address,
                 "podIPs": [{"ip": address}],
-                "conditions": [{"type": "Ready", "status": "True"}],
+                "conditions": [
+                    {"type": "ContainersReady", "status": "True"},
+                    {"type": "Ready", "status": str(not is_gated)},
+                ],
             }
         return self._store(key, stored)
 

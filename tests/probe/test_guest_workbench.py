@@ -22,28 +22,9 @@ SHADOW = Shadow(PodRef("shop", "netprobe-r1-0"), {"app": "web"}, "n1", (WEB, WEB
 GUESTS = GuestPlan((SHADOW,), ("n1", "n2"))
 
 
-class Hosting(FakeCluster):
-    """The scripted cluster with uids, and with a real pod in it that nobody may enter."""
-
-    async def create(self, obj: Object) -> Object:
-        made = await super().create(obj)
-        key = obj["kind"], obj["metadata"].get("namespace"), obj["metadata"].get("name", "")
-        if key in self.objects:
-            stored = self.objects[key]
-            stored["metadata"]["uid"] = f"uid of {obj['metadata']['name']}"
-            if obj["kind"] == "Pod":
-                ready = stored["status"]["conditions"][0]
-                gated = "readinessGates" in obj["spec"]
-                stored["status"]["conditions"] = [
-                    {"type": "ContainersReady", "status": "True"},
-                    {**ready, "status": "False" if gated else "True"},
-                ]
-            return self._store(key, stored)
-        return made
-
-
-def hosting() -> Hosting:
-    cluster = Hosting()
+def hosting() -> FakeCluster:
+    """A cluster with a real pod in it that may not be entered."""
+    cluster = FakeCluster()
     for name in ("shop", "data"):
         cluster.objects["Namespace", None, name] = {"kind": "Namespace", "metadata": {"name": name}}
     cluster.objects["Pod", "data", "db"] = {
@@ -102,7 +83,7 @@ def test_the_bench_creates_what_a_dry_run_prints_and_removes_it() -> None:
 
 
 def test_what_admission_added_is_told() -> None:
-    class Injecting(Hosting):
+    class Injecting(FakeCluster):
         async def create(self, obj: Object) -> Object:
             if obj["kind"] == "Pod" and obj["metadata"]["namespace"] == "shop":
                 containers = [*obj["spec"]["containers"], {"name": "proxy"}]
@@ -135,7 +116,7 @@ def test_no_command_is_run_in_a_pod_that_is_not_ours() -> None:
     assert all(one.startswith(("shop/netprobe-r1-", "netprobe-r1/")) for one in cluster.execs)
 
 
-def observed(cluster: Hosting, *, listener: str | None, pairs: bool = True) -> Matrix[Observation]:
+def observed(cluster: FakeCluster, *, listener: str | None, pairs: bool = True) -> Matrix[Observation]:
     """One round of observation of web -> db 5432 in place."""
     flow = Flow(WEB, DB, 5432)
 
