@@ -14,6 +14,7 @@
     workbench   a fixture in namespaces of its own                      Workbench
     guests/     shadow pods next to the workloads of others
     readiness   waiting for pods
+    admission_changes  what admission changed of the pods of a run      pure
     permission  what a run must be permitted to do
     cleanup     removing what runs made                                 clean()
     lease       whether a run is alive
