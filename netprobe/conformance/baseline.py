@@ -65,14 +65,7 @@ class Baseline:
         results = triage(results, self.expected, run.started.date())
         if baseline:
             results = history.against(results, baseline)
-        now = history.past(
-            results,
-            started=run.started,
-            cluster=str(cluster),
-            seconds=run.duration_s,
-            netprobe=run.netprobe,
-            run=run.id or "",
-        )
+        now = PastRun.of(results, cluster, run)
         if self.folder is not None:
             try:
                 history.save(self.folder, now)

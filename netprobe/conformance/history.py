@@ -18,6 +18,7 @@ from typing import Any, Final
 
 from netprobe.conformance.result import CaseStatus, Result, Results, Triage
 from netprobe.errors import InputError, NetprobeError, Problem
+from netprobe.run.record import ClusterInfo, RunInfo
 
 API_VERSION: Final = "netprobe/v1alpha1"
 KIND: Final = "ConformanceRun"
@@ -49,6 +50,12 @@ class PastRun:
     netprobe: str = ""
     run: str = ""
 
+    @classmethod
+    def of(cls, results: Results, cluster: ClusterInfo, run: RunInfo) -> PastRun:
+        cases = {r.case.name: PastCase(r.status, r.converged_s) for r in results.results}
+        started = run.started.astimezone(UTC)
+        return cls(started, str(cluster), run.duration_s, cases, run.netprobe, run.id or "")
+
     @property
     def counts(self) -> Counter[CaseStatus]:
         return Counter(entry.status for entry in self.cases.values())
@@ -74,16 +81,6 @@ class RunChanges:
     appeared: tuple[str, ...] = ()
     disappeared: tuple[str, ...] = ()
     other_cluster: str = ""
-
-    def __bool__(self) -> bool:
-        return any((self.failures, self.fixed, self.flaky, self.slower, self.appeared, self.disappeared))
-
-
-def past(
-    results: Results, *, started: datetime, cluster: str, seconds: float, netprobe: str, run: str
-) -> PastRun:
-    entries = {r.case.name: PastCase(r.status, r.converged_s) for r in results.results}
-    return PastRun(started.astimezone(UTC), cluster, seconds, entries, netprobe, run)
 
 
 def save(folder: Path, one: PastRun) -> Path:

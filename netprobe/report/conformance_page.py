@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from netprobe.conformance.baseline import ConformanceReport
-from netprobe.conformance.history import PastCase, PastRun
+from netprobe.conformance.history import PastRun
 from netprobe.conformance.result import CaseStatus, Result, Results
 from netprobe.report import conformance_charts as charts
 from netprobe.report import conformance_text
@@ -212,9 +212,7 @@ def _trend(found: ConformanceReport) -> dict[str, Any] | None:
     """The runs over time, this one last in the chart and first in the table; None without earlier runs."""
     if not found.past:
         return None
-    cases = {r.case.name: PastCase(r.status, r.converged_s) for r in found.results.results}
-    now = PastRun(found.run.started, str(found.cluster), found.run.duration_s, cases)
-    runs = (*found.past, now)
+    runs = (*found.past, PastRun.of(found.results, found.cluster, found.run))
     used = [status for status in conformance_text.COLUMNS if any(run.counts[status] for run in runs)]
     blocks, labels = charts.trend(runs)
     return {

@@ -16,7 +16,6 @@ from netprobe.conformance.history import (
     against,
     baseline,
     changes,
-    past,
     read,
     runs,
     save,
@@ -35,6 +34,11 @@ def run(at: int, **cases: CaseStatus | tuple[CaseStatus, float]) -> PastRun:
         name: PastCase(*what) if isinstance(what, tuple) else PastCase(what) for name, what in cases.items()
     }
     return PastRun(START + dt.timedelta(days=at), "kind", 60.0, entries, "0.1.0", f"run{at}")
+
+
+def past(*results: Result) -> PastRun:
+    found = report(*results)
+    return PastRun.of(found.results, found.cluster, found.run)
 
 
 @pytest.mark.parametrize(
@@ -107,9 +111,7 @@ def test_a_report_is_a_baseline_too(tmp_path: Path) -> None:
 
 
 def test_a_run_is_read_as_it_was_written(tmp_path: Path) -> None:
-    one = past(
-        of([FAILED]), started=START, cluster="kind <x>", seconds=12.5, netprobe="0.1.0", run="abcd1234"
-    )
+    one = past(FAILED)
     path = save(tmp_path / "new", one)
     assert path.name == "20261123T060000Z-abcd1234.json"
     assert read(path) == one
@@ -124,12 +126,11 @@ def test_runs_come_in_the_order_of_time(tmp_path: Path) -> None:
 
 
 def test_the_baseline_s_failures_are_no_news() -> None:
-    failing = past(of([FAILED]), started=START, cluster="", seconds=1, netprobe="", run="")
+    failing = past(FAILED)
     (same,) = against(of([FAILED]), [failing]).results
     assert same.standing is Triage.BEFORE
     assert of([same]).exit_status == 0
-    passing = past(of([PASSED]), started=START, cluster="", seconds=1, netprobe="", run="")
-    (new,) = against(of([FAILED]), [passing]).results
+    (new,) = against(of([FAILED]), [past(PASSED)]).results
     assert of([new]).exit_status == 1
     known = replace(FAILED, standing=Triage.EXPIRED)
     assert against(of([known]), [failing]).results == (known,)
