@@ -92,7 +92,7 @@ def graph_of_manifests(request: GraphRequest, cluster: Cluster, externals: Seque
     if options.by_namespace or (options.by_namespace is None and pairs > MOST_PAIRS):
         if not options.by_namespace:
             notes.append(f"{pairs:,} pairs and ports are too many to draw: each box is a namespace")
-        namespaces = manifest_cells.by_namespace(groups, evaluation)
+        namespaces = manifest_cells.by_namespace(groups)
         cells = manifest_cells.cells_by_namespace(namespaces, evaluation)
         ends = manifest_cells.namespace_info(namespaces)
         return build(MANIFESTS_TITLE, cells, replace(options, by_namespace=True), ends, notes)

@@ -12,7 +12,7 @@ two say whether any pair is allowed and whether any is denied. No pair of pods i
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from netprobe.errors import UsageError
@@ -39,6 +39,10 @@ class PodGroup:
     ports: Ports
     is_source: bool
     is_destination: bool
+
+
+Namespaces = Mapping[EndName, Sequence[PodGroup]]
+"""The groups of each namespace, or a host outside, under the name of its first pod."""
 
 
 def pod_groups(
@@ -119,46 +123,26 @@ def _first_pair(
     return (one, source.members[1]) if len(source.members) > 1 else None
 
 
-@dataclass(frozen=True, slots=True)
-class NamespaceGroups:
-    """The pod groups of a namespace, or one host outside, under the name of the first pod.
-
-    `sources` are the indexes of the simulator's groups that are sources.
-    """
-
-    name: EndName
-    groups: tuple[PodGroup, ...]
-    sources: tuple[int, ...]
-
-
-def by_namespace(groups: Sequence[PodGroup], evaluation: Evaluation) -> list[NamespaceGroups]:
-    """The groups by namespace, in order of appearance."""
-    held: dict[object, list[PodGroup]] = defaultdict(list)
+def by_namespace(groups: Sequence[PodGroup]) -> Namespaces:
+    """The groups of each namespace, in order of appearance."""
+    names: dict[object, EndName] = {}
+    found: dict[EndName, list[PodGroup]] = defaultdict(list)
     for group in groups:
-        first = group.members[0]
-        held[first if isinstance(first, External) else first.namespace].append(group)
-    return [
-        NamespaceGroups(
-            EndName.of(of_namespace[0].members[0]),
-            tuple(of_namespace),
-            tuple(
-                dict.fromkeys(evaluation.group_of(g.members[0]).index for g in of_namespace if g.is_source)
-            ),
-        )
-        for of_namespace in held.values()
-    ]
+        first = EndName.of(group.members[0])
+        found[names.setdefault(first.namespace or first, first)].append(group)
+    return found
 
 
-def namespace_info(namespaces: Sequence[NamespaceGroups]) -> EndInfo:
+def namespace_info(namespaces: Namespaces) -> EndInfo:
     return EndInfo(
         {
-            one.name: tuple(EndName.of(end) for group in one.groups for end in group.members)
-            for one in namespaces
+            name: tuple(EndName.of(end) for group in groups for end in group.members)
+            for name, groups in namespaces.items()
         }
     )
 
 
-def cells_by_namespace(namespaces: Sequence[NamespaceGroups], evaluation: Evaluation) -> Iterator[Cell]:
+def cells_by_namespace(namespaces: Namespaces, evaluation: Evaluation) -> Iterator[Cell]:
     """For each pair of namespaces and port: an allowed cell, a denied cell, or one of each.
 
     Cells have a family if the families differ.
@@ -169,13 +153,16 @@ def cells_by_namespace(namespaces: Sequence[NamespaceGroups], evaluation: Evalua
         family: pack((group.index for group in evaluation.groups if group.has_family(family)), size)
         for family in families
     }
+    sources = {
+        name: {evaluation.group_of(group.members[0]).index for group in groups if group.is_source}
+        for name, groups in namespaces.items()
+    }
     for (port, protocol), listeners in _listeners(namespaces, evaluation).items():
         tables = {family: evaluation.table(port, protocol, family) for family in families}
-        for source in namespaces:
-            rows = {f: _reached(tables[f], source, bits, evaluation) for f, bits in with_family.items()}
-            for number, bits in listeners.items():
-                target = namespaces[number]
-                if source.name.namespace is None and target.name.namespace is None:
+        for source, indexes in sources.items():
+            rows = {f: _reached(tables[f], indexes, bits, evaluation) for f, bits in with_family.items()}
+            for target, bits in listeners.items():
+                if source.namespace is None and target.namespace is None:
                     continue
                 verdicts: dict[Family | None, tuple[Verdict, ...]] = {
                     family: _verdicts(*rows[family], bits & with_family[family]) for family in families
@@ -184,7 +171,7 @@ def cells_by_namespace(namespaces: Sequence[NamespaceGroups], evaluation: Evalua
                     verdicts = {None: verdicts[families[0]]}
                 for family, some in verdicts.items():
                     for verdict in some:
-                        yield Cell(source.name, target.name, port, protocol, family, simulated=verdict)
+                        yield Cell(source, target, port, protocol, family, simulated=verdict)
 
 
 def families_of(evaluation: Evaluation) -> tuple[Family | None, ...]:
@@ -194,30 +181,30 @@ def families_of(evaluation: Evaluation) -> tuple[Family | None, ...]:
 
 
 def _listeners(
-    namespaces: Sequence[NamespaceGroups], evaluation: Evaluation
-) -> dict[tuple[int, Protocol], dict[int, int]]:
-    """For each port: the numbers of the namespaces that listen on it, with the groups that do, as bits."""
-    listening: dict[tuple[int, Protocol], dict[int, list[int]]] = defaultdict(lambda: defaultdict(list))
-    for number, namespace in enumerate(namespaces):
-        for group in namespace.groups:
+    namespaces: Namespaces, evaluation: Evaluation
+) -> dict[tuple[int, Protocol], dict[EndName, int]]:
+    """For each port: the namespaces that listen on it, with the simulator's groups that do, as bits."""
+    listening: dict[tuple[int, Protocol], dict[EndName, list[int]]] = defaultdict(lambda: defaultdict(list))
+    for name, groups in namespaces.items():
+        for group in groups:
             for port in group.ports if group.is_destination else ():
-                listening[port][number].append(evaluation.group_of(group.members[0]).index)
+                listening[port][name].append(evaluation.group_of(group.members[0]).index)
     size = len(evaluation.groups)
     return {
-        port: {number: pack(groups, size) for number, groups in targets.items()}
+        port: {name: pack(indexes, size) for name, indexes in targets.items()}
         for port, targets in listening.items()
     }
 
 
 def _reached(
-    table: Table, source: NamespaceGroups, with_family: int, evaluation: Evaluation
+    table: Table, sources: Iterable[int], with_family: int, evaluation: Evaluation
 ) -> tuple[int, int]:
-    """The groups that some pod of a namespace reaches, and those that some pod does not, as bits.
+    """The groups that some pod of the source groups reaches, and those that some pod does not, as bits.
 
     The only pod of a group forms no pair with its own group.
     """
     reached = missed = 0
-    for group in source.sources:
+    for group in sources:
         if with_family >> group & 1:
             row = table.reached(group)
             single = 1 << group if evaluation.groups[group].size == 1 else 0

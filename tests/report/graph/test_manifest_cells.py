@@ -78,7 +78,7 @@ def test_cells_between_namespaces_are_right_for_all_pairs() -> None:
         question, evaluation, groups = grouped(random_cluster(seeded(seed), PLAIN))
         families = families_of(evaluation)
         found: BySpace = defaultdict(set)
-        for cell in cells_by_namespace(by_namespace(groups, evaluation), evaluation):
+        for cell in cells_by_namespace(by_namespace(groups), evaluation):
             ends = _namespace(cell.source), _namespace(cell.destination)
             for family in (cell.family,) if cell.family else families:
                 found[(*ends, cell.port, cell.protocol, family)].add(cell.simulated or Verdict.UNKNOWN)
