@@ -141,9 +141,11 @@ def compare(
     *,
     step: int = 0,
 ) -> tuple[Row, ...]:
-    """Compare the tables: a row for each flow in any of them. The order is that of `simulated`, followed by
-    flows that only `declared` has, then by those that only `observed` has. A cell without a family is for
-    both: it is compared with the IPv4 and the IPv6 cell of a table that has them separately.
+    """Compare the tables: a row for each flow in any of them.
+
+    The order is that of `simulated`, followed by flows that only `declared` has, then by those that only
+    `observed` has. A cell without a family is for both: it is compared with the IPv4 and the IPv6 cell of a
+    table that has them separately.
     """
     return tuple(
         judge(

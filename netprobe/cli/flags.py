@@ -92,7 +92,7 @@ lab_options: Final = as_record(
 def resolve_target(ctx: click.Context, cluster: ClusterFlags, lab: LabFlags) -> tuple[Target, LabOptions]:
     """The cluster to use, and the lab to start.
 
-    UsageError if the options name two clusters, or ask a cluster that exists for a lab's faults.
+    UsageError if the options name two clusters, or combine a real cluster with options of a lab.
     """
     from netprobe.lab import LabOptions
     from netprobe.run.target import Target

@@ -47,7 +47,7 @@ FAMILIES: Final[Mapping[str | None, Family | None]] = {None: None, "ipv4": 4, "i
 
 @dataclass(frozen=True, slots=True)
 class ModeFlags:
-    """What chooses the mode of the run, and the options that only runs in place have."""
+    """What chooses the mode of the run, and the options that only in-place runs have."""
 
     placement: str | None
     in_place: bool

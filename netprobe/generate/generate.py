@@ -57,7 +57,7 @@ def generate(
 
     `cluster` has the pods and no policies.
     `denies_by_default`: what the declaration does not name is denied, so every namespace is closed.
-    `dns` allows the cluster's DNS where egress is closed, unless a pod of the cluster serves DNS.
+    `dns` allows the cluster's DNS if egress is closed, unless a pod of the cluster serves DNS.
     `namespace_label` selects namespaces by that label if it tells them apart. `named`: see NamedPeers.
 
     The cost depends on the crowds and the rows that they need, not on the pairs of pods.

@@ -45,8 +45,10 @@ class InPlacePlan:
         return tuple((f.destination, f.port) for f, _ in ends if isinstance(f.destination, PodRef))
 
     def listener(self, flow: Flow) -> str | None:
-        """ "readiness" if the readiness of every pod that the row ends at proves that it listens. The kubelet
-        probes the first address of a pod (`status.podIP`), which proves nothing for the other family.
+        """ "readiness" if the readiness of every pod that the row ends at proves that it listens.
+
+        The kubelet probes the first address of a pod (`status.podIP`), which proves nothing for the other
+        family.
         """
         ends = self.backends(flow)
         proven = flow.protocol is Protocol.TCP and all(

@@ -121,9 +121,10 @@ class InPlace:
 class Report:
     """Everything that one command found out.
 
-    `enforcement`: one sentence if the probes showed that the cluster enforces nothing, else None. `problems`:
-    sentences about anything else that went wrong, such as a failed clean-up. `nodes`: the node of each pod,
-    if known; `elsewhere`: the node from which its flows with the placement OTHER come.
+    `enforcement`: one sentence if the probes showed that the cluster enforces nothing, else None.
+    `problems`: sentences about anything else that went wrong, such as a failed clean-up.
+    `nodes`: the node of each pod, if known; `elsewhere`: the node from which its flows with the placement
+    OTHER come.
     """
 
     suite: str | None
