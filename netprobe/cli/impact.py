@@ -129,7 +129,7 @@ def _read(sides: Sequence[Sequence[str]], namespace: str) -> list[Snapshot]:
         progress("reading manifests")
         snapshots = read_snapshots(sides, namespace)
     for snapshot in snapshots:
-        for kind, number in sorted((snapshot.not_simulated or {}).items()):
+        for kind, number in sorted(snapshot.not_simulated.items()):
             say(f"warning: not simulated, though they may decide flows: {number} {kind}")
         say_overlays(snapshot.overlays)
     return snapshots

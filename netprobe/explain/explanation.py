@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import Enum
 
@@ -154,9 +153,3 @@ class Explanation:
     reason: str | None = None
     undefined: str | None = None
     parts: tuple[Explanation, ...] = ()
-
-    def walk(self) -> Iterator[Explanation]:
-        """Itself and all its parts."""
-        yield self
-        for part in self.parts:
-            yield from part.walk()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from itertools import islice
 from types import MappingProxyType
 from typing import TypeAlias
@@ -39,7 +39,7 @@ class Generated:
     """Policies in the order of namespaces, and the number of flows they are proved on; or why not."""
 
     policies: tuple[GeneratedPolicy, ...] = ()
-    refusals: tuple[Refusal, ...] = field(default=())
+    refusals: tuple[Refusal, ...] = ()
     flows: int = 0
 
 

@@ -8,7 +8,7 @@ revision has is treated as if it had been there before, so that all differences 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from netprobe.errors import InputError, Problem, UsageError
 from netprobe.manifests import Reader
@@ -29,7 +29,7 @@ class Snapshot:
 
     cluster: Cluster
     described: frozenset[str] = frozenset()
-    not_simulated: Mapping[str, int] | None = None
+    not_simulated: Mapping[str, int] = field(default_factory=dict)
     overlays: tuple[str, ...] = ()
 
     @classmethod
@@ -38,23 +38,22 @@ class Snapshot:
         return cls(cluster, frozenset(cluster.namespaces))
 
 
-def read_snapshot(paths: Sequence[str], namespace: str) -> Snapshot:
-    """The objects in files, folders and "-". `namespace` is that of manifests that name none. InputError."""
-    reader = Reader()
-    collector = Collector(default_namespace=namespace, problems=reader.problems)
-    for document in reader.documents(paths):
-        collector.add(document)
-    cluster = collector.cluster()  # InputError
-    return Snapshot(cluster, frozenset(collector.described), reader.not_simulated, tuple(reader.overlays))
-
-
 def read_snapshots(sides: Iterable[Sequence[str]], namespace: str) -> list[Snapshot]:
-    """One snapshot for each list of paths. InputError with the problems of all."""
+    """The objects in files, folders and "-", one snapshot for each list of paths; empty for no paths.
+
+    `namespace` is that of manifests that name none. InputError with the problems of all.
+    """
     problems: list[Problem] = []
     found: list[Snapshot] = []
     for paths in sides:
+        reader = Reader()
+        collector = Collector(default_namespace=namespace, problems=reader.problems)
         try:
-            found.append(read_snapshot(paths, namespace) if paths else Snapshot(Cluster()))
+            for document in reader.documents(paths) if paths else ():
+                collector.add(document)
+            described = frozenset(collector.described)
+            cluster = collector.cluster()
+            found.append(Snapshot(cluster, described, reader.not_simulated, tuple(reader.overlays)))
         except InputError as error:
             problems += error.problems
     if problems:
@@ -82,15 +81,11 @@ class Revision:
         return frozenset((*self.added, *self.changed, *self.deleted))
 
 
-def _never(_: PolicyRef) -> bool:
-    return False
-
-
 def revise(
     old: Snapshot,
     new: Snapshot,
     *,
-    prunes: Callable[[PolicyRef], bool] = _never,
+    prunes: Callable[[PolicyRef], bool] = lambda _: False,
     delete: Iterable[PolicyRef] = (),
 ) -> Revision:
     """Apply `new` to `old`. Policies that `new` does not contain are deleted if `prunes` says so.

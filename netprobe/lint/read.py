@@ -59,7 +59,7 @@ class LintInput:
         name = str(metadata.get("name") or metadata.get("generateName") or "")
         is_policy = document.policy_kind is not None
         ref = PolicyRef(namespace, name)
-        if is_policy and (errors := self._errors(document)):
+        if is_policy and not self.live and (errors := read_policy(document)[1]):
             self.refused += [_refused(document, ref, error) for error in errors]
             return
         key = (document.kind, "" if document.kind == "Namespace" else namespace, name)
@@ -116,9 +116,6 @@ class LintInput:
                     later.append(each)
             yield list(now.values())
             left = later
-
-    def _errors(self, document: Document) -> list[FieldError]:
-        return [] if self.live else read_policy(document)[1]
 
 
 def _home(policy: Policy) -> str:
