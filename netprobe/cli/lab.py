@@ -93,37 +93,26 @@ def status(output: str) -> int:
     from netprobe.lab import list_labs
     from netprobe.report.tables import grid
 
-    labs = list_labs()
-    match output:
-        case "json":
-            print(
-                json.dumps(
-                    [
-                        {
-                            "name": lab.name,
-                            "health": lab.health.value,
-                            "pid": lab.pid,
-                            "nodes": lab.options.nodes,
-                            "kubeconfig": str(lab.kubeconfig),
-                        }
-                        for lab in labs
-                    ],
-                    indent=2,
-                )
-            )
-        case "name":
-            for lab in labs:
-                print(lab.name)
-        case _:
-            if labs:
-                print(
-                    grid(
-                        ["Name", "Health", "Nodes", "Kubeconfig"],
-                        [[lab.name, lab.health.value, lab.options.nodes, lab.kubeconfig] for lab in labs],
-                    )
-                )
-            else:
-                say("no lab is running; netprobe lab up starts one")
+    labs = [
+        {
+            "name": lab.name,
+            "health": lab.health.value,
+            "pid": lab.pid,
+            "nodes": lab.options.nodes,
+            "kubeconfig": str(lab.kubeconfig),
+        }
+        for lab in list_labs()
+    ]
+    if output == "json":
+        print(json.dumps(labs, indent=2))
+    elif output == "name":
+        for lab in labs:
+            print(lab["name"])
+    elif labs:
+        columns = ["name", "health", "nodes", "kubeconfig"]
+        print(grid([name.title() for name in columns], [[lab[name] for name in columns] for lab in labs]))
+    else:
+        say("no lab is running; netprobe lab up starts one")
     return 0 if labs else 3
 
 

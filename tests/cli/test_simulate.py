@@ -260,20 +260,6 @@ def test_bad_usage_ends_with_2(
     assert told in " ".join(err.split())
 
 
-def test_bad_manifests_are_all_told_with_their_places(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    bad = tmp_path / "bad.yaml"
-    bad.write_text(
-        POLICY.replace("[Ingress]", "[Inbound]") + "---\n" + POLICY.replace("closed", "Not_A_Name")
-    )
-    assert main(["simulate", "-f", str(bad)]) == 2
-    told = capsys.readouterr().err
-    assert f"{bad}:5" in told
-    assert f"{bad}:10" in told
-    assert "2 problems" in told
-
-
 def test_a_closed_pipe_ends_a_stream_quietly(tmp_path: Path) -> None:
     containers = [{"name": "c", "image": "i"}]
     pods = [
