@@ -53,10 +53,10 @@ class Pace:
     """The method and the deadlines of a run. Names that end in `_s` are in seconds.
 
     `wait_s`: how long one try waits for an answer. Whole seconds for BusyBox nc (rounded up); fractions if
-    the pod has GNU timeout, as in the lab. `start_s`: how long a command may take to start. `canary_s`: until
-    when a canary must have seen a change. `settle_s`: until when cells may move. `retry_s`: pause before what
-    failed is tried again. `listener_s`: how long a TCP listener that was seen to live is trusted; its pod
-    does not try it again
+        the pod has GNU timeout, as in the lab.
+    `start_s`: how long a command may take to start. `canary_s`: until when a canary must have seen a change.
+    `settle_s`: until when cells may move. `retry_s`: pause before what failed is tried again.
+    `listener_s`: how long a TCP listener that was seen to live is trusted; its pod does not try it again
         until then.
     `many`: more flows than this are probed in bulk on a lab, and their second round follows the first and
         leaves out flows that connected `late_s` or more after the change (settle.py says why).

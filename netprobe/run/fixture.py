@@ -129,7 +129,7 @@ class Fixture:
         )
 
     async def _nodes(self, cluster: OpenCluster) -> tuple[str, ...]:
-        """The nodes of the placements; WorkbenchError if too few take pods."""
+        """The nodes of the placements; WorkbenchError if too few accept pods."""
         if not self.placements:
             return ()
         from netprobe.doctor import api_checks  # imports all of doctor, and few runs ask for a placement
@@ -145,7 +145,7 @@ class Fixture:
         return nodes
 
     def _rows(self, flow: Flow) -> Iterator[Flow]:
-        """The rows of a flow: one for each placement if it is from one pod to another."""
+        """The rows of a flow: one for each placement if both ends are pods."""
         apart = isinstance(flow.source, PodRef) and isinstance(flow.destination, PodRef)
         if not (self.placements and apart and flow.source != flow.destination):
             yield flow
