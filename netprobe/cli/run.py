@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
@@ -247,6 +248,7 @@ def _run(mode: Mode, options: RunOptions, output: str, reports: Sequence[ReportF
         def show(report: Report) -> None:
             progress("")
             emit(report, output, reports)
+            sys.stdout.flush()  # a program that reads it need not wait for the removal
             printed.append(report)
 
         return await run(mode, options, progress, show)
