@@ -21,7 +21,7 @@ from netprobe.model.labels import NAME_LABEL
 from netprobe.model.policy import Origin, Policy, PolicyRef
 from netprobe.policies import fields, names
 from netprobe.policies.fields import Decoder
-from netprobe.policies.metadata import check_labels
+from netprobe.policies.metadata import check_labels, read_names
 
 _FIRST_SERVICE_ADDRESS = IPv4Address("10.96.0.10")
 
@@ -143,17 +143,12 @@ class Collector:
         """Namespace and name; what the server would refuse is collected."""
         rule = names.dns_label if document.kind == "Namespace" else names.dns_subdomain
         metadata = decoder.mapping(document.object.get("metadata"), "metadata")
-        name = decoder.string(metadata, "name", "metadata")
-        if not name and (prefix := decoder.string(metadata, "generateName", "metadata")):
-            name = self._generate(prefix)
-        if name:
-            decoder.errors += [fields.invalid("metadata.name", name, text) for text in rule(name)]
-        elif metadata.get("name") in (None, ""):
-            decoder.errors.append(fields.required("metadata.name", "name or generateName is required"))
-        namespace = decoder.string(metadata, "namespace", "metadata") or self.default_namespace
-        for text in names.dns_label(namespace):
-            decoder.errors.append(fields.invalid("metadata.namespace", namespace, text))
-        return namespace, name or ""
+        name, prefix, namespace = read_names(decoder, metadata, rule)
+        if not namespace:
+            namespace = self.default_namespace
+            for text in names.dns_label(namespace):
+                decoder.errors.append(fields.invalid("metadata.namespace", namespace, text))
+        return namespace, name or (self._generate(prefix) if prefix else "")
 
     def _generate(self, prefix: str) -> str:
         """A name as the server would make it from `generateName`, different for each object."""

@@ -44,7 +44,7 @@ def validate_metadata(
     do not affect a policy and are not checked.
     """
     metadata = decoder.mapping(value, "metadata", FIELDS)
-    _check_names(decoder, metadata, name_rule)
+    read_names(decoder, metadata, name_rule)
     check_labels(decoder, metadata, "labels", "metadata")
     _check_annotations(decoder, metadata)
     return metadata
@@ -62,7 +62,8 @@ def check_labels(decoder: Decoder, parent: Mapping[str, Any], key: str, path: st
     return labels
 
 
-def _check_names(decoder: Decoder, metadata: Mapping[str, Any], name_rule: NameRule) -> None:
+def read_names(decoder: Decoder, metadata: Mapping[str, Any], name_rule: NameRule) -> tuple[str, str, str]:
+    """Name, generateName and namespace, "" if absent; what the server refuses is collected in `decoder`."""
     errors = decoder.errors
     prefix = decoder.string(metadata, "generateName", "metadata") or ""
     # more characters follow a prefix, so it may end with a dash
@@ -77,9 +78,10 @@ def _check_names(decoder: Decoder, metadata: Mapping[str, Any], name_rule: NameR
         errors += [fields.invalid("metadata.name", generated, text) for text in name_rule(generated)]
     elif metadata.get("name") in (None, ""):
         errors.append(fields.required("metadata.name", "name or generateName is required"))
-    namespace = decoder.string(metadata, "namespace", "metadata")
+    namespace = decoder.string(metadata, "namespace", "metadata") or ""
     if namespace:
         errors += [fields.invalid("metadata.namespace", namespace, t) for t in names.dns_label(namespace)]
+    return name or "", prefix, namespace
 
 
 def _check_annotations(decoder: Decoder, metadata: Mapping[str, Any]) -> None:
