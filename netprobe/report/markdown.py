@@ -47,9 +47,8 @@ def _differences(step: Step) -> Iterator[str]:
 
 
 def _difference(row: Row, families: bool) -> tuple[str, ...]:
-    tables = (phrases.verdict(row.declared), phrases.verdict(row.simulated), phrases.observed(row))
     why = row.reason if row.status is FlowStatus.UNKNOWN else f"{phrases.blamed(row)}. {row.why}"
-    return (_MARKS[row.status], *phrases.ends(row, families), *tables, why or "")
+    return (_MARKS[row.status], *phrases.ends(row, families), *phrases.verdicts(row), why or "")
 
 
 def _all_flows(step: Step) -> Iterator[str]:

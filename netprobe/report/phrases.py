@@ -60,12 +60,12 @@ def _cells(row: Row) -> tuple[tuple[str, Verdict | None], ...]:
     return ("declared", row.declared), ("simulated", row.simulated), ("observed", row.observed)
 
 
-def observed(row: Row) -> str:
-    """The observed verdict. A flow that is denied by a refusal was rejected, not dropped."""
-    refusals = {Outcome.REFUSED, Outcome.HOST_UNREACHABLE}
+def verdicts(row: Row) -> tuple[str, str, str]:
+    """Declared, simulated and observed. A flow that is denied by a refusal was rejected, not dropped."""
+    observed, refusals = verdict(row.observed), {Outcome.REFUSED, Outcome.HOST_UNREACHABLE}
     if row.observation and row.observed is Verdict.DENY and row.observation.outcome in refusals:
-        return "DENY (rejected)"
-    return verdict(row.observed)
+        observed = "DENY (rejected)"
+    return verdict(row.declared), verdict(row.simulated), observed
 
 
 def blamed(row: Row) -> str:

@@ -59,50 +59,43 @@ def _step(step: Step, style: Style, *, wide: bool) -> Iterator[str]:
         yield from _groups(groups, style)
     elif not rows:
         yield "No flow to show.\n"
-    elif wide:
-        yield from _wide_rows(rows, style)
-        yield "\n"
-        yield from (line + "\n" for line in matrices(rows))
     else:
-        yield from _rows(rows, style)
+        yield from _rows(rows, style, wide=wide)
+        if wide:
+            yield "\n"
+            yield from (line + "\n" for line in matrices(rows))
     if step.counts.mismatches:
         yield from _explained(rows or step.rows, style)
 
 
-def _rows(rows: Sequence[Row], style: Style) -> Iterator[str]:
+def _rows(rows: Sequence[Row], style: Style, *, wide: bool) -> Iterator[str]:
     families = phrases.has_both_families(rows)
-    lines = [(*phrases.ends(row, families), phrases.verdict(row.result), phrases.note(row)) for row in rows]
-    colours = [
-        {3: _COLOURS[row.result]} | ({4: BOLD_BAD} if row.status is FlowStatus.MISMATCH else {})
-        for row in rows
-    ]
-    return aligned(("From", "To", "Port", "Result", ""), lines, colours, style)
-
-
-def _wide_rows(rows: Sequence[Row], style: Style) -> Iterator[str]:
-    families = phrases.has_both_families(rows)
-    header = ("From", "To", "Port", "Result", "Declared", "Simulated", "Observed", "Why")
+    details_header = ("Declared", "Simulated", "Observed", "Why") if wide else ("",)
+    header = ("From", "To", "Port", "Result", *details_header)
     lines = []
     for row in rows:
-        reasons = [sentence for sentence in row.why.sentences if sentence != row.reason]
-        why = "; ".join(filter(None, (phrases.mark(row), *reasons)))
-        tables = (phrases.verdict(row.declared), phrases.verdict(row.simulated), phrases.observed(row))
-        lines.append((*phrases.ends(row, families), phrases.verdict(row.result), *tables, why))
+        details = (*phrases.verdicts(row), _why(row)) if wide else (phrases.note(row),)
+        lines.append((*phrases.ends(row, families), phrases.verdict(row.result), *details))
+    last = len(header) - 1
     colours = [
-        {3: _COLOURS[row.result]} | ({7: BOLD_BAD} if row.status is FlowStatus.MISMATCH else {})
+        {3: _COLOURS[row.result]} | ({last: BOLD_BAD} if row.status is FlowStatus.MISMATCH else {})
         for row in rows
     ]
     return aligned(header, lines, colours, style)
 
 
+def _why(row: Row) -> str:
+    reasons = (sentence for sentence in row.why.sentences if sentence != row.reason)
+    return "; ".join(filter(None, (phrases.mark(row), *reasons)))
+
+
 def _groups(groups: Sequence[Group], style: Style) -> Iterator[str]:
     shown = groups[:MOST_GROUPS]
-    lines = [
-        (g.source, g.destination, g.port, phrases.verdict(g.result), f"{g.flows:,}", g.note) for g in shown
-    ]
     colours = [{3: _COLOURS[g.result], 5: BOLD_BAD} for g in shown]
     yield "Pods that behave alike share a row.\n"
-    yield from aligned(("From", "To", "Port", "Result", "Flows", ""), lines, colours, style)
+    yield from aligned(
+        ("From", "To", "Port", "Result", "Flows", ""), map(phrases.group, shown), colours, style
+    )
     if more := len(groups) - len(shown):
         yield f"and {more:,} more rows: select some with --from, --to and --port; -o json has every flow\n"
 
