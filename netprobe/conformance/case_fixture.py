@@ -39,17 +39,6 @@ Place = tuple[str | None, bool]
 
 
 @dataclass(frozen=True, slots=True)
-class CanaryPair:
-    """The canary pods of one node."""
-
-    client: PodRef
-    target: PodRef
-
-    def flow(self, port: int) -> Flow:
-        return Flow(self.client, self.target, port)
-
-
-@dataclass(frozen=True, slots=True)
 class State:
     """What exists in a fixture: policies by namespace and name, and labels added to the usual ones."""
 
@@ -57,17 +46,12 @@ class State:
     labels: Labels = field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True)
-class Seen:
-    """What a fixture saw. `problem`: why it may be older than the change."""
-
-    matrix: Matrix[Observation]
-    converged_s: float | None
-    problem: str | None = None
-
-
 class CaseFixture:
-    """Use as `async with`. `flows`: every flow among the nine pods that any case will probe."""
+    """Use as `async with`.
+
+    `pairs`: the clients of the canaries with their targets, a pair for each node. `flows`: every flow among
+    the nine pods that any case will probe.
+    """
 
     def __init__(
         self,
@@ -75,7 +59,7 @@ class CaseFixture:
         bench: Workbench,
         site: FixtureMap,
         *,
-        pairs: Sequence[CanaryPair],
+        pairs: Sequence[tuple[PodRef, PodRef]],
         flows: Iterable[Flow],
         pace: Pace,
     ) -> None:
@@ -89,17 +73,17 @@ class CaseFixture:
         self._state = State()
         self._number = 0
         self._before: dict[Flow, Verdict] = {}
-        own = {*site.namespaces.values(), *(pair.client.namespace for pair in pairs)}
+        own = {*site.namespaces.values(), *(client.namespace for client, _ in pairs)}
         hosts = {site.end(name) for name in site.addresses if name.startswith("out:")}
         self.stations = {
             end: station
             for end, station in bench.stations.items()
             if (isinstance(end, PodRef) and end.namespace in own) or end in hosts
         }
-        canaries = [pair.flow(port.number) for pair in pairs for port in PORTS]
+        canaries = [Flow(*pair, port.number) for pair in pairs for port in PORTS]
         self._flows = tuple(dict.fromkeys((*flows, *canaries)))
-        found = [Canary(bench.stations[pair.client], bench.stations[pair.target]) for pair in pairs]
-        home = next((pair.client.namespace for pair in pairs), "")
+        found = [Canary(bench.stations[client], bench.stations[target]) for client, target in pairs]
+        home = next((client.namespace for client, _ in pairs), "")
         self._canaries = Canaries(cluster, bench.run, home, found, pod_labels=True)
         self._canary_sessions = canary_sessions(cluster, pace)
         self._watches = [CanaryWatch(one, self._canary_sessions) for one in found]
@@ -157,7 +141,7 @@ class CaseFixture:
         answered = now()
         deadline_s = self._pace.canary_s
         turned = await asyncio.gather(*(watch.opened(self._number, deadline_s) for watch in self._watches))
-        late = [pair.client.name for pair, at in zip(self._pairs, turned, strict=True) if at is None]
+        late = [client.name for (client, _), at in zip(self._pairs, turned, strict=True) if at is None]
         if late:
             return None, f"the change was not seen at {', '.join(late)} within {deadline_s:g} s"
         return max(0.0, *(at - answered for at in turned if at is not None)), None
@@ -166,8 +150,8 @@ class CaseFixture:
         self, flows: Sequence[Flow], late: Mapping[End, Station] | None = None
     ) -> Matrix[Observation]:
         """Probe until stable, canaries included. `late`: stations that were created during the case."""
-        closed = [pair.flow(port_of(self._number + 1)) for pair in self._pairs]
-        opened = [pair.flow(port_of(self._number)) for pair in self._pairs]
+        closed = [Flow(*pair, port_of(self._number + 1)) for pair in self._pairs]
+        opened = [Flow(*pair, port_of(self._number)) for pair in self._pairs]
         asked = tuple(dict.fromkeys((*flows, *closed, *opened)))
         if not late:
             settled = await settle(self._prober.round, asked, self._pace, self._before)

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from ipaddress import ip_address
 from typing import Final
 
-from netprobe.conformance.case_fixture import CanaryPair
 from netprobe.conformance.world import EMPTY, HOST_PORT, NAMESPACES, OUTSIDE, PODS, container_ports
 from netprobe.model.cluster import Namespace
 from netprobe.model.flow import ContainerPort, External, Pod, PodRef, Protocol
@@ -47,14 +46,15 @@ class Plan:
             ref = self.ref(name)
             node = self.nodes["abc".index(ref.name) % len(self.nodes)] if self.nodes else None
             yield Pod(ref, {"pod": ref.name}, ports=served(name), node=node)
-        for pair, node in zip(self.pairs(), self.nodes or (None,), strict=True):
-            yield Pod(pair.client, {}, node=node)
-            yield Pod(pair.target, {ROLE: TARGET}, ports=PORTS, node=node)
+        for (client, target), node in zip(self.pairs(), self.nodes or (None,), strict=True):
+            yield Pod(client, {}, node=node)
+            yield Pod(target, {ROLE: TARGET}, ports=PORTS, node=node)
 
-    def pairs(self) -> tuple[CanaryPair, ...]:
+    def pairs(self) -> tuple[tuple[PodRef, PodRef], ...]:
+        """The clients of the canaries with their targets, a pair for each node."""
         home = self.name(CANARIES)
         return tuple(
-            CanaryPair(PodRef(home, f"client-{number}"), PodRef(home, f"target-{number}"))
+            (PodRef(home, f"client-{number}"), PodRef(home, f"target-{number}"))
             for number in range(max(1, len(self.nodes)))
         )
 
