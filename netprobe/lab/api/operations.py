@@ -43,6 +43,7 @@ _SYSTEM_FIELDS = (
     "namespace",
     "name",
 )
+_OTHER_NAMESPACE = "the namespace of the provided object does not match the namespace sent on the request"
 _PERMANENT = {"default", "kube-public", "kube-system"}
 _SUFFIX = "bcdfghjklmnpqrstvwxz2456789"
 
@@ -87,6 +88,16 @@ def _keep(keys: Iterable[str], old: Object, obj: Object) -> None:
             obj.pop(key, None)
 
 
+def _require_same(resource: Resource, old: Object, **given: str) -> None:
+    """ApiError 409 if what a client knows of an object's metadata is not so; "" is not compared."""
+    for field_, value in given.items():
+        current = old["metadata"][field_]
+        if value and value != current:
+            label = "UID" if field_ == "uid" else "ResourceVersion"
+            why = f"Precondition failed: {label} in precondition: {value}, {label} in object meta: {current}"
+            raise conflict(resource, old["metadata"]["name"], why)
+
+
 def lab_itself() -> Writer:
     return Writer(trusted=True)
 
@@ -109,9 +120,7 @@ class Operations:
         obj = self.typed(resource, raw, writer)
         metadata = obj["metadata"]
         if metadata.get("namespace", namespace) != namespace and resource.namespaced:
-            raise bad_request(
-                "the namespace of the provided object does not match the namespace sent on the request"
-            )
+            raise bad_request(_OTHER_NAMESPACE)
         if metadata.pop("resourceVersion", None):
             raise bad_request("resourceVersion should not be set on objects to be created")
         self._require_namespace(resource, namespace, metadata.get("name", ""))
@@ -154,15 +163,10 @@ class Operations:
             got = obj["metadata"]["name"]
             raise bad_request(f"the name of the object ({got}) does not match the name on the URL ({name})")
         if obj["metadata"].get("namespace", namespace) != namespace:
-            raise bad_request(
-                "the namespace of the provided object does not match the namespace sent on the request"
-            )
+            raise bad_request(_OTHER_NAMESPACE)
         if given and given != old["metadata"]["resourceVersion"]:
             raise conflict(resource, name)
-        if (uid := obj["metadata"].get("uid")) and uid != old["metadata"]["uid"]:
-            theirs = old["metadata"]["uid"]
-            why = f"Precondition failed: UID in precondition: {uid}, UID in object meta: {theirs}"
-            raise conflict(resource, name, why)
+        _require_same(resource, old, uid=obj["metadata"].get("uid", ""))
         return self.replace(resource, old, obj, writer, subresource)
 
     def modify(
@@ -211,14 +215,7 @@ class Operations:
         old = self.get(resource, namespace, name).object
         if resource is NAMESPACES and name in _PERMANENT:
             raise forbidden(resource, name, "this namespace may not be deleted")
-        for field_, given in (("uid", deletion.uid), ("resourceVersion", deletion.resource_version)):
-            if given and given != old["metadata"][field_]:
-                label = "UID" if field_ == "uid" else "ResourceVersion"
-                theirs = old["metadata"][field_]
-                why = (
-                    f"Precondition failed: {label} in precondition: {given}, {label} in object meta: {theirs}"
-                )
-                raise conflict(resource, name, why)
+        _require_same(resource, old, uid=deletion.uid, resourceVersion=deletion.resource_version)
         obj = marked(resource, old, deletion, now())
         if writer.dry_run or deletion.dry_run:
             return obj if obj is not None else success(resource, name, old["metadata"]["uid"])

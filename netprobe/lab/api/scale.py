@@ -39,21 +39,20 @@ def of(obj: Object) -> Object:
 
 async def answer(request: web.BaseRequest, operations: Operations, target: Target) -> web.StreamResponse:
     """GET, PUT and PATCH of a workload's scale."""
+    by, data = requests.writer(request), await request.read()
     stored = operations.get(target.resource, target.namespace, target.name).object
     now = of(stored)
-    by = requests.writer(request)
     match request.method:
         case hdrs.METH_GET:
             return reply(now)
         case hdrs.METH_PUT:
-            wanted: Any = await requests.body(request, by)
+            wanted: Any = parse(data, requests.content_type(request), by.doubled)
         case hdrs.METH_PATCH:
-            change = parse(await request.read(), "application/json", by.doubled)
+            change = parse(data, "application/json", by.doubled)
             is_json_patch = requests.content_type(request) == JSON_PATCH
             wanted = json_patch(now, change) if is_json_patch else merge(now, change)
         case _:
             raise method_not_allowed()
-    stored = operations.get(target.resource, target.namespace, target.name).object
     scale = Decoder("Scale", "v1").struct(wanted, definition_of(SCALE))
     replicas = scale["spec"].get("replicas", 0)
     if replicas < 0:

@@ -163,26 +163,19 @@ async def test_a_bare_replica_set_adopts_and_heals(api: Api) -> None:
     await api.until(f"{APPS}/replicasets/rs", settled(2))
 
 
-async def test_a_stateful_set_numbers_its_pods(api: Api) -> None:
-    await api.ok("POST", f"{APPS}/statefulsets", workload("db", replicas=3, serviceName="db"))
-    await api.until(f"{APPS}/statefulsets/db", settled(3))
-    assert [pod["metadata"]["name"] for pod in await pods_of(api, "db")] == ["db-0", "db-1", "db-2"]
-    change = {"spec": {"replicas": 1}}
-    await api.ok("PATCH", f"{APPS}/statefulsets/db", change, kind=MERGE)
-    await api.until(f"{APPS}/statefulsets/db", settled(1))
-    await api.until(PODS, lambda pods: len(pods["items"]) == 1)
-    assert [pod["metadata"]["name"] for pod in await pods_of(api, "db")] == ["db-0"]
-
-
-async def test_a_stateful_set_leaves_pods_of_other_names_alone(api: Api) -> None:
-    for name in ("other", "db-x", "db-0-1"):
+async def test_a_stateful_set_numbers_its_pods_and_leaves_others_alone(api: Api) -> None:
+    path, others = f"{APPS}/statefulsets/db", {"other", "db-x", "db-0-1"}
+    for name in others:
         await api.pod(name, labels={"app": "db"})
-    await api.ok("POST", f"{APPS}/statefulsets", workload("db", replicas=1))
-    await api.until(f"{APPS}/statefulsets/db", settled(1))
-    kept = {pod["metadata"]["name"]: pod for pod in await pods_of(api, "db")}
-    assert kept.keys() == {"other", "db-x", "db-0-1", "db-0"}
-    owned = {name for name, pod in kept.items() if "ownerReferences" in pod["metadata"]}
-    assert owned == {"db-0"}
+    await api.ok("POST", f"{APPS}/statefulsets", workload("db", replicas=3, serviceName="db"))
+    await api.until(path, settled(3))
+    pods = {pod["metadata"]["name"]: pod["metadata"] for pod in await pods_of(api, "db")}
+    assert pods.keys() == others | {"db-0", "db-1", "db-2"}
+    assert {name for name, metadata in pods.items() if "ownerReferences" not in metadata} == others
+    await api.ok("PATCH", path, {"spec": {"replicas": 1}}, kind=MERGE)
+    await api.until(path, settled(1))
+    await api.until(PODS, lambda pods: len(pods["items"]) == len(others) + 1)
+    assert {pod["metadata"]["name"] for pod in await pods_of(api, "db")} == others | {"db-0"}
 
 
 async def test_a_relabelled_pod_is_released_and_replaced(api: Api) -> None:
@@ -197,12 +190,6 @@ async def test_a_relabelled_pod_is_released_and_replaced(api: Api) -> None:
     await api.until(f"{APPS}/replicasets/rs", settled(1))
     [new] = await pods_of(api, "rs")
     assert new["metadata"]["name"] != pod["metadata"]["name"]
-
-
-async def test_a_daemon_set_is_on_every_node(api: Api) -> None:
-    await api.ok("POST", f"{APPS}/daemonsets", workload("agent"))
-    await api.until(f"{APPS}/daemonsets/agent", lambda ds: ds.get("status", {}).get("numberReady") == 2)
-    assert {pod["spec"]["nodeName"] for pod in await pods_of(api, "agent")} == {"n1", "n2"}
 
 
 def job(name: str, **spec: Any) -> Object:

@@ -55,27 +55,12 @@ async def test_the_exit_status_is_told_as_a_kubelet_tells_it(pod: Api) -> None:
     }
 
 
-async def test_a_program_that_is_not_there(pod: Api) -> None:
-    async with executing(pod, "no-such-program") as socket:
-        _, _, status = await collect(socket)
-    assert status["reason"] == "InternalError"
-    assert "executable file not found in $PATH" in status["message"]
-
-
 async def test_input_and_its_end(pod: Api) -> None:
     async with executing(pod, "cat", protocol=streams.V5, stdin="true") as socket:
         for chunk in (b"one ", b"two"):
             await socket.send_bytes(streams.frame(streams.STDIN, chunk))
         await socket.send_bytes(bytes([streams.CLOSE, streams.STDIN]))
         assert await collect(socket) == (b"one two", b"", {"metadata": {}, "status": "Success"})
-
-
-async def test_much_output_comes_whole(pod: Api) -> None:
-    size = 3_000_000
-    async with executing(pod, "head", "-c", str(size), "/dev/zero") as socket:
-        out, _, status = await collect(socket)
-    assert len(out) == size
-    assert status["status"] == "Success"
 
 
 async def test_a_client_that_goes_ends_the_command(pod: Api) -> None:

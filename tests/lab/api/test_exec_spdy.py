@@ -117,23 +117,6 @@ async def test_a_stream_may_come_after_the_command_has_ended(pod: Api) -> None:
         assert await exchange.finished("stderr") == b""
 
 
-async def test_input_and_its_end(pod: Api) -> None:
-    much = bytes(range(256)) * 8192
-    async with upgraded(pod, "cat", stdin="true") as (_, exchange):
-        exchange.open("error", "stdin", "stdout", "stderr")
-        for at in range(0, len(much), 32768):
-            exchange.send("stdin", much[at : at + 32768])
-        exchange.send("stdin", b"", last=True)
-        assert await exchange.finished("stdout") == much
-        assert await exchange.status() == SUCCESS
-
-
-async def test_a_program_that_is_not_there(pod: Api) -> None:
-    async with upgraded(pod, "no-such-program") as (_, exchange):
-        exchange.open("error", "stdout", "stderr")
-        assert "executable file not found in $PATH" in (await exchange.status())["message"]
-
-
 async def test_a_client_that_goes_ends_the_command(pod: Api) -> None:
     async with upgraded(pod, "sh", "-c", "echo started; exec sleep 600") as (_, exchange):
         exchange.open("error", "stdout", "stderr")

@@ -163,6 +163,12 @@ async def test_selectors(api: Api) -> None:
         assert " ".join(item["metadata"]["name"] for item in found["items"]) == names, text
 
 
+async def test_a_revision_of_the_future(api: Api) -> None:
+    error = await api.fails("GET", MAPS, resourceVersion="1000000000")
+    assert error["code"] == 504
+    assert error["message"].startswith("Too large resource version: 1000000000, current: ")
+
+
 async def test_an_invalid_selector(api: Api) -> None:
     for query in ({"labelSelector": "a in"}, {"fieldSelector": "spec.hostname=x"}, {"fieldSelector": "a"}):
         assert (await api.fails("GET", MAPS, **query))["reason"] == "BadRequest"

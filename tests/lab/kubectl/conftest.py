@@ -8,6 +8,7 @@ import secrets
 import shutil
 import subprocess
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -77,11 +78,18 @@ def lab() -> Iterator[Lab]:
         yield started
 
 
-@pytest.fixture
-def kubectl(lab: Lab, tmp_path: Path) -> Iterator[Kubectl]:
-    """In a namespace of its own, which is gone afterwards."""
+@contextmanager
+def namespace(lab: Lab, files: Path) -> Iterator[Kubectl]:
+    """A namespace, which is gone afterwards."""
     name = f"t-{secrets.token_hex(4)}"
-    made = Kubectl(lab.kubeconfig, name, tmp_path)
+    made = Kubectl(lab.kubeconfig, name, files)
     made("create", "namespace", name)
     yield made
     made("delete", "namespace", name, "--wait=false")
+
+
+@pytest.fixture
+def kubectl(lab: Lab, tmp_path: Path) -> Iterator[Kubectl]:
+    """In a namespace of its own."""
+    with namespace(lab, tmp_path) as made:
+        yield made

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import subprocess
 
 import pytest
@@ -69,14 +68,10 @@ def test_get_as_a_table(pods: Kubectl) -> None:
 
 
 def test_get_in_other_forms(pods: Kubectl) -> None:
-    assert pods("get", "pods", "-o", "name").split() == ["pod/db", "pod/web"]
     assert yaml.safe_load(pods("get", "pod", "web", "-o", "yaml"))["metadata"]["name"] == "web"
-    assert len(json.loads(pods("get", "pods", "-o", "json"))["items"]) == 2
     assert pods("get", "pods", "-o", "jsonpath={.items[*].metadata.labels.app}") == "db web"
     assert words(pods("get", "pods", "--show-labels", "--no-headers"))[0][-1] == "app=db"
-    assert words(pods("get", "pods", "-L", "app"))[1][-1] == "db"
     assert pods("get", "pods", "-l", "app in (web)", "-o", "name") == "pod/web\n"
-    assert pods("get", "pods", "--field-selector", "metadata.name!=web", "-o", "name") == "pod/db\n"
     assert "web" in pods("get", "pods", "-A", "--sort-by=.metadata.name")
     assert pods("get", "po/web", "po/db", "-o", "name").split() == ["pod/web", "pod/db"]
     assert "NotFound" in pods.fails("get", "pod", "nobody")
@@ -96,16 +91,6 @@ def test_apply_again_and_changed(kubectl: Kubectl) -> None:
     assert "ports" not in kubectl.json("get", "netpol", "to-db")["spec"]["ingress"][0]
     header, row = words(kubectl("get", "networkpolicies"))
     assert (header, row[:2]) == (["NAME", "POD-SELECTOR", "AGE"], ["to-db", "app=db"])
-
-
-def test_apply_shows_the_errors_of_the_server(kubectl: Kubectl) -> None:
-    unknown = POLICY.replace("  podSelector:", "  podselector:", 1)
-    message = kubectl.fails("apply", "-f", kubectl.file("p.yaml", unknown))
-    assert 'strict decoding error: unknown field "spec.podselector"' in message
-    wrong = POLICY.replace("port: 5432", 'port: "80"')
-    message = kubectl.fails("apply", "-f", kubectl.file("p.yaml", wrong))
-    assert "spec.ingress[0].ports[0].port: Invalid value" in message
-    assert kubectl("get", "netpol", "-o", "name") == ""
 
 
 def test_server_side_apply_creates_or_merges(kubectl: Kubectl) -> None:
@@ -130,9 +115,6 @@ def test_edit_patch_label_annotate(pods: Kubectl) -> None:
     assert pods.json("get", "pod", "web")["metadata"]["labels"] == {"tier": "back"}
     pods("annotate", "pod", "web", "note=hello")
     assert pods.json("get", "pod", "web")["metadata"]["annotations"]["note"] == "hello"
-    pods("label", "namespace", pods.namespace, "kubernetes.io/metadata.name=x", "--overwrite")
-    label = r"jsonpath={.metadata.labels.kubernetes\.io/metadata\.name}"
-    assert pods("get", "namespace", pods.namespace, "-o", label) == pods.namespace
 
 
 def test_kubectl_create(kubectl: Kubectl) -> None:
