@@ -127,9 +127,11 @@ async def _run(
         process = await fabric.exec(ref, command, stdin=takes_input, tty=terminal)
     except LabError as error:
         status = streams.not_run(f"error executing command in container: {error}")
-        await _converse(client, client.finish(status))
-        if ended is not None:
-            ended(_NOT_STARTED)
+        try:
+            await _converse(client, client.finish(status))
+        finally:  # a client that leaves cancels this request
+            if ended is not None:
+                ended(_NOT_STARTED)
         return client.response
     output = _Output(client, process, fault, request.transport, shows_code=ended is None)
     try:
