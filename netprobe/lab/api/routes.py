@@ -14,7 +14,7 @@ from netprobe.lab.api import debug, discovery, patch, requests, scale
 from netprobe.lab.api.exec import attach, execute
 from netprobe.lab.api.faults import ApiFaults
 from netprobe.lab.api.lifecycle import Deletion
-from netprobe.lab.api.lists import Lists, selection
+from netprobe.lab.api.lists import Lists, selection, watch
 from netprobe.lab.api.logs import log
 from netprobe.lab.api.operations import Operations, Subresource, now
 from netprobe.lab.api.portforward import forward
@@ -22,7 +22,6 @@ from netprobe.lab.api.requests import Target, reply
 from netprobe.lab.api.resources import ACCESS_REVIEWS, PODS, RULES_REVIEWS, SERVICES, Resource
 from netprobe.lab.api.status import ApiError, method_not_allowed, no_such_path, unauthorized
 from netprobe.lab.api.trace import trace
-from netprobe.lab.api.watch import watch
 from netprobe.lab.fabric.state import Fabric
 from netprobe.lab.trace import RULES, TRACE
 
