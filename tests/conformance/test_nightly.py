@@ -102,12 +102,6 @@ def test_the_file_of_expected_failures_can_be_read(tmp_path: Path) -> None:
     assert expected_failures.load(path, builtin()) == ()
 
 
-def test_every_file_is_named_by_the_readme() -> None:
-    readme = (NIGHTLY / "README.md").read_text()
-    for path in NIGHTLY.iterdir():
-        assert path.name == "README.md" or f"]({path.name})" in readme
-
-
 def test_a_night_that_fails_is_in_the_history_of_the_workflow_too() -> None:
     """What `actions/cache` saves by itself it saves after a success only."""
     (workflow,) = documents("github-actions.yaml")
