@@ -20,7 +20,7 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from benchmarks.synthetic import PORTS, seeded
 from netprobe.generate import Generated, generate
-from netprobe.generate.declared import crowded
+from netprobe.generate.declared import declared_crowds
 from netprobe.model.cluster import Cluster, Namespace
 from netprobe.model.flow import ContainerPort, Flow, Pod, PodRef
 from netprobe.model.verdict import Verdict
@@ -43,7 +43,7 @@ def main() -> int:
         cluster = world(services, namespaces, replicas)
         expected = expectation(services, namespaces)
         began = process_time()
-        declared = crowded(expected, cluster)
+        declared = declared_crowds(expected, cluster)
         read = process_time() - began
         began = process_time()
         made = generate(declared, cluster, denies_by_default=True)

@@ -84,7 +84,7 @@ async def create(lab: Lab, objects: list[dict[str, Any]]) -> None:
 
 
 async def ready(lab: Lab, pods: int) -> None:
-    """Return once that many pods are ready, beside the cluster's own."""
+    """Return once that many pods are ready, next to the cluster's own."""
     async with connect(lab.kubeconfig) as cluster:
         seen: set[str] = set()
         while len(seen) < pods:

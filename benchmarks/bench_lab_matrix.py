@@ -25,7 +25,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from netprobe.diff import Counts, compare
+from netprobe.diff import FlowCounts, compare
 from netprobe.kube import connect
 from netprobe.lab import Lab, LabOptions, start
 from netprobe.model.cluster import Cluster, Namespace
@@ -168,11 +168,11 @@ async def measure(pods: int, lab: Lab) -> None:
                         policies=tuple(map(NETWORK_POLICY.policy, policies)),
                     )
                 )
-                counts = Counts.of(compare(None, says.matrix(flows), seen.matrix))
+                counts = FlowCounts.of(compare(None, says.matrix(flows), seen.matrix))
                 verdicts = Counter(cell.verdict.value for cell in seen.matrix.values())
                 tries = sum(cell.attempts for cell in seen.matrix.values())
-                told = f"{dict(verdicts)}, {tries} tries, {counts}"
-                tell(name, 2 * len(flows), told)
+                output = f"{dict(verdicts)}, {tries} tries, {counts}"
+                tell(name, 2 * len(flows), output)
 
 
 def main() -> None:

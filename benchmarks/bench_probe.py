@@ -80,9 +80,9 @@ async def case(cluster: ClusterAPI, bench: Workbench) -> None:
             elapsed = time.perf_counter() - begun
             verdicts = Counter(cell.verdict.value for cell in seen.matrix.values())
             converged = seen.facts.converged_s
-            told = "unknown" if converged is None else f"{converged:.3f} s"
+            output = "unknown" if converged is None else f"{converged:.3f} s"
             print(
-                f"  {name:18} {elapsed:5.2f} s, {seen.facts.rounds} rounds, converged {told},"
+                f"  {name:18} {elapsed:5.2f} s, {seen.facts.rounds} rounds, converged {output},"
                 f" {dict(verdicts)}"
             )
 

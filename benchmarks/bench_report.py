@@ -10,14 +10,14 @@ import time
 from datetime import UTC, datetime
 from ipaddress import IPv4Address
 
-from netprobe.diff import Counts
+from netprobe.diff import FlowCounts
 from netprobe.model.cluster import Cluster, Namespace
 from netprobe.model.flow import ContainerPort, Pod, PodRef
 from netprobe.model.labels import Selector
 from netprobe.model.policy import PodPeer, Policy, PolicyRef, Rule, Subject
 from netprobe.report import FORMATS
-from netprobe.run.record import ClusterInfo, Report, RunInfo, Step
-from netprobe.run.simulated import Rows
+from netprobe.run.record import ClusterInfo, Report, ReportStep, RunInfo
+from netprobe.run.simulated import PairRows
 from netprobe.simulate import AllPairs, read_question
 
 NAMESPACES = 10
@@ -51,8 +51,8 @@ def cluster(pods: int) -> Cluster:
 def main() -> None:
     pods = int(sys.argv[1]) if len(sys.argv) > 1 else 200
     survey = AllPairs(read_question(cluster(pods)))
-    rows = tuple(Rows(survey, changed_only=False))
-    step = Step("the policies", rows, Counts.of(rows))
+    rows = tuple(PairRows(survey, changed_only=False))
+    step = ReportStep("the policies", rows, FlowCounts.of(rows))
     report = Report(None, ClusterInfo(), RunInfo.since(datetime.now(UTC)), (step,))
     print(f"{len(rows):,} flows of {pods} pods, CPU time")
     for format_ in FORMATS.names:

@@ -100,7 +100,7 @@ class Row:
 
 
 @dataclass(frozen=True, slots=True)
-class Counts:
+class FlowCounts:
     """How many flows have which status."""
 
     as_expected: int = 0
@@ -110,7 +110,7 @@ class Counts:
     skipped: int = 0
 
     @classmethod
-    def of(cls, rows: Iterable[Row]) -> Counts:
+    def of(cls, rows: Iterable[Row]) -> FlowCounts:
         numbers = Counter(row.status.value for row in rows)  # a str hashes faster than an Enum
         return cls(*(numbers[status.value] for status in FlowStatus))
 
@@ -130,8 +130,8 @@ class Counts:
         """0 as expected, 1 differences found (also when other flows are unknown), 3 could not tell."""
         return {FlowStatus.MISMATCH: 1, FlowStatus.UNKNOWN: 3}.get(self.verdict, 0)
 
-    def __add__(self, other: Counts) -> Counts:
-        return Counts(*map(add, astuple(self), astuple(other)))
+    def __add__(self, other: FlowCounts) -> FlowCounts:
+        return FlowCounts(*map(add, astuple(self), astuple(other)))
 
 
 def compare(

@@ -22,7 +22,7 @@ settings.load_profile("new ones" if os.environ.get("NETPROBE_FUZZ_SECONDS") else
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """What sends packets is tried once more when it fails; the summary tells of every rerun.
+    """What sends packets is tried again when it fails; the summary tells of every rerun.
 
     Such tests wait for real processes, and a machine that is shared may stop them for seconds.
     """
@@ -37,7 +37,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 @pytest.fixture
 def golden(request: pytest.FixtureRequest) -> Golden:
-    """`golden(name, text)`: the text equals the file `golden/NAME` beside the test."""
+    """`golden(name, text)`: the text equals the file `golden/NAME` next to the test."""
 
     def check(name: str, text: str) -> None:
         path = request.path.parent / "golden" / name

@@ -20,15 +20,15 @@ OFFLINE = re.findall(rf"^\$ netprobe ((?:{WITHOUT_CLUSTER}) [^#\n]+)", README, r
 
 
 def test_the_help_block_is_the_help(request: pytest.FixtureRequest) -> None:
-    told = CliRunner().invoke(
+    text_ = CliRunner().invoke(
         netprobe, ["--help"], prog_name="netprobe", obj=Invocation(), terminal_width=100
     )
     start = README.index("```text\n") + len("```text\n")
     shown = README[start : README.index("```", start)]
     if request.config.getoption("--update-golden"):
-        (ROOT / "README.md").write_text(README[:start] + told.output + README[start + len(shown) :])
+        (ROOT / "README.md").write_text(README[:start] + text_.output + README[start + len(shown) :])
     else:
-        assert shown == told.output, "pytest tests/test_readme.py --update-golden writes it anew"
+        assert shown == text_.output, "pytest tests/test_readme.py --update-golden writes it anew"
 
 
 def test_every_command_that_is_shown_exists() -> None:

@@ -14,7 +14,7 @@ from netprobe.errors import NetprobeError, UsageError
 
 if TYPE_CHECKING:
     from netprobe.probe import Cleaned
-    from netprobe.run.target import Target
+    from netprobe.run.target import ClusterChoice
 
 
 @click.command
@@ -41,11 +41,11 @@ def command(
     of this machine.
     """
     from netprobe.probe import Cleaned
-    from netprobe.run.target import Target
+    from netprobe.run.target import ClusterChoice
 
     if lab_name and cluster:
         raise UsageError("--lab and --kubeconfig/--context name two different clusters: use one of them")
-    target = Target(cluster.kubeconfig, cluster.context, ctx.obj.plugin, lab_name)
+    target = ClusterChoice(cluster.kubeconfig, cluster.context, ctx.obj.plugin, lab_name)
     if target.is_ephemeral_lab:
         found = list(_clean_labs(run, dry_run, cluster.request_timeout_s))
     else:
@@ -57,13 +57,13 @@ def command(
 def _clean_labs(run: str | None, dry_run: bool, request_timeout_s: float) -> Iterator[Cleaned]:
     """Clean each lab of this machine. One that ends meanwhile or only starts holds nothing of dead runs."""
     from netprobe.lab import Health, list_labs
-    from netprobe.run.target import Target
+    from netprobe.run.target import ClusterChoice
 
     for lab in list_labs():  # forgets killed labs; an ephemeral lab ends with its run by itself
         if lab.name.startswith("run-"):
             continue
         try:
-            yield _clean(Target(lab=lab.name), run, dry_run, request_timeout_s)
+            yield _clean(ClusterChoice(lab=lab.name), run, dry_run, request_timeout_s)
         except NetprobeError:
             if any(one.name == lab.name and one.health is Health.RUNNING for one in list_labs()):
                 raise
@@ -83,7 +83,7 @@ def _print(cleaned: Cleaned, *, dry_run: bool) -> None:
         say("nothing was left behind")
 
 
-def _clean(target: Target, run: str | None, dry_run: bool, request_timeout_s: float) -> Cleaned:
+def _clean(target: ClusterChoice, run: str | None, dry_run: bool, request_timeout_s: float) -> Cleaned:
     from netprobe.cli.progress import run_async, shown
     from netprobe.probe import clean
     from netprobe.run.cluster import open_cluster

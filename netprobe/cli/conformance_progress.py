@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from netprobe.cli.progress import Log, logged
-from netprobe.conformance.result import CaseStatus, Result
+from netprobe.conformance.result import CaseResult, CaseStatus
 from netprobe.run.options import Progress
 
 TROUBLES: Final = {
@@ -39,7 +39,7 @@ class Tally:
         """Restart the clock: the remaining time is estimated from when the fixtures were ready."""
         self._begun = self.clock()
 
-    def add(self, result: Result) -> None:
+    def add(self, result: CaseResult) -> None:
         self._counts[result.status] += 1
         if result.status in TROUBLES:
             self.last = result.case.name
@@ -62,7 +62,7 @@ class Tally:
 
 
 @contextmanager
-def progress(total: int) -> Iterator[tuple[Progress, Callable[[Result], None]]]:
+def progress(total: int) -> Iterator[tuple[Progress, Callable[[CaseResult], None]]]:
     """Yields a callback for messages and one for results."""
     tally = Tally(total)
     if not sys.stderr.isatty():
@@ -72,7 +72,7 @@ def progress(total: int) -> Iterator[tuple[Progress, Callable[[Result], None]]]:
                 tally.begin()
                 narrate(text)
 
-            def on_result(result: Result) -> None:
+            def on_result(result: CaseResult) -> None:
                 tally.add(result)
                 narrate(tally.line())
 
@@ -86,7 +86,7 @@ def progress(total: int) -> Iterator[tuple[Progress, Callable[[Result], None]]]:
     with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
         task = bar.add_task("starting", total=total)
 
-        def advance(result: Result) -> None:
+        def advance(result: CaseResult) -> None:
             tally.add(result)
             last = f", last: {tally.last}" if tally.last else ""
             bar.update(task, advance=1, description=escape(f"{tally.bad}{last}" if last else "cases"))

@@ -19,7 +19,7 @@ from netprobe.model.flow import External
 if TYPE_CHECKING:
     from netprobe.lab import LabOptions
     from netprobe.probe import PodOptions
-    from netprobe.run.target import Target
+    from netprobe.run.target import ClusterChoice
 
 IMAGE: Final = "docker.io/library/alpine:3.20"
 
@@ -89,15 +89,17 @@ lab_options: Final = as_record(
 )
 
 
-def resolve_target(ctx: click.Context, cluster: ClusterFlags, lab: LabFlags) -> tuple[Target, LabOptions]:
+def resolve_target(
+    ctx: click.Context, cluster: ClusterFlags, lab: LabFlags
+) -> tuple[ClusterChoice, LabOptions]:
     """The cluster to use, and the lab to start.
 
     UsageError if the options name two clusters, or combine a real cluster with options of a lab.
     """
     from netprobe.lab import LabOptions
-    from netprobe.run.target import Target
+    from netprobe.run.target import ClusterChoice
 
-    target = Target(cluster.kubeconfig, cluster.context, ctx.obj.plugin, lab.lab_name)
+    target = ClusterChoice(cluster.kubeconfig, cluster.context, ctx.obj.plugin, lab.lab_name)
     if lab.lab_name and cluster:
         raise UsageError("--lab and --kubeconfig/--context name two different clusters: use one of them")
     faults = [

@@ -163,14 +163,16 @@ def _verify(suite: Suite, texts: Mapping[str, str], profile: Profile) -> int:
     from netprobe.manifests import Reader, parse_policy
     from netprobe.report import FORMATS
     from netprobe.run.driver import run
-    from netprobe.run.fixture import Fixture
+    from netprobe.run.fixture import FixtureMode
     from netprobe.run.options import RunOptions
 
     reader = Reader()
     documents = tuple(document for name, text in texts.items() for document in reader.text(name, text))
     policies = tuple(map(parse_policy, documents))
     suite = replace(suite, policies=documents, parsed=policies, steps=())
-    report = run_with_progress(lambda progress: run(Fixture(suite), RunOptions(profile=profile), progress))
+    report = run_with_progress(
+        lambda progress: run(FixtureMode(suite), RunOptions(profile=profile), progress)
+    )
     if report.exit_status:
         sys.stderr.writelines(FORMATS.render(report, "table"))
     say(f"on the lab: {report.counts.as_expected:,} of {report.counts.flows:,} flows as declared")

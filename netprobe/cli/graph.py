@@ -96,7 +96,7 @@ def command(
     suite denies them, with a mark of their own; flows that are not as expected are red. A page (-o html) also
     says why a flow is allowed or denied, and works offline. The exit status is 0 whatever the picture shows.
     """
-    from netprobe.report.graph import GRAPH_FORMATS, Denied, GraphOptions, View
+    from netprobe.report.graph import GRAPH_FORMATS, Denied, DrawnTable, GraphOptions
     from netprobe.report.graph.inputs import GraphRequest
     from netprobe.report.graph.text_formats import MERMAID_MOST_EDGES
     from netprobe.report.write import save
@@ -104,7 +104,7 @@ def command(
 
     format_ = output or _format_of(output_file)
     options = GraphOptions(
-        View(view or "result"),
+        DrawnTable(view or "result"),
         Denied(denied or "rows"),
         group,
         bundle,

@@ -37,10 +37,10 @@ from netprobe.model.flow import Family, Via
 from netprobe.report import FORMATS
 
 if TYPE_CHECKING:
-    from netprobe.run.copy import Copy
+    from netprobe.run.copy import CopyMode
     from netprobe.run.driver import Mode
-    from netprobe.run.fixture import Fixture
-    from netprobe.run.in_place import InPlace
+    from netprobe.run.fixture import FixtureMode
+    from netprobe.run.in_place import InPlaceMode
     from netprobe.run.options import RunOptions
 
 FAMILIES: Final[Mapping[str | None, Family | None]] = {None: None, "ipv4": 4, "ipv6": 6}
@@ -61,7 +61,7 @@ class ModeFlags:
     via: tuple[str, ...]
     lifetime_s: float
 
-    def mode(self, path: str | None) -> Fixture | InPlace | Copy:
+    def mode(self, path: str | None) -> FixtureMode | InPlaceMode | CopyMode:
         """The mode. UsageError for options that do not go together, InputError for the suite."""
         self._check(path)
         from netprobe.suite import load
@@ -71,26 +71,28 @@ class ModeFlags:
         if self.placement and of_existing_pods:
             raise UsageError("--placement cannot be used in place: the pods are already on their nodes")
         if self.shadow_namespace:
-            from netprobe.run.copy import Copy, policies_to_try
+            from netprobe.run.copy import CopyMode, policies_to_try
 
-            return Copy(policies_to_try(self.filenames, suite), suite, self.sample, self.seed)
+            return CopyMode(policies_to_try(self.filenames, suite), suite, self.sample, self.seed)
         if suite is None:
             raise click.MissingParameter(param_hint="SUITE", param_type="argument")
         if of_existing_pods:
-            from netprobe.run.in_place import InPlace
+            from netprobe.run.in_place import InPlaceMode
 
             if self.lifetime_s < 10:  # less would end before the pods are ready
                 raise UsageError("--lifetime must be at least 10s")
             lifetime_s = math.ceil(self.lifetime_s)  # a Job counts whole seconds
             ways = tuple(map(Via, self.via))
-            return InPlace(suite, ways, self.sample, self.seed, disturb=self.disturb, lifetime_s=lifetime_s)
+            return InPlaceMode(
+                suite, ways, self.sample, self.seed, disturb=self.disturb, lifetime_s=lifetime_s
+            )
         for name in ("dry_run", "disturb", "sample", "via"):
             if getattr(self, name):
                 option = f"--{name.replace('_', '-')}"
                 raise UsageError(f"{option} needs --in-place, or a suite without topology")
-        from netprobe.run.fixture import PLACEMENTS, Fixture
+        from netprobe.run.fixture import PLACEMENTS, FixtureMode
 
-        return Fixture(suite, PLACEMENTS[self.placement])
+        return FixtureMode(suite, PLACEMENTS[self.placement])
 
     def _check(self, path: str | None) -> None:
         if self.shadow_namespace and not self.in_place:
@@ -211,7 +213,7 @@ def command(
     from netprobe.cli.progress import run_with_progress
     from netprobe.probe import Deadlines, Pace
     from netprobe.run.driver import preview
-    from netprobe.run.fixture import Fixture
+    from netprobe.run.fixture import FixtureMode
     from netprobe.run.options import RunOptions
     from netprobe.simulate import profile as profile_of
 
@@ -227,7 +229,7 @@ def command(
         timeout_s,
         FAMILIES[ip_family],
     )
-    if flags.dry_run and not isinstance(mode, Fixture):
+    if flags.dry_run and not isinstance(mode, FixtureMode):
         for piece in run_with_progress(lambda progress: preview(mode, options, progress)):
             print(piece, end="")
         return 0

@@ -20,7 +20,7 @@ Need: TypeAlias = Literal["sctp", "dual-stack", "two-nodes", "outside", "host-ne
 
 
 @dataclass(frozen=True, slots=True)
-class Rule:
+class ApiRule:
     """A row of docs/semantics.md. `shown` is "packet" if a probe can show it, otherwise what shows it."""
 
     id: str

@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 
 from netprobe.conformance.case import Case
-from netprobe.conformance.result import CaseStatus, Result, Results
+from netprobe.conformance.result import CaseResult, CaseStatus, Results
 from netprobe.conformance.runner import Runner
 from netprobe.run.cluster import open_cluster
 from netprobe.run.options import Progress, RunOptions
@@ -36,7 +36,7 @@ class ConformanceRun:
         """The run until now."""
         return RunInfo.since(self._started, self._runner.run if self._runner else None)
 
-    async def results(self, progress: Progress, on_result: Callable[[Result], None]) -> Results:
+    async def results(self, progress: Progress, on_result: Callable[[CaseResult], None]) -> Results:
         """Run the cases and remove everything that was created.
 
         After a cancellation, the results of the finished cases. NetprobeError if the cluster cannot be used

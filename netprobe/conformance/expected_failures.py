@@ -16,7 +16,7 @@ from pydantic import BaseModel, ConfigDict, Field, RootModel
 
 from netprobe.conformance.case import Case, has_name, suggestion
 from netprobe.conformance.load import ListReader, text_of
-from netprobe.conformance.result import CaseStatus, Result, Results, Triage
+from netprobe.conformance.result import CaseResult, CaseStatus, Results, Triage
 
 
 class ExpectedFailure(BaseModel):
@@ -55,7 +55,7 @@ def triage(results: Results, known: Sequence[ExpectedFailure], today: dt.date) -
     return replace(results, results=tuple(_judged(result, known, today) for result in results.results))
 
 
-def _judged(result: Result, known: Sequence[ExpectedFailure], today: dt.date) -> Result:
+def _judged(result: CaseResult, known: Sequence[ExpectedFailure], today: dt.date) -> CaseResult:
     entry = next((one for one in known if one.holds(result.case)), None)
     if entry is None:
         return result

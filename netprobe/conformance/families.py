@@ -29,7 +29,7 @@ def names(text: str) -> Names:
 
 
 @dataclass(frozen=True, slots=True)
-class Member:
+class GeneratedCase:
     """A generated case: its name, the rules that it shows, and its single step."""
 
     name: str
@@ -53,7 +53,7 @@ class Part:
 
 
 @dataclass(frozen=True, slots=True)
-class Side:
+class AllowedFlows:
     """What one direction of a policy allows: these pods, on these ports."""
 
     pods: Names
@@ -63,8 +63,8 @@ class Side:
         return peer in self.pods and port in self.ports
 
 
-CLOSED = Side(NOTHING, NOTHING)
-OPEN = Side(ALL_PODS, ALL_PORTS)
+CLOSED = AllowedFlows(NOTHING, NOTHING)
+OPEN = AllowedFlows(ALL_PODS, ALL_PORTS)
 
 
 class Families:
@@ -76,8 +76,8 @@ class Families:
         self._port: Object = base["port"]
         self._base_peer: dict[str, Object] = {"ingress": base["into"]["peer"], "egress": base["out"]["peer"]}
         self._base = {
-            "ingress": Side(names(base["into"]["means"]), opens),
-            "egress": Side(names(base["out"]["means"]), opens),
+            "ingress": AllowedFlows(names(base["into"]["means"]), opens),
+            "egress": AllowedFlows(names(base["out"]["means"]), opens),
         }
         self._peers = [Part.of(part) for part in data["peers"]]
         self._own_label = Part.of(data["own_label"])
@@ -85,15 +85,15 @@ class Families:
         self._two_entries: Sequence[Sequence[str]] = data["two_entries"]
         self._stacks: Sequence[Mapping[str, Any]] = data["stacks"]
 
-    def members(self) -> Iterator[Member]:
+    def members(self) -> Iterator[GeneratedCase]:
         yield from self._targets()
         for way in SECTIONS:
             for name, rules, side, shows in self._sides(way):
                 tags = frozenset({way, *(["sctp"] if "sctp" in name.lower() else [])})
-                yield Member(f"{way}: {name}", shows, tags, self._member(way, rules, side))
+                yield GeneratedCase(f"{way}: {name}", shows, tags, self._member(way, rules, side))
         yield from self._stacked()
 
-    def _sides(self, way: str) -> Iterator[tuple[str, list[Object], Side, tuple[str, ...]]]:
+    def _sides(self, way: str) -> Iterator[tuple[str, list[Object], AllowedFlows, tuple[str, ...]]]:
         """Variants of one direction: a name, its rules, what they let pass, and which rules they show."""
         base = self._base[way]
 
@@ -106,23 +106,28 @@ class Families:
         yield "the base", [rule()], base, ("one-peer-and", "port-number")
         yield "no rules", [], CLOSED, ("no-rules",)
         yield "one empty rule", [{}], OPEN, ("empty-rule",)
-        yield "peers []", [rule(peers=[])], Side(ALL_PODS, base.ports), ("no-peers",)
-        yield "ports []", [rule(ports=[])], Side(base.pods, ALL_PORTS), ("no-ports",)
+        yield "peers []", [rule(peers=[])], AllowedFlows(ALL_PODS, base.ports), ("no-peers",)
+        yield "ports []", [rule(ports=[])], AllowedFlows(base.pods, ALL_PORTS), ("no-ports",)
         for part in (*self._peers, self._own_label):
-            yield f"peer {part.name}", [rule(peers=[part])], Side(part.means, base.ports), (part.rule,)
+            yield (
+                f"peer {part.name}",
+                [rule(peers=[part])],
+                AllowedFlows(part.means, base.ports),
+                (part.rule,),
+            )
         for one, two in combinations(self._peers, 2):
-            side = Side(one.means | two.means, base.ports)
+            side = AllowedFlows(one.means | two.means, base.ports)
             shows = tuple(dict.fromkeys(("two-peers-or", one.rule, two.rule)))
             yield f"peers {one.name} | {two.name}", [rule(peers=[one, two])], side, shows
         for part in self._entries.values():
-            yield f"port {part.name}", [rule(ports=[part])], Side(base.pods, part.means), (part.rule,)
+            yield f"port {part.name}", [rule(ports=[part])], AllowedFlows(base.pods, part.means), (part.rule,)
         for first, second in self._two_entries:
             one, two = self._entries[first], self._entries[second]
-            side = Side(base.pods, one.means | two.means)
+            side = AllowedFlows(base.pods, one.means | two.means)
             shows = tuple(dict.fromkeys((one.rule, two.rule)))
             yield f"ports {first} | {second}", [rule(ports=[one, two])], side, shows
 
-    def _member(self, way: str, rules: Sequence[Object], side: Side) -> CaseStep:
+    def _member(self, way: str, rules: Sequence[Object], side: AllowedFlows) -> CaseStep:
         """The base policy with one direction's rules replaced."""
         sides = {**self._base, way: side}
         sections = {key: self._base_rules(key) for key in SECTIONS} | {way: list(rules)}
@@ -134,7 +139,7 @@ class Families:
     def _base_rules(self, way: str) -> list[Object]:
         return [{SECTIONS[way]: [self._base_peer[way]], "ports": [self._port]}]
 
-    def _targets(self) -> Iterator[Member]:
+    def _targets(self) -> Iterator[GeneratedCase]:
         """The base policy in other namespaces, and with other subjects."""
         pod_a: Object = {"matchLabels": {"pod": "a"}}
         pods_ab: Object = {"matchExpressions": [{"key": "pod", "operator": "In", "values": ["a", "b"]}]}
@@ -143,13 +148,13 @@ class Families:
         yield self._target("podSelector {}", "x", {}, "x/a x/b x/c")
         yield self._target("a and b by expression", "x", pods_ab, "x/a x/b")
 
-    def _target(self, name: str, namespace: str, selector: Object, subjects: str) -> Member:
+    def _target(self, name: str, namespace: str, selector: Object, subjects: str) -> GeneratedCase:
         spec = _spec(selector, self._base_rules("ingress"), [*self._base_rules("egress"), DNS_RULE])
         means = expected(names(subjects), self._base["ingress"], self._base["egress"])
         step = CaseStep([policy(namespace, spec, "base")], means)
-        return Member(f"target: {name}", ("both-sides",), frozenset({"ingress", "egress"}), step)
+        return GeneratedCase(f"target: {name}", ("both-sides",), frozenset({"ingress", "egress"}), step)
 
-    def _stacked(self) -> Iterator[Member]:
+    def _stacked(self) -> Iterator[GeneratedCase]:
         """One policy of each sort, and two of different sorts, on one pod; then one on each end."""
         for way in SECTIONS:
             for count in (1, 2):
@@ -159,16 +164,16 @@ class Families:
                     name = f"{way}: {' + '.join(kind['name'] for kind in wanted)}"
                     single = "empty-rule" if side is OPEN else "no-rules"
                     shows = (single,) if count == 1 else ("union", single)
-                    yield Member(name, shows, frozenset({way}), CaseStep(policies, _stack(way, side)))
+                    yield GeneratedCase(name, shows, frozenset({way}), CaseStep(policies, _stack(way, side)))
         deny, allow = self._stacks[0], next(kind for kind in self._stacks if kind["opens"])
         for out, into in ((deny, allow), (allow, deny)):
             policies = [_one_way("egress", out, "out"), _one_way("ingress", into, "in")]
             means = _stack("egress", CLOSED) if out is deny else _stack("ingress", CLOSED)
             name = f"source {out['name']}, destination {into['name']}"
-            yield Member(name, ("both-sides",), frozenset(SECTIONS), CaseStep(policies, means))
+            yield GeneratedCase(name, ("both-sides",), frozenset(SECTIONS), CaseStep(policies, means))
 
 
-def _stack(way: str, side: Side) -> Expected:
+def _stack(way: str, side: AllowedFlows) -> Expected:
     return expected(names("y/c"), side, OPEN) if way == "ingress" else expected(names("x/b"), OPEN, side)
 
 
@@ -198,7 +203,7 @@ def _spec(selector: Object, into: Sequence[Object], out: Sequence[Object]) -> Ob
     }
 
 
-def expected(subjects: Names, into: Side, out: Side) -> Expected:
+def expected(subjects: Names, into: AllowedFlows, out: AllowedFlows) -> Expected:
     """What is allowed if a set of pods is isolated in both directions and no other pod is."""
 
     def passes(cell: Cell) -> bool:

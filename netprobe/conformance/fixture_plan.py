@@ -21,7 +21,7 @@ OUTSIDE_PORTS: Final = (ContainerPort(80), ContainerPort(81))
 
 
 @dataclass(frozen=True, slots=True)
-class Plan:
+class FixturePlan:
     """The objects of one fixture. Pods a and c run on the first node, b on the second if there is one."""
 
     run: str

@@ -16,7 +16,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
 
-from netprobe.conformance.result import CaseStatus, Result, Results, Triage
+from netprobe.conformance.result import CaseResult, CaseStatus, Results, Triage
 from netprobe.errors import InputError, NetprobeError, Problem
 from netprobe.run.record import ClusterInfo, RunInfo
 
@@ -211,7 +211,7 @@ def against(results: Results, before: Sequence[PastRun]) -> Results:
     return replace(results, results=tuple(_against(r, known.get(r.case.name)) for r in results.results))
 
 
-def _against(result: Result, before: PastCase | None) -> Result:
+def _against(result: CaseResult, before: PastCase | None) -> CaseResult:
     if before is None or result.standing is not None:
         return result
     if (

@@ -12,7 +12,7 @@ from typing import Any, Final, TypeVar
 
 from pydantic import RootModel, ValidationError
 
-from netprobe.conformance.case import Case, CaseStep, Rule
+from netprobe.conformance.case import ApiRule, Case, CaseStep
 from netprobe.conformance.families import Families, policy
 from netprobe.conformance.schema import CaseFile, CaseSpec, MomentSpec, PolicySpec
 from netprobe.conformance.world import (
@@ -43,10 +43,10 @@ LONGEST_KEY: Final = ".".join(["k" * 63] * 3 + ["k" * 61]) + "/" + "n" * 63
 
 
 @functools.cache
-def rules() -> Mapping[str, Rule]:
+def rules() -> Mapping[str, ApiRule]:
     """The rules of docs/semantics.md by id, in the order of that page."""
     (tree,) = read_yaml(_text("rules.yaml"))
-    return {row["id"]: Rule(**row) for row in tree.value}
+    return {row["id"]: ApiRule(**row) for row in tree.value}
 
 
 @functools.cache

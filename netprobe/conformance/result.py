@@ -79,7 +79,7 @@ class StepResult:
 
 
 @dataclass(frozen=True, slots=True)
-class Result:
+class CaseResult:
     """The result of one case.
 
     `reason` says why it was skipped, not tried or not scored, or why it is unknown. `remark` is the reason
@@ -116,7 +116,7 @@ class Results:
     `shard`: (index from 0, number of shards) if only a part of the cases ran. `interrupted`: by a signal.
     """
 
-    results: tuple[Result, ...]
+    results: tuple[CaseResult, ...]
     enforcement: str | None = None
     problems: tuple[str, ...] = ()
     fixtures: int = 1
@@ -127,14 +127,14 @@ class Results:
     def counts(self) -> Counter[CaseStatus]:
         return Counter(result.status for result in self.results)
 
-    def features(self) -> Mapping[str, tuple[Result, ...]]:
+    def features(self) -> Mapping[str, tuple[CaseResult, ...]]:
         """The results by feature, in the order in which the features first appear."""
-        found: dict[str, list[Result]] = {}
+        found: dict[str, list[CaseResult]] = {}
         for result in self.results:
             found.setdefault(result.case.feature, []).append(result)
         return {feature: tuple(results) for feature, results in found.items()}
 
-    def of(self, *statuses: CaseStatus) -> Iterator[Result]:
+    def of(self, *statuses: CaseStatus) -> Iterator[CaseResult]:
         return (result for result in self.results if result.status in statuses)
 
     @property

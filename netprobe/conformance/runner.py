@@ -15,8 +15,16 @@ from netprobe.conformance.case_fixture import CaseFixture, State
 from netprobe.conformance.case_pods import CasePods, kept_open
 from netprobe.conformance.cells import probed_cells
 from netprobe.conformance.fixture_map import FixtureMap
-from netprobe.conformance.fixture_plan import Plan
-from netprobe.conformance.result import CaseStatus, Result, Results, StepResult, attempts, is_settled, overall
+from netprobe.conformance.fixture_plan import FixturePlan
+from netprobe.conformance.result import (
+    CaseResult,
+    CaseStatus,
+    Results,
+    StepResult,
+    attempts,
+    is_settled,
+    overall,
+)
 from netprobe.conformance.world import EMPTY, HOST_PORT, KUBELET, NAMESPACES, PASSING, PODS, SERVICE, Cell
 from netprobe.diff import Row, compare
 from netprobe.errors import ClusterError, ForbiddenError, NetprobeError
@@ -54,11 +62,11 @@ class Runner:
     deadlines: Deadlines = field(default_factory=Deadlines)
     pace: Pace = field(default_factory=Pace)
     progress: Callable[[str], None] = lambda _: None
-    on_result: Callable[[Result], None] = lambda _: None
+    on_result: Callable[[CaseResult], None] = lambda _: None
     run: str = field(default_factory=new_run)
     _closed: tuple[str, ...] = field(default=(), init=False)
     _running: list[CaseFixture] = field(default_factory=list, init=False)
-    _done: dict[str, Result] = field(default_factory=dict, init=False)
+    _done: dict[str, CaseResult] = field(default_factory=dict, init=False)
 
     @property
     def tried(self) -> int:
@@ -74,7 +82,7 @@ class Runner:
         asked = {case.name: probed_cells(case, full=self.full) for case in self.cases}
         nodes = await self._nodes()
         count = max(1, min(self.fixtures, len(self.cases)))
-        plans = [Plan(self.run, index, nodes) for index in range(count)]
+        plans = [FixturePlan(self.run, index, nodes) for index in range(count)]
         bench = Workbench(
             self.cluster,
             Fixture(
@@ -122,7 +130,8 @@ class Runner:
     def so_far(self, why: str = "") -> Results:
         """The results until now. All other cases are UNTRIED, with the reason `why`."""
         every = tuple(
-            self._done.get(case.name) or Result(case, CaseStatus.UNTRIED, reason=why) for case in self.cases
+            self._done.get(case.name) or CaseResult(case, CaseStatus.UNTRIED, reason=why)
+            for case in self.cases
         )
         enforcement = NOT_ENFORCING if any(fixture.enforcing is False for fixture in self._running) else None
         return Results(every, enforcement, fixtures=max(1, len(self._running)))
@@ -141,32 +150,32 @@ class Runner:
             begun = loop.time()
             reason = self._lacking(case, fixture)
             if reason:
-                result = Result(case, CaseStatus.SKIPPED, reason=reason)
+                result = CaseResult(case, CaseStatus.SKIPPED, reason=reason)
             else:
                 try:
                     result = await self._try(fixture, bench, f"c{number}-", case, asked[case.name])
                     troubles = 0
                 except NetprobeError as error:
                     if isinstance(error, ForbiddenError) and "host-network" in case.needs:
-                        result = Result(case, CaseStatus.SKIPPED, reason=f"{NO_HOST_PODS}: {error}")
+                        result = CaseResult(case, CaseStatus.SKIPPED, reason=f"{NO_HOST_PODS}: {error}")
                     else:
                         troubles += 1
                         if troubles == MOST_TROUBLES:
                             raise
-                        result = Result(case, CaseStatus.UNKNOWN, reason=str(error))
+                        result = CaseResult(case, CaseStatus.UNKNOWN, reason=str(error))
             self._done[case.name] = replace(result, seconds=loop.time() - begun)
             self.on_result(self._done[case.name])
 
     async def _try(
         self, fixture: CaseFixture, bench: Workbench, prefix: str, case: Case, cells: Sequence[Cell]
-    ) -> Result:
+    ) -> CaseResult:
         async with CasePods(self.cluster, bench, case, fixture.site, options=self.options) as case_pods:
             found = [
                 await self._step(fixture, case_pods, case, step, prefix=prefix, cells=cells)
                 for step in case.steps
             ]
         status, reason = overall(case, tuple(found), self._unscored(case))
-        return Result(case, status, tuple(found), reason)
+        return CaseResult(case, status, tuple(found), reason)
 
     async def _step(
         self,
@@ -256,7 +265,7 @@ class Runner:
         closed = f": {', '.join(self._closed)} not ready or not schedulable" if self._closed else ""
         return f"this cluster has only one usable node{closed}"
 
-    async def _site(self, plan: Plan, bench: Workbench) -> FixtureMap:
+    async def _site(self, plan: FixturePlan, bench: Workbench) -> FixtureMap:
         """The names and addresses of a fixture that was created, its Service included."""
         addresses: dict[str, tuple[Address, ...]] = {}
         nodes: dict[str, str] = {}

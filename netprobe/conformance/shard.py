@@ -16,7 +16,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from netprobe.conformance.case import Case
 from netprobe.conformance.fixture_map import FixtureMap, fictional_map
-from netprobe.conformance.result import CaseStatus, Result, Results, StepResult
+from netprobe.conformance.result import CaseResult, CaseStatus, Results, StepResult
 from netprobe.conformance.world import KUBELET, Cell
 from netprobe.diff import Row, compare
 from netprobe.errors import InputError, Problem
@@ -211,9 +211,9 @@ def _missing(parts: Sequence[_Report]) -> Iterator[str]:
             yield f"shard {', '.join(lost)} of {count} is missing: its cases are not included"
 
 
-def _result(case: Case, part: _Case) -> Result:
+def _result(case: Case, part: _Case) -> CaseResult:
     found = [_step(case, number, step) for number, step in enumerate(part.moments) if part.moments]
-    return Result(case, part.status, tuple(found), part.reason, part.seconds)
+    return CaseResult(case, part.status, tuple(found), part.reason, part.seconds)
 
 
 def _step(case: Case, number: int, part: _Moment) -> StepResult:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import Enum
 
-from netprobe.manifests.change import Change
+from netprobe.manifests.change import ObjectChange
 from netprobe.model.flow import Address, Flow
 from netprobe.model.policy import Direction, Place, PolicyRef
 from netprobe.model.verdict import Verdict
@@ -121,7 +121,7 @@ class SuggestedEdit:
     target: str
     path: str
     text: str
-    change: Change
+    change: ObjectChange
     place: Place | None = None
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from netprobe.explain.explanation import ObstacleKind, PolicyView, RuleView, SideView, SuggestedEdit
 from netprobe.explain.obstacle import describe_peer, describe_pods, describe_port
-from netprobe.manifests.change import Apply, Label, Patch, pointer
+from netprobe.manifests.change import Apply, Patch, SetLabels, pointer
 from netprobe.manifests.workload import CONTROLLER_LABELS
 from netprobe.model.flow import Flow
 from netprobe.model.labels import EVERYTHING, NAME_LABEL, Labels, Selector
@@ -108,9 +108,9 @@ class Opener:
                 continue
             labels = dict((obstacle.label,))
             if obstacle.kind is ObstacleKind.NAMESPACE_LABEL_MISSING:
-                change, target = Label("Namespace", ref.namespace, labels), f"namespace {ref.namespace}"
+                change, target = SetLabels("Namespace", ref.namespace, labels), f"namespace {ref.namespace}"
             elif obstacle.kind is ObstacleKind.LABEL_MISSING:
-                change, target = Label("Pod", str(ref), labels), f"pod {ref}"
+                change, target = SetLabels("Pod", str(ref), labels), f"pod {ref}"
             else:
                 continue
             text = f"label {target} {'='.join(obstacle.label)}"

@@ -11,7 +11,7 @@ from typing import assert_never
 from netprobe.explain.explanation import PolicyView, RuleView, SideView, SuggestedEdit, Suggestion
 from netprobe.explain.obstacle import describe_pods
 from netprobe.explain.opening import Candidate, Opener, new_policy, own_labels
-from netprobe.manifests.change import Apply, Change, Delete, Label, Patch, patched, pointer
+from netprobe.manifests.change import Apply, Delete, ObjectChange, Patch, SetLabels, patched, pointer
 from netprobe.model.cluster import Cluster
 from netprobe.model.flow import Flow, PodRef
 from netprobe.model.policy import Direction
@@ -107,14 +107,14 @@ def _isolating(simulator: Simulator, side: SideView) -> Candidate | None:
     return Candidate(ADDED_POLICY + (side.direction is Direction.EGRESS), (edit,))
 
 
-def changed(cluster: Cluster, changes: Sequence[Change]) -> Cluster:
+def changed(cluster: Cluster, changes: Sequence[ObjectChange]) -> Cluster:
     """The cluster with all changes. The last is applied first, so removing an item does not move others."""
     for change in reversed(changes):
         cluster = _changed(cluster, change)
     return cluster
 
 
-def _changed(cluster: Cluster, change: Change) -> Cluster:
+def _changed(cluster: Cluster, change: ObjectChange) -> Cluster:
     match change:
         case Patch(kind, name, operations):
             policies = tuple(
@@ -131,11 +131,11 @@ def _changed(cluster: Cluster, change: Change) -> Cluster:
         case Delete(kind, name):
             kept = (one for one in cluster.policies if (one.kind, str(one.ref)) != (kind, name))
             return replace(cluster, policies=tuple(kept))
-        case Label("Namespace", name, labels):
+        case SetLabels("Namespace", name, labels):
             space = cluster.namespaces[name]
             space = replace(space, labels={**space.labels, **labels})
             return replace(cluster, namespaces={**cluster.namespaces, name: space})
-        case Label(_, name, labels):
+        case SetLabels(_, name, labels):
             pod = cluster.pods[PodRef.parse(name)]
             pod = replace(pod, labels={**pod.labels, **labels})
             return replace(cluster, pods={**cluster.pods, pod.ref: pod})

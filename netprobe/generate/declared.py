@@ -72,7 +72,7 @@ class Declared:
     itself: Mapping[Flow, Share] = field(default_factory=dict)
 
 
-def crowded(expectation: Expectation, cluster: Cluster) -> Declared:
+def declared_crowds(expectation: Expectation, cluster: Cluster) -> Declared:
     """The declared matrix by crowds.
 
     Raises InputError for rows that match nothing or that later rows override completely.

@@ -70,7 +70,7 @@ class Opening:
 Openings: TypeAlias = Mapping[PortNumber, Opening]
 
 
-class Permission(NamedTuple):
+class RowPermission(NamedTuple):
     """What a row allows one subject: peers on a port, as bits. `row` None: the default."""
 
     row: int | None
@@ -86,15 +86,15 @@ class Demand:
     crowds: Demands
     classes: Demands
 
-    def permissions(self, direction: Direction) -> Mapping[int, list[Permission]]:
+    def permissions(self, direction: Direction) -> Mapping[int, list[RowPermission]]:
         """What the rows allow each class or host in a direction."""
-        found: dict[int, list[Permission]] = defaultdict(list)
-        alike: dict[Permission, list[int]] = defaultdict(list)
+        found: dict[int, list[RowPermission]] = defaultdict(list)
+        alike: dict[RowPermission, list[int]] = defaultdict(list)
         for port, targets in self.classes.items():
             for target, demanded in targets.items():
                 for part in demanded.rows:
                     if part.verdict is Verdict.ALLOW:
-                        alike[Permission(part.row, port, part.sources)].append(target)
+                        alike[RowPermission(part.row, port, part.sources)].append(target)
         for permission, targets_alike in alike.items():
             if direction is Direction.INGRESS:
                 for target in targets_alike:
@@ -126,7 +126,9 @@ class Demand:
         return found
 
 
-def openings_by_port(permissions: Iterable[Permission], direction: Direction, named: NamedPeers) -> Openings:
+def openings_by_port(
+    permissions: Iterable[RowPermission], direction: Direction, named: NamedPeers
+) -> Openings:
     """What permissions of one subject allow, port by port."""
     found: dict[PortNumber, Opening] = {}
     for row, port, peers in permissions:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from netprobe.errors import InputError, NetprobeError, Problem
-from netprobe.generate.declared import crowded
+from netprobe.generate.declared import declared_crowds
 from netprobe.generate.demand import Refusal
 from netprobe.generate.generate import Generated, generate
 from netprobe.generate.text import file_name, manifest
@@ -37,7 +37,7 @@ def generate_for(
     """
     expected = suite.expectation
     found = generate(
-        crowded(expected, cluster),
+        declared_crowds(expected, cluster),
         cluster,
         denies_by_default=expected.default is Verdict.DENY,
         dns=dns,

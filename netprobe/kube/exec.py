@@ -24,7 +24,7 @@ from netprobe.kube import errors
 from netprobe.kube.resources import RESOURCES
 from netprobe.kube.transport import EXECS, Transport
 from netprobe.model.flow import PodRef
-from netprobe.probe.api import Finished
+from netprobe.probe.api import ExecResult
 
 STDIN, STDOUT, STDERR, ERROR = range(4)
 _KEPT_STDERR: Final = 8192
@@ -48,7 +48,7 @@ class ExecSession:
         self._partial = ""
         self._stderr = bytearray()
         self._error = bytearray()
-        self.finished: Finished | None = None
+        self.finished: ExecResult | None = None
 
     @property
     def stderr(self) -> str:
@@ -72,7 +72,9 @@ class ExecSession:
         """The connection ended. A last line without an end counts only if the command's end is known."""
         if self.finished is None:
             text = self._error.decode("utf-8", "replace")
-            self.finished = Finished(None, f"cut status: {text[:200]}" if text else "the connection was lost")
+            self.finished = ExecResult(
+                None, f"cut status: {text[:200]}" if text else "the connection was lost"
+            )
             return []
         rest = self._partial + self._decoder.decode(b"", final=True)
         self._partial = ""
@@ -85,22 +87,22 @@ class ExecSession:
         return lines
 
 
-def _finished(data: bytes) -> Finished | None:
+def _finished(data: bytes) -> ExecResult | None:
     """Read the Status; None while it is not all there."""
     try:
         status: Any = json.loads(data)
     except ValueError:
         return None
     if not isinstance(status, dict):
-        return Finished(None, f"unreadable status: {data[:200]!r}")
+        return ExecResult(None, f"unreadable status: {data[:200]!r}")
     if status.get("status") == "Success":
-        return Finished(0)
+        return ExecResult(0)
     message = str(status.get("message") or status.get("reason") or "no message")
     causes = (status.get("details") or {}).get("causes") or []
     codes = [str(c.get("message")) for c in causes if isinstance(c, dict) and c.get("reason") == "ExitCode"]
     if codes and codes[0].isdecimal():
-        return Finished(int(codes[0]), message)
-    return Finished(None, message)  # the runtime could not start the command, or the pod is gone
+        return ExecResult(int(codes[0]), message)
+    return ExecResult(None, message)  # the runtime could not start the command, or the pod is gone
 
 
 class WebsocketExecution:
@@ -141,7 +143,7 @@ class WebsocketExecution:
         return self._socket.get_extra_info("socket")
 
     @property
-    def finished(self) -> Finished | None:
+    def finished(self) -> ExecResult | None:
         return self._session.finished
 
     @property

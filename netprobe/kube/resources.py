@@ -9,7 +9,7 @@ from netprobe.policies.kinds import SIMULATED
 
 
 @dataclass(frozen=True, slots=True)
-class Resource:
+class ResourceType:
     """A kind: its `apiVersion`, its plural in paths, and whether it is namespaced."""
 
     api_version: str
@@ -33,28 +33,28 @@ class Resource:
         return "/" + "/".join(parts)
 
 
-RESOURCES: dict[str, Resource] = {
+RESOURCES: dict[str, ResourceType] = {
     resource.kind: resource
     for resource in (
-        Resource("v1", "Namespace", "namespaces", namespaced=False),
-        Resource("v1", "Node", "nodes", namespaced=False),
-        Resource("v1", "Pod", "pods"),
-        Resource("v1", "Service", "services"),
-        Resource("v1", "ServiceAccount", "serviceaccounts"),
-        Resource("v1", "ConfigMap", "configmaps"),
-        Resource("v1", "Event", "events"),
-        Resource("v1", "ResourceQuota", "resourcequotas"),
-        Resource("v1", "LimitRange", "limitranges"),
-        Resource("apps/v1", "Deployment", "deployments"),
-        Resource("apps/v1", "DaemonSet", "daemonsets"),
-        Resource("apps/v1", "ReplicaSet", "replicasets"),
-        Resource("apps/v1", "StatefulSet", "statefulsets"),
-        Resource("batch/v1", "Job", "jobs"),
-        Resource("coordination.k8s.io/v1", "Lease", "leases"),
-        Resource("discovery.k8s.io/v1", "EndpointSlice", "endpointslices"),
-        *(Resource(kind.api_version, kind.kind, kind.plural, kind.namespaced) for kind in SIMULATED),
-        Resource("policy/v1", "PodDisruptionBudget", "poddisruptionbudgets"),
-        Resource("authentication.k8s.io/v1", "SelfSubjectReview", "selfsubjectreviews", False),
-        Resource("authorization.k8s.io/v1", "SelfSubjectAccessReview", "selfsubjectaccessreviews", False),
+        ResourceType("v1", "Namespace", "namespaces", namespaced=False),
+        ResourceType("v1", "Node", "nodes", namespaced=False),
+        ResourceType("v1", "Pod", "pods"),
+        ResourceType("v1", "Service", "services"),
+        ResourceType("v1", "ServiceAccount", "serviceaccounts"),
+        ResourceType("v1", "ConfigMap", "configmaps"),
+        ResourceType("v1", "Event", "events"),
+        ResourceType("v1", "ResourceQuota", "resourcequotas"),
+        ResourceType("v1", "LimitRange", "limitranges"),
+        ResourceType("apps/v1", "Deployment", "deployments"),
+        ResourceType("apps/v1", "DaemonSet", "daemonsets"),
+        ResourceType("apps/v1", "ReplicaSet", "replicasets"),
+        ResourceType("apps/v1", "StatefulSet", "statefulsets"),
+        ResourceType("batch/v1", "Job", "jobs"),
+        ResourceType("coordination.k8s.io/v1", "Lease", "leases"),
+        ResourceType("discovery.k8s.io/v1", "EndpointSlice", "endpointslices"),
+        *(ResourceType(kind.api_version, kind.kind, kind.plural, kind.namespaced) for kind in SIMULATED),
+        ResourceType("policy/v1", "PodDisruptionBudget", "poddisruptionbudgets"),
+        ResourceType("authentication.k8s.io/v1", "SelfSubjectReview", "selfsubjectreviews", False),
+        ResourceType("authorization.k8s.io/v1", "SelfSubjectAccessReview", "selfsubjectaccessreviews", False),
     )
 }

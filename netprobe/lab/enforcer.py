@@ -8,7 +8,7 @@ from typing import Final
 
 from netprobe.errors import LabError
 from netprobe.lab.api.resources import ENDPOINT_SLICES, NAMESPACES, NETWORK_POLICIES, SERVICES, Resource
-from netprobe.lab.api.store import Change, Store
+from netprobe.lab.api.store import Store, StoredChange
 from netprobe.lab.fabric.state import Fabric, InstalledPolicy, NetworkState, PolicyPod
 from netprobe.model.flow import PodRef
 from netprobe.model.objects import Object
@@ -114,7 +114,7 @@ class StatePusher:
         self._wanted += 1
         self._changed.set()
 
-    def _note(self, change: Change) -> None:
+    def _note(self, change: StoredChange) -> None:
         if change.resource in _SEEN:
             self._objects.pop(change.resource, None)
             self._touch()

@@ -19,7 +19,7 @@ from netprobe.lab.api import faults
 from netprobe.lab.api.lifecycle import Deletion
 from netprobe.lab.api.operations import Operations, lab_itself, now
 from netprobe.lab.api.resources import NODES, PODS
-from netprobe.lab.api.store import Change, Key
+from netprobe.lab.api.store import ObjectKey, StoredChange
 from netprobe.lab.controllers.base import Controller
 from netprobe.lab.enforcer import OUTSIDE, StatePusher
 from netprobe.lab.fabric.state import Fabric, FabricPod, PlacedPod, PolicyPod
@@ -40,7 +40,7 @@ class _Local:
     addresses: tuple[Address, ...]
 
 
-class Kubelet(Controller[Key]):
+class Kubelet(Controller[ObjectKey]):
     """The kubelet of every node, and the scheduler."""
 
     parallel = 64  # they wait for the kernel together, and one transaction serves all of them
@@ -49,9 +49,9 @@ class Kubelet(Controller[Key]):
         super().__init__(operations)
         self._fabric = fabric
         self._enforcer = enforcer
-        self._local: dict[Key, _Local] = {}
+        self._local: dict[ObjectKey, _Local] = {}
 
-    def concerned(self, change: Change) -> Iterable[Key]:
+    def concerned(self, change: StoredChange) -> Iterable[ObjectKey]:
         if change.resource is not PODS:
             return []
         local = self._local.get(change.key)
@@ -63,7 +63,7 @@ class Kubelet(Controller[Key]):
             self._show(change.now.object, local)  # policies see new labels at once
         return [change.key]
 
-    async def reconcile(self, key: Key) -> float | None:
+    async def reconcile(self, key: ObjectKey) -> float | None:
         stored = self.store.get(PODS, key)
         local = self._local.get(key)
         if local is not None and (stored is None or stored.object["metadata"]["uid"] != local.uid):
@@ -82,7 +82,7 @@ class Kubelet(Controller[Key]):
             return await self._bring_up(key, pod)
         return await self._keep_up(key, pod, local)
 
-    async def _bring_up(self, key: Key, pod: Object) -> float | None:
+    async def _bring_up(self, key: ObjectKey, pod: Object) -> float | None:
         try:
             spec = self._spec(pod)
             placed = await self._fabric.place(spec)
@@ -122,7 +122,7 @@ class Kubelet(Controller[Key]):
         times = (deadline, faults.restart_after(pod), podstatus.completes_after(pod))
         return min((float(time) for time in times if time), default=None)
 
-    async def _keep_up(self, key: Key, pod: Object, local: _Local) -> float | None:
+    async def _keep_up(self, key: ObjectKey, pod: Object, local: _Local) -> float | None:
         """Update the pod's readiness; restart or end it when it is time. Seconds until the next such time."""
         if pod["status"]["phase"] != "Running":
             return None
@@ -151,7 +151,7 @@ class Kubelet(Controller[Key]):
             return min((float(time) - age for time in (completes, deadline) if time), default=None)
         return None
 
-    async def _finish(self, key: Key, pod: Object) -> None:
+    async def _finish(self, key: ObjectKey, pod: Object) -> None:
         """End a pod that is being deleted; as no image runs, it needs none of its grace period."""
         if key in self._local:
             for container in pod["spec"]["containers"]:
@@ -166,7 +166,7 @@ class Kubelet(Controller[Key]):
             deletion = Deletion(grace_s=0, uid=metadata["uid"])
             self.operations.delete(PODS, key.namespace, key.name, deletion, lab_itself())
 
-    async def _tear_down(self, key: Key) -> None:
+    async def _tear_down(self, key: ObjectKey) -> None:
         if key in self._local:
             ref = PodRef(*key)
             await self._fabric.remove(ref)
@@ -225,7 +225,7 @@ class Kubelet(Controller[Key]):
         load = Counter(local.placement.node.name for local in self._local.values())
         return min(fitting, key=lambda name: load[name])
 
-    def _unschedulable(self, key: Key, pod: Object, why: str) -> None:
+    def _unschedulable(self, key: ObjectKey, pod: Object, why: str) -> None:
         old = [c for c in pod["status"].get("conditions", ()) if c["type"] == "PodScheduled"]
         if not old or old[0].get("message") != why:
             events.record(

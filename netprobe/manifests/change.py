@@ -63,7 +63,7 @@ class Delete:
 
 
 @dataclass(frozen=True, slots=True)
-class Label:
+class SetLabels:
     """Set labels of a Namespace ("shop") or a Pod ("shop/web")."""
 
     kind: str
@@ -71,7 +71,7 @@ class Label:
     labels: Mapping[str, str]
 
 
-Change: TypeAlias = Patch | Apply | Delete | Label
+ObjectChange: TypeAlias = Patch | Apply | Delete | SetLabels
 
 
 def pointer(*keys: str | int) -> str:

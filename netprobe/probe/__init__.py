@@ -41,7 +41,7 @@ from netprobe.probe.canary import Canaries, Enforcement
 from netprobe.probe.cleanup import Cleaned, Leftover, clean
 from netprobe.probe.pace import Pace
 from netprobe.probe.plan import Station, Unplaced
-from netprobe.probe.prober import Facts, Observed, Prober
+from netprobe.probe.prober import ObservationFacts, Observed, Prober
 from netprobe.probe.run_objects import Fixture, OutsideHost, PodOptions
 from netprobe.probe.workbench import Workbench
 
@@ -52,9 +52,9 @@ __all__ = [
     "Deadlines",
     "Enforcement",
     "Execution",
-    "Facts",
     "Fixture",
     "Leftover",
+    "ObservationFacts",
     "Observed",
     "OutsideHost",
     "Pace",

@@ -27,7 +27,7 @@ class Event:
 
 
 @dataclass(frozen=True, slots=True)
-class Finished:
+class ExecResult:
     """How a command in a pod ended. `status` None: not known, so what it did is unknown too."""
 
     status: int | None
@@ -49,7 +49,7 @@ class Execution(Protocol):
         ...
 
     @property
-    def finished(self) -> Finished | None:
+    def finished(self) -> ExecResult | None:
         """Set when `lines` has ended."""
         ...
 

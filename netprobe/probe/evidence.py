@@ -9,7 +9,7 @@ from netprobe.model.flow import Flow, Protocol
 from netprobe.model.observation import Control, Observation, Outcome
 from netprobe.probe.judge import judge
 from netprobe.probe.netcat import Answer, Target
-from netprobe.probe.plan import Plan, Try
+from netprobe.probe.plan import ProbePlan, Try
 from netprobe.probe.session import Answers
 
 KnownControl = Callable[[Flow], str | None]
@@ -28,7 +28,7 @@ class Proof:
 class Evidence:
     """Proofs of one run, kept across its rounds. `paths`: flows that connected in the baseline."""
 
-    plan: Plan
+    plan: ProbePlan
     listener_s: float
     known_listener: KnownControl
     known_path: KnownControl

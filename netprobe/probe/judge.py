@@ -23,7 +23,7 @@ DNS = "dns: the name did not resolve, which says nothing about the policy"
 EXEC = "exec: the probe itself failed"
 SKIPPED = "skipped: not tried"
 
-Row: TypeAlias = dict[tuple[bool, bool], tuple[Verdict, str | None]]
+VerdictRow: TypeAlias = dict[tuple[bool, bool], tuple[Verdict, str | None]]
 
 
 def _row(
@@ -32,7 +32,7 @@ def _row(
     listener_only: tuple[Verdict, str | None],
     path_only: tuple[Verdict, str | None],
     neither: tuple[Verdict, str | None],
-) -> Row:
+) -> VerdictRow:
     return {
         (True, True): both,
         (True, False): listener_only,
@@ -41,7 +41,7 @@ def _row(
     }
 
 
-def _always(verdict: Verdict, reason: str | None) -> Row:
+def _always(verdict: Verdict, reason: str | None) -> VerdictRow:
     answer = verdict, reason
     return _row(both=answer, listener_only=answer, path_only=answer, neither=answer)
 
@@ -53,7 +53,7 @@ _REFUSAL = _row(
     neither=(UNKNOWN, LISTENER),
 )
 
-VERDICTS: Final[dict[Outcome, Row]] = {
+VERDICTS: Final[dict[Outcome, VerdictRow]] = {
     # Exhaustive over (listener proven, path proven). Source: "Reading a probe" in docs/semantics.md.
     Outcome.CONNECTED: _always(ALLOW, None),
     Outcome.TIMED_OUT: _row(

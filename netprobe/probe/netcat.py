@@ -46,7 +46,7 @@ class Answer:
 
 
 @dataclass(frozen=True, slots=True)
-class Begin:
+class FirstLine:
     """The first line: which nc answers, and whether its clock is finer than 10 ms."""
 
     netcat: str
@@ -54,7 +54,7 @@ class Begin:
 
 
 @dataclass(frozen=True, slots=True)
-class Result:
+class AnswerLine:
     """One answered line: nc's status, how long it took, and its text."""
 
     id: int
@@ -64,7 +64,7 @@ class Result:
 
 
 @dataclass(frozen=True, slots=True)
-class End:
+class LastLine:
     """The last line: everything that was read has been answered."""
 
     count: int
@@ -125,20 +125,20 @@ CLOSE: Final = ".\n"
 """Ends the command."""
 
 
-def read(text: str) -> Begin | Result | End | None:
+def read(text: str) -> FirstLine | AnswerLine | LastLine | None:
     """Read one line of the output; None for anything else."""
     text = text.rstrip()
     if match := _LINE.fullmatch(text):
         elapsed_us = int(match[4]) - int(match[3])
-        return Result(int(match[1]), int(match[2]), elapsed_us, (match[5] or "").strip())
+        return AnswerLine(int(match[1]), int(match[2]), elapsed_us, (match[5] or "").strip())
     if match := _BEGIN.fullmatch(text):
-        return Begin(match[1], match[2] == "fine")
+        return FirstLine(match[1], match[2] == "fine")
     if match := _END.fullmatch(text):
-        return End(int(match[1]))
+        return LastLine(int(match[1]))
     return None
 
 
-def answer(protocol: Protocol, result: Result, *, fine_clock: bool, tried_s: float = 0.0) -> Answer:
+def answer(protocol: Protocol, result: AnswerLine, *, fine_clock: bool, tried_s: float = 0.0) -> Answer:
     """What an answered line means; a latency only for what connected, by a clock that is fit for it."""
     outcome = outcome_of(protocol, result.status, result.text)
     timed = outcome is Outcome.CONNECTED and fine_clock and result.elapsed_us >= 0

@@ -57,7 +57,7 @@ Try: TypeAlias = tuple[Station, Target]
 
 
 @dataclass(frozen=True, slots=True)
-class Plan:
+class ProbePlan:
     """`of`: the source and the target that try a flow; `listener`: those that prove its listener.
 
     `path`: those that, taken together, prove its path in the same round.
@@ -114,7 +114,7 @@ def make(
     locate: Locate | None = None,
     pairs: Pairs = lambda _: (),
     twins: Mapping[End, Station] | None = None,
-) -> Plan:
+) -> ProbePlan:
     """Plan the flows.
 
     `locate` gives the host to connect to, if that is not the station of the destination; `pairs` the
@@ -143,7 +143,7 @@ def make(
                 listener[flow] = control
             if proof := pairs(flow):
                 path[flow] = proof
-    return Plan(of, listener, skipped, path)
+    return ProbePlan(of, listener, skipped, path)
 
 
 def _host(flow: Flow, stations: Mapping[End, Station], locate: Locate | None) -> str | Unplaced:

@@ -36,7 +36,7 @@ from netprobe.probe.settle import settle
 
 
 @dataclass(frozen=True, slots=True)
-class Facts:
+class ObservationFacts:
     """How an observation was made.
 
     `converged_s`: from the API's answer to the change until the last cell moved, as the canaries and the
@@ -56,7 +56,7 @@ class Observed:
     """The observed matrix after one change, one Observation for each flow in the order given."""
 
     matrix: Matrix[Observation]
-    facts: Facts
+    facts: ObservationFacts
 
 
 async def _no_change() -> None:
@@ -236,9 +236,9 @@ class Prober:
         }
         return Matrix((flow, cells[flow] if flow in cells else skipped[flow]) for flow in self._flows)
 
-    def _facts(self, converged: float | None, problems: Sequence[str]) -> Facts:
+    def _facts(self, converged: float | None, problems: Sequence[str]) -> ObservationFacts:
         execs = self._sessions.execs + self._canary_sessions.execs
-        facts = Facts(self._rounds, execs, converged, self._enforcement, tuple(problems))
+        facts = ObservationFacts(self._rounds, execs, converged, self._enforcement, tuple(problems))
         self._rounds = self._sessions.execs = self._canary_sessions.execs = 0
         return facts
 

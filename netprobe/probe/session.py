@@ -169,9 +169,9 @@ class Session:
         try:
             async for line in self._execution.lines():
                 match netcat.read(line):
-                    case netcat.Begin(_, fine_clock):
+                    case netcat.FirstLine(_, fine_clock):
                         self.begun, self._fine_clock = True, fine_clock
-                    case netcat.Result() as result if result.id in self._waiting:
+                    case netcat.AnswerLine() as result if result.id in self._waiting:
                         target, tried_s, future = self._waiting.pop(result.id)
                         fine = self._fine_clock
                         answer = netcat.answer(target.protocol, result, fine_clock=fine, tried_s=tried_s)

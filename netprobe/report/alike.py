@@ -11,10 +11,10 @@ from netprobe.model.flow import End
 from netprobe.model.verdict import Verdict
 from netprobe.report import phrases
 from netprobe.report.escape import plain
-from netprobe.run.record import LONGEST, Group, Step, port_text
+from netprobe.run.record import LONGEST, FlowGroup, ReportStep, port_text
 
 
-def rows_or_groups(step: Step) -> tuple[list[Row], tuple[Group, ...]]:
+def rows_or_groups(step: ReportStep) -> tuple[list[Row], tuple[FlowGroup, ...]]:
     """The rows of a step; if there are more than LONGEST, groups of them."""
     if step.groups is not None:
         return [], step.groups
@@ -54,7 +54,7 @@ def label(members: Sequence[End]) -> str:
     return plain(str(members[0])) + more
 
 
-def groups(rows: Sequence[Row]) -> tuple[Group, ...]:
+def groups(rows: Sequence[Row]) -> tuple[FlowGroup, ...]:
     """One group for each pair of classes, port and result, in the order of their first flow."""
     classes = alike(rows)
     members: dict[int, list[End]] = defaultdict(list)
@@ -67,6 +67,6 @@ def groups(rows: Sequence[Row]) -> tuple[Group, ...]:
         ends = classes[row.flow.source], classes[row.flow.destination]
         flows[(*ends, port_text(row.flow, families), row.result, note)] += 1
     return tuple(
-        Group(label(members[source]), label(members[to]), port, result, number, note)
+        FlowGroup(label(members[source]), label(members[to]), port, result, number, note)
         for (source, to, port, result, note), number in flows.items()
     )

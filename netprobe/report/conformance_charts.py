@@ -30,7 +30,7 @@ class Bar:
 
 
 @dataclass(frozen=True, slots=True)
-class Block:
+class ChartBlock:
     """The cases of one status in the column of one run."""
 
     status: str
@@ -42,7 +42,7 @@ class Block:
 
 
 @dataclass(frozen=True, slots=True)
-class Label:
+class ChartLabel:
     text: str
     anchor: str
     left: float
@@ -84,23 +84,25 @@ def histogram(times: Sequence[float]) -> list[Bar]:
     ]
 
 
-def trend(runs: Sequence[PastRun]) -> tuple[list[Block], list[Label]]:
+def trend(runs: Sequence[PastRun]) -> tuple[list[ChartBlock], list[ChartLabel]]:
     """A column for each run, stacked by status with what did not pass on top; first and last day."""
     shown = runs[-MOST_RUNS:]
     most = max(1, *(len(run.cases) for run in shown))
     step = min(44.0, 700 / len(shown))
-    blocks: list[Block] = []
-    labels: list[Label] = []
+    blocks: list[ChartBlock] = []
+    labels: list[ChartLabel] = []
     for index, run in enumerate(shown):
         left = 10 + index * step
         blocks += _column(run, left, step * 0.8, most)
         if index in {0, len(shown) - 1}:
             anchor = "start" if index == 0 else "end"
-            labels.append(Label(f"{run.started:%m-%d}", anchor, left if index == 0 else left + step * 0.8))
+            labels.append(
+                ChartLabel(f"{run.started:%m-%d}", anchor, left if index == 0 else left + step * 0.8)
+            )
     return blocks, labels
 
 
-def _column(run: PastRun, left: float, width: float, most: int) -> Iterator[Block]:
+def _column(run: PastRun, left: float, width: float, most: int) -> Iterator[ChartBlock]:
     bottom = 140.0
     for status in (*_LOWEST, *(status for status in COLUMNS if status not in _LOWEST)):
         if count := run.counts[status]:
@@ -108,4 +110,4 @@ def _column(run: PastRun, left: float, width: float, most: int) -> Iterator[Bloc
             bottom -= height
             title = f"{run.started:%Y-%m-%d %H:%M}: {count} {HEADS[status]}"
             place = round(left, 1), round(bottom, 1), round(width, 1), round(height - 0.7, 1)
-            yield Block(status.value, *place, title)
+            yield ChartBlock(status.value, *place, title)

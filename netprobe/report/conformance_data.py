@@ -14,7 +14,7 @@ import yaml
 from netprobe.conformance.baseline import ConformanceReport
 from netprobe.conformance.case import Case, CaseStep
 from netprobe.conformance.load import rules
-from netprobe.conformance.result import CaseStatus, Result, StepResult
+from netprobe.conformance.result import CaseResult, CaseStatus, StepResult
 from netprobe.conformance.shard import cell_of
 from netprobe.conformance.world import Cell
 from netprobe.diff import FlowStatus, Row
@@ -37,7 +37,7 @@ def data(found: ConformanceReport) -> dict[str, Any]:
     }
 
 
-def _case(result: Result) -> dict[str, Any]:
+def _case(result: CaseResult) -> dict[str, Any]:
     case = result.case
     return {
         "rules": list(case.rules),
@@ -45,7 +45,7 @@ def _case(result: Result) -> dict[str, Any]:
         "place": plain(case.place),
         "seconds": round(result.seconds, 2),
         "reason": _plain(result.reason),
-        "standing": plain(conformance_text.standing(result)),
+        "standing": plain(conformance_text.known_status(result)),
         "moments": [
             _step(case, step, case_step) for step, case_step in zip(result.steps, case.steps, strict=False)
         ],
@@ -134,6 +134,6 @@ def _plain(text: str | None) -> str | None:
     return None if text is None else plain(text)
 
 
-def needs_attention(result: Result) -> bool:
+def needs_attention(result: CaseResult) -> bool:
     """Whether a case is shown open when the page loads."""
     return result.status in {CaseStatus.FAILED, CaseStatus.FLAKY, CaseStatus.UNKNOWN} and not result.standing

@@ -9,7 +9,7 @@ from typing import Any
 
 from netprobe.conformance.baseline import ConformanceReport
 from netprobe.conformance.case import Case
-from netprobe.conformance.result import CaseStatus, Result, StepResult
+from netprobe.conformance.result import CaseResult, CaseStatus, StepResult
 from netprobe.conformance.shard import observed_cells
 from netprobe.diff import FlowStatus, Row
 from netprobe.explain.why import blame
@@ -46,7 +46,7 @@ def document(found: ConformanceReport) -> dict[str, Any]:
     }
 
 
-def _case(result: Result) -> dict[str, Any]:
+def _case(result: CaseResult) -> dict[str, Any]:
     return {
         "name": result.case.name,
         "feature": result.case.feature,

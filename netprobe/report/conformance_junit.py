@@ -11,9 +11,9 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 
 from netprobe.conformance.baseline import ConformanceReport
-from netprobe.conformance.result import CaseStatus, Result, Triage
+from netprobe.conformance.result import CaseResult, CaseStatus, Triage
 from netprobe.report import conformance_text
-from netprobe.report.junit import CLOSING, OPENING, Outcome, testcase, testsuite
+from netprobe.report.junit import CLOSING, OPENING, JUnitOutcome, testcase, testsuite
 from netprobe.report.style import PLAIN, Style
 
 
@@ -54,31 +54,31 @@ def _suite(
     )
 
 
-def _untried(found: ConformanceReport) -> Outcome:
+def _untried(found: ConformanceReport) -> JUnitOutcome:
     """The error that distinguishes a run that ended early from one that passed."""
     untried, every = found.results.counts[CaseStatus.UNTRIED], len(found.results.results)
     message = f"{untried} of {every} cases were not tried"
     body = " | ".join(found.results.problems) or message
-    return Outcome("error", message, CaseStatus.UNTRIED.value, body)
+    return JUnitOutcome("error", message, CaseStatus.UNTRIED.value, body)
 
 
-def _case(outcome: Outcome | None, feature: str, result: Result) -> str:
+def _case(outcome: JUnitOutcome | None, feature: str, result: CaseResult) -> str:
     return testcase(result.case.name, f"conformance.{feature}", result.seconds, outcome)
 
 
-def _outcome(result: Result) -> Outcome | None:
+def _outcome(result: CaseResult) -> JUnitOutcome | None:
     """None for a case that passed."""
     kind = _kind(result)
     if kind == "passed":
         return None
     if kind == "skipped":
-        message = conformance_text.standing(result) or result.reason or result.status.value
-        return Outcome(kind, f"not tried: {message}" if result.status is CaseStatus.UNTRIED else message)
+        message = conformance_text.known_status(result) or result.reason or result.status.value
+        return JUnitOutcome(kind, f"not tried: {message}" if result.status is CaseStatus.UNTRIED else message)
     lines = list(conformance_text.sentences(result))
-    return Outcome(kind, lines[0] if lines else "", result.status.value, " | ".join(lines))
+    return JUnitOutcome(kind, lines[0] if lines else "", result.status.value, " | ".join(lines))
 
 
-def _kind(result: Result) -> str:
+def _kind(result: CaseResult) -> str:
     match result.status:
         case CaseStatus.PASSED:
             return "passed"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from netprobe.conformance.baseline import ConformanceReport
-from netprobe.conformance.result import CaseStatus, Result
+from netprobe.conformance.result import CaseResult, CaseStatus
 from netprobe.report import conformance_text
 from netprobe.report.escape import markdown as escape
 from netprobe.report.escape import plain
@@ -28,18 +28,18 @@ def markdown(found: ConformanceReport, _style: Style = PLAIN) -> Iterator[str]:
     yield "\n"
     yield from (
         f"- {escape(line)}\n"
-        for line in (*conformance_text.asides(results), *conformance_text.changed(found))
+        for line in (*conformance_text.side_notes(results), *conformance_text.changed(found))
     )
     for problem in results.problems:
         yield f"- problem: {escape(problem)}\n"
-    listed = conformance_text.noted(results)
+    listed = conformance_text.listed_results(results)
     for result in listed[:MOST_CASES]:
         yield from _case(result)
     if len(listed) > MOST_CASES:
         yield f"\nand {len(listed) - MOST_CASES} more cases that did not pass\n"
 
 
-def _case(result: Result) -> Iterator[str]:
+def _case(result: CaseResult) -> Iterator[str]:
     summary = f"{result.status.value}: {escape(conformance_text.heading(result))}"
     yield f"\n<details><summary>{summary}</summary>\n\n```text\n"
     yield f"rules: {', '.join(result.case.rules)}; {plain(result.case.place)}\n"
@@ -70,6 +70,6 @@ def github(found: ConformanceReport, _style: Style = PLAIN) -> Iterator[str]:
     yield f"netprobe: {plain(conformance_text.title(found))}: {conformance_text.closing(found)}\n"
 
 
-def _summary(result: Result) -> str:
+def _summary(result: CaseResult) -> str:
     sentence = next(conformance_text.sentences(result), "")
     return f"{result.case.name}: {sentence}"

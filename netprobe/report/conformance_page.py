@@ -11,7 +11,7 @@ from typing import Any
 
 from netprobe.conformance.baseline import ConformanceReport
 from netprobe.conformance.history import PastRun
-from netprobe.conformance.result import CaseStatus, Result, Results
+from netprobe.conformance.result import CaseResult, CaseStatus, Results
 from netprobe.report import conformance_charts as charts
 from netprobe.report import conformance_text
 from netprobe.report.conformance_data import data, needs_attention
@@ -87,11 +87,11 @@ def _features(found: ConformanceReport) -> dict[str, Any]:
             for run in past
         ],
         "lines": lines,
-        "notes": list(conformance_text.asides(found.results)),
+        "notes": list(conformance_text.side_notes(found.results)),
     }
 
 
-def _feature(feature: str, some: Sequence[Result], past: Sequence[PastRun]) -> dict[str, Any]:
+def _feature(feature: str, some: Sequence[CaseResult], past: Sequence[PastRun]) -> dict[str, Any]:
     now = [result.status for result in some]
     before = [
         [run.cases[result.case.name].status for result in some if result.case.name in run.cases]
@@ -163,7 +163,7 @@ def _cases(results: Results) -> tuple[list[dict[str, Any]], list[dict[str, Any]]
     )
 
 
-def _case(index: int, result: Result, *, opened: bool) -> dict[str, Any]:
+def _case(index: int, result: CaseResult, *, opened: bool) -> dict[str, Any]:
     """`index` is the case's number in the page's data."""
     case = result.case
     return {
@@ -171,7 +171,7 @@ def _case(index: int, result: Result, *, opened: bool) -> dict[str, Any]:
         "status": result.status.value,
         "head": conformance_text.HEADS[result.status],
         "name": case.name,
-        "known": conformance_text.standing(result),
+        "known": conformance_text.known_status(result),
         "feature": case.feature,
         "find": " ".join([case.name, case.feature, *sorted(case.keywords)]).lower(),
         "opened": opened,

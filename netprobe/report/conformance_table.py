@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 
 from netprobe.conformance.baseline import ConformanceReport
 from netprobe.conformance.history import PastRun, RunChanges
-from netprobe.conformance.result import CaseStatus, Result
+from netprobe.conformance.result import CaseResult, CaseStatus
 from netprobe.report import conformance_text
 from netprobe.report.escape import plain
 from netprobe.report.style import BAD, BOLD, BOLD_BAD, BOLD_UNSURE, GOOD, PLAIN, UNSURE, Style, status_colour
@@ -26,10 +26,10 @@ def table(found: ConformanceReport, style: Style = PLAIN) -> Iterator[str]:
     head, lines = conformance_text.features(results)
     colours = [{1: _feature_colour(some)} for some in results.features().values()]
     yield from aligned(head, lines, colours, style, right=range(1, len(head)))
-    asides = list(conformance_text.asides(results))
+    asides = list(conformance_text.side_notes(results))
     yield "\n" if asides else ""
     yield from (f"{plain(line)}\n" for line in asides)
-    noted = conformance_text.noted(results)
+    noted = conformance_text.listed_results(results)
     for result in noted[:MOST_CASES]:
         yield from _case(result, style)
     if len(noted) > MOST_CASES:
@@ -44,14 +44,14 @@ def table(found: ConformanceReport, style: Style = PLAIN) -> Iterator[str]:
     yield style.paint(conformance_text.closing(found), status_colour(found.exit_status)) + "\n"
 
 
-def _feature_colour(results: Sequence[Result]) -> str:
+def _feature_colour(results: Sequence[CaseResult]) -> str:
     scored = [result for result in results if result.status in conformance_text.SCORED]
     if all(result.status is CaseStatus.PASSED for result in scored):
         return GOOD
     return BAD if any(result.status is CaseStatus.FAILED for result in scored) else UNSURE
 
 
-def _case(result: Result, style: Style) -> Iterator[str]:
+def _case(result: CaseResult, style: Style) -> Iterator[str]:
     heading = f"{result.status.name} {conformance_text.heading(result)}"
     yield "\n" + style.paint(plain(heading), _COLOURS[result.status]) + "\n"
     yield f"  rules: {', '.join(result.case.rules)}; {plain(result.case.place)}\n"

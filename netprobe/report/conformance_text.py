@@ -10,7 +10,7 @@ import yaml
 from netprobe.conformance.baseline import ConformanceReport
 from netprobe.conformance.case import CaseStep
 from netprobe.conformance.history import RunChanges
-from netprobe.conformance.result import CaseStatus, Result, Results, StepResult, Triage
+from netprobe.conformance.result import CaseResult, CaseStatus, Results, StepResult, Triage
 from netprobe.diff import FlowStatus, Row
 from netprobe.explain.why import blame
 from netprobe.report import phrases
@@ -70,13 +70,13 @@ def closing(found: ConformanceReport) -> str:
     return f"{'1 case' if number == 1 else f'{number} cases'}: {counted} ({found.run.duration_s:.1f} s{pace})"
 
 
-def heading(result: Result) -> str:
+def heading(result: CaseResult) -> str:
     """The name of a case, with its standing in parentheses if it has one."""
-    known = standing(result)
+    known = known_status(result)
     return f"{result.case.name} ({known})" if known else result.case.name
 
 
-def standing(result: Result) -> str:
+def known_status(result: CaseResult) -> str:
     """How a result relates to what is known about this cluster: "", or such as "expected: REASON"."""
     match result.standing:
         case None:
@@ -91,23 +91,23 @@ def standing(result: Result) -> str:
             return "as in the baseline"
 
 
-def asides(results: Results) -> Iterator[str]:
+def side_notes(results: Results) -> Iterator[str]:
     """Notes that are not failures: skipped cases by reason, cases that are not scored, fixed ones."""
     for status in (CaseStatus.SKIPPED, CaseStatus.UNTRIED):
         reasons = Counter(result.reason or "" for result in results.of(status))
         yield from (f"{number} {HEADS[status]}: {reason}" for reason, number in reasons.items())
     for result in results.of(CaseStatus.UNSCORED):
         yield f"implementation-defined: {result.case.name}: {unscored(result)}"
-    fixed: dict[str, list[Result]] = {}
+    fixed: dict[str, list[CaseResult]] = {}
     for result in results.results:
         if result.standing is Triage.FIXED:
-            fixed.setdefault(standing(result), []).append(result)
+            fixed.setdefault(known_status(result), []).append(result)
     for remark, some in fixed.items():
         more = f" and {len(some) - MOST_FIXED} more" if len(some) > MOST_FIXED else ""
         yield f"{', '.join(result.case.name for result in some[:MOST_FIXED])}{more}: {remark}"
 
 
-def unscored(result: Result) -> str:
+def unscored(result: CaseResult) -> str:
     """What the cluster does in cases that NetworkPolicy leaves open, compared with the prediction."""
     rows = [row for step in result.steps for row in step.rows]
     other = [row for row in rows if row.observed is not None and row.simulated is not row.observed]
@@ -118,12 +118,12 @@ def unscored(result: Result) -> str:
     return f"differs from the prediction: {names}{more} ({result.reason})"
 
 
-def noted(results: Results) -> tuple[Result, ...]:
+def listed_results(results: Results) -> tuple[CaseResult, ...]:
     """The cases that are listed one by one, failures first."""
     return tuple(result for status in NOTED for result in results.of(status))
 
 
-def sentences(result: Result) -> Iterator[str]:
+def sentences(result: CaseResult) -> Iterator[str]:
     """Why a case has its status: flows with verdicts and reasons, and all tries of flaky flows."""
     if result.reason:
         yield result.reason
@@ -152,7 +152,7 @@ def flow_line(row: Row) -> str:
     return f"{phrases.flow(row.flow, False)}: {details}"
 
 
-def evidence(result: Result) -> Iterator[str]:
+def evidence(result: CaseResult) -> Iterator[str]:
     """The matrix and the policies of each step that did not pass."""
     for step, case_step in zip(result.steps, result.case.steps, strict=False):
         if step.status is not CaseStatus.PASSED:

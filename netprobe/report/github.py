@@ -52,7 +52,7 @@ def _line(row: Row, families: bool) -> str:
     flow = phrases.flow(row.flow, families)
     if row.status is FlowStatus.UNKNOWN:
         return f"{flow}: {row.reason}"
-    return f"{flow}: {phrases.blamed(row)}: {phrases.tables(row)}. {row.why}"
+    return f"{flow}: {phrases.differing_tables(row)}: {phrases.tables(row)}. {row.why}"
 
 
 def _in_repository(place: Place | None, root: Path | None) -> Place | None:

@@ -16,14 +16,14 @@ from netprobe.diff import FlowStatus, Row
 from netprobe.report import phrases
 from netprobe.report.escape import xml
 from netprobe.report.style import PLAIN, Style
-from netprobe.run.record import ClusterInfo, Report, RunInfo, Step
+from netprobe.run.record import ClusterInfo, Report, ReportStep, RunInfo
 
 OPENING = '<?xml version="1.0" encoding="UTF-8"?>\n<testsuites>\n'
 CLOSING = "</testsuites>\n"
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
+class JUnitOutcome:
     """Why a test case did not pass. `tag` is failure, error or skipped; `body` is not shown for skipped."""
 
     tag: str
@@ -39,7 +39,7 @@ def junit(report: Report, _style: Style = PLAIN) -> Iterator[str]:
     yield CLOSING
 
 
-def _step(report: Report, index: int, step: Step) -> Iterator[str]:
+def _step(report: Report, index: int, step: ReportStep) -> Iterator[str]:
     counts, suite = step.counts, report.suite or "netprobe"
     families = phrases.has_both_families(step.rows)
     yield from testsuite(
@@ -64,18 +64,18 @@ def _case(row: Row, classname: str, families: bool) -> str:
     return testcase(phrases.flow(row.flow, families), classname, seconds, _outcome(row))
 
 
-def _outcome(row: Row) -> Outcome | None:
+def _outcome(row: Row) -> JUnitOutcome | None:
     tables = phrases.tables(row)
     kind = row.kind.value if row.kind else row.status.value
     match row.status:
         case FlowStatus.AS_EXPECTED:
             return None
         case FlowStatus.MISMATCH:
-            return Outcome("failure", tables, kind, f"{phrases.blamed(row)}. {row.why}")
+            return JUnitOutcome("failure", tables, kind, f"{phrases.differing_tables(row)}. {row.why}")
         case FlowStatus.UNKNOWN:
-            return Outcome("error", row.reason or "", kind, tables)
+            return JUnitOutcome("error", row.reason or "", kind, tables)
         case FlowStatus.UNDEFINED | FlowStatus.SKIPPED:
-            return Outcome("skipped", f"{phrases.note(row)}; {tables}")
+            return JUnitOutcome("skipped", f"{phrases.note(row)}; {tables}")
 
 
 def testsuite(
@@ -113,7 +113,7 @@ def testsuite(
     yield f"    <system-err>{xml(' '.join(problems))}</system-err>\n  </testsuite>\n"
 
 
-def testcase(name: str, classname: str, seconds: float, outcome: Outcome | None) -> str:
+def testcase(name: str, classname: str, seconds: float, outcome: JUnitOutcome | None) -> str:
     """A test case; without an outcome it passed."""
     attributes = {"name": name, "classname": classname, "time": f"{seconds:.6f}"}
     opening = f"    <testcase {_attributes(attributes)}"

@@ -11,7 +11,7 @@ from netprobe.report.alike import rows_or_groups
 from netprobe.report.escape import markdown as escape
 from netprobe.report.style import PLAIN, Style
 from netprobe.report.tables import markdown_table
-from netprobe.run.record import LONGEST, Report, Step
+from netprobe.run.record import LONGEST, Report, ReportStep
 
 _MARKS = {FlowStatus.MISMATCH: "❌", FlowStatus.UNKNOWN: "❔"}
 
@@ -36,7 +36,7 @@ def markdown(report: Report, _style: Style = PLAIN) -> Iterator[str]:
         yield from _all_flows(step)
 
 
-def _differences(step: Step) -> Iterator[str]:
+def _differences(step: ReportStep) -> Iterator[str]:
     families = phrases.has_both_families(step.rows)
     header = ("", "From", "To", "Port", "Declared", "Simulated", "Observed", "Why")
     rows = (row for row in step.rows if row.status in _MARKS)
@@ -47,11 +47,11 @@ def _differences(step: Step) -> Iterator[str]:
 
 
 def _difference(row: Row, families: bool) -> tuple[str, ...]:
-    why = row.reason if row.status is FlowStatus.UNKNOWN else f"{phrases.blamed(row)}. {row.why}"
+    why = row.reason if row.status is FlowStatus.UNKNOWN else f"{phrases.differing_tables(row)}. {row.why}"
     return (_MARKS[row.status], *phrases.ends(row, families), *phrases.verdicts(row), why or "")
 
 
-def _all_flows(step: Step) -> Iterator[str]:
+def _all_flows(step: ReportStep) -> Iterator[str]:
     rows, groups = rows_or_groups(step)
     yield "<details><summary>All flows</summary>\n\n"
     if groups:

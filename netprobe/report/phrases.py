@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from itertools import islice
 
-from netprobe.diff import Counts, FlowStatus, Mismatch, Row
+from netprobe.diff import FlowCounts, FlowStatus, Mismatch, Row
 from netprobe.model.flow import Flow, Via
 from netprobe.model.observation import Outcome
 from netprobe.model.text import listed
 from netprobe.model.verdict import Verdict
-from netprobe.run.record import Group, Report, port_text
+from netprobe.run.record import FlowGroup, Report, port_text
 
 MOST_STOOD_FOR = 20
 """Pods of a run in place that are listed with the pods they represent."""
@@ -31,7 +31,7 @@ def ends(row: Row, families: bool) -> tuple[str, str, str]:
     return str(row.flow.source), destination(row.flow), port_text(row.flow, families)
 
 
-def group(of: Group) -> tuple[str, ...]:
+def group(of: FlowGroup) -> tuple[str, ...]:
     """Sources, destinations, port, result, number of flows and note, as in a row of a table."""
     return of.source, of.destination, of.port, verdict(of.result), f"{of.flows:,}", of.note
 
@@ -68,7 +68,7 @@ def verdicts(row: Row) -> tuple[str, str, str]:
     return verdict(row.declared), verdict(row.simulated), observed
 
 
-def blamed(row: Row) -> str:
+def differing_tables(row: Row) -> str:
     """Which of the tables of a mismatch differ, and so where to look."""
     policies = "the policies do not match the declaration"
     cluster = "the cluster does not do what the policies say"
@@ -107,7 +107,7 @@ def note(row: Row) -> str:
     return f"{mark(row)} ({others})" if shows_others else mark(row)
 
 
-def counted(counts: Counts, good: str = "as expected") -> str:
+def counted(counts: FlowCounts, good: str = "as expected") -> str:
     """ "12 flows: 11 as expected, 1 mismatch"; statuses that do not occur are left out."""
     numbers = (
         (counts.as_expected, good),

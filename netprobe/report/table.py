@@ -14,7 +14,7 @@ from netprobe.report.alike import alike, label, rows_or_groups
 from netprobe.report.escape import plain
 from netprobe.report.style import BAD, BOLD, BOLD_BAD, GOOD, UNSURE, Style, status_colour
 from netprobe.report.tables import aligned
-from netprobe.run.record import Group, Report, Step, port_text
+from netprobe.run.record import FlowGroup, Report, ReportStep, port_text
 
 MOST_GROUPS = 500
 MOST_EXPLAINED = 50
@@ -53,7 +53,7 @@ def _report(report: Report, style: Style, *, wide: bool) -> Iterator[str]:
     yield style.paint(phrases.closing(report), status_colour(report.exit_status)) + "\n"
 
 
-def _step(step: Step, style: Style, *, wide: bool) -> Iterator[str]:
+def _step(step: ReportStep, style: Style, *, wide: bool) -> Iterator[str]:
     rows, groups = rows_or_groups(step)
     if groups:
         yield from _groups(groups, style)
@@ -89,7 +89,7 @@ def _why(row: Row) -> str:
     return "; ".join(filter(None, (phrases.mark(row), *reasons)))
 
 
-def _groups(groups: Sequence[Group], style: Style) -> Iterator[str]:
+def _groups(groups: Sequence[FlowGroup], style: Style) -> Iterator[str]:
     shown = groups[:MOST_GROUPS]
     colours = [{3: _COLOURS[g.result], 5: BOLD_BAD} for g in shown]
     yield "Pods that behave alike share a row.\n"
@@ -108,7 +108,7 @@ def _explained(rows: Iterable[Row], style: Style) -> Iterator[str]:
         yield "\n" if number == 0 else ""
         mismatch = f"MISMATCH {phrases.flow(row.flow, families)}: {phrases.tables(row)}"
         yield style.paint(plain(mismatch), BAD) + "\n"
-        yield f"  {phrases.blamed(row)}\n"
+        yield f"  {phrases.differing_tables(row)}\n"
         yield from (f"  {plain(sentence)}\n" for sentence in row.why.sentences)
     if more := sum(1 for _ in mismatches):
         yield f"and {more:,} more mismatches: -o json has them all\n"

@@ -23,15 +23,15 @@ from netprobe.probe.guests.surroundings import Surroundings, look_around
 from netprobe.run.cluster import OpenCluster, OtherPolicies, other_policies
 from netprobe.run.copied import Copied, copied
 from netprobe.run.cover import Cover, cover
-from netprobe.run.driver import Bench
+from netprobe.run.driver import PreparedRun
 from netprobe.run.in_place import NEEDS_A_CLUSTER
-from netprobe.run.moment import SimulatedMoment, apart
+from netprobe.run.moment import SimulatedMoment, rows_by_family
 from netprobe.run.options import Progress, RunOptions
 from netprobe.run.preview import preview_copy
 from netprobe.run.record import InPlace as InPlaceRecord
-from netprobe.run.record import StoodFor
+from netprobe.run.record import RepresentedPods
 from netprobe.simulate import Simulator
-from netprobe.suite import Apply, Suite, apply
+from netprobe.suite import ApplyPolicies, Suite, apply
 
 NAME = "tried in a copy"
 STAND_IN = (
@@ -46,7 +46,7 @@ Tried: TypeAlias = tuple[Document, Policy]
 
 
 @dataclass(frozen=True, slots=True)
-class Copy:
+class CopyMode:
     """Policies to try, and a suite that declares what is expected of them.
 
     `sample` and `seed`: as in `InPlace`.
@@ -70,7 +70,7 @@ class Copy:
     @asynccontextmanager
     async def prepared(
         self, cluster: OpenCluster, options: RunOptions, progress: Progress
-    ) -> AsyncIterator[Bench]:
+    ) -> AsyncIterator[PreparedRun]:
         """UsageError if there is nothing to probe."""
         progress("looking around")
         plan = await self._planned(cluster, options)
@@ -115,7 +115,7 @@ class Copy:
                 return replace(seen, matrix=Matrix(cells))
 
             simulator = Simulator(plan.cluster, options.profile)
-            yield Bench(
+            yield PreparedRun(
                 plan.run,
                 (SimulatedMoment(NAME, simulator, plan.declared, plan.simulated),),
                 prober,
@@ -124,7 +124,10 @@ class Copy:
                 nodes={ref: pod.node for ref, pod in copy.pods.items() if pod.node},
                 in_place=InPlaceRecord(
                     plan.cover.sentence(copy.pods),
-                    tuple(StoodFor(ref, plan.cover.stands_for(ref), copy.pods[ref].ref) for ref in copy.pods),
+                    tuple(
+                        RepresentedPods(ref, plan.cover.stands_for(ref), copy.pods[ref].ref)
+                        for ref in copy.pods
+                    ),
                     (
                         *(f"{name} was copied as {copied}" for name, copied in copy.names.items()),
                         *plan.others.notes(STAND_IN),
@@ -143,12 +146,12 @@ class Copy:
             plan.others.notes(STAND_IN),
         )
 
-    async def _planned(self, cluster: OpenCluster, options: RunOptions) -> Planned:
+    async def _planned(self, cluster: OpenCluster, options: RunOptions) -> PlannedCopy:
         around = await look_around(cluster.api)
         others = await other_policies(cluster)
         documents, parsed = zip(*self.policies, strict=True)
         live = from_objects(obj for obj in around if obj["kind"] in DECIDING)
-        whole = apply(live, Apply(documents, parsed, "-f", ""))
+        whole = apply(live, ApplyPolicies(documents, parsed, "-f", ""))
         chosen = cover(
             whole,
             self.suite.expectation if self.suite else None,
@@ -165,7 +168,7 @@ class Copy:
             declared = self.suite.moments(reduced)[0].declared.where(chosen.keeps)
             wanted = declared
         simulator = Simulator(whole, options.profile)
-        simulated = simulator.matrix(apart(filter(chosen.keeps, wanted), simulator, options.family))
+        simulated = simulator.matrix(rows_by_family(filter(chosen.keeps, wanted), simulator, options.family))
         if not simulated:
             raise UsageError(
                 f"nothing to probe: no declared port in or around {', '.join(sorted(touched))}; "
@@ -173,7 +176,7 @@ class Copy:
             )
         run = new_run()
         made = copied(whole, simulated, _manifests(around, self.policies), run, all_labels=bool(others))
-        return Planned(run, whole, others, chosen, declared, simulated, made)
+        return PlannedCopy(run, whole, others, chosen, declared, simulated, made)
 
 
 def policies_to_try(filenames: Iterable[str], suite: Suite | None) -> tuple[Tried, ...]:
@@ -200,7 +203,7 @@ def policies_to_try(filenames: Iterable[str], suite: Suite | None) -> tuple[Trie
 
 
 @dataclass(frozen=True, slots=True)
-class Planned:
+class PlannedCopy:
     """What is tried, and the policies of other kinds in the cluster. `declared` is None without a suite."""
 
     run: str
@@ -237,7 +240,7 @@ def _between(cluster: Cluster, touched: set[str]) -> Iterator[Flow]:
                 yield Flow(source.ref, destination.ref, port.number, port.protocol)
 
 
-def _uncopied(plan: Planned) -> Iterator[tuple[Flow, str]]:
+def _uncopied(plan: PlannedCopy) -> Iterator[tuple[Flow, str]]:
     for flow in plan.simulated:
         hosts = [
             end

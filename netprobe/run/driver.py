@@ -19,12 +19,12 @@ from netprobe.probe import Observed, Prober
 from netprobe.run.cluster import OpenCluster, open_cluster
 from netprobe.run.moment import SimulatedMoment
 from netprobe.run.options import Progress, RunOptions
-from netprobe.run.record import InPlace, Report, RunInfo, Step
+from netprobe.run.record import InPlace, Report, ReportStep, RunInfo
 from netprobe.run.steps import step
 
 
 @dataclass(frozen=True, slots=True)
-class Bench:
+class PreparedRun:
     """Pods that are ready to be probed, and how to probe them.
 
     `observe` applies a moment and probes it. `paths`: whether the baseline proves paths. `problems`,
@@ -54,7 +54,7 @@ class Mode(Protocol):
 
     def prepared(
         self, cluster: OpenCluster, options: RunOptions, progress: Progress
-    ) -> AbstractAsyncContextManager[Bench]:
+    ) -> AbstractAsyncContextManager[PreparedRun]:
         """Plan, and make the pods. However the context ends, nothing of the run is left."""
 
 
@@ -96,9 +96,9 @@ async def preview(mode: Previewable, options: RunOptions, progress: Progress) ->
 
 
 async def _probe(
-    mode: Mode, bench: Bench, cluster: OpenCluster, started: datetime, progress: Progress
+    mode: Mode, bench: PreparedRun, cluster: OpenCluster, started: datetime, progress: Progress
 ) -> Report:
-    steps: list[Step] = []
+    steps: list[ReportStep] = []
     problems = list(bench.problems)
     unenforced = None
     async with bench.prober as prober:

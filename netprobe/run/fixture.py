@@ -17,10 +17,10 @@ from netprobe.model.flow import Flow, Placement, PodRef
 from netprobe.probe import Fixture as PodsToMake
 from netprobe.probe import Observed, OutsideHost, Prober, Workbench
 from netprobe.run.cluster import OpenCluster
-from netprobe.run.driver import Bench
+from netprobe.run.driver import PreparedRun
 from netprobe.run.moment import SimulatedMoment, moments
 from netprobe.run.options import Progress, RunOptions
-from netprobe.suite import Action, Apply, Change, Delete, Suite, Topology
+from netprobe.suite import ApplyPolicies, DeletePolicies, SetMetadata, StepAction, Suite, Topology
 
 PLACEMENTS: Final[Mapping[str | None, tuple[Placement, ...]]] = {
     None: (),
@@ -31,7 +31,7 @@ PLACEMENTS: Final[Mapping[str | None, tuple[Placement, ...]]] = {
 
 
 @dataclass(frozen=True, slots=True)
-class Fixture:
+class FixtureMode:
     """A suite with a topology. Without `placements` its pods run where it or the scheduler puts them."""
 
     suite: Suite
@@ -49,7 +49,7 @@ class Fixture:
     @asynccontextmanager
     async def prepared(
         self, cluster: OpenCluster, options: RunOptions, progress: Progress
-    ) -> AsyncIterator[Bench]:
+    ) -> AsyncIterator[PreparedRun]:
         """WorkbenchError if the pods cannot be made."""
         pods = await self._pods(cluster)
         workbench = Workbench(
@@ -91,7 +91,7 @@ class Fixture:
 
                 return await prober.observe(change)
 
-            yield Bench(
+            yield PreparedRun(
                 workbench.run,
                 found,
                 prober,
@@ -171,15 +171,15 @@ def _twin(ref: PodRef) -> PodRef:
     return PodRef(ref.namespace, f"{ref.name[:240]}-netprobe-twin")
 
 
-async def _take(workbench: Workbench, action: Action, cluster: Cluster) -> None:
+async def _take(workbench: Workbench, action: StepAction, cluster: Cluster) -> None:
     """Do to the cluster what `suite.apply` does to the simulated one."""
     match action:
-        case Apply(documents):
+        case ApplyPolicies(documents):
             for document in documents:
                 await workbench.apply(dict(document.object))
-        case Delete(ref):
+        case DeletePolicies(ref):
             await workbench.delete("NetworkPolicy", ref.name, ref.namespace)
-        case Change(changes, namespace):
+        case SetMetadata(changes, namespace):
             change = workbench.annotate if action.annotations else workbench.label
             targets: list[PodRef | str] = [namespace] if namespace else list(action.pods(cluster))
             for target in targets:

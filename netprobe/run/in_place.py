@@ -22,14 +22,14 @@ from netprobe.probe.guests.shadows import NEVER_COPIED
 from netprobe.probe.guests.surroundings import PodState, Surroundings, look_around, pod_states
 from netprobe.run.cluster import OpenCluster, OtherPolicies, other_policies
 from netprobe.run.cover import Merit, cover
-from netprobe.run.driver import Bench
+from netprobe.run.driver import PreparedRun
 from netprobe.run.in_place_plan import InPlacePlan, plan, unmet_ways
 from netprobe.run.moment import SimulatedMoment
 from netprobe.run.options import Progress, RunOptions
 from netprobe.run.preview import preview_in_place
 from netprobe.run.recheck import recheck_denied, with_pod_changes
 from netprobe.run.record import InPlace as InPlaceRecord
-from netprobe.run.record import StoodFor
+from netprobe.run.record import RepresentedPods
 from netprobe.run.route import Route
 from netprobe.simulate import Simulator
 from netprobe.suite import Suite
@@ -43,7 +43,7 @@ NEEDS_A_CLUSTER = "an in-place run needs an existing cluster: use --context, --k
 
 
 @dataclass(frozen=True, slots=True)
-class InPlace:
+class InPlaceMode:
     """A suite to compare with the pods of a cluster.
 
     `ways`: ways to reach the Services of rows besides their address. `sample`: also probe this many
@@ -80,7 +80,7 @@ class InPlace:
     @asynccontextmanager
     async def prepared(
         self, cluster: OpenCluster, options: RunOptions, progress: Progress
-    ) -> AsyncIterator[Bench]:
+    ) -> AsyncIterator[PreparedRun]:
         """ConflictError if another workload would be disturbed; then nothing was created."""
         progress("looking around")
         found = await self._planned(cluster, options)
@@ -116,7 +116,7 @@ class InPlace:
                 return replace(seen, facts=facts, matrix=with_pod_changes(seen.matrix, here, route, now))
 
             nodes = {ref: pod.node for ref, pod in here.cluster.pods.items() if pod.node}
-            yield Bench(
+            yield PreparedRun(
                 found.run,
                 (SimulatedMoment(NAME, here.simulator, here.declared, here.simulated),),
                 prober,
@@ -146,13 +146,13 @@ class InPlace:
     def _pods(self, options: RunOptions) -> PodOptions:
         return replace(options.pods, lifetime_s=self.lifetime_s)
 
-    async def _planned(self, cluster: OpenCluster, options: RunOptions) -> Planned:
+    async def _planned(self, cluster: OpenCluster, options: RunOptions) -> PlannedInPlace:
         around = await look_around(cluster.api)
         others = await other_policies(cluster)
         run = new_run()
         here = self._plan(around, options, run, all_labels=bool(others))
         notes = (*unmet_ways(here, self.ways), *others.notes(STAND_IN))
-        return Planned(here, run, tuple(side_effects(here.guests.shadows, around)), others, notes)
+        return PlannedInPlace(here, run, tuple(side_effects(here.guests.shadows, around)), others, notes)
 
     def _plan(self, around: Surroundings, options: RunOptions, run: str, *, all_labels: bool) -> InPlacePlan:
         cluster = from_objects(obj for obj in around if obj["kind"] in DECIDING)
@@ -161,7 +161,7 @@ class InPlace:
             cluster,
             self.suite.expectation,
             options.profile,
-            merit(states),
+            preference(states),
             sample=self.sample,
             seed=self.seed,
         )
@@ -179,7 +179,7 @@ class InPlace:
 
 
 @dataclass(frozen=True, slots=True)
-class Planned:
+class PlannedInPlace:
     """A planned run: its rows and shadow pods, what would notice these, and the notes of the report."""
 
     plan: InPlacePlan
@@ -201,7 +201,7 @@ class Planned:
             )
 
 
-def merit(known: Mapping[PodRef, PodState]) -> Merit:
+def preference(known: Mapping[PodRef, PodState]) -> Merit:
     """Ready pods first, then those of which more ports are proven: they make better destinations."""
 
     def of(pod: Pod) -> int:
@@ -223,8 +223,8 @@ def _sightings(seen_by: Iterable[SideEffect]) -> Iterator[str]:
         yield f"{watcher} {sees} ({pods}{'; allowed by --disturb' if harmful else ''})"
 
 
-def _stood_for(here: InPlacePlan) -> Iterator[StoodFor]:
+def _stood_for(here: InPlacePlan) -> Iterator[RepresentedPods]:
     shadows = {ref: shadow.ref for shadow in here.guests.shadows for ref in shadow.stands_for}
     for end in here.ends:
         if isinstance(end, PodRef):
-            yield StoodFor(end, here.cover.stands_for(end), shadows.get(end))
+            yield RepresentedPods(end, here.cover.stands_for(end), shadows.get(end))

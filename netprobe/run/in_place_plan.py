@@ -13,7 +13,7 @@ from netprobe.model.verdict import Decision, Verdict
 from netprobe.probe.guests.shadows import NEVER_COPIED, GuestPlan, Shadow, shadow_labels
 from netprobe.probe.guests.surroundings import PodState
 from netprobe.run.cover import Cover
-from netprobe.run.moment import apart
+from netprobe.run.moment import rows_by_family
 from netprobe.simulate import Simulator
 from netprobe.simulate.vocabulary import Vocabulary
 
@@ -95,7 +95,7 @@ def plan(
         if cover.keeps(flow)
         for way in _by(flow, cluster, tuple(ways))
     )
-    simulated = simulator.matrix(apart(rows, simulator, family))
+    simulated = simulator.matrix(rows_by_family(rows, simulator, family))
     if not simulated:
         raise UsageError("nothing to probe: no row names a flow, and there is no default")
     guests, sourceless = _guests(cluster, simulated, run, all_labels=all_labels)

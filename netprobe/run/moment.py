@@ -17,7 +17,7 @@ from netprobe.model.matrix import Matrix
 from netprobe.model.observation import Observation
 from netprobe.model.verdict import Decision, Verdict
 from netprobe.simulate import Profile, Simulator
-from netprobe.suite import Action, Suite
+from netprobe.suite import StepAction, Suite
 
 DeclaredBy: TypeAlias = Callable[[Flow], str | None]
 
@@ -37,7 +37,7 @@ class SimulatedMoment:
     simulator: Simulator
     declared: Matrix[Verdict] | None
     simulated: Matrix[Decision]
-    actions: tuple[Action, ...] = ()
+    actions: tuple[StepAction, ...] = ()
     declared_by: DeclaredBy = by_nothing
 
 
@@ -62,7 +62,7 @@ def moments(
             (row, verdict) for flow, verdict in moment.declared.where(wanted).items() for row in rows(flow)
         )
         if probed:
-            each = apart(declared, simulator, family)
+            each = rows_by_family(declared, simulator, family)
         else:
             each = (row for flow in declared for row in simulator.split(flow))
         yield SimulatedMoment(
@@ -70,7 +70,7 @@ def moments(
         )
 
 
-def apart(flows: Iterable[Flow], simulator: Simulator, only: Family | None = None) -> Iterator[Flow]:
+def rows_by_family(flows: Iterable[Flow], simulator: Simulator, only: Family | None = None) -> Iterator[Flow]:
     """A row for each family that a flow's ends have in common; of two, only the family `only` if it is given.
 
     With a DNS name the source's resolver chooses the family: there are two rows only if policies treat the
@@ -84,7 +84,7 @@ def apart(flows: Iterable[Flow], simulator: Simulator, only: Family | None = Non
         yield from (row for row in rows if only in {None, row.family} or len(rows) == 1)
 
 
-def united(
+def joined_families(
     simulated: Matrix[Decision], observed: Matrix[Observation]
 ) -> tuple[Matrix[Decision], Matrix[Observation]]:
     """The tables with one row (that of IPv4) for each flow whose families do not differ."""

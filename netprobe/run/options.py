@@ -9,7 +9,7 @@ from typing import TypeAlias
 from netprobe.lab import LabOptions, Starting
 from netprobe.model.flow import Family
 from netprobe.probe import Deadlines, Pace, PodOptions
-from netprobe.run.target import Target
+from netprobe.run.target import ClusterChoice
 from netprobe.simulate import CALICO, Profile
 
 Progress: TypeAlias = Callable[[str], None]
@@ -24,7 +24,7 @@ class RunOptions:
     addresses of both families, probe only this one.
     """
 
-    target: Target = field(default_factory=Target)
+    target: ClusterChoice = field(default_factory=ClusterChoice)
     lab: LabOptions | Starting = field(default_factory=LabOptions)
     pods: PodOptions = field(default_factory=PodOptions)
     deadlines: Deadlines = field(default_factory=Deadlines)

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from typing import Final
 
 from netprobe import __version__
-from netprobe.diff import Counts, Row
+from netprobe.diff import FlowCounts, Row
 from netprobe.model.flow import End, Flow, Protocol
 from netprobe.model.verdict import Verdict
 
@@ -62,7 +62,7 @@ class RunInfo:
 
 
 @dataclass(frozen=True, slots=True)
-class Group:
+class FlowGroup:
     """Flows with one result, from pods that behave alike to pods that behave alike.
 
     `source` and `destination` name all their pods, as in "shop/cart +3".
@@ -77,7 +77,7 @@ class Group:
 
 
 @dataclass(frozen=True, slots=True)
-class Step:
+class ReportStep:
     """One change and the comparison after it.
 
     `rows`: a tuple, or a new iterator for each pass if there are too many to hold.
@@ -88,15 +88,15 @@ class Step:
 
     name: str
     rows: Iterable[Row]
-    counts: Counts
+    counts: FlowCounts
     converged_s: float | None = None
     rounds: int = 0
     execs: int = 0
-    groups: tuple[Group, ...] | None = None
+    groups: tuple[FlowGroup, ...] | None = None
 
 
 @dataclass(frozen=True, slots=True)
-class StoodFor:
+class RepresentedPods:
     """One end of rows of an in-place run: a real pod, and the pods that it represents.
 
     `shadow`: the pod from which its rows were probed; None if it is only a destination. `pods`: all that no
@@ -113,7 +113,7 @@ class InPlace:
     """How an in-place run covered the cluster's pods. `notes` are sentences that are not problems."""
 
     covered: str
-    stood_for: tuple[StoodFor, ...] = ()
+    stood_for: tuple[RepresentedPods, ...] = ()
     notes: tuple[str, ...] = ()
 
 
@@ -130,21 +130,21 @@ class Report:
     suite: str | None
     cluster: ClusterInfo
     run: RunInfo
-    steps: tuple[Step, ...]
+    steps: tuple[ReportStep, ...]
     problems: tuple[str, ...] = ()
     enforcement: str | None = None
     nodes: Mapping[End, str] = field(default_factory=dict)
     elsewhere: Mapping[End, str] = field(default_factory=dict)
     in_place: InPlace | None = None
 
-    def rows(self) -> Iterator[tuple[Step, Row]]:
+    def rows(self) -> Iterator[tuple[ReportStep, Row]]:
         for step in self.steps:
             for row in step.rows:
                 yield step, row
 
     @property
-    def counts(self) -> Counts:
-        return sum((step.counts for step in self.steps), Counts())
+    def counts(self) -> FlowCounts:
+        return sum((step.counts for step in self.steps), FlowCounts())
 
     @property
     def converged_s(self) -> float | None:

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
-from netprobe.diff import Counts, FlowStatus, Row, compare, judge
+from netprobe.diff import FlowCounts, FlowStatus, Row, compare, judge
 from netprobe.explain.why import blame
 from netprobe.model.cluster import Cluster
 from netprobe.model.flow import Flow, Protocol
 from netprobe.model.verdict import Verdict
 from netprobe.run.moment import moments
-from netprobe.run.record import LONGEST, Group, Step, port_text
+from netprobe.run.record import LONGEST, FlowGroup, ReportStep, port_text
 from netprobe.run.steps import explained
 from netprobe.simulate import AllPairs, FlowBundle, Overview, Profile, read_question
 from netprobe.simulate.overview import LEFT_OUT
@@ -32,7 +32,7 @@ def suite_steps(
     destinations: Sequence[str] = (),
     ports: Sequence[tuple[int, Protocol]] = (),
     changed_only: bool = False,
-) -> tuple[Step, ...]:
+) -> tuple[ReportStep, ...]:
     """The comparison at each moment of a suite. With `changed_only` what policies or a step change."""
     cluster = suite.cluster(live)
     wanted = read_question(
@@ -47,13 +47,13 @@ def suite_steps(
             and (not ports or (flow.port, flow.protocol) in ports)
         )
 
-    steps: list[Step] = []
+    steps: list[ReportStep] = []
     before: Iterable[Row] = ()
     for index, at in enumerate(moments(suite, live, profile, is_wanted)):
         rows = compare(at.declared, at.simulated, step=index)
         shown = _changed(rows, before, first=index == 0) if changed_only else rows
         found = explained(shown, at.simulator, at.declared_by)
-        steps.append(Step(at.name, found, Counts.of(found)))
+        steps.append(ReportStep(at.name, found, FlowCounts.of(found)))
         before = rows
     return tuple(steps)
 
@@ -70,7 +70,7 @@ def _changed(rows: Iterable[Row], before: Iterable[Row], *, first: bool) -> list
 
 
 @dataclass(frozen=True, slots=True)
-class Rows:
+class PairRows:
     """The rows of all pairs, made in each pass."""
 
     all_pairs: AllPairs
@@ -88,44 +88,44 @@ class Rows:
             yield Row(flow, None, decision, None, row.status, (), row.kind, row.reason)
 
 
-def pairs_step(all_pairs: AllPairs, *, changed_only: bool, groups: bool, rows: bool) -> Step:
+def pairs_step(all_pairs: AllPairs, *, changed_only: bool, groups: bool, rows: bool) -> ReportStep:
     """All pairs of pods, as one step.
 
     `groups`: if there are more rows than a person can read, groups replace them. `rows`: the rows are needed
     too; otherwise only the groups are counted and no rows are made.
     """
     size = all_pairs.question.size
-    every: Iterable[Row] = Rows(all_pairs, changed_only)
+    every: Iterable[Row] = PairRows(all_pairs, changed_only)
     if size <= LONGEST:
         why = blame(all_pairs.question.cluster.policies)
         every = tuple(replace(row, why=why(row)) for row in every)
-        return Step(NAME, every, Counts.of(every))
+        return ReportStep(NAME, every, FlowCounts.of(every))
     if size <= MOST_HELD and rows:
         every = tuple(every)
     if not groups:
-        return Step(NAME, every, Counts.of(every))
+        return ReportStep(NAME, every, FlowCounts.of(every))
     found = all_pairs.overview()
     bundles = [one for one in found.bundles if not changed_only or one.verdict is not Verdict.ALLOW]
     families = {4, 6} <= {one.family for one in bundles}
     grouped = (*(_group(one, families) for one in bundles), *_left_out(found))
-    return Step(NAME, every, Counts.of(every) if rows else _counts(bundles, found), groups=grouped)
+    return ReportStep(NAME, every, FlowCounts.of(every) if rows else _counts(bundles, found), groups=grouped)
 
 
-def _counts(bundles: Iterable[FlowBundle], found: Overview) -> Counts:
+def _counts(bundles: Iterable[FlowBundle], found: Overview) -> FlowCounts:
     flows, unknown = 0, 0
     for bundle in bundles:
         flows += bundle.flows
         unknown += bundle.flows if bundle.verdict is Verdict.UNKNOWN else 0
-    return Counts(as_expected=flows - unknown, unknown=unknown, skipped=found.left_out)
+    return FlowCounts(as_expected=flows - unknown, unknown=unknown, skipped=found.left_out)
 
 
-def _group(bundle: FlowBundle, families: bool) -> Group:
+def _group(bundle: FlowBundle, families: bool) -> FlowGroup:
     first, to = bundle.sources.first, bundle.destinations.first
     flow = Flow(first, to, bundle.port, bundle.protocol, bundle.family)
     note = "could not tell" if bundle.verdict is Verdict.UNKNOWN else ""
     ends = str(bundle.sources), str(bundle.destinations)
-    return Group(*ends, port_text(flow, families), bundle.verdict, bundle.flows, note)
+    return FlowGroup(*ends, port_text(flow, families), bundle.verdict, bundle.flows, note)
 
 
-def _left_out(found: Overview) -> list[Group]:
-    return [Group("-", "-", "-", Verdict.UNKNOWN, found.left_out, LEFT_OUT)] if found.left_out else []
+def _left_out(found: Overview) -> list[FlowGroup]:
+    return [FlowGroup("-", "-", "-", Verdict.UNKNOWN, found.left_out, LEFT_OUT)] if found.left_out else []

@@ -6,27 +6,27 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Final
 
-from netprobe.diff import Counts, FlowStatus, Mismatch, Row, Why, compare
+from netprobe.diff import FlowCounts, FlowStatus, Mismatch, Row, Why, compare
 from netprobe.explain import explain
 from netprobe.explain.why import blame
 from netprobe.model.flow import Flow
 from netprobe.model.verdict import Verdict
 from netprobe.probe import Observed
-from netprobe.run.moment import DeclaredBy, SimulatedMoment, by_nothing, united
-from netprobe.run.record import LONGEST, Step
+from netprobe.run.moment import DeclaredBy, SimulatedMoment, by_nothing, joined_families
+from netprobe.run.record import LONGEST, ReportStep
 from netprobe.simulate import Simulator
 
 MOST_CHANGES: Final = 200
 
 
-def step(moment: SimulatedMoment, observed: Observed, number: int) -> Step:
+def step(moment: SimulatedMoment, observed: Observed, number: int) -> ReportStep:
     """A moment and what was observed then."""
     seen = observed.matrix.where(moment.simulated.__contains__)
-    simulated, seen = united(moment.simulated, seen)
+    simulated, seen = joined_families(moment.simulated, seen)
     rows = compare(moment.declared, simulated, seen, step=number)
     rows = explained(rows, moment.simulator, moment.declared_by)
     facts = observed.facts
-    return Step(moment.name, rows, Counts.of(rows), facts.converged_s, facts.rounds, facts.execs)
+    return ReportStep(moment.name, rows, FlowCounts.of(rows), facts.converged_s, facts.rounds, facts.execs)
 
 
 def explained(

@@ -9,7 +9,7 @@ from netprobe.lab import list_labs
 
 
 @dataclass(frozen=True, slots=True)
-class Target:
+class ClusterChoice:
     """Which cluster to use. Without kubeconfig, context and lab name it is a lab for this run alone.
 
     `current`: the current context of the kubeconfig, as in a kubectl plugin.

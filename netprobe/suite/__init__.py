@@ -8,7 +8,7 @@ moments      the suite and its moments
 
 from __future__ import annotations
 
-from netprobe.suite.action import Action, Apply, Change, Delete, apply
+from netprobe.suite.action import ApplyPolicies, DeletePolicies, SetMetadata, StepAction, apply
 from netprobe.suite.declaration import Declaration
 from netprobe.suite.expectation import Expectation, ExpectationRow
 from netprobe.suite.load import load
@@ -16,14 +16,14 @@ from netprobe.suite.moments import Moment, Suite, SuiteStep
 from netprobe.suite.topology import Topology
 
 __all__ = [
-    "Action",
-    "Apply",
-    "Change",
+    "ApplyPolicies",
     "Declaration",
-    "Delete",
+    "DeletePolicies",
     "Expectation",
     "ExpectationRow",
     "Moment",
+    "SetMetadata",
+    "StepAction",
     "Suite",
     "SuiteStep",
     "Topology",

@@ -18,7 +18,7 @@ Changes: TypeAlias = Mapping[str, str | None]
 
 
 @dataclass(frozen=True, slots=True)
-class Change:
+class SetMetadata:
     """Change labels or annotations of a namespace, or of the pods that `pod` names (all replicas)."""
 
     changes: Changes
@@ -46,7 +46,7 @@ class Change:
 
 
 @dataclass(frozen=True, slots=True)
-class Apply:
+class ApplyPolicies:
     """Policies to create or replace; `documents` is what a cluster gets."""
 
     documents: tuple[Document, ...]
@@ -56,28 +56,28 @@ class Apply:
 
 
 @dataclass(frozen=True, slots=True)
-class Delete:
+class DeletePolicies:
     policy: PolicyRef
     place: str = ""
     path: str = ""
 
 
-Action: TypeAlias = Change | Apply | Delete
+StepAction: TypeAlias = SetMetadata | ApplyPolicies | DeletePolicies
 
 
-def apply(cluster: Cluster, action: Action) -> Cluster:
+def apply(cluster: Cluster, action: StepAction) -> Cluster:
     """The cluster after the action. InputError if it names something that does not exist."""
     match action:
-        case Change():
+        case SetMetadata():
             return _change(cluster, action)
-        case Apply(_, policies):
+        case ApplyPolicies(_, policies):
             new = {policy.ref: policy for policy in policies}
             for policy in policies:
                 if policy.ref.namespace not in cluster.namespaces:
                     raise _error(action, f"there is no namespace {policy.ref.namespace} for {policy.ref}")
             kept = [new.pop(policy.ref, policy) for policy in cluster.policies]
             return replace(cluster, policies=(*kept, *new.values()))
-        case Delete(ref):
+        case DeletePolicies(ref):
             kept = [policy for policy in cluster.policies if policy.ref != ref]
             if len(kept) == len(cluster.policies):
                 known = ", ".join(sorted(str(policy.ref) for policy in cluster.policies)) or "none"
@@ -87,7 +87,7 @@ def apply(cluster: Cluster, action: Action) -> Cluster:
             assert_never(action)
 
 
-def _change(cluster: Cluster, action: Change) -> Cluster:
+def _change(cluster: Cluster, action: SetMetadata) -> Cluster:
     if action.namespace is not None:
         namespace = cluster.namespaces.get(action.namespace)
         if namespace is None:
@@ -117,5 +117,5 @@ def _changed(labels: Labels, changes: Changes) -> dict[str, str]:
     return result
 
 
-def _error(action: Action, message: str) -> InputError:
+def _error(action: StepAction, message: str) -> InputError:
     return InputError([Problem(action.place, action.path, message)])

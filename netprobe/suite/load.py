@@ -10,7 +10,7 @@ from netprobe.errors import InputError, Problem
 from netprobe.manifests import Document, Reader, parse_policy
 from netprobe.model.flow import ContainerPort, External, PodRef
 from netprobe.model.policy import Policy, PolicyRef
-from netprobe.suite.action import Action, Apply, Change, Delete
+from netprobe.suite.action import ApplyPolicies, DeletePolicies, SetMetadata, StepAction
 from netprobe.suite.declaration import Declaration
 from netprobe.suite.expectation import Expectation, ExpectationRow
 from netprobe.suite.moments import Suite, SuiteStep
@@ -151,20 +151,20 @@ class _Loader:
             rows.append(ExpectationRow(*ends, ports, row.verdict, place, where))
         return Expectation(spec.default, tuple(rows), externals)
 
-    def _action(self, spec: ActionSpec, path: str, topology: Topology | None) -> Action | None:
+    def _action(self, spec: ActionSpec, path: str, topology: Topology | None) -> StepAction | None:
         place = self.text.place(path)
         change = spec.label or spec.annotate
         if spec.apply is not None:
             documents, policies = self._policies(spec.apply, f"{path}.apply", topology)
-            return Apply(documents, policies, place, path)
+            return ApplyPolicies(documents, policies, place, path)
         try:
             if spec.delete is not None:
                 ref = PodRef.parse(spec.delete.networkpolicy)
-                return Delete(PolicyRef(ref.namespace, ref.name), place, path)
+                return DeletePolicies(PolicyRef(ref.namespace, ref.name), place, path)
             if change is not None:
                 pod = PodRef.parse(change.pod) if change.pod is not None else None
                 annotations = spec.annotate is not None
-                return Change(change.changes, change.namespace, pod, annotations, place, path)
+                return SetMetadata(change.changes, change.namespace, pod, annotations, place, path)
         except ValueError:
             text = spec.delete.networkpolicy if spec.delete else change.pod if change else ""
             self.problems.append(self.text.problem(path, f"{text!r} is not of the form NAMESPACE/NAME"))

@@ -14,7 +14,7 @@ from netprobe.model.flow import ContainerPort, External, Flow, PodRef
 from netprobe.model.matrix import Matrix
 from netprobe.model.policy import Policy
 from netprobe.model.verdict import Verdict
-from netprobe.suite.action import Action, Apply, apply
+from netprobe.suite.action import ApplyPolicies, StepAction, apply
 from netprobe.suite.declaration import Declaration
 from netprobe.suite.expectation import Expectation
 from netprobe.suite.topology import Topology
@@ -27,7 +27,7 @@ class SuiteStep:
     """A change, and what is expected after it."""
 
     name: str
-    actions: tuple[Action, ...]
+    actions: tuple[StepAction, ...]
     expectation: Expectation
 
 
@@ -36,7 +36,7 @@ class Moment:
     """A suite after one change: the `actions`, the cluster that they led to, and what is declared for it."""
 
     name: str
-    actions: tuple[Action, ...]
+    actions: tuple[StepAction, ...]
     cluster: Cluster
     declaration: Declaration
 
@@ -129,8 +129,8 @@ class Suite:
             return live
         return self.topology.cluster() if self.topology is not None else Cluster()
 
-    def _changes(self) -> list[tuple[str, tuple[Action, ...], Expectation]]:
-        first = (Apply(self.policies, self.parsed, self.file, "policies"),) if self.policies else ()
+    def _changes(self) -> list[tuple[str, tuple[StepAction, ...], Expectation]]:
+        first = (ApplyPolicies(self.policies, self.parsed, self.file, "policies"),) if self.policies else ()
         return [
             (FIRST, first, self.expectation),
             *((step.name, step.actions, step.expectation) for step in self.steps),

@@ -94,17 +94,17 @@ Ends = Annotated[list[InstanceOf[EndPattern]], BeforeValidator(_ends), Field(min
 PortPatterns = Annotated[list[InstanceOf[PortPattern]] | None, BeforeValidator(_ports)]
 
 
-class Strict(BaseModel):
+class StrictModel(BaseModel):
     """No unknown fields, no conversions: `80` is not a name and `"80"` is not a number."""
 
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
 
 
-class Metadata(Strict):
+class Metadata(StrictModel):
     name: Name
 
 
-class PortSpec(Strict):
+class PortSpec(StrictModel):
     port: Annotated[int, Field(ge=1, le=65535)]
     protocol: Literal["TCP", "UDP", "SCTP"] = "TCP"
     name: Annotated[str, _checked(names.port_name)] | None = None
@@ -113,7 +113,7 @@ class PortSpec(Strict):
 Ports = list[Annotated[PortSpec, BeforeValidator(_port)]]
 
 
-class PodSpec(Strict):
+class PodSpec(StrictModel):
     name: PodName
     labels: Labels = {}
     annotations: Annotations = {}
@@ -122,25 +122,25 @@ class PodSpec(Strict):
     node: str = "any"
 
 
-class NamespaceSpec(Strict):
+class NamespaceSpec(StrictModel):
     name: Name
     labels: Labels = {}
     annotations: Annotations = {}
     pods: list[PodSpec] = []
 
 
-class ExternalSpec(Strict):
+class ExternalSpec(StrictModel):
     name: Name
     address: Annotated[Any, BeforeValidator(_address)]
     ports: Ports = []
 
 
-class TopologySpec(Strict):
+class TopologySpec(StrictModel):
     namespaces: list[NamespaceSpec] = []
     external: list[ExternalSpec] = []
 
 
-class PolicySource(Strict):
+class PolicySource(StrictModel):
     path: str
     namespace: Name | None = None
 
@@ -148,14 +148,14 @@ class PolicySource(Strict):
 PolicySources = list[Annotated[PolicySource, BeforeValidator(_policy)]]
 
 
-class RowSpec(Strict):
+class RowSpec(StrictModel):
     source: Ends = Field(alias="from")
     destination: Ends = Field(alias="to")
     port: PortPatterns = None
     verdict: GivenVerdict
 
 
-class ExpectSpec(Strict):
+class ExpectSpec(StrictModel):
     default: GivenVerdict | None = None
     flows: list[RowSpec] = []
 
@@ -166,7 +166,7 @@ class ExpectSpec(Strict):
         return self
 
 
-class LabelSpec(Strict):
+class LabelSpec(StrictModel):
     namespace: Name | None = None
     pod: str | None = None
     changes: Changes = Field(alias="set", min_length=1)
@@ -182,11 +182,11 @@ class AnnotateSpec(LabelSpec):
     changes: dict[LabelKey, str | None] = Field(alias="set", min_length=1)
 
 
-class DeleteSpec(Strict):
+class DeleteSpec(StrictModel):
     networkpolicy: str
 
 
-class ActionSpec(Strict):
+class ActionSpec(StrictModel):
     label: LabelSpec | None = None
     annotate: AnnotateSpec | None = None
     apply: PolicySources | None = None
@@ -199,13 +199,13 @@ class ActionSpec(Strict):
         return self
 
 
-class StepSpec(Strict):
+class StepSpec(StrictModel):
     name: Annotated[str, Field(min_length=1)]
     do: Annotated[list[ActionSpec], Field(min_length=1)]
     expect: ExpectSpec | None = None
 
 
-class SuiteSpec(Strict):
+class SuiteSpec(StrictModel):
     api_version: Literal["netprobe/v1alpha1"] = Field(alias="apiVersion")
     kind: Literal["ConnectivitySuite"]
     metadata: Metadata

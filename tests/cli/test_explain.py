@@ -96,7 +96,7 @@ def test_the_answer_comes_first_and_names_policy_side_and_file(
     assert "DENIED" in both
 
 
-def test_a_workload_stands_for_its_pod_and_json_is_for_programs(
+def test_a_workload_represents_its_pod_and_json_is_for_programs(
     cluster: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     arguments = ["shop/web", "shop/cart-2", "--port", "9", "-f", cluster, "-o", "json"]
@@ -128,7 +128,7 @@ def test_a_suite_without_a_topology_is_about_the_manifests(
 
 
 @pytest.mark.parametrize(
-    ("arguments", "told"),
+    ("arguments", "message"),
     [
         pytest.param(["a/b", "c/d"], "no policies given", id="no policies"),
         pytest.param(["shop/web", "shop/x", "-f", "{c}"], "TO shop/x: no such pod", id="no such pod"),
@@ -144,8 +144,8 @@ def test_a_suite_without_a_topology_is_about_the_manifests(
     ],
 )
 def test_bad_usage_ends_with_2(
-    arguments: list[str], told: str, cluster: str, suite: str, capsys: pytest.CaptureFixture[str]
+    arguments: list[str], message: str, cluster: str, suite: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     status, out, err = explain(capsys, *(a.format(c=cluster, s=suite) for a in arguments))
     assert (status, out) == (2, "")
-    assert told in err
+    assert message in err

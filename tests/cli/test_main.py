@@ -42,7 +42,9 @@ def test_an_error_is_a_sentence_and_its_status(command: Command, capsys: pytest.
     assert main(["trial"]) == 2
 
 
-def test_what_else_went_wrong_is_told_after_it(command: Command, capsys: pytest.CaptureFixture[str]) -> None:
+def test_what_else_went_wrong_is_reported_after_it(
+    command: Command, capsys: pytest.CaptureFixture[str]
+) -> None:
     def fail() -> NoReturn:
         error = NetprobeError("no pod became ready")
         error.add_note("later: netprobe clean")
@@ -53,7 +55,7 @@ def test_what_else_went_wrong_is_told_after_it(command: Command, capsys: pytest.
     assert capsys.readouterr().err == "netprobe: no pod became ready\nnetprobe: later: netprobe clean\n"
 
 
-def test_every_problem_of_an_input_is_told(command: Command, capsys: pytest.CaptureFixture[str]) -> None:
+def test_every_problem_of_an_input_is_reported(command: Command, capsys: pytest.CaptureFixture[str]) -> None:
     def fail() -> NoReturn:
         raise InputError([Problem("a.yaml:1", "spec", "one"), Problem("b.yaml:2", "", "tw\x1b[31mo")])
 
@@ -85,9 +87,9 @@ def test_a_bug_is_one_sentence_and_a_file(
     command(fail)
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
     assert main(["trial"]) == 3
-    told = capsys.readouterr().err
+    text_ = capsys.readouterr().err
     assert re.fullmatch(
-        r"netprobe: a bug in netprobe: RuntimeError at \S+; the traceback is in (\S+)\n", told
+        r"netprobe: a bug in netprobe: RuntimeError at \S+; the traceback is in (\S+)\n", text_
     )
     (file,) = tmp_path.iterdir()
     assert file.read_text().endswith("RuntimeError: token=secret\n")

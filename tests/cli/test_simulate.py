@@ -178,7 +178,7 @@ def test_standard_input(program: Program, monkeypatch: pytest.MonkeyPatch) -> No
     assert "skipped: 1 Secret\n" in done.stderr
 
 
-def test_no_flow_is_no_failure(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_no_flow_is_not_a_failure(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "policy.yaml").write_text(POLICY)
     status, document = as_json(capsys, "-f", tmp_path)
     assert (status, document["flows"]) == (0, [])
@@ -226,7 +226,7 @@ def test_github_annotates_the_policy_and_appends_to_the_page(tmp_path: Path, pro
     assert done.stdout.startswith(f"::error file={tmp_path.name}/policy.yaml,line=5,")
 
 
-def test_reports_beside_the_table(suite: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_reports_next_to_the_table(suite: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     junit, page = tmp_path / "junit.xml", tmp_path / "page.md"
     wanted = [f"--report=junit={junit}", f"--report=markdown={page}", "--report=json=-"]
     assert main(["simulate", str(suite), *wanted]) == 0
@@ -238,7 +238,7 @@ def test_reports_beside_the_table(suite: Path, tmp_path: Path, capsys: pytest.Ca
 
 
 @pytest.mark.parametrize(
-    ("arguments", "told"),
+    ("arguments", "message"),
     [
         pytest.param([], "give a suite, or manifests with -f", id="nothing to simulate"),
         pytest.param(["-f", "nowhere.yaml"], "nowhere.yaml", id="no such file"),
@@ -252,12 +252,12 @@ def test_reports_beside_the_table(suite: Path, tmp_path: Path, capsys: pytest.Ca
     ],
 )
 def test_bad_usage_ends_with_2(
-    arguments: list[str], told: str, manifests: Path, suite: Path, capsys: pytest.CaptureFixture[str]
+    arguments: list[str], message: str, manifests: Path, suite: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     status = main(["simulate", *(a.format(m=manifests, s=suite) for a in arguments)])
     out, err = capsys.readouterr()
     assert (status, out) == (2, "")
-    assert told in " ".join(err.split())
+    assert message in " ".join(err.split())
 
 
 def test_a_closed_pipe_ends_a_stream_quietly(tmp_path: Path) -> None:
@@ -329,7 +329,7 @@ def many(folder: Path) -> Path:
     return path
 
 
-def test_more_flows_than_a_table_holds_are_told_by_groups(
+def test_more_flows_than_a_table_holds_are_reported_by_groups(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     asked = ["simulate", "-f", str(many(tmp_path)), "--port", "80"]
@@ -341,7 +341,7 @@ def test_more_flows_than_a_table_holds_are_told_by_groups(
     assert "1,560 flows: 1,482 decided, 78 skipped" in shown[-1]
 
 
-def test_a_report_of_rows_beside_a_table_of_groups_counts_its_own_rows(
+def test_a_report_of_rows_next_to_a_table_of_groups_counts_its_own_rows(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     rows = tmp_path / "rows.json"

@@ -2,7 +2,7 @@
 
 A namespace controller (the kind that fills new namespaces with quotas and default policies) is played by the
 test: it creates its objects right after the run has created a namespace. Everything else is real, the
-webhooks included, which are served beside the API server and asked for the test's own namespaces only.
+webhooks included, which are served next to the API server and asked for the test's own namespaces only.
 """
 
 from __future__ import annotations

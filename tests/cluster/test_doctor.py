@@ -98,10 +98,10 @@ def test_a_cluster_that_restricts_every_namespace(
 
     monkeypatch.setattr(KubeCluster, "create", restricted)
     status = main(["doctor", "--kubeconfig", kubeconfig, "-o", "json"])
-    told = {check["name"]: check for check in json.loads(capfd.readouterr().out)["checks"]}
-    assert told["host network"]["status"] == "note"
-    assert "Pod Security forbids it" in told["host network"]["evidence"]
-    assert told["ingress"]["status"] == "ok"
+    output = {check["name"]: check for check in json.loads(capfd.readouterr().out)["checks"]}
+    assert output["host network"]["status"] == "note"
+    assert "Pod Security forbids it" in output["host network"]["evidence"]
+    assert output["ingress"]["status"] == "ok"
     assert status == 0
     nothing_left(kubeconfig)
 

@@ -259,20 +259,20 @@ spec:
 }
 
 
-@pytest.mark.parametrize(("manifest", "told"), WATCHERS.values(), ids=WATCHERS)
-def test_where_somebody_would_come_to_harm_nothing_is_created(
-    next_door: Neighbours, suite: Path, manifest: str, told: str
+@pytest.mark.parametrize(("manifest", "message"), WATCHERS.values(), ids=WATCHERS)
+def test_if_another_workload_would_be_disturbed_nothing_is_created(
+    next_door: Neighbours, suite: Path, manifest: str, message: str
 ) -> None:
     next_door.apply(manifest)
     try:
         ended = visit(next_door, suite)
         assert ended.status == 3
-        assert next_door.text(told) in ended.err
+        assert next_door.text(message) in ended.err
         assert "nothing was created" in ended.err
         assert ours(next_door) == []
         rehearsed = visit(next_door, suite, "--dry-run")
         assert rehearsed.status == 3
-        assert f"# HARM: {next_door.text(told)}" in rehearsed.out
+        assert f"# HARM: {next_door.text(message)}" in rehearsed.out
     finally:
         kubectl(next_door.kubeconfig, "delete", "-f", "-", stdin=next_door.text(manifest))
 
@@ -351,19 +351,19 @@ spec:
     assert "kubernetes.io/metadata.name" in astray[0]["reason"]
 
 
-def test_with_disturb_it_goes_on_and_says_so(next_door: Neighbours, suite: Path) -> None:
-    manifest, told = WATCHERS["Service that publishes unready addresses"]
+def test_with_disturb_it_continues_and_reports_it(next_door: Neighbours, suite: Path) -> None:
+    manifest, message = WATCHERS["Service that publishes unready addresses"]
     next_door.apply(manifest)
     try:
         ended = visit(next_door, suite, "--disturb", "-o", "json")
         assert ended.status == 0, ended.err or ended.out
-        (note,) = [note for note in ended.report["in_place"]["notes"] if next_door.text(told) in note]
+        (note,) = [note for note in ended.report["in_place"]["notes"] if next_door.text(message) in note]
         assert "allowed by --disturb" in note
     finally:
         kubectl(next_door.kubeconfig, "delete", "-f", "-", stdin=next_door.text(manifest))
 
 
-def test_a_sample_beside_the_representatives(next_door: Neighbours, suite: Path) -> None:
+def test_a_sample_next_to_the_representatives(next_door: Neighbours, suite: Path) -> None:
     ended = visit(next_door, suite, "--sample", "1", "--seed", "3", "-o", "json")
     assert ended.status == 0, ended.err or ended.out
     assert "drawn at random (--seed 3)" in ended.report["in_place"]["covered"]

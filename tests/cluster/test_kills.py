@@ -89,7 +89,7 @@ def test_a_pod_for_a_node_that_is_not_there_is_removed_all_the_same(kubeconfig: 
     assert left(kubeconfig, before) == set()
 
 
-def test_a_connection_that_is_lost_is_told_and_what_is_left_can_be_removed(
+def test_a_connection_that_is_lost_is_reported_and_what_is_left_can_be_removed(
     kubeconfig: str, tmp_path: Path
 ) -> None:
     before = everything(kubeconfig)

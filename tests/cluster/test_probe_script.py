@@ -9,7 +9,7 @@ from netprobe.model.cluster import Namespace
 from netprobe.model.flow import Pod, PodRef, Protocol
 from netprobe.model.observation import Outcome
 from netprobe.probe import Fixture, Workbench, netcat
-from netprobe.probe.netcat import Begin, End, Result, Target
+from netprobe.probe.netcat import AnswerLine, FirstLine, LastLine, Target
 from netprobe.probe.pace import Pace
 from netprobe.probe.session import Session, Starts
 from tests.cluster.conftest import Run
@@ -44,11 +44,11 @@ def test_every_outcome_that_a_pod_can_see(on_cluster: Run) -> None:
                 begin, *answers, end = [netcat.read(line) async for line in execution.lines()]
             seen: dict[Target, Outcome] = {}
             for result in answers:
-                assert isinstance(result, Result)
+                assert isinstance(result, AnswerLine)
                 target = list(wanted)[result.id]
                 seen[target] = netcat.answer(target.protocol, result, fine_clock=True).outcome
-            assert begin == Begin("busybox", fine_clock=True)
-            assert end == End(len(wanted))
+            assert begin == FirstLine("busybox", fine_clock=True)
+            assert end == LastLine(len(wanted))
             assert execution.finished is not None
             assert execution.finished.status == 0
             assert {t: o for t, o in seen.items() if o not in wanted[t]} == {}

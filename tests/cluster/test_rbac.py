@@ -76,7 +76,7 @@ def versions(admin: str, user: Account) -> str:
 
 
 @pytest.mark.parametrize("permission", OPTIONAL, ids=str)
-def test_without_what_only_tells_a_run_goes_on(
+def test_without_optional_permissions_a_run_continues(
     kubeconfig: str, suite: Path, tmp_path: Path, permission: Permission
 ) -> None:
     roles = without(published("fixture.yaml"), permission.group, permission.resource, permission.verb)
@@ -153,7 +153,7 @@ def requests(monkeypatch: pytest.MonkeyPatch) -> set[tuple[str, str, str]]:
     return seen
 
 
-def test_no_verb_is_asked_for_in_vain(
+def test_no_verb_is_requested_without_need(
     kubeconfig: str, suite: Path, tmp_path: Path, requests: set[tuple[str, str, str]]
 ) -> None:
     """A run with steps, one that meets another run, and one whose image is not there use all of the list."""

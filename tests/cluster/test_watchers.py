@@ -154,7 +154,7 @@ spec:
             next_door.settled()
 
 
-def test_a_budget_goes_on_as_before(next_door: Neighbours) -> None:
+def test_a_budget_is_unchanged(next_door: Neighbours) -> None:
     def budget() -> tuple[int, int, int]:
         status = next_door.get("poddisruptionbudget", "-n", next_door.shop, "web")["status"]
         return status["expectedPods"], status["currentHealthy"], status["disruptionsAllowed"]
@@ -207,7 +207,7 @@ PICKY = {
 
 
 @pytest.mark.parametrize("ruled_out", PICKY.values(), ids=PICKY)
-def test_a_pod_of_others_cannot_be_scheduled_beside_it(next_door: Neighbours, ruled_out: str) -> None:
+def test_a_pod_of_others_cannot_be_scheduled_next_to_it(next_door: Neighbours, ruled_out: str) -> None:
     """On the shadow pod's node, where no real pod with such labels keeps it away already."""
     if "topologySpread" in ruled_out and len(next_door.get("nodes")["items"]) < 2:
         pytest.skip("on one node there is nothing to spread over: this cluster has one")

@@ -1,4 +1,4 @@
-"""An admission webhook beside the API server of ../shared/realcluster, asked for one namespace only."""
+"""An admission webhook next to the API server of ../shared/realcluster, asked for one namespace only."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ class Webhook:
 def serving(admin: str, hook: Webhook, folder: Path) -> Iterator[None]:
     """Serve the webhook in the API server's network namespace, registered while the context is open."""
     if not is_beside():
-        pytest.skip("a webhook can be put beside the API server of ../shared/realcluster only")
+        pytest.skip("a webhook can be put next to the API server of ../shared/realcluster only")
     bundle, certificate = _certificate(folder)
     command = [str(TOOL), "in", "n1", sys.executable, "-c", _SERVER, str(bundle), json.dumps(hook.response)]
     name = f"netprobe-test-{secrets.token_hex(3)}"

@@ -9,7 +9,7 @@ from netprobe.conformance.baseline import ConformanceReport
 from netprobe.conformance.case import Case
 from netprobe.conformance.fixture_map import fictional_map
 from netprobe.conformance.load import builtin
-from netprobe.conformance.result import CaseStatus, Result, Results, StepResult, attempts, overall
+from netprobe.conformance.result import CaseResult, CaseStatus, Results, StepResult, attempts, overall
 from netprobe.conformance.world import Cell
 from netprobe.diff import Row, compare
 from netprobe.model.matrix import Matrix
@@ -44,28 +44,28 @@ def rows(case: Case, other: Mapping[Cell, Verdict]) -> tuple[Row, ...]:
     return tuple(compare(declared, Simulator(SITE.cluster(case, moment)).matrix(declared), observed))
 
 
-def result(case: Case = CASE, *tries: Mapping[Cell, Verdict], converged_s: float = 0.1) -> Result:
+def result(case: Case = CASE, *tries: Mapping[Cell, Verdict], converged_s: float = 0.1) -> CaseResult:
     """A case that was tried once for each mapping of what was other than declared."""
     every = [rows(case, one) for one in tries or ({},)]
     policies = SITE.cluster(case, case.steps[0]).policies
     moment = StepResult(every[-1], attempts(every), converged_s, policies)
     status, reason = overall(case, (moment,), None)
-    return Result(case, status, (moment,), reason, seconds=1.5)
+    return CaseResult(case, status, (moment,), reason, seconds=1.5)
 
 
 FAILED = result(CASE, {WRONG: Verdict.ALLOW}, {WRONG: Verdict.ALLOW})
 PASSED = result()
 FLAKY = result(CASE, {WRONG: Verdict.ALLOW}, {}, {})
 UNKNOWN = result(CASE, {WRONG: Verdict.UNKNOWN}, {WRONG: Verdict.UNKNOWN})
-SKIPPED = Result(builtin()[1], CaseStatus.SKIPPED, reason="no <SCTP> here")
-UNTRIED = Result(builtin()[3], CaseStatus.UNTRIED, reason="interrupted")
-UNSCORED = Result(builtin()[2], CaseStatus.UNSCORED, reason="the plugin's choice")
+SKIPPED = CaseResult(builtin()[1], CaseStatus.SKIPPED, reason="no <SCTP> here")
+UNTRIED = CaseResult(builtin()[3], CaseStatus.UNTRIED, reason="interrupted")
+UNSCORED = CaseResult(builtin()[2], CaseStatus.UNSCORED, reason="the plugin's choice")
 
 
-def report(*results: Result) -> ConformanceReport:
+def report(*results: CaseResult) -> ConformanceReport:
     run = RunInfo(START, START + dt.timedelta(seconds=12.5), "abcd1234", "0.1.0")
     return ConformanceReport(Results(results), ClusterInfo("cluster", "kind-x", "v1.33.0", "Calico", 2), run)
 
 
-def of(results: Sequence[Result]) -> Results:
+def of(results: Sequence[CaseResult]) -> Results:
     return Results(tuple(results))

@@ -77,7 +77,7 @@ def test_the_cells_of_a_case_hold_all_that_its_policies_concern() -> None:
             assert whole <= set(probed_cells(case, full=True)), case.name
 
 
-def test_a_case_that_concerns_nobody_is_asked_in_full() -> None:
+def test_a_case_that_concerns_nobody_is_probed_completely() -> None:
     case = next(case for case in builtin() if case.name.startswith("a policy of another namespace"))
     assert isolated_pods(case) == frozenset()
     assert len(probed_cells(case)) == 9 * 8 * 4

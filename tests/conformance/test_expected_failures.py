@@ -9,7 +9,7 @@ import pytest
 
 from netprobe.conformance.expected_failures import ExpectedFailure, load, triage
 from netprobe.conformance.load import builtin
-from netprobe.conformance.result import Result, Triage
+from netprobe.conformance.result import CaseResult, Triage
 from netprobe.errors import InputError
 from tests.conformance.samples import CASE, FAILED, FLAKY, PASSED, SKIPPED, UNKNOWN, of
 
@@ -29,7 +29,7 @@ KNOWN = ExpectedFailure(case=CASE.name, reason="a bug of the plugin", until=UNTI
     ],
 )
 def test_what_is_expected_does_not_fail_a_run_until_its_day(
-    found: Result, today: str, standing: Triage, status: int
+    found: CaseResult, today: str, standing: Triage, status: int
 ) -> None:
     results = triage(of([found]), [KNOWN], dt.date.fromisoformat(today))
     assert results.results[0].standing is standing
@@ -65,7 +65,7 @@ def test_a_pattern_names_many(tmp_path: Path) -> None:
         ("- {case: two peres are OR, reason: r, until: 2027-03-01}\n", ":1", "mean 'two peers are OR'?"),
     ],
 )
-def test_what_is_wrong_is_said_with_its_line(text: str, place: str, said: str, tmp_path: Path) -> None:
+def test_what_is_wrong_is_reported_with_its_line(text: str, place: str, said: str, tmp_path: Path) -> None:
     path = tmp_path / "known.yaml"
     path.write_text(text)
     with pytest.raises(InputError) as caught:

@@ -20,7 +20,7 @@ from netprobe.conformance.history import (
     runs,
     save,
 )
-from netprobe.conformance.result import CaseStatus, Result, Triage
+from netprobe.conformance.result import CaseResult, CaseStatus, Triage
 from netprobe.errors import InputError
 from netprobe.report.conformance import CONFORMANCE_FORMATS
 from tests.conformance.samples import CASE, FAILED, PASSED, SKIPPED, START, of, report
@@ -36,7 +36,7 @@ def run(at: int, **cases: CaseStatus | tuple[CaseStatus, float]) -> PastRun:
     return PastRun(START + dt.timedelta(days=at), "kind", 60.0, entries, "0.1.0", f"run{at}")
 
 
-def past(*results: Result) -> PastRun:
+def past(*results: CaseResult) -> PastRun:
     found = report(*results)
     return PastRun.of(found.results, found.cluster, found.run)
 
@@ -97,7 +97,7 @@ def test_half_a_run_spoils_no_baseline(tmp_path: Path) -> None:
         save(tmp_path, run(at, **{CASE.name: status}))
     (same,) = against(of([FAILED]), baseline(tmp_path)).results
     assert same.standing is Triage.BEFORE
-    half = of([Result(CASE, CaseStatus.UNTRIED, reason="interrupted")])
+    half = of([CaseResult(CASE, CaseStatus.UNTRIED, reason="interrupted")])
     assert against(half, baseline(tmp_path)) == half
     assert half.exit_status == 3
 
@@ -153,7 +153,7 @@ def test_the_command_shows_the_trend_and_the_change(
 
 
 @pytest.mark.parametrize("text", ["", "[]", "{}", '{"kind": "Report", "cases": {}}', '{"kind": 3}'])
-def test_what_is_no_run_is_said(text: str, tmp_path: Path) -> None:
+def test_what_is_not_a_run_is_reported(text: str, tmp_path: Path) -> None:
     (tmp_path / "x.json").write_text(text)
     with pytest.raises(InputError, match=r"x\.json: is not a run"):
         runs(tmp_path)

@@ -78,7 +78,7 @@ def test_a_file_of_ones_own(tmp_path: Path) -> None:
         pytest.param("case: only", "case only", ":3", "not YAML", id="no YAML"),
     ],
 )
-def test_what_is_wrong_is_said_with_its_line(
+def test_what_is_wrong_is_reported_with_its_line(
     old: str, new: str, place: str, said: str, tmp_path: Path
 ) -> None:
     path = written(tmp_path, GOOD.replace(old, new))
@@ -90,7 +90,7 @@ def test_what_is_wrong_is_said_with_its_line(
     ), caught.value
 
 
-def test_all_problems_are_said_at_once(tmp_path: Path) -> None:
+def test_all_problems_are_reported_at_once(tmp_path: Path) -> None:
     text = GOOD.replace("[pod-selector]", "[nonsense]").replace("* -> x/a", "* -> x/d")
     with pytest.raises(InputError) as caught:
         load(written(tmp_path, text))
@@ -102,7 +102,7 @@ def test_no_such_file(tmp_path: Path) -> None:
         load(tmp_path / "none.yaml")
 
 
-def test_a_direction_that_is_no_text_is_the_api_server_s_to_refuse(tmp_path: Path) -> None:
+def test_a_direction_that_is_not_text_is_refused_by_the_api_server(tmp_path: Path) -> None:
     text = """
 - case: odd
   rules: [no-rules]

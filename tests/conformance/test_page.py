@@ -58,10 +58,10 @@ def text(page: str) -> str:
 
 
 def test_without_a_script_it_says_what_failed_and_why() -> None:
-    told = text(written(report(FAILED, PASSED)))
-    assert "2 cases: 1 passed, 1 failed" in told
-    assert "y/a -&gt; x/a 80: declared DENY, simulated DENY, observed ALLOW" in told
-    assert "no rule allows TCP 80 from y/a" in told
+    output = text(written(report(FAILED, PASSED)))
+    assert "2 cases: 1 passed, 1 failed" in output
+    assert "y/a -&gt; x/a 80: declared DENY, simulated DENY, observed ALLOW" in output
+    assert "no rule allows TCP 80 from y/a" in output
 
 
 def test_features_are_a_table_with_the_runs_before_as_columns() -> None:
@@ -100,7 +100,7 @@ def test_a_failure_that_is_expected_is_not_opened() -> None:
     assert " open>" not in written(report(known))
 
 
-def test_where_everything_fails_a_few_cases_are_opened_and_those_stand_first() -> None:
+def test_if_everything_fails_a_few_cases_are_opened_and_those_come_first() -> None:
     page = written(report(PASSED, *[FAILED] * 30))
     assert page.count(" open>") == MOST_OPEN
     assert re.findall(r'id="case-(\d+)"', page) == [*map(str, range(1, 31)), "0"]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from netprobe.conformance.result import MOST_TRIES, CaseStatus, Result, Results, is_settled
+from netprobe.conformance.result import MOST_TRIES, CaseResult, CaseStatus, Results, is_settled
 from netprobe.model.verdict import Verdict
 from tests.conformance.samples import (
     CASE,
@@ -54,7 +54,7 @@ def test_a_case_is_tried_again_while_its_answer_moves(tries: list[tuple[object, 
         ),
     ],
 )
-def test_the_status_of_a_case(found: Result, status: CaseStatus) -> None:
+def test_the_status_of_a_case(found: CaseResult, status: CaseStatus) -> None:
     assert found.status is status
 
 
@@ -79,7 +79,7 @@ def test_unknown_says_why() -> None:
         ((FAILED, UNTRIED), 3),
     ],
 )
-def test_the_exit_status(results: tuple[Result, ...], status: int) -> None:
+def test_the_exit_status(results: tuple[CaseResult, ...], status: int) -> None:
     assert Results(results).exit_status == status
 
 

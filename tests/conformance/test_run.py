@@ -19,7 +19,7 @@ from netprobe.conformance.runner import Runner
 from netprobe.errors import UnreachableError
 from netprobe.run.options import RunOptions
 from netprobe.run.record import ClusterInfo
-from netprobe.run.target import Target
+from netprobe.run.target import ClusterChoice
 from tests.conformance.samples import CASE, PASSED, SKIPPED
 
 CASES = (CASE, SKIPPED.case)
@@ -42,7 +42,7 @@ def night(monkeypatch: pytest.MonkeyPatch, then: Any, *, finished: bool = True) 
 
     monkeypatch.setattr(Runner, "results", results)
     monkeypatch.setattr("netprobe.conformance.conformance_run.open_cluster", open_cluster)
-    return ConformanceRun(CASES, RunOptions(target=Target(context="kind-x")), fixtures=1, full=False)
+    return ConformanceRun(CASES, RunOptions(target=ClusterChoice(context="kind-x")), fixtures=1, full=False)
 
 
 def interrupt() -> None:
@@ -103,7 +103,7 @@ def test_what_was_found_is_kept(
 @pytest.mark.parametrize(
     ("then", "raised"), [(interrupted_once, KeyboardInterrupt), (lost, UnreachableError)]
 )
-def test_where_nothing_was_found_there_is_no_report(
+def test_if_nothing_was_found_there_is_no_report(
     then: Any, raised: type[BaseException], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with pytest.raises(raised):

@@ -13,7 +13,7 @@ import pytest
 
 from netprobe.conformance.case import Case
 from netprobe.conformance.load import builtin
-from netprobe.conformance.result import CaseStatus, Result
+from netprobe.conformance.result import CaseResult, CaseStatus
 from netprobe.conformance.runner import MOST_TROUBLES, Runner, run_all
 from netprobe.conformance.world import Cell
 from netprobe.errors import ClusterError, ForbiddenError
@@ -40,10 +40,10 @@ async def test_where_one_worker_fails_the_others_are_ended_first() -> None:
 
 async def tried(
     monkeypatch: pytest.MonkeyPatch, cases: Sequence[Case], error: Exception
-) -> Mapping[str, Result]:
+) -> Mapping[str, CaseResult]:
     """What becomes of cases that all fail in the same way."""
 
-    async def fails(*_: object) -> Result:
+    async def fails(*_: object) -> CaseResult:
         raise error
 
     monkeypatch.setattr(Runner, "_try", fails)
@@ -67,7 +67,7 @@ async def test_where_no_pod_may_use_its_node_s_network_cases_are_skipped(
     assert "baseline" in (done[cases[0].name].reason or "")
 
 
-async def test_what_is_forbidden_otherwise_is_unknown_and_ends_the_run_when_it_goes_on(
+async def test_what_is_forbidden_otherwise_is_unknown_and_ends_the_run_if_it_persists(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     cases = [case for case in builtin() if not case.needs]
@@ -77,7 +77,7 @@ async def test_what_is_forbidden_otherwise_is_unknown_and_ends_the_run_when_it_g
         await tried(monkeypatch, cases[:MOST_TROUBLES], FORBIDDEN)
 
 
-def test_what_came_out_untold_just_before_a_cluster_was_lost_is_no_finding() -> None:
+def test_what_came_out_unreported_just_before_a_cluster_was_lost_is_not_a_finding() -> None:
     nowhere: Any = None
     names = [case.name for case in builtin()[:6]]
     suite = Runner(nowhere, builtin()[:7])

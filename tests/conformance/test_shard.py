@@ -12,7 +12,7 @@ from netprobe.cli import main
 from netprobe.conformance.baseline import ConformanceReport
 from netprobe.conformance.fixture_map import fictional_map
 from netprobe.conformance.load import builtin
-from netprobe.conformance.result import CaseStatus, Result
+from netprobe.conformance.result import CaseResult, CaseStatus
 from netprobe.conformance.shard import cell_of, join
 from netprobe.errors import InputError
 from netprobe.model.verdict import Verdict
@@ -24,7 +24,7 @@ SERVICE = next(case for case in CASES if "svc:y/web" in case.scope.extra)
 LATE = next(case for case in CASES if case.steps[-1].pods)
 
 
-def part(folder: Path, shard: tuple[int, int] | None, *results: Result, **run: Any) -> Path:
+def part(folder: Path, shard: tuple[int, int] | None, *results: CaseResult, **run: Any) -> Path:
     found = report(*results)
     found = replace(found, results=replace(found.results, shard=shard), **run)
     path = folder / f"part-{shard[0] if shard else 'x'}.json"
@@ -39,7 +39,7 @@ def rendered(found: ConformanceReport, format_: str) -> str:
 @pytest.mark.parametrize(
     "one", [FAILED, FLAKY, UNKNOWN, SKIPPED, result(SERVICE), result(LATE, {WRONG: Verdict.ALLOW})]
 )
-def test_what_is_written_is_read_again(one: Result, tmp_path: Path) -> None:
+def test_what_is_written_is_read_again(one: CaseResult, tmp_path: Path) -> None:
     again = ConformanceReport(*join([part(tmp_path, None, one)], CASES))
     for format_ in ("table", "markdown", "junit"):
         assert rendered(again, format_) == rendered(report(one), format_)
@@ -64,7 +64,7 @@ def test_parts_are_joined_in_the_order_of_the_cases(tmp_path: Path) -> None:
     assert run.id == "abcd1234+abcd1234"
 
 
-def test_a_part_that_is_missing_is_told_and_nothing_is_green(tmp_path: Path) -> None:
+def test_a_part_that_is_missing_is_reported_and_nothing_is_green(tmp_path: Path) -> None:
     paths = [part(tmp_path, (0, 3), result(CASES[3])), part(tmp_path, (2, 3), result(CASES[5]))]
     results, _, _ = join(paths, CASES)
     assert results.problems == ("shard 1 of 3 is missing: its cases are not included",)
@@ -76,9 +76,9 @@ def test_parts_that_do_not_belong_together(tmp_path: Path) -> None:
     paths = [part(tmp_path, (0, 2), FAILED), part(tmp_path, (1, 2), FAILED, cluster=other)]
     with pytest.raises(InputError) as raised:
         join(paths, [case for case in CASES if case != CASES[1]])
-    told = "\n".join(map(str, raised.value.problems))
-    assert f"{FAILED.case.name!r} is also in {paths[0]}" in told
-    assert f"differs from the cluster of {paths[0]}" in told
+    output = "\n".join(map(str, raised.value.problems))
+    assert f"{FAILED.case.name!r} is also in {paths[0]}" in output
+    assert f"differs from the cluster of {paths[0]}" in output
     own = replace(FAILED, case=replace(FAILED.case, name="one of theirs"))
     with pytest.raises(InputError, match="pass its file with --cases"):
         join([part(tmp_path, None, own)], CASES)
@@ -96,13 +96,13 @@ def test_a_log_is_a_part(tmp_path: Path) -> None:
 
 def test_a_part_that_was_interrupted_is_not_green(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     half = part(
-        tmp_path, (0, 2), result(CASES[3]), Result(CASES[9], CaseStatus.UNTRIED, reason="interrupted")
+        tmp_path, (0, 2), result(CASES[3]), CaseResult(CASES[9], CaseStatus.UNTRIED, reason="interrupted")
     )
     assert main(["conformance", "--join", str(half), str(part(tmp_path, (1, 2), result(CASES[5])))]) == 3
     assert "1 not tried: interrupted" in capsys.readouterr().out
 
 
-def test_what_is_no_part_is_a_mistake(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_what_is_not_a_shard_is_a_mistake(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     wrong = tmp_path / "wrong.json"
     wrong.write_text("{}")
     assert main(["conformance", "--join", str(wrong)]) == 2
@@ -144,12 +144,12 @@ def test_the_first_night_has_no_baseline_and_the_second_has_the_first(tmp_path: 
     assert main(["conformance", "--join", str(first), *baseline]) == 2, "a folder that nobody writes to"
     kept = [*baseline, "--history", str(nights)]
     assert main(["conformance", "--join", str(first), *kept]) == 1
-    assert main(["conformance", "--join", str(first), *kept]) == 1, "the same once more is the same"
+    assert main(["conformance", "--join", str(first), *kept]) == 1, "the same again is the same"
     assert main(["conformance", "--join", str(second), "--baseline", f"{nights}/", *kept[2:]]) == 0
     assert len(list(nights.iterdir())) == 2
 
 
-def test_a_history_that_cannot_be_read_is_said_before_anything_is_tried(
+def test_a_history_that_cannot_be_read_is_reported_before_anything_is_tried(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (tmp_path / "broken.json").write_text("{")

@@ -59,7 +59,7 @@ def test_a_denial_names_its_controls_and_a_connection_its_time(use: Use[object])
     assert all(cell.latency_ms is not None and 0 < cell.latency_ms < 60_000 for cell in connected)
 
 
-def test_a_second_run_beside_it(use: Use[object]) -> None:
+def test_a_second_run_next_to_it(use: Use[object]) -> None:
     world, other = World(), World()
 
     async def run(cluster: ClusterAPI) -> None:

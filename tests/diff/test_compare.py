@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from netprobe.diff import Counts, FlowStatus, Mismatch, MismatchKind, Row, compare
+from netprobe.diff import FlowCounts, FlowStatus, Mismatch, MismatchKind, Row, compare
 from netprobe.model.flow import Family, Flow, PodRef
 from netprobe.model.matrix import Matrix
 from netprobe.model.observation import Observation, Outcome
@@ -82,7 +82,7 @@ def compared(declared: str, simulated: str, observed: str) -> tuple[Row, ...]:
     )
 
 
-def told(row: Row) -> str:
+def output(row: Row) -> str:
     """A row as the grid writes it."""
     for sign, status in STATUS.items():
         if row.status is status:
@@ -102,7 +102,7 @@ def test_the_status_of_a_flow() -> None:
         found = compared(declared, simulated, observed)
         if (declared, simulated) == ("-", "-") and observed in {"-", "out"}:
             assert found == ()  # no table holds the flow
-        elif [told(row) for row in found] != [cell]:
+        elif [output(row) for row in found] != [cell]:
             wrong.append((declared, simulated, observed, cell, found))
     assert not wrong
     combinations = {(d, s, o) for d in DECLARED for s in SIMULATED for o in (*OBSERVED, "out")}
@@ -111,10 +111,10 @@ def test_the_status_of_a_flow() -> None:
 
 def test_the_exit_status() -> None:
     for counts, verdict, exit_status in (
-        (Counts(), FlowStatus.AS_EXPECTED, 0),
-        (Counts(as_expected=3, undefined=1, skipped=2), FlowStatus.AS_EXPECTED, 0),
-        (Counts(as_expected=9, unknown=1), FlowStatus.UNKNOWN, 3),
-        (Counts(mismatches=1, unknown=5), FlowStatus.MISMATCH, 1),
+        (FlowCounts(), FlowStatus.AS_EXPECTED, 0),
+        (FlowCounts(as_expected=3, undefined=1, skipped=2), FlowStatus.AS_EXPECTED, 0),
+        (FlowCounts(as_expected=9, unknown=1), FlowStatus.UNKNOWN, 3),
+        (FlowCounts(mismatches=1, unknown=5), FlowStatus.MISMATCH, 1),
     ):
         assert (counts.verdict, counts.exit_status) == (verdict, exit_status)
 
@@ -138,7 +138,7 @@ def test_rows_keep_the_order_of_the_simulation_then_of_what_it_lacks() -> None:
     assert [row.flow.port for row in found] == [3, 1, 4, 5]
 
 
-def test_a_cell_without_a_family_stands_for_both() -> None:
+def test_a_cell_without_a_family_represents_both() -> None:
     found = compare(
         Matrix([(flow(80), DENY), (flow(81), DENY)]),
         Matrix([(flow(80, 4), Decision(ALLOW)), (flow(80, 6), Decision(DENY)), (flow(81), Decision(DENY))]),

@@ -61,7 +61,7 @@ def test_the_images_to_bring_are_those_that_are_pinned() -> None:
     assert CALICO.url in text
 
 
-def test_what_pods_ask_for_is_what_they_ask_for() -> None:
+def test_pods_have_the_requested_resources() -> None:
     from netprobe.model.flow import PodRef
     from netprobe.probe import PodOptions, run_objects
 

@@ -103,7 +103,7 @@ def test_a_dead_path_between_nodes_is_not_taken_for_enforcement() -> None:
     assert "all 6 paths still connect" in found["ingress"].evidence, "the dead ones do not count"
 
 
-def test_where_nothing_connects_nothing_can_be_told() -> None:
+def test_if_nothing_connects_nothing_can_be_known() -> None:
     found = World(nodes=(node("n1"),), cut=frozenset({"n1n1"})).diagnose()
     assert found["pod to pod"].status is FAILED
     assert found["ingress"].status is UNKNOWN
@@ -147,7 +147,7 @@ def test_missing_permissions_are_named_and_nothing_is_made() -> None:
     assert {kind for verb, kind, _ in world.cluster.calls if verb == "create"} == {"Node"}
 
 
-def test_what_only_tells_is_no_reason_to_stop() -> None:
+def test_a_missing_optional_permission_does_not_stop_it() -> None:
     world = World()
     world.cluster.forbidden = frozenset({"list daemonsets"})
     found = world.diagnose()
@@ -155,7 +155,7 @@ def test_what_only_tells_is_no_reason_to_stop() -> None:
     assert found.exit_status == 0
 
 
-def test_pods_that_do_not_come_up_are_told_with_their_status() -> None:
+def test_pods_that_do_not_come_up_are_reported_with_their_status() -> None:
     world = World()
     waiting = {"reason": "ImagePullBackOff", "message": "no such image"}
     world.cluster.unready = {"server-1": {"containerStatuses": [{"state": {"waiting": waiting}}]}}

@@ -140,7 +140,7 @@ spec:
     assert f"      from[0] [{file}:16]: shop/web has app=web (wanted: app=api)" in lines(explanation)
 
 
-def test_what_stands_above_policies_has_a_reason_and_no_sides() -> None:
+def test_what_overrides_policies_has_a_reason_and_no_sides() -> None:
     explanation = explain(Simulator(stage(DENY)), flow("y/a -> y/a 80"))
     assert explanation.answer == "ALLOWED: a pod always reaches its own address"
     assert (explanation.sides, explanation.change) == ((), None)

@@ -1,4 +1,4 @@
-"""The sentence beside a flow names policy, rule, peer and side, and where they stand."""
+"""The sentence next to a flow names policy, rule, peer and side, and where they stand."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ def test_why(decision: Decision, sentence: str, place: Place | None) -> None:
     assert why.place == place
 
 
-def test_each_backend_of_a_service_speaks_for_itself() -> None:
+def test_each_backend_of_a_service_is_explained_by_itself() -> None:
     to_backend = Flow(A, B, 8080, via=Via.SERVICE)
     decision = Decision(Verdict.DENY, backends=((to_backend, Decision(Verdict.DENY, ingress=side(IN))),))
     flow = Flow(A, ServiceRef("y", "svc"), 80, via=Via.SERVICE)

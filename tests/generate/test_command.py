@@ -84,13 +84,13 @@ def test_every_declaration_of_the_examples_can_be_met(
     assert json.loads(capsys.readouterr().out)["summary"]["as_expected"] == scenario.flows
 
 
-def test_a_refusal_stands_at_the_row(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_refusal_is_at_the_row(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     suite = tmp_path / "suite.yaml"
     suite.write_text(ALIKE)
     assert main(["generate", str(suite), "-o", str(tmp_path / "policies")]) == 2
-    told = capsys.readouterr().err
-    assert f"{suite}:15:7: expect.flows[0]: web-0 and web-1 of shop have the same labels (app=web)" in told
-    assert "deny shop/web-1 -> shop/pg 5432/TCP" in told
+    output = capsys.readouterr().err
+    assert f"{suite}:15:7: expect.flows[0]: web-0 and web-1 of shop have the same labels (app=web)" in output
+    assert "deny shop/web-1 -> shop/pg 5432/TCP" in output
     assert not (tmp_path / "policies").exists()
 
 

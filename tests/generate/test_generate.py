@@ -95,7 +95,7 @@ def test_what_leaves_the_cluster_is_stopped_at_the_source() -> None:
     assert str(block.cidr) == "203.0.113.9/32"
 
 
-def test_pods_with_the_same_labels_cannot_be_told_apart() -> None:
+def test_pods_with_the_same_labels_cannot_be_distinguished() -> None:
     twins = world(
         shop_a={"app": "web", "pod-template-hash": "1"}, shop_b={"app": "web"}, data_pg={"app": "pg"}
     )

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from netprobe.generate import generate
-from netprobe.generate.declared import Declared, crowded
+from netprobe.generate.declared import Declared, declared_crowds
 from netprobe.generate.proof import flows
 from netprobe.generate.text import file_name, manifest
 from netprobe.manifests import Reader, parse_policy
@@ -52,10 +52,10 @@ def _key(flow: Flow) -> tuple[str, str, int, Protocol]:
 def test_by_crowds_as_flow_by_flow(rng: Random) -> None:
     cluster = world(rng)
     expected = sound(expectation(rng), cluster)
-    assert problems(expected, cluster, crowded) == problems(expected, cluster)
+    assert problems(expected, cluster, declared_crowds) == problems(expected, cluster)
     if problems(expected, cluster):
         return
-    matrix, declared = Declaration(expected, cluster).matrix(), crowded(expected, cluster)
+    matrix, declared = Declaration(expected, cluster).matrix(), declared_crowds(expected, cluster)
     found = expanded(declared)
     assert {key: verdict for key, (verdict, _) in found.items()} == {
         _key(flow): verdict for flow, verdict in matrix.items()
@@ -89,5 +89,5 @@ def test_a_crowd_that_is_split_after_a_whole_one_keeps_its_own_number() -> None:
         return ExpectationRow(ends, (parse_end("a/p3"),), (parse_port(port),), Verdict.ALLOW)
 
     rows = row(81, "p0"), row(80, "p0", "p1"), row(82, "p2")
-    crowds = crowded(Expectation(None, rows), Cluster(pods=pods)).crowds
+    crowds = declared_crowds(Expectation(None, rows), Cluster(pods=pods)).crowds
     assert sorted(map(len, crowds)) == [1, 1, 1, 1, 1]

@@ -48,7 +48,7 @@ def revisions(rng: Random, *, relabel: bool = True) -> Revision:
     )
 
 
-def told(revision: Revision, profile: Profile) -> tuple[Told, set[Flow]]:
+def output(revision: Revision, profile: Profile) -> tuple[Told, set[Flow]]:
     """What impact says of each flow, and all the flows that it compares."""
     states = compare_states(revision, Ports(revision.before, revision.after), profile)
     found: Told = {}
@@ -113,9 +113,11 @@ def expected(before: Decision, after: Decision) -> FlowChange | None:
 
 @settings(max_examples=120, deadline=None)
 @given(st.randoms(use_true_random=False), st.sampled_from([CALICO, CILIUM]), st.booleans())
-def test_every_flow_is_told_as_the_simulator_decides_it(rng: Random, profile: Profile, relabel: bool) -> None:
+def test_every_flow_is_reported_as_the_simulator_decides_it(
+    rng: Random, profile: Profile, relabel: bool
+) -> None:
     revision = revisions(rng, relabel=relabel)
-    found, compared = told(revision, profile)
+    found, compared = output(revision, profile)
     before, after = Simulator(revision.before, profile), Simulator(revision.after, profile)
     changes = {flow: of(found, flow) for flow in compared}
     assert changes == {flow: expected(before.decide(flow), after.decide(flow)) for flow in compared}

@@ -39,17 +39,17 @@ def folder(tmp_path: Path) -> Path:
 
 def found(capsys: pytest.CaptureFixture[str], *arguments: object) -> dict[str, Any]:
     assert main(["impact", *map(str, arguments), "-o", "json"]) == 0
-    told: dict[str, Any] = json.loads(capsys.readouterr().out)
-    return told
+    output: dict[str, Any] = json.loads(capsys.readouterr().out)
+    return output
 
 
 def test_the_suite_is_the_state_and_the_declaration(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (folder / "new" / "allow-api.yaml").write_text(CLOSED)
     assert main(["impact", "-f", str(folder / "new"), "--expect", str(TWO_TIER / "suite.yaml")]) == 1
-    told = capsys.readouterr().out
-    assert "Against the declaration:" in told
-    assert "ALLOW       backend/api  database/pg  5432" in told
-    assert f"{folder}/new/allow-api.yaml:2" in told
+    output = capsys.readouterr().out
+    assert "Against the declaration:" in output
+    assert "ALLOW       backend/api  database/pg  5432" in output
+    assert f"{folder}/new/allow-api.yaml:2" in output
 
 
 def test_two_complete_sets_as_in_git(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -65,8 +65,8 @@ def test_two_complete_sets_as_in_git(folder: Path, capsys: pytest.CaptureFixture
 
 def test_json_names_every_bundle(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     paths = ("-f", folder / "pods", "--against", folder / "old")
-    told = found(capsys, *paths, "--delete", "database/default-deny")
-    outside = next(one for one in told["changes"] if one["scope"] == "to outside the cluster")
+    output = found(capsys, *paths, "--delete", "database/default-deny")
+    outside = next(one for one in output["changes"] if one["scope"] == "to outside the cluster")
     assert (outside["change"], outside["ports"], outside["other_ports"]) == ("opens", None, True)
     assert outside["from"] == {"pods": 2, "names": ["database/*"]}
     assert outside["before"]["because"][0]["policy"] == "database/default-deny"
@@ -90,16 +90,18 @@ def test_bad_usage_is_one_sentence(
         assert sentence in capsys.readouterr().err
 
 
-def test_problems_of_both_sides_are_told_at_once(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_problems_of_both_sides_are_reported_at_once(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     for name in ("old", "new"):
         (folder / name / "bad.yaml").write_text(CLOSED.replace("podSelector", "podSelektor"))
     assert main(["impact", "-f", str(folder / "new"), "--against", str(folder / "old")]) == 2
-    told = capsys.readouterr().err
-    assert f"{folder}/new/bad.yaml:5" in told
-    assert f"{folder}/old/bad.yaml:5" in told
+    output = capsys.readouterr().err
+    assert f"{folder}/new/bad.yaml:5" in output
+    assert f"{folder}/old/bad.yaml:5" in output
 
 
-def test_a_report_beside_the_table(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_report_next_to_the_table(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     page = folder / "comment.md"
     arguments = ["-f", str(folder / "new"), "--expect", str(TWO_TIER / "suite.yaml")]
     assert main(["impact", *arguments, "--report", f"markdown={page}"]) == 0

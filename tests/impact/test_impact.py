@@ -24,7 +24,7 @@ def change(*new: Policy, old: tuple[Policy, ...] = (), declared: dict[Flow, Verd
     return impact(revise(state, Snapshot(Cluster(policies=new))), declared=declared)
 
 
-def told(found: Impact, *, reasons: bool = False) -> list[str]:
+def output(found: Impact, *, reasons: bool = False) -> list[str]:
     """The bundles as "opens: from -> to ports (flows)"."""
     rows = []
     for one in found.bundles:
@@ -37,7 +37,7 @@ def told(found: Impact, *, reasons: bool = False) -> list[str]:
 
 def test_a_default_deny_closes_a_namespace_to_everybody() -> None:
     """3 pods of shop by 3 others each, on their port and any other; and one kind of address outside."""
-    assert told(change(DENY)) == [
+    assert output(change(DENY)) == [
         "closes: all 4 pods -> shop/* (3 pods) every (18)",
         "closes: every address outside -> shop/* (3 pods) every (6)",
     ]
@@ -49,7 +49,7 @@ def test_what_opens_comes_first_and_from_far_before_near() -> None:
         replace(DENY, ref=PolicyRef("data", "deny")),
         old=(DENY,),
     )
-    assert told(found) == [
+    assert output(found) == [
         "opens: data/pg -> shop/api (2 pods) every (4)",
         "opens: shop/* (3 pods) -> shop/api (2 pods) every (8)",
         "closes: all 4 pods -> data/pg every (6)",
@@ -59,20 +59,20 @@ def test_what_opens_comes_first_and_from_far_before_near() -> None:
 
 def test_a_rule_with_ports_opens_these_and_one_without_all() -> None:
     port = Rule((PodPeer(),), (PortRange(Protocol.TCP, 8080, 8080),))
-    assert told(change(Policy(PolicyRef("shop", "api"), Subject(API), ingress=(port,)), old=(DENY,))) == [
+    assert output(change(Policy(PolicyRef("shop", "api"), Subject(API), ingress=(port,)), old=(DENY,))) == [
         "opens: shop/* (3 pods) -> shop/api (2 pods) 8080 (4)"
     ]
 
 
-def test_kinds_of_addresses_are_told_apart() -> None:
+def test_kinds_of_addresses_are_distinguished() -> None:
     block = IPBlock(ip_network("203.0.113.0/24"), (ip_network("203.0.113.128/25"),))
     found = change(allow("in", API, block), old=(DENY,))
-    assert told(found) == ["opens: rest of 203.0.113.0/24 -> shop/api (2 pods) every (4)"]
+    assert output(found) == ["opens: rest of 203.0.113.0/24 -> shop/api (2 pods) every (4)"]
 
 
 def test_a_flow_that_stays_may_have_another_reason() -> None:
     found = change(allow("too", API, PodPeer()), old=(allow("api", API, PodPeer()),))
-    assert told(found, reasons=True) == [
+    assert output(found, reasons=True) == [
         "reason: all 4 pods -> shop/api (2 pods) every (12)",
         "reason: every address outside -> shop/api (2 pods) every (4)",
     ]
@@ -80,7 +80,7 @@ def test_a_flow_that_stays_may_have_another_reason() -> None:
 
 def test_who_isolates_is_the_reason_of_a_denial() -> None:
     found = change(replace(DENY, ref=PolicyRef("shop", "too")), old=(DENY,))
-    assert told(found, reasons=True) == [
+    assert output(found, reasons=True) == [
         "reason: all 4 pods -> shop/* (3 pods) every (18)",
         "reason: every address outside -> shop/* (3 pods) every (6)",
     ]
@@ -136,7 +136,7 @@ def test_a_pod_with_other_labels_is_held_by_other_policies() -> None:
     old = Snapshot(replace(WORLD, policies=tuple(deny.values())), ALL)
     relabelled = replace(WORLD.pods[web], labels={"app": "shop"})
     found = impact(revise(old, Snapshot(Cluster(pods={web: relabelled}))))
-    assert told(found, reasons=True) == [
+    assert output(found, reasons=True) == [
         "reason: all 4 pods -> shop/web every (6)",
         "reason: every address outside -> shop/web every (2)",
     ]

@@ -76,7 +76,7 @@ def test_a_pod_that_only_the_change_has_is_in_both_states() -> None:
     assert revision.new_pods == 1
 
 
-def test_a_workload_in_the_change_stands_for_its_pods() -> None:
+def test_a_workload_in_the_change_represents_its_pods() -> None:
     template = Pod(
         PodRef("shop", "api"), {"app": "api2"}, ports=(ContainerPort(9000),), workload="Deployment/api"
     )

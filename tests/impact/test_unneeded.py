@@ -85,7 +85,7 @@ def idle(*policies: Policy, old: tuple[Policy, ...] = ()) -> set[str]:
 WEB = Selector.of({"app": "web"})
 
 
-def test_each_reason_is_told() -> None:
+def test_each_reason_is_reported() -> None:
     from_nobody = allow("nobody", WEB, PodPeer(Selector.of({"app": "ghost"})))
     assert idle(from_nobody) == {"shop/nobody ingress rule 0: its peers match nobody"}
     assert idle(allow("ghost", Selector.of({"app": "ghost"}), PodPeer())) == {"shop/ghost: it selects no pod"}

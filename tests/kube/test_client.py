@@ -18,7 +18,7 @@ from aiohttp import WSMsgType, web
 from netprobe.errors import ClusterError, ForbiddenError, NotFoundError, UnreachableError, UsageError
 from netprobe.kube import client, connect, transport
 from netprobe.kube import exec as kube_exec
-from netprobe.probe.api import Finished
+from netprobe.probe.api import ExecResult
 from tests.kube.server import serving, write_kubeconfig
 
 POD = {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "a", "namespace": "x"}, "spec": {"unknown": 1}}
@@ -136,7 +136,7 @@ async def test_a_server_that_hangs_is_left_at_the_deadline(tmp_path: Path) -> No
             await cluster.get("Pod", "a", "x")
 
 
-async def test_an_answer_that_is_no_json_is_an_error_and_no_traceback(tmp_path: Path) -> None:
+async def test_an_answer_that_is_not_json_is_an_error_without_traceback(tmp_path: Path) -> None:
     async def handler(_: web.Request) -> web.Response:
         return web.Response(text="<html>login here</html>", content_type="text/html")
 
@@ -205,7 +205,7 @@ def event(kind: str, name: str, version: str) -> bytes:
     return json.dumps({"type": kind, "object": obj}).encode() + b"\n"
 
 
-async def test_a_watch_goes_on_over_lost_connections_and_expired_versions(tmp_path: Path) -> None:
+async def test_a_watch_continues_over_lost_connections_and_expired_versions(tmp_path: Path) -> None:
     gone = b'{"type": "ERROR", "object": {"kind": "Status", "code": 410}}\n'
     streams = [
         event("ADDED", "b", "2") + event("BOOKMARK", "", "5"),
@@ -291,7 +291,7 @@ async def test_an_exec_is_written_to_and_read_line_by_line(tmp_path: Path) -> No
             await execution.send("one\n")
             await execution.send("zwölf\n.\n")
             assert [line async for line in execution.lines()] == ["one", "zwölf", "."]
-        assert execution.finished == Finished(0)
+        assert execution.finished == ExecResult(0)
     assert asked.requests[0].startswith(
         "GET /api/v1/namespaces/x/pods/a/exec?command=sh&command=-c&command=true"
     )
@@ -304,7 +304,7 @@ async def test_an_exec_that_is_cut_has_no_status(tmp_path: Path) -> None:
     ):
         await execution.send("one\n.\n")
         assert [line async for line in execution.lines()] == ["one", "."]
-        assert execution.finished == Finished(None, "the connection was lost")
+        assert execution.finished == ExecResult(None, "the connection was lost")
 
 
 @pytest.mark.parametrize(

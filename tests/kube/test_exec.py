@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from netprobe.kube.exec import ExecSession
-from netprobe.probe.api import Finished
+from netprobe.probe.api import ExecResult
 
 
 def status(body: Any) -> bytes:
@@ -26,30 +26,30 @@ EXIT_7 = status(
         "details": {"causes": [{"reason": "ExitCode", "message": "7"}]},
     }
 )
-FINISHED_7 = Finished(7, "command terminated with non-zero exit code")
+FINISHED_7 = ExecResult(7, "command terminated with non-zero exit code")
 
 
-def read(*messages: bytes) -> tuple[list[str], Finished | None]:
+def read(*messages: bytes) -> tuple[list[str], ExecResult | None]:
     session = ExecSession()
     lines = [line for message in messages for line in session.feed(message)]
     return lines + session.close(), session.finished
 
 
-CONNECTION_LOST = Finished(None, "the connection was lost")
+CONNECTION_LOST = ExecResult(None, "the connection was lost")
 
 
-SESSIONS: dict[str, tuple[list[bytes], list[str], Finished]] = {
-    "lines and a success": ([b"\x01one\ntwo\n", SUCCESS], ["one", "two"], Finished(0)),
-    "a line in three frames": ([b"\x01on", b"\x01e\ntw", b"\x01o\n", SUCCESS], ["one", "two"], Finished(0)),
-    "not UTF-8: replaced": ([b"\x01a\xffb\n", SUCCESS], ["a\ufffdb"], Finished(0)),
-    "a last line without an end, command ended": ([b"\x01one\ntwo", SUCCESS], ["one", "two"], Finished(0)),
+SESSIONS: dict[str, tuple[list[bytes], list[str], ExecResult]] = {
+    "lines and a success": ([b"\x01one\ntwo\n", SUCCESS], ["one", "two"], ExecResult(0)),
+    "a line in three frames": ([b"\x01on", b"\x01e\ntw", b"\x01o\n", SUCCESS], ["one", "two"], ExecResult(0)),
+    "not UTF-8: replaced": ([b"\x01a\xffb\n", SUCCESS], ["a\ufffdb"], ExecResult(0)),
+    "a last line without an end, command ended": ([b"\x01one\ntwo", SUCCESS], ["one", "two"], ExecResult(0)),
     "lost: half a line could read as another answer": ([b"\x01one\n12 0 100"], ["one"], CONNECTION_LOST),
     "a status in two frames": ([EXIT_7[:30], b"\x03" + EXIT_7[30:]], [], FINISHED_7),
 }
 
 
 @pytest.mark.parametrize(("messages", "lines", "finished"), SESSIONS.values(), ids=SESSIONS)
-def test_a_session(messages: list[bytes], lines: list[str], finished: Finished) -> None:
+def test_a_session(messages: list[bytes], lines: list[str], finished: ExecResult) -> None:
     assert read(*messages) == (lines, finished)
 
 
@@ -72,33 +72,33 @@ def failure(**fields: Any) -> bytes:
 
 
 ENDS = {
-    "success": (SUCCESS, Finished(0)),
+    "success": (SUCCESS, ExecResult(0)),
     "a status": (EXIT_7, FINISHED_7),
-    "a failure without causes": (failure(message="no container"), Finished(None, "no container")),
+    "a failure without causes": (failure(message="no container"), ExecResult(None, "no container")),
     "causes that are null": (
         failure(reason="InternalError", details={"causes": None}),
-        Finished(None, "InternalError"),
+        ExecResult(None, "InternalError"),
     ),
     "a cause that is no exit status": (
         failure(message="x", details={"causes": [{"message": "7"}]}),
-        Finished(None, "x"),
+        ExecResult(None, "x"),
     ),
-    "an exit status that is no number": (failure(message="x", details=BAD_CODE), Finished(None, "x")),
-    "no object": (status(b"[1]"), Finished(None, "unreadable status: b'[1]'")),
-    "cut": (b'\x03{"sta', Finished(None, 'cut status: {"sta')),
-    "plain text": (b"\x03command died", Finished(None, "cut status: command died")),
+    "an exit status that is no number": (failure(message="x", details=BAD_CODE), ExecResult(None, "x")),
+    "no object": (status(b"[1]"), ExecResult(None, "unreadable status: b'[1]'")),
+    "cut": (b'\x03{"sta', ExecResult(None, 'cut status: {"sta')),
+    "plain text": (b"\x03command died", ExecResult(None, "cut status: command died")),
 }
 
 
 @pytest.mark.parametrize(("frame", "finished"), ENDS.values(), ids=ENDS)
-def test_the_error_channel(frame: bytes, finished: Finished) -> None:
+def test_the_error_channel(frame: bytes, finished: ExecResult) -> None:
     assert read(b"\x01one\n", frame) == (["one"], finished)
 
 
 def test_messages_that_say_nothing() -> None:
     """Empty ones, a resize, v5's close, and channels that are not known."""
     for message in (b"", b"\x01", b"\x02", b"\x04{}", b"\xff\x00", b"\x09what"):
-        assert read(message, b"\x01one\n", SUCCESS) == (["one"], Finished(0)), message
+        assert read(message, b"\x01one\n", SUCCESS) == (["one"], ExecResult(0)), message
 
 
 def test_memory_is_bounded() -> None:

@@ -81,7 +81,7 @@ ONE_GNP = {f"{CALICO}/v1/globalnetworkpolicies": listed("default.allow")}
         pytest.param(
             {f"{SERVED}/v3/networkpolicies": listed("shop/knp.default.web", "shop/own")},
             (f"1 networkpolicies.{SERVED} (shop/own)",),
-            id="NetworkPolicies that are shown once more",
+            id="NetworkPolicies that are shown again",
         ),
         pytest.param(
             {

@@ -204,7 +204,7 @@ def test_traffic_between_nodes_crosses_another_link(lab: Playground) -> None:
     assert crossed() >= same + 2  # the other's side of a connection
 
 
-def test_a_client_keeps_to_its_endpoint_where_it_is_asked_to(lab: Playground) -> None:
+def test_a_client_keeps_to_its_endpoint_where_it_should(lab: Playground) -> None:
     lab.namespace("affine")
     for number in (1, 2, 3):
         lab.apply(pod(f"affine/b{number}", "8080", labels={"app": "b"}))

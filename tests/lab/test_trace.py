@@ -55,14 +55,14 @@ def trace(
     """The outcome and the steps, each with what it has to say."""
     arguments = ["lab", "trace", source, target, "--port", port, "--name", lab.lab.name, "-o", "json", *more]
     assert main(arguments) == 0
-    told = json.loads(capsys.readouterr().out)
-    assert (told["from"], told["to"]) == (source, target)
+    output = json.loads(capsys.readouterr().out)
+    assert (output["from"], output["to"]) == (source, target)
     steps = [
-        {key: value for key, value in step.items() if value not in (None, [], 0)} for step in told["steps"]
+        {key: value for key, value in step.items() if value not in (None, [], 0)} for step in output["steps"]
     ]
     for step in steps:
         step.pop("packets", None)
-    return told["outcome"], steps
+    return output["outcome"], steps
 
 
 NOT_ISOLATED = {"stage": "egress", "node": "n1", "effect": "not isolated"}
@@ -116,7 +116,7 @@ def test_what_denied_it(lab: Playground, capsys: pytest.CaptureFixture[str]) -> 
     assert steps == [denied]
 
 
-def test_the_family_that_was_asked_for(lab: Playground, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_family_that_was_requested(lab: Playground, capsys: pytest.CaptureFixture[str]) -> None:
     """A block of IPv4 opens nothing over IPv6."""
     block = {"ipBlock": {"cidr": "10.244.0.0/16"}}
     lab.apply(

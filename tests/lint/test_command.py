@@ -106,7 +106,7 @@ def test_each_overlay_is_judged_with_its_own_variant(folder: Path, capsys: Outpu
     assert "in 2 policies" in out
 
 
-def test_of_very_many_variants_each_is_judged_beside_its_own_folder(
+def test_of_very_many_variants_each_is_judged_next_to_its_own_folder(
     folder: Path, capsys: Output, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     deny = policy("{podSelector: {}, policyTypes: [Ingress]}", name="deny")

@@ -68,7 +68,7 @@ def test_operators_create_pods_that_no_manifest_shows() -> None:
     assert not found(documents(pod("a", app="a"), custom, selected), "unmatched-pods")
 
 
-def test_a_dump_without_the_pods_of_kube_system_is_no_dump_of_pods() -> None:
+def test_a_dump_without_the_pods_of_kube_system_is_not_a_dump_of_pods() -> None:
     dump = documents(namespace("kube-system"), namespace("shop"), selecting("{app: x}"))
     assert not found(dump, "unmatched-pods")
     assert found(documents(dump, pod("proxy", namespace="kube-system", app="p")), "unmatched-pods")
@@ -235,12 +235,12 @@ def test_redundant_policies() -> None:
     assert "one" in finding.message
     deny = policy("{podSelector: {}, policyTypes: [Ingress]}", name="default-deny")
     allow = ingress("{}", "{from: [{podSelector: {}}]}", name="same-namespace")
-    assert found(documents(deny, allow), "redundant-policy") == (), "a default deny beside allow rules"
+    assert found(documents(deny, allow), "redundant-policy") == (), "a default deny next to allow rules"
     other = egress("{}", "{ports: [{port: 80}]}", name="out")
     assert found(documents(ingress("{}", "{ports: [{port: 80}]}"), other), "redundant-policy") == ()
 
 
-def test_the_pods_beside_a_policy_without_a_namespace_are_unknown() -> None:
+def test_the_pods_next_to_a_policy_without_a_namespace_are_unknown() -> None:
     default = pod("a", namespace="default", app="a")
     selected = selecting("{app: b}").replace(", namespace: shop", "")
     assert severities(documents(default, selected), "unmatched-pods") == [NOTE]
@@ -291,7 +291,7 @@ def test_no_ports_is_a_warning_if_no_label_selects_the_peers(peer: str, severity
         ("[{port: https}, {port: htpp}]", [ERROR, ERROR]),
     ],
 )
-def test_a_port_name_beside_one_that_exists(ports: str, expected: list[Severity]) -> None:
+def test_a_port_name_next_to_one_that_exists(ports: str, expected: list[Severity]) -> None:
     text = documents(
         ingress(APP_A, f"{{ports: {ports}}}"), pod("a", ports="[{name: http, containerPort: 80}]", app="a")
     )

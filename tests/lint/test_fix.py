@@ -108,7 +108,7 @@ spec:
 """
 
 
-def test_a_key_is_renamed_wherever_it_is_asked_for() -> None:
+def test_a_key_is_renamed_wherever_it_is_used() -> None:
     text = mended(NAMES, "namespace-by-name")
     assert "kubernetes.io/metadata.name: monitoring  # where Prometheus lives\n" in text
     assert "{key: kubernetes.io/metadata.name, operator: In" in text

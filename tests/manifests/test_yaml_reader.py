@@ -46,7 +46,7 @@ def test_an_item_of_a_list_has_places_of_its_own(item: str, places: dict[str, tu
     assert excerpt.places() == places
 
 
-def test_a_key_that_stands_twice_has_both_positions() -> None:
+def test_a_key_that_occurs_twice_has_both_positions() -> None:
     text = "a:\n  x: {k: 1}\n  y: 2\n  x: {k: 1}\n"
     assert parsed(text).duplicates() == [Duplicate("a.x", (4, 3), (2, 3))]
 

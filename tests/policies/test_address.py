@@ -37,7 +37,7 @@ def test_a_cidr_is_the_network_it_means(text: str, network: str) -> None:
 
 
 @pytest.mark.parametrize("text", NONE)
-def test_what_the_server_refuses_is_no_cidr(text: str) -> None:
+def test_what_the_server_refuses_is_not_a_cidr(text: str) -> None:
     assert parse_block(text) is None
 
 

@@ -15,7 +15,7 @@ from typing import Any
 
 from netprobe.errors import ConflictError, NotFoundError, UnreachableError
 from netprobe.model.objects import Object
-from netprobe.probe.api import Event, Execution, Finished
+from netprobe.probe.api import Event, ExecResult, Execution
 from tests.probe.clock import now
 
 OPEN, SILENT, REFUSED = "open", "silent", "refused"
@@ -239,7 +239,7 @@ class _Shell:
         self._out: asyncio.Queue[str | None] = asyncio.Queue()
         self._cut = cut
         self.tasks: set[asyncio.Task[None]] = set()
-        self.finished: Finished | None = None
+        self.finished: ExecResult | None = None
         self.stderr = ""
 
     def say(self, line: str) -> None:
@@ -248,7 +248,7 @@ class _Shell:
     async def lines(self) -> AsyncIterator[str]:
         while (line := await self._out.get()) is not None:
             yield line
-        self.finished = Finished(None, "the connection was lost")
+        self.finished = ExecResult(None, "the connection was lost")
 
     async def send(self, text: str) -> None:
         for line in text.splitlines():

@@ -23,14 +23,14 @@ def test_labels_are_those_that_policies_see() -> None:
     assert admission_changes.labels({"metadata": {}}) == {}
 
 
-def test_only_containers_beside_the_probe_are_strange() -> None:
+def test_only_containers_next_to_the_probe_are_strange() -> None:
     waiting, beside = {"name": "init"}, {"name": "native", "restartPolicy": "Always"}
     assert admission_changes.sidecars([pod("probe"), pod("probe", init=(waiting,))]) == []
     (sentence,) = admission_changes.sidecars([pod("proxy", "probe"), pod("probe", "proxy", init=(beside,))])
     assert "native (1), proxy (2)" in sentence
 
 
-def test_labels_that_were_changed_are_told_once_a_namespace() -> None:
+def test_labels_that_were_changed_are_reported_once_a_namespace() -> None:
     def of(namespace: str, **labels: str) -> Object:
         return {"metadata": {"namespace": namespace, "labels": {RUN: "r1", **labels}}}
 

@@ -53,7 +53,7 @@ def quota(hard: Object, used: Object, **spec: Any) -> Object:
 CASES = [
     P([quota({"pods": "10"}, {"pods": "4"})], SEEN, id="a quota with room counts it"),
     P([quota({"pods": "10"}, {"pods": "9"})], HARM, id="a quota that it takes the last pod of"),
-    P([quota({"pods": "10"}, {"pods": "8"})], SEEN, id="a quota that has room for one more beside it"),
+    P([quota({"pods": "10"}, {"pods": "8"})], SEEN, id="a quota that has room for one more next to it"),
     P([quota({"limits.cpu": "4"}, {"limits.cpu": "3500m"})], HARM, id="a quota with half a processor left"),
     P([quota({"memory": "1Gi"}, {"memory": "500Mi"})], SEEN, id="a quota with memory left"),
     P([quota({"limits.memory": "1Gi"}, {"limits.memory": "1G"})], HARM, id="1G of 1Gi leaves too little"),

@@ -82,7 +82,7 @@ def test_the_bench_creates_what_a_dry_run_prints_and_removes_it() -> None:
     assert order.index("Job") > order.index("Pod"), "a Job that goes first would orphan its pods"
 
 
-def test_what_admission_added_is_told() -> None:
+def test_what_admission_added_is_reported() -> None:
     class Injecting(FakeCluster):
         async def create(self, obj: Object) -> Object:
             if obj["kind"] == "Pod" and obj["metadata"]["namespace"] == "shop":
@@ -103,10 +103,10 @@ def test_what_admission_added_is_told() -> None:
         async with GuestWorkbench(cluster, GUESTS, run="r1") as bench:
             return bench.warnings
 
-    told = virtually(run())
-    assert len(told) == 2
-    assert "proxy" in told[0]
-    assert "mesh" in told[1]
+    output = virtually(run())
+    assert len(output) == 2
+    assert "proxy" in output[0]
+    assert "mesh" in output[1]
 
 
 def test_no_command_is_run_in_a_pod_that_is_not_ours() -> None:

@@ -7,7 +7,7 @@ import pytest
 from netprobe.model.flow import Protocol
 from netprobe.model.observation import Outcome
 from netprobe.probe import netcat
-from netprobe.probe.netcat import Answer, Begin, End, Result, Target
+from netprobe.probe.netcat import Answer, AnswerLine, FirstLine, LastLine, Target
 from netprobe.probe.pace import Pace
 
 TCP, UDP = Protocol.TCP, Protocol.UDP
@@ -72,11 +72,14 @@ def test_status_first_text_second() -> None:
 @pytest.mark.parametrize(
     ("line", "meaning"),
     [
-        ("netprobe-begin busybox fine", Begin("busybox", True)),
-        ("netprobe-begin openbsd coarse", Begin("openbsd", False)),
-        ("7 0 1000 3500 10.0.0.1 (10.0.0.1:80) open\r", Result(7, 0, 2500, "10.0.0.1 (10.0.0.1:80) open")),
-        ("7 1 1000 3500", Result(7, 1, 2500, "")),
-        ("netprobe-end 12", End(12)),
+        ("netprobe-begin busybox fine", FirstLine("busybox", True)),
+        ("netprobe-begin openbsd coarse", FirstLine("openbsd", False)),
+        (
+            "7 0 1000 3500 10.0.0.1 (10.0.0.1:80) open\r",
+            AnswerLine(7, 0, 2500, "10.0.0.1 (10.0.0.1:80) open"),
+        ),
+        ("7 1 1000 3500", AnswerLine(7, 1, 2500, "")),
+        ("netprobe-end 12", LastLine(12)),
         ("7 0 1000", None),
         ("7 0", None),
         ("sh: nc: not found", None),
@@ -89,13 +92,13 @@ def test_lines_of_the_output(line: str, meaning: object) -> None:
 
 
 def test_a_latency_needs_a_connection_and_a_clock() -> None:
-    said = Result(1, 0, 2500, "open")
+    said = AnswerLine(1, 0, 2500, "open")
     assert netcat.answer(TCP, said, fine_clock=True) == Answer(Outcome.CONNECTED, 2.5, "open")
     assert netcat.answer(TCP, said, fine_clock=False).latency_ms is None
-    assert netcat.answer(TCP, Result(1, 0, -5, "open"), fine_clock=True).latency_ms is None, (
+    assert netcat.answer(TCP, AnswerLine(1, 0, -5, "open"), fine_clock=True).latency_ms is None, (
         "the clock was set"
     )
-    assert netcat.answer(TCP, Result(1, 1, 2500, ""), fine_clock=True).latency_ms is None
+    assert netcat.answer(TCP, AnswerLine(1, 1, 2500, ""), fine_clock=True).latency_ms is None
 
 
 @pytest.mark.parametrize(

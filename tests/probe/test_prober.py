@@ -125,7 +125,7 @@ def test_a_listener_that_dies_with_the_change_denies_nothing(
 
 
 @pytest.mark.parametrize("listener_s", [0.0, 60.0])
-def test_a_pod_tries_its_own_listener_again_where_nobody_else_reached_it(
+def test_a_pod_tries_its_own_listener_again_if_no_other_pod_reached_it(
     monkeypatch: pytest.MonkeyPatch, listener_s: float
 ) -> None:
     """With a proof that lasts only then, once for rounds that overlap; without one in every round, always."""
@@ -180,7 +180,7 @@ def test_rounds_count_only_once_the_canary_has_turned() -> None:
     assert seen.facts.rounds == 3, "the baseline and one pair"
 
 
-def test_convergence_goes_on_until_the_last_cell_has_moved() -> None:
+def test_convergence_continues_until_the_last_cell_has_moved() -> None:
     world = World(denied_s=0.2)  # later than the canary
     (seen,) = world.run()
     assert marks(seen) == "..XX...."

@@ -18,12 +18,12 @@ def test_a_missing_pull_secret_comes_first_and_nothing_twice() -> None:
     assert warnings(noise, STATUS) == ""
 
 
-def test_the_last_three_others_are_told() -> None:
+def test_the_last_three_others_are_reported() -> None:
     events = [("FailedMount", f"volume {n}") for n in range(5)]
     assert warnings(events, STATUS) == "FailedMount: volume 2; FailedMount: volume 3; FailedMount: volume 4"
 
 
-def test_a_failed_pull_that_the_status_does_not_tell_is_told() -> None:
+def test_a_failed_pull_that_the_status_lacks_is_reported() -> None:
     assert (
         warnings([("Failed", 'Failed to pull image "a"')], "phase Pending")
         == 'Failed: Failed to pull image "a"'
@@ -34,6 +34,6 @@ def test_a_container_that_fails_has_the_last_word() -> None:
     ended = {"terminated": {"exitCode": 1, "message": "this image has no BusyBox nc\n"}}
     waiting = {"waiting": {"reason": "CrashLoopBackOff", "message": "back-off 10s"}}
     status = {"containerStatuses": [{"name": "probe", "state": waiting, "lastState": ended}]}
-    told = describe({"status": status})
-    assert told == "CrashLoopBackOff: back-off 10s; this image has no BusyBox nc"
-    assert warnings([("BackOff", "Back-off restarting failed container probe in pod web")], told) == ""
+    output = describe({"status": status})
+    assert output == "CrashLoopBackOff: back-off 10s; this image has no BusyBox nc"
+    assert warnings([("BackOff", "Back-off restarting failed container probe in pod web")], output) == ""

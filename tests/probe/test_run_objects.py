@@ -39,7 +39,7 @@ def test_a_pod_takes_no_token_little_room_and_ends_by_itself() -> None:
     assert spec["containers"][0]["imagePullPolicy"] == "IfNotPresent"
 
 
-def test_a_pod_has_the_labels_and_ports_that_were_asked_for() -> None:
+def test_a_pod_has_the_labels_and_ports_that_were_requested() -> None:
     assert POD["metadata"]["labels"] == {"app": "a", run_objects.RUN: "r1"}
     assert POD["spec"]["containers"][0]["ports"] == [
         {"containerPort": 80, "protocol": "TCP", "name": "http"},

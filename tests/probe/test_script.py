@@ -17,7 +17,7 @@ import pytest
 from netprobe.model.flow import Protocol
 from netprobe.model.observation import Outcome
 from netprobe.probe import netcat
-from netprobe.probe.netcat import Begin, End, Result, Target
+from netprobe.probe.netcat import AnswerLine, FirstLine, LastLine, Target
 from netprobe.probe.pace import CLUSTER, LAB, LAB_BULK, Method, Pace
 
 pytestmark = pytest.mark.skipif(shutil.which("nc") is None, reason="no nc on this machine")
@@ -100,12 +100,12 @@ async def test_each_target_is_answered_once_and_the_end_counts_them(wait_s: floa
         command = netcat.command(Pace(wait_s=wait_s, method=method))
         lines = await run(command, given + netcat.REAP + netcat.CLOSE)
     begin, *answers, end = [netcat.read(line) for line in lines]
-    assert isinstance(begin, Begin)
+    assert isinstance(begin, FirstLine)
     assert method.latencies or not begin.fine_clock
-    assert end == End(len(targets))
+    assert end == LastLine(len(targets))
     outcomes = {}
     for said in answers:
-        assert isinstance(said, Result)
+        assert isinstance(said, AnswerLine)
         target = list(targets)[said.id]
         outcomes[target] = netcat.answer(target.protocol, said, fine_clock=begin.fine_clock).outcome
     assert outcomes == targets
@@ -117,8 +117,8 @@ async def test_many_targets_at_once(method: Method) -> None:
         given = "".join(netcat.line(n, Target(HERE, port)) for n in range(60)) + netcat.CLOSE
         lines = await run(netcat.command(Pace(method=method)), given)
     said = [netcat.read(line) for line in lines]
-    assert {one.id for one in said if isinstance(one, Result) and one.status == 0} == set(range(60))
-    assert said[-1] == End(60)
+    assert {one.id for one in said if isinstance(one, AnswerLine) and one.status == 0} == set(range(60))
+    assert said[-1] == LastLine(60)
 
 
 async def test_in_bulk_each_answer_is_that_of_its_own_target() -> None:
@@ -128,7 +128,7 @@ async def test_in_bulk_each_answer_is_that_of_its_own_target() -> None:
         asked = [netcat.line(n, target) for n, target in enumerate(targets + targets[::-1])]
         given = "".join([*asked[:3], netcat.REAP, *asked[3:], netcat.REAP, netcat.REAP, netcat.CLOSE])
         lines = await run(netcat.command(Pace(method=LAB_BULK)), given)
-    said = {one.id: one for one in map(netcat.read, lines) if isinstance(one, Result)}
+    said = {one.id: one for one in map(netcat.read, lines) if isinstance(one, AnswerLine)}
     outcomes = [netcat.outcome_of(Protocol.TCP, said[n].status, said[n].text) for n in range(6)]
     first = [Outcome.CONNECTED, Outcome.REFUSED, Outcome.NO_SUCH_NAME]
     assert outcomes == first + first[::-1]
@@ -143,7 +143,7 @@ async def test_in_bulk_words_that_are_lost_are_no_refusal(tmp_path: Path) -> Non
     command = netcat.command(Pace(method=LAB_BULK))
     given = netcat.line(1, Target(HERE, closed_port(), Protocol.TCP)) + netcat.REAP + netcat.CLOSE
     lines = await run(["sh", "-c", f'PATH={tmp_path}:$PATH; exec "$@"', "sh", *command], given)
-    (said,) = (one for one in map(netcat.read, lines) if isinstance(one, Result))
+    (said,) = (one for one in map(netcat.read, lines) if isinstance(one, AnswerLine))
     assert netcat.answer(Protocol.TCP, said, fine_clock=False).outcome is Outcome.EXEC_FAILED
 
 
@@ -156,4 +156,4 @@ def test_in_bulk_no_file_is_left() -> None:
 
 async def test_nothing_to_do_is_an_end_too() -> None:
     *_, end = await run(netcat.command(Pace()), netcat.CLOSE)
-    assert netcat.read(end) == End(0)
+    assert netcat.read(end) == LastLine(0)

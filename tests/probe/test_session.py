@@ -36,7 +36,7 @@ def test_a_long_list_may_take_its_time() -> None:
     assert took_s > 3 * PACE.quiet_s
 
 
-def test_silence_ends_it_and_what_was_answered_stands() -> None:
+def test_silence_ends_it_and_what_was_answered_counts() -> None:
     """Each target after the fifth is one that the shell says nothing of."""
 
     class Hanging(FakeCluster):

@@ -77,7 +77,7 @@ def test_a_late_change_that_only_the_confirming_round_sees_asks_for_another() ->
 
 
 def test_a_lost_packet_is_probed_again_but_keeps_nobody_moving() -> None:
-    script = Script({F: ".", G: ".XX.XX"})  # G connects once more, in the round that confirms
+    script = Script({F: ".", G: ".XX.XX"})  # G connects again, in the round that confirms
     settled = script.settle()
     assert verdicts(settled) == ".X"
     assert script.rounds[-1] == (G,), "it stood where it had stood: no further full round"
@@ -90,7 +90,7 @@ def test_a_cell_that_ends_where_it_began_does_not_say_when_the_change_was_in_for
     assert Script({F: "X.", G: "."}).settle({F: Verdict.DENY, G: Verdict.ALLOW}).last_move == 0.3
 
 
-def test_a_cell_that_never_stands_still_is_unknown() -> None:
+def test_a_cell_that_keeps_changing_is_unknown() -> None:
     settled = Script({F: ".X" * 50, G: "X"}).settle()
     assert verdicts(settled) == "?X"
     cell = settled.cells[F]
@@ -134,13 +134,13 @@ def test_of_many_flows_the_second_round_leaves_out_what_is_proven() -> None:
     assert not settled.cells[F].flaky
 
 
-def test_of_many_flows_what_is_not_proven_is_asked_twice() -> None:
+def test_of_many_flows_what_is_not_proven_is_probed_twice() -> None:
     script = Script({F: ".", G: "X"})
     assert verdicts(settled_by_many(script, ())) == ".X"
     assert script.rounds == [(F, G), (F, G)]
 
 
-def test_where_anything_moves_what_was_proven_is_asked_again() -> None:
+def test_if_anything_moves_what_was_proven_is_tried_again() -> None:
     script = Script({F: ".X", G: "X.."})
     settled = settled_by_many(script, {F})
     assert verdicts(settled) == "X."

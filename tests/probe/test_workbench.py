@@ -310,7 +310,7 @@ def test_what_may_not_be_listed_in_the_whole_cluster_is_named_not_taken_for_noth
 
 
 @pytest.mark.parametrize("asks", [1, 2])
-def test_a_pod_that_asks_too_much_of_the_cluster_is_asked_for_again_with_less(asks: int) -> None:
+def test_a_pod_that_requests_too_much_of_the_cluster_is_requested_again_with_less(asks: int) -> None:
     """By the words of a LimitRange; `asks` is how often it refuses."""
     tried: list[Object] = []
 
@@ -332,7 +332,7 @@ def test_a_pod_that_asks_too_much_of_the_cluster_is_asked_for_again_with_less(as
     assert tried[1]["requests"] == tried[1]["limits"]
 
 
-def test_a_pod_is_created_once_its_namespace_has_a_service_account_and_a_refusal_stands() -> None:
+def test_a_pod_is_created_once_its_namespace_has_a_service_account_and_a_refusal_is_final() -> None:
     refusals = [
         "violates PodSecurity",
         'error looking up service account shop/default: "default" not found',

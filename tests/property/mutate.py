@@ -4,7 +4,7 @@
 
 Each mutant runs tests/semantics in a forked process, which never sees the original. Survivors are listed and
 make the exit status 1. Mutants that no test can tell from the original carry `# mutant: equivalent` with
-the reason in the source line above or beside them, and are left out.
+the reason in the source line above or next to them, and are left out.
 """
 
 from __future__ import annotations

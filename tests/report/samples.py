@@ -7,14 +7,14 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from ipaddress import IPv4Address
 
-from netprobe.diff import Counts, Row, compare
+from netprobe.diff import FlowCounts, Row, compare
 from netprobe.explain.why import blame
 from netprobe.model.flow import End, External, Flow, PodRef, Protocol, ServiceRef, Via
 from netprobe.model.matrix import Matrix
 from netprobe.model.observation import Control, Observation, Outcome
 from netprobe.model.policy import Direction, Origin, Policy, PolicyRef
 from netprobe.model.verdict import Cause, Decision, Effect, Side, Verdict
-from netprobe.run.record import ClusterInfo, Report, RunInfo, Step
+from netprobe.run.record import ClusterInfo, Report, ReportStep, RunInfo
 
 ALLOW, DENY, UNKNOWN = Verdict.ALLOW, Verdict.DENY, Verdict.UNKNOWN
 STARTED = datetime(2026, 11, 2, 3, 4, 5, 678_000, tzinfo=UTC)
@@ -50,11 +50,11 @@ def step(
     rounds: int = 0,
     execs: int = 0,
     policies: Sequence[Policy] = (),
-) -> Step:
+) -> ReportStep:
     """A step as a run makes it, its rows explained."""
     why = blame(policies)
     explained = tuple(replace(row, why=why(row)) for row in rows)
-    return Step(name, explained, Counts.of(explained), converged_s, rounds, execs)
+    return ReportStep(name, explained, FlowCounts.of(explained), converged_s, rounds, execs)
 
 
 def every_status() -> tuple[Row, ...]:

@@ -54,7 +54,7 @@ def test_many_pods_share_lines() -> None:
     assert sum(flows for *_, flows in found) == len(rows) == 30 * 29
 
 
-def test_pods_that_differ_in_one_flow_only_are_told_apart() -> None:
+def test_pods_that_differ_in_one_flow_only_are_distinguished() -> None:
     names = [f"p{i}" for i in range(25)]
     rows = all_pairs(names, lambda one, other: (one, other) == ("p3", "p7"))
     classes = alike(rows)

@@ -158,7 +158,7 @@ def test_save_writes_all_or_nothing(tmp_path: Path) -> None:
     assert [path.name for path in tmp_path.iterdir()] == ["report.json"], "no temporary file stays"
 
 
-def test_save_writes_through_what_is_no_file(tmp_path: Path) -> None:
+def test_save_writes_through_what_is_not_a_file(tmp_path: Path) -> None:
     link = tmp_path / "null"
     link.symlink_to("/dev/null")
     save(link, ["text"])

@@ -11,7 +11,7 @@ from netprobe.suite import load
 from tests.run.crowd import SUITE, crowd, only_ready, suite
 
 
-def test_one_pod_stands_for_all_that_nobody_can_tell_apart() -> None:
+def test_one_pod_represents_all_that_nothing_tells_apart() -> None:
     chosen = cover(crowd(), None, CALICO, only_ready)
     assert [len(kind.members) for kind in chosen.kinds] == [6, 6]
     web, db = (kind.first for kind in chosen.kinds)
@@ -39,21 +39,21 @@ def test_a_row_of_the_suite_tells_pods_apart_that_policies_do_not(tmp_path: Path
     assert sorted(len(kind.members) for kind in chosen.kinds) == [1, 1, 5, 5]
 
 
-def test_the_best_destination_stands_for_the_others() -> None:
+def test_the_best_destination_represents_the_others() -> None:
     best = PodRef("shop", "web-4")
     chosen = cover(crowd(), None, CALICO, lambda pod: int(pod.ref == best))
     assert chosen.kinds[0].first == best
 
 
-def test_a_sample_is_drawn_beside_them_and_again_by_its_seed() -> None:
+def test_a_sample_is_drawn_next_to_them_and_again_by_its_seed() -> None:
     chosen = cover(crowd(), None, CALICO, only_ready, sample=3, seed=7)
     assert len(chosen.sampled) == 3
     assert chosen.sampled == cover(crowd(), None, CALICO, only_ready, sample=3, seed=7).sampled
     assert chosen.sampled != cover(crowd(), None, CALICO, only_ready, sample=3, seed=8).sampled
     assert not {kind.first for kind in chosen.kinds} & set(chosen.sampled)
     assert chosen.keeps(Flow(chosen.sampled[0], chosen.kinds[1].first, 80))
-    told = chosen.sentence([chosen.kinds[0].first, chosen.sampled[0]])
-    assert "drawn at random (--seed 7)" in told
+    output = chosen.sentence([chosen.kinds[0].first, chosen.sampled[0]])
+    assert "drawn at random (--seed 7)" in output
 
 
 def test_a_sample_larger_than_the_cluster_is_the_cluster() -> None:

@@ -17,7 +17,7 @@ from netprobe.probe.guests.surroundings import PodState
 from netprobe.probe.plan import Station, Unplaced
 from netprobe.run.cover import cover
 from netprobe.run.in_place_plan import InPlacePlan, plan
-from netprobe.run.moment import apart, united
+from netprobe.run.moment import joined_families, rows_by_family
 from netprobe.run.route import NAMED, Route
 from netprobe.simulate import CALICO, Simulator
 from tests.probe.fake import FakeCluster
@@ -45,22 +45,22 @@ def dual(cluster: Cluster) -> Cluster:
 
 
 def test_a_flow_is_tried_in_each_family_that_both_ends_have() -> None:
-    assert list(apart([FLOW], Simulator(crowd()))) == [V4]
+    assert list(rows_by_family([FLOW], Simulator(crowd()))) == [V4]
     both = Simulator(dual(crowd()))
-    assert list(apart([FLOW], both)) == [V4, V6]
-    assert list(apart([FLOW], both, 6)) == [V6]
-    assert list(apart([FLOW], Simulator(crowd()), 6)) == [V4], "there is no other"
+    assert list(rows_by_family([FLOW], both)) == [V4, V6]
+    assert list(rows_by_family([FLOW], both, 6)) == [V6]
+    assert list(rows_by_family([FLOW], Simulator(crowd()), 6)) == [V4], "there is no other"
 
 
 def test_by_a_name_the_resolver_chooses() -> None:
     cluster = dual(with_service(None))
-    assert [flow.family for flow in apart([TO_DB], Simulator(cluster))] == [4, 6]
+    assert [flow.family for flow in rows_by_family([TO_DB], Simulator(cluster))] == [4, 6]
     by_name = replace(TO_DB, via=Via.DNS)
-    assert list(apart([by_name], Simulator(cluster))) == [by_name]
+    assert list(rows_by_family([by_name], Simulator(cluster))) == [by_name]
 
 
 @pytest.mark.parametrize(
-    ("seen", "told"),
+    ("seen", "message"),
     [
         pytest.param(CONNECTED, [None], id="alike"),
         pytest.param(replace(CONNECTED, latency_ms=9.0), [None], id="alike but for the time that it took"),
@@ -70,18 +70,20 @@ def test_by_a_name_the_resolver_chooses() -> None:
         pytest.param(None, [4, 6], id="one was not tried"),
     ],
 )
-def test_one_row_where_nothing_tells_them_apart(seen: Observation | None, told: list[int | None]) -> None:
+def test_one_row_where_nothing_distinguishes_them(
+    seen: Observation | None, message: list[int | None]
+) -> None:
     simulated = Simulator(dual(crowd())).matrix([V4, V6])
     cells = {V4: CONNECTED} | ({V6: seen} if seen else {})
-    said, saw = united(simulated, Matrix(cells))
-    assert [flow.family for flow in said] == told
+    said, saw = joined_families(simulated, Matrix(cells))
+    assert [flow.family for flow in said] == message
     assert saw[next(iter(said))] is CONNECTED
 
 
 def test_two_rows_where_the_policies_tell_them_apart() -> None:
     allowed = Simulator(crowd()).decide(FLOW)
     said = Matrix([(V4, allowed), (V6, replace(allowed, verdict=Verdict.DENY))])
-    assert list(united(said, Matrix({V4: CONNECTED, V6: CONNECTED}))[0]) == [V4, V6]
+    assert list(joined_families(said, Matrix({V4: CONNECTED, V6: CONNECTED}))[0]) == [V4, V6]
 
 
 def here(cluster: Cluster, flow: Flow) -> InPlacePlan:

@@ -73,9 +73,9 @@ def check(folder: Path, *where: object) -> None:
     (folder / "policies.yaml").write_text(POLICIES)
     rows = netprobe("run", suite, *where, "-o", "json").report["flows"]
     for protocol in ("TCP", "UDP"):
-        told = [row for row in rows if row["protocol"] == protocol]
+        output = [row for row in rows if row["protocol"] == protocol]
         for what in ("simulated", "observed"):
-            assert {(row["from"], row["to"], row["family"]): row[what] for row in told} == SEEN
+            assert {(row["from"], row["to"], row["family"]): row[what] for row in output} == SEEN
     only = netprobe("run", suite, *where, "--ip-family", "ipv6", "-o", "json").report["flows"]
     assert {row["family"] for row in only} == {6}
     assert len(only) * len(SEEN) == len(rows) * len({(source, to) for source, to, _ in SEEN})

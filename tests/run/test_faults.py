@@ -65,7 +65,7 @@ def test_an_exec_whose_answers_all_came_is_enough(run: Run, fault: str) -> None:
 
 
 @pytest.mark.parametrize("fault", ["429/3", "watch/1"])
-def test_an_api_that_is_busy_is_asked_again(busy_api: Callable[[str], Path], fault: str) -> None:
+def test_an_api_that_is_busy_is_tried_again(busy_api: Callable[[str], Path], fault: str) -> None:
     ended = netprobe("run", busy_api(fault), "-o", "json")
     assert ended.status == 0, ended.err or ended.out
 

@@ -96,7 +96,7 @@ spec:
     assert any("was copied as" in note for note in ended.report["in_place"]["notes"])
 
 
-def test_where_an_address_block_tells_them_apart_the_shadow_pod_does_not_stand_in(
+def test_if_an_address_block_distinguishes_them_the_shadow_pod_does_not_substitute(
     inhabited: Lab, suite: Path, tmp_path: Path
 ) -> None:
     kubeconfig = str(inhabited.kubeconfig)

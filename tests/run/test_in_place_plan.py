@@ -95,14 +95,14 @@ def test_a_readiness_probe_proves_every_backend_of_a_service_or_none() -> None:
     assert lame.listener(rows[Via.SERVICE]) is None
 
 
-def test_a_way_that_a_service_does_not_have_is_told() -> None:
+def test_a_way_that_a_service_does_not_have_is_reported() -> None:
     found = here(with_service(None), TO_DB, ways=(Via.NODE_PORT,))
     assert [row.via for row in found.simulated] == [Via.SERVICE]
-    (told,) = unmet_ways(found, (Via.NODE_PORT,))
-    assert told == "svc:shop/db has no node port for 5432/TCP: --via node-port has no effect there"
+    (output,) = unmet_ways(found, (Via.NODE_PORT,))
+    assert output == "svc:shop/db has no node port for 5432/TCP: --via node-port has no effect there"
 
 
-def test_ways_to_services_where_no_row_names_one_are_told() -> None:
+def test_ways_to_services_without_a_row_that_names_one_are_reported() -> None:
     found = here(crowd(), Flow(PodRef("shop", "web-0"), PodRef("shop", "db-1"), 80), ways=(Via.DNS,))
     assert list(unmet_ways(found, (Via.DNS,))) == ["--via dns has no effect: no row names a Service"]
     assert not list(unmet_ways(found, ()))

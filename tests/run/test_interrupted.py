@@ -50,8 +50,8 @@ def test_kill_nine_and_then_clean(lab: Lab) -> None:
         while not {"namespace/frontend", "namespace/database"} <= objects(lab):
             assert run.poll() is None, "the run ended before it could be killed"
     assert objects(lab) != before
-    told = netprobe("clean", "--lab", lab.name, "--dry-run")
-    assert told.status == 0
+    output = netprobe("clean", "--lab", lab.name, "--dry-run")
+    assert output.status == 0
     end = time.monotonic() + 60
     while objects(lab) != before:  # a run counts as dead once its Lease has run out
         cleaned = netprobe("clean", "--lab", lab.name)

@@ -1,4 +1,4 @@
-"""Policies of other kinds beside a run: where there may be any, the report says what was done about them."""
+"""Policies of other kinds next to a run: where there may be any, the report says what was done about them."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from netprobe.probe import PodOptions
 from netprobe.probe.guests.conflicts import SideEffect
 from netprobe.probe.guests.shadows import Shadow
 from netprobe.run.cluster import OpenCluster, OtherPolicies, other_policies
-from netprobe.run.in_place import Planned
+from netprobe.run.in_place import PlannedInPlace
 from netprobe.run.preview import preview_in_place
 from netprobe.run.record import ClusterInfo
 from tests.kube.server import serving
@@ -28,7 +28,7 @@ SURE, UNSURE = "they may decide flows, and", "if there are some they may decide 
 
 
 @pytest.mark.parametrize(
-    ("groups", "policies", "told"),
+    ("groups", "policies", "message"),
     [
         pytest.param(200, 200, f"1 {ALL} (default.deny): {SURE}", id="there are some"),
         pytest.param(200, 403, f"{ALL} (may not be listed): {UNSURE}", id="they may not be listed"),
@@ -40,8 +40,8 @@ SURE, UNSURE = "they may decide flows, and", "if there are some they may decide 
         ),
     ],
 )
-async def test_where_there_may_be_any_the_safe_thing_is_done_and_told(
-    tmp_path: Path, groups: int, policies: int, told: str
+async def test_where_there_may_be_any_the_safe_thing_is_done_and_reported(
+    tmp_path: Path, groups: int, policies: int, message: str
 ) -> None:
     answers: dict[str, tuple[int, dict[str, Any]]] = {
         "/apis": (groups, {"groups": [{"name": GROUP, "versions": [{"version": "v1"}]}]}),
@@ -59,15 +59,15 @@ async def test_where_there_may_be_any_the_safe_thing_is_done_and_told(
     async with serving(handler, tmp_path) as (cluster, _):
         found = await other_policies(OpenCluster(cluster, ClusterInfo("cluster", None, "v1", None, None)))
     assert found
-    assert list(found.notes("so be careful")) == [f"{told} are not simulated; so be careful"]
+    assert list(found.notes("so be careful")) == [f"{message} are not simulated; so be careful"]
     shadow = Shadow(PodRef("shop", "netprobe-1-0"), {"app": "web"}, "n1", (PodRef("shop", "web"),))
     harmed = SideEffect("DaemonSet shop/agent", shadow, "adopts it", harmful=True)
     plan = here(crowd(), Flow(PodRef("shop", "web-0"), PodRef("shop", "db-1"), 80))
     with pytest.raises(ConflictError, match="carry all labels of the real ones, because of"):
-        Planned(plan, "r1", (harmed,), found, ()).refuse(disturb=False)
+        PlannedInPlace(plan, "r1", (harmed,), found, ()).refuse(disturb=False)
 
 
-async def test_where_there_are_none_nothing_is_told(tmp_path: Path) -> None:
+async def test_where_there_are_none_nothing_is_reported(tmp_path: Path) -> None:
     async def handler(_: web.Request) -> web.Response:
         return web.json_response({"groups": []})
 

@@ -61,7 +61,7 @@ def test_both_are_rows_of_their_own_and_a_twin_follows_its_pod_s_labels(tmp_path
     assert "Port 80 (other node)" in matrix.read_text()
 
 
-def test_who_places_pods_otherwise_is_told(tmp_path: Path) -> None:
+def test_who_places_pods_otherwise_is_reported(tmp_path: Path) -> None:
     suite = tmp_path / "suite.yaml"
     suite.write_text(RELABELLED.replace("labels: {app: server}", "labels: {app: server}, node: n1"))
     (tmp_path / "policy.yaml").write_text(POLICY)

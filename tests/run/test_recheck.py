@@ -48,20 +48,20 @@ class Stalling:
         return virtually(run())
 
 
-def told(seen: Observed, flow: Flow) -> tuple[Verdict, bool]:
+def output(seen: Observed, flow: Flow) -> tuple[Verdict, bool]:
     cell: Observation = seen.matrix[flow]
     return cell.verdict, cell.flaky
 
 
 def test_who_connects_after_the_stall_may_pass_and_is_named() -> None:
     seen = Stalling(2.5).observed()
-    assert told(seen, A_TO_B) == told(seen, B_TO_A) == (Verdict.ALLOW, True)
+    assert output(seen, A_TO_B) == output(seen, B_TO_A) == (Verdict.ALLOW, True)
     (problem,) = (one for one in seen.facts.problems if "connected only after" in one)
     assert str(A_TO_B) in problem
 
 
 def test_a_denial_that_holds_stands() -> None:
     seen = Stalling(math.inf).observed()
-    assert told(seen, A_TO_B) == (Verdict.DENY, False)
+    assert output(seen, A_TO_B) == (Verdict.DENY, False)
     assert seen.matrix[A_TO_B].attempts == 2 + PATIENCE
     assert not any("connected only after" in one for one in seen.facts.problems)

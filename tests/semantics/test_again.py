@@ -27,7 +27,7 @@ TABLES = [
             "x/e -> x/b 81": ".",
             "x/e -> x/a 81": "X",
         },
-        id="a name means another number on another destination, beside an entry without a name",
+        id="a name means another number on another destination, next to an entry without a name",
     ),
     param(
         stage(FROM_A),

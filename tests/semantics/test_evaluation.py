@@ -102,7 +102,7 @@ def test_a_plugin_that_holds_no_blocks_against_pods_does_not_tell_them_apart() -
     assert groups(evaluate(cluster, CILIUM)) == ["x/a x/b x/e x/n", "y/a y/b", "z/a"]
 
 
-def test_pods_are_told_apart_by_the_families_they_speak() -> None:
+def test_pods_are_distinguished_by_the_families_they_speak() -> None:
     pods = also(pod("x/b", {}, "fd00::1"), pod("x/e", {}, "10.244.1.3", "fd00::2"), pod("x/n", {}))
     for profile in (CALICO, CILIUM):
         assert groups(evaluate(stage(pods=pods), profile))[:4] == ["x/a", "x/b", "x/e", "x/n"]

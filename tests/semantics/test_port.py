@@ -46,7 +46,9 @@ PORT = [  #                                                             1 79 80 
     param([NamedPort("web", UDP)], "X X X X X X X X", id="a name: the protocol must match"),
     param([NamedPort("dns", UDP)], "X X X X X X . X", id="a name: any container port, not only the first"),
     param([NamedPort("none")], "X X X X X X X X", id="a name that the pod does not declare opens nothing"),
-    param([NamedPort("none"), PortRange(TCP, 80, 80)], "X X . X X X X X", id="beside it other entries count"),
+    param(
+        [NamedPort("none"), PortRange(TCP, 80, 80)], "X X . X X X X X", id="next to it other entries count"
+    ),
 ]
 
 
@@ -90,7 +92,7 @@ def test_one_name_on_two_ports_of_a_pod_opens_both() -> None:
     assert marks(cluster, ["y/a -> x/a 80", "y/a -> x/a 8080", "y/a -> x/a 81"]) == ". . X"
 
 
-def test_pods_that_differ_in_a_named_port_alone_are_told_apart() -> None:
+def test_pods_that_differ_in_a_named_port_alone_are_distinguished() -> None:
     cluster = stage(
         policy("x/p", ingress=[rule(ports=[NamedPort("web")])]),
         pods=also(

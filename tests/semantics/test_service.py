@@ -307,7 +307,7 @@ def test_a_service_s_address_goes_with_its_own_port(ports: list[PortRange], expe
     assert mark(cluster, "x/a -> svc:x/s 8000") == expected
 
 
-def test_a_selector_beside_a_block_settles_it() -> None:
+def test_a_selector_next_to_a_block_settles_it() -> None:
     peers: list[Peer] = [block("10.244.0.0/16"), PodPeer(app("b"))]
     cluster = stage(policy("x/p", app("a"), egress=[rule(peers)]), services=[service()])
     assert mark(cluster, "x/a -> svc:x/s 8000") == "."

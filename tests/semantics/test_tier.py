@@ -265,7 +265,7 @@ def test_what_decides(policies: list[Policy], expected: str) -> None:
     assert not decision.egress.applies
 
 
-def test_a_side_keeps_what_isolates_beside_what_allows_or_denies() -> None:
+def test_a_side_keeps_what_isolates_next_to_what_allows_or_denies() -> None:
     cluster = stage(np(rule([B])), tiered("a", DEFAULT_TIER, to(DENY), order=2000))
     allowed, denied = (decide(cluster, f"{source} -> x/a 80").ingress for source in ("x/b", "y/a"))
     assert [str(cause.policy) for cause in allowed.isolating] == ["x/np", "a"]

@@ -164,7 +164,7 @@ class TestAsking:
             "db/p2 -> shop/p1 80/TCP",
         ]
 
-    def test_ports_asked_for_stand_in_for_the_declared_ones(self) -> None:
+    def test_ports_requested_substitute_for_the_declared_ones(self) -> None:
         assert self.flows(
             read_question(self.of, ports=[(9, TCP), (9, UDP), (9, TCP)], sources=["db/p2"])
         ) == [
@@ -198,13 +198,13 @@ class TestAsking:
         assert not any(flow.count("203.0.113") == 2 for flow in flows)
         assert len(flows) == 3 * 2 + 2 * 2 * 3
 
-    def test_a_pod_to_itself_is_asked_for_by_name_only(self) -> None:
+    def test_a_pod_to_itself_is_requested_by_name_only(self) -> None:
         flows = self.flows(read_question(self.of, sources=["db"], destinations=["db"], include_self=True))
         assert flows == ["db/p2 -> db/p2 80/TCP", "db/p2 -> db/p2 53/UDP"]
         assert self.flows(read_question(self.of, sources=["db"], destinations=["db"])) == []
 
     @pytest.mark.parametrize(
-        ("sources", "destinations", "told"),
+        ("sources", "destinations", "message"),
         [
             (["nowhere/anybody"], [], "--from nowhere/anybody: no such pod; NAMESPACE/POD"),
             (["shpo/p1"], [], r"--from shpo/p1: no such pod; did you mean shop/p1\?"),
@@ -213,9 +213,9 @@ class TestAsking:
         ],
     )
     def test_a_pattern_that_matches_nothing_is_an_error(
-        self, sources: list[str], destinations: list[str], told: str
+        self, sources: list[str], destinations: list[str], message: str
     ) -> None:
-        with pytest.raises(UsageError, match=told):
+        with pytest.raises(UsageError, match=message):
             read_question(self.of, sources=sources, destinations=destinations)
 
     def test_changed_only_leaves_out_what_passes(self) -> None:

@@ -41,7 +41,7 @@ class Problems(Protocol):
 
 
 def write(folder: Path, body: str, files: dict[str, str], *, topology: bool) -> Path:
-    """The suite, and `name="text"` as name.yaml beside it."""
+    """The suite, and `name="text"` as name.yaml next to it."""
     for name, text in files.items():
         (folder / f"{name}.yaml").write_text(text)
     path = folder / "suite.yaml"
@@ -61,9 +61,9 @@ def suite(tmp_path: Path) -> LoadSuite:
 def problems(tmp_path: Path) -> Problems:
     """What is wrong with a suite, as a user sees it, without the folder."""
 
-    def told(body: str, *, topology: bool = True, **files: str) -> list[str]:
+    def output(body: str, *, topology: bool = True, **files: str) -> list[str]:
         with pytest.raises(InputError) as caught:
             load(write(tmp_path, body, files, topology=topology))
         return [str(problem).replace(f"{tmp_path}/", "") for problem in caught.value.problems]
 
-    return told
+    return output

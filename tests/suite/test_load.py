@@ -80,7 +80,7 @@ FORM = {
 
 
 @pytest.mark.parametrize(("body", "expected"), [pytest.param(*row, id=name) for name, row in FORM.items()])
-def test_what_is_wrong_is_told_with_its_place(body: str, expected: list[str], problems: Problems) -> None:
+def test_what_is_wrong_is_reported_with_its_place(body: str, expected: list[str], problems: Problems) -> None:
     assert problems(body) == expected
 
 

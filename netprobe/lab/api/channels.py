@@ -148,7 +148,7 @@ class _SpdyChannels:
     def _frame(self, stream: int, content: bytes) -> streams.Frame:
         match self._channels.get(stream):
             case streams.STDIN:
-                return streams.Input(content)
+                return streams.StdinData(content)
             case streams.RESIZE:
                 return streams.size(content)
         return None

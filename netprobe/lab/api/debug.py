@@ -15,7 +15,7 @@ from aiohttp import hdrs, web
 from netprobe.lab import podstatus
 from netprobe.lab.api import patch, requests
 from netprobe.lab.api.operations import Operations, lab_itself, now
-from netprobe.lab.api.requests import Target, reply
+from netprobe.lab.api.requests import RequestTarget, reply
 from netprobe.lab.api.resources import PODS
 from netprobe.lab.api.status import invalid
 from netprobe.lab.fabric.state import Fabric
@@ -27,7 +27,7 @@ _PLACE = "spec.ephemeralContainers"
 
 
 async def containers(
-    request: web.BaseRequest, operations: Operations, _: Fabric, target: Target
+    request: web.BaseRequest, operations: Operations, _: Fabric, target: RequestTarget
 ) -> web.StreamResponse:
     """The pod with the containers that the request adds; ApiError 422 if one is not valid."""
     stored = operations.get(PODS, target.namespace, target.name)

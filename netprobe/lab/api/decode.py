@@ -42,7 +42,7 @@ def parse(body: bytes, content_type: str, doubled: list[str]) -> Any:
         raise bad_request(f"error decoding request body: {e}") from e
 
 
-class Decoder:
+class ObjectDecoder:
     """Reads one object; `unknown` collects the paths of fields that the kind does not have."""
 
     def __init__(self, kind: str, version: str) -> None:

@@ -23,10 +23,10 @@ from netprobe.lab.api import channels, faults, requests, streams
 from netprobe.lab.api.channels import Channels
 from netprobe.lab.api.logs import container_of, sentence
 from netprobe.lab.api.operations import Operations, now
-from netprobe.lab.api.requests import Target
+from netprobe.lab.api.requests import RequestTarget
 from netprobe.lab.api.resources import PODS
 from netprobe.lab.api.status import bad_request
-from netprobe.lab.api.store import Key
+from netprobe.lab.api.store import ObjectKey
 from netprobe.lab.fabric.state import Fabric, Process
 from netprobe.model.flow import PodRef
 from netprobe.model.objects import Object
@@ -39,7 +39,7 @@ _NOT_STARTED = 128  # the exit code that containerd reports
 
 
 async def execute(
-    request: web.BaseRequest, operations: Operations, fabric: Fabric, target: Target
+    request: web.BaseRequest, operations: Operations, fabric: Fabric, target: RequestTarget
 ) -> web.StreamResponse:
     """Run a command in a pod; it is killed when the client goes."""
     pod = operations.get(PODS, target.namespace, target.name).object
@@ -51,7 +51,7 @@ async def execute(
 
 
 async def attach(
-    request: web.BaseRequest, operations: Operations, fabric: Fabric, target: Target
+    request: web.BaseRequest, operations: Operations, fabric: Fabric, target: RequestTarget
 ) -> web.StreamResponse:
     """Run the container's command; with its end the pod ends too, if its restartPolicy says so.
 
@@ -68,7 +68,7 @@ async def attach(
 
     def ended(code: int) -> None:
         if (change := _ended(pod, container, code)) is not None:
-            operations.modify(PODS, Key(target.namespace, target.name), change, "status")
+            operations.modify(PODS, ObjectKey(target.namespace, target.name), change, "status")
 
     command = (*container.get("command", ()), *container.get("args", ())) or _SHELL
     return await _run(request, fabric, pod, command, ended)
@@ -165,7 +165,7 @@ async def _read(client: Channels, process: Process | None) -> None:
     stdin = process.stdin if process is not None else None
     async for frame in client.frames():
         match frame:
-            case streams.Input(data) if stdin is not None:
+            case streams.StdinData(data) if stdin is not None:
                 with contextlib.suppress(ConnectionError, RuntimeError):  # the process has closed its input
                     stdin.write(data)
                     await stdin.drain()

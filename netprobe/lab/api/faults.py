@@ -24,10 +24,10 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 
-from netprobe.lab.api.requests import Target
+from netprobe.lab.api.requests import RequestTarget
 from netprobe.lab.api.resources import NAMESPACES
 from netprobe.lab.api.status import ApiError
-from netprobe.lab.api.store import Key, Store
+from netprobe.lab.api.store import ObjectKey, Store
 from netprobe.model.objects import Object
 
 EXEC = "netprobe.dev/fault-exec"
@@ -53,7 +53,7 @@ class ApiFaults:
         self._store = store
         self._requests: Counter[str] = Counter()
 
-    async def strike(self, target: Target) -> None:
+    async def strike(self, target: RequestTarget) -> None:
         """Raise, or never return, if it is this request's turn."""
         name, number = self._fault(target)
         if name not in {"429", "500", "hang"} or number < 1:
@@ -68,13 +68,13 @@ class ApiFaults:
             raise ApiError(500, "InternalError", "Internal error occurred: a fault on demand")
         await asyncio.get_running_loop().create_future()
 
-    def watch_ends_after(self, target: Target) -> float:
+    def watch_ends_after(self, target: RequestTarget) -> float:
         """Seconds; 0 if a watch may take its time."""
         name, number = self._fault(target)
         return number if name == "watch" else 0.0
 
-    def _fault(self, target: Target) -> tuple[str, float]:
-        stored = self._store.get(NAMESPACES, Key("", target.namespace)) if target.namespace else None
+    def _fault(self, target: RequestTarget) -> tuple[str, float]:
+        stored = self._store.get(NAMESPACES, ObjectKey("", target.namespace)) if target.namespace else None
         name, _, number = _annotation(stored.object, API).partition("/") if stored else ("", "", "")
         return name, _positive(number)
 

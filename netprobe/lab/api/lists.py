@@ -17,11 +17,11 @@ from typing import Any
 from aiohttp import web
 
 from netprobe.lab.api import requests, selectors, table
-from netprobe.lab.api.requests import Target
+from netprobe.lab.api.requests import RequestTarget
 from netprobe.lab.api.resources import Resource
 from netprobe.lab.api.selectors import Test
 from netprobe.lab.api.status import ApiError, expired
-from netprobe.lab.api.store import Change, Store, Stored
+from netprobe.lab.api.store import Store, Stored, StoredChange
 
 _PAGES_KEPT = 64
 _BOOKMARK_EVERY_S = 60.0
@@ -32,7 +32,7 @@ _EXPIRED = (
 )
 
 
-def selection(request: web.BaseRequest, target: Target) -> Test:
+def selection(request: web.BaseRequest, target: RequestTarget) -> Test:
     """The test that labelSelector and fieldSelector make up together."""
     tests: list[Test] = []
     if text := request.query.get("labelSelector", ""):
@@ -62,7 +62,7 @@ class Lists:
         self._store = store
         self._rests: OrderedDict[str, tuple[int, list[Stored]]] = OrderedDict()
 
-    def answer(self, request: web.BaseRequest, target: Target) -> web.Response:
+    def answer(self, request: web.BaseRequest, target: RequestTarget) -> web.Response:
         limit = requests.number(request, "limit", 0)
         token = request.query.get("continue", "")
         if token:
@@ -121,7 +121,7 @@ class WatchStream:
         self._include = include
         self._columns = True  # the columns of a table are sent once
 
-    def lines(self, change: Change) -> Iterator[bytes]:
+    def lines(self, change: StoredChange) -> Iterator[bytes]:
         if self._namespace and change.key.namespace != self._namespace:
             return
         before = change.before is not None and self._test(change.before.object)
@@ -153,7 +153,7 @@ def _line(type_: str, obj: Any) -> bytes:
 
 
 async def watch(
-    request: web.BaseRequest, store: Store, target: Target, *, cut_after_s: float = 0.0
+    request: web.BaseRequest, store: Store, target: RequestTarget, *, cut_after_s: float = 0.0
 ) -> web.StreamResponse:
     """Answer a watch request until its time is over, the client leaves, or its place is forgotten.
 

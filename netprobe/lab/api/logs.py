@@ -10,10 +10,10 @@ from aiohttp import web
 
 from netprobe.lab.api import requests
 from netprobe.lab.api.operations import Operations
-from netprobe.lab.api.requests import Target
+from netprobe.lab.api.requests import RequestTarget
 from netprobe.lab.api.resources import PODS
 from netprobe.lab.api.status import bad_request
-from netprobe.lab.api.store import Key
+from netprobe.lab.api.store import ObjectKey
 from netprobe.model.objects import Object
 
 
@@ -34,7 +34,7 @@ def sentence(container: Mapping[str, Any]) -> str:
     return f"netprobe lab: images are not run; {served}"
 
 
-async def log(request: web.BaseRequest, operations: Operations, target: Target) -> web.StreamResponse:
+async def log(request: web.BaseRequest, operations: Operations, target: RequestTarget) -> web.StreamResponse:
     """The sentence; with `follow` the stream stays open until the pod ends."""
     pod = operations.get(PODS, target.namespace, target.name).object
     container = container_of(request, pod)
@@ -45,7 +45,7 @@ async def log(request: web.BaseRequest, operations: Operations, target: Target) 
     response = web.StreamResponse(headers={"Content-Type": "text/plain"})
     await response.prepare(request)
     await response.write(text.encode())
-    key, store = Key(target.namespace, target.name), operations.store
+    key, store = ObjectKey(target.namespace, target.name), operations.store
     while requests.flag(request, "follow"):
         stored = store.get(PODS, key)
         if stored is None or stored.object["status"].get("phase") in {"Succeeded", "Failed"}:

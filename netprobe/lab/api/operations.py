@@ -15,7 +15,7 @@ from datetime import UTC, datetime
 from typing import Any, Literal
 
 from netprobe.lab.api.admission import admit, warnings
-from netprobe.lab.api.decode import Decoder
+from netprobe.lab.api.decode import ObjectDecoder
 from netprobe.lab.api.lifecycle import Deletion, initial, marked, settled
 from netprobe.lab.api.resources import NAMESPACES, Resource
 from netprobe.lab.api.schema import definition_of
@@ -28,7 +28,7 @@ from netprobe.lab.api.status import (
     not_found,
     success,
 )
-from netprobe.lab.api.store import Key, Store, Stored
+from netprobe.lab.api.store import ObjectKey, Store, Stored
 from netprobe.model.objects import Object
 from netprobe.policies.fields import FieldError, required
 
@@ -110,7 +110,7 @@ class Operations:
 
     def get(self, resource: Resource, namespace: str, name: str) -> Stored:
         """The stored object; ApiError 404 if there is none."""
-        stored = self.store.get(resource, Key(namespace, name))
+        stored = self.store.get(resource, ObjectKey(namespace, name))
         if stored is None:
             raise not_found(resource, name)
         return stored
@@ -137,7 +137,7 @@ class Operations:
             obj.pop("status", None)
         initial(resource, obj)
         admit(resource, obj, None, self.store)
-        if self.store.get(resource, Key(metadata.get("namespace", ""), metadata["name"])) is not None:
+        if self.store.get(resource, ObjectKey(metadata.get("namespace", ""), metadata["name"])) is not None:
             raise already_exists(resource, metadata["name"])
         if not writer.trusted:
             writer.warnings += warnings(resource, obj, None)
@@ -172,7 +172,7 @@ class Operations:
     def modify(
         self,
         resource: Resource,
-        key: Key,
+        key: ObjectKey,
         change: Callable[[Object], None],
         subresource: Subresource = "",
     ) -> Object | None:
@@ -220,7 +220,7 @@ class Operations:
         if writer.dry_run or deletion.dry_run:
             return obj if obj is not None else success(resource, name, old["metadata"]["uid"])
         if obj is None or settled(resource, obj):
-            self.store.remove(resource, Key(namespace, name))
+            self.store.remove(resource, ObjectKey(namespace, name))
             return success(resource, name, old["metadata"]["uid"])
         return obj if obj == old else self.store.put(resource, obj).object
 
@@ -238,7 +238,7 @@ class Operations:
                 got = f"{raw.get('apiVersion', '')}, Kind={raw.get('kind', '')}"
                 text = f"the object provided is unrecognized (must be of type {resource.kind}): got {got}"
                 raise bad_request(text)
-        decoder = Decoder(resource.kind, resource.version)
+        decoder = ObjectDecoder(resource.kind, resource.version)
         obj = decoder.struct(dict(raw), definition_of(resource))
         problems = [f'duplicate field "{path}"' for path in writer.doubled]
         problems += [f'unknown field "{path}"' for path in decoder.unknown]
@@ -255,7 +255,7 @@ class Operations:
     def _require_namespace(self, resource: Resource, namespace: str, name: str) -> None:
         if not resource.namespaced:
             return
-        stored = self.store.get(NAMESPACES, Key("", namespace))
+        stored = self.store.get(NAMESPACES, ObjectKey("", namespace))
         if stored is None:
             raise not_found(NAMESPACES, namespace)
         if "deletionTimestamp" in stored.object["metadata"]:
@@ -273,5 +273,5 @@ class Operations:
         place = namespace if resource.namespaced else ""
         while True:
             metadata["name"] = f"{prefix[:58]}{suffix()}"
-            if self.store.get(resource, Key(place, metadata["name"])) is None:
+            if self.store.get(resource, ObjectKey(place, metadata["name"])) is None:
                 return

@@ -11,10 +11,10 @@ from typing import Any
 
 from netprobe.lab.api.decode import parse
 from netprobe.lab.api.operations import Operations, Subresource, Writer
-from netprobe.lab.api.requests import Target
+from netprobe.lab.api.requests import RequestTarget
 from netprobe.lab.api.schema import Definition, Field, definition_of
 from netprobe.lab.api.status import ApiError, bad_request, conflict
-from netprobe.lab.api.store import Key
+from netprobe.lab.api.store import ObjectKey
 from netprobe.model.objects import Object
 from netprobe.policies.fields import FieldError
 
@@ -27,7 +27,7 @@ _MEDIA_TYPES = (JSON_PATCH, MERGE_PATCH, STRATEGIC_MERGE_PATCH, APPLY_PATCH)
 
 def apply(
     operations: Operations,
-    target: Target,
+    target: RequestTarget,
     media_type: str,
     data: bytes,
     writer: Writer,
@@ -36,7 +36,7 @@ def apply(
 ) -> tuple[Object, bool]:
     """Patch an object; also whether it was created, which only server-side apply does."""
     resource, namespace, name = target.resource, target.namespace, target.name
-    if media_type == APPLY_PATCH and operations.store.get(resource, Key(namespace, name)) is None:
+    if media_type == APPLY_PATCH and operations.store.get(resource, ObjectKey(namespace, name)) is None:
         config = _as_object(parse(data, media_type, writer.doubled))
         config["metadata"] = {**(config.get("metadata") or {}), "name": name}
         return operations.create(resource, namespace, config, writer), True
@@ -44,7 +44,9 @@ def apply(
     return operations.update(resource, namespace, name, raw, writer, subresource=subresource), False
 
 
-def changed(operations: Operations, target: Target, media_type: str, data: bytes, writer: Writer) -> Object:
+def changed(
+    operations: Operations, target: RequestTarget, media_type: str, data: bytes, writer: Writer
+) -> Object:
     """The stored object with the patch applied; nothing is stored."""
     if media_type not in _MEDIA_TYPES:
         text = "the body of the request was in an unknown format - accepted media types include: "

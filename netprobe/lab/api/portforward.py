@@ -18,7 +18,7 @@ from netprobe.errors import LabError
 from netprobe.lab.api import spdy
 from netprobe.lab.api.exec import phase
 from netprobe.lab.api.operations import Operations
-from netprobe.lab.api.requests import Target
+from netprobe.lab.api.requests import RequestTarget
 from netprobe.lab.api.resources import PODS
 from netprobe.lab.api.status import bad_request
 from netprobe.lab.fabric.state import Fabric
@@ -29,7 +29,7 @@ _CHUNK = 32 * 1024
 
 
 async def forward(
-    request: web.BaseRequest, operations: Operations, fabric: Fabric, target: Target
+    request: web.BaseRequest, operations: Operations, fabric: Fabric, target: RequestTarget
 ) -> web.StreamResponse:
     """Serve connections to the pod's ports until the client closes the websocket."""
     pod = operations.get(PODS, target.namespace, target.name).object

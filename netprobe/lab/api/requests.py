@@ -20,7 +20,7 @@ _READ = {"application/json", "application/yaml", MEDIA_TYPE, "*/*"}
 
 
 @dataclass(frozen=True, slots=True)
-class Target:
+class RequestTarget:
     """The resource that a path names. `namespace` "" is all of them; `name` "" is the collection."""
 
     resource: Resource
@@ -29,7 +29,7 @@ class Target:
     subresource: str
 
 
-def target(catalog: Catalog, path: str) -> Target:
+def target(catalog: Catalog, path: str) -> RequestTarget:
     """Read /api/v1/... and /apis/GROUP/VERSION/...; ApiError 404 for anything that is not served."""
     parts = [part for part in path.split("/") if part]
     if parts[0] == "api":
@@ -48,7 +48,7 @@ def target(catalog: Catalog, path: str) -> Target:
     name = names[1] if len(names) > 1 else ""
     if name and resource.namespaced and not namespace:
         raise no_such_path()
-    return Target(resource, namespace, name, names[2] if len(names) > 2 else "")
+    return RequestTarget(resource, namespace, name, names[2] if len(names) > 2 else "")
 
 
 _VERBS = {
@@ -60,7 +60,7 @@ _VERBS = {
 }
 
 
-def verb(request: web.BaseRequest, target: Target) -> str:
+def verb(request: web.BaseRequest, target: RequestTarget) -> str:
     """The API's verb; "" for a method that it does not have."""
     found = _VERBS.get(request.method, "")
     if target.name or found not in {"get", "delete"}:

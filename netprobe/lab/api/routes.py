@@ -18,15 +18,15 @@ from netprobe.lab.api.lists import Lists, selection, watch
 from netprobe.lab.api.logs import log
 from netprobe.lab.api.operations import Operations, Subresource, now
 from netprobe.lab.api.portforward import forward
-from netprobe.lab.api.requests import Target, reply
+from netprobe.lab.api.requests import RequestTarget, reply
 from netprobe.lab.api.resources import ACCESS_REVIEWS, PODS, RULES_REVIEWS, SERVICES, Resource
 from netprobe.lab.api.status import ApiError, method_not_allowed, no_such_path, unauthorized
 from netprobe.lab.api.trace import trace
 from netprobe.lab.fabric.state import Fabric
 from netprobe.lab.trace import RULES, TRACE
 
-_Handler = Callable[[web.BaseRequest, Target], Awaitable[web.StreamResponse]]
-_OfPods = Callable[[web.BaseRequest, Operations, Fabric, Target], Awaitable[web.StreamResponse]]
+_Handler = Callable[[web.BaseRequest, RequestTarget], Awaitable[web.StreamResponse]]
+_OfPods = Callable[[web.BaseRequest, Operations, Fabric, RequestTarget], Awaitable[web.StreamResponse]]
 
 _STREAM_METHODS = frozenset({hdrs.METH_GET, hdrs.METH_POST})
 _STATUS_METHODS = frozenset({hdrs.METH_GET, hdrs.METH_PUT, hdrs.METH_PATCH})
@@ -38,7 +38,7 @@ _NO_PROXY = "the lab has no proxy to its pods: use kubectl port-forward, or kube
 logger = logging.getLogger(__name__)
 
 
-class Routes:
+class RequestRouter:
     """The handler of every request. A client with `token`, from the lab's kubeconfig, may do everything."""
 
     def __init__(self, operations: Operations, fabric: Fabric, token: str) -> None:
@@ -112,7 +112,7 @@ class Routes:
             return await trace(self._operations, self._fabric, request.query)
         return {"items": [dataclasses.asdict(rule) for rule in await self._fabric.rules()]}
 
-    async def _resource(self, request: web.BaseRequest, target: Target) -> web.StreamResponse:
+    async def _resource(self, request: web.BaseRequest, target: RequestTarget) -> web.StreamResponse:
         verb = requests.verb(request, target)
         collection = not target.name
         if verb not in target.resource.verbs or collection != (verb in _ON_COLLECTIONS):
@@ -121,18 +121,18 @@ class Routes:
             raise method_not_allowed()
         return await self._verbs[verb](request, target)
 
-    async def _list(self, request: web.BaseRequest, target: Target) -> web.StreamResponse:
+    async def _list(self, request: web.BaseRequest, target: RequestTarget) -> web.StreamResponse:
         return self._lists.answer(request, target)
 
-    async def _watch(self, request: web.BaseRequest, target: Target) -> web.StreamResponse:
+    async def _watch(self, request: web.BaseRequest, target: RequestTarget) -> web.StreamResponse:
         end_s = self._faults.watch_ends_after(target)
         return await watch(request, self._operations.store, target, cut_after_s=end_s)
 
-    async def _get(self, request: web.BaseRequest, target: Target) -> web.StreamResponse:
+    async def _get(self, request: web.BaseRequest, target: RequestTarget) -> web.StreamResponse:
         stored = self._operations.get(target.resource, target.namespace, target.name)
         return reply(requests.shown(request, target.resource, stored))
 
-    async def _create(self, request: web.BaseRequest, target: Target) -> web.StreamResponse:
+    async def _create(self, request: web.BaseRequest, target: RequestTarget) -> web.StreamResponse:
         if not target.resource.stored:
             return reply(_review(target.resource), 201)
         by = requests.writer(request)
@@ -141,7 +141,7 @@ class Routes:
         return reply(requests.rendered(request, target.resource, created), 201, by)
 
     async def _update(
-        self, request: web.BaseRequest, target: Target, subresource: Subresource = ""
+        self, request: web.BaseRequest, target: RequestTarget, subresource: Subresource = ""
     ) -> web.StreamResponse:
         by = requests.writer(request)
         obj = await requests.body(request, by)
@@ -151,20 +151,20 @@ class Routes:
         return reply(requests.rendered(request, target.resource, stored), 200, by)
 
     async def _patch(
-        self, request: web.BaseRequest, target: Target, subresource: Subresource = ""
+        self, request: web.BaseRequest, target: RequestTarget, subresource: Subresource = ""
     ) -> web.StreamResponse:
         by = requests.writer(request)
         media_type, data = requests.content_type(request), await request.read()
         stored, created = patch.apply(self._operations, target, media_type, data, by, subresource=subresource)
         return reply(requests.rendered(request, target.resource, stored), 201 if created else 200, by)
 
-    async def _delete(self, request: web.BaseRequest, target: Target) -> web.StreamResponse:
+    async def _delete(self, request: web.BaseRequest, target: RequestTarget) -> web.StreamResponse:
         by = requests.writer(request)
         deletion = Deletion.read(await requests.options(request))
         result = self._operations.delete(target.resource, target.namespace, target.name, deletion, by)
         return reply(result, 200, by)
 
-    async def _delete_collection(self, request: web.BaseRequest, target: Target) -> web.StreamResponse:
+    async def _delete_collection(self, request: web.BaseRequest, target: RequestTarget) -> web.StreamResponse:
         by = requests.writer(request)
         deletion = Deletion.read(await requests.options(request))
         test = selection(request, target)
@@ -178,7 +178,7 @@ class Routes:
         metadata = {"resourceVersion": str(self._operations.store.revision)}
         return reply({"kind": kind, "apiVersion": version, "metadata": metadata, "items": chosen})
 
-    async def _subresource(self, request: web.BaseRequest, target: Target) -> web.StreamResponse:
+    async def _subresource(self, request: web.BaseRequest, target: RequestTarget) -> web.StreamResponse:
         resource, name, method = target.resource, target.subresource, request.method
         if name == "status" and resource.status and method in _STATUS_METHODS:
             return await self._status(request, target)
@@ -195,7 +195,7 @@ class Routes:
             raise ApiError(501, "NotImplemented", _NO_PROXY)
         raise no_such_path()
 
-    async def _status(self, request: web.BaseRequest, target: Target) -> web.StreamResponse:
+    async def _status(self, request: web.BaseRequest, target: RequestTarget) -> web.StreamResponse:
         match request.method:
             case hdrs.METH_GET:
                 return await self._get(request, target)

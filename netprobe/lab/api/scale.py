@@ -8,10 +8,10 @@ from typing import Any
 from aiohttp import hdrs, web
 
 from netprobe.lab.api import requests
-from netprobe.lab.api.decode import Decoder, parse
+from netprobe.lab.api.decode import ObjectDecoder, parse
 from netprobe.lab.api.operations import Operations
 from netprobe.lab.api.patch import JSON_PATCH, json_patch, merge
-from netprobe.lab.api.requests import Target, reply
+from netprobe.lab.api.requests import RequestTarget, reply
 from netprobe.lab.api.resources import SCALE
 from netprobe.lab.api.schema import definition_of
 from netprobe.lab.api.selectors import render, selector_of
@@ -37,7 +37,9 @@ def of(obj: Object) -> Object:
     }
 
 
-async def answer(request: web.BaseRequest, operations: Operations, target: Target) -> web.StreamResponse:
+async def answer(
+    request: web.BaseRequest, operations: Operations, target: RequestTarget
+) -> web.StreamResponse:
     """GET, PUT and PATCH of a workload's scale."""
     by, data = requests.writer(request), await request.read()
     stored = operations.get(target.resource, target.namespace, target.name).object
@@ -53,7 +55,7 @@ async def answer(request: web.BaseRequest, operations: Operations, target: Targe
             wanted = json_patch(now, change) if is_json_patch else merge(now, change)
         case _:
             raise method_not_allowed()
-    scale = Decoder("Scale", "v1").struct(wanted, definition_of(SCALE))
+    scale = ObjectDecoder("Scale", "v1").struct(wanted, definition_of(SCALE))
     replicas = scale["spec"].get("replicas", 0)
     if replicas < 0:
         raise bad_request("spec.replicas: must be greater than or equal to 0")

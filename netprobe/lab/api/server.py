@@ -19,7 +19,7 @@ from netprobe.lab.api import certs
 from netprobe.lab.api.admission.definitions import serve_custom_kinds
 from netprobe.lab.api.bootstrap import bootstrap
 from netprobe.lab.api.operations import Operations
-from netprobe.lab.api.routes import Routes
+from netprobe.lab.api.routes import RequestRouter
 from netprobe.lab.api.store import Store
 from netprobe.lab.controllers import controllers
 from netprobe.lab.enforcer import StatePusher
@@ -94,7 +94,7 @@ async def serve(
         *controllers(operations, certificates.ca.decode()),
     ]
     bootstrap(operations, fabric)
-    routes = Routes(operations, fabric, token)
+    routes = RequestRouter(operations, fabric, token)
     runner = web.ServerRunner(
         web.Server(
             routes.handle,

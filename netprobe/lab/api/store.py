@@ -36,7 +36,7 @@ FIRST_REVISION = 100
 ChangeType = Literal["ADDED", "MODIFIED", "DELETED"]
 
 
-class Key(NamedTuple):
+class ObjectKey(NamedTuple):
     """The name of an object; the namespace is "" for what has none."""
 
     namespace: str
@@ -66,12 +66,12 @@ class Stored:
 
 
 @dataclass(frozen=True, slots=True)
-class Change:
+class StoredChange:
     """One entry of a log. A DELETED carries the last state, with the revision of the deletion."""
 
     type: ChangeType
     resource: Resource
-    key: Key
+    key: ObjectKey
     now: Stored
     before: Stored | None
 
@@ -82,9 +82,9 @@ class Change:
 
 @dataclass(slots=True)
 class _Kind:
-    objects: dict[Key, Stored] = field(default_factory=dict)
+    objects: dict[ObjectKey, Stored] = field(default_factory=dict)
     names: defaultdict[str, set[str]] = field(default_factory=lambda: defaultdict(set))  # by namespace
-    log: deque[Change] = field(default_factory=deque)
+    log: deque[StoredChange] = field(default_factory=deque)
     forgotten: int = FIRST_REVISION
     waiting: list[asyncio.Future[None]] = field(default_factory=list)
 
@@ -97,14 +97,14 @@ class Store:
         self.catalog = Catalog()
         self._history = history
         self._kinds: defaultdict[Resource, _Kind] = defaultdict(_Kind)
-        self._by_uid: dict[str, tuple[Resource, Key]] = {}
-        self._listeners: list[Callable[[Change], None]] = []
+        self._by_uid: dict[str, tuple[Resource, ObjectKey]] = {}
+        self._listeners: list[Callable[[StoredChange], None]] = []
 
     @staticmethod
-    def key(obj: Object) -> Key:
-        return Key(obj["metadata"].get("namespace", ""), obj["metadata"]["name"])
+    def key(obj: Object) -> ObjectKey:
+        return ObjectKey(obj["metadata"].get("namespace", ""), obj["metadata"]["name"])
 
-    def get(self, resource: Resource, key: Key) -> Stored | None:
+    def get(self, resource: Resource, key: ObjectKey) -> Stored | None:
         return self._kinds[resource].objects.get(key)
 
     def by_uid(self, uid: str) -> tuple[Resource, Stored] | None:
@@ -121,7 +121,7 @@ class Store:
         if not namespace:
             return [kind.objects[key] for key in sorted(kind.objects)]
         names = kind.names.get(namespace, ())
-        return [kind.objects[Key(namespace, name)] for name in sorted(names)]
+        return [kind.objects[ObjectKey(namespace, name)] for name in sorted(names)]
 
     def oldest(self, resource: Resource) -> Stored:
         """The object of a kind that was created first; StopIteration if there is none."""
@@ -136,10 +136,10 @@ class Store:
         kind.objects[key] = now
         kind.names[key.namespace].add(key.name)
         self._by_uid[obj["metadata"]["uid"]] = (resource, key)
-        self._append(Change("ADDED" if before is None else "MODIFIED", resource, key, now, before))
+        self._append(StoredChange("ADDED" if before is None else "MODIFIED", resource, key, now, before))
         return now
 
-    def remove(self, resource: Resource, key: Key) -> Stored:
+    def remove(self, resource: Resource, key: ObjectKey) -> Stored:
         """Remove an object; KeyError if there is none."""
         kind = self._kinds[resource]
         before = kind.objects.pop(key)
@@ -148,7 +148,7 @@ class Store:
             del kind.names[key.namespace]
         self._by_uid.pop(before.object["metadata"]["uid"], None)
         last = self._next({**before.object, "metadata": dict(before.object["metadata"])})
-        self._append(Change("DELETED", resource, key, last, before))
+        self._append(StoredChange("DELETED", resource, key, last, before))
         return last
 
     def forget(self, resource: Resource) -> None:
@@ -158,7 +158,7 @@ class Store:
     def count(self, resource: Resource) -> int:
         return len(self._kinds[resource].objects)
 
-    def since(self, resource: Resource, revision: int) -> list[Change]:
+    def since(self, resource: Resource, revision: int) -> list[StoredChange]:
         """The changes of a kind after a revision, in order; ApiError 410 if they are forgotten."""
         kind = self._kinds[resource]
         if revision < kind.forgotten:
@@ -177,7 +177,7 @@ class Store:
         waiting[:] = [*(other for other in waiting if not other.done()), future]
         return future
 
-    def listen(self, listener: Callable[[Change], None]) -> None:
+    def listen(self, listener: Callable[[StoredChange], None]) -> None:
         """Call `listener` inside every change, in order. It may only take note of it."""
         self._listeners.append(listener)
 
@@ -186,7 +186,7 @@ class Store:
         obj["metadata"]["resourceVersion"] = str(self.revision)
         return Stored(obj, self.revision)
 
-    def _append(self, change: Change) -> None:
+    def _append(self, change: StoredChange) -> None:
         kind = self._kinds[change.resource]
         kind.log.append(change)
         if len(kind.log) > self._history:
@@ -199,7 +199,7 @@ class Store:
             listener(change)
 
 
-def _newer(log: deque[Change], revision: int) -> Iterator[Change]:
+def _newer(log: deque[StoredChange], revision: int) -> Iterator[StoredChange]:
     for change in reversed(log):
         if change.revision <= revision:
             return

@@ -18,7 +18,7 @@ STDIN, STDOUT, STDERR, ERROR, RESIZE, CLOSE = 0, 1, 2, 3, 4, 255
 
 
 @dataclass(frozen=True, slots=True)
-class Input:
+class StdinData:
     data: bytes
 
 
@@ -33,7 +33,7 @@ class Size:
     rows: int
 
 
-Frame: TypeAlias = Input | Closed | Size | None
+Frame: TypeAlias = StdinData | Closed | Size | None
 
 
 def read(message: bytes, protocol: str) -> Frame:
@@ -42,7 +42,7 @@ def read(message: bytes, protocol: str) -> Frame:
         return None
     channel, data = message[0], message[1:]
     if channel == STDIN:
-        return Input(data) if data else None
+        return StdinData(data) if data else None
     if channel == CLOSE and protocol == V5 and data == bytes([STDIN]):
         return Closed()
     return size(data) if channel == RESIZE else None

@@ -19,7 +19,7 @@ Cell = Callable[[Object, datetime], Any]
 
 
 @dataclass(frozen=True, slots=True)
-class Column:
+class TableColumn:
     """A column. `wide` ones are shown with -o wide only; `cell` gives the value for an object at a time."""
 
     name: str
@@ -27,17 +27,17 @@ class Column:
     wide: bool = False
 
 
-def _path(name: str, path: str, missing: Any = NONE, *, wide: bool = False) -> Column:
+def _path(name: str, path: str, missing: Any = NONE, *, wide: bool = False) -> TableColumn:
     """A column with the value at a path, as in "status.podIP"."""
-    return Column(name, lambda obj, _: at(obj, path, missing), wide)
+    return TableColumn(name, lambda obj, _: at(obj, path, missing), wide)
 
 
-def _text(name: str, text: Callable[[Object], Any], *, wide: bool = False) -> Column:
-    return Column(name, lambda obj, _: text(obj), wide)
+def _text(name: str, text: Callable[[Object], Any], *, wide: bool = False) -> TableColumn:
+    return TableColumn(name, lambda obj, _: text(obj), wide)
 
 
-def _age(name: str, path: str, *, wide: bool = False) -> Column:
-    return Column(name, lambda obj, now: since(at(obj, path), now), wide)
+def _age(name: str, path: str, *, wide: bool = False) -> TableColumn:
+    return TableColumn(name, lambda obj, now: since(at(obj, path), now), wide)
 
 
 def _count(*fields: str) -> Callable[[Object], int]:
@@ -56,7 +56,7 @@ _CONTAINERS = (
 )
 _SELECTOR = _text("Selector", lambda obj: render(at(obj, "spec.selector")), wide=True)
 
-_COLUMNS: dict[Resource, tuple[Column, ...]] = {
+_COLUMNS: dict[Resource, tuple[TableColumn, ...]] = {
     r.NAMESPACES: (_NAME, _path("Status", "status.phase"), _AGE),
     r.PODS: (
         _NAME,
@@ -153,7 +153,7 @@ _COLUMNS: dict[Resource, tuple[Column, ...]] = {
         _NAME,
         _text("Status", cells.job_status),
         _text("Completions", cells.job_completions),
-        Column("Duration", cells.job_duration),
+        TableColumn("Duration", cells.job_duration),
         _AGE,
         *_CONTAINERS,
         _SELECTOR,

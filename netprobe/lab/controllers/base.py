@@ -11,7 +11,7 @@ from typing import Generic, TypeVar
 from netprobe.errors import LabError
 from netprobe.lab.api.operations import Operations
 from netprobe.lab.api.status import ApiError
-from netprobe.lab.api.store import Change
+from netprobe.lab.api.store import StoredChange
 
 K = TypeVar("K", bound=Hashable)
 
@@ -38,7 +38,7 @@ class Controller(ABC, Generic[K]):
         operations.store.listen(self._note)
 
     @abstractmethod
-    def concerned(self, change: Change) -> Iterable[K]:
+    def concerned(self, change: StoredChange) -> Iterable[K]:
         """The keys that a change concerns. It is called within the change and must not change anything."""
 
     @abstractmethod
@@ -105,7 +105,7 @@ class Controller(ABC, Generic[K]):
             if not future.done():
                 future.set_result(None)
 
-    def _note(self, change: Change) -> None:
+    def _note(self, change: StoredChange) -> None:
         for key in self.concerned(change):
             self._waiting[key] = None
             self._wake()

@@ -15,7 +15,7 @@ from netprobe.lab.api.bootstrap import own_service
 from netprobe.lab.api.lifecycle import FOREGROUND, ORPHAN, Deletion
 from netprobe.lab.api.operations import Operations, lab_itself
 from netprobe.lab.api.resources import CONFIGMAPS, NAMESPACES, SERVICE_ACCOUNTS, SERVICES, Resource
-from netprobe.lab.api.store import Change, Key
+from netprobe.lab.api.store import ObjectKey, StoredChange
 from netprobe.lab.controllers.base import Controller
 from netprobe.model.objects import Object
 
@@ -29,7 +29,7 @@ class GarbageCollector(Controller[str]):
         self._dependents: defaultdict[str, set[str]] = defaultdict(set)
         super().__init__(operations)
 
-    def concerned(self, change: Change) -> Iterable[str]:
+    def concerned(self, change: StoredChange) -> Iterable[str]:
         metadata = change.now.object["metadata"]
         uid = metadata["uid"]
         owners = [ref["uid"] for ref in metadata.get("ownerReferences", ())]
@@ -130,7 +130,7 @@ class Namespaces(Controller[str]):
         super().__init__(operations)
         self._ca = ca
 
-    def concerned(self, change: Change) -> Iterable[str]:
+    def concerned(self, change: StoredChange) -> Iterable[str]:
         if change.resource is NAMESPACES:
             return [change.key.name]
         if change.type == "DELETED" and change.key.namespace:
@@ -138,7 +138,7 @@ class Namespaces(Controller[str]):
         return []
 
     async def reconcile(self, key: str) -> float | None:
-        stored = self.store.get(NAMESPACES, Key("", key))
+        stored = self.store.get(NAMESPACES, ObjectKey("", key))
         if stored is None:
             return None
         if "deletionTimestamp" in stored.object["metadata"]:
@@ -152,11 +152,11 @@ class Namespaces(Controller[str]):
         bundle: Object = {"metadata": {"name": ROOT_CA}, "data": {"ca.crt": self._ca}}
         for resource, obj in ((SERVICE_ACCOUNTS, account), (CONFIGMAPS, bundle)):
             self._ensure(resource, name, obj)
-        if name == "default" and self.store.get(SERVICES, Key(name, "kubernetes")) is None:
+        if name == "default" and self.store.get(SERVICES, ObjectKey(name, "kubernetes")) is None:
             own_service(self.operations)
 
     def _ensure(self, resource: Resource, namespace: str, obj: Object) -> None:
-        if self.store.get(resource, Key(namespace, obj["metadata"]["name"])) is None:
+        if self.store.get(resource, ObjectKey(namespace, obj["metadata"]["name"])) is None:
             kind = {"apiVersion": resource.api_version, "kind": resource.kind}
             self.operations.create(resource, namespace, {**kind, **obj}, lab_itself())
 
@@ -170,4 +170,4 @@ class Namespaces(Controller[str]):
                     self.operations.delete(resource, name, metadata["name"], Deletion(), lab_itself())
             left = left or bool(self.store.items(resource, name))
         if not left:
-            self.operations.modify(NAMESPACES, Key("", name), lambda obj: obj.update(spec={}))
+            self.operations.modify(NAMESPACES, ObjectKey("", name), lambda obj: obj.update(spec={}))

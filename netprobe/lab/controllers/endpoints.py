@@ -11,7 +11,7 @@ from netprobe.lab.api.lifecycle import Deletion
 from netprobe.lab.api.operations import lab_itself
 from netprobe.lab.api.resources import ENDPOINT_SLICES, ENDPOINTS, PODS, SERVICES, Resource
 from netprobe.lab.api.selectors import matches
-from netprobe.lab.api.store import Change, Key
+from netprobe.lab.api.store import ObjectKey, StoredChange
 from netprobe.lab.controllers import owned
 from netprobe.lab.controllers.base import Controller
 from netprobe.lab.enforcer import OUTSIDE
@@ -24,10 +24,10 @@ _MANAGED_BY = {"endpointslice.kubernetes.io/managed-by": "endpointslice-controll
 Ports = tuple[tuple[str, int, str], ...]  # name, number, protocol
 
 
-class Endpoints(Controller[Key]):
+class Endpoints(Controller[ObjectKey]):
     """Pods on which a Service's ports have the same numbers share a subset and a slice."""
 
-    def concerned(self, change: Change) -> Iterable[Key]:
+    def concerned(self, change: StoredChange) -> Iterable[ObjectKey]:
         if change.resource is SERVICES:
             return [change.key]
         if change.resource is not PODS or change.key.namespace == OUTSIDE:
@@ -40,7 +40,7 @@ class Endpoints(Controller[Key]):
             if any(_selects(stored.object, each) for each in labels)
         ]
 
-    async def reconcile(self, key: Key) -> float | None:
+    async def reconcile(self, key: ObjectKey) -> float | None:
         stored = self.store.get(SERVICES, key)
         if stored is None:
             if self.store.get(ENDPOINTS, key) is not None:
@@ -114,7 +114,7 @@ class Endpoints(Controller[Key]):
     def _store(self, resource: Resource, service: Object, wanted: Object) -> None:
         namespace = service["metadata"]["namespace"]
         wanted = {"apiVersion": resource.api_version, "kind": resource.kind, **wanted}
-        stored = self.store.get(resource, Key(namespace, wanted["metadata"].get("name", "")))
+        stored = self.store.get(resource, ObjectKey(namespace, wanted["metadata"].get("name", "")))
         if stored is None:
             self.operations.create(resource, namespace, wanted, lab_itself())
             return

@@ -12,7 +12,7 @@ from netprobe.lab.api.lifecycle import Deletion
 from netprobe.lab.api.operations import Operations, lab_itself
 from netprobe.lab.api.resources import PODS, Resource
 from netprobe.lab.api.selectors import matches, selector_of
-from netprobe.lab.api.store import Key
+from netprobe.lab.api.store import ObjectKey
 from netprobe.model.objects import Object
 
 _SHOWN_AT_ZERO = {
@@ -145,7 +145,7 @@ def _record(operations: Operations, resource: Resource, owner: Object, pod: Obje
 def set_status(operations: Operations, resource: Resource, obj: Object, status: Object) -> None:
     """Write a status if it differs; like the API, leave out most fields that are zero or empty."""
     shown = {k: v for k, v in status.items() if k in _SHOWN_AT_ZERO or v not in (0, None, [])}
-    key = Key(obj["metadata"]["namespace"], obj["metadata"]["name"])
+    key = ObjectKey(obj["metadata"]["namespace"], obj["metadata"]["name"])
     stored = operations.store.get(resource, key)
     if stored is not None and stored.object.get("status") != shown:
         replacement = {**stored.object, "metadata": dict(stored.object["metadata"]), "status": shown}

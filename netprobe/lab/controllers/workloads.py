@@ -19,7 +19,7 @@ from netprobe.lab import placement
 from netprobe.lab.api.operations import Operations
 from netprobe.lab.api.resources import DAEMON_SETS, NODES, PODS, REPLICA_SETS, STATEFUL_SETS, Resource
 from netprobe.lab.api.selectors import matches, selector_of
-from netprobe.lab.api.store import Change, Key
+from netprobe.lab.api.store import ObjectKey, StoredChange
 from netprobe.lab.controllers import owned
 from netprobe.lab.controllers.base import Controller
 from netprobe.lab.controllers.owned import Slot
@@ -36,13 +36,13 @@ def template_hash(template: Mapping[str, Any]) -> str:
     return "".join(_ALPHABET[byte % len(_ALPHABET)] for byte in digest[:10])
 
 
-class OwnerController(Controller[Key]):
+class OwnerController(Controller[ObjectKey]):
     """Wakes for objects of its kind, and for objects of the kind that they own: `dependent`."""
 
     resource: Resource
     dependent: Resource = PODS
 
-    def concerned(self, change: Change) -> Iterable[Key]:
+    def concerned(self, change: StoredChange) -> Iterable[ObjectKey]:
         if change.resource is self.resource:
             return [change.key]
         if change.resource is not self.dependent:
@@ -50,10 +50,10 @@ class OwnerController(Controller[Key]):
         ref = owned.controller(change.now.object)
         if ref is not None:
             own = ref["kind"] == self.resource.kind and ref["apiVersion"] == self.resource.api_version
-            return [Key(change.key.namespace, ref["name"])] if own else []
+            return [ObjectKey(change.key.namespace, ref["name"])] if own else []
         return self._selecting(change.now.object) if self.dependent is PODS else []
 
-    def _selecting(self, pod: Object) -> list[Key]:
+    def _selecting(self, pod: Object) -> list[ObjectKey]:
         """The objects that may adopt a pod."""
         labels = pod["metadata"].get("labels")
         return [
@@ -62,7 +62,7 @@ class OwnerController(Controller[Key]):
             if labels and matches(selector_of(stored.object), labels)
         ]
 
-    async def reconcile(self, key: Key) -> float | None:
+    async def reconcile(self, key: ObjectKey) -> float | None:
         stored = self.store.get(self.resource, key)
         if stored is None or "deletionTimestamp" in stored.object["metadata"]:
             return None
@@ -93,7 +93,7 @@ class WorkloadController(OwnerController):
         self._workload = workload
         super().__init__(operations)
 
-    def concerned(self, change: Change) -> Iterable[Key]:
+    def concerned(self, change: StoredChange) -> Iterable[ObjectKey]:
         if change.resource is NODES and self.resource is DAEMON_SETS:
             return [self.store.key(stored.object) for stored in self.store.items(DAEMON_SETS)]
         return super().concerned(change)

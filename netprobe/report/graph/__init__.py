@@ -7,7 +7,7 @@ which boxes and arrows there are. GRAPH_FORMATS writes them.
 from __future__ import annotations
 
 from netprobe.report.graph.build import EndInfo, GraphOptions, build
-from netprobe.report.graph.elements import Cell, Clause, Denied, EndName, Graph, View
+from netprobe.report.graph.elements import Clause, Denied, DrawnTable, EndName, Graph, GraphCell
 from netprobe.report.write import Formats
 
 GRAPH_FORMATS: Formats[Graph] = Formats(
@@ -21,13 +21,13 @@ GRAPH_FORMATS: Formats[Graph] = Formats(
 
 __all__ = [
     "GRAPH_FORMATS",
-    "Cell",
     "Clause",
     "Denied",
+    "DrawnTable",
     "EndInfo",
     "EndName",
     "Graph",
+    "GraphCell",
     "GraphOptions",
-    "View",
     "build",
 ]

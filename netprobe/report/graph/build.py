@@ -7,7 +7,17 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from netprobe.model.verdict import Verdict
-from netprobe.report.graph.elements import Anchor, Cell, Denied, Edge, EndName, Graph, Label, Node, View
+from netprobe.report.graph.elements import (
+    Anchor,
+    ArrowLabel,
+    Denied,
+    DrawnTable,
+    Edge,
+    EndName,
+    Graph,
+    GraphCell,
+    Node,
+)
 from netprobe.report.graph.grouping import bundled, group_label, representatives
 
 MOST_EDGES = 40
@@ -27,7 +37,7 @@ class GraphOptions:
     arrow. `most_edges`: with more arrows a namespace is one box, unless `by_namespace` is False.
     """
 
-    view: View = View.RESULT
+    view: DrawnTable = DrawnTable.RESULT
     denied: Denied = Denied.ROWS
     group: bool | None = None
     bundle: bool | None = None
@@ -49,7 +59,7 @@ class EndInfo:
 
 def build(
     title: str,
-    cells: Iterable[Cell],
+    cells: Iterable[GraphCell],
     options: GraphOptions = GraphOptions(),
     ends: EndInfo = EndInfo(),
     notes: Sequence[str] = (),
@@ -110,15 +120,15 @@ def _nodes(
 
 
 def _table(
-    cells: Iterable[Cell],
+    cells: Iterable[GraphCell],
     firsts: Mapping[EndName, EndName],
     numbers: Mapping[EndName, int],
     *,
     keep_all: bool,
-) -> dict[tuple[int, int], tuple[Cell, ...]]:
+) -> dict[tuple[int, int], tuple[GraphCell, ...]]:
     """The cells between two nodes. Between ends that are alike the cells of the first pair are enough;
     `keep_all` is for nodes whose members differ."""
-    table: dict[tuple[int, int], list[Cell]] = defaultdict(list)
+    table: dict[tuple[int, int], list[GraphCell]] = defaultdict(list)
     kept: dict[tuple[int, int], tuple[EndName, EndName]] = {}
     for cell in cells:
         pair = (numbers[firsts[cell.source]], numbers[firsts[cell.destination]])
@@ -129,7 +139,7 @@ def _table(
 
 
 def _edges(
-    table: Mapping[tuple[int, int], Sequence[Cell]], options: GraphOptions, by_namespace: bool
+    table: Mapping[tuple[int, int], Sequence[GraphCell]], options: GraphOptions, by_namespace: bool
 ) -> list[Edge]:
     families = {4, 6} <= {cell.family for cells in table.values() for cell in cells}
     edges: list[Edge] = []
@@ -139,15 +149,19 @@ def _edges(
             verdict = cell.verdict(options.view) or Verdict.UNKNOWN
             ports[verdict, _expected(cell, options.view)][cell.port, text] = text
         edges += [
-            Edge(Anchor(source), Anchor(target), Label(verdict, tuple(of[key] for key in sorted(of)), wrong))
+            Edge(
+                Anchor(source),
+                Anchor(target),
+                ArrowLabel(verdict, tuple(of[key] for key in sorted(of)), wrong),
+            )
             for (verdict, wrong), of in ports.items()
         ]
     return sorted(edges, key=_edge_order)
 
 
 def _drawn(
-    cells: Sequence[Cell], options: GraphOptions, families: bool, by_namespace: bool
-) -> Iterable[tuple[Cell, str]]:
+    cells: Sequence[GraphCell], options: GraphOptions, families: bool, by_namespace: bool
+) -> Iterable[tuple[GraphCell, str]]:
     """The cells that are drawn, each with the text of its port.
 
     Between namespaces, "80 some" is a port on which only some of the pairs have the verdict.
@@ -163,7 +177,7 @@ def _drawn(
     ]
 
 
-def _is_drawn(cell: Cell, options: GraphOptions) -> bool:
+def _is_drawn(cell: GraphCell, options: GraphOptions) -> bool:
     if cell.is_unexpected(options.view) or cell.verdict(options.view) is not Verdict.DENY:
         return True
     match options.denied:
@@ -177,7 +191,7 @@ def _is_drawn(cell: Cell, options: GraphOptions) -> bool:
             return cell.declared_by in {"row", "pattern"} and cell.declared is Verdict.DENY
 
 
-def _expected(cell: Cell, view: View) -> str:
+def _expected(cell: GraphCell, view: DrawnTable) -> str:
     """What was expected of a cell that is not as expected: first by the declaration. Else ""."""
     if not cell.is_unexpected(view):
         return ""

@@ -16,7 +16,7 @@ from netprobe.model.flow import Family, Protocol
 from netprobe.model.policy import Direction, Policy, PolicyRef
 from netprobe.model.text import dotted
 from netprobe.model.verdict import Cause, Decision, Effect, Side, Verdict
-from netprobe.report.graph.elements import Cell, Clause, EndName, Reasons, SideReasons
+from netprobe.report.graph.elements import Clause, EndName, GraphCell, Reasons, SideReasons
 
 Cite: TypeAlias = Callable[[Cause], Clause]
 
@@ -73,12 +73,12 @@ def _joined(sides: Iterable[SideReasons]) -> SideReasons:
     )
 
 
-def cells_of_rows(rows: Iterable[Row], cite: Cite) -> Iterator[Cell]:
+def cells_of_rows(rows: Iterable[Row], cite: Cite) -> Iterator[GraphCell]:
     """A cell for each row."""
     reasons_of = ReasonsOf(cite)
     for row in rows:
         flow, decision = row.flow, row.decision
-        yield Cell(
+        yield GraphCell(
             EndName.of(flow.source),
             EndName.of(flow.destination),
             flow.port,
@@ -168,7 +168,7 @@ def _problems(file: Path, error: ValidationError) -> Iterator[Problem]:
         yield Problem(str(file), "", f"and {error.error_count() - MOST_PROBLEMS} more problems")
 
 
-def cells_of_report(report: SavedReport, step: int) -> Iterator[Cell]:
+def cells_of_report(report: SavedReport, step: int) -> Iterator[GraphCell]:
     """A cell for each flow of one step. A report has the causes that decide, and no others."""
     reasons_of = ReasonsOf(citer(()))
     for flow in report.flows:
@@ -176,7 +176,7 @@ def cells_of_report(report: SavedReport, step: int) -> Iterator[Cell]:
             continue
         causes = [saved.cause() for saved in flow.because]
         egress, ingress = (_side(direction, causes) for direction in (Direction.EGRESS, Direction.INGRESS))
-        yield Cell(
+        yield GraphCell(
             EndName.parse(flow.source),
             EndName.parse(flow.to),
             flow.port,

@@ -48,7 +48,7 @@ class EndName:
         return f"{'svc:' if self.service else ''}{self.namespace}/{self.name}"
 
 
-class View(Enum):
+class DrawnTable(Enum):
     """The table that is drawn."""
 
     RESULT = "result"  # observed, or simulated if nothing was observed; differences are marked
@@ -93,7 +93,7 @@ class Reasons:
 
 
 @dataclass(frozen=True, slots=True)
-class Cell:
+class GraphCell:
     """One flow with its verdict in each table; None for a table that does not have it.
 
     `declared_by` is "row" (names both ends), "pattern", "default" or None. `note` says why the flow is
@@ -114,25 +114,25 @@ class Cell:
     note: str | None = None
     change: str | None = None
 
-    def verdict(self, view: View) -> Verdict | None:
+    def verdict(self, view: DrawnTable) -> Verdict | None:
         match view:
-            case View.DECLARED:
+            case DrawnTable.DECLARED:
                 return self.declared
-            case View.SIMULATED:
+            case DrawnTable.SIMULATED:
                 return self.simulated
-            case View.OBSERVED:
+            case DrawnTable.OBSERVED:
                 return self.observed
-            case View.RESULT:
+            case DrawnTable.RESULT:
                 return self.observed or self.simulated or self.declared
 
-    def is_unexpected(self, view: View) -> bool:
+    def is_unexpected(self, view: DrawnTable) -> bool:
         """Whether the verdict in this view differs from what was expected."""
         match view:
-            case View.DECLARED:
+            case DrawnTable.DECLARED:
                 return False
-            case View.SIMULATED:
+            case DrawnTable.SIMULATED:
                 return Mismatch.DECLARED_SIMULATED in self.mismatches
-            case View.OBSERVED | View.RESULT:
+            case DrawnTable.OBSERVED | DrawnTable.RESULT:
                 return bool(self.mismatches)
 
     def port_text(self, families: bool) -> str:
@@ -187,7 +187,7 @@ class Anchor:
 
 
 @dataclass(frozen=True, slots=True)
-class Label:
+class ArrowLabel:
     """What an arrow says. Flows between the same ends with the same label, but for ports, share an arrow.
 
     `unexpected` is "", or what was expected instead, such as "declared deny".
@@ -212,7 +212,7 @@ class Edge:
 
     source: Anchor
     target: Anchor
-    label: Label
+    label: ArrowLabel
 
 
 @dataclass(frozen=True, slots=True)
@@ -224,11 +224,11 @@ class Graph:
     """
 
     title: str
-    view: View
+    view: DrawnTable
     namespaces: tuple[str, ...]
     nodes: tuple[Node, ...]
     edges: tuple[Edge, ...]
-    cells: dict[tuple[int, int], tuple[Cell, ...]]
+    cells: dict[tuple[int, int], tuple[GraphCell, ...]]
     notes: tuple[str, ...] = ()
 
     def everyone_anchors(self) -> list[Anchor]:

@@ -14,7 +14,7 @@ from collections import defaultdict
 from collections.abc import Container, Hashable, Iterable, Mapping, Sequence
 from typing import TypeAlias
 
-from netprobe.report.graph.elements import Anchor, Cell, Edge, EndName, Label, Node
+from netprobe.report.graph.elements import Anchor, ArrowLabel, Edge, EndName, GraphCell, Node
 
 MOST_SINGLE_NODES = 30
 """With more nodes, pods of different workloads share one."""
@@ -28,7 +28,7 @@ Line: TypeAlias = dict[int, tuple[CellKey, ...]]
 
 
 def representatives(
-    cells: Sequence[Cell],
+    cells: Sequence[GraphCell],
     workloads: Mapping[EndName, str],
     *,
     across_workloads: bool | None = None,
@@ -91,7 +91,7 @@ def _representatives(
     return [max((buckets[key] for key in completed), key=len)[0] for completed in keys]
 
 
-def cell_key(cell: Cell) -> CellKey:
+def cell_key(cell: GraphCell) -> CellKey:
     """Enumerations and reasons by identity, which is many times faster than by value."""
     held = (cell.protocol, cell.declared, cell.simulated, cell.observed, cell.reasons, *cell.mismatches)
     return (cell.port, cell.family, cell.declared_by, *map(id, held))
@@ -135,7 +135,7 @@ def _turned(edge: Edge) -> Edge:
 def _to_namespaces(edges: Iterable[Edge], members: Mapping[str, set[int]]) -> list[Edge]:
     """Arrows from one source to all pods of a namespace, as one arrow to the namespace."""
     edges = list(edges)
-    reached: dict[tuple[Anchor, Label], set[int]] = defaultdict(set)
+    reached: dict[tuple[Anchor, ArrowLabel], set[int]] = defaultdict(set)
     for edge in edges:
         if edge.target.node is not None:
             reached[edge.source, edge.label].add(edge.target.node)
@@ -158,11 +158,11 @@ def _to_namespaces(edges: Iterable[Edge], members: Mapping[str, set[int]]) -> li
 
 def _from_everyone(edges: Sequence[Edge], members: Mapping[str, set[int]], outside: set[int]) -> list[Edge]:
     """One arrow from everyone, if most namespaces reach a target with the same label."""
-    sources: dict[tuple[Anchor, Label], set[int]] = defaultdict(set)
+    sources: dict[tuple[Anchor, ArrowLabel], set[int]] = defaultdict(set)
     for edge in edges:
         node, namespace = edge.source.node, edge.source.namespace
         sources[edge.target, edge.label] |= members[namespace] if namespace is not None else {node or 0}
-    everyone: dict[tuple[Anchor, Label], Anchor] = {}
+    everyone: dict[tuple[Anchor, ArrowLabel], Anchor] = {}
     for (target, label), reaching in sources.items():
         excluded = tuple(name for name, inside in members.items() if not inside - {target.node} <= reaching)
         if len(members) - len(excluded) > max(len(members) / 2, FEWEST_TO_BUNDLE - 1):

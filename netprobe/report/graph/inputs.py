@@ -14,7 +14,7 @@ from netprobe.model.verdict import Verdict
 from netprobe.report.graph import manifest_cells
 from netprobe.report.graph.build import EndInfo, GraphOptions, build
 from netprobe.report.graph.cells import ReasonsOf, SavedReport, cells_of_report, cells_of_rows, citer
-from netprobe.report.graph.elements import Cell, Denied, EndName, Graph, View
+from netprobe.report.graph.elements import Denied, DrawnTable, EndName, Graph, GraphCell
 from netprobe.run.simulated import suite_steps
 from netprobe.simulate import Profile, Simulator, evaluate, read_question
 from netprobe.suite import Suite
@@ -49,7 +49,7 @@ class GraphRequest:
     explain: bool = False
     suggest: bool = False
 
-    def selects(self, cell: Cell) -> bool:
+    def selects(self, cell: GraphCell) -> bool:
         return (
             _matches(self.sources, cell.source)
             and _matches(self.destinations, cell.destination)
@@ -72,7 +72,7 @@ def _matches(patterns: Sequence[str], end: EndName) -> bool:
 def graph_of_manifests(request: GraphRequest, cluster: Cluster, externals: Sequence[External] = ()) -> Graph:
     """What the policies of a cluster allow. UsageError for a request that needs more than policies."""
     options = request.options
-    if options.view in {View.DECLARED, View.OBSERVED}:
+    if options.view in {DrawnTable.DECLARED, DrawnTable.OBSERVED}:
         raise UsageError(f"--{options.view.value}: manifests have policies only, which --simulated draws")
     if request.step:
         raise UsageError("--step goes with a suite or a report")
@@ -110,7 +110,7 @@ def graph_of_suite(request: GraphRequest, suite: Suite, live: Cluster | None) ->
 
     `live` is the cluster of a suite without a topology.
     """
-    if request.options.view is View.OBSERVED:
+    if request.options.view is DrawnTable.OBSERVED:
         raise UsageError("--observed: a suite was not probed; name the report of a run with --report")
     cluster = suite.cluster(live, request.step)
     step = suite_steps(
@@ -142,7 +142,7 @@ def graph_of_report(
     if request.step and request.step >= len(report.steps):
         last = max(0, len(report.steps) - 1)
         raise UsageError(f"--step {request.step}: {title} has steps 0 to {last}")
-    cells: Iterable[Cell] = filter(request.selects, cells_of_report(report, request.step))
+    cells: Iterable[GraphCell] = filter(request.selects, cells_of_report(report, request.step))
     title = report.suite or title
     if suite is not None:
         cluster = suite.cluster(live, request.step)
@@ -155,7 +155,7 @@ def graph_of_report(
     return build(title, cells, request.options, notes=notes)
 
 
-def _declared(cells: Iterable[Cell], moment: Moment) -> Iterator[Cell]:
+def _declared(cells: Iterable[GraphCell], moment: Moment) -> Iterator[GraphCell]:
     """The cells with what declares them."""
     declared_by = {_key(flow): moment.declared_by(flow) for flow in moment.declared}
     for cell in cells:
@@ -201,7 +201,7 @@ def _with_suggestions(graph: Graph, simulator: Simulator, externals: Iterable[Ex
     return replace(graph, cells={pair: tuple(held) for pair, held in found.items()}, notes=notes)
 
 
-def _change(cell: Cell, simulator: Simulator, hosts: dict[EndName, End]) -> str | None:
+def _change(cell: GraphCell, simulator: Simulator, hosts: dict[EndName, End]) -> str | None:
     source, destination = (_end(name, simulator, hosts) for name in (cell.source, cell.destination))
     if source is None or destination is None or cell.simulated in {None, Verdict.UNKNOWN}:
         return None

@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from netprobe.model.verdict import Verdict
 from netprobe.report.escape import plain
 from netprobe.report.graph.columns import in_columns, ordered
-from netprobe.report.graph.elements import Anchor, Edge, Graph, Label
+from netprobe.report.graph.elements import Anchor, ArrowLabel, Edge, Graph
 
 TITLE = 24  # the height of a box without pins
 PIN = 16  # the height of a pin
@@ -34,7 +34,7 @@ class Box:
 
     anchor: Anchor
     title: str
-    pins: list[Label] = field(default_factory=list)
+    pins: list[ArrowLabel] = field(default_factory=list)
     x: int = 0
     y: int = 0
     width: int = 0
@@ -43,7 +43,7 @@ class Box:
     def height(self) -> int:
         return TITLE + PIN * len(self.pins) + (5 if self.pins else 4)
 
-    def pin_y(self, label: Label) -> int:
+    def pin_y(self, label: ArrowLabel) -> int:
         return self.y + TITLE + PIN * self.pins.index(label) + PIN // 2
 
     @property
@@ -52,7 +52,7 @@ class Box:
 
 
 @dataclass(slots=True)
-class Block:
+class LayoutBlock:
     """A namespace with its boxes, or a part of one. Arrows of the whole namespace lead to `head`."""
 
     head: Box
@@ -74,10 +74,10 @@ class Layout:
     """`home` is the block of each box. `gutters` are the widths of the spaces before each column and after
     the last one."""
 
-    blocks: list[Block]
-    columns: list[list[Block]]
+    blocks: list[LayoutBlock]
+    columns: list[list[LayoutBlock]]
     boxes: dict[Anchor, Box]
-    home: dict[Anchor, Block]
+    home: dict[Anchor, LayoutBlock]
     gutters: list[float] = field(default_factory=list)
     width: int = 0
     height: int = 0
@@ -110,28 +110,29 @@ def layout(graph: Graph) -> Layout:
     return made
 
 
-def _pin_order(label: Label) -> tuple[bool, str, int, str]:
+def _pin_order(label: ArrowLabel) -> tuple[bool, str, int, str]:
     """Allowed first, then by the first port: "53/UDP", "80 IPv6"."""
     port = label.ports[0].partition("/")[0].partition(" ")[0] if label.ports else "0"
     return label.verdict is not Verdict.ALLOW, label.verdict.value, int(port), label.text
 
 
-def _blocks(graph: Graph) -> list[Block]:
+def _blocks(graph: Graph) -> list[LayoutBlock]:
     blocks = [
-        Block(Box(anchor, plain(anchor.everyone)), [], outside=True) for anchor in graph.everyone_anchors()
+        LayoutBlock(Box(anchor, plain(anchor.everyone)), [], outside=True)
+        for anchor in graph.everyone_anchors()
     ]
     for namespace in graph.namespaces:
         parts = _parts(graph, graph.nodes_in(namespace))
         for number, part in enumerate(parts, start=1):
             title = plain(namespace) + (f" ({number} of {len(parts)})" if len(parts) > 1 else "")
-            blocks.append(Block(Box(Anchor(namespace=namespace), title), _boxes(graph, part)))
+            blocks.append(LayoutBlock(Box(Anchor(namespace=namespace), title), _boxes(graph, part)))
     # Hosts that are only sources are on the left of the picture, the others on the right.
     reached = {edge.target.node for edge in graph.edges}
     for number, is_reached in enumerate((False, True)):
         hosts = [index for index in graph.nodes_in(None) if (index in reached) is is_reached]
         if hosts:
             head = Box(Anchor(namespace="/" * number), OUTSIDE)  # no namespace has such a name
-            blocks.append(Block(head, _boxes(graph, hosts), outside=True))
+            blocks.append(LayoutBlock(head, _boxes(graph, hosts), outside=True))
     return blocks
 
 
@@ -154,7 +155,7 @@ def _parts(graph: Graph, inside: list[int]) -> list[list[int]]:
     return [order[start : start + size] for start in range(0, len(order), size)]
 
 
-def _links(edges: Iterable[Edge], home: dict[Anchor, Block]) -> dict[int, dict[int, int]]:
+def _links(edges: Iterable[Edge], home: dict[Anchor, LayoutBlock]) -> dict[int, dict[int, int]]:
     """How many arrows lead from one block to another. Denied ones hardly count."""
     found: dict[int, dict[int, int]] = defaultdict(lambda: defaultdict(int))
     for edge in edges:
@@ -164,7 +165,7 @@ def _links(edges: Iterable[Edge], home: dict[Anchor, Block]) -> dict[int, dict[i
     return found
 
 
-def _pin_width(label: Label) -> float:
+def _pin_width(label: ArrowLabel) -> float:
     return len(label.text) * (7.1 if label.unexpected else 6.4) + 34  # unexpected labels are bold
 
 
@@ -208,7 +209,7 @@ def _sort(made: Layout, edges: Iterable[Edge]) -> None:
             _stack(made)
 
 
-def _mean(made: Layout, near: list[Anchor], otherwise: float, but: Block | None = None) -> float:
+def _mean(made: Layout, near: list[Anchor], otherwise: float, but: LayoutBlock | None = None) -> float:
     heights = [made.boxes[anchor].title_y for anchor in near if made.home[anchor] is not but]
     return sum(heights) / len(heights) if heights else otherwise
 

@@ -21,7 +21,7 @@ from netprobe.model.flow import End, External, Family, Flow, PodRef, Protocol, S
 from netprobe.model.verdict import Verdict
 from netprobe.report.graph.build import EndInfo
 from netprobe.report.graph.cells import ReasonsOf
-from netprobe.report.graph.elements import Cell, EndName
+from netprobe.report.graph.elements import EndName, GraphCell
 from netprobe.simulate import Evaluation, Simulator, Table
 from netprobe.simulate.bits import pack
 
@@ -80,7 +80,7 @@ def end_info(cluster: Cluster, groups: Sequence[PodGroup]) -> EndInfo:
 
 def cells_of_groups(
     groups: Sequence[PodGroup], evaluation: Evaluation, simulator: Simulator | None, reasons_of: ReasonsOf
-) -> Iterator[Cell]:
+) -> Iterator[GraphCell]:
     """A cell for each pair of groups and port, under the names of their first members.
 
     With a simulator, cells have reasons. The verdict of the first members is that of all; an exception, left
@@ -100,7 +100,7 @@ def cells_of_groups(
                         reasons, note = reasons_of(decision), decision.undefined or decision.reason
                     elif found.verdict is Verdict.UNKNOWN:
                         note = "could not tell"
-                    yield Cell(
+                    yield GraphCell(
                         *names,
                         port,
                         protocol,
@@ -142,7 +142,7 @@ def namespace_info(namespaces: Namespaces) -> EndInfo:
     )
 
 
-def cells_by_namespace(namespaces: Namespaces, evaluation: Evaluation) -> Iterator[Cell]:
+def cells_by_namespace(namespaces: Namespaces, evaluation: Evaluation) -> Iterator[GraphCell]:
     """For each pair of namespaces and port: an allowed cell, a denied cell, or one of each.
 
     Cells have a family if the families differ.
@@ -171,7 +171,7 @@ def cells_by_namespace(namespaces: Namespaces, evaluation: Evaluation) -> Iterat
                     verdicts = {None: verdicts[families[0]]}
                 for family, some in verdicts.items():
                     for verdict in some:
-                        yield Cell(source, target, port, protocol, family, simulated=verdict)
+                        yield GraphCell(source, target, port, protocol, family, simulated=verdict)
 
 
 def families_of(evaluation: Evaluation) -> tuple[Family | None, ...]:

@@ -11,9 +11,18 @@ from typing import Any, Generic, TypeVar
 from netprobe.model.text import listed
 from netprobe.model.verdict import Verdict
 from netprobe.report.escape import plain
-from netprobe.report.graph.elements import Anchor, Cell, Clause, Edge, Graph, Label, SideReasons, View
+from netprobe.report.graph.elements import (
+    Anchor,
+    ArrowLabel,
+    Clause,
+    DrawnTable,
+    Edge,
+    Graph,
+    GraphCell,
+    SideReasons,
+)
 from netprobe.report.graph.layout import layout
-from netprobe.report.graph.routes import Routes
+from netprobe.report.graph.routes import ArrowRouter
 from netprobe.report.page import asset, page, template_text
 from netprobe.report.style import PLAIN, Style
 
@@ -26,10 +35,10 @@ K = TypeVar("K", bound=Hashable)
 _WORDS = {Verdict.ALLOW: "allowed", Verdict.DENY: "denied", Verdict.UNKNOWN: "unknown"}
 _MARKS = {Verdict.ALLOW: "", Verdict.DENY: "\u2715 ", Verdict.UNKNOWN: "? "}
 _VIEWS = {
-    View.RESULT: "what was observed, or simulated if nothing was observed",
-    View.DECLARED: "what the suite declares",
-    View.SIMULATED: "what the policies say",
-    View.OBSERVED: "what was observed",
+    DrawnTable.RESULT: "what was observed, or simulated if nothing was observed",
+    DrawnTable.DECLARED: "what the suite declares",
+    DrawnTable.SIMULATED: "what the policies say",
+    DrawnTable.OBSERVED: "what was observed",
 }
 
 
@@ -55,16 +64,16 @@ def html(graph: Graph, _style: Style = PLAIN) -> Iterator[str]:
     )
 
 
-def _view(graph: Graph) -> View:
+def _view(graph: Graph) -> DrawnTable:
     """If nothing was observed, the result is what the policies say."""
     observed = any(cell.observed for cells in graph.cells.values() for cell in cells)
-    return View.SIMULATED if graph.view is View.RESULT and not observed else graph.view
+    return DrawnTable.SIMULATED if graph.view is DrawnTable.RESULT and not observed else graph.view
 
 
 def _drawing(graph: Graph) -> dict[str, Any]:
     """The variables of graph.svg. `data-node` and `data-edge` there are indexes in the graph."""
     made = layout(graph)
-    routes = Routes(made)
+    routes = ArrowRouter(made)
     hues = {namespace: number % COLOURS for number, namespace in enumerate(graph.namespaces)}
     arrows = [
         {
@@ -95,7 +104,7 @@ def _drawing(graph: Graph) -> dict[str, Any]:
     }
 
 
-def _css(label: Label) -> str:
+def _css(label: ArrowLabel) -> str:
     return f"{label.verdict.value}{' unexpected' if label.unexpected else ''}"
 
 
@@ -185,7 +194,7 @@ def _anchor(anchor: Anchor) -> int | str | dict[str, Any] | None:
     return anchor.node if anchor.node is not None else anchor.namespace
 
 
-def _flow(cell: Cell, families: bool) -> tuple[object, ...]:
+def _flow(cell: GraphCell, families: bool) -> tuple[object, ...]:
     """[port as written, declared, simulated, observed, is unexpected, note, reasons are complete, port,
     protocol]."""
     verdicts = (v and v.value for v in (cell.declared, cell.simulated, cell.observed))

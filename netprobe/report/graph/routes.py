@@ -9,12 +9,12 @@ from __future__ import annotations
 from collections import Counter
 
 from netprobe.report.graph.elements import Edge
-from netprobe.report.graph.layout import BLOCK_GAP, Block, Box, Layout
+from netprobe.report.graph.layout import BLOCK_GAP, Box, Layout, LayoutBlock
 
 LANES = 9  # in a gap between two blocks
 
 
-class Routes:
+class ArrowRouter:
     """The paths of a layout's arrows, in the order of the calls: arrows that pass through the same gap get
     different lanes."""
 
@@ -42,7 +42,7 @@ class Routes:
         return self._back(start, end, one.column, other.column)
 
     @staticmethod
-    def _right(box: Box, block: Block) -> tuple[float, float]:
+    def _right(box: Box, block: LayoutBlock) -> tuple[float, float]:
         return (box.x + (block.width if box is block.head else box.width), box.title_y)
 
     def _forward(self, start: tuple[float, float], end: tuple[float, float], one: int, other: int) -> str:

@@ -42,7 +42,7 @@ async def test_an_added_container_runs_its_command_for_the_client_that_attaches(
         assert refusal["message"] == "container shell of pod p has ended"
 
 
-async def test_a_second_one_comes_beside_the_first(pod: Api) -> None:
+async def test_a_second_one_comes_next_to_the_first(pod: Api) -> None:
     await add(pod, SHELL)
     added = await add(pod, {**SHELL, "name": "other"})
     assert [c["name"] for c in added["spec"]["ephemeralContainers"]] == ["shell", "other"]
@@ -58,7 +58,7 @@ async def test_a_second_one_comes_beside_the_first(pod: Api) -> None:
         ({"ports": [{"containerPort": 80}]}, "spec.ephemeralContainers[0].ports"),
     ],
 )
-async def test_what_cannot_be_added_is_said_with_its_place(
+async def test_what_cannot_be_added_is_reported_with_its_place(
     pod: Api, container: dict[str, Any], place: str
 ) -> None:
     refusal = await add(pod, {**SHELL, **container}, status=422)

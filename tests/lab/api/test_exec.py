@@ -12,7 +12,7 @@ import aiohttp
 import pytest
 
 from netprobe.lab.api import streams
-from netprobe.lab.api.streams import Closed, Frame, Input, Size
+from netprobe.lab.api.streams import Closed, Frame, Size, StdinData
 from tests.lab.api.conftest import Api
 
 EXEC = "/api/v1/namespaces/{namespace}/pods/p/exec"
@@ -43,7 +43,7 @@ async def test_output_and_status(pod: Api, protocol: str) -> None:
         assert await collect(socket) == (b"out\n", b"err\n", {"metadata": {}, "status": "Success"})
 
 
-async def test_the_exit_status_is_told_as_a_kubelet_tells_it(pod: Api) -> None:
+async def test_the_exit_status_is_reported_as_by_a_kubelet(pod: Api) -> None:
     async with executing(pod, "sh", "-c", "exit 3") as socket:
         _, _, status = await collect(socket)
     assert status == {
@@ -96,7 +96,7 @@ async def test_refusals_come_before_the_stream(pod: Api) -> None:
 
 
 FRAMES: list[tuple[bytes, str, Frame]] = [
-    (b"\x00hello", streams.V4, Input(b"hello")),
+    (b"\x00hello", streams.V4, StdinData(b"hello")),
     (b"\x00", streams.V4, None),
     (b"", streams.V4, None),
     (b"\xff\x00", streams.V5, Closed()),

@@ -33,7 +33,7 @@ async def test_families_of_a_service(tmp_path: Path) -> None:
             assert spec["clusterIP"] == spec["clusterIPs"][0]
 
 
-async def test_a_family_that_the_lab_does_not_speak(api: Api) -> None:
+async def test_a_family_that_the_lab_does_not_support(api: Api) -> None:
     for wanted in ({"ipFamilyPolicy": "RequireDualStack"}, {"ipFamilies": ["IPv6"]}):
         assert (await api.fails("POST", SERVICES, service("a", wanted)))["code"] == 422
     made = await api.ok("POST", SERVICES, service("a", {"ipFamilyPolicy": "PreferDualStack"}))

@@ -9,7 +9,7 @@ import pytest
 
 from netprobe.lab.api import streams
 from netprobe.lab.api.resources import PODS
-from netprobe.lab.api.store import Change
+from netprobe.lab.api.store import StoredChange
 from tests.lab.api.conftest import Api
 
 PODS_PATH = "/api/v1/namespaces/{namespace}/pods"
@@ -83,7 +83,7 @@ async def test_a_watch_that_is_cut(api: Api) -> None:
 async def test_a_pod_that_restarts_has_another_address(api: Api) -> None:
     lives: set[tuple[int, str, str]] = set()
 
-    def note(change: Change) -> None:
+    def note(change: StoredChange) -> None:
         if change.resource is PODS and change.key.namespace == api.namespace:
             pod = change.now.object
             if pod["status"]["phase"] == "Running":

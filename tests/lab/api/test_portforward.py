@@ -70,7 +70,7 @@ async def exchange(port: int, sent: bytes) -> bytes:
     return back
 
 
-async def test_bytes_go_both_ways_on_connections_beside_each_other(pod: Api) -> None:
+async def test_bytes_go_both_ways_on_connections_in_parallel(pod: Api) -> None:
     async with served() as port, forwarding(pod, port) as (_, ours):
         assert await exchange(ours, b"hello") == b"hello"
         much = bytes(range(256)) * 8192
@@ -78,7 +78,7 @@ async def test_bytes_go_both_ways_on_connections_beside_each_other(pod: Api) -> 
         assert await asyncio.gather(*(exchange(ours, text) for text in texts)) == texts
 
 
-async def test_a_port_that_nobody_listens_on_is_told_and_the_others_go_on(pod: Api) -> None:
+async def test_a_port_that_nobody_listens_on_is_reported_and_the_others_continue(pod: Api) -> None:
     async with (
         served() as port,
         forwarding(pod, port) as (_, ours),
@@ -98,7 +98,7 @@ async def test_without_the_tunnel_a_sentence_says_what_is_spoken(pod: Api) -> No
     assert refusal["message"].startswith("Upgrade request required: the lab forwards ports by websocket")
 
 
-async def test_what_is_no_spdy_ends_the_connection(pod: Api) -> None:
+async def test_what_is_not_spdy_ends_the_connection(pod: Api) -> None:
     async with pod.session.ws_connect(
         pod.path(FORWARD), protocols=("SPDY/3.1+portforward.k8s.io",)
     ) as socket:

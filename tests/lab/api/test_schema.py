@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from netprobe.lab.api import decode, protobuf
-from netprobe.lab.api.decode import Decoder
+from netprobe.lab.api.decode import ObjectDecoder
 from netprobe.lab.api.resources import PODS, RESOURCES, SECRETS, SERVICES
 from netprobe.lab.api.schema import SCALARS, Definition, Type, definition_of
 from netprobe.lab.api.status import ApiError
@@ -39,7 +39,7 @@ def check(of: Definition, seen: set[str]) -> None:
 
 def test_an_unknown_field_is_kept_only_where_the_kind_has_no_effect() -> None:
     for resource, unknown in ((PODS, ["spec.nonsense"]), (SECRETS, [])):
-        decoder = Decoder(resource.kind, "v1")
+        decoder = ObjectDecoder(resource.kind, "v1")
         read = decoder.struct({"spec": {"nonsense": 1}}, definition_of(resource))
         assert (decoder.unknown, "nonsense" in read["spec"]) == (unknown, not unknown)
 
@@ -77,7 +77,7 @@ def test_every_sort_of_value_in_protobuf() -> None:
     read = protobuf.decode(envelope("v1", "Service", message(f1=metadata, f2=spec, f99="from the future")))
     assert read["spec"]["ports"][0]["targetPort"] == "web"
     assert read["metadata"]["creationTimestamp"] == "2023-11-14T22:13:20Z"
-    decoded = Decoder("Service", "v1").struct(read, definition_of(SERVICES))
+    decoded = ObjectDecoder("Service", "v1").struct(read, definition_of(SERVICES))
     assert decoded["spec"] == {
         "ports": [{"name": "http", "protocol": "TCP", "port": 80, "targetPort": "web"}],
         "selector": {"app": "x"},
@@ -90,7 +90,7 @@ def test_an_inlined_struct_and_a_pointer_to_zero() -> None:
     container = message(f1="c", f11=probe)
     raw = message(f2=message(f2=container, f4=0, f5=-1, f11=0))
     read: Any = protobuf.decode(envelope("v1", "Pod", raw))
-    decoded = Decoder("Pod", "v1").struct(read, definition_of(PODS))
+    decoded = ObjectDecoder("Pod", "v1").struct(read, definition_of(PODS))
     [read_container] = decoded["spec"]["containers"]
     assert read_container["readinessProbe"] == {"httpGet": {"path": "/", "port": 80}}
     assert decoded["spec"]["terminationGracePeriodSeconds"] == 0, "a pointer: zero is a value"

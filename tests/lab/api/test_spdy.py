@@ -85,7 +85,7 @@ def test_a_reply_can_be_read_by_the_other_end() -> None:
         control(1, bytes(10), version=2),
     ],
 )
-def test_what_is_no_spdy_is_refused(sent: bytes) -> None:
+def test_what_is_not_spdy_is_refused(sent: bytes) -> None:
     with pytest.raises(ValueError, match=r"not SPDY/3|unreadable headers"):
         events(sent)
 

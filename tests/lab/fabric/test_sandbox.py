@@ -31,7 +31,7 @@ async def shell(network: LabNetwork, script: str, ref: PodRef = POD, stdin: byte
 
 
 async def count(network: LabNetwork, ref: PodRef = POD) -> int:
-    """How many processes a pod has, beside its first and the one that counts."""
+    """How many processes a pod has, next to its first and the one that counts."""
     _, listed, _ = await run(network, ref, "ls", "/proc")
     return len([name for name in listed.split() if name.isdigit()]) - 2
 
@@ -258,7 +258,7 @@ async def test_a_pod_that_goes_takes_its_programs_with_it(network: LabNetwork) -
 
 
 @in_a_lab()
-async def test_a_sandbox_whose_first_process_was_killed_is_made_anew(network: LabNetwork) -> None:
+async def test_a_sandbox_whose_first_process_was_killed_is_made_again(network: LabNetwork) -> None:
     await World(network).add("x/web")
     await shell(network, "true")
     first = network._pods[POD].sandbox._first

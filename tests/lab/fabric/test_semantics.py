@@ -238,7 +238,7 @@ CASES: list[Case] = [
         E,
         ". . . . . . . .",
     ),
-    ("endPort: one beside is not", [on({"port": 60, "endPort": 79})], E, "X X X X X . . ."),
+    ("endPort: one next to it is not", [on({"port": 60, "endPort": 79})], E, "X X X X X . . ."),
     ("endPort equal to port", [on({"port": 80, "endPort": 80})], E, ". . . . . . . ."),
     (
         "every port from 1 to 65535",

@@ -190,7 +190,7 @@ def test_what_somebody_wrote_into_a_slice_harms_nobody_else() -> None:
 
 
 @pytest.mark.parametrize("data", [b"", b"\0" * 11, b"GET / HTTP/1.1\r\n\r\n", b"\xff" * 600])
-def test_what_is_no_question_gets_no_answer(data: bytes) -> None:
+def test_what_is_not_a_question_gets_no_answer(data: bytes) -> None:
     assert respond(data, ZONE, datagram=True) is None
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from netprobe.diff import Mismatch
 from netprobe.model.verdict import Verdict
-from netprobe.report.graph import Cell, EndName, Graph, build
+from netprobe.report.graph import EndName, Graph, GraphCell, build
 
 HOSTILE = (
     '"]; end; click x href "https://evil.example"',
@@ -33,10 +33,10 @@ def cell(
     *,
     declared: Verdict | None = None,
     declared_by: str | None = None,
-) -> Cell:
+) -> GraphCell:
     """A simulated cell; a declaration that differs makes it a mismatch."""
     differs = DENIED_SIMULATED if declared not in {None, simulated} else ()
-    return Cell(
+    return GraphCell(
         EndName.parse(source),
         EndName.parse(destination),
         port,
@@ -47,7 +47,7 @@ def cell(
     )
 
 
-def everybody(ends: list[str], port: int = 80) -> list[Cell]:
+def everybody(ends: list[str], port: int = 80) -> list[GraphCell]:
     """Everyone reaches everyone else."""
     return [cell(one, other, port) for one in ends for other in ends if one != other]
 
@@ -67,10 +67,12 @@ def hostile() -> Graph:
     for number, (pod, host) in enumerate(zip(pods, hosts, strict=True)):
         verdict = (Verdict.ALLOW, Verdict.DENY, Verdict.UNKNOWN)[number % 3]
         cells.append(
-            Cell(host, pod, 80, simulated=verdict, declared=verdict, declared_by="row", note=host.name)
+            GraphCell(host, pod, 80, simulated=verdict, declared=verdict, declared_by="row", note=host.name)
         )
         after = pods[(number + 1) % len(pods)]
         cells.append(
-            Cell(pod, after, 81, declared=Verdict.DENY, simulated=Verdict.ALLOW, mismatches=DENIED_SIMULATED)
+            GraphCell(
+                pod, after, 81, declared=Verdict.DENY, simulated=Verdict.ALLOW, mismatches=DENIED_SIMULATED
+            )
         )
     return build(HOSTILE[1], cells, notes=[HOSTILE[2]])

@@ -43,7 +43,7 @@ def draw(example: str, path: Path) -> None:
 
 
 async def panel(page: Page) -> str:
-    """The text beside the drawing."""
+    """The text next to the drawing."""
     return str(await page.ask("document.getElementById('panel').textContent"))
 
 

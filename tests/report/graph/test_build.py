@@ -9,7 +9,7 @@ import pytest
 from netprobe.diff import Mismatch
 from netprobe.model.flow import Family, Protocol
 from netprobe.model.verdict import Verdict
-from netprobe.report.graph import Cell, Denied, EndName, GraphOptions, View, build
+from netprobe.report.graph import Denied, DrawnTable, EndName, GraphCell, GraphOptions, build
 from tests.report.graph.samples import arrows, cell
 
 ALLOW, DENY, UNKNOWN = Verdict.ALLOW, Verdict.DENY, Verdict.UNKNOWN
@@ -18,7 +18,7 @@ ALLOW, DENY, UNKNOWN = Verdict.ALLOW, Verdict.DENY, Verdict.UNKNOWN
 DEFAULT = GraphOptions()
 
 
-def drawn(cells: Sequence[Cell], wanted: GraphOptions = DEFAULT) -> set[str]:
+def drawn(cells: Sequence[GraphCell], wanted: GraphOptions = DEFAULT) -> set[str]:
     return arrows(build("t", cells, wanted))
 
 
@@ -63,7 +63,7 @@ def test_what_is_not_as_expected_is_drawn_and_says_so(
         Mismatch.SIMULATED_OBSERVED: (simulated, observed),
     }
     differs = tuple(kind for kind, pair in pairs.items() if set(pair) == {ALLOW, DENY})
-    one = Cell(
+    one = GraphCell(
         EndName("a", "x"),
         EndName("b", "y"),
         80,
@@ -73,7 +73,9 @@ def test_what_is_not_as_expected_is_drawn_and_says_so(
         mismatches=differs,
     )
     for view, text in expected.items():
-        assert drawn([one], GraphOptions(View(view))) == ({f"a/x > b/y {text}"} if text else set()), view
+        assert drawn([one], GraphOptions(DrawnTable(view))) == ({f"a/x > b/y {text}"} if text else set()), (
+            view
+        )
 
 
 def test_ports_are_in_order_and_many_are_counted() -> None:
@@ -83,9 +85,9 @@ def test_ports_are_in_order_and_many_are_counted() -> None:
     assert drawn(many) == {"a/x > b/y 1, 2, 3, 4, 5 and 5 more"}
 
 
-def test_protocol_and_family_are_told_where_they_matter() -> None:
-    def one(port: int, family: Family | None, protocol: Protocol = Protocol.TCP) -> Cell:
-        return Cell(EndName("a", "x"), EndName("b", "y"), port, protocol, family, simulated=ALLOW)
+def test_protocol_and_family_are_reported_if_they_matter() -> None:
+    def one(port: int, family: Family | None, protocol: Protocol = Protocol.TCP) -> GraphCell:
+        return GraphCell(EndName("a", "x"), EndName("b", "y"), port, protocol, family, simulated=ALLOW)
 
     assert drawn([one(53, 4, Protocol.UDP)]) == {"a/x > b/y 53/UDP"}
     assert drawn([one(80, 4), one(443, 6), one(22, None)]) == {"a/x > b/y 22, 80 IPv4, 443 IPv6"}

@@ -120,7 +120,7 @@ def test_boxes_lie_in_their_frame_and_on_no_other_box() -> None:
         assert max(block.x + block.width for block in one) < min(block.x for block in other)
 
 
-def test_a_colour_that_means_something_is_no_namespaces_colour() -> None:
+def test_a_colour_that_means_something_is_not_used_for_namespaces() -> None:
     colours = re.findall(r"--(\w+): (#[0-9a-f]{6})", asset("colours.css"))
     meaning = {colour for name, colour in colours if name in {"good", "bad", "denied", "unsure"}}
     hues = [colour for name, colour in colours if re.fullmatch(r"h\d", name)]

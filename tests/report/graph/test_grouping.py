@@ -8,8 +8,8 @@ import random
 import pytest
 
 from netprobe.model.verdict import Verdict
-from netprobe.report.graph import Cell, EndName, Graph, GraphOptions, build
-from netprobe.report.graph.elements import Anchor, Label
+from netprobe.report.graph import EndName, Graph, GraphCell, GraphOptions, build
+from netprobe.report.graph.elements import Anchor, ArrowLabel
 from netprobe.report.graph.grouping import cell_key, group_label, representatives
 from tests.report.graph.samples import arrows, cell, everybody
 
@@ -17,7 +17,7 @@ REPLICAS = {EndName("a", f"web-{number}"): "web" for number in range(3)}
 WEBS = [str(pod) for pod in REPLICAS]
 
 
-def groups(cells: list[Cell], *, across_workloads: bool | None = True) -> set[frozenset[str]]:
+def groups(cells: list[GraphCell], *, across_workloads: bool | None = True) -> set[frozenset[str]]:
     """The groups with more than one member."""
     firsts = representatives(cells, REPLICAS, across_workloads=across_workloads)
     by_first = {
@@ -45,7 +45,7 @@ def groups(cells: list[Cell], *, across_workloads: bool | None = True) -> set[fr
         ),
     ],
 )
-def test_alike(cells: list[Cell], expected: list[list[str]]) -> None:
+def test_alike(cells: list[GraphCell], expected: list[list[str]]) -> None:
     assert groups(cells) == {frozenset(group) for group in expected}
 
 
@@ -118,7 +118,7 @@ BUNDLED = [
 
 
 @pytest.mark.parametrize(("cells", "expected"), BUNDLED)
-def test_bundled_arrows(cells: list[Cell], expected: set[str]) -> None:
+def test_bundled_arrows(cells: list[GraphCell], expected: set[str]) -> None:
     assert arrows(build("t", cells, GraphOptions(bundle=True))) == expected
 
 
@@ -132,7 +132,7 @@ def nodes_of(graph: Graph, anchor: Anchor) -> list[int]:
     return [i for i, node in enumerate(graph.nodes) if node.namespace not in {None, *anchor.excluded}] + hosts
 
 
-def single_arrows(graph: Graph) -> set[tuple[int, int, Label]]:
+def single_arrows(graph: Graph) -> set[tuple[int, int, ArrowLabel]]:
     return {
         (source, target, edge.label)
         for edge in graph.edges

@@ -20,7 +20,7 @@ from netprobe.report.graph.manifest_cells import (
     families_of,
     pod_groups,
 )
-from netprobe.run.simulated import Rows
+from netprobe.run.simulated import PairRows
 from netprobe.simulate import AllPairs, Evaluation, Question, Simulator, evaluate, read_question
 from tests.property.strategies import NAMESPACES, OUTSIDE, Shape, random_cluster, seeded
 
@@ -60,7 +60,7 @@ def test_a_box_of_several_pods_is_right_for_each_of_them() -> None:
         question, evaluation, groups = grouped(random_cluster(seeded(seed), PLAIN))
         expected = {
             (str(row.flow.source), str(row.flow.destination), cell.port_text(families=True), row.result)
-            for row in Rows(AllPairs(question), changed_only=False)
+            for row in PairRows(AllPairs(question), changed_only=False)
             for cell in cells_of_rows([row], cite)
         }
         for simulator in (None, Simulator(question.cluster)):

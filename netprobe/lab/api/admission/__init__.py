@@ -35,7 +35,7 @@ Check = Callable[[Mapping[str, Any], Mapping[str, Any] | None], Iterable[FieldEr
 
 
 @dataclass(frozen=True, slots=True)
-class Rules:
+class AdmissionRules:
     """`default` fills in an object, in place; `check` yields what is wrong with it or with the change."""
 
     default: Callable[[dict[str, Any]], None] = lambda _: None
@@ -57,20 +57,20 @@ def _default_policy(policy: Object) -> None:
             port.setdefault("protocol", "TCP")
 
 
-_RULES: dict[Resource, Rules] = {
-    NAMESPACES: Rules(_default_namespace),
-    PODS: Rules(workloads.default_pod, workloads.check_pod),
-    SERVICES: Rules(services.default_service, services.check_service),
-    ENDPOINT_SLICES: Rules(services.default_slice),
-    NETWORK_POLICIES: Rules(_default_policy, lambda policy, _old: validate_policy(policy)),
-    DEPLOYMENTS: Rules(workloads.default_deployment, workloads.check_workload),
-    REPLICA_SETS: Rules(workloads.default_replica_set, workloads.check_workload),
-    STATEFUL_SETS: Rules(workloads.default_stateful_set, workloads.check_workload),
-    DAEMON_SETS: Rules(workloads.default_daemon_set, workloads.check_workload),
-    JOBS: Rules(workloads.default_job, workloads.check_job),
-    DEFINITIONS: Rules(definitions.default_definition, definitions.check_definition),
+_RULES: dict[Resource, AdmissionRules] = {
+    NAMESPACES: AdmissionRules(_default_namespace),
+    PODS: AdmissionRules(workloads.default_pod, workloads.check_pod),
+    SERVICES: AdmissionRules(services.default_service, services.check_service),
+    ENDPOINT_SLICES: AdmissionRules(services.default_slice),
+    NETWORK_POLICIES: AdmissionRules(_default_policy, lambda policy, _old: validate_policy(policy)),
+    DEPLOYMENTS: AdmissionRules(workloads.default_deployment, workloads.check_workload),
+    REPLICA_SETS: AdmissionRules(workloads.default_replica_set, workloads.check_workload),
+    STATEFUL_SETS: AdmissionRules(workloads.default_stateful_set, workloads.check_workload),
+    DAEMON_SETS: AdmissionRules(workloads.default_daemon_set, workloads.check_workload),
+    JOBS: AdmissionRules(workloads.default_job, workloads.check_job),
+    DEFINITIONS: AdmissionRules(definitions.default_definition, definitions.check_definition),
 }
-_NO_RULES = Rules()
+_NO_RULES = AdmissionRules()
 
 
 def admit(resource: Resource, obj: Object, old: ReadOnlyObject | None, store: Store) -> None:

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from netprobe.lab.api.resources import DEFINITIONS, Resource
-from netprobe.lab.api.store import Change, Store
+from netprobe.lab.api.store import Store, StoredChange
 from netprobe.model.objects import Object, ReadOnlyObject
 from netprobe.policies.fields import FieldError, invalid, required
 
@@ -49,7 +49,7 @@ def check_definition(definition: Mapping[str, Any], _old: Mapping[str, Any] | No
 def serve_custom_kinds(store: Store) -> None:
     """Keep the catalog of a store up to date with its definitions. A built-in kind is never replaced."""
 
-    def note(change: Change) -> None:
+    def note(change: StoredChange) -> None:
         if change.resource is not DEFINITIONS:
             return
         defined = _resource(change.now.object)
