@@ -79,7 +79,7 @@ async def _info(api: KubeCluster) -> ClusterInfo:
 class OtherPolicies:
     """Policies of kinds that are not simulated: a phrase for each kind, and whether some exist for certain.
 
-    netprobe does not know which labels matter to them. A pod that stands for a real one then carries all of
+    netprobe does not know which labels matter to them. A pod that represents a real one then has all of
     its labels, and the report says why. The same holds if the API server did not say whether there are any.
     """
 
