@@ -19,7 +19,7 @@ def main(argv: Sequence[str] | None = None, *, program: str | None = None) -> in
     `argv` without the program's name; `program` is the path that it was called by.
     """
     try:
-        from netprobe.cli.main import guarded
+        from netprobe.cli.invoke import guarded
 
         return guarded(sys.argv[1:] if argv is None else argv, program or sys.argv[0])
     except KeyboardInterrupt:  # while importing, before anything was begun

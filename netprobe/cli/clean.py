@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from netprobe.cli.flags import ClusterFlags, cluster_options
-from netprobe.cli.main import say
+from netprobe.cli.invoke import say
 from netprobe.cli.options import examples
 from netprobe.errors import NetprobeError, UsageError
 

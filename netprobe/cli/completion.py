@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 from click.shell_completion import get_completion_class
 
-from netprobe.cli.main import COMPLETE
+from netprobe.cli.invoke import COMPLETE
 from netprobe.cli.options import examples
 from netprobe.errors import UsageError
 

@@ -213,7 +213,7 @@ def command(
 def _results(run: ConformanceRun) -> Results:
     """Run the cases; however the run ends, the results of its finished cases."""
     from netprobe.cli.conformance_progress import progress
-    from netprobe.cli.main import say
+    from netprobe.cli.invoke import say
     from netprobe.cli.progress import run_async
     from netprobe.conformance.result import CaseStatus
 

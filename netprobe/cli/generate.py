@@ -13,7 +13,7 @@ import click
 from netprobe.cli.app import Invocation
 from netprobe.cli.flags import ClusterFlags, cluster_options
 from netprobe.cli.inputs import read_or_live
-from netprobe.cli.main import say
+from netprobe.cli.invoke import say
 from netprobe.cli.options import examples, manifests_option, profile_option
 from netprobe.errors import NetprobeError, UsageError
 from netprobe.model.cluster import Cluster

@@ -11,7 +11,7 @@ import click
 
 from netprobe.cli.flags import Selection, selection_options
 from netprobe.cli.inputs import read_cluster, suite_and_live
-from netprobe.cli.main import say
+from netprobe.cli.invoke import say
 from netprobe.cli.options import Decorator, examples, manifests_option, profile_option
 from netprobe.cli.parameters import OUTPUT_FILE
 from netprobe.errors import UsageError

@@ -9,7 +9,7 @@ import click
 from netprobe.cli.app import Invocation
 from netprobe.cli.flags import ClusterFlags, cluster_options
 from netprobe.cli.inputs import live_objects, say_overlays
-from netprobe.cli.main import say
+from netprobe.cli.invoke import say
 from netprobe.cli.options import (
     examples,
     filename_option,

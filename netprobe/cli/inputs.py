@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from netprobe.cli.main import say
+from netprobe.cli.invoke import say
 from netprobe.errors import UsageError
 from netprobe.model.cluster import Cluster
 from netprobe.model.objects import ReadOnlyObject

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import click
 
-from netprobe.cli.main import say
+from netprobe.cli.invoke import say
 from netprobe.cli.options import duration_option, examples, repeatable
 from netprobe.cli.progress import shown
 from netprobe.kind import CreateOptions, Manifest, Timeouts, context_of

@@ -5,8 +5,8 @@ from __future__ import annotations
 import click
 
 from netprobe.cli import lab_trace
+from netprobe.cli.invoke import say
 from netprobe.cli.lab_trace import DEFAULT, name_option
-from netprobe.cli.main import say
 from netprobe.cli.options import duration_option, examples, format_option, repeatable
 from netprobe.cli.parameters import EXTERNAL, PORT, PortArgument
 from netprobe.errors import UsageError

@@ -13,7 +13,7 @@ import click
 from netprobe.cli.app import Invocation
 from netprobe.cli.flags import ClusterFlags, cluster_options
 from netprobe.cli.inputs import live_objects, say_overlays
-from netprobe.cli.main import say
+from netprobe.cli.invoke import say
 from netprobe.cli.options import examples, format_option, manifests_option, namespace_option
 from netprobe.cli.progress import shown
 from netprobe.errors import Problem, UsageError

@@ -117,7 +117,7 @@ class Log:
 @contextmanager
 def logged(log: Log, pause_s: float = PAUSE_S) -> Iterator[Progress]:
     """Yields a function that takes what is being done; a thread prints it, even while the work blocks."""
-    from netprobe.cli.main import say
+    from netprobe.cli.invoke import say
 
     over = threading.Event()
 

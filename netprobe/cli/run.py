@@ -19,7 +19,7 @@ from netprobe.cli.flags import (
     pod_options,
     resolve_target,
 )
-from netprobe.cli.main import say
+from netprobe.cli.invoke import say
 from netprobe.cli.options import (
     as_record,
     duration_option,

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 import click
 
 from netprobe.cli.flags import Selection, selection_options
-from netprobe.cli.main import say
+from netprobe.cli.invoke import say
 from netprobe.cli.options import examples, manifests_option, output_options, profile_option
 from netprobe.cli.parameters import ReportFile
 from netprobe.errors import UsageError

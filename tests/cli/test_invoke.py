@@ -133,7 +133,7 @@ HEARS_CTRL_C = ["env", "--default-signal=INT"]  # also where the tests run in th
 SLEEPER = """
 import asyncio, sys
 from netprobe.cli.progress import run_async
-from netprobe.cli.main import guarded
+from netprobe.cli.invoke import guarded
 import click, types
 from netprobe.cli import app
 
