@@ -15,6 +15,9 @@ ROOT = Path(__file__).parent.parent
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *(ROOT / "docs").glob("*.md")]
 PAGES += (ROOT / "manifests").rglob("*.md")
 
+HELP = netprobe.context_settings["help_option_names"]
+"""click keeps the help option that it made for the first context of a command."""
+
 
 def commands(text: str) -> Iterator[list[str]]:
     """The arguments of each `netprobe` in console blocks, without comments, pipes and redirections."""
@@ -29,10 +32,10 @@ def parse(words: list[str]) -> None:
     """Click's exceptions for a command or an option that does not exist; values are not checked."""
     command: click.Command | None = netprobe
     while isinstance(command, click.Group) and words and not words[0].startswith("-"):
-        context = click.Context(command, obj=Invocation())
+        context = click.Context(command, obj=Invocation(), help_option_names=HELP)
         command, words = command.resolve_command(context, words)[1], words[1:]
     assert command is not None
-    command.make_parser(click.Context(command)).parse_args(list(words))
+    command.make_parser(click.Context(command, help_option_names=HELP)).parse_args(list(words))
 
 
 def test_every_command_on_a_page_has_these_options() -> None:
