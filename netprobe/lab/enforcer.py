@@ -7,7 +7,15 @@ import logging
 from typing import Final
 
 from netprobe.errors import LabError
-from netprobe.lab.api.resources import ENDPOINT_SLICES, NAMESPACES, NETWORK_POLICIES, SERVICES, Resource
+from netprobe.lab.api.resources import (
+    DEFINED,
+    DEFINITIONS,
+    ENDPOINT_SLICES,
+    NAMESPACES,
+    NETWORK_POLICIES,
+    SERVICES,
+    Resource,
+)
 from netprobe.lab.api.store import Store, StoredChange
 from netprobe.lab.fabric.state import Fabric, InstalledPolicy, NetworkState, PolicyPod
 from netprobe.model.flow import PodRef
@@ -17,8 +25,8 @@ from netprobe.policies.kinds import NETWORK_POLICY
 OUTSIDE = "netprobe-outside"
 """The namespace of external hosts; no selector and no policy reaches into it."""
 
-_POLICIES: Final = {NETWORK_POLICIES: NETWORK_POLICY}
-_SEEN: Final = (NAMESPACES, SERVICES, ENDPOINT_SLICES, *_POLICIES)
+_POLICIES: Final = {NETWORK_POLICIES: NETWORK_POLICY, **DEFINED}
+_SEEN: Final = frozenset((NAMESPACES, SERVICES, ENDPOINT_SLICES, *_POLICIES))
 _RETRY_S = 0.5
 logger = logging.getLogger(__name__)
 
@@ -115,7 +123,10 @@ class StatePusher:
         self._changed.set()
 
     def _note(self, change: StoredChange) -> None:
-        if change.resource in _SEEN:
+        if change.resource is DEFINITIONS:  # objects of a kind that is no longer served are gone
+            self._objects.clear()
+            self._touch()
+        elif change.resource in _SEEN:
             self._objects.pop(change.resource, None)
             self._touch()
 

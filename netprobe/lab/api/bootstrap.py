@@ -10,10 +10,13 @@ import platform
 from collections.abc import Mapping
 from typing import Any
 
+from netprobe.lab.api.admission.definitions import policy_definition
 from netprobe.lab.api.admission.services import SERVICE_NETWORKS, families
 from netprobe.lab.api.discovery import ARCHITECTURE, GIT_VERSION
 from netprobe.lab.api.operations import Operations, lab_itself, now
 from netprobe.lab.api.resources import (
+    DEFINED,
+    DEFINITIONS,
     DEPLOYMENTS,
     LEASES,
     NAMESPACES,
@@ -33,7 +36,7 @@ _DNS_PORTS = (("dns", 53, "UDP"), ("dns-tcp", 53, "TCP"), ("metrics", 9153, "TCP
 
 
 def bootstrap(operations: Operations, fabric: Fabric) -> None:
-    """Namespaces, nodes and the Service kubernetes: what every cluster has."""
+    """Namespaces, nodes, the Service kubernetes, and the definitions of the policy kinds."""
     for name in ("default", "kube-node-lease", "kube-public", "kube-system"):
         _create(operations, NAMESPACES, "", {"name": name})
     for index, node in enumerate(fabric.nodes):
@@ -41,6 +44,8 @@ def bootstrap(operations: Operations, fabric: Fabric) -> None:
         lease = {"holderIdentity": node.name, "leaseDurationSeconds": 40}
         _create(operations, LEASES, "kube-node-lease", {"name": node.name}, lease)
     own_service(operations)
+    for resource in DEFINED:
+        operations.create(DEFINITIONS, "", policy_definition(resource), lab_itself())
 
 
 def _create(

@@ -32,7 +32,7 @@ async def containers(
     """The pod with the containers that the request adds; ApiError 422 if one is not valid."""
     stored = operations.get(PODS, target.namespace, target.name)
     if request.method == hdrs.METH_GET:
-        return reply(requests.shown(request, PODS, stored))
+        return reply(requests.shown(request, target, stored))
     by, old = requests.writer(request), stored.object
     if request.method == hdrs.METH_PATCH:
         kind = requests.content_type(request)
@@ -49,7 +49,7 @@ async def containers(
     if not by.dry_run:
         podstatus.ephemeral_added(pod, now())
         pod = operations.replace(PODS, old, pod, lab_itself())
-    return reply(requests.rendered(request, PODS, pod), 200, by)
+    return reply(requests.rendered(request, target, pod), 200, by)
 
 
 def _problems(

@@ -79,7 +79,7 @@ class Lists:
             metadata["continue"] = self._keep(revision, items[limit:])
             metadata["remainingItemCount"] = len(items) - limit
             items = items[:limit]
-        return requests.reply(_render(request, target.resource, items, metadata))
+        return requests.reply(_render(request, target, items, metadata))
 
     def _check_revision(self, request: web.BaseRequest) -> None:
         wanted = _known_revision(request, self._store)
@@ -96,13 +96,13 @@ class Lists:
 
 
 def _render(
-    request: web.BaseRequest, resource: Resource, items: list[Stored], metadata: dict[str, Any]
+    request: web.BaseRequest, target: RequestTarget, items: list[Stored], metadata: dict[str, Any]
 ) -> bytes:
     """A list in the form that the client prefers."""
     if requests.as_table(request):
-        listed = table.of_list(resource, items, metadata, requests.included(request))
+        listed = table.of_list(target.resource, items, metadata, requests.included(request))
         return json.dumps(listed, separators=(",", ":")).encode()
-    kind, version = f"{resource.kind}List", resource.api_version
+    kind, version = f"{target.resource.kind}List", target.api_version
     head = f'{{"kind":"{kind}","apiVersion":"{version}","metadata":{json.dumps(metadata)},"items":['
     return head.encode() + b",".join(item.bare for item in items) + b"]}"
 
@@ -114,9 +114,10 @@ class WatchStream:
     the changes carry objects; otherwise they carry tables (see table.py).
     """
 
-    def __init__(self, resource: Resource, namespace: str, test: Test, include: str | None) -> None:
-        self._resource = resource
-        self._namespace = namespace
+    def __init__(self, target: RequestTarget, test: Test, include: str | None) -> None:
+        self._resource = target.resource
+        self._api_version = target.api_version
+        self._namespace = target.namespace
         self._test = test
         self._include = include
         self._columns = True  # the columns of a table are sent once
@@ -133,7 +134,7 @@ class WatchStream:
 
     def line(self, type_: str, stored: Stored) -> bytes:
         if self._include is None:
-            return b'{"type":"%s","object":%s}\n' % (type_.encode(), stored.json)
+            return b'{"type":"%s","object":%s}\n' % (type_.encode(), stored.json_as(self._api_version))
         metadata = {"resourceVersion": str(stored.revision)}
         columns, self._columns = self._columns, False
         return _line(type_, table.of_list(self._resource, [stored], metadata, self._include, columns=columns))
@@ -144,7 +145,7 @@ class WatchStream:
             metadata["annotations"] = annotations
         if self._include is not None:
             return _line("BOOKMARK", table.empty(metadata))
-        obj = {"kind": self._resource.kind, "apiVersion": self._resource.api_version, "metadata": metadata}
+        obj = {"kind": self._resource.kind, "apiVersion": self._api_version, "metadata": metadata}
         return _line("BOOKMARK", obj)
 
 
@@ -162,7 +163,7 @@ async def watch(
     since = _known_revision(request, store)
     test = selection(request, target)
     include = requests.included(request) if requests.as_table(request) else None
-    stream = WatchStream(target.resource, target.namespace, test, include)
+    stream = WatchStream(target, test, include)
     response = web.StreamResponse(headers={"Content-Type": "application/json"})
     response.enable_chunked_encoding()
     await response.prepare(request)

@@ -233,8 +233,10 @@ class Operations:
             return dict(raw)
         if not isinstance(raw, Mapping):
             raise bad_request("the request body is not an object")
-        for key, own in (("apiVersion", resource.api_version), ("kind", resource.kind)):
-            if raw.get(key, own) != own:
+        version, kind = raw.get("apiVersion", resource.api_version), raw.get("kind", resource.kind)
+        if (version, kind) != (resource.api_version, resource.kind):
+            named = self.store.catalog.of_kind(version, kind)
+            if named is None or named.storage is not resource:
                 got = f"{raw.get('apiVersion', '')}, Kind={raw.get('kind', '')}"
                 text = f"the object provided is unrecognized (must be of type {resource.kind}): got {got}"
                 raise bad_request(text)

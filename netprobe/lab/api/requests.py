@@ -21,12 +21,16 @@ _READ = {"application/json", "application/yaml", MEDIA_TYPE, "*/*"}
 
 @dataclass(frozen=True, slots=True)
 class RequestTarget:
-    """The resource that a path names. `namespace` "" is all of them; `name` "" is the collection."""
+    """The resource that a path names, and the version in which the client wants its objects.
+
+    `namespace` "" is all of them; `name` "" is the collection.
+    """
 
     resource: Resource
     namespace: str
     name: str
     subresource: str
+    api_version: str
 
 
 def target(catalog: Catalog, path: str) -> RequestTarget:
@@ -48,7 +52,8 @@ def target(catalog: Catalog, path: str) -> RequestTarget:
     name = names[1] if len(names) > 1 else ""
     if name and resource.namespaced and not namespace:
         raise no_such_path()
-    return RequestTarget(resource, namespace, name, names[2] if len(names) > 2 else "")
+    subresource = names[2] if len(names) > 2 else ""
+    return RequestTarget(resource.storage, namespace, name, subresource, resource.api_version)
 
 
 _VERBS = {
@@ -138,12 +143,12 @@ async def options(request: web.BaseRequest) -> dict[str, Any]:
     return read
 
 
-def shown(request: web.BaseRequest, resource: Resource, stored: Stored) -> Any:
+def shown(request: web.BaseRequest, target: RequestTarget, stored: Stored) -> Any:
     """A stored object in the form that the client prefers."""
     if not as_table(request):
-        return stored.json
+        return stored.json_as(target.api_version)
     metadata = {"resourceVersion": str(stored.revision)}
-    return table.of_list(resource, [stored], metadata, included(request))
+    return table.of_list(target.resource, [stored], metadata, included(request))
 
 
 def included(request: web.BaseRequest) -> str:
@@ -151,9 +156,9 @@ def included(request: web.BaseRequest) -> str:
     return request.query.get("includeObject", "Metadata")
 
 
-def rendered(request: web.BaseRequest, resource: Resource, obj: Object) -> Any:
+def rendered(request: web.BaseRequest, target: RequestTarget, obj: Object) -> Any:
     """The result of a write in the form that the client prefers."""
-    return shown(request, resource, Stored(obj, int(obj["metadata"].get("resourceVersion") or 0)))
+    return shown(request, target, Stored(obj, int(obj["metadata"].get("resourceVersion") or 0)))
 
 
 def reply(obj: Any, status: int = 200, by: Writer | None = None) -> web.Response:

@@ -11,7 +11,10 @@ To add a kind, add a row here. Everything else is optional and has a default:
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Final
+
+from netprobe.policies.kinds import SIMULATED, PolicyKind
 
 EVERY_VERB = ("create", "delete", "deletecollection", "get", "list", "patch", "update", "watch")
 _UNUSED = "the lab stores this and does not use it"
@@ -27,7 +30,8 @@ class Resource:
     `status` and `scale` say which subresources it has; `others` names further ones, for discovery only.
     `generation`: metadata.generation counts the changes of its spec.
     `unused`: the warning that a client gets, for a kind without effect.
-    `custom`: defined by a CustomResourceDefinition.
+    `custom`: served while a CustomResourceDefinition for it exists.
+    `same_as`: the resource of another version of the kind, which holds the objects of both.
     """
 
     api_version: str
@@ -44,6 +48,7 @@ class Resource:
     generation: bool = False
     unused: str = ""
     custom: bool = False
+    same_as: Resource | None = None
 
     def __post_init__(self) -> None:
         if not self.plural:
@@ -74,6 +79,11 @@ class Resource:
     @property
     def stored(self) -> bool:
         return "get" in self.verbs
+
+    @property
+    def storage(self) -> Resource:
+        """The resource that holds the objects: that of the storage version."""
+        return self.same_as or self
 
     def __repr__(self) -> str:
         return self.qualified
@@ -242,6 +252,40 @@ _WITHOUT_EFFECT = (
     ),
     _unused(_ADMISSION, "ValidatingAdmissionPolicyBinding", "", _NO_WEBHOOKS, cluster=True),
 )
+
+# Policies of other kinds than NetworkPolicy. Clusters have them by definitions, and so has the lab.
+
+_SHORT = {
+    "ClusterNetworkPolicy": "cnp",
+    "AdminNetworkPolicy": "anp",
+    "BaselineAdminNetworkPolicy": "banp",
+}
+
+
+def _defined(kind: PolicyKind) -> Resource:
+    return Resource(
+        kind.api_version,
+        kind.kind,
+        _SHORT.get(kind.kind, ""),
+        "Decides flows, in the order of tiers.",
+        kind.plural,
+        cluster=not kind.namespaced,
+        status=kind.group.endswith(".k8s.io"),
+        generation=True,
+        custom=True,
+    )
+
+
+DEFINED: Final = {_defined(kind): kind for kind in SIMULATED if kind.group != NETWORK_POLICIES.group}
+"""The kinds whose definitions a new lab has, each by the resource of its storage version."""
+
+
+def older_versions(resource: Resource) -> Iterator[Resource]:
+    """The other versions in which the objects of a kind are served."""
+    kind = DEFINED.get(resource)
+    for version in kind.versions[1:] if kind else ():
+        yield replace(resource, api_version=f"{resource.group}/{version}", same_as=resource)
+
 
 RESOURCES: tuple[Resource, ...] = (
     *(NAMESPACES, PODS, SERVICES, CONFIGMAPS, SERVICE_ACCOUNTS, EVENTS, ENDPOINTS, NODES),

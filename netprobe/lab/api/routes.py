@@ -130,7 +130,7 @@ class RequestRouter:
 
     async def _get(self, request: web.BaseRequest, target: RequestTarget) -> web.StreamResponse:
         stored = self._operations.get(target.resource, target.namespace, target.name)
-        return reply(requests.shown(request, target.resource, stored))
+        return reply(requests.shown(request, target, stored))
 
     async def _create(self, request: web.BaseRequest, target: RequestTarget) -> web.StreamResponse:
         if not target.resource.stored:
@@ -138,7 +138,7 @@ class RequestRouter:
         by = requests.writer(request)
         obj = await requests.body(request, by)
         created = self._operations.create(target.resource, target.namespace, obj, by)
-        return reply(requests.rendered(request, target.resource, created), 201, by)
+        return reply(requests.rendered(request, target, created), 201, by)
 
     async def _update(
         self, request: web.BaseRequest, target: RequestTarget, subresource: Subresource = ""
@@ -148,7 +148,7 @@ class RequestRouter:
         stored = self._operations.update(
             target.resource, target.namespace, target.name, obj, by, subresource=subresource
         )
-        return reply(requests.rendered(request, target.resource, stored), 200, by)
+        return reply(requests.rendered(request, target, stored), 200, by)
 
     async def _patch(
         self, request: web.BaseRequest, target: RequestTarget, subresource: Subresource = ""
@@ -156,7 +156,7 @@ class RequestRouter:
         by = requests.writer(request)
         media_type, data = requests.content_type(request), await request.read()
         stored, created = patch.apply(self._operations, target, media_type, data, by, subresource=subresource)
-        return reply(requests.rendered(request, target.resource, stored), 201 if created else 200, by)
+        return reply(requests.rendered(request, target, stored), 201 if created else 200, by)
 
     async def _delete(self, request: web.BaseRequest, target: RequestTarget) -> web.StreamResponse:
         by = requests.writer(request)
@@ -174,7 +174,7 @@ class RequestRouter:
             metadata = obj["metadata"]
             namespace = metadata.get("namespace", "")
             self._operations.delete(target.resource, namespace, metadata["name"], deletion, by)
-        kind, version = f"{target.resource.kind}List", target.resource.api_version
+        kind, version = f"{target.resource.kind}List", target.api_version
         metadata = {"resourceVersion": str(self._operations.store.revision)}
         return reply({"kind": kind, "apiVersion": version, "metadata": metadata, "items": chosen})
 

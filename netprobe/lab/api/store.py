@@ -61,8 +61,11 @@ class Stored:
 
     @property
     def json(self) -> bytes:
-        kind, version = self.object["kind"], self.object["apiVersion"]
-        return f'{{"kind":"{kind}","apiVersion":"{version}",'.encode() + self.bare[1:]
+        return self.json_as(self.object["apiVersion"])
+
+    def json_as(self, api_version: str) -> bytes:
+        """In another version of its kind, which has the same fields."""
+        return f'{{"kind":"{self.object["kind"]}","apiVersion":"{api_version}",'.encode() + self.bare[1:]
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,6 +12,7 @@ from typing import Any
 from netprobe.lab.api.admission import definitions, metadata, services, workloads
 from netprobe.lab.api.resources import (
     DAEMON_SETS,
+    DEFINED,
     DEFINITIONS,
     DEPLOYMENTS,
     ENDPOINT_SLICES,
@@ -28,8 +29,8 @@ from netprobe.lab.api.status import invalid
 from netprobe.lab.api.store import Store
 from netprobe.model.labels import NAME_LABEL
 from netprobe.model.objects import Object, ReadOnlyObject
-from netprobe.policies.fields import FieldError
-from netprobe.policies.networkpolicy import validate_policy
+from netprobe.policies.fields import Decoder, FieldError
+from netprobe.policies.kinds import NETWORK_POLICY, PolicyKind
 
 Check = Callable[[Mapping[str, Any], Mapping[str, Any] | None], Iterable[FieldError]]
 
@@ -57,20 +58,32 @@ def _default_policy(policy: Object) -> None:
             port.setdefault("protocol", "TCP")
 
 
+def _policy_check(kind: PolicyKind) -> Check:
+    def check(policy: Mapping[str, Any], _old: Mapping[str, Any] | None) -> Iterable[FieldError]:
+        decoder = Decoder(strict=True)
+        if kind.read is not None:
+            kind.read(decoder, {key: value for key, value in policy.items() if key != "status"})
+        return decoder.errors
+
+    return check
+
+
 _RULES: dict[Resource, AdmissionRules] = {
     NAMESPACES: AdmissionRules(_default_namespace),
     PODS: AdmissionRules(workloads.default_pod, workloads.check_pod),
     SERVICES: AdmissionRules(services.default_service, services.check_service),
     ENDPOINT_SLICES: AdmissionRules(services.default_slice),
-    NETWORK_POLICIES: AdmissionRules(_default_policy, lambda policy, _old: validate_policy(policy)),
+    NETWORK_POLICIES: AdmissionRules(_default_policy, _policy_check(NETWORK_POLICY)),
     DEPLOYMENTS: AdmissionRules(workloads.default_deployment, workloads.check_workload),
     REPLICA_SETS: AdmissionRules(workloads.default_replica_set, workloads.check_workload),
     STATEFUL_SETS: AdmissionRules(workloads.default_stateful_set, workloads.check_workload),
     DAEMON_SETS: AdmissionRules(workloads.default_daemon_set, workloads.check_workload),
     JOBS: AdmissionRules(workloads.default_job, workloads.check_job),
     DEFINITIONS: AdmissionRules(definitions.default_definition, definitions.check_definition),
+    **{resource: AdmissionRules(check=_policy_check(kind)) for resource, kind in DEFINED.items()},
 }
 _NO_RULES = AdmissionRules()
+_POLICIES = frozenset((NETWORK_POLICIES, *DEFINED))
 
 
 def admit(resource: Resource, obj: Object, old: ReadOnlyObject | None, store: Store) -> None:
@@ -78,7 +91,7 @@ def admit(resource: Resource, obj: Object, old: ReadOnlyObject | None, store: St
     rules = _RULES.get(resource, _NO_RULES)
     rules.default(obj)
     causes: list[FieldError] = []
-    if resource is not NETWORK_POLICIES:  # their check covers the metadata
+    if resource not in _POLICIES:  # their check covers the metadata
         causes += metadata.check_metadata(resource, obj["metadata"])
     causes += rules.check(obj, old)
     if not causes and resource is SERVICES:

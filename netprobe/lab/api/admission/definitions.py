@@ -1,6 +1,8 @@
-"""CustomResourceDefinitions: while one exists, the lab serves its kind, stores its objects, and ignores them.
+"""CustomResourceDefinitions: while one exists, the lab serves its kind and stores its objects.
 
-Of the versions of a kind only the storage version is served, and the schema is not checked.
+A new lab has the definitions of the policy kinds that it enforces. While one is missing, its kind is not
+served, as in a cluster that does not know it. Other kinds are ignored: of their versions only the storage
+version is served, and the schema is not checked.
 """
 
 from __future__ import annotations
@@ -8,10 +10,14 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from netprobe.lab.api.resources import DEFINITIONS, Resource
+from netprobe.lab.api.resources import DEFINED, DEFINITIONS, Resource, older_versions
 from netprobe.lab.api.store import Store, StoredChange
 from netprobe.model.objects import Object, ReadOnlyObject
 from netprobe.policies.fields import FieldError, invalid, required
+
+_POLICY_API = "policy.networking.k8s.io"
+_BUNDLE = {"bundle-version": "v0.3.0", "channel": "experimental"}
+"""The release of network-policy-api whose kinds these are; its tools read these annotations."""
 
 
 def default_definition(definition: Object) -> None:
@@ -55,12 +61,49 @@ def serve_custom_kinds(store: Store) -> None:
         defined = _resource(change.now.object)
         known = store.catalog.find(defined.group, defined.version, defined.plural)
         if change.type == "ADDED" and known is None:
-            store.catalog.add(defined)
+            for resource in (defined, *older_versions(defined)):
+                store.catalog.add(resource)
         elif change.type == "DELETED" and known is not None and known.custom:
-            store.catalog.remove(known)
             store.forget(known)
+            for resource in (known, *older_versions(known)):
+                store.catalog.remove(resource)
 
     store.listen(note)
+
+
+def policy_definition(resource: Resource) -> Object:
+    """The definition of a kind that the lab enforces; the fields are those that its reader knows."""
+    singular = resource.singular
+    metadata: Object = {"name": resource.qualified}
+    if resource.group == _POLICY_API:
+        metadata["annotations"] = {f"{_POLICY_API}/{key}": value for key, value in _BUNDLE.items()}
+    return {
+        "apiVersion": DEFINITIONS.api_version,
+        "kind": DEFINITIONS.kind,
+        "metadata": metadata,
+        "spec": {
+            "group": resource.group,
+            "scope": "Cluster" if resource.cluster else "Namespaced",
+            "names": {
+                "kind": resource.kind,
+                "plural": resource.plural,
+                "singular": singular,
+                **({"shortNames": resource.short.split()} if resource.short else {}),
+            },
+            "versions": [
+                {
+                    "name": one.version,
+                    "served": True,
+                    "storage": one is resource,
+                    "schema": {
+                        "openAPIV3Schema": {"type": "object", "x-kubernetes-preserve-unknown-fields": True}
+                    },
+                    **({"subresources": {"status": {}}} if resource.status else {}),
+                }
+                for one in (resource, *older_versions(resource))
+            ],
+        },
+    }
 
 
 def _versions(definition: ReadOnlyObject) -> list[Any]:
@@ -70,6 +113,9 @@ def _versions(definition: ReadOnlyObject) -> list[Any]:
 def _resource(definition: ReadOnlyObject) -> Resource:
     spec = definition["spec"]
     names = spec["names"]
+    for enforced in DEFINED:
+        if (enforced.group, enforced.plural) == (spec["group"], names["plural"]):
+            return enforced
     version = next(version for version in _versions(definition) if version.get("storage"))
     return Resource(
         f"{spec['group']}/{version['name']}",
