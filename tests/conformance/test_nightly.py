@@ -119,7 +119,8 @@ def test_a_night_that_fails_is_in_the_history_of_the_workflow_too() -> None:
 
 def test_the_image_is_made_of_what_is_installed_and_runs_as_nobody() -> None:
     """A checkout has more than that: credentials in .git/config, a .venv of hundreds of megabytes."""
-    lines = (NIGHTLY / "Dockerfile").read_text().splitlines()
+    lines = (NIGHTLY.parents[1] / "Dockerfile").read_text().splitlines()
     copied = [line.split()[1:-1] for line in lines if line.startswith("COPY ")]
-    assert copied == [["pyproject.toml", "README.md"], ["netprobe"], ["--from=build", "/install"]]
+    files = ["pyproject.toml", "README.md", "LICENSE", "requirements.lock"]
+    assert copied == [files, ["netprobe"], ["--from=build", "/netprobe"]]
     assert lines.index("USER 65534:65534") > max(i for i, line in enumerate(lines) if line.startswith("FROM"))
