@@ -13,6 +13,7 @@ from netprobe.lab.api.resources import (
     ENDPOINT_SLICES,
     NAMESPACES,
     NETWORK_POLICIES,
+    NODES,
     SERVICES,
     Resource,
 )
@@ -26,7 +27,7 @@ OUTSIDE = "netprobe-outside"
 """The namespace of external hosts; no selector and no policy reaches into it."""
 
 _POLICIES: Final = {NETWORK_POLICIES: NETWORK_POLICY, **DEFINED}
-_SEEN: Final = frozenset((NAMESPACES, SERVICES, ENDPOINT_SLICES, *_POLICIES))
+_SEEN: Final = frozenset((NAMESPACES, NODES, SERVICES, ENDPOINT_SLICES, *_POLICIES))
 _RETRY_S = 0.5
 logger = logging.getLogger(__name__)
 
@@ -77,6 +78,9 @@ class StatePusher:
             policies=self._installed(),
             services=self._all(SERVICES),
             endpoint_slices=self._all(ENDPOINT_SLICES),
+            nodes={
+                obj["metadata"]["name"]: obj["metadata"].get("annotations") or {} for obj in self._all(NODES)
+            },
         )
 
     async def run(self) -> None:

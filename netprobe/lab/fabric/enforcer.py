@@ -7,14 +7,17 @@ each state is complete; all callers return when it is in force.
 from __future__ import annotations
 
 import asyncio
+import math
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from netprobe.errors import LabError
+from netprobe.lab.fabric import faults
 from netprobe.lab.fabric.loader import Loader
 from netprobe.lab.fabric.ruleset import Compiler
 from netprobe.lab.fabric.state import InstalledPolicy, NetworkState, PolicyPod
+from netprobe.lab.fabric.table import Ruleset
 from netprobe.lab.options import LabOptions
 from netprobe.model.flow import PodRef
 from netprobe.model.labels import Labels
@@ -39,6 +42,17 @@ class _Facts:
     policies: Sequence[InstalledPolicy]
     tiers: Sequence[Tier]
     links: Mapping[str, Links]
+    delays_s: Mapping[str, float]
+
+
+@dataclass(slots=True)
+class _Loads:
+    """The loads of a node, by number: the last that was wanted, the last that was made, those to come."""
+
+    last: int = 0
+    done: int = 0
+    lock: asyncio.Lock = field(default_factory=asyncio.Lock)
+    late: set[asyncio.Task[None]] = field(default_factory=set)
 
 
 class Enforcer:
@@ -62,6 +76,7 @@ class Enforcer:
         self._queue: deque[_Waiting] = deque()
         self._worker: asyncio.Task[None] | None = None
         self._in_force: _Facts | None = None
+        self._loads = {name: _Loads() for name in loaders}
         self._compiler: Compiler | None = None
 
     async def enforce(self, state: NetworkState) -> None:
@@ -99,12 +114,35 @@ class Enforcer:
 
     async def _apply(self, state: NetworkState) -> None:
         links = {name: self._links(name) for name in self._loaders}
-        facts = _Facts(state.namespaces, state.members, state.policies, state.tiers, links)
+        delays_s = {name: faults.agent_delay(state.nodes.get(name, {})) for name in self._loaders}
+        facts = _Facts(state.namespaces, state.members, state.policies, state.tiers, links, delays_s)
         before, self._in_force = self._in_force, None
         if before != facts:
             compiler = Compiler(state, self._versions, self._options.deny_with, self._compiler)
             self._compiler = compiler
             await asyncio.gather(
-                *(loader.load(compiler.node(links[name], name)) for name, loader in self._loaders.items())
+                *(
+                    self._load(name, compiler.node(links[name], name), delays_s[name])
+                    for name in self._loaders
+                )
             )
         self._in_force = facts
+
+    async def _load(self, node: str, wanted: Ruleset, delay_s: float) -> None:
+        """Load the rules of a node; later, or never, if a fault says so."""
+        loads = self._loads[node]
+        loads.last += 1
+        number = loads.last
+
+        async def load() -> None:
+            await asyncio.sleep(delay_s)
+            async with loads.lock:
+                if number > loads.done:  # a newer one may have had less delay
+                    await self._loaders[node].load(wanted)
+                    loads.done = number
+
+        if delay_s == 0:
+            await load()
+        elif math.isfinite(delay_s):
+            loads.late.add(task := asyncio.create_task(load()))
+            task.add_done_callback(loads.late.discard)

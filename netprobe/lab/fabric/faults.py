@@ -4,6 +4,8 @@ On a pod, `netprobe.dev/fault-listener`:
 
     dead            the pod is ready, and nothing listens on its ports
     late=SECONDS    it listens only that long after it has become ready
+    loopback        it listens on its loopback addresses only
+    ipv4, ipv6      it listens on its addresses of that family only
 
 On a policy, `netprobe.dev/fault-missed`:
 
@@ -11,26 +13,61 @@ On a policy, `netprobe.dev/fault-missed`:
     node=NAME       it is not enforced on that node
     ingress=N       its ingress rule number N (from 0) is not enforced; egress=N in the same way
 
+On a node, `netprobe.dev/fault-agent`:
+
+    stopped         its rules stay as they are, whatever policies and pods come and go
+    late=SECONDS    each change of its rules takes effect that much later
+
+On a node, `netprobe.dev/fault-path: NAME`: packets from its pods to the pods of that node are lost.
+
 An annotation that cannot be read has no effect.
 """
 
 from __future__ import annotations
 
+import math
+from dataclasses import dataclass
+
 from netprobe.model.labels import Labels
 
 LISTENER = "netprobe.dev/fault-listener"
 MISSED = "netprobe.dev/fault-missed"
+AGENT = "netprobe.dev/fault-agent"
+PATH = "netprobe.dev/fault-path"
 
 
-def listens_after(annotations: Labels) -> float | None:
-    """Seconds after its start when a pod begins to listen: 0 without a fault, None for never."""
-    name, _, number = annotations.get(LISTENER, "").partition("=")
-    if name == "dead":
-        return None
-    try:
-        return max(0.0, float(number)) if name == "late" else 0.0
-    except ValueError:
-        return 0.0
+@dataclass(frozen=True, slots=True)
+class Listening:
+    """How a pod listens: seconds after its start (None: never), and over which families."""
+
+    after_s: float | None = 0.0
+    versions: frozenset[int] = frozenset({4, 6})
+    loopback: bool = False
+
+
+def listening(annotations: Labels) -> Listening:
+    match annotations.get(LISTENER, ""):
+        case "dead":
+            return Listening(None)
+        case "loopback":
+            return Listening(loopback=True)
+        case "ipv4":
+            return Listening(versions=frozenset({4}))
+        case "ipv6":
+            return Listening(versions=frozenset({6}))
+        case text:
+            return Listening(_late(text))
+
+
+def agent_delay(annotations: Labels) -> float:
+    """Seconds that a node's rules are behind; infinity if they never change again."""
+    text = annotations.get(AGENT, "")
+    return math.inf if text == "stopped" else _late(text)
+
+
+def lost_towards(annotations: Labels) -> str | None:
+    """The node that packets of this one never reach."""
+    return annotations.get(PATH) or None
 
 
 def is_missed(annotations: Labels) -> bool:
@@ -52,3 +89,11 @@ def is_missed_rule(annotations: Labels, direction: str, index: int) -> bool:
 def _missed(annotations: Labels) -> tuple[str, str]:
     what, _, where = str(annotations.get(MISSED, "")).partition("=")
     return what, where
+
+
+def _late(text: str) -> float:
+    name, _, number = text.partition("=")
+    try:
+        return max(0.0, float(number)) if name == "late" else 0.0
+    except ValueError:
+        return 0.0

@@ -28,8 +28,8 @@ _KINDS = {
     Protocol.UDP: (socket.SOCK_DGRAM, socket.IPPROTO_UDP),
     Protocol.SCTP: (socket.SOCK_STREAM, socket.IPPROTO_SCTP),
 }
-_FAMILIES = {4: (socket.AF_INET, "0.0.0.0"), 6: (socket.AF_INET6, "::")}  # noqa: S104 (inside the pod)
-_LOOPBACKS = ((socket.AF_INET, "127.0.0.1"), (socket.AF_INET6, "::1"))
+_ANYWHERE = {4: (socket.AF_INET, "0.0.0.0"), 6: (socket.AF_INET6, "::")}  # noqa: S104 (inside the pod)
+_LOOPBACKS = {4: (socket.AF_INET, "127.0.0.1"), 6: (socket.AF_INET6, "::1")}
 _NOT_IN_THIS_KERNEL = {errno.EPROTONOSUPPORT, errno.ESOCKTNOSUPPORT, errno.EAFNOSUPPORT}
 
 
@@ -98,14 +98,18 @@ class Listeners:
         ports: Sequence[ContainerPort],
         versions: Iterable[int],
         names: Respond | None = None,
+        *,
+        loopback: bool = False,
     ) -> None:
-        """Listen on every port; `names` answers on the DNS port.
+        """Listen on every port, of all addresses or of loopback only; `names` answers on the DNS port.
 
         LabError if a port is taken, by another pod on the network of the same node.
         """
         loop = asyncio.get_running_loop()
         kinds = {(port.protocol, port.number) for port in ports}
-        for protocol, bound in _bind(network, sorted(kinds, key=str), versions):
+        hosts = _LOOPBACKS if loopback else _ANYWHERE
+        families = [hosts[version] for version in versions]
+        for protocol, bound in _bind(network, sorted(kinds, key=str), families):
             respond = names if bound.getsockname()[1] == _DNS else None
             if protocol is Protocol.TCP:
                 made: Callable[[], _TcpEcho] = functools.partial(_TcpEcho, self._transports)
@@ -131,13 +135,14 @@ class Listeners:
 
 
 def _bind(
-    network: int, kinds: Iterable[tuple[Protocol, int]], versions: Iterable[int]
+    network: int,
+    kinds: Iterable[tuple[Protocol, int]],
+    families: Sequence[tuple[socket.AddressFamily, str]],
 ) -> list[tuple[Protocol, socket.socket]]:
     bound: list[tuple[Protocol, socket.socket]] = []
     with contextlib.ExitStack() as undo, kernel.inside(network):
         for protocol, port in kinds:
-            for version in versions:
-                family, anywhere = _FAMILIES[version]
+            for family, host in families:
                 kind, number = _KINDS[protocol]
                 try:
                     one = socket.socket(family, kind | socket.SOCK_NONBLOCK, number)
@@ -147,10 +152,10 @@ def _bind(
                     raise
                 undo.callback(one.close)
                 one.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, protocol is Protocol.TCP)
-                if version == 6:
+                if family == socket.AF_INET6:
                     one.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
                 try:
-                    one.bind((anywhere, port))
+                    one.bind((host, port))
                 except OSError as error:
                     raise LabError(f"port {port}/{protocol.value} is taken: {error.strerror}") from error
                 if protocol is not Protocol.UDP:
@@ -164,7 +169,7 @@ async def connect(network: int, port: int) -> tuple[asyncio.StreamReader, asynci
     """Connect to a port in a network namespace by its loopback, IPv4 first; OSError of the last try."""
     loop = asyncio.get_running_loop()
     failure = OSError("no address family")
-    for family, host in _LOOPBACKS:
+    for family, host in _LOOPBACKS.values():
         with kernel.inside(network):
             made = socket.socket(family, socket.SOCK_STREAM | socket.SOCK_NONBLOCK)
         try:

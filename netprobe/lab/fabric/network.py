@@ -8,6 +8,7 @@ have panicked when it was not kept.
 from __future__ import annotations
 
 import asyncio
+import functools
 import itertools
 import os
 import shutil
@@ -107,6 +108,7 @@ class LabNetwork:
         self._segments: dict[str, _Segment] = {}
         self._tables: dict[NftTable, dict[str, Loader]] = {}
         self._names = ClusterNames()
+        self._lost: set[tuple[str, str]] = set()  # nodes, and the node that each no longer reaches
 
     @classmethod
     async def open(cls, spawner: Spawner, options: LabOptions) -> LabNetwork:
@@ -230,12 +232,33 @@ class LabNetwork:
 
     async def enforce(self, state: NetworkState) -> None:
         self._names.state = state
+        await self._lose_paths(state)
         done = await asyncio.gather(
             self._proxy.apply(state), self._enforcer.enforce(state), return_exceptions=True
         )
         for problem in done:
             if problem is not None:
                 raise problem
+
+    async def _lose_paths(self, state: NetworkState) -> None:
+        """Open and close the paths between nodes that faults ask for."""
+        wanted = {
+            (name, lost)
+            for name, annotations in state.nodes.items()
+            if (lost := faults.lost_towards(annotations)) in self._segments and lost != name
+        }
+        before, self._lost = self._lost, wanted
+        for change, pairs in (
+            (plumbing.add_blackhole, wanted - before),
+            (plumbing.delete_blackhole, before - wanted),
+        ):
+            for node, lost in pairs:
+                await self._in_thread(functools.partial(self._lose, change, node, lost))
+
+    def _lose(self, change: Callable[[plumbing.Channel, int, str], None], node: str, lost: str) -> None:
+        number = [other.name for other in self.nodes].index(lost) + 1
+        for version in self._versions:
+            change(self._segments[node].channel, version, plan.block(number, version))
 
     async def rules(self) -> list[CountedRule]:
         found = []
@@ -251,18 +274,18 @@ class LabNetwork:
             return
         if pod.link is not None:
             await self._in_thread(lambda: self._raise_pod(pod))
-        after_s = faults.listens_after(pod.spec.annotations)
-        if after_s == 0:
-            await self._listen(pod)
-        elif after_s is not None:
-            pod.late = asyncio.create_task(self._listen(pod, after_s))
+        how = faults.listening(pod.spec.annotations)
+        if how.after_s == 0:
+            await self._listen(pod, how)
+        elif how.after_s is not None:
+            pod.late = asyncio.create_task(self._listen(pod, how))
         pod.started = True
 
-    async def _listen(self, pod: _Pod, after_s: float = 0.0) -> None:
-        await asyncio.sleep(after_s)
+    async def _listen(self, pod: _Pod, how: faults.Listening) -> None:
+        await asyncio.sleep(how.after_s or 0.0)
         respond = self._names.respond if pod.spec.annotations.get(SERVES) == "dns" else None
-        versions = sorted({address.version for address in pod.addresses})
-        await pod.listeners.open(pod.network, pod.spec.ports, versions, respond)
+        versions = sorted(how.versions.intersection(address.version for address in pod.addresses))
+        await pod.listeners.open(pod.network, pod.spec.ports, versions, respond, loopback=how.loopback)
 
     def _raise_pod(self, pod: _Pod) -> None:
         with plumbing.Channel(pod.network) as inside:

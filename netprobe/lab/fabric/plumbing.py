@@ -207,6 +207,15 @@ def add_blackhole(channel: Channel, version: int, network: str) -> None:
     channel.send(_encoded(fill))
 
 
+def delete_blackhole(channel: Channel, version: int, network: str) -> None:
+    """Undo `add_blackhole`."""
+
+    def fill(batch: IPBatch) -> None:
+        batch.route("del", family=_FAMILY[version], dst=network, type=_BLACKHOLE)
+
+    channel.send(_encoded(fill))
+
+
 def delete_links(outside: Channel, indexes: Sequence[int]) -> None:
     """Delete links, with both ends and their routes; a link that is gone is no error.
 

@@ -73,7 +73,10 @@ class InstalledPolicy:
 
 @dataclass(frozen=True, slots=True)
 class NetworkState:
-    """Everything that rules and names are made from. Mappings are API objects as stored, with defaults."""
+    """Everything that rules and names are made from. Mappings are API objects as stored, with defaults.
+
+    `nodes`: the annotations of each node, which carry faults on demand.
+    """
 
     namespaces: Mapping[str, Labels]
     members: Mapping[PodRef, PolicyPod]
@@ -81,6 +84,7 @@ class NetworkState:
     services: Sequence[Mapping[str, Any]] = ()
     endpoint_slices: Sequence[Mapping[str, Any]] = ()
     tiers: Sequence[Tier] = STANDARD_TIERS
+    nodes: Mapping[str, Labels] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

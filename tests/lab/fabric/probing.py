@@ -71,10 +71,13 @@ class World:
     members: dict[PodRef, PolicyPod] = field(default_factory=dict)
     policies: list[Object | InstalledPolicy] = field(default_factory=list)
     tiers: Sequence[Tier] = STANDARD_TIERS
+    nodes: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
 
     def state(self) -> NetworkState:
         policies = installed(self.policies)
-        return NetworkState(dict(self.namespaces), dict(self.members), policies, tiers=self.tiers)
+        return NetworkState(
+            dict(self.namespaces), dict(self.members), policies, tiers=self.tiers, nodes=self.nodes
+        )
 
     async def add(
         self,
