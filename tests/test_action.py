@@ -1,0 +1,136 @@
+"""action.yml and its script, run as GitHub runs them: in a checkout with a branch to merge into."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+import yaml
+
+ROOT = Path(__file__).parent.parent
+EXAMPLE = ROOT / "manifests" / "production"
+GIT = ("git", "-c", "user.name=A", "-c", "user.email=a@example.org", "-c", "init.defaultBranch=main")
+
+GH = """#!/bin/sh
+# stands in for GitHub: keeps the comment; lists the earlier one if there is one
+case "$*" in
+*--jq*) [ -f "$COMMENTS" ] && echo 42; exit 0 ;;
+esac
+echo "$*" >>"$COMMENTS.calls"
+for word in "$@"; do case "$word" in body=@*) cp "${word#body=@}" "$COMMENTS" ;; esac; done
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Review:
+    """What the script left. `pages`: the step summary; `comment`: the comment of the pull request."""
+
+    status: int
+    output: str
+    page: str
+    comment: str
+    calls: str
+
+
+@dataclass(frozen=True, slots=True)
+class Checkout:
+    """A clone with the branch origin/main, and a folder for what GitHub gives an action."""
+
+    work: Path
+    runner: Path
+
+    def review(self, **settings: str) -> Review:
+        programs = self.runner / "bin"
+        programs.mkdir(exist_ok=True)
+        for name, text in (("gh", GH), ("netprobe", f'#!/bin/sh\nexec {sys.executable} -m netprobe "$@"\n')):
+            (programs / name).write_text(text)
+            (programs / name).chmod(0o755)
+        files = {name: str(self.runner / name.lower()) for name in ("GITHUB_OUTPUT", "GITHUB_STEP_SUMMARY")}
+        environment = (
+            os.environ
+            | files
+            | {
+                "PATH": f"{programs}:{os.environ['PATH']}",
+                "PYTHONPATH": str(ROOT),
+                "RUNNER_TEMP": str(self.runner),
+                "GITHUB_WORKSPACE": str(self.work),
+                "GITHUB_REPOSITORY": "shop/deploy",
+                "GITHUB_BASE_REF": "main",
+                "COMMENTS": str(self.runner / "comment.md"),
+                "MANIFESTS": "policies/\n",
+                "SUITE": "suite.yaml",
+                "COMMENT": "true",
+                "PULL_REQUEST": "7",
+            }
+        )
+        done = subprocess.run(
+            [ROOT / "action.sh"],
+            cwd=self.work,
+            env=environment | settings,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            check=False,
+        )
+        texts = [self._text(name) for name in ("github_step_summary", "comment.md", "comment.md.calls")]
+        return Review(done.returncode, done.stdout, *texts)
+
+    def _text(self, name: str) -> str:
+        path = self.runner / name
+        return path.read_text() if path.exists() else ""
+
+
+@pytest.fixture
+def checkout(tmp_path: Path) -> Checkout:
+    origin, work, runner = (tmp_path / name for name in ("origin", "work", "runner"))
+    runner.mkdir()
+    shutil.copytree(EXAMPLE, origin)
+    for words in (["init", "-q"], ["add", "."], ["commit", "-qm", "first"]):
+        subprocess.run([*GIT, *words], cwd=origin, check=True)
+    subprocess.run([*GIT, "clone", "-q", origin, work], check=True)
+    return Checkout(work, runner)
+
+
+def test_a_change_that_keeps_the_declaration_passes(checkout: Checkout) -> None:
+    review = checkout.review()
+    assert review.status == 0, review.output
+    assert review.page == review.comment
+    assert review.page.startswith("<!-- netprobe -->")
+    assert "worktree" not in review.output
+
+
+def test_a_mistake_fails_is_annotated_and_shows_what_opens(checkout: Checkout) -> None:
+    (checkout.work / "policies" / "allow-dns.yaml").unlink()
+    first = checkout.review()
+    assert first.status == 1
+    assert "::error file=policies/" in first.output
+    assert "1 policy deleted" in first.comment
+    assert "--method PATCH" not in first.calls
+    assert "--method PATCH" in checkout.review().calls  # the next push changes the same comment
+
+
+def test_an_unreadable_manifest_is_status_2(checkout: Checkout) -> None:
+    (checkout.work / "policies" / "broken.yaml").write_text("kind: NetworkPolicy\nspec: [")
+    assert checkout.review().status == 2
+
+
+def test_without_the_base_branch_a_warning_says_what_to_do(checkout: Checkout) -> None:
+    review = checkout.review(GITHUB_BASE_REF="release", COMMENT="false")
+    assert review.status == 0
+    assert "::warning::impact is missing: check out with fetch-depth 0" in review.output
+    assert review.comment == ""
+
+
+def test_every_input_reaches_the_script() -> None:
+    action = yaml.safe_load((ROOT / "action.yml").read_text())
+    *_, review = action["runs"]["steps"]
+    used = {
+        name for name in action["inputs"] for value in review["env"].values() if f"inputs.{name} " in value
+    }
+    assert used | {"python-version"} == action["inputs"].keys()
+    assert all("uses" in step or step["shell"] == "bash" for step in action["runs"]["steps"])
