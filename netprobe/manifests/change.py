@@ -12,7 +12,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any, TypeAlias
 
@@ -31,6 +31,7 @@ Path: TypeAlias = tuple[str | int, ...]
 LONGEST = 250_000
 """Characters. Longer files are dumps of clusters that people do not edit; each check reads the file twice."""
 
+_BORDER = re.compile(r"^---(?=[ \t\r\n]|\Z)", re.MULTILINE)
 _JSON_START = re.compile(r'\s*[\[{]\s*["{\[]')
 
 
@@ -49,9 +50,13 @@ class Patch:
 
 @dataclass(frozen=True, slots=True)
 class Apply:
-    """Create an object, or replace the one of that kind and name."""
+    """Create an object, or replace the one of that kind and name.
+
+    `beside` is the place of an object in a file that may hold this one too; None if there is none.
+    """
 
     object: Mapping[str, Any]
+    beside: Origin | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,15 +65,20 @@ class Delete:
 
     kind: str
     name: str
+    origin: Origin | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
 class SetLabels:
-    """Set labels of a Namespace ("shop") or a Pod ("shop/web")."""
+    """Set labels of a Namespace ("shop"), or of a Pod ("shop/web") and its replicas.
+
+    `patch` does the same in the file that describes the namespace or pod; None without a file.
+    """
 
     kind: str
     name: str
     labels: Mapping[str, str]
+    patch: Patch | None = field(default=None, compare=False)
 
 
 ObjectChange: TypeAlias = Patch | Apply | Delete | SetLabels
@@ -77,6 +87,18 @@ ObjectChange: TypeAlias = Patch | Apply | Delete | SetLabels
 def pointer(*keys: str | int) -> str:
     """A JSON Pointer (RFC 6901): ("spec", "ingress", 0) is "/spec/ingress/0". "-" is the end of a list."""
     return str(JsonPointer.from_parts(keys).path)
+
+
+def setting(value: Any, keys: tuple[str | int, ...], new: object) -> Operation:
+    """The operation that sets what `keys` lead to, with the mappings above it that are missing or null."""
+    for index, key in enumerate(keys):
+        inner = value.get(key) if isinstance(value, Mapping) else value[key]
+        if inner is None:
+            for name in reversed(keys[index + 1 :]):
+                new = {name: new}
+            return {"op": "add", "path": pointer(*keys[: index + 1]), "value": new}
+        value = inner
+    return {"op": "replace", "path": pointer(*keys), "value": new}
 
 
 def patched(value: Any, operations: tuple[Operation, ...]) -> Any:
@@ -128,54 +150,158 @@ def edited(text: str, way: Path, patch: Patch) -> str:
     return text
 
 
+# Whole documents.
+
+
+def with_document(text: str, obj: Mapping[str, Any]) -> str:
+    """The text with one more document at its end. NotEditableError."""
+    if _JSON_START.match(text):
+        raise NotEditableError("a JSON file holds one document")
+    newline = _newline(text)
+    body: str = yaml.safe_dump(obj, default_flow_style=None, sort_keys=False, width=110)
+    start = "" if not text or text.endswith("\n") else newline
+    border = f"---{newline}" if text.strip() else ""
+    new = f"{text}{start}{border}{body.replace(chr(10), newline)}"
+    if [one for one in _loaded(new) if one is not None] != [
+        *(one for one in _loaded(text) if one is not None),
+        obj,
+    ]:
+        raise NotEditableError("a document at the end would change the others")
+    return new
+
+
+def without_document(text: str, patch: Patch) -> str:
+    """The text without the object of a patch. NotEditableError."""
+    way = locate(text, patch)
+    if len(way) > 1:
+        *rest, index = way
+        return _checked(text, tuple(rest), {"op": "remove", "path": pointer(index)})
+    object_starts = next(node.start_mark.index for found, node in _objects(text) if found == way)
+    borders = [found.start() for found in _BORDER.finditer(text)]
+    start = max((border for border in borders if border <= object_starts), default=0)
+    end = min((border for border in borders if border > object_starts), default=len(text))
+    new = text[:start] + text[end:]
+    kept = [one for number, one in enumerate(_loaded(text)) if number != way[0] and one is not None]
+    if [one for one in _loaded(new) if one is not None] != kept:
+        raise NotEditableError("the document cannot be cut out of the text")
+    return new
+
+
 # One operation, one edit.
 
 
 def _edit(text: str, way: Path, operation: Operation) -> TextEdit:
     parent, last = _resolve(text, way, operation["path"])
-    match operation["op"]:
-        case "replace":
-            node = _child(parent, last)
-            if not isinstance(node, yaml.ScalarNode) or node.style in {"|", ">"}:
-                raise NotEditableError("only a value on one line can be replaced")
-            return TextEdit(node.start_mark.index, node.end_mark.index, _written(text, operation["value"]))
-        case "move":
-            old_parent, old = _resolve(text, way, operation["from"])
-            key = _key(old_parent, old) if old_parent is parent else None
-            if key is None or _key(parent, last) is not None:
-                raise NotEditableError("the key cannot be renamed here")
-            return TextEdit(key.start_mark.index, key.end_mark.index, _written(text, last))
-        case "add" if last == "-" and isinstance(parent, yaml.SequenceNode):
-            return _append(text, parent, operation["value"])
-        case "remove" if isinstance(parent, yaml.SequenceNode):
-            return _remove(text, parent, int(last))
+    match operation["op"], parent:
+        case "move", _:
+            return _rename(text, way, operation, parent, last)
+        case "add", yaml.SequenceNode():
+            index = len(parent.value) if last == "-" else int(last)
+            return _insert(text, parent, index, operation["value"])
+        case "add", yaml.MappingNode() if _key(parent, last) is None:
+            return _insert_key(text, parent, last, operation["value"])
+        case "add" | "replace", yaml.MappingNode() if (node := _child(parent, last)) is not None:
+            return _replace(text, _key(parent, last), node, operation["value"])
+        case "remove", yaml.CollectionNode() if _child(parent, last) is not None:
+            return _remove(text, parent, last)
     raise NotEditableError(f"no edit of the text makes this {operation['op']}")
 
 
-def _append(text: str, node: yaml.SequenceNode, item: object) -> TextEdit:
+def _rename(text: str, way: Path, operation: Operation, parent: yaml.Node, last: str) -> TextEdit:
+    old_parent, old = _resolve(text, way, operation["from"])
+    key = _key(old_parent, old) if old_parent is parent else None
+    if key is None or _key(parent, last) is not None:
+        raise NotEditableError("the key cannot be renamed here")
+    return TextEdit(key.start_mark.index, key.end_mark.index, _written(text, last))
+
+
+def _replace(text: str, key: yaml.Node | None, node: yaml.Node, value: object) -> TextEdit:
+    """A new value instead of one on one line, or of a block below its key."""
+    start, end = node.start_mark.index, node.end_mark.index
+    scalar = node if isinstance(node, yaml.ScalarNode) else None
+    block = scalar.style in {"|", ">"} if scalar is not None else not _is_flow(node)
+    if not block:
+        return TextEdit(start, end, f"{' ' if start == end else ''}{_written(text, value)}")
+    if key is None or scalar is not None:
+        raise NotEditableError("only a value on one line, or a block below its key, can be replaced")
+    colon = text.index(":", key.end_mark.index) + 1
+    return TextEdit(colon, _line_end(text, _last(node).end_mark.index), f" {_written(text, value)}")
+
+
+def _insert(text: str, node: yaml.SequenceNode, index: int, item: object) -> TextEdit:
+    if index < len(node.value):
+        before = node.value[index].start_mark.index
+        if node.flow_style:
+            return TextEdit(before, before, f"{_written(text, item)}, ")
+        start = text.rfind("\n", 0, before) + 1
+        if text[start:before].strip() != "-":
+            raise NotEditableError("the item does not start on a line of its own")
+        return TextEdit(
+            start, start, f"{' ' * node.start_mark.column}- {_written(text, item)}{_newline(text)}"
+        )
+    return _append(text, node, _written(text, item), "- ")
+
+
+def _insert_key(text: str, node: yaml.MappingNode, name: str, value: object) -> TextEdit:
+    return _append(text, node, f"{_written(text, name)}: {_written(text, value)}", "")
+
+
+def _append(text: str, node: yaml.CollectionNode, written: str, bullet: str) -> TextEdit:
+    """Add to the end of a list or a mapping: inside the brackets, or on a line below the last entry."""
     if node.flow_style:
-        end = node.end_mark.index - 1  # before "]"
+        end = node.end_mark.index - 1  # before the bracket
         while text[end - 1] in " \n\r\t":
             end -= 1
-        return TextEdit(end, end, (", " if node.value else "") + _written(text, item))
+        comma = "" if not node.value else " " if text[end - 1] == "," else ", "
+        return TextEdit(end, end, f"{comma}{written}")
     end = _line_end(text, _last(node).end_mark.index)
-    indent = " " * node.start_mark.column
-    return TextEdit(end, end, f"{_newline(text)}{indent}- {_written(text, item)}")
+    return TextEdit(end, end, f"{_newline(text)}{' ' * node.start_mark.column}{bullet}{written}")
 
 
-def _remove(text: str, node: yaml.SequenceNode, index: int) -> TextEdit:
-    if len(node.value) < 2:
-        raise NotEditableError("removing the only item would leave an empty list, which means something else")
-    item, rest = node.value[index], node.value[index + 1 :]
+def _remove(text: str, node: yaml.CollectionNode, name: str) -> TextEdit:
+    """Remove an item or a key; an item that is alone leaves an empty list behind."""
+    entries = _entries(node)
+    index = next(n for n, (key, _, _) in enumerate(entries) if key == name)
+    if len(entries) == 1:
+        return _emptied(text, node)
+    _, first, last = entries[index]
     if node.flow_style:
-        if rest:
-            return TextEdit(item.start_mark.index, rest[0].start_mark.index, "")
-        return TextEdit(node.value[index - 1].end_mark.index, item.end_mark.index, "")
-    start = text.rfind("\n", 0, item.start_mark.index) + 1
-    if text[start : item.start_mark.index].strip() != "-":
+        if index + 1 < len(entries):
+            return TextEdit(first.start_mark.index, entries[index + 1][1].start_mark.index, "")
+        return TextEdit(entries[index - 1][2].end_mark.index, last.end_mark.index, "")
+    start = text.rfind("\n", 0, first.start_mark.index) + 1
+    before = text[start : first.start_mark.index].strip()
+    bullet = "-" if isinstance(node, yaml.SequenceNode) else ""
+    end = _line_end(text, _last(last).end_mark.index)
+    if before == bullet:
+        return TextEdit(start, min(end + len(_newline(text)), len(text)), "")
+    if bullet or index:
         raise NotEditableError("the item does not start on a line of its own")
-    end = _line_end(text, _last(item).end_mark.index)
-    return TextEdit(start, min(end + len(_newline(text)), len(text)), "")
+    return TextEdit(first.start_mark.index, entries[1][1].start_mark.index, "")  # behind the "-" of an item
+
+
+def _is_flow(node: yaml.Node) -> bool:
+    return isinstance(node, yaml.CollectionNode) and bool(node.flow_style)
+
+
+def _entries(node: yaml.CollectionNode) -> list[tuple[str, yaml.Node, yaml.Node]]:
+    """The entries of a list or a mapping: name or index, first and last node."""
+    if isinstance(node, yaml.MappingNode):
+        return [(key.value, key, value) for key, value in node.value]
+    return [(str(index), item, item) for index, item in enumerate(node.value)]
+
+
+def _emptied(text: str, node: yaml.CollectionNode) -> TextEdit:
+    """An empty list or mapping in the place of one with a single entry."""
+    empty = "[]" if isinstance(node, yaml.SequenceNode) else "{}"
+    if node.flow_style:
+        return TextEdit(node.start_mark.index, node.end_mark.index, empty)
+    start = node.start_mark.index
+    while text[start - 1] in " \n\r\t":
+        start -= 1
+    if text[start - 1] != ":":
+        raise NotEditableError("the list does not follow its key")
+    return TextEdit(start, _line_end(text, _last(node).end_mark.index), f" {empty}")
 
 
 # The nodes of the text.

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from netprobe.errors import InputError, Problem
+from netprobe.model.objects import Source
 from netprobe.model.policy import Origin, Policy
 from netprobe.policies.fields import Decoder, FieldError
 from netprobe.policies.kinds import PolicyKind, kind_of
@@ -34,6 +35,10 @@ class Document:
         """The kind of policy that it is, None for other objects and for policies that are not simulated."""
         kind = kind_of(self.api_version, self.kind)
         return kind if kind is not None and kind.read is not None else None
+
+    @property
+    def source(self) -> Source:
+        return Source(self.object, self.origin if self.origin.line else None)
 
     def problem(self, path: str, message: str) -> Problem:
         return self.problems([FieldError(path, message, "", path)])[0]

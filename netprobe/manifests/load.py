@@ -18,6 +18,7 @@ from netprobe.manifests.workload import Owner, Workload, all_pods, owner_of, rea
 from netprobe.model.cluster import Cluster, Namespace, Service
 from netprobe.model.flow import Pod, PodRef, ServiceRef
 from netprobe.model.labels import NAME_LABEL
+from netprobe.model.objects import Source
 from netprobe.model.policy import Origin, Policy, PolicyRef
 from netprobe.policies import fields, names
 from netprobe.policies.fields import Decoder
@@ -91,6 +92,7 @@ class Collector:
     _workloads: dict[Owner, Workload] = field(default_factory=dict)
     _policies: list[Policy] = field(default_factory=list)
     _services: list[tuple[Service, bool]] = field(default_factory=list)
+    _sources: dict[tuple[str, str], Source] = field(default_factory=dict)
     _generated: int = 0
 
     def add(self, document: Document) -> PolicyRef | None:
@@ -109,6 +111,7 @@ class Collector:
         metadata = decoder.mapping(obj.get("metadata"), "metadata")
         if kind == "Namespace":
             self._namespaces[name] = check_labels(decoder, metadata, "labels", "metadata")
+            self._sources[kind, name] = document.source
             self.described.add(name)
             return
         self._namespaces.setdefault(namespace, {})
@@ -116,6 +119,8 @@ class Collector:
             owner = owner_of(obj, namespace)
             if not is_finished(obj):
                 self._pods.append((read_pod(decoder, obj, PodRef(namespace, name)), owner))
+                if owner is None:
+                    self._sources[kind, f"{namespace}/{name}"] = document.source
             elif owner is not None:
                 self._finished.append(owner)
         elif kind == "Service":
@@ -123,6 +128,7 @@ class Collector:
         elif kind in WORKLOADS:
             key = Owner(namespace, kind, name)
             self._workloads[key] = read_workload(decoder, obj, key)
+            self._sources[kind, f"{namespace}/{name}"] = document.source
 
     def _policy(self, document: Document) -> PolicyRef | None:
         try:
@@ -137,6 +143,7 @@ class Collector:
         if self._is_new(document, policy.ref.namespace, policy.ref.name):
             self._namespaces.setdefault(policy.ref.namespace, {})
             self._policies.append(policy)
+            self._sources[policy.kind, str(policy.ref)] = document.source
         return policy.ref
 
     def _name(self, decoder: Decoder, document: Document) -> tuple[str, str]:
@@ -179,6 +186,7 @@ class Collector:
             {pod.ref: pod for pod in all_pods(self._pods, self._finished, self._workloads)},
             tuple(self._policies),
             dict(_with_addresses(self._services)),
+            sources=self._sources,
         )
 
 

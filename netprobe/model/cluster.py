@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from netprobe.model.flow import Address, Pod, PodRef, Protocol, ServiceRef
 from netprobe.model.labels import Labels
+from netprobe.model.objects import Source
 from netprobe.model.policy import STANDARD_TIERS, Policy, Tier
 
 
@@ -46,7 +47,8 @@ class Cluster:
     """Everything that decides a flow. A pod's namespace is always among `namespaces`.
 
     `tiers` may be in any order: each has its own `order`. A policy whose tier is not among them comes after
-    all others, in a tier that denies at its end.
+    all others, in a tier that denies at its end. `sources` holds the objects that can be changed, by kind and
+    name ("Namespace", "shop"), ("Deployment", "shop/web"): policies, namespaces, workloads, pods without one.
     """
 
     namespaces: Mapping[str, Namespace] = field(default_factory=dict)
@@ -54,3 +56,4 @@ class Cluster:
     policies: tuple[Policy, ...] = ()
     services: Mapping[ServiceRef, Service] = field(default_factory=dict)
     tiers: tuple[Tier, ...] = STANDARD_TIERS
+    sources: Mapping[tuple[str, str], Source] = field(default_factory=dict, compare=False, repr=False)

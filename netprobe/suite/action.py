@@ -70,13 +70,17 @@ def apply(cluster: Cluster, action: StepAction) -> Cluster:
     match action:
         case SetMetadata():
             return _change(cluster, action)
-        case ApplyPolicies(_, policies):
+        case ApplyPolicies(documents, policies):
             new = {policy.ref: policy for policy in policies}
             for policy in policies:
                 if policy.ref.namespace not in cluster.namespaces:
                     raise _error(action, f"there is no namespace {policy.ref.namespace} for {policy.ref}")
             kept = [new.pop(policy.ref, policy) for policy in cluster.policies]
-            return replace(cluster, policies=(*kept, *new.values()))
+            sources = {
+                (policy.kind, str(policy.ref)): document.source
+                for policy, document in zip(policies, documents, strict=False)
+            }
+            return replace(cluster, policies=(*kept, *new.values()), sources={**cluster.sources, **sources})
         case DeletePolicies(ref):
             kept = [policy for policy in cluster.policies if policy.ref != ref]
             if len(kept) == len(cluster.policies):

@@ -46,7 +46,7 @@ class _Loader:
         externals: dict[External, Ports] = {}
         if spec.topology is not None:
             self.problems += [text.problem(path, message) for path, message in duplicates(spec.topology)]
-            topology = topology_of(spec.topology) if spec.topology.namespaces else None
+            topology = topology_of(spec.topology, text.source) if spec.topology.namespaces else None
             externals = externals_of(spec.topology)
         documents, policies = self._policies(spec.policies, "policies", topology)
         expectation = self._expectation(spec.expect, "expect", externals)

@@ -15,6 +15,7 @@ from netprobe.errors import InputError, Problem
 from netprobe.manifests.excerpt import TextError
 from netprobe.manifests.files import STDIN, Source, read
 from netprobe.manifests.yaml_reader import read_yaml
+from netprobe.model.objects import Source as APISource
 from netprobe.model.policy import Origin
 from netprobe.model.text import dotted
 from netprobe.policies.fields import shown, type_name
@@ -33,9 +34,10 @@ _WANTED = {
 
 @dataclass(frozen=True, slots=True)
 class SuiteText:
-    """A suite file: its content, and the place of each path in it."""
+    """A suite file: its content, checked and as it is written, and the place of each path in it."""
 
     spec: SuiteSpec
+    source: APISource
     origin: Origin
     folder: Path
 
@@ -81,7 +83,7 @@ def read_suite(path: str | os.PathLike[str]) -> SuiteText:
         raise InputError([*problems, *_problems(error, origin)]) from error
     if problems:
         raise InputError(problems)
-    return SuiteText(spec, origin, file.parent if source.path else Path())
+    return SuiteText(spec, APISource(tree.value, origin), origin, file.parent if source.path else Path())
 
 
 def _problems(error: ValidationError, origin: Origin) -> Iterator[Problem]:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from ipaddress import IPv4Address
 
 from netprobe.model.cluster import Cluster, Namespace
 from netprobe.model.flow import ContainerPort, External, Pod, PodRef, Protocol
 from netprobe.model.labels import NAME_LABEL
+from netprobe.model.objects import Source
 from netprobe.model.policy import Policy
 from netprobe.suite.schema import NamespaceSpec, PodSpec, PortSpec, TopologySpec
 
@@ -23,18 +24,19 @@ class Topology:
 
     A pod with `replicas: N` is N pods, NAME-0 to NAME-(N-1), whose `workload` is "Pod/NAME". `node` is None
     if any node will do. The addresses are made up, from 10.244.0.10 on. `annotations` are those of pods, and
-    of namespaces by name: for admission, and for the lab's faults.
+    of namespaces by name: for admission, and for the lab's faults. `sources` leads to each in the suite file.
     """
 
     namespaces: Mapping[str, Namespace] = field(default_factory=dict)
     pods: Mapping[PodRef, Pod] = field(default_factory=dict)
     annotations: Mapping[PodRef | str, Mapping[str, str]] = field(default_factory=dict)
+    sources: Mapping[tuple[str, str], Source] = field(default_factory=dict)
 
     def cluster(self, policies: tuple[Policy, ...] = ()) -> Cluster:
-        return Cluster(dict(self.namespaces), dict(self.pods), policies)
+        return Cluster(dict(self.namespaces), dict(self.pods), policies, sources=self.sources)
 
 
-def topology_of(spec: TopologySpec) -> Topology:
+def topology_of(spec: TopologySpec, source: Source) -> Topology:
     """The records of a topology that the schema has checked; `duplicates` finds names that occur twice."""
     namespaces = {
         each.name: Namespace(each.name, {**each.labels, NAME_LABEL: each.name}) for each in spec.namespaces
@@ -50,7 +52,13 @@ def topology_of(spec: TopologySpec) -> Topology:
                 pods[ref] = _pod(ref, pod, FIRST_ADDRESS + len(pods))
                 if pod.annotations:
                     annotations[ref] = pod.annotations
-    return Topology(namespaces, pods, annotations)
+    sources: dict[tuple[str, str], Source] = {}
+    for i, each in enumerate(spec.namespaces):
+        path = ("topology", "namespaces", i)
+        sources["Namespace", each.name] = replace(source, path=path)
+        for j, pod in enumerate(each.pods):
+            sources["Pod", f"{each.name}/{pod.name}"] = replace(source, path=(*path, "pods", j))
+    return Topology(namespaces, pods, annotations, sources)
 
 
 def externals_of(spec: TopologySpec) -> dict[External, tuple[ContainerPort, ...]]:
