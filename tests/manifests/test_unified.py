@@ -73,7 +73,7 @@ TEXTS = {
     "more than ASCII": f"# café \U0001f511\n{BLOCK}",
 }
 PEER = {"podSelector": {"matchLabels": {"app": "new", "on": "true"}}}
-OPERATIONS = {
+OPERATIONS: dict[str, dict[str, Any]] = {
     "append": {"op": "add", "path": "/spec/ingress/0/from/-", "value": PEER},
     "insert": {"op": "add", "path": "/spec/ingress/0", "value": {"from": [PEER], "ports": [{"port": 53}]}},
     "insert between": {"op": "add", "path": "/spec/ingress/0/from/1", "value": PEER},
