@@ -13,7 +13,7 @@ from netprobe.model.policy import (
     IPBlock,
     NamedPort,
     Networks,
-    NoPeer,
+    OtherProtocol,
     Peer,
     PodPeer,
     Policy,
@@ -39,14 +39,12 @@ def of_peer(
         case Networks(cidrs):
             found = (_of_block(simulator, IPBlock(cidr), peer, family) for cidr in cidrs)
             return None if None in (obstacles := list(found)) else obstacles[0]
-        case NoPeer():
+        case _:
             return Obstacle(
                 ObstacleKind.UNKNOWN_PEER,
                 "netprobe does not know this kind of peer",
                 describe_peer(entry, policy.ref.namespace),
             )
-        case _:
-            assert_never(entry)
 
 
 def _of_selectors(policy: Policy, entry: PodPeer, peer: Endpoint) -> Obstacle | None:
@@ -125,12 +123,14 @@ def of_port(entry: Port, flow: Flow, destination: Endpoint) -> Obstacle | None:
     match entry:
         case AnyPort():  # opens everything
             return None
-        case PortRange() | NamedPort() if entry.protocol is not flow.protocol:
+        case PortRange() | NamedPort() if entry.protocol not in {None, flow.protocol}:
             return Obstacle(ObstacleKind.PROTOCOL, f"it opens {wanted}, not {actual}", wanted, actual)
         case PortRange():
             return Obstacle(ObstacleKind.PORT, f"it opens {wanted}, not {actual}", wanted, actual)
         case NamedPort():
             return _of_name(entry, actual, destination, declared)
+        case OtherProtocol(name):
+            return Obstacle(ObstacleKind.PROTOCOL, f"it opens {name}, not {actual}", wanted, actual)
         case _:
             assert_never(entry)
 
@@ -139,17 +139,18 @@ def _of_name(
     entry: NamedPort, actual: str, destination: Endpoint, declared: tuple[ContainerPort, ...]
 ) -> Obstacle:
     wanted = describe_port(entry)
+    own = f"{entry.protocol.value} " if entry.protocol else ""
     if destination.pod is None:
         text = f"{destination.name} is not a pod, so it has no port named {entry.name}"
         return Obstacle(ObstacleKind.PORT_NAME, text, wanted)
-    numbers = [p.number for p in declared if p.name == entry.name and p.protocol is entry.protocol]
+    numbers = [p.number for p in declared if p.name == entry.name and entry.protocol in {None, p.protocol}]
     if not numbers:
         others = [p.protocol.value for p in declared if p.name == entry.name]
         more = f" (only one of {others[0]})" if others else ""
-        text = f"{destination.name} has no {entry.protocol.value} port named {entry.name}{more}"
+        text = f"{destination.name} has no {own}port named {entry.name}{more}"
         return Obstacle(ObstacleKind.PORT_NAME, text, wanted)
     found = ", ".join(map(str, numbers))
-    text = f"{entry.name} is {entry.protocol.value} {found} on {destination.name}, not {actual}"
+    text = f"{entry.name} is {own}{found} on {destination.name}, not {actual}"
     return Obstacle(ObstacleKind.PORT_NAME, text, wanted, found)
 
 
@@ -162,8 +163,6 @@ def describe_peer(entry: Peer, namespace: str = "its own namespace") -> str:
             return f"{cidr}" + (f" except {', '.join(map(str, excluded))}" if excluded else "")
         case Networks(cidrs):
             return ", ".join(map(str, cidrs))
-        case NoPeer():
-            return "an unknown peer"
         case PodPeer(pods, None):
             return f"{describe_pods(pods)} of {namespace}"
         case PodPeer(pods, namespaces):
@@ -172,7 +171,7 @@ def describe_peer(entry: Peer, namespace: str = "its own namespace") -> str:
                 f"{describe_pods(pods)} of {'all namespaces' if everywhere else f'namespaces {namespaces}'}"
             )
         case _:
-            assert_never(entry)
+            return "an unknown peer"
 
 
 def describe_pods(selector: Selector) -> str:
@@ -185,7 +184,9 @@ def describe_port(entry: Port) -> str:
         case AnyPort():
             return "every port"
         case NamedPort(name, protocol):
-            return f"{protocol.value} {name}"
+            return f"{protocol.value if protocol else 'port'} {name}"
+        case OtherProtocol(name):
+            return name
         case PortRange(protocol, 1, 65535):
             return f"all of {protocol.value}"
         case PortRange(protocol, first, last):

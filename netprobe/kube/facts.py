@@ -108,8 +108,8 @@ def cni_by_groups(groups: Iterable[str]) -> tuple[str, str] | None:
 
 POLICY_KINDS: Final[Mapping[str, tuple[str, ...]]] = {
     # an API group -> its resources that decide flows and are not simulated
-    group: tuple(kind.plural for kind in NOT_SIMULATED if kind.group == group)
-    for group in dict.fromkeys(kind.group for kind in NOT_SIMULATED)
+    group: tuple(kind.plural for kind in NOT_SIMULATED if group in kind.groups)
+    for group in dict.fromkeys(group for kind in NOT_SIMULATED for group in kind.groups)
 }
 SAME_OBJECTS: Final[Mapping[str, str]] = {"projectcalico.org": "crd.projectcalico.org"}
 """A group whose objects another group also serves; if both are served, only the other is read."""

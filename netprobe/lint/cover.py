@@ -20,6 +20,7 @@ from netprobe.model.policy import (
     IPBlock,
     NamedPort,
     Network,
+    OtherProtocol,
     Peer,
     PodPeer,
     Port,
@@ -104,7 +105,8 @@ def _port_within(port: Port, others: tuple[Port, ...]) -> bool:
         case AnyPort():
             return all(_port_within(full, others) for full in EVERY_PORT)
         case NamedPort(_, protocol):
-            return port in others or _port_within(PortRange(protocol), others)
+            wide = Protocol if protocol is None else (protocol,)
+            return port in others or all(_port_within(PortRange(each), others) for each in wide)
         case PortRange(protocol, first, last):
             for other in sorted(
                 (o for o in others if isinstance(o, PortRange) and o.protocol is protocol),
@@ -113,6 +115,8 @@ def _port_within(port: Port, others: tuple[Port, ...]) -> bool:
                 if other.first <= first <= other.last:
                     first = other.last + 1
             return first > last
+        case OtherProtocol():
+            return port in others
 
 
 def selects_everything(selector: Selector) -> bool:

@@ -10,7 +10,7 @@ from netprobe.errors import InputError, Problem
 from netprobe.model.objects import Source
 from netprobe.model.policy import Origin, Policy
 from netprobe.policies.fields import Decoder, FieldError
-from netprobe.policies.kinds import PolicyKind, kind_of
+from netprobe.policies.kinds import PolicyKind, Record, kind_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +68,14 @@ def read_policy(
     document: Document, *, namespace: str = "default", strict: bool = True
 ) -> tuple[Policy | None, list[FieldError]]:
     """The policy of a document, or everything that the API server would refuse in it."""
+    record, decoder = read_record(document, namespace=namespace, strict=strict)
+    return record if isinstance(record, Policy) else None, decoder.errors
+
+
+def read_record(
+    document: Document, *, namespace: str = "default", strict: bool = True
+) -> tuple[Record | None, Decoder]:
+    """What an object of a policy kind is in the model, with the decoder's errors and warnings."""
     kind, obj = document.policy_kind, document.object
     if kind is None or kind.read is None:
         raise ValueError(f"{document.origin} is not a policy")
@@ -75,4 +83,4 @@ def read_policy(
     checked = {key: value for key, value in obj.items() if key != "status"} if "status" in obj else obj
     decoder = Decoder(strict=strict)
     origin = document.origin if document.origin.line else None
-    return kind.read(decoder, checked, namespace=namespace, origin=origin), decoder.errors
+    return kind.read(decoder, checked, namespace=namespace, origin=origin), decoder

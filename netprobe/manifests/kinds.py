@@ -13,8 +13,9 @@ WORKLOADS = frozenset(
     ("Deployment", "StatefulSet", "DaemonSet", "ReplicaSet", "ReplicationController", "Job", "CronJob")
 )
 """Kinds with a pod template."""
+_CORE = ("Namespace", "Node", "Pod", "Service", "ServiceAccount", "ReplicationController", "List")
 _CURRENT = {
-    **dict.fromkeys(("Namespace", "Pod", "Service", "ReplicationController", "List"), "v1"),
+    **dict.fromkeys(_CORE, "v1"),
     **dict.fromkeys(("Deployment", "StatefulSet", "DaemonSet", "ReplicaSet"), "apps/v1"),
     **dict.fromkeys(("Job", "CronJob"), "batch/v1"),
     **{kind.kind: kind.api_version for kind in SIMULATED if kind.group in _OWN_GROUPS},

@@ -9,19 +9,30 @@ from ipaddress import IPv4Address
 from typing import Any
 
 from netprobe.errors import InputError, Problem
-from netprobe.manifests.document import Document, parse_policy
+from netprobe.manifests.document import Document, read_record
 from netprobe.manifests.kinds import WORKLOADS, Relevance, relevance
-from netprobe.manifests.pod import is_finished, read_pod
+from netprobe.manifests.pod import is_finished, read_node, read_pod
 from netprobe.manifests.reader import Reader
 from netprobe.manifests.service import read_service
 from netprobe.manifests.workload import Owner, Workload, all_pods, owner_of, read_workload
-from netprobe.model.cluster import Cluster, Namespace, Service
+from netprobe.model.cluster import Cluster, Namespace, Node, Service
 from netprobe.model.flow import Pod, PodRef, ServiceRef
-from netprobe.model.labels import NAME_LABEL
+from netprobe.model.labels import NAME_LABEL, Labels
 from netprobe.model.objects import Source
-from netprobe.model.policy import Origin, Policy, PolicyRef
+from netprobe.model.policy import (
+    STANDARD_TIERS,
+    NetworkSet,
+    Origin,
+    Policy,
+    PolicyRef,
+    Staged,
+    Tier,
+    Unsimulated,
+    tier_name,
+)
 from netprobe.policies import fields, names
 from netprobe.policies.fields import Decoder
+from netprobe.policies.kinds import kind_of
 from netprobe.policies.metadata import check_labels, read_names
 
 _FIRST_SERVICE_ADDRESS = IPv4Address("10.96.0.10")
@@ -54,6 +65,8 @@ def load(paths: Iterable[str | os.PathLike[str]]) -> Loaded:
     collector = Collector(problems=reader.problems)  # one list, in reading order
     for document in reader.documents(paths):
         collector.add(document)
+    for document in reader.unsimulated:
+        collector.add(document)
     return Loaded(
         collector.cluster(), dict(reader.skipped), dict(reader.not_simulated), tuple(reader.overlays)
     )
@@ -68,7 +81,8 @@ def from_objects(objects: Iterable[Mapping[str, Any]]) -> Cluster:
     collector = Collector(strict=False)
     for obj in objects:
         kind, metadata = str(obj.get("kind")), obj.get("metadata") or {}
-        if relevance(str(obj.get("apiVersion")), kind)[0] is Relevance.MATTERS:
+        relevant = relevance(str(obj.get("apiVersion")), kind)[0]
+        if relevant in {Relevance.MATTERS, Relevance.NOT_SIMULATED}:
             name = "/".join(filter(None, (metadata.get("namespace"), metadata.get("name"))))
             collector.add(Document(Origin(f"{kind} {name}", 0), obj))
     return collector.cluster()
@@ -79,11 +93,13 @@ class Collector:
     """Takes documents and makes the cluster. `strict`: unknown fields of policies are errors, as in files.
 
     `described`: the namespaces that have an object of their own, so that their labels are known.
+    `warnings`: what the enforcer of an object ignores in it.
     """
 
     strict: bool = True
     default_namespace: str = "default"
     problems: list[Problem] = field(default_factory=list)
+    warnings: list[Problem] = field(default_factory=list)
     described: set[str] = field(default_factory=set)
     _seen: dict[tuple[str, str, str], Origin] = field(default_factory=dict)
     _namespaces: dict[str, dict[str, str]] = field(default_factory=dict)
@@ -91,6 +107,12 @@ class Collector:
     _finished: list[Owner] = field(default_factory=list)
     _workloads: dict[Owner, Workload] = field(default_factory=dict)
     _policies: list[Policy] = field(default_factory=list)
+    _staged: list[Staged] = field(default_factory=list)
+    _tiers: dict[str, Tier] = field(default_factory=lambda: {tier.name: tier for tier in STANDARD_TIERS})
+    _sets: list[NetworkSet] = field(default_factory=list)
+    _accounts: dict[tuple[str, str], Labels] = field(default_factory=dict)
+    _nodes: dict[str, Node] = field(default_factory=dict)
+    _unsimulated: list[Unsimulated] = field(default_factory=list)
     _services: list[tuple[Service, bool]] = field(default_factory=list)
     _sources: dict[tuple[str, str], Source] = field(default_factory=dict)
     _generated: int = 0
@@ -98,7 +120,10 @@ class Collector:
     def add(self, document: Document) -> PolicyRef | None:
         """Take one object. Returns the name of a policy, which may have been generated here."""
         if document.policy_kind is not None:
-            return self._policy(document)
+            return self._record(document)
+        if kind_of(document.api_version, document.kind) is not None:
+            self._unsimulated.append(unsimulated(document, self.default_namespace))
+            return None
         decoder = Decoder(strict=False)
         namespace, name = self._name(decoder, document)
         if decoder.errors or self._is_new(document, namespace, name):
@@ -109,6 +134,9 @@ class Collector:
     def _read(self, decoder: Decoder, document: Document, namespace: str, name: str) -> None:
         obj, kind = document.object, document.kind
         metadata = decoder.mapping(obj.get("metadata"), "metadata")
+        if kind == "Node":
+            self._nodes[name] = read_node(decoder, obj, name)
+            return
         if kind == "Namespace":
             self._namespaces[name] = check_labels(decoder, metadata, "labels", "metadata")
             self._sources[kind, name] = document.source
@@ -123,6 +151,8 @@ class Collector:
                     self._sources[kind, f"{namespace}/{name}"] = document.source
             elif owner is not None:
                 self._finished.append(owner)
+        elif kind == "ServiceAccount":
+            self._accounts[namespace, name] = check_labels(decoder, metadata, "labels", "metadata")
         elif kind == "Service":
             self._services.append(read_service(decoder, obj, ServiceRef(namespace, name)))
         elif kind in WORKLOADS:
@@ -130,21 +160,31 @@ class Collector:
             self._workloads[key] = read_workload(decoder, obj, key)
             self._sources[kind, f"{namespace}/{name}"] = document.source
 
-    def _policy(self, document: Document) -> PolicyRef | None:
-        try:
-            policy = parse_policy(document, namespace=self.default_namespace, strict=self.strict)
-        except InputError as error:
-            self.problems += error.problems
-            return None
+    def _record(self, document: Document) -> PolicyRef | None:
+        """Take an object of a policy kind. Returns the name of a policy."""
+        record, decoder = read_record(document, namespace=self.default_namespace, strict=self.strict)
+        self.problems += document.problems(decoder.errors)
+        self.warnings += document.problems(decoder.warnings)
+        match record:
+            case Policy() if self._is_new(document, *_name_of(record := self._named(document, record))):
+                if record.ref.namespace:
+                    self._namespaces.setdefault(record.ref.namespace, {})
+                self._policies.append(record)
+                self._sources[record.kind, str(record.ref)] = document.source
+            case Staged(policy) if self._is_new(document, *_name_of(policy)):
+                self._staged.append(record)
+            case Tier(name) if self._is_new(document, "", name):
+                self._tiers[tier_name(name)] = replace(record, name=tier_name(name))
+            case NetworkSet(namespace, name) if self._is_new(document, namespace, name):
+                self._sets.append(record)
+        return record.ref if isinstance(record, Policy) else None
+
+    def _named(self, document: Document, policy: Policy) -> Policy:
+        """The policy with the name that a server would make if it only has a `generateName`."""
         metadata = document.object["metadata"]
-        if not metadata.get("name"):
-            ref = PolicyRef(policy.ref.namespace, self._generate(metadata["generateName"]))
-            policy = replace(policy, ref=ref)
-        if self._is_new(document, policy.ref.namespace, policy.ref.name):
-            self._namespaces.setdefault(policy.ref.namespace, {})
-            self._policies.append(policy)
-            self._sources[policy.kind, str(policy.ref)] = document.source
-        return policy.ref
+        if metadata.get("name"):
+            return policy
+        return replace(policy, ref=replace(policy.ref, name=self._generate(metadata["generateName"])))
 
     def _name(self, decoder: Decoder, document: Document) -> tuple[str, str]:
         """Namespace and name; what the server would refuse is collected."""
@@ -164,10 +204,12 @@ class Collector:
 
     def _is_new(self, document: Document, namespace: str, name: str) -> bool:
         """Whether no other object of that kind has this name; the second one is a problem."""
-        kind = document.kind
-        where = name if kind == "Namespace" else f"{namespace}/{name}"
+        kind, known = document.kind, kind_of(document.api_version, document.kind)
+        if kind in {"Namespace", "Node"} or (known is not None and not known.namespaced):
+            namespace = ""
+        where = f"{namespace}/{name}" if namespace else name
         group = document.api_version.rpartition("/")[0]  # several have a kind NetworkPolicy
-        key = (f"{kind}.{group}", "" if kind == "Namespace" else namespace, name)
+        key = (known.key if known is not None else f"{kind}.{group}", namespace, name)
         first = self._seen.setdefault(key, document.origin)
         if first is document.origin:
             return True
@@ -186,8 +228,31 @@ class Collector:
             {pod.ref: pod for pod in all_pods(self._pods, self._finished, self._workloads)},
             tuple(self._policies),
             dict(_with_addresses(self._services)),
+            tuple(self._tiers.values()),
+            tuple(self._sets),
+            self._accounts,
+            self._nodes,
+            tuple(self._staged),
+            tuple(self._unsimulated),
             sources=self._sources,
         )
+
+
+def unsimulated(document: Document, default_namespace: str = "default") -> Unsimulated:
+    """An object of a kind that is not simulated. Nothing in it is checked."""
+    kind, metadata = kind_of(document.api_version, document.kind), document.object.get("metadata")
+    known: Mapping[str, Any] = metadata if isinstance(metadata, Mapping) else {}
+    namespaced = kind is None or kind.namespaced
+    ref = PolicyRef(
+        str(known.get("namespace") or default_namespace) if namespaced else "",
+        str(known.get("name") or known.get("generateName") or ""),
+        document.kind if kind is None else kind.key,
+    )
+    return Unsimulated(ref, document.origin if document.origin.line else None)
+
+
+def _name_of(policy: Policy) -> tuple[str, str]:
+    return policy.ref.namespace, policy.ref.name
 
 
 def _with_addresses(services: list[tuple[Service, bool]]) -> Iterator[tuple[ServiceRef, Service]]:

@@ -1,6 +1,6 @@
-"""Pods, as far as the network sees them: name, labels, addresses, ports, node and readiness.
+"""Pods and nodes, as far as the network sees them: name, labels, addresses, ports, account and readiness.
 
-The rest of a pod is not read and not checked.
+The rest of an object is not read and not checked.
 """
 
 from __future__ import annotations
@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from netprobe.model.cluster import Node
 from netprobe.model.flow import Address, ContainerPort, Pod, PodRef
 from netprobe.policies import fields, names
 from netprobe.policies.address import read_address
@@ -38,7 +39,27 @@ def read_pod(decoder: Decoder, obj: Mapping[str, Any], ref: PodRef) -> Pod:
         _addresses(decoder, status, "hostIPs", "hostIP"),
         decoder.boolean(spec, "hostNetwork", "spec"),
         _is_ready(decoder, status),
+        account_of(decoder, spec, "spec"),
     )
+
+
+def account_of(decoder: Decoder, spec: Mapping[str, Any], path: str) -> str:
+    """The service account of a pod, which admission sets to "default" (`serviceAccount` is an old name)."""
+    name = decoder.string(spec, "serviceAccountName", path) or decoder.string(spec, "serviceAccount", path)
+    return name or "default"
+
+
+def read_node(decoder: Decoder, obj: Mapping[str, Any], name: str) -> Node:
+    """The record of a Node object; errors are collected in `decoder`."""
+    metadata = decoder.mapping(obj.get("metadata"), "metadata")
+    status = decoder.mapping(obj.get("status"), "status")
+    addresses = []
+    for item, path in decoder.items(status, "addresses", "status"):
+        entry = decoder.mapping(item, path)
+        if str(entry.get("type")).endswith("IP") and (text := decoder.string(entry, "address", path)):
+            addresses.append(read_address(decoder, text, f"{path}.address"))
+    known = dict.fromkeys(address for address in addresses if address is not None)
+    return Node(name, check_labels(decoder, metadata, "labels", "metadata"), tuple(known))
 
 
 def _is_ready(decoder: Decoder, status: Mapping[str, Any]) -> bool:

@@ -38,12 +38,14 @@ class Reader:
     """Reads files and collects problems.
 
     `skipped` counts the objects that are skipped, by kind. `not_simulated` counts those among them that
-    decide flows: policies of other kinds. `overlays` are folders whose files Kustomize changes.
+    decide flows, policies of other kinds, and `unsimulated` has them. `overlays` are folders whose files
+    Kustomize changes.
     """
 
     problems: list[Problem] = field(default_factory=list)
     skipped: Counter[str] = field(default_factory=Counter)
     not_simulated: Counter[str] = field(default_factory=Counter)
+    unsimulated: list[Document] = field(default_factory=list)
     overlays: list[str] = field(default_factory=list)
 
     def documents(self, paths: Iterable[str | os.PathLike[str]]) -> Iterator[Document]:
@@ -119,6 +121,7 @@ class Reader:
         match verdict:
             case Relevance.NOT_SIMULATED:
                 self.not_simulated[text] += 1
+                self.unsimulated.append(document)
                 self.skipped[text] += 1
             case Relevance.SKIPPED:
                 self.skipped[text] += 1

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
-from netprobe.manifests.pod import ports_of
+from netprobe.manifests.pod import account_of, ports_of
 from netprobe.model.flow import Pod, PodRef
 from netprobe.model.labels import Labels
 from netprobe.policies import fields
@@ -105,6 +105,7 @@ def read_workload(decoder: Decoder, obj: Mapping[str, Any], key: Owner) -> Workl
         labels | added_labels(key.kind, key.name, ordinal=_only_ordinal(decoder, obj, replicas)),
         ports=ports_of(decoder, spec, f"{path}.spec"),
         host_network=decoder.boolean(spec, "hostNetwork", f"{path}.spec"),
+        service_account=account_of(decoder, spec, f"{path}.spec"),
         workload=f"{key.kind}/{key.name}",
     )
     return Workload(key, owner_of(obj, key.namespace), pod, idle=replicas == 0)

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from netprobe.model.flow import Address, Pod, PodRef, Protocol, ServiceRef
 from netprobe.model.labels import Labels
 from netprobe.model.objects import Source
-from netprobe.model.policy import STANDARD_TIERS, Policy, Tier
+from netprobe.model.policy import STANDARD_TIERS, NetworkSet, Policy, Staged, Tier, Unsimulated
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,6 +17,15 @@ class Namespace:
 
     name: str
     labels: Labels
+
+
+@dataclass(frozen=True, slots=True)
+class Node:
+    """A node, its labels and its addresses, internal and external ones."""
+
+    name: str
+    labels: Labels
+    addresses: tuple[Address, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,8 +56,11 @@ class Cluster:
     """Everything that decides a flow. A pod's namespace is always among `namespaces`.
 
     `tiers` may be in any order: each has its own `order`. A policy whose tier is not among them comes after
-    all others, in a tier that denies at its end. `sources` holds the objects that can be changed, by kind and
-    name ("Namespace", "shop"), ("Deployment", "shop/web"): policies, namespaces, workloads, pods without one.
+    all others, in a tier that denies at its end.
+    `service_accounts` holds labels by namespace and name; an account that is not there has none.
+    `staged` policies are shown and never enforced. `unsimulated` objects may decide flows, and what they say
+    is not evaluated. `sources` holds the objects that can be changed, by kind and name ("Namespace", "shop"),
+    ("Deployment", "shop/web"): policies, namespaces, workloads, pods without one.
     """
 
     namespaces: Mapping[str, Namespace] = field(default_factory=dict)
@@ -56,4 +68,9 @@ class Cluster:
     policies: tuple[Policy, ...] = ()
     services: Mapping[ServiceRef, Service] = field(default_factory=dict)
     tiers: tuple[Tier, ...] = STANDARD_TIERS
+    network_sets: tuple[NetworkSet, ...] = ()
+    service_accounts: Mapping[tuple[str, str], Labels] = field(default_factory=dict)
+    nodes: Mapping[str, Node] = field(default_factory=dict)
+    staged: tuple[Staged, ...] = ()
+    unsimulated: tuple[Unsimulated, ...] = ()
     sources: Mapping[tuple[str, str], Source] = field(default_factory=dict, compare=False, repr=False)

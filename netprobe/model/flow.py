@@ -111,6 +111,7 @@ class Pod:
     node_addresses: tuple[Address, ...] = ()
     host_network: bool = False
     ready: bool = True
+    service_account: str = "default"
     workload: str | None = None  # "Deployment/web" if the pod comes from one
 
 

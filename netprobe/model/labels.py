@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 
 from netprobe.model.fastenum import FastEnum
+
+if TYPE_CHECKING:
+    from netprobe.model.expression import Expression
 
 Labels: TypeAlias = Mapping[str, str]
 
@@ -57,14 +60,15 @@ class Requirement:
 
 @dataclass(frozen=True, slots=True)
 class Selector:
-    """A LabelSelector: matchLabels and matchExpressions, all of which must hold.
+    """A LabelSelector: matchLabels and matchExpressions; or a boolean expression. All given must hold.
 
-    Without either it selects everything of its kind (types.go, metav1.LabelSelector).
+    Without any it selects everything of its kind (types.go, metav1.LabelSelector).
     `match_labels` holds (key, value) pairs, sorted by key.
     """
 
     match_labels: tuple[tuple[str, str], ...] = ()
     requirements: tuple[Requirement, ...] = ()
+    expression: Expression | None = None
 
     @classmethod
     def of(cls, labels: Labels | None = None, *requirements: Requirement) -> Selector:
@@ -75,14 +79,17 @@ class Selector:
 
         An empty value matches only a present, empty value: an absent key equals nothing.
         """
-        return all(key in labels and labels[key] == value for key, value in self.match_labels) and all(
-            requirement.matches(labels) for requirement in self.requirements
+        return (
+            all(key in labels and labels[key] == value for key, value in self.match_labels)
+            and all(requirement.matches(labels) for requirement in self.requirements)
+            and (self.expression is None or self.expression.matches(labels))
         )
 
     def __str__(self) -> str:
-        """As `kubectl get -l` writes it; "everything" for an empty selector."""
+        """As `kubectl get -l` writes it, an expression as Calico does; "everything" for an empty selector."""
         parts = [f"{key}={value}" for key, value in self.match_labels]
         parts += [str(requirement) for requirement in self.requirements]
+        parts += [str(self.expression)] if self.expression is not None else []
         return ",".join(parts) or "everything"
 
 

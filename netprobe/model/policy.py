@@ -27,8 +27,8 @@ from ipaddress import IPv4Network, IPv6Network
 from typing import TypeAlias
 
 from netprobe.model.fastenum import FastEnum
-from netprobe.model.flow import Protocol
-from netprobe.model.labels import EVERYTHING, Selector
+from netprobe.model.flow import Protocol, ServiceRef
+from netprobe.model.labels import EVERYTHING, Labels, Selector
 
 Network: TypeAlias = IPv4Network | IPv6Network
 
@@ -45,129 +45,6 @@ class Action(FastEnum):
     DENY = "deny"
     PASS = "pass"  # noqa: S105 (not a password): leave the tier and go on with the next one
     LOG = "log"  # go on with the next rule
-
-
-@dataclass(frozen=True, slots=True)
-class Tier:
-    """Policies that are evaluated together; tiers with a lower `order` come first, ties by name.
-
-    `default` is DENY or PASS: what happens to a flow that policies of the tier apply to and no rule matches.
-    """
-
-    name: str
-    order: float
-    default: Action
-
-
-ADMIN_TIER = Tier("Admin", 1_000, Action.PASS)
-DEFAULT_TIER = Tier("default", 1_000_000, Action.DENY)
-BASELINE_TIER = Tier("Baseline", 10_000_000, Action.PASS)
-STANDARD_TIERS = (ADMIN_TIER, DEFAULT_TIER, BASELINE_TIER)
-"""The tiers of ClusterNetworkPolicy and, between them, of NetworkPolicy.
-
-The orders are those of Calico, whose own tiers may be anywhere between them. Elsewhere there are no
-other tiers, so only the sequence matters.
-"""
-
-NETWORK_POLICY = "NetworkPolicy"
-"""The kind of networking.k8s.io."""
-
-NETWORK_POLICY_ORDER = 1_000
-"""The order of NetworkPolicies among Calico's policies in the tier `default`."""
-
-
-@dataclass(frozen=True, slots=True)
-class AnyPeer:
-    """A rule without `from`/`to`, or with an empty list: everyone, external addresses included."""
-
-
-@dataclass(frozen=True, slots=True)
-class PodPeer:
-    """Pods by selector. `namespaces=None` means the policy's own namespace; a selector, matching ones."""
-
-    pods: Selector = EVERYTHING
-    namespaces: Selector | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class IPBlock:
-    """Addresses inside `cidr` and in none of `excluded`."""
-
-    cidr: Network
-    excluded: tuple[Network, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class Networks:
-    """Addresses inside any of the networks, those of pods included, whatever the network plugin.
-
-    NetworkPolicy's ipBlock is an IPBlock: plugins differ in whether that matches pods.
-    """
-
-    cidrs: tuple[Network, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class NoPeer:
-    """A peer that matches no end: it uses a field that netprobe or the network plugin does not know."""
-
-
-Peer: TypeAlias = AnyPeer | PodPeer | IPBlock | Networks | NoPeer
-
-
-@dataclass(frozen=True, slots=True)
-class AnyPort:
-    """A rule without `ports`, or with an empty list: every port of every protocol."""
-
-
-@dataclass(frozen=True, slots=True)
-class PortRange:
-    """Ports `first` to `last`, both included; 1 to 65535 if the entry names no port."""
-
-    protocol: Protocol = Protocol.TCP
-    first: int = 1
-    last: int = 65535
-
-
-@dataclass(frozen=True, slots=True)
-class NamedPort:
-    """A port by name, looked up on the destination pod; the protocol must match too."""
-
-    name: str
-    protocol: Protocol = Protocol.TCP
-
-
-Port: TypeAlias = AnyPort | PortRange | NamedPort
-
-ANY_PEER = (AnyPeer(),)
-ANY_PORT = (AnyPort(),)
-
-
-@dataclass(frozen=True, slots=True)
-class Rule:
-    """One item of `ingress` or `egress`: it matches any of the peers, on any of the ports.
-
-    Both tuples are never empty; their order is that of the manifest, so that an index names an item.
-    """
-
-    peers: tuple[Peer, ...] = ANY_PEER
-    ports: tuple[Port, ...] = ANY_PORT
-    action: Action = Action.ALLOW
-
-
-@dataclass(frozen=True, slots=True, order=True)
-class PolicyRef:
-    """The identity of a policy. `namespace` is "" for a cluster-scoped kind, as in the Kubernetes API.
-
-    `kind` is the kind's name, with the API group if the name alone would be ambiguous.
-    """
-
-    namespace: str
-    name: str
-    kind: str = NETWORK_POLICY
-
-    def __str__(self) -> str:
-        return f"{self.namespace}/{self.name}" if self.namespace else self.name
 
 
 @dataclass(frozen=True, slots=True)
@@ -207,11 +84,228 @@ class Origin:
 
 
 @dataclass(frozen=True, slots=True)
-class Subject:
-    """The pods that a policy applies to; `namespaces` None: those of the policy's own namespace."""
+class Tier:
+    """Policies that are evaluated together; tiers with a lower `order` come first, ties by name.
+
+    `default` is DENY or PASS: what happens to a flow that policies of the tier apply to and no rule matches.
+    """
+
+    name: str
+    order: float
+    default: Action
+    origin: Origin | None = field(default=None, compare=False, repr=False)
+
+
+ADMIN_TIER = Tier("Admin", 1_000, Action.PASS)
+DEFAULT_TIER = Tier("default", 1_000_000, Action.DENY)
+BASELINE_TIER = Tier("Baseline", 10_000_000, Action.PASS)
+STANDARD_TIERS = (ADMIN_TIER, DEFAULT_TIER, BASELINE_TIER)
+"""The tiers of ClusterNetworkPolicy and, between them, of NetworkPolicy.
+
+The orders are those of Calico, whose own tiers may be anywhere between them. Elsewhere there are no
+other tiers, so only the sequence matters.
+"""
+
+_ALIASES = {
+    "kube-admin": ADMIN_TIER.name,
+    "kube-baseline": BASELINE_TIER.name,
+    "adminnetworkpolicy": ADMIN_TIER.name,  # Calico 3.29 to 3.31
+    "baselineadminnetworkpolicy": BASELINE_TIER.name,
+}
+
+
+def tier_name(name: str) -> str:
+    """The name of a tier in the model: Calico has other names for those of ClusterNetworkPolicy."""
+    return _ALIASES.get(name, name)
+
+
+NETWORK_POLICY = "NetworkPolicy"
+"""The kind of networking.k8s.io."""
+
+NETWORK_POLICY_ORDER = 1_000
+"""The order of NetworkPolicies among Calico's policies in the tier `default`."""
+
+
+@dataclass(frozen=True, slots=True)
+class AnyPeer:
+    """A rule without `from`/`to`, or with an empty list: everyone, external addresses included."""
+
+
+@dataclass(frozen=True, slots=True)
+class PodPeer:
+    """Pods by their labels, and those of their namespaces and service accounts.
+
+    `namespaces=None` means the policy's own namespace; a selector, matching ones. `accounts=None`: whatever
+    the account. Selectors see labels as `model.cluster` completes them.
+    `sets`: also addresses inside a NetworkSet whose labels, and those of its namespace ({} for a
+    GlobalNetworkSet), match; None: as the network plugin does, because the API does not define it.
+    """
 
     pods: Selector = EVERYTHING
     namespaces: Selector | None = None
+    accounts: Selector | None = None
+    sets: bool | None = False
+
+
+@dataclass(frozen=True, slots=True)
+class IPBlock:
+    """Addresses inside `cidr` and in none of `excluded`."""
+
+    cidr: Network
+    excluded: tuple[Network, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Networks:
+    """Addresses inside any of `cidrs` and in none of `excluded`, those of pods included.
+
+    NetworkPolicy's ipBlock is an IPBlock: plugins differ in whether that matches pods.
+    """
+
+    cidrs: tuple[Network, ...]
+    excluded: tuple[Network, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class ServicePeer:
+    """The pods behind a Service; with `on_ports` only on the ports that the Service forwards to."""
+
+    service: ServiceRef
+    on_ports: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class NodePeer:
+    """All addresses of the nodes that match, and so hostNetwork pods on them."""
+
+    nodes: Selector = EVERYTHING
+
+
+@dataclass(frozen=True, slots=True)
+class DomainPeer:
+    """Addresses outside the cluster that have one of these names; `*.` in front stands for any prefix."""
+
+    names: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class UnknownPeer:
+    """A peer that sets only a field that netprobe does not know, by name if there is one.
+
+    A rule with such a peer fails closed: it does not exist if it allows, and denies everything if it denies
+    or passes (network-policy-api, ClusterNetworkPolicyIngressPeer).
+    """
+
+    field: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class AllPeers:
+    """An end that every one of the peers matches."""
+
+    peers: tuple[Peer, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class NotPeer:
+    """An end that the peer does not match."""
+
+    peer: Peer
+
+
+Peer: TypeAlias = (
+    AnyPeer
+    | PodPeer
+    | IPBlock
+    | Networks
+    | ServicePeer
+    | NodePeer
+    | DomainPeer
+    | UnknownPeer
+    | AllPeers
+    | NotPeer
+)
+
+
+@dataclass(frozen=True, slots=True)
+class AnyPort:
+    """A rule without `ports`, or with an empty list: every port of every protocol."""
+
+
+@dataclass(frozen=True, slots=True)
+class PortRange:
+    """Ports `first` to `last`, both included; 1 to 65535 if the entry names no port."""
+
+    protocol: Protocol = Protocol.TCP
+    first: int = 1
+    last: int = 65535
+
+
+@dataclass(frozen=True, slots=True)
+class NamedPort:
+    """A port by name, looked up on the destination pod; the protocol must match too, None matches any.
+
+    If the destination is a PodPeer with sets, the pod itself must match: a network set around it does not do.
+    """
+
+    name: str
+    protocol: Protocol | None = Protocol.TCP
+
+
+@dataclass(frozen=True, slots=True)
+class OtherProtocol:
+    """A protocol that is none of `Protocol`, such as ICMP or 47: it matches no flow."""
+
+    name: str
+
+
+Port: TypeAlias = AnyPort | PortRange | NamedPort | OtherProtocol
+
+ANY_PEER = (AnyPeer(),)
+ANY_PORT = (AnyPort(),)
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """One item of `ingress` or `egress`: it matches any of the peers, on any of the ports.
+
+    `peers` and `ports` are never empty; their order is that of the manifest, so that an index names an item.
+    `own`: what the subject's end must match as well. `not_ports`: ports that the rule does not match.
+    `source_ports`: the ports that a connection must come from; those of an ordinary client are temporary
+    ones. `name` is the rule's own, if its kind has names for rules.
+    """
+
+    peers: tuple[Peer, ...] = ANY_PEER
+    ports: tuple[Port, ...] = ANY_PORT
+    action: Action = Action.ALLOW
+    own: Peer = ANY_PEER[0]
+    not_ports: tuple[Port, ...] = ()
+    source_ports: tuple[Port, ...] = ANY_PORT
+    name: str = ""
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class PolicyRef:
+    """The identity of a policy. `namespace` is "" for a cluster-scoped kind, as in the Kubernetes API.
+
+    `kind` is the kind's name, with the API group if the name alone would be ambiguous.
+    """
+
+    namespace: str
+    name: str
+    kind: str = NETWORK_POLICY
+
+    def __str__(self) -> str:
+        return f"{self.namespace}/{self.name}" if self.namespace else self.name
+
+
+@dataclass(frozen=True, slots=True)
+class Subject:
+    """The pods that a policy applies to, by the same selectors as a PodPeer."""
+
+    pods: Selector = EVERYTHING
+    namespaces: Selector | None = None
+    accounts: Selector | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -236,3 +330,47 @@ class Policy:
     def rules(self, direction: Direction) -> tuple[Rule, ...] | None:
         """The rules of a direction; None if the policy does not apply to it."""
         return self.ingress if direction is Direction.INGRESS else self.egress
+
+
+class StagedAction(FastEnum):
+    """What enforcing a staged policy would mean; the value is the API's."""
+
+    SET = "Set"  # the policy is created or replaced
+    DELETE = "Delete"  # the enforced policy of that name is deleted
+    IGNORE = "Ignore"
+    LEARN = "Learn"
+
+
+@dataclass(frozen=True, slots=True)
+class Staged:
+    """A policy that is shown and never enforced.
+
+    `policy` is what would be in force, with the name and kind of the enforced policy that it stands for;
+    `kind` is that of the staged object.
+    """
+
+    policy: Policy
+    action: StagedAction
+    kind: str
+
+
+@dataclass(frozen=True, slots=True)
+class NetworkSet:
+    """Networks with labels, which selectors of Calico's rules match. `namespace` is "" for a global one."""
+
+    namespace: str
+    name: str
+    labels: Labels
+    networks: tuple[Network, ...]
+    origin: Origin | None = field(default=None, compare=False, repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Unsimulated:
+    """An object that may decide flows and is not evaluated.
+
+    It may affect flows from and to the pods of its namespace, or of all namespaces if it has none.
+    """
+
+    ref: PolicyRef
+    origin: Origin | None = field(default=None, compare=False, repr=False)

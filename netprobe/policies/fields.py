@@ -113,11 +113,17 @@ def child(path: str, key: str) -> str:
 
 
 class Decoder:
-    """Reads fields and collects errors. With `strict`, unknown fields are errors."""
+    """Reads fields and collects errors.
+
+    With `strict`, as for a file, unknown fields are errors. Without, as for an object that a server has
+    accepted, they are skipped; and where a kind's own enforcer ignores something that it does not
+    understand, reading does what it does and says so in `warnings`.
+    """
 
     def __init__(self, *, strict: bool = True) -> None:
         self.strict = strict
         self.errors: list[FieldError] = []
+        self.warnings: list[FieldError] = []
 
     def mapping(self, value: Any, path: str, known: Iterable[str] | None = None) -> Mapping[str, Any]:
         """A mapping; {} for null. `known` are the names of all its fields."""

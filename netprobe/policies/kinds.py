@@ -8,16 +8,23 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, Final, Protocol
+from typing import Any, Final, Protocol, TypeAlias
 
 from netprobe.model.objects import Object
-from netprobe.model.policy import DEFAULT_TIER, NETWORK_POLICY_ORDER, Origin, Policy
+from netprobe.model.policy import NetworkSet, Origin, Policy, Staged, Tier
 from netprobe.policies import networkpolicy
 from netprobe.policies.fields import Decoder
 
+Record: TypeAlias = Policy | Staged | Tier | NetworkSet
+"""What an object of one of these kinds is in the model."""
+
 
 class Read(Protocol):
-    """Reads an API object; None if `decoder` has collected any error."""
+    """Reads an API object; None if `decoder` has collected any error.
+
+    A decoder that is not strict stands for an object that a server has accepted. None without an error then
+    means that the enforcer ignores the object; `decoder.warnings` says why.
+    """
 
     def __call__(
         self,
@@ -26,77 +33,121 @@ class Read(Protocol):
         *,
         namespace: str = "default",
         origin: Origin | None = None,
-    ) -> Policy | None: ...
+    ) -> Record | None: ...
 
 
 @dataclass(frozen=True, slots=True)
 class PolicyKind:
-    """A kind of the Kubernetes API whose objects decide flows.
+    """A kind of the Kubernetes API whose objects decide flows, or are part of such decisions.
 
-    `tier` and `order` are those of a policy that does not say otherwise.
+    `api_versions` are all that netprobe reads, in one or several groups; the first is the one that it writes.
+    `qualified`: other groups have a kind of this name, so that `key` needs the group.
+    `decides`: its objects are policies; otherwise they are tiers or sets, which decide nothing alone.
     """
 
-    group: str
+    api_versions: tuple[str, ...]
     kind: str
     plural: str
-    versions: tuple[str, ...] = ()
     namespaced: bool = True
-    tier: str = DEFAULT_TIER.name
-    order: float = NETWORK_POLICY_ORDER
+    qualified: bool = False
+    decides: bool = True
     read: Read | None = None
     dump: Callable[[Policy], Object] | None = None
 
     @property
     def api_version(self) -> str:
         """The version that netprobe writes."""
-        return f"{self.group}/{self.versions[0]}"
+        return self.api_versions[0]
+
+    @property
+    def group(self) -> str:
+        return self.api_version.rpartition("/")[0]
+
+    @property
+    def groups(self) -> tuple[str, ...]:
+        return tuple(dict.fromkeys(each.rpartition("/")[0] for each in self.api_versions))
+
+    @property
+    def versions(self) -> tuple[str, ...]:
+        """The versions of the first group."""
+        found = (each.rpartition("/") for each in self.api_versions)
+        return tuple(version for group, _, version in found if group == self.group)
+
+    @property
+    def key(self) -> str:
+        """The kind of a PolicyRef: "ClusterNetworkPolicy", "NetworkPolicy.projectcalico.org"."""
+        return f"{self.kind}.{self.group}" if self.qualified else self.kind
+
+    def record(self, obj: Mapping[str, Any]) -> Record | None:
+        """The record of an object that an API server has accepted; None if its enforcer ignores it.
+
+        ValueError if it is not valid.
+        """
+        decoder = Decoder(strict=False)
+        found = self.read(decoder, obj) if self.read else None
+        if decoder.errors:
+            raise ValueError(f"not a valid {self.kind}: {decoder.errors[0]}")
+        return found
 
     def policy(self, obj: Mapping[str, Any]) -> Policy:
-        """The policy of an object that an API server has accepted; ValueError if it is not valid."""
-        decoder = Decoder(strict=False)
-        policy = self.read(decoder, obj) if self.read else None
-        if policy is None:
-            raise ValueError(f"not a valid {self.kind}: {', '.join(map(str, decoder.errors[:1]))}")
-        return policy
+        """The policy of an object that an API server has accepted; ValueError if there is none."""
+        found = self.record(obj)
+        if isinstance(found, Policy):
+            return found
+        raise ValueError(f"a {self.kind} that is no policy")
 
 
 NETWORK_POLICY = PolicyKind(
-    "networking.k8s.io",
+    ("networking.k8s.io/v1",),
     "NetworkPolicy",
     "networkpolicies",
-    ("v1",),
     read=networkpolicy.read_policy,
     dump=networkpolicy.dump_policy,
 )
 
+_CALICO: Final = ("projectcalico.org/v3", "crd.projectcalico.org/v1")
+
 KINDS: Final = (
     NETWORK_POLICY,
-    PolicyKind("crd.projectcalico.org", "GlobalNetworkPolicy", "globalnetworkpolicies", namespaced=False),
-    PolicyKind("crd.projectcalico.org", "NetworkPolicy", "networkpolicies"),
-    PolicyKind("projectcalico.org", "GlobalNetworkPolicy", "globalnetworkpolicies", namespaced=False),
-    PolicyKind("projectcalico.org", "NetworkPolicy", "networkpolicies"),
+    PolicyKind(_CALICO, "GlobalNetworkPolicy", "globalnetworkpolicies", namespaced=False),
+    PolicyKind(_CALICO, "NetworkPolicy", "networkpolicies", qualified=True),
     PolicyKind(
-        "cilium.io", "CiliumClusterwideNetworkPolicy", "ciliumclusterwidenetworkpolicies", namespaced=False
+        ("cilium.io/v2",),
+        "CiliumClusterwideNetworkPolicy",
+        "ciliumclusterwidenetworkpolicies",
+        namespaced=False,
     ),
-    PolicyKind("cilium.io", "CiliumNetworkPolicy", "ciliumnetworkpolicies"),
-    PolicyKind("crd.antrea.io", "ClusterNetworkPolicy", "clusternetworkpolicies", namespaced=False),
-    PolicyKind("crd.antrea.io", "NetworkPolicy", "networkpolicies"),
-    PolicyKind("policy.networking.k8s.io", "AdminNetworkPolicy", "adminnetworkpolicies", namespaced=False),
+    PolicyKind(("cilium.io/v2",), "CiliumNetworkPolicy", "ciliumnetworkpolicies"),
     PolicyKind(
-        "policy.networking.k8s.io",
+        ("crd.antrea.io/v1beta1",),
+        "ClusterNetworkPolicy",
+        "clusternetworkpolicies",
+        namespaced=False,
+        qualified=True,
+    ),
+    PolicyKind(("crd.antrea.io/v1beta1",), "NetworkPolicy", "networkpolicies", qualified=True),
+    PolicyKind(
+        ("policy.networking.k8s.io/v1alpha1",), "AdminNetworkPolicy", "adminnetworkpolicies", namespaced=False
+    ),
+    PolicyKind(
+        ("policy.networking.k8s.io/v1alpha1",),
         "BaselineAdminNetworkPolicy",
         "baselineadminnetworkpolicies",
         namespaced=False,
     ),
     PolicyKind(
-        "policy.networking.k8s.io", "ClusterNetworkPolicy", "clusternetworkpolicies", namespaced=False
+        ("policy.networking.k8s.io/v1beta1", "policy.networking.k8s.io/v1alpha2"),
+        "ClusterNetworkPolicy",
+        "clusternetworkpolicies",
+        namespaced=False,
     ),
 )
 
 SIMULATED: Final = tuple(kind for kind in KINDS if kind.read is not None)
 NOT_SIMULATED: Final = tuple(kind for kind in KINDS if kind.read is None)
 
-_BY_NAME: Final = {(kind.group, kind.kind): kind for kind in KINDS}
+_BY_NAME: Final = {(group, kind.kind): kind for kind in KINDS for group in kind.groups}
+BY_KEY: Final = {kind.key: kind for kind in KINDS}
 
 
 def kind_of(api_version: str, kind: str) -> PolicyKind | None:
@@ -104,5 +155,5 @@ def kind_of(api_version: str, kind: str) -> PolicyKind | None:
     return _BY_NAME.get((api_version.rpartition("/")[0], kind))
 
 
-DECIDING: Final = ("Namespace", "Pod", "Service", *(kind.kind for kind in SIMULATED))
+DECIDING: Final = ("Namespace", "Pod", "Service", *(kind.key for kind in SIMULATED))
 """The kinds that make up a cluster for the simulator."""

@@ -13,6 +13,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from netprobe.model.flow import Protocol
 from netprobe.model.labels import EVERYTHING, Selector
 from netprobe.model.policy import (
     ANY_PEER,
@@ -224,7 +225,7 @@ def _dump_peer(peer: Peer) -> dict[str, Any]:
 
 def _dump_port(port: Port) -> dict[str, Any]:
     match port:
-        case NamedPort(name, protocol):
+        case NamedPort(name, Protocol() as protocol):
             return {"port": name, "protocol": protocol.value}
         case PortRange(protocol, 1, 65535):
             return {"protocol": protocol.value}

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from typing import assert_never
 
 from netprobe.model.flow import Address, ContainerPort, Protocol
-from netprobe.model.policy import AnyPort, IPBlock, NamedPort, Port, PortRange
+from netprobe.model.policy import AnyPort, IPBlock, NamedPort, OtherProtocol, Port, PortRange
 
 
 def within(block: IPBlock, address: Address) -> bool:
@@ -25,9 +25,11 @@ def opens(port: Port, number: int, protocol: Protocol, destination: Iterable[Con
         case PortRange(own, first, last):
             return own is protocol and first <= number <= last
         case NamedPort(name, own):
-            return own is protocol and any(
+            return own in {None, protocol} and any(
                 declared.name == name and declared.protocol is protocol and declared.number == number
                 for declared in destination
             )
+        case OtherProtocol():
+            return False
         case _:
             assert_never(port)

@@ -9,7 +9,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import chain, groupby, takewhile
-from typing import TypeAlias, assert_never
+from typing import TypeAlias
 
 from netprobe.model.cluster import Cluster
 from netprobe.model.flow import Address, ContainerPort, Family, Flow, Pod, PodRef, Protocol
@@ -23,12 +23,12 @@ from netprobe.model.policy import (
     NamedPort,
     Network,
     Networks,
-    NoPeer,
     Peer,
     PodPeer,
     Policy,
     Subject,
     Tier,
+    UnknownPeer,
 )
 from netprobe.model.verdict import Cause, Effect, Side
 from netprobe.simulate.endpoint import ASSUMED, Directory, Endpoint
@@ -256,7 +256,7 @@ class Sides:
     def admits(self, entry: Peer, policy: Policy, peer: Endpoint, family: Family | None) -> bool:
         """Whether one item of `from` or `to` matches the end that the subject talks to."""
         match entry:
-            case AnyPeer() | NoPeer():
+            case AnyPeer() | UnknownPeer():
                 return isinstance(entry, AnyPeer)
             case PodPeer():
                 return _selected(entry, policy, peer)
@@ -266,7 +266,7 @@ class Sides:
             case Networks(cidrs):
                 return any(_address(peer, cidr, family) in cidr for cidr in cidrs)
             case _:
-                assert_never(entry)
+                raise NotImplementedError(entry)
 
     def blocks_see(self, peer: Endpoint) -> bool:
         """Whether an ipBlock can match such an end with this plugin."""

@@ -20,11 +20,11 @@ from netprobe.model.policy import (
     NamedPort,
     Network,
     Networks,
-    NoPeer,
     Peer,
     PodPeer,
     Policy,
     Rule,
+    UnknownPeer,
 )
 from netprobe.simulate.bits import pack
 from netprobe.simulate.endpoint import ASSUMED, Directory
@@ -131,10 +131,10 @@ class Universe:
                 return self._inside(peer, family)
             case Networks(cidrs):
                 return self._in_any(cidrs, family)
-            case NoPeer():
+            case UnknownPeer():
                 return 0
             case _:
-                assert_never(peer)
+                raise NotImplementedError(peer)
 
     def _inside(self, block: IPBlock, family: Family | None) -> int:
         assumed = self._assumed if within(block, ASSUMED[block.cidr.version]) else 0
@@ -195,7 +195,11 @@ class Universe:
 
     def declaring(self, port: NamedPort, number: int) -> int:
         """The groups whose pods give that number this name."""
-        return self._named.get((port.name, port.protocol, number), 0)
+        protocols = Protocol if port.protocol is None else (port.protocol,)
+        bits = 0
+        for protocol in protocols:
+            bits |= self._named.get((port.name, protocol, number), 0)
+        return bits
 
     @cached_property
     def _named(self) -> dict[tuple[str, Protocol, int], int]:

@@ -40,7 +40,6 @@ from netprobe.model.policy import (
     NamedPort,
     Network,
     Networks,
-    NoPeer,
     Peer,
     PodPeer,
     Policy,
@@ -50,6 +49,7 @@ from netprobe.model.policy import (
     Rule,
     Subject,
     Tier,
+    UnknownPeer,
 )
 
 T = TypeVar("T")
@@ -179,7 +179,7 @@ def _any_rule(rng: Random, cluster: Cluster, shape: Shape, *, scoped: bool) -> R
         case "networks":
             peers[-1] = Networks(tuple(_block(rng, cluster).cidr for _ in range(rng.randint(1, 2))))
         case "nobody":
-            peers[-1] = NoPeer()
+            peers[-1] = UnknownPeer()
     return Rule(tuple(peers), rule.ports, rng.choice((*Action, Action.ALLOW)))
 
 

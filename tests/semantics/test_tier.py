@@ -26,7 +26,6 @@ from netprobe.model.policy import (
     Direction,
     NamedPort,
     Networks,
-    NoPeer,
     Peer,
     PodPeer,
     Policy,
@@ -36,6 +35,7 @@ from netprobe.model.policy import (
     Rule,
     Subject,
     Tier,
+    UnknownPeer,
 )
 from netprobe.model.verdict import Side, Verdict
 from netprobe.simulate import CILIUM, evaluate
@@ -159,8 +159,8 @@ OPEN = [  # x/b y/a
         id="PASS through several tiers",
     ),
     # peers
-    param([tiered("p", EARLY, to(ALLOW, NoPeer()))], "X X", id="an unknown peer matches nobody"),
-    param([tiered("p", EARLY, to(ALLOW, NoPeer(), B))], ". X", id="... and hides no other peer"),
+    param([tiered("p", EARLY, to(ALLOW, UnknownPeer()))], "X X", id="an unknown peer matches nobody"),
+    param([tiered("p", EARLY, to(ALLOW, UnknownPeer(), B))], ". X", id="... and hides no other peer"),
     param(
         [tiered("p", EARLY, to(ALLOW, Networks((ip_network("10.244.1.0/24"),))))],
         ". X",
@@ -248,11 +248,11 @@ BECAUSE = [
         id="a rule that passes is a cause",
     ),
     param(
-        [tiered("p", ADMIN_TIER, to(DENY, NoPeer())), np(rule())],
+        [tiered("p", ADMIN_TIER, to(DENY, UnknownPeer())), np(rule())],
         "default x/np allows 0",
         id="a default that passes is none",
     ),
-    param([tiered("p", ADMIN_TIER, to(DENY, NoPeer()))], "", id="nothing decides"),
+    param([tiered("p", ADMIN_TIER, to(DENY, UnknownPeer()))], "", id="nothing decides"),
 ]  # fmt: skip
 
 

@@ -9,7 +9,7 @@ import hashlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from ipaddress import IPv4Network, IPv6Network, collapse_addresses
-from typing import Literal, assert_never
+from typing import Literal
 
 from netprobe.lab.fabric import faults
 from netprobe.lab.fabric.selection import Query
@@ -25,13 +25,13 @@ from netprobe.model.policy import (
     NamedPort,
     Network,
     Networks,
-    NoPeer,
     Peer,
     PodPeer,
     PolicyRef,
     Port,
     PortRange,
     Rule,
+    UnknownPeer,
 )
 
 DenyWith = Literal["drop", "reject"]
@@ -155,7 +155,7 @@ class _Writer:
         match peer:
             case AnyPeer():
                 yield Match()
-            case NoPeer():
+            case UnknownPeer():
                 return
             case IPBlock(cidr, excluded):
                 field = f"{_IP[cidr.version]} {self._end}"
@@ -171,7 +171,7 @@ class _Writer:
                     self.sets[name] = PeerSet(query, version)
                     yield Match(f"{_IP[version]} {self._end} @{name}", version)
             case _:
-                assert_never(peer)
+                raise ValueError(f"{peer} is not compiled yet")
 
     def _in_any(self, version: int, networks: Sequence[Network]) -> Match:
         merged: Iterator[Network]
@@ -190,14 +190,14 @@ class _Writer:
             case PortRange(protocol, first, last):
                 span = f"{first}-{last}" if last > first else str(first)
                 yield Match(f"{protocol.value.lower()} dport {span}", protocol=protocol)
-            case NamedPort(name, protocol):
+            case NamedPort(name, Protocol() as protocol):
                 lower = protocol.value.lower()
                 for version in self._versions:
                     text = f"port{version}/{lower}/{name}"
                     self.sets[text] = PortSet(protocol, name, version)
                     yield Match(f"{_IP[version]} daddr . {lower} dport @{text}", version, protocol)
             case _:
-                assert_never(entry)
+                raise ValueError(f"{entry} is not compiled yet")
 
 
 def name_of(ref: PolicyRef) -> str:

@@ -55,7 +55,7 @@ def check(view: View) -> Iterator[Finding]:
             if not isinstance(port, NamedPort):
                 continue
             declared = view.declared(located)
-            if any(p.name == port.name and p.protocol is port.protocol for p in declared):
+            if any(p.name == port.name and port.protocol in {None, p.protocol} for p in declared):
                 continue
             pods = view.destinations(located)
             if not pods:
@@ -67,7 +67,7 @@ def check(view: View) -> Iterator[Finding]:
                 Severity.WARNING if any(_opens(other, declared) for other in others) else SEVERITY,
                 f"{located.port_path(index)}.port",
                 f"{listed(workloads(pods))} {'has' if len(workloads(pods)) == 1 else 'have'} no "
-                f"{port.protocol.value} port named {port.name}",
+                f"{f'{port.protocol.value} ' if port.protocol else ''}port named {port.name}",
                 suggestion=_suggestion(declared, port),
             )
 
@@ -75,7 +75,7 @@ def check(view: View) -> Iterator[Finding]:
 def _opens(port: Port, declared: Collection[ContainerPort]) -> bool:
     """Whether a port of a rule allows something: a number does, a name if some pod has it."""
     return not isinstance(port, NamedPort) or any(
-        p.name == port.name and p.protocol is port.protocol for p in declared
+        p.name == port.name and port.protocol in {None, p.protocol} for p in declared
     )
 
 
@@ -84,7 +84,7 @@ def _suggestion(found: Collection[ContainerPort], port: NamedPort) -> str:
     if others:
         protocol = others[0]
         return f"the port with that name is {protocol}: write protocol: {protocol}"
-    names = sorted({p.name for p in found if p.name and p.protocol is port.protocol})
+    names = sorted({p.name for p in found if p.name and port.protocol in {None, p.protocol}})
     if names:
         return f"the pods have ports named {listed(names)}"
     return "name the port in the pod template, or write its number"
