@@ -3,6 +3,7 @@
 NetprobeError                 3   could not tell
 ├── InputError                2   what the user gave cannot be read; carries every problem at once
 ├── UsageError                2   options that do not go together
+├── UnknownVerdictError       3   a yes or no was asked for, and the verdict is unknown
 ├── ClusterError              3   the API refused or did not answer
 │   ├── ForbiddenError        3   a permission is missing
 │   ├── NotFoundError         3   the object does not exist
@@ -55,6 +56,10 @@ class UsageError(NetprobeError):
     """Options that contradict each other, or name something that does not exist."""
 
     exit_status = 2
+
+
+class UnknownVerdictError(NetprobeError):
+    """Neither yes nor no: the text says why the verdict is unknown."""
 
 
 class ClusterError(NetprobeError):

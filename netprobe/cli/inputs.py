@@ -9,7 +9,6 @@ from netprobe.cli.invoke import say
 from netprobe.errors import UsageError
 from netprobe.model.cluster import Cluster
 from netprobe.model.objects import ReadOnlyObject
-from netprobe.policies.kinds import DECIDING
 
 if TYPE_CHECKING:
     from netprobe.cli.flags import ClusterFlags
@@ -63,14 +62,9 @@ def suite_and_cluster(path: str, filenames: Sequence[str], steps: int = 0) -> tu
 def live_objects(flags: ClusterFlags) -> list[ReadOnlyObject]:
     """What decides flows in the cluster that the flags name, or of the current context; ClusterError."""
     from netprobe.cli.progress import run_async
-    from netprobe.kube import connect
+    from netprobe.kube import live_objects as read
 
-    async def objects() -> list[ReadOnlyObject]:
-        timeout_s = flags.request_timeout_s
-        async with connect(flags.kubeconfig, flags.context, request_timeout_s=timeout_s) as cluster:
-            return [thing for kind in DECIDING for thing in await cluster.find(kind)]
-
-    return run_async(objects())
+    return run_async(read(flags.kubeconfig, flags.context, request_timeout_s=flags.request_timeout_s))
 
 
 def read_or_live(filenames: Sequence[str], flags: ClusterFlags) -> Cluster:

@@ -20,11 +20,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from netprobe.errors import UsageError
+from netprobe.model.objects import ReadOnlyObject
+from netprobe.policies.kinds import DECIDING
 
 if TYPE_CHECKING:
     from netprobe.kube.client import KubeCluster
 
-__all__ = ["connect"]
+__all__ = ["connect", "live_objects"]
 
 
 @asynccontextmanager
@@ -80,6 +82,14 @@ async def connect(
         yield cluster
     finally:
         await cluster.close()
+
+
+async def live_objects(
+    kubeconfig: str | None = None, context: str | None = None, *, request_timeout_s: float = 30.0
+) -> list[ReadOnlyObject]:
+    """Every object of a cluster that decides flows: pods, namespaces, Services, policies. ClusterError."""
+    async with connect(kubeconfig, context, request_timeout_s=request_timeout_s) as cluster:
+        return [thing for kind in DECIDING for thing in await cluster.find(kind)]
 
 
 def _any_exists(paths: str) -> bool:

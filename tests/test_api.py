@@ -1,0 +1,115 @@
+"""The Python API, as docs/python.md describes it."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import netprobe
+
+ROOT = Path(__file__).parent.parent
+TWO_TIER = ROOT / "manifests" / "two-tier" / "suite.yaml"
+PODS = """
+apiVersion: apps/v1
+kind: Deployment
+metadata: {name: db, namespace: shop}
+spec:
+  replicas: 1
+  selector: {matchLabels: {app: db}}
+  template:
+    metadata: {labels: {app: db}}
+    spec: {containers: [{name: db, image: x, ports: [{containerPort: 5432}]}]}
+---
+apiVersion: v1
+kind: Pod
+metadata: {name: web, namespace: shop, labels: {app: web}}
+---
+apiVersion: v1
+kind: Pod
+metadata: {name: other, namespace: shop}
+---
+apiVersion: v1
+kind: Service
+metadata: {name: nothing, namespace: shop}
+spec: {selector: {app: nothing}, ports: [{port: 80}]}
+---
+apiVersion: networking.k8s.io/v1
+kind: NetworkPolicy
+metadata: {name: db, namespace: shop}
+spec:
+  podSelector: {matchLabels: {app: db}}
+  ingress: [{from: [{podSelector: {matchLabels: {app: web}}}], ports: [{port: 5432}]}]
+"""
+
+
+@pytest.fixture
+def cluster(tmp_path: Path) -> netprobe.Cluster:
+    (tmp_path / "all.yaml").write_text(PODS)
+    return netprobe.Cluster.read(tmp_path)
+
+
+def test_can_answers_yes_and_no(cluster: netprobe.Cluster) -> None:
+    assert cluster.can("shop/web", "shop/db", 5432)
+    assert cluster.can("shop/web", "shop/db")  # it declares one port
+    assert not cluster.can("shop/other", "shop/db", 5432)
+    assert not cluster.can("203.0.113.7", "shop/db", 5432)
+
+
+def test_can_raises_where_neither_is_right(cluster: netprobe.Cluster) -> None:
+    with pytest.raises(netprobe.UnknownVerdictError, match="endpoint"):
+        cluster.can("shop/web", "svc:shop/nothing", 80)
+    with pytest.raises(netprobe.UnknownVerdictError, match=r"it depends on the pod: .*shop/web.* is allow"):
+        cluster.can("shop/*", "shop/db", 5432)
+    with pytest.raises(netprobe.UsageError, match="shop/cart: no such pod"):
+        cluster.can("shop/cart", "shop/db", 5432)
+    with pytest.raises(netprobe.UsageError, match="declares no port"):
+        cluster.can("shop/db", "shop/web")
+
+
+def test_explain_and_simulate(cluster: netprobe.Cluster) -> None:
+    explanation = cluster.explain("shop/other", "shop/db", 5432)
+    assert explanation.verdict is netprobe.Verdict.DENY
+    assert "shop/db" in explanation.answer
+    rows = [row for _, row in cluster.simulate(sources=["shop/web"]).rows()]
+    assert [row.simulated for row in rows] == [netprobe.Verdict.ALLOW]
+
+
+def test_a_suite_is_simulated_and_its_cluster_can_be_asked() -> None:
+    report = netprobe.simulate_suite(TWO_TIER)
+    assert (report.exit_status, report.counts.mismatches) == (0, 0)
+    cluster = netprobe.Cluster.of_suite(TWO_TIER)
+    assert cluster.can("frontend/web", "backend/api", 8080)
+    assert not cluster.can("frontend/web", "database/pg", 5432)
+
+
+@pytest.mark.lab
+def test_a_suite_is_run_on_a_lab() -> None:
+    said: list[str] = []
+    report = netprobe.run_suite(netprobe.load_suite(TWO_TIER), progress=said.append)
+    assert report.exit_status == 0
+    assert all(row.observed is row.declared for _, row in report.rows())
+    assert said
+
+
+def test_a_broken_suite_has_all_its_problems(tmp_path: Path) -> None:
+    (tmp_path / "suite.yaml").write_text("kind: ConnectivitySuite\ntopolgy: {}\nexpct: {}\n")
+    with pytest.raises(netprobe.InputError) as caught:
+        netprobe.load_suite(tmp_path / "suite.yaml")
+    assert len(caught.value.problems) >= 2
+
+
+def test_the_documented_names_are_those_of_the_package() -> None:
+    page = (ROOT / "docs" / "python.md").read_text()
+    table = page[page.index("## Names") :]
+    first_column = "".join(re.findall(r"^\| (`.*?) \|", table, re.MULTILINE))
+    assert sorted(re.findall(r"`(\w+)`", first_column)) == sorted(netprobe.__all__)
+    assert all(hasattr(netprobe, name) for name in netprobe.__all__)
+
+
+def test_importing_the_package_loads_nothing_until_it_is_used() -> None:
+    program = "import sys, netprobe; print([m for m in sys.modules if m.startswith('netprobe.')])"
+    assert subprocess.check_output([sys.executable, "-c", program], text=True) == "[]\n"
