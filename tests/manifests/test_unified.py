@@ -175,7 +175,7 @@ def test_an_object_is_deleted(text: str, left: int) -> None:
 
 
 def test_what_is_in_no_file_is_a_command() -> None:
-    changes = [
+    changes: list[Any] = [
         Patch("NetworkPolicy", "n/p", ({"op": "remove", "path": "/spec/ingress/0"},)),
         SetLabels("Namespace", "n", {"team": "a"}),
         SetLabels("Pod", "n/p", {"app": "x"}),
