@@ -89,9 +89,18 @@ LabelValue = Annotated[str, _checked(names.label_value)]
 Labels = dict[LabelKey, LabelValue]
 Annotations = dict[LabelKey, str]
 Changes = dict[LabelKey, LabelValue | None]
-GivenVerdict = Annotated[InstanceOf[Verdict], BeforeValidator(_verdict)]
-Ends = Annotated[list[InstanceOf[EndPattern]], BeforeValidator(_ends), Field(min_length=1)]
-PortPatterns = Annotated[list[InstanceOf[PortPattern]] | None, BeforeValidator(_ports)]
+GivenVerdict = Annotated[
+    InstanceOf[Verdict], BeforeValidator(_verdict, json_schema_input_type=Literal["allow", "deny"])
+]
+Ends = Annotated[
+    list[InstanceOf[EndPattern]],
+    BeforeValidator(_ends, json_schema_input_type=str | list[str]),
+    Field(min_length=1),
+]
+PortPatterns = Annotated[
+    list[InstanceOf[PortPattern]] | None,
+    BeforeValidator(_ports, json_schema_input_type=int | str | list[int | str] | None),
+]
 
 
 class StrictModel(BaseModel):
@@ -110,7 +119,7 @@ class PortSpec(StrictModel):
     name: Annotated[str, _checked(names.port_name)] | None = None
 
 
-Ports = list[Annotated[PortSpec, BeforeValidator(_port)]]
+Ports = list[Annotated[PortSpec, BeforeValidator(_port, json_schema_input_type=int | str | PortSpec)]]
 
 
 class PodSpec(StrictModel):
@@ -131,7 +140,7 @@ class NamespaceSpec(StrictModel):
 
 class ExternalSpec(StrictModel):
     name: Name
-    address: Annotated[Any, BeforeValidator(_address)]
+    address: Annotated[Any, BeforeValidator(_address, json_schema_input_type=str)]
     ports: Ports = []
 
 
@@ -145,7 +154,9 @@ class PolicySource(StrictModel):
     namespace: Name | None = None
 
 
-PolicySources = list[Annotated[PolicySource, BeforeValidator(_policy)]]
+PolicySources = list[
+    Annotated[PolicySource, BeforeValidator(_policy, json_schema_input_type=str | PolicySource)]
+]
 
 
 class RowSpec(StrictModel):
@@ -213,3 +224,8 @@ class SuiteSpec(StrictModel):
     policies: PolicySources = []
     expect: ExpectSpec
     steps: list[StepSpec] = []
+
+
+def json_schema() -> dict[str, Any]:
+    """The JSON Schema of a suite file, for editors; it accepts every suite that `load` accepts."""
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema"} | SuiteSpec.model_json_schema()
