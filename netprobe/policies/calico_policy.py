@@ -1,0 +1,222 @@
+"""Calico's NetworkPolicy and GlobalNetworkPolicy, and the staged kinds, which are shown and never enforced.
+
+`types` that are absent: in projectcalico.org/v3 they follow the rules; an object of crd.projectcalico.org/v1
+was never completed, and Felix applies it in both directions (felix/calc/policy_sorter.go).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from math import inf, isfinite
+from typing import Any
+
+from netprobe.model.expression import Expression
+from netprobe.model.labels import EVERYTHING, Selector
+from netprobe.model.policy import (
+    DEFAULT_TIER,
+    Origin,
+    Policy,
+    PolicyRef,
+    Rule,
+    Staged,
+    StagedAction,
+    Subject,
+)
+from netprobe.policies import fields, names, networkpolicy
+from netprobe.policies.calico_checks import Checks, one_of
+from netprobe.policies.calico_rule import read_rules
+from netprobe.policies.fields import Decoder
+from netprobe.policies.metadata import NameRule, validate_metadata
+
+NETWORK_POLICY = "NetworkPolicy.projectcalico.org"
+GLOBAL_NETWORK_POLICY = "GlobalNetworkPolicy"
+
+_OBJECT = frozenset(("apiVersion", "kind", "metadata", "spec"))
+_TYPES = ("Ingress", "Egress")
+_HINTS = ("AssumeNeededOnEveryNode",)
+_SPEC = frozenset(
+    (
+        "tier",
+        "order",
+        "ingress",
+        "egress",
+        "selector",
+        "types",
+        "serviceAccountSelector",
+        "performanceHints",
+    )
+)
+_GLOBAL_SPEC = _SPEC | {"namespaceSelector", "doNotTrack", "preDNAT", "applyOnForward"}
+_V3_NAME = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)?")
+_CONVERTED = "knp.default."
+"""How Calico calls a Kubernetes NetworkPolicy among its own."""
+
+
+@dataclass(frozen=True, slots=True)
+class _PolicyReader:
+    """Reads one of the two kinds; None also for a policy that Calico ignores or that is for hosts only."""
+
+    kind: str
+
+    def __call__(
+        self,
+        decoder: Decoder,
+        obj: Mapping[str, Any],
+        *,
+        namespace: str = "default",
+        origin: Origin | None = None,
+    ) -> Policy | None:
+        checks = Checks.of(decoder, obj)
+        is_global = self.kind == GLOBAL_NETWORK_POLICY
+        root = decoder.mapping(obj, "", _OBJECT)
+        metadata = validate_metadata(decoder, root.get("metadata"), _v3_name if checks.v3 else _name)
+        spec = decoder.mapping(root.get("spec"), "spec", _GLOBAL_SPEC if is_global else _SPEC)
+        own = "" if is_global else metadata.get("namespace") or namespace
+        subject = _subject(checks, spec, is_global=is_global)
+        ingress, egress = (read_rules(checks, spec, section, own) for section in ("ingress", "egress"))
+        types = _policy_types(checks, spec) or _default_types(checks, ingress, egress)
+        tier, order = _tier(checks, spec), _order(checks, spec)
+        _check_hints(checks, spec)
+        for_hosts = is_global and _is_for_hosts(checks, spec)
+        if decoder.errors or checks.ignored or for_hosts:
+            return None
+        name = metadata.get("name") or f"{metadata.get('generateName', '')}00000"
+        return Policy(
+            PolicyRef(own, name, self.kind),
+            subject,
+            ingress if "Ingress" in types else None,
+            egress if "Egress" in types else None,
+            origin,
+            tier,
+            order,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class _StagedReader:
+    """Reads a staged kind: `stagedAction`, and the `spec` of an enforced kind.
+
+    With the action Delete nothing else may be there, except `kept`.
+    """
+
+    enforced: Callable[..., Policy | None]
+    kept: tuple[str, ...] = ()
+
+    def __call__(
+        self,
+        decoder: Decoder,
+        obj: Mapping[str, Any],
+        *,
+        namespace: str = "default",
+        origin: Origin | None = None,
+    ) -> Staged | None:
+        checks = Checks.of(decoder, obj)
+        spec = decoder.mapping(obj.get("spec"), "spec")
+        action = StagedAction.SET
+        text = decoder.string(spec, "stagedAction", "spec")
+        if text and one_of(checks, text, "spec.stagedAction", tuple(each.value for each in StagedAction)):
+            action = StagedAction(text)
+        rest = {key: value for key, value in spec.items() if key != "stagedAction"}
+        if action is StagedAction.DELETE:
+            for key in (key for key, value in rest.items() if value and key not in self.kept):
+                checks.refuse_v3(
+                    fields.forbidden(f"spec.{key}", "must be absent if `stagedAction` is Delete")
+                )
+        policy = self.enforced(decoder, {**obj, "spec": rest}, namespace=namespace, origin=origin)
+        return Staged(policy, action, str(obj.get("kind"))) if policy is not None else None
+
+
+read_network_policy = _PolicyReader(NETWORK_POLICY)
+read_global_network_policy = _PolicyReader(GLOBAL_NETWORK_POLICY)
+read_staged_network_policy = _StagedReader(read_network_policy, ("tier", "types"))
+read_staged_global_network_policy = _StagedReader(read_global_network_policy, ("tier", "types"))
+read_staged_kubernetes_network_policy = _StagedReader(networkpolicy.read_policy)
+
+_name: NameRule = names.dns_subdomain
+
+
+def _v3_name(value: str) -> list[str]:
+    """Names in projectcalico.org/v3: a label, or two with a dot (libcalico-go/lib/validator/v3)."""
+    errors = list(names.dns_subdomain(value))
+    if not errors and not _V3_NAME.fullmatch(value) and not value.startswith(_CONVERTED):
+        errors.append("may contain one dot at most")
+    return errors
+
+
+def _subject(checks: Checks, spec: Mapping[str, Any], *, is_global: bool) -> Subject:
+    pods, accounts, namespaces = (
+        _selector(checks.selector(spec, key, "spec"))
+        for key in ("selector", "serviceAccountSelector", "namespaceSelector")
+    )
+    return Subject(pods or EVERYTHING, (namespaces or EVERYTHING) if is_global else None, accounts)
+
+
+def _selector(expression: Expression | None) -> Selector | None:
+    return Selector(expression=expression) if expression is not None else None
+
+
+def _policy_types(checks: Checks, spec: Mapping[str, Any]) -> tuple[str, ...]:
+    found: list[str] = []
+    for name, path in checks.decoder.strings(spec, "types", "spec"):
+        if one_of(checks, name, path, _TYPES) and name in found:
+            checks.refuse(fields.duplicate(path, name))
+        found.append(name)
+    if spec.get("types") == [] and not checks.v3:
+        checks.refuse(fields.invalid("spec.types", [], "must name Ingress, Egress or both, or be absent"))
+    return tuple(found)
+
+
+def _default_types(checks: Checks, ingress: tuple[Rule, ...], egress: tuple[Rule, ...]) -> tuple[str, ...]:
+    if not checks.v3:
+        return _TYPES
+    return tuple(name for name, rules in zip(_TYPES, (ingress, egress), strict=True) if rules) or _TYPES[:1]
+
+
+def _tier(checks: Checks, spec: Mapping[str, Any]) -> str:
+    tier = checks.decoder.string(spec, "tier", "spec") or DEFAULT_TIER.name
+    for message in names.dns_label(tier):
+        checks.refuse_v3(fields.invalid("spec.tier", tier, message))
+    return tier
+
+
+def _order(checks: Checks, spec: Mapping[str, Any]) -> float:
+    """`order`; infinite if it is absent: last in its tier."""
+    return read_order(checks, spec, inf)
+
+
+def read_order(checks: Checks, spec: Mapping[str, Any], absent: float) -> float:
+    """The number in `spec.order`, which may be negative and have fractions."""
+    value = spec.get("order")
+    if value is None:
+        return absent
+    if isinstance(value, bool) or not isinstance(value, int | float) or not isfinite(value):
+        checks.refuse(fields.wrong_type("spec.order", value, "a number"))
+        return absent
+    return float(value)
+
+
+def _check_hints(checks: Checks, spec: Mapping[str, Any]) -> None:
+    for hint, path in checks.decoder.strings(spec, "performanceHints", "spec"):
+        one_of(checks, hint, path, _HINTS)
+
+
+def _is_for_hosts(checks: Checks, spec: Mapping[str, Any]) -> bool:
+    """Whether a policy is for host endpoints only: `doNotTrack` or `preDNAT`."""
+    no_tracking, before_nat, on_forward = (
+        checks.decoder.boolean(spec, key, "spec") for key in ("doNotTrack", "preDNAT", "applyOnForward")
+    )
+    if no_tracking and before_nat:
+        checks.refuse(fields.forbidden("spec.preDNAT", "may not be used together with `doNotTrack`"))
+    if (no_tracking or before_nat) and not on_forward:
+        key = "doNotTrack" if no_tracking else "preDNAT"
+        checks.refuse(fields.invalid("spec.applyOnForward", on_forward, f"must be true with `{key}`"))
+    if before_nat and spec.get("egress"):
+        checks.refuse(fields.forbidden("spec.egress", "a policy with `preDNAT` has no egress rules"))
+    if before_nat and "Egress" in (spec.get("types") or ()):
+        checks.refuse(fields.forbidden("spec.types", "a policy with `preDNAT` cannot have the type Egress"))
+    if no_tracking or before_nat:
+        key = "doNotTrack" if no_tracking else "preDNAT"
+        checks.warn(f"spec.{key}", "not evaluated: the policy is for host endpoints and not for pods")
+    return no_tracking or before_nat
