@@ -74,6 +74,10 @@ class NotFoundError(ClusterError):
     """The requested object does not exist."""
 
 
+class NotServedError(NotFoundError):
+    """The cluster does not have this kind."""
+
+
 class ConflictError(ClusterError):
     """Something that the run needs belongs to others; the text names the owner."""
 

@@ -16,7 +16,8 @@ from kubernetes.aio.stream import WsApiClient
 from netprobe.errors import ConflictError, UnreachableError
 from netprobe.kube import errors
 from netprobe.kube.exec import open_exec
-from netprobe.kube.resources import RESOURCES
+from netprobe.kube.resources import key_of_object
+from netprobe.kube.served import ServedKinds
 from netprobe.kube.transport import RateLimit, Transport
 from netprobe.model.flow import PodRef
 from netprobe.model.objects import Object
@@ -56,6 +57,7 @@ class KubeCluster:
     ) -> None:
         self.context = context
         self._transport = Transport(client, timeout_s=request_timeout_s, limit=limit, reload=reload)
+        self._served = ServedKinds(self.raw)
         self._sockets: set[Any] = set()  # of the connections that are used once and then closed
 
     @property
@@ -73,11 +75,12 @@ class KubeCluster:
 
     async def create(self, obj: Object) -> Object:
         meta = obj["metadata"]
-        return await self._request("POST", obj["kind"], meta.get("namespace"), body=obj)
+        return await self._request("POST", key_of_object(obj), meta.get("namespace"), body=obj)
 
     async def replace(self, obj: Object) -> Object:
         meta = obj["metadata"]
-        return await self._request("PUT", obj["kind"], meta.get("namespace"), meta["name"], body=obj)
+        key = key_of_object(obj)
+        return await self._request("PUT", key, meta.get("namespace"), meta["name"], body=obj)
 
     async def apply(self, obj: Object) -> Object:
         meta = obj["metadata"]
@@ -85,7 +88,7 @@ class KubeCluster:
             try:
                 return await self.create(obj)
             except ConflictError:
-                current = await self.get(obj["kind"], meta["name"], meta.get("namespace"))
+                current = await self.get(key_of_object(obj), meta["name"], meta.get("namespace"))
             version = current["metadata"]["resourceVersion"]
             with suppress(ConflictError):
                 return await self.replace({**obj, "metadata": {**meta, "resourceVersion": version}})
@@ -149,13 +152,12 @@ class KubeCluster:
         self, kind: str, namespace: str | None, labels: Mapping[str, str | None] | None
     ) -> tuple[list[Object], str]:
         objects: list[Object] = []
+        resource = await self._served.resource(kind)
+        head = {"apiVersion": resource.api_version, "kind": resource.kind}
         query: dict[str, Any] = {"limit": _PAGE, "labelSelector": selector(labels)}
         while True:
             page = await self._request("GET", kind, namespace, query=query)
-            objects += [
-                {"apiVersion": RESOURCES[kind].api_version, "kind": kind, **o}
-                for o in page.get("items") or ()
-            ]
+            objects += [{**head, **item} for item in page.get("items") or ()]
             query["continue"] = page["metadata"].get("continue")
             if not query["continue"]:
                 return objects, str(page["metadata"].get("resourceVersion") or "")
@@ -170,7 +172,7 @@ class KubeCluster:
             "allowWatchBookmarks": "true",
             "labelSelector": selector(labels),
         }
-        resource = RESOURCES[kind]
+        resource = await self._served.resource(kind)
         what = f"watch {resource.plural}" + (f" in {namespace}" if namespace else "")
         responding = self._transport.response(
             "GET", resource.path(namespace), what, query=query, timeout_s=_WATCH_S + 30
@@ -193,7 +195,9 @@ class KubeCluster:
         body: Object | None = None,
         query: Mapping[str, Any] | None = None,
     ) -> Object:
-        resource = RESOURCES[kind]
+        resource = await self._served.resource(kind)
+        if body is not None and "kind" in body and resource.versions:
+            body = {**body, "apiVersion": resource.api_version}
         subject = name or (body["metadata"].get("name") if body else None)
         what = errors.of_request(method, resource.plural, namespace, subject)
         return await self._transport.json(

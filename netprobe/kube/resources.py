@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from urllib.parse import quote
 
-from netprobe.policies.kinds import SIMULATED
+from netprobe.model.objects import ReadOnlyObject
+from netprobe.policies.kinds import SIMULATED, kind_of
 
 
 @dataclass(frozen=True, slots=True)
 class ResourceType:
-    """A kind: its `apiVersion`, its plural in paths, and whether it is namespaced."""
+    """A kind: its `apiVersion`, its plural in paths, and whether it is namespaced.
+
+    `versions`: the apiVersions in which a server may have it, if it has the kind at all.
+    """
 
     api_version: str
     kind: str
     plural: str
     namespaced: bool = True
+    versions: tuple[str, ...] = ()
 
     @property
     def group(self) -> str:
@@ -33,7 +39,7 @@ class ResourceType:
         return "/" + "/".join(parts)
 
 
-RESOURCES: dict[str, ResourceType] = {
+_BUILT_IN = {
     resource.kind: resource
     for resource in (
         ResourceType("v1", "Namespace", "namespaces", namespaced=False),
@@ -52,9 +58,29 @@ RESOURCES: dict[str, ResourceType] = {
         ResourceType("batch/v1", "Job", "jobs"),
         ResourceType("coordination.k8s.io/v1", "Lease", "leases"),
         ResourceType("discovery.k8s.io/v1", "EndpointSlice", "endpointslices"),
-        *(ResourceType(kind.api_version, kind.kind, kind.plural, kind.namespaced) for kind in SIMULATED),
+        ResourceType("networking.k8s.io/v1", "NetworkPolicy", "networkpolicies"),
         ResourceType("policy/v1", "PodDisruptionBudget", "poddisruptionbudgets"),
         ResourceType("authentication.k8s.io/v1", "SelfSubjectReview", "selfsubjectreviews", False),
         ResourceType("authorization.k8s.io/v1", "SelfSubjectAccessReview", "selfsubjectaccessreviews", False),
     )
 }
+
+
+def key_of_object(obj: ReadOnlyObject) -> str:
+    """The name of an object's kind in RESOURCES: of a policy kind its key, which may have the group in it."""
+    kind = kind_of(str(obj.get("apiVersion", "")), obj["kind"])
+    return str(obj["kind"]) if kind is None else kind.key
+
+
+def _with_policies() -> Iterator[tuple[str, ResourceType]]:
+    """The built-in kinds, then those of policies, which a server may have in one of several versions."""
+    yield from _BUILT_IN.items()
+    for kind in SIMULATED:
+        if kind.key not in _BUILT_IN:
+            yield (
+                kind.key,
+                ResourceType(kind.api_version, kind.kind, kind.plural, kind.namespaced, kind.api_versions),
+            )
+
+
+RESOURCES: dict[str, ResourceType] = dict(_with_policies())

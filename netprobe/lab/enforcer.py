@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from typing import Final
+from ipaddress import ip_address
+from typing import Final, TypeAlias
 
 from netprobe.errors import LabError
 from netprobe.lab.api.resources import (
@@ -19,15 +20,19 @@ from netprobe.lab.api.resources import (
 )
 from netprobe.lab.api.store import Store, StoredChange
 from netprobe.lab.fabric.state import Fabric, InstalledPolicy, NetworkState, PolicyPod
+from netprobe.model.cluster import Node
 from netprobe.model.flow import PodRef
+from netprobe.model.labels import Labels
 from netprobe.model.objects import Object
-from netprobe.policies.kinds import NETWORK_POLICY
+from netprobe.model.policy import STANDARD_TIERS, NetworkSet, Policy, Tier, tier_name
+from netprobe.policies.kinds import NETWORK_POLICY, PolicyKind
 
 OUTSIDE = "netprobe-outside"
 """The namespace of external hosts; no selector and no policy reaches into it."""
 
 _POLICIES: Final = {NETWORK_POLICIES: NETWORK_POLICY, **DEFINED}
 _SEEN: Final = frozenset((NAMESPACES, NODES, SERVICES, ENDPOINT_SLICES, *_POLICIES))
+_Installed: TypeAlias = InstalledPolicy | Tier | NetworkSet
 _RETRY_S = 0.5
 logger = logging.getLogger(__name__)
 
@@ -44,7 +49,7 @@ class StatePusher:
         self._fabric = fabric
         self._members: dict[PodRef, PolicyPod] = {}
         self._objects: dict[Resource, list[Object]] = {}
-        self._policies: dict[tuple[str, str], InstalledPolicy] = {}  # by uid and resourceVersion
+        self._records: dict[tuple[str, str], _Installed | None] = {}  # by uid and resourceVersion
         self._wanted = 1
         self._done = 0
         self._changed = asyncio.Event()
@@ -70,17 +75,20 @@ class StatePusher:
 
     def state(self) -> NetworkState:
         """The state at this moment. What did not change is the very same object as before."""
+        records = self._read()
+        tiers = {tier.name: tier for tier in STANDARD_TIERS}
+        tiers |= {tier_name(one.name): one for one in records if isinstance(one, Tier)}
+        nodes = self._all(NODES)
         return NetworkState(
-            namespaces={
-                obj["metadata"]["name"]: obj["metadata"].get("labels") or {} for obj in self._all(NAMESPACES)
-            },
+            namespaces={obj["metadata"]["name"]: _labels(obj) for obj in self._all(NAMESPACES)},
             members=dict(self._members),
-            policies=self._installed(),
+            policies=[one for one in records if isinstance(one, InstalledPolicy)],
             services=self._all(SERVICES),
             endpoint_slices=self._all(ENDPOINT_SLICES),
-            nodes={
-                obj["metadata"]["name"]: obj["metadata"].get("annotations") or {} for obj in self._all(NODES)
-            },
+            tiers=tuple(tiers.values()),
+            nodes={obj["metadata"]["name"]: obj["metadata"].get("annotations") or {} for obj in nodes},
+            network_sets=tuple(one for one in records if isinstance(one, NetworkSet)),
+            selectable_nodes=tuple(map(_node, nodes)),
         )
 
     async def run(self) -> None:
@@ -110,17 +118,14 @@ class StatePusher:
             ]
         return self._objects[resource]
 
-    def _installed(self) -> list[InstalledPolicy]:
-        """The policies of all kinds; a policy that has not changed is the same record as before."""
-        before, self._policies = self._policies, {}
+    def _read(self) -> list[_Installed]:
+        """The records of all policy kinds; that of an object that has not changed is the same as before."""
+        before, self._records = self._records, {}
         for resource, kind in _POLICIES.items():
             for obj in self._all(resource):
-                metadata = obj["metadata"]
-                key = (metadata["uid"], metadata["resourceVersion"])
-                self._policies[key] = before.get(key) or InstalledPolicy(
-                    kind.policy(obj), metadata.get("annotations") or {}
-                )
-        return list(self._policies.values())
+                key = (obj["metadata"]["uid"], obj["metadata"]["resourceVersion"])
+                self._records[key] = before[key] if key in before else _installed(kind, obj)
+        return [record for record in self._records.values() if record is not None]
 
     def _touch(self) -> None:
         self._wanted += 1
@@ -133,6 +138,27 @@ class StatePusher:
         elif change.resource in _SEEN:
             self._objects.pop(change.resource, None)
             self._touch()
+
+
+def _installed(kind: PolicyKind, obj: Object) -> _Installed | None:
+    """What an object is to the network; None for one without effect, such as a staged policy."""
+    match kind.record(obj):
+        case Policy() as policy:
+            return InstalledPolicy(policy, obj["metadata"].get("annotations") or {})
+        case Tier() | NetworkSet() as record:
+            return record
+        case _:
+            return None
+
+
+def _labels(obj: Object) -> Labels:
+    return obj["metadata"].get("labels") or {}
+
+
+def _node(obj: Object) -> Node:
+    listed = (obj.get("status") or {}).get("addresses") or ()
+    addresses = tuple(ip_address(one["address"]) for one in listed if one["type"] != "Hostname")
+    return Node(obj["metadata"]["name"], _labels(obj), addresses)
 
 
 def _outside(obj: Object) -> bool:

@@ -49,7 +49,6 @@ from netprobe.model.policy import (
     Rule,
     Subject,
     Tier,
-    UnknownPeer,
 )
 
 T = TypeVar("T")
@@ -179,7 +178,7 @@ def _any_rule(rng: Random, cluster: Cluster, shape: Shape, *, scoped: bool) -> R
         case "networks":
             peers[-1] = Networks(tuple(_block(rng, cluster).cidr for _ in range(rng.randint(1, 2))))
         case "nobody":
-            peers[-1] = UnknownPeer()
+            peers[-1] = Networks(())
     return Rule(tuple(peers), rule.ports, rng.choice((*Action, Action.ALLOW)))
 
 

@@ -10,18 +10,16 @@ import asyncio
 import math
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from netprobe.errors import LabError
 from netprobe.lab.fabric import faults
 from netprobe.lab.fabric.loader import Loader
 from netprobe.lab.fabric.ruleset import Compiler
-from netprobe.lab.fabric.state import InstalledPolicy, NetworkState, PolicyPod
+from netprobe.lab.fabric.state import NetworkState
 from netprobe.lab.fabric.table import Ruleset
 from netprobe.lab.options import LabOptions
 from netprobe.model.flow import PodRef
-from netprobe.model.labels import Labels
-from netprobe.model.policy import Tier
 
 Links = Mapping[PodRef, str]
 
@@ -35,12 +33,9 @@ class _Waiting:
 
 @dataclass(frozen=True, slots=True)
 class _Facts:
-    """All that the rules of policies are made from. A state in which only Services changed has the same."""
+    """All that the rules of policies are made from. `state` is without Services that no policy looks at."""
 
-    namespaces: Mapping[str, Labels]
-    members: Mapping[PodRef, PolicyPod]
-    policies: Sequence[InstalledPolicy]
-    tiers: Sequence[Tier]
+    state: NetworkState
     links: Mapping[str, Links]
     delays_s: Mapping[str, float]
 
@@ -115,7 +110,8 @@ class Enforcer:
     async def _apply(self, state: NetworkState) -> None:
         links = {name: self._links(name) for name in self._loaders}
         delays_s = {name: faults.agent_delay(state.nodes.get(name, {})) for name in self._loaders}
-        facts = _Facts(state.namespaces, state.members, state.policies, state.tiers, links, delays_s)
+        slices = state.endpoint_slices if self._compiler and self._compiler.looks_at_services else ()
+        facts = _Facts(replace(state, services=(), endpoint_slices=slices), links, delays_s)
         before, self._in_force = self._in_force, None
         if before != facts:
             compiler = Compiler(state, self._versions, self._options.deny_with, self._compiler)

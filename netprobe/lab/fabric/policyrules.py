@@ -1,35 +1,26 @@
-"""The rules of one policy in the language of nft, and the sets that they look up. Pure; see ruleset.py.
+"""The rules of one policy in the language of nft. Pure; see ruleset.py.
 
 They depend on the policy alone, not on the pods that exist: those are in the sets.
 """
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from ipaddress import IPv4Network, IPv6Network, collapse_addresses
 from typing import Literal
 
 from netprobe.lab.fabric import faults
-from netprobe.lab.fabric.selection import Query
+from netprobe.lab.fabric.matching import AddressSet, Matcher, digest
 from netprobe.lab.fabric.state import InstalledPolicy
 from netprobe.model.flow import Protocol
 from netprobe.model.policy import (
     NETWORK_POLICY,
     Action,
-    AnyPeer,
-    AnyPort,
+    AllPeers,
     Direction,
-    IPBlock,
-    NamedPort,
-    Network,
-    Networks,
+    NotPeer,
     Peer,
-    PodPeer,
     PolicyRef,
-    Port,
-    PortRange,
     Rule,
     UnknownPeer,
 )
@@ -39,35 +30,7 @@ DenyWith = Literal["drop", "reject"]
 PASSED = 0x8000
 """The bit of a packet's mark that says that a rule has passed it on to the next tier."""
 
-_FAR_END = {Direction.EGRESS: "daddr", Direction.INGRESS: "saddr"}
-_IP = {4: "ip", 6: "ip6"}
 _COMMENT_LIMIT = 120  # the kernel's is 128 bytes
-
-
-@dataclass(frozen=True, slots=True)
-class Match:
-    """What a packet is compared with. `version` and `protocol`: what it needs to have; None: any."""
-
-    text: str = ""
-    version: int | None = None
-    protocol: Protocol | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class PeerSet:
-    """The addresses of one family of the pods that a peer selects."""
-
-    query: Query
-    version: int
-
-
-@dataclass(frozen=True, slots=True)
-class PortSet:
-    """ "address . number" of every pod that has a port of this name."""
-
-    protocol: Protocol
-    name: str
-    version: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +42,7 @@ class PolicyRules:
 
     chain: str
     rules: tuple[str, ...]
-    sets: Mapping[str, PeerSet | PortSet]
+    sets: Mapping[str, AddressSet]
     passes: bool = False
 
 
@@ -91,19 +54,41 @@ def rules_of(
     name = name_of(policy.ref)
     chain = f"{way}/{name}"
     if len(chain) > _COMMENT_LIMIT:
-        chain = f"{chain[:90]}/{_digest(chain)}"
-    writer = _Writer(policy.ref.namespace, direction, versions)
+        chain = f"{chain[:90]}/{digest(chain)}"
+    matcher = Matcher(policy.ref.namespace, direction, versions)
     rules: list[str] = []
     passes = False
     for index, rule in enumerate(policy.rules(direction) or ()):
         if faults.is_missed_rule(installed.annotations, way, index):
             continue
-        passes = passes or rule.action is Action.PASS
-        for place, peer, port in writer.matches(rule):
+        enforced = _failing_closed(rule)
+        if enforced is None:
+            continue
+        passes = passes or enforced.action is Action.PASS
+        for place, match in matcher.matches(enforced):
             note = comment(f"{way} {name} rule {index}{place}")
-            for extra, verdict in verdicts(rule.action, deny_with, port.protocol):
-                rules.append(" ".join(filter(None, (peer.text, port.text, extra, "counter", verdict, note))))
-    return PolicyRules(chain, tuple(rules), writer.sets, passes)
+            for extra, verdict in verdicts(enforced.action, deny_with, match.protocol):
+                rules.append(" ".join(filter(None, (match.text, extra, "counter", verdict, note))))
+    return PolicyRules(chain, tuple(rules), matcher.sets, passes)
+
+
+def _failing_closed(rule: Rule) -> Rule | None:
+    """The rule as it is enforced: with an unknown peer it does not allow, or it denies everything."""
+    if not any(map(_is_unknown, (*rule.peers, rule.own))):
+        return rule
+    return None if rule.action in {Action.ALLOW, Action.LOG} else Rule(action=Action.DENY)
+
+
+def _is_unknown(peer: Peer) -> bool:
+    match peer:
+        case UnknownPeer():
+            return True
+        case AllPeers(peers):
+            return any(map(_is_unknown, peers))
+        case NotPeer(inner):
+            return _is_unknown(inner)
+        case _:
+            return False
 
 
 def verdicts(
@@ -131,75 +116,6 @@ def verdicts(
                 yield "", "reject with icmpx port-unreachable"
 
 
-class _Writer:
-    """Peers and ports as matches; `sets` are those that they name."""
-
-    def __init__(self, namespace: str, direction: Direction, versions: Sequence[int]) -> None:
-        self._namespace = namespace
-        self._end = _FAR_END[direction]
-        self._versions = versions
-        self.sets: dict[str, PeerSet | PortSet] = {}
-
-    def matches(self, rule: Rule) -> Iterator[tuple[str, Match, Match]]:
-        """Each peer with each port of the same family, and its place in the rule."""
-        for number, peer in enumerate(rule.peers):
-            peer_place = "" if isinstance(peer, AnyPeer) else f" peer {number}"
-            for index, entry in enumerate(rule.ports):
-                port_place = "" if isinstance(entry, AnyPort) else f" port {index}"
-                for who in self._peer(peer):
-                    for what in self._port(entry):
-                        if who.version is None or what.version is None or who.version == what.version:
-                            yield peer_place + port_place, who, what
-
-    def _peer(self, peer: Peer) -> Iterator[Match]:
-        match peer:
-            case AnyPeer():
-                yield Match()
-            case UnknownPeer():
-                return
-            case IPBlock(cidr, excluded):
-                field = f"{_IP[cidr.version]} {self._end}"
-                others = sorted({str(network) for network in excluded})
-                text = f"{field} {cidr}" + "".join(f" {field} != {other}" for other in others)
-                yield Match(text, cidr.version)
-            case Networks(cidrs):
-                yield from (self._in_any(version, cidrs) for version in sorted({c.version for c in cidrs}))
-            case PodPeer():
-                query = Query.of(self._namespace, peer)
-                for version in self._versions:
-                    name = f"pods{version}/{_digest(repr(query))}"
-                    self.sets[name] = PeerSet(query, version)
-                    yield Match(f"{_IP[version]} {self._end} @{name}", version)
-            case _:
-                raise ValueError(f"{peer} is not compiled yet")
-
-    def _in_any(self, version: int, networks: Sequence[Network]) -> Match:
-        merged: Iterator[Network]
-        if version == 4:
-            merged = collapse_addresses(n for n in networks if isinstance(n, IPv4Network))
-        else:
-            merged = collapse_addresses(n for n in networks if isinstance(n, IPv6Network))
-        return Match(f"{_IP[version]} {self._end} {{ {', '.join(map(str, merged))} }}", version)
-
-    def _port(self, entry: Port) -> Iterator[Match]:
-        match entry:
-            case AnyPort():
-                yield Match()
-            case PortRange(protocol, 1, 65535):
-                yield Match(f"meta l4proto {protocol.value.lower()}", protocol=protocol)
-            case PortRange(protocol, first, last):
-                span = f"{first}-{last}" if last > first else str(first)
-                yield Match(f"{protocol.value.lower()} dport {span}", protocol=protocol)
-            case NamedPort(name, Protocol() as protocol):
-                lower = protocol.value.lower()
-                for version in self._versions:
-                    text = f"port{version}/{lower}/{name}"
-                    self.sets[text] = PortSet(protocol, name, version)
-                    yield Match(f"{_IP[version]} daddr . {lower} dport @{text}", version, protocol)
-            case _:
-                raise ValueError(f"{entry} is not compiled yet")
-
-
 def name_of(ref: PolicyRef) -> str:
     """NAMESPACE/NAME of a NetworkPolicy; for other kinds with the kind in front."""
     return str(ref) if ref.kind == NETWORK_POLICY else f"{ref.kind}/{ref}"
@@ -216,7 +132,3 @@ def shortened(text: str) -> str:
 def comment(text: str) -> str:
     """A comment that names a rule."""
     return f'comment "{shortened(text)}"'
-
-
-def _digest(text: str) -> str:
-    return hashlib.sha256(text.encode()).hexdigest()[:20]

@@ -20,6 +20,8 @@ own address never leaves the pod.
     chain ingress/shop/web   one rule for each rule, peer and port entry of the policy: count, then accept
                         or deny
     set  pods4/ab12…    the addresses that a peer's selectors mean; shared by all peers with the same ones
+    set  nets4/ab12…    the same with the networks of network sets, as intervals; nodes4, service4: of nodes
+                        and of the endpoints of Services
     set  port4/tcp/web  address . number of every pod that calls a TCP port "web": the destination's ports,
                         in both directions, so no external address is ever in it
 
@@ -43,25 +45,35 @@ import math
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from ipaddress import ip_network
 from itertools import groupby
+from typing import assert_never
 
 from netprobe.lab.fabric import faults
+from netprobe.lab.fabric.matching import (
+    AddressSet,
+    NetworkPeerSet,
+    NodeSet,
+    PeerSet,
+    PortSet,
+    ServiceSet,
+    merged_networks,
+)
 from netprobe.lab.fabric.policyrules import (
     PASSED,
     DenyWith,
-    PeerSet,
     PolicyRules,
-    PortSet,
     comment,
     rules_of,
     shortened,
     verdicts,
 )
 from netprobe.lab.fabric.selection import Query, Selection
+from netprobe.lab.fabric.services import endpoints
 from netprobe.lab.fabric.state import InstalledPolicy, NetworkState, PolicyPod
 from netprobe.lab.fabric.table import NamedSet, NftTable, Ruleset
-from netprobe.model.flow import PodRef, Protocol
-from netprobe.model.policy import Action, Direction, Policy, Tier
+from netprobe.model.flow import Address, PodRef, Protocol
+from netprobe.model.policy import Action, Direction, Policy, Tier, tier_name
 
 _NAME = "inet netprobe"
 _MAP = {Direction.EGRESS: "from", Direction.INGRESS: "to"}
@@ -116,6 +128,7 @@ class Compiler:
         deny_with: DenyWith = "drop",
         before: Compiler | None = None,
     ) -> None:
+        self._state = state
         self._before = before
         self._versions = versions
         self._deny_with: DenyWith = deny_with
@@ -141,6 +154,13 @@ class Compiler:
                     if name not in self.sets:
                         self.sets[name] = self._set(name, what)
         self._before = None  # what could be taken over is
+
+    @property
+    def looks_at_services(self) -> bool:
+        """Whether a rule depends on the endpoints of a Service."""
+        return any(
+            isinstance(what, ServiceSet) for rules in self._chains.values() for what in rules.sets.values()
+        )
 
     def node(self, links: Mapping[PodRef, str], name: str = "n1") -> Ruleset:
         """The rules of a node, given the links of its pods and its name."""
@@ -206,22 +226,41 @@ class Compiler:
         self.texts[id(installed)] = known
         return known
 
-    def _set(self, name: str, what: PeerSet | PortSet) -> NamedSet:
-        before = self._before
-        if before is not None and name in before.sets:
-            match what:
-                case PeerSet(query):
-                    same = self.selection.pods(query) is before.selection.pods(query)
-                case PortSet():
-                    same = not self.selection.changed
-            if same:
-                return before.sets[name]
-        return self._ports(what) if isinstance(what, PortSet) else self._addresses(what)
+    def _set(self, name: str, what: AddressSet) -> NamedSet:
+        """The elements of a set; the very same record as before if they cannot have changed."""
+        kept = None if self._before is None else self._before.sets.get(name)
+        match what:
+            case PeerSet(query, version):
+                if kept and self._same_pods(query):
+                    return kept
+                fresh = NamedSet(_TYPE[version], frozenset(map(str, self._addresses(query, version))))
+            case NetworkPeerSet(query, version):
+                addresses = map(ip_network, self._addresses(query, version))
+                found = merged_networks(version, (*addresses, *self.selection.networks(query)))
+                fresh = NamedSet(f"{_TYPE[version]}; flags interval", frozenset(map(str, found)))
+            case NodeSet(nodes, version):
+                matching = (node for node in self._state.selectable_nodes if nodes.matches(node.labels))
+                hosts = {str(a) for node in matching for a in node.addresses if a.version == version}
+                fresh = NamedSet(_TYPE[version], frozenset(hosts))
+            case ServiceSet(service, on_ports, version):
+                ends = endpoints(self._state.endpoint_slices, service, version, on_ports=on_ports)
+                kind = f"{_TYPE[version]} . inet_proto . inet_service" if on_ports else _TYPE[version]
+                fresh = NamedSet(kind, frozenset(ends))
+            case PortSet():
+                if kept and not self.selection.changed:
+                    return kept
+                fresh = self._ports(what)
+            case _:
+                assert_never(what)
+        return kept if kept == fresh else fresh
 
-    def _addresses(self, what: PeerSet) -> NamedSet:
-        members, version = self.selection.pods(what.query), what.version
-        found = {str(a) for member in members for a in member.addresses if a.version == version}
-        return NamedSet(_TYPE[version], frozenset(found))
+    def _same_pods(self, query: Query) -> bool:
+        before = self._before
+        return before is not None and self.selection.pods(query) is before.selection.pods(query)
+
+    def _addresses(self, query: Query, version: int) -> Iterator[Address]:
+        for member in self.selection.pods(query):
+            yield from (address for address in member.addresses if address.version == version)
 
     def _ports(self, what: PortSet) -> NamedSet:
         if self._by_name is None:
@@ -267,7 +306,7 @@ def _in_order(state: NetworkState) -> list[tuple[Tier, InstalledPolicy]]:
     Tiers by order and name, one that does not exist last, with DENY as its default; in a tier, policies by
     order and then by the text NAME/NAMESPACE/KIND.
     """
-    tiers = {tier.name: tier for tier in state.tiers}
+    tiers = {tier_name(tier.name): tier for tier in state.tiers}
 
     def key(item: tuple[Tier, InstalledPolicy]) -> tuple[float, str, float, str]:
         tier, policy = item[0], item[1].policy
@@ -275,7 +314,7 @@ def _in_order(state: NetworkState) -> list[tuple[Tier, InstalledPolicy]]:
 
     found = []
     for installed in state.policies:
-        name = installed.policy.tier
+        name = tier_name(installed.policy.tier)
         found.append((tiers.get(name, Tier(name, math.inf, Action.DENY)), installed))
     return sorted(found, key=key)
 

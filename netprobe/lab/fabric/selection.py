@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from netprobe.lab.fabric.state import NetworkState, PolicyPod
 from netprobe.model.flow import PodRef
 from netprobe.model.labels import Labels, Selector
-from netprobe.model.policy import PodPeer, Subject
+from netprobe.model.policy import Network, PodPeer, Subject
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,16 +22,22 @@ class Query:
     namespace: str
     namespaces: Selector | None
     pods: Selector
+    accounts: Selector | None = None
 
     @classmethod
     def of(cls, own_namespace: str, wanted: PodPeer | Subject) -> Query:
         """The pods of a peer or a subject, in a policy of that namespace."""
         namespaces = wanted.namespaces
-        return cls(own_namespace if namespaces is None else "", namespaces, wanted.pods)
+        own = own_namespace if namespaces is None else ""
+        return cls(own, namespaces, wanted.pods, wanted.accounts)
 
     def covers(self, name: str, labels: Labels) -> bool:
-        """Whether it looks at pods of this namespace."""
+        """Whether it looks at pods of this namespace; "" is that of GlobalNetworkSets, without labels."""
         return name == self.namespace if self.namespaces is None else self.namespaces.matches(labels)
+
+    def matches(self, labels: Labels, account: Labels) -> bool:
+        """Whether it selects an end with these labels, of a namespace that it covers."""
+        return self.pods.matches(labels) and (self.accounts is None or self.accounts.matches(account))
 
 
 class Selection:
@@ -46,6 +52,7 @@ class Selection:
 
     def __init__(self, state: NetworkState, before: Selection | None = None) -> None:
         self.namespaces = state.namespaces
+        self._network_sets = state.network_sets
         self.by_namespace: dict[str, dict[PodRef, PolicyPod]] = defaultdict(dict)
         for ref, member in state.members.items():
             if not (member.external or member.host_network):
@@ -78,10 +85,20 @@ class Selection:
                 member
                 for name in names
                 for member in self.by_namespace[name].values()
-                if query.pods.matches(member.labels)
+                if query.matches(member.labels, member.account_labels)
             )
         self.answers[query] = known
         return known
+
+    def networks(self, query: Query) -> tuple[Network, ...]:
+        """The networks of the network sets that a query selects."""
+        return tuple(
+            network
+            for one in self._network_sets
+            if query.covers(one.namespace, self.namespaces.get(one.namespace, {}))
+            and query.matches(one.labels, {})
+            for network in one.networks
+        )
 
     def without(self, other: Selection) -> Iterator[PolicyPod]:
         """The pods that `other` does not have, or has otherwise, or in a namespace with other labels."""
@@ -95,4 +112,4 @@ class Selection:
     def selects(self, query: Query, member: PolicyPod) -> bool:
         namespace = member.ref.namespace
         labels = self.namespaces.get(namespace, {})
-        return query.covers(namespace, labels) and query.pods.matches(member.labels)
+        return query.covers(namespace, labels) and query.matches(member.labels, member.account_labels)

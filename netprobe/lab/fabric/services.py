@@ -42,7 +42,7 @@ from netprobe.lab.fabric.loader import Loader
 from netprobe.lab.fabric.policyrules import shortened
 from netprobe.lab.fabric.state import LabNode, NetworkState
 from netprobe.lab.fabric.table import NamedSet, NftTable, Ruleset
-from netprobe.model.flow import Address
+from netprobe.model.flow import Address, ServiceRef
 from netprobe.model.objects import ReadOnlyObject
 
 SERVICE_NAME = "kubernetes.io/service-name"
@@ -182,6 +182,24 @@ def addresses_of(endpoint: ReadOnlyObject, version: int) -> list[Address]:
         with contextlib.suppress(ValueError):
             found.append(ip_address(text))
     return [address for address in found if address.version == version]
+
+
+def endpoints(
+    slices: Iterable[ReadOnlyObject], service: ServiceRef, version: int, *, on_ports: bool
+) -> Iterator[str]:
+    """The addresses of a Service's endpoints, ready or not; `on_ports`: "address . protocol . number"."""
+    for slice_ in slices:
+        metadata = slice_["metadata"]
+        labels = metadata.get("labels") or {}
+        if (metadata["namespace"], labels.get(SERVICE_NAME)) != (service.namespace, service.name):
+            continue
+        hosts = [a for endpoint in slice_.get("endpoints") or () for a in addresses_of(endpoint, version)]
+        ports = [
+            f" . {port.get('protocol', 'TCP').lower()} . {port['port']}"
+            for port in slice_.get("ports") or ()
+            if port.get("port")
+        ]
+        yield from (f"{host}{port}" for host in hosts for port in (ports if on_ports else [""]))
 
 
 def choice(port: str) -> str:

@@ -10,9 +10,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
+from netprobe.model.cluster import Node
 from netprobe.model.flow import Address, ContainerPort, PodRef
 from netprobe.model.labels import Labels
-from netprobe.model.policy import STANDARD_TIERS, Policy, Tier
+from netprobe.model.policy import STANDARD_TIERS, NetworkSet, Policy, Tier
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +53,7 @@ class PlacedPod:
 
 @dataclass(frozen=True, slots=True)
 class PolicyPod:
-    """A pod as policies see it."""
+    """A pod as policies see it; `account_labels` are those of its service account."""
 
     ref: PodRef
     labels: Labels
@@ -61,6 +62,7 @@ class PolicyPod:
     node: str
     host_network: bool = False
     external: bool = False
+    account_labels: Labels = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +78,7 @@ class NetworkState:
     """Everything that rules and names are made from. Mappings are API objects as stored, with defaults.
 
     `nodes`: the annotations of each node, which carry faults on demand.
+    Labels of namespaces, pods, sets and accounts include those that only selectors see.
     """
 
     namespaces: Mapping[str, Labels]
@@ -85,6 +88,8 @@ class NetworkState:
     endpoint_slices: Sequence[Mapping[str, Any]] = ()
     tiers: Sequence[Tier] = STANDARD_TIERS
     nodes: Mapping[str, Labels] = field(default_factory=dict)
+    network_sets: Sequence[NetworkSet] = ()
+    selectable_nodes: Sequence[Node] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -72,11 +72,16 @@ class World:
     policies: list[Object | InstalledPolicy] = field(default_factory=list)
     tiers: Sequence[Tier] = STANDARD_TIERS
     nodes: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    more: Mapping[str, Any] = field(default_factory=dict)  # further fields of the state
 
     def state(self) -> NetworkState:
-        policies = installed(self.policies)
         return NetworkState(
-            dict(self.namespaces), dict(self.members), policies, tiers=self.tiers, nodes=self.nodes
+            dict(self.namespaces),
+            dict(self.members),
+            installed(self.policies),
+            tiers=self.tiers,
+            nodes=self.nodes,
+            **self.more,
         )
 
     async def add(
