@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from difflib import get_close_matches
 from importlib import import_module
 from pathlib import PurePath
@@ -10,6 +9,7 @@ from pathlib import PurePath
 import click
 
 from netprobe import __version__
+from netprobe.cli.command import Invocation, common_options
 
 COMMANDS = {
     "run": "Probe a suite; compare with what it declares and what its policies say",
@@ -26,16 +26,9 @@ COMMANDS = {
     "kind": "Start and stop a kind cluster with Calico on this machine",
     "clean": "Remove what killed runs left behind",
     "completion": "Print a shell completion script",
+    "version": "Print the version, with --context also that of the cluster",
 }
 """Each command's module and its line in `netprobe --help`, in the order in which it lists them."""
-
-
-@dataclass(slots=True)
-class Invocation:
-    """How the program was called; `ctx.obj` of every command."""
-
-    plugin: bool = False  # as `kubectl netprobe`: the current context is used, as by every plugin
-    debug: bool = False
 
 
 def is_plugin(program: str) -> bool:
@@ -81,3 +74,8 @@ class Commands(click.Group):
 def netprobe(invocation: Invocation, debug: bool) -> None:
     """Check that a cluster's network does what its policies say, and that they say what you mean."""
     invocation.debug = debug
+
+
+netprobe.params += common_options()
+
+__all__ = ["COMMANDS", "Commands", "Invocation", "is_plugin", "netprobe"]

@@ -7,19 +7,19 @@ from typing import TYPE_CHECKING
 
 import click
 
+from netprobe.cli.command import Command
 from netprobe.cli.flags import ClusterFlags, cluster_options
 from netprobe.cli.invoke import say
 from netprobe.cli.options import examples
-from netprobe.errors import NetprobeError, UsageError
+from netprobe.errors import NetprobeError
 
 if TYPE_CHECKING:
     from netprobe.probe import Cleaned
     from netprobe.run.target import ClusterChoice
 
 
-@click.command
+@click.command(cls=Command)
 @cluster_options
-@click.option("--lab", "lab_name", metavar="NAME", help="Clean only this lab.")
 @click.option("--run", metavar="ID", help="Remove only what this run left.")
 @click.option("--dry-run", is_flag=True, help="Print what would be removed, and remove nothing.")
 @examples("""
@@ -31,7 +31,6 @@ netprobe clean --context kind-kind --run 3f2a9c01 --dry-run
 def command(
     ctx: click.Context,
     cluster: ClusterFlags,
-    lab_name: str | None,
     run: str | None,
     dry_run: bool,
 ) -> int:
@@ -41,11 +40,8 @@ def command(
     of this machine.
     """
     from netprobe.probe import Cleaned
-    from netprobe.run.target import ClusterChoice
 
-    if lab_name and cluster:
-        raise UsageError("--lab and --kubeconfig/--context name two different clusters: use one of them")
-    target = ClusterChoice(cluster.kubeconfig, cluster.context, ctx.obj.plugin, lab_name)
+    target = cluster.choice(current=ctx.obj.plugin)
     if target.is_ephemeral_lab:
         found = list(_clean_labs(run, dry_run, cluster.request_timeout_s))
     else:

@@ -5,12 +5,13 @@ from __future__ import annotations
 import click
 from click.shell_completion import get_completion_class
 
+from netprobe.cli.command import Command
 from netprobe.cli.invoke import COMPLETE
 from netprobe.cli.options import examples
 from netprobe.errors import UsageError
 
 
-@click.command
+@click.command(cls=Command)
 @click.argument("shell", type=click.Choice(["bash", "zsh", "fish"]))
 @examples("""
 source <(netprobe completion bash)                 # in ~/.bashrc

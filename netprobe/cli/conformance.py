@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING
 import click
 from click.core import ParameterSource
 
+from netprobe.cli import complete
+from netprobe.cli.command import Command
 from netprobe.cli.flags import (
     ClusterFlags,
     LabFlags,
@@ -21,6 +23,7 @@ from netprobe.cli.flags import (
     resolve_target,
 )
 from netprobe.cli.options import (
+    OutputFlags,
     examples,
     output_options,
     profile_option,
@@ -28,7 +31,7 @@ from netprobe.cli.options import (
     repeatable,
     wait_option,
 )
-from netprobe.cli.parameters import SHARD, ReportFile
+from netprobe.cli.parameters import SHARD
 from netprobe.errors import NetprobeError, UsageError
 from netprobe.report.conformance import CONFORMANCE_FORMATS
 
@@ -41,12 +44,21 @@ if TYPE_CHECKING:
 LEFT_BEHIND = "the cleanup did not finish: `netprobe clean` removes what is left"
 
 
-@click.command
+@click.command(cls=Command)
 @cluster_options
 @lab_options
-@repeatable("--include", metavar="TAG", help="Only cases with this tag, rule or feature.")
-@repeatable("--exclude", metavar="TAG", help="No cases with this tag, rule or feature.")
-@repeatable("--only", metavar="NAME", help="Only cases with this name or pattern (*).")
+@repeatable(
+    "--include",
+    metavar="TAG",
+    shell_complete=complete.tags,
+    help="Only cases with this tag, rule or feature.",
+)
+@repeatable(
+    "--exclude", metavar="TAG", shell_complete=complete.tags, help="No cases with this tag, rule or feature."
+)
+@repeatable(
+    "--only", metavar="NAME", shell_complete=complete.cases, help="Only cases with this name or pattern (*)."
+)
 @click.option("--list", "listing", is_flag=True, help="List the cases and exit.")
 @repeatable(
     "--cases",
@@ -133,8 +145,7 @@ def command(
     ready_s: float,
     wait_s: float,
     profile: str,
-    output: str,
-    reports: Sequence[ReportFile],
+    out: OutputFlags,
     results: str | None,
 ) -> int:
     """Test whether a cluster implements NetworkPolicy, with hundreds of cases with known results.
@@ -182,7 +193,7 @@ def command(
             if results_folder is not None:
                 save_all(found, results_folder)
         finally:  # a full disk there does not keep the other reports from being written
-            write(CONFORMANCE_FORMATS.of(found), output, reports)
+            write(CONFORMANCE_FORMATS.of(found), out)
         return found.exit_status
 
     if join:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from netprobe.cli.command import Command
 from netprobe.cli.flags import (
     ClusterFlags,
     LabFlags,
@@ -15,14 +16,14 @@ from netprobe.cli.flags import (
     pod_options,
     resolve_target,
 )
-from netprobe.cli.options import duration_option, examples, format_option, ready_option
+from netprobe.cli.options import OutputFlags, duration_option, examples, output_options, ready_option
 
 if TYPE_CHECKING:
     from netprobe.doctor import Diagnosis
     from netprobe.run.options import RunOptions
 
 
-@click.command
+@click.command(cls=Command)
 @cluster_options
 @lab_options
 @pod_options
@@ -36,7 +37,10 @@ if TYPE_CHECKING:
     "--within", "within_s", default="10s", help="How long the cluster may take to enforce a policy."
 )
 @ready_option("120s")
-@format_option("table", "json", "yaml", "rbac", help="rbac: only the missing permissions, as YAML to apply.")
+@output_options(
+    ("table", "json", "yaml", "rbac"),
+    help="Output format; rbac: only the missing permissions, as YAML to apply.",
+)
 @examples("""
 netprobe doctor --context kind-kind            # a cluster of your kubeconfig
 netprobe doctor --context kind-kind -o json
@@ -53,7 +57,7 @@ def command(
     nodes: int,
     within_s: float,
     ready_s: float,
-    output: str,
+    out: OutputFlags,
 ) -> int:
     """Check whether a cluster enforces NetworkPolicy, and whether netprobe can run on it.
 
@@ -61,12 +65,9 @@ def command(
     egress, and removes everything again. Prints one line each for permissions, nodes, network plugin, paths,
     DNS, clocks and so on, with the evidence. Exit status: 0 fine, 1 something is wrong, 3 could not tell.
     """
-    import os
-    import sys
-
+    from netprobe.cli.emit import write
     from netprobe.cli.progress import run_async
     from netprobe.probe import Deadlines
-    from netprobe.report import Style
     from netprobe.report.diagnosis import DIAGNOSIS_FORMATS
     from netprobe.run.options import RunOptions
 
@@ -82,7 +83,7 @@ def command(
         request_timeout_s=cluster.request_timeout_s,
     )
     diagnosis = run_async(_diagnose(options, most_nodes=nodes, within_s=within_s))
-    sys.stdout.writelines(DIAGNOSIS_FORMATS.render(diagnosis, output, Style.of(sys.stdout, os.environ)))
+    write(DIAGNOSIS_FORMATS.of(diagnosis), out)
     return diagnosis.exit_status
 
 

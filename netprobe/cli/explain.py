@@ -3,17 +3,24 @@
 from __future__ import annotations
 
 import json
-import os
-import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 import click
 
-from netprobe.cli.app import Invocation
+from netprobe.cli import complete
+from netprobe.cli.command import Command
+from netprobe.cli.emit import write
 from netprobe.cli.flags import ClusterFlags, cluster_options
-from netprobe.cli.inputs import read_or_live, suite_and_cluster
-from netprobe.cli.options import examples, format_option, manifests_option, profile_option
+from netprobe.cli.inputs import InputFlags, input_options, read_world
+from netprobe.cli.options import (
+    FAMILIES,
+    OutputFlags,
+    examples,
+    family_option,
+    output_options,
+    profile_option,
+)
 from netprobe.cli.parameters import PORT, PortArgument
 from netprobe.errors import UsageError
 from netprobe.model.cluster import Cluster
@@ -25,43 +32,41 @@ from netprobe.report.style import BOLD_BAD, BOLD_GOOD, BOLD_UNSURE, Style
 COLOURS = {Verdict.ALLOW: BOLD_GOOD, Verdict.DENY: BOLD_BAD, Verdict.UNKNOWN: BOLD_UNSURE}
 
 
-@click.command
-@click.argument("source", metavar="FROM")
-@click.argument("destination", metavar="TO")
+@click.command(cls=Command)
+@click.argument("source", metavar="FROM", shell_complete=complete.pods)
+@click.argument("destination", metavar="TO", shell_complete=complete.destinations)
 @click.option(
     "--port",
     type=PORT,
     metavar="PORT[/PROTOCOL]",
     help="Port, as in 80 or 53/udp. Optional if TO declares only one port.",
 )
-@manifests_option
-@click.option("--suite", type=click.Path(), metavar="FILE", help="Use the topology and policies of a suite.")
+@input_options
+@click.option(
+    "--suite", "suite_path", type=click.Path(), metavar="FILE", help="The suite, if it is not an argument."
+)
 @click.option("--step", type=click.IntRange(0), default=0, help="Apply the first N steps of the suite.")
 @cluster_options
-@click.option("--family", type=click.Choice(["4", "6"]), help="Address family, if the two differ.")
+@family_option
 @profile_option
-@format_option("text", "json")
+@output_options(("text", "json"))
 @examples("""
-netprobe explain frontend/web database/pg --port 5432 -f manifests/
-netprobe explain monitoring/grafana production/postgres --port 9187 --suite suite.yaml
+netprobe explain frontend/web database/pg --port 5432 manifests/
+netprobe explain monitoring/grafana production/postgres --port 9187 suite.yaml
 netprobe explain shop/cart 203.0.113.10 --port 443 --context staging
-netprobe explain shop/web svc:shop/cart --port 80 -f cluster.json -o json
+netprobe explain shop/web svc:shop/cart --port 80 cluster.json -o json
 """)
-@click.pass_obj
 def command(
-    invocation: Invocation,
-    /,
     *,
     source: str,
     destination: str,
     port: PortArgument | None,
-    filenames: Sequence[str],
-    suite: str | None,
+    inputs: InputFlags,
     step: int,
     cluster: ClusterFlags,
-    family: str | None,
+    ip_family: str | None,
     profile: str,
-    output: str,
+    out: OutputFlags,
 ) -> int:
     """Explain why the policies allow or deny a flow, from manifests, a suite or a live cluster.
 
@@ -75,29 +80,29 @@ def command(
     from netprobe.simulate import Simulator
     from netprobe.simulate import profile as profile_of
 
-    if (filenames or suite) and cluster:
-        raise UsageError("--context names another cluster than -f and --suite: use one of them")
-    if not (filenames or suite or cluster or invocation.plugin):
-        raise UsageError("no policies given: use -f, --suite or --context")
-    if step and suite is None:
-        raise UsageError("--step needs --suite")
     chosen = profile_of(profile)
-    outside: Sequence[External] = ()
-    if suite is not None:
-        read, found = suite_and_cluster(suite, filenames, step)
-        outside = read.externals
-    else:
-        found = read_or_live(filenames, cluster)
-    flow = _flow(found, outside, source, destination, port)
-    if family is not None:
-        flow = replace(flow, family=4 if family == "4" else 6)
+    world = read_world(
+        inputs,
+        cluster,
+        nothing="no policies given: use -f, --suite or --context",
+    )
+    if step and world.suite is None:
+        raise UsageError("--step needs --suite")
+    found = world.cluster(step)
+    flow = _flow(found, world.externals, source, destination, port)
+    if ip_family is not None:
+        flow = replace(flow, family=FAMILIES[ip_family])
     explanation = explain(Simulator(found, chosen), flow)
-    if output == "json":
-        print(json.dumps(document(explanation), indent=2))
-    else:
-        style = Style.of(sys.stdout, os.environ)
-        for number, line in enumerate(lines(explanation)):
-            print(style.paint(plain(line), COLOURS[explanation.verdict]) if number == 0 else plain(line))
+
+    def render(format_: str, style: Style) -> Iterator[str]:
+        if format_ == "json":
+            yield json.dumps(document(explanation), indent=2) + "\n"
+            return
+        first, *rest = lines(explanation)
+        yield style.paint(plain(first), COLOURS[explanation.verdict]) + "\n"
+        yield from (plain(line) + "\n" for line in rest)
+
+    write(render, out)
     return 3 if explanation.verdict is Verdict.UNKNOWN and not explanation.parts else 0
 
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Final
 
 import click
 
+from netprobe.cli import complete
 from netprobe.cli.options import as_record, duration_option, port_option, repeatable
 from netprobe.cli.parameters import EXTERNAL, PAIR, TOLERATION, PortArgument
 from netprobe.errors import UsageError
@@ -26,15 +27,27 @@ IMAGE: Final = "docker.io/library/alpine:3.20"
 
 @dataclass(frozen=True, slots=True)
 class ClusterFlags:
-    """The cluster of a kubeconfig."""
+    """The cluster of a kubeconfig, or a lab that is running."""
 
-    kubeconfig: str | None
-    context: str | None
-    request_timeout_s: float
+    kubeconfig: str | None = None
+    context: str | None = None
+    lab_name: str | None = None
+    request_timeout_s: float = 30.0
 
     def __bool__(self) -> bool:
         """Whether they name a cluster."""
-        return bool(self.kubeconfig or self.context)
+        return bool(self.kubeconfig or self.context or self.lab_name)
+
+    def choice(self, *, current: bool = False) -> ClusterChoice:
+        """The cluster to use; with `current` that of the current context if no other is named.
+
+        UsageError if the options name two clusters.
+        """
+        from netprobe.run.target import ClusterChoice
+
+        if self.lab_name and (self.kubeconfig or self.context):
+            raise UsageError("--lab and --kubeconfig/--context name two different clusters: use one of them")
+        return ClusterChoice(self.kubeconfig, self.context, current, self.lab_name)
 
 
 cluster_options: Final = as_record(
@@ -43,21 +56,33 @@ cluster_options: Final = as_record(
     click.option(
         "--kubeconfig", metavar="PATH", type=click.Path(), help="Path to the kubeconfig file to use."
     ),
-    click.option("--context", metavar="NAME", help="The name of the kubeconfig context to use."),
+    click.option(
+        "--context",
+        metavar="NAME",
+        shell_complete=complete.contexts,
+        help="The name of the kubeconfig context to use.",
+    ),
+    click.option(
+        "--lab",
+        "lab_name",
+        metavar="NAME",
+        shell_complete=complete.labs,
+        help="Use the lab NAME (see `netprobe lab up`).",
+    ),
     duration_option(
         "--request-timeout",
         "request_timeout_s",
         default="30s",
         help="How long to wait for a response of the API server; 0 means no limit.",
     ),
+    heading="Cluster",
 )
 
 
 @dataclass(frozen=True, slots=True)
 class LabFlags:
-    """A lab that is running, or how to start one for the command."""
+    """How to start a lab for the command."""
 
-    lab_name: str | None
     lab_nodes: int
     lab_no_enforcement: bool
     lab_lag: float
@@ -67,7 +92,6 @@ class LabFlags:
 lab_options: Final = as_record(
     "lab",
     LabFlags,
-    click.option("--lab", "lab_name", metavar="NAME", help="Use the lab NAME (see `netprobe lab up`)."),
     click.option(
         "--lab-nodes",
         type=click.IntRange(1),
@@ -86,6 +110,7 @@ lab_options: Final = as_record(
         default="drop",
         help="How the lab denies a packet.",
     ),
+    heading="Lab made for this run",
 )
 
 
@@ -94,17 +119,14 @@ def resolve_target(
 ) -> tuple[ClusterChoice, LabOptions]:
     """The cluster to use, and the lab to start.
 
-    UsageError if the options name two clusters, or combine a real cluster with options of a lab.
+    UsageError if the options name two clusters, or combine a cluster with options of a new lab.
     """
     from netprobe.lab import LabOptions
-    from netprobe.run.target import ClusterChoice
 
-    target = ClusterChoice(cluster.kubeconfig, cluster.context, ctx.obj.plugin, lab.lab_name)
-    if lab.lab_name and cluster:
-        raise UsageError("--lab and --kubeconfig/--context name two different clusters: use one of them")
+    target = cluster.choice(current=ctx.obj.plugin)
     faults = [
         field.name
-        for field in fields(lab)[1:]
+        for field in fields(lab)
         if ctx.get_parameter_source(field.name) is not click.core.ParameterSource.DEFAULT
     ]
     if faults and not target.is_ephemeral_lab:
@@ -185,6 +207,7 @@ pod_options: Final = as_record(
         is_flag=True,
         help="Print the images that nodes need (for clusters without internet access), and exit.",
     ),
+    heading="Probe pods",
 )
 
 
@@ -203,10 +226,18 @@ selection_options: Final = as_record(
     Selection,
     port_option,
     repeatable(
-        "--from", "sources", metavar="POD", help="Only flows from these pods: NAMESPACE/POD, may contain *."
+        "--from",
+        "sources",
+        metavar="POD",
+        shell_complete=complete.pods,
+        help="Only flows from these pods: NAMESPACE/POD, may contain *.",
     ),
     repeatable(
-        "--to", "destinations", metavar="POD", help="Only flows to these pods, or to svc:NAMESPACE/NAME."
+        "--to",
+        "destinations",
+        metavar="POD",
+        shell_complete=complete.destinations,
+        help="Only flows to these pods, or to svc:NAMESPACE/NAME.",
     ),
     repeatable(
         "--external",
@@ -215,4 +246,5 @@ selection_options: Final = as_record(
         metavar="ADDRESS",
         help="Include an address outside the cluster, as source and destination.",
     ),
+    heading="Which flows",
 )

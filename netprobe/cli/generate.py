@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
-from netprobe.cli.app import Invocation
+from netprobe.cli.command import Command
+from netprobe.cli.emit import write
 from netprobe.cli.flags import ClusterFlags, cluster_options
-from netprobe.cli.inputs import read_or_live
+from netprobe.cli.inputs import InputFlags, World, input_options, read_world
 from netprobe.cli.invoke import say
-from netprobe.cli.options import examples, manifests_option, profile_option
+from netprobe.cli.options import OutputFlags, examples, output_options, profile_option
 from netprobe.errors import NetprobeError, UsageError
 from netprobe.model.cluster import Cluster
 from netprobe.report import save
@@ -23,20 +24,22 @@ if TYPE_CHECKING:
     from netprobe.simulate import Profile
     from netprobe.suite import Suite
 
+NO_CLUSTER = "no cluster given: name manifests with -f, or a cluster with --context"
+
 READ = frozenset({".yaml", ".yml", ".json"})
 """The files of a folder that suites and kubectl read."""
 
 
-@click.command
-@click.argument("suite", required=False, type=click.Path())
-@click.option(
-    "-o",
-    "--output",
-    metavar="PATH",
-    help="Folder for the policies, one file each; with --from-cluster, the file of the suite.",
-)
-@manifests_option
+@click.command(cls=Command)
+@input_options
 @cluster_options
+@output_options(("yaml",), reports=False, path_option="--output-dir (a suite: --output-file)")
+@click.option(
+    "--output-dir",
+    type=click.Path(path_type=Path),
+    metavar="PATH",
+    help="Write the policies to this folder, one file each.",
+)
 @click.option("--no-dns", is_flag=True, help="Do not allow the cluster's DNS if egress is closed.")
 @click.option(
     "--namespace-label",
@@ -48,22 +51,20 @@ READ = frozenset({".yaml", ".yml", ".json"})
     "--from-cluster",
     "proposes",
     is_flag=True,
-    help="Propose a suite from what -f or --context allows today.",
+    help="Propose a suite from what the manifests or --context allow today.",
 )
 @profile_option
 @examples("""
 netprobe generate suite.yaml                       # the policies, proved by the simulator
-netprobe generate suite.yaml -o policies/ --verify # to files; also probed on a lab
-netprobe generate suite.yaml -f cluster.yaml       # for a suite without a topology
-netprobe generate --from-cluster --context staging -o suite.yaml
+netprobe generate suite.yaml --output-dir policies/ --verify  # to files; also probed on a lab
+netprobe generate suite.yaml cluster.yaml          # for a suite without a topology
+netprobe generate --from-cluster --context staging --output-file suite.yaml
 """)
-@click.pass_obj
 def command(
-    invocation: Invocation,
     *,
-    suite: str | None,
-    output: str | None,
-    filenames: Sequence[str],
+    inputs: InputFlags,
+    out: OutputFlags,
+    output_dir: Path | None,
     cluster: ClusterFlags,
     no_dns: bool,
     namespace_label: str | None,
@@ -84,49 +85,42 @@ def command(
     from netprobe.simulate.bits import uncollected
 
     chosen = profile_of(profile)
-    live = bool(cluster or (invocation.plugin and not filenames and (proposes or not suite)))
-    if live and filenames:
-        raise UsageError("-f and --context name two different clusters: use one of them")
+    suite, _ = inputs.split()
     if proposes:
-        if suite is not None or verify:
-            raise UsageError("--from-cluster proposes a suite: it takes no SUITE and no --verify")
-        if not (live or filenames):
-            raise UsageError("no cluster given: name manifests with -f, or a cluster with --context")
-        return _propose(read_or_live(filenames, cluster), output, chosen)
-    if suite is None:
-        raise UsageError("no declaration given: name a suite, or use --from-cluster to propose one")
+        if suite is not None or verify or output_dir is not None:
+            raise UsageError(
+                "--from-cluster proposes a suite: it takes no SUITE, no --verify and no --output-dir"
+            )
+        return _propose(read_world(inputs, cluster, nothing=NO_CLUSTER).cluster(), out, chosen)
+    if output_dir is not None and out.output_file is not None:
+        raise UsageError("--output-dir and --output-file are two places for the policies: use one of them")
     from netprobe.generate.from_suite import generate_for
-    from netprobe.suite import load
 
-    loaded = load(suite, policies=False)
-    if loaded.topology is not None and (live or filenames):
-        raise UsageError(f"{suite} has its own topology: -f and --context are for suites without one")
-    if loaded.topology is None and not (live or filenames):
-        raise UsageError(f"{suite} has no topology: name the cluster with -f or --context")
-    world = loaded.topology.cluster() if loaded.topology is not None else read_or_live(filenames, cluster)
+    world = read_world(inputs, cluster, nothing="", policies=False) if suite is not None else World()
+    loaded = world.suite
+    if loaded is None:
+        raise UsageError("no declaration given: name a suite, or use --from-cluster to propose one")
+    pods = loaded.topology.cluster() if loaded.topology is not None else world.live or Cluster()
     with uncollected():
-        pods_only = replace(world, policies=())
+        pods_only = replace(pods, policies=())
         made = generate_for(loaded, pods_only, chosen, dns=not no_dns, namespace_label=namespace_label)
-    if output is not None:
-        _save_all(Path(output), made.texts)
+    if output_dir is not None:
+        _save_all(output_dir, made.texts)
     else:
-        sys.stdout.write("---\n".join(made.texts.values()))
+        write(lambda _format, _style: ["---\n".join(made.texts.values())], out)
     policies = "1 policy" if len(made.texts) == 1 else f"{len(made.texts):,} policies"
     say(f"{policies}, proved by the simulator on {made.flows:,} declared flows")
     return _verify(loaded, made.texts, chosen) if verify else 0
 
 
-def _propose(cluster: Cluster, output: str | None, profile: Profile) -> int:
+def _propose(cluster: Cluster, out: OutputFlags, profile: Profile) -> int:
     from netprobe.generate import propose
     from netprobe.generate.text import declaration
 
     if not cluster.pods:
         raise UsageError("no pods found: a declaration is about flows between pods")
     text = declaration(propose(cluster, profile), "proposed")
-    if output is None:
-        sys.stdout.write(text)
-    else:
-        save(Path(output), [text])
+    write(lambda _format, _style: [text], out)
     return 0
 
 
@@ -138,7 +132,7 @@ def _save_all(folder: Path, texts: Mapping[str, str]) -> None:
     from netprobe.generate.text import MARK
 
     if folder.is_file():
-        raise UsageError(f"{folder} is a file: -o names a folder for the policies")
+        raise UsageError(f"{folder} is a file: --output-dir names a folder for the policies")
     try:
         folder.mkdir(parents=True, exist_ok=True)
         present = {path.name: path for path in sorted(folder.iterdir()) if path.suffix in READ}

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
+from click.core import ParameterSource
 
-from netprobe.cli.flags import Selection, selection_options
-from netprobe.cli.inputs import read_cluster, suite_and_live
+from netprobe.cli.command import Command
+from netprobe.cli.flags import ClusterFlags, Selection, cluster_options, selection_options
+from netprobe.cli.inputs import InputFlags, World, input_options, read_world
 from netprobe.cli.invoke import say
-from netprobe.cli.options import Decorator, examples, manifests_option, profile_option
-from netprobe.cli.parameters import OUTPUT_FILE
+from netprobe.cli.options import Decorator, OutputFlags, examples, output_options, profile_option
 from netprobe.errors import UsageError
 from netprobe.model.flow import External
 
@@ -31,11 +32,11 @@ def detail_option(name: str, on: str, off: str, text: str) -> Decorator:
     return click.option(f"--{on}/--{off}", name, default=None, help=text)
 
 
-@click.command
-@click.argument("suite", required=False, type=click.Path())
-@manifests_option
+@click.command(cls=Command)
+@input_options
+@cluster_options
 @click.option(
-    "--report",
+    "--from-report",
     "saved",
     type=click.Path(path_type=Path),
     metavar="FILE",
@@ -44,7 +45,9 @@ def detail_option(name: str, on: str, off: str, text: str) -> Decorator:
 @selection_options
 @click.option("--declared", "view", flag_value="declared", help="Draw what the suite declares.")
 @click.option("--simulated", "view", flag_value="simulated", help="Draw what the policies say.")
-@click.option("--observed", "view", flag_value="observed", help="Draw what was observed in a --report.")
+@click.option(
+    "--observed", "view", flag_value="observed", help="Draw what was observed in a report (--from-report)."
+)
 @click.option(
     "--denied",
     type=click.Choice(["rows", "named", "all", "none"]),
@@ -59,25 +62,19 @@ def detail_option(name: str, on: str, off: str, text: str) -> Decorator:
 @detail_option("bundle", "bundle", "no-bundle", "Draw one arrow for all pods of a namespace.")
 @detail_option("by_namespace", "by-namespace", "by-pod", "Draw one box for each namespace.")
 @profile_option
-@click.option(
-    "-o",
-    "--output",
-    type=click.Choice(FORMATS),
-    help="Output format. Default: by the ending of --output-file, else mermaid.",
-)
-@click.option(
-    "--output-file", type=OUTPUT_FILE, metavar="PATH", help="Write to a file instead of standard output."
-)
+@output_options(FORMATS, help="Output format. Default: by the ending of --output-file, else mermaid.")
+@click.pass_context
 @examples("""
 netprobe graph suite.yaml                                     # mermaid, for a README
 netprobe graph suite.yaml --output-file matrix.html           # a page to click through
-netprobe graph -f manifests/ --to shop/cart -o svg > cart.svg
-netprobe graph --report report.json suite.yaml --observed -o dot | dot -Tpdf > seen.pdf
+netprobe graph manifests/ --to shop/cart -o svg > cart.svg
+netprobe graph --from-report report.json suite.yaml --observed -o dot | dot -Tpdf > seen.pdf
 """)
 def command(
+    ctx: click.Context,
     *,
-    suite: str | None,
-    filenames: Sequence[str],
+    inputs: InputFlags,
+    cluster: ClusterFlags,
     saved: Path | None,
     selection: Selection,
     view: str | None,
@@ -87,22 +84,23 @@ def command(
     bundle: bool | None,
     by_namespace: bool | None,
     profile: str,
-    output: str | None,
-    output_file: Path | None,
+    out: OutputFlags,
 ) -> int:
-    """Draw who may talk to whom, according to a SUITE, manifests, or the report of a run.
+    """Draw who may talk to whom, according to a SUITE, manifests, a live cluster, or the report of a run.
 
     Frames are namespaces. Arrows are allowed flows with their ports. Denied flows are drawn if a row of the
     suite denies them, with a mark of their own; flows that are not as expected are red. A page (-o html) also
     says why a flow is allowed or denied, and works offline. The exit status is 0 whatever the picture shows.
     """
+    from netprobe.cli.emit import write
     from netprobe.report.graph import GRAPH_FORMATS, Denied, DrawnTable, GraphOptions
     from netprobe.report.graph.inputs import GraphRequest
     from netprobe.report.graph.text_formats import MERMAID_MOST_EDGES
-    from netprobe.report.write import save
     from netprobe.simulate import profile as profile_of
 
-    format_ = output or _format_of(output_file)
+    if ctx.get_parameter_source("output") is ParameterSource.DEFAULT:
+        out = replace(out, output=_format_of(out.output_file))
+    written = {out.output, *(one.format for one in out.reports)}
     options = GraphOptions(
         DrawnTable(view or "result"),
         Denied(denied or "rows"),
@@ -110,7 +108,7 @@ def command(
         bundle,
         by_namespace,
         drawn_only=bool(selection.sources or selection.destinations),
-        most_edges=MERMAID_MOST_EDGES if format_ == "mermaid" else None,
+        most_edges=MERMAID_MOST_EDGES if written == {"mermaid"} else None,
     )
     request = GraphRequest(
         options,
@@ -119,31 +117,27 @@ def command(
         selection.destinations,
         tuple(selection.ports),
         step,
-        explain=format_ == "html",
-        suggest=format_ == "html",
+        explain="html" in written,
+        suggest="html" in written,
     )
-    graph = _graph(request, suite, filenames, saved, selection.externals)
+    graph = _graph(request, inputs, cluster, saved, selection.externals)
     for note in graph.notes:
         say(note)
-    if format_ == "mermaid" and len(graph.edges) > MERMAID_MOST_EDGES:
+    if "mermaid" in written and len(graph.edges) > MERMAID_MOST_EDGES:
         say(
             f"mermaid draws at most {MERMAID_MOST_EDGES} arrows unless maxEdges is raised, and there are "
             f"{len(graph.edges):,}: select some with --from and --to, or use -o html"
         )
     if not graph.nodes:
         say("no flow to draw: fewer than two pods, or no pod declares a port (name one with --port)")
-    text = GRAPH_FORMATS.render(graph, format_)
-    if output_file is None:
-        sys.stdout.writelines(text)
-    else:
-        save(output_file, text)
+    write(GRAPH_FORMATS.of(graph), out)
     return 0
 
 
 def _graph(
     request: GraphRequest,
-    path: str | None,
-    filenames: Sequence[str],
+    inputs: InputFlags,
+    cluster: ClusterFlags,
     saved: Path | None,
     externals: Sequence[External],
 ) -> Graph:
@@ -151,18 +145,23 @@ def _graph(
     from netprobe.report.graph.cells import read_report
     from netprobe.report.graph.inputs import graph_of_manifests, graph_of_report, graph_of_suite
 
-    if externals and (path or saved):
+    suite, manifests = inputs.split()
+    if externals and (suite or saved):
         raise UsageError("--external needs -f without a suite: suites and reports name their own hosts")
-    if saved is not None and path is None and filenames:
-        raise UsageError("-f cannot be combined with --report: a report has its own flows")
     if saved is not None:
-        suite = suite_and_live(path, filenames) if path is not None else (None, None)
-        return graph_of_report(request, saved.name, read_report(saved), *suite)
-    if path is not None:
-        return graph_of_suite(request, *suite_and_live(path, filenames))
-    if not filenames:
-        raise UsageError("nothing to draw: name a SUITE, manifests with -f, or a report with --report")
-    return graph_of_manifests(request, read_cluster(filenames), externals)
+        if suite is None and (manifests or cluster):
+            raise UsageError("--from-report cannot be combined with manifests: a report has its own flows")
+        world = read_world(inputs, cluster, nothing="") if suite is not None else World()
+        return graph_of_report(request, saved.name, read_report(saved), world.suite, world.live)
+    world = read_world(
+        inputs,
+        cluster,
+        nothing="nothing to draw: name a SUITE, manifests with -f, a cluster with --context, "
+        "or a report with --from-report",
+    )
+    if world.suite is not None:
+        return graph_of_suite(request, world.suite, world.live)
+    return graph_of_manifests(request, world.cluster(), externals)
 
 
 def _format_of(file: Path | None) -> str:

@@ -3,27 +3,31 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
-from netprobe.cli.options import examples, format_option
+from netprobe.cli.command import Command
+from netprobe.cli.emit import write
+from netprobe.cli.options import OutputFlags, examples, output_options
 
 if TYPE_CHECKING:
     from netprobe.conformance.history import PastRun, RunChanges
+    from netprobe.report.style import Style
 
 
-@click.command
+@click.command(cls=Command)
 @click.argument("folder", type=click.Path())
 @click.option("--last", type=click.IntRange(1), default=20, help="Show the newest N runs.")
-@format_option("table", "json")
+@output_options(("table", "json"))
 @examples("""
 netprobe conformance --history runs/   # a run adds its file
 netprobe history runs/                 # the trend, and what the last run changed
 """)
-def command(folder: str, last: int, output: str) -> int:
+def command(folder: str, last: int, out: OutputFlags) -> int:
     """Show the conformance runs in FOLDER, oldest first, and what changed in the last one.
 
     Exit status: 1 if the last run has new failures, otherwise 0.
@@ -33,12 +37,15 @@ def command(folder: str, last: int, output: str) -> int:
     every = runs(Path(folder))
     shown = every[-last:]
     found = changes(every[:-1], every[-1]) if len(every) > 1 else RunChanges()
-    if output == "json":
-        print(json.dumps(_document(shown, found), indent=2, ensure_ascii=False))
-    else:
+
+    def render(format_: str, _style: Style) -> Iterable[str]:
+        if format_ == "json":
+            return [json.dumps(_document(shown, found), indent=2, ensure_ascii=False) + "\n"]
         from netprobe.report.conformance_table import trend
 
-        print("".join(trend(shown, found)), end="")
+        return trend(shown, found)
+
+    write(render, out)
     return 1 if found.failures else 0
 
 

@@ -6,11 +6,12 @@ from collections.abc import Sequence
 
 import click
 
-from netprobe.cli.app import Invocation
+from netprobe.cli.command import Command, Invocation
 from netprobe.cli.flags import ClusterFlags, cluster_options
-from netprobe.cli.inputs import live_objects, say_overlays
+from netprobe.cli.inputs import live_cluster, say_overlays
 from netprobe.cli.invoke import say
 from netprobe.cli.options import (
+    OutputFlags,
     examples,
     filename_option,
     namespace_option,
@@ -19,16 +20,16 @@ from netprobe.cli.options import (
     profile_option,
     repeatable,
 )
-from netprobe.cli.parameters import POLICY, PortArgument, ReportFile
+from netprobe.cli.parameters import POLICY, PortArgument
 from netprobe.cli.progress import shown
 from netprobe.errors import UsageError
 from netprobe.impact import Snapshot, impact, read_snapshots, revise
-from netprobe.manifests import from_objects
 from netprobe.model.policy import PolicyRef
 from netprobe.report.impact import FORMATS
 
 
-@click.command
+@click.command(cls=Command)
+@click.argument("paths", nargs=-1, type=click.Path(allow_dash=True))
 @filename_option("Manifests that would be applied: a file, a folder, or - for standard input. Repeatable.")
 @repeatable(
     "--against", type=click.Path(allow_dash=True), metavar="PATH", help="Current state: files or folders."
@@ -49,16 +50,17 @@ from netprobe.report.impact import FORMATS
 @profile_option
 @output_options(FORMATS.names)
 @examples("""
-netprobe impact -f new.yaml --context staging          # as with kubectl apply: the rest stays
-netprobe impact -f policies/ --against /tmp/main/policies/ --prune   # two complete sets, as in git
-netprobe impact -f policies/ -f workloads/ --against /tmp/main/policies/ --prune -o markdown
-netprobe impact -f policies/ --expect suite.yaml       # against the suite's own pods and policies
+netprobe impact new.yaml --context staging             # as with kubectl apply: the rest stays
+netprobe impact policies/ --against /tmp/main/policies/ --prune      # two complete sets, as in git
+netprobe impact policies/ workloads/ --against /tmp/main/policies/ --prune -o markdown
+netprobe impact policies/ --expect suite.yaml          # against the suite's own pods and policies
 netprobe impact --delete shop/default-deny --context staging
 """)
 @click.pass_obj
 def command(
     invocation: Invocation,
     *,
+    paths: Sequence[str],
     filenames: Sequence[str],
     against: Sequence[str],
     cluster: ClusterFlags,
@@ -69,13 +71,13 @@ def command(
     expect: str | None,
     ports: Sequence[PortArgument],
     profile: str,
-    output: str,
-    reports: Sequence[ReportFile],
+    out: OutputFlags,
 ) -> int:
     """Show which flows would open or close, or be decided by other policies, if manifests are applied.
 
-    Objects in -f are added or replace those of the same name; everything else stays, as with `kubectl apply`.
-    With --prune, -f is the complete set of policies. Pods and namespaces may be on either side.
+    Objects in PATHS (or -f) are added or replace those of the same name; everything else stays, as with
+    `kubectl apply`. With --prune, they are the complete set of policies. Pods and namespaces may be on
+    either side.
 
     The most dangerous changes come first: flows that --expect allows and that would close, then flows from
     outside that would open. Policies and rules that could be removed without any effect are listed last.
@@ -86,19 +88,20 @@ def command(
     from netprobe.simulate import profile as profile_of
     from netprobe.suite import Declaration, load
 
+    filenames = [*paths, *filenames]
     if not filenames and not deletes:
-        raise UsageError("nothing to compare: name manifests with -f, or a policy with --delete")
+        raise UsageError("nothing to compare: name manifests, or a policy with --delete")
     live = bool(cluster or (invocation.plugin and not against))
     if live and against:
         raise UsageError("--against and --context name two different states: use one of them")
     if (prune or prune_namespaces) and not filenames:
-        raise UsageError("--prune deletes what -f lacks: name the complete set of policies with -f")
+        raise UsageError("--prune deletes what -f lacks: name the complete set of policies")
     if "-" in filenames and "-" in against:
-        raise UsageError("standard input can be read only once: use - with -f or with --against")
+        raise UsageError("standard input can be read only once: use - once")
     suite = load(expect) if expect is not None else None
     new, old = _read([filenames, against], namespace or "default")
     if live:
-        old = Snapshot.complete(from_objects(live_objects(cluster)))
+        old = Snapshot.complete(live_cluster(cluster))
     elif not against:
         if suite is None or suite.topology is None:
             raise UsageError(
@@ -119,7 +122,7 @@ def command(
         ports=ports,
         declared=declared,
     )
-    write(FORMATS.of(found), output, reports)
+    write(FORMATS.of(found), out)
     return found.exit_status
 
 

@@ -3,15 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
 
+import click
+
+from netprobe.cli.command import invocation
 from netprobe.cli.invoke import say
+from netprobe.cli.options import as_record, manifests_option
 from netprobe.errors import UsageError
 from netprobe.model.cluster import Cluster
+from netprobe.model.flow import External
 from netprobe.model.objects import ReadOnlyObject
 
 if TYPE_CHECKING:
     from netprobe.cli.flags import ClusterFlags
+    from netprobe.kube.client import KubeCluster
     from netprobe.suite import Suite
 
 
@@ -25,7 +33,7 @@ def read_cluster(filenames: Sequence[str]) -> Cluster:
         loaded = load(filenames)
     others = {kind: n for kind, n in loaded.skipped.items() if kind not in loaded.not_simulated}
     if others:
-        hint = "; a suite is named without -f (explain: --suite)" if "ConnectivitySuite" in others else ""
+        hint = "; a suite is named without -f" if "ConnectivitySuite" in others else ""
         say(f"skipped: {_counted(others)}{hint}")
     if loaded.not_simulated:
         say(f"warning: not simulated, though they may decide flows: {_counted(loaded.not_simulated)}")
@@ -41,22 +49,100 @@ def say_overlays(folders: Iterable[str]) -> None:
         )
 
 
-def suite_and_live(path: str, filenames: Sequence[str]) -> tuple[Suite, Cluster | None]:
-    """The suite, and the cluster that the manifests describe; None if the suite has a topology."""
+@dataclass(frozen=True, slots=True)
+class InputFlags:
+    """What a command reads: a suite and manifests, each as an argument or with -f."""
+
+    paths: Sequence[str]
+    filenames: Sequence[str]
+    suite_path: str | None = None
+
+    def split(self) -> tuple[str | None, tuple[str, ...]]:
+        """The suite and the manifests. UsageError if there are two suites."""
+        if not self.paths:  # so that the suite's reader, which takes time to import, is not needed
+            return self.suite_path, (*self.filenames,)
+        from netprobe.suite import is_suite
+
+        suites = [path for path in self.paths if is_suite(path)]
+        manifests = (*(path for path in self.paths if path not in suites), *self.filenames)
+        suites += [self.suite_path] if self.suite_path is not None else []
+        if len(suites) > 1:
+            raise UsageError(f"{suites[0]} and {suites[1]} are two suites: name one")
+        return (suites[0] if suites else None), manifests
+
+
+input_options: Final = as_record(
+    "inputs",
+    InputFlags,
+    click.argument("paths", nargs=-1, metavar="[SUITE] [PATH]...", type=click.Path(allow_dash=True)),
+    manifests_option,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class World:
+    """What was read. `path`: that of the suite. `live`: the cluster of the manifests or of the API server."""
+
+    suite: Suite | None = None
+    live: Cluster | None = None
+    path: str | None = None
+
+    def cluster(self, steps: int = 0) -> Cluster:
+        """With the suite's policies, after that many of its steps."""
+        if self.suite is not None:
+            return self.suite.cluster(self.live, steps)
+        return self.live or Cluster()
+
+    @property
+    def externals(self) -> tuple[External, ...]:
+        return self.suite.externals if self.suite is not None else ()
+
+
+def read_world(inputs: InputFlags, cluster: ClusterFlags, *, nothing: str, policies: bool = True) -> World:
+    """Read what the options name: a suite, manifests, a cluster. UsageError if they do not go together.
+
+    `nothing`: the message if they name nothing. A suite without a topology needs the cluster. Without
+    `policies` the suite's own are not read.
+    """
+    path, manifests = inputs.split()
+    live = bool(cluster)
+    if manifests and live:
+        raise UsageError(
+            "--context, --kubeconfig or --lab names another cluster than the manifests: use one of them"
+        )
+    if path is None:
+        live = live or (invocation().plugin and not manifests)
+        if not (manifests or live):
+            raise UsageError(nothing)
+        return World(live=read_cluster(manifests) if manifests else live_cluster(cluster))
     from netprobe.suite import load
 
-    suite = load(path)
-    if suite.topology is None and not filenames:
-        raise UsageError(f"{path} has no topology: give the cluster's manifests with -f")
-    if suite.topology is not None and filenames:
-        raise UsageError(f"{path} has a topology: -f is for suites without one")
-    return suite, read_cluster(filenames) if filenames else None
+    suite = load(path, policies=policies)
+    if suite.topology is not None:
+        if manifests or live:
+            raise UsageError(f"{path} has a topology: -f is for suites without one, and so is --context")
+        return World(suite, None, path)
+    live = live or (invocation().plugin and not manifests)
+    if not (manifests or live):
+        raise UsageError(
+            f"{path} has no topology: name the cluster's manifests with -f, or a cluster with --context"
+        )
+    return World(suite, read_cluster(manifests) if manifests else live_cluster(cluster), path)
 
 
-def suite_and_cluster(path: str, filenames: Sequence[str], steps: int = 0) -> tuple[Suite, Cluster]:
-    """The suite, and its cluster after its policies and that many steps."""
-    suite, live = suite_and_live(path, filenames)
-    return suite, suite.cluster(live, steps)
+def connection(flags: ClusterFlags) -> tuple[str | None, str | None]:
+    """The kubeconfig and the context that the flags name; of None, the default."""
+    from netprobe.run.target import kubeconfig_of
+
+    choice = flags.choice()
+    return (kubeconfig_of(choice.lab) if choice.lab else choice.kubeconfig), choice.context
+
+
+def connected(flags: ClusterFlags) -> AbstractAsyncContextManager[KubeCluster]:
+    """Open the cluster that the flags name, or of the current context."""
+    from netprobe.kube import connect
+
+    return connect(*connection(flags), request_timeout_s=flags.request_timeout_s)
 
 
 def live_objects(flags: ClusterFlags) -> list[ReadOnlyObject]:
@@ -64,14 +150,14 @@ def live_objects(flags: ClusterFlags) -> list[ReadOnlyObject]:
     from netprobe.cli.progress import run_async
     from netprobe.kube import live_objects as read
 
-    return run_async(read(flags.kubeconfig, flags.context, request_timeout_s=flags.request_timeout_s))
+    return run_async(read(*connection(flags), request_timeout_s=flags.request_timeout_s))
 
 
-def read_or_live(filenames: Sequence[str], flags: ClusterFlags) -> Cluster:
-    """The cluster of the manifests, or without any that of the flags."""
+def live_cluster(flags: ClusterFlags) -> Cluster:
+    """The cluster that the flags name, or of the current context; ClusterError."""
     from netprobe.manifests import from_objects
 
-    return read_cluster(filenames) if filenames else from_objects(live_objects(flags))
+    return from_objects(live_objects(flags))
 
 
 def _counted(kinds: Mapping[str, int]) -> str:

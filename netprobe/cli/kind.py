@@ -8,6 +8,7 @@ from pathlib import Path
 
 import click
 
+from netprobe.cli.command import Group
 from netprobe.cli.invoke import say
 from netprobe.cli.options import duration_option, examples, repeatable
 from netprobe.cli.progress import shown
@@ -17,7 +18,7 @@ from netprobe.model.image import mirrored
 NAME = "netprobe"
 
 
-@click.group()
+@click.group(cls=Group)
 def command() -> None:
     """A kind cluster with Calico on this machine.
 

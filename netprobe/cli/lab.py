@@ -2,18 +2,58 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from typing import Final
+
 import click
 
-from netprobe.cli import lab_trace
+from netprobe.cli import complete, lab_trace
+from netprobe.cli.command import Group
+from netprobe.cli.emit import write
 from netprobe.cli.invoke import say
-from netprobe.cli.lab_trace import DEFAULT, name_option
-from netprobe.cli.options import duration_option, examples, format_option, repeatable
+from netprobe.cli.lab_trace import DEFAULT, lab_option
+from netprobe.cli.options import (
+    OutputFlags,
+    as_record,
+    duration_option,
+    examples,
+    output_options,
+    repeatable,
+)
 from netprobe.cli.parameters import EXTERNAL, PORT, PortArgument
 from netprobe.errors import UsageError
 from netprobe.model.flow import External
 
 
-@click.group(invoke_without_command=False)
+@dataclass(frozen=True, slots=True)
+class NamedLab:
+    """NAME or --lab NAME."""
+
+    argument: str | None
+    option: str | None
+
+    @property
+    def name(self) -> str:
+        if self.argument and self.option and self.argument != self.option:
+            raise UsageError(f"{self.argument} and --lab {self.option} are two labs: name one")
+        return self.argument or self.option or DEFAULT
+
+
+named_lab: Final = as_record(
+    "lab",
+    NamedLab,
+    click.argument("argument", required=False, metavar="[NAME]", shell_complete=complete.labs),
+    click.option(
+        "--lab",
+        "option",
+        metavar="NAME",
+        shell_complete=complete.labs,
+        help=f"The same as NAME. Default: {DEFAULT}.",
+    ),
+)
+
+
+@click.group(cls=Group)
 def command() -> None:
     """A small cluster on this machine: real packets, no images, up in about a second.
 
@@ -23,7 +63,7 @@ def command() -> None:
 
 
 @command.command()
-@name_option
+@named_lab
 @click.option("--nodes", type=int, default=1, help="Number of nodes; traffic between them is routed.")
 @click.option("--no-enforcement", is_flag=True, help="Accept policies but enforce none, as some CNIs do.")
 @duration_option("--lag", "lag_s", default="0s", help="Enforce each change of policies this much later.")
@@ -41,9 +81,11 @@ def command() -> None:
 )
 @examples("""
 netprobe lab up && export KUBECONFIG=$(netprobe lab kubeconfig)
-netprobe lab up --name two --nodes 2 --ip-family dual
+netprobe lab up two --nodes 2 --ip-family dual
 """)
-def up(name: str, nodes: int, no_enforcement: bool, lag_s: float, deny_with: str, ip_family: str) -> None:
+def up(
+    *, lab: NamedLab, nodes: int, no_enforcement: bool, lag_s: float, deny_with: str, ip_family: str
+) -> None:
     """Start a lab; it runs until `netprobe lab down`."""
     from netprobe.lab import LabOptions, start
     from netprobe.lab.options import IPFamily
@@ -53,9 +95,9 @@ def up(name: str, nodes: int, no_enforcement: bool, lag_s: float, deny_with: str
         "ipv6": ("ipv6",),
         "dual": ("ipv4", "ipv6"),
     }
-    lab = start(
+    running = start(
         LabOptions(
-            name=name,
+            name=lab.name,
             nodes=nodes,
             ip_families=families[ip_family],
             enforce=not no_enforcement,
@@ -63,20 +105,20 @@ def up(name: str, nodes: int, no_enforcement: bool, lag_s: float, deny_with: str
             deny_with="reject" if deny_with == "reject" else "drop",
         )
     )
-    which = "" if name == DEFAULT else f" --name {name}"
-    say(f"lab {name} is running; to use it:")
-    print(f"export KUBECONFIG={lab.kubeconfig}")
-    say(f"netprobe run --lab {name} SUITE probes on it; netprobe lab down{which} ends it")
+    which = "" if lab.name == DEFAULT else f" {lab.name}"
+    say(f"lab {lab.name} is running; to use it:")
+    print(f"export KUBECONFIG={running.kubeconfig}")
+    say(f"netprobe run --lab {lab.name} SUITE probes on it; netprobe lab down{which} ends it")
 
 
 @command.command()
-@name_option
+@named_lab
 @click.option("--all", "everything", is_flag=True, help="Stop every lab of this user.")
-def down(name: str, everything: bool) -> None:
+def down(*, lab: NamedLab, everything: bool) -> None:
     """Stop a lab and remove everything in it."""
     from netprobe.lab import list_labs, stop
 
-    names = [lab.name for lab in list_labs()] if everything else [name]
+    names = [one.name for one in list_labs()] if everything else [lab.name]
     for one in names:
         stop(one)
         say(f"lab {one} stopped")
@@ -85,8 +127,8 @@ def down(name: str, everything: bool) -> None:
 
 
 @command.command()
-@format_option("table", "json", "name")
-def status(output: str) -> int:
+@output_options(("table", "json", "name"), reports=False)
+def status(out: OutputFlags) -> int:
     """List the labs of this user; exit status 3 if none runs."""
     import json
 
@@ -103,26 +145,27 @@ def status(output: str) -> int:
         }
         for lab in list_labs()
     ]
-    if output == "json":
-        print(json.dumps(labs, indent=2))
-    elif output == "name":
-        for lab in labs:
-            print(lab["name"])
-    elif labs:
-        columns = ["name", "health", "nodes", "kubeconfig"]
-        print(grid([name.title() for name in columns], [[lab[name] for name in columns] for lab in labs]))
+    columns = ["name", "health", "nodes", "kubeconfig"]
+    rows = [[lab[name] for name in columns] for lab in labs]
+    text = {
+        "json": json.dumps(labs, indent=2),
+        "name": "\n".join(str(lab["name"]) for lab in labs),
+        "table": grid([name.title() for name in columns], rows),
+    }
+    if labs or out.output == "json":
+        write(lambda format_, _style: [text[format_] + "\n"], out)
     else:
         say("no lab is running; netprobe lab up starts one")
     return 0 if labs else 3
 
 
 @command.command()
-@name_option
-def kubeconfig(name: str) -> None:
+@named_lab
+def kubeconfig(*, lab: NamedLab) -> None:
     """Print the path of a lab's kubeconfig."""
     from netprobe.run.target import kubeconfig_of
 
-    print(kubeconfig_of(name))
+    print(kubeconfig_of(lab.name))
 
 
 @command.command("add-host")
@@ -136,7 +179,7 @@ def kubeconfig(name: str) -> None:
     help="A port that the host serves, such as 443 or 53/udp.",
 )
 @click.option("--remove", is_flag=True, help="Remove the host.")
-@name_option
+@lab_option
 @examples("""
 netprobe lab add-host partner 203.0.113.50 --port 443
 netprobe lab add-host partner --remove

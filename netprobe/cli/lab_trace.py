@@ -8,17 +8,27 @@ from urllib.parse import urlencode
 
 import click
 
-from netprobe.cli.options import examples, format_option
+from netprobe.cli import complete
+from netprobe.cli.command import Command
+from netprobe.cli.emit import write
+from netprobe.cli.options import FAMILIES, OutputFlags, examples, family_option, output_options
 from netprobe.cli.parameters import POD, PORT, PortArgument
 from netprobe.errors import UsageError
 from netprobe.model.flow import PodRef, Protocol
 
 DEFAULT = "default"
 
-name_option = click.option("--name", default=DEFAULT, help="The lab; several can run at the same time.")
+lab_option = click.option(
+    "--lab",
+    "name",
+    metavar="NAME",
+    default=DEFAULT,
+    shell_complete=complete.labs,
+    help="The lab; several can run at the same time.",
+)
 
 
-@click.command("trace")
+@click.command("trace", cls=Command)
 @click.argument("source", metavar="FROM", type=POD)
 @click.argument("target", metavar="TO")
 @click.option(
@@ -28,21 +38,16 @@ name_option = click.option("--name", default=DEFAULT, help="The lab; several can
     metavar="PORT[/PROTOCOL]",
     help="Port to connect to, as in 80 or 53/udp.",
 )
-@click.option(
-    "--ip-family",
-    "family",
-    type=click.Choice(["ipv4", "ipv6"]),
-    help="Which address of TO to use; by default its first.",
-)
-@name_option
-@format_option("table", "json")
+@family_option
+@lab_option
+@output_options(("table", "json"))
 @examples("""
 netprobe lab trace shop/web shop/api --port 8080
 netprobe lab trace shop/web svc:shop/api --port 80 -o json
 netprobe lab trace netprobe-outside/partner 10.244.1.3 --port 53/udp
 """)
 def command(
-    source: PodRef, target: str, port: PortArgument, family: str | None, name: str, output: str
+    source: PodRef, target: str, port: PortArgument, ip_family: str | None, name: str, out: OutputFlags
 ) -> int:
     """Try one connection on a lab, and show which policy and rule allowed or dropped it.
 
@@ -59,11 +64,12 @@ def command(
         parse_target(target)
     except ValueError as error:
         raise UsageError(str(error)) from error
-    version = {"ipv4": 4, "ipv6": 6}.get(family or "", 0)
+    version = FAMILIES[ip_family] or 0
     query = {"from": source, "to": target, "port": port.number, "protocol": port.protocol.value}
     traced = run_async(_trace(kubeconfig_of(name), query | {"version": version}))
     pods = traced.pop("pods")
-    print(json.dumps(traced, indent=2) if output == "json" else _table(traced, pods))
+    text = {"json": json.dumps(traced, indent=2), "table": _table(traced, pods)}
+    write(lambda format_, _style: [text[format_] + "\n"], out)
     return 0
 
 

@@ -2,25 +2,30 @@
 
 from __future__ import annotations
 
-import os
-import sys
 from collections.abc import Sequence
 from difflib import get_close_matches
 from typing import TYPE_CHECKING
 
 import click
 
-from netprobe.cli.app import Invocation
+from netprobe.cli import complete
+from netprobe.cli.command import Command, Invocation
+from netprobe.cli.emit import write as write_findings
 from netprobe.cli.flags import ClusterFlags, cluster_options
 from netprobe.cli.inputs import live_objects, say_overlays
 from netprobe.cli.invoke import say
-from netprobe.cli.options import examples, format_option, manifests_option, namespace_option
+from netprobe.cli.options import (
+    OutputFlags,
+    examples,
+    manifests_option,
+    namespace_option,
+    output_options,
+)
 from netprobe.cli.progress import shown
 from netprobe.errors import Problem, UsageError
 from netprobe.lint import LintConfig, Linted, catalogue, fix_files, lint
 from netprobe.report import save
 from netprobe.report.findings import FINDING_FORMATS
-from netprobe.report.style import Style
 
 if TYPE_CHECKING:
     from netprobe.lint.read import LintInput
@@ -28,12 +33,12 @@ if TYPE_CHECKING:
 UNREADABLE = 2
 
 
-@click.command
+@click.command(cls=Command)
 @click.argument("paths", nargs=-1, type=click.Path(allow_dash=True))
 @manifests_option
 @cluster_options
 @namespace_option
-@format_option(*FINDING_FORMATS.names)
+@output_options(FINDING_FORMATS.names)
 @click.option("--strict", is_flag=True, help="Exit with status 1 on warnings too.")
 @click.option("--fix", "write", is_flag=True, help="Fix unambiguous problems in place.")
 @click.option(
@@ -48,6 +53,7 @@ UNREADABLE = 2
     is_flag=False,
     flag_value="",
     metavar="[RULE]",
+    shell_complete=complete.rules,
     help="Show the manual of a rule, or list all rules.",
 )
 @examples("""
@@ -68,7 +74,7 @@ def command(
     filenames: tuple[str, ...],
     cluster: ClusterFlags,
     namespace: str | None,
-    output: str,
+    out: OutputFlags,
     strict: bool,
     write: bool,
     config: str | None,
@@ -81,7 +87,8 @@ def command(
 
     Exit status: 0 without errors, 1 with errors (with --strict: or warnings), 2 if something cannot be read.
     """
-    from netprobe.lint.read import configuration, from_objects, is_suite
+    from netprobe.lint.read import configuration, from_objects
+    from netprobe.suite import is_suite
 
     if rule is not None:
         return _explain(rule, paths)
@@ -94,9 +101,9 @@ def command(
     chosen = configuration(config)
     if live:
         seen = from_objects(live_objects(cluster))
-        return _show(seen.lint(chosen), seen.problems, output, strict=strict)
+        return _show(seen.lint(chosen), seen.problems, out, strict=strict)
     if len(given) == 1 and is_suite(given[0]):
-        return _suite(given[0], chosen, output, strict=strict, write=write)
+        return _suite(given[0], chosen, out, strict=strict, write=write)
     if write and "-" in given:
         raise UsageError("--fix needs files: it cannot change standard input")
     found, linted = _read(given, chosen, namespace)
@@ -105,7 +112,7 @@ def command(
     for chart in sorted(found.charts):
         say(f"{chart}: Helm charts are skipped; render the chart (helm template) and lint the result")
     say_overlays(found.overlays)
-    return _show(linted, found.problems, output, strict=strict)
+    return _show(linted, found.problems, out, strict=strict)
 
 
 def _read(paths: Sequence[str], config: LintConfig, namespace: str | None) -> tuple[LintInput, Linted]:
@@ -119,19 +126,19 @@ def _read(paths: Sequence[str], config: LintConfig, namespace: str | None) -> tu
         return found, found.lint(config)
 
 
-def _suite(path: str, config: LintConfig, output: str, *, strict: bool, write: bool) -> int:
+def _suite(path: str, config: LintConfig, out: OutputFlags, *, strict: bool, write: bool) -> int:
     from netprobe.lint.read import read_suite
 
     linted = lint(read_suite(path), config)
     if write and _fix(linted):
         linted = lint(read_suite(path), config)
-    return _show(linted, (), output, strict=strict)
+    return _show(linted, (), out, strict=strict)
 
 
-def _show(linted: Linted, problems: Sequence[Problem], output: str, *, strict: bool) -> int:
+def _show(linted: Linted, problems: Sequence[Problem], out: OutputFlags, *, strict: bool) -> int:
     """Print the findings, then what could not be read. Returns the exit status."""
-    if linted.policies or linted.findings or output != "table" or not problems:
-        sys.stdout.writelines(FINDING_FORMATS.render(linted, output, Style.of(sys.stdout, os.environ)))
+    if linted.policies or linted.findings or out.output != "table" or not problems:
+        write_findings(FINDING_FORMATS.of(linted), out)
     for problem in problems:
         say(str(problem))
     return UNREADABLE if problems else int(linted.failed(strict=strict))

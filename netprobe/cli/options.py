@@ -2,40 +2,50 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import fields
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, fields
 from functools import wraps
 from inspect import cleandoc
+from pathlib import Path
 from typing import Any, Final, TypeAlias
 
 import click
 
-from netprobe.cli.parameters import DURATION, PORT, report_file
+from netprobe.cli import complete
+from netprobe.cli.parameters import DURATION, OUTPUT_FILE, PORT, ReportFile, report_file
+from netprobe.model.flow import Family
 
 Decorator: TypeAlias = Callable[[Callable[..., Any]], Callable[..., Any]]
 
 
-def grouped(*options: Decorator) -> Decorator:
-    """Add options to a command; its help lists them in this order."""
+def grouped(*options: Decorator, heading: str | None = None) -> Decorator:
+    """Add options to a command; its help lists them in this order, under the heading."""
 
     def decorate(function: Callable[..., Any]) -> Callable[..., Any]:
+        before = len(getattr(function, "__click_params__", ()))
         for option in reversed(options):
             function = option(function)
+        if heading is not None:
+            for param in getattr(function, "__click_params__", ())[before:]:
+                param.heading = heading
         return function
 
     return decorate
 
 
-def as_record(name: str, record: type[Any], *options: Decorator) -> Decorator:
-    """Add options to a command. It gets their values as one keyword argument, a `record` called `name`."""
+def as_record(name: str, record: type[Any], *options: Decorator, heading: str | None = None) -> Decorator:
+    """Add options to a command. It gets their values as one keyword argument, a `record` called `name`.
+
+    A field without an option keeps its default.
+    """
 
     def decorate(function: Callable[..., Any]) -> Callable[..., Any]:
         @wraps(function)
         def command(*arguments: Any, **values: Any) -> Any:
-            own = {field.name: values.pop(field.name) for field in fields(record)}
+            own = {field.name: values.pop(field.name) for field in fields(record) if field.name in values}
             return function(*arguments, **values, **{name: record(**own)})
 
-        return grouped(*options)(command)
+        return grouped(*options, heading=heading)(command)
 
     return decorate
 
@@ -85,8 +95,19 @@ manifests_option: Final = filename_option(
 )
 
 namespace_option: Final = click.option(
-    "-n", "--namespace", metavar="NAME", help="Namespace of manifests that do not name one."
+    "-n",
+    "--namespace",
+    metavar="NAME",
+    shell_complete=complete.namespaces,
+    help="Namespace of manifests that do not name one.",
 )
+
+family_option: Final = click.option(
+    "--ip-family", type=click.Choice(["ipv4", "ipv6"]), help="Address family, if pods have addresses of both."
+)
+
+FAMILIES: Final[Mapping[str | None, Family | None]] = {None: None, "ipv4": 4, "ipv6": 6}
+"""Of --ip-family."""
 
 profile_option: Final = click.option(
     "--profile",
@@ -107,20 +128,61 @@ def ready_option(default: str) -> Decorator:
     )
 
 
-def format_option(*known: str, help: str = "Output format.") -> Decorator:  # noqa: A002 (click's word)
-    """-o/--output: one of the `known` formats, by default the first."""
-    return click.option("-o", "--output", type=click.Choice(known), default=known[0], help=help)
+@dataclass(frozen=True, slots=True)
+class OutputFlags:
+    """Where the result goes: in one format to standard output, or to a file; in others to more files."""
+
+    output: str
+    output_file: Path | None = None
+    reports: Sequence[ReportFile] = ()
 
 
-def output_options(known: Sequence[str]) -> Decorator:
-    """-o/--output and --report: the format for standard output, and files to write."""
-    return grouped(
-        format_option(*known),
-        repeatable(
-            "--report",
-            "reports",
-            type=report_file(known),
-            metavar="FORMAT=PATH",
-            help="Also write a report in this format to a file (- for standard output).",
+class Format(click.Choice[str]):
+    """One of the known formats. What looks like a path gets a hint: -o of other tools is often one."""
+
+    def __init__(self, known: Sequence[str], path_option: str) -> None:
+        super().__init__(known)
+        self._path_option = path_option
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        if isinstance(value, str) and value not in self.choices and ("/" in value or "." in value):
+            known = ", ".join(self.choices)
+            self.fail(
+                f"{value!r} is not a format ({known}): use {self._path_option} {value} to write there",
+                param,
+                ctx,
+            )
+        return super().convert(value, param, ctx)
+
+
+def output_options(
+    known: Sequence[str],
+    *,
+    help: str = "Output format.",  # noqa: A002 (click's word)
+    reports: bool = True,
+    default: str | None = None,
+    path_option: str = "--output-file",
+) -> Decorator:
+    """-o FORMAT, --output-file PATH and --report FORMAT=PATH, as an OutputFlags called `out`.
+
+    The first of the `known` formats is the default.
+    """
+    report = repeatable(
+        "--report",
+        "reports",
+        type=report_file(known),
+        metavar="FORMAT=PATH",
+        help="Also write a report in this format to a file (- for standard output).",
+    )
+    return as_record(
+        "out",
+        OutputFlags,
+        click.option(
+            "-o", "--output", type=Format(known, path_option), default=default or known[0], help=help
         ),
+        click.option(
+            "--output-file", type=OUTPUT_FILE, metavar="PATH", help="Write to a file, not to standard output."
+        ),
+        *([report] if reports else []),
+        heading="Output",
     )

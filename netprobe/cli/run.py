@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import math
 import sys
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
 import click
 
+from netprobe.cli.command import Command
 from netprobe.cli.flags import (
     ClusterFlags,
     LabFlags,
@@ -21,9 +21,12 @@ from netprobe.cli.flags import (
 )
 from netprobe.cli.invoke import say
 from netprobe.cli.options import (
+    FAMILIES,
+    OutputFlags,
     as_record,
     duration_option,
     examples,
+    family_option,
     filename_option,
     output_options,
     profile_option,
@@ -31,9 +34,8 @@ from netprobe.cli.options import (
     repeatable,
     wait_option,
 )
-from netprobe.cli.parameters import ReportFile
 from netprobe.errors import UsageError
-from netprobe.model.flow import Family, Via
+from netprobe.model.flow import Via
 from netprobe.report import FORMATS
 
 if TYPE_CHECKING:
@@ -43,14 +45,11 @@ if TYPE_CHECKING:
     from netprobe.run.in_place import InPlaceMode
     from netprobe.run.options import RunOptions
 
-FAMILIES: Final[Mapping[str | None, Family | None]] = {None: None, "ipv4": 4, "ipv6": 6}
-
 
 @dataclass(frozen=True, slots=True)
 class ModeFlags:
     """What chooses the mode of the run, and the options that only in-place runs have."""
 
-    placement: str | None
     in_place: bool
     dry_run: bool
     disturb: bool
@@ -61,14 +60,14 @@ class ModeFlags:
     via: tuple[str, ...]
     lifetime_s: float
 
-    def mode(self, path: str | None) -> FixtureMode | InPlaceMode | CopyMode:
+    def mode(self, path: str | None, placement: str | None) -> FixtureMode | InPlaceMode | CopyMode:
         """The mode. UsageError for options that do not go together, InputError for the suite."""
         self._check(path)
         from netprobe.suite import load
 
         suite = load(path) if path is not None else None
         of_existing_pods = self.in_place or (suite is not None and suite.topology is None)
-        if self.placement and of_existing_pods:
+        if placement and of_existing_pods:
             raise UsageError("--placement cannot be used in place: the pods are already on their nodes")
         if self.shadow_namespace:
             from netprobe.run.copy import CopyMode, policies_to_try
@@ -92,7 +91,7 @@ class ModeFlags:
                 raise UsageError(f"{option} needs --in-place, or a suite without topology")
         from netprobe.run.fixture import PLACEMENTS, FixtureMode
 
-        return FixtureMode(suite, PLACEMENTS[self.placement])
+        return FixtureMode(suite, PLACEMENTS[placement])
 
     def _check(self, path: str | None) -> None:
         if self.shadow_namespace and not self.in_place:
@@ -107,14 +106,15 @@ class ModeFlags:
             )
 
 
+placement_option: Final = click.option(
+    "--placement",
+    type=click.Choice(["same", "other", "both"]),
+    help="Probe flows between pods on the same node, on different nodes, or both as separate rows.",
+)
+
 mode_options: Final = as_record(
     "flags",
     ModeFlags,
-    click.option(
-        "--placement",
-        type=click.Choice(["same", "other", "both"]),
-        help="Probe flows between pods on the same node, on different nodes, or both as separate rows.",
-    ),
     click.option(
         "--in-place",
         is_flag=True,
@@ -152,23 +152,22 @@ mode_options: Final = as_record(
         default="15m",
         help="In place: the cluster removes shadow pods by itself after this time.",
     ),
+    heading="Existing pods (in place)",
 )
 
 
-@click.command
+@click.command(cls=Command)
 @click.argument("suite", type=click.Path(), required=False)
+@click.argument("paths", nargs=-1, type=click.Path(allow_dash=True))
 @cluster_options
 @lab_options
 @pod_options
 @ready_option("120s")
 @wait_option
-@click.option(
-    "--ip-family",
-    type=click.Choice(["ipv4", "ipv6"]),
-    help="Probe only this family if pods have addresses of both.",
-)
-@mode_options
+@family_option
+@placement_option
 @profile_option
+@mode_options
 @output_options(FORMATS.names)
 @examples("""
 netprobe run manifests/two-tier/suite.yaml                 # on a lab made for this run
@@ -183,6 +182,8 @@ def command(
     /,
     *,
     suite: str | None,
+    paths: tuple[str, ...],
+    placement: str | None,
     cluster: ClusterFlags,
     lab: LabFlags,
     pods: PodFlags,
@@ -191,8 +192,7 @@ def command(
     wait_s: float,
     ip_family: str | None,
     profile: str,
-    output: str,
-    reports: Sequence[ReportFile],
+    out: OutputFlags,
 ) -> int:
     """Probe every flow that SUITE declares, and compare with what its policies say.
 
@@ -217,7 +217,13 @@ def command(
     from netprobe.run.options import RunOptions
     from netprobe.simulate import profile as profile_of
 
-    mode = flags.mode(suite)
+    if flags.shadow_namespace and suite is not None:
+        from netprobe.suite import is_suite
+
+        if not is_suite(suite):  # all arguments are policies to try
+            paths = (suite, *paths)
+            suite = None
+    mode = replace(flags, filenames=(*paths, *flags.filenames)).mode(suite, placement)
     timeout_s = cluster.request_timeout_s
     options = RunOptions(
         target,
@@ -233,10 +239,10 @@ def command(
         for piece in run_with_progress(lambda progress: preview(mode, options, progress)):
             print(piece, end="")
         return 0
-    return _run(mode, options, output, reports)
+    return _run(mode, options, out)
 
 
-def _run(mode: Mode, options: RunOptions, output: str, reports: Sequence[ReportFile]) -> int:
+def _run(mode: Mode, options: RunOptions, out: OutputFlags) -> int:
     """Run, and print the report when it is known: before the pods are removed."""
     from netprobe.cli.emit import emit
     from netprobe.cli.progress import run_with_progress
@@ -249,7 +255,7 @@ def _run(mode: Mode, options: RunOptions, output: str, reports: Sequence[ReportF
     async def probe(progress: Progress) -> Report:
         def show(report: Report) -> None:
             progress("")
-            emit(report, output, reports)
+            emit(report, out)
             sys.stdout.flush()  # a program that reads it need not wait for the removal
             printed.append(report)
 

@@ -171,19 +171,6 @@ def _is_manifest(text: str) -> bool:
     return pattern.search(text) is not None
 
 
-def is_suite(path: str) -> bool:
-    """Whether a file is a suite. Its topology has the labels that its policies select by."""
-    if not Path(path).is_file():  # a pipe can be read only once
-        return False
-    try:
-        return bool(_SUITE.search(Path(path).read_text(encoding="utf-8")))
-    except (OSError, UnicodeDecodeError):
-        return False
-
-
-_SUITE = re.compile(r"""^["']?kind["']?\s*:\s*["']?ConnectivitySuite\b""", re.MULTILINE)
-
-
 def read_suite(path: str) -> View:
     """The topology of a suite, with its policies applied. Raises InputError if it cannot be read."""
     from netprobe.suite import load

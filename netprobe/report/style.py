@@ -34,14 +34,19 @@ class Style:
         return f"\x1b[{code}m{text}\x1b[0m" if self.colour and text else text
 
     @classmethod
-    def of(cls, stream: TextIO, environ: Mapping[str, str]) -> Style:
-        """Colour only on a terminal, and not if NO_COLOR is set (https://no-color.org)."""
+    def of(cls, stream: TextIO, environ: Mapping[str, str], color: str = "auto") -> Style:
+        """Colour on a terminal. `color` is auto, always or never; auto heeds two environment variables:
+        NO_COLOR (https://no-color.org) and FORCE_COLOR (https://force-color.org).
+        """
         workspace = environ.get("GITHUB_WORKSPACE")
-        root = Path(workspace) if workspace else None
-        if not stream.isatty():
-            return cls(root=root)
-        colour = not environ.get("NO_COLOR") and environ.get("TERM") != "dumb"
-        return cls(colour, shutil.get_terminal_size().columns, root)
+        terminal = stream.isatty()
+        colour = {"always": True, "never": False}.get(color)
+        if colour is None and environ.get("NO_COLOR"):
+            colour = False
+        if colour is None:
+            colour = bool(environ.get("FORCE_COLOR")) or (terminal and environ.get("TERM") != "dumb")
+        width = shutil.get_terminal_size().columns if terminal else None
+        return cls(colour, width, Path(workspace) if workspace else None)
 
 
 PLAIN = Style()

@@ -50,10 +50,12 @@ class Formats(Generic[R]):
 
 def write(
     render: Render,
-    output: str,
+    output: str | None,
     reports: Iterable[tuple[str, Path | None]],
     stream: TextIO,
     environ: Mapping[str, str],
+    *,
+    style: Style,
 ) -> None:
     """Write to `stream` in the format `output`, and each of `reports`: (format, file), None for `stream`.
 
@@ -61,7 +63,6 @@ def write(
     format `github`, the Markdown form is appended to the file that $GITHUB_STEP_SUMMARY names.
     NetprobeError if a file cannot be written.
     """
-    style = Style.of(stream, environ)
     for_files = Style(root=style.root)
     reports = list(reports)
     for format_, path in reports:
@@ -70,7 +71,8 @@ def write(
     summary = environ.get("GITHUB_STEP_SUMMARY")
     if summary and "github" in {output, *(format_ for format_, _ in reports)}:
         _append(Path(summary), render("markdown", for_files))
-    for format_ in (output, *(format_ for format_, path in reports if path is None)):
+    shown = [output] if output is not None else []
+    for format_ in (*shown, *(format_ for format_, path in reports if path is None)):
         stream.writelines(render(format_, style))
 
 

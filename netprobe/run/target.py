@@ -30,4 +30,4 @@ def kubeconfig_of(name: str) -> str:
     for lab in list_labs():
         if lab.name == name:
             return str(lab.kubeconfig)
-    raise UsageError(f"there is no lab named {name}: netprobe lab up --name {name} starts one")
+    raise UsageError(f"there is no lab named {name}: netprobe lab up {name} starts one")

@@ -13,6 +13,7 @@ from netprobe.suite.declaration import Declaration
 from netprobe.suite.expectation import Expectation, ExpectationRow
 from netprobe.suite.load import load
 from netprobe.suite.moments import Moment, Suite, SuiteStep
+from netprobe.suite.text import is_suite
 from netprobe.suite.topology import Topology
 
 __all__ = [
@@ -28,5 +29,6 @@ __all__ = [
     "SuiteStep",
     "Topology",
     "apply",
+    "is_suite",
     "load",
 ]

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import difflib
+import io
 import os
+import re
+import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -47,6 +50,30 @@ class SuiteText:
 
     def problem(self, path: str, message: str) -> Problem:
         return Problem(self.place(path), path, message)
+
+
+_RECOGNIZED = re.compile(
+    rf"""^[{{"']*kind["']?\s*:\s*["']?{KIND}\b|["']?apiVersion["']?\s*:\s*["']?{API_VERSION}|^(topology|expect):""",
+    re.MULTILINE,
+)
+
+
+def is_suite(path: str) -> bool:
+    """Whether a file looks like a suite, even a wrong one: so that its mistakes are reported as a suite's.
+
+    Of standard input ("-") as well, which can be read again afterwards; not of other pipes.
+    """
+    if path == "-":
+        data = sys.stdin.buffer.read()
+        sys.stdin = io.TextIOWrapper(io.BytesIO(data), encoding="utf-8")
+    elif Path(path).is_file():
+        try:
+            data = Path(path).read_bytes()
+        except OSError:
+            return False
+    else:
+        return False
+    return _RECOGNIZED.search(data.decode("utf-8", "replace")) is not None
 
 
 def read_suite(path: str | os.PathLike[str]) -> SuiteText:

@@ -84,7 +84,7 @@ def explain(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, s
 def test_the_answer_comes_first_and_names_policy_side_and_file(
     cluster: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    status, out, err = explain(capsys, "shop/cart-2", "shop/cart-1", "--family", "6", "-f", cluster)
+    status, out, err = explain(capsys, "shop/cart-2", "shop/cart-1", "--ip-family", "ipv6", "-f", cluster)
     assert (status, err) == (0, "")
     assert out.startswith("DENIED at the destination: shop/cart isolates shop/cart-1 for ingress")
     assert "8080" in out.splitlines()[0], "the only port that the destination declares"

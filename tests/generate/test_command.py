@@ -62,7 +62,7 @@ expect:
 
 
 def test_the_example_is_what_generate_writes(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["generate", str(ZERO_TRUST / "suite.yaml"), "-o", str(tmp_path / "policies")]) == 0
+    assert main(["generate", str(ZERO_TRUST / "suite.yaml"), "--output-dir", str(tmp_path / "policies")]) == 0
     written = {path.name: path.read_text() for path in (tmp_path / "policies").iterdir()}
     assert written == {path.name: path.read_text() for path in (ZERO_TRUST / "policies").iterdir()}
     assert "proved by the simulator on 509 declared flows" in capsys.readouterr().err
@@ -76,7 +76,7 @@ def test_every_declaration_of_the_examples_can_be_met(
 ) -> None:
     suite = tmp_path / "suite.yaml"
     shutil.copy(scenario.suite, suite)
-    assert main(["generate", str(suite), "-o", str(tmp_path / "policies")]) == 0
+    assert main(["generate", str(suite), "--output-dir", str(tmp_path / "policies")]) == 0
     text = yaml.safe_load(suite.read_text())
     suite.write_text(yaml.safe_dump({**text, "policies": ["policies/"]}))
     capsys.readouterr()
@@ -87,7 +87,7 @@ def test_every_declaration_of_the_examples_can_be_met(
 def test_a_refusal_is_at_the_row(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     suite = tmp_path / "suite.yaml"
     suite.write_text(ALIKE)
-    assert main(["generate", str(suite), "-o", str(tmp_path / "policies")]) == 2
+    assert main(["generate", str(suite), "--output-dir", str(tmp_path / "policies")]) == 2
     output = capsys.readouterr().err
     assert f"{suite}:15:7: expect.flows[0]: web-0 and web-1 of shop have the same labels (app=web)" in output
     assert "deny shop/web-1 -> shop/pg 5432/TCP" in output
@@ -96,14 +96,14 @@ def test_a_refusal_is_at_the_row(tmp_path: Path, capsys: pytest.CaptureFixture[s
 
 def test_files_of_others_are_never_touched_and_its_own_old_ones_go(tmp_path: Path) -> None:
     suite, folder = str(MANIFESTS / "two-tier" / "suite.yaml"), tmp_path / "policies"
-    assert main(["generate", suite, "-o", str(folder)]) == 0
+    assert main(["generate", suite, "--output-dir", str(folder)]) == 0
     stale = folder / "gone-gone.yaml"
     stale.write_text((folder / "database-pg.yaml").read_text())
-    assert main(["generate", suite, "-o", str(folder)]) == 0
+    assert main(["generate", suite, "--output-dir", str(folder)]) == 0
     assert not stale.exists()
     (folder / "mine.yml").write_bytes(b"# caf\xe9\n")
     before = {path.name: path.read_bytes() for path in folder.iterdir()}
-    assert main(["generate", suite, "-o", str(folder)]) == 2
+    assert main(["generate", suite, "--output-dir", str(folder)]) == 2
     assert {path.name: path.read_bytes() for path in folder.iterdir()} == before
 
 
@@ -118,7 +118,7 @@ def test_namespaces_by_the_suites_own_label(capsys: pytest.CaptureFixture[str]) 
 def test_a_proposal_declares_what_passes_today(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     cluster, proposed = tmp_path / "cluster.yaml", tmp_path / "suite.yaml"
     cluster.write_text(CLUSTER)
-    assert main(["generate", "--from-cluster", "-f", str(cluster), "-o", str(proposed)]) == 0
+    assert main(["generate", "--from-cluster", "-f", str(cluster), "--output-file", str(proposed)]) == 0
     rows = yaml.safe_load(proposed.read_text())["expect"]["flows"]
     assert rows == [
         {"from": "*/*", "to": ["shop/web", "shop/api"], "verdict": "allow"},
@@ -127,7 +127,7 @@ def test_a_proposal_declares_what_passes_today(tmp_path: Path, capsys: pytest.Ca
     assert load(proposed).topology is None
     capsys.readouterr()
     assert main(["simulate", str(proposed), "-f", str(cluster)]) == 0
-    assert main(["generate", str(proposed), "-f", str(cluster), "-o", str(tmp_path / "policies")]) == 0
+    assert main(["generate", str(proposed), "-f", str(cluster), "--output-dir", str(tmp_path / "policies")]) == 0
 
 
 def test_bad_usage_is_one_sentence(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -136,11 +136,11 @@ def test_bad_usage_is_one_sentence(tmp_path: Path, capsys: pytest.CaptureFixture
     for arguments, sentence in (
         ([], "no declaration given"),
         (["--from-cluster"], "no cluster given"),
-        (["--from-cluster", "suite.yaml", "-f", "x"], "it takes no SUITE"),
+        (["--from-cluster", suite, "-f", "x"], "it takes no SUITE"),
         (["--from-cluster", "-f", str(tmp_path / "p.yaml")], "no pods found"),
-        ([suite, "-f", "x"], "has its own topology"),
-        ([suite, "-o", __file__], "is a file: -o names a folder"),
-        ([suite, "-f", "x", "--context", "c"], "two different clusters"),
+        ([suite, "-f", "x"], "has a topology"),
+        ([suite, "--output-dir", __file__], "is a file: --output-dir names a folder"),
+        ([suite, "-f", "x", "--context", "c"], "another cluster"),
     ):
         assert main(["generate", *arguments]) == 2, arguments
         assert sentence in capsys.readouterr().err
@@ -150,5 +150,5 @@ def test_bad_usage_is_one_sentence(tmp_path: Path, capsys: pytest.CaptureFixture
 def test_verify_probes_the_new_policies_on_a_lab(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     suite = tmp_path / "suite.yaml"
     shutil.copy(MANIFESTS / "two-tier" / "suite.yaml", suite)
-    assert main(["generate", str(suite), "-o", str(tmp_path / "policies"), "--verify"]) == 0
+    assert main(["generate", str(suite), "--output-dir", str(tmp_path / "policies"), "--verify"]) == 0
     assert "on the lab: 8 of 8 flows as declared" in capsys.readouterr().err

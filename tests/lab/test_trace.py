@@ -53,7 +53,7 @@ def trace(
     lab: Playground, capsys: pytest.CaptureFixture[str], source: str, target: str, port: str, *more: str
 ) -> tuple[str, list[dict[str, Any]]]:
     """The outcome and the steps, each with what it has to say."""
-    arguments = ["lab", "trace", source, target, "--port", port, "--name", lab.lab.name, "-o", "json", *more]
+    arguments = ["lab", "trace", source, target, "--port", port, "--lab", lab.lab.name, "-o", "json", *more]
     assert main(arguments) == 0
     output = json.loads(capsys.readouterr().out)
     assert (output["from"], output["to"]) == (source, target)
@@ -142,7 +142,7 @@ def test_what_never_comes_to_a_policy(lab: Playground, capsys: pytest.CaptureFix
 
 
 def test_the_table(lab: Playground, capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["lab", "trace", "shop/other", "shop/api", "--port", "8080", "--name", lab.lab.name]) == 0
+    assert main(["lab", "trace", "shop/other", "shop/api", "--port", "8080", "--lab", lab.lab.name]) == 0
     first, *rest = capsys.readouterr().out.splitlines()
     assert first == "shop/other -> shop/api 8080/TCP: timed_out"
     assert [line.split("  ")[0].strip() for line in rest] == ["Stage", "egress", "ingress"]
@@ -164,14 +164,14 @@ def test_the_table(lab: Playground, capsys: pytest.CaptureFixture[str]) -> None:
 def test_what_cannot_be_traced(
     lab: Playground, capsys: pytest.CaptureFixture[str], arguments: list[str], status: int, said: str
 ) -> None:
-    assert main(["lab", "trace", *arguments, "--name", lab.lab.name]) == status
+    assert main(["lab", "trace", *arguments, "--lab", lab.lab.name]) == status
     assert said in capsys.readouterr().err
 
 
 def test_an_outside_host_comes_is_traced_and_goes(
     lab: Playground, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    which = ["--name", lab.lab.name]
+    which = ["--lab", lab.lab.name]
     assert main(["lab", "add-host", "partner", "203.0.113.50", "--port", "443", *which]) == 0
     assert trace(lab, capsys, "shop/web", "203.0.113.50", "443") == ("connected", [NOT_ISOLATED])
     outcome, steps = trace(lab, capsys, "netprobe-outside/partner", "shop/api", "8080")

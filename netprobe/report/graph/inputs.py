@@ -111,7 +111,7 @@ def graph_of_suite(request: GraphRequest, suite: Suite, live: Cluster | None) ->
     `live` is the cluster of a suite without a topology.
     """
     if request.options.view is DrawnTable.OBSERVED:
-        raise UsageError("--observed: a suite was not probed; name the report of a run with --report")
+        raise UsageError("--observed: a suite was not probed; name the report of a run with --from-report")
     cluster = suite.cluster(live, request.step)
     step = suite_steps(
         suite,

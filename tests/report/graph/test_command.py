@@ -111,16 +111,16 @@ def test_a_report_of_a_suite(capsys: Capture, tmp_path: Path) -> None:
     drawn = graph(capsys, FIVE)
     assert main(["simulate", FIVE, "-o", "json"]) == 0
     flows = json.loads(capsys.readouterr().out)["flows"]
-    assert graph(capsys, "--report", saved(tmp_path, flows)) == drawn
+    assert graph(capsys, "--from-report", saved(tmp_path, flows)) == drawn
     for flow in flows:
         del flow["declared_by"]
     old = saved(tmp_path, flows)
-    assert graph(capsys, FIVE, "--report", old) == drawn
-    assert main(["graph", "--report", old]) == 0
+    assert graph(capsys, FIVE, "--from-report", old) == drawn
+    assert main(["graph", "--from-report", old]) == 0
     alone = capsys.readouterr()
     assert arrows(alone.out) == {arrow for arrow in arrows(drawn) if "-->" in arrow}
     assert "does not say which flows a row denies" in alone.err
-    assert len(arrows(graph(capsys, "--report", old, "--denied", "all", "--no-bundle"))) > 20
+    assert len(arrows(graph(capsys, "--from-report", old, "--denied", "all", "--no-bundle"))) > 20
 
 
 def test_mermaid_gets_no_more_arrows_than_it_draws(capsys: Capture, tmp_path: Path) -> None:
@@ -134,13 +134,13 @@ def test_mermaid_gets_no_more_arrows_than_it_draws(capsys: Capture, tmp_path: Pa
             if a != b
         ],
     )
-    assert main(["graph", "--report", report, "--no-bundle"]) == 0
+    assert main(["graph", "--from-report", report, "--no-bundle"]) == 0
     printed = capsys.readouterr()
     assert len(arrows(printed.out)) == 4
     assert "870 arrows are too many for this format" in printed.err
-    assert main(["graph", "--report", report, "--no-bundle", "--by-pod"]) == 0
+    assert main(["graph", "--from-report", report, "--no-bundle", "--by-pod"]) == 0
     assert "draws at most 500 arrows unless maxEdges is raised, and there are 870" in capsys.readouterr().err
-    assert graph(capsys, "--report", report, "--no-bundle", "-o", "dot").count(" -> ") == 870
+    assert graph(capsys, "--from-report", report, "--no-bundle", "-o", "dot").count(" -> ") == 870
 
 
 def test_what_a_run_observed(capsys: Capture, tmp_path: Path) -> None:
@@ -155,11 +155,11 @@ def test_what_a_run_observed(capsys: Capture, tmp_path: Path) -> None:
     keys = ("declared", "simulated", "observed", "mismatch")
     flows = [fixed | {"port": port} | dict(zip(keys, v, strict=True)) for port, v in verdicts.items()]
     report = saved(tmp_path, flows)
-    assert arrows(graph(capsys, "--report", report, "--observed")) == {
+    assert arrows(graph(capsys, "--from-report", report, "--observed")) == {
         'a__x -->|"80 (declared deny)"| b__y',
         'a__x -.-o|"81 unknown"| b__y',
     }
-    assert "83" in graph(capsys, "--report", report)
+    assert "83" in graph(capsys, "--from-report", report)
 
 
 @pytest.mark.parametrize(
@@ -172,7 +172,7 @@ def test_what_a_run_observed(capsys: Capture, tmp_path: Path) -> None:
         ([FIVE, "--step", "3"], "--step 3: "),
         ([FIVE, "--external", "203.0.113.7"], "--external needs -f without a suite"),
         ([FIVE, "--from", "nobody/here"], "--from nobody/here: no such pod"),
-        (["--report", "missing.json"], "missing.json: cannot be read"),
+        (["--from-report", "missing.json"], "missing.json: cannot be read"),
         ([FIVE, "--output-file", "no/such/folder/x.svg"], "cannot write no/such/folder/x.svg"),
         ([FIVE, "--output-file", "x.pdf"], "x.pdf: unknown format; use -o (mermaid, dot, svg, html)"),
     ],
@@ -194,7 +194,7 @@ def test_options_that_are_refused(capsys: Capture, arguments: list[str], message
 def test_a_file_that_is_not_a_report(capsys: Capture, tmp_path: Path, text: str, message: str) -> None:
     path = tmp_path / "report.json"
     path.write_text(text)
-    printed = graph(capsys, "--report", str(path), status=2)
+    printed = graph(capsys, "--from-report", str(path), status=2)
     assert str(path) in printed
     assert message in printed
 

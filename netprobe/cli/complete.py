@@ -1,0 +1,117 @@
+"""Values that the shell completes: contexts, labs, rules, cases, and the namespaces and pods of a cluster.
+
+A completion says nothing but words: whatever goes wrong, there are none.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable
+from contextlib import suppress
+from functools import wraps
+from pathlib import Path
+from typing import Any, TypeAlias
+
+import click
+
+from netprobe.model.cluster import Cluster
+
+Values: TypeAlias = Callable[[click.Context], Iterable[str]]
+Complete: TypeAlias = Callable[[click.Context, click.Parameter, str], list[str]]
+
+REQUEST_TIMEOUT_S = 2.0
+"""A shell waits for the answer."""
+
+
+def completes(values: Values) -> Complete:
+    """What click calls: those of the values that begin with the word so far."""
+
+    @wraps(values)
+    def complete(ctx: click.Context, _param: click.Parameter, incomplete: str) -> list[str]:
+        with suppress(Exception):
+            return sorted({value for value in values(ctx) if value.startswith(incomplete)})
+        return []
+
+    return complete
+
+
+def read_contexts(kubeconfig: str | None) -> list[str]:
+    """The names of the contexts of a kubeconfig, by default of those that kubectl reads."""
+    import yaml
+
+    paths = kubeconfig or os.environ.get("KUBECONFIG") or str(Path.home() / ".kube" / "config")
+    names: list[str] = []
+    for path in filter(None, paths.split(os.pathsep)):
+        if Path(path).is_file():
+            text = yaml.load(Path(path).read_text(), Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))  # noqa: S506 (it is a safe one)
+            names += [str(one["name"]) for one in (text or {}).get("contexts") or ()]
+    return names
+
+
+@completes
+def contexts(ctx: click.Context) -> Iterable[str]:
+    return read_contexts(ctx.params.get("kubeconfig"))
+
+
+@completes
+def labs(_ctx: click.Context) -> Iterable[str]:
+    from netprobe.lab import list_labs
+
+    return (lab.name for lab in list_labs() if not lab.name.startswith("run-"))
+
+
+@completes
+def rules(_ctx: click.Context) -> Iterable[str]:
+    from netprobe.lint import catalogue
+
+    return catalogue()
+
+
+@completes
+def cases(_ctx: click.Context) -> Iterable[str]:
+    from netprobe.conformance.load import builtin
+
+    return (case.name for case in builtin())
+
+
+@completes
+def tags(_ctx: click.Context) -> Iterable[str]:
+    from netprobe.conformance.load import builtin
+
+    return (tag for case in builtin() for tag in (*case.tags, *case.rules, case.feature))
+
+
+@completes
+def namespaces(ctx: click.Context) -> Iterable[str]:
+    return _cluster(ctx.params).namespaces
+
+
+@completes
+def pods(ctx: click.Context) -> Iterable[str]:
+    return map(str, _cluster(ctx.params).pods)
+
+
+@completes
+def destinations(ctx: click.Context) -> Iterable[str]:
+    cluster = _cluster(ctx.params)
+    return (*map(str, cluster.pods), *map(str, cluster.services))
+
+
+def _cluster(given: dict[str, Any]) -> Cluster:
+    """The cluster that the options before the word name."""
+    from netprobe.cli.flags import ClusterFlags
+    from netprobe.cli.inputs import live_objects
+    from netprobe.manifests import from_objects, load
+    from netprobe.suite import is_suite
+    from netprobe.suite import load as load_suite
+
+    paths = [*(given.get("paths") or ()), *(given.get("filenames") or ())]
+    suites = [path for path in (given.get("suite_path"), *paths) if path and is_suite(path)]
+    if suites:
+        return load_suite(suites[0]).cluster()
+    if paths:
+        return load(paths).cluster
+    flags = ClusterFlags(
+        given.get("kubeconfig"), given.get("context"), given.get("lab_name"), REQUEST_TIMEOUT_S
+    )
+    return from_objects(live_objects(flags)) if flags else Cluster()
