@@ -4,49 +4,37 @@ from __future__ import annotations
 
 import re
 import shlex
-from collections.abc import Iterator
 from pathlib import Path
 
 import click
+import pytest
 
-from netprobe.cli.app import Invocation, netprobe
+from tests.typed import check_options, command_lines, mentions, type_command
 
 ROOT = Path(__file__).parent.parent
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *(ROOT / "docs").glob("*.md")]
 PAGES += (ROOT / "manifests").rglob("*.md")
 
-HELP = netprobe.context_settings["help_option_names"]
-"""click keeps the help option that it made for the first context of a command."""
 
-
-def commands(text: str) -> Iterator[list[str]]:
-    """The arguments of each `netprobe` in console blocks, without comments, pipes and redirections."""
-    for line in re.findall(r"^\$ (.*)$", text, re.MULTILINE):
-        for part in re.split(r" \| | && | > |\$\(|\)", line):
-            words = shlex.split(part, comments=True)
-            if words[:1] == ["netprobe"]:
-                yield words[1:]
-
-
-def parse(words: list[str]) -> None:
-    """Click's exceptions for a command or an option that does not exist; values are not checked."""
-    command: click.Command | None = netprobe
-    while isinstance(command, click.Group) and words and not words[0].startswith("-"):
-        context = click.Context(command, obj=Invocation(), help_option_names=HELP)
-        command, words = command.resolve_command(context, words)[1], words[1:]
-    assert command is not None
-    command.make_parser(click.Context(command, help_option_names=HELP)).parse_args(list(words))
-
-
-def test_every_command_on_a_page_has_these_options() -> None:
+def test_every_command_on_a_page_can_be_typed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
     tried, wrong = 0, []
     for page in PAGES:
-        for words in commands(page.read_text()):
-            tried += 1
-            try:
-                parse(words)
-            except click.UsageError as error:
-                wrong.append((page.name, shlex.join(words), error.message))
+        text = page.read_text()
+        for line in re.findall(r"^\$ (.*)$", text, re.MULTILINE):
+            for words in command_lines(line):
+                tried += 1
+                try:
+                    type_command(words, tmp_path)
+                except click.UsageError as error:
+                    wrong.append((page.name, shlex.join(words), error.message))
+        for code in re.findall(r"`([^`\n]+)`", text):
+            for words in mentions(code):
+                tried += 1
+                try:
+                    check_options(words)
+                except click.UsageError as error:
+                    wrong.append((page.name, shlex.join(words), error.message))
     assert wrong == []
     assert tried > 50
 

@@ -75,6 +75,8 @@ class Command(click.Command):
         return [*own, *common_options(), last]
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        if ctx.resilient_parsing and args and args[-1].startswith("-"):
+            args = args[:-1]  # its value is being completed; without one click would forget the arguments
         try:
             return super().parse_args(ctx, args)
         except click.NoSuchOption as error:

@@ -10,7 +10,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Final
 
-from netprobe.cli.progress import Log, logged
+from netprobe.cli.command import invocation
+from netprobe.cli.progress import Log, logged, shown
 from netprobe.conformance.result import CaseResult, CaseStatus
 from netprobe.run.options import Progress
 
@@ -65,8 +66,8 @@ class Tally:
 def progress(total: int) -> Iterator[tuple[Progress, Callable[[CaseResult], None]]]:
     """Yields a callback for messages and one for results."""
     tally = Tally(total)
-    if not sys.stderr.isatty():
-        with logged(Log(), PAUSE_S) as narrate:
+    if invocation().verbosity or not sys.stderr.isatty():
+        with shown() if invocation().verbosity else logged(Log(), PAUSE_S) as narrate:
 
             def on_progress(text: str) -> None:
                 tally.begin()

@@ -105,10 +105,9 @@ def up(
             deny_with="reject" if deny_with == "reject" else "drop",
         )
     )
-    which = "" if lab.name == DEFAULT else f" {lab.name}"
     say(f"lab {lab.name} is running; to use it:")
     print(f"export KUBECONFIG={running.kubeconfig}")
-    say(f"netprobe run --lab {lab.name} SUITE probes on it; netprobe lab down{which} ends it")
+    say(f"netprobe run --lab {lab.name} SUITE probes on it; netprobe lab down {lab.name} ends it")
 
 
 @command.command()

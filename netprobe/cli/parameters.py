@@ -138,7 +138,11 @@ def report_file(known: Sequence[str]) -> Parameter[ReportFile]:
 
     def parse(text: str) -> ReportFile:
         format_, equals, path = text.partition("=")
-        if not equals or not path or format_ not in known:
+        if not equals:
+            raise ValueError(
+                f"{text!r} is not FORMAT=PATH: --report writes a file; netprobe graph --from-report reads one"
+            )
+        if not path or format_ not in known:
             raise ValueError(f"{text!r} is not FORMAT=PATH with a format of {', '.join(known)}")
         return ReportFile(format_, None if path == "-" else output_file(path))
 

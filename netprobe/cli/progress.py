@@ -17,6 +17,8 @@ from collections.abc import Callable, Coroutine, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
+from netprobe.cli.command import invocation
+
 if TYPE_CHECKING:
     from netprobe.run.options import Progress
 
@@ -76,6 +78,9 @@ def run_async(coroutine: Coroutine[Any, Any, T]) -> T:
 @contextmanager
 def shown() -> Iterator[Progress]:
     """Yields a function that takes what is being done; "" while something else is printed."""
+    if invocation().verbosity:
+        yield Steps()
+        return
     if not sys.stderr.isatty():
         with logged(Log()) as progress:
             yield progress
@@ -83,7 +88,7 @@ def shown() -> Iterator[Progress]:
     from rich.console import Console
     from rich.markup import escape
 
-    with Console(stderr=True).status("starting") as status:
+    with Console(stderr=True, no_color=invocation().color == "never" or None).status("starting") as status:
 
         def doing(text: str) -> None:
             if not text:
@@ -93,6 +98,19 @@ def shown() -> Iterator[Progress]:
             status.start()
 
         yield doing
+
+
+class Steps:
+    """Prints each step with the seconds since the beginning (-v)."""
+
+    def __init__(self) -> None:
+        self._started = time.monotonic()
+
+    def __call__(self, text: str) -> None:
+        from netprobe.cli.invoke import say
+
+        if text:
+            say(f"{time.monotonic() - self._started:.1f} s: {text}")
 
 
 class Log:

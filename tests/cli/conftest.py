@@ -37,7 +37,7 @@ def program(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str])
 
     def run(*arguments: str, **environ: str) -> subprocess.CompletedProcess[str]:
         for name in os.environ:
-            if name.startswith(("GITHUB_", "NETPROBE_", "NO_COLOR")):
+            if name.startswith(("GITHUB_", "NETPROBE_", "NO_COLOR", "FORCE_COLOR")):
                 monkeypatch.delenv(name)
         for name, value in environ.items():
             monkeypatch.setenv(name, value)

@@ -302,13 +302,18 @@ def test_a_terminal_gets_colour_unless_it_says_no(suite: Path) -> None:
         def isatty(self) -> bool:
             return True
 
-    for variables, coloured in (
-        ({"NO_COLOR": ""}, True),
-        ({"NO_COLOR": "1"}, False),
-        ({"TERM": "dumb"}, False),
+    pipe = io.StringIO()
+    for stream, variables, color, coloured in (
+        (Terminal(), {"NO_COLOR": ""}, "auto", True),
+        (Terminal(), {"NO_COLOR": "1"}, "auto", False),
+        (Terminal(), {"TERM": "dumb"}, "auto", False),
+        (Terminal(), {}, "never", False),
+        (pipe, {}, "auto", False),
+        (pipe, {"FORCE_COLOR": "1"}, "auto", True),
+        (pipe, {"FORCE_COLOR": "1", "NO_COLOR": "1"}, "auto", False),
+        (pipe, {"NO_COLOR": "1"}, "always", True),
     ):
-        assert Style.of(Terminal(), variables).colour is coloured
-    assert not Style.of(io.StringIO(), {}).colour, "a pipe"
+        assert Style.of(stream, variables, color).colour is coloured
 
 
 def many(folder: Path) -> Path:

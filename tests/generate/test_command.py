@@ -127,7 +127,8 @@ def test_a_proposal_declares_what_passes_today(tmp_path: Path, capsys: pytest.Ca
     assert load(proposed).topology is None
     capsys.readouterr()
     assert main(["simulate", str(proposed), "-f", str(cluster)]) == 0
-    assert main(["generate", str(proposed), "-f", str(cluster), "--output-dir", str(tmp_path / "policies")]) == 0
+    folder = str(tmp_path / "policies")
+    assert main(["generate", str(proposed), "-f", str(cluster), "--output-dir", folder]) == 0
 
 
 def test_bad_usage_is_one_sentence(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
