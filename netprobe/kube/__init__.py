@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING
 
 from netprobe.errors import UsageError
 from netprobe.model.objects import ReadOnlyObject
-from netprobe.policies.kinds import DECIDING
+from netprobe.probe.deciding import listed
 
 if TYPE_CHECKING:
     from netprobe.kube.client import KubeCluster
@@ -89,7 +89,7 @@ async def live_objects(
 ) -> list[ReadOnlyObject]:
     """Every object of a cluster that decides flows: pods, namespaces, Services, policies. ClusterError."""
     async with connect(kubeconfig, context, request_timeout_s=request_timeout_s) as cluster:
-        return [thing for kind in DECIDING for thing in await cluster.find(kind)]
+        return list((await listed(cluster)).objects)
 
 
 def _any_exists(paths: str) -> bool:

@@ -16,12 +16,12 @@ from kubernetes.aio.stream import WsApiClient
 from netprobe.errors import ConflictError, UnreachableError
 from netprobe.kube import errors
 from netprobe.kube.exec import open_exec
-from netprobe.kube.resources import key_of_object
 from netprobe.kube.served import ServedKinds
 from netprobe.kube.transport import RateLimit, Transport
 from netprobe.model.flow import PodRef
 from netprobe.model.objects import Object
 from netprobe.probe.api import LOST_S, Event, Execution
+from netprobe.probe.deciding import key_of
 
 _PAGE: Final = 500
 _WATCH_S: Final = 240  # how long one watch request lasts before the next
@@ -75,11 +75,11 @@ class KubeCluster:
 
     async def create(self, obj: Object) -> Object:
         meta = obj["metadata"]
-        return await self._request("POST", key_of_object(obj), meta.get("namespace"), body=obj)
+        return await self._request("POST", key_of(obj), meta.get("namespace"), body=obj)
 
     async def replace(self, obj: Object) -> Object:
         meta = obj["metadata"]
-        key = key_of_object(obj)
+        key = key_of(obj)
         return await self._request("PUT", key, meta.get("namespace"), meta["name"], body=obj)
 
     async def apply(self, obj: Object) -> Object:
@@ -88,7 +88,7 @@ class KubeCluster:
             try:
                 return await self.create(obj)
             except ConflictError:
-                current = await self.get(key_of_object(obj), meta["name"], meta.get("namespace"))
+                current = await self.get(key_of(obj), meta["name"], meta.get("namespace"))
             version = current["metadata"]["resourceVersion"]
             with suppress(ConflictError):
                 return await self.replace({**obj, "metadata": {**meta, "resourceVersion": version}})

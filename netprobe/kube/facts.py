@@ -11,6 +11,7 @@ from netprobe.errors import ClusterError, ForbiddenError
 from netprobe.kube.client import KubeCluster
 from netprobe.model.objects import Object
 from netprobe.policies.kinds import NOT_SIMULATED
+from netprobe.probe.deciding import MIRRORS
 
 CNIS: Final[Mapping[str, str]] = {
     # a word in the image or name of a DaemonSet -> the network plugin that it belongs to
@@ -114,9 +115,6 @@ POLICY_KINDS: Final[Mapping[str, tuple[str, ...]]] = {
 SAME_OBJECTS: Final[Mapping[str, str]] = {"projectcalico.org": "crd.projectcalico.org"}
 """A group whose objects another group also serves; if both are served, only the other is read."""
 
-MIRROR_PREFIX: Final = "knp."
-"""Calico's API server shows each NetworkPolicy as one of its own, with this prefix in the name."""
-
 FORBIDDEN: Final = "(may not be listed)"
 FAILED: Final = "(could not be listed)"
 UNREAD: Final = "(does not say which kinds it has)"
@@ -171,7 +169,7 @@ async def _phrase(cluster: KubeCluster, path: str, what: str) -> str | None:
         return f"{what} {FAILED}"
     metas = [obj["metadata"] for obj in answer.get("items") or ()]
     names = ["/".join(filter(None, (meta.get("namespace"), meta["name"]))) for meta in metas]
-    names = [name for name in names if not name.rpartition("/")[2].startswith(MIRROR_PREFIX)]
+    names = [name for name in names if not name.rpartition("/")[2].startswith(MIRRORS)]
     if not names:
         return None
     count = len(names) + int(answer.get("metadata", {}).get("remainingItemCount") or 0)

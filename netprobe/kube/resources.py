@@ -6,8 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from urllib.parse import quote
 
-from netprobe.model.objects import ReadOnlyObject
-from netprobe.policies.kinds import SIMULATED, kind_of
+from netprobe.policies.kinds import SIMULATED
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,12 +63,6 @@ _BUILT_IN = {
         ResourceType("authorization.k8s.io/v1", "SelfSubjectAccessReview", "selfsubjectaccessreviews", False),
     )
 }
-
-
-def key_of_object(obj: ReadOnlyObject) -> str:
-    """The name of an object's kind in RESOURCES: of a policy kind its key, which may have the group in it."""
-    kind = kind_of(str(obj.get("apiVersion", "")), obj["kind"])
-    return str(obj["kind"]) if kind is None else kind.key
 
 
 def _with_policies() -> Iterator[tuple[str, ResourceType]]:

@@ -16,7 +16,6 @@ from netprobe.model.objects import Object
 from netprobe.model.observation import Observation, Outcome
 from netprobe.model.policy import Policy, PolicyRef
 from netprobe.model.verdict import Decision, Verdict
-from netprobe.policies.kinds import DECIDING
 from netprobe.probe import Fixture as PodsToMake
 from netprobe.probe import Observed, PodOptions, Prober, Workbench, new_run
 from netprobe.probe.guests.surroundings import Surroundings, look_around
@@ -150,7 +149,7 @@ class CopyMode:
         around = await look_around(cluster.api)
         others = await other_policies(cluster)
         documents, parsed = zip(*self.policies, strict=True)
-        live = from_objects(obj for obj in around if obj["kind"] in DECIDING)
+        live = from_objects(around.deciding())
         whole = apply(live, ApplyPolicies(documents, parsed, "-f", ""))
         chosen = cover(
             whole,

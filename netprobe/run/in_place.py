@@ -14,7 +14,6 @@ from dataclasses import dataclass, replace
 from netprobe.errors import ConflictError, UsageError
 from netprobe.manifests import from_objects
 from netprobe.model.flow import Pod, PodRef, Via
-from netprobe.policies.kinds import DECIDING
 from netprobe.probe import Observed, PodOptions, Prober, new_run
 from netprobe.probe.guests.conflicts import SideEffect, side_effects
 from netprobe.probe.guests.guest_workbench import GuestWorkbench
@@ -155,7 +154,7 @@ class InPlaceMode:
         return PlannedInPlace(here, run, tuple(side_effects(here.guests.shadows, around)), others, notes)
 
     def _plan(self, around: Surroundings, options: RunOptions, run: str, *, all_labels: bool) -> InPlacePlan:
-        cluster = from_objects(obj for obj in around if obj["kind"] in DECIDING)
+        cluster = from_objects(around.deciding())
         states = pod_states(around)
         chosen = cover(
             cluster,

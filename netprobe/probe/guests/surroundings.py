@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -11,14 +10,12 @@ from typing import Any, Final
 from netprobe.model.flow import PodRef, Protocol
 from netprobe.model.labels import NAME_LABEL, Labels
 from netprobe.model.objects import Object
+from netprobe.probe import deciding
 from netprobe.probe.api import ClusterAPI
 from netprobe.probe.run_objects import RUN
 
 KINDS: Final = (
-    "Namespace",
-    "Pod",
-    "Service",
-    "NetworkPolicy",
+    *deciding.KINDS,
     "Deployment",
     "ReplicaSet",
     "StatefulSet",
@@ -31,13 +28,17 @@ KINDS: Final = (
 
 @dataclass(frozen=True, slots=True)
 class Surroundings:
-    """The objects of a cluster as listed, by kind, without those that runs of netprobe created."""
+    """The objects of a cluster as listed, by kind, without those that runs of netprobe created.
+
+    Policy kinds go by their keys. `unreadable`: the policy kinds that may not be listed.
+    """
 
     objects: Mapping[str, tuple[Object, ...]]
+    unreadable: tuple[str, ...] = ()
     _placed: Mapping[tuple[str, str], tuple[Object, ...]] = field(default_factory=dict, repr=False)
 
     @classmethod
-    def of_objects(cls, objects: Iterable[Object]) -> Surroundings:
+    def of_objects(cls, objects: Iterable[Object], unreadable: tuple[str, ...] = ()) -> Surroundings:
         kinds: dict[str, list[Object]] = defaultdict(list)
         placed: dict[tuple[str, str], list[Object]] = defaultdict(list)
         everything = list(objects)
@@ -46,10 +47,12 @@ class Surroundings:
             namespace = obj["metadata"].get("namespace")
             if _is_netprobes(obj) or namespace in ours:
                 continue
-            kinds[obj["kind"]].append(obj)
-            placed[obj["kind"], namespace or ""].append(obj)
+            kind = deciding.key_of(obj)
+            kinds[kind].append(obj)
+            placed[kind, namespace or ""].append(obj)
         return cls(
             {kind: tuple(found) for kind, found in kinds.items()},
+            unreadable,
             {place: tuple(found) for place, found in placed.items()},
         )
 
@@ -57,6 +60,11 @@ class Surroundings:
         if namespace is None:
             return self.objects.get(kind, ())
         return self._placed.get((kind, namespace), ())
+
+    def deciding(self) -> Iterator[Object]:
+        """The objects that decide flows."""
+        for kind in deciding.KINDS:
+            yield from self.of(kind)
 
     def namespace_labels(self, name: str) -> Labels:
         for obj in self.of("Namespace"):
@@ -71,8 +79,8 @@ class Surroundings:
 
 async def look_around(cluster: ClusterAPI) -> Surroundings:
     """List what decides flows and what would see a shadow pod; ClusterError if that is not permitted."""
-    lists = await asyncio.gather(*(cluster.find(kind) for kind in KINDS))
-    return Surroundings.of_objects(obj for found in lists for obj in found if _stays(obj))
+    found = await deciding.listed(cluster, KINDS)
+    return Surroundings.of_objects(filter(_stays, found.objects), found.unreadable)
 
 
 def _is_netprobes(obj: Object) -> bool:
