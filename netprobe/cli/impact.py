@@ -8,8 +8,7 @@ import click
 
 from netprobe.cli.command import Command, Invocation
 from netprobe.cli.flags import ClusterFlags, cluster_options
-from netprobe.cli.inputs import live_cluster, say_overlays
-from netprobe.cli.invoke import say
+from netprobe.cli.inputs import live_cluster
 from netprobe.cli.options import (
     OutputFlags,
     examples,
@@ -127,12 +126,6 @@ def command(
 
 
 def _read(sides: Sequence[Sequence[str]], namespace: str) -> list[Snapshot]:
-    """The snapshots of both sides; warnings for what they leave out."""
     with shown() as progress:
         progress("reading manifests")
-        snapshots = read_snapshots(sides, namespace)
-    for snapshot in snapshots:
-        for kind, number in sorted(snapshot.not_simulated.items()):
-            say(f"warning: not simulated, though they may decide flows: {number} {kind}")
-        say_overlays(snapshot.overlays)
-    return snapshots
+        return read_snapshots(sides, namespace)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
@@ -31,22 +31,21 @@ def read_cluster(filenames: Sequence[str]) -> Cluster:
     with shown() as progress:
         progress("reading manifests")
         loaded = load(filenames)
-    others = {kind: n for kind, n in loaded.skipped.items() if kind not in loaded.not_simulated}
-    if others:
-        hint = "; a suite is named without -f" if "ConnectivitySuite" in others else ""
-        say(f"skipped: {_counted(others)}{hint}")
-    if loaded.not_simulated:
-        say(f"warning: not simulated, though they may decide flows: {_counted(loaded.not_simulated)}")
-    say_overlays(loaded.overlays)
+    say_skipped(loaded.skipped, loaded.others)
+    for warning in loaded.cluster.warnings:
+        say(f"warning: {warning}")
     return loaded.cluster
 
 
-def say_overlays(folders: Iterable[str]) -> None:
-    for folder in folders:
-        say(
-            f"warning: {folder}: its files are read as they are, without Kustomize; "
-            "build it first (kubectl kustomize FOLDER)"
-        )
+def say_skipped(kinds: Mapping[str, int], others: Sequence[str]) -> None:
+    """Say what was skipped because it does not matter to the network."""
+    counted = [f"{number} {kind}" for kind, number in sorted(kinds.items())]
+    if others:
+        files = "1 file that is" if len(others) == 1 else f"{len(others)} files that are"
+        counted.append(f"{files} no Kubernetes object")
+    if counted:
+        hint = "; a suite is named without -f" if "ConnectivitySuite" in kinds else ""
+        say(f"skipped: {', '.join(counted)}{hint}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,7 +157,3 @@ def live_cluster(flags: ClusterFlags) -> Cluster:
     from netprobe.manifests import from_objects
 
     return from_objects(live_objects(flags))
-
-
-def _counted(kinds: Mapping[str, int]) -> str:
-    return ", ".join(f"{number} {kind}" for kind, number in sorted(kinds.items()))

@@ -12,7 +12,7 @@ from netprobe.cli import complete
 from netprobe.cli.command import Command, Invocation
 from netprobe.cli.emit import write as write_findings
 from netprobe.cli.flags import ClusterFlags, cluster_options
-from netprobe.cli.inputs import live_objects, say_overlays
+from netprobe.cli.inputs import live_objects
 from netprobe.cli.invoke import say
 from netprobe.cli.options import (
     OutputFlags,
@@ -109,9 +109,6 @@ def command(
     found, linted = _read(given, chosen, namespace)
     if write and _fix(linted):
         found, linted = _read(given, chosen, namespace)
-    for chart in sorted(found.charts):
-        say(f"{chart}: Helm charts are skipped; render the chart (helm template) and lint the result")
-    say_overlays(found.overlays)
     return _show(linted, found.problems, out, strict=strict)
 
 

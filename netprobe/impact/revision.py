@@ -8,7 +8,7 @@ revision has is treated as if it had been there before, so that all differences 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 
 from netprobe.errors import InputError, Problem, UsageError
 from netprobe.manifests import Reader
@@ -23,14 +23,11 @@ from netprobe.model.policy import Policy, PolicyRef
 class Snapshot:
     """Objects that were read. `described` are the namespaces for which an object was given.
 
-    Other namespaces of the cluster are only mentioned, and their labels are unknown. `not_simulated` counts
-    objects by kind that may decide flows and are not simulated; `overlays` are folders of Kustomize overlays.
+    Other namespaces of the cluster are only mentioned, and their labels are unknown.
     """
 
     cluster: Cluster
     described: frozenset[str] = frozenset()
-    not_simulated: Mapping[str, int] = field(default_factory=dict)
-    overlays: tuple[str, ...] = ()
 
     @classmethod
     def complete(cls, cluster: Cluster) -> Snapshot:
@@ -49,11 +46,8 @@ def read_snapshots(sides: Iterable[Sequence[str]], namespace: str) -> list[Snaps
         reader = Reader()
         collector = Collector(default_namespace=namespace, problems=reader.problems)
         try:
-            for document in reader.documents(paths) if paths else ():
-                collector.add(document)
-            described = frozenset(collector.described)
-            cluster = collector.cluster()
-            found.append(Snapshot(cluster, described, reader.not_simulated, tuple(reader.overlays)))
+            collector.read(reader, paths)
+            found.append(Snapshot(collector.cluster(), frozenset(collector.described)))
         except InputError as error:
             problems += error.problems
     if problems:
@@ -109,6 +103,7 @@ def revise(
             pods=new_pods,
             policies=tuple({**kept, **given}.values()),
             services=services,
+            warnings=tuple(dict.fromkeys((*old.cluster.warnings, *new.cluster.warnings))),
         ),
         tuple(sorted(given.keys() - policies.keys())),
         tuple(sorted(ref for ref in given.keys() & policies.keys() if given[ref] != policies[ref])),

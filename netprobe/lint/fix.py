@@ -5,10 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeAlias
 
 from netprobe.lint.finding import Finding
 from netprobe.manifests.change import NotEditableError, TextEdit, edited, locate
 from netprobe.manifests.change import edits as edits_of
+from netprobe.manifests.encoding import Encoding, read_exactly
+
+Save: TypeAlias = Callable[[Path, Iterable[str], Encoding], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,8 +57,8 @@ def _removed(finding: Finding) -> tuple[tuple[str, int], ...]:
 
 def edits(finding: Finding) -> tuple[TextEdit, ...]:
     """What `fix` would change in the file of a finding, as the file is now; () for nothing."""
-    text = read_text(finding.file) if finding.fix else None
-    return () if text is None else edits_in(text, finding)
+    found = read_exactly(Path(finding.file)) if finding.fix and finding.file else None
+    return () if found is None else edits_in(found[0], finding)
 
 
 def edits_in(text: str, finding: Finding) -> tuple[TextEdit, ...]:
@@ -65,27 +69,20 @@ def edits_in(text: str, finding: Finding) -> tuple[TextEdit, ...]:
         return ()
 
 
-def fix_files(findings: Iterable[Finding], save: Callable[[Path, Iterable[str]], None]) -> list[Fixed]:
-    """Fix the files of all findings, and save those that change."""
+def fix_files(findings: Iterable[Finding], save: Save) -> list[Fixed]:
+    """Fix the files of all findings, and save those that change, in the encoding that they have."""
     by_file: dict[str, list[Finding]] = {}
     for finding in findings:
         if finding.fix and finding.file:
             by_file.setdefault(finding.file, []).append(finding)
     results = []
     for file, own in by_file.items():
-        text = read_text(file)
-        if text is not None:
-            results.append(fix(text, own))
-            if results[-1].fixed:
-                save(Path(file), [results[-1].text])
+        found = read_exactly(Path(file))
+        if found is None:
+            unread = tuple((finding, "the file cannot be read again") for finding in own)
+            results.append(Fixed("", (), unread))
+            continue
+        results.append(fix(found[0], own))
+        if results[-1].fixed:
+            save(Path(file), [results[-1].text], found[1])
     return results
-
-
-def read_text(file: str | None) -> str | None:
-    """The characters of a regular UTF-8 file with its line ends; None for anything else."""
-    if file is None or not Path(file).is_file():
-        return None
-    try:
-        return Path(file).read_bytes().decode("utf-8")
-    except (OSError, UnicodeDecodeError):
-        return None

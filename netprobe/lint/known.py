@@ -3,12 +3,13 @@
 A folder of manifests is seldom a whole cluster. If no namespace in it has a label, that is certain in a
 dump of a cluster, likely if the namespaces are described, and means nothing if there are only policies.
 Pods may also come from objects that netprobe does not read (a `Prometheus`, a Knative `Service`), so with a
-custom resource or its definition, a missing pod means nothing.
+custom resource or its definition, a missing pod means nothing. Neither does one where templates were skipped,
+or where Kustomize still adds labels.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -22,8 +23,8 @@ class Known:
     """What the input contains.
 
     `whole`: all namespaces of the cluster, so what is missing does not exist. `namespaces`: those whose
-    labels are given. `addressed`: the Services whose addresses are given and not invented. `foreign`: there
-    are custom resources from which pods may come.
+    labels are given. `addressed`: the Services whose addresses are given and not invented. `foreign`: pods
+    or labels may come from something that is not in the input.
     """
 
     whole: bool = False
@@ -35,10 +36,18 @@ class Known:
 NOTHING = Known()
 
 
-def known(objects: Iterable[Mapping[str, Any]], skipped: Iterable[str] = (), *, live: bool = False) -> Known:
+def known(
+    objects: Iterable[Mapping[str, Any]],
+    skipped: Iterable[str] = (),
+    *,
+    live: bool = False,
+    partial: bool = False,
+    unsure: Collection[str] = (),
+) -> Known:
     """What the objects show: manifests, or what the API of a cluster lists (`live`).
 
-    `skipped` are the kinds that do not matter to the network, as "Kind" or "Kind.group".
+    `skipped` are the kinds that do not matter to the network, as "Kind" or "Kind.group". `partial`: templates
+    or Kustomize may add pods and labels. `unsure` are namespaces whose labels differ between variants.
     """
     namespaces: set[str] = set()
     addressed: set[ServiceRef] = set()
@@ -50,8 +59,9 @@ def known(objects: Iterable[Mapping[str, Any]], skipped: Iterable[str] = (), *, 
             namespaces.add(name)
         elif thing.get("kind") == "Service" and isinstance(spec, Mapping) and spec.get("clusterIP"):
             addressed.add(ServiceRef(str(metadata.get("namespace") or "default"), name))
-    foreign = any(_is_custom(kind) for kind in skipped)
-    return Known(live or ALWAYS_THERE in namespaces, frozenset(namespaces), frozenset(addressed), foreign)
+    foreign = partial or any(_is_custom(kind) for kind in skipped)
+    whole = live or ALWAYS_THERE in namespaces
+    return Known(whole, frozenset(namespaces - set(unsure)), frozenset(addressed), foreign)
 
 
 def _is_custom(kind: str) -> bool:

@@ -17,11 +17,15 @@ IGNORE = "netprobe.dev/ignore-"
 
 @dataclass(frozen=True, slots=True)
 class Linted:
-    """All findings, sorted by file and line. `policies` is the number of policies checked."""
+    """All findings, sorted by file and line. `policies` is the number of policies checked.
+
+    `warnings` are sentences about the input as a whole: what was left out of it.
+    """
 
     findings: tuple[Finding, ...] = ()
     silenced: tuple[Silenced, ...] = ()
     policies: int = 0
+    warnings: tuple[str, ...] = ()
 
     def count(self, severity: Severity) -> int:
         return sum(finding.severity is severity for finding in self.findings)

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import re
+from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -15,13 +15,11 @@ from netprobe.lint.linter import Linted, lint
 from netprobe.lint.view import Refused, View, folder
 from netprobe.manifests import Document, Reader, parse_policy, read_policy
 from netprobe.manifests.excerpt import TextError
-from netprobe.manifests.files import find
-from netprobe.manifests.files import read as read_text
 from netprobe.manifests.load import Collector
+from netprobe.manifests.repeats import Repeat, Repeats
 from netprobe.manifests.yaml_reader import read_yaml
 from netprobe.model.labels import Labels
 from netprobe.model.policy import Origin, Policy, PolicyRef
-from netprobe.policies.fields import FieldError
 
 MOST_WORK = 50_000
 """Variants times policies. Beyond that, a variant is linted with the policies of its own folder only."""
@@ -32,7 +30,9 @@ class LintInput:
     """The objects to lint, added one by one.
 
     `refused`: what the API server would reject. `repeated`: policies whose name was there before, with their
-    annotations; variants of overlays are linted one by one. `charts` and `overlays`: folders left out.
+    annotations; variants of overlays are linted one by one. `variants`: other objects whose name was there
+    before. `partial`: labels and pods may still be added, by templates or Kustomize. `warnings`: sentences
+    about what was left out.
     """
 
     namespace: str = "default"
@@ -41,49 +41,67 @@ class LintInput:
     refused: list[Refused] = field(default_factory=list)
     repeated: list[tuple[Policy, Labels]] = field(default_factory=list)
     annotations: dict[PolicyRef, Labels] = field(default_factory=dict)
+    variants: list[Repeat] = field(default_factory=list)
     skipped: Iterable[str] = ()
-    charts: set[str] = field(default_factory=set)
-    overlays: list[str] = field(default_factory=list)
+    partial: bool = False
+    warnings: tuple[str, ...] = ()
     problems: list[Problem] = field(default_factory=list)
-    _seen: set[tuple[str, str, str]] = field(default_factory=set)
+    _repeats: Repeats = field(default_factory=Repeats)
+    _homes: defaultdict[PolicyRef, set[str]] = field(default_factory=lambda: defaultdict(set))
     _collector: Collector = field(init=False)
 
     def __post_init__(self) -> None:
         self._collector = Collector(strict=not self.live, default_namespace=self.namespace)
 
     def add(self, document: Document) -> None:
-        """Add one object. Of two with one name the first counts; a second policy is kept in `repeated`."""
+        """Add one object. Of two with one name and different content both count, as variants."""
         metadata = document.object.get("metadata")
         metadata = metadata if isinstance(metadata, Mapping) else {}
         namespace = str(metadata.get("namespace") or self.namespace)
         name = str(metadata.get("name") or metadata.get("generateName") or "")
         is_policy = document.policy_kind is not None
-        ref = PolicyRef(namespace, name)
         if is_policy and not self.live and (errors := read_policy(document)[1]):
-            self.refused += [_refused(document, ref, error) for error in errors]
+            ref = PolicyRef(namespace, name)
+            self.refused += [
+                Refused(ref, error.at or error.path, document.message(error), document.origin)
+                for error in errors
+            ]
             return
-        key = (document.kind, "" if document.kind == "Namespace" else namespace, name)
-        if name and not metadata.get("generateName") and key in self._seen:
-            if is_policy:
-                again = parse_policy(document, namespace=self.namespace, strict=not self.live)
-                self.repeated.append((again, _annotations(metadata)))
-            return
-        self._seen.add(key)
+        if name and not metadata.get("generateName"):
+            repeat = self._repeats.add(document, "" if document.kind == "Namespace" else namespace, name)
+            if repeat is not None:
+                if not repeat.identical:
+                    self._variant(repeat, metadata)
+                self._homes[PolicyRef(namespace, name)].add(folder(document.origin.file))
+                return
         self.objects.append(document.object)
         taken = self._collector.add(document)
         if taken and (given := _annotations(metadata)):
             self.annotations[taken] = given
 
+    def _variant(self, repeat: Repeat, metadata: Mapping[str, Any]) -> None:
+        document = repeat.document
+        if document.policy_kind is not None:
+            again = parse_policy(document, namespace=self.namespace, strict=not self.live)
+            self.repeated.append((again, _annotations(metadata)))
+            return
+        self.variants.append(repeat)
+        if document.kind != "Namespace":
+            other_name = {**metadata, "name": f"{metadata['name']}.{len(self.variants)}"}
+            self._collector.add(replace(document, object={**document.object, "metadata": other_name}))
+
     def view(self) -> View:
         """The view for the rules. Objects that cannot be understood are added to `problems`."""
         self.problems += self._collector.problems
         self._collector.problems.clear()
-        extent = known(self.objects, self.skipped, live=self.live)
+        unsure = {repeat.name for repeat in self.variants if repeat.document.kind == "Namespace"}
+        extent = known(self.objects, self.skipped, live=self.live, partial=self.partial, unsure=unsure)
         return View(
             self._collector.cluster(),
             extent,
             refused=self.refused,
             repeated=[policy for policy, _ in self.repeated],
+            variants=self.variants,
             annotations=self.annotations,
         )
 
@@ -96,11 +114,15 @@ class LintInput:
         for variant in variants:
             policies = {policy.ref: policy for policy, _ in variant}
             home = _home(variant[0][0])
-            around = (one for one in view.cluster.policies if everything or _home(one) == home)
+            around = (
+                one
+                for one in view.cluster.policies
+                if everything or home in {_home(one), *self._homes[one.ref]}
+            )
             annotations = {**self.annotations, **{policy.ref: given for policy, given in variant}}
             world = view.varied(tuple({**{one.ref: one for one in around}, **policies}.values()), annotations)
             linted = linted.joined(lint(world, config), policies.values())
-        return linted
+        return replace(linted, warnings=self.warnings)
 
     def _variants(self) -> Iterator[list[tuple[Policy, Labels]]]:
         """The repeated policies by folder, each name once."""
@@ -127,11 +149,6 @@ def _annotations(metadata: Mapping[str, Any]) -> Labels:
     return {str(key): str(value) for key, value in given.items()} if isinstance(given, Mapping) else {}
 
 
-def _refused(document: Document, ref: PolicyRef, error: FieldError) -> Refused:
-    message = f"{error.message}; {error.hint}" if error.hint else error.message
-    return Refused(ref, error.at or error.path, message, document.origin)
-
-
 def read(
     paths: Iterable[str],
     config: LintConfig = NO_CONFIG,
@@ -140,35 +157,18 @@ def read(
     """Everything in files, folders and "-", except what the configuration excludes."""
     found = LintInput(namespace)
     reader = Reader()
-    given = list(map(str, paths))  # in their order: of two of one name the first counts
-    files = find(given)
-    found.problems += files.problems
-    for source in files.sources:
-        named = source.path is None or str(source.path) in given
-        if config.excludes(source.name):
-            continue
-        text = read_text(source, found.problems)
-        if text is None or not (named or _is_manifest(text)):
-            continue
-        for document in reader.text(source.name, text):
-            found.add(document)
+    for document in reader.documents(list(map(str, paths)), config.excludes):
+        found.add(document)
+    for document, message in reader.removed:
+        if document.kind == "NetworkPolicy":
+            metadata = document.object.get("metadata") or {}
+            ref = PolicyRef(str(metadata.get("namespace") or namespace), str(metadata.get("name")))
+            found.refused.append(Refused(ref, "apiVersion", message, document.origin))
     found.problems += reader.problems
     found.skipped = list(reader.skipped)
-    found.charts = {chart for chart in files.charts if not config.excludes(chart)}
-    found.overlays = [folder for folder in files.overlays if not config.excludes(folder)]
+    found.partial = bool(reader.templates or reader.overlays)
+    found.warnings = reader.warnings
     return found
-
-
-_OBJECT = re.compile(
-    r"""^(---\s+)?(- )?["']?(apiVersion|kind)["']?\s*:|^(---\s+)?\s*\{.*apiVersion""", re.MULTILINE
-)
-_JSON_OBJECT = re.compile(r'"?apiVersion"?\s*:')
-
-
-def _is_manifest(text: str) -> bool:
-    """Whether a file found in a folder looks like a manifest: repositories contain other YAML too."""
-    pattern = _JSON_OBJECT if text.lstrip()[:1] in {"{", "["} else _OBJECT
-    return pattern.search(text) is not None
 
 
 def read_suite(path: str) -> View:

@@ -11,6 +11,7 @@ from pathlib import PurePath
 from netprobe.lint.indexes import AddressIndex, PodIndex
 from netprobe.lint.known import ALWAYS_THERE, NOTHING, Known
 from netprobe.manifests.change import pointer
+from netprobe.manifests.repeats import Repeat
 from netprobe.model.cluster import Cluster, Service
 from netprobe.model.flow import ContainerPort, Pod, PodRef
 from netprobe.model.labels import EVERYTHING, NAME_LABEL, Labels, Selector
@@ -93,10 +94,12 @@ class View:
         *,
         refused: Iterable[Refused] = (),
         repeated: Iterable[Policy] = (),
+        variants: Iterable[Repeat] = (),
         annotations: Mapping[PolicyRef, Labels] | None = None,
     ) -> None:
         self.refused = tuple(refused)
         self.repeated = tuple(repeated)
+        self.variants = tuple(variants)
         self.annotations = annotations or {}
         self.cluster = cluster
         self.known = known
@@ -120,6 +123,7 @@ class View:
         other = copy(self)
         other.refused = ()
         other.repeated = ()
+        other.variants = ()
         other.annotations = annotations
         other.cluster = replace(self.cluster, policies=policies)
         other.policies = _by_namespace(policies)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from netprobe.errors import InputError, Problem
+from netprobe.manifests.hints import hint_for
 from netprobe.model.objects import Source
 from netprobe.model.policy import Origin, Policy
 from netprobe.policies.fields import Decoder, FieldError
@@ -53,7 +54,12 @@ class Document:
         if origin.places:
             line, column = origin.at(error.at or error.path)
             place = f"{origin.file}:{line}:{column}"
-        return Problem(place, error.path, f"{error.message}; {error.hint}" if error.hint else error.message)
+        return Problem(place, error.path, self.message(error))
+
+    def message(self, error: FieldError) -> str:
+        """What the server says about an error, and what the author probably meant."""
+        hint = hint_for(error, self.object, self.origin)
+        return f"{error.message}; {hint}" if hint else error.message
 
 
 def parse_policy(document: Document, *, namespace: str = "default", strict: bool = True) -> Policy:

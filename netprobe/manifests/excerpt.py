@@ -57,49 +57,64 @@ class Excerpt:
         JSON has and YAML 1.1 does not.
         """
         places: dict[str, Position] = {}
-        for path, position in self._walk():
+        for path, position, _ in self._walk():
             places.setdefault(path, position)
         return places
+
+    def written(self, path: str) -> str | None:
+        """The text of an unquoted scalar; None for anything else."""
+        for where, _, node in self._walk():
+            if where == path and isinstance(node, yaml.ScalarNode):
+                return None if node.style else str(node.value)
+        return None
 
     def duplicates(self) -> list[Duplicate]:
         """The keys that a mapping has already; what is below a duplicate is not looked at."""
         first: dict[str, Position] = {}
         found: list[Duplicate] = []
         below: tuple[str, ...] = ()
-        for path, position in self._walk():
+        for path, position, _ in self._walk():
             if path in first and not path.startswith(below):
                 found.append(Duplicate(path, position, first[path]))
                 below = (f"{path}.", f"{path}[")
             first.setdefault(path, position)
         return found
 
-    def _walk(self) -> Iterator[tuple[str, Position]]:
+    def alone(self) -> tuple[str, int]:
+        """The part as a text of its own, and by how many spaces its first line is indented.
+
+        The first line of a block mapping is indented as the others are: that decides what belongs together.
+        """
+        part = self.text[self.start : self.end]
+        indent = 0 if part[:1] in {"{", "["} else self.start - (self.text.rfind("\n", 0, self.start) + 1)
+        return " " * indent + part, indent
+
+    def _walk(self) -> Iterator[tuple[str, Position, Any]]:
+        """Each path with its position and its node."""
+        alone, indent = self.alone()
         column = self.start - (self.text.rfind("\n", 0, self.start) + 1)
-        is_flow = self.text[self.start : self.start + 1] in {"{", "["}
-        # the first line of a block mapping is indented as the others are: that decides what belongs together
-        indent = 0 if is_flow else column
         try:
-            node = yaml.compose(" " * indent + self.text[self.start : self.end], Loader=yaml.CBaseLoader)
+            node = yaml.compose(alone, Loader=yaml.CBaseLoader)
         except yaml.YAMLError:
             return
-        for path, mark in _paths(node, ""):
+        for path, mark, inner in _paths(node, ""):
             shift = column - indent if mark.line == 0 else 0
-            yield path, (self.line + mark.line, mark.column + 1 + shift)
+            yield path, (self.line + mark.line, mark.column + 1 + shift), inner
 
 
-def _paths(node: Any, path: str) -> Iterator[tuple[str, Any]]:
+def _paths(node: Any, path: str) -> Iterator[tuple[str, Any, Any]]:
     if isinstance(node, yaml.MappingNode):
         for key, value in node.value:
             name = key.value if key.style else key_text(resolve(key.value))
             if name == MERGE:
                 continue
             where = f"{path}.{name}" if path else str(name)
-            yield where, key.start_mark
+            yield where, key.start_mark, value
             yield from _paths(value, where)
     elif isinstance(node, yaml.SequenceNode):
         for index, item in enumerate(node.value):
             where = f"{path}[{index}]"
-            yield where, item.start_mark
+            yield where, item.start_mark, item
             yield from _paths(item, where)
 
 
@@ -123,6 +138,15 @@ class LazyPlaces(Mapping[str, Position]):
 
     def __getitem__(self, path: str) -> Position:
         return self._known()[path]
+
+    def written(self, path: str) -> str | None:
+        """The text of an unquoted scalar; None for anything else."""
+        return self._excerpt.written(f"{self._prefix}.{path}" if self._prefix else path)
+
+    @property
+    def excerpt(self) -> Excerpt | None:
+        """The excerpt, if it has this object alone."""
+        return None if self._prefix else self._excerpt
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._known())

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import codecs
 import os
 import stat
 import sys
@@ -13,9 +12,9 @@ from pathlib import Path
 import yaml
 
 from netprobe.errors import Problem
+from netprobe.manifests.encoding import Encoding
 
 STDIN = "<stdin>"
-CHART = "a Helm chart: its templates are not manifests yet; render it first (helm template)"
 _SUFFIXES = (".yaml", ".yml", ".json")
 _KUSTOMIZATIONS = ("kustomization.yaml", "kustomization.yml", "Kustomization")
 _PATCHES = ("patches", "patchesStrategicMerge", "patchesJson6902")
@@ -28,10 +27,14 @@ _CHANGES = (
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """A file to read, or standard input (`path` None); `name` as the user wrote it."""
+    """A file to read, or standard input (`path` None); `name` as the user wrote it.
+
+    `named`: the user named this file, and not a folder in which it is: then it should be a manifest.
+    """
 
     name: str
     path: Path | None
+    named: bool = True
 
     def text(self) -> str:
         """Its content with "\\n" line ends and no byte order mark. Raises OSError, UnicodeDecodeError."""
@@ -39,8 +42,7 @@ class Source:
         if self.path is None and not data.strip():
             # otherwise a pipe whose first command failed would be a green run
             raise OSError("no input; did the command before the pipe fail?")
-        is_utf16 = data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
-        text = data.decode("utf-16" if is_utf16 else "utf-8")
+        text = Encoding.of(data).decode(data)
         if "\r" in text:
             text = text.replace("\r\n", "\n").replace("\r", "\n")
         # concatenated files have one in the middle, too
@@ -52,13 +54,14 @@ class Found:
     """The files behind some paths, in order, and what was wrong with the paths.
 
     `charts` are folders with Helm charts, which are left out. `overlays` are folders whose files Kustomize
-    changes; its patches are left out.
+    changes. `patches` are the real paths of files that are parts of objects for Kustomize, left out too.
     """
 
     sources: list[Source] = field(default_factory=list)
     problems: list[Problem] = field(default_factory=list)
     charts: list[str] = field(default_factory=list)
     overlays: list[str] = field(default_factory=list)
+    patches: set[str] = field(default_factory=set)
 
 
 def find(paths: Iterable[str | os.PathLike[str]]) -> Found:
@@ -81,8 +84,11 @@ def find(paths: Iterable[str | os.PathLike[str]]) -> Found:
             found.problems.append(Problem(text, "", message))
             continue
         for file in _in_folder(text, found) if is_folder else [Path(text)]:
-            sources.setdefault(os.path.realpath(file), Source(str(file), file))
-    found.sources = list(sources.values())
+            source = Source(str(file), file, named=not is_folder)
+            real = os.path.realpath(file)
+            if real not in sources or not is_folder:
+                sources[real] = source
+    found.sources = [source for real, source in sources.items() if source.named or real not in found.patches]
     return found
 
 
@@ -115,23 +121,23 @@ def _walk(folder: Path, found: Found) -> Iterator[Path]:
             folders.clear()
             continue
         folders[:] = sorted(name for name in folders if not name.startswith("."))
-        patches: frozenset[str] = frozenset()
         for name in _KUSTOMIZATIONS:
-            if name in files and (named := _patches(Path(root, name))) is not None:
+            if name in files and (patches := _patches(Path(root, name))) is not None:
                 found.overlays.append(root)
-                patches = named
-        for name in sorted({*files} - {*_KUSTOMIZATIONS} - patches):
+                found.patches |= {os.path.realpath(Path(root, patch)) for patch in patches}
+        for name in sorted({*files} - {*_KUSTOMIZATIONS}):
             if name.endswith(_SUFFIXES) and not name.startswith("."):
                 yield Path(root, name)
 
 
-def _patches(file: Path) -> frozenset[str] | None:
-    """The patches of a kustomization, as names of files in its folder; None if it changes no object.
+def _patches(file: Path) -> list[str] | None:
+    """The patches of a kustomization, as paths from its folder; None if it changes no object.
 
     A file that cannot be read changes nothing: Kustomize itself will report it.
     """
     try:
-        value = yaml.load(file.read_text(encoding="utf-8"), Loader=yaml.CSafeLoader)
+        data = file.read_bytes()
+        value = yaml.load(Encoding.of(data).decode(data), Loader=yaml.CSafeLoader)
     except (OSError, UnicodeDecodeError, yaml.YAMLError, ValueError, RecursionError):
         return None
     if not isinstance(value, dict) or not any(value.get(key) for key in _CHANGES):
@@ -139,7 +145,7 @@ def _patches(file: Path) -> frozenset[str] | None:
     lists = (patches for key in _PATCHES if isinstance(patches := value.get(key), list))
     entries = [entry for patches in lists for entry in patches]
     paths = (entry.get("path") if isinstance(entry, dict) else entry for entry in entries)
-    return frozenset(str(path).removeprefix("./") for path in paths if path)
+    return [path for path in paths if isinstance(path, str) and "\n" not in path and "\0" not in path]
 
 
 def read(source: Source, problems: list[Problem]) -> str | None:
@@ -149,7 +155,9 @@ def read(source: Source, problems: list[Problem]) -> str | None:
     except UnicodeDecodeError as error:
         line = error.object.count(b"\n", 0, error.start) + 1
         byte = error.object[error.start]
-        problems.append(Problem(f"{source.name}:{line}", "", f"not UTF-8: byte 0x{byte:02x}"))
+        problems.append(
+            Problem(f"{source.name}:{line}", "", f"not {error.encoding.upper()}: byte 0x{byte:02x}")
+        )
     except OSError as error:
         problems.append(Problem(source.name, "", error.strerror or str(error)))
     return None

@@ -41,12 +41,17 @@ class Relevance(Enum):
     MATTERS = "matters"
     SKIPPED = "skipped"
     NOT_SIMULATED = "not simulated"
+    REMOVED_VERSION = "removed apiVersion"
     WRONG_VERSION = "wrong apiVersion"
     MISSPELT_KIND = "misspelt kind"
 
 
 def relevance(api_version: str, kind: str) -> tuple[Relevance, str]:
-    """Whether an object matters, and the name to count it by or what is wrong with it."""
+    """Whether an object matters, and the name to count it by or what is wrong with it.
+
+    Of a removed version there may be workloads, which are read like today's, and NetworkPolicies, which are
+    not: no server of today enforces them.
+    """
     group, version = _split(api_version)
     policy = kind_of(api_version, kind)
     if policy is not None and policy.read is None:
@@ -57,7 +62,7 @@ def relevance(api_version: str, kind: str) -> tuple[Relevance, str]:
     current = next(iter(_versions(api_version, kind)), None)
     if removed := _REMOVED.get((api_version, kind)):
         message = f"{api_version} {kind} was removed in Kubernetes {removed}; write {current}"
-        return Relevance.WRONG_VERSION, message
+        return Relevance.REMOVED_VERSION, message
     if current is not None and (group in _OWN_GROUPS or (kind == "NetworkPolicy" and _is_misspelt(group))):
         return Relevance.WRONG_VERSION, f"there is no {kind} in {api_version}; write {current}"
     if current is None and group in _OWN_GROUPS and (intended := _intended(kind)):

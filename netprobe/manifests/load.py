@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from ipaddress import IPv4Address
@@ -13,6 +14,7 @@ from netprobe.manifests.document import Document, read_record
 from netprobe.manifests.kinds import WORKLOADS, Relevance, relevance
 from netprobe.manifests.pod import is_finished, read_node, read_pod
 from netprobe.manifests.reader import Reader
+from netprobe.manifests.repeats import Repeats
 from netprobe.manifests.service import read_service
 from netprobe.manifests.workload import Owner, Workload, all_pods, owner_of, read_workload
 from netprobe.model.cluster import Cluster, Namespace, Node, Service
@@ -40,16 +42,16 @@ _FIRST_SERVICE_ADDRESS = IPv4Address("10.96.0.10")
 
 @dataclass(frozen=True, slots=True)
 class Loaded:
-    """The cluster that was read, and how many objects of which kind were skipped.
+    """The cluster that was read, and what was skipped.
 
-    `not_simulated` is the part of `skipped` that decides flows too: policies of Calico, Cilium and
-    others. `overlays` are folders whose files Kustomize changes.
+    `skipped` counts by kind the objects that do not matter to the network, `not_simulated` policies of other
+    kinds. `others` are files of folders that are no Kubernetes objects.
     """
 
     cluster: Cluster
     skipped: Mapping[str, int] = field(default_factory=dict)
     not_simulated: Mapping[str, int] = field(default_factory=dict)
-    overlays: tuple[str, ...] = ()
+    others: tuple[str, ...] = ()
 
 
 def load(paths: Iterable[str | os.PathLike[str]]) -> Loaded:
@@ -63,13 +65,8 @@ def load(paths: Iterable[str | os.PathLike[str]]) -> Loaded:
     """
     reader = Reader()
     collector = Collector(problems=reader.problems)  # one list, in reading order
-    for document in reader.documents(paths):
-        collector.add(document)
-    for document in reader.unsimulated:
-        collector.add(document)
-    return Loaded(
-        collector.cluster(), dict(reader.skipped), dict(reader.not_simulated), tuple(reader.overlays)
-    )
+    collector.read(reader, paths)
+    return Loaded(collector.cluster(), reader.skipped, reader.not_simulated, tuple(reader.others))
 
 
 def from_objects(objects: Iterable[Mapping[str, Any]]) -> Cluster:
@@ -101,7 +98,7 @@ class Collector:
     problems: list[Problem] = field(default_factory=list)
     warnings: list[Problem] = field(default_factory=list)
     described: set[str] = field(default_factory=set)
-    _seen: dict[tuple[str, str, str], Origin] = field(default_factory=dict)
+    _repeats: Repeats = field(default_factory=Repeats)
     _namespaces: dict[str, dict[str, str]] = field(default_factory=dict)
     _pods: list[tuple[Pod, Owner | None]] = field(default_factory=list)
     _finished: list[Owner] = field(default_factory=list)
@@ -115,7 +112,17 @@ class Collector:
     _unsimulated: list[Unsimulated] = field(default_factory=list)
     _services: list[tuple[Service, bool]] = field(default_factory=list)
     _sources: dict[tuple[str, str], Source] = field(default_factory=dict)
+    _left_out: tuple[str, ...] = ()
     _generated: int = 0
+
+    def read(self, reader: Reader, paths: Iterable[str | os.PathLike[str]]) -> None:
+        """Take everything in files, folders and "-"."""
+        for document in reader.documents(paths):
+            self.add(document)
+        self._unsimulated += [
+            unsimulated(document, self.default_namespace) for document in reader.unsimulated
+        ]
+        self._left_out = reader.warnings
 
     def add(self, document: Document) -> PolicyRef | None:
         """Take one object. Returns the name of a policy, which may have been generated here."""
@@ -203,18 +210,14 @@ class Collector:
         return f"{prefix}{self._generated:05d}"
 
     def _is_new(self, document: Document, namespace: str, name: str) -> bool:
-        """Whether no other object of that kind has this name; the second one is a problem."""
-        kind, known = document.kind, kind_of(document.api_version, document.kind)
-        if kind in {"Namespace", "Node"} or (known is not None and not known.namespaced):
+        """Whether no other object of that kind has this name; a different one is a problem."""
+        known = kind_of(document.api_version, document.kind)
+        if document.kind in {"Namespace", "Node"} or (known is not None and not known.namespaced):
             namespace = ""
-        where = f"{namespace}/{name}" if namespace else name
-        group = document.api_version.rpartition("/")[0]  # several have a kind NetworkPolicy
-        key = (known.key if known is not None else f"{kind}.{group}", namespace, name)
-        first = self._seen.setdefault(key, document.origin)
-        if first is document.origin:
-            return True
-        self.problems.append(document.problem("metadata.name", f"{kind} {where} is already at {first}"))
-        return False
+        repeat = self._repeats.add(document, namespace, name)
+        if repeat is not None and not repeat.identical:
+            self.problems.append(repeat.problem)
+        return repeat is None
 
     def cluster(self) -> Cluster:
         """What was collected. Raises InputError if anything was wrong."""
@@ -235,6 +238,7 @@ class Collector:
             tuple(self._staged),
             tuple(self._unsimulated),
             sources=self._sources,
+            warnings=(*self._left_out, *_not_simulated(self._unsimulated), *map(str, self.warnings)),
         )
 
 
@@ -246,9 +250,16 @@ def unsimulated(document: Document, default_namespace: str = "default") -> Unsim
     ref = PolicyRef(
         str(known.get("namespace") or default_namespace) if namespaced else "",
         str(known.get("name") or known.get("generateName") or ""),
-        document.kind if kind is None else kind.key,
+        f"{document.kind}.{document.api_version.rpartition('/')[0]}" if kind is None else kind.key,
     )
     return Unsimulated(ref, document.origin if document.origin.line else None)
+
+
+def _not_simulated(objects: Iterable[Unsimulated]) -> Iterator[str]:
+    kinds = Counter(each.ref.kind for each in objects)
+    if kinds:
+        counted = ", ".join(f"{number} {kind}" for kind, number in sorted(kinds.items()))
+        yield f"not simulated, though they may decide flows: {counted}"
 
 
 def _name_of(policy: Policy) -> tuple[str, str]:

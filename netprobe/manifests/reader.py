@@ -1,25 +1,38 @@
 """Files to documents: which objects matter, with the place of everything that is wrong.
 
 Problems are collected, so that all of them can be reported at once. Nothing that matters is skipped silently.
+A file that the user names must be a manifest. A folder may contain anything: there, what is no Kubernetes
+object is skipped and counted, and a template is skipped with a warning.
 """
 
 from __future__ import annotations
 
 import os
+import re
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 from netprobe.errors import InputError, Problem
-from netprobe.manifests import files
+from netprobe.manifests import files, template
 from netprobe.manifests.document import Document
 from netprobe.manifests.excerpt import Excerpt, LazyPlaces, Parsed, TextError
 from netprobe.manifests.json_reader import read_json
-from netprobe.manifests.kinds import Relevance, relevance
+from netprobe.manifests.kinds import WORKLOADS, Relevance, relevance
+from netprobe.manifests.kubectl_output import kubectl_output
+from netprobe.manifests.understood import is_understood
 from netprobe.manifests.yaml_reader import pieces, read_yaml
 from netprobe.model.policy import Origin
 from netprobe.policies.fields import child, type_name
+
+NOT_AN_OBJECT = "not an object: expected apiVersion, kind, metadata"
+
+_HAS_OBJECT = re.compile(
+    r"""^(---\s+)?(- )?["']?(apiVersion|kind)["']?\s*:|^(---\s+)?\s*[\[{].*["']?apiVersion["']?\s*:""",
+    re.MULTILINE,
+)
+"""What a text has that is a manifest with a mistake; YAML of other programs has not."""
 
 
 def read_documents(paths: Iterable[str | os.PathLike[str]]) -> Iterator[Document]:
@@ -37,40 +50,62 @@ def read_documents(paths: Iterable[str | os.PathLike[str]]) -> Iterator[Document
 class Reader:
     """Reads files and collects problems.
 
-    `skipped` counts the objects that are skipped, by kind. `not_simulated` counts those among them that
-    decide flows, policies of other kinds, and `unsimulated` has them. `overlays` are folders whose files
-    Kustomize changes.
+    `skipped` counts by kind the objects that do not matter to the network, `not_simulated` those that decide
+    flows and are skipped too, policies of other kinds, and `unsimulated` has them. `others` are files of
+    folders with something that is no Kubernetes object. `templates` are skipped charts and templates, each
+    with its place; `removed` are objects whose apiVersion no server has any more. `overlays` are folders
+    whose files Kustomize changes.
     """
 
     problems: list[Problem] = field(default_factory=list)
     skipped: Counter[str] = field(default_factory=Counter)
     not_simulated: Counter[str] = field(default_factory=Counter)
     unsimulated: list[Document] = field(default_factory=list)
+    others: dict[str, None] = field(default_factory=dict)
+    templates: list[Problem] = field(default_factory=list)
+    removed: list[tuple[Document, str]] = field(default_factory=list)
     overlays: list[str] = field(default_factory=list)
 
-    def documents(self, paths: Iterable[str | os.PathLike[str]]) -> Iterator[Document]:
+    def documents(
+        self, paths: Iterable[str | os.PathLike[str]], excludes: Callable[[str], bool] = lambda _: False
+    ) -> Iterator[Document]:
+        """The documents of files, folders and "-", without files and folders whose name `excludes` takes."""
         found = files.find(paths)
         self.problems += found.problems
-        self.problems += [Problem(chart, "", files.CHART) for chart in found.charts]
-        self.overlays += found.overlays
+        self.templates += [Problem(name, "", template.CHART) for name in found.charts if not excludes(name)]
+        self.overlays += [name for name in found.overlays if not excludes(name)]
+        is_empty = True
         for source in found.sources:
-            text = files.read(source, self.problems)
-            if text is not None:
-                yield from self.text(source.name, text)
+            text = None if excludes(source.name) else files.read(source, self.problems)
+            for document in self.text(source.name, text, named=source.named) if text is not None else ():
+                is_empty = False
+                yield document
+        if is_empty and not (self.skipped or self.not_simulated):
+            # an answer about nothing would look like a good one
+            self.problems += self.templates
 
-    def text(self, file: str, text: str) -> Iterator[Document]:
-        """The documents of one text."""
-        for parsed in self._parsed(file, text):
-            yield from self._objects(_Place(file, parsed.excerpt, parsed.items), parsed.value)
+    def text(self, file: str, text: str, *, named: bool = True) -> Iterator[Document]:
+        """The documents of one text; `named` as in `Source`."""
+        for parsed in self._parsed(file, text, named):
+            place = _Place(file, parsed.excerpt, parsed.items, named=named)
+            yield from self._objects(place, parsed.value)
 
-    def _parsed(self, file: str, text: str) -> Iterator[Parsed]:
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """Sentences about what is missing from what was read, or may not be as it is in a cluster."""
+        return (*_warnings(self),)
+
+    def _parsed(self, file: str, text: str, named: bool) -> Iterator[Parsed]:
+        if named and (message := kubectl_output(text)):
+            self.problems.append(Problem(file, "", message))
+            return
         start = text.lstrip()[:2]
         if start[:1] in {"{", "["} and start != "{{":
             try:
                 values = list(read_json(text))
             except TextError as error:
                 if file.endswith(".json"):
-                    self.problems.append(Problem(f"{file}:{error.line}:{error.column}", "", error.message))
+                    self._unreadable(file, text, 1, error, named)
                     return
                 # it may be YAML in flow style
             else:
@@ -80,8 +115,19 @@ class Reader:
             try:
                 yield from read_yaml(piece, line)
             except TextError as error:
-                problem = Problem(f"{file}:{error.line}:{error.column}", "", error.message)
-                self.problems += _template(file, piece, line) or [problem]
+                self._unreadable(file, piece, line, error, named)
+
+    def _unreadable(self, file: str, text: str, first_line: int, error: TextError, named: bool) -> None:
+        """Collect why a text is not YAML or JSON: a template, something else than a manifest, a mistake."""
+        if not named and not _HAS_OBJECT.search(text):
+            self.others[file] = None
+        elif (mark := template.mark(text)) is not None:
+            self._template(Problem(f"{file}:{first_line + mark.line}", "", mark.message), named)
+        else:
+            self.problems.append(Problem(f"{file}:{error.line}:{error.column}", "", error.message))
+
+    def _template(self, problem: Problem, named: bool) -> None:
+        (self.problems if named else self.templates).append(problem)
 
     def _objects(
         self, place: _Place, value: Any, inherited: tuple[str, str] = ("", "")
@@ -90,8 +136,7 @@ class Reader:
         if value is None:
             return
         if not isinstance(value, dict):
-            message = "not an object: expected apiVersion, kind, metadata"
-            self.problems.append(place.document({}).problem("", message))
+            self._foreign(place)
             return
         if inherited[1] and "kind" not in value:
             value = {"apiVersion": inherited[0], "kind": inherited[1], **value}
@@ -104,32 +149,74 @@ class Reader:
                 yield from self._objects(place.item(index), item, inner)
         elif kind == "List":
             self.problems.append(document.problem("items", f"must be a list, not {type_name(items)}"))
-        elif self._is_relevant(document):
-            problems = place.duplicates() or (place.template() if _has_braces(value) else [])
-            self.problems += problems
-            if not problems:
-                yield document
+        elif kind == "Template" and "objects" in value:
+            self._template(document.problem("", template.OPENSHIFT), place.named)
+        elif self._is_relevant(document, place) and self._is_complete(document, place):
+            yield document
 
-    def _is_relevant(self, document: Document) -> bool:
+    def _foreign(self, place: _Place) -> None:
+        if place.named:
+            self.problems.append(place.document({}).problem("", NOT_AN_OBJECT))
+        else:
+            self.others[place.file] = None
+
+    def _is_complete(self, document: Document, place: _Place) -> bool:
+        """Whether an object is no template and has no key twice; if it is not, the reason is collected."""
+        duplicates = place.duplicates()
+        self.problems += duplicates
+        mark = None if duplicates else template.mark(place.text())
+        if mark is None or is_understood(document):
+            return not duplicates
+        line = place.excerpt.line + mark.line
+        self._template(Problem(f"{place.file}:{line}", "", mark.message), place.named)
+        return False
+
+    def _is_relevant(self, document: Document, place: _Place) -> bool:
         """Whether an object matters to the network. If not, it is counted, or what is wrong is collected."""
-        missing = [key for key in ("apiVersion", "kind") if not isinstance(document.object.get(key), str)]
+        obj = document.object
+        missing = [key for key in ("apiVersion", "kind") if not isinstance(obj.get(key), str)]
         if missing:
-            message = "Required value: every object has one"
-            self.problems += [document.problem(key, message) for key in missing]
+            is_mistake = len(missing) == 1 and isinstance(obj.get("metadata") or obj.get("spec"), dict)
+            if place.named or is_mistake:
+                message = "Required value: every object has one"
+                self.problems += [document.problem(key, message) for key in missing]
+            else:
+                self._foreign(place)
             return False
         verdict, text = relevance(document.api_version, document.kind)
         match verdict:
             case Relevance.NOT_SIMULATED:
                 self.not_simulated[text] += 1
                 self.unsimulated.append(document)
-                self.skipped[text] += 1
             case Relevance.SKIPPED:
                 self.skipped[text] += 1
+            case Relevance.REMOVED_VERSION:
+                self.removed.append((document, text))
+                if document.kind in WORKLOADS:
+                    return True
+                self.not_simulated[f"{document.api_version} {document.kind}"] += 1
+                self.unsimulated.append(document)
             case Relevance.WRONG_VERSION:
                 self.problems.append(document.problem("apiVersion", text))
             case Relevance.MISSPELT_KIND:
                 self.problems.append(document.problem("kind", text))
         return verdict is Relevance.MATTERS
+
+
+def _warnings(reader: Reader) -> Iterator[str]:
+    by_message: dict[str, list[str]] = {}
+    for document, message in reader.removed:
+        read = "; read like that" if document.kind in WORKLOADS else ""
+        by_message.setdefault(f"{message}{read}", []).append(str(document.origin))
+    for problem in reader.templates:
+        by_message.setdefault(f"skipped: {problem.message}", []).append(problem.place)
+    for message, places in by_message.items():
+        yield f"{places[0]}: {message}{f' (and {len(places) - 1} more)' if len(places) > 1 else ''}"
+    for folder in reader.overlays:
+        yield (
+            f"{folder}: its files are read as they are, without Kustomize; "
+            "build it first (kubectl kustomize FOLDER)"
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,6 +230,10 @@ class _Place:
     excerpt: Excerpt
     items: Sequence[Excerpt] = ()
     prefix: str = ""
+    named: bool = True
+
+    def text(self) -> str:
+        return self.excerpt.text[self.excerpt.start : self.excerpt.end]
 
     def document(self, value: Mapping[str, Any]) -> Document:
         places = LazyPlaces(self.excerpt, self.prefix)
@@ -164,28 +255,3 @@ class _Place:
                 message = f"this key is already in line {duplicate.first[0]}"
                 found.append(Problem(f"{self.file}:{line}:{column}", duplicate.path, message))
         return found or [Problem(f"{self.file}:{self.excerpt.line}", "", "a mapping has a key twice")]
-
-    def template(self) -> list[Problem]:
-        text = self.excerpt.text[self.excerpt.start : self.excerpt.end]
-        return _template(self.file, text, self.excerpt.line)
-
-
-def _template(file: str, text: str, first_line: int) -> list[Problem]:
-    """The problem with a text that has the braces of a template, if it has any."""
-    found = text.find("{{")
-    if found < 0:
-        return []
-    line = first_line + text.count("\n", 0, found)
-    message = "this is a template, not a manifest: render it first (helm template)"
-    return [Problem(f"{file}:{line}", "", message)]
-
-
-def _has_braces(value: Mapping[str, Any]) -> bool:
-    """Whether a name or label has the braces of a template, in quotes, so that it is valid YAML."""
-    metadata = value.get("metadata")
-    if not isinstance(metadata, dict):
-        return False
-    labels = metadata.get("labels")
-    texts = [metadata.get("name"), metadata.get("namespace")]
-    texts += [*labels, *labels.values()] if isinstance(labels, dict) else []
-    return any(isinstance(text, str) and "{{" in text for text in texts)

@@ -61,6 +61,8 @@ class Cluster:
     `staged` policies are shown and never enforced. `unsimulated` objects may decide flows, and what they say
     is not evaluated. `sources` holds the objects that can be changed, by kind and name ("Namespace", "shop"),
     ("Deployment", "shop/web"): policies, namespaces, workloads, pods without one.
+    `warnings` are sentences that qualify every answer about this cluster, such as policies that are not
+    simulated.
     """
 
     namespaces: Mapping[str, Namespace] = field(default_factory=dict)
@@ -74,3 +76,4 @@ class Cluster:
     staged: tuple[Staged, ...] = ()
     unsimulated: tuple[Unsimulated, ...] = ()
     sources: Mapping[tuple[str, str], Source] = field(default_factory=dict, compare=False, repr=False)
+    warnings: tuple[str, ...] = field(default=(), compare=False)

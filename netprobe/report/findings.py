@@ -64,6 +64,8 @@ def table(linted: Linted, style: Style) -> Iterator[str]:
         if count > NOTES_SHOWN:
             more = f"{count - NOTES_SHOWN} more notes of {rule}"
             yield f"{more}: -o json shows all, `disable: [{rule}]` in .netprobe.yaml none\n"
+    for warning in linted.warnings:
+        yield f"{style.paint('warning', UNSURE)}: {plain(warning)}\n"
     yield f"{summary(linted)}\n"
 
 
@@ -78,6 +80,7 @@ def as_json(linted: Linted, _style: Style = PLAIN) -> Iterator[str]:
         },
         "findings": [_record(finding) for finding in linted.findings],
         "silenced": [{**_record(each.finding), "reason": each.reason} for each in linted.silenced],
+        "problems": list(linted.warnings),
     }
     yield json.dumps(document, indent=2) + "\n"
 
@@ -109,6 +112,8 @@ def github(linted: Linted, _style: Style = PLAIN) -> Iterator[str]:
         if finding.suggestion:
             lines.append(f"fix: {finding.suggestion}")
         yield annotation(_LEVELS[finding.severity], f"netprobe {finding.rule}", lines, place)
+    for warning in linted.warnings:
+        yield annotation("warning", "netprobe lint", [warning])
     yield f"netprobe lint: {summary(linted)}\n"
 
 
@@ -137,6 +142,8 @@ def junit(linted: Linted, _style: Style = PLAIN) -> Iterator[str]:
         yield _case(finding, body)
     for each in linted.silenced:
         yield _case(each.finding, f'<skipped message="{xml(f"silenced: {each.reason}")}"/>')
+    if linted.warnings:
+        yield f"    <system-err>{xml(' '.join(linted.warnings))}</system-err>\n"
     yield "  </testsuite>\n</testsuites>\n"
 
 

@@ -29,7 +29,13 @@ def sarif(linted: Linted, _style: Style = PLAIN) -> Iterator[str]:
         for each in linted.silenced
     ]
     driver = {"name": "netprobe", "version": __version__, "rules": [_rule(rule) for rule in named]}
-    run = {"tool": {"driver": driver}, "columnKind": "unicodeCodePoints", "results": results}
+    notifications = [{"level": "warning", "message": {"text": warning}} for warning in linted.warnings]
+    run = {
+        "tool": {"driver": driver},
+        "invocations": [{"executionSuccessful": True, "toolExecutionNotifications": notifications}],
+        "columnKind": "unicodeCodePoints",
+        "results": results,
+    }
     yield json.dumps({"$schema": SCHEMA, "version": "2.1.0", "runs": [run]}, indent=2) + "\n"
 
 

@@ -46,6 +46,7 @@ def as_json(impact: Impact, _style: Style = PLAIN) -> Iterator[str]:
             }
             for one in impact.unneeded
         ],
+        "problems": list(revision.after.warnings),
     }
     yield json.dumps(head)[:-1] + ', "changes": ['
     between = "\n"

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Generic, TextIO, TypeAlias, TypeVar
 
 from netprobe.errors import NetprobeError
+from netprobe.manifests.encoding import UTF_8, Encoding
 from netprobe.report.style import PLAIN, Style
 
 R = TypeVar("R")
@@ -76,26 +77,32 @@ def write(
         stream.writelines(render(format_, style))
 
 
-def save(path: Path, pieces: Iterable[str]) -> None:
+def save(path: Path, pieces: Iterable[str], encoding: Encoding = UTF_8) -> None:
     """Write a file completely or not at all. NetprobeError if it cannot be written.
 
     An existing file keeps its permissions. Anything that is not a regular file, such as /dev/stderr or a
     pipe, is written to and not replaced.
     """
     try:
-        _save(path.resolve(), pieces)
+        _save(path.resolve(), _encoded(pieces, encoding))
     except OSError as error:
         raise NetprobeError(f"cannot write {path}: {error.strerror}") from error
 
 
-def _save(path: Path, pieces: Iterable[str]) -> None:
+def _encoded(pieces: Iterable[str], encoding: Encoding) -> Iterator[bytes]:
+    yield encoding.mark
+    for piece in pieces:
+        yield piece.encode(encoding.codec, "backslashreplace")
+
+
+def _save(path: Path, pieces: Iterable[bytes]) -> None:
     if path.exists() and not path.is_file():
-        with path.open("w", encoding="utf-8", errors="backslashreplace") as stream:
+        with path.open("wb") as stream:
             stream.writelines(pieces)
         return
     handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
     try:
-        with os.fdopen(handle, "w", encoding="utf-8", errors="backslashreplace") as file:
+        with os.fdopen(handle, "wb") as file:
             file.writelines(pieces)
             os.fchmod(file.fileno(), path.stat().st_mode & 0o777 if path.exists() else 0o666 & ~_umask())
         Path(name).replace(path)

@@ -1,8 +1,8 @@
-"""Two different policies with the same name: the one applied later replaces the other.
+"""Two different objects with the same name: the one applied later replaces the other.
 
-In one file this is nearly always a copy whose name was not changed. In two files of the same folder it
-may be two variants that are never applied together, so it is a note. Two folders are normal (overlays for
-staging and production) and not reported, and neither are two identical policies.
+In one file this is nearly always a copy whose name was not changed. In two files it may be two variants
+that are never applied together, such as a base and an overlay, so it is a note: both are checked, but
+commands that need one cluster take only one of the folders. Two identical objects count once.
 
 Fails:
 
@@ -42,7 +42,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from netprobe.lint.finding import Finding, Severity
-from netprobe.lint.view import View, folder
+from netprobe.lint.view import View
+from netprobe.model.policy import PolicyRef
 
 ID = "duplicate-name"
 SEVERITY = Severity.WARNING
@@ -54,8 +55,6 @@ def check(view: View) -> Iterator[Finding]:
         other = first.get(policy.ref)
         if other is None or other == policy or policy.origin is None or other.origin is None:
             continue
-        if folder(policy.origin.file) != folder(other.origin.file):
-            continue
         yield Finding.about(
             policy,
             ID,
@@ -63,4 +62,17 @@ def check(view: View) -> Iterator[Finding]:
             "metadata.name",
             f"{policy.ref} is already at {other.origin}, with different content: the later one replaces it",
             suggestion="give it another name",
+        )
+    for repeat in view.variants:
+        document = repeat.document
+        namespace, _, name = repeat.name.rpartition("/")
+        yield Finding(
+            ID,
+            SEVERITY if document.origin.file == repeat.first.file else Severity.NOTE,
+            PolicyRef(namespace, name),
+            "metadata.name",
+            f"{document.kind} {repeat.name} is already at {repeat.first}, with different content: the later "
+            "one replaces it",
+            suggestion="give it another name, or pass only one of the folders",
+            origin=document.origin,
         )

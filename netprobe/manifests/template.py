@@ -1,0 +1,42 @@
+"""Text that becomes a manifest only after a program has filled it in, and which program that is.
+
+Many templates are valid YAML, and many manifests have such marks in a script or an annotation. So a mark
+alone decides nothing: text with one is a template if it is not YAML, or its object cannot be understood.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+RENDER = "render it first (helm template)"
+CHART = f"a Helm chart, not manifests: {RENDER}"
+OPENSHIFT = "an OpenShift template, not a manifest: process it first (oc process)"
+
+_MARKS = (
+    (re.compile(r"\{\{"), f"this is a template, not a manifest: {RENDER}"),
+    (re.compile(r"\{%|<%"), "this is a template, not a manifest: render it first"),
+    (re.compile(r"^[ \t]*#@[ \t]", re.MULTILINE), "this is a ytt template: render it first (ytt -f FOLDER)"),
+    (
+        re.compile(r"\$\{+(\w+)[^}\n]*\}+"),
+        "the variable ${{{name}}} is not substituted: build it first (flux build, or envsubst)",
+    ),
+    (re.compile(r"\$\((\w+)\)|@(\w+)@|%%?(\w+)%"), "the placeholder {name} is not replaced: build it first"),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """The first mark of a template in a text, at a line from 0, and what to do."""
+
+    line: int
+    message: str
+
+
+def mark(text: str) -> Mark | None:
+    """The mark of a template in a text, if it has one."""
+    for pattern, message in _MARKS:
+        if (found := pattern.search(text)) is not None:
+            names = [name for name in found.groups() if name]
+            return Mark(text.count("\n", 0, found.start()), message.format(name="".join(names) or found[0]))
+    return None
