@@ -13,7 +13,7 @@ it, with a warning.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -25,6 +25,7 @@ from netprobe.policies.fields import Decoder, FieldError
 V3_GROUP = "projectcalico.org"
 CRD_GROUP = "crd.projectcalico.org"
 
+_DEFAULTED = frozenset(("tier", "stagedAction", "defaultAction"))
 GLOBAL_ELSEWHERE = f"{GLOBAL} can only be used in the namespaceSelector of a source or destination"
 
 
@@ -39,6 +40,14 @@ class Checks:
     @classmethod
     def of(cls, decoder: Decoder, obj: Mapping[str, Any]) -> Checks:
         return cls(decoder, str(obj.get("apiVersion", "")).startswith(f"{V3_GROUP}/"))
+
+    def spec(self, root: Mapping[str, Any], known: frozenset[str] | tuple[str, ...]) -> Mapping[str, Any]:
+        """The object's `spec`. In a custom resource null is no value, unless the field has a default."""
+        spec = self.decoder.mapping(root.get("spec"), "spec", known)
+        if not self.v3:
+            for path in _nulls(spec, "spec"):
+                self.refuse(fields.invalid(path, None, "null is not allowed: leave the field out"))
+        return spec
 
     def refuse(self, error: FieldError) -> None:
         """The object cannot exist."""
@@ -73,8 +82,12 @@ class Checks:
         *,
         everything: Expression = ALL,
         nowhere: Expression | None = None,
+        optional: bool = False,
     ) -> Expression | None:
-        """The selector in a field; None if it is absent or empty. `nowhere` None: `global()` is refused."""
+        """The selector in a field; None if it is absent or empty.
+
+        `nowhere` None: `global()` is refused. `optional`: Felix goes on without a selector that is wrong.
+        """
         text = self.decoder.string(parent, key, path)
         if not text:
             return None
@@ -84,8 +97,25 @@ class Checks:
                 self.refuse_v3(fields.invalid(where, text, GLOBAL_ELSEWHERE))
             return parse_selector(text, everything=everything, nowhere=nowhere or ALL)
         except SelectorError as error:
-            self.ignore(fields.invalid(where, text, str(error)))
+            problem = fields.invalid(where, text, str(error))
+            if optional:
+                self.skip(problem, "Calico goes on without it")
+            else:
+                self.ignore(problem)
             return None
+
+
+def _nulls(value: Any, path: str) -> Iterator[str]:
+    """The paths of nulls inside a value."""
+    if value is None:
+        yield path
+    elif isinstance(value, Mapping):
+        for key, item in value.items():
+            if item is not None or key not in _DEFAULTED:
+                yield from _nulls(item, fields.child(path, str(key)))
+    elif isinstance(value, list):
+        for index, item in enumerate(value):
+            yield from _nulls(item, f"{path}[{index}]")
 
 
 def one_of(checks: Checks, value: str, path: str, allowed: tuple[str, ...]) -> bool:

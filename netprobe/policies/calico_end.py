@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from ipaddress import ip_network
 from typing import Any
 
-from netprobe.model.expression import Expression, Negation, both
+from netprobe.model.expression import ALL, Expression, Negation, both
 from netprobe.model.flow import Family, ServiceRef
 from netprobe.model.labels import EVERYTHING, NAME_LABEL, Operator, Requirement, Selector
 from netprobe.model.policy import AllPeers, AnyPeer, Network, Networks, NotPeer, Peer, PodPeer, ServicePeer
@@ -103,7 +103,7 @@ def read_end(checks: Checks, value: Any, path: str, namespace: str) -> End:
         namespace,
         end,
         both(checks.selector(end, "selector", path), by_name),
-        checks.selector(end, "notSelector", path),
+        checks.selector(end, "notSelector", path, nowhere=ALL),
         _namespaces(checks, end, path),
         accounts,
         _service(checks, end, path, namespace),

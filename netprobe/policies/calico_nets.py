@@ -25,6 +25,8 @@ def parse_net(text: str) -> tuple[Network, bool] | None:
     try:
         address = ip_address(form[1])
         length = address.max_prefixlen if form[2] is None else int(form[2])
+        if address.version == 6 and address.ipv4_mapped is not None and 96 <= length <= 128:
+            address, length = address.ipv4_mapped, length - 96
         network = ip_network((address, length), strict=False)
     except ValueError:
         return None
@@ -38,7 +40,7 @@ def read_nets(
     found: list[Network] = []
     seen: set[str] = set()
     for text, where in checks.decoder.strings(parent, key, path):
-        if text in seen and in_rule and key == "nets":  # x-kubernetes-list-type: set
+        if text in seen and key == "nets":  # x-kubernetes-list-type: set
             checks.refuse(fields.duplicate(where, text))
         seen.add(text)
         parsed = parse_net(text)

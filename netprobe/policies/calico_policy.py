@@ -6,14 +6,12 @@ was never completed, and Felix applies it in both directions (felix/calc/policy_
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from math import inf, isfinite
 from typing import Any
 
-from netprobe.model.expression import Expression
-from netprobe.model.labels import EVERYTHING, Selector
+from netprobe.model.labels import EVERYTHING
 from netprobe.model.policy import (
     DEFAULT_TIER,
     Origin,
@@ -26,6 +24,7 @@ from netprobe.model.policy import (
 )
 from netprobe.policies import fields, names, networkpolicy
 from netprobe.policies.calico_checks import Checks, one_of
+from netprobe.policies.calico_end import as_selector
 from netprobe.policies.calico_rule import read_rules
 from netprobe.policies.fields import Decoder
 from netprobe.policies.metadata import NameRule, validate_metadata
@@ -49,7 +48,6 @@ _SPEC = frozenset(
     )
 )
 _GLOBAL_SPEC = _SPEC | {"namespaceSelector", "doNotTrack", "preDNAT", "applyOnForward"}
-_V3_NAME = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)?")
 _CONVERTED = "knp.default."
 """How Calico calls a Kubernetes NetworkPolicy among its own."""
 
@@ -71,8 +69,9 @@ class _PolicyReader:
         checks = Checks.of(decoder, obj)
         is_global = self.kind == GLOBAL_NETWORK_POLICY
         root = decoder.mapping(obj, "", _OBJECT)
-        metadata = validate_metadata(decoder, root.get("metadata"), _v3_name if checks.v3 else _name)
-        spec = decoder.mapping(root.get("spec"), "spec", _GLOBAL_SPEC if is_global else _SPEC)
+        name_rule = _V3_NAMES[self.kind] if checks.v3 else names.dns_subdomain
+        metadata = validate_metadata(decoder, root.get("metadata"), name_rule)
+        spec = checks.spec(root, _GLOBAL_SPEC if is_global else _SPEC)
         own = "" if is_global else metadata.get("namespace") or namespace
         subject = _subject(checks, spec, is_global=is_global)
         ingress, egress = (read_rules(checks, spec, section, own) for section in ("ingress", "egress"))
@@ -116,7 +115,8 @@ class _StagedReader:
         spec = decoder.mapping(obj.get("spec"), "spec")
         action = StagedAction.SET
         text = decoder.string(spec, "stagedAction", "spec")
-        if text and one_of(checks, text, "spec.stagedAction", tuple(each.value for each in StagedAction)):
+        allowed = tuple(each.value for each in StagedAction)
+        if text is not None and one_of(checks, text, "spec.stagedAction", allowed):
             action = StagedAction(text)
         rest = {key: value for key, value in spec.items() if key != "stagedAction"}
         if action is StagedAction.DELETE:
@@ -134,27 +134,29 @@ read_staged_network_policy = _StagedReader(read_network_policy, ("tier", "types"
 read_staged_global_network_policy = _StagedReader(read_global_network_policy, ("tier", "types"))
 read_staged_kubernetes_network_policy = _StagedReader(networkpolicy.read_policy)
 
-_name: NameRule = names.dns_subdomain
 
-
-def _v3_name(value: str) -> list[str]:
+def _v3_global_name(value: str) -> list[str]:
     """Names in projectcalico.org/v3: a label, or two with a dot (libcalico-go/lib/validator/v3)."""
     errors = list(names.dns_subdomain(value))
-    if not errors and not _V3_NAME.fullmatch(value) and not value.startswith(_CONVERTED):
+    if not errors and value.count(".") > 1:
         errors.append("may contain one dot at most")
     return errors
 
 
+def _v3_name(value: str) -> list[str]:
+    return list(names.dns_subdomain(value)) if value.startswith(_CONVERTED) else _v3_global_name(value)
+
+
+_V3_NAMES: Mapping[str, NameRule] = {NETWORK_POLICY: _v3_name, GLOBAL_NETWORK_POLICY: _v3_global_name}
+
+
 def _subject(checks: Checks, spec: Mapping[str, Any], *, is_global: bool) -> Subject:
-    pods, accounts, namespaces = (
-        _selector(checks.selector(spec, key, "spec"))
-        for key in ("selector", "serviceAccountSelector", "namespaceSelector")
+    pods = as_selector(checks.selector(spec, "selector", "spec"))
+    accounts, namespaces = (
+        as_selector(checks.selector(spec, key, "spec", optional=True))
+        for key in ("serviceAccountSelector", "namespaceSelector")
     )
     return Subject(pods or EVERYTHING, (namespaces or EVERYTHING) if is_global else None, accounts)
-
-
-def _selector(expression: Expression | None) -> Selector | None:
-    return Selector(expression=expression) if expression is not None else None
 
 
 def _policy_types(checks: Checks, spec: Mapping[str, Any]) -> tuple[str, ...]:
@@ -176,7 +178,7 @@ def _default_types(checks: Checks, ingress: tuple[Rule, ...], egress: tuple[Rule
 
 def _tier(checks: Checks, spec: Mapping[str, Any]) -> str:
     tier = checks.decoder.string(spec, "tier", "spec") or DEFAULT_TIER.name
-    for message in names.dns_label(tier):
+    for message in names.dns_subdomain(tier):
         checks.refuse_v3(fields.invalid("spec.tier", tier, message))
     return tier
 
@@ -198,8 +200,11 @@ def read_order(checks: Checks, spec: Mapping[str, Any], absent: float) -> float:
 
 
 def _check_hints(checks: Checks, spec: Mapping[str, Any]) -> None:
+    found: list[str] = []
     for hint, path in checks.decoder.strings(spec, "performanceHints", "spec"):
-        one_of(checks, hint, path, _HINTS)
+        if one_of(checks, hint, path, _HINTS) and hint in found:
+            checks.ignore(fields.duplicate(path, hint))
+        found.append(hint)
 
 
 def _is_for_hosts(checks: Checks, spec: Mapping[str, Any]) -> bool:

@@ -45,10 +45,11 @@ def read_tier(
     root = decoder.mapping(obj, "", _OBJECT)
     rule = names.dns_label if checks.v3 else names.dns_subdomain
     metadata = validate_metadata(decoder, root.get("metadata"), rule)
-    spec = decoder.mapping(root.get("spec"), "spec", ("order", "defaultAction"))
+    spec = checks.spec(root, ("order", "defaultAction"))
     name = str(metadata.get("name"))
     order = read_order(checks, spec, DEFAULT_TIER.order)
-    action = decoder.string(spec, "defaultAction", "spec") or "Deny"
+    action = decoder.string(spec, "defaultAction", "spec")
+    action = "Deny" if action is None else action
     if one_of(checks, action, "spec.defaultAction", _ACTIONS) and name in _FIXED:
         fixed_action, fixed_order = _FIXED[name]
         if action != fixed_action:
@@ -69,7 +70,7 @@ def read_network_set(
     checks = Checks.of(decoder, obj)
     root = decoder.mapping(obj, "", _OBJECT)
     metadata = validate_metadata(decoder, root.get("metadata"))
-    spec = decoder.mapping(root.get("spec"), "spec", ("nets",))
+    spec = checks.spec(root, ("nets",))
     labels = _labels(checks, metadata)
     nets = read_nets(checks, spec, "nets", "spec", in_rule=False)
     if decoder.errors or checks.ignored:
