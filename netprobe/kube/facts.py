@@ -11,7 +11,6 @@ from netprobe.errors import ClusterError, ForbiddenError
 from netprobe.kube.client import KubeCluster
 from netprobe.model.objects import Object
 from netprobe.policies.kinds import NOT_SIMULATED
-from netprobe.probe.deciding import MIRRORS
 
 CNIS: Final[Mapping[str, str]] = {
     # a word in the image or name of a DaemonSet -> the network plugin that it belongs to
@@ -112,8 +111,6 @@ POLICY_KINDS: Final[Mapping[str, tuple[str, ...]]] = {
     group: tuple(kind.plural for kind in NOT_SIMULATED if group in kind.groups)
     for group in dict.fromkeys(group for kind in NOT_SIMULATED for group in kind.groups)
 }
-SAME_OBJECTS: Final[Mapping[str, str]] = {"projectcalico.org": "crd.projectcalico.org"}
-"""A group whose objects another group also serves; if both are served, only the other is read."""
 
 FORBIDDEN: Final = "(may not be listed)"
 FAILED: Final = "(could not be listed)"
@@ -132,7 +129,7 @@ async def other_policies(cluster: KubeCluster) -> tuple[str, ...] | None:
         groups = {group["name"]: group for group in (await cluster.raw("/apis")).get("groups") or ()}
     except ClusterError:
         return None
-    known = [name for name in POLICY_KINDS if name in groups and SAME_OBJECTS.get(name) not in groups]
+    known = [name for name in POLICY_KINDS if name in groups]
     found = await asyncio.gather(*(_group_policies(cluster, groups[name]) for name in known))
     return tuple(phrase for phrases in found for phrase in phrases)
 
@@ -169,7 +166,6 @@ async def _phrase(cluster: KubeCluster, path: str, what: str) -> str | None:
         return f"{what} {FAILED}"
     metas = [obj["metadata"] for obj in answer.get("items") or ()]
     names = ["/".join(filter(None, (meta.get("namespace"), meta["name"]))) for meta in metas]
-    names = [name for name in names if not name.rpartition("/")[2].startswith(MIRRORS)]
     if not names:
         return None
     count = len(names) + int(answer.get("metadata", {}).get("remainingItemCount") or 0)

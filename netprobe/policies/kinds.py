@@ -12,7 +12,7 @@ from typing import Any, Final, Protocol, TypeAlias
 
 from netprobe.model.objects import Object
 from netprobe.model.policy import NetworkSet, Origin, Policy, Staged, Tier
-from netprobe.policies import networkpolicy
+from netprobe.policies import calico_policy, calico_tier, networkpolicy
 from netprobe.policies.fields import Decoder
 
 Record: TypeAlias = Policy | Staged | Tier | NetworkSet
@@ -109,8 +109,48 @@ _CALICO: Final = ("projectcalico.org/v3", "crd.projectcalico.org/v1")
 
 KINDS: Final = (
     NETWORK_POLICY,
-    PolicyKind(_CALICO, "GlobalNetworkPolicy", "globalnetworkpolicies", namespaced=False),
-    PolicyKind(_CALICO, "NetworkPolicy", "networkpolicies", qualified=True),
+    PolicyKind(
+        _CALICO,
+        "GlobalNetworkPolicy",
+        "globalnetworkpolicies",
+        namespaced=False,
+        read=calico_policy.read_global_network_policy,
+    ),
+    PolicyKind(
+        _CALICO, "NetworkPolicy", "networkpolicies", qualified=True, read=calico_policy.read_network_policy
+    ),
+    PolicyKind(_CALICO, "Tier", "tiers", namespaced=False, decides=False, read=calico_tier.read_tier),
+    PolicyKind(
+        _CALICO,
+        "GlobalNetworkSet",
+        "globalnetworksets",
+        namespaced=False,
+        decides=False,
+        read=calico_tier.read_network_set,
+    ),
+    PolicyKind(_CALICO, "NetworkSet", "networksets", decides=False, read=calico_tier.read_network_set),
+    PolicyKind(
+        _CALICO,
+        "StagedGlobalNetworkPolicy",
+        "stagedglobalnetworkpolicies",
+        namespaced=False,
+        decides=False,
+        read=calico_policy.read_staged_global_network_policy,
+    ),
+    PolicyKind(
+        _CALICO,
+        "StagedNetworkPolicy",
+        "stagednetworkpolicies",
+        decides=False,
+        read=calico_policy.read_staged_network_policy,
+    ),
+    PolicyKind(
+        _CALICO,
+        "StagedKubernetesNetworkPolicy",
+        "stagedkubernetesnetworkpolicies",
+        decides=False,
+        read=calico_policy.read_staged_kubernetes_network_policy,
+    ),
     PolicyKind(
         ("cilium.io/v2",),
         "CiliumClusterwideNetworkPolicy",

@@ -45,7 +45,8 @@ def test_where_no_daemon_set_names_one_an_api_group_may() -> None:
     assert cni_by_groups(["apps", "batch"]) is None
 
 
-CALICO, SERVED, ADMIN = "crd.projectcalico.org", "projectcalico.org", "policy.networking.k8s.io"
+CILIUM, ADMIN = "cilium.io", "policy.networking.k8s.io"
+WIDE = "ciliumclusterwidenetworkpolicies"
 
 
 def listed(*names: str, more: int = 0) -> dict[str, Any]:
@@ -56,32 +57,24 @@ def listed(*names: str, more: int = 0) -> dict[str, Any]:
     return {"metadata": {"remainingItemCount": more} if more else {}, "items": items}
 
 
-ONE_GNP = {f"{CALICO}/v1/globalnetworkpolicies": listed("default.allow")}
+ONE = {f"{CILIUM}/v2/{WIDE}": listed("allow")}
 
 
 @pytest.mark.parametrize(
     ("lists", "phrases"),
     [
         pytest.param({}, (), id="no group that is known"),
-        pytest.param({f"{CALICO}/v1/globalnetworkpolicies": listed()}, (), id="a kind without objects"),
+        pytest.param({f"{CILIUM}/v2/{WIDE}": listed()}, (), id="a kind without objects"),
         pytest.param(
-            {f"{CALICO}/v1/ippools": listed("pool")}, (), id="a known group, and kinds that are no policies"
+            {f"{CILIUM}/v2/ciliumnodes": listed("pool")},
+            (),
+            id="a kind that is no policy",
         ),
-        pytest.param(ONE_GNP, (f"1 globalnetworkpolicies.{CALICO} (default.allow)",), id="one"),
+        pytest.param(ONE, (f"1 {WIDE}.{CILIUM} (allow)",), id="one"),
         pytest.param(
-            {f"{CALICO}/v1/networkpolicies": listed("shop/a", "shop/b", "x/c", "x/d", more=7)},
-            (f"11 networkpolicies.{CALICO} (shop/a, shop/b, x/c, ...)",),
+            {f"{CILIUM}/v2/ciliumnetworkpolicies": listed("shop/a", "shop/b", "x/c", "x/d", more=7)},
+            (f"11 ciliumnetworkpolicies.{CILIUM} (shop/a, shop/b, x/c, ...)",),
             id="more than are named, more than are listed",
-        ),
-        pytest.param(
-            {**ONE_GNP, f"{SERVED}/v3/globalnetworkpolicies": listed("default.allow")},
-            (f"1 globalnetworkpolicies.{CALICO} (default.allow)",),
-            id="served by two groups: told once",
-        ),
-        pytest.param(
-            {f"{SERVED}/v3/networkpolicies": listed("shop/knp.default.web", "shop/own")},
-            (f"1 networkpolicies.{SERVED} (shop/own)",),
-            id="NetworkPolicies that are shown again",
         ),
         pytest.param(
             {
@@ -93,10 +86,10 @@ ONE_GNP = {f"{CALICO}/v1/globalnetworkpolicies": listed("default.allow")}
             id="kinds of several versions: each once",
         ),
         pytest.param(
-            {f"{CALICO}/v1/globalnetworkpolicies": 403, f"{CALICO}/v1/networkpolicies": 500},
+            {f"{CILIUM}/v2/{WIDE}": 403, f"{CILIUM}/v2/ciliumnetworkpolicies": 500},
             (
-                f"globalnetworkpolicies.{CALICO} (may not be listed)",
-                f"networkpolicies.{CALICO} (could not be listed)",
+                f"{WIDE}.{CILIUM} (may not be listed)",
+                f"ciliumnetworkpolicies.{CILIUM} (could not be listed)",
             ),
             id="nobody knows",
         ),
@@ -129,13 +122,13 @@ async def test_policies_of_other_kinds(
 async def test_a_group_whose_own_server_is_down(tmp_path: Path) -> None:
     async def handler(request: web.Request) -> web.Response:
         if request.path == "/apis":
-            groups = [{"name": SERVED, "versions": [{"version": "v3"}]}]
+            groups = [{"name": CILIUM, "versions": [{"version": "v2"}]}]
             return web.json_response({"groups": groups})
         return web.json_response({"message": "the server is currently unable to handle it"}, status=503)
 
     async with serving(handler, tmp_path) as (cluster, asked):
         (phrase,) = await other_policies(cluster) or ()
-    assert phrase == f"{SERVED} (does not say which kinds it has)"
+    assert phrase == f"{CILIUM} (does not say which kinds it has)"
     assert not certain(phrase)
     assert len(asked.requests) == 2, "not retried: it may be down for good"
 

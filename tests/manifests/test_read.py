@@ -144,9 +144,9 @@ metadata: {name: d}
 ---
 {apiVersion: example.com/v1, kind: Pod, metadata: {name: p}}
 ---
-apiVersion: crd.projectcalico.org/v1
+apiVersion: crd.antrea.io/v1beta1
 kind: NetworkPolicy
-spec: {order: 1}
+spec: {priority: 1}
 ---
 apiVersion: cilium.io/v2
 kind: CiliumNetworkPolicy
@@ -161,7 +161,7 @@ def test_kinds_that_do_not_matter_are_counted(read: Read) -> None:
         "Pod.example.com": 1,
     }
     assert loaded.not_simulated == {
-        "NetworkPolicy.crd.projectcalico.org": 1,
+        "NetworkPolicy.crd.antrea.io": 1,
         "CiliumNetworkPolicy.cilium.io": 1,
     }
 

@@ -22,8 +22,8 @@ from tests.kube.server import serving
 from tests.run.crowd import crowd
 from tests.run.test_in_place_plan import here
 
-GROUP = "crd.projectcalico.org"
-ALL = f"globalnetworkpolicies.{GROUP}"
+GROUP = "crd.antrea.io"
+ALL = f"clusternetworkpolicies.{GROUP}"
 SURE, UNSURE = "they may decide flows, and", "if there are some they may decide flows, and"
 
 
@@ -44,9 +44,9 @@ async def test_where_there_may_be_any_the_safe_thing_is_done_and_reported(
     tmp_path: Path, groups: int, policies: int, message: str
 ) -> None:
     answers: dict[str, tuple[int, dict[str, Any]]] = {
-        "/apis": (groups, {"groups": [{"name": GROUP, "versions": [{"version": "v1"}]}]}),
-        f"/apis/{GROUP}/v1": (200, {"resources": [{"name": "globalnetworkpolicies"}]}),
-        f"/apis/{GROUP}/v1/globalnetworkpolicies": (
+        "/apis": (groups, {"groups": [{"name": GROUP, "versions": [{"version": "v1beta1"}]}]}),
+        f"/apis/{GROUP}/v1beta1": (200, {"resources": [{"name": "clusternetworkpolicies"}]}),
+        f"/apis/{GROUP}/v1beta1/clusternetworkpolicies": (
             policies,
             {"items": [{"metadata": {"name": "default.deny"}}]},
         ),

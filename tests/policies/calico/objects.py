@@ -6,20 +6,11 @@ from typing import Any
 
 import yaml
 
-from netprobe.policies import calico_policy, calico_tier
+from netprobe.manifests.document import Document, read_record
+from netprobe.model.policy import Origin
 from netprobe.policies.fields import Decoder
-from netprobe.policies.kinds import Read, Record
+from netprobe.policies.kinds import Record
 
-READERS: dict[str, Read] = {
-    "NetworkPolicy": calico_policy.read_network_policy,
-    "GlobalNetworkPolicy": calico_policy.read_global_network_policy,
-    "StagedNetworkPolicy": calico_policy.read_staged_network_policy,
-    "StagedGlobalNetworkPolicy": calico_policy.read_staged_global_network_policy,
-    "StagedKubernetesNetworkPolicy": calico_policy.read_staged_kubernetes_network_policy,
-    "Tier": calico_tier.read_tier,
-    "NetworkSet": calico_tier.read_network_set,
-    "GlobalNetworkSet": calico_tier.read_network_set,
-}
 V3, CRD = "projectcalico.org/v3", "crd.projectcalico.org/v1"
 
 
@@ -35,8 +26,7 @@ def calico(kind: str, spec: str | dict[str, Any], *, version: str = V3, **metada
 
 
 def read(obj: dict[str, Any], *, strict: bool = True) -> tuple[Record | None, Decoder]:
-    decoder = Decoder(strict=strict)
-    return READERS[obj["kind"]](decoder, obj), decoder
+    return read_record(Document(Origin("m.yaml", 0), obj), strict=strict)
 
 
 def wrong(obj: dict[str, Any]) -> list[str]:
