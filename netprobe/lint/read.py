@@ -20,6 +20,7 @@ from netprobe.manifests.repeats import Repeat, Repeats
 from netprobe.manifests.yaml_reader import read_yaml
 from netprobe.model.labels import Labels
 from netprobe.model.policy import Origin, Policy, PolicyRef
+from netprobe.policies.records import ref_of
 
 MOST_WORK = 50_000
 """Variants times policies. Beyond that, a variant is linted with the policies of its own folder only."""
@@ -178,8 +179,8 @@ def read_suite(path: str) -> View:
     loaded = load(path)
     cluster = loaded.cluster()
     annotations: dict[PolicyRef, Labels] = {}
-    for document, policy in zip(loaded.policies, loaded.parsed, strict=True):
-        annotations[policy.ref] = _annotations(document.object.get("metadata") or {})
+    for document, record in zip(loaded.policies, loaded.parsed, strict=True):
+        annotations[ref_of(record)] = _annotations(document.object.get("metadata") or {})
     described = Known(
         namespaces=frozenset(cluster.namespaces) if loaded.topology is not None else frozenset()
     )

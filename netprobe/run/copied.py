@@ -8,16 +8,28 @@ cluster.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 
 from netprobe.model.cluster import Cluster, Namespace
+from netprobe.model.expression import leaves
 from netprobe.model.flow import ContainerPort, Flow, Pod, PodRef
-from netprobe.model.labels import NAME_LABEL
+from netprobe.model.labels import NAME_LABEL, Selector
 from netprobe.model.matrix import Matrix
 from netprobe.model.objects import Object
-from netprobe.model.policy import Direction, PodPeer, Policy, PolicyRef
+from netprobe.model.policy import (
+    AllPeers,
+    Direction,
+    NetworkSet,
+    NotPeer,
+    Peer,
+    PodPeer,
+    Policy,
+    PolicyRef,
+)
 from netprobe.model.verdict import Decision
+from netprobe.policies.kinds import Record
+from netprobe.policies.records import ref_of, with_records
 from netprobe.probe.run_objects import run_namespace
 from netprobe.simulate import Profile, Simulator
 from netprobe.simulate.vocabulary import Vocabulary
@@ -30,7 +42,7 @@ class Copied:
     names: Mapping[str, str]
     namespaces: tuple[Namespace, ...]
     pods: Mapping[PodRef, Pod]
-    policies: tuple[Policy, ...]
+    records: tuple[Record, ...]
     manifests: tuple[Object, ...]
 
     def flow(self, flow: Flow) -> Flow:
@@ -53,10 +65,10 @@ class Copied:
             live,
             namespaces={**live.namespaces, **{n.name: n for n in self.namespaces}},
             pods={**live.pods, **placed},
-            policies=(*live.policies, *self.policies),
         )
+        both = with_records(both, self.records)
         simulator = Simulator(both, profile)
-        by_name = NAME_LABEL in namespace_keys(self.policies)
+        by_name = NAME_LABEL in namespace_keys(both.policies)
         why = (
             f"a policy selects by {NAME_LABEL}, which cannot be copied"
             if by_name
@@ -101,7 +113,8 @@ def copied(
         seen = pod.labels if all_labels else (key for key, _ in vocabulary.labels(ref.namespace, pod.labels))
         labels = {key: pod.labels[key] for key in seen}
         pods[ref] = Pod(PodRef(names[ref.namespace], ref.name), labels, (), tuple(served.values()), pod.node)
-    policies = [policy for policy in cluster.policies if policy.ref.namespace in names]
+    everything: list[Record] = [*cluster.policies, *cluster.network_sets]
+    records = [one for one in everything if ref_of(one).namespace in names]
     return Copied(
         names,
         tuple(
@@ -113,28 +126,56 @@ def copied(
             for name, copied in names.items()
         ),
         pods,
-        tuple(
-            replace(policy, ref=PolicyRef(names[policy.ref.namespace], policy.ref.name))
-            for policy in policies
-        ),
-        tuple(_moved(manifests[policy.ref], names[policy.ref.namespace]) for policy in policies),
+        tuple(_renamed(record, names[ref_of(record).namespace]) for record in records),
+        tuple(_moved(manifests[ref], names[ref.namespace]) for ref in map(ref_of, records)),
     )
 
 
+def _renamed(record: Record, namespace: str) -> Record:
+    """A policy or a set of a namespace, in another one."""
+    if isinstance(record, NetworkSet):
+        return replace(record, namespace=namespace)
+    if isinstance(record, Policy):
+        return replace(record, ref=replace(record.ref, namespace=namespace))
+    return record
+
+
 def _moved(manifest: Object, namespace: str) -> Object:
+    kept = {key: manifest["metadata"][key] for key in ("name", "labels") if key in manifest["metadata"]}
     return {
-        "apiVersion": "networking.k8s.io/v1",
-        "kind": "NetworkPolicy",
-        "metadata": {"name": manifest["metadata"]["name"], "namespace": namespace},
+        "apiVersion": manifest["apiVersion"],
+        "kind": manifest["kind"],
+        "metadata": {**kept, "namespace": namespace},
         "spec": manifest.get("spec") or {},
     }
 
 
 def namespace_keys(policies: Iterable[Policy]) -> set[str]:
-    """The labels of namespaces that peers of the policies select by."""
-    rules = (rule for policy in policies for way in Direction for rule in policy.rules(way) or ())
-    peers = (peer for rule in rules for peer in rule.peers if isinstance(peer, PodPeer))
-    selectors = [peer.namespaces for peer in peers if peer.namespaces is not None]
-    return {key for one in selectors for key, _ in one.match_labels} | {
-        requirement.key for one in selectors for requirement in one.requirements
-    }
+    """The labels of namespaces that subjects and peers of the policies select by."""
+    selectors: list[Selector | None] = []
+    for policy in policies:
+        selectors.append(policy.subject.namespaces)
+        rules = (rule for way in Direction for rule in policy.rules(way) or ())
+        peers = (peer for rule in rules for peer in (*rule.peers, rule.own))
+        selectors += [pods.namespaces for peer in peers for pods in _pod_peers(peer)]
+    return {key for one in selectors if one is not None for key in _keys(one)}
+
+
+def _pod_peers(peer: Peer) -> Iterator[PodPeer]:
+    match peer:
+        case PodPeer():
+            yield peer
+        case AllPeers(peers):
+            for one in peers:
+                yield from _pod_peers(one)
+        case NotPeer(inner):
+            yield from _pod_peers(inner)
+        case _:
+            pass
+
+
+def _keys(selector: Selector) -> Iterator[str]:
+    yield from (key for key, _ in selector.match_labels)
+    yield from (requirement.key for requirement in selector.requirements)
+    if selector.expression is not None:
+        yield from (leaf.key for leaf in leaves(selector.expression))

@@ -8,14 +8,17 @@ from dataclasses import dataclass, replace
 from typing import TypeAlias
 
 from netprobe.errors import InputError, Problem, UsageError
-from netprobe.manifests import Document, from_objects, parse_policy, read_documents
+from netprobe.manifests import Document, from_objects, read_documents
+from netprobe.manifests.document import read_record
 from netprobe.model.cluster import Cluster
 from netprobe.model.flow import Flow, PodRef, ServiceRef
 from netprobe.model.matrix import Matrix
 from netprobe.model.objects import Object
 from netprobe.model.observation import Observation, Outcome
-from netprobe.model.policy import Policy, PolicyRef
+from netprobe.model.policy import PolicyRef
 from netprobe.model.verdict import Decision, Verdict
+from netprobe.policies.kinds import SIMULATED, Record
+from netprobe.policies.records import ref_of
 from netprobe.probe import Fixture as PodsToMake
 from netprobe.probe import Observed, PodOptions, Prober, Workbench, new_run
 from netprobe.probe.guests.surroundings import Surroundings, look_around
@@ -40,7 +43,7 @@ STAND_IN = (
 NO_COPY = "Services are not copied: name the pods behind it"
 _EVERYWHERE = ({"operator": "Exists"},)
 
-Tried: TypeAlias = tuple[Document, Policy]
+Tried: TypeAlias = tuple[Document, Record]
 """A policy to try, as an object and as a record."""
 
 
@@ -159,7 +162,7 @@ class CopyMode:
             sample=self.sample,
             seed=self.seed,
         )
-        touched = {policy.ref.namespace for policy in parsed}
+        touched = {ref_of(record).namespace for record in parsed}
         reduced = chosen.reduced(whole)
         declared = None
         wanted: Iterable[Flow] = _between(reduced, touched)
@@ -183,17 +186,18 @@ def policies_to_try(filenames: Iterable[str], suite: Suite | None) -> tuple[Trie
     found = list(zip(suite.policies, suite.parsed, strict=True)) if suite else []
     problems: list[Problem] = []
     for document in read_documents(filenames):
-        if document.kind != "NetworkPolicy":
-            problems.append(document.problem("kind", f"expected a NetworkPolicy; this is a {document.kind}"))
+        kind = document.policy_kind
+        if kind is None or not kind.namespaced:
+            what = "only policies of a namespace can be tried in a copy" if kind else "expected a policy"
+            problems.append(document.problem("kind", f"{what}; this is a {document.kind}"))
             continue
-        try:
-            policy = parse_policy(document, namespace="default")
-        except InputError as error:
-            problems += error.problems
+        record, decoder = read_record(document, namespace="default")
+        problems += document.problems(decoder.errors)
+        if record is None:
             continue
-        if any(policy.ref == other.ref for _, other in found):
-            problems.append(document.problem("metadata.name", f"{policy.ref} is given twice"))
-        found.append((document, policy))
+        if any(ref_of(record) == ref_of(other) for _, other in found):
+            problems.append(document.problem("metadata.name", f"{ref_of(record)} is given twice"))
+        found.append((document, record))
     if problems:
         raise InputError(problems)
     if not found:
@@ -219,12 +223,14 @@ def _everywhere(options: PodOptions) -> PodOptions:
 
 
 def _manifests(around: Surroundings, policies: Iterable[Tried]) -> dict[PolicyRef, Object]:
-    """The object of each policy; those to try replace existing ones of the same name."""
+    """The object of each policy of a namespace; those to try replace existing ones of the same name."""
+    namespaced = [kind.key for kind in SIMULATED if kind.namespaced]
     found: dict[PolicyRef, Object] = {
-        PolicyRef(obj["metadata"]["namespace"], obj["metadata"]["name"]): obj
-        for obj in around.of("NetworkPolicy")
+        PolicyRef(obj["metadata"]["namespace"], obj["metadata"]["name"], key): obj
+        for key in namespaced
+        for obj in around.of(key)
     }
-    return found | {policy.ref: dict(document.object) for document, policy in policies}
+    return found | {ref_of(record): dict(document.object) for document, record in policies}
 
 
 def _between(cluster: Cluster, touched: set[str]) -> Iterator[Flow]:

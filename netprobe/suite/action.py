@@ -11,7 +11,10 @@ from netprobe.manifests import Document
 from netprobe.model.cluster import Cluster, Namespace
 from netprobe.model.flow import PodRef
 from netprobe.model.labels import NAME_LABEL, Labels
-from netprobe.model.policy import Policy, PolicyRef
+from netprobe.model.policy import PolicyRef
+from netprobe.policies.kinds import Record
+from netprobe.policies.records import ref_of, with_records, without
+from netprobe.policies.records import refs as refs_of
 
 Changes: TypeAlias = Mapping[str, str | None]
 """Labels or annotations to set; None removes one."""
@@ -47,10 +50,10 @@ class SetMetadata:
 
 @dataclass(frozen=True, slots=True)
 class ApplyPolicies:
-    """Policies to create or replace; `documents` is what a cluster gets."""
+    """Objects of policy kinds to create or replace, and their records; `documents` is what a cluster gets."""
 
     documents: tuple[Document, ...]
-    policies: tuple[Policy, ...]
+    records: tuple[Record, ...]
     place: str = ""
     path: str = ""
 
@@ -70,23 +73,22 @@ def apply(cluster: Cluster, action: StepAction) -> Cluster:
     match action:
         case SetMetadata():
             return _change(cluster, action)
-        case ApplyPolicies(documents, policies):
-            new = {policy.ref: policy for policy in policies}
-            for policy in policies:
-                if policy.ref.namespace not in cluster.namespaces:
-                    raise _error(action, f"there is no namespace {policy.ref.namespace} for {policy.ref}")
-            kept = [new.pop(policy.ref, policy) for policy in cluster.policies]
+        case ApplyPolicies(documents, records):
+            refs = tuple(map(ref_of, records))
+            for ref in refs:
+                if ref.namespace and ref.namespace not in cluster.namespaces:
+                    raise _error(action, f"there is no namespace {ref.namespace} for {ref}")
             sources = {
-                (policy.kind, str(policy.ref)): document.source
-                for policy, document in zip(policies, documents, strict=False)
+                (ref.kind, str(ref)): document.source for ref, document in zip(refs, documents, strict=False)
             }
-            return replace(cluster, policies=(*kept, *new.values()), sources={**cluster.sources, **sources})
+            changed = with_records(cluster, records)
+            return replace(changed, sources={**cluster.sources, **sources})
         case DeletePolicies(ref):
-            kept = [policy for policy in cluster.policies if policy.ref != ref]
-            if len(kept) == len(cluster.policies):
-                known = ", ".join(sorted(str(policy.ref) for policy in cluster.policies)) or "none"
-                raise _error(action, f"there is no NetworkPolicy {ref} at this point (there are: {known})")
-            return replace(cluster, policies=tuple(kept))
+            found = without(cluster, ref)
+            if found is None:
+                known = ", ".join(map(str, refs_of(cluster, ref.kind))) or "none"
+                raise _error(action, f"there is no {ref.kind} {ref} at this point (there are: {known})")
+            return found
         case _:
             assert_never(action)
 

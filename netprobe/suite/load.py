@@ -7,9 +7,12 @@ from collections.abc import Iterable, Mapping
 from dataclasses import replace
 
 from netprobe.errors import InputError, Problem
-from netprobe.manifests import Document, Reader, parse_policy
+from netprobe.manifests import Document, Reader
+from netprobe.manifests.document import read_record
 from netprobe.model.flow import ContainerPort, External, PodRef
-from netprobe.model.policy import Policy, PolicyRef
+from netprobe.model.policy import Origin, PolicyRef, Staged
+from netprobe.policies.kinds import SIMULATED, Record
+from netprobe.policies.records import ref_of
 from netprobe.suite.action import ApplyPolicies, DeletePolicies, SetMetadata, StepAction
 from netprobe.suite.declaration import Declaration
 from netprobe.suite.expectation import Expectation, ExpectationRow
@@ -92,22 +95,25 @@ class _Loader:
 
     def _policies(
         self, sources: Iterable[PolicySource], path: str, topology: Topology | None
-    ) -> tuple[tuple[Document, ...], tuple[Policy, ...]]:
+    ) -> tuple[tuple[Document, ...], tuple[Record, ...]]:
         documents: list[Document] = []
-        found: dict[PolicyRef, Policy] = {}
+        found: dict[PolicyRef, Record] = {}
         for index, source in enumerate(sources):
             reader = Reader()
             where = f"{path}[{index}]"
             for document in reader.documents([self.text.folder / source.path]):
-                policy = self._policy(document, source.namespace, where, topology)
-                if policy is None:
+                record = self._record(document, source.namespace, where, topology)
+                if record is None:
                     continue
-                if (first := found.get(policy.ref)) is not None:
-                    message = f"NetworkPolicy {policy.ref} is already at {first.origin}"
+                ref = ref_of(record)
+                if (first := found.get(ref)) is not None:
+                    message = f"{ref.kind} {ref} is already at {origin_of(first)}"
                     self.problems.append(document.problem("metadata.name", message))
                     continue
-                found[policy.ref] = policy
-                metadata = {**document.object["metadata"], "namespace": policy.ref.namespace}
+                found[ref] = record
+                metadata = dict(document.object["metadata"])
+                if ref.namespace:
+                    metadata["namespace"] = ref.namespace
                 documents.append(replace(document, object={**document.object, "metadata": metadata}))
             self.problems += [
                 problem if ":" in problem.place or problem.path else self.text.problem(where, str(problem))
@@ -118,28 +124,33 @@ class _Loader:
                 self.problems.append(self.text.problem(where, message))
         return tuple(documents), tuple(found.values())
 
-    def _policy(
+    def _record(
         self, document: Document, namespace: str | None, where: str, topology: Topology | None
-    ) -> Policy | None:
-        if document.kind != "NetworkPolicy":
-            message = f"a suite applies NetworkPolicies only; this is a {document.kind}"
+    ) -> Record | None:
+        """The record of an object of a policy kind; None if there is none, with the reason in `problems`."""
+        kind = document.policy_kind
+        if kind is None:
+            message = f"a suite applies policies, tiers and network sets; this is a {document.kind}"
             self.problems.append(document.problem("kind", message))
             return None
-        try:
-            policy = parse_policy(document, namespace=namespace or "default")
-        except InputError as error:
-            self.problems += error.problems
+        record, decoder = read_record(document, namespace=namespace or "default")
+        self.problems += document.problems(decoder.errors)
+        if record is None or decoder.errors:
+            if not decoder.errors:
+                why = "; ".join(str(warning) for warning in decoder.warnings) or "it decides no flow of a pod"
+                self.problems.append(document.problem("", f"this {document.kind} has no effect: {why}"))
             return None
-        if topology is not None and policy.ref.namespace not in topology.namespaces:
+        ref = ref_of(record)
+        if topology is not None and kind.namespaced and ref.namespace not in topology.namespaces:
             own = (document.object.get("metadata") or {}).get("namespace")
             if own or namespace:
-                message = f"the topology has no namespace {policy.ref.namespace}"
+                message = f"the topology has no namespace {ref.namespace}"
             else:
                 place = self.text.place(where)
                 message = f"names no namespace; say which one at {place}: {{path: …, namespace: …}}"
             self.problems.append(document.problem("metadata.namespace", message))
             return None
-        return policy
+        return record
 
     def _expectation(self, spec: ExpectSpec, path: str, externals: Mapping[External, Ports]) -> Expectation:
         rows = []
@@ -159,13 +170,28 @@ class _Loader:
             return ApplyPolicies(documents, policies, place, path)
         try:
             if spec.delete is not None:
-                ref = PodRef.parse(spec.delete.networkpolicy)
-                return DeletePolicies(PolicyRef(ref.namespace, ref.name), place, path)
+                return DeletePolicies(_deleted(spec.delete), place, path)
             if change is not None:
                 pod = PodRef.parse(change.pod) if change.pod is not None else None
                 annotations = spec.annotate is not None
                 return SetMetadata(change.changes, change.namespace, pod, annotations, place, path)
         except ValueError:
-            text = spec.delete.networkpolicy if spec.delete else change.pod if change else ""
+            text = next(iter(spec.delete.values())) if spec.delete else change.pod if change else ""
             self.problems.append(self.text.problem(path, f"{text!r} is not of the form NAMESPACE/NAME"))
         return None
+
+
+def _deleted(spec: Mapping[str, str]) -> PolicyRef:
+    """The object that a step deletes; ValueError if its name lacks a namespace, or has one too many."""
+    ((word, text),) = spec.items()
+    kind = next(kind for kind in SIMULATED if kind.key.lower() == word)
+    if kind.namespaced:
+        ref = PodRef.parse(text)
+        return PolicyRef(ref.namespace, ref.name, kind.key)
+    if "/" in text:
+        raise ValueError(f"{kind.kind} has no namespace")
+    return PolicyRef("", text, kind.key)
+
+
+def origin_of(record: Record) -> Origin | None:
+    return record.policy.origin if isinstance(record, Staged) else record.origin

@@ -12,8 +12,8 @@ from netprobe.manifests import Document
 from netprobe.model.cluster import Cluster
 from netprobe.model.flow import ContainerPort, External, Flow, PodRef
 from netprobe.model.matrix import Matrix
-from netprobe.model.policy import Policy
 from netprobe.model.verdict import Verdict
+from netprobe.policies.kinds import Record
 from netprobe.suite.action import ApplyPolicies, StepAction, apply
 from netprobe.suite.declaration import Declaration
 from netprobe.suite.expectation import Expectation
@@ -54,8 +54,8 @@ class Suite:
     """What to test, and what is expected.
 
     `topology` is None for a suite that probes what is in the cluster. `policies` are the objects that the
-    run applies, each with its namespace filled in; `parsed` are the same as records. `external_ports` maps
-    the hosts outside to the ports that they declare.
+    run applies, of any policy kind, each with its namespace filled in; `parsed` are the same as records.
+    `external_ports` maps the hosts outside to the ports that they declare.
     """
 
     name: str
@@ -63,7 +63,7 @@ class Suite:
     topology: Topology | None
     external_ports: Mapping[External, tuple[ContainerPort, ...]]
     policies: tuple[Document, ...]
-    parsed: tuple[Policy, ...]
+    parsed: tuple[Record, ...]
     expectation: Expectation
     steps: tuple[SuiteStep, ...] = ()
 

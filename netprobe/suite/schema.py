@@ -23,6 +23,7 @@ from netprobe.model.flow import Address, Protocol
 from netprobe.model.verdict import Verdict
 from netprobe.policies import names
 from netprobe.policies.address import parse_address
+from netprobe.policies.kinds import SIMULATED
 from netprobe.suite.ends import EndPattern, PortPattern, parse_end, parse_port
 
 API_VERSION = "netprobe/v1alpha1"
@@ -193,8 +194,22 @@ class AnnotateSpec(LabelSpec):
     changes: dict[LabelKey, str | None] = Field(alias="set", min_length=1)
 
 
-class DeleteSpec(StrictModel):
-    networkpolicy: str
+def _deletable(kind: str) -> str:
+    if kind not in DELETABLE:
+        raise ValueError("not a policy kind such as networkpolicy")
+    return kind
+
+
+DELETABLE = tuple(kind.key.lower() for kind in SIMULATED)
+DeleteSpec = Annotated[
+    dict[Annotated[str, AfterValidator(_deletable)], str],
+    Field(
+        min_length=1,
+        max_length=1,
+        description="A kind in lower case, and NAMESPACE/NAME (NAME, if the kind has no namespaces).",
+        json_schema_extra={"propertyNames": {"enum": list(DELETABLE)}},
+    ),
+]
 
 
 class ActionSpec(StrictModel):

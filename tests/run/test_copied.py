@@ -8,6 +8,7 @@ from netprobe.model.cluster import Cluster, Namespace
 from netprobe.model.flow import Flow, Pod, PodRef
 from netprobe.model.labels import Selector
 from netprobe.model.policy import PodPeer, Policy, PolicyRef, Rule, Subject
+from netprobe.policies.networkpolicy import dump_policy
 from netprobe.run.copied import copied
 from netprobe.simulate import CALICO, Simulator
 from tests.run.crowd import pod
@@ -38,10 +39,7 @@ def test_a_copy_names_the_flows_that_hang_on_the_name_of_a_namespace() -> None:
     web = PodRef("shop", "web")
     hangs, stays = Flow(web, PodRef("data", "one"), 80), Flow(web, PodRef("data", "two"), 80)
     simulated = Simulator(cluster).matrix([hangs, stays])
-    manifests = {
-        policy.ref: {"metadata": {"name": policy.ref.name}, "spec": {"podSelector": {}}}
-        for policy in cluster.policies
-    }
+    manifests = {policy.ref: dump_policy(policy) for policy in cluster.policies}
     made = copied(cluster, simulated, manifests, "r1")
     assert dict(made.names) == {"shop": "netprobe-r1-shop", "data": "netprobe-r1-data"}
     labels = {one.name: one.labels for one in made.namespaces}

@@ -72,8 +72,7 @@ FORM = {
             "suite.yaml:23:10: steps[1].do[0].label: Invalid value: {…}: name either a namespace or a pod",
             "suite.yaml:24:9: steps[1].do[1]: Invalid value: {}: needs exactly one of label, annotate, apply, delete",
             "suite.yaml:25:38: steps[1].do[2].label.set.x: Invalid value: 1: must be a string, not a number; put it in quotes",
-            "suite.yaml:26:10: steps[1].do[3].delete.networkpolicy: Required value",
-            'suite.yaml:26:19: steps[1].do[3].delete.pod: unknown field "pod"',
+            'suite.yaml:26:19: steps[1].do[3].delete.pod: Invalid value: "pod": not a policy kind such as networkpolicy',
         ],
     ),
 }
@@ -165,7 +164,7 @@ POLICIES = {
     "what is no policy": (
         "policies: [p.yaml]\n",
         {"p": "apiVersion: v1\nkind: Pod\nmetadata: {name: p}\n"},
-        ["p.yaml:2:1: kind: a suite applies NetworkPolicies only; this is a Pod"],
+        ["p.yaml:2:1: kind: a suite applies policies, tiers and network sets; this is a Pod"],
     ),
     "another CNI's": (
         "policies: [p.yaml]\n",

@@ -1,0 +1,63 @@
+"""The records of policy kinds in a cluster: put in, replaced, taken out."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import replace
+
+from netprobe.model.cluster import Cluster
+from netprobe.model.policy import NetworkSet, Policy, PolicyRef, Staged, Tier, tier_name
+from netprobe.policies.kinds import Record
+
+TIER, NETWORK_SET, GLOBAL_NETWORK_SET = "Tier", "NetworkSet", "GlobalNetworkSet"
+
+
+def ref_of(record: Record) -> PolicyRef:
+    """The identity of the object that a record was read from."""
+    match record:
+        case Policy(ref=ref):
+            return ref
+        case Staged(policy, _, kind):
+            return replace(policy.ref, kind=kind)
+        case Tier(name):
+            return PolicyRef("", name, TIER)
+        case NetworkSet(namespace, name):
+            return PolicyRef(namespace, name, NETWORK_SET if namespace else GLOBAL_NETWORK_SET)
+
+
+def with_records(cluster: Cluster, records: Iterable[Record]) -> Cluster:
+    """The cluster with these records, each in place of the one of the same identity."""
+    new: dict[PolicyRef, Record] = {ref_of(record): record for record in records}
+    tiers = {tier_name(tier.name): tier for tier in cluster.tiers}
+    kept: list[Record] = [*cluster.policies, *cluster.staged, *cluster.network_sets]
+    merged: list[Record] = [new.pop(ref_of(record), record) for record in kept]
+    merged += new.values()
+    for record in merged:
+        if isinstance(record, Tier):
+            name = tier_name(record.name)
+            tiers[name] = replace(record, name=name)
+    return replace(
+        cluster,
+        policies=tuple(one for one in merged if isinstance(one, Policy)),
+        staged=tuple(one for one in merged if isinstance(one, Staged)),
+        network_sets=tuple(one for one in merged if isinstance(one, NetworkSet)),
+        tiers=tuple(tiers.values()),
+    )
+
+
+def without(cluster: Cluster, ref: PolicyRef) -> Cluster | None:
+    """The cluster without one record; None if there is none of that identity."""
+    found = replace(
+        cluster,
+        policies=tuple(one for one in cluster.policies if ref_of(one) != ref),
+        staged=tuple(one for one in cluster.staged if ref_of(one) != ref),
+        network_sets=tuple(one for one in cluster.network_sets if ref_of(one) != ref),
+        tiers=tuple(one for one in cluster.tiers if ref_of(one) != ref),
+    )
+    return None if found == cluster else found
+
+
+def refs(cluster: Cluster, kind: str) -> list[PolicyRef]:
+    """The identities of the records of a kind, sorted."""
+    records: list[Record] = [*cluster.policies, *cluster.staged, *cluster.network_sets, *cluster.tiers]
+    return sorted(ref for ref in map(ref_of, records) if ref.kind == kind)
