@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import click
@@ -11,7 +12,7 @@ from netprobe.cli.command import Command
 from netprobe.cli.flags import ClusterFlags, cluster_options
 from netprobe.cli.invoke import say
 from netprobe.cli.options import examples
-from netprobe.errors import NetprobeError
+from netprobe.errors import NetprobeError, UsageError
 
 if TYPE_CHECKING:
     from netprobe.probe import Cleaned
@@ -21,36 +22,72 @@ if TYPE_CHECKING:
 @click.command(cls=Command)
 @cluster_options
 @click.option("--run", metavar="ID", help="Remove only what this run left.")
+@click.option(
+    "--by-label",
+    is_flag=True,
+    help="With --run: also remove objects that only carry the label of this run, without proof that netprobe "
+    "created them.",
+)
 @click.option("--dry-run", is_flag=True, help="Print what would be removed, and remove nothing.")
 @examples("""
 netprobe clean                       # this machine: labs of killed runs, and killed runs on named labs
 netprobe clean --context kind-kind   # a cluster: everything that dead runs left
 netprobe clean --context kind-kind --run 3f2a9c01 --dry-run
+netprobe clean --context kind-kind --run 3f2a9c01 --by-label
 """)
 @click.pass_context
 def command(
     ctx: click.Context,
     cluster: ClusterFlags,
     run: str | None,
+    by_label: bool,
     dry_run: bool,
 ) -> int:
     """Remove what killed runs left behind; runs that are alive are spared.
 
-    Only objects with a run's label are ever deleted. Without --kubeconfig or --context, this cleans the labs
-    of this machine.
+    An object is removed if the record of its run names it and it carries the run's token. Objects that only
+    carry the label are listed, and removed with --run ID --by-label. Without --kubeconfig or --context, this
+    cleans the labs of this machine.
     """
     from netprobe.probe import Cleaned
 
+    if by_label and not run:
+        raise UsageError("--by-label needs --run: it removes what only carries the label of this one run")
+    clean = Clean(run, by_label, dry_run, cluster.request_timeout_s)
     target = cluster.choice(current=ctx.obj.plugin)
-    if target.is_ephemeral_lab:
-        found = list(_clean_labs(run, dry_run, cluster.request_timeout_s))
-    else:
-        found = [_clean(target, run, dry_run, cluster.request_timeout_s)]
+    found = list(_clean_labs(clean)) if target.is_ephemeral_lab else [clean(target)]
     _print(Cleaned.merged(found), dry_run=dry_run)
     return 0
 
 
-def _clean_labs(run: str | None, dry_run: bool, request_timeout_s: float) -> Iterator[Cleaned]:
+@dataclass(frozen=True, slots=True)
+class Clean:
+    """Cleans one cluster after another, each in the same way."""
+
+    run: str | None
+    by_label: bool
+    dry_run: bool
+    request_timeout_s: float
+
+    def __call__(self, target: ClusterChoice) -> Cleaned:
+        from netprobe.cli.progress import run_async, shown
+        from netprobe.probe import clean
+        from netprobe.run.cluster import open_cluster
+        from netprobe.run.options import RunOptions
+
+        async def cleaned() -> Cleaned:
+            with shown() as progress:
+                options = RunOptions(target, request_timeout_s=self.request_timeout_s)
+                async with open_cluster(options, progress) as cluster:
+                    progress("looking for what runs left behind")
+                    return await clean(
+                        cluster.api, self.run, by_label=self.by_label, dry_run=self.dry_run, say=say
+                    )
+
+        return run_async(cleaned())
+
+
+def _clean_labs(clean: Clean) -> Iterator[Cleaned]:
     """Clean each lab of this machine. One that ends meanwhile or only starts holds nothing of dead runs."""
     from netprobe.lab import Health, list_labs
     from netprobe.run.target import ClusterChoice
@@ -59,7 +96,7 @@ def _clean_labs(run: str | None, dry_run: bool, request_timeout_s: float) -> Ite
         if lab.name.startswith("run-"):
             continue
         try:
-            yield _clean(ClusterChoice(lab=lab.name), run, dry_run, request_timeout_s)
+            yield clean(ClusterChoice(lab=lab.name))
         except NetprobeError:
             if any(one.name == lab.name and one.health is Health.RUNNING for one in list_labs()):
                 raise
@@ -70,26 +107,15 @@ def _print(cleaned: Cleaned, *, dry_run: bool) -> None:
         print(f"{'would remove' if dry_run else 'removed'} {left}")
     for left in cleaned.spared:
         print(f"spared {left}: {left.life.why}")
+    for left in cleaned.unproven:
+        print(
+            f"kept {left}: nothing but the label says that netprobe created it; "
+            f"netprobe clean --run {left.run} --by-label removes it"
+        )
     if cleaned.unlisted:
         say(
             f"these credentials may not list {', '.join(cleaned.unlisted)} objects in all namespaces: "
-            "leftovers of in-place runs were not searched for"
+            "of these, only what a run's record names was searched for"
         )
-    if not (cleaned.removed or cleaned.spared):
+    if not (cleaned.removed or cleaned.spared or cleaned.unproven):
         say("nothing was left behind")
-
-
-def _clean(target: ClusterChoice, run: str | None, dry_run: bool, request_timeout_s: float) -> Cleaned:
-    from netprobe.cli.progress import run_async, shown
-    from netprobe.probe import clean
-    from netprobe.run.cluster import open_cluster
-    from netprobe.run.options import RunOptions
-
-    async def cleaned() -> Cleaned:
-        with shown() as progress:
-            options = RunOptions(target, request_timeout_s=request_timeout_s)
-            async with open_cluster(options, progress) as cluster:
-                progress("looking for what runs left behind")
-                return await clean(cluster.api, run, dry_run=dry_run)
-
-    return run_async(cleaned())

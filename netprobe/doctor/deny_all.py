@@ -21,7 +21,7 @@ from netprobe.model.observation import Control, Outcome
 from netprobe.model.policy import Direction
 from netprobe.model.verdict import Verdict
 from netprobe.probe import judge
-from netprobe.probe.api import ClusterAPI
+from netprobe.probe.bench import Bench
 from netprobe.probe.netcat import Answer
 from netprobe.probe.session import Sessions
 
@@ -78,7 +78,7 @@ class DenyAllTest:
     `server_clock` is read from a policy's creation time.
     """
 
-    cluster: ClusterAPI
+    bench: Bench
     sessions: Sessions
     pairs: Sequence[PodPair]
     proven: Sequence[PodPath]
@@ -94,14 +94,14 @@ class DenyAllTest:
         """
         now = asyncio.get_running_loop().time
         ways_back = await self._ways_back()
-        self.server_clock = await server_clock(lambda: self.cluster.create(policy))
+        self.server_clock = await server_clock(lambda: self.bench.create(policy))
         begun = now()
         seen = await self._until_stopped(begun, ways_back)
         observed = await try_paths(self.sessions, observe) if observe else {}
         waited_s = now() - begun
         meta = policy["metadata"]
         try:
-            await self.cluster.delete("NetworkPolicy", meta["name"], meta["namespace"])
+            await self.bench.delete("NetworkPolicy", meta["name"], meta["namespace"])
         except NotFoundError:
             return DenyAllResult(
                 direction, {}, unknown=dict.fromkeys(self.proven, "the policy was deleted by something else")

@@ -123,7 +123,7 @@ class Examination:
         from_host = paths([host], servers) if host is not None else ()
         alone = await deny_all.baseline(sessions, from_host)
         proven = [path for path, answer in before.items() if answer.outcome is Outcome.CONNECTED]
-        experiment = deny_all.DenyAllTest(self.cluster, sessions, made, proven, self.within_s)
+        experiment = deny_all.DenyAllTest(bench, sessions, made, proven, self.within_s)
         results = {}
         for direction in Direction:
             self.progress(f"waiting for a deny-all for {direction.value} to act")

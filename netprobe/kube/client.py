@@ -11,20 +11,25 @@ from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, 
 from contextlib import aclosing, asynccontextmanager, suppress
 from typing import Any, Final
 
+import aiohttp
 from kubernetes.aio.stream import WsApiClient
 
-from netprobe.errors import ConflictError, UnreachableError
+from netprobe.errors import ClusterError, ConflictError, NotFoundError, UnreachableError
 from netprobe.kube import errors
 from netprobe.kube.exec import open_exec
+from netprobe.kube.resources import RESOURCES
 from netprobe.kube.served import ServedKinds
-from netprobe.kube.transport import RateLimit, Transport
+from netprobe.kube.transport import TRIES, RateLimit, Transport
 from netprobe.model.flow import PodRef
 from netprobe.model.objects import Object
 from netprobe.probe.api import LOST_S, Event, Execution
 from netprobe.probe.deciding import key_of
+from netprobe.probe.ownership import TOKEN
 
 _PAGE: Final = 500
 _WATCH_S: Final = 240  # how long one watch request lasts before the next
+_LONGEST_EVENT: Final = 16 * 2**20  # bytes; etcd takes objects of 1.5 MiB
+_APPLY_TRIES: Final = 5
 _AT_ONCE: Final = {"gracePeriodSeconds": 0}
 _CLOSE_S: Final = 2.0  # how long connections may take to close
 
@@ -34,6 +39,25 @@ def selector(labels: Mapping[str, str | None] | None) -> str | None:
     if not labels:
         return None
     return ",".join(key if value is None else f"{key}={value}" for key, value in labels.items())
+
+
+def _token(obj: Object) -> str | None:
+    """The token of the run that the object says it belongs to."""
+    token = (obj["metadata"].get("annotations") or {}).get(TOKEN)
+    return str(token) if token else None
+
+
+async def _lines(response: aiohttp.ClientResponse, what: str) -> AsyncIterator[bytes]:
+    """The lines of a stream. CutAnswerError if the last one has no end, or one is longer than any object."""
+    rest = b""
+    async for piece in response.content.iter_any():
+        *lines, rest = (rest + piece).split(b"\n")
+        for line in lines:
+            yield line
+        if len(rest) > _LONGEST_EVENT:
+            break
+    if rest:
+        raise errors.CutAnswerError(what)
 
 
 def _is_open(socket: Any) -> bool:
@@ -74,21 +98,63 @@ class KubeCluster:
         return (await self._list(kind, namespace, labels))[0]
 
     async def create(self, obj: Object) -> Object:
+        if RESOURCES[key_of(obj)].is_review:
+            return await self._post(obj, twice=True)
+        if _token(obj) is None:  # it could not be told from an object of others
+            return await self._post(obj)
+        failure: ClusterError | None = None  # of the request before
+
+        async def once() -> Object:
+            nonlocal failure
+            refused = isinstance(failure, errors.ApiStatusError) and failure.did_nothing
+            if failure and not refused and (made := await self._made(obj)):
+                return made
+            try:
+                return await self._post(obj, tries=1)
+            except ConflictError:
+                if failure and (made := await self._made(obj)):
+                    return made
+                raise
+            except ClusterError as e:
+                failure = e
+                raise
+
+        return await self._transport.repeated(once, twice=True)
+
+    async def _post(self, obj: Object, *, twice: bool = False, tries: int = TRIES) -> Object:
+        return await self._request(
+            "POST", key_of(obj), obj["metadata"].get("namespace"), body=obj, twice=twice, tries=tries
+        )
+
+    async def _made(self, obj: Object) -> Object | None:
+        """The object as it is, if an earlier request created it: it has the same token and is not going."""
         meta = obj["metadata"]
-        return await self._request("POST", key_of(obj), meta.get("namespace"), body=obj)
+        with suppress(NotFoundError):
+            found = await self.get(key_of(obj), meta["name"], meta.get("namespace"))
+            if _token(found) == _token(obj) and "deletionTimestamp" not in found["metadata"]:
+                return found
+        return None
 
     async def replace(self, obj: Object) -> Object:
         meta = obj["metadata"]
-        key = key_of(obj)
-        return await self._request("PUT", key, meta.get("namespace"), meta["name"], body=obj)
+        return await self._request(
+            "PUT",
+            key_of(obj),
+            meta.get("namespace"),
+            meta["name"],
+            body=obj,
+            twice="resourceVersion" in meta,
+        )
 
-    async def apply(self, obj: Object) -> Object:
+    async def apply(self, obj: Object, *, may_replace: Callable[[Object], bool] = lambda _: True) -> Object:
         meta = obj["metadata"]
-        for _ in range(3):
+        for _ in range(_APPLY_TRIES):
             try:
-                return await self.create(obj)
+                return await self._post(obj, twice=True)
             except ConflictError:
                 current = await self.get(key_of(obj), meta["name"], meta.get("namespace"))
+            if not may_replace(current):
+                raise ConflictError(f"{obj['kind']} {meta['name']} already exists and belongs to others")
             version = current["metadata"]["resourceVersion"]
             with suppress(ConflictError):
                 return await self.replace({**obj, "metadata": {**meta, "resourceVersion": version}})
@@ -98,9 +164,16 @@ class KubeCluster:
         return await self._request("PATCH", kind, namespace, name, body=patch)
 
     async def delete(
-        self, kind: str, name: str, namespace: str | None = None, *, at_once: bool = False
+        self,
+        kind: str,
+        name: str,
+        namespace: str | None = None,
+        *,
+        uid: str | None = None,
+        at_once: bool = False,
     ) -> None:
-        await self._request("DELETE", kind, namespace, name, query=_AT_ONCE if at_once else None)
+        body = {"preconditions": {"uid": uid}} if uid is not None else None
+        await self._request("DELETE", kind, namespace, name, body=body, query=_AT_ONCE if at_once else None)
 
     async def delete_all(
         self, kind: str, namespace: str, labels: Mapping[str, str | None], *, unstarted: bool = False
@@ -113,7 +186,7 @@ class KubeCluster:
     ) -> AsyncGenerator[Event, None]:
         now = asyncio.get_running_loop().time
         lost: float | None = None  # since when the server was not reached
-        while True:  # from the start, and again if the known version has expired (410)
+        while True:  # from the start, and again if the known version has expired
             objects, version = await self._list(kind, namespace, labels)
             for obj in objects:
                 yield Event("ADDED", obj)
@@ -121,15 +194,16 @@ class KubeCluster:
                 try:
                     async with aclosing(self._watch_once(kind, namespace, labels, version)) as events:
                         async for event in events:
-                            if event.type == "ERROR":
-                                version = ""
-                                break
-                            version = event.object["metadata"]["resourceVersion"]
-                            if event.type != "BOOKMARK":
+                            seen = event.object["metadata"]["resourceVersion"]
+                            if event.type != "BOOKMARK" and seen != version:  # else it came twice
                                 yield event
-                except UnreachableError:  # a broken watch continues at its last version
+                            version = seen
+                except errors.ExpiredError:
+                    version = ""
+                except (UnreachableError, errors.CutAnswerError, errors.ApiStatusError) as e:
+                    # A broken watch continues at its last version.
                     lost = now() if lost is None or self._transport.answered_at > lost else lost
-                    if now() - lost >= LOST_S:
+                    if now() - lost >= LOST_S and not isinstance(e, errors.CutAnswerError):
                         raise
                 await asyncio.sleep(0.1)  # no busy loop with a server that ends watches at once
 
@@ -144,9 +218,9 @@ class KubeCluster:
         finally:
             await execution.close()
 
-    async def raw(self, path: str) -> Any:
-        """GET a path that is not a resource ("/version"), once: an aggregated API may be down for good."""
-        return await self._transport.json("GET", path, f"get {path}", retry=False)
+    async def raw(self, path: str) -> Object:
+        """GET a path that is not a resource ("/version"), with few tries: an aggregated API may be down."""
+        return await self._transport.json("GET", path, f"get {path}", tries=3)
 
     async def _list(
         self, kind: str, namespace: str | None, labels: Mapping[str, str | None] | None
@@ -156,11 +230,16 @@ class KubeCluster:
         head = {"apiVersion": resource.api_version, "kind": resource.kind}
         query: dict[str, Any] = {"limit": _PAGE, "labelSelector": selector(labels)}
         while True:
-            page = await self._request("GET", kind, namespace, query=query)
+            try:
+                page = await self._request("GET", kind, namespace, query=query)
+            except errors.ExpiredError:  # the rest of the list is gone: from the start
+                objects, query["continue"] = [], None
+                continue
             objects += [{**head, **item} for item in page.get("items") or ()]
-            query["continue"] = page["metadata"].get("continue")
+            meta = page.get("metadata") or {}
+            query["continue"] = meta.get("continue")
             if not query["continue"]:
-                return objects, str(page["metadata"].get("resourceVersion") or "")
+                return objects, str(meta.get("resourceVersion") or "")
 
     async def _watch_once(
         self, kind: str, namespace: str | None, labels: Mapping[str, str | None] | None, version: str
@@ -181,9 +260,18 @@ class KubeCluster:
             if response.connection and response.connection.transport:
                 self._remember(response.connection.transport.get_extra_info("socket"))
             with errors.wire_errors(what, self.server):
-                async for line in response.content:
-                    event = self._transport.parse(line, what)
-                    yield Event(event["type"], event["object"])
+                async for line in _lines(response, what):
+                    yield self._event(line, what)
+
+    def _event(self, line: bytes, what: str) -> Event:
+        """One event. ExpiredError if it says that the watch cannot continue, CutAnswerError if it is cut."""
+        found = self._transport.parse(line, what)
+        match found:
+            case {"type": "ERROR"}:
+                raise errors.ExpiredError(f"cannot {what}: {found.get('object')}")
+            case {"type": str(), "object": {"metadata": {"resourceVersion": str()}}}:
+                return Event(found["type"], found["object"])
+        raise errors.CutAnswerError(what)
 
     async def _request(
         self,
@@ -194,14 +282,17 @@ class KubeCluster:
         *,
         body: Object | None = None,
         query: Mapping[str, Any] | None = None,
+        twice: bool | None = None,
+        tries: int = TRIES,
     ) -> Object:
         resource = await self._served.resource(kind)
         if body is not None and "kind" in body and resource.versions:
             body = {**body, "apiVersion": resource.api_version}
         subject = name or (body["metadata"].get("name") if body else None)
         what = errors.of_request(method, resource.plural, namespace, subject)
+        path = resource.path(namespace, name)
         return await self._transport.json(
-            method, resource.path(namespace, name), what, query=query, body=body
+            method, path, what, query=query, body=body, twice=twice, tries=tries
         )
 
     async def close(self) -> None:

@@ -27,6 +27,34 @@ class ApiStatusError(ClusterError):
         self.status = status
         self.retry_after_s = retry_after_s
 
+    @property
+    def did_nothing(self) -> bool:
+        """Whether the server refused the request before it could have an effect."""
+        return self.status in {429, 503}
+
+
+class NoConnectionError(UnreachableError):
+    """There is no connection to the server: nothing was sent."""
+
+
+class NoAnswerError(UnreachableError):
+    """No answer within the request timeout: the request may have had an effect."""
+
+
+class BrokenConnectionError(UnreachableError):
+    """The connection broke before there was an answer: the request may have had an effect."""
+
+
+class CutAnswerError(ClusterError):
+    """The answer has no end: the request may have had an effect."""
+
+    def __init__(self, what: str) -> None:
+        super().__init__(f"cannot {what}: the API server's answer was cut off")
+
+
+class ExpiredError(ClusterError):
+    """The server has forgotten the version that a list or a watch was to continue from (410)."""
+
 
 class UnauthorizedError(ForbiddenError):
     """The server does not accept the credentials; renewed ones may help."""
@@ -49,13 +77,12 @@ def from_status(
             )
         case 403:
             return ForbiddenError(f"cannot {what}: {_admission(message) or _forbidden(message)}")
-        case 404:
-            return NotFoundError(f"cannot {what}: {message}")
-        case 409:
-            return ConflictError(f"cannot {what}: {message}")
+        case 404 | 409 | 410:
+            kinds = {404: NotFoundError, 409: ConflictError, 410: ExpiredError}
+            return kinds[status](f"cannot {what}: {message}")
     refused_by = _admission(message) if status in {400, 422} else None
-    kind = ForbiddenError if refused_by else ClusterError
-    return kind(f"cannot {what}: {refused_by or f'{_refusal(status)}: {message}'}")
+    refused = ForbiddenError if refused_by else ClusterError
+    return refused(f"cannot {what}: {refused_by or f'{_refusal(status)}: {message}'}")
 
 
 def _refusal(status: int) -> str:
@@ -122,21 +149,25 @@ def wire_errors(what: str, host: str) -> Iterator[None]:
     try:
         yield
     except aiohttp.ClientConnectorCertificateError as e:
-        raise UnreachableError(
+        raise NoConnectionError(
             f"cannot {what}: the certificate of {host} does not verify ({_brief(e.certificate_error)}); "
             "check certificate-authority in the kubeconfig"
         ) from e
     except (aiohttp.ClientConnectorSSLError, ssl.SSLError) as e:
-        raise UnreachableError(f"cannot {what}: no TLS connection to {host}: {_brief(e)}") from e
+        raise NoConnectionError(f"cannot {what}: no TLS connection to {host}: {_brief(e)}") from e
     except aiohttp.ClientConnectorError as e:
-        raise UnreachableError(
+        raise NoConnectionError(
             f"cannot {what}: no connection to {host}: {_brief(e.os_error)}; is the cluster running, and is "
             "it the right --context?"
         ) from e
+    except aiohttp.ConnectionTimeoutError as e:
+        raise NoConnectionError(f"cannot {what}: no connection to {host} in time") from e
     except TimeoutError as e:
-        raise UnreachableError(f"cannot {what}: no answer from {host} in time; see --request-timeout") from e
+        raise NoAnswerError(f"cannot {what}: no answer from {host} in time; see --request-timeout") from e
+    except aiohttp.ClientPayloadError as e:
+        raise CutAnswerError(what) from e
     except (aiohttp.ClientError, OSError) as e:
-        raise UnreachableError(f"cannot {what}: the connection to {host} broke: {_brief(e)}") from e
+        raise BrokenConnectionError(f"cannot {what}: the connection to {host} broke: {_brief(e)}") from e
 
 
 def _brief(error: BaseException) -> str:

@@ -27,6 +27,11 @@ class ResourceType:
         """The API group; "" for the core group."""
         return self.api_version.rpartition("/")[0]
 
+    @property
+    def is_review(self) -> bool:
+        """Whether creating it only asks a question: nothing is stored."""
+        return self.kind.endswith("Review")
+
     def path(self, namespace: str | None = None, name: str | None = None) -> str:
         """Path of a collection, or of one object. Without a namespace: that of the whole cluster."""
         parts = ["apis" if self.group else "api", self.api_version]

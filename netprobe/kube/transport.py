@@ -2,9 +2,14 @@
 
 What may be repeated is decided here and nowhere else:
 
-    429, 503                  the server did nothing: any request is repeated
-    an exec that did not open  nothing was started: it is opened again
-    everything else           may have had an effect: it is reported, and the caller decides
+    429, 503, no connection    the server did nothing: any request is repeated
+    500, 502, 504, a broken connection, no answer or one that is cut off
+                               may have had an effect: only requests that may be sent twice are repeated
+    an exec that did not open  opened again: probes may be started twice
+
+Requests that may be sent twice: get, list, delete, merge patch, reviews, and an update of a known version,
+which conflicts the second time. After a failed create, client.py looks whether the object is there.
+A server that never answered is not waited for: it may be the wrong one.
 """
 
 from __future__ import annotations
@@ -29,12 +34,9 @@ CONNECT_S: Final = 10.0
 """How long a TCP connection to the server may take."""
 
 
-def _did_nothing(error: BaseException) -> bool:
-    return isinstance(error, errors.ApiStatusError) and error.status in {429, 503}
-
-
-def _did_not_start(error: BaseException) -> bool:
-    return isinstance(error, ClusterError) and not isinstance(error, NotFoundError | ForbiddenError)
+TRIES: Final = 6
+RECONNECT_S: Final = 10.0
+"""How long a server that has answered before is tried again if there is no connection to it."""
 
 
 def _wait(state: tenacity.RetryCallState) -> float:
@@ -44,18 +46,24 @@ def _wait(state: tenacity.RetryCallState) -> float:
     return min(30.0, wanted) if wanted is not None else min(5.0, 0.1 * 2.0**state.attempt_number)
 
 
-REQUESTS: Final = tenacity.AsyncRetrying(
-    retry=tenacity.retry_if_exception(_did_nothing),
-    wait=_wait,
-    stop=tenacity.stop_after_attempt(6),
-    reraise=True,
-)
-EXECS: Final = tenacity.AsyncRetrying(
-    retry=tenacity.retry_if_exception(_did_not_start),
-    wait=_wait,
-    stop=tenacity.stop_after_attempt(3),
-    reraise=True,
-)
+def _stop(tries: int) -> Callable[[tenacity.RetryCallState], bool]:
+    def enough(state: tenacity.RetryCallState) -> bool:
+        match state.outcome.exception() if state.outcome else None:
+            case errors.NoConnectionError():
+                return state.idle_for >= RECONNECT_S
+            case errors.NoAnswerError():  # each try takes all of the request timeout
+                return state.attempt_number >= 2
+        return state.attempt_number >= tries
+
+    return enough
+
+
+def _did_not_start(error: BaseException) -> bool:
+    return isinstance(error, ClusterError) and not isinstance(error, NotFoundError | ForbiddenError)
+
+
+REQUESTS: Final = tenacity.AsyncRetrying(wait=_wait, stop=_stop(TRIES), reraise=True)
+EXECS: Final = REQUESTS.copy(retry=tenacity.retry_if_exception(_did_not_start))
 
 
 class RateLimit:
@@ -112,30 +120,57 @@ class Transport:
         *,
         query: Mapping[str, Any] | None = None,
         body: Object | None = None,
-        retry: bool = True,
+        twice: bool | None = None,
+        tries: int = TRIES,
     ) -> Object:
-        """Send a request and read the object in the answer; `what` describes it in errors. ClusterError."""
+        """Send a request and read the object in the answer; `what` describes it in errors. ClusterError.
+
+        `twice`: it may be sent twice; None: if its method says so.
+        """
 
         async def once() -> Object:
             async with self.response(method, path, what, query=query, body=body) as response:
                 with errors.wire_errors(what, self.server):
                     text = await response.text()
-            answer = self.parse(text, what)
-            if not isinstance(answer, dict):
-                raise ClusterError(f"cannot {what}: the answer is not an object")
-            return answer
+            return self.parse(text, what)
 
-        result: Object = await (REQUESTS(once) if retry else once())
+        safe = method in {"GET", "DELETE", "PATCH"} if twice is None else twice
+        return await self.repeated(once, twice=safe, tries=tries)
+
+    async def repeated(self, send: Callable[[], Awaitable[T]], *, twice: bool, tries: int = TRIES) -> T:
+        """Await `send()` until it succeeds, as often as is safe and useful."""
+
+        def again(error: BaseException) -> bool:
+            match error:
+                case errors.ApiStatusError():
+                    return twice or error.did_nothing
+                case errors.NoConnectionError():
+                    return bool(self.answered_at)
+                case errors.NoAnswerError():
+                    return twice and bool(self.answered_at)
+                case errors.BrokenConnectionError() | errors.CutAnswerError():
+                    return twice
+            return False
+
+        result: T = await REQUESTS.copy(
+            retry=tenacity.retry_if_exception(again),
+            stop=_stop(tries),
+        )(send)
         return result
 
-    def parse(self, text: str | bytes, what: str) -> Any:
-        """JSON from the server; ClusterError if it is something else."""
+    def parse(self, text: str | bytes, what: str) -> Object:
+        """The JSON object in an answer. CutAnswerError, or ClusterError if it is something else."""
         try:
-            return json.loads(text)
+            answer = json.loads(text)
         except ValueError as e:
+            if not text.strip() or text.lstrip()[:1] in {"{", b"{"}:
+                raise errors.CutAnswerError(what) from e
             raise ClusterError(
                 f"cannot {what}: {self.server} answers, but not in JSON: is it an API server?"
             ) from e
+        if not isinstance(answer, dict):
+            raise ClusterError(f"cannot {what}: the answer is not an object")
+        return answer
 
     @asynccontextmanager
     async def response(

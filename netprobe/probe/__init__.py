@@ -16,8 +16,10 @@
     readiness   waiting for pods
     admission_changes  what admission changed of the pods of a run      pure
     permission  what a run must be permitted to do
+    ownership   which objects a run owns, and the proof                 pure
+    lease       shows that a run is alive, and holds its record
+    life        whether runs are alive
     cleanup     removing what runs made                                 clean()
-    lease       whether a run is alive
 
 It uses the cluster through `ClusterAPI` (api.py), which `netprobe.kube.connect` implements, and it never sees
 an expectation. A run with steps:

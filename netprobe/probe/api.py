@@ -7,7 +7,7 @@ netprobe.errors, and none waits longer than the implementation's request timeout
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from typing import Final, Protocol
@@ -78,8 +78,11 @@ class ClusterAPI(Protocol):
         """Update an object that exists; with a `resourceVersion` only if it is still that version."""
         ...
 
-    async def apply(self, obj: Object) -> Object:
-        """Create the object, or replace it if it exists."""
+    async def apply(self, obj: Object, *, may_replace: Callable[[Object], bool] = ...) -> Object:
+        """Create the object, or replace it if it exists.
+
+        ConflictError if it exists and `may_replace` is false for it.
+        """
         ...
 
     async def patch(self, kind: str, name: str, namespace: str | None, patch: Object) -> Object:
@@ -87,11 +90,18 @@ class ClusterAPI(Protocol):
         ...
 
     async def delete(
-        self, kind: str, name: str, namespace: str | None = None, *, at_once: bool = False
+        self,
+        kind: str,
+        name: str,
+        namespace: str | None = None,
+        *,
+        uid: str | None = None,
+        at_once: bool = False,
     ) -> None:
         """NotFoundError if it does not exist. Returns before the object is gone.
 
-        `at_once`: a pod is removed without waiting for its node.
+        `uid`: only this object; ConflictError if there is another one of that name. `at_once`: a pod is
+        removed without waiting for its node.
         """
         ...
 

@@ -19,9 +19,10 @@ from typing import Any, Final, Self
 from netprobe.errors import ClusterError, ConflictError, ForbiddenError, NotFoundError, WorkbenchError
 from netprobe.model.flow import ContainerPort, End, PodRef, Protocol
 from netprobe.model.objects import Object
-from netprobe.probe import admission_changes, cleanup, lease, permission, run_objects
+from netprobe.probe import admission_changes, cleanup, lease, life, permission, run_objects
 from netprobe.probe.api import ClusterAPI
 from netprobe.probe.canary import Canaries
+from netprobe.probe.ownership import ObjectRef, Record
 from netprobe.probe.permission import Permission
 from netprobe.probe.plan import Station
 from netprobe.probe.readiness import PodReadiness, is_ready
@@ -53,7 +54,7 @@ class Bench(ABC):
     there are none; `warnings`, sentences on what admission added that changes what a probe means.
 
     `disposable`: the cluster ends with the run, so nothing has to be removed from it, and the run is its
-    administrator. `guests_elsewhere`: something of the run is in namespaces that are not its own.
+    administrator.
 
     Entering raises ForbiddenError (a permission is missing; nothing was made), ConflictError (a namespace
     belongs to others), WorkbenchError (a pod never became ready) or another ClusterError; nothing of
@@ -68,7 +69,6 @@ class Bench(ABC):
         run: str | None = None,
         steps: bool = False,
         disposable: bool = False,
-        guests_elsewhere: bool = False,
         options: PodOptions | None = None,
         deadlines: Deadlines | None = None,
         progress: Progress = lambda _: None,
@@ -81,11 +81,13 @@ class Bench(ABC):
         self._permissions = permissions
         self._steps = steps
         self._disposable = disposable
-        self._guests_elsewhere = guests_elsewhere
         self._options = options or PodOptions()
         self._deadlines = deadlines or Deadlines()
         self._progress = progress
         self._stack = AsyncExitStack()
+        self._record = Record(self.run)
+        self._recording = asyncio.Lock()
+        self._recorded: frozenset[ObjectRef] | None = None  # in the Lease; None while there is none
 
     async def __aenter__(self) -> Self:
         if not self._disposable:
@@ -106,6 +108,43 @@ class Bench(ABC):
     async def _build(self) -> None:
         """Make everything; what fails half-way is removed by the caller."""
 
+    async def create(self, obj: Object) -> Object:
+        """Create an object with the run's label and token, recorded first. ConflictError if it exists."""
+        await self._note(ObjectRef.of(obj))
+        return await self._cluster.create(self._record.mark(obj))
+
+    async def apply(self, obj: Object) -> None:
+        """Create an object, or replace it. ConflictError if it exists and belongs to others."""
+        ref = ObjectRef.of(obj)
+        await self._note(ref)
+        inside = self._record.covers(ref)
+        await self._cluster.apply(
+            self._record.mark(obj), may_replace=lambda found: inside or self._record.proves(found)
+        )
+
+    async def delete(self, kind: str, name: str, namespace: str | None = None) -> None:
+        """Delete an object. NotFoundError if it does not exist, ConflictError if it is not the run's."""
+        ref = ObjectRef(kind, namespace, name)
+        uid = None if self._record.covers(ref) else (await self._own(ref))["uid"]
+        await self._cluster.delete(kind, name, namespace, uid=uid)
+
+    async def _own(self, ref: ObjectRef) -> Object:
+        """The metadata of an object outside the run's namespaces; ConflictError if it is not the run's."""
+        current = await self._cluster.get(ref.kind, ref.name, ref.namespace)
+        if not self._record.proves(current):
+            raise ConflictError(f"{ref} already exists and was not created by this run: it is left alone")
+        meta: Object = current["metadata"]
+        return meta
+
+    async def _note(self, *refs: ObjectRef) -> None:
+        """Write into the record what is about to be created outside the run's own namespaces."""
+        self._record.refs |= {ref for ref in refs if not self._record.covers(ref)}
+        async with self._recording:
+            if self._recorded is not None and not self._record.refs <= self._recorded:
+                noted = frozenset(self._record.refs)
+                await lease.write(self._cluster, self._record)
+                self._recorded = noted
+
     async def start(
         self, objects: Iterable[Object], *, until: Callable[[Object], bool] = is_ready
     ) -> Mapping[PodRef, Object]:
@@ -114,8 +153,10 @@ class Bench(ABC):
         A pod of the same name that is still being removed is waited for. WorkbenchError if one cannot
         start or the deadline is over.
         """
+        pods = tuple(objects)
+        await self._note(*map(ObjectRef.of, pods))
         async with self._starting() as readiness:
-            made = await together(*map(self._create_pod, objects))
+            made = await together(*map(self._create_pod, pods))
             return await readiness.until({ref_of(pod): pod for pod in made}, until)
 
     @asynccontextmanager
@@ -133,13 +174,15 @@ class Bench(ABC):
     async def _make_home(self) -> None:
         """Create the run's own namespace and the Lease in it that shows that the run is alive."""
         await self._create_namespace(run_namespace(self.run), {})
-        await self._stack.enter_async_context(lease.held(self._cluster, self.run))
+        await self._stack.enter_async_context(lease.held(self._cluster, self._record))
+        self._recorded = frozenset(self._record.refs)
 
     async def _create_namespace(
         self, name: str, labels: Mapping[str, str], annotations: Mapping[str, str] | None = None
     ) -> None:
         """Create a namespace of the run. One of that name that is being removed is waited for."""
         obj = run_objects.namespace(name, self.run, labels, annotations)
+        await self._note(ObjectRef.of(obj))
         now = asyncio.get_running_loop().time
         end = now() + self._deadlines.removed_s
         while not await self._created(obj):
@@ -155,7 +198,7 @@ class Bench(ABC):
     async def _created(self, obj: Object) -> bool:
         """Create an object; False if one of its name exists."""
         try:
-            await self._cluster.create(obj)
+            await self._cluster.create(self._record.mark(obj))
         except ConflictError:
             return False
         return True
@@ -168,12 +211,14 @@ class Bench(ABC):
                 f"the namespace {name} already exists and was not created by netprobe: rename it in the "
                 "suite, or remove it yourself"
             )
-        life = await cleanup.life_of(self._cluster, other)
-        if life.alive:
-            return f"the namespace {name} is in use by run {other}, which is alive: {life.why}"
+        state = (await life.lives(self._cluster, [other], self._progress))[other]
+        if state.alive:
+            return f"the namespace {name} is in use by run {other}, which is alive: {state.why}"
+        record = Record.read(state.lease) if state.lease else None
+        proven = record is not None and record.proves({"kind": "Namespace", "metadata": current})
         return (
-            f"the namespace {name} was left by run {other}, which is dead ({life.why}): "
-            f"netprobe clean --run {other} removes it"
+            f"the namespace {name} was left by run {other}, which is dead ({state.why}): "
+            f"netprobe clean --run {other}{'' if proven else ' --by-label'} removes it"
         )
 
     async def _create_pod(self, obj: Object) -> Object:
@@ -185,7 +230,7 @@ class Bench(ABC):
         frugal = False
         while True:
             try:
-                return await self._cluster.create(obj)
+                return await self._cluster.create(self._record.mark(obj))
             except ConflictError:
                 if not await self._is_leaving(ref_of(obj)):
                     raise
@@ -232,12 +277,7 @@ class Bench(ABC):
 
     async def _remove(self) -> None:
         try:
-            await cleanup.remove(
-                self._cluster,
-                self.run,
-                guests=self._guests_elsewhere,
-                deadline_s=self._deadlines.removed_s,
-            )
+            await cleanup.remove(self._cluster, self._record, deadline_s=self._deadlines.removed_s)
         finally:
             await self._stack.aclose()
 

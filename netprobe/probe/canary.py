@@ -14,7 +14,7 @@ closes the other, which the next change opens.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Collection, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, replace
 from typing import Final
@@ -111,12 +111,13 @@ def policy(namespace: str, run: str, change: int, *, pod_labels: bool = False) -
 
 @dataclass(frozen=True, slots=True)
 class Canaries:
-    """All canaries of a namespace, and the policy that they share.
+    """All canaries of a namespace, and the policy that they share. `apply` is that of the run's bench.
 
     `pod_labels`: a change is seen only once labels of pods have arrived too; needs to patch pods.
     """
 
     cluster: ClusterAPI
+    apply: Callable[[Object], Awaitable[object]]
     run: str
     namespace: str
     pairs: Sequence[Canary]
@@ -127,7 +128,7 @@ class Canaries:
         label: Object = {"metadata": {"labels": {CHANGE: str(change)}}}
         clients = [pair.client.pod for pair in self.pairs if self.pod_labels]
         await asyncio.gather(
-            self.cluster.apply(policy(self.namespace, self.run, change, pod_labels=self.pod_labels)),
+            self.apply(policy(self.namespace, self.run, change, pod_labels=self.pod_labels)),
             self.cluster.patch("Namespace", self.namespace, None, label),
             *(self.cluster.patch("Pod", name, self.namespace, label) for name in clients),
         )

@@ -1,25 +1,34 @@
-"""Removing what runs made: exactly the objects with their label, and nothing else.
+"""Removing what runs made, and nothing else.
 
-A run's own namespaces are removed as a whole. In namespaces that are not a run's own (external hosts of the
-lab, shadow pods of a run in place) each object is removed by itself, and only if it has the label.
+An object is removed if the run's record proves that it is the run's (ownership.py): its own namespaces as a
+whole, everything else (external hosts of the lab, shadow pods, policies of the whole cluster) one by one.
+The uid that was read is sent as a precondition, so a new object of the same name is safe.
+
+Objects that only carry the label, and runs without a record, are left to `clean --by-label`.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Awaitable, Callable, Iterable
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Final
 
 from netprobe.errors import ClusterError, ForbiddenError, NotFoundError, UnreachableError
 from netprobe.model.objects import Object
-from netprobe.probe import lease
+from netprobe.policies.kinds import SIMULATED
+from netprobe.probe import life
 from netprobe.probe.api import LOST_S, ClusterAPI
+from netprobe.probe.deciding import key_of
+from netprobe.probe.ownership import ObjectRef, Record
 from netprobe.probe.run_objects import RUN, run_namespace
 
-GUEST_KINDS: Final = ("Job", "Pod", "NetworkPolicy", "ConfigMap")
-"""What a run makes in namespaces that are not its own. A Job owns the others and is removed after them."""
+LABELLED_KINDS: Final = (
+    "Namespace",
+    *dict.fromkeys(("Job", "Pod", "NetworkPolicy", "ConfigMap", *(kind.key for kind in SIMULATED))),
+)
+"""The kinds that are searched for the label. What a record names is found without this list."""
 
 POLL_S: Final = 0.15
 CLEAN_S: Final = 120.0
@@ -31,7 +40,7 @@ class Leftover:
     """What one run has in the cluster. `objects` as "Namespace/x" or "Pod/ns/x"."""
 
     run: str
-    life: lease.Life
+    life: life.Life
     objects: tuple[str, ...]
 
     def __str__(self) -> str:
@@ -42,12 +51,14 @@ class Leftover:
 class Cleaned:
     """What `clean` did, or would do: `removed` of dead runs, `spared` of living ones.
 
+    `unproven`: objects that carry the label of a dead run, and nothing proves that the run made them.
     `unlisted`: kinds that these credentials may not list in the whole cluster. Only runs in place leave
     objects of these kinds behind.
     """
 
     removed: tuple[Leftover, ...] = ()
     spared: tuple[Leftover, ...] = ()
+    unproven: tuple[Leftover, ...] = ()
     unlisted: tuple[str, ...] = ()
 
     @classmethod
@@ -57,51 +68,83 @@ class Cleaned:
         return cls(
             tuple(left for one in every for left in one.removed),
             tuple(left for one in every for left in one.spared),
+            tuple(left for one in every for left in one.unproven),
             tuple(dict.fromkeys(kind for one in every for kind in one.unlisted)),
         )
 
 
 @dataclass(slots=True)
 class _Found:
+    """Objects to remove: namespaces as a whole, the others one by one."""
+
     namespaces: list[Object] = field(default_factory=list)
-    guests: list[Object] = field(default_factory=list)
+    others: list[Object] = field(default_factory=list)
+
+    @classmethod
+    def of(cls, objects: Iterable[Object]) -> _Found:
+        every = [obj for obj in objects if not ObjectRef.of(obj).is_protected]
+        namespaces = [obj for obj in every if obj["kind"] == "Namespace"]
+        names = {obj["metadata"]["name"] for obj in namespaces}
+        others = [obj for obj in every if obj["kind"] != "Namespace"]
+        return cls(namespaces, [obj for obj in others if obj["metadata"].get("namespace") not in names])
 
     @property
     def names(self) -> tuple[str, ...]:
-        return tuple(sorted(map(_name, [*self.namespaces, *self.guests])))
+        return tuple(sorted(str(ObjectRef.of(obj)) for obj in (*self.namespaces, *self.others)))
+
+    def missing(self, labelled: Iterable[Object]) -> tuple[str, ...]:
+        """The names of objects with the label that would stay, and are not about to go by themselves."""
+        names = {obj["metadata"]["name"] for obj in self.namespaces}
+        left = [obj for obj in labelled if "deletionTimestamp" not in obj["metadata"]]
+        left = [obj for obj in left if obj["metadata"].get("namespace") not in names]
+        return tuple(name for name in _Found.of(left).names if name not in self.names)
 
 
-async def life_of(cluster: ClusterAPI, run: str) -> lease.Life:
-    """Whether a run lives, by its Lease."""
-    try:
-        return lease.read(await cluster.get("Lease", lease.NAME, run_namespace(run)), lease.utc_now())
-    except NotFoundError:
-        return lease.Life(False, "it holds no Lease")
-
-
-async def clean(cluster: ClusterAPI, run: str | None = None, *, dry_run: bool = False) -> Cleaned:
+async def clean(
+    cluster: ClusterAPI,
+    run: str | None = None,
+    *,
+    by_label: bool = False,
+    dry_run: bool = False,
+    say: Callable[[str], None] = lambda _: None,
+) -> Cleaned:
     """Remove what dead runs left (all of them, or one), and wait until it is gone.
 
+    `by_label`: also what only carries the label. `say` gets a line if this waits for a sign of life.
     ClusterError that names what is left at the deadline, if anything is.
     """
     unlisted: set[str] = set()
-    found = await _find(cluster, run, unlisted=unlisted)
-    left = [Leftover(r, await life_of(cluster, r), found[r].names) for r in sorted(found)]
-    dead = tuple(item for item in left if not item.life.alive)
-    if dead and not dry_run:
-        async with asyncio.TaskGroup() as group:
-            for item in dead:
-                group.create_task(remove(cluster, item.run, deadline_s=CLEAN_S))
-    alive = tuple(item for item in left if item.life.alive)
-    return Cleaned(dead, alive, tuple(kind for kind in GUEST_KINDS if kind in unlisted))
+    labelled = await _labelled(cluster, run, unlisted)
+    alive = await life.lives(cluster, sorted(labelled), say)
+    spared = [Leftover(one, alive[one], _Found.of(labelled[one]).names) for one in alive if alive[one].alive]
+    removed, unproven = [], []
+    async with asyncio.TaskGroup() as group:
+        for one in (one for one in alive if not alive[one].alive):
+            lease = alive[one].lease
+            find = _finder(cluster, one, Record.read(lease) if lease else None, by_label=by_label)
+            found = await find()
+            if found.names:
+                removed.append(Leftover(one, alive[one], found.names))
+            if rest := found.missing(labelled[one]):
+                unproven.append(Leftover(one, alive[one], rest))
+            if found.names and not dry_run:
+                group.create_task(_remove(cluster, one, find, CLEAN_S))
+    kinds = tuple(kind for kind in LABELLED_KINDS if kind in unlisted)
+    return Cleaned(tuple(removed), tuple(spared), tuple(unproven), kinds)
 
 
-async def remove(cluster: ClusterAPI, run: str, *, guests: bool = True, deadline_s: float = 60.0) -> None:
-    """Remove everything with the run's label, and wait until it is gone.
+async def remove(cluster: ClusterAPI, record: Record, *, deadline_s: float = 60.0) -> None:
+    """Remove everything that is proven to be the run's, and wait until it is gone.
 
-    `guests` False: the run made objects in namespaces of its own only. A request that fails is repeated until
-    the deadline, or until the server was not reached for `LOST_S`; then ClusterError, naming what is left.
+    A request that fails is repeated until the deadline, or until the server was not reached for `LOST_S`.
+    ClusterError that names what is left then.
     """
+    await _remove(cluster, record.run, _finder(cluster, record.run, record), deadline_s)
+
+
+async def _remove(
+    cluster: ClusterAPI, run: str, find: Callable[[], Awaitable[_Found]], deadline_s: float
+) -> None:
     left: tuple[str, ...] = ("everything",)
     why = ""
     now = asyncio.get_running_loop().time
@@ -110,11 +153,11 @@ async def remove(cluster: ClusterAPI, run: str, *, guests: bool = True, deadline
         async with asyncio.timeout(deadline_s):
             while lost is None or now() - lost < LOST_S:
                 try:
-                    found = (await _find(cluster, run, guests=guests)).get(run)
-                    if found is None:
+                    found = await find()
+                    if not found.names:
                         return
                     left, lost = found.names, None
-                    await _delete(cluster, found)
+                    await _delete(cluster, run, found)
                 except ClusterError as e:
                     why = f" ({e})"
                     lost = (lost or now()) if isinstance(e, UnreachableError) else None
@@ -128,60 +171,92 @@ async def remove(cluster: ClusterAPI, run: str, *, guests: bool = True, deadline
     )
 
 
-async def _find(
-    cluster: ClusterAPI, run: str | None, *, guests: bool = True, unlisted: set[str] | None = None
-) -> dict[str, _Found]:
-    """Everything with the label, by run; kinds that may not be listed are added to `unlisted`."""
-    labels = {RUN: run}
+def _finder(
+    cluster: ClusterAPI, run: str, record: Record | None, *, by_label: bool = False
+) -> Callable[[], Awaitable[_Found]]:
+    """A function that finds what to remove of a run, as it is at the moment."""
+
+    async def find() -> _Found:
+        objects = [] if record is None else await _owned(cluster, record)
+        if by_label:
+            known = {ObjectRef.of(obj) for obj in objects}
+            labelled = (await _labelled(cluster, run)).get(run, ())
+            objects += [obj for obj in labelled if ObjectRef.of(obj) not in known]
+        return _Found.of(objects)
+
+    return find
+
+
+async def _owned(cluster: ClusterAPI, record: Record) -> list[Object]:
+    """The objects that the record proves to be the run's."""
+
+    async def get(ref: ObjectRef) -> list[Object]:
+        with suppress(NotFoundError):
+            return [await cluster.get(ref.kind, ref.name, ref.namespace)]
+        return []
 
     async def find(kind: str) -> list[Object]:
         try:
-            return await cluster.find(kind, None, labels)
+            return await cluster.find(kind, None, {RUN: record.run})
+        except NotFoundError:  # the cluster does not have this kind any more
+            return []
+        except ForbiddenError:  # to list them in all namespaces
+            named = (ref for ref in record.refs if ref.kind == kind)
+            return [obj for objects in await asyncio.gather(*map(get, named)) for obj in objects]
+
+    found = await asyncio.gather(*map(find, sorted({ref.kind for ref in record.refs})))
+    return [obj for objects in found for obj in objects if record.proves(obj)]
+
+
+async def _labelled(
+    cluster: ClusterAPI, run: str | None, unlisted: set[str] | None = None
+) -> dict[str, list[Object]]:
+    """Everything with the label, by run; kinds that may not be listed are added to `unlisted`."""
+
+    async def find(kind: str) -> list[Object]:
+        try:
+            return await cluster.find(kind, None, {RUN: run})
+        except NotFoundError:  # a kind that this cluster does not have
+            return []
         except ForbiddenError:
-            if kind not in GUEST_KINDS:
+            if kind == "Namespace":
                 raise
             if unlisted is not None:
                 unlisted.add(kind)
             return []
 
-    kinds = ("Namespace", *(GUEST_KINDS if guests else ()))
-    namespaces, *others = await asyncio.gather(*map(find, kinds))
-    own = {obj["metadata"]["name"] for obj in namespaces}
-    found: dict[str, _Found] = {}
-    for obj in namespaces:
-        found.setdefault(_run(obj), _Found()).namespaces.append(obj)
-    for objects in others:
+    found: dict[str, list[Object]] = {}
+    for objects in await asyncio.gather(*map(find, LABELLED_KINDS)):
         for obj in objects:
-            if obj["metadata"]["namespace"] not in own:
-                found.setdefault(_run(obj), _Found()).guests.append(obj)
+            found.setdefault(str(obj["metadata"]["labels"][RUN]), []).append(obj)
     return found
 
 
-async def _delete(cluster: ClusterAPI, found: _Found) -> None:
+async def _delete(cluster: ClusterAPI, run: str, found: _Found) -> None:
     """Delete everything that is not being deleted already."""
     # Jobs last: deleting one through batch/v1 orphans what it owns, and if this process is killed in between,
     # what it leaves should still end by itself.
-    owners = [obj for obj in found.guests if obj["kind"] == "Job"]
-    owned = [obj for obj in found.guests if obj["kind"] != "Job"]
+    owners = [obj for obj in found.others if obj["kind"] == "Job"]
+    owned = [obj for obj in found.others if obj["kind"] != "Job"]
     for group in (owned, owners):
         await asyncio.gather(*(_delete_one(cluster, obj) for obj in group))
-    # The run's own namespace last: its Lease tells others whose the rest is.
-    homes = [obj for obj in found.namespaces if obj["metadata"]["name"] == run_namespace(_run(obj))]
+    # The run's own namespace last: the record in its Lease proves whose the rest is.
+    homes = [obj for obj in found.namespaces if obj["metadata"]["name"] == run_namespace(run)]
     others = [obj for obj in found.namespaces if obj not in homes]
     for group in (others, homes):
-        await asyncio.gather(*(_delete_namespace(cluster, obj) for obj in group))
+        await asyncio.gather(*(_delete_namespace(cluster, run, obj) for obj in group))
 
 
-async def _delete_namespace(cluster: ClusterAPI, obj: Object) -> None:
+async def _delete_namespace(cluster: ClusterAPI, run: str, obj: Object) -> None:
     """Delete a namespace, its pods first: they end while the namespace controller is still waiting.
 
     Pods that never started are deleted at once: their node may not exist, and then no kubelet ends them.
     """
     if "deletionTimestamp" not in obj["metadata"]:
         with suppress(NotFoundError):
-            name, ours = obj["metadata"]["name"], {RUN: _run(obj)}
-            await cluster.delete_all("Pod", name, ours, unstarted=True)
-            await cluster.delete_all("Pod", name, ours)
+            name = obj["metadata"]["name"]
+            await cluster.delete_all("Pod", name, {RUN: run}, unstarted=True)
+            await cluster.delete_all("Pod", name, {RUN: run})
         await _delete_one(cluster, obj)
 
 
@@ -190,13 +265,6 @@ async def _delete_one(cluster: ClusterAPI, obj: Object) -> None:
     if "deletionTimestamp" not in meta:
         with suppress(NotFoundError):
             at_once = obj["kind"] == "Pod" and (obj.get("status") or {}).get("phase") == "Pending"
-            await cluster.delete(obj["kind"], meta["name"], meta.get("namespace"), at_once=at_once)
-
-
-def _run(obj: Object) -> str:
-    return str(obj["metadata"]["labels"][RUN])
-
-
-def _name(obj: Object) -> str:
-    meta = obj["metadata"]
-    return "/".join(part for part in (obj["kind"], meta.get("namespace"), meta["name"]) if part)
+            await cluster.delete(
+                key_of(obj), meta["name"], meta.get("namespace"), uid=meta.get("uid"), at_once=at_once
+            )

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from typing import Final
 
 from netprobe.errors import ClusterError, ConflictError, NotFoundError, WorkbenchError
@@ -17,6 +18,7 @@ from netprobe.probe import admission_changes, canary, permission, run_objects
 from netprobe.probe.api import ClusterAPI
 from netprobe.probe.bench import POLL_S, Bench, Deadlines, Progress, ref_of, station, together
 from netprobe.probe.canary import Canaries, Canary
+from netprobe.probe.ownership import ObjectRef
 from netprobe.probe.permission import Permission
 from netprobe.probe.plan import Station
 from netprobe.probe.readiness import has_node, is_ready
@@ -62,7 +64,6 @@ class Workbench(Bench):
             run=run,
             steps=changes > 1,
             disposable=disposable,
-            guests_elsewhere=lab and bool(fixture.outside),
             options=options,
             deadlines=deadlines,
             progress=progress,
@@ -72,12 +73,10 @@ class Workbench(Bench):
         self.labels: Mapping[PodRef | str, Labels] = {}
         self._fixture = fixture
         self._outside = fixture.outside if lab else ()
-        self._own = {n.name for n in fixture.namespaces} | {run_namespace(self.run)}
 
     async def namespace(self, name: str, labels: Mapping[str, str]) -> None:
         """Make one more namespace of the run; one of that name that is being removed is waited for."""
         await self._create_namespace(name, labels)
-        self._own.add(name)
 
     async def remove_namespace(self, name: str) -> None:
         """Delete a namespace of the run and wait until it is gone; WorkbenchError at the deadline."""
@@ -95,16 +94,14 @@ class Workbench(Bench):
             raise WorkbenchError(f"the namespace {name} is not gone after {deadline_s:g} s") from e
 
     async def apply(self, obj: Object) -> None:
-        """Create or replace an object in a namespace of the run, with the run's label."""
-        meta = obj["metadata"]
-        self._must_own(meta.get("namespace"))
-        labels = {**(meta.get("labels") or {}), run_objects.RUN: self.run}
-        await self._cluster.apply({**obj, "metadata": {**meta, "labels": labels}})
+        """As any bench, but in namespaces of the run only."""
+        self._must_own(obj["metadata"].get("namespace"))
+        await super().apply(obj)
 
-    async def delete(self, kind: str, name: str, namespace: str) -> None:
-        """Delete an object in a namespace of the run; NotFoundError if it does not exist."""
+    async def delete(self, kind: str, name: str, namespace: str | None = None) -> None:
+        """As any bench, but in namespaces of the run only."""
         self._must_own(namespace)
-        await self._cluster.delete(kind, name, namespace)
+        await super().delete(kind, name, namespace)
 
     async def label(self, ref: PodRef | str, labels: Mapping[str, str | None]) -> None:
         """Set labels of a pod or a namespace (by name) of the run; None removes a label."""
@@ -126,24 +123,27 @@ class Workbench(Bench):
             await self._cluster.patch("Namespace", namespace, None, patch)
 
     def _must_own(self, namespace: str | None) -> None:
-        if namespace not in self._own:
+        if namespace is not None and namespace not in self._record.namespaces:
             raise ConflictError(f"the namespace {namespace} does not belong to this run: it is left alone")
 
     async def _build(self) -> None:
         self._progress("creating namespaces")
         await self._make_home()
         notes = self._fixture.annotations
+        await self._note(*(ObjectRef("Namespace", None, n.name) for n in self._fixture.namespaces))
         made = [self._create_namespace(n.name, n.labels, notes.get(n.name)) for n in self._fixture.namespaces]
         await together(*made)
         home = run_namespace(self.run)
         if self.changes:
-            await self._cluster.create(canary.policy(home, self.run, 0))
+            await self.create(canary.policy(home, self.run, 0))
         if self._outside:
-            await self._created(OUTSIDE_NAMESPACE)
+            with suppress(ConflictError):
+                await self._cluster.create(OUTSIDE_NAMESPACE)
         objects: dict[End, Object] = {p.ref: self._object(p, p.ref) for p in self._fixture.pods}
         objects |= {h.external: run_objects.external(h, self.run, self._options) for h in self._outside}
         twins = {ref: self._object(twin, ref) for ref, twin in self._fixture.twins.items()}
         everything = [*objects.values(), *twins.values()]
+        await self._note(*map(ObjectRef.of, everything))
         self._progress(f"starting {len(everything)} pods")
         async with self._starting() as readiness:
             first = await together(*map(self._create_pod, everything))
@@ -160,7 +160,9 @@ class Workbench(Bench):
         if self.changes:
             at = [[station(ref_of(pod), pods[ref_of(pod)]) for pod in pair] for pair in pairs]
             found = tuple(Canary(client=client, target=target) for target, client in at)
-            self.canaries = Canaries(self._cluster, self.run, home, found, pod_labels=self.changes > 1)
+            self.canaries = Canaries(
+                self._cluster, self.apply, self.run, home, found, pod_labels=self.changes > 1
+            )
 
     def _object(self, pod: Pod, like: PodRef) -> Object:
         """A pod of the fixture as the API takes it; `like`: itself, or the pod that it is a twin of."""

@@ -16,6 +16,7 @@ from netprobe.model.objects import Object
 from netprobe.probe import PodOptions, canary, lease, run_objects
 from netprobe.probe.guests import shadows
 from netprobe.probe.guests.conflicts import SideEffect
+from netprobe.probe.ownership import ObjectRef, Record
 from netprobe.run.copied import Copied
 from netprobe.run.in_place_plan import InPlacePlan
 
@@ -34,8 +35,15 @@ def preview_in_place(
         "# Later the policy canary opens port 9001, to a label that the run's own namespace gets, and the\n"
         "# Lease is renewed. Nothing else is changed, and all of it is removed at the end.\n"
     )
+    record = Record(run)
+    guests = (obj for obj in (made.namespace, *made.owners, *made.pods))
+    record.refs |= {ref for obj in guests if not record.covers(ref := ObjectRef.of(obj))}
     yield from _yaml(
-        [made.namespace, lease.lease(run, datetime.now(UTC)), *made.owners, made.policy, *made.pods]
+        [
+            record.mark(made.namespace),
+            lease.lease(record, datetime.now(UTC)),
+            *map(record.mark, (*made.owners, made.policy, *made.pods)),
+        ]
     )
 
 
@@ -57,7 +65,8 @@ def preview_copy(
     ]
     for index, node in enumerate(nodes):
         objects += canary.pods(home, run, node, index, options)
-    yield from _yaml([*objects, canary.policy(home, run, 0), *copied.manifests])
+    objects += [canary.policy(home, run, 0), *copied.manifests]
+    yield from _yaml(map(Record(run).mark, objects))
 
 
 def _yaml(objects: Iterable[Object]) -> Iterator[str]:

@@ -98,11 +98,11 @@ class Wrong:
     def __getattr__(self, name: str) -> Any:
         return getattr(self._cluster, name)
 
-    async def apply(self, obj: Object) -> Any:
+    async def apply(self, obj: Object, **options: Any) -> Any:
         number = re.match(r"c(\d+)-", obj["metadata"]["name"])
         if obj["kind"] == "NetworkPolicy" and number:
-            return await self._cluster.apply(mutated(obj, self._mutants[int(number[1])]))
-        return await self._cluster.apply(obj)
+            obj = mutated(obj, self._mutants[int(number[1])])
+        return await self._cluster.apply(obj, **options)
 
 
 @pytest.mark.lab

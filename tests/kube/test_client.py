@@ -7,6 +7,7 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Awaitable, Callable
 from contextlib import aclosing
 from pathlib import Path
 from typing import Any
@@ -15,10 +16,18 @@ from urllib.parse import unquote
 import pytest
 from aiohttp import WSMsgType, web
 
-from netprobe.errors import ClusterError, ForbiddenError, NotFoundError, UnreachableError, UsageError
+from netprobe.errors import (
+    ClusterError,
+    ConflictError,
+    ForbiddenError,
+    NotFoundError,
+    UnreachableError,
+    UsageError,
+)
 from netprobe.kube import client, connect, transport
 from netprobe.kube import exec as kube_exec
 from netprobe.probe.api import ExecResult
+from netprobe.probe.ownership import TOKEN
 from tests.kube.server import serving, write_kubeconfig
 
 POD = {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "a", "namespace": "x"}, "spec": {"unknown": 1}}
@@ -100,6 +109,120 @@ async def test_what_is_repeated(
         with pytest.raises(ClusterError, match=sentence):
             await cluster.create(POD)
     assert len(asked.requests) == tries == len(waits) + 1
+
+
+async def faulty(request: web.Request, fault: int | str, answer: Any) -> web.StreamResponse:
+    """Answer with a status, or break off: before the answer, within it, or so that it looks whole."""
+    if isinstance(fault, int):
+        return reply({"message": "a fault"}, fault)
+    text = json.dumps(answer).encode()
+    response = web.StreamResponse()
+    assert request.transport is not None
+    if fault == "half":
+        return web.Response(body=text[:-3], content_type="application/json")
+    if fault == "short":
+        response.content_length = len(text)
+        await response.prepare(request)
+        await response.write(text[:-3])
+    request.transport.abort()
+    return response
+
+
+CALLS: dict[str, Callable[[client.KubeCluster], Awaitable[Any]]] = {
+    "get": lambda cluster: cluster.get("Pod", "a", "x"),
+    "list": lambda cluster: cluster.find("Pod", "x"),
+    "delete": lambda cluster: cluster.delete("Pod", "a", "x"),
+    "delete all": lambda cluster: cluster.delete_all("Pod", "x", {"a": "b"}),
+    "merge patch": lambda cluster: cluster.patch("Pod", "a", "x", {}),
+    "update of a version": lambda cluster: cluster.replace(
+        {**POD, "metadata": {**POD["metadata"], "resourceVersion": "7"}}  # type: ignore[dict-item]
+    ),
+    "review": lambda cluster: cluster.create({"kind": "SelfSubjectReview", "metadata": {}}),
+    "raw": lambda cluster: cluster.raw("/version"),
+}
+
+
+@pytest.mark.parametrize("fault", [500, 502, 504, "cut", "short", "half"])
+@pytest.mark.parametrize("call", CALLS)
+async def test_what_may_be_sent_twice_is_repeated(
+    tmp_path: Path, waits: list[float], call: str, fault: int | str
+) -> None:
+    faults = [fault] * (2 if fault == "cut" else 1)  # aiohttp repeats some of what was cut by itself
+
+    async def handler(request: web.Request) -> web.StreamResponse:
+        return await faulty(request, faults.pop(), POD) if faults else reply(POD)
+
+    async with serving(handler, tmp_path) as (cluster, asked):
+        await CALLS[call](cluster)
+    assert not faults
+    assert waits
+    assert len(set(asked.requests)) == 1
+
+
+async def test_an_answer_without_an_end_is_named(tmp_path: Path, waits: list[float]) -> None:
+    async def handler(request: web.Request) -> web.StreamResponse:
+        return await faulty(request, "half", POD)
+
+    async with serving(handler, tmp_path) as (cluster, _):
+        for call in (cluster.raw("/version"), cluster.create(POD)):
+            with pytest.raises(ClusterError, match="the API server's answer was cut off"):
+                await call
+    assert len(waits) == 2, "a create without a token is not repeated"
+
+
+MINE = {**POD, "metadata": {**POD["metadata"], "annotations": {TOKEN: "mine"}}}  # type: ignore[dict-item]
+THEIRS = {**POD, "metadata": {**POD["metadata"], "annotations": {TOKEN: "theirs"}}}  # type: ignore[dict-item]
+GOING = {**MINE, "metadata": {**MINE["metadata"], "deletionTimestamp": "now"}}  # type: ignore[dict-item]
+
+
+@pytest.mark.parametrize("fault", [500, 502, 504, "cut", "short", "half"])
+@pytest.mark.parametrize(
+    ("there", "requests"),
+    [
+        pytest.param(MINE, "POST GET", id="it took effect"),
+        pytest.param(None, "POST GET POST", id="it did not"),
+        pytest.param(THEIRS, "POST GET POST GET", id="the name is taken"),
+        pytest.param(GOING, "POST GET POST GET", id="one of the run is still going"),
+    ],
+)
+async def test_a_failed_create_is_looked_for_by_its_token(
+    tmp_path: Path, waits: list[float], fault: int | str, there: Any, requests: str
+) -> None:
+    faults = [fault]
+
+    async def handler(request: web.Request) -> web.StreamResponse:
+        if faults:
+            return await faulty(request, faults.pop(), MINE)
+        if request.method == "POST":
+            return reply({"message": "exists"}, 409) if there else reply(MINE, 201)
+        return reply(there) if there else reply({"message": "not found"}, 404)
+
+    async with serving(handler, tmp_path) as (cluster, asked):
+        if there in (None, MINE):
+            assert await cluster.create(MINE) == MINE
+        else:
+            with pytest.raises(ConflictError):
+                await cluster.create(MINE)
+    assert [request.split()[0] for request in asked.requests] == requests.split()
+    assert len(waits) == 1
+
+
+async def test_a_server_that_restarts_is_waited_for_and_one_that_never_answered_is_not(
+    tmp_path: Path, waits: list[float]
+) -> None:
+    async def handler(_: web.Request) -> web.Response:
+        return reply(POD)
+
+    async with serving(handler, tmp_path) as (cluster, asked):
+        await cluster.get("Pod", "a", "x")
+        server = cluster._transport.client.configuration.host
+        cluster._transport.client.configuration.host = "http://127.0.0.1:1"
+        with pytest.raises(UnreachableError, match="no connection to"):
+            await cluster.get("Pod", "a", "x")
+        assert sum(waits) >= transport.RECONNECT_S
+        cluster._transport.client.configuration.host = server
+        await cluster.create(POD)
+    assert len(asked.requests) == 2
 
 
 async def test_an_expired_token_is_renewed_once(tmp_path: Path) -> None:
@@ -209,8 +332,9 @@ async def test_a_watch_continues_over_lost_connections_and_expired_versions(tmp_
     gone = b'{"type": "ERROR", "object": {"kind": "Status", "code": 410}}\n'
     streams = [
         event("ADDED", "b", "2") + event("BOOKMARK", "", "5"),
-        event("MODIFIED", "b", "6") + gone,
-        event("DELETED", "b", "9"),
+        event("MODIFIED", "b", "6") * 2 + event("MODIFIED", "b", "7")[:-9],
+        event("MODIFIED", "b", "7") + gone,
+        event("DELETED", "b" * 300_000, "9"),
     ]
 
     async def handler(request: web.Request) -> web.StreamResponse:
@@ -227,9 +351,42 @@ async def test_a_watch_continues_over_lost_connections_and_expired_versions(tmp_
             seen.append(f"{one.type} {one.object['metadata']['name']}")
             if one.type == "DELETED":
                 break
-    assert seen == ["ADDED a", "ADDED b", "MODIFIED b", "ADDED a", "DELETED b"]
+    seen[-1] = seen[-1][:9]  # a line longer than any buffer
+    assert seen == ["ADDED a", "ADDED b", "MODIFIED b", "MODIFIED b", "ADDED a", "DELETED b"]
     versions = [request.partition("resourceVersion=")[2].partition("&")[0] for request in asked.requests]
-    assert versions == ["", "1", "5", "", "1"]
+    assert versions == ["", "1", "5", "6", "", "1"]
+
+
+@pytest.mark.parametrize("fault", [500, 410, 429])
+async def test_a_watch_that_is_refused_is_opened_again(tmp_path: Path, fault: int) -> None:
+    faults = [fault]
+
+    async def handler(request: web.Request) -> web.StreamResponse:
+        if "watch" not in request.query:
+            return reply({"metadata": {"resourceVersion": "1"}, "items": []})
+        if faults:
+            return await faulty(request, faults.pop(), {})
+        response = web.StreamResponse()
+        await response.prepare(request)
+        await response.write(event("ADDED", "a", "2"))
+        return response
+
+    async with serving(handler, tmp_path) as (cluster, _), aclosing(cluster.watch("Pod", "x")) as events:
+        assert (await anext(events)).object["metadata"]["name"] == "a"
+
+
+async def test_a_list_that_expires_between_two_pages_begins_again(tmp_path: Path) -> None:
+    faults = [410]
+
+    async def handler(request: web.Request) -> web.StreamResponse:
+        last = "continue" in request.query
+        if last and faults:
+            return await faulty(request, faults.pop(), {})
+        items = [{"metadata": {"name": "b" if last else "a"}}]
+        return reply({"metadata": {} if last else {"continue": "more"}, "items": items})
+
+    async with serving(handler, tmp_path) as (cluster, _):
+        assert [pod["metadata"]["name"] for pod in await cluster.find("Pod")] == ["a", "b"]
 
 
 @pytest.mark.parametrize(
@@ -311,9 +468,7 @@ async def test_an_exec_that_is_cut_has_no_status(tmp_path: Path) -> None:
     ("pod", "error", "sentence", "tries"),
     [
         pytest.param("gone", NotFoundError, r"cannot exec in x/gone .*no such pod", 1, id="gone"),
-        pytest.param(
-            "broken", ClusterError, "it failed", 3, id="not started: opened again, three times in all"
-        ),
+        pytest.param("broken", ClusterError, "it failed", transport.TRIES, id="not started: opened again"),
     ],
 )
 async def test_an_exec_that_does_not_open(  # noqa: PLR0917

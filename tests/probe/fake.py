@@ -108,13 +108,17 @@ class FakeCluster:
 
     async def replace(self, obj: Object) -> Object:
         meta = obj["metadata"]
-        await self.get(obj["kind"], meta["name"], meta.get("namespace"))
-        return self._store((obj["kind"], meta.get("namespace"), meta["name"]), deepcopy(obj))
+        current = await self.get(obj["kind"], meta["name"], meta.get("namespace"))
+        stored = {**obj, "metadata": {**meta, "uid": current["metadata"].get("uid")}}
+        return self._store((obj["kind"], meta.get("namespace"), meta["name"]), deepcopy(stored))
 
-    async def apply(self, obj: Object) -> Object:
+    async def apply(self, obj: Object, *, may_replace: Callable[[Object], bool] = lambda _: True) -> Object:
         try:
             return await self.create(obj)
         except ConflictError:
+            meta = obj["metadata"]
+            if not may_replace(await self.get(obj["kind"], meta["name"], meta.get("namespace"))):
+                raise
             return await self.replace(obj)
 
     async def patch(self, kind: str, name: str, namespace: str | None, patch: Object) -> Object:
@@ -123,12 +127,20 @@ class FakeCluster:
         return self._store((kind, namespace, name), obj)
 
     async def delete(
-        self, kind: str, name: str, namespace: str | None = None, *, at_once: bool = False
+        self,
+        kind: str,
+        name: str,
+        namespace: str | None = None,
+        *,
+        uid: str | None = None,
+        at_once: bool = False,
     ) -> None:
         self.calls.append(("delete", kind, name))
         obj = self.objects.get((kind, namespace, name))
         if obj is None:
             raise NotFoundError(f"{kind} {name}")
+        if uid not in {None, obj["metadata"].get("uid")}:
+            raise ConflictError(f"{kind} {name} has another uid")
         if kind == "Pod" and _unstarted(obj) and not at_once:
             obj["metadata"]["deletionTimestamp"] = "now"  # and there is no node that would end it
         elif kind == "Namespace":

@@ -1,27 +1,44 @@
-"""Whether a run lives."""
+"""The Lease of a run, and whether runs are alive."""
 
 from __future__ import annotations
 
 import asyncio
 import os
 import subprocess
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from netprobe.errors import ClusterError
 from netprobe.model.objects import Object
-from netprobe.probe import lease
+from netprobe.probe import lease, life
+from netprobe.probe.ownership import Record
 from netprobe.probe.run_objects import run_namespace
-from tests.probe.clock import virtually
+from tests.probe.clock import now, virtually
 from tests.probe.fake import FakeCluster
 
 NOW = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
 
 
-def held_by(holder: str, age_s: float = 0) -> Object:
-    made = lease.lease("r1", NOW - timedelta(seconds=age_s))
-    made["spec"]["holderIdentity"] = holder
-    return made
+class Leases(FakeCluster):
+    """Holds Leases by run; `renews` says at which moments they are renewed."""
+
+    def __init__(self, *runs: str, holder: str = "other/boot/ns/1/1") -> None:
+        super().__init__()
+        for run in runs:
+            made = lease.lease(Record(run), NOW)
+            made["spec"]["holderIdentity"] = holder
+            self.objects["Lease", run_namespace(run), lease.NAME] = made
+
+    def spec(self, run: str) -> Object:
+        spec: Object = self.objects["Lease", run_namespace(run), lease.NAME]["spec"]
+        return spec
+
+
+def alive(cluster: FakeCluster, *runs: str) -> dict[str, bool]:
+    found = virtually(life.lives(cluster, runs))
+    return {run: one.alive for run, one in found.items()}
 
 
 def here(pid: int, started: str | None) -> str:
@@ -29,36 +46,98 @@ def here(pid: int, started: str | None) -> str:
     return "/".join([*parts[:3], str(pid), started or ""])
 
 
-def test_this_process_lives_however_old_its_lease_is() -> None:
-    life = lease.read(held_by(lease.holder(), age_s=3600), NOW)
-    assert life.alive
-    assert str(os.getpid()) in life.why
+def test_this_process_lives_and_is_not_waited_for() -> None:
+    said: list[str] = []
+    found = virtually(life.lives(Leases("r1", holder=lease.holder()), ["r1"], said.append))
+    assert found["r1"].alive
+    assert str(os.getpid()) in found["r1"].why
+    assert said == []
 
 
 def test_a_process_of_this_machine_that_is_gone_is_dead_at_once() -> None:
     with subprocess.Popen(["sleep", "0"]) as ended:
-        holder = here(ended.pid, lease._started(ended.pid))
-    assert not lease.read(held_by(holder, age_s=0), NOW).alive
+        holder = here(ended.pid, lease.started(ended.pid))
+    assert alive(Leases("r1", holder=holder), "r1") == {"r1": False}
+
+
+def test_a_process_that_ended_and_was_not_waited_for_is_dead() -> None:
+    ended = subprocess.Popen(["sleep", "0"])
+    started = None
+    while started != "":
+        started, before = lease.started(ended.pid), started
+    assert alive(Leases("r1", holder=here(ended.pid, before)), "r1") == {"r1": False}
+    ended.wait()
 
 
 def test_another_process_with_the_same_number_is_not_the_run() -> None:
-    assert not lease.read(held_by(here(os.getpid(), "1")), NOW).alive
+    assert alive(Leases("r1", holder=here(os.getpid(), "1")), "r1") == {"r1": False}
 
 
-@pytest.mark.parametrize(
-    ("age_s", "alive"), [(0, True), (19, True), (20, True), (21, False), (3600, False), (-60, True)]
-)
-def test_elsewhere_the_lease_decides(age_s: float, alive: bool) -> None:
-    life = lease.read(held_by("other/boot/ns/1/1", age_s), NOW)
-    assert life.alive is alive
-    assert "by other" in life.why
+@pytest.mark.parametrize("error", [None, PermissionError])
+def test_a_process_that_proc_hides_is_alive(
+    monkeypatch: pytest.MonkeyPatch, error: type[Exception] | None
+) -> None:
+    """As with /proc mounted with hidepid, of another user or of one's own."""
+
+    def kill(_pid: int, _signal: int) -> None:
+        if error is not None:
+            raise error
+
+    monkeypatch.setattr(os, "kill", kill)
+    monkeypatch.setattr(lease, "started", lambda _: None)
+    assert alive(Leases("r1", holder=here(4711, "1")), "r1") == {"r1": True}
 
 
-@pytest.mark.parametrize("renewed", [None, "", "yesterday"])
-def test_a_lease_that_does_not_say_when_is_dead(renewed: str | None) -> None:
-    made = held_by("other/boot/ns/1/1")
-    made["spec"]["renewTime"] = renewed
-    assert not lease.read(made, NOW).alive
+@pytest.mark.parametrize("skew_s", [0, -3600, 16, 3600], ids=lambda s: f"clock {s} s ahead")
+def test_elsewhere_renewals_decide_and_clocks_do_not(skew_s: float) -> None:
+    """All Leases are watched at once, for as long as they last."""
+    cluster, said = Leases("lives", "dead", "ends"), list[str]()
+    for name in ("lives", "dead", "ends"):
+        cluster.spec(name)["renewTime"] = lease._format(datetime.now(UTC) + timedelta(seconds=skew_s))
+
+    def later(delay_s: float, call: Callable[[], object]) -> None:
+        asyncio.get_running_loop().call_later(delay_s, call)
+
+    async def run() -> dict[str, life.Life]:
+        later(lease.DURATION_S - 2, lambda: cluster.spec("lives").update(renewTime="later"))
+        later(3, lambda: cluster.objects.pop(("Lease", run_namespace("ends"), lease.NAME)))
+        found = await life.lives(cluster, ["lives", "dead", "ends", "never"], said.append)
+        assert now() == pytest.approx(lease.DURATION_S, abs=1.5)
+        return found
+
+    found = virtually(run())
+    assert {run: one.alive for run, one in found.items()} == {
+        "lives": True,
+        "dead": False,
+        "ends": False,
+        "never": False,
+    }
+    assert [line.split(":")[0] for line in said] == [
+        "waiting up to 20 s for a sign of life of dead, ends and lives"
+    ]
+
+
+@pytest.mark.parametrize("duration_s", [None, 0, "soon", -1])
+def test_a_lease_that_does_not_say_how_long_it_lasts_lasts_as_usual(duration_s: object) -> None:
+    cluster = Leases("r1")
+    cluster.spec("r1")["leaseDurationSeconds"] = duration_s
+    assert alive(cluster, "r1") == {"r1": False}
+
+
+def test_a_lease_that_lasts_longer_than_any_is_not_waited_for() -> None:
+    cluster = Leases("r1")
+    cluster.spec("r1")["leaseDurationSeconds"] = 10**9
+    assert alive(cluster, "r1") == {"r1": True}
+
+
+def test_a_lease_that_cannot_be_read_any_more_is_alive() -> None:
+    class Failing(Leases):
+        async def get(self, kind: str, name: str, namespace: str | None = None) -> Object:
+            if now() > 1:
+                raise ClusterError("it failed")
+            return await super().get(kind, name, namespace)
+
+    assert alive(Failing("r1"), "r1") == {"r1": True}
 
 
 def test_a_lease_is_renewed_while_it_is_held() -> None:
@@ -67,7 +146,7 @@ def test_a_lease_is_renewed_while_it_is_held() -> None:
     async def run() -> str:
         await cluster.create({"kind": "Namespace", "metadata": {"name": run_namespace("r1")}})
         moments = (NOW + timedelta(seconds=n) for n in range(100))
-        async with lease.held(cluster, "r1", lambda: next(moments)):
+        async with lease.held(cluster, Record("r1"), lambda: next(moments)):
             await asyncio.sleep(3 * lease.RENEW_S + 1)
             found = await cluster.get("Lease", lease.NAME, run_namespace("r1"))
         return str(found["spec"]["renewTime"])

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import Mapping
 from typing import Any
 
 import pytest
@@ -13,7 +12,7 @@ from netprobe.errors import ClusterError, ConflictError, ForbiddenError, Workben
 from netprobe.model.cluster import Namespace
 from netprobe.model.flow import ContainerPort, Pod, PodRef
 from netprobe.model.objects import Object
-from netprobe.probe import Deadlines, Fixture, PodOptions, Workbench, clean, run_objects
+from netprobe.probe import Deadlines, Fixture, PodOptions, Workbench, run_objects
 from netprobe.probe.run_objects import RUN, run_namespace
 from tests.probe.clock import now, virtually
 from tests.probe.fake import FakeCluster, Key
@@ -104,7 +103,9 @@ def test_without_changes_there_are_no_canaries() -> None:
     ("labels", "sentence"),
     [
         pytest.param({}, "shop already exists and was not created by netprobe", id="of somebody else"),
-        pytest.param({RUN: "old"}, r"dead .*netprobe clean --run old removes it", id="of a dead run"),
+        pytest.param(
+            {RUN: "old"}, r"dead .*netprobe clean --run old --by-label removes it", id="of a dead run"
+        ),
     ],
 )
 def test_a_namespace_that_exists_is_neither_used_nor_deleted(labels: dict[str, str], sentence: str) -> None:
@@ -226,20 +227,6 @@ def test_nobody_is_waited_for_who_cannot_be_reached(*, back_s: float, removed: b
             virtually(run())
 
 
-def test_a_guest_of_a_dead_run_that_never_started_goes() -> None:
-    cluster = FakeCluster(unready={"shadow": UNSCHEDULABLE})
-    pod = {"apiVersion": "v1", "kind": "Pod", "spec": {}}
-
-    async def run() -> None:
-        await cluster.create(ns("theirs"))
-        meta = {"name": "shadow", "namespace": "theirs", "labels": {RUN: "dead"}}
-        await cluster.create({**pod, "metadata": meta})
-        assert [left.objects for left in (await clean(cluster)).removed] == [("Pod/theirs/shadow",)]
-
-    virtually(run())
-    assert set(cluster.objects) == {("Namespace", None, "theirs")}
-
-
 def test_what_is_not_the_runs_is_left_alone() -> None:
     cluster = FakeCluster()
 
@@ -258,55 +245,6 @@ def test_what_is_not_the_runs_is_left_alone() -> None:
 
     virtually(run())
     assert set(cluster.objects) == {("Namespace", None, "other")}
-
-
-def test_clean_removes_dead_runs_and_spares_the_living() -> None:
-    cluster = FakeCluster()
-
-    async def run() -> None:
-        await cluster.create(ns("left", {RUN: "dead"}))
-        await cluster.create(ns("theirs"))
-        guest = {"name": "guest", "namespace": "theirs", "labels": {RUN: "dead"}}
-        own = {"name": "own", "namespace": "theirs"}
-        for meta in (guest, own):
-            await cluster.create({"apiVersion": "v1", "kind": "Pod", "metadata": meta, "spec": {}})
-        async with Workbench(cluster, FIXTURE, run="alive"):
-            would = await clean(cluster, dry_run=True)
-            assert [(left.run, left.objects) for left in would.removed] == [
-                ("dead", ("Namespace/left", "Pod/theirs/guest"))
-            ]
-            assert ("Namespace", None, "left") in cluster.objects, "a dry run removes nothing"
-            done = await clean(cluster)
-            assert done == would
-            assert [left.run for left in done.spared] == ["alive"]
-            assert ("Namespace", None, "left") not in cluster.objects
-            assert ("Pod", "theirs", "guest") not in cluster.objects
-            assert ("Pod", "theirs", "own") in cluster.objects
-            assert ("Pod", "shop", "web") in cluster.objects
-            assert (await clean(cluster, "nobody")).removed == ()
-
-    virtually(run())
-
-
-def test_what_may_not_be_listed_in_the_whole_cluster_is_named_not_taken_for_nothing() -> None:
-    class Narrow(FakeCluster):
-        async def find(
-            self, kind: str, namespace: str | None = None, labels: Mapping[str, str | None] | None = None
-        ) -> list[Object]:
-            if kind in {"Job", "ConfigMap"}:
-                raise ForbiddenError(f"cannot list {kind}")
-            return await super().find(kind, namespace, labels)
-
-    cluster = Narrow()
-
-    async def run() -> None:
-        await cluster.create(ns("left", {RUN: "dead"}))
-        cleaned = await clean(cluster)
-        assert [left.run for left in cleaned.removed] == ["dead"]
-        assert cleaned.unlisted == ("Job", "ConfigMap")
-
-    virtually(run())
-    assert not cluster.objects
 
 
 @pytest.mark.parametrize("asks", [1, 2])
@@ -355,14 +293,12 @@ def test_pods_and_namespaces_come_and_go_while_a_run_lasts() -> None:
     """A pod of the same name that is still being removed is waited for, and is not taken for the new one."""
 
     class Slow(FakeCluster):
-        async def delete(
-            self, kind: str, name: str, namespace: str | None = None, *, at_once: bool = False
-        ) -> None:
+        async def delete(self, kind: str, name: str, namespace: str | None = None, **options: Any) -> None:
             if (kind, name) == ("Pod", "late"):
                 self.objects[kind, namespace, name]["metadata"]["deletionTimestamp"] = "now"
                 self._later(3, lambda: self.objects.__delitem__((kind, namespace, name)))
             else:
-                await super().delete(kind, name, namespace, at_once=at_once)
+                await super().delete(kind, name, namespace, **options)
 
     cluster = Slow(linger_s=2)
     late = PodRef("more", "late")

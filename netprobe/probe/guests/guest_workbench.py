@@ -14,6 +14,7 @@ from netprobe.probe.canary import Canaries, Canary
 from netprobe.probe.guests import shadows
 from netprobe.probe.guests.shadows import GuestPlan
 from netprobe.probe.netcat import Target
+from netprobe.probe.ownership import ObjectRef
 from netprobe.probe.permission import IN_PLACE
 from netprobe.probe.plan import Station, Try
 from netprobe.probe.run_objects import PodOptions, run_namespace
@@ -39,7 +40,6 @@ class GuestWorkbench(Bench):
             cluster,
             permissions=IN_PLACE,
             run=run,
-            guests_elsewhere=True,
             options=options,
             deadlines=deadlines,
             progress=progress,
@@ -69,10 +69,11 @@ class GuestWorkbench(Bench):
         self._progress("creating the run's own namespace")
         await self._make_home()
         owners = shadows.objects(self._plan, self.run, self._options).owners
-        jobs = await together(*map(self._cluster.create, owners))
+        await self._note(*map(ObjectRef.of, owners))
+        jobs = await together(*map(self.create, owners))
         uids = {job["metadata"]["namespace"]: str(job["metadata"]["uid"]) for job in jobs}
         made = shadows.objects(self._plan, self.run, self._options, uids)
-        await self._cluster.create(made.policy)
+        await self.create(made.policy)
         self._progress(f"starting {len(made.pods)} pods")
         pods = await self.start(made.pods)
         relabelled = admission_changes.relabelled((obj, pods[ref_of(obj)]) for obj in made.shadows)
@@ -93,7 +94,7 @@ class GuestWorkbench(Bench):
             Canary(client=self._clients[node], target=at(target))
             for node, (target, _) in made.canaries.items()
         )
-        self.canaries = Canaries(self._cluster, self.run, run_namespace(self.run), pairs)
+        self.canaries = Canaries(self._cluster, self.apply, self.run, run_namespace(self.run), pairs)
 
 
 def _same_family(address: Address, host: str) -> bool:
