@@ -7,13 +7,13 @@ which pods represent a workload when a cluster's objects are read.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
 from netprobe.manifests.pod import account_of, ports_of
 from netprobe.model.flow import Pod, PodRef
-from netprobe.model.labels import Labels
+from netprobe.model.labels import CHOSEN_LATER, Labels
 from netprobe.policies import fields
 from netprobe.policies.fields import Decoder, child
 from netprobe.policies.metadata import check_labels
@@ -32,14 +32,27 @@ ROLLOUT_LABELS = frozenset(
 )
 """Labels of pods whose values change with each rollout or with each new workload of the same name."""
 
+COMPLETION_INDEX = "batch.kubernetes.io/job-completion-index"
+
+_JOB_NAME = ("job-name", "batch.kubernetes.io/job-name")
+_JOB_UID = ("controller-uid", "batch.kubernetes.io/controller-uid")
+
 CONTROLLER_LABELS = ROLLOUT_LABELS | {
     "statefulset.kubernetes.io/pod-name",
     "apps.kubernetes.io/pod-index",
-    "job-name",
-    "batch.kubernetes.io/job-name",
-    "batch.kubernetes.io/job-completion-index",
+    *_JOB_NAME,
+    COMPLETION_INDEX,
 }
 """All labels that the built-in controllers add to pods."""
+
+_CHOSEN = {
+    "Deployment": (TEMPLATE_HASH,),
+    "StatefulSet": (REVISION_HASH,),
+    "DaemonSet": (REVISION_HASH, "pod-template-generation"),
+    "Job": _JOB_UID,
+    "CronJob": (*_JOB_NAME, *_JOB_UID),
+}
+"""Labels whose values a controller chooses, so that a manifest does not show them."""
 
 _TEMPLATE_PATHS = {"CronJob": "spec.jobTemplate.spec.template"}
 _ENDED = ("Complete", "Failed")
@@ -56,12 +69,11 @@ class Owner(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Workload:
-    """A workload and the pod that its template describes. `idle`: it has no pods now."""
+    """A workload and the pods that it has: one for all that are alike; none if it has no pods now."""
 
     key: Owner
     owner: Owner | None
-    pod: Pod
-    idle: bool
+    pods: tuple[Pod, ...]
 
 
 def template_path(kind: str) -> str:
@@ -69,25 +81,40 @@ def template_path(kind: str) -> str:
     return _TEMPLATE_PATHS.get(kind, "spec.template")
 
 
-def added_labels(kind: str, name: str, *, uid: str = "", ordinal: int | None = None) -> dict[str, str]:
-    """The labels that a controller adds to the pods of a workload, except hashes of the template.
+def added_labels(kind: str, name: str, *, uid: str = "", index: int | None = None) -> dict[str, str]:
+    """The labels that a controller adds to a pod of a workload, except hashes of the template.
 
-    Jobs have the name, and with `uid` the uid, under both the old and the new label; StatefulSets have the
-    pod's name and its `ordinal`.
+    Jobs have the name, and with `uid` the uid, under both the old and the new label. `index` is the ordinal
+    of a StatefulSet's pod, or the completion index of an indexed Job's.
     """
-    if kind == "Job":
-        labels = {"batch.kubernetes.io/job-name": name, "job-name": name}
-        return labels | ({"batch.kubernetes.io/controller-uid": uid, "controller-uid": uid} if uid else {})
-    if kind == "StatefulSet" and ordinal is not None:
+    if kind == "StatefulSet" and index is not None:
         return {
-            "statefulset.kubernetes.io/pod-name": f"{name}-{ordinal}",
-            "apps.kubernetes.io/pod-index": str(ordinal),
+            "statefulset.kubernetes.io/pod-name": f"{name}-{index}",
+            "apps.kubernetes.io/pod-index": str(index),
         }
-    return {}
+    if kind != "Job":
+        return {}
+    labels = dict.fromkeys(_JOB_NAME, name) | (dict.fromkeys(_JOB_UID, uid) if uid else {})
+    return labels | ({COMPLETION_INDEX: str(index)} if index is not None else {})
+
+
+def indexes(obj: Mapping[str, Any], kind: str) -> range | None:
+    """The indexes of the pods of a StatefulSet or an indexed Job, with defaults; None for other workloads.
+
+    ValueError, TypeError or AttributeError if the object is not valid.
+    """
+    spec = obj.get("spec") or {}
+    if kind == "StatefulSet":
+        start = (spec.get("ordinals") or {}).get("start") or 0
+        replicas = spec.get("replicas")
+        return range(start, start + (1 if replicas is None else replicas))
+    if kind == "Job" and spec.get("completionMode") == "Indexed" and spec.get("completions") is not None:
+        return range(spec["completions"])
+    return None
 
 
 def read_workload(decoder: Decoder, obj: Mapping[str, Any], key: Owner) -> Workload:
-    """A workload; errors are collected in `decoder`. Its pod has no address and no node."""
+    """A workload; errors are collected in `decoder`. Its pods have no address and no node."""
     path = template_path(key.kind)
     template: Mapping[str, Any] = obj
     where = ""
@@ -99,43 +126,45 @@ def read_workload(decoder: Decoder, obj: Mapping[str, Any], key: Owner) -> Workl
     metadata = decoder.mapping(template.get("metadata"), f"{path}.metadata")
     spec = decoder.mapping(template.get("spec"), f"{path}.spec")
     labels = check_labels(decoder, metadata, "labels", f"{path}.metadata")
-    replicas = _replicas(decoder, obj, key.kind)
+    chosen = dict.fromkeys(_CHOSEN.get(key.kind, ()), CHOSEN_LATER)
     pod = Pod(
         PodRef(key.namespace, key.name),
-        labels | added_labels(key.kind, key.name, ordinal=_only_ordinal(decoder, obj, replicas)),
+        chosen | labels | added_labels(key.kind, key.name),
         ports=ports_of(decoder, spec, f"{path}.spec"),
         host_network=decoder.boolean(spec, "hostNetwork", f"{path}.spec"),
         service_account=account_of(decoder, spec, f"{path}.spec"),
         workload=f"{key.kind}/{key.name}",
     )
-    return Workload(key, owner_of(obj, key.namespace), pod, idle=replicas == 0)
+    owner = owner_of(obj, key.namespace)
+    if _is_idle(decoder, obj, key.kind):
+        return Workload(key, owner, ())
+    numbers = None if decoder.errors else indexes(obj, key.kind)
+    return Workload(key, owner, (pod,) if numbers is None else tuple(_indexed(pod, key, numbers)))
 
 
-def _replicas(decoder: Decoder, obj: Mapping[str, Any], kind: str) -> int:
-    """How many pods a workload says it has: 0 for a Job that is over, 1 if it does not say."""
+def _indexed(pod: Pod, key: Owner, numbers: Iterable[int]) -> Iterator[Pod]:
+    for index in numbers:
+        labels = {**pod.labels, **added_labels(key.kind, key.name, index=index)}
+        yield replace(pod, ref=PodRef(key.namespace, f"{key.name}-{index}"), labels=labels)
+
+
+def _is_idle(decoder: Decoder, obj: Mapping[str, Any], kind: str) -> bool:
+    """Whether a workload has no pods now: no replicas, or a Job that is over."""
     if kind == "CronJob":
-        return 1
+        return False
+    spec = decoder.mapping(obj.get("spec"), "spec")
     if kind == "Job":
+        decoder.integer(spec, "completions", "spec")
         status = decoder.mapping(obj.get("status"), "status")
         conditions = [item for item, _ in decoder.items(status, "conditions", "status")]
-        is_over = any(
+        return any(
             isinstance(condition, Mapping)
             and condition.get("type") in _ENDED
             and condition.get("status") == "True"
             for condition in conditions
         )
-        return 0 if is_over else 1
-    replicas = decoder.integer(decoder.mapping(obj.get("spec"), "spec"), "replicas", "spec")
-    return 1 if replicas is None else replicas
-
-
-def _only_ordinal(decoder: Decoder, obj: Mapping[str, Any], replicas: int) -> int | None:
-    """The ordinal of the only pod of a StatefulSet; None if it has several, which differ in that label."""
-    if replicas != 1:
-        return None
-    path = "spec.ordinals"
-    ordinals = decoder.mapping(decoder.mapping(obj.get("spec"), "spec").get("ordinals"), path)
-    return decoder.integer(ordinals, "start", path) or 0
+    decoder.integer(decoder.mapping(spec.get("ordinals"), "spec.ordinals"), "start", "spec.ordinals")
+    return decoder.integer(spec, "replicas", "spec") == 0
 
 
 def owner_of(obj: Mapping[str, Any], namespace: str) -> Owner | None:
@@ -153,7 +182,7 @@ def all_pods(
     finished: Sequence[Owner],
     workloads: Mapping[Owner, Workload],
 ) -> Iterator[Pod]:
-    """The pods of a cluster: its Pod objects, and one pod for each workload that has none of its own.
+    """The pods of a cluster: its Pod objects, and the pods of each workload that has none here.
 
     `finished` are the owners of pods that have ended; they get no further pod. Neither do a ReplicaSet of a
     Deployment that is here, a Job of a CronJob that is here, and idle workloads.
@@ -166,18 +195,19 @@ def all_pods(
     for owner in finished:
         served.update(_chain(owner, {}, workloads))
     kept = [
-        workload
+        (workload.key.kind, pod)
         for workload in workloads.values()
-        if not workload.idle and workload.key not in served and workload.owner not in workloads
+        if workload.key not in served and workload.owner not in workloads
+        for pod in workload.pods
     ]
     taken = {pod.ref for pod, _ in pods}
-    refs = Counter(workload.pod.ref for workload in kept)
-    for workload in kept:
-        ref = workload.pod.ref
+    refs = Counter(pod.ref for _, pod in kept)
+    for kind, pod in kept:
+        ref = pod.ref
         if ref in taken or refs[ref] > 1:
-            ref = PodRef(ref.namespace, f"{ref.name}-{workload.key.kind.lower()}")
+            ref = PodRef(ref.namespace, f"{ref.name}-{kind.lower()}")
         taken.add(ref)
-        yield replace(workload.pod, ref=ref)
+        yield replace(pod, ref=ref)
 
 
 def _chain(owner: Owner | None, labels: Labels, workloads: Mapping[Owner, Workload]) -> list[Owner]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, TypeAlias
 
 from netprobe.model.fastenum import FastEnum
@@ -15,6 +15,10 @@ Labels: TypeAlias = Mapping[str, str]
 
 NAME_LABEL = "kubernetes.io/metadata.name"
 """The label that the API server keeps on every namespace, equal to its name (docs, Namespaces)."""
+
+
+CHOSEN_LATER = "?"
+"""The value of a label that a controller sets and no manifest shows, such as a hash. No real label has it."""
 
 
 class Operator(FastEnum):
@@ -84,6 +88,22 @@ class Selector:
             and all(requirement.matches(labels) for requirement in self.requirements)
             and (self.expression is None or self.expression.matches(labels))
         )
+
+    def may_match(self, labels: Labels) -> bool:
+        """Whether labels meet all of the selector for some values of those that a controller chooses."""
+        chosen = {key for key, value in labels.items() if value == CHOSEN_LATER}
+        if not chosen:
+            return self.matches(labels)
+        rest = replace(
+            self,
+            match_labels=tuple((key, value) for key, value in self.match_labels if key not in chosen),
+            requirements=tuple(
+                each
+                for each in self.requirements
+                if each.operator is not Operator.IN or each.key not in chosen
+            ),
+        )
+        return rest.matches(labels)
 
     def __str__(self) -> str:
         """As `kubectl get -l` writes it, an expression as Calico does; "everything" for an empty selector."""

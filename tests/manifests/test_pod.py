@@ -10,6 +10,7 @@ import yaml
 from netprobe.manifests import from_objects
 from netprobe.model.cluster import Cluster
 from netprobe.model.flow import ContainerPort, Pod, Protocol
+from netprobe.model.labels import CHOSEN_LATER, Operator, Requirement, Selector
 from tests.manifests.conftest import Problems, places
 
 
@@ -158,14 +159,14 @@ WHO = {
     "each other kind": (
         [workload(kind, kind.lower()) for kind in ("StatefulSet", "DaemonSet", "ReplicationController")],
         {
-            "statefulset": "StatefulSet/statefulset",
+            "statefulset-0": "StatefulSet/statefulset",
             "daemonset": "DaemonSet/daemonset",
             "replicationcontroller": "ReplicationController/replicationcontroller",
         },
     ),
     "two workloads of one name": (
-        [DEPLOYMENT, workload("StatefulSet", "web")],
-        {"web-deployment": "Deployment/web", "web-statefulset": "StatefulSet/web"},
+        [DEPLOYMENT, workload("DaemonSet", "web")],
+        {"web-deployment": "Deployment/web", "web-daemonset": "DaemonSet/web"},
     ),
     "a workload and a pod of one name": (
         [DEPLOYMENT, owned("web", "")],
@@ -181,26 +182,55 @@ def test_no_pod_is_counted_twice(objects: list[dict[str, Any]], expected: dict[s
 
 
 def test_a_template_has_the_labels_and_ports_of_its_pods() -> None:
-    (found,) = from_objects([workload("CronJob", "c")]).pods.values()
+    (found,) = from_objects([workload("ReplicationController", "c")]).pods.values()
     assert (found.labels, found.ports) == ({"app": "c"}, (ContainerPort(80),))
 
 
 def test_a_pod_has_the_labels_that_its_controller_adds() -> None:
-    job, one, many = (
+    workloads = (
         workload("Job", "j"),
-        workload("StatefulSet", "one", ordinals={"start": 3}),
-        workload("StatefulSet", "many", replicas=2),
+        workload("Job", "batch", completions=2, completionMode="Indexed"),
+        workload("StatefulSet", "db", replicas=2, ordinals={"start": 3}),
     )
-    found = {ref.name: pod.labels for ref, pod in from_objects([job, one, many]).pods.items()}
-    assert found == {
-        "j": {"app": "j", "batch.kubernetes.io/job-name": "j", "job-name": "j"},
-        "one": {
-            "app": "one",
-            "statefulset.kubernetes.io/pod-name": "one-3",
-            "apps.kubernetes.io/pod-index": "3",
+    found = from_objects(workloads).pods
+    known = {ref.name: {k: v for k, v in pod.labels.items() if v != "?"} for ref, pod in found.items()}
+    job, batch = ({"app": n, "batch.kubernetes.io/job-name": n, "job-name": n} for n in ("j", "batch"))
+    index = "batch.kubernetes.io/job-completion-index"
+    assert known == {
+        "j": job,
+        "batch-0": {**batch, index: "0"},
+        "batch-1": {**batch, index: "1"},
+        **{
+            f"db-{ordinal}": {
+                "app": "db",
+                "statefulset.kubernetes.io/pod-name": f"db-{ordinal}",
+                "apps.kubernetes.io/pod-index": str(ordinal),
+            }
+            for ordinal in (3, 4)
         },
-        "many": {"app": "many"},  # its pods differ in these labels
     }
+
+
+JOB_NAMES = {"job-name", "batch.kubernetes.io/job-name"}
+JOB_UIDS = {"controller-uid", "batch.kubernetes.io/controller-uid"}
+CHOSEN = [
+    ("Deployment", {"pod-template-hash"}),
+    ("ReplicaSet", set()),
+    ("StatefulSet", {"controller-revision-hash"}),
+    ("DaemonSet", {"controller-revision-hash", "pod-template-generation"}),
+    ("Job", JOB_UIDS),
+    ("CronJob", JOB_NAMES | JOB_UIDS),
+]
+
+
+@pytest.mark.parametrize(("kind", "keys"), CHOSEN)
+def test_labels_that_a_controller_chooses(kind: str, keys: set[str]) -> None:
+    (found,) = from_objects([workload(kind, "w")]).pods.values()
+    assert {key for key, value in found.labels.items() if value == CHOSEN_LATER} == keys
+    selector = Selector.of(dict.fromkeys(keys, "x"), Requirement("app", Operator.IN, ("w",)))
+    assert selector.may_match(found.labels)
+    assert selector.matches(found.labels) == (not keys)
+    assert not Selector.of({"app": "other"} | dict.fromkeys(keys, "x")).may_match(found.labels)
 
 
 def test_owners_in_a_circle_have_an_end() -> None:

@@ -18,9 +18,8 @@ from netprobe.lab.controllers import owned
 from netprobe.lab.controllers.owned import Slot
 from netprobe.lab.controllers.workloads import OwnerController
 from netprobe.lab.podstatus import is_ready
+from netprobe.manifests.workload import COMPLETION_INDEX, indexes
 from netprobe.model.objects import Object
-
-INDEX = "batch.kubernetes.io/job-completion-index"
 
 
 class Jobs(OwnerController):
@@ -112,15 +111,15 @@ def _slots(obj: Object, succeeded: Sequence[Object], live: int) -> list[Slot]:
     """The pods that should run now."""
     spec, name = obj["spec"], obj["metadata"]["name"]
     parallelism, completions = spec.get("parallelism", 1), spec.get("completions")
-    if _is_indexed(obj):
+    if (numbers := indexes(obj, "Job")) is not None:
         done = {_index(pod) for pod in succeeded}
-        open_ = [str(index) for index in range(completions) if str(index) not in done]
+        open_ = [str(index) for index in numbers if str(index) not in done]
         return [
             Slot(
                 index,
                 prefix=f"{name}-{index}-",
-                labels={INDEX: index},
-                annotations={INDEX: index},
+                labels={COMPLETION_INDEX: index},
+                annotations={COMPLETION_INDEX: index},
                 spec={"hostname": f"{name}-{index}"},
             )
             for index in open_[:parallelism]
@@ -137,15 +136,11 @@ def _is_complete(obj: Object, succeeded: int, live: Sequence[Object]) -> bool:
 
 def _completions(obj: Object, succeeded: Sequence[Object]) -> int:
     """How many completions the succeeded pods amount to; two of the same index count once."""
-    return len({_index(pod) for pod in succeeded}) if _is_indexed(obj) else len(succeeded)
-
-
-def _is_indexed(obj: Object) -> bool:
-    return bool(obj["spec"].get("completionMode") == "Indexed" and obj["spec"].get("completions") is not None)
+    return len(succeeded) if indexes(obj, "Job") is None else len({_index(pod) for pod in succeeded})
 
 
 def _index(pod: Object) -> str:
-    return str(pod["metadata"].get("labels", {}).get(INDEX, ""))
+    return str(pod["metadata"].get("labels", {}).get(COMPLETION_INDEX, ""))
 
 
 def _condition(kind: str, reason: str, message: str) -> Object:

@@ -24,7 +24,7 @@ from netprobe.lab.controllers import owned
 from netprobe.lab.controllers.base import Controller
 from netprobe.lab.controllers.owned import Slot
 from netprobe.lab.podstatus import is_ready
-from netprobe.manifests.workload import REVISION_HASH, added_labels
+from netprobe.manifests.workload import REVISION_HASH, added_labels, indexes
 from netprobe.model.objects import Object
 
 _ALPHABET = "bcdfghjklmnpqrstvwxz2456789"
@@ -186,12 +186,11 @@ def _replica_set_status(_obj: Object, pods: Sequence[Object], _wanted: int) -> O
 def _ordinals(obj: Object, _nodes: Sequence[Object]) -> list[Slot]:
     spec, name = obj["spec"], obj["metadata"]["name"]
     service = {"subdomain": spec["serviceName"]} if spec.get("serviceName") else {}
-    start = spec.get("ordinals", {}).get("start", 0)
     slots = []
-    for ordinal in range(start, start + spec["replicas"]):
+    for ordinal in indexes(obj, "StatefulSet") or ():
         pod = f"{name}-{ordinal}"
         labels = {
-            **added_labels("StatefulSet", name, ordinal=ordinal),
+            **added_labels("StatefulSet", name, index=ordinal),
             REVISION_HASH: f"{name}-{template_hash(spec['template'])}",
         }
         slots.append(Slot(pod, pod, labels=labels, spec={"hostname": pod, **service}))
