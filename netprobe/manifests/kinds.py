@@ -63,9 +63,10 @@ def relevance(api_version: str, kind: str) -> tuple[Relevance, str]:
     if removed := _REMOVED.get((api_version, kind)):
         message = f"{api_version} {kind} was removed in Kubernetes {removed}; write {current}"
         return Relevance.REMOVED_VERSION, message
-    if current is not None and (group in _OWN_GROUPS or (kind == "NetworkPolicy" and _is_misspelt(group))):
+    is_own = policy is not None or group in _OWN_GROUPS
+    if current is not None and (is_own or (kind == "NetworkPolicy" and _is_misspelt(group))):
         return Relevance.WRONG_VERSION, f"there is no {kind} in {api_version}; write {current}"
-    if current is None and group in _OWN_GROUPS and (intended := _intended(kind)):
+    if current is None and (intended := _intended(kind, group)):
         return Relevance.MISSPELT_KIND, f"there is no {kind} in {api_version}; did you mean {intended}?"
     known = current is not None or group not in _OWN_GROUPS | {"networking.k8s.io"}
     return Relevance.SKIPPED, f"{kind}.{group}" if known and version and "." in group else kind
@@ -75,7 +76,7 @@ def _versions(api_version: str, kind: str) -> tuple[str, ...]:
     """Every apiVersion that netprobe reads of a kind, the one to write first."""
     policy = kind_of(api_version, kind)
     if policy is not None:
-        return tuple(f"{policy.group}/{version}" for version in policy.versions)
+        return policy.api_versions
     return (_CURRENT[kind],) if kind in _CURRENT else ()
 
 
@@ -85,9 +86,10 @@ def _split(api_version: str) -> tuple[str, str]:
 
 
 @cache
-def _intended(kind: str) -> str | None:
+def _intended(kind: str, group: str) -> str | None:
     """The kind that is misspelt here, if it matters: `networkpolicy`, `NetworkPolicies`."""
-    known = {name.casefold(): name for name in _CURRENT}
+    kinds = _CURRENT if group in _OWN_GROUPS else [each.kind for each in SIMULATED if group in each.groups]
+    known = {name.casefold(): name for name in kinds}
     return next((known[name] for name in get_close_matches(kind.casefold(), known, 1, 0.85)), None)
 
 

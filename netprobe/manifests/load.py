@@ -34,7 +34,7 @@ from netprobe.model.policy import (
 )
 from netprobe.policies import fields, names
 from netprobe.policies.fields import Decoder
-from netprobe.policies.kinds import kind_of
+from netprobe.policies.kinds import is_mirror, kind_of
 from netprobe.policies.metadata import check_labels, read_names
 
 _FIRST_SERVICE_ADDRESS = IPv4Address("10.96.0.10")
@@ -169,6 +169,8 @@ class Collector:
 
     def _record(self, document: Document) -> PolicyRef | None:
         """Take an object of a policy kind. Returns the name of a policy."""
+        if is_mirror(document.object):
+            return None
         record, decoder = read_record(document, namespace=self.default_namespace, strict=self.strict)
         self.problems += document.problems(decoder.errors)
         self.warnings += document.problems(decoder.warnings)

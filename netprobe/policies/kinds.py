@@ -195,5 +195,16 @@ def kind_of(api_version: str, kind: str) -> PolicyKind | None:
     return _BY_NAME.get((api_version.rpartition("/")[0], kind))
 
 
+_MIRRORS: Final = ("knp.", "kanp.", "kbanp.", "kcnp.")
+
+
+def is_mirror(obj: Mapping[str, Any]) -> bool:
+    """Whether an object only shows a policy of Kubernetes, as Calico's API server does among its own."""
+    if not str(obj.get("apiVersion")).startswith("projectcalico.org/"):
+        return False
+    metadata = obj.get("metadata")
+    return isinstance(metadata, Mapping) and str(metadata.get("name")).startswith(_MIRRORS)
+
+
 DECIDING: Final = ("Namespace", "Pod", "Service", *(kind.key for kind in SIMULATED))
 """The kinds that make up a cluster for the simulator."""

@@ -9,16 +9,13 @@ from typing import Final
 
 from netprobe.errors import ForbiddenError, NotServedError
 from netprobe.model.objects import Object, ReadOnlyObject
-from netprobe.policies.kinds import BY_KEY, DECIDING, kind_of
+from netprobe.policies.kinds import BY_KEY, DECIDING, is_mirror, kind_of
 from netprobe.probe.api import ClusterAPI
 
 SELECTABLE: Final = ("Node", "ServiceAccount")
 """Kinds that some policies select by; who may not list them loses only what these policies say."""
 
 KINDS: Final = (*DECIDING, *(kind for kind in SELECTABLE if kind not in DECIDING))
-
-MIRRORS: Final = ("knp.", "kanp.", "kbanp.", "kcnp.")
-"""Calico's API server shows policies of Kubernetes as its own, with these prefixes in their names."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,13 +53,6 @@ def key_of(obj: ReadOnlyObject) -> str:
     """The name of an object's kind: of a policy kind its key, which may have the API group in it."""
     kind = kind_of(str(obj.get("apiVersion", "")), obj["kind"])
     return str(obj["kind"]) if kind is None else kind.key
-
-
-def is_mirror(obj: ReadOnlyObject) -> bool:
-    """Whether an object only shows a policy that is an object of its own."""
-    kind = kind_of(str(obj.get("apiVersion", "")), obj["kind"])
-    calico = kind is not None and kind.group.endswith("projectcalico.org")
-    return calico and str(obj["metadata"]["name"]).startswith(MIRRORS)
 
 
 def _is_optional(kind: str) -> bool:

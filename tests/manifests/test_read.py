@@ -191,6 +191,14 @@ BAD = {  # each problem as it begins
         "apiVersion: apps/v1\nkind: Deploymet\nmetadata: {name: p}\n",
         ["m.yaml:2:1: kind: there is no Deploymet in apps/v1; did you mean Deployment?"],
     ),
+    "a misspelt kind of Calico": (
+        "apiVersion: projectcalico.org/v3\nkind: GlobalNetworkpolicy\nmetadata: {name: p}\n",
+        ["m.yaml:2:1: kind: there is no GlobalNetworkpolicy in projectcalico.org/v3; did you mean GlobalN"],
+    ),
+    "a version that a policy kind does not have": (
+        "apiVersion: crd.projectcalico.org/v3\nkind: Tier\nmetadata: {name: p}\n",
+        ["m.yaml:1:1: apiVersion: there is no Tier in crd.projectcalico.org/v3; write projectcalico.org/v3"],
+    ),
     "a duplicate key": (
         POLICY % "p" + "kind: NetworkPolicy\n",
         ["m.yaml:5:1: kind: this key is already in line 2"],

@@ -1,0 +1,53 @@
+"""Calico's objects from files and live clusters: what becomes of them in a Cluster."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import yaml
+
+from netprobe.manifests.load import from_objects, load
+from netprobe.model.policy import Action
+from tests.policies.calico.objects import CRD, calico
+
+NAMESPACE = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "x"}}
+STORED = {"projectcalico.org/metadata": '{"labels": {"role": "new", "more": "yes"}}'}
+EVERYTHING = [
+    NAMESPACE,
+    calico("NetworkPolicy", "{tier: t1, order: 5}"),
+    calico("GlobalNetworkPolicy", "{}"),
+    calico("Tier", "{order: 5.5, defaultAction: Pass}", name="t1"),
+    calico("NetworkSet", "{nets: [10.0.0.0/8]}", labels={"role": "old"}, annotations=STORED, version=CRD),
+    calico("GlobalNetworkSet", "{nets: []}", labels={"role": "old"}),
+    calico("StagedNetworkPolicy", "{stagedAction: Delete}"),
+    calico("NetworkPolicy", "{}", name="knp.default.web"),
+]
+
+
+def test_a_list_as_kubectl_prints_it(tmp_path: Path) -> None:
+    path = tmp_path / "all.yaml"
+    path.write_text(yaml.safe_dump({"apiVersion": "v1", "kind": "List", "items": EVERYTHING}))
+    loaded = load([path])
+    cluster = loaded.cluster
+    assert [(str(policy.ref), policy.kind) for policy in cluster.policies] == [
+        ("x/p", "NetworkPolicy.projectcalico.org"),
+        ("p", "GlobalNetworkPolicy"),
+    ], "without the copy of a Kubernetes NetworkPolicy"
+    assert [tier.order for tier in cluster.tiers if tier.name == "t1"] == [5.5]
+    assert [tier.default for tier in cluster.tiers if tier.name == "t1"] == [Action.PASS]
+    assert [(each.namespace, dict(each.labels)) for each in cluster.network_sets] == [
+        ("x", {"role": "new", "more": "yes"}),
+        ("", {"role": "old"}),
+    ]
+    assert [(each.kind, str(each.policy.ref)) for each in cluster.staged] == [("StagedNetworkPolicy", "x/p")]
+    assert not loaded.not_simulated
+
+
+def test_live_objects_that_calico_ignores() -> None:
+    cluster = from_objects(
+        [NAMESPACE, calico("NetworkPolicy", "{selector: '=='}", version=CRD), calico("Tier", "{}", name="t1")]
+    )
+    assert not cluster.policies
+    assert len(cluster.warnings) == 1
+    assert "Calico ignores the whole object" in cluster.warnings[0]
+    assert [tier.order for tier in cluster.tiers if tier.name == "t1"] == [1_000_000]
