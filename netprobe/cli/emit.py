@@ -4,27 +4,31 @@ from __future__ import annotations
 
 import os
 import sys
+from dataclasses import replace
 
 from netprobe.cli.command import invocation
+from netprobe.cli.flags import ViewFlags
 from netprobe.cli.options import OutputFlags
 from netprobe.report import FORMATS, Style
+from netprobe.report.style import Detail
 from netprobe.report.write import Render
 from netprobe.report.write import write as write_report
 from netprobe.run.record import Report
 
 
-def emit(report: Report, out: OutputFlags) -> int:
+def emit(report: Report, out: OutputFlags, view: ViewFlags = ViewFlags()) -> int:  # noqa: B008 (frozen)
     """Write the report of a run or a simulation; returns its exit status."""
-    write(FORMATS.of(report), out)
+    shown = report.only_differences() if view.only_differences else report
+    write(FORMATS.of(shown), out, view.detail)
     return report.exit_status
 
 
-def write(render: Render, out: OutputFlags) -> None:
+def write(render: Render, out: OutputFlags, detail: Detail = Detail.AUTO) -> None:
     """Write a record to standard output and to files. NetprobeError if a file cannot be written."""
     files = [*out.reports, *([(out.output, out.output_file)] if out.output_file else [])]
-    write_report(
-        render, None if out.output_file else out.output, files, sys.stdout, os.environ, style=output_style()
-    )
+    style = replace(output_style(), detail=detail)
+    shown = None if out.output_file else out.output
+    write_report(render, shown, files, sys.stdout, os.environ, style=style)
 
 
 def output_style() -> Style:

@@ -16,6 +16,7 @@ from netprobe.cli.options import as_record, duration_option, port_option, repeat
 from netprobe.cli.parameters import EXTERNAL, PAIR, TOLERATION, PortArgument
 from netprobe.errors import UsageError
 from netprobe.model.flow import External
+from netprobe.report.style import Detail
 
 if TYPE_CHECKING:
     from netprobe.lab import LabOptions
@@ -215,15 +216,13 @@ pod_options: Final = as_record(
 class Selection:
     """Which flows of a cluster to list."""
 
-    sources: Sequence[str]
-    destinations: Sequence[str]
-    externals: Sequence[External]
-    ports: Sequence[PortArgument]
+    sources: Sequence[str] = ()
+    destinations: Sequence[str] = ()
+    ports: Sequence[PortArgument] = ()
+    externals: Sequence[External] = ()
 
 
-selection_options: Final = as_record(
-    "selection",
-    Selection,
+_FLOWS: Final = (
     port_option,
     repeatable(
         "--from",
@@ -239,12 +238,50 @@ selection_options: Final = as_record(
         shell_complete=complete.destinations,
         help="Only flows to these pods, or to svc:NAMESPACE/NAME.",
     ),
+)
+
+flow_options: Final = as_record("selection", Selection, *_FLOWS, heading="Which flows")
+"""--port, --from and --to."""
+
+selection_options: Final = as_record(
+    "selection",
+    Selection,
+    *_FLOWS,
     repeatable(
         "--external",
         "externals",
         type=EXTERNAL,
         metavar="ADDRESS",
         help="Include an address outside the cluster, as source and destination.",
+    ),
+    heading="Which flows",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class ViewFlags:
+    """How much of a report to show."""
+
+    everything: bool = False
+    grouped: bool = False
+    only_differences: bool = False
+
+    @property
+    def detail(self) -> Detail:
+        if self.everything and self.grouped:
+            raise UsageError("--all shows every flow and --group one row for many: use one of them")
+        return Detail.ALL if self.everything else Detail.GROUPS if self.grouped else Detail.AUTO
+
+
+view_options: Final = as_record(
+    "view",
+    ViewFlags,
+    click.option(
+        "--all", "everything", is_flag=True, help="Show every flow, however many there are, one by one."
+    ),
+    click.option("--group", "grouped", is_flag=True, help="Show pods that behave alike in one row."),
+    click.option(
+        "--only-differences", is_flag=True, help="Show only flows that are not as expected, in every format."
     ),
     heading="Which flows",
 )

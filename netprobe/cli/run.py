@@ -14,10 +14,14 @@ from netprobe.cli.flags import (
     ClusterFlags,
     LabFlags,
     PodFlags,
+    Selection,
+    ViewFlags,
     cluster_options,
+    flow_options,
     lab_options,
     pod_options,
     resolve_target,
+    view_options,
 )
 from netprobe.cli.invoke import say
 from netprobe.cli.options import (
@@ -167,6 +171,8 @@ mode_options: Final = as_record(
 @family_option
 @placement_option
 @profile_option
+@flow_options
+@view_options
 @mode_options
 @output_options(FORMATS.names)
 @examples("""
@@ -188,6 +194,8 @@ def command(
     lab: LabFlags,
     pods: PodFlags,
     flags: ModeFlags,
+    selection: Selection,
+    view: ViewFlags,
     ready_s: float,
     wait_s: float,
     ip_family: str | None,
@@ -214,6 +222,7 @@ def command(
     from netprobe.probe import Deadlines, Pace
     from netprobe.run.driver import preview
     from netprobe.run.fixture import FixtureMode
+    from netprobe.run.flow_filter import FlowFilter
     from netprobe.run.options import RunOptions
     from netprobe.simulate import profile as profile_of
 
@@ -234,15 +243,16 @@ def command(
         profile_of(profile),
         timeout_s,
         FAMILIES[ip_family],
+        FlowFilter(selection.sources, selection.destinations, selection.ports),
     )
     if flags.dry_run and not isinstance(mode, FixtureMode):
         for piece in run_with_progress(lambda progress: preview(mode, options, progress)):
             print(piece, end="")
         return 0
-    return _run(mode, options, out)
+    return _run(mode, options, out, view)
 
 
-def _run(mode: Mode, options: RunOptions, out: OutputFlags) -> int:
+def _run(mode: Mode, options: RunOptions, out: OutputFlags, view: ViewFlags) -> int:
     """Run, and print the report when it is known: before the pods are removed."""
     from netprobe.cli.emit import emit
     from netprobe.cli.progress import run_with_progress
@@ -255,7 +265,7 @@ def _run(mode: Mode, options: RunOptions, out: OutputFlags) -> int:
     async def probe(progress: Progress) -> Report:
         def show(report: Report) -> None:
             progress("")
-            emit(report, out)
+            emit(report, out, view)
             sys.stdout.flush()  # a program that reads it need not wait for the removal
             printed.append(report)
 

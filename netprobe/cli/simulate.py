@@ -7,7 +7,14 @@ from datetime import UTC, datetime
 import click
 
 from netprobe.cli.command import Command
-from netprobe.cli.flags import ClusterFlags, Selection, cluster_options, selection_options
+from netprobe.cli.flags import (
+    ClusterFlags,
+    Selection,
+    ViewFlags,
+    cluster_options,
+    selection_options,
+    view_options,
+)
 from netprobe.cli.inputs import InputFlags, input_options, read_world
 from netprobe.cli.invoke import say
 from netprobe.cli.options import OutputFlags, examples, output_options, profile_option
@@ -15,7 +22,7 @@ from netprobe.errors import UsageError
 from netprobe.model.flow import End
 from netprobe.report import FORMATS
 
-OF_EVERY_ROW = frozenset({"json", "yaml", "junit", "github"})
+OF_EVERY_ROW = frozenset({"matrix", "json", "yaml", "junit", "github"})
 """The formats that write every row, however many there are."""
 
 
@@ -27,6 +34,7 @@ OF_EVERY_ROW = frozenset({"json", "yaml", "junit", "github"})
 @click.option(
     "--changed-only", is_flag=True, help="Show only flows that policies deny, or that are not as expected."
 )
+@view_options
 @profile_option
 @output_options(FORMATS.names)
 @examples("""
@@ -41,6 +49,7 @@ def command(
     inputs: InputFlags,
     cluster: ClusterFlags,
     selection: Selection,
+    view: ViewFlags,
     include_self: bool,
     changed_only: bool,
     profile: str,
@@ -95,15 +104,16 @@ def command(
         if not question.size:
             say("no flow to show: fewer than two pods, or no pod declares a port (name one with --port)")
         written = {out.output, *(one.format for one in out.reports)}
+        every_row = view.everything or view.only_differences or bool(written & OF_EVERY_ROW)
         steps = (
             pairs_step(
                 AllPairs(question, chosen),
                 changed_only=changed_only,
                 groups=bool(written - OF_EVERY_ROW),
-                rows=bool(written & OF_EVERY_ROW),
+                rows=every_row,
             ),
         )
     nodes: dict[End, str] = {pod.ref: pod.node for pod in simulated.pods.values() if pod.node is not None}
     info = ClusterInfo(context=cluster.context or cluster.lab_name, cni=chosen.name)
     name = world.suite.name if world.suite is not None else None
-    return emit(Report(name, info, RunInfo.since(started), steps, nodes=nodes), out)
+    return emit(Report(name, info, RunInfo.since(started), steps, nodes=nodes), out, view)

@@ -12,6 +12,7 @@ FORMATS: Formats[Report] = Formats(
     {
         "table": "netprobe.report.table:table",
         "wide": "netprobe.report.table:wide",
+        "matrix": "netprobe.report.matrix:matrix",
         "json": "netprobe.report.document:as_json",
         "yaml": "netprobe.report.document:as_yaml",
         "markdown": "netprobe.report.markdown:markdown",

@@ -11,15 +11,22 @@ from netprobe.model.flow import End
 from netprobe.model.verdict import Verdict
 from netprobe.report import phrases
 from netprobe.report.escape import plain
+from netprobe.report.style import Detail
 from netprobe.run.record import LONGEST, FlowGroup, ReportStep, port_text
 
 
-def rows_or_groups(step: ReportStep) -> tuple[list[Row], tuple[FlowGroup, ...]]:
-    """The rows of a step; if there are more than LONGEST, groups of them."""
+def rows_or_groups(
+    step: ReportStep, detail: Detail = Detail.AUTO
+) -> tuple[tuple[Row, ...], tuple[FlowGroup, ...]]:
+    """The rows of a step, or if there are more than LONGEST, groups of them."""
+    if detail is Detail.ALL:
+        return tuple(step.rows), ()
     if step.groups is not None:
-        return [], step.groups
-    held = list(islice(step.rows, LONGEST + 1))
-    return (held, ()) if len(held) <= LONGEST else ([], groups(tuple(step.rows)))
+        return (), step.groups
+    held = tuple(islice(step.rows, LONGEST + 1))
+    if detail is Detail.GROUPS or len(held) > LONGEST:
+        return (), groups(tuple(step.rows))
+    return held, ()
 
 
 def alike(rows: Sequence[Row]) -> dict[End, int]:

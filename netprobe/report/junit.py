@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC
 
-from netprobe.diff import FlowStatus, Row
+from netprobe.diff import FlowCounts, FlowStatus, Row
 from netprobe.report import phrases
 from netprobe.report.escape import xml
 from netprobe.report.style import PLAIN, Style
@@ -40,7 +40,8 @@ def junit(report: Report, _style: Style = PLAIN) -> Iterator[str]:
 
 
 def _step(report: Report, index: int, step: ReportStep) -> Iterator[str]:
-    counts, suite = step.counts, report.suite or "netprobe"
+    counts = FlowCounts.of(step.rows) if isinstance(step.rows, tuple) else step.counts
+    suite = report.suite or "netprobe"
     families = phrases.has_both_families(step.rows)
     yield from testsuite(
         f"{suite}: {step.name}",

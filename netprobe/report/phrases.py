@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 from itertools import islice
 
 from netprobe.diff import FlowCounts, FlowStatus, Mismatch, Row
-from netprobe.model.flow import Flow, Via
+from netprobe.model.flow import End, Flow, Via
 from netprobe.model.observation import Outcome
 from netprobe.model.text import listed
 from netprobe.model.verdict import Verdict
@@ -105,6 +105,19 @@ def note(row: Row) -> str:
         return f"<- MISMATCH: {others}"
     shows_others = row.status in {FlowStatus.UNKNOWN, FlowStatus.UNDEFINED} and others
     return f"{mark(row)} ({others})" if shows_others else mark(row)
+
+
+def short_note(row: Row) -> str:
+    """How a flow differs, for a table below the reasons: the first table that differs, or the status."""
+    if row.status is FlowStatus.MISMATCH:
+        name, cell = next((name, cell) for name, cell in _cells(row) if cell not in {None, row.result})
+        return f"MISMATCH: {name} {verdict(cell)}"
+    return mark(row).partition(":")[0]
+
+
+def namespace(end: End) -> str:
+    """The namespace of a pod or Service; the name of a host outside."""
+    return getattr(end, "namespace", None) or str(end)
 
 
 def counted(counts: FlowCounts, good: str = "as expected") -> str:

@@ -5,12 +5,13 @@ from __future__ import annotations
 import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
+from enum import Enum
 from pathlib import Path
 from typing import Final, TextIO
 
 BOLD: Final = "1"
-GOOD: Final = "32"  # green: as expected, allowed
-BAD: Final = "31"  # red: not as expected, denied
+GOOD: Final = "32"  # green: as expected
+BAD: Final = "31"  # red: not as expected
 UNSURE: Final = "33"  # yellow: unknown
 NOTE: Final = "36"  # cyan
 BOLD_GOOD: Final = "1;32"
@@ -18,16 +19,26 @@ BOLD_BAD: Final = "1;31"
 BOLD_UNSURE: Final = "1;33"
 
 
+class Detail(Enum):
+    """How much of a record to show. AUTO: as much as a person can read."""
+
+    AUTO = "auto"
+    ALL = "all"
+    GROUPS = "groups"
+
+
 @dataclass(frozen=True, slots=True)
 class Style:
     """Colour or not, and the width in columns; None for files and pipes, where lines are never cut.
 
-    `root` is the folder of the repository: annotations name files relative to it.
+    `root` is the folder of the repository: annotations name files relative to it. `detail`: how much to show
+    in formats for people.
     """
 
     colour: bool = False
     width: int | None = None
     root: Path | None = None
+    detail: Detail = Detail.AUTO
 
     def paint(self, text: str, code: str) -> str:
         """The text in a colour; `code` is one of the constants above."""

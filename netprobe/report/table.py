@@ -1,87 +1,97 @@
-"""The report for a terminal: `table` with the essentials, `wide` with everything that is known."""
+"""The report for a terminal: what is wrong first, then the flows.
+
+`table` has the essentials. `wide` adds a matrix, and for each flow the three tables and why.
+"""
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections import Counter
+from collections.abc import Iterator, Sequence
 from itertools import islice
 
 from netprobe.diff import FlowStatus, Row
-from netprobe.model.flow import End
-from netprobe.model.verdict import Verdict
-from netprobe.report import phrases
-from netprobe.report.alike import alike, label, rows_or_groups
-from netprobe.report.escape import plain
-from netprobe.report.style import BAD, BOLD, BOLD_BAD, GOOD, UNSURE, Style, status_colour
+from netprobe.report import alike, phrases
+from netprobe.report.differences import OPEN, Difference, differences
+from netprobe.report.matrix import matrix_lines
+from netprobe.report.style import BAD, BOLD_BAD, GOOD, NOTE, UNSURE, Detail, Style
 from netprobe.report.tables import aligned
-from netprobe.run.record import FlowGroup, Report, ReportStep, port_text
+from netprobe.report.text import framed, wrapped
+from netprobe.run.record import FlowGroup, Report, ReportStep
 
+MOST_ROWS = 40
+"""Rows of a table; if there are more, flows that are as expected are counted by namespaces."""
 MOST_GROUPS = 500
-MOST_EXPLAINED = 50
-"""Mismatches that are explained below the table; the other formats hold them all."""
-MOST_SINGLE = 20
-"""Ends that have a line of their own in a matrix; with more, ends that behave alike share one."""
-MOST_COLUMNS = 40
-"""Columns of a matrix; a wider one is unreadable."""
+MOST_PAIRS = 60
+MOST_REASONS = 50
+"""Reasons that are shown; the other formats hold them all."""
+MOST_FLOWS = 8
+"""Flows that are listed with one reason."""
 
-_COLOURS = {Verdict.ALLOW: GOOD, Verdict.DENY: BAD, Verdict.UNKNOWN: UNSURE}
+_COLOURS = {
+    FlowStatus.AS_EXPECTED: GOOD,
+    FlowStatus.MISMATCH: BOLD_BAD,
+    FlowStatus.UNKNOWN: UNSURE,
+    FlowStatus.UNDEFINED: NOTE,
+    FlowStatus.SKIPPED: NOTE,
+}
 
 
 def table(report: Report, style: Style) -> Iterator[str]:
-    """From, To, Port, Result, and a note on flows that are not simply as expected."""
-    return _report(report, style, wide=False)
+    """Differences with their reasons; From, To, Port, Result, and how a flow differs."""
+    return framed(report, style, lambda step: _step(step, style, wide=False))
 
 
 def wide(report: Report, style: Style) -> Iterator[str]:
-    """The same with declared, simulated, observed and why, and a matrix for each port."""
-    return _report(report, style, wide=True)
-
-
-def _report(report: Report, style: Style, *, wide: bool) -> Iterator[str]:
-    yield style.paint(plain(phrases.title(report)), BOLD) + "\n"
-    if report.enforcement:
-        yield style.paint(plain(report.enforcement), BOLD_BAD) + "\n"
-    for index, step in enumerate(report.steps):
-        yield "\n"
-        if len(report.steps) > 1:
-            yield style.paint(plain(phrases.step_title(report, index)), BOLD) + "\n\n"
-        yield from _step(step, style, wide=wide)
-    yield "\n"
-    yield from (plain(sentence) + "\n" for sentence in phrases.in_place(report))
-    for problem in report.problems:
-        yield style.paint(f"problem: {plain(problem)}", UNSURE) + "\n"
-    yield style.paint(phrases.closing(report), status_colour(report.exit_status)) + "\n"
+    """The same with declared, simulated, observed and why for each flow, and a matrix."""
+    return framed(report, style, lambda step: _step(step, style, wide=True))
 
 
 def _step(step: ReportStep, style: Style, *, wide: bool) -> Iterator[str]:
-    rows, groups = rows_or_groups(step)
+    rows, groups = alike.rows_or_groups(step, style.detail)
+    long = len(rows) > MOST_ROWS and not wide and style.detail is Detail.AUTO
+    if long and all(map(_expects_nothing, rows)):
+        rows, groups = (), alike.groups(rows)
+    wrong = differences(rows or step.rows) if step.counts.mismatches or step.counts.unknown else []
+    families = phrases.has_both_families(rows or step.rows)
+    yield from _differences(wrong, families, style)
+    if wrong:
+        yield "\n"
     if groups:
         yield from _groups(groups, style)
     elif not rows:
         yield "No flow to show.\n"
-    else:
+    elif not long:
         yield from _rows(rows, style, wide=wide)
         if wide:
             yield "\n"
-            yield from (line + "\n" for line in matrices(rows))
-    if step.counts.mismatches:
-        yield from _explained(rows or step.rows, style)
+            yield from (line + "\n" for line in matrix_lines(rows, style))
+    else:
+        yield from _by_namespaces(rows, style)
+    if open_ := differences(rows, OPEN):
+        yield "\n"
+        yield from _differences(open_, families, style)
 
 
 def _rows(rows: Sequence[Row], style: Style, *, wide: bool) -> Iterator[str]:
     families = phrases.has_both_families(rows)
-    details_header = ("Declared", "Simulated", "Observed", "Why") if wide else ("",)
-    header = ("From", "To", "Port", "Result", *details_header)
-    lines = []
-    for row in rows:
-        details = (*phrases.verdicts(row), _why(row)) if wide else (phrases.note(row),)
-        lines.append((*phrases.ends(row, families), phrases.verdict(row.result), *details))
-    last = len(header) - 1
-    colours = [
-        {3: _COLOURS[row.result]} | ({last: BOLD_BAD} if row.status is FlowStatus.MISMATCH else {})
+    details = ("Declared", "Simulated", "Observed", "Why") if wide else ("Difference",)
+    lines = [
+        (
+            *phrases.ends(row, families),
+            phrases.verdict(row.result),
+            *((*phrases.verdicts(row), _why(row)) if wide else (phrases.short_note(row),)),
+        )
         for row in rows
     ]
-    return aligned(header, lines, colours, style)
+    painted = (3,) if wide else (3, 4)
+    colours = [{} if _expects_nothing(row) else dict.fromkeys(painted, _COLOURS[row.status]) for row in rows]
+    header = ("From", "To", "Port", "Result", *details)
+    return aligned(header, lines, colours, style, optional=not wide)
+
+
+def _expects_nothing(row: Row) -> bool:
+    """Whether only the policies say something about the flow, so that it cannot be as expected or not."""
+    return row.declared is None and row.observed is None and row.status is FlowStatus.AS_EXPECTED
 
 
 def _why(row: Row) -> str:
@@ -90,68 +100,48 @@ def _why(row: Row) -> str:
 
 
 def _groups(groups: Sequence[FlowGroup], style: Style) -> Iterator[str]:
-    shown = groups[:MOST_GROUPS]
-    colours = [{3: _COLOURS[g.result], 5: BOLD_BAD} for g in shown]
+    shown = groups if style.detail is Detail.ALL else groups[:MOST_GROUPS]
+    header = ("From", "To", "Port", "Result", "Flows", "Difference")
     yield "Pods that behave alike share a row.\n"
-    yield from aligned(
-        ("From", "To", "Port", "Result", "Flows", ""), map(phrases.group, shown), colours, style
-    )
+    colours = [{3: BOLD_BAD, 5: BOLD_BAD} if group.note else {} for group in shown]
+    yield from aligned(header, map(phrases.group, shown), colours, style, optional=True)
     if more := len(groups) - len(shown):
         yield f"and {more:,} more rows: select some with --from, --to and --port; -o json has every flow\n"
 
 
-def _explained(rows: Iterable[Row], style: Style) -> Iterator[str]:
-    """Each mismatch, with the policies and rules that decide it."""
-    families = phrases.has_both_families(rows)
-    mismatches = (row for row in rows if row.status is FlowStatus.MISMATCH)
-    for number, row in enumerate(islice(mismatches, MOST_EXPLAINED)):
-        yield "\n" if number == 0 else ""
-        mismatch = f"MISMATCH {phrases.flow(row.flow, families)}: {phrases.tables(row)}"
-        yield style.paint(plain(mismatch), BAD) + "\n"
-        yield f"  {phrases.differing_tables(row)}\n"
-        yield from (f"  {plain(sentence)}\n" for sentence in row.why.sentences)
-    if more := sum(1 for _ in mismatches):
-        yield f"and {more:,} more mismatches: -o json has them all\n"
-
-
-def matrices(rows: Sequence[Row]) -> Iterator[str]:
-    """Lines of one matrix for each port, in the order in which the ports first appear: sources down,
-    destinations across."""
-    ends = dict.fromkeys(end for row in rows for end in (row.flow.source, row.flow.destination))
-    classes = {end: number for number, end in enumerate(ends)} if len(ends) <= MOST_SINGLE else alike(rows)
-    members: dict[int, list[End]] = defaultdict(list)
-    for end, number in classes.items():
-        members[number].append(end)
-    families = phrases.has_both_families(rows)
-    by_port: dict[str, list[Row]] = defaultdict(list)
+def _by_namespaces(rows: Sequence[Row], style: Style) -> Iterator[str]:
+    """Flows that are as expected, counted by pairs of namespaces; the others are shown one by one."""
+    pairs: dict[tuple[str, str], Counter[str]] = {}
     for row in rows:
-        via = row.flow.via.value
-        way = ("" if via == "pod" else f" by {via}") + phrases.placement(row.flow)
-        by_port[port_text(row.flow, families) + way].append(row)
-    yield "Sources down, destinations across: . allow, X deny, ? unknown, * differs from pod to pod"
-    for port, of_port in by_port.items():
-        yield ""
-        yield f"Port {port}"
-        yield from _matrix(of_port, classes, members)
+        if row.status is FlowStatus.AS_EXPECTED:
+            pair = phrases.namespace(row.flow.source), phrases.namespace(row.flow.destination)
+            pairs.setdefault(pair, Counter())[phrases.verdict(row.result)] += 1
+    if pairs:
+        yield "As expected, by namespaces; --all shows every flow:\n\n"
+        lines = [
+            (*pair, f"{counts.total():,}", ", ".join(f"{n:,} {v}" for v, n in sorted(counts.items())))
+            for pair, counts in islice(pairs.items(), MOST_PAIRS)
+        ]
+        yield from aligned(
+            ("From", "To", "Flows", "Result"), lines, ({3: GOOD} for _ in lines), style, right=(2,)
+        )
+        if more := len(pairs) - len(lines):
+            yield f"and {more:,} more pairs of namespaces\n"
 
 
-def _matrix(rows: Iterable[Row], classes: dict[End, int], members: dict[int, list[End]]) -> Iterator[str]:
-    marks: dict[tuple[int, int], str] = {}
-    for row in rows:
-        key = classes[row.flow.source], classes[row.flow.destination]
-        mark = row.result.mark
-        marks[key] = mark if marks.get(key, mark) == mark else "*"
-    sources = dict.fromkeys(source for source, _ in marks)
-    destinations = dict.fromkeys(destination for _, destination in marks)
-    if len(destinations) > MOST_COLUMNS:
-        size = f"{len(sources)} x {len(destinations)} kinds of pod"
-        yield f"  {size}: too wide to draw; select some with --from and --to"
-        return
-    numbers = {group: number for number, group in enumerate({**sources, **destinations}, start=1)}
-    across = sorted(destinations, key=numbers.__getitem__)
-    names = {group: f"{numbers[group]:>3} {label(members[group])}" for group in numbers}
-    width = max(map(len, names.values()))
-    yield f"{'':{width}}  " + " ".join(f"{numbers[group]:>2}" for group in across)
-    for group, name in names.items():
-        line = " ".join(f"{marks.get((group, to), ''):>2}" for to in across)
-        yield f"{name:{width}}  {line}".rstrip()
+def _differences(found: Sequence[Difference], families: bool, style: Style) -> Iterator[str]:
+    """Each reason, below the flows that share it."""
+    most = None if style.detail is Detail.ALL else MOST_FLOWS
+    for one in found[:MOST_REASONS]:
+        paint = {FlowStatus.MISMATCH: BAD, FlowStatus.UNKNOWN: UNSURE}.get(one.status, NOTE)
+        label = {FlowStatus.MISMATCH: "MISMATCH ", FlowStatus.UNKNOWN: "UNKNOWN "}.get(one.status, "")
+        for row in one.rows[:most]:
+            tables = phrases.tables(row)
+            line = f"{label}{phrases.flow(row.flow, families)}{f': {tables}' if tables else ''}"
+            yield style.paint(wrapped(line, style), paint) + "\n"
+        if most and len(one.rows) > most:
+            yield style.paint(f"{label}and {len(one.rows) - most:,} more flows", paint) + "\n"
+        for sentence in (one.summary, *one.reasons):
+            yield wrapped(sentence, style, "  ") + "\n"
+    if len(found) > MOST_REASONS:
+        yield f"and {len(found) - MOST_REASONS:,} more reasons: -o json has every flow\n"

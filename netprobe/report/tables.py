@@ -24,16 +24,18 @@ def aligned(
     rows: Iterable[Sequence[str]],
     colours: Iterable[Mapping[int, str]] = (),
     style: Style = PLAIN,
+    *,
     right: Container[int] = (),
+    optional: bool = False,
 ) -> Iterator[str]:
     """Columns under their headings with a rule, as lines that end in a newline.
 
     `colours` has the colours of each row's cells by their column; `right` are the columns that are aligned to
-    the right. A last column without a heading is left out
-    if it is empty; otherwise the last column is cut at the width of the terminal.
+    the right. A last column that is `optional` is left out if it is empty; otherwise the last column is cut
+    at the width of the terminal.
     """
     lines = [[plain(cell) for cell in row] for row in rows]
-    if not header[-1] and not any(line[-1] for line in lines):
+    if optional and not any(line[-1] for line in lines):
         header, lines = header[:-1], [line[:-1] for line in lines]
     elif style.width:
         _cut_last(header, lines, style.width)

@@ -64,7 +64,7 @@ def write(
     format `github`, the Markdown form is appended to the file that $GITHUB_STEP_SUMMARY names.
     NetprobeError if a file cannot be written.
     """
-    for_files = Style(root=style.root)
+    for_files = Style(root=style.root, detail=style.detail)
     reports = list(reports)
     for format_, path in reports:
         if path is not None:

@@ -170,7 +170,9 @@ class CopyMode:
             declared = self.suite.moments(reduced)[0].declared.where(chosen.keeps)
             wanted = declared
         simulator = Simulator(whole, options.profile)
-        simulated = simulator.matrix(rows_by_family(filter(chosen.keeps, wanted), simulator, options.family))
+        selects = options.flows.on(whole, (), chosen.represented)
+        wanted = (flow for flow in wanted if chosen.keeps(flow) and selects(flow))
+        simulated = simulator.matrix(rows_by_family(wanted, simulator, options.family))
         if not simulated:
             raise UsageError(
                 f"nothing to probe: no declared port in or around {', '.join(sorted(touched))}; "

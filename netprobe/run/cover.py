@@ -10,7 +10,7 @@ from functools import cached_property
 from operator import attrgetter
 
 from netprobe.model.cluster import Cluster
-from netprobe.model.flow import Flow, Pod, PodRef
+from netprobe.model.flow import End, Flow, Pod, PodRef
 from netprobe.simulate import Profile, evaluate
 from netprobe.suite import Expectation
 
@@ -71,6 +71,10 @@ class Cover:
         """The pods that a row with this end represents; a pod that was drawn represents itself."""
         kind = self._kind[ref]
         return kind.members if ref in {kind.first, kind.second} else (ref,)
+
+    def represented(self, end: End) -> tuple[End, ...]:
+        """The same for any end."""
+        return self.stands_for(end) if isinstance(end, PodRef) and end in self._kind else (end,)
 
     def sentence(self, ends: Iterable[object]) -> str:
         """What rows with these ends cover."""

@@ -68,6 +68,7 @@ class FixtureMode:
                     self.suite,
                     self._live(workbench),
                     options.profile,
+                    options.flows.on(self.suite.cluster(), self.suite.externals),
                     rows=self._rows,
                     probed=True,
                     family=options.family,

@@ -168,7 +168,9 @@ class InPlaceMode:
             cluster,
             Simulator(cluster, options.profile),
             chosen,
-            self.suite.moments(chosen.reduced(cluster))[0].declared,
+            self.suite.moments(chosen.reduced(cluster))[0].declared.where(
+                options.flows.on(cluster, self.suite.externals, chosen.represented)
+            ),
             states,
             run=run,
             ways=self.ways,

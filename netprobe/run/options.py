@@ -9,6 +9,7 @@ from typing import TypeAlias
 from netprobe.lab import LabOptions, Starting
 from netprobe.model.flow import Family
 from netprobe.probe import Deadlines, Pace, PodOptions
+from netprobe.run.flow_filter import FlowFilter
 from netprobe.run.target import ClusterChoice
 from netprobe.simulate import CALICO, Profile
 
@@ -21,7 +22,7 @@ class RunOptions:
     """The cluster, the probe pods, timeouts, and the CNI whose choices the simulator makes.
 
     `lab`: the lab to start, or one that is starting, if `target` names no cluster. `family`: if pods have
-    addresses of both families, probe only this one.
+    addresses of both families, probe only this one. `flows`: probe only these.
     """
 
     target: ClusterChoice = field(default_factory=ClusterChoice)
@@ -32,3 +33,4 @@ class RunOptions:
     profile: Profile = CALICO
     request_timeout_s: float = 30.0
     family: Family | None = None
+    flows: FlowFilter = field(default_factory=FlowFilter)

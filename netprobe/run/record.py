@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Final
 
 from netprobe import __version__
-from netprobe.diff import FlowCounts, Row
+from netprobe.diff import FlowCounts, FlowStatus, Row
 from netprobe.model.flow import End, Flow, Protocol
 from netprobe.model.verdict import Verdict
 
@@ -141,6 +141,16 @@ class Report:
         for step in self.steps:
             for row in step.rows:
                 yield step, row
+
+    def only_differences(self) -> Report:
+        """Without the flows that are as expected; the counts are still those of all flows."""
+        kept = (
+            tuple(row for row in step.rows if row.status is not FlowStatus.AS_EXPECTED) for step in self.steps
+        )
+        steps = tuple(
+            replace(step, rows=rows, groups=None) for step, rows in zip(self.steps, kept, strict=True)
+        )
+        return replace(self, steps=steps)
 
     @property
     def counts(self) -> FlowCounts:

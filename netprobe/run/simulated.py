@@ -10,10 +10,11 @@ from netprobe.explain.why import blame
 from netprobe.model.cluster import Cluster
 from netprobe.model.flow import Flow, Protocol
 from netprobe.model.verdict import Verdict
+from netprobe.run.flow_filter import FlowFilter
 from netprobe.run.moment import moments
 from netprobe.run.record import LONGEST, FlowGroup, ReportStep, port_text
 from netprobe.run.steps import explained
-from netprobe.simulate import AllPairs, FlowBundle, Overview, Profile, read_question
+from netprobe.simulate import AllPairs, FlowBundle, Overview, Profile
 from netprobe.simulate.overview import LEFT_OUT
 from netprobe.suite import Suite
 
@@ -34,19 +35,7 @@ def suite_steps(
     changed_only: bool = False,
 ) -> tuple[ReportStep, ...]:
     """The comparison at each moment of a suite. With `changed_only` what policies or a step change."""
-    cluster = suite.cluster(live)
-    wanted = read_question(
-        cluster, sources=sources, destinations=destinations, externals=suite.externals, ports=ports
-    )
-    wanted_sources, wanted_destinations = frozenset(wanted.sources), frozenset(wanted.destinations)
-
-    def is_wanted(flow: Flow) -> bool:
-        return (
-            (not sources or flow.source in wanted_sources)
-            and (not destinations or flow.destination in wanted_destinations)
-            and (not ports or (flow.port, flow.protocol) in ports)
-        )
-
+    is_wanted = FlowFilter(sources, destinations, ports).on(suite.cluster(live), suite.externals)
     steps: list[ReportStep] = []
     before: Iterable[Row] = ()
     for index, at in enumerate(moments(suite, live, profile, is_wanted)):

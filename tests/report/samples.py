@@ -153,3 +153,14 @@ def many(number: int) -> Report:
         if source is not to
     ]
     return Report(None, ClusterInfo(), RUN, (step("as they are", compare(None, Matrix(pairs))),))
+
+
+def many_wrong(number: int) -> Report:
+    """All but one of `number` pods to the first, which denies them; those of its namespace are declared."""
+    pods = [PodRef(f"ns{i % 3}", f"pod-{i}") for i in range(number)]
+    flows = [Flow(pod, pods[0], 80) for pod in pods[1:]]
+    rows = compare(
+        Matrix((flow, ALLOW if flow.source.namespace == "ns0" else DENY) for flow in flows),  # type: ignore[union-attr]
+        Matrix((flow, DENIED) for flow in flows),
+    )
+    return Report("many", ClusterInfo(), RUN, (step("policies applied", rows, policies=POLICIES),))

@@ -15,9 +15,10 @@ import pytest
 import yaml
 
 from netprobe.report import FORMATS, Style, save
+from netprobe.report.style import Detail
 from netprobe.run.record import Report
 from tests.conftest import Golden, schema
-from tests.report.samples import all_well, hostile, many, sample, unenforced
+from tests.report.samples import all_well, hostile, many, many_wrong, sample, unenforced
 
 SCHEMA = json.loads(schema().read_text())
 SAMPLES: list[Callable[[], Report]] = [sample, all_well, unenforced, hostile, lambda: many(4)]
@@ -85,7 +86,11 @@ def test_junit_parses_and_its_counts_are_those_of_its_cases() -> None:
 @pytest.mark.parametrize("style", [Style(), Style(colour=True, width=80)], ids=["plain", "terminal"])
 def test_no_name_acts(format_: str, style: Style) -> None:
     shown = text(hostile(), format_, style)
-    shown = re.sub(r"\x1b\[[0-9;]*m", "", shown) if style.colour and format_ in {"table", "wide"} else shown
+    shown = (
+        re.sub(r"\x1b\[[0-9;]*m", "", shown)
+        if style.colour and format_ in {"table", "wide", "matrix"}
+        else shown
+    )
     raw = {c for c in shown if not c.isprintable()} - {"\n"}
     assert raw <= ({"\u2060"} if format_ == "markdown" else set())
     if format_ == "markdown":
@@ -106,12 +111,50 @@ def test_colour_is_added_and_nothing_else(format_: str) -> None:
     assert re.sub(r"\x1b\[[0-9;]*m", "", coloured) == text(sample(), format_)
 
 
-def test_a_narrow_terminal_cuts_notes_and_never_names() -> None:
-    shown = text(sample(), "table", Style(width=80)).split("\n\n")[1]
-    assert "…" in shown
-    assert max(map(len, shown.splitlines())) <= 80
+@pytest.mark.parametrize("width", [80, 120])
+def test_a_narrow_terminal_wraps_reasons_and_cuts_no_name(width: int) -> None:
+    shown = text(sample(), "table", Style(width=width))
+    assert max(map(len, shown.splitlines())) <= width
+    assert "…" not in shown
     for name in ("frontend/web", "svc:backend/api", "partner-api"):
         assert name in shown
+
+
+def test_what_is_wrong_comes_first_then_the_flows() -> None:
+    shown = text(sample(), "table")
+    order = [
+        "MISMATCH backend/api -> database/pg",
+        "UNKNOWN backend/api",
+        "From ",
+        "implementation-defined: h",
+    ]
+    places = [shown.index(one) for one in order]
+    assert places == sorted(places)
+
+
+def test_a_reason_is_shown_once_with_the_flows_that_share_it() -> None:
+    shown = text(many_wrong(60), "table")
+    assert shown.count("the policies do not match the declaration") == 1
+    assert "and no rule allows TCP 80 from these sources" in shown
+    assert shown.count("MISMATCH ns0/pod-") == 8
+    assert "MISMATCH and 11 more flows" in shown
+    every = text(many_wrong(60), "table", Style(detail=Detail.ALL))
+    assert every.count("MISMATCH ns0/pod-") == 19
+    assert every.count("MISMATCH: declared ALLOW") == 19
+
+
+def test_many_flows_that_are_as_expected_are_counted_by_namespaces() -> None:
+    shown = text(many_wrong(60), "table")
+    rows = [line.split() for line in shown.splitlines() if line.startswith("ns")]
+    assert rows == [["ns1", "ns0", "20", "20", "DENY"], ["ns2", "ns0", "20", "20", "DENY"]]
+
+
+def test_only_differences_keeps_the_counts() -> None:
+    report = many_wrong(60).only_differences()
+    document = json.loads(text(report, "json"))
+    assert (len(document["flows"]), document["summary"]["flows"]) == (19, 59)
+    assert report.exit_status == 1
+    assert 'tests="19"' in text(report, "junit")
 
 
 def test_a_long_table_puts_pods_that_behave_alike_into_one_row() -> None:
@@ -166,5 +209,5 @@ def test_save_writes_through_what_is_not_a_file(tmp_path: Path) -> None:
 
 
 def test_an_unknown_format_is_named() -> None:
-    with pytest.raises(ValueError, match="no format 'xml'; there are table, wide, json"):
+    with pytest.raises(ValueError, match="no format 'xml'; there are table, wide, matrix"):
         list(FORMATS.render(sample(), "xml"))
