@@ -57,7 +57,7 @@ def test_both_are_rows_of_their_own_and_a_twin_follows_its_pod_s_labels(tmp_path
         (1, "same-node", True, "allow"),
         (1, "other-node", False, "allow"),
     ]
-    assert "Port 80 (same node)" in matrix.read_text()
+    assert "shop/server 80 (same node)" in matrix.read_text()
     assert "Port 80 (other node)" in matrix.read_text()
 
 
