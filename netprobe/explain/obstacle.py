@@ -99,7 +99,7 @@ def _of_block(simulator: Simulator, entry: IPBlock, peer: Endpoint, family: Fami
     address = ASSUMED[entry.cidr.version] if peer.assumed else peer.address(family)
     if address is None:
         return Obstacle(ObstacleKind.ADDRESS_UNKNOWN, f"the address of {peer.name} is not known", wanted)
-    if not simulator.sides.blocks_see(peer):
+    if not simulator.sides.peers.blocks_see(peer):
         text = f"{simulator.profile.name} compares no ipBlock with {'a pod' if peer.pod else 'a node'}"
         return Obstacle(ObstacleKind.BLOCK_IGNORES_PODS, text, wanted, str(address))
     if address.version != entry.cidr.version:

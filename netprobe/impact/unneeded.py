@@ -139,7 +139,8 @@ class _Judge:
     def _why(self, policy: Policy, rule: Rule, direction: Direction) -> str:
         universe, peers = self._evaluation.universe, 0
         for family in self._states.families:
-            peers |= universe.peers(rule, policy.ref.namespace, family)
+            for peer in rule.peers:
+                peers |= universe.matched(peer, policy.ref.namespace, family)
         if not peers & (self._states.pods | self._states.outside):
             return NO_PEER
         names = {(port.name, port.protocol) for port in rule.ports if isinstance(port, NamedPort)}

@@ -233,12 +233,13 @@ class Collector:
             {pod.ref: pod for pod in all_pods(self._pods, self._finished, self._workloads)},
             tuple(self._policies),
             dict(_with_addresses(self._services)),
-            tuple(self._tiers.values()),
-            tuple(self._sets),
-            self._accounts,
-            self._nodes,
-            tuple(self._staged),
-            tuple(self._unsimulated),
+            tiers=tuple(self._tiers.values()),
+            tiers_known=not self.strict,
+            network_sets=tuple(self._sets),
+            service_accounts=self._accounts,
+            nodes=self._nodes,
+            staged=tuple(self._staged),
+            unsimulated=tuple(self._unsimulated),
             sources=self._sources,
             warnings=(*self._left_out, *_not_simulated(self._unsimulated), *map(str, self.warnings)),
         )
@@ -254,7 +255,7 @@ def unsimulated(document: Document, default_namespace: str = "default") -> Unsim
         str(known.get("name") or known.get("generateName") or ""),
         f"{document.kind}.{document.api_version.rpartition('/')[0]}" if kind is None else kind.key,
     )
-    return Unsimulated(ref, document.origin if document.origin.line else None)
+    return Unsimulated(ref, origin=document.origin if document.origin.line else None)
 
 
 def _not_simulated(objects: Iterable[Unsimulated]) -> Iterator[str]:

@@ -56,7 +56,8 @@ class Cluster:
     """Everything that decides a flow. A pod's namespace is always among `namespaces`.
 
     `tiers` may be in any order: each has its own `order`. A policy whose tier is not among them comes after
-    all others, in a tier that denies at its end.
+    all others, in a tier that denies at its end; unless `tiers_known` is False, as for manifests, where such
+    a tier may be anywhere.
     `service_accounts` holds labels by namespace and name; an account that is not there has none.
     `staged` policies are shown and never enforced. `unsimulated` objects may decide flows, and what they say
     is not evaluated. `sources` holds the objects that can be changed, by kind and name ("Namespace", "shop"),
@@ -70,6 +71,7 @@ class Cluster:
     policies: tuple[Policy, ...] = ()
     services: Mapping[ServiceRef, Service] = field(default_factory=dict)
     tiers: tuple[Tier, ...] = STANDARD_TIERS
+    tiers_known: bool = True
     network_sets: tuple[NetworkSet, ...] = ()
     service_accounts: Mapping[tuple[str, str], Labels] = field(default_factory=dict)
     nodes: Mapping[str, Node] = field(default_factory=dict)

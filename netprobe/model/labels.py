@@ -16,6 +16,34 @@ Labels: TypeAlias = Mapping[str, str]
 NAME_LABEL = "kubernetes.io/metadata.name"
 """The label that the API server keeps on every namespace, equal to its name (docs, Namespaces)."""
 
+CALICO_NAME = "projectcalico.org/name"
+CALICO_NAMESPACE = "projectcalico.org/namespace"
+CALICO_ACCOUNT = "projectcalico.org/serviceaccount"
+CALICO_ORCHESTRATOR = "projectcalico.org/orchestrator"
+CALICO_PREFIX = "projectcalico.org/"
+_LONGEST = 63  # characters; Calico gives a pod no label for an account with such a name
+
+
+def labels_of_namespace(name: str, labels: Labels) -> Labels:
+    """The labels of a namespace as selectors see them; the server does not let go of NAME_LABEL."""
+    return {**labels, NAME_LABEL: name, CALICO_NAME: name}
+
+
+def labels_of_account(name: str, labels: Labels | None) -> Labels:
+    """The labels of a service account as selectors see them; None and {}: it does not exist."""
+    return {} if labels is None else {**labels, CALICO_NAME: name}
+
+
+def labels_of_pod(namespace: str, account: str, labels: Labels) -> Labels:
+    """The labels of a pod as selectors see them, with those that Calico adds."""
+    own = {CALICO_ACCOUNT: account} if len(account) < _LONGEST else {}
+    return {**labels, **own, CALICO_NAMESPACE: namespace, CALICO_ORCHESTRATOR: "k8s"}
+
+
+def labels_of_set(namespace: str, labels: Labels) -> Labels:
+    """The labels of a network set as selectors see them; a global one has the namespace ""."""
+    return {**labels, CALICO_NAMESPACE: namespace} if namespace else labels
+
 
 CHOSEN_LATER = "?"
 """The value of a label that a controller sets and no manifest shows, such as a hash. No real label has it."""

@@ -122,6 +122,17 @@ def tier_name(name: str) -> str:
 NETWORK_POLICY = "NetworkPolicy"
 """The kind of networking.k8s.io."""
 
+CLUSTER_NETWORK_POLICY = "ClusterNetworkPolicy"
+ADMIN_NETWORK_POLICY = "AdminNetworkPolicy"
+BASELINE_ADMIN_NETWORK_POLICY = "BaselineAdminNetworkPolicy"
+PRIORITY_KINDS = frozenset((CLUSTER_NETWORK_POLICY, ADMIN_NETWORK_POLICY))
+"""The kinds of which any policy may come first among those of one priority."""
+
+CALICO_GLOBAL_POLICY = "GlobalNetworkPolicy"
+CALICO_POLICY = "NetworkPolicy.projectcalico.org"
+CALICO_KINDS = frozenset((CALICO_GLOBAL_POLICY, CALICO_POLICY))
+"""The kinds that only Calico enforces."""
+
 NETWORK_POLICY_ORDER = 1_000
 """The order of NetworkPolicies among Calico's policies in the tier `default`."""
 
@@ -136,7 +147,7 @@ class PodPeer:
     """Pods by their labels, and those of their namespaces and service accounts.
 
     `namespaces=None` means the policy's own namespace; a selector, matching ones. `accounts=None`: whatever
-    the account. Selectors see labels as `model.cluster` completes them.
+    the account. Selectors see labels as `model.labels` completes them.
     `sets`: also addresses inside a NetworkSet whose labels, and those of its namespace ({} for a
     GlobalNetworkSet), match; None: as the network plugin does, because the API does not define it.
     """
@@ -312,7 +323,8 @@ class Subject:
 class Policy:
     """A policy after defaulting. `tier` is the name of a tier; a lower `order` comes first within it.
 
-    Policies of one tier and order go by the text NAME/NAMESPACE/KIND (Calico, policy_sorter.go).
+    Policies of one tier and order go by the text NAME/NAMESPACE/KIND, with Calico's names of the kinds
+    (policy_sorter.go).
     """
 
     ref: PolicyRef
@@ -369,8 +381,10 @@ class NetworkSet:
 class Unsimulated:
     """An object that may decide flows and is not evaluated.
 
-    It may affect flows from and to the pods of its namespace, or of all namespaces if it has none.
+    It may affect flows from and to the pods of its namespace, or of all namespaces if it has none; with
+    `hosts` only flows from and to nodes.
     """
 
     ref: PolicyRef
+    hosts: bool = False
     origin: Origin | None = field(default=None, compare=False, repr=False)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from netprobe.model.fastenum import FastEnum
 from netprobe.model.flow import Flow
-from netprobe.model.policy import DEFAULT_TIER, Direction, PolicyRef
+from netprobe.model.policy import DEFAULT_TIER, Direction, PolicyRef, Unsimulated
 
 
 class Verdict(FastEnum):
@@ -19,6 +19,15 @@ class Verdict(FastEnum):
     @property
     def mark(self) -> str:
         return {"allow": ".", "deny": "X", "unknown": "?"}[self.value]
+
+
+def together(egress: Verdict, ingress: Verdict) -> Verdict:
+    """The verdict of two sides: both must allow."""
+    verdicts = {egress, ingress}
+    for verdict in (Verdict.DENY, Verdict.UNKNOWN):
+        if verdict in verdicts:
+            return verdict
+    return Verdict.ALLOW
 
 
 class Effect(FastEnum):
@@ -63,6 +72,7 @@ class Side:
     what is not in `allowing`.
     `passing` are the earlier tiers: a rule with the action PASS, or the tier's default.
     All empty: no policy applies, and the side lets everything through.
+    `undefined`: why another implementation may decide otherwise. `unknown`: why the verdict is UNKNOWN.
     """
 
     direction: Direction
@@ -70,9 +80,13 @@ class Side:
     allowing: tuple[Cause, ...] = ()
     denying: tuple[Cause, ...] = ()
     passing: tuple[Cause, ...] = ()
+    undefined: str | None = None
+    unknown: str | None = None
 
     @property
     def verdict(self) -> Verdict:
+        if self.unknown is not None:
+            return Verdict.UNKNOWN
         denied = self.denying or (self.isolating and not self.allowing)
         return Verdict.DENY if denied else Verdict.ALLOW
 
@@ -97,7 +111,7 @@ class Decision:
     `undefined` says why the API leaves the case to the implementation; the verdict is then that of
     the CNI profile. `reason` says why a verdict is UNKNOWN (a Service without a ready endpoint, say) or
     why no policy was evaluated (a pod to itself). `backends` holds the decision for each pod behind a
-    Service.
+    Service. `qualified_by` are the objects that may decide the flow too and are not evaluated.
     """
 
     verdict: Verdict
@@ -106,6 +120,7 @@ class Decision:
     undefined: str | None = None
     reason: str | None = None
     backends: tuple[tuple[Flow, Decision], ...] = ()
+    qualified_by: tuple[Unsimulated, ...] = ()
 
     @property
     def because(self) -> tuple[Cause, ...]:

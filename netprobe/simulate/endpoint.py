@@ -10,7 +10,7 @@ from ipaddress import IPv4Address, IPv6Address
 from netprobe.errors import UsageError
 from netprobe.model.cluster import Cluster
 from netprobe.model.flow import Address, External, Family, Pod, PodRef, ServiceRef
-from netprobe.model.labels import NAME_LABEL, Labels
+from netprobe.model.labels import Labels, labels_of_account, labels_of_namespace, labels_of_pod
 
 FAMILIES: tuple[Family, Family] = (4, 6)
 ASSUMED: Mapping[Family, Address] = {
@@ -31,14 +31,17 @@ class Endpoint:
 
     `pod` is what selectors and named ports see; None for an address outside, and for a hostNetwork pod,
     which is usually "ignored by selectors and treated as the node's address" (docs). `host` is that pod
-    then. `addresses` holds one address a family at most; empty if none is known.
+    then. `addresses` holds one address a family at most; empty if none is known. Labels are those that
+    selectors see.
     """
 
     name: str
     addresses: Mapping[Family, Address]
     pod: Pod | None = None
     host: Pod | None = None
+    labels: Labels | None = None
     namespace_labels: Labels | None = None
+    account_labels: Labels | None = None
 
     def address(self, family: Family | None) -> Address | None:
         """The address that a flow of this family uses."""
@@ -68,12 +71,13 @@ class Directory:
 
     def __init__(self, cluster: Cluster) -> None:
         self.cluster = cluster
-        # The API server sets this label and does not let go of it (docs).
         self.namespace_labels: dict[str, Labels] = {
-            name: {**namespace.labels, NAME_LABEL: name} for name, namespace in cluster.namespaces.items()
+            name: labels_of_namespace(name, namespace.labels)
+            for name, namespace in cluster.namespaces.items()
         }
         for ref in cluster.pods:
-            self.namespace_labels.setdefault(ref.namespace, {NAME_LABEL: ref.namespace})
+            if ref.namespace not in self.namespace_labels:
+                self.namespace_labels[ref.namespace] = labels_of_namespace(ref.namespace, {})
         self._ends: dict[PodRef, Endpoint] = {}
 
     @cached_property
@@ -88,8 +92,8 @@ class Directory:
 
     @cached_property
     def _node_addresses(self) -> dict[str, set[Address]]:
-        """The addresses of each node, as far as its pods know them."""
-        found: dict[str, set[Address]] = {}
+        """The addresses of each node, as far as it or its pods are known."""
+        found = {name: set(node.addresses) for name, node in self.cluster.nodes.items()}
         for pod in self.cluster.pods.values():
             if pod.node is not None:
                 own = found.setdefault(pod.node, set())
@@ -117,11 +121,31 @@ class Directory:
         pod = self.cluster.pods.get(ref)
         if pod is None:
             raise UsageError(f"there is no pod {ref}")
-        if pod.host_network:
-            addresses = first_of_each_family((*pod.addresses, *pod.node_addresses))
-            return Endpoint(str(ref), addresses, host=pod)
-        addresses = first_of_each_family(pod.addresses)
-        return Endpoint(str(ref), addresses, pod=pod, namespace_labels=self.namespace_labels[ref.namespace])
+        own = (*pod.addresses, *pod.node_addresses) if pod.host_network else pod.addresses
+        return Endpoint(
+            str(ref),
+            first_of_each_family(own),
+            pod=None if pod.host_network else pod,
+            host=pod if pod.host_network else None,
+            labels=labels_of_pod(ref.namespace, pod.service_account, pod.labels),
+            namespace_labels=self.namespace_labels[ref.namespace],
+            account_labels=self.account_labels(pod),
+        )
+
+    def account_labels(self, pod: Pod) -> Labels:
+        """The labels of a pod's service account."""
+        name = pod.service_account
+        return labels_of_account(name, self.cluster.service_accounts.get((pod.ref.namespace, name)))
+
+    def nodes_of(self, end: Endpoint) -> frozenset[str]:
+        """The names of the nodes that an end is, or is an address of."""
+        if end.pod is not None:
+            return frozenset()
+        named = {end.host.node} if end.host is not None and end.host.node is not None else set()
+        addresses = set(end.addresses.values())
+        return frozenset(named).union(
+            name for name, own in self._node_addresses.items() if not own.isdisjoint(addresses)
+        )
 
     def external(self, end: External) -> Endpoint:
         """An address, or the pod that has it: policies see the pod."""

@@ -10,10 +10,11 @@ from netprobe.model.cluster import Cluster, Service
 from netprobe.model.flow import End, External, Family, Flow, PodRef, ServiceRef, Via
 from netprobe.model.matrix import Matrix
 from netprobe.model.policy import Direction
-from netprobe.model.verdict import Decision, Side, Verdict
+from netprobe.model.verdict import Decision, Side, Verdict, together
 from netprobe.simulate import service as services
 from netprobe.simulate.endpoint import Directory, Endpoint, common_families
 from netprobe.simulate.profile import CALICO, Profile, Treatment
+from netprobe.simulate.qualify import Qualifiers
 from netprobe.simulate.side import Sides
 
 ITSELF = "a pod always reaches its own address"
@@ -32,6 +33,7 @@ class Simulator:
         self.profile = profile
         self.directory = Directory(cluster)
         self.sides = Sides(cluster, profile, self.directory)
+        self.qualifiers = Qualifiers(cluster)
 
     def decide(self, flow: Flow) -> Decision:
         """The verdict on a flow with every cause on both sides.
@@ -122,9 +124,12 @@ class Simulator:
         ):
             if end.host and (other or self.sides.applying(end.host, direction)):
                 undefined = undefined or f"{end.name} is on its node's network (hostNetwork)"
-        denied = Verdict.DENY in {egress.verdict, ingress.verdict}
-        verdict = Verdict.DENY if denied else Verdict.ALLOW
-        return Decision(verdict, egress, ingress, undefined=undefined, reason=reason)
+        verdict = together(egress.verdict, ingress.verdict)
+        reason = reason or (verdict is Verdict.UNKNOWN and (egress.unknown or ingress.unknown)) or None
+        undefined = undefined or _undefined(verdict, egress, ingress)
+        return Decision(
+            verdict, egress, ingress, undefined, reason, qualified_by=self.qualifiers.of(source, destination)
+        )
 
     def _to_service(self, flow: Flow, service: Service) -> Decision:
         """The decisions for all backends: one verdict if they agree, UNKNOWN if not.
@@ -192,6 +197,14 @@ class Simulator:
         if flow.family is None:
             return families
         return (flow.family,) if flow.family in families or families == (None,) else ()
+
+
+def _undefined(verdict: Verdict, egress: Side, ingress: Side) -> str | None:
+    """Why the verdict may be the other one elsewhere: for that, all sides that deny have to change."""
+    sides = [side for side in (egress, ingress) if side.verdict is verdict]
+    texts = [side.undefined for side in sides if side.undefined]
+    enough = len(sides) if verdict is Verdict.DENY else 1
+    return texts[0] if texts and len(texts) >= enough else None
 
 
 def _no_family(flow: Flow, source: Endpoint, destination: Endpoint) -> str:

@@ -10,6 +10,7 @@ from netprobe.model.flow import Address, External, Family, Pod, PodRef
 from netprobe.model.policy import Network
 from netprobe.simulate.endpoint import FAMILIES, Directory, Endpoint
 from netprobe.simulate.profile import Profile
+from netprobe.simulate.service import targets
 from netprobe.simulate.vocabulary import Edges, Kept, Vocabulary
 
 Member: TypeAlias = PodRef | External
@@ -71,10 +72,12 @@ def group(
     """
     edges = {family: Edges(_edges(vocabulary, profile, family)) for family in FAMILIES}
     found: dict[tuple[str, Kept, object], list[Pod]] = {}
+    behind = [targets(directory.cluster, service) for service in vocabulary.services]
     for ref, pod in directory.cluster.pods.items():
-        labels = vocabulary.labels(ref.namespace, pod.labels)
+        labels = vocabulary.labels_of(pod)
         ports = vocabulary.ports(pod.ports) if vocabulary.names else None
-        rest = (pod.host_network, ports, _addresses(pod, edges))
+        account = pod.service_account if vocabulary.accounts else None
+        rest = (pod.host_network, ports, _addresses(pod, edges), account, *(each.get(ref) for each in behind))
         found.setdefault((ref.namespace, labels, rest), []).append(pod)
     groups: list[EndGroup] = []
     places: dict[Member, int] = {}
@@ -111,7 +114,7 @@ def given(
             groups.append(EndGroup(index, members, None, (), directory.external(first)))
         else:
             pod = directory.cluster.pods[first]
-            labels = vocabulary.labels(first.namespace, pod.labels)
+            labels = vocabulary.labels_of(pod)
             groups.append(EndGroup(index, members, first.namespace, labels, directory.pod(first)))
     return tuple(groups), Places({end: each.index for each in groups for end in each.members}, {})
 

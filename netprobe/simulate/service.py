@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from netprobe.model.cluster import Cluster, Service, ServicePort
-from netprobe.model.flow import Family, Flow, Pod, PodRef, Protocol, Via
+from netprobe.model.flow import Family, Flow, Pod, PodRef, Protocol, ServiceRef, Via
 from netprobe.model.verdict import Decision
 from netprobe.simulate.endpoint import FAMILIES, Endpoint, first_of_each_family
 
@@ -86,6 +86,21 @@ def selected(cluster: Cluster, service: Service, family: Family | None) -> Itera
             family is None or not addresses or family in addresses
         ):
             yield pod
+
+
+def targets(cluster: Cluster, ref: ServiceRef) -> dict[PodRef, frozenset[tuple[int, Protocol]]]:
+    """The pods behind a Service, ready or not, each with the ports that the Service forwards to."""
+    service = cluster.services.get(ref)
+    if service is None or service.selector is None:
+        return {}
+    wanted = service.selector.items()
+    return {
+        pod.ref: frozenset(
+            (number, entry.protocol) for entry in service.ports if (number := target(pod, entry)) is not None
+        )
+        for pod in cluster.pods.values()
+        if pod.ref.namespace == ref.namespace and wanted <= pod.labels.items()
+    }
 
 
 def target(pod: Pod, entry: ServicePort) -> int | None:

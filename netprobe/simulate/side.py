@@ -7,13 +7,14 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import chain, groupby, takewhile
-from typing import TypeAlias
+from typing import NamedTuple, TypeAlias
 
 from netprobe.model.cluster import Cluster
 from netprobe.model.flow import Address, ContainerPort, Family, Flow, Pod, PodRef, Protocol
 from netprobe.model.policy import (
+    BASELINE_TIER,
     NETWORK_POLICY,
     Action,
     AnyPeer,
@@ -21,20 +22,21 @@ from netprobe.model.policy import (
     Direction,
     IPBlock,
     NamedPort,
-    Network,
     Networks,
     Peer,
-    PodPeer,
     Policy,
-    Subject,
+    Rule,
     Tier,
-    UnknownPeer,
 )
-from netprobe.model.verdict import Cause, Effect, Side
-from netprobe.simulate.endpoint import ASSUMED, Directory, Endpoint
-from netprobe.simulate.match import opens, within
+from netprobe.model.verdict import Cause, Effect, Side, Verdict
+from netprobe.simulate.doubt import PROFILE, Doubt, Variant, View, doubts_of, variants
+from netprobe.simulate.effect import NOTHING, first_match, through
+from netprobe.simulate.effect import Effect as Outcome
+from netprobe.simulate.endpoint import Directory, Endpoint
+from netprobe.simulate.match import from_client, opens
+from netprobe.simulate.peers import Peers, inside, sees_sets
 from netprobe.simulate.profile import Profile
-from netprobe.simulate.tiers import in_order
+from netprobe.simulate.tiers import in_order, ties, unplaced
 
 Tiers: TypeAlias = Sequence[tuple[Tier, Sequence[Policy]]]
 """Tiers in their order, each with policies in theirs."""
@@ -45,14 +47,28 @@ DestinationPort: TypeAlias = tuple[int, Protocol, tuple[ContainerPort, ...]]
 _EFFECTS = {Action.ALLOW: Effect.ALLOWS, Action.DENY: Effect.DENIES, Action.PASS: Effect.PASSES}
 
 
+class _Asked(NamedTuple):
+    """A flow as one side sees it."""
+
+    subject: Endpoint
+    peer: Endpoint
+    family: Family | None
+    port: DestinationPort
+
+
 @dataclass(frozen=True, slots=True)
 class _Entry:
-    """A peer of a rule whose ports match; `causes` apply if the peer matches too."""
+    """A peer of a rule whose ports match; `causes` apply if the peer matches, and the subject's own end.
+
+    `by_name`: the ports were found by their name.
+    """
 
     tier: Tier
     policy: Policy
     action: Action
     peer: Peer
+    own: Peer
+    by_name: bool
     causes: tuple[Cause, ...]
 
 
@@ -68,19 +84,40 @@ class _Entries:
 
 
 class _Applying:
-    """The policies that apply to a pod in one direction; their entries are worked out once a port."""
+    """The policies that apply to a pod in one direction; their entries are worked out once a port.
 
-    def __init__(self, direction: Direction, tiers: Tiers) -> None:
+    `hidden`: a NetworkPolicy applies to the pod, and none in this direction.
+    """
+
+    def __init__(self, direction: Direction, tiers: Tiers, profile: Profile, *, hidden: bool) -> None:
+        self.direction = direction
+        self.tiers = tiers
         self.policies = [policy for _, policies in tiers for policy in policies]
-        self._direction = direction
-        self._tiers = tiers
+        self.variants = {id(p): variants(p.rules(direction) or (), profile) for p in self.policies}
+        self._visible = [
+            each for each in tiers if not (hidden and profile.hides_baseline and _baseline(each))
+        ]
         self._by_port: dict[DestinationPort, _Entries] = {}
         self._uses_names = any(
             isinstance(entry, NamedPort)
             for policy in self.policies
             for rule in policy.rules(direction) or ()
-            for entry in rule.ports
+            for entry in (*rule.ports, *rule.not_ports)
         )
+        self.doubts = self._doubts(profile, hidden=hidden)
+
+    def _doubts(self, profile: Profile, *, hidden: bool) -> tuple[Doubt, ...]:
+        """What is open about these policies."""
+        found: set[Doubt] = set()
+        for tier in self.tiers:
+            if hidden and _baseline(tier):
+                found.add(Doubt.BASELINE)
+            if any(len(tied) > 1 for tied in ties(tier[1])):
+                found.add(Doubt.TIE)
+        for variant in chain.from_iterable(self.variants.values()):
+            found |= doubts_of(variant.rule, profile)
+            found |= {variant.doubt} if variant.doubt else set()
+        return tuple(doubt for doubt in Doubt if doubt in found)
 
     def on_port(self, port: DestinationPort) -> _Entries:
         number, protocol, declared = port
@@ -91,42 +128,48 @@ class _Applying:
         return found
 
     def entries(self, port: DestinationPort, block_port: DestinationPort | None = None) -> Iterator[_Entry]:
-        """`block_port`: the port for peers that are addresses, if it is another one."""
-        for tier, policies in self._tiers:
+        """The entries of the rules as the profile applies them.
+
+        `block_port`: the port for peers that are addresses, if it is another one.
+        """
+        for tier, policies in self._visible:
             for policy in policies:
-                for index, rule in enumerate(policy.rules(self._direction) or ()):
-                    if rule.action is Action.LOG:
+                for variant in self.variants[id(policy)]:
+                    rule = variant.rule
+                    if rule.action is Action.LOG or not variant.used:
+                        continue
+                    if not from_client(rule.source_ports, port[1])[1]:
                         continue
                     for number, peer in enumerate(rule.peers):
                         own = block_port if block_port and isinstance(peer, IPBlock | Networks) else port
-                        causes = tuple(
-                            Cause(
-                                self._direction,
-                                policy.ref,
-                                _EFFECTS[rule.action],
-                                index,
-                                None if isinstance(peer, AnyPeer) else number,
-                                None if isinstance(entry, AnyPort) else at,
-                                tier.name,
+                        place = None if isinstance(peer, AnyPeer) else number
+                        for by_name, ports in matching_ports(rule, own):
+                            causes = tuple(
+                                Cause(
+                                    self.direction,
+                                    policy.ref,
+                                    _EFFECTS[rule.action],
+                                    variant.index,
+                                    place,
+                                    None if isinstance(rule.ports[at], AnyPort) else at,
+                                    tier.name,
+                                )
+                                for at in ports
                             )
-                            for at, entry in enumerate(rule.ports)
-                            if opens(entry, *own)
-                        )
-                        if causes:
-                            yield _Entry(tier, policy, rule.action, peer, causes)
+                            yield _Entry(tier, policy, rule.action, peer, rule.own, by_name, causes)
 
     def side(self, matching: Iterable[_Entry]) -> Side:
         """The side if these entries match: the walk through the tiers."""
         by_tier = {tier: list(entries) for tier, entries in groupby(matching, key=lambda entry: entry.tier)}
         passing: tuple[Cause, ...] = ()
-        for tier, policies in self._tiers:
+        for tier, policies in self._visible:
             denies = tier.default is Action.DENY
             default = tuple(self._default(tier, policy) for policy in policies)
             isolating = default if denies else ()
             entries = by_tier.get(tier)
             if not entries:
                 if denies:
-                    return Side(self._direction, isolating, passing=passing)
+                    return Side(self.direction, isolating, passing=passing)
                 passing += default
                 continue
             action = entries[0].action
@@ -135,15 +178,31 @@ class _Applying:
             if action is Action.PASS:
                 passing += causes
             elif action is Action.ALLOW:
-                return Side(self._direction, isolating, allowing=causes, passing=passing)
+                return Side(self.direction, isolating, allowing=causes, passing=passing)
             else:
-                return Side(self._direction, isolating, denying=causes, passing=passing)
-        return Side(self._direction, passing=passing)
+                return Side(self.direction, isolating, denying=causes, passing=passing)
+        return Side(self.direction, passing=passing)
 
     def _default(self, tier: Tier, policy: Policy) -> Cause:
         isolates = policy.kind == NETWORK_POLICY and tier.default is Action.DENY
         effect = Effect.ISOLATES if isolates else Effect.TIER_DEFAULT
-        return Cause(self._direction, policy.ref, effect, tier=tier.name)
+        return Cause(self.direction, policy.ref, effect, tier=tier.name)
+
+
+def matching_ports(rule: Rule, port: DestinationPort) -> Iterator[tuple[bool, list[int]]]:
+    """The port entries of a rule that match; names apart from numbers where that makes a difference."""
+    if any(opens(entry, *port) for entry in rule.not_ports):
+        return
+    found: dict[bool, list[int]] = {}
+    apart = any(map(sees_sets, (*rule.peers, rule.own)))
+    for at, entry in enumerate(rule.ports):
+        if opens(entry, *port):
+            found.setdefault(apart and isinstance(entry, NamedPort), []).append(at)
+    yield from sorted(found.items())
+
+
+def _baseline(tier: tuple[Tier, Sequence[Policy]]) -> bool:
+    return tier[0].name == BASELINE_TIER.name
 
 
 class Sides:
@@ -155,8 +214,10 @@ class Sides:
     def __init__(self, cluster: Cluster, profile: Profile, directory: Directory) -> None:
         self._profile = profile
         self._directory = directory
+        self.peers = Peers(directory, profile)
         self._cluster = cluster
-        self._order = in_order(cluster)
+        self._order = in_order(cluster, profile)
+        self._unplaced = unplaced(cluster)
         self._by_namespace: dict[str, list[int]] = defaultdict(list)
         self._everywhere: list[int] = []
         for rank, (_, number) in enumerate(self._order):
@@ -175,28 +236,32 @@ class Sides:
     def _of(self, subject: Pod, direction: Direction) -> _Applying:
         found = self._applying[direction].get(subject.ref)
         if found is None:
-            ranks = self._by_namespace.get(subject.ref.namespace, [])
-            if self._everywhere:
-                ranks = sorted((*ranks, *self._everywhere))
-            found = _Applying(direction, self._tiers(subject, direction, ranks))
+            selecting = list(self._selecting(subject))
+            tiers: dict[Tier, list[Policy]] = {}
+            for tier, policy in selecting:
+                if policy.rules(direction) is not None:
+                    tiers.setdefault(tier, []).append(policy)
+            isolating = [policy for _, policy in selecting if policy.kind == NETWORK_POLICY]
+            hidden = bool(isolating) and all(policy.rules(direction) is None for policy in isolating)
+            found = _Applying(direction, tuple(tiers.items()), self._profile, hidden=hidden)
             self._applying[direction][subject.ref] = found
         return found
 
-    def _tiers(self, subject: Pod, direction: Direction, ranks: Iterable[int]) -> Tiers:
-        tiers: dict[Tier, list[Policy]] = {}
+    def _selecting(self, pod: Pod) -> Iterator[tuple[Tier, Policy]]:
+        """The policies that have a pod as their subject, for any direction."""
+        ranks = self._by_namespace.get(pod.ref.namespace, [])
+        if self._everywhere:
+            ranks = sorted((*ranks, *self._everywhere))
+        end = self._directory.pod(pod.ref)
         for tier, number in (self._order[rank] for rank in ranks):
             policy = self._cluster.policies[number]
-            if policy.rules(direction) is not None and self._selects(policy.subject, subject):
-                tiers.setdefault(tier, []).append(policy)
-        return tuple(tiers.items())
-
-    def _selects(self, wanted: Subject, pod: Pod) -> bool:
-        """Whether a policy has a pod as its subject. Its own namespace has been looked at already."""
-        if wanted.namespaces is not None:
-            labels = self._directory.namespace_labels[pod.ref.namespace]
-            if not wanted.namespaces.matches(labels):
-                return False
-        return wanted.pods.matches(pod.labels)
+            wanted = policy.subject
+            if (
+                (wanted.namespaces is None or wanted.namespaces.matches(end.namespace_labels or {}))
+                and wanted.pods.matches(end.labels or {})
+                and (wanted.accounts is None or wanted.accounts.matches(end.account_labels or {}))
+            ):
+                yield tier, policy
 
     def judge(
         self,
@@ -212,18 +277,109 @@ class Sides:
         applying = self._of(subject.pod, direction)
         if not applying.policies:
             return self._open[direction]
+        missing = [tier.name for tier, _ in applying.tiers if tier.name in self._unplaced]
+        if missing:
+            unknown = f"tier {missing[0]} is not among the objects, and its order is not known: use --tier"
+            return Side(direction, unknown=unknown)
         destination = peer if direction is Direction.EGRESS else subject
-        declared = destination.pod.ports if destination.pod else ()
-        found = applying.on_port((flow.port, flow.protocol, declared))
+        port = (flow.port, flow.protocol, destination.pod.ports if destination.pod else ())
+        asked = _Asked(subject, peer, family, port)
+        found = applying.on_port(port)
         matched = 0
         for number, entry in enumerate(found.entries):
-            if self.admits(entry.peer, entry.policy, peer, family):
+            if self._matches(direction, entry, asked):
                 matched |= 1 << number
         side = found.sides.get(matched)
         if side is None:
             matching = (entry for number, entry in enumerate(found.entries) if matched >> number & 1)
             side = found.sides[matched] = applying.side(matching)
-        return side
+        undefined = self._undefined(applying, asked, side.verdict) if applying.doubts else None
+        return replace(side, undefined=undefined) if undefined else side
+
+    def _matches(self, direction: Direction, entry: _Entry, asked: _Asked) -> bool:
+        return self._ends_match(direction, entry.peer, entry.own, entry.policy, asked, by_name=entry.by_name)
+
+    def _ends_match(
+        self,
+        direction: Direction,
+        peer: Peer,
+        own: Peer,
+        policy: Policy,
+        asked: _Asked,
+        *,
+        by_name: bool,
+        view: View = PROFILE,
+    ) -> bool:
+        """Whether a peer of a rule matches the far end, and the rule's own end the subject."""
+        namespace, port = policy.ref.namespace, asked.port[:2]
+        egress = direction is Direction.EGRESS
+        return self.peers.matches(
+            peer, namespace, asked.peer, asked.family, port, by_name=by_name and egress, view=view
+        ) and self.peers.matches(
+            own, namespace, asked.subject, asked.family, port, by_name=by_name and not egress, view=view
+        )
+
+    def _undefined(self, applying: _Applying, asked: _Asked, verdict: Verdict) -> str | None:
+        """Why the verdict may be the other one, if what is open is decided otherwise."""
+
+        def may_differ(*doubts: Doubt) -> bool:
+            allowed, denied = through(self._outcomes(applying, asked, frozenset(doubts)), 1)
+            return bool(denied if verdict is Verdict.ALLOW else allowed)
+
+        if not may_differ(*applying.doubts):
+            return None
+        return next(filter(may_differ, applying.doubts), applying.doubts[0]).value
+
+    def _outcomes(self, applying: _Applying, asked: _Asked, doubts: frozenset[Doubt]) -> Iterator[Outcome]:
+        """What each tier may do with the flow."""
+        for tier, policies in applying.tiers:
+            found = NOTHING
+            for tied in ties(policies):
+                effects = [self._outcome(applying, policy, asked, doubts) for policy in tied]
+                if Doubt.TIE in doubts and len(effects) > 1:
+                    beside = effects[0]
+                    for effect in effects[1:]:
+                        beside = beside.beside(effect)
+                    effects = [beside]
+                for effect in effects:
+                    found = found.then(effect)
+            found = found.at_end(tier.default, 1)
+            if Doubt.BASELINE in applying.doubts and tier.name == BASELINE_TIER.name:
+                if Doubt.BASELINE in doubts:
+                    found = found.beside(Outcome(allow=1))
+                elif self._profile.hides_baseline:
+                    found = Outcome(allow=1)
+            yield found
+
+    def _outcome(
+        self, applying: _Applying, policy: Policy, asked: _Asked, doubts: frozenset[Doubt]
+    ) -> Outcome:
+        """What the rules of a policy may do with the flow."""
+        found = NOTHING
+        for variant in applying.variants[id(policy)]:
+            open_ = variant.doubt in doubts
+            if not (variant.used or open_) or variant.rule.action is Action.LOG:
+                continue
+            possible, certain = (
+                self._rule_matches(applying.direction, variant, policy, asked, View(extent, doubts))
+                for extent in (True, False)
+            )
+            sure = certain and (variant.certain or not open_)
+            found = found.then(first_match(variant.rule.action, int(possible), int(sure)))
+        return found
+
+    def _rule_matches(
+        self, direction: Direction, variant: Variant, policy: Policy, asked: _Asked, view: View
+    ) -> bool:
+        rule = variant.rule
+        some, every = from_client(rule.source_ports, asked.port[1])
+        if not (some if view.settle(Doubt.SOURCE_PORT, by_profile=False) else every):
+            return False
+        return any(
+            self._ends_match(direction, peer, rule.own, policy, asked, by_name=by_name, view=view)
+            for by_name, _ in matching_ports(rule, asked.port)
+            for peer in rule.peers
+        )
 
     def before_translation(
         self,
@@ -241,54 +397,16 @@ class Sides:
             return self._open[Direction.EGRESS]
         applying = self._of(source.pod, Direction.EGRESS)
         port = (onward.port, onward.protocol, backend.pod.ports if backend.pod else ())
+        asked = _Asked(source, backend, onward.family, port)
         known = tuple(addresses)
         entries = applying.entries(port, (service_port, onward.protocol, ()))
         return applying.side(
             entry
             for entry in entries
             if (
-                any(_inside(entry.peer, address) for address in known)
+                inside(entry.peer, known)
+                and self._matches(Direction.EGRESS, replace(entry, peer=AnyPeer()), asked)
                 if isinstance(entry.peer, IPBlock | Networks)
-                else self.admits(entry.peer, entry.policy, backend, onward.family)
+                else self._matches(Direction.EGRESS, entry, asked)
             )
         )
-
-    def admits(self, entry: Peer, policy: Policy, peer: Endpoint, family: Family | None) -> bool:
-        """Whether one item of `from` or `to` matches the end that the subject talks to."""
-        match entry:
-            case AnyPeer() | UnknownPeer():
-                return isinstance(entry, AnyPeer)
-            case PodPeer():
-                return _selected(entry, policy, peer)
-            case IPBlock():
-                address = _address(peer, entry.cidr, family)
-                return address is not None and self.blocks_see(peer) and within(entry, address)
-            case Networks(cidrs):
-                return any(_address(peer, cidr, family) in cidr for cidr in cidrs)
-            case _:
-                raise NotImplementedError(entry)
-
-    def blocks_see(self, peer: Endpoint) -> bool:
-        """Whether an ipBlock can match such an end with this plugin."""
-        if peer.pod is not None:
-            return self._profile.blocks_match_pods
-        return self._profile.blocks_match_nodes or not self._directory.is_node(peer)
-
-
-def _selected(entry: PodPeer, policy: Policy, peer: Endpoint) -> bool:
-    if peer.pod is None:  # "never an external address"
-        return False
-    if entry.namespaces is None:  # "pods of the policy's own namespace"
-        return peer.pod.ref.namespace == policy.ref.namespace and entry.pods.matches(peer.pod.labels)
-    return entry.namespaces.matches(peer.namespace_labels or {}) and entry.pods.matches(peer.pod.labels)
-
-
-def _address(peer: Endpoint, network: Network, family: Family | None) -> Address | None:
-    """The address of an end that a network of some family is compared with."""
-    return ASSUMED[network.version] if peer.assumed else peer.address(family)
-
-
-def _inside(entry: IPBlock | Networks, address: Address) -> bool:
-    if isinstance(entry, IPBlock):
-        return within(entry, address)
-    return any(address in cidr for cidr in entry.cidrs)

@@ -8,7 +8,7 @@ from functools import cached_property
 
 from netprobe.model.flow import Family, Protocol
 from netprobe.model.policy import Direction
-from netprobe.model.verdict import Verdict
+from netprobe.model.verdict import Verdict, together
 from netprobe.simulate.bits import Weights, pack, uncollected, unpack
 from netprobe.simulate.groups import EndGroup, Member, Places
 from netprobe.simulate.profile import Treatment
@@ -68,7 +68,7 @@ class Table:
     def verdict(self, source: Member, destination: Member) -> Verdict:
         """The verdict on one pair; UNKNOWN without the family, KeyError for unknown ends."""
         one, other = self._where[source], self._where[destination]
-        if one in self._special or other in self._special:
+        if one in self._special or other in self._special or self._unplaced:
             return self._special_verdict(source, destination)
         row = self._egress[one]
         if row is None or row >> other & 1:
@@ -84,22 +84,64 @@ class Table:
             return Verdict.UNKNOWN
         if self._groups[one].external and self._groups[other].external:
             return Verdict.UNKNOWN
-        leaving, arriving = self._egress[one], self._ingress[other]
-        leaves = leaving is None or leaving >> other & 1 or self._leaves_to_node(source, other)
-        arrives = arriving is None or arriving >> one & 1 or self._comes_from_node(one, destination)
-        passes = (leaves and arrives) or self._itself(source, destination)
-        return Verdict.ALLOW if passes else Verdict.DENY
+        if self._itself(source, destination):
+            return Verdict.ALLOW
+        return together(
+            self._side(Direction.EGRESS, one, other, exempt=self._leaves_to_node(source, other)),
+            self._side(Direction.INGRESS, other, one, exempt=self._comes_from_node(one, destination)),
+        )
+
+    @cached_property
+    def _unplaced(self) -> bool:
+        """Whether the place of some tier is not known."""
+        return any(rows.unknown for rows in self._rows.values())
+
+    def _side(self, direction: Direction, subject: int, peer: int, *, exempt: bool) -> Verdict:
+        """The verdict of one side. `exempt`: its policies do not count."""
+        rows = self._rows[direction]
+        row = rows.rows[subject]
+        if row is None or exempt:
+            return Verdict.ALLOW
+        if rows.unknown >> subject & 1:
+            return Verdict.UNKNOWN
+        return Verdict.ALLOW if row >> peer & 1 else Verdict.DENY
 
     def undefined(self, source: Member, destination: Member) -> bool:
-        """Whether the verdict on a pair depends on what NetworkPolicy leaves to the implementation."""
+        """Whether the verdict on a pair depends on what the policy APIs leave to the implementation."""
         one, other = self._where[source], self._where[destination]
-        leaving = bool(self._applying[Direction.EGRESS].selecting[one])
-        arriving = bool(self._applying[Direction.INGRESS].selecting[other])
+        leaving = self._applying[Direction.EGRESS].selects(one)
+        arriving = self._applying[Direction.INGRESS].selects(other)
         if not (leaving or arriving) or self._itself(source, destination):
             return False
         if any(self._groups[index].sample.host is not None for index in (one, other)):
             return True
-        return leaving and self._places.resolve(source) in self._universe.pods_on(other)
+        if leaving and self._places.resolve(source) in self._universe.pods_on(other):
+            return True
+        return self._doubtful(source, destination)
+
+    def _doubtful(self, source: Member, destination: Member) -> bool:
+        """Whether the sides that decide may decide otherwise elsewhere."""
+        if not any(rows.possible for rows in self._rows.values()):
+            return False
+        one, other = self._where[source], self._where[destination]
+        verdict = self.verdict(source, destination)
+        egress = self._side(Direction.EGRESS, one, other, exempt=self._leaves_to_node(source, other))
+        arrives = self._comes_from_node(one, destination)
+        ingress = self._side(Direction.INGRESS, other, one, exempt=arrives)
+        found = []
+        if egress is verdict:
+            found.append(self._may_differ(Direction.EGRESS, one, other))
+        if ingress is verdict:
+            found.append(not arrives and self._may_differ(Direction.INGRESS, other, one))
+        return any(found) if verdict is Verdict.ALLOW else verdict is Verdict.DENY and all(found)
+
+    def _may_differ(self, direction: Direction, subject: int, peer: int) -> bool:
+        rows = self._rows[direction]
+        if subject not in rows.possible or rows.unknown >> subject & 1:
+            return False
+        may, may_not = rows.possible[subject]
+        row = rows.rows[subject] or 0
+        return bool((may_not if row >> peer & 1 else may) >> peer & 1)
 
     def _itself(self, source: Member, destination: Member) -> bool:
         """A pod to its own address."""
@@ -112,16 +154,28 @@ class Table:
         speaking = pack((each.index for each in heard), len(self._groups))
         inside = pack((each.index for each in heard if not each.external), len(self._groups))
         allow = self._despite_rows()
+        undecided = 0
         for each in heard:
-            row = self.reached(each.index) & (inside if each.external else speaking)
+            counted = inside if each.external else speaking
+            row = self.reached(each.index) & counted
             itself = row >> each.index & 1  # a pod to itself is not counted
             allow += each.size * (weights.total(row) - itself)
-        known = _ordered_pairs(heard)
+            row = self.undecided(each.index) & counted
+            undecided += each.size * (weights.total(row) - (row >> each.index & 1))
+        known = _ordered_pairs(heard) - undecided
         return PairCounts(allow, known - allow, _ordered_pairs(self._groups) - known)
 
     def reached(self, group: int) -> int:
         """The groups that a group reaches, as bits, its own node left aside."""
         return self.arriving(group) & self.leaving(group)
+
+    def undecided(self, group: int) -> int:
+        """The groups of which it is not known whether a group reaches them: a tier has no place."""
+        if not self._unplaced:
+            return 0
+        egress, ingress = self._rows[Direction.EGRESS].unknown, self._rows[Direction.INGRESS].unknown
+        leaving = self._universe.everything if egress >> group & 1 else self.leaving(group)
+        return leaving & (self.arriving(group) | ingress) & ~self.reached(group)
 
     def leaving(self, group: int) -> int:
         """The groups that the egress policies of a group let it reach, as bits."""

@@ -1,7 +1,7 @@
-"""Groups as bit positions: what a selector, a block or a named port matches is a set of groups.
+"""Groups as bit positions: what a selector, a network or a named port matches is a set of groups.
 
-`match` and `model.labels` compare one thing with one selector; here one selector is compared with everything
-at once, by an index of labels.
+`peers` and `model.labels` compare one end with one peer; here one peer is compared with everything at once,
+by an index of labels and one of addresses.
 """
 
 from __future__ import annotations
@@ -12,24 +12,31 @@ from functools import cached_property
 from itertools import accumulate
 from typing import assert_never
 
+from netprobe.model.expression import AllOf, AnyOf, Expression, Negation, ValuePart
 from netprobe.model.flow import Family, PodRef, Protocol
-from netprobe.model.labels import Operator, Selector
+from netprobe.model.labels import Operator, Requirement, Selector
 from netprobe.model.policy import (
+    AllPeers,
     AnyPeer,
+    DomainPeer,
     IPBlock,
     NamedPort,
     Network,
     Networks,
+    NodePeer,
+    NotPeer,
     Peer,
     PodPeer,
     Policy,
-    Rule,
+    ServicePeer,
     UnknownPeer,
 )
 from netprobe.simulate.bits import pack
+from netprobe.simulate.doubt import PROFILE, Doubt, View
 from netprobe.simulate.endpoint import ASSUMED, Directory
 from netprobe.simulate.groups import EndGroup
 from netprobe.simulate.match import within
+from netprobe.simulate.peers import Peers
 from netprobe.simulate.profile import Profile
 
 
@@ -38,11 +45,12 @@ class Universe:
 
     def __init__(self, groups: tuple[EndGroup, ...], directory: Directory, profile: Profile) -> None:
         self._directory, self.profile, self.groups = directory, profile, groups
+        self._peers = Peers(directory, profile)
         size = len(groups)
         self.everything = (1 << size) - 1  # mutant: equivalent, -1 has all these bits too
         self.pods = pack((g.index for g in groups if g.sample.pod is not None), size)
         self.spans: dict[str, tuple[int, int]] = {}
-        values: dict[tuple[str, str], list[int]] = defaultdict(list)
+        values: dict[str, dict[str, list[int]]] = defaultdict(lambda: defaultdict(list))
         keys: dict[str, list[int]] = defaultdict(list)
         for each in groups:
             if each.namespace is not None:
@@ -51,12 +59,16 @@ class Universe:
                 for key, value in each.labels:
                     keys[key].append(each.index)
                     if value is not None:
-                        values[key, value].append(each.index)
-        self._values = {label: pack(indexes, size) for label, indexes in values.items()}
+                        values[key][value].append(each.index)
+        self._values = {
+            key: {value: pack(indexes, size) for value, indexes in found.items()}
+            for key, found in values.items()
+        }
         self._keys = {key: pack(indexes, size) for key, indexes in keys.items()}
         self._selected: dict[Selector, int] = {}
         self._namespaces: dict[Selector, int] = {}
-        self._blocks: dict[tuple[IPBlock, Family], int] = {}
+        self._accounts: dict[Selector, int] = {}
+        self._blocks: dict[tuple[IPBlock | Networks, Family | None], int] = {}
         self._sorted: dict[tuple[Family, bool], tuple[list[int], list[int]]] = {}
         self._hosted: dict[int, frozenset[PodRef]] = {}
 
@@ -65,28 +77,57 @@ class Universe:
         bits = self._selected.get(selector)
         if bits is None:
             bits = self.everything
-            for label in selector.match_labels:
-                bits &= self._values.get(label, 0)
+            for key, value in selector.match_labels:
+                bits &= self._values.get(key, {}).get(value, 0)
             for requirement in selector.requirements:
-                key = requirement.key
-                match requirement.operator:
-                    case Operator.IN:
-                        bits &= self._any_value(key, requirement.values)
-                    case Operator.NOT_IN:
-                        bits &= ~self._any_value(key, requirement.values)
-                    case Operator.EXISTS:
-                        bits &= self._keys.get(key, 0)
-                    case Operator.DOES_NOT_EXIST:
-                        bits &= ~self._keys.get(key, 0)
-                    case _:
-                        assert_never(requirement.operator)
+                bits &= self._required(requirement)
+            if selector.expression is not None:
+                bits &= self._expressed(selector.expression)
             self._selected[selector] = bits
         return bits
 
+    def _expressed(self, expression: Expression) -> int:
+        bits = 0
+        match expression:
+            case AllOf(terms):
+                bits = self.everything
+                for term in terms:
+                    bits &= self._expressed(term)
+            case AnyOf(terms):
+                for term in terms:
+                    bits |= self._expressed(term)
+            case Negation(term):
+                bits = self.everything & ~self._expressed(term)
+            case ValuePart(key):
+                for value, own in self._values.get(key, {}).items():
+                    if expression.matches_value(value):
+                        bits |= own
+            case Requirement():
+                bits = self.everything & self._required(expression)
+            case _:
+                assert_never(expression)
+        return bits
+
+    def _required(self, requirement: Requirement) -> int:
+        """The groups that meet a requirement; those that do not may be all of the bits above."""
+        key = requirement.key
+        match requirement.operator:
+            case Operator.IN:
+                return self._any_value(key, requirement.values)
+            case Operator.NOT_IN:
+                return ~self._any_value(key, requirement.values)
+            case Operator.EXISTS:
+                return self._keys.get(key, 0)
+            case Operator.DOES_NOT_EXIST:
+                return ~self._keys.get(key, 0)
+            case _:
+                assert_never(requirement.operator)
+
     def _any_value(self, key: str, values: tuple[str, ...]) -> int:
+        known = self._values.get(key, {})
         bits = 0
         for value in values:
-            bits |= self._values.get((key, value), 0)
+            bits |= known.get(value, 0)
         return bits
 
     def namespace(self, name: str) -> int:
@@ -104,58 +145,127 @@ class Universe:
             self._namespaces[selector] = bits
         return bits
 
-    def subjects(self, policy: Policy) -> int:
-        """The groups that a policy selects, those on their node's network included."""
-        pods, namespaces = policy.subject.pods, policy.subject.namespaces
-        if namespaces is not None:
-            return self.selected(pods) & self.in_namespaces(namespaces)
-        first, end = self.spans.get(policy.ref.namespace, (0, 0))
-        return (self.selected(pods) >> first & (1 << end - first) - 1) << first
-
-    def peers(self, rule: Rule, namespace: str, family: Family | None) -> int:
-        """The groups that any peer of a rule matches."""
-        bits = 0
-        for peer in rule.peers:
-            bits |= self.admitted(peer, namespace, family)
+    def with_accounts(self, selector: Selector) -> int:
+        """The groups whose service account a selector matches."""
+        bits = self._accounts.get(selector)
+        if bits is None:
+            samples = ((each.index, each.sample.account_labels) for each in self.groups)
+            bits = pack(
+                (index for index, labels in samples if labels is not None and selector.matches(labels)),
+                len(self.groups),
+            )
+            self._accounts[selector] = bits
         return bits
 
-    def admitted(self, peer: Peer, namespace: str, family: Family | None) -> int:
-        """The groups that one item of `from` or `to` matches, in a policy of that namespace."""
-        match peer:
-            case AnyPeer():
-                return self.everything
-            case PodPeer(pods, namespaces):
-                where = self.namespace(namespace) if namespaces is None else self.in_namespaces(namespaces)
-                return self.selected(pods) & self.pods & where
-            case IPBlock():
-                return self._inside(peer, family)
-            case Networks(cidrs):
-                return self._in_any(cidrs, family)
-            case UnknownPeer():
-                return 0
-            case _:
-                raise NotImplementedError(peer)
+    def subjects(self, policy: Policy) -> int:
+        """The groups that a policy selects, those on their node's network included."""
+        wanted = policy.subject
+        if wanted.namespaces is None:
+            first, end = self.spans.get(policy.ref.namespace, (0, 0))
+            bits = (self.selected(wanted.pods) >> first & (1 << end - first) - 1) << first
+        else:
+            bits = self.selected(wanted.pods) & self.in_namespaces(wanted.namespaces)
+        return bits if wanted.accounts is None else bits & self.with_accounts(wanted.accounts)
 
-    def _inside(self, block: IPBlock, family: Family | None) -> int:
-        assumed = self._assumed if within(block, ASSUMED[block.cidr.version]) else 0
-        if family is None or block.cidr.version != family:
-            return assumed
+    def matched(
+        self,
+        entry: Peer,
+        namespace: str,
+        family: Family | None,
+        port: tuple[int, Protocol] | None = None,
+        *,
+        by_name: bool = False,
+        view: View = PROFILE,
+    ) -> int:
+        """The groups that a peer matches, in a policy of that namespace; see `Peers.matches`."""
+        match entry:
+            case AnyPeer() | UnknownPeer():
+                bits = self.everything if isinstance(entry, AnyPeer) else 0
+            case PodPeer():
+                bits = self._of_pods(entry, namespace, family, by_name=by_name, view=view)
+            case IPBlock() | Networks():
+                bits = self._inside(entry, family)
+            case ServicePeer():
+                bits = self._behind(entry, port)
+            case NodePeer():
+                bits = self._on_nodes(entry, view)
+            case DomainPeer():
+                bits = self._outside if view.settle(Doubt.DOMAIN, by_profile=False) else 0
+            case AllPeers(peers):
+                bits = self.everything
+                for each in peers:
+                    bits &= self.matched(each, namespace, family, port, by_name=by_name, view=view)
+            case NotPeer(peer):
+                bits = ~self.matched(peer, namespace, family, port, view=view.negated()) & self.everything
+            case _:
+                assert_never(entry)
+        return bits
+
+    def _of_pods(
+        self, entry: PodPeer, namespace: str, family: Family | None, *, by_name: bool, view: View
+    ) -> int:
+        where = (
+            self.namespace(namespace) if entry.namespaces is None else self.in_namespaces(entry.namespaces)
+        )
+        bits = self.selected(entry.pods) & self.pods & where
+        if entry.accounts is not None:
+            bits &= self.with_accounts(entry.accounts)
+        if not by_name and self._peers.sees_sets(entry, view):
+            bits |= self._inside(self._peers.networks_of(entry, namespace), family)
+        return bits
+
+    def _behind(self, entry: ServicePeer, port: tuple[int, Protocol] | None) -> int:
+        targets = self._peers.targets(entry.service)
+        samples = ((each.index, each.sample.pod) for each in self.groups)
+        return pack(
+            (
+                index
+                for index, pod in samples
+                if pod is not None
+                and (ports := targets.get(pod.ref)) is not None
+                and (not entry.on_ports or port in ports)
+            ),
+            len(self.groups),
+        )
+
+    def _on_nodes(self, entry: NodePeer, view: View) -> int:
+        return pack(
+            (
+                index
+                for index, names in self._nodes
+                if any(self._peers.node_matches(entry, name, view) for name in names)
+            ),
+            len(self.groups),
+        )
+
+    @cached_property
+    def _nodes(self) -> list[tuple[int, frozenset[str]]]:
+        """The groups that are nodes, with the names of these."""
+        named = ((each.index, self._directory.nodes_of(each.sample)) for each in self.groups)
+        return [(index, names) for index, names in named if names]
+
+    @cached_property
+    def _outside(self) -> int:
+        """The groups that are neither pods nor nodes."""
+        is_node = self._directory.is_node
+        return pack((g.index for g in self.groups if g.external and not is_node(g.sample)), len(self.groups))
+
+    def _inside(self, block: IPBlock | Networks, family: Family | None) -> int:
+        """The groups with an address inside; a block may see only some, a network is the same to all."""
         bits = self._blocks.get((block, family))
         if bits is None:
-            bits = self._between(block.cidr, family, by_block=True)
-            for excluded in block.excluded:
-                bits &= ~self._between(excluded, family, by_block=True)
+            by_block = isinstance(block, IPBlock)
+            cidrs = (block.cidr,) if isinstance(block, IPBlock) else block.cidrs
+            bits = 0
+            for cidr in cidrs:
+                if cidr.version == family:
+                    bits |= self._between(cidr, family, by_block=by_block)
+            for excluded in block.excluded if bits else ():
+                if excluded.version == family:
+                    bits &= ~self._between(excluded, family, by_block=by_block)
+            if any(within(block, address) for address in ASSUMED.values()):
+                bits |= self._assumed if by_block else self._without_address
             self._blocks[block, family] = bits
-        return bits | assumed
-
-    def _in_any(self, networks: tuple[Network, ...], family: Family | None) -> int:
-        """The groups with an address in any network: unlike blocks, the same for every plugin."""
-        bits = 0
-        for network in networks:
-            if ASSUMED[network.version] in network:
-                bits |= self._without_address
-            if network.version == family:
-                bits |= self._between(network, family, by_block=False)
         return bits
 
     @cached_property
@@ -183,23 +293,16 @@ class Universe:
             (int(address), each.index)
             for each in self.groups
             if (address := each.sample.address(family)) is not None
-            and (not by_block or self._block_sees(each))
+            and (not by_block or self._peers.blocks_see(each.sample))
         )
         unions = accumulate((1 << index for _, index in seen), lambda one, other: one | other, initial=0)
         return [address for address, _ in seen], list(unions)
 
-    def _block_sees(self, each: EndGroup) -> bool:
-        if each.sample.pod is not None:
-            return self.profile.blocks_match_pods
-        return self.profile.blocks_match_nodes or not self._directory.is_node(each.sample)
-
-    def declaring(self, port: NamedPort, number: int) -> int:
+    def declaring(self, port: NamedPort, number: int, protocol: Protocol) -> int:
         """The groups whose pods give that number this name."""
-        protocols = Protocol if port.protocol is None else (port.protocol,)
-        bits = 0
-        for protocol in protocols:
-            bits |= self._named.get((port.name, protocol, number), 0)
-        return bits
+        if port.protocol not in {None, protocol}:
+            return 0
+        return self._named.get((port.name, protocol, number), 0)
 
     @cached_property
     def _named(self) -> dict[tuple[str, Protocol, int], int]:

@@ -160,7 +160,7 @@ OPEN = [  # x/b y/a
     ),
     # peers
     param([tiered("p", EARLY, to(ALLOW, UnknownPeer()))], "X X", id="an unknown peer matches nobody"),
-    param([tiered("p", EARLY, to(ALLOW, UnknownPeer(), B))], ". X", id="... and hides no other peer"),
+    param([tiered("p", EARLY, to(ALLOW, UnknownPeer(), B))], "X! X", id="... and its rule allows nobody"),
     param(
         [tiered("p", EARLY, to(ALLOW, Networks((ip_network("10.244.1.0/24"),))))],
         ". X",
@@ -248,11 +248,12 @@ BECAUSE = [
         id="a rule that passes is a cause",
     ),
     param(
-        [tiered("p", ADMIN_TIER, to(DENY, UnknownPeer())), np(rule())],
+        [tiered("p", ADMIN_TIER, to(ALLOW, UnknownPeer())), np(rule())],
         "default x/np allows 0",
         id="a default that passes is none",
     ),
-    param([tiered("p", ADMIN_TIER, to(DENY, UnknownPeer()))], "", id="nothing decides"),
+    param([tiered("p", ADMIN_TIER, to(ALLOW, UnknownPeer()))], "", id="nothing decides"),
+    param([tiered("p", ADMIN_TIER, to(PASS, UnknownPeer()))], "Admin p denies 0", id="a rule fails closed"),
 ]  # fmt: skip
 
 
