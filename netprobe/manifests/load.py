@@ -186,6 +186,8 @@ class Collector:
                 self._tiers[tier_name(name)] = replace(record, name=tier_name(name))
             case NetworkSet(namespace, name) if self._is_new(document, namespace, name):
                 self._sets.append(record)
+            case Unsimulated():
+                self._unsimulated.append(record)
         return record.ref if isinstance(record, Policy) else None
 
     def _named(self, document: Document, policy: Policy) -> Policy:

@@ -21,6 +21,7 @@ from netprobe.model.policy import (
     Staged,
     StagedAction,
     Subject,
+    Unsimulated,
 )
 from netprobe.policies import fields, names, networkpolicy
 from netprobe.policies.calico_checks import Checks, one_of
@@ -54,7 +55,10 @@ _CONVERTED = "knp.default."
 
 @dataclass(frozen=True, slots=True)
 class _PolicyReader:
-    """Reads one of the two kinds; None also for a policy that Calico ignores or that is for hosts only."""
+    """Reads one of the two kinds. A policy for host endpoints only is not evaluated.
+
+    None also for a policy that Calico ignores.
+    """
 
     kind: str
 
@@ -65,7 +69,7 @@ class _PolicyReader:
         *,
         namespace: str = "default",
         origin: Origin | None = None,
-    ) -> Policy | None:
+    ) -> Policy | Unsimulated | None:
         checks = Checks.of(decoder, obj)
         is_global = self.kind == GLOBAL_NETWORK_POLICY
         root = decoder.mapping(obj, "", _OBJECT)
@@ -79,11 +83,14 @@ class _PolicyReader:
         tier, order = _tier(checks, spec), _order(checks, spec)
         _check_hints(checks, spec)
         for_hosts = is_global and _is_for_hosts(checks, spec)
-        if decoder.errors or checks.ignored or for_hosts:
+        if decoder.errors or checks.ignored:
             return None
         name = metadata.get("name") or f"{metadata.get('generateName', '')}00000"
+        ref = PolicyRef(own, name, self.kind)
+        if for_hosts:
+            return Unsimulated(ref, hosts=True, origin=origin)
         return Policy(
-            PolicyRef(own, name, self.kind),
+            ref,
             subject,
             ingress if "Ingress" in types else None,
             egress if "Egress" in types else None,
@@ -100,7 +107,7 @@ class _StagedReader:
     With the action Delete nothing else may be there, except `kept`.
     """
 
-    enforced: Callable[..., Policy | None]
+    enforced: Callable[..., Policy | Unsimulated | None]
     kept: tuple[str, ...] = ()
 
     def __call__(
@@ -125,7 +132,7 @@ class _StagedReader:
                     fields.forbidden(f"spec.{key}", "must be absent if `stagedAction` is Delete")
                 )
         policy = self.enforced(decoder, {**obj, "spec": rest}, namespace=namespace, origin=origin)
-        return Staged(policy, action, str(obj.get("kind"))) if policy is not None else None
+        return Staged(policy, action, str(obj.get("kind"))) if isinstance(policy, Policy) else None
 
 
 read_network_policy = _PolicyReader(NETWORK_POLICY)
@@ -221,7 +228,4 @@ def _is_for_hosts(checks: Checks, spec: Mapping[str, Any]) -> bool:
         checks.refuse(fields.forbidden("spec.egress", "a policy with `preDNAT` has no egress rules"))
     if before_nat and "Egress" in (spec.get("types") or ()):
         checks.refuse(fields.forbidden("spec.types", "a policy with `preDNAT` cannot have the type Egress"))
-    if no_tracking or before_nat:
-        key = "doNotTrack" if no_tracking else "preDNAT"
-        checks.warn(f"spec.{key}", "not evaluated: the policy is for host endpoints and not for pods")
     return no_tracking or before_nat

@@ -1,4 +1,4 @@
-"""Calico's Tier, NetworkSet and GlobalNetworkSet: what its policies refer to.
+"""Calico's Tier, NetworkSet, GlobalNetworkSet and HostEndpoint: what its policies refer to.
 
 A Tier without `order` has the order of the tier `default`, and comes before or after it by name
 (libcalico-go/lib/resources/tier.go). A tier denies at its end unless `defaultAction` is Pass.
@@ -13,7 +13,7 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from netprobe.model.policy import DEFAULT_TIER, Action, NetworkSet, Origin, Tier
+from netprobe.model.policy import DEFAULT_TIER, Action, NetworkSet, Origin, PolicyRef, Tier, Unsimulated
 from netprobe.policies import fields, names
 from netprobe.policies.calico_checks import Checks, one_of
 from netprobe.policies.calico_nets import read_nets
@@ -77,6 +77,20 @@ def read_network_set(
         return None
     own = "" if obj.get("kind") == "GlobalNetworkSet" else metadata.get("namespace") or namespace
     return NetworkSet(own, str(metadata.get("name")), labels, nets, origin)
+
+
+def read_host_endpoint(
+    decoder: Decoder,
+    obj: Mapping[str, Any],
+    *,
+    namespace: str = "",  # noqa: ARG001 (every reader has it)
+    origin: Origin | None = None,
+) -> Unsimulated | None:
+    """A HostEndpoint, whose `spec` is not read: policies for it decide traffic of nodes."""
+    metadata = validate_metadata(decoder, decoder.mapping(obj, "").get("metadata"))
+    if decoder.errors:
+        return None
+    return Unsimulated(PolicyRef("", str(metadata.get("name")), "HostEndpoint"), hosts=True, origin=origin)
 
 
 def _labels(checks: Checks, metadata: Mapping[str, Any]) -> dict[str, str]:

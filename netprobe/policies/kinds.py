@@ -11,11 +11,11 @@ from dataclasses import dataclass
 from typing import Any, Final, Protocol, TypeAlias
 
 from netprobe.model.objects import Object
-from netprobe.model.policy import NetworkSet, Origin, Policy, Staged, Tier
+from netprobe.model.policy import NetworkSet, Origin, Policy, Staged, Tier, Unsimulated
 from netprobe.policies import calico_policy, calico_tier, networkpolicy
 from netprobe.policies.fields import Decoder
 
-Record: TypeAlias = Policy | Staged | Tier | NetworkSet
+Record: TypeAlias = Policy | Staged | Tier | NetworkSet | Unsimulated
 """What an object of one of these kinds is in the model."""
 
 
@@ -127,6 +127,14 @@ KINDS: Final = (
         namespaced=False,
         decides=False,
         read=calico_tier.read_network_set,
+    ),
+    PolicyKind(
+        _CALICO,
+        "HostEndpoint",
+        "hostendpoints",
+        namespaced=False,
+        decides=False,
+        read=calico_tier.read_host_endpoint,
     ),
     PolicyKind(_CALICO, "NetworkSet", "networksets", decides=False, read=calico_tier.read_network_set),
     PolicyKind(

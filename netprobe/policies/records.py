@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import replace
 
 from netprobe.model.cluster import Cluster
-from netprobe.model.policy import NetworkSet, Policy, PolicyRef, Staged, Tier, tier_name
+from netprobe.model.policy import NetworkSet, Policy, PolicyRef, Staged, Tier, Unsimulated, tier_name
 from netprobe.policies.kinds import Record
 
 TIER, NETWORK_SET, GLOBAL_NETWORK_SET = "Tier", "NetworkSet", "GlobalNetworkSet"
@@ -15,7 +15,7 @@ TIER, NETWORK_SET, GLOBAL_NETWORK_SET = "Tier", "NetworkSet", "GlobalNetworkSet"
 def ref_of(record: Record) -> PolicyRef:
     """The identity of the object that a record was read from."""
     match record:
-        case Policy(ref=ref):
+        case Policy(ref=ref) | Unsimulated(ref=ref):
             return ref
         case Staged(policy, _, kind):
             return replace(policy.ref, kind=kind)
@@ -29,7 +29,12 @@ def with_records(cluster: Cluster, records: Iterable[Record]) -> Cluster:
     """The cluster with these records, each in place of the one of the same identity."""
     new: dict[PolicyRef, Record] = {ref_of(record): record for record in records}
     tiers = {tier_name(tier.name): tier for tier in cluster.tiers}
-    kept: list[Record] = [*cluster.policies, *cluster.staged, *cluster.network_sets]
+    kept: list[Record] = [
+        *cluster.policies,
+        *cluster.staged,
+        *cluster.network_sets,
+        *cluster.unsimulated,
+    ]
     merged: list[Record] = [new.pop(ref_of(record), record) for record in kept]
     merged += new.values()
     for record in merged:
@@ -41,6 +46,7 @@ def with_records(cluster: Cluster, records: Iterable[Record]) -> Cluster:
         policies=tuple(one for one in merged if isinstance(one, Policy)),
         staged=tuple(one for one in merged if isinstance(one, Staged)),
         network_sets=tuple(one for one in merged if isinstance(one, NetworkSet)),
+        unsimulated=tuple(one for one in merged if isinstance(one, Unsimulated)),
         tiers=tuple(tiers.values()),
     )
 

@@ -16,7 +16,7 @@ V3, CRD = "projectcalico.org/v3", "crd.projectcalico.org/v1"
 
 def calico(kind: str, spec: str | dict[str, Any], *, version: str = V3, **metadata: Any) -> dict[str, Any]:
     """An object; `spec` as YAML. It is called "p" and is in the namespace "x" unless the metadata differ."""
-    namespace = {} if kind.startswith(("Global", "StagedGlobal", "Tier")) else {"namespace": "x"}
+    namespace = {} if kind.startswith(("Global", "StagedGlobal", "Tier", "Host")) else {"namespace": "x"}
     return {
         "apiVersion": version,
         "kind": kind,

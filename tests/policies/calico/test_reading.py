@@ -21,6 +21,7 @@ EVERYTHING = [
     calico("GlobalNetworkSet", "{nets: []}", labels={"role": "old"}),
     calico("StagedNetworkPolicy", "{stagedAction: Delete}"),
     calico("NetworkPolicy", "{}", name="knp.default.web"),
+    calico("HostEndpoint", "{node: n1}"),
 ]
 
 
@@ -40,7 +41,7 @@ def test_a_list_as_kubectl_prints_it(tmp_path: Path) -> None:
         ("", {"role": "old"}),
     ]
     assert [(each.kind, str(each.policy.ref)) for each in cluster.staged] == [("StagedNetworkPolicy", "x/p")]
-    assert not loaded.not_simulated
+    assert [(str(each.ref), each.hosts) for each in cluster.unsimulated] == [("p", True)]
 
 
 def test_live_objects_that_calico_ignores() -> None:

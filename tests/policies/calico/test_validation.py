@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from netprobe.model.policy import Action, Networks, Policy, Rule
+from netprobe.model.policy import Action, Networks, Policy, PolicyRef, Rule, Unsimulated
 from tests.policies.calico.objects import CRD, V3, calico, read, wrong
 
 NETWORK_POLICY = [  # spec, what is wrong in both groups; "3" in front: only in projectcalico.org/v3
@@ -211,11 +211,8 @@ def test_a_set_with_a_net_that_is_none_keeps_the_others() -> None:
 
 def test_a_policy_for_hosts_is_reported_and_decides_nothing() -> None:
     record, decoder = read(calico("GlobalNetworkPolicy", "{preDNAT: true, applyOnForward: true}"))
-    assert record is None
+    assert record == Unsimulated(PolicyRef("", "p", "GlobalNetworkPolicy"), hosts=True)
     assert not decoder.errors
-    assert [str(error) for error in decoder.warnings] == [
-        "spec.preDNAT: not evaluated: the policy is for host endpoints and not for pods"
-    ]
 
 
 def test_a_rule_of_one_family_does_not_exist_for_the_other() -> None:
