@@ -97,6 +97,9 @@ class KubeCluster:
     ) -> list[Object]:
         return (await self._list(kind, namespace, labels))[0]
 
+    async def served(self, kind: str) -> str:
+        return (await self._served.resource(kind)).api_version
+
     async def create(self, obj: Object) -> Object:
         if RESOURCES[key_of(obj)].is_review:
             return await self._post(obj, twice=True)

@@ -70,6 +70,10 @@ class ClusterAPI(Protocol):
         """All objects, or those with the labels; None as a value: the key with any value."""
         ...
 
+    async def served(self, kind: str) -> str:
+        """The apiVersion in which the cluster has a kind; NotServedError if it does not have it."""
+        ...
+
     async def create(self, obj: Object) -> Object:
         """ConflictError if an object of that name exists."""
         ...

@@ -89,8 +89,8 @@ def pods(
 def policy(namespace: str, run: str, change: int, *, pod_labels: bool = False) -> Object:
     """The canaries' policy after change number `change`, 0 before the first.
 
-    It opens the control port to everyone, and the port of the change to namespaces (with `pod_labels`: pods
-    in namespaces) whose label says that number.
+    It opens what leaves both pods, the control port to everyone, and the port of the change to namespaces
+    (with `pod_labels`: pods in namespaces) whose label says that number.
     """
     says = {"matchLabels": {CHANGE: str(change)}}
     peer = {"namespaceSelector": says, **({"podSelector": says} if pod_labels else {})}
@@ -99,8 +99,9 @@ def policy(namespace: str, run: str, change: int, *, pod_labels: bool = False) -
         "kind": "NetworkPolicy",
         "metadata": {"name": "canary", "namespace": namespace, "labels": {RUN: run}},
         "spec": {
-            "podSelector": {"matchLabels": {ROLE: TARGET}},
-            "policyTypes": ["Ingress"],
+            "podSelector": {"matchExpressions": [{"key": ROLE, "operator": "Exists"}]},
+            "policyTypes": ["Ingress", "Egress"],
+            "egress": [{}],
             "ingress": [
                 {"ports": [{"protocol": "TCP", "port": CONTROL_PORT}]},
                 {"from": [peer], "ports": [{"protocol": "TCP", "port": port_of(change)}]},
@@ -114,6 +115,7 @@ class Canaries:
     """All canaries of a namespace, and the policy that they share. `apply` is that of the run's bench.
 
     `pod_labels`: a change is seen only once labels of pods have arrived too; needs to patch pods.
+    `unable`: why other policies keep them from showing anything; None if they do not.
     """
 
     cluster: ClusterAPI
@@ -122,6 +124,7 @@ class Canaries:
     namespace: str
     pairs: Sequence[Canary]
     pod_labels: bool = False
+    unable: str | None = None
 
     async def announce(self, change: int) -> None:
         """Let change number `change`, from 1, be seen at the canaries. Call it after everything else."""

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Container, Iterable, Mapping
 from dataclasses import dataclass, field
+from typing import TypeAlias
 
 from netprobe.model.flow import Flow, Protocol
 from netprobe.model.observation import Control, Observation, Outcome
@@ -11,6 +12,9 @@ from netprobe.probe.judge import judge
 from netprobe.probe.netcat import Answer, Target
 from netprobe.probe.plan import ProbePlan, Try
 from netprobe.probe.session import Answers
+
+Route: TypeAlias = tuple[str, str, int]
+"""The node of a flow's source, that of its destination, and the address family."""
 
 KnownControl = Callable[[Flow], str | None]
 """A control that is known from elsewhere (a readiness probe that passes), as in Control."""
@@ -26,13 +30,20 @@ class Proof:
 
 @dataclass(slots=True)
 class Evidence:
-    """Proofs of one run, kept across its rounds. `paths`: flows that connected in the baseline."""
+    """Proofs of one run, kept across its rounds. `paths`: flows that connected in the baseline.
+
+    `closed`: the flows that were denied before the run began, by policies that it did not make, with the
+    nodes of their ends. No baseline can prove their paths, so any flow between the same nodes does.
+    """
 
     plan: ProbePlan
     listener_s: float
     known_listener: KnownControl
     known_path: KnownControl
+    nodes: Mapping[Flow, Route]
+    closed: Container[Flow] = ()
     paths: set[Flow] = field(default_factory=set)
+    _crossed: set[tuple[Route, Protocol]] = field(default_factory=set)  # by flows that connected in this run
     _reached: set[Target] = field(default_factory=set)  # by another pod, at some time in this run
     _listeners: dict[Target, Proof] = field(default_factory=dict)
 
@@ -68,6 +79,11 @@ class Evidence:
 
     def add(self, flows: Collection[Flow], answers: Answers, now: float) -> set[Target]:
         """Record a round; the targets that another pod than their own reached in it."""
+        self._crossed |= {
+            (self.nodes[flow], flow.protocol)
+            for flow in flows
+            if flow in self.nodes and connected(answers, self.plan.of[flow])
+        }
         reached = {self.plan.of[flow][1] for flow in flows if connected(answers, self.plan.of[flow])}
         for flow in flows:  # the try that proves a path may be of the flow's own target
             reached |= {one[1] for one in self.plan.path.get(flow, ()) if connected(answers, one)}
@@ -107,7 +123,10 @@ class Evidence:
         if known := self.known_path(flow):
             return known
         pairs = self.plan.path.get(flow, ())
-        return "pair" if pairs and all(connected(answers, pair) for pair in pairs) else None
+        if pairs and all(connected(answers, pair) for pair in pairs):
+            return "pair"
+        crossed = flow in self.closed and (self.nodes.get(flow), flow.protocol) in self._crossed
+        return "nodes" if crossed else None
 
 
 def connected(answers: Answers, one: Try) -> bool:

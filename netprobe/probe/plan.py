@@ -146,6 +146,20 @@ def make(
     return ProbePlan(of, listener, skipped, path)
 
 
+def routes(plan: ProbePlan, nodes: Mapping[End, str]) -> dict[Flow, tuple[str, str, int]]:
+    """The nodes of both ends, and the address family, of each flow of which they are known.
+
+    `nodes`: those of ends that are no stations.
+    """
+    known = {station.end: station.node for station, _ in plan.of.values() if station.node}
+    found = {}
+    for flow, (station, target) in plan.of.items():
+        node = nodes.get(flow.destination) or known.get(flow.destination)
+        if station.node and node:
+            found[flow] = station.node, node, 6 if ":" in target.host else 4
+    return found
+
+
 def _host(flow: Flow, stations: Mapping[End, Station], locate: Locate | None) -> str | Unplaced:
     if locate is not None:
         return locate(flow)

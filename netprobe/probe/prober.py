@@ -15,7 +15,7 @@ from __future__ import annotations
 import asyncio
 import math
 import time
-from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -33,6 +33,9 @@ from netprobe.probe.pace import RETRIES, Pace
 from netprobe.probe.plan import Batch, Locate, Pairs, Station, Try
 from netprobe.probe.session import Answers, Sessions
 from netprobe.probe.settle import settle
+
+UNSEEN_S: Final = 3.0
+"""How long a change gets to take effect where no canary can show it; Calico was seen to take up to 2.8 s."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +76,9 @@ class Prober:
     `locate` gives the host of destinations that are not stations; `listener` and `path` give controls that
     are known from elsewhere. `pairs` gives the tries that prove a path in the same round, if all of them
     connect: policy-free pairs on the same nodes. `twins` are the stations that flows with the placement OTHER
-    come from. `progress` is called with a description of each activity.
+    come from. `closed`: flows that policies denied before the run began; their paths are proven by any flow
+    between the same nodes. `nodes`: of destinations that are not stations. `progress` is called with a
+    description of each activity.
     """
 
     def __init__(
@@ -89,20 +94,23 @@ class Prober:
         path: KnownControl = _none_known,
         pairs: Pairs = lambda _: (),
         twins: Mapping[End, Station] | None = None,
+        closed: Container[Flow] = (),
+        nodes: Mapping[End, str] | None = None,
         progress: Callable[[str], None] = lambda _: None,
     ) -> None:
         self._flows = tuple(dict.fromkeys(flows))
         self._pace = pace or Pace()
         self._plan = planning.make(self._flows, stations, locate, pairs, twins)
-        self._evidence = Evidence(self._plan, self._pace.listener_s, listener, path)
+        routes = planning.routes(self._plan, nodes or {})
+        self._evidence = Evidence(self._plan, self._pace.listener_s, listener, path, routes, closed)
         self._progress = _Progress(progress)
         keep = len(stations) <= self._pace.method.kept_sessions
         self._sessions = Sessions(cluster, self._pace, keep=keep, on_answer=self._progress.answered)
         self._canaries = canaries
         self._canary_sessions = canary_sessions(cluster, self._pace)
-        self._watches = [
-            CanaryWatch(one, self._canary_sessions) for one in (canaries.pairs if canaries else ())
-        ]
+        able = canaries is not None and canaries.unable is None
+        pairs_to_watch = canaries.pairs if canaries is not None and able else ()
+        self._watches = [CanaryWatch(one, self._canary_sessions) for one in pairs_to_watch]
         self._enforcement = NO_CANARY
         self._before: dict[Flow, Verdict] = {}
         self._late_from = math.inf  # from when on one connection is enough, by the loop's clock
@@ -137,7 +145,7 @@ class Prober:
         self._change += 1
         problems: list[str] = []
         checked = self._change == 1 and self._enforcement is not NO_CANARY  # by the baseline
-        if not checked and self._enforcement.enforcing is not False:
+        if self._watches and not checked and self._enforcement.enforcing is not False:
             problems += await self._check_enforcement()
         await change()
         if self._canaries is not None:
@@ -145,6 +153,9 @@ class Prober:
         now = asyncio.get_running_loop().time
         announced = now()
         converged = None
+        if self._canaries is not None and self._canaries.unable:
+            self._progress.say("waiting for the change to take effect")
+            await asyncio.sleep(UNSEEN_S)
         if self._enforcement.enforcing:
             self._progress.say("waiting for the canaries")
             converged, unseen = await self._seen_by_canaries(announced)

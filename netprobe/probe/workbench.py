@@ -11,16 +11,17 @@ from contextlib import suppress
 from typing import Final
 
 from netprobe.errors import ClusterError, ConflictError, NotFoundError, WorkbenchError
-from netprobe.model.flow import End, Pod, PodRef
+from netprobe.model.flow import End, Flow, Placement, Pod, PodRef, Protocol
 from netprobe.model.labels import Labels
 from netprobe.model.objects import Object
 from netprobe.probe import admission_changes, canary, permission, run_objects
 from netprobe.probe.api import ClusterAPI
 from netprobe.probe.bench import POLL_S, Bench, Deadlines, Progress, ref_of, station, together
 from netprobe.probe.canary import Canaries, Canary
+from netprobe.probe.netcat import Target
 from netprobe.probe.ownership import ObjectRef
 from netprobe.probe.permission import Permission
-from netprobe.probe.plan import Station
+from netprobe.probe.plan import Station, Try
 from netprobe.probe.readiness import has_node, is_ready
 from netprobe.probe.run_objects import Fixture, PodOptions, run_namespace
 
@@ -77,6 +78,30 @@ class Workbench(Bench):
     async def namespace(self, name: str, labels: Mapping[str, str]) -> None:
         """Make one more namespace of the run; one of that name that is being removed is waited for."""
         await self._create_namespace(name, labels)
+
+    async def home(self) -> Object:
+        """The run's own Namespace, which owns what it creates for the whole cluster."""
+        return await self._cluster.get("Namespace", run_namespace(self.run))
+
+    def pairs(self, flow: Flow) -> tuple[Try, ...]:
+        """The try that shows that packets travel between the nodes of a flow: from canary to canary."""
+        source, destination = self.stations.get(flow.source), self.stations.get(flow.destination)
+        if flow.placement is Placement.OTHER:
+            source = self.twins.get(flow.source)
+        if (
+            self.canaries is None
+            or source is None
+            or destination is None
+            or flow.protocol is not Protocol.TCP
+        ):
+            return ()
+        clients = {pair.target.node: pair.client for pair in self.canaries.pairs}
+        targets = {pair.target.node: pair.target for pair in self.canaries.pairs}
+        client, target = clients.get(source.node), targets.get(destination.node)
+        address = target.address(flow.family) if target is not None else None
+        if client is None or address is None:
+            return ()
+        return ((client, Target(str(address), canary.CONTROL_PORT)),)
 
     async def remove_namespace(self, name: str) -> None:
         """Delete a namespace of the run and wait until it is gone; WorkbenchError at the deadline."""

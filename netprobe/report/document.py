@@ -146,7 +146,8 @@ def flow(row: Row, report: Report) -> dict[str, Any]:
 
 def problems(report: Report) -> list[str | None]:
     """What went wrong besides the flows. That nothing is enforced comes first."""
-    return [*([_text(report.enforcement)] if report.enforcement else []), *map(_text, report.problems)]
+    sentences = [*([report.enforcement] if report.enforcement else []), *report.problems, *report.warnings]
+    return [_text(sentence) for sentence in sentences]
 
 
 def flow_fields(flow: Flow) -> dict[str, Any]:

@@ -56,7 +56,11 @@ def _step(report: Report, index: int, step: ReportStep) -> Iterator[str]:
             "skipped": counts.undefined + counts.skipped,
         },
         seconds=report.run.duration_s if len(report.steps) == 1 else step.converged_s or 0,
-        problems=[*([report.enforcement] if report.enforcement else []), *report.problems],
+        problems=[
+            *([report.enforcement] if report.enforcement else []),
+            *report.problems,
+            *report.warnings,
+        ],
     )
 
 

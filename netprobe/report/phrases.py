@@ -146,7 +146,8 @@ def closing(report: Report) -> str:
 
 
 def in_place(report: Report) -> Iterator[str]:
-    """For a run in place: which pods were probed, which others they represent, and notes."""
+    """What qualifies the answer; for a run in place also which pods were probed, and for which others."""
+    yield from (f"warning: {warning}" for warning in report.warnings)
     found = report.in_place
     if found is None:
         return

@@ -157,19 +157,20 @@ def namespace_keys(policies: Iterable[Policy]) -> set[str]:
         selectors.append(policy.subject.namespaces)
         rules = (rule for way in Direction for rule in policy.rules(way) or ())
         peers = (peer for rule in rules for peer in (*rule.peers, rule.own))
-        selectors += [pods.namespaces for peer in peers for pods in _pod_peers(peer)]
+        selectors += [pods.namespaces for peer in peers for pods in pod_peers(peer)]
     return {key for one in selectors if one is not None for key in _keys(one)}
 
 
-def _pod_peers(peer: Peer) -> Iterator[PodPeer]:
+def pod_peers(peer: Peer) -> Iterator[PodPeer]:
+    """The selections of pods that a peer is made of."""
     match peer:
         case PodPeer():
             yield peer
         case AllPeers(peers):
             for one in peers:
-                yield from _pod_peers(one)
+                yield from pod_peers(one)
         case NotPeer(inner):
-            yield from _pod_peers(inner)
+            yield from pod_peers(inner)
         case _:
             pass
 

@@ -14,7 +14,6 @@ from netprobe.model.cluster import Cluster
 from netprobe.model.flow import Flow, PodRef, ServiceRef
 from netprobe.model.matrix import Matrix
 from netprobe.model.objects import Object
-from netprobe.model.observation import Observation, Outcome
 from netprobe.model.policy import PolicyRef
 from netprobe.model.verdict import Decision, Verdict
 from netprobe.policies.kinds import SIMULATED, Record
@@ -22,6 +21,7 @@ from netprobe.policies.records import ref_of
 from netprobe.probe import Fixture as PodsToMake
 from netprobe.probe import Observed, PodOptions, Prober, Workbench, new_run
 from netprobe.probe.guests.surroundings import Surroundings, look_around
+from netprobe.run.applied import not_tried
 from netprobe.run.cluster import OpenCluster, OtherPolicies, other_policies
 from netprobe.run.copied import Copied, copied
 from netprobe.run.cover import Cover, cover
@@ -111,7 +111,7 @@ class CopyMode:
 
                 seen = await prober.observe(change)
                 cells = (
-                    (flow, _skipped(skipped[flow]) if flow in skipped else seen.matrix[copy.flow(flow)])
+                    (flow, not_tried(skipped[flow]) if flow in skipped else seen.matrix[copy.flow(flow)])
                     for flow in plan.simulated
                 )
                 return replace(seen, matrix=Matrix(cells))
@@ -258,7 +258,3 @@ def _uncopied(plan: PlannedCopy) -> Iterator[tuple[Flow, str]]:
             yield flow, NO_COPY
         elif hosts:
             yield flow, f"{hosts[0]} is on its node's network, and its copy would not be"
-
-
-def _skipped(why: str) -> Observation:
-    return Observation(Outcome.SKIPPED, Verdict.UNKNOWN, reason=f"skipped: {why}", attempts=0)

@@ -28,7 +28,7 @@ class PreparedRun:
     """Pods that are ready to be probed, and how to probe them.
 
     `observe` applies a moment and probes it. `paths`: whether the baseline proves paths. `problems`,
-    `nodes`, `elsewhere` and `in_place` are those of the report.
+    `warnings`, `nodes`, `elsewhere` and `in_place` are those of the report.
     """
 
     run: str
@@ -37,6 +37,7 @@ class PreparedRun:
     observe: Callable[[SimulatedMoment], Awaitable[Observed]]
     paths: bool = True
     problems: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
     nodes: Mapping[End, str] = field(default_factory=dict)
     elsewhere: Mapping[End, str] = field(default_factory=dict)
     in_place: InPlace | None = None
@@ -117,6 +118,7 @@ async def _probe(
         RunInfo.since(started, bench.run),
         tuple(steps),
         problems=tuple(dict.fromkeys(problems)),
+        warnings=bench.warnings,
         enforcement=unenforced,
         nodes=bench.nodes,
         elsewhere=bench.elsewhere,

@@ -6,20 +6,38 @@ labels in the same namespace, which is all that policies see, and no listeners.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, replace
 from typing import Final, assert_never
 
-from netprobe.errors import UsageError, WorkbenchError
+from netprobe.errors import ConflictError, UsageError, WorkbenchError
+from netprobe.manifests import Document
 from netprobe.model.cluster import Cluster
 from netprobe.model.flow import Flow, Placement, PodRef
+from netprobe.model.objects import Object
+from netprobe.model.policy import Policy, Staged
+from netprobe.policies.records import TIER, ref_of
 from netprobe.probe import Fixture as PodsToMake
-from netprobe.probe import Observed, OutsideHost, Prober, Workbench
+from netprobe.probe import Observed, OutsideHost, Prober, Workbench, permission
+from netprobe.probe.canary import Canaries
+from netprobe.probe.prober import UNSEEN_S
+from netprobe.probe.run_objects import RUN
+from netprobe.run.applied import (
+    Served,
+    applications,
+    kinds_of,
+    permissions,
+    rank,
+    refuse_existing,
+    with_skipped,
+)
 from netprobe.run.cluster import OpenCluster
 from netprobe.run.driver import PreparedRun
 from netprobe.run.moment import SimulatedMoment, moments
 from netprobe.run.options import Progress, RunOptions
+from netprobe.run.present import DeniedBefore, Present, judged_canaries
+from netprobe.simulate import Simulator
 from netprobe.suite import ApplyPolicies, DeletePolicies, SetMetadata, StepAction, Suite, Topology
 
 PLACEMENTS: Final[Mapping[str | None, tuple[Placement, ...]]] = {
@@ -50,11 +68,16 @@ class FixtureMode:
     async def prepared(
         self, cluster: OpenCluster, options: RunOptions, progress: Progress
     ) -> AsyncIterator[PreparedRun]:
-        """WorkbenchError if the pods cannot be made."""
+        """WorkbenchError if the pods cannot be made; UsageError if an object of the whole cluster exists."""
         pods = await self._pods(cluster)
+        kinds = kinds_of(self.suite)
+        served = await Served.by(cluster.api, kinds)
+        present = Present() if options.target.is_ephemeral_lab else await Present.of(cluster.api)
+        await refuse_existing(cluster.api, self.suite, served, present.cluster)
         workbench = Workbench(
             cluster.api,
             pods,
+            permissions=(*permission.FIXTURE, *permissions(k for k in kinds if k.key not in served.missing)),
             changes=1 + len(self.suite.steps),
             lab=cluster.is_lab,
             disposable=options.target.is_ephemeral_lab,
@@ -66,7 +89,7 @@ class FixtureMode:
             found = tuple(
                 moments(
                     self.suite,
-                    self._live(workbench),
+                    present.beside(self._live(workbench)),
                     options.profile,
                     options.flows.on(self.suite.cluster(), self.suite.externals),
                     rows=self._rows,
@@ -75,22 +98,30 @@ class FixtureMode:
                 )
             )
             flows = dict.fromkeys(flow for moment in found for flow in moment.simulated)
+            before = present.beside(self._live(workbench))
+            denied = DeniedBefore.of(Simulator(before, options.profile), flows)
+            canaries = judged_canaries(workbench.canaries, present.cluster, options.profile)
+            applying = Applying(served, workbench, await workbench.home())
             prober = Prober(
                 cluster.api,
                 workbench.stations,
                 flows,
-                canaries=workbench.canaries,
+                canaries=canaries,
                 pace=cluster.pace(options.pace, len(flows)),
+                pairs=lambda flow: workbench.pairs(flow) if flow in denied.decisions else (),
                 twins=workbench.twins,
+                closed=denied.decisions,
                 progress=progress,
             )
 
             async def observe(moment: SimulatedMoment) -> Observed:
                 async def change() -> None:
                     for action in moment.actions:
-                        await _take(workbench, action, moment.simulator.cluster)
+                        await applying.take(action, moment.simulator.cluster)
 
-                return await prober.observe(change)
+                seen = denied.explained(await prober.observe(change))
+                skipped = served.skipped(moment.simulated, moment.simulator.cluster, options.profile)
+                return replace(seen, matrix=with_skipped(seen.matrix, skipped))
 
             yield PreparedRun(
                 workbench.run,
@@ -98,6 +129,7 @@ class FixtureMode:
                 prober,
                 observe,
                 problems=tuple(workbench.warnings),
+                warnings=(*present.notes(), *applying.notes(self.suite, workbench.run), *_unable(canaries)),
                 nodes={end: station.node for end, station in workbench.stations.items() if station.node},
                 elsewhere={end: station.node for end, station in workbench.twins.items() if station.node},
             )
@@ -172,18 +204,64 @@ def _twin(ref: PodRef) -> PodRef:
     return PodRef(ref.namespace, f"{ref.name[:240]}-netprobe-twin")
 
 
-async def _take(workbench: Workbench, action: StepAction, cluster: Cluster) -> None:
-    """Do to the cluster what `suite.apply` does to the simulated one."""
-    match action:
-        case ApplyPolicies(documents):
-            for document in documents:
-                await workbench.apply(dict(document.object))
-        case DeletePolicies(ref):
-            await workbench.delete("NetworkPolicy", ref.name, ref.namespace)
-        case SetMetadata(changes, namespace):
-            change = workbench.annotate if action.annotations else workbench.label
-            targets: list[PodRef | str] = [namespace] if namespace else list(action.pods(cluster))
-            for target in targets:
-                await change(target, changes)
-        case _:
-            assert_never(action)
+def _unable(canaries: Canaries | None) -> Iterator[str]:
+    if canaries is not None and canaries.unable is not None:
+        yield (
+            f"{canaries.unable}; so nothing shows when a change is in force, and each was given "
+            f"{UNSEEN_S:g} s"
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Applying:
+    """Does to the cluster what `suite.apply` does to the simulated one."""
+
+    served: Served
+    workbench: Workbench
+    home: Object
+
+    async def take(self, action: StepAction, cluster: Cluster) -> None:
+        match action:
+            case ApplyPolicies(documents):
+                await self._apply(documents)
+            case DeletePolicies(ref):
+                if self.served.has(ref):
+                    await self.workbench.delete(ref.kind, ref.name, ref.namespace or None)
+            case SetMetadata(changes, namespace):
+                change = self.workbench.annotate if action.annotations else self.workbench.label
+                targets: list[PodRef | str] = [namespace] if namespace else list(action.pods(cluster))
+                for target in targets:
+                    await change(target, changes)
+            case _:
+                assert_never(action)
+
+    async def _apply(self, documents: Sequence[Document]) -> None:
+        """Tiers first, then sets, then policies: a policy whose tier is missing denies at its end."""
+        for document in sorted(documents, key=rank):
+            kind = document.policy_kind
+            if kind is not None and kind.key in self.served.missing:
+                continue
+            obj = self.served.adapted(document, self.workbench.run, self.home)
+            if kind is not None and kind.key == TIER:
+                with suppress(ConflictError):  # the same tier exists; another one was refused before
+                    await self.workbench.create(obj)
+            else:
+                await self.workbench.apply(obj)
+
+    def notes(self, suite: Suite, run: str) -> Iterator[str]:
+        """What the run did to objects of the whole cluster."""
+        narrowed, moved = [], {}
+        for action in applications(suite):
+            for document, record in zip(action.documents, action.records, strict=True):
+                kind = document.policy_kind
+                if kind is None or kind.key in self.served.missing:
+                    continue
+                if not kind.namespaced and isinstance(record, Policy | Staged):
+                    narrowed.append(f"{kind.kind} {ref_of(record).name}")
+                version = self.served.versions.get(kind.key, document.api_version)
+                if version != document.api_version:
+                    moved[kind.kind] = version
+        if narrowed:
+            yield f"applied to the pods of this run only ({RUN}={run}): {', '.join(dict.fromkeys(narrowed))}"
+        for name, version in moved.items():
+            yield f"{name} objects were applied as {version}, which this cluster serves"

@@ -123,6 +123,7 @@ class Report:
 
     `enforcement`: one sentence if the probes showed that the cluster enforces nothing, else None.
     `problems`: sentences about anything else that went wrong, such as a failed clean-up.
+    `warnings`: sentences that qualify the answer and do not change the exit status.
     `nodes`: the node of each pod, if known; `elsewhere`: the node from which its flows with the placement
     OTHER come.
     """
@@ -136,6 +137,7 @@ class Report:
     nodes: Mapping[End, str] = field(default_factory=dict)
     elsewhere: Mapping[End, str] = field(default_factory=dict)
     in_place: InPlace | None = None
+    warnings: tuple[str, ...] = ()
 
     def rows(self) -> Iterator[tuple[ReportStep, Row]]:
         for step in self.steps:

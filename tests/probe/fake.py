@@ -13,7 +13,7 @@ from copy import deepcopy
 from dataclasses import dataclass, field
 from typing import Any
 
-from netprobe.errors import ConflictError, NotFoundError, UnreachableError
+from netprobe.errors import ConflictError, NotFoundError, NotServedError, UnreachableError
 from netprobe.model.objects import Object
 from netprobe.probe.api import Event, ExecResult, Execution
 from tests.probe.clock import now
@@ -71,6 +71,9 @@ class FakeCluster:
             for (k, ns, _), obj in self.objects.items()
             if k == kind and namespace in {None, ns} and _matches(obj, labels)
         ]
+
+    async def served(self, kind: str) -> str:
+        raise NotServedError(f"this cluster does not serve {kind}")
 
     async def create(self, obj: Object) -> Object:
         if obj["kind"] == "SelfSubjectAccessReview":

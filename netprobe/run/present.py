@@ -1,0 +1,145 @@
+"""Policies of the whole cluster that are in force besides a run, and what they leave of its controls.
+
+They apply to the run's own pods too: they may deny a flow before the run begins, so that no baseline proves
+its path, and they may close or open the connections of the canaries.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+
+from netprobe.manifests import from_objects
+from netprobe.model.cluster import Cluster, Namespace
+from netprobe.model.flow import Flow, Pod, PodRef
+from netprobe.model.labels import NAME_LABEL
+from netprobe.model.observation import Observation
+from netprobe.model.verdict import Decision, Verdict
+from netprobe.policies.kinds import KINDS, NETWORK_POLICY
+from netprobe.probe import Observed
+from netprobe.probe import canary as canaries
+from netprobe.probe.api import ClusterAPI
+from netprobe.probe.canary import CONTROL_PORT, Canaries, Canary
+from netprobe.probe.deciding import SELECTABLE, listed
+from netprobe.probe.run_objects import CHANGE, ROLE, RUN
+from netprobe.simulate import Profile, Simulator
+
+_GLOBAL = tuple(kind.key for kind in KINDS if kind.read is not None and not kind.namespaced)
+
+
+@dataclass(frozen=True, slots=True)
+class Present:
+    """The policies, tiers and sets of the whole cluster; `unreadable`: kinds that may not be listed."""
+
+    cluster: Cluster = field(default_factory=Cluster)
+    unreadable: tuple[str, ...] = ()
+
+    @classmethod
+    async def of(cls, api: ClusterAPI) -> Present:
+        found = await listed(api, (*_GLOBAL, *SELECTABLE))
+        return cls(from_objects(found.objects), found.unreadable)
+
+    def beside(self, own: Cluster) -> Cluster:
+        """The run's own pods and namespaces, with what is in force besides them."""
+        return replace(
+            own,
+            policies=(*self.cluster.policies, *own.policies),
+            tiers=self.cluster.tiers,
+            network_sets=(*self.cluster.network_sets, *own.network_sets),
+            nodes=self.cluster.nodes,
+        )
+
+    def notes(self) -> Iterator[str]:
+        if self.unreadable:
+            yield (
+                f"these credentials may not list {', '.join(self.unreadable)}: if there are some, they are "
+                "in force and are not simulated"
+            )
+
+
+@dataclass(frozen=True, slots=True)
+class DeniedBefore:
+    """The flows that policies deny before a run changes anything, with their decisions."""
+
+    decisions: Mapping[Flow, Decision] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, simulator: Simulator, flows: Iterable[Flow]) -> DeniedBefore:
+        if not simulator.cluster.policies:
+            return cls()
+        decided = ((flow, simulator.decide(flow)) for flow in flows)
+        return cls({flow: decision for flow, decision in decided if decision.verdict is not Verdict.ALLOW})
+
+    def explained(self, seen: Observed) -> Observed:
+        """What was observed; where a path is not proven, the reason names the policy that prevents it."""
+
+        def named(flow: Flow, cell: Observation) -> Observation:
+            decision = self.decisions.get(flow)
+            unproven = cell.verdict is Verdict.UNKNOWN and cell.reason and cell.reason.startswith("path:")
+            if decision is None or not unproven:
+                return cell
+            return replace(
+                cell,
+                reason=f"path: {deniers(decision)} denied it before the run began, and no "
+                "other flow between the same nodes connected",
+            )
+
+        return replace(seen, matrix=seen.matrix.map(named)) if self.decisions else seen
+
+
+def deniers(decision: Decision) -> str:
+    """The policies that deny, as "GlobalNetworkPolicy deny-all"."""
+    names = dict.fromkeys(f"{cause.policy.kind} {cause.policy}" for cause in decision.because)
+    return ", ".join(names) or "a policy"
+
+
+def judged_canaries(
+    found: Canaries | None, cluster: Cluster, profile: Profile, changes: int = 1
+) -> Canaries | None:
+    """The canaries, with the reason if other policies keep them from showing anything.
+
+    `cluster`: everything that is in force, without them.
+    """
+    if found is None or not cluster.policies:
+        return found
+    for pair in found.pairs:
+        for change in range(min(changes, 1) + 1):
+            if why := _prevented(found, pair, Simulator(cluster, profile), change):
+                return replace(found, unable=f"on {pair.node} the canaries show nothing: {why}")
+    return found
+
+
+def _prevented(found: Canaries, pair: Canary, simulator: Simulator, change: int) -> str | None:
+    """Why a canary does not do after a change what it would do without other policies."""
+    cluster = simulator.cluster
+    changed = {CHANGE: str(change)} if change else {}
+    own = NETWORK_POLICY.policy(
+        canaries.policy(found.namespace, found.run, change, pod_labels=found.pod_labels)
+    )
+    home = Namespace(found.namespace, {RUN: found.run, NAME_LABEL: found.namespace, **changed})
+    pods = {
+        PodRef(one.namespace, one.pod): Pod(
+            PodRef(one.namespace, one.pod), {**labels, RUN: found.run}, one.addresses, one.ports, one.node
+        )
+        for one, labels in (
+            (pair.client, {ROLE: canaries.CLIENT, **changed}),
+            (pair.target, {ROLE: canaries.TARGET}),
+        )
+    }
+    with_canaries = replace(
+        cluster,
+        namespaces={**cluster.namespaces, home.name: home},
+        pods={**cluster.pods, **pods},
+        policies=(*cluster.policies, own),
+    )
+    changed_simulator = Simulator(with_canaries, simulator.profile)
+    client, target = (PodRef(one.namespace, one.pod) for one in (pair.client, pair.target))
+    wanted = {CONTROL_PORT: Verdict.ALLOW, canaries.port_of(change + 1): Verdict.DENY}
+    if change:
+        wanted[canaries.port_of(change)] = Verdict.ALLOW
+    for port, verdict in wanted.items():
+        decision = changed_simulator.decide(Flow(client, target, port))
+        if decision.verdict is not verdict:
+            does = "closes" if verdict is Verdict.ALLOW else "opens"
+            return f"{deniers(decision)} {does} port {port} of every pod of the run"
+    return None
