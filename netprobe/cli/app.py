@@ -15,6 +15,7 @@ COMMANDS = {
     "run": "Probe a suite; compare with what it declares and what its policies say",
     "simulate": "Show what policies allow, without a cluster; compare with a suite",
     "explain": "Show which policy, rule and peer decide a flow, and what to change",
+    "debug": "Find out why traffic is blocked on a cluster: one cause, with its fix",
     "lint": "Find mistakes in policies, with file and line",
     "impact": "Show which flows a change of policies opens or closes",
     "generate": "Write the policies that a suite needs",

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from typing import Any
-from urllib.parse import urlencode
 
 import click
 
@@ -65,20 +64,19 @@ def command(
     except ValueError as error:
         raise UsageError(str(error)) from error
     version = FAMILIES[ip_family] or 0
-    query = {"from": source, "to": target, "port": port.number, "protocol": port.protocol.value}
-    traced = run_async(_trace(kubeconfig_of(name), query | {"version": version}))
+    traced = run_async(_trace(kubeconfig_of(name), source, target, port, version))
     pods = traced.pop("pods")
     text = {"json": json.dumps(traced, indent=2), "table": _table(traced, pods)}
     write(lambda format_, _style: [text[format_] + "\n"], out)
     return 0
 
 
-async def _trace(kubeconfig: str, query: dict[str, Any]) -> Any:
+async def _trace(kubeconfig: str, source: PodRef, target: str, port: PortArgument, version: int) -> Any:
     from netprobe.kube import connect
-    from netprobe.lab.trace import TRACE
+    from netprobe.run.lab_trace import trace
 
     async with connect(kubeconfig) as cluster:
-        return await cluster.raw(f"{TRACE}?{urlencode(query)}")
+        return await trace(cluster, source, target, *port, version=version)
 
 
 def _table(traced: dict[str, Any], pods: dict[str, str]) -> str:

@@ -214,7 +214,33 @@ class KubeCluster:
     async def exec(
         self, namespace: str, pod: str, container: str, command: Sequence[str], *, stdin: bool = True
     ) -> AsyncIterator[Execution]:
-        execution = await open_exec(self._transport, PodRef(namespace, pod), container, command, stdin=stdin)
+        async with self._running(PodRef(namespace, pod), container, command, stdin=stdin) as execution:
+            yield execution
+
+    @asynccontextmanager
+    async def attach(self, pod: PodRef, container: str) -> AsyncIterator[Execution]:
+        """Attach to a container that runs its command; ClusterError on entering: it did not work."""
+        async with self._running(pod, container, None, stdin=True) as execution:
+            yield execution
+
+    async def add_ephemeral(self, pod: PodRef, container: Object) -> Object:
+        """Add an ephemeral container to a pod; the pod. It cannot be removed again."""
+        current = await self.get("Pod", pod.name, pod.namespace)
+        others = (current.get("spec") or {}).get("ephemeralContainers") or []
+        body = {
+            "metadata": {"resourceVersion": current["metadata"]["resourceVersion"]},
+            "spec": {"ephemeralContainers": [*others, container]},
+        }
+        path = f"{RESOURCES['Pod'].path(pod.namespace, pod.name)}/ephemeralcontainers"
+        return await self._transport.json(
+            "PATCH", path, f"patch pods/ephemeralcontainers of {pod}", body=body
+        )
+
+    @asynccontextmanager
+    async def _running(
+        self, pod: PodRef, container: str, command: Sequence[str] | None, *, stdin: bool
+    ) -> AsyncIterator[Execution]:
+        execution = await open_exec(self._transport, pod, container, command, stdin=stdin)
         self._remember(execution.socket)
         try:
             yield execution

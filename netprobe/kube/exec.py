@@ -152,9 +152,12 @@ class WebsocketExecution:
 
 
 async def open_exec(
-    transport: Transport, pod: PodRef, container: str, command: Sequence[str], *, stdin: bool
+    transport: Transport, pod: PodRef, container: str, command: Sequence[str] | None, *, stdin: bool
 ) -> WebsocketExecution:
-    """Start a command, tried again if it was not started. ClusterError: it was not started."""
+    """Start a command, tried again if it was not started. ClusterError: it was not started.
+
+    None: attach to the container's own command.
+    """
 
     async def once() -> WebsocketExecution:
         return await transport.renewed(lambda: _open(transport, pod, container, command, stdin=stdin))
@@ -164,9 +167,10 @@ async def open_exec(
 
 
 async def _open(
-    transport: Transport, pod: PodRef, container: str, command: Sequence[str], *, stdin: bool
+    transport: Transport, pod: PodRef, container: str, command: Sequence[str] | None, *, stdin: bool
 ) -> WebsocketExecution:
-    what = f"exec in {pod} (create pods/exec)"
+    subresource = "attach" if command is None else "exec"
+    what = f"{subresource} in {pod} (create pods/{subresource})"
     await transport.limit.turn()
     # What CoreV1Api.connect_get_namespaced_pod_exec_without_preload_content does. Importing that class loads
     # the models of the whole API, which takes longer than everything else that a small run does.
@@ -174,8 +178,8 @@ async def _open(
     client = transport.client
     _, url, headers, _, _ = await client.param_serialize(
         "GET",
-        RESOURCES["Pod"].path(pod.namespace, pod.name) + "/exec",
-        query_params=[*(("command", word) for word in command), *options],
+        f"{RESOURCES['Pod'].path(pod.namespace, pod.name)}/{subresource}",
+        query_params=[*(("command", word) for word in command or ()), *options],
         header_params={"Accept": "*/*"},
         auth_settings=["BearerToken"],
     )

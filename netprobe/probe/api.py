@@ -59,7 +59,17 @@ class Execution(Protocol):
         ...
 
 
-class ClusterAPI(Protocol):
+class Executes(Protocol):
+    """Where commands can be run in containers."""
+
+    def exec(
+        self, namespace: str, pod: str, container: str, command: Sequence[str], *, stdin: bool = True
+    ) -> AbstractAsyncContextManager[Execution]:
+        """Start a command. ClusterError on entering: it was never started."""
+        ...
+
+
+class ClusterAPI(Executes, Protocol):
     """The few verbs that a run needs."""
 
     async def get(self, kind: str, name: str, namespace: str | None = None) -> Object: ...
@@ -125,10 +135,4 @@ class ClusterAPI(Protocol):
 
         UnreachableError if the server was not reached for `LOST_S`.
         """
-        ...
-
-    def exec(
-        self, namespace: str, pod: str, container: str, command: Sequence[str], *, stdin: bool = True
-    ) -> AbstractAsyncContextManager[Execution]:
-        """Start a command. ClusterError on entering: it was never started."""
         ...

@@ -23,7 +23,7 @@ from netprobe.model.flow import ContainerPort, PodRef
 from netprobe.model.objects import Object
 from netprobe.model.observation import Outcome
 from netprobe.probe import run_objects
-from netprobe.probe.api import ClusterAPI
+from netprobe.probe.api import ClusterAPI, Executes
 from netprobe.probe.netcat import Answer, Target
 from netprobe.probe.pace import CLUSTER, Pace
 from netprobe.probe.plan import Station
@@ -212,7 +212,7 @@ class CanaryWatch:
             await asyncio.gather(trying, return_exceptions=True)
 
 
-def sessions(cluster: ClusterAPI, pace: Pace) -> Sessions:
+def sessions(cluster: Executes, pace: Pace) -> Sessions:
     """Sessions for canaries: single tries, apart from the rounds of a prober."""
     method = replace(pace.method, second_try=None, bulk=False, starts_per_node=CLUSTER.starts_per_node)
     return Sessions(cluster, replace(pace, wait_s=min(1.0, pace.wait_s), method=method))

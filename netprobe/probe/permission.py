@@ -104,6 +104,27 @@ IN_PLACE: Final = (
 """A run next to the workloads of others, with shadow pods in their namespaces."""
 
 
+DEBUG: Final = (
+    *(
+        p
+        for p in IN_PLACE
+        if (p.resource, p.verb)
+        not in {("namespaces", "patch"), ("networkpolicies", "get"), ("networkpolicies", "update")}
+    ),
+    Permission("discovery.k8s.io", "endpointslices", "list", "to read endpoints", Need.OPTIONAL),
+)
+"""A diagnosis (`netprobe debug`) with a shadow pod."""
+
+EPHEMERAL: Final = (
+    Permission("", "pods", "get", "to see when an ephemeral container runs"),
+    Permission("", "pods/ephemeralcontainers", "patch", "to add one"),
+    # Attaching by websocket is a GET; Kubernetes 1.35 and later ask for "create" as well.
+    Permission("", "pods/attach", "get", "to send its input and read its output"),
+    Permission("", "pods/attach", "create", "to send its input and read its output"),
+)
+"""What `netprobe debug --ephemeral` needs besides."""
+
+
 async def missing(cluster: ClusterAPI, wanted: Iterable[Permission]) -> tuple[Permission, ...]:
     """The permissions that these credentials lack; ClusterError if the server does not answer."""
     checked = tuple(wanted)

@@ -17,7 +17,7 @@ from netprobe.errors import ClusterError
 from netprobe.model.flow import Protocol
 from netprobe.model.observation import Outcome
 from netprobe.probe import netcat
-from netprobe.probe.api import ClusterAPI, Execution
+from netprobe.probe.api import Executes, Execution
 from netprobe.probe.netcat import Answer, Target
 from netprobe.probe.pace import Pace
 from netprobe.probe.plan import Batch, Station
@@ -73,7 +73,7 @@ class Session:
     @classmethod
     @asynccontextmanager
     async def opened(
-        cls, cluster: ClusterAPI, station: Station, pace: Pace, starts: Starts
+        cls, cluster: Executes, station: Station, pace: Pace, starts: Starts
     ) -> AsyncIterator[Session]:
         """Start the command; ClusterError if it was not started."""
         async with AsyncExitStack() as stack:
@@ -198,7 +198,7 @@ class Sessions:
     `on_answer` is called for each answer as it comes. `execs` counts the commands that were started.
     """
 
-    cluster: ClusterAPI
+    cluster: Executes
     pace: Pace
     keep: bool = True
     on_answer: Callable[[], None] = lambda: None

@@ -1,6 +1,6 @@
 """GET /netprobe/trace: one connection from a pod, and which rules of the kernel counted it on its way.
 
-    ?from=shop/web&to=svc:shop/api&port=80&protocol=TCP[&version=6]
+    ?from=shop/web&to=svc:shop/api&port=80&protocol=TCP[&version=6][&timeout=SECONDS]
 
 The answer has the `outcome` (model/observation.py) and the `steps` (lab/trace.py). `pods` are by address.
 """
@@ -50,9 +50,11 @@ async def trace(operations: Operations, fabric: Fabric, query: Mapping[str, str]
     end = cluster.end(target, int(number), protocol, int(query.get("version") or 0))
     pod = end.pod or cluster.by_address.get(end.host)
     policed = set(cluster.by_address.values())
+    address = f"[{end.host}]:{number}" if ":" in end.host else f"{end.host}:{number}"
+    flags = [f"--timeout={query.get('timeout') or _TIMEOUT_S}s", f"--protocol={protocol.lower()}"]
     for attempt in range(_TRIES):
         before = await fabric.rules()
-        outcome = await _connect(fabric, cluster.running(ref), end.host, number, protocol)
+        outcome = await _connect(fabric, cluster.running(ref), address, *flags)
         try:
             steps = trace_steps(
                 RuleCounts(before, await fabric.rules()),
@@ -79,9 +81,8 @@ async def trace(operations: Operations, fabric: Fabric, query: Mapping[str, str]
     }
 
 
-async def _connect(fabric: Fabric, ref: PodRef, host: str, port: str, protocol: str) -> Outcome:
-    address = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
-    flags = [f"--timeout={_TIMEOUT_S}s", f"--protocol={protocol.lower()}"]
+async def _connect(fabric: Fabric, ref: PodRef, address: str, *flags: str) -> Outcome:
+    """Connect once; `flags` are those of agnhost connect."""
     try:
         process = await fabric.exec(ref, ["/agnhost", "connect", address, *flags])
     except LabError as error:

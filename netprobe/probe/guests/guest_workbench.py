@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from ipaddress import ip_address
 
 from netprobe.model.flow import Address, PodRef
@@ -15,7 +15,7 @@ from netprobe.probe.guests import shadows
 from netprobe.probe.guests.shadows import GuestPlan
 from netprobe.probe.netcat import Target
 from netprobe.probe.ownership import ObjectRef
-from netprobe.probe.permission import IN_PLACE
+from netprobe.probe.permission import IN_PLACE, Permission
 from netprobe.probe.plan import Station, Try
 from netprobe.probe.run_objects import PodOptions, run_namespace
 
@@ -23,7 +23,8 @@ from netprobe.probe.run_objects import PodOptions, run_namespace
 class GuestWorkbench(Bench):
     """A bench whose stations are shadow pods, each under the names of the real pods that it represents.
 
-    Entering creates exactly the `shadows.objects` of the plan, and a Lease. What it raises: see Bench.
+    `clients` and `servers`, by node, are pods that no policy of a namespace selects. Entering creates exactly
+    the `shadows.objects` of the plan, and a Lease. What it raises: see Bench.
     """
 
     def __init__(
@@ -35,25 +36,26 @@ class GuestWorkbench(Bench):
         options: PodOptions | None = None,
         deadlines: Deadlines | None = None,
         progress: Progress = lambda _: None,
+        permissions: Sequence[Permission] = IN_PLACE,
     ) -> None:
         super().__init__(
             cluster,
-            permissions=IN_PLACE,
+            permissions=permissions,
             run=run,
             options=options,
             deadlines=deadlines,
             progress=progress,
         )
         self._plan = plan
-        self._clients: Mapping[str, Station] = {}  # by node: pods that no policy selects
-        self._servers: Mapping[str, Station] = {}
+        self.clients: Mapping[str, Station] = {}
+        self.servers: Mapping[str, Station] = {}
 
     def control_pair(self, source: str, destination: str, target: Target) -> tuple[Try, ...]:
         """The try that proves the path from one node to another, with the protocol of `target`.
 
         () if there is none.
         """
-        client, server = self._clients.get(source), self._servers.get(destination)
+        client, server = self.clients.get(source), self.servers.get(destination)
         if client is None or server is None:
             return ()
         port = next((p.number for p in shadows.SERVED if p.protocol is target.protocol), None)
@@ -62,7 +64,7 @@ class GuestWorkbench(Bench):
 
     def control_try(self, node: str, target: Target) -> tuple[Try, ...]:
         """The try of a target by a policy-free pod on a node: for what is outside the pod network."""
-        client = self._clients.get(node)
+        client = self.clients.get(node)
         return ((client, target),) if client else ()
 
     async def _build(self) -> None:
@@ -88,10 +90,10 @@ class GuestWorkbench(Bench):
         for shadow in self._plan.shadows:
             place = station(shadow.stands_for[0], pods[shadow.ref])
             self.stations |= dict.fromkeys(shadow.stands_for, place)
-        self._clients = {node: at(client) for node, (_, client) in made.canaries.items()}
-        self._servers = {node: at(server) for node, server in made.control_pods.items()}
+        self.clients = {node: at(client) for node, (_, client) in made.canaries.items()}
+        self.servers = {node: at(server) for node, server in made.control_pods.items()}
         pairs = tuple(
-            Canary(client=self._clients[node], target=at(target))
+            Canary(client=self.clients[node], target=at(target))
             for node, (target, _) in made.canaries.items()
         )
         self.canaries = Canaries(self._cluster, self.apply, self.run, run_namespace(self.run), pairs)

@@ -1,0 +1,194 @@
+"""`netprobe debug`: find out why traffic is blocked."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING
+
+import click
+
+from netprobe.cli import complete
+from netprobe.cli.command import Command
+from netprobe.cli.emit import write
+from netprobe.cli.flags import ClusterFlags, PodFlags, cluster_options, pod_options
+from netprobe.cli.invoke import say
+from netprobe.cli.options import (
+    OutputFlags,
+    examples,
+    manifests_option,
+    output_options,
+    profile_option,
+    ready_option,
+    wait_option,
+)
+from netprobe.cli.parameters import PORT, PortArgument
+from netprobe.errors import ClusterError, UsageError
+from netprobe.report.escape import plain
+from netprobe.report.style import BAD, BOLD, GOOD, NOTE, UNSURE, Style
+
+if TYPE_CHECKING:
+    from netprobe.debug import Answer, Request
+
+
+@click.command(cls=Command)
+@click.argument("source", metavar="FROM", shell_complete=complete.pods)
+@click.argument("destination", metavar="TO", shell_complete=complete.destinations)
+@click.option(
+    "--port",
+    type=PORT,
+    metavar="PORT[/PROTOCOL]",
+    help="Port, as in 80 or 53/udp. Optional if TO is a URL, or declares only one port.",
+)
+@click.option("--no-probe", is_flag=True, help="Only read; create nothing and send nothing.")
+@click.option(
+    "--ephemeral",
+    is_flag=True,
+    help="Send from an ephemeral container in the real pod, not from a shadow pod; also read what refusing "
+    "pods listen on. The containers stay in the pods, terminated.",
+)
+@click.option("--disturb", is_flag=True, help="Create the shadow pod even if it disturbs another workload.")
+@click.option("--watch", is_flag=True, help="Repeat until the result changes, and say when it did.")
+@manifests_option
+@cluster_options
+@pod_options
+@profile_option
+@wait_option
+@ready_option("30s")
+@output_options(("text", "json"), reports=False)
+@examples("""
+netprobe debug shop/web svc:shop/db --port 5432 --context prod
+netprobe debug shop/web http://api.shop:8080/health --context prod
+netprobe debug shop/web-0 shop/db-0 --port 5432 --lab default -o json
+netprobe debug shop 203.0.113.50 --port 443 --context prod --ephemeral
+netprobe debug shop/web svc:shop/db --port 5432 -f manifests/
+""")
+@click.pass_context
+def command(
+    ctx: click.Context,
+    /,
+    *,
+    source: str,
+    destination: str,
+    port: PortArgument | None,
+    no_probe: bool,
+    ephemeral: bool,
+    disturb: bool,
+    watch: bool,
+    filenames: Sequence[str],
+    cluster: ClusterFlags,
+    pods: PodFlags,
+    profile: str,
+    wait_s: float,
+    ready_s: float,
+    out: OutputFlags,
+) -> int:
+    """Find out why FROM cannot reach TO: one cause, the earliest on the path, with its fix.
+
+    FROM is NAMESPACE/POD, NAMESPACE/WORKLOAD, a NAMESPACE (any of its pods), or an address outside, from
+    which nothing is sent. TO is NAMESPACE/POD, NAMESPACE/WORKLOAD, svc:NAMESPACE/SERVICE, a DNS name, an
+    address, or a URL.
+
+    netprobe reads the cluster, sends packets from a shadow pod with the labels and the node of FROM and from
+    pods that no policy selects, and removes them after the answer. With -f it reads manifests only.
+
+    Exit status: 0 it connects, 1 a cause was found, 2 unusable input, 3 could not tell.
+    """
+    from netprobe.debug import Request
+    from netprobe.probe import Deadlines, Pace
+    from netprobe.run.options import RunOptions
+    from netprobe.simulate import profile as profile_of
+
+    if pods.print_images:
+        print("\n".join(pods.images))
+        return 0
+    live = bool(cluster) or ctx.obj.plugin
+    if filenames and bool(cluster):
+        raise UsageError("--context names another cluster than -f: use one of them")
+    if not filenames and not live:
+        raise UsageError("no cluster given: use --context, --kubeconfig or --lab, or -f for manifests")
+    for option, given in (("--ephemeral", ephemeral), ("--watch", watch)):
+        if given and filenames:
+            raise UsageError(f"{option} needs a cluster, not manifests")
+    if no_probe and ephemeral:
+        raise UsageError("--no-probe sends nothing, and --ephemeral sends from the pod: use one of them")
+    request = Request(
+        source,
+        destination,
+        port.number if port else None,
+        port.protocol if port else None,
+        probe=not no_probe,
+        ephemeral=ephemeral,
+        disturb=disturb,
+        options=RunOptions(
+            cluster.choice(current=ctx.obj.plugin),
+            pods=pods.options(),
+            deadlines=Deadlines(ready_s=ready_s),
+            pace=Pace(wait_s=wait_s),
+            profile=profile_of(profile),
+            request_timeout_s=cluster.request_timeout_s,
+        ),
+        say=say,
+    )
+    return _files(request, filenames, out) if filenames else _live(request, out, watch=watch)
+
+
+def _files(request: Request, filenames: Sequence[str], out: OutputFlags) -> int:
+    from netprobe.debug import debug_files
+
+    answer = debug_files(request, filenames)
+    _print(answer, out)
+    return answer.exit_status
+
+
+def _live(request: Request, out: OutputFlags, *, watch: bool) -> int:
+    """Print the answer before the pods are removed; a failed removal is a message after it."""
+    from netprobe.cli.progress import run_with_progress
+    from netprobe.debug import debug
+    from netprobe.debug import watch as watch_until
+
+    printed: list[Answer] = []
+
+    def on_answer(answer: Answer, after_s: float | None = None) -> None:
+        if after_s is not None:
+            say(f"the result changed after {after_s:.0f} s")
+        printed.append(answer)
+        _print(answer, out)
+
+    try:
+        run_with_progress(
+            lambda progress: (
+                watch_until(request, progress, on_answer) if watch else debug(request, progress, on_answer)
+            )
+        )
+    except ClusterError as error:
+        if not printed:
+            raise
+        say(str(error))
+    return printed[-1].exit_status
+
+
+def _print(answer: Answer, out: OutputFlags) -> None:
+    from netprobe.debug import StepStatus, document, lines
+
+    colours = {
+        StepStatus.OK: GOOD,
+        StepStatus.PROBLEM: BAD,
+        StepStatus.UNKNOWN: UNSURE,
+        StepStatus.SKIPPED: NOTE,
+    }
+
+    def render(format_: str, style: Style) -> Iterator[str]:
+        if format_ == "json":
+            yield json.dumps(document(answer), indent=2) + "\n"
+            return
+        for status, line in lines(answer):
+            text = plain(line)
+            if status is None:
+                word, colon, rest = text.partition(":")
+                yield style.paint(word + colon, BOLD) + rest + "\n"
+            else:
+                width = len(status.value)
+                yield style.paint(text[:width], colours[status]) + text[width:] + "\n"
+
+    write(render, out)

@@ -1,0 +1,56 @@
+"""A root cause with its fix, and where on the path it lies."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from enum import IntEnum
+from typing import Any
+
+from netprobe.debug.evidence import Leg
+
+
+class Place(IntEnum):
+    """Where on the path a cause lies. Of several causes the earliest is named first."""
+
+    SOURCE = 0
+    NAME = 1
+    SERVICE = 2
+    POLICIES = 3
+    LISTENER = 4
+    PATH = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Fix:
+    """What to do: one sentence, and for policies the change as data (the shape of `explain -o json`)."""
+
+    summary: str
+    changes: tuple[Mapping[str, Any], ...] = ()
+    also_opens: tuple[str, ...] = ()
+    also_closes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Cause:
+    """`text` is the sentence about it, without its full stop.
+
+    `or_else`: other causes that the evidence fits just as well, and `tell_apart` what would tell them apart.
+    `over`: it has ended by itself.
+    """
+
+    place: Place
+    text: str
+    fix: Fix
+    or_else: tuple[str, ...] = ()
+    tell_apart: str = ""
+    over: bool = False
+
+
+def fix_of(legs: Iterable[Leg], otherwise: str) -> Fix:
+    """The change that explain suggests for the first of the legs that has one."""
+    for leg in legs:
+        change = leg.explanation.change if leg.explanation else None
+        if change is not None:
+            return Fix(change.text)
+    return Fix(otherwise)

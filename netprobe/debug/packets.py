@@ -1,0 +1,289 @@
+"""What is sent: from the source's shadow and from policy-free pods, each with what the policies say of it.
+
+Rounds are repeated for some seconds while the network does other than the policies say: an enforcement that
+lags ends by itself. Nothing is judged here.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from ipaddress import ip_address
+from typing import Final
+
+from netprobe.debug.evidence import LOST, Aim, Canary, Evidence, Leg, Sender, Try
+from netprobe.debug.guests import guest_ref
+from netprobe.errors import UsageError
+from netprobe.model.flow import End, Family, Flow, PodRef, ServiceRef, Via
+from netprobe.model.observation import Outcome
+from netprobe.model.verdict import Verdict
+from netprobe.probe import canary
+from netprobe.probe.canary import Canaries, CanaryWatch
+from netprobe.probe.guests.guest_workbench import GuestWorkbench
+from netprobe.probe.guests.shadows import SERVED
+from netprobe.probe.netcat import Answer, Target
+from netprobe.probe.pace import Pace
+from netprobe.probe.plan import Station
+from netprobe.probe.session import Sessions
+from netprobe.simulate import Simulator
+
+PATIENCE_S: Final = 4.0
+"""How long rounds are repeated while packets are not treated as the policies say."""
+
+NAME_S: Final = 6.0
+"""How long a name may take to resolve; resolvers wait five seconds for a server that does not answer."""
+
+SILENT: Final = f"the DNS server does not answer within {NAME_S:g} s"
+NAME: Final = Target("kubernetes.default.svc", 443)
+"""A name that every cluster's DNS knows."""
+
+PAUSE_S: Final = 0.3
+THROUGH_SERVICE: Final = 8
+"""Connections through a Service: each may end at another backend."""
+
+MOST_PORTS: Final = 4
+
+
+@dataclass(slots=True)
+class Sent:
+    """A try, and the station and target that make it."""
+
+    what: Try
+    station: Station
+    target: Target
+    flow: Flow
+    times: int = 1
+
+    @property
+    def surprising(self) -> bool:
+        """Whether the network did other than the policies say."""
+        denied = self.what.expected is Verdict.DENY
+        return self.what.connected if denied else self.what.outcome in LOST
+
+
+@dataclass(frozen=True, slots=True)
+class _Goal:
+    """What a try is for, the flow without its source, the host to connect to and its node."""
+
+    aim: Aim
+    flow: Flow
+    host: str
+    node: str | None
+
+
+class Experiment:
+    """Tries what helps to tell the causes apart.
+
+    `source` is where the source's packets come from, None if nothing can be sent as it; `bench` has the
+    policy-free pods, None if none could be made. `simulator` knows the pods of the run.
+    """
+
+    def __init__(
+        self,
+        evidence: Evidence,
+        simulator: Simulator,
+        *,
+        source: Station | None,
+        sessions: Sessions,
+        source_sessions: Sessions,
+        bench: GuestWorkbench | None,
+        pace: Pace,
+    ) -> None:
+        self._evidence = evidence
+        self._simulator = simulator
+        self._source = source
+        self._sessions = {Sender.SOURCE: source_sessions, Sender.FREE: sessions}
+        self._bench = bench
+        self._pace = pace
+
+    async def run(self) -> tuple[tuple[Try, ...], tuple[Canary, ...], float | None]:
+        """The tries, the canaries, and the lag, as in Packets."""
+        loop = asyncio.get_running_loop()
+        begun = loop.time()
+        watching = asyncio.create_task(self._watch_canaries(), name="canaries")
+        naming = asyncio.create_task(self._all(list(self._names()), NAME_S), name="names")
+        through = asyncio.create_task(self._all(list(self._service())), name="Service")
+        try:
+            sent = [*self._legs(), *self._controls()]
+            rounds, lag_s = 0, None
+            while True:
+                sent, rounds = await self._all(sent), rounds + 1
+                if not any(one.surprising for one in sent if one.what.aim is Aim.LEG):
+                    lag_s = loop.time() - begun if rounds > 1 else None
+                    break
+                if loop.time() - begun > PATIENCE_S:
+                    break
+                await asyncio.sleep(PAUSE_S)
+            sent += [*await self._all(self._other_ports(sent)), *await through, *await naming]
+            return tuple(one.what for one in sent), await watching, lag_s
+        finally:
+            for task in (watching, naming, through):
+                task.cancel()
+            await asyncio.gather(watching, naming, through, return_exceptions=True)
+
+    # What is tried
+
+    def _legs(self) -> Iterator[Sent]:
+        for leg in self._evidence.legs:
+            if leg.address is not None:
+                goal = _Goal(Aim.LEG, leg.flow, str(leg.address), leg.node)
+                yield from (self._sent(sender, station, goal) for sender, station in self._senders(leg))
+
+    def _controls(self) -> Iterator[Sent]:
+        """Policy-free servers on the nodes of the legs, from the source and from policy-free pods."""
+        for node, server in self._bench.servers.items() if self._bench else ():
+            leg = next((leg for leg in self._evidence.legs if leg.node == node), None)
+            for sender, station in self._senders(leg) if leg else ():
+                families = {address.version for address in station.addresses}
+                host = next((one for one in server.addresses if one.version in families), None)
+                if host is not None:
+                    flow = self._flow(guest_ref(server), SERVED[0].number, host.version)
+                    yield self._sent(sender, station, _Goal(Aim.CONTROL, flow, str(host), node))
+
+    def _service(self) -> Iterator[Sent]:
+        """The addresses of the Service, several times: each connection may end at another backend."""
+        service = self._evidence.service
+        if service is None or service.target is None or self._source is None or not service.ready:
+            return
+        for address in self._simulator.cluster.services[service.ref].addresses:
+            if address.version in {own.version for own in self._source.addresses}:
+                flow = self._flow(service.ref, service.port, address.version)
+                one = self._sent(Sender.SOURCE, self._source, _Goal(Aim.SERVICE, flow, str(address), None))
+                one.times = THROUGH_SERVICE if len(self._evidence.legs) > 1 else 2
+                yield one
+
+    def _names(self) -> Iterator[Sent]:
+        """The name in the source; and one that every cluster has, in the source and in a policy-free pod."""
+        name, question = self._evidence.name, self._evidence.question
+        if name is None:
+            return
+        for sender, station in self._senders(self._evidence.dns):
+            yield _named(Aim.DNS, sender, station, NAME)
+        if self._source is not None:
+            with suppress(ValueError):  # no name that nc would take
+                yield _named(Aim.NAME, Sender.SOURCE, self._source, Target(name.text, question.port))
+
+    def _other_ports(self, sent: Sequence[Sent]) -> Iterator[Sent]:
+        """Ports that a pod may serve in place of the one that it refuses."""
+        wanted = [self._evidence.question.port, *(leg.flow.port for leg in self._evidence.legs)]
+        for one in sent:
+            end = one.flow.destination
+            if one.what.aim is not Aim.LEG or not one.what.refused or not isinstance(end, PodRef):
+                continue
+            protocol = one.flow.protocol
+            declared = self._simulator.cluster.pods[end].ports
+            numbers = [port.number for port in declared if port.protocol is protocol]
+            ports = [port for port in dict.fromkeys([*numbers, *wanted]) if port != one.what.port]
+            for port in ports[:MOST_PORTS]:
+                goal = _Goal(Aim.OTHER_PORT, replace(one.flow, port=port), one.what.host, one.what.to_node)
+                yield self._sent(one.what.sender, one.station, goal)
+
+    def _flow(self, to: End, port: int, family: Family) -> Flow:
+        """A flow to an end of the run, with the protocol of the question; its source does not matter."""
+        via = Via.SERVICE if isinstance(to, ServiceRef) else Via.POD
+        return Flow(to, to, port, self._evidence.question.protocol, family, via)
+
+    def _senders(self, leg: Leg | None) -> Iterator[tuple[Sender, Station]]:
+        if self._source is not None:
+            yield Sender.SOURCE, self._source
+        if (client := self._client(leg)) is not None:
+            yield Sender.FREE, client
+
+    def _client(self, leg: Leg | None) -> Station | None:
+        """A policy-free pod on the source's node, or where there is one."""
+        if self._bench is None:
+            return None
+        clients = self._bench.clients
+        source = self._evidence.source.pod
+        near = (node for node in (source and source.node, leg and leg.node) if node in clients)
+        return clients.get(next(near, "") or "") or next(iter(clients.values()), None)
+
+    def _sent(self, sender: Sender, station: Station, goal: _Goal) -> Sent:
+        flow = replace(goal.flow, source=guest_ref(station))
+        try:
+            expected = self._simulator.decide(flow).verdict
+        except UsageError:
+            expected = Verdict.UNKNOWN
+        what = Try(
+            sender,
+            goal.aim,
+            station.node,
+            str(flow.destination),
+            goal.node,
+            goal.host,
+            flow.port,
+            flow.protocol,
+            flow.family,
+            expected,
+        )
+        return Sent(what, station, Target(goal.host, flow.port, flow.protocol), flow)
+
+    # Sending it
+
+    async def _all(self, sent: Iterable[Sent], most_s: float | None = None) -> list[Sent]:
+        """Try everything once at the same time; each with one more outcome."""
+        work = list(sent)
+        answers = await asyncio.gather(*(self._one(one, most_s) for one in work))
+        return [replace(one, what=_with(one.what, got)) for one, got in zip(work, answers, strict=True)]
+
+    async def _one(self, one: Sent, most_s: float | None) -> list[Answer]:
+        sessions = self._sessions[one.what.sender]
+        try:
+            async with asyncio.timeout(most_s or self._pace.quiet_s):
+                tries = (sessions.try_once(one.station, one.target) for _ in range(one.times))
+                return list(await asyncio.gather(*tries))
+        except TimeoutError:
+            if one.what.aim in {Aim.NAME, Aim.DNS}:
+                return [Answer(Outcome.NO_SUCH_NAME, None, SILENT)]
+            return [Answer(Outcome.EXEC_FAILED, None, "the pod does not answer")]
+
+    async def _watch_canaries(self) -> tuple[Canary, ...]:
+        """On each node: whether a policy of the run's own is in force."""
+        canaries: Canaries | None = self._bench.canaries if self._bench else None
+        if self._bench is None or canaries is None:
+            return ()
+        sessions = canary.sessions(self._sessions[Sender.FREE].cluster, self._pace)
+        now = asyncio.get_running_loop().time
+        begun = now()
+
+        async def watch(pair: canary.Canary) -> Canary:
+            seen = await CanaryWatch(pair, sessions).closed(1, PATIENCE_S + self._pace.wait_s)
+            return Canary(pair.node, seen.enforcing, now() - begun)
+
+        try:
+            return tuple(await asyncio.gather(*map(watch, canaries.pairs)))
+        finally:
+            await sessions.close()
+
+
+def _named(aim: Aim, sender: Sender, station: Station, target: Target) -> Sent:
+    """A try by name: what counts is whether it resolves."""
+    ref = guest_ref(station)
+    host, unknown = target.host, Verdict.UNKNOWN
+    what = Try(sender, aim, station.node, host, None, host, target.port, target.protocol, None, unknown)
+    return Sent(what, station, target, Flow(ref, ref, target.port))
+
+
+def _with(what: Try, answers: Sequence[Answer]) -> Try:
+    last = answers[-1]
+    return replace(
+        what,
+        outcomes=(*what.outcomes, *(answer.outcome for answer in answers)),
+        latency_ms=next((answer.latency_ms for answer in answers if answer.latency_ms is not None), None),
+        text=last.text,
+    )
+
+
+def resolved(text: str) -> str | None:
+    """The address that nc printed with the name that it looked up; None if it printed none."""
+    for found in re.findall(r"\[?([0-9a-fA-F.:]{3,})\]?", text):
+        candidate = found.rsplit(":", 1)[0] if found.count(":") == 1 else found
+        for each in (found, candidate):
+            try:
+                return str(ip_address(each.strip("[]")))
+            except ValueError:
+                continue
+    return None
