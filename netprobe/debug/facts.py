@@ -9,7 +9,7 @@ from functools import cached_property
 from typing import Any, Final
 
 from netprobe.debug.evidence import PodState
-from netprobe.errors import ForbiddenError, NotFoundError
+from netprobe.errors import ForbiddenError
 from netprobe.manifests import from_objects
 from netprobe.manifests.load import Collector
 from netprobe.manifests.pod import ports_of, read_pod
@@ -19,14 +19,13 @@ from netprobe.model.cluster import Cluster
 from netprobe.model.flow import Pod, PodRef
 from netprobe.model.objects import Object
 from netprobe.policies.fields import Decoder
-from netprobe.policies.kinds import DECIDING
+from netprobe.probe import deciding
 from netprobe.probe.guests import surroundings
 from netprobe.probe.guests.surroundings import Surroundings
 from netprobe.probe.readiness import describe, warnings
 from netprobe.run.cluster import OpenCluster, other_policies
 
 WORKLOADS: Final = ("Deployment", "StatefulSet", "DaemonSet", "ReplicaSet", "Job")
-NEEDED: Final = ("Namespace", "Pod", "Service", "NetworkPolicy")
 OPTIONAL: Final = (*WORKLOADS, "EndpointSlice", "Event")
 """Without these the answer says less."""
 
@@ -99,7 +98,12 @@ class Facts:
             obj = self.object(kind, PodRef(namespace, name))
             if obj is None:
                 continue
-            template = read_workload(Decoder(strict=False), obj, Owner(namespace, kind, name)).pod
+            one = {
+                **obj,
+                "spec": {**(obj.get("spec") or {}), "replicas": 1},
+                "status": {},
+            }  # even if it is idle
+            template = read_workload(Decoder(strict=False), one, Owner(namespace, kind, name)).pods[0]
             own = f"{kind}/{name}"
             running = [
                 pod.ref
@@ -134,30 +138,25 @@ async def read_live(cluster: OpenCluster, *, probing: bool) -> Facts:
     `probing`: also what would see a shadow pod.
     """
     unread: dict[str, str] = {}
-    needed = {*NEEDED, *DECIDING}
 
-    async def listing(kind: str) -> list[Object]:
+    async def optional(kind: str) -> list[Object]:
         try:
             return await cluster.api.find(kind)
-        except NotFoundError:  # the server does not have the kind
-            return []
         except ForbiddenError as error:
-            if kind in needed:
-                raise
             unread[kind] = str(error)
             return []
 
-    kinds = dict.fromkeys([*NEEDED, *DECIDING, *OPTIONAL, *(surroundings.KINDS if probing else ())])
-    lists, others = await asyncio.gather(asyncio.gather(*map(listing, kinds)), other_policies(cluster))
+    kinds = deciding.KINDS if not probing else surroundings.KINDS
+    more = [kind for kind in OPTIONAL if kind not in kinds]
+    listed, others, lists = await asyncio.gather(
+        deciding.listed(cluster.api, kinds), other_policies(cluster), asyncio.gather(*map(optional, more))
+    )
+    objects = [*listed.objects, *(obj for found in lists for obj in found)]
     around = Surroundings.of_objects(
-        obj for found in lists for obj in found if "deletionTimestamp" not in obj["metadata"]
+        (obj for obj in objects if "deletionTimestamp" not in obj["metadata"]), listed.unreadable
     )
-    return Facts(
-        around,
-        from_objects(obj for obj in around if obj["kind"] not in OPTIONAL),
-        unread,
-        tuple(others.kinds),
-    )
+    unlisted = tuple(f"{kind} (may not be listed)" for kind in listed.unreadable)
+    return Facts(around, from_objects(around.deciding()), unread, (*others.kinds, *unlisted))
 
 
 def read_files(paths: Iterable[str]) -> Facts:
@@ -168,9 +167,8 @@ def read_files(paths: Iterable[str]) -> Facts:
     for document in reader.documents(paths):
         collector.add(document)
         objects.append(_in_namespace(document.object))
-    cluster = collector.cluster()
     others = tuple(f"{count} {kind}" for kind, count in reader.not_simulated.items())
-    return Facts(Surroundings.of_objects(objects), cluster, {}, others, live=False)
+    return Facts(Surroundings.of_objects(objects), collector.cluster(), {}, others, live=False)
 
 
 def _in_namespace(obj: Mapping[str, Any]) -> Object:

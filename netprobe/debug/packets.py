@@ -117,7 +117,8 @@ class Experiment:
                 if loop.time() - begun > PATIENCE_S:
                     break
                 await asyncio.sleep(PAUSE_S)
-            sent += [*await self._all(self._other_ports(sent)), *await through, *await naming]
+            services = await through if rounds == 1 else await self._all(self._service())
+            sent += [*await self._all(self._other_ports(sent)), *services, *await naming]
             return tuple(one.what for one in sent), await watching, lag_s
         finally:
             for task in (watching, naming, through):

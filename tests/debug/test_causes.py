@@ -23,9 +23,9 @@ AT_ONCE = 6
 CAUSES = {
     # file -> the first cause, and what its sentence and fix have to contain
     "egress-policy": ("egress-policy", "NetworkPolicy T-shop/web isolates T-shop/web", "5432"),
-    "ingress-policy": ("ingress-policy", "NetworkPolicy T-shop/db isolates T-shop/db-0 for ingress", ""),
+    "ingress-policy": ("ingress-policy", "NetworkPolicy T-shop/db isolates T-shop/db-0 and T-shop/db-1", ""),
     "both-policies": ("both-policies", "both ends deny 5432/TCP", ""),
-    "almost-allowed-label": ("almost-allowed", "has no label tier", "tier=front"),
+    "almost-allowed-label": ("almost-allowed", "has no label tier", "tier=frontend"),
     "almost-allowed-namespace": ("almost-allowed", "without a namespaceSelector", "T-front"),
     "almost-allowed-port": ("almost-allowed", "(port)", "5432"),
     "almost-allowed-protocol": ("almost-allowed", "(protocol)", "5432"),
