@@ -88,8 +88,8 @@ class Cluster:
     ) -> Cluster:
         """The cluster of a kubeconfig as it is now; lists objects only. ClusterError if it is silent."""
         file = None if kubeconfig is None else str(kubeconfig)
-        objects = asyncio.run(live_objects(file, context, request_timeout_s=request_timeout_s))
-        return cls(from_objects(objects), simulate.profile(profile))
+        found = asyncio.run(live_objects(file, context, request_timeout_s=request_timeout_s))
+        return cls(from_objects(found.objects, found.unreadable), simulate.profile(profile))
 
     @classmethod
     def of_suite(cls, suite: Suite | Path, *, steps: int = 0, profile: str = "calico") -> Cluster:

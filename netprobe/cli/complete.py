@@ -114,4 +114,4 @@ def _cluster(given: dict[str, Any]) -> Cluster:
     flags = ClusterFlags(
         given.get("kubeconfig"), given.get("context"), given.get("lab_name"), REQUEST_TIMEOUT_S
     )
-    return from_objects(live_objects(flags)) if flags else Cluster()
+    return from_objects(live_objects(flags).objects) if flags else Cluster()

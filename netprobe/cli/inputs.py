@@ -15,11 +15,11 @@ from netprobe.cli.options import as_record, manifests_option
 from netprobe.errors import UsageError
 from netprobe.model.cluster import Cluster
 from netprobe.model.flow import External
-from netprobe.model.objects import ReadOnlyObject
 
 if TYPE_CHECKING:
     from netprobe.cli.flags import ClusterFlags
     from netprobe.kube.client import KubeCluster
+    from netprobe.probe.deciding import Listed
     from netprobe.suite import Suite
 
 
@@ -144,7 +144,7 @@ def connected(flags: ClusterFlags) -> AbstractAsyncContextManager[KubeCluster]:
     return connect(*connection(flags), request_timeout_s=flags.request_timeout_s)
 
 
-def live_objects(flags: ClusterFlags) -> list[ReadOnlyObject]:
+def live_objects(flags: ClusterFlags) -> Listed:
     """What decides flows in the cluster that the flags name, or of the current context; ClusterError."""
     from netprobe.cli.progress import run_async
     from netprobe.kube import live_objects as read
@@ -156,4 +156,8 @@ def live_cluster(flags: ClusterFlags) -> Cluster:
     """The cluster that the flags name, or of the current context; ClusterError."""
     from netprobe.manifests import from_objects
 
-    return from_objects(live_objects(flags))
+    found = live_objects(flags)
+    cluster = from_objects(found.objects, found.unreadable)
+    for warning in cluster.warnings:
+        say(f"warning: {warning}")
+    return cluster

@@ -20,8 +20,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from netprobe.errors import UsageError
-from netprobe.model.objects import ReadOnlyObject
-from netprobe.probe.deciding import listed
+from netprobe.probe.deciding import Listed, listed
 
 if TYPE_CHECKING:
     from netprobe.kube.client import KubeCluster
@@ -86,10 +85,10 @@ async def connect(
 
 async def live_objects(
     kubeconfig: str | None = None, context: str | None = None, *, request_timeout_s: float = 30.0
-) -> list[ReadOnlyObject]:
+) -> Listed:
     """Every object of a cluster that decides flows: pods, namespaces, Services, policies. ClusterError."""
     async with connect(kubeconfig, context, request_timeout_s=request_timeout_s) as cluster:
-        return list((await listed(cluster)).objects)
+        return await listed(cluster)
 
 
 def _any_exists(paths: str) -> bool:

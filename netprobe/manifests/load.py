@@ -34,8 +34,12 @@ from netprobe.model.policy import (
 )
 from netprobe.policies import fields, names
 from netprobe.policies.fields import Decoder
-from netprobe.policies.kinds import is_mirror, kind_of
+from netprobe.policies.kinds import BY_KEY, is_mirror, kind_of
 from netprobe.policies.metadata import check_labels, read_names
+from netprobe.policies.records import TIER
+
+MAY_NOT_LIST = "(may not be listed)"
+"""In place of a name: policies of a kind that may exist."""
 
 _FIRST_SERVICE_ADDRESS = IPv4Address("10.96.0.10")
 
@@ -69,11 +73,12 @@ def load(paths: Iterable[str | os.PathLike[str]]) -> Loaded:
     return Loaded(collector.cluster(), reader.skipped, reader.not_simulated, tuple(reader.others))
 
 
-def from_objects(objects: Iterable[Mapping[str, Any]]) -> Cluster:
+def from_objects(objects: Iterable[Mapping[str, Any]], unreadable: Iterable[str] = ()) -> Cluster:
     """The cluster that live API objects describe, as the API's JSON has them.
 
     Unknown fields are allowed: a newer server may have more. Kinds that do not matter are skipped. Raises
     InputError if an object cannot be understood.
+    `unreadable`: the keys of policy kinds that may not be listed. Policies among them may decide any flow.
     """
     collector = Collector(strict=False)
     for obj in objects:
@@ -82,7 +87,23 @@ def from_objects(objects: Iterable[Mapping[str, Any]]) -> Cluster:
         if relevant in {Relevance.MATTERS, Relevance.NOT_SIMULATED}:
             name = "/".join(filter(None, (metadata.get("namespace"), metadata.get("name"))))
             collector.add(Document(Origin(f"{kind} {name}", 0), obj))
-    return collector.cluster()
+    return _without_kinds(collector.cluster(), tuple(unreadable))
+
+
+def _without_kinds(cluster: Cluster, unreadable: tuple[str, ...]) -> Cluster:
+    """The cluster as far as it is known, if objects of some kinds could not be listed."""
+    if not unreadable:
+        return cluster
+    refs = (PolicyRef("", MAY_NOT_LIST, kind) for kind in unreadable if BY_KEY[kind].decides)
+    warning = (
+        f"these credentials may not list {', '.join(unreadable)}: if there are some, they are not evaluated"
+    )
+    return replace(
+        cluster,
+        tiers_known=cluster.tiers_known and TIER not in unreadable,
+        unsimulated=(*cluster.unsimulated, *map(Unsimulated, refs)),
+        warnings=(*cluster.warnings, warning),
+    )
 
 
 @dataclass(slots=True)

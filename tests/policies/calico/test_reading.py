@@ -52,3 +52,14 @@ def test_live_objects_that_calico_ignores() -> None:
     assert len(cluster.warnings) == 1
     assert "Calico ignores the whole object" in cluster.warnings[0]
     assert [tier.order for tier in cluster.tiers if tier.name == "t1"] == [1_000_000]
+
+
+def test_kinds_that_may_not_be_listed_qualify_every_answer() -> None:
+    cluster = from_objects([NAMESPACE], ["GlobalNetworkPolicy", "Tier"])
+    assert [f"{each.ref.kind} {each.ref}" for each in cluster.unsimulated] == [
+        "GlobalNetworkPolicy (may not be listed)"
+    ]
+    assert cluster.warnings == (
+        "these credentials may not list GlobalNetworkPolicy, Tier: if there are some, they are not evaluated",
+    )
+    assert not cluster.tiers_known
