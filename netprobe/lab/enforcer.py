@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from dataclasses import replace
 from ipaddress import ip_address
 from typing import Final, TypeAlias
 
@@ -15,14 +16,15 @@ from netprobe.lab.api.resources import (
     NAMESPACES,
     NETWORK_POLICIES,
     NODES,
+    SERVICE_ACCOUNTS,
     SERVICES,
     Resource,
 )
-from netprobe.lab.api.store import Store, StoredChange
+from netprobe.lab.api.store import ObjectKey, Store, StoredChange
 from netprobe.lab.fabric.state import Fabric, InstalledPolicy, NetworkState, PolicyPod
 from netprobe.model.cluster import Node
 from netprobe.model.flow import PodRef
-from netprobe.model.labels import Labels
+from netprobe.model.labels import Labels, labels_of_account, labels_of_namespace, labels_of_set
 from netprobe.model.objects import Object
 from netprobe.model.policy import STANDARD_TIERS, NetworkSet, Policy, Tier, tier_name
 from netprobe.policies.kinds import NETWORK_POLICY, PolicyKind
@@ -31,7 +33,7 @@ OUTSIDE = "netprobe-outside"
 """The namespace of external hosts; no selector and no policy reaches into it."""
 
 _POLICIES: Final = {NETWORK_POLICIES: NETWORK_POLICY, **DEFINED}
-_SEEN: Final = frozenset((NAMESPACES, NODES, SERVICES, ENDPOINT_SLICES, *_POLICIES))
+_SEEN: Final = frozenset((SERVICE_ACCOUNTS, NAMESPACES, NODES, SERVICES, ENDPOINT_SLICES, *_POLICIES))
 _Installed: TypeAlias = InstalledPolicy | Tier | NetworkSet
 _RETRY_S = 0.5
 logger = logging.getLogger(__name__)
@@ -58,8 +60,11 @@ class StatePusher:
         store.listen(self._note)
 
     def put(self, member: PolicyPod) -> None:
-        """A pod appeared, or looks different to policies."""
-        if self._members.get(member.ref) != member:
+        """A pod appeared, or looks different to policies. The labels of its account are added here."""
+        known = self._members.get(member.ref)
+        if known is not None:
+            member = replace(member, account_labels=known.account_labels)
+        if known != member:
             self._members[member.ref] = member
             self._touch()
 
@@ -80,14 +85,14 @@ class StatePusher:
         tiers |= {tier_name(one.name): one for one in records if isinstance(one, Tier)}
         nodes = self._all(NODES)
         return NetworkState(
-            namespaces={obj["metadata"]["name"]: _labels(obj) for obj in self._all(NAMESPACES)},
-            members=dict(self._members),
+            namespaces={obj["metadata"]["name"]: _namespace_labels(obj) for obj in self._all(NAMESPACES)},
+            members=self._with_accounts(),
             policies=[one for one in records if isinstance(one, InstalledPolicy)],
             services=self._all(SERVICES),
             endpoint_slices=self._all(ENDPOINT_SLICES),
             tiers=tuple(tiers.values()),
             nodes={obj["metadata"]["name"]: obj["metadata"].get("annotations") or {} for obj in nodes},
-            network_sets=tuple(one for one in records if isinstance(one, NetworkSet)),
+            network_sets=tuple(map(_set, (one for one in records if isinstance(one, NetworkSet)))),
             selectable_nodes=tuple(map(_node, nodes)),
         )
 
@@ -117,6 +122,17 @@ class StatePusher:
                 stored.object for stored in self._store.items(resource) if not _outside(stored.object)
             ]
         return self._objects[resource]
+
+    def _with_accounts(self) -> dict[PodRef, PolicyPod]:
+        """The pods with the labels of their accounts; a pod is the same record while these are the same."""
+        found = {}
+        for ref, member in self._members.items():
+            stored = self._store.get(SERVICE_ACCOUNTS, ObjectKey(ref.namespace, member.account))
+            labels = {} if stored is None else labels_of_account(member.account, _labels(stored.object))
+            if member.account_labels != labels:
+                member = self._members[ref] = replace(member, account_labels=labels)  # noqa: PLW2901
+            found[ref] = member
+        return found
 
     def _read(self) -> list[_Installed]:
         """The records of all policy kinds; that of an object that has not changed is the same as before."""
@@ -149,6 +165,14 @@ def _installed(kind: PolicyKind, obj: Object) -> _Installed | None:
             return record
         case _:
             return None
+
+
+def _namespace_labels(obj: Object) -> Labels:
+    return labels_of_namespace(obj["metadata"]["name"], _labels(obj))
+
+
+def _set(one: NetworkSet) -> NetworkSet:
+    return replace(one, labels=labels_of_set(one.namespace, one.labels))
 
 
 def _labels(obj: Object) -> Labels:

@@ -24,6 +24,7 @@ from netprobe.lab.controllers.base import Controller
 from netprobe.lab.enforcer import OUTSIDE, StatePusher
 from netprobe.lab.fabric.state import Fabric, FabricPod, PlacedPod, PolicyPod
 from netprobe.model.flow import Address, PodRef
+from netprobe.model.labels import labels_of_pod
 from netprobe.model.objects import Object
 
 ADDRESS = "netprobe.dev/address"
@@ -176,15 +177,17 @@ class Kubelet(Controller[ObjectKey]):
     def _show(self, pod: Object, local: _Local) -> None:
         """Give the enforcer what policies see of a pod."""
         metadata = pod["metadata"]
+        account = pod["spec"].get("serviceAccountName") or "default"
         self._enforcer.put(
             PolicyPod(
                 ref=PodRef(metadata["namespace"], metadata["name"]),
-                labels=metadata.get("labels") or {},
+                labels=labels_of_pod(metadata["namespace"], account, metadata.get("labels") or {}),
                 addresses=local.addresses,
                 ports=podstatus.ports(pod),
                 node=local.placement.node.name,
                 host_network=bool(pod["spec"].get("hostNetwork")),
                 external=metadata["namespace"] == OUTSIDE,
+                account=account,
             )
         )
 

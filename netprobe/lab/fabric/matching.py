@@ -135,22 +135,38 @@ class Matcher:
             peer_place = "" if isinstance(peer, AnyPeer) else f" peer {number}"
             for index, entry in enumerate(rule.ports):
                 port_place = "" if isinstance(entry, AnyPort) else f" port {index}"
-                named = isinstance(entry, NamedPort)
-                for ends in self._ends(peer, rule.own, named=named):
-                    for ports in self._ports(entry, rule):
+                for ends, excluded in self._variants(peer, rule, named=isinstance(entry, NamedPort)):
+                    for ports in self._ports(entry, excluded, rule.source_ports):
                         if found := ends.meets(ports):
                             yield peer_place + port_place, found
 
-    def _ends(self, peer: Peer, own: Peer, *, named: bool) -> Iterator[Match]:
-        """Both ends of a packet. `named`: the port is named, so the destination is a pod."""
+    def _variants(self, peer: Peer, rule: Rule, *, named: bool) -> Iterator[tuple[Match, tuple[Port, ...]]]:
+        """Both ends, each with the ports that do not match; `named`: the port is named.
+
+        A port that is excluded by its name is one of a pod that the destination itself selects. What only a
+        network set around it matches has no such port.
+        """
+        destination = peer if self._far == "daddr" else rule.own
+        yield from ((ends, rule.not_ports) for ends in self._ends(peer, rule.own, named=named))
+        numbers = tuple(port for port in rule.not_ports if not isinstance(port, NamedPort))
+        if len(numbers) < len(rule.not_ports) and _has_sets(destination) and not named:
+            for ends in self._ends(peer, rule.own, named=False, beyond=destination):
+                yield ends, numbers
+
+    def _ends(self, peer: Peer, own: Peer, *, named: bool, beyond: Peer | None = None) -> Iterator[Match]:
+        """Both ends of a packet. `named`: the destination has to be a pod; `beyond`: but not one of these."""
         if isinstance(peer, AnyPeer) and isinstance(own, AnyPeer):
             yield Match()
             return
         for version in self._versions:
             far = self._alternatives(peer, self._far, version, pods=named and self._far == "daddr")
             near = self._alternatives(own, self._own, version, pods=named and self._own == "daddr")
-            for tests, more in product(far, near):
-                yield Match(" ".join((*tests, *more)) or f"meta nfproto {_FAMILY[version]}", version)
+            rest: list[Tests] = [()]
+            if beyond is not None:
+                rest = self._alternatives(beyond, "daddr", version, negated=True, pods=True)
+            for tests in product(far, near, rest):
+                text = " ".join(chain.from_iterable(tests))
+                yield Match(text or f"meta nfproto {_FAMILY[version]}", version)
 
     def _alternatives(
         self, peer: Peer, end: str, version: int, *, negated: bool = False, pods: bool = False
@@ -175,7 +191,7 @@ class Matcher:
                 else:
                     found = [tuple(chain.from_iterable(chosen)) for chosen in product(*parts)]
             case NotPeer(inner):
-                found = self._alternatives(inner, end, version, negated=not negated, pods=pods)
+                found = self._alternatives(inner, end, version, negated=not negated)
             case _:
                 assert_never(peer)
         return found
@@ -202,14 +218,13 @@ class Matcher:
         self.sets[name] = wanted
         return (f"{field} {'!= ' if negated else ''}@{name}",)
 
-    def _ports(self, entry: Port, rule: Rule) -> Iterator[Match]:
-        """A port entry without `not_ports`, from the source ports."""
-        limited = bool(rule.not_ports)
-        for destination in self._port(entry, "dport", limited=limited):
-            for excluded in self._without(destination, rule.not_ports):
-                for source in rule.source_ports:
+    def _ports(self, entry: Port, excluded: Sequence[Port], sources: Sequence[Port]) -> Iterator[Match]:
+        """A port entry without excluded ports, from the source ports."""
+        for destination in self._port(entry, "dport", limited=bool(excluded)):
+            for match in self._without(destination, excluded):
+                for source in sources:
                     for sending in self._port(source, "sport"):
-                        if found := excluded.meets(sending):
+                        if found := match.meets(sending):
                             yield found
 
     def _port(self, entry: Port, side: str, *, limited: bool = False) -> Iterator[Match]:
@@ -262,6 +277,16 @@ class Matcher:
         self.sets[text] = PortSet(protocol, name, version)
         end = "daddr" if side == "dport" else "saddr"
         return f"{_IP[version]} {end} . {lower} {side} {'!= ' if negated else ''}@{text}"
+
+
+def _has_sets(peer: Peer) -> bool:
+    match peer:
+        case PodPeer(sets=sets):
+            return bool(sets)
+        case AllPeers(peers):
+            return any(map(_has_sets, peers))
+        case _:
+            return False
 
 
 def _of_protocol(protocol: Protocol) -> Match:

@@ -53,7 +53,7 @@ class PlacedPod:
 
 @dataclass(frozen=True, slots=True)
 class PolicyPod:
-    """A pod as policies see it; `account_labels` are those of its service account."""
+    """A pod as policies see it; `account_labels` are those of its service account, {} if that is unknown."""
 
     ref: PodRef
     labels: Labels
@@ -62,6 +62,7 @@ class PolicyPod:
     node: str
     host_network: bool = False
     external: bool = False
+    account: str = "default"
     account_labels: Labels = field(default_factory=dict)
 
 

@@ -8,6 +8,7 @@ import pytest
 
 from netprobe.lab.fabric.state import NetworkState
 from netprobe.model.flow import PodRef
+from netprobe.model.labels import labels_of_namespace, labels_of_pod
 from netprobe.model.objects import Object
 from tests.lab.api.conftest import Api
 
@@ -72,9 +73,9 @@ async def test_policies_see_labels_at_once(api: Api) -> None:
     await api.ok("POST", "/apis/networking.k8s.io/v1/namespaces/{namespace}/networkpolicies", policy)
     await api.enforced(lambda state: any(one.policy.ref.namespace == api.namespace for one in state.policies))
     state = api.fabric.state
-    assert state.namespaces[api.namespace] == {"tier": "b", "kubernetes.io/metadata.name": api.namespace}
+    assert state.namespaces[api.namespace] == labels_of_namespace(api.namespace, {"tier": "b"})
     member = state.members[api.ref("p")]
-    assert member.labels == {"app": "y"}
+    assert member.labels == labels_of_pod(api.namespace, "default", {"app": "y"})
     assert [(port.number, port.name) for port in member.ports] == [(80, "http")]
 
 
