@@ -22,7 +22,7 @@ from netprobe.errors import UsageError
 from netprobe.model.flow import End
 from netprobe.report import FORMATS
 
-OF_EVERY_ROW = frozenset({"matrix", "json", "yaml", "junit", "github"})
+OF_EVERY_ROW = frozenset({"matrix", "json", "yaml", "junit", "github", "html"})
 """The formats that write every row, however many there are."""
 
 

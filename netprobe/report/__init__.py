@@ -18,6 +18,7 @@ FORMATS: Formats[Report] = Formats(
         "markdown": "netprobe.report.markdown:markdown",
         "junit": "netprobe.report.junit:junit",
         "github": "netprobe.report.github:github",
+        "html": "netprobe.report.html:html",
     }
 )
 

@@ -39,7 +39,7 @@ def html(found: ConformanceReport, _style: Style = PLAIN) -> Iterator[str]:
     unexpected, others = _cases(results)
     return page(
         "conformance.html",
-        styles=("conformance.css",),
+        styles=("pages.css", "conformance.css"),
         script="conformance.js",
         data=data(found),
         title=conformance_text.title(found),

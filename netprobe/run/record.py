@@ -11,6 +11,7 @@ from netprobe import __version__
 from netprobe.diff import FlowCounts, FlowStatus, Row
 from netprobe.model.flow import End, Flow, Protocol
 from netprobe.model.verdict import Verdict
+from netprobe.run.policy_text import PolicyTexts
 
 LONGEST: Final = 1_000
 """Rows; if there are more, pods that behave alike share a row in formats for people."""
@@ -84,6 +85,7 @@ class ReportStep:
     `counts`: of the rows, or of the groups if no rows are made.
     `converged_s`: seconds until the cluster enforced the change; None if nothing was probed.
     `groups` replace the rows in formats for people if there are too many rows to read.
+    `policies`: the texts of those that were in force.
     """
 
     name: str
@@ -93,6 +95,7 @@ class ReportStep:
     rounds: int = 0
     execs: int = 0
     groups: tuple[FlowGroup, ...] | None = None
+    policies: PolicyTexts = field(default_factory=PolicyTexts, compare=False, repr=False)
 
 
 @dataclass(frozen=True, slots=True)

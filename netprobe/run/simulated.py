@@ -12,6 +12,7 @@ from netprobe.model.flow import Flow, Protocol
 from netprobe.model.verdict import Verdict
 from netprobe.run.flow_filter import FlowFilter
 from netprobe.run.moment import moments
+from netprobe.run.policy_text import PolicyTexts
 from netprobe.run.record import LONGEST, FlowGroup, ReportStep, port_text
 from netprobe.run.steps import explained
 from netprobe.simulate import AllPairs, FlowBundle, Overview, Profile
@@ -42,7 +43,8 @@ def suite_steps(
         rows = compare(at.declared, at.simulated, step=index)
         shown = _changed(rows, before, first=index == 0) if changed_only else rows
         found = explained(shown, at.simulator, at.declared_by)
-        steps.append(ReportStep(at.name, found, FlowCounts.of(found)))
+        texts = PolicyTexts(at.simulator.cluster)
+        steps.append(ReportStep(at.name, found, FlowCounts.of(found), policies=texts))
         before = rows
     return tuple(steps)
 
@@ -84,20 +86,22 @@ def pairs_step(all_pairs: AllPairs, *, changed_only: bool, groups: bool, rows: b
     too; otherwise only the groups are counted and no rows are made.
     """
     size = all_pairs.question.size
+    texts = PolicyTexts(all_pairs.question.cluster)
     every: Iterable[Row] = PairRows(all_pairs, changed_only)
     if size <= LONGEST:
         why = blame(all_pairs.question.cluster.policies)
         every = tuple(replace(row, why=why(row)) for row in every)
-        return ReportStep(NAME, every, FlowCounts.of(every))
+        return ReportStep(NAME, every, FlowCounts.of(every), policies=texts)
     if size <= MOST_HELD and rows:
         every = tuple(every)
     if not groups:
-        return ReportStep(NAME, every, FlowCounts.of(every))
+        return ReportStep(NAME, every, FlowCounts.of(every), policies=texts)
     found = all_pairs.overview()
     bundles = [one for one in found.bundles if not changed_only or one.verdict is not Verdict.ALLOW]
     families = {4, 6} <= {one.family for one in bundles}
     grouped = (*(_group(one, families) for one in bundles), *_left_out(found))
-    return ReportStep(NAME, every, FlowCounts.of(every) if rows else _counts(bundles, found), groups=grouped)
+    counts = FlowCounts.of(every) if rows else _counts(bundles, found)
+    return ReportStep(NAME, every, counts, groups=grouped, policies=texts)
 
 
 def _counts(bundles: Iterable[FlowBundle], found: Overview) -> FlowCounts:

@@ -13,6 +13,7 @@ from netprobe.model.flow import Flow
 from netprobe.model.verdict import Verdict
 from netprobe.probe import Observed
 from netprobe.run.moment import DeclaredBy, SimulatedMoment, by_nothing, joined_families
+from netprobe.run.policy_text import PolicyTexts
 from netprobe.run.record import LONGEST, ReportStep
 from netprobe.simulate import Simulator
 
@@ -26,7 +27,15 @@ def step(moment: SimulatedMoment, observed: Observed, number: int) -> ReportStep
     rows = compare(moment.declared, simulated, seen, step=number)
     rows = explained(rows, moment.simulator, moment.declared_by)
     facts = observed.facts
-    return ReportStep(moment.name, rows, FlowCounts.of(rows), facts.converged_s, facts.rounds, facts.execs)
+    return ReportStep(
+        moment.name,
+        rows,
+        FlowCounts.of(rows),
+        facts.converged_s,
+        facts.rounds,
+        facts.execs,
+        policies=PolicyTexts(moment.simulator.cluster),
+    )
 
 
 def explained(

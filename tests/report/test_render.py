@@ -29,7 +29,7 @@ def text(report: Report, format_: str, style: Style = Style()) -> str:  # noqa: 
     return "".join(FORMATS.render(report, format_, style))
 
 
-@pytest.mark.parametrize("format_", FORMATS.names)
+@pytest.mark.parametrize("format_", [name for name in FORMATS.names if name != "html"])
 @pytest.mark.parametrize("make", [sample, all_well, unenforced])
 def test_golden(make: Callable[[], Report], format_: str, golden: Golden) -> None:
     golden(f"{make.__name__}.{format_}.{NAMES.get(format_, 'txt')}", text(make(), format_))

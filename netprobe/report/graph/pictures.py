@@ -44,9 +44,7 @@ _VIEWS = {
 
 def svg(graph: Graph, _style: Style = PLAIN) -> Iterator[str]:
     """A drawing with its style inside, light or dark as the reader's screen is."""
-    return template_text(
-        "graph.svg", svg_styles=[asset("colours.css"), asset("graph.css")], **_drawing(graph)
-    )
+    return template_text("graph.svg", svg_styles=[asset("colours.css"), asset("graph.css")], **drawing(graph))
 
 
 def html(graph: Graph, _style: Style = PLAIN) -> Iterator[str]:
@@ -60,7 +58,7 @@ def html(graph: Graph, _style: Style = PLAIN) -> Iterator[str]:
         shown=_VIEWS[_view(graph)],
         unexpected=sum(bool(edge.label.unexpected) for edge in graph.edges),
         ends=sum(len(node.members) for node in graph.nodes),
-        **_drawing(graph),
+        **drawing(graph),
     )
 
 
@@ -70,7 +68,7 @@ def _view(graph: Graph) -> DrawnTable:
     return DrawnTable.SIMULATED if graph.view is DrawnTable.RESULT and not observed else graph.view
 
 
-def _drawing(graph: Graph) -> dict[str, Any]:
+def drawing(graph: Graph) -> dict[str, Any]:
     """The variables of graph.svg. `data-node` and `data-edge` there are indexes in the graph."""
     made = layout(graph)
     routes = ArrowRouter(made)

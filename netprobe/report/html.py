@@ -1,0 +1,194 @@
+"""The report as one page: differences, a matrix to look into, every flow, the graph, the cluster.
+
+Everything is in `page_data`; templates/report.js draws it. What many flows share (ends, ports, reasons,
+policies) is in the data once, and flows refer to it by number: a page of 40,000 flows has about 2 MB.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import islice
+from typing import Any
+
+from netprobe.diff import FlowStatus, Row
+from netprobe.explain.why import path
+from netprobe.model.policy import PolicyRef
+from netprobe.model.verdict import Cause
+from netprobe.report import phrases
+from netprobe.report.differences import differences
+from netprobe.report.escape import plain
+from netprobe.report.graph import Graph, GraphOptions, build
+from netprobe.report.graph.cells import cells_of_rows, citer
+from netprobe.report.graph.pictures import Numbers, drawing
+from netprobe.report.page import page
+from netprobe.report.style import PLAIN, Style
+from netprobe.run.policy_text import PolicyTexts
+from netprobe.run.record import Report, ReportStep, port_text
+
+MOST_FLOWS = 250_000
+"""Flows in a page; of more, only those that are not as expected."""
+MOST_DRAWN = 20_000
+"""Flows in a drawing with a box for each workload; of more, a box for each namespace."""
+
+VERDICTS = ("allow", "deny", "unknown")
+STATUSES = tuple(status.value for status in FlowStatus)
+HEADS = {
+    FlowStatus.AS_EXPECTED: "as expected",
+    FlowStatus.MISMATCH: "not as expected",
+    FlowStatus.UNKNOWN: "unknown",
+    FlowStatus.UNDEFINED: "implementation-defined",
+    FlowStatus.SKIPPED: "skipped",
+}
+
+
+def html(report: Report, _style: Style = PLAIN) -> Iterator[str]:
+    """The page, piece by piece."""
+    graph = _graph(report.steps[-1], report.suite or "the manifests") if report.steps else None
+    return page(
+        "report.html",
+        styles=("pages.css", "graph.css", "report.css"),
+        script="report.js",
+        data=page_data(report, graph),
+        title=phrases.title(report),
+        closing=phrases.closing(report),
+        verdict={0: "good", 1: "bad"}.get(report.exit_status, "unsure"),
+        started=f"{report.run.started:%Y-%m-%d %H:%M}",
+        counts=list(_counts(report)),
+        problems=[text for text in (report.enforcement, *report.problems) if text],
+        facts=list(_facts(report)),
+        steps=[(number, phrases.step_title(report, number)) for number in range(len(report.steps))],
+        notes=list(phrases.in_place(report)),
+        drawing=drawing(graph) if graph is not None else None,
+    )
+
+
+def _counts(report: Report) -> Iterator[dict[str, Any]]:
+    counts = report.counts
+    numbers = (counts.as_expected, counts.mismatches, counts.unknown, counts.undefined, counts.skipped)
+    for (status, head), number in zip(HEADS.items(), numbers, strict=True):
+        if number or status is FlowStatus.AS_EXPECTED:
+            decided = report.suite is None and status is FlowStatus.AS_EXPECTED
+            yield {
+                "status": status.value,
+                "head": "decided" if decided else head,
+                "number": f"{number:,}",
+            }
+
+
+def _facts(report: Report) -> Iterator[tuple[str, str]]:
+    """What is known of the cluster and the run, as pairs of a name and a value."""
+    cluster, run = report.cluster, report.run
+    yield "Cluster", str(cluster)
+    yield "Run", f"{run.id or 'nothing was created'}, netprobe {run.netprobe}"
+    yield "Started", f"{run.started:%Y-%m-%d %H:%M:%S} UTC, took {run.duration_s:.1f} s"
+    for number, step in enumerate(report.steps):
+        if step.converged_s is not None:
+            name = f"Convergence, step {number + 1}" if len(report.steps) > 1 else "Convergence"
+            yield name, f"{step.name}: in force after {step.converged_s:.2f} s; {step.rounds} rounds"
+    if nodes := sorted({*report.nodes.values(), *report.elsewhere.values()}):
+        yield "Nodes", ", ".join(nodes)
+
+
+def page_data(report: Report, graph: Graph | None = None) -> dict[str, Any]:
+    """What report.js reads.
+
+    A flow is eight numbers in a flat list: source, destination, port, declared, simulated, observed, status,
+    and causes; -1 means none. `texts` has the sentences of a flow, by its step and index.
+    """
+    ends: Numbers[tuple[str, str]] = Numbers()
+    ports: Numbers[str] = Numbers()
+    causes: Numbers[tuple[Cause, ...]] = Numbers()
+    steps = [_step(step, ends, ports, causes) for step in report.steps]
+    policies: Numbers[PolicyRef] = Numbers()
+    written = [[_cause(cause, policies) for cause in some] for some in causes]
+    texts = report.steps[-1].policies if report.steps else PolicyTexts()
+    return {
+        "ends": [[plain(namespace), plain(name)] for namespace, name in ends],
+        "ports": list(ports),
+        "verdicts": VERDICTS,
+        "statuses": STATUSES,
+        "heads": list(HEADS.values()),
+        "causes": written,
+        "policies": [_policy(ref, texts, causes) for ref in policies],
+        "steps": steps,
+        "nodes": [[plain(name) for name in node.members] for node in graph.nodes] if graph else [],
+    }
+
+
+def _step(
+    step: ReportStep, ends: Numbers[tuple[str, str]], ports: Numbers[str], causes: Numbers[tuple[Cause, ...]]
+) -> dict[str, Any]:
+    flows: list[int] = []
+    texts: dict[int, list[str]] = {}
+    families = phrases.has_both_families(step.rows)
+    wrong: dict[int, Row] = {}
+    complete = step.counts.flows <= MOST_FLOWS
+    rows = step.rows if complete else (r for r in step.rows if r.status is not FlowStatus.AS_EXPECTED)
+    for number, row in enumerate(islice(rows, MOST_FLOWS)):
+        flow = row.flow
+        because = row.decision.because if row.decision else ()
+        flows += [
+            ends((phrases.namespace(flow.source), str(flow.source))),
+            ends((phrases.namespace(flow.destination), str(flow.destination))),
+            ports(plain(_port(row, families))),
+            *(VERDICTS.index(v.value) if v else -1 for v in (row.declared, row.simulated, row.observed)),
+            STATUSES.index(row.status.value),
+            causes(because) if because else -1,
+        ]
+        if sentences := list(_sentences(row)):
+            texts[number] = sentences
+        if row.status in {FlowStatus.MISMATCH, FlowStatus.UNKNOWN}:
+            wrong[number] = row
+    numbers = {id(row): number for number, row in wrong.items()}
+    return {
+        "flows": flows,
+        "texts": texts,
+        "complete": complete,
+        "differences": [
+            {
+                "status": STATUSES.index(one.status.value),
+                "summary": plain(one.summary),
+                "reasons": [plain(reason) for reason in one.reasons],
+                "flows": [numbers[id(row)] for row in one.rows],
+            }
+            for one in differences(wrong.values())
+        ],
+    }
+
+
+def _port(row: Row, families: bool) -> str:
+    named = phrases.destination(row.flow)[len(str(row.flow.destination)) :]
+    return port_text(row.flow, families) + named
+
+
+def _sentences(row: Row) -> Iterator[str]:
+    if row.status is FlowStatus.MISMATCH:
+        yield phrases.differing_tables(row)
+    elif mark := phrases.mark(row):
+        yield plain(mark)
+    yield from (plain(sentence) for sentence in row.why.sentences if sentence != row.reason)
+
+
+def _cause(cause: Cause, policies: Numbers[PolicyRef]) -> list[object]:
+    return [cause.direction.value, cause.effect.value, policies(cause.policy), path(cause)]
+
+
+def _policy(ref: PolicyRef, texts: PolicyTexts, causes: Numbers[tuple[Cause, ...]]) -> dict[str, Any]:
+    """A policy with its lines, and which of them each path covers."""
+    found = texts.text(ref)
+    known: dict[str, Any] = {"name": plain(str(ref)), "kind": ref.kind}
+    if found is None:
+        return known
+    paths = {path(cause) for some in causes for cause in some if cause.policy == ref}
+    return known | {
+        "file": plain(f"{found.file}:{found.first}") if found.file else None,
+        "first": found.first,
+        "lines": [plain(line) for line in found.lines],
+        "blocks": {where: found.block(where) for where in sorted(paths)},
+    }
+
+
+def _graph(step: ReportStep, title: str) -> Graph:
+    flows = step.counts.flows
+    options = GraphOptions(by_namespace=True if flows > MOST_DRAWN else None)
+    return build(title, cells_of_rows(islice(step.rows, MOST_FLOWS), citer(())), options)

@@ -1,0 +1,114 @@
+"""The page of a report in a browser: its script runs under its own policy, keys and clicks work."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+import pytest_asyncio
+
+from netprobe.cli import main
+from netprobe.report import FORMATS
+from netprobe.run.record import Report
+from tests.browser import CHROMIUM, Page, browser
+from tests.report.samples import hostile, many, sample
+from tests.scenarios import MANIFESTS
+
+pytestmark = [
+    pytest.mark.skipif(CHROMIUM is None, reason="chromium is not installed"),
+    pytest.mark.asyncio(loop_scope="module"),
+]
+
+SUITE = str(MANIFESTS / "production-mistake" / "suite.yaml")
+CELL = "#tab=matrix&cell=monitoring/grafana~production/postgres"
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def page() -> AsyncIterator[Page]:
+    async with browser() as found:
+        yield found
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "page.html"
+
+
+def write(report: Report, path: Path) -> None:
+    path.write_text("".join(FORMATS.render(report, "html")), encoding="utf-8")
+
+
+async def text(page: Page, selector: str) -> str:
+    return str(await page.ask(f"document.querySelector({selector!r}).innerText"))
+
+
+async def test_differences_come_first_and_a_cell_opens_its_policies(path: Path, page: Page) -> None:
+    assert main(["simulate", SUITE, "--report", f"html={path}"]) == 1
+    await page.go(path)
+    assert await text(page, "[aria-selected=true]") == "Differences"
+    assert await page.ask("document.querySelectorAll('.reason').length") == 3
+    await page.click(".reason button.flow")
+    shown = await text(page, "#panel")
+    assert "production/api-server → database/mysql" in shown
+    highlighted = (
+        "[...document.querySelectorAll('#panel .card:first-of-type .on')].map(e => e.textContent.trim())"
+    )
+    assert await page.ask(f"{highlighted}[0]") == "- namespaceSelector:"
+    await page.go(path, CELL)
+    assert "ingress: production/allow-postgres" in await text(page, "#panel")
+    assert page.errors == []
+
+
+async def test_the_matrix_by_keys_and_by_namespace(path: Path, page: Page) -> None:
+    assert main(["simulate", SUITE, "--report", f"html={path}"]) == 1
+    await page.go(path, "#tab=matrix")
+    cells = "document.querySelectorAll('#grid td[data-cell]').length"
+    every = await page.ask(cells)
+    await page.click("#collapse")
+    assert await page.ask(cells) < every / 2
+    assert await page.ask("document.querySelectorAll('#grid td.wrong').length") == 3
+    await page.ask("document.querySelector('#grid td[tabindex=\"0\"]').focus()")
+    await page.press("ArrowRight")
+    await page.press("Enter")
+    assert await page.ask("document.activeElement.cellIndex") == 2
+    assert "production → frontend" in await text(page, "#panel h2")
+    await page.click("input[value=declared]")
+    assert await page.ask("document.querySelectorAll('#grid td.wrong').length") == 0
+    assert "view=declared" in await page.ask("location.hash")
+    await page.press("/")
+    await page.write("grafana 9187")
+    assert (await text(page, "#shown")).startswith("1 of 189 flows")
+    assert page.errors == []
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("width", [500, 1000, 1600])
+async def test_nothing_is_cut_off(path: Path, page: Page, width: int, scheme: str) -> None:
+    write(sample(), path)
+    await page.go(path)
+    await page.width(width)
+    await page.scheme(scheme)
+    background = await page.ask("getComputedStyle(document.body).backgroundColor.match(/\\d+/g).map(Number)")
+    assert (sum(background) > 600) is (scheme == "light")
+    for tab in ("differences", "matrix", "flows", "graph", "about"):
+        await page.click(f"[data-tab={tab}]")
+        assert await page.ask("document.documentElement.scrollWidth <= innerWidth"), tab
+    assert page.errors == []
+
+
+async def test_names_stay_text(path: Path, page: Page) -> None:
+    write(hostile(), path)
+    await page.go(path, "#tab=flows")
+    assert "<script>" in await text(page, "#list")
+    assert page.errors == []
+
+
+async def test_two_hundred_pods_are_namespaces_at_first(path: Path, page: Page) -> None:
+    write(many(200), path)
+    await page.go(path)
+    assert await page.ask("document.querySelectorAll('#grid td[data-cell]').length") == 9
+    assert await page.ask("performance.now()") < 10_000
+    await page.click("#expand")
+    assert await page.ask("document.querySelectorAll('#grid td[data-cell]').length") == 200 * 199
+    assert page.errors == []
