@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help setup lock demo test test-lab-fuzz test-cluster kind conformance lint format bench clean
+.PHONY: help setup lock demo test test-lab-fuzz test-cluster kind conformance faults lint format bench clean
 
 help:  ## list the targets
 	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -48,6 +48,9 @@ kind: setup  ## create a kind cluster with Calico and run doctor on it (needs do
 
 conformance: setup  ## run all conformance cases on the lab, with enforcement and without
 	NETPROBE_CONFORMANCE=all $(BIN)/pytest -q tests/conformance/test_lab.py
+
+faults: setup  ## fail API answers, interrupt and kill runs on a lab, by a seed: $$NETPROBE_FAULTS runs
+	$(BIN)/python -m tests.faults --runs $${NETPROBE_FAULTS:-6}
 
 lint: setup  ## run ruff and mypy
 	$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy

@@ -7,15 +7,18 @@ None for 0) and raises `NetprobeError` for what a user should read. `netprobe.cl
 from __future__ import annotations
 
 import gc
+import os
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import NoReturn
 
 
 def main(argv: Sequence[str] | None = None, *, program: str | None = None) -> int:
     """Run one command line and return its exit status; nothing is raised.
 
-    0 as expected, 1 differences found, 2 usage or unreadable input, 3 could not tell, 130 interrupted.
+    0 as expected, 1 differences found, 2 usage or unreadable input, 3 could not tell, 130 interrupted
+    (143 by SIGTERM, 129 by SIGHUP).
     `argv` without the program's name; `program` is the path that it was called by.
     """
     try:
@@ -35,4 +38,11 @@ def entry() -> NoReturn:
     # After a KeyboardInterrupt in an exec of text (as dataclasses use), even a handled one, CPython ends the
     # process by SIGINT, whatever its status. The next such exec resets that.
     exec("")  # noqa: S102
+    from netprobe.cli import signals
+
+    if signals.is_abandoned():  # a normal end would wait for its threads
+        for stream in (sys.stdout, sys.stderr):
+            with suppress(OSError):
+                stream.flush()
+        os._exit(status)
     sys.exit(status)

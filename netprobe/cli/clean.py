@@ -70,7 +70,8 @@ class Clean:
     request_timeout_s: float
 
     def __call__(self, target: ClusterChoice) -> Cleaned:
-        from netprobe.cli.progress import run_async, shown
+        from netprobe.cli.progress import shown
+        from netprobe.cli.signals import run_async
         from netprobe.probe import clean
         from netprobe.run.cluster import open_cluster
         from netprobe.run.options import RunOptions

@@ -156,6 +156,7 @@ def command(
     Exit status: 0 all cases passed, 1 unexpected failures, 3 unknown, flaky or not all tried, 130
     interrupted. However the run ends, finished cases are reported.
     """
+    from netprobe.cli import signals
     from netprobe.cli.emit import write
     from netprobe.conformance import expected_failures
     from netprobe.conformance import shard as shards
@@ -194,7 +195,7 @@ def command(
                 save_all(found, results_folder)
         finally:  # a full disk there does not keep the other reports from being written
             write(CONFORMANCE_FORMATS.of(found), out)
-        return found.exit_status
+        return signals.status() if results.interrupted else found.exit_status
 
     if join:
         return report(*shards.join([Path(part) for part in parts], every))
@@ -225,7 +226,7 @@ def _results(run: ConformanceRun) -> Results:
     """Run the cases; however the run ends, the results of its finished cases."""
     from netprobe.cli.conformance_progress import progress
     from netprobe.cli.invoke import say
-    from netprobe.cli.progress import run_async
+    from netprobe.cli.signals import run_async
     from netprobe.conformance.result import CaseStatus
 
     async def results() -> Results:

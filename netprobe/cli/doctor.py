@@ -66,7 +66,7 @@ def command(
     DNS, clocks and so on, with the evidence. Exit status: 0 fine, 1 something is wrong, 3 could not tell.
     """
     from netprobe.cli.emit import write
-    from netprobe.cli.progress import run_async
+    from netprobe.cli.signals import run_async
     from netprobe.probe import Deadlines
     from netprobe.report.diagnosis import DIAGNOSIS_FORMATS
     from netprobe.run.options import RunOptions

@@ -146,7 +146,7 @@ def connected(flags: ClusterFlags) -> AbstractAsyncContextManager[KubeCluster]:
 
 def live_objects(flags: ClusterFlags) -> Listed:
     """What decides flows in the cluster that the flags name, or of the current context; ClusterError."""
-    from netprobe.cli.progress import run_async
+    from netprobe.cli.signals import run_async
     from netprobe.kube import live_objects as read
 
     return run_async(read(*connection(flags), request_timeout_s=flags.request_timeout_s))

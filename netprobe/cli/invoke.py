@@ -5,19 +5,21 @@ from __future__ import annotations
 import errno
 import io
 import os
-import signal
+import shlex
 import sys
-from collections.abc import Sequence
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import nullcontext, suppress
 from pathlib import Path
-from types import FrameType
-from typing import NoReturn, TextIO
+from typing import TextIO
 
 import click
 
+from netprobe.cli import signals
 from netprobe.cli.app import Invocation, is_plugin, netprobe
 from netprobe.errors import InputError, NetprobeError
 
-INTERRUPTED = 130
+NAMED = 8  # of the objects that are left
 BROKEN_PIPE = 141  # as the shell reports a program that SIGPIPE ended
 COULD_NOT_TELL = 3
 UNWRITABLE = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO})
@@ -34,29 +36,50 @@ def guarded(argv: Sequence[str], program: str) -> int:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")  # a terminal that cannot show a name gets an escape
+    # Elsewhere than in the main thread, signals are handled by others.
+    main = threading.current_thread() is threading.main_thread()
     try:
-        before = signal.signal(signal.SIGTERM, _terminated)
-    except ValueError:  # not the main thread: signals are handled elsewhere
-        before = None
-    try:
-        return _run(argv, name, invocation)
+        with signals.raising() if main else nullcontext():
+            return _run(argv, name, invocation)
     except BrokenPipeError:
         _silence()
         return BROKEN_PIPE
-    except KeyboardInterrupt:
+    except KeyboardInterrupt as error:
         say("interrupted")
-        return INTERRUPTED
-    finally:
-        if before is not None:
-            signal.signal(signal.SIGTERM, before)
+        for sentence in _left_behind(argv, name):
+            say(sentence)
+        return signals.status(error)
 
 
 def say(text: str) -> None:
-    """A message for the user, on standard error; control characters shown as escapes."""
+    """A message for the user, on standard error if it can be written; control characters as escapes."""
     from netprobe.report.escape import plain
 
-    for line in text.splitlines():
-        print(f"netprobe: {plain(line)}", file=sys.stderr)
+    with suppress(OSError):
+        for line in text.splitlines():
+            print(f"netprobe: {plain(line)}", file=sys.stderr, flush=True)
+
+
+def _left_behind(argv: Sequence[str], name: str) -> Iterator[str]:
+    """What an interruption left in a cluster, and how to remove it: a sentence for each run."""
+    if (ownership := sys.modules.get("netprobe.probe.ownership")) is None:
+        return
+    words = " ".join([name, "clean", *_cluster_options(argv)])
+    for record in ownership.OPEN:
+        refs = ", ".join(sorted(map(str, record.refs))[:NAMED])
+        more = f" and {len(record.refs) - NAMED} more" if len(record.refs) > NAMED else ""
+        yield f"run {record.run} may have left {refs}{more}: {words} --run {record.run} removes it"
+
+
+def _cluster_options(argv: Sequence[str]) -> Iterator[str]:
+    """The options that name the cluster, as they were given."""
+    given = iter(argv)
+    for word in given:
+        option, joined, _ = word.partition("=")
+        if option in {"--context", "--kubeconfig", "--lab"}:
+            yield shlex.quote(word)
+            if not joined:
+                yield shlex.quote(next(given, ""))
 
 
 def _run(argv: Sequence[str], name: str, invocation: Invocation) -> int:
@@ -133,10 +156,6 @@ def _bug(error: Exception, invocation: Invocation) -> int:
         kept = "--debug shows the traceback"
     say(f"a bug in netprobe: {type(error).__name__}{where}; {kept}")
     return COULD_NOT_TELL
-
-
-def _terminated(_signum: int, _frame: FrameType | None) -> NoReturn:
-    raise KeyboardInterrupt
 
 
 def _silence() -> None:

@@ -82,7 +82,7 @@ def up(
     docker or kind fails, otherwise that of doctor.
     """
     from netprobe.cli.doctor import command as doctor
-    from netprobe.cli.progress import run_async
+    from netprobe.cli.signals import run_async
     from netprobe.kind import CALICO, Programs, read_manifest
     from netprobe.probe import PodOptions
 
@@ -113,7 +113,7 @@ def up(
 )
 def down(name: str, kubeconfig: Path | None) -> None:
     """Remove the cluster and its entry in the kubeconfig."""
-    from netprobe.cli.progress import run_async
+    from netprobe.cli.signals import run_async
 
     removed = run_async(_down(name, kubeconfig))
     say(f"removed the kind cluster {name}" if removed else f"there is no kind cluster {name}")

@@ -190,7 +190,7 @@ def add_host(
 
     It is the pod NAME of the namespace netprobe-outside, so kubectl exec works there too.
     """
-    from netprobe.cli.progress import run_async
+    from netprobe.cli.signals import run_async
     from netprobe.run import lab_host
     from netprobe.run.target import kubeconfig_of
 

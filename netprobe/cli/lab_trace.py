@@ -53,7 +53,7 @@ def command(
     TO is a pod, a Service as svc:NAMESPACE/NAME, or an address. The output comes from the counters of the
     kernel's rules, not from evaluating the policies: `netprobe explain` does that.
     """
-    from netprobe.cli.progress import run_async
+    from netprobe.cli.signals import run_async
     from netprobe.lab.trace import parse_target
     from netprobe.run.target import kubeconfig_of
 

@@ -1,4 +1,4 @@
-"""Running coroutines in a command: what is being done, on standard error, and a clean end by Ctrl-C.
+"""What is being done, on standard error.
 
 On a terminal one line is updated in place. Elsewhere, as in the log of a pipeline, a line with the elapsed
 seconds is added from time to time: a program without output for minutes seems to hang. A command that ends
@@ -7,17 +7,15 @@ within the first pause prints nothing.
 
 from __future__ import annotations
 
-import asyncio
-import logging
-import signal
 import sys
 import threading
 import time
 from collections.abc import Callable, Coroutine, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from netprobe.cli.command import invocation
+from netprobe.cli.signals import run_async
 
 if TYPE_CHECKING:
     from netprobe.run.options import Progress
@@ -35,46 +33,6 @@ def run_with_progress(work: Callable[[Progress], Coroutine[Any, Any, T]]) -> T:
         return run_async(work(progress))
 
 
-def run_async(coroutine: Coroutine[Any, Any, T]) -> T:
-    """Run a coroutine to its end; Ctrl-C or SIGTERM cancels it, so that its cleanup is awaited.
-
-    A second signal does not wait for the cleanup. KeyboardInterrupt either way.
-    """
-    signals = [signal.SIGTERM]
-    if signal.getsignal(signal.SIGINT) is not signal.SIG_IGN:  # a shell's background job stays deaf to Ctrl-C
-        signals.append(signal.SIGINT)
-    handlers = {one: signal.getsignal(one) for one in signals}
-
-    async def cancellable() -> T:
-        loop, task = asyncio.get_running_loop(), asyncio.current_task()
-        interrupted = False
-
-        def interrupt() -> None:
-            nonlocal interrupted
-            if interrupted:
-                # Tasks are destroyed half-way now, which asyncio would log with tracebacks.
-                logging.getLogger("asyncio").setLevel(logging.CRITICAL + 1)
-                raise KeyboardInterrupt
-            interrupted = True
-            if task is not None:
-                task.cancel()
-
-        for one in signals:
-            loop.add_signal_handler(one, interrupt)
-        try:
-            return await coroutine
-        except asyncio.CancelledError:
-            if interrupted:
-                raise KeyboardInterrupt from None
-            raise
-
-    try:
-        return asyncio.run(cancellable())
-    finally:
-        for one, handler in handlers.items():  # asyncio leaves the system's defaults behind
-            signal.signal(one, handler)
-
-
 @contextmanager
 def shown() -> Iterator[Progress]:
     """Yields a function that takes what is being done; "" while something else is printed."""
@@ -88,16 +46,22 @@ def shown() -> Iterator[Progress]:
     from rich.console import Console
     from rich.markup import escape
 
-    with Console(stderr=True, no_color=invocation().color == "never" or None).status("starting") as status:
+    console = Console(stderr=True, no_color=invocation().color == "never" or None)
+    status = console.status("starting")
 
-        def doing(text: str) -> None:
+    def doing(text: str) -> None:
+        with suppress(OSError):  # a terminal that is gone must not end the work
             if not text:
                 status.stop()
                 return
             status.update(escape(text))
             status.start()
 
+    doing("starting")
+    try:
         yield doing
+    finally:
+        doing("")
 
 
 class Steps:

@@ -41,7 +41,7 @@ def _client() -> str:
 
 def _server(flags: ClusterFlags) -> str:
     from netprobe.cli.inputs import connected
-    from netprobe.cli.progress import run_async
+    from netprobe.cli.signals import run_async
 
     async def ask() -> str:
         async with connected(flags) as cluster:

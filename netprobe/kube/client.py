@@ -124,6 +124,10 @@ class KubeCluster:
 
         return await self._transport.repeated(once, twice=True)
 
+    async def ensure(self, obj: Object) -> None:
+        with suppress(ConflictError):
+            await self._post(obj, twice=True)
+
     async def _post(self, obj: Object, *, twice: bool = False, tries: int = TRIES) -> Object:
         return await self._request(
             "POST", key_of(obj), obj["metadata"].get("namespace"), body=obj, twice=twice, tries=tries

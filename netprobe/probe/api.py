@@ -88,6 +88,10 @@ class ClusterAPI(Executes, Protocol):
         """ConflictError if an object of that name exists."""
         ...
 
+    async def ensure(self, obj: Object) -> None:
+        """Create an object that others may have created, and use, too; what exists stays as it is."""
+        ...
+
     async def replace(self, obj: Object) -> Object:
         """Update an object that exists; with a `resourceVersion` only if it is still that version."""
         ...

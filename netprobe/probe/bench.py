@@ -22,7 +22,7 @@ from netprobe.model.objects import Object
 from netprobe.probe import admission_changes, cleanup, lease, life, permission, run_objects
 from netprobe.probe.api import ClusterAPI
 from netprobe.probe.canary import Canaries
-from netprobe.probe.ownership import ObjectRef, Record
+from netprobe.probe.ownership import OPEN, ObjectRef, Record
 from netprobe.probe.permission import Permission
 from netprobe.probe.plan import Station
 from netprobe.probe.readiness import PodReadiness, is_ready
@@ -173,6 +173,8 @@ class Bench(ABC):
 
     async def _make_home(self) -> None:
         """Create the run's own namespace and the Lease in it that shows that the run is alive."""
+        if not self._disposable:
+            OPEN.append(self._record)
         await self._create_namespace(run_namespace(self.run), {})
         await self._stack.enter_async_context(lease.held(self._cluster, self._record))
         self._recorded = frozenset(self._record.refs)
@@ -278,6 +280,8 @@ class Bench(ABC):
     async def _remove(self) -> None:
         try:
             await cleanup.remove(self._cluster, self._record, deadline_s=self._deadlines.removed_s)
+            if self._record in OPEN:
+                OPEN.remove(self._record)
         finally:
             await self._stack.aclose()
 

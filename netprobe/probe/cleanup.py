@@ -167,7 +167,7 @@ async def _remove(
         pass
     raise ClusterError(
         f"run {run} is not all removed after {now() - begun:.0f} s{why}: {', '.join(left[:8])} left; "
-        f"later: netprobe clean --run {run}"
+        f"later: netprobe clean --run {run}, with the same cluster options"
     )
 
 

@@ -107,3 +107,7 @@ class Record:
         """The record as an annotation of the Lease."""
         texts = sorted(map(str, self.refs))
         return {RECORD: json.dumps({"token": self.token, "objects": texts}, separators=(",", ":"))}
+
+
+OPEN: Final[list[Record]] = []
+"""The records of this process's runs whose objects are not all removed yet; said when it is interrupted."""

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
 from typing import Final
 
 from netprobe.errors import ClusterError, ConflictError, NotFoundError, WorkbenchError
@@ -162,8 +161,7 @@ class Workbench(Bench):
         if self.changes:
             await self.create(canary.policy(home, self.run, 0))
         if self._outside:
-            with suppress(ConflictError):
-                await self._cluster.create(OUTSIDE_NAMESPACE)
+            await self._cluster.ensure(OUTSIDE_NAMESPACE)
         objects: dict[End, Object] = {p.ref: self._object(p, p.ref) for p in self._fixture.pods}
         objects |= {h.external: run_objects.external(h, self.run, self._options) for h in self._outside}
         twins = {ref: self._object(twin, ref) for ref, twin in self._fixture.twins.items()}

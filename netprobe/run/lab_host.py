@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from contextlib import suppress
 from typing import Any
 
-from netprobe.errors import ConflictError, LabError, NotFoundError
+from netprobe.errors import LabError, NotFoundError
 from netprobe.kube import connect
 from netprobe.model.flow import External, Protocol
 from netprobe.probe.run_objects import ADDRESS, OUTSIDE
@@ -17,8 +16,7 @@ async def add_host(
 ) -> None:
     """Create a host as a pod and wait until it runs; LabError if the lab cannot give it its address."""
     async with connect(kubeconfig) as cluster:
-        with suppress(ConflictError):
-            await cluster.create({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": OUTSIDE}})
+        await cluster.ensure({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": OUTSIDE}})
         await cluster.create(_pod(name, addresses, ports))
         async for event in cluster.watch("Pod", OUTSIDE):
             meta, status = event.object["metadata"], event.object.get("status") or {}

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import pty
 import re
 import signal
 import subprocess
@@ -128,11 +130,11 @@ def test_ctrl_c_ends_with_130(command: Command, capsys: pytest.CaptureFixture[st
     assert capsys.readouterr().err == "netprobe: interrupted\n"
 
 
-HEARS_CTRL_C = ["env", "--default-signal=INT"]  # also where the tests run in the background of a shell
+HEARS_SIGNALS = ["env", "--default-signal=INT,HUP"]  # also where the tests run in the background of a shell
 
 SLEEPER = """
 import asyncio, sys
-from netprobe.cli.progress import run_async
+from netprobe.cli.signals import run_async
 from netprobe.cli.invoke import guarded
 import click, types
 from netprobe.cli import app
@@ -153,10 +155,12 @@ sys.exit(guarded(["trial"], "netprobe"))
 """
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_a_signal_lets_the_cleanup_of_a_coroutine_finish(number: signal.Signals) -> None:
+@pytest.mark.parametrize(
+    ("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129)]
+)
+def test_a_signal_lets_the_cleanup_of_a_coroutine_finish(number: signal.Signals, status: int) -> None:
     with subprocess.Popen(
-        [*HEARS_CTRL_C, sys.executable, "-c", SLEEPER],
+        [*HEARS_SIGNALS, sys.executable, "-c", SLEEPER],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
@@ -165,7 +169,71 @@ def test_a_signal_lets_the_cleanup_of_a_coroutine_finish(number: signal.Signals)
         assert process.stdout.readline() == "ready\n"
         process.send_signal(number)
         out, err = process.communicate(timeout=30)
-    assert (out, err, process.returncode) == ("cleaned up\n", "netprobe: interrupted\n", 130)
+    assert (out, err, process.returncode) == ("cleaned up\n", "netprobe: interrupted\n", status)
+
+
+def test_a_hangup_that_was_ignored_at_the_start_stays_ignored() -> None:
+    with subprocess.Popen(
+        ["nohup", sys.executable, "-c", SLEEPER], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "ready\n"
+        process.send_signal(signal.SIGHUP)
+        process.send_signal(signal.SIGTERM)
+        out, err = process.communicate(timeout=30)
+    assert (out, process.returncode) == ("cleaned up\n", 143)
+    assert err.endswith("netprobe: interrupted\n")
+
+
+def test_closing_the_terminal_lets_the_cleanup_finish(tmp_path: Path) -> None:
+    """Whatever is written to the terminal fails from then on, which must not end the cleanup."""
+    done = tmp_path / "done"
+    script = SLEEPER.replace('print("cleaned up"', f"print(1); open({str(done)!r}, 'w'); print(2")
+    pid, terminal = pty.fork()
+    if pid == 0:
+        os.execvp("env", [*HEARS_SIGNALS, sys.executable, "-c", script])  # noqa: S606
+    shown = b""
+    while b"ready\r\n" not in shown:
+        shown += os.read(terminal, 1000)
+    os.close(terminal)
+    _, status = os.waitpid(pid, 0)
+    assert done.exists()
+    assert os.waitstatus_to_exitcode(status) == 129
+
+
+LEAVES = """
+from netprobe.probe.ownership import OPEN, ObjectRef, Record
+OPEN.append(Record("r1", "t", {ObjectRef("Namespace", None, f"n{i}") for i in range(10)}))
+"""
+
+
+def test_a_second_signal_ends_at_once_and_says_what_is_left() -> None:
+    script = LEAVES + SLEEPER
+    for old, new in {
+        "await asyncio.sleep(0)": "print('cleaning', flush=True); await asyncio.sleep(60)",
+        'guarded(["trial"]': 'guarded(["trial", "--context", "my cluster"]',
+        '("trial")(lambda:': '("trial", params=[click.Option(["--context"])])(lambda context:',
+    }.items():
+        assert old in script
+        script = script.replace(old, new)
+    with subprocess.Popen(
+        [*HEARS_SIGNALS, sys.executable, "-c", script],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as process:
+        assert process.stdout is not None
+        for line in ("ready\n", "cleaning\n"):
+            assert process.stdout.readline() == line
+            process.send_signal(signal.SIGTERM)
+        out, err = process.communicate(timeout=30)
+    assert (out, process.returncode) == ("", 143)
+    remedy = "netprobe clean --context 'my cluster' --run r1 removes it"
+    named = ", ".join(f"Namespace/n{i}" for i in range(8))
+    assert err.splitlines() == [
+        "netprobe: interrupted",
+        f"netprobe: run r1 may have left {named} and 2 more: " + remedy,
+    ]
 
 
 @pytest.mark.parametrize(

@@ -58,7 +58,7 @@ def test_a_command_that_is_over_soon_says_nothing(monkeypatch: pytest.MonkeyPatc
 
 STUBBORN = """
 import asyncio, os, signal
-from netprobe.cli.progress import run_async
+from netprobe.cli.signals import run_async
 
 async def stubborn():
     asyncio.get_running_loop().call_soon(os.kill, os.getpid(), signal.SIGINT)

@@ -109,6 +109,10 @@ class FakeCluster:
             }
         return self._store(key, stored)
 
+    async def ensure(self, obj: Object) -> None:
+        with suppress(ConflictError):
+            await self.create(obj)
+
     async def replace(self, obj: Object) -> Object:
         meta = obj["metadata"]
         current = await self.get(obj["kind"], meta["name"], meta.get("namespace"))
