@@ -11,7 +11,7 @@ from __future__ import annotations
 import difflib
 import json
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 REQUIRED = "FieldValueRequired"
@@ -20,13 +20,14 @@ NOT_SUPPORTED = "FieldValueNotSupported"
 FORBIDDEN = "FieldValueForbidden"
 DUPLICATE = "FieldValueDuplicate"
 TOO_LONG = "FieldValueTooLong"
+TOO_MANY = "FieldValueTooMany"
 TYPE_INVALID = "FieldValueTypeInvalid"
 """The server cannot decode such a body, and answers 400 instead of 422."""
 UNKNOWN = "UnknownField"
 """Refused with 400 under strict field validation; otherwise the field is dropped."""
 
 _INT_LIMIT = 1 << 31
-_QUOTE_IT = "put it in quotes"
+QUOTE_IT = "put it in quotes"
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +70,14 @@ def not_supported(path: str, value: str, supported: tuple[str, ...]) -> FieldErr
 
 def too_long(path: str, limit: int) -> FieldError:
     return FieldError(path, f"Too long: may not be more than {limit} bytes", TOO_LONG)
+
+
+def too_many(path: str, size: int, detail: str) -> FieldError:
+    return FieldError(path, f"Too many: {size}: {detail}", TOO_MANY)
+
+
+def hinted(error: FieldError, hint: str) -> FieldError:
+    return replace(error, hint=hint)
 
 
 def wrong_type(path: str, value: Any, wanted: str, hint: str = "", at: str = "") -> FieldError:
@@ -164,7 +173,7 @@ class Decoder:
         value = parent.get(key)
         if value is None or isinstance(value, str):
             return value
-        hint = _QUOTE_IT if not isinstance(value, dict | list) else ""
+        hint = QUOTE_IT if not isinstance(value, dict | list) else ""
         self.errors.append(wrong_type(child(path, key), value, "a string", hint))
         return None
 
@@ -193,7 +202,7 @@ class Decoder:
             if item is None or isinstance(item, str):
                 result.append((item or "", where))
             else:
-                self.errors.append(wrong_type(where, item, "a string", _QUOTE_IT))
+                self.errors.append(wrong_type(where, item, "a string", QUOTE_IT))
         return result
 
     def string_map(self, parent: Mapping[str, Any], key: str, path: str) -> dict[str, str]:
@@ -210,7 +219,7 @@ class Decoder:
             if item is None or isinstance(item, str):
                 result[name] = item or ""
             else:
-                self.errors.append(wrong_type(where, item, "a string", _QUOTE_IT, child(where, name)))
+                self.errors.append(wrong_type(where, item, "a string", QUOTE_IT, child(where, name)))
         return result
 
 

@@ -12,7 +12,7 @@ from typing import Any, Final, Protocol, TypeAlias
 
 from netprobe.model.objects import Object
 from netprobe.model.policy import NetworkSet, Origin, Policy, Staged, Tier, Unsimulated
-from netprobe.policies import calico_policy, calico_tier, networkpolicy
+from netprobe.policies import calico_policy, calico_tier, clusternetworkpolicy, networkpolicy
 from netprobe.policies.fields import Decoder
 
 Record: TypeAlias = Policy | Staged | Tier | NetworkSet | Unsimulated
@@ -175,19 +175,28 @@ KINDS: Final = (
     ),
     PolicyKind(("crd.antrea.io/v1beta1",), "NetworkPolicy", "networkpolicies", qualified=True),
     PolicyKind(
-        ("policy.networking.k8s.io/v1alpha1",), "AdminNetworkPolicy", "adminnetworkpolicies", namespaced=False
+        ("policy.networking.k8s.io/v1beta1", "policy.networking.k8s.io/v1alpha2"),
+        "ClusterNetworkPolicy",
+        "clusternetworkpolicies",
+        namespaced=False,
+        read=clusternetworkpolicy.read_cluster_network_policy,
+        dump=clusternetworkpolicy.dump_cluster_network_policy,
+    ),
+    PolicyKind(
+        ("policy.networking.k8s.io/v1alpha1",),
+        "AdminNetworkPolicy",
+        "adminnetworkpolicies",
+        namespaced=False,
+        read=clusternetworkpolicy.read_admin_network_policy,
+        dump=clusternetworkpolicy.dump_admin_network_policy,
     ),
     PolicyKind(
         ("policy.networking.k8s.io/v1alpha1",),
         "BaselineAdminNetworkPolicy",
         "baselineadminnetworkpolicies",
         namespaced=False,
-    ),
-    PolicyKind(
-        ("policy.networking.k8s.io/v1beta1", "policy.networking.k8s.io/v1alpha2"),
-        "ClusterNetworkPolicy",
-        "clusternetworkpolicies",
-        namespaced=False,
+        read=clusternetworkpolicy.read_baseline_admin_network_policy,
+        dump=clusternetworkpolicy.dump_baseline_admin_network_policy,
     ),
 )
 

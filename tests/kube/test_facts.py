@@ -45,7 +45,7 @@ def test_where_no_daemon_set_names_one_an_api_group_may() -> None:
     assert cni_by_groups(["apps", "batch"]) is None
 
 
-CILIUM, ADMIN = "cilium.io", "policy.networking.k8s.io"
+CILIUM = "cilium.io"
 WIDE = "ciliumclusterwidenetworkpolicies"
 
 
@@ -78,11 +78,11 @@ ONE = {f"{CILIUM}/v2/{WIDE}": listed("allow")}
         ),
         pytest.param(
             {
-                f"{ADMIN}/v1alpha2/clusternetworkpolicies": listed("new"),
-                f"{ADMIN}/v1alpha1/adminnetworkpolicies": listed("old"),
-                f"{ADMIN}/v1alpha1/clusternetworkpolicies": listed("new"),
+                f"{CILIUM}/v3/{WIDE}": listed("new"),
+                f"{CILIUM}/v2/ciliumnetworkpolicies": listed("x/old"),
+                f"{CILIUM}/v2/{WIDE}": listed("new"),
             },
-            (f"1 clusternetworkpolicies.{ADMIN} (new)", f"1 adminnetworkpolicies.{ADMIN} (old)"),
+            (f"1 {WIDE}.{CILIUM} (new)", f"1 ciliumnetworkpolicies.{CILIUM} (x/old)"),
             id="kinds of several versions: each once",
         ),
         pytest.param(

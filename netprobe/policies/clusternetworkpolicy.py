@@ -1,0 +1,453 @@
+"""ClusterNetworkPolicy (policy.networking.k8s.io) and its predecessors: API object to record, and back.
+
+Schemas and conditions are those of the definitions of network-policy-api v0.3.0 (v1beta1 and v1alpha2, which
+are the same; the experimental channel) and v0.1.7 (v1alpha1: AdminNetworkPolicy and the only
+BaselineAdminNetworkPolicy, "default"). A definition knows no label syntax; a selector that no implementation
+could use is an error all the same, and makes a live object fail closed.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from ipaddress import IPv6Address, ip_address, ip_network
+from typing import Any
+
+from netprobe.model.flow import Protocol
+from netprobe.model.labels import EVERYTHING, Selector
+from netprobe.model.objects import Object
+from netprobe.model.policy import (
+    ADMIN_NETWORK_POLICY,
+    ADMIN_TIER,
+    ANY_PORT,
+    BASELINE_ADMIN_NETWORK_POLICY,
+    BASELINE_TIER,
+    CLUSTER_NETWORK_POLICY,
+    Action,
+    DomainPeer,
+    NamedPort,
+    Network,
+    Networks,
+    NodePeer,
+    Origin,
+    OtherProtocol,
+    Peer,
+    PodPeer,
+    Policy,
+    PolicyRef,
+    Port,
+    PortRange,
+    Rule,
+    Subject,
+    Tier,
+    UnknownPeer,
+)
+from netprobe.policies import fields
+from netprobe.policies.address import parse_block
+from netprobe.policies.crd import Schema, check
+from netprobe.policies.fields import Decoder
+from netprobe.policies.metadata import validate_metadata
+from netprobe.policies.selector import dump_selector, read_selector
+
+_GROUP = "policy.networking.k8s.io"
+_OBJECT = frozenset(("apiVersion", "kind", "metadata", "spec"))
+_ACTIONS = {"Accept": Action.ALLOW, "Allow": Action.ALLOW, "Deny": Action.DENY, "Pass": Action.PASS}
+_PROTOCOLS = {protocol.value.lower(): protocol for protocol in Protocol}
+_DOMAIN = r"^(\*\.)?([a-zA-Z0-9]([-a-zA-Z0-9_]*[a-zA-Z0-9])?\.)+[a-zA-Z0-9]([-a-zA-Z0-9_]*[a-zA-Z0-9])?\.?$"
+_CIDR = re.compile(r"[0-9A-Fa-f:.]+/(0|[1-9][0-9]*)")
+_NOT_A_NETWORK = "must be a network without host bits, such as 10.0.0.0/8"
+_WITHOUT_NAMES = ("networks", "nodes", "domainNames")
+
+
+def _network(text: str) -> Network | None:
+    """A network as the CEL function isCIDR takes it: one spelling an address, no zone, not IPv4-mapped."""
+    if not _CIDR.fullmatch(text):
+        return None
+    try:
+        address = ip_address(text.partition("/")[0])
+        network = ip_network(text, strict=False)
+    except ValueError:
+        return None
+    return None if isinstance(address, IPv6Address) and address.ipv4_mapped else network
+
+
+def _has_no_host_bits(text: str) -> bool:
+    network = _network(text)
+    return network is not None and network.network_address == ip_address(text.partition("/")[0])
+
+
+def _check_selector(decoder: Decoder, value: Any, path: str) -> None:
+    read_selector(decoder, value, path)
+
+
+_STRING = Schema()
+_PORT = Schema(integer=True, bounds=(1, 65535))
+_SELECTOR = Schema(
+    {
+        "matchLabels": Schema(values=_STRING),
+        "matchExpressions": Schema(
+            items=Schema(
+                {"key": _STRING, "operator": _STRING, "values": Schema(items=_STRING)}, ("key", "operator")
+            )
+        ),
+    },
+    also=_check_selector,
+)
+_RANGE = {"start": _PORT, "end": _PORT}
+
+
+def _pods(*required: str) -> Schema:
+    """One way to select pods: `namespaces` or `pods`."""
+    selectors = {"podSelector": _SELECTOR, "namespaceSelector": _SELECTOR}
+    return Schema({"namespaces": _SELECTOR, "pods": Schema(selectors, required)}, sizes=(1, 1))
+
+
+def _destinations(pods: Schema, cidr: Schema, *, domains: bool) -> Schema:
+    """The peers of an egress rule."""
+    found = {**(pods.properties or {}), "nodes": _SELECTOR}
+    found["networks"] = Schema(items=cidr, sizes=(1, 25), distinct=True)
+    if domains:
+        found["domainNames"] = Schema(items=Schema(pattern=_DOMAIN), sizes=(1, 25), distinct=True)
+    return Schema(found, sizes=(1, 1))
+
+
+def _has(items: Any, *keys: str) -> bool:
+    return any(key in item for item in items or () for key in keys)
+
+
+def _object(
+    limit: int, actions: tuple[str, ...], pods: Schema, destinations: Schema, ports: tuple[str, Schema]
+) -> dict[str, Schema]:
+    """What the kinds have in common. `limit`: rules, peers and ports; `ports`: their field in a rule."""
+    key, entry = ports
+    named = "destinationNamedPort" if key == "protocols" else "namedPort"
+    common = {
+        "name": Schema(sizes=(0, 100)),
+        "action": Schema(one_of=actions),
+        key: Schema(items=entry, sizes=(1, limit)),
+    }
+    rules = {}
+    for section, peers, schema in (("ingress", "from", pods), ("egress", "to", destinations)):
+        rule = Schema(
+            {**common, peers: Schema(items=schema, sizes=(1, limit))},
+            ("action", peers),
+            rules=(
+                (
+                    "networks, nodes and domainNames have no named ports",
+                    lambda rule: not (_has(rule.get("to"), *_WITHOUT_NAMES) and _has(rule.get(key), named)),
+                ),
+            ),
+        )
+        rules[section] = Schema(items=rule, sizes=(0, limit))
+    return {"subject": pods, **rules}
+
+
+_PRIORITY = Schema(integer=True, bounds=(0, 1000))
+_ENTRY_PORT = Schema(
+    {
+        "number": _PORT,
+        "range": Schema(
+            _RANGE,
+            ("start", "end"),
+            rules=(("start must be less than end", lambda it: it["start"] < it["end"]),),
+        ),
+    },
+    sizes=(1, 1),
+)
+_PROTOCOL = Schema(
+    {
+        **dict.fromkeys(_PROTOCOLS, Schema({"destinationPort": _ENTRY_PORT}, sizes=(1, None))),
+        "destinationNamedPort": _STRING,
+    },
+    sizes=(1, 1),
+)
+_NETWORK = Schema(sizes=(0, 43), rules=((_NOT_A_NETWORK, _has_no_host_bits),))
+_CNP_PODS = _pods("podSelector")
+CLUSTER_NETWORK_POLICY_SPEC = Schema(
+    {
+        "tier": Schema(one_of=("Admin", "Baseline")),
+        "priority": _PRIORITY,
+        **_object(
+            25,
+            ("Accept", "Deny", "Pass"),
+            _CNP_PODS,
+            _destinations(_CNP_PODS, _NETWORK, domains=True),
+            ("protocols", _PROTOCOL),
+        ),
+    },
+    ("tier", "priority", "subject"),
+)
+
+_OLD_PORT = Schema(
+    {
+        "portNumber": Schema({"protocol": _STRING, "port": _PORT}, ("port",)),
+        "portRange": Schema({"protocol": _STRING, **_RANGE}, ("start", "end")),
+        "namedPort": _STRING,
+    },
+    sizes=(1, 1),
+)
+_OLD_NETWORK = Schema(
+    sizes=(0, 43), rules=(("must be a network such as 10.0.0.0/8", lambda text: _network(text) is not None),)
+)
+_OLD_PODS = _pods("podSelector", "namespaceSelector")
+ADMIN_SPEC = Schema(
+    {
+        "priority": _PRIORITY,
+        **_object(
+            100,
+            ("Allow", "Deny", "Pass"),
+            _OLD_PODS,
+            _destinations(_OLD_PODS, _OLD_NETWORK, domains=True),
+            ("ports", _OLD_PORT),
+        ),
+    },
+    ("priority", "subject"),
+)
+BASELINE_SPEC = Schema(
+    _object(
+        100,
+        ("Allow", "Deny"),
+        _OLD_PODS,
+        _destinations(_OLD_PODS, _OLD_NETWORK, domains=False),
+        ("ports", _OLD_PORT),
+    ),
+    ("subject",),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class _Kind:
+    """One of the kinds. `tier` None: an object names its tier; `version` is the one that is written."""
+
+    name: str
+    version: str
+    spec: Schema
+    tier: Tier | None = None
+
+    def read(
+        self,
+        decoder: Decoder,
+        obj: Mapping[str, Any],
+        *,
+        namespace: str = "default",  # noqa: ARG002 (the kinds are cluster-scoped)
+        origin: Origin | None = None,
+    ) -> Policy | None:
+        """The policy of an object; None if `decoder` has collected any error, or it can have no effect."""
+        root = decoder.mapping(obj, "", _OBJECT)
+        metadata = validate_metadata(decoder, root.get("metadata"))
+        name = metadata.get("name") or f"{metadata.get('generateName', '')}00000"
+        if decoder.strict:
+            self._check(decoder, metadata, root)
+        if decoder.errors:
+            return None
+        spec = decoder.mapping(root.get("spec"), "spec")
+        reader = _Reader(decoder)
+        subject = reader.subject(spec)
+        ingress, egress = reader.rules(spec, "ingress", "from"), reader.rules(spec, "egress", "to")
+        tier = self.tier or (BASELINE_TIER if spec.get("tier") == BASELINE_TIER.name else ADMIN_TIER)
+        order = decoder.integer(spec, "priority", "spec") or 0
+        if decoder.errors or subject is None:
+            return None
+        ref = PolicyRef("", name, self.name)
+        return Policy(ref, subject, ingress or None, egress or None, origin, tier.name, order)
+
+    def _check(self, decoder: Decoder, metadata: Mapping[str, Any], root: Mapping[str, Any]) -> None:
+        """Collect what a server with the kind's definition refuses."""
+        if metadata.get("namespace"):
+            decoder.errors.append(fields.forbidden("metadata.namespace", f"{self.name} has no namespace"))
+        if self.name == BASELINE_ADMIN_NETWORK_POLICY and metadata.get("name", "default") != "default":
+            detail = "there is only one in a cluster, and its name is default"
+            decoder.errors.append(fields.invalid("metadata.name", metadata["name"], detail))
+        if "spec" in root:
+            check(decoder, self.spec, root["spec"], "spec")
+        else:
+            decoder.errors.append(fields.required("spec", ""))
+
+    def dump(self, policy: Policy) -> Object:
+        """The API object of a policy; ValueError if the kind cannot express it."""
+        old = self.version == "v1alpha1"
+        spec: Object = {} if self.tier else {"tier": policy.tier}
+        if self.name != BASELINE_ADMIN_NETWORK_POLICY:
+            spec["priority"] = int(policy.order)
+        spec["subject"] = _dump_peer(PodPeer(policy.subject.pods, policy.subject.namespaces, sets=None))
+        for section, peers, rules in (("ingress", "from", policy.ingress), ("egress", "to", policy.egress)):
+            if rules is not None:
+                spec[section] = [_dump_rule(rule, peers, old=old) for rule in rules]
+        return {
+            "apiVersion": f"{_GROUP}/{self.version}",
+            "kind": self.name,
+            "metadata": {"name": policy.ref.name},
+            "spec": spec,
+        }
+
+
+_CNP = _Kind(CLUSTER_NETWORK_POLICY, "v1beta1", CLUSTER_NETWORK_POLICY_SPEC)
+_ANP = _Kind(ADMIN_NETWORK_POLICY, "v1alpha1", ADMIN_SPEC, ADMIN_TIER)
+_BANP = _Kind(BASELINE_ADMIN_NETWORK_POLICY, "v1alpha1", BASELINE_SPEC, BASELINE_TIER)
+read_cluster_network_policy, dump_cluster_network_policy = _CNP.read, _CNP.dump
+read_admin_network_policy, dump_admin_network_policy = _ANP.read, _ANP.dump
+read_baseline_admin_network_policy, dump_baseline_admin_network_policy = _BANP.read, _BANP.dump
+
+
+@dataclass(frozen=True, slots=True)
+class _Reader:
+    """Translates a spec; what no implementation understands fails closed, with a warning."""
+
+    decoder: Decoder
+
+    def subject(self, spec: Mapping[str, Any]) -> Subject | None:
+        """None: it selects pods in a way that is not known, so no implementation can apply it."""
+        value = self.decoder.mapping(spec.get("subject"), "spec.subject")
+        peer = self._peer(value, "spec.subject")
+        if isinstance(peer, PodPeer):
+            return Subject(peer.pods, peer.namespaces)
+        detail = "it selects pods in a way that is not known, so the policy has no effect"
+        self.decoder.warnings.append(fields.invalid("spec.subject", value, detail))
+        return None
+
+    def rules(self, spec: Mapping[str, Any], section: str, peers_key: str) -> tuple[Rule, ...]:
+        return tuple(
+            self._rule(self.decoder.mapping(item, path), path, peers_key)
+            for item, path in self.decoder.items(spec, section, "spec")
+        )
+
+    def _rule(self, rule: Mapping[str, Any], path: str, peers_key: str) -> Rule:
+        decoder = self.decoder
+        action = _ACTIONS.get(decoder.string(rule, "action", path) or "")
+        peers = tuple(
+            self._peer(decoder.mapping(item, where), where)
+            for item, where in decoder.items(rule, peers_key, path)
+        )
+        if action is None:
+            detail = "the action is not known, so the rule denies everything"
+            decoder.warnings.append(fields.invalid(f"{path}.action", rule.get("action"), detail))
+            action, peers = Action.DENY, (UnknownPeer("action"),)
+        read = self._protocol if "protocols" in rule else self._port
+        ports = tuple(
+            read(decoder.mapping(item, where), where)
+            for key in ("protocols", "ports")
+            for item, where in decoder.items(rule, key, path)
+        )
+        name = decoder.string(rule, "name", path) or ""
+        return Rule(peers or (UnknownPeer(),), ports or ANY_PORT, action, name=name)
+
+    def _peer(self, value: Mapping[str, Any], path: str) -> Peer:
+        """A peer, or a subject, which is selected in the same way."""
+        decoder = self.decoder
+        for key, item in value.items():
+            where = f"{path}.{key}"
+            match key:
+                case "namespaces":
+                    selector = self._selector(item, where)
+                    return UnknownPeer(key) if selector is None else PodPeer(EVERYTHING, selector, sets=None)
+                case "pods":
+                    pods = decoder.mapping(item, where)
+                    chosen = self._selector(pods.get("podSelector"), f"{where}.podSelector")
+                    homes = self._selector(pods.get("namespaceSelector"), f"{where}.namespaceSelector")
+                    return UnknownPeer(key) if chosen is None or homes is None else PodPeer(chosen, homes)
+                case "nodes":
+                    selector = self._selector(item, where)
+                    return UnknownPeer(key) if selector is None else NodePeer(selector)
+                case "domainNames":
+                    return DomainPeer(tuple(text for text, _ in decoder.strings(value, key, path)))
+                case "networks":
+                    return self._networks(value, path)
+                case _:
+                    pass
+        return UnknownPeer(next(iter(value), ""))
+
+    def _networks(self, value: Mapping[str, Any], path: str) -> Peer:
+        found = []
+        for text, where in self.decoder.strings(value, "networks", path):
+            block = parse_block(text)
+            if block is None:
+                detail = "not a network, so the rule fails closed"
+                self.decoder.warnings.append(fields.invalid(where, text, detail))
+                return UnknownPeer("networks")
+            found.append(block.network)
+        return Networks(tuple(found))
+
+    def _selector(self, value: Any, path: str) -> Selector | None:
+        """None, with a warning, for a selector that no implementation could use."""
+        own = Decoder(strict=False)
+        selector = read_selector(own, value, path)
+        self.decoder.warnings += own.errors
+        return None if own.errors else selector
+
+    def _protocol(self, entry: Mapping[str, Any], path: str) -> Port:
+        decoder = self.decoder
+        for key, protocol in _PROTOCOLS.items():
+            if key in entry:
+                match = decoder.mapping(entry[key], f"{path}.{key}")
+                port = decoder.mapping(match.get("destinationPort"), f"{path}.{key}.destinationPort")
+                return _range(protocol, port.get("number"), decoder.mapping(port.get("range"), path))
+        name = decoder.string(entry, "destinationNamedPort", path)
+        return OtherProtocol(next(iter(entry), "")) if name is None else NamedPort(name, None)
+
+    def _port(self, entry: Mapping[str, Any], path: str) -> Port:
+        decoder = self.decoder
+        name = decoder.string(entry, "namedPort", path)
+        if name is not None:
+            return NamedPort(name, None)
+        number = decoder.mapping(entry.get("portNumber"), f"{path}.portNumber")
+        span = decoder.mapping(entry.get("portRange"), f"{path}.portRange")
+        text = str((number or span).get("protocol") or Protocol.TCP.value)
+        protocol = _PROTOCOLS.get(text.lower()) if text.isupper() else None
+        return OtherProtocol(text) if protocol is None else _range(protocol, number.get("port"), span)
+
+
+def _range(protocol: Protocol, number: int | None, span: Mapping[str, Any]) -> Port:
+    if number is not None:
+        return PortRange(protocol, number, number)
+    return PortRange(protocol, span.get("start", 1), span.get("end", 65535))
+
+
+def _dump_rule(rule: Rule, peers: str, *, old: bool) -> Object:
+    actions = {Action.ALLOW: "Allow" if old else "Accept", Action.DENY: "Deny", Action.PASS: "Pass"}
+    found: Object = {"name": rule.name} if rule.name else {}
+    found |= {"action": actions[rule.action], peers: [_dump_peer(peer) for peer in rule.peers]}
+    if rule.ports != ANY_PORT:
+        dump = _dump_old_port if old else _dump_protocol
+        found["ports" if old else "protocols"] = [dump(port) for port in rule.ports]
+    return found
+
+
+def _dump_peer(peer: Peer) -> Object:
+    match peer:
+        case PodPeer(pods, Selector() as namespaces, sets=None) if pods == EVERYTHING:
+            return {"namespaces": dump_selector(namespaces)}
+        case PodPeer(pods, Selector() as namespaces):
+            selectors = {"podSelector": pods, "namespaceSelector": namespaces}
+            return {"pods": {key: dump_selector(selector) for key, selector in selectors.items()}}
+        case Networks(cidrs):
+            return {"networks": list(map(str, cidrs))}
+        case NodePeer(nodes):
+            return {"nodes": dump_selector(nodes)}
+        case DomainPeer(domains):
+            return {"domainNames": list(domains)}
+        case _:
+            raise ValueError(f"a ClusterNetworkPolicy cannot express {peer}")
+
+
+def _dump_protocol(port: Port) -> Object:
+    match port:
+        case NamedPort(name, None):
+            return {"destinationNamedPort": name}
+        case PortRange(protocol, first, last):
+            span = {"number": first} if first == last else {"range": {"start": first, "end": last}}
+            return {protocol.value.lower(): {"destinationPort": span}}
+        case _:
+            raise ValueError(f"a ClusterNetworkPolicy cannot express {port}")
+
+
+def _dump_old_port(port: Port) -> Object:
+    match port:
+        case NamedPort(name, None):
+            return {"namedPort": name}
+        case PortRange(protocol, first, last) if first == last:
+            return {"portNumber": {"protocol": protocol.value, "port": first}}
+        case PortRange(protocol, first, last):
+            return {"portRange": {"protocol": protocol.value, "start": first, "end": last}}
+        case _:
+            raise ValueError(f"an AdminNetworkPolicy cannot express {port}")
