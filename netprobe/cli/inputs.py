@@ -11,10 +11,13 @@ import click
 
 from netprobe.cli.command import invocation
 from netprobe.cli.invoke import say
-from netprobe.cli.options import as_record, manifests_option
+from netprobe.cli.options import as_record, manifests_option, repeatable
+from netprobe.cli.parameters import TIER
 from netprobe.errors import UsageError
 from netprobe.model.cluster import Cluster
 from netprobe.model.flow import External
+from netprobe.model.policy import Tier
+from netprobe.policies.records import with_records
 
 if TYPE_CHECKING:
     from netprobe.cli.flags import ClusterFlags
@@ -23,8 +26,8 @@ if TYPE_CHECKING:
     from netprobe.suite import Suite
 
 
-def read_cluster(filenames: Sequence[str]) -> Cluster:
-    """The one cluster that all files and folders describe; InputError with every problem."""
+def read_cluster(filenames: Sequence[str], tiers: Sequence[Tier] = ()) -> Cluster:
+    """The one cluster of all files and folders, with these tiers. InputError with every problem."""
     from netprobe.cli.progress import shown
     from netprobe.manifests import load
 
@@ -34,7 +37,7 @@ def read_cluster(filenames: Sequence[str]) -> Cluster:
     say_skipped(loaded.skipped, loaded.others)
     for warning in loaded.cluster.warnings:
         say(f"warning: {warning}")
-    return loaded.cluster
+    return with_records(loaded.cluster, tiers)
 
 
 def say_skipped(kinds: Mapping[str, int], others: Sequence[str]) -> None:
@@ -55,6 +58,7 @@ class InputFlags:
     paths: Sequence[str]
     filenames: Sequence[str]
     suite_path: str | None = None
+    tiers: Sequence[Tier] = ()
 
     def split(self) -> tuple[str | None, tuple[str, ...]]:
         """The suite and the manifests. UsageError if there are two suites."""
@@ -75,6 +79,13 @@ input_options: Final = as_record(
     InputFlags,
     click.argument("paths", nargs=-1, metavar="[SUITE] [PATH]...", type=click.Path(allow_dash=True)),
     manifests_option,
+    repeatable(
+        "--tier",
+        "tiers",
+        type=TIER,
+        metavar="NAME=ORDER[:pass]",
+        help="Tier of Calico that the manifests use and do not contain.",
+    ),
 )
 
 
@@ -105,6 +116,8 @@ def read_world(inputs: InputFlags, cluster: ClusterFlags, *, nothing: str, polic
     """
     path, manifests = inputs.split()
     live = bool(cluster)
+    if inputs.tiers and not manifests:
+        raise UsageError("--tier is for manifests: a cluster and a suite have their own tiers")
     if manifests and live:
         raise UsageError(
             "--context, --kubeconfig or --lab names another cluster than the manifests: use one of them"
@@ -113,7 +126,7 @@ def read_world(inputs: InputFlags, cluster: ClusterFlags, *, nothing: str, polic
         live = live or (invocation().plugin and not manifests)
         if not (manifests or live):
             raise UsageError(nothing)
-        return World(live=read_cluster(manifests) if manifests else live_cluster(cluster))
+        return World(live=read_cluster(manifests, inputs.tiers) if manifests else live_cluster(cluster))
     from netprobe.suite import load
 
     suite = load(path, policies=policies)
@@ -126,7 +139,7 @@ def read_world(inputs: InputFlags, cluster: ClusterFlags, *, nothing: str, polic
         raise UsageError(
             f"{path} has no topology: name the cluster's manifests with -f, or a cluster with --context"
         )
-    return World(suite, read_cluster(manifests) if manifests else live_cluster(cluster), path)
+    return World(suite, read_cluster(manifests, inputs.tiers) if manifests else live_cluster(cluster), path)
 
 
 def connection(flags: ClusterFlags) -> tuple[str | None, str | None]:

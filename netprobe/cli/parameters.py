@@ -12,7 +12,7 @@ from typing import Any, Final, NamedTuple, TypeVar
 import click
 
 from netprobe.model.flow import External, PodRef, Protocol
-from netprobe.model.policy import PolicyRef
+from netprobe.model.policy import Action, PolicyRef, Tier, tier_name
 
 T = TypeVar("T")
 
@@ -69,6 +69,19 @@ def policy(text: str) -> PolicyRef:
     return PolicyRef(namespace, name)
 
 
+def tier(text: str) -> Tier:
+    """ "security=100", "security=100:pass": a tier of Calico, its order, and what it does at its end."""
+    name, equals, rest = text.partition("=")
+    order, colon, action = rest.partition(":")
+    if not (name and equals) or (colon and action.lower() not in {"pass", "deny"}):
+        raise ValueError(f"{text!r} is not of the form NAME=ORDER or NAME=ORDER:pass")
+    try:
+        number = float(order)
+    except ValueError:
+        raise ValueError(f"{text!r}: the order is a number") from None
+    return Tier(tier_name(name), number, Action.PASS if action.lower() == "pass" else Action.DENY)
+
+
 def duration(text: str) -> float:
     """Seconds from "30s", "1m30s", "500ms" or "30", as kubectl's --request-timeout; 0 is no limit."""
     parts = re.findall(r"(\d+(?:\.\d+)?)(ms|s|m|h|)", text)
@@ -123,6 +136,7 @@ def shard(text: str) -> tuple[int, int]:
 
 
 PORT: Final = Parameter("port", port)
+TIER: Final = Parameter("tier", tier)
 DURATION: Final = Parameter("duration", duration)
 POD: Final = Parameter("pod", PodRef.parse)
 POLICY: Final = Parameter("policy", policy)

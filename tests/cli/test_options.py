@@ -16,6 +16,7 @@ from netprobe.cli.parameters import (
     PAIR,
     PORT,
     SHARD,
+    TIER,
     TOLERATION,
     Parameter,
     ReportFile,
@@ -24,6 +25,7 @@ from netprobe.cli.parameters import (
 from netprobe.cli.parameters import PortArgument as Port
 from netprobe.model.flow import External, PodRef, Protocol
 from netprobe.model.image import mirrored
+from netprobe.model.policy import Action, Tier
 from netprobe.probe import PodOptions
 from netprobe.probe.run_objects import pod
 from tests.cli.conftest import Program
@@ -38,6 +40,14 @@ VALUES: list[tuple[Parameter[Any], dict[str, Any], str]] = [  # what is read as 
         DURATION,
         {"30s": 30, "1m30s": 90, "500ms": 0.5, "30": 30, "0": 0, "1.5s": 1.5, "2h": 7200},
         "|s|-1s|1d|1s 2s|abc|1s!",
+    ),
+    (
+        TIER,
+        {
+            "kube-admin=1000:pass": Tier("Admin", 1000, Action.PASS),
+            "t=-0.5": Tier("t", -0.5, Action.DENY),
+        },
+        "t|t=|t=first|t=1:allow|=1",
     ),
     (EXTERNAL, {"203.0.113.7": External(ip_address("203.0.113.7"))}, "example.com|10.0.0.0/8"),
     (PAIR, {"a=b=c": ("a", "b=c"), "a=": ("a", "")}, "a|=b|"),

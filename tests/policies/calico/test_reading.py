@@ -6,11 +6,16 @@ from pathlib import Path
 
 import yaml
 
+from netprobe.cli.inputs import read_cluster
+from netprobe.cli.parameters import TIER
 from netprobe.manifests.load import from_objects, load
+from netprobe.model.flow import Flow, PodRef
 from netprobe.model.policy import Action
+from netprobe.simulate import Simulator
 from tests.policies.calico.objects import CRD, calico
 
 NAMESPACE = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "x"}}
+POD = {"apiVersion": "v1", "kind": "Pod", "spec": {"containers": [{"name": "c", "image": "i"}]}}
 STORED = {"projectcalico.org/metadata": '{"labels": {"role": "new", "more": "yes"}}'}
 EVERYTHING = [
     NAMESPACE,
@@ -63,3 +68,18 @@ def test_kinds_that_may_not_be_listed_qualify_every_answer() -> None:
         "these credentials may not list GlobalNetworkPolicy, Tier: if there are some, they are not evaluated",
     )
     assert not cluster.tiers_known
+
+
+def test_a_tier_that_manifests_do_not_contain(tmp_path: Path) -> None:
+    path = tmp_path / "m.yaml"
+    pods = [
+        {**POD, "metadata": {"name": name, "namespace": "x", "labels": {"app": name}}} for name in ("a", "b")
+    ]
+    policy = calico("NetworkPolicy", "{tier: t1, selector: app == 'a', types: [Ingress]}")
+    path.write_text(yaml.safe_dump_all([*pods, policy]))
+    flow = Flow(PodRef("x", "b"), PodRef("x", "a"), 80)
+    verdicts = [
+        Simulator(read_cluster([str(path)], [TIER.convert(text, None, None)])).decide(flow).verdict.value
+        for text in ("other=5", "t1=5:deny", "t1=5:pass")
+    ]
+    assert verdicts == ["unknown", "deny", "allow"]
