@@ -152,14 +152,14 @@ def tier_policy(rng: Random, ref: PolicyRef, cluster: Cluster, shape: Shape) -> 
     """A policy in any tier, now and then one that the cluster does not have, cluster-scoped or not."""
     scoped = rng.random() < 0.5
     ref = PolicyRef("" if scoped else ref.namespace, ref.name, KIND)
-    namespaces = _selector(rng, NAMESPACE_LABELS) if scoped or rng.random() < 0.3 else None
+    namespaces = random_selector(rng, NAMESPACE_LABELS) if scoped or rng.random() < 0.3 else None
     rules = {
         direction: tuple(_any_rule(rng, cluster, shape, scoped=scoped) for _ in range(rng.randint(0, 3)))
         for direction in rng.choice((("ingress",), ("egress",), ("ingress", "egress")))
     }
     return Policy(
         ref,
-        Subject(_selector(rng, POD_LABELS), namespaces),
+        Subject(random_selector(rng, POD_LABELS), namespaces),
         rules.get("ingress"),
         rules.get("egress"),
         tier=rng.choice((*(tier.name for tier in shape.tiers), "missing")),
@@ -176,7 +176,7 @@ def _any_rule(rng: Random, cluster: Cluster, shape: Shape, *, scoped: bool) -> R
     ]
     match rng.choice(("as it is", "as it is", "networks", "nobody")):
         case "networks":
-            peers[-1] = Networks(tuple(_block(rng, cluster).cidr for _ in range(rng.randint(1, 2))))
+            peers[-1] = Networks(tuple(random_block(rng, cluster).cidr for _ in range(rng.randint(1, 2))))
         case "nobody":
             peers[-1] = Networks(())
     return Rule(tuple(peers), rule.ports, rng.choice((*Action, Action.ALLOW)))
@@ -264,27 +264,29 @@ def _policy(rng: Random, ref: PolicyRef, cluster: Cluster, shape: Shape) -> Poli
     rules = {
         name: tuple(_rule(rng, cluster, shape) for _ in range(rng.choice((0, 1, 1, 2)))) for name in sections
     }
-    return Policy(ref, Subject(_selector(rng, POD_LABELS)), rules.get("ingress"), rules.get("egress"))
+    return Policy(ref, Subject(random_selector(rng, POD_LABELS)), rules.get("ingress"), rules.get("egress"))
 
 
 def _rule(rng: Random, cluster: Cluster, shape: Shape) -> Rule:
     peers: tuple[Peer, ...] = tuple(_peer(rng, cluster, shape) for _ in range(rng.choice((0, 1, 1, 2, 3))))
-    ports = tuple(_port(rng, shape) for _ in range(rng.choice((0, 1, 1, 2))))
+    ports = tuple(random_port(rng, shape) for _ in range(rng.choice((0, 1, 1, 2))))
     return Rule(peers or ANY_PEER, ports or ANY_PORT)
 
 
 def _peer(rng: Random, cluster: Cluster, shape: Shape) -> Peer:
     kind = rng.choice(("pods", "namespaces", "both", "block"))
     if kind == "block":
-        return _block(rng, cluster)
-    namespaces = _selector(rng, {**NAMESPACE_LABELS, NAME_LABEL: shape.names}) if kind != "pods" else None
+        return random_block(rng, cluster)
+    namespaces = (
+        random_selector(rng, {**NAMESPACE_LABELS, NAME_LABEL: shape.names}) if kind != "pods" else None
+    )
     return PodPeer(
-        _selector(rng, POD_LABELS) if kind != "namespaces" else Selector(),
+        random_selector(rng, POD_LABELS) if kind != "namespaces" else Selector(),
         namespaces,
     )
 
 
-def _selector(rng: Random, vocabulary: Mapping[str, tuple[str, ...]]) -> Selector:
+def random_selector(rng: Random, vocabulary: Mapping[str, tuple[str, ...]]) -> Selector:
     labels: dict[str, str] = {}
     requirements = []
     for _ in range(rng.choice((0, 1, 1, 2))):
@@ -302,7 +304,7 @@ def _selector(rng: Random, vocabulary: Mapping[str, tuple[str, ...]]) -> Selecto
     return Selector.of(labels, *requirements)
 
 
-def _block(rng: Random, cluster: Cluster) -> IPBlock:
+def random_block(rng: Random, cluster: Cluster) -> IPBlock:
     """A block around an address that occurs, cut so that its edges run between such addresses."""
     known = [address for pod in cluster.pods.values() for address in pod.addresses]
     address = rng.choice((*known, *OUTSIDE))
@@ -317,7 +319,7 @@ def _block(rng: Random, cluster: Cluster) -> IPBlock:
     return IPBlock(cidr, tuple(excluded))
 
 
-def _port(rng: Random, shape: Shape) -> Port:
+def random_port(rng: Random, shape: Shape) -> Port:
     protocol = rng.choice(shape.protocols)
     match rng.choice(("all", "one", "range", "name", "name")):
         case "all":

@@ -16,10 +16,7 @@ from netprobe.model.flow import Protocol
 from netprobe.model.policy import (
     NETWORK_POLICY,
     Action,
-    AllPeers,
     Direction,
-    NotPeer,
-    Peer,
     PolicyRef,
     Rule,
     UnknownPeer,
@@ -74,21 +71,9 @@ def rules_of(
 
 def _failing_closed(rule: Rule) -> Rule | None:
     """The rule as it is enforced: with an unknown peer it does not allow, or it denies everything."""
-    if not any(map(_is_unknown, (*rule.peers, rule.own))):
+    if not any(isinstance(peer, UnknownPeer) for peer in rule.peers):
         return rule
     return None if rule.action in {Action.ALLOW, Action.LOG} else Rule(action=Action.DENY)
-
-
-def _is_unknown(peer: Peer) -> bool:
-    match peer:
-        case UnknownPeer():
-            return True
-        case AllPeers(peers):
-            return any(map(_is_unknown, peers))
-        case NotPeer(inner):
-            return _is_unknown(inner)
-        case _:
-            return False
 
 
 def verdicts(

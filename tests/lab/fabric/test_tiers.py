@@ -1,20 +1,12 @@
-"""Tiers of any kind on the kernel: packets and the simulator agree on policies with actions and orders.
-
-Policy is worked out twice, as packet filter rules and as one walk through the tiers, by code that shares the
-model and the matching of labels.
-"""
+"""Tiers of any kind on the kernel: actions, orders and defaults."""
 
 from __future__ import annotations
 
-import asyncio
-from collections import Counter
-from dataclasses import replace
 from ipaddress import ip_network
 
 from netprobe.lab.fabric.network import LabNetwork
 from netprobe.lab.fabric.state import InstalledPolicy
-from netprobe.model.cluster import Cluster, Namespace
-from netprobe.model.flow import Flow, Pod, Protocol
+from netprobe.model.flow import Protocol
 from netprobe.model.labels import Selector
 from netprobe.model.policy import (
     ADMIN_TIER,
@@ -29,14 +21,11 @@ from netprobe.model.policy import (
     Subject,
     Tier,
 )
-from netprobe.model.verdict import Verdict
-from netprobe.simulate import Simulator
 from tests.lab.fabric.inside import in_a_lab
-from tests.lab.fabric.probing import OPEN, REFUSED, World
-from tests.property.strategies import KIND, LAB, TIERS, random_pods, random_policies, seeded
+from tests.lab.fabric.probing import World
+from tests.property.strategies import KIND
 
 PORTS = (80, 81)
-SHAPE = replace(LAB, tiers=TIERS, policies=8, pods=4, protocols=(Protocol.TCP,))
 EVERYBODY = Subject(namespaces=Selector())
 TCP_80 = (PortRange(Protocol.TCP, 80, 80),)
 
@@ -86,51 +75,3 @@ async def test_actions(network: LabNetwork) -> None:
         await world.enforce(*installed(*policies))
         row = await world.row([("y/client", "x/server", port, "TCP", 4) for port in PORTS])
         assert row == expected, sentence
-
-
-@in_a_lab(deny_with="reject", nodes=2)
-async def test_packets_do_what_the_simulator_says(network: LabNetwork) -> None:
-    """Compared world by world; each is the one before with other policies, so that differences are loaded."""
-    seen: Counter[Verdict] = Counter()
-    for seed in range(3):
-        rng = seeded(seed)
-        world, drawn = World(network), random_pods(rng, SHAPE)
-        world.namespaces = {name: dict(each.labels) for name, each in drawn.namespaces.items()}
-        names = [f"w{seed}-{ref.name}" for ref in drawn.pods]
-        for name, (ref, pod) in zip(names, drawn.pods.items(), strict=True):
-            declared = {f"{port.name}={port.number}" for port in pod.ports if port.name}
-            taken = {text.partition("=")[2] for text in declared}
-            more = {str(port) for port in PORTS if str(port) not in taken}
-            await world.add(f"{ref.namespace}/{name}", pod.labels, *sorted(declared | more))
-        cluster = Cluster(
-            {name: Namespace(name, labels) for name, labels in world.namespaces.items()},
-            {
-                ref: Pod(ref, one.labels, one.addresses, one.ports, one.node)
-                for ref, one in world.members.items()
-            },
-            tiers=TIERS,
-        )
-        world.tiers = TIERS
-        for _ in range(6):
-            policies = random_policies(rng, cluster, SHAPE)
-            await world.enforce(*installed(*policies))
-            seen += await _compared(world, replace(cluster, policies=policies))
-        for ref in list(world.members):
-            await world.remove(str(ref))
-    assert min(seen[Verdict.ALLOW], seen[Verdict.DENY]) > 50, seen
-
-
-async def _compared(world: World, cluster: Cluster) -> Counter[Verdict]:
-    simulator = Simulator(cluster)
-    pairs = [(one, other) for one in cluster.pods for other in cluster.pods if one != other]
-    flows = [Flow(*pair, port, Protocol.TCP, 4) for pair in pairs for port in PORTS]
-    outcomes = await asyncio.gather(
-        *(world.probe(str(flow.source), str(flow.destination), flow.port) for flow in flows)
-    )
-    seen: Counter[Verdict] = Counter()
-    for flow, outcome in zip(flows, outcomes, strict=True):
-        decision = simulator.decide(flow)
-        expected = OPEN if decision.verdict is Verdict.ALLOW else REFUSED
-        assert outcome == expected, (flow, outcome, decision, cluster.policies)
-        seen[decision.verdict] += 1
-    return seen
