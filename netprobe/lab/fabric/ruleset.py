@@ -73,7 +73,7 @@ from netprobe.lab.fabric.services import endpoints
 from netprobe.lab.fabric.state import InstalledPolicy, NetworkState, PolicyPod
 from netprobe.lab.fabric.table import NamedSet, NftTable, Ruleset
 from netprobe.model.flow import Address, PodRef, Protocol
-from netprobe.model.policy import Action, Direction, Policy, Tier, tier_name
+from netprobe.model.policy import ADMIN_TIER, BASELINE_TIER, Action, Direction, Policy, Tier, tier_name
 
 _NAME = "inet netprobe"
 _MAP = {Direction.EGRESS: "from", Direction.INGRESS: "to"}
@@ -300,17 +300,23 @@ def subject(direction: Direction, ref: PodRef) -> str:
     return shortened(f"{direction.value} of {ref}")
 
 
+_OF_KUBERNETES = frozenset(
+    ("NetworkPolicy", "ClusterNetworkPolicy", "AdminNetworkPolicy", "BaselineAdminNetworkPolicy")
+)
+_CALICO_TIERS = {ADMIN_TIER.name: "kube-admin", BASELINE_TIER.name: "kube-baseline"}
+
+
 def _in_order(state: NetworkState) -> list[tuple[Tier, InstalledPolicy]]:
     """The policies in the order in which a packet meets them, each with its tier.
 
     Tiers by order and name, one that does not exist last, with DENY as its default; in a tier, policies by
-    order and then by the text NAME/NAMESPACE/KIND.
+    order and then by the text NAME/NAMESPACE/KIND. Names of tiers and kinds are those that Calico has.
     """
     tiers = {tier_name(tier.name): tier for tier in state.tiers}
 
     def key(item: tuple[Tier, InstalledPolicy]) -> tuple[float, str, float, str]:
         tier, policy = item[0], item[1].policy
-        return tier.order, tier.name, policy.order, _name(policy)
+        return tier.order, _CALICO_TIERS.get(tier.name, tier.name), policy.order, _name(policy)
 
     found = []
     for installed in state.policies:
@@ -320,4 +326,6 @@ def _in_order(state: NetworkState) -> list[tuple[Tier, InstalledPolicy]]:
 
 
 def _name(policy: Policy) -> str:
-    return f"{policy.ref.name}/{policy.ref.namespace}/{policy.ref.kind}"
+    kind = policy.ref.kind.partition(".")[0]
+    shown = f"Kubernetes{kind}" if policy.ref.kind in _OF_KUBERNETES else kind
+    return f"{policy.ref.name}/{policy.ref.namespace}/{shown}"
