@@ -14,10 +14,12 @@ from netprobe.cli.command import Invocation, common_options
 COMMANDS = {
     "run": "Probe a suite; compare with what it declares and what its policies say",
     "simulate": "Show what policies allow, without a cluster; compare with a suite",
+    "can": "Print whether a pod can connect to another: yes or no, for scripts",
     "explain": "Show which policy, rule and peer decide a flow, and what to change",
     "debug": "Find out why traffic is blocked on a cluster: one cause, with its fix",
     "lint": "Find mistakes in policies, with file and line",
     "impact": "Show which flows a change of policies opens or closes",
+    "init": "Write a first suite from manifests or a cluster",
     "generate": "Write the policies that a suite needs",
     "doctor": "Check that a cluster enforces policies, with evidence for each check",
     "conformance": "Test a cluster against hundreds of NetworkPolicy cases with known results",

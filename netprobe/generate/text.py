@@ -30,7 +30,7 @@ def manifest(made: GeneratedPolicy, rows: Sequence[str], origin: str) -> str:
     lines += [f"#   {row}" for row in served[:MOST_ROWS]]
     if len(served) > MOST_ROWS:
         lines.append(f"#   and {len(served) - MOST_ROWS} more rows")
-    return "\n".join([*lines, *_block(_without_empty(dump_policy(made.policy)))]) + "\n"
+    return "\n".join([*lines, *block_lines(_without_empty(dump_policy(made.policy)))]) + "\n"
 
 
 def _without_empty(policy: dict[str, Any]) -> dict[str, Any]:
@@ -39,7 +39,7 @@ def _without_empty(policy: dict[str, Any]) -> dict[str, Any]:
     return {**policy, "spec": spec}
 
 
-def _block(value: object, indent: int = 0) -> Iterator[str]:
+def block_lines(value: object, indent: int = 0) -> Iterator[str]:
     """The lines of a mapping or a list. One that contains only scalars is written on one line if it fits.
 
     PyYAML's own dumper takes ten times as long, which matters with thousands of policies.
@@ -51,12 +51,12 @@ def _block(value: object, indent: int = 0) -> Iterator[str]:
         if short is not None and len(head) + len(short) < WIDTH:
             yield head.rstrip() + " " + short
         elif key is None:
-            first, *rest = _block(item, indent + 2)
+            first, *rest = block_lines(item, indent + 2)
             yield head + first.lstrip()
             yield from rest
         else:
             yield head
-            yield from _block(item, indent + 2)
+            yield from block_lines(item, indent + 2)
 
 
 def _flow(value: object) -> str | None:
@@ -98,11 +98,11 @@ def declaration(rows: Iterable[ProposedRow], name: str) -> str:
         "expect:\n"
         "  default: deny\n"
     )
-    lines = [f"    - {_row(row)}\n" for row in rows]
+    lines = [f"    - {row_text(row)}\n" for row in rows]
     return head + ("  flows:\n" + "".join(lines) if lines else "")
 
 
-def _row(row: ProposedRow) -> str:
+def row_text(row: ProposedRow) -> str:
     fields: dict[str, Any] = {"from": _one(row.sources), "to": _one(row.destinations)}
     if row.ports is not None:
         fields["port"] = _one([_port(*port) for port in row.ports])

@@ -1,0 +1,187 @@
+"""`netprobe can`: yes or no, for scripts."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from ipaddress import ip_address
+from typing import NamedTuple
+
+import click
+
+from netprobe.cli import complete
+from netprobe.cli.command import Command, invocation
+from netprobe.cli.emit import write
+from netprobe.cli.flags import ClusterFlags, PodFlags, cluster_options, pod_options
+from netprobe.cli.inputs import InputFlags, input_options, read_world
+from netprobe.cli.invoke import say
+from netprobe.cli.options import (
+    FAMILIES,
+    OutputFlags,
+    examples,
+    family_option,
+    output_options,
+    profile_option,
+)
+from netprobe.cli.parameters import Parameter, PortArgument, port
+from netprobe.errors import UnknownVerdictError, UsageError
+from netprobe.model.flow import Protocol
+from netprobe.report.style import BOLD_BAD, BOLD_GOOD, BOLD_UNSURE, Style
+
+ANSWERS = {0: ("yes", BOLD_GOOD), 1: ("no", BOLD_BAD), 3: ("unknown", BOLD_UNSURE)}
+"""By exit status."""
+
+
+class Target(NamedTuple):
+    """`shop/db:5432`; without a port the one that it declares."""
+
+    end: str
+    port: PortArgument | None
+
+
+def end(text: str) -> str:
+    """An end; an address may be in brackets."""
+    return text[1:-1] if text.startswith("[") and text.endswith("]") else text
+
+
+def target(text: str) -> Target:
+    """ "shop/db:5432", "203.0.113.7:443", "[2001:db8::7]:443", "a/b:53/udp"; the port is optional."""
+    if not text.startswith("[") and _is_address(text):
+        return Target(text, None)
+    name, colon, number = text.rpartition(":")
+    if not colon or not name or name == "svc" or (text.startswith("[") and not name.endswith("]")):
+        return Target(end(text), None)
+    if name.count(":") > 1 and not name.startswith("["):
+        raise ValueError(f"{text!r}: write an IPv6 address with a port as [ADDRESS]:PORT")
+    return Target(end(name), port(number))
+
+
+def _is_address(text: str) -> bool:
+    try:
+        ip_address(text)
+    except ValueError:
+        return False
+    return True
+
+
+@click.command(cls=Command)
+@click.argument("source", metavar="FROM", shell_complete=complete.pods)
+@click.argument("destination", metavar="TO[:PORT]", type=Parameter("TO[:PORT]", target))
+@input_options
+@cluster_options
+@click.option("--live", is_flag=True, help="Send a packet instead of evaluating policies; needs a cluster.")
+@family_option
+@profile_option
+@pod_options
+@output_options(("text", "json"), reports=False)
+@examples("""
+netprobe can shop/web shop/db:5432 manifests/ && echo open
+netprobe can shop/web kube-system/coredns:53/udp --context staging
+netprobe can shop/web [2001:db8::7]:443 -f cluster.yaml
+netprobe can shop/web svc:shop/db:5432 --context staging --live
+""")
+def command(
+    *,
+    source: str,
+    destination: Target,
+    inputs: InputFlags,
+    cluster: ClusterFlags,
+    live: bool,
+    ip_family: str | None,
+    profile: str,
+    pods: PodFlags,
+    out: OutputFlags,
+) -> int:
+    """Print whether FROM can connect to TO: yes, no or unknown.
+
+    By simulation of the policies in manifests, a suite or a live cluster. With --live netprobe sends a packet
+    in the cluster, from a pod with the labels and the node of FROM. FROM and TO are NAMESPACE/POD,
+    NAMESPACE/WORKLOAD, an address, or (TO) svc:NAMESPACE/SERVICE. The port may be left out if TO declares
+    only one; the reason is a message on standard error.
+
+    Exit status: 0 yes, 1 no, 2 for unusable input, 3 unknown.
+    """
+    if pods.print_images:
+        print("\n".join(pods.images))
+        return 0
+    if live:
+        if ip_family is not None:
+            raise UsageError("--live sends to every address of TO: it takes no --ip-family")
+        status, reason = _probed(source, destination, inputs, cluster, pods, profile)
+    else:
+        status, reason = _simulated(source, destination, inputs, cluster, profile, ip_family)
+    answer, colour = ANSWERS[status]
+
+    def render(format_: str, style: Style) -> Iterator[str]:
+        if format_ == "text":
+            yield style.paint(answer, colour) + "\n"
+            return
+        number, protocol = destination.port or (None, None)
+        flow = {"from": source, "to": destination.end, "port": number}
+        flow["protocol"] = protocol.value if protocol else None
+        yield json.dumps({**flow, "answer": answer, "reason": reason or None}, indent=2) + "\n"
+
+    write(render, out)
+    if reason and out.output == "text":
+        say(reason)
+    return status
+
+
+def _simulated(
+    source: str,
+    destination: Target,
+    inputs: InputFlags,
+    cluster: ClusterFlags,
+    profile: str,
+    ip_family: str | None,
+) -> tuple[int, str]:
+    """The exit status, and the reason unless it is 0."""
+    from netprobe.api import Cluster
+    from netprobe.explain import explain, lines
+    from netprobe.simulate import Simulator
+    from netprobe.simulate import profile as profile_of
+
+    world = read_world(inputs, cluster, nothing="no policies given: use -f, --suite or --context")
+    read = Cluster(world.cluster(), profile_of(profile), world.externals)
+    number, protocol = destination.port or (None, Protocol.TCP)
+    asked = (end(source), destination.end, number, protocol.value)
+    try:
+        if read.can(*asked, family=FAMILIES[ip_family]):
+            return 0, ""
+    except UnknownVerdictError as error:
+        return 3, str(error)
+    flow = next(iter(read.flows(*asked, family=FAMILIES[ip_family])))
+    return 1, next(iter(lines(explain(Simulator(read.model, read.profile), flow, suggest=False))))
+
+
+def _probed(
+    source: str,
+    destination: Target,
+    inputs: InputFlags,
+    cluster: ClusterFlags,
+    pods: PodFlags,
+    profile: str,
+) -> tuple[int, str]:
+    """As `_simulated`, from packets; the pods that sent them are removed."""
+    from netprobe.cli.progress import run_with_progress
+    from netprobe.debug import Request, debug
+    from netprobe.run.options import RunOptions
+    from netprobe.simulate import profile as profile_of
+
+    if inputs.paths or inputs.filenames or inputs.suite_path:
+        raise UsageError("--live sends packets in a cluster: it takes no manifests")
+    if not (cluster or invocation().plugin):
+        raise UsageError("--live needs a cluster: use --context, --kubeconfig or --lab")
+    options = RunOptions(
+        cluster.choice(current=invocation().plugin),
+        pods=pods.options(),
+        profile=profile_of(profile),
+        request_timeout_s=cluster.request_timeout_s,
+    )
+    number, protocol = destination.port or (None, None)
+    request = Request(end(source), destination.end, number, protocol, options=options)
+    answer = run_with_progress(lambda progress: debug(request, progress, lambda _: None))
+    causes = [cause for _, cause in answer.causes if not cause.over]
+    if answer.connects:
+        return 0, ""
+    return (1, causes[0].text) if causes else (3, answer.unsent or "the packets do not show it")

@@ -1,0 +1,106 @@
+"""Yes or no, for scripts; and a first suite."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from netprobe.cli.can import target
+from tests.cli.conftest import Program
+
+SHOP = """
+apiVersion: v1
+kind: Namespace
+metadata: {name: shop, labels: {kubernetes.io/metadata.name: shop, team: a}}
+---
+apiVersion: apps/v1
+kind: Deployment
+metadata: {name: web, namespace: shop}
+spec:
+  replicas: 2
+  selector: {matchLabels: {app: web}}
+  template:
+    metadata: {labels: {app: web}}
+    spec: {containers: [{name: c, image: i, ports: [{containerPort: 80, name: http}]}]}
+---
+apiVersion: v1
+kind: Pod
+metadata: {name: db, namespace: shop, labels: {app: db}}
+spec: {containers: [{name: c, image: i, ports: [{containerPort: 5432}, {containerPort: 53, protocol: UDP}]}]}
+---
+apiVersion: networking.k8s.io/v1
+kind: NetworkPolicy
+metadata: {name: db, namespace: shop}
+spec:
+  podSelector: {matchLabels: {app: db}}
+  ingress:
+    - {from: [{podSelector: {matchLabels: {app: web}}}], ports: [{port: 5432}]}
+"""
+
+
+@pytest.fixture
+def manifests(tmp_path: Path) -> str:
+    (tmp_path / "shop").mkdir()
+    (tmp_path / "shop" / "all.yaml").write_text(SHOP)
+    return str(tmp_path / "shop")
+
+
+@pytest.mark.parametrize(
+    ("source", "destination", "answer", "status"),
+    [
+        ("shop/web", "shop/db:5432", "yes", 0),
+        ("shop/web", "shop/db:5433", "no", 1),
+        ("shop/web", "shop/db:53/udp", "no", 1),
+        ("shop/db", "shop/web", "yes", 0),
+        ("shop/web", "203.0.113.7:443", "yes", 0),
+        ("shop/web", "[2001:db8::7]:443", "yes", 0),
+        ("203.0.113.7", "shop/db:5432", "no", 1),
+        ("[2001:db8::7]", "shop/web:80", "yes", 0),
+        ("shop/web", "svc:shop/db:5432", "", 2),
+        ("shop/web", "shop/db", "", 2),
+        ("shop/web", "shop/nobody:80", "", 2),
+        ("shop/web", "shop/db:0", "", 2),
+        ("shop/web", "shop/db:80/icmp", "", 2),
+    ],
+)
+def test_can(
+    program: Program, manifests: str, *, source: str, destination: str, answer: str, status: int
+) -> None:
+    done = program("can", source, destination, manifests)
+    assert (done.returncode, done.stdout) == (status, f"{answer}\n" if answer else "")
+    assert bool(done.stderr) is (status != 0)
+    if status < 2:
+        document = json.loads(program("can", source, destination, "-f", manifests, "-o", "json").stdout)
+        assert (document["answer"], document["from"]) == (answer, source)
+
+
+def test_an_address_with_a_port_needs_brackets() -> None:
+    assert target("2001:db8::7") == ("2001:db8::7", None)
+    with pytest.raises(ValueError, match=r"\[ADDRESS\]:PORT"):
+        target("2001:db8::1234:5:6:7:8:443")
+
+
+def test_live_needs_a_cluster(program: Program, manifests: str) -> None:
+    assert program("can", "shop/web", "shop/db:1", "--live").returncode == 2
+    assert program("can", "shop/web", "shop/db:1", "--live", manifests).returncode == 2
+
+
+def test_a_first_suite_holds_as_it_is(
+    program: Program, manifests: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    done = program("init", manifests)
+    assert (done.returncode, done.stdout) == (0, "")
+    assert "2 pods, 1 policy" in done.stderr
+    suite = (tmp_path / "suite.yaml").read_text()
+    assert "pods: [" in suite or "- name: web" in suite
+    assert "pod-template-hash" not in suite
+    assert [path.name for path in (tmp_path / "policies").iterdir()] == ["shop-db.yaml"]
+    assert program("simulate", "suite.yaml").returncode == 0
+    assert program("lint", "suite.yaml").returncode < 2
+    again = program("init", manifests)
+    assert (again.returncode, "exists" in again.stderr) == (2, True)
+    assert program("init", manifests, "-n", "nowhere", "--output-dir", "x").returncode == 2
+    assert not (tmp_path / "x").exists()
