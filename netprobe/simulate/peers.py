@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import TypeAlias, assert_never
 
 from netprobe.model.flow import Address, Family, PodRef, Protocol, ServiceRef
-from netprobe.model.labels import labels_of_namespace, labels_of_set
+from netprobe.model.labels import EVERYTHING, labels_of_namespace, labels_of_set
 from netprobe.model.policy import (
     AllPeers,
     AnyPeer,
@@ -48,6 +48,8 @@ class Peers:
             for each in self.directory.cluster.network_sets:
                 if peer.namespaces is None:
                     inside = each.namespace == namespace
+                elif peer.sets is None and peer.namespaces == EVERYTHING:
+                    inside = bool(each.namespace)  # all namespaces: a global set is in none
                 else:
                     inside = peer.namespaces.matches(self._namespace(each.namespace))
                 if (

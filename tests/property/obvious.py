@@ -249,6 +249,8 @@ class _Question:
             labels = self.namespace_labels(each.namespace) if each.namespace else {}
             if item.namespaces is None:
                 right_namespace = each.namespace == namespace
+            elif item.sets is None and item.namespaces == Selector():
+                right_namespace = each.namespace != ""  # "all namespaces" of a ClusterNetworkPolicy
             else:
                 right_namespace = selected(item.namespaces, labels)
             if (
