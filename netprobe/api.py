@@ -101,15 +101,15 @@ class Cluster:
         self,
         source: str,
         destination: str,
-        port: int | None = None,
+        port: int | str | None = None,
         protocol: str = "TCP",
         *,
         family: Family | None = None,
     ) -> bool:
         """Whether the policies let `source` connect to `destination`.
 
-        `port` may be left out if the destination declares only one. UnknownVerdictError if that cannot be
-        told, or if the pods of a workload differ.
+        `port` is a number or a name; it may be left out if the destination declares only one.
+        UnknownVerdictError if that cannot be told, or if the pods of a workload differ.
         """
         simulator = Simulator(self.model, self.profile)
         found: dict[Verdict, Flow] = {}
@@ -129,7 +129,7 @@ class Cluster:
         self,
         source: str,
         destination: str,
-        port: int | None = None,
+        port: int | str | None = None,
         protocol: str = "TCP",
         *,
         family: Family | None = None,
@@ -166,20 +166,27 @@ class Cluster:
         return Report(None, ClusterInfo(cni=self.profile.name), RunInfo.since(started), (step,))
 
     def flows(
-        self, source: str, destination: str, port: int | None, protocol: str, *, family: Family | None = None
+        self,
+        source: str,
+        destination: str,
+        port: int | str | None,
+        protocol: str,
+        *,
+        family: Family | None = None,
     ) -> Iterator[Flow]:
         """The flows that two names and a port stand for; UsageError if a name matches nothing."""
         destinations = self._ends(destination)
-        if port is not None:
-            ports = {(port, Protocol(protocol))}
-        else:
-            question = Question(self.model, (), tuple(destinations))
-            ports = {found for end in destinations for found in question.ports_of(end)}
-            if len(ports) != 1:
-                declared = ", ".join(f"{number}/{p.value}" for number, p in sorted(ports)) or "no port"
-                raise UsageError(f"{destination} declares {declared}: say which port you mean")
-        for one, other, (number, chosen) in product(self._ends(source), destinations, ports):
-            yield replace(simulate.flow(one, other, number, chosen), family=family)
+        asked = None if port is None else ((port, Protocol(protocol)),)
+        question = Question(self.model, (), tuple(destinations), asked)
+        ports = {found for end in destinations for found in question.ports_of(end)}
+        if not ports and isinstance(port, str):
+            raise UsageError(f"{destination}: {simulate.unknown_port(question, port)}")
+        if port is None and len(ports) != 1:
+            declared = ", ".join(f"{number}/{p.value}" for number, p in sorted(ports)) or "no port"
+            raise UsageError(f"{destination} declares {declared}: say which port you mean")
+        for one, other in product(self._ends(source), destinations):
+            for number, chosen in question.ports_of(other) if isinstance(port, str) else ports:
+                yield replace(simulate.flow(one, other, number, chosen), family=family)
 
     def _ends(self, name: str) -> list[End]:
         found = simulate.ends(self.model, name, self.externals)

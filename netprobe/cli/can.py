@@ -179,6 +179,8 @@ def _probed(
         request_timeout_s=cluster.request_timeout_s,
     )
     number, protocol = destination.port or (None, None)
+    if isinstance(number, str):
+        raise UsageError("--live takes the number of a port, not its name")
     request = Request(end(source), destination.end, number, protocol, options=options)
     answer = run_with_progress(lambda progress: debug(request, progress, lambda _: None))
     causes = [cause for _, cause in answer.causes if not cause.over]

@@ -22,8 +22,9 @@ from netprobe.cli.options import (
     ready_option,
     wait_option,
 )
-from netprobe.cli.parameters import PORT, PortArgument
+from netprobe.cli.parameters import PORT_NUMBER
 from netprobe.errors import ClusterError, UsageError
+from netprobe.model.flow import Protocol
 from netprobe.report.escape import plain
 from netprobe.report.style import BAD, BOLD, GOOD, NOTE, UNSURE, Style
 
@@ -36,7 +37,7 @@ if TYPE_CHECKING:
 @click.argument("destination", metavar="TO", shell_complete=complete.destinations)
 @click.option(
     "--port",
-    type=PORT,
+    type=PORT_NUMBER,
     metavar="PORT[/PROTOCOL]",
     help="Port, as in 80 or 53/udp. Optional if TO is a URL, or declares only one port.",
 )
@@ -70,7 +71,7 @@ def command(
     *,
     source: str,
     destination: str,
-    port: PortArgument | None,
+    port: tuple[int, Protocol] | None,
     no_probe: bool,
     ephemeral: bool,
     disturb: bool,
@@ -115,8 +116,8 @@ def command(
     request = Request(
         source,
         destination,
-        port.number if port else None,
-        port.protocol if port else None,
+        port[0] if port else None,
+        port[1] if port else None,
         probe=not no_probe,
         ephemeral=ephemeral,
         disturb=disturb,

@@ -109,13 +109,14 @@ def command(
 def _flow(
     cluster: Cluster, outside: Sequence[External], source: str, destination: str, port: PortArgument | None
 ) -> Flow:
-    from netprobe.simulate import Question, flow
+    from netprobe.simulate import Question, flow, unknown_port
 
     one = _end(cluster, outside, source, "FROM")
     other = _end(cluster, outside, destination, "TO")
-    if port is not None:
-        return flow(one, other, port.number, port.protocol)
-    declared = Question(cluster, (one,), (other,)).ports_of(other)
+    question = Question(cluster, (one,), (other,), None if port is None else (port,))
+    declared = question.ports_of(other)
+    if port is not None and not declared:
+        raise UsageError(f"--port {port.number}: {unknown_port(question, str(port.number))}")
     if len(declared) != 1:
         ports = ", ".join(f"{number}/{protocol.value}" for number, protocol in declared) or "none"
         raise UsageError(f"no port given: {other} declares {ports}; use --port")
@@ -127,12 +128,6 @@ def _end(cluster: Cluster, outside: Sequence[External], text: str, name: str) ->
     from netprobe.simulate import ends, unknown_end
 
     found = ends(cluster, text, outside)
-    if not found:
-        namespace, _, workload = text.partition("/")
-        for pod in cluster.pods.values():
-            kind_and_name = (pod.workload or "").partition("/")
-            if not found and pod.ref.namespace == namespace and kind_and_name[2] == workload:
-                found = [pod.ref]
     if len(found) == 1:
         return found[0]
     if found:

@@ -84,6 +84,7 @@ def command(
     Exit status: 0, 1 if the change contradicts the suite of --expect, 3 if that is unclear.
     """
     from netprobe.cli.emit import write
+    from netprobe.simulate import port_numbers
     from netprobe.simulate import profile as profile_of
     from netprobe.suite import Declaration, load
 
@@ -118,7 +119,7 @@ def command(
     found = impact(
         revision,
         profile=profile_of(profile),
-        ports=ports,
+        ports=port_numbers(revision.after, ports),
         declared=declared,
     )
     write(FORMATS.of(found), out)

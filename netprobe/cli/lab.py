@@ -20,9 +20,9 @@ from netprobe.cli.options import (
     output_options,
     repeatable,
 )
-from netprobe.cli.parameters import EXTERNAL, PORT, PortArgument
+from netprobe.cli.parameters import EXTERNAL, PORT_NUMBER
 from netprobe.errors import UsageError
-from netprobe.model.flow import External
+from netprobe.model.flow import External, Protocol
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,7 +173,7 @@ def kubeconfig(*, lab: NamedLab) -> None:
 @repeatable(
     "--port",
     "ports",
-    type=PORT,
+    type=PORT_NUMBER,
     metavar="PORT[/PROTOCOL]",
     help="A port that the host serves, such as 443 or 53/udp.",
 )
@@ -184,7 +184,11 @@ netprobe lab add-host partner 203.0.113.50 --port 443
 netprobe lab add-host partner --remove
 """)
 def add_host(
-    host: str, addresses: tuple[External, ...], ports: tuple[PortArgument, ...], remove: bool, name: str
+    host: str,
+    addresses: tuple[External, ...],
+    ports: tuple[tuple[int, Protocol], ...],
+    remove: bool,
+    name: str,
 ) -> None:
     """Add a host outside the cluster to a lab: an address that no selector matches, with open ports.
 

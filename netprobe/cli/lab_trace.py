@@ -11,7 +11,7 @@ from netprobe.cli import complete
 from netprobe.cli.command import Command
 from netprobe.cli.emit import write
 from netprobe.cli.options import FAMILIES, OutputFlags, examples, family_option, output_options
-from netprobe.cli.parameters import POD, PORT, PortArgument
+from netprobe.cli.parameters import PORT, PortArgument
 from netprobe.errors import UsageError
 from netprobe.model.flow import PodRef, Protocol
 
@@ -28,14 +28,14 @@ lab_option = click.option(
 
 
 @click.command("trace", cls=Command)
-@click.argument("source", metavar="FROM", type=POD)
+@click.argument("source", metavar="FROM")
 @click.argument("target", metavar="TO")
 @click.option(
     "--port",
     type=PORT,
     required=True,
     metavar="PORT[/PROTOCOL]",
-    help="Port to connect to, as in 80 or 53/udp.",
+    help="Port to connect to, as in 80, 53/udp or metrics.",
 )
 @family_option
 @lab_option
@@ -46,11 +46,12 @@ netprobe lab trace shop/web svc:shop/api --port 80 -o json
 netprobe lab trace netprobe-outside/partner 10.244.1.3 --port 53/udp
 """)
 def command(
-    source: PodRef, target: str, port: PortArgument, ip_family: str | None, name: str, out: OutputFlags
+    source: str, target: str, port: PortArgument, ip_family: str | None, name: str, out: OutputFlags
 ) -> int:
     """Try one connection on a lab, and show which policy and rule allowed or dropped it.
 
-    TO is a pod, a Service as svc:NAMESPACE/NAME, or an address. The output comes from the counters of the
+    FROM and TO are NAMESPACE/POD or NAMESPACE/WORKLOAD, which stands for all its pods; TO may also be
+    svc:NAMESPACE/SERVICE or an address. The output comes from the counters of the
     kernel's rules, not from evaluating the policies: `netprobe explain` does that.
     """
     from netprobe.cli.signals import run_async
@@ -65,18 +66,30 @@ def command(
         raise UsageError(str(error)) from error
     version = FAMILIES[ip_family] or 0
     traced = run_async(_trace(kubeconfig_of(name), source, target, port, version))
-    pods = traced.pop("pods")
-    text = {"json": json.dumps(traced, indent=2), "table": _table(traced, pods)}
+    tables = [_table(one, one.pop("pods")) for one in traced]
+    text = {
+        "json": json.dumps(traced[0] if len(traced) == 1 else traced, indent=2),
+        "table": "\n\n".join(tables),
+    }
     write(lambda format_, _style: [text[format_] + "\n"], out)
     return 0
 
 
-async def _trace(kubeconfig: str, source: PodRef, target: str, port: PortArgument, version: int) -> Any:
+async def _trace(
+    kubeconfig: str, source: str, target: str, port: PortArgument, version: int
+) -> list[dict[str, Any]]:
+    """The traces of all connections that the names stand for, one after the other."""
     from netprobe.kube import connect
-    from netprobe.run.lab_trace import trace
+    from netprobe.run.lab_trace import trace, wanted
 
     async with connect(kubeconfig) as cluster:
-        return await trace(cluster, source, target, *port, version=version)
+        return [
+            await trace(
+                cluster, each.source, str(each.destination), each.port, each.protocol, version=version
+            )
+            for each in await wanted(cluster, source, target, port)
+            if isinstance(each.source, PodRef)
+        ]
 
 
 def _table(traced: dict[str, Any], pods: dict[str, str]) -> str:

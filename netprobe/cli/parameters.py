@@ -13,6 +13,7 @@ import click
 
 from netprobe.model.flow import External, PodRef, Protocol
 from netprobe.model.policy import Action, PolicyRef, Tier, tier_name
+from netprobe.policies import names
 
 T = TypeVar("T")
 
@@ -38,9 +39,9 @@ class Parameter(click.ParamType[T]):
 
 
 class PortArgument(NamedTuple):
-    """`--port 53/udp`."""
+    """`--port 53/udp`, `--port metrics`: a number, or the name that a destination gives a port."""
 
-    number: int
+    number: int | str
     protocol: Protocol = Protocol.TCP
 
 
@@ -52,13 +53,24 @@ class ReportFile(NamedTuple):
 
 
 def port(text: str) -> PortArgument:
-    """ "80", "53/udp", "3868/SCTP"."""
+    """ "80", "53/udp", "3868/SCTP", "metrics", "dns/udp"."""
     number, slash, protocol = text.partition("/")
-    if not (number.isascii() and number.isdigit() and 1 <= int(number) <= 65535):
-        raise ValueError(f"{text!r} is not a port: 1 to 65535, as in 80 or 53/udp")
+    is_number = number.isascii() and number.isdigit()
+    if (is_number and not 1 <= int(number) <= 65535) or not (is_number or not names.port_name(number)):
+        raise ValueError(f"{text!r} is not a port: 1 to 65535 or its name, as in 80, 53/udp or metrics")
     if slash and protocol.upper() not in {member.value for member in Protocol}:
         raise ValueError(f"{text!r}: the protocol is tcp, udp or sctp")
-    return PortArgument(int(number), Protocol(protocol.upper()) if slash else Protocol.TCP)
+    return PortArgument(
+        int(number) if is_number else number, Protocol(protocol.upper()) if slash else Protocol.TCP
+    )
+
+
+def port_number(text: str) -> tuple[int, Protocol]:
+    """ "80", "53/udp"."""
+    number, protocol = port(text)
+    if isinstance(number, str):
+        raise ValueError(f"{text!r} is not the number of a port: 1 to 65535")  # noqa: TRY004 (for the user)
+    return number, protocol
 
 
 def policy(text: str) -> PolicyRef:
@@ -137,6 +149,7 @@ def shard(text: str) -> tuple[int, int]:
 
 PORT: Final = Parameter("port", port)
 TIER: Final = Parameter("tier", tier)
+PORT_NUMBER: Final = Parameter("port", port_number)
 DURATION: Final = Parameter("duration", duration)
 POD: Final = Parameter("pod", PodRef.parse)
 POLICY: Final = Parameter("policy", policy)

@@ -10,7 +10,7 @@ from netprobe.generate.declared import Declared, DeclaredColumn, Share, Shown
 from netprobe.generate.demand import Demands, PortNumber, Refusal, TargetDemand
 from netprobe.generate.space import PodClass, Space
 from netprobe.model.cluster import Cluster
-from netprobe.model.flow import Address, End, External, Family, Flow, Protocol, ServiceRef, Via
+from netprobe.model.flow import Address, End, External, Family, Flow, PodRef, Protocol, ServiceRef, Via
 from netprobe.model.verdict import Verdict
 from netprobe.simulate.bits import unpack
 from netprobe.simulate.service import backends, selected
@@ -74,9 +74,12 @@ class DemandReader:
                     self._refuse(demanded, share.row, behind)
                     continue
                 for backend in behind:
-                    place = self.space.of[backend.pod]
+                    place = self.space.of.get(backend.end) if isinstance(backend.end, PodRef) else None
+                    if place is None:
+                        self._refuse(demanded, share.row, f"its endpoint {backend.end} is no declared host")
+                        continue
                     if share.verdict is Verdict.DENY and sources >> place & 1:
-                        own = Flow(backend.pod, service, column.port, column.protocol, family, Via.SERVICE)
+                        own = Flow(backend.end, service, column.port, column.protocol, family, Via.SERVICE)
                         self._refuse(own, share.row, "a pod always reaches itself", "cannot be denied: ")
                     # A backend that calls its own Service is judged by its policies, as any caller.
                     part = replace(share, sources=self.space.real(sources))

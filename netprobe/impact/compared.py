@@ -15,6 +15,8 @@ from netprobe.model.policy import AnyPeer, Direction, IPBlock, NamedPort, Networ
 PortNumber: TypeAlias = tuple[int, Protocol]
 
 REST = "any other address"
+_OWN = {4: [(0, (1 << 24) - 1), (127 << 24, (128 << 24) - 1)], 6: [(0, 1)]}
+"""Every machine's own addresses (loopback and unspecified ones), as spans."""
 _WHOLE: dict[Family, Network] = {4: ip_network("0.0.0.0/0"), 6: ip_network("::/0")}
 _PREFERRED: dict[Family, int] = {  # reserved for documentation
     4: int(ip_address("198.51.100.1")),
@@ -156,6 +158,7 @@ def _kinds(family: Family, blocks: set[Network], taken: set[Address]) -> Iterato
             inner.append((int(other.network_address), int(other.broadcast_address)))
         first, last = int(block.network_address), int(block.broadcast_address)
         own = used[bisect_left(used, first) : bisect_right(used, last)]
+        inner += [span for span in _OWN[family] if first <= span[0] <= last]
         number = _free(first, last, sorted(inner + [(one, one) for one in own]), family)
         if number is not None:
             yield type(block.network_address)(number), _name(block, bool(inner))

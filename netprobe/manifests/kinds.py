@@ -8,7 +8,7 @@ from functools import cache
 
 from netprobe.policies.kinds import SIMULATED, kind_of
 
-_OWN_GROUPS = frozenset(("", "apps", "batch", "extensions", "networking.k8s.io"))
+_OWN_GROUPS = frozenset(("", "apps", "batch", "discovery.k8s.io", "extensions", "networking.k8s.io"))
 WORKLOADS = frozenset(
     ("Deployment", "StatefulSet", "DaemonSet", "ReplicaSet", "ReplicationController", "Job", "CronJob")
 )
@@ -18,6 +18,8 @@ _CURRENT = {
     **dict.fromkeys(_CORE, "v1"),
     **dict.fromkeys(("Deployment", "StatefulSet", "DaemonSet", "ReplicaSet"), "apps/v1"),
     **dict.fromkeys(("Job", "CronJob"), "batch/v1"),
+    "Endpoints": "v1",
+    "EndpointSlice": "discovery.k8s.io/v1",
     **{kind.kind: kind.api_version for kind in SIMULATED if kind.group in _OWN_GROUPS},
 }
 """Built-in kinds that matter, with the apiVersion that netprobe reads."""
@@ -33,6 +35,7 @@ _REMOVED = {
     ("apps/v1beta2", "DaemonSet"): "1.16",
     ("apps/v1beta2", "ReplicaSet"): "1.16",
     ("batch/v1beta1", "CronJob"): "1.25",
+    ("discovery.k8s.io/v1beta1", "EndpointSlice"): "1.25",
 }
 """(apiVersion, kind) -> the Kubernetes release that removed it (source: the API migration guide)."""
 
@@ -49,8 +52,8 @@ class Relevance(Enum):
 def relevance(api_version: str, kind: str) -> tuple[Relevance, str]:
     """Whether an object matters, and the name to count it by or what is wrong with it.
 
-    Of a removed version there may be workloads, which are read like today's, and NetworkPolicies, which are
-    not: no server of today enforces them.
+    Of a removed version there may be NetworkPolicies, which no server of today enforces, and others, which
+    are read like today's.
     """
     group, version = _split(api_version)
     policy = kind_of(api_version, kind)

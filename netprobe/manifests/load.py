@@ -11,13 +11,14 @@ from typing import Any
 
 from netprobe.errors import InputError, Problem
 from netprobe.manifests.document import Document, read_record
+from netprobe.manifests.endpoints import read_endpoints
 from netprobe.manifests.kinds import WORKLOADS, Relevance, relevance
 from netprobe.manifests.pod import is_finished, read_node, read_pod
 from netprobe.manifests.reader import Reader
 from netprobe.manifests.repeats import Repeats
 from netprobe.manifests.service import read_service
 from netprobe.manifests.workload import Owner, Workload, all_pods, owner_of, read_workload
-from netprobe.model.cluster import Cluster, Namespace, Node, Service
+from netprobe.model.cluster import Cluster, ManualEndpoint, Namespace, Node, Service
 from netprobe.model.flow import Pod, PodRef, ServiceRef
 from netprobe.model.labels import NAME_LABEL, Labels
 from netprobe.model.objects import Source
@@ -122,7 +123,9 @@ class Collector:
     _repeats: Repeats = field(default_factory=Repeats)
     _namespaces: dict[str, dict[str, str]] = field(default_factory=dict)
     _pods: list[tuple[Pod, Owner | None]] = field(default_factory=list)
+    _ended: list[Pod] = field(default_factory=list)
     _finished: list[Owner] = field(default_factory=list)
+    _endpoints: dict[ServiceRef, list[ManualEndpoint]] = field(default_factory=dict)
     _workloads: dict[Owner, Workload] = field(default_factory=dict)
     _policies: list[Policy] = field(default_factory=list)
     _staged: list[Staged] = field(default_factory=list)
@@ -172,21 +175,29 @@ class Collector:
             return
         self._namespaces.setdefault(namespace, {})
         if kind == "Pod":
-            owner = owner_of(obj, namespace)
-            if not is_finished(obj):
-                self._pods.append((read_pod(decoder, obj, PodRef(namespace, name)), owner))
-                if owner is None:
-                    self._sources[kind, f"{namespace}/{name}"] = document.source
-            elif owner is not None:
-                self._finished.append(owner)
+            self._pod(document, read_pod(decoder, obj, PodRef(namespace, name)))
         elif kind == "ServiceAccount":
             self._accounts[namespace, name] = check_labels(decoder, metadata, "labels", "metadata")
+        elif kind in {"EndpointSlice", "Endpoints"}:
+            service, endpoints = read_endpoints(decoder, obj)
+            self._endpoints.setdefault(ServiceRef(namespace, service), []).extend(endpoints)
         elif kind == "Service":
             self._services.append(read_service(decoder, obj, ServiceRef(namespace, name)))
         elif kind in WORKLOADS:
             key = Owner(namespace, kind, name)
             self._workloads[key] = read_workload(decoder, obj, key)
             self._sources[kind, f"{namespace}/{name}"] = document.source
+
+    def _pod(self, document: Document, pod: Pod) -> None:
+        owner = owner_of(document.object, pod.ref.namespace)
+        if is_finished(document.object):
+            self._ended.append(pod)
+            if owner is not None:
+                self._finished.append(owner)
+            return
+        self._pods.append((pod, owner))
+        if owner is None:
+            self._sources["Pod", str(pod.ref)] = document.source
 
     def _record(self, document: Document) -> PolicyRef | None:
         """Take an object of a policy kind. Returns the name of a policy."""
@@ -255,7 +266,7 @@ class Collector:
             },
             {pod.ref: pod for pod in all_pods(self._pods, self._finished, self._workloads)},
             tuple(self._policies),
-            dict(_with_addresses(self._services)),
+            {ref: self._with_endpoints(service) for ref, service in _with_addresses(self._services)},
             tiers=tuple(self._tiers.values()),
             tiers_known=not self.strict,
             network_sets=tuple(self._sets),
@@ -263,9 +274,17 @@ class Collector:
             nodes=self._nodes,
             staged=tuple(self._staged),
             unsimulated=tuple(self._unsimulated),
+            finished={pod.ref: pod for pod in self._ended},
             sources=self._sources,
             warnings=(*self._left_out, *_not_simulated(self._unsimulated), *map(str, self.warnings)),
         )
+
+    def _with_endpoints(self, service: Service) -> Service:
+        """A Service without a selector with the endpoints that were read; others as they are."""
+        found = self._endpoints.get(service.ref)
+        if service.selector is not None or service.external_name is not None or found is None:
+            return service
+        return replace(service, endpoints=tuple(dict.fromkeys(found)))
 
 
 def unsimulated(document: Document, default_namespace: str = "default") -> Unsimulated:

@@ -113,4 +113,5 @@ def _port(decoder: Decoder, entry: Mapping[str, Any], path: str) -> ContainerPor
     if name is not None:
         decoder.errors += [fields.invalid(f"{path}.name", name, text) for text in names.port_name(name)]
     protocol = read_protocol(decoder, entry, path, allow_empty=True)
-    return None if number is None else ContainerPort(number, protocol, name)
+    host = decoder.integer(entry, "hostPort", path) or None
+    return None if number is None else ContainerPort(number, protocol, name, host)

@@ -19,7 +19,7 @@ from netprobe.manifests import files, template
 from netprobe.manifests.document import Document
 from netprobe.manifests.excerpt import Excerpt, LazyPlaces, Parsed, TextError
 from netprobe.manifests.json_reader import read_json
-from netprobe.manifests.kinds import WORKLOADS, Relevance, relevance
+from netprobe.manifests.kinds import Relevance, relevance
 from netprobe.manifests.kubectl_output import kubectl_output
 from netprobe.manifests.understood import is_understood
 from netprobe.manifests.yaml_reader import pieces, read_yaml
@@ -192,7 +192,7 @@ class Reader:
                 self.skipped[text] += 1
             case Relevance.REMOVED_VERSION:
                 self.removed.append((document, text))
-                if document.kind in WORKLOADS:
+                if document.kind != "NetworkPolicy":
                     return True
                 self.not_simulated[f"{document.api_version} {document.kind}"] += 1
                 self.unsimulated.append(document)
@@ -206,7 +206,7 @@ class Reader:
 def _warnings(reader: Reader) -> Iterator[str]:
     by_message: dict[str, list[str]] = {}
     for document, message in reader.removed:
-        read = "; read like that" if document.kind in WORKLOADS else ""
+        read = "; read like that" if document.kind != "NetworkPolicy" else ""
         by_message.setdefault(f"{message}{read}", []).append(str(document.origin))
     for problem in reader.templates:
         by_message.setdefault(f"skipped: {problem.message}", []).append(problem.place)

@@ -40,8 +40,22 @@ class ServicePort:
 
 
 @dataclass(frozen=True, slots=True)
+class ManualEndpoint:
+    """An address and port of an EndpointSlice or Endpoints object. `name`: that of the Service's port."""
+
+    address: Address
+    port: int
+    protocol: Protocol = Protocol.TCP
+    name: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Service:
-    """A Service. `selector` None: its endpoints are managed manually. No addresses: headless."""
+    """A Service. `selector` None: its endpoints are managed manually. No addresses: headless.
+
+    `endpoints` are those of a Service without a selector; None if the input does not show them.
+    `external_traffic_local`: nodes pass traffic from outside only to their own pods, and keep its source.
+    """
 
     ref: ServiceRef
     selector: Labels | None = None
@@ -49,6 +63,8 @@ class Service:
     ports: tuple[ServicePort, ...] = ()
     external_name: str | None = None
     publish_not_ready: bool = False
+    endpoints: tuple[ManualEndpoint, ...] | None = None
+    external_traffic_local: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +78,7 @@ class Cluster:
     `staged` policies are shown and never enforced. `unsimulated` objects may decide flows, and what they say
     is not evaluated. `sources` holds the objects that can be changed, by kind and name ("Namespace", "shop"),
     ("Deployment", "shop/web"): policies, namespaces, workloads, pods without one.
+    `finished` are pods that have ended: they send and answer nothing, and may run again.
     `warnings` are sentences that qualify every answer about this cluster, such as policies that are not
     simulated.
     """
@@ -77,5 +94,6 @@ class Cluster:
     nodes: Mapping[str, Node] = field(default_factory=dict)
     staged: tuple[Staged, ...] = ()
     unsimulated: tuple[Unsimulated, ...] = ()
+    finished: Mapping[PodRef, Pod] = field(default_factory=dict)
     sources: Mapping[tuple[str, str], Source] = field(default_factory=dict, compare=False, repr=False)
     warnings: tuple[str, ...] = field(default=(), compare=False)

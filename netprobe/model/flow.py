@@ -13,6 +13,11 @@ Address: TypeAlias = IPv4Address | IPv6Address
 Family: TypeAlias = Literal[4, 6]
 
 
+def is_loopback(address: Address) -> bool:
+    """Whether packets to an address stay in their network namespace; Linux takes 0.0.0.0 and :: for it."""
+    return address.is_loopback or address.is_unspecified
+
+
 class Protocol(FastEnum):
     TCP = "TCP"
     UDP = "UDP"
@@ -92,11 +97,15 @@ End: TypeAlias = PodRef | External | ServiceRef
 
 @dataclass(frozen=True, slots=True)
 class ContainerPort:
-    """A port that a container declares; the name is what a policy's named port refers to."""
+    """A port that a container declares; the name is what a policy's named port refers to.
+
+    `host` is the port of the node that leads to it, if any: its hostPort.
+    """
 
     number: int
     protocol: Protocol = Protocol.TCP
     name: str | None = None
+    host: int | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,8 +6,8 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 from netprobe.model.cluster import Cluster
-from netprobe.model.flow import End, External, Flow, Protocol
-from netprobe.simulate import read_question
+from netprobe.model.flow import End, External, Flow
+from netprobe.simulate import PortAsked, read_question
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,7 +16,7 @@ class FlowFilter:
 
     sources: Sequence[str] = ()
     destinations: Sequence[str] = ()
-    ports: Sequence[tuple[int, Protocol]] = ()
+    ports: Sequence[PortAsked] = ()
 
     def on(
         self,
@@ -29,7 +29,11 @@ class FlowFilter:
         `members`: the ends that an end of a flow represents.
         """
         asked = read_question(
-            cluster, sources=self.sources, destinations=self.destinations, externals=externals
+            cluster,
+            sources=self.sources,
+            destinations=self.destinations,
+            externals=externals,
+            ports=self.ports,
         )
         sources, destinations = frozenset(asked.sources), frozenset(asked.destinations)
 
@@ -37,7 +41,7 @@ class FlowFilter:
             return (
                 (not self.sources or not sources.isdisjoint(members(flow.source)))
                 and (not self.destinations or not destinations.isdisjoint(members(flow.destination)))
-                and (not self.ports or (flow.port, flow.protocol) in self.ports)
+                and (not self.ports or (flow.port, flow.protocol) in asked.ports_of(flow.destination))
             )
 
         return selects

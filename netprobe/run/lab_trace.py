@@ -5,8 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode
 
+from netprobe.errors import NotFoundError, UsageError
 from netprobe.lab.trace import TRACE
-from netprobe.model.flow import PodRef, Protocol
+from netprobe.manifests import from_objects
+from netprobe.model.flow import Flow, PodRef, Protocol
+from netprobe.simulate import PortAsked, ends, flow, read_question
 
 if TYPE_CHECKING:
     from netprobe.kube.client import KubeCluster
@@ -30,3 +33,36 @@ async def trace(
     query = {"from": source, "to": target, "port": port, "protocol": protocol.value}
     query |= {"version": version, "timeout": timeout_s}
     return await cluster.raw(f"{TRACE}?{urlencode(query)}")
+
+
+MOST = 20
+"""Connections that one command traces."""
+
+
+async def wanted(cluster: KubeCluster, source: str, target: str, port: PortAsked) -> list[Flow]:
+    """The connections that names stand for: of all pods of a workload, and on the port of that name.
+
+    NotFoundError for names that are not in the lab; UsageError for pods that have finished, and for too many
+    connections.
+    """
+    model = from_objects([thing for kind in ("Pod", "Service") for thing in await cluster.find(kind)])
+    for text in (source, target):
+        if not ends(model, text):
+            kind, name = (
+                ("Service", text.removeprefix("svc:")) if text.startswith("svc:") else ("running pod", text)
+            )
+            raise NotFoundError(f"the lab has no {kind} {name}")
+    question = read_question(model, sources=[source], destinations=[target], ports=[port])
+    for end in (*question.sources, *question.destinations):
+        if end in model.finished:
+            raise UsageError(f"{end} has finished: it sends and answers nothing")
+    found = [
+        flow(one, other, *number)
+        for one in question.sources
+        for other in question.destinations
+        for number in question.ports_of(other)
+        if one != other or (len(question.sources), len(question.destinations)) == (1, 1)
+    ]
+    if len(found) > MOST:
+        raise UsageError(f"{source} and {target} stand for {len(found)} connections: name one pod each")
+    return found

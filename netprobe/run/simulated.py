@@ -8,14 +8,14 @@ from dataclasses import dataclass, replace
 from netprobe.diff import FlowCounts, FlowStatus, Row, compare, judge
 from netprobe.explain.why import blame
 from netprobe.model.cluster import Cluster
-from netprobe.model.flow import Flow, Protocol
+from netprobe.model.flow import Flow
 from netprobe.model.verdict import Verdict
 from netprobe.run.flow_filter import FlowFilter
 from netprobe.run.moment import moments
 from netprobe.run.policy_text import PolicyTexts
 from netprobe.run.record import LONGEST, FlowGroup, ReportStep, port_text
 from netprobe.run.steps import explained
-from netprobe.simulate import AllPairs, FlowBundle, Overview, Profile
+from netprobe.simulate import AllPairs, FlowBundle, Overview, PortAsked, Profile
 from netprobe.simulate.overview import LEFT_OUT
 from netprobe.suite import Suite
 
@@ -32,7 +32,7 @@ def suite_steps(
     *,
     sources: Sequence[str] = (),
     destinations: Sequence[str] = (),
-    ports: Sequence[tuple[int, Protocol]] = (),
+    ports: Sequence[PortAsked] = (),
     changed_only: bool = False,
 ) -> tuple[ReportStep, ...]:
     """The comparison at each moment of a suite. With `changed_only` what policies or a step change."""

@@ -18,7 +18,16 @@ from netprobe.simulate.profile import (
     Profile,
     profile,
 )
-from netprobe.simulate.question import Question, ends, flow, read_question, unknown_end
+from netprobe.simulate.question import (
+    PortAsked,
+    Question,
+    ends,
+    flow,
+    port_numbers,
+    read_question,
+    unknown_end,
+    unknown_port,
+)
 from netprobe.simulate.table import PairCounts, Table
 
 __all__ = [
@@ -35,6 +44,7 @@ __all__ = [
     "Pair",
     "PairCounts",
     "PodSet",
+    "PortAsked",
     "Profile",
     "Question",
     "Simulator",
@@ -43,7 +53,9 @@ __all__ = [
     "evaluate",
     "evaluate_both",
     "flow",
+    "port_numbers",
     "profile",
     "read_question",
     "unknown_end",
+    "unknown_port",
 ]

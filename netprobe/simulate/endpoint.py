@@ -118,7 +118,7 @@ class Directory:
         return end
 
     def _pod(self, ref: PodRef) -> Endpoint:
-        pod = self.cluster.pods.get(ref)
+        pod = self.cluster.pods.get(ref) or self.cluster.finished.get(ref)
         if pod is None:
             raise UsageError(f"there is no pod {ref}")
         own = (*pod.addresses, *pod.node_addresses) if pod.host_network else pod.addresses

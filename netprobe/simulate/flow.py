@@ -7,17 +7,19 @@ from dataclasses import replace
 
 from netprobe.errors import UsageError
 from netprobe.model.cluster import Cluster, Service
-from netprobe.model.flow import End, External, Family, Flow, PodRef, ServiceRef, Via
+from netprobe.model.flow import End, External, Family, Flow, PodRef, ServiceRef, Via, is_loopback
 from netprobe.model.matrix import Matrix
 from netprobe.model.policy import Direction
 from netprobe.model.verdict import Decision, Side, Verdict, together
 from netprobe.simulate import service as services
+from netprobe.simulate.chosen import ChosenLabels
 from netprobe.simulate.endpoint import Directory, Endpoint, common_families
 from netprobe.simulate.profile import CALICO, Profile, Treatment
 from netprobe.simulate.qualify import Qualifiers
 from netprobe.simulate.side import Sides
 
 ITSELF = "a pod always reaches its own address"
+LOOPBACK = "loopback never leaves the pod"
 OWN_NODE_INGRESS = "a node always reaches the pods that run on it"
 
 
@@ -33,6 +35,7 @@ class Simulator:
         self.profile = profile
         self.directory = Directory(cluster)
         self.sides = Sides(cluster, profile, self.directory)
+        self._chosen = ChosenLabels(cluster, profile)
         self.qualifiers = Qualifiers(cluster)
 
     def decide(self, flow: Flow) -> Decision:
@@ -42,6 +45,8 @@ class Simulator:
         first one's decision is returned; if they differ the verdict is UNKNOWN: `split` the flow first.
         UsageError if an end is not in the cluster or a Service is the source.
         """
+        if (known := self._never_sent(flow)) is not None:
+            return known
         destination = self._destination(flow.destination)
         if isinstance(destination, ServiceRef):
             return self._to_service(flow, self.cluster.services[destination])
@@ -57,6 +62,17 @@ class Simulator:
             )
             return Decision(Verdict.UNKNOWN, reason=f"the address families differ ({words}): specify one")
         return decisions[0]
+
+    def _never_sent(self, flow: Flow) -> Decision | None:
+        """The decision on a flow that no policy sees: of a finished pod, or to the pod's loopback."""
+        for end in (flow.source, flow.destination):
+            if end in self.cluster.finished:
+                return Decision(Verdict.UNKNOWN, reason=f"{end} has finished: it sends and answers nothing")
+        if isinstance(flow.source, External) and is_loopback(flow.source.address):
+            return Decision(Verdict.UNKNOWN, reason=f"{flow.source} is every pod's own: it reaches no other")
+        if isinstance(flow.destination, External) and is_loopback(flow.destination.address):
+            return Decision(Verdict.ALLOW, reason=LOOPBACK)
+        return None
 
     def matrix(self, flows: Iterable[Flow]) -> Matrix[Decision]:
         return Matrix((flow, self.decide(flow)) for flow in flows)
@@ -98,8 +114,16 @@ class Simulator:
 
     def between(self, flow: Flow, source: Endpoint, destination: Endpoint, family: Family | None) -> Decision:
         """A flow between two ends that are pods or addresses, in one family."""
+        decision = self._between(flow, source, destination, family)
+        itself = source.pod is not None and source.pod is destination.pod
+        doubt = None if itself else self._chosen.doubt(flow, source, destination, family, decision.verdict)
+        return replace(decision, verdict=Verdict.UNKNOWN, reason=doubt) if doubt else decision
+
+    def _between(
+        self, flow: Flow, source: Endpoint, destination: Endpoint, family: Family | None
+    ) -> Decision:
         itself = source.pod_behind is not None and source.pod_behind is destination.pod_behind
-        if itself and flow.via in {Via.POD, Via.HOST}:
+        if itself and flow.via in {Via.POD, Via.HOST, Via.EXTERNAL}:
             # It never leaves the pod (docs).
             return Decision(Verdict.ALLOW, reason=ITSELF)
         if source.pod_behind is None and destination.pod_behind is None:
@@ -160,7 +184,7 @@ class Simulator:
         self, flow: Flow, source: Endpoint, service: Service, backend: services.Backend
     ) -> tuple[Flow, Decision]:
         via = Via.SERVICE if flow.via is Via.POD else flow.via
-        onward = replace(flow, destination=backend.pod, port=backend.port, via=via)
+        onward = replace(flow, destination=backend.end, port=backend.port, via=via)
         decision = self.decide(onward)
         if decision.undefined is None:
             undefined = self._seen_before_translation(flow, source, service, onward, decision)

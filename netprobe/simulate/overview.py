@@ -101,7 +101,7 @@ def _members(ends: Sequence[End], evaluation: Evaluation) -> Members:
     """Pods with an address of their own, by their group."""
     found: dict[int, list[PodRef]] = defaultdict(list)
     for end in ends:
-        if isinstance(end, PodRef):
+        if isinstance(end, PodRef) and end not in evaluation.cluster.finished:
             group = evaluation.group_of(end)
             if group.sample.pod is not None:
                 found[group.index].append(end)

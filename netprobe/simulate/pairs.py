@@ -16,7 +16,7 @@ from netprobe.simulate.flow import Simulator
 from netprobe.simulate.matrix import Evaluation, evaluate
 from netprobe.simulate.overview import Overview, overview
 from netprobe.simulate.profile import CALICO, Profile
-from netprobe.simulate.question import PortAsked, Question, flow
+from netprobe.simulate.question import PortNumber, Question, flow
 
 MOST_KEPT = 500_000  # answers for pairs of groups, some 300 bytes each
 
@@ -28,7 +28,7 @@ class _Column(NamedTuple):
     """A destination on one port. `shared`: its group and port as one number, if its answers are shared."""
 
     destination: End
-    asked: PortAsked
+    asked: PortNumber
     shared: int | None
 
 
@@ -91,7 +91,7 @@ class AllPairs:
                 yield destination, one
 
     def _columns(self, groups: dict[End, int]) -> Iterator[_Column]:
-        numbers: dict[PortAsked, int] = {}
+        numbers: dict[PortNumber, int] = {}
         size = len(self.evaluation.groups)
         for destination in self.question.destinations:
             group = groups.get(destination)
@@ -108,7 +108,8 @@ class AllPairs:
     def _groups(self) -> dict[End, int]:
         """The group of each end that is a pod with an address of its own."""
         ends = dict.fromkeys((*self.question.sources, *self.question.destinations))
-        found = ((end, self.evaluation.group_of(end)) for end in ends if isinstance(end, PodRef))
+        pods = (end for end in ends if isinstance(end, PodRef) and end not in self.question.cluster.finished)
+        found = ((end, self.evaluation.group_of(end)) for end in pods)
         return {end: group.index for end, group in found if group.sample.pod is not None}
 
     def _answer(self, asked: Flow) -> Answer:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from difflib import get_close_matches
 from fnmatch import fnmatchcase
 from ipaddress import ip_address
@@ -11,9 +11,13 @@ from typing import TypeAlias
 
 from netprobe.errors import UsageError
 from netprobe.model.cluster import Cluster
-from netprobe.model.flow import End, External, Flow, PodRef, Protocol, ServiceRef, Via
+from netprobe.model.flow import ContainerPort, End, External, Flow, PodRef, Protocol, ServiceRef, Via
+from netprobe.model.text import listed
 
-PortAsked: TypeAlias = tuple[int, Protocol]
+PortAsked: TypeAlias = tuple[int | str, Protocol]
+"""A port by its number, or by the name that a destination gives it."""
+
+PortNumber: TypeAlias = tuple[int, Protocol]
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,15 +33,24 @@ class Question:
     ports: tuple[PortAsked, ...] | None = None
     include_self: bool = False
 
-    def ports_of(self, destination: End) -> tuple[PortAsked, ...]:
-        if self.ports is not None:
-            return self.ports
+    def ports_of(self, destination: End) -> tuple[PortNumber, ...]:
+        """The ports of a destination that are asked for; it may have none of that name."""
+        declared = self.declared(destination)
+        if self.ports is None:
+            found = [(port.number, port.protocol) for port in declared]
+        else:
+            found = [number for asked in self.ports for number in _numbers(asked, declared)]
+        return tuple(dict.fromkeys(found))
+
+    def declared(self, destination: End) -> tuple[ContainerPort, ...]:
+        """The ports that a destination declares."""
         match destination:
             case PodRef():
-                declared = self.cluster.pods[destination].ports
-                return tuple(dict.fromkeys((port.number, port.protocol) for port in declared))
+                pod = self.cluster.pods.get(destination) or self.cluster.finished[destination]
+                return pod.ports
             case ServiceRef():
-                return tuple((port.port, port.protocol) for port in self.cluster.services[destination].ports)
+                ports = self.cluster.services[destination].ports
+                return tuple(ContainerPort(port.port, port.protocol, port.name) for port in ports)
             case External():
                 return ()
 
@@ -54,6 +67,25 @@ class Question:
             both = ports.keys() & set(self.sources)
             total -= sum(ports[end] for end in both if not isinstance(end, External))
         return total
+
+
+def _numbers(asked: PortAsked, declared: Iterable[ContainerPort]) -> Iterator[PortNumber]:
+    port, protocol = asked
+    if isinstance(port, int):
+        yield port, protocol
+        return
+    for each in declared:
+        if each.name == port and each.protocol is protocol:
+            yield each.number, protocol
+
+
+def port_numbers(cluster: Cluster, ports: Iterable[PortAsked]) -> tuple[PortNumber, ...]:
+    """Ports by number; a name stands for every port of that name. UsageError if no pod has one."""
+    question = read_question(cluster, ports=ports)
+    declared = [port for pod in cluster.pods.values() for port in pod.ports]
+    return tuple(
+        dict.fromkeys(number for asked in question.ports or () for number in _numbers(asked, declared))
+    )
 
 
 def via(destination: End) -> Via:
@@ -76,19 +108,25 @@ def read_question(
 ) -> Question:
     """A question from command line arguments; UsageError if a pattern matches nothing.
 
-    Patterns are NAMESPACE/POD with `*` and `?`, a bare NAMESPACE for all its pods, svc:NAMESPACE/SERVICE
-    (as a destination), or an address. `externals` are outside, as sources and as destinations.
-    Without patterns a side is all pods, and all externals.
+    Patterns are NAMESPACE/POD with `*` and `?`, NAMESPACE/WORKLOAD for all its pods, a bare NAMESPACE for all
+    its pods, svc:NAMESPACE/SERVICE (as a destination), or an address. `externals` are outside, as sources and
+    as destinations. Without patterns a side is all pods, and all externals.
     """
     outside = tuple(dict.fromkeys(externals))
     everybody: tuple[End, ...] = (*cluster.pods, *outside)
-    return Question(
+    question = Question(
         cluster,
         _matching(cluster, sources, outside, "--from") or everybody,
         _matching(cluster, destinations, outside, "--to") or everybody,
         tuple(dict.fromkeys(ports)) or None,
         include_self,
     )
+    for port, protocol in question.ports or ():
+        if isinstance(port, str):
+            one = replace(question, ports=((port, protocol),))
+            if not any(one.ports_of(destination) for destination in one.destinations):
+                raise UsageError(f"--port {port}: {unknown_port(one, port)}")
+    return question
 
 
 def _matching(
@@ -117,17 +155,43 @@ def ends(cluster: Cluster, pattern: str, outside: Sequence[External] = ()) -> li
     except ValueError:
         pass
     namespace, slash, name = pattern.partition("/")
-    return [
-        ref
-        for ref in cluster.pods
-        if fnmatchcase(ref.namespace, namespace) and fnmatchcase(ref.name, name if slash else "*")
+    name = name if slash else "*"
+    found: list[End] = [
+        ref for ref in cluster.pods if fnmatchcase(ref.namespace, namespace) and fnmatchcase(ref.name, name)
     ]
+    return found or [*_of_workloads(cluster, namespace, name), *_finished(cluster, pattern)]
+
+
+def _of_workloads(cluster: Cluster, namespace: str, name: str) -> Iterator[PodRef]:
+    """The pods of the workloads that a pattern matches."""
+    for ref, pod in cluster.pods.items():
+        workload = (pod.workload or "").partition("/")[2]
+        if workload and fnmatchcase(ref.namespace, namespace) and fnmatchcase(workload, name):
+            yield ref
+
+
+def _finished(cluster: Cluster, name: str) -> list[PodRef]:
+    """The finished pod of that name. No pattern matches one, and no workload stands for one."""
+    return [ref for ref in cluster.finished if str(ref) == name]
+
+
+def unknown_port(question: Question, name: str) -> str:
+    """The message for a name that no destination gives to a port."""
+    declared = sorted(
+        {port.name for end in question.destinations for port in question.declared(end) if port.name}
+    )
+    near = get_close_matches(name, declared, 1)
+    hint = f"did you mean {near[0]}?" if near else f"the names are {listed(declared) if declared else 'none'}"
+    return f"no destination has a port of that name; {hint}"
 
 
 def unknown_end(cluster: Cluster, pattern: str) -> str:
     """The message for a pattern that matches nothing: the nearest name, or how ends are written."""
     is_service = pattern.startswith("svc:")
-    known = list(map(str, cluster.services if is_service else cluster.pods))
+    known = [str(ref) for ref in (cluster.services if is_service else cluster.pods)]
+    if not is_service:
+        owned = (pod for pod in cluster.pods.values() if pod.workload)
+        known += {f"{pod.ref.namespace}/{(pod.workload or '').partition('/')[2]}": None for pod in owned}
     near = get_close_matches(pattern, known, 1)
     hint = f"did you mean {near[0]}?" if near else "NAMESPACE/POD, svc:NAMESPACE/SERVICE or an address"
     return f"no such {'Service' if is_service else 'pod'}; {hint}"

@@ -10,29 +10,34 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from netprobe.model.cluster import Cluster, Service, ServicePort
-from netprobe.model.flow import Family, Flow, Pod, PodRef, Protocol, ServiceRef, Via
+from netprobe.model.flow import End, External, Family, Flow, Pod, PodRef, Protocol, ServiceRef, Via
 from netprobe.model.verdict import Decision
 from netprobe.simulate.endpoint import FAMILIES, Endpoint, first_of_each_family
 
 
 @dataclass(frozen=True, slots=True)
 class Backend:
-    """A pod behind a Service, and the port on it that a connection ends at."""
+    """A pod or an address behind a Service, and the port on it that a connection ends at."""
 
-    pod: PodRef
+    end: End
     port: int
 
 
 def families(cluster: Cluster, source: Endpoint, service: Service) -> tuple[Family | None, ...]:
     """The families in which a source reaches a Service; a headless one has those of its backends."""
-    addresses = {address.version for address in service.addresses} or {
-        family
-        for pod in cluster.pods.values()
-        if pod.ref.namespace == service.ref.namespace
-        and service.selector is not None
-        and service.selector.items() <= pod.labels.items()
-        for family in first_of_each_family(pod.addresses)
-    }
+    manual = {endpoint.address.version for endpoint in service.endpoints or ()}
+    addresses = (
+        {address.version for address in service.addresses}
+        or manual
+        or {
+            family
+            for pod in cluster.pods.values()
+            if pod.ref.namespace == service.ref.namespace
+            and service.selector is not None
+            and service.selector.items() <= pod.labels.items()
+            for family in first_of_each_family(pod.addresses)
+        }
+    )
     if not addresses and not source.addresses:
         return (None,)
     return tuple(
@@ -48,7 +53,7 @@ def backends(cluster: Cluster, service: Service, flow: Flow) -> tuple[Backend, .
         return (
             f"{service.ref} is an alias of {service.external_name}: what that resolves to is not known here"
         )
-    if service.selector is None:
+    if service.selector is None and service.endpoints is None:
         return f"{service.ref} has no selector: its endpoints are managed manually"
     family = flow.family
     if service.addresses and family and family not in first_of_each_family(service.addresses):
@@ -58,12 +63,22 @@ def backends(cluster: Cluster, service: Service, flow: Flow) -> tuple[Backend, .
     if not headless and entry is None:
         what = "node port" if flow.via is Via.NODE_PORT else "port"
         return f"{service.ref} has no {what} {flow.port}/{flow.protocol.value}"
-    found = []
-    for pod in selected(cluster, service, family):
+    found = [*_manual(service, entry, flow)]
+    for pod in selected(cluster, service, family) if service.selector is not None else ():
         port = flow.port if entry is None else target(pod, entry)
         if port is not None:
             found.append(Backend(pod.ref, port))
     return tuple(found) or f"{service.ref} has no ready endpoint for {flow.port}/{flow.protocol.value}"
+
+
+def _manual(service: Service, entry: ServicePort | None, flow: Flow) -> Iterator[Backend]:
+    """The endpoints of the Service's port; a headless one does not translate the port."""
+    for endpoint in service.endpoints or ():
+        if endpoint.protocol is flow.protocol and flow.family in {None, endpoint.address.version}:
+            if entry is None:
+                yield Backend(External(endpoint.address), flow.port)
+            elif endpoint.name == entry.name:
+                yield Backend(External(endpoint.address), endpoint.port)
 
 
 def port_entry(service: Service, flow: Flow) -> ServicePort | None:

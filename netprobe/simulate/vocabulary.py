@@ -14,7 +14,7 @@ from typing import TypeAlias
 from netprobe.model.cluster import Cluster
 from netprobe.model.expression import ValuePart, leaves
 from netprobe.model.flow import Address, ContainerPort, Family, Pod, ServiceRef
-from netprobe.model.labels import CALICO_PREFIX, Labels, Selector, labels_of_pod
+from netprobe.model.labels import CALICO_PREFIX, CHOSEN_LATER, Labels, Selector, labels_of_pod
 from netprobe.model.policy import (
     AllPeers,
     Direction,
@@ -110,18 +110,29 @@ class Vocabulary:
 
     def labels(self, namespace: str, labels: Labels) -> Kept:
         """What selectors can see of a pod's labels, in the order of the keys."""
-        words = self._merged.get(namespace)
-        if words is None:
-            words = self._merged[namespace] = _union(self._everywhere, self._local.get(namespace, {}))
+        words = self._words(namespace)
         if not words:
             return ()
         return tuple(
             sorted(
-                (key, value if value in (used := words[key]) or None in used else None)
+                (
+                    key,
+                    value if value in (used := words[key]) or None in used or value == CHOSEN_LATER else None,
+                )
                 for key, value in labels.items()
                 if key in words
             )
         )
+
+    def values(self, namespace: str, key: str) -> tuple[str, ...]:
+        """The values of a label of that namespace's pods that selectors use."""
+        return tuple(sorted(value for value in self._words(namespace).get(key, ()) if value is not None))
+
+    def _words(self, namespace: str) -> Words:
+        words = self._merged.get(namespace)
+        if words is None:
+            words = self._merged[namespace] = _union(self._everywhere, self._local.get(namespace, {}))
+        return words
 
     def labels_of(self, pod: Pod) -> Kept:
         """The same of a pod with all the labels that selectors see."""

@@ -33,8 +33,14 @@ from tests.cli.conftest import Program
 VALUES: list[tuple[Parameter[Any], dict[str, Any], str]] = [  # what is read as what, and what is refused
     (
         PORT,
-        {"80": Port(80), "53/udp": Port(53, Protocol.UDP), "3868/SCTP": Port(3868, Protocol.SCTP)},
-        "0|65536|-1|http||/udp|80/|80/icmp|\uff18\uff10|80 ",
+        {
+            "80": Port(80),
+            "53/udp": Port(53, Protocol.UDP),
+            "3868/SCTP": Port(3868, Protocol.SCTP),
+            "metrics": Port("metrics"),
+            "dns/udp": Port("dns", Protocol.UDP),
+        },
+        "0|65536|-1|HTTP||/udp|80/|80/icmp|\uff18\uff10|80 ",
     ),
     (
         DURATION,

@@ -243,7 +243,9 @@ def test_reports_next_to_the_table(suite: Path, tmp_path: Path, capsys: pytest.C
         pytest.param([], "give a suite, or manifests with -f", id="nothing to simulate"),
         pytest.param(["-f", "nowhere.yaml"], "nowhere.yaml", id="no such file"),
         pytest.param(["nowhere.yaml"], "nowhere.yaml", id="no such suite"),
-        pytest.param(["-f", "{m}", "--port", "http"], "is not a port", id="a port by name"),
+        pytest.param(
+            ["-f", "{m}", "--port", "http"], "no destination has a port of that name", id="an unknown port"
+        ),
         pytest.param(["-f", "{m}", "--from", "shop/x"], "--from shop/x: no such pod", id="no such pod"),
         pytest.param(["-f", "{m}", "--profile", "x"], "no profile 'x'", id="no such profile"),
         pytest.param(["-f", "{m}", "--report", "json=/nowhere/a"], "cannot write", id="no such folder"),

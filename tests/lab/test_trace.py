@@ -149,6 +149,10 @@ def test_the_table(lab: Playground, capsys: pytest.CaptureFixture[str]) -> None:
     assert "denied: isolated by shop/allow-web, shop/closed, and no rule lets it pass" in rest[2]
 
 
+def test_a_port_by_name(lab: Playground, capsys: pytest.CaptureFixture[str]) -> None:
+    assert trace(lab, capsys, "shop/web", "shop/api", "http")[0] == "connected"
+
+
 @pytest.mark.parametrize(
     ("arguments", "status", "said"),
     [

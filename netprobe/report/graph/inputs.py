@@ -16,7 +16,7 @@ from netprobe.report.graph.build import EndInfo, GraphOptions, build
 from netprobe.report.graph.cells import ReasonsOf, SavedReport, cells_of_report, cells_of_rows, citer
 from netprobe.report.graph.elements import Denied, DrawnTable, EndName, Graph, GraphCell
 from netprobe.run.simulated import suite_steps
-from netprobe.simulate import Profile, Simulator, evaluate, read_question
+from netprobe.simulate import PortAsked, Profile, Simulator, evaluate, read_question
 from netprobe.suite import Suite
 from netprobe.suite.moments import Moment
 
@@ -44,7 +44,7 @@ class GraphRequest:
     profile: Profile
     sources: Sequence[str] = ()
     destinations: Sequence[str] = ()
-    ports: tuple[tuple[int, Protocol], ...] = ()
+    ports: tuple[PortAsked, ...] = ()
     step: int = 0
     explain: bool = False
     suggest: bool = False

@@ -1,0 +1,98 @@
+"""Labels that a controller chooses, such as hashes: which verdicts depend on them.
+
+A manifest of a Deployment does not say which `pod-template-hash` its pods will have. For a policy that
+selects by it, every value that policies mention is tried, and a value that none of them mentions. If the
+verdicts differ, nobody can tell from manifests.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from functools import cached_property
+
+from netprobe.model.cluster import Cluster
+from netprobe.model.flow import Family, Flow, PodRef
+from netprobe.model.labels import CHOSEN_LATER
+from netprobe.model.policy import Direction
+from netprobe.model.verdict import Verdict, together
+from netprobe.simulate.endpoint import Directory, Endpoint
+from netprobe.simulate.profile import Profile
+from netprobe.simulate.side import Sides
+from netprobe.simulate.vocabulary import Vocabulary
+
+Value = tuple[str, str]
+"""A label that policies mention: key and value."""
+
+
+class ChosenLabels:
+    """Judges flows of pods with such labels again, for each value that the labels may have."""
+
+    def __init__(self, cluster: Cluster, profile: Profile) -> None:
+        self._cluster = cluster
+        self._profile = profile
+        self._worlds: dict[Value, tuple[Directory, Sides]] = {}
+
+    @cached_property
+    def _values(self) -> dict[PodRef, tuple[Value, ...]]:
+        """The values that matter, of each pod that has a label for them."""
+        pods = [pod for pod in self._cluster.pods.values() if CHOSEN_LATER in pod.labels.values()]
+        words = Vocabulary(self._cluster) if pods else None
+        found = {}
+        for pod in pods:
+            keys = [key for key, value in pod.labels.items() if value == CHOSEN_LATER]
+            assert words is not None  # noqa: S101 (there are pods)
+            values = tuple((key, value) for key in keys for value in words.values(pod.ref.namespace, key))
+            if values:
+                found[pod.ref] = values
+        return found
+
+    def doubt(
+        self, flow: Flow, source: Endpoint, destination: Endpoint, family: Family | None, verdict: Verdict
+    ) -> str | None:
+        """Why the verdict on a flow cannot be told; None if it is the same for all values."""
+        if not self._values or verdict is Verdict.UNKNOWN:
+            return None
+        for sent in self._ends(source):
+            for received in self._ends(destination):
+                if self._verdict(flow, sent, received, family) is not verdict:
+                    return (
+                        "cannot be decided from manifests: a policy selects by "
+                        f"{(sent[0] or received[0] or ('', ''))[0]}, whose value a controller chooses"
+                    )
+        return None
+
+    def _ends(self, end: Endpoint) -> list[tuple[Value | None, Endpoint]]:
+        """An end as it is, and with each value of its labels."""
+        found: list[tuple[Value | None, Endpoint]] = [(None, end)]
+        for value in self._values.get(end.pod.ref, ()) if end.pod is not None else ():
+            directory, _ = self._world(value)
+            assert end.pod is not None  # noqa: S101 (checked above)
+            found.append((value, directory.pod(end.pod.ref)))
+        return found
+
+    def _verdict(
+        self,
+        flow: Flow,
+        source: tuple[Value | None, Endpoint],
+        destination: tuple[Value | None, Endpoint],
+        family: Family | None,
+    ) -> Verdict:
+        (leaving, one), (arriving, other) = source, destination
+        egress = self._world(leaving)[1].judge(Direction.EGRESS, one, other, flow, family)
+        ingress = self._world(arriving)[1].judge(Direction.INGRESS, other, one, flow, family)
+        return together(egress.verdict, ingress.verdict)
+
+    def _world(self, value: Value | None) -> tuple[Directory, Sides]:
+        """The cluster if all labels of that key that are not known have the value; None: one of no policy."""
+        key, chosen = value or ("", "")
+        if (key, chosen) not in self._worlds:
+            pods = {
+                ref: replace(pod, labels={**pod.labels, key: chosen})
+                if pod.labels.get(key) == CHOSEN_LATER
+                else pod
+                for ref, pod in self._cluster.pods.items()
+            }
+            cluster = replace(self._cluster, pods=pods)
+            directory = Directory(cluster)
+            self._worlds[key, chosen] = directory, Sides(cluster, self._profile, directory)
+        return self._worlds[key, chosen]
