@@ -10,22 +10,25 @@ import time
 from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass, field, replace
+from ipaddress import ip_address
 from typing import Any, Final
 
 from netprobe.debug import ends, reading
 from netprobe.debug.answer import Answer, conclude
+from netprobe.debug.ends import Destination
 from netprobe.debug.ephemeral import STAYS, EphemeralContainers
 from netprobe.debug.evidence import Evidence, Listener, Packets, Question
 from netprobe.debug.facts import Facts, read_files, read_live
 from netprobe.debug.guests import plan_guests, with_guests
-from netprobe.debug.packets import Experiment
+from netprobe.debug.packets import NAME_S, Experiment, resolved
 from netprobe.errors import ClusterError, NetprobeError, WorkbenchError
-from netprobe.model.flow import PodRef, Protocol
+from netprobe.model.flow import External, PodRef, Protocol
 from netprobe.model.observation import Outcome
-from netprobe.probe import new_run
+from netprobe.probe import new_run, permission
 from netprobe.probe.guests.guest_workbench import GuestWorkbench
 from netprobe.probe.guests.shadows import GuestPlan
-from netprobe.probe.permission import DEBUG
+from netprobe.probe.netcat import Target
+from netprobe.probe.permission import DEBUG, EPHEMERAL
 from netprobe.probe.plan import Station
 from netprobe.probe.session import Sessions
 from netprobe.run.cluster import OpenCluster, open_cluster
@@ -82,6 +85,7 @@ def read(request: Request, facts: Facts, network: str | None = None) -> Read:
         source,
         destination.name,
         service,
+        destination.pods,
         reading.legs(facts, source, destination, question, profile),
         reading.dns_leg(facts, source, profile) if destination.name else None,
         unsent=NO_PROBE if facts.live else NOT_LIVE,
@@ -223,6 +227,7 @@ class _Examination:
     async def _enter(self, found: Read, pod: PodRef, stack: AsyncExitStack) -> Station:
         """An ephemeral container in the source."""
         name = f"netprobe-{self._run}"
+        await permission.require(self._cluster.api, steps=False, wanted=EPHEMERAL)
         self._request.say(STAYS.format(pod=pod))
         self._progress(f"starting an ephemeral container in {pod}")
         await self._ephemeral.add_prober(pod, name, self._pace)
@@ -237,6 +242,7 @@ class _Examination:
         if self._bench is None and self._source is None:
             return replace(evidence, unsent=self._unsent) if self._request.probe else evidence
         self._progress("trying connections")
+        evidence = await self._looked_up(found)
         cluster = found.facts.cluster
         if self._bench is not None:
             cluster = with_guests(cluster, self._bench, self._plan)
@@ -258,6 +264,22 @@ class _Examination:
         if self._cluster.is_lab:
             packets = replace(packets, kernel=await self._kernel(evidence))
         return replace(evidence, packets=packets)
+
+    async def _looked_up(self, found: Read) -> Evidence:
+        """The evidence with the address of a name outside the cluster, as the source sees it."""
+        evidence = found.evidence
+        name = evidence.name
+        if name is None or name.in_cluster or evidence.legs or self._source is None:
+            return evidence
+        with suppress(TimeoutError):
+            async with asyncio.timeout(NAME_S):
+                target = Target(name.text, evidence.question.port)
+                answer = await self._source_sessions.try_once(self._source, target)
+                if address := resolved(answer.text):
+                    outside = Destination(name.text, address=External(ip_address(address)))
+                    where = found.facts, evidence.source, outside, evidence.question
+                    return replace(evidence, legs=reading.legs(*where, self._request.options.profile))
+        return evidence
 
     async def _read_listeners(self, evidence: Evidence) -> None:
         """What the pods listen on that refuse connections."""

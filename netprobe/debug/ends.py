@@ -47,9 +47,9 @@ def find_source(text: str, facts: Facts) -> tuple[Source, Facts]:
         refs += [ref for ref in facts.cluster.pods if ref.namespace == namespace and ref not in refs]
         return _chosen(text, "Namespace", refs, facts)
     ref = PodRef(namespace, name)
-    if facts.object("Pod", ref) is not None:
-        return _chosen(text, "Pod", [ref], facts)
     workload = facts.workload(namespace, name)
+    if facts.object("Pod", ref) is not None or (workload is None and ref in facts.cluster.pods):
+        return _chosen(text, "Pod", [ref], facts)
     if workload is None:
         raise UsageError(f"FROM {text}: {_unknown(text, _known(facts), 'pod or workload')}")
     kind, template, refs_of = workload

@@ -40,7 +40,10 @@ WORDS: Final[Mapping[Outcome, str]] = {
 
 @dataclass(frozen=True, slots=True)
 class PodState:
-    """A pod as its status shows it. `why`: why it is not ready, "" if it is."""
+    """A pod as its status shows it; phase "" if only a template describes it.
+
+    `why`: why it is not ready, "" if it is.
+    """
 
     ref: PodRef
     node: str | None
@@ -52,7 +55,7 @@ class PodState:
 
     @property
     def runs(self) -> bool:
-        return self.phase == "Running"
+        return self.phase in {"Running", ""}
 
     def __str__(self) -> str:
         return str(self.ref)
@@ -342,6 +345,7 @@ class Question:
 class Evidence:
     """Everything that is known. `packets` None: nothing was sent, and `unsent` says why.
 
+    `pods`: those that TO names, not by way of a Service. `dns`: the way to the cluster's DNS server.
     `others`: policies that are not simulated, as phrases. `network`: the network plugin, if it is known.
     """
 
@@ -349,6 +353,7 @@ class Evidence:
     source: Source
     name: Name | None
     service: ServiceState | None
+    pods: tuple[PodState, ...]
     legs: tuple[Leg, ...]
     dns: Leg | None = None
     packets: Packets | None = None

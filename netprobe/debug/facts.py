@@ -90,6 +90,7 @@ class Facts:
         return read_pod(Decoder(strict=False), obj, ref) if obj else None
 
     def with_pod(self, pod: Pod) -> Facts:
+        """The facts with one more pod."""
         return replace(self, cluster=replace(self.cluster, pods={**self.cluster.pods, pod.ref: pod}))
 
     def workload(self, namespace: str, name: str) -> tuple[str, Pod, tuple[PodRef, ...]] | None:
@@ -146,10 +147,10 @@ async def read_live(cluster: OpenCluster, *, probing: bool) -> Facts:
             unread[kind] = str(error)
             return []
 
-    kinds = deciding.KINDS if not probing else surroundings.KINDS
-    more = [kind for kind in OPTIONAL if kind not in kinds]
+    seers = surroundings.KINDS if probing else ()
+    more = [kind for kind in dict.fromkeys((*OPTIONAL, *seers)) if kind not in deciding.KINDS]
     listed, others, lists = await asyncio.gather(
-        deciding.listed(cluster.api, kinds), other_policies(cluster), asyncio.gather(*map(optional, more))
+        deciding.listed(cluster.api), other_policies(cluster), asyncio.gather(*map(optional, more))
     )
     objects = [*listed.objects, *(obj for found in lists for obj in found)]
     around = Surroundings.of_objects(

@@ -10,6 +10,7 @@ from netprobe.debug.facts import Facts
 from netprobe.model.cluster import Cluster, Namespace
 from netprobe.model.flow import Pod, PodRef
 from netprobe.model.labels import NAME_LABEL
+from netprobe.probe.guests import surroundings
 from netprobe.probe.guests.conflicts import side_effects
 from netprobe.probe.guests.guest_workbench import GuestWorkbench
 from netprobe.probe.guests.shadows import NEVER_COPIED, GuestPlan, Shadow, shadow_labels
@@ -39,23 +40,32 @@ def plan_guests(
     if not shadow or pod is None:
         return Guests(without)
     model = facts.cluster.pods.get(pod.ref)
-    if not pod.runs or model is None or pod.node is None:
+    if not pod.runs or model is None or model.node is None:
         return Guests(without, f"{pod} does not run")
-    if pod.host_network:
-        return Guests(
-            without, f"{pod} is on its node's network, and a shadow pod there would need privileges"
-        )
     mentioned = [key for key, _ in Vocabulary(facts.cluster).labels(pod.ref.namespace, model.labels)]
-    if never := NEVER_COPIED.intersection(mentioned):
-        return Guests(without, f"a policy selects by {', '.join(never)}, which no shadow pod may have")
     labels = shadow_labels(model.labels, model.labels if facts.others else mentioned)
-    made = Shadow(PodRef(pod.ref.namespace, f"netprobe-{run}-0"), labels, pod.node, (pod.ref,))
-    harmed = [str(one) for one in side_effects([made], facts.around) if one.harmful]
-    if harmed and not disturb:
-        return Guests(
-            without, f"a shadow pod would disturb other workloads: {harmed[0]} (--disturb creates it anyway)"
-        )
+    made = Shadow(PodRef(pod.ref.namespace, f"netprobe-{run}-0"), labels, model.node, (pod.ref,))
+    if refused := _refusal(facts, made, mentioned, host_network=pod.host_network, disturb=disturb):
+        return Guests(without, refused)
     return Guests(GuestPlan((made,), where))
+
+
+def _refusal(
+    facts: Facts, shadow: Shadow, mentioned: Iterable[str], *, host_network: bool, disturb: bool
+) -> str:
+    """Why there can be no such shadow; "" if there can."""
+    real = shadow.stands_for[0]
+    if host_network:
+        return f"{real} is on its node's network, and a shadow pod there would need privileges"
+    if never := NEVER_COPIED.intersection(mentioned):
+        return f"a policy selects by {', '.join(never)}, which no shadow pod may have"
+    blind = [facts.unread[kind] for kind in surroundings.KINDS if kind in facts.unread]
+    if blind:
+        return f"what would see a shadow pod is not known: {blind[0]}"
+    harmed = [str(one) for one in side_effects([shadow], facts.around) if one.harmful]
+    if harmed and not disturb:
+        return f"a shadow pod would disturb other workloads: {harmed[0]} (--disturb creates it anyway)"
+    return ""
 
 
 def with_guests(cluster: Cluster, bench: GuestWorkbench, plan: GuestPlan) -> Cluster:

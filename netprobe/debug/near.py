@@ -41,6 +41,8 @@ def _rules(simulator: Simulator, flow: Flow, direction: Direction) -> Iterator[N
             continue
         for view in side.policies:
             for rule in view.rules:
+                if view.policy.kind != NETWORK_POLICY.kind:
+                    continue
                 if rule.peer_matches:
                     yield from _port(f"NetworkPolicy {view.policy}", simulator, flow, rule)
                 elif rule.port_matches and view.policy in policies:

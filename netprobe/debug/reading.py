@@ -12,7 +12,7 @@ from netprobe.debug.facts import Facts
 from netprobe.debug.near import near_miss
 from netprobe.explain import explain
 from netprobe.model.cluster import Cluster, Service, ServicePort
-from netprobe.model.flow import External, Flow, PodRef, Protocol, ServiceRef, Via
+from netprobe.model.flow import ContainerPort, External, Flow, Pod, PodRef, Protocol, ServiceRef, Via
 from netprobe.model.policy import DEFAULT_TIER, NETWORK_POLICY, Direction
 from netprobe.model.verdict import Cause, Decision, Side, Verdict
 from netprobe.policies.address import parse_address
@@ -103,17 +103,23 @@ def legs(
 
 
 def dns_leg(facts: Facts, source: Source, profile: Profile) -> Leg | None:
-    """The source's way to the cluster's DNS server; None if that is not known."""
+    """The source's way to the cluster's DNS server; None if that is not known.
+
+    Manifests of an application do not have it: the usual pod is assumed then.
+    """
+    if source.end is None:
+        return None
     key, value = DNS_LABEL
-    for ref, service in facts.cluster.services.items():
-        if ref.namespace != "kube-system" or (service.selector or {}).get(key) != value or source.end is None:
-            continue
-        simulator = Simulator(facts.cluster, profile)
-        flows = list(_through(simulator, source, service, 53, Protocol.UDP))
-        if flows:
-            leg = _leg(simulator, facts, flows[0])
-            return replace(leg, address=service.addresses[0] if service.addresses else leg.address)
-    return None
+    simulator = Simulator(facts.cluster, profile)
+    for service in facts.cluster.services.values():
+        if service.ref.namespace == "kube-system" and (service.selector or {}).get(key) == value:
+            for flow in _through(simulator, source, service, 53, Protocol.UDP):
+                return _leg(simulator, facts, flow)
+    if facts.live:
+        return None
+    assumed = Pod(PodRef("kube-system", "kube-dns"), {key: value}, ports=(ContainerPort(53, Protocol.UDP),))
+    simulator = Simulator(facts.with_pod(assumed).cluster, profile)
+    return _leg(simulator, facts, Flow(source.end, assumed.ref, 53, Protocol.UDP))
 
 
 def _flows(
@@ -128,7 +134,8 @@ def _flows(
         else:
             yield from _manual(facts, source, service, port, protocol)
         return
-    ends: list[PodRef | External] = [pod.ref for pod in destination.pods]
+    known = facts.cluster.pods
+    ends: list[PodRef | External] = [pod.ref for pod in destination.pods if pod.ref in known]
     if destination.address is not None:
         ends.append(destination.address)
     for end in ends:

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import itertools
 import re
 import shlex
+import time
 from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,16 +17,18 @@ import yaml
 
 from netprobe.debug import Answer, Request, debug
 from netprobe.errors import NotFoundError
+from netprobe.kube import connect
 from netprobe.kube.client import KubeCluster
 from netprobe.model.flow import Protocol
 from netprobe.model.objects import Object
 from netprobe.probe import Deadlines
+from netprobe.probe.deciding import key_of
 from netprobe.run.options import RunOptions
 from netprobe.run.target import ClusterChoice
 from tests.run.netprobe import ROOT
 
 FOLDER = ROOT / "manifests" / "faults"
-SHOP = "shop"
+AT_ONCE = 4
 READY_S = 60.0
 
 
@@ -65,10 +70,12 @@ def request(target: ClusterChoice, arguments: Iterable[str], **more: Any) -> Req
 
 
 async def apply(cluster: KubeCluster, objects: Iterable[Object]) -> None:
-    """Create or replace objects, namespaces first."""
+    """Create or replace objects, those outside namespaces first and in order."""
     listed = list(objects)
-    for kind in (True, False):
-        await asyncio.gather(*(cluster.apply(obj) for obj in listed if (obj["kind"] == "Namespace") is kind))
+    for obj in listed:
+        if "namespace" not in obj["metadata"]:
+            await cluster.apply(obj)
+    await asyncio.gather(*(cluster.apply(obj) for obj in listed if "namespace" in obj["metadata"]))
 
 
 async def settled(cluster: KubeCluster, namespaces: Iterable[str], pods: int) -> None:
@@ -91,20 +98,26 @@ def _started(pod: Object) -> bool:
     return bool(pod["status"].get("phase") == "Running" and pod["metadata"]["name"] == "cache")
 
 
-async def answer(cluster: KubeCluster, target: ClusterChoice, name: str, tag: str, **more: Any) -> Answer:
-    """Create the shop and a fault, do what the file says, and ask; the namespaces are removed in any case."""
-    shop, here = fault("shop", tag), fault(name, tag)
-    objects = [*shop.objects, *here.objects]
-    namespaces = [obj["metadata"]["name"] for obj in objects if obj["kind"] == "Namespace"]
+async def answer(cluster: KubeCluster, target: ClusterChoice, names: str, tag: str, **more: Any) -> Answer:
+    """Create the shop and faults ("one two"), do what their files say, and ask the question of the first.
+
+    All of it is removed afterwards.
+    """
+    here = [fault(name, tag) for name in names.split()]
+    objects = [obj for one in (fault("shop", tag), *here) for obj in one.objects]
+    commands = [words for one in here for words in one.commands]
     try:
         await apply(cluster, objects)
-        await settled(cluster, namespaces, 3 + sum(obj["kind"] == "Pod" for obj in here.objects))
-        for words in here.commands:
+        pods = 3 + sum(obj["kind"] == "Pod" for obj in objects)
+        await settled(cluster, {obj["metadata"].get("namespace") for obj in objects} - {None}, pods)
+        for words in commands:
             await _kubectl(cluster, words)
-        return await debug(request(target, here.question, **more), lambda _: None, lambda _: None)
+        return await debug(request(target, here[0].question, **more), lambda _: None, lambda _: None)
     finally:
-        await remove(cluster, namespaces)
-        for words in here.commands:
+        for obj in reversed([obj for obj in objects if "namespace" not in obj["metadata"]]):
+            with suppress(NotFoundError):
+                await cluster.delete(key_of(obj), obj["metadata"]["name"])
+        for words in commands:
             if words[:2] == ("kubectl", "annotate"):
                 key = words[4].partition("=")[0]
                 await cluster.patch("Node", words[3], None, {"metadata": {"annotations": {key: None}}})
@@ -125,16 +138,51 @@ async def _kubectl(cluster: KubeCluster, words: tuple[str, ...]) -> None:
             raise AssertionError(words)
 
 
-async def remove(cluster: KubeCluster, namespaces: Iterable[str]) -> None:
-    for name in namespaces:
-        try:
-            await cluster.delete("Namespace", name)
-        except NotFoundError:
-            continue
-
-
 async def leftovers(cluster: KubeCluster) -> list[str]:
     """What runs of netprobe have left."""
     kinds = ("Namespace", "Pod", "Job", "NetworkPolicy", "Lease")
     found = [obj for kind in kinds for obj in await cluster.find(kind, None, {"netprobe.dev/run": None})]
     return [f"{obj['kind']} {obj['metadata']['name']}" for obj in found]
+
+
+@dataclass(frozen=True, slots=True)
+class Given:
+    """An answer, how long it took in seconds, the tag of its namespaces, and what was said before it."""
+
+    answer: Answer
+    took_s: float
+    tag: str
+    said: tuple[str, ...]
+
+
+async def ask_all(
+    kubeconfig: str, target: ClusterChoice, names: Iterable[str], alone: Iterable[str] = ()
+) -> dict[str, Given]:
+    """The answers for files, several at once; then for those that change a node, one after the other."""
+    found: dict[str, Given] = {}
+    places, numbers = asyncio.Semaphore(AT_ONCE), itertools.count()
+    async with connect(kubeconfig) as cluster:
+
+        async def ask(name: str) -> None:
+            async with places:
+                said: list[str] = []
+                tag, begun = f"f{next(numbers)}", time.monotonic()
+                given = await answer(cluster, target, name, tag, say=said.append)
+                found[name] = Given(given, time.monotonic() - begun, tag, tuple(said))
+
+        await asyncio.gather(*map(ask, names))
+        for name in alone:
+            await ask(name)
+        assert await leftovers(cluster) == []
+    return found
+
+
+def check(given: Given, expected: tuple[str, str, str]) -> None:
+    """The first cause, and what its sentence and its fix have to contain; T is the tag of the namespaces."""
+    cause, sentence, fix = (text.replace("T-", f"{given.tag}-") for text in expected)
+    answer = given.answer
+    assert answer.causes, answer.steps
+    first, found = answer.causes[0]
+    assert (first, answer.exit_status) == (cause, 0 if found.over else 1), found
+    assert sentence in found.text
+    assert fix in found.fix.summary

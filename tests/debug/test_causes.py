@@ -3,22 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import Mapping
-from dataclasses import dataclass
 
 import pytest
 
-from netprobe.debug import Answer
 from netprobe.debug.causes import find_functions
-from netprobe.kube import connect
 from netprobe.lab import Lab
 from netprobe.run.target import ClusterChoice
-from tests.debug import faults
+from tests.debug.faults import Given, ask_all, check
 
 pytestmark = [pytest.mark.lab, pytest.mark.xdist_group("debug causes")]
-
-AT_ONCE = 6
 
 CAUSES = {
     # file -> the first cause, and what its sentence and fix have to contain
@@ -31,6 +25,7 @@ CAUSES = {
     "almost-allowed-protocol": ("almost-allowed", "(protocol)", "5432"),
     "almost-allowed-service-port": ("almost-allowed", "is the port of svc:T-shop/store", "5432"),
     "almost-allowed-policy-types": ("almost-allowed", "policyTypes has no Egress", ""),
+    "other-policy": ("other-policy", "GlobalNetworkPolicy security.lockdown (tier security) denies", ""),
     "dns-blocked": ("dns-blocked", "allows T-shop/web", "kube-dns"),
     "name-unknown": ("name-unknown", "in another namespace", "use the name db."),
     "selector-without-pods": ("selector-without-pods", "app=database", "app=db"),
@@ -52,61 +47,36 @@ ON_NODES = {
     "packets-dropped-path": ("packets-dropped", "the path from n1 to n2 is broken", "between n1 and n2"),
     "packets-dropped-lag": ("packets-dropped", "enforcement lagged", "nothing to do"),
 }
+TOGETHER = {
+    # two faults at once: the causes, the earlier on the path first
+    "dns-blocked ingress-policy": ("dns-blocked", "ingress-policy"),
+    "source-not-running ingress-policy": ("source-not-running", "ingress-policy"),
+    "endpoints-not-ready both-policies": ("endpoints-not-ready", "both-policies", "dns-blocked"),
+    "no-listener egress-policy": ("egress-policy", "no-listener"),
+    "other-policy egress-policy": ("egress-policy", "other-policy"),
+    "outside-silent egress-policy": ("egress-policy", "outside-silent"),
+}
 EVERY = CAUSES | ON_NODES
-
-
-@dataclass(frozen=True, slots=True)
-class Given:
-    """An answer, how long it took in seconds, and what was said before something that cannot be undone."""
-
-    answer: Answer
-    took_s: float
-    said: tuple[str, ...]
 
 
 @pytest.fixture(scope="module")
 def given(lab: Lab) -> Mapping[str, Given]:
     """The answers for all files."""
-    return asyncio.run(_ask(lab))
-
-
-async def _ask(lab: Lab) -> dict[str, Given]:
     target = ClusterChoice(lab=lab.name)
-    found: dict[str, Given] = {}
-    places = asyncio.Semaphore(AT_ONCE)
-    async with connect(str(lab.kubeconfig)) as cluster:
-
-        async def ask(name: str) -> None:
-            async with places:
-                said: list[str] = []
-                begun = time.monotonic()
-                answer = await faults.answer(cluster, target, name, tag(name), say=said.append)
-                found[name] = Given(answer, time.monotonic() - begun, tuple(said))
-
-        await asyncio.gather(*map(ask, CAUSES))
-        for name in ON_NODES:
-            await ask(name)
-        assert await faults.leftovers(cluster) == []
-    return found
-
-
-def tag(name: str) -> str:
-    """A short name for the namespaces of a file."""
-    return f"f{list(EVERY).index(name)}"
+    return asyncio.run(ask_all(str(lab.kubeconfig), target, (*CAUSES, *TOGETHER), ON_NODES))
 
 
 @pytest.mark.parametrize("name", EVERY)
 def test_the_first_cause_is_the_right_one(given: Mapping[str, Given], name: str) -> None:
-    cause, sentence, fix = (text.replace("T-", f"{tag(name)}-") for text in EVERY[name])
-    answer = given[name].answer
-    assert answer.causes, answer.steps
-    first, found = answer.causes[0]
-    assert (first, answer.exit_status) == (cause, 0 if found.over else 1)
-    assert sentence in found.text
-    assert fix in found.fix.summary
+    check(given[name], EVERY[name])
+
+
+@pytest.mark.parametrize("names", TOGETHER)
+def test_of_two_faults_the_earlier_is_named_first(given: Mapping[str, Given], names: str) -> None:
+    assert tuple(name for name, _ in given[names].answer.causes) == TOGETHER[names]
 
 
 def test_every_cause_is_shown() -> None:
     shown = {cause for cause, _, _ in EVERY.values()}
-    elsewhere = {"one-family", "dns-silent", "other-policy"}
+    elsewhere = {"one-family", "dns-silent"}
     assert set(find_functions()) - shown == elsewhere

@@ -22,15 +22,22 @@ def find(evidence: Evidence) -> Cause | None:
     packets = evidence.packets
     if packets is None:
         return None
-    for leg in evidence.legs:
-        seen = evidence.seen(leg)
-        if seen is None or leg.denied or seen.connected or evidence.reaches(leg.end):
-            continue
-        if seen.lost or (seen.refused and not evidence.refuses(leg)) or (seen.refused and leg.proven):
-            if evidence.outside and not evidence.free_connects(leg):
-                continue
-            return _path(packets, leg) or _rules(evidence, packets, leg)
+    blocked = [leg for leg in evidence.legs if not evidence.reaches(leg.end)]
+    for leg in blocked:
+        if cause := _path(packets, leg):
+            return cause
+    for leg in blocked:
+        if _dropped(evidence, leg):
+            return _rules(evidence, packets, leg)
     return _service(evidence, packets) or _lagged(evidence, packets)
+
+
+def _dropped(evidence: Evidence, leg: Leg) -> bool:
+    """Whether packets of the source are dropped, or rejected, that the policies allow."""
+    seen = evidence.seen(leg)
+    if seen is None or leg.denied or (evidence.outside and not evidence.free_connects(leg)):
+        return False
+    return seen.lost or (seen.refused and (leg.proven or not evidence.refuses(leg)))
 
 
 def _lagged(evidence: Evidence, packets: Packets) -> Cause | None:
