@@ -20,7 +20,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from netprobe.errors import LabError, NetprobeError
-from netprobe.lab.fabric import world
+from netprobe.lab.fabric import kernel, world
 from netprobe.lab.fabric.spawner import Spawner
 from netprobe.lab.home import PROCESS, Home
 from netprobe.lab.options import LabOptions
@@ -50,6 +50,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         os.set_inheritable(fd, False)
     say = _say_on(arguments.ready_fd)
     os.umask(0o077)
+    kernel.leave_keyring()
     home = Home.named(options.name)
     try:
         world.require_tools()

@@ -127,13 +127,14 @@ def refresh(pod: Object, at: str) -> None:
     status = pod["status"]
     old, live = status.get("conditions", []), status["phase"] == "Running"
     why = {} if live else {"reason": "PodCompleted" if status["phase"] == "Succeeded" else "PodFailed"}
-    if live and (unready := _unready(pod)):
+    unready = _unready(pod)
+    if live and unready:
         why = {
             "reason": "ContainersNotReady",
             "message": f"containers with unready status: [{' '.join(unready)}]",
         }
     for container in status.get("containerStatuses", ()):
-        container["ready"] = live and container["name"] not in _unready(pod)
+        container["ready"] = live and container["name"] not in unready
     containers, gates = live and not why, [*_closed_gates(pod, old)]
     if containers and gates:
         text = f"the status of pod readiness gate {', '.join(gates)}"
@@ -148,11 +149,11 @@ def refresh(pod: Object, at: str) -> None:
     ]
 
 
-def _unready(pod: Object) -> list[str]:
-    """The names of running containers that are not ready."""
+def _unready(pod: Object) -> dict[str, str]:
+    """The running containers that are not ready, in their order, with the reason."""
     if (pod["metadata"].get("annotations") or {}).get(READY) == "false":
-        return [container["name"] for container in pod["spec"]["containers"]]
-    return [*failing_probes(pod)]
+        return {container["name"]: f"{READY}: false" for container in pod["spec"]["containers"]}
+    return failing_probes(pod)
 
 
 def _closed_gates(pod: Object, conditions: Sequence[Object]) -> Iterator[str]:

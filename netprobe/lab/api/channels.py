@@ -54,7 +54,9 @@ async def accept(request: web.BaseRequest) -> Channels:
     """Switch protocols as the client requests; ApiError 400 or 403 for one that is not supported."""
     upgrade = request.headers.get(hdrs.UPGRADE, "").lower()
     if upgrade == "websocket":
-        socket = web.WebSocketResponse(protocols=streams.PROTOCOLS, max_msg_size=0, autoclose=True)
+        socket = web.WebSocketResponse(
+            protocols=streams.PROTOCOLS, max_msg_size=streams.LARGEST_MESSAGE, compress=False
+        )
         await socket.prepare(request)
         return _WebSocketChannels(socket)
     if upgrade != _SPDY.lower():

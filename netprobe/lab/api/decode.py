@@ -8,6 +8,7 @@ is dropped with a warning, or is an error with fieldValidation=Strict. What the 
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Iterator
 from typing import Any
 
@@ -17,6 +18,7 @@ from netprobe.lab.api import protobuf
 from netprobe.lab.api.schema import Definition, Field, Type
 from netprobe.lab.api.status import bad_request
 
+_DEEPEST = 500  # the parser in C has no limit of its own
 _YAML_TYPES = ("application/yaml", "application/apply-patch+yaml")
 _JSON_NAMES = {str: "string", bool: "bool", int: "number", float: "number", list: "array", dict: "object"}
 _GO_NAMES = {"int": "int32", "bytes": "[]uint8", "time": "v1.Time"}
@@ -28,18 +30,29 @@ def parse(body: bytes, content_type: str, doubled: list[str]) -> Any:
     def pairs(items: list[tuple[str, Any]]) -> dict[str, Any]:
         result = dict(items)
         if len(result) < len(items):
-            names = [key for key, _ in items]
-            doubled.extend(key for key in result if names.count(key) > 1)
+            doubled.extend(key for key, times in Counter(key for key, _ in items).items() if times > 1)
         return result
 
     try:
         if content_type == protobuf.MEDIA_TYPE:
             return protobuf.decode(body)
         if content_type in _YAML_TYPES and not body.lstrip().startswith(b"{"):
-            return json.loads(json.dumps(yaml.load(body, yaml.CSafeLoader), default=str))
+            return _yaml(body)
         return json.loads(body, object_pairs_hook=pairs)
     except (ValueError, yaml.YAMLError, RecursionError) as e:
         raise bad_request(f"error decoding request body: {e}") from e
+
+
+def _yaml(body: bytes) -> Any:
+    """A YAML document as JSON values. An alias may stand for a document of any size, so there are none."""
+    depth = 0
+    for event in yaml.parse(body, yaml.CSafeLoader):
+        if isinstance(event, yaml.AliasEvent):
+            raise yaml.YAMLError("aliases are not supported")
+        depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
+        if depth > _DEEPEST:
+            raise yaml.YAMLError("exceeded max depth")
+    return json.loads(json.dumps(yaml.load(body, yaml.CSafeLoader), default=str))
 
 
 class ObjectDecoder:

@@ -162,6 +162,7 @@ async def watch(
     """
     since = _known_revision(request, store)
     test = selection(request, target)
+    seconds = requests.number(request, "timeoutSeconds", 0) or random.randint(1800, 3600)  # noqa: S311
     include = requests.included(request) if requests.as_table(request) else None
     stream = WatchStream(target, test, include)
     response = web.StreamResponse(headers={"Content-Type": "application/json"})
@@ -179,7 +180,6 @@ async def watch(
     else:
         seen = since or seen
     bookmarks = requests.flag(request, "allowWatchBookmarks")
-    seconds = requests.number(request, "timeoutSeconds", 0) or random.randint(1800, 3600)  # noqa: S311
     sending = _send_changes(
         response, store, target.resource, stream, seen=seen, seconds=seconds, bookmarks=bookmarks
     )

@@ -7,6 +7,7 @@ and what an earlier apply set stays until something removes it.
 from __future__ import annotations
 
 import copy
+import json
 from typing import Any
 
 from netprobe.lab.api.decode import parse
@@ -22,6 +23,8 @@ JSON_PATCH = "application/json-patch+json"
 MERGE_PATCH = "application/merge-patch+json"
 STRATEGIC_MERGE_PATCH = "application/strategic-merge-patch+json"
 APPLY_PATCH = "application/apply-patch+yaml"
+_MOST_STEPS = 10_000  # of a JSON patch, as on a real server
+_MOST_COPIED = 3 << 20  # bytes that the copies of a JSON patch may add, as on a real server
 _MEDIA_TYPES = (JSON_PATCH, MERGE_PATCH, STRATEGIC_MERGE_PATCH, APPLY_PATCH)
 
 
@@ -61,10 +64,16 @@ def changed(
         raw = merge(old, _as_object(change))
     else:
         raw = strategic_merge(old, _as_object(change), definition_of(resource))
+    if not isinstance(raw, dict) or not isinstance(raw.get("metadata"), dict):
+        raise bad_request("the patch leaves no object with metadata")
     given = raw["metadata"].get("resourceVersion")
     if given and given != old["metadata"]["resourceVersion"]:
         raise conflict(resource, target.name)
     return raw
+
+
+def _too_large(text: str) -> ApiError:
+    return ApiError(413, "RequestEntityTooLarge", text)
 
 
 def _as_object(change: Any) -> Object:
@@ -87,19 +96,28 @@ def merge(target: Any, patch: Any) -> Any:
 
 
 def json_patch(target: Object, steps: Any) -> Any:
-    """RFC 6902; ApiError 422 if a step does not apply, 400 if this is not a list of steps."""
+    """RFC 6902; ApiError 422 if a step does not apply, 413 for too many, 400 if these are not steps."""
     import jsonpatch  # only `kubectl patch --type=json` needs it
-    from jsonpointer import JsonPointerException
+    from jsonpointer import JsonPointerException, resolve_pointer
 
     if not isinstance(steps, list):
         text = "error decoding patch: json: cannot unmarshal object into Go value of type jsonpatch.Patch"
         raise bad_request(text)
-    try:
-        return jsonpatch.JsonPatch(steps).apply(target)
-    except (jsonpatch.JsonPatchException, JsonPointerException, TypeError) as e:
-        text = "the server rejected our request due to an error in our request"
-        cause = FieldError("", str(e), "UnexpectedServerResponse")
-        raise ApiError(422, "Invalid", text, causes=[cause]) from e
+    if len(steps) > _MOST_STEPS:
+        raise _too_large(f"the patch has {len(steps)} operations, the limit is {_MOST_STEPS}")
+    result, copied = copy.deepcopy(target), 0
+    for step in steps:
+        try:
+            if isinstance(step, dict) and step.get("op") == "copy":  # each may double the object
+                copied += len(json.dumps(resolve_pointer(result, step["from"])))
+            result = jsonpatch.JsonPatch([step]).apply(result, in_place=True)
+        except (jsonpatch.JsonPatchException, JsonPointerException, TypeError, LookupError, ValueError) as e:
+            text = "the server rejected our request due to an error in our request"
+            cause = FieldError("", str(e), "UnexpectedServerResponse")
+            raise ApiError(422, "Invalid", text, causes=[cause]) from e
+        if copied > _MOST_COPIED:
+            raise _too_large(f"the patch copies more than {_MOST_COPIED} bytes")
+    return result
 
 
 _DIRECTIVE = "$patch"
@@ -126,8 +144,8 @@ def strategic_merge(target: Any, patch: Object, definition: Definition | None) -
         if key in {_DIRECTIVE, _RETAIN_KEYS} or key.startswith(_ORDER):
             continue
         if key.startswith(_DELETE_FROM):
-            name = key.removeprefix(_DELETE_FROM)
-            result[name] = [item for item in result.get(name) or [] if item not in value]
+            name, gone = key.removeprefix(_DELETE_FROM), _scalars(value)
+            result[name] = [item for item in result.get(name) or [] if item not in gone]
             continue
         field = definition.fields.get(key) if definition is not None else None
         if value is None:
@@ -139,6 +157,13 @@ def strategic_merge(target: Any, patch: Object, definition: Definition | None) -
         else:
             result[key] = copy.deepcopy(value)
     return result
+
+
+def _scalars(items: Any) -> set[Any]:
+    """The items of a list of scalars; ApiError 400 for anything else."""
+    if not isinstance(items, list) or any(isinstance(item, (list, dict)) for item in items):
+        raise bad_request("the patch has something else where a list of scalars is expected")
+    return set(items)
 
 
 def _inner(field: Field | None) -> Definition | None:
@@ -153,21 +178,35 @@ def _merge_list(old: list[Any], new: list[Any], field: Field, order: list[Any] |
     if any(isinstance(item, dict) and item.get(_DIRECTIVE) == "replace" for item in new):
         return [item for item in copy.deepcopy(new) if item.get(_DIRECTIVE) != "replace"]
     if not field.merge_key:  # scalars: the union
-        result = [*old, *(item for item in new if item not in old)]
-        return _ordered(result, order, lambda item: item)
+        added = _scalars(new) - _scalars(old)
+        return _ordered(
+            [*old, *(item for item in dict.fromkeys(new) if item in added)], order, lambda item: item
+        )
     key = field.merge_key
     result = list(old)
+    places: dict[Any, list[int]] = {}  # a key may be there twice, as a port of two protocols is
+    for place, item in enumerate(old):
+        places.setdefault(item.get(key), []).append(place)
+    deleted: set[int] = set()
     for item in new:
-        if not isinstance(item, dict) or key not in item:
+        if not isinstance(item, dict) or isinstance(item.get(key, {}), (list, dict)):
             raise bad_request(f"map: {item} does not contain declared merge key: {key}")
-        at = next((i for i, other in enumerate(result) if other.get(key) == item[key]), None)
         if item.get(_DIRECTIVE) == "delete":
-            result = [other for other in result if other.get(key) != item[key]]
-        elif at is None:
-            result.append(strategic_merge({}, item, _inner(field)))
+            deleted.update(places.pop(item[key], ()))
+        elif found := places.get(item[key]):
+            result[found[0]] = strategic_merge(result[found[0]], item, _inner(field))
         else:
-            result[at] = strategic_merge(result[at], item, _inner(field))
-    return _ordered(result, [item.get(key) for item in order] if order else None, lambda item: item.get(key))
+            places[item[key]] = [len(result)]
+            result.append(strategic_merge({}, item, _inner(field)))
+    result = [item for place, item in enumerate(result) if place not in deleted]
+    names = [item.get(key) for item in _structs(order)] if order else None
+    return _ordered(result, names, lambda item: item.get(key))
+
+
+def _structs(items: Any) -> list[Object]:
+    if not isinstance(items, list) or not all(isinstance(item, dict) for item in items):
+        raise bad_request("the patch has something else where a list of objects is expected")
+    return items
 
 
 def _ordered(items: list[Any], order: list[Any] | None, key: Any) -> list[Any]:

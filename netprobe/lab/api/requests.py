@@ -12,6 +12,7 @@ from netprobe.lab.api import decode, table
 from netprobe.lab.api.operations import Writer
 from netprobe.lab.api.protobuf import MEDIA_TYPE
 from netprobe.lab.api.resources import Catalog, Resource
+from netprobe.lab.api.schema import definition
 from netprobe.lab.api.status import ApiError, bad_request, no_such_path
 from netprobe.lab.api.store import Stored
 from netprobe.model.objects import Object
@@ -134,13 +135,15 @@ async def options(request: web.BaseRequest) -> dict[str, Any]:
     """DeleteOptions: the body, completed by the query."""
     data = await request.read()
     read: Any = decode.parse(data, content_type(request), []) if data.strip() else {}
-    if not isinstance(read, dict):
-        raise bad_request("the request body is not DeleteOptions")
-    for key in ("gracePeriodSeconds", "propagationPolicy", "orphanDependents"):
-        if key in request.query and key not in read:
-            text = request.query[key]
-            read[key] = text if key == "propagationPolicy" else json.loads(text)
-    return read
+    read = decode.ObjectDecoder("DeleteOptions", "v1").struct(read, definition("DeleteOptions"))
+    given: dict[str, Any] = {}
+    if "gracePeriodSeconds" in request.query:
+        given["gracePeriodSeconds"] = number(request, "gracePeriodSeconds", 0)
+    if "orphanDependents" in request.query:
+        given["orphanDependents"] = flag(request, "orphanDependents")
+    if "propagationPolicy" in request.query:
+        given["propagationPolicy"] = request.query["propagationPolicy"]
+    return {**given, **read}
 
 
 def shown(request: web.BaseRequest, target: RequestTarget, stored: Stored) -> Any:

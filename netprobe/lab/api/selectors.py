@@ -6,7 +6,7 @@ The lab does not import the simulator: their agreement is evidence.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from netprobe.lab.api.resources import EVENTS, NAMESPACES, NODES, PODS, Resource
@@ -69,13 +69,25 @@ def render(selector: Mapping[str, Any] | None) -> str:
 
 def parse_labels(text: str) -> Test:
     """A labelSelector parameter: "a=b,c!=d,e in (f,g),h notin (i),j,!k"."""
-    tests = [_label_test(part, text) for part in re.split(r",(?![^()]*\))", text)]
+    tests = [_label_test(part, text) for part in _terms(text)]
 
     def test(obj: Mapping[str, Any]) -> bool:
         labels = obj["metadata"].get("labels") or {}
         return all(holds(labels) for holds in tests)
 
     return test
+
+
+def _terms(text: str) -> Iterator[str]:
+    """The parts between commas that are not inside parentheses."""
+    start, inside = 0, False
+    for at, char in enumerate(text):
+        if char in "()":
+            inside = char == "("
+        elif char == "," and not inside:
+            yield text[start:at]
+            start = at + 1
+    yield text[start:]
 
 
 def _label_test(part: str, whole: str) -> Callable[[Labels], bool]:

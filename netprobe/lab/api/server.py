@@ -6,8 +6,9 @@ import asyncio
 import contextlib
 import secrets
 import socket
+import weakref
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 from aiohttp import web
 from aiohttp.abc import AbstractStreamWriter
@@ -27,7 +28,11 @@ from netprobe.lab.fabric.state import Fabric
 from netprobe.lab.kubelet import Kubelet
 
 _LARGEST_BODY = 3 * 1024 * 1024  # the limit of a real server
-_LONGEST_LINE = 1024 * 1024  # the command of an exec is part of the URL
+# What a client may make the lab keep before it has shown its token: CONNECTIONS * (LINE + HEADERS * HEADER).
+_MOST_CONNECTIONS = 512
+_LONGEST_LINE = 256 * 1024  # the command of an exec is part of the URL
+_MOST_HEADERS, _LONGEST_HEADER = 64, 8 * 1024
+_REQUEST_S = 60.0  # the time to a complete head of a request; idle connections are closed after it too
 
 
 def _request(
@@ -40,6 +45,26 @@ def _request(
     """A request of aiohttp's own kind, with a body as large as the API allows."""
     loop = asyncio.get_running_loop()
     return web.BaseRequest(message, payload, protocol, writer, task, loop, client_max_size=_LARGEST_BODY)
+
+
+class BoundedListener(socket.socket):
+    """A listening socket that closes new connections at once while too many are open.
+
+    It counts connections from the moment they are accepted, those in a TLS handshake too.
+    """
+
+    def __init__(self, listener: socket.socket, most: int) -> None:
+        super().__init__(listener.family, listener.type, listener.proto, listener.detach())
+        self._most = most
+        self._open: weakref.WeakSet[socket.socket] = weakref.WeakSet()
+
+    def accept(self) -> tuple[socket.socket, Any]:
+        connection, address = super().accept()
+        if len(self._open) >= self._most:
+            connection.close()
+            raise ConnectionAbortedError("too many connections")
+        self._open.add(connection)
+        return connection, address
 
 
 class Loop(Protocol):
@@ -102,14 +127,17 @@ async def serve(
             request_factory=_request,
             access_log=None,
             max_line_size=_LONGEST_LINE,
-            max_field_size=_LONGEST_LINE,
+            max_headers=_MOST_HEADERS,
+            max_field_size=_LONGEST_HEADER,
+            keepalive_timeout=_REQUEST_S,
         ),
         shutdown_timeout=0.5,
     )
     await runner.setup()
+    url = f"https://127.0.0.1:{sock.getsockname()[1]}"
+    sock = BoundedListener(sock, _MOST_CONNECTIONS)
     await web.SockSite(runner, sock, ssl_context=certs.context(certificates, home)).start()
     tasks = [asyncio.create_task(loop.run(), name=type(loop).__name__) for loop in loops]
-    url = f"https://127.0.0.1:{sock.getsockname()[1]}"
     path = home / "kubeconfig"
     certs.write_private(path, certs.kubeconfig(f"netprobe-{name}", url, certificates.ca, token))
     return Server(runner, tasks, path, store)

@@ -14,6 +14,9 @@ V4 = "v4.channel.k8s.io"
 V5 = "v5.channel.k8s.io"
 PROTOCOLS = (V5, V4)
 
+LARGEST_MESSAGE = 4 << 20
+"""Bytes of one message from a client; kubectl sends 32 KiB."""
+
 STDIN, STDOUT, STDERR, ERROR, RESIZE, CLOSE = 0, 1, 2, 3, 4, 255
 
 

@@ -28,6 +28,8 @@ _MNT_DETACH = 2
 _AT_FDCWD = -100
 _AT_RECURSIVE = 0x8000
 _SYS_PIVOT_ROOT = {"x86_64": 155, "aarch64": 41}
+_SYS_KEYCTL = {"x86_64": 250, "aarch64": 219}
+_KEYCTL_JOIN_SESSION_KEYRING = 1
 _SYS_MOUNT_SETATTR = 442  # the same number on every architecture, as for all newer calls
 
 _libc = ctypes.CDLL(None, use_errno=True)
@@ -91,6 +93,12 @@ def pivot_root(new_root: str) -> None:
 def forbid_new_privileges() -> None:
     """Make set-uid bits and file capabilities have no effect on this process and its children."""
     _check(_libc.prctl(_PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0), "prctl no_new_privs")
+
+
+def leave_keyring() -> None:
+    """Give this process and its children a new session keyring, without the keys of whoever started it."""
+    if (number := _SYS_KEYCTL.get(os.uname().machine)) is not None:
+        _libc.syscall(number, _KEYCTL_JOIN_SESSION_KEYRING, None)  # fails only where there are no keyrings
 
 
 def set_hostname(name: str) -> None:

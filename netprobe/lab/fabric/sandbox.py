@@ -10,10 +10,12 @@ Three layers, each made once:
    linking read, and nothing else: no homes, no /var, no /run.
 2. A pod's sandbox (`create`, at its first exec): PID, mount, UTS and IPC namespaces over the pod's network
    namespace, with its own /tmp, /etc/hosts, /etc/hostname, /etc/resolv.conf, /dev/pts and /proc; last a user
-   namespace in which only the uid and gid 65534 exist. Its first process keeps the namespaces alive and
-   sleeps. It ignores SIGCHLD, which makes the kernel reap the orphans that it inherits.
+   namespace in which only the uid and gid 65534 exist and which can have no user namespaces inside. Its first
+   process keeps the namespaces alive and sleeps. It ignores SIGCHLD, which makes the kernel reap the orphans
+   that it inherits.
 3. An exec (`enter`, `become`): one setns into all of these at once, then uid 65534, no capabilities (an
-   execve as an ordinary user drops those of the user namespace), no_new_privs, and limits. /agnhost needs no
+   execve as an ordinary user drops those of the user namespace), no_new_privs, a session keyring of its own,
+   and limits. /agnhost needs no
    execve: it is a function of this process (agnhost.py).
 
 Each pod has a user namespace for two reasons. It works without root, where there is no second uid (the lab's
@@ -56,9 +58,12 @@ _NAMESPACES = kernel.NEWNS | kernel.NEWUTS | kernel.NEWIPC | kernel.NEWPID
 _LIMITS = {
     resource.RLIMIT_NPROC: 2048,  # a probe tries its targets in parallel: some hundreds of processes
     resource.RLIMIT_NOFILE: 4096,
-    resource.RLIMIT_FSIZE: 16 << 20,
+    resource.RLIMIT_FSIZE: 16 << 20,  # of memory files too
+    resource.RLIMIT_AS: 2 << 30,
+    resource.RLIMIT_MEMLOCK: 64 << 10,
     resource.RLIMIT_CORE: 0,
 }
+_SHARED_MEMORY = {"shmall": 4096, "shmmni": 64, "msgmni": 64}  # of a pod; pages of 4 KiB, segments, queues
 _AGNHOST = "/agnhost"
 _FIRST_TO_GO = 900  # oom_score_adj: if memory runs out, execs are killed before programs of the machine
 
@@ -128,9 +133,26 @@ def create(network: int, *, hostname: str, files: dict[str, str]) -> str:
         Path(f"/proc/{child}/uid_map").write_text(f"{NOBODY} {_parent_id()} 1")
         Path(f"/proc/{child}/setgroups").write_text("deny")
         Path(f"/proc/{child}/gid_map").write_text(f"{NOBODY} {_parent_id()} 1")
+        _forbid_user_namespaces(child)
         os.write(go, b".")
         report_text = os.read(ready, 4096)
     return report_text.decode() or str(child)
+
+
+def _forbid_user_namespaces(pod: int) -> None:
+    """In a pod's user namespace; its own processes cannot, since their /proc is read-only."""
+    inside = os.pidfd_open(pod)
+    child = os.fork()
+    if child == 0:
+        try:
+            kernel.setns(inside, kernel.NEWUSER)
+            Path("/proc/sys/user/max_user_namespaces").write_text("0")
+        except OSError:
+            os._exit(1)
+        os._exit(0)
+    os.close(inside)
+    if os.waitpid(child, 0)[1]:
+        raise OSError("user namespaces inside the pod cannot be forbidden")
 
 
 def _parent_id() -> int:
@@ -153,8 +175,13 @@ def _hold(hostname: str, files: dict[str, str], report: int, wait: int) -> NoRet
     terminals = kernel.MS_NOSUID | kernel.MS_NOEXEC
     kernel.mount("devpts", "/dev/pts", "devpts", terminals, "newinstance,ptmxmode=0666,mode=0620")
     hidden = kernel.MS_NOSUID | kernel.MS_NODEV | kernel.MS_NOEXEC
-    kernel.mount("proc", "/proc", "proc", hidden | kernel.MS_RDONLY)
+    kernel.mount("proc", "/proc", "proc", hidden)
+    for name, value in _SHARED_MEMORY.items():
+        with contextlib.suppress(OSError):  # older kernels reserve it for root
+            Path("/proc/sys/kernel", name).write_text(str(value))
+    kernel.set_read_only("/proc")
     kernel.unshare(kernel.NEWUSER)
+    kernel.leave_keyring()
     os.write(report, b"mapped?")
     os.read(wait, 1)
     _drop_identity()
@@ -192,6 +219,7 @@ def become(*, argv: list[str], environment: dict[str, str], tty: bool) -> NoRetu
         resource.setrlimit(limit, (value, value))
     _drop_identity()
     kernel.forbid_new_privileges()
+    kernel.leave_keyring()
     _restore_signals()
     os.umask(0o022)
     os.chdir("/")

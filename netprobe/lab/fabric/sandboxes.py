@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
 import os
 import select
 import signal
-from collections.abc import Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass
+from typing import Any, TypeVar
 
 from netprobe.errors import LabError
 from netprobe.lab.fabric import sandbox
@@ -16,6 +18,10 @@ from netprobe.lab.fabric.addresses import dns
 from netprobe.lab.fabric.process import LabProcess, Stdio
 from netprobe.lab.fabric.spawner import Spawner
 from netprobe.model.flow import Address, PodRef
+
+T = TypeVar("T")
+
+_WORKING: set[asyncio.Task[Any]] = set()
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +50,9 @@ class Sandbox:
 
     async def exec(self, argv: Sequence[str], *, stdin: bool, tty: bool) -> LabProcess:
         """Start a program. LabError or OSError if the sandbox cannot be made or the program not started."""
+        return await _to_the_end(self._start(argv, stdin=stdin, tty=tty), LabProcess.kill)
+
+    async def _start(self, argv: Sequence[str], *, stdin: bool, tty: bool) -> LabProcess:
         first = await self._ready()
         environment = {"PATH": sandbox.PATH, "HOME": "/tmp", "HOSTNAME": self._ref.name}  # noqa: S108 (the pod's)
         if tty:
@@ -90,6 +99,23 @@ class Sandbox:
         if self._first is not None:
             os.close(self._first.pidfd)
             self._first = None
+
+
+async def _to_the_end(work: Coroutine[Any, Any, T], drop: Callable[[T], None]) -> T:
+    """The result of `work`, which ends even if the caller is cancelled; `drop` gets its result then."""
+    task = asyncio.ensure_future(work)
+    _WORKING.add(task)  # the event loop itself does not keep tasks alive
+    task.add_done_callback(_WORKING.discard)
+    try:
+        return await asyncio.shield(task)
+    except asyncio.CancelledError:
+        task.add_done_callback(functools.partial(_drop, drop))
+        raise
+
+
+def _drop(drop: Callable[[T], None], task: asyncio.Task[T]) -> None:
+    if not task.cancelled() and task.exception() is None:
+        drop(task.result())
 
 
 def _settle(future: asyncio.Future[None]) -> None:

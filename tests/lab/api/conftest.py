@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import io
 import json
 import socket
 import ssl
@@ -74,7 +75,8 @@ class Api:
     async def ask(
         self, method: str, path: str, body: Any = None, *, kind: str = "application/json", **query: str
     ) -> tuple[int, Object]:
-        data = body if isinstance(body, bytes) else json.dumps(body).encode() if body is not None else None
+        content = body if isinstance(body, bytes) else json.dumps(body).encode() if body is not None else None
+        data = None if content is None else io.BytesIO(content)
         headers = {"Content-Type": kind}
         async with self.session.request(
             method, self.path(path), data=data, headers=headers, params=query

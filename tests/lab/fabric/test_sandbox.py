@@ -222,6 +222,37 @@ async def test_a_killed_flood_holds_no_descriptor(network: LabNetwork) -> None:
 
 
 @in_a_lab()
+async def test_an_exec_whose_caller_leaves_while_it_starts_is_ended(network: LabNetwork) -> None:
+    await World(network).add("x/web")
+    await shell(network, "true")
+    before = len(os.listdir("/proc/self/fd"))  # noqa: PTH208 (a count)
+    for yields in range(30):
+        start = asyncio.ensure_future(network.exec(POD, ["sleep", "1007"], stdin=True))
+        for _ in range(yields):
+            await asyncio.sleep(0)
+        start.cancel()
+        await asyncio.gather(start, return_exceptions=True)
+        if not start.cancelled():
+            start.result().kill()
+    async with asyncio.timeout(60):
+        while any("sleep\x001007" in text for text in _command_lines()):
+            await shell(network, "true")
+        while len(os.listdir("/proc/self/fd")) > before + 1:  # noqa: PTH208
+            await shell(network, "true")
+
+
+@in_a_lab()
+async def test_a_pod_has_limits_and_no_keys_or_user_namespaces(network: LabNetwork) -> None:
+    await World(network).add("x/web")
+    assert (await run(network, POD, "unshare", "--user", "true"))[0] != 0
+    assert (await shell(network, "cat /proc/sys/user/max_user_namespaces")).strip() == "0"
+    assert (await run(network, POD, "sh", "-c", "head -c 3G /dev/zero | tail -c 3G >/dev/null"))[0] != 0
+    assert int(await shell(network, "cat /proc/sys/kernel/shmall")) * 4096 <= 16 << 20
+    keys = await shell(network, "cat /proc/keys || true")
+    assert not [line for line in keys.splitlines() if "_ses" in line and "netprobe-test" in line]
+
+
+@in_a_lab()
 async def test_a_fork_bomb_fills_its_own_pod_alone(network: LabNetwork) -> None:
     world = World(network)
     await world.add("x/web")

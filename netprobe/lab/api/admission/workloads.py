@@ -26,6 +26,8 @@ from netprobe.policies.selector import read_selector
 CONTROLLER_UID = "batch.kubernetes.io/controller-uid"
 COMPLETES = "netprobe.dev/completes-after"
 """On a pod of a Job: the seconds after which it succeeds. Without it, the pod stays."""
+_MOST_PODS = 10_000
+_MOST_CONTAINERS = 100
 PROTOCOLS = ("SCTP", "TCP", "UDP")
 
 
@@ -62,6 +64,10 @@ def check_pod_spec(spec: Mapping[str, Any], path: str = "spec") -> Iterator[Fiel
         yield required(f"{path}.containers", "")
     seen: set[str] = set()
     for kind in ("initContainers", "containers"):
+        if (number := len(spec.get(kind) or ())) > _MOST_CONTAINERS:
+            problem = f"must have at most {_MOST_CONTAINERS} items"
+            yield FieldError(f"{path}.{kind}", f"Too many: {number}: {problem}", "FieldValueTooMany")
+            continue
         for index, container in enumerate(spec.get(kind) or ()):
             place = f"{path}.{kind}[{index}]"
             name = container.get("name", "")
@@ -178,8 +184,7 @@ def default_job(obj: dict[str, Any]) -> None:
 def check_workload(obj: Mapping[str, Any], old: Mapping[str, Any] | None) -> Iterator[FieldError]:
     """The selector must match the template, else the controller would create pods without end."""
     spec = obj["spec"]
-    if spec.get("replicas", 0) < 0:
-        yield invalid("spec.replicas", spec["replicas"], "must be greater than or equal to 0")
+    yield from _check_numbers(spec, "replicas")
     selector = spec.get("selector")
     labels = spec["template"].get("metadata", {}).get("labels") or {}
     if selector is None:
@@ -198,6 +203,14 @@ def check_workload(obj: Mapping[str, Any], old: Mapping[str, Any] | None) -> Ite
     yield from _check_template(spec["template"])
 
 
+def _check_numbers(spec: Mapping[str, Any], *fields: str) -> Iterator[FieldError]:
+    for field in fields:
+        if (number := spec.get(field) or 0) < 0:
+            yield invalid(f"spec.{field}", number, "must be greater than or equal to 0")
+        elif number > _MOST_PODS:
+            yield invalid(f"spec.{field}", number, f"the lab makes at most {_MOST_PODS} pods of a workload")
+
+
 def _check_template(template: Mapping[str, Any]) -> Iterator[FieldError]:
     decoder = Decoder(strict=False)
     check_labels(decoder, template.get("metadata") or {}, "labels", "spec.template.metadata")
@@ -207,6 +220,7 @@ def _check_template(template: Mapping[str, Any]) -> Iterator[FieldError]:
 
 def check_job(obj: Mapping[str, Any], old: Mapping[str, Any] | None) -> Iterator[FieldError]:
     spec = obj["spec"]
+    yield from _check_numbers(spec, "completions", "parallelism")
     yield from _check_template(spec["template"])
     if spec["template"]["spec"].get("restartPolicy") == "Always":
         yield required("spec.template.spec.restartPolicy", 'valid values: "OnFailure", "Never"')
