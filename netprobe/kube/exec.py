@@ -29,6 +29,9 @@ from netprobe.probe.api import ExecResult
 STDIN, STDOUT, STDERR, ERROR = range(4)
 _KEPT_STDERR: Final = 8192
 _LONGEST_LINE: Final = 65536
+_FREE_BYTES: Final = 4 * 2**20
+"""What a command may print, besides _BYTES_A_BYTE for each byte that it is sent; a probe needs less."""
+_BYTES_A_BYTE: Final = 64
 _MESSAGE_BYTES: Final = 32768
 _CLOSE_S = 2.0
 
@@ -44,6 +47,7 @@ class ExecSession:
     """One exec, fed with messages; lines of standard output come out."""
 
     def __init__(self) -> None:
+        self._left = _FREE_BYTES
         self._decoder = codecs.getincrementaldecoder("utf-8")("replace")
         self._partial = ""
         self._stderr = bytearray()
@@ -56,7 +60,10 @@ class ExecSession:
 
     def feed(self, message: bytes) -> list[str]:
         """Take one message; the lines of standard output that it completes, without their ends."""
-        if not message:
+        self._left -= len(message)
+        if self._left < 0:
+            self._refuse(f"it printed more than {_FREE_BYTES >> 20} MiB without being asked for it")
+        if not message or self.finished is not None:
             return []
         channel, data = message[0], message[1:]
         if channel == STDOUT:
@@ -65,8 +72,20 @@ class ExecSession:
             self._stderr += data[: max(0, _KEPT_STDERR - len(self._stderr))]
         elif channel == ERROR:
             self._error += data
-            self.finished = _finished(bytes(self._error))
+            if len(self._error) > _LONGEST_LINE:
+                self._refuse("its status has no end")
+            else:
+                self.finished = _finished(bytes(self._error))
         return []
+
+    def sent(self, size: int) -> None:
+        """So many bytes went to standard input: the command may answer them."""
+        self._left += size * _BYTES_A_BYTE
+
+    def _refuse(self, reason: str) -> None:
+        """Take no more of a command that a probe's shell would not be."""
+        self._partial = ""
+        self.finished = self.finished or ExecResult(None, reason)
 
     def close(self) -> list[str]:
         """The connection ended. A last line without an end counts only if the command's end is known."""
@@ -82,8 +101,8 @@ class ExecSession:
 
     def _out(self, data: bytes) -> list[str]:
         *lines, self._partial = (self._partial + self._decoder.decode(data)).split("\n")
-        if len(self._partial) > _LONGEST_LINE:  # no probe prints such a line
-            self._partial = ""
+        if len(self._partial) > _LONGEST_LINE:
+            self._refuse(f"it printed a line of more than {_LONGEST_LINE >> 10} KiB")
         return lines
 
 
@@ -127,6 +146,7 @@ class WebsocketExecution:
 
     async def send(self, text: str) -> None:
         data = text.encode()
+        self._session.sent(len(data))
         with errors.wire_errors(self._what, self._host):
             for start in range(0, len(data), _MESSAGE_BYTES):
                 await self._socket.send_bytes(bytes([STDIN]) + data[start : start + _MESSAGE_BYTES])

@@ -22,7 +22,7 @@ collect() {
       while read -r line; do out="$out $line"; done <"$3"
       out=${out:- said nothing}
     fi
-    answers="$answers$2 $status 0 0$out
+    answers="$answers$token $2 $status 0 0$out
 "
     shift 3
   done
@@ -31,7 +31,7 @@ collect() {
   wait
 }
 
-echo "netprobe-begin $nc $clock"
+echo "$token begin $nc $clock"
 count=0
 while read -r id protocol host port; do
   case $id in
@@ -47,4 +47,4 @@ while read -r id protocol host port; do
 done
 collect $started
 rm -r "$folder"
-echo "netprobe-end $count"
+echo "$token end $count"

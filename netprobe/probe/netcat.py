@@ -3,13 +3,14 @@
 One command takes all targets of a source by standard input (probe.sh says how) and answers a line for each.
 The status comes first: nc connected or it did not. Only if it did not does its text tell the failures
 apart, and that text differs between BusyBox nc and OpenBSD nc. A line that is missing, cut or unreadable is
-no answer: its flow is EXEC_FAILED, never "blocked".
+no answer: its flow is EXEC_FAILED, never "blocked". So is a line without the token of this process.
 """
 
 from __future__ import annotations
 
 import math
 import re
+import secrets
 from dataclasses import dataclass
 from importlib.resources import files
 from typing import Final
@@ -76,9 +77,12 @@ def _script(name: str) -> str:
     return "\n".join(line for line in text.splitlines() if line.strip() and not line.lstrip().startswith("#"))
 
 
-_BEGIN: Final = re.compile(r"netprobe-begin (\w+) (fine|coarse)")
+TOKEN: Final = secrets.token_hex(8)
+"""Begins each line that a command prints, so that nothing else that an image prints is read as an answer."""
+
+_BEGIN: Final = re.compile(r"begin (\w+) (fine|coarse)")
 _LINE: Final = re.compile(r"(\d{1,9}) (\d{1,3}) (\d{1,20}) (\d{1,20})(?: (.*))?")
-_END: Final = re.compile(r"netprobe-end (\d{1,9})")
+_END: Final = re.compile(r"end (\d{1,9})")
 
 _TEXTS: Final[tuple[tuple[re.Pattern[str], Outcome], ...]] = tuple(
     (re.compile(pattern, re.IGNORECASE), outcome)
@@ -108,7 +112,7 @@ def command(pace: Pace) -> list[str]:
     words = [word for word, on in (("untimed", not method.latencies), ("once", not method.resend)) if on]
     script = "\n".join((_script("probe.sh"), _script("bulk.sh" if method.bulk else "stream.sh")))
     whole = str(max(1, math.ceil(pace.wait_s)))
-    return ["sh", "-c", script, "netprobe", whole, f"{pace.wait_s:g}", *words]
+    return ["sh", "-c", script, "netprobe", TOKEN, whole, f"{pace.wait_s:g}", *words]
 
 
 def line(number: int, target: Target) -> str:
@@ -127,7 +131,9 @@ CLOSE: Final = ".\n"
 
 def read(text: str) -> FirstLine | AnswerLine | LastLine | None:
     """Read one line of the output; None for anything else."""
-    text = text.rstrip()
+    token, _, text = text.rstrip().partition(" ")
+    if token != TOKEN:
+        return None
     if match := _LINE.fullmatch(text):
         elapsed_us = int(match[4]) - int(match[3])
         return AnswerLine(int(match[1]), int(match[2]), elapsed_us, (match[5] or "").strip())

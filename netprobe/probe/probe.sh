@@ -1,18 +1,18 @@
 # Probes targets and answers one line for each; behind it comes stream.sh or bulk.sh, which reads them.
 #
-#   arguments  WHOLE_S WAIT_S: the time-out in whole seconds (nc -w) and, if the machine has a `timeout`
-#              that takes fractions, exactly; then "untimed" if no latencies are needed, which saves
+#   arguments  TOKEN, which begins each line of the output; WHOLE_S WAIT_S: the time-out in whole seconds
+#              (nc -w) and, if the machine has a `timeout` that takes fractions, exactly; then "untimed" if no latencies are needed, which saves
 #              two processes a try if the shell has no clock, and "once" if no datagram is ever lost
 #   input      "ID TCP|UDP HOST PORT" a line; "=" waits for all that were read; "." ends
-#   output     "netprobe-begin NC CLOCK"; "ID STATUS BEGIN_US END_US TEXT" a line; "netprobe-end COUNT"
+#   output     "begin NC CLOCK"; "ID STATUS BEGIN_US END_US TEXT" a line; "end COUNT"
 #
 # Runs in BusyBox ash with BusyBox nc, and on a lab in dash with OpenBSD nc: nothing but POSIX shell outside the
 # branches that are taken for one of them only. Who writes the targets bounds how many are tried at once.
 LC_ALL=C
 export LC_ALL
 set -f
-whole=$1 exact=$2 timed=yes repeated=yes
-shift 2
+token=$1 whole=$2 exact=$3 timed=yes repeated=yes
+shift 3
 for word; do
   case $word in
     untimed) timed= ;;
@@ -126,6 +126,6 @@ probe() {
     *) out=unsupported status=1 ;;
   esac
   now
-  set -- "$1" $status "$begin" "$now" $out
+  set -- "$token" "$1" $status "$begin" "$now" $out
   printf '%s\n' "$*"
 }

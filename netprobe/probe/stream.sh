@@ -1,5 +1,5 @@
 # Behind probe.sh: each target at once in the background, and its answer as it comes.
-echo "netprobe-begin $nc $clock"
+echo "$token begin $nc $clock"
 count=0
 while read -r id protocol host port; do
   case $id in
@@ -11,4 +11,4 @@ while read -r id protocol host port; do
   esac
 done
 wait
-echo "netprobe-end $count"
+echo "$token end $count"

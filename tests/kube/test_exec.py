@@ -101,10 +101,35 @@ def test_messages_that_say_nothing() -> None:
         assert read(message, b"\x01one\n", SUCCESS) == (["one"], ExecResult(0)), message
 
 
-def test_memory_is_bounded() -> None:
+def fed(message: bytes, times: int) -> ExecSession:
     session = ExecSession()
-    for _ in range(100):
-        session.feed(b"\x02" + b"x" * 1000)
-        session.feed(b"\x01" + b"x" * 10_000)
-    assert len(session.stderr) == 8192
-    assert len(session._partial) <= 65536
+    for _ in range(times):
+        session.feed(message)
+    return session
+
+
+@pytest.mark.parametrize(
+    ("message", "reason"),
+    [
+        pytest.param(b"\x01" + b"x" * 10_000, "it printed a line of more than 64 KiB", id="an endless line"),
+        pytest.param(b"\x01" + b"x\n" * 5_000, "it printed more than 4 MiB", id="endless lines"),
+        pytest.param(b"\x02" + b"x" * 10_000, "it printed more than 4 MiB", id="endless errors"),
+        pytest.param(b"\x03" + b"{" * 10_000, "its status has no end", id="an endless status"),
+    ],
+)
+def test_a_command_that_prints_too_much_is_given_up(message: bytes, reason: str) -> None:
+    session = fed(message, 1_000)
+    assert session.finished is not None
+    assert session.finished.status is None
+    assert session.finished.reason.startswith(reason)
+    assert session.close() == []
+    assert session.feed(b"\x01line\n") == [], "nothing more is taken"
+    assert len(session._partial) + len(session._error) + len(session.stderr) < 200_000
+
+
+def test_who_is_asked_much_may_answer_much() -> None:
+    session = ExecSession()
+    for _ in range(1_000):
+        session.sent(1_000)
+        assert len(session.feed(b"\x01" + b"x\n" * 5_000)) == 5_000
+    assert session.finished is None

@@ -15,6 +15,7 @@ from typing import Any
 
 from netprobe.errors import ConflictError, NotFoundError, NotServedError, UnreachableError
 from netprobe.model.objects import Object
+from netprobe.probe import netcat
 from netprobe.probe.api import Event, ExecResult, Execution
 from tests.probe.clock import now
 
@@ -224,7 +225,7 @@ class FakeCluster:
         ours = "netprobe" in command
         shell = _Shell(self, f"{namespace}/{pod}", cut=fault)
         if ours:
-            shell.say("netprobe-begin busybox fine")
+            shell.say("begin busybox fine")
         yield shell
         for task in shell.tasks:
             task.cancel()
@@ -262,7 +263,7 @@ class _Shell:
         self.stderr = ""
 
     def say(self, line: str) -> None:
-        self._out.put_nowait(line)
+        self._out.put_nowait(f"{netcat.TOKEN} {line}")
 
     async def lines(self) -> AsyncIterator[str]:
         while (line := await self._out.get()) is not None:
@@ -293,7 +294,7 @@ class _Shell:
             ("UDP", SILENT): "0 0 1000 silent",
             ("UDP", REFUSED): "0 0 1000 refused",
         }[protocol, result]
-        self._out.put_nowait(f"{number} {text}")
+        self.say(f"{number} {text}")
 
     def _start(self, coroutine: Any) -> None:
         task = asyncio.create_task(coroutine)

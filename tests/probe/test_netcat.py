@@ -72,14 +72,14 @@ def test_status_first_text_second() -> None:
 @pytest.mark.parametrize(
     ("line", "meaning"),
     [
-        ("netprobe-begin busybox fine", FirstLine("busybox", True)),
-        ("netprobe-begin openbsd coarse", FirstLine("openbsd", False)),
+        ("begin busybox fine", FirstLine("busybox", True)),
+        ("begin openbsd coarse", FirstLine("openbsd", False)),
         (
             "7 0 1000 3500 10.0.0.1 (10.0.0.1:80) open\r",
             AnswerLine(7, 0, 2500, "10.0.0.1 (10.0.0.1:80) open"),
         ),
         ("7 1 1000 3500", AnswerLine(7, 1, 2500, "")),
-        ("netprobe-end 12", LastLine(12)),
+        ("end 12", LastLine(12)),
         ("7 0 1000", None),
         ("7 0", None),
         ("sh: nc: not found", None),
@@ -88,7 +88,9 @@ def test_status_first_text_second() -> None:
     ],
 )
 def test_lines_of_the_output(line: str, meaning: object) -> None:
-    assert netcat.read(line) == meaning
+    assert netcat.read(f"{netcat.TOKEN} {line}") == meaning
+    assert netcat.read(line) is None, "not without the token"
+    assert netcat.read(f"{netcat.TOKEN[::-1]} {line}") is None
 
 
 def test_a_latency_needs_a_connection_and_a_clock() -> None:
