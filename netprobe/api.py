@@ -30,7 +30,7 @@ from netprobe.run.fixture import FixtureMode
 from netprobe.run.in_place import InPlaceMode
 from netprobe.run.options import Progress, RunOptions
 from netprobe.run.record import ClusterInfo, Report, RunInfo
-from netprobe.run.simulated import pairs_step, suite_steps
+from netprobe.run.simulated import pairs_step, suite_moments, suite_steps
 from netprobe.run.target import ClusterChoice
 from netprobe.simulate import AllPairs, Profile, Question, Simulator, read_question
 from netprobe.suite import Suite
@@ -211,7 +211,7 @@ def simulate_suite(suite: Suite | Path, *, cluster: Cluster | None = None, profi
     """
     read = _suite(suite)
     started = datetime.now(UTC)
-    steps = suite_steps(read, cluster.model if cluster else None, simulate.profile(profile))
+    steps = suite_steps(suite_moments(read, cluster.model if cluster else None, simulate.profile(profile)))
     return Report(read.name, ClusterInfo(cni=profile), RunInfo.since(started), steps)
 
 

@@ -18,6 +18,7 @@ from enum import Enum
 from functools import partial
 from operator import add
 
+from netprobe.manifests.suggestion import Suggestion
 from netprobe.model.flow import Family, Flow
 from netprobe.model.matrix import Matrix, T
 from netprobe.model.observation import Observation, Outcome
@@ -69,7 +70,7 @@ class Row:
     `declared` is None if no suite declares the flow, `decision` if it was not simulated, `observation` if it
     was not probed. `reason` says why a flow is unknown, undefined or skipped. `why` is empty if the flow was
     not explained. `declared_by` says what declares it: "row" (a row that names both ends), "pattern" (a row
-    with `*` or labels), "default", or None.
+    with `*` or labels), "default", or None. `fix` is a change after which the policies match the declaration.
     """
 
     flow: Flow
@@ -83,6 +84,7 @@ class Row:
     step: int = 0
     why: Why = Why()
     declared_by: str | None = None
+    fix: Suggestion | None = None
 
     @property
     def simulated(self) -> Verdict | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 import click
 
@@ -13,6 +14,7 @@ from netprobe.cli.command import Command
 from netprobe.cli.emit import write
 from netprobe.cli.flags import ClusterFlags, cluster_options
 from netprobe.cli.inputs import InputFlags, input_options, read_world
+from netprobe.cli.invoke import say
 from netprobe.cli.options import (
     FAMILIES,
     OutputFlags,
@@ -29,6 +31,12 @@ from netprobe.model.verdict import Verdict
 from netprobe.report.escape import plain
 from netprobe.report.style import BOLD_BAD, BOLD_GOOD, BOLD_UNSURE, Style
 
+if TYPE_CHECKING:
+    from netprobe.explain import Explanation
+
+MOST_FLOWS = 400
+"""Flows between the pods of two workloads."""
+
 COLOURS = {Verdict.ALLOW: BOLD_GOOD, Verdict.DENY: BOLD_BAD, Verdict.UNKNOWN: BOLD_UNSURE}
 
 
@@ -39,13 +47,14 @@ COLOURS = {Verdict.ALLOW: BOLD_GOOD, Verdict.DENY: BOLD_BAD, Verdict.UNKNOWN: BO
     "--port",
     type=PORT,
     metavar="PORT[/PROTOCOL]",
-    help="Port, as in 80 or 53/udp. Optional if TO declares only one port.",
+    help="Port, as in 80, 53/udp or metrics. Optional if TO declares only one port.",
 )
 @input_options
 @click.option(
     "--suite", "suite_path", type=click.Path(), metavar="FILE", help="The suite, if it is not an argument."
 )
 @click.option("--step", type=click.IntRange(0), default=0, help="Apply the first N steps of the suite.")
+@click.option("--diff", is_flag=True, help="Print the suggested change as a patch for `git apply`.")
 @cluster_options
 @family_option
 @profile_option
@@ -55,6 +64,7 @@ netprobe explain frontend/web database/pg --port 5432 manifests/
 netprobe explain monitoring/grafana production/postgres --port 9187 suite.yaml
 netprobe explain shop/cart 203.0.113.10 --port 443 --context staging
 netprobe explain shop/web svc:shop/cart --port 80 cluster.json -o json
+netprobe explain shop/web shop/cart --port metrics suite.yaml --diff | git apply
 """)
 def command(
     *,
@@ -63,6 +73,7 @@ def command(
     port: PortArgument | None,
     inputs: InputFlags,
     step: int,
+    diff: bool,
     cluster: ClusterFlags,
     ip_family: str | None,
     profile: str,
@@ -70,14 +81,15 @@ def command(
 ) -> int:
     """Explain why the policies allow or deny a flow, from manifests, a suite or a live cluster.
 
-    FROM and TO are NAMESPACE/POD, NAMESPACE/WORKLOAD or an address outside; TO may also be
-    svc:NAMESPACE/SERVICE. The answer comes first, then every policy that applies, with the first thing in
-    each rule that does not match, then the smallest change that would reverse the verdict.
+    FROM and TO are NAMESPACE/POD, NAMESPACE/WORKLOAD (all its pods) or an address outside; TO may also be
+    svc:NAMESPACE/SERVICE. The answer comes first, then every policy that applies, tier by tier, with what in
+    each rule does not match, and policies that almost apply. Last comes the smallest change that would
+    reverse the verdict without breaking a flow that the suite declares, and what else it opens or closes.
 
-    Exit status: 0, 2 for unusable input, 3 if the verdict is unknown.
+    Exit status: 0, 2 for unusable input, 3 if the verdict is unknown; with --diff, 1 if there is no change.
     """
-    from netprobe.explain import document, explain, lines
-    from netprobe.simulate import Simulator
+    from netprobe.explain import document, explain_all, lines
+    from netprobe.run.steps import advisor_of
     from netprobe.simulate import profile as profile_of
 
     chosen = profile_of(profile)
@@ -89,10 +101,13 @@ def command(
     if step and world.suite is None:
         raise UsageError("--step needs --suite")
     found = world.cluster(step)
-    flow = _flow(found, world.externals, source, destination, port)
+    flows = _flows(found, world.externals, source, destination, port)
     if ip_family is not None:
-        flow = replace(flow, family=FAMILIES[ip_family])
-    explanation = explain(Simulator(found, chosen), flow)
+        flows = tuple(replace(flow, family=FAMILIES[ip_family]) for flow in flows)
+    advisor = advisor_of(world.suite, world.live, chosen, step)
+    explanation = explain_all(advisor, flows)
+    if diff:
+        return _diff(explanation)
 
     def render(format_: str, style: Style) -> Iterator[str]:
         if format_ == "json":
@@ -103,34 +118,59 @@ def command(
         yield from (plain(line) + "\n" for line in rest)
 
     write(render, out)
-    return 3 if explanation.verdict is Verdict.UNKNOWN and not explanation.parts else 0
+    return 3 if explanation.verdict is Verdict.UNKNOWN else 0
 
 
-def _flow(
+def _flows(
     cluster: Cluster, outside: Sequence[External], source: str, destination: str, port: PortArgument | None
-) -> Flow:
+) -> tuple[Flow, ...]:
+    """The flows in question: several if one of the ends is a workload with several pods."""
     from netprobe.simulate import Question, flow, unknown_port
 
-    one = _end(cluster, outside, source, "FROM")
-    other = _end(cluster, outside, destination, "TO")
-    question = Question(cluster, (one,), (other,), None if port is None else (port,))
-    declared = question.ports_of(other)
-    if port is not None and not declared:
-        raise UsageError(f"--port {port.number}: {unknown_port(question, str(port.number))}")
-    if len(declared) != 1:
-        ports = ", ".join(f"{number}/{protocol.value}" for number, protocol in declared) or "none"
-        raise UsageError(f"no port given: {other} declares {ports}; use --port")
-    return flow(one, other, *declared[0])
+    sources = _ends(cluster, outside, source, "FROM")
+    found = []
+    for to in _ends(cluster, outside, destination, "TO"):
+        question = Question(cluster, (to,), (to,), None if port is None else (port,))
+        declared = question.ports_of(to)
+        if port is not None and not declared:
+            raise UsageError(f"--port {port.number}: {unknown_port(question, str(port.number))}")
+        if len(declared) != 1:
+            ports = ", ".join(f"{number}/{protocol.value}" for number, protocol in declared) or "none"
+            raise UsageError(f"no port given: {to} declares {ports}; use --port")
+        found += [flow(one, to, *declared[0]) for one in sources if one != to or len(sources) == 1]
+    if len(found) > MOST_FLOWS:
+        raise UsageError(f"{source} -> {destination}: {len(found)} flows are too many to explain; name a pod")
+    return tuple(found)
 
 
-def _end(cluster: Cluster, outside: Sequence[External], text: str, name: str) -> End:
-    """The end with that name: a pod, a Service, an address, or a pod of the workload with that name."""
+def _ends(cluster: Cluster, outside: Sequence[External], text: str, name: str) -> list[End]:
+    """The end with that name: a pod, a Service, an address; or the pods of the workload with that name."""
     from netprobe.simulate import ends, unknown_end
 
     found = ends(cluster, text, outside)
-    if len(found) == 1:
-        return found[0]
-    if found:
+    workload = [
+        pod.ref
+        for pod in cluster.pods.values()
+        if f"{pod.ref.namespace}/{(pod.workload or '').partition('/')[2]}" == text
+    ]
+    if len(found) > 1 and found != workload:
         some = ", ".join(map(str, found[:3]))
         raise UsageError(f"{name} {text}: matches {len(found)} ends, such as {some}; name one")
-    raise UsageError(f"{name} {text}: {unknown_end(cluster, text)}")
+    if not found:
+        raise UsageError(f"{name} {text}: {unknown_end(cluster, text)}")
+    return found
+
+
+def _diff(explanation: Explanation) -> int:
+    """Print the suggested change as a patch; 1 if there is none."""
+    from netprobe.explain.text import suggestion
+    from netprobe.manifests.unified import unified
+
+    if explanation.change is None:
+        say("no safe change reverses the verdict")
+        return 1
+    for line in suggestion(explanation.change):
+        print(f"# {plain(line)}")
+    for piece in unified(explanation.change.changes):
+        print(piece, end="")
+    return 0

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import UTC, datetime
+from typing import TYPE_CHECKING
 
 import click
 
@@ -20,7 +22,12 @@ from netprobe.cli.invoke import say
 from netprobe.cli.options import OutputFlags, examples, output_options, profile_option
 from netprobe.errors import UsageError
 from netprobe.model.flow import End
+from netprobe.model.text import listed
 from netprobe.report import FORMATS
+from netprobe.report.escape import plain
+
+if TYPE_CHECKING:
+    from netprobe.run.moment import SimulatedMoment
 
 OF_EVERY_ROW = frozenset({"matrix", "json", "yaml", "junit", "github", "html"})
 """The formats that write every row, however many there are."""
@@ -34,6 +41,11 @@ OF_EVERY_ROW = frozenset({"matrix", "json", "yaml", "junit", "github", "html"})
 @click.option(
     "--changed-only", is_flag=True, help="Show only flows that policies deny, or that are not as expected."
 )
+@click.option(
+    "--diff",
+    is_flag=True,
+    help="Print changes that make the policies match the suite, as a patch for `git apply`.",
+)
 @view_options
 @profile_option
 @output_options(FORMATS.names)
@@ -42,6 +54,7 @@ netprobe simulate suite.yaml                        # compare with what the suit
 netprobe simulate suite.yaml -o github              # in a workflow: annotations at the policy's line
 netprobe simulate manifests/ --port 80 --port 53/udp -o json
 kubectl get namespaces,pods,services,networkpolicies -A -o json | netprobe simulate - --to shop/cart
+netprobe simulate suite.yaml --diff | git apply     # make the policies match the suite
 netprobe simulate --context staging --from shop/web # the policies of a live cluster
 """)
 def command(
@@ -52,6 +65,7 @@ def command(
     view: ViewFlags,
     include_self: bool,
     changed_only: bool,
+    diff: bool,
     profile: str,
     out: OutputFlags,
 ) -> int:
@@ -78,17 +92,21 @@ def command(
             raise UsageError(
                 "--external and --include-self cannot be used with a suite, as it declares its own flows"
             )
-        from netprobe.run.simulated import suite_steps
+        from netprobe.run.simulated import suite_moments, suite_steps
 
-        steps = suite_steps(
+        moments = suite_moments(
             world.suite,
             world.live,
             chosen,
             sources=selection.sources,
             destinations=selection.destinations,
             ports=selection.ports,
-            changed_only=changed_only,
         )
+        if diff:
+            return _diff(moments)
+        steps = suite_steps(moments, changed_only=changed_only)
+    elif diff:
+        raise UsageError("--diff makes the policies match a declaration: name a suite")
     else:
         from netprobe.run.simulated import pairs_step
         from netprobe.simulate import AllPairs, read_question
@@ -117,3 +135,19 @@ def command(
     info = ClusterInfo(context=cluster.context or cluster.lab_name, cni=chosen.name)
     name = world.suite.name if world.suite is not None else None
     return emit(Report(name, info, RunInfo.since(started), steps, nodes=nodes), out, view)
+
+
+def _diff(moments: Sequence[SimulatedMoment]) -> int:
+    """Print the changes after which the policies match the declaration."""
+    from netprobe.manifests.unified import unified
+    from netprobe.run.resolve import resolve
+
+    found = resolve(moments)
+    for number, summary in enumerate(found.summaries, 1):
+        print(f"# {number}. {plain(summary)}")
+    for piece in unified(found.changes):
+        print(piece, end="")
+    if found.left:
+        some = listed(map(str, found.left))
+        say(f"no safe change found for {len(found.left)} of the flows that differ: {some}")
+    return 1 if found.summaries or found.left else 0

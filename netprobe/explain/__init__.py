@@ -1,77 +1,114 @@
 """Why a flow has its verdict, and which change would reverse it.
 
-`explain` gives an explanation as data, `lines` its text, `document` its JSON form.
+`explain` gives an explanation as data, `lines` its text, `document` its JSON form. `Advisor` finds changes.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import replace
+
+from netprobe.explain.advisor import Advisor
 from netprobe.explain.document import document
 from netprobe.explain.explanation import (
+    Asked,
     Explanation,
     Item,
+    NearMiss,
+    NearMissKind,
     Obstacle,
     ObstacleKind,
     PolicyView,
+    Role,
     RuleView,
     SideView,
-    SuggestedEdit,
-    Suggestion,
+    TierView,
 )
-from netprobe.explain.suggestion import suggest as find_suggestion
-from netprobe.explain.text import answer, lines
-from netprobe.explain.view import side
+from netprobe.explain.text import WORD, answer, lines
+from netprobe.manifests.suggestion import SideEffect, SuggestedEdit, Suggestion
 from netprobe.model.flow import Flow
 from netprobe.model.policy import Direction
 from netprobe.model.verdict import Decision, Verdict
 from netprobe.simulate import Simulator
 
 __all__ = [
+    "Advisor",
     "Explanation",
     "Item",
+    "NearMiss",
+    "NearMissKind",
     "Obstacle",
     "ObstacleKind",
     "PolicyView",
+    "Role",
     "RuleView",
+    "SideEffect",
     "SideView",
     "SuggestedEdit",
     "Suggestion",
+    "TierView",
     "document",
     "explain",
+    "explain_all",
     "lines",
 ]
 
 
-def explain(simulator: Simulator, flow: Flow, *, suggest: bool = True) -> Explanation:
+def explain(by: Simulator | Advisor, flow: Flow, *, suggest: bool = True) -> Explanation:
     """Why the simulator decides a flow as it does.
 
     `suggest=False` skips the search for a change, which simulates several times. UsageError if an end is not
     in the cluster.
     """
+    advisor = by if isinstance(by, Advisor) else Advisor(by)
+    simulator = advisor.simulator
     decision = simulator.decide(flow)
     parts: tuple[Explanation, ...] = ()
     if decision.backends:
-        parts = tuple(explain(simulator, onward, suggest=suggest) for onward, _ in decision.backends)
+        parts = tuple(explain(advisor, onward, suggest=suggest) for onward, _ in decision.backends)
     elif decision.verdict is Verdict.UNKNOWN and len(rows := simulator.split(flow)) > 1:
-        parts = tuple(explain(simulator, row, suggest=suggest) for row in rows)
-    sides = () if parts else _sides(simulator, flow, decision)
+        parts = tuple(explain(advisor, row, suggest=suggest) for row in rows)
+    sides = () if parts else _sides(advisor, flow, decision)
     reason = decision.reason
     if not (parts or sides or reason):
         reason = f"{simulator.profile.name} allows it whatever the policies say"
     text = parts[0].answer if _agree(parts) else answer(flow, decision.verdict, sides, reason)
-    found = find_suggestion(simulator, flow, sides) if suggest and sides else None
-    change = found[0] if found else None
+    change = advisor.suggest(flow, sides) if suggest and sides else None
+    if parts and all(part.change == parts[0].change for part in parts):
+        change = parts[0].change
     return Explanation(flow, decision.verdict, text, sides, change, reason, decision.undefined, parts)
+
+
+def explain_all(advisor: Advisor, flows: Sequence[Flow]) -> Explanation:
+    """Flows between the pods of workloads as one explanation, with a part for each kind if they differ."""
+    alike: dict[object, list[Flow]] = {}
+    for flow in flows:
+        decision = advisor.simulator.decide(flow)
+        because = tuple((one.direction, one.policy, one.effect, one.rule) for one in decision.because)
+        alike.setdefault((decision.verdict, because, flow.port, flow.protocol), []).append(flow)
+    parts = [replace(explain(advisor, same[0]), others=tuple(same[1:])) for same in alike.values()]
+    if len(parts) == 1:
+        return parts[0]
+    verdicts = {part.verdict for part in parts}
+    verdict = verdicts.pop() if len(verdicts) == 1 else Verdict.UNKNOWN
+    allowed = sum(1 + len(part.others) for part in parts if part.verdict is Verdict.ALLOW)
+    text = f"{WORD[verdict]}: "
+    if verdict is Verdict.UNKNOWN:
+        text += f"the pods differ: {allowed} of {len(flows)} flows are allowed"
+    else:
+        text += f"all {len(flows)} flows, for {len(parts)} different reasons"
+    return Explanation(flows[0], verdict, text, parts=tuple(parts))
 
 
 def _agree(parts: tuple[Explanation, ...]) -> bool:
     return len(parts) == 1 or (bool(parts) and len({part.verdict for part in parts}) == 1)
 
 
-def _sides(simulator: Simulator, flow: Flow, decision: Decision) -> tuple[SideView, ...]:
+def _sides(advisor: Advisor, flow: Flow, decision: Decision) -> tuple[SideView, ...]:
     """Both sides; none if something other than policies decided."""
     if decision.verdict is Verdict.UNKNOWN or decision.reason is not None:
         return ()
-    family = flow.family or simulator.families(flow.source, flow.destination)[0]
-    views = tuple(side(simulator, direction, flow, family) for direction in reversed(Direction))
+    family = flow.family or advisor.simulator.families(flow.source, flow.destination)[0]
+    views = tuple(advisor.side(Asked(direction, flow, family)) for direction in reversed(Direction))
     judged = (decision.egress.verdict, decision.ingress.verdict)
     return views if tuple(view.verdict for view in views) == judged else ()

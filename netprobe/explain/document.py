@@ -7,11 +7,13 @@ from typing import Any
 from netprobe.explain.explanation import (
     Explanation,
     Item,
+    NearMiss,
     PolicyView,
     RuleView,
     SideView,
-    SuggestedEdit,
+    TierView,
 )
+from netprobe.manifests.suggestion import SuggestedEdit, Suggestion, fix_document
 from netprobe.model.policy import Place
 
 
@@ -34,9 +36,9 @@ def _explanation(explanation: Explanation) -> dict[str, Any]:
         "reason": explanation.reason,
         "undefined": explanation.undefined,
         "sides": [_side(side) for side in explanation.sides],
-        "change": None
-        if change is None
-        else {"verdict": change.verdict.value, "edits": [_edit(edit) for edit in change.edits]},
+        "change": _change(change),
+        "fix": fix_document(change),
+        "same_for": [{"from": str(one.source), "to": str(one.destination)} for one in explanation.others],
         "parts": [_explanation(part) for part in explanation.parts],
     }
 
@@ -49,12 +51,38 @@ def _side(side: SideView) -> dict[str, Any]:
         "assumed": [str(address) for address in side.assumed],
         "verdict": side.verdict.value,
         "policies": [_policy(view) for view in side.policies],
+        "tiers": [_tier(tier) for tier in side.tiers],
+        "near_misses": [_near(miss) for miss in side.near],
+    }
+
+
+def _tier(tier: TierView) -> dict[str, Any]:
+    return {
+        "tier": tier.name,
+        "default": tier.default.value,
+        "reached": tier.reached,
+        "outcome": tier.outcome.value,
+        "by_default": tier.by_default,
+        "policies": [str(view.policy) for view in tier.policies],
+    }
+
+
+def _near(miss: NearMiss) -> dict[str, Any]:
+    return {
+        "policy": str(miss.policy),
+        "kind": miss.policy.kind,
+        "lacks": miss.kind.value,
+        "text": miss.text,
+        "labels": dict(miss.labels),
+        "place": _place(miss.place),
     }
 
 
 def _policy(view: PolicyView) -> dict[str, Any]:
     return {
         "policy": str(view.policy),
+        "kind": view.policy.kind,
+        "tier": view.tier,
         "allows": view.allows,
         "place": _place(view.place),
         "rules": [_rule(rule) for rule in view.rules],
@@ -64,11 +92,15 @@ def _policy(view: PolicyView) -> dict[str, Any]:
 def _rule(rule: RuleView) -> dict[str, Any]:
     return {
         "rule": rule.index,
+        "name": rule.name,
         "path": rule.path,
+        "action": rule.action.value,
+        "role": rule.role.value,
         "allows": rule.allows,
         "place": _place(rule.place),
         "peers": [_item(item) for item in rule.peers],
         "ports": [_item(item) for item in rule.ports],
+        "conditions": [_item(item) for item in rule.conditions],
     }
 
 
@@ -89,6 +121,12 @@ def _item(item: Item) -> dict[str, Any]:
             "found": obstacle.found,
         },
     }
+
+
+def _change(change: Suggestion | None) -> dict[str, Any] | None:
+    if change is None:
+        return None
+    return {"verdict": change.verdict.value, "edits": [_edit(edit) for edit in change.edits]}
 
 
 def _edit(edit: SuggestedEdit) -> dict[str, Any]:

@@ -5,10 +5,20 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import Enum
 
-from netprobe.manifests.change import ObjectChange
-from netprobe.model.flow import Address, Flow
-from netprobe.model.policy import Direction, Place, PolicyRef
+from netprobe.manifests.suggestion import Suggestion
+from netprobe.model.flow import Address, Family, Flow
+from netprobe.model.labels import Labels
+from netprobe.model.policy import NETWORK_POLICY, Action, Direction, Place, PolicyRef
 from netprobe.model.verdict import Verdict
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """One side of a flow, in one address family."""
+
+    direction: Direction
+    flow: Flow
+    family: Family | None
 
 
 class ObstacleKind(Enum):
@@ -29,23 +39,27 @@ class ObstacleKind(Enum):
     ADDRESS_EXCEPTED = "address-excepted"
     BLOCK_IGNORES_PODS = "block-ignores-pods"  # the network plugin does not compare blocks with it
     UNKNOWN_PEER = "unknown-peer"
+    OTHER_PEER = "other-peer"  # any other kind of peer
+    OWN_END = "own-end"  # the rule has conditions for the subject too
     PROTOCOL = "protocol"
     PORT = "port"
     PORT_NAME = "port-name"  # the destination has no such named port, or another number behind it
+    PORT_EXCEPTED = "port-excepted"
+    SOURCE_PORT = "source-port"
 
 
 @dataclass(frozen=True, slots=True)
 class Obstacle:
     """The first thing that did not match. `wanted` and `found` are short; `text` is a whole clause.
 
-    `label` is the label (key, value) that would have matched, if a single one does.
+    `labels` are all labels that are missing, if setting them is all that it takes to match.
     """
 
     kind: ObstacleKind
     text: str
     wanted: str
     found: str | None = None
-    label: tuple[str, str] | None = None
+    labels: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,15 +73,29 @@ class Item:
     place: Place | None = None
 
 
+class Role(Enum):
+    """What a rule does to a flow."""
+
+    NO_MATCH = "no-match"
+    DECIDES = "decides"
+    PASSES = "passes"  # on to the next tier
+    LOGS = "logs"
+    SHADOWED = "shadowed"  # it matches too, after a rule that decides
+
+
 @dataclass(frozen=True, slots=True)
 class RuleView:
-    """One rule and the flow: the rule allows it if some peer and some port match."""
+    """One rule and the flow: it matches if some peer, some port, and all further `conditions` match."""
 
     index: int
     path: str
     peers: tuple[Item, ...]
     ports: tuple[Item, ...]
     place: Place | None = None
+    action: Action = Action.ALLOW
+    name: str = ""
+    conditions: tuple[Item, ...] = ()
+    role: Role = Role.NO_MATCH
 
     @property
     def peer_matches(self) -> bool:
@@ -78,8 +106,13 @@ class RuleView:
         return any(item.obstacle is None for item in self.ports)
 
     @property
+    def matches(self) -> bool:
+        others = all(item.obstacle is None for item in self.conditions)
+        return self.peer_matches and self.port_matches and others
+
+    @property
     def allows(self) -> bool:
-        return self.peer_matches and self.port_matches
+        return self.matches and self.action is Action.ALLOW
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +122,7 @@ class PolicyView:
     policy: PolicyRef
     rules: tuple[RuleView, ...]
     place: Place | None = None
+    tier: str = ""
 
     @property
     def allows(self) -> bool:
@@ -96,8 +130,43 @@ class PolicyView:
 
 
 @dataclass(frozen=True, slots=True)
+class TierView:
+    """A tier in which policies apply to the subject.
+
+    `outcome` is what it does with the flow: ALLOW, DENY or PASS. `by_default`: no rule matches. `reached`: no
+    earlier tier has ended this side; otherwise `outcome` is what it would do.
+    """
+
+    name: str
+    default: Action
+    policies: tuple[PolicyView, ...]
+    outcome: Action
+    by_default: bool
+    reached: bool = True
+
+
+class NearMissKind(Enum):
+    """What a policy lacks that would decide a flow."""
+
+    LABELS = "labels"  # the subject does not have all labels of its podSelector
+    NAMESPACE = "namespace"  # it is in another namespace than the pods that it describes
+    DIRECTION = "direction"  # policyTypes does not include the direction
+
+
+@dataclass(frozen=True, slots=True)
+class NearMiss:
+    """A policy that would decide the flow if it applied to the subject. `labels`: what the subject lacks."""
+
+    policy: PolicyRef
+    kind: NearMissKind
+    text: str
+    labels: tuple[tuple[str, str], ...] = ()
+    place: Place | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class SideView:
-    """One end: the subject, and every policy that isolates it. Without any, everything is allowed.
+    """One end: the subject, and the policies that apply to it by tier. Without any, everything is allowed.
 
     `assumed` are the addresses that blocks were compared with if the peer has none yet.
     """
@@ -105,36 +174,29 @@ class SideView:
     direction: Direction
     subject: str
     peer: str
-    policies: tuple[PolicyView, ...]
+    tiers: tuple[TierView, ...]
     assumed: tuple[Address, ...] = ()
+    near: tuple[NearMiss, ...] = ()
+
+    @property
+    def policies(self) -> tuple[PolicyView, ...]:
+        """In the order of evaluation."""
+        return tuple(view for tier in self.tiers for view in tier.policies)
+
+    @property
+    def deciding(self) -> TierView | None:
+        """The tier that ends this side; None if all pass, or no policy applies."""
+        return next((tier for tier in self.tiers if tier.reached and tier.outcome is not Action.PASS), None)
 
     @property
     def verdict(self) -> Verdict:
-        denied = self.policies and not any(policy.allows for policy in self.policies)
-        return Verdict.DENY if denied else Verdict.ALLOW
-
-
-@dataclass(frozen=True, slots=True)
-class SuggestedEdit:
-    """One thing to change, as text and as data. `path` is inside the object that `target` names."""
-
-    target: str
-    path: str
-    text: str
-    change: ObjectChange
-    place: Place | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Suggestion:
-    """The smallest known set of edits that changes the verdict to `verdict`. It has been simulated."""
-
-    verdict: Verdict
-    edits: tuple[SuggestedEdit, ...]
+        tier = self.deciding
+        return Verdict.DENY if tier is not None and tier.outcome is Action.DENY else Verdict.ALLOW
 
     @property
-    def text(self) -> str:
-        return " and ".join(edit.text for edit in self.edits)
+    def plain(self) -> bool:
+        """Whether only NetworkPolicies apply, so that there is nothing to say about tiers."""
+        return all(view.policy.kind == NETWORK_POLICY for view in self.policies)
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,7 +204,8 @@ class Explanation:
     """Why a flow has its verdict.
 
     `parts` holds an explanation for each backend of a Service, or for each address family if they differ;
-    `sides` is empty then, and if no policy was evaluated (`reason` says why).
+    `sides` is empty then, and if no policy was evaluated (`reason` says why). `others` are flows
+    between other pods of the same workloads that the same rules decide alike.
     """
 
     flow: Flow
@@ -153,3 +216,10 @@ class Explanation:
     reason: str | None = None
     undefined: str | None = None
     parts: tuple[Explanation, ...] = ()
+    others: tuple[Flow, ...] = ()
+
+
+def as_text(labels: Labels | tuple[tuple[str, str], ...]) -> str:
+    """ "app=web, tier=front"."""
+    pairs = labels if isinstance(labels, tuple) else tuple(labels.items())
+    return ", ".join(f"{key}={value}" for key, value in pairs)

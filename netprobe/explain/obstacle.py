@@ -2,52 +2,70 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from dataclasses import replace
 from typing import assert_never
 
-from netprobe.explain.explanation import Obstacle, ObstacleKind
+from netprobe.explain.explanation import Asked, Obstacle, ObstacleKind
+from netprobe.explain.phrases import describe_peer, describe_port
+from netprobe.model.cluster import Service
 from netprobe.model.flow import ContainerPort, Family, Flow
-from netprobe.model.labels import EVERYTHING, Labels, Operator, Requirement, Selector
+from netprobe.model.labels import Labels, Operator, Requirement, Selector
 from netprobe.model.policy import (
+    AllPeers,
     AnyPeer,
     AnyPort,
     IPBlock,
     NamedPort,
-    Networks,
     OtherProtocol,
     Peer,
     PodPeer,
     Policy,
     Port,
     PortRange,
+    UnknownPeer,
 )
+from netprobe.model.text import listed
 from netprobe.simulate import Simulator
 from netprobe.simulate.endpoint import ASSUMED, Endpoint
 from netprobe.simulate.match import opens
 
 
-def of_peer(
-    simulator: Simulator, policy: Policy, entry: Peer, peer: Endpoint, family: Family | None
+def of_peer(  # noqa: PLR0911 (one return a kind)
+    simulator: Simulator, policy: Policy, entry: Peer, peer: Endpoint, asked: Asked
 ) -> Obstacle | None:
     """Why an item of `from` or `to` does not match the other end; None if it matches."""
     match entry:
         case AnyPeer():
             return None
-        case PodPeer():
-            return _of_selectors(policy, entry, peer)
+        case PodPeer(sets=False):
+            return _of_selectors(simulator, policy, entry, peer, asked)
         case IPBlock():
-            return _of_block(simulator, entry, peer, family)
-        case Networks(cidrs):
-            found = (_of_block(simulator, IPBlock(cidr), peer, family) for cidr in cidrs)
-            return None if None in (obstacles := list(found)) else obstacles[0]
-        case _:
-            return Obstacle(
-                ObstacleKind.UNKNOWN_PEER,
-                "netprobe does not know this kind of peer",
-                describe_peer(entry, policy.ref.namespace),
-            )
+            return _of_block(simulator, entry, peer, asked.family)
+        case AllPeers(peers):
+            return next(filter(None, (of_peer(simulator, policy, p, peer, asked) for p in peers)), None)
+    if _matches(simulator, policy, entry, peer, asked):
+        return None
+    wanted = describe_peer(entry, policy.ref.namespace)
+    if isinstance(entry, UnknownPeer):
+        text = "neither netprobe nor the network plugin knows this kind of peer"
+        return Obstacle(ObstacleKind.UNKNOWN_PEER, text, wanted)
+    if isinstance(entry, PodPeer) and peer.pod is not None:
+        return _of_selectors(simulator, policy, entry, peer, asked)
+    address = peer.address(asked.family)
+    found = f" ({address})" if address is not None and str(address) != peer.name else ""
+    text = f"{peer.name}{found} is not among {wanted}"
+    return Obstacle(ObstacleKind.OTHER_PEER, text, wanted)
 
 
-def _of_selectors(policy: Policy, entry: PodPeer, peer: Endpoint) -> Obstacle | None:
+def _matches(simulator: Simulator, policy: Policy, entry: Peer, peer: Endpoint, asked: Asked) -> bool:
+    port = asked.flow.port, asked.flow.protocol
+    return simulator.sides.peers.matches(entry, policy.ref.namespace, peer, asked.family, port)
+
+
+def _of_selectors(
+    simulator: Simulator, policy: Policy, entry: PodPeer, peer: Endpoint, asked: Asked
+) -> Obstacle | None:
     wanted = describe_peer(entry, policy.ref.namespace)
     if peer.host is not None:
         text = f"{peer.name} is on its node's network, where selectors do not match it"
@@ -57,6 +75,7 @@ def _of_selectors(policy: Policy, entry: PodPeer, peer: Endpoint) -> Obstacle | 
             ObstacleKind.NOT_A_POD, f"{peer.name} is not a pod, and selectors match only pods", wanted
         )
     namespace = peer.pod.ref.namespace
+    of_pod = of_selector(entry.pods, peer.labels or {}, peer.name, False)
     if entry.namespaces is None:
         if namespace != policy.ref.namespace:
             text = (
@@ -67,31 +86,54 @@ def _of_selectors(policy: Policy, entry: PodPeer, peer: Endpoint) -> Obstacle | 
     else:
         unmet = of_selector(entry.namespaces, peer.namespace_labels or {}, f"namespace {namespace}", True)
         if unmet is not None:
-            return unmet
-    return of_selector(entry.pods, peer.pod.labels, peer.name, False)
+            return unmet if of_pod is None else replace(unmet, labels=())
+    if of_pod is None and not _matches(simulator, policy, entry, peer, asked):
+        return Obstacle(ObstacleKind.OTHER_PEER, f"{peer.name} is not among {wanted}", wanted)
+    return of_pod
 
 
 def of_selector(selector: Selector, labels: Labels, name: str, namespace: bool) -> Obstacle | None:
-    """The first requirement that labels do not meet. `name` says whose labels they are."""
-    wanted = [Requirement(key, Operator.IN, (value,)) for key, value in selector.match_labels]
-    for requirement in (*wanted, *selector.requirements):
-        if not requirement.matches(labels):
-            return _unmet(requirement, labels, name, namespace)
-    return None
-
-
-def _unmet(requirement: Requirement, labels: Labels, name: str, namespace: bool) -> Obstacle:
-    key, found = requirement.key, labels.get(requirement.key)
-    label = (key, requirement.values[0]) if len(requirement.values) == 1 else None
-    wanted = "=".join(label) if label and requirement.operator is Operator.IN else str(requirement)
-    if found is None:
+    """Every requirement that labels do not meet, as one obstacle. `name` says whose labels they are."""
+    unmet = [each for each in requirements(selector) if not each.matches(labels)]
+    if not unmet:
+        if selector.matches(labels):
+            return None
         kind = ObstacleKind.NAMESPACE_LABEL_MISSING if namespace else ObstacleKind.LABEL_MISSING
-        return Obstacle(kind, f"{name} has no label {key} (wanted: {wanted})", wanted, label=label)
+        return Obstacle(kind, f"the labels of {name} do not match {selector}", str(selector))
+    missing = [each for each in unmet if each.key not in labels]
+    wanted = ",".join(map(_wanted, unmet))
+    found = [f"{each.key}={labels[each.key]}" for each in unmet if each.key in labels]
+    parts = [*found]
+    if missing:
+        parts.append(f"no label {listed(each.key for each in missing)}")
+    text = f"{name} has {listed(parts)} (wanted: {wanted})"
+    settable = len(missing) == len(unmet) and all(len(each.values) == 1 for each in missing)
+    return Obstacle(
+        _kind(unmet[0], unmet[0].key in labels, namespace),
+        text,
+        wanted,
+        found[0] if found else None,
+        tuple((each.key, each.values[0]) for each in missing) if settable else (),
+    )
+
+
+def requirements(selector: Selector) -> tuple[Requirement, ...]:
+    """All that a LabelSelector requires, one label each."""
+    labels = (Requirement(key, Operator.IN, (value,)) for key, value in selector.match_labels)
+    return (*labels, *selector.requirements)
+
+
+def _wanted(requirement: Requirement) -> str:
+    exact = requirement.operator is Operator.IN and len(requirement.values) == 1
+    return f"{requirement.key}={requirement.values[0]}" if exact else str(requirement)
+
+
+def _kind(requirement: Requirement, present: bool, namespace: bool) -> ObstacleKind:
+    if not present:
+        return ObstacleKind.NAMESPACE_LABEL_MISSING if namespace else ObstacleKind.LABEL_MISSING
     if requirement.operator is Operator.IN:
-        kind = ObstacleKind.NAMESPACE_LABEL_DIFFERENT if namespace else ObstacleKind.LABEL_DIFFERENT
-    else:
-        kind = ObstacleKind.NAMESPACE_LABEL_PRESENT if namespace else ObstacleKind.LABEL_PRESENT
-    return Obstacle(kind, f"{name} has {key}={found} (wanted: {wanted})", wanted, f"{key}={found}")
+        return ObstacleKind.NAMESPACE_LABEL_DIFFERENT if namespace else ObstacleKind.LABEL_DIFFERENT
+    return ObstacleKind.NAMESPACE_LABEL_PRESENT if namespace else ObstacleKind.LABEL_PRESENT
 
 
 def _of_block(simulator: Simulator, entry: IPBlock, peer: Endpoint, family: Family | None) -> Obstacle | None:
@@ -114,8 +156,11 @@ def _of_block(simulator: Simulator, entry: IPBlock, peer: Endpoint, family: Fami
     return None
 
 
-def of_port(entry: Port, flow: Flow, destination: Endpoint) -> Obstacle | None:
-    """Why an entry of `ports` does not match the port of the flow; None if it matches."""
+def of_port(entry: Port, flow: Flow, destination: Endpoint, services: Iterable[Service]) -> Obstacle | None:
+    """Why an entry of `ports` does not match the port of the flow; None if it matches.
+
+    `services` are those of the destination's namespace: people write their ports where a pod's is needed.
+    """
     declared = destination.pod.ports if destination.pod else ()
     if opens(entry, flow.port, flow.protocol, declared):
         return None
@@ -126,13 +171,37 @@ def of_port(entry: Port, flow: Flow, destination: Endpoint) -> Obstacle | None:
         case PortRange() | NamedPort() if entry.protocol not in {None, flow.protocol}:
             return Obstacle(ObstacleKind.PROTOCOL, f"it opens {wanted}, not {actual}", wanted, actual)
         case PortRange():
-            return Obstacle(ObstacleKind.PORT, f"it opens {wanted}, not {actual}", wanted, actual)
+            text = f"it opens {wanted}, not {actual}{_translated(entry, flow, destination, services)}"
+            return Obstacle(ObstacleKind.PORT, text, wanted, actual)
         case NamedPort():
             return _of_name(entry, actual, destination, declared)
         case OtherProtocol(name):
             return Obstacle(ObstacleKind.PROTOCOL, f"it opens {name}, not {actual}", wanted, actual)
         case _:
             assert_never(entry)
+
+
+def _translated(entry: PortRange, flow: Flow, destination: Endpoint, services: Iterable[Service]) -> str:
+    """A remark if the entry is a port that is translated to the pod's before policies see it."""
+    pod = destination.pod
+    if pod is None or entry.first != entry.last:
+        return ""
+    for service in services:
+        if (
+            not service.selector
+            or not service.addresses
+            or not service.selector.items() <= pod.labels.items()
+        ):
+            continue
+        for port in service.ports:
+            targets = {port.target, *(p.number for p in pod.ports if p.name == port.target)}
+            if port.protocol is entry.protocol and flow.port in targets:
+                number = f"{entry.first} is the {{}} of Service {service.ref.namespace}/{service.ref.name}"
+                if entry.first == port.port:
+                    return f"; {number.format('port')}, and policies see the pod's port, {flow.port}"
+                if entry.first == port.node_port:
+                    return f"; {number.format('nodePort')}, and policies see the pod's port, {flow.port}"
+    return ""
 
 
 def _of_name(
@@ -152,44 +221,3 @@ def _of_name(
     found = ", ".join(map(str, numbers))
     text = f"{entry.name} is {own}{found} on {destination.name}, not {actual}"
     return Obstacle(ObstacleKind.PORT_NAME, text, wanted, found)
-
-
-def describe_peer(entry: Peer, namespace: str = "its own namespace") -> str:
-    """A peer as a phrase. `namespace` is that of the policy."""
-    match entry:
-        case AnyPeer():
-            return "everyone"
-        case IPBlock(cidr, excluded):
-            return f"{cidr}" + (f" except {', '.join(map(str, excluded))}" if excluded else "")
-        case Networks(cidrs):
-            return ", ".join(map(str, cidrs))
-        case PodPeer(pods, None):
-            return f"{describe_pods(pods)} of {namespace}"
-        case PodPeer(pods, namespaces):
-            everywhere = namespaces == EVERYTHING
-            return (
-                f"{describe_pods(pods)} of {'all namespaces' if everywhere else f'namespaces {namespaces}'}"
-            )
-        case _:
-            return "an unknown peer"
-
-
-def describe_pods(selector: Selector) -> str:
-    return "all pods" if selector == EVERYTHING else f"pods {selector}"
-
-
-def describe_port(entry: Port) -> str:
-    """A port entry as a phrase."""
-    match entry:
-        case AnyPort():
-            return "every port"
-        case NamedPort(name, protocol):
-            return f"{protocol.value if protocol else 'port'} {name}"
-        case OtherProtocol(name):
-            return name
-        case PortRange(protocol, 1, 65535):
-            return f"all of {protocol.value}"
-        case PortRange(protocol, first, last):
-            return f"{protocol.value} {first}" + (f"-{last}" if last != first else "")
-        case _:
-            assert_never(entry)

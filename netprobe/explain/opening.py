@@ -1,164 +1,297 @@
-"""What would allow a denied flow on one side: a label, a port, a peer, a rule, or a policy."""
+"""What would allow a flow on a side that denies it: a type, a label, a port, a peer, a rule, or a policy."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
-from ipaddress import ip_network
+from collections.abc import Iterator, Mapping
 from typing import Any
 
-from netprobe.explain.explanation import ObstacleKind, PolicyView, RuleView, SideView, SuggestedEdit
-from netprobe.explain.obstacle import describe_peer, describe_pods, describe_port
-from netprobe.manifests.change import Apply, Patch, SetLabels, pointer
-from netprobe.manifests.workload import CONTROLLER_LABELS
-from netprobe.model.flow import Flow
-from netprobe.model.labels import EVERYTHING, NAME_LABEL, Labels, Selector
-from netprobe.model.policy import (
-    Direction,
-    IPBlock,
-    Peer,
-    PodPeer,
-    Policy,
-    PolicyRef,
-    Port,
-    PortRange,
-    Rule,
-    Subject,
+from netprobe.explain.explanation import (
+    Asked,
+    Item,
+    NearMissKind,
+    Obstacle,
+    ObstacleKind,
+    PolicyView,
+    Role,
+    RuleView,
+    SideView,
+    TierView,
+    as_text,
 )
-from netprobe.policies.networkpolicy import dump_policy
+from netprobe.explain.near import NearMisses
+from netprobe.explain.option import (
+    LABEL,
+    MISSING_TYPE,
+    MOST,
+    NAME,
+    PEER,
+    POLICY,
+    PORT,
+    RULE,
+    Option,
+    Writer,
+    exact_peer,
+    own_labels,
+)
+from netprobe.explain.phrases import describe_peer, describe_pods, describe_port
+from netprobe.explain.world import World, workload_of
+from netprobe.manifests.change import Apply, Operation, pointer
+from netprobe.manifests.suggestion import SuggestedEdit
+from netprobe.model.flow import Pod
+from netprobe.model.labels import NAME_LABEL
+from netprobe.model.policy import NETWORK_POLICY, Action, Direction, Policy, PortRange, Rule
 from netprobe.simulate import Simulator
-
-LABEL, PORT, PEER, RULE, POLICY = range(1, 6)
-"""Costs. A missing label is what people forget most often."""
-
-
-@dataclass(frozen=True, slots=True)
-class Candidate:
-    """Edits that should reverse the verdict of one side. The lower the cost, the likelier what is wanted."""
-
-    cost: int
-    edits: tuple[SuggestedEdit, ...]
 
 
 class Opener:
-    """Makes the candidates for one side of one flow."""
+    """Makes the options for one side of one flow."""
 
-    def __init__(self, simulator: Simulator, flow: Flow, side: SideView) -> None:
-        self._side, self._section = side, side.direction.value
+    def __init__(self, world: World, simulator: Simulator, asked: Asked, side: SideView) -> None:
+        self._world, self._writer, self._side, self._asked = world, Writer(world), side, asked
+        self._direction, self._section = asked.direction, asked.direction.value
+        flow = asked.flow
         ends = simulator.endpoint(flow.source), simulator.endpoint(flow.destination)
-        ingress = side.direction is Direction.INGRESS
-        self._peers_key = "from" if ingress else "to"
+        ingress = asked.direction is Direction.INGRESS
+        self._toward = "from" if ingress else "to"
         self._peer, self._subject = ends if ingress else ends[::-1]
-        self._family = flow.family or simulator.families(flow.source, flow.destination)[0]
-        self._port: Port = PortRange(flow.protocol, flow.port, flow.port)
+        self._port = PortRange(flow.protocol, flow.port, flow.port)
 
-    def candidates(self) -> Iterator[Candidate]:
-        for policy in self._side.policies:
-            for rule in policy.rules:
-                if rule.peer_matches:
-                    yield self._add_port(policy, rule)
-                if rule.port_matches:
-                    yield from self._add_label(rule)
-                    yield from self._add_peer(policy, rule)
-            yield from self._add_rule(policy) if policy.rules else self._add_policy(policy)
+    def options(self, near: NearMisses) -> list[Option]:
+        """At most MOST, the likeliest first; the one that adds a rule for this very flow is among them."""
+        tier = self._side.deciding
+        if tier is None or tier.outcome is not Action.DENY:
+            return []
+        found = [
+            *self._of_near(near),
+            *(self._in_order(tier) if not tier.by_default else self._by_default(tier)),
+        ]
+        found.sort(key=lambda option: option.cost)
+        return [*found[: MOST - 1], *found[-1:]] if len(found) > MOST else found
 
-    def _add_port(self, policy: PolicyView, rule: RuleView) -> Candidate:
-        port = self._dumped(Rule(ports=(self._port,)))["ports"][0]
-        text = f"add {describe_port(self._port)} to {rule.path.removeprefix('spec.')}.ports"
-        return Candidate(PORT, (self._edit(policy, rule, "ports", text, port),))
+    def _in_order(self, tier: TierView) -> Iterator[Option]:
+        """A rule denies: another one has to come before it."""
+        for view in tier.policies:
+            for rule in view.rules:
+                if rule.role is Role.DECIDES:
+                    yield from self._insert(view, rule)
+                    return
 
-    def _add_peer(self, policy: PolicyView, rule: RuleView) -> Iterator[Candidate]:
-        for peer in self._new_peers(policy):
-            path = f"{rule.path}.{self._peers_key}"
-            item = self._dumped(Rule((peer,)))[self._peers_key][0]
-            text = f"add {describe_peer(peer, policy.policy.namespace)} to {path.removeprefix('spec.')}"
-            yield Candidate(PEER, (self._edit(policy, rule, self._peers_key, text, item),))
+    def _by_default(self, tier: TierView) -> Iterator[Option]:
+        """No rule of the tier matches."""
+        for view in tier.policies:
+            for rule in view.rules:
+                if rule.action is not Action.ALLOW or any(each.obstacle for each in rule.conditions):
+                    continue
+                if rule.peer_matches and not rule.port_matches:
+                    yield from self._add_port(view, rule)
+                if rule.port_matches and not rule.peer_matches:
+                    yield from self._match_peer(view, rule)
+                    yield from self._add_peer(view, rule)
+        yield from self._add_rule(tier)
+        if any(view.policy.kind == NETWORK_POLICY for view in tier.policies):
+            yield from self._add_policy()
 
-    def _add_rule(self, policy: PolicyView) -> Iterator[Candidate]:
-        path = f"spec.{self._section}"
-        for peer in self._new_peers(policy):
-            rule = self._dumped(Rule((peer,), (self._port,)))
-            text = f"add a rule to {policy.policy} that {self._allows(peer, policy)}"
-            change = _patch(policy, pointer("spec", self._section, "-"), rule)
-            yield Candidate(RULE, (SuggestedEdit(str(policy.policy), path, text, change, policy.place),))
+    # One edit each.
 
-    def _add_policy(self, policy: PolicyView) -> Iterator[Candidate]:
-        """A new policy, for one without rules: that is probably a default deny."""
-        if self._subject.pod is None:
-            return
-        namespace, pods = policy.policy.namespace, own_labels(self._subject.pod.labels)
-        for peer in self._new_peers(policy):
-            text = (
-                f"add a policy to {namespace} that selects {describe_pods(pods)} "
-                f"and {self._allows(peer, policy)}"
-            )
-            rule = Rule((peer,), (self._port,))
-            change = Apply(new_policy(namespace, pods, self._side.direction, rule))
-            edit = SuggestedEdit(f"namespace {namespace}", f"spec.{self._section}", text, change)
-            yield Candidate(POLICY, (edit,))
+    def _of_near(self, near: NearMisses) -> Iterator[Option]:
+        """A policy that would allow the flow is made to apply."""
+        for miss in self._side.near:
+            policy = self._policy(miss.policy.kind, str(miss.policy))
+            if miss.kind is NearMissKind.DIRECTION:
+                field, _ = near.types(policy) or ("policyTypes", [])
+                word = self._section.capitalize()
+                change = self._writer.append(policy, ("spec", field), word)
+                text = f"add {word} to spec.{field} of {policy.ref}"
+                yield Option(MISSING_TYPE, (self._edit(policy, f"spec.{field}", text, change),))
+            elif miss.kind is NearMissKind.LABELS and miss.labels and self._subject.pod is not None:
+                yield from self._label_pod(self._subject.pod, miss.labels)
 
-    def _add_label(self, rule: RuleView) -> Iterator[Candidate]:
-        """The one label that a peer requires and the other end does not have at all."""
-        if self._peer.pod is None:
-            return
-        ref = self._peer.pod.ref
+    def _add_port(self, view: PolicyView, rule: RuleView) -> Iterator[Option]:
+        policy = self._of(view)
+        written = self._writer.port(policy, self._direction, self._port)
+        if written is not None:
+            name, entry = written
+            change = self._writer.append(policy, ("spec", self._section, rule.index, name), entry)
+            where = f"{rule.path.removeprefix('spec.')}.{name} of {view.policy}"
+            text = f"add {describe_port(self._port)} to {where}"
+            yield Option(PORT, (self._edit(policy, f"{rule.path}.{name}", text, change),))
+
+    def _add_peer(self, view: PolicyView, rule: RuleView) -> Iterator[Option]:
+        policy = self._of(view)
+        peer = exact_peer(self._peer, self._asked.family, policy.ref.namespace)
+        written = self._writer.peer(policy, self._direction, peer) if peer is not None else None
+        if written is not None and peer is not None:
+            name, entry = written
+            change = self._writer.append(policy, ("spec", self._section, rule.index, name), entry)
+            where = f"{rule.path.removeprefix('spec.')}.{name} of {view.policy}"
+            text = f"add {describe_peer(peer, policy.ref.namespace)} to {where}"
+            yield Option(PEER, (self._edit(policy, f"{rule.path}.{name}", text, change),))
+
+    def _match_peer(self, view: PolicyView, rule: RuleView) -> Iterator[Option]:
+        """The other end gets the labels that a peer requires; or the peer names the namespace correctly."""
         for item in rule.peers:
             obstacle = item.obstacle
-            if obstacle is None or obstacle.label is None:
+            if obstacle is None or self._peer.pod is None:
                 continue
-            labels = dict((obstacle.label,))
+            yield from self._name_namespace(view, item, obstacle)
+            if not obstacle.labels:
+                continue
             if obstacle.kind is ObstacleKind.NAMESPACE_LABEL_MISSING:
-                change, target = SetLabels("Namespace", ref.namespace, labels), f"namespace {ref.namespace}"
-            elif obstacle.kind is ObstacleKind.LABEL_MISSING:
-                change, target = SetLabels("Pod", str(ref), labels), f"pod {ref}"
+                namespace = self._peer.pod.ref.namespace
+                change = self._world.label_namespace(namespace, dict(obstacle.labels))
+                text = f"label namespace {namespace} {as_text(obstacle.labels)}"
+                edit = SuggestedEdit(f"namespace {namespace}", "metadata.labels", text, change)
+                yield Option(LABEL, (edit,))
             else:
-                continue
-            text = f"label {target} {'='.join(obstacle.label)}"
-            yield Candidate(LABEL, (SuggestedEdit(target, "metadata.labels", text, change),))
+                yield from self._label_pod(self._peer.pod, obstacle.labels)
 
-    def _allows(self, peer: Peer, policy: PolicyView) -> str:
-        end = describe_peer(peer, policy.policy.namespace)
-        return f"allows {describe_port(self._port)} {self._peers_key} {end}"
+    def _label_pod(self, pod: Pod, labels: tuple[tuple[str, str], ...]) -> Iterator[Option]:
+        """Not if a Service of the namespace would take the pod for one of its own."""
+        after = {**pod.labels, **dict(labels)}.items()
+        for service in self._world.cluster.services.values():
+            wanted = (service.selector or {}).items()
+            joins = wanted and wanted <= after and not wanted <= pod.labels.items()
+            if joins and service.ref.namespace == pod.ref.namespace:
+                return
+        change = self._world.label_pods(pod, dict(labels))
+        kind, name = workload_of(pod)
+        target = f"pod {pod.ref}" if kind == "Pod" else f"the pod template of {kind} {name}"
+        text = f"label {target} {as_text(labels)}"
+        yield Option(LABEL, (SuggestedEdit(target, "metadata.labels", text, change),))
 
-    def _edit(self, policy: PolicyView, rule: RuleView, key: str, text: str, item: Any) -> SuggestedEdit:
-        """Append an item to a list of a rule."""
-        change = _patch(policy, pointer("spec", self._section, rule.index, key, "-"), item)
-        name = str(policy.policy)
-        return SuggestedEdit(name, f"{rule.path}.{key}", f"{text} of {name}", change, rule.place)
-
-    def _dumped(self, rule: Rule) -> Any:
-        """A rule as in an API object."""
-        return new_policy("", EVERYTHING, self._side.direction, rule)["spec"][self._section][0]
-
-    def _new_peers(self, policy: PolicyView) -> Iterator[Peer]:
-        """A peer for the other end: by labels for a pod, by address for everything else."""
-        pod = self._peer.pod
-        if pod is None:
-            address = self._peer.address(self._family)
-            if address is not None:
-                yield IPBlock(ip_network(address))
+    def _name_namespace(self, view: PolicyView, item: Item, obstacle: Obstacle) -> Iterator[Option]:
+        """The label that always holds the name of a namespace, for one that no namespace has."""
+        missing = {ObstacleKind.NAMESPACE_LABEL_MISSING, ObstacleKind.NAMESPACE_LABEL_DIFFERENT}
+        if obstacle.kind not in missing or self._peer.pod is None or item.index is None:
             return
-        selector = own_labels(pod.labels)
-        if pod.ref.namespace == policy.policy.namespace:
-            yield PodPeer(selector)
+        policy, namespace = self._of(view), self._peer.pod.ref.namespace
+        keys = _keys(item.path)
+        for path, labels in _match_labels(_value(self._world.object(policy), keys), keys):
+            if not any("amespace" in str(key) for key in path[len(keys) :]):
+                continue
+            bad = [
+                (key, value)
+                for key, value in labels.items()
+                if (self._peer.namespace_labels or {}).get(key) != value
+            ]
+            if not bad or any(self._is_used(key) for key, _ in bad):
+                continue
+            operations: tuple[Operation, ...]
+            (key, value), *others = bad
+            if value == namespace and not others:
+                operations = (
+                    {"op": "move", "from": pointer(*path, key), "path": pointer(*path, NAME_LABEL)},
+                )
+            else:
+                kept = {one: text for one, text in labels.items() if (one, text) not in bad}
+                new = {NAME_LABEL: namespace, **kept}
+                operations = ({"op": "replace", "path": pointer(*path), "value": new},)
+            where = item.path.removeprefix("spec.")
+            text = f"select namespace {namespace} by {NAME_LABEL} in {where} of {policy.ref}"
+            yield Option(NAME, (self._edit(policy, item.path, text, *operations),))
+
+    def _is_used(self, key: str) -> bool:
+        """Whether some namespace has a label of that key, so that it is not made up."""
+        return any(key in space.labels for space in self._world.cluster.namespaces.values())
+
+    def _add_rule(self, tier: TierView) -> Iterator[Option]:
+        """A rule in the policy of the tier that is most about the subject."""
+        views = [view for view in tier.policies if view.rules] or [
+            view for view in tier.policies if view.policy.kind != NETWORK_POLICY
+        ]
+        if views:
+            view = min(views, key=self._breadth)
+            yield from self._insert(view, None)
+
+    def _insert(self, view: PolicyView, before: RuleView | None) -> Iterator[Option]:
+        policy = self._of(view)
+        peer = exact_peer(self._peer, self._asked.family, policy.ref.namespace)
+        if peer is None:
+            return
+        written = self._writer.rule(policy, self._direction, Rule((peer,), (self._port,)))
+        if written is None:
+            return
+        path = f"spec.{self._section}"
+        text = f"add a rule to {view.policy} that {self._allows(policy)}"
+        change: Operation
+        if before is None:
+            change = self._writer.append(policy, ("spec", self._section), written)
         else:
-            yield PodPeer(selector, Selector.of({NAME_LABEL: pod.ref.namespace}))
+            change = {"op": "add", "path": pointer("spec", self._section, before.index), "value": written}
+            place = f"before {before.path.removeprefix('spec.')}"
+            text = f"add a rule to {view.policy} {place} that {self._allows(policy)}"
+        yield Option(RULE, (self._edit(policy, path, text, change),))
+
+    def _breadth(self, view: PolicyView) -> int:
+        policy = self._of(view)
+        if policy.subject.namespaces is not None:
+            return len(self._world.cluster.pods)
+        pods = self._world.pods_by_namespace.get(policy.ref.namespace, ())
+        return sum(policy.subject.pods.matches(pod.labels) for pod in pods)
+
+    def _add_policy(self) -> Iterator[Option]:
+        pod = self._subject.pod
+        if pod is None:
+            return
+        namespace = pod.ref.namespace
+        peer = exact_peer(self._peer, self._asked.family, namespace)
+        if peer is None:
+            return
+        made = self._writer.new_policy(pod, self._direction, (Rule((peer,), (self._port,)),))
+        yield Option(
+            POLICY, (new_policy_edit(self._world, pod, made, f"and allows {self._what(namespace)}"),)
+        )
+
+    def _allows(self, policy: Policy) -> str:
+        return f"allows {self._what(policy.ref.namespace)}"
+
+    def _what(self, namespace: str) -> str:
+        peer = exact_peer(self._peer, self._asked.family, namespace)
+        end = describe_peer(peer, namespace) if peer is not None else self._peer.name
+        return f"{describe_port(self._port)} {self._toward} {end}"
+
+    def _of(self, view: PolicyView) -> Policy:
+        return self._policy(view.policy.kind, str(view.policy))
+
+    def _policy(self, kind: str, name: str) -> Policy:
+        return self._world.policies[kind, name]
+
+    def _edit(self, policy: Policy, path: str, text: str, *operations: Operation) -> SuggestedEdit:
+        place = policy.origin.place(path) if policy.origin is not None else None
+        return SuggestedEdit(str(policy.ref), path, text, self._world.patch(policy, *operations), place)
 
 
-def _patch(policy: PolicyView, path: str, value: Any) -> Patch:
-    operation = {"op": "add", "path": path, "value": value}
-    return Patch(policy.policy.kind, str(policy.policy), (operation,))
+def new_policy_edit(world: World, pod: Pod, made: Mapping[str, Any], does: str) -> SuggestedEdit:
+    """A new policy for pods with the labels of this one, in a file with policies of its namespace."""
+    namespace, section = pod.ref.namespace, next(key for key in ("ingress", "egress") if key in made["spec"])
+    neighbours = (*world.by_namespace.get(namespace, ()), *world.cluster.policies)
+    beside = next((each.origin for each in neighbours if each.origin is not None and each.origin.line), None)
+    pods = describe_pods(own_labels(pod.labels))
+    text = f"add a policy to {namespace} that selects {pods} {does}"
+    return SuggestedEdit(f"namespace {namespace}", f"spec.{section}", text, Apply(made, beside))
 
 
-def new_policy(namespace: str, pods: Selector, direction: Direction, *rules: Rule) -> dict[str, Any]:
-    """An object that isolates pods in one direction, except for what the rules allow."""
-    ingress = rules if direction is Direction.INGRESS else None
-    egress = rules if direction is Direction.EGRESS else None
-    ref = PolicyRef(namespace, f"netprobe-suggests-{direction.value}")
-    return dump_policy(Policy(ref, Subject(pods), ingress, egress))
+def _keys(path: str) -> tuple[str | int, ...]:
+    """("spec", "ingress", 0) of "spec.ingress[0]"."""
+    parts = path.replace("[", ".").replace("]", "").split(".")
+    return tuple(int(part) if part.isdecimal() else part for part in parts)
 
 
-def own_labels(labels: Labels) -> Selector:
-    """A selector by the labels of a pod that people set."""
-    written = {key: value for key, value in labels.items() if key not in CONTROLLER_LABELS}
-    return Selector.of(written) if written else EVERYTHING
+def _value(obj: Any, keys: tuple[str | int, ...]) -> Any:
+    for key in keys:
+        try:
+            obj = obj[key]
+        except (KeyError, IndexError, TypeError):
+            return None
+    return obj
+
+
+def _match_labels(
+    value: Any, path: tuple[str | int, ...]
+) -> Iterator[tuple[tuple[str | int, ...], Mapping[str, str]]]:
+    """Every `matchLabels` inside a peer, with its path."""
+    for key, inner in value.items() if isinstance(value, Mapping) else ():
+        if key == "matchLabels" and isinstance(inner, Mapping):
+            yield (*path, key), inner
+        else:
+            yield from _match_labels(inner, (*path, key))

@@ -11,9 +11,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import Enum
 
-from netprobe.impact.compared import PortNumber
 from netprobe.impact.difference import Columns, FlowChange, States, by_family
 from netprobe.model.flow import Family
+from netprobe.simulate.compared import PortNumber
 
 
 class Scope(Enum):

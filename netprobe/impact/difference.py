@@ -18,12 +18,12 @@ from enum import Enum
 from functools import cached_property
 from typing import TypeAlias
 
-from netprobe.impact.compared import PortNumber, Ports, outside
 from netprobe.impact.revision import Revision
 from netprobe.model.flow import Family, PodRef
 from netprobe.model.policy import Direction, Policy, PolicyRef
 from netprobe.simulate import EndGroup, Evaluation, Profile, Table, evaluate_both
 from netprobe.simulate.bits import pack, transposed, unpack
+from netprobe.simulate.compared import PortNumber, Ports, outside
 
 
 class FlowChange(Enum):

@@ -6,7 +6,6 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 from netprobe.impact.bundles import GroupBundle, Scope, bundles
-from netprobe.impact.compared import PortNumber, Ports
 from netprobe.impact.declaration import Breach, DeclarationCheck, check
 from netprobe.impact.difference import FlowChange, States, compare_states
 from netprobe.impact.names import EndNames, EndSet
@@ -17,6 +16,7 @@ from netprobe.model.policy import Direction
 from netprobe.model.verdict import Decision, Verdict
 from netprobe.simulate import CALICO, Profile, Simulator
 from netprobe.simulate.bits import Weights, unpack
+from netprobe.simulate.compared import PortNumber, Ports
 
 _ORDER = (
     (FlowChange.OPENS, Scope.FROM_OUTSIDE),

@@ -9,11 +9,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from netprobe.impact.compared import representatives
 from netprobe.impact.difference import States
 from netprobe.model.policy import Direction, NamedPort, Policy, PolicyRef, Rule
 from netprobe.simulate import Evaluation, Table
 from netprobe.simulate.bits import unpack
+from netprobe.simulate.compared import representatives
 
 NO_POD = "it selects no pod"
 OTHER_POLICIES = "other policies do all that it does"

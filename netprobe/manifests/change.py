@@ -202,6 +202,10 @@ def _edit(text: str, way: Path, operation: Operation) -> TextEdit:
             return _insert_key(text, parent, last, operation["value"])
         case "add" | "replace", yaml.MappingNode() if (node := _child(parent, last)) is not None:
             return _replace(text, _key(parent, last), node, operation["value"])
+        case "replace", yaml.SequenceNode() if (node := _child(parent, last)) is not None:
+            return TextEdit(
+                node.start_mark.index, _last(node).end_mark.index, _written(text, operation["value"])
+            )
         case "remove", yaml.CollectionNode() if _child(parent, last) is not None:
             return _remove(text, parent, last)
     raise NotEditableError(f"no edit of the text makes this {operation['op']}")

@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from netprobe.diff import FlowStatus, Row
+from netprobe.manifests.suggestion import fix_document
 from netprobe.model.flow import Flow, Placement
 from netprobe.model.verdict import Cause, Verdict
 from netprobe.report.style import PLAIN, Style
@@ -138,6 +139,7 @@ def flow(row: Row, report: Report) -> dict[str, Any]:
         "reason": _text(row.reason),
         "mismatch": [mismatch.value for mismatch in row.mismatches],
         "because": causes(row.decision.because) if row.decision else [],
+        "fix": fix_document(row.fix),
         "attempts": seen.attempts if seen else 0,
         "latency_ms": _round(seen.latency_ms) if seen else None,
         "declared_by": row.declared_by,

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from typing import TypeAlias
 
 from netprobe.errors import InputError, Problem, UsageError
+from netprobe.explain.declared import ListedFlows
 from netprobe.manifests import Document, from_objects, read_documents
 from netprobe.manifests.document import read_record
 from netprobe.model.cluster import Cluster
@@ -117,9 +118,10 @@ class CopyMode:
                 return replace(seen, matrix=Matrix(cells))
 
             simulator = Simulator(plan.cluster, options.profile)
+            declared = ListedFlows(plan.declared) if plan.declared is not None else None
             yield PreparedRun(
                 plan.run,
-                (SimulatedMoment(NAME, simulator, plan.declared, plan.simulated),),
+                (SimulatedMoment(NAME, simulator, plan.declared, plan.simulated, declaration=declared),),
                 prober,
                 observe,
                 problems=tuple(workbench.warnings),

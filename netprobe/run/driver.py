@@ -111,7 +111,7 @@ async def _probe(
             if observed.facts.enforcement.enforcing is False:
                 evidence = observed.facts.enforcement.evidence
                 unenforced = f"this cluster enforces no NetworkPolicy: {evidence}"
-            steps.append(step(moment, observed, number))
+            steps.append(step(bench.moments, number, observed))
     return Report(
         mode.name,
         cluster.info,

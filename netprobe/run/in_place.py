@@ -12,6 +12,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 
 from netprobe.errors import ConflictError, UsageError
+from netprobe.explain.declared import ListedFlows
 from netprobe.manifests import from_objects
 from netprobe.model.flow import Pod, PodRef, Via
 from netprobe.probe import Observed, PodOptions, Prober, new_run
@@ -114,10 +115,11 @@ class InPlaceMode:
                 facts = replace(seen.facts, converged_s=None)  # nothing of the cluster's own was changed
                 return replace(seen, facts=facts, matrix=with_pod_changes(seen.matrix, here, route, now))
 
+            declared = ListedFlows(here.declared)
             nodes = {ref: pod.node for ref, pod in here.cluster.pods.items() if pod.node}
             yield PreparedRun(
                 found.run,
-                (SimulatedMoment(NAME, here.simulator, here.declared, here.simulated),),
+                (SimulatedMoment(NAME, here.simulator, here.declared, here.simulated, declaration=declared),),
                 prober,
                 observe,
                 paths=False,

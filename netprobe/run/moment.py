@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from typing import TypeAlias
 
+from netprobe.explain.declared import Declares
 from netprobe.model.cluster import Cluster
 from netprobe.model.flow import Family, Flow, Via
 from netprobe.model.matrix import Matrix
@@ -30,7 +31,8 @@ def by_nothing(_: Flow) -> None:
 class SimulatedMoment:
     """The declared rows at one moment (None without a suite), and what the policies say of them.
 
-    `actions` lead to this moment from the one before. `declared_by` is as `Declaration.declared_by`.
+    `actions` lead to this moment from the one before. `declared_by` is as `Declaration.declared_by`, and
+    `declaration` answers for flows that are not among the rows.
     """
 
     name: str
@@ -39,6 +41,7 @@ class SimulatedMoment:
     simulated: Matrix[Decision]
     actions: tuple[StepAction, ...] = ()
     declared_by: DeclaredBy = by_nothing
+    declaration: Declares | None = None
 
 
 def moments(
@@ -66,7 +69,13 @@ def moments(
         else:
             each = (row for flow in declared for row in simulator.split(flow))
         yield SimulatedMoment(
-            moment.name, simulator, declared, simulator.matrix(each), moment.actions, moment.declared_by
+            moment.name,
+            simulator,
+            declared,
+            simulator.matrix(each),
+            moment.actions,
+            moment.declared_by,
+            moment.declaration,
         )
 
 

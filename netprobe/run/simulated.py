@@ -11,10 +11,10 @@ from netprobe.model.cluster import Cluster
 from netprobe.model.flow import Flow
 from netprobe.model.verdict import Verdict
 from netprobe.run.flow_filter import FlowFilter
-from netprobe.run.moment import moments
+from netprobe.run.moment import SimulatedMoment, moments
 from netprobe.run.policy_text import PolicyTexts
 from netprobe.run.record import LONGEST, FlowGroup, ReportStep, port_text
-from netprobe.run.steps import explained
+from netprobe.run.steps import advisor, explained
 from netprobe.simulate import AllPairs, FlowBundle, Overview, PortAsked, Profile
 from netprobe.simulate.overview import LEFT_OUT
 from netprobe.suite import Suite
@@ -25,7 +25,7 @@ MOST_HELD = 200_000
 """Rows; if there are more, each pass computes them again."""
 
 
-def suite_steps(
+def suite_moments(
     suite: Suite,
     live: Cluster | None,
     profile: Profile,
@@ -33,16 +33,20 @@ def suite_steps(
     sources: Sequence[str] = (),
     destinations: Sequence[str] = (),
     ports: Sequence[PortAsked] = (),
-    changed_only: bool = False,
-) -> tuple[ReportStep, ...]:
-    """The comparison at each moment of a suite. With `changed_only` what policies or a step change."""
+) -> tuple[SimulatedMoment, ...]:
+    """The moments of a suite with the flows that are asked for."""
     is_wanted = FlowFilter(sources, destinations, ports).on(suite.cluster(live), suite.externals)
+    return tuple(moments(suite, live, profile, is_wanted))
+
+
+def suite_steps(every: Sequence[SimulatedMoment], *, changed_only: bool = False) -> tuple[ReportStep, ...]:
+    """The comparison at each moment of a suite. With `changed_only` what policies or a step change."""
     steps: list[ReportStep] = []
     before: Iterable[Row] = ()
-    for index, at in enumerate(moments(suite, live, profile, is_wanted)):
+    for index, at in enumerate(every):
         rows = compare(at.declared, at.simulated, step=index)
         shown = _changed(rows, before, first=index == 0) if changed_only else rows
-        found = explained(shown, at.simulator, at.declared_by)
+        found = explained(shown, advisor(every, index), at.declared_by)
         texts = PolicyTexts(at.simulator.cluster)
         steps.append(ReportStep(at.name, found, FlowCounts.of(found), policies=texts))
         before = rows

@@ -2,30 +2,34 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import Final
 
 from netprobe.diff import FlowCounts, FlowStatus, Mismatch, Row, Why, compare
-from netprobe.explain import explain
+from netprobe.errors import InputError
+from netprobe.explain import Advisor, Explanation, explain
+from netprobe.explain.text import near_misses, side_effects
 from netprobe.explain.why import blame
-from netprobe.model.flow import Flow
+from netprobe.model.cluster import Cluster
 from netprobe.model.verdict import Verdict
 from netprobe.probe import Observed
 from netprobe.run.moment import DeclaredBy, SimulatedMoment, by_nothing, joined_families
 from netprobe.run.policy_text import PolicyTexts
 from netprobe.run.record import LONGEST, ReportStep
-from netprobe.simulate import Simulator
+from netprobe.simulate import Profile, Simulator
+from netprobe.suite import Suite
 
 MOST_CHANGES: Final = 200
 
 
-def step(moment: SimulatedMoment, observed: Observed, number: int) -> ReportStep:
-    """A moment and what was observed then."""
+def step(moments: Sequence[SimulatedMoment], number: int, observed: Observed) -> ReportStep:
+    """One of the moments of a run, and what was observed then."""
+    moment = moments[number]
     seen = observed.matrix.where(moment.simulated.__contains__)
     simulated, seen = joined_families(moment.simulated, seen)
     rows = compare(moment.declared, simulated, seen, step=number)
-    rows = explained(rows, moment.simulator, moment.declared_by)
+    rows = explained(rows, advisor(moments, number), moment.declared_by)
     facts = observed.facts
     return ReportStep(
         moment.name,
@@ -38,16 +42,37 @@ def step(moment: SimulatedMoment, observed: Observed, number: int) -> ReportStep
     )
 
 
-def explained(
-    rows: Sequence[Row], simulator: Simulator, declared_by: DeclaredBy = by_nothing
-) -> tuple[Row, ...]:
+def advisor(moments: Sequence[SimulatedMoment], number: int) -> Advisor:
+    """What finds changes for one moment that break nothing that is declared at any."""
+    others = (other for other in moments if other is not moments[number])
+    return Advisor(
+        moments[number].simulator,
+        moments[number].declaration,
+        elsewhere=[(other.simulator, other.declaration) for other in others],
+    )
+
+
+def advisor_of(suite: Suite | None, live: Cluster | None, profile: Profile, step: int = 0) -> Advisor:
+    """What finds changes for a suite after some of its steps, or for a cluster without a suite."""
+    if suite is None:
+        return Advisor(Simulator(live or Cluster(), profile))
+    try:
+        found = suite.moments(live)
+    except InputError:  # rows that name nothing here: the policies can be explained all the same
+        return Advisor(Simulator(suite.cluster(live, step), profile), None, suite.externals)
+    simulators = [(Simulator(moment.cluster, profile), moment.declaration) for moment in found]
+    simulator, declaration = simulators.pop(step)
+    return Advisor(simulator, declaration, suite.externals, simulators)
+
+
+def explained(rows: Sequence[Row], advisor: Advisor, declared_by: DeclaredBy = by_nothing) -> tuple[Row, ...]:
     """The rows with what decides them and what declares them.
 
     Rows that are as expected are explained if there are few enough to read. The first mismatches of
-    policies and declaration also get the smallest change that resolves them, as `netprobe explain` suggests
-    it; each costs a search, so that there are at most MOST_CHANGES.
+    policies and declaration also get the policies that almost apply, and the smallest change that resolves
+    them, as `netprobe explain` suggests it; each costs a search, so that there are at most MOST_CHANGES.
     """
-    blamed = blame(simulator.cluster.policies)
+    blamed = blame(advisor.simulator.cluster.policies)
     changes = 0
     found = []
     for row in rows:
@@ -56,15 +81,19 @@ def explained(
             why = blamed(row)
         if Mismatch.DECLARED_SIMULATED in row.mismatches and changes < MOST_CHANGES:
             changes += 1
-            why = replace(why, sentences=(*why.sentences, *_change(simulator, row.flow)))
+            found_out = explain(advisor, row.flow)
+            why = replace(why, sentences=(*why.sentences, *_advice(found_out)))
+            row = replace(row, fix=found_out.change)  # noqa: PLW2901
         by = declared_by(row.flow) if row.declared is not None else None
         found.append(replace(row, why=why, declared_by=by))
     return tuple(found)
 
 
-def _change(simulator: Simulator, flow: Flow) -> tuple[str, ...]:
-    change = explain(simulator, flow).change
-    if change is None:
-        return ()
-    aim = "be allowed" if change.verdict is Verdict.ALLOW else "be denied"
-    return (f"to {aim}: {change.text}",)
+def _advice(explanation: Explanation) -> Iterator[str]:
+    """Sentences below those that say what decides a flow."""
+    for miss in near_misses(explanation):
+        yield f"{miss.policy}{f' [{miss.place}]' if miss.place else ''} {miss.text}"
+    if explanation.change is not None:
+        aim = "be allowed" if explanation.change.verdict is Verdict.ALLOW else "be denied"
+        yield f"to {aim}: {explanation.change.text}"
+        yield from side_effects(explanation.change)

@@ -118,6 +118,45 @@ class Declaration:
             return "pattern"
         return "default" if self.expectation.default is not None else None
 
+    def verdict(self, source: End, destination: End, port: int, protocol: Protocol) -> Verdict | None:
+        """What is declared for one flow, without listing all; None for nothing."""
+        bit = self._index.get(source)
+        for number in reversed(self.columns.get(PortOf(destination, port, protocol), ())):
+            if bit is not None and self.sources(number, destination) >> bit & 1:
+                return self.rows[number].row.verdict
+        default = self.expectation.default
+        if default is None or not self._is_flow(source, destination):
+            return None
+        known = all(self._is_known(end) for end in (source, destination))
+        declared = known and any(
+            (p.number, p.protocol) == (port, protocol) for p in self.ports_of(destination)
+        )
+        return default if declared else None
+
+    @property
+    def outside(self) -> tuple[External, ...]:
+        """The addresses outside that rows or the default are about."""
+        named = (end for end in self._index if isinstance(end, External))
+        return tuple(dict.fromkeys((*self.expectation.externals, *named)))
+
+    def allowed_from(self, source: End) -> Iterator[Flow]:
+        """The flows of a source that rows declare as allowed."""
+        for destination, port, protocol in self.columns:
+            if self.verdict(source, destination, port, protocol) is Verdict.ALLOW:
+                yield self.flow(source, destination, port, protocol)
+
+    def allowed_to(self, destination: End) -> Iterator[Flow]:
+        """The flows to a destination that rows declare as allowed."""
+        for end, port, protocol in self.columns:
+            if end == destination:
+                for source in self._index:
+                    if self.verdict(source, destination, port, protocol) is Verdict.ALLOW:
+                        yield self.flow(source, destination, port, protocol)
+
+    def _is_known(self, end: End) -> bool:
+        """Whether the default includes an end."""
+        return end in self.cluster.pods or end in self.expectation.externals
+
     def ports_of(self, end: End) -> tuple[ContainerPort, ...]:
         """The ports that an end declares."""
         match end:

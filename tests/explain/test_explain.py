@@ -8,8 +8,7 @@ from pathlib import Path
 import pytest
 from hypothesis import given, settings
 
-from netprobe.explain import document, explain, lines
-from netprobe.explain.suggestion import suggest
+from netprobe.explain import Advisor, document, explain, lines
 from netprobe.manifests import load
 from netprobe.model.cluster import Cluster, Service, ServicePort
 from netprobe.model.flow import Flow, PodRef, Protocol, ServiceRef
@@ -42,7 +41,7 @@ ANSWERS = [  # policies, flow, answer up to the first colon, suggested change
     ([FROM_B], "x/b -> y/b 81", THERE, "add TCP 81 to ingress[0].ports of y/allow-b"),
     ([FROM_B], "x/n -> y/b 80", THERE, "label pod x/n app=b"),
     (
-        [policy("y/p", app("b"), ingress=[rule([PodPeer(*TWO)])])],
+        [policy("y/p", app("b"), ingress=[rule([PodPeer(*TWO)], [WEB])])],
         "z/a -> y/b 80",
         THERE,
         "label namespace z team=two",
@@ -235,12 +234,11 @@ def test_a_change_turns_the_verdict_by_the_obvious_evaluator_too() -> None:
     @settings(max_examples=30, deadline=None)
     @given(cluster=clusters(SMALL))
     def law(cluster: Cluster) -> None:
-        simulator = Simulator(cluster)
+        advisor = Advisor(Simulator(cluster))
         for asked in all_flows(cluster, (80,), (Protocol.TCP,)):
-            sides = explain(simulator, asked, suggest=False).sides
-            found = suggest(simulator, asked, sides) if sides else None
-            if found is not None:
-                change, after = found
+            change = explain(advisor, asked).change
+            if change is not None:
+                after = advisor.delta(change).cluster(cluster)
                 assert passes(after, asked) is not passes(cluster, asked)
                 assert passes(after, asked) is (change.verdict is Verdict.ALLOW)
                 turned.add(change.verdict)

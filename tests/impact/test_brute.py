@@ -11,7 +11,6 @@ from hypothesis import strategies as st
 
 from netprobe.impact import FlowChange, Revision, Scope, Snapshot, impact, revise
 from netprobe.impact.bundles import GroupBundle, bundles
-from netprobe.impact.compared import Ports
 from netprobe.impact.difference import States, compare_states
 from netprobe.model.cluster import Cluster
 from netprobe.model.flow import External, Flow, PodRef
@@ -19,6 +18,7 @@ from netprobe.model.policy import IPBlock, PortRange
 from netprobe.model.verdict import Decision, Verdict
 from netprobe.simulate import CALICO, CILIUM, Profile, Simulator
 from netprobe.simulate.bits import unpack
+from netprobe.simulate.compared import Ports
 from tests.property.obvious import passes
 from tests.property.strategies import Shape, random_cluster, random_policies, seeded
 

@@ -9,7 +9,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from netprobe.impact import Revision, Snapshot, Unneeded, impact, revise
-from netprobe.impact.compared import outside
 from netprobe.impact.difference import families_of
 from netprobe.model.cluster import Cluster
 from netprobe.model.flow import External, Flow, PodRef, Protocol
@@ -17,6 +16,7 @@ from netprobe.model.labels import EVERYTHING, Selector
 from netprobe.model.policy import Direction, NamedPort, PodPeer, Policy, PolicyRef, PortRange, Rule, Subject
 from netprobe.model.verdict import Verdict
 from netprobe.simulate import Simulator
+from netprobe.simulate.compared import outside
 from tests.impact.world import WORLD, allow
 from tests.property.strategies import PORTS, Shape, random_cluster
 

@@ -82,6 +82,7 @@ OPERATIONS: dict[str, dict[str, Any]] = {
     "add a label": {"op": "add", "path": "/spec/podSelector/matchLabels/a.b~1c", "value": "yes"},
     "replace a scalar": {"op": "replace", "path": "/spec/ingress/0/ports/0/port", "value": 8080},
     "replace a list": {"op": "replace", "path": "/spec/ingress/0/from", "value": [PEER]},
+    "replace an item": {"op": "replace", "path": "/spec/ingress/0/from/1", "value": PEER},
     "replace a mapping": {"op": "replace", "path": "/spec/podSelector", "value": {}},
     "remove the first": {"op": "remove", "path": "/spec/ingress/0"},
     "remove the last": {"op": "remove", "path": "/spec/ingress/0/from/1"},

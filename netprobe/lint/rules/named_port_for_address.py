@@ -32,7 +32,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from netprobe.explain.obstacle import describe_peer
+from netprobe.explain.phrases import describe_peer
 from netprobe.lint.finding import Finding, Severity
 from netprobe.lint.view import View
 from netprobe.model.policy import Direction, IPBlock, NamedPort

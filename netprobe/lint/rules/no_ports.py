@@ -31,7 +31,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
-from netprobe.explain.obstacle import describe_peer
+from netprobe.explain.phrases import describe_peer
 from netprobe.lint.cover import peer_within, selects_everything
 from netprobe.lint.finding import Finding, Severity
 from netprobe.lint.view import LocatedRule, View, written

@@ -15,7 +15,7 @@ from netprobe.report.graph import manifest_cells
 from netprobe.report.graph.build import EndInfo, GraphOptions, build
 from netprobe.report.graph.cells import ReasonsOf, SavedReport, cells_of_report, cells_of_rows, citer
 from netprobe.report.graph.elements import Denied, DrawnTable, EndName, Graph, GraphCell
-from netprobe.run.simulated import suite_steps
+from netprobe.run.simulated import suite_moments, suite_steps
 from netprobe.simulate import PortAsked, Profile, Simulator, evaluate, read_question
 from netprobe.suite import Suite
 from netprobe.suite.moments import Moment
@@ -113,14 +113,15 @@ def graph_of_suite(request: GraphRequest, suite: Suite, live: Cluster | None) ->
     if request.options.view is DrawnTable.OBSERVED:
         raise UsageError("--observed: a suite was not probed; name the report of a run with --from-report")
     cluster = suite.cluster(live, request.step)
-    step = suite_steps(
+    moments = suite_moments(
         suite,
         live,
         request.profile,
         sources=request.sources,
         destinations=request.destinations,
         ports=request.ports,
-    )[request.step]
+    )
+    step = suite_steps(moments)[request.step]
     title = suite.name if not request.step else f"{suite.name}, after: {step.name}"
     cells = cells_of_rows(step.rows, citer(cluster.policies))
     graph = build(title, cells, request.options, _workloads(cluster))

@@ -10,7 +10,20 @@ from typing import TypeAlias
 
 from netprobe.model.cluster import Cluster
 from netprobe.model.flow import Address, External, Family, PodRef, Protocol
-from netprobe.model.policy import AnyPeer, Direction, IPBlock, NamedPort, Network, Policy, PortRange, Rule
+from netprobe.model.policy import (
+    AllPeers,
+    AnyPeer,
+    Direction,
+    IPBlock,
+    NamedPort,
+    Network,
+    Networks,
+    NotPeer,
+    Peer,
+    Policy,
+    PortRange,
+    Rule,
+)
 
 PortNumber: TypeAlias = tuple[int, Protocol]
 
@@ -47,7 +60,7 @@ class Ports:
             ingress[policy.ref.namespace] += policy.ingress or ()
         self._mentioned = {name: _singles(own) for name, own in ingress.items()}
         egress = (rule for policy in policies for rule in policy.egress or ())
-        reaching = (r for r in egress if any(isinstance(peer, AnyPeer | IPBlock) for peer in r.peers))
+        reaching = (r for r in egress if any(_is_address(peer) for peer in r.peers))
         self.outside = self._given or _singles(reaching) | self._with_other
 
     def of(self, ref: PodRef) -> frozenset[PortNumber]:
@@ -60,6 +73,10 @@ class Ports:
     def class_of(self, port: PortNumber) -> object:
         """Equal for ports that no rule of either state tells apart."""
         return port if port in self._named else (port[1], bisect_right(self._starts[port[1]], port[0]))
+
+
+def _is_address(peer: Peer) -> bool:
+    return isinstance(peer, AnyPeer) or any(True for _ in networks_of(peer))
 
 
 def representatives(cluster: Cluster, policies: Iterable[Policy]) -> list[PortNumber]:
@@ -81,7 +98,7 @@ def _starts(rules: Iterable[Rule]) -> Mapping[Protocol, list[int]]:
     """For each protocol the numbers at which the set of matching port ranges changes."""
     found: dict[Protocol, set[int]] = defaultdict(set)
     for rule in rules:
-        for entry in rule.ports:
+        for entry in (*rule.ports, *rule.not_ports):
             if isinstance(entry, PortRange):
                 found[entry.protocol].update((entry.first, entry.last + 1))
     return defaultdict(list, {protocol: sorted(numbers) for protocol, numbers in found.items()})
@@ -89,10 +106,14 @@ def _starts(rules: Iterable[Rule]) -> Mapping[Protocol, list[int]]:
 
 def _named(cluster: Cluster, rules: Iterable[Rule]) -> set[PortNumber]:
     """The numbers that the named ports of rules stand for, on any pod."""
-    entries = (entry for rule in rules for entry in rule.ports)
+    entries = (entry for rule in rules for entry in (*rule.ports, *rule.not_ports))
     names = {(entry.name, entry.protocol) for entry in entries if isinstance(entry, NamedPort)}
     ports = (port for pod in cluster.pods.values() for port in pod.ports) if names else ()
-    return {(port.number, port.protocol) for port in ports if (port.name, port.protocol) in names}
+    return {
+        (port.number, port.protocol)
+        for port in ports
+        if not names.isdisjoint(((port.name, port.protocol), (port.name, None)))
+    }
 
 
 def _singles(rules: Iterable[Rule]) -> frozenset[PortNumber]:
@@ -123,6 +144,7 @@ def outside(clusters: Iterable[Cluster], families: Iterable[Family]) -> tuple[Ex
     """
     both = tuple(clusters)
     blocks = {network for cluster in both for network in _networks(cluster)}
+    blocks |= {net for cluster in both for each in cluster.network_sets for net in each.networks}
     taken = {
         address
         for cluster in both
@@ -141,10 +163,22 @@ def outside(clusters: Iterable[Cluster], families: Iterable[Family]) -> tuple[Ex
 def _networks(cluster: Cluster) -> Iterator[Network]:
     for policy in cluster.policies:
         for rule in _rules(policy):
-            for peer in rule.peers:
-                if isinstance(peer, IPBlock):
-                    yield peer.cidr
-                    yield from peer.excluded
+            for peer in (*rule.peers, rule.own):
+                yield from networks_of(peer)
+
+
+def networks_of(peer: Peer) -> Iterator[Network]:
+    """Every network that a peer names."""
+    match peer:
+        case IPBlock(cidr, excluded):
+            yield from (cidr, *excluded)
+        case Networks(cidrs, excluded):
+            yield from (*cidrs, *excluded)
+        case AllPeers(peers):
+            for each in peers:
+                yield from networks_of(each)
+        case NotPeer(inner):
+            yield from networks_of(inner)
 
 
 def _kinds(family: Family, blocks: set[Network], taken: set[Address]) -> Iterator[tuple[Address, str]]:

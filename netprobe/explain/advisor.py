@@ -1,0 +1,186 @@
+"""The change that turns a verdict with the fewest side effects, and breaks nothing that is declared.
+
+A verdict has one or several reasons: each side that denies, or each rule that allows. Every reason gets at
+most MOST options, each of which is simulated. One option of every reason, taken together, is a suggestion
+once it has been simulated too.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from itertools import islice, product
+
+from netprobe.explain.closing import Closer
+from netprobe.explain.declared import Declares
+from netprobe.explain.effects import Effects, Guard
+from netprobe.explain.explanation import Asked, SideView
+from netprobe.explain.near import NearMisses
+from netprobe.explain.opening import Opener
+from netprobe.explain.option import ISOLATING, MOST, Option
+from netprobe.explain.view import Views
+from netprobe.explain.world import Delta, World
+from netprobe.manifests.change import ObjectChange
+from netprobe.manifests.suggestion import Suggestion, ordered
+from netprobe.model.flow import External, Flow
+from netprobe.model.policy import Direction
+from netprobe.model.verdict import Verdict
+from netprobe.simulate import Simulator
+
+
+@dataclass(frozen=True, slots=True)
+class Tried:
+    """An option, or several together, that may be suggested."""
+
+    unwanted: int
+    cost: int
+    options: tuple[Option, ...]
+    effects: Effects
+
+    @property
+    def rank(self) -> tuple[bool, int, int]:
+        """To isolate a pod that everyone could reach comes last: it needs thought."""
+        return self.cost >= ISOLATING, self.unwanted, self.cost
+
+
+class Advisor:
+    """Finds suggestions for the flows of one cluster.
+
+    `declared` is what must not break; without it nothing is declared, and what a change opens and closes is
+    measured against what is open now. `elsewhere` is the same at the other steps of a suite.
+    """
+
+    def __init__(
+        self,
+        simulator: Simulator,
+        declared: Declares | None = None,
+        externals: Iterable[External] = (),
+        elsewhere: Sequence[tuple[Simulator, Declares | None]] = (),
+    ) -> None:
+        self.simulator = simulator
+        self.world = World(simulator.cluster)
+        self.views = Views(simulator)
+        self.near = NearMisses(self.world, self.views)
+        self._declared, self._externals, self._elsewhere = declared, tuple(externals), elsewhere
+        self._known: dict[object, Suggestion | None] = {}
+
+    @cached_property
+    def guards(self) -> tuple[Guard, ...]:
+        first = Guard(self.simulator, self.world, self._declared, self._externals)
+        others = (
+            Guard(simulator, World(simulator.cluster), declared, self._externals)
+            for simulator, declared in self._elsewhere
+            if declared is not None
+        )
+        return (first, *others)
+
+    def side(self, asked: Asked) -> SideView:
+        """One side of a flow, with the policies that almost apply."""
+        view = self.views.side(asked)
+        flow = asked.flow
+        end = flow.destination if asked.direction is Direction.INGRESS else flow.source
+        pod = self.simulator.endpoint(end).pod
+        return replace(view, near=self.near.of(view, asked, pod))
+
+    def suggest(self, flow: Flow, sides: Sequence[SideView]) -> Suggestion | None:
+        """The best change that turns the verdict of a flow, whose sides are given; None if there is none."""
+        key = self.guards[0].alike(flow)
+        if key not in self._known:
+            self._known[key] = self._suggest(flow, sides)
+        return self._known[key]
+
+    def checked(self, changes: Sequence[ObjectChange]) -> Effects | None:
+        """What other changes do; None if they break a declared flow, or cannot be made."""
+        return self._effects(changes, None, None)
+
+    def _suggest(self, flow: Flow, sides: Sequence[SideView]) -> Suggestion | None:
+        family = flow.family or self.simulator.families(flow.source, flow.destination)[0]
+        verdict = self.simulator.decide(flow).verdict
+        found: list[Tried] = []
+        if verdict is Verdict.DENY:
+            wanted = Verdict.ALLOW
+            parts = [
+                Opener(self.world, self.simulator, Asked(side.direction, flow, family), side).options(
+                    self.near
+                )
+                for side in sides
+                if side.verdict is Verdict.DENY
+            ]
+            found += self._best(parts, flow, wanted)
+        else:
+            wanted = Verdict.DENY
+            expected = self.guards[0].declared
+            needed = expected.needed if expected is not None else None
+            for side in sorted(sides, key=lambda side: side.direction is Direction.EGRESS):
+                closer = Closer(self.world, self.views, Asked(side.direction, flow, family), side, needed)
+                found += self._best(closer.parts(), flow, wanted)
+        if not found:
+            return None
+        best = min(found, key=lambda tried: tried.rank)
+        guard = self.guards[0]
+        opens, opens_count = best.effects.listed(best.effects.opens, flow, guard.other)
+        closes, closes_count = best.effects.listed(best.effects.closes, flow, guard.other)
+        edits = tuple(edit for option in best.options for edit in option.edits)
+        return Suggestion(wanted, edits, opens, closes, opens_count, closes_count)
+
+    def _best(self, parts: Sequence[Sequence[Option]], flow: Flow, wanted: Verdict) -> list[Tried]:
+        """One option for each part with the fewest side effects together; [] if there is none."""
+        ranked = [self._ranked(options, flow) for options in parts]
+        if not ranked or not all(ranked):
+            return []
+        best: list[Tried] = []
+        for chosen in islice(sorted(product(*ranked), key=_rank), MOST):
+            options = tuple(option for tried in chosen for option in tried.options)
+            changes = _changes(options)
+            effects = chosen[0].effects if len(chosen) == 1 else self._effects(changes, flow, None)
+            if effects is None or self._verdict(changes, flow) is not wanted:
+                continue
+            tried = Tried(effects.unwanted, sum(option.cost for option in options), options, effects)
+            if not best or tried.rank < best[0].rank:
+                best = [tried]
+            if not tried.unwanted:
+                break
+        return best
+
+    def _ranked(self, options: Sequence[Option], flow: Flow) -> list[Tried]:
+        """The options that break nothing, best first."""
+        found: list[Tried] = []
+        for option in options:
+            effects = self._effects(_changes((option,)), flow, None)
+            if effects is not None:
+                found.append(Tried(effects.unwanted, option.cost, (option,), effects))
+        return sorted(found, key=lambda tried: tried.rank)
+
+    def _effects(
+        self, changes: Sequence[ObjectChange], flow: Flow | None, at_most: int | None
+    ) -> Effects | None:
+        """What changes do now; None if they break a declared flow now or later, or cannot be made."""
+        first, *others = self.guards
+        try:
+            found = first.effects(first.world.delta(changes), flow, at_most)
+        except ValueError:
+            return None
+        for guard in others if found is not None else ():
+            try:
+                delta = guard.world.delta(changes)
+            except ValueError:  # what it changes is gone by then
+                continue
+            if guard.effects(delta) is None:
+                return None
+        return found
+
+    def _verdict(self, changes: Sequence[ObjectChange], flow: Flow) -> Verdict:
+        delta = self.world.delta(changes)
+        return self.guards[0].after(delta, flow)
+
+    def delta(self, suggestion: Suggestion) -> Delta:
+        return self.world.delta(suggestion.changes)
+
+
+def _changes(options: Iterable[Option]) -> tuple[ObjectChange, ...]:
+    return ordered(edit for option in options for edit in option.edits)
+
+
+def _rank(chosen: Sequence[Tried]) -> tuple[int, int]:
+    return sum(tried.unwanted for tried in chosen), sum(tried.cost for tried in chosen)

@@ -1,0 +1,170 @@
+"""Policies that almost apply: they would decide a flow, and do not select the end that they are about."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from difflib import get_close_matches
+from functools import cached_property
+from typing import Any
+
+from netprobe.explain.explanation import Asked, NearMiss, NearMissKind, SideView
+from netprobe.explain.obstacle import requirements
+from netprobe.explain.phrases import describe_pods
+from netprobe.explain.view import Views, locate
+from netprobe.explain.world import World
+from netprobe.model.flow import Pod
+from netprobe.model.labels import Labels, Requirement, Selector
+from netprobe.model.policy import NETWORK_POLICY, Action, Direction, Policy
+from netprobe.model.text import listed
+from netprobe.model.verdict import Verdict
+from netprobe.policies.kinds import BY_KEY
+
+MOST = 5
+"""Policies that are named for one side."""
+_TYPES = {"policyTypes", "types"}
+"""The fields in which kinds list the directions that a policy applies to."""
+
+
+class NearMisses:
+    """Finds such policies for the sides of flows in one cluster."""
+
+    def __init__(self, world: World, views: Views) -> None:
+        self._world, self._views = world, views
+
+    def of(self, side: SideView, asked: Asked, pod: Pod | None) -> tuple[NearMiss, ...]:
+        """The policies that would turn the verdict of a side. `pod` is its subject."""
+        if pod is None:
+            return ()
+        applying = {view.policy for view in side.policies}
+        found = []
+        for policy in self._candidates(pod):
+            miss = None if policy.ref in applying else self._miss(policy, pod, asked.direction, side)
+            if miss is not None and self._decides(policy, side, asked):
+                found.append(miss)
+        return tuple(found[:MOST])
+
+    def _candidates(self, pod: Pod) -> Iterator[Policy]:
+        """The policies of the pod's namespace, then those of others that its labels match."""
+        own = pod.ref.namespace
+        yield from self._world.by_namespace.get(own, ())
+        seen = set()
+        for label in pod.labels.items():
+            for policy in self._by_label.get(label, ()):
+                elsewhere = policy.ref.namespace not in {own, ""} and policy.subject.namespaces is None
+                if elsewhere and policy.ref not in seen and policy.subject.pods.matches(pod.labels):
+                    seen.add(policy.ref)
+                    yield policy
+
+    @cached_property
+    def _by_label(self) -> Mapping[tuple[str, str], list[Policy]]:
+        """Policies by the first label of their podSelector."""
+        found: dict[tuple[str, str], list[Policy]] = defaultdict(list)
+        for policy in self._world.cluster.policies:
+            if policy.subject.pods.match_labels:
+                found[policy.subject.pods.match_labels[0]].append(policy)
+        return found
+
+    def _decides(self, policy: Policy, side: SideView, asked: Asked) -> bool:
+        """Whether the policy would turn the verdict if it applied."""
+        rules = (self.with_direction(policy, asked.direction) or policy).rules(asked.direction)
+        if rules is None:
+            return False
+        matching = (
+            rule.action
+            for index, rule in enumerate(rules)
+            if rule.action is not Action.LOG and self._views.rule(policy, index, rule, asked).matches
+        )
+        action = next(matching, None)
+        if side.verdict is Verdict.DENY:
+            return action is Action.ALLOW
+        isolates = action is None and not side.policies and policy.kind == NETWORK_POLICY
+        return action is Action.DENY or isolates
+
+    def _miss(self, policy: Policy, pod: Pod, direction: Direction, side: SideView) -> NearMiss | None:
+        would = "would allow it" if side.verdict is Verdict.DENY else "would close it"
+        selector, namespace = policy.subject.pods, policy.ref.namespace
+        place = locate(policy, "spec.podSelector")
+        if namespace not in {pod.ref.namespace, ""}:
+            if self._subjects(policy):
+                return None
+            text = (
+                f"{would}, but selects {describe_pods(selector)} of its own namespace {namespace}, "
+                f"which has none; such pods are in {pod.ref.namespace}"
+            )
+            return NearMiss(policy.ref, NearMissKind.NAMESPACE, text, (), place)
+        unmet = [each for each in requirements(selector) if not each.matches(pod.labels)]
+        if not unmet and selector.matches(pod.labels):
+            if policy.rules(direction) is not None:
+                return None
+            word = direction.value.capitalize()
+            text = f"{would}, but has no effect on {direction.value}: policyTypes does not include {word}"
+            return NearMiss(
+                policy.ref, NearMissKind.DIRECTION, text, (), locate(policy, f"spec.{direction.value}")
+            )
+        if not unmet or not self._almost(policy, pod, unmet):
+            return None
+        settable = all(len(each.values) == 1 and each.key not in pod.labels for each in unmet)
+        labels = tuple((each.key, each.values[0]) for each in unmet) if settable else ()
+        text = f"{would}, but does not select {pod.ref}, which has {_lacking(unmet, pod.labels)}"
+        return NearMiss(policy.ref, NearMissKind.LABELS, text, labels, place)
+
+    def _almost(self, policy: Policy, pod: Pod, unmet: list[Requirement]) -> bool:
+        """Whether the pod has some of the labels, or one that is written almost the same."""
+        met = len(requirements(policy.subject.pods)) - len(unmet)
+        if met and met >= len(unmet):
+            return True
+        if self._subjects(policy):
+            return False
+        return bool(met) or any(
+            get_close_matches(pod.labels.get(each.key, ""), each.values, 1, 0.6)
+            or get_close_matches(each.key, pod.labels, 1, 0.8)
+            for each in unmet
+        )
+
+    def _subjects(self, policy: Policy) -> bool:
+        """Whether the policy selects any pod of its namespace."""
+        pods = self._world.pods_by_namespace.get(policy.ref.namespace, ())
+        return any(policy.subject.pods.matches(pod.labels) for pod in pods)
+
+    # A direction that is written and has no effect.
+
+    def with_direction(self, policy: Policy, direction: Direction) -> Policy | None:
+        """The policy if its list of types included a direction for which it has rules; None if it does."""
+        if policy.rules(direction) is not None or self.types(policy) is None:
+            return None
+        obj = self._world.object(policy) or {}
+        field, types = self.types(policy) or ("", [])
+        changed = {**obj, "spec": {**obj["spec"], field: [*types, direction.value.capitalize()]}}
+        kind = BY_KEY.get(policy.kind)
+        if kind is None or not obj["spec"].get(direction.value):
+            return None
+        try:
+            return replace(kind.policy(changed), ref=policy.ref, origin=policy.origin)
+        except ValueError:
+            return None
+
+    def types(self, policy: Policy) -> tuple[str, list[Any]] | None:
+        """The field with the directions of a policy, as it is written."""
+        spec = (self._world.object(policy) or {}).get("spec")
+        if not isinstance(spec, Mapping):
+            return None
+        return next(((key, list(spec[key])) for key in _TYPES if isinstance(spec.get(key), list)), None)
+
+
+def _lacking(unmet: list[Requirement], labels: Labels) -> str:
+    """ "no label a=1 and b=2", "app=web instead of app=wbe"."""
+    missing = [
+        str(Selector((), (each,))) if len(each.values) != 1 else f"{each.key}={each.values[0]}"
+        for each in unmet
+        if each.key not in labels
+    ]
+    other = [
+        f"{each.key}={labels[each.key]} instead of {each.key}={' or '.join(each.values)}"
+        if each.values
+        else f"{each.key}={labels[each.key]}"
+        for each in unmet
+        if each.key in labels
+    ]
+    return listed([*([f"no label {listed(missing, 5)}"] if missing else []), *other], 5)

@@ -1,0 +1,133 @@
+"""Edits of policies, written relative to the objects that they were read from."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from ipaddress import ip_network
+from itertools import count
+from typing import Any
+
+from netprobe.explain.world import World
+from netprobe.manifests.change import Operation, pointer
+from netprobe.manifests.suggestion import SuggestedEdit
+from netprobe.manifests.workload import CONTROLLER_LABELS
+from netprobe.model.flow import Family, Pod
+from netprobe.model.labels import EVERYTHING, NAME_LABEL, Labels, Selector
+from netprobe.model.policy import (
+    NETWORK_POLICY,
+    Direction,
+    IPBlock,
+    Peer,
+    PodPeer,
+    Policy,
+    PolicyRef,
+    Port,
+    PortRange,
+    Rule,
+    Subject,
+)
+from netprobe.policies.kinds import BY_KEY
+from netprobe.policies.networkpolicy import dump_policy
+from netprobe.simulate.endpoint import Endpoint
+
+MOST = 5
+"""Options that are simulated for one reason."""
+
+MISSING_TYPE, MERGED, NAME, LABEL, REMOVED, PORT, PEER, RULE, NARROWED, POLICY = range(1, 11)
+"""Costs. What people forget or mistake most often comes first; what adds most text comes last."""
+
+ISOLATING = 100
+"""Cost of a policy for pods that none applies to, without a declaration that says what they need."""
+
+_PEER_LISTS, _PORT_LISTS = {"from", "to"}, {"ports", "protocols"}
+
+
+@dataclass(frozen=True, slots=True)
+class Option:
+    """Edits that should stop one reason for a verdict. The lower the cost, the likelier what is wanted."""
+
+    cost: int
+    edits: tuple[SuggestedEdit, ...]
+
+
+class Writer:
+    """Writes rules, and the operations that add them, as the kind of each policy has them."""
+
+    def __init__(self, world: World) -> None:
+        self.world = world
+
+    def rule(self, policy: Policy, direction: Direction, rule: Rule) -> Mapping[str, Any] | None:
+        """A rule as in the object of a policy; None if its kind cannot express it."""
+        kind = BY_KEY.get(policy.kind)
+        if kind is None or kind.dump is None:
+            return None
+        try:
+            found: Mapping[str, Any] = kind.dump(_only(policy, direction, rule))["spec"][direction.value][0]
+        except (ValueError, KeyError, IndexError):
+            return None
+        return found
+
+    def peer(self, policy: Policy, direction: Direction, peer: Peer) -> tuple[str, Any] | None:
+        """A peer with the name of its list: ("from", {…}); None for a kind without such a list."""
+        return _item(self.rule(policy, direction, Rule((peer,))), _PEER_LISTS)
+
+    def port(self, policy: Policy, direction: Direction, port: Port) -> tuple[str, Any] | None:
+        return _item(self.rule(policy, direction, Rule(ports=(port,))), _PORT_LISTS)
+
+    def append(self, policy: Policy, keys: tuple[str | int, ...], value: Any) -> Operation:
+        """Add to the end of a list, which may be missing."""
+        found: Any = self.world.object(policy)
+        for key in keys:
+            found = found.get(key) if isinstance(found, Mapping) else found[key]
+        if isinstance(found, list):
+            return {"op": "add", "path": pointer(*keys, "-"), "value": value}
+        return {"op": "add", "path": pointer(*keys), "value": [value]}
+
+    def new_policy(self, pod: Pod, direction: Direction, rules: tuple[Rule, ...]) -> dict[str, Any]:
+        """A NetworkPolicy that isolates the pods with a pod's labels, except for what the rules allow."""
+        namespace = pod.ref.namespace
+        stem = f"{pod.workload.partition('/')[2] if pod.workload else pod.ref.name}-{direction.value}"
+        names = (stem if number == 1 else f"{stem}-{number}" for number in count(1))
+        name = next(
+            name for name in names if (NETWORK_POLICY, f"{namespace}/{name}") not in self.world.policies
+        )
+        made = Policy(PolicyRef(namespace, name), Subject(own_labels(pod.labels)))
+        return dump_policy(_only(made, direction, *rules))
+
+
+def _only(policy: Policy, direction: Direction, *rules: Rule) -> Policy:
+    """The policy with only these rules."""
+    ingress = rules if direction is Direction.INGRESS else None
+    egress = rules if direction is Direction.EGRESS else None
+    return replace(policy, ingress=ingress, egress=egress)
+
+
+def _item(rule: Mapping[str, Any] | None, lists: set[str]) -> tuple[str, Any] | None:
+    return next(((key, value[0]) for key, value in (rule or {}).items() if key in lists and value), None)
+
+
+def own_labels(labels: Labels) -> Selector:
+    """A selector by the labels of a pod that people set."""
+    written = {key: value for key, value in labels.items() if key not in CONTROLLER_LABELS}
+    return Selector.of(written) if written else EVERYTHING
+
+
+def exact_peer(end: Endpoint, family: Family | None, namespace: str) -> Peer | None:
+    """A peer for one end in a policy of a namespace: by labels for a pod, by address for all else."""
+    if end.pod is None:
+        address = end.address(family)
+        return IPBlock(ip_network(address)) if address is not None else None
+    selector, home = own_labels(end.pod.labels), end.pod.ref.namespace
+    return PodPeer(selector) if home == namespace else PodPeer(selector, Selector.of({NAME_LABEL: home}))
+
+
+def exact_rules(flows: Iterator[tuple[Peer, PortRange]]) -> tuple[Rule, ...]:
+    """The fewest rules that allow exactly these pairs of peers and ports."""
+    ports: dict[Peer, dict[PortRange, None]] = {}
+    for peer, port in flows:
+        ports.setdefault(peer, {})[port] = None
+    peers: dict[tuple[PortRange, ...], list[Peer]] = {}
+    for peer, found in ports.items():
+        peers.setdefault(tuple(sorted(found, key=str)), []).append(peer)
+    return tuple(Rule(tuple(group), key) for key, group in peers.items())

@@ -1,0 +1,136 @@
+"""A suggested change, as text and as data, with everything else that it would change."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from netprobe.manifests.change import Apply, Delete, ObjectChange, Patch, SetLabels
+from netprobe.model.flow import Family, Protocol
+from netprobe.model.policy import Place
+from netprobe.model.verdict import Verdict
+
+SUITE = "ConnectivitySuite"
+
+
+@dataclass(frozen=True, slots=True)
+class SuggestedEdit:
+    """One thing to change. `path` is inside the object that `target` names."""
+
+    target: str
+    path: str
+    text: str
+    change: ObjectChange
+    place: Place | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class SideEffect:
+    """Flows that change alike, from ends that behave alike to ends that behave alike: "shop/cart +3".
+
+    `port` None: every port that is named nowhere.
+    """
+
+    source: str
+    destination: str
+    port: int | None
+    protocol: Protocol
+    family: Family | None
+    flows: int
+
+    def __str__(self) -> str:
+        port = "other ports" if self.port is None else str(self.port)
+        protocol = "" if self.protocol is Protocol.TCP else f"/{self.protocol.value}"
+        return f"{self.source} -> {self.destination} {port}{protocol}"
+
+
+@dataclass(frozen=True, slots=True)
+class Suggestion:
+    """Edits that change the verdict of a flow to `verdict`.
+
+    They have been simulated: no declared flow is turned away from its declaration. `opens` and `closes` are
+    the first of the other flows that change; the counts are of all.
+    """
+
+    verdict: Verdict
+    edits: tuple[SuggestedEdit, ...]
+    opens: tuple[SideEffect, ...] = ()
+    closes: tuple[SideEffect, ...] = ()
+    opens_count: int = 0
+    closes_count: int = 0
+
+    @property
+    def text(self) -> str:
+        return " and ".join(edit.text for edit in self.edits)
+
+    @property
+    def changes(self) -> tuple[ObjectChange, ...]:
+        return ordered(self.edits)
+
+
+def ordered(edits: Iterable[SuggestedEdit]) -> tuple[ObjectChange, ...]:
+    """The changes one after the other: those of one object from its end, so that no index moves."""
+    by_target: dict[str, list[SuggestedEdit]] = {}
+    for edit in edits:
+        by_target.setdefault(edit.target, []).append(edit)
+    return tuple(
+        edit.change
+        for own in by_target.values()
+        for edit in sorted(own, key=lambda edit: _position(edit.path), reverse=True)
+    )
+
+
+def _position(path: str) -> list[tuple[int, str]]:
+    """A path such as "spec.ingress[10].from[2]" in a form that sorts by position."""
+    return [(int(part), "") if part.isdecimal() else (0, part) for part in re.findall(r"[^.\[\]]+", path)]
+
+
+def fix_document(suggestion: Suggestion | None) -> dict[str, Any] | None:
+    """The suggestion as `fix` in every JSON document; null if there is none."""
+    if suggestion is None:
+        return None
+    return {
+        "summary": suggestion.text,
+        "changes": [change_document(change) for change in suggestion.changes],
+        "also_opens": [_effect(effect) for effect in suggestion.opens],
+        "also_closes": [_effect(effect) for effect in suggestion.closes],
+        "also_opens_count": suggestion.opens_count,
+        "also_closes_count": suggestion.closes_count,
+    }
+
+
+def change_document(change: ObjectChange) -> dict[str, Any]:
+    """A change, with exactly one key. Labels of pods are a patch, unless a suite's topology has the pods."""
+    match change:
+        case Patch(kind, name, operations, origin):
+            fields: Mapping[str, Any] = {
+                "kind": kind,
+                "name": name,
+                "file": origin.file if origin is not None else None,
+                "line": origin.line if origin is not None else None,
+                "ops": [dict(operation) for operation in operations],
+            }
+            return {"patch": fields}
+        case SetLabels("Namespace", name, labels):
+            return {"label": {"namespace": name, "set": dict(labels)}}
+        case SetLabels(_, _, _, Patch() as patch) if patch.kind != SUITE:
+            return change_document(patch)
+        case SetLabels(_, name, labels):
+            return {"label": {"pod": name, "set": dict(labels)}}
+        case Apply(obj):
+            return {"apply": dict(obj)}
+        case Delete(kind, name):
+            return {"delete": {"kind": kind, "name": name}}
+
+
+def _effect(effect: SideEffect) -> dict[str, Any]:
+    return {
+        "from": effect.source,
+        "to": effect.destination,
+        "port": effect.port,
+        "protocol": effect.protocol.value,
+        "family": effect.family,
+        "flows": effect.flows,
+    }
