@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import sys
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 import click
@@ -171,6 +172,12 @@ mode_options: Final = as_record(
 @family_option
 @placement_option
 @profile_option
+@click.option(
+    "--history",
+    type=click.Path(path_type=Path, file_okay=False),
+    metavar="DIR",
+    help="Also keep the report in this folder, for netprobe history.",
+)
 @flow_options
 @view_options
 @mode_options
@@ -194,6 +201,7 @@ def command(
     lab: LabFlags,
     pods: PodFlags,
     flags: ModeFlags,
+    history: Path | None,
     selection: Selection,
     view: ViewFlags,
     ready_s: float,
@@ -249,13 +257,14 @@ def command(
         for piece in run_with_progress(lambda progress: preview(mode, options, progress)):
             print(piece, end="")
         return 0
-    return _run(mode, options, out, view)
+    return _run(mode, options, out, view, history)
 
 
-def _run(mode: Mode, options: RunOptions, out: OutputFlags, view: ViewFlags) -> int:
+def _run(mode: Mode, options: RunOptions, out: OutputFlags, view: ViewFlags, history: Path | None) -> int:
     """Run, and print the report when it is known: before the pods are removed."""
     from netprobe.cli.emit import emit
     from netprobe.cli.progress import run_with_progress
+    from netprobe.history import keep
     from netprobe.run.driver import run
     from netprobe.run.options import Progress
     from netprobe.run.record import Report
@@ -266,6 +275,8 @@ def _run(mode: Mode, options: RunOptions, out: OutputFlags, view: ViewFlags) -> 
         def show(report: Report) -> None:
             progress("")
             emit(report, out, view)
+            if history is not None:
+                keep(history, report)
             sys.stdout.flush()  # a program that reads it need not wait for the removal
             printed.append(report)
 

@@ -125,6 +125,10 @@ class Starting:
         self._hold = hold
         self._waited = False
 
+    @property
+    def options(self) -> LabOptions:
+        return self._options
+
     def wait(self) -> Lab:
         """The lab, once its API answers; LabError with the reason if it cannot start. Blocks."""
         self._waited = True

@@ -19,6 +19,7 @@ FORMATS: Formats[Report] = Formats(
         "junit": "netprobe.report.junit:junit",
         "github": "netprobe.report.github:github",
         "html": "netprobe.report.html:html",
+        "metrics": "netprobe.report.metrics:metrics",
     }
 )
 

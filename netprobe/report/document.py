@@ -11,10 +11,13 @@ from datetime import UTC, datetime
 from typing import Any
 
 from netprobe.diff import FlowStatus, Row
+from netprobe.explain.why import path
 from netprobe.manifests.suggestion import fix_document
 from netprobe.model.flow import Flow, Placement
+from netprobe.model.policy import Place
 from netprobe.model.verdict import Cause, Verdict
 from netprobe.report.style import PLAIN, Style
+from netprobe.run.policy_text import PolicyTexts
 from netprobe.run.record import InPlace, Report
 
 API_VERSION = "netprobe/v1alpha1"
@@ -63,6 +66,7 @@ def head(report: Report) -> dict[str, Any]:
             "server_version": _text(cluster.server_version),
             "cni": _text(cluster.cni),
             "nodes": cluster.nodes,
+            "id": _text(cluster.id),
         },
         "run": {
             "id": run.id,
@@ -83,6 +87,16 @@ def head(report: Report) -> dict[str, Any]:
     if report.in_place is not None:
         document["in_place"] = _in_place(report.in_place)
     document["summary"] = _summary(report)
+    document["policies"] = [
+        {
+            "kind": policy.kind,
+            "name": _text(policy.name),
+            "digest": policy.digest,
+            "file": _text(policy.place.file) if policy.place else None,
+            "line": policy.place.line if policy.place else None,
+        }
+        for policy in (report.steps[-1].policies.every() if report.steps else ())
+    ]
     return document
 
 
@@ -138,7 +152,11 @@ def flow(row: Row, report: Report) -> dict[str, Any]:
         "control": {"listener": seen.control.listener, "path": seen.control.path} if seen else None,
         "reason": _text(row.reason),
         "mismatch": [mismatch.value for mismatch in row.mismatches],
-        "because": causes(row.decision.because) if row.decision else [],
+        "because": causes(row.decision.because, report) if row.decision else [],
+        "qualified_by": [
+            {"kind": one.ref.kind, "policy": _text(str(one.ref))}
+            for one in (row.decision.qualified_by if row.decision else ())
+        ],
         "fix": fix_document(row.fix),
         "attempts": seen.attempts if seen else 0,
         "latency_ms": _round(seen.latency_ms) if seen else None,
@@ -163,18 +181,26 @@ def flow_fields(flow: Flow) -> dict[str, Any]:
     }
 
 
-def causes(because: Iterable[Cause]) -> list[dict[str, Any]]:
-    """The causes of a decision, as all reports write them."""
+def causes(because: Iterable[Cause], report: Report | None = None) -> list[dict[str, Any]]:
+    """The causes of a decision, as all reports write them; with the report, with file and line."""
+    texts = report.steps[-1].policies if report is not None and report.steps else PolicyTexts()
     return [
         {
             "direction": cause.direction.value,
+            "tier": cause.tier,
+            "kind": cause.kind,
             "policy": _text(str(cause.policy)),
             "rule": cause.rule,
             "peer": cause.peer,
             "effect": cause.effect.value,
+            **_place(texts.place(cause.policy, path(cause))),
         }
         for cause in because
     ]
+
+
+def _place(place: Place | None) -> dict[str, Any]:
+    return {"file": _text(place.file) if place else None, "line": place.line if place else None}
 
 
 def _text(text: str | None) -> str | None:

@@ -8,11 +8,12 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
-from netprobe.lab import Starting, begin
+from netprobe.errors import ClusterError
+from netprobe.lab import LabOptions, Starting, begin, list_labs
 from netprobe.probe import Pace
 from netprobe.run.options import Progress, RunOptions
 from netprobe.run.record import ClusterInfo
-from netprobe.run.target import kubeconfig_of
+from netprobe.run.target import ClusterChoice, kubeconfig_of
 
 if TYPE_CHECKING:
     from netprobe.kube.client import KubeCluster
@@ -59,20 +60,38 @@ async def open_cluster(options: RunOptions, progress: Progress) -> AsyncIterator
 
     try:
         async with connect(kubeconfig, target.context, request_timeout_s=options.request_timeout_s) as api:
-            yield OpenCluster(api, await _info(api))
+            yield OpenCluster(api, await _info(api, target, options))
     finally:
         if started is not None:
             started.stop()
 
 
-async def _info(api: KubeCluster) -> ClusterInfo:
+async def _info(api: KubeCluster, target: ClusterChoice, options: RunOptions) -> ClusterInfo:
     from netprobe.kube.facts import facts
 
     found = await facts(api)
     nodes = None if found.nodes is None else len(found.nodes)
     if found.lab:
-        return ClusterInfo("lab", None, found.server_version, found.cni, nodes)
-    return ClusterInfo("cluster", api.context, found.server_version, found.cni, nodes)
+        lab = _lab_options(target, options)
+        special = "" if lab is None or lab.enforce else "no enforcement"
+        return ClusterInfo("lab", None, found.server_version, found.cni, nodes, special or None)
+    return ClusterInfo("cluster", api.context, found.server_version, found.cni, nodes, await _uid(api))
+
+
+def _lab_options(target: ClusterChoice, options: RunOptions) -> LabOptions | None:
+    """Those of the lab; None for one that is reached by its kubeconfig."""
+    if target.is_ephemeral_lab:
+        return options.lab.options if isinstance(options.lab, Starting) else options.lab
+    return next((lab.options for lab in list_labs() if lab.name == target.lab), None)
+
+
+async def _uid(api: KubeCluster) -> str | None:
+    """That of the namespace kube-system, which lives as long as the cluster; None if it may not be read."""
+    try:
+        namespace = await api.get("Namespace", "kube-system")
+    except ClusterError:
+        return None
+    return str(namespace["metadata"]["uid"]) if namespace else None
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import hashlib
+import json
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Any
 
 from netprobe.model.cluster import Cluster
-from netprobe.model.policy import Origin, PolicyRef
+from netprobe.model.policy import Origin, Place, PolicyRef
 
 HIDDEN = frozenset({"managedFields", "resourceVersion", "uid", "generation", "creationTimestamp"})
 """Fields of metadata that say nothing about a policy."""
@@ -42,15 +44,43 @@ class PolicyText:
 
 
 @dataclass(frozen=True, slots=True)
+class PolicyMark:
+    """A policy that was in force. `digest` differs if its spec does; `place` is None without a file."""
+
+    kind: str
+    name: str
+    digest: str
+    place: Place | None
+
+
+@dataclass(frozen=True)
 class PolicyTexts:
-    """The texts of the policies of a cluster, each read when it is needed."""
+    """The policies of a cluster; their texts are read when they are needed."""
 
     cluster: Cluster = field(default_factory=Cluster)
 
+    @cached_property
+    def _origins(self) -> dict[PolicyRef, Origin]:
+        return {p.ref: p.origin for p in self.cluster.policies if p.origin is not None and p.origin.line > 0}
+
+    def every(self) -> Iterator[PolicyMark]:
+        """All policies, in the order of their names."""
+        for policy in sorted(self.cluster.policies, key=lambda one: (one.ref.kind, str(one.ref))):
+            kind, name = policy.ref.kind, str(policy.ref)
+            source = self.cluster.sources.get((kind, name))
+            spec = json.dumps(source.object.get("spec"), sort_keys=True) if source else repr(policy)
+            digest = hashlib.sha256(spec.encode()).hexdigest()[:12]
+            yield PolicyMark(kind, name, digest, self.place(policy.ref, ""))
+
+    def place(self, ref: PolicyRef, path: str) -> Place | None:
+        """The place of a path in the policy's file."""
+        origin = self._origins.get(ref)
+        return origin.place(path) if origin is not None else None
+
     def text(self, ref: PolicyRef) -> PolicyText | None:
         """None if the policy is not known, or its file cannot be read any more."""
-        origin = next((p.origin for p in self.cluster.policies if p.ref == ref), None)
-        if origin is not None and origin.line > 0:
+        origin = self._origins.get(ref)
+        if origin is not None:
             return _of_file(origin)
         source = self.cluster.sources.get((ref.kind, str(ref)))
         return _of_object(source.object) if source is not None else None

@@ -25,13 +25,18 @@ def port_text(flow: Flow, families: bool = False) -> str:
 
 @dataclass(frozen=True, slots=True)
 class ClusterInfo:
-    """Which cluster was probed. `kind` is "lab", "cluster", or "simulated" if none was."""
+    """Which cluster was probed. `kind` is "lab", "cluster", or "simulated" if none was.
+
+    `id` tells clusters with one name apart: the uid of the namespace kube-system, or how a lab differs from
+    an ordinary one, such as "no enforcement".
+    """
 
     kind: str = "simulated"
     context: str | None = None
     server_version: str | None = None
     cni: str | None = None
     nodes: int | None = None
+    id: str | None = None
 
     def __str__(self) -> str:
         if self.kind == "simulated":
@@ -40,6 +45,8 @@ class ClusterInfo:
         details = [f"Kubernetes {self.server_version}" if self.server_version else "", self.cni or ""]
         if self.nodes is not None:
             details.append("1 node" if self.nodes == 1 else f"{self.nodes} nodes")
+        if self.kind == "lab" and self.id:
+            details.append(self.id)
         known = ", ".join(detail for detail in details if detail)
         return f"{name} ({known})" if known else name
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
-from typing import Literal, TypeAlias
+from typing import Any, Literal, TypeAlias
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
@@ -101,14 +101,16 @@ class SavedCause(BaseModel):
     effect: Effect
     rule: int | None = None
     peer: int | None = None
+    kind: str = "NetworkPolicy"
 
     def cause(self) -> Cause:
         namespace, _, name = self.policy.rpartition("/")
-        return Cause(self.direction, PolicyRef(namespace, name), self.effect, self.rule, self.peer)
+        ref = PolicyRef(namespace, name, self.kind)
+        return Cause(self.direction, ref, self.effect, self.rule, self.peer)
 
 
 class SavedFlow(BaseModel):
-    """One element of `flows` (docs/report.schema.json); keys that a graph does not show are ignored."""
+    """One element of `flows` (docs/report.schema.json); keys that nobody here needs are ignored."""
 
     source: str = Field(alias="from")
     to: str
@@ -123,6 +125,33 @@ class SavedFlow(BaseModel):
     reason: str | None = None
     mismatch: tuple[Mismatch, ...] = ()
     because: tuple[SavedCause, ...] = ()
+    status: str | None = None
+    via: str = "pod"
+    placement: str | None = None
+
+    @property
+    def key(self) -> tuple[object, ...]:
+        """What makes it the same flow in another report."""
+        return (self.step, *self.name.values(), self.family, self.via, self.placement)
+
+    @property
+    def outcome_key(self) -> tuple[object, ...]:
+        """What makes it unchanged."""
+        return self.declared, self.simulated, self.observed, self.status
+
+    @property
+    def name(self) -> dict[str, str | int]:
+        return {"from": self.source, "to": self.to, "port": self.port, "protocol": self.protocol.value}
+
+    def __str__(self) -> str:
+        protocol = "" if self.protocol is Protocol.TCP else f"/{self.protocol.value}"
+        return f"{self.source} -> {self.to} {self.port}{protocol}"
+
+
+class SavedPolicy(BaseModel):
+    kind: str
+    name: str
+    digest: str
 
 
 class SavedStep(BaseModel):
@@ -130,13 +159,17 @@ class SavedStep(BaseModel):
 
 
 class SavedReport(BaseModel):
-    """The parts of a report that a graph needs."""
+    """The parts of a report that graphs, `history` and `diff` need."""
 
     api_version: Literal["netprobe/v1alpha1"] = Field(alias="apiVersion")
     kind: Literal["Report"]
     suite: str | None = None
     steps: tuple[SavedStep, ...] = ()
     flows: tuple[SavedFlow, ...]
+    policies: tuple[SavedPolicy, ...] = ()
+    cluster: dict[str, Any] | None = None
+    run: dict[str, Any] | None = None
+    summary: dict[str, Any] | None = None
 
     @property
     def has_declared_by(self) -> bool:

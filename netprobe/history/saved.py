@@ -1,0 +1,94 @@
+"""Reports of suites as files: one JSON report for each run, in a folder that `run --history` fills."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from netprobe.diff import FlowStatus
+from netprobe.errors import InputError, NetprobeError, Problem
+from netprobe.report import FORMATS, save
+from netprobe.report.graph.cells import SavedReport, read_report
+from netprobe.run.record import ClusterInfo, Report
+
+
+@dataclass(frozen=True, slots=True)
+class SuiteRun:
+    """One run of a suite. `counts`: flows by status. `seconds`: the whole run."""
+
+    path: Path
+    report: SavedReport
+    cluster: ClusterInfo
+    started: datetime
+    seconds: float
+    counts: Mapping[str, int]
+    converged_s: float | None
+
+    @property
+    def suite(self) -> str:
+        return self.report.suite or "no suite"
+
+    @property
+    def key(self) -> tuple[str, str, str | None, str | None]:
+        """Runs with one key can be compared: the same suite on the same cluster."""
+        return self.suite, self.cluster.kind, self.cluster.context, self.cluster.id
+
+    @property
+    def failed(self) -> int:
+        """Flows that are not as expected."""
+        return self.counts[FlowStatus.MISMATCH.value] + self.counts[FlowStatus.UNKNOWN.value]
+
+
+def keep(folder: Path, report: Report) -> Path:
+    """Write a report into a folder, created if needed; returns the path. NetprobeError on failure."""
+    path = folder / f"{report.run.started.astimezone(UTC):%Y%m%dT%H%M%SZ}-{report.run.id or 'run'}.json"
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise NetprobeError(f"cannot write {path}: {error.strerror}") from error
+    save(path, FORMATS.render(report, "json"))
+    return path
+
+
+def read_run(path: Path) -> SuiteRun:
+    """The run of a report. InputError if the file is not one."""
+    report = read_report(path)
+    cluster, run, counts = report.cluster or {}, report.run or {}, report.summary or {}
+    try:
+        return SuiteRun(
+            path,
+            report,
+            ClusterInfo(
+                str(cluster["kind"]),
+                *(cluster.get(key) for key in ("context", "server_version", "cni", "nodes", "id")),
+            ),
+            datetime.fromisoformat(run["started"]),
+            float(counts["duration_s"]),
+            {
+                status.value: int(counts["mismatches" if status is FlowStatus.MISMATCH else status.value])
+                for status in FlowStatus
+            },
+            counts.get("converged_s"),
+        )
+    except (KeyError, TypeError, ValueError) as error:
+        why = f": {error} is missing" if isinstance(error, KeyError) else ""
+        raise InputError([Problem(str(path), "", f"is not a report of `netprobe run`{why}")]) from error
+
+
+def kind_of(path: Path) -> str:
+    """The `kind` of a JSON file; "" if it has none."""
+    try:
+        document: Any = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError):
+        return ""
+    return str(document.get("kind", "")) if isinstance(document, dict) else ""
+
+
+def suite_runs(folder: Path) -> tuple[SuiteRun, ...]:
+    """The runs of suites in a folder, the oldest first; files of other kinds are left out."""
+    found = (read_run(path) for path in sorted(folder.glob("*.json")) if kind_of(path) == "Report")
+    return tuple(sorted(found, key=lambda one: one.started))

@@ -1,0 +1,83 @@
+"""Reports kept and compared: which flows changed, why, and on which cluster."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from netprobe.history import keep
+from netprobe.report import FORMATS
+from netprobe.run.record import ClusterInfo
+from tests.cli.conftest import Program
+from tests.report.samples import sample, unenforced
+from tests.scenarios import MANIFESTS
+
+
+@pytest.fixture
+def suite(tmp_path: Path) -> Path:
+    shutil.copytree(MANIFESTS / "two-tier", tmp_path / "two-tier")
+    return tmp_path / "two-tier"
+
+
+def test_diff_names_the_flows_and_the_policy(program: Program, suite: Path, tmp_path: Path) -> None:
+    old, new = str(tmp_path / "old.json"), str(tmp_path / "new.json")
+    assert program("simulate", str(suite / "suite.yaml"), "--report", f"json={old}").returncode == 0
+    policy = suite / "policies" / "allow-api.yaml"
+    policy.write_text(policy.read_text().replace("5432", "9187"))
+    assert program("simulate", str(suite / "suite.yaml"), "--report", f"json={new}").returncode == 1
+    done = program("diff", old, new)
+    assert (done.returncode, done.stderr) == (1, "")
+    assert "backend/api -> database/pg 5432: simulated ALLOW -> DENY, as expected -> mismatch" in done.stdout
+    assert "changed: NetworkPolicy database/allow-api" in done.stdout
+    assert "2 flows changed, 0 new, 0 gone" in done.stdout
+    document = json.loads(program("diff", old, new, "-o", "json").stdout)
+    assert document["policies"] == [{"policy": "NetworkPolicy database/allow-api", "change": "changed"}]
+    assert [(flow["port"], flow["after"]["simulated"]) for flow in document["flows"]] == [
+        (5432, "deny"),
+        (9187, "allow"),
+    ]
+    same = program("diff", old, old)
+    assert (same.returncode, "0 flows changed" in same.stdout) == (0, True)
+
+
+@pytest.mark.parametrize(
+    "text", ["{", "[]", "{}", '{"apiVersion": "netprobe/v1alpha1", "kind": "Report", "flows": []}']
+)
+def test_what_is_not_a_report_is_refused(program: Program, tmp_path: Path, text: str) -> None:
+    path = tmp_path / "x.json"
+    path.write_text(text)
+    done = program("diff", str(path), str(path))
+    assert (done.returncode, done.stdout) == (2, "")
+    assert str(path) in done.stderr
+
+
+def test_history_compares_runs_on_one_cluster_only(program: Program, tmp_path: Path) -> None:
+    before = sample()
+    held = replace(before, steps=(replace(before.steps[0], rows=()),))
+    later = replace(before.run, id="r2", started=before.run.finished)
+    elsewhere = replace(before, cluster=replace(before.cluster, id="no enforcement"), run=later)
+    keep(tmp_path, held)
+    keep(tmp_path, elsewhere)
+    document = json.loads(program("history", str(tmp_path), "-o", "json").stdout)
+    assert [run["cluster_id"] for run in document["runs"]] == [None, "no enforcement"]
+    assert document["changes"] == []
+    keep(tmp_path, replace(before, run=replace(later, id="r3")))
+    done = program("history", str(tmp_path))
+    assert "lab, 2 nodes, no enforcement)" in done.stdout
+    assert "9 new" in program("diff", *map(str, sorted(tmp_path.glob("*r[13].json")))).stdout
+
+
+def test_metrics_are_prometheus_text() -> None:
+    report = replace(unenforced(), cluster=ClusterInfo("cluster", 'a"b\\c', id="uid"))
+    lines = "".join(FORMATS.render(report, "metrics")).splitlines()
+    labels = r'suite="two-tier",cluster="a\"b\\c",cluster_id="uid"'
+    assert f'netprobe_flows{{{labels},status="mismatch"}} 2' in lines
+    assert f"netprobe_enforcing{{{labels}}} 0" in lines
+    assert f"netprobe_exit_status{{{labels}}} 1" in lines
+    assert any(line.startswith("netprobe_last_run_timestamp_seconds{") for line in lines)
+    samples = [line for line in lines if not line.startswith("#")]
+    assert all(line.rpartition(" ")[2].replace(".", "").isdigit() for line in samples)
