@@ -38,7 +38,7 @@ def github(report: Report, style: Style = PLAIN) -> Iterator[str]:
             found.setdefault((row.kind, place), []).append(where + _line(row, families))
     if report.enforcement:
         yield annotation("error", "The cluster enforces no network policy", [report.enforcement])
-    for problem in (*report.problems, *report.warnings):
+    for problem in (*report.problems, *phrases.warnings(report)):
         yield annotation("warning", "netprobe", [problem])
     for (kind, place), lines in sorted(
         found.items(), key=lambda item: item[0][0] is MismatchKind.INCONCLUSIVE

@@ -55,9 +55,10 @@ def html(report: Report, _style: Style = PLAIN) -> Iterator[str]:
         started=f"{report.run.started:%Y-%m-%d %H:%M}",
         counts=list(_counts(report)),
         problems=[text for text in (report.enforcement, *report.problems) if text],
+        warnings=list(phrases.warnings(report)),
         facts=list(_facts(report)),
         steps=[(number, phrases.step_title(report, number)) for number in range(len(report.steps))],
-        notes=list(phrases.in_place(report)),
+        notes=[note for note in phrases.in_place(report) if not note.startswith("warning: ")],
         drawing=drawing(graph) if graph is not None else None,
     )
 

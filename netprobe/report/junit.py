@@ -59,7 +59,7 @@ def _step(report: Report, index: int, step: ReportStep) -> Iterator[str]:
         problems=[
             *([report.enforcement] if report.enforcement else []),
             *report.problems,
-            *report.warnings,
+            *phrases.warnings(report),
         ],
     )
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from itertools import islice
 
@@ -147,7 +148,7 @@ def closing(report: Report) -> str:
 
 def in_place(report: Report) -> Iterator[str]:
     """What qualifies the answer; for a run in place also which pods were probed, and for which others."""
-    yield from (f"warning: {warning}" for warning in report.warnings)
+    yield from (f"warning: {warning}" for warning in warnings(report))
     found = report.in_place
     if found is None:
         return
@@ -158,6 +159,22 @@ def in_place(report: Report) -> Iterator[str]:
     if len(several) > MOST_STOOD_FOR:
         yield f"and {len(several) - MOST_STOOD_FOR} more pods represent others: -o json has them all"
     yield from (f"note: {note}" for note in found.notes)
+
+
+def warnings(report: Report) -> tuple[str, ...]:
+    """What qualifies the answer: warnings, and objects that may decide flows too and are not simulated."""
+    flows: Counter[str] = Counter()
+    for step in report.steps:
+        if step.policies.cluster.unsimulated:  # otherwise no row is qualified, and there may be many
+            for row in step.rows:
+                flows.update(
+                    f"{one.ref.kind} {one.ref}" for one in (row.decision.qualified_by if row.decision else ())
+                )
+    found = list(report.warnings)
+    for name, number in flows.items():
+        which = "1 flow is" if number == 1 else f"{number:,} flows are"
+        found.append(f"{which} also decided by {name}, which is not simulated")
+    return tuple(found)
 
 
 def title(report: Report) -> str:
