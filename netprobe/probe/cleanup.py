@@ -17,7 +17,7 @@ from typing import Final
 
 from netprobe.errors import ClusterError, ForbiddenError, NotFoundError, UnreachableError
 from netprobe.model.objects import Object
-from netprobe.policies.kinds import SIMULATED
+from netprobe.policies.kinds import BY_KEY, SIMULATED
 from netprobe.probe import life
 from netprobe.probe.api import LOST_S, ClusterAPI
 from netprobe.probe.deciding import key_of
@@ -233,7 +233,18 @@ async def _labelled(
 
 
 async def _delete(cluster: ClusterAPI, run: str, found: _Found) -> None:
-    """Delete everything that is not being deleted already."""
+    """Delete everything that is not being deleted already.
+
+    Policies before the sets and tiers that they refer to, and these only once no policy is left: a policy
+    whose tier is gone denies, and Calico's agent may crash when a set changes that a policy uses.
+    """
+    policies = [obj for obj in found.others if not _is_referred_to(obj)]
+    if len(policies) < len(found.others):
+        own = [obj["metadata"]["name"] for obj in found.namespaces]
+        calico = [kind.key for kind in SIMULATED if kind.namespaced and kind.group == "projectcalico.org"]
+        used = any([await _delete_policies(cluster, run, kind, name) for kind in calico for name in own])
+        if policies or used:
+            found = _Found([], policies)
     # Jobs last: deleting one through batch/v1 orphans what it owns, and if this process is killed in between,
     # what it leaves should still end by itself.
     owners = [obj for obj in found.others if obj["kind"] == "Job"]
@@ -245,6 +256,21 @@ async def _delete(cluster: ClusterAPI, run: str, found: _Found) -> None:
     others = [obj for obj in found.namespaces if obj not in homes]
     for group in (others, homes):
         await asyncio.gather(*(_delete_namespace(cluster, run, obj) for obj in group))
+
+
+def _is_referred_to(obj: Object) -> bool:
+    """Whether policies refer to an object of this kind: a tier, or a network set."""
+    kind = BY_KEY.get(key_of(obj))
+    return kind is not None and not kind.decides and not kind.kind.startswith("Staged")
+
+
+async def _delete_policies(cluster: ClusterAPI, run: str, kind: str, namespace: str) -> bool:
+    """Delete the run's policies of a kind in one of its namespaces; whether there were any."""
+    with suppress(NotFoundError):
+        if await cluster.find(kind, namespace, {RUN: run}):
+            await cluster.delete_all(kind, namespace, {RUN: run})
+            return True
+    return False
 
 
 async def _delete_namespace(cluster: ClusterAPI, run: str, obj: Object) -> None:

@@ -33,10 +33,16 @@ from netprobe.model.objects import Object
 
 _DNS_LABELS = {"k8s-app": "kube-dns"}
 _DNS_PORTS = (("dns", 53, "UDP"), ("dns-tcp", 53, "TCP"), ("metrics", 9153, "TCP"))
+_TIERS = {
+    "kube-admin": {"order": 1_000, "defaultAction": "Pass"},
+    "default": {"order": 1_000_000, "defaultAction": "Deny"},
+    "kube-baseline": {"order": 10_000_000, "defaultAction": "Pass"},
+}
+"""The tiers that Calico makes when it starts."""
 
 
 def bootstrap(operations: Operations, fabric: Fabric) -> None:
-    """Namespaces, nodes, the Service kubernetes, and the definitions of the policy kinds."""
+    """Namespaces, nodes, the Service kubernetes, the definitions of the policy kinds, Calico's tiers."""
     for name in ("default", "kube-node-lease", "kube-public", "kube-system"):
         _create(operations, NAMESPACES, "", {"name": name})
     for index, node in enumerate(fabric.nodes):
@@ -44,8 +50,11 @@ def bootstrap(operations: Operations, fabric: Fabric) -> None:
         lease = {"holderIdentity": node.name, "leaseDurationSeconds": 40}
         _create(operations, LEASES, "kube-node-lease", {"name": node.name}, lease)
     own_service(operations)
-    for resource in DEFINED:
+    for resource, kind in DEFINED.items():
         operations.create(DEFINITIONS, "", policy_definition(resource), lab_itself())
+        if kind.key == "Tier":
+            for name, spec in _TIERS.items():
+                _create(operations, resource, "", {"name": name}, spec)
 
 
 def _create(

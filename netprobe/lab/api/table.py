@@ -14,6 +14,7 @@ from netprobe.lab.api.resources import Resource
 from netprobe.lab.api.selectors import render
 from netprobe.lab.api.store import Stored
 from netprobe.model.objects import Object
+from netprobe.policies.kinds import PolicyKind
 
 Cell = Callable[[Object, datetime], Any]
 
@@ -55,6 +56,19 @@ _CONTAINERS = (
     _text("Images", cells.images, wide=True),
 )
 _SELECTOR = _text("Selector", lambda obj: render(at(obj, "spec.selector")), wide=True)
+
+
+def _of_policies(kind: PolicyKind) -> tuple[TableColumn, ...]:
+    """The columns of network-policy-api's kinds, and of Calico's what decides their order."""
+    fields = {
+        "ClusterNetworkPolicy": (_path("Tier", "spec.tier"), _path("Priority", "spec.priority")),
+        "AdminNetworkPolicy": (_path("Priority", "spec.priority"),),
+        "Tier": (_path("Order", "spec.order"), _path("Default-Action", "spec.defaultAction", "Deny")),
+    }
+    if kind.group.endswith("projectcalico.org") and kind.kind.endswith("NetworkPolicy"):
+        fields[kind.kind] = (_path("Tier", "spec.tier", "default"), _path("Order", "spec.order"))
+    return (_NAME, *fields.get(kind.kind, ()), _AGE)
+
 
 _COLUMNS: dict[Resource, tuple[TableColumn, ...]] = {
     r.NAMESPACES: (_NAME, _path("Status", "status.phase"), _AGE),
@@ -160,6 +174,7 @@ _COLUMNS: dict[Resource, tuple[TableColumn, ...]] = {
     ),
     r.DEFINITIONS: (_NAME, _path("Created At", "metadata.creationTimestamp")),
     r.LEASES: (_NAME, _path("Holder", "spec.holderIdentity", ""), _AGE),
+    **{resource: _of_policies(kind) for resource, kind in r.DEFINED.items()},
 }
 
 
