@@ -50,6 +50,16 @@ PRODUCTION = """
     frontend/web-server     staging/web-server     80/TCP    allow
 """
 
+GUARDRAILS = """
+    monitoring/prometheus  shop/db                9090/TCP  allow
+    monitoring/prometheus  shop/db                5432/TCP  deny
+    monitoring/prometheus  blog/web               8080/TCP  deny
+    shop/web               shop/db                5432/TCP  allow
+    blog/web               shop/db                5432/TCP  deny
+    shop/web               shop/db                9090/TCP  deny
+    shop/web               monitoring/prometheus  9090/TCP  allow
+"""
+
 SCENARIOS = (
     Scenario(
         "two-tier",
@@ -202,6 +212,43 @@ SCENARIOS = (
             monitoring/grafana  staging/shop     9100/TCP  allow  1
             production/shop     monitoring/grafana  9090/TCP  deny   1
             monitoring/grafana  monitoring/prometheus  9090/TCP  allow  1
+        """,
+    ),
+    Scenario(
+        "platform-guardrails",
+        flows=21,  # three sources each: 1 + 2 + 2 + 2 ports
+        facts=GUARDRAILS
+        + """
+            monitoring/prometheus  shop/web  8080/TCP  allow
+            blog/web               shop/web  8080/TCP  allow
+        """,
+    ),
+    Scenario(
+        "platform-guardrails-mistake",
+        flows=21,
+        facts=GUARDRAILS
+        + """
+            monitoring/prometheus  shop/web  8080/TCP  deny
+            blog/web               shop/web  8080/TCP  deny
+        """,
+        differences={
+            f"{source} shop/web 8080/TCP": frozenset({"closed-by-default ingress denies rule 0 peer 0"})
+            for source in ("monitoring/prometheus", "shop/db", "blog/web")
+        },
+    ),
+    Scenario(
+        "calico-tiers",
+        flows=28,  # 3 x 5 among pods, 4 x 2 to the outside, 5 from it
+        facts="""
+            lab/trial      shop/web   8080/TCP  deny
+            shop/web       shop/api   8080/TCP  allow
+            shop/web       shop/api   9090/TCP  deny
+            audit/scanner  shop/api   9090/TCP  allow
+            audit/scanner  mirror     443/TCP   allow
+            audit/scanner  mirror     80/TCP    deny
+            shop/web       mirror     443/TCP   deny
+            mirror         shop/api   8080/TCP  deny
+            mirror         shop/web   8080/TCP  allow
         """,
     ),
 )
