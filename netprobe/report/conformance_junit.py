@@ -27,7 +27,7 @@ def junit(found: ConformanceReport, _style: Style = PLAIN) -> Iterator[str]:
         texts = [_case(*case) for case in cases]
         yield from _suite(found, index, feature, texts, tags=tags, seconds=seconds)
     if found.results.counts[CaseStatus.UNTRIED]:
-        texts = [testcase("every case was tried", "conformance.the run", 0, _untried(found))]
+        texts = [testcase("every case was tried", "conformance.the run", 0, _untried(found), at=None)]
         yield from _suite(found, len(features), "the run", texts, tags=Counter(["error"]), seconds=0)
     yield CLOSING
 
@@ -63,7 +63,7 @@ def _untried(found: ConformanceReport) -> JUnitOutcome:
 
 
 def _case(outcome: JUnitOutcome | None, feature: str, result: CaseResult) -> str:
-    return testcase(result.case.name, f"conformance.{feature}", result.seconds, outcome)
+    return testcase(result.case.name, f"conformance.{feature}", result.seconds, outcome, at=None)
 
 
 def _outcome(result: CaseResult) -> JUnitOutcome | None:

@@ -11,7 +11,7 @@ from netprobe.lint import Finding, Linted, Severity, edits
 from netprobe.model.policy import Place
 from netprobe.report.escape import plain, xml
 from netprobe.report.github import annotation
-from netprobe.report.style import BAD, NOTE, PLAIN, UNSURE, Style
+from netprobe.report.style import BAD, NOTE, PLAIN, UNSURE, Style, in_repository
 from netprobe.report.write import Formats
 
 NOTES_SHOWN = 20
@@ -117,7 +117,7 @@ def github(linted: Linted, _style: Style = PLAIN) -> Iterator[str]:
     yield f"netprobe lint: {summary(linted)}\n"
 
 
-def junit(linted: Linted, _style: Style = PLAIN) -> Iterator[str]:
+def junit(linted: Linted, style: Style = PLAIN) -> Iterator[str]:
     """One test case per finding. Errors and warnings are failures; notes and silenced ones are skipped."""
     failures = linted.count(Severity.ERROR) + linted.count(Severity.WARNING)
     skipped = linted.count(Severity.NOTE) + len(linted.silenced)
@@ -139,19 +139,20 @@ def junit(linted: Linted, _style: Style = PLAIN) -> Iterator[str]:
                 f'<failure type="{finding.severity.value}" message="{message}">'
                 f"{_text(f'{finding.place}: {finding.message}{fix}')}</failure>"
             )
-        yield _case(finding, body)
+        yield _case(finding, body, style)
     for each in linted.silenced:
-        yield _case(each.finding, f'<skipped message="{xml(f"silenced: {each.reason}")}"/>')
+        yield _case(each.finding, f'<skipped message="{xml(f"silenced: {each.reason}")}"/>', style)
     if linted.warnings:
         yield f"    <system-err>{xml(' '.join(linted.warnings))}</system-err>\n"
     yield "  </testsuite>\n</testsuites>\n"
 
 
-def _case(finding: Finding, body: str) -> str:
+def _case(finding: Finding, body: str, style: Style) -> str:
     name = xml(f"{finding.subject} {finding.path}".strip())
+    file = xml(in_repository(finding.file, style.root)) if finding.file is not None else ""
     return (
         f'    <testcase name="{name}" classname="netprobe.lint.{xml(finding.rule)}" '
-        f'file="{xml(finding.file or "")}" line="{finding.position[0]}" time="0">{body}</testcase>\n'
+        f'file="{file}" line="{finding.position[0]}" time="0">{body}</testcase>\n'
     )
 
 

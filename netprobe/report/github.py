@@ -14,7 +14,7 @@ from netprobe.diff import FlowStatus, MismatchKind, Row
 from netprobe.model.policy import Place
 from netprobe.report import phrases
 from netprobe.report.escape import plain, workflow_data, workflow_property
-from netprobe.report.style import PLAIN, Style
+from netprobe.report.style import PLAIN, Style, in_repository
 from netprobe.run.record import Report
 
 MOST_LINES = 20
@@ -57,10 +57,7 @@ def _line(row: Row, families: bool) -> str:
 
 def _in_repository(place: Place | None, root: Path | None) -> Place | None:
     """GitHub names files relative to the folder of the repository, wherever a step runs."""
-    if place is None or root is None:
-        return place
-    path = Path(place.file).resolve()
-    return replace(place, file=str(path.relative_to(root))) if path.is_relative_to(root) else place
+    return replace(place, file=in_repository(place.file, root)) if place is not None else None
 
 
 def annotation(

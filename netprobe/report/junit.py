@@ -1,8 +1,9 @@
 """JUnit XML: a suite for each step, and a test case for each flow.
 
-A mismatch is a failure and an unknown flow an error; implementation-defined and skipped flows are skipped.
-`testsuite` and `testcase` are shared with the other reports. Their attributes are those that both schemas in
-use require: Ant's JUnit.xsd and Jenkins' junit-10.xsd.
+A case names the file and line of the policy that decides it. A mismatch is a failure and an unknown flow an
+error; implementation-defined and skipped flows are skipped. `testsuite` and `testcase` are shared with the
+other reports. Their attributes are those that both schemas in use require, Ant's JUnit.xsd and Jenkins'
+junit-10.xsd, and `file` and `line`, which GitLab and GitHub read.
 """
 
 from __future__ import annotations
@@ -11,11 +12,12 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC
+from pathlib import Path
 
 from netprobe.diff import FlowCounts, FlowStatus, Row
 from netprobe.report import phrases
 from netprobe.report.escape import xml
-from netprobe.report.style import PLAIN, Style
+from netprobe.report.style import PLAIN, Style, in_repository
 from netprobe.run.record import ClusterInfo, Report, ReportStep, RunInfo
 
 OPENING = '<?xml version="1.0" encoding="UTF-8"?>\n<testsuites>\n'
@@ -32,20 +34,20 @@ class JUnitOutcome:
     body: str = ""
 
 
-def junit(report: Report, _style: Style = PLAIN) -> Iterator[str]:
+def junit(report: Report, style: Style = PLAIN) -> Iterator[str]:
     yield OPENING
     for index, step in enumerate(report.steps):
-        yield from _step(report, index, step)
+        yield from _step(report, index, step, style.root)
     yield CLOSING
 
 
-def _step(report: Report, index: int, step: ReportStep) -> Iterator[str]:
+def _step(report: Report, index: int, step: ReportStep, root: Path | None) -> Iterator[str]:
     counts = FlowCounts.of(step.rows) if isinstance(step.rows, tuple) else step.counts
     suite = report.suite or "netprobe"
     families = phrases.has_both_families(step.rows)
     yield from testsuite(
         f"{suite}: {step.name}",
-        (_case(row, f"{suite}.{step.name}", families) for row in step.rows),
+        (_case(row, f"{suite}.{step.name}", families, root) for row in step.rows),
         index=index,
         run=report.run,
         cluster=report.cluster,
@@ -64,9 +66,11 @@ def _step(report: Report, index: int, step: ReportStep) -> Iterator[str]:
     )
 
 
-def _case(row: Row, classname: str, families: bool) -> str:
+def _case(row: Row, classname: str, families: bool, root: Path | None) -> str:
     seconds = (row.observation.latency_ms or 0) / 1000 if row.observation else 0
-    return testcase(phrases.flow(row.flow, families), classname, seconds, _outcome(row))
+    place = row.why.place
+    at = (in_repository(place.file, root), place.line) if place is not None else None
+    return testcase(phrases.flow(row.flow, families), classname, seconds, _outcome(row), at=at)
 
 
 def _outcome(row: Row) -> JUnitOutcome | None:
@@ -118,9 +122,17 @@ def testsuite(
     yield f"    <system-err>{xml(' '.join(problems))}</system-err>\n  </testsuite>\n"
 
 
-def testcase(name: str, classname: str, seconds: float, outcome: JUnitOutcome | None) -> str:
-    """A test case; without an outcome it passed."""
+def testcase(
+    name: str,
+    classname: str,
+    seconds: float,
+    outcome: JUnitOutcome | None,
+    *,
+    at: tuple[str, int] | None,
+) -> str:
+    """A test case; without an outcome it passed. `at`: the file and line that it is about."""
     attributes = {"name": name, "classname": classname, "time": f"{seconds:.6f}"}
+    attributes |= {"file": at[0], "line": str(at[1])} if at is not None else {}
     opening = f"    <testcase {_attributes(attributes)}"
     if outcome is None:
         return f"{opening}/>\n"

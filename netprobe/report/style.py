@@ -57,7 +57,21 @@ class Style:
         if colour is None:
             colour = bool(environ.get("FORCE_COLOR")) or (terminal and environ.get("TERM") != "dumb")
         width = shutil.get_terminal_size().columns if terminal else None
-        return cls(colour, width, Path(workspace) if workspace else None)
+        return cls(colour, width, Path(workspace) if workspace else repository(Path.cwd()))
+
+
+def repository(folder: Path) -> Path | None:
+    """The root of the Git repository that a folder is in."""
+    return next((one for one in (folder, *folder.parents) if (one / ".git").exists()), None)
+
+
+def in_repository(file: str, root: Path | None) -> str:
+    """The name of a file relative to the root of the repository; as it is if it is not in there."""
+    try:
+        path = Path(file).resolve()
+    except (OSError, ValueError):  # no name of a file
+        return file
+    return path.relative_to(root).as_posix() if root is not None and path.is_relative_to(root) else file
 
 
 PLAIN = Style()

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+import netprobe
 from netprobe.cli import main
 from netprobe.lint import catalogue
 from tests.lint.helpers import documents, namespace, policy
@@ -30,7 +31,10 @@ def log(file: Path, text: str, capsys: pytest.CaptureFixture[str]) -> dict[str, 
     (run,) = found["runs"]
     rules = run["tool"]["driver"]["rules"]
     assert [rule["id"] for rule in rules] == list(catalogue())
+    driver = run["tool"]["driver"]
+    assert (driver["version"], driver["informationUri"]) == (netprobe.__version__, netprobe.PROJECT_URL)
     for rule in rules:
+        assert rule["helpUri"].startswith(f"{netprobe.PROJECT_URL}/")
         assert rule["help"]["markdown"]
         assert rule["defaultConfiguration"]["level"] in {"note", "warning", "error"}
     for result in run["results"]:
@@ -40,6 +44,23 @@ def log(file: Path, text: str, capsys: pytest.CaptureFixture[str]) -> dict[str, 
         assert region["startLine"] >= 1
         assert region["startColumn"] >= 1
     return run  # type: ignore[no-any-return]
+
+
+def test_files_of_a_repository_are_relative_to_its_root_and_findings_keep_their_fingerprints(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.delenv("GITHUB_WORKSPACE", raising=False)
+    (tmp_path / ".git").mkdir()
+    (tmp_path / "policies").mkdir()
+    monkeypatch.chdir(tmp_path / "policies")
+    seen = []
+    for file, text in ((Path("a.yaml"), TEXT), (tmp_path / "policies" / "a.yaml", f"# moved\n{TEXT}")):
+        results = log(file, text, capsys)["results"]
+        at = results[0]["locations"][0]["physicalLocation"]["artifactLocation"]
+        assert at == {"uri": "policies/a.yaml", "uriBaseId": "%SRCROOT%"}
+        seen.append([result["partialFingerprints"] for result in results])
+    assert seen[0] == seen[1]
+    assert len({str(one) for one in seen[0]}) == len(seen[0])
 
 
 @pytest.mark.parametrize("absolute", [False, True])
