@@ -73,7 +73,7 @@ def wrong_imports(package: str, path: Path) -> Iterator[str]:
         top, _, rest = name.partition(".")
         if top == "netprobe":
             target = rest.split(".")[0]
-            if target in {package, "__version__"}:
+            if target in {package, "__version__", "PROJECT_URL"}:
                 continue
             if ORDER.index(target) > ORDER.index(package):
                 yield f"{path.relative_to(ROOT)} imports {name}, which comes after {package}"
