@@ -324,7 +324,7 @@ ROWS = (
     Row(
         "30",
         "Baseline denies, and a NetworkPolicy isolates for the other direction",
-        "{cnp: c, tier: Baseline, priority: 1, subject: {namespaces: {}}, "
+        "{cnp: c, tier: Baseline, priority: 1, subject: {namespaces: {matchLabels: {team: a}}}, "
         "ingress: [{name: closed, action: Deny, from: [{namespaces: {}}]}]}\n---\n"
         "{knp: k, podSelector: {matchLabels: {app: p}}, policyTypes: [Egress]}",
         ("a/x -> DENY",),
