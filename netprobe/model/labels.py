@@ -137,7 +137,10 @@ class Selector:
         """As `kubectl get -l` writes it, an expression as Calico does; "everything" for an empty selector."""
         parts = [f"{key}={value}" for key, value in self.match_labels]
         parts += [str(requirement) for requirement in self.requirements]
-        parts += [str(self.expression)] if self.expression is not None else []
+        if self.expression is not None:
+            from netprobe.model.expression import write  # which imports this module
+
+            parts.append(write(self.expression))
         return ",".join(parts) or "everything"
 
 
