@@ -158,6 +158,7 @@ def command(
     """
     from netprobe.cli import signals
     from netprobe.cli.emit import write
+    from netprobe.cli.invoke import say
     from netprobe.conformance import expected_failures
     from netprobe.conformance import shard as shards
     from netprobe.conformance.baseline import Baseline
@@ -186,7 +187,8 @@ def command(
         raise UsageError("--join cannot be combined with --include, --exclude, --only or --shard")
     expected = expected_failures.load(known_file, every) if known_file else ()
     results_folder = _writable(results, "--results")
-    known = Baseline.read(expected, Path(baseline) if baseline else None, _writable(history, "--history"))
+    folder = _writable(history, "--history")
+    known = Baseline.read(expected, Path(baseline) if baseline else None, folder, say)
 
     def report(results: Results, info: ClusterInfo, run: RunInfo) -> int:
         found = known.report(results, info, run)

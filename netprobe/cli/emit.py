@@ -6,6 +6,7 @@ import os
 import sys
 from dataclasses import replace
 
+from netprobe.cli import streams
 from netprobe.cli.command import invocation
 from netprobe.cli.flags import ViewFlags
 from netprobe.cli.options import OutputFlags
@@ -24,11 +25,18 @@ def emit(report: Report, out: OutputFlags, view: ViewFlags = ViewFlags()) -> int
 
 
 def write(render: Render, out: OutputFlags, detail: Detail = Detail.AUTO) -> None:
-    """Write a record to standard output and to files. NetprobeError if a file cannot be written."""
+    """Write a record to standard output and to files. NetprobeError if a file cannot be written.
+
+    A reader of standard output that has gone wants no more of it, and changes nothing else.
+    """
     files = [*out.reports, *([(out.output, out.output_file)] if out.output_file else [])]
     style = replace(output_style(), detail=detail)
     shown = None if out.output_file else out.output
-    write_report(render, shown, files, sys.stdout, os.environ, style=style)
+    try:
+        write_report(render, shown, files, sys.stdout, os.environ, style=style)
+    except BrokenPipeError:
+        streams.silence()
+    streams.flush()
 
 
 def output_style() -> Style:

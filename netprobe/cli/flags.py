@@ -14,6 +14,7 @@ import click
 from netprobe.cli import complete
 from netprobe.cli.options import as_record, duration_option, port_option, repeatable
 from netprobe.cli.parameters import EXTERNAL, PAIR, TOLERATION, PortArgument
+from netprobe.cli.streams import ensure_open_files
 from netprobe.errors import UsageError
 from netprobe.model.flow import External
 from netprobe.report.style import Detail
@@ -42,10 +43,11 @@ class ClusterFlags:
     def choice(self, *, current: bool = False) -> ClusterChoice:
         """The cluster to use; with `current` that of the current context if no other is named.
 
-        UsageError if the options name two clusters.
+        UsageError if the options name two clusters; NetprobeError if too few files may be open for any.
         """
         from netprobe.run.target import ClusterChoice
 
+        ensure_open_files()
         if self.lab_name and (self.kubeconfig or self.context):
             raise UsageError("--lab and --kubeconfig/--context name two different clusters: use one of them")
         return ClusterChoice(self.kubeconfig, self.context, current, self.lab_name)

@@ -12,7 +12,9 @@ import click
 
 from netprobe.cli.command import Command
 from netprobe.cli.emit import write
+from netprobe.cli.invoke import say
 from netprobe.cli.options import OutputFlags, examples, output_options
+from netprobe.errors import InputError
 
 if TYPE_CHECKING:
     from netprobe.conformance.history import PastRun, RunChanges
@@ -39,9 +41,17 @@ def command(folder: Path, last: int, out: OutputFlags) -> int:
     from netprobe.history import suite_runs
     from netprobe.history.saved import kind_of
 
-    suites = suite_runs(folder) if folder.is_dir() else ()
+    suites = suite_runs(folder, say) if folder.is_dir() else ()
     others = not suites or any(kind_of(path) != "Report" for path in folder.glob("*.json"))
-    every = runs(folder, leave_out="Report") if others else ()
+    every: tuple[PastRun, ...] = ()
+    if others:
+        try:
+            every = runs(folder, say, leave_out="Report")
+        except InputError as error:
+            if not suites:
+                raise
+            for problem in error.problems:
+                say(f"{problem}; it is skipped")
     found = changes(every[:-1], every[-1]) if len(every) > 1 else RunChanges()
     differences = _last_changes(suites)
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import errno
-import io
 import os
 import shlex
 import sys
@@ -11,18 +10,18 @@ import threading
 from collections.abc import Iterator, Sequence
 from contextlib import nullcontext, suppress
 from pathlib import Path
-from typing import TextIO
 
 import click
 
-from netprobe.cli import signals
+from netprobe.cli import signals, streams
 from netprobe.cli.app import Invocation, is_plugin, netprobe
 from netprobe.errors import InputError, NetprobeError
 
 NAMED = 8  # of the objects that are left
 BROKEN_PIPE = 141  # as the shell reports a program that SIGPIPE ended
 COULD_NOT_TELL = 3
-UNWRITABLE = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO})
+UNWRITABLE = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EBADF})
+EXHAUSTED = frozenset({errno.ENOMEM, errno.EMFILE, errno.ENFILE, errno.EAGAIN})
 NO_PATH = frozenset({errno.ENAMETOOLONG, errno.ELOOP, errno.EACCES, errno.ENOTDIR})
 COMPLETE = "_NETPROBE_COMPLETE"  # set by the shell to request completions
 
@@ -31,18 +30,14 @@ def guarded(argv: Sequence[str], program: str) -> int:
     """Run a command line; returns its exit status."""
     invocation = Invocation(plugin=is_plugin(program))
     name = "kubectl netprobe" if invocation.plugin else "netprobe"
-    sys.stdout = sys.stdout or _nowhere()  # None if the parent process closed it
-    sys.stderr = sys.stderr or _nowhere()
-    for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(errors="backslashreplace")  # a terminal that cannot show a name gets an escape
+    streams.prepare()
     # Elsewhere than in the main thread, signals are handled by others.
     main = threading.current_thread() is threading.main_thread()
     try:
         with signals.raising() if main else nullcontext():
             return _run(argv, name, invocation)
     except BrokenPipeError:
-        _silence()
+        streams.silence()
         return BROKEN_PIPE
     except KeyboardInterrupt as error:
         say("interrupted")
@@ -114,7 +109,7 @@ def _invoke(argv: Sequence[str], name: str, invocation: Invocation) -> int:
             status = netprobe.invoke(context)
     except click.exceptions.Exit as stop:  # --help, --version
         status = stop.exit_code
-    sys.stdout.flush()  # here, where a broken pipe can still be silenced
+    streams.flush()  # here, where a failure can still be reported
     return status if isinstance(status, int) else 0
 
 
@@ -123,9 +118,12 @@ def _refused(error: OSError, invocation: Invocation) -> int:
     if error.errno in NO_PATH and isinstance(error.filename, str):
         say(f"{error.filename}: {error.strerror}")
         return 2
+    if error.errno in EXHAUSTED:
+        say(f"the system refuses this process more memory, files or processes: {error.strerror}")
+        return COULD_NOT_TELL
     if error.errno not in UNWRITABLE or error.filename is not None:
         return _bug(error, invocation)
-    _silence()
+    streams.silence()
     say(f"cannot write to standard output: {error.strerror}")
     return COULD_NOT_TELL
 
@@ -138,6 +136,9 @@ def _message(error: NetprobeError) -> str:
 
 def _bug(error: Exception, invocation: Invocation) -> int:
     """One sentence, without the exception's own text: it may quote secrets."""
+    if isinstance(error, MemoryError) or "can't start new thread" in str(error):
+        say("there is not enough memory")
+        return COULD_NOT_TELL
     import tempfile
     import traceback
 
@@ -156,12 +157,3 @@ def _bug(error: Exception, invocation: Invocation) -> int:
         kept = "--debug shows the traceback"
     say(f"a bug in netprobe: {type(error).__name__}{where}; {kept}")
     return COULD_NOT_TELL
-
-
-def _silence() -> None:
-    """Standard output is closed: redirect Python's flush at exit to the null device."""
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-
-
-def _nowhere() -> TextIO:
-    return Path(os.devnull).open("w", encoding="utf-8")

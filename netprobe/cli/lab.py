@@ -21,6 +21,7 @@ from netprobe.cli.options import (
     repeatable,
 )
 from netprobe.cli.parameters import EXTERNAL, PORT_NUMBER
+from netprobe.cli.streams import ensure_open_files
 from netprobe.errors import UsageError
 from netprobe.model.flow import External, Protocol
 
@@ -90,6 +91,7 @@ def up(
     from netprobe.lab import LabOptions, start
     from netprobe.lab.options import IPFamily
 
+    ensure_open_files()
     families: dict[str, tuple[IPFamily, ...]] = {
         "ipv4": ("ipv4",),
         "ipv6": ("ipv6",),

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import sys
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -277,7 +276,6 @@ def _run(mode: Mode, options: RunOptions, out: OutputFlags, view: ViewFlags, his
             emit(report, out, view)
             if history is not None:
                 keep(history, report)
-            sys.stdout.flush()  # a program that reads it need not wait for the removal
             printed.append(report)
 
         return await run(mode, options, progress, show)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -10,7 +10,7 @@ from netprobe.conformance import history
 from netprobe.conformance.expected_failures import ExpectedFailure, triage
 from netprobe.conformance.history import PastRun, RunChanges
 from netprobe.conformance.result import Results
-from netprobe.errors import NetprobeError
+from netprobe.errors import InputError, NetprobeError
 from netprobe.run.record import ClusterInfo, RunInfo
 
 
@@ -46,14 +46,26 @@ class Baseline:
 
     @classmethod
     def read(
-        cls, expected: Sequence[ExpectedFailure], baseline: Path | None, folder: Path | None
+        cls,
+        expected: Sequence[ExpectedFailure],
+        baseline: Path | None,
+        folder: Path | None,
+        skipped: Callable[[str], None] = lambda _: None,
     ) -> Baseline:
-        """`folder` exists. InputError if a file is not a run."""
-        past = history.runs(folder) if folder is not None and any(folder.glob("*.json")) else ()
+        """`folder` exists. InputError if the baseline is not a run.
+
+        `skipped` gets a sentence for each file of a folder that is not a run.
+        """
+        past: Sequence[PastRun] = ()
+        if folder is not None and any(folder.glob("*.json")):
+            try:
+                past = history.runs(folder, skipped)
+            except InputError as error:  # the run is worth more than what is left of earlier ones
+                skipped(f"{error}; no earlier run can be read")
         if baseline is None:
             return cls(expected, (), folder, past)
         same = folder is not None and baseline.resolve() == folder.resolve()
-        return cls(expected, past if same else history.baseline(baseline), folder, past)
+        return cls(expected, past if same else history.baseline(baseline, skipped), folder, past)
 
     def report(self, results: Results, cluster: ClusterInfo, run: RunInfo) -> ConformanceReport:
         """Compare the results with what is known, and add the run to the history.

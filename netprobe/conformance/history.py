@@ -10,7 +10,8 @@ from __future__ import annotations
 import json
 import os
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -103,9 +104,14 @@ def save(folder: Path, one: PastRun) -> Path:
     draft = path.with_name(f".{path.name}.{os.getpid()}")
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        draft.write_text(f"{text}\n", encoding="utf-8")
+        with draft.open("w", encoding="utf-8") as file:
+            file.write(f"{text}\n")
+            file.flush()
+            os.fsync(file.fileno())
         draft.replace(path)
     except OSError as error:
+        with suppress(OSError):
+            draft.unlink()
         raise NetprobeError(f"cannot write {path}: {error.strerror}") from error
     return path
 
@@ -146,9 +152,12 @@ def _of_report(document: Mapping[str, Any]) -> PastRun:
     return PastRun(started, "", seconds, cases, run["netprobe"], run["id"] or "")
 
 
-def runs(folder: Path, leave_out: str = "") -> tuple[PastRun, ...]:
-    """All runs of a folder, the oldest first. InputError if there are none, or a file is not a run.
+def runs(
+    folder: Path, skipped: Callable[[str], None] = lambda _: None, *, leave_out: str = ""
+) -> tuple[PastRun, ...]:
+    """All runs of a folder, the oldest first. InputError if there are none that can be read.
 
+    `skipped` gets a sentence for each file that is not a run: one that was cut off spoils no others.
     `leave_out`: a kind of files that are expected too.
     """
     if not folder.is_dir():
@@ -160,12 +169,11 @@ def runs(folder: Path, leave_out: str = "") -> tuple[PastRun, ...]:
             found.append(read(path))
         except InputError as error:
             problems += [] if leave_out and _is(leave_out, path) else error.problems
-    if problems:
-        raise InputError(problems)
     if not found:
-        raise InputError(
-            [Problem(str(folder), "", "contains no runs: `netprobe conformance --history` writes them")]
-        )
+        nothing = "contains no runs: `netprobe conformance --history` writes them"
+        raise InputError(problems or [Problem(str(folder), "", nothing)])
+    for problem in problems:
+        skipped(f"{problem}; it is skipped")
     return tuple(sorted(found, key=lambda one: one.started))
 
 
@@ -176,9 +184,9 @@ def _is(kind: str, path: Path) -> bool:
         return False
 
 
-def baseline(path: Path) -> tuple[PastRun, ...]:
+def baseline(path: Path, skipped: Callable[[str], None] = lambda _: None) -> tuple[PastRun, ...]:
     """The run of a file, or those of a folder. InputError as in `read` and `runs`."""
-    return runs(path) if path.is_dir() else (read(path),)
+    return runs(path, skipped) if path.is_dir() else (read(path),)
 
 
 def last_known(before: Sequence[PastRun]) -> Mapping[str, PastCase]:

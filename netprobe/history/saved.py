@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -88,7 +88,15 @@ def kind_of(path: Path) -> str:
     return str(document.get("kind", "")) if isinstance(document, dict) else ""
 
 
-def suite_runs(folder: Path) -> tuple[SuiteRun, ...]:
-    """The runs of suites in a folder, the oldest first; files of other kinds are left out."""
-    found = (read_run(path) for path in sorted(folder.glob("*.json")) if kind_of(path) == "Report")
+def suite_runs(folder: Path, skipped: Callable[[str], None] = lambda _: None) -> tuple[SuiteRun, ...]:
+    """The runs of suites in a folder, the oldest first; files of other kinds are left out.
+
+    `skipped` gets a sentence for each report that cannot be read.
+    """
+    found: list[SuiteRun] = []
+    for path in (path for path in sorted(folder.glob("*.json")) if kind_of(path) == "Report"):
+        try:
+            found.append(read_run(path))
+        except InputError as error:
+            skipped(f"{error}; it is skipped")
     return tuple(sorted(found, key=lambda one: one.started))

@@ -5,6 +5,7 @@ No sentence contains a token, a certificate or text of a kubeconfig.
 
 from __future__ import annotations
 
+import errno
 import json
 import re
 import ssl
@@ -14,7 +15,14 @@ from typing import Any
 
 import aiohttp
 
-from netprobe.errors import ClusterError, ConflictError, ForbiddenError, NotFoundError, UnreachableError
+from netprobe.errors import (
+    ClusterError,
+    ConflictError,
+    ForbiddenError,
+    NetprobeError,
+    NotFoundError,
+    UnreachableError,
+)
 
 _VERBS = {"GET": "get", "POST": "create", "PUT": "update", "PATCH": "patch", "DELETE": "delete"}
 
@@ -31,6 +39,10 @@ class ApiStatusError(ClusterError):
     def did_nothing(self) -> bool:
         """Whether the server refused the request before it could have an effect."""
         return self.status in {429, 503}
+
+
+class LocalLimitError(NetprobeError):
+    """This machine refuses something, so no request can help: not a ClusterError, which may be waited out."""
 
 
 class NoConnectionError(UnreachableError):
@@ -156,6 +168,10 @@ def wire_errors(what: str, host: str) -> Iterator[None]:
     except (aiohttp.ClientConnectorSSLError, ssl.SSLError) as e:
         raise NoConnectionError(f"cannot {what}: no TLS connection to {host}: {_brief(e)}") from e
     except aiohttp.ClientConnectorError as e:
+        if e.errno in {errno.EMFILE, errno.ENFILE}:
+            raise LocalLimitError(
+                f"cannot {what}: this process may open no more files: raise the limit (ulimit -n)"
+            ) from e
         raise NoConnectionError(
             f"cannot {what}: no connection to {host}: {_brief(e.os_error)}; is the cluster running, and is "
             "it the right --context?"

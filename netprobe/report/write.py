@@ -62,19 +62,25 @@ def write(
 
     Files are written first, so that they are complete even if the reader of the stream goes away. With the
     format `github`, the Markdown form is appended to the file that $GITHUB_STEP_SUMMARY names.
-    NetprobeError if a file cannot be written.
+    NetprobeError if a file cannot be written; everything else is written before it is raised.
     """
+    failures: list[NetprobeError] = []
     for_files = Style(root=style.root, detail=style.detail)
     reports = list(reports)
     for format_, path in reports:
         if path is not None:
-            save(path, render(format_, for_files))
+            try:
+                save(path, render(format_, for_files))
+            except NetprobeError as error:
+                failures.append(error)
     summary = environ.get("GITHUB_STEP_SUMMARY")
     if summary and "github" in {output, *(format_ for format_, _ in reports)}:
         _append(Path(summary), render("markdown", for_files))
     shown = [output] if output is not None else []
     for format_ in (*shown, *(format_ for format_, path in reports if path is None)):
         stream.writelines(render(format_, style))
+    if failures:
+        raise failures[0]
 
 
 def save(path: Path, pieces: Iterable[str], encoding: Encoding = UTF_8) -> None:
@@ -105,6 +111,8 @@ def _save(path: Path, pieces: Iterable[bytes]) -> None:
         with os.fdopen(handle, "wb") as file:
             file.writelines(pieces)
             os.fchmod(file.fileno(), path.stat().st_mode & 0o777 if path.exists() else 0o666 & ~_umask())
+            file.flush()
+            os.fsync(file.fileno())  # else a crash could leave an empty file under the new name
         Path(name).replace(path)
     except BaseException:
         with suppress(OSError):

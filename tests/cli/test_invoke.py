@@ -240,14 +240,31 @@ def test_a_second_signal_ends_at_once_and_says_what_is_left() -> None:
     ("redirection", "status", "said"),
     [
         (">/dev/full", 3, "netprobe: cannot write to standard output: No space left on device\n"),
-        (">&-", 0, ""),
+        (">&-", 3, "netprobe: cannot write to standard output: it is closed\n"),
         ("2>&-", 0, ""),
+        ("<&-", 0, ""),
     ],
 )
 def test_an_output_that_takes_nothing(redirection: str, status: int, said: str) -> None:
     command = f'exec "{sys.executable}" -m netprobe completion bash {redirection}'
     done = subprocess.run(["sh", "-c", command], capture_output=True, text=True, check=False)
     assert (done.returncode, done.stderr) == (status, said)
+
+
+def test_too_few_open_files_are_named_at_once() -> None:
+    limited = f'ulimit -n 64 && exec "{sys.executable}" -m netprobe run manifests/two-tier/suite.yaml'
+    done = subprocess.run(["sh", "-c", limited], capture_output=True, text=True, check=False, timeout=30)
+    assert done.returncode == 3
+    assert done.stderr.startswith("netprobe: this process may open only 64 files")
+
+
+def test_too_little_memory_is_named(command: Command, capsys: pytest.CaptureFixture[str]) -> None:
+    def fail() -> NoReturn:
+        raise MemoryError
+
+    command(fail)
+    assert main(["trial"]) == 3
+    assert capsys.readouterr().err == "netprobe: there is not enough memory\n"
 
 
 @pytest.mark.parametrize(

@@ -279,7 +279,7 @@ def test_a_closed_pipe_ends_a_stream_quietly(tmp_path: Path) -> None:
         assert process.stdout.readline().startswith(b'{"apiVersion"')
         process.stdout.close()
         _, err = process.communicate(timeout=60)
-    assert (err, process.returncode) == (b"", 141)
+    assert (err, process.returncode) == (b"", 0), "the verdict's own status"
 
 
 def test_a_terminal_gets_colour_unless_it_says_no(suite: Path) -> None:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import datetime as dt
+import re
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from netprobe.cli import main
+from netprobe.conformance.baseline import Baseline
 from netprobe.conformance.history import (
     PastCase,
     PastRun,
@@ -150,6 +152,23 @@ def test_the_command_shows_the_trend_and_the_change(
     assert "fixed: b" in out
     assert main(["history", str(tmp_path), "-o", "json", "--last", "1"]) == 1
     assert '"failures": [' in capsys.readouterr().out
+
+
+def test_a_file_that_was_cut_off_spoils_no_other_run(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    whole = save(tmp_path, run(0, a=P))
+    (tmp_path / "cut.json").write_text(whole.read_text()[:-20])
+    assert main(["history", str(tmp_path)]) == 0
+    seen = capsys.readouterr()
+    assert "2026-11-23 06:00" in seen.out
+    assert re.fullmatch(r"netprobe: \S+cut\.json: is not a run .*; it is skipped\n", seen.err)
+    known = Baseline.read((), None, tmp_path, lambda _: None)
+    assert [one.run for one in known.past] == ["run0"]
+    whole.unlink()
+    said: list[str] = []
+    assert Baseline.read((), None, tmp_path, said.append).past == ()
+    assert len(said) == 1
 
 
 @pytest.mark.parametrize("text", ["", "[]", "{}", '{"kind": "Report", "cases": {}}', '{"kind": 3}'])
