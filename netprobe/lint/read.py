@@ -22,6 +22,7 @@ from netprobe.model.labels import Labels
 from netprobe.model.policy import Origin, Policy, PolicyRef
 from netprobe.policies.records import ref_of
 
+WEBHOOKS = ("ValidatingWebhookConfiguration", "MutatingWebhookConfiguration")
 MOST_WORK = 50_000
 """Variants times policies. Beyond that, a variant is linted with the policies of its own folder only."""
 
@@ -44,6 +45,7 @@ class LintInput:
     annotations: dict[PolicyRef, Labels] = field(default_factory=dict)
     variants: list[Repeat] = field(default_factory=list)
     skipped: Iterable[str] = ()
+    webhooks: list[Mapping[str, Any]] = field(default_factory=list)
     partial: bool = False
     warnings: tuple[str, ...] = ()
     problems: list[Problem] = field(default_factory=list)
@@ -103,6 +105,7 @@ class LintInput:
             refused=self.refused,
             repeated=[policy for policy, _ in self.repeated],
             variants=self.variants,
+            webhooks=self.webhooks,
             annotations=self.annotations,
         )
 
@@ -157,7 +160,7 @@ def read(
 ) -> LintInput:
     """Everything in files, folders and "-", except what the configuration excludes."""
     found = LintInput(namespace)
-    reader = Reader()
+    reader = Reader(keeps=WEBHOOKS)
     for document in reader.documents(list(map(str, paths)), config.excludes):
         found.add(document)
     for document, message in reader.removed:
@@ -167,8 +170,13 @@ def read(
             found.refused.append(Refused(ref, "apiVersion", message, document.origin))
     found.problems += reader.problems
     found.skipped = list(reader.skipped)
+    found.webhooks = [document.object for document in reader.kept]
     found.partial = bool(reader.templates or reader.overlays)
-    found.warnings = reader.warnings
+    unchecked = ", ".join(f"{number} {kind}" for kind, number in sorted(reader.not_simulated.items()))
+    found.warnings = (
+        *reader.warnings,
+        *([f"not checked, though they decide flows: {unchecked}"] if unchecked else []),
+    )
     return found
 
 

@@ -7,15 +7,19 @@ from collections.abc import Iterable, Iterator, Mapping
 from copy import copy
 from dataclasses import dataclass, replace
 from pathlib import PurePath
+from typing import Any
 
 from netprobe.lint.indexes import AddressIndex, PodIndex
 from netprobe.lint.known import ALWAYS_THERE, NOTHING, Known
+from netprobe.lint.selector_sets import implies
 from netprobe.manifests.change import pointer
+from netprobe.manifests.kinds import WORKLOADS
 from netprobe.manifests.repeats import Repeat
 from netprobe.model.cluster import Cluster, Service
 from netprobe.model.flow import ContainerPort, Pod, PodRef
 from netprobe.model.labels import EVERYTHING, NAME_LABEL, Labels, Selector
 from netprobe.model.policy import (
+    NETWORK_POLICY,
     Direction,
     IPBlock,
     Origin,
@@ -95,13 +99,17 @@ class View:
         refused: Iterable[Refused] = (),
         repeated: Iterable[Policy] = (),
         variants: Iterable[Repeat] = (),
+        webhooks: Iterable[Mapping[str, Any]] = (),
         annotations: Mapping[PolicyRef, Labels] | None = None,
     ) -> None:
         self.refused = tuple(refused)
         self.repeated = tuple(repeated)
         self.variants = tuple(variants)
+        self.webhooks = tuple(webhooks)
         self.annotations = annotations or {}
-        self.cluster = cluster
+        # the rules are about NetworkPolicies; policies of other kinds have actions and an order
+        own = tuple(policy for policy in cluster.policies if policy.kind == NETWORK_POLICY)
+        self.cluster = cluster = replace(cluster, policies=own)
         self.known = known
         self.policies = _by_namespace(cluster.policies)
         self.labels: dict[str, Labels] = {
@@ -128,6 +136,63 @@ class View:
         other.cluster = replace(self.cluster, policies=policies)
         other.policies = _by_namespace(policies)
         return other
+
+    def source(self, policy: Policy) -> Mapping[str, Any] | None:
+        """The object of a policy as it was read; None if it is not known."""
+        found = self.cluster.sources.get((policy.kind, str(policy.ref)))
+        known = found is not None and found.origin in (None, policy.origin)
+        return found.object if found is not None and known else None
+
+    def written(self, located: LocatedRule, *steps: str | int) -> Any:
+        """What the manifest has at a place in a rule; None if there is nothing, or it is not known."""
+        value: Any = self.source(located.policy)
+        for step in ("spec", located.direction.value, located.index, *steps):
+            if isinstance(value, Mapping) and isinstance(step, str):
+                value = value.get(step)
+            elif isinstance(value, list) and isinstance(step, int) and step < len(value):
+                value = value[step]
+            else:
+                return None
+        return value
+
+    def beside(self, policy: Policy) -> list[Policy]:
+        """The policies that select every pod that a policy selects, itself included."""
+        pods = self.subjects(policy)
+        return [
+            other
+            for other in self.policies.get(policy.ref.namespace, ())
+            if other is policy
+            or implies(policy.subject.pods, other.subject.pods)
+            or (pods and all(other.subject.pods.matches(pod.labels) for pod in pods))
+        ]
+
+    def may_select(self, namespaces: Iterable[str], selector: Selector) -> bool:
+        """Whether pods that are not there now may match: finished ones, or by a label that is not known."""
+        homes = set(namespaces)
+        if any(
+            pod.ref.namespace in homes and selector.matches(pod.labels)
+            for pod in self.cluster.finished.values()
+        ):
+            return True
+        return any(selector.may_match(pod.labels) for name in homes for pod in self.all_pods(name))
+
+    def workload_labels(self, namespace: str) -> Iterator[tuple[str, Labels]]:
+        """The workloads of a namespace, as "CronJob/backup", with the labels that they have themselves."""
+        for (kind, name), source in self.cluster.sources.items():
+            home, _, own = name.partition("/")
+            metadata = source.object.get("metadata")
+            if kind in WORKLOADS and home == namespace and isinstance(metadata, Mapping):
+                labels = metadata.get("labels")
+                if isinstance(labels, Mapping) and labels:
+                    yield f"{kind}/{own}", labels
+
+    def peer_namespaces(self, policy: Policy, path: str) -> Selector | None:
+        """The namespaceSelector next to a podSelector at a path; None for that of the policy's subject."""
+        for located in located_rules(policy):
+            for index, peer in enumerate(located.rule.peers):
+                if path == f"{located.peer_path(index)}.podSelector" and isinstance(peer, PodPeer):
+                    return peer.namespaces
+        return None
 
     @property
     def rules(self) -> Iterator[LocatedRule]:

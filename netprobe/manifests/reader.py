@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 import re
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -54,7 +54,7 @@ class Reader:
     flows and are skipped too, policies of other kinds, and `unsimulated` has them. `others` are files of
     folders with something that is no Kubernetes object. `templates` are skipped charts and templates, each
     with its place; `removed` are objects whose apiVersion no server has any more. `overlays` are folders
-    whose files Kustomize changes.
+    whose files Kustomize changes. `kept` are the skipped objects of the kinds in `keeps`.
     """
 
     problems: list[Problem] = field(default_factory=list)
@@ -65,6 +65,8 @@ class Reader:
     templates: list[Problem] = field(default_factory=list)
     removed: list[tuple[Document, str]] = field(default_factory=list)
     overlays: list[str] = field(default_factory=list)
+    keeps: Collection[str] = ()
+    kept: list[Document] = field(default_factory=list)
 
     def documents(
         self, paths: Iterable[str | os.PathLike[str]], excludes: Callable[[str], bool] = lambda _: False
@@ -190,6 +192,7 @@ class Reader:
                 self.unsimulated.append(document)
             case Relevance.SKIPPED:
                 self.skipped[text] += 1
+                self.kept += [document] if document.kind in self.keeps else []
             case Relevance.REMOVED_VERSION:
                 self.removed.append((document, text))
                 if document.kind != "NetworkPolicy":

@@ -35,6 +35,7 @@ def read_service(decoder: Decoder, obj: Mapping[str, Any], ref: ServiceRef) -> t
         tuple(port for port in ports if port is not None),
         decoder.string(spec, "externalName", "spec") if is_external else None,
         decoder.boolean(spec, "publishNotReadyAddresses", "spec"),
+        exposed=spec.get("type") in ("NodePort", "LoadBalancer"),
         external_traffic_local=spec.get("externalTrafficPolicy") == "Local",
     )
     return service, not given and not is_external

@@ -54,7 +54,8 @@ class Service:
     """A Service. `selector` None: its endpoints are managed manually. No addresses: headless.
 
     `endpoints` are those of a Service without a selector; None if the input does not show them.
-    `external_traffic_local`: nodes pass traffic from outside only to their own pods, and keep its source.
+    `exposed`: nodes or a load balancer serve it too. `external_traffic_local`: nodes pass that traffic only
+    to their own pods, and keep its source.
     """
 
     ref: ServiceRef
@@ -64,6 +65,7 @@ class Service:
     external_name: str | None = None
     publish_not_ready: bool = False
     endpoints: tuple[ManualEndpoint, ...] | None = None
+    exposed: bool = False
     external_traffic_local: bool = False
 
 

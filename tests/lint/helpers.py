@@ -5,16 +5,17 @@ from __future__ import annotations
 from textwrap import dedent
 
 from netprobe.lint import NO_CONFIG, Finding, LintConfig, Linted, View, catalogue, lint
-from netprobe.lint.read import LintInput
+from netprobe.lint.read import WEBHOOKS, LintInput
 from netprobe.manifests import Reader
 
 
 def view(text: str, file: str = "test.yaml") -> View:
     gathered = LintInput()
-    reader = Reader()
+    reader = Reader(keeps=WEBHOOKS)
     for document in reader.text(file, dedent(text)):
         gathered.add(document)
     gathered.skipped = list(reader.skipped)
+    gathered.webhooks = [document.object for document in reader.kept]
     assert not reader.problems, reader.problems
     seen = gathered.view()
     assert not gathered.problems, gathered.problems

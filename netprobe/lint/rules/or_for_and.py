@@ -5,11 +5,11 @@
     every pod of those namespaces,    the matching pods
     OR matching pods of this one      of those namespaces
 
-The two differ by one dash, and the left one allows far more. It can be correct, so it is reported only if it
-looks like a mistake: a lone namespaceSelector next to a lone podSelector. If the pods are known, it is
-reported if pods in those namespaces have the labels (then AND would have selected some of them), or if no pod
-in the policy's own namespace does. Nothing is reported if the podSelector clearly means pods of the policy's
-own namespace.
+The two differ by one dash, and the left one allows far more. It can be correct, so it is reported only if
+it looks like a mistake: a lone namespaceSelector next to a lone podSelector. If the pods are known, it is
+reported if pods in those namespaces have the labels (then AND would have selected some of them), or if no
+pod in the policy's own namespace does. Nothing is reported if the podSelector clearly means pods of the
+policy's own namespace.
 
 Fails:
 

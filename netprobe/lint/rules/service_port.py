@@ -49,7 +49,8 @@ Passes:
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 
 from netprobe.lint.cover import ports_within
 from netprobe.lint.finding import Finding, Severity
@@ -59,6 +60,7 @@ from netprobe.model.flow import Pod, PodRef, Protocol
 from netprobe.model.labels import Selector
 from netprobe.model.policy import PortRange
 from netprobe.model.text import listed
+from netprobe.simulate.service import target
 
 ID = "service-port"
 SEVERITY = Severity.ERROR
@@ -76,7 +78,7 @@ def check(view: View) -> Iterator[Finding]:
         for index, port in singles:
             if any(p.number == port.first and p.protocol is port.protocol for p in declared):
                 continue
-            services, targets = service_ports.behind(located, port)
+            fronts, targets = service_ports.behind(located, port)
             wanted = [PortRange(port.protocol, number, number) for number in targets]
             if not targets or port.first in targets or ports_within(wanted, located.rule.ports):
                 continue
@@ -85,7 +87,7 @@ def check(view: View) -> Iterator[Finding]:
                 ID,
                 SEVERITY,
                 f"{located.port_path(index)}.port",
-                f"{port.first} is the port of Service {listed(services)}; policies see the pod's port, "
+                f"{port.first} is {fronts}; policies see the pod's port, "
                 f"{listed(map(str, sorted(targets)))} on {listed(workloads(view.destinations(located)))}",
                 suggestion=f"write port: {min(targets)}" if len(targets) == 1 else "write the pods' ports",
                 fix=(
@@ -96,23 +98,40 @@ def check(view: View) -> Iterator[Finding]:
             )
 
 
+@dataclass(frozen=True, slots=True)
+class Front:
+    """A port in front of a pod's: `kind` is "port", "nodePort" or "hostPort" of `owner`."""
+
+    kind: str
+    owner: str
+    number: int
+
+
 class ServicePorts:
-    """The Services in front of each pod, by port."""
+    """What leads to each pod, by port: Services, their node ports, and host ports."""
 
     def __init__(self, view: View) -> None:
-        self._entries: dict[tuple[int, Protocol], list[tuple[Service, ServicePort]]] = defaultdict(list)
+        self._entries: dict[tuple[int, Protocol], list[tuple[str, Service, ServicePort]]] = defaultdict(list)
         for service in view.cluster.services.values():
             for entry in service.ports if service.selector else ():
-                self._entries[entry.port, entry.protocol].append((service, entry))
+                self._entries[entry.port, entry.protocol].append(("port", service, entry))
+                if entry.node_port is not None:
+                    self._entries[entry.node_port, entry.protocol].append(("nodePort", service, entry))
+        self._hosts: dict[tuple[int, Protocol], list[tuple[Pod, int]]] = defaultdict(list)
+        for pod in view.cluster.pods.values():
+            for port in pod.ports if not pod.host_network else ():
+                if port.host is not None:
+                    self._hosts[port.host, port.protocol].append((pod, port.number))
         self._view = view
-        self._found: dict[tuple[int, Protocol], dict[PodRef, list[tuple[str, int]]]] = {}
-        self._results: dict[object, tuple[list[str], set[int]]] = {}
+        self._found: dict[tuple[int, Protocol], dict[PodRef, list[Front]]] = {}
+        self._results: dict[object, tuple[str, set[int]]] = {}
 
     def exist(self, port: PortRange) -> bool:
-        return (port.first, port.protocol) in self._entries
+        key = (port.first, port.protocol)
+        return key in self._entries or key in self._hosts
 
-    def behind(self, located: LocatedRule, port: PortRange) -> tuple[list[str], set[int]]:
-        """The Services with this port in front of the destinations of a rule, and their target ports."""
+    def behind(self, located: LocatedRule, port: PortRange) -> tuple[str, set[int]]:
+        """What has this port in front of the destinations of a rule, as text, and the pods' ports."""
         key_of_rule = (located.policy.ref.namespace, reached(located), port)
         if key_of_rule not in self._results:
             key = (port.first, port.protocol)
@@ -120,24 +139,28 @@ class ServicePorts:
                 self._found[key] = self._targets(key)
             found = self._found[key]
             ends = [end for pod in self._view.destinations(located) for end in found.get(pod.ref, ())]
-            self._results[key_of_rule] = (
-                list(dict.fromkeys(n for n, _ in ends)),
-                {number for _, number in ends},
-            )
+            self._results[key_of_rule] = _text(ends), {end.number for end in ends}
         return self._results[key_of_rule]
 
-    def _targets(self, key: tuple[int, Protocol]) -> dict[PodRef, list[tuple[str, int]]]:
-        found: dict[PodRef, list[tuple[str, int]]] = defaultdict(list)
-        for service, entry in self._entries[key]:
+    def _targets(self, key: tuple[int, Protocol]) -> dict[PodRef, list[Front]]:
+        found: dict[PodRef, list[Front]] = defaultdict(list)
+        for kind, service, entry in self._entries.get(key, ()):
             for pod in self._view.pods(service.ref.namespace, Selector.of(service.selector)):
-                if (number := _target(pod, entry)) is not None:
-                    found[pod.ref].append((f"{service.ref.namespace}/{service.ref.name}", number))
+                if (number := target(pod, entry)) is not None:
+                    owner = f"Service {service.ref.namespace}/{service.ref.name}"
+                    found[pod.ref].append(Front(kind, owner, number))
+        for pod, number in self._hosts.get(key, ()):
+            owner = (pod.workload or f"pod/{pod.ref.name}").replace("/", " ")
+            found[pod.ref].append(Front("hostPort", owner, number))
         return found
 
 
-def _target(pod: Pod, entry: ServicePort) -> int | None:
-    if isinstance(entry.target, int):
-        return entry.target
-    return next(
-        (p.number for p in pod.ports if p.name == entry.target and p.protocol is entry.protocol), None
+def _text(fronts: Iterable[Front]) -> str:
+    """ "the port of Service shop/a and shop/b and the hostPort of pod web"."""
+    by_kind: dict[tuple[str, str], list[str]] = {}
+    for front in fronts:
+        what, _, name = front.owner.partition(" ")
+        by_kind.setdefault((front.kind, what), []).append(name)
+    return " and ".join(
+        f"the {kind} of {what} {listed(dict.fromkeys(names))}" for (kind, what), names in by_kind.items()
     )

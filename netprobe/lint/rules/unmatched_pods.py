@@ -1,15 +1,15 @@
 """A podSelector that matches no pod.
 
-A policy whose podSelector matches nothing isolates nothing. Often the Deployment has the label and its
-pod template does not, or a name has changed. A peer that matches nothing allows nobody; that is a note,
-since the peer may be an optional component.
+A policy whose podSelector matches nothing isolates nothing. Often a name has changed, or the labels are on
+different pods. A peer that matches nothing allows nobody; that is a note, since the peer may be an optional
+component, unless there are pods with most of the labels.
 
 It is reported if the pods are known: the workloads or pods of the namespace are in the input, and no
 custom resource from which an operator may create more; or the input is a whole cluster. If a policy names
 no namespace, its pods are unknown: then it is a note, and its peers are not reported. It is also a note
 if all labels but the component match: charts keep policies for components that are switched off, and some
 components are pods that a program starts. A selector that only excludes labels (`NotIn`, `DoesNotExist`)
-may match nothing.
+may match nothing. Pods that have finished, such as those of a CronJob between two runs, count.
 
 Fails:
 
@@ -41,6 +41,7 @@ from collections.abc import Iterator
 from netprobe.lint.finding import Finding, Severity
 from netprobe.lint.rules.or_for_and import pairs
 from netprobe.lint.rules.other_namespace_pods import elsewhere
+from netprobe.lint.rules.template_labels import mislabelled
 from netprobe.lint.selector_sets import impossible, keys, only, terms
 from netprobe.lint.view import LocatedRule, View, written
 from netprobe.model.labels import NAME_LABEL, Selector
@@ -57,13 +58,18 @@ def check(view: View) -> Iterator[Finding]:
         namespace = policy.ref.namespace
         if _not_checked(policy.subject.pods) or not view.knows_pods(namespace) or view.subjects(policy):
             continue
+        if _explained(view, [namespace], policy.subject.pods):
+            continue
+        others = {pod.ref.namespace for pod in view.pods_anywhere(policy.subject.pods)}
+        where = f"; such pods are in {listed(sorted(others))}" if others else ""
         yield Finding.about(
             policy,
             ID,
-            SEVERITY if _at_home(view, policy) and not _is_part(view, policy) else Severity.NOTE,
+            SEVERITY if others or _is_near(view, policy) else Severity.NOTE,
             "spec.podSelector",
             f"podSelector {policy.subject.pods} matches no pod of {namespace}: "
-            + _why(view, [namespace], policy.subject.pods),
+            + _why(view, [namespace], policy.subject.pods)
+            + where,
         )
     for located in view.rules:
         if not _at_home(view, located.policy):
@@ -75,10 +81,12 @@ def check(view: View) -> Iterator[Finding]:
             homes = _homes(view, located, peer)
             if not homes or not view.matches_nobody(located.policy, peer) or elsewhere(view, located, index):
                 continue
+            if _explained(view, homes, peer.pods):
+                continue
             yield Finding.about(
                 located.policy,
                 ID,
-                Severity.NOTE,
+                SEVERITY if has_most(view, homes, peer.pods) else Severity.NOTE,
                 f"{located.peer_path(index)}.podSelector",
                 f"podSelector {peer.pods} matches no pod of {listed(homes)}: " + _why(view, homes, peer.pods),
             )
@@ -87,6 +95,29 @@ def check(view: View) -> Iterator[Finding]:
 def _not_checked(selector: Selector) -> bool:
     """Whether it requires no label at all, or contradicts itself (impossible-selector)."""
     return all(term.absent for term in terms(selector).values()) or impossible(selector)
+
+
+def _explained(view: View, namespaces: list[str], selector: Selector) -> bool:
+    """Whether pods may match that are not there, or template-labels says why none does."""
+    return view.may_select(namespaces, selector) or bool(mislabelled(view, namespaces, selector))
+
+
+def _is_near(view: View, policy: Policy) -> bool:
+    """Whether it is a mistake rather than a component of an application that is switched off."""
+    homes = [policy.ref.namespace]
+    return has_most(view, homes, policy.subject.pods) or (
+        _at_home(view, policy) and not _is_part(view, policy)
+    )
+
+
+def has_most(view: View, namespaces: list[str], selector: Selector) -> bool:
+    """Whether some pods have most of the labels, and each label is there with that value on some pod."""
+    labels = selector.match_labels
+    pods = [pod for name in namespaces for pod in view.all_pods(name)]
+    if len(labels) < 2 or any(all(pod.labels.get(key) != value for pod in pods) for key, value in labels):
+        return False
+    most = max(sum(pod.labels.get(key) == value for key, value in labels) for pod in pods)
+    return 2 * most >= len(labels)
 
 
 def _is_part(view: View, policy: Policy) -> bool:

@@ -1,8 +1,8 @@
 """A selector on a label that changes with the next rollout or upgrade.
 
-The labels `pod-template-hash`, `controller-revision-hash` and the uid and name of a Job change by themselves;
-`helm.sh/chart` and `app.kubernetes.io/version` contain a version. The policy works today, and after the
-next deployment it selects nothing: its pods are open, or cut off, without any message.
+The labels `pod-template-hash`, `controller-revision-hash` and the uid and name of a Job change by
+themselves; `helm.sh/chart` and `app.kubernetes.io/version` contain a version. The policy works today, and
+after the next deployment it selects nothing: its pods are open, or cut off, without any message.
 
 Fails:
 
