@@ -45,6 +45,8 @@ _FIELDS = frozenset(
 )
 _WITHOUT_SERVICES = ("selector", "notSelector", "namespaceSelector", "serviceAccounts", "nets", "notNets")
 
+_NO_NAMESPACE = "without `namespace` this is the policy's own by the API; Calico v3.32 matches nothing then"
+
 
 @dataclass(frozen=True, slots=True)
 class End:
@@ -144,7 +146,10 @@ def _service(checks: Checks, end: Mapping[str, Any], path: str, namespace: str) 
         return None
     entry = checks.decoder.mapping(end["services"], where, ("name", "namespace"))
     name = checks.decoder.string(entry, "name", where)
-    own = checks.decoder.string(entry, "namespace", where) or namespace
+    own = checks.decoder.string(entry, "namespace", where)
+    if not own and namespace:
+        checks.warn(where, _NO_NAMESPACE)
+    own = own or namespace
     if not name:
         checks.refuse_v3(fields.required(f"{where}.name", "the name of a Service"))
     if not own:
