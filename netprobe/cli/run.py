@@ -64,12 +64,16 @@ class ModeFlags:
     via: tuple[str, ...]
     lifetime_s: float
 
-    def mode(self, path: str | None, placement: str | None) -> FixtureMode | InPlaceMode | CopyMode:
+    def mode(
+        self, path: str | None, placement: str | None, prefix: str
+    ) -> FixtureMode | InPlaceMode | CopyMode:
         """The mode. UsageError for options that do not go together, InputError for the suite."""
         self._check(path)
         from netprobe.suite import load
 
-        suite = load(path) if path is not None else None
+        suite = load(path, prefix=prefix) if path is not None else None
+        if prefix and (self.in_place or self.shadow_namespace):
+            raise UsageError("--namespace-prefix cannot be used in place: the namespaces are there already")
         of_existing_pods = self.in_place or (suite is not None and suite.topology is None)
         if placement and of_existing_pods:
             raise UsageError("--placement cannot be used in place: the pods are already on their nodes")
@@ -169,6 +173,13 @@ mode_options: Final = as_record(
 @ready_option("120s")
 @wait_option
 @family_option
+@click.option(
+    "--namespace-prefix",
+    metavar="PREFIX",
+    default="",
+    show_default=False,
+    help="Prefix for the suite's namespaces, to run next to namespaces of the same names.",
+)
 @placement_option
 @profile_option
 @click.option(
@@ -195,6 +206,7 @@ def command(
     *,
     suite: str | None,
     paths: tuple[str, ...],
+    namespace_prefix: str,
     placement: str | None,
     cluster: ClusterFlags,
     lab: LabFlags,
@@ -239,7 +251,7 @@ def command(
         if not is_suite(suite):  # all arguments are policies to try
             paths = (suite, *paths)
             suite = None
-    mode = replace(flags, filenames=(*paths, *flags.filenames)).mode(suite, placement)
+    mode = replace(flags, filenames=(*paths, *flags.filenames)).mode(suite, placement, namespace_prefix)
     timeout_s = cluster.request_timeout_s
     options = RunOptions(
         target,

@@ -14,8 +14,9 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
+from difflib import get_close_matches
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -64,6 +65,10 @@ async def connect(
             await load_kube_config(path, context, configuration, persist_config=False)
         except ConfigException as e:
             # The exception may quote the file, which holds secrets: name the file, not its content.
+            known = _contexts(path)
+            if context and known and context not in known:
+                why = f"there is none of that name; {_similar(context, known)}"
+                raise UsageError(f"{path}: cannot use the context {context!r}: {why}") from e
             wanted = f"the context {context!r}" if context else "the current context"
             raise UsageError(f"{path}: cannot use {wanted} of this kubeconfig") from e
         except (OSError, yaml.YAMLError, ValueError, TypeError, AttributeError, KeyError) as e:
@@ -94,6 +99,23 @@ async def live_objects(
 def _any_exists(paths: str) -> bool:
     """Whether one of the files in $KUBECONFIG exists, read as kubectl does."""
     return any(Path(path).expanduser().exists() for path in paths.split(os.pathsep) if path)
+
+
+def _contexts(path: str) -> list[str]:
+    from kubernetes.aio.config import ConfigException, list_kube_config_contexts
+
+    try:
+        return [str(one["name"]) for one in list_kube_config_contexts(path)[0]]
+    except ConfigException:
+        return []
+
+
+def _similar(name: str, known: Sequence[str]) -> str:
+    """The names that a wrong one may stand for."""
+    near = get_close_matches(name, known, 3)
+    if near:
+        return f"did you mean {' or '.join(near)}?"
+    return f"there are {', '.join(known[:10])}{f' and {len(known) - 10} more' if len(known) > 10 else ''}"
 
 
 def _current_context(path: str) -> str | None:

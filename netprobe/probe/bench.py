@@ -211,7 +211,7 @@ class Bench(ABC):
         if other is None:
             return (
                 f"the namespace {name} already exists and was not created by netprobe: rename it in the "
-                "suite, or remove it yourself"
+                "suite, use --namespace-prefix, or remove it yourself"
             )
         state = (await life.lives(self._cluster, [other], self._progress))[other]
         if state.alive:

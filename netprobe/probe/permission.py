@@ -125,6 +125,15 @@ EPHEMERAL: Final = (
 """What `netprobe debug --ephemeral` needs besides."""
 
 
+FILES: Final = {
+    "manifests/rbac/fixture.yaml": FIXTURE,
+    "manifests/rbac/in-place.yaml": IN_PLACE,
+    "manifests/rbac/debug.yaml": DEBUG,
+    "manifests/rbac/debug-ephemeral.yaml": EPHEMERAL,
+}
+"""The manifests that grant each list."""
+
+
 async def missing(cluster: ClusterAPI, wanted: Iterable[Permission]) -> tuple[Permission, ...]:
     """The permissions that these credentials lack; ClusterError if the server does not answer."""
     checked = tuple(wanted)
@@ -137,17 +146,27 @@ async def require(cluster: ClusterAPI, *, steps: bool, wanted: Iterable[Permissi
 
     If the server does not answer access reviews, the run continues, and fails later if one is missing.
     """
+    wanted = tuple(wanted)
     needs = {Need.ALWAYS, Need.STEPS} if steps else {Need.ALWAYS}
     try:
         lacking = await missing(cluster, (p for p in wanted if p.need in needs))
     except ClusterError:
         return
     if lacking:
+        names = [f"{permission} ({permission.why})" for permission in lacking]
+        lines = f" {names[0]}. " if len(names) == 1 else "".join(f"\n  {name}" for name in names) + "\n"
         raise ForbiddenError(
             f"these credentials lack {len(lacking)} of the permissions that the run needs in the whole "
-            f"cluster: {'; '.join(f'{p} ({p.why})' for p in lacking)}. Nothing was created. "
-            "`netprobe doctor` prints what is missing as YAML; manifests/rbac/ holds all of it"
+            f"cluster:{lines}Nothing was created. {' and '.join(_files(wanted))} grants everything; "
+            "`netprobe doctor -o rbac` prints only what is missing"
         )
+
+
+def _files(wanted: Iterable[Permission]) -> list[str]:
+    """The manifests that grant permissions: one for all of them if there is one."""
+    needed = {*wanted}
+    whole = [name for name, granted in FILES.items() if needed <= {*granted}]
+    return whole[:1] or [name for name, granted in FILES.items() if needed >= {*granted}]
 
 
 async def _allowed(cluster: ClusterAPI, permission: Permission) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from difflib import get_close_matches
 
 from netprobe.errors import UsageError
 from netprobe.lab import list_labs
@@ -27,7 +28,9 @@ class ClusterChoice:
 
 def kubeconfig_of(name: str) -> str:
     """The kubeconfig of a running lab; UsageError if there is none of that name."""
-    for lab in list_labs():
-        if lab.name == name:
-            return str(lab.kubeconfig)
-    raise UsageError(f"there is no lab named {name}: netprobe lab up {name} starts one")
+    labs = {lab.name: str(lab.kubeconfig) for lab in list_labs()}
+    if name in labs:
+        return labs[name]
+    near = get_close_matches(name, labs, 1)
+    hint = f"did you mean {near[0]}? " if near else ""
+    raise UsageError(f"there is no lab named {name}: {hint}netprobe lab up {name} starts one")

@@ -17,6 +17,7 @@ from netprobe.suite.action import ApplyPolicies, DeletePolicies, SetMetadata, St
 from netprobe.suite.declaration import Declaration
 from netprobe.suite.expectation import Expectation, ExpectationRow
 from netprobe.suite.moments import Suite, SuiteStep
+from netprobe.suite.prefix import Prefix, prefixed
 from netprobe.suite.schema import ActionSpec, ExpectSpec, PolicySource
 from netprobe.suite.text import SuiteText, read_suite
 from netprobe.suite.topology import Topology, duplicates, externals_of, topology_of
@@ -24,23 +25,27 @@ from netprobe.suite.topology import Topology, duplicates, externals_of, topology
 Ports = tuple[ContainerPort, ...]
 
 
-def load(path: str | os.PathLike[str], *, policies: bool = True) -> Suite:
+def load(path: str | os.PathLike[str], *, policies: bool = True, prefix: str = "") -> Suite:
     """Read a suite and everything that it names. Raises InputError with all problems, each with its place.
 
     Rows that match nothing and steps that cannot be taken are found here in a suite with a topology. In one
     without they are found when the cluster is known (`Suite.moments`).
 
-    Without `policies` neither they nor the steps are read: they may not be written yet.
+    Without `policies` neither they nor the steps are read: they may not be written yet. `prefix` comes before
+    the names of the suite's namespaces (see `suite.prefix`).
     """
-    text = read_suite(path)
+    text, renamed = read_suite(path), Prefix()
+    if prefix:
+        text, renamed = prefixed(text, prefix)
     if not policies:
         text = replace(text, spec=text.spec.model_copy(update={"policies": [], "steps": []}))
-    return _Loader(text).suite()
+    return _Loader(text, renamed).suite()
 
 
 class _Loader:
-    def __init__(self, text: SuiteText) -> None:
+    def __init__(self, text: SuiteText, prefix: Prefix) -> None:
         self.text = text
+        self.prefix = prefix
         self.problems: list[Problem] = []
 
     def suite(self) -> Suite:
@@ -101,7 +106,12 @@ class _Loader:
         for index, source in enumerate(sources):
             reader = Reader()
             where = f"{path}[{index}]"
-            for document in reader.documents([self.text.folder / source.path]):
+            for each in reader.documents([self.text.folder / source.path]):
+                try:
+                    document = self.prefix.document(each)
+                except InputError as error:
+                    self.problems += error.problems
+                    continue
                 record = self._record(document, source.namespace, where, topology)
                 if record is None:
                     continue
@@ -133,7 +143,7 @@ class _Loader:
             message = f"a suite applies policies, tiers and network sets; this is a {document.kind}"
             self.problems.append(document.problem("kind", message))
             return None
-        record, decoder = read_record(document, namespace=namespace or "default")
+        record, decoder = read_record(document, namespace=namespace or self.prefix.of_name("default"))
         self.problems += document.problems(decoder.errors)
         if record is None or decoder.errors:
             if not decoder.errors:
