@@ -64,6 +64,12 @@ _BUILT_IN = {
         ResourceType("discovery.k8s.io/v1", "EndpointSlice", "endpointslices"),
         ResourceType("networking.k8s.io/v1", "NetworkPolicy", "networkpolicies"),
         ResourceType("policy/v1", "PodDisruptionBudget", "poddisruptionbudgets"),
+        ResourceType(
+            "apiextensions.k8s.io/v1",
+            "CustomResourceDefinition",
+            "customresourcedefinitions",
+            namespaced=False,
+        ),
         ResourceType("authentication.k8s.io/v1", "SelfSubjectReview", "selfsubjectreviews", False),
         ResourceType("authorization.k8s.io/v1", "SelfSubjectAccessReview", "selfsubjectaccessreviews", False),
     )

@@ -266,11 +266,12 @@ def _is_referred_to(obj: Object) -> bool:
 
 async def _delete_policies(cluster: ClusterAPI, run: str, kind: str, namespace: str) -> bool:
     """Delete the run's policies of a kind in one of its namespaces; whether there were any."""
-    with suppress(NotFoundError):
-        if await cluster.find(kind, namespace, {RUN: run}):
-            await cluster.delete_all(kind, namespace, {RUN: run})
-            return True
-    return False
+    try:
+        found = await cluster.find(kind, namespace, {RUN: run})
+    except (NotFoundError, ForbiddenError):  # a kind that this cluster does not have, or that the run has not
+        return False
+    await asyncio.gather(*(_delete_one(cluster, obj) for obj in found))
+    return bool(found)
 
 
 async def _delete_namespace(cluster: ClusterAPI, run: str, obj: Object) -> None:

@@ -7,13 +7,14 @@ do not exist yet.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from enum import Enum
 from typing import Final
 
 from netprobe.errors import ClusterError, ForbiddenError
 from netprobe.model.objects import Object
+from netprobe.policies.kinds import NETWORK_POLICY, SIMULATED, PolicyKind
 from netprobe.probe.api import ClusterAPI
 
 NETWORKING, COORDINATION = "networking.k8s.io", "coordination.k8s.io"
@@ -39,6 +40,26 @@ class Permission:
 
     def __str__(self) -> str:
         return f"{self.verb} {self.resource}{'.' + self.group if self.group else ''}"
+
+
+READ_POLICIES: Final = (
+    Permission("", "serviceaccounts", "list", "to read accounts that policies select by", Need.OPTIONAL),
+    *(
+        Permission(group, kind.plural, verb, f"to read each {kind.kind} in force", Need.OPTIONAL)
+        for kind in SIMULATED
+        if kind is not NETWORK_POLICY
+        for group in kind.groups
+        for verb in ("get", "list")
+    ),
+)
+"""Without these, policies of other kinds may be in force, and the report can only say so."""
+
+
+def write_policies(kinds: Iterable[PolicyKind]) -> Iterator[Permission]:
+    """What a run must be permitted to do with objects of these kinds, which a suite applies."""
+    for kind in kinds:
+        for verb in ("create", "get", "list", "update", "delete"):
+            yield Permission(kind.group, kind.plural, verb, f"{kind.kind} objects of the suite")
 
 
 FIXTURE: Final = (

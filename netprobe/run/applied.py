@@ -24,7 +24,6 @@ from netprobe.model.verdict import Decision, Verdict
 from netprobe.policies.kinds import BY_KEY, NETWORK_POLICY, PolicyKind
 from netprobe.policies.records import GLOBAL_NETWORK_SET, NETWORK_SET, TIER, ref_of
 from netprobe.probe.api import ClusterAPI
-from netprobe.probe.permission import Need, Permission
 from netprobe.probe.run_objects import RUN
 from netprobe.run.copied import pod_peers
 from netprobe.simulate import Profile, Simulator
@@ -48,13 +47,6 @@ def kinds_of(suite: Suite) -> tuple[PolicyKind, ...]:
     return tuple(kind for kind in kinds if kind is not None and kind is not NETWORK_POLICY)
 
 
-def permissions(kinds: Iterable[PolicyKind]) -> Iterator[Permission]:
-    """What a run must be permitted to do with the objects of these kinds."""
-    for kind in kinds:
-        for verb in ("create", "get", "list", "update", "delete"):
-            yield Permission(kind.group, kind.plural, verb, f"{kind.kind} objects of the suite", Need.ALWAYS)
-
-
 def rank(document: Document) -> int:
     """The place of an object among those of a change: tiers, then sets, then policies."""
     kind = document.policy_kind
@@ -76,6 +68,11 @@ class Served:
                 return kind.key, None
 
         return cls(dict(await asyncio.gather(*map(version, kinds))))
+
+    def group(self, kind: PolicyKind) -> PolicyKind:
+        """The kind with the group that the cluster serves first, which permissions are about."""
+        version = self.versions.get(kind.key) or kind.api_version
+        return replace(kind, api_versions=(version,))
 
     @property
     def missing(self) -> tuple[str, ...]:

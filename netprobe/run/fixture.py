@@ -27,7 +27,6 @@ from netprobe.run.applied import (
     Served,
     applications,
     kinds_of,
-    permissions,
     rank,
     refuse_existing,
     with_skipped,
@@ -72,12 +71,13 @@ class FixtureMode:
         pods = await self._pods(cluster)
         kinds = kinds_of(self.suite)
         served = await Served.by(cluster.api, kinds)
+        known = [kind for kind in kinds if kind.key not in served.missing]
         present = Present() if options.target.is_ephemeral_lab else await Present.of(cluster.api)
         await refuse_existing(cluster.api, self.suite, served, present.cluster)
         workbench = Workbench(
             cluster.api,
             pods,
-            permissions=(*permission.FIXTURE, *permissions(k for k in kinds if k.key not in served.missing)),
+            permissions=(*permission.FIXTURE, *permission.write_policies(map(served.group, known))),
             changes=1 + len(self.suite.steps),
             lab=cluster.is_lab,
             disposable=options.target.is_ephemeral_lab,
