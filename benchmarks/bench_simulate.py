@@ -22,7 +22,7 @@ from time import process_time
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from benchmarks.synthetic import seeded, synthetic
+from benchmarks.synthetic import mixed, seeded, synthetic
 from netprobe.model.flow import Flow
 from netprobe.simulate import evaluate
 from tests.property.obvious import passes
@@ -34,6 +34,7 @@ SIZES = [  # pods, policies, namespaces, kind
     (3000, 1200, 100, "replicas"),
     (10000, 4000, 200, "replicas"),
     (10000, 4000, 200, "distinct"),
+    (10000, 4000, 200, "mixed"),
 ]
 PORTS = (80, 443, 8080)
 LOOKUPS = 60_000
@@ -57,6 +58,8 @@ COLUMNS = (
 def measure(pods: int, policies: int, namespaces: int, kind: str) -> dict[str, object]:
     """One size, in this process."""
     cluster = synthetic(pods, policies, namespaces, distinct=kind == "distinct")
+    if kind == "mixed":
+        cluster = mixed(cluster, policies // 20, policies // 8)
     refs = list(cluster.pods)
     rng = seeded(2)
     pairs = [(rng.choice(refs), rng.choice(refs)) for _ in range(LOOKUPS)]
@@ -108,7 +111,10 @@ def main() -> int:
         run = subprocess.run(command, check=True, capture_output=True, text=True)
         figures = json.loads(run.stdout)
         print("  ".join(f"{figures[column]!s:>{len(column)}}" for column in COLUMNS), flush=True)
-    print("\nreplicas: pods of an app carry the same labels; distinct: every pod has a label of its own.")
+    print("\nreplicas: pods of an app carry the same labels; distinct: every pod has a label of its own;")
+    print(
+        "mixed: replicas, with one ClusterNetworkPolicy for 20 policies, and one GlobalNetworkPolicy for 8."
+    )
     print("ratio: all pairs on three ports, counted, against the obvious evaluator's time for as many pairs.")
     return 0
 

@@ -7,6 +7,7 @@ or another, some by address, and most namespaces begin with a default deny.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from ipaddress import IPv4Address, IPv4Network
 from random import Random
 
@@ -14,9 +15,16 @@ from netprobe.model.cluster import Cluster, Namespace
 from netprobe.model.flow import ContainerPort, Pod, PodRef, Protocol
 from netprobe.model.labels import Operator, Requirement, Selector
 from netprobe.model.policy import (
+    ADMIN_TIER,
     ANY_PORT,
+    BASELINE_TIER,
+    CALICO_GLOBAL_POLICY,
+    CLUSTER_NETWORK_POLICY,
+    STANDARD_TIERS,
+    Action,
     IPBlock,
     NamedPort,
+    Networks,
     Peer,
     PodPeer,
     Policy,
@@ -25,6 +33,7 @@ from netprobe.model.policy import (
     PortRange,
     Rule,
     Subject,
+    Tier,
 )
 
 TEAMS = 12
@@ -32,6 +41,8 @@ PORTS = (80, 443, 5432, 8080, 9090)
 PODS = int(IPv4Address("10.0.0.0"))
 OUTSIDE = tuple(f"203.0.{third}.0" for third in range(40))
 EVERYWHERE, PRIVATE = IPv4Network("0.0.0.0/0"), IPv4Network("10.0.0.0/8")
+
+TIERS = tuple(Tier(f"tier{n}", 100 * n, Action.DENY if n % 5 == 4 else Action.PASS) for n in range(10))
 
 
 def seeded(seed: int) -> Random:
@@ -120,3 +131,57 @@ def _port(rng: Random) -> Port:
         case _:
             number = rng.choice(PORTS)
             return PortRange(Protocol.TCP, number, number)
+
+
+def mixed(cluster: Cluster, priority: int, ordered: int, *, seed: int = 1) -> Cluster:
+    """The cluster with ClusterNetworkPolicies, and GlobalNetworkPolicies in ten tiers of their own, added.
+
+    A platform team's: each is about a team, an environment or an app in many namespaces, and says something
+    about one or two others, in both directions half of the time.
+    """
+    rng = seeded(seed)
+    apps = sorted({pod.labels["app"] for pod in cluster.pods.values()})
+    added = []
+    for number in range(priority + ordered):
+        wide = number < priority
+        kind, action = (CLUSTER_NETWORK_POLICY, Action.DENY) if wide else (CALICO_GLOBAL_POLICY, Action.ALLOW)
+        tier = (BASELINE_TIER if number % 4 == 3 else ADMIN_TIER) if wide else TIERS[number % len(TIERS)]
+        rules = tuple(_guard(rng, apps, action) for _ in range(rng.choice((1, 2, 3))))
+        both = rng.random() < 0.5
+        added.append(
+            Policy(
+                PolicyRef("", f"guard-{number}", kind),
+                Subject(*_some(rng, apps)),
+                rules,
+                rules if both else None,
+                tier=tier.name,
+                order=rng.randrange(1000) if wide else number,
+            )
+        )
+    return replace(cluster, policies=(*cluster.policies, *added), tiers=(*STANDARD_TIERS, *TIERS))
+
+
+def _guard(rng: Random, apps: list[str], action: Action) -> Rule:
+    peer: Peer = PodPeer(*_some(rng, apps))
+    if rng.random() < 0.2:
+        peer = Networks((IPv4Network((rng.choice(OUTSIDE), 24)), PRIVATE))
+    ports = (_port(rng),) if rng.random() < 0.5 else ANY_PORT
+    return Rule((peer,), ports, action if rng.random() < 0.7 else Action.PASS)
+
+
+def _some(rng: Random, apps: list[str]) -> tuple[Selector, Selector]:
+    """Pods and namespaces."""
+    pods = rng.choice(
+        (
+            Selector(),
+            Selector.of({"tier": rng.choice(("front", "back", "data"))}),
+            Selector.of({"app": rng.choice(apps)}),
+        )
+    )
+    namespaces = rng.choice(
+        (
+            Selector.of({"team": f"team{rng.randrange(TEAMS)}"}),
+            Selector.of({"env": rng.choice(("prod", "dev"))}),
+        )
+    )
+    return pods, namespaces

@@ -6,10 +6,14 @@ from dataclasses import dataclass, replace
 from enum import Enum
 
 from netprobe.model.policy import (
+    ANY_PEER,
     ANY_PORT,
     Action,
     AllPeers,
+    AnyPeer,
     DomainPeer,
+    IPBlock,
+    Networks,
     NodePeer,
     NotPeer,
     Peer,
@@ -52,6 +56,8 @@ class View:
         return self if self.extent is None else replace(self, extent=not self.extent)
 
 
+_ORDINARY = frozenset((AnyPeer, IPBlock, Networks))
+
 PROFILE = View()
 POSSIBLE, CERTAIN = View(extent=True), View(extent=False)
 
@@ -78,7 +84,9 @@ def variants(rules: tuple[Rule, ...], profile: Profile) -> tuple[Variant, ...]:
     """
     found: list[Variant] = []
     for index, rule in enumerate(rules):
-        doubt = next(filter(None, (_unknown(peer, profile) for peer in rule.peers)), None)
+        doubt = None
+        if not is_ordinary(rule):
+            doubt = next(filter(None, (_unknown(peer, profile) for peer in rule.peers)), None)
         if doubt is None:
             found.append(Variant(index, rule))
             continue
@@ -99,8 +107,21 @@ def _unknown(peer: Peer, profile: Profile) -> Doubt | None:
             return None
 
 
+def is_ordinary(rule: Rule) -> bool:
+    """Whether a rule has nothing that can be open: most have not, and this is fast."""
+    return (
+        rule.source_ports is ANY_PORT
+        and rule.own is ANY_PEER[0]
+        and all(
+            type(peer) in _ORDINARY or (type(peer) is PodPeer and peer.sets is False) for peer in rule.peers
+        )
+    )
+
+
 def doubts_of(rule: Rule, profile: Profile) -> frozenset[Doubt]:
     """What is open about a rule's peers and ports in some cluster."""
+    if is_ordinary(rule):
+        return frozenset()
     found: set[Doubt] = set()
     for peer in (*rule.peers, rule.own):
         _collect(peer, profile, found)

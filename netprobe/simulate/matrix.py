@@ -22,11 +22,11 @@ from netprobe.model.cluster import Cluster
 from netprobe.model.flow import External, Family, Protocol
 from netprobe.model.policy import Direction
 from netprobe.model.verdict import Verdict
+from netprobe.simulate.applying import Applying
 from netprobe.simulate.bits import uncollected
 from netprobe.simulate.endpoint import Directory, common_families
 from netprobe.simulate.groups import EndGroup, Member, given, group
 from netprobe.simulate.profile import CALICO, Profile
-from netprobe.simulate.rows import Applying
 from netprobe.simulate.table import Context, Table
 from netprobe.simulate.universe import Universe
 from netprobe.simulate.vocabulary import Vocabulary

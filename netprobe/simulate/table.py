@@ -9,10 +9,11 @@ from functools import cached_property
 from netprobe.model.flow import Family, Protocol
 from netprobe.model.policy import Direction
 from netprobe.model.verdict import Verdict, together
+from netprobe.simulate.applying import Applying
 from netprobe.simulate.bits import Weights, pack, uncollected, unpack
 from netprobe.simulate.groups import EndGroup, Member, Places
 from netprobe.simulate.profile import Treatment
-from netprobe.simulate.rows import Applying, DirectionRows, Matched
+from netprobe.simulate.rows import DirectionRows, Matched
 from netprobe.simulate.universe import Universe
 
 

@@ -1,7 +1,7 @@
 """Groups as bit positions: what a selector, a network or a named port matches is a set of groups.
 
-`peers` and `model.labels` compare one end with one peer; here one peer is compared with everything at once,
-by an index of labels and one of addresses.
+`peers` compares one end with one peer; here one peer is compared with everything at once, by indexes of
+labels and of addresses.
 """
 
 from __future__ import annotations
@@ -12,9 +12,7 @@ from functools import cached_property
 from itertools import accumulate
 from typing import assert_never
 
-from netprobe.model.expression import AllOf, AnyOf, Expression, Negation, ValuePart
 from netprobe.model.flow import Family, PodRef, Protocol
-from netprobe.model.labels import Operator, Requirement, Selector
 from netprobe.model.policy import (
     AllPeers,
     AnyPeer,
@@ -31,10 +29,11 @@ from netprobe.model.policy import (
     ServicePeer,
     UnknownPeer,
 )
-from netprobe.simulate.bits import pack
+from netprobe.simulate.bits import pack, unpack
 from netprobe.simulate.doubt import PROFILE, Doubt, View
 from netprobe.simulate.endpoint import ASSUMED, Directory
 from netprobe.simulate.groups import EndGroup
+from netprobe.simulate.labelindex import LabelIndex
 from netprobe.simulate.match import within
 from netprobe.simulate.peers import Peers
 from netprobe.simulate.profile import Profile
@@ -50,122 +49,49 @@ class Universe:
         self.everything = (1 << size) - 1  # mutant: equivalent, -1 has all these bits too
         self.pods = pack((g.index for g in groups if g.sample.pod is not None), size)
         self.spans: dict[str, tuple[int, int]] = {}
-        values: dict[str, dict[str, list[int]]] = defaultdict(lambda: defaultdict(list))
-        keys: dict[str, list[int]] = defaultdict(list)
         for each in groups:
             if each.namespace is not None:
                 first, _ = self.spans.get(each.namespace, (each.index, 0))
                 self.spans[each.namespace] = (first, each.index + 1)
-                for key, value in each.labels:
-                    keys[key].append(each.index)
-                    if value is not None:
-                        values[key][value].append(each.index)
-        self._values = {
-            key: {value: pack(indexes, size) for value, indexes in found.items()}
-            for key, found in values.items()
-        }
-        self._keys = {key: pack(indexes, size) for key, indexes in keys.items()}
-        self._selected: dict[Selector, int] = {}
-        self._namespaces: dict[Selector, int] = {}
-        self._accounts: dict[Selector, int] = {}
-        self._blocks: dict[tuple[IPBlock | Networks, Family | None], int] = {}
+        inside = [each for each in groups if each.namespace is not None]
+        self._labels = LabelIndex(self.everything, ((1 << each.index, each.labels) for each in inside))
+        self._namespaces = LabelIndex(
+            pack((each.index for each in inside), size),
+            ((self.namespace(name), directory.namespace_labels[name].items()) for name in self.spans),
+        )
+        self._inside_known: dict[tuple[IPBlock | Networks, Family | None], int] = {}
         self._sorted: dict[tuple[Family, bool], tuple[list[int], list[int]]] = {}
         self._hosted: dict[int, frozenset[PodRef]] = {}
-
-    def selected(self, selector: Selector) -> int:
-        """The groups whose labels match, pods on their node's network included."""
-        bits = self._selected.get(selector)
-        if bits is None:
-            bits = self.everything
-            for key, value in selector.match_labels:
-                bits &= self._values.get(key, {}).get(value, 0)
-            for requirement in selector.requirements:
-                bits &= self._required(requirement)
-            if selector.expression is not None:
-                bits &= self._expressed(selector.expression)
-            self._selected[selector] = bits
-        return bits
-
-    def _expressed(self, expression: Expression) -> int:
-        bits = 0
-        match expression:
-            case AllOf(terms):
-                bits = self.everything
-                for term in terms:
-                    bits &= self._expressed(term)
-            case AnyOf(terms):
-                for term in terms:
-                    bits |= self._expressed(term)
-            case Negation(term):
-                bits = self.everything & ~self._expressed(term)
-            case ValuePart(key):
-                for value, own in self._values.get(key, {}).items():
-                    if expression.matches_value(value):
-                        bits |= own
-            case Requirement():
-                bits = self.everything & self._required(expression)
-            case _:
-                assert_never(expression)
-        return bits
-
-    def _required(self, requirement: Requirement) -> int:
-        """The groups that meet a requirement; those that do not may be all of the bits above."""
-        key = requirement.key
-        match requirement.operator:
-            case Operator.IN:
-                return self._any_value(key, requirement.values)
-            case Operator.NOT_IN:
-                return ~self._any_value(key, requirement.values)
-            case Operator.EXISTS:
-                return self._keys.get(key, 0)
-            case Operator.DOES_NOT_EXIST:
-                return ~self._keys.get(key, 0)
-            case _:
-                assert_never(requirement.operator)
-
-    def _any_value(self, key: str, values: tuple[str, ...]) -> int:
-        known = self._values.get(key, {})
-        bits = 0
-        for value in values:
-            bits |= known.get(value, 0)
-        return bits
+        self._members: dict[int, tuple[int, ...]] = {}
 
     def namespace(self, name: str) -> int:
         first, end = self.spans.get(name, (0, 0))
         return (1 << end) - (1 << first)
 
-    def in_namespaces(self, selector: Selector) -> int:
-        """The groups in the namespaces that a selector matches."""
-        bits = self._namespaces.get(selector)
-        if bits is None:
-            bits = 0
-            for name in self.spans:
-                if selector.matches(self._directory.namespace_labels[name]):
-                    bits |= self.namespace(name)
-            self._namespaces[selector] = bits
-        return bits
-
-    def with_accounts(self, selector: Selector) -> int:
-        """The groups whose service account a selector matches."""
-        bits = self._accounts.get(selector)
-        if bits is None:
-            samples = ((each.index, each.sample.account_labels) for each in self.groups)
-            bits = pack(
-                (index for index, labels in samples if labels is not None and selector.matches(labels)),
-                len(self.groups),
-            )
-            self._accounts[selector] = bits
-        return bits
+    @cached_property
+    def _accounts(self) -> LabelIndex:
+        samples = ((1 << each.index, each.sample.account_labels) for each in self.groups)
+        labelled = [(bits, labels.items()) for bits, labels in samples if labels is not None]
+        return LabelIndex(sum(bits for bits, _ in labelled), labelled)
 
     def subjects(self, policy: Policy) -> int:
         """The groups that a policy selects, those on their node's network included."""
         wanted = policy.subject
         if wanted.namespaces is None:
             first, end = self.spans.get(policy.ref.namespace, (0, 0))
-            bits = (self.selected(wanted.pods) >> first & (1 << end - first) - 1) << first
+            bits = self._labels.selected(wanted.pods) >> first & (1 << end - first) - 1
+            bits <<= first
         else:
-            bits = self.selected(wanted.pods) & self.in_namespaces(wanted.namespaces)
-        return bits if wanted.accounts is None else bits & self.with_accounts(wanted.accounts)
+            bits = self._labels.selected(wanted.pods) & self._namespaces.selected(wanted.namespaces)
+        return bits if wanted.accounts is None else bits & self._accounts.selected(wanted.accounts)
+
+    def members(self, policy: Policy) -> tuple[int, ...]:
+        """The same one by one; those of equal sets are found once, for policies that select alike."""
+        bits = self.subjects(policy)
+        found = self._members.get(bits)
+        if found is None:
+            found = self._members[bits] = tuple(unpack(bits))
+        return found
 
     def matched(
         self,
@@ -205,12 +131,14 @@ class Universe:
         self, entry: PodPeer, namespace: str, family: Family | None, *, by_name: bool, view: View
     ) -> int:
         where = (
-            self.namespace(namespace) if entry.namespaces is None else self.in_namespaces(entry.namespaces)
+            self.namespace(namespace)
+            if entry.namespaces is None
+            else self._namespaces.selected(entry.namespaces)
         )
-        bits = self.selected(entry.pods) & self.pods & where
+        bits = self._labels.selected(entry.pods) & self.pods & where
         if entry.accounts is not None:
-            bits &= self.with_accounts(entry.accounts)
-        if not by_name and self._peers.sees_sets(entry, view):
+            bits &= self._accounts.selected(entry.accounts)
+        if entry.sets is not False and not by_name and self._peers.sees_sets(entry, view):
             bits |= self._inside(self._peers.networks_of(entry, namespace), family)
         return bits
 
@@ -252,7 +180,7 @@ class Universe:
 
     def _inside(self, block: IPBlock | Networks, family: Family | None) -> int:
         """The groups with an address inside; a block may see only some, a network is the same to all."""
-        bits = self._blocks.get((block, family))
+        bits = self._inside_known.get((block, family))
         if bits is None:
             by_block = isinstance(block, IPBlock)
             cidrs = (block.cidr,) if isinstance(block, IPBlock) else block.cidrs
@@ -265,7 +193,7 @@ class Universe:
                     bits &= ~self._between(excluded, family, by_block=by_block)
             if any(within(block, address) for address in ASSUMED.values()):
                 bits |= self._assumed if by_block else self._without_address
-            self._blocks[block, family] = bits
+            self._inside_known[block, family] = bits
         return bits
 
     @cached_property

@@ -115,10 +115,7 @@ class Vocabulary:
             return ()
         return tuple(
             sorted(
-                (
-                    key,
-                    value if value in (used := words[key]) or None in used or value == CHOSEN_LATER else None,
-                )
+                (key, value if value in words[key] or value == CHOSEN_LATER else None)
                 for key, value in labels.items()
                 if key in words
             )
@@ -147,7 +144,15 @@ class Vocabulary:
 
 
 def _union(one: Mapping[str, set[str | None]], other: Mapping[str, set[str | None]]) -> Words:
-    return {key: one.get(key, set()) | other.get(key, set()) for key in {*one, *other}}
+    found = {key: one.get(key, set()) | other.get(key, set()) for key in {*one, *other}}
+    return {key: _Every() if None in values else values for key, values in found.items()}
+
+
+class _Every(set[str | None]):
+    """All values."""
+
+    def __contains__(self, value: object) -> bool:
+        return True
 
 
 class Edges:
