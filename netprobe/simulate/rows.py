@@ -176,7 +176,8 @@ class _Walk:
         """What a rule matches on this port.
 
         A named port is looked up on the destinations, so it narrows the peers of an egress rule and the
-        subjects of an ingress rule.
+        subjects of an ingress rule. A name that is excluded excludes pods that match themselves, not by a
+        network set around them.
         """
         covers = ready.covers(*self._port)
         if ready.plain:
@@ -189,17 +190,18 @@ class _Walk:
             return []
         if any(opens(entry, port, protocol, ()) for entry in rule.not_ports):
             return []
-        destinations = everything & ~self._declaring(rule.not_ports)
-        named = self._declaring(ready.named) & destinations
-        if not covers:
-            destinations = 0
-        if not (destinations or named):
+        excluded = self._declaring(rule.not_ports)
+        named = self._declaring(ready.named) & ~excluded
+        if not (covers or named):
             return []
         ends = self._applying.ends(ready, self._family, self._port, view)
+        numbered = everything if covers else 0
         if self._applying.direction is Direction.EGRESS:
-            found = [(ends.own, ends.peers & destinations | ends.named_peers & named)]
+            numbered &= ~(ends.named_peers & excluded)
+            found = [(ends.own, ends.peers & numbered | ends.named_peers & named)]
         else:
-            found = [(ends.own & destinations, ends.peers), (ends.named_own & named, ends.peers)]
+            numbered &= ~(ends.named_own & excluded)
+            found = [(ends.own & numbered, ends.peers), (ends.named_own & named, ends.peers)]
         return [(subjects, peers) for subjects, peers in found if subjects and peers]
 
     def _declaring(self, ports: Iterable[object]) -> int:

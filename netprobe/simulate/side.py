@@ -60,7 +60,8 @@ class _Asked(NamedTuple):
 class _Entry:
     """A peer of a rule whose ports match; `causes` apply if the peer matches, and the subject's own end.
 
-    `by_name`: the ports were found by their name.
+    `itself`: how the destination has to match. True: as a pod, since its port was found by name; False: by a
+    network set around it only, since a name excludes the port; None: either way.
     """
 
     tier: Tier
@@ -68,7 +69,7 @@ class _Entry:
     action: Action
     peer: Peer
     own: Peer
-    by_name: bool
+    itself: bool | None
     causes: tuple[Cause, ...]
 
 
@@ -143,7 +144,7 @@ class _Applying:
                     for number, peer in enumerate(rule.peers):
                         own = block_port if block_port and isinstance(peer, IPBlock | Networks) else port
                         place = None if isinstance(peer, AnyPeer) else number
-                        for by_name, ports in matching_ports(rule, own):
+                        for itself, ports in matching_ports(rule, own):
                             causes = tuple(
                                 Cause(
                                     self.direction,
@@ -156,7 +157,7 @@ class _Applying:
                                 )
                                 for at in ports
                             )
-                            yield _Entry(tier, policy, rule.action, peer, rule.own, by_name, causes)
+                            yield _Entry(tier, policy, rule.action, peer, rule.own, itself, causes)
 
     def side(self, matching: Iterable[_Entry]) -> Side:
         """The side if these entries match: the walk through the tiers."""
@@ -189,16 +190,19 @@ class _Applying:
         return Cause(self.direction, policy.ref, effect, tier=tier.name)
 
 
-def matching_ports(rule: Rule, port: DestinationPort) -> Iterator[tuple[bool, list[int]]]:
-    """The port entries of a rule that match; names apart from numbers where that makes a difference."""
-    if any(opens(entry, *port) for entry in rule.not_ports):
-        return
-    found: dict[bool, list[int]] = {}
+def matching_ports(rule: Rule, port: DestinationPort) -> Iterator[tuple[bool | None, list[int]]]:
+    """The port entries of a rule that match, by how the destination has to match; see _Entry."""
     apart = any(map(sees_sets, (*rule.peers, rule.own)))
+    excluding = [entry for entry in rule.not_ports if opens(entry, *port)]
+    if excluding and not (apart and all(isinstance(entry, NamedPort) for entry in excluding)):
+        return
+    found: dict[bool | None, list[int]] = {}
     for at, entry in enumerate(rule.ports):
         if opens(entry, *port):
-            found.setdefault(apart and isinstance(entry, NamedPort), []).append(at)
-    yield from sorted(found.items())
+            named = apart and isinstance(entry, NamedPort)
+            if not (named and excluding):
+                found.setdefault(False if excluding else True if named else None, []).append(at)
+    yield from found.items()
 
 
 def _baseline(tier: tuple[Tier, Sequence[Policy]]) -> bool:
@@ -297,7 +301,7 @@ class Sides:
         return replace(side, undefined=undefined) if undefined else side
 
     def _matches(self, direction: Direction, entry: _Entry, asked: _Asked) -> bool:
-        return self._ends_match(direction, entry.peer, entry.own, entry.policy, asked, by_name=entry.by_name)
+        return self._ends_match(direction, entry.peer, entry.own, entry.policy, asked, itself=entry.itself)
 
     def _ends_match(
         self,
@@ -307,12 +311,18 @@ class Sides:
         policy: Policy,
         asked: _Asked,
         *,
-        by_name: bool,
+        itself: bool | None,
         view: View = PROFILE,
     ) -> bool:
         """Whether a peer of a rule matches the far end, and the rule's own end the subject."""
+        if itself is False:
+            either, alone = (
+                self._ends_match(direction, peer, own, policy, asked, itself=way, view=seen)
+                for way, seen in ((None, view), (True, view.negated()))
+            )
+            return either and not alone
         namespace, port = policy.ref.namespace, asked.port[:2]
-        egress = direction is Direction.EGRESS
+        egress, by_name = direction is Direction.EGRESS, itself is True
         return self.peers.matches(
             peer, namespace, asked.peer, asked.family, port, by_name=by_name and egress, view=view
         ) and self.peers.matches(
@@ -376,8 +386,8 @@ class Sides:
         if not (some if view.settle(Doubt.SOURCE_PORT, by_profile=False) else every):
             return False
         return any(
-            self._ends_match(direction, peer, rule.own, policy, asked, by_name=by_name, view=view)
-            for by_name, _ in matching_ports(rule, asked.port)
+            self._ends_match(direction, peer, rule.own, policy, asked, itself=itself, view=view)
+            for itself, _ in matching_ports(rule, asked.port)
             for peer in rule.peers
         )
 

@@ -182,16 +182,21 @@ class _Question:
         destination = peer if direction == "egress" else subject
         if not source_ports_match(rule, self.flow.protocol):
             return False
-        if any(self.port_matches(entry, destination) for entry in rule.not_ports):
+        excluding = [entry for entry in rule.not_ports if self.port_matches(entry, destination)]
+        if any(not isinstance(entry, NamedPort) for entry in excluding):
             return False
         for entry in rule.ports:
             if not self.port_matches(entry, destination):
                 continue
-            named = isinstance(entry, NamedPort)
             for item in rule.peers:
-                if self.peer_matches(
-                    policy, item, peer, itself=named and direction == "egress"
-                ) and self.peer_matches(policy, rule.own, subject, itself=named and direction == "ingress"):
+                either, itself = (
+                    self.peer_matches(policy, item, peer, itself=named and direction == "egress")
+                    and self.peer_matches(policy, rule.own, subject, itself=named and direction == "ingress")
+                    for named in (False, True)
+                )
+                if excluding and itself:
+                    continue
+                if itself if isinstance(entry, NamedPort) else either:
                     return True
         return False
 
