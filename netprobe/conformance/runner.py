@@ -32,6 +32,7 @@ from netprobe.model.flow import Address, Flow
 from netprobe.model.matrix import Matrix
 from netprobe.model.observation import Observation
 from netprobe.probe import ClusterAPI, Deadlines, Fixture, Pace, PodOptions, Workbench, new_run
+from netprobe.probe.nodes import nodes as nodes_of
 from netprobe.probe.permission import CONFORMANCE
 from netprobe.simulate import CALICO, Profile, Simulator
 
@@ -65,6 +66,7 @@ class Runner:
     on_result: Callable[[CaseResult], None] = lambda _: None
     run: str = field(default_factory=new_run)
     _closed: tuple[str, ...] = field(default=(), init=False)
+    _deferred: list[Case] = field(default_factory=list, init=False)  # for want of a second node
     _running: list[CaseFixture] = field(default_factory=list, init=False)
     _done: dict[str, CaseResult] = field(default_factory=dict, init=False)
 
@@ -78,10 +80,25 @@ class Runner:
 
         NetprobeError if they cannot be created or the cluster is lost: `so_far` has the results until then.
         """
+        problems = await self._run(self.cases, await self._nodes())
+        if deferred := tuple(self._deferred):
+            self._deferred.clear()
+            nodes = () if self.disposable else await self._nodes()  # one may have joined meanwhile
+            if len(nodes) > 1:
+                problems += await self._run(deferred, nodes)
+            else:
+                for case in deferred:
+                    self._keep(CaseResult(case, CaseStatus.SKIPPED, reason=self._one_node()))
+        return replace(self.so_far(), problems=tuple(problems))
+
+    async def _run(self, cases: Sequence[Case], nodes: tuple[str, ...]) -> list[str]:
+        """Run cases in fixtures on these nodes; those that need one more are deferred.
+
+        Returns what went wrong in the removal.
+        """
         pace = self.pace.shared(self.fixtures)
-        asked = {case.name: probed_cells(case, full=self.full) for case in self.cases}
-        nodes = await self._nodes()
-        count = max(1, min(self.fixtures, len(self.cases)))
+        asked = {case.name: probed_cells(case, full=self.full) for case in cases}
+        count = max(1, min(self.fixtures, len(cases)))
         plans = [FixturePlan(self.run, index, nodes) for index in range(count)]
         bench = Workbench(
             self.cluster,
@@ -111,14 +128,14 @@ class Runner:
                     self._running.append(await stack.enter_async_context(fixture))
                 self.progress("probing without policies")
                 await asyncio.gather(*(fixture.prepare() for fixture in self._running))
-                queue = deque(enumerate(self.cases))
+                queue = deque(enumerate(cases))
                 await run_all(self._work(fixture, bench, queue, asked) for fixture in self._running)
         except ClusterError as error:
             if self.tried < len(self.cases):
                 self._take_back()
                 raise
             problems.append(str(error))  # only the cleanup failed: the results are valid
-        return replace(self.so_far(), problems=tuple(problems))
+        return problems
 
     def _take_back(self) -> None:
         """Drop the unknown and flaky results just before the cluster was lost: they say nothing about it."""
@@ -149,6 +166,9 @@ class Runner:
             number, case = queue.popleft()
             begun = loop.time()
             reason = self._lacking(case, fixture)
+            if reason == self._one_node():
+                self._deferred.append(case)
+                continue
             if reason:
                 result = CaseResult(case, CaseStatus.SKIPPED, reason=reason)
             else:
@@ -163,8 +183,11 @@ class Runner:
                         if troubles == MOST_TROUBLES:
                             raise
                         result = CaseResult(case, CaseStatus.UNKNOWN, reason=str(error))
-            self._done[case.name] = replace(result, seconds=loop.time() - begun)
-            self.on_result(self._done[case.name])
+            self._keep(replace(result, seconds=loop.time() - begun))
+
+    def _keep(self, result: CaseResult) -> None:
+        self._done[result.case.name] = result
+        self.on_result(result)
 
     async def _try(
         self, fixture: CaseFixture, bench: Workbench, prefix: str, case: Case, cells: Sequence[Cell]
@@ -254,12 +277,12 @@ class Runner:
     async def _nodes(self) -> tuple[str, ...]:
         """Two nodes that accept pods; () if nodes may not be listed."""
         try:
-            nodes = await self.cluster.find("Node")
+            found = await nodes_of(self.cluster, wait_s=self.deadlines.ready_s, progress=self.progress)
         except ClusterError:
             return ()
-        takes = {node["metadata"]["name"]: _takes_pods(node) for node in nodes}
-        self._closed = tuple(sorted(name for name, open_ in takes.items() if not open_))
-        return tuple(sorted(name for name, open_ in takes.items() if open_))[:2]
+        takes = {node.name for node in found if node.usable and node.open}
+        self._closed = tuple(node.name for node in found if node.name not in takes)
+        return tuple(sorted(takes))[:2]
 
     def _one_node(self) -> str:
         closed = f": {', '.join(self._closed)} not ready or not schedulable" if self._closed else ""
@@ -307,13 +330,6 @@ async def run_all(work: Iterable[Coroutine[Any, Any, None]]) -> None:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
-
-
-def _takes_pods(node: Mapping[str, Any]) -> bool:
-    conditions = {c["type"]: c["status"] for c in (node.get("status") or {}).get("conditions") or ()}
-    spec = node.get("spec") or {}
-    barred = any(taint.get("effect") in {"NoSchedule", "NoExecute"} for taint in spec.get("taints") or ())
-    return conditions.get("Ready", "True") == "True" and not spec.get("unschedulable") and not barred
 
 
 def _key(policy: Mapping[str, Any]) -> tuple[str, str]:

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 from netprobe.doctor.check import Check, CheckStatus
@@ -12,25 +11,12 @@ from netprobe.model.objects import Object
 from netprobe.model.text import listed
 from netprobe.probe import permission
 from netprobe.probe.api import ClusterAPI
+from netprobe.probe.nodes import NodeStatus
+from netprobe.probe.nodes import nodes as list_nodes
 from netprobe.probe.permission import FIXTURE, IN_PLACE, Need, Permission
 
 if TYPE_CHECKING:
     from netprobe.kube.facts import ClusterFacts
-
-
-@dataclass(frozen=True, slots=True)
-class NodeStatus:
-    """A node by its status. `open`: it takes any pod."""
-
-    name: str
-    ready: bool
-    open: bool
-    linux: bool = True
-    kubelet: str = ""
-
-    @property
-    def usable(self) -> bool:
-        return self.ready and self.linux
 
 
 def api(facts: ClusterFacts, server: str) -> Check:
@@ -109,10 +95,12 @@ async def permissions(cluster: ClusterAPI, who: str | None) -> tuple[list[Check]
     return [first, second], lacking
 
 
-async def nodes(cluster: ClusterAPI) -> tuple[Check, tuple[NodeStatus, ...] | None]:
-    """The nodes, sorted by name; None if they may not be listed."""
+async def nodes(
+    cluster: ClusterAPI, *, wait_s: float = 0.0, progress: Callable[[str], None] = lambda _: None
+) -> tuple[Check, tuple[NodeStatus, ...] | None]:
+    """The nodes, sorted by name, once those that start are usable; None if they may not be listed."""
     try:
-        found = tuple(sorted(map(node, await cluster.find("Node")), key=lambda n: n.name))
+        found = await list_nodes(cluster, wait_s=wait_s, progress=progress)
     except ClusterError as e:
         hint = "the scheduler chooses the nodes of the pods, and nodes are not compared"
         return Check("nodes", CheckStatus.NOTE, str(e), hint), None
@@ -125,33 +113,6 @@ async def nodes(cluster: ClusterAPI) -> tuple[Check, tuple[NodeStatus, ...] | No
         status = CheckStatus.NOTE if len(unready) < len(found) else CheckStatus.FAILED
         return Check("nodes", status, f"{summary}; not ready: {listed(unready)}", hint), found
     return Check("nodes", CheckStatus.OK, f"{summary}, all ready"), found
-
-
-def node(obj: Object) -> NodeStatus:
-    """A node from its API object."""
-    meta, status = obj["metadata"], obj.get("status") or {}
-    conditions = {c["type"]: c["status"] for c in status.get("conditions") or ()}
-    spec = obj.get("spec") or {}
-    closed = bool(spec.get("unschedulable")) or any(
-        taint.get("effect") in {"NoSchedule", "NoExecute"} for taint in spec.get("taints") or ()
-    )
-    return NodeStatus(
-        meta["name"],
-        ready=conditions.get("Ready") == "True",
-        open=not closed,
-        linux=(meta.get("labels") or {}).get("kubernetes.io/os", "linux") == "linux",
-        kubelet=(status.get("nodeInfo") or {}).get("kubeletVersion", ""),
-    )
-
-
-def chosen(found: Sequence[NodeStatus], most: int) -> tuple[str, ...]:
-    """Where to try: usable nodes that take any pod, the first `most` by name (0: all of them).
-
-    Where all are closed by taints or cordons, as on a control plane alone, those are taken.
-    """
-    usable = [n for n in found if n.usable]
-    candidates = [n.name for n in usable if n.open] or [n.name for n in usable]
-    return tuple(candidates[: most or None])
 
 
 def _listed(lacking: Sequence[Permission]) -> str:

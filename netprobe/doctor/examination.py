@@ -23,6 +23,7 @@ from netprobe.model.policy import Direction
 from netprobe.model.text import listed
 from netprobe.probe.api import ClusterAPI
 from netprobe.probe.bench import Deadlines, new_run
+from netprobe.probe.nodes import chosen
 from netprobe.probe.pace import Pace
 from netprobe.probe.permission import Need
 from netprobe.probe.plan import Station
@@ -64,12 +65,14 @@ class Examination:
         self._checks = [api_checks.api(self.facts, self.server)]
         permission_checks, lacking = await api_checks.permissions(self.cluster, user)
         self._checks += permission_checks
-        check, nodes = await api_checks.nodes(self.cluster)
+        check, nodes = await api_checks.nodes(
+            self.cluster, wait_s=self.deadlines.ready_s, progress=self.progress
+        )
         self._checks += [check, api_checks.plugin(self.facts), api_checks.other_policies(self.other_policies)]
         if any(permission.need is not Need.OPTIONAL for permission in lacking):
             self._checks.append(_not_tried("the permissions to create pods and policies are missing"))
         else:
-            await self._try(None if nodes is None else api_checks.chosen(nodes, self.most_nodes))
+            await self._try(None if nodes is None else chosen(nodes, self.most_nodes))
         return Diagnosis(self.server, tuple(self._checks), user, lacking)
 
     async def _try(self, nodes: Sequence[str] | None) -> None:

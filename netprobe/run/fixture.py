@@ -11,7 +11,7 @@ from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, replace
 from typing import Final, assert_never
 
-from netprobe.errors import ConflictError, UsageError, WorkbenchError
+from netprobe.errors import ClusterError, ConflictError, UsageError, WorkbenchError
 from netprobe.manifests import Document
 from netprobe.model.cluster import Cluster
 from netprobe.model.flow import Flow, Placement, PodRef
@@ -21,6 +21,8 @@ from netprobe.policies.records import TIER, ref_of
 from netprobe.probe import Fixture as PodsToMake
 from netprobe.probe import Observed, OutsideHost, Prober, Workbench, permission
 from netprobe.probe.canary import Canaries
+from netprobe.probe.nodes import chosen
+from netprobe.probe.nodes import nodes as nodes_of
 from netprobe.probe.prober import UNSEEN_S
 from netprobe.probe.run_objects import RUN
 from netprobe.run.applied import (
@@ -68,7 +70,7 @@ class FixtureMode:
         self, cluster: OpenCluster, options: RunOptions, progress: Progress
     ) -> AsyncIterator[PreparedRun]:
         """WorkbenchError if the pods cannot be made; UsageError if an object of the whole cluster exists."""
-        pods = await self._pods(cluster)
+        pods = await self._pods(await self._nodes(cluster, options, progress))
         kinds = kinds_of(self.suite)
         served = await Served.by(cluster.api, kinds)
         known = [kind for kind in kinds if kind.key not in served.missing]
@@ -142,10 +144,9 @@ class FixtureMode:
             )
         return self.suite.topology
 
-    async def _pods(self, cluster: OpenCluster) -> PodsToMake:
+    async def _pods(self, nodes: Sequence[str]) -> PodsToMake:
         """The pods of the topology, each on its node, and their twins."""
         topology, listeners = self._topology(), self.suite.listeners()
-        nodes = await self._nodes(cluster)
         pods = [replace(pod, ports=listeners[pod.ref]) for pod in topology.pods.values()]
         if nodes:
             pods = [replace(pod, node=nodes[0]) for pod in pods]
@@ -161,14 +162,15 @@ class FixtureMode:
             twins,
         )
 
-    async def _nodes(self, cluster: OpenCluster) -> tuple[str, ...]:
+    async def _nodes(self, cluster: OpenCluster, options: RunOptions, progress: Progress) -> tuple[str, ...]:
         """The nodes of the placements; WorkbenchError if too few accept pods."""
         if not self.placements:
             return ()
-        from netprobe.doctor import api_checks  # imports all of doctor, and few runs ask for a placement
-
-        _, found = await api_checks.nodes(cluster.api)
-        nodes = tuple(api_checks.chosen(found or (), 2))
+        try:
+            found = await nodes_of(cluster.api, wait_s=options.deadlines.ready_s, progress=progress)
+        except ClusterError:  # not permitted to list them
+            found = ()
+        nodes = chosen(found, 2)
         needed = 2 if Placement.OTHER in self.placements else 1
         if len(nodes) < needed:
             raise WorkbenchError(

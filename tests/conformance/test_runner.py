@@ -107,3 +107,35 @@ async def test_a_node_that_takes_no_pods_is_named_where_two_are_needed() -> None
         suite._lacking(case, fixture)
         == "this cluster has only one usable node: n2 not ready or not schedulable"
     )
+
+
+@pytest.mark.parametrize("joins", [False, True])
+async def test_a_second_node_that_joins_later_is_used(
+    monkeypatch: pytest.MonkeyPatch, *, joins: bool
+) -> None:
+    """The cases that need one are deferred to the end of the run, and skipped only if there is none then."""
+    cases = [case for case in builtin() if "two-nodes" in case.needs][:2]
+    passes: list[tuple[str, ...]] = []
+    seen = [("a",), ("a", "b") if joins else ("a",)]
+
+    async def nodes(_: Runner) -> tuple[str, ...]:
+        return seen.pop(0)
+
+    async def run(self: Runner, cases: Sequence[Case], on: tuple[str, ...]) -> list[str]:
+        passes.append(on)
+        for case in cases:
+            if len(on) > 1:
+                self._keep(CaseResult(case, CaseStatus.PASSED))
+            else:
+                self._deferred.append(case)
+        return []
+
+    monkeypatch.setattr(Runner, "_nodes", nodes)
+    monkeypatch.setattr(Runner, "_run", run)
+    nobody: Any = None
+    results = await Runner(nobody, cases).results()
+    assert passes == ([("a",), ("a", "b")] if joins else [("a",)])
+    assert {one.status for one in results.results} == {CaseStatus.PASSED if joins else CaseStatus.SKIPPED}
+    assert all(
+        (one.reason or "").startswith("this cluster has only one") is not joins for one in results.results
+    )
