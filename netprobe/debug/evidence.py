@@ -321,7 +321,13 @@ class Packets:
         return next(found, None)
 
     def control(self, node: str | None, sender: Sender) -> Try | None:
+        """From the source's node to a policy-free pod on another, or on the same one."""
         return next((one for one in self.all(Aim.CONTROL, sender) if one.to_node == node), None)
+
+    def within(self, node: str | None) -> Try | None:
+        """From one policy-free pod to another on the same node."""
+        tries = self.all(Aim.CONTROL, Sender.FREE)
+        return next((one for one in tries if one.node == one.to_node == node), None)
 
     def in_force(self, node: str | None) -> bool | None:
         """Whether a new policy is in force on a node."""

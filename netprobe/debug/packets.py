@@ -134,10 +134,17 @@ class Experiment:
                 yield from (self._sent(sender, station, goal) for sender, station in self._senders(leg))
 
     def _controls(self) -> Iterator[Sent]:
-        """Policy-free servers on the nodes of the legs, from the source and from policy-free pods."""
+        """Policy-free servers on the nodes of the legs: from the source, and from policy-free pods.
+
+        Those are on the source's node, and then on the server's own.
+        """
         for node, server in self._bench.servers.items() if self._bench else ():
             leg = next((leg for leg in self._evidence.legs if leg.node == node), None)
-            for sender, station in self._senders(leg) if leg else ():
+            near = self._bench.clients.get(node) if self._bench else None
+            senders = [*self._senders(leg)] if leg else []
+            if near is not None and all(near is not station for _, station in senders):
+                senders.append((Sender.FREE, near))
+            for sender, station in senders:
                 families = {address.version for address in station.addresses}
                 host = next((one for one in server.addresses if one.version in families), None)
                 if host is not None:

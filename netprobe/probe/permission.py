@@ -133,6 +133,7 @@ DEBUG: Final = (
         not in {("namespaces", "patch"), ("networkpolicies", "get"), ("networkpolicies", "update")}
     ),
     Permission("discovery.k8s.io", "endpointslices", "list", "to read endpoints", Need.OPTIONAL),
+    Permission("", "serviceaccounts", "list", "to read what some policies select by", Need.OPTIONAL),
 )
 """A diagnosis (`netprobe debug`) with a shadow pod."""
 

@@ -51,7 +51,15 @@ def published(*files: str) -> list[Object]:
 def renamed(documents: Iterable[Object], tag: str) -> list[Object]:
     """The same under names that no other test uses: everything called netprobe, netprobe-x."""
     text = json.dumps(list(documents))
-    for name in ("netprobe-fixture", "netprobe-telling", "netprobe-in-place", "netprobe-own-namespaces"):
+    for name in (
+        "netprobe-fixture",
+        "netprobe-telling",
+        "netprobe-in-place",
+        "netprobe-debug",
+        "netprobe-debug-more",
+        "netprobe-debug-ephemeral",
+        "netprobe-own-namespaces",
+    ):
         text = text.replace(f'"{name}"', f'"{name}-{tag}"')
     text = text.replace('"namespace": "netprobe"', f'"namespace": "rbac-{tag}"')
     text = text.replace("serviceaccount:netprobe:", f"serviceaccount:rbac-{tag}:")

@@ -24,7 +24,7 @@ def find(evidence: Evidence) -> Cause | None:
         return None
     blocked = [leg for leg in evidence.legs if not evidence.reaches(leg.end)]
     for leg in blocked:
-        if cause := _path(packets, leg):
+        if cause := _agent(evidence, packets, leg) or _path(packets, leg):
             return cause
     for leg in blocked:
         if _dropped(evidence, leg):
@@ -51,14 +51,31 @@ def _lagged(evidence: Evidence, packets: Packets) -> Cause | None:
     return Cause(Place.PATH, text, Fix("nothing to do: it has ended by itself"), over=True)
 
 
+def _agent(evidence: Evidence, packets: Packets, leg: Leg) -> Cause | None:
+    """Pods that have just started on a node have no network: its agent does not connect them."""
+    source = evidence.source.pod
+    for node in dict.fromkeys((leg.node, source.node if source else None)):
+        within = packets.within(node)
+        if within is None or not within.lost:
+            continue
+        text = (
+            f"packets are dropped on {node}: the network plugin's agent there does not work, so its rules "
+            f"are stale, and pods that have just started have no network ({within.word})"
+        )
+        fix = Fix(f"look at the network plugin's agent on {node}, and restart it")
+        if leg.proven and node == leg.node:
+            return Cause(Place.PATH, f"{text}; {leg.end}, which is older, still answers its node", fix)
+        other = f"the pod network of {node} is broken, for older pods too"
+        apart = f"--ephemeral sends from the real pod; the agent on {node} should run, and be ready"
+        return Cause(Place.PATH, text, fix, (other,), apart)
+    return None
+
+
 def _path(packets: Packets, leg: Leg) -> Cause | None:
-    """Policy-free pods do not reach each other either."""
+    """Policy-free pods on two nodes do not reach each other either."""
     pair = packets.control(leg.node, Sender.FREE)
     if pair is None or not pair.lost:
         return None
-    if pair.node == pair.to_node:
-        text = f"the pod network of {pair.node} is broken: two pods without policies do not connect on it"
-        return Cause(Place.PATH, text, Fix(f"look at the network plugin's agent on {pair.node}"))
     text = (
         f"the path from {pair.node} to {pair.to_node} is broken: two pods without policies do not connect "
         f"either ({pair.word})"
