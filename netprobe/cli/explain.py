@@ -54,6 +54,11 @@ COLOURS = {Verdict.ALLOW: BOLD_GOOD, Verdict.DENY: BOLD_BAD, Verdict.UNKNOWN: BO
     "--suite", "suite_path", type=click.Path(), metavar="FILE", help="The suite, if it is not an argument."
 )
 @click.option("--step", type=click.IntRange(0), default=0, help="Apply the first N steps of the suite.")
+@click.option(
+    "--ignore-unsimulated",
+    is_flag=True,
+    help="Exit with 0 even if objects that are not simulated may decide the flow.",
+)
 @click.option("--diff", is_flag=True, help="Print the suggested change as a patch for `git apply`.")
 @cluster_options
 @family_option
@@ -73,6 +78,7 @@ def command(
     port: PortArgument | None,
     inputs: InputFlags,
     step: int,
+    ignore_unsimulated: bool,
     diff: bool,
     cluster: ClusterFlags,
     ip_family: str | None,
@@ -86,7 +92,8 @@ def command(
     each rule does not match, and policies that almost apply. Last comes the smallest change that would
     reverse the verdict without breaking a flow that the suite declares, and what else it opens or closes.
 
-    Exit status: 0, 2 for unusable input, 3 if the verdict is unknown; with --diff, 1 if there is no change.
+    Exit status: 0, 2 for unusable input, 3 if the verdict is unknown, or if a kind of policy that is not
+    simulated may decide the flow; with --diff, 1 if there is no change.
     """
     from netprobe.explain import document, explain_all, lines
     from netprobe.run.steps import advisor_of
@@ -118,6 +125,8 @@ def command(
         yield from (plain(line) + "\n" for line in rest)
 
     write(render, out)
+    if explanation.qualified_by and not ignore_unsimulated:
+        return 3
     return 3 if explanation.verdict is Verdict.UNKNOWN else 0
 
 

@@ -24,7 +24,7 @@ from netprobe.explain.explanation import (
     SideView,
     TierView,
 )
-from netprobe.explain.text import WORD, answer, lines
+from netprobe.explain.text import WORD, answer, lines, qualified
 from netprobe.manifests.suggestion import SideEffect, SuggestedEdit, Suggestion
 from netprobe.model.flow import Flow
 from netprobe.model.policy import Direction
@@ -76,7 +76,17 @@ def explain(by: Simulator | Advisor, flow: Flow, *, suggest: bool = True) -> Exp
     change = advisor.suggest(flow, sides) if suggest and sides else None
     if parts and all(part.change == parts[0].change for part in parts):
         change = parts[0].change
-    return Explanation(flow, decision.verdict, text, sides, change, reason, decision.undefined, parts)
+    return Explanation(
+        flow,
+        decision.verdict,
+        qualified(text, decision.qualified_by) if not _agree(parts) else text,
+        sides,
+        change,
+        reason,
+        decision.undefined,
+        parts,
+        qualified_by=decision.qualified_by,
+    )
 
 
 def explain_all(advisor: Advisor, flows: Sequence[Flow]) -> Explanation:
@@ -97,7 +107,9 @@ def explain_all(advisor: Advisor, flows: Sequence[Flow]) -> Explanation:
         text += f"the pods differ: {allowed} of {len(flows)} flows are allowed"
     else:
         text += f"all {len(flows)} flows, for {len(parts)} different reasons"
-    return Explanation(flows[0], verdict, text, parts=tuple(parts))
+    unsimulated = tuple(dict.fromkeys(each for part in parts for each in part.qualified_by))
+    text = qualified(text, unsimulated)
+    return Explanation(flows[0], verdict, text, parts=tuple(parts), qualified_by=unsimulated)
 
 
 def _agree(parts: tuple[Explanation, ...]) -> bool:

@@ -8,7 +8,7 @@ from enum import Enum
 from netprobe.manifests.suggestion import Suggestion
 from netprobe.model.flow import Address, Family, Flow
 from netprobe.model.labels import Labels
-from netprobe.model.policy import NETWORK_POLICY, Action, Direction, Place, PolicyRef
+from netprobe.model.policy import NETWORK_POLICY, Action, Direction, Place, PolicyRef, Unsimulated
 from netprobe.model.verdict import Verdict
 
 
@@ -205,7 +205,8 @@ class Explanation:
 
     `parts` holds an explanation for each backend of a Service, or for each address family if they differ;
     `sides` is empty then, and if no policy was evaluated (`reason` says why). `others` are flows
-    between other pods of the same workloads that the same rules decide alike.
+    between other pods of the same workloads that the same rules decide alike. `qualified_by` are the objects
+    that may decide the flow too and are not simulated.
     """
 
     flow: Flow
@@ -217,6 +218,7 @@ class Explanation:
     undefined: str | None = None
     parts: tuple[Explanation, ...] = ()
     others: tuple[Flow, ...] = ()
+    qualified_by: tuple[Unsimulated, ...] = ()
 
 
 def as_text(labels: Labels | tuple[tuple[str, str], ...]) -> str:

@@ -16,7 +16,7 @@ from netprobe.explain.explanation import (
 )
 from netprobe.manifests.suggestion import SideEffect, Suggestion
 from netprobe.model.flow import Flow
-from netprobe.model.policy import NETWORK_POLICY, Action, Direction, Place
+from netprobe.model.policy import NETWORK_POLICY, Action, Direction, Place, Unsimulated
 from netprobe.model.text import listed
 from netprobe.model.verdict import Verdict
 
@@ -35,6 +35,15 @@ def answer(flow: Flow, verdict: Verdict, sides: tuple[SideView, ...], reason: st
         where = "at both ends" if len(denying) > 1 else f"at the {_end(denying[0].direction)}"
         return f"{WORD[verdict]} {where}: " + "; ".join(_denied(flow, side) for side in denying)
     return f"{WORD[verdict]}: " + "; ".join(_allowed(flow, side) for side in sides)
+
+
+def qualified(text: str, unsimulated: Sequence[Unsimulated]) -> str:
+    """An answer with the objects that may decide the flow too, as far as they are not simulated."""
+    if not unsimulated:
+        return text
+    names = listed(f"{each.ref.kind} {each.ref}" for each in unsimulated)
+    may = "may decide it too and is" if len(unsimulated) == 1 else "may decide it too and are"
+    return f"{text} (as far as simulated: {names} {may} not simulated)"
 
 
 def lines(explanation: Explanation, depth: int = 0) -> Iterator[str]:

@@ -174,11 +174,18 @@ class Simulator:
         decisions = tuple(self._to_backend(flow, source, service, backend) for backend in found)
         verdicts = {decision.verdict for _, decision in decisions}
         undefined = next((decision.undefined for _, decision in decisions if decision.undefined), None)
+        qualifiers = tuple(dict.fromkeys(one for _, decision in decisions for one in decision.qualified_by))
         if len(verdicts) == 1:
-            return replace(decisions[0][1], undefined=undefined, backends=decisions)
+            return replace(decisions[0][1], undefined=undefined, backends=decisions, qualified_by=qualifiers)
         passing = sum(decision.verdict is Verdict.ALLOW for _, decision in decisions)
         reason = f"the backends differ: {passing} of {len(decisions)} would answer"
-        return Decision(Verdict.UNKNOWN, undefined=undefined, reason=reason, backends=decisions)
+        return Decision(
+            Verdict.UNKNOWN,
+            undefined=undefined,
+            reason=reason,
+            backends=decisions,
+            qualified_by=qualifiers,
+        )
 
     def _to_backend(
         self, flow: Flow, source: Endpoint, service: Service, backend: services.Backend

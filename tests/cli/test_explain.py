@@ -149,3 +149,32 @@ def test_bad_usage_ends_with_2(
     status, out, err = explain(capsys, *(a.format(c=cluster, s=suite) for a in arguments))
     assert (status, out) == (2, "")
     assert message in err
+
+
+CILIUM = """
+apiVersion: cilium.io/v2
+kind: {kind}
+metadata: {{name: wall, namespace: {namespace}}}
+"""
+
+
+@pytest.mark.parametrize(
+    ("kind", "namespace", "qualified"),
+    [
+        ("CiliumNetworkPolicy", "shop", "CiliumNetworkPolicy shop/wall"),
+        ("CiliumNetworkPolicy", "other", ""),
+        ("CiliumClusterwideNetworkPolicy", "", "CiliumClusterwideNetworkPolicy wall"),
+    ],
+)
+def test_a_kind_that_is_not_simulated_qualifies_the_answer(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], kind: str, namespace: str, qualified: str
+) -> None:
+    (tmp_path / "all.yaml").write_text(CLUSTER + "---" + CILIUM.format(kind=kind, namespace=namespace or "x"))
+    asked = ["explain", "shop/web", "shop/cart-1", "--port", "8080", str(tmp_path)]
+    assert main(asked) == (3 if qualified else 0)
+    first = capsys.readouterr().out.splitlines()[0]
+    assert first.startswith("ALLOWED")
+    assert f"as far as simulated: {qualified} may decide it too" in first or not qualified
+    assert main([*asked, "--ignore-unsimulated", "-o", "json"]) == 0
+    names = [f"{one['kind']} {one['policy']}" for one in json.loads(capsys.readouterr().out)["qualified_by"]]
+    assert names == ([qualified] if qualified else [])
