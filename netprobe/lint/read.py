@@ -70,7 +70,7 @@ class LintInput:
                 for error in errors
             ]
             return
-        if name and not metadata.get("generateName"):
+        if metadata.get("name"):
             repeat = self._repeats.add(document, "" if document.kind == "Namespace" else namespace, name)
             if repeat is not None:
                 if not repeat.identical:
