@@ -108,8 +108,9 @@ def command(
         if ip_family is not None:
             raise UsageError("--live sends to every address of TO: it takes no --ip-family")
         status, reason = _probed(source, destination, inputs, cluster, pods, profile)
+        warnings: tuple[str, ...] = ()
     else:
-        status, reason = _simulated(source, destination, inputs, cluster, profile, ip_family)
+        status, reason, warnings = _simulated(source, destination, inputs, cluster, profile, ip_family)
     answer, colour = ANSWERS[status]
 
     def render(format_: str, style: Style) -> Iterator[str]:
@@ -119,11 +120,13 @@ def command(
         number, protocol = destination.port or (None, None)
         flow = {"from": source, "to": destination.end, "port": number}
         flow["protocol"] = protocol.value if protocol else None
-        yield json.dumps({**flow, "answer": answer, "reason": reason or None}, indent=2) + "\n"
+        answered = {"answer": answer, "reason": reason or None, "problems": list(warnings)}
+        yield json.dumps({**flow, **answered}, indent=2) + "\n"
 
     write(render, out)
-    if reason and out.output == "text":
-        say(reason)
+    for sentence in (reason, *(f"warning: {warning}" for warning in warnings)):
+        if sentence and out.output == "text":
+            say(sentence)
     return status
 
 
@@ -134,8 +137,8 @@ def _simulated(
     cluster: ClusterFlags,
     profile: str,
     ip_family: str | None,
-) -> tuple[int, str]:
-    """The exit status, and the reason unless it is 0."""
+) -> tuple[int, str, tuple[str, ...]]:
+    """The exit status, the reason unless it is 0, and what qualifies the answer."""
     from netprobe.api import Cluster
     from netprobe.explain import explain, lines
     from netprobe.simulate import Simulator
@@ -147,11 +150,12 @@ def _simulated(
     asked = (end(source), destination.end, number, protocol.value)
     try:
         if read.can(*asked, family=FAMILIES[ip_family]):
-            return 0, ""
+            return 0, "", read.model.warnings
     except UnknownVerdictError as error:
-        return 3, str(error)
+        return 3, str(error), read.model.warnings
     flow = next(iter(read.flows(*asked, family=FAMILIES[ip_family])))
-    return 1, next(iter(lines(explain(Simulator(read.model, read.profile), flow, suggest=False))))
+    first, *_ = lines(explain(Simulator(read.model, read.profile), flow, suggest=False))
+    return 1, first, read.model.warnings
 
 
 def _probed(
@@ -162,7 +166,7 @@ def _probed(
     pods: PodFlags,
     profile: str,
 ) -> tuple[int, str]:
-    """As `_simulated`, from packets; the pods that sent them are removed."""
+    """The status and the reason, from packets; the pods that sent them are removed."""
     from netprobe.cli.progress import run_with_progress
     from netprobe.debug import Request, debug
     from netprobe.run.options import RunOptions

@@ -118,11 +118,13 @@ def command(
 
     def render(format_: str, style: Style) -> Iterator[str]:
         if format_ == "json":
-            yield json.dumps(document(explanation), indent=2) + "\n"
+            answer = {**document(explanation), "problems": list(found.warnings)}
+            yield json.dumps(answer, indent=2) + "\n"
             return
         first, *rest = lines(explanation)
         yield style.paint(plain(first), COLOURS[explanation.verdict]) + "\n"
         yield from (plain(line) + "\n" for line in rest)
+        yield from (f"warning: {plain(warning)}\n" for warning in found.warnings)
 
     write(render, out)
     if explanation.qualified_by and not ignore_unsimulated:

@@ -13,7 +13,7 @@ import click
 from netprobe.cli.command import Command
 from netprobe.cli.emit import write
 from netprobe.cli.flags import ClusterFlags, cluster_options
-from netprobe.cli.inputs import InputFlags, World, input_options, read_world
+from netprobe.cli.inputs import InputFlags, World, input_options, read_world, say_warnings
 from netprobe.cli.invoke import say
 from netprobe.cli.options import OutputFlags, examples, output_options, profile_option
 from netprobe.errors import NetprobeError, UsageError
@@ -91,7 +91,9 @@ def command(
             raise UsageError(
                 "--from-cluster proposes a suite: it takes no SUITE, no --verify and no --output-dir"
             )
-        return _propose(read_world(inputs, cluster, nothing=NO_CLUSTER).cluster(), out, chosen)
+        found = read_world(inputs, cluster, nothing=NO_CLUSTER).cluster()
+        say_warnings(found)
+        return _propose(found, out, chosen)
     if output_dir is not None and out.output_file is not None:
         raise UsageError("--output-dir and --output-file are two places for the policies: use one of them")
     from netprobe.generate.from_suite import generate_for
@@ -101,6 +103,7 @@ def command(
     if loaded is None:
         raise UsageError("no declaration given: name a suite, or use --from-cluster to propose one")
     pods = loaded.topology.cluster() if loaded.topology is not None else world.live or Cluster()
+    say_warnings(pods)
     with uncollected():
         pods_only = replace(pods, policies=())
         made = generate_for(loaded, pods_only, chosen, dns=not no_dns, namespace_label=namespace_label)

@@ -11,7 +11,7 @@ import click
 from netprobe.cli import complete
 from netprobe.cli.command import Command
 from netprobe.cli.flags import ClusterFlags, cluster_options
-from netprobe.cli.inputs import InputFlags, input_options, read_world
+from netprobe.cli.inputs import InputFlags, input_options, read_world, say_warnings
 from netprobe.cli.invoke import say
 from netprobe.cli.options import examples, profile_option, repeatable
 from netprobe.cli.parameters import OUTPUT_FILE
@@ -75,6 +75,7 @@ def command(
     if world.suite is not None:
         raise UsageError(f"{world.path} is a suite already: init reads manifests or a cluster")
     found = world.cluster()
+    say_warnings(found)
     if unknown := sorted(set(namespaces) - set(found.namespaces)):
         raise UsageError(f"no such namespace: {', '.join(unknown)}; there are {', '.join(found.namespaces)}")
     made = first_suite(found, name or _name(path), namespaces, profile_of(profile))

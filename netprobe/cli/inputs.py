@@ -35,9 +35,13 @@ def read_cluster(filenames: Sequence[str], tiers: Sequence[Tier] = ()) -> Cluste
         progress("reading manifests")
         loaded = load(filenames)
     say_skipped(loaded.skipped, loaded.others)
-    for warning in loaded.cluster.warnings:
-        say(f"warning: {warning}")
     return with_records(loaded.cluster, tiers)
+
+
+def say_warnings(cluster: Cluster) -> None:
+    """Say what qualifies every answer about a cluster; for commands whose output has no place for it."""
+    for warning in cluster.warnings:
+        say(f"warning: {warning}")
 
 
 def say_skipped(kinds: Mapping[str, int], others: Sequence[str]) -> None:
@@ -170,7 +174,4 @@ def live_cluster(flags: ClusterFlags) -> Cluster:
     from netprobe.manifests import from_objects
 
     found = live_objects(flags)
-    cluster = from_objects(found.objects, found.unreadable)
-    for warning in cluster.warnings:
-        say(f"warning: {warning}")
-    return cluster
+    return from_objects(found.objects, found.unreadable)

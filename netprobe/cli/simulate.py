@@ -134,7 +134,9 @@ def command(
     nodes: dict[End, str] = {pod.ref: pod.node for pod in simulated.pods.values() if pod.node is not None}
     info = ClusterInfo(context=cluster.context or cluster.lab_name, cni=chosen.name)
     name = world.suite.name if world.suite is not None else None
-    return emit(Report(name, info, RunInfo.since(started), steps, nodes=nodes), out, view)
+    return emit(
+        Report(name, info, RunInfo.since(started), steps, warnings=simulated.warnings, nodes=nodes), out, view
+    )
 
 
 def _diff(moments: Sequence[SimulatedMoment]) -> int:

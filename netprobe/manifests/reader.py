@@ -215,10 +215,11 @@ def _warnings(reader: Reader) -> Iterator[str]:
         by_message.setdefault(f"skipped: {problem.message}", []).append(problem.place)
     for message, places in by_message.items():
         yield f"{places[0]}: {message}{f' (and {len(places) - 1} more)' if len(places) > 1 else ''}"
-    for folder in reader.overlays:
+    if reader.overlays:
+        more = f" (and {len(reader.overlays) - 1} more)" if len(reader.overlays) > 1 else ""
         yield (
-            f"{folder}: its files are read as they are, without Kustomize; "
-            "build it first (kubectl kustomize FOLDER)"
+            f"{reader.overlays[0]}: its files are read as they are, without Kustomize; "
+            f"build it first (kubectl kustomize FOLDER){more}"
         )
 
 

@@ -174,6 +174,26 @@ KINDS: Final = (
         qualified=True,
     ),
     PolicyKind(("crd.antrea.io/v1beta1",), "NetworkPolicy", "networkpolicies", qualified=True),
+    PolicyKind(("network.openshift.io/v1",), "EgressNetworkPolicy", "egressnetworkpolicies"),
+    PolicyKind(("k8s.ovn.org/v1",), "EgressFirewall", "egressfirewalls"),
+    PolicyKind(
+        ("security.istio.io/v1", "security.istio.io/v1beta1"),
+        "AuthorizationPolicy",
+        "authorizationpolicies",
+        qualified=True,
+    ),
+    PolicyKind(
+        ("policy.linkerd.io/v1alpha1",), "AuthorizationPolicy", "authorizationpolicies", qualified=True
+    ),
+    PolicyKind(("networking.gke.io/v1alpha1",), "FQDNNetworkPolicy", "fqdnnetworkpolicies"),
+    PolicyKind(("networking.k8s.aws/v1alpha1",), "ApplicationNetworkPolicy", "applicationnetworkpolicies"),
+    PolicyKind(
+        ("networking.k8s.aws/v1alpha1",),
+        "ClusterNetworkPolicy",
+        "clusternetworkpolicies",
+        namespaced=False,
+        qualified=True,
+    ),
     PolicyKind(
         ("policy.networking.k8s.io/v1beta1", "policy.networking.k8s.io/v1alpha2"),
         "ClusterNetworkPolicy",

@@ -125,6 +125,7 @@ class CopyMode:
                 prober,
                 observe,
                 problems=tuple(workbench.warnings),
+                warnings=plan.cluster.warnings,
                 nodes={ref: pod.node for ref, pod in copy.pods.items() if pod.node},
                 in_place=InPlaceRecord(
                     plan.cover.sentence(copy.pods),

@@ -124,6 +124,7 @@ class InPlaceMode:
                 observe,
                 paths=False,
                 problems=tuple(workbench.warnings),
+                warnings=here.cluster.warnings,
                 nodes={end: nodes[end] for end in here.ends if isinstance(end, PodRef) and end in nodes},
                 in_place=InPlaceRecord(
                     here.cover.sentence(here.ends),

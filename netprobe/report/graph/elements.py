@@ -220,7 +220,7 @@ class Graph:
     """Boxes, arrows and namespaces in the order in which they are written.
 
     `cells` has all flows between two nodes, by the nodes' indexes, drawn or not: pages show them on a click.
-    `notes` are sentences about what is simplified or left out.
+    `notes` are sentences about what is simplified or left out, `warnings` about what qualifies the answer.
     """
 
     title: str
@@ -230,6 +230,7 @@ class Graph:
     edges: tuple[Edge, ...]
     cells: dict[tuple[int, int], tuple[GraphCell, ...]]
     notes: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
 
     def everyone_anchors(self) -> list[Anchor]:
         """The different "everyone" that arrows start at, in order."""

@@ -95,14 +95,15 @@ def graph_of_manifests(request: GraphRequest, cluster: Cluster, externals: Seque
         namespaces = manifest_cells.by_namespace(groups)
         cells = manifest_cells.cells_by_namespace(namespaces, evaluation)
         ends = manifest_cells.namespace_info(namespaces)
-        return build(MANIFESTS_TITLE, cells, replace(options, by_namespace=True), ends, notes)
+        graph = build(MANIFESTS_TITLE, cells, replace(options, by_namespace=True), ends, notes)
+        return replace(graph, warnings=cluster.warnings)
     simulator = Simulator(cluster, request.profile) if request.explain and pairs <= MOST_REASONS else None
     if request.explain and simulator is None:
         notes.append("too many pairs to include the reasons: select some with --from and --to")
     reasons_of = ReasonsOf(citer(cluster.policies))
     cells = manifest_cells.cells_of_groups(groups, evaluation, simulator, reasons_of)
     graph = build(MANIFESTS_TITLE, cells, options, manifest_cells.end_info(cluster, groups), notes)
-    return request.completed(graph, cluster, externals)
+    return request.completed(replace(graph, warnings=cluster.warnings), cluster, externals)
 
 
 def graph_of_suite(request: GraphRequest, suite: Suite, live: Cluster | None) -> Graph:
@@ -125,7 +126,7 @@ def graph_of_suite(request: GraphRequest, suite: Suite, live: Cluster | None) ->
     title = suite.name if not request.step else f"{suite.name}, after: {step.name}"
     cells = cells_of_rows(step.rows, citer(cluster.policies))
     graph = build(title, cells, request.options, _workloads(cluster))
-    return request.completed(graph, cluster, suite.externals)
+    return request.completed(replace(graph, warnings=cluster.warnings), cluster, suite.externals)
 
 
 def graph_of_report(

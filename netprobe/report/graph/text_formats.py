@@ -65,6 +65,7 @@ def mermaid(graph: Graph, _style: Style = PLAIN) -> Iterator[str]:
     ids = Identifiers(graph)
     inner = {namespace for edge in graph.edges if (namespace := _inner_namespace(graph, edge))}
     yield "flowchart LR\n"
+    yield from (f"  %% {plain(warning)}\n" for warning in graph.warnings)
     for namespace in graph.namespaces:
         yield f'  subgraph {ids.namespaces[namespace]}["{mermaid_text(namespace)}"]\n'
         for index in graph.nodes_in(namespace):
@@ -117,6 +118,7 @@ def dot(graph: Graph, _style: Style = PLAIN) -> Iterator[str]:
     """A digraph for Graphviz. Namespaces are clusters; the arrows are as in `mermaid`."""
     ids = Identifiers(graph)
     yield "digraph netprobe {\n"
+    yield from (f"  // {plain(warning)}\n" for warning in graph.warnings)
     yield f"  label={dot_text(graph.title)}; labelloc=t; rankdir=LR; compound=true; newrank=true\n"
     yield '  graph [fontname="sans-serif"]; edge [fontname="sans-serif" fontsize=10]\n'
     yield '  node [fontname="sans-serif" shape=box style=rounded]\n'
