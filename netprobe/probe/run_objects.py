@@ -19,6 +19,8 @@ from netprobe.model.objects import Object
 
 RUN: Final = "netprobe.dev/run"
 ROLE: Final = "netprobe.dev/role"
+DEFAULT_ACCOUNT: Final = "default"
+"""The service account that every namespace has."""
 CHANGE: Final = "netprobe.dev/change"  # the number of the last change, at the canaries
 ADDRESS: Final = "netprobe.dev/address"  # on a pod of OUTSIDE: the address of an external host of the lab
 OUTSIDE: Final = "netprobe-outside"
@@ -62,6 +64,7 @@ class Fixture:
 
     `annotations` are those of pods, and of namespaces by name. `twins`: second pods with the same labels on
     another node, by the pod that each copies; they serve nothing.
+    `accounts`: ServiceAccounts that pods use.
     """
 
     namespaces: tuple[Namespace, ...]
@@ -69,6 +72,7 @@ class Fixture:
     outside: tuple[OutsideHost, ...] = ()
     annotations: Mapping[PodRef | str, Mapping[str, str]] = field(default_factory=dict)
     twins: Mapping[PodRef, Pod] = field(default_factory=dict)
+    accounts: tuple[Object, ...] = ()
 
 
 def run_namespace(run: str) -> str:
@@ -96,6 +100,7 @@ def pod(
     ports: Iterable[ContainerPort] = (),
     node: str | None = None,
     annotations: Mapping[str, str] | None = None,
+    account: str = DEFAULT_ACCOUNT,
 ) -> Object:
     """A probe pod that serves `ports` and lets probes be run in it."""
     served = tuple(ports)
@@ -139,6 +144,8 @@ def pod(
         spec["tolerations"] = [dict(t) for t in options.tolerations]
     if node is not None:
         spec["nodeName"] = node
+    if account != DEFAULT_ACCOUNT:
+        spec["serviceAccountName"] = account
     metadata: dict[str, Any] = {
         "name": ref.name,
         "namespace": ref.namespace,

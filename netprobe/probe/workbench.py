@@ -157,6 +157,7 @@ class Workbench(Bench):
         await self._note(*(ObjectRef("Namespace", None, n.name) for n in self._fixture.namespaces))
         made = [self._create_namespace(n.name, n.labels, notes.get(n.name)) for n in self._fixture.namespaces]
         await together(*made)
+        await together(*map(self.create, self._fixture.accounts))
         home = run_namespace(self.run)
         if self.changes:
             await self.create(canary.policy(home, self.run, 0))
@@ -197,6 +198,7 @@ class Workbench(Bench):
             ports=pod.ports,
             node=pod.node,
             annotations=self._fixture.annotations.get(like),
+            account=pod.service_account,
         )
 
     async def _note_changes(self, pods: Mapping[PodRef, Object]) -> None:

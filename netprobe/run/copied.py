@@ -30,7 +30,7 @@ from netprobe.model.policy import (
 from netprobe.model.verdict import Decision
 from netprobe.policies.kinds import Record
 from netprobe.policies.records import ref_of, with_records
-from netprobe.probe.run_objects import run_namespace
+from netprobe.probe.run_objects import DEFAULT_ACCOUNT, run_namespace
 from netprobe.simulate import Profile, Simulator
 from netprobe.simulate.vocabulary import Vocabulary
 
@@ -44,6 +44,7 @@ class Copied:
     pods: Mapping[PodRef, Pod]
     records: tuple[Record, ...]
     manifests: tuple[Object, ...]
+    accounts: tuple[Object, ...] = ()
 
     def flow(self, flow: Flow) -> Flow:
         """The same flow in the copy; ends that are not pods stay the same."""
@@ -108,11 +109,22 @@ def copied(
     vocabulary = Vocabulary(cluster)
     looked_at = namespace_keys(cluster.policies)
     pods = {}
+    accounts: dict[tuple[str, str], Object] = {}
     for ref, served in wanted.items():
         pod = cluster.pods[ref]
         seen = pod.labels if all_labels else (key for key, _ in vocabulary.labels(ref.namespace, pod.labels))
         labels = {key: pod.labels[key] for key in seen}
-        pods[ref] = Pod(PodRef(names[ref.namespace], ref.name), labels, (), tuple(served.values()), pod.node)
+        account = pod.service_account if vocabulary.by_account or all_labels else DEFAULT_ACCOUNT
+        pods[ref] = Pod(
+            PodRef(names[ref.namespace], ref.name),
+            labels,
+            (),
+            tuple(served.values()),
+            pod.node,
+            service_account=account,
+        )
+        if account != DEFAULT_ACCOUNT:
+            accounts[ref.namespace, account] = _account(names[ref.namespace], account, cluster, ref.namespace)
     everything: list[Record] = [*cluster.policies, *cluster.network_sets]
     records = [one for one in everything if ref_of(one).namespace in names]
     return Copied(
@@ -128,7 +140,15 @@ def copied(
         pods,
         tuple(_renamed(record, names[ref_of(record).namespace]) for record in records),
         tuple(_moved(manifests[ref], names[ref.namespace]) for ref in map(ref_of, records)),
+        tuple(accounts.values()),
     )
+
+
+def _account(namespace: str, name: str, cluster: Cluster, original: str) -> Object:
+    """A ServiceAccount with the labels of the one that it is a copy of."""
+    labels = dict(cluster.service_accounts.get((original, name), {}))
+    metadata = {"name": name, "namespace": namespace, "labels": labels}
+    return {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": metadata}
 
 
 def _renamed(record: Record, namespace: str) -> Record:

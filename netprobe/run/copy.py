@@ -80,7 +80,7 @@ class CopyMode:
         copy = plan.copy
         workbench = Workbench(
             cluster.api,
-            PodsToMake(copy.namespaces, tuple(copy.pods.values())),
+            PodsToMake(copy.namespaces, tuple(copy.pods.values()), accounts=copy.accounts),
             run=plan.run,
             lab=cluster.is_lab,
             options=_everywhere(options.pods),

@@ -20,10 +20,8 @@ from netprobe.model.policy import Policy, Staged
 from netprobe.policies.records import TIER, ref_of
 from netprobe.probe import Fixture as PodsToMake
 from netprobe.probe import Observed, OutsideHost, Prober, Workbench, permission
-from netprobe.probe.canary import Canaries
 from netprobe.probe.nodes import chosen
 from netprobe.probe.nodes import nodes as nodes_of
-from netprobe.probe.prober import UNSEEN_S
 from netprobe.probe.run_objects import RUN
 from netprobe.run.applied import (
     Served,
@@ -37,7 +35,7 @@ from netprobe.run.cluster import OpenCluster
 from netprobe.run.driver import PreparedRun
 from netprobe.run.moment import SimulatedMoment, moments
 from netprobe.run.options import Progress, RunOptions
-from netprobe.run.present import DeniedBefore, Present, judged_canaries
+from netprobe.run.present import DeniedBefore, Present, judged_canaries, unable
 from netprobe.simulate import Simulator
 from netprobe.suite import ApplyPolicies, DeletePolicies, SetMetadata, StepAction, Suite, Topology
 
@@ -131,7 +129,7 @@ class FixtureMode:
                 prober,
                 observe,
                 problems=tuple(workbench.warnings),
-                warnings=(*present.notes(), *applying.notes(self.suite, workbench.run), *_unable(canaries)),
+                warnings=(*present.notes(), *applying.notes(self.suite, workbench.run), *unable(canaries)),
                 nodes={end: station.node for end, station in workbench.stations.items() if station.node},
                 elsewhere={end: station.node for end, station in workbench.twins.items() if station.node},
             )
@@ -204,14 +202,6 @@ class FixtureMode:
 
 def _twin(ref: PodRef) -> PodRef:
     return PodRef(ref.namespace, f"{ref.name[:240]}-netprobe-twin")
-
-
-def _unable(canaries: Canaries | None) -> Iterator[str]:
-    if canaries is not None and canaries.unable is not None:
-        yield (
-            f"{canaries.unable}; so nothing shows when a change is in force, and each was given "
-            f"{UNSEEN_S:g} s"
-        )
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 from netprobe.errors import ConflictError, UsageError
 from netprobe.explain.declared import ListedFlows
 from netprobe.manifests import from_objects
-from netprobe.model.flow import Pod, PodRef, Via
+from netprobe.model.flow import End, Pod, PodRef, Via
 from netprobe.probe import Observed, PodOptions, Prober, new_run
 from netprobe.probe.guests.conflicts import SideEffect, side_effects
 from netprobe.probe.guests.guest_workbench import GuestWorkbench
@@ -26,6 +26,7 @@ from netprobe.run.driver import PreparedRun
 from netprobe.run.in_place_plan import InPlacePlan, plan, unmet_ways
 from netprobe.run.moment import SimulatedMoment
 from netprobe.run.options import Progress, RunOptions
+from netprobe.run.present import closed_pair, judged_canaries
 from netprobe.run.preview import preview_in_place
 from netprobe.run.recheck import recheck_denied, with_pod_changes
 from netprobe.run.record import InPlace as InPlaceRecord
@@ -95,13 +96,17 @@ class InPlaceMode:
             progress=progress,
         )
         async with workbench:
-            route = Route(here, workbench)
+            route = Route(here, workbench, closed_by=closed_pair(workbench, here.simulator))
             pace = cluster.pace(options.pace, len(here.simulated))
+            canaries = judged_canaries(workbench.canaries, here.cluster, options.profile)
+            nodes: dict[End, str] = {ref: pod.node for ref, pod in here.cluster.pods.items() if pod.node}
             prober = Prober(
                 cluster.api,
                 workbench.stations,
                 here.simulated,
-                canaries=workbench.canaries,
+                canaries=canaries,
+                closed=here.simulated if route.closed_by else (),
+                nodes=nodes,
                 pace=pace,
                 locate=route.locate,
                 listener=here.listener,
@@ -116,7 +121,6 @@ class InPlaceMode:
                 return replace(seen, facts=facts, matrix=with_pod_changes(seen.matrix, here, route, now))
 
             declared = ListedFlows(here.declared)
-            nodes = {ref: pod.node for ref, pod in here.cluster.pods.items() if pod.node}
             yield PreparedRun(
                 found.run,
                 (SimulatedMoment(NAME, here.simulator, here.declared, here.simulated, declaration=declared),),

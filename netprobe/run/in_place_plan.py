@@ -12,6 +12,7 @@ from netprobe.model.matrix import Matrix
 from netprobe.model.verdict import Decision, Verdict
 from netprobe.probe.guests.shadows import NEVER_COPIED, GuestPlan, Shadow, shadow_labels
 from netprobe.probe.guests.surroundings import PodState
+from netprobe.probe.run_objects import DEFAULT_ACCOUNT
 from netprobe.run.cover import Cover
 from netprobe.run.moment import rows_by_family
 from netprobe.simulate import Simulator
@@ -144,7 +145,7 @@ def _guests(
 ) -> tuple[GuestPlan, dict[PodRef, str]]:
     """One shadow for all sources with the same namespace, labels and node."""
     vocabulary = Vocabulary(cluster)
-    places: dict[tuple[str, tuple[tuple[str, str], ...], str], list[PodRef]] = {}
+    places: dict[tuple[str, tuple[tuple[str, str], ...], str, str], list[PodRef]] = {}
     sourceless: dict[PodRef, str] = {}
     for source in simulated.sources():
         if not isinstance(source, PodRef):
@@ -159,10 +160,12 @@ def _guests(
             sourceless[source] = f"a policy selects by {', '.join(never)}, which no shadow pod may have"
         else:
             labels = shadow_labels(pod.labels, pod.labels if all_labels else looked_at)
-            places.setdefault((source.namespace, tuple(labels.items()), pod.node), []).append(source)
+            account = pod.service_account if vocabulary.by_account or all_labels else DEFAULT_ACCOUNT
+            place = source.namespace, tuple(labels.items()), pod.node, account
+            places.setdefault(place, []).append(source)
     shadows = tuple(
-        Shadow(PodRef(namespace, f"netprobe-{run}-{index}"), dict(labels), node, tuple(sources))
-        for index, ((namespace, labels, node), sources) in enumerate(places.items())
+        Shadow(PodRef(namespace, f"netprobe-{run}-{index}"), dict(labels), node, tuple(sources), account)
+        for index, ((namespace, labels, node, account), sources) in enumerate(places.items())
     )
     nodes = dict.fromkeys(shadow.node for shadow in shadows)
     for flow, decision in simulated.items():

@@ -21,7 +21,9 @@ from netprobe.probe import canary as canaries
 from netprobe.probe.api import ClusterAPI
 from netprobe.probe.canary import CONTROL_PORT, Canaries, Canary
 from netprobe.probe.deciding import SELECTABLE, listed
-from netprobe.probe.run_objects import CHANGE, ROLE, RUN
+from netprobe.probe.guests.guest_workbench import GuestWorkbench
+from netprobe.probe.prober import UNSEEN_S
+from netprobe.probe.run_objects import CHANGE, ROLE, RUN, run_namespace
 from netprobe.simulate import Profile, Simulator
 
 _GLOBAL = tuple(kind.key for kind in KINDS if kind.read is not None and not kind.namespaced)
@@ -85,6 +87,41 @@ class DeniedBefore:
             )
 
         return replace(seen, matrix=seen.matrix.map(named)) if self.decisions else seen
+
+
+def closed_pair(bench: GuestWorkbench, simulator: Simulator) -> str | None:
+    """The policies that deny the connections of pods that no namespaced policy selects, if any do."""
+    cluster = simulator.cluster
+    home = run_namespace(bench.run)
+    namespace = Namespace(home, {RUN: bench.run, NAME_LABEL: home})
+    ends = [(one, {ROLE: canaries.CLIENT}) for one in bench.clients.values()]
+    ends += [(one, {}) for one in bench.servers.values()]
+    pods = {
+        PodRef(one.namespace, one.pod): Pod(
+            PodRef(one.namespace, one.pod), {**labels, RUN: bench.run}, one.addresses, one.ports, one.node
+        )
+        for one, labels in ends
+    }
+    namespaces = {**cluster.namespaces, home: namespace}
+    changed = Simulator(
+        replace(cluster, namespaces=namespaces, pods={**cluster.pods, **pods}), simulator.profile
+    )
+    for client in bench.clients.values():
+        for server in bench.servers.values():
+            flow = Flow(
+                PodRef(client.namespace, client.pod), PodRef(server.namespace, server.pod), CONTROL_PORT
+            )
+            decision = changed.decide(flow)
+            if decision.verdict is not Verdict.ALLOW:
+                return deniers(decision)
+    return None
+
+
+def unable(found: Canaries | None) -> tuple[str, ...]:
+    """A sentence if other policies keep the canaries from showing anything."""
+    if found is None or found.unable is None:
+        return ()
+    return (f"{found.unable}; so nothing shows when a change is in force, and each was given {UNSEEN_S:g} s",)
 
 
 def deniers(decision: Decision) -> str:

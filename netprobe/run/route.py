@@ -25,9 +25,13 @@ _WHAT_PROVES = "; a passing TCP readiness probe on that port would prove it, or 
 
 
 class Route:
-    """Where each row of an in-place run connects to, from its shadow pod, and what proves its path."""
+    """Where each row of an in-place run connects to, from its shadow pod, and what proves its path.
 
-    def __init__(self, here: InPlacePlan, bench: GuestWorkbench) -> None:
+    `closed_by`: the policies that close the pairs of pods that would prove paths.
+    """
+
+    def __init__(self, here: InPlacePlan, bench: GuestWorkbench, *, closed_by: str | None = None) -> None:
+        self.closed_by = closed_by
         self._here = here
         self._bench = bench
         self._strange = frozenset(self._told_apart())
@@ -106,6 +110,8 @@ class Route:
             nodes = {self._here.cluster.pods[ref].node for ref, _ in self._here.backends(flow)}
             source = self._bench.stations[flow.source].node
             where = f" between {source} and {', '.join(sorted(filter(None, nodes)))}" if nodes else ""
+            if self.closed_by:
+                return f"{reason}; {self.closed_by} closes every pair of pods{where} that would prove it"
             return f"{reason}; the policy-free pair{where} does not connect either"
         return reason
 
@@ -119,7 +125,12 @@ class Route:
         for shadow in here.guests.shadows:
             station = self._bench.stations[shadow.stands_for[0]]
             pods[shadow.ref] = Pod(
-                shadow.ref, shadow.labels, station.addresses, node=station.node, ready=False
+                shadow.ref,
+                shadow.labels,
+                station.addresses,
+                node=station.node,
+                ready=False,
+                service_account=shadow.account,
             )
             shadow_of |= dict.fromkeys(shadow.stands_for, shadow.ref)
         simulator = Simulator(replace(here.cluster, pods=pods), here.simulator.profile)

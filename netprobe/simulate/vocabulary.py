@@ -59,6 +59,11 @@ class Vocabulary:
             for each in cluster.network_sets:
                 self._divide(each.networks, self.networks)
 
+    @property
+    def by_account(self) -> bool:
+        """Whether some policy selects pods by their service accounts, or by labels that tell these."""
+        return self.accounts or self._reserved
+
     def _collect(self, policy: Policy) -> None:
         self._learn_of(policy, policy.subject)
         for direction in Direction:

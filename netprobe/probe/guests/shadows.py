@@ -39,12 +39,16 @@ _EVERYWHERE: Final = ({"operator": "Exists"},)
 
 @dataclass(frozen=True, slots=True)
 class Shadow:
-    """A pod to create, and the real pods that it represents as a source; it runs on the node of the first."""
+    """A pod to create, and the real pods that it represents as a source; it runs on the node of the first.
+
+    `account`: the service account whose name some policy looks at; its token is not mounted.
+    """
 
     ref: PodRef
     labels: Labels
     node: str
     stands_for: tuple[PodRef, ...]
+    account: str = run_objects.DEFAULT_ACCOUNT
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +100,7 @@ def pod(shadow: Shadow, run: str, options: PodOptions, uid: str) -> Object:
         labels=shadow.labels,
         node=shadow.node,
         annotations={STANDS_FOR: str(shadow.stands_for[0])},
+        account=shadow.account,
     )
     obj["spec"]["readinessGates"] = [{"conditionType": GATE}]
     obj["metadata"]["ownerReferences"] = [
