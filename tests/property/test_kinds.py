@@ -1,0 +1,99 @@
+"""Policies of every kind, mixed: an obvious evaluator, one decision at a time and all pairs at once agree."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import fields, is_dataclass, replace
+
+import pytest
+
+from netprobe.model.cluster import Cluster
+from netprobe.model.flow import External, Flow, PodRef, Protocol
+from netprobe.model.policy import Direction
+from netprobe.model.verdict import Verdict
+from netprobe.simulate import PROFILES, Simulator, evaluate
+from netprobe.simulate.doubt import Doubt
+from tests.property.kinds import random_mixed
+from tests.property.obvious import WAYS, Ways, passes
+from tests.property.strategies import OUTSIDE, all_flows, seeded
+
+EXTERNALS = tuple(External(address) for address in OUTSIDE)
+SEEDS = range(20)
+PORTS, PROTOCOLS = (80, 81), (Protocol.TCP, Protocol.UDP)
+
+
+def disagreements(cluster: Cluster, profile: str) -> Iterator[str]:
+    """What three evaluators say differently about some flow of a cluster; and what is wrongly certain."""
+    ways = WAYS[profile]
+    simulator = Simulator(cluster, PROFILES[profile])
+    evaluation = evaluate(cluster, PROFILES[profile], externals=EXTERNALS)
+    for flow in all_flows(cluster, PORTS, PROTOCOLS):
+        source, destination = flow.source, flow.destination
+        assert isinstance(source, PodRef | External)
+        assert isinstance(destination, PodRef | External)
+        expected = passes(cluster, flow, ways)
+        decision = simulator.decide(flow)
+        found = evaluation.verdict(source, destination, flow.port, flow.protocol, flow.family)
+        if (decision.verdict is Verdict.ALLOW) is not expected or found is not decision.verdict:
+            yield f"{flow}: obvious {expected}, alone {decision.verdict}, all pairs {found}"
+        table = evaluation.table(flow.port, flow.protocol, flow.family) if flow.family else None
+        if table and table.undefined(source, destination) is not (decision.undefined is not None):
+            yield f"{flow}: all pairs do not say that it is undefined as alone: {decision.undefined}"
+        if decision.undefined is None:
+            yield from wrongly_certain(cluster, flow, ways, expected=expected)
+
+
+def wrongly_certain(cluster: Cluster, flow: Flow, ways: Ways, *, expected: bool) -> Iterator[str]:
+    """The other ways to decide what is open, one at a time, that change a verdict."""
+    for name in OPEN:
+        if name == "knows_nodes_and_domains" and ways.knows_nodes_and_domains:
+            continue  # as the API says; only to fail closed is an implementation's own way
+        if passes(cluster, flow, replace(ways, **{name: not getattr(ways, name)})) is not expected:
+            yield f"{flow} depends on {name} and is not marked"
+
+
+OPEN = (
+    "unknown_peers_fail_closed",
+    "knows_nodes_and_domains",
+    "namespaces_have_sets",
+    "domains_match",
+    "hides_baseline",
+    "last_of_tied_first",
+)
+
+
+@pytest.mark.parametrize("profile", PROFILES)
+def test_three_evaluators_agree(profile: str) -> None:
+    for seed in SEEDS:
+        found = list(disagreements(random_mixed(seeded(seed)), profile))
+        assert not found, f"seed {seed}: {found[:3]}"
+
+
+def test_the_generator_reaches_what_the_law_is_about() -> None:
+    seen: set[str] = set()
+    undefined: set[str | None] = set()
+    for seed in range(150):
+        cluster = random_mixed(seeded(seed))
+        for policy in cluster.policies:
+            seen.add(policy.kind)
+            for direction in Direction:
+                seen |= {name for rule in policy.rules(direction) or () for name in _names(rule)}
+        if seed < 30:
+            simulator = Simulator(cluster)
+            undefined |= {simulator.decide(flow).undefined for flow in all_flows(cluster, PORTS[:1])}
+    peers = "AnyPeer PodPeer IPBlock Networks ServicePeer NodePeer DomainPeer UnknownPeer AllPeers NotPeer"
+    ports = "AnyPort PortRange NamedPort OtherProtocol"
+    expressions = "AllOf AnyOf Negation ValuePart Requirement"
+    assert set(f"{peers} {ports} {expressions}".split()) <= seen
+    assert len(undefined & {doubt.value for doubt in Doubt}) > 2
+
+
+def _names(record: object) -> Iterator[str]:
+    """The names of the classes in a record."""
+    if isinstance(record, tuple):
+        for each in record:
+            yield from _names(each)
+    elif is_dataclass(record):
+        yield type(record).__name__
+        for each in fields(record):
+            yield from _names(getattr(record, each.name))
