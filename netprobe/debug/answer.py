@@ -12,6 +12,8 @@ from netprobe.debug.evidence import Evidence, Question
 from netprobe.debug.read_steps import name_step, policies_step, service_step, source_step
 from netprobe.debug.sent_steps import listener_step, packets_step, path_step
 from netprobe.debug.step import Step, StepStatus
+from netprobe.manifests.suggestion import fix_document
+from netprobe.model.text import listed
 
 STEPS = (source_step, name_step, service_step, listener_step, policies_step, packets_step, path_step)
 """In the order of the path."""
@@ -69,6 +71,7 @@ def lines(answer: Answer) -> Iterator[tuple[StepStatus | None, str]]:
         if number == 0:
             yield None, f"Cause: {_sentence(cause)}"
             yield None, f"Fix:   {cause.fix.summary}"
+            yield from ((None, f"       {effect}") for effect in _side_effects(cause.fix))
         else:
             yield None, f"Also:  {_sentence(cause)} Fix: {cause.fix.summary}"
         for other in cause.or_else:
@@ -78,6 +81,18 @@ def lines(answer: Answer) -> Iterator[tuple[StepStatus | None, str]]:
     if not answer.causes:
         yield None, _without_cause(answer)
     yield from ((None, f"Note:  {note}") for note in answer.notes)
+
+
+def _side_effects(fix: Fix) -> Iterator[str]:
+    """What else the change would open or close."""
+    found = fix.suggestion
+    if found is not None:
+        for word, effects, count in (
+            ("opens", found.opens, found.opens_count),
+            ("closes", found.closes, found.closes_count),
+        ):
+            if count:
+                yield f"It also {word} {listed(effects)}{f' ({count} flows in all)' if count > 1 else ''}"
 
 
 def _sentence(cause: Cause) -> str:
@@ -126,9 +141,6 @@ def _cause(name: str, cause: Cause) -> dict[str, Any]:
 
 
 def _fix(fix: Fix) -> dict[str, Any]:
-    return {
-        "summary": fix.summary,
-        "changes": list(fix.changes),
-        "also_opens": list(fix.also_opens),
-        "also_closes": list(fix.also_closes),
-    }
+    """In the shape of every `fix`; without changes if it is no change of policies or labels."""
+    nothing = {"also_opens": [], "also_closes": [], "also_opens_count": 0, "also_closes_count": 0}
+    return fix_document(fix.suggestion) or {"summary": fix.summary, "changes": [], **nothing}

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import IntEnum
-from typing import Any
 
 from netprobe.debug.evidence import Leg
+from netprobe.manifests.suggestion import Suggestion
 
 
 class Place(IntEnum):
@@ -23,12 +23,10 @@ class Place(IntEnum):
 
 @dataclass(frozen=True, slots=True)
 class Fix:
-    """What to do: one sentence, and for policies the change as data (the shape of `explain -o json`)."""
+    """What to do, in one sentence; for policies also the change as explain suggests it."""
 
     summary: str
-    changes: tuple[Mapping[str, Any], ...] = ()
-    also_opens: tuple[str, ...] = ()
-    also_closes: tuple[str, ...] = ()
+    suggestion: Suggestion | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,5 +50,5 @@ def fix_of(legs: Iterable[Leg], otherwise: str) -> Fix:
     for leg in legs:
         change = leg.explanation.change if leg.explanation else None
         if change is not None:
-            return Fix(change.text)
+            return Fix(change.text, change)
     return Fix(otherwise)

@@ -15,8 +15,9 @@ from netprobe.manifests.load import Collector
 from netprobe.manifests.pod import ports_of, read_pod
 from netprobe.manifests.reader import Reader
 from netprobe.manifests.workload import Owner, owner_of, read_workload
-from netprobe.model.cluster import Cluster
+from netprobe.model.cluster import Cluster, Namespace
 from netprobe.model.flow import Pod, PodRef
+from netprobe.model.labels import NAME_LABEL
 from netprobe.model.objects import Object
 from netprobe.policies.fields import Decoder
 from netprobe.probe import deciding
@@ -91,7 +92,10 @@ class Facts:
 
     def with_pod(self, pod: Pod) -> Facts:
         """The facts with one more pod."""
-        return replace(self, cluster=replace(self.cluster, pods={**self.cluster.pods, pod.ref: pod}))
+        name, cluster = pod.ref.namespace, self.cluster
+        spaces = {name: Namespace(name, {NAME_LABEL: name}), **cluster.namespaces}
+        pods = {**cluster.pods, pod.ref: pod}
+        return replace(self, cluster=replace(cluster, pods=pods, namespaces=spaces))
 
     def workload(self, namespace: str, name: str) -> tuple[str, Pod, tuple[PodRef, ...]] | None:
         """The kind of a workload of that name, its template's pod, and its pods; None if there is none."""

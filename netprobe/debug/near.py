@@ -3,22 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import replace
 from difflib import SequenceMatcher
-from typing import Any, Final
+from itertools import chain
+from typing import Final
 
 from netprobe.debug.evidence import Miss, NearMiss
-from netprobe.debug.facts import Facts
-from netprobe.explain import Item, ObstacleKind, RuleView, explain
+from netprobe.explain import Item, NearMissKind, ObstacleKind, RuleView, SideView
 from netprobe.model.flow import Flow, PodRef
-from netprobe.model.policy import Direction, PodPeer, Policy
-from netprobe.model.verdict import Verdict
-from netprobe.policies.kinds import NETWORK_POLICY
+from netprobe.model.policy import NETWORK_POLICY, Direction, PodPeer, Policy
 from netprobe.simulate import Simulator
 
 ALIKE: Final = 0.6
 """How similar two values of a label are, from 0 to 1, if one is taken for a typing mistake of the other."""
 
+_MISSED: Final = {
+    NearMissKind.LABELS: Miss.LABEL,
+    NearMissKind.NAMESPACE: Miss.NAMESPACE,
+    NearMissKind.DIRECTION: Miss.POLICY_TYPES,
+}
 _LABEL: Final = {ObstacleKind.LABEL_MISSING, ObstacleKind.LABEL_DIFFERENT, ObstacleKind.LABEL_PRESENT}
 _NAMESPACE: Final = {
     ObstacleKind.NAMESPACE,
@@ -28,25 +30,40 @@ _NAMESPACE: Final = {
 }
 
 
-def near_miss(simulator: Simulator, facts: Facts, flow: Flow, direction: Direction) -> NearMiss | None:
-    """The first policy of a side that almost allows the flow; None if none does."""
-    found = next(_rules(simulator, flow, direction), None)
-    return found or _policy_types(simulator, facts, flow, direction)
+def near_miss(simulator: Simulator, flow: Flow, side: SideView) -> NearMiss | None:
+    """The first policy that almost allows the flow on a side that denies it; None if none does."""
+    found = chain(_rules(simulator, flow, side), _subjects(side), _closed(simulator, side))
+    return next(found, None)
 
 
-def _rules(simulator: Simulator, flow: Flow, direction: Direction) -> Iterator[NearMiss]:
+def _rules(simulator: Simulator, flow: Flow, side: SideView) -> Iterator[NearMiss]:
+    """Policies that apply, and a rule of which fits but for its peers or its ports."""
     policies = {policy.ref: policy for policy in simulator.cluster.policies}
-    for side in explain(simulator, flow, suggest=False).sides:
-        if side.direction is not direction:
-            continue
-        for view in side.policies:
-            for rule in view.rules:
-                if view.policy.kind != NETWORK_POLICY.kind:
-                    continue
-                if rule.peer_matches:
-                    yield from _port(f"NetworkPolicy {view.policy}", simulator, flow, rule)
-                elif rule.port_matches and view.policy in policies:
-                    yield from _peer(policies[view.policy], simulator, flow, direction, rule)
+    for view in side.policies:
+        for rule in view.rules if view.policy.kind == NETWORK_POLICY else ():
+            if rule.peer_matches:
+                yield from _port(f"NetworkPolicy {view.policy}", simulator, flow, rule)
+            elif rule.port_matches and view.policy in policies:
+                yield from _peer(policies[view.policy], simulator, flow, side.direction, rule)
+
+
+def _subjects(side: SideView) -> Iterator[NearMiss]:
+    """Policies that do not apply, and would allow it if they did."""
+    for miss in side.near:
+        yield NearMiss(f"{miss.policy.kind} {miss.policy}", _MISSED[miss.kind], miss.text)
+
+
+def _closed(simulator: Simulator, side: SideView) -> Iterator[NearMiss]:
+    """Policies that close the direction by policyTypes alone, though they have rules for the other one."""
+    other = Direction.EGRESS if side.direction is Direction.INGRESS else Direction.INGRESS
+    applying = {view.policy for view in side.policies if view.policy.kind == NETWORK_POLICY}
+    for policy in simulator.cluster.policies:
+        if policy.ref in applying and policy.rules(side.direction) == () and policy.rules(other):
+            word = side.direction.value
+            text = (
+                f"spec.policyTypes has {word.capitalize()}, but there are no {word} rules, so all is denied"
+            )
+            yield NearMiss(f"NetworkPolicy {policy.ref}", Miss.POLICY_TYPES, text)
 
 
 def _port(name: str, simulator: Simulator, flow: Flow, rule: RuleView) -> Iterator[NearMiss]:
@@ -122,35 +139,3 @@ def _peer(
 def _alike(one: str, other: str | None) -> bool:
     first, second = (text.rpartition("=")[2] for text in (one, other or ""))
     return SequenceMatcher(None, first, second).ratio() >= ALIKE
-
-
-def _policy_types(simulator: Simulator, facts: Facts, flow: Flow, direction: Direction) -> NearMiss | None:
-    """A section without effect that would allow it, or a direction that policyTypes closes without rules."""
-    word, key = direction.value.capitalize(), direction.value
-    subject = flow.destination if direction is Direction.INGRESS else flow.source
-    for obj in facts.around.of("NetworkPolicy", subject.namespace if isinstance(subject, PodRef) else None):
-        spec: dict[str, Any] = obj.get("spec") or {}
-        types = spec.get("policyTypes") or ()
-        name = f"NetworkPolicy {obj['metadata'].get('namespace')}/{obj['metadata']['name']}"
-        if spec.get(key) and types and word not in types:
-            changed = {**obj, "spec": {**spec, "policyTypes": [*types, word]}}
-            policy = NETWORK_POLICY.policy(changed)
-            others = tuple(one for one in simulator.cluster.policies if one.ref != policy.ref)
-            cluster = replace(simulator.cluster, policies=(*others, policy))
-            decision = Simulator(cluster, simulator.profile).decide(flow)
-            side = decision.ingress if direction is Direction.INGRESS else decision.egress
-            if side.verdict is Verdict.ALLOW:
-                text = f"its {key} rules allow it, but spec.policyTypes has no {word}, so they have no effect"
-                return NearMiss(name, Miss.POLICY_TYPES, text)
-    for policy in simulator.cluster.policies:
-        other = Direction.EGRESS if direction is Direction.INGRESS else Direction.INGRESS
-        decides = any(
-            cause.policy == policy.ref
-            for side in (simulator.decide(flow).ingress, simulator.decide(flow).egress)
-            if side.direction is direction
-            for cause in side.isolating
-        )
-        if decides and policy.rules(direction) == () and policy.rules(other):
-            text = f"spec.policyTypes has {word}, but it has no {key} rules, so all {key} is denied"
-            return NearMiss(f"NetworkPolicy {policy.ref}", Miss.POLICY_TYPES, text)
-    return None

@@ -10,7 +10,7 @@ from netprobe.debug.ends import Destination
 from netprobe.debug.evidence import Denial, Leg, Question, ServiceState, Source
 from netprobe.debug.facts import Facts
 from netprobe.debug.near import near_miss
-from netprobe.explain import explain
+from netprobe.explain import Advisor, SideView, explain
 from netprobe.model.cluster import Cluster, Service, ServicePort
 from netprobe.model.flow import ContainerPort, External, Flow, Pod, PodRef, Protocol, ServiceRef, Via
 from netprobe.model.policy import DEFAULT_TIER, NETWORK_POLICY, Direction
@@ -99,7 +99,8 @@ def legs(
         return ()
     simulator = Simulator(facts.cluster, profile)
     flows = _flows(simulator, facts, source, destination, question)
-    return tuple(_leg(simulator, facts, flow) for flow in _spread(facts.cluster, flows))
+    advisor = Advisor(simulator)
+    return tuple(_leg(advisor, facts, flow) for flow in _spread(facts.cluster, flows))
 
 
 def dns_leg(facts: Facts, source: Source, profile: Profile) -> Leg | None:
@@ -114,12 +115,12 @@ def dns_leg(facts: Facts, source: Source, profile: Profile) -> Leg | None:
     for service in facts.cluster.services.values():
         if service.ref.namespace == "kube-system" and (service.selector or {}).get(key) == value:
             for flow in _through(simulator, source, service, 53, Protocol.UDP):
-                return _leg(simulator, facts, flow)
+                return _leg(Advisor(simulator), facts, flow)
     if facts.live:
         return None
     assumed = Pod(PodRef("kube-system", "kube-dns"), {key: value}, ports=(ContainerPort(53, Protocol.UDP),))
     simulator = Simulator(facts.with_pod(assumed).cluster, profile)
-    return _leg(simulator, facts, Flow(source.end, assumed.ref, 53, Protocol.UDP))
+    return _leg(Advisor(simulator), facts, Flow(source.end, assumed.ref, 53, Protocol.UDP))
 
 
 def _flows(
@@ -196,15 +197,17 @@ def _spread(cluster: Cluster, flows: Iterable[Flow]) -> list[Flow]:
     return [flow for flow in every if flow.destination in kept]
 
 
-def _leg(simulator: Simulator, facts: Facts, flow: Flow) -> Leg:
+def _leg(advisor: Advisor, facts: Facts, flow: Flow) -> Leg:
+    simulator = advisor.simulator
     decision = simulator.decide(flow)
     end = flow.destination
     denials: tuple[Denial, ...] = ()
     explanation = None
     if decision.verdict is Verdict.DENY:
-        explanation = explain(simulator, flow)
+        explanation = explain(advisor, flow)
+        views = {view.direction: view for view in explanation.sides}
         denials = tuple(
-            _denial(simulator, facts, flow, side)
+            _denial(simulator, flow, side, views.get(side.direction))
             for side in (decision.egress, decision.ingress)
             if side.verdict is Verdict.DENY
         )
@@ -219,13 +222,13 @@ def _leg(simulator: Simulator, facts: Facts, flow: Flow) -> Leg:
     return Leg(flow, address, pod.node, decision, denials, explanation, pod.host_network, proven)
 
 
-def _denial(simulator: Simulator, facts: Facts, flow: Flow, side: Side) -> Denial:
+def _denial(simulator: Simulator, flow: Flow, side: Side, view: SideView | None) -> Denial:
     deciding = side.denying or side.isolating
     return Denial(
         side.direction,
         tuple(dict.fromkeys(map(policy_name, deciding))),
         any(not _is_plain(cause) for cause in deciding),
-        near_miss(simulator, facts, flow, side.direction),
+        near_miss(simulator, flow, view) if view else None,
         _only_by_host_network(simulator, flow, side.direction),
     )
 

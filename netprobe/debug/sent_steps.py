@@ -124,7 +124,9 @@ def path_step(evidence: Evidence) -> Step:
     unknown = [one for one in free if not one.connected and not one.lost]
     status = PROBLEM if broken else UNKNOWN if unknown else OK
     verb = "does not connect" if broken or unknown else "connects"
-    where = listed(map(_way, broken or unknown or free))
+    here = evidence.source.pod.node if evidence.source.pod else None
+    shown = broken or unknown or [one for one in free if one.node == here] or free
+    where = listed(dict.fromkeys(map(_way, shown)))
     return Step("path", status, f"a pod pair without policies {verb} {where}", data)
 
 

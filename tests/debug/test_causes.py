@@ -24,7 +24,7 @@ CAUSES = {
     "almost-allowed-port": ("almost-allowed", "(port)", "5432"),
     "almost-allowed-protocol": ("almost-allowed", "(protocol)", "5432"),
     "almost-allowed-service-port": ("almost-allowed", "is the port of svc:T-shop/store", "5432"),
-    "almost-allowed-policy-types": ("almost-allowed", "policyTypes has no Egress", ""),
+    "almost-allowed-policy-types": ("almost-allowed", "policyTypes does not include Egress", ""),
     "other-policy": ("other-policy", "GlobalNetworkPolicy security.lockdown (tier security) denies", ""),
     "dns-blocked": ("dns-blocked", "allows T-shop/web", "kube-dns"),
     "name-unknown": ("name-unknown", "in another namespace", "use the name db."),
