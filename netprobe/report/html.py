@@ -17,7 +17,7 @@ from netprobe.model.verdict import Cause
 from netprobe.report import phrases
 from netprobe.report.differences import differences
 from netprobe.report.escape import plain
-from netprobe.report.graph import Graph, GraphOptions, build
+from netprobe.report.graph import EndInfo, EndName, Graph, GraphOptions, build
 from netprobe.report.graph.cells import cells_of_rows, citer
 from netprobe.report.graph.pictures import Numbers, drawing
 from netprobe.report.page import page
@@ -192,4 +192,10 @@ def _policy(ref: PolicyRef, texts: PolicyTexts, causes: Numbers[tuple[Cause, ...
 def _graph(step: ReportStep, title: str) -> Graph:
     flows = step.counts.flows
     options = GraphOptions(by_namespace=True if flows > MOST_DRAWN else None)
-    return build(title, cells_of_rows(islice(step.rows, MOST_FLOWS), citer(())), options)
+    workloads = {
+        EndName.of(ref): pod.workload.partition("/")[2]
+        for ref, pod in step.policies.cluster.pods.items()
+        if pod.workload
+    }
+    cells = cells_of_rows(islice(step.rows, MOST_FLOWS), citer(()))
+    return build(title, cells, options, EndInfo(workloads=workloads))

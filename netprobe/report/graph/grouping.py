@@ -116,6 +116,7 @@ def group_label(names: Sequence[str], workload: str | None = None) -> str:
 def bundled(edges: Sequence[Edge], nodes: Sequence[Node]) -> list[Edge]:
     """The same flows with fewer arrows: to whole namespaces, then from whole namespaces, then from everyone.
 
+    If that needs fewer, those from everyone are made first.
     An arrow from a namespace to a pod of that namespace means "from the others": no flow from a pod to
     itself is added.
     """
@@ -123,9 +124,17 @@ def bundled(edges: Sequence[Edge], nodes: Sequence[Node]) -> list[Edge]:
     for index, node in enumerate(nodes):
         if node.namespace is not None and not node.service:
             members[node.namespace].add(index)
-    found = _to_namespaces(edges, members)
-    found = [_turned(edge) for edge in _to_namespaces(map(_turned, found), members)]
-    return _from_everyone(found, members, {i for i, node in enumerate(nodes) if node.namespace is None})
+    outside = {i for i, node in enumerate(nodes) if node.namespace is None}
+
+    def by_namespaces(some: Sequence[Edge]) -> list[Edge]:
+        found = _to_namespaces(some, members)
+        found = [_turned(edge) for edge in _to_namespaces(map(_turned, found), members)]
+        return _from_everyone(found, members, outside)
+
+    of_everyone = _from_everyone(edges, members, outside)
+    others = [edge for edge in of_everyone if not edge.source.is_everyone]
+    everyone_first = [*(edge for edge in of_everyone if edge.source.is_everyone), *by_namespaces(others)]
+    return min(by_namespaces(edges), everyone_first, key=len)
 
 
 def _turned(edge: Edge) -> Edge:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
@@ -86,7 +87,12 @@ def graph_of_manifests(request: GraphRequest, cluster: Cluster, externals: Seque
     outside = [end for end in (*question.sources, *question.destinations) if isinstance(end, External)]
     evaluation = evaluate(cluster, request.profile, externals=outside)
     ports = {end: question.ports_of(end) for end in question.destinations}
-    groups = manifest_cells.pod_groups(evaluation, question.sources, ports)
+    workloads: dict[End, str] = {
+        ref: f"{ref.namespace}/{pod.workload}" for ref, pod in cluster.pods.items() if pod.workload
+    }
+    groups = manifest_cells.pod_groups(
+        evaluation, question.sources, ports, None if options.group else workloads
+    )
     pairs = len(groups) * sum(len(group.ports) for group in groups)
     notes = []
     if options.by_namespace or (options.by_namespace is None and pairs > MOST_PAIRS):
@@ -152,9 +158,10 @@ def graph_of_report(
         graph = build(title, cells, request.options, _workloads(cluster))
         return request.completed(graph, cluster, suite.externals)
     notes = []
+    cells = tuple(cells)
     if request.options.denied in {Denied.ROWS, Denied.NAMED} and not report.has_declared_by:
         notes.append("this report does not say which flows a row denies: name its suite, or use --denied all")
-    return build(title, cells, request.options, notes=notes)
+    return build(title, cells, request.options, _guessed(cells), notes)
 
 
 def _declared(cells: Iterable[GraphCell], moment: Moment) -> Iterator[GraphCell]:
@@ -177,6 +184,16 @@ def _workloads(cluster: Cluster) -> EndInfo:
             if pod.workload
         }
     )
+
+
+_REPLICA = re.compile(r"(.+?)(?:-[a-z0-9]{6,10})?-(?:[a-z0-9]{5}|[0-9]+)")
+
+
+def _guessed(cells: Iterable[GraphCell]) -> EndInfo:
+    """The workloads of pods by their names: web-6d4cf56db6-x2x7k, db-0."""
+    ends = {end for cell in cells for end in (cell.source, cell.destination) if end.namespace is not None}
+    found = {end: match[1] for end in ends if (match := _REPLICA.fullmatch(end.name))}
+    return EndInfo(workloads=found)
 
 
 def _with_suggestions(graph: Graph, simulator: Simulator, externals: Iterable[External] = ()) -> Graph:

@@ -45,23 +45,35 @@ Namespaces = Mapping[EndName, Sequence[PodGroup]]
 """The groups of each namespace, or a host outside, under the name of its first pod."""
 
 
-def pod_groups(
-    evaluation: Evaluation, sources: Sequence[End], destinations: Mapping[End, Ports]
-) -> list[PodGroup]:
-    """The ends in groups, in order of appearance. `destinations` has the ports of each destination.
+MOST_WORKLOADS = 100
+"""Groups; with more, pods of different workloads share one."""
 
-    UsageError for a Service, which cannot be drawn without a suite.
+
+def pod_groups(
+    evaluation: Evaluation,
+    sources: Sequence[End],
+    destinations: Mapping[End, Ports],
+    workloads: Mapping[End, str] | None = None,
+) -> list[PodGroup]:
+    """The ends in groups, in order of appearance: pods of one workload, unless there are too many.
+
+    `destinations` has the ports of each destination. UsageError for a Service, which cannot be drawn without
+    a suite.
     """
     asked = set(sources)
-    members: dict[tuple[int, Ports, bool, bool], list[PodRef | External]] = defaultdict(list)
+    members: dict[tuple[object, ...], tuple[Ports, list[PodRef | External]]] = {}
     for end in dict.fromkeys((*sources, *destinations)):
         if isinstance(end, ServiceRef):
             raise UsageError(f"{end}: a graph of manifests shows pods; name the pods of the Service")
         ports = destinations.get(end, ())
-        members[evaluation.group_of(end).index, ports, end in asked, end in destinations].append(end)
+        workload = workloads.get(end) if workloads is not None else None
+        key = (evaluation.group_of(end).index, workload, ports, end in asked, end in destinations)
+        members.setdefault(key, (ports, []))[1].append(end)
+    if workloads is not None and len(members) > MOST_WORKLOADS:
+        return pod_groups(evaluation, sources, destinations)
     return [
-        PodGroup(tuple(ends), ports, is_source, is_destination)
-        for (_, ports, is_source, is_destination), ends in members.items()
+        PodGroup(tuple(ends), ports, ends[0] in asked, ends[0] in destinations)
+        for ports, ends in members.values()
     ]
 
 

@@ -202,7 +202,7 @@
 
   // ---- Tools
   const width = svg.viewBox.baseVal.width, height = svg.viewBox.baseVal.height;
-  let scale = 1;
+  let scale = 1, zoomed = false; // by hand: then the page keeps it when it gets another size
   const zoom = (wanted, x = 0.5, y = 0.5) => { // the point at this part of the pane stays in place
     const [left, top] = [pane.scrollLeft + pane.clientWidth * x, pane.scrollTop + pane.clientHeight * y];
     const before = scale;
@@ -212,16 +212,17 @@
     pane.scrollTop = top * scale / before - pane.clientHeight * y;
   };
   const whole = () => Math.min((pane.clientWidth - 4) / width, (pane.clientHeight - 4) / height);
-  const fit = () => zoom(Math.min(1.25, whole()));
-  const begin = () => { // at the left, where arrows start, with the first namespace in sight
-    zoom(Math.min(1.25, Math.max(0.8, (pane.clientWidth - 4) / width)));
+  const fit = () => zoom(Math.min(2.5, whole()));
+  const begin = () => { // as wide as the page, unless it could not be read; the first namespace in sight
+    zoom(Math.min(2.5, Math.max(whole(), Math.max(0.4, (pane.clientWidth - 4) / width))));
     const frames = [...svg.querySelectorAll("rect.frame")].map((frame) => [frame.x.baseVal.value, frame.y.baseVal.value]);
     const [, top] = frames.reduce((one, other) => (other[0] < one[0] || (other[0] === one[0] && other[1] < one[1]) ? other : one), [width, 0]);
     pane.scrollLeft = 0;
     pane.scrollTop = (top - 20) * scale;
   };
-  byId("in").addEventListener("click", () => zoom(scale * 1.2));
-  byId("out").addEventListener("click", () => zoom(scale / 1.2));
+  byId("in").addEventListener("click", () => { zoomed = true; zoom(scale * 1.2); });
+  byId("out").addEventListener("click", () => { zoomed = true; zoom(scale / 1.2); });
+  window.addEventListener("resize", () => { if (!zoomed) begin(); });
   byId("fit").addEventListener("click", fit);
   byId("tools").addEventListener("submit", (event) => event.preventDefault());
   byId("denied").parentElement.hidden = !svg.querySelector(".edge.deny:not(.unexpected)");

@@ -110,8 +110,16 @@ async def test_light_dark_and_narrow(path: Path, page: Page) -> None:
     assert sum(await page.ask(BACKGROUND)) > 600
     await page.scheme("dark")
     assert sum(await page.ask(BACKGROUND)) < 150
-    await page.width(500)
-    assert await page.ask("document.documentElement.scrollWidth <= innerWidth")
+    for example in ("production-mistake", "two-tier"):
+        draw(example, path)
+        await page.go(path)
+        await page.width(500)
+        await page.until("document.querySelector('#pane').clientWidth <= 500")
+        assert await page.ask("document.documentElement.scrollWidth <= innerWidth")
+        shown = "document.querySelector('#pane svg').getBoundingClientRect().width"
+        await page.until(
+            f"{shown} <= Math.max(500, document.querySelector('#pane svg').viewBox.baseVal.width * 0.41)"
+        )
 
 
 async def test_hostile_names_stay_text(path: Path, page: Page) -> None:

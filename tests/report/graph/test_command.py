@@ -240,3 +240,22 @@ def cluster(folder: Path) -> str:
     path = folder / "cluster.json"
     path.write_text(json.dumps({"apiVersion": "v1", "kind": "List", "items": items}))
     return str(path)
+
+
+def test_pods_of_a_workload_are_one_box_and_workloads_are_apart(tmp_path: Path, capsys: Capture) -> None:
+    containers = "{containers: [{name: c, image: i, ports: [{containerPort: 80}]}]}"
+    pods = [
+        f"apiVersion: v1\nkind: Pod\nmetadata: {{name: app-{w}-6d4cf56db6-abcd{i}, namespace: n{n}, "
+        f"labels: {{app: a{w}}}, ownerReferences: [{{apiVersion: apps/v1, kind: ReplicaSet, "
+        f"name: app-{w}-6d4cf56db6, uid: u, controller: true}}]}}\nspec: {containers}\n"
+        for n in range(3)
+        for w in range(4)
+        for i in range(6)
+    ]
+    (tmp_path / "pods.yaml").write_text("---\n".join(pods))
+    drawn = graph(capsys, "-f", str(tmp_path))
+    assert (drawn.count("(6 pods)"), len(arrows(drawn))) == (12, 3)
+    report = tmp_path / "report.json"
+    assert main(["simulate", "-f", str(tmp_path), "-o", "json", "--output-file", str(report)]) == 0
+    assert graph(capsys, "--from-report", str(report)).count("(6 pods)") == 12
+    assert graph(capsys, "-f", str(tmp_path), "--group").count("(24 pods)") == 3
