@@ -7,8 +7,10 @@ from typing import Any
 
 from netprobe.lab.api.admission.workloads import COMPLETES
 from netprobe.lab.fabric.state import PlacedPod
+from netprobe.manifests.pod import ports_of
 from netprobe.model.flow import Address, ContainerPort, Protocol
 from netprobe.model.objects import Object
+from netprobe.policies.fields import Decoder
 
 READY = "netprobe.dev/ready"
 """On a pod: "false" makes it not ready."""
@@ -20,12 +22,8 @@ _OWN_CONDITIONS = {"PodReadyToStartContainers", "Initialized", "Ready", "Contain
 
 
 def ports(pod: Mapping[str, Any]) -> tuple[ContainerPort, ...]:
-    """The ports that a pod's containers declare."""
-    return tuple(
-        ContainerPort(port["containerPort"], Protocol(port.get("protocol", "TCP")), port.get("name"))
-        for container in pod["spec"].get("containers", ())
-        for port in container.get("ports", ())
-    )
+    """The ports that a pod's containers declare, those of its sidecars included."""
+    return ports_of(Decoder(strict=False), pod["spec"], "spec")
 
 
 def completes_after(pod: Mapping[str, Any]) -> float:

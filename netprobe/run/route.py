@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 
-from netprobe.model.flow import Address, External, Flow, Pod, PodRef, Protocol, ServiceRef, Via
+from netprobe.model.flow import Address, End, External, Flow, Pod, PodRef, Protocol, ServiceRef, Via
 from netprobe.probe.guests.guest_workbench import GuestWorkbench
 from netprobe.probe.netcat import Target
 from netprobe.probe.plan import Station, Try, Unplaced
@@ -56,9 +56,14 @@ class Route:
             return OUTSIDE
         if flow.source in self._here.sourceless:
             return self._here.sourceless[flow.source]
-        if flow.source == flow.destination:
+        if flow.source == self._pod_at(flow.destination):
             return ITSELF
         return ADDRESS_SEEN if flow in self._strange else None
+
+    def _pod_at(self, end: End) -> End:
+        """The pod that has an address, for an end that is one: policies see the pod."""
+        pod = self._here.simulator.endpoint(end).pod if isinstance(end, External) else None
+        return pod.ref if pod is not None else end
 
     def _service(self, flow: Flow, ref: ServiceRef, source: Station) -> str | Unplaced:
         if flow.via is Via.DNS:

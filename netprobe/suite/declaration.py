@@ -206,6 +206,8 @@ class Declaration:
             if not matching:
                 near = difflib.get_close_matches(pattern.text, self._matcher.names(), 1)
                 hint = f"; did you mean {near[0]}?" if near else ""
+                if pattern.text in map(str, self.cluster.finished):
+                    hint = ": that pod has finished"
                 problems.append(row.problem(field_name, f"{pattern} matches nothing{hint}"))
             found.update(dict.fromkeys(matching))
         return tuple(found)

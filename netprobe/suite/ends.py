@@ -22,7 +22,7 @@ from ipaddress import ip_address
 from typing import Any
 
 from netprobe.model.cluster import Cluster
-from netprobe.model.flow import Address, ContainerPort, End, External, Pod, Protocol, ServiceRef
+from netprobe.model.flow import Address, ContainerPort, End, External, Pod, Protocol, ServiceRef, is_loopback
 from netprobe.policies import names
 
 _GLOB = re.compile(r"[a-z0-9.*?-]+")
@@ -113,9 +113,13 @@ def parse_end(value: Any) -> EndPattern:
     if value.startswith("svc:"):
         return ServicePattern(value, ServiceRef.parse(value))
     try:
-        return AddressPattern(value, ip_address(value))
+        address = ip_address(value)
     except ValueError:
         pass
+    else:
+        if is_loopback(address):
+            raise ValueError(f"{value} never leaves the pod, so no policy applies: name the pod itself")
+        return AddressPattern(value, address)
     namespace, slash, rest = value.partition("/")
     if not slash:
         return ExternalPattern(_glob(value, "the name of an external host (a pod is NAMESPACE/POD)"))

@@ -245,3 +245,21 @@ def test_an_external_address_is_reached_from_pods_of_every_node(lab: Playground)
     lab.delete("Service", "b", "external")
     lab.delete("Service", "none", "external")
     lab.eventually(lambda: "unreachable" in lab.sh("clients/one", "nc -zv -w 1 203.0.113.80 80")[1], True)
+
+
+def test_a_host_port_leads_to_the_pod_whose_policies_see_the_pods_port(lab: Playground) -> None:
+    lab.namespace("host")
+    sql = {"name": "c", "image": "i", "ports": [{"containerPort": 3306, "hostPort": 33306}]}
+    metrics = [{"containerPort": 9100, "name": "m"}]
+    agent = {"name": "s", "image": "i", "restartPolicy": "Always", "ports": metrics}
+    lab.apply(
+        pod("host/sql", node="n1", containers=[sql], initContainers=[agent])
+        + service("host/metrics", "sql", {"port": 80, "targetPort": "m"})
+    )
+    node = "172.31.255.1"
+    lab.eventually(lambda: lab.probe("clients/two", node, 33306), OPEN)
+    lab.eventually(lambda: lab.probe("clients/one", lab.vip("host/metrics"), 80), OPEN)
+    lab.apply(policy("host/p", "sql", ingress=[{"ports": [{"port": 33306}]}]))
+    lab.eventually(lambda: lab.probe("clients/two", node, 33306), SILENT)
+    lab.apply(policy("host/p", "sql", ingress=[{"ports": [{"port": 3306}]}]))
+    lab.eventually(lambda: lab.probe("clients/two", node, 33306), OPEN)

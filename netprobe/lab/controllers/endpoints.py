@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from ipaddress import ip_address
 from typing import Any
 
+from netprobe.lab import podstatus
 from netprobe.lab.api.lifecycle import Deletion
 from netprobe.lab.api.operations import lab_itself
 from netprobe.lab.api.resources import ENDPOINT_SLICES, ENDPOINTS, PODS, SERVICES, Resource
@@ -133,11 +134,7 @@ def _serves(service: Object, pod: Object) -> bool:
 
 def _resolve(service: Object, pod: Object) -> Ports:
     """The Service's ports on a pod, without named ports that the pod does not have."""
-    named = {
-        (port.get("name"), port["protocol"]): port["containerPort"]
-        for container in pod["spec"]["containers"]
-        for port in container.get("ports", ())
-    }
+    named = {(port.name, port.protocol.value): port.number for port in reversed(podstatus.ports(pod))}
     found = []
     for port in service["spec"].get("ports", ()):
         target = port["targetPort"]

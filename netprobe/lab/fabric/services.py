@@ -13,6 +13,7 @@ The same as kube-proxy's nftables mode, in a table of its own:
 
     map   services4            10.96.0.7 . tcp . 80 → its chain; the same for 172.31.255.1 . tcp . 30080,
                                a node port, and for 203.0.113.9 . tcp . 80, an external address
+                               a host port leads to the chain of its endpoint
     map   void4                the same keys, for ports without endpoints
     set   virtual4             the addresses of all Services, but not external ones, whose other ports may
                                belong to a host that has the address
@@ -40,9 +41,9 @@ from netprobe.errors import LabError
 from netprobe.lab.fabric.addresses import POD_NETWORKS, SERVICE_NETWORKS
 from netprobe.lab.fabric.loader import Loader
 from netprobe.lab.fabric.policyrules import shortened
-from netprobe.lab.fabric.state import LabNode, NetworkState
+from netprobe.lab.fabric.state import LabNode, NetworkState, PolicyPod
 from netprobe.lab.fabric.table import NamedSet, NftTable, Ruleset
-from netprobe.model.flow import Address, ServiceRef
+from netprobe.model.flow import Address, ContainerPort, ServiceRef
 from netprobe.model.objects import ReadOnlyObject
 
 SERVICE_NAME = "kubernetes.io/service-name"
@@ -133,8 +134,10 @@ class Services:
         services: Iterable[ReadOnlyObject],
         slices: Iterable[ReadOnlyObject],
         versions: Sequence[int] = (4,),
+        members: Iterable[PolicyPod] = (),
     ) -> None:
         self._versions = versions
+        self._hosts = [*_host_ports(members)]
         self._services = [service for service in services if service["spec"].get("clusterIPs")]
         self._slices: defaultdict[tuple[str, str | None], list[ReadOnlyObject]] = defaultdict(list)
         for slice_ in slices:
@@ -151,6 +154,9 @@ class Services:
                     writer.virtual[version].add(address)
                     for port in service["spec"].get("ports") or ():
                         writer.port(service, port, address, version, self._endpoints(service, port, version))
+        for member, port in self._hosts:
+            if member.node == node.name:
+                writer.host_port(member, port)
         return writer.ruleset()
 
     def _endpoints(self, service: ReadOnlyObject, port: ReadOnlyObject, version: int) -> list[_Endpoint]:
@@ -276,6 +282,16 @@ class _Writer:
                 rules = [_MASQUERADE, *self._choose(endpoints, one)]
                 self._enter(version, key, f"external{place}", rules, endpoints, refused=not endpoints)
 
+    def host_port(self, member: PolicyPod, port: ContainerPort) -> None:
+        """A port of the node that leads to a pod, as with the portmap plugin: clients keep their address."""
+        protocol = port.protocol.value.lower()
+        for address in member.addresses:
+            version = address.version
+            if version in self.virtual:
+                chain = self._endpoint(_Endpoint(str(address), port.number, member.node), version, protocol)
+                for own in (one for one in self._node.addresses if one.version == version):
+                    self._maps[f"services{version}"][f"{own} . {protocol} . {port.host}"] = f"goto {chain}"
+
     def _outer_keys(self, spec: ReadOnlyObject, port: ReadOnlyObject, version: int) -> Iterator[str]:
         """The other addresses and ports of a Service's port: node ports and external addresses."""
         protocol, number = port["protocol"].lower(), port.get("nodePort")
@@ -361,7 +377,8 @@ class Proxy:
             before, self._loaded = self._loaded, None
             if before is None or _differs(before, state):
                 try:
-                    services = Services(state.services, state.endpoint_slices, self._versions)
+                    members = state.members.values()
+                    services = Services(state.services, state.endpoint_slices, self._versions, members)
                     wanted = {node.name: services.node(node) for node in self._nodes}
                 except (ValueError, KeyError) as error:
                     raise LabError(f"Services cannot be made: {error!r}") from error
@@ -370,4 +387,14 @@ class Proxy:
 
 
 def _differs(one: NetworkState, other: NetworkState) -> bool:
-    return (one.services, one.endpoint_slices) != (other.services, other.endpoint_slices)
+    if (one.services, one.endpoint_slices) != (other.services, other.endpoint_slices):
+        return True
+    return [*_host_ports(one.members.values())] != [*_host_ports(other.members.values())]
+
+
+def _host_ports(members: Iterable[PolicyPod]) -> Iterator[tuple[PolicyPod, ContainerPort]]:
+    """The ports of nodes that lead to pods. With hostNetwork the port is the node's anyway."""
+    for member in members:
+        for port in member.ports if not member.host_network else ():
+            if port.host is not None:
+                yield member, port
