@@ -26,7 +26,7 @@ from netprobe.explain.explanation import (
 )
 from netprobe.explain.text import WORD, answer, lines, qualified
 from netprobe.manifests.suggestion import SideEffect, SuggestedEdit, Suggestion
-from netprobe.model.flow import Flow
+from netprobe.model.flow import Flow, ServiceRef
 from netprobe.model.policy import Direction
 from netprobe.model.verdict import Decision, Verdict
 from netprobe.simulate import Simulator
@@ -74,6 +74,9 @@ def explain(by: Simulator | Advisor, flow: Flow, *, suggest: bool = True) -> Exp
         reason = f"{simulator.profile.name} allows it whatever the policies say"
     text = parts[0].answer if _agree(parts) else answer(flow, decision.verdict, sides, reason)
     change = advisor.suggest(flow, sides) if suggest and sides else None
+    note = _untranslated(simulator, flow)
+    if note is not None:
+        parts = tuple(replace(part, change=None) for part in parts)
     if parts and all(part.change == parts[0].change for part in parts):
         change = parts[0].change
     return Explanation(
@@ -86,6 +89,7 @@ def explain(by: Simulator | Advisor, flow: Flow, *, suggest: bool = True) -> Exp
         decision.undefined,
         parts,
         qualified_by=decision.qualified_by,
+        note=note,
     )
 
 
@@ -110,6 +114,24 @@ def explain_all(advisor: Advisor, flows: Sequence[Flow]) -> Explanation:
     unsimulated = tuple(dict.fromkeys(each for part in parts for each in part.qualified_by))
     text = qualified(text, unsimulated)
     return Explanation(flows[0], verdict, text, parts=tuple(parts), qualified_by=unsimulated)
+
+
+def _untranslated(simulator: Simulator, flow: Flow) -> str | None:
+    """A remark on a headless Service whose port is not one of its pods: nobody translates it."""
+    service = (
+        simulator.cluster.services.get(flow.destination) if isinstance(flow.destination, ServiceRef) else None
+    )
+    if service is None or service.addresses or not service.selector:
+        return None
+    targets = [
+        port.target for port in service.ports if (port.port, port.protocol) == (flow.port, flow.protocol)
+    ]
+    if not targets or flow.port in targets:
+        return None
+    return (
+        f"{flow.destination} is headless, so that its port {flow.port} is not translated to {targets[0]}: "
+        f"connect to port {targets[0]}"
+    )
 
 
 def _agree(parts: tuple[Explanation, ...]) -> bool:

@@ -126,7 +126,7 @@ class Advisor:
 
     def _best(self, parts: Sequence[Sequence[Option]], flow: Flow, wanted: Verdict) -> list[Tried]:
         """One option for each part with the fewest side effects together; [] if there is none."""
-        ranked = [self._ranked(options, flow) for options in parts]
+        ranked = [self._ranked(options, flow, alone=len(parts) == 1) for options in parts]
         if not ranked or not all(ranked):
             return []
         best: list[Tried] = []
@@ -143,14 +143,21 @@ class Advisor:
                 break
         return best
 
-    def _ranked(self, options: Sequence[Option], flow: Flow) -> list[Tried]:
-        """The options that break nothing, best first."""
+    def _ranked(self, options: Sequence[Option], flow: Flow, *, alone: bool) -> list[Tried]:
+        """The options that break nothing, best first, without those that are worse than one before them."""
         found: list[Tried] = []
-        for option in options:
-            effects = self._effects(_changes((option,)), flow, None)
-            if effects is not None:
+        for option in sorted(options, key=lambda option: option.cost):
+            least = min((tried.unwanted for tried in found), default=None)
+            if least == 0 and option.cost < ISOLATING:
+                break
+            at_most = least - 1 if least is not None and option.cost < ISOLATING else None
+            effects = self._effects(_changes((option,)), flow, at_most)
+            if effects is not None and (not alone or self._turns(option, flow)):
                 found.append(Tried(effects.unwanted, option.cost, (option,), effects))
         return sorted(found, key=lambda tried: tried.rank)
+
+    def _turns(self, option: Option, flow: Flow) -> bool:
+        return self._verdict(_changes((option,)), flow) is not self.simulator.decide(flow).verdict
 
     def _effects(
         self, changes: Sequence[ObjectChange], flow: Flow | None, at_most: int | None

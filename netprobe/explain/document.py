@@ -36,6 +36,7 @@ def _explanation(explanation: Explanation) -> dict[str, Any]:
         "reason": explanation.reason,
         "undefined": explanation.undefined,
         "qualified_by": [{"kind": one.ref.kind, "policy": str(one.ref)} for one in explanation.qualified_by],
+        "note": explanation.note,
         "sides": [_side(side) for side in explanation.sides],
         "change": _change(change),
         "fix": fix_document(change),

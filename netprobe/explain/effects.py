@@ -10,7 +10,7 @@ ends concerned. Pods that no policy and no label tells apart are decided once.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import NamedTuple
@@ -18,6 +18,7 @@ from typing import NamedTuple
 from netprobe.explain.declared import Declares, Expected
 from netprobe.explain.world import Delta, World
 from netprobe.manifests.suggestion import SideEffect
+from netprobe.manifests.workload import CONTROLLER_LABELS
 from netprobe.model.expression import leaves
 from netprobe.model.flow import Address, End, External, Flow, Pod, PodRef, ServiceRef, Via
 from netprobe.model.labels import Labels, Selector
@@ -37,7 +38,7 @@ from netprobe.model.policy import (
 from netprobe.model.verdict import Verdict
 from netprobe.simulate import Simulator
 from netprobe.simulate.compared import PortNumber, Ports, outside
-from netprobe.simulate.endpoint import ASSUMED
+from netprobe.simulate.endpoint import ASSUMED, common_families
 from netprobe.simulate.groups import Member, group
 from netprobe.simulate.match import opens
 from netprobe.simulate.vocabulary import Vocabulary
@@ -66,9 +67,12 @@ class Alike:
 
 
 class Cell(NamedTuple):
+    """Flows that may change; `direction` is that of the only side that may, None if both may."""
+
     source: Alike
     destination: Alike
     port: PortNumber
+    direction: Direction | None = None
 
 
 @dataclass(slots=True)
@@ -135,26 +139,34 @@ class Guard:
         self._outside: list[Alike] = []
         self._in_namespace: dict[str, list[Alike]] = defaultdict(list)
         for each in groups:
-            parts: dict[object, Alike] = {}
-            for member in each.members:
-                if isinstance(member, External):
-                    end = Alike([member], None, {}, self._ports.outside | on_ports[member])
+            for end in self._parts(each.members, on_ports):
+                if end.pod is None:
                     self._outside.append(end)
                 else:
-                    pod = cluster.pods[member]
-                    if pod.host_network:
-                        continue
-                    seen = self.simulator.directory.pod(member)
-                    key = (frozenset(pod.labels.items()), pod.workload, pod.ports)
-                    if key in parts:
-                        parts[key].members.append(member)
-                        self._of[member] = parts[key]
-                        continue
-                    end = parts[key] = Alike(
-                        [member], pod, seen.labels or {}, self._ports.of(member) | on_ports[member]
-                    )
-                    self._in_namespace[member.namespace].append(end)
-                self._of[member] = end
+                    self._in_namespace[end.pod.ref.namespace].append(end)
+                self._of.update(dict.fromkeys(end.members, end))
+
+    def _parts(
+        self, members: Iterable[Member], on_ports: Mapping[object, set[PortNumber]]
+    ) -> Iterable[Alike]:
+        """The members of a group that have the same labels too, and belong to the same workload."""
+        parts: dict[object, Alike] = {}
+        for member in members:
+            if isinstance(member, External):
+                parts[member] = Alike([member], None, {}, self._ports.outside | on_ports[member])
+                continue
+            pod = self.simulator.cluster.pods[member]
+            if pod.host_network:
+                continue
+            # Labels of controllers that policies look at have made different groups already.
+            own = frozenset(label for label in pod.labels.items() if label[0] not in CONTROLLER_LABELS)
+            key = (own, pod.workload, pod.ports)
+            if key in parts:
+                parts[key].members.append(member)
+            else:
+                labels = self.simulator.directory.pod(member).labels or {}
+                parts[key] = Alike([member], pod, labels, self._ports.of(member) | on_ports[member])
+        return parts.values()
 
     def alike(self, flow: Flow) -> object:
         """Equal for flows that nothing tells apart."""
@@ -181,7 +193,7 @@ class Guard:
         found = Effects()
         for cell in cells:
             flow = _flow(cell, cell.source.first, cell.destination.first)
-            if flow is None:
+            if flow is None or not self._may_change(cell, flow, after):
                 continue
             before, then = self.simulator.decide(flow), after.decide(flow)
             if before.verdict is then.verdict or then.undefined or before.undefined:
@@ -194,6 +206,19 @@ class Guard:
                 return None
             (found.opens if then.verdict is Verdict.ALLOW else found.closes).append(cell)
         return found
+
+    def _may_change(self, cell: Cell, flow: Flow, after: Simulator) -> bool:
+        """Whether the side that the change concerns differs: that is quicker to tell than the whole flow."""
+        if cell.direction is None:
+            return True
+        verdicts = []
+        for simulator in (self.simulator, after):
+            ends = simulator.endpoint(flow.source), simulator.endpoint(flow.destination)
+            subject, peer = ends if cell.direction is Direction.EGRESS else ends[::-1]
+            judge = simulator.sides.judge
+            families = common_families(*ends)
+            verdicts.append([judge(cell.direction, subject, peer, flow, each).verdict for each in families])
+        return verdicts[0] != verdicts[1]
 
     def after(self, delta: Delta, asked: Flow) -> Verdict:
         """The verdict on one flow after a change."""
@@ -270,11 +295,7 @@ class Guard:
         if not versions or (len(versions) == 2 and versions[0] == versions[1]):
             return
         before, after = (policy.rules(direction) or () if policy is not None else () for policy in (old, new))
-        rules = [rule for rule in after if rule not in before] + [
-            rule for rule in before if rule not in after
-        ]
-        if not rules and len(versions) == 2 and before != after:
-            rules = [*before]  # the order differs
+        rules = differing_rules(before, after)
         subjects = dict.fromkeys(end for policy in versions for end in self._subjects(policy))
         for subject in subjects:
             selected = [self._selects(policy, subject) for policy in versions]
@@ -283,13 +304,16 @@ class Guard:
                 of_rules = rules if again else [r for each in versions for r in each.rules(direction) or ()]
                 yield from self._of_rules(subject, versions, of_rules, direction, extra)
             else:
-                yield from self._everyone(subject, direction, extra)
+                for cell in self._everyone(subject, direction, extra):
+                    yield cell._replace(direction=direction)
 
     def _isolated(self, subject: Alike, policy: Policy, direction: Direction) -> bool:
         """Whether other policies of the tier apply, so that its end decides with and without this one."""
         assert subject.pod is not None  # noqa: S101
         others = self.simulator.sides.applying(subject.pod, direction)
-        return any(each.tier == policy.tier and each.ref != policy.ref for each in others)
+        return not self.simulator.profile.hides_baseline and any(
+            each.tier == policy.tier and each.ref != policy.ref for each in others
+        )
 
     def _of_rules(
         self,
@@ -307,7 +331,7 @@ class Guard:
                 declared = ends[1].pod.ports if ends[1].pod is not None else ()
                 for port in ends[1].ports | extra:
                     if any(opens(entry, *port, declared) for entry in rule.ports):
-                        yield Cell(*ends, port)
+                        yield Cell(*ends, port, direction)
 
     def _everyone(self, subject: Alike, direction: Direction, extra: set[PortNumber]) -> Iterator[Cell]:
         for peer in self._all():
@@ -391,6 +415,21 @@ class Guard:
                     for key in {key for peer in (*rule.peers, rule.own) for key in _keys(peer)}:
                         found[key].append((policy, direction, rule))
         return found
+
+
+def differing_rules(before: Sequence[Rule], after: Sequence[Rule]) -> list[Rule]:
+    """Rules that match whatever two lists of rules treat differently, and little else."""
+    gone = [rule for rule in before if rule not in after]
+    new = [rule for rule in after if rule not in before]
+    if len(gone) == len(new) == 1:
+        (one,), (other,) = gone, new
+        if replace(one, peers=other.peers) == other:
+            return [replace(other, peers=tuple({*one.peers} ^ {*other.peers}))]
+        if replace(one, ports=other.ports) == other:
+            return [replace(other, ports=tuple({*one.ports} ^ {*other.ports}))]
+    if not (gone or new) and tuple(before) != tuple(after):
+        return [*before]  # the order differs
+    return gone + new
 
 
 def _may_be_in(end: Alike, networks: Iterable[Network]) -> bool:

@@ -155,13 +155,17 @@ class NearMissKind(Enum):
 
 @dataclass(frozen=True, slots=True)
 class NearMiss:
-    """A policy that would decide the flow if it applied to the subject. `labels`: what the subject lacks."""
+    """A policy that would decide the flow if it applied to the subject. `labels`: what the subject lacks.
+
+    `decides`: it would turn the verdict; otherwise it would allow other ports only.
+    """
 
     policy: PolicyRef
     kind: NearMissKind
     text: str
     labels: tuple[tuple[str, str], ...] = ()
     place: Place | None = None
+    decides: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -206,7 +210,7 @@ class Explanation:
     `parts` holds an explanation for each backend of a Service, or for each address family if they differ;
     `sides` is empty then, and if no policy was evaluated (`reason` says why). `others` are flows
     between other pods of the same workloads that the same rules decide alike. `qualified_by` are the objects
-    that may decide the flow too and are not simulated.
+    that may decide the flow too and are not simulated. `note` is a remark on the flow.
     """
 
     flow: Flow
@@ -219,6 +223,7 @@ class Explanation:
     parts: tuple[Explanation, ...] = ()
     others: tuple[Flow, ...] = ()
     qualified_by: tuple[Unsimulated, ...] = ()
+    note: str | None = None
 
 
 def as_text(labels: Labels | tuple[tuple[str, str], ...]) -> str:

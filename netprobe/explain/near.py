@@ -9,20 +9,23 @@ from difflib import get_close_matches
 from functools import cached_property
 from typing import Any
 
-from netprobe.explain.explanation import Asked, NearMiss, NearMissKind, SideView
+from netprobe.explain.explanation import Asked, NearMiss, NearMissKind, RuleView, SideView
 from netprobe.explain.obstacle import requirements
 from netprobe.explain.phrases import describe_pods
 from netprobe.explain.view import Views, locate
 from netprobe.explain.world import World
+from netprobe.manifests.workload import CONTROLLER_LABELS
 from netprobe.model.flow import Pod
 from netprobe.model.labels import Labels, Requirement, Selector
-from netprobe.model.policy import NETWORK_POLICY, Action, Direction, Policy
+from netprobe.model.policy import NETWORK_POLICY, Action, Direction, Policy, PolicyRef
 from netprobe.model.text import listed
 from netprobe.model.verdict import Verdict
 from netprobe.policies.kinds import BY_KEY
 
 MOST = 5
 """Policies that are named for one side."""
+_ALLOWS, _CLOSES = "would allow it", "would close it"
+_TURNS = {_ALLOWS, _CLOSES}
 _TYPES = {"policyTypes", "types"}
 """The fields in which kinds list the directions that a policy applies to."""
 
@@ -32,6 +35,7 @@ class NearMisses:
 
     def __init__(self, world: World, views: Views) -> None:
         self._world, self._views = world, views
+        self._selecting: dict[PolicyRef, bool] = {}
 
     def of(self, side: SideView, asked: Asked, pod: Pod | None) -> tuple[NearMiss, ...]:
         """The policies that would turn the verdict of a side. `pod` is its subject."""
@@ -40,9 +44,11 @@ class NearMisses:
         applying = {view.policy for view in side.policies}
         found = []
         for policy in self._candidates(pod):
-            miss = None if policy.ref in applying else self._miss(policy, pod, asked.direction, side)
-            if miss is not None and self._decides(policy, side, asked):
-                found.append(miss)
+            miss = None if policy.ref in applying else self._miss(policy, pod, asked.direction)
+            would = self._would(policy, side, asked) if miss is not None else None
+            if miss is not None and would is not None:
+                text = f"{would}, but {miss.text}"
+                found.append(replace(miss, text=text, decides=would in _TURNS))
         return tuple(found[:MOST])
 
     def _candidates(self, pod: Pod) -> Iterator[Policy]:
@@ -66,31 +72,35 @@ class NearMisses:
                 found[policy.subject.pods.match_labels[0]].append(policy)
         return found
 
-    def _decides(self, policy: Policy, side: SideView, asked: Asked) -> bool:
-        """Whether the policy would turn the verdict if it applied."""
+    def _would(self, policy: Policy, side: SideView, asked: Asked) -> str | None:
+        """What the policy would do to turn the verdict if it applied; None if it would not."""
         rules = (self.with_direction(policy, asked.direction) or policy).rules(asked.direction)
         if rules is None:
-            return False
-        matching = (
-            rule.action
+            return None
+        views = [
+            self._views.rule(policy, index, rule, asked)
             for index, rule in enumerate(rules)
-            if rule.action is not Action.LOG and self._views.rule(policy, index, rule, asked).matches
-        )
-        action = next(matching, None)
+            if rule.action is not Action.LOG
+        ]
+        action = next((view.action for view in views if view.matches), None)
         if side.verdict is Verdict.DENY:
-            return action is Action.ALLOW
+            if action is Action.ALLOW:
+                return _ALLOWS
+            opened = [item.says for view in views if _on_other_ports(view) for item in view.ports]
+            actual = f"{asked.flow.protocol.value} {asked.flow.port}"
+            return f"would allow {listed(opened)}, not {actual}" if opened and action is None else None
         isolates = action is None and not side.policies and policy.kind == NETWORK_POLICY
-        return action is Action.DENY or isolates
+        return _CLOSES if action is Action.DENY or isolates else None
 
-    def _miss(self, policy: Policy, pod: Pod, direction: Direction, side: SideView) -> NearMiss | None:
-        would = "would allow it" if side.verdict is Verdict.DENY else "would close it"
+    def _miss(self, policy: Policy, pod: Pod, direction: Direction) -> NearMiss | None:
+        """Why a policy does not apply, if it almost does."""
         selector, namespace = policy.subject.pods, policy.ref.namespace
         place = locate(policy, "spec.podSelector")
         if namespace not in {pod.ref.namespace, ""}:
             if self._subjects(policy):
                 return None
             text = (
-                f"{would}, but selects {describe_pods(selector)} of its own namespace {namespace}, "
+                f"it selects {describe_pods(selector)} of its own namespace {namespace}, "
                 f"which has none; such pods are in {pod.ref.namespace}"
             )
             return NearMiss(policy.ref, NearMissKind.NAMESPACE, text, (), place)
@@ -99,15 +109,16 @@ class NearMisses:
             if policy.rules(direction) is not None:
                 return None
             word = direction.value.capitalize()
-            text = f"{would}, but has no effect on {direction.value}: policyTypes does not include {word}"
+            text = f"it has no effect on {direction.value}: policyTypes does not include {word}"
             return NearMiss(
                 policy.ref, NearMissKind.DIRECTION, text, (), locate(policy, f"spec.{direction.value}")
             )
-        if not unmet or not self._almost(policy, pod, unmet):
+        chosen = {each.key for each in unmet} & CONTROLLER_LABELS
+        if not unmet or chosen or not self._almost(policy, pod, unmet):
             return None
         settable = all(len(each.values) == 1 and each.key not in pod.labels for each in unmet)
         labels = tuple((each.key, each.values[0]) for each in unmet) if settable else ()
-        text = f"{would}, but does not select {pod.ref}, which has {_lacking(unmet, pod.labels)}"
+        text = f"it does not select {pod.ref}, which has {_lacking(unmet, pod.labels)}"
         return NearMiss(policy.ref, NearMissKind.LABELS, text, labels, place)
 
     def _almost(self, policy: Policy, pod: Pod, unmet: list[Requirement]) -> bool:
@@ -125,8 +136,12 @@ class NearMisses:
 
     def _subjects(self, policy: Policy) -> bool:
         """Whether the policy selects any pod of its namespace."""
-        pods = self._world.pods_by_namespace.get(policy.ref.namespace, ())
-        return any(policy.subject.pods.matches(pod.labels) for pod in pods)
+        found = self._selecting.get(policy.ref)
+        if found is None:
+            pods = self._world.pods_by_namespace.get(policy.ref.namespace, ())
+            found = any(policy.subject.pods.matches(pod.labels) for pod in pods)
+            self._selecting[policy.ref] = found
+        return found
 
     # A direction that is written and has no effect.
 
@@ -151,6 +166,11 @@ class NearMisses:
         if not isinstance(spec, Mapping):
             return None
         return next(((key, list(spec[key])) for key in _TYPES if isinstance(spec.get(key), list)), None)
+
+
+def _on_other_ports(view: RuleView) -> bool:
+    conditions = all(item.obstacle is None for item in view.conditions)
+    return view.action is Action.ALLOW and view.peer_matches and not view.port_matches and conditions
 
 
 def _lacking(unmet: list[Requirement], labels: Labels) -> str:

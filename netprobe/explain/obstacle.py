@@ -186,6 +186,9 @@ def _translated(entry: PortRange, flow: Flow, destination: Endpoint, services: I
     pod = destination.pod
     if pod is None or entry.first != entry.last:
         return ""
+    seen = f", and policies see the pod's port, {flow.port}"
+    if any(port.host == entry.first and port.number == flow.port for port in pod.ports):
+        return f"; {entry.first} is the hostPort of {destination.name}{seen}"
     for service in services:
         if (
             not service.selector
@@ -198,9 +201,9 @@ def _translated(entry: PortRange, flow: Flow, destination: Endpoint, services: I
             if port.protocol is entry.protocol and flow.port in targets:
                 number = f"{entry.first} is the {{}} of Service {service.ref.namespace}/{service.ref.name}"
                 if entry.first == port.port:
-                    return f"; {number.format('port')}, and policies see the pod's port, {flow.port}"
+                    return f"; {number.format('port')}{seen}"
                 if entry.first == port.node_port:
-                    return f"; {number.format('nodePort')}, and policies see the pod's port, {flow.port}"
+                    return f"; {number.format('nodePort')}{seen}"
     return ""
 
 

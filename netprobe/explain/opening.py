@@ -96,6 +96,8 @@ class Opener:
     def _of_near(self, near: NearMisses) -> Iterator[Option]:
         """A policy that would allow the flow is made to apply."""
         for miss in self._side.near:
+            if not miss.decides:
+                continue
             policy = self._policy(miss.policy.kind, str(miss.policy))
             if miss.kind is NearMissKind.DIRECTION:
                 field, _ = near.types(policy) or ("policyTypes", [])

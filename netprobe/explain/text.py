@@ -53,6 +53,8 @@ def lines(explanation: Explanation, depth: int = 0) -> Iterator[str]:
     if explanation.others:
         pairs = (f"{flow.source} -> {flow.destination}" for flow in explanation.others)
         yield f"{indent}the same holds for {listed(pairs, MOST_EFFECTS)}"
+    if explanation.note:
+        yield f"{indent}{explanation.note}"
     if explanation.undefined:
         yield f"{indent}undefined by the NetworkPolicy API: {explanation.undefined}"
     for part in explanation.parts:
@@ -173,20 +175,17 @@ def _side(side: SideView) -> Iterator[str]:
 
 def _tier(tier: TierView, after: str | None) -> Iterator[str]:
     """A tier, its policies and rules. `after` is the next tier with policies for the subject."""
-    onward = f"goes on to tier {after}" if after is not None else "nothing follows: allowed"
-    end = onward if tier.default is Action.PASS else "denied"
-    does = onward if tier.outcome is Action.PASS else f"{_DOES[tier.outcome]} it"
-    by = f"no rule matches, and at its end {end}" if tier.by_default else f"a rule {does}"
-    if tier.outcome is Action.PASS and not tier.by_default:
-        by = (
-            f"a rule passes it, which {onward}"
-            if after is not None
-            else "a rule passes it, and nothing follows"
-        )
+    if tier.outcome is Action.PASS:
+        does = f"goes on to tier {after}" if after is not None else "is allowed, as no tier follows"
+        does = f"no rule matches, so that it {does}" if tier.by_default else f"a rule passes it: it {does}"
+    elif tier.by_default:
+        does = f"no rule matches, and its end {_DOES[tier.outcome]} it"
+    else:
+        does = f"a rule {_DOES[tier.outcome]} it"
     if not tier.reached:
         yield f"tier {tier.name}: not reached; {_would(tier)}"
     else:
-        yield f"tier {tier.name}: {by}"
+        yield f"tier {tier.name}: {does}"
     for view in tier.policies:
         yield from ("  " + line for line in _policy(view, kind=True))
 
