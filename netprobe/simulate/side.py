@@ -95,9 +95,9 @@ class _Applying:
         self.tiers = tiers
         self.policies = [policy for _, policies in tiers for policy in policies]
         self.variants = {id(p): variants(p.rules(direction) or (), profile) for p in self.policies}
-        self._visible = [
-            each for each in tiers if not (hidden and profile.hides_baseline and _baseline(each))
-        ]
+        hides = hidden and profile.hides_baseline
+        self._visible = [each for each in tiers if not (hides and _baseline(each))]
+        self._hidden = [each for each in tiers if hides and _baseline(each)]
         self._by_port: dict[DestinationPort, _Entries] = {}
         self._uses_names = any(
             isinstance(entry, NamedPort)
@@ -182,6 +182,8 @@ class _Applying:
                 return Side(self.direction, isolating, allowing=causes, passing=passing)
             else:
                 return Side(self.direction, isolating, denying=causes, passing=passing)
+        for tier, policies in self._hidden:
+            passing += tuple(self._default(tier, policy) for policy in policies)
         return Side(self.direction, passing=passing)
 
     def _default(self, tier: Tier, policy: Policy) -> Cause:

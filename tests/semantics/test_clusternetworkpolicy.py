@@ -1,0 +1,190 @@
+"""ClusterNetworkPolicy: who reaches x/a on TCP 80, from manifests as people write them (kinds.md).
+
+The columns are x/b, y/a and an address outside. `!` where the API, or an implementation, leaves it open.
+"""
+
+# ruff: noqa: E501  # a row of a table is a line
+
+from __future__ import annotations
+
+from dataclasses import replace
+from ipaddress import ip_network
+from typing import Any
+
+import pytest
+import yaml
+
+from netprobe.model.cluster import Cluster, Node
+from netprobe.model.policy import NetworkSet, Policy, PolicyRef, Unsimulated
+from netprobe.policies.kinds import BY_KEY
+from netprobe.simulate import ANTREA, CALICO, CILIUM, KUBE_NETWORK_POLICIES, Profile
+from tests.semantics.stage import NODES, also, app, decide, marks, param, pod, policy, rule, stage
+
+KNP = KUBE_NETWORK_POLICIES
+TO_X_A = ["x/b -> x/a 80", "y/a -> x/a 80", "out -> x/a 80"]
+FROM_X_A = ["x/a -> x/b 80", "x/a -> y/a 80", "x/a -> out 80"]
+TEAM_TWO = "{namespaces: {matchLabels: {team: two}}}"
+EVERYBODY = "{namespaces: {}}"
+ISOLATES, OTHER_WAY = policy("x/np", app("a"), ingress=()), policy("x/np", app("a"), egress=(rule(),))
+
+
+def cnp(rules: str, *, name: str = "p", tier: str = "Admin", priority: int = 5, subject: str = "") -> Policy:
+    """A policy about the pods a of namespace x, unless `subject` says otherwise."""
+    mine = "{pods: {namespaceSelector: {matchLabels: {team: one}}, podSelector: {matchLabels: {app: a}}}}"
+    spec: Any = yaml.safe_load(f"{{tier: {tier}, priority: {priority}, subject: {subject or mine}}}")
+    obj = {"metadata": {"name": name}, "spec": {**spec, **yaml.safe_load(rules)}}
+    found = BY_KEY["ClusterNetworkPolicy"].policy(obj)
+    assert isinstance(found, Policy)
+    return found
+
+
+def ingress(action: str, *peers: str, more: str = "") -> str:
+    return f"ingress: [{{action: {action}, from: [{', '.join(peers)}]{more}}}]"
+
+
+def egress(action: str, *peers: str, more: str = "") -> str:
+    return f"egress: [{{action: {action}, to: [{', '.join(peers)}]{more}}}]"
+
+
+INGRESS = [  #                                                                      x/b y/a out
+    param([cnp("ingress: []")], ". . .", id="no rules: no isolation"),
+    param([cnp(ingress("Deny", TEAM_TWO))], ". X .", id="Deny"),
+    param([cnp(ingress("Deny", EVERYBODY))], "X X .", id="no ingress peer matches an address outside"),
+    param([cnp(ingress("Deny", "{pods: {podSelector: {matchLabels: {app: b}}}}"))], "X . .", id="pods of all namespaces"),
+    param([cnp(ingress("Deny", TEAM_TWO, "{pods: {podSelector: {matchLabels: {app: b}}}}"))], "X X .", id="peers are OR"),
+    param([cnp(ingress("Accept", TEAM_TWO)), ISOLATES], "X . X", id="Accept in Admin: no NetworkPolicy counts"),
+    param([cnp(ingress("Pass", TEAM_TWO)), ISOLATES], "X X X", id="Pass: the NetworkPolicy decides"),
+    param([cnp(ingress("Deny", TEAM_TWO), tier="Baseline"), ISOLATES], "X X X", id="Baseline comes after NetworkPolicy"),
+    param([cnp(ingress("Accept", EVERYBODY), tier="Baseline"), ISOLATES], "X X X", id="Baseline does not open what is isolated"),
+    param([cnp(ingress("Deny", TEAM_TWO), tier="Baseline")], ". X .", id="Baseline decides without NetworkPolicies"),
+    param([cnp(ingress("Pass", TEAM_TWO), tier="Baseline")], ". . .", id="Pass in the last tier: allowed"),
+    param([cnp(ingress("Deny", EVERYBODY), priority=6), cnp(ingress("Accept", TEAM_TWO), name="q", priority=4)], "X . .", id="a lower priority first"),
+    param([cnp(ingress("Accept", TEAM_TWO)), cnp(ingress("Deny", EVERYBODY), name="q")], "X .! .", id="a tie: by name, and undefined where they differ"),
+    param([cnp(ingress("Deny", EVERYBODY)), cnp(ingress("Deny", TEAM_TWO), name="q")], "X X .", id="a tie of the same action is none"),
+    param([cnp(ingress("Pass", TEAM_TWO)), cnp(ingress("Accept", EVERYBODY), name="q")], ". . .", id="a tie with the same end is none"),
+    param([cnp(ingress("Deny", EVERYBODY, more=", protocols: [{udp: {destinationPort: {number: 80}}}]"))], ". . .", id="another protocol"),
+    param([cnp(ingress("Deny", EVERYBODY, more=", protocols: [{udp: {destinationPort: {number: 80}}}, {tcp: {destinationPort: {range: {start: 79, end: 80}}}}]"))], "X X .", id="protocols are OR; a range includes its ends"),
+    param([cnp(ingress("Deny", EVERYBODY, more=", protocols: [{destinationNamedPort: web}]"))], "X X .", id="a port by name, whatever the protocol"),
+    param([cnp(ingress("Deny", EVERYBODY), subject="{namespaces: {matchLabels: {team: two}}}")], ". . .", id="another subject"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("policies", "expected"), INGRESS)
+def test_who_reaches_a_pod(policies: list[Policy], expected: str) -> None:
+    assert marks(stage(*policies), TO_X_A, KNP) == expected
+
+
+EGRESS = [
+    param(egress("Deny", "{networks: [10.244.2.0/24]}"), ". X .", id="networks match pods"),
+    param(egress("Deny", "{networks: [0.0.0.0/0]}"), "X X X", id="... and addresses outside"),
+    param(egress("Deny", "{networks: ['::/0']}"), ". . .", id="of their family"),
+    param(egress("Deny", EVERYBODY), "X X .", id="namespaces are pods only"),
+    param(egress("Deny", "{nodes: {}}"), ". . .", id="no node is a pod"),
+    param("egress: [{action: Accept, to: [{domainNames: [example.com]}]}, {action: Deny, to: [{networks: [0.0.0.0/0]}]}]", "X X X!", id="a domain name may be any address outside"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("rules", "expected"), EGRESS)
+def test_whom_a_pod_reaches(rules: str, expected: str) -> None:
+    assert marks(stage(cnp(rules)), FROM_X_A, KNP) == expected
+
+
+def staged(*policies: Policy) -> Cluster:
+    """With Node objects, of which one has a label."""
+    nodes = {name: Node(name, {"zone": "a"} if name == "n2" else {}, (a,)) for name, a in NODES.items()}
+    return replace(stage(*policies), nodes=nodes)
+
+
+NODE_PEERS = [  #                            x/a to its other node, and to an address outside
+    param("Deny", KNP, "X .", id="the addresses of nodes"),
+    param("Accept", CALICO, ". .", id="Calico: Accept does not exist"),
+    param("Deny", CALICO, "X! X!", id="Calico: Deny denies everything"),
+    param("Pass", CALICO, "X! X!", id="Calico: so does Pass"),
+]
+
+
+@pytest.mark.parametrize(("action", "profile", "expected"), NODE_PEERS)
+def test_nodes(action: str, profile: Profile, expected: str) -> None:
+    cluster = staged(cnp(egress(action, "{nodes: {matchLabels: {zone: a}}}")))
+    assert marks(cluster, ["x/a -> 172.31.255.2 80", "x/a -> out 80"], profile) == expected
+
+
+HIDDEN = [  # of x/a: a Baseline that denies, and a NetworkPolicy for the other direction
+    (CALICO, "X! X! ."),
+    (CILIUM, "X! X! ."),
+    (ANTREA, "X! X! ."),
+    (KNP, ".! .! ."),
+]
+
+
+@pytest.mark.parametrize(("profile", "expected"), HIDDEN, ids=lambda one: getattr(one, "name", None))
+def test_a_network_policy_of_the_other_direction(profile: Profile, expected: str) -> None:
+    baseline = cnp(ingress("Deny", EVERYBODY), tier="Baseline")
+    assert marks(stage(baseline, OTHER_WAY), TO_X_A, profile) == expected
+
+
+FUTURE = [
+    param("Accept", "X X .", id="Accept matches nothing"),
+    param("Deny", "X! X! X!", id="Deny denies everything"),
+    param("Pass", "X! X! X!", id="Pass denies everything"),
+]
+
+
+@pytest.mark.parametrize(("action", "expected"), FUTURE)
+@pytest.mark.parametrize("profile", [CALICO, KNP], ids=lambda profile: profile.name)
+def test_a_peer_of_a_newer_definition_fails_closed(action: str, expected: str, profile: Profile) -> None:
+    policies = [cnp(ingress(action, "{future: {}}"))]
+    policies += [cnp(ingress("Deny", EVERYBODY), tier="Baseline")] if action == "Accept" else []
+    assert marks(stage(*policies), TO_X_A, profile) == expected
+
+
+@pytest.mark.parametrize(("profile", "expected"), [(CALICO, "X!"), (KNP, ".")], ids=["calico", "others"])
+def test_on_calico_a_namespaces_peer_matches_network_sets(profile: Profile, expected: str) -> None:
+    office = NetworkSet("y", "office", {}, (ip_network("203.0.113.0/24"),))
+    cluster = replace(stage(cnp(ingress("Deny", TEAM_TWO))), network_sets=(office,))
+    assert marks(cluster, ["out -> x/a 80"], profile) == expected
+
+
+def test_pods_on_their_nodes_network_are_neither_subjects_nor_peers() -> None:
+    everything = cnp(f"{ingress('Deny', EVERYBODY)}\n{egress('Deny', EVERYBODY)}", subject="{namespaces: {}}")
+    host = also(pod("y/h", {"app": "b"}, "172.31.255.2", node="n2", host_network=True))
+    assert marks(stage(everything, pods=host), ["y/h -> x/a 80", "x/a -> y/h 80"], KNP) == ".! .!"
+
+
+def test_a_pod_to_itself_is_exempt() -> None:
+    assert marks(stage(cnp(f"{ingress('Deny', EVERYBODY)}")), ["x/a -> x/a 80"]) == "."
+
+
+def test_a_tier_of_manifests_that_is_not_there_leaves_the_verdict_unknown() -> None:
+    spec = {"tier": "t9", "selector": "app == 'a'", "types": ["Ingress"]}
+    obj = {"apiVersion": "projectcalico.org/v3", "metadata": {"name": "t9.p"}, "spec": spec}
+    closed = policy("x/np", app("b"), ingress=())
+    cluster = stage(BY_KEY["GlobalNetworkPolicy"].policy(obj), closed)
+    flows = ["x/b -> x/a 80", "x/a -> x/b 80", "x/a -> y/a 80"]
+    assert marks(cluster, flows) == "X X X"
+    manifests = replace(cluster, tiers_known=False)
+    assert marks(manifests, flows) == "? X ?"
+    assert "--tier" in (decide(manifests, "x/b -> x/a 80").reason or "")
+
+
+def test_kinds_that_only_calico_has_do_not_count_elsewhere() -> None:
+    spec = {"selector": "all()", "types": ["Ingress"]}
+    obj = {"apiVersion": "projectcalico.org/v3", "metadata": {"name": "default.p"}, "spec": spec}
+    cluster = stage(BY_KEY["GlobalNetworkPolicy"].policy(obj))
+    found = [marks(cluster, ["x/b -> x/a 80"], profile) for profile in (CALICO, CILIUM, KNP, ANTREA)]
+    assert found == ["X", ".", ".", "."]
+
+
+UNSIMULATED = [
+    param(Unsimulated(PolicyRef("x", "wall", "CiliumNetworkPolicy")), "yes no yes", id="of one namespace"),
+    param(Unsimulated(PolicyRef("", "wall", "CiliumClusterwideNetworkPolicy")), "yes yes yes", id="of the cluster"),
+    param(Unsimulated(PolicyRef("", "eth0", "HostEndpoint"), hosts=True), "no no yes", id="of nodes"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("what", "expected"), UNSIMULATED)
+def test_what_is_not_simulated_qualifies_what_it_may_affect(what: Unsimulated, expected: str) -> None:
+    cluster = replace(stage(), unsimulated=(what,))
+    flows = ["x/b -> y/a 80", "y/a -> z/a 80", "out -> x/a 80"]
+    found = ["yes" if decide(cluster, flow).qualified_by == (what,) else "no" for flow in flows]
+    assert " ".join(found) == expected
