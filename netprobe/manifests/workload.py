@@ -45,14 +45,14 @@ CONTROLLER_LABELS = ROLLOUT_LABELS | {
 }
 """All labels that the built-in controllers add to pods."""
 
-_CHOSEN = {
-    "Deployment": (TEMPLATE_HASH,),
-    "StatefulSet": (REVISION_HASH,),
-    "DaemonSet": (REVISION_HASH, "pod-template-generation"),
-    "Job": _JOB_UID,
-    "CronJob": (*_JOB_NAME, *_JOB_UID),
+_CHOSEN: Mapping[str, Mapping[str, str]] = {
+    "Deployment": {TEMPLATE_HASH: "*"},
+    "StatefulSet": {REVISION_HASH: "{}-*"},
+    "DaemonSet": {REVISION_HASH: "*", "pod-template-generation": "*"},
+    "Job": dict.fromkeys(_JOB_UID, "*"),
+    "CronJob": dict.fromkeys(_JOB_NAME, "{}-*") | dict.fromkeys(_JOB_UID, "*"),
 }
-"""Labels whose values a controller chooses, so that a manifest does not show them."""
+"""Labels whose values a controller chooses, with patterns of what they may be; {} is the workload's name."""
 
 _TEMPLATE_PATHS = {"CronJob": "spec.jobTemplate.spec.template"}
 _ENDED = ("Complete", "Failed")
@@ -126,7 +126,8 @@ def read_workload(decoder: Decoder, obj: Mapping[str, Any], key: Owner) -> Workl
     metadata = decoder.mapping(template.get("metadata"), f"{path}.metadata")
     spec = decoder.mapping(template.get("spec"), f"{path}.spec")
     labels = check_labels(decoder, metadata, "labels", f"{path}.metadata")
-    chosen = dict.fromkeys(_CHOSEN.get(key.kind, ()), CHOSEN_LATER)
+    shapes = _CHOSEN.get(key.kind, {})
+    chosen = {label: CHOSEN_LATER + shape.format(key.name) for label, shape in shapes.items()}
     pod = Pod(
         PodRef(key.namespace, key.name),
         chosen | labels | added_labels(key.kind, key.name),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, TypeAlias
 
 from netprobe.model.fastenum import FastEnum
@@ -46,7 +47,15 @@ def labels_of_set(namespace: str, labels: Labels) -> Labels:
 
 
 CHOSEN_LATER = "?"
-"""The value of a label that a controller sets and no manifest shows, such as a hash. No real label has it."""
+"""Begins the value of a label that a controller sets and no manifest shows, such as a hash; no real one does.
+
+The rest is a pattern of what it may be: "?*", "?backup-*".
+"""
+
+
+def may_be(chosen: str, value: str) -> bool:
+    """Whether a label that is chosen later may have this value."""
+    return fnmatchcase(value, chosen.removeprefix(CHOSEN_LATER))
 
 
 class Operator(FastEnum):
@@ -119,17 +128,18 @@ class Selector:
 
     def may_match(self, labels: Labels) -> bool:
         """Whether labels meet all of the selector for some values of those that a controller chooses."""
-        chosen = {key for key, value in labels.items() if value == CHOSEN_LATER}
+        chosen = {key: value for key, value in labels.items() if value.startswith(CHOSEN_LATER)}
         if not chosen:
             return self.matches(labels)
+        if not all(may_be(chosen[key], value) for key, value in self.match_labels if key in chosen):
+            return False
+        wanted = [each for each in self.requirements if each.operator is Operator.IN and each.key in chosen]
+        if not all(any(may_be(chosen[each.key], value) for value in each.values) for each in wanted):
+            return False
         rest = replace(
             self,
             match_labels=tuple((key, value) for key, value in self.match_labels if key not in chosen),
-            requirements=tuple(
-                each
-                for each in self.requirements
-                if each.operator is not Operator.IN or each.key not in chosen
-            ),
+            requirements=tuple(each for each in self.requirements if each not in wanted),
         )
         return rest.matches(labels)
 

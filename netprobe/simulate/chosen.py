@@ -12,7 +12,7 @@ from functools import cached_property
 
 from netprobe.model.cluster import Cluster
 from netprobe.model.flow import Family, Flow, PodRef
-from netprobe.model.labels import CHOSEN_LATER
+from netprobe.model.labels import CHOSEN_LATER, may_be
 from netprobe.model.policy import Direction
 from netprobe.model.verdict import Verdict, together
 from netprobe.simulate.endpoint import Directory, Endpoint
@@ -35,13 +35,18 @@ class ChosenLabels:
     @cached_property
     def _values(self) -> dict[PodRef, tuple[Value, ...]]:
         """The values that matter, of each pod that has a label for them."""
-        pods = [pod for pod in self._cluster.pods.values() if CHOSEN_LATER in pod.labels.values()]
+        pods = [pod for pod in self._cluster.pods.values() if any(map(_is_chosen, pod.labels.values()))]
         words = Vocabulary(self._cluster) if pods else None
         found = {}
         for pod in pods:
-            keys = [key for key, value in pod.labels.items() if value == CHOSEN_LATER]
             assert words is not None  # noqa: S101 (there are pods)
-            values = tuple((key, value) for key in keys for value in words.values(pod.ref.namespace, key))
+            values = tuple(
+                (key, value)
+                for key, label in pod.labels.items()
+                if _is_chosen(label)
+                for value in words.values(pod.ref.namespace, key)
+                if may_be(label, value)
+            )
             if values:
                 found[pod.ref] = values
         return found
@@ -88,7 +93,7 @@ class ChosenLabels:
         if (key, chosen) not in self._worlds:
             pods = {
                 ref: replace(pod, labels={**pod.labels, key: chosen})
-                if pod.labels.get(key) == CHOSEN_LATER
+                if may_be(pod.labels.get(key, ""), chosen) and _is_chosen(pod.labels.get(key, ""))
                 else pod
                 for ref, pod in self._cluster.pods.items()
             }
@@ -96,3 +101,7 @@ class ChosenLabels:
             directory = Directory(cluster)
             self._worlds[key, chosen] = directory, Sides(cluster, self._profile, directory)
         return self._worlds[key, chosen]
+
+
+def _is_chosen(value: str) -> bool:
+    return value.startswith(CHOSEN_LATER)

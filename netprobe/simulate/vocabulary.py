@@ -120,7 +120,7 @@ class Vocabulary:
             return ()
         return tuple(
             sorted(
-                (key, value if value in words[key] or value == CHOSEN_LATER else None)
+                (key, value if value in words[key] or value.startswith(CHOSEN_LATER) else None)
                 for key, value in labels.items()
                 if key in words
             )
