@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import click
 
@@ -25,13 +26,20 @@ from netprobe.errors import UsageError
 from netprobe.impact import Snapshot, impact, read_snapshots, revise
 from netprobe.model.policy import PolicyRef
 from netprobe.report.impact import FORMATS
+from netprobe.report.style import Detail
+
+if TYPE_CHECKING:
+    from netprobe.suite import Suite
 
 
 @click.command(cls=Command)
 @click.argument("paths", nargs=-1, type=click.Path(allow_dash=True))
 @filename_option("Manifests that would be applied: a file, a folder, or - for standard input. Repeatable.")
 @repeatable(
-    "--against", type=click.Path(allow_dash=True), metavar="PATH", help="Current state: files or folders."
+    "--against",
+    type=click.Path(allow_dash=True),
+    metavar="PATH",
+    help="Current state: files or folders, or a suite with a topology.",
 )
 @cluster_options
 @click.option("--prune", is_flag=True, help="Delete policies that -f lacks: it is the complete set.")
@@ -46,6 +54,7 @@ from netprobe.report.impact import FORMATS
     help="Exit with status 1 if a flow that the suite allows would close, or one that it denies open.",
 )
 @port_option
+@click.option("--all", "everything", is_flag=True, help="Also show flows that only have another reason.")
 @profile_option
 @output_options(FORMATS.names)
 @examples("""
@@ -69,6 +78,7 @@ def command(
     namespace: str | None,
     expect: str | None,
     ports: Sequence[PortArgument],
+    everything: bool,
     profile: str,
     out: OutputFlags,
 ) -> int:
@@ -86,7 +96,7 @@ def command(
     from netprobe.cli.emit import write
     from netprobe.simulate import port_numbers
     from netprobe.simulate import profile as profile_of
-    from netprobe.suite import Declaration, load
+    from netprobe.suite import Declaration, is_suite, load
 
     filenames = [*paths, *filenames]
     if not filenames and not deletes:
@@ -98,10 +108,17 @@ def command(
         raise UsageError("--prune deletes what -f lacks: name the complete set of policies")
     if "-" in filenames and "-" in against:
         raise UsageError("standard input can be read only once: use - once")
+    if suites := list(filter(is_suite, filenames)):
+        raise UsageError(
+            f"{suites[0]} is a suite: name the manifests that would be applied; a suite is for --against"
+        )
+    state = _suite_of(against)
     suite = load(expect) if expect is not None else None
-    new, old = _read([filenames, against], namespace or "default")
+    new, old = _read([filenames, () if state is not None else against], namespace or "default")
     if live:
         old = Snapshot.complete(live_cluster(cluster))
+    elif state is not None:
+        old = Snapshot.complete(state.cluster())
     elif not against:
         if suite is None or suite.topology is None:
             raise UsageError(
@@ -122,8 +139,23 @@ def command(
         ports=port_numbers(revision.after, ports),
         declared=declared,
     )
-    write(FORMATS.of(found), out)
+    write(FORMATS.of(found), out, Detail.ALL if everything else Detail.AUTO)
     return found.exit_status
+
+
+def _suite_of(against: Sequence[str]) -> Suite | None:
+    """The suite that is the current state, if one is named. UsageError if it cannot be that."""
+    from netprobe.suite import is_suite, load
+
+    suites = [path for path in against if path != "-" and is_suite(path)]
+    if not suites:
+        return None
+    if len(against) > 1:
+        raise UsageError(f"--against {suites[0]}: a suite is the whole current state: name nothing else")
+    suite = load(suites[0])
+    if suite.topology is None:
+        raise UsageError(f"--against {suites[0]}: this suite has no topology: name the cluster's manifests")
+    return suite
 
 
 def _read(sides: Sequence[Sequence[str]], namespace: str) -> list[Snapshot]:

@@ -12,8 +12,9 @@ from netprobe.model.text import listed
 from netprobe.model.verdict import Cause, Decision, Effect, Side, Verdict
 from netprobe.report.escape import markdown as escape
 from netprobe.report.escape import plain
-from netprobe.report.style import BOLD, BOLD_BAD, BOLD_UNSURE, Style, status_colour
-from netprobe.report.tables import grid, markdown_table
+from netprobe.report.style import BOLD, BOLD_BAD, BOLD_UNSURE, Detail, Style, status_colour
+from netprobe.report.tables import markdown_table
+from netprobe.report.text import wrapped
 from netprobe.report.write import Formats
 
 FORMATS: Formats[Impact] = Formats(
@@ -80,14 +81,32 @@ def closing(impact: Impact) -> str:
 
 def table(impact: Impact, style: Style) -> Iterator[str]:
     yield style.paint(plain(title(impact)), BOLD) + "\n"
-    for head, colour, headers, rows, more in _sections(impact):
+    every = style.detail is Detail.ALL
+    for head, colour, _, rows, more in _sections(impact):
+        if head.startswith(_HEADS[FlowChange.REASON]) and not every:
+            continue
         yield "\n" + style.paint(plain(head), colour) + "\n"
-        yield grid(headers, rows) + "\n"
+        for first, second in map(_lines, rows):
+            yield wrapped(first, style, "  ") + "\n"
+            yield wrapped(second, style, "    ") + "\n" if second else ""
         if more:
-            yield f"and {more:,} more rows: -o json has all of them\n"
+            yield f"  and {more:,} more: -o json has all of them\n"
+    if (same := impact.flows(FlowChange.REASON)) and not every:
+        yield f"\n{same:,} flows keep their verdict for another reason: --all shows them\n"
     for note in _notes(impact):
         yield f"\n{plain(note)}\n"
     yield "\n" + style.paint(closing(impact), status_colour(impact.exit_status)) + "\n"
+
+
+def _lines(row: Sequence[str]) -> tuple[str, str]:
+    """A change in two lines: the flows, and why."""
+    if len(row) == 4:  # what could be removed
+        policy, rule, reason, place = row
+        return f"{policy}: {rule}", f"{reason}{f' [{place}]' if place else ''}"
+    *declared, source, destination, ports, flows, reason = row
+    number = "1 flow" if flows == "1" else f"{flows} flows"
+    first = f"{source} -> {destination} {ports} ({number})"
+    return (f"declared {declared[0]}: {first}" if declared else first), reason
 
 
 def markdown(impact: Impact, _style: Style) -> Iterator[str]:

@@ -10,6 +10,10 @@ from typing import Any
 import pytest
 
 from netprobe.cli import main
+from netprobe.impact import FlowChange, impact, read_snapshots, revise
+from netprobe.model.policy import PolicyRef
+from netprobe.report.impact import FORMATS
+from netprobe.report.style import Detail, Style
 from tests.scenarios import MANIFESTS
 
 TWO_TIER = MANIFESTS / "two-tier"
@@ -48,7 +52,7 @@ def test_the_suite_is_the_state_and_the_declaration(folder: Path, capsys: pytest
     assert main(["impact", "-f", str(folder / "new"), "--expect", str(TWO_TIER / "suite.yaml")]) == 1
     output = capsys.readouterr().out
     assert "Against the declaration:" in output
-    assert "ALLOW       backend/api  database/pg  5432" in output
+    assert "\n  declared ALLOW: backend/api -> database/pg 5432 (1 flow)\n    " in output
     assert f"{folder}/new/allow-api.yaml:2" in output
 
 
@@ -112,3 +116,37 @@ def test_a_report_next_to_the_table(folder: Path, capsys: pytest.CaptureFixture[
 def test_without_pods_there_is_nothing_to_compare(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["impact", "-f", str(folder / "new"), "--against", str(folder / "old")]) == 0
     assert "There are no pods to compare" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("width", [80, 120])
+def test_two_lines_a_change_and_other_reasons_only_with_all(
+    folder: Path, width: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(folder)
+    new, old = read_snapshots([["pods"], ["old"]], "default")
+    gone = [PolicyRef("database", "default-deny")]
+    found = impact(revise(old, new, prunes=lambda _: False, delete=gone))
+    assert found.bundles
+    every = "".join(FORMATS.render(found, "table", Style(width=width, detail=Detail.ALL)))
+    short = "".join(FORMATS.render(found, "table", Style(width=width)))
+    assert max(map(len, every.splitlines())) <= width
+    reasons = found.flows(FlowChange.REASON)
+    assert ("Same verdict" in every, "Same verdict" in short) == (bool(reasons), False)
+    assert ("--all shows them" in short) == bool(reasons)
+
+
+def test_the_current_state_may_be_a_suite(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    suite = str(TWO_TIER / "suite.yaml")
+    assert main(["impact", str(folder / "new"), "--against", suite]) == 0
+    assert "3 pods compared" in capsys.readouterr().out
+    (folder / "rows.yaml").write_text(
+        "apiVersion: netprobe/v1alpha1\nkind: ConnectivitySuite\nmetadata: {name: rows}\n"
+        "expect: {flows: [{from: a/b, to: c/d, port: 80, verdict: allow}]}\n"
+    )
+    for arguments, sentence in (
+        ([str(folder / "new"), "--against", str(folder / "rows.yaml")], "has no topology"),
+        ([str(folder / "new"), "--against", suite, "--against", str(folder / "old")], "name nothing else"),
+        ([suite, "--against", str(folder / "old")], "is a suite"),
+    ):
+        assert main(["impact", *arguments]) == 2
+        assert sentence in " ".join(capsys.readouterr().err.split())
