@@ -13,8 +13,8 @@ from netprobe.probe.netcat import Answer, Target
 from netprobe.probe.plan import ProbePlan, Try
 from netprobe.probe.session import Answers
 
-Route: TypeAlias = tuple[str, str, int]
-"""The node of a flow's source, that of its destination, and the address family."""
+Route: TypeAlias = tuple[frozenset[str], int]
+"""The nodes of both ends of a flow, and the address family."""
 
 KnownControl = Callable[[Flow], str | None]
 """A control that is known from elsewhere (a readiness probe that passes), as in Control."""

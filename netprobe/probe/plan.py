@@ -146,17 +146,17 @@ def make(
     return ProbePlan(of, listener, skipped, path)
 
 
-def routes(plan: ProbePlan, nodes: Mapping[End, str]) -> dict[Flow, tuple[str, str, int]]:
+def routes(plan: ProbePlan, nodes: Mapping[End, str]) -> dict[Flow, tuple[frozenset[str], int]]:
     """The nodes of both ends, and the address family, of each flow of which they are known.
 
-    `nodes`: those of ends that are no stations.
+    `nodes`: those of ends that are no stations. In both directions it is the same route: answers travel too.
     """
     known = {station.end: station.node for station, _ in plan.of.values() if station.node}
     found = {}
     for flow, (station, target) in plan.of.items():
         node = nodes.get(flow.destination) or known.get(flow.destination)
         if station.node and node:
-            found[flow] = station.node, node, 6 if ":" in target.host else 4
+            found[flow] = frozenset((station.node, node)), 6 if ":" in target.host else 4
     return found
 
 
