@@ -103,18 +103,21 @@ class Served:
             obj["metadata"] = {**obj["metadata"], "ownerReferences": [reference]}
         return obj
 
-    def skipped(self, simulated: Matrix[Decision], cluster: Cluster, profile: Profile) -> dict[Flow, str]:
+    def profile(self, given: Profile) -> Profile:
+        """What to simulate with: kinds that are not served too, since flows that they decide are skipped."""
+        return replace(given, calico=True) if self.missing else given
+
+    def skipped(self, simulated: Matrix[Decision], simulator: Simulator) -> dict[Flow, str]:
         """The flows that objects of missing kinds decide, and why they are not compared."""
         missing = set(self.missing)
         if not missing:
             return {}
-        kept = tuple(policy for policy in cluster.policies if policy.kind not in missing)
-        without = Simulator(replace(cluster, policies=kept), profile)
+        kept = tuple(policy for policy in simulator.cluster.policies if policy.kind not in missing)
+        without = Simulator(replace(simulator.cluster, policies=kept), simulator.profile)
         found = {}
         for flow, decision in simulated.items():
             named = sorted({cause.kind for cause in decision.because if cause.kind in missing})
-            other = without.decide(flow).verdict is not decision.verdict
-            if named or other:
+            if named or without.decide(flow).verdict is not decision.verdict:
                 kinds = ", ".join(named or sorted(missing))
                 found[flow] = f"this cluster does not serve {kinds}"
         return found

@@ -90,7 +90,7 @@ class FixtureMode:
                 moments(
                     self.suite,
                     present.beside(self._live(workbench)),
-                    options.profile,
+                    served.profile(options.profile),
                     options.flows.on(self.suite.cluster(), self.suite.externals),
                     rows=self._rows,
                     probed=True,
@@ -120,7 +120,7 @@ class FixtureMode:
                         await applying.take(action, moment.simulator.cluster)
 
                 seen = denied.explained(await prober.observe(change))
-                skipped = served.skipped(moment.simulated, moment.simulator.cluster, options.profile)
+                skipped = served.skipped(moment.simulated, moment.simulator)
                 return replace(seen, matrix=with_skipped(seen.matrix, skipped))
 
             yield PreparedRun(
