@@ -1,17 +1,20 @@
 """Why is this traffic blocked? One cause, named first, with its evidence and its fix.
 
-    facts      what is read                                          Facts
-    ends       FROM and TO: pods, Services, names, addresses
-    reading    facts -> evidence: the Service, where the traffic ends, what the policies say
-    near       policies that almost allow it
-    guests     the shadow of the source, and policy-free pods
-    ephemeral  containers in real pods, with --ephemeral
-    packets    what is tried, and what the policies say about each try
-    evidence   all of it, as plain data                              Evidence
-    read_steps, sent_steps   evidence -> one line for each part of the path    Step
-    causes/    evidence -> root causes, one module each
-    answer     steps, causes, exit status; text and JSON             Answer
-    driver     all of it in order                                    debug(), watch(), debug_files()
+    request       what is asked                                          Request
+    facts         what is read                                           Facts
+    ends          FROM and TO: pods, Services, names, addresses
+    reading       facts -> evidence: the Service, where the traffic ends, what the policies say
+    near          policies that almost allow it
+    guests        the plan of the source's shadow and of policy-free pods
+    ephemeral     containers in real pods, with --ephemeral
+    packets       what is tried, and what the policies say about each try
+    examination   the pods, and what is sent from them
+    records       the parts of the evidence, as plain data
+    evidence      all of it, and the questions that causes ask           Evidence
+    read_steps, sent_steps   evidence -> one line for each part of the path
+    causes/       evidence -> root causes, one module each
+    answer        steps, causes, exit status; text and JSON              Answer
+    driver        all of it in order                                     debug(), watch(), debug_files()
 
 Reading, sending and judging are apart: a cause sees the evidence only, and no step knows a cause.
 """
@@ -19,7 +22,8 @@ Reading, sending and judging are apart: a cause sees the evidence only, and no s
 from __future__ import annotations
 
 from netprobe.debug.answer import Answer, document, lines
-from netprobe.debug.driver import Request, debug, debug_files, watch
+from netprobe.debug.driver import debug, debug_files, watch
+from netprobe.debug.request import Request
 from netprobe.debug.step import StepStatus
 
 __all__ = ["Answer", "Request", "StepStatus", "debug", "debug_files", "document", "lines", "watch"]

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import IntEnum
 
-from netprobe.debug.evidence import Leg
+from netprobe.debug.records import Leg
 from netprobe.manifests.suggestion import Suggestion
 
 
@@ -47,8 +47,17 @@ class Cause:
 
 def fix_of(legs: Iterable[Leg], otherwise: str) -> Fix:
     """The change that explain suggests for the first of the legs that has one."""
-    for leg in legs:
+    every = list(legs)
+    for leg in every:
         change = leg.explanation.change if leg.explanation else None
         if change is not None:
-            return Fix(change.text, change)
+            return Fix(change.text, _beyond(change, every))
     return Fix(otherwise)
+
+
+def _beyond(change: Suggestion, legs: Iterable[Leg]) -> Suggestion:
+    """The change without the flows that it is meant to open."""
+    wanted = {(str(leg.flow.source), leg.end, leg.flow.port) for leg in legs}
+    opens = [one for one in change.opens if (one.source, one.destination, one.port) not in wanted]
+    less = sum(one.flows for one in change.opens) - sum(one.flows for one in opens)
+    return replace(change, opens=tuple(opens), opens_count=change.opens_count - less)

@@ -9,8 +9,8 @@ from ipaddress import ip_address
 from typing import Final
 from urllib.parse import urlsplit
 
-from netprobe.debug.evidence import Name, PodState, Source
 from netprobe.debug.facts import Facts
+from netprobe.debug.records import Name, PodState, Source
 from netprobe.errors import UsageError
 from netprobe.model.flow import Address, External, PodRef, Protocol, ServiceRef
 from netprobe.model.text import listed

@@ -12,7 +12,7 @@ from contextlib import asynccontextmanager
 from ipaddress import ip_address
 from typing import TYPE_CHECKING, Final
 
-from netprobe.debug.evidence import Listener
+from netprobe.debug.records import Listener
 from netprobe.errors import WorkbenchError
 from netprobe.model.flow import PodRef
 from netprobe.model.objects import Object

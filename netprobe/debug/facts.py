@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any, Final
 
-from netprobe.debug.evidence import PodState
+from netprobe.debug.records import PodState
 from netprobe.errors import ForbiddenError
 from netprobe.manifests import from_objects
 from netprobe.manifests.load import Collector

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
-from netprobe.debug.evidence import Leg, Source
 from netprobe.debug.facts import Facts
+from netprobe.debug.records import Leg, Source
 from netprobe.model.cluster import Cluster, Namespace
 from netprobe.model.flow import Pod, PodRef
 from netprobe.model.labels import NAME_LABEL

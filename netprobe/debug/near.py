@@ -7,7 +7,7 @@ from difflib import SequenceMatcher
 from itertools import chain
 from typing import Final
 
-from netprobe.debug.evidence import Miss, NearMiss
+from netprobe.debug.records import Miss, NearMiss
 from netprobe.explain import Item, NearMissKind, ObstacleKind, RuleView, SideView
 from netprobe.model.flow import Flow, PodRef
 from netprobe.model.policy import NETWORK_POLICY, Direction, PodPeer, Policy

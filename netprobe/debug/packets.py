@@ -14,8 +14,9 @@ from dataclasses import dataclass, replace
 from ipaddress import ip_address
 from typing import Final
 
-from netprobe.debug.evidence import LOST, Aim, Canary, Evidence, Leg, Sender, Try
+from netprobe.debug.evidence import Evidence
 from netprobe.debug.guests import guest_ref
+from netprobe.debug.records import LOST, Aim, Canary, Leg, Sender, Try
 from netprobe.errors import UsageError
 from netprobe.model.flow import End, Family, Flow, PodRef, ServiceRef, Via
 from netprobe.model.observation import Outcome

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from netprobe.debug.evidence import Aim, Evidence, ServiceState, Source, Try
+from netprobe.debug.evidence import Evidence
 from netprobe.debug.packets import resolved
 from netprobe.debug.reading import policy_name
+from netprobe.debug.records import Aim, ServiceState, Source, Try
 from netprobe.debug.step import Step, StepStatus, counted, data_of
 from netprobe.model.text import listed
 from netprobe.model.verdict import Decision, Side, Verdict

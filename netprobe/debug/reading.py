@@ -7,9 +7,9 @@ from dataclasses import replace
 from typing import Any, Final
 
 from netprobe.debug.ends import Destination
-from netprobe.debug.evidence import Denial, Leg, Question, ServiceState, Source
 from netprobe.debug.facts import Facts
 from netprobe.debug.near import near_miss
+from netprobe.debug.records import Denial, Leg, Question, ServiceState, Source
 from netprobe.explain import Advisor, SideView, explain
 from netprobe.model.cluster import Cluster, Service, ServicePort
 from netprobe.model.flow import ContainerPort, External, Flow, Pod, PodRef, Protocol, ServiceRef, Via

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from netprobe.debug.evidence import Aim, Evidence, Leg, Packets, Sender, Try
+from netprobe.debug.evidence import Evidence
+from netprobe.debug.records import Aim, Leg, Packets, Sender, Try
 from netprobe.debug.step import Step, StepStatus, data_of
 from netprobe.model.observation import Outcome
 from netprobe.model.text import listed
@@ -100,10 +101,10 @@ def _through_service(packets: Packets) -> Iterator[str]:
 
 
 def _kernel(packets: Packets) -> Iterator[str]:
-    """What the rules of a lab counted of a packet that did not arrive."""
+    """Which side's rules denied a packet, by the counters of a lab."""
     for step in packets.kernel["steps"] if packets.kernel else ():
-        if step["stage"] != "service" and step["effect"] in {"denied", "not seen"}:
-            yield f"the kernel of {step['node']} counted it: {step['stage']} {step['effect']}"
+        if step["effect"] == "denied":
+            yield f"the kernel of {step['node']} counted it: {step['stage']} denied"
 
 
 def path_step(evidence: Evidence) -> Step:
@@ -125,7 +126,8 @@ def path_step(evidence: Evidence) -> Step:
     status = PROBLEM if broken else UNKNOWN if unknown else OK
     verb = "does not connect" if broken or unknown else "connects"
     here = evidence.source.pod.node if evidence.source.pod else None
-    shown = broken or unknown or [one for one in free if one.node == here] or free
+    ends = {leg.node for leg in evidence.legs}
+    shown = broken or unknown or [one for one in free if one.node == here and one.to_node in ends] or free
     where = listed(dict.fromkeys(map(_way, shown)))
     return Step("path", status, f"a pod pair without policies {verb} {where}", data)
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any
 
-from netprobe.debug.evidence import Try
+from netprobe.debug.records import Try
 
 
 class StepStatus(Enum):

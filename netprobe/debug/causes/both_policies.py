@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from netprobe.debug.cause import Cause, Place, fix_of
-from netprobe.debug.evidence import Denial, Evidence
+from netprobe.debug.evidence import Evidence
+from netprobe.debug.records import Denial
 from netprobe.model.policy import Direction
 
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from netprobe.debug.cause import Cause, Fix, Place
-from netprobe.debug.evidence import Aim, Evidence, Sender
+from netprobe.debug.evidence import Evidence
+from netprobe.debug.records import Aim, Sender
 
 
 def find(evidence: Evidence) -> Cause | None:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from netprobe.debug.cause import Cause, Fix, Place
-from netprobe.debug.evidence import Evidence, PodState
+from netprobe.debug.evidence import Evidence
+from netprobe.debug.records import PodState
 
 
 def find(evidence: Evidence) -> Cause | None:

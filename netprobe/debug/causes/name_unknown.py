@@ -6,7 +6,8 @@
 from __future__ import annotations
 
 from netprobe.debug.cause import Cause, Fix, Place
-from netprobe.debug.evidence import Aim, Evidence, Name
+from netprobe.debug.evidence import Evidence
+from netprobe.debug.records import Aim, Name
 from netprobe.model.observation import Outcome
 from netprobe.model.text import listed
 

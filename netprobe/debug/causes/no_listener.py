@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from netprobe.debug.cause import Cause, Fix, Place
 from netprobe.debug.causes import target_port
-from netprobe.debug.evidence import Evidence, Leg
+from netprobe.debug.evidence import Evidence
+from netprobe.debug.records import Leg
 from netprobe.model.text import listed
 
 

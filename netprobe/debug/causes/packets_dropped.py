@@ -14,7 +14,9 @@ simulated, look like stale rules; where they fit, they are named too.
 from __future__ import annotations
 
 from netprobe.debug.cause import Cause, Fix, Place
-from netprobe.debug.evidence import Aim, Evidence, Leg, Packets, Sender
+from netprobe.debug.evidence import Evidence
+from netprobe.debug.records import Aim, Leg, Packets, Sender
+from netprobe.model.flow import Protocol
 from netprobe.model.text import listed
 
 
@@ -35,7 +37,11 @@ def find(evidence: Evidence) -> Cause | None:
 def _dropped(evidence: Evidence, leg: Leg) -> bool:
     """Whether packets of the source are dropped, or rejected, that the policies allow."""
     seen = evidence.seen(leg)
-    if seen is None or leg.denied or (evidence.outside and not evidence.free_connects(leg)):
+    if seen is None or leg.denied:
+        return False
+    # outside, and over UDP, a server that does not answer looks the same
+    unsure = evidence.outside or leg.flow.protocol is Protocol.UDP
+    if unsure and not evidence.free_connects(leg):
         return False
     return seen.lost or (seen.refused and (leg.proven or not evidence.refuses(leg)))
 

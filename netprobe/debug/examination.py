@@ -1,0 +1,198 @@
+"""The pods of a diagnosis, and what is sent from them."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from dataclasses import replace
+from ipaddress import ip_address
+from typing import Any, Final
+
+from netprobe.debug import reading
+from netprobe.debug.ends import Destination
+from netprobe.debug.ephemeral import STAYS, EphemeralContainers
+from netprobe.debug.evidence import Evidence
+from netprobe.debug.guests import plan_guests, with_guests
+from netprobe.debug.packets import NAME_S, Experiment, resolved
+from netprobe.debug.records import Listener, Packets
+from netprobe.debug.request import Read, Request
+from netprobe.errors import ClusterError, NetprobeError, WorkbenchError
+from netprobe.model.flow import External, PodRef, Protocol
+from netprobe.model.observation import Outcome
+from netprobe.probe import new_run, permission
+from netprobe.probe.guests.guest_workbench import GuestWorkbench
+from netprobe.probe.guests.shadows import GuestPlan
+from netprobe.probe.netcat import Target
+from netprobe.probe.permission import DEBUG, EPHEMERAL
+from netprobe.probe.plan import Station
+from netprobe.probe.session import Sessions
+from netprobe.run.cluster import OpenCluster
+from netprobe.run.lab_trace import trace
+from netprobe.run.options import Progress
+from netprobe.simulate import Simulator
+
+LIFETIME_S: Final = 900
+"""After this time the cluster itself removes the pods."""
+
+NO_PROBE: Final = "--no-probe only reads"
+
+
+@asynccontextmanager
+async def prepared(
+    request: Request, cluster: OpenCluster, found: Read, progress: Progress
+) -> AsyncIterator[Examination]:
+    """Make the pods that the question needs; yields what examines it, again and again if wanted."""
+    async with AsyncExitStack() as stack:
+        examination = Examination(request, cluster, progress)
+        if request.probe and (found.evidence.legs or found.evidence.name):
+            await examination.open(found, stack)
+        yield examination
+
+
+class Examination:
+    """Sends packets from the pods that it has made."""
+
+    def __init__(self, request: Request, cluster: OpenCluster, progress: Progress) -> None:
+        self._request = request
+        self._cluster = cluster
+        self._progress = progress
+        self._run = new_run()
+        self._bench: GuestWorkbench | None = None
+        self._plan = GuestPlan((), ())
+        self._source: Station | None = None
+        self._unsent = NO_PROBE
+        self._pace = cluster.pace(request.options.pace)
+        pods = replace(request.options.pods, lifetime_s=LIFETIME_S)
+        self._options = pods
+        self._ephemeral = EphemeralContainers(cluster.api, pods, request.options.deadlines.ready_s)
+        self._sessions: Sessions = Sessions(cluster.api, self._pace)
+        self._source_sessions = self._sessions
+        self._listeners: dict[PodRef, tuple[Listener, ...]] = {}
+        self._notes: list[str] = []
+
+    async def open(self, found: Read, stack: AsyncExitStack) -> None:
+        """Make the pods; what cannot be made is missing, and `unsent` says why."""
+        evidence = found.evidence
+        stack.push_async_callback(self._sessions.close)
+        guests = plan_guests(
+            found.facts,
+            evidence.source,
+            evidence.legs,
+            self._run,
+            shadow=not self._request.ephemeral,
+            disturb=self._request.disturb,
+        )
+        self._plan, self._unsent = guests.plan, guests.refused
+        if evidence.source.address is not None:
+            self._unsent = "FROM is outside the cluster"
+        bench = GuestWorkbench(
+            self._cluster.api,
+            guests.plan,
+            run=self._run,
+            options=self._options,
+            deadlines=self._request.options.deadlines,
+            progress=self._progress,
+            permissions=DEBUG,
+        )
+        try:
+            self._bench = await stack.enter_async_context(bench)
+        except (ClusterError, WorkbenchError) as error:
+            self._unsent = str(error)
+        pod = evidence.source.pod
+        if self._bench is not None and pod is not None:
+            self._source = self._bench.stations.get(pod.ref)
+        if self._request.ephemeral and pod is not None and pod.runs:
+            try:
+                self._source = await self._enter(found, pod.ref, stack)
+            except (ClusterError, WorkbenchError) as error:
+                self._unsent = str(error)
+
+    async def _enter(self, found: Read, pod: PodRef, stack: AsyncExitStack) -> Station:
+        """An ephemeral container in the source."""
+        name = f"netprobe-{self._run}"
+        await permission.require(self._cluster.api, steps=False, wanted=EPHEMERAL)
+        self._request.say(STAYS.format(pod=pod))
+        self._progress(f"starting an ephemeral container in {pod}")
+        await self._ephemeral.add_prober(pod, name, self._pace)
+        self._source_sessions = Sessions(self._ephemeral, self._pace)
+        stack.push_async_callback(self._source_sessions.close)
+        model = found.facts.cluster.pods[pod]
+        return Station(pod, pod.namespace, pod.name, name, model.addresses, model.node)
+
+    async def __call__(self, found: Read) -> Evidence:
+        """The evidence with the packets that were sent."""
+        evidence = found.evidence
+        if self._bench is None and self._source is None:
+            return replace(evidence, unsent=self._unsent) if self._request.probe else evidence
+        self._progress("trying connections")
+        evidence = await self._looked_up(found)
+        cluster = found.facts.cluster
+        if self._bench is not None:
+            cluster = with_guests(cluster, self._bench, self._plan)
+        experiment = Experiment(
+            evidence,
+            Simulator(cluster, self._request.options.profile),
+            source=self._source,
+            sessions=self._sessions,
+            source_sessions=self._source_sessions,
+            bench=self._bench,
+            pace=self._pace,
+        )
+        tries, canaries, lag_s = await experiment.run()
+        packets = Packets(self._run, tries, canaries, lag_s, notes=tuple(self._notes))
+        evidence = replace(evidence, packets=packets, unsent=self._unsent)
+        if self._request.ephemeral:
+            await self._read_listeners(evidence)
+            packets = replace(packets, listeners=dict(self._listeners))
+        if self._cluster.is_lab:
+            packets = replace(packets, kernel=await self._kernel(evidence))
+        return replace(evidence, packets=packets)
+
+    async def _looked_up(self, found: Read) -> Evidence:
+        """The evidence with the address of a name outside the cluster, as the source sees it."""
+        evidence = found.evidence
+        name = evidence.name
+        if name is None or name.in_cluster or evidence.legs or self._source is None:
+            return evidence
+        with suppress(TimeoutError):
+            async with asyncio.timeout(NAME_S):
+                target = Target(name.text, evidence.question.port)
+                answer = await self._source_sessions.try_once(self._source, target)
+                if address := resolved(answer.text):
+                    outside = Destination(name.text, address=External(ip_address(address)))
+                    where = found.facts, evidence.source, outside, evidence.question
+                    return replace(evidence, legs=reading.legs(*where, self._request.options.profile))
+        return evidence
+
+    async def _read_listeners(self, evidence: Evidence) -> None:
+        """What the pods listen on that refuse connections."""
+        for leg in evidence.legs:
+            end = leg.flow.destination
+            seen = evidence.seen(leg)
+            refused = seen is not None and seen.outcome is Outcome.REFUSED
+            if not isinstance(end, PodRef) or not refused or end in self._listeners:
+                continue
+            self._request.say(STAYS.format(pod=end))
+            try:
+                name = f"netprobe-{self._run}-ports"
+                self._listeners[end] = await self._ephemeral.listeners(end, name)
+            except (NetprobeError, TimeoutError) as error:
+                self._notes.append(f"what {end} listens on was not read: {error}")
+
+    async def _kernel(self, evidence: Evidence) -> Any:
+        """What the counters of a lab's rules say about the first leg that does not connect, if they can."""
+        pod = evidence.source.pod
+        leg = next((leg for leg in evidence.legs if not evidence.connects(leg)), None)
+        if (
+            leg is None
+            or leg.address is None
+            or pod is None
+            or not pod.runs
+            or leg.flow.protocol is Protocol.SCTP
+        ):
+            return None
+        with suppress(ClusterError):
+            where = str(leg.address), leg.flow.port, leg.flow.protocol
+            return await trace(self._cluster.api, pod.ref, *where, timeout_s=1)
+        return None
