@@ -45,7 +45,7 @@ from netprobe.model.policy import (
 )
 from netprobe.policies import fields
 from netprobe.policies.address import parse_block
-from netprobe.policies.crd import Schema, check
+from netprobe.policies.crd import Schema, check, without_nulls
 from netprobe.policies.fields import Decoder
 from netprobe.policies.metadata import validate_metadata
 from netprobe.policies.selector import dump_selector, read_selector
@@ -78,7 +78,7 @@ def _has_no_host_bits(text: str) -> bool:
 
 
 def _check_selector(decoder: Decoder, value: Any, path: str) -> None:
-    read_selector(decoder, value, path)
+    read_selector(decoder, without_nulls(value), path)
 
 
 _STRING = Schema()
@@ -113,7 +113,7 @@ def _destinations(pods: Schema, cidr: Schema, *, domains: bool) -> Schema:
 
 
 def _has(items: Any, *keys: str) -> bool:
-    return any(key in item for item in items or () for key in keys)
+    return any(item.get(key) is not None for item in items or () for key in keys)
 
 
 def _object(
@@ -337,6 +337,8 @@ class _Reader:
         decoder = self.decoder
         for key, item in value.items():
             where = f"{path}.{key}"
+            if item is None:
+                continue
             match key:
                 case "namespaces":
                     selector = self._selector(item, where)
@@ -355,7 +357,7 @@ class _Reader:
                     return self._networks(value, path)
                 case _:
                     pass
-        return UnknownPeer(next(iter(value), ""))
+        return UnknownPeer(next((key for key, item in value.items() if item is not None), ""))
 
     def _networks(self, value: Mapping[str, Any], path: str) -> Peer:
         found = []
@@ -371,14 +373,14 @@ class _Reader:
     def _selector(self, value: Any, path: str) -> Selector | None:
         """None, with a warning, for a selector that no implementation could use."""
         own = Decoder(strict=False)
-        selector = read_selector(own, value, path)
+        selector = read_selector(own, without_nulls(value), path)
         self.decoder.warnings += own.errors
         return None if own.errors else selector
 
     def _protocol(self, entry: Mapping[str, Any], path: str) -> Port:
         decoder = self.decoder
         for key, protocol in _PROTOCOLS.items():
-            if key in entry:
+            if entry.get(key) is not None:
                 match = decoder.mapping(entry[key], f"{path}.{key}")
                 port = decoder.mapping(match.get("destinationPort"), f"{path}.{key}.destinationPort")
                 return _range(protocol, port.get("number"), decoder.mapping(port.get("range"), path))

@@ -1,7 +1,8 @@
 """Structural schemas of CustomResourceDefinitions, as far as policy kinds use them, and what they refuse.
 
-A schema is data; `check` collects everything that a server with that definition refuses. Other than in
-built-in kinds, null is no value (apiextensions-apiserver, structural schemas).
+A schema is data; `check` collects everything that a server with that definition refuses (seen on Kubernetes
+1.33 with the definitions of network-policy-api). A field that is null is dropped, unless it has a default; an
+item of a list that is null is of the wrong type.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from typing import Any
 from netprobe.policies import fields
 from netprobe.policies.fields import Decoder, as_integer, child
 
-NO_NULL = "null is not allowed: leave the field out"
+NO_NULL = "null is not allowed here"
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,11 +68,11 @@ def _check_object(decoder: Decoder, schema: Schema, value: Any, path: str) -> No
     found = decoder.mapping(value, path, known.keys() if known is not None else None)
     if not isinstance(value, Mapping):
         return
+    found = {key: item for key, item in found.items() if item is not None and (known is None or key in known)}
     for key in schema.required:
         if key not in found:
             decoder.errors.append(fields.required(child(path, key), ""))
-    counted = found if known is None else [key for key in found if key in known]
-    _check_size(decoder, schema, len(counted), path, "fields")
+    _check_size(decoder, schema, len(found), path, "fields")
     for key, item in found.items():
         inner = schema.values if known is None else known.get(key)
         if inner is not None:
@@ -123,3 +124,10 @@ def _check_size(decoder: Decoder, schema: Schema, size: int, path: str, what: st
     elif most is not None and size > most:
         singular = what.removesuffix("s") if most == 1 else what
         decoder.errors.append(fields.too_many(path, size, f"must have at most {most} {singular}"))
+
+
+def without_nulls(value: Any) -> Any:
+    """A value as a server stores it."""
+    if isinstance(value, Mapping):
+        return {key: without_nulls(item) for key, item in value.items() if item is not None}
+    return value

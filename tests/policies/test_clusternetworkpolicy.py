@@ -144,7 +144,11 @@ def test_a_policy_written_out_and_read_again_is_the_same(kind: str) -> None:
 
 MANY = ", ".join(["{namespaces: {}}"] * 26)
 REFUSED = [
-    param(CNP, "tier: null", "spec.tier: Invalid value: null: null is not allowed: leave the field out"),
+    param(CNP, "tier: null", "spec.tier: Required value"),
+    param(CNP, rule("{namespaces: null}"), "spec.egress[0].to[0]: Invalid value: 0: must have at least 1 field"),
+    param(CNP, rule("{namespaces: null, nodes: {}}"), "", id="a field that is null is absent"),
+    param(CNP, rule("null"), "spec.egress[0].to[0]: Invalid value: null: null is not allowed here"),
+    param(CNP, "subject: {namespaces: {matchLabels: {a: null}}}", "", id="a label that is null is dropped, so this selects everything"),
     param(CNP, "tier: admin", 'spec.tier: Unsupported value: "admin": supported values: "Admin", "Baseline"'),
     param(CNP, "priority: 1001", "spec.priority: Invalid value: 1001: must be between 0 and 1000, inclusive"),
     param(CNP, "priority: -1", "spec.priority: Invalid value: -1: must be between 0 and 1000, inclusive"),
@@ -164,7 +168,7 @@ REFUSED = [
     param(CNP, f"egress: [{{action: Deny, to: [{MANY}]}}]", "spec.egress[0].to: Too many: 26: must have at most 25 items"),
     param(ANP, f"egress: [{{action: Deny, to: [{MANY}]}}]", "", id="v1alpha1: up to 100"),
     param(CNP, f"ingress: [{', '.join(['{action: Deny, from: [{namespaces: {}}]}'] * 26)}]", "spec.ingress: Too many: 26: must have at most 25 items"),
-    param(CNP, "ingress:", "spec.ingress: Invalid value: null: null is not allowed: leave the field out"),
+    param(CNP, "ingress:", "", id="a list that is null is absent"),
     param(CNP, f"egress: [{{name: {'n' * 101}, action: Deny, to: [{{namespaces: {{}}}}]}}]", "spec.egress[0].name: Too many: 101: must have at most 100 characters"),
     param(CNP, rule("{}"), "spec.egress[0].to[0]: Invalid value: 0: must have at least 1 field"),
     param(CNP, rule("{namespaces: {}, nodes: {}}"), "spec.egress[0].to[0]: Too many: 2: must have at most 1 field"),
