@@ -44,6 +44,7 @@ if TYPE_CHECKING:
 @cluster_options
 @click.option("--prune", is_flag=True, help="Delete policies that -f lacks: it is the complete set.")
 @repeatable("--prune-namespace", "prune_namespaces", metavar="NAME", help="The same for one namespace only.")
+@click.option("--staged", is_flag=True, help="Enforce the staged policies of the current state.")
 @repeatable("--delete", "deletes", type=POLICY, metavar="NAMESPACE/NAME", help="Delete this policy.")
 @namespace_option
 @click.option(
@@ -63,6 +64,7 @@ netprobe impact policies/ --against /tmp/main/policies/ --prune      # two compl
 netprobe impact policies/ workloads/ --against /tmp/main/policies/ --prune -o markdown
 netprobe impact policies/ --expect suite.yaml          # against the suite's own pods and policies
 netprobe impact --delete shop/default-deny --context staging
+netprobe impact --staged --context staging             # what the cluster's staged policies would change
 """)
 @click.pass_obj
 def command(
@@ -74,6 +76,7 @@ def command(
     cluster: ClusterFlags,
     prune: bool,
     prune_namespaces: Sequence[str],
+    staged: bool,
     deletes: Sequence[PolicyRef],
     namespace: str | None,
     expect: str | None,
@@ -86,7 +89,7 @@ def command(
 
     Objects in PATHS (or -f) are added or replace those of the same name; everything else stays, as with
     `kubectl apply`. With --prune, they are the complete set of policies. Pods and namespaces may be on
-    either side.
+    either side. Staged policies (Calico) in PATHS are shown as if they were enforced.
 
     The most dangerous changes come first: flows that --expect allows and that would close, then flows from
     outside that would open. Policies and rules that could be removed without any effect are listed last.
@@ -99,7 +102,7 @@ def command(
     from netprobe.suite import Declaration, is_suite, load
 
     filenames = [*paths, *filenames]
-    if not filenames and not deletes:
+    if not filenames and not deletes and not staged:
         raise UsageError("nothing to compare: name manifests, or a policy with --delete")
     live = bool(cluster or (invocation.plugin and not against))
     if live and against:
@@ -129,6 +132,7 @@ def command(
         old,
         new,
         prunes=lambda ref: prune or ref.namespace in prune_namespaces,
+        staged=staged,
         delete=deletes,
     )
     # What the suite declares before its first step, for the pods as they would be.

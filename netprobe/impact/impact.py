@@ -10,9 +10,8 @@ from netprobe.impact.declaration import Breach, DeclarationCheck, check
 from netprobe.impact.difference import FlowChange, States, compare_states
 from netprobe.impact.names import EndNames, EndSet
 from netprobe.impact.revision import Revision
-from netprobe.impact.unneeded import UNDECLARED, Unneeded, unneeded
+from netprobe.impact.unneeded import Unneeded, unneeded
 from netprobe.model.flow import End, Family, Flow, PodRef, Protocol, Via
-from netprobe.model.policy import Direction
 from netprobe.model.verdict import Decision, Verdict
 from netprobe.simulate import CALICO, Profile, Simulator
 from netprobe.simulate.bits import Weights, unpack
@@ -118,7 +117,7 @@ def impact(
         revision,
         tuple(sorted(made, key=lambda one: _rank(one, compared.other))),
         checked,
-        tuple(_unneeded(states, checked)),
+        tuple(unneeded(states)),
         compared.other,
         sum(states.groups[index].size for index in unpack(states.pods)),
         tuple(
@@ -135,21 +134,6 @@ def _rank(bundle: ChangeBundle, other: int | None) -> tuple[int, bool, int]:
     """Change and scope, then named ports before `other`, then the number of flows."""
     nameless = bundle.ports == ((other, Protocol.TCP),)
     return _ORDER.index((bundle.change, bundle.scope)), nameless, -bundle.flows
-
-
-def _unneeded(states: States, checked: DeclarationCheck | None) -> Iterator[Unneeded]:
-    """What no pod needs, then the rules that no declared flow needs."""
-    found = list(unneeded(states))
-    yield from found
-    whole = {one.policy for one in found if one.rule is None}
-    rules = {(one.policy, one.direction, one.rule) for one in found}
-    for policy in states.revision.after.policies if checked is not None else ():
-        if policy.ref in states.revision.policies and policy.ref not in whole:
-            for direction in Direction:
-                for index in range(len(policy.rules(direction) or ())):
-                    rule = (policy.ref, direction, index)
-                    if checked is not None and rule not in checked.used and rule not in rules:
-                        yield Unneeded(policy.ref, UNDECLARED, direction, index)
 
 
 def _flows(bundle: GroupBundle, weights: Weights, by_ports: Weights) -> int:

@@ -16,7 +16,10 @@ from netprobe.manifests.load import Collector
 from netprobe.manifests.workload import CONTROLLER_LABELS
 from netprobe.model.cluster import Cluster, Namespace
 from netprobe.model.flow import Pod, PodRef
-from netprobe.model.policy import Policy, PolicyRef
+from netprobe.model.policy import STANDARD_TIERS, Policy, PolicyRef
+from netprobe.policies.kinds import Record
+from netprobe.policies.records import ref_of, with_records
+from netprobe.policies.staged import as_enforced
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +62,8 @@ def read_snapshots(sides: Iterable[Sequence[str]], namespace: str) -> list[Snaps
 class Revision:
     """The two states, which have the same pods and namespaces, and the policies that differ.
 
-    `relabelled` counts pods and namespaces whose labels, ports or addresses are changed.
+    `relabelled` counts pods and namespaces whose labels, ports or addresses are changed. `staged` are
+    staged policies that are taken as if they were enforced.
     """
 
     before: Cluster
@@ -69,6 +73,7 @@ class Revision:
     deleted: tuple[PolicyRef, ...] = ()
     relabelled: int = 0
     new_pods: int = 0
+    staged: tuple[PolicyRef, ...] = ()
 
     @property
     def policies(self) -> frozenset[PolicyRef]:
@@ -81,36 +86,58 @@ def revise(
     *,
     prunes: Callable[[PolicyRef], bool] = lambda _: False,
     delete: Iterable[PolicyRef] = (),
+    staged: bool = False,
 ) -> Revision:
     """Apply `new` to `old`. Policies that `new` does not contain are deleted if `prunes` says so.
+
+    Staged policies of `new` are taken as if they were enforced; with `staged` those of `old` too.
 
     UsageError if a policy in `delete` does not exist, or is contained in `new`.
     """
     policies = {policy.ref: policy for policy in old.cluster.policies}
     given = {policy.ref: policy for policy in new.cluster.policies}
-    deleted = _deleted(policies, given, prunes, frozenset(delete))
-    kept = {ref: policy for ref, policy in policies.items() if ref not in deleted}
+    removed = _deleted(policies, given, prunes, frozenset(delete))
+    kept = {ref: policy for ref, policy in policies.items() if ref not in removed}
+    proposed = (*(old.cluster.staged if staged else ()), *new.cluster.staged)
+    after = {policy.ref: policy for policy in as_enforced({**kept, **given}.values(), proposed)}
     old_pods, new_pods, fresh = _pods(old.cluster.pods, new.cluster.pods)
     old_namespaces, new_namespaces = _namespaces(old, new)
     services = {**old.cluster.services, **new.cluster.services}
     relabelled = sum(old_pods[ref] != pod for ref, pod in new_pods.items())
     relabelled += sum(old_namespaces[name] != space for name, space in new_namespaces.items())
     return Revision(
-        replace(old.cluster, namespaces=old_namespaces, pods=old_pods, services=services),
         replace(
             old.cluster,
+            namespaces=old_namespaces,
+            pods=old_pods,
+            services=services,
+            service_accounts={**new.cluster.service_accounts, **old.cluster.service_accounts},
+            nodes={**new.cluster.nodes, **old.cluster.nodes},
+        ),
+        replace(
+            with_records(old.cluster, _others(new.cluster)),
             namespaces=new_namespaces,
             pods=new_pods,
-            policies=tuple({**kept, **given}.values()),
+            policies=tuple(after.values()),
             services=services,
+            service_accounts={**old.cluster.service_accounts, **new.cluster.service_accounts},
+            nodes={**old.cluster.nodes, **new.cluster.nodes},
             warnings=tuple(dict.fromkeys((*old.cluster.warnings, *new.cluster.warnings))),
+            sources={**old.cluster.sources, **new.cluster.sources},
         ),
-        tuple(sorted(given.keys() - policies.keys())),
-        tuple(sorted(ref for ref in given.keys() & policies.keys() if given[ref] != policies[ref])),
-        tuple(sorted(deleted)),
+        tuple(sorted(after.keys() - policies.keys())),
+        tuple(sorted(ref for ref in after.keys() & policies.keys() if after[ref] != policies[ref])),
+        tuple(sorted(policies.keys() - after.keys())),
         relabelled,
         fresh,
+        tuple(ref_of(one) for one in proposed),
     )
+
+
+def _others(cluster: Cluster) -> list[Record]:
+    """The records that are no policies: tiers, sets, and objects that are not simulated."""
+    tiers = (tier for tier in cluster.tiers if tier not in STANDARD_TIERS)
+    return [*tiers, *cluster.network_sets, *cluster.unsimulated]
 
 
 def _deleted(

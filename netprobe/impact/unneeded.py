@@ -1,26 +1,24 @@
 """Policies and rules that could be removed without any effect, if a revision touches them.
 
-Judged by the pods and addresses that exist, on every port; in another cluster they may be needed. `netprobe
-lint` knows what is redundant everywhere.
+Removing them changes no verdict of any pod or address, on any port: other policies or rules do what they do.
+What matches nothing at present is never among them; its pods may come later, as those that a DNS policy is
+about are often not in the input. Only NetworkPolicies are judged: in other kinds the order of rules matters.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from netprobe.impact.difference import States
-from netprobe.model.policy import Direction, NamedPort, Policy, PolicyRef, Rule
+from netprobe.manifests.change import Delete, ObjectChange, Patch, pointer
+from netprobe.model.policy import NETWORK_POLICY, Direction, Origin, Policy, PolicyRef
 from netprobe.simulate import Evaluation, Table
 from netprobe.simulate.bits import unpack
 from netprobe.simulate.compared import representatives
 
-NO_POD = "it selects no pod"
 OTHER_POLICIES = "other policies do all that it does"
-NO_PEER = "its peers match nobody"
-NO_PORT = "no pod that it applies to has a port of that name"
 OTHER_RULES = "other rules allow all that it allows"
-UNDECLARED = "no flow that the declaration allows needs it"
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +29,15 @@ class Unneeded:
     reason: str
     direction: Direction | None = None
     rule: int | None = None
+    origin: Origin | None = field(default=None, compare=False, repr=False)
+
+    @property
+    def change(self) -> ObjectChange:
+        """What removes it."""
+        if self.direction is None:
+            return Delete(self.policy.kind, str(self.policy), self.origin)
+        path = pointer("spec", self.direction.value, self.rule or 0)
+        return Patch(self.policy.kind, str(self.policy), ({"op": "remove", "path": path},), self.origin)
 
     def __str__(self) -> str:
         where = f" {self.direction.value} rule {self.rule}" if self.direction is not None else ""
@@ -74,56 +81,80 @@ class _Judge:
     def judge(self, policy: Policy) -> Iterator[Unneeded]:
         """The whole policy, or else each rule of it."""
         number = self._numbers[policy.ref]
-        if not self._evaluation.universe.subjects(policy) & self._states.pods:
-            yield Unneeded(policy.ref, NO_POD)
+        if (
+            policy.kind != NETWORK_POLICY
+            or not self._evaluation.universe.subjects(policy) & self._states.pods
+        ):
             return
-        needed = {direction: self._needed(policy, number, direction) for direction in Direction}
-        if not any(needed.values()):
+        needed: dict[Direction, set[int | None]] = {}
+        matching: dict[Direction, set[int]] = {}
+        for direction in Direction:
+            needed[direction], matching[direction] = self._needed(policy, number, direction)
+        rules = {direction: range(len(policy.rules(direction) or ())) for direction in Direction}
+        if not any(needed.values()) and all(matching[each].issuperset(rules[each]) for each in Direction):
             self._gone.add(number)
-            yield Unneeded(policy.ref, OTHER_POLICIES)
+            yield Unneeded(policy.ref, OTHER_POLICIES, origin=policy.origin)
             return
         for direction in Direction:
-            for index, rule in enumerate(policy.rules(direction) or ()):
-                if index not in needed[direction]:
-                    yield Unneeded(policy.ref, self._why(policy, rule, direction), direction, index)
+            for index in rules[direction]:
+                if index in matching[direction] and index not in needed[direction]:
+                    yield Unneeded(policy.ref, OTHER_RULES, direction, index, policy.origin)
 
-    def _needed(self, policy: Policy, number: int, direction: Direction) -> set[int | None]:
-        """The rules that allow what nothing else does; and None if only this policy isolates some pod."""
+    def _needed(self, policy: Policy, number: int, direction: Direction) -> tuple[set[int | None], set[int]]:
+        """The rules that allow what nothing else does, and those that match anything at all.
+
+        None is among the first if only this policy isolates some pod.
+        """
         found: set[int | None] = set()
+        matching: set[int] = set()
         rules = policy.rules(direction)
-        if rules is None:
-            return found
-        for subject, isolating in self._subjects(policy, direction):
+        for subject, isolating in self._subjects(policy, direction) if rules is not None else ():
             if isolating == (number,):
                 found.add(None)
-            if found.issuperset(range(len(rules))):
-                continue  # every rule is needed already
-            others = [other for other in isolating if other != number]
-            policies = [self._evaluation.cluster.policies[each] for each in isolating]
-            for port in representatives(self._evaluation.cluster, policies):
-                for family in self._states.families:
-                    table = self._evaluation.table(*port, family)
-                    allowed = 0
-                    for other in others:
-                        allowed |= self._peers(table, (direction, other, None), subject)
-                    for index in range(len(rules)):
-                        own = self._peers(table, (direction, number, index), subject)
-                        if own & ~allowed:
-                            found.add(index)
-                        allowed |= own
-        return found
+            if not found.issuperset(range(len(rules or ()))):
+                allowing, any_ = self._compare(number, direction, subject, isolating)
+                found |= allowing
+                matching |= any_
+        return found, matching
+
+    def _compare(
+        self, number: int, direction: Direction, subject: int, isolating: tuple[int, ...]
+    ) -> tuple[set[int], set[int]]:
+        """The rules that allow one subject what nothing else does, and those that match anything."""
+        found: set[int] = set()
+        matching: set[int] = set()
+        others = [other for other in isolating if other != number]
+        policies = [self._evaluation.cluster.policies[each] for each in isolating]
+        count = len(self._evaluation.cluster.policies[number].rules(direction) or ())
+        for port in representatives(self._evaluation.cluster, policies):
+            for family in self._states.families:
+                table = self._evaluation.table(*port, family)
+                allowed = 0
+                for other in others:
+                    allowed |= self._peers(table, (direction, other, None), subject)
+                for index in range(count):
+                    own = self._peers(table, (direction, number, index), subject)
+                    if own:
+                        matching.add(index)
+                    if own & ~allowed:
+                        found.add(index)
+                    allowed |= own
+        return found, matching
 
     def _subjects(self, policy: Policy, direction: Direction) -> Iterator[tuple[int, tuple[int, ...]]]:
         """Each subject with all policies that isolate it; one for those that nothing tells apart here."""
         seen: set[object] = set()
         selecting = self._evaluation.applying[direction].selecting
         for subject in unpack(self._evaluation.universe.subjects(policy) & self._states.pods):
-            isolating = tuple(each for each in selecting[subject] if each not in self._gone)
+            isolating = tuple(each for each in selecting[subject] if self._isolates(each))
             pod = self._evaluation.groups[subject].sample.pod
             ports = frozenset(pod.ports) if pod is not None and direction is Direction.INGRESS else None
             if (isolating, ports) not in seen:
                 seen.add((isolating, ports))
                 yield subject, isolating
+
+    def _isolates(self, number: int) -> bool:
+        return number not in self._gone and self._evaluation.cluster.policies[number].kind == NETWORK_POLICY
 
     def _peers(self, table: Table, what: tuple[Direction, int, int | None], subject: int) -> int:
         """The peers that a policy, or a rule of it, allows for a subject."""
@@ -135,21 +166,3 @@ class _Judge:
             if subjects >> subject & 1:
                 bits |= peers
         return bits & (self._states.pods | self._states.outside)
-
-    def _why(self, policy: Policy, rule: Rule, direction: Direction) -> str:
-        universe, peers = self._evaluation.universe, 0
-        for family in self._states.families:
-            for peer in rule.peers:
-                peers |= universe.matched(peer, policy.ref.namespace, family)
-        if not peers & (self._states.pods | self._states.outside):
-            return NO_PEER
-        names = {(port.name, port.protocol) for port in rule.ports if isinstance(port, NamedPort)}
-        if len(names) == len(rule.ports):
-            destinations = universe.subjects(policy) if direction is Direction.INGRESS else peers
-            pods = (
-                self._evaluation.groups[index].sample.pod
-                for index in unpack(destinations & self._states.pods)
-            )
-            if not any((port.name, port.protocol) in names for pod in pods if pod for port in pod.ports):
-                return NO_PORT
-        return OTHER_RULES

@@ -92,12 +92,23 @@ def fix_document(suggestion: Suggestion | None) -> dict[str, Any] | None:
     if suggestion is None:
         return None
     return {
-        "summary": suggestion.text,
-        "changes": [change_document(change) for change in suggestion.changes],
+        **fix_fields(suggestion.text, suggestion.changes),
         "also_opens": [_effect(effect) for effect in suggestion.opens],
         "also_closes": [_effect(effect) for effect in suggestion.closes],
         "also_opens_count": suggestion.opens_count,
         "also_closes_count": suggestion.closes_count,
+    }
+
+
+def fix_fields(summary: str, changes: Iterable[ObjectChange]) -> dict[str, Any]:
+    """The same for changes that open and close nothing."""
+    return {
+        "summary": summary,
+        "changes": [change_document(change) for change in changes],
+        "also_opens": [],
+        "also_closes": [],
+        "also_opens_count": 0,
+        "also_closes_count": 0,
     }
 
 

@@ -155,6 +155,8 @@ def _sections(impact: Impact) -> Iterator[Section]:
 
 def _notes(impact: Impact) -> Iterator[str]:
     yield from (f"Warning: {warning}" for warning in impact.revision.after.warnings)
+    if impact.revision.staged:
+        yield f"Staged policies as if they were enforced: {listed(impact.revision.staged, SHOWN)}."
     if not impact.pods:
         yield "There are no pods to compare: add workloads with -f or --against, or use --context."
     if impact.left_out:

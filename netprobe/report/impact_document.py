@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from netprobe.impact import Breach, ChangeBundle, FlowChange, Impact
+from netprobe.manifests.suggestion import fix_fields
 from netprobe.model.flow import Protocol
 from netprobe.model.verdict import Decision
 from netprobe.report.document import API_VERSION, causes, flow_fields
@@ -19,6 +20,7 @@ def as_json(impact: Impact, _style: Style = PLAIN) -> Iterator[str]:
     head = {
         "apiVersion": API_VERSION,
         "kind": "Impact",
+        "staged": [str(ref) for ref in revision.staged],
         "policies": {
             "added": [str(ref) for ref in revision.added],
             "changed": [str(ref) for ref in revision.changed],
@@ -43,6 +45,7 @@ def as_json(impact: Impact, _style: Style = PLAIN) -> Iterator[str]:
                 "direction": one.direction.value if one.direction else None,
                 "rule": one.rule,
                 "reason": one.reason,
+                "fix": fix_fields(f"remove {one}", [one.change]),
             }
             for one in impact.unneeded
         ],

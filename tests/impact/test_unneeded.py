@@ -85,12 +85,24 @@ def idle(*policies: Policy, old: tuple[Policy, ...] = ()) -> set[str]:
 WEB = Selector.of({"app": "web"})
 
 
-def test_each_reason_is_reported() -> None:
-    from_nobody = allow("nobody", WEB, PodPeer(Selector.of({"app": "ghost"})))
-    assert idle(from_nobody) == {"shop/nobody ingress rule 0: its peers match nobody"}
-    assert idle(allow("ghost", Selector.of({"app": "ghost"}), PodPeer())) == {"shop/ghost: it selects no pod"}
-    by_name = Policy(PolicyRef("shop", "named"), Subject(WEB), ingress=(Rule(ports=(NamedPort("nope"),)),))
-    assert idle(by_name) == {"shop/named ingress rule 0: no pod that it applies to has a port of that name"}
+def test_what_matches_nothing_is_left_alone() -> None:
+    deny = Policy(PolicyRef("shop", "deny"), ingress=(), egress=())
+    dns = Selector.of({"kubernetes.io/metadata.name": "kube-system"})
+    for policy in (
+        allow("nobody", WEB, PodPeer(Selector.of({"app": "ghost"}))),
+        allow("ghost", Selector.of({"app": "ghost"}), PodPeer()),
+        Policy(PolicyRef("shop", "named"), Subject(WEB), ingress=(Rule(ports=(NamedPort("nope"),)),)),
+        Policy(PolicyRef("shop", "dns"), egress=(Rule((PodPeer(EVERYTHING, dns),)),)),
+    ):
+        assert idle(policy) == set()
+        assert idle(policy, old=(deny,)) == set(), "another policy isolates the same pods"
+
+
+def test_a_policy_of_another_kind_does_not_isolate() -> None:
+    guard = Policy(
+        PolicyRef("", "guard", "ClusterNetworkPolicy"), Subject(namespaces=EVERYTHING), (), (), tier="Admin"
+    )
+    assert idle(Policy(PolicyRef("shop", "deny"), ingress=()), old=(guard,)) == set()
 
 
 def test_a_wider_policy_makes_an_older_one_idle_and_of_two_equal_ones_one_is_needed() -> None:
