@@ -86,13 +86,19 @@ class Excerpt:
         The first line of a block mapping is indented as the others are: that decides what belongs together.
         """
         part = self.text[self.start : self.end]
-        indent = 0 if part[:1] in {"{", "["} else self.start - (self.text.rfind("\n", 0, self.start) + 1)
+        indent = 0 if part[:1] in {"{", "["} else self._column
         return " " * indent + part, indent
+
+    @property
+    def _column(self) -> int:
+        """How far the start is from the start of its line; JSON may be one line of many megabytes."""
+        line_start = 0 if self.line == 1 else self.text.rfind("\n", 0, self.start) + 1
+        return self.start - line_start
 
     def _walk(self) -> Iterator[tuple[str, Position, Any]]:
         """Each path with its position and its node."""
         alone, indent = self.alone()
-        column = self.start - (self.text.rfind("\n", 0, self.start) + 1)
+        column = self._column
         try:
             node = yaml.compose(alone, Loader=yaml.CBaseLoader)
         except yaml.YAMLError:
