@@ -281,7 +281,9 @@ view_options: Final = as_record(
     click.option(
         "--all", "everything", is_flag=True, help="Show every flow, however many there are, one by one."
     ),
-    click.option("--group", "grouped", is_flag=True, help="Show pods that behave alike in one row."),
+    click.option(
+        "--group", "--grouped", "grouped", is_flag=True, help="Show pods that behave alike in one row."
+    ),
     click.option(
         "--only-differences", is_flag=True, help="Show only flows that are not as expected, in every format."
     ),

@@ -32,6 +32,11 @@ if TYPE_CHECKING:
 OF_EVERY_ROW = frozenset({"matrix", "json", "yaml", "junit", "github", "html"})
 """The formats that write every row, however many there are."""
 
+DOCUMENTS = frozenset({"json", "yaml"})
+"""Those that write groups instead with --grouped, which is suggested above MANY_ROWS."""
+
+MANY_ROWS = 100_000
+
 
 @click.command(cls=Command)
 @input_options
@@ -122,12 +127,15 @@ def command(
         if not question.size:
             say("no flow to show: fewer than two pods, or no pod declares a port (name one with --port)")
         written = {out.output, *(one.format for one in out.reports)}
-        every_row = view.everything or view.only_differences or bool(written & OF_EVERY_ROW)
+        of_every_row = OF_EVERY_ROW - (DOCUMENTS if view.grouped else frozenset())
+        every_row = view.everything or view.only_differences or bool(written & of_every_row)
+        if written & DOCUMENTS & of_every_row and question.size > MANY_ROWS:
+            say(f"{question.size:,} flows, one by one: --grouped writes pods that behave alike in one row")
         steps = (
             pairs_step(
                 AllPairs(question, chosen),
                 changed_only=changed_only,
-                groups=bool(written - OF_EVERY_ROW),
+                groups=bool(written - of_every_row),
                 rows=every_row,
             ),
         )

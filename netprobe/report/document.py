@@ -16,25 +16,53 @@ from netprobe.manifests.suggestion import fix_document
 from netprobe.model.flow import Flow, Placement
 from netprobe.model.policy import Place
 from netprobe.model.verdict import Cause, Verdict
-from netprobe.report.style import PLAIN, Style
+from netprobe.report.alike import rows_or_groups
+from netprobe.report.style import PLAIN, Detail, Style
 from netprobe.run.policy_text import PolicyTexts
-from netprobe.run.record import InPlace, Report
+from netprobe.run.record import FlowGroup, InPlace, Report
 
 API_VERSION = "netprobe/v1alpha1"
 
 
-def as_json(report: Report, _style: Style = PLAIN) -> Iterator[str]:
-    """One JSON document, with a line for each key and each flow."""
+def as_json(report: Report, style: Style = PLAIN) -> Iterator[str]:
+    """One JSON document, with a line for each key and each flow (or group of flows)."""
+    key, items = _items(report, style)
     lines = [f"{json.dumps(key)}: {json.dumps(value)}" for key, value in head(report).items()]
-    yield "{" + ",\n".join(lines) + ',\n"flows": ['
+    if key != "flows":
+        lines.append('"flows": []')
+    yield "{" + ",\n".join(lines) + f',\n"{key}": ['
     separator = "\n"
-    for _, row in report.rows():
-        yield separator + json.dumps(flow(row, report))
+    for item in items:
+        yield separator + json.dumps(item)
         separator = ",\n"
     yield f'\n],\n"problems": {json.dumps(problems(report))}}}\n'
 
 
-def as_yaml(report: Report, _style: Style = PLAIN) -> Iterator[str]:
+def _items(report: Report, style: Style) -> tuple[str, Iterator[dict[str, Any]]]:
+    """What the document lists, and under which key: flows, or groups of flows if the style wants these."""
+    if style.detail is not Detail.GROUPS:
+        return "flows", (flow(row, report) for _, row in report.rows())
+    return "groups", (
+        _group(number, one)
+        for number, step in enumerate(report.steps)
+        for one in rows_or_groups(step, style.detail)[1]
+    )
+
+
+def _group(step: int, group: FlowGroup) -> dict[str, Any]:
+    """Flows between pods that behave alike, as one item."""
+    return {
+        "step": step,
+        "from": _text(group.source),
+        "to": _text(group.destination),
+        "port": group.port,
+        "verdict": group.result.value,
+        "flows": group.flows,
+        "note": _text(group.note) or None,
+    }
+
+
+def as_yaml(report: Report, style: Style = PLAIN) -> Iterator[str]:
     """The same document as YAML."""
     import yaml  # takes time to import
 
@@ -43,13 +71,16 @@ def as_yaml(report: Report, _style: Style = PLAIN) -> Iterator[str]:
     def dump(part: object) -> str:
         return str(yaml.dump(part, Dumper=dumper, sort_keys=False, allow_unicode=False, width=4096))
 
+    key, items = _items(report, style)
     yield dump(head(report))
-    opening = "flows:\n"
-    for _, row in report.rows():
-        yield opening + dump([flow(row, report)])
+    if key != "flows":
+        yield "flows: []\n"
+    opening = f"{key}:\n"
+    for item in items:
+        yield opening + dump([item])
         opening = ""
     if opening:
-        yield "flows: []\n"
+        yield f"{key}: []\n"
     yield dump({"problems": problems(report)})
 
 

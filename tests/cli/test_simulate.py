@@ -15,6 +15,7 @@ from xml.etree import ElementTree as ET
 
 import jsonschema
 import pytest
+import yaml
 
 from netprobe.cli import main
 from netprobe.report.style import Style
@@ -359,3 +360,18 @@ def test_a_report_of_rows_next_to_a_table_of_groups_counts_its_own_rows(
     statuses = [flow["status"] for flow in document["flows"]]
     assert document["summary"]["undefined"] == statuses.count("undefined") == 20
     assert "ALLOW" not in capsys.readouterr().out
+
+
+def test_grouped_documents_follow_the_schema_and_count_every_flow(
+    suite: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    main(["simulate", str(suite), "-o", "json"])
+    flows = json.loads(capsys.readouterr().out)["flows"]
+    main(["simulate", str(suite), "-o", "json", "--grouped"])
+    document = json.loads(capsys.readouterr().out)
+    jsonschema.validate(document, json.loads(schema().read_text()))
+    assert document["flows"] == []
+    assert sum(group["flows"] for group in document["groups"]) == len(flows)
+    assert document["summary"]["flows"] == len(flows)
+    main(["simulate", str(suite), "-o", "yaml", "--grouped"])
+    assert yaml.safe_load(capsys.readouterr().out)["groups"] == document["groups"]
