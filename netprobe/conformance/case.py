@@ -12,11 +12,19 @@ from typing import Literal, TypeAlias
 from netprobe.conformance.world import DEFAULT, KUBELET, PASSING, Cell, CellScope, Expected, is_own
 from netprobe.errors import UsageError
 from netprobe.model.objects import ReadOnlyObject
+from netprobe.policies.kinds import NETWORK_POLICY
+from netprobe.probe.deciding import key_of
 
 Labels: TypeAlias = Mapping[str, Mapping[str, str]]
 """Labels added to the usual ones, by namespace ("y") or pod ("y/b")."""
 
 Need: TypeAlias = Literal["sctp", "dual-stack", "two-nodes", "outside", "host-network", "kubelet"]
+
+
+def identity(policy: ReadOnlyObject) -> tuple[str, str, str]:
+    """What tells policies apart: kind, namespace ("" if it has none) and name."""
+    metadata = policy["metadata"]
+    return key_of(policy), metadata.get("namespace", ""), metadata["name"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +43,7 @@ class ApiRule:
 class CaseStep:
     """One state of a case: the policies, labels and pods that exist, and the matrix that they must produce.
 
-    `policies` are NetworkPolicy objects with relative names and placeholders. `pods` maps additional pods
+    `policies` are objects with relative names and placeholders. `pods` maps additional pods
     ("x/late") to their labels; they are created after the policies. A pod left from the previous step is
     deleted if it is not in `pods`, and deleted and created again if it is in `remade`. The namespace v is
     created before the policies, exists while it has pods, and may be in `remade` too. `holds` are
@@ -48,6 +56,11 @@ class CaseStep:
     pods: Labels = field(default_factory=dict)
     remade: frozenset[str] = frozenset()
     holds: tuple[Cell, ...] = ()
+
+    @property
+    def kinds(self) -> frozenset[str]:
+        """The kinds of the policies, other than NetworkPolicy."""
+        return frozenset(map(key_of, self.policies)) - {NETWORK_POLICY.key}
 
     @property
     def passing(self) -> bool:
@@ -81,6 +94,11 @@ class Case:
     undefined: str | None = None
     scope: CellScope = DEFAULT
     place: str = ""
+
+    @property
+    def kinds(self) -> frozenset[str]:
+        """The policy kinds that a cluster must serve, besides NetworkPolicy."""
+        return frozenset(kind for step in self.steps for kind in step.kinds)
 
     @property
     def keywords(self) -> frozenset[str]:

@@ -27,9 +27,10 @@ from netprobe.model.matrix import Matrix
 from netprobe.model.objects import Object
 from netprobe.model.observation import Observation, Outcome
 from netprobe.model.verdict import Verdict
+from netprobe.policies.records import TIER
 from netprobe.probe import ClusterAPI, Pace, Prober, Station, Unplaced, Workbench
 from netprobe.probe.bench import together
-from netprobe.probe.canary import PORTS, Canaries, Canary, CanaryWatch, overall, port_of
+from netprobe.probe.canary import CLOSING, PORTS, Canaries, Canary, CanaryWatch, overall, port_of
 from netprobe.probe.canary import sessions as canary_sessions
 from netprobe.probe.settle import settle
 
@@ -40,10 +41,15 @@ Place = tuple[str | None, bool]
 
 @dataclass(frozen=True, slots=True)
 class State:
-    """What exists in a fixture: policies by namespace and name, and labels added to the usual ones."""
+    """What exists in a fixture: policies by kind, namespace and name, and labels added to the usual ones."""
 
-    policies: Mapping[tuple[str, str], Object] = field(default_factory=dict)
+    policies: Mapping[tuple[str, str, str], Object] = field(default_factory=dict)
     labels: Labels = field(default_factory=dict)
+
+    @property
+    def kinds(self) -> set[str]:
+        """The kinds of the policies that have a canary policy of their own."""
+        return {kind for kind, _, _ in self.policies} & CLOSING.keys()
 
 
 class CaseFixture:
@@ -122,7 +128,7 @@ class CaseFixture:
 
     def lost(self, namespace: str) -> None:
         """A namespace is gone or new: nothing that was applied in it exists any more."""
-        kept = {key: obj for key, obj in self._state.policies.items() if key[0] != namespace}
+        kept = {key: obj for key, obj in self._state.policies.items() if key[1] != namespace}
         self._state = State(kept, self._state.labels)
 
     async def change(
@@ -132,11 +138,12 @@ class CaseFixture:
 
         Returns the seconds that it took, and a sentence if it was not seen to arrive.
         """
+        changed = self._state.kinds | state.kinds
         await self._go(state)
         if then is not None:
             await then()
         self._number += 1
-        await self._canaries.announce(self._number)
+        await self._canaries.announce(self._number, {kind: self.site.versions[kind] for kind in changed})
         now = asyncio.get_running_loop().time
         answered = now()
         deadline_s = self._pace.canary_s
@@ -179,9 +186,10 @@ class CaseFixture:
 
     async def _go(self, state: State) -> None:
         gone = self._state.policies.keys() - state.policies.keys()
-        new = [obj for key, obj in state.policies.items() if self._state.policies.get(key) != obj]
-        calls: list[Awaitable[None]] = [self._bench.apply(obj) for obj in new]
-        calls += [self._delete(namespace, name) for namespace, name in gone]
+        new = {key: obj for key, obj in state.policies.items() if self._state.policies.get(key) != obj}
+        await together(*(self._bench.apply(obj) for key, obj in new.items() if key[0] == TIER))
+        calls: list[Awaitable[None]] = [self._bench.apply(obj) for key, obj in new.items() if key[0] != TIER]
+        calls += [self._delete(*key) for key in gone if key[0] != TIER]
         for name in {*self._state.labels, *state.labels} - {PASSING}:  # it is made with its labels
             old, wanted = self._state.labels.get(name, {}), state.labels.get(name, {})
             if old != wanted:
@@ -191,11 +199,12 @@ class CaseFixture:
         before = self._state
         self._state = State({**before.policies, **state.policies}, _both(before.labels, state.labels))
         await together(*calls)
+        await together(*(self._delete(*key) for key in gone if key[0] == TIER))  # after its policies
         self._state = state
 
-    async def _delete(self, namespace: str, name: str) -> None:
+    async def _delete(self, kind: str, namespace: str, name: str) -> None:
         with suppress(NotFoundError):  # never created: that change failed
-            await self._bench.delete("NetworkPolicy", name, namespace)
+            await self._bench.delete(kind, name, namespace or None)
 
     def _new_prober(self, flows: Iterable[Flow], late: Mapping[End, Station] | None = None) -> Prober:
         stations = {**self.stations, **(late or {})}

@@ -8,9 +8,10 @@ from dataclasses import dataclass, field, replace
 from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
 from typing import Any, Final
 
-from netprobe.conformance.case import Case, CaseStep
+from netprobe.conformance.case import Case, CaseStep, identity
 from netprobe.conformance.world import (
     EMPTY,
+    FIXTURE,
     HOST_PORT,
     KUBELET,
     NAMESPACES,
@@ -31,8 +32,13 @@ from netprobe.model.flow import Address, End, External, Family, Flow, PodRef, Pr
 from netprobe.model.matrix import Matrix
 from netprobe.model.objects import Object
 from netprobe.model.verdict import Verdict
+from netprobe.run.applied import narrow, set_version
 
+NO_MARK: Final = "fixture"
+"""The mark of a fixture whose objects keep their names."""
 NAME_LABEL: Final = "kubernetes.io/metadata.name"
+CLUSTER_NETWORK_POLICY: Final = "ClusterNetworkPolicy"
+_BUILTIN: Final = ("default", "kube-admin", "kube-baseline")  # tiers of Calico that exist everywhere
 _PLACE = re.compile(rf"<(pods|[vxyz]/\w+|out:\w+)(?: by ([xyz]/\w+))?({OVER_6})?>")
 
 
@@ -42,12 +48,16 @@ class FixtureMap:
 
     `nodes` maps pods to nodes; the address of a pod's node is that of its kubelet, "node:x/late". A pod or
     host that is not in `addresses` does not exist. `host_port`: the port that hostNetwork pods serve.
+    `mark`: the value of the label FIXTURE. `versions`: the apiVersion in which the cluster serves a kind, if
+    that is not the one of the case.
     """
 
     namespaces: Mapping[str, str]
     addresses: Mapping[str, tuple[Address, ...]]
     nodes: Mapping[str, str] = field(default_factory=dict)
     host_port: int = HOST_PORT
+    mark: str = NO_MARK
+    versions: Mapping[str, str] = field(default_factory=dict)
 
     def end(self, name: str) -> End:
         if name == SERVICE:
@@ -88,9 +98,9 @@ class FixtureMap:
 
     def labels(self, name: str, step: CaseStep | None = None) -> dict[str, str]:
         """All labels of a namespace ("y") or a pod ("y/b") in a step."""
-        own = {"pod": name.partition("/")[2]} if "/" in name else {}
+        own = {"pod": name.partition("/")[2]} if "/" in name else {FIXTURE: self.mark}
         if name in NAMESPACES:
-            own = {"ns": name}
+            own["ns"] = name
         extra = {**step.pods.get(name, {}), **step.labels.get(name, {})} if step else {}
         return {**own, **extra}
 
@@ -153,9 +163,23 @@ class FixtureMap:
         }
 
     def _policy(self, policy: Mapping[str, Any], prefix: str) -> Object:
-        meta = policy["metadata"]
-        metadata = {"name": f"{prefix}{meta['name']}", "namespace": self.namespaces[meta["namespace"]]}
-        return {**policy, "metadata": metadata, "spec": self._placed(policy["spec"])}
+        key, namespace, name = identity(policy)
+        metadata = {"name": f"{prefix}{name}"}
+        if namespace:
+            metadata["namespace"] = self.namespaces[namespace]
+        else:  # unique in the whole cluster
+            metadata["name"] = f"{self._unique}{metadata['name']}"
+        made: Object = {**policy, "metadata": metadata, "spec": self._placed(policy["spec"])}
+        if (tier := made["spec"].get("tier", _BUILTIN[0])) not in _BUILTIN and key != CLUSTER_NETWORK_POLICY:
+            made["spec"]["tier"] = f"{self._unique}{prefix}{tier}"
+        narrow(made, FIXTURE, self.mark)
+        if key in self.versions:
+            set_version(made, self.versions[key])
+        return made
+
+    @property
+    def _unique(self) -> str:
+        return "" if self.mark == NO_MARK else f"netprobe-{self.mark}-"
 
     def _placed(self, value: Any) -> Any:
         """A copy with placeholders replaced by addresses, and with real names of namespaces."""

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from ipaddress import ip_address
 from typing import Final
 
-from netprobe.conformance.world import EMPTY, HOST_PORT, NAMESPACES, OUTSIDE, PODS, container_ports
+from netprobe.conformance.world import EMPTY, FIXTURE, HOST_PORT, NAMESPACES, OUTSIDE, PODS, container_ports
 from netprobe.model.cluster import Namespace
 from netprobe.model.flow import ContainerPort, External, Pod, PodRef, Protocol
 from netprobe.probe import OutsideHost
@@ -35,10 +35,16 @@ class FixturePlan:
         namespace, _, pod = name.partition("/")
         return PodRef(self.name(namespace), pod)
 
+    @property
+    def mark(self) -> str:
+        """The value of the label FIXTURE of the namespaces that cases are about."""
+        return f"{self.run}-{self.index}"
+
     def namespaces(self) -> Iterable[Namespace]:
+        mark = {FIXTURE: self.mark}
         for short in NAMESPACES:
-            yield Namespace(self.name(short), {"ns": short})
-        yield Namespace(self.name(EMPTY), {})
+            yield Namespace(self.name(short), {"ns": short, **mark})
+        yield Namespace(self.name(EMPTY), mark)
         yield Namespace(self.name(CANARIES), {})
 
     def pods(self) -> Iterable[Pod]:

@@ -12,8 +12,8 @@ from typing import Any, Final, TypeVar
 
 from pydantic import RootModel, ValidationError
 
-from netprobe.conformance.case import ApiRule, Case, CaseStep
-from netprobe.conformance.families import Families, policy
+from netprobe.conformance.case import ApiRule, Case, CaseStep, identity
+from netprobe.conformance.families import Families
 from netprobe.conformance.schema import CaseFile, CaseSpec, MomentSpec, PolicySpec
 from netprobe.conformance.world import (
     KUBELET,
@@ -29,12 +29,15 @@ from netprobe.errors import InputError, Problem
 from netprobe.manifests import files as manifest_files
 from netprobe.manifests.excerpt import Position, TextError
 from netprobe.manifests.yaml_reader import read_yaml
+from netprobe.model.objects import Object
 from netprobe.model.text import dotted
+from netprobe.policies.kinds import BY_KEY, NETWORK_POLICY, PolicyKind
+from netprobe.probe.deciding import key_of
 
 T = TypeVar("T")
 
 HERE: Final = "netprobe/conformance"
-WRITTEN: Final = ("upstream", "edges", "more", "namespaces", "nodes")
+WRITTEN: Final = ("upstream", "edges", "more", "namespaces", "nodes", "clusternetworkpolicy", "calico")
 """The files of hand-written cases, in the order of a run."""
 
 LONGEST_VALUE: Final = "v" * 63
@@ -176,13 +179,7 @@ class _CaseReader(ListReader):
         except ValueError as error:
             self.complain(f"{path}.expect", str(error))
             expected = bool
-        policies = [
-            made
-            for index, one in enumerate(spec.policies)
-            for made in _policies(one, one.name or f"p{index}")
-        ]
-        if len({(p["metadata"]["namespace"], p["metadata"]["name"]) for p in policies}) < len(policies):
-            self.complain(f"{path}.policies", "two policies of one namespace have the same name")
+        policies = self._policies(path, spec)
         for index, pod in enumerate(spec.remade):
             if pod not in there:
                 self.complain(f"{path}.remade[{index}]", "must be one of this step's `pods`")
@@ -200,6 +197,23 @@ class _CaseReader(ListReader):
             tuple(Cell(*one) for one in holds),
         )
 
+    def _policies(self, path: str, spec: MomentSpec) -> list[Object]:
+        policies: list[Object] = []
+        for index, one in enumerate(spec.policies):
+            kind = BY_KEY.get(one.kind)
+            if kind is None or kind.read is None:
+                self.complain(
+                    f"{path}.policies[{index}].kind", f"netprobe does not know the kind {one.kind!r}"
+                )
+            elif kind.namespaced is not (one.namespace is not None):
+                scope_of = "needs a namespace" if kind.namespaced else "is cluster-scoped"
+                self.complain(f"{path}.policies[{index}].in", f"a {one.kind} {scope_of}")
+            else:
+                policies += _policies(kind, one, one.name or f"p{index}")
+        if len({identity(policy) for policy in policies}) < len(policies):
+            self.complain(f"{path}.policies", "two policies of one namespace have the same name")
+        return policies
+
 
 def _families() -> Iterator[Case]:
     (tree,) = read_yaml(_text("cases/families.yaml"))
@@ -214,12 +228,18 @@ def _families() -> Iterator[Case]:
         )
 
 
-def _policies(spec: PolicySpec, name: str) -> Iterator[dict[str, Any]]:
-    if spec.times == 1:
-        yield policy(spec.namespace, _filled(spec.spec), name)
-        return
-    for number in range(1, spec.times + 1):
-        yield policy(spec.namespace, _filled(spec.spec, number), f"{name}-{number}")
+def _policies(kind: PolicyKind, spec: PolicySpec, name: str) -> Iterator[Object]:
+    numbers = [None] if spec.times == 1 else range(1, spec.times + 1)
+    for number in numbers:
+        metadata = {"name": name if number is None else f"{name}-{number}"}
+        if spec.namespace is not None:
+            metadata["namespace"] = spec.namespace
+        yield {
+            "apiVersion": kind.api_version,
+            "kind": kind.kind,
+            "metadata": metadata,
+            "spec": _filled(spec.spec, number),
+        }
 
 
 def _filled(value: Any, number: int | None = None) -> Any:
@@ -242,6 +262,9 @@ def _directions(moments: Iterable[CaseStep]) -> Iterator[str]:
     """ "ingress", "egress": the directions of the policies of a case."""
     for step in moments:
         for one in step.policies:
+            if key_of(one) != NETWORK_POLICY.key:
+                yield from (direction for direction in ("ingress", "egress") if one["spec"].get(direction))
+                continue
             given = one["spec"].get("policyTypes") or ()  # anything else is for the API server to reject
             types = [direction.lower() for direction in ("Ingress", "Egress") if direction in given]
             yield from types or ("ingress",)

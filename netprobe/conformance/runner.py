@@ -5,16 +5,16 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, suppress
 from dataclasses import dataclass, field, replace
 from ipaddress import ip_address
 from typing import Any, Final
 
-from netprobe.conformance.case import Case, CaseStep
+from netprobe.conformance.case import Case, CaseStep, identity
 from netprobe.conformance.case_fixture import CaseFixture, State
 from netprobe.conformance.case_pods import CasePods, kept_open
 from netprobe.conformance.cells import probed_cells
-from netprobe.conformance.fixture_map import FixtureMap
+from netprobe.conformance.fixture_map import NO_MARK, FixtureMap
 from netprobe.conformance.fixture_plan import FixturePlan
 from netprobe.conformance.result import (
     CaseResult,
@@ -27,7 +27,7 @@ from netprobe.conformance.result import (
 )
 from netprobe.conformance.world import EMPTY, HOST_PORT, KUBELET, NAMESPACES, PASSING, PODS, SERVICE, Cell
 from netprobe.diff import Row, compare
-from netprobe.errors import ClusterError, ForbiddenError, NetprobeError
+from netprobe.errors import ClusterError, ForbiddenError, NetprobeError, NotServedError
 from netprobe.model.flow import Address, Flow
 from netprobe.model.matrix import Matrix
 from netprobe.model.observation import Observation
@@ -67,6 +67,7 @@ class Runner:
     run: str = field(default_factory=new_run)
     _closed: tuple[str, ...] = field(default=(), init=False)
     _deferred: list[Case] = field(default_factory=list, init=False)  # for want of a second node
+    _versions: Mapping[str, str] = field(default_factory=dict, init=False)
     _running: list[CaseFixture] = field(default_factory=list, init=False)
     _done: dict[str, CaseResult] = field(default_factory=dict, init=False)
 
@@ -98,6 +99,7 @@ class Runner:
         """
         pace = self.pace.shared(self.fixtures)
         asked = {case.name: probed_cells(case, full=self.full) for case in cases}
+        self._versions = await self._served()
         count = max(1, min(self.fixtures, len(cases)))
         plans = [FixturePlan(self.run, index, nodes) for index in range(count)]
         bench = Workbench(
@@ -176,8 +178,9 @@ class Runner:
                     result = await self._try(fixture, bench, f"c{number}-", case, asked[case.name])
                     troubles = 0
                 except NetprobeError as error:
-                    if isinstance(error, ForbiddenError) and "host-network" in case.needs:
-                        result = CaseResult(case, CaseStatus.SKIPPED, reason=f"{NO_HOST_PODS}: {error}")
+                    if isinstance(error, ForbiddenError) and ("host-network" in case.needs or case.kinds):
+                        why = NO_HOST_PODS if not case.kinds else "a permission is missing"
+                        result = CaseResult(case, CaseStatus.SKIPPED, reason=f"{why}: {error}")
                     else:
                         troubles += 1
                         if troubles == MOST_TROUBLES:
@@ -212,12 +215,14 @@ class Runner:
     ) -> StepResult:
         if await case_pods.clear(step):
             fixture.lost(fixture.site.namespaces[PASSING])
-        policies = {_key(policy): policy for policy in case_pods.site.policies(step, prefix)}
+        policies = {identity(policy): policy for policy in case_pods.site.policies(step, prefix)}
         state = State(policies, dict(step.labels))
         async with kept_open(self.cluster, fixture.site, fixture.stations, step.holds):
             converged, problem = await fixture.change(state, lambda: case_pods.make(step))
             site = case_pods.site
-            relative = replace(site, namespaces={name: name for name in site.namespaces}, host_port=HOST_PORT)
+            relative = replace(
+                site, namespaces={name: name for name in site.namespaces}, host_port=HOST_PORT, mark=NO_MARK
+            )
             cluster = relative.cluster(case, step)
             simulator = Simulator(cluster, self.profile)
             declared = relative.declared(step, cells)
@@ -263,6 +268,8 @@ class Runner:
         for need in case.needs:
             if reason := reasons.get(need):
                 return reason
+        if missing := sorted(case.kinds - self._versions.keys()):
+            return f"this cluster does not serve {' and '.join(missing)}"
         if SERVICE in case.scope.extra and fixture.lacks_services:
             return "no Service answered before the first policy was applied"
         return None
@@ -273,6 +280,14 @@ class Runner:
         if "block-on-pods" in case.rules and not self.profile.blocks_match_pods:
             return f"whether an ipBlock matches pods is up to the plugin, and {self.profile.name}'s does not"
         return None
+
+    async def _served(self) -> dict[str, str]:
+        """The policy kinds of the cases that the cluster serves, with the apiVersion."""
+        found = {}
+        for kind in sorted({kind for case in self.cases for kind in case.kinds}):
+            with suppress(NotServedError):
+                found[kind] = await self.cluster.served(kind)
+        return found
 
     async def _nodes(self) -> tuple[str, ...]:
         """Two nodes that accept pods; () if nodes may not be listed."""
@@ -299,7 +314,7 @@ class Runner:
         if self.lab:
             addresses |= {host.external.name or "": (host.external.address,) for host in plan.hosts()}
         names = {short: plan.name(short) for short in (*NAMESPACES, EMPTY, PASSING)}
-        site = FixtureMap(names, addresses, nodes, plan.host_port)
+        site = FixtureMap(names, addresses, nodes, plan.host_port, plan.mark, self._versions)
         service = site.service()
         await bench.apply(service)
         meta = service["metadata"]
@@ -330,7 +345,3 @@ async def run_all(work: Iterable[Coroutine[Any, Any, None]]) -> None:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
-
-
-def _key(policy: Mapping[str, Any]) -> tuple[str, str]:
-    return policy["metadata"]["namespace"], policy["metadata"]["name"]

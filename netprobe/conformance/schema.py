@@ -19,9 +19,19 @@ class _Strict(BaseModel):
 
 
 class PolicySpec(_Strict):
-    """A NetworkPolicy of a case. The same name in several moments means one policy that changes."""
+    """A policy of a case. The same name in several moments means one policy that changes."""
 
-    namespace: Literal["v", "w", "x", "y", "z"] = Field(alias="in", description="Its namespace.")
+    kind: str = Field(
+        "NetworkPolicy",
+        description=(
+            "Its kind; with its group if the name alone is ambiguous: ClusterNetworkPolicy, Tier, "
+            "NetworkPolicy.projectcalico.org. A cluster that does not serve it skips the case. The "
+            "subject of a cluster-scoped policy is limited to the case's namespaces."
+        ),
+    )
+    namespace: Literal["v", "w", "x", "y", "z"] | None = Field(
+        None, alias="in", description="Its namespace; none for a cluster-scoped kind."
+    )
     name: str | None = Field(None, description="Its name; by default its number among the moment's policies.")
     times: int = Field(
         1, ge=1, le=500, description="Number of copies; <n> in the spec is the number of the copy, from 1."

@@ -26,6 +26,8 @@ NAMESPACES: Final = ("x", "y", "z")
 EMPTY: Final = "w"
 PASSING: Final = "v"
 """The namespace that exists only while a case has pods in it."""
+FIXTURE: Final = "netprobe.dev/fixture"
+"""A label of these namespaces, to which the subjects of cluster-scoped policies are limited."""
 PODS: Final = tuple(f"{namespace}/{pod}" for namespace, pod in product(NAMESPACES, "abc"))
 PORTS: Final = tuple(f"{number}/{protocol.value}" for protocol in Protocol for number in (80, 81))
 SERVICE: Final = "svc:y/web"

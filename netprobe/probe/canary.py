@@ -14,12 +14,15 @@ closes the other, which the next change opens.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
+from types import MappingProxyType
 from typing import Final
 
+from netprobe.errors import NotFoundError
 from netprobe.model.flow import ContainerPort, PodRef
+from netprobe.model.labels import NAME_LABEL
 from netprobe.model.objects import Object
 from netprobe.model.observation import Outcome
 from netprobe.probe import run_objects
@@ -37,6 +40,8 @@ PORTS: Final = tuple(ContainerPort(CONTROL_PORT + number) for number in range(3)
 TARGET: Final = "canary-target"
 CLIENT: Final = "canary-client"
 """The values of the label ROLE."""
+
+NO_KINDS: Final[Mapping[str, str]] = MappingProxyType({})
 
 SILENT_TRIES: Final = 5
 """A port is closed when this many tries of the control connected in a row and the port did not."""
@@ -110,6 +115,47 @@ def policy(namespace: str, run: str, change: int, *, pod_labels: bool = False) -
     }
 
 
+def _by_cluster_network_policy(namespace: str, port: int) -> Object:
+    rule = {
+        "name": "closed-until-the-next-change",
+        "action": "Deny",
+        "from": [{"namespaces": {}}],
+        "protocols": [{"tcp": {"destinationPort": {"number": port}}}],
+    }
+    subject = {"namespaces": {"matchLabels": {NAME_LABEL: namespace}}}
+    return {"tier": "Admin", "priority": 0, "subject": subject, "ingress": [rule]}
+
+
+def _by_global_network_policy(namespace: str, port: int) -> Object:
+    return {
+        "order": 0,
+        "namespaceSelector": f"{NAME_LABEL} == '{namespace}'",
+        "types": ["Ingress"],
+        "ingress": [{"action": "Deny", "protocol": "TCP", "destination": {"ports": [port]}}],
+    }
+
+
+CLOSING: Final[Mapping[str, Callable[[str, int], Object]]] = {
+    "ClusterNetworkPolicy": _by_cluster_network_policy,
+    "GlobalNetworkPolicy": _by_global_network_policy,
+}
+"""For kinds that can deny: the spec of a policy that closes one port of the pods of a namespace.
+
+With such a policy for the port of the next change, that port opens only once the change's policies of this
+kind have arrived too.
+"""
+
+
+def closing_policy(kind: str, api_version: str, namespace: str, change: int) -> Object:
+    """A cluster-scoped policy that closes the port of the change after this one."""
+    return {
+        "apiVersion": api_version,
+        "kind": kind,
+        "metadata": {"name": f"{namespace}-canary"},
+        "spec": CLOSING[kind](namespace, port_of(change + 1)),
+    }
+
+
 @dataclass(frozen=True, slots=True)
 class Canaries:
     """All canaries of a namespace, and the policy that they share. `apply` is that of the run's bench.
@@ -125,9 +171,26 @@ class Canaries:
     pairs: Sequence[Canary]
     pod_labels: bool = False
     unable: str | None = None
+    _closing: set[str] = field(default_factory=set, init=False)
 
-    async def announce(self, change: int) -> None:
-        """Let change number `change`, from 1, be seen at the canaries. Call it after everything else."""
+    async def _open(self, kind: str) -> None:
+        with suppress(NotFoundError):
+            await self.cluster.delete(kind, f"{self.namespace}-canary")
+
+    async def announce(self, change: int, kinds: Mapping[str, str] = NO_KINDS) -> None:
+        """Let change number `change`, from 1, be seen at the canaries. Call it after everything else.
+
+        `kinds`: the kinds of CLOSING whose policies are part of the change, with the apiVersion to write.
+        """
+        await asyncio.gather(
+            *(self._open(kind) for kind in self._closing - kinds.keys()),
+            *(
+                self.apply(closing_policy(kind, version, self.namespace, change))
+                for kind, version in kinds.items()
+            ),
+        )
+        self._closing.clear()
+        self._closing.update(kinds)
         label: Object = {"metadata": {"labels": {CHANGE: str(change)}}}
         clients = [pair.client.pod for pair in self.pairs if self.pod_labels]
         await asyncio.gather(

@@ -92,6 +92,14 @@ FIXTURE: Final = (
 )
 """A run with its own pods, in namespaces of its own."""
 
+_CASES_OF_OTHER_KINDS: Final = (
+    ("policy.networking.k8s.io", ("clusternetworkpolicies",)),
+    *(
+        (group, ("tiers", "networkpolicies", "globalnetworkpolicies", "stagedglobalnetworkpolicies"))
+        for group in ("projectcalico.org", "crd.projectcalico.org")
+    ),
+)
+
 CONFORMANCE: Final = (
     *(
         Permission(p.group, p.resource, p.verb, p.why, Need.ALWAYS if p.need is Need.STEPS else p.need)
@@ -100,6 +108,12 @@ CONFORMANCE: Final = (
     Permission("", "pods", "delete", "to remove the pods that a case adds"),
     Permission("", "services", "create", "the Service of each fixture"),
     Permission("", "services", "get", "the address of that Service"),
+    *(
+        Permission(group, resource, verb, "cases of this kind, which are skipped otherwise", Need.OPTIONAL)
+        for group, resources in _CASES_OF_OTHER_KINDS
+        for resource in resources
+        for verb in ("create", "get", "update", "delete")
+    ),
 )
 """A run of the conformance suite; manifests/nightly/rbac.yaml grants it."""
 

@@ -15,9 +15,15 @@ CONFORMANCE_FORMATS: Formats[ConformanceReport] = Formats(
         "junit": "netprobe.report.conformance_junit:junit",
         "github": "netprobe.report.conformance_markdown:github",
         "html": "netprobe.report.conformance_page:html",
+        "conformance": "netprobe.report.conformance_profiles:profiles",
     }
 )
-FILES = {"report.html": "html", "report.json": "json", "report.md": "markdown", "junit.xml": "junit"}
+FILES = {
+    "report.html": "html",
+    "report.json": "json",
+    "report.md": "markdown",
+    "junit_conformance.xml": "junit",
+}
 
 
 def save_all(report: ConformanceReport, folder: Path) -> None:

@@ -89,16 +89,10 @@ class Served:
         obj.pop("status", None)
         if kind is None or kind is NETWORK_POLICY:
             return obj
-        version = self.versions.get(kind.key)
-        if (
-            version is not None
-            and version.startswith(_STORED)
-            and not document.api_version.startswith(_STORED)
-        ):
-            _complete(obj)
-        obj["apiVersion"] = version or obj["apiVersion"]
+        if (version := self.versions.get(kind.key)) is not None:
+            set_version(obj, version)
         if not kind.namespaced:
-            narrow(obj, run)
+            narrow(obj, RUN, run)
             reference = {"apiVersion": "v1", "kind": "Namespace", **_identity(owner)}
             obj["metadata"] = {**obj["metadata"], "ownerReferences": [reference]}
         return obj
@@ -136,27 +130,37 @@ def not_tried(why: str) -> Observation:
     return Observation(Outcome.SKIPPED, Verdict.UNKNOWN, reason=f"skipped: {why}", attempts=0)
 
 
-def narrow(obj: Object, run: str) -> None:
-    """Give the subject of a cluster-scoped policy the run's label, in place. Sets and tiers have none."""
+def narrow(obj: Object, key: str, value: str) -> None:
+    """Limit the subject of a cluster-scoped policy to namespaces with a label, in place.
+
+    Sets and tiers have no subject.
+    """
     spec = obj["spec"]
     if "subject" in spec:
         subject = dict(spec["subject"])
         if "pods" in subject:
             pods = dict(subject["pods"])
-            pods["namespaceSelector"] = _labelled(pods.get("namespaceSelector"), run)
+            pods["namespaceSelector"] = _labelled(pods.get("namespaceSelector"), key, value)
             subject["pods"] = pods
         else:
-            subject["namespaces"] = _labelled(subject.get("namespaces"), run)
+            subject["namespaces"] = _labelled(subject.get("namespaces"), key, value)
         spec["subject"] = subject
     elif obj["kind"].endswith("GlobalNetworkPolicy"):
-        own = f"{RUN} == '{run}'"
+        own = f"{key} == '{value}'"
         written = str(spec.get("namespaceSelector") or "").strip()
         spec["namespaceSelector"] = f"({written}) && {own}" if written else own
 
 
-def _labelled(selector: Mapping[str, Any] | None, run: str) -> Object:
+def _labelled(selector: Mapping[str, Any] | None, key: str, value: str) -> Object:
     given = selector or {}
-    return {**given, "matchLabels": {**(given.get("matchLabels") or {}), RUN: run}}
+    return {**given, "matchLabels": {**(given.get("matchLabels") or {}), key: value}}
+
+
+def set_version(obj: Object, version: str) -> None:
+    """Write an object in another version of its kind, in place: the one that a cluster serves."""
+    if version.startswith(_STORED) and not str(obj["apiVersion"]).startswith(_STORED):
+        _complete(obj)
+    obj["apiVersion"] = version
 
 
 def _identity(owner: Object) -> Object:

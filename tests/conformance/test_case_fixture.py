@@ -84,7 +84,10 @@ async def test_policies_of_a_namespace_that_is_new_are_applied_again() -> None:
     bench = Bench()
     one = fixture(bench)
     policies = {
-        (namespace, "p"): {"kind": "NetworkPolicy", "metadata": {"name": "p", "namespace": namespace}}
+        ("NetworkPolicy", namespace, "p"): {
+            "kind": "NetworkPolicy",
+            "metadata": {"name": "p", "namespace": namespace},
+        }
         for namespace in ("v", "x")
     }
     await one._go(State(policies))

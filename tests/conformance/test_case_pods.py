@@ -96,13 +96,13 @@ async def test_a_namespace_is_there_while_a_step_has_pods_in_it() -> None:
             await made.make(step)
     assert fresh == [False, True, False, True, True, True]
     assert cluster.calls == [
-        "+v {'tier': 'new'}",
+        "+v {'netprobe.dev/fixture': 'fixture', 'tier': 'new'}",
         "+v/late",
         "-v",
-        "+v {}",
+        "+v {'netprobe.dev/fixture': 'fixture'}",
         "+v/late",
         "-v",
-        "+v {}",
+        "+v {'netprobe.dev/fixture': 'fixture'}",
         "+v/late",
         "-v/late",
         "-v",

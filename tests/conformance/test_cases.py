@@ -12,7 +12,10 @@ from netprobe.conformance.fixture_map import fictional_map
 from netprobe.conformance.load import builtin, rules
 from netprobe.conformance.schema import CaseFile
 from netprobe.conformance.world import PODS, Cell
-from netprobe.policies.networkpolicy import validate_policy
+from netprobe.model.objects import Object
+from netprobe.policies.fields import Decoder, FieldError
+from netprobe.policies.kinds import BY_KEY
+from netprobe.probe.deciding import key_of
 from netprobe.simulate import Simulator
 
 DOCS = Path(netprobe.conformance.__file__).parents[2] / "docs"
@@ -34,13 +37,21 @@ def test_the_simulator_agrees_with_the_expected_matrices() -> None:
     assert wrong == []
 
 
+def refused(policy: Object) -> list[FieldError]:
+    """What the kind's own reader refuses."""
+    kind, decoder = BY_KEY[key_of(policy)], Decoder(strict=True)
+    assert kind.read is not None
+    kind.read(decoder, policy)
+    return decoder.errors
+
+
 def test_the_policies_of_all_cases_are_valid() -> None:
     invalid = [
         (case.name, errors)
         for case in builtin()
         for step in case.steps
         for policy in SITE.policies(step)
-        if (errors := validate_policy(policy))
+        if (errors := refused(policy))
     ]
     assert invalid == []
 

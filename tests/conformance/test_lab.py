@@ -31,6 +31,8 @@ HANDFUL = {
     "no policy at all - everything passes",
     "a pod to itself through its Service, under a deny of everything",
     "a deny of everything closes both families",
+    "a changed priority changes the order",
+    "Pass goes to the next tier",
 }
 ALL = os.environ.get("NETPROBE_CONFORMANCE") == "all"
 CASES = [case for case in builtin() if ALL or case.name in HANDFUL]

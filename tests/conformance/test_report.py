@@ -7,6 +7,7 @@ import xml.etree.ElementTree as ET
 from dataclasses import replace
 
 import pytest
+import yaml
 
 from netprobe.conformance.baseline import ConformanceReport
 from netprobe.conformance.history import RunChanges
@@ -144,3 +145,23 @@ def test_nothing_is_printed_about_a_run_that_passed_but_its_table(format_: str) 
     assert "<failure" not in shown
     assert "<details>" not in shown
     assert "::error" not in shown
+
+
+def test_the_report_of_network_policy_api_has_a_profile_for_each_api() -> None:
+    """The fields are those of conformance/apis/v1alpha1 of network-policy-api v0.3.0."""
+    rules = {"standard": ("cnp-admin",), "experimental": ("cnp-named-port",)}
+    ours = {
+        name: replace(PASSED, case=replace(CASE, name=name, rules=ids, feature="ClusterNetworkPolicy"))
+        for name, ids in rules.items()
+    }
+    failing = replace(ours["standard"], status=FAILED.status, case=replace(ours["standard"].case, name="bad"))
+    (document,) = yaml.safe_load_all(
+        text(report(PASSED, SKIPPED, UNSCORED, failing, *ours.values()), "conformance")
+    )
+    assert (document["kind"], document["networkPolicyBundleVersion"]) == ("ConformanceReport", "v0.3.0")
+    cluster, network_policy = document["profiles"]
+    assert cluster["experimental"]["supportedFeatures"] == ["ClusterNetworkPolicyNamedPorts"]
+    assert cluster["standard"]["result"] == "failure"
+    assert cluster["standard"]["statistics"] == {"Passed": 1, "Skipped": 0, "Failed": 1}
+    assert cluster["standard"]["failedTests"] == ["bad"]
+    assert network_policy["standard"]["statistics"] == {"Passed": 1, "Skipped": 1, "Failed": 0}

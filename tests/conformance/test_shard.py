@@ -123,10 +123,10 @@ def test_results_as_sonobuoy_wants_them(tmp_path: Path, capsys: pytest.CaptureFi
     status = main(["conformance", "--join", str(part(tmp_path, None, FAILED)), "--results", str(folder)])
     assert status == 1
     assert {path.name for path in folder.iterdir()} == {
-        *("done", "junit.xml", "report.html", "report.json", "report.md"),
+        *("done", "junit_conformance.xml", "report.html", "report.json", "report.md"),
     }
     assert (folder / "done").read_text() == str(folder)
-    assert "<testsuites>" in (folder / "junit.xml").read_text()
+    assert "<testsuites>" in (folder / "junit_conformance.xml").read_text()
     (tmp_path / "file").write_text("")
     capsys.readouterr()
     for option in ("--results", "--history"):
