@@ -1,7 +1,7 @@
-"""The ConformanceReport of network-policy-api v0.3.0 (conformance/apis/v1alpha1), with a profile for each API.
+"""The ConformanceReport of network-policy-api v0.3.0 (conformance/apis/v1alpha1).
 
-The profile ClusterNetworkPolicy has the results of netprobe's cases of that feature; a profile NetworkPolicy
-of the same shape has the others. What a cluster does not say about its implementation is left to be filled in.
+The profile ClusterNetworkPolicy has the results of netprobe's cases of that feature, a profile NetworkPolicy
+of the same shape the others. What a cluster does not say about itself is left to be filled in.
 """
 
 from __future__ import annotations

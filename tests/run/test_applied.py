@@ -42,7 +42,7 @@ SUBJECTS: tuple[tuple[str, dict[str, Any], dict[str, Any]], ...] = (
 @pytest.mark.parametrize(("kind", "spec", "made"), SUBJECTS, ids=[kind for kind, _, _ in SUBJECTS])
 def test_the_subject_is_narrowed_to_the_run(kind: str, spec: dict[str, Any], made: dict[str, Any]) -> None:
     obj = {"kind": kind, "spec": spec}
-    narrow(obj, "r")
+    narrow(obj, RUN, "r")
     assert obj["spec"] == made
 
 
