@@ -9,7 +9,7 @@ make different columns, a few for each, however many pods there are.
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from netprobe.model.flow import End, Family, PodRef, Protocol
@@ -17,6 +17,7 @@ from netprobe.model.verdict import Verdict
 from netprobe.simulate.bits import Weights, pack, transposed, unpack
 from netprobe.simulate.matrix import Evaluation
 from netprobe.simulate.question import Question
+from netprobe.simulate.table import Table
 
 MOST_NAMED = 3  # namespaces
 Cell = tuple[Family | None, Verdict]
@@ -164,32 +165,39 @@ class _Columns:
         }
         everything = (1 << self.size) - 1
         tables = {family: evaluation.table(port, protocol, family) for family in self.families}
-        self.reaching = {
-            family: transposed(
-                {group: table.reached(group) for group in range(self.size)}, everything, self.size
-            )
-            for family, table in tables.items()
-        }
+
+        def turned(row: Callable[[Table, int], int]) -> dict[Family | None, dict[int, int]]:
+            """For each destination group the groups whose rows have it."""
+            return {
+                family: transposed(
+                    {group: row(table, group) for group in range(self.size)}, everything, self.size
+                )
+                for family, table in tables.items()
+            }
+
+        self.reaching, self.undecided = turned(Table.reached), turned(Table.undecided)
 
     def cells(self, group: int) -> dict[Cell, int]:
         """The source groups by family and verdict, as bits. Family None if one row stands for both."""
         common = {f: bits if bits >> group & 1 else 0 for f, bits in self.speaking.items()}
         allowed = {f: common[f] & self.reaching[f].get(group, 0) for f in self.families}
+        unknown = {f: common[f] & self.undecided[f].get(group, 0) for f in self.families}
+        denied = {f: common[f] & ~(allowed[f] | unknown[f]) for f in self.families}
         found: dict[Cell, int] = {}
-        alone = dict(common)
-        if len(self.families) == 2:
-            one, other = self.families
-            both = common[one] & common[other]
-            opened, closed = allowed[one] & allowed[other], both & ~(allowed[one] | allowed[other])
-            found[None, Verdict.ALLOW], found[None, Verdict.DENY] = opened, closed
-            alone = {f: bits & ~(opened | closed) for f, bits in common.items()}
-        for family, bits in alone.items():
-            found[family, Verdict.ALLOW] = bits & allowed[family]
-            found[family, Verdict.DENY] = bits & ~allowed[family]
+        alike = 0
+        verdicts = {Verdict.ALLOW: allowed, Verdict.DENY: denied, Verdict.UNKNOWN: unknown}
+        for verdict, bits in verdicts.items() if len(self.families) == 2 else ():
+            one, other = bits.values()
+            found[None, verdict] = one & other
+            alike |= one & other
+        for family in self.families:
+            for verdict, bits in verdicts.items():
+                found[family, verdict] = found.get((family, verdict), 0) | bits[family] & ~alike
         reachable = 0
-        for bits in common.values():
-            reachable |= bits
-        found[None, Verdict.UNKNOWN] = ((1 << self.size) - 1) & ~reachable
+        for known in common.values():
+            reachable |= known
+        silent = ((1 << self.size) - 1) & ~reachable
+        found[None, Verdict.UNKNOWN] = found.get((None, Verdict.UNKNOWN), 0) | silent
         return found
 
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import fields, is_dataclass, replace
+from itertools import permutations
 
 import pytest
 
@@ -67,6 +69,27 @@ def test_three_evaluators_agree(profile: str) -> None:
     for seed in SEEDS:
         found = list(disagreements(random_mixed(seeded(seed)), profile))
         assert not found, f"seed {seed}: {found[:3]}"
+
+
+def test_a_tier_whose_place_is_not_known() -> None:
+    """All pairs and their counts are as one by one, with verdicts that nobody knows."""
+    seen: Counter[Verdict] = Counter()
+    for seed in range(12):
+        cluster = replace(random_mixed(seeded(seed)), tiers_known=False)
+        simulator, evaluation = Simulator(cluster), evaluate(cluster, externals=EXTERNALS)
+        for family in evaluation.families:
+            table, verdicts = evaluation.table(80, Protocol.TCP, family), Counter[Verdict]()
+            for source, destination in permutations(evaluation.ends, 2):
+                if isinstance(source, External) and isinstance(destination, External):
+                    continue
+                flow = Flow(source, destination, 80, Protocol.TCP, family)
+                verdicts[table.verdict(source, destination)] += 1
+                assert table.verdict(source, destination) is simulator.decide(flow).verdict, flow
+            counts = table.counts()
+            found = {Verdict.ALLOW: counts.allow, Verdict.DENY: counts.deny, Verdict.UNKNOWN: counts.unknown}
+            assert found == {verdict: verdicts[verdict] for verdict in Verdict}, seed
+            seen += verdicts
+    assert set(seen) == set(Verdict)
 
 
 def test_the_generator_reaches_what_the_law_is_about() -> None:

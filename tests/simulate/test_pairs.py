@@ -46,7 +46,10 @@ def pod(index: int, namespace: str, *, dual: bool = False, host: bool = False, p
 
 
 def cluster(seed: int, pods: int = 9) -> Cluster:
-    """Three namespaces, pods of one family or two, one on its node's network, some policies of every sort."""
+    """Three namespaces, pods of one family or two, one on its node's network, some policies of every sort.
+
+    In some, one policy is in a tier whose place is not known.
+    """
     random = Random(seed)  # noqa: S311 (a test's own dice)
     names = ["x", "y", "z"]
     made = [
@@ -70,7 +73,11 @@ def cluster(seed: int, pods: int = 9) -> Cluster:
         for i in range(5)
     )
     namespaces = {name: Namespace(name, {"team": name}) for name in names}
-    return Cluster(namespaces, {each.ref: each for each in made}, policies)
+    unplaced = seed % 4 == 3
+    if unplaced:
+        policies = (replace(policies[0], tier="not-here"), *policies[1:])
+    pods_by_name = {each.ref: each for each in made}
+    return Cluster(namespaces, pods_by_name, policies, tiers_known=not unplaced)
 
 
 @pytest.mark.parametrize("seed", range(12))
