@@ -296,3 +296,105 @@ def test_a_port_name_next_to_one_that_exists(ports: str, expected: list[Severity
         ingress(APP_A, f"{{ports: {ports}}}"), pod("a", ports="[{name: http, containerPort: 80}]", app="a")
     )
     assert severities(text, "unknown-port-name") == expected
+
+
+WEB = pod("web", ports="[{containerPort: 8080}]", app="web")
+CLIENTS = policy(
+    "{podSelector: {}, ingress: [{from: [{ipBlock: {cidr: 203.0.113.0/24}}], ports: [{port: 8080}]}]}"
+)
+BALANCER = (
+    "{apiVersion: v1, kind: Service, metadata: {name: web, namespace: shop}, "
+    "spec: {%s, ports: [{port: 80}]}}\n"
+)
+SELECTS = "selector: {app: web}, type: LoadBalancer"
+EGRESS = "{podSelector: {}, policyTypes: [Egress], egress: [%s]}"
+EXCEPT = "{to: [{ipBlock: {cidr: 0.0.0.0/0, except: [10.0.0.0/8]}}], ports: [{port: 443}]}"
+NODE_DNS = pod("node-local-dns", namespace="kube-system", spec="hostNetwork: true")
+DNS_PODS = "{namespaceSelector: {}, podSelector: {matchLabels: {k8s-app: kube-dns}}}"
+DNS = f"{{to: [{DNS_PODS}], ports: [{{port: 53, protocol: UDP}}]}}"
+AMBIENT = namespace("shop", **{"istio.io/dataplane-mode": "ambient"})
+QUIET = [  # rule, what is in the input: the rule must say nothing
+    ("client-address", [WEB, CLIENTS], "no Service"),
+    ("client-address", [WEB, CLIENTS, BALANCER % "selector: {app: web}"], "a Service inside the cluster"),
+    ("client-address", [WEB, CLIENTS, BALANCER % f"{SELECTS}, externalTrafficPolicy: Local"], "Local"),
+    ("client-address", [WEB, CLIENTS, BALANCER % SELECTS.replace("web", "x")], "another pod's Service"),
+    ("client-address", [CLIENTS, BALANCER % SELECTS], "pods that are not known"),
+    ("reopened-except", [policy(EGRESS % EXCEPT)], "nothing else"),
+    (
+        "reopened-except",
+        [policy(EGRESS % f"{EXCEPT}, {{to: [{{ipBlock: {{cidr: 10.0.0.10/32}}}}], ports: [{{port: 443}}]}}")],
+        "a part of the exception",
+    ),
+    ("reopened-except", [policy(EGRESS % f"{EXCEPT}, {{ports: [{{port: 53}}]}}")], "other ports"),
+    (
+        "reopened-except",
+        [
+            policy(EGRESS % EXCEPT),
+            policy("{podSelector: {matchLabels: {a: b}}, policyTypes: [Egress], egress: [{}]}", name="q"),
+        ],
+        "other pods",
+    ),
+    (
+        "one-family",
+        [WEB, policy(EGRESS % "{to: [{ipBlock: {cidr: 0.0.0.0/0}}]}")],
+        "addresses that are not known",
+    ),
+    (
+        "host-bits",
+        [policy(EGRESS % "{to: [{ipBlock: {cidr: 10.0.0.0/8}}, {ipBlock: {cidr: 192.0.2.7/32}}]}")],
+        "networks",
+    ),
+    ("node-local-dns", [policy(EGRESS % DNS)], "no node-local DNS"),
+    (
+        "node-local-dns",
+        [NODE_DNS, policy(EGRESS % "{ports: [{port: 53, protocol: UDP}]}")],
+        "DNS to everyone",
+    ),
+    ("ambient-mesh", [namespace("shop"), CLIENTS], "no mesh"),
+    ("ambient-mesh", [AMBIENT, policy("{podSelector: {}, ingress: []}")], "a default deny"),
+    ("ambient-mesh", [AMBIENT, policy("{podSelector: {}, ingress: [{}]}")], "every port"),
+    ("null-section", [policy("{podSelector: {}, policyTypes: [Ingress]}")], "an absent section"),
+    ("null-section", [policy("{podSelector: {}, ingress: []}")], "an empty section"),
+    ("template-labels", [WEB, policy("{podSelector: {}}")], "no label is required"),
+    (
+        "kustomize-labels",
+        [
+            WEB,
+            policy(
+                "{podSelector: {matchLabels: {app: web}}, ingress: [{from: [{podSelector: "
+                "{matchLabels: {app: web}}}]}]}"
+            ),
+        ],
+        "the own namespace",
+    ),
+    ("mixed-target-port", [WEB, BALANCER % SELECTS, CLIENTS], "a numeric target"),
+    (
+        "api-server-by-selector",
+        [WEB, policy(EGRESS % "{to: [{namespaceSelector: {}}], ports: [{port: 443}]}")],
+        "no API server in the input",
+    ),
+    ("webhook-closed", [WEB, policy("{podSelector: {}, policyTypes: [Ingress]}")], "no webhook"),
+]
+
+
+@pytest.mark.parametrize(
+    ("rule", "parts"), [pytest.param(rule, parts, id=f"{rule}: {why}") for rule, parts, why in QUIET]
+)
+def test_a_rule_is_quiet_without_evidence(rule: str, parts: list[str]) -> None:
+    assert found(documents(*parts), rule) == ()
+
+
+FINISHED = pod("once", app="x").rstrip()[:-1] + ", status: {phase: Succeeded}}\n"
+UNMATCHED = [  # what is in the input besides pod a, the severities of unmatched-pods for app=x,tier=y
+    pytest.param([], [WARNING], id="nothing like it"),
+    pytest.param(
+        [FINISHED.replace("x}", "x, tier: y}").replace('"x"}', '"x", "tier": "y"}')], [], id="a finished pod"
+    ),
+    pytest.param([pod("b", app="x"), pod("c", tier="y")], [WARNING], id="each label on another pod"),
+]
+
+
+@pytest.mark.parametrize(("around", "expected"), UNMATCHED)
+def test_a_selector_that_matches_nothing(around: list[str], expected: list[Severity]) -> None:
+    text = documents(pod("a", app="a"), *around, selecting("{app: x, tier: y}"))
+    assert severities(text, "unmatched-pods") == expected
