@@ -124,11 +124,20 @@ def _read(paths: Sequence[str], config: LintConfig, namespace: str | None) -> tu
 
 
 def _suite(path: str, config: LintConfig, out: OutputFlags, *, strict: bool, write: bool) -> int:
+    from netprobe.lint.effects import with_effects
     from netprobe.lint.read import read_suite
+    from netprobe.run.steps import advisor_of
+    from netprobe.simulate import CALICO
+    from netprobe.suite import load
 
-    linted = lint(read_suite(path), config)
-    if write and _fix(linted):
+    def found() -> Linted:
+        suite = load(path)
         linted = lint(read_suite(path), config)
+        return with_effects(linted, advisor_of(suite, None, CALICO)) if suite.topology is not None else linted
+
+    linted = found()
+    if write and _fix(linted):
+        linted = found()
     return _show(linted, (), out, strict=strict)
 
 

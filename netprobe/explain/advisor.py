@@ -22,7 +22,7 @@ from netprobe.explain.option import ISOLATING, MOST, Option
 from netprobe.explain.view import Views
 from netprobe.explain.world import Delta, World
 from netprobe.manifests.change import ObjectChange
-from netprobe.manifests.suggestion import Suggestion, ordered
+from netprobe.manifests.suggestion import SideEffects, Suggestion, ordered
 from netprobe.model.flow import External, Flow
 from netprobe.model.policy import Direction
 from netprobe.model.verdict import Verdict
@@ -90,9 +90,10 @@ class Advisor:
             self._known[key] = self._suggest(flow, sides)
         return self._known[key]
 
-    def checked(self, changes: Sequence[ObjectChange]) -> Effects | None:
-        """What other changes do; None if they break a declared flow, or cannot be made."""
-        return self._effects(changes, None, None)
+    def described(self, changes: Sequence[ObjectChange]) -> SideEffects | None:
+        """What any changes open and close; None if they break a declared flow, or cannot be made."""
+        effects = self._effects(changes, None, None)
+        return self._listed(effects, None) if effects is not None else None
 
     def _suggest(self, flow: Flow, sides: Sequence[SideView]) -> Suggestion | None:
         family = flow.family or self.simulator.families(flow.source, flow.destination)[0]
@@ -118,11 +119,15 @@ class Advisor:
         if not found:
             return None
         best = min(found, key=lambda tried: tried.rank)
-        guard = self.guards[0]
-        opens, opens_count = best.effects.listed(best.effects.opens, flow, guard.other)
-        closes, closes_count = best.effects.listed(best.effects.closes, flow, guard.other)
         edits = tuple(edit for option in best.options for edit in option.edits)
-        return Suggestion(wanted, edits, opens, closes, opens_count, closes_count)
+        also = self._listed(best.effects, flow)
+        return Suggestion(wanted, edits, also.opens, also.closes, also.opens_count, also.closes_count)
+
+    def _listed(self, effects: Effects, flow: Flow | None) -> SideEffects:
+        guard = self.guards[0]
+        opens, opens_count = effects.listed(effects.opens, flow, guard.other)
+        closes, closes_count = effects.listed(effects.closes, flow, guard.other)
+        return SideEffects(opens, closes, opens_count, closes_count)
 
     def _best(self, parts: Sequence[Sequence[Option]], flow: Flow, wanted: Verdict) -> list[Tried]:
         """One option for each part with the fewest side effects together; [] if there is none."""

@@ -84,15 +84,12 @@ class Effects:
     unwanted: int = 0
 
     def listed(
-        self, cells: Iterable[Cell], asked: Flow, other: int | None
+        self, cells: Iterable[Cell], asked: Flow | None, other: int | None
     ) -> tuple[tuple[SideEffect, ...], int]:
         """The first of the flows that change besides the one in question, and the number of all."""
         found, count = [], 0
         for cell in cells:
-            flows = _flows(cell)
-            own = asked.source in cell.source.members and asked.destination in cell.destination.members
-            if own and cell.port == (asked.port, asked.protocol):
-                flows -= 1
+            flows = _flows(cell) - (asked is not None and _is_in(asked, cell))
             if not flows:
                 continue
             count += flows
@@ -100,6 +97,11 @@ class Effects:
             port = None if number == other else number
             found.append(SideEffect(str(cell.source), str(cell.destination), port, protocol, None, flows))
         return tuple(found[:MOST_SHOWN]), count
+
+
+def _is_in(flow: Flow, cell: Cell) -> bool:
+    ends = flow.source in cell.source.members and flow.destination in cell.destination.members
+    return ends and cell.port == (flow.port, flow.protocol)
 
 
 def _flows(cell: Cell) -> int:
@@ -228,11 +230,7 @@ class Guard:
 
     def _unwanted(self, cell: Cell, verdict: Verdict, asked: Flow | None) -> int | None:
         """How many flows of a cell change that are not declared so; None if one is declared otherwise."""
-        own = asked is not None and (
-            asked.source in cell.source.members
-            and asked.destination in cell.destination.members
-            and cell.port == (asked.port, asked.protocol)
-        )
+        own = asked is not None and _is_in(asked, cell)
         if self.declared is None:
             return 0 if own else _flows(cell)
         wanted = 0

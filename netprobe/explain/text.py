@@ -14,7 +14,7 @@ from netprobe.explain.explanation import (
     SideView,
     TierView,
 )
-from netprobe.manifests.suggestion import SideEffect, Suggestion
+from netprobe.manifests.suggestion import SideEffect, SideEffects, Suggestion
 from netprobe.model.flow import Flow
 from netprobe.model.policy import NETWORK_POLICY, Action, Direction, Place, Unsimulated
 from netprobe.model.text import listed
@@ -79,13 +79,13 @@ def suggestion(change: Suggestion) -> Iterator[str]:
     """What to do, and what else it would open and close."""
     aim = "To be allowed: " if change.verdict is Verdict.ALLOW else "To be denied: "
     yield f"{aim}{change.text}"
-    yield from (f"  {sentence}" for sentence in side_effects(change))
+    yield from (f"  {sentence}" for sentence in side_effects(change.effects))
 
 
-def side_effects(change: Suggestion) -> Iterator[str]:
+def side_effects(found: SideEffects) -> Iterator[str]:
     for verb, effects, count in (
-        ("opens", change.opens, change.opens_count),
-        ("closes", change.closes, change.closes_count),
+        ("opens", found.opens, found.opens_count),
+        ("closes", found.closes, found.closes_count),
     ):
         if effects:
             yield f"this also {verb} {'1 flow' if count == 1 else f'{count:,} flows'}: {_some(effects)}"

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from enum import Enum
 
 from netprobe.manifests.change import Operation, Patch
+from netprobe.manifests.suggestion import SideEffects
 from netprobe.model.policy import Origin, Policy, PolicyRef
 
 
@@ -28,6 +29,7 @@ class Finding:
 
     `path` is the part of the object that is wrong, "" for all of it. `suggestion` says in one sentence what
     to do. `fix` is the same as JSON Patch operations, for `--fix`; only if there is one right answer.
+    `effects` is what it opens and closes, if that has been worked out.
     """
 
     rule: str
@@ -38,6 +40,7 @@ class Finding:
     suggestion: str = ""
     fix: tuple[Operation, ...] = ()
     origin: Origin | None = field(default=None, compare=False, repr=False)
+    effects: SideEffects | None = field(default=None, compare=False, repr=False)
 
     @classmethod
     def about(

@@ -9,7 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from netprobe.errors import InputError, Problem
+from netprobe.explain import Advisor
 from netprobe.lint.config import FILE_NAME, NO_CONFIG, LintConfig, parse_config
+from netprobe.lint.effects import with_effects
 from netprobe.lint.known import Known, known
 from netprobe.lint.linter import Linted, lint
 from netprobe.lint.view import Refused, View, folder
@@ -21,6 +23,7 @@ from netprobe.manifests.yaml_reader import read_yaml
 from netprobe.model.labels import Labels
 from netprobe.model.policy import Origin, Policy, PolicyRef
 from netprobe.policies.records import ref_of
+from netprobe.simulate import Simulator
 
 WEBHOOKS = ("ValidatingWebhookConfiguration", "MutatingWebhookConfiguration")
 MOST_WORK = 50_000
@@ -126,7 +129,7 @@ class LintInput:
             annotations = {**self.annotations, **{policy.ref: given for policy, given in variant}}
             world = view.varied(tuple({**{one.ref: one for one in around}, **policies}.values()), annotations)
             linted = linted.joined(lint(world, config), policies.values())
-        return replace(linted, warnings=self.warnings)
+        return with_effects(replace(linted, warnings=self.warnings), Advisor(Simulator(view.cluster)))
 
     def _variants(self) -> Iterator[list[tuple[Policy, Labels]]]:
         """The repeated policies by folder, each name once."""

@@ -47,6 +47,16 @@ class SideEffect:
 
 
 @dataclass(frozen=True, slots=True)
+class SideEffects:
+    """What a change opens and closes: the first groups of flows, and the number of all flows."""
+
+    opens: tuple[SideEffect, ...] = ()
+    closes: tuple[SideEffect, ...] = ()
+    opens_count: int = 0
+    closes_count: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class Suggestion:
     """Edits that change the verdict of a flow to `verdict`.
 
@@ -60,6 +70,10 @@ class Suggestion:
     closes: tuple[SideEffect, ...] = ()
     opens_count: int = 0
     closes_count: int = 0
+
+    @property
+    def effects(self) -> SideEffects:
+        return SideEffects(self.opens, self.closes, self.opens_count, self.closes_count)
 
     @property
     def text(self) -> str:
@@ -91,24 +105,20 @@ def fix_document(suggestion: Suggestion | None) -> dict[str, Any] | None:
     """The suggestion as `fix` in every JSON document; null if there is none."""
     if suggestion is None:
         return None
-    return {
-        **fix_fields(suggestion.text, suggestion.changes),
-        "also_opens": [_effect(effect) for effect in suggestion.opens],
-        "also_closes": [_effect(effect) for effect in suggestion.closes],
-        "also_opens_count": suggestion.opens_count,
-        "also_closes_count": suggestion.closes_count,
-    }
+    return fix_fields(suggestion.text, suggestion.changes, suggestion.effects)
 
 
-def fix_fields(summary: str, changes: Iterable[ObjectChange]) -> dict[str, Any]:
-    """The same for changes that open and close nothing."""
+def fix_fields(
+    summary: str, changes: Iterable[ObjectChange], effects: SideEffects = SideEffects()
+) -> dict[str, Any]:
+    """The same for changes that no flow has asked for."""
     return {
         "summary": summary,
         "changes": [change_document(change) for change in changes],
-        "also_opens": [],
-        "also_closes": [],
-        "also_opens_count": 0,
-        "also_closes_count": 0,
+        "also_opens": [_effect(effect) for effect in effects.opens],
+        "also_closes": [_effect(effect) for effect in effects.closes],
+        "also_opens_count": effects.opens_count,
+        "also_closes_count": effects.closes_count,
     }
 
 

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from netprobe.lint import Finding, Linted, Severity, edits
+from netprobe.manifests.suggestion import SideEffects, fix_fields
 from netprobe.model.policy import Place
 from netprobe.report.escape import plain, xml
 from netprobe.report.github import annotation
@@ -98,6 +99,9 @@ def _record(finding: Finding) -> Mapping[str, Any]:
         "path": finding.path or None,
         "message": finding.message,
         "suggestion": finding.suggestion or None,
+        "fix": fix_fields(finding.suggestion, [finding.patch], finding.effects or SideEffects())
+        if finding.fix
+        else None,
         "edits": [{"start": e.start, "end": e.end, "text": e.text} for e in edits(finding)]
         if finding.fix
         else [],

@@ -96,4 +96,4 @@ def _advice(explanation: Explanation) -> Iterator[str]:
     if explanation.change is not None:
         aim = "be allowed" if explanation.change.verdict is Verdict.ALLOW else "be denied"
         yield f"to {aim}: {explanation.change.text}"
-        yield from side_effects(explanation.change)
+        yield from side_effects(explanation.change.effects)

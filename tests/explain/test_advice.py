@@ -49,7 +49,10 @@ def test_every_suggestion_breaks_nothing_and_the_last_one_leaves_nothing(seed: i
         assert not now - differing, found.text
         assert flow not in now, found.text
         turned = {f"{one.source} {one.destination} {one.port}" for one in differing - now - {flow}}
-        listed = {f"{one.source} {one.destination} {one.port}" for one in (*found.opens, *found.closes)}
+        listed = {
+            f"{one.source} {one.destination} {one.port}"
+            for one in (*found.effects.opens, *found.effects.closes)
+        }
         assert turned <= listed, "what else a suggestion repairs is among its effects"
         differing = now
 
