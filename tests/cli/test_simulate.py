@@ -137,10 +137,14 @@ def test_each_ordered_pair_and_port_is_a_row_and_families_that_differ_are_two(
     assert denied["because"] == [
         {
             "direction": "ingress",
+            "tier": "default",
+            "kind": "NetworkPolicy",
             "policy": "shop/by-address",
             "rule": None,
             "peer": None,
             "effect": "isolates",
+            "file": str(manifests),
+            "line": 28,
         }
     ]
     assert (
