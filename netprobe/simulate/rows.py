@@ -149,19 +149,25 @@ class _Walk:
         return found
 
     def _made(self, ready: Sequence[ReadyRule]) -> _PolicyRules:
-        everything = self._everything
+        if all(each.plain and each.variant.certain for each in ready):  # most policies, so this is fast
+            return _PolicyRules([], (), {(): self._plain(ready)})
         rules = [made for each in ready if (made := self._matched(each))]
-        if all(each.plain for each in ready):
-            return _PolicyRules(rules, ())
         sides = (matched for _, *both in rules for side in both for matched in side)
-        narrowing = dict.fromkeys(subjects for subjects, _ in sides if subjects != everything)
+        narrowing = dict.fromkeys(subjects for subjects, _ in sides if subjects != self._everything)
         return _PolicyRules(rules, tuple(narrowing))
+
+    def _plain(self, ready: Sequence[ReadyRule]) -> Effect:
+        """The effect of rules that look at peers and the number of the port alone."""
+        found = NOTHING
+        for each in ready:
+            if each.covers(*self._port):
+                peers = self._applying.ends(each, self._family, self._port).peers
+                if peers:
+                    found = found.then(first_match(each.action, peers, peers))
+        return found
 
     def _matched(self, ready: ReadyRule) -> tuple[Action, list[Matched], list[Matched]] | None:
         """What a rule may match, and certainly matches; None if it matches nothing."""
-        if ready.plain and ready.variant.certain:
-            same = self.matches(ready)
-            return (ready.action, same, same) if same else None
         if not (ready.variant.used or self._doubtful):
             return None
         possible = self.matches(ready, POSSIBLE if self._doubtful and ready.open else PROFILE)
