@@ -15,6 +15,7 @@ CONFORMANCE_FORMATS: Formats[ConformanceReport] = Formats(
         "junit": "netprobe.report.conformance_junit:junit",
         "github": "netprobe.report.conformance_markdown:github",
         "html": "netprobe.report.conformance_page:html",
+        "metrics": "netprobe.report.metrics:conformance_metrics",
         "conformance": "netprobe.report.conformance_profiles:profiles",
     }
 )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
+from netprobe.conformance.baseline import ConformanceReport
 from netprobe.diff import FlowStatus
 from netprobe.report.escape import plain
 from netprobe.report.style import PLAIN, Style
@@ -24,6 +25,18 @@ def metrics(report: Report, _style: Style = PLAIN) -> Iterator[str]:
     enforcing = {} if report.cluster.kind == "simulated" else {"": int(report.enforcement is None)}
     yield from family("netprobe_enforcing", "Whether the cluster enforces policies.", labels, "", enforcing)
     yield from run_metrics(report.run, report.exit_status, labels)
+
+
+def conformance_metrics(found: ConformanceReport, _style: Style = PLAIN) -> Iterator[str]:
+    """Cases by status, convergence, and when the run ended."""
+    labels = cluster_labels(found.cluster)
+    cases = {status.value: number for status, number in found.results.counts.items()}
+    yield from family("netprobe_conformance_cases", "Conformance cases by status.", labels, "status", cases)
+    times = sorted(one.converged_s for one in found.results.results if one.converged_s is not None)
+    median = {"": times[len(times) // 2]} if times else {}
+    text = "Seconds until a change of policies was in force: the median of all cases."
+    yield from family("netprobe_conformance_converged_seconds", text, labels, "", median)
+    yield from run_metrics(found.run, found.exit_status, {**labels, "suite": "conformance"})
 
 
 def run_metrics(run: RunInfo, exit_status: int, labels: Mapping[str, str]) -> Iterator[str]:
