@@ -35,7 +35,7 @@ def other_policies(found: Sequence[str] | None) -> Check:
     if found is None:
         return Check(name, CheckStatus.NOTE, "the API server does not say which API groups it has")
     if not found:
-        return Check(name, CheckStatus.OK, "no policies of other kinds than NetworkPolicy")
+        return Check(name, CheckStatus.OK, "no policies of kinds that netprobe does not simulate")
     return Check(name, CheckStatus.NOTE, f"{'; '.join(found)}: they decide flows too, and are not simulated")
 
 

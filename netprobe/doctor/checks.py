@@ -52,9 +52,12 @@ def _network(name: str, answers: Mapping[PodPath, Answer], hint: str) -> Check:
     )
 
 
-def enforcement(result: DenyAllResult) -> Check:
-    """Whether a deny-all for one direction was enforced, everywhere, and only as long as it was there."""
-    name, tried = result.direction.value, result.tried
+def enforcement(result: DenyAllResult, kind: str = "") -> Check:
+    """Whether a deny-all for one direction was enforced, everywhere, and only as long as it was there.
+
+    `kind`: that of the policy, if it is not NetworkPolicy.
+    """
+    name, tried = kind or result.direction.value, result.tried
     if not tried:
         return Check(
             name, CheckStatus.UNKNOWN, "no path connects without a policy, so enforcement cannot be observed"

@@ -22,6 +22,7 @@ from netprobe.model.policy import Direction
 from netprobe.model.verdict import Verdict
 from netprobe.probe import judge
 from netprobe.probe.bench import Bench
+from netprobe.probe.deciding import key_of
 from netprobe.probe.netcat import Answer
 from netprobe.probe.session import Sessions
 
@@ -101,7 +102,7 @@ class DenyAllTest:
         waited_s = now() - begun
         meta = policy["metadata"]
         try:
-            await self.bench.delete("NetworkPolicy", meta["name"], meta["namespace"])
+            await self.bench.delete(key_of(policy), meta["name"], meta.get("namespace"))
         except NotFoundError:
             return DenyAllResult(
                 direction, {}, unknown=dict.fromkeys(self.proven, "the policy was deleted by something else")

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
-from netprobe.doctor import api_checks, checks, deny_all, pod_facts
+from netprobe.doctor import api_checks, checks, deny_all, kinds, pod_facts
 from netprobe.doctor.check import Check, CheckStatus, Diagnosis
 from netprobe.doctor.pod_pairs import (
     PodPair,
@@ -17,7 +17,7 @@ from netprobe.doctor.pod_pairs import (
     paths,
     start_host_pod,
 )
-from netprobe.errors import ClusterError, NetprobeError, WorkbenchError
+from netprobe.errors import ClusterError, ForbiddenError, NetprobeError, WorkbenchError
 from netprobe.model.observation import Outcome
 from netprobe.model.policy import Direction
 from netprobe.model.text import listed
@@ -57,6 +57,7 @@ class Examination:
     progress: Callable[[str], None] = lambda _: None
     run: str = field(default_factory=new_run)
     _checks: list[Check] = field(default_factory=list)
+    _served: dict[str, str] = field(default_factory=dict)
 
     async def diagnose(self) -> Diagnosis:
         """Find out everything that can be; ClusterError only if the API does not answer at all."""
@@ -68,7 +69,9 @@ class Examination:
         check, nodes = await api_checks.nodes(
             self.cluster, wait_s=self.deadlines.ready_s, progress=self.progress
         )
-        self._checks += [check, api_checks.plugin(self.facts), api_checks.other_policies(self.other_policies)]
+        self._served = await kinds.served(self.cluster)
+        self._checks += [check, api_checks.plugin(self.facts), kinds.check(self._served)]
+        self._checks.append(api_checks.other_policies(self.other_policies))
         if any(permission.need is not Need.OPTIONAL for permission in lacking):
             self._checks.append(_not_tried("the permissions to create pods and policies are missing"))
         else:
@@ -121,6 +124,10 @@ class Examination:
         names = await pod_facts.resolve(sessions, clients)
         looks = await asyncio.gather(*(pod_facts.read_pod(self.cluster, client) for client in clients))
         seen = dict(zip(clients, looks, strict=True))
+        lost = [path for path, answer in before.items() if answer.outcome is not Outcome.CONNECTED]
+        closed = await kinds.closing(self.cluster, lost)
+        before = {path: answer for path, answer in before.items() if path not in closed}
+        self._checks += kinds.closed_paths(closed)
         self._checks += [*checks.networks(before), checks.dns(names), checks.families(made)]
         host, failure = await self._host(bench, made)
         from_host = paths([host], servers) if host is not None else ()
@@ -134,9 +141,27 @@ class Examination:
             observe = from_host if direction is Direction.INGRESS else ()
             results[direction] = await experiment.run(direction, policy, observe)
             self._checks.append(checks.enforcement(results[direction]))
+        await self._other_kinds(experiment)
         ingress = results[Direction.INGRESS]
         self._checks.append(checks.host_network(ingress, failure, alone))
         self._checks += [checks.sctp(seen), checks.clocks(experiment.server_clock, seen)]
+
+    async def _other_kinds(self, experiment: deny_all.DenyAllTest) -> None:
+        """Try a deny-all of each kind that can deny and that the cluster serves."""
+        for kind in [kind for kind in kinds.DENYING if kind in self._served]:
+            self.progress(f"waiting for a deny-all of the kind {kind} to act")
+            policy = kinds.deny_all(kind, self._served[kind], self.run)
+            try:
+                result = await experiment.run(Direction.INGRESS, policy)
+            except ForbiddenError as e:
+                self._checks.append(Check(kind, CheckStatus.NOTE, f"enforcement not tried: {e}"))
+            else:
+                found = checks.enforcement(result, kind)
+                if found.status is CheckStatus.FAILED:  # a kind that nobody uses may be there unenforced
+                    found = replace(
+                        found, status=CheckStatus.NOTE, hint="policies of this kind are not safe here"
+                    )
+                self._checks.append(found)
 
     async def _host(self, bench: Workbench, made: Sequence[PodPair]) -> tuple[Station | None, str | None]:
         """A pod with hostNetwork on the node of the first server, or why there is none."""

@@ -74,6 +74,8 @@ class FakeCluster:
         ]
 
     async def served(self, kind: str) -> str:
+        if kind == "NetworkPolicy":
+            return "networking.k8s.io/v1"
         raise NotServedError(f"this cluster does not serve {kind}")
 
     async def create(self, obj: Object) -> Object:
