@@ -7,7 +7,9 @@ import asyncio
 import os
 import sys
 import tempfile
+from collections.abc import Callable, Coroutine
 from pathlib import Path
+from typing import Any
 
 from tests.faults import campaign
 
@@ -33,15 +35,18 @@ async def main() -> int:
 async def _all(options: argparse.Namespace, kubeconfig: Path, folder: Path) -> int:
     """Run the experiments and print what came of them; 0 if everything is as it should be."""
     runs, seed = options.runs, options.seed
+    experiments: dict[str, Callable[[], Coroutine[Any, Any, campaign.Figures]]] = {
+        "api": lambda: campaign.api_faults(kubeconfig, folder, runs=runs, rate=options.rate, seed=seed),
+        "signals": lambda: campaign.signals(kubeconfig, runs=runs, seed=seed),
+        "kills": lambda: campaign.kills(kubeconfig, runs=runs, seed=seed),
+    }
     figures: list[campaign.Figures] = []
-    if options.only in {None, "api"}:
-        figures.append(await campaign.api_faults(kubeconfig, folder, runs=runs, rate=options.rate, seed=seed))
-    if options.only in {None, "signals"}:
-        figures.append(await campaign.signals(kubeconfig, runs=runs, seed=seed))
-    if options.only in {None, "kills"}:
-        figures.append(await campaign.kills(kubeconfig, runs=runs, seed=seed))
-    lines = [line for found in figures for line in (found.row, *found.messages)]
-    sys.stdout.write("\n".join([campaign.HEAD, *lines]) + "\n")
+    print(campaign.HEAD, flush=True)
+    for name, experiment in experiments.items():
+        if options.only in {None, name}:
+            found = await experiment()
+            figures.append(found)
+            print(found.row, *found.messages, sep="\n", flush=True)
     if options.write:
         _write(options.write, "\n".join([campaign.HEAD, *(found.row for found in figures)]))
     return 0 if all(found.is_fine for found in figures) else 1
