@@ -75,7 +75,9 @@ def explain(by: Simulator | Advisor, flow: Flow, *, suggest: bool = True) -> Exp
     text = parts[0].answer if _agree(parts) else answer(flow, decision.verdict, sides, reason)
     change = advisor.suggest(flow, sides) if suggest and sides else None
     note = _untranslated(simulator, flow)
-    if note is not None:
+    if suggest and sides and change is None and advisor.declared(flow) is decision.verdict:
+        note = "This is what the suite declares, so no change is suggested."
+    elif note is not None:
         parts = tuple(replace(part, change=None) for part in parts)
     if parts and all(part.change == parts[0].change for part in parts):
         change = parts[0].change

@@ -83,6 +83,13 @@ class Advisor:
         pod = self.simulator.endpoint(end).pod
         return replace(view, near=self.near.of(view, asked, pod))
 
+    def declared(self, flow: Flow) -> Verdict | None:
+        """What is declared for a flow; None for nothing."""
+        expected = self.guards[0].declared
+        if expected is None:
+            return None
+        return expected.verdict(flow.source, flow.destination, flow.port, flow.protocol)
+
     def suggest(self, flow: Flow, sides: Sequence[SideView]) -> Suggestion | None:
         """The best change that turns the verdict of a flow, whose sides are given; None if there is none."""
         key = self.guards[0].alike(flow)

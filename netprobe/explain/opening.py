@@ -39,7 +39,15 @@ from netprobe.manifests.change import Apply, Operation, pointer
 from netprobe.manifests.suggestion import SuggestedEdit
 from netprobe.model.flow import Pod
 from netprobe.model.labels import NAME_LABEL
-from netprobe.model.policy import NETWORK_POLICY, Action, Direction, Policy, PortRange, Rule
+from netprobe.model.policy import (
+    BASELINE_TIER,
+    NETWORK_POLICY,
+    Action,
+    Direction,
+    Policy,
+    PortRange,
+    Rule,
+)
 from netprobe.simulate import Simulator
 
 
@@ -74,6 +82,8 @@ class Opener:
             for rule in view.rules:
                 if rule.role is Role.DECIDES:
                     yield from self._insert(view, rule)
+                    if tier.name == BASELINE_TIER.name:  # a NetworkPolicy comes before it
+                        yield from self._add_policy()
                     return
 
     def _by_default(self, tier: TierView) -> Iterator[Option]:

@@ -53,8 +53,6 @@ def lines(explanation: Explanation, depth: int = 0) -> Iterator[str]:
     if explanation.others:
         pairs = (f"{flow.source} -> {flow.destination}" for flow in explanation.others)
         yield f"{indent}the same holds for {listed(pairs, MOST_EFFECTS)}"
-    if explanation.note:
-        yield f"{indent}{explanation.note}"
     if explanation.undefined:
         yield f"{indent}undefined by the NetworkPolicy API: {explanation.undefined}"
     for part in explanation.parts:
@@ -65,6 +63,9 @@ def lines(explanation: Explanation, depth: int = 0) -> Iterator[str]:
     if explanation.change is not None and not explanation.parts:
         yield ""
         yield from (indent + line for line in suggestion(explanation.change))
+    if explanation.note:
+        yield ""
+        yield f"{indent}{explanation.note}"
 
 
 def near_misses(explanation: Explanation) -> Iterator[NearMiss]:

@@ -31,6 +31,9 @@ Path: TypeAlias = tuple[str | int, ...]
 LONGEST = 250_000
 """Characters. Longer files are dumps of clusters that people do not edit; each check reads the file twice."""
 
+WIDTH = 80
+"""Characters of a new item of a list; a longer one takes several lines."""
+
 _BORDER = re.compile(r"^---(?=[ \t\r\n]|\Z)", re.MULTILINE)
 _JSON_START = re.compile(r'\s*[\[{]\s*["{\[]')
 
@@ -203,9 +206,9 @@ def _edit(text: str, way: Path, operation: Operation) -> TextEdit:
         case "add" | "replace", yaml.MappingNode() if (node := _child(parent, last)) is not None:
             return _replace(text, _key(parent, last), node, operation["value"])
         case "replace", yaml.SequenceNode() if (node := _child(parent, last)) is not None:
-            return TextEdit(
-                node.start_mark.index, _last(node).end_mark.index, _written(text, operation["value"])
-            )
+            value, column = operation["value"], node.start_mark.column
+            written = _written(text, value) if parent.flow_style else _block(text, value, column)
+            return TextEdit(node.start_mark.index, _last(node).end_mark.index, written)
         case "remove", yaml.CollectionNode() if _child(parent, last) is not None:
             return _remove(text, parent, last)
     raise NotEditableError(f"no edit of the text makes this {operation['op']}")
@@ -240,10 +243,10 @@ def _insert(text: str, node: yaml.SequenceNode, index: int, item: object) -> Tex
         start = text.rfind("\n", 0, before) + 1
         if text[start:before].strip() != "-":
             raise NotEditableError("the item does not start on a line of its own")
-        return TextEdit(
-            start, start, f"{' ' * node.start_mark.column}- {_written(text, item)}{_newline(text)}"
-        )
-    return _append(text, node, _written(text, item), "- ")
+        column = node.start_mark.column
+        return TextEdit(start, start, f"{' ' * column}- {_block(text, item, column + 2)}{_newline(text)}")
+    written = _written(text, item) if node.flow_style else _block(text, item, node.start_mark.column + 2)
+    return _append(text, node, written, "- ")
 
 
 def _insert_key(text: str, node: yaml.MappingNode, name: str, value: object) -> TextEdit:
@@ -385,6 +388,15 @@ def _line_end(text: str, index: int) -> int:
 
 def _newline(text: str) -> str:
     return "\r\n" if "\r\n" in text else "\n"
+
+
+def _block(text: str, value: object, column: int) -> str:
+    """A value for a list in block style: on one line, or on several that begin at a column if it is long."""
+    line = _written(text, value)
+    if len(line) <= WIDTH or not isinstance(value, Mapping) or _JSON_START.match(text):
+        return line
+    dumped: str = yaml.safe_dump(dict(value), default_flow_style=None, width=10**6, sort_keys=False)
+    return dumped.rstrip("\n").replace("\n", _newline(text) + " " * column)
 
 
 def _written(text: str, value: object) -> str:
