@@ -58,6 +58,11 @@ def fix_of(legs: Iterable[Leg], otherwise: str) -> Fix:
 def _beyond(change: Suggestion, legs: Iterable[Leg]) -> Suggestion:
     """The change without the flows that it is meant to open."""
     wanted = {(str(leg.flow.source), leg.end, leg.flow.port) for leg in legs}
-    opens = [one for one in change.opens if (one.source, one.destination, one.port) not in wanted]
+    opens = [
+        one
+        for one in change.opens
+        if (one.source, one.destination.partition(" +")[0], one.port) not in wanted
+        or one.flows >= len(wanted)
+    ]
     less = sum(one.flows for one in change.opens) - sum(one.flows for one in opens)
     return replace(change, opens=tuple(opens), opens_count=change.opens_count - less)

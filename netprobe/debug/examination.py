@@ -83,20 +83,11 @@ class Examination:
             shadow=not self._request.ephemeral,
             disturb=self._request.disturb,
         )
-        self._plan, self._unsent = guests.plan, guests.refused
+        self._unsent = guests.refused
         if evidence.source.address is not None:
             self._unsent = "FROM is outside the cluster"
-        bench = GuestWorkbench(
-            self._cluster.api,
-            guests.plan,
-            run=self._run,
-            options=self._options,
-            deadlines=self._request.options.deadlines,
-            progress=self._progress,
-            permissions=DEBUG,
-        )
         try:
-            self._bench = await stack.enter_async_context(bench)
+            self._bench = await self._start(guests.plan, stack)
         except (ClusterError, WorkbenchError) as error:
             self._unsent = str(error)
         pod = evidence.source.pod
@@ -107,6 +98,31 @@ class Examination:
                 self._source = await self._enter(found, pod.ref, stack)
             except (ClusterError, WorkbenchError) as error:
                 self._unsent = str(error)
+
+    async def _start(self, plan: GuestPlan, stack: AsyncExitStack) -> GuestWorkbench:
+        """Start the pods; on the source's node alone if those on the other nodes do not start."""
+        self._plan = plan
+        bench = GuestWorkbench(
+            self._cluster.api,
+            plan,
+            run=self._run,
+            options=self._options,
+            deadlines=self._request.options.deadlines,
+            progress=self._progress,
+            permissions=DEBUG,
+        )
+        try:
+            return await stack.enter_async_context(bench)
+        except WorkbenchError as error:
+            here = plan.shadows[0].node if plan.shadows else None
+            if here is None or len(plan.nodes) < 2:
+                raise
+            self._notes.append(f"pods were started on {here} only: {error}")
+            self._run = new_run()
+            shadow = replace(
+                plan.shadows[0], ref=PodRef(plan.shadows[0].ref.namespace, f"netprobe-{self._run}-0")
+            )
+            return await self._start(GuestPlan((shadow,), (here,)), stack)
 
     async def _enter(self, found: Read, pod: PodRef, stack: AsyncExitStack) -> Station:
         """An ephemeral container in the source."""

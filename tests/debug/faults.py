@@ -8,7 +8,7 @@ import itertools
 import re
 import shlex
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
@@ -98,10 +98,17 @@ def _started(pod: Object) -> bool:
     return bool(pod["status"].get("phase") == "Running" and pod["metadata"]["name"] == "cache")
 
 
-async def answer(cluster: KubeCluster, target: ClusterChoice, names: str, tag: str, **more: Any) -> Answer:
+async def answer(
+    cluster: KubeCluster,
+    target: ClusterChoice,
+    names: str,
+    tag: str,
+    stop: Callable[[], None] | None = None,
+    **more: Any,
+) -> Answer:
     """Create the shop and faults ("one two"), do what their files say, and ask the question of the first.
 
-    All of it is removed afterwards.
+    `stop` stops a node's agent, in place of the annotations of a lab. All of it is removed afterwards.
     """
     here = [fault(name, tag) for name in names.split()]
     objects = [obj for one in (fault("shop", tag), *here) for obj in one.objects]
@@ -111,14 +118,17 @@ async def answer(cluster: KubeCluster, target: ClusterChoice, names: str, tag: s
         pods = 3 + sum(obj["kind"] == "Pod" for obj in objects)
         await settled(cluster, {obj["metadata"].get("namespace") for obj in objects} - {None}, pods)
         for words in commands:
-            await _kubectl(cluster, words)
+            if stop is not None and words[1] == "annotate":
+                stop()
+            else:
+                await _kubectl(cluster, words)
         return await debug(request(target, here[0].question, **more), lambda _: None, lambda _: None)
     finally:
         for obj in reversed([obj for obj in objects if "namespace" not in obj["metadata"]]):
             with suppress(NotFoundError):
                 await cluster.delete(key_of(obj), obj["metadata"]["name"])
         for words in commands:
-            if words[:2] == ("kubectl", "annotate"):
+            if stop is None and words[:2] == ("kubectl", "annotate"):
                 key = words[4].partition("=")[0]
                 await cluster.patch("Node", words[3], None, {"metadata": {"annotations": {key: None}}})
 

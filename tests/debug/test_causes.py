@@ -26,6 +26,7 @@ CAUSES = {
     "almost-allowed-service-port": ("almost-allowed", "is the port of svc:T-shop/store", "5432"),
     "almost-allowed-policy-types": ("almost-allowed", "policyTypes does not include Egress", ""),
     "other-policy": ("other-policy", "GlobalNetworkPolicy security.lockdown (tier security) denies", ""),
+    "other-policy-cluster": ("other-policy", "ClusterNetworkPolicy lockdown (tier Admin) denies", ""),
     "dns-blocked": ("dns-blocked", "allows T-shop/web", "kube-dns"),
     "name-unknown": ("name-unknown", "in another namespace", "use the name db."),
     "selector-without-pods": ("selector-without-pods", "app=database", "app=db"),

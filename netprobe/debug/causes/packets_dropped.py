@@ -109,13 +109,17 @@ def _rules(evidence: Evidence, packets: Packets, leg: Leg) -> Cause:
             return Cause(Place.PATH, text, fix)
         lag = "enforcement lags on all nodes, which ends by itself"
         return Cause(Place.PATH, text, fix, (lag,), "--watch tells when it ends")
-    text += f" on {where}, by stale rules: {why}; new policies are in force there"
+    text += f" on {where}, by stale rules: {why}"
+    if all(packets.in_force(node) for node in nodes):
+        text += "; new policies are in force there"
     fix = Fix(f"restart the network plugin's agent on {where}, so that it writes its rules anew")
-    others = (f"a firewall of {where} drops them", *(f"{phrase} denies it" for phrase in evidence.others))
+    others = [f"a firewall of {where} drops them", *(f"{phrase} denies it" for phrase in evidence.others)]
+    if packets.control(leg.node, Sender.FREE) is None:
+        others.append(f"the path to {leg.node} is broken: no pod of the run could be started there")
     apart = f"stale rules are gone after a restart of the agent; nft list ruleset on {where} shows a firewall"
     if evidence.others:
         apart += "; netprobe does not simulate the other policies, so read them"
-    return Cause(Place.PATH, text, fix, others, apart)
+    return Cause(Place.PATH, text, fix, tuple(others), apart)
 
 
 def _side(evidence: Evidence, packets: Packets, leg: Leg) -> tuple[list[str], str]:
