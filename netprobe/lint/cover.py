@@ -7,26 +7,34 @@ as not covered, and so does a pod that an address block contains: plugins differ
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from ipaddress import collapse_addresses
 from typing import cast
 
-from netprobe.lint.selector_sets import implies, keys, only
+from netprobe.lint.selector_sets import disjoint, implies, keys, only
 from netprobe.model.flow import Protocol
-from netprobe.model.labels import EVERYTHING, NAME_LABEL, Selector
+from netprobe.model.labels import EVERYTHING, NAME_LABEL, Labels, Selector
 from netprobe.model.policy import (
+    AllPeers,
     AnyPeer,
     AnyPort,
     IPBlock,
     NamedPort,
     Network,
+    Networks,
+    NodePeer,
+    NotPeer,
     OtherProtocol,
     Peer,
     PodPeer,
     Port,
     PortRange,
     Rule,
+    ServicePeer,
 )
+
+NOBODY: Mapping[str, Labels] = {}
 
 EVERY_PORT = tuple(PortRange(protocol) for protocol in Protocol)
 
@@ -47,25 +55,106 @@ def _any_covers(peer: Peer, others: Iterable[Peer], namespace: str) -> bool:
     return any(peer_within(peer, other, namespace) for other in others)
 
 
-def peer_within(peer: Peer, other: Peer, namespace: str) -> bool:
-    """Whether `other` matches everyone that `peer` matches, in policies of one namespace."""
+def at_home(peer: Peer, namespace: str) -> Peer:
+    """The same peer for a policy of another namespace: pods of "the own namespace" get its name."""
+    match peer:
+        case PodPeer(namespaces=None):
+            return replace(peer, namespaces=Selector.of({NAME_LABEL: namespace}))
+        case AllPeers(peers):
+            return AllPeers(tuple(at_home(each, namespace) for each in peers))
+        case NotPeer(inner):
+            return NotPeer(at_home(inner, namespace))
+        case _:
+            return peer
+
+
+def peer_within(  # noqa: PLR0911 (one return a kind)
+    peer: Peer, other: Peer, namespace: str, labels: Mapping[str, Labels] = NOBODY
+) -> bool:
+    """Whether `other` matches everyone that `peer` matches, in policies of one namespace.
+
+    `labels`: those of namespaces, as far as they are known.
+    """
     match peer, other:
         case _, AnyPeer():
             return True
+        case AllPeers(peers), _ if peer != other:
+            return any(peer_within(each, other, namespace, labels) for each in peers)
         case PodPeer(pods, namespaces), PodPeer(other_pods, other_namespaces):
-            return implies(pods, other_pods) and _namespaces_within(namespaces, other_namespaces, namespace)
+            return (
+                implies(pods, other_pods)
+                and other.accounts in {None, peer.accounts}
+                and (peer.sets is False or other.sets in {True, peer.sets})
+                and _namespaces_within(namespaces, other_namespaces, namespace, labels)
+            )
         case IPBlock(), IPBlock():
             return block_within(peer, other)
+        case IPBlock(cidr, excluded), Networks():
+            return networks_within(Networks((cidr,), excluded), other)
+        case Networks(), Networks():
+            return networks_within(peer, other)
+        case (ServicePeer() | NodePeer() | AllPeers() | NotPeer(), _):
+            return peer == other
         case _:
             return False
 
 
-def _namespaces_within(one: Selector | None, other: Selector | None, own: str) -> bool:
+def peers_meet(peer: Peer, other: Peer) -> bool:
+    """Whether two peers at home may match the same end. What is not known to be apart may."""
+    match peer, other:
+        case PodPeer(pods, namespaces), PodPeer(other_pods, other_namespaces):
+            apart = namespaces and other_namespaces and disjoint(namespaces, other_namespaces)
+            return not (apart or disjoint(pods, other_pods))
+        case (IPBlock() | Networks(), IPBlock() | Networks()):
+            return any(one.overlaps(two) for one in _blocks(peer) for two in _blocks(other))
+        case (IPBlock() | Networks(), PodPeer()) | (PodPeer(), IPBlock() | Networks()):
+            network = other if isinstance(peer, PodPeer) else peer
+            return any(block.prefixlen == 0 for block in _blocks(network))
+        case AllPeers(peers), _:
+            return all(peers_meet(each, other) for each in peers)
+        case _, AllPeers(peers):
+            return all(peers_meet(peer, each) for each in peers)
+        case _:
+            return True
+
+
+def _blocks(peer: Peer) -> tuple[Network, ...]:
+    if isinstance(peer, IPBlock):
+        return (peer.cidr,)
+    return peer.cidrs if isinstance(peer, Networks) else ()
+
+
+def ports_meet(ports: Iterable[Port], others: Iterable[Port]) -> bool:
+    """Whether some entry of each may match the same port. A name may stand for any number."""
+    return any(_port_meets(port, other) for port in ports for other in others)
+
+
+def _port_meets(port: Port, other: Port) -> bool:
+    match port, other:
+        case (AnyPort(), _) | (_, AnyPort()):
+            return True
+        case PortRange(protocol, first, last), PortRange(other_protocol, other_first, other_last):
+            return protocol is other_protocol and first <= other_last and other_first <= last
+        case _:
+            return port == other
+
+
+def networks_within(one: Networks, other: Networks) -> bool:
+    blocks = [IPBlock(cidr, other.excluded) for cidr in _joined(other.cidrs)]
+    return all(
+        any(block_within(IPBlock(cidr, one.excluded), block) for block in blocks) for cidr in one.cidrs
+    )
+
+
+def _namespaces_within(
+    one: Selector | None, other: Selector | None, own: str, labels: Mapping[str, Labels]
+) -> bool:
     if other is None:  # the policy's own namespace, which a selector can name too
         return one is None or only(one, NAME_LABEL) == own
     if one is None:
         return implies(Selector.of({NAME_LABEL: own}), other) if keys(other) <= {NAME_LABEL} else False
-    return implies(one, other)
+    known = labels.get(only(one, NAME_LABEL) or "")
+    return implies(one, other) or (known is not None and other.matches(known))
 
 
 def block_within(one: IPBlock, other: IPBlock) -> bool:

@@ -59,7 +59,7 @@ class Finding:
     @property
     def patch(self) -> Patch:
         """What `--fix` does to the policy."""
-        return Patch("NetworkPolicy", str(self.subject), self.fix, self.origin)
+        return Patch(self.subject.kind, str(self.subject), self.fix, self.origin)
 
     @property
     def file(self) -> str | None:
@@ -72,10 +72,15 @@ class Finding:
         return self.origin.at(self.path) if self.origin else (1, 1)
 
     @property
+    def full_name(self) -> str:
+        """ "networkpolicy/shop/web", as kubectl takes it."""
+        return f"{self.subject.kind.lower()}/{self.subject}"
+
+    @property
     def place(self) -> str:
         """ "file:line:column", or the policy's name for one of a live cluster."""
         if self.file is None:
-            return f"networkpolicy/{self.subject}"
+            return self.full_name
         line, column = self.position
         return f"{self.file}:{line}:{column}"
 

@@ -10,6 +10,7 @@ from netprobe.lint.finding import Finding, Severity, Silenced
 from netprobe.lint.rule import LintRule, catalogue
 from netprobe.lint.view import View
 from netprobe.model.policy import Policy
+from netprobe.policies.records import ref_of
 
 IGNORE = "netprobe.dev/ignore-"
 """Prefix of the annotation that silences a rule for one policy. The value is the reason."""
@@ -59,10 +60,12 @@ def lint(view: View, config: LintConfig = NO_CONFIG, chosen: Iterable[LintRule] 
             silenced.append(Silenced(adjusted, reason))
         else:
             findings.append(adjusted)
+    refs = {policy.ref for policy in view.all_kinds.policies} | {each.ref for each in view.refused}
+    refs |= {ref_of(each) for each in view.all_kinds.staged}
     return Linted(
         tuple(sorted(findings, key=_order)),
         tuple(sorted(silenced, key=lambda each: _order(each.finding))),
-        len(view.cluster.policies) + len({refused.ref for refused in view.refused}),
+        len(refs),
     )
 
 

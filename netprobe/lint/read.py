@@ -15,13 +15,15 @@ from netprobe.lint.effects import with_effects
 from netprobe.lint.known import Known, known
 from netprobe.lint.linter import Linted, lint
 from netprobe.lint.view import Refused, View, folder
-from netprobe.manifests import Document, Reader, parse_policy, read_policy
+from netprobe.manifests import Document, Reader, read_policy
+from netprobe.manifests.document import read_record
 from netprobe.manifests.excerpt import TextError
 from netprobe.manifests.load import Collector
 from netprobe.manifests.repeats import Repeat, Repeats
 from netprobe.manifests.yaml_reader import read_yaml
 from netprobe.model.labels import Labels
 from netprobe.model.policy import Origin, Policy, PolicyRef
+from netprobe.policies.kinds import NETWORK_POLICY, kind_of
 from netprobe.policies.records import ref_of
 from netprobe.simulate import Simulator
 
@@ -65,20 +67,24 @@ class LintInput:
         metadata = metadata if isinstance(metadata, Mapping) else {}
         namespace = str(metadata.get("namespace") or self.namespace)
         name = str(metadata.get("name") or metadata.get("generateName") or "")
-        is_policy = document.policy_kind is not None
-        if is_policy and not self.live and (errors := read_policy(document)[1]):
-            ref = PolicyRef(namespace, name)
+        kind = document.policy_kind
+        ref = PolicyRef(namespace, name)
+        if kind is not None:
+            ref = PolicyRef(namespace if kind.namespaced else "", name, kind.key)
+        if kind is not None and not (self.live and kind is NETWORK_POLICY):
+            decoder = read_record(document, strict=not self.live)[1]
             self.refused += [
                 Refused(ref, error.at or error.path, document.message(error), document.origin)
-                for error in errors
+                for error in (*decoder.errors, *(decoder.warnings if self.live else ()))
             ]
-            return
+            if decoder.errors and not self.live:
+                return
         if metadata.get("name"):
             repeat = self._repeats.add(document, "" if document.kind == "Namespace" else namespace, name)
             if repeat is not None:
                 if not repeat.identical:
                     self._variant(repeat, metadata)
-                self._homes[PolicyRef(namespace, name)].add(folder(document.origin.file))
+                self._homes[ref].add(folder(document.origin.file))
                 return
         self.objects.append(document.object)
         taken = self._collector.add(document)
@@ -88,8 +94,9 @@ class LintInput:
     def _variant(self, repeat: Repeat, metadata: Mapping[str, Any]) -> None:
         document = repeat.document
         if document.policy_kind is not None:
-            again = parse_policy(document, namespace=self.namespace, strict=not self.live)
-            self.repeated.append((again, _annotations(metadata)))
+            again, _ = read_policy(document, namespace=self.namespace, strict=not self.live)
+            if again is not None:
+                self.repeated.append((again, _annotations(metadata)))
             return
         self.variants.append(repeat)
         if document.kind != "Namespace":
@@ -117,13 +124,13 @@ class LintInput:
         view = self.view()
         linted = lint(view, config)
         variants = list(self._variants())
-        everything = len(variants) * len(view.cluster.policies) <= MOST_WORK
+        everything = len(variants) * len(view.all_kinds.policies) <= MOST_WORK
         for variant in variants:
             policies = {policy.ref: policy for policy, _ in variant}
             home = _home(variant[0][0])
             around = (
                 one
-                for one in view.cluster.policies
+                for one in view.all_kinds.policies
                 if everything or home in {_home(one), *self._homes[one.ref]}
             )
             annotations = {**self.annotations, **{policy.ref: given for policy, given in variant}}
@@ -164,7 +171,7 @@ def read(
     """Everything in files, folders and "-", except what the configuration excludes."""
     found = LintInput(namespace)
     reader = Reader(keeps=WEBHOOKS)
-    for document in reader.documents(list(map(str, paths)), config.excludes):
+    for document in (*reader.documents(list(map(str, paths)), config.excludes), *reader.unsimulated):
         found.add(document)
     for document, message in reader.removed:
         if document.kind == "NetworkPolicy":
@@ -202,7 +209,7 @@ def from_objects(objects: Iterable[Mapping[str, Any]]) -> LintInput:
     """The objects of a live cluster. Its policies have no file, but it is known which fields are set."""
     found = LintInput(live=True)
     for thing in objects:
-        is_policy = thing.get("kind") == "NetworkPolicy"
+        is_policy = kind_of(str(thing.get("apiVersion")), str(thing.get("kind"))) is NETWORK_POLICY
         places = dict.fromkeys(_paths(thing, ""), (1, 1)) if is_policy else {}
         found.add(Document(Origin("", 1, places), thing))
     return found

@@ -2,15 +2,18 @@
 
 A selector is a conjunction and keys are independent, so it is one Term per key: the allowed values, and
 whether the key may be absent. Selector A implies selector B if A matches nothing at all, or if each term of
-B allows everything that A allows for that key.
+B allows everything that A allows for that key. What an expression says beyond such terms counts as the same
+only if it is written in the same way.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import assert_never
 
+from netprobe.model.expression import AllOf, Expression
 from netprobe.model.labels import Operator, Requirement, Selector
 
 
@@ -72,9 +75,33 @@ def _term(requirement: Requirement) -> Term:
 def terms(selector: Selector) -> dict[str, Term]:
     """One Term for each key of the selector."""
     found: dict[str, Term] = {key: Term(frozenset({value})) for key, value in selector.match_labels}
-    for requirement in selector.requirements:
+    for requirement in (*selector.requirements, *_required(selector.expression)):
         found[requirement.key] = found.get(requirement.key, ANYTHING).meet(_term(requirement))
     return found
+
+
+def _required(expression: Expression | None) -> Iterator[Requirement]:
+    """The requirements that an expression makes in any case."""
+    match expression:
+        case Requirement():
+            yield expression
+        case AllOf(parts):
+            for part in parts:
+                yield from _required(part)
+        case _:
+            pass
+
+
+def _rest(expression: Expression | None) -> Iterator[Expression]:
+    """What an expression demands beyond these requirements."""
+    match expression:
+        case None | Requirement():
+            pass
+        case AllOf(parts):
+            for part in parts:
+                yield from _rest(part)
+        case _:
+            yield expression
 
 
 def impossible(selector: Selector) -> bool:
@@ -84,11 +111,14 @@ def impossible(selector: Selector) -> bool:
 
 def implies(one: Selector, other: Selector) -> bool:
     """Whether `other` matches everything that `one` matches."""
-    if not (one.requirements or other.requirements):  # most selectors, so this one is fast
+    expressions = one.expression or other.expression
+    if not (one.requirements or other.requirements or expressions):  # most selectors, so this one is fast
         return all(label in one.match_labels for label in other.match_labels)
     if impossible(one):
         return True
     own = terms(one)
+    if expressions and not set(_rest(other.expression)) <= set(_rest(one.expression)):
+        return False
     return all(own.get(key, ANYTHING).within(term) for key, term in terms(other).items())
 
 

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from copy import copy
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import PurePath
 from typing import Any
 
+from netprobe.lint.cover import peers_meet
 from netprobe.lint.indexes import AddressIndex, PodIndex
 from netprobe.lint.known import ALWAYS_THERE, NOTHING, Known
 from netprobe.lint.selector_sets import implies
@@ -19,7 +21,9 @@ from netprobe.model.cluster import Cluster, Service
 from netprobe.model.flow import ContainerPort, Pod, PodRef
 from netprobe.model.labels import EVERYTHING, NAME_LABEL, Labels, Selector
 from netprobe.model.policy import (
+    CLUSTER_NETWORK_POLICY,
     NETWORK_POLICY,
+    Action,
     Direction,
     IPBlock,
     Origin,
@@ -27,7 +31,11 @@ from netprobe.model.policy import (
     Policy,
     PolicyRef,
     Rule,
+    Tier,
 )
+from netprobe.simulate import CALICO, Evaluation, evaluate
+from netprobe.simulate.compared import outside
+from netprobe.simulate.tiers import in_order, unplaced
 
 LISTS = {Direction.INGRESS: "from", Direction.EGRESS: "to"}
 
@@ -44,6 +52,13 @@ class LocatedRule:
     @property
     def path(self) -> str:
         return f"spec.{self.direction.value}[{self.index}]"
+
+    @property
+    def action(self) -> str:
+        """As the kind of the policy spells it."""
+        action = self.rule.action
+        accepts = action is Action.ALLOW and self.policy.kind == CLUSTER_NETWORK_POLICY
+        return "Accept" if accepts else action.value.capitalize()
 
     @property
     def list_name(self) -> str:
@@ -89,7 +104,11 @@ class Refused:
 
 
 class View:
-    """Look-ups in one cluster, each computed once. Pods are in the order of the cluster."""
+    """Look-ups in one cluster, each computed once. Pods are in the order of the cluster.
+
+    Most rules are about NetworkPolicies: `cluster`, `policies` and `rules` have no others. `all_kinds` is the
+    cluster with the policies of every kind, and `sequence` their order.
+    """
 
     def __init__(
         self,
@@ -107,9 +126,8 @@ class View:
         self.variants = tuple(variants)
         self.webhooks = tuple(webhooks)
         self.annotations = annotations or {}
-        # the rules are about NetworkPolicies; policies of other kinds have actions and an order
-        own = tuple(policy for policy in cluster.policies if policy.kind == NETWORK_POLICY)
-        self.cluster = cluster = replace(cluster, policies=own)
+        self.all_kinds = cluster
+        self.cluster = cluster = _with_network_policies_only(cluster)
         self.known = known
         self.policies = _by_namespace(cluster.policies)
         self.labels: dict[str, Labels] = {
@@ -133,9 +151,48 @@ class View:
         other.repeated = ()
         other.variants = ()
         other.annotations = annotations
-        other.cluster = replace(self.cluster, policies=policies)
-        other.policies = _by_namespace(policies)
+        other.all_kinds = replace(self.all_kinds, policies=policies)
+        other.cluster = _with_network_policies_only(other.all_kinds)
+        other.policies = _by_namespace(other.cluster.policies)
+        for name in ("sequence", "unplaced", "evaluation"):
+            other.__dict__.pop(name, None)
         return other
+
+    @cached_property
+    def sequence(self) -> Sequence[tuple[Tier, Policy]]:
+        """The policies of all kinds with their tiers, in the order of evaluation."""
+        policies = self.all_kinds.policies
+        return [(tier, policies[number]) for tier, number in in_order(self.all_kinds, CALICO)]
+
+    def subject_peer(self, policy: Policy) -> PodPeer:
+        """The pods that a policy of any kind applies to."""
+        subject = policy.subject
+        own = Selector.of({NAME_LABEL: policy.ref.namespace})
+        return PodPeer(subject.pods, subject.namespaces or own, subject.accounts)
+
+    @cached_property
+    def evaluation(self) -> Evaluation:
+        """All kinds of policies, evaluated by groups of pods that no policy tells apart."""
+        families = {a.version for pod in self.all_kinds.pods.values() for a in pod.addresses} or {4}
+        return evaluate(self.all_kinds, CALICO, externals=outside((self.all_kinds,), sorted(families)))
+
+    def share_pods(self, one: Policy, other: Policy) -> bool:
+        """Whether some pod may be subject to both policies; if pods are known, whether one is."""
+        universe = self.evaluation.universe
+        first, second = universe.subjects(one), universe.subjects(other)
+        if first and second:
+            return bool(first & second)
+        return peers_meet(self.subject_peer(one), self.subject_peer(other))
+
+    @cached_property
+    def unplaced(self) -> frozenset[str]:
+        """The tiers whose place is not known: they come after all others in `sequence`."""
+        return unplaced(self.all_kinds)
+
+    @property
+    def ordered(self) -> Iterator[Policy]:
+        """The policies of other kinds than NetworkPolicy: they have actions and an order."""
+        return (policy for _, policy in self.sequence if policy.kind != NETWORK_POLICY)
 
     def source(self, policy: Policy) -> Mapping[str, Any] | None:
         """The object of a policy as it was read; None if it is not known."""
@@ -280,6 +337,10 @@ class View:
 
     def knows_labels(self, namespace: str) -> bool:
         return self.known.whole or namespace in self.known.namespaces
+
+
+def _with_network_policies_only(cluster: Cluster) -> Cluster:
+    return replace(cluster, policies=tuple(p for p in cluster.policies if p.kind == NETWORK_POLICY))
 
 
 def _by_namespace(policies: Iterable[Policy]) -> dict[str, list[Policy]]:

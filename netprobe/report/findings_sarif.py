@@ -70,7 +70,7 @@ def _result(finding: Finding, index: dict[str, int], root: Path | None) -> dict[
     text = f"{finding.subject}: {finding.message}"
     if finding.suggestion:
         text += f" (fix: {finding.suggestion})"
-    logical = {"fullyQualifiedName": f"networkpolicy/{finding.subject}", "kind": "object"}
+    logical = {"fullyQualifiedName": finding.full_name, "kind": "object"}
     location: dict[str, Any] = {"logicalLocations": [logical]}
     if finding.file is not None:
         line, column = finding.position

@@ -12,7 +12,7 @@ from netprobe.manifests import Reader
 def view(text: str, file: str = "test.yaml") -> View:
     gathered = LintInput()
     reader = Reader(keeps=WEBHOOKS)
-    for document in reader.text(file, dedent(text)):
+    for document in (*reader.text(file, dedent(text)), *reader.unsimulated):
         gathered.add(document)
     gathered.skipped = list(reader.skipped)
     gathered.webhooks = [document.object for document in reader.kept]

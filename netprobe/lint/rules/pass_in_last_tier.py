@@ -1,0 +1,67 @@
+"""A Pass with no tier behind it: what it passes on is allowed.
+
+Pass hands a flow over to the next tier. After the last one every flow is allowed, so a Pass there is another
+word for Allow, and the tier's Deny rules and its default no longer count for the flow. In the tier Baseline
+it is always the last one. In another tier that comes after NetworkPolicies, or in Calico's tier `default`, it
+is a note and reported only if the input has no policy in a later tier.
+
+Fails:
+
+    apiVersion: policy.networking.k8s.io/v1beta1
+    kind: ClusterNetworkPolicy
+    metadata: {name: baseline}
+    spec:
+      tier: Baseline
+      priority: 10
+      subject: {namespaces: {}}
+      ingress:
+        - action: Pass
+          from: [{namespaces: {matchLabels: {team: monitoring}}}]
+        - action: Deny
+          from: [{namespaces: {}}]
+
+Passes:
+
+    apiVersion: policy.networking.k8s.io/v1beta1
+    kind: ClusterNetworkPolicy
+    metadata: {name: baseline}
+    spec:
+      tier: Baseline
+      priority: 10
+      subject: {namespaces: {}}
+      ingress:
+        - action: Accept
+          from: [{namespaces: {matchLabels: {team: monitoring}}}]
+        - action: Deny
+          from: [{namespaces: {}}]
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from netprobe.lint.finding import Finding, Severity
+from netprobe.lint.view import View, located_rules
+from netprobe.model.policy import BASELINE_TIER, CLUSTER_NETWORK_POLICY, DEFAULT_TIER, Action
+
+ID = "pass-in-last-tier"
+SEVERITY = Severity.WARNING
+
+
+def check(view: View) -> Iterator[Finding]:
+    last = view.sequence[-1][0] if view.sequence else BASELINE_TIER
+    for tier, policy in view.sequence:
+        always = tier.name == BASELINE_TIER.name
+        if not (always or (tier.name == last.name and tier.order >= DEFAULT_TIER.order)):
+            continue
+        allow = "Accept" if policy.kind == CLUSTER_NETWORK_POLICY else "Allow"
+        for located in located_rules(policy):
+            if located.rule.action is Action.PASS:
+                yield Finding.about(
+                    policy,
+                    ID,
+                    SEVERITY if always else Severity.NOTE,
+                    located.path,
+                    f"no tier follows {tier.name}: what this rule passes on is allowed",
+                    suggestion=f"write {allow} if that is meant",
+                )
