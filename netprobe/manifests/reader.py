@@ -38,12 +38,13 @@ _HAS_OBJECT = re.compile(
 def read_documents(paths: Iterable[str | os.PathLike[str]]) -> Iterator[Document]:
     """Every object under `paths` that matters to the network, with Lists taken apart.
 
-    Paths are files, folders and "-". Raises InputError with all problems after the last good document.
+    Paths are files, folders and "-". Raises InputError with all problems after the last good document; a
+    template is one.
     """
     reader = Reader()
     yield from reader.documents(paths)
-    if reader.problems:
-        raise InputError(reader.problems)
+    if problems := [*reader.problems, *(each for each in reader.templates if each not in reader.problems)]:
+        raise InputError(problems)
 
 
 @dataclass(slots=True)

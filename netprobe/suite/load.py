@@ -9,6 +9,7 @@ from dataclasses import replace
 from netprobe.errors import InputError, Problem
 from netprobe.manifests import Document, Reader
 from netprobe.manifests.document import read_record
+from netprobe.manifests.repeats import Repeats
 from netprobe.model.flow import ContainerPort, External, PodRef
 from netprobe.model.policy import Origin, PolicyRef, Staged
 from netprobe.policies.kinds import SIMULATED, Record
@@ -103,6 +104,7 @@ class _Loader:
     ) -> tuple[tuple[Document, ...], tuple[Record, ...]]:
         documents: list[Document] = []
         found: dict[PolicyRef, Record] = {}
+        repeats = Repeats()
         for index, source in enumerate(sources):
             reader = Reader()
             where = f"{path}[{index}]"
@@ -116,18 +118,19 @@ class _Loader:
                 if record is None:
                     continue
                 ref = ref_of(record)
-                if (first := found.get(ref)) is not None:
-                    message = f"{ref.kind} {ref} is already at {origin_of(first)}"
-                    self.problems.append(document.problem("metadata.name", message))
+                if (repeat := repeats.add(document, ref.namespace, ref.name)) is not None:
+                    if not repeat.identical:
+                        self.problems.append(repeat.problem)
                     continue
                 found[ref] = record
                 metadata = dict(document.object["metadata"])
                 if ref.namespace:
                     metadata["namespace"] = ref.namespace
                 documents.append(replace(document, object={**document.object, "metadata": metadata}))
+            unread = dict.fromkeys((*reader.problems, *reader.templates))  # a template cannot be applied
             self.problems += [
                 problem if ":" in problem.place or problem.path else self.text.problem(where, str(problem))
-                for problem in reader.problems
+                for problem in unread
             ]
             for kind, count in reader.not_simulated.items():
                 message = f"holds {count} {kind}: neither applied nor simulated"

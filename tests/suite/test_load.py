@@ -156,10 +156,18 @@ POLICIES = {
             "p.yaml:3:1: metadata.namespace: names no namespace; say which one at suite.yaml:17:12: {path: …, namespace: …}"
         ],
     ),
-    "the same policy twice": (
+    "two policies of one name": (
         "policies: [{path: p.yaml, namespace: a}, {path: q.yaml, namespace: a}]\n",
-        {"p": POLICY % "p", "q": POLICY % "p"},
-        ["q.yaml:3:12: metadata.name: NetworkPolicy a/p is already at p.yaml:1"],
+        {
+            "p": POLICY % "p",
+            "q": (POLICY % "p").replace("podSelector: {}", "podSelector: {matchLabels: {a: b}}"),
+        },
+        [
+            (
+                "q.yaml:3:12: metadata.name: NetworkPolicy a/p is already at p.yaml:1, with different content; "
+                "give one of them another name"
+            ),
+        ],
     ),
     "what is no policy": (
         "policies: [p.yaml]\n",
