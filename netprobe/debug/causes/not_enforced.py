@@ -21,7 +21,7 @@ def find(evidence: Evidence) -> Cause | None:
     leg = passing[0]
     policies = listed(dict.fromkeys(denial.policies for denial in leg.denials))
     text = f"{policies} denies {leg.port} from {evidence.source} to {leg.end}, and packets pass all the same"
-    canaries = evidence.packets.canaries
+    canaries = [canary for canary in evidence.packets.canaries if canary.in_force is not None]
     open_nodes = [canary.node for canary in canaries if canary.in_force is False]
     nodes = dict.fromkeys(evidence.deciding_node(leg, denial) for denial in leg.denials)
     here = [node for node in nodes if node in open_nodes]
@@ -37,7 +37,8 @@ def find(evidence: Evidence) -> Cause | None:
         fix = Fix(f"look at the network plugin's agent on {listed(here)}")
     else:
         where = listed(node or "its node" for node in nodes)
-        text += f"; a policy that the run created is in force on {where}, this one is not"
+        if canaries:
+            text += f"; a policy that the run created is in force on {where}, this one is not"
         fix = Fix(f"restart the network plugin's agent on {where}: its rules are not those of the policies")
     return Cause(Place.POLICIES, text, fix)
 

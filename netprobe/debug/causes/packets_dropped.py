@@ -105,7 +105,7 @@ def _rules(evidence: Evidence, packets: Packets, leg: Leg) -> Cause:
         seen_s = late[stale[0]].seen_s
         text += f"; a policy that the run created is not in force there after {seen_s:.0f} s"
         fix = Fix(f"look at the network plugin's agent on {listed(stale)}, and restart it")
-        if len(late) < len(packets.canaries):
+        if any(canary.in_force for canary in packets.canaries):
             return Cause(Place.PATH, text, fix)
         lag = "enforcement lags on all nodes, which ends by itself"
         return Cause(Place.PATH, text, fix, (lag,), "--watch tells when it ends")
