@@ -14,6 +14,7 @@ from netprobe.lint.cover import peers_meet
 from netprobe.lint.indexes import AddressIndex, PodIndex
 from netprobe.lint.known import ALWAYS_THERE, NOTHING, Known
 from netprobe.lint.selector_sets import implies
+from netprobe.lint.walk import Walks
 from netprobe.manifests.change import pointer
 from netprobe.manifests.kinds import WORKLOADS
 from netprobe.manifests.repeats import Repeat
@@ -34,7 +35,7 @@ from netprobe.model.policy import (
     Tier,
 )
 from netprobe.simulate import CALICO, Evaluation, evaluate
-from netprobe.simulate.compared import outside
+from netprobe.simulate.compared import Ports, outside
 from netprobe.simulate.tiers import in_order, unplaced
 
 LISTS = {Direction.INGRESS: "from", Direction.EGRESS: "to"}
@@ -154,7 +155,7 @@ class View:
         other.all_kinds = replace(self.all_kinds, policies=policies)
         other.cluster = _with_network_policies_only(other.all_kinds)
         other.policies = _by_namespace(other.cluster.policies)
-        for name in ("sequence", "unplaced", "evaluation"):
+        for name in ("sequence", "unplaced", "evaluation", "walks"):
             other.__dict__.pop(name, None)
         return other
 
@@ -175,6 +176,10 @@ class View:
         """All kinds of policies, evaluated by groups of pods that no policy tells apart."""
         families = {a.version for pod in self.all_kinds.pods.values() for a in pod.addresses} or {4}
         return evaluate(self.all_kinds, CALICO, externals=outside((self.all_kinds,), sorted(families)))
+
+    @cached_property
+    def walks(self) -> Walks:
+        return Walks(self.evaluation, Ports(self.all_kinds, self.all_kinds))
 
     def share_pods(self, one: Policy, other: Policy) -> bool:
         """Whether some pod may be subject to both policies; if pods are known, whether one is."""

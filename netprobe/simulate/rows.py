@@ -56,7 +56,7 @@ class _PolicyRules:
         return found
 
 
-class _Walk:
+class Walk:
     """The effects of policies on one port in one family.
 
     With `certain`, the walk as the profile decides, this one takes what is open every way.
@@ -67,7 +67,7 @@ class _Walk:
         applying: Applying,
         port: tuple[int, Protocol],
         family: Family | None,
-        certain: _Walk | None = None,
+        certain: Walk | None = None,
     ) -> None:
         self._applying, self._universe = applying, applying.universe
         self._port, self._family, self._certain = port, family, certain
@@ -245,7 +245,7 @@ class DirectionRows:
     def __init__(self, applying: Applying, port: int, protocol: Protocol, family: Family | None) -> None:
         self._applying = applying
         self._asked = (port, protocol), family
-        self._walk = _Walk(applying, *self._asked)
+        self._walk = Walk(applying, *self._asked)
         self.rows: list[int | None] = [None] * len(applying.universe.groups)
         self.unknown = 0
         self._members: dict[int, list[int]] = defaultdict(list)
@@ -267,7 +267,7 @@ class DirectionRows:
 
     @cached_property
     def possible(self) -> dict[int, tuple[int, int]]:
-        walk = _Walk(self._applying, *self._asked, certain=self._walk)
+        walk = Walk(self._applying, *self._asked, certain=self._walk)
         found: dict[int, tuple[int, int]] = {}
         for number, groups in self._members.items():
             combination = self._applying.combinations[number]

@@ -3,7 +3,8 @@
 ClusterNetworkPolicies and Calico's policies are evaluated in order: tiers, policies by priority or order,
 rules top down, and the first match decides. A rule behind a wider one is dead, and so is a rule of a
 NetworkPolicy whose flows an earlier tier already denies. If both do the same, the later one is only
-superfluous, and this is a note. A Pass hides only later rules of its own tier.
+superfluous, and this is a note. A Pass hides only later rules of its own tier, and what it hands over is not
+decided by that tier.
 
 Earlier rules count together if they apply to all pods that the later one applies to. Redundant rules among
 NetworkPolicies, which have no order, are reported by `redundant-policy` and `redundant-item`.
@@ -65,9 +66,9 @@ Passes:
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
-from netprobe.lint.cover import at_home, peer_within, ports_within
+from netprobe.lint.cover import at_home, peer_within, peers_meet, ports_meet, ports_within
 from netprobe.lint.finding import Finding, Severity
 from netprobe.lint.view import LocatedRule, View
 from netprobe.model.policy import (
@@ -94,9 +95,14 @@ def check(view: View) -> Iterator[Finding]:
         earlier = _Earlier(view)
         for tier, policy in view.sequence:
             before = earlier.around(policy)
+            passes = earlier.passes_around(tier.name, policy)
             for index, rule in enumerate(policy.rules(direction) or ()):
                 located = LocatedRule(policy, direction, index, rule)
-                hiding = _hiding(view, tier.name, located, before) if rule.action is not Action.LOG else []
+                hiding = (
+                    _hiding(view, tier.name, located, before, passes) if rule.action is not Action.LOG else []
+                )
+                if rule.action is Action.PASS:
+                    earlier.passes[tier.name].append(located)
                 if hiding:
                     yield _finding(located, hiding)
                 elif _hides(located):
@@ -109,6 +115,7 @@ class _Earlier:
 
     def __init__(self, view: View) -> None:
         self._view = view
+        self.passes: dict[str, list[LocatedRule]] = defaultdict(list)
         self._found: dict[tuple[str, str] | None, list[tuple[str, LocatedRule]]] = defaultdict(list)
 
     def add(self, tier: str, located: LocatedRule) -> None:
@@ -131,6 +138,14 @@ class _Earlier:
                     found.append((tier, located))
         return found
 
+    def passes_around(self, tier: str, policy: Policy) -> dict[str, list[LocatedRule]]:
+        """By tier, the rules of earlier tiers that may hand flows of a policy's pods over to this tier."""
+        return {
+            name: [each for each in passes if self._view.share_pods(each.policy, policy)]
+            for name, passes in self.passes.items()
+            if name != tier
+        }
+
 
 def _subject(policy: Policy) -> Peer:
     subject = policy.subject
@@ -150,7 +165,11 @@ def _hides(located: LocatedRule) -> bool:
 
 
 def _hiding(
-    view: View, tier: str, located: LocatedRule, before: list[tuple[str, LocatedRule]]
+    view: View,
+    tier: str,
+    located: LocatedRule,
+    before: list[tuple[str, LocatedRule]],
+    passes: Mapping[str, list[LocatedRule]],
 ) -> list[LocatedRule]:
     """The earlier rules that together match everything that a rule matches; [] if they do not."""
     used: dict[int, LocatedRule] = {}
@@ -158,10 +177,18 @@ def _hiding(
     same_kind = located.policy.kind == NETWORK_POLICY
     for peer in rule.peers:
         own = at_home(peer, home)
+        handed_over = {
+            name
+            for name, rules in passes.items()
+            for each in rules
+            if ports_meet(rule.ports, each.rule.ports)
+            and any(peers_meet(own, at_home(other, each.policy.ref.namespace)) for other in each.rule.peers)
+        }
         around = [
             each
             for other_tier, each in before
-            if (other_tier == tier or (each.rule.action is not Action.PASS and tier not in view.unplaced))
+            if other_tier not in handed_over
+            and (other_tier == tier or (each.rule.action is not Action.PASS and tier not in view.unplaced))
             and not (same_kind and each.policy.kind == NETWORK_POLICY)
             and any(
                 peer_within(own, at_home(other, each.policy.ref.namespace), "", view.labels)

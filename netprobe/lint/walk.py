@@ -1,0 +1,153 @@
+"""What decides the flows of groups of pods, tier by tier, with the rule that does it.
+
+`simulate.rows` adds up what all rules decide; here the rules stay apart, for one group and one direction. A
+group stands for all that the same policies select.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+
+from netprobe.model.flow import Family, PodRef
+from netprobe.model.policy import NETWORK_POLICY, Action, Direction, Policy, Tier
+from netprobe.simulate import Evaluation
+from netprobe.simulate.applying import Combination, ReadyRule
+from netprobe.simulate.bits import pack, unpack
+from netprobe.simulate.compared import PortNumber, Ports
+from netprobe.simulate.rows import Matched, Walk
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One rule, or the end of a tier (`rule` None), and the peers whose flows it decides, as bits.
+
+    For the end of a tier, `policy` is the first one of the tier that applies.
+    """
+
+    tier: Tier
+    policy: Policy
+    rule: int | None
+    action: Action
+    peers: int
+
+
+@dataclass(frozen=True, slots=True)
+class Subjects:
+    """Groups that the same policies apply to in one direction; the first one stands for all."""
+
+    direction: Direction
+    combination: Combination
+    groups: tuple[int, ...]
+    policies: tuple[Policy, ...]
+
+    @property
+    def mixed(self) -> bool:
+        """Whether NetworkPolicies apply, and policies of other kinds too."""
+        return len({policy.kind == NETWORK_POLICY for policy in self.policies}) == 2
+
+
+@dataclass(slots=True)
+class Walks:
+    """The walks through the tiers of an evaluation."""
+
+    evaluation: Evaluation
+    ports: Ports
+    _walks: dict[tuple[Direction, PortNumber, Family | None], Walk] = field(default_factory=dict)
+    _matched: dict[tuple[int, int, int], list[Matched]] = field(default_factory=dict)
+
+    @property
+    def families(self) -> tuple[Family | None, ...]:
+        return self.evaluation.families or (None,)
+
+    def subjects(self, direction: Direction) -> Iterator[Subjects]:
+        """The pods that policies of other kinds than NetworkPolicy apply to, and whose tiers have places."""
+        applying = self.evaluation.applying[direction]
+        members: dict[int, list[int]] = {}
+        for group in unpack(self.evaluation.universe.pods):
+            if not self.evaluation.groups[group].sample.host:
+                members.setdefault(applying.combination[group], []).append(group)
+        for number, groups in members.items():
+            combination = applying.combinations[number]
+            policies = tuple(applying.policies[n] for each in combination.segments for n in each.numbers)
+            unplaced = any(each.unplaced for each in combination.segments)
+            if not unplaced and any(policy.kind != NETWORK_POLICY for policy in policies):
+                yield Subjects(direction, combination, tuple(groups), policies)
+
+    def asked(self, end: int) -> frozenset[PortNumber]:
+        """The ports on which a group is compared as a destination."""
+        first = self.evaluation.groups[end].members[0]
+        return self.ports.of(first) if isinstance(first, PodRef) else self.ports.outside
+
+    def others(self, subjects: Subjects, port: PortNumber) -> int:
+        """The peers of flows on a port that are compared, as bits; nodes and the pod itself are not."""
+        groups = self.evaluation.groups
+        first = groups[subjects.groups[0]]
+        alone = 0 if first.size > 1 else 1 << first.index
+        hosts = pack((g.index for g in groups if g.sample.host is not None), len(groups))
+        if subjects.direction is Direction.INGRESS:
+            asked = self.evaluation.universe.everything if port in self.asked(first.index) else 0
+        else:
+            asked = pack((g.index for g in groups if port in self.asked(g.index)), len(groups))
+        return asked & ~alone & ~hosts
+
+    def allowed(
+        self, subjects: Subjects, policies: Iterable[Policy], port: PortNumber, family: Family | None
+    ) -> int:
+        """The peers that these policies allow for the first of the groups, whatever comes before them."""
+        wanted = {policy.ref for policy in policies}
+        applying = self.evaluation.applying[subjects.direction]
+        walk, found = self._walk(subjects.direction, port, family), 0
+        for segment in subjects.combination.segments:
+            for number in segment.numbers:
+                if applying.policies[number].ref in wanted:
+                    for ready in applying.rules(number):
+                        found |= self._peers(walk, number, ready, subjects.groups[0])
+        return found
+
+    def _walk(self, direction: Direction, port: PortNumber, family: Family | None) -> Walk:
+        key = direction, port, family
+        if key not in self._walks:
+            self._walks[key] = Walk(self.evaluation.applying[direction], port, family)
+        return self._walks[key]
+
+    def steps(self, subjects: Subjects, port: PortNumber, family: Family | None) -> Iterator[Step]:
+        """Every rule and end of a tier that decides something for the first of these groups, in order."""
+        group, direction = subjects.groups[0], subjects.direction
+        applying = self.evaluation.applying[direction]
+        walk = self._walk(direction, port, family)
+        arriving = self.evaluation.universe.everything
+        for segment in subjects.combination.segments:
+            left, passed = arriving, 0
+            for number in segment.numbers:
+                for ready in applying.rules(number):
+                    peers = self._peers(walk, number, ready, group) & left if ready.variant.used else 0
+                    if peers:
+                        left &= ~peers
+                        passed |= peers if ready.action is Action.PASS else 0
+                        yield Step(segment.tier, ready.policy, ready.variant.index, ready.action, peers)
+            if left:
+                first = applying.policies[segment.numbers[0]]
+                yield Step(segment.tier, first, None, segment.tier.default, left)
+                passed |= left if segment.tier.default is Action.PASS else 0
+            arriving = passed
+
+    def _peers(self, walk: Walk, number: int, ready: ReadyRule, group: int) -> int:
+        key = (id(walk), number, id(ready))
+        if key not in self._matched:
+            self._matched[key] = walk.matches(ready)
+        found = 0
+        for subjects, peers in self._matched[key]:
+            if subjects >> group & 1:
+                found |= peers
+        return found
+
+    def name(self, subjects: Subjects, peers: int, port: PortNumber) -> str:
+        """A sample: "monitoring/prom -> shop/web on 9090/TCP"."""
+        groups = self.evaluation.groups
+        own = groups[subjects.groups[0]].members
+        other = groups[next(unpack(peers))].members
+        peer = next((one for one in other if one != own[0]), other[0])
+        ends = (peer, own[0]) if subjects.direction is Direction.INGRESS else (own[0], peer)
+        number, protocol = port
+        return f"{ends[0]} -> {ends[1]} on {number}/{protocol.value}"
