@@ -4,6 +4,9 @@ An Allow (Accept) in an earlier tier ends the walk, so no NetworkPolicy is asked
 for its flows. That may be what a platform team wants, for monitoring say, so it is a note; for a rule that
 opens everything to all pods it is a warning.
 
+A Deny of everything, in a tier before NetworkPolicies, closes what they allow; as a default it belongs into
+the tier Baseline.
+
 In a tier of Calico whose default action is Deny, a policy that selects a pod denies at the end of the tier
 all that no rule of the tier allows or passes. What a NetworkPolicy allows for that pod then never gets
 through. `defaultAction: Pass` for the tier, or a last rule with the action Pass, hands the rest over.
@@ -107,16 +110,19 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from netprobe.lint.cover import peer_within
 from netprobe.lint.finding import Finding, Severity
 from netprobe.lint.view import LocatedRule, View
 from netprobe.lint.walk import Step, Subjects, Walks
 from netprobe.model.flow import Family
-from netprobe.model.policy import ANY_PORT, NETWORK_POLICY, Action, Direction, Policy
+from netprobe.model.labels import EVERYTHING
+from netprobe.model.policy import ANY_PORT, NETWORK_POLICY, Action, Direction, PodPeer, Policy
 from netprobe.model.text import listed
 from netprobe.simulate.compared import PortNumber
 
 ID = "tier-against-policy"
 SEVERITY = Severity.WARNING
+ALL_PODS = PodPeer(EVERYTHING, EVERYTHING)
 
 
 def check(view: View) -> Iterator[Finding]:
@@ -154,45 +160,41 @@ def _against(
             return
         key = (step.policy.ref, subjects.direction, step.rule)
         opened = step.peers & ~allowed & others if step.action is Action.ALLOW else 0
-        at_end = step.rule is None and step.action is Action.DENY
-        closed = step.peers & allowed & others if at_end else 0
+        denies = step.action is Action.DENY and (step.rule is None or _is_blanket(step, subjects.direction))
+        closed = step.peers & allowed & others if denies else 0
         if (opened or closed) and key not in reported:
             reported.add(key)
             sample = walks.name(subjects, opened or closed, port)
-            yield (
-                _opens(walks, step, subjects.direction, policies, sample)
-                if opened
-                else _closes(step, policies, sample)
-            )
+            yield _finding(step, subjects.direction, policies, sample)
 
 
-def _opens(walks: Walks, step: Step, direction: Direction, policies: list[Policy], sample: str) -> Finding:
-    index = step.rule or 0
-    located = LocatedRule(step.policy, direction, index, (step.policy.rules(direction) or ())[index])
-    everyone = walks.evaluation.universe.pods & ~step.peers == 0 and located.rule.ports == ANY_PORT
+def _is_blanket(step: Step, direction: Direction) -> bool:
+    """Whether a rule is for all pods of all namespaces and every port."""
+    rule = (step.policy.rules(direction) or ())[step.rule or 0]
+    return rule.ports == ANY_PORT and any(peer_within(ALL_PODS, peer, "") for peer in rule.peers)
+
+
+def _finding(step: Step, direction: Direction, policies: list[Policy], sample: str) -> Finding:
+    names = listed(f"{policy.ref}" for policy in policies)
+    allows = step.action is Action.ALLOW
+    does, would = ("opens", "deny") if allows else ("closes", "allow")
+    against = f"{does} what NetworkPolicy {names} would {would}, such as {sample}"
+    if step.rule is None:
+        return Finding.about(
+            step.policy,
+            ID,
+            SEVERITY,
+            "spec.tier",
+            f"the end of the tier {step.tier.name}, which denies, {against}",
+            suggestion="add a last rule with action Pass, or set the tier's defaultAction to Pass",
+        )
+    located = LocatedRule(step.policy, direction, step.rule, (step.policy.rules(direction) or ())[step.rule])
     return Finding.about(
         step.policy,
         ID,
-        SEVERITY if everyone else Severity.NOTE,
+        SEVERITY if _is_blanket(step, direction) else Severity.NOTE,
         located.path,
-        f"this {located.action} in the tier {step.tier.name} opens what {_named(policies)} would deny, such "
-        f"as {sample}",
-        suggestion="use Pass if NetworkPolicies should decide",
+        f"this {located.action} in the tier {step.tier.name} {against}",
+        suggestion="use Pass if NetworkPolicies should decide"
+        + ("" if allows else ", or the tier Baseline for a default"),
     )
-
-
-def _closes(step: Step, policies: list[Policy], sample: str) -> Finding:
-    return Finding.about(
-        step.policy,
-        ID,
-        SEVERITY,
-        "spec.tier",
-        f"the tier {step.tier.name} denies at its end what no rule of it matches, and so what "
-        f"{_named(policies)} would allow, such as {sample}",
-        suggestion="add a last rule with action Pass, or set the tier's defaultAction to Pass",
-    )
-
-
-def _named(policies: list[Policy]) -> str:
-    refs = [f"{policy.ref}" for policy in policies]
-    return f"NetworkPolicy {listed(refs)}"
