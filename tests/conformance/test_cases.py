@@ -12,11 +12,8 @@ from netprobe.conformance.fixture_map import fictional_map
 from netprobe.conformance.load import builtin, rules
 from netprobe.conformance.schema import CaseFile
 from netprobe.conformance.world import PODS, Cell
-from netprobe.model.objects import Object
-from netprobe.policies.fields import Decoder, FieldError
-from netprobe.policies.kinds import BY_KEY
-from netprobe.probe.deciding import key_of
 from netprobe.simulate import Simulator
+from tests.policies.reading import refused
 
 DOCS = Path(netprobe.conformance.__file__).parents[2] / "docs"
 DATA = Path(netprobe.conformance.__file__).parent / "cases"
@@ -35,14 +32,6 @@ def test_the_simulator_agrees_with_the_expected_matrices() -> None:
                 if case.undefined is None and decision.undefined is None and decision.verdict is not verdict:
                     wrong.append((case.name, str(flow)))
     assert wrong == []
-
-
-def refused(policy: Object) -> list[FieldError]:
-    """What the kind's own reader refuses."""
-    kind, decoder = BY_KEY[key_of(policy)], Decoder(strict=True)
-    assert kind.read is not None
-    kind.read(decoder, policy)
-    return decoder.errors
 
 
 def test_the_policies_of_all_cases_are_valid() -> None:

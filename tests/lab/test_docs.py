@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+import click
+
 import netprobe
 from netprobe.cli.lab import command, up
 from netprobe.lab.api import faults as api_faults
@@ -19,6 +21,8 @@ PAGE = (Path(netprobe.__file__).parent.parent / "docs" / "lab.md").read_text()
 
 def test_every_option_of_lab_up() -> None:
     for parameter in up.params:
+        if isinstance(parameter, click.Argument):  # the name, which has an option too
+            continue
         assert any(re.search(rf"`{option}\b", PAGE) for option in parameter.opts), parameter.name
 
 
@@ -31,6 +35,7 @@ def test_every_command() -> None:
 
 def test_every_annotation() -> None:
     fault_names = {api_faults.EXEC, api_faults.API, api_faults.RESTART, faults.LISTENER, faults.MISSED}
+    fault_names |= {faults.AGENT, faults.PATH}
     assert set(re.findall(r"`(netprobe\.dev/[a-z-]+)", PAGE)) == {
         *fault_names,
         ADDRESS,

@@ -35,9 +35,18 @@ def test_a_wrong_expectation_is_blamed_on_policy_rule_and_side(lab: Lab, two_tie
     assert "ingress[0].from[0]" in table.read_text()
     row = ended.flow("backend/api", "database/pg", 5432)
     assert row["status"] == "mismatch"
-    assert row["because"] == [
-        {"direction": "ingress", "policy": "database/allow-api", "rule": 0, "peer": 0, "effect": "allows"}
-    ]
+    (cause,) = row["because"]
+    assert {**cause, "file": Path(cause["file"]).name} == {
+        "direction": "ingress",
+        "tier": "default",
+        "kind": "NetworkPolicy",
+        "policy": "database/allow-api",
+        "rule": 0,
+        "peer": 0,
+        "effect": "allows",
+        "file": "allow-api.yaml",
+        "line": 13,
+    }
     assert [r for r in ended.report["flows"] if r["status"] == "mismatch"] == [row]
 
     # What it blames is the cause: without the policy the flow is denied, as this suite declares.
