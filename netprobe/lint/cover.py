@@ -16,6 +16,7 @@ from netprobe.lint.selector_sets import disjoint, implies, keys, only
 from netprobe.model.flow import Protocol
 from netprobe.model.labels import EVERYTHING, NAME_LABEL, Labels, Selector
 from netprobe.model.policy import (
+    ANY_PORT,
     AllPeers,
     AnyPeer,
     AnyPort,
@@ -36,6 +37,7 @@ from netprobe.model.policy import (
 
 NOBODY: Mapping[str, Labels] = {}
 
+ALL_PODS = PodPeer(EVERYTHING, EVERYTHING)
 EVERY_PORT = tuple(PortRange(protocol) for protocol in Protocol)
 
 
@@ -53,6 +55,12 @@ def rule_within(rule: Rule, others: Iterable[Rule], namespace: str) -> bool:
 
 def _any_covers(peer: Peer, others: Iterable[Peer], namespace: str) -> bool:
     return any(peer_within(peer, other, namespace) for other in others)
+
+
+def is_blanket(rule: Rule) -> bool:
+    """Whether a rule is for at least all pods of all namespaces, on every port."""
+    everyone = any(peer_within(ALL_PODS, peer, "") for peer in rule.peers)
+    return everyone and rule.ports == ANY_PORT and rule.own == AnyPeer() and not rule.not_ports
 
 
 def at_home(peer: Peer, namespace: str) -> Peer:

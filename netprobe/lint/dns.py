@@ -2,11 +2,23 @@
 
 from __future__ import annotations
 
+from netprobe.lint.cover import peer_within
 from netprobe.lint.selector_sets import only
 from netprobe.lint.view import LocatedRule, View, located_rules
 from netprobe.model.flow import Pod, Protocol
 from netprobe.model.labels import NAME_LABEL
-from netprobe.model.policy import AnyPeer, AnyPort, Direction, IPBlock, NamedPort, PodPeer, Policy, PortRange
+from netprobe.model.policy import (
+    Action,
+    AnyPeer,
+    AnyPort,
+    Direction,
+    IPBlock,
+    NamedPort,
+    Networks,
+    PodPeer,
+    Policy,
+    PortRange,
+)
 
 DNS_PORTS = (53, 5353)  # OpenShift's resolvers listen on 5353
 DNS_NAMESPACES = frozenset({"kube-system", "openshift-dns"})
@@ -30,14 +42,25 @@ class Resolvers:
         return any(
             self._reaches(located)
             for located in located_rules(policy)
-            if located.direction is Direction.EGRESS and _allows_udp(located)
+            if located.direction is Direction.EGRESS
+            and located.rule.action is Action.ALLOW
+            and _allows_udp(located)
+        )
+
+    def opened_before(self, policy: Policy) -> bool:
+        """Whether a policy of another kind allows DNS to all pods of a NetworkPolicy."""
+        own = self.view.subject_peer(policy)
+        return any(
+            self.opened_by(other) and peer_within(own, self.view.subject_peer(other), "", self.view.labels)
+            for other in self.view.ordered
+            if other.egress
         )
 
     def _reaches(self, located: LocatedRule) -> bool:
         explicit = not any(isinstance(port, AnyPort) for port in located.rule.ports)
         for peer in located.rule.peers:
             match peer:
-                case AnyPeer() | IPBlock():
+                case AnyPeer() | IPBlock() | Networks():
                     return True
                 case PodPeer():
                     if self._peer_reaches(located.policy, peer, explicit):

@@ -9,7 +9,8 @@ nothing is reported. Jobs without ports do not count, because nobody connects to
 unknown it is a note, because the default deny may be in another file; also if the policy does not say in
 which namespace it will be created. Closing egress for only a few pods is a valid choice: this is a note,
 and only reported in a namespace with a default deny for ingress. `kube-system` is never reported: a
-default deny can break the cluster there.
+default deny can break the cluster there. A Deny of everything in a ClusterNetworkPolicy, or a Calico tier
+that denies at its end, counts as a default deny for the pods of its policies.
 
 Fails:
 
@@ -44,13 +45,25 @@ Passes:
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import reduce
+from operator import or_
 
-from netprobe.lint.cover import selects_everything
+from netprobe.lint.cover import is_blanket, peer_within, selects_everything
 from netprobe.lint.finding import Finding, Severity
 from netprobe.lint.known import ALWAYS_THERE
 from netprobe.lint.view import View, workloads, written
 from netprobe.model.flow import Pod
-from netprobe.model.policy import ANY_PEER, ANY_PORT, Direction, Policy, Rule
+from netprobe.model.labels import EVERYTHING, NAME_LABEL, Selector
+from netprobe.model.policy import (
+    ANY_PEER,
+    ANY_PORT,
+    NETWORK_POLICY,
+    Action,
+    Direction,
+    PodPeer,
+    Policy,
+    Rule,
+)
 from netprobe.model.text import listed
 
 ID = "missing-default-deny"
@@ -67,10 +80,14 @@ def check(view: View) -> Iterator[Finding]:
             allowing = [policy for policy in isolating if _is_allow_list(policy, direction)]
             if not allowing or _closed_by_default(policies, direction):
                 continue
+            tiers = list(_closing_tiers(view, direction))
+            everyone = PodPeer(EVERYTHING, Selector.of({NAME_LABEL: namespace}))
+            if any(peer_within(everyone, view.subject_peer(each), "", view.labels) for each in tiers):
+                continue
             if direction is Direction.EGRESS and not _closed_by_default(policies, Direction.INGRESS):
                 continue
             if view.has_pods(namespace):
-                left = _open(view, namespace, isolating)
+                left = _open(view, namespace, isolating, tiers)
                 if left:
                     sure = view.known.whole or written(allowing[0], "metadata.namespace")
                     yield _finding(allowing[0], direction, left, sure=sure)
@@ -89,8 +106,24 @@ def _closed_by_default(policies: list[Policy], direction: Direction) -> bool:
     )
 
 
-def _open(view: View, namespace: str, isolating: list[Policy]) -> list[Pod]:
+def _closing_tiers(view: View, direction: Direction) -> Iterator[Policy]:
+    """The policies of other kinds that close a direction for their pods, but for what is allowed first."""
+    for tier, policy in view.sequence:
+        rules = policy.rules(direction)
+        if policy.kind == NETWORK_POLICY or rules is None or tier.name in view.unplaced:
+            continue
+        if tier.default is Action.DENY or any(r.action is Action.DENY and is_blanket(r) for r in rules):
+            yield policy
+
+
+def _open(view: View, namespace: str, isolating: list[Policy], tiers: list[Policy]) -> list[Pod]:
     closed = {pod.ref for policy in isolating for pod in view.subjects(policy)}
+    if tiers:
+        evaluation = view.evaluation
+        closing = reduce(or_, map(evaluation.universe.subjects, tiers))
+        closed |= {
+            pod.ref for pod in view.all_pods(namespace) if closing >> evaluation.group_of(pod.ref).index & 1
+        }
     return [
         pod
         for pod in view.all_pods(namespace)

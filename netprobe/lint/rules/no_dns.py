@@ -81,7 +81,8 @@ def check(view: View) -> Iterator[Finding]:
     resolvers = Resolvers(view)
     for policies in view.policies.values():
         isolating = [policy for policy in policies if policy.egress is not None]
-        judge = _DnsAccess(view, isolating, [policy for policy in isolating if resolvers.opened_by(policy)])
+        opening = [p for p in isolating if resolvers.opened_by(p) or resolvers.opened_before(p)]
+        judge = _DnsAccess(view, isolating, opening)
         fixable = {
             p.subject.pods for p in isolating if any(tcp_only(located) for located in located_rules(p))
         }

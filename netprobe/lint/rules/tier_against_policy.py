@@ -110,19 +110,17 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from netprobe.lint.cover import peer_within
+from netprobe.lint.cover import is_blanket
 from netprobe.lint.finding import Finding, Severity
 from netprobe.lint.view import LocatedRule, View
 from netprobe.lint.walk import Step, Subjects, Walks
 from netprobe.model.flow import Family
-from netprobe.model.labels import EVERYTHING
-from netprobe.model.policy import ANY_PORT, NETWORK_POLICY, Action, Direction, PodPeer, Policy
+from netprobe.model.policy import NETWORK_POLICY, Action, Direction, Policy
 from netprobe.model.text import listed
 from netprobe.simulate.compared import PortNumber
 
 ID = "tier-against-policy"
 SEVERITY = Severity.WARNING
-ALL_PODS = PodPeer(EVERYTHING, EVERYTHING)
 
 
 def check(view: View) -> Iterator[Finding]:
@@ -169,9 +167,7 @@ def _against(
 
 
 def _is_blanket(step: Step, direction: Direction) -> bool:
-    """Whether a rule is for all pods of all namespaces and every port."""
-    rule = (step.policy.rules(direction) or ())[step.rule or 0]
-    return rule.ports == ANY_PORT and any(peer_within(ALL_PODS, peer, "") for peer in rule.peers)
+    return is_blanket((step.policy.rules(direction) or ())[step.rule or 0])
 
 
 def _finding(step: Step, direction: Direction, policies: list[Policy], sample: str) -> Finding:
