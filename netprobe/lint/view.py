@@ -144,6 +144,7 @@ class View:
         self._all_pods = PodIndex(cluster.pods.values())
         self._addresses: AddressIndex[PodRef] | None = None
         self._namespaces: dict[Selector, tuple[str, ...]] = {}
+        self.subject_bits: dict[int, int] = {}
 
     def varied(self, policies: tuple[Policy, ...], annotations: Mapping[PolicyRef, Labels]) -> View:
         """The same cluster with other policies; look-ups of pods are shared."""
@@ -152,6 +153,7 @@ class View:
         other.repeated = ()
         other.variants = ()
         other.annotations = annotations
+        other.subject_bits = {}
         other.all_kinds = replace(self.all_kinds, policies=policies)
         other.cluster = _with_network_policies_only(other.all_kinds)
         other.policies = _by_namespace(other.cluster.policies)
@@ -181,10 +183,16 @@ class View:
     def walks(self) -> Walks:
         return Walks(self.evaluation, Ports(self.all_kinds, self.all_kinds))
 
+    def _subjects_of(self, policy: Policy) -> int:
+        """The groups of pods that a policy of any kind applies to, as bits."""
+        known = self.subject_bits.get(id(policy))
+        if known is None:
+            known = self.subject_bits[id(policy)] = self.evaluation.universe.subjects(policy)
+        return known
+
     def share_pods(self, one: Policy, other: Policy) -> bool:
         """Whether some pod may be subject to both policies; if pods are known, whether one is."""
-        universe = self.evaluation.universe
-        first, second = universe.subjects(one), universe.subjects(other)
+        first, second = self._subjects_of(one), self._subjects_of(other)
         if first and second:
             return bool(first & second)
         return peers_meet(self.subject_peer(one), self.subject_peer(other))

@@ -66,11 +66,13 @@ Passes:
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 
 from netprobe.lint.cover import at_home, peer_within, peers_meet, ports_meet, ports_within
 from netprobe.lint.finding import Finding, Severity
+from netprobe.lint.selector_sets import keys, only
 from netprobe.lint.view import LocatedRule, View
+from netprobe.model.labels import Selector
 from netprobe.model.policy import (
     ANY_PORT,
     NETWORK_POLICY,
@@ -80,7 +82,6 @@ from netprobe.model.policy import (
     DomainPeer,
     NodePeer,
     Peer,
-    PodPeer,
     Policy,
     UnknownPeer,
 )
@@ -95,12 +96,9 @@ def check(view: View) -> Iterator[Finding]:
         earlier = _Earlier(view)
         for tier, policy in view.sequence:
             before = earlier.around(policy)
-            passes = earlier.passes_around(tier.name, policy)
             for index, rule in enumerate(policy.rules(direction) or ()):
                 located = LocatedRule(policy, direction, index, rule)
-                hiding = (
-                    _hiding(view, tier.name, located, before, passes) if rule.action is not Action.LOG else []
-                )
+                hiding = _hiding(earlier, tier.name, located, before) if rule.action is not Action.LOG else []
                 if rule.action is Action.PASS:
                     earlier.passes[tier.name].append(located)
                 if hiding:
@@ -114,42 +112,50 @@ class _Earlier:
     """The rules met so far, by a label that their policies require."""
 
     def __init__(self, view: View) -> None:
-        self._view = view
+        self.view = view
         self.passes: dict[str, list[LocatedRule]] = defaultdict(list)
-        self._found: dict[tuple[str, str] | None, list[tuple[str, LocatedRule]]] = defaultdict(list)
+        self._found: dict[object, list[tuple[str, LocatedRule]]] = defaultdict(list)
 
     def add(self, tier: str, located: LocatedRule) -> None:
-        required = located.policy.subject.pods.match_labels
-        self._found[required[0] if required else None].append((tier, located))
+        subject = self.view.subject_peer(located.policy)
+        required = [*_single(subject.pods, "pod"), *_single(subject.namespaces, "namespace"), None]
+        self._found[required[0]].append((tier, located))
 
     def around(self, policy: Policy) -> list[tuple[str, LocatedRule]]:
         """Those of policies that select everything that a policy selects."""
-        own = _subject(policy)
+        own = self.view.subject_peer(policy)
+        labels = [*_single(own.pods, "pod"), *_single(own.namespaces, "namespace")]
+        known_labels = self.view.labels.get(policy.ref.namespace, {}) if policy.ref.namespace else {}
+        labels += [("namespace", *label) for label in known_labels.items()]
         known: dict[int, bool] = {}
         found = []
-        for label in (None, *policy.subject.pods.match_labels):
+        for label in (None, *dict.fromkeys(labels)):
             for tier, located in self._found[label]:
                 other = located.policy
                 if policy.kind == NETWORK_POLICY == other.kind:
                     continue
                 if id(other) not in known:
-                    known[id(other)] = peer_within(own, _subject(other), "", self._view.labels)
+                    known[id(other)] = peer_within(own, self.view.subject_peer(other), "", self.view.labels)
                 if known[id(other)]:
                     found.append((tier, located))
         return found
 
-    def passes_around(self, tier: str, policy: Policy) -> dict[str, list[LocatedRule]]:
-        """By tier, the rules of earlier tiers that may hand flows of a policy's pods over to this tier."""
-        return {
-            name: [each for each in passes if self._view.share_pods(each.policy, policy)]
-            for name, passes in self.passes.items()
-            if name != tier
-        }
+    def hands_over(self, tier: str, located: LocatedRule, peer: Peer) -> bool:
+        """Whether a Pass of a tier may keep flows that a later rule matches from the rest of that tier."""
+        return any(
+            ports_meet(located.rule.ports, each.rule.ports)
+            and any(peers_meet(peer, at_home(other, each.policy.ref.namespace)) for other in each.rule.peers)
+            and self.view.share_pods(each.policy, located.policy)
+            for each in self.passes[tier]
+        )
 
 
-def _subject(policy: Policy) -> Peer:
-    subject = policy.subject
-    return at_home(PodPeer(subject.pods, subject.namespaces, subject.accounts), policy.ref.namespace)
+def _single(selector: Selector | None, what: str) -> Iterator[tuple[str, str, str]]:
+    """The labels that a selector requires with one value."""
+    for key in keys(selector) if selector is not None else ():
+        value = only(selector, key) if selector is not None else None
+        if value is not None:
+            yield what, key, value
 
 
 def _hides(located: LocatedRule) -> bool:
@@ -165,36 +171,26 @@ def _hides(located: LocatedRule) -> bool:
 
 
 def _hiding(
-    view: View,
-    tier: str,
-    located: LocatedRule,
-    before: list[tuple[str, LocatedRule]],
-    passes: Mapping[str, list[LocatedRule]],
+    earlier: _Earlier, tier: str, located: LocatedRule, before: list[tuple[str, LocatedRule]]
 ) -> list[LocatedRule]:
     """The earlier rules that together match everything that a rule matches; [] if they do not."""
     used: dict[int, LocatedRule] = {}
-    rule, home = located.rule, located.policy.ref.namespace
-    same_kind = located.policy.kind == NETWORK_POLICY
+    rule, labels = located.rule, earlier.view.labels
+    apart = tier in earlier.view.unplaced
     for peer in rule.peers:
-        own = at_home(peer, home)
-        handed_over = {
-            name
-            for name, rules in passes.items()
-            for each in rules
-            if ports_meet(rule.ports, each.rule.ports)
-            and any(peers_meet(own, at_home(other, each.policy.ref.namespace)) for other in each.rule.peers)
-        }
-        around = [
-            each
+        own = at_home(peer, located.policy.ref.namespace)
+        wider = [
+            (other_tier, each)
             for other_tier, each in before
-            if other_tier not in handed_over
-            and (other_tier == tier or (each.rule.action is not Action.PASS and tier not in view.unplaced))
-            and not (same_kind and each.policy.kind == NETWORK_POLICY)
+            if (other_tier == tier or (each.rule.action is not Action.PASS and not apart))
+            and ports_meet(rule.ports, each.rule.ports)
             and any(
-                peer_within(own, at_home(other, each.policy.ref.namespace), "", view.labels)
+                peer_within(own, at_home(other, each.policy.ref.namespace), "", labels)
                 for other in each.rule.peers
             )
         ]
+        passing = {name for name, _ in wider if name != tier and earlier.hands_over(name, located, own)}
+        around = [each for name, each in wider if name not in passing]
         enough = next((each for each in around if ports_within(rule.ports, each.rule.ports)), None)
         if enough is None and not ports_within(rule.ports, [p for each in around for p in each.rule.ports]):
             return []
