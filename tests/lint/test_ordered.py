@@ -98,6 +98,11 @@ CASES = [
         [],
     ),
     ("pass-in-last-tier", [cluster(everyone("Pass"))], []),
+    (
+        "pass-in-last-tier",
+        [calico("GlobalNetworkPolicy", "{tier: gone, ingress: [{action: Pass}]}", "gone.x")],
+        [],
+    ),
     ("pass-in-last-tier", [calico("GlobalNetworkPolicy", "{ingress: [{action: Pass}]}", "a")], [NOTE]),
     (
         "pass-in-last-tier",

@@ -51,6 +51,8 @@ SEVERITY = Severity.WARNING
 def check(view: View) -> Iterator[Finding]:
     last = view.sequence[-1][0] if view.sequence else BASELINE_TIER
     for tier, policy in view.sequence:
+        if tier.name in view.unplaced:
+            continue
         always = tier.name == BASELINE_TIER.name
         if not (always or (tier.name == last.name and tier.order >= DEFAULT_TIER.order)):
             continue
