@@ -7,7 +7,7 @@ from typing import TypeAlias
 
 from netprobe.diff import Row, Why
 from netprobe.model.flow import Flow
-from netprobe.model.policy import Direction, Place, Policy, PolicyRef
+from netprobe.model.policy import NETWORK_POLICY, Direction, Place, Policy, PolicyRef
 from netprobe.model.verdict import Cause, Decision, Effect, Side, Verdict
 
 Explainer: TypeAlias = Callable[[Row], Why]
@@ -50,19 +50,31 @@ def _sentences(flow: Flow, decision: Decision, known: dict[PolicyRef, Policy]) -
 def _side(flow: Flow, side: Side, known: dict[PolicyRef, Policy]) -> str:
     ingress = side.direction is Direction.INGRESS
     subject, peer = (flow.destination, flow.source) if ingress else (flow.source, flow.destination)
+    way = side.direction.value
+    if deciding := side.denying or side.allowing:
+        verb = "denies" if side.denying else "allows"
+        return f"{way}: " + _by_rules(deciding, verb, known)
     if not side.isolating:
-        return f"{side.direction.value}: no policy isolates {subject}"
-    if side.allowing:
-        return f"{side.direction.value}: " + " and ".join(
-            f"{cause.policy} allows it by {_rule(cause)}{_at(cause, known)}" for cause in side.allowing
-        )
-    names = [f"{cause.policy}{_at(cause, known)}" for cause in side.isolating]
-    verb = "isolates" if len(names) == 1 else "isolate"
-    toward = "from" if ingress else "to"
-    return (
-        f"{side.direction.value}: {' and '.join(names)} {verb} {subject}, "
-        f"and no rule allows {flow.protocol.value} {flow.port} {toward} {peer}"
-    )
+        passed = [cause for cause in side.passing if cause.effect is Effect.PASSES]
+        if passed:
+            return f"{way}: {_by_rules(passed, 'passes', known)}, and nothing after that denies it"
+        return f"{way}: no policy isolates {subject}"
+    names = " and ".join(f"{_name(cause)}{_at(cause, known)}" for cause in side.isolating)
+    unmatched = f"no rule allows {flow.protocol.value} {flow.port} {'from' if ingress else 'to'} {peer}"
+    if any(cause.effect is Effect.TIER_DEFAULT for cause in side.isolating):
+        tier = side.isolating[0].tier
+        return f"{way}: the tier {tier} ends with a deny: {names} selects {subject}, and {unmatched}"
+    verb = "isolates" if len(side.isolating) == 1 else "isolate"
+    return f"{way}: {names} {verb} {subject}, and {unmatched}"
+
+
+def _by_rules(causes: Iterable[Cause], verb: str, known: dict[PolicyRef, Policy]) -> str:
+    return " and ".join(f"{_name(cause)} {verb} it by {_rule(cause)}{_at(cause, known)}" for cause in causes)
+
+
+def _name(cause: Cause) -> str:
+    """The policy; with its kind, if that is not NetworkPolicy."""
+    return str(cause.policy) if cause.kind == NETWORK_POLICY else f"{cause.kind} {cause.policy}"
 
 
 def _rule(cause: Cause) -> str:
