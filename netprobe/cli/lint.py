@@ -80,7 +80,7 @@ def command(
     config: str | None,
     rule: str | None,
 ) -> int:
-    """Find mistakes in NetworkPolicies: in files and folders, or in a cluster with --context.
+    """Find mistakes in policies: in files and folders, or in a cluster with --context.
 
     Rules that need the labels of pods or namespaces report nothing if these are not given. The annotation
     `netprobe.dev/ignore-RULE: reason` silences a rule for one policy. `.netprobe.yaml` configures the rules.
