@@ -34,7 +34,7 @@ demo: setup  ## run two worked examples on the lab
 
 test: setup  ## run every test that needs no cluster
 	$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy
-	$(BIN)/pytest -q -n 4 --dist loadgroup --ignore tests/cluster
+	$(BIN)/pytest -q -n 4 --dist loadfile --ignore tests/cluster
 
 test-lab-fuzz: setup  ## compare lab and simulator on random clusters for $$NETPROBE_FUZZ_SECONDS
 	NETPROBE_FUZZ_SECONDS=$${NETPROBE_FUZZ_SECONDS:-180} $(BIN)/pytest -q tests/lab -k fuzz

@@ -206,7 +206,7 @@ def netprobe_lab(request: pytest.FixtureRequest) -> Iterator[RunningLab]:
 
 
 def _lab(verb: str, name: str) -> str:
-    words = [sys.executable, "-m", "netprobe", "lab", verb, "--name", name]
+    words = [sys.executable, "-m", "netprobe", "lab", verb, name]
     done = subprocess.run(words, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
     if done.returncode:
         raise NoReportError(done.stderr.strip())
