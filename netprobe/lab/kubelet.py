@@ -23,6 +23,7 @@ from netprobe.lab.api.store import ObjectKey, StoredChange
 from netprobe.lab.controllers.base import Controller
 from netprobe.lab.enforcer import OUTSIDE, StatePusher
 from netprobe.lab.fabric.state import Fabric, FabricPod, PlacedPod, PolicyPod
+from netprobe.lab.placement import HostPorts
 from netprobe.model.flow import Address, PodRef
 from netprobe.model.labels import labels_of_pod
 from netprobe.model.objects import Object
@@ -39,6 +40,7 @@ class _Local:
     placement: PlacedPod
     started_at: float
     addresses: tuple[Address, ...]
+    host_ports: HostPorts = frozenset()
 
 
 class Kubelet(Controller[ObjectKey]):
@@ -91,7 +93,8 @@ class Kubelet(Controller[ObjectKey]):
             self._unschedulable(key, pod, str(error))
             return _RETRY_S
         addresses = placed.node.addresses if spec.host_network else placed.addresses
-        local = _Local(pod["metadata"]["uid"], placed, asyncio.get_running_loop().time(), addresses)
+        taken = placement.host_ports(pod["spec"])
+        local = _Local(pod["metadata"]["uid"], placed, asyncio.get_running_loop().time(), addresses, taken)
         self._local[key] = local
         self._show(pod, local)
         node = placed.node.name
@@ -222,11 +225,20 @@ class Kubelet(Controller[ObjectKey]):
         nodes = [
             stored.object for stored in self.store.items(NODES) if stored.object["metadata"]["name"] in names
         ]
-        fitting = placement.fitting(spec, nodes)
+        fitting = placement.fitting(spec, nodes, self._taken())
         if len(fitting) == len(names):
             return None
         load = Counter(local.placement.node.name for local in self._local.values())
         return min(fitting, key=lambda name: load[name])
+
+    def _taken(self) -> dict[str, HostPorts]:
+        """The ports of each node that pods have taken."""
+        taken: dict[str, HostPorts] = {}
+        for local in self._local.values():
+            if local.host_ports:
+                name = local.placement.node.name
+                taken[name] = taken.get(name, frozenset()) | local.host_ports
+        return taken
 
     def _unschedulable(self, key: ObjectKey, pod: Object, why: str) -> None:
         old = [c for c in pod["status"].get("conditions", ()) if c["type"] == "PodScheduled"]

@@ -1,27 +1,52 @@
-"""Which nodes a pod may run on, by nodeSelector, affinity and taints; reasons as the scheduler words them."""
+"""Which nodes a pod may run on: selector, affinity, taints, hostPorts; reasons in the scheduler's words."""
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping
+from typing import TypeAlias
 
 from netprobe.errors import LabError
 from netprobe.lab.api.selectors import matches
 from netprobe.model.objects import ReadOnlyObject
 
 UNSCHEDULABLE = "node(s) were unschedulable"
+_PORTS = "node(s) didn't have free ports for the requested pod ports"
 _SELECTED = "node(s) didn't match Pod's node affinity/selector"
 
 
-def fitting(spec: ReadOnlyObject, nodes: Iterable[ReadOnlyObject]) -> list[str]:
-    """The names of the nodes that fit a pod's spec; LabError with counted reasons if none does."""
+HostPorts: TypeAlias = frozenset[tuple[int, str]]
+"""Ports of a node, each with its protocol, that a pod has or wants."""
+
+
+def host_ports(spec: ReadOnlyObject) -> HostPorts:
+    """The ports of its node that a pod takes."""
+    return frozenset(
+        (port["hostPort"], port.get("protocol", "TCP"))
+        for container in spec.get("containers", ())
+        for port in container.get("ports", ())
+        if port.get("hostPort")
+    )
+
+
+def fitting(
+    spec: ReadOnlyObject, nodes: Iterable[ReadOnlyObject], taken: Mapping[str, HostPorts]
+) -> list[str]:
+    """The names of the nodes that fit a pod's spec; LabError with counted reasons if none does.
+
+    `taken`: the ports of each node that its pods have.
+    """
+    wanted = host_ports(spec)
     names, reasons, total = [], Counter[str](), 0
     for node in nodes:
         total += 1
+        name = str(node["metadata"]["name"])
         if why := hindrance(spec, node):
             reasons[why] += 1
+        elif wanted & taken.get(name, frozenset()):
+            reasons[_PORTS] += 1
         else:
-            names.append(str(node["metadata"]["name"]))
+            names.append(name)
     if not names:
         why = ", ".join(sorted(f"{count} {reason}" for reason, count in reasons.items()))
         raise LabError(f"0/{total} nodes are available: {why}.")

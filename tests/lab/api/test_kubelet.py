@@ -182,6 +182,21 @@ async def test_nodes_are_chosen(api: Api) -> None:
     assert (await api.fails("GET", f"{PODS}/nowhere"))["code"] == 404
 
 
+async def test_pods_that_want_the_same_host_port_run_on_different_nodes(api: Api) -> None:
+    container = {"name": "c", "image": "x", "ports": [{"containerPort": 80, "hostPort": 34345}]}
+    nodes = set()
+    for name in ("one", "two"):
+        await api.pod(name, {"containers": [container]})
+        await api.ready(name)
+        nodes |= {placed.node.name for ref, placed in api.fabric.placed.items() if ref == api.ref(name)}
+    assert nodes == {"n1", "n2"}
+    await api.pod("three", {"containers": [container]})
+    pending = await api.until(f"{PODS}/three", lambda pod: pod["status"].get("conditions"))
+    assert pending["status"]["conditions"][0]["message"] == (
+        "0/2 nodes are available: 2 node(s) didn't have free ports for the requested pod ports."
+    )
+
+
 async def test_a_taint_keeps_new_pods_off_a_node(api: Api) -> None:
     taint = {"key": "t", "value": "x", "effect": "NoExecute"}
     await api.ok("PATCH", "/api/v1/nodes/n2", {"spec": {"taints": [taint]}}, kind=MERGE)
