@@ -60,6 +60,8 @@ class BoundedListener(socket.socket):
 
     def accept(self) -> tuple[socket.socket, Any]:
         connection, address = super().accept()
+        if len(self._open) >= self._most:  # some may be closed and not yet collected
+            self._open = weakref.WeakSet(one for one in self._open if one.fileno() != -1)
         if len(self._open) >= self._most:
             connection.close()
             raise ConnectionAbortedError("too many connections")
