@@ -44,7 +44,10 @@ def test_a_line_is_printed_while_the_work_blocks(monkeypatch: pytest.MonkeyPatch
         progress("probing: 3 of 9 tries")
         assert printed.wait(60)
     assert stream.getvalue().splitlines()[0] == "netprobe: 12 s: probing: 3 of 9 tries"
-    assert not [thread for thread in threading.enumerate() if thread.name == "progress"]
+    for thread in threading.enumerate():
+        if thread.name == "progress":  # it may still be on its way out
+            thread.join(60)
+            assert not thread.is_alive()
 
 
 def test_a_command_that_is_over_soon_says_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
