@@ -109,7 +109,8 @@ class Cluster:
         """Whether the policies let `source` connect to `destination`.
 
         `port` is a number or a name; it may be left out if the destination declares only one.
-        UnknownVerdictError if that cannot be told, or if the pods of a workload differ.
+        UnknownVerdictError if the verdict is unknown, if a policy that is not simulated may change it, or if
+        the pods of a workload differ.
         """
         simulator = Simulator(self.model, self.profile)
         found: dict[Verdict, Flow] = {}
@@ -118,6 +119,9 @@ class Cluster:
             decision = simulator.decide(flow)
             found.setdefault(decision.verdict, flow)
             reason = reason or decision.reason
+            if decision.qualified_by:
+                others = ", ".join(f"{one.ref.kind} {one.ref}" for one in decision.qualified_by)
+                raise UnknownVerdictError(f"{others} may decide it too, and is not simulated")
         if len(found) == 1 and Verdict.UNKNOWN not in found:
             return Verdict.ALLOW in found
         if Verdict.UNKNOWN in found:

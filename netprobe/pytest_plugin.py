@@ -52,26 +52,30 @@ def pytest_collect_file(file_path: Path, parent: pytest.Collector) -> SuiteFile 
     patterns = parent.config.getini("netprobe_suites")
     if not (parent.session.isinitpath(file_path) or any(file_path.match(pattern) for pattern in patterns)):
         return None
-    return SuiteFile.from_parent(parent, path=file_path) if _is_suite(file_path) else None
+    is_suite = _document(file_path).get("kind") == "ConnectivitySuite"
+    return SuiteFile.from_parent(parent, path=file_path) if is_suite else None
 
 
-def _is_suite(path: Path) -> bool:
+def _document(path: Path) -> dict[str, Any]:
+    """The first document of a YAML file; {} for anything else."""
     import yaml
 
     try:
         document = next(yaml.safe_load_all(path.read_bytes()), None)
     except (OSError, yaml.YAMLError):
-        return False
-    return isinstance(document, dict) and document.get("kind") == "ConnectivitySuite"
+        return {}
+    return document if isinstance(document, dict) else {}
 
 
 def _netprobe(config: pytest.Config, command: str, path: Path) -> Report:
     """The report of `netprobe COMMAND FILE -o json`, in a process of its own. NoReportError without one."""
     words = [sys.executable, "-m", "netprobe", command, str(path), "-o", "json"]
-    for option in _CLUSTER_OPTIONS:
-        value = config.getoption(f"--netprobe-{option}")
-        if value and (command == "run" or option != "lab"):
-            words.append(f"--{option}={value}")
+    if command == "run" or not _document(path).get("topology"):  # pods of its own need no cluster
+        words += [
+            f"--{option}={value}"
+            for option in _CLUSTER_OPTIONS
+            if (value := config.getoption(f"--netprobe-{option}"))
+        ]
     done = subprocess.run(words, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
     try:
         report: Report = json.loads(done.stdout)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -113,3 +114,17 @@ def test_the_documented_names_are_those_of_the_package() -> None:
 def test_importing_the_package_loads_nothing_until_it_is_used() -> None:
     program = "import sys, netprobe; print([m for m in sys.modules if m.startswith('netprobe.')])"
     assert subprocess.check_output([sys.executable, "-c", program], text=True) == "[]\n"
+
+
+def test_what_is_not_simulated_makes_the_answer_unknown(tmp_path: Path) -> None:
+    (tmp_path / "all.yaml").write_text(
+        f"{PODS}---\napiVersion: cilium.io/v2\nkind: CiliumNetworkPolicy\n"
+        "metadata: {name: x, namespace: shop}\nspec: {endpointSelector: {}}\n"
+    )
+    with pytest.raises(netprobe.UnknownVerdictError, match=r"CiliumNetworkPolicy shop/x may decide it too"):
+        netprobe.Cluster.read(tmp_path).can("shop/web", "shop/db", 5432)
+
+
+def test_the_addresses_of_the_project_are_one() -> None:
+    urls = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["urls"]
+    assert all(url.startswith(netprobe.PROJECT_URL) for url in urls.values())

@@ -12,6 +12,8 @@ from pathlib import Path
 
 import pytest
 
+from netprobe.lab import Lab
+
 ROOT = Path(__file__).parent.parent
 SUITE = ROOT / "manifests" / "two-tier" / "suite.yaml"
 
@@ -89,3 +91,11 @@ def test_files_that_nobody_named_and_other_kinds_are_left_alone(tmp_path: Path) 
     (tmp_path / "test_network.py").unlink()
     assert "no tests ran" in run_pytest(tmp_path)[1]
     assert run_pytest(tmp_path, "network/policies/shop.yaml")[0] != 0
+
+
+@pytest.mark.parametrize("option", ["kubeconfig", "lab"])
+def test_a_suite_runs_on_the_cluster_that_is_named(lab: Lab, tmp_path: Path, option: str) -> None:
+    example_project(tmp_path)
+    value = lab.name if option == "lab" else str(lab.kubeconfig)
+    status, output = run_pytest(tmp_path, "network/shop.yaml", f"--netprobe-{option}", value)
+    assert (status, "2 passed" in output) == (0, True), output

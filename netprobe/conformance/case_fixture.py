@@ -90,7 +90,7 @@ class CaseFixture:
         self._flows = tuple(dict.fromkeys((*flows, *canaries)))
         found = [Canary(bench.stations[client], bench.stations[target]) for client, target in pairs]
         home = next((client.namespace for client, _ in pairs), "")
-        self._canaries = Canaries(cluster, bench.apply, bench.run, home, found, pod_labels=True)
+        self._canaries = Canaries(cluster, bench, bench.run, home, found, pod_labels=True)
         self._canary_sessions = canary_sessions(cluster, pace)
         self._watches = [CanaryWatch(one, self._canary_sessions) for one in found]
         self._prober = self._new_prober(self._flows)

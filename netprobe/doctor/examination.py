@@ -11,6 +11,7 @@ from netprobe.doctor import api_checks, checks, deny_all, kinds, pod_facts
 from netprobe.doctor.check import Check, CheckStatus, Diagnosis
 from netprobe.doctor.pod_pairs import (
     PodPair,
+    PodPath,
     deny_all_policy,
     fixture,
     pairs,
@@ -18,9 +19,11 @@ from netprobe.doctor.pod_pairs import (
     start_host_pod,
 )
 from netprobe.errors import ClusterError, ForbiddenError, NetprobeError, WorkbenchError
+from netprobe.model.objects import Object
 from netprobe.model.observation import Outcome
 from netprobe.model.policy import Direction
 from netprobe.model.text import listed
+from netprobe.model.verdict import Verdict
 from netprobe.probe.api import ClusterAPI
 from netprobe.probe.bench import Deadlines, new_run
 from netprobe.probe.nodes import chosen
@@ -125,7 +128,8 @@ class Examination:
         looks = await asyncio.gather(*(pod_facts.read_pod(self.cluster, client) for client in clients))
         seen = dict(zip(clients, looks, strict=True))
         lost = [path for path, answer in before.items() if answer.outcome is not Outcome.CONNECTED]
-        closed = await kinds.closing(self.cluster, lost)
+        own = await kinds.OwnPolicies.read(self.cluster, self.run, self._served)
+        closed = own.deciding(lost, Verdict.DENY)
         before = {path: answer for path, answer in before.items() if path not in closed}
         self._checks += kinds.closed_paths(closed)
         self._checks += [*checks.networks(before), checks.dns(names), checks.families(made)]
@@ -139,24 +143,23 @@ class Examination:
             self.progress(f"waiting for a deny-all for {direction.value} to act")
             policy = deny_all_policy(self.run, direction)
             observe = from_host if direction is Direction.INGRESS else ()
-            results[direction] = await experiment.run(direction, policy, observe)
-            self._checks.append(checks.enforcement(results[direction]))
-        await self._other_kinds(experiment)
+            results[direction], check = await _deny_all(experiment, own, policy, direction, observe=observe)
+            self._checks.append(check)
+        await self._other_kinds(experiment, own)
         ingress = results[Direction.INGRESS]
         self._checks.append(checks.host_network(ingress, failure, alone))
         self._checks += [checks.sctp(seen), checks.clocks(experiment.server_clock, seen)]
 
-    async def _other_kinds(self, experiment: deny_all.DenyAllTest) -> None:
+    async def _other_kinds(self, experiment: deny_all.DenyAllTest, own: kinds.OwnPolicies) -> None:
         """Try a deny-all of each kind that can deny and that the cluster serves."""
         for kind in [kind for kind in kinds.DENYING if kind in self._served]:
             self.progress(f"waiting for a deny-all of the kind {kind} to act")
             policy = kinds.deny_all(kind, self._served[kind], self.run)
             try:
-                result = await experiment.run(Direction.INGRESS, policy)
+                _, found = await _deny_all(experiment, own, policy, Direction.INGRESS, kind=kind)
             except ForbiddenError as e:
                 self._checks.append(Check(kind, CheckStatus.NOTE, f"enforcement not tried: {e}"))
             else:
-                found = checks.enforcement(result, kind)
                 if found.status is CheckStatus.FAILED:  # a kind that nobody uses may be there unenforced
                     found = replace(
                         found, status=CheckStatus.NOTE, hint="policies of this kind are not safe here"
@@ -174,6 +177,27 @@ class Examination:
             return None, f"the pod did not run within {HOST_POD_S:g} s"
         except NetprobeError as e:
             return None, str(e)
+
+
+async def _deny_all(
+    experiment: deny_all.DenyAllTest,
+    own: kinds.OwnPolicies,
+    policy: Object,
+    direction: Direction,
+    *,
+    observe: Sequence[PodPath] = (),
+    kind: str = "",
+) -> tuple[deny_all.DenyAllResult, Check]:
+    """Try a deny-all on the paths that it would deny next to the cluster's own policies."""
+    settled = own.deciding(experiment.proven, Verdict.ALLOW, policy)
+    proven = [path for path in experiment.proven if path not in settled]
+    result = deny_all.DenyAllResult(direction, {})
+    if proven or not settled:
+        test = replace(experiment, proven=proven)
+        result = await test.run(direction, policy, observe)
+        experiment.server_clock = test.server_clock
+    check = checks.enforcement(result, kind)
+    return result, kinds.judged(check, result.tried, settled, own.doubtful(result.open, policy))
 
 
 def _not_tried(why: str) -> Check:

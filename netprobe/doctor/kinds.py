@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Final
 
 from netprobe.doctor.check import Check, CheckStatus
 from netprobe.doctor.pod_pairs import SERVER, PodPath, namespace
-from netprobe.errors import ClusterError, ForbiddenError, NotServedError
+from netprobe.errors import ClusterError, NotServedError
 from netprobe.manifests import from_objects
 from netprobe.model.flow import Flow, PodRef
 from netprobe.model.labels import NAME_LABEL
-from netprobe.model.objects import Object
+from netprobe.model.objects import Object, ReadOnlyObject
 from netprobe.model.verdict import Verdict
 from netprobe.policies.kinds import NETWORK_POLICY, SIMULATED
 from netprobe.probe.api import ClusterAPI
@@ -76,30 +77,62 @@ def check(versions: Mapping[str, str]) -> Check:
     return Check("policy kinds", status, evidence)
 
 
-async def closing(cluster: ClusterAPI, lost: Iterable[PodPath]) -> dict[PodPath, str]:
-    """For paths that do not connect: the policies of the cluster that close them, if the simulator says so.
+@dataclass(frozen=True, slots=True)
+class OwnPolicies:
+    """The policies that the cluster has, as far as they may decide paths between the probe pods.
 
-    {} if the policies may not be read.
+    `objects` are those policies, the namespaces and the probe pods. Kinds that may not be listed are
+    `unreadable`.
     """
-    paths = list(lost)
-    if not paths:
-        return {}
-    try:
-        found = await listed(cluster)
-    except (ForbiddenError, ClusterError):
-        return {}
-    simulator = Simulator(from_objects(found.objects, found.unreadable), CALICO)
-    closed = {}
-    for path in paths:
-        source, to = (PodRef(station.namespace, station.pod) for station in (path.source, path.to))
-        if not {source, to} <= simulator.cluster.pods.keys():
-            continue
-        flow = Flow(source, to, path.target.port, path.target.protocol, 6 if path.family == 6 else 4)
-        decision = simulator.decide(flow)
-        if decision.verdict is Verdict.DENY:
-            causes = dict.fromkeys(f"{cause.kind} {cause.policy}" for cause in decision.because)
-            closed[path] = " and ".join(causes) or "policies of the cluster"
-    return closed
+
+    objects: tuple[ReadOnlyObject, ...] = ()
+    unreadable: tuple[str, ...] = ()
+
+    @classmethod
+    async def read(cls, cluster: ClusterAPI, run: str, kinds: Iterable[str]) -> OwnPolicies:
+        try:
+            found = await listed(cluster, ["Namespace", *kinds])
+            pods = await cluster.find("Pod", namespace(run))
+        except ClusterError:
+            return cls(unreadable=tuple(kind for kind in kinds if kind != NETWORK_POLICY.key))
+        return cls((*found.objects, *pods), found.unreadable)
+
+    def deciding(
+        self, paths: Iterable[PodPath], verdict: Verdict, policy: ReadOnlyObject | None = None
+    ) -> dict[PodPath, str]:
+        """The paths to which these policies, and `policy` beside them, give a verdict, with what decides."""
+        simulator = self._simulator(policy)
+        found = {}
+        for path in paths:
+            decision = simulator.decide(_flow(path)) if _knows(simulator, path) else None
+            if decision is not None and decision.verdict is verdict:
+                causes = dict.fromkeys(f"{cause.kind} {cause.policy}" for cause in decision.because)
+                found[path] = " and ".join(causes) or "no policy"
+        return found
+
+    def doubtful(self, paths: Iterable[PodPath], policy: ReadOnlyObject) -> tuple[str, ...]:
+        """What is not simulated or may not be read, and may decide one of the paths."""
+        simulator = self._simulator(policy)
+        decisions = [simulator.decide(_flow(path)) for path in paths if _knows(simulator, path)]
+        named = (f"{one.ref.kind} {one.ref}" for decision in decisions for one in decision.qualified_by)
+        return tuple(dict.fromkeys((*named, *(f"{kind} objects, unread" for kind in self.unreadable))))
+
+    def _simulator(self, policy: ReadOnlyObject | None) -> Simulator:
+        more = () if policy is None else (policy,)
+        return Simulator(from_objects([*self.objects, *more], self.unreadable), CALICO)
+
+
+def _flow(path: PodPath) -> Flow:
+    source, to = _ends(path)
+    return Flow(source, to, path.target.port, path.target.protocol, 6 if path.family == 6 else 4)
+
+
+def _ends(path: PodPath) -> tuple[PodRef, PodRef]:
+    return PodRef(path.source.namespace, path.source.pod), PodRef(path.to.namespace, path.to.pod)
+
+
+def _knows(simulator: Simulator, path: PodPath) -> bool:
+    return all(end in simulator.cluster.pods for end in _ends(path))
 
 
 def closed_paths(closed: Mapping[PodPath, str]) -> Sequence[Check]:
@@ -115,3 +148,21 @@ def closed_paths(closed: Mapping[PodPath, str]) -> Sequence[Check]:
             "netprobe explain names the rule; enforcement is judged by the paths that are left",
         ),
     )
+
+
+def judged(check: Check, tried: int, settled: Mapping[PodPath, str], doubtful: Sequence[str]) -> Check:
+    """An enforcement check next to the cluster's own policies.
+
+    `settled`: paths that are allowed whatever a deny-all says, so they prove nothing; `tried`: the others.
+    A path that stays open is no proof either if something that is not simulated may decide it.
+    """
+    names = ", ".join(dict.fromkeys(settled.values()))
+    if settled and not tried:
+        evidence = f"not tried: {names} allows every path, whatever a deny-all says"
+        return replace(check, status=CheckStatus.UNKNOWN, evidence=evidence, hint=None)
+    if check.status is CheckStatus.FAILED and doubtful:
+        evidence = f"{check.evidence}; {', '.join(doubtful)} may be the reason"
+        return replace(check, status=CheckStatus.UNKNOWN, evidence=evidence, hint=None)
+    if settled:
+        return replace(check, evidence=f"{check.evidence}; {len(settled)} more are allowed by {names}")
+    return check

@@ -14,11 +14,11 @@ closes the other, which the next change opens.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field, replace
 from types import MappingProxyType
-from typing import Final
+from typing import Final, Protocol
 
 from netprobe.errors import NotFoundError
 from netprobe.model.flow import ContainerPort, PodRef
@@ -156,16 +156,24 @@ def closing_policy(kind: str, api_version: str, namespace: str, change: int) -> 
     }
 
 
+class AppliesObjects(Protocol):
+    """What a bench does with objects of its run: nothing else is ever replaced or deleted."""
+
+    async def apply(self, obj: Object) -> None: ...
+
+    async def delete(self, kind: str, name: str, namespace: str | None = None) -> None: ...
+
+
 @dataclass(frozen=True, slots=True)
 class Canaries:
-    """All canaries of a namespace, and the policy that they share. `apply` is that of the run's bench.
+    """All canaries of a namespace, and the policy that they share. `bench` is the run's.
 
     `pod_labels`: a change is seen only once labels of pods have arrived too; needs to patch pods.
     `unable`: why other policies keep them from showing anything; None if they do not.
     """
 
     cluster: ClusterAPI
-    apply: Callable[[Object], Awaitable[object]]
+    bench: AppliesObjects
     run: str
     namespace: str
     pairs: Sequence[Canary]
@@ -175,7 +183,7 @@ class Canaries:
 
     async def _open(self, kind: str) -> None:
         with suppress(NotFoundError):
-            await self.cluster.delete(kind, f"{self.namespace}-canary")
+            await self.bench.delete(kind, f"{self.namespace}-canary")
 
     async def announce(self, change: int, kinds: Mapping[str, str] = NO_KINDS) -> None:
         """Let change number `change`, from 1, be seen at the canaries. Call it after everything else.
@@ -185,7 +193,7 @@ class Canaries:
         await asyncio.gather(
             *(self._open(kind) for kind in self._closing - kinds.keys()),
             *(
-                self.apply(closing_policy(kind, version, self.namespace, change))
+                self.bench.apply(closing_policy(kind, version, self.namespace, change))
                 for kind, version in kinds.items()
             ),
         )
@@ -194,7 +202,7 @@ class Canaries:
         label: Object = {"metadata": {"labels": {CHANGE: str(change)}}}
         clients = [pair.client.pod for pair in self.pairs if self.pod_labels]
         await asyncio.gather(
-            self.apply(policy(self.namespace, self.run, change, pod_labels=self.pod_labels)),
+            self.bench.apply(policy(self.namespace, self.run, change, pod_labels=self.pod_labels)),
             self.cluster.patch("Namespace", self.namespace, None, label),
             *(self.cluster.patch("Pod", name, self.namespace, label) for name in clients),
         )

@@ -184,9 +184,7 @@ class Workbench(Bench):
         if self.changes:
             at = [[station(ref_of(pod), pods[ref_of(pod)]) for pod in pair] for pair in pairs]
             found = tuple(Canary(client=client, target=target) for target, client in at)
-            self.canaries = Canaries(
-                self._cluster, self.apply, self.run, home, found, pod_labels=self.changes > 1
-            )
+            self.canaries = Canaries(self._cluster, self, self.run, home, found, pod_labels=self.changes > 1)
 
     def _object(self, pod: Pod, like: PodRef) -> Object:
         """A pod of the fixture as the API takes it; `like`: itself, or the pod that it is a twin of."""

@@ -6,6 +6,7 @@ import json
 import os
 import signal
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -69,3 +70,30 @@ def test_interrupted_it_leaves_nothing(dual: Lab) -> None:
 def test_options_that_contradict_each_other(capsys: pytest.CaptureFixture[str]) -> None:
     assert called(capsys, "doctor", "--lab", "x", "--kubeconfig", "y").status == 2
     assert called(capsys, "doctor", "--kubeconfig", "y", "--lab-no-enforcement").status == 2
+
+
+LOCKDOWN = """
+apiVersion: projectcalico.org/v3
+kind: GlobalNetworkPolicy
+metadata: {name: lockdown}
+spec:
+  order: 10
+  namespaceSelector: projectcalico.org/name starts with 'netprobe-doctor'
+  types: [Ingress]
+  ingress: [{action: Deny, protocol: TCP}, {action: Allow}]
+"""
+
+
+def test_what_the_clusters_own_policies_decide_is_not_blamed_on_its_plugin(tmp_path: Path) -> None:
+    (tmp_path / "lockdown.yaml").write_text(LOCKDOWN)
+    with start(LabOptions(name=f"lockdown-{os.getpid()}", nodes=2)) as lab:
+        kubectl(str(lab.kubeconfig), "apply", "-f", str(tmp_path / "lockdown.yaml"))
+        ended = netprobe("doctor", "--lab", lab.name, "-o", "json")
+    assert ended.status == 3, ended.out + ended.err
+    seen = checks(ended)
+    assert seen["own policies"]["evidence"].startswith(
+        "4 of the paths between the probe pods are closed by Global"
+    )
+    assert seen["ingress"]["status"] == "unknown"
+    assert "GlobalNetworkPolicy lockdown allows every path" in seen["ingress"]["evidence"]
+    assert seen["ClusterNetworkPolicy"]["status"] == "ok"

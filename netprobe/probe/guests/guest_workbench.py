@@ -96,7 +96,7 @@ class GuestWorkbench(Bench):
             Canary(client=self.clients[node], target=at(target))
             for node, (target, _) in made.canaries.items()
         )
-        self.canaries = Canaries(self._cluster, self.apply, self.run, run_namespace(self.run), pairs)
+        self.canaries = Canaries(self._cluster, self, self.run, run_namespace(self.run), pairs)
 
 
 def _same_family(address: Address, host: str) -> bool:
