@@ -40,14 +40,13 @@ def test_a_line_is_printed_while_the_work_blocks(monkeypatch: pytest.MonkeyPatch
             return super().write(text)
 
     monkeypatch.setattr("sys.stderr", stream := Stream())
+    before = set(threading.enumerate())
     with logged(Log(lambda: 12.4), pause_s=0.001) as progress:
+        (thread,) = (one for one in set(threading.enumerate()) - before if one.name == "progress")
         progress("probing: 3 of 9 tries")
         assert printed.wait(60)
     assert stream.getvalue().splitlines()[0] == "netprobe: 12 s: probing: 3 of 9 tries"
-    for thread in threading.enumerate():
-        if thread.name == "progress":  # it may still be on its way out
-            thread.join(60)
-            assert not thread.is_alive()
+    assert not thread.is_alive()
 
 
 def test_a_command_that_is_over_soon_says_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
