@@ -175,6 +175,11 @@ def block_within(one: IPBlock, other: IPBlock) -> bool:
     )
 
 
+def is_narrow(block: IPBlock) -> bool:
+    """Whether a block may be about single pods or Services: at most 256 addresses, or 65,536 in IPv6."""
+    return block.cidr.max_prefixlen - block.cidr.prefixlen <= {4: 8, 6: 16}[block.cidr.version]
+
+
 def _joined(networks: Iterable[Network]) -> list[Network]:
     found: list[Network] = []
     for version in (4, 6):

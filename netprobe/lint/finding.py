@@ -29,32 +29,32 @@ class Finding:
 
     `path` is the part of the object that is wrong, "" for all of it. `suggestion` says in one sentence what
     to do. `fix` is the same as JSON Patch operations, for `--fix`; only if there is one right answer.
-    `effects` is what it opens and closes, if that has been worked out.
+    `effects` is what it opens and closes, if that has been worked out. `rule` is the id of the rule, which
+    `LintRule.check` fills in.
     """
 
-    rule: str
-    severity: Severity
     subject: PolicyRef
     path: str
     message: str
     suggestion: str = ""
+    severity: Severity = Severity.WARNING
     fix: tuple[Operation, ...] = ()
     origin: Origin | None = field(default=None, compare=False, repr=False)
     effects: SideEffects | None = field(default=None, compare=False, repr=False)
+    rule: str = ""
 
     @classmethod
     def about(
         cls,
         policy: Policy,
-        rule: str,
-        severity: Severity,
         path: str,
         message: str,
         *,
         suggestion: str = "",
+        severity: Severity = Severity.WARNING,
         fix: tuple[Operation, ...] = (),
     ) -> Finding:
-        return cls(rule, severity, policy.ref, path, message, suggestion, fix, policy.origin)
+        return cls(policy.ref, path, message, suggestion, severity, fix, policy.origin)
 
     @property
     def patch(self) -> Patch:

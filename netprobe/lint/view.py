@@ -8,7 +8,7 @@ from copy import copy
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import PurePath
-from typing import Any
+from typing import Any, TypeVar
 
 from netprobe.lint.cover import peers_meet
 from netprobe.lint.indexes import AddressIndex, PodIndex
@@ -28,6 +28,7 @@ from netprobe.model.policy import (
     Direction,
     IPBlock,
     Origin,
+    Peer,
     PodPeer,
     Policy,
     PolicyRef,
@@ -38,6 +39,7 @@ from netprobe.simulate import CALICO, Evaluation, evaluate
 from netprobe.simulate.compared import Ports, outside
 from netprobe.simulate.tiers import in_order, unplaced
 
+P = TypeVar("P", bound=Peer)
 LISTS = {Direction.INGRESS: "from", Direction.EGRESS: "to"}
 
 
@@ -236,6 +238,10 @@ class View:
             or (pods and all(other.subject.pods.matches(pod.labels) for pod in pods))
         ]
 
+    def rules_beside(self, policy: Policy, direction: Direction) -> list[Rule]:
+        """All rules of a direction that apply to every pod that a policy selects."""
+        return [rule for each in self.beside(policy) for rule in each.rules(direction) or ()]
+
     def may_select(self, namespaces: Iterable[str], selector: Selector) -> bool:
         """Whether pods that are not there now may match: finished ones, or by a label that is not known."""
         homes = set(namespaces)
@@ -268,6 +274,13 @@ class View:
     def rules(self) -> Iterator[LocatedRule]:
         for policy in self.cluster.policies:
             yield from located_rules(policy)
+
+    def all_peers(self, kind: type[P]) -> Iterator[tuple[LocatedRule, int, P]]:
+        """(rule, index, peer) of every peer of one kind."""
+        for located in self.rules:
+            for index, peer in enumerate(located.rule.peers):
+                if isinstance(peer, kind):
+                    yield located, index, peer
 
     def pods(self, namespace: str, selector: Selector) -> tuple[Pod, ...]:
         """The known pods of a namespace that a selector matches, including hostNetwork pods."""

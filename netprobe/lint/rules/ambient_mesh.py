@@ -7,35 +7,21 @@ Kubernetes NetworkPolicy"). Health checks of the kubelet come from 169.254.7.127
 It is reported if a namespace has the label `istio.io/dataplane-mode: ambient`, or the selected pods have,
 and a rule lists ports while no policy opens 15008 for those pods.
 
-Fails:
+Example:
 
-    apiVersion: v1
-    kind: Namespace
-    metadata: {name: shop, labels: {istio.io/dataplane-mode: ambient}}
-    ---
-    apiVersion: networking.k8s.io/v1
-    kind: NetworkPolicy
-    metadata: {name: web, namespace: shop}
-    spec:
-      podSelector: {matchLabels: {app: web}}
-      ingress:
-        - from: [{podSelector: {matchLabels: {app: front}}}]
-          ports: [{port: 8080}]
-
-Passes:
-
-    apiVersion: v1
-    kind: Namespace
-    metadata: {name: shop, labels: {istio.io/dataplane-mode: ambient}}
-    ---
-    apiVersion: networking.k8s.io/v1
-    kind: NetworkPolicy
-    metadata: {name: web, namespace: shop}
-    spec:
-      podSelector: {matchLabels: {app: web}}
-      ingress:
-        - from: [{podSelector: {matchLabels: {app: front}}}]
-          ports: [{port: 8080}, {port: 15008}]
+      apiVersion: v1
+      kind: Namespace
+      metadata: {name: shop, labels: {istio.io/dataplane-mode: ambient}}
+      ---
+      apiVersion: networking.k8s.io/v1
+      kind: NetworkPolicy
+      metadata: {name: web, namespace: shop}
+      spec:
+        podSelector: {matchLabels: {app: web}}
+        ingress:
+          - from: [{podSelector: {matchLabels: {app: front}}}]
+    -       ports: [{port: 8080}]
+    +       ports: [{port: 8080}, {port: 15008}]
 """
 
 from __future__ import annotations
@@ -46,9 +32,8 @@ from netprobe.lint.cover import ports_within
 from netprobe.lint.finding import Finding, Severity
 from netprobe.lint.view import View
 from netprobe.model.flow import Protocol
-from netprobe.model.policy import Policy, PortRange
+from netprobe.model.policy import Direction, Policy, PortRange
 
-ID = "ambient-mesh"
 SEVERITY = Severity.WARNING
 MODE = ("istio.io/dataplane-mode", "ambient")
 HBONE = PortRange(Protocol.TCP, 15008, 15008)
@@ -58,12 +43,10 @@ def check(view: View) -> Iterator[Finding]:
     for policy in view.cluster.policies:
         if not policy.ingress or not _in_mesh(view, policy):
             continue
-        rules = [rule for each in view.beside(policy) for rule in each.ingress or ()]
+        rules = view.rules_beside(policy, Direction.INGRESS)
         if not any(ports_within([HBONE], rule.ports) for rule in rules):
             yield Finding.about(
                 policy,
-                ID,
-                SEVERITY,
                 "spec.ingress",
                 f"the pods are in an ambient mesh ({'='.join(MODE)}), where connections arrive on port "
                 "15008, and no rule opens it",

@@ -7,41 +7,25 @@ namespaceSelector matches it, not even `namespaceSelector: {}`. After translatio
 It is reported if the Service or the API server's pod is in the input, a rule opens 443 or 6443 to pods, none
 of which has that port, and no policy opens the API server's address.
 
-Fails:
+Example:
 
-    {apiVersion: v1, kind: Service, metadata: {name: kubernetes, namespace: default},
-      spec: {clusterIP: 10.96.0.1, ports: [{name: https, port: 443, targetPort: 6443}]}}
-    ---
-    {apiVersion: v1, kind: Endpoints, metadata: {name: kubernetes, namespace: default},
-      subsets: [{addresses: [{ip: 192.0.2.4}], ports: [{name: https, port: 6443}]}]}
-    ---
-    apiVersion: networking.k8s.io/v1
-    kind: NetworkPolicy
-    metadata: {name: operator, namespace: shop}
-    spec:
-      podSelector: {}
-      policyTypes: [Egress]
-      egress:
-        - to: [{namespaceSelector: {}}]
-          ports: [{port: 443}]
-
-Passes:
-
-    {apiVersion: v1, kind: Service, metadata: {name: kubernetes, namespace: default},
-      spec: {clusterIP: 10.96.0.1, ports: [{name: https, port: 443, targetPort: 6443}]}}
-    ---
-    {apiVersion: v1, kind: Endpoints, metadata: {name: kubernetes, namespace: default},
-      subsets: [{addresses: [{ip: 192.0.2.4}], ports: [{name: https, port: 6443}]}]}
-    ---
-    apiVersion: networking.k8s.io/v1
-    kind: NetworkPolicy
-    metadata: {name: operator, namespace: shop}
-    spec:
-      podSelector: {}
-      policyTypes: [Egress]
-      egress:
-        - to: [{ipBlock: {cidr: 192.0.2.4/32}}]
-          ports: [{port: 6443}]
+      {apiVersion: v1, kind: Service, metadata: {name: kubernetes, namespace: default},
+        spec: {clusterIP: 10.96.0.1, ports: [{name: https, port: 443, targetPort: 6443}]}}
+      ---
+      {apiVersion: v1, kind: Endpoints, metadata: {name: kubernetes, namespace: default},
+        subsets: [{addresses: [{ip: 192.0.2.4}], ports: [{name: https, port: 6443}]}]}
+      ---
+      apiVersion: networking.k8s.io/v1
+      kind: NetworkPolicy
+      metadata: {name: operator, namespace: shop}
+      spec:
+        podSelector: {}
+        policyTypes: [Egress]
+        egress:
+    -     - to: [{namespaceSelector: {}}]
+    -       ports: [{port: 443}]
+    +     - to: [{ipBlock: {cidr: 192.0.2.4/32}}]
+    +       ports: [{port: 6443}]
 """
 
 from __future__ import annotations
@@ -56,7 +40,6 @@ from netprobe.model.flow import Protocol, ServiceRef
 from netprobe.model.policy import Direction, IPBlock, PodPeer, PortRange, Rule
 from netprobe.model.text import listed
 
-ID = "api-server-by-selector"
 SEVERITY = Severity.WARNING
 PORTS = tuple(PortRange(Protocol.TCP, number, number) for number in (443, 6443))
 SERVICE = ServiceRef("default", "kubernetes")
@@ -69,14 +52,12 @@ def check(view: View) -> Iterator[Finding]:
         if not meant or not _is_by_selector(view, located, meant):
             continue
         policy = located.policy
-        around = [rule for each in view.beside(policy) for rule in each.egress or ()]
+        around = view.rules_beside(policy, Direction.EGRESS)
         if any(rule_within(end, around, policy.ref.namespace) for end in ends or ()):
             continue
         known = listed(f"{end.peers[0].cidr}" for end in ends or () if isinstance(end.peers[0], IPBlock))
         yield Finding.about(
             policy,
-            ID,
-            SEVERITY,
             f"{located.path}.to",
             f"no pod that this matches has port {meant[0].first}; if the API server is meant: no selector "
             "matches it",

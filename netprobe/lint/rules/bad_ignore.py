@@ -4,25 +4,16 @@
 is probably misspelled. An empty reason silences nothing: the next reader needs to know why the rule is
 ignored.
 
-Fails:
+Example:
 
-    apiVersion: networking.k8s.io/v1
-    kind: NetworkPolicy
-    metadata:
-      name: gateway
-      namespace: edge
-      annotations: {netprobe.dev/ignore-egress-to-anywere: the gateway calls the whole internet}
-    spec: {podSelector: {}, policyTypes: [Ingress]}
-
-Passes:
-
-    apiVersion: networking.k8s.io/v1
-    kind: NetworkPolicy
-    metadata:
-      name: gateway
-      namespace: edge
-      annotations: {netprobe.dev/ignore-egress-to-anywhere: the gateway calls the whole internet}
-    spec: {podSelector: {}, policyTypes: [Ingress]}
+      apiVersion: networking.k8s.io/v1
+      kind: NetworkPolicy
+      metadata:
+        name: gateway
+        namespace: edge
+    -   annotations: {netprobe.dev/ignore-egress-to-anywere: the gateway calls the whole internet}
+    +   annotations: {netprobe.dev/ignore-egress-to-anywhere: the gateway calls the whole internet}
+      spec: {podSelector: {}, policyTypes: [Ingress]}
 """
 
 from __future__ import annotations
@@ -35,7 +26,6 @@ from netprobe.lint.linter import IGNORE
 from netprobe.lint.rule import catalogue
 from netprobe.lint.view import View
 
-ID = "bad-ignore"
 SEVERITY = Severity.WARNING
 
 
@@ -57,4 +47,4 @@ def check(view: View) -> Iterator[Finding]:
             else:
                 continue
             path = f"metadata.annotations.{key}"
-            yield Finding.about(policy, ID, SEVERITY, path, message, suggestion=suggestion)
+            yield Finding.about(policy, path, message, suggestion=suggestion)

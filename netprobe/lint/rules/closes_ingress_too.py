@@ -6,28 +6,17 @@ them.
 
 Nothing is reported if another policy isolates the same pods for ingress: then this one closes nothing.
 
-Fails:
+Example:
 
-    apiVersion: networking.k8s.io/v1
-    kind: NetworkPolicy
-    metadata: {name: api-to-postgres, namespace: production}
-    spec:
-      podSelector: {matchLabels: {app: api}}
-      egress:
-        - to: [{podSelector: {matchLabels: {app: postgres}}}]
-          ports: [{port: 5432}]
-
-Passes:
-
-    apiVersion: networking.k8s.io/v1
-    kind: NetworkPolicy
-    metadata: {name: api-to-postgres, namespace: production}
-    spec:
-      podSelector: {matchLabels: {app: api}}
-      policyTypes: [Egress]
-      egress:
-        - to: [{podSelector: {matchLabels: {app: postgres}}}]
-          ports: [{port: 5432}]
+      apiVersion: networking.k8s.io/v1
+      kind: NetworkPolicy
+      metadata: {name: api-to-postgres, namespace: production}
+      spec:
+        podSelector: {matchLabels: {app: api}}
+    +   policyTypes: [Egress]
+        egress:
+          - to: [{podSelector: {matchLabels: {app: postgres}}}]
+            ports: [{port: 5432}]
 """
 
 from __future__ import annotations
@@ -38,7 +27,6 @@ from netprobe.lint.finding import Finding, Severity
 from netprobe.lint.selector_sets import implies
 from netprobe.lint.view import View, written
 
-ID = "closes-ingress-too"
 SEVERITY = Severity.WARNING
 
 
@@ -58,8 +46,6 @@ def check(view: View) -> Iterator[Finding]:
             continue
         yield Finding.about(
             policy,
-            ID,
-            SEVERITY,
             "spec.egress",
             "without policyTypes this policy also applies to ingress, and without ingress rules it closes it",
             suggestion="write policyTypes: [Egress], or [Ingress, Egress] if ingress should be closed",

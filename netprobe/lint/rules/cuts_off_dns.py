@@ -9,44 +9,26 @@ label `k8s-app=kube-dns` stand for them. The API server is reported only if its 
 Service `default/kubernetes`. The pods that the policy selects must be in the input. For NetworkPolicies
 there is `no-dns`.
 
-Fails:
+Example:
 
-    apiVersion: policy.networking.k8s.io/v1beta1
-    kind: ClusterNetworkPolicy
-    metadata: {name: stay-in}
-    spec:
-      tier: Admin
-      priority: 10
-      subject: {namespaces: {matchLabels: {kubernetes.io/metadata.name: shop}}}
-      egress:
-        - {action: Pass, to: [{namespaces: {matchLabels: {kubernetes.io/metadata.name: shop}}}]}
-        - {action: Deny, to: [{namespaces: {}}]}
-    ---
-    apiVersion: v1
-    kind: Pod
-    metadata: {name: web, namespace: shop}
-    spec: {containers: [{name: web, image: nginx}]}
-
-Passes:
-
-    apiVersion: policy.networking.k8s.io/v1beta1
-    kind: ClusterNetworkPolicy
-    metadata: {name: stay-in}
-    spec:
-      tier: Admin
-      priority: 10
-      subject: {namespaces: {matchLabels: {kubernetes.io/metadata.name: shop}}}
-      egress:
-        - action: Accept
-          to: [{namespaces: {matchLabels: {kubernetes.io/metadata.name: kube-system}}}]
-          protocols: [{udp: {destinationPort: {number: 53}}}, {tcp: {destinationPort: {number: 53}}}]
-        - {action: Pass, to: [{namespaces: {matchLabels: {kubernetes.io/metadata.name: shop}}}]}
-        - {action: Deny, to: [{namespaces: {}}]}
-    ---
-    apiVersion: v1
-    kind: Pod
-    metadata: {name: web, namespace: shop}
-    spec: {containers: [{name: web, image: nginx}]}
+      apiVersion: policy.networking.k8s.io/v1beta1
+      kind: ClusterNetworkPolicy
+      metadata: {name: stay-in}
+      spec:
+        tier: Admin
+        priority: 10
+        subject: {namespaces: {matchLabels: {kubernetes.io/metadata.name: shop}}}
+        egress:
+    +     - action: Accept
+    +       to: [{namespaces: {matchLabels: {kubernetes.io/metadata.name: kube-system}}}]
+    +       protocols: [{udp: {destinationPort: {number: 53}}}, {tcp: {destinationPort: {number: 53}}}]
+          - {action: Pass, to: [{namespaces: {matchLabels: {kubernetes.io/metadata.name: shop}}}]}
+          - {action: Deny, to: [{namespaces: {}}]}
+      ---
+      apiVersion: v1
+      kind: Pod
+      metadata: {name: web, namespace: shop}
+      spec: {containers: [{name: web, image: nginx}]}
 """
 
 from __future__ import annotations
@@ -66,7 +48,6 @@ from netprobe.simulate import CALICO, evaluate
 from netprobe.simulate.bits import pack
 from netprobe.simulate.compared import PortNumber, Ports
 
-ID = "cuts-off-dns"
 SEVERITY = Severity.WARNING
 STAND_IN = Pod(PodRef("kube-system", "netprobe-dns"), {"k8s-app": "kube-dns"})
 API_SERVER = ServiceRef("default", "kubernetes")
@@ -165,9 +146,8 @@ def _finding(walks: Walks, subjects: Subjects, step: Step, target: _Target) -> F
         what, path = f"this {located.action}", located.path
     return Finding.about(
         step.policy,
-        ID,
-        target.severity,
         path,
         f"{what} cuts pods off from {target.name}, {client} for one",
         suggestion=f"put a rule in front that allows or passes the flows to {target.name}",
+        severity=target.severity,
     )

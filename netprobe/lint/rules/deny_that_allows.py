@@ -4,25 +4,17 @@
 "default deny" with the braces isolates its pods and then allows everything. It also cancels the
 restrictions of all other policies for these pods, because policies only add permissions.
 
-Fails:
+Example:
 
-    apiVersion: networking.k8s.io/v1
-    kind: NetworkPolicy
-    metadata: {name: default-deny, namespace: production}
-    spec:
-      podSelector: {}
-      ingress:
-        - {}
-
-Passes:
-
-    apiVersion: networking.k8s.io/v1
-    kind: NetworkPolicy
-    metadata: {name: default-deny, namespace: production}
-    spec:
-      podSelector: {}
-      policyTypes: [Ingress]
-      ingress: []
+      apiVersion: networking.k8s.io/v1
+      kind: NetworkPolicy
+      metadata: {name: default-deny, namespace: production}
+      spec:
+        podSelector: {}
+    -   ingress:
+    -     - {}
+    +   policyTypes: [Ingress]
+    +   ingress: []
 """
 
 from __future__ import annotations
@@ -34,7 +26,6 @@ from netprobe.lint.finding import Finding, Severity
 from netprobe.lint.view import View
 from netprobe.model.policy import Direction, Rule
 
-ID = "deny-that-allows"
 SEVERITY = Severity.WARNING
 CATCH_ALL = Rule()
 SAYS_DENY = re.compile(r"(^|[-.])(deny|block|isolate)([-.]|$)")
@@ -50,8 +41,6 @@ def check(view: View) -> Iterator[Finding]:
         direction, rules = next(iter(sections.items()))
         yield Finding.about(
             policy,
-            ID,
-            SEVERITY,
             f"spec.{direction.value}[{rules.index(CATCH_ALL)}]",
             f"the name says deny, but this rule allows everyone on every port ({direction.value})",
             suggestion=f"write {direction.value}: [] to allow nobody",

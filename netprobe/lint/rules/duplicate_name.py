@@ -4,37 +4,22 @@ In one file this is nearly always a copy whose name was not changed. In two file
 that are never applied together, such as a base and an overlay, so it is a note: both are checked, but
 commands that need one cluster take only one of the folders. Two identical objects count once.
 
-Fails:
+Example:
 
-    apiVersion: networking.k8s.io/v1
-    kind: NetworkPolicy
-    metadata: {name: api, namespace: production}
-    spec:
-      podSelector: {matchLabels: {app: api}}
-      ingress: [{ports: [{port: 8080}]}]
-    ---
-    apiVersion: networking.k8s.io/v1
-    kind: NetworkPolicy
-    metadata: {name: api, namespace: production}
-    spec:
-      podSelector: {matchLabels: {app: worker}}
-      ingress: [{ports: [{port: 9000}]}]
-
-Passes:
-
-    apiVersion: networking.k8s.io/v1
-    kind: NetworkPolicy
-    metadata: {name: api, namespace: production}
-    spec:
-      podSelector: {matchLabels: {app: api}}
-      ingress: [{ports: [{port: 8080}]}]
-    ---
-    apiVersion: networking.k8s.io/v1
-    kind: NetworkPolicy
-    metadata: {name: worker, namespace: production}
-    spec:
-      podSelector: {matchLabels: {app: worker}}
-      ingress: [{ports: [{port: 9000}]}]
+      apiVersion: networking.k8s.io/v1
+      kind: NetworkPolicy
+      metadata: {name: api, namespace: production}
+      spec:
+        podSelector: {matchLabels: {app: api}}
+        ingress: [{ports: [{port: 8080}]}]
+      ---
+      apiVersion: networking.k8s.io/v1
+      kind: NetworkPolicy
+    - metadata: {name: api, namespace: production}
+    + metadata: {name: worker, namespace: production}
+      spec:
+        podSelector: {matchLabels: {app: worker}}
+        ingress: [{ports: [{port: 9000}]}]
 """
 
 from __future__ import annotations
@@ -45,7 +30,6 @@ from netprobe.lint.finding import Finding, Severity
 from netprobe.lint.view import View
 from netprobe.model.policy import PolicyRef
 
-ID = "duplicate-name"
 SEVERITY = Severity.WARNING
 
 
@@ -57,22 +41,20 @@ def check(view: View) -> Iterator[Finding]:
             continue
         yield Finding.about(
             policy,
-            ID,
-            SEVERITY if policy.origin.file == other.origin.file else Severity.NOTE,
             "metadata.name",
             f"{policy.ref} is already at {other.origin}, with different content: the later one replaces it",
             suggestion="give it another name",
+            severity=SEVERITY if policy.origin.file == other.origin.file else Severity.NOTE,
         )
     for repeat in view.variants:
         document = repeat.document
         namespace, _, name = repeat.name.rpartition("/")
         yield Finding(
-            ID,
-            SEVERITY if document.origin.file == repeat.first.file else Severity.NOTE,
             PolicyRef(namespace, name),
             "metadata.name",
             f"{document.kind} {repeat.name} is already at {repeat.first}, with different content: the later "
             "one replaces it",
             suggestion="give it another name, or pass only one of the folders",
             origin=document.origin,
+            severity=SEVERITY if document.origin.file == repeat.first.file else Severity.NOTE,
         )

@@ -5,29 +5,18 @@ also includes every pod, node and metadata service, because an ipBlock of all ad
 too. Name the networks that are needed. A block with `except` is a note: private networks are excluded,
 the internet is not. Rules for port 53 only are not reported.
 
-Fails:
+Example:
 
-    apiVersion: networking.k8s.io/v1
-    kind: NetworkPolicy
-    metadata: {name: allow-partner, namespace: production}
-    spec:
-      podSelector: {matchLabels: {app: api}}
-      policyTypes: [Egress]
-      egress:
-        - to: [{ipBlock: {cidr: 0.0.0.0/0}}]
-          ports: [{port: 443}]
-
-Passes:
-
-    apiVersion: networking.k8s.io/v1
-    kind: NetworkPolicy
-    metadata: {name: allow-partner, namespace: production}
-    spec:
-      podSelector: {matchLabels: {app: api}}
-      policyTypes: [Egress]
-      egress:
-        - to: [{ipBlock: {cidr: 203.0.113.0/24}}]
-          ports: [{port: 443}]
+      apiVersion: networking.k8s.io/v1
+      kind: NetworkPolicy
+      metadata: {name: allow-partner, namespace: production}
+      spec:
+        podSelector: {matchLabels: {app: api}}
+        policyTypes: [Egress]
+        egress:
+    -     - to: [{ipBlock: {cidr: 0.0.0.0/0}}]
+    +     - to: [{ipBlock: {cidr: 203.0.113.0/24}}]
+            ports: [{port: 443}]
 """
 
 from __future__ import annotations
@@ -38,7 +27,6 @@ from netprobe.lint.finding import Finding, Severity
 from netprobe.lint.view import LocatedRule, View
 from netprobe.model.policy import Direction, IPBlock, PortRange
 
-ID = "egress-to-anywhere"
 SEVERITY = Severity.WARNING
 
 
@@ -55,8 +43,6 @@ def check(view: View) -> Iterator[Finding]:
             halves.discard(block.cidr.version)
             yield Finding.about(
                 located.policy,
-                ID,
-                Severity.NOTE if block.excluded else SEVERITY,
                 f"{located.peer_path(index)}.ipBlock.cidr",
                 f"egress to {block.cidr}{' and its other half' if half else ''}: every address"
                 + (
@@ -65,6 +51,7 @@ def check(view: View) -> Iterator[Finding]:
                     else ", including pods and nodes of the cluster"
                 ),
                 suggestion="name the networks that are needed",
+                severity=Severity.NOTE if block.excluded else SEVERITY,
             )
 
 

@@ -5,25 +5,17 @@ cluster: inside a rule, an empty list or a key without a value means the same as
 the rule has ports, or the name of the policy says "allow", an empty `from` is a note: some people write
 it for "anyone".
 
-Fails:
+Example:
 
-    apiVersion: networking.k8s.io/v1
-    kind: NetworkPolicy
-    metadata: {name: nobody, namespace: production}
-    spec:
-      podSelector: {}
-      ingress:
-        - from: []
-
-Passes:
-
-    apiVersion: networking.k8s.io/v1
-    kind: NetworkPolicy
-    metadata: {name: nobody, namespace: production}
-    spec:
-      podSelector: {}
-      policyTypes: [Ingress]
-      ingress: []
+      apiVersion: networking.k8s.io/v1
+      kind: NetworkPolicy
+      metadata: {name: nobody, namespace: production}
+      spec:
+        podSelector: {}
+    -   ingress:
+    -     - from: []
+    +   policyTypes: [Ingress]
+    +   ingress: []
 """
 
 from __future__ import annotations
@@ -34,7 +26,6 @@ from netprobe.lint.finding import Finding, Severity
 from netprobe.lint.view import LocatedRule, View, written
 from netprobe.model.policy import ANY_PEER, ANY_PORT
 
-ID = "empty-list"
 SEVERITY = Severity.WARNING
 
 
@@ -44,19 +35,16 @@ def check(view: View) -> Iterator[Finding]:
         if located.rule.peers == ANY_PEER and written(located.policy, peers):
             yield Finding.about(
                 located.policy,
-                ID,
-                Severity.NOTE if _deliberate(located) else SEVERITY,
                 peers,
                 f"an empty `{located.list_name}` matches everyone, including addresses outside the cluster",
                 suggestion=f"to allow nobody write {located.direction.value}: []; to allow everyone leave "
                 f"`{located.list_name}` out",
+                severity=Severity.NOTE if _deliberate(located) else SEVERITY,
             )
         ports = f"{located.path}.ports"
         if located.rule.ports == ANY_PORT and written(located.policy, ports):
             yield Finding.about(
                 located.policy,
-                ID,
-                SEVERITY,
                 ports,
                 "an empty `ports` opens every port",
                 suggestion="list the ports that are needed, or leave `ports` out to allow all",

@@ -4,27 +4,17 @@ The API server accepts `192.0.2.7/24` and means 192.0.2.0/24; 10.0.0.0/0 is ever
 such a block or take it for one host. It is not known what the author wants, so write the network as it is,
 or /32 (IPv6: /128) for the one address.
 
-Fails:
+Example:
 
-    apiVersion: networking.k8s.io/v1
-    kind: NetworkPolicy
-    metadata: {name: office, namespace: shop}
-    spec:
-      podSelector: {}
-      ingress:
-        - from: [{ipBlock: {cidr: 192.0.2.7/24}}]
-          ports: [{port: 443}]
-
-Passes:
-
-    apiVersion: networking.k8s.io/v1
-    kind: NetworkPolicy
-    metadata: {name: office, namespace: shop}
-    spec:
-      podSelector: {}
-      ingress:
-        - from: [{ipBlock: {cidr: 192.0.2.0/24, except: [192.0.2.7/32]}}]
-          ports: [{port: 443}]
+      apiVersion: networking.k8s.io/v1
+      kind: NetworkPolicy
+      metadata: {name: office, namespace: shop}
+      spec:
+        podSelector: {}
+        ingress:
+    -     - from: [{ipBlock: {cidr: 192.0.2.7/24}}]
+    +     - from: [{ipBlock: {cidr: 192.0.2.0/24, except: [192.0.2.7/32]}}]
+            ports: [{port: 443}]
 """
 
 from __future__ import annotations
@@ -36,26 +26,20 @@ from netprobe.lint.view import LocatedRule, View
 from netprobe.model.policy import IPBlock, Network
 from netprobe.policies.address import parse_address, parse_block
 
-ID = "host-bits"
 SEVERITY = Severity.WARNING
 
 
 def check(view: View) -> Iterator[Finding]:
-    for located in view.rules:
-        for index, peer in enumerate(located.rule.peers):
-            if isinstance(peer, IPBlock):
-                for path, text in _written(view, located, index):
-                    network, address = _meaning(text), text.partition("/")[0]
-                    if network is not None:
-                        yield Finding.about(
-                            located.policy,
-                            ID,
-                            SEVERITY,
-                            f"{located.peer_path(index)}.ipBlock.{path}",
-                            f"{text} means {network}",
-                            suggestion=f"write {network}, or {address}/{network.max_prefixlen} for the one "
-                            "address",
-                        )
+    for located, index, _ in view.all_peers(IPBlock):
+        for path, text in _written(view, located, index):
+            network, address = _meaning(text), text.partition("/")[0]
+            if network is not None:
+                yield Finding.about(
+                    located.policy,
+                    f"{located.peer_path(index)}.ipBlock.{path}",
+                    f"{text} means {network}",
+                    suggestion=f"write {network}, or {address}/{network.max_prefixlen} for the one address",
+                )
 
 
 def _written(view: View, located: LocatedRule, index: int) -> Iterator[tuple[str, str]]:

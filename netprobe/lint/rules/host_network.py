@@ -4,33 +4,20 @@ A hostNetwork pod has the address of its node. What a policy does for such a pod
 undefined; usually selectors ignore it and its traffic counts as traffic of the node. So a policy that
 selects only such pods, or a peer that matches only such pods, does nothing on most clusters.
 
-Fails:
+Example:
 
-    apiVersion: v1
-    kind: Pod
-    metadata: {name: exporter, namespace: monitoring, labels: {app: exporter}}
-    spec: {hostNetwork: true, containers: [{name: exporter, image: exporter}]}
-    ---
-    apiVersion: networking.k8s.io/v1
-    kind: NetworkPolicy
-    metadata: {name: exporter, namespace: monitoring}
-    spec:
-      podSelector: {matchLabels: {app: exporter}}
-      ingress: [{ports: [{port: 9100}]}]
-
-Passes:
-
-    apiVersion: v1
-    kind: Pod
-    metadata: {name: exporter, namespace: monitoring, labels: {app: exporter}}
-    spec: {containers: [{name: exporter, image: exporter}]}
-    ---
-    apiVersion: networking.k8s.io/v1
-    kind: NetworkPolicy
-    metadata: {name: exporter, namespace: monitoring}
-    spec:
-      podSelector: {matchLabels: {app: exporter}}
-      ingress: [{ports: [{port: 9100}]}]
+      apiVersion: v1
+      kind: Pod
+      metadata: {name: exporter, namespace: monitoring, labels: {app: exporter}}
+    - spec: {hostNetwork: true, containers: [{name: exporter, image: exporter}]}
+    + spec: {containers: [{name: exporter, image: exporter}]}
+      ---
+      apiVersion: networking.k8s.io/v1
+      kind: NetworkPolicy
+      metadata: {name: exporter, namespace: monitoring}
+      spec:
+        podSelector: {matchLabels: {app: exporter}}
+        ingress: [{ports: [{port: 9100}]}]
 """
 
 from __future__ import annotations
@@ -43,7 +30,6 @@ from netprobe.lint.view import View, workloads
 from netprobe.model.policy import PodPeer
 from netprobe.model.text import listed
 
-ID = "host-network"
 SEVERITY = Severity.WARNING
 
 
@@ -53,28 +39,20 @@ def check(view: View) -> Iterator[Finding]:
         if pods and not selects_everything(policy.subject.pods) and all(pod.host_network for pod in pods):
             yield Finding.about(
                 policy,
-                ID,
-                SEVERITY,
                 "spec.podSelector",
                 f"selects only hostNetwork pods ({listed(workloads(pods))}): most plugins apply no policy "
                 "to them",
                 suggestion="filter on the node, or run the pods without hostNetwork",
             )
-    for located in view.rules:
-        for index, peer in enumerate(located.rule.peers):
-            if not isinstance(peer, PodPeer) or selects_everything(peer.pods):
-                continue
-            first = next(view.peers(located.policy, peer), None)
-            if first is None or not first.host_network:
-                continue
-            pods = tuple(view.peers(located.policy, peer))
-            if all(pod.host_network for pod in pods):
-                yield Finding.about(
-                    located.policy,
-                    ID,
-                    SEVERITY,
-                    located.peer_path(index),
-                    f"matches only hostNetwork pods ({listed(workloads(pods))}): most plugins see the node "
-                    "instead",
-                    suggestion="use an ipBlock with the addresses of the nodes",
-                )
+    for located, index, peer in view.all_peers(PodPeer):
+        policy = located.policy
+        if selects_everything(peer.pods) or view.matches_nobody(policy, peer):
+            continue
+        if all(pod.host_network for pod in view.peers(policy, peer)):
+            yield Finding.about(
+                policy,
+                located.peer_path(index),
+                f"matches only hostNetwork pods ({listed(workloads(view.peers(policy, peer)))}): most "
+                "plugins see the node instead",
+                suggestion="use an ipBlock with the addresses of the nodes",
+            )

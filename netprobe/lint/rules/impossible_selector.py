@@ -4,26 +4,17 @@ All parts of a selector must match at once. `matchLabels: {tier: web}` with `tie
 with `DoesNotExist`, matches nothing in any cluster. Write alternatives as values of one `In`, or as
 several peers.
 
-Fails:
+Example:
 
-    apiVersion: networking.k8s.io/v1
-    kind: NetworkPolicy
-    metadata: {name: api, namespace: production}
-    spec:
-      podSelector:
-        matchLabels: {tier: web}
-        matchExpressions: [{key: tier, operator: In, values: [api]}]
-      policyTypes: [Ingress]
-
-Passes:
-
-    apiVersion: networking.k8s.io/v1
-    kind: NetworkPolicy
-    metadata: {name: api, namespace: production}
-    spec:
-      podSelector:
-        matchExpressions: [{key: tier, operator: In, values: [web, api]}]
-      policyTypes: [Ingress]
+      apiVersion: networking.k8s.io/v1
+      kind: NetworkPolicy
+      metadata: {name: api, namespace: production}
+      spec:
+        podSelector:
+    -     matchLabels: {tier: web}
+    -     matchExpressions: [{key: tier, operator: In, values: [api]}]
+    +     matchExpressions: [{key: tier, operator: In, values: [web, api]}]
+        policyTypes: [Ingress]
 """
 
 from __future__ import annotations
@@ -35,7 +26,6 @@ from netprobe.lint.selector_sets import terms
 from netprobe.lint.view import View, all_selectors
 from netprobe.model.text import listed
 
-ID = "impossible-selector"
 SEVERITY = Severity.ERROR
 
 
@@ -45,9 +35,8 @@ def check(view: View) -> Iterator[Finding]:
         if keys:
             yield Finding.about(
                 policy,
-                ID,
-                SEVERITY,
                 path,
                 f"{selector} can match nothing: its requirements for {listed(keys)} contradict each other",
                 suggestion="write alternatives as values of one In, or as several peers",
+                severity=SEVERITY,
             )

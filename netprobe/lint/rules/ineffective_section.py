@@ -7,40 +7,29 @@ without `policyTypes`: the default is Ingress, and Egress only if there is an eg
 `--fix` adds the missing type if the section has rules. An empty list with explicit policyTypes is a note:
 tools that write manifests often leave such lists.
 
-Fails:
+Example:
 
-    apiVersion: networking.k8s.io/v1
-    kind: NetworkPolicy
-    metadata: {name: api, namespace: production}
-    spec:
-      podSelector: {matchLabels: {app: api}}
-      policyTypes: [Ingress]
-      ingress: [{ports: [{port: 8080}]}]
-      egress:
-        - to: [{podSelector: {matchLabels: {app: postgres}}}]
-          ports: [{port: 5432}]
+      apiVersion: networking.k8s.io/v1
+      kind: NetworkPolicy
+      metadata: {name: api, namespace: production}
+      spec:
+        podSelector: {matchLabels: {app: api}}
+    -   policyTypes: [Ingress]
+    +   policyTypes: [Ingress, Egress]
+        ingress: [{ports: [{port: 8080}]}]
+        egress:
+          - to: [{podSelector: {matchLabels: {app: postgres}}}]
+            ports: [{port: 5432}]
 
-Fails:
+Example:
 
-    apiVersion: networking.k8s.io/v1
-    kind: NetworkPolicy
-    metadata: {name: close-egress, namespace: production}
-    spec:
-      podSelector: {}
-      egress: []
-
-Passes:
-
-    apiVersion: networking.k8s.io/v1
-    kind: NetworkPolicy
-    metadata: {name: api, namespace: production}
-    spec:
-      podSelector: {matchLabels: {app: api}}
-      policyTypes: [Ingress, Egress]
-      ingress: [{ports: [{port: 8080}]}]
-      egress:
-        - to: [{podSelector: {matchLabels: {app: postgres}}}]
-          ports: [{port: 5432}]
+      apiVersion: networking.k8s.io/v1
+      kind: NetworkPolicy
+      metadata: {name: close-egress, namespace: production}
+      spec:
+        podSelector: {}
+    +   policyTypes: [Egress]
+        egress: []
 """
 
 from __future__ import annotations
@@ -51,7 +40,6 @@ from netprobe.lint.finding import Finding, Severity
 from netprobe.lint.view import View, written
 from netprobe.model.policy import Direction, Policy
 
-ID = "ineffective-section"
 SEVERITY = Severity.ERROR
 
 
@@ -83,4 +71,4 @@ def _finding(policy: Policy, direction: Direction, section: str) -> Finding:
         suggestion = f"add {word} to policyTypes, or remove the list"
     add = {"op": "add", "path": "/spec/policyTypes/-", "value": word}
     fix = (add,) if explicit and filled else ()
-    return Finding.about(policy, ID, severity, section, message, suggestion=suggestion, fix=fix)
+    return Finding.about(policy, section, message, suggestion=suggestion, severity=severity, fix=fix)

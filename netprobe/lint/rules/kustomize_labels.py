@@ -7,39 +7,23 @@ application: the peer then matches nobody.
 It is reported if a peer matches no known pod, and matches some without the labels that the policy's own
 podSelector has as well.
 
-Fails:
+Example:
 
-    {apiVersion: v1, kind: Namespace, metadata: {name: ingress}}
-    ---
-    {apiVersion: v1, kind: Pod, metadata: {name: ctl, namespace: ingress, labels: {app: nginx}}}
-    ---
-    apiVersion: networking.k8s.io/v1
-    kind: NetworkPolicy
-    metadata: {name: web, namespace: shop}
-    spec:
-      podSelector: {matchLabels: {team: red}}
-      ingress:
-        - from:
-            - namespaceSelector: {matchLabels: {kubernetes.io/metadata.name: ingress}}
-              podSelector: {matchLabels: {app: nginx, team: red}}
-          ports: [{port: 8080}]
-
-Passes:
-
-    {apiVersion: v1, kind: Namespace, metadata: {name: ingress}}
-    ---
-    {apiVersion: v1, kind: Pod, metadata: {name: ctl, namespace: ingress, labels: {app: nginx}}}
-    ---
-    apiVersion: networking.k8s.io/v1
-    kind: NetworkPolicy
-    metadata: {name: web, namespace: shop}
-    spec:
-      podSelector: {matchLabels: {team: red}}
-      ingress:
-        - from:
-            - namespaceSelector: {matchLabels: {kubernetes.io/metadata.name: ingress}}
-              podSelector: {matchLabels: {app: nginx}}
-          ports: [{port: 8080}]
+      {apiVersion: v1, kind: Namespace, metadata: {name: ingress}}
+      ---
+      {apiVersion: v1, kind: Pod, metadata: {name: ctl, namespace: ingress, labels: {app: nginx}}}
+      ---
+      apiVersion: networking.k8s.io/v1
+      kind: NetworkPolicy
+      metadata: {name: web, namespace: shop}
+      spec:
+        podSelector: {matchLabels: {team: red}}
+        ingress:
+          - from:
+              - namespaceSelector: {matchLabels: {kubernetes.io/metadata.name: ingress}}
+    -           podSelector: {matchLabels: {app: nginx, team: red}}
+    +           podSelector: {matchLabels: {app: nginx}}
+            ports: [{port: 8080}]
 """
 
 from __future__ import annotations
@@ -52,31 +36,24 @@ from netprobe.lint.view import View, workloads
 from netprobe.model.policy import PodPeer
 from netprobe.model.text import listed
 
-ID = "kustomize-labels"
 SEVERITY = Severity.WARNING
 
 
 def check(view: View) -> Iterator[Finding]:
-    for located in view.rules:
-        own = set(located.policy.subject.pods.match_labels)
-        for index, peer in enumerate(located.rule.peers):
-            if not isinstance(peer, PodPeer) or peer.namespaces is None:
-                continue
-            shared = own & set(peer.pods.match_labels)
-            if not shared or not view.matches_nobody(located.policy, peer):
-                continue
-            rest = tuple(pair for pair in peer.pods.match_labels if pair not in shared)
-            without = replace(peer, pods=replace(peer.pods, match_labels=rest))
-            pods = list(view.peers(located.policy, without)) if rest else []
-            if pods:
-                labels = listed(f"{key}={value}" for key, value in sorted(shared))
-                yield Finding.about(
-                    located.policy,
-                    ID,
-                    SEVERITY,
-                    f"{located.peer_path(index)}.podSelector",
-                    f"the policy's own podSelector has {labels} too, and {listed(workloads(pods))} has no "
-                    "such label: Kustomize adds labels to peers too",
-                    suggestion="remove it from the peer; in the kustomization use labels without "
-                    "includeSelectors",
-                )
+    for located, index, peer in view.all_peers(PodPeer):
+        shared = {*located.policy.subject.pods.match_labels} & {*peer.pods.match_labels}
+        if peer.namespaces is None or not shared or not view.matches_nobody(located.policy, peer):
+            continue
+        rest = tuple(pair for pair in peer.pods.match_labels if pair not in shared)
+        without = replace(peer, pods=replace(peer.pods, match_labels=rest))
+        pods = list(view.peers(located.policy, without)) if rest else []
+        if pods:
+            labels = listed(f"{key}={value}" for key, value in sorted(shared))
+            yield Finding.about(
+                located.policy,
+                f"{located.peer_path(index)}.podSelector",
+                f"the policy's own podSelector has {labels} too, and {listed(workloads(pods))} has no "
+                "such label: Kustomize adds labels to peers too",
+                suggestion="remove it from the peer; in the kustomization use labels without "
+                "includeSelectors",
+            )

@@ -12,34 +12,23 @@ and only reported in a namespace with a default deny for ingress. `kube-system` 
 default deny can break the cluster there. A Deny of everything in a ClusterNetworkPolicy, or a Calico tier
 that denies at its end, counts as a default deny for the pods of its policies.
 
-Fails:
+Example:
 
-    apiVersion: networking.k8s.io/v1
-    kind: NetworkPolicy
-    metadata: {name: allow-api, namespace: database}
-    spec:
-      podSelector: {matchLabels: {app: postgres}}
-      ingress:
-        - from: [{podSelector: {matchLabels: {app: api}}}]
-          ports: [{port: 5432}]
-
-Passes:
-
-    apiVersion: networking.k8s.io/v1
-    kind: NetworkPolicy
-    metadata: {name: default-deny, namespace: database}
-    spec:
-      podSelector: {}
-      policyTypes: [Ingress]
-    ---
-    apiVersion: networking.k8s.io/v1
-    kind: NetworkPolicy
-    metadata: {name: allow-api, namespace: database}
-    spec:
-      podSelector: {matchLabels: {app: postgres}}
-      ingress:
-        - from: [{podSelector: {matchLabels: {app: api}}}]
-          ports: [{port: 5432}]
+    + apiVersion: networking.k8s.io/v1
+    + kind: NetworkPolicy
+    + metadata: {name: default-deny, namespace: database}
+    + spec:
+    +   podSelector: {}
+    +   policyTypes: [Ingress]
+    + ---
+      apiVersion: networking.k8s.io/v1
+      kind: NetworkPolicy
+      metadata: {name: allow-api, namespace: database}
+      spec:
+        podSelector: {matchLabels: {app: postgres}}
+        ingress:
+          - from: [{podSelector: {matchLabels: {app: api}}}]
+            ports: [{port: 5432}]
 """
 
 from __future__ import annotations
@@ -66,7 +55,6 @@ from netprobe.model.policy import (
 )
 from netprobe.model.text import listed
 
-ID = "missing-default-deny"
 SEVERITY = Severity.WARNING
 CATCH_ALL = Rule(ANY_PEER, ANY_PORT)
 
@@ -141,10 +129,9 @@ def _finding(policy: Policy, direction: Direction, left: list[Pod], *, sure: boo
     left_open = f"{listed(workloads(left))}, which no policy selects" if left else "all other pods"
     return Finding.about(
         policy,
-        ID,
-        SEVERITY if sure and left and direction is Direction.INGRESS else Severity.NOTE,
         "spec.podSelector",
         f"namespace {policy.ref.namespace} has policies for some pods' {word} and no default deny: "
         f"{word} stays open for {left_open}",
         suggestion=f"add a policy with podSelector: {{}} and policyTypes: [{word.capitalize()}]",
+        severity=SEVERITY if sure and left and direction is Direction.INGRESS else Severity.NOTE,
     )

@@ -4,41 +4,24 @@ A Service with `targetPort: http` sends a connection to whatever port a pod call
 that may be 80 on one pod and 8080 on another. A policy with one of the numbers then opens the Service for
 some connections only.
 
-Fails:
+Example:
 
-    {apiVersion: v1, kind: Pod, metadata: {name: new, namespace: shop, labels: {app: api}}, spec: {
-      containers: [{name: c, image: i, ports: [{containerPort: 80, name: http}]}]}}
-    ---
-    {apiVersion: v1, kind: Pod, metadata: {name: old, namespace: shop, labels: {app: api}}, spec: {
-      containers: [{name: c, image: i, ports: [{containerPort: 8080, name: http}]}]}}
-    ---
-    {apiVersion: v1, kind: Service, metadata: {name: api, namespace: shop}, spec: {
-      selector: {app: api}, ports: [{port: 80, targetPort: http}]}}
-    ---
-    apiVersion: networking.k8s.io/v1
-    kind: NetworkPolicy
-    metadata: {name: api, namespace: shop}
-    spec:
-      podSelector: {matchLabels: {app: api}}
-      ingress: [{ports: [{port: 80}]}]
-
-Passes:
-
-    {apiVersion: v1, kind: Pod, metadata: {name: new, namespace: shop, labels: {app: api}}, spec: {
-      containers: [{name: c, image: i, ports: [{containerPort: 80, name: http}]}]}}
-    ---
-    {apiVersion: v1, kind: Pod, metadata: {name: old, namespace: shop, labels: {app: api}}, spec: {
-      containers: [{name: c, image: i, ports: [{containerPort: 8080, name: http}]}]}}
-    ---
-    {apiVersion: v1, kind: Service, metadata: {name: api, namespace: shop}, spec: {
-      selector: {app: api}, ports: [{port: 80, targetPort: http}]}}
-    ---
-    apiVersion: networking.k8s.io/v1
-    kind: NetworkPolicy
-    metadata: {name: api, namespace: shop}
-    spec:
-      podSelector: {matchLabels: {app: api}}
-      ingress: [{ports: [{port: http}]}]
+      {apiVersion: v1, kind: Pod, metadata: {name: new, namespace: shop, labels: {app: api}}, spec: {
+        containers: [{name: c, image: i, ports: [{containerPort: 80, name: http}]}]}}
+      ---
+      {apiVersion: v1, kind: Pod, metadata: {name: old, namespace: shop, labels: {app: api}}, spec: {
+        containers: [{name: c, image: i, ports: [{containerPort: 8080, name: http}]}]}}
+      ---
+      {apiVersion: v1, kind: Service, metadata: {name: api, namespace: shop}, spec: {
+        selector: {app: api}, ports: [{port: 80, targetPort: http}]}}
+      ---
+      apiVersion: networking.k8s.io/v1
+      kind: NetworkPolicy
+      metadata: {name: api, namespace: shop}
+      spec:
+        podSelector: {matchLabels: {app: api}}
+    -   ingress: [{ports: [{port: 80}]}]
+    +   ingress: [{ports: [{port: http}]}]
 """
 
 from __future__ import annotations
@@ -54,7 +37,6 @@ from netprobe.model.labels import Selector
 from netprobe.model.policy import PortRange
 from netprobe.model.text import listed
 
-ID = "mixed-target-port"
 SEVERITY = Severity.WARNING
 
 
@@ -82,8 +64,6 @@ def check(view: View) -> Iterator[Finding]:
                     places = listed(f"{number} on {ref}" for ref, number in sorted(here.items()))
                     yield Finding.about(
                         located.policy,
-                        ID,
-                        SEVERITY,
                         f"{located.port_path(index)}.port",
                         f"Service {service.ref.namespace}/{service.ref.name} sends port {entry.port} to "
                         f"{entry.target}, which is {places}: {port.first} opens only some of them",

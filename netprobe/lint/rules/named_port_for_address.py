@@ -3,29 +3,18 @@
 A port name is looked up on the destination pod. Addresses outside the cluster have no port names, so a
 named port with an ipBlock allows nothing there.
 
-Fails:
+Example:
 
-    apiVersion: networking.k8s.io/v1
-    kind: NetworkPolicy
-    metadata: {name: api, namespace: production}
-    spec:
-      podSelector: {matchLabels: {app: api}}
-      policyTypes: [Egress]
-      egress:
-        - to: [{ipBlock: {cidr: 203.0.113.0/24}}]
-          ports: [{port: https}]
-
-Passes:
-
-    apiVersion: networking.k8s.io/v1
-    kind: NetworkPolicy
-    metadata: {name: api, namespace: production}
-    spec:
-      podSelector: {matchLabels: {app: api}}
-      policyTypes: [Egress]
-      egress:
-        - to: [{ipBlock: {cidr: 203.0.113.0/24}}]
-          ports: [{port: 443}]
+      apiVersion: networking.k8s.io/v1
+      kind: NetworkPolicy
+      metadata: {name: api, namespace: production}
+      spec:
+        podSelector: {matchLabels: {app: api}}
+        policyTypes: [Egress]
+        egress:
+          - to: [{ipBlock: {cidr: 203.0.113.0/24}}]
+    -       ports: [{port: https}]
+    +       ports: [{port: 443}]
 """
 
 from __future__ import annotations
@@ -37,7 +26,6 @@ from netprobe.lint.finding import Finding, Severity
 from netprobe.lint.view import View
 from netprobe.model.policy import Direction, IPBlock, NamedPort
 
-ID = "named-port-for-address"
 SEVERITY = Severity.WARNING
 
 
@@ -54,8 +42,6 @@ def check(view: View) -> Iterator[Finding]:
             if isinstance(port, NamedPort):
                 yield Finding.about(
                     located.policy,
-                    ID,
-                    SEVERITY,
                     f"{located.port_path(index)}.port",
                     f"addresses outside have no port names: {port.name} allows nothing to "
                     f"{describe_peer(block)}",

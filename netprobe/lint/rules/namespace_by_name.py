@@ -8,31 +8,19 @@ It is reported if a namespace with that name is known and does not have the labe
 Kubernetes' own namespaces, which have the label only if an administrator added it. `--fix` uses the label
 that is always there.
 
-Fails:
+Example:
 
-    {apiVersion: v1, kind: Namespace, metadata: {name: monitoring}}
-    ---
-    apiVersion: networking.k8s.io/v1
-    kind: NetworkPolicy
-    metadata: {name: allow-monitoring, namespace: production}
-    spec:
-      podSelector: {}
-      ingress:
-        - from: [{namespaceSelector: {matchLabels: {name: monitoring}}}]
-          ports: [{port: 9090}]
-
-Passes:
-
-    {apiVersion: v1, kind: Namespace, metadata: {name: monitoring}}
-    ---
-    apiVersion: networking.k8s.io/v1
-    kind: NetworkPolicy
-    metadata: {name: allow-monitoring, namespace: production}
-    spec:
-      podSelector: {}
-      ingress:
-        - from: [{namespaceSelector: {matchLabels: {kubernetes.io/metadata.name: monitoring}}}]
-          ports: [{port: 9090}]
+      {apiVersion: v1, kind: Namespace, metadata: {name: monitoring}}
+      ---
+      apiVersion: networking.k8s.io/v1
+      kind: NetworkPolicy
+      metadata: {name: allow-monitoring, namespace: production}
+      spec:
+        podSelector: {}
+        ingress:
+    -     - from: [{namespaceSelector: {matchLabels: {name: monitoring}}}]
+    +     - from: [{namespaceSelector: {matchLabels: {kubernetes.io/metadata.name: monitoring}}}]
+            ports: [{port: 9090}]
 """
 
 from __future__ import annotations
@@ -46,33 +34,28 @@ from netprobe.manifests.change import Operation
 from netprobe.model.labels import NAME_LABEL, Selector
 from netprobe.model.policy import PodPeer
 
-ID = "namespace-by-name"
 SEVERITY = Severity.WARNING
 KEYS = ("name", "namespace", "ns", "metadata.name", "kubernetes.io/name", "kubernetes.io/metadata/name")
 BUILT_IN = frozenset({"default", "kube-system", "kube-public", "kube-node-lease"})
 
 
 def check(view: View) -> Iterator[Finding]:
-    for located in view.rules:
-        for index, peer in enumerate(located.rule.peers):
-            if not isinstance(peer, PodPeer) or peer.namespaces is None:
-                continue
-            key = misnamed(view, peer.namespaces)
-            if key is None:
-                continue
-            name = only(peer.namespaces, key)
-            sure = name in view.known.namespaces or view.known.whole
-            yield Finding.about(
-                located.policy,
-                ID,
-                SEVERITY if sure else Severity.NOTE,
-                f"{located.peer_path(index)}.namespaceSelector",
-                f"namespaceSelector requires the label {key}={name}, which namespace {name} does not have"
-                if sure
-                else f"namespace {name} has the label {key}={name} only if an administrator added it",
-                suggestion=f"select it by {NAME_LABEL}: {name}, which it always has",
-                fix=_fix(located, index, peer.namespaces, key),
-            )
+    for located, index, peer in view.all_peers(PodPeer):
+        key = misnamed(view, peer.namespaces) if peer.namespaces is not None else None
+        if peer.namespaces is None or key is None:
+            continue
+        name = only(peer.namespaces, key)
+        sure = name in view.known.namespaces or view.known.whole
+        yield Finding.about(
+            located.policy,
+            f"{located.peer_path(index)}.namespaceSelector",
+            f"namespaceSelector requires the label {key}={name}, which namespace {name} does not have"
+            if sure
+            else f"namespace {name} has the label {key}={name} only if an administrator added it",
+            suggestion=f"select it by {NAME_LABEL}: {name}, which it always has",
+            severity=SEVERITY if sure else Severity.NOTE,
+            fix=_fix(located, index, peer.namespaces, key),
+        )
 
 
 def misnamed(view: View, selector: Selector) -> str | None:

@@ -12,46 +12,35 @@ that may select the same pods allows DNS. A namespace that nothing may leave is 
 without any egress are not reported: they need no names. The same holds for pods that may connect only to
 port 6443, the API server: its address is in the environment of every pod.
 
-Fails:
+Example:
 
-    apiVersion: networking.k8s.io/v1
-    kind: NetworkPolicy
-    metadata: {name: api, namespace: production}
-    spec:
-      podSelector: {matchLabels: {app: api}}
-      policyTypes: [Egress]
-      egress:
-        - to: [{podSelector: {matchLabels: {app: postgres}}}]
-          ports: [{port: 5432}]
+      apiVersion: networking.k8s.io/v1
+      kind: NetworkPolicy
+      metadata: {name: api, namespace: production}
+      spec:
+        podSelector: {matchLabels: {app: api}}
+        policyTypes: [Egress]
+        egress:
+          - to: [{podSelector: {matchLabels: {app: postgres}}}]
+            ports: [{port: 5432}]
+    +     - to:
+    +         - namespaceSelector: {matchLabels: {kubernetes.io/metadata.name: kube-system}}
+    +           podSelector: {matchLabels: {k8s-app: kube-dns}}
+    +       ports: [{port: 53, protocol: UDP}, {port: 53, protocol: TCP}]
 
-Fails:
+Example:
 
-    apiVersion: networking.k8s.io/v1
-    kind: NetworkPolicy
-    metadata: {name: allow-dns, namespace: production}
-    spec:
-      podSelector: {}
-      policyTypes: [Egress]
-      egress:
-        - to: [{namespaceSelector: {matchLabels: {kubernetes.io/metadata.name: kube-system}}}]
-          ports:
-            - port: 53
-
-Passes:
-
-    apiVersion: networking.k8s.io/v1
-    kind: NetworkPolicy
-    metadata: {name: api, namespace: production}
-    spec:
-      podSelector: {matchLabels: {app: api}}
-      policyTypes: [Egress]
-      egress:
-        - to: [{podSelector: {matchLabels: {app: postgres}}}]
-          ports: [{port: 5432}]
-        - to:
-            - namespaceSelector: {matchLabels: {kubernetes.io/metadata.name: kube-system}}
-              podSelector: {matchLabels: {k8s-app: kube-dns}}
-          ports: [{port: 53, protocol: UDP}, {port: 53, protocol: TCP}]
+      apiVersion: networking.k8s.io/v1
+      kind: NetworkPolicy
+      metadata: {name: allow-dns, namespace: production}
+      spec:
+        podSelector: {}
+        policyTypes: [Egress]
+        egress:
+          - to: [{namespaceSelector: {matchLabels: {kubernetes.io/metadata.name: kube-system}}}]
+            ports:
+              - port: 53
+    +         - {port: 53, protocol: UDP}
 """
 
 from __future__ import annotations
@@ -68,7 +57,6 @@ from netprobe.model.labels import NAME_LABEL, Selector
 from netprobe.model.policy import Policy, PortRange
 from netprobe.model.text import listed
 
-ID = "no-dns"
 SEVERITY = Severity.WARNING
 API_SERVER = PortRange(Protocol.TCP, 6443, 6443)
 RULE = (
@@ -160,8 +148,6 @@ def _tcp_only(located: LocatedRule) -> Finding:
     number = next(n for n, port in enumerate(located.rule.ports) if getattr(port, "first", None) == 53)
     return Finding.about(
         located.policy,
-        ID,
-        SEVERITY,
         located.port_path(number),
         "port 53 is allowed for TCP only (an entry without protocol means TCP), but DNS uses UDP",
         suggestion="add {port: 53, protocol: UDP}",
@@ -172,10 +158,9 @@ def _tcp_only(located: LocatedRule) -> Finding:
 def _finding(policy: Policy, severity: Severity, without_dns: list[Pod]) -> Finding:
     return Finding.about(
         policy,
-        ID,
-        severity,
         "spec.egress" if policy.egress else "spec",
         f"egress is closed and no policy allows DNS for {listed(workloads(without_dns)) or 'its pods'}: "
         "names cannot be looked up",
         suggestion=RULE,
+        severity=severity,
     )

@@ -5,26 +5,17 @@ next image listens on. Rules that obviously intend to allow everything are not r
 (`- {}`), and one for all pods of the policy's own namespace. If labels select the peers it is a note; if
 the peers are addresses or the pods of all namespaces, a warning.
 
-Fails:
+Example:
 
-    apiVersion: networking.k8s.io/v1
-    kind: NetworkPolicy
-    metadata: {name: allow-api, namespace: database}
-    spec:
-      podSelector: {matchLabels: {app: postgres}}
-      ingress:
-        - from: [{namespaceSelector: {}}]
-
-Passes:
-
-    apiVersion: networking.k8s.io/v1
-    kind: NetworkPolicy
-    metadata: {name: allow-api, namespace: database}
-    spec:
-      podSelector: {matchLabels: {app: postgres}}
-      ingress:
-        - from: [{podSelector: {matchLabels: {app: api}}}]
-          ports: [{port: 5432}]
+      apiVersion: networking.k8s.io/v1
+      kind: NetworkPolicy
+      metadata: {name: allow-api, namespace: database}
+      spec:
+        podSelector: {matchLabels: {app: postgres}}
+        ingress:
+    -     - from: [{namespaceSelector: {}}]
+    +     - from: [{podSelector: {matchLabels: {app: api}}}]
+    +       ports: [{port: 5432}]
 """
 
 from __future__ import annotations
@@ -39,7 +30,6 @@ from netprobe.model.flow import ContainerPort, Protocol
 from netprobe.model.policy import ANY_PORT, AnyPeer, Direction, Peer, PodPeer
 from netprobe.model.text import listed
 
-ID = "no-ports"
 SEVERITY = Severity.WARNING
 
 
@@ -53,11 +43,10 @@ def check(view: View) -> Iterator[Finding]:
         way = "from" if located.direction is Direction.INGRESS else "to"
         yield Finding.about(
             located.policy,
-            ID,
-            Severity.NOTE if all(_chosen(peer) for peer in located.rule.peers) else SEVERITY,
             located.path,
             f"no ports: every port is allowed {way} {listed(peers)}",
             suggestion=_suggestion(view.declared(located)),
+            severity=Severity.NOTE if all(_chosen(peer) for peer in located.rule.peers) else SEVERITY,
         )
 
 

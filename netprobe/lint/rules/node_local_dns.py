@@ -6,47 +6,28 @@ podSelector matches it: egress to it needs an ipBlock (kubernetes.io, "Using Nod
 It is reported if pods of node-local DNS are in the input, and no policy opens their address on UDP port 53
 for pods to which DNS is allowed by selectors.
 
-Fails:
+Example:
 
-    apiVersion: apps/v1
-    kind: DaemonSet
-    metadata: {name: node-local-dns, namespace: kube-system}
-    spec:
-      template:
-        metadata: {labels: {k8s-app: node-local-dns}}
-        spec: {hostNetwork: true, containers: [{name: c, image: i, args: ["-localip", 169.254.20.10]}]}
-    ---
-    apiVersion: networking.k8s.io/v1
-    kind: NetworkPolicy
-    metadata: {name: dns, namespace: shop}
-    spec:
-      podSelector: {}
-      policyTypes: [Egress]
-      egress:
-        - to: [{namespaceSelector: {}, podSelector: {matchLabels: {k8s-app: kube-dns}}}]
-          ports: [{port: 53, protocol: UDP}]
-
-Passes:
-
-    apiVersion: apps/v1
-    kind: DaemonSet
-    metadata: {name: node-local-dns, namespace: kube-system}
-    spec:
-      template:
-        metadata: {labels: {k8s-app: node-local-dns}}
-        spec: {hostNetwork: true, containers: [{name: c, image: i, args: ["-localip", 169.254.20.10]}]}
-    ---
-    apiVersion: networking.k8s.io/v1
-    kind: NetworkPolicy
-    metadata: {name: dns, namespace: shop}
-    spec:
-      podSelector: {}
-      policyTypes: [Egress]
-      egress:
-        - to:
-            - {namespaceSelector: {}, podSelector: {matchLabels: {k8s-app: kube-dns}}}
-            - {ipBlock: {cidr: 169.254.20.10/32}}
-          ports: [{port: 53, protocol: UDP}]
+      apiVersion: apps/v1
+      kind: DaemonSet
+      metadata: {name: node-local-dns, namespace: kube-system}
+      spec:
+        template:
+          metadata: {labels: {k8s-app: node-local-dns}}
+          spec: {hostNetwork: true, containers: [{name: c, image: i, args: ["-localip", 169.254.20.10]}]}
+      ---
+      apiVersion: networking.k8s.io/v1
+      kind: NetworkPolicy
+      metadata: {name: dns, namespace: shop}
+      spec:
+        podSelector: {}
+        policyTypes: [Egress]
+        egress:
+    -     - to: [{namespaceSelector: {}, podSelector: {matchLabels: {k8s-app: kube-dns}}}]
+    +     - to:
+    +         - {namespaceSelector: {}, podSelector: {matchLabels: {k8s-app: kube-dns}}}
+    +         - {ipBlock: {cidr: 169.254.20.10/32}}
+            ports: [{port: 53, protocol: UDP}]
 """
 
 from __future__ import annotations
@@ -61,7 +42,6 @@ from netprobe.lint.view import View, located_rules
 from netprobe.model.flow import Protocol
 from netprobe.model.policy import Direction, IPBlock, Network, PodPeer, PortRange, Rule
 
-ID = "node-local-dns"
 SEVERITY = Severity.WARNING
 USUAL = "169.254.20.10"
 NAME = "node-local-dns"
@@ -80,12 +60,10 @@ def check(view: View) -> Iterator[Finding]:
                 continue
             if not all(isinstance(peer, PodPeer) for peer in located.rule.peers):
                 continue
-            around = [rule for each in view.beside(policy) for rule in each.egress or ()]
+            around = view.rules_beside(policy, Direction.EGRESS)
             if not rule_within(wanted, around, policy.ref.namespace):
                 yield Finding.about(
                     policy,
-                    ID,
-                    SEVERITY,
                     f"{located.path}.to",
                     "DNS is allowed by selectors only, and node-local DNS answers at "
                     f"{address.network_address} in the network of the node, which no selector matches",

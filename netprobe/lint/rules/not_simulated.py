@@ -3,23 +3,18 @@
 It decides flows too, so what netprobe says about the flows of its pods is not final: `simulate`, `explain`
 and reports mark these answers with its name. Nothing in it is checked.
 
-Fails:
+Example:
 
-    apiVersion: cilium.io/v2
-    kind: CiliumNetworkPolicy
-    metadata: {name: api, namespace: production}
-    spec:
-      endpointSelector: {matchLabels: {app: api}}
-      ingress: [{fromEndpoints: [{matchLabels: {app: web}}]}]
-
-Passes:
-
-    apiVersion: networking.k8s.io/v1
-    kind: NetworkPolicy
-    metadata: {name: api, namespace: production}
-    spec:
-      podSelector: {matchLabels: {app: api}}
-      ingress: [{from: [{podSelector: {matchLabels: {app: web}}}], ports: [{port: 8080}]}]
+    - apiVersion: cilium.io/v2
+    - kind: CiliumNetworkPolicy
+    + apiVersion: networking.k8s.io/v1
+    + kind: NetworkPolicy
+      metadata: {name: api, namespace: production}
+      spec:
+    -   endpointSelector: {matchLabels: {app: api}}
+    -   ingress: [{fromEndpoints: [{matchLabels: {app: web}}]}]
+    +   podSelector: {matchLabels: {app: api}}
+    +   ingress: [{from: [{podSelector: {matchLabels: {app: web}}}], ports: [{port: 8080}]}]
 """
 
 from __future__ import annotations
@@ -29,7 +24,6 @@ from collections.abc import Iterator
 from netprobe.lint.finding import Finding, Severity
 from netprobe.lint.view import View
 
-ID = "not-simulated"
 SEVERITY = Severity.NOTE
 
 
@@ -38,10 +32,9 @@ def check(view: View) -> Iterator[Finding]:
         whose = f"of the pods in {each.ref.namespace}" if each.ref.namespace else "of all pods"
         ends = "from and to nodes" if each.hosts else whose
         yield Finding(
-            ID,
-            SEVERITY,
             each.ref,
             "",
             f"{each.ref.kind} is not evaluated: it may decide flows {ends} too",
             origin=each.origin,
+            severity=SEVERITY,
         )

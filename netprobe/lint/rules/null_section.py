@@ -4,25 +4,16 @@ A template such as `ingress: {{ .Values.rules }}` with empty values leaves a key
 the same as an absent section: it has no rules. If `policyTypes` includes the direction, nothing is allowed;
 if it does not, the section has no effect. `[]` says the first on purpose.
 
-Fails:
+Example:
 
-    apiVersion: networking.k8s.io/v1
-    kind: NetworkPolicy
-    metadata: {name: web, namespace: shop}
-    spec:
-      podSelector: {matchLabels: {app: web}}
-      policyTypes: [Ingress]
-      ingress:
-
-Passes:
-
-    apiVersion: networking.k8s.io/v1
-    kind: NetworkPolicy
-    metadata: {name: web, namespace: shop}
-    spec:
-      podSelector: {matchLabels: {app: web}}
-      policyTypes: [Ingress]
-      ingress: []
+      apiVersion: networking.k8s.io/v1
+      kind: NetworkPolicy
+      metadata: {name: web, namespace: shop}
+      spec:
+        podSelector: {matchLabels: {app: web}}
+        policyTypes: [Ingress]
+    -   ingress:
+    +   ingress: []
 """
 
 from __future__ import annotations
@@ -34,7 +25,6 @@ from netprobe.lint.view import View
 from netprobe.manifests.change import pointer
 from netprobe.model.policy import Direction
 
-ID = "null-section"
 SEVERITY = Severity.WARNING
 
 
@@ -52,8 +42,6 @@ def check(view: View) -> Iterator[Finding]:
             effect = f"no {section} is allowed at all" if closed else "it has no effect"
             yield Finding.about(
                 policy,
-                ID,
-                SEVERITY,
                 f"spec.{section}",
                 f"`{section}:` has no value, perhaps because a template rendered nothing: {effect}",
                 suggestion=f"write {section}: [] if that is meant" if closed else "remove it",

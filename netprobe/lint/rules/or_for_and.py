@@ -11,31 +11,19 @@ reported if pods in those namespaces have the labels (then AND would have select
 pod in the policy's own namespace does. Nothing is reported if the podSelector clearly means pods of the
 policy's own namespace.
 
-Fails:
+Example:
 
-    apiVersion: networking.k8s.io/v1
-    kind: NetworkPolicy
-    metadata: {name: allow-prometheus, namespace: production}
-    spec:
-      podSelector: {}
-      ingress:
-        - from:
-            - namespaceSelector: {matchLabels: {team: monitoring}}
-            - podSelector: {matchLabels: {app: prometheus}}
-          ports: [{port: 9187}]
-
-Passes:
-
-    apiVersion: networking.k8s.io/v1
-    kind: NetworkPolicy
-    metadata: {name: allow-prometheus, namespace: production}
-    spec:
-      podSelector: {}
-      ingress:
-        - from:
-            - namespaceSelector: {matchLabels: {team: monitoring}}
-              podSelector: {matchLabels: {app: prometheus}}
-          ports: [{port: 9187}]
+      apiVersion: networking.k8s.io/v1
+      kind: NetworkPolicy
+      metadata: {name: allow-prometheus, namespace: production}
+      spec:
+        podSelector: {}
+        ingress:
+          - from:
+              - namespaceSelector: {matchLabels: {team: monitoring}}
+    -         - podSelector: {matchLabels: {app: prometheus}}
+    +           podSelector: {matchLabels: {app: prometheus}}
+            ports: [{port: 9187}]
 """
 
 from __future__ import annotations
@@ -49,7 +37,6 @@ from netprobe.lint.view import LocatedRule, View, written
 from netprobe.model.labels import EVERYTHING, NAME_LABEL, Selector
 from netprobe.model.policy import PodPeer
 
-ID = "or-for-and"
 SEVERITY = Severity.WARNING
 
 
@@ -67,8 +54,6 @@ def check(view: View) -> Iterator[Finding]:
         for pair in pairs(view, located):
             yield Finding.about(
                 located.policy,
-                ID,
-                SEVERITY,
                 located.peer_path(pair.first),
                 f"two items of `{located.list_name}` are OR: every pod in namespaces {pair.namespaces}, and "
                 f"pods {pair.pods} of {located.policy.ref.namespace} itself; should it be pods {pair.pods} "

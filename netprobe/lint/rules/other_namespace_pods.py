@@ -4,37 +4,23 @@ Without a namespaceSelector in the same item, a podSelector matches only pods of
 namespace. It is reported if the pods are known: none in the policy's namespace has the labels, and pods
 elsewhere do.
 
-Fails:
+Example:
 
-    {apiVersion: v1, kind: Pod, metadata: {name: pg, namespace: database, labels: {app: postgres}}}
-    ---
-    {apiVersion: v1, kind: Pod, metadata: {name: api, namespace: backend, labels: {app: api}}}
-    ---
-    apiVersion: networking.k8s.io/v1
-    kind: NetworkPolicy
-    metadata: {name: allow-api, namespace: database}
-    spec:
-      podSelector: {matchLabels: {app: postgres}}
-      ingress:
-        - from: [{podSelector: {matchLabels: {app: api}}}]
-          ports: [{port: 5432}]
-
-Passes:
-
-    {apiVersion: v1, kind: Pod, metadata: {name: pg, namespace: database, labels: {app: postgres}}}
-    ---
-    {apiVersion: v1, kind: Pod, metadata: {name: api, namespace: backend, labels: {app: api}}}
-    ---
-    apiVersion: networking.k8s.io/v1
-    kind: NetworkPolicy
-    metadata: {name: allow-api, namespace: database}
-    spec:
-      podSelector: {matchLabels: {app: postgres}}
-      ingress:
-        - from:
-            - namespaceSelector: {matchLabels: {kubernetes.io/metadata.name: backend}}
-              podSelector: {matchLabels: {app: api}}
-          ports: [{port: 5432}]
+      {apiVersion: v1, kind: Pod, metadata: {name: pg, namespace: database, labels: {app: postgres}}}
+      ---
+      {apiVersion: v1, kind: Pod, metadata: {name: api, namespace: backend, labels: {app: api}}}
+      ---
+      apiVersion: networking.k8s.io/v1
+      kind: NetworkPolicy
+      metadata: {name: allow-api, namespace: database}
+      spec:
+        podSelector: {matchLabels: {app: postgres}}
+        ingress:
+    -     - from: [{podSelector: {matchLabels: {app: api}}}]
+    +     - from:
+    +         - namespaceSelector: {matchLabels: {kubernetes.io/metadata.name: backend}}
+    +           podSelector: {matchLabels: {app: api}}
+            ports: [{port: 5432}]
 """
 
 from __future__ import annotations
@@ -49,25 +35,19 @@ from netprobe.model.labels import EVERYTHING, NAME_LABEL
 from netprobe.model.policy import PodPeer
 from netprobe.model.text import listed
 
-ID = "other-namespace-pods"
 SEVERITY = Severity.WARNING
 
 
 def check(view: View) -> Iterator[Finding]:
-    for located in view.rules:
-        own = located.policy.ref.namespace
-        for index, peer in enumerate(located.rule.peers):
-            homes = elsewhere(view, located, index)
-            if not homes or not isinstance(peer, PodPeer):
-                continue
+    for located, index, peer in view.all_peers(PodPeer):
+        homes = elsewhere(view, located, index)
+        if homes:
             home = f"{{{NAME_LABEL}: {homes[0]}}}"
             yield Finding.about(
                 located.policy,
-                ID,
-                SEVERITY,
                 f"{located.peer_path(index)}.podSelector",
-                f"podSelector {peer.pods} alone matches only pods of {own}, and there are none; "
-                f"such pods are in {listed(homes)}",
+                f"podSelector {peer.pods} alone matches only pods of {located.policy.ref.namespace}, and "
+                f"there are none; such pods are in {listed(homes)}",
                 suggestion=f"put namespaceSelector: {{matchLabels: {home}}} into the same item"
                 if len(homes) == 1
                 else "put a namespaceSelector for the right one into the same item",

@@ -5,35 +5,21 @@ word for Allow, and the tier's Deny rules and its default no longer count for th
 it is always the last one. In another tier that comes after NetworkPolicies, or in Calico's tier `default`, it
 is a note and reported only if the input has no policy in a later tier.
 
-Fails:
+Example:
 
-    apiVersion: policy.networking.k8s.io/v1beta1
-    kind: ClusterNetworkPolicy
-    metadata: {name: baseline}
-    spec:
-      tier: Baseline
-      priority: 10
-      subject: {namespaces: {}}
-      ingress:
-        - action: Pass
-          from: [{namespaces: {matchLabels: {team: monitoring}}}]
-        - action: Deny
-          from: [{namespaces: {}}]
-
-Passes:
-
-    apiVersion: policy.networking.k8s.io/v1beta1
-    kind: ClusterNetworkPolicy
-    metadata: {name: baseline}
-    spec:
-      tier: Baseline
-      priority: 10
-      subject: {namespaces: {}}
-      ingress:
-        - action: Accept
-          from: [{namespaces: {matchLabels: {team: monitoring}}}]
-        - action: Deny
-          from: [{namespaces: {}}]
+      apiVersion: policy.networking.k8s.io/v1beta1
+      kind: ClusterNetworkPolicy
+      metadata: {name: baseline}
+      spec:
+        tier: Baseline
+        priority: 10
+        subject: {namespaces: {}}
+        ingress:
+    -     - action: Pass
+    +     - action: Accept
+            from: [{namespaces: {matchLabels: {team: monitoring}}}]
+          - action: Deny
+            from: [{namespaces: {}}]
 """
 
 from __future__ import annotations
@@ -44,7 +30,6 @@ from netprobe.lint.finding import Finding, Severity
 from netprobe.lint.view import View, located_rules
 from netprobe.model.policy import BASELINE_TIER, CLUSTER_NETWORK_POLICY, DEFAULT_TIER, Action
 
-ID = "pass-in-last-tier"
 SEVERITY = Severity.WARNING
 
 
@@ -61,9 +46,8 @@ def check(view: View) -> Iterator[Finding]:
             if located.rule.action is Action.PASS:
                 yield Finding.about(
                     policy,
-                    ID,
-                    SEVERITY if always else Severity.NOTE,
                     located.path,
                     f"no tier follows {tier.name}: what this rule passes on is allowed",
                     suggestion=f"write {allow} if that is meant",
+                    severity=SEVERITY if always else Severity.NOTE,
                 )

@@ -6,31 +6,19 @@ everything that its ports match. So "deny egress to the nodes" cuts the pods off
 with any other field that is not known. On other network plugins it may be right, so it is a note unless the
 input contains objects of Calico.
 
-Fails:
+Example:
 
-    apiVersion: policy.networking.k8s.io/v1beta1
-    kind: ClusterNetworkPolicy
-    metadata: {name: no-nodes}
-    spec:
-      tier: Admin
-      priority: 10
-      subject: {namespaces: {}}
-      egress:
-        - action: Deny
-          to: [{nodes: {}}]
-
-Passes:
-
-    apiVersion: policy.networking.k8s.io/v1beta1
-    kind: ClusterNetworkPolicy
-    metadata: {name: no-nodes}
-    spec:
-      tier: Admin
-      priority: 10
-      subject: {namespaces: {}}
-      egress:
-        - action: Deny
-          to: [{networks: [172.18.0.0/16]}]
+      apiVersion: policy.networking.k8s.io/v1beta1
+      kind: ClusterNetworkPolicy
+      metadata: {name: no-nodes}
+      spec:
+        tier: Admin
+        priority: 10
+        subject: {namespaces: {}}
+        egress:
+          - action: Deny
+    -       to: [{nodes: {}}]
+    +       to: [{networks: [172.18.0.0/16]}]
 """
 
 from __future__ import annotations
@@ -50,7 +38,6 @@ from netprobe.model.policy import (
 )
 from netprobe.model.text import listed
 
-ID = "peer-not-on-calico"
 SEVERITY = Severity.WARNING
 
 
@@ -63,12 +50,11 @@ def check(view: View) -> Iterator[Finding]:
                 fate = "it matches nothing" if located.rule.action is Action.ALLOW else "it denies everything"
                 yield Finding.about(
                     policy,
-                    ID,
-                    severity,
                     located.path,
                     f"Calico does not support a peer by {listed(names)}: there the {located.action} rule "
                     f"does not do what it says, {fate} on its ports",
                     suggestion="use `networks` with the addresses",
+                    severity=severity,
                 )
 
 

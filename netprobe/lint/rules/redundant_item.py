@@ -4,34 +4,21 @@ The same peer or port twice, a namespace besides `namespaceSelector: {}`, a netw
 rule inside another. It does no harm, but readers think that the item limits or adds something. `--fix`
 removes exact repetitions.
 
-Fails:
+Example:
 
-    apiVersion: networking.k8s.io/v1
-    kind: NetworkPolicy
-    metadata: {name: office, namespace: production}
-    spec:
-      podSelector: {}
-      ingress:
-        - from:
-            - ipBlock: {cidr: 198.51.100.0/24}
-            - ipBlock: {cidr: 198.51.100.64/26}
-          ports:
-            - port: 443
-            - port: 443
-
-Passes:
-
-    apiVersion: networking.k8s.io/v1
-    kind: NetworkPolicy
-    metadata: {name: office, namespace: production}
-    spec:
-      podSelector: {}
-      ingress:
-        - from:
-            - ipBlock: {cidr: 198.51.100.0/24}
-            - ipBlock: {cidr: 203.0.113.0/24}
-          ports:
-            - port: 443
+      apiVersion: networking.k8s.io/v1
+      kind: NetworkPolicy
+      metadata: {name: office, namespace: production}
+      spec:
+        podSelector: {}
+        ingress:
+          - from:
+              - ipBlock: {cidr: 198.51.100.0/24}
+    -         - ipBlock: {cidr: 198.51.100.64/26}
+    +         - ipBlock: {cidr: 203.0.113.0/24}
+            ports:
+              - port: 443
+    -         - port: 443
 """
 
 from __future__ import annotations
@@ -46,7 +33,6 @@ from netprobe.lint.view import LocatedRule, View, located_rules
 from netprobe.manifests.change import pointer
 from netprobe.model.policy import Direction, Policy
 
-ID = "redundant-item"
 SEVERITY = Severity.NOTE
 
 T = TypeVar("T")
@@ -95,10 +81,9 @@ def _rules(policy: Policy, direction: Direction) -> Iterator[Finding]:
 def _finding(policy: Policy, path: str, other: str, same: bool, where: str) -> Finding:
     return Finding.about(
         policy,
-        ID,
-        SEVERITY,
         path,
         f"adds nothing: {other} {'says the same' if same else 'covers it'}",
         suggestion="remove it",
+        severity=SEVERITY,
         fix=({"op": "remove", "path": where},) if same else (),
     )

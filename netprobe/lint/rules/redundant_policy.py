@@ -6,43 +6,31 @@ addresses and ports as sets, not on the pods that currently run. A policy that a
 reported if another one says exactly the same: an explicit default deny next to allow rules is good
 practice.
 
-Fails:
+Example:
 
-    apiVersion: networking.k8s.io/v1
-    kind: NetworkPolicy
-    metadata: {name: api-wide, namespace: production}
-    spec:
-      podSelector: {matchLabels: {app: api}}
-      ingress:
-        - from: [{namespaceSelector: {matchLabels: {tier: frontend}}}]
-          ports: [{port: 8000, endPort: 9000}]
-    ---
-    apiVersion: networking.k8s.io/v1
-    kind: NetworkPolicy
-    metadata: {name: api-narrow, namespace: production}
-    spec:
-      podSelector: {matchLabels: {app: api, version: v2}}
-      ingress:
-        - from:
-            - namespaceSelector: {matchLabels: {tier: frontend}}
-              podSelector: {matchLabels: {app: web}}
-          ports: [{port: 8080}]
-
-Passes:
-
-    apiVersion: networking.k8s.io/v1
-    kind: NetworkPolicy
-    metadata: {name: api-wide, namespace: production}
-    spec:
-      podSelector: {matchLabels: {app: api}}
-      ingress: [{from: [{namespaceSelector: {matchLabels: {tier: frontend}}}], ports: [{port: 8080}]}]
-    ---
-    apiVersion: networking.k8s.io/v1
-    kind: NetworkPolicy
-    metadata: {name: api-metrics, namespace: production}
-    spec:
-      podSelector: {matchLabels: {app: api}}
-      ingress: [{from: [{namespaceSelector: {matchLabels: {tier: frontend}}}], ports: [{port: 9090}]}]
+      apiVersion: networking.k8s.io/v1
+      kind: NetworkPolicy
+      metadata: {name: api-wide, namespace: production}
+      spec:
+        podSelector: {matchLabels: {app: api}}
+    -   ingress:
+    -     - from: [{namespaceSelector: {matchLabels: {tier: frontend}}}]
+    -       ports: [{port: 8000, endPort: 9000}]
+    +   ingress: [{from: [{namespaceSelector: {matchLabels: {tier: frontend}}}], ports: [{port: 8080}]}]
+      ---
+      apiVersion: networking.k8s.io/v1
+      kind: NetworkPolicy
+    - metadata: {name: api-narrow, namespace: production}
+    + metadata: {name: api-metrics, namespace: production}
+      spec:
+    -   podSelector: {matchLabels: {app: api, version: v2}}
+    -   ingress:
+    -     - from:
+    -         - namespaceSelector: {matchLabels: {tier: frontend}}
+    -           podSelector: {matchLabels: {app: web}}
+    -       ports: [{port: 8080}]
+    +   podSelector: {matchLabels: {app: api}}
+    +   ingress: [{from: [{namespaceSelector: {matchLabels: {tier: frontend}}}], ports: [{port: 9090}]}]
 """
 
 from __future__ import annotations
@@ -57,7 +45,6 @@ from netprobe.lint.view import View
 from netprobe.model.labels import Selector
 from netprobe.model.policy import Direction, Policy
 
-ID = "redundant-policy"
 SEVERITY = Severity.NOTE
 
 
@@ -99,12 +86,11 @@ def _the_same(policy: Policy, other: Policy) -> bool:
 def _finding(policy: Policy, other: Policy) -> Finding:
     return Finding.about(
         policy,
-        ID,
-        SEVERITY,
         "",
         f"redundant: {other.ref.name} selects the same pods and "
         + ("allows all of this" if policy.ingress or policy.egress else "isolates them as well"),
         suggestion="remove it",
+        severity=SEVERITY,
     )
 
 

@@ -7,43 +7,25 @@ It is reported if a known Service with that port selects the destination pods, i
 one, no destination pod declares the port in the policy, and the rule does not allow the target port as
 well. `--fix` writes the target port.
 
-Fails:
+Example:
 
-    apiVersion: v1
-    kind: Pod
-    metadata: {name: web, namespace: shop, labels: {app: web}}
-    spec: {containers: [{name: web, image: web, ports: [{containerPort: 8080}]}]}
-    ---
-    apiVersion: v1
-    kind: Service
-    metadata: {name: web, namespace: shop}
-    spec: {selector: {app: web}, ports: [{port: 80, targetPort: 8080}]}
-    ---
-    apiVersion: networking.k8s.io/v1
-    kind: NetworkPolicy
-    metadata: {name: web, namespace: shop}
-    spec:
-      podSelector: {matchLabels: {app: web}}
-      ingress: [{ports: [{port: 80}]}]
-
-Passes:
-
-    apiVersion: v1
-    kind: Pod
-    metadata: {name: web, namespace: shop, labels: {app: web}}
-    spec: {containers: [{name: web, image: web, ports: [{containerPort: 8080}]}]}
-    ---
-    apiVersion: v1
-    kind: Service
-    metadata: {name: web, namespace: shop}
-    spec: {selector: {app: web}, ports: [{port: 80, targetPort: 8080}]}
-    ---
-    apiVersion: networking.k8s.io/v1
-    kind: NetworkPolicy
-    metadata: {name: web, namespace: shop}
-    spec:
-      podSelector: {matchLabels: {app: web}}
-      ingress: [{ports: [{port: 8080}]}]
+      apiVersion: v1
+      kind: Pod
+      metadata: {name: web, namespace: shop, labels: {app: web}}
+      spec: {containers: [{name: web, image: web, ports: [{containerPort: 8080}]}]}
+      ---
+      apiVersion: v1
+      kind: Service
+      metadata: {name: web, namespace: shop}
+      spec: {selector: {app: web}, ports: [{port: 80, targetPort: 8080}]}
+      ---
+      apiVersion: networking.k8s.io/v1
+      kind: NetworkPolicy
+      metadata: {name: web, namespace: shop}
+      spec:
+        podSelector: {matchLabels: {app: web}}
+    -   ingress: [{ports: [{port: 80}]}]
+    +   ingress: [{ports: [{port: 8080}]}]
 """
 
 from __future__ import annotations
@@ -62,7 +44,6 @@ from netprobe.model.policy import PortRange
 from netprobe.model.text import listed
 from netprobe.simulate.service import target
 
-ID = "service-port"
 SEVERITY = Severity.ERROR
 
 
@@ -84,12 +65,11 @@ def check(view: View) -> Iterator[Finding]:
                 continue
             yield Finding.about(
                 located.policy,
-                ID,
-                SEVERITY,
                 f"{located.port_path(index)}.port",
                 f"{port.first} is {fronts}; policies see the pod's port, "
                 f"{listed(map(str, sorted(targets)))} on {listed(workloads(view.destinations(located)))}",
                 suggestion=f"write port: {min(targets)}" if len(targets) == 1 else "write the pods' ports",
+                severity=SEVERITY,
                 fix=(
                     {"op": "replace", "path": located.pointer("ports", index, "port"), "value": min(targets)},
                 )

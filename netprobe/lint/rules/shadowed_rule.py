@@ -9,58 +9,45 @@ decided by that tier.
 Earlier rules count together if they apply to all pods that the later one applies to. Redundant rules among
 NetworkPolicies, which have no order, are reported by `redundant-policy` and `redundant-item`.
 
-Fails:
+Example:
 
-    apiVersion: policy.networking.k8s.io/v1beta1
-    kind: ClusterNetworkPolicy
-    metadata: {name: guard}
-    spec:
-      tier: Admin
-      priority: 10
-      subject: {namespaces: {}}
-      ingress:
-        - action: Deny
-          from: [{namespaces: {}}]
-        - action: Accept
-          from: [{namespaces: {matchLabels: {team: monitoring}}}]
+      apiVersion: policy.networking.k8s.io/v1beta1
+      kind: ClusterNetworkPolicy
+      metadata: {name: guard}
+      spec:
+        tier: Admin
+        priority: 10
+        subject: {namespaces: {}}
+        ingress:
+    +     - action: Accept
+    +       from: [{namespaces: {matchLabels: {team: monitoring}}}]
+          - action: Deny
+            from: [{namespaces: {}}]
+    -     - action: Accept
+    -       from: [{namespaces: {matchLabels: {team: monitoring}}}]
 
-Fails:
+Example:
 
-    apiVersion: policy.networking.k8s.io/v1beta1
-    kind: ClusterNetworkPolicy
-    metadata: {name: no-databases}
-    spec:
-      tier: Admin
-      priority: 10
-      subject: {namespaces: {}}
-      ingress:
-        - action: Deny
-          from: [{namespaces: {}}]
-          protocols: [{tcp: {destinationPort: {number: 5432}}}]
-    ---
-    apiVersion: networking.k8s.io/v1
-    kind: NetworkPolicy
-    metadata: {name: postgres, namespace: shop}
-    spec:
-      podSelector: {matchLabels: {app: postgres}}
-      ingress:
-        - from: [{podSelector: {matchLabels: {app: api}}}]
-          ports: [{port: 5432}]
-
-Passes:
-
-    apiVersion: policy.networking.k8s.io/v1beta1
-    kind: ClusterNetworkPolicy
-    metadata: {name: guard}
-    spec:
-      tier: Admin
-      priority: 10
-      subject: {namespaces: {}}
-      ingress:
-        - action: Accept
-          from: [{namespaces: {matchLabels: {team: monitoring}}}]
-        - action: Deny
-          from: [{namespaces: {}}]
+      apiVersion: policy.networking.k8s.io/v1beta1
+      kind: ClusterNetworkPolicy
+      metadata: {name: no-databases}
+      spec:
+        tier: Admin
+        priority: 10
+        subject: {namespaces: {}}
+        ingress:
+    -     - action: Deny
+    +     - action: Pass
+            from: [{namespaces: {}}]
+      ---
+      apiVersion: networking.k8s.io/v1
+      kind: NetworkPolicy
+      metadata: {name: postgres, namespace: shop}
+      spec:
+        podSelector: {matchLabels: {app: postgres}}
+        ingress:
+          - from: [{podSelector: {matchLabels: {app: api}}}]
+            ports: [{port: 5432}]
 """
 
 from __future__ import annotations
@@ -87,7 +74,6 @@ from netprobe.model.policy import (
 )
 from netprobe.model.text import listed
 
-ID = "shadowed-rule"
 SEVERITY = Severity.WARNING
 
 
@@ -209,10 +195,9 @@ def _finding(located: LocatedRule, hiding: list[LocatedRule]) -> Finding:
     )
     return Finding.about(
         located.policy,
-        ID,
-        Severity.NOTE if same else SEVERITY,
         located.path,
         f"this {located.action} never decides: {names}, which {'comes' if len(hiding) == 1 else 'come'} "
         f"first, {'matches' if len(hiding) == 1 else 'match'} everything that it matches",
         suggestion="remove it" if same else "move it in front, or remove it",
+        severity=Severity.NOTE if same else SEVERITY,
     )

@@ -5,29 +5,18 @@ enforces them. The note says how many flows between known pods, and to and from 
 the policy would open and close; `stagedAction: Delete` removes the enforced policy of its name. The pods must
 be in the input. `netprobe impact` shows all flows of a change.
 
-Fails:
+Example:
 
-    apiVersion: projectcalico.org/v3
-    kind: StagedGlobalNetworkPolicy
-    metadata: {name: default.closed}
-    spec: {types: [Ingress]}
-    ---
-    apiVersion: v1
-    kind: Pod
-    metadata: {name: web, namespace: shop}
-    spec: {containers: [{name: web, image: nginx, ports: [{containerPort: 80}]}]}
-
-Passes:
-
-    apiVersion: projectcalico.org/v3
-    kind: StagedGlobalNetworkPolicy
-    metadata: {name: default.closed}
-    spec: {selector: app == 'api', types: [Ingress]}
-    ---
-    apiVersion: v1
-    kind: Pod
-    metadata: {name: web, namespace: shop}
-    spec: {containers: [{name: web, image: nginx, ports: [{containerPort: 80}]}]}
+      apiVersion: projectcalico.org/v3
+      kind: StagedGlobalNetworkPolicy
+      metadata: {name: default.closed}
+    - spec: {types: [Ingress]}
+    + spec: {selector: app == 'api', types: [Ingress]}
+      ---
+      apiVersion: v1
+      kind: Pod
+      metadata: {name: web, namespace: shop}
+      spec: {containers: [{name: web, image: nginx, ports: [{containerPort: 80}]}]}
 """
 
 from __future__ import annotations
@@ -46,7 +35,6 @@ from netprobe.simulate import CALICO, Evaluation, evaluate_both
 from netprobe.simulate.bits import Weights, pack, unpack
 from netprobe.simulate.compared import PortNumber, Ports, outside
 
-ID = "staged-changes"
 SEVERITY = Severity.NOTE
 MOST = 50  # staged policies; each is evaluated by itself
 
@@ -62,12 +50,11 @@ def check(view: View) -> Iterator[Finding]:
         ]
         if found:
             yield Finding(
-                ID,
-                SEVERITY,
                 ref_of(staged),
                 "spec",
                 f"enforced, it would {' and '.join(found)}",
                 origin=staged.policy.origin,
+                severity=SEVERITY,
             )
 
 

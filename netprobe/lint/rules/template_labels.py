@@ -6,43 +6,29 @@ workload itself; its pods have the labels of the template (`spec.template`, of a
 
 It is reported if a selector matches no pod of its namespace, and a workload itself has the labels.
 
-Fails:
+Example:
 
-    apiVersion: batch/v1
-    kind: CronJob
-    metadata: {name: backup, namespace: shop, labels: {app: backup}}
-    spec: {schedule: "@daily", jobTemplate: {spec: {template: {spec: {containers: [{name: c, image: i}]}}}}}
-    ---
-    apiVersion: networking.k8s.io/v1
-    kind: NetworkPolicy
-    metadata: {name: db, namespace: shop}
-    spec:
-      podSelector: {}
-      ingress:
-        - from: [{podSelector: {matchLabels: {app: backup}}}]
-          ports: [{port: 5432}]
-
-Passes:
-
-    apiVersion: batch/v1
-    kind: CronJob
-    metadata: {name: backup, namespace: shop}
-    spec:
-      schedule: "@daily"
-      jobTemplate:
-        spec:
-          template:
-            metadata: {labels: {app: backup}}
-            spec: {containers: [{name: c, image: i}]}
-    ---
-    apiVersion: networking.k8s.io/v1
-    kind: NetworkPolicy
-    metadata: {name: db, namespace: shop}
-    spec:
-      podSelector: {}
-      ingress:
-        - from: [{podSelector: {matchLabels: {app: backup}}}]
-          ports: [{port: 5432}]
+      apiVersion: batch/v1
+      kind: CronJob
+    - metadata: {name: backup, namespace: shop, labels: {app: backup}}
+    - spec: {schedule: "@daily", jobTemplate: {spec: {template: {spec: {containers: [{name: c, image: i}]}}}}}
+    + metadata: {name: backup, namespace: shop}
+    + spec:
+    +   schedule: "@daily"
+    +   jobTemplate:
+    +     spec:
+    +       template:
+    +         metadata: {labels: {app: backup}}
+    +         spec: {containers: [{name: c, image: i}]}
+      ---
+      apiVersion: networking.k8s.io/v1
+      kind: NetworkPolicy
+      metadata: {name: db, namespace: shop}
+      spec:
+        podSelector: {}
+        ingress:
+          - from: [{podSelector: {matchLabels: {app: backup}}}]
+            ports: [{port: 5432}]
 """
 
 from __future__ import annotations
@@ -56,7 +42,6 @@ from netprobe.manifests.workload import template_path
 from netprobe.model.labels import Selector
 from netprobe.model.text import listed
 
-ID = "template-labels"
 SEVERITY = Severity.WARNING
 
 
@@ -72,8 +57,6 @@ def check(view: View) -> Iterator[Finding]:
             kind = owners[0].partition("/")[0]
             yield Finding.about(
                 policy,
-                ID,
-                SEVERITY,
                 path,
                 f"{listed(owners)} itself has the labels {selector}, its pods do not",
                 suggestion=f"put the labels into {template_path(kind)}.metadata.labels",

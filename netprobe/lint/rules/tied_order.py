@@ -7,45 +7,26 @@ without `order` comes last, and all such policies of a tier are tied.
 
 Reported are rules with different actions that may match the same flow.
 
-Fails:
+Example:
 
-    apiVersion: policy.networking.k8s.io/v1beta1
-    kind: ClusterNetworkPolicy
-    metadata: {name: deny-shop}
-    spec:
-      tier: Admin
-      priority: 10
-      subject: {namespaces: {matchLabels: {team: shop}}}
-      ingress: [{action: Deny, from: [{namespaces: {}}]}]
-    ---
-    apiVersion: policy.networking.k8s.io/v1beta1
-    kind: ClusterNetworkPolicy
-    metadata: {name: monitoring}
-    spec:
-      tier: Admin
-      priority: 10
-      subject: {namespaces: {}}
-      ingress: [{action: Accept, from: [{namespaces: {matchLabels: {team: monitoring}}}]}]
-
-Passes:
-
-    apiVersion: policy.networking.k8s.io/v1beta1
-    kind: ClusterNetworkPolicy
-    metadata: {name: deny-shop}
-    spec:
-      tier: Admin
-      priority: 20
-      subject: {namespaces: {matchLabels: {team: shop}}}
-      ingress: [{action: Deny, from: [{namespaces: {}}]}]
-    ---
-    apiVersion: policy.networking.k8s.io/v1beta1
-    kind: ClusterNetworkPolicy
-    metadata: {name: monitoring}
-    spec:
-      tier: Admin
-      priority: 10
-      subject: {namespaces: {}}
-      ingress: [{action: Accept, from: [{namespaces: {matchLabels: {team: monitoring}}}]}]
+      apiVersion: policy.networking.k8s.io/v1beta1
+      kind: ClusterNetworkPolicy
+      metadata: {name: deny-shop}
+      spec:
+        tier: Admin
+    -   priority: 10
+    +   priority: 20
+        subject: {namespaces: {matchLabels: {team: shop}}}
+        ingress: [{action: Deny, from: [{namespaces: {}}]}]
+      ---
+      apiVersion: policy.networking.k8s.io/v1beta1
+      kind: ClusterNetworkPolicy
+      metadata: {name: monitoring}
+      spec:
+        tier: Admin
+        priority: 10
+        subject: {namespaces: {}}
+        ingress: [{action: Accept, from: [{namespaces: {matchLabels: {team: monitoring}}}]}]
 """
 
 from __future__ import annotations
@@ -58,7 +39,6 @@ from netprobe.lint.finding import Finding, Severity
 from netprobe.lint.view import LocatedRule, View, located_rules
 from netprobe.model.policy import NETWORK_POLICY, PRIORITY_KINDS, Action, Policy
 
-ID = "tied-order"
 SEVERITY = Severity.WARNING
 
 
@@ -108,10 +88,9 @@ def _finding(first: LocatedRule, second: LocatedRule) -> Finding:
     )
     return Finding.about(
         other,
-        ID,
-        SEVERITY if open_ else Severity.NOTE,
         second.path,
         f"{one.kind} {one.ref} of the same {word} has {first.path} ({first.action}) for some of the flows of "
         f"this {second.action}: {outcome}",
         suggestion=f"give them different {'priorities' if open_ else 'orders'}",
+        severity=SEVERITY if open_ else Severity.NOTE,
     )

@@ -13,97 +13,66 @@ through. `defaultAction: Pass` for the tier, or a last rule with the action Pass
 
 The pods must be in the input.
 
-Fails:
+Example:
 
-    apiVersion: policy.networking.k8s.io/v1beta1
-    kind: ClusterNetworkPolicy
-    metadata: {name: open}
-    spec:
-      tier: Admin
-      priority: 10
-      subject: {namespaces: {}}
-      ingress: [{action: Accept, from: [{namespaces: {}}]}]
-    ---
-    apiVersion: networking.k8s.io/v1
-    kind: NetworkPolicy
-    metadata: {name: default-deny, namespace: shop}
-    spec: {podSelector: {}, policyTypes: [Ingress]}
-    ---
-    apiVersion: v1
-    kind: Pod
-    metadata: {name: web, namespace: shop}
-    spec: {containers: [{name: web, image: nginx, ports: [{containerPort: 80}]}]}
-    ---
-    apiVersion: v1
-    kind: Pod
-    metadata: {name: api, namespace: shop}
-    spec: {containers: [{name: api, image: api}]}
+      apiVersion: policy.networking.k8s.io/v1beta1
+      kind: ClusterNetworkPolicy
+      metadata: {name: open}
+      spec:
+        tier: Admin
+        priority: 10
+        subject: {namespaces: {}}
+    -   ingress: [{action: Accept, from: [{namespaces: {}}]}]
+    +   ingress: [{action: Pass, from: [{namespaces: {}}]}]
+      ---
+      apiVersion: networking.k8s.io/v1
+      kind: NetworkPolicy
+      metadata: {name: default-deny, namespace: shop}
+      spec: {podSelector: {}, policyTypes: [Ingress]}
+      ---
+      apiVersion: v1
+      kind: Pod
+      metadata: {name: web, namespace: shop}
+      spec: {containers: [{name: web, image: nginx, ports: [{containerPort: 80}]}]}
+      ---
+      apiVersion: v1
+      kind: Pod
+      metadata: {name: api, namespace: shop}
+      spec: {containers: [{name: api, image: api}]}
 
-Fails:
+Example:
 
-    apiVersion: projectcalico.org/v3
-    kind: Tier
-    metadata: {name: security}
-    spec: {order: 100}
-    ---
-    apiVersion: projectcalico.org/v3
-    kind: GlobalNetworkPolicy
-    metadata: {name: security.no-scanners}
-    spec:
-      tier: security
-      types: [Ingress]
-      ingress: [{action: Deny, source: {selector: role == 'scanner'}}]
-    ---
-    apiVersion: networking.k8s.io/v1
-    kind: NetworkPolicy
-    metadata: {name: web, namespace: shop}
-    spec:
-      podSelector: {}
-      ingress: [{ports: [{port: 80}]}]
-    ---
-    apiVersion: v1
-    kind: Pod
-    metadata: {name: web, namespace: shop}
-    spec: {containers: [{name: web, image: nginx, ports: [{containerPort: 80}]}]}
-    ---
-    apiVersion: v1
-    kind: Pod
-    metadata: {name: api, namespace: shop}
-    spec: {containers: [{name: api, image: api}]}
-
-Passes:
-
-    apiVersion: projectcalico.org/v3
-    kind: Tier
-    metadata: {name: security}
-    spec: {order: 100}
-    ---
-    apiVersion: projectcalico.org/v3
-    kind: GlobalNetworkPolicy
-    metadata: {name: security.no-scanners}
-    spec:
-      tier: security
-      types: [Ingress]
-      ingress:
-        - {action: Deny, source: {selector: role == 'scanner'}}
-        - {action: Pass}
-    ---
-    apiVersion: networking.k8s.io/v1
-    kind: NetworkPolicy
-    metadata: {name: web, namespace: shop}
-    spec:
-      podSelector: {}
-      ingress: [{ports: [{port: 80}]}]
-    ---
-    apiVersion: v1
-    kind: Pod
-    metadata: {name: web, namespace: shop}
-    spec: {containers: [{name: web, image: nginx, ports: [{containerPort: 80}]}]}
-    ---
-    apiVersion: v1
-    kind: Pod
-    metadata: {name: api, namespace: shop}
-    spec: {containers: [{name: api, image: api}]}
+      apiVersion: projectcalico.org/v3
+      kind: Tier
+      metadata: {name: security}
+      spec: {order: 100}
+      ---
+      apiVersion: projectcalico.org/v3
+      kind: GlobalNetworkPolicy
+      metadata: {name: security.no-scanners}
+      spec:
+        tier: security
+        types: [Ingress]
+        ingress:
+          - {action: Deny, source: {selector: role == 'scanner'}}
+    +     - {action: Pass}
+      ---
+      apiVersion: networking.k8s.io/v1
+      kind: NetworkPolicy
+      metadata: {name: web, namespace: shop}
+      spec:
+        podSelector: {}
+        ingress: [{ports: [{port: 80}]}]
+      ---
+      apiVersion: v1
+      kind: Pod
+      metadata: {name: web, namespace: shop}
+      spec: {containers: [{name: web, image: nginx, ports: [{containerPort: 80}]}]}
+      ---
+      apiVersion: v1
+      kind: Pod
+      metadata: {name: api, namespace: shop}
+      spec: {containers: [{name: api, image: api}]}
 """
 
 from __future__ import annotations
@@ -119,7 +88,6 @@ from netprobe.model.policy import NETWORK_POLICY, Action, Direction, Policy
 from netprobe.model.text import listed
 from netprobe.simulate.compared import PortNumber
 
-ID = "tier-against-policy"
 SEVERITY = Severity.WARNING
 
 
@@ -178,8 +146,6 @@ def _finding(step: Step, direction: Direction, policies: list[Policy], sample: s
     if step.rule is None:
         return Finding.about(
             step.policy,
-            ID,
-            SEVERITY,
             "spec.tier",
             f"the end of the tier {step.tier.name}, which denies, {against}",
             suggestion="add a last rule with action Pass, or set the tier's defaultAction to Pass",
@@ -187,10 +153,9 @@ def _finding(step: Step, direction: Direction, policies: list[Policy], sample: s
     located = LocatedRule(step.policy, direction, step.rule, (step.policy.rules(direction) or ())[step.rule])
     return Finding.about(
         step.policy,
-        ID,
-        SEVERITY if _is_blanket(step, direction) else Severity.NOTE,
         located.path,
         f"this {located.action} in the tier {step.tier.name} {against}",
         suggestion="use Pass if NetworkPolicies should decide"
         + ("" if allows else ", or the tier Baseline for a default"),
+        severity=SEVERITY if _is_blanket(step, direction) else Severity.NOTE,
     )

@@ -6,33 +6,20 @@ It is reported if some destination pods are known and none has the name. If anot
 does match something it is a warning: some charts write `https` next to `http`, and serve it only if
 configured.
 
-Fails:
+Example:
 
-    apiVersion: v1
-    kind: Pod
-    metadata: {name: api, namespace: production, labels: {app: api}}
-    spec: {containers: [{name: api, image: api, ports: [{name: http, containerPort: 8080}]}]}
-    ---
-    apiVersion: networking.k8s.io/v1
-    kind: NetworkPolicy
-    metadata: {name: api, namespace: production}
-    spec:
-      podSelector: {matchLabels: {app: api}}
-      ingress: [{ports: [{port: web}]}]
-
-Passes:
-
-    apiVersion: v1
-    kind: Pod
-    metadata: {name: api, namespace: production, labels: {app: api}}
-    spec: {containers: [{name: api, image: api, ports: [{name: http, containerPort: 8080}]}]}
-    ---
-    apiVersion: networking.k8s.io/v1
-    kind: NetworkPolicy
-    metadata: {name: api, namespace: production}
-    spec:
-      podSelector: {matchLabels: {app: api}}
-      ingress: [{ports: [{port: http}]}]
+      apiVersion: v1
+      kind: Pod
+      metadata: {name: api, namespace: production, labels: {app: api}}
+      spec: {containers: [{name: api, image: api, ports: [{name: http, containerPort: 8080}]}]}
+      ---
+      apiVersion: networking.k8s.io/v1
+      kind: NetworkPolicy
+      metadata: {name: api, namespace: production}
+      spec:
+        podSelector: {matchLabels: {app: api}}
+    -   ingress: [{ports: [{port: web}]}]
+    +   ingress: [{ports: [{port: http}]}]
 """
 
 from __future__ import annotations
@@ -45,7 +32,6 @@ from netprobe.model.flow import ContainerPort
 from netprobe.model.policy import NamedPort, Port
 from netprobe.model.text import listed
 
-ID = "unknown-port-name"
 SEVERITY = Severity.ERROR
 
 
@@ -63,12 +49,11 @@ def check(view: View) -> Iterator[Finding]:
             others = (p for p in located.rule.ports if p != port)
             yield Finding.about(
                 located.policy,
-                ID,
-                Severity.WARNING if any(_opens(other, declared) for other in others) else SEVERITY,
                 f"{located.port_path(index)}.port",
                 f"{listed(workloads(pods))} {'has' if len(workloads(pods)) == 1 else 'have'} no "
                 f"{f'{port.protocol.value} ' if port.protocol else ''}port named {port.name}",
                 suggestion=_suggestion(declared, port),
+                severity=Severity.WARNING if any(_opens(other, declared) for other in others) else SEVERITY,
             )
 
 

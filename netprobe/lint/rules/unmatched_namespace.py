@@ -7,35 +7,21 @@ It is reported if the namespaces are known: in a dump of a cluster (one that con
 if the input contains other namespaces than the policy's own, and an object for every one of them. A
 reference by `kubernetes.io/metadata.name` to a namespace outside the input is not reported.
 
-Fails:
+Example:
 
-    {apiVersion: v1, kind: Namespace, metadata: {name: production}}
-    ---
-    {apiVersion: v1, kind: Namespace, metadata: {name: frontend, labels: {team: web}}}
-    ---
-    apiVersion: networking.k8s.io/v1
-    kind: NetworkPolicy
-    metadata: {name: allow-frontend, namespace: production}
-    spec:
-      podSelector: {}
-      ingress:
-        - from: [{namespaceSelector: {matchLabels: {tier: frontend}}}]
-          ports: [{port: 8080}]
-
-Passes:
-
-    {apiVersion: v1, kind: Namespace, metadata: {name: production}}
-    ---
-    {apiVersion: v1, kind: Namespace, metadata: {name: frontend, labels: {tier: frontend}}}
-    ---
-    apiVersion: networking.k8s.io/v1
-    kind: NetworkPolicy
-    metadata: {name: allow-frontend, namespace: production}
-    spec:
-      podSelector: {}
-      ingress:
-        - from: [{namespaceSelector: {matchLabels: {tier: frontend}}}]
-          ports: [{port: 8080}]
+      {apiVersion: v1, kind: Namespace, metadata: {name: production}}
+      ---
+    - {apiVersion: v1, kind: Namespace, metadata: {name: frontend, labels: {team: web}}}
+    + {apiVersion: v1, kind: Namespace, metadata: {name: frontend, labels: {tier: frontend}}}
+      ---
+      apiVersion: networking.k8s.io/v1
+      kind: NetworkPolicy
+      metadata: {name: allow-frontend, namespace: production}
+      spec:
+        podSelector: {}
+        ingress:
+          - from: [{namespaceSelector: {matchLabels: {tier: frontend}}}]
+            ports: [{port: 8080}]
 """
 
 from __future__ import annotations
@@ -50,28 +36,23 @@ from netprobe.model.labels import NAME_LABEL, Selector
 from netprobe.model.policy import PodPeer
 from netprobe.model.text import listed
 
-ID = "unmatched-namespace"
 SEVERITY = Severity.WARNING
 
 
 def check(view: View) -> Iterator[Finding]:
-    for located in view.rules:
-        for index, peer in enumerate(located.rule.peers):
-            if not isinstance(peer, PodPeer) or peer.namespaces is None or impossible(peer.namespaces):
-                continue
-            selector = peer.namespaces
-            if view.namespaces(selector) or misnamed(view, selector):
-                continue
-            if _conclusive(view, selector, located.policy.ref.namespace):
-                yield Finding.about(
-                    located.policy,
-                    ID,
-                    SEVERITY,
-                    f"{located.peer_path(index)}.namespaceSelector",
-                    f"namespaceSelector {selector} matches none of the given "
-                    f"namespaces: {_why(view, selector)}",
-                    suggestion=f"add the label to the namespaces, or select them by {NAME_LABEL}",
-                )
+    for located, index, peer in view.all_peers(PodPeer):
+        selector = peer.namespaces
+        if selector is None or impossible(selector):
+            continue
+        if view.namespaces(selector) or misnamed(view, selector):
+            continue
+        if _conclusive(view, selector, located.policy.ref.namespace):
+            yield Finding.about(
+                located.policy,
+                f"{located.peer_path(index)}.namespaceSelector",
+                f"namespaceSelector {selector} matches none of the given namespaces: {_why(view, selector)}",
+                suggestion=f"add the label to the namespaces, or select them by {NAME_LABEL}",
+            )
 
 
 def _conclusive(view: View, selector: Selector, own: str) -> bool:

@@ -11,27 +11,17 @@ if all labels but the component match: charts keep policies for components that 
 components are pods that a program starts. A selector that only excludes labels (`NotIn`, `DoesNotExist`)
 may match nothing. Pods that have finished, such as those of a CronJob between two runs, count.
 
-Fails:
+Example:
 
-    {apiVersion: v1, kind: Pod, metadata: {name: api, namespace: production, labels: {app: api-server}}}
-    ---
-    apiVersion: networking.k8s.io/v1
-    kind: NetworkPolicy
-    metadata: {name: api, namespace: production}
-    spec:
-      podSelector: {matchLabels: {app: api}}
-      policyTypes: [Ingress]
-
-Passes:
-
-    {apiVersion: v1, kind: Pod, metadata: {name: api, namespace: production, labels: {app: api-server}}}
-    ---
-    apiVersion: networking.k8s.io/v1
-    kind: NetworkPolicy
-    metadata: {name: api, namespace: production}
-    spec:
-      podSelector: {matchLabels: {app: api-server}}
-      policyTypes: [Ingress]
+      {apiVersion: v1, kind: Pod, metadata: {name: api, namespace: production, labels: {app: api-server}}}
+      ---
+      apiVersion: networking.k8s.io/v1
+      kind: NetworkPolicy
+      metadata: {name: api, namespace: production}
+      spec:
+    -   podSelector: {matchLabels: {app: api}}
+    +   podSelector: {matchLabels: {app: api-server}}
+        policyTypes: [Ingress]
 """
 
 from __future__ import annotations
@@ -48,7 +38,6 @@ from netprobe.model.labels import NAME_LABEL, Selector
 from netprobe.model.policy import PodPeer, Policy
 from netprobe.model.text import listed
 
-ID = "unmatched-pods"
 SEVERITY = Severity.WARNING
 COMPONENT = frozenset({"app.kubernetes.io/component", "component"})
 
@@ -64,12 +53,11 @@ def check(view: View) -> Iterator[Finding]:
         where = f"; such pods are in {listed(sorted(others))}" if others else ""
         yield Finding.about(
             policy,
-            ID,
-            SEVERITY if others or _is_near(view, policy) else Severity.NOTE,
             "spec.podSelector",
             f"podSelector {policy.subject.pods} matches no pod of {namespace}: "
             + _why(view, [namespace], policy.subject.pods)
             + where,
+            severity=SEVERITY if others or _is_near(view, policy) else Severity.NOTE,
         )
     for located in view.rules:
         if not _at_home(view, located.policy):
@@ -85,10 +73,9 @@ def check(view: View) -> Iterator[Finding]:
                 continue
             yield Finding.about(
                 located.policy,
-                ID,
-                SEVERITY if has_most(view, homes, peer.pods) else Severity.NOTE,
                 f"{located.peer_path(index)}.podSelector",
                 f"podSelector {peer.pods} matches no pod of {listed(homes)}: " + _why(view, homes, peer.pods),
+                severity=SEVERITY if has_most(view, homes, peer.pods) else Severity.NOTE,
             )
 
 

@@ -4,33 +4,20 @@ A ClusterNetworkPolicy or a policy of Calico whose subject matches nothing is ac
 mistyped label, or a namespace that does not have it. A selector that contradicts itself is an error. For
 others the pods must be in the input: those of the namespaces that match, or of the whole cluster.
 
-Fails:
+Example:
 
-    apiVersion: projectcalico.org/v3
-    kind: NetworkPolicy
-    metadata: {name: default.web, namespace: shop}
-    spec:
-      selector: app == 'wbe'
-      types: [Ingress]
-    ---
-    apiVersion: v1
-    kind: Pod
-    metadata: {name: web, namespace: shop, labels: {app: web}}
-    spec: {containers: [{name: web, image: nginx}]}
-
-Passes:
-
-    apiVersion: projectcalico.org/v3
-    kind: NetworkPolicy
-    metadata: {name: default.web, namespace: shop}
-    spec:
-      selector: app == 'web'
-      types: [Ingress]
-    ---
-    apiVersion: v1
-    kind: Pod
-    metadata: {name: web, namespace: shop, labels: {app: web}}
-    spec: {containers: [{name: web, image: nginx}]}
+      apiVersion: projectcalico.org/v3
+      kind: NetworkPolicy
+      metadata: {name: default.web, namespace: shop}
+      spec:
+    -   selector: app == 'wbe'
+    +   selector: app == 'web'
+        types: [Ingress]
+      ---
+      apiVersion: v1
+      kind: Pod
+      metadata: {name: web, namespace: shop, labels: {app: web}}
+      spec: {containers: [{name: web, image: nginx}]}
 """
 
 from __future__ import annotations
@@ -43,7 +30,6 @@ from netprobe.lint.view import View
 from netprobe.model.labels import EVERYTHING
 from netprobe.model.policy import CALICO_KINDS, Policy
 
-ID = "unmatched-subject"
 SEVERITY = Severity.ERROR
 
 
@@ -58,12 +44,11 @@ def check(view: View) -> Iterator[Finding]:
             what = " and ".join(str(each) for each in selectors if each != EVERYTHING) or "it"
             yield Finding.about(
                 policy,
-                ID,
-                SEVERITY if never else Severity.WARNING,
                 "spec.selector" if policy.kind in CALICO_KINDS else "spec.subject",
                 f"no labels match {what}: the policy applies to no pod"
                 if never
                 else f"no pod matches {what}: the policy has no effect",
+                severity=SEVERITY if never else Severity.WARNING,
             )
 
 

@@ -4,23 +4,15 @@ The labels `pod-template-hash`, `controller-revision-hash` and the uid and name 
 themselves; `helm.sh/chart` and `app.kubernetes.io/version` contain a version. The policy works today, and
 after the next deployment it selects nothing: its pods are open, or cut off, without any message.
 
-Fails:
+Example:
 
-    apiVersion: networking.k8s.io/v1
-    kind: NetworkPolicy
-    metadata: {name: api, namespace: production}
-    spec:
-      podSelector: {matchLabels: {app: api, pod-template-hash: 6d4b75cb6d}}
-      policyTypes: [Ingress]
-
-Passes:
-
-    apiVersion: networking.k8s.io/v1
-    kind: NetworkPolicy
-    metadata: {name: api, namespace: production}
-    spec:
-      podSelector: {matchLabels: {app: api}}
-      policyTypes: [Ingress]
+      apiVersion: networking.k8s.io/v1
+      kind: NetworkPolicy
+      metadata: {name: api, namespace: production}
+      spec:
+    -   podSelector: {matchLabels: {app: api, pod-template-hash: 6d4b75cb6d}}
+    +   podSelector: {matchLabels: {app: api}}
+        policyTypes: [Ingress]
 """
 
 from __future__ import annotations
@@ -33,7 +25,6 @@ from netprobe.lint.view import View, all_selectors
 from netprobe.manifests.workload import ROLLOUT_LABELS
 from netprobe.model.text import listed
 
-ID = "volatile-label"
 SEVERITY = Severity.WARNING
 VOLATILE = ROLLOUT_LABELS | {"helm.sh/chart", "chart", "app.kubernetes.io/version"}
 
@@ -48,8 +39,6 @@ def check(view: View) -> Iterator[Finding]:
         if pinned:
             yield Finding.about(
                 policy,
-                ID,
-                SEVERITY,
                 path,
                 f"the value of {listed(pinned)} changes with a rollout or an upgrade, and then the selector "
                 "matches nothing",

@@ -7,45 +7,27 @@ everyone or for addresses, every create or update that the webhook is asked abou
 
 It is reported for webhooks that name a Service, if its pods are known.
 
-Fails:
+Example:
 
-    apiVersion: admissionregistration.k8s.io/v1
-    kind: ValidatingWebhookConfiguration
-    metadata: {name: checks}
-    webhooks: [{name: c.example.com, clientConfig: {service: {name: hook, namespace: shop}}}]
-    ---
-    {apiVersion: v1, kind: Service, metadata: {name: hook, namespace: shop}, spec: {
-      selector: {app: hook}, ports: [{port: 443, targetPort: 9443}]}}
-    ---
-    {apiVersion: v1, kind: Pod, metadata: {name: hook, namespace: shop, labels: {app: hook}}}
-    ---
-    apiVersion: networking.k8s.io/v1
-    kind: NetworkPolicy
-    metadata: {name: hook, namespace: shop}
-    spec:
-      podSelector: {matchLabels: {app: hook}}
-      ingress:
-        - from: [{namespaceSelector: {}}]
-          ports: [{port: 9443}]
-
-Passes:
-
-    apiVersion: admissionregistration.k8s.io/v1
-    kind: ValidatingWebhookConfiguration
-    metadata: {name: checks}
-    webhooks: [{name: c.example.com, clientConfig: {service: {name: hook, namespace: shop}}}]
-    ---
-    {apiVersion: v1, kind: Service, metadata: {name: hook, namespace: shop}, spec: {
-      selector: {app: hook}, ports: [{port: 443, targetPort: 9443}]}}
-    ---
-    {apiVersion: v1, kind: Pod, metadata: {name: hook, namespace: shop, labels: {app: hook}}}
-    ---
-    apiVersion: networking.k8s.io/v1
-    kind: NetworkPolicy
-    metadata: {name: hook, namespace: shop}
-    spec:
-      podSelector: {matchLabels: {app: hook}}
-      ingress: [{ports: [{port: 9443}]}]
+      apiVersion: admissionregistration.k8s.io/v1
+      kind: ValidatingWebhookConfiguration
+      metadata: {name: checks}
+      webhooks: [{name: c.example.com, clientConfig: {service: {name: hook, namespace: shop}}}]
+      ---
+      {apiVersion: v1, kind: Service, metadata: {name: hook, namespace: shop}, spec: {
+        selector: {app: hook}, ports: [{port: 443, targetPort: 9443}]}}
+      ---
+      {apiVersion: v1, kind: Pod, metadata: {name: hook, namespace: shop, labels: {app: hook}}}
+      ---
+      apiVersion: networking.k8s.io/v1
+      kind: NetworkPolicy
+      metadata: {name: hook, namespace: shop}
+      spec:
+        podSelector: {matchLabels: {app: hook}}
+    -   ingress:
+    -     - from: [{namespaceSelector: {}}]
+    -       ports: [{port: 9443}]
+    +   ingress: [{ports: [{port: 9443}]}]
 """
 
 from __future__ import annotations
@@ -61,7 +43,6 @@ from netprobe.model.labels import Selector
 from netprobe.model.policy import PodPeer, Policy, PortRange
 from netprobe.simulate.service import target
 
-ID = "webhook-closed"
 SEVERITY = Severity.WARNING
 
 
@@ -78,8 +59,6 @@ def check(view: View) -> Iterator[Finding]:
             if isolating and port is not None and not any(_opens(policy, port) for policy in isolating):
                 yield Finding.about(
                     isolating[0],
-                    ID,
-                    SEVERITY,
                     "spec",
                     f"webhook {name} is served by {ref.namespace}/{pod.ref.name} on port {port.first}, which "
                     "no policy opens for the API server: no podSelector matches it",
