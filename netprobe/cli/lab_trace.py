@@ -113,9 +113,9 @@ def _what(step: dict[str, Any], pods: dict[str, str]) -> str:
             return f"Service {by} -> {to}" + (f" ({pod})" if pod else "")
         case "refused" | "dropped":
             return f"Service {by}: {step['effect']}, no endpoint for it"
-        case "allowed":
+        case "allowed" | "denied" as effect if by:
             places = [f"{key} {step[key]}" for key in ("rule", "peer", "port") if step[key] is not None]
-            return f"allowed by {by}: {', '.join(places)}"
+            return f"{effect} by {by}: {', '.join(places)}"
         case "denied":
             return f"denied: isolated by {', '.join(step['isolating'])}, and no rule lets it pass"
         case "not seen":

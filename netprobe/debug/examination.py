@@ -17,7 +17,7 @@ from netprobe.debug.guests import plan_guests, with_guests
 from netprobe.debug.packets import NAME_S, Experiment, resolved
 from netprobe.debug.records import Listener, Packets
 from netprobe.debug.request import Read, Request
-from netprobe.errors import ClusterError, NetprobeError, WorkbenchError
+from netprobe.errors import ClusterError, NetprobeError, UsageError, WorkbenchError
 from netprobe.model.flow import External, PodRef, Protocol
 from netprobe.model.observation import Outcome
 from netprobe.probe import new_run, permission
@@ -208,7 +208,7 @@ class Examination:
             or leg.flow.protocol is Protocol.SCTP
         ):
             return None
-        with suppress(ClusterError):
+        with suppress(ClusterError, UsageError):  # the end may have gone meanwhile
             where = str(leg.address), leg.flow.port, leg.flow.protocol
             return await trace(self._cluster.api, pod.ref, *where, timeout_s=1)
         return None

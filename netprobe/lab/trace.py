@@ -43,7 +43,9 @@ class TraceStep:
 
     `effect`: "translated", "refused" or "dropped" by a Service; "allowed", "denied", "not isolated" or
     "not enforced" by policies; "not seen" if no rule counted the packet. `by` is what counted it: the
-    Service's port, or the policy ("NAMESPACE/NAME"). `to` is the endpoint that was chosen.
+    Service's port, or the policy ("NAMESPACE/NAME", with its kind in front if it is no NetworkPolicy) with the
+    numbers of its rule, peer and port entry. `isolating`: the policies by whose tier a packet is denied that
+    none of their rules matches. `to` is the endpoint that was chosen.
     """
 
     stage: Stage
@@ -100,30 +102,32 @@ class RuleCounts:
         if not any(True for _ in self._all(node, table)):
             return TraceStep(direction, node, "not enforced")
         side = Direction(direction)
-        own = {ruleset.denial(side, ref), ruleset.subject(side, ref)}
-        chains = dict.fromkeys(rule.chain for rule, _ in self._all(node, table) if rule.comment in own)
-        if not chains:
-            return TraceStep(direction, node, "not isolated")
-        met = [entry for chain in chains for entry in self._chains[node, table, chain]]
-        jumps = [target for rule, _ in met if (target := rule.verdict.removeprefix("jump ")) != rule.verdict]
-        jumps = [name for name in jumps if name not in chains]
-        met += [entry for name in jumps for entry in self._chains.get((node, table, name), ())]
+        denial, subject = ruleset.denial(side, ref), ruleset.subject(side, ref)
+        denying = [rule.chain for rule, _ in self._all(node, table) if rule.comment == denial][:1]
+        isolating = tuple(
+            name.removeprefix(f"{direction}/") for chain in denying for name in self._jumps(node, chain)
+        )
+        own = [rule.chain for rule, _ in self._all(node, table) if rule.comment == subject] or denying
+        met = [
+            entry
+            for chain in self._reachable(node, own)
+            for entry in self._chains.get((node, table, chain), ())
+        ]
         hit = [(rule, more) for rule, more in met if more and rule.verdict in ENDING]
-        isolating = tuple(name.removeprefix(f"{direction}/") for name in jumps)
         if not hit:
-            return TraceStep(direction, node, "not seen", isolating=isolating)
+            effect = "not seen" if denying else "not isolated"
+            return TraceStep(direction, node, effect, isolating=isolating)
         if len({rule.comment for rule, _ in hit}) > 1:
             raise UnclearError(f"the {direction} rules of {ref} counted other traffic at the same moment")
         rule, packets = hit[0][0], sum(more for _, more in hit)
         place = _PLACE.fullmatch(rule.comment)
-        if place is None or rule.verdict != "accept":
-            by = place[1] if place else None
-            return TraceStep(direction, node, "denied", by=by, isolating=isolating, packets=packets)
+        if place is None:
+            return TraceStep(direction, node, "denied", isolating=isolating, packets=packets)
         number, peer, port = (None if text is None else int(text) for text in place.groups()[1:])
         return TraceStep(
             direction,
             node,
-            "allowed",
+            "allowed" if rule.verdict == "accept" else "denied",
             by=place[1],
             rule=number,
             peer=peer,
@@ -131,6 +135,21 @@ class RuleCounts:
             isolating=isolating,
             packets=packets,
         )
+
+    def _jumps(self, node: str, chain: str) -> list[str]:
+        """The chains of policies that a chain jumps to, in order."""
+        rules = self._chains.get((node, ruleset.POLICIES.name, chain), ())
+        return [rule.verdict.removeprefix("jump ") for rule, _ in rules if rule.verdict.startswith("jump ")]
+
+    def _reachable(self, node: str, chains: Iterable[str]) -> Iterable[str]:
+        """Chains, and all that they jump to."""
+        found = dict.fromkeys(chains)
+        waiting = list(found)
+        while waiting:
+            new = [name for name in self._jumps(node, waiting.pop()) if name not in found]
+            found.update(dict.fromkeys(new))
+            waiting += new
+        return found
 
     def _all(self, node: str, table: str) -> Iterable[tuple[CountedRule, int]]:
         for key, entries in self._chains.items():

@@ -28,11 +28,14 @@ async def trace(
     """Connect once from a pod of a lab, and read the counters: the answer of lab/api/trace.py.
 
     `target` is a pod, svc:NAMESPACE/NAME or an address; `version` 4 or 6 takes its address of that family.
-    ClusterError if it cannot be tried, or if other traffic made the counters unclear.
+    UsageError for an end that does not exist, ClusterError if other traffic made the counters unclear.
     """
     query = {"from": source, "to": target, "port": port, "protocol": protocol.value}
     query |= {"version": version, "timeout": timeout_s}
-    return await cluster.raw(f"{TRACE}?{urlencode(query)}")
+    try:
+        return await cluster.raw(f"{TRACE}?{urlencode(query)}")
+    except NotFoundError as error:
+        raise UsageError(str(error)) from error
 
 
 MOST = 20
@@ -42,8 +45,7 @@ MOST = 20
 async def wanted(cluster: KubeCluster, source: str, target: str, port: PortAsked) -> list[Flow]:
     """The connections that names stand for: of all pods of a workload, and on the port of that name.
 
-    NotFoundError for names that are not in the lab; UsageError for pods that have finished, and for too many
-    connections.
+    UsageError for names that are not in the lab, for pods that have finished, and for too many connections.
     """
     model = from_objects([thing for kind in ("Pod", "Service") for thing in await cluster.find(kind)])
     for text in (source, target):
@@ -51,7 +53,7 @@ async def wanted(cluster: KubeCluster, source: str, target: str, port: PortAsked
             kind, name = (
                 ("Service", text.removeprefix("svc:")) if text.startswith("svc:") else ("running pod", text)
             )
-            raise NotFoundError(f"the lab has no {kind} {name}")
+            raise UsageError(f"the lab has no {kind} {name}")
     question = read_question(model, sources=[source], destinations=[target], ports=[port])
     for end in (*question.sources, *question.destinations):
         if end in model.finished:

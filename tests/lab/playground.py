@@ -49,7 +49,7 @@ class Playground:
     def namespace(self, name: str) -> None:
         self.apply(json.dumps({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}}))
 
-    def delete(self, kind: str, name: str, namespace: str) -> None:
+    def delete(self, kind: str, name: str, namespace: str | None) -> None:
         self.do(self.cluster.delete(kind, name, namespace))
 
     def patch(self, kind: str, name: str, patch: dict[str, Any], *, status: bool = False) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import pytest
@@ -116,6 +117,22 @@ def test_what_denied_it(lab: Playground, capsys: pytest.CaptureFixture[str]) -> 
     assert steps == [denied]
 
 
+def test_a_rule_of_another_tier(lab: Playground, capsys: pytest.CaptureFixture[str]) -> None:
+    """It denies before the namespace's own policies, on a pod that has some and on one that has none."""
+    for end, isolating in (("other", ["shop/out"]), ("web", [])):
+        pods = {"podSelector": {"matchLabels": {"app": end}}, "namespaceSelector": {}}
+        ports = [{"tcp": {"destinationPort": {"number": 8080}}}]
+        deny = {"action": "Deny", "to": [{"namespaces": {}}], "protocols": ports}
+        spec = {"tier": "Admin", "priority": 1, "subject": {"pods": pods}, "egress": [deny]}
+        kind = {"apiVersion": "policy.networking.k8s.io/v1alpha2", "kind": "ClusterNetworkPolicy"}
+        lab.apply(json.dumps({**kind, "metadata": {"name": "no-web"}, "spec": spec}))
+        denied = {"stage": "egress", "node": "n1", "effect": "denied", "by": "ClusterNetworkPolicy/no-web"}
+        denied |= {"isolating": isolating} if isolating else {}
+        look = partial(trace, lab, capsys, f"shop/{end}", "shop/api", "8080")
+        lab.eventually(look, ("timed_out", [denied]))
+        lab.delete("ClusterNetworkPolicy", "no-web", None)
+
+
 def test_the_family_that_was_requested(lab: Playground, capsys: pytest.CaptureFixture[str]) -> None:
     """A block of IPv4 opens nothing over IPv6."""
     block = {"ipBlock": {"cidr": "10.244.0.0/16"}}
@@ -156,12 +173,12 @@ def test_a_port_by_name(lab: Playground, capsys: pytest.CaptureFixture[str]) -> 
 @pytest.mark.parametrize(
     ("arguments", "status", "said"),
     [
-        (["shop/nobody", "shop/api", "--port", "80"], 3, "no running pod shop/nobody"),
-        (["shop/web", "shop/nobody", "--port", "80"], 3, "no running pod shop/nobody"),
-        (["shop/web", "svc:shop/nobody", "--port", "80"], 3, "nobody"),
+        (["shop/nobody", "shop/api", "--port", "80"], 2, "no running pod shop/nobody"),
+        (["shop/web", "shop/nobody", "--port", "80"], 2, "no running pod shop/nobody"),
+        (["shop/web", "svc:shop/nobody", "--port", "80"], 2, "nobody"),
         (["shop/web", "example.com", "--port", "80"], 2, "neither NAMESPACE/POD"),
         (["shop/web", "svc:x", "--port", "80"], 2, "svc:x"),
-        (["shop/web", "svc:shop/api", "--port", "80", "--ip-family", "ipv6"], 3, "has no IPv6 address"),
+        (["shop/web", "svc:shop/api", "--port", "80", "--ip-family", "ipv6"], 2, "has no IPv6 address"),
         (["shop/web", "shop/api", "--port", "80/sctp"], 2, "SCTP cannot be traced"),
     ],
 )

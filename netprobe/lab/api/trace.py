@@ -16,7 +16,7 @@ from ipaddress import ip_address, ip_network
 from netprobe.errors import LabError
 from netprobe.lab.api.operations import Operations
 from netprobe.lab.api.resources import NODES, PODS, SERVICES
-from netprobe.lab.api.status import ApiError
+from netprobe.lab.api.status import ApiError, bad_request
 from netprobe.lab.enforcer import OUTSIDE
 from netprobe.lab.fabric.addresses import SERVICE_NETWORKS
 from netprobe.lab.fabric.state import Fabric
@@ -86,7 +86,7 @@ async def _connect(fabric: Fabric, ref: PodRef, address: str, *flags: str) -> Ou
     try:
         process = await fabric.exec(ref, ["/agnhost", "connect", address, *flags])
     except LabError as error:
-        raise ApiError(404, "NotFound", f"nothing can be sent from {ref}: {error}") from error
+        raise bad_request(f"nothing can be sent from {ref}: {error}") from error
     assert process.stderr is not None  # noqa: S101 (there is no terminal)
     complaint, _, status = await asyncio.gather(process.stderr.read(), process.stdout.read(), process.wait())
     text = complaint.decode(errors="replace").strip()
@@ -98,7 +98,7 @@ async def _connect(fabric: Fabric, ref: PodRef, address: str, *flags: str) -> Ou
     for words, outcome in _UNREACHABLE.items():
         if words in detail:
             return outcome
-    raise ApiError(404, "NotFound", f"nothing can be sent from {ref}: {text}")
+    raise bad_request(f"nothing can be sent from {ref}: {text}")
 
 
 class _Cluster:

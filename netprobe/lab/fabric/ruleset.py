@@ -25,8 +25,9 @@ own address never leaves the pod.
     set  port4/tcp/web  address . number of every pod that calls a TCP port "web": the destination's ports,
                         in both directions, so no external address is ever in it
 
-Where policies of several tiers apply to a pod, its chain jumps to one chain a tier, from/p7/Admin first. What
-no rule of a tier that passes by default matches returns and continues with the next. A rule that passes
+Where policies of several tiers apply to a pod, or of one that passes by default, its chain jumps to one chain
+a tier, from/p7/Admin first. What no rule of a tier that passes by default matches returns and continues with
+the next. A rule that passes
 explicitly sets a bit of the packet's mark and returns from its policy's chain; behind the jump to such a
 policy the tier's chain returns if the bit is set. A tier with such policies clears the bit first.
 
@@ -186,9 +187,9 @@ class Compiler:
     def _of_pod(
         self, chain: str, direction: Direction, ref: PodRef, applying: Sequence[_Applied]
     ) -> Iterator[tuple[str, tuple[str, ...]]]:
-        """The chain of a pod in a direction, and those of its tiers if there are several."""
+        """The chain of a pod in a direction, and those of its tiers if one would not name the pod (trace.py)."""
         tiers = [(tier, list(own)) for tier, own in groupby(applying, key=lambda one: one.tier)]
-        if len(tiers) == 1:
+        if len(tiers) == 1 and tiers[0][0].default is Action.DENY:
             yield chain, tuple(self._of_tier(*tiers[0], direction, ref))
             return
         place = comment(subject(direction, ref))
