@@ -16,8 +16,7 @@ from typing import Any
 from netprobe.errors import LabError
 from netprobe.lab import events, placement, podstatus
 from netprobe.lab.api import faults
-from netprobe.lab.api.lifecycle import Deletion
-from netprobe.lab.api.operations import Operations, lab_itself, now
+from netprobe.lab.api.operations import Deletion, Operations, lab_itself, now
 from netprobe.lab.api.resources import NODES, PODS
 from netprobe.lab.api.store import ObjectKey, StoredChange
 from netprobe.lab.controllers.base import Controller

@@ -43,9 +43,9 @@ class TraceStep:
 
     `effect`: "translated", "refused" or "dropped" by a Service; "allowed", "denied", "not isolated" or
     "not enforced" by policies; "not seen" if no rule counted the packet. `by` is what counted it: the
-    Service's port, or the policy ("NAMESPACE/NAME", with its kind in front if it is no NetworkPolicy) with the
-    numbers of its rule, peer and port entry. `isolating`: the policies by whose tier a packet is denied that
-    none of their rules matches. `to` is the endpoint that was chosen.
+    Service's port, or the policy ("NAMESPACE/NAME", with its kind in front if it is not a NetworkPolicy) with
+    the numbers of its rule, peer and port entry. `isolating`: the policies of the tier that denies a packet
+    which none of its rules matches. `to` is the endpoint that was chosen.
     """
 
     stage: Stage

@@ -126,7 +126,8 @@ def test_a_rule_of_another_tier(lab: Playground, capsys: pytest.CaptureFixture[s
         spec = {"tier": "Admin", "priority": 1, "subject": {"pods": pods}, "egress": [deny]}
         kind = {"apiVersion": "policy.networking.k8s.io/v1alpha2", "kind": "ClusterNetworkPolicy"}
         lab.apply(json.dumps({**kind, "metadata": {"name": "no-web"}, "spec": spec}))
-        denied = {"stage": "egress", "node": "n1", "effect": "denied", "by": "ClusterNetworkPolicy/no-web"}
+        denied: dict[str, Any] = {"stage": "egress", "node": "n1", "effect": "denied"}
+        denied["by"] = "ClusterNetworkPolicy/no-web"
         denied |= {"isolating": isolating} if isolating else {}
         look = partial(trace, lab, capsys, f"shop/{end}", "shop/api", "8080")
         lab.eventually(look, ("timed_out", [denied]))

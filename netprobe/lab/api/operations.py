@@ -6,6 +6,7 @@ they guard against it with resourceVersion.
 
 from __future__ import annotations
 
+import copy
 import json
 import random
 import uuid
@@ -16,8 +17,7 @@ from typing import Any, Literal
 
 from netprobe.lab.api.admission import admit, warnings
 from netprobe.lab.api.decode import ObjectDecoder
-from netprobe.lab.api.lifecycle import Deletion, initial, marked, settled
-from netprobe.lab.api.resources import NAMESPACES, Resource
+from netprobe.lab.api.resources import NAMESPACES, PODS, SERVICES, Resource
 from netprobe.lab.api.schema import definition_of
 from netprobe.lab.api.status import (
     already_exists,
@@ -45,6 +45,9 @@ _SYSTEM_FIELDS = (
 )
 _OTHER_NAMESPACE = "the namespace of the provided object does not match the namespace sent on the request"
 _PERMANENT = {"default", "kube-public", "kube-system"}
+_PROPAGATION = ("Orphan", "Foreground", "Background")  # the owner goes first with Foreground too
+ORPHAN = "orphan"
+"""The finalizer of an object whose dependents are to stay."""
 _SUFFIX = "bcdfghjklmnpqrstvwxz2456789"
 
 Subresource = Literal["", "status", "scale"]
@@ -77,6 +80,35 @@ class Writer:
     trusted: bool = False
     doubled: list[str] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True)
+class Deletion:
+    """DeleteOptions. `grace_s` None: the pod's own grace period. `orphan`: dependents stay."""
+
+    grace_s: int | None = None
+    orphan: bool = False
+    uid: str = ""
+    resource_version: str = ""
+    dry_run: bool = False
+
+    @classmethod
+    def read(cls, options: dict[str, Any]) -> Deletion:
+        """From DeleteOptions; ApiError 400 for values that do not exist."""
+        preconditions = options.get("preconditions") or {}
+        propagation = options.get("propagationPolicy") or "Background"
+        if propagation not in _PROPAGATION:
+            raise bad_request(f'invalid DeleteOptions: propagationPolicy: Unsupported value: "{propagation}"')
+        if (dry_run := options.get("dryRun") or []) not in ([], ["All"]):
+            raise bad_request(f"invalid DeleteOptions: dryRun: Unsupported value: {dry_run}")
+        grace = options.get("gracePeriodSeconds")
+        return cls(
+            None if grace is None else max(0, int(grace)),
+            propagation == "Orphan" or options.get("orphanDependents") is True,
+            preconditions.get("uid") or "",
+            preconditions.get("resourceVersion") or "",
+            dry_run == ["All"],
+        )
 
 
 def _keep(keys: Iterable[str], old: Object, obj: Object) -> None:
@@ -135,7 +167,7 @@ class Operations:
             metadata.pop("namespace", None)
         if not writer.trusted and resource.status:
             obj.pop("status", None)
-        initial(resource, obj)
+        _begin(resource, obj)
         admit(resource, obj, None, self.store)
         if self.store.get(resource, ObjectKey(metadata.get("namespace", ""), metadata["name"])) is not None:
             raise already_exists(resource, metadata["name"])
@@ -184,6 +216,16 @@ class Operations:
         change(obj)
         return self.replace(resource, stored.object, obj, lab_itself(), subresource)
 
+    def set_owners(self, resource: Resource, obj: Object, references: list[Any]) -> None:
+        """The lab's own update of an object's owner references."""
+
+        def change(copied: Object) -> None:
+            copied["metadata"]["ownerReferences"] = references
+            if not references:
+                del copied["metadata"]["ownerReferences"]
+
+        self.modify(resource, self.store.key(obj), change)
+
     def replace(
         self, resource: Resource, old: Object, obj: Object, writer: Writer, subresource: Subresource = ""
     ) -> Object:
@@ -203,7 +245,7 @@ class Operations:
             obj["metadata"]["generation"] = old["metadata"]["generation"] + 1
         if obj == old or writer.dry_run:
             return obj
-        if settled(resource, obj):
+        if _is_released(resource, obj):
             self.store.put(resource, obj)
             return self.store.remove(resource, self.store.key(obj)).object
         return self.store.put(resource, obj).object
@@ -216,10 +258,10 @@ class Operations:
         if resource is NAMESPACES and name in _PERMANENT:
             raise forbidden(resource, name, "this namespace may not be deleted")
         _require_same(resource, old, uid=deletion.uid, resourceVersion=deletion.resource_version)
-        obj = marked(resource, old, deletion, now())
+        obj = _marked(resource, old, deletion)
         if writer.dry_run or deletion.dry_run:
             return obj if obj is not None else success(resource, name, old["metadata"]["uid"])
-        if obj is None or settled(resource, obj):
+        if obj is None or _is_released(resource, obj):
             self.store.remove(resource, ObjectKey(namespace, name))
             return success(resource, name, old["metadata"]["uid"])
         return obj if obj == old else self.store.put(resource, obj).object
@@ -277,3 +319,61 @@ class Operations:
             metadata["name"] = f"{prefix[:58]}{suffix()}"
             if self.store.get(resource, ObjectKey(place, metadata["name"])) is None:
                 return
+
+
+def _begin(resource: Resource, obj: Object) -> None:
+    """Give a new object what it starts with."""
+    if resource.generation:
+        obj["metadata"]["generation"] = 1
+    if resource is PODS:
+        obj["status"] = {"phase": "Pending"}
+    elif resource is NAMESPACES:
+        obj |= {"spec": {"finalizers": ["kubernetes"]}, "status": {"phase": "Active"}}
+    elif resource is SERVICES:
+        obj["status"] = {"loadBalancer": {}}
+    elif resource.status:
+        obj.setdefault("status", {})
+
+
+def _marked(resource: Resource, old: Object, deletion: Deletion) -> Object | None:
+    """`old` with the marks of its deletion; None if nothing holds it and it can be removed at once."""
+    grace = _grace(old, deletion) if resource is PODS else 0
+    finalizers = list(old["metadata"].get("finalizers", ()))
+    if deletion.orphan and ORPHAN not in finalizers:
+        finalizers.append(ORPHAN)
+    if not finalizers and not grace and resource is not NAMESPACES:
+        return None
+    obj = copy.deepcopy(old)
+    marks = obj["metadata"]
+    if finalizers:
+        marks["finalizers"] = finalizers
+    if "deletionTimestamp" not in marks:
+        marks["deletionTimestamp"] = now()
+        marks["deletionGracePeriodSeconds"] = grace
+        if "generation" in marks:
+            marks["generation"] += 1
+    elif resource is PODS:
+        marks["deletionGracePeriodSeconds"] = min(grace, marks.get("deletionGracePeriodSeconds", grace))
+    if resource is NAMESPACES:
+        marks.pop("deletionGracePeriodSeconds", None)
+        obj["status"] = {**obj.get("status", {}), "phase": "Terminating"}
+    return obj
+
+
+def _grace(pod: Object, deletion: Deletion) -> int:
+    """Seconds; 0 for a pod that is on no node or has ended (pkg/registry/core/pod/strategy.go)."""
+    if "nodeName" not in pod["spec"] or pod["status"].get("phase") in {"Succeeded", "Failed"}:
+        return 0
+    if deletion.grace_s is not None:
+        return deletion.grace_s
+    return int(pod["spec"].get("terminationGracePeriodSeconds", 30))
+
+
+def _is_released(resource: Resource, obj: Object) -> bool:
+    """Whether a deletion has begun, and nothing holds the object any more."""
+    metadata = obj["metadata"]
+    if "deletionTimestamp" not in metadata or metadata.get("finalizers"):
+        return False
+    if resource is PODS:
+        return not metadata.get("deletionGracePeriodSeconds", 0)
+    return resource is not NAMESPACES or not obj.get("spec", {}).get("finalizers")

@@ -13,10 +13,9 @@ from aiohttp import hdrs, web
 from netprobe.lab.api import debug, discovery, patch, requests, scale
 from netprobe.lab.api.exec import attach, execute
 from netprobe.lab.api.faults import ApiFaults
-from netprobe.lab.api.lifecycle import Deletion
 from netprobe.lab.api.lists import Lists, selection, watch
 from netprobe.lab.api.logs import log
-from netprobe.lab.api.operations import Operations, Subresource, now
+from netprobe.lab.api.operations import Deletion, Operations, Subresource, now
 from netprobe.lab.api.portforward import forward
 from netprobe.lab.api.requests import RequestTarget, reply
 from netprobe.lab.api.resources import ACCESS_REVIEWS, PODS, RULES_REVIEWS, SERVICES, Resource

@@ -9,7 +9,6 @@ from netprobe.lab.controllers.base import Controller
 from netprobe.lab.controllers.cleanup import GarbageCollector, Namespaces
 from netprobe.lab.controllers.deployments import Deployments
 from netprobe.lab.controllers.endpoints import Endpoints
-from netprobe.lab.controllers.jobs import Jobs
 from netprobe.lab.controllers.workloads import WORKLOADS, WorkloadController
 
 
@@ -20,6 +19,5 @@ def controllers(operations: Operations, ca: str) -> list[Controller[Any]]:
         GarbageCollector(operations),
         Deployments(operations),
         *(WorkloadController(operations, workload) for workload in WORKLOADS),
-        Jobs(operations),
         Endpoints(operations),
     ]

@@ -5,13 +5,15 @@ from __future__ import annotations
 import asyncio
 import logging
 from abc import ABC, abstractmethod
-from collections.abc import Hashable, Iterable
-from typing import Generic, TypeVar
+from collections.abc import Hashable, Iterable, Mapping
+from typing import Any, Generic, TypeVar
 
 from netprobe.errors import LabError
 from netprobe.lab.api.operations import Operations
+from netprobe.lab.api.resources import Resource
 from netprobe.lab.api.status import ApiError
 from netprobe.lab.api.store import StoredChange
+from netprobe.model.objects import Object, ReadOnlyObject
 
 K = TypeVar("K", bound=Hashable)
 
@@ -109,3 +111,20 @@ class Controller(ABC, Generic[K]):
         for key in self.concerned(change):
             self._waiting[key] = None
             self._wake()
+
+
+def reference(resource: Resource, owner: Object) -> Object:
+    """The reference that a dependent carries to the owner that controls it."""
+    return {
+        "apiVersion": resource.api_version,
+        "kind": resource.kind,
+        "name": owner["metadata"]["name"],
+        "uid": owner["metadata"]["uid"],
+        "controller": True,
+        "blockOwnerDeletion": True,
+    }
+
+
+def controller_of(obj: ReadOnlyObject) -> Mapping[str, Any] | None:
+    """The reference to the one owner that controls an object."""
+    return next((ref for ref in obj["metadata"].get("ownerReferences", ()) if ref.get("controller")), None)

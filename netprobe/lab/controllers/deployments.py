@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import copy
 
-from netprobe.lab import events
-from netprobe.lab.api.lifecycle import Deletion
-from netprobe.lab.api.operations import lab_itself, now
+from netprobe.lab.api.operations import Deletion, lab_itself, now
 from netprobe.lab.api.resources import DEPLOYMENTS, REPLICA_SETS
-from netprobe.lab.controllers import owned
+from netprobe.lab.api.store import Store
+from netprobe.lab.controllers.base import controller_of, reference
 from netprobe.lab.controllers.workloads import OwnerController, template_hash
 from netprobe.manifests.workload import TEMPLATE_HASH
 from netprobe.model.objects import Object
@@ -22,20 +21,24 @@ class Deployments(OwnerController):
     resource = DEPLOYMENTS
     dependent = REPLICA_SETS
 
-    def update(self, obj: Object) -> float | None:
-        wanted, template = obj["spec"]["replicas"], obj["spec"]["template"]
-        name = f"{obj['metadata']['name']}-{template_hash(template)}"
-        sets = owned.dependents(self.operations, REPLICA_SETS, obj)
+    def update(self, obj: Object) -> None:
+        metadata, wanted = obj["metadata"], obj["spec"]["replicas"]
+        name = f"{metadata['name']}-{template_hash(obj['spec']['template'])}"
+        sets = [
+            stored.object
+            for stored in self.store.items(REPLICA_SETS, metadata["namespace"])
+            if (controller_of(stored.object) or {}).get("uid") == metadata["uid"]
+        ]
         newest = next((one for one in sets if one["metadata"]["name"] == name), None)
         old = [one for one in sets if one is not newest]
         if not obj["spec"].get("paused"):
             recreate = obj["spec"]["strategy"]["type"] == "Recreate"
-            if not recreate or all(_pods(one) == 0 for one in old):
+            if not (recreate and old):
                 newest = self._scale(obj, newest or self._make(obj, name), wanted)
-            if recreate or (newest is not None and _ready(newest) >= wanted):
-                self._remove(obj, old)
+            if recreate or (newest is not None and _count([newest], "readyReplicas") >= wanted):
+                for one in old:
+                    self._remove(obj, one)
         self._set_status(obj, newest, old)
-        return None
 
     def _make(self, obj: Object, name: str) -> Object:
         template, selector = copy.deepcopy(obj["spec"]["template"]), copy.deepcopy(obj["spec"]["selector"])
@@ -43,7 +46,7 @@ class Deployments(OwnerController):
         labels = {**template.get("metadata", {}).get("labels", {}), **hashed}
         template.setdefault("metadata", {})["labels"] = labels
         selector["matchLabels"] = {**selector.get("matchLabels", {}), **hashed}
-        references = [owned.reference(DEPLOYMENTS, obj)]
+        references = [reference(DEPLOYMENTS, obj)]
         made = {
             "apiVersion": REPLICA_SETS.api_version,
             "kind": REPLICA_SETS.kind,
@@ -53,38 +56,31 @@ class Deployments(OwnerController):
         return self.operations.create(REPLICA_SETS, obj["metadata"]["namespace"], made, lab_itself())
 
     def _scale(self, obj: Object, replica_set: Object, replicas: int) -> Object:
+        if replica_set["spec"]["replicas"] != replicas:
+            self._record_scaling(obj, replica_set, replicas)
+            key = Store.key(replica_set)
+            self.operations.modify(REPLICA_SETS, key, lambda old: old["spec"].update(replicas=replicas))
+        return replica_set
+
+    def _remove(self, obj: Object, old: Object) -> None:
+        """Delete a ReplicaSet; its pods go with it."""
+        if old["spec"]["replicas"]:
+            self._record_scaling(obj, old, 0)
+        metadata = old["metadata"]
+        deletion = Deletion(uid=metadata["uid"])
+        self.operations.delete(REPLICA_SETS, metadata["namespace"], metadata["name"], deletion, lab_itself())
+
+    def _record_scaling(self, obj: Object, replica_set: Object, replicas: int) -> None:
         before, name = replica_set["spec"]["replicas"], replica_set["metadata"]["name"]
-        if before == replicas:
-            return replica_set
         word = "up" if replicas > before else "down"
         text = f"Scaled {word} replica set {name} from {before} to {replicas}"
-        events.record(self.operations, obj, "ScalingReplicaSet", text, component="deployment-controller")
-        spec = {**replica_set["spec"], "replicas": replicas}
-        changed = {**replica_set, "metadata": dict(replica_set["metadata"]), "spec": spec}
-        return self.operations.replace(REPLICA_SETS, replica_set, changed, lab_itself())
-
-    def _remove(self, obj: Object, old: list[Object]) -> None:
-        """Scale old ReplicaSets down, and delete those that have no pods left."""
-        for one in old:
-            if self._scale(obj, one, 0) is one and _pods(one) == 0:
-                metadata = one["metadata"]
-                deletion = Deletion(uid=metadata["uid"])
-                self.operations.delete(
-                    REPLICA_SETS, metadata["namespace"], metadata["name"], deletion, lab_itself()
-                )
+        self.record(obj, "ScalingReplicaSet", text)
 
     def _set_status(self, obj: Object, newest: Object | None, old: list[Object]) -> None:
-        wanted = obj["spec"]["replicas"]
-        sets = [*old, *([newest] if newest is not None else [])]
-        total, ready = sum(map(_pods, sets)), sum(map(_ready, sets))
-        updated = 0 if newest is None else _pods(newest)
-        name = "" if newest is None else newest["metadata"]["name"]
-        done = updated == ready == total == wanted
-        progress = f'ReplicaSet "{name}" {"has successfully progressed" if done else "is progressing"}.'
-        reason = "NewReplicaSetAvailable" if done else "ReplicaSetUpdated"
-        minimum = ready >= max(0, wanted - _max_unavailable(obj))
-        available = "MinimumReplicasAvailable" if minimum else "MinimumReplicasUnavailable"
-        text = f"Deployment {'has' if minimum else 'does not have'} minimum availability."
+        wanted, own = obj["spec"]["replicas"], [newest] if newest is not None else []
+        total, ready = _count([*old, *own], "replicas"), _count([*old, *own], "readyReplicas")
+        updated = _count(own, "replicas")
+        done, available = updated == ready == total == wanted, ready >= wanted
         status = {
             "observedGeneration": obj["metadata"]["generation"],
             "replicas": total,
@@ -93,32 +89,27 @@ class Deployments(OwnerController):
             "availableReplicas": ready,
             "unavailableReplicas": max(0, wanted - ready),
             "conditions": [
-                _condition(obj, "Available", minimum, available, text),
-                _condition(obj, "Progressing", True, reason, progress),
+                _condition(
+                    obj,
+                    "Available",
+                    available,
+                    "MinimumReplicasAvailable" if available else "MinimumReplicasUnavailable",
+                ),
+                _condition(
+                    obj, "Progressing", True, "NewReplicaSetAvailable" if done else "ReplicaSetUpdated"
+                ),
             ],
         }
-        owned.set_status(self.operations, DEPLOYMENTS, obj, status)
+        self.set_status(obj, status)
 
 
-def _pods(replica_set: Object) -> int:
-    return int(replica_set.get("status", {}).get("replicas", 0))
+def _count(replica_sets: list[Object], field: str) -> int:
+    return sum(one.get("status", {}).get(field, 0) for one in replica_sets)
 
 
-def _ready(replica_set: Object) -> int:
-    return int(replica_set.get("status", {}).get("readyReplicas", 0))
-
-
-def _max_unavailable(obj: Object) -> int:
-    """maxUnavailable as a number of pods; a percentage rounds down."""
-    given = obj["spec"]["strategy"].get("rollingUpdate", {}).get("maxUnavailable", 0)
-    if isinstance(given, str):
-        return int(obj["spec"]["replicas"]) * int(given.rstrip("%")) // 100
-    return int(given)
-
-
-def _condition(obj: Object, kind: str, holds: bool, reason: str, message: str) -> Object:
+def _condition(obj: Object, kind: str, holds: bool, reason: str) -> Object:
     """A condition; one that has not changed keeps its times."""
-    new = {"type": kind, "status": "True" if holds else "False", "reason": reason, "message": message}
+    new = {"type": kind, "status": "True" if holds else "False", "reason": reason}
     for old in obj.get("status", {}).get("conditions", ()):
         if new.items() <= old.items():
             return dict(old)

@@ -8,13 +8,11 @@ from ipaddress import ip_address
 from typing import Any
 
 from netprobe.lab import podstatus
-from netprobe.lab.api.lifecycle import Deletion
-from netprobe.lab.api.operations import lab_itself
+from netprobe.lab.api.operations import Deletion, lab_itself
 from netprobe.lab.api.resources import ENDPOINT_SLICES, ENDPOINTS, PODS, SERVICES, Resource
 from netprobe.lab.api.selectors import matches
 from netprobe.lab.api.store import ObjectKey, StoredChange
-from netprobe.lab.controllers import owned
-from netprobe.lab.controllers.base import Controller
+from netprobe.lab.controllers.base import Controller, controller_of, reference
 from netprobe.lab.enforcer import OUTSIDE
 from netprobe.lab.podstatus import is_ready
 from netprobe.model.objects import Object
@@ -87,14 +85,14 @@ class Endpoints(Controller[ObjectKey]):
             stored.object["metadata"]["name"]
             for stored in self.store.items(ENDPOINT_SLICES, namespace)
             if stored.object["metadata"].get("labels", {}).get(SERVICE_NAME) == name
-            and owned.controller(stored.object) is not None
+            and controller_of(stored.object) is not None
         ]
         families = service["spec"].get("ipFamilies", ["IPv4"])
         found = [(family, *group) for family in families for group in (groups.items() or [((), [])])]
         for index, (family, ports, pods) in enumerate(found):
             metadata: Object = {
                 "labels": {**service["metadata"].get("labels", {}), **_MANAGED_BY, SERVICE_NAME: name},
-                "ownerReferences": [owned.reference(SERVICES, service)],
+                "ownerReferences": [reference(SERVICES, service)],
             }
             if index < len(existing):
                 metadata["name"] = existing[index]

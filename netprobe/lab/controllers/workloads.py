@@ -1,33 +1,48 @@
 """Workloads: a template becomes pods, with the names and labels that Kubernetes' own controllers give them.
 
 `WORKLOADS` is the table: for each kind, the pods that an object wants (`slots`), the slot that a pod fills
-(`key`) and the status. `WorkloadController` serves every kind of it in the same way: it fills the free slots,
-removes pods that fill none, and replaces pods of an old template one by one while all others are ready.
-Deployments (deployments.py) only make ReplicaSets; Jobs (jobs.py) end.
+(`key`) and the status. `WorkloadController` serves every kind of it in the same way: it adopts pods, fills
+free slots, removes pods that fill none, and replaces pods of an old template one by one while all others are
+ready. Deployments (deployments.py) only make ReplicaSets.
 """
 
 from __future__ import annotations
 
+import copy
 import hashlib
 import json
+from abc import abstractmethod
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
-from netprobe.lab import placement
-from netprobe.lab.api.operations import Operations
-from netprobe.lab.api.resources import DAEMON_SETS, NODES, PODS, REPLICA_SETS, STATEFUL_SETS, Resource
-from netprobe.lab.api.selectors import matches, selector_of
-from netprobe.lab.api.store import ObjectKey, StoredChange
-from netprobe.lab.controllers import owned
-from netprobe.lab.controllers.base import Controller
-from netprobe.lab.controllers.owned import Slot
+from netprobe.lab import events, placement
+from netprobe.lab.api.operations import Deletion, Operations, lab_itself, now
+from netprobe.lab.api.resources import (
+    DAEMON_SETS,
+    JOBS,
+    NODES,
+    PODS,
+    REPLICA_SETS,
+    STATEFUL_SETS,
+    Resource,
+)
+from netprobe.lab.api.selectors import matches
+from netprobe.lab.api.store import ObjectKey, Store, StoredChange
+from netprobe.lab.controllers.base import Controller, controller_of, reference
 from netprobe.lab.podstatus import is_ready
-from netprobe.manifests.workload import REVISION_HASH, added_labels, indexes
+from netprobe.manifests.workload import COMPLETION_INDEX, REVISION_HASH, added_labels, indexes
 from netprobe.model.objects import Object
 
 _ALPHABET = "bcdfghjklmnpqrstvwxz2456789"
+_SHOWN_AT_ZERO = {
+    "replicas",
+    "desiredNumberScheduled",
+    "currentNumberScheduled",
+    "numberReady",
+    "numberMisscheduled",
+}
 
 
 def template_hash(template: Mapping[str, Any]) -> str:
@@ -47,44 +62,67 @@ class OwnerController(Controller[ObjectKey]):
             return [change.key]
         if change.resource is not self.dependent:
             return []
-        ref = owned.controller(change.now.object)
+        ref = controller_of(change.now.object)
         if ref is not None:
             own = ref["kind"] == self.resource.kind and ref["apiVersion"] == self.resource.api_version
             return [ObjectKey(change.key.namespace, ref["name"])] if own else []
-        return self._selecting(change.now.object) if self.dependent is PODS else []
-
-    def _selecting(self, pod: Object) -> list[ObjectKey]:
-        """The objects that may adopt a pod."""
-        labels = pod["metadata"].get("labels")
-        return [
+        labels = change.now.object["metadata"].get("labels")
+        return [  # those that may adopt it
             self.store.key(stored.object)
-            for stored in self.store.items(self.resource, pod["metadata"]["namespace"])
-            if labels and matches(selector_of(stored.object), labels)
+            for stored in self.store.items(self.resource, change.key.namespace)
+            if labels and self.dependent is PODS and matches(stored.object["spec"].get("selector"), labels)
         ]
 
     async def reconcile(self, key: ObjectKey) -> float | None:
         stored = self.store.get(self.resource, key)
-        if stored is None or "deletionTimestamp" in stored.object["metadata"]:
-            return None
-        return self.update(stored.object)
+        if stored is not None and "deletionTimestamp" not in stored.object["metadata"]:
+            self.update(stored.object)
+        return None
 
-    def update(self, obj: Object) -> float | None:
-        """One step towards what the object asks for; seconds after which to look again, if any."""
-        raise NotImplementedError
+    @abstractmethod
+    def update(self, obj: Object) -> None:
+        """Make one step towards what the object describes."""
+
+    def set_status(self, obj: Object, status: Object) -> None:
+        """Write a status if it differs; like the API, leave out most fields that are zero or empty."""
+        shown = {k: v for k, v in status.items() if k in _SHOWN_AT_ZERO or v not in (0, None, [])}
+        self.operations.modify(self.resource, Store.key(obj), lambda old: old.update(status=shown), "status")
+
+    def record(self, obj: Object, reason: str, text: str) -> None:
+        events.record(self.operations, obj, reason, text, component=f"{self.resource.singular}-controller")
+
+
+@dataclass(frozen=True, slots=True)
+class Slot:
+    """A pod that a workload wants: what its template lacks.
+
+    `key` tells the pods of one workload apart (a name, a node, an index); it is "" if they are all alike.
+    A pod without a `name` gets a generated one that starts with `prefix`, by default the workload's name.
+    """
+
+    key: str = ""
+    name: str = ""
+    prefix: str = ""
+    labels: Mapping[str, str] = field(default_factory=dict)
+    annotations: Mapping[str, str] = field(default_factory=dict)
+    spec: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
 class WorkloadKind:
-    """A kind of the table. Its `status` is made from the pods that fill slots, and the number of slots."""
+    """A kind of the table.
+
+    `slots`: the object, the cluster's nodes and the object's pods → the pods wanted, in the order in which
+    they are made. `status` is made from the object, the pods that fill slots, the number of slots, and all of
+    the object's pods. `fits`: whether the object may adopt a pod that its selector matches.
+    """
 
     resource: Resource
-    slots: Callable[[Object, Sequence[Object]], list[Slot]]
-    """The object and the cluster's nodes → the pods wanted, in the order in which they are made."""
+    slots: Callable[[Object, Sequence[Object], Sequence[Object]], list[Slot]]
     key: Callable[[Object], str]
-    status: Callable[[Object, Sequence[Object], int], Object]
+    status: Callable[[Object, Sequence[Object], int, Sequence[Object]], Object]
     fits: Callable[[Object, Object], bool] = lambda _obj, _pod: True
-    """Whether the object may adopt a pod that its selector matches."""
-    replaces_finished: bool = True
+    replaces_finished: bool = False
 
 
 class WorkloadController(OwnerController):
@@ -98,35 +136,75 @@ class WorkloadController(OwnerController):
             return [self.store.key(stored.object) for stored in self.store.items(DAEMON_SETS)]
         return super().concerned(change)
 
-    def update(self, obj: Object) -> float | None:
+    def update(self, obj: Object) -> None:
         workload = self._workload
-        claimed = owned.claim(self.operations, self.resource, obj, lambda pod: workload.fits(obj, pod))
-        slots = workload.slots(obj, [stored.object for stored in self.store.items(NODES)])
-        filled, surplus = _fill(slots, [pod for pod in claimed if owned.alive(pod)], workload.key)
-        if workload.replaces_finished:
-            surplus += [
-                pod for pod in claimed if owned.finished(pod) and "deletionTimestamp" not in pod["metadata"]
-            ]
-        for pod in surplus:
-            owned.remove(self.operations, self.resource, obj, pod)
-        taken = {pod["metadata"]["name"] for pod in claimed}
-        self._make(obj, slots, filled, taken)
+        pods = self._claim(obj)
+        staying = [pod for pod in pods if "deletionTimestamp" not in pod["metadata"]]
+        finished = [pod for pod in staying if pod["status"]["phase"] in {"Succeeded", "Failed"}]
+        slots = workload.slots(obj, [stored.object for stored in self.store.items(NODES)], pods)
+        filled, surplus = _fill(slots, [pod for pod in staying if pod not in finished], workload.key)
+        for pod in (*surplus, *(finished if workload.replaces_finished else ())):
+            self._remove(obj, pod)
+        self._make_missing(obj, slots, filled, {pod["metadata"]["name"] for pod in pods})
         self._replace(obj, slots, filled)
         here = [pod for pod in filled if pod is not None]
-        generation = {"observedGeneration": obj["metadata"]["generation"]}
-        status = workload.status(obj, here, len(slots))
-        owned.set_status(self.operations, self.resource, obj, generation | status)
-        return None
+        self.set_status(obj, workload.status(obj, here, len(slots), pods))
 
-    def _make(self, obj: Object, slots: Sequence[Slot], filled: list[Object | None], taken: set[str]) -> None:
+    def _claim(self, owner: Object) -> list[Object]:
+        """The pods of an owner: those that its selector matches and that fit.
+
+        A matching pod without a controller is adopted; one that no longer matches is released
+        (kubernetes, pkg/controller/controller_ref_manager.go, PodControllerRefManager).
+        """
+        uid, selector, found = owner["metadata"]["uid"], owner["spec"].get("selector"), []
+        for stored in self.store.items(PODS, owner["metadata"]["namespace"]):
+            pod = stored.object
+            ref = controller_of(pod)
+            own = ref is not None and ref["uid"] == uid
+            if not own and ref is not None:
+                continue
+            wanted = matches(selector, pod["metadata"].get("labels") or {}) and self._workload.fits(
+                owner, pod
+            )
+            if own != wanted and "deletionTimestamp" not in pod["metadata"]:
+                others = [r for r in pod["metadata"].get("ownerReferences", ()) if r["uid"] != uid]
+                references = [*others, reference(self.resource, owner)] if wanted else others
+                self.operations.set_owners(PODS, pod, references)
+                own = wanted
+            if own:
+                found.append(pod)
+        return found
+
+    def _make_missing(
+        self, obj: Object, slots: Sequence[Slot], filled: list[Object | None], taken: set[str]
+    ) -> None:
         """Fill the free slots; with OrderedReady each pod waits for the one before it."""
         ordered = obj["spec"].get("podManagementPolicy") == "OrderedReady"
         for index, slot in enumerate(slots):
             pod = filled[index]
             if pod is None and slot.name not in taken:
-                pod = filled[index] = owned.make(self.operations, self.resource, obj, slot)
+                pod = filled[index] = self._make(obj, slot)
             if ordered and (pod is None or not is_ready(pod)):
                 return
+
+    def _make(self, owner: Object, slot: Slot) -> Object:
+        """Create a pod from the owner's template, with what the slot adds."""
+        template = copy.deepcopy(owner["spec"]["template"])
+        given = template.get("metadata", {})
+        prefix = slot.prefix or f"{owner['metadata']['name']}-"
+        metadata: Object = {
+            "labels": {**given.get("labels", {}), **slot.labels},
+            "annotations": {**given.get("annotations", {}), **slot.annotations},
+            "ownerReferences": [reference(self.resource, owner)],
+            **({"name": slot.name} if slot.name else {"generateName": prefix}),
+        }
+        if not metadata["annotations"]:
+            del metadata["annotations"]
+        spec = {**template["spec"], **slot.spec}
+        pod = {"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": spec}
+        made = self.operations.create(PODS, owner["metadata"]["namespace"], pod, lab_itself())
+        self.record(owner, "SuccessfulCreate", f"Created pod: {made['metadata']['name']}")
+        return made
 
     def _replace(self, obj: Object, slots: Sequence[Slot], filled: Sequence[Object | None]) -> None:
         """Remove the last pod of an old template, if all pods are ready."""
@@ -138,8 +216,14 @@ class WorkloadController(OwnerController):
             return
         for slot, pod in reversed([*zip(slots, filled, strict=True)][first:]):
             if pod is not None and _revision(pod) != slot.labels[REVISION_HASH]:
-                owned.remove(self.operations, self.resource, obj, pod)
+                self._remove(obj, pod)
                 return
+
+    def _remove(self, obj: Object, pod: Object) -> None:
+        metadata = pod["metadata"]
+        deletion = Deletion(uid=metadata["uid"])
+        self.operations.delete(PODS, metadata["namespace"], metadata["name"], deletion, lab_itself())
+        self.record(obj, "SuccessfulDelete", f"Deleted pod: {metadata['name']}")
 
 
 def _fill(
@@ -166,35 +250,36 @@ def _ready(pods: Iterable[Object]) -> int:
 # ReplicaSets: pods that are all alike
 
 
-def _replicas(obj: Object, _nodes: Sequence[Object]) -> list[Slot]:
+def _replicas(obj: Object, _nodes: Sequence[Object], _pods: Sequence[Object]) -> list[Slot]:
     return [Slot()] * obj["spec"].get("replicas", 1)
 
 
-def _replica_set_status(_obj: Object, pods: Sequence[Object], _wanted: int) -> Object:
-    ready = _ready(pods)
+def _replica_set_status(obj: Object, pods: Sequence[Object], _wanted: int, _all: Sequence[Object]) -> Object:
     return {
+        "observedGeneration": obj["metadata"]["generation"],
         "replicas": len(pods),
         "fullyLabeledReplicas": len(pods),
-        "readyReplicas": ready,
-        "availableReplicas": ready,
+        "readyReplicas": _ready(pods),
+        "availableReplicas": _ready(pods),
     }
 
 
 # StatefulSets: pods with names
 
 
-def _ordinals(obj: Object, _nodes: Sequence[Object]) -> list[Slot]:
+def _ordinals(obj: Object, _nodes: Sequence[Object], _pods: Sequence[Object]) -> list[Slot]:
     spec, name = obj["spec"], obj["metadata"]["name"]
     service = {"subdomain": spec["serviceName"]} if spec.get("serviceName") else {}
-    slots = []
-    for ordinal in indexes(obj, "StatefulSet") or ():
-        pod = f"{name}-{ordinal}"
-        labels = {
-            **added_labels("StatefulSet", name, index=ordinal),
-            REVISION_HASH: f"{name}-{template_hash(spec['template'])}",
-        }
-        slots.append(Slot(pod, pod, labels=labels, spec={"hostname": pod, **service}))
-    return slots
+    revision = {REVISION_HASH: f"{name}-{template_hash(spec['template'])}"}
+    return [
+        Slot(
+            pod := f"{name}-{ordinal}",
+            pod,
+            labels=added_labels("StatefulSet", name, index=ordinal) | revision,
+            spec={"hostname": pod, **service},
+        )
+        for ordinal in indexes(obj, "StatefulSet") or ()
+    ]
 
 
 def _has_ordinal(obj: Object, pod: Object) -> bool:
@@ -203,15 +288,15 @@ def _has_ordinal(obj: Object, pod: Object) -> bool:
     return bool(name == obj["metadata"]["name"] and ordinal.isascii() and ordinal.isdigit())
 
 
-def _stateful_set_status(obj: Object, pods: Sequence[Object], wanted: int) -> Object:
+def _stateful_set_status(obj: Object, pods: Sequence[Object], wanted: int, _all: Sequence[Object]) -> Object:
     newest = f"{obj['metadata']['name']}-{template_hash(obj['spec']['template'])}"
     updated = sum(_revision(pod) == newest for pod in pods)
     done = updated == len(pods) == wanted
-    ready = _ready(pods)
     return {
+        "observedGeneration": obj["metadata"]["generation"],
         "replicas": len(pods),
-        "readyReplicas": ready,
-        "availableReplicas": ready,
+        "readyReplicas": _ready(pods),
+        "availableReplicas": _ready(pods),
         "updatedReplicas": updated,
         "currentReplicas": updated if done else len(pods) - updated,
         "currentRevision": newest if done else obj.get("status", {}).get("currentRevision", newest),
@@ -222,7 +307,7 @@ def _stateful_set_status(obj: Object, pods: Sequence[Object], wanted: int) -> Ob
 # DaemonSets: a pod for each node
 
 
-def _nodes(obj: Object, nodes: Sequence[Object]) -> list[Slot]:
+def _on_nodes(obj: Object, nodes: Sequence[Object], _pods: Sequence[Object]) -> list[Slot]:
     """DaemonSet pods tolerate unschedulable nodes."""
     spec = obj["spec"]["template"]["spec"]
     labels = {
@@ -234,39 +319,104 @@ def _nodes(obj: Object, nodes: Sequence[Object]) -> list[Slot]:
     return [Slot(name, labels=labels, spec={"nodeName": name}) for name in names]
 
 
-def _daemon_set_status(obj: Object, pods: Sequence[Object], wanted: int) -> Object:
+def _daemon_set_status(obj: Object, pods: Sequence[Object], wanted: int, _all: Sequence[Object]) -> Object:
     newest = template_hash(obj["spec"]["template"])
-    ready = _ready(pods)
     return {
+        "observedGeneration": obj["metadata"]["generation"],
         "desiredNumberScheduled": wanted,
         "currentNumberScheduled": len(pods),
         "numberMisscheduled": 0,
-        "numberReady": ready,
-        "numberAvailable": ready,
-        "numberUnavailable": wanted - ready,
+        "numberReady": _ready(pods),
+        "numberAvailable": _ready(pods),
+        "numberUnavailable": wanted - _ready(pods),
         "updatedNumberScheduled": sum(_revision(pod) == newest for pod in pods),
     }
 
 
+# Jobs: pods that may end. Images are not run, so something else ends them: an annotation (COMPLETES), the end
+# of a command that a client has attached to, or the pod's deadline.
+
+
+def _of_phase(pods: Iterable[Object], phase: str) -> list[Object]:
+    return [pod for pod in pods if pod["status"]["phase"] == phase]
+
+
+def _index(pod: Object) -> str:
+    return str(pod["metadata"].get("labels", {}).get(COMPLETION_INDEX, ""))
+
+
+def _has_ended(job: Object) -> bool:
+    conditions = job.get("status", {}).get("conditions", ())
+    return any(condition["type"] in {"Complete", "Failed"} for condition in conditions)
+
+
+def _completions(obj: Object, _nodes: Sequence[Object], pods: Sequence[Object]) -> list[Slot]:
+    """The pods that should run now; none once the Job has ended."""
+    spec, name = obj["spec"], obj["metadata"]["name"]
+    parallelism, completions = spec.get("parallelism", 1), spec.get("completions")
+    succeeded = _of_phase(pods, "Succeeded")
+    failed = len(_of_phase(pods, "Failed"))
+    if _has_ended(obj) or spec.get("suspend") or failed > spec.get("backoffLimit", 6):
+        return []
+    if (numbers := indexes(obj, "Job")) is not None:
+        done = {_index(pod) for pod in succeeded}
+        return [
+            Slot(
+                index,
+                prefix=f"{name}-{index}-",
+                labels={COMPLETION_INDEX: index},
+                annotations={COMPLETION_INDEX: index},
+                spec={"hostname": f"{name}-{index}"},
+            )
+            for index in [str(number) for number in numbers if str(number) not in done][:parallelism]
+        ]
+    if completions is None:  # a queue of work, which is done when one pod has found it empty
+        return [] if succeeded else [Slot()] * parallelism
+    return [Slot()] * min(parallelism, completions - len(succeeded))
+
+
+def _job_status(obj: Object, pods: Sequence[Object], _wanted: int, every: Sequence[Object]) -> Object:
+    spec, before = obj["spec"], obj.get("status", {})
+    if _has_ended(obj):
+        return dict(before)
+    succeeded, failed = _of_phase(every, "Succeeded"), _of_phase(every, "Failed")
+    status = {
+        "startTime": before.get("startTime") or now(),
+        "active": len(pods),
+        "ready": _ready(pods),
+        "succeeded": len({_index(pod) or pod["metadata"]["name"] for pod in succeeded}),
+        "failed": len(failed),
+    }
+    ended: tuple[str, ...] = ()
+    if spec.get("suspend"):
+        ended = ("Suspended",)
+    elif len(failed) > spec.get("backoffLimit", 6):
+        ended = ("FailureTarget", "Failed")
+    elif status["succeeded"] >= spec.get("completions", 1):  # without completions, one is enough
+        ended = ("SuccessCriteriaMet", "Complete")
+        status |= {"completionTime": now(), "active": 0, "ready": 0}
+    known = {condition["type"]: condition for condition in before.get("conditions", ())}
+    times = {"lastProbeTime": now(), "lastTransitionTime": now()}
+    status["conditions"] = [known.get(kind) or {"type": kind, "status": "True", **times} for kind in ended]
+    return status
+
+
 WORKLOADS = (
-    WorkloadKind(
-        REPLICA_SETS,
-        slots=_replicas,
-        key=lambda _pod: "",
-        status=_replica_set_status,
-        replaces_finished=False,
-    ),
+    WorkloadKind(REPLICA_SETS, _replicas, key=lambda _pod: "", status=_replica_set_status),
     WorkloadKind(
         STATEFUL_SETS,
-        slots=_ordinals,
+        _ordinals,
         key=lambda pod: str(pod["metadata"]["name"]),
         status=_stateful_set_status,
         fits=_has_ordinal,
+        replaces_finished=True,
     ),
     WorkloadKind(
         DAEMON_SETS,
-        slots=_nodes,
+        _on_nodes,
         key=lambda pod: str(pod["spec"].get("nodeName", "")),
         status=_daemon_set_status,
+        replaces_finished=True,
     ),
+    WorkloadKind(JOBS, _completions, key=_index, status=_job_status),
 )

@@ -187,7 +187,10 @@ class Compiler:
     def _of_pod(
         self, chain: str, direction: Direction, ref: PodRef, applying: Sequence[_Applied]
     ) -> Iterator[tuple[str, tuple[str, ...]]]:
-        """The chain of a pod in a direction, and those of its tiers if one would not name the pod (trace.py)."""
+        """The chain of a pod in a direction, and those of its tiers.
+
+        There is one chain for both if there is one tier and it denies by default: that rule names the pod.
+        """
         tiers = [(tier, list(own)) for tier, own in groupby(applying, key=lambda one: one.tier)]
         if len(tiers) == 1 and tiers[0][0].default is Action.DENY:
             yield chain, tuple(self._of_tier(*tiers[0], direction, ref))

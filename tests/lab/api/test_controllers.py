@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from netprobe.lab.api.admission.workloads import COMPLETES, of_template
+from netprobe.lab.api.admission.workloads import COMPLETES
 from netprobe.model.objects import Object
 from tests.lab.api.conftest import Api
 
@@ -50,18 +50,6 @@ async def test_orphans_stay(api: Api) -> None:
     await api.ok("DELETE", f"{MAPS}/one", {"propagationPolicy": "Orphan"})
     await api.gone(f"{MAPS}/one")
     assert "ownerReferences" not in (await api.get(f"{MAPS}/d"))["metadata"]
-
-
-async def test_foreground_deletion_removes_the_owner_last(api: Api) -> None:
-    one = await api.ok("POST", MAPS, {"metadata": {"name": "one"}})
-    reference = owner(one, blockOwnerDeletion=True)
-    held = {"name": "d", "ownerReferences": [reference], "finalizers": ["example.com/hold"]}
-    await api.ok("POST", MAPS, {"metadata": held})
-    await api.ok("DELETE", f"{MAPS}/one", {"propagationPolicy": "Foreground"})
-    await api.until(f"{MAPS}/d", lambda d: "deletionTimestamp" in d["metadata"])
-    assert "deletionTimestamp" in (await api.get(f"{MAPS}/one"))["metadata"]
-    await api.ok("PATCH", f"{MAPS}/d", {"metadata": {"finalizers": None}}, kind=MERGE)
-    await api.gone(f"{MAPS}/one")
 
 
 async def test_deleting_a_namespace_deletes_its_objects(api: Api) -> None:
@@ -197,18 +185,14 @@ def job(name: str, **spec: Any) -> Object:
     return {"metadata": {"name": name}, "spec": {"template": template, **spec}}
 
 
-async def test_a_job_ends_at_its_deadline_and_its_dependents_are_deleted(api: Api) -> None:
-    made = await api.ok("POST", JOBS, job("run", ttlSecondsAfterFinished=0))
-    await api.ok("POST", MAPS, {"metadata": {"name": "owned", "ownerReferences": [owner(made)]}})
-    await api.until(f"{JOBS}/run", lambda j: j.get("status", {}).get("ready") == 1)
-    [pod] = (await api.get(PODS, labelSelector="job-name=run"))["items"]
-    assert pod["metadata"]["labels"]["batch.kubernetes.io/controller-uid"] == made["metadata"]["uid"]
-    await api.ok("PATCH", f"{JOBS}/run", {"spec": {"activeDeadlineSeconds": 1}}, kind=MERGE)
-    await api.gone(f"{JOBS}/run")
-    await api.gone(f"{MAPS}/owned")
-    message = [e["message"] for e in (await api.get(EVENTS))["items"] if e["reason"] == "ImagesAreNotRun"]
-    assert message == [of_template({})]
-    await api.until(PODS, lambda pods: not pods["items"])
+async def test_a_job_fails_with_its_pods(api: Api) -> None:
+    """A pod that is over its own deadline fails; the Job replaces as many as its backoffLimit allows."""
+    made = job("run", backoffLimit=1)
+    made["spec"]["template"]["spec"]["activeDeadlineSeconds"] = 1
+    await api.ok("POST", JOBS, made)
+    ended = await api.until(f"{JOBS}/run", lambda j: j.get("status", {}).get("conditions"))
+    assert [condition["type"] for condition in ended["status"]["conditions"]] == ["FailureTarget", "Failed"]
+    assert len((await api.get(PODS, labelSelector="job-name=run"))["items"]) == 2
 
 
 async def test_a_job_with_a_time_to_complete(api: Api) -> None:
@@ -220,9 +204,8 @@ async def test_a_job_with_a_time_to_complete(api: Api) -> None:
     assert [c["type"] for c in done["status"]["conditions"]] == ["SuccessCriteriaMet", "Complete"]
     pods = (await api.get(PODS, labelSelector="job-name=run"))["items"]
     assert [pod["status"]["phase"] for pod in pods] == ["Succeeded"] * 3
-    reasons = [e["reason"] for e in (await api.get(EVENTS))["items"]]
-    assert "Completed" in reasons
-    assert "ImagesAreNotRun" not in reasons
+    await api.ok("DELETE", f"{JOBS}/run")
+    await api.until(PODS, lambda found: not found["items"])
 
 
 async def test_a_suspended_job_has_no_pods(api: Api) -> None:
