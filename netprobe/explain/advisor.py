@@ -14,13 +14,13 @@ from itertools import islice, product
 
 from netprobe.explain.closing import Closer
 from netprobe.explain.declared import Declares
-from netprobe.explain.effects import Effects, Guard
+from netprobe.explain.effects import Effects, Guard, listed
 from netprobe.explain.explanation import Asked, SideView
 from netprobe.explain.near import NearMisses
 from netprobe.explain.opening import Opener
 from netprobe.explain.option import ISOLATING, MOST, Option
 from netprobe.explain.view import Views
-from netprobe.explain.world import Delta, World
+from netprobe.explain.world import World
 from netprobe.manifests.change import ObjectChange
 from netprobe.manifests.suggestion import SideEffects, Suggestion, ordered
 from netprobe.model.flow import External, Flow
@@ -92,7 +92,7 @@ class Advisor:
 
     def suggest(self, flow: Flow, sides: Sequence[SideView]) -> Suggestion | None:
         """The best change that turns the verdict of a flow, whose sides are given; None if there is none."""
-        key = self.guards[0].alike(flow)
+        key = self.guards[0].cells.alike(flow)
         if key not in self._known:
             self._known[key] = self._suggest(flow, sides)
         return self._known[key]
@@ -131,22 +131,24 @@ class Advisor:
         return Suggestion(wanted, edits, also.opens, also.closes, also.opens_count, also.closes_count)
 
     def _listed(self, effects: Effects, flow: Flow | None) -> SideEffects:
-        guard = self.guards[0]
-        opens, opens_count = effects.listed(effects.opens, flow, guard.other)
-        closes, closes_count = effects.listed(effects.closes, flow, guard.other)
+        other = self.guards[0].cells.other
+        opens, opens_count = listed(effects.opens, flow, other)
+        closes, closes_count = listed(effects.closes, flow, other)
         return SideEffects(opens, closes, opens_count, closes_count)
 
     def _best(self, parts: Sequence[Sequence[Option]], flow: Flow, wanted: Verdict) -> list[Tried]:
         """One option for each part with the fewest side effects together; [] if there is none."""
-        ranked = [self._ranked(options, flow, alone=len(parts) == 1) for options in parts]
+        alone = wanted if len(parts) == 1 else None
+        ranked = [self._ranked(options, flow, alone) for options in parts]
         if not ranked or not all(ranked):
             return []
+        if alone is not None:
+            return ranked[0][:1]
         best: list[Tried] = []
         for chosen in islice(sorted(product(*ranked), key=_rank), MOST):
             options = tuple(option for tried in chosen for option in tried.options)
-            changes = _changes(options)
-            effects = chosen[0].effects if len(chosen) == 1 else self._effects(changes, flow, None)
-            if effects is None or self._verdict(changes, flow) is not wanted:
+            effects = self._effects(_changes(options), flow, None)
+            if effects is None or effects.verdict is not wanted:
                 continue
             tried = Tried(effects.unwanted, sum(option.cost for option in options), options, effects)
             if not best or tried.rank < best[0].rank:
@@ -155,8 +157,11 @@ class Advisor:
                 break
         return best
 
-    def _ranked(self, options: Sequence[Option], flow: Flow, *, alone: bool) -> list[Tried]:
-        """The options that break nothing, best first, without those that are worse than one before them."""
+    def _ranked(self, options: Sequence[Option], flow: Flow, wanted: Verdict | None) -> list[Tried]:
+        """The options that break nothing, best first, without those that are worse than one before them.
+
+        `wanted` is the verdict that each must lead to by itself; None if it takes one of several parts.
+        """
         found: list[Tried] = []
         for option in sorted(options, key=lambda option: option.cost):
             least = min((tried.unwanted for tried in found), default=None)
@@ -164,12 +169,9 @@ class Advisor:
                 break
             at_most = least - 1 if least is not None and option.cost < ISOLATING else None
             effects = self._effects(_changes((option,)), flow, at_most)
-            if effects is not None and (not alone or self._turns(option, flow)):
+            if effects is not None and wanted in {None, effects.verdict}:
                 found.append(Tried(effects.unwanted, option.cost, (option,), effects))
         return sorted(found, key=lambda tried: tried.rank)
-
-    def _turns(self, option: Option, flow: Flow) -> bool:
-        return self._verdict(_changes((option,)), flow) is not self.simulator.decide(flow).verdict
 
     def _effects(
         self, changes: Sequence[ObjectChange], flow: Flow | None, at_most: int | None
@@ -188,13 +190,6 @@ class Advisor:
             if guard.effects(delta) is None:
                 return None
         return found
-
-    def _verdict(self, changes: Sequence[ObjectChange], flow: Flow) -> Verdict:
-        delta = self.world.delta(changes)
-        return self.guards[0].after(delta, flow)
-
-    def delta(self, suggestion: Suggestion) -> Delta:
-        return self.world.delta(suggestion.changes)
 
 
 def _changes(options: Iterable[Option]) -> tuple[ObjectChange, ...]:

@@ -55,21 +55,19 @@ class NearMisses:
         """The policies of the pod's namespace, then those of others that its labels match."""
         own = pod.ref.namespace
         yield from self._world.by_namespace.get(own, ())
-        seen = set()
         for label in pod.labels.items():
-            for policy in self._by_label.get(label, ()):
-                elsewhere = policy.ref.namespace not in {own, ""} and policy.subject.namespaces is None
-                if elsewhere and policy.ref not in seen and policy.subject.pods.matches(pod.labels):
-                    seen.add(policy.ref)
+            for policy in self._stray.get(label, ()):
+                if policy.ref.namespace != own and policy.subject.pods.matches(pod.labels):
                     yield policy
 
     @cached_property
-    def _by_label(self) -> Mapping[tuple[str, str], list[Policy]]:
-        """Policies by the first label of their podSelector."""
+    def _stray(self) -> Mapping[tuple[str, str], list[Policy]]:
+        """Policies that select no pod of their namespace, by the first label of their podSelector."""
         found: dict[tuple[str, str], list[Policy]] = defaultdict(list)
         for policy in self._world.cluster.policies:
-            if policy.subject.pods.match_labels:
-                found[policy.subject.pods.match_labels[0]].append(policy)
+            labels = policy.subject.pods.match_labels
+            if labels and policy.subject.namespaces is None and not self._subjects(policy):
+                found[labels[0]].append(policy)
         return found
 
     def _would(self, policy: Policy, side: SideView, asked: Asked) -> str | None:
@@ -97,8 +95,6 @@ class NearMisses:
         selector, namespace = policy.subject.pods, policy.ref.namespace
         place = locate(policy, "spec.podSelector")
         if namespace not in {pod.ref.namespace, ""}:
-            if self._subjects(policy):
-                return None
             text = (
                 f"it selects {describe_pods(selector)} of its own namespace {namespace}, "
                 f"which has none; such pods are in {pod.ref.namespace}"

@@ -238,7 +238,7 @@ def test_a_change_turns_the_verdict_by_the_obvious_evaluator_too() -> None:
         for asked in all_flows(cluster, (80,), (Protocol.TCP,)):
             change = explain(advisor, asked).change
             if change is not None:
-                after = advisor.delta(change).cluster(cluster)
+                after = advisor.world.delta(change.changes).cluster(cluster)
                 assert passes(after, asked) is not passes(cluster, asked)
                 assert passes(after, asked) is (change.verdict is Verdict.ALLOW)
                 turned.add(change.verdict)
