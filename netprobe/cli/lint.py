@@ -100,7 +100,8 @@ def command(
         raise UsageError("no policies given: name files or folders, or a cluster with --context")
     chosen = configuration(config)
     if live:
-        seen = from_objects(live_objects(cluster).objects)
+        listed = live_objects(cluster)
+        seen = from_objects(listed.objects, listed.unreadable)
         return _show(seen.lint(chosen), seen.problems, out, strict=strict)
     if len(given) == 1 and is_suite(given[0]):
         return _suite(given[0], chosen, out, strict=strict, write=write)

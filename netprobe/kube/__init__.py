@@ -21,7 +21,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from netprobe.errors import UsageError
-from netprobe.probe.deciding import Listed, listed
+from netprobe.policies.kinds import NOT_SIMULATED
+from netprobe.probe.deciding import KINDS, Listed, listed
 
 if TYPE_CHECKING:
     from netprobe.kube.client import KubeCluster
@@ -91,9 +92,12 @@ async def connect(
 async def live_objects(
     kubeconfig: str | None = None, context: str | None = None, *, request_timeout_s: float = 30.0
 ) -> Listed:
-    """Every object of a cluster that decides flows: pods, namespaces, Services, policies. ClusterError."""
+    """Every object of a cluster that decides flows: pods, namespaces, Services, policies. ClusterError.
+
+    Policies of kinds that are not simulated are among them: they qualify an answer.
+    """
     async with connect(kubeconfig, context, request_timeout_s=request_timeout_s) as cluster:
-        return await listed(cluster)
+        return await listed(cluster, (*KINDS, *(kind.key for kind in NOT_SIMULATED)))
 
 
 def _any_exists(paths: str) -> bool:

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from urllib.parse import quote
 
-from netprobe.policies.kinds import SIMULATED
+from netprobe.policies.kinds import KINDS
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +79,7 @@ _BUILT_IN = {
 def _with_policies() -> Iterator[tuple[str, ResourceType]]:
     """The built-in kinds, then those of policies, which a server may have in one of several versions."""
     yield from _BUILT_IN.items()
-    for kind in SIMULATED:
+    for kind in KINDS:
         if kind.key not in _BUILT_IN:
             yield (
                 kind.key,

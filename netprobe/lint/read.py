@@ -18,7 +18,7 @@ from netprobe.lint.view import Refused, View, folder
 from netprobe.manifests import Document, Reader, read_policy
 from netprobe.manifests.document import read_record
 from netprobe.manifests.excerpt import TextError
-from netprobe.manifests.load import Collector
+from netprobe.manifests.load import Collector, without_kinds
 from netprobe.manifests.repeats import Repeat, Repeats
 from netprobe.manifests.yaml_reader import read_yaml
 from netprobe.model.labels import Labels
@@ -38,8 +38,8 @@ class LintInput:
 
     `refused`: what the API server would reject. `repeated`: policies whose name was there before, with their
     annotations; variants of overlays are linted one by one. `variants`: other objects whose name was there
-    before. `partial`: labels and pods may still be added, by templates or Kustomize. `warnings`: sentences
-    about what was left out.
+    before. `partial`: labels and pods may still be added, by templates or Kustomize. `unreadable`: policy
+    kinds of a live cluster that may not be listed. `warnings`: sentences about what was left out.
     """
 
     namespace: str = "default"
@@ -50,6 +50,7 @@ class LintInput:
     annotations: dict[PolicyRef, Labels] = field(default_factory=dict)
     variants: list[Repeat] = field(default_factory=list)
     skipped: Iterable[str] = ()
+    unreadable: tuple[str, ...] = ()
     webhooks: list[Mapping[str, Any]] = field(default_factory=list)
     partial: bool = False
     warnings: tuple[str, ...] = ()
@@ -109,8 +110,9 @@ class LintInput:
         self._collector.problems.clear()
         unsure = {repeat.name for repeat in self.variants if repeat.document.kind == "Namespace"}
         extent = known(self.objects, self.skipped, live=self.live, partial=self.partial, unsure=unsure)
+        self._collector.warnings.clear()  # `refused` has them
         return View(
-            self._collector.cluster(),
+            without_kinds(self._collector.cluster(), self.unreadable),
             extent,
             refused=self.refused,
             repeated=[policy for policy, _ in self.repeated],
@@ -136,7 +138,8 @@ class LintInput:
             annotations = {**self.annotations, **{policy.ref: given for policy, given in variant}}
             world = view.varied(tuple({**{one.ref: one for one in around}, **policies}.values()), annotations)
             linted = linted.joined(lint(world, config), policies.values())
-        return with_effects(replace(linted, warnings=self.warnings), Advisor(Simulator(view.cluster)))
+        warnings = (*self.warnings, *(view.cluster.warnings if self.live else ()))
+        return with_effects(replace(linted, warnings=warnings), Advisor(Simulator(view.cluster)))
 
     def _variants(self) -> Iterator[list[tuple[Policy, Labels]]]:
         """The repeated policies by folder, each name once."""
@@ -205,9 +208,9 @@ def read_suite(path: str) -> View:
     return View(cluster, described, annotations=annotations)
 
 
-def from_objects(objects: Iterable[Mapping[str, Any]]) -> LintInput:
+def from_objects(objects: Iterable[Mapping[str, Any]], unreadable: Iterable[str] = ()) -> LintInput:
     """The objects of a live cluster. Its policies have no file, but it is known which fields are set."""
-    found = LintInput(live=True)
+    found = LintInput(live=True, unreadable=tuple(unreadable))
     for thing in objects:
         is_policy = kind_of(str(thing.get("apiVersion")), str(thing.get("kind"))) is NETWORK_POLICY
         places = dict.fromkeys(_paths(thing, ""), (1, 1)) if is_policy else {}

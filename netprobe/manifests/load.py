@@ -88,10 +88,10 @@ def from_objects(objects: Iterable[Mapping[str, Any]], unreadable: Iterable[str]
         if relevant in {Relevance.MATTERS, Relevance.NOT_SIMULATED}:
             name = "/".join(filter(None, (metadata.get("namespace"), metadata.get("name"))))
             collector.add(Document(Origin(f"{kind} {name}", 0), obj))
-    return _without_kinds(collector.cluster(), tuple(unreadable))
+    return without_kinds(collector.cluster(), tuple(unreadable))
 
 
-def _without_kinds(cluster: Cluster, unreadable: tuple[str, ...]) -> Cluster:
+def without_kinds(cluster: Cluster, unreadable: tuple[str, ...]) -> Cluster:
     """The cluster as far as it is known, if objects of some kinds could not be listed."""
     if not unreadable:
         return cluster

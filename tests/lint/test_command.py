@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import xml.etree.ElementTree as ET
@@ -10,6 +11,8 @@ from pathlib import Path
 import pytest
 
 from netprobe.cli import main
+from netprobe.kube import connect
+from netprobe.lab import Lab
 from netprobe.lint import catalogue, lint, read
 from netprobe.lint.read import from_objects
 from tests.lint.helpers import documents, namespace, policy
@@ -244,6 +247,46 @@ def test_a_live_cluster_has_no_files_but_is_whole() -> None:
     assert [finding.rule for finding in result.findings] == ["ineffective-section", "unmatched-namespace"]
     assert {finding.place for finding in result.findings} == {"networkpolicy/shop/p"}
     assert len(result.silenced) == 1
+
+
+DEFINITION = {
+    "apiVersion": "apiextensions.k8s.io/v1",
+    "kind": "CustomResourceDefinition",
+    "metadata": {"name": "ciliumnetworkpolicies.cilium.io"},
+    "spec": {
+        "group": "cilium.io",
+        "scope": "Namespaced",
+        "names": {"kind": "CiliumNetworkPolicy", "plural": "ciliumnetworkpolicies"},
+        "versions": [
+            {"name": "v2", "served": True, "storage": True, "schema": {"openAPIV3Schema": {"type": "object"}}}
+        ],
+    },
+}
+
+
+@pytest.mark.lab
+def test_a_live_cluster_with_a_kind_that_is_not_simulated(lab: Lab, capsys: Output) -> None:
+    home = "lint-unsimulated"
+
+    async def create() -> None:
+        async with connect(str(lab.kubeconfig)) as cluster:
+            await cluster.apply(DEFINITION)
+            await cluster.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": home}})
+            metadata = {"name": "l7", "namespace": home}
+            kind = {"apiVersion": "cilium.io/v2", "kind": "CiliumNetworkPolicy"}
+            await cluster.apply({**kind, "metadata": metadata})
+
+    asyncio.run(create())
+    assert main(["lint", "--kubeconfig", str(lab.kubeconfig)]) == 0
+    out = capsys.readouterr().out
+    assert f"ciliumnetworkpolicy/{home}/l7: note not-simulated: " in out
+    assert "not simulated, though they may decide flows: 1 CiliumNetworkPolicy" in out
+
+
+def test_kinds_that_may_not_be_listed_are_named() -> None:
+    linted = from_objects([], ["CiliumNetworkPolicy"]).lint()
+    assert [each.rule for each in linted.findings] == ["not-simulated"]
+    assert "may not list CiliumNetworkPolicy" in linted.warnings[0]
 
 
 def test_a_suite_tells_the_labels_of_its_topology(capsys: Output) -> None:
