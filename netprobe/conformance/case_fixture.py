@@ -30,7 +30,7 @@ from netprobe.model.verdict import Verdict
 from netprobe.policies.records import TIER
 from netprobe.probe import ClusterAPI, Pace, Prober, Station, Unplaced, Workbench
 from netprobe.probe.bench import together
-from netprobe.probe.canary import CLOSING, PORTS, Canaries, Canary, CanaryWatch, overall, port_of
+from netprobe.probe.canary import OPENING, PORTS, Canaries, Canary, CanaryWatch, overall, port_of
 from netprobe.probe.canary import sessions as canary_sessions
 from netprobe.probe.settle import settle
 
@@ -49,7 +49,7 @@ class State:
     @property
     def kinds(self) -> set[str]:
         """The kinds of the policies that have a canary policy of their own."""
-        return {kind for kind, _, _ in self.policies} & CLOSING.keys()
+        return {kind for kind, _, _ in self.policies} & OPENING.keys()
 
 
 class CaseFixture:
@@ -143,11 +143,11 @@ class CaseFixture:
         if then is not None:
             await then()
         self._number += 1
-        await self._canaries.announce(self._number, {kind: self.site.versions[kind] for kind in changed})
+        ports = await self._canaries.announce(self._number, sorted(changed))
         now = asyncio.get_running_loop().time
         answered = now()
         deadline_s = self._pace.canary_s
-        turned = await asyncio.gather(*(watch.opened(self._number, deadline_s) for watch in self._watches))
+        turned = await asyncio.gather(*(watch.opened(ports, deadline_s) for watch in self._watches))
         late = [client.name for (client, _), at in zip(self._pairs, turned, strict=True) if at is None]
         if late:
             return None, f"the change was not seen at {', '.join(late)} within {deadline_s:g} s"

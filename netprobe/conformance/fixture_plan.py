@@ -11,7 +11,7 @@ from netprobe.conformance.world import EMPTY, FIXTURE, HOST_PORT, NAMESPACES, OU
 from netprobe.model.cluster import Namespace
 from netprobe.model.flow import ContainerPort, External, Pod, PodRef, Protocol
 from netprobe.probe import OutsideHost
-from netprobe.probe.canary import PORTS, TARGET
+from netprobe.probe.canary import TARGET, ports
 from netprobe.probe.run_objects import ROLE
 
 CANARIES: Final = "k"
@@ -22,11 +22,15 @@ OUTSIDE_PORTS: Final = (ContainerPort(80), ContainerPort(81))
 
 @dataclass(frozen=True, slots=True)
 class FixturePlan:
-    """The objects of one fixture. Pods a and c run on the first node, b on the second if there is one."""
+    """The objects of one fixture. Pods a and c run on the first node, b on the second if there is one.
+
+    `kinds`: those of cases that the canaries have to show.
+    """
 
     run: str
     index: int
     nodes: tuple[str, ...]
+    kinds: tuple[str, ...] = ()
 
     def name(self, short: str) -> str:
         return f"netprobe-{self.run}-{self.index}{short}"
@@ -54,7 +58,7 @@ class FixturePlan:
             yield Pod(ref, {"pod": ref.name}, ports=served(name), node=node)
         for (client, target), node in zip(self.pairs(), self.nodes or (None,), strict=True):
             yield Pod(client, {}, node=node)
-            yield Pod(target, {ROLE: TARGET}, ports=PORTS, node=node)
+            yield Pod(target, {ROLE: TARGET}, ports=ports(self.kinds), node=node)
 
     def pairs(self) -> tuple[tuple[PodRef, PodRef], ...]:
         """The clients of the canaries with their targets, a pair for each node."""

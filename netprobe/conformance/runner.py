@@ -32,6 +32,7 @@ from netprobe.model.flow import Address, Flow
 from netprobe.model.matrix import Matrix
 from netprobe.model.observation import Observation
 from netprobe.probe import ClusterAPI, Deadlines, Fixture, Pace, PodOptions, Workbench, new_run
+from netprobe.probe.canary import OPENING
 from netprobe.probe.nodes import nodes as nodes_of
 from netprobe.probe.permission import CONFORMANCE
 from netprobe.simulate import CALICO, Profile, Simulator
@@ -101,7 +102,8 @@ class Runner:
         asked = {case.name: probed_cells(case, full=self.full) for case in cases}
         self._versions = await self._served()
         count = max(1, min(self.fixtures, len(cases)))
-        plans = [FixturePlan(self.run, index, nodes) for index in range(count)]
+        kinds = tuple(sorted(self._versions.keys() & OPENING.keys()))
+        plans = [FixturePlan(self.run, index, nodes, kinds) for index in range(count)]
         bench = Workbench(
             self.cluster,
             Fixture(

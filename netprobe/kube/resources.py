@@ -51,7 +51,6 @@ _BUILT_IN = {
         ResourceType("v1", "Pod", "pods"),
         ResourceType("v1", "Service", "services"),
         ResourceType("v1", "ServiceAccount", "serviceaccounts"),
-        ResourceType("v1", "ConfigMap", "configmaps"),
         ResourceType("v1", "Event", "events"),
         ResourceType("v1", "ResourceQuota", "resourcequotas"),
         ResourceType("v1", "LimitRange", "limitranges"),

@@ -10,7 +10,7 @@ import asyncio
 import secrets
 from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass
 from ipaddress import ip_address
 from types import TracebackType
@@ -86,6 +86,7 @@ class Bench(ABC):
         self._progress = progress
         self._stack = AsyncExitStack()
         self._record = Record(self.run)
+        self._home: Object | None = None  # the metadata of the run's own namespace
         self._recording = asyncio.Lock()
         self._recorded: frozenset[ObjectRef] | None = None  # in the Lease; None while there is none
 
@@ -111,7 +112,7 @@ class Bench(ABC):
     async def create(self, obj: Object) -> Object:
         """Create an object with the run's label and token, recorded first. ConflictError if it exists."""
         await self._note(ObjectRef.of(obj))
-        return await self._cluster.create(self._record.mark(obj))
+        return await self._cluster.create(self._marked(obj))
 
     async def apply(self, obj: Object) -> None:
         """Create an object, or replace it. ConflictError if it exists and belongs to others."""
@@ -119,7 +120,7 @@ class Bench(ABC):
         await self._note(ref)
         inside = self._record.covers(ref)
         await self._cluster.apply(
-            self._record.mark(obj), may_replace=lambda found: inside or self._record.proves(found)
+            self._marked(obj), may_replace=lambda found: inside or self._record.proves(found)
         )
 
     async def delete(self, kind: str, name: str, namespace: str | None = None) -> None:
@@ -127,6 +128,21 @@ class Bench(ABC):
         ref = ObjectRef(kind, namespace, name)
         uid = None if self._record.covers(ref) else (await self._own(ref))["uid"]
         await self._cluster.delete(kind, name, namespace, uid=uid)
+
+    def _marked(self, obj: Object) -> Object:
+        """The object with the run's label and token; one of the whole cluster goes with the run's
+        namespace."""
+        marked = self._record.mark(obj)
+        meta = marked["metadata"]
+        if "namespace" not in meta and self._home is not None:
+            owner = {
+                "apiVersion": "v1",
+                "kind": "Namespace",
+                "name": self._home["name"],
+                "uid": self._home["uid"],
+            }
+            marked["metadata"] = {**meta, "ownerReferences": [owner]}
+        return marked
 
     async def _own(self, ref: ObjectRef) -> Object:
         """The metadata of an object outside the run's namespaces; ConflictError if it is not the run's."""
@@ -175,19 +191,21 @@ class Bench(ABC):
         """Create the run's own namespace and the Lease in it that shows that the run is alive."""
         if not self._disposable:
             OPEN.append(self._record)
-        await self._create_namespace(run_namespace(self.run), {})
+        self._home = (await self._create_namespace(run_namespace(self.run), {}))["metadata"]
         await self._stack.enter_async_context(lease.held(self._cluster, self._record))
         self._recorded = frozenset(self._record.refs)
 
     async def _create_namespace(
         self, name: str, labels: Mapping[str, str], annotations: Mapping[str, str] | None = None
-    ) -> None:
+    ) -> Object:
         """Create a namespace of the run. One of that name that is being removed is waited for."""
         obj = run_objects.namespace(name, self.run, labels, annotations)
         await self._note(ObjectRef.of(obj))
         now = asyncio.get_running_loop().time
         end = now() + self._deadlines.removed_s
-        while not await self._created(obj):
+        while True:
+            with suppress(ConflictError):
+                return await self._cluster.create(self._record.mark(obj))
             try:
                 current = (await self._cluster.get("Namespace", name))["metadata"]
             except NotFoundError:
@@ -196,14 +214,6 @@ class Bench(ABC):
                 raise ConflictError(await self._owner_of(name, current))
             self._progress(f"waiting for the namespace {name} to be removed")
             await asyncio.sleep(POLL_S)
-
-    async def _created(self, obj: Object) -> bool:
-        """Create an object; False if one of its name exists."""
-        try:
-            await self._cluster.create(self._record.mark(obj))
-        except ConflictError:
-            return False
-        return True
 
     async def _owner_of(self, name: str, current: Object) -> str:
         """Who owns an existing namespace, and what to do about it."""

@@ -1,30 +1,33 @@
 """Canaries: pods that show whether policies are enforced, and when a change has arrived.
 
-On each node a client tries two ports of a target. The control port is always open and so proves listener and
-path. The other port is closed by a policy of the run's own; that it stays silent while the control answers
-is the evidence that the cluster enforces policies at all. With each change of the run that port is opened,
-after everything else: it connects only once the new version of the policy and the new labels have arrived,
-so its first connection shows when the change is in force. Opening is watched, not closing, because a
-connection has a time and silence has to be waited for.
+On each node a client tries ports of a target. The control port is always open and so proves listener and
+path. The other ports are closed by a policy of the run's own; that they stay silent while the control answers
+is the evidence that the cluster enforces policies at all. With each change of the run one of them is opened,
+after everything else: it connects only once the new version of the policy and the new labels have arrived, so
+its first connection shows when the change is in force. Opening is watched, not closing, because a connection
+has a time and silence has to be waited for.
 
 Two ports take turns, so any number of changes is possible: the policy of a change opens one of them and
 closes the other, which the next change opens.
+
+Enforcers read each kind of policy separately, so a NetworkPolicy that has arrived proves nothing for a
+ClusterNetworkPolicy. A change to objects of such a kind also applies a policy of that kind, whose subject is
+the canaries' namespace, and which opens a port of its own that the NetworkPolicy keeps closed.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field, replace
-from types import MappingProxyType
 from typing import Final, Protocol
 
-from netprobe.errors import NotFoundError
 from netprobe.model.flow import ContainerPort, PodRef
 from netprobe.model.labels import NAME_LABEL
 from netprobe.model.objects import Object
 from netprobe.model.observation import Outcome
+from netprobe.policies.kinds import BY_KEY
 from netprobe.probe import run_objects
 from netprobe.probe.api import ClusterAPI, Executes
 from netprobe.probe.netcat import Answer, Target
@@ -35,13 +38,11 @@ from netprobe.probe.session import Sessions
 
 CONTROL_PORT: Final = 9000
 PORTS: Final = tuple(ContainerPort(CONTROL_PORT + number) for number in range(3))
-"""What a target serves: the control port and the two that take turns."""
+"""What every target serves: the control port and the two that the NetworkPolicy opens in turn."""
 
 TARGET: Final = "canary-target"
 CLIENT: Final = "canary-client"
 """The values of the label ROLE."""
-
-NO_KINDS: Final[Mapping[str, str]] = MappingProxyType({})
 
 SILENT_TRIES: Final = 5
 """A port is closed when this many tries of the control connected in a row and the port did not."""
@@ -79,16 +80,19 @@ NO_CANARY: Final = Enforcement(None, "no canary was created")
 
 
 def pods(
-    namespace: str, run: str, node: str | None, index: int, options: PodOptions
+    namespace: str, run: str, node: str | None, index: int, options: PodOptions, *, kinds: Iterable[str] = ()
 ) -> tuple[Object, Object]:
-    """The target and the client on one node, in a namespace of the run; they tolerate every taint."""
-    pinned = replace(options, node_selector={}, tolerations=({"operator": "Exists"},))
+    """The target and the client on one node, in a namespace of the run; they tolerate every taint.
+
+    `kinds`: those of OPENING that changes are about.
+    """
+    pinned = options.on_any_node()
 
     def pod(role: str, ports: Collection[ContainerPort] = ()) -> Object:
         ref = PodRef(namespace, f"{role}-{index}")
         return run_objects.pod(ref, run, pinned, labels={ROLE: role}, ports=ports, node=node)
 
-    return pod(TARGET, PORTS), pod(CLIENT)
+    return pod(TARGET, ports(kinds)), pod(CLIENT)
 
 
 def policy(namespace: str, run: str, change: int, *, pod_labels: bool = False) -> Object:
@@ -115,58 +119,85 @@ def policy(namespace: str, run: str, change: int, *, pod_labels: bool = False) -
     }
 
 
-def _by_cluster_network_policy(namespace: str, port: int) -> Object:
+def _by_cluster_network_policy(namespace: str, run: str, port: int) -> Object:
     rule = {
-        "name": "closed-until-the-next-change",
-        "action": "Deny",
+        "name": "opened-by-the-change",
+        "action": "Accept",
         "from": [{"namespaces": {}}],
         "protocols": [{"tcp": {"destinationPort": {"number": port}}}],
     }
-    subject = {"namespaces": {"matchLabels": {NAME_LABEL: namespace}}}
-    return {"tier": "Admin", "priority": 0, "subject": subject, "ingress": [rule]}
+    return {"tier": "Admin", "priority": 0, "subject": _subject(namespace, run), "ingress": [rule]}
 
 
-def _by_global_network_policy(namespace: str, port: int) -> Object:
-    return {
-        "order": 0,
-        "namespaceSelector": f"{NAME_LABEL} == '{namespace}'",
-        "types": ["Ingress"],
-        "ingress": [{"action": "Deny", "protocol": "TCP", "destination": {"ports": [port]}}],
+def _by_admin_network_policy(namespace: str, run: str, port: int) -> Object:
+    rule = {
+        "name": "opened-by-the-change",
+        "action": "Allow",
+        "from": [{"namespaces": {}}],
+        "ports": [{"portNumber": {"protocol": "TCP", "port": port}}],
     }
+    return {"priority": 0, "subject": _subject(namespace, run), "ingress": [rule]}
 
 
-CLOSING: Final[Mapping[str, Callable[[str, int], Object]]] = {
+def _subject(namespace: str, run: str) -> Object:
+    return {"namespaces": {"matchLabels": {NAME_LABEL: namespace, RUN: run}}}
+
+
+def _by_calico(_namespace: str, _run: str, port: int) -> Object:
+    rule = {"action": "Allow", "protocol": "TCP", "destination": {"ports": [port]}}
+    return {"order": 0, "types": ["Ingress"], "ingress": [rule]}
+
+
+def _by_global_network_policy(namespace: str, run: str, port: int) -> Object:
+    selector = f"({NAME_LABEL} == '{namespace}') && {RUN} == '{run}'"
+    return {"namespaceSelector": selector, **_by_calico(namespace, run, port)}
+
+
+OPENING: Final[Mapping[str, Callable[[str, str, int], Object]]] = {
     "ClusterNetworkPolicy": _by_cluster_network_policy,
+    "AdminNetworkPolicy": _by_admin_network_policy,
     "GlobalNetworkPolicy": _by_global_network_policy,
+    "NetworkPolicy.projectcalico.org": _by_calico,
 }
-"""For kinds that can deny: the spec of a policy that closes one port of the pods of a namespace.
+"""For kinds whose policies come before NetworkPolicies: the spec of one that opens a port of a namespace's
+pods.
 
-With such a policy for the port of the next change, that port opens only once the change's policies of this
-kind have arrived too.
+All of their policies select by the run's label too, so that an account that is limited to objects of the run
+may create them.
 """
 
 
-def closing_policy(kind: str, api_version: str, namespace: str, change: int) -> Object:
-    """A cluster-scoped policy that closes the port of the change after this one."""
+def ports_of(kind: str) -> tuple[int, int]:
+    """The ports that policies of a kind open in turn."""
+    first = CONTROL_PORT + len(PORTS) + 2 * list(OPENING).index(kind)
+    return first, first + 1
+
+
+def ports(kinds: Iterable[str] = OPENING) -> tuple[ContainerPort, ...]:
+    """What a target serves if changes are about policies of these kinds too."""
+    return (*PORTS, *(ContainerPort(port) for kind in kinds for port in ports_of(kind)))
+
+
+def opening_policy(key: str, namespace: str, run: str, port: int) -> Object:
+    """A policy of a kind of OPENING that opens a port of the canaries' targets."""
+    kind = BY_KEY[key]
     return {
-        "apiVersion": api_version,
-        "kind": kind,
-        "metadata": {"name": f"{namespace}-canary"},
-        "spec": CLOSING[kind](namespace, port_of(change + 1)),
+        "apiVersion": kind.api_version,
+        "kind": kind.kind,
+        "metadata": {"name": f"{namespace}-canary", **({"namespace": namespace} if kind.namespaced else {})},
+        "spec": OPENING[key](namespace, run, port),
     }
 
 
 class AppliesObjects(Protocol):
-    """What a bench does with objects of its run: nothing else is ever replaced or deleted."""
+    """What a bench does with objects of its run: nothing else is ever replaced."""
 
     async def apply(self, obj: Object) -> None: ...
-
-    async def delete(self, kind: str, name: str, namespace: str | None = None) -> None: ...
 
 
 @dataclass(frozen=True, slots=True)
 class Canaries:
-    """All canaries of a namespace, and the policy that they share. `bench` is the run's.
+    """All canaries of a namespace, and the policies that they share. `bench` is the run's.
 
     `pod_labels`: a change is seen only once labels of pods have arrived too; needs to patch pods.
     `unable`: why other policies keep them from showing anything; None if they do not.
@@ -179,33 +210,30 @@ class Canaries:
     pairs: Sequence[Canary]
     pod_labels: bool = False
     unable: str | None = None
-    _closing: set[str] = field(default_factory=set, init=False)
+    _turns: dict[str, int] = field(default_factory=dict, init=False)  # by kind: which of its ports is open
 
-    async def _open(self, kind: str) -> None:
-        with suppress(NotFoundError):
-            await self.bench.delete(kind, f"{self.namespace}-canary")
-
-    async def announce(self, change: int, kinds: Mapping[str, str] = NO_KINDS) -> None:
+    async def announce(self, change: int, kinds: Iterable[str] = ()) -> tuple[int, ...]:
         """Let change number `change`, from 1, be seen at the canaries. Call it after everything else.
 
-        `kinds`: the kinds of CLOSING whose policies are part of the change, with the apiVersion to write.
+        `kinds`: the kinds of OPENING that the change is about. Returns the ports that are open once all of it
+        is in force.
         """
-        await asyncio.gather(
-            *(self._open(kind) for kind in self._closing - kinds.keys()),
-            *(
-                self.bench.apply(closing_policy(kind, version, self.namespace, change))
-                for kind, version in kinds.items()
-            ),
-        )
-        self._closing.clear()
-        self._closing.update(kinds)
+        opened = {}
+        for kind in kinds:
+            self._turns[kind] = 1 - self._turns.get(kind, 1)
+            opened[kind] = ports_of(kind)[self._turns[kind]]
         label: Object = {"metadata": {"labels": {CHANGE: str(change)}}}
         clients = [pair.client.pod for pair in self.pairs if self.pod_labels]
         await asyncio.gather(
+            *(
+                self.bench.apply(opening_policy(kind, self.namespace, self.run, port))
+                for kind, port in opened.items()
+            ),
             self.bench.apply(policy(self.namespace, self.run, change, pod_labels=self.pod_labels)),
             self.cluster.patch("Namespace", self.namespace, None, label),
             *(self.cluster.patch("Pod", name, self.namespace, label) for name in clients),
         )
+        return port_of(change), *opened.values()
 
 
 class CanaryWatch:
@@ -215,22 +243,28 @@ class CanaryWatch:
         self.canary = canary
         self._sessions = sessions
 
-    async def closed(self, change: int, deadline_s: float) -> Enforcement:
-        """Wait until the port of a change is seen closed while the control answers."""
+    async def closed(self, change: int, deadline_s: float, *, held: bool = False) -> Enforcement:
+        """Wait until the port of a change is seen closed while the control answers.
+
+        `held`: also until a try of the port has waited for an answer in vain. On a busy node answers of the
+        port may only be late; but this takes as long as a try waits.
+        """
         node, port = self.canary.node, port_of(change)
         controls = 0  # that connected since the port last did
-        open_, failure = False, "it was not tried"
+        silent, open_, failure = not held, False, "it was not tried"
         with suppress(TimeoutError):
             async with asyncio.timeout(deadline_s), self._trying([CONTROL_PORT, port]) as answers:
-                while controls < SILENT_TRIES:
+                while controls < SILENT_TRIES or not silent:
                     tried, answer = await answers.get()
                     connected = answer.outcome is Outcome.CONNECTED
                     if connected and tried == port:
-                        controls, open_ = 0, True
+                        controls, silent, open_ = 0, not held, True
                     elif connected:
                         controls += 1
                     elif tried == CONTROL_PORT:
                         failure = answer.text or "the control port does not connect"
+                    elif answer.outcome is not Outcome.EXEC_FAILED and controls >= SILENT_TRIES:
+                        silent = True
                 evidence = f"on {node} a policy of the run's own closes port {port} of a pod, and only that"
                 return Enforcement(True, evidence)
         if open_:
@@ -243,12 +277,15 @@ class CanaryWatch:
             None, f"on {node} the canary cannot be reached even if no policy forbids it: {failure}"
         )
 
-    async def opened(self, change: int, deadline_s: float) -> float | None:
-        """The loop's time at which the port of a change first connects; None: not by the deadline."""
+    async def opened(self, ports: Collection[int], deadline_s: float) -> float | None:
+        """The loop's time at which each of the ports has connected; None: not by the deadline."""
+        missing = set(ports)
         with suppress(TimeoutError):
-            async with asyncio.timeout(deadline_s), self._trying([port_of(change)]) as answers:
-                while (await answers.get())[1].outcome is not Outcome.CONNECTED:
-                    pass
+            async with asyncio.timeout(deadline_s), self._trying(sorted(missing)) as answers:
+                while missing:
+                    port, answer = await answers.get()
+                    if answer.outcome is Outcome.CONNECTED:
+                        missing.discard(port)
                 return asyncio.get_running_loop().time()
         return None
 

@@ -26,7 +26,7 @@ from netprobe.probe.run_objects import RUN, run_namespace
 
 LABELLED_KINDS: Final = (
     "Namespace",
-    *dict.fromkeys(("Job", "Pod", "NetworkPolicy", "ConfigMap", *(kind.key for kind in SIMULATED))),
+    *dict.fromkeys(("Job", "Pod", "NetworkPolicy", *(kind.key for kind in SIMULATED))),
 )
 """The kinds that are searched for the label. What a record names is found without this list."""
 

@@ -117,26 +117,36 @@ CONFORMANCE: Final = (
 )
 """A run of the conformance suite; manifests/nightly/rbac.yaml grants it."""
 
-IN_PLACE: Final = (
-    *(p for p in FIXTURE if p.need is Need.ALWAYS),
-    Permission("", "pods", "delete", "to remove shadow pods"),
+_LOOK_AROUND: Final = (
     Permission(NETWORKING, "networkpolicies", "list", "to read the policies in force"),
     Permission("", "services", "list", "to find Services that would list a shadow pod"),
     Permission("", "nodes", "list", "to place shadow pods"),
     Permission(
         "batch", "jobs", "list", "to find Jobs that would adopt a shadow pod, and what dead runs left"
     ),
-    Permission("batch", "jobs", "create", "the Job that ends shadow pods at the deadline"),
-    Permission("batch", "jobs", "delete", "the Job that ends shadow pods at the deadline"),
     Permission("apps", "deployments", "list", "to find out which pods belong to which workload"),
     Permission("apps", "replicasets", "list", "to find workloads that would adopt a shadow pod"),
     Permission("apps", "statefulsets", "list", "to find workloads that would adopt a shadow pod"),
     Permission("apps", "daemonsets", "list", "to find workloads that would adopt a shadow pod"),
     Permission("policy", "poddisruptionbudgets", "list", "to find budgets that would count a shadow pod"),
     Permission("", "resourcequotas", "list", "to find quotas that would count a shadow pod"),
+)
+
+IN_PLACE: Final = (
+    *(p for p in FIXTURE if p.need is Need.ALWAYS),
+    *_LOOK_AROUND,
+    Permission("", "pods", "delete", "to remove shadow pods"),
+    Permission("batch", "jobs", "create", "the Job that ends shadow pods at the deadline"),
+    Permission("batch", "jobs", "delete", "the Job that ends shadow pods at the deadline"),
     Permission("", "events", "list", "to report why a pod is not ready", Need.OPTIONAL),
 )
 """A run next to the workloads of others, with shadow pods in their namespaces."""
+
+COPY: Final = (*(p for p in FIXTURE if p.need is Need.ALWAYS), *_LOOK_AROUND)
+"""A run in a copy of pods that are in the cluster, in namespaces of its own."""
+
+COPY_ACCOUNTS: Final = Permission("", "serviceaccounts", "create", "the accounts of copies")
+"""Needed for a copy too if policies of the cluster select pods by their service accounts."""
 
 
 DEBUG: Final = (
@@ -163,7 +173,7 @@ EPHEMERAL: Final = (
 
 FILES: Final = {
     "manifests/rbac/fixture.yaml": FIXTURE,
-    "manifests/rbac/in-place.yaml": IN_PLACE,
+    "manifests/rbac/in-place.yaml": tuple(dict.fromkeys((*IN_PLACE, *COPY, COPY_ACCOUNTS))),
     "manifests/rbac/debug.yaml": DEBUG,
     "manifests/rbac/debug-ephemeral.yaml": EPHEMERAL,
 }

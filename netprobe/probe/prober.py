@@ -137,19 +137,18 @@ class Prober:
         self._before = dict.fromkeys(self._evidence.paths, Verdict.ALLOW)
         return self._enforcement
 
-    async def observe(self, change: Callable[[], Awaitable[None]] = _no_change) -> Observed:
+    async def observe(
+        self, change: Callable[[], Awaitable[None]] = _no_change, kinds: Iterable[str] = ()
+    ) -> Observed:
         """Make a change (apply, label, delete), wait until it is in force, probe until stable.
 
-        Errors of `change` are passed on. Everything else that goes wrong becomes UNKNOWN cells.
+        `kinds`: as `Canaries.announce` takes them. Errors of `change` are passed on. Everything else that
+        goes wrong becomes UNKNOWN cells.
         """
         self._change += 1
         problems: list[str] = []
-        checked = self._change == 1 and self._enforcement is not NO_CANARY  # by the baseline
-        if self._watches and not checked and self._enforcement.enforcing is not False:
-            problems += await self._check_enforcement()
         await change()
-        if self._canaries is not None:
-            await self._canaries.announce(self._change)
+        ports = () if self._canaries is None else await self._canaries.announce(self._change, kinds)
         now = asyncio.get_running_loop().time
         announced = now()
         converged = None
@@ -158,18 +157,20 @@ class Prober:
             await asyncio.sleep(UNSEEN_S)
         if self._enforcement.enforcing:
             self._progress.say("waiting for the canaries")
-            converged, unseen = await self._seen_by_canaries(announced)
-            problems += unseen
+            converged, problems = await self._seen_by_canaries(ports, announced)
         self._progress.say("probing")
         self._late.clear()
         # Where nothing has shown that the change is in force, no single connection is enough.
         self._late_from = math.inf if converged is None else now() + self._pace.late_s
-        settled = await settle(
-            self.round, tuple(self._plan.of), self._pace, self._before, self._late.__contains__
+        settled, _ = await asyncio.gather(
+            settle(self.round, tuple(self._plan.of), self._pace, self._before, self._late.__contains__),
+            self._confirm_enforcement(),
         )
         self._before = {flow: cell.verdict for flow, cell in settled.cells.items()}
         if settled.last_move is not None and converged is not None:
             converged = max(converged, settled.last_move - announced)
+        if self._enforcement.enforcing is False:
+            converged = None
         return Observed(self._matrix(settled.cells), self._facts(converged, problems))
 
     async def round(self, flows: Iterable[Flow]) -> dict[Flow, Observation]:
@@ -214,23 +215,24 @@ class Prober:
                 if flow in self._plan.listener or outcome is Outcome.EXEC_FAILED
             ]
 
-    async def _closed(self, change: int) -> Enforcement:
+    async def _closed(self, change: int, *, held: bool = False) -> Enforcement:
         """Whether the port that a change will open is closed at every canary."""
-        signs = (watch.closed(change, self._pace.canary_s) for watch in self._watches)
+        signs = (watch.closed(change, self._pace.canary_s, held=held) for watch in self._watches)
         return overall(await asyncio.gather(*signs))
 
-    async def _check_enforcement(self) -> list[str]:
-        """The ports that this change opens must be closed before it; else the cluster enforces nothing."""
-        fresh = await self._closed(self._change)
-        if fresh.enforcing is not None or self._enforcement.enforcing is None:
-            self._enforcement = fresh
-            return []
-        return [fresh.evidence]
+    async def _confirm_enforcement(self) -> None:
+        """Look again while the rounds last: the port that the next change opens must stay closed."""
+        if self._watches and self._enforcement.enforcing is not False:
+            found = await self._closed(self._change + 1, held=True)
+            if found.enforcing is not None:
+                self._enforcement = found
 
-    async def _seen_by_canaries(self, announced: float) -> tuple[float | None, list[str]]:
+    async def _seen_by_canaries(
+        self, ports: Collection[int], announced: float
+    ) -> tuple[float | None, list[str]]:
         """Seconds until the last canary saw the change, and a sentence for each that did not."""
         deadline_s = self._pace.canary_s
-        times = await asyncio.gather(*(watch.opened(self._change, deadline_s) for watch in self._watches))
+        times = await asyncio.gather(*(watch.opened(ports, deadline_s) for watch in self._watches))
         seen = [max(0.0, at - announced) for at in times if at is not None]
         unseen = [
             f"on {watch.canary.node} the change was not seen within {deadline_s:g} s: "

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 from netprobe.model.cluster import Namespace
@@ -48,6 +48,10 @@ class PodOptions:
     pull_secret: str | None = None
     node_selector: Mapping[str, str] = field(default_factory=dict)
     tolerations: tuple[Mapping[str, Any], ...] = ()
+
+    def on_any_node(self) -> PodOptions:
+        """The same for a pod whose node is chosen: no selector, and every taint tolerated."""
+        return replace(self, node_selector={}, tolerations=({"operator": "Exists"},))
 
 
 @dataclass(frozen=True, slots=True)

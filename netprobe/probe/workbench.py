@@ -36,8 +36,9 @@ class Workbench(Bench):
     """The namespaces and pods of one fixture. What entering raises: see Bench.
 
     `changes` is how many times policies will be changed (1 + the steps); with 0 there are no canaries.
-    `lab`: the cluster is a lab, which can make external hosts; elsewhere they are left out, and flows from
-    them are skipped. `permissions`: what the run needs.
+    `kinds`: those of `canary.OPENING` whose policies will be changed. `lab`: the cluster is a lab, which can
+    make external hosts; elsewhere they are left out, and flows from them are skipped. `permissions`: what the
+    run needs.
 
     Once entered, `labels` are those that pods and namespaces (by name) have in the cluster. `twins` are the
     stations of the fixture's twins, each under the name of the pod that it copies; changes to the labels of
@@ -51,6 +52,7 @@ class Workbench(Bench):
         *,
         run: str | None = None,
         changes: int = 1,
+        kinds: Sequence[str] = (),
         lab: bool = False,
         disposable: bool = False,
         options: PodOptions | None = None,
@@ -69,6 +71,7 @@ class Workbench(Bench):
             progress=progress,
         )
         self.changes = changes
+        self.kinds = tuple(kinds)
         self.twins: Mapping[End, Station] = {}
         self.labels: Mapping[PodRef | str, Labels] = {}
         self._fixture = fixture
@@ -77,10 +80,6 @@ class Workbench(Bench):
     async def namespace(self, name: str, labels: Mapping[str, str]) -> None:
         """Make one more namespace of the run; one of that name that is being removed is waited for."""
         await self._create_namespace(name, labels)
-
-    async def home(self) -> Object:
-        """The run's own Namespace, which owns what it creates for the whole cluster."""
-        return await self._cluster.get("Namespace", run_namespace(self.run))
 
     def pairs(self, flow: Flow) -> tuple[Try, ...]:
         """The try that shows that packets travel between the nodes of a flow: from canary to canary."""
@@ -174,7 +173,8 @@ class Workbench(Bench):
             placed = await readiness.until({ref_of(pod): pod for pod in first}, has_node)
             nodes = sorted({pod["spec"]["nodeName"] for pod in placed.values()}) if self.changes else ()
             pairs = [
-                canary.pods(home, self.run, node, index, self._options) for index, node in enumerate(nodes)
+                canary.pods(home, self.run, node, index, self._options, kinds=self.kinds)
+                for index, node in enumerate(nodes)
             ]
             second = await together(*(self._create_pod(pod) for pair in pairs for pod in pair))
             pods = await readiness.until({ref_of(pod): pod for pod in (*first, *second)}, is_ready)

@@ -1,7 +1,7 @@
 """A suite's objects of policy kinds as one cluster takes them.
 
 Cluster-scoped objects must not touch anything but the run's own namespaces: their subjects get the run's
-label, and the run's home Namespace owns them. Peers and names stay as written, because ties depend on names.
+label. Peers and names stay as written, because ties depend on names.
 A kind that the cluster does not serve is not applied, and the flows that it decides are skipped.
 """
 
@@ -82,8 +82,8 @@ class Served:
     def has(self, ref: PolicyRef) -> bool:
         return ref.kind not in self.missing
 
-    def adapted(self, document: Document, run: str, owner: Object) -> Object:
-        """The object as this cluster takes it; `owner`: the run's home Namespace."""
+    def adapted(self, document: Document, run: str) -> Object:
+        """The object as this cluster takes it."""
         kind = document.policy_kind
         obj: Object = {**document.object, "spec": dict(document.object.get("spec") or {})}
         obj.pop("status", None)
@@ -93,8 +93,6 @@ class Served:
             set_version(obj, version)
         if not kind.namespaced:
             narrow(obj, RUN, run)
-            reference = {"apiVersion": "v1", "kind": "Namespace", **_identity(owner)}
-            obj["metadata"] = {**obj["metadata"], "ownerReferences": [reference]}
         return obj
 
     def profile(self, given: Profile) -> Profile:
@@ -161,10 +159,6 @@ def set_version(obj: Object, version: str) -> None:
     if version.startswith(_STORED) and not str(obj["apiVersion"]).startswith(_STORED):
         _complete(obj)
     obj["apiVersion"] = version
-
-
-def _identity(owner: Object) -> Object:
-    return {key: owner["metadata"][key] for key in ("name", "uid")}
 
 
 def _complete(obj: Object) -> None:

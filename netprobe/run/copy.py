@@ -16,13 +16,17 @@ from netprobe.model.flow import Flow, PodRef, ServiceRef
 from netprobe.model.matrix import Matrix
 from netprobe.model.objects import Object
 from netprobe.model.policy import PolicyRef
+from netprobe.model.text import listed
 from netprobe.model.verdict import Decision, Verdict
-from netprobe.policies.kinds import SIMULATED, Record
+from netprobe.policies.kinds import BY_KEY, NETWORK_POLICY, SIMULATED, PolicyKind, Record
 from netprobe.policies.records import ref_of
 from netprobe.probe import Fixture as PodsToMake
-from netprobe.probe import Observed, PodOptions, Prober, Workbench, new_run
+from netprobe.probe import Observed, Prober, Workbench, new_run
+from netprobe.probe.canary import OPENING
+from netprobe.probe.deciding import key_of
 from netprobe.probe.guests.surroundings import Surroundings, look_around
-from netprobe.run.applied import not_tried
+from netprobe.probe.permission import COPY, COPY_ACCOUNTS, Permission, write_policies
+from netprobe.run.applied import Served, not_tried, set_version
 from netprobe.run.cluster import OpenCluster, OtherPolicies, other_policies
 from netprobe.run.copied import Copied, copied
 from netprobe.run.cover import Cover, cover
@@ -42,7 +46,6 @@ STAND_IN = (
     "those that match a namespace's name or a pod's address treat the copy differently"
 )
 NO_COPY = "Services are not copied: name the pods behind it"
-_EVERYWHERE = ({"operator": "Exists"},)
 
 Tried: TypeAlias = tuple[Document, Record]
 """A policy to try, as an object and as a record."""
@@ -82,8 +85,10 @@ class CopyMode:
             cluster.api,
             PodsToMake(copy.namespaces, tuple(copy.pods.values()), accounts=copy.accounts),
             run=plan.run,
+            permissions=plan.permissions,
+            kinds=plan.canary_kinds,
             lab=cluster.is_lab,
-            options=_everywhere(options.pods),
+            options=options.pods.on_any_node(),
             deadlines=options.deadlines,
             progress=progress,
         )
@@ -110,7 +115,7 @@ class CopyMode:
                     for manifest in copy.manifests:
                         await workbench.apply(manifest)
 
-                seen = await prober.observe(change)
+                seen = await prober.observe(change, plan.canary_kinds)
                 cells = (
                     (flow, not_tried(skipped[flow]) if flow in skipped else seen.matrix[copy.flow(flow)])
                     for flow in plan.simulated
@@ -146,7 +151,7 @@ class CopyMode:
         return preview_copy(
             plan.copy,
             plan.run,
-            _everywhere(options.pods),
+            options.pods.on_any_node(),
             f"{plan.cover.sentence(plan.copy.pods)}; {len(plan.simulated)} flows",
             plan.others.notes(STAND_IN),
         )
@@ -183,7 +188,8 @@ class CopyMode:
             )
         run = new_run()
         made = copied(whole, simulated, _manifests(around, self.policies), run, all_labels=bool(others))
-        return PlannedCopy(run, whole, others, chosen, declared, simulated, made)
+        kinds = await _served_as(cluster, made.manifests)
+        return PlannedCopy(run, whole, others, chosen, declared, simulated, made, kinds)
 
 
 def policies_to_try(filenames: Iterable[str], suite: Suite | None) -> tuple[Tried, ...]:
@@ -212,7 +218,10 @@ def policies_to_try(filenames: Iterable[str], suite: Suite | None) -> tuple[Trie
 
 @dataclass(frozen=True, slots=True)
 class PlannedCopy:
-    """What is tried, and the policies of other kinds in the cluster. `declared` is None without a suite."""
+    """What is tried, and the policies of other kinds in the cluster. `declared` is None without a suite.
+
+    `kinds`: those of the copied objects other than NetworkPolicy, each in the group that the cluster serves.
+    """
 
     run: str
     cluster: Cluster
@@ -221,10 +230,31 @@ class PlannedCopy:
     declared: Matrix[Verdict] | None
     simulated: Matrix[Decision]
     copy: Copied
+    kinds: tuple[PolicyKind, ...]
+
+    @property
+    def canary_kinds(self) -> tuple[str, ...]:
+        return tuple(kind.key for kind in self.kinds if kind.key in OPENING)
+
+    @property
+    def permissions(self) -> tuple[Permission, ...]:
+        accounts = (COPY_ACCOUNTS,) if self.copy.accounts else ()
+        return (*COPY, *accounts, *write_policies(self.kinds))
 
 
-def _everywhere(options: PodOptions) -> PodOptions:
-    return replace(options, tolerations=_EVERYWHERE)  # each copy runs where the real pod does
+async def _served_as(cluster: OpenCluster, manifests: Iterable[Object]) -> tuple[PolicyKind, ...]:
+    """The kinds of objects other than NetworkPolicies; the objects get the version that the cluster serves.
+
+    UsageError for a kind that it does not serve.
+    """
+    others = [obj for obj in manifests if key_of(obj) != NETWORK_POLICY.key]
+    kinds = tuple({key: BY_KEY[key] for key in map(key_of, others)}.values())
+    served = await Served.by(cluster.api, kinds)
+    if served.missing:
+        raise UsageError(f"this cluster does not serve {listed(served.missing)}")
+    for obj in others:
+        set_version(obj, served.versions[key_of(obj)] or obj["apiVersion"])
+    return tuple(map(served.group, kinds))
 
 
 def _manifests(around: Surroundings, policies: Iterable[Tried]) -> dict[PolicyRef, Object]:

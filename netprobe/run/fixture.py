@@ -15,11 +15,11 @@ from netprobe.errors import ClusterError, ConflictError, UsageError, WorkbenchEr
 from netprobe.manifests import Document
 from netprobe.model.cluster import Cluster
 from netprobe.model.flow import Flow, Placement, PodRef
-from netprobe.model.objects import Object
 from netprobe.model.policy import Policy, Staged
 from netprobe.policies.records import TIER, ref_of
 from netprobe.probe import Fixture as PodsToMake
 from netprobe.probe import Observed, OutsideHost, Prober, Workbench, permission
+from netprobe.probe.canary import OPENING
 from netprobe.probe.nodes import chosen
 from netprobe.probe.nodes import nodes as nodes_of
 from netprobe.probe.run_objects import RUN
@@ -72,6 +72,7 @@ class FixtureMode:
         kinds = kinds_of(self.suite)
         served = await Served.by(cluster.api, kinds)
         known = [kind for kind in kinds if kind.key not in served.missing]
+        canary_kinds = [kind.key for kind in known if kind.key in OPENING]
         present = Present() if options.target.is_ephemeral_lab else await Present.of(cluster.api)
         await refuse_existing(cluster.api, self.suite, served, present.cluster)
         workbench = Workbench(
@@ -79,6 +80,7 @@ class FixtureMode:
             pods,
             permissions=(*permission.FIXTURE, *permission.write_policies(map(served.group, known))),
             changes=1 + len(self.suite.steps),
+            kinds=canary_kinds,
             lab=cluster.is_lab,
             disposable=options.target.is_ephemeral_lab,
             options=options.pods,
@@ -100,8 +102,8 @@ class FixtureMode:
             flows = dict.fromkeys(flow for moment in found for flow in moment.simulated)
             before = present.beside(self._live(workbench))
             denied = DeniedBefore.of(Simulator(before, options.profile), flows)
-            canaries = judged_canaries(workbench.canaries, present.cluster, options.profile)
-            applying = Applying(served, workbench, await workbench.home())
+            canaries = judged_canaries(workbench.canaries, present.cluster, options.profile, canary_kinds)
+            applying = Applying(served, workbench)
             prober = Prober(
                 cluster.api,
                 workbench.stations,
@@ -119,7 +121,7 @@ class FixtureMode:
                     for action in moment.actions:
                         await applying.take(action, moment.simulator.cluster)
 
-                seen = denied.explained(await prober.observe(change))
+                seen = denied.explained(await prober.observe(change, canary_kinds))
                 skipped = served.skipped(moment.simulated, moment.simulator)
                 return replace(seen, matrix=with_skipped(seen.matrix, skipped))
 
@@ -210,7 +212,6 @@ class Applying:
 
     served: Served
     workbench: Workbench
-    home: Object
 
     async def take(self, action: StepAction, cluster: Cluster) -> None:
         match action:
@@ -233,7 +234,7 @@ class Applying:
             kind = document.policy_kind
             if kind is not None and kind.key in self.served.missing:
                 continue
-            obj = self.served.adapted(document, self.workbench.run, self.home)
+            obj = self.served.adapted(document, self.workbench.run)
             if kind is not None and kind.key == TIER:
                 with suppress(ConflictError):  # the same tier exists; another one was refused before
                     await self.workbench.create(obj)

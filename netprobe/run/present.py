@@ -6,7 +6,7 @@ its path, and they may close or open the connections of the canaries.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from netprobe.manifests import from_objects
@@ -15,12 +15,12 @@ from netprobe.model.flow import Flow, Pod, PodRef
 from netprobe.model.labels import NAME_LABEL
 from netprobe.model.observation import Observation
 from netprobe.model.verdict import Decision, Verdict
-from netprobe.policies.kinds import KINDS, NETWORK_POLICY
+from netprobe.policies.kinds import BY_KEY, KINDS
 from netprobe.probe import Observed
 from netprobe.probe import canary as canaries
 from netprobe.probe.api import ClusterAPI
 from netprobe.probe.canary import CONTROL_PORT, Canaries, Canary
-from netprobe.probe.deciding import SELECTABLE, listed
+from netprobe.probe.deciding import SELECTABLE, key_of, listed
 from netprobe.probe.guests.guest_workbench import GuestWorkbench
 from netprobe.probe.prober import UNSEEN_S
 from netprobe.probe.run_objects import CHANGE, ROLE, RUN, run_namespace
@@ -131,28 +131,33 @@ def deniers(decision: Decision) -> str:
 
 
 def judged_canaries(
-    found: Canaries | None, cluster: Cluster, profile: Profile, changes: int = 1
+    found: Canaries | None, cluster: Cluster, profile: Profile, kinds: Sequence[str] = ()
 ) -> Canaries | None:
     """The canaries, with the reason if other policies keep them from showing anything.
 
-    `cluster`: everything that is in force, without them.
+    `cluster`: everything that is in force, without them. `kinds`: those that changes of the run are about.
     """
     if found is None or not cluster.policies:
         return found
     for pair in found.pairs:
-        for change in range(min(changes, 1) + 1):
-            if why := _prevented(found, pair, Simulator(cluster, profile), change):
+        for change in (0, 1):
+            if why := _prevented(found, pair, Simulator(cluster, profile), change, kinds):
                 return replace(found, unable=f"on {pair.node} the canaries show nothing: {why}")
     return found
 
 
-def _prevented(found: Canaries, pair: Canary, simulator: Simulator, change: int) -> str | None:
+def _prevented(
+    found: Canaries, pair: Canary, simulator: Simulator, change: int, kinds: Sequence[str]
+) -> str | None:
     """Why a canary does not do after a change what it would do without other policies."""
     cluster = simulator.cluster
     changed = {CHANGE: str(change)} if change else {}
-    own = NETWORK_POLICY.policy(
-        canaries.policy(found.namespace, found.run, change, pod_labels=found.pod_labels)
-    )
+    own = [canaries.policy(found.namespace, found.run, change, pod_labels=found.pod_labels)]
+    opened = {kind: canaries.ports_of(kind)[0] for kind in kinds}
+    if change:
+        own += [
+            canaries.opening_policy(kind, found.namespace, found.run, port) for kind, port in opened.items()
+        ]
     home = Namespace(found.namespace, {RUN: found.run, NAME_LABEL: found.namespace, **changed})
     pods = {
         PodRef(one.namespace, one.pod): Pod(
@@ -167,13 +172,14 @@ def _prevented(found: Canaries, pair: Canary, simulator: Simulator, change: int)
         cluster,
         namespaces={**cluster.namespaces, home.name: home},
         pods={**cluster.pods, **pods},
-        policies=(*cluster.policies, own),
+        policies=(*cluster.policies, *(BY_KEY[key_of(obj)].policy(obj) for obj in own)),
     )
     changed_simulator = Simulator(with_canaries, simulator.profile)
     client, target = (PodRef(one.namespace, one.pod) for one in (pair.client, pair.target))
     wanted = {CONTROL_PORT: Verdict.ALLOW, canaries.port_of(change + 1): Verdict.DENY}
     if change:
         wanted[canaries.port_of(change)] = Verdict.ALLOW
+    wanted |= dict.fromkeys(opened.values(), Verdict.ALLOW if change else Verdict.DENY)
     for port, verdict in wanted.items():
         decision = changed_simulator.decide(Flow(client, target, port))
         if decision.verdict is not verdict:

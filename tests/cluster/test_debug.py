@@ -18,10 +18,11 @@ from netprobe.probe.permission import DEBUG, EPHEMERAL, Need, Permission
 from netprobe.run.target import ClusterChoice
 from tests.cluster import real
 from tests.cluster.account import account, kubectl, published, without
-from tests.cluster.test_rbac import granted, requests, triples, workloads
+from tests.cluster.test_rbac import granted, triples, workloads
 from tests.debug.faults import Given, answer, ask_all, check
 from tests.debug.test_causes import CAUSES, TOGETHER
 from tests.run.netprobe import netprobe
+from tests.run.requests import requests
 
 ONLY_ON_A_LAB = {"not-enforced"}
 """By annotations that only a lab knows."""

@@ -24,7 +24,7 @@ from netprobe.probe.run_objects import RUN
 from tests.cluster.conftest import Run
 from tests.contract.world import CLOSED, World
 
-KINDS = ("Namespace", "Pod", "NetworkPolicy", "Lease", "ServiceAccount", "ConfigMap", "Job")
+KINDS = ("Namespace", "Pod", "NetworkPolicy", "Lease", "ServiceAccount", "Job")
 
 
 async def of_run(cluster: KubeCluster, run: str) -> list[str]:

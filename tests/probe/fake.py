@@ -7,6 +7,7 @@ answer the session protocol of probe.sh.
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from copy import deepcopy
@@ -17,6 +18,8 @@ from netprobe.errors import ConflictError, NotFoundError, NotServedError, Unreac
 from netprobe.model.objects import Object
 from netprobe.probe import netcat
 from netprobe.probe.api import Event, ExecResult, Execution
+from netprobe.probe.canary import CONTROL_PORT, OPENING
+from netprobe.probe.deciding import key_of
 from tests.probe.clock import now
 
 OPEN, SILENT, REFUSED = "open", "silent", "refused"
@@ -34,6 +37,10 @@ class FakeCluster:
 
     network: Network = lambda _source, _destination, _port, _protocol: OPEN
     lag_s: float = 0.0  # how long a canary policy takes to be in force
+    kind_lag_s: float = 0.0  # the same of canary policies of other kinds than NetworkPolicy
+    late_listener_s: float = (
+        0.0  # until when a canary's target does not answer on the ports that are closed first
+    )
     enforces: bool = True
     follows: bool = True  # changes of the canary policy arrive at all
     unready: Mapping[str, Object] = field(default_factory=dict)  # pod name -> the status that it keeps
@@ -53,6 +60,7 @@ class FakeCluster:
         self._watchers: list[asyncio.Queue[Event]] = []
         self._tasks: set[asyncio.Task[None]] = set()
         self._canary_ports: list[tuple[float, set[int]]] = []
+        self._kind_ports: dict[str, list[tuple[float, set[int]]]] = {}
 
     # objects
 
@@ -87,7 +95,7 @@ class FakeCluster:
         if obj["kind"] == "SelfSubjectReview":
             return {**obj, "status": {"userInfo": {"username": "tester"}}}
         meta = obj["metadata"]
-        key = obj["kind"], meta.get("namespace"), meta["name"]
+        key = key_of(obj), meta.get("namespace"), meta["name"]
         self.calls.append(("create", obj["kind"], meta["name"]))
         await asyncio.sleep(0)
         if key in self.objects:
@@ -118,16 +126,16 @@ class FakeCluster:
 
     async def replace(self, obj: Object) -> Object:
         meta = obj["metadata"]
-        current = await self.get(obj["kind"], meta["name"], meta.get("namespace"))
+        current = await self.get(key_of(obj), meta["name"], meta.get("namespace"))
         stored = {**obj, "metadata": {**meta, "uid": current["metadata"].get("uid")}}
-        return self._store((obj["kind"], meta.get("namespace"), meta["name"]), deepcopy(stored))
+        return self._store((key_of(obj), meta.get("namespace"), meta["name"]), deepcopy(stored))
 
     async def apply(self, obj: Object, *, may_replace: Callable[[Object], bool] = lambda _: True) -> Object:
         try:
             return await self.create(obj)
         except ConflictError:
             meta = obj["metadata"]
-            if not may_replace(await self.get(obj["kind"], meta["name"], meta.get("namespace"))):
+            if not may_replace(await self.get(key_of(obj), meta["name"], meta.get("namespace"))):
                 raise
             return await self.replace(obj)
 
@@ -177,7 +185,7 @@ class FakeCluster:
             yield Event("ADDED", obj)
         while True:
             event = await queue.get()
-            if event.object["kind"] == kind and _matches(event.object, labels):
+            if key_of(event.object) == kind and _matches(event.object, labels):
                 yield event
 
     def _store(self, key: Key, obj: Object) -> Object:
@@ -187,6 +195,10 @@ class FakeCluster:
         if key[0] == "NetworkPolicy" and key[2] == "canary" and (self.follows or not self._canary_ports):
             ports = {p["port"] for rule in obj["spec"]["ingress"] for p in rule["ports"]}
             self._canary_ports.append((now() + self.lag_s, ports))
+        if key[0] in OPENING and key[2].endswith("-canary"):
+            number = re.search(r"\d{4}", str(obj["spec"]["ingress"]))
+            opened = {int(number[0])} if number else set()
+            self._kind_ports.setdefault(key[0], []).append((now() + self.kind_lag_s, opened))
         for queue in self._watchers:
             queue.put_nowait(Event("MODIFIED", deepcopy(obj)))
         return deepcopy(obj)
@@ -244,8 +256,13 @@ class FakeCluster:
         if destination is None:
             return self.network(source, host, port, protocol) if host in self.outside else SILENT
         if "canary-target" in destination:
+            if port != CONTROL_PORT and now() < self.late_listener_s:
+                return REFUSED
             in_force = [ports for since, ports in self._canary_ports if since <= now()]
             open_ = not in_force or port in in_force[-1] or not self.enforces
+            for versions in self._kind_ports.values():
+                arrived = [ports for since, ports in versions if since <= now()]
+                open_ = open_ or (bool(arrived) and port in arrived[-1])
             return OPEN if open_ else SILENT
         if destination == source:
             return OPEN

@@ -14,6 +14,7 @@ from netprobe.model.flow import ContainerPort, External, Flow, Pod, PodRef, Prot
 from netprobe.model.observation import Control, Outcome
 from netprobe.model.verdict import Verdict
 from netprobe.probe import Fixture, Observed, OutsideHost, Pace, Prober, Workbench, judge
+from netprobe.probe.canary import OPENING
 from netprobe.probe.pace import Method
 from netprobe.probe.prober import _Progress
 from tests.probe.clock import now, virtually
@@ -56,9 +57,13 @@ class World:
         self.changed_at = now()
 
     def run(
-        self, pace: Pace | None = None, changes: int = 1, flows: Sequence[Flow] = FLOWS
+        self,
+        pace: Pace | None = None,
+        changes: int = 1,
+        flows: Sequence[Flow] = FLOWS,
+        kinds: Sequence[str] = (),
     ) -> list[Observed]:
-        return observed(self.cluster, flows, self.change, pace=pace, changes=changes)
+        return observed(self.cluster, flows, self.change, pace=pace, changes=changes, kinds=kinds)
 
 
 def observed(
@@ -70,16 +75,17 @@ def observed(
     lab: bool = False,
     pace: Pace | None = None,
     changes: int = 1,
+    kinds: Sequence[str] = (),
 ) -> list[Observed]:
     """What a prober sees after each of the changes."""
 
     async def run() -> list[Observed]:
         async with (
-            Workbench(cluster, fixture, changes=changes, lab=lab) as bench,
+            Workbench(cluster, fixture, changes=changes, kinds=kinds, lab=lab) as bench,
             Prober(cluster, bench.stations, flows, canaries=bench.canaries, pace=pace) as prober,
         ):
             await prober.baseline()
-            return [await prober.observe(change) for _ in range(changes)]
+            return [await prober.observe(change, kinds) for _ in range(changes)]
 
     return virtually(run())
 
@@ -187,13 +193,27 @@ def test_convergence_continues_until_the_last_cell_has_moved() -> None:
     assert seen.facts.converged_s == pytest.approx(0.3, abs=0.1)
 
 
-def test_a_cluster_that_enforces_nothing_is_found_out_by_its_canary() -> None:
+@pytest.mark.parametrize("kind", OPENING)
+def test_a_change_of_another_kind_counts_once_a_canary_of_that_kind_has_turned(kind: str) -> None:
+    """NetworkPolicies of the same moment arrive at once, and prove nothing for the other kind."""
+    world = World(denied_s=4)
+    world.cluster.kind_lag_s = 4
+    for seen in world.run(changes=2, kinds=[kind]):
+        assert marks(seen) == "..XX...."
+        assert seen.facts.converged_s == pytest.approx(4, abs=0.5)
+        assert seen.facts.problems == ()
+    assert not world.cluster.objects
+
+
+@pytest.mark.parametrize("late_listener_s", [0, 1], ids=["at once", "although its listeners start late"])
+def test_a_cluster_that_enforces_nothing_is_found_out_by_its_canary(late_listener_s: float) -> None:
     world = World()
     world.cluster.enforces = False
+    world.cluster.late_listener_s = late_listener_s
     world.cluster.network = lambda *_: OPEN
     (seen,) = world.run()
     assert seen.facts.enforcement.enforcing is False
-    assert "port 9002" in seen.facts.enforcement.evidence
+    assert f"port {9001 if late_listener_s else 9002}" in seen.facts.enforcement.evidence
     assert marks(seen) == "........"
     assert seen.facts.converged_s is None
 

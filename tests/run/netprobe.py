@@ -72,9 +72,10 @@ def started(*arguments: object) -> Iterator[subprocess.Popen[str]]:
             process.kill()
 
 
-def kubectl(kubeconfig: str, *arguments: str) -> str:
+def kubectl(kubeconfig: str, *arguments: str, stdin: str | None = None) -> str:
     done = subprocess.run(
         ["kubectl", "--kubeconfig", kubeconfig, *arguments],
+        input=stdin,
         capture_output=True,
         text=True,
         timeout=60,

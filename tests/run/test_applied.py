@@ -55,14 +55,10 @@ def test_an_object_as_calico_stores_it() -> None:
         "metadata": {"name": "p"},
         "spec": spec,
     }
-    owner = {"metadata": {"name": "home", "uid": "u"}}
     served = Served({"GlobalNetworkPolicy": "crd.projectcalico.org/v1"})
-    made = served.adapted(Document(Origin("p.yaml", 1), obj), "r", owner)
+    made = served.adapted(Document(Origin("p.yaml", 1), obj), "r")
     assert made["apiVersion"] == "crd.projectcalico.org/v1"
     assert made["spec"]["types"] == ["Egress"]
-    assert made["metadata"]["ownerReferences"] == [
-        {"apiVersion": "v1", "kind": "Namespace", "name": "home", "uid": "u"}
-    ]
     assert "types" not in spec, "the suite's own object stays as it was"
 
 

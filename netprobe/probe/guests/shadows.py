@@ -16,7 +16,7 @@ control pod proves that packets travel between the two nodes.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Final
 
 from netprobe.manifests.workload import TEMPLATE_HASH
@@ -33,8 +33,6 @@ NEVER_COPIED: Final = frozenset({TEMPLATE_HASH})
 STANDS_FOR: Final = "netprobe.dev/stands-for"
 SERVED: Final = (ContainerPort(9000), ContainerPort(9000, Protocol.UDP))
 """What a control pod serves: one port for each protocol."""
-
-_EVERYWHERE: Final = ({"operator": "Exists"},)
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,13 +88,10 @@ def owner(namespace: str, run: str, options: PodOptions) -> Object:
 
 def pod(shadow: Shadow, run: str, options: PodOptions, uid: str) -> Object:
     """The shadow pod; `uid` is that of its namespace's Job."""
-    pinned = replace(
-        options, node_selector={}, tolerations=_EVERYWHERE
-    )  # it may run wherever the real pod runs
     obj = run_objects.pod(
         shadow.ref,
         run,
-        pinned,
+        options.on_any_node(),
         labels=shadow.labels,
         node=shadow.node,
         annotations={STANDS_FOR: str(shadow.stands_for[0])},
@@ -118,10 +113,8 @@ def pod(shadow: Shadow, run: str, options: PodOptions, uid: str) -> Object:
 
 def control_pod(node: str, index: int, run: str, options: PodOptions) -> Object:
     """A pod in the run's own namespace, on a node, that serves and that no policy selects."""
-    pinned = replace(options, node_selector={}, tolerations=_EVERYWHERE)
-    return run_objects.pod(
-        PodRef(run_namespace(run), f"control-{index}"), run, pinned, ports=SERVED, node=node
-    )
+    ref = PodRef(run_namespace(run), f"control-{index}")
+    return run_objects.pod(ref, run, options.on_any_node(), ports=SERVED, node=node)
 
 
 @dataclass(frozen=True, slots=True)
