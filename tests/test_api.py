@@ -125,6 +125,6 @@ def test_what_is_not_simulated_makes_the_answer_unknown(tmp_path: Path) -> None:
         netprobe.Cluster.read(tmp_path).can("shop/web", "shop/db", 5432)
 
 
-def test_the_addresses_of_the_project_are_one() -> None:
+def test_the_project_has_one_address() -> None:
     urls = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["urls"]
-    assert all(url.startswith(netprobe.PROJECT_URL) for url in urls.values())
+    assert urls == {"Homepage": netprobe.PROJECT_URL}

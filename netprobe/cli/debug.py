@@ -25,7 +25,7 @@ from netprobe.cli.options import (
 from netprobe.cli.parameters import PORT_NUMBER
 from netprobe.errors import ClusterError, UsageError
 from netprobe.model.flow import Protocol
-from netprobe.report.escape import plain
+from netprobe.model.text import plain
 from netprobe.report.style import BAD, BOLD, GOOD, NOTE, UNSURE, Style
 
 if TYPE_CHECKING:

@@ -27,8 +27,8 @@ from netprobe.cli.parameters import PORT, PortArgument
 from netprobe.errors import UsageError
 from netprobe.model.cluster import Cluster
 from netprobe.model.flow import End, External, Flow
+from netprobe.model.text import plain
 from netprobe.model.verdict import Verdict
-from netprobe.report.escape import plain
 from netprobe.report.style import BOLD_BAD, BOLD_GOOD, BOLD_UNSURE, Style
 
 if TYPE_CHECKING:

@@ -16,6 +16,7 @@ import click
 from netprobe.cli import signals, streams
 from netprobe.cli.app import Invocation, is_plugin, netprobe
 from netprobe.errors import InputError, NetprobeError
+from netprobe.model.text import plain
 
 NAMED = 8  # of the objects that are left
 BROKEN_PIPE = 141  # as the shell reports a program that SIGPIPE ended
@@ -48,8 +49,6 @@ def guarded(argv: Sequence[str], program: str) -> int:
 
 def say(text: str) -> None:
     """A message for the user, on standard error if it can be written; control characters as escapes."""
-    from netprobe.report.escape import plain
-
     with suppress(OSError):
         for line in text.splitlines():
             print(f"netprobe: {plain(line)}", file=sys.stderr, flush=True)

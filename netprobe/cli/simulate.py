@@ -22,9 +22,8 @@ from netprobe.cli.invoke import say
 from netprobe.cli.options import OutputFlags, examples, output_options, profile_option
 from netprobe.errors import UsageError
 from netprobe.model.flow import End
-from netprobe.model.text import listed
+from netprobe.model.text import listed, plain
 from netprobe.report import FORMATS
-from netprobe.report.escape import plain
 
 if TYPE_CHECKING:
     from netprobe.run.moment import SimulatedMoment

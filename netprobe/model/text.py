@@ -1,8 +1,21 @@
-"""How lists and paths are written."""
+"""How names, lists and paths are written."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
+
+
+def plain(text: str) -> str:
+    """Control characters, direction marks and unpaired surrogates as `\\x1b`, `\\u202e`: visible, inert."""
+    if text.isprintable():
+        return text
+    return "".join(c if c.isprintable() else _code(ord(c)) for c in text)
+
+
+def _code(point: int) -> str:
+    if point < 0x100:
+        return f"\\x{point:02x}"
+    return f"\\u{point:04x}" if point < 0x10000 else f"\\U{point:08x}"
 
 
 def listed(items: Iterable[object], most: int = 3) -> str:

@@ -8,9 +8,9 @@ from itertools import islice
 
 from netprobe.diff import FlowStatus, Row
 from netprobe.model.flow import End
+from netprobe.model.text import plain
 from netprobe.model.verdict import Verdict
 from netprobe.report import phrases
-from netprobe.report.escape import plain
 from netprobe.report.style import Detail
 from netprobe.run.record import LONGEST, FlowGroup, ReportStep, port_text
 

@@ -19,9 +19,9 @@ from netprobe.conformance.shard import cell_of
 from netprobe.conformance.world import Cell
 from netprobe.diff import FlowStatus, Row
 from netprobe.explain.why import blame
+from netprobe.model.text import plain
 from netprobe.model.verdict import Verdict
 from netprobe.report import conformance_text, phrases
-from netprobe.report.escape import plain
 
 Mark = Callable[[Row], str]
 WRONG = {FlowStatus.MISMATCH: "!", FlowStatus.UNKNOWN: "?", FlowStatus.UNDEFINED: "i"}

@@ -6,9 +6,9 @@ from collections.abc import Iterator
 
 from netprobe.conformance.baseline import ConformanceReport
 from netprobe.conformance.result import CaseResult, CaseStatus
+from netprobe.model.text import plain
 from netprobe.report import conformance_text
 from netprobe.report.escape import markdown as escape
-from netprobe.report.escape import plain
 from netprobe.report.github import annotation
 from netprobe.report.style import PLAIN, Style
 from netprobe.report.tables import markdown_table

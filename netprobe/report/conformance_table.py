@@ -7,8 +7,8 @@ from collections.abc import Iterator, Sequence
 from netprobe.conformance.baseline import ConformanceReport
 from netprobe.conformance.history import PastRun, RunChanges
 from netprobe.conformance.result import CaseResult, CaseStatus
+from netprobe.model.text import plain
 from netprobe.report import conformance_text
-from netprobe.report.escape import plain
 from netprobe.report.style import BAD, BOLD, BOLD_BAD, BOLD_UNSURE, GOOD, PLAIN, UNSURE, Style, status_colour
 from netprobe.report.tables import aligned
 

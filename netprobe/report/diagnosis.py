@@ -11,7 +11,7 @@ import yaml
 
 from netprobe import __version__
 from netprobe.doctor import Check, CheckStatus, Diagnosis
-from netprobe.report.escape import plain
+from netprobe.model.text import plain
 from netprobe.report.style import BAD, GOOD, NOTE, PLAIN, UNSURE, Style
 from netprobe.report.write import Formats
 

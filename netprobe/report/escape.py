@@ -4,22 +4,11 @@ from __future__ import annotations
 
 import re
 
+from netprobe.model.text import plain
+
 _MARKDOWN = re.compile(r"([\\`*_\[\]|~$])")
 _BREAKS = re.compile(r"[@#]|:(?=//)")
 _WORKFLOW = {"%": "%25", "\r": "%0D", "\n": "%0A"}
-
-
-def plain(text: str) -> str:
-    """Control characters, direction marks and unpaired surrogates as `\\x1b`, `\\u202e`: visible, inert."""
-    if text.isprintable():
-        return text
-    return "".join(c if c.isprintable() else _code(ord(c)) for c in text)
-
-
-def _code(point: int) -> str:
-    if point < 0x100:
-        return f"\\x{point:02x}"
-    return f"\\u{point:04x}" if point < 0x10000 else f"\\U{point:08x}"
 
 
 def markdown(text: str) -> str:

@@ -10,7 +10,8 @@ from typing import Any
 from netprobe.lint import Finding, Linted, Severity, edits
 from netprobe.manifests.suggestion import SideEffects, fix_fields
 from netprobe.model.policy import Place
-from netprobe.report.escape import plain, xml
+from netprobe.model.text import plain
+from netprobe.report.escape import xml
 from netprobe.report.github import annotation
 from netprobe.report.style import BAD, NOTE, PLAIN, UNSURE, Style, in_repository
 from netprobe.report.write import Formats

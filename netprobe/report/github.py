@@ -12,13 +12,17 @@ from pathlib import Path
 
 from netprobe.diff import FlowStatus, MismatchKind, Row
 from netprobe.model.policy import Place
+from netprobe.model.text import plain
 from netprobe.report import phrases
-from netprobe.report.escape import plain, workflow_data, workflow_property
+from netprobe.report.differences import Difference, differences
+from netprobe.report.escape import workflow_data, workflow_property
 from netprobe.report.style import PLAIN, Style, in_repository
 from netprobe.run.record import Report
 
-MOST_LINES = 20
-"""Flows in one annotation."""
+MOST_LINES = 60
+"""Lines of one annotation."""
+MOST_FLOWS = 10
+"""Flows that are listed with one reason."""
 
 _TITLES = {
     MismatchKind.UNEXPECTED_ALLOW: "Flows are allowed that should be denied",
@@ -31,11 +35,17 @@ def github(report: Report, style: Style = PLAIN) -> Iterator[str]:
     """Workflow commands, errors before warnings, then the summary line."""
     families = any(phrases.has_both_families(step.rows) for step in report.steps)
     found: dict[tuple[MismatchKind, Place | None], list[str]] = {}
-    for step, row in report.rows():
-        if row.kind is not None:
-            place = _in_repository(row.why.place, style.root) if row.status is FlowStatus.MISMATCH else None
-            where = f"{step.name}: " if len(report.steps) > 1 else ""
-            found.setdefault((row.kind, place), []).append(where + _line(row, families))
+    for step in report.steps:
+        where = f"{step.name}: " if len(report.steps) > 1 else ""
+        for one in differences(step.rows):
+            for (kind, place), rows in _by_place(one, style.root).items():
+                lines = [f"{where}{phrases.flow(row.flow, families)}: {phrases.tables(row)}" for row in rows]
+                more = [f"and {len(lines) - MOST_FLOWS:,} more flows"] if len(lines) > MOST_FLOWS else []
+                reason = [
+                    f"{one.summary}{'.' if one.reasons else ''}",
+                    *(f"  {text}" for text in one.reasons),
+                ]
+                found.setdefault((kind, place), []).extend([*lines[:MOST_FLOWS], *more, *reason])
     if report.enforcement:
         yield annotation("error", "The cluster enforces no network policy", [report.enforcement])
     for problem in (*report.problems, *phrases.warnings(report)):
@@ -48,11 +58,13 @@ def github(report: Report, style: Style = PLAIN) -> Iterator[str]:
     yield f"netprobe: {plain(phrases.title(report))}: {phrases.closing(report)}\n"  # cannot begin with "::"
 
 
-def _line(row: Row, families: bool) -> str:
-    flow = phrases.flow(row.flow, families)
-    if row.status is FlowStatus.UNKNOWN:
-        return f"{flow}: {row.reason}"
-    return f"{flow}: {phrases.differing_tables(row)}: {phrases.tables(row)}. {row.why}"
+def _by_place(one: Difference, root: Path | None) -> dict[tuple[MismatchKind, Place | None], list[Row]]:
+    """The flows of a difference by kind and by the line that decides them, which a reason may share."""
+    found: dict[tuple[MismatchKind, Place | None], list[Row]] = {}
+    for row in one.rows:
+        place = _in_repository(row.why.place, root) if row.status is FlowStatus.MISMATCH else None
+        found.setdefault((row.kind or MismatchKind.INCONCLUSIVE, place), []).append(row)
+    return found
 
 
 def _in_repository(place: Place | None, root: Path | None) -> Place | None:

@@ -13,10 +13,10 @@ from typing import Any
 from netprobe.diff import FlowStatus, Row
 from netprobe.explain.why import path
 from netprobe.model.policy import PolicyRef
+from netprobe.model.text import plain
 from netprobe.model.verdict import Cause
 from netprobe.report import phrases
 from netprobe.report.differences import differences
-from netprobe.report.escape import plain
 from netprobe.report.graph import EndInfo, EndName, Graph, GraphOptions, build
 from netprobe.report.graph.cells import cells_of_rows, citer
 from netprobe.report.graph.pictures import Numbers, drawing

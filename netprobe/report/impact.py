@@ -8,10 +8,9 @@ from netprobe.explain.why import path
 from netprobe.impact import Breach, ChangeBundle, FlowChange, Impact, Unneeded
 from netprobe.model.flow import Protocol
 from netprobe.model.policy import Direction, Policy, PolicyRef
-from netprobe.model.text import listed
+from netprobe.model.text import listed, plain
 from netprobe.model.verdict import Cause, Decision, Effect, Side, Verdict
 from netprobe.report.escape import markdown as escape
-from netprobe.report.escape import plain
 from netprobe.report.style import BOLD, BOLD_BAD, BOLD_UNSURE, Detail, Style, status_colour
 from netprobe.report.tables import markdown_table
 from netprobe.report.text import wrapped

@@ -3,21 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from itertools import islice
 
-from netprobe.diff import FlowStatus, Row
+from netprobe.diff import FlowStatus
 from netprobe.report import phrases
 from netprobe.report.alike import rows_or_groups
+from netprobe.report.differences import differences
 from netprobe.report.escape import markdown as escape
 from netprobe.report.style import PLAIN, Style
 from netprobe.report.tables import markdown_table
 from netprobe.run.record import LONGEST, Report, ReportStep
 
 _MARKS = {FlowStatus.MISMATCH: "❌", FlowStatus.UNKNOWN: "❔"}
+MOST_REASONS = 50
+MOST_FLOWS = 100
+"""Flows that are listed with one reason."""
 
 
 def markdown(report: Report, _style: Style = PLAIN) -> Iterator[str]:
-    """A heading, a table of mismatches and unknown flows, and all flows under `<details>`."""
+    """A heading, the differences by their reason, and all flows under `<details>`."""
     mark = {0: "✅", 1: "❌"}.get(report.exit_status, "❔")
     yield f"### {mark} {escape(phrases.title(report))}\n\n"
     if report.enforcement:
@@ -37,18 +40,22 @@ def markdown(report: Report, _style: Style = PLAIN) -> Iterator[str]:
 
 
 def _differences(step: ReportStep) -> Iterator[str]:
+    """Each reason once, above the flows that share it."""
     families = phrases.has_both_families(step.rows)
-    header = ("", "From", "To", "Port", "Declared", "Simulated", "Observed", "Why")
-    rows = (row for row in step.rows if row.status in _MARKS)
-    yield from markdown_table(header, (_difference(row, families) for row in islice(rows, LONGEST)))
-    if more := sum(1 for _ in rows):
-        yield f"\nand {more:,} more\n"
-    yield "\n"
-
-
-def _difference(row: Row, families: bool) -> tuple[str, ...]:
-    why = row.reason if row.status is FlowStatus.UNKNOWN else f"{phrases.differing_tables(row)}. {row.why}"
-    return (_MARKS[row.status], *phrases.ends(row, families), *phrases.verdicts(row), why or "")
+    header = ("", "From", "To", "Port", "Declared", "Simulated", "Observed")
+    found = differences(step.rows)
+    for one in found[:MOST_REASONS]:
+        yield f"**{escape(one.summary)}**\n\n"
+        yield from (f"- {escape(reason)}\n" for reason in one.reasons)
+        yield "\n" if one.reasons else ""
+        mark = _MARKS[one.status]
+        rows = ((mark, *phrases.ends(r, families), *phrases.verdicts(r)) for r in one.rows[:MOST_FLOWS])
+        yield from markdown_table(header, rows)
+        if len(one.rows) > MOST_FLOWS:
+            yield f"\nand {len(one.rows) - MOST_FLOWS:,} more flows\n"
+        yield "\n"
+    if len(found) > MOST_REASONS:
+        yield f"and {len(found) - MOST_REASONS:,} more reasons\n\n"
 
 
 def _all_flows(step: ReportStep) -> Iterator[str]:

@@ -16,8 +16,8 @@ from collections.abc import Iterator, Sequence
 
 from netprobe.diff import FlowStatus, Row
 from netprobe.model.flow import Via
+from netprobe.model.text import plain
 from netprobe.report import phrases
-from netprobe.report.escape import plain
 from netprobe.report.style import BOLD_BAD, PLAIN, UNSURE, Style
 from netprobe.report.text import framed, wrapped
 from netprobe.run.record import Report, ReportStep, port_text

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 
 from netprobe.conformance.baseline import ConformanceReport
 from netprobe.diff import FlowStatus
-from netprobe.report.escape import plain
+from netprobe.model.text import plain
 from netprobe.report.style import PLAIN, Style
 from netprobe.run.record import ClusterInfo, Report, RunInfo
 

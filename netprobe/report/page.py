@@ -18,7 +18,7 @@ from functools import cache
 from importlib.resources import files
 from typing import TYPE_CHECKING
 
-from netprobe.report.escape import plain
+from netprobe.model.text import plain
 
 if TYPE_CHECKING:
     from jinja2 import Environment

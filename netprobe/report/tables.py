@@ -6,7 +6,8 @@ from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 
 from tabulate import tabulate
 
-from netprobe.report.escape import markdown, plain
+from netprobe.model.text import plain
+from netprobe.report.escape import markdown
 from netprobe.report.style import PLAIN, Style
 
 NARROWEST_LAST = 24

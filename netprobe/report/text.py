@@ -5,8 +5,8 @@ from __future__ import annotations
 import textwrap
 from collections.abc import Callable, Iterable, Iterator
 
+from netprobe.model.text import plain
 from netprobe.report import phrases
-from netprobe.report.escape import plain
 from netprobe.report.style import BOLD, BOLD_BAD, UNSURE, Style, status_colour
 from netprobe.run.record import Report, ReportStep
 

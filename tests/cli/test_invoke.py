@@ -130,6 +130,28 @@ def test_ctrl_c_ends_with_130(command: Command, capsys: pytest.CaptureFixture[st
     assert capsys.readouterr().err == "netprobe: interrupted\n"
 
 
+INTERRUPTED_IMPORT = """
+import sys
+from netprobe.cli import main
+
+class Finder:
+    def find_spec(self, name, path=None, target=None):
+        if name == "yaml":
+            raise KeyboardInterrupt
+
+sys.meta_path.insert(0, Finder())
+sys.exit(main(["simulate", "manifests/two-tier/suite.yaml"], program="netprobe"))
+"""
+
+
+def test_ctrl_c_in_the_middle_of_an_import() -> None:
+    """What handles it imports nothing, for that would meet a module that is half imported."""
+    done = subprocess.run(
+        [sys.executable, "-c", INTERRUPTED_IMPORT], capture_output=True, text=True, check=False
+    )
+    assert (done.returncode, done.stdout, done.stderr) == (130, "", "netprobe: interrupted\n")
+
+
 HEARS_SIGNALS = ["env", "--default-signal=INT,HUP"]  # also where the tests run in the background of a shell
 
 SLEEPER = """

@@ -138,6 +138,8 @@ def test_a_reason_is_shown_once_with_the_flows_that_share_it() -> None:
     assert "and no rule allows TCP 80 from these sources" in shown
     assert shown.count("MISMATCH ns0/pod-") == 8
     assert "MISMATCH and 11 more flows" in shown
+    assert text(many_wrong(60), "markdown").count("and no rule allows TCP 80 from these sources") == 1
+    assert text(many_wrong(60), "github").count("and no rule allows TCP 80 from these sources") == 1
     every = text(many_wrong(60), "table", Style(detail=Detail.ALL))
     assert every.count("MISMATCH ns0/pod-") == 19
     assert every.count("MISMATCH: declared ALLOW") == 19

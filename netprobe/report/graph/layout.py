@@ -13,8 +13,8 @@ from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
+from netprobe.model.text import plain
 from netprobe.model.verdict import Verdict
-from netprobe.report.escape import plain
 from netprobe.report.graph.columns import in_columns, ordered
 from netprobe.report.graph.elements import Anchor, ArrowLabel, Edge, Graph
 

@@ -8,9 +8,8 @@ from __future__ import annotations
 from collections.abc import Hashable, Iterator
 from typing import Any, Generic, TypeVar
 
-from netprobe.model.text import listed
+from netprobe.model.text import listed, plain
 from netprobe.model.verdict import Verdict
-from netprobe.report.escape import plain
 from netprobe.report.graph.elements import (
     Anchor,
     ArrowLabel,

@@ -6,8 +6,8 @@ import re
 import string
 from collections.abc import Iterator
 
+from netprobe.model.text import plain
 from netprobe.model.verdict import Verdict
-from netprobe.report.escape import plain
 from netprobe.report.graph.elements import Anchor, Edge, Graph, Node
 from netprobe.report.style import PLAIN, Style
 
