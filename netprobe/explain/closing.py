@@ -76,7 +76,8 @@ class Closer:
             return []
         view, rule = allowing[0]
         if view.policy.kind != NETWORK_POLICY:
-            return [list(self._deny_before(view, rule))]
+            policy = self._world.policies[view.policy.kind, str(view.policy)]
+            return [[self._remove_rule(policy, rule), *self._deny_before(policy, rule)]]
         return [self._stopping(*each) for each in allowing]
 
     def _stopping(self, view: PolicyView, rule: RuleView) -> list[Option]:
@@ -202,24 +203,27 @@ class Closer:
             for rule in rules
         )
 
-    def _deny_before(self, view: PolicyView, rule: RuleView) -> Iterator[Option]:
-        """A rule that denies this flow, before the first one that allows it."""
-        policy = self._world.policies[view.policy.kind, str(view.policy)]
-        peer = exact_peer(self._peer, self._asked.family, policy.ref.namespace)
+    def _deny_before(self, policy: Policy, rule: RuleView) -> Iterator[Option]:
+        """A rule that denies this flow, before the first one that allows it; or a policy with that rule."""
+        peer = exact_peer(self._peer, self._asked.family, policy.ref.namespace, policy.kind)
         flow = self._asked.flow
-        port = PortRange(flow.protocol, flow.port, flow.port)
-        deny = Rule((peer,), (port,), Action.DENY) if peer is not None else None
-        written = self._writer.rule(policy, self._asked.direction, deny) if deny is not None else None
-        if written is not None and deny is not None:
-            what = self._what([deny], policy.ref.namespace)
-            place = f"before {rule.path.removeprefix('spec.')}"
-            text = f"add a rule to {policy.ref} {place} that denies {what}"
+        if peer is None:
+            return
+        deny = Rule((peer,), (PortRange(flow.protocol, flow.port, flow.port),), Action.DENY)
+        what = f"denies {self._what([deny], policy.ref.namespace)}"
+        written = self._writer.rule(policy, self._asked.direction, deny)
+        if written is not None:
+            text = f"add a rule to {policy.ref} before {rule.path.removeprefix('spec.')} that {what}"
             change: Operation = {
                 "op": "add",
                 "path": pointer("spec", self._section, rule.index),
                 "value": written,
             }
             yield Option(RULE, (self._edit(policy, rule.path, text, change),))
+        pod = self._subject.pod
+        made = self._writer.before(policy, pod, self._asked.direction, deny) if pod is not None else None
+        if pod is not None and made is not None:
+            yield Option(POLICY, (new_policy_edit(self._world, pod, made, f"and {what}", policy),))
 
     def _isolate(self) -> Iterator[Option]:
         """A policy for an end that none applies to; with a declaration it allows what that needs."""

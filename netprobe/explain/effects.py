@@ -44,7 +44,7 @@ class Changed(NamedTuple):
 class Effects:
     """What changes. `unwanted` counts flows that no declaration wants to change.
 
-    `verdict` is what the flow in question gets.
+    `verdict` is what the flow in question gets; None if the APIs would leave it undefined.
     """
 
     opens: list[Changed] = field(default_factory=list)
@@ -87,7 +87,9 @@ class Guard:
                     return None
                 (found.opens if verdict is Verdict.ALLOW else found.closes).append(Changed(cell, family))
         if asked is not None:
-            found.verdict = after.decide(asked).verdict
+            decision = after.decide(asked)
+            doubtful = decision.undefined and not self.simulator.decide(asked).undefined
+            found.verdict = None if doubtful else decision.verdict
         return found
 
     def _changes(
@@ -118,7 +120,7 @@ class Guard:
                 continue
             old = before.between(flow, *old_ends, family)
             new = after.between(flow, *new_ends, family)
-            if old.verdict is not new.verdict and not (old.undefined or new.undefined):
+            if old.verdict is not new.verdict and not old.undefined:
                 found[family] = new.verdict
         if len(found) == len(families) and len(set(found.values())) == 1:
             yield None, found[families[0]]

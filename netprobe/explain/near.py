@@ -16,7 +16,7 @@ from netprobe.explain.view import Views, locate
 from netprobe.explain.world import World
 from netprobe.manifests.workload import CONTROLLER_LABELS
 from netprobe.model.flow import Pod
-from netprobe.model.labels import Labels, Requirement, Selector
+from netprobe.model.labels import Labels, Operator, Requirement, Selector
 from netprobe.model.policy import NETWORK_POLICY, Action, Direction, Policy, PolicyRef
 from netprobe.model.text import listed
 from netprobe.model.verdict import Verdict
@@ -52,22 +52,21 @@ class NearMisses:
         return tuple(found[:MOST])
 
     def _candidates(self, pod: Pod) -> Iterator[Policy]:
-        """The policies of the pod's namespace, then those of others that its labels match."""
+        """The policies of the pod's namespace, then others that look at one of its labels."""
         own = pod.ref.namespace
         yield from self._world.by_namespace.get(own, ())
-        for label in pod.labels.items():
-            for policy in self._stray.get(label, ()):
-                if policy.ref.namespace != own and policy.subject.pods.matches(pod.labels):
-                    yield policy
+        labelled = (policy for label in pod.labels.items() for policy in self._by_label.get(label, ()))
+        yield from {policy.ref: policy for policy in labelled if policy.ref.namespace != own}.values()
 
     @cached_property
-    def _stray(self) -> Mapping[tuple[str, str], list[Policy]]:
-        """Policies that select no pod of their namespace, by the first label of their podSelector."""
+    def _by_label(self) -> Mapping[tuple[str, str], list[Policy]]:
+        """Policies of cluster-scoped kinds, and those that select no pod of their namespace, by label."""
         found: dict[tuple[str, str], list[Policy]] = defaultdict(list)
         for policy in self._world.cluster.policies:
-            labels = policy.subject.pods.match_labels
-            if labels and policy.subject.namespaces is None and not self._subjects(policy):
-                found[labels[0]].append(policy)
+            if not policy.ref.namespace or not self._subjects(policy):
+                for each in requirements(policy.subject.pods):
+                    if each.operator is Operator.IN and len(each.values) == 1:
+                        found[each.key, each.values[0]].append(policy)
         return found
 
     def _would(self, policy: Policy, side: SideView, asked: Asked) -> str | None:
@@ -92,14 +91,13 @@ class NearMisses:
 
     def _miss(self, policy: Policy, pod: Pod, direction: Direction) -> NearMiss | None:
         """Why a policy does not apply, if it almost does."""
-        selector, namespace = policy.subject.pods, policy.ref.namespace
+        selector, spaces = policy.subject.pods, policy.subject.namespaces
+        labels = self._views.simulator.directory.namespace_labels[pod.ref.namespace]
+        if policy.ref.namespace not in {pod.ref.namespace, ""}:
+            return _elsewhere(policy, pod) if selector.matches(pod.labels) else None
+        if spaces is not None and not spaces.matches(labels):
+            return None
         place = locate(policy, "spec.podSelector")
-        if namespace not in {pod.ref.namespace, ""}:
-            text = (
-                f"it selects {describe_pods(selector)} of its own namespace {namespace}, "
-                f"which has none; such pods are in {pod.ref.namespace}"
-            )
-            return NearMiss(policy.ref, NearMissKind.NAMESPACE, text, (), place)
         unmet = [each for each in requirements(selector) if not each.matches(pod.labels)]
         if not unmet and selector.matches(pod.labels):
             if policy.rules(direction) is not None:
@@ -112,17 +110,18 @@ class NearMisses:
         chosen = {each.key for each in unmet} & CONTROLLER_LABELS
         if not unmet or chosen or not self._almost(policy, pod, unmet):
             return None
-        settable = all(len(each.values) == 1 and each.key not in pod.labels for each in unmet)
-        labels = tuple((each.key, each.values[0]) for each in unmet) if settable else ()
+        given = {each.key: each.values[0] for each in unmet if len(each.values) == 1}
+        settable = not given.keys() & pod.labels.keys() and selector.matches({**pod.labels, **given})
+        missing = tuple(given.items()) if settable else ()
         text = f"it does not select {pod.ref}, which has {_lacking(unmet, pod.labels)}"
-        return NearMiss(policy.ref, NearMissKind.LABELS, text, labels, place)
+        return NearMiss(policy.ref, NearMissKind.LABELS, text, missing, place)
 
     def _almost(self, policy: Policy, pod: Pod, unmet: list[Requirement]) -> bool:
         """Whether the pod has some of the labels, or one that is written almost the same."""
         met = len(requirements(policy.subject.pods)) - len(unmet)
         if met and met >= len(unmet):
             return True
-        if self._subjects(policy):
+        if not policy.ref.namespace or self._subjects(policy):
             return False
         return bool(met) or any(
             get_close_matches(pod.labels.get(each.key, ""), each.values, 1, 0.6)
@@ -162,6 +161,14 @@ class NearMisses:
         if not isinstance(spec, Mapping):
             return None
         return next(((key, list(spec[key])) for key in _TYPES if isinstance(spec.get(key), list)), None)
+
+
+def _elsewhere(policy: Policy, pod: Pod) -> NearMiss:
+    text = (
+        f"it selects {describe_pods(policy.subject.pods)} of its own namespace {policy.ref.namespace}, "
+        f"which has none; such pods are in {pod.ref.namespace}"
+    )
+    return NearMiss(policy.ref, NearMissKind.NAMESPACE, text, (), locate(policy, "spec.podSelector"))
 
 
 def _on_other_ports(view: RuleView) -> bool:

@@ -9,6 +9,7 @@ from typing import assert_never
 from netprobe.explain.explanation import Asked, Obstacle, ObstacleKind
 from netprobe.explain.phrases import describe_peer, describe_port
 from netprobe.model.cluster import Service
+from netprobe.model.expression import AllOf
 from netprobe.model.flow import ContainerPort, Family, Flow
 from netprobe.model.labels import Labels, Operator, Requirement, Selector
 from netprobe.model.policy import (
@@ -107,20 +108,22 @@ def of_selector(selector: Selector, labels: Labels, name: str, namespace: bool) 
     if missing:
         parts.append(f"no label {listed(each.key for each in missing)}")
     text = f"{name} has {listed(parts)} (wanted: {wanted})"
-    settable = len(missing) == len(unmet) and all(len(each.values) == 1 for each in missing)
+    given = {each.key: each.values[0] for each in missing if len(each.values) == 1}
+    settable = len(missing) == len(unmet) and selector.matches({**labels, **given})
     return Obstacle(
         _kind(unmet[0], unmet[0].key in labels, namespace),
         text,
         wanted,
         found[0] if found else None,
-        tuple((each.key, each.values[0]) for each in missing) if settable else (),
+        tuple(given.items()) if settable else (),
     )
 
 
 def requirements(selector: Selector) -> tuple[Requirement, ...]:
-    """All that a LabelSelector requires, one label each."""
+    """What a selector requires of single labels: all of a LabelSelector, and all that Calico joins by &&."""
     labels = (Requirement(key, Operator.IN, (value,)) for key, value in selector.match_labels)
-    return (*labels, *selector.requirements)
+    terms = selector.expression.terms if isinstance(selector.expression, AllOf) else (selector.expression,)
+    return (*labels, *selector.requirements, *(each for each in terms if isinstance(each, Requirement)))
 
 
 def _wanted(requirement: Requirement) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from functools import cached_property
 from typing import Any
 
 from netprobe.explain.explanation import (
@@ -24,6 +25,7 @@ from netprobe.explain.option import (
     MISSING_TYPE,
     MOST,
     NAME,
+    ORDER,
     PEER,
     POLICY,
     PORT,
@@ -31,17 +33,20 @@ from netprobe.explain.option import (
     Option,
     Writer,
     exact_peer,
+    order_before,
     own_labels,
 )
 from netprobe.explain.phrases import describe_peer, describe_pods, describe_port
 from netprobe.explain.world import World, workload_of
-from netprobe.manifests.change import Apply, Operation, pointer
+from netprobe.manifests.change import Apply, Operation, pointer, setting
 from netprobe.manifests.suggestion import SuggestedEdit
 from netprobe.model.flow import Pod
 from netprobe.model.labels import NAME_LABEL
 from netprobe.model.policy import (
     BASELINE_TIER,
+    CALICO_KINDS,
     NETWORK_POLICY,
+    PRIORITY_KINDS,
     Action,
     Direction,
     Policy,
@@ -49,6 +54,13 @@ from netprobe.model.policy import (
     Rule,
 )
 from netprobe.simulate import Simulator
+
+_VERBS = {Action.ALLOW: "allows", Action.PASS: "passes on to later tiers"}
+_ORDER_FIELDS = {
+    **dict.fromkeys(CALICO_KINDS, "order"),
+    **dict.fromkeys(PRIORITY_KINDS, "priority"),
+}
+"""Kinds whose policies have an order within their tier, with its field."""
 
 
 class Opener:
@@ -78,13 +90,14 @@ class Opener:
 
     def _in_order(self, tier: TierView) -> Iterator[Option]:
         """A rule denies: another one has to come before it."""
-        for view in tier.policies:
-            for rule in view.rules:
-                if rule.role is Role.DECIDES:
-                    yield from self._insert(view, rule)
-                    if tier.name == BASELINE_TIER.name:  # a NetworkPolicy comes before it
-                        yield from self._add_policy()
-                    return
+        view, rule = next(
+            (view, rule) for view in tier.policies for rule in view.rules if rule.role is Role.DECIDES
+        )
+        yield from self._reorder(tier, view, rule)
+        yield from self._insert(view, rule)
+        yield from self._policy_before(view)
+        if tier.name == BASELINE_TIER.name:  # a NetworkPolicy comes before it
+            yield from self._add_policy()
 
     def _by_default(self, tier: TierView) -> Iterator[Option]:
         """No rule of the tier matches."""
@@ -100,6 +113,17 @@ class Opener:
         yield from self._add_rule(tier)
         if any(view.policy.kind == NETWORK_POLICY for view in tier.policies):
             yield from self._add_policy()
+        else:
+            yield from self._policy_before(tier.policies[0])
+
+    @cached_property
+    def _action(self) -> Action:
+        """What a new rule of the deciding tier does: PASS, if policies of later tiers allow the flow."""
+        deciding = self._side.deciding
+        later = [tier for tier in self._side.tiers if not tier.reached]
+        outcome = next((tier.outcome for tier in later if tier.outcome is not Action.PASS), Action.ALLOW)
+        is_plain = deciding is None or any(v.policy.kind == NETWORK_POLICY for v in deciding.policies)
+        return Action.PASS if later and outcome is Action.ALLOW and not is_plain else Action.ALLOW
 
     # One edit each.
 
@@ -130,7 +154,7 @@ class Opener:
 
     def _add_peer(self, view: PolicyView, rule: RuleView) -> Iterator[Option]:
         policy = self._of(view)
-        peer = exact_peer(self._peer, self._asked.family, policy.ref.namespace)
+        peer = exact_peer(self._peer, self._asked.family, policy.ref.namespace, policy.kind)
         written = self._writer.peer(policy, self._direction, peer) if peer is not None else None
         if written is not None and peer is not None:
             name, entry = written
@@ -217,22 +241,66 @@ class Opener:
 
     def _insert(self, view: PolicyView, before: RuleView | None) -> Iterator[Option]:
         policy = self._of(view)
-        peer = exact_peer(self._peer, self._asked.family, policy.ref.namespace)
-        if peer is None:
+        action = self._action if policy.kind != NETWORK_POLICY else Action.ALLOW
+        rule = self._exact_rule(policy.ref.namespace, policy.kind, action)
+        written = self._writer.rule(policy, self._direction, rule) if rule is not None else None
+        if rule is None or written is None:
             return
-        written = self._writer.rule(policy, self._direction, Rule((peer,), (self._port,)))
-        if written is None:
-            return
+        what = f"{_VERBS[action]} {self._what(rule, policy.ref.namespace)}"
         path = f"spec.{self._section}"
-        text = f"add a rule to {view.policy} that {self._allows(policy)}"
+        text = f"add a rule to {view.policy} that {what}"
         change: Operation
         if before is None:
             change = self._writer.append(policy, ("spec", self._section), written)
         else:
             change = {"op": "add", "path": pointer("spec", self._section, before.index), "value": written}
-            place = f"before {before.path.removeprefix('spec.')}"
-            text = f"add a rule to {view.policy} {place} that {self._allows(policy)}"
+            text = f"add a rule to {view.policy} before {before.path.removeprefix('spec.')} that {what}"
         yield Option(RULE, (self._edit(policy, path, text, change),))
+
+    def _policy_before(self, view: PolicyView) -> Iterator[Option]:
+        """A policy for this subject alone, of the same tier, with a rule for this very flow."""
+        policy, pod = self._of(view), self._subject.pod
+        rule = self._exact_rule(policy.ref.namespace, policy.kind, self._action)
+        made = self._writer.before(policy, pod, self._direction, rule) if pod is not None and rule else None
+        if pod is not None and rule is not None and made is not None:
+            does = f"and {_VERBS[self._action]} {self._what(rule, policy.ref.namespace)}"
+            yield Option(POLICY, (new_policy_edit(self._world, pod, made, does, policy),))
+
+    def _reorder(self, tier: TierView, view: PolicyView, rule: RuleView) -> Iterator[Option]:
+        """A later rule of the tier allows the flow: it, or its policy, comes before the one that denies."""
+        later = [
+            (other, each)
+            for other in tier.policies
+            for each in other.rules
+            if each.matches and each.action in {Action.ALLOW, self._action}
+        ]
+        if not later:
+            return
+        other, allowing = later[0]
+        policy, denying = self._of(other), self._of(view)
+        if other.policy == view.policy:
+            keys = ("spec", self._section, allowing.index)
+            text = f"move {_short(allowing)} of {policy.ref} before {_short(rule)}"
+            moved: tuple[Operation, ...] = (
+                {"op": "remove", "path": pointer(*keys)},
+                {
+                    "op": "add",
+                    "path": pointer(*keys[:2], rule.index),
+                    "value": _value(self._world.object(policy), keys),
+                },
+            )
+            yield Option(ORDER, (self._edit(policy, allowing.path, text, *moved),))
+            return
+        for own, number, where in (
+            (policy, order_before(denying.order), f"before that of {denying.ref}"),
+            (denying, policy.order + 1, f"after that of {policy.ref}"),
+        ):
+            field = _ORDER_FIELDS.get(own.kind)
+            if field is not None and (number >= 0 or field == "order"):
+                text = f"set spec.{field} of {own.ref} to {int(number)}, {where}"
+                change = setting(self._world.object(own), ("spec", field), int(number))
+                yield Option(ORDER, (self._edit(own, f"spec.{field}", text, change),))
+                return
 
     def _breadth(self, view: PolicyView) -> int:
         policy = self._of(view)
@@ -243,24 +311,19 @@ class Opener:
 
     def _add_policy(self) -> Iterator[Option]:
         pod = self._subject.pod
-        if pod is None:
-            return
-        namespace = pod.ref.namespace
-        peer = exact_peer(self._peer, self._asked.family, namespace)
-        if peer is None:
-            return
-        made = self._writer.new_policy(pod, self._direction, (Rule((peer,), (self._port,)),))
-        yield Option(
-            POLICY, (new_policy_edit(self._world, pod, made, f"and allows {self._what(namespace)}"),)
-        )
+        rule = self._exact_rule(pod.ref.namespace, NETWORK_POLICY, Action.ALLOW) if pod is not None else None
+        if pod is not None and rule is not None:
+            made = self._writer.new_policy(pod, self._direction, (rule,))
+            does = f"and allows {self._what(rule, pod.ref.namespace)}"
+            yield Option(POLICY, (new_policy_edit(self._world, pod, made, does),))
 
-    def _allows(self, policy: Policy) -> str:
-        return f"allows {self._what(policy.ref.namespace)}"
+    def _exact_rule(self, namespace: str, kind: str, action: Action) -> Rule | None:
+        """A rule for this very flow in a policy of a namespace; None if no rule can name the other end."""
+        peer = exact_peer(self._peer, self._asked.family, namespace, kind)
+        return Rule((peer,), (self._port,), action) if peer is not None else None
 
-    def _what(self, namespace: str) -> str:
-        peer = exact_peer(self._peer, self._asked.family, namespace)
-        end = describe_peer(peer, namespace) if peer is not None else self._peer.name
-        return f"{describe_port(self._port)} {self._toward} {end}"
+    def _what(self, rule: Rule, namespace: str) -> str:
+        return f"{describe_port(self._port)} {self._toward} {describe_peer(rule.peers[0], namespace)}"
 
     def _of(self, view: PolicyView) -> Policy:
         return self._policy(view.policy.kind, str(view.policy))
@@ -273,14 +336,27 @@ class Opener:
         return SuggestedEdit(str(policy.ref), path, text, self._world.patch(policy, *operations), place)
 
 
-def new_policy_edit(world: World, pod: Pod, made: Mapping[str, Any], does: str) -> SuggestedEdit:
-    """A new policy for pods with the labels of this one, in a file with policies of its namespace."""
+def new_policy_edit(
+    world: World, pod: Pod, made: Mapping[str, Any], does: str, beside: Policy | None = None
+) -> SuggestedEdit:
+    """A new policy for pods with the labels of this one, in a file with other policies.
+
+    `beside`: a policy of the same kind; without one, it is a NetworkPolicy in the namespace of the pod.
+    """
     namespace, section = pod.ref.namespace, next(key for key in ("ingress", "egress") if key in made["spec"])
     neighbours = (*world.by_namespace.get(namespace, ()), *world.cluster.policies)
-    beside = next((each.origin for each in neighbours if each.origin is not None and each.origin.line), None)
+    neighbours = neighbours if beside is None else (beside, *neighbours)
+    place = next((each.origin for each in neighbours if each.origin is not None and each.origin.line), None)
     pods = describe_pods(own_labels(pod.labels))
-    text = f"add a policy to {namespace} that selects {pods} {does}"
-    return SuggestedEdit(f"namespace {namespace}", f"spec.{section}", text, Apply(made, beside))
+    if beside is None:
+        text = f"add a policy to {namespace} that selects {pods} {does}"
+    else:
+        text = f"add a {made['kind']} before {beside.ref} that selects {pods} of {namespace} {does}"
+    return SuggestedEdit(f"namespace {namespace}", f"spec.{section}", text, Apply(made, place))
+
+
+def _short(rule: RuleView) -> str:
+    return rule.path.removeprefix("spec.")
 
 
 def _keys(path: str) -> tuple[str | int, ...]:

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from ipaddress import ip_network
 from itertools import count
+from math import isfinite
 from typing import Any
 
 from netprobe.explain.world import World
@@ -15,9 +16,12 @@ from netprobe.manifests.workload import CONTROLLER_LABELS
 from netprobe.model.flow import Family, Pod
 from netprobe.model.labels import EVERYTHING, NAME_LABEL, Labels, Selector
 from netprobe.model.policy import (
+    BASELINE_ADMIN_NETWORK_POLICY,
     NETWORK_POLICY,
+    NETWORK_POLICY_ORDER,
     Direction,
     IPBlock,
+    Networks,
     Peer,
     PodPeer,
     Policy,
@@ -27,6 +31,7 @@ from netprobe.model.policy import (
     Rule,
     Subject,
 )
+from netprobe.policies.fields import Decoder
 from netprobe.policies.kinds import BY_KEY
 from netprobe.policies.networkpolicy import dump_policy
 from netprobe.simulate.endpoint import Endpoint
@@ -34,7 +39,7 @@ from netprobe.simulate.endpoint import Endpoint
 MOST = 5
 """Options that are simulated for one reason."""
 
-MISSING_TYPE, MERGED, NAME, LABEL, REMOVED, PORT, PEER, RULE, NARROWED, POLICY = range(1, 11)
+MISSING_TYPE, MERGED, NAME, LABEL, REMOVED, PORT, PEER, ORDER, RULE, NARROWED, POLICY = range(1, 12)
 """Costs. What people forget or mistake most often comes first; what adds most text comes last."""
 
 ISOLATING = 100
@@ -59,14 +64,48 @@ class Writer:
 
     def rule(self, policy: Policy, direction: Direction, rule: Rule) -> Mapping[str, Any] | None:
         """A rule as in the object of a policy; None if its kind cannot express it."""
+        found = self.object(_only(policy, direction, rule))
+        return found["spec"][direction.value][0] if found is not None else None
+
+    def object(self, policy: Policy) -> dict[str, Any] | None:
+        """The object of a policy; None if its kind cannot express it, or an API server would refuse it."""
         kind = BY_KEY.get(policy.kind)
-        if kind is None or kind.dump is None:
+        if kind is None or kind.dump is None or kind.read is None:
             return None
         try:
-            found: Mapping[str, Any] = kind.dump(_only(policy, direction, rule))["spec"][direction.value][0]
-        except (ValueError, KeyError, IndexError):
+            found: dict[str, Any] = kind.dump(policy)
+        except ValueError:
             return None
-        return found
+        decoder = Decoder(strict=True)
+        kind.read(decoder, found)
+        return found if not decoder.errors else None
+
+    def before(self, policy: Policy, pod: Pod, direction: Direction, rule: Rule) -> dict[str, Any] | None:
+        """A policy for the pods with a pod's labels alone, which comes before another of its kind and tier.
+
+        None if the kind has no such policies, or none can come before.
+        """
+        if policy.kind in {NETWORK_POLICY, BASELINE_ADMIN_NETWORK_POLICY}:
+            return None
+        namespace = pod.ref.namespace
+        spaces = Selector.of({NAME_LABEL: namespace}) if policy.subject.namespaces is not None else None
+        prefix = f"{policy.tier}." if policy.ref.name.startswith(f"{policy.tier}.") else ""
+        stem = f"{prefix}{namespace}-{_stem(pod, direction)}"
+        made = replace(
+            policy,
+            ref=replace(policy.ref, name=self._free(stem, policy.ref.namespace, policy.kind)),
+            subject=Subject(own_labels(pod.labels), spaces),
+            order=order_before(policy.order),
+        )
+        found = self.object(_only(made, direction, rule))
+        source = self.world.object(policy)
+        return found | {"apiVersion": source["apiVersion"]} if found and source else found
+
+    def _free(self, stem: str, namespace: str, kind: str) -> str:
+        """The first of NAME, NAME-2, NAME-3, … that no policy has."""
+        where = f"{namespace}/" if namespace else ""
+        names = (stem if number == 1 else f"{stem}-{number}" for number in count(1))
+        return next(name for name in names if (kind, f"{where}{name}") not in self.world.policies)
 
     def peer(self, policy: Policy, direction: Direction, peer: Peer) -> tuple[str, Any] | None:
         """A peer with the name of its list: ("from", {…}); None for a kind without such a list."""
@@ -87,13 +126,18 @@ class Writer:
     def new_policy(self, pod: Pod, direction: Direction, rules: tuple[Rule, ...]) -> dict[str, Any]:
         """A NetworkPolicy that isolates the pods with a pod's labels, except for what the rules allow."""
         namespace = pod.ref.namespace
-        stem = f"{pod.workload.partition('/')[2] if pod.workload else pod.ref.name}-{direction.value}"
-        names = (stem if number == 1 else f"{stem}-{number}" for number in count(1))
-        name = next(
-            name for name in names if (NETWORK_POLICY, f"{namespace}/{name}") not in self.world.policies
-        )
+        name = self._free(_stem(pod, direction), namespace, NETWORK_POLICY)
         made = Policy(PolicyRef(namespace, name), Subject(own_labels(pod.labels)))
         return dump_policy(_only(made, direction, *rules))
+
+
+def order_before(order: float) -> float:
+    """An order that comes before another one; that of a policy without any is infinite."""
+    return order - 1 if isfinite(order) else NETWORK_POLICY_ORDER
+
+
+def _stem(pod: Pod, direction: Direction) -> str:
+    return f"{pod.workload.partition('/')[2] if pod.workload else pod.ref.name}-{direction.value}"
 
 
 def _only(policy: Policy, direction: Direction, *rules: Rule) -> Policy:
@@ -113,11 +157,16 @@ def own_labels(labels: Labels) -> Selector:
     return Selector.of(written) if written else EVERYTHING
 
 
-def exact_peer(end: Endpoint, family: Family | None, namespace: str) -> Peer | None:
+def exact_peer(
+    end: Endpoint, family: Family | None, namespace: str, kind: str = NETWORK_POLICY
+) -> Peer | None:
     """A peer for one end in a policy of a namespace: by labels for a pod, by address for all else."""
     if end.pod is None:
         address = end.address(family)
-        return IPBlock(ip_network(address)) if address is not None else None
+        if address is None:
+            return None
+        block = ip_network(address)
+        return IPBlock(block) if kind == NETWORK_POLICY else Networks((block,))
     selector, home = own_labels(end.pod.labels), end.pod.ref.namespace
     return PodPeer(selector) if home == namespace else PodPeer(selector, Selector.of({NAME_LABEL: home}))
 

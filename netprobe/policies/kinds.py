@@ -12,7 +12,7 @@ from typing import Any, Final, Protocol, TypeAlias
 
 from netprobe.model.objects import Object
 from netprobe.model.policy import NetworkSet, Origin, Policy, Staged, Tier, Unsimulated
-from netprobe.policies import calico_policy, calico_tier, clusternetworkpolicy, networkpolicy
+from netprobe.policies import calico_dump, calico_policy, calico_tier, clusternetworkpolicy, networkpolicy
 from netprobe.policies.fields import Decoder
 
 Record: TypeAlias = Policy | Staged | Tier | NetworkSet | Unsimulated
@@ -115,9 +115,15 @@ KINDS: Final = (
         "globalnetworkpolicies",
         namespaced=False,
         read=calico_policy.read_global_network_policy,
+        dump=calico_dump.dump_policy,
     ),
     PolicyKind(
-        _CALICO, "NetworkPolicy", "networkpolicies", qualified=True, read=calico_policy.read_network_policy
+        _CALICO,
+        "NetworkPolicy",
+        "networkpolicies",
+        qualified=True,
+        read=calico_policy.read_network_policy,
+        dump=calico_dump.dump_policy,
     ),
     PolicyKind(_CALICO, "Tier", "tiers", namespaced=False, decides=False, read=calico_tier.read_tier),
     PolicyKind(

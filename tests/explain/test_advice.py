@@ -19,14 +19,19 @@ from netprobe.run.resolve import after, differs
 from netprobe.run.steps import advisor
 from netprobe.simulate import CALICO
 from netprobe.suite import load
-from tests.explain import webshops
+from tests.explain import mixed, webshops
 
 
-def shop(seed: int, folder: Path) -> Path:
+def shop(seed: int, folder: Path, *, kinds: bool = False) -> Path:
+    """A suite with mistakes in its policies; `kinds`: policies of all kinds."""
     rng = Random(seed)  # noqa: S311 (a test)
     made = webshops.suite(rng)
     found = webshops.policies(made)
-    webshops.mistakes(rng, found, rng.randint(1, 4))
+    if kinds:
+        mixed.mix(rng, made, found)
+        mixed.mistakes(rng, made, found, rng.randint(1, 3))
+    else:
+        webshops.mistakes(rng, found, rng.randint(1, 4))
     return webshops.write(folder, made, found, rng)
 
 
@@ -36,9 +41,12 @@ def wrong(moment: SimulatedMoment) -> set[Flow]:
     return {flow for flow in moment.declared if differs(moment, flow, decide(flow))}
 
 
-@pytest.mark.parametrize("seed", range(30))
-def test_every_suggestion_breaks_nothing_and_the_last_one_leaves_nothing(seed: int, tmp_path: Path) -> None:
-    (moment,) = moments(load(shop(seed, tmp_path)), None, CALICO)
+@pytest.mark.parametrize("kinds", [False, True])
+@pytest.mark.parametrize("seed", range(14))
+def test_every_suggestion_breaks_nothing_and_the_last_one_leaves_nothing(
+    seed: int, kinds: bool, tmp_path: Path
+) -> None:
+    (moment,) = moments(load(shop(seed, tmp_path, kinds=kinds)), None, CALICO)
     differing = wrong(moment)
     while differing:
         flow = min(differing, key=str)
@@ -72,11 +80,11 @@ def run(capsys: pytest.CaptureFixture[str]) -> Run:
     return call
 
 
-@pytest.mark.parametrize("seed", [3, 12])
+@pytest.mark.parametrize(("seed", "kinds"), [(3, False), (3, True), (5, True)])
 def test_git_applies_them_one_after_the_other(
-    seed: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, run: Run
+    seed: int, kinds: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, run: Run
 ) -> None:
-    shop(seed, tmp_path)
+    shop(seed, tmp_path, kinds=kinds)
     monkeypatch.chdir(tmp_path)
 
     def mismatches() -> dict[tuple[str, ...], Any]:

@@ -226,7 +226,7 @@ def write(folder: Path, made: Object, found: list[Object], rng: Random) -> Path:
     (folder / "policies").mkdir()
     flow: dict[bool, bool | None] = {True: None, False: False}
     for index, policy in enumerate(found):
-        file = folder / "policies" / f"{policy['metadata']['namespace']}.yaml"
+        file = folder / "policies" / f"{policy['metadata'].get('namespace', 'cluster')}.yaml"
         old = file.read_text() + "---\n" if file.exists() else ""
         style = flow[rng.random() < 0.5]
         file.write_text(
