@@ -1,9 +1,8 @@
 """Why is this traffic blocked? One cause, named first, with its evidence and its fix.
 
-    request       what is asked                                          Request
     facts         what is read                                           Facts
     ends          FROM and TO: pods, Services, names, addresses
-    reading       facts -> evidence: the Service, where the traffic ends, what the policies say
+    reading       request and facts -> evidence: the Service, where the traffic ends, what the policies say
     near          policies that almost allow it
     guests        the plan of the source's shadow and of policy-free pods
     ephemeral     containers in real pods, with --ephemeral
@@ -11,7 +10,7 @@
     examination   the pods, and what is sent from them
     records       the parts of the evidence, as plain data
     evidence      all of it, and the questions that causes ask           Evidence
-    read_steps, sent_steps   evidence -> one line for each part of the path
+    steps         evidence -> one line for each part of the path
     causes/       evidence -> root causes, one module each
     answer        steps, causes, exit status; text and JSON              Answer
     driver        all of it in order                                     debug(), watch(), debug_files()
@@ -23,7 +22,7 @@ from __future__ import annotations
 
 from netprobe.debug.answer import Answer, document, lines
 from netprobe.debug.driver import debug, debug_files, watch
-from netprobe.debug.request import Request
-from netprobe.debug.step import StepStatus
+from netprobe.debug.reading import Request
+from netprobe.debug.steps import StepStatus
 
 __all__ = ["Answer", "Request", "StepStatus", "debug", "debug_files", "document", "lines", "watch"]

@@ -9,10 +9,18 @@ from typing import Any
 from netprobe.debug.cause import Cause, Fix
 from netprobe.debug.causes import find_all
 from netprobe.debug.evidence import Evidence
-from netprobe.debug.read_steps import name_step, policies_step, service_step, source_step
 from netprobe.debug.records import Question
-from netprobe.debug.sent_steps import listener_step, packets_step, path_step
-from netprobe.debug.step import Step, StepStatus
+from netprobe.debug.steps import (
+    Step,
+    StepStatus,
+    listener_step,
+    name_step,
+    packets_step,
+    path_step,
+    policies_step,
+    service_step,
+    source_step,
+)
 from netprobe.manifests.suggestion import fix_document
 from netprobe.model.text import listed
 

@@ -10,14 +10,11 @@ import time
 from collections.abc import Callable, Iterable
 from typing import Final
 
-from netprobe.debug import ends, reading
 from netprobe.debug.answer import Answer, conclude
-from netprobe.debug.evidence import Evidence
 from netprobe.debug.examination import LIFETIME_S, NO_PROBE, prepared
-from netprobe.debug.facts import Facts, read_files, read_live
+from netprobe.debug.facts import read_files, read_live
 from netprobe.debug.guests import plan_guests
-from netprobe.debug.records import Question
-from netprobe.debug.request import Read, Request
+from netprobe.debug.reading import Read, Request, read
 from netprobe.run.cluster import OpenCluster, open_cluster
 from netprobe.run.options import Progress
 
@@ -25,36 +22,9 @@ AGAIN_S: Final = 2.0
 NOT_LIVE: Final = "manifests were read, not a cluster"
 
 
-def read(request: Request, facts: Facts, network: str | None = None) -> Read:
-    """The evidence that needs no packet. UsageError for ends that do not exist."""
-    source, facts = ends.find_source(request.source, facts)
-    destination, port_of_url = ends.find_destination(request.destination, source, facts)
-    port, protocol = ends.choose_port(request.port or port_of_url, request.protocol, destination, facts)
-    question = Question(request.source, request.destination, port, protocol)
-    profile = request.options.profile
-    service = None
-    if destination.service is not None and not destination.pods:
-        service = reading.service_state(facts, destination.service, port, protocol)
-    evidence = Evidence(
-        question,
-        source,
-        destination.name,
-        service,
-        destination.pods,
-        reading.legs(facts, source, destination, question, profile),
-        reading.dns_leg(facts, source, profile) if destination.name else None,
-        unsent=NO_PROBE if facts.live else NOT_LIVE,
-        others=facts.others,
-        network=network,
-        live=facts.live,
-        warnings=tuple(f"not read: {why}" for why in facts.unread.values()),
-    )
-    return Read(evidence, facts)
-
-
 def debug_files(request: Request, paths: Iterable[str]) -> Answer:
     """The answer as far as manifests give it."""
-    return conclude(read(request, read_files(paths)).evidence)
+    return conclude(read(request, read_files(paths), unsent=NOT_LIVE).evidence)
 
 
 async def debug(request: Request, progress: Progress, on_answer: Callable[[Answer], None]) -> Answer:
@@ -105,4 +75,4 @@ def _key(found: Read) -> object:
 async def _read(request: Request, cluster: OpenCluster, progress: Progress) -> Read:
     progress("reading the cluster")
     facts = await read_live(cluster, probing=request.probe)
-    return read(request, facts, cluster.info.cni)
+    return read(request, facts, unsent=NO_PROBE, network=cluster.info.cni)

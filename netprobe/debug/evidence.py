@@ -44,7 +44,6 @@ class Evidence:
     unsent: str = ""
     others: tuple[str, ...] = ()
     network: str | None = None
-    live: bool = True
     warnings: tuple[str, ...] = ()
 
     def seen(self, leg: Leg) -> Try | None:

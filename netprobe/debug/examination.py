@@ -15,8 +15,8 @@ from netprobe.debug.ephemeral import STAYS, EphemeralContainers
 from netprobe.debug.evidence import Evidence
 from netprobe.debug.guests import plan_guests, with_guests
 from netprobe.debug.packets import NAME_S, Experiment, resolved
+from netprobe.debug.reading import Read, Request
 from netprobe.debug.records import Listener, Packets
-from netprobe.debug.request import Read, Request
 from netprobe.errors import ClusterError, NetprobeError, UsageError, WorkbenchError
 from netprobe.model.flow import External, PodRef, Protocol
 from netprobe.model.observation import Outcome

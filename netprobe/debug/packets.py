@@ -16,7 +16,7 @@ from typing import Final
 
 from netprobe.debug.evidence import Evidence
 from netprobe.debug.guests import guest_ref
-from netprobe.debug.records import LOST, Aim, Canary, Leg, Sender, Try
+from netprobe.debug.records import LOST, Aim, Leg, NodeEnforcement, Sender, Try
 from netprobe.errors import UsageError
 from netprobe.model.flow import End, Family, Flow, PodRef, ServiceRef, Via
 from netprobe.model.observation import Outcome
@@ -100,7 +100,7 @@ class Experiment:
         self._bench = bench
         self._pace = pace
 
-    async def run(self) -> tuple[tuple[Try, ...], tuple[Canary, ...], float | None]:
+    async def run(self) -> tuple[tuple[Try, ...], tuple[NodeEnforcement, ...], float | None]:
         """The tries, the canaries, and the lag, as in Packets."""
         loop = asyncio.get_running_loop()
         begun = loop.time()
@@ -263,7 +263,7 @@ class Experiment:
                 return [Answer(Outcome.SKIPPED, None, SILENT)]
             return [Answer(Outcome.EXEC_FAILED, None, "the pod does not answer")]
 
-    async def _watch_canaries(self) -> tuple[Canary, ...]:
+    async def _watch_canaries(self) -> tuple[NodeEnforcement, ...]:
         """On each node: whether a policy of the run's own is in force."""
         canaries: Canaries | None = self._bench.canaries if self._bench else None
         if self._bench is None or canaries is None:
@@ -272,10 +272,10 @@ class Experiment:
         now = asyncio.get_running_loop().time
         begun = now()
 
-        async def watch(pair: canary.Canary) -> Canary:
+        async def watch(pair: canary.Canary) -> NodeEnforcement:
             deadline_s = PATIENCE_S + 2 * self._pace.wait_s
             seen = await CanaryWatch(pair, sessions).closed(1, deadline_s, held=True)
-            return Canary(pair.node, seen.enforcing, now() - begun)
+            return NodeEnforcement(pair.node, seen.enforcing, now() - begun)
 
         try:
             return tuple(await asyncio.gather(*map(watch, canaries.pairs)))

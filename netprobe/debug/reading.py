@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import replace
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
+from netprobe.debug import ends
 from netprobe.debug.ends import Destination
+from netprobe.debug.evidence import Evidence
 from netprobe.debug.facts import Facts
 from netprobe.debug.near import near_miss
 from netprobe.debug.records import Denial, Leg, Question, ServiceState, Source
@@ -17,6 +19,7 @@ from netprobe.model.policy import DEFAULT_TIER, NETWORK_POLICY, Direction
 from netprobe.model.verdict import Cause, Decision, Side, Verdict
 from netprobe.policies.address import parse_address
 from netprobe.probe.guests.surroundings import readiness_ports
+from netprobe.run.options import RunOptions
 from netprobe.simulate import Profile, Simulator
 from netprobe.simulate.service import named, selected
 
@@ -26,7 +29,59 @@ MOST: Final = 6
 DNS_LABEL: Final = ("k8s-app", "kube-dns")
 
 
-def service_state(facts: Facts, ref: ServiceRef, port: int, protocol: Protocol) -> ServiceState:
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What to find out, and how. `probe` False: only read. `ephemeral`: send from the real pod.
+
+    `say` gets a warning about what cannot be undone, before it is done.
+    """
+
+    source: str
+    destination: str
+    port: int | None = None
+    protocol: Protocol | None = None
+    probe: bool = True
+    ephemeral: bool = False
+    disturb: bool = False
+    options: RunOptions = field(default_factory=RunOptions)
+    say: Callable[[str], None] = lambda _: None
+
+
+@dataclass(frozen=True, slots=True)
+class Read:
+    """What reading found: the evidence without packets, and the facts with the source's pod."""
+
+    evidence: Evidence
+    facts: Facts
+
+
+def read(request: Request, facts: Facts, *, unsent: str, network: str | None = None) -> Read:
+    """The evidence that needs no packet; `unsent` says why none is sent. UsageError for unknown ends."""
+    source, facts = ends.find_source(request.source, facts)
+    destination, port_of_url = ends.find_destination(request.destination, source, facts)
+    port, protocol = ends.choose_port(request.port or port_of_url, request.protocol, destination, facts)
+    question = Question(request.source, request.destination, port, protocol)
+    profile = request.options.profile
+    service = None
+    if destination.service is not None and not destination.pods:
+        service = _service_state(facts, destination.service, port, protocol)
+    evidence = Evidence(
+        question,
+        source,
+        destination.name,
+        service,
+        destination.pods,
+        legs(facts, source, destination, question, profile),
+        _dns_leg(facts, source, profile) if destination.name else None,
+        unsent=unsent,
+        others=facts.others,
+        network=network,
+        warnings=tuple(f"not read: {why}" for why in facts.unread.values()),
+    )
+    return Read(evidence, facts)
+
+
+def _service_state(facts: Facts, ref: ServiceRef, port: int, protocol: Protocol) -> ServiceState:
     """A Service with its pods, and what its port leads to."""
     service = facts.cluster.services[ref]
     entry = next((one for one in service.ports if (one.port, one.protocol) == (port, protocol)), None)
@@ -103,7 +158,7 @@ def legs(
     return tuple(_leg(advisor, facts, flow) for flow in _spread(facts.cluster, flows))
 
 
-def dns_leg(facts: Facts, source: Source, profile: Profile) -> Leg | None:
+def _dns_leg(facts: Facts, source: Source, profile: Profile) -> Leg | None:
     """The source's way to the cluster's DNS server; None if that is not known.
 
     Manifests of an application do not have it: the usual pod is assumed then.

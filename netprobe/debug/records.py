@@ -261,10 +261,6 @@ class Try:
         return WORDS[self.outcome]
 
     @property
-    def from_free_pod(self) -> bool:
-        return self.sender is Sender.FREE
-
-    @property
     def lost(self) -> bool:
         """No answer, though the policies allow it."""
         return self.expected is Verdict.ALLOW and self.outcome in LOST
@@ -288,9 +284,10 @@ class Listener:
 
 
 @dataclass(frozen=True, slots=True)
-class Canary:
-    """Whether a policy that the run created is in force on a node; None: not known. `seen_s`: for how long
-    it was watched, or how long it took.
+class NodeEnforcement:
+    """Whether a policy that the run created is in force on a node; None: not known.
+
+    `seen_s`: how long it was watched, or how long it took.
     """
 
     node: str
@@ -300,13 +297,13 @@ class Canary:
 
 @dataclass(frozen=True, slots=True)
 class Packets:
-    """What was sent. `lag_s`: so long it took until the source's packets did what the policies say; None if
-    they did at once, or not at all. `as_source`: False if the shadow pod cannot stand for the source.
+    """What was sent. `lag_s`: seconds until the source's packets did what the policies say; None if they did
+    at once, or not at all. `kernel`: what the counters of a lab's rules say.
     """
 
     run: str
     tries: tuple[Try, ...]
-    canaries: tuple[Canary, ...] = ()
+    canaries: tuple[NodeEnforcement, ...] = ()
     lag_s: float | None = None
     listeners: Mapping[PodRef, tuple[Listener, ...]] = field(default_factory=dict)
     kernel: Mapping[str, Any] | None = None

@@ -15,7 +15,9 @@ Over UDP it sends a line and needs at least one byte back.
 The lab runs `main` in a process of its own without starting an interpreter (fabric/sandbox.py). For shells in
 a pod this file is also /agnhost there. It therefore imports nothing but the standard library.
 
-Source: kubernetes, test/images/agnhost/connect/connect.go.
+No container is run, but `served` reads which ports agnhost's servers would open in it.
+
+Source: kubernetes, test/images/agnhost: connect/connect.go, serve-hostname, netexec.
 """
 
 from __future__ import annotations
@@ -27,7 +29,7 @@ import select
 import socket
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any, TypeAlias
 
 _USAGE = "usage: agnhost connect HOST:PORT [--timeout DURATION] [--protocol tcp|udp] [--udp-data TEXT]"
@@ -36,6 +38,7 @@ _DURATION = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h)")
 _SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
 _Found: TypeAlias = tuple[int, int, int, str, Any]  # one result of getaddrinfo
 _KINDS = {"tcp": socket.SOCK_STREAM, "udp": socket.SOCK_DGRAM}
+_FLAG = re.compile(r"--([\w-]+)(?:=(\S+)| +(?!-)(\S+))?")
 
 
 class AgnhostError(Exception):
@@ -50,6 +53,23 @@ def main(arguments: Sequence[str]) -> int:
         os.write(2, f"{error}\n".encode())
         return 1
     return 0
+
+
+def served(command: Sequence[str]) -> Iterator[tuple[int, str]]:
+    """The ports that a container with this command serves by agnhost, each with "TCP" or "UDP".
+
+    A shell may start agnhost: `/bin/bash -c "/agnhost serve-hostname --udp --http=false --port 53"`.
+    """
+    text = " ".join(command).partition("/agnhost ")[2]
+    flags = {name: value or word or "true" for name, value, word in _FLAG.findall(text)}
+    opened: list[tuple[str, str]] = []
+    match text.split()[:1]:
+        case ["serve-hostname"]:
+            kinds = {"TCP": "tcp" in flags or flags.get("http") != "false", "UDP": "udp" in flags}
+            opened = [(flags.get("port", "9376"), kind) for kind, wanted in kinds.items() if wanted]
+        case ["netexec"]:
+            opened = [(flags.get("http-port", "8080"), "TCP"), (flags.get("udp-port", "8081"), "UDP")]
+    yield from ((int(number), kind) for number, kind in opened if number.isdecimal())
 
 
 def _parsed(arguments: Sequence[str]) -> tuple[str, dict[str, str]]:

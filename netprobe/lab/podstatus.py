@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from netprobe.lab import agnhost
 from netprobe.lab.api.admission.workloads import COMPLETES
 from netprobe.lab.fabric.state import PlacedPod
 from netprobe.manifests.pod import ports_of
@@ -22,8 +23,16 @@ _OWN_CONDITIONS = {"PodReadyToStartContainers", "Initialized", "Ready", "Contain
 
 
 def ports(pod: Mapping[str, Any]) -> tuple[ContainerPort, ...]:
-    """The ports that a pod's containers declare, those of its sidecars included."""
-    return ports_of(Decoder(strict=False), pod["spec"], "spec")
+    """The ports that a pod's containers declare, sidecars included, and those that agnhost opens in them."""
+    declared = ports_of(Decoder(strict=False), pod["spec"], "spec")
+    known = {(port.number, port.protocol) for port in declared}
+    opened = [
+        ContainerPort(number, Protocol(protocol))
+        for container in pod["spec"].get("containers", ())
+        for number, protocol in agnhost.served((*container.get("command", ()), *container.get("args", ())))
+        if (number, Protocol(protocol)) not in known
+    ]
+    return (*declared, *opened)
 
 
 def completes_after(pod: Mapping[str, Any]) -> float:

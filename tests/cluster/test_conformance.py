@@ -17,15 +17,13 @@ from netprobe.probe.permission import Permission
 from tests.cluster.account import account, published, without
 from tests.cluster.conftest import Run
 from tests.cluster.permitted import CASES, NEEDED_AT_NIGHT, NIGHTLY, lacks
-from tests.conformance.mutants import MUTANTS
-from tests.conformance.test_lab import HANDFUL
-from tests.conformance.test_mutants import Wrong, narrowed
+from tests.conformance.test_lab import BY_PACKETS, HANDFUL, Wrong
 from tests.run.netprobe import netprobe
 
 
 def found(run: Run, cases: list[Case], **options: Any) -> Results:
     async def tried(cluster: KubeCluster) -> Results:
-        wrong: Any = Wrong(cluster, list(MUTANTS)) if options.get("wrong") else cluster
+        wrong: Any = Wrong(cluster, list(BY_PACKETS)) if options.get("wrong") else cluster
         return await Runner(wrong, cases, fixtures=4).results()
 
     results = run(tried)
@@ -41,9 +39,10 @@ def test_a_handful_of_cases(on_cluster: Run) -> None:
     assert results.counts[CaseStatus.PASSED] >= 4
 
 
-def test_packets_find_the_mutants(on_cluster: Run) -> None:
-    results = found(on_cluster, [narrowed(mutant) for mutant in MUTANTS], wrong=True)
-    assert {one.case.name: one.status for one in results.results} == dict.fromkeys(MUTANTS, CaseStatus.FAILED)
+def test_packets_find_mutants(on_cluster: Run) -> None:
+    cases = {case.name: case for case in builtin()}
+    results = found(on_cluster, [cases[name] for name in BY_PACKETS.values()], wrong=True)
+    assert [one.status for one in results.results] == [CaseStatus.FAILED] * len(BY_PACKETS)
 
 
 def test_a_run_as_exactly_the_nightly_account(kubeconfig: str, tmp_path: Path) -> None:

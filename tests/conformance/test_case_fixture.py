@@ -99,14 +99,3 @@ async def test_policies_of_a_namespace_that_is_new_are_applied_again() -> None:
     one.lost("v")
     await one._go(State())
     assert bench.calls[-1] == "-x/p", "what went with its namespace is not deleted"
-
-
-async def test_a_path_that_connected_once_proves_it_for_pods_that_come_late() -> None:
-    """A node's own network is another place than that of its pods."""
-    one = fixture(Bench())
-    late = SITE.pod("x/near")
-    station = Station(late, "x", "near", "probe", SITE.addresses["x/near"], "n1")
-    stations: Any = {**one.stations, late: station}
-    into, beside = Flow(SITE.pod("x/a"), late, 61000), Flow(SITE.pod("x/a"), SITE.pod("x/b"), 80)
-    assert one._places(into, stations) == (("n1", False), ("n1", True))
-    assert one._places(beside, stations) == (("n1", False), ("n1", False))

@@ -13,8 +13,7 @@ import pytest
 
 from netprobe.conformance.history import runs
 from netprobe.conformance.result import CaseStatus
-from netprobe.errors import LabError
-from netprobe.lab import Lab, LabOptions, list_labs, start
+from netprobe.lab import Lab, list_labs
 from netprobe.probe.run_objects import RUN
 from tests.run.netprobe import kubectl, started
 
@@ -53,14 +52,10 @@ def half(out: str) -> dict[str, Any]:
     return document
 
 
-def test_a_signal_leaves_nothing_but_a_report(tmp_path: Path) -> None:
+def test_a_signal_leaves_nothing_but_a_report(tmp_path: Path, lab: Lab) -> None:
     results, history = tmp_path / "results", tmp_path / "history"
     kept = ("--results", results, "--history", history, "-o", "json")
-    try:
-        lab = start(LabOptions(name=f"test-interrupted-{os.getpid()}"))
-    except LabError as error:
-        pytest.skip(f"no lab on this machine: {error}")
-    with lab, started("conformance", "--lab", lab.name, *CHOSEN, *kept) as run:
+    with started("conformance", "--lab", lab.name, *CHOSEN, *kept) as run:
         wait_for_cases(lab)
         run.send_signal(signal.SIGTERM)
         out, err = run.communicate(timeout=120)

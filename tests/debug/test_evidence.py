@@ -9,7 +9,7 @@ import pytest
 
 from netprobe.debug.causes import find_all
 from netprobe.debug.evidence import Evidence
-from netprobe.debug.records import Aim, Canary, Leg, Packets, PodState, Question, Sender, Source, Try
+from netprobe.debug.records import Aim, Leg, NodeEnforcement, Packets, PodState, Question, Sender, Source, Try
 from netprobe.model.flow import Flow, PodRef, Protocol
 from netprobe.model.observation import Outcome
 from netprobe.model.verdict import Decision, Verdict
@@ -17,8 +17,8 @@ from netprobe.model.verdict import Decision, Verdict
 WEB, DB = PodRef("shop", "web"), PodRef("shop", "db")
 C, R, T = Outcome.CONNECTED, Outcome.REFUSED, Outcome.TIMED_OUT
 WORKS, STALE = (
-    (Canary("n1", True, 1.0), Canary("n2", True, 1.0)),
-    (Canary("n1", True, 1.0), Canary("n2", False, 5.0)),
+    (NodeEnforcement("n1", True, 1.0), NodeEnforcement("n2", True, 1.0)),
+    (NodeEnforcement("n1", True, 1.0), NodeEnforcement("n2", False, 5.0)),
 )
 
 
@@ -28,7 +28,7 @@ def tried(sender: Sender, aim: Aim, outcome: Outcome, *, node: str = "n1", expec
     return Try(sender, aim, node, to, "n2", "10.0.0.2", port, Protocol.TCP, 4, verdict, (outcome,))
 
 
-def evidence(*tries: Try, canaries: tuple[Canary, ...] = WORKS, udp: bool = False) -> Evidence:
+def evidence(*tries: Try, canaries: tuple[NodeEnforcement, ...] = WORKS, udp: bool = False) -> Evidence:
     """web on n1 asks db on n2; the policies allow it."""
     pod = PodState(WEB, "n1", "Running", True)
     protocol = Protocol.UDP if udp else Protocol.TCP

@@ -25,6 +25,9 @@ def test_the_images_to_bring_are_known_without_internet(
 ) -> None:
     ended = called(capsys, "kind", "up", "--print-images")
     assert ended.out.split() == [*CALICO.images, "docker.io/library/alpine:3.20"]
+    page = (ROOT / "docs" / "kind.md").read_text()
+    assert "\n".join(CALICO.images) in page
+    assert CALICO.url in page
     path = tmp_path / "plugin.yaml"
     path.write_text(MANIFEST)
     ended = called(capsys, "kind", "up", "--print-images", "--manifest", path, "--registry", "m.example")

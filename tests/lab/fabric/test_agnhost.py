@@ -51,3 +51,19 @@ async def test_connect(network: LabNetwork) -> None:
 def test_arguments(capfd: pytest.CaptureFixture[str], arguments: str, said: str) -> None:
     assert agnhost.main(arguments.split()) == 1
     assert re.match(re.escape(said), capfd.readouterr().err)
+
+
+@pytest.mark.parametrize(
+    ("command", "ports"),
+    [
+        ("/bin/bash -c|/agnhost serve-hostname --tcp --http=false --port 8080", [(8080, "TCP")]),
+        ("/bin/bash -c|/agnhost serve-hostname --udp --http=false --port 53", [(53, "UDP")]),
+        ("/bin/sh -c|/agnhost netexec --http-port 83 --udp-port=84 --x $(IP)", [(83, "TCP"), (84, "UDP")]),
+        ("/agnhost|serve-hostname", [(9376, "TCP")]),
+        ("/agnhost|serve-hostname|--port=$(PORT)", []),
+        ("/agnhost|porter", []),
+        ("sleep|inf", []),
+    ],
+)
+def test_ports_that_its_servers_open(command: str, ports: list[tuple[int, str]]) -> None:
+    assert list(agnhost.served(command.split("|"))) == ports
