@@ -142,8 +142,8 @@ def _graph(
     externals: Sequence[External],
 ) -> Graph:
     """Read what the arguments name. UsageError if they do not go together."""
-    from netprobe.report.graph.cells import read_report
     from netprobe.report.graph.inputs import graph_of_manifests, graph_of_report, graph_of_suite
+    from netprobe.report.saved import read_report
 
     suite, manifests = inputs.split()
     if externals and (suite or saved):

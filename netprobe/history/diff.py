@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from netprobe.model.verdict import Verdict
-from netprobe.report.graph.cells import SavedFlow, SavedReport
+from netprobe.report.saved import SavedFlow, SavedReport
 
 TABLES = ("declared", "simulated", "observed")
 

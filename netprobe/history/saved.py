@@ -12,7 +12,7 @@ from typing import Any
 from netprobe.diff import FlowStatus
 from netprobe.errors import InputError, NetprobeError, Problem
 from netprobe.report import FORMATS, save
-from netprobe.report.graph.cells import SavedReport, read_report
+from netprobe.report.saved import SavedReport, read_report
 from netprobe.run.record import ClusterInfo, Report
 
 

@@ -17,9 +17,10 @@ from netprobe.model.text import plain
 from netprobe.model.verdict import Cause
 from netprobe.report import phrases
 from netprobe.report.differences import differences
-from netprobe.report.graph import EndInfo, EndName, Graph, GraphOptions, build
-from netprobe.report.graph.cells import cells_of_rows, citer
-from netprobe.report.graph.pictures import Numbers, drawing
+from netprobe.report.graph import Graph, GraphOptions, build
+from netprobe.report.graph.cells import cells_of_rows
+from netprobe.report.graph.inputs import workloads
+from netprobe.report.graph.pictures import Numbers, drawing, visible
 from netprobe.report.page import page
 from netprobe.report.style import PLAIN, Style
 from netprobe.run.policy_text import PolicyTexts
@@ -192,10 +193,5 @@ def _policy(ref: PolicyRef, texts: PolicyTexts, causes: Numbers[tuple[Cause, ...
 def _graph(step: ReportStep, title: str) -> Graph:
     flows = step.counts.flows
     options = GraphOptions(by_namespace=True if flows > MOST_DRAWN else None)
-    workloads = {
-        EndName.of(ref): pod.workload.partition("/")[2]
-        for ref, pod in step.policies.cluster.pods.items()
-        if pod.workload
-    }
-    cells = cells_of_rows(islice(step.rows, MOST_FLOWS), citer(()))
-    return build(title, cells, options, EndInfo(workloads=workloads))
+    pairs = cells_of_rows(islice(step.rows, MOST_FLOWS))
+    return visible(build(title, pairs, options, workloads(step.policies.cluster)))

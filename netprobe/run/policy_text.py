@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from netprobe.model.cluster import Cluster
-from netprobe.model.policy import Origin, Place, PolicyRef
+from netprobe.model.policy import DEFAULT_TIER, Origin, Place, Policy, PolicyRef, Tier
 
 HIDDEN = frozenset({"managedFields", "resourceVersion", "uid", "generation", "creationTimestamp"})
 """Fields of metadata that say nothing about a policy."""
@@ -45,7 +45,10 @@ class PolicyText:
 
 @dataclass(frozen=True, slots=True)
 class PolicyMark:
-    """A policy that was in force. `digest` differs if its spec does; `place` is None without a file."""
+    """A policy that was in force. `place` is None without a file.
+
+    `digest` differs if the policy does: its spec, its labels, or what its tier does.
+    """
 
     kind: str
     name: str
@@ -63,14 +66,25 @@ class PolicyTexts:
     def _origins(self) -> dict[PolicyRef, Origin]:
         return {p.ref: p.origin for p in self.cluster.policies if p.origin is not None and p.origin.line > 0}
 
+    @cached_property
+    def _tiers(self) -> dict[str, Tier]:
+        return {tier.name: tier for tier in self.cluster.tiers}
+
     def every(self) -> Iterator[PolicyMark]:
         """All policies, in the order of their names."""
         for policy in sorted(self.cluster.policies, key=lambda one: (one.ref.kind, str(one.ref))):
             kind, name = policy.ref.kind, str(policy.ref)
-            source = self.cluster.sources.get((kind, name))
-            spec = json.dumps(source.object.get("spec"), sort_keys=True) if source else repr(policy)
-            digest = hashlib.sha256(spec.encode()).hexdigest()[:12]
-            yield PolicyMark(kind, name, digest, self.place(policy.ref, ""))
+            yield PolicyMark(kind, name, self._digest(policy), self.place(policy.ref, ""))
+
+    def _digest(self, policy: Policy) -> str:
+        source = self.cluster.sources.get((policy.ref.kind, str(policy.ref)))
+        parts: list[object] = [repr(policy)]
+        if source is not None:
+            labels = source.object["metadata"].get("labels")
+            parts = [source.object.get("spec"), *([labels] if labels else [])]
+        if policy.tier != DEFAULT_TIER.name:
+            parts.append(repr(self._tiers.get(policy.tier)))
+        return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:12]
 
     def place(self, ref: PolicyRef, path: str) -> Place | None:
         """The place of a path in the policy's file."""

@@ -7,6 +7,7 @@ import shutil
 from dataclasses import replace
 from pathlib import Path
 
+import jsonschema
 import pytest
 
 from netprobe.history import keep
@@ -42,6 +43,39 @@ def test_diff_names_the_flows_and_the_policy(program: Program, suite: Path, tmp_
     ]
     same = program("diff", old, old)
     assert (same.returncode, "0 flows changed" in same.stdout) == (0, True)
+
+
+@pytest.mark.parametrize(
+    ("example", "file", "edit", "changed"),
+    [
+        ("calico-tiers", "security.yaml", ("order: 100", "order: 150"), ["GlobalNetworkPolicy security."]),
+        ("two-tier", "allow-api.yaml", ("allow-api\n", "allow-api\n  labels: {a: b}\n"), ["NetworkPolicy"]),
+        ("two-tier", "allow-api.yaml", ("allow-api\n", "allow-api\n  annotations: {a: b}\n"), []),
+    ],
+)
+def test_diff_names_policies_whose_tier_or_labels_changed(
+    program: Program, tmp_path: Path, *, example: str, file: str, edit: tuple[str, str], changed: list[str]
+) -> None:
+    suite = shutil.copytree(MANIFESTS / example, tmp_path / example)
+    names = [str(tmp_path / name) for name in ("old.json", "new.json")]
+    program("simulate", str(suite / "suite.yaml"), "-o", "json", "--output-file", names[0])
+    path = suite / "policies" / file
+    path.write_text(path.read_text().replace(*edit))
+    program("simulate", str(suite / "suite.yaml"), "-o", "json", "--output-file", names[1])
+    document = json.loads(program("diff", *names, "-o", "json").stdout)
+    found = [one["policy"] for one in document["policies"] if one["change"] == "changed"]
+    assert bool(found) == bool(changed)
+    assert all(name.startswith(tuple(changed)) for name in found), found
+
+
+def test_debug_documents_follow_their_schema(program: Program) -> None:
+    schema = json.loads((MANIFESTS.parent / "docs" / "debug.schema.json").read_text())
+    jsonschema.Draft202012Validator.check_schema(schema)
+    for fault in ("ingress-policy", "some-backends", "target-port-name"):
+        files = [f"--filename={MANIFESTS / 'faults' / name}.yaml" for name in ("shop", fault)]
+        done = program("debug", "shop/web", "svc:shop/db", "--port", "5432", *files, "-o", "json")
+        assert done.returncode in {0, 1, 3}, done.stderr
+        jsonschema.validate(json.loads(done.stdout), schema)
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ which boxes and arrows there are. GRAPH_FORMATS writes them.
 from __future__ import annotations
 
 from netprobe.report.graph.build import EndInfo, GraphOptions, build
-from netprobe.report.graph.elements import Clause, Denied, DrawnTable, EndName, Graph, GraphCell
+from netprobe.report.graph.elements import Denied, DrawnTable, EndName, Graph, GraphCell, by_pair
 from netprobe.report.write import Formats
 
 GRAPH_FORMATS: Formats[Graph] = Formats(
@@ -21,7 +21,6 @@ GRAPH_FORMATS: Formats[Graph] = Formats(
 
 __all__ = [
     "GRAPH_FORMATS",
-    "Clause",
     "Denied",
     "DrawnTable",
     "EndInfo",
@@ -30,4 +29,5 @@ __all__ = [
     "GraphCell",
     "GraphOptions",
     "build",
+    "by_pair",
 ]

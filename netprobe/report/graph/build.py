@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import chain
+from typing import TypeVar
 
 from netprobe.model.verdict import Verdict
 from netprobe.report.graph.elements import (
     Anchor,
     ArrowLabel,
+    Cells,
     Denied,
     DrawnTable,
     Edge,
@@ -17,8 +20,12 @@ from netprobe.report.graph.elements import (
     Graph,
     GraphCell,
     Node,
+    Pairs,
+    distinct,
 )
 from netprobe.report.graph.grouping import bundled, group_label, representatives
+
+R = TypeVar("R")
 
 MOST_EDGES = 40
 """With more arrows, they are bundled."""
@@ -59,14 +66,15 @@ class EndInfo:
 
 def build(
     title: str,
-    cells: Iterable[GraphCell],
+    pairs: Pairs,
     options: GraphOptions = GraphOptions(),
     ends: EndInfo = EndInfo(),
     notes: Sequence[str] = (),
 ) -> Graph:
     """A graph of the cells. The same cells, in the same order, always give the same graph."""
-    known = [cell for cell in cells if cell.verdict(options.view) is not None]
-    every_end = dict.fromkeys(end for cell in known for end in (cell.source, cell.destination))
+    in_view = _once(lambda cells: tuple(cell for cell in cells if cell.verdict(options.view) is not None))
+    known = {pair: kept for pair, cells in pairs.items() if (kept := in_view(cells))}
+    every_end = dict.fromkeys(chain.from_iterable(known))
     by_namespace, notes = bool(options.by_namespace), list(notes)
     if not by_namespace:
         groups = {end for end, members in ends.members.items() if len(members) > 1}
@@ -119,44 +127,54 @@ def _nodes(
     return nodes, numbers
 
 
+def _once(function: Callable[[Cells], R]) -> Callable[[Cells], R]:
+    """The function, called once for each tuple of cells, however many pairs share it."""
+    known: dict[int, tuple[Cells, R]] = {}
+
+    def remembered(cells: Cells) -> R:
+        found = known.get(id(cells))
+        if found is None:
+            found = known[id(cells)] = (cells, function(cells))  # kept, so that its id stays its own
+        return found[1]
+
+    return remembered
+
+
 def _table(
-    cells: Iterable[GraphCell],
-    firsts: Mapping[EndName, EndName],
-    numbers: Mapping[EndName, int],
-    *,
-    keep_all: bool,
-) -> dict[tuple[int, int], tuple[GraphCell, ...]]:
+    pairs: Pairs, firsts: Mapping[EndName, EndName], numbers: Mapping[EndName, int], *, keep_all: bool
+) -> dict[tuple[int, int], Cells]:
     """The cells between two nodes. Between ends that are alike the cells of the first pair are enough;
     `keep_all` is for nodes whose members differ."""
-    table: dict[tuple[int, int], list[GraphCell]] = defaultdict(list)
-    kept: dict[tuple[int, int], tuple[EndName, EndName]] = {}
-    for cell in cells:
-        pair = (numbers[firsts[cell.source]], numbers[firsts[cell.destination]])
-        ends = (cell.source, cell.destination)
-        if keep_all or kept.setdefault(pair, ends) == ends:
-            table[pair].append(cell)
-    return {pair: tuple(held) for pair, held in table.items()}
+    parts: dict[tuple[int, int], list[Cells]] = defaultdict(list)
+    for (source, destination), cells in pairs.items():
+        parts[numbers[firsts[source]], numbers[firsts[destination]]].append(cells)
+    return {
+        pair: tuple(chain.from_iterable(some)) if keep_all and len(some) > 1 else some[0]
+        for pair, some in parts.items()
+    }
 
 
-def _edges(
-    table: Mapping[tuple[int, int], Sequence[GraphCell]], options: GraphOptions, by_namespace: bool
-) -> list[Edge]:
-    families = {4, 6} <= {cell.family for cells in table.values() for cell in cells}
-    edges: list[Edge] = []
-    for (source, target), cells in table.items():
-        ports: dict[tuple[Verdict, str], dict[tuple[int, str], str]] = defaultdict(dict)
-        for cell, text in _drawn(cells, options, families, by_namespace):
-            verdict = cell.verdict(options.view) or Verdict.UNKNOWN
-            ports[verdict, _expected(cell, options.view)][cell.port, text] = text
-        edges += [
-            Edge(
-                Anchor(source),
-                Anchor(target),
-                ArrowLabel(verdict, tuple(of[key] for key in sorted(of)), wrong),
-            )
-            for (verdict, wrong), of in ports.items()
-        ]
+def _edges(table: Mapping[tuple[int, int], Cells], options: GraphOptions, by_namespace: bool) -> list[Edge]:
+    families = {4, 6} <= {cell.family for cells in distinct(table.values()) for cell in cells}
+    labels = _once(lambda cells: _labels(cells, options, families, by_namespace))
+    edges = [
+        Edge(Anchor(source), Anchor(target), label)
+        for (source, target), cells in table.items()
+        for label in labels(cells)
+    ]
     return sorted(edges, key=_edge_order)
+
+
+def _labels(cells: Cells, options: GraphOptions, families: bool, by_namespace: bool) -> list[ArrowLabel]:
+    """The labels of the arrows between two nodes."""
+    ports: dict[tuple[Verdict, str], dict[tuple[int, str], str]] = defaultdict(dict)
+    for cell, text in _drawn(cells, options, families, by_namespace):
+        verdict = cell.verdict(options.view) or Verdict.UNKNOWN
+        ports[verdict, _expected(cell, options.view)][cell.port, text] = text
+    return [
+        ArrowLabel(verdict, tuple(of[key] for key in sorted(of)), wrong)
+        for (verdict, wrong), of in ports.items()
+    ]
 
 
 def _drawn(

@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 from enum import Enum
+from typing import NamedTuple, TypeAlias
 
 from netprobe.diff import Mismatch
 from netprobe.model.flow import End, External, Family, PodRef, Protocol, ServiceRef
 from netprobe.model.text import listed
-from netprobe.model.verdict import Verdict
+from netprobe.model.verdict import Side, Verdict
+from netprobe.run.policy_text import PolicyTexts
 
 MOST_PORTS = 6
 """Ports in the label of an arrow."""
 
 
-@dataclass(frozen=True, slots=True)
-class EndName:
+class EndName(NamedTuple):
     """An end of a flow by its name, which is all that a saved report knows. Outside the cluster the
     namespace is None."""
 
@@ -67,41 +69,15 @@ class Denied(Enum):
 
 
 @dataclass(frozen=True, slots=True)
-class Clause:
-    """A part of a policy: `path` such as "spec.ingress[0].from[1]", and "file:line" if it is known."""
-
-    policy: str
-    path: str
-    place: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class SideReasons:
-    """Why one side, egress or ingress, allows or denies. Both empty: no policy isolates the end."""
-
-    isolating: tuple[Clause, ...] = ()
-    allowing: tuple[Clause, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class Reasons:
-    """Why a flow is allowed or denied. `complete` is False if only the deciding clauses are known."""
-
-    egress: SideReasons = SideReasons()
-    ingress: SideReasons = SideReasons()
-    complete: bool = True
-
-
-@dataclass(frozen=True, slots=True)
 class GraphCell:
-    """One flow with its verdict in each table; None for a table that does not have it.
+    """One port between two ends with its verdict in each table; None for a table that does not have it.
 
-    `declared_by` is "row" (names both ends), "pattern", "default" or None. `note` says why the flow is
-    unknown, undefined or skipped. `change` is a sentence with the smallest change that flips the verdict.
+    `declared_by` is "row" (names both ends), "pattern", "default" or None. `sides`: the source's egress and
+    the destination's ingress if the reasons are known; unless `complete`, only with what decides. `note` says
+    why the flow is unknown, undefined or skipped. `change` is a sentence with the smallest change that flips
+    the verdict.
     """
 
-    source: EndName
-    destination: EndName
     port: int
     protocol: Protocol = Protocol.TCP
     family: Family | None = None
@@ -110,7 +86,8 @@ class GraphCell:
     observed: Verdict | None = None
     mismatches: tuple[Mismatch, ...] = ()
     declared_by: str | None = None
-    reasons: Reasons | None = None
+    sides: tuple[Side, Side] | None = None
+    complete: bool = True
     note: str | None = None
     change: str | None = None
 
@@ -141,6 +118,25 @@ class GraphCell:
         return f"{text} IPv{self.family}" if families and self.family else text
 
 
+Cells: TypeAlias = tuple[GraphCell, ...]
+
+Pairs: TypeAlias = Mapping[tuple[EndName, EndName], Cells]
+"""The cells between two ends. Pairs with equal cells may share one tuple, which saves time and space."""
+
+
+def by_pair(flows: Iterable[tuple[EndName, EndName, GraphCell]]) -> Pairs:
+    """Cells with their ends, put together."""
+    found: dict[tuple[EndName, EndName], list[GraphCell]] = {}
+    for source, destination, cell in flows:
+        found.setdefault((source, destination), []).append(cell)
+    return {pair: tuple(cells) for pair, cells in found.items()}
+
+
+def distinct(cells: Iterable[Cells]) -> Iterable[Cells]:
+    """Each tuple once, by identity."""
+    return {id(some): some for some in cells}.values()
+
+
 @dataclass(frozen=True, slots=True)
 class Node:
     """A box: a pod, pods that behave alike, a Service, or a host outside (`namespace` None).
@@ -162,8 +158,7 @@ class Node:
         return f"{self.label} ({len(self.members):,} pods)" if counted else self.label
 
 
-@dataclass(frozen=True, slots=True)
-class Anchor:
+class Anchor(NamedTuple):
     """Where an arrow starts or ends: a node, else a whole namespace, else everyone.
 
     Everyone is every pod except those of the namespaces in `excluded`; with `outside`, also every host
@@ -186,8 +181,7 @@ class Anchor:
         return f"{name} except {listed(self.excluded)}" if self.excluded else name
 
 
-@dataclass(frozen=True, slots=True)
-class ArrowLabel:
+class ArrowLabel(NamedTuple):
     """What an arrow says. Flows between the same ends with the same label, but for ports, share an arrow.
 
     `unexpected` is "", or what was expected instead, such as "declared deny".
@@ -206,8 +200,7 @@ class ArrowLabel:
         return f"{text} ({self.unexpected})" if self.unexpected else text
 
 
-@dataclass(frozen=True, slots=True)
-class Edge:
+class Edge(NamedTuple):
     """An arrow: every flow from any end of `source` to any end of `target` on the ports of the label."""
 
     source: Anchor
@@ -221,6 +214,7 @@ class Graph:
 
     `cells` has all flows between two nodes, by the nodes' indexes, drawn or not: pages show them on a click.
     `notes` are sentences about what is simplified or left out, `warnings` about what qualifies the answer.
+    `texts` knows the files of policies.
     """
 
     title: str
@@ -228,9 +222,10 @@ class Graph:
     namespaces: tuple[str, ...]
     nodes: tuple[Node, ...]
     edges: tuple[Edge, ...]
-    cells: dict[tuple[int, int], tuple[GraphCell, ...]]
+    cells: Mapping[tuple[int, int], Cells]
     notes: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
+    texts: PolicyTexts = field(default_factory=PolicyTexts, compare=False, repr=False)
 
     def everyone_anchors(self) -> list[Anchor]:
         """The different "everyone" that arrows start at, in order."""
@@ -247,5 +242,5 @@ class Graph:
         node = self.nodes[anchor.node]
         return node.title if node.namespace is None or node.service else f"{node.namespace}/{node.title}"
 
-    def tells_families_apart(self) -> bool:
-        return {4, 6} <= {cell.family for cells in self.cells.values() for cell in cells}
+    def has_both_families(self) -> bool:
+        return {4, 6} <= {cell.family for cells in distinct(self.cells.values()) for cell in cells}

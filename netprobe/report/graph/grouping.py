@@ -14,7 +14,7 @@ from collections import defaultdict
 from collections.abc import Container, Hashable, Iterable, Mapping, Sequence
 from typing import TypeAlias
 
-from netprobe.report.graph.elements import Anchor, ArrowLabel, Edge, EndName, GraphCell, Node
+from netprobe.report.graph.elements import Anchor, ArrowLabel, Edge, EndName, GraphCell, Node, Pairs
 
 MOST_SINGLE_NODES = 30
 """With more nodes, pods of different workloads share one."""
@@ -28,7 +28,7 @@ Line: TypeAlias = dict[int, tuple[CellKey, ...]]
 
 
 def representatives(
-    cells: Sequence[GraphCell],
+    pairs: Pairs,
     workloads: Mapping[EndName, str],
     *,
     across_workloads: bool | None = None,
@@ -39,19 +39,18 @@ def representatives(
     `workloads` names the workload of a pod. Unless `across_workloads`, only replicas of one workload are
     alike; None means across workloads if there are too many ends otherwise. An end of `groups` represents
     several pods, and its cell with itself is about any two of them; for all other ends it is a flow to their
-    own address. Cells with equal reasons must share one object for them, since identity is compared.
+    own address. Cells with equal sides must share one object for them, since identity is compared.
     """
     numbers: dict[EndName, int] = {}
     rows: list[Line] = []
     columns: list[Line] = []
-    for cell in cells:
-        for end in (cell.source, cell.destination):
+    for (one, other), cells in pairs.items():
+        for end in (one, other):
             if numbers.setdefault(end, len(numbers)) == len(rows):
                 rows.append({})
                 columns.append({})
-        source, target, key = numbers[cell.source], numbers[cell.destination], cell_key(cell)
-        rows[source][target] = (*rows[source].get(target, ()), key)
-        columns[target][source] = (*columns[target].get(source, ()), key)
+        keys = tuple(map(cell_key, cells))
+        rows[numbers[one]][numbers[other]] = columns[numbers[other]][numbers[one]] = keys
     ends = list(numbers)
     found = _representatives(ends, rows, columns, workloads, groups)
     if across_workloads is None:
@@ -93,7 +92,7 @@ def _representatives(
 
 def cell_key(cell: GraphCell) -> CellKey:
     """Enumerations and reasons by identity, which is many times faster than by value."""
-    held = (cell.protocol, cell.declared, cell.simulated, cell.observed, cell.reasons, *cell.mismatches)
+    held = (cell.protocol, cell.declared, cell.simulated, cell.observed, cell.sides, *cell.mismatches)
     return (cell.port, cell.family, cell.declared_by, *map(id, held))
 
 
@@ -173,6 +172,8 @@ def _from_everyone(edges: Sequence[Edge], members: Mapping[str, set[int]], outsi
         sources[edge.target, edge.label] |= members[namespace] if namespace is not None else {node or 0}
     everyone: dict[tuple[Anchor, ArrowLabel], Anchor] = {}
     for (target, label), reaching in sources.items():
+        if len(reaching) < len(members) / 2:  # too few namespaces, without counting them one by one
+            continue
         excluded = tuple(name for name, inside in members.items() if not inside - {target.node} <= reaching)
         if len(members) - len(excluded) > max(len(members) / 2, FEWEST_TO_BUNDLE - 1):
             hosts = bool(outside) and outside <= reaching

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
+from itertools import chain
 
 from netprobe.errors import UsageError
 from netprobe.explain import explain
@@ -14,8 +15,10 @@ from netprobe.model.flow import End, External, Flow, PodRef, Protocol, ServiceRe
 from netprobe.model.verdict import Verdict
 from netprobe.report.graph import manifest_cells
 from netprobe.report.graph.build import EndInfo, GraphOptions, build
-from netprobe.report.graph.cells import ReasonsOf, SavedReport, cells_of_report, cells_of_rows, citer
-from netprobe.report.graph.elements import Denied, DrawnTable, EndName, Graph, GraphCell
+from netprobe.report.graph.cells import cells_of_report, cells_of_rows
+from netprobe.report.graph.elements import Denied, DrawnTable, EndName, Graph, GraphCell, Pairs
+from netprobe.report.saved import SavedReport
+from netprobe.run.policy_text import PolicyTexts
 from netprobe.run.simulated import suite_moments, suite_steps
 from netprobe.simulate import PortAsked, Profile, Simulator, evaluate, read_question
 from netprobe.suite import Suite
@@ -50,15 +53,17 @@ class GraphRequest:
     explain: bool = False
     suggest: bool = False
 
-    def selects(self, cell: GraphCell) -> bool:
-        return (
-            _matches(self.sources, cell.source)
-            and _matches(self.destinations, cell.destination)
-            and (not self.ports or (cell.port, cell.protocol) in self.ports)
-        )
+    def selected(self, pairs: Pairs) -> Pairs:
+        kept = {
+            pair: tuple(one for one in cells if not self.ports or (one.port, one.protocol) in self.ports)
+            for pair, cells in pairs.items()
+            if _matches(self.sources, pair[0]) and _matches(self.destinations, pair[1])
+        }
+        return {pair: cells for pair, cells in kept.items() if cells}
 
     def completed(self, graph: Graph, cluster: Cluster, externals: Iterable[External]) -> Graph:
-        """The graph with suggested changes, if they are wanted."""
+        """The graph with what the cluster adds: warnings, files, and suggested changes if they are wanted."""
+        graph = replace(graph, warnings=cluster.warnings, texts=PolicyTexts(cluster))
         if not self.suggest:
             return graph
         return _with_suggestions(graph, Simulator(cluster, self.profile), externals)
@@ -87,11 +92,11 @@ def graph_of_manifests(request: GraphRequest, cluster: Cluster, externals: Seque
     outside = [end for end in (*question.sources, *question.destinations) if isinstance(end, External)]
     evaluation = evaluate(cluster, request.profile, externals=outside)
     ports = {end: question.ports_of(end) for end in question.destinations}
-    workloads: dict[End, str] = {
+    workload_of: dict[End, str] = {
         ref: f"{ref.namespace}/{pod.workload}" for ref, pod in cluster.pods.items() if pod.workload
     }
     groups = manifest_cells.pod_groups(
-        evaluation, question.sources, ports, None if options.group else workloads
+        evaluation, question.sources, ports, None if options.group else workload_of
     )
     pairs = len(groups) * sum(len(group.ports) for group in groups)
     notes = []
@@ -106,10 +111,10 @@ def graph_of_manifests(request: GraphRequest, cluster: Cluster, externals: Seque
     simulator = Simulator(cluster, request.profile) if request.explain and pairs <= MOST_REASONS else None
     if request.explain and simulator is None:
         notes.append("too many pairs to include the reasons: select some with --from and --to")
-    reasons_of = ReasonsOf(citer(cluster.policies))
-    cells = manifest_cells.cells_of_groups(groups, evaluation, simulator, reasons_of)
-    graph = build(MANIFESTS_TITLE, cells, options, manifest_cells.end_info(cluster, groups), notes)
-    return request.completed(replace(graph, warnings=cluster.warnings), cluster, externals)
+    cells = manifest_cells.cells_of_groups(groups, evaluation, simulator)
+    info = manifest_cells.end_info(cluster, groups)
+    graph = build(MANIFESTS_TITLE, cells, options, info, notes)
+    return request.completed(graph, cluster, externals)
 
 
 def graph_of_suite(request: GraphRequest, suite: Suite, live: Cluster | None) -> Graph:
@@ -130,9 +135,8 @@ def graph_of_suite(request: GraphRequest, suite: Suite, live: Cluster | None) ->
     )
     step = suite_steps(moments)[request.step]
     title = suite.name if not request.step else f"{suite.name}, after: {step.name}"
-    cells = cells_of_rows(step.rows, citer(cluster.policies))
-    graph = build(title, cells, request.options, _workloads(cluster))
-    return request.completed(replace(graph, warnings=cluster.warnings), cluster, suite.externals)
+    graph = build(title, cells_of_rows(step.rows), request.options, workloads(cluster))
+    return request.completed(graph, cluster, suite.externals)
 
 
 def graph_of_report(
@@ -150,33 +154,37 @@ def graph_of_report(
     if request.step and request.step >= len(report.steps):
         last = max(0, len(report.steps) - 1)
         raise UsageError(f"--step {request.step}: {title} has steps 0 to {last}")
-    cells: Iterable[GraphCell] = filter(request.selects, cells_of_report(report, request.step))
+    cells = request.selected(cells_of_report(report, request.step))
     title = report.suite or title
     if suite is not None:
         cluster = suite.cluster(live, request.step)
         cells = _declared(cells, suite.moments(live)[request.step])
-        graph = build(title, cells, request.options, _workloads(cluster))
+        graph = build(title, cells, request.options, workloads(cluster))
         return request.completed(graph, cluster, suite.externals)
     notes = []
-    cells = tuple(cells)
     if request.options.denied in {Denied.ROWS, Denied.NAMED} and not report.has_declared_by:
         notes.append("this report does not say which flows a row denies: name its suite, or use --denied all")
     return build(title, cells, request.options, _guessed(cells), notes)
 
 
-def _declared(cells: Iterable[GraphCell], moment: Moment) -> Iterator[GraphCell]:
+def _declared(pairs: Pairs, moment: Moment) -> Pairs:
     """The cells with what declares them."""
     declared_by = {_key(flow): moment.declared_by(flow) for flow in moment.declared}
-    for cell in cells:
-        key = (str(cell.source), str(cell.destination), cell.port, cell.protocol)
-        yield replace(cell, declared_by=declared_by.get(key))
+    return {
+        (source, target): tuple(
+            replace(one, declared_by=declared_by.get((str(source), str(target), one.port, one.protocol)))
+            for one in cells
+        )
+        for (source, target), cells in pairs.items()
+    }
 
 
 def _key(flow: Flow) -> tuple[str, str, int, Protocol]:
     return str(flow.source), str(flow.destination), flow.port, flow.protocol
 
 
-def _workloads(cluster: Cluster) -> EndInfo:
+def workloads(cluster: Cluster) -> EndInfo:
+    """The workload of each pod that has one."""
     return EndInfo(
         workloads={
             EndName.of(ref): pod.workload.partition("/")[2]
@@ -189,9 +197,9 @@ def _workloads(cluster: Cluster) -> EndInfo:
 _REPLICA = re.compile(r"(.+?)(?:-[a-z0-9]{6,10})?-(?:[a-z0-9]{5}|[0-9]+)")
 
 
-def _guessed(cells: Iterable[GraphCell]) -> EndInfo:
+def _guessed(pairs: Pairs) -> EndInfo:
     """The workloads of pods by their names: web-6d4cf56db6-x2x7k, db-0."""
-    ends = {end for cell in cells for end in (cell.source, cell.destination) if end.namespace is not None}
+    ends = {end for end in chain.from_iterable(pairs) if end.namespace is not None}
     found = {end: match[1] for end in ends if (match := _REPLICA.fullmatch(end.name))}
     return EndInfo(workloads=found)
 
@@ -207,21 +215,28 @@ def _with_suggestions(graph: Graph, simulator: Simulator, externals: Iterable[Ex
         (pair, index, cell)
         for pair, held in graph.cells.items()
         for index, cell in enumerate(held)
-        if cell.reasons is not None
+        if cell.sides is not None
     ]
     cells.sort(key=lambda each: (not each[2].mismatches, each[2].declared_by in {None, "default"}))
     budget = min(MOST_SUGGESTIONS, max(20, MOST_SUGGESTION_WORK // max(1, len(simulator.cluster.pods))))
     found = {pair: list(held) for pair, held in graph.cells.items()}
     for pair, index, cell in cells[:budget]:
-        found[pair][index] = replace(cell, change=_change(cell, simulator, hosts))
+        ends = [_end(name, simulator, hosts) for name in _sample(graph, *pair)]
+        found[pair][index] = replace(cell, change=_change(cell, simulator, *ends))
     notes = graph.notes
     if len(cells) > budget:
         notes = (*notes, f"Changes are suggested for {budget:,} of {len(cells):,} flows")
     return replace(graph, cells={pair: tuple(held) for pair, held in found.items()}, notes=notes)
 
 
-def _change(cell: GraphCell, simulator: Simulator, hosts: dict[EndName, End]) -> str | None:
-    source, destination = (_end(name, simulator, hosts) for name in (cell.source, cell.destination))
+def _sample(graph: Graph, source: int, target: int) -> tuple[EndName, EndName]:
+    """A flow between two boxes; of a box with several ends to itself, one between two of them."""
+    one, others = graph.nodes[source].members, graph.nodes[target].members
+    other = others[1] if source == target and len(others) > 1 else others[0]
+    return EndName.parse(one[0]), EndName.parse(other)
+
+
+def _change(cell: GraphCell, simulator: Simulator, source: End | None, destination: End | None) -> str | None:
     if source is None or destination is None or cell.simulated in {None, Verdict.UNKNOWN}:
         return None
     explanation = explain(simulator, Flow(source, destination, cell.port, cell.protocol, cell.family))

@@ -13,15 +13,16 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import chain, product
 
 from netprobe.errors import UsageError
 from netprobe.model.cluster import Cluster
 from netprobe.model.flow import End, External, Family, Flow, PodRef, Protocol, ServiceRef
 from netprobe.model.verdict import Verdict
 from netprobe.report.graph.build import EndInfo
-from netprobe.report.graph.cells import ReasonsOf
-from netprobe.report.graph.elements import EndName, GraphCell
+from netprobe.report.graph.cells import SharedSides
+from netprobe.report.graph.elements import Cells, EndName, GraphCell, Pairs
 from netprobe.simulate import Evaluation, Simulator, Table
 from netprobe.simulate.bits import pack
 
@@ -90,37 +91,34 @@ def end_info(cluster: Cluster, groups: Sequence[PodGroup]) -> EndInfo:
     return EndInfo(members, workloads)
 
 
-def cells_of_groups(
-    groups: Sequence[PodGroup], evaluation: Evaluation, simulator: Simulator | None, reasons_of: ReasonsOf
-) -> Iterator[GraphCell]:
+def cells_of_groups(groups: Sequence[PodGroup], evaluation: Evaluation, simulator: Simulator | None) -> Pairs:
     """A cell for each pair of groups and port, under the names of their first members.
 
     With a simulator, cells have reasons. The verdict of the first members is that of all; an exception, left
     to implementations, is a pod and a hostNetwork pod on the same node.
     """
-    for source in groups:
-        for destination in groups:
-            pair = _first_pair(source, destination)
-            if not (source.is_source and destination.is_destination) or pair is None:
-                continue
-            names = EndName.of(source.members[0]), EndName.of(destination.members[0])
-            for port, protocol in destination.ports:
-                for found in evaluation.pairs(port, protocol, sources=[pair[0]], destinations=[pair[1]]):
-                    reasons = note = None
-                    if simulator is not None:
-                        decision = simulator.decide(Flow(*pair, port, protocol, found.family))
-                        reasons, note = reasons_of(decision), decision.undefined or decision.reason
-                    elif found.verdict is Verdict.UNKNOWN:
-                        note = "could not tell"
-                    yield GraphCell(
-                        *names,
-                        port,
-                        protocol,
-                        found.family,
-                        simulated=found.verdict,
-                        reasons=reasons,
-                        note=note,
-                    )
+    sides = SharedSides()
+
+    def cell(flow: Flow, verdict: Verdict) -> GraphCell:
+        kept = GraphCell(flow.port, flow.protocol, flow.family, simulated=verdict)
+        if simulator is None:
+            return replace(kept, note="could not tell") if verdict is Verdict.UNKNOWN else kept
+        decision = simulator.decide(flow)
+        return replace(kept, sides=sides.of(decision), note=decision.undefined or decision.reason)
+
+    found: dict[tuple[EndName, EndName], Cells] = {}
+    for source, destination in product(groups, groups):
+        pair = _first_pair(source, destination)
+        if not (source.is_source and destination.is_destination) or pair is None:
+            continue
+        cells = tuple(
+            cell(Flow(*pair, port, protocol, one.family), one.verdict)
+            for port, protocol in destination.ports
+            for one in evaluation.pairs(port, protocol, sources=[pair[0]], destinations=[pair[1]])
+        )
+        if cells:
+            found[EndName.of(source.members[0]), EndName.of(destination.members[0])] = cells
+    return found
 
 
 def _first_pair(
@@ -154,10 +152,10 @@ def namespace_info(namespaces: Namespaces) -> EndInfo:
     )
 
 
-def cells_by_namespace(namespaces: Namespaces, evaluation: Evaluation) -> Iterator[GraphCell]:
+def cells_by_namespace(namespaces: Namespaces, evaluation: Evaluation) -> Pairs:
     """For each pair of namespaces and port: an allowed cell, a denied cell, or one of each.
 
-    Cells have a family if the families differ.
+    Cells have a family if the families differ. There are few different cells, however many pairs there are.
     """
     families = families_of(evaluation)
     size = len(evaluation.groups)
@@ -169,21 +167,39 @@ def cells_by_namespace(namespaces: Namespaces, evaluation: Evaluation) -> Iterat
         name: {evaluation.group_of(group.members[0]).index for group in groups if group.is_source}
         for name, groups in namespaces.items()
     }
+    found: dict[tuple[EndName, EndName], list[Cells]] = defaultdict(list)
     for (port, protocol), listeners in _listeners(namespaces, evaluation).items():
         tables = {family: evaluation.table(port, protocol, family) for family in families}
+        targets = {name: [bits & with_family[f] for f in families] for name, bits in listeners.items()}
+        known: dict[tuple[tuple[Verdict, ...], ...], Cells] = {}
         for source, indexes in sources.items():
-            rows = {f: _reached(tables[f], indexes, bits, evaluation) for f, bits in with_family.items()}
-            for target, bits in listeners.items():
+            rows = [_reached(tables[f], indexes, with_family[f], evaluation) for f in families]
+            for target, bits in targets.items():
                 if source.namespace is None and target.namespace is None:
                     continue
-                verdicts: dict[Family | None, tuple[Verdict, ...]] = {
-                    family: _verdicts(*rows[family], bits & with_family[family]) for family in families
-                }
-                if len(set(verdicts.values())) == 1:
-                    verdicts = {None: verdicts[families[0]]}
-                for family, some in verdicts.items():
-                    for verdict in some:
-                        yield GraphCell(source, target, port, protocol, family, simulated=verdict)
+                verdicts = tuple(_verdicts(*row, of) for row, of in zip(rows, bits, strict=True))
+                if verdicts not in known:
+                    known[verdicts] = tuple(_port_cells(port, protocol, families, verdicts))
+                found[source, target].append(known[verdicts])
+    whole: dict[tuple[int, ...], Cells] = {}
+    return {
+        pair: whole.setdefault(tuple(map(id, parts)), tuple(chain.from_iterable(parts)))
+        for pair, parts in found.items()
+    }
+
+
+def _port_cells(
+    port: int,
+    protocol: Protocol,
+    families: Sequence[Family | None],
+    verdicts: Sequence[tuple[Verdict, ...]],
+) -> Iterator[GraphCell]:
+    """The cells of a port with these verdicts in each family."""
+    if len(set(verdicts)) == 1:
+        families, verdicts = (None,), verdicts[:1]
+    for family, some in zip(families, verdicts, strict=True):
+        for verdict in some:
+            yield GraphCell(port, protocol, family, simulated=verdict)
 
 
 def families_of(evaluation: Evaluation) -> tuple[Family | None, ...]:

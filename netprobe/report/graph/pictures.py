@@ -6,19 +6,21 @@ The markup is in `report/templates`: graph.svg, graph.html and graph.js.
 from __future__ import annotations
 
 from collections.abc import Hashable, Iterator
+from dataclasses import replace
 from typing import Any, Generic, TypeVar
 
+from netprobe.explain.why import path
 from netprobe.model.text import listed, plain
-from netprobe.model.verdict import Verdict
+from netprobe.model.verdict import Cause, Side, Verdict
 from netprobe.report.graph.elements import (
     Anchor,
     ArrowLabel,
-    Clause,
+    Cells,
     DrawnTable,
     Edge,
     Graph,
     GraphCell,
-    SideReasons,
+    distinct,
 )
 from netprobe.report.graph.layout import layout
 from netprobe.report.graph.routes import ArrowRouter
@@ -27,6 +29,7 @@ from netprobe.report.style import PLAIN, Style
 
 COLOURS = 8  # of arrows, by the namespace of their source (h0 to h7 in colours.css)
 MOST_WIDE = 2_000  # arrows; with more, they lie too close to be clicked on one by one
+MOST_ARROWS = 20_000  # with more, nothing could be seen: only those that are not as expected are drawn
 MOST_BOLD = 60  # arrows; with more, they are thin, and the keyboard does not stop at each of them
 
 K = TypeVar("K", bound=Hashable)
@@ -43,11 +46,13 @@ _VIEWS = {
 
 def svg(graph: Graph, _style: Style = PLAIN) -> Iterator[str]:
     """A drawing with its style inside, light or dark as the reader's screen is."""
-    return template_text("graph.svg", svg_styles=[asset("colours.css"), asset("graph.css")], **drawing(graph))
+    styles = [asset("colours.css"), asset("graph.css")]
+    return template_text("graph.svg", svg_styles=styles, **drawing(visible(graph)))
 
 
 def html(graph: Graph, _style: Style = PLAIN) -> Iterator[str]:
     """One page with the drawing and the reasons of every flow."""
+    graph = visible(graph)
     return page(
         "graph.html",
         styles=("graph.css", "graph-page.css"),
@@ -63,8 +68,17 @@ def html(graph: Graph, _style: Style = PLAIN) -> Iterator[str]:
 
 def _view(graph: Graph) -> DrawnTable:
     """If nothing was observed, the result is what the policies say."""
-    observed = any(cell.observed for cells in graph.cells.values() for cell in cells)
+    observed = any(cell.observed for cells in distinct(graph.cells.values()) for cell in cells)
     return DrawnTable.SIMULATED if graph.view is DrawnTable.RESULT and not observed else graph.view
+
+
+def visible(graph: Graph) -> Graph:
+    """The graph with the arrows that a picture can show."""
+    if len(graph.edges) <= MOST_ARROWS:
+        return graph
+    edges = tuple(edge for edge in graph.edges if edge.label.unexpected)
+    left_out = f"{len(graph.edges) - len(edges):,} arrows are too many to draw: click a box to list its flows"
+    return replace(graph, edges=edges, notes=(*graph.notes, left_out))
 
 
 def drawing(graph: Graph) -> dict[str, Any]:
@@ -149,21 +163,38 @@ class Numbers(Generic[K]):
 def page_data(graph: Graph) -> dict[str, Any]:
     """What graph.js reads. Everything that pairs share is written once, and referred to by its number.
 
-    `pairs[source][target]` is a flat list with four numbers for each flow: its index in `flows`, in `sides`
-    for egress and for ingress, and in `changes`; -1 means not known.
+    `pairs[source][target]` is the number of a list in `cells`, which has four numbers for each flow: its
+    index in `flows`, in `sides` for egress and for ingress, and in `changes`; -1 means not known.
     """
-    clauses: Numbers[Clause] = Numbers()
-    sides: Numbers[SideReasons] = Numbers()
+    clauses: Numbers[tuple[str, str, str | None]] = Numbers()
+    sides: Numbers[tuple[tuple[int, ...], ...]] = Numbers()
     flows: Numbers[tuple[object, ...]] = Numbers()
     changes: Numbers[str] = Numbers()
-    families = graph.tells_families_apart()
-    pairs: dict[int, dict[int, list[int]]] = {}
-    for (source, target), cells in graph.cells.items():
-        flat = pairs.setdefault(source, {}).setdefault(target, [])
+    families = graph.has_both_families()
+    known: dict[int, int] = {}  # the numbers of sides by their identity
+
+    def clause(cause: Cause) -> int:
+        where = path(cause)
+        place = graph.texts.place(cause.policy, where)
+        return clauses((plain(str(cause.policy)), where, None if place is None else plain(str(place))))
+
+    def side(of: Side) -> int:
+        if id(of) not in known:
+            parts = of.isolating, of.allowing, of.denying
+            known[id(of)] = sides(tuple(tuple(dict.fromkeys(map(clause, some))) for some in parts))
+        return known[id(of)]
+
+    def flat(cells: Cells) -> Iterator[int]:
         for cell in cells:
-            flat.append(flows(_flow(cell, families)))
-            flat += [sides(cell.reasons.egress), sides(cell.reasons.ingress)] if cell.reasons else [-1, -1]
-            flat.append(changes(plain(cell.change)) if cell.change else -1)
+            yield flows(_flow(cell, families))
+            yield from map(side, cell.sides) if cell.sides else (-1, -1)
+            yield changes(plain(cell.change)) if cell.change else -1
+
+    lists = list(distinct(graph.cells.values()))
+    number = {id(cells): index for index, cells in enumerate(lists)}
+    pairs: dict[int, dict[int, int]] = {}
+    for (source, target), cells in graph.cells.items():
+        pairs.setdefault(source, {})[target] = number[id(cells)]
     return {
         "view": graph.view.value,
         "nodes": [
@@ -176,9 +207,10 @@ def page_data(graph: Graph) -> dict[str, Any]:
             for index, node in enumerate(graph.nodes)
         ],
         "edges": [{"source": _anchor(edge.source), "target": _anchor(edge.target)} for edge in graph.edges],
+        "cells": [list(flat(cells)) for cells in lists],
         "flows": list(flows),
-        "sides": [[[*map(clauses, side.isolating)], [*map(clauses, side.allowing)]] for side in sides],
-        "clauses": [[plain(c.policy), c.path, c.place and plain(c.place)] for c in clauses],
+        "sides": list(sides),
+        "clauses": list(clauses),
         "changes": list(changes),
         "pairs": pairs,
     }
@@ -195,7 +227,7 @@ def _flow(cell: GraphCell, families: bool) -> tuple[object, ...]:
     """[port as written, declared, simulated, observed, is unexpected, note, reasons are complete, port,
     protocol]."""
     verdicts = (v and v.value for v in (cell.declared, cell.simulated, cell.observed))
-    complete = cell.reasons is not None and cell.reasons.complete
+    complete = cell.sides is not None and cell.complete
     note = cell.note and plain(cell.note)
     text = cell.port_text(families)
     return (text, *verdicts, bool(cell.mismatches), note, complete, cell.port, cell.protocol.value)

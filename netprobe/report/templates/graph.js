@@ -27,7 +27,7 @@
   const columns = { declared: 1, simulated: 2, observed: 3 };
   const verdict = (flow) => (data.view === "result" ? flow[3] || flow[2] || flow[1] : flow[columns[data.view]]);
   const flows = (source, target) => {
-    const flat = (data.pairs[source] || {})[target] || [], found = [];
+    const flat = data.cells[(data.pairs[source] || {})[target]] || [], found = [];
     for (let i = 0; i < flat.length; i += 4) {
       found.push({ flow: data.flows[flat[i]], egress: flat[i + 1], ingress: flat[i + 2], change: flat[i + 3] });
     }
@@ -52,12 +52,14 @@
   const joined = (numbers) => numbers.flatMap((number, i) => (i ? [" and ", cite(number)] : [cite(number)]));
   const side = (direction, number, found, source, target, denied) => {
     if (number < 0) return null;
-    const [isolating, allowing] = data.sides[number];
+    const [isolating, allowing, denying] = data.sides[number];
     const subject = name(direction === "egress" ? source : target);
     const other = name(direction === "egress" ? target : source);
     const toward = direction === "egress" ? "to" : "from";
     const item = make("li", "", `${direction}: `);
-    if (allowing.length) {
+    if (denying.length) {
+      item.append(...joined(denying), denying.length > 1 ? " deny it" : " denies it");
+    } else if (allowing.length) {
       if (denied) return null;
       item.append(...joined(allowing), allowing.length > 1 ? " allow it" : " allows it");
     } else if (isolating.length) {
@@ -88,7 +90,8 @@
     }
     if (found.change >= 0) box.append(make("p", "change", data.changes[found.change]));
     else if (simulated && simulated !== "unknown") {
-      const [from, to] = [source, target].map((node) => data.nodes[node].members[0]);
+      const from = data.nodes[source].members[0], others = data.nodes[target].members;
+      const to = source === target && others.length > 1 ? others[1] : others[0];
       box.append(make("p", "soft", `To see what would change it: netprobe explain ${from} ${to} --port ${number}/${protocol.toLowerCase()} \u2026`));
     }
     return box;

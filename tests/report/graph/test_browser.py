@@ -9,9 +9,9 @@ import pytest
 import pytest_asyncio
 
 from netprobe.cli import main
-from netprobe.report.graph import GRAPH_FORMATS, Graph, GraphOptions, build
+from netprobe.report.graph import GRAPH_FORMATS, Graph, GraphOptions
 from tests.browser import CHROMIUM, Page, browser
-from tests.report.graph.samples import cell, everybody, hostile
+from tests.report.graph.samples import build, cell, everybody, hostile
 from tests.scenarios import MANIFESTS
 
 pytestmark = [
@@ -48,7 +48,7 @@ async def panel(page: Page) -> str:
 
 
 LINKS = {
-    "#from=backend/worker&to=backend/api": [
+    ("five-workloads", "#from=backend/worker&to=backend/api"): [
         "backend/worker → backend/api",
         "8080: denied",
         "declared deny · policies deny",
@@ -57,18 +57,23 @@ LINKS = {
         "policies/api.yaml:",
         "To be allowed: add ",
     ],
-    "#from=backend/api&to=database/redis": [
+    ("five-workloads", "#from=backend/api&to=database/redis"): [
         "6379: allowed",
         "egress: backend/api spec.egress[1].to[0]",
         "ingress: database/redis spec.ingress[0].from[0]",
         "To be denied: remove ",
     ],
+    ("platform-guardrails-mistake", "#from=blog/web&to=shop/web"): [
+        "8080: denied",
+        "ingress: closed-by-default spec.ingress[0].from[0]",
+        "denies it",
+    ],
 }
 
 
 async def test_a_link_to_a_pair_shows_the_reasons(path: Path, page: Page) -> None:
-    draw("five-workloads", path)
-    for fragment, texts in LINKS.items():
+    for (example, fragment), texts in LINKS.items():
+        draw(example, path)
         await page.go(path, fragment)
         shown = await panel(page)
         assert [text for text in texts if text not in shown] == []
@@ -139,7 +144,7 @@ async def test_hostile_names_stay_text(path: Path, page: Page) -> None:
 async def test_ends_of_arrows_that_are_not_boxes(path: Path, page: Page) -> None:
     """Everyone and whole namespaces as ends of arrows do not stop the script."""
     cells = everybody([f"{namespace}/{number}" for namespace in "abcd" for number in "123"])
-    write(build("t", [*cells, cell("e/1", "f/1", 9)]), path)
+    write(build([*cells, cell("e/1", "f/1", 9)]), path)
     await page.go(path, "#from=a/2")
     shown = await panel(page)
     assert "reaches (11)" in shown
@@ -161,7 +166,7 @@ IN_SIGHT = """(() => {
 
 async def test_a_large_drawing_starts_at_its_sources(path: Path, page: Page) -> None:
     cells = [cell("caller/only", f"called/web{number}", 80) for number in range(70)]
-    write(build("t", cells, GraphOptions(group=False, bundle=False)), path)
+    write(build(cells, GraphOptions(group=False, bundle=False)), path)
     await page.go(path)
     before = await page.ask(IN_SIGHT)
     assert before[0][1], "the only source, left of a column that is many times as high"

@@ -9,17 +9,18 @@ import pytest
 from netprobe.diff import Mismatch
 from netprobe.model.flow import Family, Protocol
 from netprobe.model.verdict import Verdict
-from netprobe.report.graph import Denied, DrawnTable, EndName, GraphCell, GraphOptions, build
-from tests.report.graph.samples import arrows, cell
+from netprobe.report.graph import Denied, DrawnTable, EndName, GraphCell, GraphOptions
+from tests.report.graph.samples import FlowCell, arrows, build, cell
 
 ALLOW, DENY, UNKNOWN = Verdict.ALLOW, Verdict.DENY, Verdict.UNKNOWN
 
 
 DEFAULT = GraphOptions()
+X, Y = EndName("a", "x"), EndName("b", "y")
 
 
-def drawn(cells: Sequence[GraphCell], wanted: GraphOptions = DEFAULT) -> set[str]:
-    return arrows(build("t", cells, wanted))
+def drawn(cells: Sequence[FlowCell], wanted: GraphOptions = DEFAULT) -> set[str]:
+    return arrows(build(cells, wanted))
 
 
 @pytest.mark.parametrize(
@@ -64,8 +65,6 @@ def test_what_is_not_as_expected_is_drawn_and_says_so(
     }
     differs = tuple(kind for kind, pair in pairs.items() if set(pair) == {ALLOW, DENY})
     one = GraphCell(
-        EndName("a", "x"),
-        EndName("b", "y"),
         80,
         declared=declared,
         simulated=simulated,
@@ -73,9 +72,9 @@ def test_what_is_not_as_expected_is_drawn_and_says_so(
         mismatches=differs,
     )
     for view, text in expected.items():
-        assert drawn([one], GraphOptions(DrawnTable(view))) == ({f"a/x > b/y {text}"} if text else set()), (
-            view
-        )
+        assert drawn([(X, Y, one)], GraphOptions(DrawnTable(view))) == (
+            {f"a/x > b/y {text}"} if text else set()
+        ), view
 
 
 def test_ports_are_in_order_and_many_are_counted() -> None:
@@ -86,8 +85,8 @@ def test_ports_are_in_order_and_many_are_counted() -> None:
 
 
 def test_protocol_and_family_are_reported_if_they_matter() -> None:
-    def one(port: int, family: Family | None, protocol: Protocol = Protocol.TCP) -> GraphCell:
-        return GraphCell(EndName("a", "x"), EndName("b", "y"), port, protocol, family, simulated=ALLOW)
+    def one(port: int, family: Family | None, protocol: Protocol = Protocol.TCP) -> FlowCell:
+        return X, Y, GraphCell(port, protocol, family, simulated=ALLOW)
 
     assert drawn([one(53, 4, Protocol.UDP)]) == {"a/x > b/y 53/UDP"}
     assert drawn([one(80, 4), one(443, 6), one(22, None)]) == {"a/x > b/y 22, 80 IPv4, 443 IPv6"}
@@ -101,14 +100,14 @@ def test_by_namespace_a_port_that_only_some_may_use_says_so() -> None:
 
 def test_too_many_boxes_become_namespaces_and_a_note() -> None:
     cells = [cell(f"{'ab'[n % 2]}/p{n}", f"c/q{n}", n + 1) for n in range(300)]
-    graph = build("t", cells)
+    graph = build(cells)
     assert [node.label for node in graph.nodes] == ["150 pods", "300 pods", "150 pods"]
     assert graph.notes == ("600 boxes are too many to draw: each box is a namespace",)
 
 
 def test_a_filter_leaves_no_box_without_an_arrow() -> None:
     cells = [cell("a/x", "b/y"), cell("a/x", "c/z", simulated=DENY), cell("a/w", "b/y", simulated=DENY)]
-    graph = build("t", cells, GraphOptions(drawn_only=True))
+    graph = build(cells, GraphOptions(drawn_only=True))
     assert [node.members for node in graph.nodes] == [("a/x",), ("b/y",)]
     assert graph.namespaces == ("a", "b")
     assert list(graph.cells) == [(0, 1)]

@@ -11,10 +11,11 @@ from xml.etree import ElementTree as ET
 
 import pytest
 
-from netprobe.report.graph import GRAPH_FORMATS, Graph, GraphOptions, build
+from netprobe.model.verdict import Verdict
+from netprobe.report.graph import GRAPH_FORMATS, Graph, GraphOptions, pictures
 from netprobe.report.graph.layout import layout
 from netprobe.report.page import asset
-from tests.report.graph.samples import HOSTILE, cell, everybody, hostile
+from tests.report.graph.samples import HOSTILE, build, cell, everybody, hostile
 
 SMALL = [cell("frontend/web", "backend/api", 8080), cell("internet", "frontend/web", 443)]
 
@@ -25,8 +26,8 @@ def text(graph: Graph, format_: str) -> str:
 
 @pytest.mark.parametrize("format_", GRAPH_FORMATS.names)
 def test_the_same_cells_give_the_same_text(format_: str) -> None:
-    assert text(build("t", SMALL), format_) == text(build("t", list(SMALL)), format_)
-    assert text(build("t", []), format_), "an empty graph is drawn"
+    assert text(build(SMALL), format_) == text(build(list(SMALL)), format_)
+    assert text(build([]), format_), "an empty graph is drawn"
 
 
 @pytest.mark.parametrize("format_", GRAPH_FORMATS.names)
@@ -51,7 +52,7 @@ def test_mermaid_labels_hold_plain_characters_only() -> None:
 
 def test_mermaid_draws_no_arrow_between_a_frame_and_its_own_box() -> None:
     """Mermaid stops at those: "would create a cycle"."""
-    graph = build("t", everybody([f"a/p{n}" for n in range(8)]), GraphOptions(bundle=True, group=False))
+    graph = build(everybody([f"a/p{n}" for n in range(8)]), GraphOptions(bundle=True, group=False))
     arrows = [line for line in text(graph, "mermaid").splitlines() if "-->" in line]
     assert arrows == ['  ns_a_all -->|"80"| ns_a_all']
 
@@ -65,7 +66,7 @@ def test_dot_strings_end_where_they_should() -> None:
 
 
 @pytest.mark.skipif(not shutil.which("dot"), reason="Graphviz' dot is not installed")
-@pytest.mark.parametrize("graph", [build("t", SMALL), hostile()], ids=["small", "hostile"])
+@pytest.mark.parametrize("graph", [build(SMALL), hostile()], ids=["small", "hostile"])
 def test_dot_reads_it(graph: Graph) -> None:
     done = subprocess.run(
         ["dot", "-Tplain"], input=text(graph, "dot"), capture_output=True, text=True, check=False, timeout=60
@@ -86,7 +87,7 @@ def test_svg_is_xml_with_every_box_and_arrow() -> None:
 
 @pytest.mark.parametrize("format_", ["svg", "html"])
 def test_nothing_refers_to_anything_outside(format_: str) -> None:
-    written = text(build("t", SMALL), format_)
+    written = text(build(SMALL), format_)
     assert set(re.findall(r"\w+://[^\"' ]*", written)) == {"http://www.w3.org/2000/svg"}
     assert "url(" not in written
     assert "@import" not in written
@@ -102,9 +103,7 @@ def test_the_data_of_the_page_is_what_was_put_in() -> None:
 
 def test_boxes_lie_in_their_frame_and_on_no_other_box() -> None:
     cells = [cell(f"n{n % 7}/p{n}", f"n{(n * 3) % 7}/p{(n * 5) % 90}", n % 9 + 1) for n in range(90)]
-    made = layout(
-        build("t", [one for one in cells if one.source != one.destination], GraphOptions(group=False))
-    )
+    made = layout(build([one for one in cells if one[0] != one[1]], GraphOptions(group=False)))
     for block in made.blocks:
         assert 0 <= block.x < block.x + block.width <= made.width
         assert 0 <= block.y < block.y + block.height <= made.height
@@ -133,8 +132,19 @@ def test_many_blocks_fill_their_columns_evenly() -> None:
     """Ten namespaces of twenty pods that all call each other are no long tail at the end of a row."""
     pods = [f"n{space}/p{number}" for space in range(10) for number in range(20)]
     cells = [cell(pods[one], pods[(one * 7 + step) % 200], 80) for one in range(200) for step in (1, 50, 111)]
-    made = layout(build("t", cells, GraphOptions(group=False, bundle=False, by_namespace=False)))
+    made = layout(build(cells, GraphOptions(group=False, bundle=False, by_namespace=False)))
     heights = [sum(block.height for block in column) for column in made.columns]
     assert len(made.blocks) == 10
     assert max(heights) < 1.5 * sum(heights) / len(heights)
     assert made.height < 2 * made.width
+
+
+def test_with_too_many_arrows_a_picture_has_those_that_are_not_as_expected(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(pictures, "MOST_ARROWS", 2)
+    cells = [*SMALL, cell("a/x", "b/y", declared=Verdict.DENY), cell("b/y", "a/x")]
+    drawn = text(build(cells), "html")
+    assert drawn.count('class="edge') == 1
+    assert "3 arrows are too many to draw" in drawn
+    assert '"pairs":{"0":{"1":' in drawn, "the flows are all there"

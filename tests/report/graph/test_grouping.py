@@ -8,18 +8,18 @@ import random
 import pytest
 
 from netprobe.model.verdict import Verdict
-from netprobe.report.graph import EndName, Graph, GraphCell, GraphOptions, build
+from netprobe.report.graph import EndName, Graph, GraphOptions, by_pair
 from netprobe.report.graph.elements import Anchor, ArrowLabel
 from netprobe.report.graph.grouping import cell_key, group_label, representatives
-from tests.report.graph.samples import arrows, cell, everybody
+from tests.report.graph.samples import FlowCell, arrows, build, cell, everybody
 
 REPLICAS = {EndName("a", f"web-{number}"): "web" for number in range(3)}
 WEBS = [str(pod) for pod in REPLICAS]
 
 
-def groups(cells: list[GraphCell], *, across_workloads: bool | None = True) -> set[frozenset[str]]:
+def groups(cells: list[FlowCell], *, across_workloads: bool | None = True) -> set[frozenset[str]]:
     """The groups with more than one member."""
-    firsts = representatives(cells, REPLICAS, across_workloads=across_workloads)
+    firsts = representatives(by_pair(cells), REPLICAS, across_workloads=across_workloads)
     by_first = {
         first: frozenset(str(end) for end, one in firsts.items() if one == first) for first in firsts.values()
     }
@@ -45,7 +45,7 @@ def groups(cells: list[GraphCell], *, across_workloads: bool | None = True) -> s
         ),
     ],
 )
-def test_alike(cells: list[GraphCell], expected: list[list[str]]) -> None:
+def test_alike(cells: list[FlowCell], expected: list[list[str]]) -> None:
     assert groups(cells) == {frozenset(group) for group in expected}
 
 
@@ -53,9 +53,9 @@ def test_groups_of_pods_that_are_alike_become_one() -> None:
     """Each stands for several pods that reach each other; a single pod can belong to them."""
     pods = {EndName("a", "p"), EndName("a", "q")}
     cells = [cell(s, d) for s in ("a/p", "a/q", "a/r") for d in ("a/p", "a/q", "a/r") if s != d or s != "a/r"]
-    assert len(set(representatives(cells, {}, across_workloads=True, groups=pods).values())) == 1
+    assert len(set(representatives(by_pair(cells), {}, across_workloads=True, groups=pods).values())) == 1
     others = [cell(s, d, 80 if s != d else 81) for s in ("a/p", "a/q") for d in ("a/p", "a/q")]
-    assert len(set(representatives(others, {}, across_workloads=True, groups=pods).values())) == 2
+    assert len(set(representatives(by_pair(others), {}, across_workloads=True, groups=pods).values())) == 2
 
 
 def test_only_replicas_share_a_box_while_there_is_room() -> None:
@@ -73,10 +73,10 @@ def test_ends_are_alike_if_and_only_if_they_can_be_swapped() -> None:
         ends = [f"{'ab'[number % 2]}/p{number}" for number in range(choose.randint(2, 6))]
         verdicts = [Verdict.ALLOW] * choose.randint(1, 9) + [Verdict.DENY]
         cells = [cell(s, d, simulated=choose.choice(verdicts)) for s, d in itertools.permutations(ends, 2)]
-        firsts = representatives(cells, {}, across_workloads=True)
+        firsts = representatives(by_pair(cells), {}, across_workloads=True)
         for one, other in itertools.combinations(firsts, 2):
             swap = {one: other, other: one}
-            matrix = {(c.source, c.destination, cell_key(c)) for c in cells}
+            matrix = {(source, to, cell_key(one)) for source, to, one in cells}
             swapped = {(swap.get(s, s), swap.get(d, d), key) for s, d, key in matrix}
             can_be_swapped = one.namespace == other.namespace and swapped == matrix
             assert (firsts[one] == firsts[other]) is can_be_swapped, (one, other, cells)
@@ -118,8 +118,8 @@ BUNDLED = [
 
 
 @pytest.mark.parametrize(("cells", "expected"), BUNDLED)
-def test_bundled_arrows(cells: list[GraphCell], expected: set[str]) -> None:
-    assert arrows(build("t", cells, GraphOptions(bundle=True))) == expected
+def test_bundled_arrows(cells: list[FlowCell], expected: set[str]) -> None:
+    assert arrows(build(cells, GraphOptions(bundle=True))) == expected
 
 
 def nodes_of(graph: Graph, anchor: Anchor) -> list[int]:
@@ -158,8 +158,8 @@ def test_bundling_never_adds_or_loses_a_flow() -> None:
             if not (s.namespace is None and d.namespace is None)
             if choose.random() >= gaps and s.namespace != closed
         ]
-        single = build("t", cells, GraphOptions(bundle=False, group=False))
-        bundled = build("t", cells, GraphOptions(bundle=True, group=False))
+        single = build(cells, GraphOptions(bundle=False, group=False))
+        bundled = build(cells, GraphOptions(bundle=True, group=False))
         assert single_arrows(single) == single_arrows(bundled)
         assert len(bundled.edges) <= len(single.edges)
         used |= {(_kind(edge.source), _kind(edge.target)) for edge in bundled.edges}

@@ -8,9 +8,9 @@ from typing import TypeAlias
 
 from netprobe.model.cluster import Cluster
 from netprobe.model.flow import External, Family, Protocol
-from netprobe.model.verdict import Cause, Verdict
-from netprobe.report.graph import Clause, EndName, Graph, GraphOptions, build
-from netprobe.report.graph.cells import ReasonsOf, cells_of_rows
+from netprobe.model.verdict import Verdict
+from netprobe.report.graph import EndName, Graph, GraphOptions, build
+from netprobe.report.graph.cells import cells_of_rows
 from netprobe.report.graph.manifest_cells import (
     PodGroup,
     by_namespace,
@@ -28,10 +28,6 @@ PLAIN = Shape(pods=14, policies=6, host_network=False, names=NAMESPACES)
 CLUSTERS = 40
 
 BySpace: TypeAlias = dict[tuple[str, str, int, Protocol, Family | None], set[Verdict]]
-
-
-def cite(cause: Cause) -> Clause:
-    return Clause(str(cause.policy), f"{cause.direction.value} {cause.rule} {cause.peer}")
 
 
 def grouped(cluster: Cluster) -> tuple[Question, Evaluation, list[PodGroup]]:
@@ -61,10 +57,11 @@ def test_a_box_of_several_pods_is_right_for_each_of_them() -> None:
         expected = {
             (str(row.flow.source), str(row.flow.destination), cell.port_text(families=True), row.result)
             for row in PairRows(AllPairs(question), changed_only=False)
-            for cell in cells_of_rows([row], cite)
+            for cells in cells_of_rows([row]).values()
+            for cell in cells
         }
         for simulator in (None, Simulator(question.cluster)):
-            cells = cells_of_groups(groups, evaluation, simulator, ReasonsOf(cite))
+            cells = cells_of_groups(groups, evaluation, simulator)
             options = GraphOptions(group=True, by_namespace=False)
             graph = build("t", cells, options, end_info(question.cluster, groups))
             assert pairs_of(graph) == expected, seed
@@ -78,10 +75,11 @@ def test_cells_between_namespaces_are_right_for_all_pairs() -> None:
         question, evaluation, groups = grouped(random_cluster(seeded(seed), PLAIN))
         families = families_of(evaluation)
         found: BySpace = defaultdict(set)
-        for cell in cells_by_namespace(by_namespace(groups), evaluation):
-            ends = _namespace(cell.source), _namespace(cell.destination)
-            for family in (cell.family,) if cell.family else families:
-                found[(*ends, cell.port, cell.protocol, family)].add(cell.simulated or Verdict.UNKNOWN)
+        for (one, other), cells in cells_by_namespace(by_namespace(groups), evaluation).items():
+            for cell in cells:
+                for family in (cell.family,) if cell.family else families:
+                    key = (_namespace(one), _namespace(other), cell.port, cell.protocol, family)
+                    found[key].add(cell.simulated or Verdict.UNKNOWN)
         expected: BySpace = defaultdict(set)
         for source, target in product(evaluation.ends, evaluation.ends):
             if source == target or (isinstance(source, External) and isinstance(target, External)):
