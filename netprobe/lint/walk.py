@@ -63,16 +63,11 @@ class Walks:
     def subjects(self, direction: Direction) -> Iterator[Subjects]:
         """The pods that policies of other kinds than NetworkPolicy apply to, and whose tiers have places."""
         applying = self.evaluation.applying[direction]
-        members: dict[int, list[int]] = {}
-        for group in unpack(self.evaluation.universe.pods):
-            if not self.evaluation.groups[group].sample.host:
-                members.setdefault(applying.combination[group], []).append(group)
-        for number, groups in members.items():
-            combination = applying.combinations[number]
+        for combination in applying.combinations:
             policies = tuple(applying.policies[n] for each in combination.segments for n in each.numbers)
-            unplaced = any(each.unplaced for each in combination.segments)
-            if not unplaced and any(policy.kind != NETWORK_POLICY for policy in policies):
-                yield Subjects(direction, combination, tuple(groups), policies)
+            others = any(policy.kind != NETWORK_POLICY for policy in policies)
+            if others and combination.groups and not combination.unplaced:
+                yield Subjects(direction, combination, tuple(combination.groups), policies)
 
     def asked(self, end: int) -> frozenset[PortNumber]:
         """The ports on which a group is compared as a destination."""

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from itertools import groupby
+from itertools import chain, groupby, islice
 from typing import NamedTuple
 
 from netprobe.model.cluster import Cluster
@@ -27,39 +27,10 @@ from netprobe.model.policy import (
     ServicePeer,
     Tier,
 )
-from netprobe.simulate.doubt import PROFILE, Variant, View, doubts_of, is_ordinary, variants
+from netprobe.simulate.doubt import PROFILE, Variant, View, variants
 from netprobe.simulate.peers import sees_sets
-from netprobe.simulate.tiers import in_order, ties, unplaced
+from netprobe.simulate.tiers import ties, unplaced
 from netprobe.simulate.universe import Universe
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Segment:
-    """Policies of one tier, in their order, as indexes of `Cluster.policies`; they select the same groups.
-
-    `open`: the APIs leave open what they decide. `unplaced`: the place of the tier is not known.
-    """
-
-    tier: Tier
-    numbers: tuple[int, ...]
-    open: bool
-    unplaced: bool
-
-
-@dataclass(frozen=True, slots=True)
-class Combination:
-    """All policies that apply to a group in one direction.
-
-    `hidden`: there is a segment of the Baseline tier, and a NetworkPolicy that applies to the group, but none
-    in this direction.
-    """
-
-    segments: tuple[Segment, ...]
-    hidden: bool
-
-    @property
-    def open(self) -> bool:
-        return self.hidden or any(segment.open for segment in self.segments)
 
 
 class Ends(NamedTuple):
@@ -76,8 +47,8 @@ class ReadyRule:
     """A rule as an implementation applies it.
 
     `numbers`: protocol, first and last port of its entries with numbers; None: every port. `named`: its other
-    entries. `plain`: whether it matches depends on the peer and the port's number alone. `open`: the APIs
-    leave open what it matches.
+    entries. `plain`: whether it matches depends on the peer and the port's number alone.
+    `asks_port`: what its peers match depends on the port. `ends`: what they match, as far as it was asked.
     """
 
     policy: Policy
@@ -85,7 +56,6 @@ class ReadyRule:
     numbers: tuple[tuple[Protocol, int, int], ...] | None
     named: tuple[NamedPort, ...] = ()
     plain: bool = True
-    open: bool = False
     asks_port: bool = False
     ends: dict[tuple[object, ...], Ends] = field(default_factory=dict)
 
@@ -103,14 +73,59 @@ class ReadyRule:
         return False
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Segment:
+    """Policies of one tier, in their order, as indexes of `Cluster.policies`; they select the same groups.
+
+    `rules` are those of all of them. `tied`: if of some policies any may come first, the rules once more:
+    for each place in the order the policies that may have it, each with its rules.
+    `open`: the APIs leave open what they decide. `unplaced`: the place of the tier is not known.
+    """
+
+    tier: Tier
+    numbers: tuple[int, ...]
+    rules: tuple[ReadyRule, ...]
+    tied: tuple[tuple[Sequence[ReadyRule], ...], ...]
+    open: bool
+    unplaced: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Combination:
+    """All policies that apply to the pods of some groups in one direction.
+
+    `hidden`: a NetworkPolicy applies to the groups, but none in this direction, which may hide the Baseline
+    tier. `groups` of pods on their node's network are left out: policies decide nothing for them.
+    """
+
+    segments: tuple[Segment, ...]
+    hidden: bool
+    groups: list[int] = field(default_factory=list, compare=False)
+
+    @property
+    def open(self) -> bool:
+        return self.hidden or any(segment.open for segment in self.segments)
+
+    @property
+    def unplaced(self) -> bool:
+        return any(segment.unplaced for segment in self.segments)
+
+
 class Applying:
     """The policies of a cluster that apply to one direction, and to which groups.
 
-    `combination` holds for each group the index of its policies in `combinations`. What the peers of a rule
+    `of_group` holds for each group the one of `combinations` that applies to it. What the peers of a rule
     match mostly does not depend on the port, so all tables of a family share it.
     """
 
-    def __init__(self, direction: Direction, cluster: Cluster, universe: Universe) -> None:
+    def __init__(
+        self,
+        direction: Direction,
+        cluster: Cluster,
+        universe: Universe,
+        order: Sequence[tuple[Tier, int]],
+    ) -> None:
+        """`order` is that of `in_order`."""
         self.direction = direction
         self.universe = universe
         self.policies = cluster.policies
@@ -118,7 +133,7 @@ class Applying:
         self._unplaced = unplaced(cluster)
         self._segments: dict[tuple[int, ...], Segment] = {}
         found: list[list[Segment]] = [[] for _ in universe.groups]
-        for tier, ordered in groupby(in_order(cluster, universe.profile), key=lambda item: item[0]):
+        for tier, ordered in groupby(order, key=lambda item: item[0]):
             selecting: dict[int, list[int]] = defaultdict(list)
             for _, number in ordered:
                 if cluster.policies[number].rules(direction) is not None:
@@ -126,21 +141,19 @@ class Applying:
                         selecting[index].append(number)
             for index, numbers in selecting.items():
                 found[index].append(self._segment(tier, tuple(numbers)))
-        hidden = self._hidden() if any(self._is_baseline(s) for s in self._segments.values()) else 0
-        numbered: dict[tuple[tuple[Segment, ...], bool], int] = {}
-        self.combination = []
-        self.combinations: list[Combination] = []
+        baseline = any(segment.tier.name == BASELINE_TIER.name for segment in self._segments.values())
+        hidden = self._hidden() if baseline else 0
+        known: dict[tuple[tuple[Segment, ...], bool], Combination] = {}
+        self.of_group: list[Combination] = []
         for index, segments in enumerate(found):
-            hides = bool(hidden >> index & 1) and any(map(self._is_baseline, segments))
-            key = (tuple(segments), hides)
-            if key not in numbered:
-                numbered[key] = len(self.combinations)
-                self.combinations.append(Combination(*key))
-            self.combination.append(numbered[key])
-
-    @staticmethod
-    def _is_baseline(segment: Segment) -> bool:
-        return segment.tier.name == BASELINE_TIER.name
+            key = (tuple(segments), hidden >> index & 1 == 1)
+            combination = known.get(key)
+            if combination is None:
+                combination = known[key] = Combination(*key)
+            self.of_group.append(combination)
+            if universe.groups[index].sample.pod is not None:
+                combination.groups.append(index)
+        self.combinations = list(known.values())
 
     def _hidden(self) -> int:
         """The groups that a NetworkPolicy applies to, but none in this direction."""
@@ -155,34 +168,38 @@ class Applying:
     def _segment(self, tier: Tier, numbers: tuple[int, ...]) -> Segment:
         found = self._segments.get(numbers)
         if found is None:
-            is_open = any(map(self._is_open, numbers)) or self._has_ties(numbers)
-            found = Segment(tier, numbers, is_open, tier.name in self._unplaced)
+            rules = tuple(chain.from_iterable(map(self.rules, numbers)))
+            tied = self._tied(numbers)
+            is_open = bool(tied) or any(rule.variant.open or rule.variant.doubt for rule in rules)
+            found = Segment(tier, numbers, rules, tied, is_open, tier.name in self._unplaced)
             self._segments[numbers] = found
         return found
 
-    def _is_open(self, number: int) -> bool:
-        if self.policies[number].kind == NETWORK_POLICY:
-            return False
-        return any(rule.open or not rule.variant.certain for rule in self.rules(number))
-
-    def _has_ties(self, numbers: tuple[int, ...]) -> bool:
+    def _tied(self, numbers: tuple[int, ...]) -> tuple[tuple[Sequence[ReadyRule], ...], ...]:
         policies = [self.policies[number] for number in numbers]
-        return any(policy.kind in PRIORITY_KINDS for policy in policies) and any(
-            len(tied) > 1 for tied in ties(policies)
-        )
+        if not any(policy.kind in PRIORITY_KINDS for policy in policies):
+            return ()
+        rules = map(self.rules, numbers)
+        found = tuple(tuple(islice(rules, len(tied))) for tied in ties(policies))
+        return found if len(found) < len(numbers) else ()
 
     def selects(self, group: int) -> bool:
         """Whether any policy applies to a group."""
-        return bool(self.combinations[self.combination[group]].segments)
+        return bool(self.of_group[group].segments)
 
     @property
     def selecting(self) -> list[tuple[int, ...]]:
         """For each group the policies that select it, in the order of evaluation."""
-        each = [
-            tuple(number for segment in combination.segments for number in segment.numbers)
+        each = {
+            id(combination): tuple(chain.from_iterable(segment.numbers for segment in combination.segments))
             for combination in self.combinations
-        ]
-        return [each[index] for index in self.combination]
+        }
+        return [each[id(combination)] for combination in self.of_group]
+
+    @property
+    def ready(self) -> list[ReadyRule]:
+        """The rules of all policies that apply to some group."""
+        return list(chain.from_iterable(self._rules.values()))
 
     def rules(self, number: int) -> list[ReadyRule]:
         """The rules of a policy that decide something, as implementations apply them."""
@@ -196,16 +213,13 @@ class Applying:
 
     def _ready(self, policy: Policy, variant: Variant) -> ReadyRule:
         rule = variant.rule
-        numbers = [(e.protocol, e.first, e.last) for e in rule.ports if isinstance(e, PortRange)]
-        every = any(isinstance(entry, AnyPort) for entry in rule.ports)
-        ready = ReadyRule(policy, variant, None if every else tuple(numbers))
-        if every or len(numbers) < len(rule.ports):
-            ready.named = tuple(entry for entry in rule.ports if isinstance(entry, NamedPort))
-        if not is_ordinary(rule):
-            ready.open = bool(doubts_of(rule, self.universe.profile))
-            ready.asks_port = any(map(_asks_port, (*rule.peers, rule.own)))
+        numbers = tuple([(e.protocol, e.first, e.last) for e in rule.ports if isinstance(e, PortRange)])
+        named = tuple([entry for entry in rule.ports if isinstance(entry, NamedPort)])
+        ready = ReadyRule(policy, variant, None if AnyPort() in rule.ports else numbers, named)
+        ready.asks_port = not variant.ordinary and any(map(_asks_port, (*rule.peers, rule.own)))
         ready.plain = (
-            not (ready.named or rule.not_ports or ready.open or ready.asks_port) and rule.own is ANY_PEER[0]
+            not (named or rule.not_ports or variant.open or variant.doubt or ready.asks_port)
+            and rule.own is ANY_PEER[0]
         )
         return ready
 

@@ -62,18 +62,20 @@ PROFILE = View()
 POSSIBLE, CERTAIN = View(extent=True), View(extent=False)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True, eq=False)
 class Variant:
     """A rule as some implementation applies it; `index` is its place in the policy.
 
-    `used`: the profile applies it so. `certain`: so do all others.
+    `used`: the profile applies it so. `doubt`: why another implementation may not. `open`: what is open
+    about the peers and ports that it matches. `ordinary`: it has no peers or ports that can be open.
     """
 
     index: int
     rule: Rule
     used: bool = True
-    certain: bool = True
     doubt: Doubt | None = None
+    open: frozenset[Doubt] = frozenset()
+    ordinary: bool = True
 
 
 def variants(rules: tuple[Rule, ...], profile: Profile) -> tuple[Variant, ...]:
@@ -84,16 +86,13 @@ def variants(rules: tuple[Rule, ...], profile: Profile) -> tuple[Variant, ...]:
     """
     found: list[Variant] = []
     for index, rule in enumerate(rules):
-        doubt = None
-        if not is_ordinary(rule):
-            doubt = next(filter(None, (_unknown(peer, profile) for peer in rule.peers)), None)
-        if doubt is None:
+        if _is_ordinary(rule):  # most are, and this is fast
             found.append(Variant(index, rule))
             continue
-        if rule.action in {Action.DENY, Action.PASS}:
-            closed = Rule(action=Action.DENY, name=rule.name)
-            found.append(Variant(index, closed, certain=False, doubt=doubt))
-        found.append(Variant(index, rule, used=False, certain=False, doubt=doubt))
+        doubt = next(filter(None, (_unknown(peer, profile) for peer in rule.peers)), None)
+        if doubt is not None and rule.action in {Action.DENY, Action.PASS}:
+            found.append(Variant(index, Rule(action=Action.DENY, name=rule.name), doubt=doubt))
+        found.append(Variant(index, rule, doubt is None, doubt, _doubts_of(rule, profile), ordinary=False))
     return tuple(found)
 
 
@@ -107,8 +106,7 @@ def _unknown(peer: Peer, profile: Profile) -> Doubt | None:
             return None
 
 
-def is_ordinary(rule: Rule) -> bool:
-    """Whether a rule has nothing that can be open: most have not, and this is fast."""
+def _is_ordinary(rule: Rule) -> bool:
     return (
         rule.source_ports is ANY_PORT
         and rule.own is ANY_PEER[0]
@@ -118,10 +116,8 @@ def is_ordinary(rule: Rule) -> bool:
     )
 
 
-def doubts_of(rule: Rule, profile: Profile) -> frozenset[Doubt]:
+def _doubts_of(rule: Rule, profile: Profile) -> frozenset[Doubt]:
     """What is open about a rule's peers and ports in some cluster."""
-    if is_ordinary(rule):
-        return frozenset()
     found: set[Doubt] = set()
     for peer in (*rule.peers, rule.own):
         _collect(peer, profile, found)

@@ -8,9 +8,12 @@ decides, so in a sequence a later rule gets only what `matched` leaves. Where an
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import NamedTuple
+from typing import NamedTuple, TypeAlias
 
 from netprobe.model.policy import Action
+
+Match: TypeAlias = tuple[Action, int, int, bool]
+"""The action of a rule, the subjects and the peers that it may match, and whether it certainly does."""
 
 
 class Effect(NamedTuple):
@@ -23,8 +26,6 @@ class Effect(NamedTuple):
 
     def then(self, later: Effect) -> Effect:
         """This, and what is left to a later one."""
-        if not (self.deny or self.passed or later.deny or later.passed):  # NetworkPolicies: a union
-            return Effect(self.allow | later.allow, 0, 0, self.matched | later.matched)
         left = ~self.matched
         return Effect(
             self.allow | later.allow & left,
@@ -45,20 +46,22 @@ class Effect(NamedTuple):
         return Effect(self.allow, self.deny, self.passed | left, everything)
 
 
-NOTHING = Effect()
-
-
-def first_match(action: Action, peers: int, certain: int) -> Effect:
-    """A rule that may match some peers, and certainly matches some of them. LOG decides nothing."""
-    match action:
-        case Action.ALLOW:
-            return Effect(allow=peers, matched=certain)
-        case Action.DENY:
-            return Effect(deny=peers, matched=certain)
-        case Action.PASS:
-            return Effect(passed=peers, matched=certain)
-        case Action.LOG:
-            return NOTHING
+def first_matches(rules: Iterable[Match]) -> Effect:
+    """The effect of rules in their order, for a subject that all of them match."""
+    allow = deny = passed = matched = 0
+    for action, _, peers, certain in rules:
+        left = peers & ~matched
+        if action is Action.ALLOW:
+            allow |= left
+        elif action is Action.DENY:
+            deny |= left
+        elif action is Action.PASS:
+            passed |= left
+        else:  # LOG decides nothing
+            continue
+        if certain:
+            matched |= left
+    return Effect(allow, deny, passed, matched)
 
 
 def through(tiers: Iterable[Effect], everything: int) -> tuple[int, int]:

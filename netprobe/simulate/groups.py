@@ -6,9 +6,9 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import TypeAlias
 
-from netprobe.model.flow import Address, External, Family, Pod, PodRef
+from netprobe.model.flow import External, Family, Pod, PodRef
 from netprobe.model.policy import Network
-from netprobe.simulate.endpoint import FAMILIES, Directory, Endpoint
+from netprobe.simulate.endpoint import FAMILIES, Directory, Endpoint, first_of_each_family
 from netprobe.simulate.profile import Profile
 from netprobe.simulate.service import targets
 from netprobe.simulate.vocabulary import Edges, Kept, Vocabulary
@@ -129,7 +129,6 @@ def _addresses(pod: Pod, edges: Mapping[Family, Edges]) -> object:
     """What policies can see of a pod's addresses: a class a family. A hostNetwork pod is its node."""
     if pod.host_network:
         return (pod.node, pod.addresses, pod.node_addresses)
-    first: dict[Family, Address] = {}
-    for address in pod.addresses:
-        first.setdefault(address.version, address)
-    return tuple((family, edges[family].classify(address)) for family, address in sorted(first.items()))
+    first = first_of_each_family(pod.addresses)
+    classes = [edges[family].classify(first[family]) if family in first else None for family in FAMILIES]
+    return tuple(classes)

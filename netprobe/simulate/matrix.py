@@ -28,6 +28,7 @@ from netprobe.simulate.endpoint import Directory, common_families
 from netprobe.simulate.groups import EndGroup, Member, given, group
 from netprobe.simulate.profile import CALICO, Profile
 from netprobe.simulate.table import Context, Table
+from netprobe.simulate.tiers import in_order
 from netprobe.simulate.universe import Universe
 from netprobe.simulate.vocabulary import Vocabulary
 
@@ -80,7 +81,8 @@ class Evaluation:
         else:
             self.groups, self._places = given(directory, vocabulary, parts)
         self.universe = Universe(self.groups, directory, profile)
-        self.applying = {direction: Applying(direction, cluster, self.universe) for direction in Direction}
+        order = in_order(cluster, profile)
+        self.applying = {way: Applying(way, cluster, self.universe, order) for way in Direction}
         self._context = Context(self.universe, self._places, self.applying)
         self._tables: dict[tuple[int, Protocol, Family | None], Table] = {}
         self._kinds: list[int] = []

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from functools import reduce
 from itertools import chain, groupby, takewhile
 from typing import NamedTuple, TypeAlias
 
@@ -29,9 +30,9 @@ from netprobe.model.policy import (
     Tier,
 )
 from netprobe.model.verdict import Cause, Effect, Side, Verdict
-from netprobe.simulate.doubt import PROFILE, Doubt, Variant, View, doubts_of, variants
-from netprobe.simulate.effect import NOTHING, first_match, through
+from netprobe.simulate.doubt import PROFILE, Doubt, Variant, View, variants
 from netprobe.simulate.effect import Effect as Outcome
+from netprobe.simulate.effect import Match, first_matches, through
 from netprobe.simulate.endpoint import Directory, Endpoint
 from netprobe.simulate.match import from_client, opens
 from netprobe.simulate.peers import Peers, inside, sees_sets
@@ -105,9 +106,9 @@ class _Applying:
             for rule in policy.rules(direction) or ()
             for entry in (*rule.ports, *rule.not_ports)
         )
-        self.doubts = self._doubts(profile, hidden=hidden)
+        self.doubts = self._doubts(hidden=hidden)
 
-    def _doubts(self, profile: Profile, *, hidden: bool) -> tuple[Doubt, ...]:
+    def _doubts(self, *, hidden: bool) -> tuple[Doubt, ...]:
         """What is open about these policies."""
         found: set[Doubt] = set()
         for tier in self.tiers:
@@ -116,7 +117,7 @@ class _Applying:
             if any(len(tied) > 1 for tied in ties(tier[1])):
                 found.add(Doubt.TIE)
         for variant in chain.from_iterable(self.variants.values()):
-            found |= doubts_of(variant.rule, profile)
+            found |= variant.open
             found |= {variant.doubt} if variant.doubt else set()
         return tuple(doubt for doubt in Doubt if doubt in found)
 
@@ -345,16 +346,10 @@ class Sides:
     def _outcomes(self, applying: _Applying, asked: _Asked, doubts: frozenset[Doubt]) -> Iterator[Outcome]:
         """What each tier may do with the flow."""
         for tier, policies in applying.tiers:
-            found = NOTHING
-            for tied in ties(policies):
-                effects = [self._outcome(applying, policy, asked, doubts) for policy in tied]
-                if Doubt.TIE in doubts and len(effects) > 1:
-                    beside = effects[0]
-                    for effect in effects[1:]:
-                        beside = beside.beside(effect)
-                    effects = [beside]
-                for effect in effects:
-                    found = found.then(effect)
+            found = Outcome()
+            for tied in ties(policies) if Doubt.TIE in doubts else zip(policies, strict=True):
+                each = [first_matches(self._matching(applying, policy, asked, doubts)) for policy in tied]
+                found = found.then(reduce(Outcome.beside, each))
             found = found.at_end(tier.default, 1)
             if Doubt.BASELINE in applying.doubts and tier.name == BASELINE_TIER.name:
                 if Doubt.BASELINE in doubts:
@@ -363,22 +358,19 @@ class Sides:
                     found = Outcome(allow=1)
             yield found
 
-    def _outcome(
+    def _matching(
         self, applying: _Applying, policy: Policy, asked: _Asked, doubts: frozenset[Doubt]
-    ) -> Outcome:
-        """What the rules of a policy may do with the flow."""
-        found = NOTHING
+    ) -> Iterator[Match]:
+        """What the rules of a policy match of the flow, whose two ends are 1 each."""
         for variant in applying.variants[id(policy)]:
             open_ = variant.doubt in doubts
-            if not (variant.used or open_) or variant.rule.action is Action.LOG:
-                continue
-            possible, certain = (
-                self._rule_matches(applying.direction, variant, policy, asked, View(extent, doubts))
-                for extent in (True, False)
-            )
-            sure = certain and (variant.certain or not open_)
-            found = found.then(first_match(variant.rule.action, int(possible), int(sure)))
-        return found
+            if variant.used or open_:
+                possible, certain = (
+                    self._rule_matches(applying.direction, variant, policy, asked, View(extent, doubts))
+                    for extent in (True, False)
+                )
+                sure = certain and (variant.doubt is None or not open_)
+                yield variant.rule.action, 1, int(possible), sure
 
     def _rule_matches(
         self, direction: Direction, variant: Variant, policy: Policy, asked: _Asked, view: View

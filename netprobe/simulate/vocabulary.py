@@ -118,13 +118,12 @@ class Vocabulary:
         words = self._words(namespace)
         if not words:
             return ()
-        return tuple(
-            sorted(
-                (key, value if value in words[key] or value.startswith(CHOSEN_LATER) else None)
-                for key, value in labels.items()
-                if key in words
-            )
-        )
+        kept = [
+            (key, value if value in words[key] or value.startswith(CHOSEN_LATER) else None)
+            for key, value in labels.items()
+            if key in words
+        ]
+        return tuple(sorted(kept))
 
     def values(self, namespace: str, key: str) -> tuple[str, ...]:
         """The values of a label of that namespace's pods that selectors use."""
