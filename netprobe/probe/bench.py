@@ -191,7 +191,8 @@ class Bench(ABC):
         """Create the run's own namespace and the Lease in it that shows that the run is alive."""
         if not self._disposable:
             OPEN.append(self._record)
-        self._home = (await self._create_namespace(run_namespace(self.run), {}))["metadata"]
+        await self._note(ObjectRef("Namespace", None, run_namespace(self.run)))
+        self._home = (await self._cluster.create(lease.home(self._record)))["metadata"]
         await self._stack.enter_async_context(lease.held(self._cluster, self._record))
         self._recorded = frozenset(self._record.refs)
 

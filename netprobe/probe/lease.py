@@ -17,11 +17,13 @@ from typing import Final
 
 from netprobe.errors import ClusterError
 from netprobe.model.objects import Object
+from netprobe.probe import run_objects
 from netprobe.probe.api import ClusterAPI
-from netprobe.probe.ownership import Record
+from netprobe.probe.ownership import ObjectRef, Record
 from netprobe.probe.run_objects import run_namespace
 
 NAME: Final = "netprobe"
+HOLDER: Final = "netprobe.dev/holder"  # of the run's namespace: who holds the Lease that it is about to get
 DURATION_S: Final = 20
 RENEW_S: Final = 5.0
 
@@ -36,6 +38,21 @@ def holder() -> str:
     """This process: "HOST/BOOT/PID_NAMESPACE/PID/START"; empty parts if the system does not say."""
     pid = os.getpid()
     return "/".join([socket.gethostname(), boot(), pid_namespace(), str(pid), started(pid) or ""])
+
+
+def home(record: Record) -> Object:
+    """The run's own namespace. Until it has the Lease, it says itself whose it is."""
+    own = Record(record.run, record.token, {ObjectRef("Namespace", None, run_namespace(record.run))})
+    notes = {**own.annotation(), HOLDER: holder()}
+    return record.mark(run_objects.namespace(run_namespace(record.run), record.run, annotations=notes))
+
+
+def announced(namespace: Object) -> Object | None:
+    """A Lease that was never renewed, for the namespace of a run that has none yet; None for any other."""
+    meta = namespace["metadata"]
+    found = (meta.get("annotations") or {}).get(HOLDER)
+    spec = {"holderIdentity": found, "leaseDurationSeconds": DURATION_S}
+    return {"kind": "Lease", "metadata": meta, "spec": spec} if found else None
 
 
 def lease(record: Record, now: datetime) -> Object:

@@ -11,6 +11,7 @@ import asyncio
 import os
 import socket
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Final
 
@@ -59,10 +60,12 @@ async def lives(
 
 
 async def _lease(cluster: ClusterAPI, run: str) -> Object | None:
-    try:
+    """The Lease of a run, or what its namespace says before there is one."""
+    with suppress(NotFoundError):
         return await cluster.get("Lease", lease.NAME, run_namespace(run))
-    except NotFoundError:
-        return None
+    with suppress(NotFoundError):
+        return lease.announced(await cluster.get("Namespace", run_namespace(run)))
+    return None
 
 
 def _at_once(found: Object | None) -> Life | None:
@@ -92,7 +95,7 @@ async def _watched(cluster: ClusterAPI, run: str, first: Object) -> Life:
         except ClusterError as e:
             life = Life(True, f"its Lease cannot be read: {e}", first)
             continue
-        if current is None:
+        if current is None or (_renewed(first) and not _renewed(current)):
             return Life(False, "it gave up its Lease")
         if _renewed(current) != _renewed(first):
             return Life(True, f"{host} renewed its Lease while this watched", current)

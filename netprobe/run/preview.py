@@ -36,11 +36,11 @@ def preview_in_place(
         "# Lease is renewed. Nothing else is changed, and all of it is removed at the end.\n"
     )
     record = Record(run)
-    guests = (obj for obj in (made.namespace, *made.owners, *made.pods))
+    guests = (obj for obj in (*made.owners, *made.pods))
     record.refs |= {ref for obj in guests if not record.covers(ref := ObjectRef.of(obj))}
     yield from _yaml(
         [
-            record.mark(made.namespace),
+            lease.home(record),
             lease.lease(record, datetime.now(UTC)),
             *map(record.mark, (*made.owners, made.policy, *made.pods)),
         ]
@@ -55,9 +55,10 @@ def preview_copy(
     nodes = sorted({pod.node for pod in pods if pod.node})
     home = run_objects.run_namespace(run)
     yield f"# {summary}\n"
+    record = Record(run)
     yield f"# and a Lease in {home}, renewed while the run lives\n"
     yield from (f"# note: {note}\n" for note in notes)
-    objects = [run_objects.namespace(home, run)]
+    objects = [lease.home(record)]
     objects += [run_objects.namespace(one.name, run, one.labels) for one in copied.namespaces]
     objects += [
         run_objects.pod(pod.ref, run, options, labels=pod.labels, ports=pod.ports, node=pod.node)
@@ -66,7 +67,7 @@ def preview_copy(
     for index, node in enumerate(nodes):
         objects += canary.pods(home, run, node, index, options)
     objects += [canary.policy(home, run, 0), *copied.manifests]
-    yield from _yaml(map(Record(run).mark, objects))
+    yield from _yaml(map(record.mark, objects))
 
 
 def _yaml(objects: Iterable[Object]) -> Iterator[str]:

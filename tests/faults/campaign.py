@@ -186,10 +186,6 @@ async def kills(kubeconfig: Path, *, runs: int, seed: int) -> Figures:
         await end(process)
         figures.detail["objects removed"] += len(await left(kubeconfig))
         ended = await netprobe("clean", "--kubeconfig", kubeconfig)
-        # Killed between the first two requests, a run has a namespace and no record yet.
-        for run in {line.split()[2].rstrip(":") for line in ended.out.splitlines() if "--by-label" in line}:
-            figures.detail["by label"] += 1
-            await netprobe("clean", "--kubeconfig", kubeconfig, "--run", run, "--by-label")
         figures.note(ended, await left(kubeconfig), fine=ended.status == 0)
     return figures
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -116,6 +117,29 @@ def test_a_run_without_a_record_is_removed_by_label_only(by_label: bool) -> None
     assert names(cluster) == {"Namespace/others"} | (
         set() if by_label else {"Namespace/shop", "Pod/theirs/guest"}
     )
+
+
+@pytest.mark.parametrize("lease_s", [None, 5], ids=["killed", "alive"])
+def test_a_run_between_its_first_two_requests(lease_s: float | None) -> None:
+    """It has a namespace and no Lease yet. The namespace proves itself, and is watched like a Lease."""
+    cluster, record = FakeCluster(), Record("dead")
+    home = lease.home(record)
+    home["metadata"]["annotations"][lease.HOLDER] = DEAD
+    put(cluster, home)
+    forged = obj("Namespace/netprobe-forged")
+    forged["metadata"]["labels"] = {RUN: "forged"}
+    put(cluster, forged)
+
+    async def run() -> Cleaned:
+        if lease_s:
+            held = lease.lease(record, lease.utc_now())
+            asyncio.get_running_loop().call_later(lease_s, put, cluster, held)
+        return await clean(cluster)
+
+    found = virtually(run())
+    assert [one.run for one in found.spared] == (["dead"] if lease_s else [])
+    assert listed(found) == ({} if lease_s else {"dead": (HOME,)}, {"forged": ("Namespace/netprobe-forged",)})
+    assert (HOME in names(cluster)) is bool(lease_s)
 
 
 @pytest.mark.parametrize("name", ["default", "kube-system", "kube-public", "kube-anything"])

@@ -73,7 +73,7 @@ def test_the_bench_creates_what_a_dry_run_prints_and_removes_it() -> None:
     virtually(run())
     printed = {
         (obj["kind"], obj["metadata"]["name"]) for obj in shadows.objects(GUESTS, "r1", PodOptions())
-    } | {("Lease", "netprobe")}
+    } | {("Lease", "netprobe"), ("Namespace", "netprobe-r1")}
     assert {(kind, name) for verb, kind, name in cluster.calls if verb == "create"} == printed
     assert set(cluster.objects) == before
     assert stations[WEB] is stations[WEB_TOO], "one shadow pod for both, under the names of both"

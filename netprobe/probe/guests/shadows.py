@@ -119,9 +119,9 @@ def control_pod(node: str, index: int, run: str, options: PodOptions) -> Object:
 
 @dataclass(frozen=True, slots=True)
 class Objects:
-    """Everything that a run in place creates, in the order of creation; canaries and control pods by node."""
+    """What a run in place creates besides its own namespace, in the order of creation; canaries and control
+    pods by node."""
 
-    namespace: Object
     policy: Object
     owners: tuple[Object, ...]
     shadows: tuple[Object, ...]
@@ -134,7 +134,7 @@ class Objects:
         return (*self.shadows, *pairs, *self.control_pods.values())
 
     def __iter__(self) -> Iterator[Object]:
-        yield from (self.namespace, *self.owners, self.policy, *self.pods)
+        yield from (*self.owners, self.policy, *self.pods)
 
 
 def objects(plan: GuestPlan, run: str, options: PodOptions, uids: Mapping[str, str] | None = None) -> Objects:
@@ -142,7 +142,6 @@ def objects(plan: GuestPlan, run: str, options: PodOptions, uids: Mapping[str, s
     known = uids or {}
     home = run_namespace(run)
     return Objects(
-        run_objects.namespace(home, run),
         canary.policy(home, run, 0),
         tuple(owner(namespace, run, options) for namespace in plan.namespaces),
         tuple(
