@@ -188,13 +188,14 @@ class Bench(ABC):
             ) from e
 
     async def _make_home(self) -> None:
-        """Create the run's own namespace and the Lease in it that shows that the run is alive."""
+        """Create the run's own namespace, and the Lease in it that shows that the run is alive."""
         if not self._disposable:
             OPEN.append(self._record)
         await self._note(ObjectRef("Namespace", None, run_namespace(self.run)))
         self._home = (await self._cluster.create(lease.home(self._record)))["metadata"]
-        await self._stack.enter_async_context(lease.held(self._cluster, self._record))
-        self._recorded = frozenset(self._record.refs)
+        if not self._disposable:
+            await self._stack.enter_async_context(lease.held(self._cluster, self._record))
+            self._recorded = frozenset(self._record.refs)
 
     async def _create_namespace(
         self, name: str, labels: Mapping[str, str], annotations: Mapping[str, str] | None = None

@@ -44,8 +44,8 @@ TARGET: Final = "canary-target"
 CLIENT: Final = "canary-client"
 """The values of the label ROLE."""
 
-SILENT_TRIES: Final = 5
-"""A port is closed when this many tries of the control connected in a row and the port did not."""
+SILENT_TRIES: Final = 3
+"""A port looks closed when this many tries of the control connected in a row and the port did not."""
 
 SLOWING: Final = 1.1
 """Each pause between two tries is longer than the last by this factor: a slow machine gets fewer tries."""

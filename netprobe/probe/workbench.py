@@ -6,7 +6,8 @@ An existing namespace that is not this run's is never used and never deleted.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from itertools import chain
 from typing import Final
 
 from netprobe.errors import ClusterError, ConflictError, NotFoundError, WorkbenchError
@@ -36,9 +37,10 @@ class Workbench(Bench):
     """The namespaces and pods of one fixture. What entering raises: see Bench.
 
     `changes` is how many times policies will be changed (1 + the steps); with 0 there are no canaries.
-    `kinds`: those of `canary.OPENING` whose policies will be changed. `lab`: the cluster is a lab, which can
-    make external hosts; elsewhere they are left out, and flows from them are skipped. `permissions`: what the
-    run needs.
+    `kinds`: those of `canary.OPENING` whose policies will be changed. `one_node`: there is only one to watch,
+    so the canaries need not wait until it is known which nodes the pods are on. `lab`: the cluster is a lab,
+    which can make external hosts; elsewhere they are left out, and flows from them are skipped.
+    `permissions`: what the run needs.
 
     Once entered, `labels` are those that pods and namespaces (by name) have in the cluster. `twins` are the
     stations of the fixture's twins, each under the name of the pod that it copies; changes to the labels of
@@ -53,6 +55,7 @@ class Workbench(Bench):
         run: str | None = None,
         changes: int = 1,
         kinds: Sequence[str] = (),
+        one_node: bool = False,
         lab: bool = False,
         disposable: bool = False,
         options: PodOptions | None = None,
@@ -72,6 +75,7 @@ class Workbench(Bench):
         )
         self.changes = changes
         self.kinds = tuple(kinds)
+        self._one_node = one_node
         self.twins: Mapping[End, Station] = {}
         self.labels: Mapping[PodRef | str, Labels] = {}
         self._fixture = fixture
@@ -169,15 +173,13 @@ class Workbench(Bench):
         await self._note(*map(ObjectRef.of, everything))
         self._progress(f"starting {len(everything)} pods")
         async with self._starting() as readiness:
-            first = await together(*map(self._create_pod, everything))
-            placed = await readiness.until({ref_of(pod): pod for pod in first}, has_node)
-            nodes = sorted({pod["spec"]["nodeName"] for pod in placed.values()}) if self.changes else ()
-            pairs = [
-                canary.pods(home, self.run, node, index, self._options, kinds=self.kinds)
-                for index, node in enumerate(nodes)
-            ]
-            second = await together(*(self._create_pod(pod) for pair in pairs for pod in pair))
-            pods = await readiness.until({ref_of(pod): pod for pod in (*first, *second)}, is_ready)
+            pairs = self._canary_pods((None,) if self._one_node else ())
+            created = await together(*map(self._create_pod, (*everything, *chain.from_iterable(pairs))))
+            if self.changes and not self._one_node:
+                placed = await readiness.until({ref_of(pod): pod for pod in created}, has_node)
+                pairs = self._canary_pods(sorted({pod["spec"]["nodeName"] for pod in placed.values()}))
+                created += await together(*map(self._create_pod, chain.from_iterable(pairs)))
+            pods = await readiness.until({ref_of(pod): pod for pod in created}, is_ready)
         self.stations = {end: station(end, pods[ref_of(obj)]) for end, obj in objects.items()}
         self.twins = {ref: station(ref, pods[ref_of(obj)]) for ref, obj in twins.items()}
         await self._note_changes(pods)
@@ -185,6 +187,14 @@ class Workbench(Bench):
             at = [[station(ref_of(pod), pods[ref_of(pod)]) for pod in pair] for pair in pairs]
             found = tuple(Canary(client=client, target=target) for target, client in at)
             self.canaries = Canaries(self._cluster, self, self.run, home, found, pod_labels=self.changes > 1)
+
+    def _canary_pods(self, nodes: Iterable[str | None]) -> list[tuple[Object, Object]]:
+        """The target and the client for each node."""
+        home = run_namespace(self.run)
+        return [
+            canary.pods(home, self.run, node, index, self._options, kinds=self.kinds)
+            for index, node in enumerate(nodes if self.changes else ())
+        ]
 
     def _object(self, pod: Pod, like: PodRef) -> Object:
         """A pod of the fixture as the API takes it; `like`: itself, or the pod that it is a twin of."""

@@ -87,6 +87,7 @@ class CopyMode:
             run=plan.run,
             permissions=plan.permissions,
             kinds=plan.canary_kinds,
+            one_node=cluster.info.nodes == 1,
             lab=cluster.is_lab,
             options=options.pods.on_any_node(),
             deadlines=options.deadlines,

@@ -81,6 +81,7 @@ class FixtureMode:
             permissions=(*permission.FIXTURE, *permission.write_policies(map(served.group, known))),
             changes=1 + len(self.suite.steps),
             kinds=canary_kinds,
+            one_node=cluster.info.nodes == 1,
             lab=cluster.is_lab,
             disposable=options.target.is_ephemeral_lab,
             options=options.pods,
