@@ -122,7 +122,7 @@ def _propose(cluster: Cluster, out: OutputFlags, profile: Profile) -> int:
 
     if not cluster.pods:
         raise UsageError("no pods found: a declaration is about flows between pods")
-    text = declaration(propose(cluster, profile), "proposed")
+    text = declaration(propose(cluster, profile), "proposed", cluster.warnings)
     write(lambda _format, _style: [text], out)
     return 0
 

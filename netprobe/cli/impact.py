@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import click
 
 from netprobe.cli.command import Command, Invocation
 from netprobe.cli.flags import ClusterFlags, cluster_options
-from netprobe.cli.inputs import live_cluster
+from netprobe.cli.inputs import live_cluster, tier_option
 from netprobe.cli.options import (
     OutputFlags,
     examples,
@@ -24,7 +25,8 @@ from netprobe.cli.parameters import POLICY, PortArgument
 from netprobe.cli.progress import shown
 from netprobe.errors import UsageError
 from netprobe.impact import Snapshot, impact, read_snapshots, revise
-from netprobe.model.policy import PolicyRef
+from netprobe.model.policy import PolicyRef, Tier
+from netprobe.policies.records import with_records
 from netprobe.report.impact import FORMATS
 from netprobe.report.style import Detail
 
@@ -47,6 +49,7 @@ if TYPE_CHECKING:
 @click.option("--staged", is_flag=True, help="Enforce the staged policies of the current state.")
 @repeatable("--delete", "deletes", type=POLICY, metavar="NAMESPACE/NAME", help="Delete this policy.")
 @namespace_option
+@tier_option
 @click.option(
     "--expect",
     "expect",
@@ -79,6 +82,7 @@ def command(
     staged: bool,
     deletes: Sequence[PolicyRef],
     namespace: str | None,
+    tiers: Sequence[Tier],
     expect: str | None,
     ports: Sequence[PortArgument],
     everything: bool,
@@ -102,15 +106,22 @@ def command(
     from netprobe.suite import Declaration, is_suite, load
 
     filenames = [*paths, *filenames]
-    if not filenames and not deletes and not staged:
-        raise UsageError("nothing to compare: name manifests, or a policy with --delete")
     live = bool(cluster or (invocation.plugin and not against))
-    if live and against:
-        raise UsageError("--against and --context name two different states: use one of them")
-    if (prune or prune_namespaces) and not filenames:
-        raise UsageError("--prune deletes what -f lacks: name the complete set of policies")
-    if "-" in filenames and "-" in against:
-        raise UsageError("standard input can be read only once: use - once")
+    for wrong, message in (
+        (
+            not (filenames or deletes or staged),
+            "nothing to compare: name manifests, or a policy with --delete",
+        ),
+        (live and against, "--against and --context name two different states: use one of them"),
+        (live and tiers, "--tier is for manifests: a cluster has its own tiers"),
+        (
+            (prune or prune_namespaces) and not filenames,
+            "--prune deletes what -f lacks: name the complete set of policies",
+        ),
+        ("-" in filenames and "-" in against, "standard input can be read only once: use - once"),
+    ):
+        if wrong:
+            raise UsageError(message)
     if suites := list(filter(is_suite, filenames)):
         raise UsageError(
             f"{suites[0]} is a suite: name the manifests that would be applied; a suite is for --against"
@@ -129,7 +140,7 @@ def command(
             )
         old = Snapshot.complete(suite.cluster())
     revision = revise(
-        old,
+        replace(old, cluster=with_records(old.cluster, tiers)),
         new,
         prunes=lambda ref: prune or ref.namespace in prune_namespaces,
         staged=staged,

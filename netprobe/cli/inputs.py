@@ -78,18 +78,20 @@ class InputFlags:
         return (suites[0] if suites else None), manifests
 
 
+tier_option: Final = repeatable(
+    "--tier",
+    "tiers",
+    type=TIER,
+    metavar="NAME=ORDER[:pass]",
+    help="Tier of Calico that the manifests use and do not contain.",
+)
+
 input_options: Final = as_record(
     "inputs",
     InputFlags,
     click.argument("paths", nargs=-1, metavar="[SUITE] [PATH]...", type=click.Path(allow_dash=True)),
     manifests_option,
-    repeatable(
-        "--tier",
-        "tiers",
-        type=TIER,
-        metavar="NAME=ORDER[:pass]",
-        help="Tier of Calico that the manifests use and do not contain.",
-    ),
+    tier_option,
 )
 
 

@@ -125,7 +125,7 @@ class NearMisses:
             return False
         return bool(met) or any(
             get_close_matches(pod.labels.get(each.key, ""), each.values, 1, 0.6)
-            or get_close_matches(each.key, pod.labels, 1, 0.8)
+            or (each.key not in pod.labels and get_close_matches(each.key, pod.labels, 1, 0.8))
             for each in unmet
         )
 

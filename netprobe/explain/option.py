@@ -12,9 +12,9 @@ from typing import Any
 from netprobe.explain.world import World
 from netprobe.manifests.change import Operation, pointer
 from netprobe.manifests.suggestion import SuggestedEdit
-from netprobe.manifests.workload import CONTROLLER_LABELS
+from netprobe.manifests.workload import CONTROLLER_LABELS, ROLLOUT_LABELS
 from netprobe.model.flow import Family, Pod
-from netprobe.model.labels import EVERYTHING, NAME_LABEL, Labels, Selector
+from netprobe.model.labels import CHOSEN_LATER, NAME_LABEL, Labels, Selector
 from netprobe.model.policy import (
     BASELINE_ADMIN_NETWORK_POLICY,
     NETWORK_POLICY,
@@ -152,9 +152,10 @@ def _item(rule: Mapping[str, Any] | None, lists: set[str]) -> tuple[str, Any] | 
 
 
 def own_labels(labels: Labels) -> Selector:
-    """A selector by the labels of a pod that people set."""
-    written = {key: value for key, value in labels.items() if key not in CONTROLLER_LABELS}
-    return Selector.of(written) if written else EVERYTHING
+    """A selector by the labels of a pod that people set; without any, by those that stay the same."""
+    known = {k: v for k, v in labels.items() if k not in ROLLOUT_LABELS and not v.startswith(CHOSEN_LATER)}
+    written = {key: value for key, value in known.items() if key not in CONTROLLER_LABELS}
+    return Selector.of(written or known)
 
 
 def exact_peer(

@@ -10,7 +10,7 @@ from typing import Any, Final
 import yaml
 
 from netprobe.generate.propose import propose
-from netprobe.generate.text import block_lines, row_text
+from netprobe.generate.text import block_lines, comments, row_text
 from netprobe.model.cluster import Cluster
 from netprobe.model.flow import ContainerPort, Pod, PodRef, Protocol
 from netprobe.model.labels import NAME_LABEL
@@ -67,6 +67,7 @@ def first_suite(
     head = (
         "# Written by netprobe init: the pods that were found, and all that the policies allow today.\n"
         "# Remove the rows that should not be allowed; netprobe run and simulate show the difference.\n"
+        + comments(cluster.warnings)
     )
     body = "\n".join(block_lines(suite | ({"policies": [f"{FOLDER}/"]} if texts else {})))
     flows = "".join(f"    - {row_text(row)}\n" for row in rows)

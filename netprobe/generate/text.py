@@ -11,6 +11,7 @@ import yaml
 from netprobe.generate.policies import GeneratedPolicy
 from netprobe.generate.propose import ProposedRow
 from netprobe.model.flow import Protocol
+from netprobe.model.text import plain
 from netprobe.policies.networkpolicy import dump_policy
 
 MARK = "# Written by netprobe generate from "
@@ -87,11 +88,17 @@ def file_name(made: GeneratedPolicy) -> str:
     return f"{made.policy.ref.namespace}-{made.policy.ref.name}.yaml"
 
 
-def declaration(rows: Iterable[ProposedRow], name: str) -> str:
+def comments(warnings: Iterable[str]) -> str:
+    """What qualifies a proposal, as lines of YAML."""
+    return "".join(f"# warning: {plain(warning)}\n" for warning in warnings)
+
+
+def declaration(rows: Iterable[ProposedRow], name: str, warnings: Iterable[str] = ()) -> str:
     """A suite without a topology, one row a line."""
     head = (
         "# Proposed by netprobe generate --from-cluster: all that the policies allow today, wanted or not.\n"
         "# Remove the rows that should not be allowed; netprobe simulate then shows the difference.\n"
+        f"{comments(warnings)}"
         "apiVersion: netprobe/v1alpha1\n"
         "kind: ConnectivitySuite\n"
         f"metadata: {{name: {name}}}\n"

@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 from netprobe.errors import InputError, Problem, UsageError
 from netprobe.manifests import Reader
 from netprobe.manifests.load import Collector
+from netprobe.manifests.undecided import undecided
 from netprobe.manifests.workload import CONTROLLER_LABELS
 from netprobe.model.cluster import Cluster, Namespace
 from netprobe.model.flow import Pod, PodRef
@@ -20,6 +21,7 @@ from netprobe.model.policy import STANDARD_TIERS, Policy, PolicyRef
 from netprobe.policies.kinds import Record
 from netprobe.policies.records import ref_of, with_records
 from netprobe.policies.staged import as_enforced
+from netprobe.simulate.tiers import unplaced
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,7 +107,7 @@ def revise(
     services = {**old.cluster.services, **new.cluster.services}
     relabelled = sum(old_pods[ref] != pod for ref, pod in new_pods.items())
     relabelled += sum(old_namespaces[name] != space for name, space in new_namespaces.items())
-    return Revision(
+    found = Revision(
         replace(
             old.cluster,
             namespaces=old_namespaces,
@@ -122,7 +124,7 @@ def revise(
             services=services,
             service_accounts={**old.cluster.service_accounts, **new.cluster.service_accounts},
             nodes={**old.cluster.nodes, **new.cluster.nodes},
-            warnings=tuple(dict.fromkeys((*old.cluster.warnings, *new.cluster.warnings))),
+            warnings=(*old.cluster.warnings, *new.cluster.warnings),
             sources={**old.cluster.sources, **new.cluster.sources},
         ),
         tuple(sorted(after.keys() - policies.keys())),
@@ -132,6 +134,15 @@ def revise(
         fresh,
         tuple(ref_of(one) for one in proposed),
     )
+    unknown = sorted(unplaced(found.before) | unplaced(found.after))
+    warnings = dict.fromkeys(
+        (
+            *found.after.warnings,
+            *undecided(found.after),
+            *(f"tier {name} is not among the objects; it is evaluated last: use --tier" for name in unknown),
+        )
+    )
+    return replace(found, after=replace(found.after, warnings=tuple(warnings)))
 
 
 def _others(cluster: Cluster) -> list[Record]:

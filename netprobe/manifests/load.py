@@ -17,6 +17,7 @@ from netprobe.manifests.pod import is_finished, read_node, read_pod
 from netprobe.manifests.reader import Reader
 from netprobe.manifests.repeats import Repeats
 from netprobe.manifests.service import read_service
+from netprobe.manifests.undecided import undecided
 from netprobe.manifests.workload import Owner, Workload, all_pods, owner_of, read_workload
 from netprobe.model.cluster import Cluster, ManualEndpoint, Namespace, Node, Service
 from netprobe.model.flow import Pod, PodRef, ServiceRef
@@ -259,7 +260,7 @@ class Collector:
         """What was collected. Raises InputError if anything was wrong."""
         if self.problems:
             raise InputError(self.problems)
-        return Cluster(
+        made = Cluster(
             {
                 name: Namespace(name, {**labels, NAME_LABEL: name})
                 for name, labels in sorted(self._namespaces.items())
@@ -278,6 +279,7 @@ class Collector:
             sources=self._sources,
             warnings=(*self._left_out, *_not_simulated(self._unsimulated), *map(str, self.warnings)),
         )
+        return replace(made, warnings=(*made.warnings, *undecided(made)))
 
     def _with_endpoints(self, service: Service) -> Service:
         """A Service without a selector with the endpoints that were read; others as they are."""

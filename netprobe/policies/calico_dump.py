@@ -28,7 +28,7 @@ def dump_policy(policy: Policy) -> Object:
     is_global = policy.kind == CALICO_GLOBAL_POLICY
     spec: Object = {"tier": policy.tier}
     if isfinite(policy.order):
-        spec["order"] = int(policy.order) if policy.order.is_integer() else policy.order
+        spec["order"] = int(policy.order) if policy.order == int(policy.order) else policy.order
     spec["selector"] = _text(policy.subject.pods)
     if policy.subject.accounts is not None:
         spec["serviceAccountSelector"] = _text(policy.subject.accounts)

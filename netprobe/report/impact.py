@@ -66,7 +66,8 @@ def closing(impact: Impact) -> str:
     else:
         opens = "1 flow opens" if counts[0] == 1 else f"{counts[0]:,} flows open"
         closes = "1 closes" if counts[1] == 1 else f"{counts[1]:,} close"
-        text = f"{opens}, {closes}, {counts[2]:,} keep their verdict for another reason"
+        keeps = "1 keeps its verdict" if counts[2] == 1 else f"{counts[2]:,} keep their verdict"
+        text = f"{opens}, {closes}, {keeps} for another reason"
     checked = impact.declared
     if checked is None:
         return text
@@ -91,7 +92,8 @@ def table(impact: Impact, style: Style) -> Iterator[str]:
         if more:
             yield f"  and {more:,} more: -o json has all of them\n"
     if (same := impact.flows(FlowChange.REASON)) and not every:
-        yield f"\n{same:,} flows keep their verdict for another reason: --all shows them\n"
+        keep = "1 flow keeps its verdict" if same == 1 else f"{same:,} flows keep their verdict"
+        yield f"\n{keep} for another reason: --all shows them\n"
     for note in _notes(impact):
         yield f"\n{plain(note)}\n"
     yield "\n" + style.paint(closing(impact), status_colour(impact.exit_status)) + "\n"

@@ -150,3 +150,46 @@ def test_the_current_state_may_be_a_suite(folder: Path, capsys: pytest.CaptureFi
     ):
         assert main(["impact", *arguments]) == 2
         assert sentence in " ".join(capsys.readouterr().err.split())
+
+
+TIERLESS = """
+apiVersion: projectcalico.org/v3
+kind: GlobalNetworkPolicy
+metadata: {name: sec.closed}
+spec: {tier: sec, selector: app == 'postgres', types: [Ingress]}
+"""
+PINNED = """
+apiVersion: networking.k8s.io/v1
+kind: NetworkPolicy
+metadata: {name: pinned, namespace: database}
+spec: {podSelector: {matchLabels: {pod-template-hash: abc}}}
+"""
+DEPLOYMENT = """
+apiVersion: apps/v1
+kind: Deployment
+metadata: {name: web, namespace: database}
+spec: {template: {metadata: {labels: {app: web}}, spec: {containers: []}}}
+"""
+
+
+@pytest.mark.parametrize(
+    ("new", "options", "expected"),
+    [
+        (TIERLESS, (), ["tier sec is not among the objects; it is evaluated last: use --tier"]),
+        (TIERLESS, ("--tier", "sec=100"), []),
+        (PINNED, (), ["cannot be decided from manifests: NetworkPolicy database/pinned"]),
+    ],
+)
+def test_what_qualifies_the_answer(
+    new: str,
+    options: tuple[str, ...],
+    expected: list[str],
+    folder: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """Policy and pods may be on different sides."""
+    (folder / "new.yaml").write_text(new)
+    (folder / "pods" / "web.yaml").write_text(DEPLOYMENT)
+    problems = found(capsys, folder / "new.yaml", "--against", folder / "pods", *options)["problems"]
+    assert len(problems) == len(expected)
+    assert all(problem.startswith(start) for problem, start in zip(problems, expected, strict=True))
