@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from typing import TypeAlias
 
 from netprobe.errors import LabError
-from netprobe.lab.api.selectors import matches
+from netprobe.model.labels import Operator, Requirement
 from netprobe.model.objects import ReadOnlyObject
 
 UNSCHEDULABLE = "node(s) were unschedulable"
@@ -68,7 +68,7 @@ def hindrance(spec: ReadOnlyObject, node: ReadOnlyObject) -> str:
 def _selected(spec: ReadOnlyObject, node: ReadOnlyObject) -> bool:
     """Whether a node matches the pod's nodeSelector and required node affinity."""
     labels = node["metadata"].get("labels") or {}
-    if not matches({"matchLabels": spec.get("nodeSelector") or {}}, labels):
+    if not (spec.get("nodeSelector") or {}).items() <= labels.items():
         return False
     affinity = (spec.get("affinity") or {}).get("nodeAffinity") or {}
     required = affinity.get("requiredDuringSchedulingIgnoredDuringExecution")
@@ -87,13 +87,14 @@ def _matches_term(term: ReadOnlyObject, node: ReadOnlyObject) -> bool:
 
 
 def _holds(one: ReadOnlyObject, values: Mapping[str, str]) -> bool:
-    if one["operator"] not in {"Gt", "Lt"}:
-        return matches({"matchExpressions": [one]}, values)
+    key, operator, wanted = one["key"], one["operator"], tuple(one.get("values", ()))
     try:
-        own, bound = int(values[one["key"]]), int(one["values"][0])
+        if operator not in {"Gt", "Lt"}:
+            return Requirement(key, Operator(operator), wanted).matches(values)
+        own, bound = int(values[key]), int(wanted[0])
     except (KeyError, IndexError, ValueError):
         return False
-    return own > bound if one["operator"] == "Gt" else own < bound
+    return own > bound if operator == "Gt" else own < bound
 
 
 def _tolerates(one: ReadOnlyObject, taint: ReadOnlyObject) -> bool:

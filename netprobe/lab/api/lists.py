@@ -32,13 +32,13 @@ _EXPIRED = (
 )
 
 
-def selection(request: web.BaseRequest, target: RequestTarget) -> Test:
+def selection(request: web.BaseRequest) -> Test:
     """The test that labelSelector and fieldSelector make up together."""
     tests: list[Test] = []
     if text := request.query.get("labelSelector", ""):
         tests.append(selectors.parse_labels(text))
     if text := request.query.get("fieldSelector", ""):
-        tests.append(selectors.parse_fields(text, target.resource))
+        tests.append(selectors.parse_fields(text))
     return lambda obj: all(test(obj) for test in tests)
 
 
@@ -71,8 +71,8 @@ class Lists:
             revision, items = self._rests[token]
         else:
             revision = self._store.revision
-            self._check_revision(request)
-            test = selection(request, target)
+            _known_revision(request, self._store)
+            test = selection(request)
             items = [s for s in self._store.items(target.resource, target.namespace) if test(s.object)]
         metadata: dict[str, Any] = {"resourceVersion": str(revision)}
         if limit and len(items) > limit:
@@ -80,12 +80,6 @@ class Lists:
             metadata["remainingItemCount"] = len(items) - limit
             items = items[:limit]
         return requests.reply(_render(request, target, items, metadata))
-
-    def _check_revision(self, request: web.BaseRequest) -> None:
-        wanted = _known_revision(request, self._store)
-        current = self._store.revision
-        if request.query.get("resourceVersionMatch", "") == "Exact" and wanted < current:
-            raise expired(f"The resourceVersion for the provided list is too old: {wanted} ({current})")
 
     def _keep(self, revision: int, rest: list[Stored]) -> str:
         token = secrets.token_urlsafe(16)
@@ -161,7 +155,7 @@ async def watch(
     `cut_after_s`: a fault on demand, 0 for none.
     """
     since = _known_revision(request, store)
-    test = selection(request, target)
+    test = selection(request)
     seconds = requests.number(request, "timeoutSeconds", 0) or random.randint(1800, 3600)  # noqa: S311
     include = requests.included(request) if requests.as_table(request) else None
     stream = WatchStream(target, test, include)

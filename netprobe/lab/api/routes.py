@@ -166,7 +166,7 @@ class RequestRouter:
     async def _delete_collection(self, request: web.BaseRequest, target: RequestTarget) -> web.StreamResponse:
         by = requests.writer(request)
         deletion = Deletion.read(await requests.options(request))
-        test = selection(request, target)
+        test = selection(request)
         listed = self._operations.store.items(target.resource, target.namespace)
         chosen = [stored.object for stored in listed if test(stored.object)]
         for obj in chosen:

@@ -14,7 +14,7 @@ from netprobe.lab.api.patch import JSON_PATCH, json_patch, merge
 from netprobe.lab.api.requests import RequestTarget, reply
 from netprobe.lab.api.resources import SCALE
 from netprobe.lab.api.schema import definition_of
-from netprobe.lab.api.selectors import render, selector_of
+from netprobe.lab.api.selectors import render
 from netprobe.lab.api.status import bad_request, conflict, method_not_allowed
 from netprobe.model.objects import Object
 
@@ -26,7 +26,7 @@ def of(obj: Object) -> Object:
         for key in ("name", "namespace", "uid", "resourceVersion", "creationTimestamp")
     }
     status: Object = {"replicas": obj.get("status", {}).get("replicas", 0)}
-    if (selector := render(selector_of(obj))) != "<none>":
+    if (selector := render(obj["spec"].get("selector"))) != "<none>":
         status["selector"] = selector
     return {
         "kind": SCALE.kind,

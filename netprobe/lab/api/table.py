@@ -1,21 +1,23 @@
-"""The Table form of objects: the columns of each kind that `kubectl get` prints."""
+"""The Table form of objects: the columns of each kind that `kubectl get` prints.
+
+The cells are those of pkg/printers/internalversion/printers.go.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from netprobe.lab.api import cells
 from netprobe.lab.api import resources as r
-from netprobe.lab.api.cells import NONE, UNKNOWN, at, labels, since
 from netprobe.lab.api.resources import Resource
 from netprobe.lab.api.selectors import render
 from netprobe.lab.api.store import Stored
 from netprobe.model.objects import Object
 from netprobe.policies.kinds import PolicyKind
 
+NONE = "<none>"
 Cell = Callable[[Object, datetime], Any]
 
 
@@ -28,8 +30,154 @@ class TableColumn:
     wide: bool = False
 
 
+# What cells show
+
+
+def at(obj: Any, path: str, missing: Any = None) -> Any:
+    """The value at a path of names, as in "status.podIP"."""
+    for step in path.split("."):
+        if not isinstance(obj, Mapping) or step not in obj:
+            return missing
+        obj = obj[step]
+    return obj
+
+
+_MINUTE, _HOUR, _DAY = 60, 3600, 86400
+_YEAR = 365 * _DAY
+_DURATIONS = (  # below this many seconds: the unit, the finer unit, and below what the finer one is shown
+    (2 * _MINUTE, (1, "s"), (1, ""), 0),
+    (3 * _HOUR, (_MINUTE, "m"), (1, "s"), 10 * _MINUTE),
+    (2 * _DAY, (_HOUR, "h"), (_MINUTE, "m"), 8 * _HOUR),
+    (2 * _YEAR, (_DAY, "d"), (_HOUR, "h"), 8 * _DAY),
+    (8 * _YEAR, (_YEAR, "y"), (_DAY, "d"), 8 * _YEAR),
+)
+
+
+def duration(seconds: float) -> str:
+    """Two units at most, fewer as it gets longer (apimachinery's duration.HumanDuration)."""
+    whole = int(seconds)
+    if whole < 0:
+        return "0s" if whole >= -1 else "<invalid>"
+    for below, (size, name), (finer, finer_name), fine_below in _DURATIONS:
+        if whole < below:
+            rest = whole % size // finer if whole < fine_below else 0
+            return f"{whole // size}{name}{rest}{finer_name}" if rest else f"{whole // size}{name}"
+    return f"{whole // _YEAR}y"
+
+
+def _since(timestamp: str | None, now: datetime) -> str:
+    """The time since a timestamp of the API, as in "5d3h"."""
+    if not timestamp:
+        return "<unknown>"
+    return duration((now - datetime.fromisoformat(timestamp)).total_seconds())
+
+
+def _joined(items: Iterable[Any], missing: str = NONE) -> str:
+    return ",".join(str(item) for item in items) or missing
+
+
+def _pairs(labels: Mapping[str, str] | None) -> str:
+    return _joined(f"{key}={value}" for key, value in sorted((labels or {}).items()))
+
+
+def _first_three(items: list[str]) -> str:
+    more = f" + {len(items) - 3} more..." if len(items) > 3 else ""
+    return _joined(items[:3]) + more
+
+
+def _conditions(obj: Object) -> dict[str, str]:
+    return {c["type"]: c["status"] for c in at(obj, "status.conditions", ())}
+
+
+def _pod_ready(pod: Object) -> str:
+    statuses = at(pod, "status.containerStatuses", ())
+    return f"{sum(bool(s.get('ready')) for s in statuses)}/{len(at(pod, 'spec.containers', ()))}"
+
+
+def pod_status(pod: Object) -> str:
+    """Terminating, the pod's own reason, the reason of a waiting or ended container, or the phase."""
+    if "deletionTimestamp" in pod["metadata"]:
+        return "Terminating"
+    if reason := at(pod, "status.reason"):
+        return str(reason)
+    for container in at(pod, "status.containerStatuses", ()):
+        for state in container.get("state", {}).values():
+            if reason := state.get("reason"):
+                return str(reason)
+    return str(at(pod, "status.phase", "Unknown"))
+
+
+def _restarts(pod: Object) -> str:
+    return str(sum(s.get("restartCount", 0) for s in at(pod, "status.containerStatuses", ())))
+
+
+def _external_address(service: Object) -> str:
+    kind = at(service, "spec.type")
+    if kind == "ExternalName":
+        return str(at(service, "spec.externalName", NONE))
+    external = _joined(at(service, "spec.externalIPs", ()))
+    return "<pending>" if kind == "LoadBalancer" and external == NONE else external
+
+
+def _service_ports(service: Object) -> str:
+    return _joined(
+        f"{port['port']}{':' + str(port['nodePort']) if port.get('nodePort') else ''}/{port['protocol']}"
+        for port in at(service, "spec.ports", ())
+    )
+
+
+def _endpoints(endpoints: Object) -> str:
+    return _first_three(
+        [
+            f"{address['ip']}:{port['port']}"
+            for subset in endpoints.get("subsets", ())
+            for port in subset.get("ports", ())
+            for address in subset.get("addresses", ())
+        ]
+    )
+
+
+def _node_status(node: Object) -> str:
+    status = {"True": "Ready", "False": "NotReady"}.get(_conditions(node).get("Ready", ""), "Unknown")
+    return f"{status},SchedulingDisabled" if at(node, "spec.unschedulable") else status
+
+
+def _node_roles(node: Object) -> str:
+    prefix = "node-role.kubernetes.io/"
+    labels = at(node, "metadata.labels", {})
+    return _joined(sorted(key.removeprefix(prefix) for key in labels if key.startswith(prefix)))
+
+
+def _node_address(node: Object) -> str:
+    addresses = at(node, "status.addresses", ())
+    return next((a["address"] for a in addresses if a["type"] == "InternalIP"), NONE)
+
+
+def _job_status(job: Object) -> str:
+    holding = [kind for kind, status in _conditions(job).items() if status == "True"]
+    return next((kind for kind in ("Complete", "Failed", "Suspended") if kind in holding), "Running")
+
+
+def _completions(job: Object) -> str:
+    done, wanted = at(job, "status.succeeded", 0), at(job, "spec.completions")
+    return f"{done}/{wanted}" if wanted is not None else f"{done}/1 of {at(job, 'spec.parallelism', 1)}"
+
+
+def _job_duration(job: Object, now: datetime) -> str:
+    start, end = at(job, "status.startTime"), at(job, "status.completionTime")
+    return _since(start, datetime.fromisoformat(end) if end else now) if start else ""
+
+
+def _event_object(event: Object) -> str:
+    about = event.get("involvedObject", {})
+    return f"{about.get('kind', '').lower()}/{about.get('name', '')}"
+
+
+# The columns
+
+
 def _path(name: str, path: str, missing: Any = NONE, *, wide: bool = False) -> TableColumn:
-    """A column with the value at a path, as in "status.podIP"."""
+    """A column with the value at a path."""
     return TableColumn(name, lambda obj, _: at(obj, path, missing), wide)
 
 
@@ -37,24 +185,25 @@ def _text(name: str, text: Callable[[Object], Any], *, wide: bool = False) -> Ta
     return TableColumn(name, lambda obj, _: text(obj), wide)
 
 
-def _age(name: str, path: str, *, wide: bool = False) -> TableColumn:
-    return TableColumn(name, lambda obj, now: since(at(obj, path), now), wide)
+def _age(name: str, path: str) -> TableColumn:
+    return TableColumn(name, lambda obj, now: _since(at(obj, path), now))
 
 
-def _count(*fields: str) -> Callable[[Object], int]:
-    return lambda obj: sum(len(obj.get(field, ())) for field in fields)
+def _size(name: str, *fields: str) -> TableColumn:
+    return _text(name, lambda obj: sum(len(obj.get(field, ())) for field in fields))
 
 
-def _ready(workload: Object) -> str:
-    return f"{at(workload, 'status.readyReplicas', 0)}/{at(workload, 'spec.replicas', 0)}"
+def _of_containers(name: str, field: str) -> TableColumn:
+    def text(workload: Object) -> str:
+        return _joined((c.get(field, "") for c in at(workload, "spec.template.spec.containers", ())), "")
+
+    return _text(name, text, wide=True)
 
 
 _NAME = _path("Name", "metadata.name")
 _AGE = _age("Age", "metadata.creationTimestamp")
-_CONTAINERS = (
-    _text("Containers", cells.containers, wide=True),
-    _text("Images", cells.images, wide=True),
-)
+_READY = _text("Ready", lambda obj: f"{at(obj, 'status.readyReplicas', 0)}/{at(obj, 'spec.replicas', 0)}")
+_CONTAINERS = (_of_containers("Containers", "name"), _of_containers("Images", "image"))
 _SELECTOR = _text("Selector", lambda obj: render(at(obj, "spec.selector")), wide=True)
 
 
@@ -74,67 +223,56 @@ _COLUMNS: dict[Resource, tuple[TableColumn, ...]] = {
     r.NAMESPACES: (_NAME, _path("Status", "status.phase"), _AGE),
     r.PODS: (
         _NAME,
-        _text("Ready", cells.pod_ready),
-        _text("Status", cells.pod_status),
-        _text("Restarts", cells.pod_restarts),
+        _text("Ready", _pod_ready),
+        _text("Status", pod_status),
+        _text("Restarts", _restarts),
         _AGE,
         _path("IP", "status.podIP", wide=True),
         _path("Node", "spec.nodeName", wide=True),
-        _path("Nominated Node", "status.nominatedNodeName", wide=True),
-        _text("Readiness Gates", cells.pod_gates, wide=True),
     ),
     r.SERVICES: (
         _NAME,
         _path("Type", "spec.type"),
         _path("Cluster-IP", "spec.clusterIP"),
-        _text("External-IP", cells.service_address),
-        _text("Port(s)", cells.service_ports),
+        _text("External-IP", _external_address),
+        _text("Port(s)", _service_ports),
         _AGE,
-        _text("Selector", lambda service: labels(at(service, "spec.selector")), wide=True),
+        _text("Selector", lambda service: _pairs(at(service, "spec.selector")), wide=True),
     ),
-    r.CONFIGMAPS: (_NAME, _text("Data", _count("data", "binaryData")), _AGE),
-    r.SECRETS: (_NAME, _path("Type", "type", "Opaque"), _text("Data", _count("data")), _AGE),
-    r.SERVICE_ACCOUNTS: (_NAME, _text("Secrets", _count("secrets")), _AGE),
+    r.CONFIGMAPS: (_NAME, _size("Data", "data", "binaryData"), _AGE),
+    r.SECRETS: (_NAME, _path("Type", "type", "Opaque"), _size("Data", "data"), _AGE),
     r.EVENTS: (
         _age("Last Seen", "lastTimestamp"),
         _path("Type", "type", ""),
         _path("Reason", "reason", ""),
-        _text("Object", cells.event_object),
-        _path("Subobject", "involvedObject.fieldPath", "", wide=True),
-        _text("Source", cells.event_source, wide=True),
+        _text("Object", _event_object),
         _path("Message", "message", ""),
-        _age("First Seen", "firstTimestamp", wide=True),
-        _path("Count", "count", 1, wide=True),
-        _path("Name", "metadata.name", wide=True),
     ),
-    r.ENDPOINTS: (_NAME, _text("Endpoints", cells.endpoint_addresses), _AGE),
+    r.ENDPOINTS: (_NAME, _text("Endpoints", _endpoints), _AGE),
     r.ENDPOINT_SLICES: (
         _NAME,
         _path("AddressType", "addressType"),
-        _text("Ports", cells.slice_ports),
-        _text("Endpoints", cells.slice_addresses),
+        _text("Ports", lambda obj: _joined((port["port"] for port in obj.get("ports", ())), "<unset>")),
+        _text(
+            "Endpoints",
+            lambda obj: _first_three([a for e in obj.get("endpoints", ()) for a in e.get("addresses", ())]),
+        ),
         _AGE,
     ),
     r.NODES: (
         _NAME,
-        _text("Status", cells.node_status),
-        _text("Roles", cells.node_roles),
+        _text("Status", _node_status),
+        _text("Roles", _node_roles),
         _AGE,
         _path("Version", "status.nodeInfo.kubeletVersion"),
-        _text("Internal-IP", cells.node_address, wide=True),
-        _text("External-IP", lambda _: NONE, wide=True),
-        _path("OS-Image", "status.nodeInfo.osImage", UNKNOWN, wide=True),
-        _path("Kernel-Version", "status.nodeInfo.kernelVersion", UNKNOWN, wide=True),
-        _path("Container-Runtime", "status.nodeInfo.containerRuntimeVersion", UNKNOWN, wide=True),
+        _text("Internal-IP", _node_address, wide=True),
+        _path("OS-Image", "status.nodeInfo.osImage", wide=True),
+        _path("Kernel-Version", "status.nodeInfo.kernelVersion", wide=True),
     ),
-    r.NETWORK_POLICIES: (
-        _NAME,
-        _text("Pod-Selector", lambda policy: render(at(policy, "spec.podSelector"))),
-        _AGE,
-    ),
+    r.NETWORK_POLICIES: (_NAME, _text("Pod-Selector", lambda obj: render(at(obj, "spec.podSelector"))), _AGE),
     r.DEPLOYMENTS: (
         _NAME,
-        _text("Ready", _ready),
+        _READY,
         _path("Up-to-date", "status.updatedReplicas", 0),
         _path("Available", "status.availableReplicas", 0),
         _AGE,
@@ -150,7 +288,7 @@ _COLUMNS: dict[Resource, tuple[TableColumn, ...]] = {
         *_CONTAINERS,
         _SELECTOR,
     ),
-    r.STATEFUL_SETS: (_NAME, _text("Ready", _ready), _AGE, *_CONTAINERS),
+    r.STATEFUL_SETS: (_NAME, _READY, _AGE, *_CONTAINERS),
     r.DAEMON_SETS: (
         _NAME,
         _path("Desired", "status.desiredNumberScheduled", 0),
@@ -158,16 +296,16 @@ _COLUMNS: dict[Resource, tuple[TableColumn, ...]] = {
         _path("Ready", "status.numberReady", 0),
         _path("Up-to-date", "status.updatedNumberScheduled", 0),
         _path("Available", "status.numberAvailable", 0),
-        _text("Node Selector", lambda workload: labels(at(workload, "spec.template.spec.nodeSelector"))),
+        _text("Node Selector", lambda workload: _pairs(at(workload, "spec.template.spec.nodeSelector"))),
         _AGE,
         *_CONTAINERS,
         _SELECTOR,
     ),
     r.JOBS: (
         _NAME,
-        _text("Status", cells.job_status),
-        _text("Completions", cells.job_completions),
-        TableColumn("Duration", cells.job_duration),
+        _text("Status", _job_status),
+        _text("Completions", _completions),
+        TableColumn("Duration", _job_duration),
         _AGE,
         *_CONTAINERS,
         _SELECTOR,

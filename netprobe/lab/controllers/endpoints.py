@@ -10,7 +10,6 @@ from typing import Any
 from netprobe.lab import podstatus
 from netprobe.lab.api.operations import Deletion, lab_itself
 from netprobe.lab.api.resources import ENDPOINT_SLICES, ENDPOINTS, PODS, SERVICES, Resource
-from netprobe.lab.api.selectors import matches
 from netprobe.lab.api.store import ObjectKey, StoredChange
 from netprobe.lab.controllers.base import Controller, controller_of, reference
 from netprobe.lab.enforcer import OUTSIDE
@@ -123,7 +122,7 @@ class Endpoints(Controller[ObjectKey]):
 
 def _selects(service: Object, labels: dict[str, str]) -> bool:
     selector = service["spec"].get("selector")
-    return bool(selector) and matches({"matchLabels": selector}, labels)
+    return bool(selector) and selector.items() <= labels.items()
 
 
 def _serves(service: Object, pod: Object) -> bool:

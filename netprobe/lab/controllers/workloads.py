@@ -28,7 +28,7 @@ from netprobe.lab.api.resources import (
     STATEFUL_SETS,
     Resource,
 )
-from netprobe.lab.api.selectors import matches
+from netprobe.lab.api.selectors import selector_of
 from netprobe.lab.api.store import ObjectKey, Store, StoredChange
 from netprobe.lab.controllers.base import Controller, controller_of, reference
 from netprobe.lab.podstatus import is_ready
@@ -67,10 +67,12 @@ class OwnerController(Controller[ObjectKey]):
             own = ref["kind"] == self.resource.kind and ref["apiVersion"] == self.resource.api_version
             return [ObjectKey(change.key.namespace, ref["name"])] if own else []
         labels = change.now.object["metadata"].get("labels")
+        if not labels or self.dependent is not PODS:
+            return []
         return [  # those that may adopt it
             self.store.key(stored.object)
             for stored in self.store.items(self.resource, change.key.namespace)
-            if labels and self.dependent is PODS and matches(stored.object["spec"].get("selector"), labels)
+            if (selector := selector_of(stored.object)) is not None and selector.matches(labels)
         ]
 
     async def reconcile(self, key: ObjectKey) -> float | None:
@@ -156,21 +158,20 @@ class WorkloadController(OwnerController):
         A matching pod without a controller is adopted; one that no longer matches is released
         (kubernetes, pkg/controller/controller_ref_manager.go, PodControllerRefManager).
         """
-        uid, selector, found = owner["metadata"]["uid"], owner["spec"].get("selector"), []
+        uid, selector, found = owner["metadata"]["uid"], selector_of(owner), []
         for stored in self.store.items(PODS, owner["metadata"]["namespace"]):
             pod = stored.object
             ref = controller_of(pod)
             own = ref is not None and ref["uid"] == uid
             if not own and ref is not None:
                 continue
-            wanted = matches(selector, pod["metadata"].get("labels") or {}) and self._workload.fits(
-                owner, pod
-            )
-            if own != wanted and "deletionTimestamp" not in pod["metadata"]:
+            labels = pod["metadata"].get("labels") or {}
+            fits = selector is not None and selector.matches(labels) and self._workload.fits(owner, pod)
+            if own != fits and "deletionTimestamp" not in pod["metadata"]:
                 others = [r for r in pod["metadata"].get("ownerReferences", ()) if r["uid"] != uid]
-                references = [*others, reference(self.resource, owner)] if wanted else others
+                references = [*others, reference(self.resource, owner)] if fits else others
                 self.operations.set_owners(PODS, pod, references)
-                own = wanted
+                own = fits
             if own:
                 found.append(pod)
         return found

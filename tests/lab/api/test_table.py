@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from netprobe.lab.api.cells import duration, pod_status
+from netprobe.lab.api.table import duration, pod_status
 
 MINUTE, HOUR, DAY = 60, 3600, 86400
 

@@ -7,7 +7,6 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from netprobe.lab.api.admission.metadata import each
-from netprobe.lab.api.selectors import matches
 from netprobe.manifests.workload import added_labels
 from netprobe.model.objects import ReadOnlyObject
 from netprobe.policies import names
@@ -191,11 +190,11 @@ def check_workload(obj: Mapping[str, Any], old: Mapping[str, Any] | None) -> Ite
         yield required("spec.selector", "")
     else:
         decoder = Decoder(strict=False)
-        read_selector(decoder, selector, "spec.selector")
+        read = read_selector(decoder, selector, "spec.selector")
         yield from decoder.errors
         if not any(selector.values()):
             yield invalid("spec.selector", selector, "empty selector is invalid for deployment")
-        elif not decoder.errors and not matches(selector, labels):
+        elif not decoder.errors and not read.matches(labels):
             problem = "`selector` does not match template `labels`"
             yield invalid("spec.template.metadata.labels", labels, problem)
     if old is not None and selector != old["spec"].get("selector"):
