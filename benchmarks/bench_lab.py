@@ -55,7 +55,7 @@ def cluster(pods: int) -> tuple[list[FabricPod], dict[PodRef, dict[str, str]], l
     specs, labels = [], {}
     for number in range(pods):
         ref = PodRef(f"ns{number // (2 * _APPS)}", f"p{number}")
-        specs.append(FabricPod(ref, str(ref), (ContainerPort(80, name="web"),)))
+        specs.append(FabricPod(ref, "n1", (ContainerPort(80, name="web"),)))
         labels[ref] = {"app": f"a{number % _APPS}", "number": str(number)}
     namespaces = dict.fromkeys(spec.ref.namespace for spec in specs)
     return specs, labels, [policy(name, number) for name in namespaces for number in range(_APPS)]

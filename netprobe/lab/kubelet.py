@@ -14,7 +14,7 @@ from ipaddress import ip_address
 from typing import Any
 
 from netprobe.errors import LabError
-from netprobe.lab import events, placement, podstatus
+from netprobe.lab import placement, podstatus
 from netprobe.lab.api import faults
 from netprobe.lab.api.operations import Deletion, Operations, lab_itself, now
 from netprobe.lab.api.resources import NODES, PODS
@@ -39,7 +39,6 @@ class _Local:
     placement: PlacedPod
     started_at: float
     addresses: tuple[Address, ...]
-    host_ports: HostPorts = frozenset()
 
 
 class Kubelet(Controller[ObjectKey]):
@@ -52,6 +51,7 @@ class Kubelet(Controller[ObjectKey]):
         self._fabric = fabric
         self._enforcer = enforcer
         self._local: dict[ObjectKey, _Local] = {}
+        self._reserved: dict[ObjectKey, tuple[str, HostPorts]] = {}  # by pods of the cluster: node and ports
 
     def concerned(self, change: StoredChange) -> Iterable[ObjectKey]:
         if change.resource is not PODS:
@@ -86,28 +86,28 @@ class Kubelet(Controller[ObjectKey]):
 
     async def _bring_up(self, key: ObjectKey, pod: Object) -> float | None:
         try:
-            spec = self._spec(pod)
+            spec = self._spec(key, pod)
             placed = await self._fabric.place(spec)
         except (LabError, ValueError) as error:
+            self._reserved.pop(key, None)
             self._unschedulable(key, pod, str(error))
             return _RETRY_S
         addresses = placed.node.addresses if spec.host_network else placed.addresses
-        taken = placement.host_ports(pod["spec"])
-        local = _Local(pod["metadata"]["uid"], placed, asyncio.get_running_loop().time(), addresses, taken)
+        local = _Local(pod["metadata"]["uid"], placed, asyncio.get_running_loop().time(), addresses)
         self._local[key] = local
         self._show(pod, local)
         node = placed.node.name
         if "nodeName" not in pod["spec"]:
             message = f"Successfully assigned {key.namespace}/{key.name} to {node}"
-            events.record(self.operations, pod, "Scheduled", message, component="default-scheduler")
+            self.operations.record(pod, "Scheduled", message, component="default-scheduler")
         self.operations.modify(PODS, key, lambda obj: podstatus.scheduled(obj, node, now()), "status")
         await self._enforcer.caught_up()
         try:
             await self._fabric.start(PodRef(*key))
         except LabError as error:
             await self._tear_down(key)
-            events.record(
-                self.operations, pod, "FailedCreatePodSandBox", str(error), component="kubelet", warning=True
+            self.operations.record(
+                pod, "FailedCreatePodSandBox", str(error), component="kubelet", warning=True
             )
             return _RETRY_S
         current = self.store.get(PODS, key)
@@ -118,9 +118,9 @@ class Kubelet(Controller[ObjectKey]):
         )
         for container in pod["spec"]["containers"]:
             message = f"Started container {container['name']} (netprobe lab: images are not run)"
-            events.record(self.operations, pod, "Started", message, component="kubelet")
+            self.operations.record(pod, "Started", message, component="kubelet")
         for message in podstatus.failing_probes(pod).values():
-            events.record(self.operations, pod, "Unhealthy", message, component="kubelet", warning=True)
+            self.operations.record(pod, "Unhealthy", message, component="kubelet", warning=True)
         deadline = pod["spec"].get("activeDeadlineSeconds")
         times = (deadline, faults.restart_after(pod), podstatus.completes_after(pod))
         return min((float(time) for time in times if time), default=None)
@@ -149,7 +149,7 @@ class Kubelet(Controller[ObjectKey]):
             self.operations.modify(
                 PODS, key, lambda obj: podstatus.failed(obj, reason, text, now()), "status"
             )
-            events.record(self.operations, pod, reason, text, component="kubelet")
+            self.operations.record(pod, reason, text, component="kubelet")
         else:
             return min((float(time) - age for time in (completes, deadline) if time), default=None)
         return None
@@ -159,7 +159,7 @@ class Kubelet(Controller[ObjectKey]):
         if key in self._local:
             for container in pod["spec"]["containers"]:
                 message = f"Stopping container {container['name']}"
-                events.record(self.operations, pod, "Killing", message, component="kubelet")
+                self.operations.record(pod, "Killing", message, component="kubelet")
         await self._tear_down(key)
         stored = self.store.get(PODS, key)
         metadata = pod["metadata"]
@@ -174,6 +174,7 @@ class Kubelet(Controller[ObjectKey]):
             ref = PodRef(*key)
             await self._fabric.remove(ref)
             del self._local[key]
+            self._reserved.pop(key, None)
             self._enforcer.drop(ref)
 
     def _show(self, pod: Object, local: _Local) -> None:
@@ -193,7 +194,7 @@ class Kubelet(Controller[ObjectKey]):
             )
         )
 
-    def _spec(self, pod: Object) -> FabricPod:
+    def _spec(self, key: ObjectKey, pod: Object) -> FabricPod:
         """The pod as the fabric needs it; LabError if no node fits, ValueError for a bad address."""
         metadata, spec = pod["metadata"], pod["spec"]
         annotations = metadata.get("annotations") or {}
@@ -205,44 +206,33 @@ class Kubelet(Controller[ObjectKey]):
             addresses = tuple(ip_address(text.strip()) for text in annotations[ADDRESS].split(","))
         return FabricPod(
             ref=PodRef(metadata["namespace"], metadata["name"]),
-            uid=metadata["uid"],
+            node=self._fabric.nodes[0].name if external else self._choose(key, spec),
             ports=podstatus.ports(pod),
-            node=self._node(spec),
             host_network=bool(spec.get("hostNetwork")),
             external=external,
             addresses=addresses,
             annotations=annotations,
         )
 
-    def _node(self, spec: Mapping[str, Any]) -> str | None:
-        """The pod's `nodeName`, or the node with the fewest pods of those that fit; None if all nodes fit."""
+    def _choose(self, key: ObjectKey, spec: Mapping[str, Any]) -> str:
+        """The pod's `nodeName`, or the node with the fewest pods of those that fit; it is reserved."""
         names = [node.name for node in self._fabric.nodes]
-        if (wanted := spec.get("nodeName")) is not None:
-            if wanted not in names:
-                raise LabError(f"there is no node {wanted!r}")
-            return str(wanted)
-        nodes = [
-            stored.object for stored in self.store.items(NODES) if stored.object["metadata"]["name"] in names
-        ]
-        fitting = placement.fitting(spec, nodes, self._taken())
-        if len(fitting) == len(names):
-            return None
-        load = Counter(local.placement.node.name for local in self._local.values())
-        return min(fitting, key=lambda name: load[name])
-
-    def _taken(self) -> dict[str, HostPorts]:
-        """The ports of each node that pods have taken."""
-        taken: dict[str, HostPorts] = {}
-        for local in self._local.values():
-            if local.host_ports:
-                name = local.placement.node.name
-                taken[name] = taken.get(name, frozenset()) | local.host_ports
-        return taken
+        node = spec.get("nodeName")
+        if node is None:
+            load = Counter(name for name, _ in self._reserved.values())
+            taken: dict[str, HostPorts] = {}
+            for name, ports in self._reserved.values():
+                taken[name] = taken.get(name, frozenset()) | ports
+            nodes = [stored.object for stored in self.store.items(NODES)]
+            fitting = placement.fitting(spec, [n for n in nodes if n["metadata"]["name"] in names], taken)
+            node = min(fitting, key=lambda name: load[name])
+        elif node not in names:
+            raise LabError(f"there is no node {node!r}")
+        self._reserved[key] = node, placement.host_ports(spec)
+        return str(node)
 
     def _unschedulable(self, key: ObjectKey, pod: Object, why: str) -> None:
         old = [c for c in pod["status"].get("conditions", ()) if c["type"] == "PodScheduled"]
         if not old or old[0].get("message") != why:
-            events.record(
-                self.operations, pod, "FailedScheduling", why, component="default-scheduler", warning=True
-            )
+            self.operations.record(pod, "FailedScheduling", why, component="default-scheduler", warning=True)
             self.operations.modify(PODS, key, lambda obj: podstatus.unschedulable(obj, why, now()), "status")

@@ -6,9 +6,11 @@ they guard against it with resourceVersion.
 
 from __future__ import annotations
 
+import contextlib
 import copy
 import json
 import random
+import time
 import uuid
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
@@ -16,10 +18,10 @@ from datetime import UTC, datetime
 from typing import Any, Literal
 
 from netprobe.lab.api.admission import admit, warnings
-from netprobe.lab.api.decode import ObjectDecoder
-from netprobe.lab.api.resources import NAMESPACES, PODS, SERVICES, Resource
-from netprobe.lab.api.schema import definition_of
+from netprobe.lab.api.resources import EVENTS, NAMESPACES, PODS, SERVICES, Resource
+from netprobe.lab.api.schema import ObjectDecoder, definition_of
 from netprobe.lab.api.status import (
+    ApiError,
     already_exists,
     bad_request,
     conflict,
@@ -45,6 +47,8 @@ _SYSTEM_FIELDS = (
 )
 _OTHER_NAMESPACE = "the namespace of the provided object does not match the namespace sent on the request"
 _PERMANENT = {"default", "kube-public", "kube-system"}
+_INVOLVED = ("name", "namespace", "uid", "resourceVersion")
+_EVENTS_KEPT = 2000  # a real server forgets them after an hour
 _PROPAGATION = ("Orphan", "Foreground", "Background")  # the owner goes first with Foreground too
 ORPHAN = "orphan"
 """The finalizer of an object whose dependents are to stay."""
@@ -215,6 +219,34 @@ class Operations:
         obj = json.loads(stored.json)  # the quickest deep copy, and the text is needed anyway
         change(obj)
         return self.replace(resource, stored.object, obj, lab_itself(), subresource)
+
+    def record(
+        self, about: Object, reason: str, message: str, *, component: str, warning: bool = False
+    ) -> None:
+        """Store an Event about an object; if its namespace is being deleted, none is stored."""
+        metadata, at = about["metadata"], now()
+        event: Object = {
+            "apiVersion": EVENTS.api_version,
+            "kind": EVENTS.kind,
+            "metadata": {"name": f"{metadata['name']}.{time.time_ns():x}"},
+            "involvedObject": {
+                "apiVersion": about["apiVersion"],
+                "kind": about["kind"],
+                **{key: metadata[key] for key in _INVOLVED if key in metadata},
+            },
+            "reason": reason,
+            "message": message,
+            "type": "Warning" if warning else "Normal",
+            "source": {"component": component},
+            "reportingComponent": component,
+            "firstTimestamp": at,
+            "lastTimestamp": at,
+            "count": 1,
+        }
+        with contextlib.suppress(ApiError):
+            self.create(EVENTS, metadata.get("namespace", "default"), event, lab_itself())
+        if self.store.count(EVENTS) > _EVENTS_KEPT:
+            self.store.remove(EVENTS, self.store.key(self.store.oldest(EVENTS).object))
 
     def set_owners(self, resource: Resource, obj: Object, references: list[Any]) -> None:
         """The lab's own update of an object's owner references."""

@@ -10,7 +10,7 @@ import copy
 import json
 from typing import Any
 
-from netprobe.lab.api.decode import parse
+from netprobe.lab.api.bodies import parse
 from netprobe.lab.api.operations import Operations, Subresource, Writer
 from netprobe.lab.api.requests import RequestTarget
 from netprobe.lab.api.schema import Definition, Field, definition_of

@@ -15,9 +15,10 @@ from dataclasses import dataclass, field
 from aiohttp import WSMsgType, web
 
 from netprobe.errors import LabError
-from netprobe.lab.api import spdy, streams
-from netprobe.lab.api.exec import phase
+from netprobe.lab.api import spdy
+from netprobe.lab.api.channels import LARGEST_MESSAGE
 from netprobe.lab.api.operations import Operations
+from netprobe.lab.api.pods import phase
 from netprobe.lab.api.requests import RequestTarget
 from netprobe.lab.api.resources import PODS
 from netprobe.lab.api.status import bad_request
@@ -41,7 +42,7 @@ async def forward(
         )
     if phase(pod) != "Running":
         raise bad_request(f"unable to forward port because pod is not running. Current status={phase(pod)}")
-    socket = web.WebSocketResponse(protocols=(TUNNEL,), max_msg_size=streams.LARGEST_MESSAGE, compress=False)
+    socket = web.WebSocketResponse(protocols=(TUNNEL,), max_msg_size=LARGEST_MESSAGE, compress=False)
     await socket.prepare(request)
     session = _Session(socket, fabric, PodRef(target.namespace, target.name))
     try:

@@ -8,16 +8,16 @@ from typing import Any
 
 from aiohttp import hdrs, web
 
-from netprobe.lab.api import decode, table
+from netprobe.lab.api import bodies, table
+from netprobe.lab.api.bodies import PROTOBUF
 from netprobe.lab.api.operations import Writer
-from netprobe.lab.api.protobuf import MEDIA_TYPE
 from netprobe.lab.api.resources import Catalog, Resource
-from netprobe.lab.api.schema import definition
+from netprobe.lab.api.schema import ObjectDecoder, definition
 from netprobe.lab.api.status import ApiError, bad_request, no_such_path
 from netprobe.lab.api.store import Stored
 from netprobe.model.objects import Object
 
-_READ = {"application/json", "application/yaml", MEDIA_TYPE, "*/*"}
+_READ = {"application/json", "application/yaml", PROTOBUF, "*/*"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,17 +125,17 @@ async def body(request: web.BaseRequest, by: Writer) -> Any:
     if kind not in _READ:
         text = (
             "the body of the request was in an unknown format - accepted media types include: "
-            f"application/json, application/yaml, {MEDIA_TYPE}"
+            f"application/json, application/yaml, {PROTOBUF}"
         )
         raise ApiError(415, "UnsupportedMediaType", text)
-    return decode.parse(await request.read(), kind, by.doubled)
+    return bodies.parse(await request.read(), kind, by.doubled)
 
 
 async def options(request: web.BaseRequest) -> dict[str, Any]:
     """DeleteOptions: the body, completed by the query."""
     data = await request.read()
-    read: Any = decode.parse(data, content_type(request), []) if data.strip() else {}
-    read = decode.ObjectDecoder("DeleteOptions", "v1").struct(read, definition("DeleteOptions"))
+    read: Any = bodies.parse(data, content_type(request), []) if data.strip() else {}
+    read = ObjectDecoder("DeleteOptions", "v1").struct(read, definition("DeleteOptions"))
     given: dict[str, Any] = {}
     if "gracePeriodSeconds" in request.query:
         given["gracePeriodSeconds"] = number(request, "gracePeriodSeconds", 0)

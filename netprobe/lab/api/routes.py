@@ -4,32 +4,43 @@ from __future__ import annotations
 
 import dataclasses
 import hmac
+import json
 import logging
 from collections.abc import Awaitable, Callable
 from typing import Any
 
 from aiohttp import hdrs, web
 
-from netprobe.lab.api import debug, discovery, patch, requests, scale
-from netprobe.lab.api.exec import attach, execute
+from netprobe.lab.api import discovery, patch, pods, requests
+from netprobe.lab.api.bodies import parse
 from netprobe.lab.api.faults import ApiFaults
 from netprobe.lab.api.lists import Lists, selection, watch
-from netprobe.lab.api.logs import log
 from netprobe.lab.api.operations import Deletion, Operations, Subresource, now
+from netprobe.lab.api.patch import JSON_PATCH, json_patch, merge
 from netprobe.lab.api.portforward import forward
 from netprobe.lab.api.requests import RequestTarget, reply
-from netprobe.lab.api.resources import ACCESS_REVIEWS, PODS, RULES_REVIEWS, SERVICES, Resource
-from netprobe.lab.api.status import ApiError, method_not_allowed, no_such_path, unauthorized
+from netprobe.lab.api.resources import ACCESS_REVIEWS, PODS, RULES_REVIEWS, SCALE, SERVICES, Resource
+from netprobe.lab.api.schema import ObjectDecoder, definition_of
+from netprobe.lab.api.selectors import render
+from netprobe.lab.api.status import (
+    ApiError,
+    bad_request,
+    conflict,
+    method_not_allowed,
+    no_such_path,
+    unauthorized,
+)
 from netprobe.lab.api.trace import trace
 from netprobe.lab.fabric.state import Fabric
 from netprobe.lab.trace import RULES, TRACE
+from netprobe.model.objects import Object
 
 _Handler = Callable[[web.BaseRequest, RequestTarget], Awaitable[web.StreamResponse]]
 _OfPods = Callable[[web.BaseRequest, Operations, Fabric, RequestTarget], Awaitable[web.StreamResponse]]
 
 _STREAM_METHODS = frozenset({hdrs.METH_GET, hdrs.METH_POST})
 _STATUS_METHODS = frozenset({hdrs.METH_GET, hdrs.METH_PUT, hdrs.METH_PATCH})
-_POD_STREAMS: dict[str, _OfPods] = {"exec": execute, "attach": attach, "portforward": forward}
+_POD_STREAMS: dict[str, _OfPods] = {"exec": pods.execute, "attach": pods.attach, "portforward": forward}
 _ON_COLLECTIONS = {"list", "watch", "create", "deletecollection"}
 _HEALTH = ("/healthz", "/readyz", "/livez")
 _NO_PROXY = "the lab has no proxy to its pods: use kubectl port-forward, or kubectl exec POD -- nc HOST PORT"
@@ -182,14 +193,14 @@ class RequestRouter:
         if name == "status" and resource.status and method in _STATUS_METHODS:
             return await self._status(request, target)
         if name == "scale" and resource.scale:
-            return await scale.answer(request, self._operations, target)
+            return await _answer_scale(request, self._operations, target)
         if resource is PODS:
             if name in _POD_STREAMS and method in _STREAM_METHODS:
                 return await _POD_STREAMS[name](request, self._operations, self._fabric, target)
             if name == "ephemeralcontainers" and method in _STATUS_METHODS:
-                return await debug.containers(request, self._operations, self._fabric, target)
+                return await pods.ephemeral_containers(request, self._operations, self._fabric, target)
             if name == "log" and method == hdrs.METH_GET:
-                return await log(request, self._operations, target)
+                return await pods.log(request, self._operations, target)
         if name == "proxy" and resource in {PODS, SERVICES}:
             raise ApiError(501, "NotImplemented", _NO_PROXY)
         raise no_such_path()
@@ -222,3 +233,51 @@ def _review(resource: Resource) -> dict[str, Any]:
         "spec": {},
         "status": status,
     }
+
+
+def _scale_of(obj: Object) -> Object:
+    """The Scale of a workload."""
+    metadata = {
+        key: obj["metadata"][key]
+        for key in ("name", "namespace", "uid", "resourceVersion", "creationTimestamp")
+    }
+    status: Object = {"replicas": obj.get("status", {}).get("replicas", 0)}
+    if (selector := render(obj["spec"].get("selector"))) != "<none>":
+        status["selector"] = selector
+    return {
+        "kind": SCALE.kind,
+        "apiVersion": SCALE.api_version,
+        "metadata": metadata,
+        "spec": {"replicas": obj["spec"].get("replicas", 0)},
+        "status": status,
+    }
+
+
+async def _answer_scale(
+    request: web.BaseRequest, operations: Operations, target: RequestTarget
+) -> web.StreamResponse:
+    """GET, PUT and PATCH of a workload's scale."""
+    by, data = requests.writer(request), await request.read()
+    stored = operations.get(target.resource, target.namespace, target.name).object
+    now = _scale_of(stored)
+    match request.method:
+        case hdrs.METH_GET:
+            return reply(now)
+        case hdrs.METH_PUT:
+            wanted: Any = parse(data, requests.content_type(request), by.doubled)
+        case hdrs.METH_PATCH:
+            change = parse(data, "application/json", by.doubled)
+            is_json_patch = requests.content_type(request) == JSON_PATCH
+            wanted = json_patch(now, change) if is_json_patch else merge(now, change)
+        case _:
+            raise method_not_allowed()
+    scale = ObjectDecoder("Scale", "v1").struct(wanted, definition_of(SCALE))
+    replicas = scale["spec"].get("replicas", 0)
+    if replicas < 0:
+        raise bad_request("spec.replicas: must be greater than or equal to 0")
+    given = scale["metadata"].get("resourceVersion", "")
+    if given and given != stored["metadata"]["resourceVersion"]:
+        raise conflict(target.resource, target.name)
+    copy: Object = json.loads(json.dumps(stored))
+    copy["spec"]["replicas"] = replicas
+    return reply(_scale_of(operations.replace(target.resource, stored, copy, by)), 200, by)

@@ -17,7 +17,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from netprobe.lab import events, placement
+from netprobe.lab import placement
 from netprobe.lab.api.operations import Deletion, Operations, lab_itself, now
 from netprobe.lab.api.resources import (
     DAEMON_SETS,
@@ -91,7 +91,7 @@ class OwnerController(Controller[ObjectKey]):
         self.operations.modify(self.resource, Store.key(obj), lambda old: old.update(status=shown), "status")
 
     def record(self, obj: Object, reason: str, text: str) -> None:
-        events.record(self.operations, obj, reason, text, component=f"{self.resource.singular}-controller")
+        self.operations.record(obj, reason, text, component=f"{self.resource.singular}-controller")
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,7 +1,7 @@
-"""Makes the kernel of each node do what the policies of a state say: compile, compare, one transaction.
+"""Makes the kernel of each node do what a state says: compile, compare, one transaction.
 
-Calls are taken in order. Of the states that wait while a transaction runs only the newest is applied, because
-each state is complete; all callers return when it is in force.
+States are taken in order, those of policies after the lab's lag. Of the states that wait while a transaction
+runs only the newest is applied, because each state is complete; all callers return when it is in force.
 """
 
 from __future__ import annotations
@@ -9,14 +9,15 @@ from __future__ import annotations
 import asyncio
 import math
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from netprobe.errors import LabError
 from netprobe.lab.fabric import faults
 from netprobe.lab.fabric.loader import Loader
 from netprobe.lab.fabric.ruleset import Compiler
-from netprobe.lab.fabric.state import NetworkState
+from netprobe.lab.fabric.services import Services, host_ports
+from netprobe.lab.fabric.state import LabNode, NetworkState
 from netprobe.lab.fabric.table import Ruleset
 from netprobe.lab.options import LabOptions
 from netprobe.model.flow import PodRef
@@ -29,6 +30,49 @@ class _Waiting:
     due: float
     state: NetworkState
     done: asyncio.Future[None] = field(compare=False)
+
+
+class InOrder:
+    """Calls `apply` with one state after the other, each `lag_s` after it came."""
+
+    def __init__(self, apply: Callable[[NetworkState], Awaitable[None]], lag_s: float = 0.0) -> None:
+        self._apply = apply
+        self.lag_s = lag_s
+        self.queue: deque[_Waiting] = deque()
+        self._worker: asyncio.Task[None] | None = None
+
+    async def take(self, state: NetworkState) -> None:
+        """Return once `state`, or a newer one, is in force. LabError if it cannot be."""
+        loop = asyncio.get_running_loop()
+        waiting = _Waiting(loop.time() + self.lag_s, state, loop.create_future())
+        self.queue.append(waiting)
+        if self._worker is None or self._worker.done():
+            self._worker = asyncio.create_task(self._work())
+        await waiting.done
+
+    async def _work(self) -> None:
+        loop = asyncio.get_running_loop()
+        while self.queue:
+            await asyncio.sleep(max(0.0, self.queue[0].due - loop.time()))
+            batch = []
+            while self.queue and self.queue[0].due <= loop.time():
+                batch.append(self.queue.popleft())
+            if not batch:
+                continue
+            problem: LabError | None = None
+            try:
+                await self._apply(batch[-1].state)
+            except LabError as error:
+                problem = error
+            except (OSError, ValueError, KeyError) as error:
+                problem = LabError(f"rules cannot be made: {error!r}")
+            for waiting in batch:
+                if waiting.done.done():
+                    continue
+                if problem is None:
+                    waiting.done.set_result(None)
+                else:
+                    waiting.done.set_exception(problem)
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +95,7 @@ class _Loads:
 
 
 class Enforcer:
-    """`loaders`: the table of policies of each node, by its name.
+    """`services`, `policies`: the tables of each node, by its name.
 
     `links` gives the links of the pods of a node at the moment of enforcing.
     """
@@ -59,73 +103,57 @@ class Enforcer:
     def __init__(
         self,
         options: LabOptions,
+        nodes: Sequence[LabNode],
         *,
         versions: Sequence[int],
-        loaders: Mapping[str, Loader],
+        services: Mapping[str, Loader],
+        policies: Mapping[str, Loader],
         links: Callable[[str], Links],
     ) -> None:
-        self._options = options
+        self._nodes = nodes
         self._versions = versions
+        self._deny_with = options.deny_with
         self._links = links
-        self._loaders = loaders
-        self._queue: deque[_Waiting] = deque()
-        self._worker: asyncio.Task[None] | None = None
+        self._services = services
+        self._policies = policies
+        self.service_states = InOrder(self._load_services)
+        self.policy_states = InOrder(self._load_policies, options.lag_s)
+        self._in_order = [self.service_states, *([self.policy_states] if options.enforce else [])]
+        self._served: NetworkState | None = None
         self._in_force: _Facts | None = None
-        self._loads = {name: _Loads() for name in loaders}
+        self._loads = {name: _Loads() for name in policies}
         self._compiler: Compiler | None = None
 
     async def enforce(self, state: NetworkState) -> None:
-        """Return once `state`, or a newer one, is in force on all nodes; delayed by `lag_s`."""
-        if not self._options.enforce:
-            return
-        loop = asyncio.get_running_loop()
-        waiting = _Waiting(loop.time() + self._options.lag_s, state, loop.create_future())
-        self._queue.append(waiting)
-        if self._worker is None or self._worker.done():
-            self._worker = asyncio.create_task(self._work())
-        await waiting.done
+        """Return once Services and policies of `state`, or of a newer one, are in force on all nodes."""
+        done = await asyncio.gather(*(one.take(state) for one in self._in_order), return_exceptions=True)
+        for problem in done:
+            if problem is not None:
+                raise problem
 
-    async def _work(self) -> None:
-        loop = asyncio.get_running_loop()
-        while self._queue:
-            await asyncio.sleep(max(0.0, self._queue[0].due - loop.time()))
-            batch = []
-            while self._queue and self._queue[0].due <= loop.time():
-                batch.append(self._queue.popleft())
-            if not batch:
-                continue
-            problem: BaseException | None = None
-            try:
-                await self._apply(batch[-1].state)
-            except (LabError, OSError, ValueError, KeyError) as error:
-                problem = error if isinstance(error, LabError) else LabError(f"rules cannot be made: {error}")
-            for waiting in batch:
-                if waiting.done.done():
-                    continue
-                if problem is None:
-                    waiting.done.set_result(None)
-                else:
-                    waiting.done.set_exception(problem)
+    async def _load_services(self, state: NetworkState) -> None:
+        before, self._served = self._served, None
+        if before is None or _of_services(before) != _of_services(state):
+            members = state.members.values()
+            services = Services(state.services, state.endpoint_slices, self._versions, members)
+            wanted = {node.name: services.node(node) for node in self._nodes}
+            await asyncio.gather(*(self._services[name].load(rules) for name, rules in wanted.items()))
+        self._served = state
 
-    async def _apply(self, state: NetworkState) -> None:
-        links = {name: self._links(name) for name in self._loaders}
-        delays_s = {name: faults.agent_delay(state.nodes.get(name, {})) for name in self._loaders}
+    async def _load_policies(self, state: NetworkState) -> None:
+        links = {name: self._links(name) for name in self._policies}
+        delays_s = {name: faults.agent_delay(state.nodes.get(name, {})) for name in self._policies}
         slices = state.endpoint_slices if self._compiler and self._compiler.looks_at_services else ()
         facts = _Facts(replace(state, services=(), endpoint_slices=slices), links, delays_s)
         before, self._in_force = self._in_force, None
         if before != facts:
-            compiler = Compiler(state, self._versions, self._options.deny_with, self._compiler)
-            self._compiler = compiler
-            await asyncio.gather(
-                *(
-                    self._load(name, compiler.node(links[name], name), delays_s[name])
-                    for name in self._loaders
-                )
-            )
+            compiler = self._compiler = Compiler(state, self._versions, self._deny_with, self._compiler)
+            wanted = {name: compiler.node(own, name) for name, own in links.items()}
+            await asyncio.gather(*(self._load(name, rules, delays_s[name]) for name, rules in wanted.items()))
         self._in_force = facts
 
     async def _load(self, node: str, wanted: Ruleset, delay_s: float) -> None:
-        """Load the rules of a node; later, or never, if a fault says so."""
+        """Load the rules of a node's policies; later, or never, if a fault says so."""
         loads = self._loads[node]
         loads.last += 1
         number = loads.last
@@ -134,7 +162,7 @@ class Enforcer:
             await asyncio.sleep(delay_s)
             async with loads.lock:
                 if number > loads.done:  # a newer one may have had less delay
-                    await self._loaders[node].load(wanted)
+                    await self._policies[node].load(wanted)
                     loads.done = number
 
         if delay_s == 0:
@@ -142,3 +170,8 @@ class Enforcer:
         elif math.isfinite(delay_s):
             loads.late.add(task := asyncio.create_task(load()))
             task.add_done_callback(loads.late.discard)
+
+
+def _of_services(state: NetworkState) -> tuple[object, ...]:
+    """What the rules of Services are made from."""
+    return state.services, state.endpoint_slices, [*host_ports(state.members.values())]

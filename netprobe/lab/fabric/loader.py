@@ -8,11 +8,10 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from netprobe.errors import LabError
-from netprobe.lab.fabric import update
 from netprobe.lab.fabric.process import LabProcess, Stdio
 from netprobe.lab.fabric.spawner import Spawner
 from netprobe.lab.fabric.state import CountedRule
-from netprobe.lab.fabric.table import NftTable, Ruleset
+from netprobe.lab.fabric.table import NftTable, Ruleset, reload, update
 
 
 class Loader:
@@ -33,18 +32,14 @@ class Loader:
         """Load the difference to `wanted`, or everything if nft refuses the difference. LabError."""
         loaded, self._loaded = self._loaded, None
         if loaded is not None:
-            text = update.update(self._table, loaded, wanted)
+            text = update(self._table, loaded, wanted)
             if not text or await self._run(text) is None:
                 self._loaded = wanted
                 return
         self.reloads += 1
-        if problem := await self._run(update.reload(self._table, wanted)):
+        if problem := await self._run(reload(self._table, wanted)):
             raise LabError(f"nft refused the lab's rules: {problem}")
         self._loaded = wanted
-
-    def forget(self) -> None:
-        """Make the next `load` a full one."""
-        self._loaded = None
 
     async def _run(self, text: str) -> str | None:
         """Run a transaction; nft's complaint, or None."""

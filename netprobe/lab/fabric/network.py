@@ -28,7 +28,6 @@ from netprobe.lab.fabric.loader import Loader, read_rules
 from netprobe.lab.fabric.process import LabProcess
 from netprobe.lab.fabric.ruleset import POLICIES
 from netprobe.lab.fabric.sandboxes import Sandbox
-from netprobe.lab.fabric.services import Proxy
 from netprobe.lab.fabric.spawner import Spawner
 from netprobe.lab.fabric.state import CountedRule, FabricPod, LabNode, NetworkState, PlacedPod
 from netprobe.lab.fabric.table import NftTable
@@ -92,7 +91,6 @@ class LabNetwork:
     nodes: Sequence[LabNode]
     _fabric: _Segment
     _enforcer: Enforcer
-    _proxy: Proxy
 
     def __init__(self, spawner: Spawner, options: LabOptions) -> None:
         self._spawner = spawner
@@ -102,7 +100,7 @@ class LabNetwork:
         self._addresses = plan.Addresses(self.nodes, options.ip_families)
         self._pods: dict[PodRef, _Pod] = {}
         self._leaving: deque[_Pod] = deque()
-        self._placing: dict[PodRef, str] = {}  # and its node
+        self._placing: set[PodRef] = set()
         self._indexes = itertools.count(10)
         self._thread = ThreadPoolExecutor(1, "links")
         self._segments: dict[str, _Segment] = {}
@@ -124,9 +122,15 @@ class LabNetwork:
             self._tables[table] = {
                 name: Loader(spawner, nft, segment.network, table) for name, segment in self._segments.items()
             }
-        proxied, enforced = self._tables.values()
-        self._proxy = Proxy(self.nodes, versions=self._versions, loaders=proxied)
-        self._enforcer = Enforcer(options, versions=self._versions, loaders=enforced, links=self._links)
+        of_services, of_policies = self._tables.values()
+        self._enforcer = Enforcer(
+            options,
+            self.nodes,
+            versions=self._versions,
+            services=of_services,
+            policies=of_policies,
+            links=self._links,
+        )
         return self
 
     def _links(self, node: str) -> dict[PodRef, str]:
@@ -179,7 +183,10 @@ class LabNetwork:
     async def place(self, pod: FabricPod) -> PlacedPod:
         if pod.ref in self._pods or pod.ref in self._placing:
             raise LabError(f"{pod.ref} is in the lab already")
-        node = self._choose(pod.node)
+        node = next((node for node in self.nodes if node.name == pod.node), None)
+        if node is None:
+            names = ", ".join(node.name for node in self.nodes)
+            raise LabError(f"the lab has no node {pod.node}; it has {names}")
         segment = self._segments[node.name]
         new_block = None
         shares_node = pod.host_network and not pod.external
@@ -203,42 +210,23 @@ class LabNetwork:
             plumbing.add_link(outside.channel, f"p{index}", index, network)
             return network
 
-        self._placing[pod.ref] = "" if pod.external else node.name
+        self._placing.add(pod.ref)
         try:
             network = await self._in_thread(make)
         except LabError:
             self._addresses.give_back(() if shares_node else placed)
             raise
         finally:
-            del self._placing[pod.ref]
+            self._placing.discard(pod.ref)
         home = Sandbox(self._spawner, pod.ref, network, placed)
         link = None if shares_node else f"p{index}"
         self._pods[pod.ref] = _Pod(pod, node, placed, network, home, link, index)
         return PlacedPod(node, placed)
 
-    def _choose(self, wanted: str | None) -> LabNode:
-        """The node of that name, or the one with the fewest pods."""
-        by_name = {node.name: node for node in self.nodes}
-        if wanted is not None:
-            if wanted not in by_name:
-                raise LabError(f"the lab has no node {wanted}; it has {', '.join(by_name)}")
-            return by_name[wanted]
-        load = dict.fromkeys(by_name, 0)
-        for pod in self._pods.values():
-            load[pod.node.name] += not pod.spec.external
-        for name in filter(None, self._placing.values()):
-            load[name] += 1
-        return by_name[min(load, key=lambda name: load[name])]
-
     async def enforce(self, state: NetworkState) -> None:
         self._names.state = state
         await self._lose_paths(state)
-        done = await asyncio.gather(
-            self._proxy.apply(state), self._enforcer.enforce(state), return_exceptions=True
-        )
-        for problem in done:
-            if problem is not None:
-                raise problem
+        await self._enforcer.enforce(state)
 
     async def _lose_paths(self, state: NetworkState) -> None:
         """Open and close the paths between nodes that faults ask for."""

@@ -33,7 +33,7 @@ policy the tier's chain returns if the bit is set. A tier with such policies cle
 
 A packet costs one look-up, and then the policies of that one pod. A pod that comes or goes changes
 elements of sets; a policy changes its own chain, and the chains of its pods where these are other ones.
-`update.update` writes that difference as one transaction. Established connections are not looked up
+`table.update` writes that difference as one transaction. Established connections are not looked up
 in any rule, so a change leaves them alone.
 
 A pod that the default tier isolates is denied every protocol that no rule names (an SCTP rule isolates TCP

@@ -30,18 +30,15 @@ which could not answer its own address.
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from ipaddress import ip_address
 
-from netprobe.errors import LabError
 from netprobe.lab.fabric.addresses import POD_NETWORKS, SERVICE_NETWORKS
-from netprobe.lab.fabric.loader import Loader
 from netprobe.lab.fabric.policyrules import shortened
-from netprobe.lab.fabric.state import LabNode, NetworkState, PolicyPod
+from netprobe.lab.fabric.state import LabNode, PolicyPod
 from netprobe.lab.fabric.table import NamedSet, NftTable, Ruleset
 from netprobe.model.flow import Address, ContainerPort, ServiceRef
 from netprobe.model.objects import ReadOnlyObject
@@ -137,7 +134,7 @@ class Services:
         members: Iterable[PolicyPod] = (),
     ) -> None:
         self._versions = versions
-        self._hosts = [*_host_ports(members)]
+        self._hosts = [*host_ports(members)]
         self._services = [service for service in services if service["spec"].get("clusterIPs")]
         self._slices: defaultdict[tuple[str, str | None], list[ReadOnlyObject]] = defaultdict(list)
         for slice_ in slices:
@@ -353,46 +350,7 @@ class _Writer:
         return chain
 
 
-class Proxy:
-    """Loads the rules of Services on each node: those of the newest state, in one transaction.
-
-    `loaders` are the tables of Services, by node.
-    """
-
-    def __init__(
-        self, nodes: Sequence[LabNode], *, versions: Sequence[int], loaders: Mapping[str, Loader]
-    ) -> None:
-        self._nodes = nodes
-        self._versions = versions
-        self._loaders = loaders
-        self._newest: NetworkState | None = None
-        self._loaded: NetworkState | None = None
-        self._one_at_a_time = asyncio.Lock()
-
-    async def apply(self, state: NetworkState) -> None:
-        """Return when the Services of `state`, or of a newer state, are loaded on all nodes. LabError."""
-        self._newest = state
-        async with self._one_at_a_time:
-            state = self._newest
-            before, self._loaded = self._loaded, None
-            if before is None or _differs(before, state):
-                try:
-                    members = state.members.values()
-                    services = Services(state.services, state.endpoint_slices, self._versions, members)
-                    wanted = {node.name: services.node(node) for node in self._nodes}
-                except (ValueError, KeyError) as error:
-                    raise LabError(f"Services cannot be made: {error!r}") from error
-                await asyncio.gather(*(self._loaders[name].load(rules) for name, rules in wanted.items()))
-            self._loaded = state
-
-
-def _differs(one: NetworkState, other: NetworkState) -> bool:
-    if (one.services, one.endpoint_slices) != (other.services, other.endpoint_slices):
-        return True
-    return [*_host_ports(one.members.values())] != [*_host_ports(other.members.values())]
-
-
-def _host_ports(members: Iterable[PolicyPod]) -> Iterator[tuple[PolicyPod, ContainerPort]]:
+def host_ports(members: Iterable[PolicyPod]) -> Iterator[tuple[PolicyPod, ContainerPort]]:
     """The ports of nodes that lead to pods. With hostNetwork the port is the node's anyway."""
     for member in members:
         for port in member.ports if not member.host_network else ():

@@ -28,15 +28,13 @@ class LabNode:
 class FabricPod:
     """What the fabric needs to bring a pod up.
 
-    If `node` is None, the fabric chooses one. `addresses` are those of an external host, which is outside the
-    pod network and of every selector; a pod has none and gets its addresses from the pod network.
-    `annotations` may ask for faults.
+    `addresses` are those of an external host, which is outside the pod network and of every selector; a pod
+    has none and gets its addresses from the pod network. `annotations` may ask for faults.
     """
 
     ref: PodRef
-    uid: str
+    node: str
     ports: tuple[ContainerPort, ...] = ()
-    node: str | None = None
     host_network: bool = False
     external: bool = False
     addresses: tuple[Address, ...] = ()
@@ -130,7 +128,7 @@ class Fabric(Protocol):
     nodes: Sequence[LabNode]
 
     async def place(self, pod: FabricPod) -> PlacedPod:
-        """Choose the node and addresses; the pod cannot send yet. LabError if the addresses are taken.
+        """Choose the addresses; the pod cannot send yet. LabError if they are taken, or without such a node.
 
         A pod with `host_network` has its node's addresses. An external host needs `addresses`.
         """

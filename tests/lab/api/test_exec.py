@@ -11,8 +11,8 @@ from typing import Any
 import aiohttp
 import pytest
 
-from netprobe.lab.api import streams
-from netprobe.lab.api.streams import Closed, Frame, Size, StdinData
+from netprobe.lab.api import channels
+from netprobe.lab.api.channels import Closed, Frame, Size, StdinData
 from tests.lab.api.conftest import Api
 
 EXEC = "/api/v1/namespaces/{namespace}/pods/p/exec"
@@ -20,7 +20,7 @@ EXEC = "/api/v1/namespaces/{namespace}/pods/p/exec"
 
 @asynccontextmanager
 async def executing(
-    api: Api, *argv: str, protocol: str = streams.V4, **query: str
+    api: Api, *argv: str, protocol: str = channels.V4, **query: str
 ) -> AsyncIterator[aiohttp.ClientWebSocketResponse]:
     asked = [("command", word) for word in argv] + [("stdout", "true"), ("stderr", "true"), *query.items()]
     async with api.session.ws_connect(api.path(EXEC), protocols=(protocol,), params=asked) as socket:
@@ -30,14 +30,14 @@ async def executing(
 
 async def collect(socket: aiohttp.ClientWebSocketResponse) -> tuple[bytes, bytes, Any]:
     """Standard output, standard error and the status, until the server closes."""
-    texts = {streams.STDOUT: b"", streams.STDERR: b"", streams.ERROR: b""}
+    texts = {channels.STDOUT: b"", channels.STDERR: b"", channels.ERROR: b""}
     async with asyncio.timeout(60):
         async for message in socket:
             texts[message.data[0]] += message.data[1:]
-    return texts[streams.STDOUT], texts[streams.STDERR], json.loads(texts[streams.ERROR])
+    return texts[channels.STDOUT], texts[channels.STDERR], json.loads(texts[channels.ERROR])
 
 
-@pytest.mark.parametrize("protocol", [streams.V4, streams.V5])
+@pytest.mark.parametrize("protocol", [channels.V4, channels.V5])
 async def test_output_and_status(pod: Api, protocol: str) -> None:
     async with executing(pod, "sh", "-c", "echo out; echo err >&2", protocol=protocol) as socket:
         assert await collect(socket) == (b"out\n", b"err\n", {"metadata": {}, "status": "Success"})
@@ -56,17 +56,17 @@ async def test_the_exit_status_is_reported_as_by_a_kubelet(pod: Api) -> None:
 
 
 async def test_input_and_its_end(pod: Api) -> None:
-    async with executing(pod, "cat", protocol=streams.V5, stdin="true") as socket:
+    async with executing(pod, "cat", protocol=channels.V5, stdin="true") as socket:
         for chunk in (b"one ", b"two"):
-            await socket.send_bytes(streams.frame(streams.STDIN, chunk))
-        await socket.send_bytes(bytes([streams.CLOSE, streams.STDIN]))
+            await socket.send_bytes(bytes([channels.STDIN]) + chunk)
+        await socket.send_bytes(bytes([channels.CLOSE, channels.STDIN]))
         assert await collect(socket) == (b"one two", b"", {"metadata": {}, "status": "Success"})
 
 
 async def test_a_client_that_goes_ends_the_command(pod: Api) -> None:
     async with executing(pod, "sh", "-c", "echo started; exec sleep 600") as socket:
         async with asyncio.timeout(60):
-            assert (await socket.receive_bytes()) == streams.frame(streams.STDOUT, b"started\n")
+            assert (await socket.receive_bytes()) == bytes([channels.STDOUT]) + b"started\n"
     process = pod.fabric.processes[-1]
     async with asyncio.timeout(60):
         assert await process.wait() == 137
@@ -91,24 +91,24 @@ async def test_refusals_come_before_the_stream(pod: Api) -> None:
     await pod.pod("pending", {"nodeSelector": {"kubernetes.io/hostname": "nowhere"}})
     path = EXEC.replace("/p/", "/pending/")
     with pytest.raises(aiohttp.WSServerHandshakeError) as caught:
-        await pod.session.ws_connect(pod.path(path), params={"command": "x"}, protocols=(streams.V4,))
+        await pod.session.ws_connect(pod.path(path), params={"command": "x"}, protocols=(channels.V4,))
     assert caught.value.status == 400
 
 
 FRAMES: list[tuple[bytes, str, Frame]] = [
-    (b"\x00hello", streams.V4, StdinData(b"hello")),
-    (b"\x00", streams.V4, None),
-    (b"", streams.V4, None),
-    (b"\xff\x00", streams.V5, Closed()),
-    (b"\xff\x00", streams.V4, None),
-    (b"\xff\x01", streams.V5, None),
-    (b'\x04{"Width":80,"Height":24}', streams.V4, Size(80, 24)),
-    (b"\x04{}", streams.V4, None),
-    (b"\x04nonsense", streams.V4, None),
-    (b"\x01out", streams.V4, None),
+    (b"\x00hello", channels.V4, StdinData(b"hello")),
+    (b"\x00", channels.V4, None),
+    (b"", channels.V4, None),
+    (b"\xff\x00", channels.V5, Closed()),
+    (b"\xff\x00", channels.V4, None),
+    (b"\xff\x01", channels.V5, None),
+    (b'\x04{"Width":80,"Height":24}', channels.V4, Size(80, 24)),
+    (b"\x04{}", channels.V4, None),
+    (b"\x04nonsense", channels.V4, None),
+    (b"\x01out", channels.V4, None),
 ]
 
 
 def test_frames() -> None:
     for message, protocol, frame in FRAMES:
-        assert streams.read(message, protocol) == frame, message
+        assert channels.read_frame(message, protocol) == frame, message

@@ -7,7 +7,7 @@ import asyncio
 import aiohttp
 import pytest
 
-from netprobe.lab.api import streams
+from netprobe.lab.api import channels
 from netprobe.lab.api.resources import PODS
 from netprobe.lab.api.store import StoredChange
 from tests.lab.api.conftest import Api
@@ -27,7 +27,7 @@ async def frames(api: Api, name: str, fault: str, script: str, within_s: float) 
     try:
         async with (
             asyncio.timeout(within_s),
-            api.session.ws_connect(path, protocols=(streams.V4,), params=query) as socket,
+            api.session.ws_connect(path, protocols=(channels.V4,), params=query) as socket,
         ):
             seen += [(message.data[0], message.data[1:]) async for message in socket]
     except (TimeoutError, aiohttp.ClientError):

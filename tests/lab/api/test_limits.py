@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from netprobe.lab.api import server, streams
+from netprobe.lab.api import channels, server
 from netprobe.lab.api.patch import JSON_PATCH, MERGE_PATCH, STRATEGIC_MERGE_PATCH
 from netprobe.lab.api.selectors import parse_labels
 from tests.lab.api.conftest import Api, running
@@ -236,9 +236,9 @@ async def test_a_body_is_limited(api: Api) -> None:
 async def test_a_websocket_message_is_limited(pod: Api) -> None:
     query = [("command", "cat"), ("stdin", "true"), ("stdout", "true")]
     async with pod.session.ws_connect(
-        pod.path(f"{PODS}/p/exec"), protocols=(streams.V4,), params=query
+        pod.path(f"{PODS}/p/exec"), protocols=(channels.V4,), params=query
     ) as socket:
-        await socket.send_bytes(bytes(streams.LARGEST_MESSAGE + 1))
+        await socket.send_bytes(bytes(channels.LARGEST_MESSAGE + 1))
         async with asyncio.timeout(20):
             while not (await socket.receive()).type.name.startswith("CLOS"):
                 pass

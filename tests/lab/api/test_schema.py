@@ -6,10 +6,9 @@ from typing import Any
 
 import pytest
 
-from netprobe.lab.api import decode, protobuf
-from netprobe.lab.api.decode import ObjectDecoder
+from netprobe.lab.api import bodies
 from netprobe.lab.api.resources import PODS, RESOURCES, SECRETS, SERVICES
-from netprobe.lab.api.schema import SCALARS, Definition, Type, definition_of
+from netprobe.lab.api.schema import SCALARS, Definition, ObjectDecoder, Type, definition_of
 from netprobe.lab.api.status import ApiError
 
 
@@ -74,7 +73,8 @@ def test_every_sort_of_value_in_protobuf() -> None:
     port = message(f1="http", f2="TCP", f3=80, f4=message(f1=1, f2=0, f3="web"), f5=0)
     spec = message(f1=port, f2=message(f1="app", f2="x"))
     metadata = message(f1="s", f3="shop", f8=message(f1=1700000000), f11=message(f1="a", f2=""))
-    read = protobuf.decode(envelope("v1", "Service", message(f1=metadata, f2=spec, f99="from the future")))
+    raw = message(f1=metadata, f2=spec, f99="from the future")
+    read = bodies.decode_protobuf(envelope("v1", "Service", raw))
     assert read["spec"]["ports"][0]["targetPort"] == "web"
     assert read["metadata"]["creationTimestamp"] == "2023-11-14T22:13:20Z"
     decoded = ObjectDecoder("Service", "v1").struct(read, definition_of(SERVICES))
@@ -89,7 +89,7 @@ def test_an_inlined_struct_and_a_pointer_to_zero() -> None:
     probe = message(f1=message(f2=message(f1="/", f2=message(f2=80))))
     container = message(f1="c", f11=probe)
     raw = message(f2=message(f2=container, f4=0, f5=-1, f11=0))
-    read: Any = protobuf.decode(envelope("v1", "Pod", raw))
+    read: Any = bodies.decode_protobuf(envelope("v1", "Pod", raw))
     decoded = ObjectDecoder("Pod", "v1").struct(read, definition_of(PODS))
     [read_container] = decoded["spec"]["containers"]
     assert read_container["readinessProbe"] == {"httpGet": {"path": "/", "port": 80}}
@@ -113,5 +113,5 @@ BROKEN = [
 def test_broken_protobuf_is_a_bad_request() -> None:
     for data in BROKEN:
         with pytest.raises(ApiError) as caught:
-            decode.parse(data, protobuf.MEDIA_TYPE, [])
+            bodies.parse(data, bodies.PROTOBUF, [])
         assert caught.value.code == 400, data

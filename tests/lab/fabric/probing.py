@@ -89,7 +89,7 @@ class World:
         name: str,
         labels: Mapping[str, str] | None = None,
         *declared: str,
-        node: str | None = None,
+        node: str = "n1",
         host_network: bool = False,
         external: Sequence[str] = (),
         annotations: Mapping[str, str] | None = None,
@@ -113,7 +113,7 @@ class World:
         name: str,
         labels: Mapping[str, str] | None = None,
         *declared: str,
-        node: str | None = None,
+        node: str = "n1",
         host_network: bool = False,
         external: Sequence[str] = (),
         annotations: Mapping[str, str] | None = None,
@@ -122,9 +122,8 @@ class World:
         self.namespaces.setdefault(ref.namespace, {"kubernetes.io/metadata.name": ref.namespace})
         spec = FabricPod(
             ref,
-            name,
-            ports(*declared),
             node,
+            ports(*declared),
             host_network,
             external=bool(external),
             addresses=tuple(ip_address(text) for text in external),

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import json
 import socket
-from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -123,12 +122,12 @@ async def test_changes_end_where_a_fresh_load_would(network: LabNetwork) -> None
     world = await build(network)
     for _, policies, _, _ in CASES:
         await world.enforce(*policies)
-    assert {one.reloads for one in network._enforcer._loaders.values()} == {1}
+    assert {one.reloads for one in network._enforcer._policies.values()} == {1}
     for _, policies, _, _ in CASES[::-7]:
         await world.enforce(*policies, DENY)
         differences = [await rules(network, node.name) for node in network.nodes]
-        for one in network._enforcer._loaders.values():
-            one.forget()
+        for one in network._enforcer._policies.values():
+            one._loaded = None
         network._enforcer._in_force = None
         await network.enforce(world.state())
         assert [await rules(network, node.name) for node in network.nodes] == differences
@@ -145,7 +144,7 @@ async def rules(network: LabNetwork, node: str) -> list[str]:
             return stripped if all(isinstance(item, dict) for item in value) else sorted(stripped, key=str)
         return value
 
-    listed = json.loads(await network._enforcer._loaders[node].listing())["nftables"]
+    listed = json.loads(await network._enforcer._policies[node].listing())["nftables"]
     assert len(listed) > 5
     return sorted(json.dumps(strip(item), sort_keys=True) for item in listed)
 
@@ -168,14 +167,15 @@ async def test_lag_delays_each_change_and_keeps_their_order(network: LabNetwork)
     clock, world = Clock(), World(network)
     await world.add("x/server", {}, "80")
     await world.add("y/client", {})
-    network._enforcer._options = replace(network._enforcer._options, lag_s=60.0)
+    waiting = network._enforcer.policy_states
+    waiting.lag_s = 60.0
     first = asyncio.ensure_future(world.enforce(DENY))
-    while len(network._enforcer._queue) < 1:  # noqa: ASYNC110 (until the call is made; the change is not)
+    while len(waiting.queue) < 1:  # noqa: ASYNC110 (until the call is made; the change is not)
         await asyncio.sleep(0)
     assert await world.probe("y/client", "x/server", 80) == OPEN
     clock.forward(30)
     second = asyncio.ensure_future(world.enforce())
-    while len(network._enforcer._queue) < 2:  # noqa: ASYNC110 (as above)
+    while len(waiting.queue) < 2:  # noqa: ASYNC110 (as above)
         await asyncio.sleep(0)
     assert not first.done()
     clock.forward(30)
@@ -194,4 +194,4 @@ async def test_without_enforcement_there_are_no_rules_at_all(network: LabNetwork
     await world.add("y/client", {})
     await world.enforce(DENY)
     assert await world.probe("y/client", "x/server", 80) == OPEN
-    assert not await network._enforcer._loaders["n1"].listing()
+    assert not await network._enforcer._policies["n1"].listing()

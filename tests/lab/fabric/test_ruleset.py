@@ -6,7 +6,7 @@ from dataclasses import replace
 from ipaddress import ip_address
 from typing import Any
 
-from netprobe.lab.fabric import update
+from netprobe.lab.fabric import table as nft_table
 from netprobe.lab.fabric.ruleset import POLICIES, Compiler
 from netprobe.lab.fabric.state import NetworkState, PolicyPod
 from netprobe.lab.fabric.table import Ruleset
@@ -57,16 +57,16 @@ def rules(*policies: dict[str, Any], **labels: str) -> Ruleset:
 
 def test_everything_of_a_small_cluster(golden: Golden) -> None:
     compiled = Compiler(state(ALLOW_WEB, DENY), (4, 6)).node(LINKS)
-    golden("ruleset.nft", update.reload(POLICIES, compiled))
+    golden("ruleset.nft", nft_table.reload(POLICIES, compiled))
 
 
 def test_the_same_rules_need_no_change() -> None:
-    assert update.update(POLICIES, rules(ALLOW_WEB, DENY), rules(DENY, ALLOW_WEB)) == ""
+    assert nft_table.update(POLICIES, rules(ALLOW_WEB, DENY), rules(DENY, ALLOW_WEB)) == ""
 
 
 def test_a_policy_that_changes_rewrites_its_own_chain_alone() -> None:
     narrower = policy("shop/allow-web", {**ALLOW_WEB["spec"], "ingress": [{"ports": [{"port": 80}]}]})
-    text = update.update(POLICIES, rules(ALLOW_WEB, DENY), rules(narrower, DENY))
+    text = nft_table.update(POLICIES, rules(ALLOW_WEB, DENY), rules(narrower, DENY))
     assert text.splitlines()[0] == "flush chain inet netprobe ingress/shop/allow-web"
     assert {line.split()[4] for line in text.splitlines() if "rule" in line.split()[:2]} == {
         "ingress/shop/allow-web"
@@ -76,14 +76,14 @@ def test_a_policy_that_changes_rewrites_its_own_chain_alone() -> None:
 
 
 def test_a_label_that_changes_is_an_element_of_a_set() -> None:
-    text = update.update(POLICIES, rules(ALLOW_WEB), rules(ALLOW_WEB, web="worker"))
+    text = nft_table.update(POLICIES, rules(ALLOW_WEB), rules(ALLOW_WEB, web="worker"))
     verb, _, *_, brace, address, _ = text.split()
     assert (verb, brace, address) == ("delete", "{", "10.244.1.1")
     assert len(text.splitlines()) == 1
 
 
 def test_a_label_that_makes_a_pod_a_subject_touches_its_link_alone() -> None:
-    lines = update.update(POLICIES, rules(ALLOW_WEB), rules(ALLOW_WEB, web="api")).splitlines()
+    lines = nft_table.update(POLICIES, rules(ALLOW_WEB), rules(ALLOW_WEB, web="api")).splitlines()
     assert [line for line in lines if "chain" in line] == ["add chain inet netprobe to/p1"]
     assert [line for line in lines if " to { " in line] == [
         'add element inet netprobe to { "p1" : jump to/p1 }'
@@ -92,7 +92,7 @@ def test_a_label_that_makes_a_pod_a_subject_touches_its_link_alone() -> None:
 
 
 def test_the_last_policy_takes_everything_with_it() -> None:
-    text = update.update(POLICIES, rules(ALLOW_WEB, DENY), rules())
+    text = nft_table.update(POLICIES, rules(ALLOW_WEB, DENY), rules())
     assert rules() == Ruleset.empty()
     kinds = [" ".join(line.split()[:2]) for line in text.splitlines()]
     assert list(dict.fromkeys(kinds)) == ["delete element", "flush chain", "delete chain", "delete set"]

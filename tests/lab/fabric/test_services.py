@@ -12,7 +12,8 @@ from typing import Any
 import dns.message
 import pytest
 
-from netprobe.lab.fabric import kernel, update
+from netprobe.lab.fabric import kernel
+from netprobe.lab.fabric import table as nft_table
 from netprobe.lab.fabric.network import SERVES, LabNetwork
 from netprobe.lab.fabric.services import Services, table
 from netprobe.lab.fabric.state import LabNode
@@ -59,17 +60,17 @@ def test_everything_of_a_small_cluster(golden: Golden) -> None:
     open_ = service("open", "10.96.0.9", ports=ports, type="NodePort", externalTrafficPolicy="Cluster")
     services = [WEB, local, {**open_, "spec": {**open_["spec"], "ports": [{**ports[0], "nodePort": 30090}]}}]
     slices = [*BOTH, slice_("local", ("10.244.2.4", "n2")), slice_("open", ("10.244.2.4", "n2"))]
-    golden("services.nft", update.reload(TABLE, rules(services, slices)))
+    golden("services.nft", nft_table.reload(TABLE, rules(services, slices)))
 
 
 def test_the_same_services_need_no_change() -> None:
-    assert update.update(TABLE, rules([WEB], BOTH), rules([WEB], BOTH[::-1])) == ""
+    assert nft_table.update(TABLE, rules([WEB], BOTH), rules([WEB], BOTH[::-1])) == ""
 
 
 def test_an_endpoint_more_touches_its_service_alone() -> None:
     other = service("other", "10.96.0.9")
     more = [*BOTH, slice_("other", ("10.244.2.3", "n2"))]
-    text = update.update(TABLE, rules([WEB, other], BOTH), rules([WEB, other], more))
+    text = nft_table.update(TABLE, rules([WEB, other], BOTH), rules([WEB, other], more))
     assert [line.split()[1:5] for line in text.splitlines() if "endpoint/" in line.split()[4]] == []
     assert [line.split()[4] for line in text.splitlines() if line.startswith("add chain")] == [
         "service4/shop/other/web"
@@ -80,7 +81,7 @@ def test_an_endpoint_more_touches_its_service_alone() -> None:
 
 
 def test_the_last_service_takes_everything_with_it() -> None:
-    text = update.update(TABLE, rules([WEB], BOTH), rules([], []))
+    text = nft_table.update(TABLE, rules([WEB], BOTH), rules([], []))
     none = rules([], [])
     assert (none.chains, none.maps) == ({}, {})
     assert {found.elements for found in none.sets.values()} == {frozenset()}
@@ -211,7 +212,7 @@ async def test_services_do_not_lag_with_the_policies(network: LabNetwork) -> Non
     await world.add("shop/client", {})
     end = str(world.address("shop/server"))
     changed = replace(world.state(), services=[WEB], endpoint_slices=[slice_("web", (end, "n1"))])
-    network._enforcer._options = replace(network._enforcer._options, lag_s=60.0)
+    network._enforcer.policy_states.lag_s = 60.0
     enforcing = asyncio.ensure_future(network.enforce(changed))
     while await world.probe("shop/client", "10.96.0.7", 80) != OPEN:
         assert not enforcing.done()

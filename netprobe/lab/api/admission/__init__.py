@@ -5,11 +5,12 @@ Only what matters to the network: policies, Services, names, labels and ports. A
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from netprobe.lab.api.admission import definitions, metadata, services, workloads
+from netprobe.lab.api.admission import definitions, services, workloads
 from netprobe.lab.api.resources import (
     DAEMON_SETS,
     DEFINED,
@@ -29,8 +30,12 @@ from netprobe.lab.api.status import invalid
 from netprobe.lab.api.store import Store
 from netprobe.model.labels import NAME_LABEL
 from netprobe.model.objects import Object, ReadOnlyObject
+from netprobe.policies import fields, names
 from netprobe.policies.fields import Decoder, FieldError
 from netprobe.policies.kinds import NETWORK_POLICY, PolicyKind
+from netprobe.policies.metadata import NameRule, validate_metadata
+
+_SERVICE_NAME = re.compile("[a-z]([-a-z0-9]*[a-z0-9])?")
 
 Check = Callable[[Mapping[str, Any], Mapping[str, Any] | None], Iterable[FieldError]]
 
@@ -92,7 +97,7 @@ def admit(resource: Resource, obj: Object, old: ReadOnlyObject | None, store: St
     rules.default(obj)
     causes: list[FieldError] = []
     if resource not in _POLICIES:  # their check covers the metadata
-        causes += metadata.check_metadata(resource, obj["metadata"])
+        causes += _check_metadata(resource, obj["metadata"])
     causes += rules.check(obj, old)
     if not causes and resource is SERVICES:
         causes += services.allocate(obj, old, store)
@@ -122,3 +127,34 @@ def _of_service(spec: ReadOnlyObject) -> Iterator[str]:
         yield "in the lab, externalIPs are reached from pods and nodes only, not from external hosts"
     if spec.get("type") == "LoadBalancer":
         yield "the lab has no load balancers: external hosts reach this Service by its node port"
+
+
+def _check_metadata(resource: Resource, metadata: Mapping[str, Any]) -> Iterator[FieldError]:
+    """What is wrong with the metadata. The garbage collector relies on complete owner references."""
+    decoder = Decoder(strict=False)
+    validate_metadata(decoder, metadata, _name_rule(resource))
+    yield from decoder.errors
+    for index, owner in enumerate(metadata.get("ownerReferences") or ()):
+        for field in ("apiVersion", "kind", "name", "uid"):
+            if not owner.get(field):
+                yield fields.invalid(f"metadata.ownerReferences[{index}].{field}", "", "must not be empty")
+
+
+def _name_rule(resource: Resource) -> NameRule:
+    if resource is NAMESPACES:
+        return names.dns_label
+    if resource is SERVICES:
+        return _service_name
+    if resource.group == "rbac.authorization.k8s.io":
+        return lambda name: ["may not contain '/' or '%'"] if set(name) & set("/%") else []
+    return names.dns_subdomain
+
+
+def _service_name(name: str) -> list[str]:
+    """A DNS label of RFC 1035, which begins with a letter."""
+    if len(name) > 63:
+        return ["must be no more than 63 characters"]
+    if not _SERVICE_NAME.fullmatch(name):
+        allowed = "lower case alphanumeric characters or '-'"
+        return [f"a DNS-1035 label must consist of {allowed}, and start with an alphabetic character"]
+    return []

@@ -6,8 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from ipaddress import IPv4Network, IPv6Network, ip_address
 from typing import Any
 
-from netprobe.lab.api.admission.metadata import each
-from netprobe.lab.api.admission.workloads import PROTOCOLS
+from netprobe.lab.api.admission.workloads import PROTOCOLS, each
 from netprobe.lab.api.resources import NODES, SERVICES
 from netprobe.lab.api.store import Store
 from netprobe.policies import names

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
-from netprobe.lab.api.admission.metadata import each
 from netprobe.manifests.workload import added_labels
 from netprobe.model.objects import ReadOnlyObject
 from netprobe.policies import names
@@ -28,6 +27,11 @@ COMPLETES = "netprobe.dev/completes-after"
 _MOST_PODS = 10_000
 _MOST_CONTAINERS = 100
 PROTOCOLS = ("SCTP", "TCP", "UDP")
+
+
+def each(path: str, value: Any, messages: Iterable[str]) -> Iterator[FieldError]:
+    """One error for each message about a value."""
+    yield from (invalid(path, value, message) for message in messages)
 
 
 def default_pod_spec(spec: dict[str, Any]) -> None:

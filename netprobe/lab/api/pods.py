@@ -1,4 +1,4 @@
-"""pods/exec and pods/attach: a process in the pod, with its streams carried to and from the client.
+"""The subresources of pods that run or show something: exec, attach, log, ephemeralcontainers.
 
 Images are not run, and neither are their commands, with one exception: a container with `stdin: true` runs
 its command for the client that attaches to it. So this works as on any cluster:
@@ -10,27 +10,30 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import copy
 import functools
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from aiohttp import web
+from aiohttp import hdrs, web
 
 from netprobe.errors import LabError
 from netprobe.lab import podstatus
-from netprobe.lab.api import channels, faults, requests, streams
+from netprobe.lab.api import channels, faults, patch, requests
 from netprobe.lab.api.channels import Channels
-from netprobe.lab.api.logs import container_of, sentence
-from netprobe.lab.api.operations import Operations, now
-from netprobe.lab.api.requests import RequestTarget
+from netprobe.lab.api.operations import Operations, lab_itself, now
+from netprobe.lab.api.requests import RequestTarget, reply
 from netprobe.lab.api.resources import PODS
-from netprobe.lab.api.status import bad_request
+from netprobe.lab.api.status import bad_request, invalid
 from netprobe.lab.api.store import ObjectKey
 from netprobe.lab.fabric.state import Fabric, Process
 from netprobe.model.flow import PodRef
 from netprobe.model.objects import Object
+from netprobe.policies import names as rules
+from netprobe.policies.fields import FieldError
 
+_PLACE = "spec.ephemeralContainers"
 _CHUNK = 32 * 1024
 _WITHOUT_STATUS = {"breaks", "loses-status"}
 _LEAVE_S = 5.0  # how long a client that has the status may take to close the connection
@@ -95,8 +98,8 @@ def phase(pod: Object) -> str:
 
 
 async def _print(client: Channels, text: str) -> None:
-    await client.send(streams.STDOUT, text.encode())
-    await client.finish(streams.exited(0))
+    await client.send(channels.STDOUT, text.encode())
+    await client.finish(channels.exited(0))
 
 
 async def _accept(request: web.BaseRequest, pod: Object) -> Channels:
@@ -126,7 +129,7 @@ async def _run(
         takes_input, terminal = requests.flag(request, "stdin"), requests.flag(request, "tty")
         process = await fabric.exec(ref, command, stdin=takes_input, tty=terminal)
     except LabError as error:
-        status = streams.not_run(f"error executing command in container: {error}")
+        status = channels.not_run(f"error executing command in container: {error}")
         try:
             await _converse(client, client.finish(status))
         finally:  # a client that leaves cancels this request
@@ -165,13 +168,13 @@ async def _read(client: Channels, process: Process | None) -> None:
     stdin = process.stdin if process is not None else None
     async for frame in client.frames():
         match frame:
-            case streams.StdinData(data) if stdin is not None:
+            case channels.StdinData(data) if stdin is not None:
                 with contextlib.suppress(ConnectionError, RuntimeError):  # the process has closed its input
                     stdin.write(data)
                     await stdin.drain()
-            case streams.Closed() if stdin is not None:
+            case channels.Closed() if stdin is not None:
                 stdin.close()
-            case streams.Size(columns, rows) if process is not None:
+            case channels.Size(columns, rows) if process is not None:
                 process.resize(columns, rows)
             case _:
                 pass
@@ -188,14 +191,14 @@ class _Output:
     shows_code: bool
 
     async def serve(self) -> None:
-        pumps = [self._pump(streams.STDOUT, self.process.stdout)]
+        pumps = [self._pump(channels.STDOUT, self.process.stdout)]
         if self.process.stderr is not None:
-            pumps.append(self._pump(streams.STDERR, self.process.stderr))
+            pumps.append(self._pump(channels.STDERR, self.process.stderr))
         await asyncio.gather(*pumps)
         code = await self.process.wait()
         if self.fault == "hangs":
             await asyncio.get_running_loop().create_future()
-        status = streams.exited(code if self.shows_code else 0)
+        status = channels.exited(code if self.shows_code else 0)
         await self.client.finish(None if self.fault in _WITHOUT_STATUS else status)
 
     async def _pump(self, channel: int, reader: asyncio.StreamReader) -> None:
@@ -206,3 +209,99 @@ class _Output:
                 self.transport.abort()
                 return
             await self.client.send(channel, data)
+
+
+def container_of(request: web.BaseRequest, pod: Object) -> Object:
+    """The container that the request names, or the first; ApiError 400 if there is no such container."""
+    first, *others = pod["spec"].get("containers", ())
+    wanted = request.query.get("container", "") or first["name"]
+    for container in (first, *others, *pod["spec"].get("ephemeralContainers", ())):
+        if container["name"] == wanted:
+            return dict(container)
+    raise bad_request(f"container {wanted} is not valid for pod {pod['metadata']['name']}")
+
+
+def sentence(container: Mapping[str, Any]) -> str:
+    """The log of a container: which ports the lab serves for it."""
+    ports = [f"{p['containerPort']}/{p['protocol']}" for p in container.get("ports", ())]
+    served = f"ports {', '.join(ports)} are served" if ports else "no ports are declared"
+    return f"netprobe lab: images are not run; {served}"
+
+
+async def log(request: web.BaseRequest, operations: Operations, target: RequestTarget) -> web.StreamResponse:
+    """The sentence; with `follow` the stream stays open until the pod ends."""
+    pod = operations.get(PODS, target.namespace, target.name).object
+    container = container_of(request, pod)
+    stamp = f"{pod['status'].get('startTime', '')} " if requests.flag(request, "timestamps") else ""
+    text = f"{stamp}{sentence(container)}\n"
+    if request.query.get("tailLines") == "0" or requests.flag(request, "previous"):
+        text = ""
+    response = web.StreamResponse(headers={"Content-Type": "text/plain"})
+    await response.prepare(request)
+    await response.write(text.encode())
+    key, store = ObjectKey(target.namespace, target.name), operations.store
+    while requests.flag(request, "follow"):
+        stored = store.get(PODS, key)
+        if stored is None or stored.object["status"].get("phase") in {"Succeeded", "Failed"}:
+            break
+        change = store.wait(PODS)
+        try:
+            await asyncio.wait([change])
+        finally:
+            change.cancel()
+    return response
+
+
+async def ephemeral_containers(
+    request: web.BaseRequest, operations: Operations, _: Fabric, target: RequestTarget
+) -> web.StreamResponse:
+    """The pod with the containers that the request adds; ApiError 422 if one is not valid."""
+    stored = operations.get(PODS, target.namespace, target.name)
+    if request.method == hdrs.METH_GET:
+        return reply(requests.shown(request, target, stored))
+    by, old = requests.writer(request), stored.object
+    if request.method == hdrs.METH_PATCH:
+        kind = requests.content_type(request)
+        raw = patch.changed(operations, target, kind, await request.read(), by)
+    else:
+        raw = await requests.body(request, by)
+    requested = operations.typed(PODS, raw, by).get("spec", {}).get("ephemeralContainers") or []
+    known: Sequence[Object] = old["spec"].get("ephemeralContainers", ())
+    if causes := list(_problems(requested, known, old["spec"])):
+        raise invalid(PODS, target.name, causes)
+    fresh = [container for container in requested if container not in known]
+    pod = copy.deepcopy(old)
+    pod["spec"]["ephemeralContainers"] = [*known, *fresh]
+    if not by.dry_run:
+        podstatus.ephemeral_added(pod, now())
+        pod = operations.replace(PODS, old, pod, lab_itself())
+    return reply(requests.rendered(request, target, pod), 200, by)
+
+
+def _problems(
+    requested: Sequence[Mapping[str, Any]], known: Sequence[Object], spec: Mapping[str, Any]
+) -> Iterator[FieldError]:
+    gone = [container["name"] for container in known if container not in requested]
+    if gone:
+        text = f'Forbidden: existing ephemeral containers "{gone[0]}" may not be removed or changed'
+        yield FieldError(_PLACE, text, "FieldValueForbidden")
+    names = [
+        container["name"] for container in (*spec["containers"], *spec.get("initContainers", ()), *known)
+    ]
+    for index, container in enumerate(requested):
+        if container in known:
+            continue
+        place, name = f"{_PLACE}[{index}]", container.get("name", "")
+        if not name:
+            yield FieldError(f"{place}.name", "Required value", "FieldValueRequired")
+        for problem in rules.dns_label(name) if name else ():
+            yield FieldError(f"{place}.name", f'Invalid value: "{name}": {problem}', "FieldValueInvalid")
+        if name in names:
+            yield FieldError(f"{place}.name", f'Duplicate value: "{name}"', "FieldValueDuplicate")
+        names.append(name)
+        if not container.get("image"):
+            yield FieldError(f"{place}.image", "Required value", "FieldValueRequired")
+        for field in ("ports", "livenessProbe", "readinessProbe", "startupProbe", "lifecycle", "resources"):
+            if container.get(field):
+                text = "Forbidden: cannot be set for an Ephemeral Container"
+                yield FieldError(f"{place}.{field}", text, "FieldValueForbidden")

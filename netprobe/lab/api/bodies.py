@@ -1,26 +1,64 @@
-"""Reading protobuf, which `kubectl create` and Kubernetes' own tests send. Answers are always JSON.
+"""Request bodies in JSON, YAML or protobuf. Answers are always JSON.
 
-schema.yaml has the field numbers. The wire format: a varint of number and wire type, then the value. Unknown
-numbers are skipped, as protobuf requires.
+`kubectl create` and Kubernetes' own tests send protobuf. schema.yaml has the field numbers. The wire format:
+a varint of number and wire type, then the value. Unknown numbers are skipped, as protobuf requires.
 """
 
 from __future__ import annotations
 
 import base64
+import json
+from collections import Counter
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import yaml
+
 from netprobe.lab.api import resources
 from netprobe.lab.api.schema import Definition, Field, Type, definition, definition_of, has_protobuf
+from netprobe.lab.api.status import bad_request
 
-MEDIA_TYPE = "application/vnd.kubernetes.protobuf"
+_DEEPEST = 500  # the parser in C has no limit of its own
+_YAML_TYPES = ("application/yaml", "application/apply-patch+yaml")
+PROTOBUF = "application/vnd.kubernetes.protobuf"
 _MAGIC = b"k8s\x00"
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _ZERO_TIME = -62135596800  # the year 1, Go's zero
 
 
-def decode(data: bytes) -> dict[str, Any]:
+def parse(body: bytes, content_type: str, doubled: list[str]) -> Any:
+    """A request body as JSON values; names of fields that are given twice are appended to `doubled`."""
+
+    def pairs(items: list[tuple[str, Any]]) -> dict[str, Any]:
+        result = dict(items)
+        if len(result) < len(items):
+            doubled.extend(key for key, times in Counter(key for key, _ in items).items() if times > 1)
+        return result
+
+    try:
+        if content_type == PROTOBUF:
+            return decode_protobuf(body)
+        if content_type in _YAML_TYPES and not body.lstrip().startswith(b"{"):
+            return _yaml(body)
+        return json.loads(body, object_pairs_hook=pairs)
+    except (ValueError, yaml.YAMLError, RecursionError) as e:
+        raise bad_request(f"error decoding request body: {e}") from e
+
+
+def _yaml(body: bytes) -> Any:
+    """A YAML document as JSON values. An alias may stand for a document of any size, so there are none."""
+    depth = 0
+    for event in yaml.parse(body, yaml.CSafeLoader):
+        if isinstance(event, yaml.AliasEvent):
+            raise yaml.YAMLError("aliases are not supported")
+        depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
+        if depth > _DEEPEST:
+            raise yaml.YAMLError("exceeded max depth")
+    return json.loads(json.dumps(yaml.load(body, yaml.CSafeLoader), default=str))
+
+
+def decode_protobuf(data: bytes) -> dict[str, Any]:
     """The object in a request body; ValueError if it cannot be read."""
     if not data.startswith(_MAGIC):
         raise ValueError("the body does not begin like a protobuf object")
