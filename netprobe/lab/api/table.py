@@ -111,6 +111,12 @@ def _restarts(pod: Object) -> str:
     return str(sum(s.get("restartCount", 0) for s in at(pod, "status.containerStatuses", ())))
 
 
+def _gates(pod: Object) -> str:
+    wanted = [gate["conditionType"] for gate in at(pod, "spec.readinessGates", ())]
+    met = sum(_conditions(pod).get(kind) == "True" for kind in wanted)
+    return f"{met}/{len(wanted)}" if wanted else NONE
+
+
 def _external_address(service: Object) -> str:
     kind = at(service, "spec.type")
     if kind == "ExternalName":
@@ -229,6 +235,8 @@ _COLUMNS: dict[Resource, tuple[TableColumn, ...]] = {
         _AGE,
         _path("IP", "status.podIP", wide=True),
         _path("Node", "spec.nodeName", wide=True),
+        _path("Nominated Node", "status.nominatedNodeName", wide=True),
+        _text("Readiness Gates", _gates, wide=True),
     ),
     r.SERVICES: (
         _NAME,
@@ -241,6 +249,7 @@ _COLUMNS: dict[Resource, tuple[TableColumn, ...]] = {
     ),
     r.CONFIGMAPS: (_NAME, _size("Data", "data", "binaryData"), _AGE),
     r.SECRETS: (_NAME, _path("Type", "type", "Opaque"), _size("Data", "data"), _AGE),
+    r.SERVICE_ACCOUNTS: (_NAME, _size("Secrets", "secrets"), _AGE),
     r.EVENTS: (
         _age("Last Seen", "lastTimestamp"),
         _path("Type", "type", ""),
@@ -266,8 +275,10 @@ _COLUMNS: dict[Resource, tuple[TableColumn, ...]] = {
         _AGE,
         _path("Version", "status.nodeInfo.kubeletVersion"),
         _text("Internal-IP", _node_address, wide=True),
+        _text("External-IP", lambda _: NONE, wide=True),
         _path("OS-Image", "status.nodeInfo.osImage", wide=True),
         _path("Kernel-Version", "status.nodeInfo.kernelVersion", wide=True),
+        _path("Container-Runtime", "status.nodeInfo.containerRuntimeVersion", wide=True),
     ),
     r.NETWORK_POLICIES: (_NAME, _text("Pod-Selector", lambda obj: render(at(obj, "spec.podSelector"))), _AGE),
     r.DEPLOYMENTS: (
