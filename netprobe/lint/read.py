@@ -58,9 +58,11 @@ class LintInput:
     _repeats: Repeats = field(default_factory=Repeats)
     _homes: defaultdict[PolicyRef, set[str]] = field(default_factory=lambda: defaultdict(set))
     _collector: Collector = field(init=False)
+    _others: Collector = field(init=False)  # the variants of other objects than policies
 
     def __post_init__(self) -> None:
         self._collector = Collector(strict=not self.live, default_namespace=self.namespace)
+        self._others = Collector(strict=False, default_namespace=self.namespace)
 
     def add(self, document: Document) -> None:
         """Add one object. Of two with one name and different content both count, as variants."""
@@ -102,12 +104,13 @@ class LintInput:
         self.variants.append(repeat)
         if document.kind != "Namespace":
             other_name = {**metadata, "name": f"{metadata['name']}.{len(self.variants)}"}
-            self._collector.add(replace(document, object={**document.object, "metadata": other_name}))
+            self._others.add(replace(document, object={**document.object, "metadata": other_name}))
 
     def view(self) -> View:
         """The view for the rules. Objects that cannot be understood are added to `problems`."""
-        self.problems += self._collector.problems
+        self.problems += [*self._collector.problems, *self._others.problems]
         self._collector.problems.clear()
+        self._others.problems.clear()
         unsure = {repeat.name for repeat in self.variants if repeat.document.kind == "Namespace"}
         extent = known(self.objects, self.skipped, live=self.live, partial=self.partial, unsure=unsure)
         self._collector.warnings.clear()  # `refused` has them
@@ -117,6 +120,7 @@ class LintInput:
             refused=self.refused,
             repeated=[policy for policy, _ in self.repeated],
             variants=self.variants,
+            possible=self._others.cluster().pods.values(),
             webhooks=self.webhooks,
             annotations=self.annotations,
         )
@@ -129,11 +133,12 @@ class LintInput:
         everything = len(variants) * len(view.all_kinds.policies) <= MOST_WORK
         for variant in variants:
             policies = {policy.ref: policy for policy, _ in variant}
-            home = _home(variant[0][0])
+            home, namespaces = _home(variant[0][0]), {"", *(ref.namespace for ref in policies)}
             around = (
                 one
                 for one in view.all_kinds.policies
-                if everything or home in {_home(one), *self._homes[one.ref]}
+                if (everything or home in {_home(one), *self._homes[one.ref]})
+                and (one.ref.namespace in namespaces or any(not ref.namespace for ref in policies))
             )
             annotations = {**self.annotations, **{policy.ref: given for policy, given in variant}}
             world = view.varied(tuple({**{one.ref: one for one in around}, **policies}.values()), annotations)

@@ -121,12 +121,14 @@ class View:
         refused: Iterable[Refused] = (),
         repeated: Iterable[Policy] = (),
         variants: Iterable[Repeat] = (),
+        possible: Iterable[Pod] = (),
         webhooks: Iterable[Mapping[str, Any]] = (),
         annotations: Mapping[PolicyRef, Labels] | None = None,
     ) -> None:
         self.refused = tuple(refused)
         self.repeated = tuple(repeated)
         self.variants = tuple(variants)
+        self.possible = (*cluster.finished.values(), *possible)
         self.webhooks = tuple(webhooks)
         self.annotations = annotations or {}
         self.all_kinds = cluster
@@ -243,24 +245,23 @@ class View:
         return [rule for each in self.beside(policy) for rule in each.rules(direction) or ()]
 
     def may_select(self, namespaces: Iterable[str], selector: Selector) -> bool:
-        """Whether pods that are not there now may match: finished ones, or by a label that is not known."""
+        """Whether other pods may match: finished ones, those of variants, or by a label that is not known."""
         homes = set(namespaces)
-        if any(
-            pod.ref.namespace in homes and selector.matches(pod.labels)
-            for pod in self.cluster.finished.values()
-        ):
+        if any(pod.ref.namespace in homes and selector.matches(pod.labels) for pod in self.possible):
             return True
         return any(selector.may_match(pod.labels) for name in homes for pod in self.all_pods(name))
 
-    def workload_labels(self, namespace: str) -> Iterator[tuple[str, Labels]]:
-        """The workloads of a namespace, as "CronJob/backup", with the labels that they have themselves."""
+    @cached_property
+    def workload_labels(self) -> Mapping[str, list[tuple[str, Labels]]]:
+        """By namespace, the workloads, as "CronJob/backup", with the labels that they have themselves."""
+        found: dict[str, list[tuple[str, Labels]]] = defaultdict(list)
         for (kind, name), source in self.cluster.sources.items():
-            home, _, own = name.partition("/")
-            metadata = source.object.get("metadata")
-            if kind in WORKLOADS and home == namespace and isinstance(metadata, Mapping):
-                labels = metadata.get("labels")
-                if isinstance(labels, Mapping) and labels:
-                    yield f"{kind}/{own}", labels
+            metadata = source.object.get("metadata") if kind in WORKLOADS else None
+            labels = metadata.get("labels") if isinstance(metadata, Mapping) else None
+            if isinstance(labels, Mapping) and labels:
+                namespace, _, own = name.partition("/")
+                found[namespace].append((f"{kind}/{own}", labels))
+        return found
 
     def peer_namespaces(self, policy: Policy, path: str) -> Selector | None:
         """The namespaceSelector next to a podSelector at a path; None for that of the policy's subject."""

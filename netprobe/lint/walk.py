@@ -7,7 +7,7 @@ group stands for all that the same policies select.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from netprobe.model.flow import Family, PodRef
 from netprobe.model.policy import NETWORK_POLICY, Action, Direction, Policy, Tier
@@ -47,14 +47,26 @@ class Subjects:
         return len({policy.kind == NETWORK_POLICY for policy in self.policies}) == 2
 
 
-@dataclass(slots=True)
+def destinations(evaluation: Evaluation, ports: Ports) -> dict[PortNumber, int]:
+    """The groups that are compared as destinations on each port, as bits."""
+    found: dict[PortNumber, list[int]] = {}
+    for group in evaluation.groups:
+        first = group.members[0]
+        for port in ports.of(first) if isinstance(first, PodRef) else ports.outside:
+            found.setdefault(port, []).append(group.index)
+    return {port: pack(groups, len(evaluation.groups)) for port, groups in found.items()}
+
+
 class Walks:
     """The walks through the tiers of an evaluation."""
 
-    evaluation: Evaluation
-    ports: Ports
-    _walks: dict[tuple[Direction, PortNumber, Family | None], Walk] = field(default_factory=dict)
-    _matched: dict[tuple[int, int, int], list[Matched]] = field(default_factory=dict)
+    def __init__(self, evaluation: Evaluation, ports: Ports) -> None:
+        self.evaluation = evaluation
+        self.destinations = destinations(evaluation, ports)
+        hosts = (group.index for group in evaluation.groups if group.sample.host is not None)
+        self._hosts = pack(hosts, len(evaluation.groups))
+        self._walks: dict[tuple[Direction, PortNumber, Family | None], Walk] = {}
+        self._matched: dict[tuple[int, int, int], list[Matched]] = {}
 
     @property
     def families(self) -> tuple[Family | None, ...]:
@@ -69,22 +81,22 @@ class Walks:
             if others and combination.groups and not combination.unplaced:
                 yield Subjects(direction, combination, tuple(combination.groups), policies)
 
-    def asked(self, end: int) -> frozenset[PortNumber]:
-        """The ports on which a group is compared as a destination."""
-        first = self.evaluation.groups[end].members[0]
-        return self.ports.of(first) if isinstance(first, PodRef) else self.ports.outside
+    def ports(self, subjects: Subjects) -> list[PortNumber]:
+        """The ports of the destinations of their flows."""
+        ends = self.evaluation.universe.everything
+        if subjects.direction is Direction.INGRESS:
+            ends = pack(subjects.groups, len(self.evaluation.groups))
+        found = (port for port, groups in self.destinations.items() if groups & ends)
+        return sorted(found, key=lambda port: (port[1].value, port[0]))
 
     def others(self, subjects: Subjects, port: PortNumber) -> int:
         """The peers of flows on a port that are compared, as bits; nodes and the pod itself are not."""
-        groups = self.evaluation.groups
-        first = groups[subjects.groups[0]]
+        first = self.evaluation.groups[subjects.groups[0]]
         alone = 0 if first.size > 1 else 1 << first.index
-        hosts = pack((g.index for g in groups if g.sample.host is not None), len(groups))
+        compared = self.destinations.get(port, 0)
         if subjects.direction is Direction.INGRESS:
-            asked = self.evaluation.universe.everything if port in self.asked(first.index) else 0
-        else:
-            asked = pack((g.index for g in groups if port in self.asked(g.index)), len(groups))
-        return asked & ~alone & ~hosts
+            compared = self.evaluation.universe.everything if compared >> first.index & 1 else 0
+        return compared & ~alone & ~self._hosts
 
     def allowed(
         self, subjects: Subjects, policies: Iterable[Policy], port: PortNumber, family: Family | None

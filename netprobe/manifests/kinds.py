@@ -75,6 +75,14 @@ def relevance(api_version: str, kind: str) -> tuple[Relevance, str]:
     return Relevance.SKIPPED, f"{kind}.{group}" if known and version and "." in group else kind
 
 
+def may_matter(api_version: object, kind: object) -> bool:
+    """Whether an object of which one of the two is known may be one that matters."""
+    if isinstance(kind, str):
+        return kind in _CURRENT or any(each.kind == kind for each in SIMULATED)
+    group = _split(str(api_version))[0]
+    return group in _OWN_GROUPS or any(group in each.groups for each in SIMULATED)
+
+
 def _versions(api_version: str, kind: str) -> tuple[str, ...]:
     """Every apiVersion that netprobe reads of a kind, the one to write first."""
     policy = kind_of(api_version, kind)

@@ -19,7 +19,7 @@ from netprobe.manifests import files, template
 from netprobe.manifests.document import Document
 from netprobe.manifests.excerpt import Excerpt, LazyPlaces, Parsed, TextError
 from netprobe.manifests.json_reader import read_json
-from netprobe.manifests.kinds import Relevance, relevance
+from netprobe.manifests.kinds import Relevance, may_matter, relevance
 from netprobe.manifests.kubectl_output import kubectl_output
 from netprobe.manifests.understood import is_understood
 from netprobe.manifests.yaml_reader import pieces, read_yaml
@@ -181,8 +181,8 @@ class Reader:
         obj = document.object
         missing = [key for key in ("apiVersion", "kind") if not isinstance(obj.get(key), str)]
         if missing:
-            is_mistake = len(missing) == 1 and isinstance(obj.get("metadata") or obj.get("spec"), dict)
-            if place.named or is_mistake:
+            is_mistake = len(missing) == 1 and may_matter(obj.get("apiVersion"), obj.get("kind"))
+            if place.named or (is_mistake and isinstance(obj.get("metadata") or obj.get("spec"), dict)):
                 message = "Required value: every object has one"
                 self.problems += [document.problem(key, message) for key in missing]
             else:

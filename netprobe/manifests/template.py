@@ -21,7 +21,12 @@ _MARKS = (
         re.compile(r"\$\{+(\w+)[^}\n]*\}+"),
         "the variable ${{{name}}} is not substituted: build it first (flux build, or envsubst)",
     ),
-    (re.compile(r"\$\((\w+)\)|@(\w+)@|%%?(\w+)%"), "the placeholder {name} is not replaced: build it first"),
+    (
+        re.compile(
+            r"\$\(([\w.-]+)\)|@(\w+)@|%%?(\w+)%|^\s*name(?:space)?:\s*[\"']?(_)[\"']?\s*$", re.MULTILINE
+        ),
+        "the placeholder {name} is not replaced: build it first",
+    ),
 )
 
 

@@ -26,8 +26,9 @@ from dataclasses import dataclass, replace
 
 from netprobe.lint.finding import Finding, Severity
 from netprobe.lint.view import View
+from netprobe.lint.walk import destinations
 from netprobe.model.cluster import Cluster
-from netprobe.model.flow import External, PodRef
+from netprobe.model.flow import PodRef
 from netprobe.model.policy import Staged
 from netprobe.policies.records import ref_of
 from netprobe.policies.staged import as_enforced
@@ -83,20 +84,10 @@ def _changes(cluster: Cluster, staged: Staged) -> tuple[_Change, _Change]:
         externals=outside((cluster, after), families),
         apart=lambda end: ports.of(end) if isinstance(end, PodRef) else None,
     )
-    for port, destinations in _destinations(new, ports).items():
-        for change, flows, sample in _differences(old, new, port, destinations):
+    for port, ends in destinations(new, ports).items():
+        for change, flows, sample in _differences(old, new, port, ends):
             (opened if change else closed).add(flows, sample)
     return opened, closed
-
-
-def _destinations(evaluation: Evaluation, ports: Ports) -> dict[PortNumber, int]:
-    """The groups that are compared on each port, as bits."""
-    found: dict[PortNumber, list[int]] = {}
-    for group in evaluation.groups:
-        end = group.members[0]
-        for port in ports.outside if isinstance(end, External) else ports.of(end):
-            found.setdefault(port, []).append(group.index)
-    return {port: pack(groups, len(evaluation.groups)) for port, groups in found.items()}
 
 
 def _differences(

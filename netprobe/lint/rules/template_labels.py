@@ -71,5 +71,8 @@ def mislabelled(view: View, namespaces: Iterable[str], selector: Selector) -> li
     if any(view.pods(name, selector) for name in homes):
         return []
     return [
-        owner for name in homes for owner, labels in view.workload_labels(name) if selector.matches(labels)
+        owner
+        for name in homes
+        for owner, labels in view.workload_labels.get(name, ())
+        if selector.matches(labels)
     ]

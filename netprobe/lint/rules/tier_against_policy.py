@@ -100,18 +100,9 @@ def check(view: View) -> Iterator[Finding]:
         for subjects in walks.subjects(direction):
             if not subjects.mixed:
                 continue
-            for port in _ports(walks, subjects):
+            for port in walks.ports(subjects):
                 for family in walks.families:
                     yield from _against(walks, subjects, port, family, reported)
-
-
-def _ports(walks: Walks, subjects: Subjects) -> list[PortNumber]:
-    """The ports of the destinations."""
-    ends = subjects.groups
-    if subjects.direction is Direction.EGRESS:
-        ends = tuple(range(len(walks.evaluation.groups)))
-    ports = {port for end in ends for port in walks.asked(end)}
-    return sorted(ports, key=lambda port: (port[1].value, port[0]))
 
 
 def _against(
