@@ -90,7 +90,8 @@ def command(
 async def _diagnose(options: RunOptions, *, most_nodes: int, within_s: float) -> Diagnosis:
     from netprobe.cli.progress import shown
     from netprobe.doctor import Examination
-    from netprobe.kube.facts import facts, other_policies
+    from netprobe.kube.facts import facts
+    from netprobe.probe.deciding import other_policies
     from netprobe.run.cluster import open_cluster
 
     with shown() as progress:
@@ -99,7 +100,7 @@ async def _diagnose(options: RunOptions, *, most_nodes: int, within_s: float) ->
                 cluster.api,
                 await facts(cluster.api),
                 cluster.api.server,
-                await other_policies(cluster.api),
+                tuple((await other_policies(cluster.api)).kinds),
                 lab=cluster.is_lab,
                 options=options.pods,
                 deadlines=options.deadlines,

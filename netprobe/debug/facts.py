@@ -24,7 +24,7 @@ from netprobe.probe import deciding
 from netprobe.probe.guests import surroundings
 from netprobe.probe.guests.surroundings import Surroundings
 from netprobe.probe.readiness import describe, warnings
-from netprobe.run.cluster import OpenCluster, other_policies
+from netprobe.run.cluster import OpenCluster
 
 WORKLOADS: Final = ("Deployment", "StatefulSet", "DaemonSet", "ReplicaSet", "Job")
 OPTIONAL: Final = (*WORKLOADS, "EndpointSlice", "Event")
@@ -154,7 +154,9 @@ async def read_live(cluster: OpenCluster, *, probing: bool) -> Facts:
     seers = surroundings.KINDS if probing else ()
     more = [kind for kind in dict.fromkeys((*OPTIONAL, *seers)) if kind not in deciding.KINDS]
     listed, others, lists = await asyncio.gather(
-        deciding.listed(cluster.api), other_policies(cluster), asyncio.gather(*map(optional, more))
+        deciding.listed(cluster.api),
+        deciding.other_policies(cluster.api),
+        asyncio.gather(*map(optional, more)),
     )
     objects = [*listed.objects, *(obj for found in lists for obj in found)]
     around = Surroundings.of_objects(

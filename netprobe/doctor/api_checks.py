@@ -29,11 +29,9 @@ def plugin(facts: ClusterFacts) -> Check:
     return Check("network plugin", CheckStatus.OK, f"{facts.cni}, from {facts.evidence}")
 
 
-def other_policies(found: Sequence[str] | None) -> Check:
-    """Policies of kinds that are not simulated; None: the server does not say whether there are any."""
+def other_policies(found: Sequence[str]) -> Check:
+    """Policies of kinds that are not simulated."""
     name = "other policies"
-    if found is None:
-        return Check(name, CheckStatus.NOTE, "the API server does not say which API groups it has")
     if not found:
         return Check(name, CheckStatus.OK, "no policies of kinds that netprobe does not simulate")
     return Check(name, CheckStatus.NOTE, f"{'; '.join(found)}: they decide flows too, and are not simulated")

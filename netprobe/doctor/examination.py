@@ -51,7 +51,7 @@ class Examination:
     cluster: ClusterAPI
     facts: ClusterFacts
     server: str
-    other_policies: Sequence[str] | None = ()
+    other_policies: Sequence[str] = ()
     lab: bool = False
     options: PodOptions = field(default_factory=PodOptions)
     deadlines: Deadlines = field(default_factory=Deadlines)

@@ -17,8 +17,7 @@ from kubernetes.aio.stream import WsApiClient
 from netprobe.errors import ClusterError, ConflictError, NotFoundError, UnreachableError
 from netprobe.kube import errors
 from netprobe.kube.exec import open_exec
-from netprobe.kube.resources import RESOURCES
-from netprobe.kube.served import ServedKinds
+from netprobe.kube.resources import RESOURCES, ServedKinds
 from netprobe.kube.transport import TRIES, RateLimit, Transport
 from netprobe.model.flow import PodRef
 from netprobe.model.objects import Object

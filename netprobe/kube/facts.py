@@ -1,16 +1,14 @@
-"""What a cluster is and which policies it has, with evidence; what may not be read is None, not an error."""
+"""What a cluster is, with evidence; what may not be read is None, not an error."""
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 
-from netprobe.errors import ClusterError, ForbiddenError
+from netprobe.errors import ClusterError
 from netprobe.kube.client import KubeCluster
 from netprobe.model.objects import Object
-from netprobe.policies.kinds import NOT_SIMULATED
 
 CNIS: Final[Mapping[str, str]] = {
     # a word in the image or name of a DaemonSet -> the network plugin that it belongs to
@@ -104,70 +102,3 @@ def cni_by_groups(groups: Iterable[str]) -> tuple[str, str] | None:
     """
     found = {GROUPS[group]: f"the API group {group}" for group in groups if group in GROUPS}
     return (" and ".join(found), ", ".join(found.values())) if found else None
-
-
-POLICY_KINDS: Final[Mapping[str, tuple[str, ...]]] = {
-    # an API group -> its resources that decide flows and are not simulated
-    group: tuple(kind.plural for kind in NOT_SIMULATED if group in kind.groups)
-    for group in dict.fromkeys(group for kind in NOT_SIMULATED for group in kind.groups)
-}
-
-FORBIDDEN: Final = "(may not be listed)"
-FAILED: Final = "(could not be listed)"
-UNREAD: Final = "(does not say which kinds it has)"
-
-_LISTED: Final = 500
-_NAMED: Final = 3
-
-
-async def other_policies(cluster: KubeCluster) -> tuple[str, ...] | None:
-    """One phrase for each policy kind that has objects, or that cannot be listed; usually none.
-
-    None if the server does not say which API groups it has.
-    """
-    try:
-        groups = {group["name"]: group for group in (await cluster.raw("/apis")).get("groups") or ()}
-    except ClusterError:
-        return None
-    known = [name for name in POLICY_KINDS if name in groups]
-    found = await asyncio.gather(*(_group_policies(cluster, groups[name]) for name in known))
-    return tuple(phrase for phrases in found for phrase in phrases)
-
-
-def certain(phrase: str) -> bool:
-    """Whether a phrase of `other_policies` reports policies that exist, not that they cannot be listed."""
-    return not phrase.endswith((FORBIDDEN, FAILED, UNREAD))
-
-
-async def _group_policies(cluster: KubeCluster, group: Mapping[str, Any]) -> list[str]:
-    name = group["name"]
-    phrases: dict[str, str | None] = {}
-    unavailable = False
-    for version in (entry["version"] for entry in group["versions"]):
-        try:
-            served = await cluster.raw(f"/apis/{name}/{version}")
-        except ClusterError:  # an aggregated API whose server is down
-            unavailable = True
-            continue
-        plurals = {resource["name"] for resource in served.get("resources") or ()}
-        for plural in (one for one in POLICY_KINDS[name] if one in plurals and one not in phrases):
-            phrases[plural] = await _phrase(cluster, f"/apis/{name}/{version}/{plural}", f"{plural}.{name}")
-    if unavailable and not phrases:
-        phrases[name] = f"{name} {UNREAD}"
-    return [phrase for phrase in phrases.values() if phrase]
-
-
-async def _phrase(cluster: KubeCluster, path: str, what: str) -> str | None:
-    try:
-        answer = await cluster.raw(f"{path}?limit={_LISTED}")
-    except ForbiddenError:
-        return f"{what} {FORBIDDEN}"
-    except ClusterError:
-        return f"{what} {FAILED}"
-    metas = [obj["metadata"] for obj in answer.get("items") or ()]
-    names = ["/".join(filter(None, (meta.get("namespace"), meta["name"]))) for meta in metas]
-    if not names:
-        return None
-    count = len(names) + int(answer.get("metadata", {}).get("remainingItemCount") or 0)
-    shown = ", ".join(names[:_NAMED]) + (", ..." if count > _NAMED else "")
-    return f"{count} {what} ({shown})"

@@ -14,7 +14,7 @@ from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass
 from ipaddress import ip_address
 from types import TracebackType
-from typing import Any, Final, Self
+from typing import Any, Final, Self, TypedDict
 
 from netprobe.errors import ClusterError, ConflictError, ForbiddenError, NotFoundError, WorkbenchError
 from netprobe.model.flow import ContainerPort, End, PodRef, Protocol
@@ -47,6 +47,16 @@ def new_run() -> str:
     return secrets.token_hex(4)
 
 
+class BenchOptions(TypedDict, total=False):
+    """What every bench takes, as keyword arguments; see Bench."""
+
+    run: str
+    disposable: bool
+    options: PodOptions
+    deadlines: Deadlines
+    progress: Progress
+
+
 class Bench(ABC):
     """The pods of one run while the context is open. Subclasses make them in `_build`.
 
@@ -66,8 +76,8 @@ class Bench(ABC):
         cluster: ClusterAPI,
         *,
         permissions: Sequence[Permission],
-        run: str | None = None,
         steps: bool = False,
+        run: str = "",
         disposable: bool = False,
         options: PodOptions | None = None,
         deadlines: Deadlines | None = None,

@@ -23,59 +23,30 @@ DNS = "dns: the name did not resolve, which says nothing about the policy"
 EXEC = "exec: the probe itself failed"
 SKIPPED = "skipped: not tried"
 
-VerdictRow: TypeAlias = dict[tuple[bool, bool], tuple[Verdict, str | None]]
+Judgement: TypeAlias = tuple[Verdict, str | None]
 
 
-def _row(
-    *,
-    both: tuple[Verdict, str | None],
-    listener_only: tuple[Verdict, str | None],
-    path_only: tuple[Verdict, str | None],
-    neither: tuple[Verdict, str | None],
-) -> VerdictRow:
-    return {
-        (True, True): both,
-        (True, False): listener_only,
-        (False, True): path_only,
-        (False, False): neither,
-    }
+def _always(verdict: Verdict, reason: str | None) -> tuple[Judgement, ...]:
+    return ((verdict, reason),) * 4
 
 
-def _always(verdict: Verdict, reason: str | None) -> VerdictRow:
-    answer = verdict, reason
-    return _row(both=answer, listener_only=answer, path_only=answer, neither=answer)
+_REFUSED: Final = (UNKNOWN, LISTENER), (UNKNOWN, PATH), (UNKNOWN, LISTENER), (DENY, REJECTED)
 
-
-_REFUSAL = _row(
-    both=(DENY, REJECTED),
-    listener_only=(UNKNOWN, PATH),
-    path_only=(UNKNOWN, LISTENER),
-    neither=(UNKNOWN, LISTENER),
-)
-
-VERDICTS: Final[dict[Outcome, VerdictRow]] = {
-    # Exhaustive over (listener proven, path proven). Source: "Reading a probe" in docs/semantics.md.
+# Which of listener and path are proven:
+#   neither            listener           path                 both
+VERDICTS: Final[dict[Outcome, tuple[Judgement, ...]]] = {
+    # Source: "Reading a probe" in docs/semantics.md.
     Outcome.CONNECTED: _always(ALLOW, None),
-    Outcome.TIMED_OUT: _row(
-        both=(DENY, None),
-        listener_only=(UNKNOWN, PATH),
-        path_only=(UNKNOWN, LISTENER),
-        neither=(UNKNOWN, PATH),
-    ),
-    Outcome.REFUSED: _REFUSAL,
-    Outcome.HOST_UNREACHABLE: _REFUSAL,
-    Outcome.NETWORK_UNREACHABLE: _row(
-        both=(DENY, REJECTED),
-        listener_only=(UNKNOWN, ROUTE),
-        path_only=(UNKNOWN, LISTENER),
-        neither=(UNKNOWN, ROUTE),
-    ),
+    Outcome.TIMED_OUT: ((UNKNOWN, PATH), (UNKNOWN, PATH), (UNKNOWN, LISTENER), (DENY, None)),
+    Outcome.REFUSED: _REFUSED,
+    Outcome.HOST_UNREACHABLE: _REFUSED,
+    Outcome.NETWORK_UNREACHABLE: ((UNKNOWN, ROUTE), (UNKNOWN, ROUTE), (UNKNOWN, LISTENER), (DENY, REJECTED)),
     Outcome.NO_SUCH_NAME: _always(UNKNOWN, DNS),
     Outcome.EXEC_FAILED: _always(UNKNOWN, EXEC),
     Outcome.SKIPPED: _always(UNKNOWN, SKIPPED),
 }
 
 
-def judge(outcome: Outcome, control: Control) -> tuple[Verdict, str | None]:
+def judge(outcome: Outcome, control: Control) -> Judgement:
     """The verdict on an outcome, and the reason if one is needed."""
-    return VERDICTS[outcome][control.listener is not None, control.path is not None]
+    return VERDICTS[outcome][(control.listener is not None) + 2 * (control.path is not None)]

@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import chain
-from typing import Final
+from typing import Final, Unpack
 
 from netprobe.errors import ClusterError, ConflictError, NotFoundError, WorkbenchError
 from netprobe.model.flow import End, Flow, Placement, Pod, PodRef, Protocol
@@ -16,14 +16,14 @@ from netprobe.model.labels import Labels
 from netprobe.model.objects import Object
 from netprobe.probe import admission_changes, canary, permission, run_objects
 from netprobe.probe.api import ClusterAPI
-from netprobe.probe.bench import POLL_S, Bench, Deadlines, Progress, ref_of, station, together
+from netprobe.probe.bench import POLL_S, Bench, BenchOptions, ref_of, station, together
 from netprobe.probe.canary import Canaries, Canary
 from netprobe.probe.netcat import Target
 from netprobe.probe.ownership import ObjectRef
 from netprobe.probe.permission import Permission
 from netprobe.probe.plan import Station, Try
 from netprobe.probe.readiness import has_node, is_ready
-from netprobe.probe.run_objects import Fixture, PodOptions, run_namespace
+from netprobe.probe.run_objects import Fixture, run_namespace
 
 OUTSIDE_NAMESPACE: Final[Object] = {
     "apiVersion": "v1",
@@ -52,27 +52,14 @@ class Workbench(Bench):
         cluster: ClusterAPI,
         fixture: Fixture,
         *,
-        run: str | None = None,
         changes: int = 1,
         kinds: Sequence[str] = (),
         one_node: bool = False,
         lab: bool = False,
-        disposable: bool = False,
-        options: PodOptions | None = None,
-        deadlines: Deadlines | None = None,
-        progress: Progress = lambda _: None,
         permissions: Sequence[Permission] = permission.FIXTURE,
+        **options: Unpack[BenchOptions],
     ) -> None:
-        super().__init__(
-            cluster,
-            permissions=permissions,
-            run=run,
-            steps=changes > 1,
-            disposable=disposable,
-            options=options,
-            deadlines=deadlines,
-            progress=progress,
-        )
+        super().__init__(cluster, permissions=permissions, steps=changes > 1, **options)
         self.changes = changes
         self.kinds = tuple(kinds)
         self._one_node = one_node

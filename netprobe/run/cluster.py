@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator, Mapping
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Final
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from netprobe.errors import ClusterError
 from netprobe.lab import LabOptions, Starting, begin, list_labs
@@ -17,9 +17,6 @@ from netprobe.run.target import ClusterChoice, kubeconfig_of
 
 if TYPE_CHECKING:
     from netprobe.kube.client import KubeCluster
-
-UNREADABLE: Final = "policies of other kinds (the API server does not say which API groups it has)"
-IF_ANY: Final = "if there are some "
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,38 +89,3 @@ async def _uid(api: KubeCluster) -> str | None:
     except ClusterError:
         return None
     return str(namespace["metadata"]["uid"]) if namespace else None
-
-
-@dataclass(frozen=True, slots=True)
-class OtherPolicies:
-    """Policies of kinds that are not simulated: a phrase for each kind, and whether some exist for certain.
-
-    netprobe does not know which labels matter to them. A pod that represents a real one then has all of
-    its labels, and the report says why. The same holds if the API server did not say whether there are any.
-    """
-
-    kinds: Mapping[str, bool] = field(default_factory=dict)
-
-    def __bool__(self) -> bool:
-        """Whether there may be any."""
-        return bool(self.kinds)
-
-    def notes(self, what: str) -> Iterator[str]:
-        """A sentence for each kind; `what` says what the run does about it."""
-        for phrase, sure in self.kinds.items():
-            yield f"{phrase}: {'' if sure else IF_ANY}they may decide flows, and are not simulated; {what}"
-
-    @property
-    def labels_because(self) -> str:
-        """Why pods have labels that no NetworkPolicy selects by."""
-        return f"shadow pods carry all labels of the real ones, because of {'; '.join(self.kinds)}"
-
-
-async def other_policies(cluster: OpenCluster) -> OtherPolicies:
-    """Ask a cluster for them."""
-    from netprobe.kube.facts import certain, other_policies  # imports the client: slow
-
-    phrases = await other_policies(cluster.api)
-    if phrases is None:
-        return OtherPolicies({UNREADABLE: False})
-    return OtherPolicies({phrase: certain(phrase) for phrase in phrases})

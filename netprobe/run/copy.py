@@ -23,11 +23,11 @@ from netprobe.policies.records import ref_of
 from netprobe.probe import Fixture as PodsToMake
 from netprobe.probe import Observed, Prober, Workbench, new_run
 from netprobe.probe.canary import OPENING
-from netprobe.probe.deciding import key_of
+from netprobe.probe.deciding import OtherPolicies, key_of, other_policies
 from netprobe.probe.guests.surroundings import Surroundings, look_around
 from netprobe.probe.permission import COPY, COPY_ACCOUNTS, Permission, write_policies
 from netprobe.run.applied import Served, not_tried, set_version
-from netprobe.run.cluster import OpenCluster, OtherPolicies, other_policies
+from netprobe.run.cluster import OpenCluster
 from netprobe.run.copied import Copied, copied
 from netprobe.run.cover import Cover, cover
 from netprobe.run.driver import PreparedRun
@@ -159,7 +159,7 @@ class CopyMode:
 
     async def _planned(self, cluster: OpenCluster, options: RunOptions) -> PlannedCopy:
         around = await look_around(cluster.api)
-        others = await other_policies(cluster)
+        others = await other_policies(cluster.api)
         documents, parsed = zip(*self.policies, strict=True)
         live = from_objects(around.deciding())
         whole = apply(live, ApplyPolicies(documents, parsed, "-f", ""))

@@ -16,11 +16,12 @@ from netprobe.explain.declared import ListedFlows
 from netprobe.manifests import from_objects
 from netprobe.model.flow import End, Pod, PodRef, Via
 from netprobe.probe import Observed, PodOptions, Prober, new_run
+from netprobe.probe.deciding import OtherPolicies, other_policies
 from netprobe.probe.guests.conflicts import SideEffect, side_effects
 from netprobe.probe.guests.guest_workbench import GuestWorkbench
 from netprobe.probe.guests.shadows import NEVER_COPIED
 from netprobe.probe.guests.surroundings import PodState, Surroundings, look_around, pod_states
-from netprobe.run.cluster import OpenCluster, OtherPolicies, other_policies
+from netprobe.run.cluster import OpenCluster
 from netprobe.run.cover import Merit, cover
 from netprobe.run.driver import PreparedRun
 from netprobe.run.in_place_plan import InPlacePlan, plan, unmet_ways
@@ -154,7 +155,7 @@ class InPlaceMode:
 
     async def _planned(self, cluster: OpenCluster, options: RunOptions) -> PlannedInPlace:
         around = await look_around(cluster.api)
-        others = await other_policies(cluster)
+        others = await other_policies(cluster.api)
         run = new_run()
         here = self._plan(around, options, run, all_labels=bool(others))
         notes = (*unmet_ways(here, self.ways), *others.notes(STAND_IN))

@@ -10,8 +10,8 @@ from netprobe.explain.why import blame
 from netprobe.model.cluster import Cluster
 from netprobe.model.flow import Flow
 from netprobe.model.verdict import Verdict
-from netprobe.run.flow_filter import FlowFilter
 from netprobe.run.moment import SimulatedMoment, moments
+from netprobe.run.options import FlowFilter
 from netprobe.run.policy_text import PolicyTexts
 from netprobe.run.record import LONGEST, FlowGroup, ReportStep, port_text
 from netprobe.run.steps import advisor, explained

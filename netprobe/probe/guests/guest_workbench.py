@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from ipaddress import ip_address
+from typing import Unpack
 
 from netprobe.model.flow import Address, PodRef
 from netprobe.model.objects import Object
 from netprobe.probe import admission_changes
 from netprobe.probe.api import ClusterAPI
-from netprobe.probe.bench import Bench, Deadlines, Progress, ref_of, station, together
+from netprobe.probe.bench import Bench, BenchOptions, ref_of, station, together
 from netprobe.probe.canary import Canaries, Canary
 from netprobe.probe.guests import shadows
 from netprobe.probe.guests.shadows import GuestPlan
@@ -17,7 +18,7 @@ from netprobe.probe.netcat import Target
 from netprobe.probe.ownership import ObjectRef
 from netprobe.probe.permission import IN_PLACE, Permission
 from netprobe.probe.plan import Station, Try
-from netprobe.probe.run_objects import PodOptions, run_namespace
+from netprobe.probe.run_objects import run_namespace
 
 
 class GuestWorkbench(Bench):
@@ -31,21 +32,10 @@ class GuestWorkbench(Bench):
         self,
         cluster: ClusterAPI,
         plan: GuestPlan,
-        *,
-        run: str | None = None,
-        options: PodOptions | None = None,
-        deadlines: Deadlines | None = None,
-        progress: Progress = lambda _: None,
         permissions: Sequence[Permission] = IN_PLACE,
+        **options: Unpack[BenchOptions],
     ) -> None:
-        super().__init__(
-            cluster,
-            permissions=permissions,
-            run=run,
-            options=options,
-            deadlines=deadlines,
-            progress=progress,
-        )
+        super().__init__(cluster, permissions=permissions, **options)
         self._plan = plan
         self.clients: Mapping[str, Station] = {}
         self.servers: Mapping[str, Station] = {}
