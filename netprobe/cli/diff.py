@@ -29,7 +29,7 @@ def command(*, before: Path, after: Path, everything: bool, out: OutputFlags) ->
     Exit status: 0 if no flow differs, 1 if some do, 2 if a report cannot be read.
     """
     from netprobe.history import difference, read_run
-    from netprobe.history.text import diff_document, diff_lines
+    from netprobe.history.diff_text import diff_document, diff_lines
 
     old, new = read_run(before), read_run(after)
     found = difference(old.report, new.report)

@@ -1,21 +1,15 @@
-"""The geometry of the charts on the conformance page: convergence times, and runs over time. Pure."""
+"""The histogram of convergence times on the conformance page."""
 
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Final
 
-from netprobe.conformance.history import PastRun
-from netprobe.conformance.result import CaseStatus
-from netprobe.report.conformance_text import COLUMNS, HEADS
-
 EDGES: Final = (0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0)
 """Seconds between the bars of the histogram; the last bar counts everything above."""
-MOST_RUNS: Final = 60
-_LOWEST: Final = (CaseStatus.PASSED, CaseStatus.UNSCORED, CaseStatus.SKIPPED)
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,25 +21,6 @@ class Bar:
     left: int
     top: float
     height: float
-
-
-@dataclass(frozen=True, slots=True)
-class ChartBlock:
-    """The cases of one status in the column of one run."""
-
-    status: str
-    left: float
-    top: float
-    width: float
-    height: float
-    title: str
-
-
-@dataclass(frozen=True, slots=True)
-class ChartLabel:
-    text: str
-    anchor: str
-    left: float
 
 
 def bins(times: Sequence[float]) -> list[tuple[str, int]]:
@@ -82,32 +57,3 @@ def histogram(times: Sequence[float]) -> list[Bar]:
         Bar(name, count, 12 + index * 70, 150 - height, height)
         for index, ((name, count), height) in enumerate(zip(found, heights, strict=True))
     ]
-
-
-def trend(runs: Sequence[PastRun]) -> tuple[list[ChartBlock], list[ChartLabel]]:
-    """A column for each run, stacked by status with what did not pass on top; first and last day."""
-    shown = runs[-MOST_RUNS:]
-    most = max(1, *(len(run.cases) for run in shown))
-    step = min(44.0, 700 / len(shown))
-    blocks: list[ChartBlock] = []
-    labels: list[ChartLabel] = []
-    for index, run in enumerate(shown):
-        left = 10 + index * step
-        blocks += _column(run, left, step * 0.8, most)
-        if index in {0, len(shown) - 1}:
-            anchor = "start" if index == 0 else "end"
-            labels.append(
-                ChartLabel(f"{run.started:%m-%d}", anchor, left if index == 0 else left + step * 0.8)
-            )
-    return blocks, labels
-
-
-def _column(run: PastRun, left: float, width: float, most: int) -> Iterator[ChartBlock]:
-    bottom = 140.0
-    for status in (*_LOWEST, *(status for status in COLUMNS if status not in _LOWEST)):
-        if count := run.counts[status]:
-            height = max(2.0, 125 * count / most)
-            bottom -= height
-            title = f"{run.started:%Y-%m-%d %H:%M}: {count} {HEADS[status]}"
-            place = round(left, 1), round(bottom, 1), round(width, 1), round(height - 0.7, 1)
-            yield ChartBlock(status.value, *place, title)

@@ -17,6 +17,7 @@ from netprobe.report import conformance_text
 from netprobe.report.conformance_data import data, needs_attention
 from netprobe.report.page import page
 from netprobe.report.style import PLAIN, Style
+from netprobe.report.trend import page_values
 
 MOST_PAST = 8
 """Columns of past runs in the table of features."""
@@ -209,24 +210,8 @@ def _times(results: Results) -> dict[str, Any] | None:
 
 
 def _trend(found: ConformanceReport) -> dict[str, Any] | None:
-    """The runs over time, this one last in the chart and first in the table; None without earlier runs."""
+    """The runs over time; None without earlier runs."""
     if not found.past:
         return None
-    runs = (*found.past, PastRun.of(found.results, found.cluster, found.run))
-    used = [status for status in conformance_text.COLUMNS if any(run.counts[status] for run in runs)]
-    blocks, labels = charts.trend(runs)
-    return {
-        "blocks": blocks,
-        "labels": labels,
-        "heads": [conformance_text.HEADS[status] for status in used],
-        "runs": [
-            {
-                "started": f"{run.started:%Y-%m-%d %H:%M}",
-                "cluster": run.cluster,
-                "counts": [{"status": status.value, "number": run.counts[status]} for status in used],
-                "seconds": f"{run.seconds:.1f}",
-                "converged": "" if run.converged_s is None else f"{run.converged_s:.3f} s",
-            }
-            for run in reversed(runs[-charts.MOST_RUNS :])
-        ],
-    }
+    now = PastRun.of(found.results, found.cluster, found.run)
+    return page_values(conformance_text.trend((*found.past, now)))

@@ -1,11 +1,10 @@
-"""Conformance for a terminal: the report of a run, and past runs with what changed in the last one."""
+"""The report of a conformance run for a terminal."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
 from netprobe.conformance.baseline import ConformanceReport
-from netprobe.conformance.history import PastRun, RunChanges
 from netprobe.conformance.result import CaseResult, CaseStatus
 from netprobe.model.text import plain
 from netprobe.report import conformance_text
@@ -57,26 +56,3 @@ def _case(result: CaseResult, style: Style) -> Iterator[str]:
     yield f"  rules: {', '.join(result.case.rules)}; {plain(result.case.place)}\n"
     yield from (f"  {plain(line)}\n" for line in conformance_text.sentences(result))
     yield from (f"    {plain(line)}\n" for line in conformance_text.evidence(result))
-
-
-def trend(runs: Sequence[PastRun], changes: RunChanges) -> Iterator[str]:
-    """A line per run. Columns that are empty for all runs are left out."""
-    used = [status for status in conformance_text.COLUMNS if any(one.counts[status] for one in runs)]
-    head = ["Run", "Cluster", *(conformance_text.HEADS[status] for status in used), "seconds", "converged"]
-    lines = [
-        [
-            f"{one.started:%Y-%m-%d %H:%M}",
-            one.cluster,
-            *(str(one.counts[status] or "") for status in used),
-            f"{one.seconds:.1f}",
-            "" if one.converged_s is None else f"{one.converged_s:.3f} s",
-        ]
-        for one in runs
-    ]
-    yield from aligned(head, lines, right=range(2, len(head)))
-    lines_changed = list(conformance_text.change_lines(changes))
-    if lines_changed:
-        yield "\nIn the last run:\n"
-        yield from (f"  {plain(line)}\n" for line in lines_changed)
-    elif len(runs) > 1:
-        yield "\nNothing changed in the last run.\n"

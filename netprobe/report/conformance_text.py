@@ -9,11 +9,12 @@ import yaml
 
 from netprobe.conformance.baseline import ConformanceReport
 from netprobe.conformance.case import CaseStep
-from netprobe.conformance.history import RunChanges
+from netprobe.conformance.history import PastRun, RunChanges
 from netprobe.conformance.result import CaseResult, CaseStatus, Results, StepResult, Triage
 from netprobe.diff import FlowStatus, Row
 from netprobe.explain.why import blame
 from netprobe.report import phrases
+from netprobe.report.trend import Trend, TrendRun
 from netprobe.run.record import port_text
 
 MOST_FLOWS = 5  # flows of a case with their reasons; the matrix shows the rest
@@ -35,6 +36,24 @@ HEADS = {
     CaseStatus.SKIPPED: "skipped",
     CaseStatus.UNTRIED: "not tried",
 }
+
+
+def trend(runs: Sequence[PastRun]) -> Trend:
+    """The cases of past runs over time."""
+    return Trend(
+        [
+            TrendRun(
+                one.started,
+                one.cluster,
+                {status.value: number for status, number in one.counts.items()},
+                one.seconds,
+                one.converged_s,
+            )
+            for one in runs
+        ],
+        {status.value: head for status, head in HEADS.items()},
+        [status.value for status in (CaseStatus.PASSED, CaseStatus.UNSCORED, CaseStatus.SKIPPED)],
+    )
 
 
 def title(found: ConformanceReport) -> str:

@@ -11,7 +11,7 @@ from netprobe.model.flow import End, Flow, Via
 from netprobe.model.observation import Outcome
 from netprobe.model.text import listed
 from netprobe.model.verdict import Verdict
-from netprobe.run.record import FlowGroup, Report, port_text
+from netprobe.run.record import ClusterInfo, FlowGroup, Report, port_text
 
 MOST_STOOD_FOR = 20
 """Pods of a run in place that are listed with the pods they represent."""
@@ -178,10 +178,14 @@ def warnings(report: Report) -> tuple[str, ...]:
 
 
 def title(report: Report) -> str:
-    if report.cluster.kind == "simulated":
-        profile = f" for {report.cluster.cni}" if report.cluster.cni else ""
-        return f"{report.suite or 'the manifests'}, simulated{profile}"
-    return f"{report.suite or 'no suite'} on {report.cluster}"
+    return suite_on(report.suite, report.cluster)
+
+
+def suite_on(suite: str | None, cluster: ClusterInfo) -> str:
+    """ "two-tier on the lab", "two-tier, simulated for calico"."""
+    if cluster.kind == "simulated":
+        return f"{suite or 'the manifests'}, simulated{f' for {cluster.cni}' if cluster.cni else ''}"
+    return f"{suite or 'no suite'} on {cluster}"
 
 
 def step_title(report: Report, index: int) -> str:

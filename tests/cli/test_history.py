@@ -105,6 +105,23 @@ def test_history_compares_runs_on_one_cluster_only(program: Program, tmp_path: P
     assert "9 new" in program("diff", *map(str, sorted(tmp_path.glob("*r[13].json")))).stdout
 
 
+def test_the_page_of_a_folder_has_a_chart_for_each_suite_and_what_changed(
+    program: Program, tmp_path: Path
+) -> None:
+    report = unenforced()
+    keep(tmp_path, replace(report, steps=report.steps[:1], run=replace(report.run, id="r0")))
+    keep(tmp_path, replace(report, run=replace(report.run, id="r1", started=report.run.finished)))
+    keep(tmp_path, replace(sample(), suite="<b>", run=replace(report.run, id="r2")))
+    page = tmp_path / "runs.html"
+    assert program("history", str(tmp_path), "--report", f"html={page}").returncode in {0, 1}
+    text = page.read_text()
+    assert text.count('<svg class="chart"') == 2
+    assert "0 flows changed, 1 new, 0 gone" in text
+    assert "&lt;b&gt; on the lab" in text
+    assert "<script" not in text
+    assert text.count('<rect class="mismatch"') == 3
+
+
 def test_metrics_are_prometheus_text() -> None:
     report = replace(unenforced(), cluster=ClusterInfo("cluster", 'a"b\\c', id="uid"))
     lines = "".join(FORMATS.render(report, "metrics")).splitlines()

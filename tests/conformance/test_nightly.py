@@ -56,9 +56,12 @@ def containers(value: Any) -> Iterator[dict[str, Any]]:
 
 
 @pytest.mark.parametrize("name", PODS)
-def test_the_command_takes_the_arguments(name: str) -> None:
+def test_the_command_takes_the_arguments(name: str, tmp_path: Path) -> None:
     (container,) = containers(documents(name))
-    verb, *arguments = [argument.replace("$(JOB_COMPLETION_INDEX)", "1") for argument in container["args"]]
+    values = {"$(JOB_COMPLETION_INDEX)": "1", "/results/netprobe.prom": str(tmp_path / "netprobe.prom")}
+    verb, *arguments = container["args"]
+    for old, new in values.items():
+        arguments = [argument.replace(old, new) for argument in arguments]
     assert verb == "conformance"
     context = click.Context(command)
     command.parse_args(context, arguments)

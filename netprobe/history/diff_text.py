@@ -1,16 +1,15 @@
-"""The difference between two reports, and runs over time, as text and as plain data."""
+"""The difference between two reports as text and as plain data."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator
 from typing import Any
 
-from netprobe.diff import FlowStatus
 from netprobe.history.diff import FlowChange, ReportDiff
 from netprobe.history.saved import SuiteRun
 from netprobe.model.verdict import Verdict
-from netprobe.report.style import BAD, BOLD, BOLD_BAD, GOOD, Detail, Style
-from netprobe.report.tables import aligned
+from netprobe.report.phrases import suite_on
+from netprobe.report.style import BAD, BOLD, GOOD, Detail, Style
 from netprobe.report.text import wrapped
 
 MOST_FLOWS = 10
@@ -44,7 +43,7 @@ def _changes(found: ReportDiff, style: Style) -> Iterator[str]:
     for some in by_change.values():
         for one in some[:most]:
             colour = BAD if one.broke else GOOD if one.after.status == "as_expected" else BOLD
-            yield style.paint(wrapped(f"{one.after}: {_what(one)}", style), colour) + "\n"
+            yield style.paint(wrapped(f"{one.after}: {what_changed(one)}", style), colour) + "\n"
         if most and len(some) > most:
             yield f"and {len(some) - most:,} more flows with this change; --all shows them\n"
         yield from (wrapped(sentence, style, "  ") + "\n" for sentence in _why(some[0]))
@@ -60,10 +59,10 @@ def _alone(found: ReportDiff, style: Style) -> Iterator[str]:
 
 
 def title(run: SuiteRun) -> str:
-    return f"{run.suite} on {run.cluster}, {run.started:%Y-%m-%d %H:%M}"
+    return f"{suite_on(run.report.suite, run.cluster)}, {run.started:%Y-%m-%d %H:%M}"
 
 
-def _what(change: FlowChange) -> str:
+def what_changed(change: FlowChange) -> str:
     """ "simulated DENY -> ALLOW; was as expected, now a mismatch"."""
     words = [f"{name} {_word(old)} -> {_word(new)}" for name, (old, new) in change.tables.items()]
     if change.before.status != change.after.status:
@@ -94,8 +93,8 @@ def diff_document(found: ReportDiff, before: SuiteRun, after: SuiteRun) -> dict[
     return {
         "apiVersion": "netprobe/v1alpha1",
         "kind": "ReportDiff",
-        "before": _run(before),
-        "after": _run(after),
+        "before": run_document(before),
+        "after": run_document(after),
         "same_cluster": before.key[1:] == after.key[1:],
         "policies": [{"policy": name, "change": how} for name, how in found.policies.items()],
         "flows": [
@@ -125,7 +124,7 @@ def _side(flow: Any) -> dict[str, Any]:
     }
 
 
-def _run(run: SuiteRun) -> dict[str, Any]:
+def run_document(run: SuiteRun) -> dict[str, Any]:
     return {
         "file": str(run.path),
         "suite": run.suite,
@@ -136,61 +135,3 @@ def _run(run: SuiteRun) -> dict[str, Any]:
         "converged_s": run.converged_s,
         "summary": dict(run.counts),
     }
-
-
-def history_document(runs: Sequence[SuiteRun], found: Mapping[str, ReportDiff]) -> dict[str, Any]:
-    """The runs, and the flows that changed in the last run of each suite and cluster."""
-    return {
-        "apiVersion": "netprobe/v1alpha1",
-        "kind": "RunHistory",
-        "runs": [_run(one) for one in runs],
-        "changes": [
-            {
-                "run": file,
-                "broke": [change.after.name for change in one.flows if change.broke],
-                "changed": [change.after.name for change in one.flows],
-                "policies": [{"policy": name, "change": how} for name, how in one.policies.items()],
-            }
-            for file, one in found.items()
-        ],
-    }
-
-
-def history_lines(runs: Sequence[SuiteRun], found: Mapping[str, ReportDiff], style: Style) -> Iterator[str]:
-    """A line for each run; then what changed in the last run of each suite and cluster."""
-    heads = {
-        FlowStatus.AS_EXPECTED: "as expected",
-        FlowStatus.MISMATCH: "mismatch",
-        FlowStatus.UNKNOWN: "unknown",
-        FlowStatus.UNDEFINED: "undefined",
-        FlowStatus.SKIPPED: "skipped",
-    }
-    used = [status for status in heads if any(run.counts[status.value] for run in runs)]
-    header = ("Run", "Suite", *(heads[one] for one in used), "seconds", "converged", "Cluster")
-    lines = [
-        (
-            f"{run.started:%Y-%m-%d %H:%M}",
-            run.suite,
-            *(str(run.counts[one.value] or "") for one in used),
-            f"{run.seconds:.1f}",
-            "" if run.converged_s is None else f"{run.converged_s:.2f} s",
-            str(run.cluster),
-        )
-        for run in runs
-    ]
-    colours = ({len(header) - 1: ""} for _ in runs)
-    yield from aligned(header, lines, colours, style, right=range(2, len(header) - 1))
-    for file, one in found.items():
-        run = next(run for run in runs if str(run.path) == file)
-        yield "\n"
-        if not one:
-            yield wrapped(f"{title(run)}: nothing changed", style) + "\n"
-            continue
-        broke = sum(change.broke for change in one.flows)
-        text = f"{title(run)}: {len(one.flows)} flows changed, {broke} of them are not as expected any more"
-        yield style.paint(wrapped(text, style), BOLD_BAD if broke else BOLD) + "\n"
-        for change in one.flows[:MOST_FLOWS]:
-            yield wrapped(f"{change.after}: {_what(change)}", style, "  ") + "\n"
-        if len(one.flows) > MOST_FLOWS:
-            yield f"  and {len(one.flows) - MOST_FLOWS} more\n"
-        yield from (wrapped(f"{how} {name}", style, "  ") + "\n" for name, how in one.policies.items())
