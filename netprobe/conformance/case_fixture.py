@@ -18,7 +18,9 @@ import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
+from typing import TypeAlias
 
+from netprobe.conformance.case import Labels
 from netprobe.conformance.fixture_map import FixtureMap
 from netprobe.conformance.world import ON_HOST, PASSING
 from netprobe.errors import NotFoundError
@@ -34,9 +36,8 @@ from netprobe.probe.canary import OPENING, PORTS, Canaries, Canary, CanaryWatch,
 from netprobe.probe.canary import sessions as canary_sessions
 from netprobe.probe.settle import settle
 
-Labels = Mapping[str, Mapping[str, str]]
-Place = tuple[str | None, bool]
-"""A node's name, and whether the place is the node's own network."""
+NodeNetwork: TypeAlias = tuple[str | None, bool]
+"""A node's name, and whether this is the node's own network, not that of its pods."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +96,7 @@ class CaseFixture:
         self._watches = [CanaryWatch(one, self._canary_sessions) for one in found]
         self._prober = self._new_prober(self._flows)
         self._served: set[Flow] = set()  # of Services: what answered before any policy was there
-        self._joined: set[tuple[Place, Place]] = set()  # between which something connected
+        self._joined: set[tuple[NodeNetwork, NodeNetwork]] = set()  # between which something connected
 
     async def __aenter__(self) -> CaseFixture:
         return self
@@ -230,11 +231,13 @@ class CaseFixture:
             path=path if late else lambda flow: "baseline" if flow in self._served else None,
         )
 
-    def _places(self, flow: Flow, stations: Mapping[End, Station] | None = None) -> tuple[Place, Place]:
+    def _places(
+        self, flow: Flow, stations: Mapping[End, Station] | None = None
+    ) -> tuple[NodeNetwork, NodeNetwork]:
         known = stations or self.stations
         on_host = set(map(self.site.pod, ON_HOST))
 
-        def place(end: End) -> Place:
+        def place(end: End) -> NodeNetwork:
             station = known.get(end)
             return station.node if station else None, end in on_host
 

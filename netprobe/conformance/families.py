@@ -39,7 +39,7 @@ class GeneratedCase:
 
 
 @dataclass(frozen=True, slots=True)
-class Part:
+class PolicyPart:
     """A piece of a policy (a peer or a port entry), its name, its meaning (pods or ports) and its rule."""
 
     name: str
@@ -48,7 +48,7 @@ class Part:
     rule: str
 
     @classmethod
-    def of(cls, data: Mapping[str, Any]) -> Part:
+    def of(cls, data: Mapping[str, Any]) -> PolicyPart:
         return cls(data["name"], data["yaml"], names(data["means"]), data["rule"])
 
 
@@ -79,9 +79,9 @@ class Families:
             "ingress": AllowedFlows(names(base["into"]["means"]), opens),
             "egress": AllowedFlows(names(base["out"]["means"]), opens),
         }
-        self._peers = [Part.of(part) for part in data["peers"]]
-        self._own_label = Part.of(data["own_label"])
-        self._entries = {part["name"]: Part.of(part) for part in data["entries"]}
+        self._peers = [PolicyPart.of(part) for part in data["peers"]]
+        self._own_label = PolicyPart.of(data["own_label"])
+        self._entries = {part["name"]: PolicyPart.of(part) for part in data["entries"]}
         self._two_entries: Sequence[Sequence[str]] = data["two_entries"]
         self._stacks: Sequence[Mapping[str, Any]] = data["stacks"]
 
@@ -97,7 +97,9 @@ class Families:
         """Variants of one direction: a name, its rules, what they let pass, and which rules they show."""
         base = self._base[way]
 
-        def rule(peers: Sequence[Part] | None = None, ports: Sequence[Part] | None = None) -> Object:
+        def rule(
+            peers: Sequence[PolicyPart] | None = None, ports: Sequence[PolicyPart] | None = None
+        ) -> Object:
             return {
                 SECTIONS[way]: [self._base_peer[way]] if peers is None else [part.yaml for part in peers],
                 "ports": [self._port] if ports is None else [part.yaml for part in ports],

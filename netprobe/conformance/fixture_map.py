@@ -27,8 +27,9 @@ from netprobe.conformance.world import (
     is_pod,
 )
 from netprobe.manifests import from_objects
-from netprobe.model.cluster import Cluster
-from netprobe.model.flow import Address, End, External, Family, Flow, PodRef, Protocol, ServiceRef
+from netprobe.model.cluster import Cluster, Namespace, Service, ServicePort
+from netprobe.model.flow import Address, End, External, Family, Flow, Pod, PodRef, Protocol, ServiceRef
+from netprobe.model.labels import NAME_LABEL
 from netprobe.model.matrix import Matrix
 from netprobe.model.objects import Object
 from netprobe.model.verdict import Verdict
@@ -36,7 +37,6 @@ from netprobe.run.applied import narrow, set_version
 
 NO_MARK: Final = "fixture"
 """The mark of a fixture whose objects keep their names."""
-NAME_LABEL: Final = "kubernetes.io/metadata.name"
 CLUSTER_NETWORK_POLICY: Final = "ClusterNetworkPolicy"
 _BUILTIN: Final = ("default", "kube-admin", "kube-baseline")  # tiers of Calico that exist everywhere
 _PLACE = re.compile(rf"<(pods|[vxyz]/\w+|out:\w+)(?: by ([xyz]/\w+))?({OVER_6})?>")
@@ -61,8 +61,7 @@ class FixtureMap:
 
     def end(self, name: str) -> End:
         if name == SERVICE:
-            namespace, _, service = name.removeprefix("svc:").partition("/")
-            return ServiceRef(self.namespaces[namespace], service)
+            return self._service_ref
         if not is_pod(name):
             return External(self.addresses[name][0], name)
         return self.pod(name)
@@ -92,9 +91,34 @@ class FixtureMap:
         """The policies of a step as API objects; `prefix` is put before their names."""
         return [self._policy(policy, prefix) for policy in step.policies]
 
-    def cluster(self, case: Case, step: CaseStep, prefix: str = "") -> Cluster:
+    def cluster(self, case: Case, step: CaseStep) -> Cluster:
         """The step as the simulator's input. InputError if a policy is not valid."""
-        return from_objects([*self.objects(case, step), *self.policies(step, prefix)])
+        read = from_objects(self.policies(step))
+        namespaces = {
+            name: Namespace(name, {**self.labels(short, step), NAME_LABEL: name})
+            for short, name in self.namespaces.items()
+            if short != PASSING or step.passing
+        }
+        pods = {self.pod(name): self._pod(name, step) for name in (*PODS, *step.pods)}
+        services = {}
+        if SERVICE in case.scope.extra and SERVICE in self.addresses:
+            ref = self._service_ref
+            ports = (
+                ServicePort(int(port.partition("/")[0]), target) for port, target in SERVICE_PORTS.items()
+            )
+            services[ref] = Service(ref, {"pod": "a"}, self.addresses[SERVICE], tuple(ports))
+        return replace(read, namespaces=namespaces, pods=pods, services=services)
+
+    def _pod(self, name: str, step: CaseStep) -> Pod:
+        return Pod(
+            self.pod(name),
+            self.labels(name, step),
+            self.addresses[name],
+            container_ports(name),
+            self.nodes.get(name, "n1"),
+            self.addresses.get(f"{KUBELET}{name}", ()),
+            host_network=name in ON_HOST,
+        )
 
     def labels(self, name: str, step: CaseStep | None = None) -> dict[str, str]:
         """All labels of a namespace ("y") or a pod ("y/b") in a step."""
@@ -107,9 +131,14 @@ class FixtureMap:
     def with_pods(self, addresses: Mapping[str, tuple[Address, ...]], nodes: Mapping[str, str]) -> FixtureMap:
         return replace(self, addresses={**self.addresses, **addresses}, nodes={**self.nodes, **nodes})
 
+    @property
+    def _service_ref(self) -> ServiceRef:
+        namespace, _, name = SERVICE.removeprefix("svc:").partition("/")
+        return ServiceRef(self.namespaces[namespace], name)
+
     def service(self) -> Object:
         """The Service svc:y/web, which selects y/a."""
-        namespace, _, name = SERVICE.removeprefix("svc:").partition("/")
+        ref = self._service_ref
         ports = [
             {"name": f"p{port.partition('/')[0]}", "port": int(port.partition("/")[0]), "targetPort": target}
             for port, target in SERVICE_PORTS.items()
@@ -117,49 +146,8 @@ class FixtureMap:
         return {
             "apiVersion": "v1",
             "kind": "Service",
-            "metadata": {"name": name, "namespace": self.namespaces[namespace]},
+            "metadata": {"name": ref.name, "namespace": ref.namespace},
             "spec": {"selector": {"pod": "a"}, "ports": ports},
-        }
-
-    def objects(self, case: Case, step: CaseStep) -> Iterable[Object]:
-        """Namespaces, pods and Service in a step, as the API lists them."""
-        for short, name in self.namespaces.items():
-            if short == PASSING and not step.passing:
-                continue
-            labels = {**self.labels(short, step), NAME_LABEL: name}
-            yield {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name, "labels": labels}}
-        for pod in (*PODS, *step.pods):
-            yield self._pod(pod, self.labels(pod, step))
-        if SERVICE in case.scope.extra and SERVICE in self.addresses:
-            service = self.service()
-            addresses = list(map(str, self.addresses[SERVICE]))
-            yield {**service, "spec": {**service["spec"], "clusterIP": addresses[0], "clusterIPs": addresses}}
-
-    def _pod(self, name: str, labels: Mapping[str, str]) -> Object:
-        ref = self.pod(name)
-        ports = [
-            {"containerPort": p.number, "protocol": p.protocol.value, **({"name": p.name} if p.name else {})}
-            for p in container_ports(name)
-        ]
-        addresses = [{"ip": str(address)} for address in self.addresses[name]]
-        node = [{"ip": str(address)} for address in self.addresses.get(f"{KUBELET}{name}", ())]
-        ready = {"type": "Ready", "status": "True"}
-        return {
-            "apiVersion": "v1",
-            "kind": "Pod",
-            "metadata": {"name": ref.name, "namespace": ref.namespace, "labels": dict(labels)},
-            "spec": {
-                "nodeName": self.nodes.get(name, "n1"),
-                "hostNetwork": name in ON_HOST,
-                "containers": [{"name": "c", "ports": ports}],
-            },
-            "status": {
-                "phase": "Running",
-                "hostIPs": node,
-                "podIP": addresses[0]["ip"],
-                "podIPs": addresses,
-                "conditions": [ready],
-            },
         }
 
     def _policy(self, policy: Mapping[str, Any], prefix: str) -> Object:

@@ -82,11 +82,11 @@ class _Flow(_Model):
         return Cell(self.source, self.destination, _port(case, self.port, self.protocol, self.family))
 
 
-class _Told(_Flow):
+class _ReasonedFlow(_Flow):
     reason: str | None
 
 
-class _Tried(_Flow):
+class _RepeatedFlow(_Flow):
     observed: list[Verdict]
 
 
@@ -94,8 +94,8 @@ class _Moment(_Model):
     converged_s: float | None
     problem: str | None
     seen: Seen
-    flows: list[_Told]
-    attempts: list[_Tried]
+    flows: list[_ReasonedFlow]
+    attempts: list[_RepeatedFlow]
 
 
 class _Case(_Model):

@@ -21,13 +21,17 @@ SITE = fictional_map()
 
 
 def test_the_simulator_agrees_with_the_expected_matrices() -> None:
-    """A person wrote the matrices; where NetworkPolicy leaves a flow open they say nothing."""
+    """A person wrote the matrices; where NetworkPolicy leaves a flow open they say nothing.
+
+    Of the families, which vary one part at a time, what a run probes is enough.
+    """
     wrong = []
     for case in builtin():
         own = [Cell(pod, pod, "80/TCP") for pod in PODS if not case.scope.families]
+        cells = probed_cells(case) if "families" in case.tags else (*case.scope.cells(), *own)
         for step in case.steps:
             simulator = Simulator(SITE.cluster(case, step))
-            for flow, verdict in SITE.declared(step, [*case.scope.cells(), *own]).items():
+            for flow, verdict in SITE.declared(step, cells).items():
                 decision = simulator.decide(flow)
                 if case.undefined is None and decision.undefined is None and decision.verdict is not verdict:
                     wrong.append((case.name, str(flow)))
@@ -61,20 +65,14 @@ def test_the_schema_is_the_one_that_files_are_read_by() -> None:
 
 
 def test_the_cells_of_a_case_hold_all_that_its_policies_concern() -> None:
-    """Whatever is expected to be denied is asked; of what stays open, something from every source."""
-    for number, case in enumerate(builtin()):
-        asked = set(probed_cells(case))
-        denied = {
-            cell[:2]
-            for step in case.steps
-            for cell in case.scope.cells()
-            if not step.expected(cell) and "SCTP" not in cell.port
-        }
-        assert denied <= {cell[:2] for cell in asked}, case.name
-        assert set(PODS) <= {cell.source for cell in asked}, case.name
-        if number % 10 == 0:
-            whole = {cell for cell in case.scope.cells() if "SCTP" not in cell.port}
-            assert whole <= set(probed_cells(case, full=True)), case.name
+    """All that is expected to be denied is probed; of what stays open, something from every source."""
+    for case in builtin()[::4]:
+        whole = {cell for cell in case.scope.cells() if "SCTP" not in cell.port}
+        probed = set(probed_cells(case))
+        denied = {cell[:2] for step in case.steps for cell in whole if not step.expected(cell)}
+        assert denied <= {cell[:2] for cell in probed}, case.name
+        assert set(PODS) <= {cell.source for cell in probed}, case.name
+        assert whole <= set(probed_cells(case, full=True)), case.name
 
 
 def test_a_case_that_concerns_nobody_is_probed_completely() -> None:

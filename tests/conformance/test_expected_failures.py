@@ -11,7 +11,7 @@ from netprobe.conformance.expected_failures import ExpectedFailure, load, triage
 from netprobe.conformance.load import builtin
 from netprobe.conformance.result import CaseResult, Triage
 from netprobe.errors import InputError
-from tests.conformance.samples import CASE, FAILED, FLAKY, PASSED, SKIPPED, UNKNOWN, of
+from tests.conformance.samples import CASE, FAILED, FLAKY, PASSED, UNKNOWN, of
 
 UNTIL = dt.date(2027, 3, 1)
 KNOWN = ExpectedFailure(case=CASE.name, reason="a bug of the plugin", until=UNTIL)
@@ -34,10 +34,6 @@ def test_what_is_expected_does_not_fail_a_run_until_its_day(
     results = triage(of([found]), [KNOWN], dt.date.fromisoformat(today))
     assert results.results[0].standing is standing
     assert results.exit_status == status
-
-
-def test_other_cases_are_left_alone() -> None:
-    assert triage(of([SKIPPED]), [KNOWN], UNTIL).results == (SKIPPED,)
 
 
 def test_a_pattern_names_many(tmp_path: Path) -> None:

@@ -25,7 +25,7 @@ from netprobe.conformance.history import (
 from netprobe.conformance.result import CaseResult, CaseStatus, Triage
 from netprobe.errors import InputError
 from netprobe.report.conformance import CONFORMANCE_FORMATS
-from tests.conformance.samples import CASE, FAILED, PASSED, SKIPPED, START, of, report
+from tests.conformance.samples import CASE, FAILED, SKIPPED, START, of, report
 
 P, F, K, U, S = CaseStatus.PASSED, CaseStatus.FAILED, CaseStatus.FLAKY, CaseStatus.UNKNOWN, CaseStatus.SKIPPED
 N = CaseStatus.UNTRIED
@@ -119,23 +119,6 @@ def test_a_run_is_read_as_it_was_written(tmp_path: Path) -> None:
     assert read(path) == one
     assert path.stat().st_size < 500
     assert [p.name for p in path.parent.iterdir()] == [path.name]
-
-
-def test_runs_come_in_the_order_of_time(tmp_path: Path) -> None:
-    for at in (2, 0, 1):
-        save(tmp_path, run(at, a=P))
-    assert [one.run for one in runs(tmp_path)] == ["run0", "run1", "run2"]
-
-
-def test_the_baseline_s_failures_are_no_news() -> None:
-    failing = past(FAILED)
-    (same,) = against(of([FAILED]), [failing]).results
-    assert same.standing is Triage.BEFORE
-    assert of([same]).exit_status == 0
-    (new,) = against(of([FAILED]), [past(PASSED)]).results
-    assert of([new]).exit_status == 1
-    known = replace(FAILED, standing=Triage.EXPIRED)
-    assert against(of([known]), [failing]).results == (known,)
 
 
 def test_the_command_shows_the_trend_and_the_change(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import signal
 import subprocess
 from pathlib import Path
@@ -13,7 +12,7 @@ import pytest
 
 from netprobe.conformance.history import runs
 from netprobe.conformance.result import CaseStatus
-from netprobe.lab import Lab, list_labs
+from netprobe.lab import Lab
 from netprobe.probe.run_objects import RUN
 from tests.run.netprobe import kubectl, started
 
@@ -70,23 +69,3 @@ def test_a_signal_leaves_nothing_but_a_report(tmp_path: Path, lab: Lab) -> None:
     assert "cases were not tried" in (results / "junit_conformance.xml").read_text()
     (night,) = runs(history)
     assert night.counts[CaseStatus.UNTRIED] == document["summary"]["not_tried"]
-
-
-def test_a_lost_api_server_ends_the_run_with_a_report(tmp_path: Path) -> None:
-    page = tmp_path / "page.html"
-    with started("conformance", *CHOSEN, "-o", "json", "--report", f"html={page}") as run:
-        lab = None
-        while lab is None or not lab.kubeconfig.exists():
-            assert run.poll() is None, "the run ended before its lab was ready"
-            lab = next((one for one in list_labs() if one.name.startswith(f"run-{run.pid}-")), None)
-        wait_for_cases(lab)
-        os.kill(lab.pid, signal.SIGKILL)
-        out, err = run.communicate(timeout=180)
-    assert run.returncode == 3, err
-    assert "Traceback" not in err
-    assert "netprobe: the run ended early: " in err
-    document = half(out)
-    assert document["run"]["interrupted"] is False
-    assert {case["reason"] for case in document["cases"]} == {None, "the run ended early"}
-    assert "no connection to" in document["problems"][1]
-    assert "the run ended early" in page.read_text()

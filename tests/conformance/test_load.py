@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from netprobe.conformance.fixture_map import covering, fictional_map
+from netprobe.conformance.fixture_map import fictional_map
 from netprobe.conformance.load import builtin, load
 from netprobe.conformance.world import Cell
 from netprobe.errors import InputError
@@ -90,18 +90,6 @@ def test_what_is_wrong_is_reported_with_its_line(
     ), caught.value
 
 
-def test_all_problems_are_reported_at_once(tmp_path: Path) -> None:
-    text = GOOD.replace("[pod-selector]", "[nonsense]").replace("* -> x/a", "* -> x/d")
-    with pytest.raises(InputError) as caught:
-        load(written(tmp_path, text))
-    assert len(caught.value.problems) == 2
-
-
-def test_no_such_file(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match=r"none\.yaml: No such file or directory$"):
-        load(tmp_path / "none.yaml")
-
-
 def test_a_direction_that_is_not_text_is_refused_by_the_api_server(tmp_path: Path) -> None:
     text = """
 - case: odd
@@ -125,12 +113,6 @@ def test_namespaces_selected_by_name_are_the_fixture_s() -> None:
                 "['y', 'z']", ""
             )
             assert "run-" in text
-
-
-def test_the_smallest_network() -> None:
-    addresses = fictional_map(dual=False).addresses
-    assert str(covering([addresses["x/a"][0], addresses["x/b"][0]])) == "10.244.1.0/30"
-    assert str(covering([addresses["x/a"][0]])) == "10.244.1.1/32"
 
 
 def test_the_example_of_the_manual_loads(tmp_path: Path) -> None:

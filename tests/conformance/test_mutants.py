@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from copy import deepcopy
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -161,7 +162,7 @@ def shows(case: Case, mutant: str) -> bool:
         wrong = [mutated(policy, mutant) for policy in policies]
         if wrong == policies:
             continue
-        simulator = Simulator(from_objects([*SITE.objects(case, step), *wrong]))
+        simulator = Simulator(replace(SITE.cluster(case, step), policies=from_objects(wrong).policies))
         for flow, verdict in SITE.declared(step, probed_cells(case)).items():
             decision = simulator.decide(flow)
             if decision.undefined is None and decision.verdict is not verdict:

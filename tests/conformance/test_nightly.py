@@ -69,22 +69,6 @@ def test_the_command_takes_the_arguments(name: str, tmp_path: Path) -> None:
     assert context.params["kubeconfig"] == f"{folder}/kubeconfig"
 
 
-def test_sonobuoy_gets_what_it_mounts() -> None:
-    """Its pod is in another namespace than the ConfigMap of rbac.yaml: it mounts none but its own."""
-    (plugin,) = documents("sonobuoy-plugin.yaml")
-    assert plugin["config-map"] == {"kubeconfig": named("ConfigMap", "netprobe")["data"]["kubeconfig"]}
-    assert plugin["sonobuoy-config"]["result-format"] == "junit"
-    assert not plugin.keys() & {"extra-volumes", "podSpec"}
-
-
-def test_there_are_as_many_parts_as_workers() -> None:
-    (job,) = documents("indexed-job.yaml")
-    assert job["spec"]["completionMode"] == "Indexed"
-    (container,) = containers(job)
-    shard = next(argument for argument in container["args"] if argument.startswith("--shard="))
-    assert shard == f"--shard=$(JOB_COMPLETION_INDEX)/{job['spec']['completions']}"
-
-
 @pytest.mark.parametrize("name", ["cronjob.yaml", "indexed-job.yaml"])
 def test_the_pods_keep_to_the_restricted_standard(name: str) -> None:
     (container,) = containers(documents(name))
@@ -118,12 +102,3 @@ def test_a_night_that_fails_is_in_the_history_of_the_workflow_too() -> None:
     assert f"--history {saved['with']['path']} --baseline {saved['with']['path']}" in run
     context = click.Context(command)
     command.parse_args(context, run.split()[2:])
-
-
-def test_the_image_is_made_of_what_is_installed_and_runs_as_nobody() -> None:
-    """A checkout has more than that: credentials in .git/config, a .venv of hundreds of megabytes."""
-    lines = (NIGHTLY.parents[1] / "Dockerfile").read_text().splitlines()
-    copied = [line.split()[1:-1] for line in lines if line.startswith("COPY ")]
-    files = ["pyproject.toml", "README.md", "LICENSE", "requirements.lock"]
-    assert copied == [files, ["netprobe"], ["--from=build", "/netprobe"]]
-    assert lines.index("USER 65534:65534") > max(i for i, line in enumerate(lines) if line.startswith("FROM"))

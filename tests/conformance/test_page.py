@@ -15,7 +15,6 @@ from netprobe.conformance.load import builtin
 from netprobe.conformance.result import CaseStatus, Triage
 from netprobe.model.verdict import Verdict
 from netprobe.report.conformance import CONFORMANCE_FORMATS
-from netprobe.report.conformance_charts import bins, percentile
 from netprobe.report.conformance_page import MOST_OPEN
 from tests.browser import CHROMIUM, browser
 from tests.conformance.samples import (
@@ -27,7 +26,6 @@ from tests.conformance.samples import (
     START,
     UNKNOWN,
     UNSCORED,
-    UNTRIED,
     WRONG,
     report,
     result,
@@ -80,20 +78,6 @@ def test_history_is_a_drawing_and_a_table() -> None:
     assert "--history DIR" in text(written(report(PASSED)))
 
 
-def test_convergence_times_as_bars() -> None:
-    found = dict(bins([0.001, 0.01, 0.015, 0.7, 99.0]))
-    assert {name: count for name, count in found.items() if count} == {
-        "< 10 ms": 1,
-        "10–20 ms": 2,  # noqa: RUF001
-        "0.5–1 s": 1,  # noqa: RUF001
-        "> 5 s": 1,
-    }
-    assert sum(found.values()) == 5
-    assert percentile([3.0, 1.0, 2.0], 0.5) == 2.0
-    assert percentile([1.0], 0.95) == 1.0
-    assert "No change was timed" in text(written(report(SKIPPED)))
-
-
 def test_a_failure_that_is_expected_is_not_opened() -> None:
     known = replace(FAILED, standing=Triage.EXPECTED, remark="a bug (until 2027-03-01)")
     assert " open>" in written(report(FAILED))
@@ -105,23 +89,6 @@ def test_if_everything_fails_a_few_cases_are_opened_and_those_come_first() -> No
     assert page.count(" open>") == MOST_OPEN
     assert re.findall(r'id="case-(\d+)"', page) == [*map(str, range(1, 31)), "0"]
     assert "30 not as expected" in text(page)
-
-
-def test_many_changes_are_folded_and_few_are_not() -> None:
-    many = tuple(f"case {number}" for number in range(40))
-    page = written(replace(report(PASSED), changes=RunChanges(failures=many, fixed=("a",))))
-    assert "<details><summary>40 new failures</summary>" in page
-    assert "<details open><summary>1 fixed</summary>" in page
-    assert "The previous run was on another cluster: kind &lt;b&gt;" in written(
-        replace(report(PASSED), changes=RunChanges(other_cluster="kind <b>"))
-    )
-
-
-def test_half_a_run_shows_what_is_missing() -> None:
-    page = written(report(PASSED, UNTRIED))
-    assert 'class="now later"' in page
-    assert "1 not tried" in text(page)
-    assert "not tried" not in text(written(report(PASSED)))
 
 
 def test_it_asks_no_server_for_anything_and_names_stay_names() -> None:

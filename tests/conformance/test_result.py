@@ -58,15 +58,6 @@ def test_the_status_of_a_case(found: CaseResult, status: CaseStatus) -> None:
     assert found.status is status
 
 
-def test_a_flaky_case_keeps_every_try() -> None:
-    (moment,) = FLAKY.steps
-    assert list(moment.attempts.values()) == [(Verdict.ALLOW, Verdict.DENY, Verdict.DENY)]
-
-
-def test_unknown_says_why() -> None:
-    assert UNKNOWN.reason
-
-
 @pytest.mark.parametrize(
     ("results", "status"),
     [
