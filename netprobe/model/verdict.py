@@ -93,7 +93,7 @@ class Side:
     @property
     def applies(self) -> bool:
         """Whether any policy applies to this end in this direction."""
-        return bool(self.isolating or self.allowing or self.denying or self.passing)
+        return bool(self.isolating or self.allowing or self.denying or self.passing or self.unknown)
 
     @property
     def because(self) -> tuple[Cause, ...]:

@@ -154,8 +154,7 @@ class Table:
         heard = [each for each in self._groups if each.index not in self._no_family]
         speaking = pack((each.index for each in heard), len(self._groups))
         inside = pack((each.index for each in heard if not each.external), len(self._groups))
-        allow = self._despite_rows()
-        undecided = 0
+        allow, undecided = self._despite_rows()
         for each in heard:
             counted = inside if each.external else speaking
             row = self.reached(each.index) & counted
@@ -205,17 +204,18 @@ class Table:
                 arriving[source] |= destinations
         return [row | open_to_all for row in arriving]
 
-    def _despite_rows(self) -> int:
-        """How many pairs of a node and a pod on it pass although the rows of their groups say no."""
-        found = 0
+    def _despite_rows(self) -> tuple[int, int]:
+        """What a node and the pods on it add to the counts by rows: to those that pass, and the undecided."""
+        allow = undecided = 0
         for node in (each for each in self._groups if each.sample.pod is None):
             for ref in self._universe.pods_on(node.index):
                 for member in node.members:
                     for source, destination in ((member, ref), (ref, member)):
-                        row = self.reached(self._where[source])
-                        passes = self.verdict(source, destination) is Verdict.ALLOW
-                        found += passes and not row >> self._where[destination] & 1
-        return found
+                        one, other = self._where[source], self._where[destination]
+                        if self.verdict(source, destination) is Verdict.ALLOW:
+                            allow += not self.reached(one) >> other & 1
+                            undecided -= self.undecided(one) >> other & 1
+        return allow, undecided
 
     def _comes_from_node(self, one: int, destination: Member) -> bool:
         """Ingress is allowed "if the traffic source is the pod's local node" (types.go)."""

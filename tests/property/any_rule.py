@@ -8,8 +8,10 @@ from random import Random
 from netprobe.model.cluster import Cluster
 from netprobe.model.labels import Labels
 from netprobe.model.policy import (
+    ADMIN_TIER,
     ANY_PEER,
     ANY_PORT,
+    STANDARD_TIERS,
     Action,
     AllPeers,
     AnyPeer,
@@ -26,10 +28,10 @@ from netprobe.model.policy import (
     PortRange,
     Rule,
     Subject,
+    Tier,
     UnknownPeer,
 )
 from tests.property.strategies import (
-    KIND,
     NAMESPACE_LABELS,
     POD_LABELS,
     PORT_NAMES,
@@ -40,6 +42,17 @@ from tests.property.strategies import (
     random_port,
     random_selector,
 )
+
+TIERS = (
+    Tier("early", 5, Action.DENY),
+    *STANDARD_TIERS,
+    Tier("Also", ADMIN_TIER.order, Action.DENY),
+    Tier("zone", ADMIN_TIER.order, Action.PASS),
+)
+"""Two of them tie with the Admin tier, so that their names decide."""
+
+KIND = "TierPolicy"
+"""Stands for any kind whose rules have actions and whose policies have an order."""
 
 ACCOUNT_LABELS: Mapping[str, tuple[str, ...]] = {"side": ("in", "out")}
 ACCOUNTS = ("default", "robot", "nobody")
@@ -83,7 +96,7 @@ def _policy(rng: Random, number: int, cluster: Cluster, shape: Shape) -> Policy:
         ),
         rules.get("ingress"),
         rules.get("egress"),
-        tier=rng.choice((*(tier.name for tier in shape.tiers), "missing")),
+        tier=rng.choice((*(tier.name for tier in TIERS), "missing")),
         order=rng.choice((-1, 5, 1000, 1000, 1000.5)),
     )
 

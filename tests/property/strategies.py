@@ -31,15 +31,11 @@ from netprobe.model.flow import (
 )
 from netprobe.model.labels import NAME_LABEL, Operator, Requirement, Selector
 from netprobe.model.policy import (
-    ADMIN_TIER,
     ANY_PEER,
     ANY_PORT,
-    STANDARD_TIERS,
-    Action,
     IPBlock,
     NamedPort,
     Network,
-    Networks,
     Peer,
     PodPeer,
     Policy,
@@ -48,7 +44,6 @@ from netprobe.model.policy import (
     PortRange,
     Rule,
     Subject,
-    Tier,
 )
 
 T = TypeVar("T")
@@ -67,10 +62,7 @@ OUTSIDE: tuple[Address, ...] = (
 
 @dataclass(frozen=True, slots=True)
 class Shape:
-    """What a random cluster may hold. `names`: its namespaces at most. `families`: those of its pods.
-
-    With `tiers` there are policies of another kind in them, among NetworkPolicies.
-    """
+    """What a random cluster may hold. `names`: its namespaces at most. `families`: those of its pods."""
 
     names: tuple[str, ...] = NAMESPACES
     pods: int = 6
@@ -81,24 +73,12 @@ class Shape:
     without_address: bool = True
     host_network: bool = True
     nodes: int = 2
-    tiers: tuple[Tier, ...] = ()
 
 
 LAB = Shape(
     families=(4,), protocols=(Protocol.TCP, Protocol.UDP), without_address=False, host_network=False, nodes=1
 )
 """What the lab can show by packets: every pod has an address, none is on its node's network."""
-
-TIERS = (
-    Tier("early", 5, Action.DENY),
-    *STANDARD_TIERS,
-    Tier("Also", ADMIN_TIER.order, Action.DENY),
-    Tier("zone", ADMIN_TIER.order, Action.PASS),
-)
-"""Two of them tie with the Admin tier, so that their names decide."""
-
-KIND = "TierPolicy"
-"""Stands for any kind whose rules have actions and whose policies have an order."""
 
 
 def seeded(seed: int) -> Random:
@@ -108,7 +88,7 @@ def seeded(seed: int) -> Random:
 
 def random_cluster(rng: Random, shape: Shape = Shape()) -> Cluster:
     """Namespaces, pods with addresses, Services and policies; the same for the same state of `rng`."""
-    cluster = replace(random_pods(rng, shape), tiers=shuffled(rng, shape.tiers) or STANDARD_TIERS)
+    cluster = random_pods(rng, shape)
     cluster = replace(cluster, services=random_services(rng, cluster, shape))
     return replace(cluster, policies=random_policies(rng, cluster, shape))
 
@@ -141,45 +121,9 @@ def random_pods(rng: Random, shape: Shape = Shape()) -> Cluster:
 def random_policies(rng: Random, cluster: Cluster, shape: Shape = Shape()) -> tuple[Policy, ...]:
     """Policies for the pods as they are, in the namespaces that there are."""
     return tuple(
-        (tier_policy if shape.tiers and rng.random() < 0.6 else _policy)(
-            rng, PolicyRef(rng.choice(sorted(cluster.namespaces)), f"policy-{number}"), cluster, shape
-        )
+        _policy(rng, PolicyRef(rng.choice(sorted(cluster.namespaces)), f"policy-{number}"), cluster, shape)
         for number in range(rng.randint(0, shape.policies))
     )
-
-
-def tier_policy(rng: Random, ref: PolicyRef, cluster: Cluster, shape: Shape) -> Policy:
-    """A policy in any tier, now and then one that the cluster does not have, cluster-scoped or not."""
-    scoped = rng.random() < 0.5
-    ref = PolicyRef("" if scoped else ref.namespace, ref.name, KIND)
-    namespaces = random_selector(rng, NAMESPACE_LABELS) if scoped or rng.random() < 0.3 else None
-    rules = {
-        direction: tuple(_any_rule(rng, cluster, shape, scoped=scoped) for _ in range(rng.randint(0, 3)))
-        for direction in rng.choice((("ingress",), ("egress",), ("ingress", "egress")))
-    }
-    return Policy(
-        ref,
-        Subject(random_selector(rng, POD_LABELS), namespaces),
-        rules.get("ingress"),
-        rules.get("egress"),
-        tier=rng.choice((*(tier.name for tier in shape.tiers), "missing")),
-        order=rng.choice((-1, 5, 1000, 1000, 1000.5)),
-    )
-
-
-def _any_rule(rng: Random, cluster: Cluster, shape: Shape, *, scoped: bool) -> Rule:
-    """A rule with any action; in a cluster-scoped policy no peer means "its own namespace"."""
-    rule = _rule(rng, cluster, shape)
-    peers = [
-        replace(peer, namespaces=Selector()) if isinstance(peer, PodPeer) and scoped else peer
-        for peer in rule.peers
-    ]
-    match rng.choice(("as it is", "as it is", "networks", "nobody")):
-        case "networks":
-            peers[-1] = Networks(tuple(random_block(rng, cluster).cidr for _ in range(rng.randint(1, 2))))
-        case "nobody":
-            peers[-1] = Networks(())
-    return Rule(tuple(peers), rule.ports, rng.choice((*Action, Action.ALLOW)))
 
 
 def random_services(rng: Random, cluster: Cluster, shape: Shape) -> dict[ServiceRef, Service]:

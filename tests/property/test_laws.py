@@ -39,7 +39,7 @@ def verdicts(cluster: Cluster) -> dict[Flow, Verdict]:
     return {flow: simulator.decide(flow).verdict for flow in flows(cluster)}
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=25, deadline=None)
 @given(cluster=clusters(SHAPE), rng=RANDOM)
 def test_the_order_of_policies_rules_peers_and_ports_has_no_meaning(cluster: Cluster, rng: Random) -> None:
     turned = tuple(shuffle(rng, policy) for policy in shuffled(rng, cluster.policies))
@@ -56,7 +56,7 @@ def _shuffle(rng: Random, rules: tuple[Rule, ...] | None) -> tuple[Rule, ...] | 
     return shuffled(rng, [Rule(shuffled(rng, rule.peers), shuffled(rng, rule.ports)) for rule in rules])
 
 
-@settings(max_examples=120, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(cluster=clusters(SHAPE), rng=RANDOM)
 def test_a_policy_more_adds_for_the_isolated_and_removes_for_the_others(
     cluster: Cluster, rng: Random
@@ -112,7 +112,7 @@ def test_without_policies_everything_is_allowed(cluster: Cluster) -> None:
     assert set(verdicts(replace(cluster, policies=())).values()) == {Verdict.ALLOW}
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=25, deadline=None)
 @given(cluster=clusters())
 def test_a_policy_written_out_and_read_again_keeps_every_verdict(cluster: Cluster) -> None:
     written = [dump_policy(policy) for policy in cluster.policies]

@@ -21,8 +21,6 @@ def test_row(row: Row) -> None:
         {**obj, "status": {"podIPs": [{"ip": next(pods)}]}} if obj["kind"] == "Pod" else obj for obj in WORLD
     ]
     cluster = from_objects([*world, *row.objects(ADDRESSES)])
-    if cluster.unsimulated:
-        pytest.skip("ClusterNetworkPolicy has no reader yet")
     for source, destination, port, allowed in row.flows():
         decision = decide(cluster, Flow(end(source), end(destination), port))
         assert (decision.verdict is Verdict.ALLOW) == allowed, f"{source} -> {destination} {port}"

@@ -164,6 +164,7 @@ def test_a_tier_of_manifests_that_is_not_there_leaves_the_verdict_unknown() -> N
     assert marks(cluster, flows) == "X X X"
     manifests = replace(cluster, tiers_known=False)
     assert marks(manifests, flows) == "? X ?"
+    assert marks(manifests, [f"{NODES['n1']} -> x/a 80"]) == ".", "a node always reaches its pods"
     assert "--tier" in (decide(manifests, "x/b -> x/a 80").reason or "")
 
 

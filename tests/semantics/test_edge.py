@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from netprobe.errors import UsageError
-from netprobe.model.flow import Protocol, Via
+from netprobe.model.flow import Via
 from netprobe.model.labels import EVERYTHING
 from netprobe.model.policy import Direction, NamedPort, Peer, PodPeer, Policy
 from netprobe.model.verdict import Verdict
@@ -170,10 +170,6 @@ def test_an_address_that_a_pod_has_is_that_pod(direction: Direction) -> None:
     ends = ("10.244.1.2", "10.244.1.1")
     asked = [f"{e} -> z/a 80" if direction is Direction.INGRESS else f"z/a -> {e} 80" for e in ends]
     assert marks(cluster, asked) == ". X"
-
-
-def test_icmp_is_undefined_for_networkpolicy_and_cannot_be_asked_about() -> None:
-    assert {each.value for each in Protocol} == {"TCP", "UDP", "SCTP"}
 
 
 def test_between_two_addresses_outside_no_policy_decides() -> None:

@@ -15,9 +15,7 @@ from netprobe.model.policy import NamedPort, PodPeer, Policy, PortRange
 from netprobe.simulate import CALICO, CILIUM, Evaluation, evaluate
 from netprobe.simulate.profile import Treatment
 from tests.semantics.stage import (
-    OTHER_WEB,
     OUT,
-    WEB,
     also,
     app,
     block,
@@ -264,13 +262,3 @@ def test_strangers() -> None:
 def test_an_empty_cluster() -> None:
     counts = evaluate(Cluster()).table(80).counts()
     assert (counts.allow, counts.deny, counts.unknown) == (0, 0, 0)
-
-
-def test_what_two_pods_call_by_one_name_is_each_one_s_own() -> None:
-    """Two groups by their ports, under one policy: the row of one must not serve the other."""
-    cluster = stage(
-        policy("x/p", ingress=[rule([PodPeer(EVERYTHING, EVERYTHING)], [NamedPort("web")])]),
-        pods=also(pod("x/a", {}, "10.244.1.1", ports=WEB), pod("x/b", {}, "10.244.1.2", ports=OTHER_WEB)),
-    )
-    table = evaluate(cluster).table(80)
-    assert [table.verdict(PodRef("y", "a"), PodRef("x", name)).mark for name in "abe"] == [".", "X", "."]

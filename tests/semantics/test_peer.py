@@ -71,13 +71,6 @@ def test_peers(direction: Direction, peers: list[Peer], expected: str) -> None:
     assert marks(cluster, toward(direction, "x/a", PEERS)) == expected
 
 
-@pytest.mark.parametrize("direction", Direction)
-@pytest.mark.parametrize(("peers", "expected"), PEER)
-def test_two_rules_are_as_good_as_two_peers(direction: Direction, peers: list[Peer], expected: str) -> None:
-    cluster = stage(facing(direction, "x/p", A, *(rule([peer]) for peer in reversed(peers))))
-    assert marks(cluster, toward(direction, "x/a", PEERS)) == expected
-
-
 def requirement(key: str, operator: Operator, *values: str) -> Requirement:
     return Requirement(key, operator, values)
 

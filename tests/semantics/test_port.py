@@ -119,6 +119,16 @@ def test_ports_belong_to_the_peers_of_their_own_rule() -> None:
     assert marks(cluster, asked) == ". X X ."
 
 
+def test_each_peer_of_a_rule_goes_with_all_its_ports() -> None:
+    ports = [PortRange(TCP, 80, 81), PortRange(TCP, 90, 91)]
+    cluster = stage(
+        policy("x/p", app("a"), ingress=[rule([PodPeer(app("b")), block("203.0.113.0/24")], ports)])
+    )
+    for source in ("x/b", "out"):
+        asked = [f"{source} -> x/a {port}" for port in (79, 80, 81, 82, 90, 91, 92)]
+        assert marks(cluster, asked) == "X . . X . . X"
+
+
 def test_ports_belong_to_the_peers_of_their_own_policy() -> None:
     cluster = stage(
         policy("x/p", ingress=[rule([PodPeer(app("b"))], [PortRange(TCP, 80, 80)])]),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from typing import Any
 
 import pytest
@@ -54,6 +55,7 @@ HASH = """
 """
 
 
+@cache
 def cluster(text: str = TEXT) -> Cluster:
     objects: list[dict[str, Any]] = list(yaml.safe_load_all(text))
     return from_objects(objects)

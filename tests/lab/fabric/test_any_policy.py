@@ -22,12 +22,12 @@ from netprobe.model.verdict import Verdict
 from netprobe.simulate import CALICO, Simulator
 from tests.lab.fabric.inside import in_a_lab, report
 from tests.lab.fabric.probing import OPEN, REFUSED, World
-from tests.property.any_rule import ACCOUNTS, random_accounts, random_sets, random_tier_policies
+from tests.property.any_rule import ACCOUNTS, TIERS, random_accounts, random_sets, random_tier_policies
 from tests.property.fuzz import Budget
-from tests.property.strategies import LAB, TIERS, random_pods, random_policies, seeded
+from tests.property.strategies import LAB, random_pods, random_policies, seeded
 
 PORTS = ("80", "81", "80/UDP")
-SHAPE = replace(LAB, families=(4, 6), tiers=TIERS, policies=6, pods=4)
+SHAPE = replace(LAB, families=(4, 6), policies=6, pods=4)
 OUTSIDE = ("203.0.113.50", "2001:db8::50")
 ROUNDS = 5
 
@@ -69,7 +69,7 @@ async def play(network: LabNetwork, seed: int) -> Counter[Verdict]:
     seen: Counter[Verdict] = Counter()
     for _ in range(ROUNDS):
         policies = (
-            *random_policies(rng, cluster, replace(SHAPE, tiers=(), policies=3)),
+            *random_policies(rng, cluster, replace(SHAPE, policies=3)),
             *random_tier_policies(rng, cluster, SHAPE),
         )
         sets = random_sets(rng, cluster)

@@ -23,7 +23,7 @@ from netprobe.model.policy import (
 )
 from tests.lab.fabric.inside import in_a_lab
 from tests.lab.fabric.probing import World
-from tests.property.strategies import KIND
+from tests.property.any_rule import KIND
 
 PORTS = (80, 81)
 EVERYBODY = Subject(namespaces=Selector())
