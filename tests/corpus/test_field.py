@@ -1,28 +1,32 @@
-"""Situations that people reported or asked about, each with the right answer.
-
-A row has manifests, what some flows are (`FROM > TO:PORT` and a verdict), what lint says at least, and rules
-of lint that must not speak.
-"""
+"""Situations that people reported or asked about, each with the right answer of the commands."""
 
 from __future__ import annotations
 
+import json
+import shlex
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import pytest
-import yaml
 
-from netprobe.manifests import from_objects
-from netprobe.model.flow import Protocol
-from netprobe.simulate import Simulator, ends, flow
-from tests.lint.helpers import documents, found, namespace, pod, policy
+from netprobe.cli import main
+from tests.lint.helpers import documents, namespace, pod, policy
 
 
 @dataclass(frozen=True)
 class Situation:
-    text: str
+    """A text of manifests, or files by name, and what the commands answer about the folder.
+
+    `flows`: "FROM > TO:PORT" and the verdict of `explain`. `lint`: words of a finding, by rule; `quiet`:
+    rules that report nothing. `says`: other command lines, with words that their output has, or after "not "
+    lacks.
+    """
+
+    manifests: str | dict[str, bytes]
     flows: dict[str, str] = field(default_factory=dict)
     lint: dict[str, str] = field(default_factory=dict)
     quiet: tuple[str, ...] = ()
+    says: dict[str, tuple[str, ...]] = field(default_factory=dict)
 
 
 def workload(kind: str, name: str, labels: str, template: str, more: str = "") -> str:
@@ -50,6 +54,18 @@ def service(name: str, spec: str, namespace: str = "shop") -> str:
 CLOSED = "policyTypes: [Ingress]"
 DNS = "{namespaceSelector: {}, podSelector: {matchLabels: {k8s-app: kube-dns}}}"
 TO_DNS = f"[{{to: [{DNS}], ports: [{{port: 53, protocol: UDP}}]}}]"
+METRICS = "[{name: metrics, containerPort: 8099}]"
+PORT_80 = "[{containerPort: 80}]"
+SERVED = documents(
+    pod("db", ports="[{containerPort: 8080}]", app="db"),
+    service("db", "selector: {app: db}, ports: [{port: 80, targetPort: 8080}]"),
+    policy(
+        "{podSelector: {}, policyTypes: [Egress], egress: [{to: [{podSelector: {matchLabels: {app: db}}}], "
+        "ports: [{port: 80}]}]}",
+        name="NAME",
+    ),
+)
+
 
 SITUATIONS = {
     "the primary of a StatefulSet by the name of its pod": Situation(
@@ -109,7 +125,9 @@ SITUATIONS = {
             pod("b", app="other", component="manager"),
             policy(f"{{podSelector: {{matchLabels: {{app: manager, component: manager}}}}, {CLOSED}}}"),
         ),
-        lint={"unmatched-pods": "warning"},
+        {"shop/a > shop/b:80": "ALLOW"},
+        {"unmatched-pods": "app is manager and other there"},
+        says={"explain shop/b shop/a --port 80 -f .": ("does not select shop/a", "component=manager")},
     ),
     "a policy without a namespace, and its pods in another": Situation(
         documents(
@@ -239,23 +257,224 @@ SITUATIONS = {
         ),
         {"shop/cli > svc:shop/db:15432": "DENY", "shop/cli > svc:shop/db:5432": "ALLOW"},
     ),
+    "YAML reads labels as numbers and booleans": Situation(
+        policy("{podSelector: {matchLabels: {a: 00000}}}", name="zeros")
+        + "---\n"
+        + policy("{podSelector: {matchExpressions: [{key: a, operator: In, values: [on, 5]}]}}", name="list"),
+        lint={"invalid": "`on` is read as true: quote it"},
+    ),
+    "a selector in the rule, without from": Situation(
+        policy("{podSelector: {}, ingress: [{namespaceSelector: {}, ports: [{port: 80}]}]}"),
+        lint={"invalid": "put it under `from:`; without it, the rule admits everyone"},
+    ),
+    "no space after the colon": Situation(
+        policy("{podSelector: {}, ingress: [{from: [{podSelector: {matchLabels: 'a:\"\"'}}]}]}"),
+        lint={"invalid": "missing space after the colon"},
+    ),
+    "a rule among the peers": Situation(
+        policy("{podSelector: {}, ingress: [{from: [{podSelector: {}}, {from: [], ports: [{port: 80}]}]}]}"),
+        lint={"invalid": "this is a rule, not a peer: move it one level up"},
+    ),
+    "addresses and ports as other programs write them": Situation(
+        policy(
+            "{podSelector: {}, policyTypes: [egress], egress: [{to: [{ipBlock: {cidr: 192.0.2.1}}, {ipBlock: "
+            "{cidr: api.example.com}}], ports: [{port: '8000-9000', protocol: tcp}]}]}"
+        ),
+        says={"lint .": ("add /32", "does not know names", "use endPort", "write TCP", "write Egress")},
+    ),
+    "policies of kinds that are not simulated": Situation(
+        documents(
+            pod("a", app="a"),
+            pod("b", app="b", ports=PORT_80),
+            "{apiVersion: cilium.io/v2, kind: CiliumNetworkPolicy, metadata: {name: l7, namespace: shop}}\n",
+            "{apiVersion: projectcalico.org/v3, kind: NetworkPolicy, metadata: {name: default.b, namespace: "
+            "shop}, spec: {selector: app == 'b', types: [Ingress], ingress: [{action: Deny}]}}\n",
+            "{apiVersion: extensions/v1beta1, kind: NetworkPolicy, metadata: {name: old, namespace: shop}, "
+            "spec: {podSelector: {}}}\n",
+        ),
+        {"shop/a > shop/b:80": "DENY"},
+        {"not-simulated": "CiliumNetworkPolicy is not evaluated", "invalid": "removed in Kubernetes 1.16"},
+        says={
+            "explain shop/a shop/b -f .": ("CiliumNetworkPolicy shop/l7 and", "may decide it too"),
+            "simulate -f .": ("also decided by CiliumNetworkPolicy shop/l7", "extensions/v1beta1"),
+        },
+    ),
+    "a port name of a native sidecar, and of a container that is over": Situation(
+        documents(
+            pod(
+                "one",
+                app="db",
+                spec=f"initContainers: [{{name: i, restartPolicy: Always, ports: {METRICS}}}]",
+            ),
+            pod("two", app="db", spec=f"initContainers: [{{name: i, ports: {METRICS}}}]"),
+            pod("prom", app="prom"),
+            policy("{podSelector: {matchLabels: {app: db}}, ingress: [{ports: [{port: metrics}]}]}"),
+        ),
+        {"shop/prom > shop/one:8099": "ALLOW", "shop/prom > shop/two:8099": "DENY"},
+        quiet=("unknown-port-name",),
+    ),
+    "an address that a finished pod left to another": Situation(
+        documents(
+            running("nightly", "{ip: 10.50.0.9}", "Succeeded", trusted="yes"),
+            running("stranger", "{ip: 10.50.0.9}", app="stranger"),
+            running("db", "{ip: 10.50.0.12}", app="db"),
+            policy(
+                "{podSelector: {matchLabels: {app: db}}, ingress: [{from: [{podSelector: {matchLabels: "
+                "{trusted: 'yes'}}}]}]}"
+            ),
+        ),
+        {"shop/stranger > shop/db:80": "DENY", "shop/db > 10.50.0.9:80": "ALLOW"},
+        says={"simulate -f .": ("shop/stranger", "not nightly")},
+    ),
+    "an ingress controller on the network of its node": Situation(
+        documents(
+            pod("ctl", namespace="ingress", spec="hostNetwork: true, nodeName: n1", app="nginx"),
+            pod("web", app="web", ports=PORT_80),
+            policy(
+                "{podSelector: {matchLabels: {app: web}}, ingress: [{from: [{namespaceSelector: {}, "
+                "podSelector: {matchLabels: {app: nginx}}}]}]}"
+            ),
+        ),
+        {"ingress/ctl > shop/web:80": "DENY"},
+        {"host-network": "use an ipBlock with the addresses of the nodes"},
+        says={"explain ingress/ctl shop/web -f .": ("undefined by the NetworkPolicy API", "hostNetwork")},
+    ),
+    "not that namespace, or all of them": Situation(
+        documents(
+            pod("pay", app="pay", ports=PORT_80),
+            pod("noisy", namespace="testing", app="noisy"),
+            policy(
+                "{podSelector: {}, ingress: [{from: [{namespaceSelector: {matchExpressions: [{key: "
+                "kubernetes.io/metadata.name, operator: NotIn, values: [testing]}]}}, "
+                "{namespaceSelector: {}}]}]}"
+            ),
+        ),
+        {"testing/noisy > shop/pay:80": "ALLOW"},
+        {"redundant-item": "from[1] covers it"},
+    ),
+    "new policies for the pods of a StatefulSet": Situation(
+        {
+            "before.yaml": documents(
+                workload("StatefulSet", "db", "{}", "{app: db}", "replicas: 2, "), pod("w", app="w")
+            ).encode(),
+            "change.yaml": policy(
+                "{podSelector: {matchLabels: {statefulset.kubernetes.io/pod-name: db-1}}}"
+            ).encode(),
+        },
+        says={"impact change.yaml --against before.yaml": ("Closes", "shop/db (1 of 2)", "not 0 close")},
+    ),
+    "a policy for a CronJob's pods, between two runs": Situation(
+        documents(
+            running("backup-1", "{ip: 10.0.0.9}", "Succeeded", app="backup"),
+            running("db", "{ip: 10.0.0.8}", app="db"),
+            policy("{podSelector: {}}", name="deny"),
+            policy("{podSelector: {matchLabels: {app: backup}}, ingress: [{}]}", name="backup"),
+        ),
+        quiet=("unmatched-pods",),
+        says={"impact . --against .": ("not could be removed",)},
+    ),
+    "a repository with files of other programs": Situation(
+        {
+            "package.json": b'{"name": "x", "version": "1"}',
+            "score.yaml": b"apiVersion: score.dev/v1b1\nmetadata: {name: x}\n",
+            "list.yaml": b"- a\n",
+            "tabs.yml": b"a: 1\n\tb: 2\n",
+            "tagged.yaml": b"Resources: {Bucket: !Ref Name}\n",
+            "flux.yaml": b"apiVersion: v1\nkind: Namespace\nmetadata: {name: ${HOME_NAME}}\n",
+            "vars.yaml": b"apiVersion: v1\nkind: Namespace\nmetadata: {name: $(my-var)}\n",
+            "component.yaml": b"apiVersion: v1\nkind: Namespace\nmetadata:\n  name: _\n",
+            "chart/Chart.yaml": b"name: c\n",
+            "chart/templates/np.yaml": b"kind: NetworkPolicy\nmetadata: {{ .Values }}\n",
+            "good.yaml": documents(
+                pod("a", app="a"), pod("b", app="b", ports=PORT_80), policy("{podSelector: {}}")
+            ).encode(),
+        },
+        {"shop/a > shop/b:80": "DENY"},
+        says=dict.fromkeys(
+            ("lint .", "simulate -f .", "graph . -o mermaid", "impact . --against good.yaml"),
+            ("${HOME_NAME} is not substituted", "my-var", "placeholder _", "a Helm chart"),
+        ),
+    ),
+    "kubectl's table": Situation(
+        {"pods.yaml": b"NAME   READY   STATUS    RESTARTS   AGE\nweb    1/1     Running   0          3d\n"},
+        says={"lint pods.yaml": ("this is kubectl's table output", "use kubectl get -o yaml")},
+    ),
+    "endpoints that people wrote": Situation(
+        documents(
+            service("ext", "ports: [{name: https, port: 443, targetPort: 6443}]"),
+            "{apiVersion: discovery.k8s.io/v1, kind: EndpointSlice, metadata: {name: ext-1, namespace: shop, "
+            "labels: {kubernetes.io/service-name: ext}}, addressType: IPv4, endpoints: [{addresses: "
+            "[203.0.113.50]}], ports: [{name: https, port: 6443}]}\n",
+            pod("ctl", app="ctl"),
+            policy(
+                "{podSelector: {}, policyTypes: [Egress], egress: [{to: [{ipBlock: {cidr: "
+                "203.0.113.50/32}}], ports: [{port: 6443}]}]}"
+            ),
+        ),
+        {"shop/ctl > svc:shop/ext:443": "ALLOW"},
+    ),
+    "one Namespace in two files": Situation(
+        {"a.yaml": namespace("shop").encode(), "b.yaml": documents(namespace("shop"), pod("a")).encode()},
+        quiet=("duplicate-name",),
+        says={"simulate -f . --port 80": ("not already at",)},
+    ),
 }
 
 
-def verdict(text: str, asked: str) -> str:
-    cluster = from_objects(each for each in yaml.safe_load_all(text) if each)
+def rules(capsys: pytest.CaptureFixture[str]) -> list[str]:
+    """The findings of lint, as "RULE SEVERITY: MESSAGE; SUGGESTION"."""
+    main(["lint", ".", "-o", "json"])
+    found = json.loads(capsys.readouterr().out)["findings"]
+    return [f"{each['rule']} {each['severity']}: {each['message']}; {each['suggestion']}" for each in found]
+
+
+def verdict(asked: str, capsys: pytest.CaptureFixture[str]) -> str:
     source, _, rest = asked.partition(" > ")
     destination, _, port = rest.rpartition(":")
-    protocol = Protocol.UDP if port == "53" else Protocol.TCP
-    (one,), (other,) = ends(cluster, source), ends(cluster, destination)
-    return Simulator(cluster).decide(flow(one, other, int(port), protocol)).verdict.value.upper()
+    number = f"{port}/udp" if port == "53" else port
+    main(["explain", source, destination, "--port", number, "-f", ".", "-o", "json"])
+    return str(json.loads(capsys.readouterr().out)["verdict"]).upper()
 
 
 @pytest.mark.parametrize("situation", SITUATIONS.values(), ids=SITUATIONS)
-def test_a_situation_from_the_field(situation: Situation) -> None:
-    assert {asked: verdict(situation.text, asked) for asked in situation.flows} == situation.flows
-    findings = found(situation.text)
-    said = [f"{one.severity.value} {one.rule}: {one.message}; {one.suggestion}" for one in findings]
+def test_a_situation_from_the_field(
+    situation: Situation, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / ".git").mkdir()
+    files = situation.manifests
+    for name, content in ({"all.yaml": files.encode()} if isinstance(files, str) else files).items():
+        (tmp_path / name).parent.mkdir(exist_ok=True, parents=True)
+        (tmp_path / name).write_bytes(content)
+    assert {asked: verdict(asked, capsys) for asked in situation.flows} == situation.flows
+    found = rules(capsys) if situation.lint or situation.quiet else []
     for rule, words in situation.lint.items():
-        assert any(f" {rule}: " in line and words in line for line in said), (rule, said)
-    assert not [line for line in said if line.split()[1].rstrip(":") in situation.quiet]
+        assert any(line.startswith(f"{rule} ") and words in line for line in found), (rule, found)
+    assert not [line for line in found if line.split()[0] in situation.quiet]
+    for command, expected in situation.says.items():
+        main(shlex.split(command))
+        captured = capsys.readouterr()
+        said = " ".join(f"{captured.out}{captured.err}".split())
+        for words in expected:
+            lacks = words.startswith("not ")
+            assert (words.removeprefix("not ") in said) is not lacks, (command, words, said)
+
+
+def test_fix_keeps_the_encoding_and_leaves_an_alias_of_two_rules(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    shared = "&ports [{port: 80}]}, {to: [{ipBlock: {cidr: 192.0.2.0/24}}], ports: *ports"
+    files = {
+        "bom.yaml": b"\xef\xbb\xbf" + SERVED.replace("NAME", "one").replace("\n", "\r\n").encode(),
+        "wide.yaml": SERVED.replace("NAME", "two").encode("utf-16"),
+        "alias.yaml": SERVED.replace("NAME", "three").replace("[{port: 80}]}]", f"{shared}}}]").encode(),
+    }
+    for name, content in files.items():
+        Path(name).write_bytes(content)
+    main(["lint", "--fix", "."])
+    assert "service-port not fixed: the edit would change something else as well" in capsys.readouterr().err
+    for name, encoding in (("bom.yaml", "utf-8"), ("wide.yaml", "utf-16")):
+        old, new = files[name].decode(encoding), Path(name).read_bytes().decode(encoding)
+        assert new == old.replace("[{port: 80}]}]", "[{port: 8080}]}]")
+    assert Path("alias.yaml").read_bytes() == files["alias.yaml"]
