@@ -74,6 +74,8 @@ async def apply(cluster: KubeCluster, objects: Iterable[Object]) -> None:
     listed = list(objects)
     for obj in listed:
         if "namespace" not in obj["metadata"]:
+            if "projectcalico" in obj["apiVersion"]:  # without its API server: crd.projectcalico.org/v1
+                obj["apiVersion"] = await cluster.served(key_of(obj))
             await cluster.apply(obj)
     await asyncio.gather(*(cluster.apply(obj) for obj in listed if "namespace" in obj["metadata"]))
 

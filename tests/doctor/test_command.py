@@ -1,4 +1,4 @@
-"""`netprobe doctor` on labs that are right and wrong, as a user starts it."""
+"""`netprobe doctor` on labs that are right and wrong."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import json
 import os
 import signal
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -14,7 +13,7 @@ import yaml
 
 from netprobe.errors import LabError
 from netprobe.lab import Lab, LabOptions, start
-from tests.run.netprobe import Ended, called, kubectl, netprobe, started
+from tests.run.netprobe import Ended, called, kubectl, started
 
 pytestmark = pytest.mark.lab
 
@@ -34,8 +33,8 @@ def checks(ended: Ended) -> dict[str, dict[str, Any]]:
     return {check["name"]: check for check in json.loads(ended.out)["checks"]}
 
 
-def test_a_lab_that_enforces_nothing() -> None:
-    ended = netprobe("doctor", "--lab-no-enforcement", "--within", "2s", "-o", "json")
+def test_a_lab_that_enforces_nothing(capsys: pytest.CaptureFixture[str]) -> None:
+    ended = called(capsys, "doctor", "--lab-no-enforcement", "--within", "2s", "-o", "json")
     assert ended.status == 1, ended.out + ended.err
     seen = checks(ended)
     for side in ("ingress", "egress"):
@@ -45,8 +44,8 @@ def test_a_lab_that_enforces_nothing() -> None:
     assert seen["host network"]["status"] == "note"
 
 
-def test_two_nodes_and_both_families(dual: Lab) -> None:
-    ended = netprobe("doctor", "--lab", dual.name, "-o", "yaml")
+def test_two_nodes_and_both_families(dual: Lab, capsys: pytest.CaptureFixture[str]) -> None:
+    ended = called(capsys, "doctor", "--lab", dual.name, "-o", "yaml")
     assert ended.status == 0, ended.out + ended.err
     seen = {check["name"]: check["evidence"] for check in yaml.safe_load(ended.out)["checks"]}
     assert "n1 and n2; TCP, UDP; IPv4, IPv6" in seen["node to node"]
@@ -84,15 +83,16 @@ spec:
 """
 
 
-def test_what_the_clusters_own_policies_decide_is_not_blamed_on_its_plugin(tmp_path: Path) -> None:
-    (tmp_path / "lockdown.yaml").write_text(LOCKDOWN)
-    with start(LabOptions(name=f"lockdown-{os.getpid()}", nodes=2)) as lab:
-        kubectl(str(lab.kubeconfig), "apply", "-f", str(tmp_path / "lockdown.yaml"))
-        ended = netprobe("doctor", "--lab", lab.name, "-o", "json")
+def test_what_the_clusters_own_policies_decide_is_not_blamed_on_its_plugin(
+    dual: Lab, capsys: pytest.CaptureFixture[str]
+) -> None:
+    kubectl(str(dual.kubeconfig), "apply", "-f", "-", stdin=LOCKDOWN)
+    ended = called(capsys, "doctor", "--lab", dual.name, "-o", "json")
+    kubectl(str(dual.kubeconfig), "delete", "globalnetworkpolicy", "lockdown")
     assert ended.status == 3, ended.out + ended.err
     seen = checks(ended)
     assert seen["own policies"]["evidence"].startswith(
-        "4 of the paths between the probe pods are closed by Global"
+        "8 of the paths between the probe pods are closed by Global"
     )
     assert seen["ingress"]["status"] == "unknown"
     assert "GlobalNetworkPolicy lockdown allows every path" in seen["ingress"]["evidence"]

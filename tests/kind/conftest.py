@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
-import sys
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-FAKE = Path(__file__).with_name("fake.py")
+from netprobe.kind.programs import ProgramResult, Programs
 
 
 def node(name: str, *, ready: bool = True) -> dict[str, Any]:
@@ -53,70 +53,97 @@ spec:
 """
 
 
-@dataclass(frozen=True, slots=True)
+NODES = [[f"netprobe-{n}", "running", "worker" if n else "control-plane"] for n in range(3)]
+NOT_FOUND = 'daemonsets.apps "kube-proxy" not found'
+
+
+@dataclass(slots=True)
 class Machine:
-    folder: Path
+    """Its state, which calls change; a machine without a cluster at first.
 
-    def set(self, **changes: object) -> None:
-        """Set the state of docker, kind and the cluster; the default is a machine without a cluster."""
-        path = self.folder / "state.json"
-        old = json.loads(path.read_text()) if path.exists() else {}
-        fresh = {
-            "daemon": None,
-            "nodes": [],
-            "answers": False,
-            "joined": 0,
-            "addons": True,
-            "create": "works",
-            "shown": [UP],
-            "applied": None,
-        }
-        path.write_text(json.dumps(fresh | old | changes))
+    `daemon`: why docker does not answer. `create`: "works", "fails" or "hangs" once. `shown`: what kubectl
+    lists, one answer after the other. `calls`: those that change something.
+    """
 
-    @property
-    def state(self) -> Mapping[str, Any]:
-        state: Mapping[str, Any] = json.loads((self.folder / "state.json").read_text())
-        return state
+    marker: Path
+    daemon: str = ""
+    nodes: list[list[str]] = field(default_factory=list)
+    answers: bool = False
+    joined: int = 0
+    addons: bool = True
+    create: str = "works"
+    shown: list[list[Any]] = field(default_factory=lambda: [UP])
+    applied: str = ""
+    missing: set[str] = field(default_factory=set)
+    calls: list[str] = field(default_factory=list)
 
-    @property
-    def calls(self) -> list[str]:
-        """The calls so far, without those that only read."""
-        asking = {"docker version", "docker ps", "kind version"}
-        calls = [json.loads(line) for line in (self.folder / "calls").read_text().splitlines()]
-        return [
-            " ".join(call)
-            for call in calls
-            if " ".join(call[:2]) not in asking and not (call[1] == "exec" and "get" in call)
-        ]
+    async def run(self, programs: Programs, *command: str, stdin: bytes = b"", **_: object) -> ProgramResult:
+        match command:
+            case ("docker", "version", *_):
+                return _ended("27.3.1\n", self.daemon)
+            case ("docker", "ps", *_):
+                return _ended("".join("\t".join(node) + "\n" for node in self.nodes))
+            case ("kind", "version", *_):
+                return _ended("0.29.0\n")
+            case ("docker", "exec", *words) if "get" in words:
+                return self._kubectl(words[words.index("kubectl") + 3 :])
+        self.calls.append(" ".join(command))
+        match command:
+            case ("docker", "exec", *_):
+                self.applied = stdin.decode()
+            case ("docker", "start", *names):
+                self.nodes = [[n, "running" if n in names else s, role] for n, s, role in self.nodes]
+                self.answers = True
+            case ("kind", "create", *_):
+                return await self._create(programs)
+            case ("kind", "delete", *_):
+                self.nodes, self.answers, self.joined = [], False, 0
+        return _ended()
 
-    @property
-    def _marker(self) -> Path:
-        return self.folder / "state" / "netprobe" / "kind" / "netprobe.unfinished"
+    async def _create(self, programs: Programs) -> ProgramResult:
+        if self.create == "fails":
+            return _ended(failure="ERROR: failed to create cluster: no space left on device")
+        self.nodes = NODES
+        if self.create == "hangs":
+            self.create = "works"
+            programs.progress("Starting control-plane")
+            await asyncio.Event().wait()
+        self.answers, self.joined = True, 3
+        return _ended()
 
-    @property
-    def has_marker(self) -> bool:
-        """Whether there is the file that an interrupted try leaves."""
-        return self._marker.exists()
+    def _kubectl(self, words: Iterable[str]) -> ProgramResult:
+        if not self.answers:
+            return _ended(failure="The connection to the server was refused")
+        match list(words):
+            case ["get", "nodes", "-o", "name"]:
+                return _ended("".join(f"node/{n}\n" for n in range(self.joined)))
+            case ["get", "--raw", "/readyz"]:
+                return _ended("ok")
+            case ["-n", "kube-system", "get", "daemonset/kube-proxy", *_]:
+                return _ended(failure="" if self.addons else NOT_FOUND)
+        items = self.shown.pop(0) if len(self.shown) > 1 else self.shown[0]
+        return _ended(json.dumps({"items": items}))
 
     def leave_marker(self) -> None:
-        self._marker.parent.mkdir(parents=True, exist_ok=True)
-        self._marker.touch()
+        """As a try that was interrupted does."""
+        self.marker.parent.mkdir(parents=True, exist_ok=True)
+        self.marker.touch()
 
-    def forget(self) -> None:
-        (self.folder / "calls").write_text("")
+
+def _ended(text: str = "", failure: str = "") -> ProgramResult:
+    return ProgramResult(int(bool(failure)), text, failure)
 
 
 @pytest.fixture
 def machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Machine:
-    programs = tmp_path / "bin"
-    programs.mkdir()
-    for name in ("docker", "kind"):
-        path = programs / name
-        path.write_text(f'#!/bin/sh\nexec {sys.executable} -ISE {FAKE} {tmp_path} {name} "$@"\n')
-        path.chmod(0o755)
-    monkeypatch.setenv("PATH", f"{programs}:/usr/bin:/bin")
+    made = Machine(tmp_path / "state" / "netprobe" / "kind" / "netprobe.unfinished")
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
-    (tmp_path / "calls").touch()
-    made = Machine(tmp_path)
-    made.set()
+    monkeypatch.setattr(
+        "netprobe.kind.programs.shutil.which", lambda name: None if name in made.missing else name
+    )
+
+    async def run(programs: Programs, *command: str, **options: Any) -> ProgramResult:
+        return await made.run(programs, *command, **options)
+
+    monkeypatch.setattr(Programs, "run", run)
     return made

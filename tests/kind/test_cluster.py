@@ -1,6 +1,6 @@
 """Which calls bring up a kind cluster, from nothing and after an earlier try.
 
-docker and kind are fakes here; docs/kind.md says what to run on a machine that has them.
+docker and kind are fakes here (conftest.py), except in the last tests.
 """
 
 from __future__ import annotations
@@ -12,12 +12,11 @@ import pytest
 
 from netprobe.errors import KindError
 from netprobe.kind import CreateOptions, KindCluster, Manifest, Programs, Timeouts
-from tests.kind.conftest import MANIFEST, UP, Machine, daemon_set, deployment, node, pod
+from tests.kind.conftest import MANIFEST, NODES, UP, Machine, daemon_set, deployment, node, pod
 
 PLUGIN = Manifest("the plugin", MANIFEST)
 QUICK = Timeouts(poll_s=0.01)
 SHORT = Timeouts(ready_s=0.05, poll_s=0.01, answer_s=0.05)
-NODES = [[f"netprobe-{n}", "running", "worker" if n else "control-plane"] for n in range(3)]
 APPLY = (
     "docker exec -i netprobe-0 kubectl --kubeconfig /etc/kubernetes/admin.conf "
     "apply --server-side --force-conflicts -f -"
@@ -33,7 +32,7 @@ def cluster(messages: list[str] | None = None, timeouts: Timeouts = QUICK) -> Ki
 
 async def test_from_nothing(machine: Machine, tmp_path: Path) -> None:
     slow = [[node("a", ready=False), daemon_set("calico-node", 0, 0, seen=False)], [node("a"), node("b")], UP]
-    machine.set(shown=slow[:1] + slow)
+    machine.shown = slow[:1] + slow
     archive, config = tmp_path / "images.tar", tmp_path / "kind.yaml"
     messages: list[str] = []
     await cluster(messages).up(CreateOptions(config, "nodes:1", (archive,)), PLUGIN)
@@ -42,24 +41,24 @@ async def test_from_nothing(machine: Machine, tmp_path: Path) -> None:
         f"kind load image-archive {archive} --name netprobe",
         APPLY,
     ]
-    assert machine.state["applied"] == MANIFEST
+    assert machine.applied == MANIFEST
     assert "0 of 1 nodes ready; calico-node 0 of 0" in messages
-    assert not machine.has_marker
+    assert not machine.marker.exists()
 
 
 @pytest.mark.parametrize("with_old_marker", [False, True])
 async def test_a_complete_cluster_is_used_again(machine: Machine, with_old_marker: bool) -> None:
     await cluster().up(CreateOptions(), PLUGIN)
-    machine.forget()
+    machine.calls.clear()
     if with_old_marker:
         machine.leave_marker()
     await cluster().up(CreateOptions(), PLUGIN)
     assert machine.calls == [EXPORT, APPLY], "kubeconfig and manifest may be others than the first time"
-    assert not machine.has_marker
+    assert not machine.marker.exists()
 
 
 async def test_after_a_try_that_was_interrupted(machine: Machine) -> None:
-    machine.set(create="hangs")
+    machine.create = "hangs"
     started = asyncio.Event()
     programs = Programs(lambda line: started.set() if "Starting control-plane" in line else None)
     task = asyncio.create_task(KindCluster("netprobe", programs).up(CreateOptions(), PLUGIN))
@@ -67,11 +66,11 @@ async def test_after_a_try_that_was_interrupted(machine: Machine) -> None:
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
         await task
-    machine.forget()
+    machine.calls.clear()
     await cluster().up(CreateOptions(), PLUGIN)
     first, second, *_ = machine.calls
     assert (first, second.startswith("kind create cluster --name netprobe")) == (DELETE, True)
-    assert machine.state["applied"] == MANIFEST
+    assert machine.applied == MANIFEST
 
 
 INCOMPLETE = {
@@ -84,20 +83,21 @@ INCOMPLETE = {
 @pytest.mark.parametrize("state", INCOMPLETE.values(), ids=INCOMPLETE)
 async def test_after_a_try_that_was_killed(machine: Machine, state: dict[str, object]) -> None:
     machine.leave_marker()
-    machine.set(**state)
+    for name, value in state.items():
+        setattr(machine, name, value)
     await cluster().up(CreateOptions(), PLUGIN)
     assert machine.calls[0] == DELETE
-    assert machine.state["applied"] == MANIFEST
+    assert machine.applied == MANIFEST
 
 
 async def test_nodes_that_stopped_with_the_machine_are_started(machine: Machine) -> None:
-    machine.set(nodes=[[name, "exited", role] for name, _, role in NODES], answers=False)
+    machine.nodes = [[name, "exited", role] for name, _, role in NODES]
     await cluster().up(CreateOptions(), PLUGIN)
     assert machine.calls == ["docker start netprobe-0 netprobe-1 netprobe-2", EXPORT, APPLY]
 
 
 async def test_a_broken_cluster_without_a_marker_is_never_removed(machine: Machine) -> None:
-    machine.set(nodes=NODES[:1], answers=False)
+    machine.nodes = NODES[:1]
     with pytest.raises(KindError, match=r"does not answer \(The connection .*\): netprobe kind down"):
         await cluster(timeouts=SHORT).up(CreateOptions(), PLUGIN)
     assert machine.calls == []
@@ -126,44 +126,64 @@ NOT_READY = {
 async def test_what_keeps_a_cluster_from_being_ready(
     machine: Machine, objects: list[object], timeouts: Timeouts, message: str
 ) -> None:
-    machine.set(shown=[objects])
+    machine.shown = [objects]
     with pytest.raises(KindError, match=message):
         await cluster(timeouts=timeouts).up(CreateOptions(), PLUGIN)
 
 
 async def test_one_failed_pull_does_not_count(machine: Machine) -> None:
-    machine.set(shown=[UP, [pod("a", "ErrImagePull"), node("a"), daemon_set("calico-node", 0, 1)], UP])
+    machine.shown = [UP, [pod("a", "ErrImagePull"), node("a"), daemon_set("calico-node", 0, 1)], UP]
     await cluster().up(CreateOptions(), PLUGIN)
 
 
 async def test_kinds_own_error_is_shown_and_the_next_try_starts_again(machine: Machine) -> None:
-    machine.set(create="fails")
+    machine.create = "fails"
     with pytest.raises(KindError, match=r"cannot create the kind cluster netprobe: .*no space left"):
         await cluster().up(CreateOptions(), PLUGIN)
-    machine.set(create="works")
+    machine.create = "works"
     await cluster().up(CreateOptions(), PLUGIN)
     assert sum(call.startswith("kind create") for call in machine.calls) == 2
 
 
 async def test_down(machine: Machine, tmp_path: Path) -> None:
-    machine.set(nodes=NODES)
+    machine.nodes = NODES
     own = KindCluster("netprobe", Programs(), kubeconfig=tmp_path / "k")
     assert await own.down()
     assert machine.calls == [f"{DELETE} --kubeconfig {tmp_path / 'k'}"]
     assert not await own.down()
 
 
-async def test_everything_that_is_missing_is_reported(
-    machine: Machine, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
+async def test_everything_that_is_missing_is_reported(machine: Machine) -> None:
     assert await Programs().check() == ("27.3.1", "0.29.0")
-    machine.set(daemon="Cannot connect to the Docker daemon at unix:///var/run/docker.sock.")
-    (machine.folder / "bin" / "kind").unlink()
+    machine.daemon = "Cannot connect to the Docker daemon at unix:///var/run/docker.sock."
+    machine.missing = {"kind"}
     with pytest.raises(KindError) as caught:
         await Programs().check()
     kind, docker = str(caught.value).splitlines()
     assert kind.startswith("kind is not installed, or not on PATH; one binary: https://kind.sigs.k8s.io/")
     assert docker.startswith("docker's daemon does not answer: Cannot connect to the Docker daemon")
-    monkeypatch.setenv("PATH", str(tmp_path / "nothing"))
+    machine.missing = {"docker", "kind"}
     with pytest.raises(KindError, match=r"(?s)docker is not installed.*kind is not installed"):
         await Programs().check()
+
+
+async def test_a_program_s_messages_are_progress_and_its_last_words_the_reason() -> None:
+    lines: list[str] = []
+    programs = Programs(lines.append)
+    result = await programs.run("sh", "-c", "cat; echo one >&2; exit 3", deadline_s=60, stdin=b"text")
+    assert (result.status, result.text, result.errors, lines) == (3, "text", "one", ["one"])
+    with pytest.raises(KindError, match="cannot try: one"):
+        await programs.require("sh", "-c", "echo one >&2; false", deadline_s=60, what="try")
+
+
+async def test_a_program_is_ended_at_its_deadline_and_when_netprobe_is() -> None:
+    with pytest.raises(KindError, match=r"`sleep 60` did not end within 0.05 s"):
+        await Programs().run("sleep", "60", deadline_s=0.05)
+    begun = asyncio.Event()
+    programs = Programs(lambda _: begun.set())
+    script = "trap 'exit 0' TERM; echo begun >&2; while :; do sleep 0.01; done"
+    task = asyncio.create_task(programs.run("sh", "-c", script, deadline_s=60))
+    await begun.wait()
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task

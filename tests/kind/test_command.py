@@ -60,7 +60,7 @@ def test_a_failure_is_a_sentence_and_status_3(
 ) -> None:
     path = tmp_path / "plugin.yaml"
     path.write_text(MANIFEST)
-    machine.set(create="fails")
+    machine.create = "fails"
     ended = called(capsys, "kind", "up", "--manifest", path)
     assert ended.status == 3
     assert "netprobe: cannot create the kind cluster netprobe: ERROR: failed" in ended.err
